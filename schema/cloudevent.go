@@ -1,0 +1,168 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ContentType is the value of the header Content-Type of every message: one
+// CloudEvent in structured mode (NATS binding of CloudEvents 1.0.2).
+const ContentType = "application/cloudevents+json"
+
+// Values of the attributes type and dataschema.
+const (
+	eventTypePrefix = "org.supervisord."
+
+	TypeSnapshot        = "supernats.snapshot"
+	TypeBridgePrefix    = "supernats.bridge."
+	TypeAlertFiring     = "supernats.alert.firing"
+	TypeAlertUpdate     = "supernats.alert.update"
+	TypeAlertResolved   = "supernats.alert.resolved"
+	schemaEvent         = "urn:supernats:event:1"
+	schemaSnapshot      = "urn:supernats:snapshot:1"
+	schemaBridge        = "urn:supernats:bridge:1"
+	schemaAlert         = "urn:supernats:alert:1"
+	specVersion         = "1.0"
+	dataContentTypeJSON = "application/json"
+)
+
+// CloudEvent is the envelope of everything on our subjects, with data of type
+// T. The order of the fields is the order in the JSON.
+type CloudEvent[T any] struct {
+	SpecVersion string `json:"specversion"`
+	// ID is unique within Source and is the Nats-Msg-Id too.
+	ID     string `json:"id"`
+	Source string `json:"source"`
+	Type   string `json:"type"`
+	// Subject is "group:process", or the group alone, or empty.
+	Subject         string `json:"subject,omitempty"`
+	Time            Time   `json:"time"`
+	DataContentType string `json:"datacontenttype"`
+	DataSchema      string `json:"dataschema"`
+	Data            T      `json:"data"`
+}
+
+// Time is an instant in UTC, written in JSON as RFC 3339 with microseconds.
+type Time struct{ time.Time }
+
+const timeFormat = "2006-01-02T15:04:05.000000Z"
+
+// MarshalJSON implements json.Marshaler.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return t.UTC().AppendFormat(make([]byte, 0, 32), `"`+timeFormat+`"`), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler: any RFC 3339 time.
+func (t *Time) UnmarshalJSON(b []byte) error {
+	if err := t.Time.UnmarshalJSON(b); err != nil {
+		return fmt.Errorf("schema: time %s: %w", b, err)
+	}
+	t.Time = t.UTC()
+	return nil
+}
+
+// EventID is the id of an event: host/boot/serial. supervisord gives an event
+// one serial whichever pool it goes to, so two listeners make no duplicates.
+func EventID(host, boot string, serial uint64) string {
+	return host + "/" + boot + "/" + strconv.FormatUint(serial, 10)
+}
+
+// Envelope wraps an event that the bridge read at a time. A part of a divided
+// event (see Event.Split) has its number behind the id.
+func (e *Event) Envelope(read time.Time) *CloudEvent[*Event] {
+	id := EventID(e.Host, e.Boot, e.Serial)
+	if e.Parts > 0 {
+		id += "/" + strconv.Itoa(e.Part)
+	}
+	family, kind := Tail(e.Event, e.Type)
+	return &CloudEvent[*Event]{
+		SpecVersion: specVersion,
+		ID:          id,
+		// The identifier of a supervisord is any text: escaped, so that the
+		// source stays the URI reference that CloudEvents asks for.
+		Source:          "/supervisor/" + url.PathEscape(e.Host) + "/" + url.PathEscape(e.Server),
+		Type:            eventTypePrefix + family + "." + kind,
+		Subject:         processSubject(e.Group, e.Process),
+		Time:            Time{read},
+		DataContentType: dataContentTypeJSON,
+		DataSchema:      schemaEvent,
+		Data:            e,
+	}
+}
+
+// record wraps one of supernats' own records.
+func record[T any](id, host, typ, dataSchema, subject string, at time.Time, data T) *CloudEvent[T] {
+	return &CloudEvent[T]{
+		SpecVersion:     specVersion,
+		ID:              id,
+		Source:          "/supernats/" + url.PathEscape(host),
+		Type:            typ,
+		Subject:         subject,
+		Time:            Time{at},
+		DataContentType: dataContentTypeJSON,
+		DataSchema:      dataSchema,
+		Data:            data,
+	}
+}
+
+func processSubject(group, process string) string {
+	if process == "" {
+		return group
+	}
+	return group + ":" + process
+}
+
+// Marshal writes v as JSON without escaping <, > and &: what a process wrote
+// stays readable in a terminal. v must hold valid UTF-8 only.
+func Marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode %T: %w", v, err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// Unmarshal reads a payload of one of our subjects and checks what every
+// reader relies on: it is a CloudEvent 1.0 with an id and a type.
+func Unmarshal[T any](payload []byte) (*CloudEvent[T], error) {
+	var ce CloudEvent[T]
+	if err := json.Unmarshal(payload, &ce); err != nil {
+		return nil, errorf("payload is no CloudEvent of ours: %w", err)
+	}
+	switch {
+	case ce.SpecVersion != specVersion:
+		return nil, errorf("payload has specversion %q, not %q", ce.SpecVersion, specVersion)
+	case ce.ID == "":
+		return nil, errorf("payload has no id")
+	case ce.Type == "":
+		return nil, errorf("payload has no type")
+	}
+	return &ce, nil
+}
+
+// UnmarshalEvent reads the payload of a message on supervisor.event.>.
+//
+// Errors name the attribute that is missing or malformed.
+func UnmarshalEvent(payload []byte) (*CloudEvent[*Event], error) {
+	ce, err := Unmarshal[*Event](payload)
+	if err != nil {
+		return nil, err
+	}
+	e := ce.Data
+	switch {
+	case e == nil:
+		return nil, errorf("event %q has no data", ce.ID)
+	case e.Event == "" || e.Host == "" || e.Boot == "":
+		return nil, errorf("event %q: data has no event, host or boot", ce.ID)
+	case !strings.HasPrefix(ce.ID, EventID(e.Host, e.Boot, e.Serial)):
+		return nil, errorf("event %q: id is not that of its data, %q", ce.ID, EventID(e.Host, e.Boot, e.Serial))
+	}
+	return ce, nil
+}

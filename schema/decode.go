@@ -1,0 +1,148 @@
+package schema
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Raw is an event as supervisord wrote it to a listener.
+type Raw struct {
+	// Event, Server, Serial, Pool and PoolSerial stand in the header line.
+	Event, Server, Pool string
+	Serial, PoolSerial  uint64
+	// Payload is all that followed the header line.
+	Payload []byte
+}
+
+// Decode turns what a listener of host read in one boot of its supervisord into
+// an event. It never fails: what it does not understand is kept as it came, in
+// Extra or Data. The result does not share memory with r.Payload.
+func Decode(r Raw, host, boot string) *Event {
+	e := &Event{
+		Event: valid(r.Event), Host: host, Server: valid(r.Server), Boot: boot,
+		Serial: r.Serial, Pool: valid(r.Pool), PoolSerial: r.PoolSerial,
+	}
+	switch {
+	case r.Event == RemoteCommunication:
+		// The type may hold spaces and colons, so it is no list of pairs
+		// (supervisor/events.py RemoteCommunicationEvent.payload).
+		line, data, found := bytes.Cut(r.Payload, []byte("\n"))
+		typ, ok := bytes.CutPrefix(line, []byte("type:"))
+		if !ok || !found {
+			e.setData(r.Payload)
+			return e
+		}
+		e.Type = valid(string(typ))
+		e.setData(data)
+		return e
+	case Is(r.Event, "PROCESS_LOG"), Is(r.Event, "PROCESS_COMMUNICATION"):
+		line, data, found := bytes.Cut(r.Payload, []byte("\n"))
+		if !found || !e.setPairs(line) {
+			e.setData(r.Payload)
+			return e
+		}
+		if e.Channel == "" {
+			e.Channel = strings.ToLower(r.Event[strings.LastIndexByte(r.Event, '_')+1:])
+		}
+		e.setData(data)
+	case Known(r.Event):
+		if !e.setPairs(bytes.TrimRight(r.Payload, "\n")) {
+			e.setData(r.Payload)
+		}
+	default:
+		line, data, found := bytes.Cut(r.Payload, []byte("\n"))
+		switch {
+		case !e.setPairs(line):
+			e.setData(r.Payload)
+		case found && len(data) > 0:
+			e.setData(data)
+		}
+	}
+	// The Go port of supervisord leaves the group of a program without one
+	// empty; Python's takes the program's name, and so do we.
+	if e.Group == "" {
+		e.Group = e.Process
+	}
+	return e
+}
+
+// setPairs takes "key:value key:value …" apart. It reports false, and sets
+// nothing, if line is not of that form.
+func (e *Event) setPairs(line []byte) bool {
+	fields := strings.Fields(string(line))
+	for _, f := range fields {
+		if strings.IndexByte(f, ':') <= 0 {
+			return false
+		}
+	}
+	for _, f := range fields {
+		key, value, _ := strings.Cut(f, ":")
+		if !e.setPair(key, value) {
+			if e.Extra == nil {
+				e.Extra = map[string]string{}
+			}
+			e.Extra[valid(key)] = valid(value)
+		}
+	}
+	return true
+}
+
+// setPair reports false for a key that is not known or a value that is not of
+// its type.
+func (e *Event) setPair(key, value string) bool {
+	switch key {
+	case "processname":
+		e.Process = valid(value)
+	case "groupname":
+		e.Group = valid(value)
+	case "from_state":
+		// The Go port writes Running where Python's supervisord writes RUNNING.
+		e.FromState = strings.ToUpper(valid(value))
+	case "channel":
+		e.Channel = valid(value)
+	case "expected":
+		b := value == "1"
+		if !b && value != "0" {
+			return false
+		}
+		e.Expected = &b
+	case "pid":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 0 {
+			return false
+		}
+		e.PID = n
+	case "tries":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 0 {
+			return false
+		}
+		e.Tries = &n
+	case "when":
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return false
+		}
+		e.When = &n
+	default:
+		return false
+	}
+	return true
+}
+
+// setData keeps text as text and everything else as bytes: encoding/json would
+// turn bad UTF-8 into U+FFFD without a word.
+func (e *Event) setData(data []byte) {
+	if utf8.Valid(data) {
+		s := string(data)
+		e.Data, e.DataBase64 = &s, nil
+		return
+	}
+	e.Data, e.DataBase64 = nil, bytes.Clone(data)
+}
+
+// valid makes a name valid UTF-8. Python's supervisord cannot send another; the
+// Go port can.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

@@ -1,0 +1,86 @@
+package schema
+
+// Event is the data of one supervisor event: what supervisord sent, in plain
+// names and JSON types, and what the bridge found out about it.
+//
+// Which of the optional fields are set depends on the event, see
+// event.schema.json. Strings hold valid UTF-8.
+type Event struct {
+	// Event is supervisor's own name, PROCESS_STATE_EXITED. Host is the name
+	// under which the bridge publishes, Server supervisord's identifier.
+	Event  string `json:"event"`
+	Host   string `json:"host"`
+	Server string `json:"server"`
+	// Boot is one life of one supervisord process: 16 hex digits.
+	Boot string `json:"boot"`
+	// Serial counts the events of a boot, PoolSerial those of one listener's
+	// buffer since the last start or reload: a gap in it is what supervisord
+	// threw away.
+	Serial     uint64 `json:"serial"`
+	Pool       string `json:"pool"`
+	PoolSerial uint64 `json:"poolserial"`
+
+	Group   string `json:"group,omitempty"`
+	Process string `json:"process,omitempty"`
+	// FromState is upper case: RUNNING.
+	FromState string `json:"from_state,omitempty"`
+	// Expected says whether the exit code was one of the program's exitcodes.
+	Expected *bool `json:"expected,omitempty"`
+	PID      int   `json:"pid,omitempty"`
+	Tries    *int  `json:"tries,omitempty"`
+	// Channel is stdout or stderr.
+	Channel string `json:"channel,omitempty"`
+	// Type is that of a REMOTE_COMMUNICATION: any text.
+	Type string `json:"type,omitempty"`
+	// When is a TICK's time in Unix seconds, rounded down to its period.
+	When *int64 `json:"when,omitempty"`
+	// Data is the text of PROCESS_LOG, PROCESS_COMMUNICATION and
+	// REMOTE_COMMUNICATION; DataBase64 stands in its place if it was no valid
+	// UTF-8.
+	Data       *string `json:"data,omitempty"`
+	DataBase64 []byte  `json:"data_base64,omitempty"`
+	// Exit is why the process died and Log what it wrote last, where known.
+	Exit *Exit `json:"exit,omitempty"`
+	Log  *Log  `json:"log,omitempty"`
+	// Part counts from 1 to Parts if the event was too big for one message.
+	Part  int `json:"part,omitempty"`
+	Parts int `json:"parts,omitempty"`
+	// Extra holds key:value pairs that are not known here.
+	Extra map[string]string `json:"extra,omitempty"`
+}
+
+// Exit is the reason of a death: a Code or a Signal, or why it never started.
+type Exit struct {
+	Code *int `json:"code,omitempty"`
+	// Signal is a name, SIGKILL.
+	Signal string `json:"signal,omitempty"`
+	Core   bool   `json:"core,omitempty"`
+	// SpawnErr is supervisord's own text.
+	SpawnErr string `json:"spawnerr,omitempty"`
+}
+
+// Log holds the last bytes of a process's logs, cut at a line.
+type Log struct {
+	Stdout string `json:"stdout,omitempty"`
+	Stderr string `json:"stderr,omitempty"`
+}
+
+// Subject is the NATS subject of the event.
+func (e *Event) Subject() string {
+	return Subject{Host: e.Host, Group: e.Group, Process: e.Process, Event: e.Event, Type: e.Type}.String()
+}
+
+// UnexpectedExit reports whether the event is the one that supernats exists
+// for: a process exited with a code that its exitcodes do not list, or by a
+// signal.
+func (e *Event) UnexpectedExit() bool {
+	return e.Event == ProcessStateExited && e.Expected != nil && !*e.Expected
+}
+
+// text returns the event's data as bytes.
+func (e *Event) text() []byte {
+	if e.Data != nil {
+		return []byte(*e.Data)
+	}
+	return e.DataBase64
+}

@@ -1,0 +1,155 @@
+package schema
+
+import (
+	"strconv"
+	"time"
+)
+
+// Snapshot is the data of supervisor.snapshot.<host>: the whole process table.
+type Snapshot struct {
+	Host   string `json:"host"`
+	Server string `json:"server"`
+	Boot   string `json:"boot"`
+	// Serial is the last one that the bridge read before the snapshot was taken.
+	Serial uint64 `json:"serial"`
+	// Reason is start, interval, loss, reconnect or stopping.
+	Reason            string            `json:"reason"`
+	SupervisorVersion string            `json:"supervisor_version"`
+	SupervisorState   string            `json:"supervisor_state"`
+	Processes         []SnapshotProcess `json:"processes"`
+}
+
+// SnapshotProcess is one row of supervisord's getAllProcessInfo. Times are Unix
+// seconds, 0 for never.
+type SnapshotProcess struct {
+	Group         string `json:"group"`
+	Process       string `json:"process"`
+	State         string `json:"state"`
+	PID           int    `json:"pid"`
+	Start         int64  `json:"start"`
+	Stop          int64  `json:"stop"`
+	ExitStatus    int    `json:"exitstatus"`
+	SpawnErr      string `json:"spawnerr"`
+	Description   string `json:"description"`
+	StdoutLogfile string `json:"stdout_logfile"`
+	StderrLogfile string `json:"stderr_logfile"`
+}
+
+// Bridge is the data of the records started, stopping and reconnect on
+// supervisor.bridge.<host>.<kind>.
+type Bridge struct {
+	Host          string `json:"host"`
+	Server        string `json:"server"`
+	Boot          string `json:"boot"`
+	Pool          string `json:"pool"`
+	BridgeVersion string `json:"bridge_version"`
+	// PID is the bridge's own.
+	PID int `json:"pid"`
+	// Settings are those in force, by the name of their flag, and "address",
+	// an address of the host. Secrets are not among them.
+	Settings map[string]string `json:"settings"`
+}
+
+// Envelope wraps a record of the bridge; kind is one of the Bridge… constants.
+func (b *Bridge) Envelope(kind string, at time.Time) *CloudEvent[*Bridge] {
+	id := b.Host + "/" + b.Boot + "/" + kind + "/" + strconv.Itoa(b.PID) + "/" + strconv.FormatInt(at.UnixMicro(), 10)
+	return record(id, b.Host, TypeBridgePrefix+kind, schemaBridge, "", at, b)
+}
+
+// Loss is the data of supervisor.bridge.<host>.loss: events that will never be
+// in the stream.
+type Loss struct {
+	Host string `json:"host"`
+	Boot string `json:"boot"`
+	Pool string `json:"pool"`
+	// Cause is supervisord-buffer, spool-full or spool-corrupt.
+	Cause           string         `json:"cause"`
+	Count           uint64         `json:"count"`
+	FirstPoolSerial *uint64        `json:"first_poolserial,omitempty"`
+	LastPoolSerial  *uint64        `json:"last_poolserial,omitempty"`
+	Events          map[string]int `json:"events,omitempty"`
+}
+
+// Alert is the data of supervisor.alert.<host>.<group>.<process>.<rule>: one
+// notification.
+type Alert struct {
+	// Alert is the id of the incident that the notification is about.
+	Alert    string `json:"alert"`
+	Rule     string `json:"rule"`
+	Severity string `json:"severity"`
+	Host     string `json:"host"`
+	Group    string `json:"group,omitempty"`
+	Process  string `json:"process,omitempty"`
+	Opened   Time   `json:"opened"`
+	Closed   *Time  `json:"closed,omitempty"`
+	// Count is how many events matched since the incident opened.
+	Count int `json:"count"`
+	// Events are those that matched since the last notification.
+	Events      []AlertEvent      `json:"events"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	// Notify names the receivers; none means all of them.
+	Notify []string `json:"notify,omitempty"`
+}
+
+// AlertEvent is one matched event of an alert.
+type AlertEvent struct {
+	ID   string `json:"id"`
+	Time Time   `json:"time"`
+	// Seq is the event's sequence in the stream SUPERVISOR.
+	Seq       uint64 `json:"seq"`
+	Event     string `json:"event"`
+	Server    string `json:"server,omitempty"`
+	FromState string `json:"from_state,omitempty"`
+	PID       int    `json:"pid,omitempty"`
+	Exit      *Exit  `json:"exit,omitempty"`
+	Log       *Log   `json:"log,omitempty"`
+}
+
+// Envelope wraps a notification; id is that of the notification, typ one of the
+// TypeAlert… constants.
+func (a *Alert) Envelope(id, typ string, at time.Time) *CloudEvent[*Alert] {
+	return record(id, a.Host, typ, schemaAlert, processSubject(a.Group, a.Process), at, a)
+}
+
+// Subject is the NATS subject of the alert.
+func (a *Alert) Subject() string { return AlertSubject(a.Host, a.Group, a.Process, a.Rule) }
+
+// State is the record of a process in the bucket supervisor_state, see
+// consumer/state.
+type State struct {
+	Host    string `json:"host"`
+	Group   string `json:"group"`
+	Process string `json:"process"`
+	// State is supervisor's name, RUNNING, since Since.
+	State string `json:"state"`
+	Since Time   `json:"since"`
+	// PID is 0 where there is none.
+	PID int `json:"pid"`
+	// Expected tells of the last exit whether it was, Exit its reason.
+	Expected *bool `json:"expected,omitempty"`
+	Exit     *Exit `json:"exit,omitempty"`
+	// Counters over all that was ever recorded of the process.
+	Starts          uint64 `json:"starts"`
+	Exits           uint64 `json:"exits"`
+	UnexpectedExits uint64 `json:"unexpected_exits"`
+	Fatals          uint64 `json:"fatals"`
+	// LastExit is when the process last left RUNNING or STARTING by itself.
+	LastExit *Time `json:"last_exit,omitempty"`
+	// Boot and Serial are those of the last event applied, Seq its sequence in
+	// the stream.
+	Boot   string `json:"boot"`
+	Serial uint64 `json:"serial"`
+	Seq    uint64 `json:"seq"`
+}
+
+// Host is the record of a host in the bucket supervisor_hosts.
+type Host struct {
+	Host          string `json:"host"`
+	Server        string `json:"server"`
+	Boot          string `json:"boot"`
+	BridgeVersion string `json:"bridge_version"`
+	// Address is one of the host's own, as its bridge told.
+	Address string `json:"address,omitempty"`
+	Seq     uint64 `json:"seq"`
+}

@@ -1,0 +1,67 @@
+package schema
+
+import (
+	"encoding/json"
+	"unicode/utf8"
+)
+
+// Split divides an event whose data would make its message too big into parts:
+// equal but for Part (from 1), Parts and their share of the data. limit is the
+// largest share in bytes as it stands in the JSON, quotes and escapes included.
+// An event whose data fits is returned as it is.
+func (e *Event) Split(limit int) []*Event {
+	var shares [][]byte
+	for rest := e.text(); len(rest) > 0; {
+		n := share(rest, e.Data == nil, limit)
+		shares = append(shares, rest[:n])
+		rest = rest[n:]
+	}
+	if len(shares) < 2 {
+		return []*Event{e}
+	}
+	parts := make([]*Event, len(shares))
+	for i, s := range shares {
+		p := *e
+		p.Part, p.Parts = i+1, len(shares)
+		p.Data, p.DataBase64 = nil, nil
+		if e.Data == nil {
+			p.DataBase64 = s
+		} else {
+			text := string(s)
+			p.Data = &text
+		}
+		parts[i] = &p
+	}
+	return parts
+}
+
+// share returns how many bytes of data, at least one character, take no more
+// than limit bytes in JSON.
+func share(data []byte, base64 bool, limit int) int {
+	if base64 {
+		return min(len(data), max(3, limit/4*3-3))
+	}
+	size := 2
+	for n := 0; n < len(data); {
+		_, w := utf8.DecodeRune(data[n:])
+		size += jsonSize(data[n : n+w])
+		if size > limit && n > 0 {
+			return n
+		}
+		n += w
+	}
+	return len(data)
+}
+
+// jsonSize is the length of one character in a JSON string as Marshal writes it.
+func jsonSize(char []byte) int {
+	c := char[0]
+	switch {
+	case len(char) == 1 && c >= ' ' && c != '"' && c != '\\' && c != 0x7f:
+		return 1
+	case len(char) > 1 && string(char) != "\u2028" && string(char) != "\u2029":
+		return len(char)
+	}
+	b, _ := json.Marshal(string(char)) // a string always encodes
+	return len(b) - 2
+}
