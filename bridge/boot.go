@@ -1,0 +1,67 @@
+package bridge
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/prometheus/procfs"
+)
+
+// Boot finds out which life of which supervisord we run under: a hash of the
+// kernel's boot id, supervisord's pid and its start in clock ticks. It is the
+// same for every listener of that process and after a restart of the bridge. A
+// start time in seconds would move with the clock.
+func Boot() ([8]byte, error) {
+	var boot [8]byte
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return boot, fmt.Errorf("open /proc: %w", err)
+	}
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return boot, fmt.Errorf("read the kernel's boot id: %w", err)
+	}
+	stat, err := supervisord(fs, os.Getppid(), environment(os.Environ()))
+	if err != nil {
+		return boot, fmt.Errorf("look up supervisord's process: %w", err)
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", strings.TrimSpace(string(id)), stat.PID, stat.Starttime))
+	return [8]byte(sum[:8]), nil
+}
+
+// supervisord returns the process that started us. Between it and us may be a
+// shell or a wrapper (command=sh -c …): those have the variables that
+// supervisord gives to one child (process.py, _spawn_as_child).
+func supervisord(fs procfs.FS, parent int, ours [2]string) (procfs.ProcStat, error) {
+	for {
+		p, err := fs.Proc(parent)
+		if err != nil {
+			return procfs.ProcStat{}, err
+		}
+		stat, err := p.Stat()
+		if err != nil {
+			return procfs.ProcStat{}, err
+		}
+		// Not readable means of another user: no wrapper of ours.
+		env, err := p.Environ()
+		if ours == [2]string{} || err != nil || environment(env) != ours || stat.PPID == 0 {
+			return stat, nil
+		}
+		parent = stat.PPID
+	}
+}
+
+// environment returns which of supervisord's children has these variables.
+func environment(env []string) (id [2]string) {
+	for _, v := range env {
+		if name, ok := strings.CutPrefix(v, "SUPERVISOR_PROCESS_NAME="); ok {
+			id[0] = name
+		}
+		if group, ok := strings.CutPrefix(v, "SUPERVISOR_GROUP_NAME="); ok {
+			id[1] = group
+		}
+	}
+	return id
+}

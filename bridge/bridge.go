@@ -1,0 +1,168 @@
+// Package bridge is supernats-bridge: it takes the events that supervisord
+// hands to a listener and publishes them to JetStream.
+//
+// Three parts, wired here: an eventlistener accepts an event and answers at
+// once, a spool holds it, a publisher moves it to the stream and waits for the
+// acknowledgement. supervisord waits for the first two only, so neither NATS nor
+// the network can hold it up. When the spool is full the bridge stops answering:
+// supervisord then buffers buffer_size events and throws the oldest away.
+package bridge
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"supernats/bridge/eventlistener"
+	"supernats/bridge/publish"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// Bridge is one run of one listener.
+type Bridge struct {
+	cfg     Config
+	boot    [bootBytes]byte
+	version string
+	log     zerolog.Logger
+	spool   *memory
+	encoder encoder
+	started bool
+	buf     []byte
+}
+
+// New checks the settings. boot is what Boot found; version is the program's.
+// An error is one of the settings: exit code 2.
+func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	ttl, err := newTTLTable(cfg.TTL)
+	if err != nil {
+		return nil, err
+	}
+	return &Bridge{
+		cfg: cfg, boot: boot, version: version,
+		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
+		spool:   newMemory(int(cfg.SpoolMax)),
+		encoder: encoder{host: cfg.Host, ttl: ttl},
+	}, nil
+}
+
+// Run answers supervisord on in and out until it closes the stream or ctx ends,
+// then goes on publishing for the drain time. It returns nil if that was the
+// end, and an error if the conversation broke; what had been accepted has then
+// been published as well, as far as the drain time allowed.
+func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
+	listener, err := eventlistener.New(eventlistener.Config{
+		In: in, Out: out, Length: b.cfg.Length, Accept: b.accept,
+		Warn: func(msg string) { b.log.Warn().Msg(msg) },
+	})
+	if err != nil {
+		return err
+	}
+	publisher, err := publish.New(publish.Config{
+		Source: b.spool, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
+		Encode: b.encoder.Encode, Lost: b.lost, Log: b.log,
+	})
+	if err != nil {
+		return err
+	}
+	publishing, stopPublishing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopPublishing()
+	published := make(chan error, 1)
+	go func() { published <- publisher.Run(publishing) }()
+
+	b.log.Info().Str("boot", hex.EncodeToString(b.boot[:])).Str("version", b.version).Msg("listening to supervisord")
+	err = listener.Run(ctx)
+	b.spool.Finish()
+	drain := time.Duration(b.cfg.Drain)
+	if b.spool.Waiting() == 0 {
+		drain = 0
+	}
+	drained := time.AfterFunc(drain, stopPublishing)
+	defer drained.Stop()
+	<-published
+	if n := b.spool.Waiting(); n > 0 {
+		b.log.Error().Int("events", n).Dur("drain", time.Duration(b.cfg.Drain)).
+			Msg("stopped with events that JetStream does not have: they are lost")
+	}
+	if errors.Is(err, eventlistener.ErrClosed) || ctx.Err() != nil {
+		b.log.Info().Msg("stopped")
+		return nil
+	}
+	return err
+}
+
+// accept puts an event into the spool; supervisord is answered when it returns.
+func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
+	now := time.Now()
+	if !b.started {
+		// Only now supervisord's name and the pool's are known.
+		if err := b.recordStarted(ctx, header, now); err != nil {
+			return err
+		}
+		b.started = true
+	}
+	b.buf = appendEvent(b.buf[:0], now, b.boot, header, payload)
+	return b.spool.Append(ctx, b.buf)
+}
+
+func (b *Bridge) recordStarted(ctx context.Context, header []byte, at time.Time) error {
+	h, err := eventlistener.ParseHeader(header)
+	if err != nil {
+		return err
+	}
+	rec := schema.Bridge{
+		Host: b.cfg.Host, Server: h.Server, Boot: hex.EncodeToString(b.boot[:]), Pool: h.Pool,
+		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
+	}
+	ce := rec.Envelope(schema.BridgeStarted, at)
+	json, err := schema.Marshal(ce)
+	if err != nil {
+		return err
+	}
+	return b.spool.Append(ctx, appendMessage(nil, at, b.boot, schema.BridgeSubject(b.cfg.Host, schema.BridgeStarted), ce.ID, json))
+}
+
+func (b *Bridge) connect() (*nats.Conn, error) {
+	token := schema.Token(b.cfg.Host)
+	return b.cfg.NATS.Connect("supernats-bridge "+b.cfg.Host,
+		// An inbox of its own, so that a host's permissions can name it.
+		nats.CustomInboxPrefix("_INBOX_"+token),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			b.log.Warn().Err(err).Msg("NATS reports an error")
+		}))
+}
+
+func ensure(ctx context.Context, js jetstream.JetStream) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return stream.EnsureEvents(ctx, js, 1)
+}
+
+func (b *Bridge) lost(rec []byte, err error) {
+	b.log.Error().Err(err).Int("bytes", len(rec)).Msg("event cannot be published and is lost")
+}
+
+// ExitDelay is how long the program waits before it exits with an error: with
+// startsecs=0 supervisord starts it again at once, for ever.
+const ExitDelay = time.Second
+
+// Describe adds to an error of Run what an operator can do.
+func Describe(err error) error {
+	var malformed *eventlistener.HeaderError
+	if errors.As(err, &malformed) {
+		return fmt.Errorf("%w; is this program the command of an [eventlistener:x] section (see `supernats-bridge conf`)?", err)
+	}
+	return err
+}

@@ -1,0 +1,136 @@
+// Supernats-bridge runs under supervisord as an eventlistener and publishes
+// every event to NATS JetStream.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/rs/zerolog"
+	"golang.org/x/term"
+
+	"supernats/bridge"
+	"supernats/bridge/eventlistener"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+type cli struct {
+	bridge.Config `embed:""`
+
+	Run     struct{} `cmd:"" default:"1" hidden:"" help:"Run as the command of an [eventlistener:x] section (the default)."`
+	Conf    struct{} `cmd:"" help:"Print such a section, ready to paste, with the settings that lose nothing and the flags given here."`
+	Version struct{} `cmd:"" help:"Print the version."`
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("supernats-bridge"),
+		kong.Description("Publishes every event of a supervisord to NATS JetStream. It is the command of an [eventlistener:x] section: see `supernats-bridge conf`."),
+		kong.DefaultEnvars("SUPERNATS"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { exited = code }))
+	if err != nil {
+		return usage(err)
+	}
+	k, err := parser.Parse(args)
+	switch {
+	case exited >= 0: // --help
+		return exited
+	case err != nil:
+		return usage(err)
+	}
+	switch k.Command() {
+	case "conf":
+		return conf(args)
+	case "version":
+		fmt.Println("supernats-bridge", version)
+		return exitDone
+	}
+	return listen(c.Config)
+}
+
+// listen runs the bridge itself.
+func listen(cfg bridge.Config) int {
+	if os.Getenv("SUPERVISOR_ENABLED") == "" && term.IsTerminal(int(os.Stdin.Fd())) {
+		return usage(errors.New("supernats-bridge talks to supervisord, not to a terminal: `supernats-bridge conf` prints the section for supervisord.conf that runs it"))
+	}
+	in, out, err := eventlistener.TakeStdio()
+	if err != nil {
+		return failed(newLog(cfg.LogLevel), err)
+	}
+	defer func() { _, _ = in.Close(), out.Close() }()
+	log := newLog(cfg.LogLevel)
+	boot, err := bridge.Boot()
+	if err != nil {
+		return failed(log, err)
+	}
+	b, err := bridge.New(cfg, boot, version, log)
+	if err != nil {
+		return usage(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := b.Run(ctx, in, out); err != nil {
+		return failed(log, bridge.Describe(err))
+	}
+	return exitDone
+}
+
+// conf prints the section with the flags that were given to us.
+func conf(args []string) int {
+	self, err := os.Executable()
+	if err != nil {
+		return usage(err)
+	}
+	i := slices.Index(args, "conf")
+	command := slices.Concat([]string{self}, args[:i], args[i+1:])
+	if err := bridge.WriteConf(os.Stdout, command); err != nil {
+		return exitFailed
+	}
+	return exitDone
+}
+
+func newLog(level string) zerolog.Logger {
+	l, err := zerolog.ParseLevel(level)
+	if err != nil {
+		l = zerolog.InfoLevel
+	}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		return zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.TimeOnly}).Level(l).With().Timestamp().Logger()
+	}
+	return zerolog.New(os.Stderr).Level(l).With().Timestamp().Logger()
+}
+
+func failed(log zerolog.Logger, err error) int {
+	log.Error().Err(err).Msg("supernats-bridge ends")
+	time.Sleep(bridge.ExitDelay)
+	return exitFailed
+}
+
+func usage(err error) int {
+	fmt.Fprintf(os.Stderr, "supernats-bridge: %v\nTry: supernats-bridge --help\n", err)
+	if os.Getenv("SUPERVISOR_ENABLED") != "" {
+		time.Sleep(bridge.ExitDelay)
+	}
+	return exitUsage
+}

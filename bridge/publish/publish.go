@@ -1,0 +1,177 @@
+// Package publish moves records from a spool to JetStream: in order, pipelined,
+// each acknowledged. A window of messages is in flight; the oldest is waited
+// for. After any error everything in flight is let go, and publishing starts
+// again at the first record that is not acknowledged: this is the one loop that
+// keeps order and doubles nothing while a server comes and goes (the id of each
+// message lets the stream refuse what it has).
+//
+// It never gives up and never drops: while NATS is away, records stay in the
+// spool, which bounds them. Memory is the window: 256 messages, and no more
+// than 8 MiB of them but for a single record that is larger.
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+)
+
+// Source is the reading side of a spool. Its methods are called from one
+// goroutine.
+type Source interface {
+	// Next returns the record behind the last one returned; ok is false if there
+	// is none yet. io.EOF: there will never be one again. The record must stay
+	// as it is until it is acknowledged.
+	Next() (rec []byte, ok bool, err error)
+	// More receives a value when Next may have something again.
+	More() <-chan struct{}
+	// Ack says that JetStream has the oldest n records that were not yet
+	// acknowledged.
+	Ack(n int) error
+	// Rewind makes Next go on at the oldest record not acknowledged.
+	Rewind() error
+}
+
+// Config is what a Publisher needs.
+type Config struct {
+	Source Source
+	// Connect makes a connection that reconnects for ever; it is called again
+	// if that one ends all the same.
+	Connect func() (*nats.Conn, error)
+	// Ensure creates the stream if it is missing. Its error is no obstacle to
+	// publishing: the bridge may not have the right to look.
+	Ensure func(ctx context.Context, js jetstream.JetStream) error
+	// Stream is whose acknowledgements count.
+	Stream string
+	// Encode makes the messages of a record, none larger than maxPayload.
+	Encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
+	// Lost is told of a record that cannot be encoded; it is skipped.
+	Lost func(rec []byte, err error)
+	Log  zerolog.Logger
+}
+
+const (
+	window      = 256
+	windowBytes = 8 << 20
+	ackTimeout  = 5 * time.Second
+	minBackoff  = 100 * time.Millisecond
+	maxBackoff  = 5 * time.Second
+)
+
+// Publisher is one loop from one source to one stream.
+type Publisher struct {
+	cfg     Config
+	trouble trouble
+	backoff time.Duration
+	noTTL   bool
+}
+
+// New checks the configuration. Nothing happens before Run.
+func New(cfg Config) (*Publisher, error) {
+	if cfg.Source == nil || cfg.Connect == nil || cfg.Ensure == nil || cfg.Encode == nil || cfg.Lost == nil || cfg.Stream == "" {
+		return nil, errors.New("publish: Source, Connect, Ensure, Encode, Lost and Stream must be set")
+	}
+	return &Publisher{cfg: cfg, trouble: trouble{log: cfg.Log}}, nil
+}
+
+// Run publishes until the source ends and all is acknowledged (nil) or ctx ends
+// (its error).
+func (p *Publisher) Run(ctx context.Context) error {
+	for {
+		err := p.connected(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		p.trouble.report(err)
+		if err := p.pause(ctx, nil); err != nil {
+			return err
+		}
+	}
+}
+
+// connected publishes over one connection, until that is closed for good.
+func (p *Publisher) connected(ctx context.Context) error {
+	nc, err := p.cfg.Connect()
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc,
+		jetstream.WithPublishAsyncTimeout(ackTimeout),
+		jetstream.WithPublishAsyncMaxPending(1<<20)) // the window is ours
+	if err != nil {
+		return fmt.Errorf("use JetStream: %w", err)
+	}
+	status := nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
+	for {
+		if err := p.waitConnected(ctx, nc, status); err != nil {
+			return err
+		}
+		if err := p.cfg.Ensure(ctx, js); err != nil {
+			p.trouble.report(err)
+		}
+		s := &session{Publisher: p, js: js, maxPayload: int(nc.MaxPayload())}
+		err := s.run(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		p.trouble.report(err)
+		if err := p.cfg.Source.Rewind(); err != nil {
+			return fmt.Errorf("go back in the spool: %w", err)
+		}
+		if err := p.pause(ctx, status); err != nil {
+			return err
+		}
+	}
+}
+
+// waitConnected returns nil as soon as there is a server.
+func (p *Publisher) waitConnected(ctx context.Context, nc *nats.Conn, status <-chan nats.Status) error {
+	for !nc.IsConnected() {
+		if nc.IsClosed() {
+			return errClosed(nc)
+		}
+		if err := nc.LastError(); err != nil {
+			p.trouble.report(fmt.Errorf("connect to NATS: %w", err))
+		} else {
+			p.trouble.report(errNotConnected)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-status:
+		case <-time.After(time.Second): // a status may have been missed
+		}
+	}
+	return nil
+}
+
+func errClosed(nc *nats.Conn) error {
+	if err := nc.LastError(); err != nil {
+		return fmt.Errorf("connection to NATS was closed: %w", err)
+	}
+	return nats.ErrConnectionClosed
+}
+
+// pause waits with growing length, or until a server is back.
+func (p *Publisher) pause(ctx context.Context, status <-chan nats.Status) error {
+	p.backoff = min(maxBackoff, max(minBackoff, 2*p.backoff))
+	t := time.NewTimer(p.backoff/2 + rand.N(p.backoff/2))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-status:
+	case <-t.C:
+	}
+	return nil
+}

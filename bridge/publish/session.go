@@ -1,0 +1,195 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// session is one attempt: it ends at the first error, and with the source.
+type session struct {
+	*Publisher
+	js         jetstream.JetStream
+	maxPayload int
+	// queue is in flight, oldest first, bytes its size.
+	queue []inflight
+	bytes int
+	ended bool
+}
+
+// inflight is one message that waits for its acknowledgement.
+type inflight struct {
+	future
+	size int
+	// last says that with this message its record is complete.
+	last bool
+}
+
+// future is the part of jetstream.PubAckFuture that is used here. One of the
+// channels gives one value, once.
+type future interface {
+	Ok() <-chan *jetstream.PubAck
+	Err() <-chan error
+	Msg() *nats.Msg
+}
+
+// run publishes until the source ends (nil) or something goes wrong. In either
+// case nothing is in flight any more, unless ctx ended.
+func (s *session) run(ctx context.Context) error {
+	err := s.loop(ctx)
+	// Whatever is still in flight may or may not be stored. Its end is awaited,
+	// so that nothing of it arrives behind what is sent again.
+	for _, m := range s.queue {
+		select {
+		case <-m.Ok():
+		case <-m.Err():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
+}
+
+func (s *session) loop(ctx context.Context) error {
+	for {
+		if err := s.fill(); err != nil {
+			return err
+		}
+		if s.ended && len(s.queue) == 0 {
+			return nil
+		}
+		var more <-chan struct{}
+		if s.open() {
+			more = s.cfg.Source.More()
+		}
+		if len(s.queue) == 0 {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-more:
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-more:
+		case err := <-s.queue[0].Err():
+			return s.refused(s.pop(), err)
+		case ack := <-s.queue[0].Ok():
+			if err := s.settle(ack); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// open reports whether the window has room for another record.
+func (s *session) open() bool {
+	return !s.ended && len(s.queue) < window && s.bytes < windowBytes
+}
+
+// fill sends what the source has, as far as the window is open.
+func (s *session) fill() error {
+	for s.open() {
+		rec, ok, err := s.cfg.Source.Next()
+		if errors.Is(err, io.EOF) {
+			s.ended = true
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the spool: %w", err)
+		}
+		if !ok {
+			return nil
+		}
+		if err := s.send(rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send publishes the messages of one record.
+func (s *session) send(rec []byte) error {
+	msgs, err := s.cfg.Encode(rec, s.maxPayload)
+	if err != nil {
+		s.cfg.Lost(rec, err)
+		s.queue = append(s.queue, inflight{skipped(s.cfg.Stream), 0, true})
+		return nil
+	}
+	for i, m := range msgs {
+		if s.noTTL {
+			m.Header.Del(jetstream.MsgTTLHeader)
+		}
+		// A retry from inside the library would overtake what was sent since.
+		ack, err := s.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
+		if err != nil {
+			return fmt.Errorf("publish on %s: %w", m.Subject, err)
+		}
+		s.queue = append(s.queue, inflight{ack, m.Size(), i == len(msgs)-1})
+		s.bytes += m.Size()
+	}
+	return nil
+}
+
+// settle takes the acknowledgement of the oldest message and of all that follow
+// it without a gap, and moves the source's checkpoint once.
+func (s *session) settle(ack *jetstream.PubAck) error {
+	records := 0
+	for {
+		m := s.pop()
+		if ack.Stream != s.cfg.Stream { // any responder on the subject can answer
+			return &foreignAck{subject: m.Msg().Subject, got: ack.Stream, want: s.cfg.Stream}
+		}
+		if m.last {
+			records++
+		}
+		if len(s.queue) > 0 {
+			select {
+			case ack = <-s.queue[0].Ok():
+				continue
+			default:
+			}
+		}
+		if err := s.cfg.Source.Ack(records); err != nil {
+			return fmt.Errorf("move the spool's checkpoint: %w", err)
+		}
+		s.backoff = 0
+		s.trouble.over()
+		return nil
+	}
+}
+
+func (s *session) pop() inflight {
+	m := s.queue[0]
+	s.queue = s.queue[1:]
+	s.bytes -= m.size
+	return m
+}
+
+// refused turns the error of a message into ours.
+func (s *session) refused(m inflight, err error) error {
+	if isTTLDisabled(err) {
+		// The stream was made without allow_msg_ttl: its own limits apply.
+		s.noTTL = true
+	}
+	return fmt.Errorf("publish on %s: %w", m.Msg().Subject, err)
+}
+
+// skipped stands in the queue for a record of which nothing was sent.
+func skipped(stream string) future {
+	ok := make(chan *jetstream.PubAck, 1)
+	ok <- &jetstream.PubAck{Stream: stream}
+	return skip(ok)
+}
+
+type skip chan *jetstream.PubAck
+
+func (s skip) Ok() <-chan *jetstream.PubAck { return s }
+func (s skip) Err() <-chan error            { return nil }
+func (s skip) Msg() *nats.Msg               { return &nats.Msg{} }

@@ -1,0 +1,159 @@
+package bridge
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"supernats/bridge/eventlistener"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// A record is what the spool holds of one event or of one record of our own.
+// An event is kept as it was read, with what cannot be found out later; it
+// becomes JSON when it is published, off supervisord's path.
+//
+//	 0       1                9               17
+//	┌──────┬────────────────┬───────────────┬──────────────────────────┐
+//	│ kind │ time read,     │ boot          │ event: header line, \n,  │
+//	│      │ Unix µs, LE    │               │        payload           │
+//	│      │                │               │ message: subject, \n,    │
+//	│      │                │               │        id, \n, JSON      │
+//	└──────┴────────────────┴───────────────┴──────────────────────────┘
+const (
+	kindEvent   = 'e'
+	kindMessage = 'm'
+	recordHead  = 1 + 8 + bootBytes
+	bootBytes   = 8
+)
+
+var errRecord = errors.New("record of the spool is malformed")
+
+func appendHead(b []byte, kind byte, at time.Time, boot [bootBytes]byte) []byte {
+	b = append(b, kind)
+	b = binary.LittleEndian.AppendUint64(b, uint64(at.UnixMicro()))
+	return append(b, boot[:]...)
+}
+
+// appendEvent appends the record of an event to b.
+func appendEvent(b []byte, at time.Time, boot [bootBytes]byte, header, payload []byte) []byte {
+	b = appendHead(b, kindEvent, at, boot)
+	b = append(append(b, header...), '\n')
+	return append(b, payload...)
+}
+
+// appendMessage appends a record that goes out as it is.
+func appendMessage(b []byte, at time.Time, boot [bootBytes]byte, subject, id string, json []byte) []byte {
+	b = appendHead(b, kindMessage, at, boot)
+	b = append(append(b, subject...), '\n')
+	b = append(append(b, id...), '\n')
+	return append(b, json...)
+}
+
+// encoder makes messages of records.
+type encoder struct {
+	host string
+	ttl  ttlTable
+}
+
+// Encode returns the messages of a record: one, or the parts of an event that
+// is larger than maxPayload.
+func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
+	if len(rec) < recordHead {
+		return nil, errRecord
+	}
+	at := time.UnixMicro(int64(binary.LittleEndian.Uint64(rec[1:])))
+	boot := hex.EncodeToString(rec[9:recordHead])
+	body := rec[recordHead:]
+	switch rec[0] {
+	case kindEvent:
+		header, payload, ok := bytes.Cut(body, []byte("\n"))
+		if !ok {
+			return nil, errRecord
+		}
+		return c.event(at, boot, header, payload, maxPayload)
+	case kindMessage:
+		subject, body, _ := bytes.Cut(body, []byte("\n"))
+		id, json, ok := bytes.Cut(body, []byte("\n"))
+		if !ok {
+			return nil, errRecord
+		}
+		return []*nats.Msg{message(string(subject), string(id), json, 0)}, nil
+	}
+	return nil, fmt.Errorf("%w: kind %q", errRecord, rec[0])
+}
+
+func (c *encoder) event(at time.Time, boot string, header, payload []byte, maxPayload int) ([]*nats.Msg, error) {
+	h, err := eventlistener.ParseHeader(header)
+	if err != nil {
+		return nil, err
+	}
+	e := schema.Decode(schema.Raw{
+		Event: h.Event, Server: h.Server, Pool: h.Pool,
+		Serial: h.Serial, PoolSerial: h.PoolSerial, Payload: payload,
+	}, c.host, boot)
+	ttl := c.ttl.of(e.Event)
+	m, err := c.message(e, at, ttl)
+	if err != nil || m.Size() <= maxPayload {
+		return []*nats.Msg{m}, err
+	}
+	// What is not data: the envelope, names, headers, and room for the part's
+	// own numbers, which the whole event did not have.
+	rest := m.Size() - jsonData(e) + partRoom
+	if rest+minShare > maxPayload {
+		return nil, fmt.Errorf("event %s needs %d bytes beside its data, more than the server's max_payload of %d allows", schema.EventID(c.host, boot, e.Serial), rest, maxPayload)
+	}
+	var msgs []*nats.Msg
+	for _, part := range e.Split(maxPayload - rest) {
+		m, err := c.message(part, at, ttl)
+		if err != nil {
+			return nil, err
+		}
+		msgs = append(msgs, m)
+	}
+	return msgs, nil
+}
+
+const (
+	// partRoom is more than `,"part":N,"parts":N` and two "/N" in the ids take.
+	partRoom = 128
+	minShare = 256
+)
+
+// jsonData is the length of the event's data in its JSON.
+func jsonData(e *schema.Event) int {
+	var v any = e.DataBase64
+	if e.Data != nil {
+		v = *e.Data
+	}
+	b, _ := schema.Marshal(v) // strings and bytes always encode
+	return len(b)
+}
+
+func (c *encoder) message(e *schema.Event, at time.Time, ttl time.Duration) (*nats.Msg, error) {
+	ce := e.Envelope(at)
+	json, err := schema.Marshal(ce)
+	if err != nil {
+		return nil, err
+	}
+	return message(e.Subject(), ce.ID, json, ttl), nil
+}
+
+// message adds the headers; a ttl of 0 leaves the stream's own limits.
+func message(subject, id string, json []byte, ttl time.Duration) *nats.Msg {
+	m := &nats.Msg{Subject: subject, Data: json, Header: nats.Header{
+		nats.MsgIdHdr:            {id},
+		stream.HeaderContentType: {schema.ContentType},
+	}}
+	if ttl > 0 {
+		m.Header[stream.HeaderTTL] = []string{strconv.Itoa(int(ttl/time.Second)) + "s"}
+	}
+	return m
+}

@@ -1,0 +1,42 @@
+// Package notify turns notifications into messages to people. A receiver sends
+// one notification to one address at a time and says of an error whether trying
+// again is of any use; it keeps nothing and never retries by itself. Who calls
+// it (consumer/app) reads the stream SUPERVISOR_ALERTS with one durable consumer
+// for each address, so that nothing is lost and none waits for another.
+package notify
+
+import (
+	"context"
+	"errors"
+
+	"supernats/schema"
+)
+
+// LabelAddress is the label of an alert that holds an address of its host.
+const LabelAddress = "address"
+
+// Receiver delivers notifications to one address.
+type Receiver interface {
+	// Name identifies the receiver and its address over restarts:
+	// "mail/ops@example.com".
+	Name() string
+	// Notify returns nil when the other side has accepted the notification. It
+	// returns within the receiver's time-out, and sooner if ctx ends. An error
+	// wrapped by Permanent will come back at every try; any other may pass.
+	// The same notification may come again: what is sent carries its ID.
+	Notify(ctx context.Context, n *schema.CloudEvent[*schema.Alert]) error
+}
+
+type permanentError struct{ error }
+
+func (e permanentError) Unwrap() error { return e.error }
+
+// Permanent marks an error that trying again will not mend without a change on
+// one of the two sides: a refused recipient, a message too big.
+func Permanent(err error) error { return permanentError{err} }
+
+// IsPermanent reports whether err was marked by Permanent.
+func IsPermanent(err error) bool {
+	var p permanentError
+	return errors.As(err, &p)
+}

@@ -1,0 +1,162 @@
+// Package natsconn holds the settings of a connection to NATS that all programs
+// of supernats share, and connects with them. A connection never gives up: it
+// connects when a server comes, and reconnects for ever. Nothing is buffered
+// while it is down, publishing fails at once instead; what must not be lost
+// waits with its owner.
+package natsconn
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/synadia-io/orbit.go/natscontext"
+)
+
+// DefaultURL is where a server is looked for if nothing else is said.
+const DefaultURL = nats.DefaultURL
+
+// Variables that hold a secret itself, in place of the flag that names a file.
+const (
+	EnvPassword = "SUPERNATS_NATS_PASSWORD"
+	EnvToken    = "SUPERNATS_NATS_TOKEN"
+)
+
+// Settings say where a server is and who we are. Secrets only come from files
+// or variables. The tags are those of kong (flags) and of YAML.
+type Settings struct {
+	URL          string `name:"nats-url" placeholder:"URL" help:"NATS servers, comma separated." yaml:"url"`
+	Context      string `name:"nats-context" placeholder:"NAME" help:"A context of the nats CLI, by name." yaml:"context"`
+	CredsFile    string `name:"nats-creds" placeholder:"FILE" help:"Credentials file (JWT and seed)." yaml:"creds_file"`
+	NkeyFile     string `name:"nats-nkey" placeholder:"FILE" help:"File with an nkey seed." yaml:"nkey_file"`
+	User         string `name:"nats-user" placeholder:"NAME" help:"User name." yaml:"user"`
+	PasswordFile string `name:"nats-password-file" placeholder:"FILE" help:"File with the user's password (or SUPERNATS_NATS_PASSWORD holds it)." yaml:"password_file"`
+	TokenFile    string `name:"nats-token-file" placeholder:"FILE" help:"File with a token (or SUPERNATS_NATS_TOKEN holds it)." yaml:"token_file"`
+	TLS          TLS    `embed:"" prefix:"nats-tls-" yaml:"tls"`
+}
+
+// TLS names PEM files.
+type TLS struct {
+	CA   string `name:"ca" placeholder:"FILE" help:"Certificate authority of the NATS server." yaml:"ca"`
+	Cert string `name:"cert" placeholder:"FILE" help:"Our certificate." yaml:"cert"`
+	Key  string `name:"key" placeholder:"FILE" help:"The key of our certificate." yaml:"key"`
+}
+
+// Zero reports whether nothing at all is set.
+func (s Settings) Zero() bool { return s == Settings{} }
+
+// Check reports settings that contradict each other.
+func (s Settings) Check() error {
+	var ways []string
+	for _, w := range []struct{ name, value string }{
+		{"creds", s.CredsFile}, {"nkey", s.NkeyFile}, {"user", s.User}, {"token-file", s.TokenFile},
+	} {
+		if w.value != "" {
+			ways = append(ways, w.name)
+		}
+	}
+	switch {
+	case len(ways) > 1:
+		return fmt.Errorf("nats: %s are set, allowed is one of creds, nkey, user, token-file", strings.Join(ways, " and "))
+	case s.PasswordFile != "" && s.User == "":
+		return errors.New("nats: a password file is set without a user")
+	case (s.TLS.Cert == "") != (s.TLS.Key == ""):
+		return errors.New("nats: a TLS certificate and its key go together, one of them is set")
+	case s.Context != "" && s.URL != "":
+		return fmt.Errorf("nats: url %s and context %s are set, allowed is one of them", s.URL, s.Context)
+	}
+	return nil
+}
+
+// Connect returns a connection that is being made: it may not be there yet. name
+// is what the server shows of us; further options win. Errors are of the
+// settings (a file that cannot be read); an unreachable server is none.
+func (s Settings) Connect(name string, more ...nats.Option) (*nats.Conn, error) {
+	opts, err := s.options()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts,
+		nats.Name(name),
+		nats.MaxReconnects(-1),
+		nats.RetryOnFailedConnect(true),
+		nats.ReconnectWait(500*time.Millisecond),
+		nats.ReconnectJitter(250*time.Millisecond, time.Second),
+		// What is buffered during an outage would be sent before anything that
+		// is sent again, out of order.
+		nats.ReconnectBufSize(-1),
+		nats.Timeout(5*time.Second),
+		nats.PingInterval(20*time.Second),
+	)
+	opts = append(opts, more...)
+	if s.Context != "" {
+		nc, _, err := natscontext.Connect(s.Context, opts...)
+		if err != nil {
+			return nil, fmt.Errorf("connect with the nats context %q: %w", s.Context, err)
+		}
+		return nc, nil
+	}
+	url := s.URL
+	if url == "" {
+		url = DefaultURL
+	}
+	nc, err := nats.Connect(url, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", url, err)
+	}
+	return nc, nil
+}
+
+func (s Settings) options() ([]nats.Option, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	var opts []nats.Option
+	switch {
+	case s.CredsFile != "":
+		if _, err := os.Stat(s.CredsFile); err != nil {
+			return nil, fmt.Errorf("nats credentials: %w", err)
+		}
+		opts = append(opts, nats.UserCredentials(s.CredsFile))
+	case s.NkeyFile != "":
+		opt, err := nats.NkeyOptionFromSeed(s.NkeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("nats nkey %s: %w", s.NkeyFile, err)
+		}
+		opts = append(opts, opt)
+	case s.User != "":
+		password, err := secret(s.PasswordFile, EnvPassword)
+		if err != nil {
+			return nil, fmt.Errorf("nats password: %w", err)
+		}
+		opts = append(opts, nats.UserInfo(s.User, password))
+	case s.TokenFile != "" || os.Getenv(EnvToken) != "":
+		token, err := secret(s.TokenFile, EnvToken)
+		if err != nil {
+			return nil, fmt.Errorf("nats token: %w", err)
+		}
+		opts = append(opts, nats.Token(token))
+	}
+	if s.TLS.CA != "" {
+		opts = append(opts, nats.RootCAs(s.TLS.CA))
+	}
+	if s.TLS.Cert != "" {
+		opts = append(opts, nats.ClientCert(s.TLS.Cert, s.TLS.Key))
+	}
+	return opts, nil
+}
+
+// secret reads a file without its last line break, or else a variable.
+func secret(file, variable string) (string, error) {
+	if file == "" {
+		return os.Getenv(variable), nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
+}

@@ -1,0 +1,76 @@
+// Package streamtest runs a real nats-server with JetStream for tests.
+package streamtest
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Server is a nats-server on a port of its own, which it keeps over restarts, as
+// it keeps its store.
+type Server struct {
+	URL string
+
+	tb   testing.TB
+	opts server.Options
+	s    *server.Server
+}
+
+// Start runs a server for the length of a test. change may set more options.
+func Start(tb testing.TB, change ...func(*server.Options)) *Server {
+	tb.Helper()
+	s := &Server{tb: tb, opts: server.Options{
+		ServerName: "test", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: tb.TempDir(), JetStreamMaxStore: 8 << 30, JetStreamMaxMemory: 256 << 20,
+	}}
+	for _, c := range change {
+		c(&s.opts)
+	}
+	tb.Cleanup(s.Stop)
+	s.Restart()
+	return s
+}
+
+// Restart starts the server again after Stop.
+func (s *Server) Restart() {
+	s.tb.Helper()
+	opts := s.opts
+	var err error
+	if s.s, err = server.NewServer(&opts); err != nil {
+		s.tb.Fatal(err)
+	}
+	s.s.Start()
+	if !s.s.ReadyForConnections(10 * time.Second) {
+		s.tb.Fatal("nats-server is not ready after 10 s")
+	}
+	s.URL = s.s.ClientURL()
+	s.opts.Port = s.s.Addr().(*net.TCPAddr).Port
+}
+
+// Stop stops the server; connections to it are cut.
+func (s *Server) Stop() {
+	if s.s != nil {
+		s.s.Shutdown()
+		s.s.WaitForShutdown()
+	}
+}
+
+// JetStream connects to the server for the length of the test.
+func (s *Server) JetStream() jetstream.JetStream {
+	s.tb.Helper()
+	nc, err := nats.Connect(s.URL, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	s.tb.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	return js
+}
