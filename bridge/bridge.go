@@ -147,7 +147,7 @@ func (b *Bridge) connect() (*nats.Conn, error) {
 func ensure(ctx context.Context, js jetstream.JetStream) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return stream.EnsureEvents(ctx, js, 1)
+	return stream.EnsureEvents(ctx, js, stream.DefaultLimits())
 }
 
 func (b *Bridge) lost(rec []byte, err error) {

@@ -61,14 +61,25 @@ const (
 )
 
 // ParkedSubject is where a durable consumer parks what it gave up.
-func ParkedSubject(durable string) string { return parkedPrefix + schema.Token(durable) }
+func ParkedSubject(durable string) string { return parkedPrefix + durable }
+
+// Limits are what an installation may choose of the streams that are created.
+type Limits struct {
+	// Replicas of each stream and bucket, 1 to 5.
+	Replicas int
+	// EventBytes bounds the stream Events.
+	EventBytes int64
+}
+
+// DefaultLimits are those of one server.
+func DefaultLimits() Limits { return Limits{Replicas: 1, EventBytes: 4 * gib} }
 
 // EventsConfig are the settings of the stream Events on a server whose
 // JetStream API has a level.
-func EventsConfig(replicas, level int) jetstream.StreamConfig {
-	c := logConfig(Events, replicas, 30*day, AllEvents, AllSnapshots, AllBridges)
+func EventsConfig(limits Limits, level int) jetstream.StreamConfig {
+	c := logConfig(Events, limits.Replicas, 30*day, AllEvents, AllSnapshots, AllBridges)
 	c.Description = "Events of Supervisor, published by supernats-bridge"
-	c.MaxBytes = 4 * gib
+	c.MaxBytes = limits.EventBytes
 	c.Compression = jetstream.S2Compression
 	c.AllowMsgTTL = level >= levelMsgTTL
 	c.AllowBatchPublish = level >= levelBatchPublish
@@ -98,22 +109,22 @@ func logConfig(name string, replicas int, maxAge time.Duration, subjects ...stri
 }
 
 // EnsureEvents creates the stream Events if it is missing.
-func EnsureEvents(ctx context.Context, js jetstream.JetStream, replicas int) error {
+func EnsureEvents(ctx context.Context, js jetstream.JetStream, limits Limits) error {
 	return ensure(ctx, js, Events, func() (jetstream.StreamConfig, error) {
 		info, err := js.AccountInfo(ctx)
 		if err != nil {
 			return jetstream.StreamConfig{}, fmt.Errorf("ask for the level of the JetStream API: %w", err)
 		}
-		return EventsConfig(replicas, info.API.Level), nil
+		return EventsConfig(limits, info.API.Level), nil
 	})
 }
 
 // EnsureAll creates every stream and bucket that is missing.
-func EnsureAll(ctx context.Context, js jetstream.JetStream, replicas int) error {
-	if err := EnsureEvents(ctx, js, replicas); err != nil {
+func EnsureAll(ctx context.Context, js jetstream.JetStream, limits Limits) error {
+	if err := EnsureEvents(ctx, js, limits); err != nil {
 		return err
 	}
-	for _, c := range []jetstream.StreamConfig{AlertsConfig(replicas), ParkedConfig(replicas)} {
+	for _, c := range []jetstream.StreamConfig{AlertsConfig(limits.Replicas), ParkedConfig(limits.Replicas)} {
 		if err := ensure(ctx, js, c.Name, func() (jetstream.StreamConfig, error) { return c, nil }); err != nil {
 			return err
 		}
@@ -122,7 +133,7 @@ func EnsureAll(ctx context.Context, js jetstream.JetStream, replicas int) error 
 		{Bucket: StateBucket, History: 16, Description: "The state of every process"},
 		{Bucket: HostsBucket, History: 1, Description: "What is known of every host"},
 	} {
-		c.Replicas = replicas
+		c.Replicas = limits.Replicas
 		if err := ensureBucket(ctx, js, c); err != nil {
 			return err
 		}

@@ -1,0 +1,150 @@
+// Supernats consumes the events that supernats-bridge publishes: the daemon that
+// tells people, and the operator's commands.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+	"golang.org/x/term"
+
+	"supernats/consumer/app"
+	"supernats/schema/natsconn"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+type cli struct {
+	common
+
+	Consume consumeCmd `cmd:"" help:"The consumer daemon: records the state of every process and sends mail."`
+	Ps      psCmd      `cmd:"" help:"The state of every process in the fleet."`
+	Tail    tailCmd    `cmd:"" help:"Events as they happen."`
+	Replay  replayCmd  `cmd:"" help:"Events from the stream, oldest first."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// common are the flags of every command.
+type common struct {
+	Config   string            `short:"c" env:"SUPERNATS_CONFIG" placeholder:"FILE" help:"Configuration file (YAML)."`
+	NATS     natsconn.Settings `embed:""`
+	LogLevel string            `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("supernats"),
+		kong.Description("Turns the events of Supervisor into alerts, states and history."),
+		kong.DefaultEnvars("SUPERNATS"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { exited = code }))
+	if err != nil {
+		return usage(err)
+	}
+	k, err := parser.Parse(args)
+	switch {
+	case exited >= 0: // --help
+		return exited
+	case err != nil:
+		return usage(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	k.BindTo(ctx, (*context.Context)(nil))
+	switch err := k.Run(&c.common); {
+	case err == nil, errors.Is(err, syscall.EPIPE): // `supernats replay | head`
+		return exitDone
+	case errors.As(err, new(usageError)):
+		return usage(err)
+	default:
+		fmt.Fprintln(os.Stderr, "supernats:", err)
+		return exitFailed
+	}
+}
+
+// usageError is an error of the command line or the configuration.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usage(err error) int {
+	fmt.Fprintf(os.Stderr, "supernats: %v\nTry: supernats --help\n", err)
+	return exitUsage
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run() error {
+	_, err := fmt.Println("supernats", version)
+	return err
+}
+
+// load reads the configuration file, if there is one, and lays the flags over it.
+func (c *common) load() (app.Config, error) {
+	cfg := app.Default()
+	if c.Config != "" {
+		var err error
+		if cfg, err = app.Load(c.Config); err != nil {
+			return cfg, usageError{err}
+		}
+	}
+	if !c.NATS.Zero() {
+		cfg.NATS.Settings = c.NATS
+	}
+	if err := c.NATS.Check(); err != nil {
+		return cfg, usageError{err}
+	}
+	return cfg, nil
+}
+
+// connect reaches the NATS server of the installation, or fails.
+func (c *common) connect() (jetstream.JetStream, func(), error) {
+	cfg, err := c.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	settings := cfg.Client()
+	nc, err := settings.Connect("supernats", nats.RetryOnFailedConnect(false))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w (is `supernats consume` or a nats-server running? --nats-url says where)", err)
+	}
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(10*time.Second))
+	if err != nil {
+		nc.Close()
+		return nil, nil, fmt.Errorf("use JetStream: %w", err)
+	}
+	return js, nc.Close, nil
+}
+
+func (c *common) log() zerolog.Logger {
+	l, err := zerolog.ParseLevel(c.LogLevel)
+	if err != nil {
+		l = zerolog.InfoLevel
+	}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		return zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.TimeOnly}).Level(l).With().Timestamp().Logger()
+	}
+	return zerolog.New(os.Stderr).Level(l).With().Timestamp().Logger()
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/term"
+
+	"supernats/schema"
+)
+
+const (
+	outputTable = "table"
+	outputJSON  = "json"
+	outputJSONL = "jsonl"
+)
+
+type outputFlag struct {
+	Output string `short:"o" enum:"table,json,jsonl,auto" default:"auto" env:"SUPERNATS_OUTPUT" help:"table, json or jsonl (default: table on a terminal, jsonl elsewhere)."`
+}
+
+func outputFor(w *os.File, output string) string {
+	if output != "auto" {
+		return output
+	}
+	if term.IsTerminal(int(w.Fd())) {
+		return outputTable
+	}
+	return outputJSONL
+}
+
+// printer writes events in one of the forms.
+type printer struct {
+	w      *bufio.Writer
+	output string
+	color  bool
+	count  int
+	// last is the event that is about to be printed, decoded.
+	last *schema.CloudEvent[*schema.Event]
+}
+
+func newPrinter(w *os.File, output string) *printer {
+	return &printer{
+		w: bufio.NewWriterSize(w, 64<<10), output: outputFor(w, output),
+		color: term.IsTerminal(int(w.Fd())) && os.Getenv("NO_COLOR") == "",
+	}
+}
+
+// event prints one payload.
+func (p *printer) event(payload []byte) error {
+	p.count++
+	switch p.output {
+	case outputJSONL:
+		_, _ = p.w.Write(payload)
+	case outputJSON:
+		if p.count == 1 {
+			_, _ = p.w.WriteString("[\n")
+		} else {
+			_, _ = p.w.WriteString(",\n")
+		}
+		var b bytes.Buffer
+		if err := json.Indent(&b, payload, "  ", "  "); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(p.w, "  %s", b.Bytes())
+		return err
+	default:
+		p.line(p.last)
+	}
+	return p.w.WriteByte('\n')
+}
+
+func (p *printer) flush() error { return p.w.Flush() }
+
+// end completes the output.
+func (p *printer) end() error {
+	if p.output == outputJSON {
+		if p.count == 0 {
+			_, _ = p.w.WriteString("[")
+		}
+		_, _ = p.w.WriteString("\n]\n")
+	}
+	return p.w.Flush()
+}
+
+// line prints an event as a row of a table whose columns are fixed, since the
+// rows to come are not known.
+func (p *printer) line(ce *schema.CloudEvent[*schema.Event]) {
+	e := ce.Data
+	who := ""
+	switch {
+	case e.Process != "":
+		who = processName(e.Group, e.Process)
+	case e.Group != "":
+		who = e.Group
+	}
+	event := fmt.Sprintf("%-30s", e.Event)
+	if p.color {
+		event = "\x1b[" + eventColor(e) + "m" + event + "\x1b[0m"
+	}
+	line := fmt.Sprintf("%s  %-15s %-22s %s %s", ce.Time.Local().Format("2006-01-02 15:04:05.000"), clean(e.Host), clean(who), event, clean(details(e)))
+	_, _ = p.w.WriteString(strings.TrimRight(line, " "))
+}
+
+func eventColor(e *schema.Event) string {
+	switch {
+	case e.UnexpectedExit(), e.Event == schema.ProcessStateFatal:
+		return "31" // red
+	case e.Event == schema.ProcessStateBackoff:
+		return "33" // yellow
+	case e.Event == schema.ProcessStateRunning:
+		return "32" // green
+	}
+	return "0"
+}
+
+// processName writes a process as supervisorctl does.
+func processName(group, process string) string {
+	if group == process {
+		return process
+	}
+	return group + ":" + process
+}
+
+// details tells what else an event says.
+func details(e *schema.Event) string {
+	var d []string
+	add := func(format string, args ...any) { d = append(d, fmt.Sprintf(format, args...)) }
+	if e.Expected != nil {
+		add("%s", map[bool]string{true: "expected", false: "unexpected"}[*e.Expected])
+	}
+	if e.Exit != nil {
+		add("%s", reason(e.Exit))
+	}
+	if e.FromState != "" {
+		add("from %s", e.FromState)
+	}
+	if e.PID != 0 {
+		add("pid %d", e.PID)
+	}
+	if e.Tries != nil && *e.Tries > 0 {
+		add("try %d", *e.Tries)
+	}
+	if e.Type != "" {
+		add("type %s", e.Type)
+	}
+	if e.When != nil {
+		add("%s", time.Unix(*e.When, 0).Local().Format(time.TimeOnly))
+	}
+	if e.Part > 0 {
+		add("part %d of %d", e.Part, e.Parts)
+	}
+	if e.Data != nil && *e.Data != "" {
+		add("%s", strconv.Quote(*e.Data))
+	}
+	if len(e.DataBase64) > 0 {
+		add("%d bytes that are no text", len(e.DataBase64))
+	}
+	return strings.Join(d, ", ")
+}
+
+func reason(x *schema.Exit) string {
+	s := ""
+	switch {
+	case x.Signal != "":
+		s = x.Signal
+	case x.Code != nil:
+		s = "exit code " + strconv.Itoa(*x.Code)
+	case x.SpawnErr != "":
+		s = "spawn error: " + x.SpawnErr
+	}
+	if x.Core {
+		s += ", core dumped"
+	}
+	return s
+}
+
+// clean takes out what would steer a terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// printJSON writes records as one array or one a line.
+func printJSON[T any](w io.Writer, output string, records []T) error {
+	if output == outputJSON {
+		if records == nil {
+			records = []T{}
+		}
+		b, err := schema.Marshal(records)
+		if err != nil {
+			return err
+		}
+		var indented bytes.Buffer
+		if err := json.Indent(&indented, b, "", "  "); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(w, indented.String())
+		return err
+	}
+	for _, r := range records {
+		b, err := schema.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "%s\n", b); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer"
+	"supernats/schema/stream"
+)
+
+type tailCmd struct {
+	filters
+	outputFlag
+}
+
+// Run prints events until it is interrupted.
+func (t *tailCmd) Run(ctx context.Context, c *common) error {
+	return t.read(ctx, c, t.Output, true)
+}
+
+type replayCmd struct {
+	filters
+	outputFlag
+}
+
+// Run prints what the stream holds now.
+func (r *replayCmd) Run(ctx context.Context, c *common) error {
+	return r.read(ctx, c, r.Output, false)
+}
+
+// read prints the events that pass the filters: those that are stored, or, if
+// follow is set, those to come (from --since on).
+func (f *filters) read(ctx context.Context, c *common, output string, follow bool) error {
+	filter, err := f.filter()
+	if err != nil {
+		return err
+	}
+	js, closeConn, err := c.connect()
+	if err != nil {
+		return err
+	}
+	defer closeConn()
+	s, err := js.Stream(ctx, stream.Events)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w (it is created by `supernats consume` and by the first supernats-bridge)", stream.Events, err)
+	}
+	last := s.CachedInfo().State.LastSeq
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: filter.Subjects()}
+	switch {
+	case !f.Since.IsZero():
+		// By the time of storing, which is never before that of the event.
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &f.Since.Time
+	case follow:
+		cfg.DeliverPolicy = jetstream.DeliverNewPolicy
+	}
+	oc, err := s.OrderedConsumer(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream.Events, err)
+	}
+	p := newPrinter(os.Stdout, output)
+	if !follow && oc.CachedInfo().NumPending == 0 {
+		return p.end()
+	}
+	msgs, err := oc.Messages()
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream.Events, err)
+	}
+	defer msgs.Stop()
+	for printed := 0; ; {
+		raw, err := msgs.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+				return p.end()
+			}
+			return errors.Join(fmt.Errorf("read stream %s: %w", stream.Events, err), p.end())
+		}
+		meta, err := raw.Metadata()
+		if err != nil {
+			return err
+		}
+		if f.passes(raw, filter, p) {
+			if err := p.event(raw.Data()); err != nil {
+				return err
+			}
+			printed++
+		}
+		behind := meta.NumPending > 0
+		if !behind {
+			if err := p.flush(); err != nil {
+				return err
+			}
+		}
+		if printed == f.Limit && f.Limit > 0 || !follow && (!behind || meta.Sequence.Stream >= last) {
+			return p.end()
+		}
+	}
+}
+
+// passes also lets through what cannot be decoded, as a warning on stderr.
+func (f *filters) passes(raw jetstream.Msg, filter consumer.Filter, p *printer) bool {
+	ce, err := (&consumer.Message{Data: raw.Data()}).Event()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "supernats: message on %s: %v\n", raw.Subject(), err)
+		return false
+	}
+	p.last = ce
+	return filter.Match(ce.Data) && f.inTime(ce)
+}

@@ -1,0 +1,300 @@
+// Package consumer reads the streams of supernats for programs that do
+// something with each message: write your own by implementing Handler.
+//
+// A message is acknowledged after the Handler returned nil and not before, so
+// each is handled at least once, in the order of the stream but for those that
+// are tried again. One that keeps failing is parked: copied with its reason to
+// the stream SUPERVISOR_PARKED, from where it can be had back. None is dropped.
+// One message is handled at a time and Prefetch are held in memory; while NATS
+// is away Run waits for it.
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// Handler does something with a message.
+type Handler interface {
+	// Handle returns nil when its effect is stored. It may be called again with
+	// the same message, after an error or a crash: Seq tells. An error is tried
+	// again after a while, and the message is parked after Config.MaxTries; see
+	// Park.
+	Handle(ctx context.Context, m *Message) error
+}
+
+// HandlerFunc is a function that is a Handler.
+type HandlerFunc func(ctx context.Context, m *Message) error
+
+// Handle calls f.
+func (f HandlerFunc) Handle(ctx context.Context, m *Message) error { return f(ctx, m) }
+
+// Message is one message of a stream.
+type Message struct {
+	// Subject it was published on, see schema.ParseSubject.
+	Subject string
+	// ID is the CloudEvent's id.
+	ID string
+	// Data is a CloudEvent in JSON; see Event.
+	Data []byte
+	// Seq is its number in the stream: use it to recognise what you have seen.
+	Seq uint64
+	// Stored is when the stream got it.
+	Stored time.Time
+	// Tries counts from 1.
+	Tries int
+}
+
+// Event decodes a message on supervisor.event.>. An error means that another
+// program has published there; return it through Park.
+func (m *Message) Event() (*schema.CloudEvent[*schema.Event], error) {
+	return schema.UnmarshalEvent(m.Data)
+}
+
+// NewMessage takes from a message of JetStream what is handled here.
+func NewMessage(m jetstream.Msg) (*Message, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return nil, fmt.Errorf("read a message's metadata: %w", err)
+	}
+	return &Message{
+		Subject: m.Subject(), ID: m.Headers().Get(nats.MsgIdHdr), Data: m.Data(),
+		Seq: meta.Sequence.Stream, Stored: meta.Timestamp, Tries: int(meta.NumDelivered),
+	}, nil
+}
+
+// Config is what a Consumer needs; JetStream, Durable and Handler must be set.
+type Config struct {
+	JetStream jetstream.JetStream
+	// Stream to read; SUPERVISOR if empty.
+	Stream string
+	// Durable is the name under which the server remembers what was handled:
+	// letters, digits, '_', '-' and '='; schema.Token makes one of any name.
+	Durable string
+	// Subjects to read; all of the stream's if empty.
+	Subjects []string
+	// NewOnly makes a durable that does not exist yet begin with what is stored
+	// from now on; else it begins with the oldest message.
+	NewOnly bool
+	Handler Handler
+	// MaxTries is how often a message is handled before it is parked; 10 if 0. If
+	// it is negative, only an error wrapped by Park parks one: for Handlers whose
+	// errors are a server's that is down, not the message's.
+	MaxTries int
+	// BackOff is how long to wait after the first, second … try; its last entry
+	// goes on. 1s to 5m if empty.
+	BackOff []time.Duration
+	// AckWait is how long the server waits for a client that has gone silent; 30s
+	// if 0. A Handler may take longer.
+	AckWait time.Duration
+	// Prefetch is how many messages are asked for at a time; 1 if 0. All of them
+	// must be handled within AckWait.
+	Prefetch int
+	Log      zerolog.Logger
+}
+
+var defaultBackOff = []time.Duration{
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute,
+}
+
+func (c *Config) setDefaults() error {
+	if c.JetStream == nil || c.Handler == nil || c.Durable == "" {
+		return errors.New("consumer: JetStream, Durable and Handler must be set")
+	}
+	if !legalDurable(c.Durable) {
+		return fmt.Errorf("consumer: durable %q: allowed are up to 200 letters, digits, '_', '-' and '='", c.Durable)
+	}
+	if c.AckWait < 0 || c.Prefetch < 0 || slices.ContainsFunc(c.BackOff, func(d time.Duration) bool { return d < 0 }) {
+		return errors.New("consumer: AckWait, Prefetch and BackOff must not be negative")
+	}
+	if c.Stream == "" {
+		c.Stream = stream.Events
+	}
+	if c.MaxTries == 0 {
+		c.MaxTries = 10
+	}
+	if len(c.BackOff) == 0 {
+		c.BackOff = defaultBackOff
+	}
+	if c.AckWait == 0 {
+		c.AckWait = 30 * time.Second
+	}
+	if c.Prefetch == 0 {
+		c.Prefetch = 1
+	}
+	return nil
+}
+
+func legalDurable(name string) bool {
+	return len(name) <= 200 && !strings.ContainsFunc(name, func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-=", r)
+	})
+}
+
+// Consumer runs one Handler on one durable pull consumer.
+type Consumer struct {
+	cfg Config
+	log zerolog.Logger
+}
+
+// New checks the configuration. Nothing happens before Run.
+func New(cfg Config) (*Consumer, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	return &Consumer{cfg: cfg, log: cfg.Log.With().Str("consumer", cfg.Durable).Logger()}, nil
+}
+
+// Create makes the durable consumer if it is missing. Run does so too; call it
+// before something is published that must not be missed by a NewOnly consumer.
+func (c *Consumer) Create(ctx context.Context) error {
+	_, err := c.durable(ctx)
+	return err
+}
+
+// Run handles messages until ctx ends and returns its error. Whatever else goes
+// wrong is logged and tried again.
+func (c *Consumer) Run(ctx context.Context) error {
+	wait, last := time.Duration(0), ""
+	for {
+		err := c.read(ctx, func() { wait, last = 0, "" })
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err.Error() != last {
+			c.log.Warn().Err(err).Msg("reading the stream was interrupted; trying again")
+		}
+		last = err.Error()
+		wait = min(5*time.Second, max(100*time.Millisecond, 2*wait))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// durable finds or creates the consumer on the server.
+func (c *Consumer) durable(ctx context.Context) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	want := jetstream.ConsumerConfig{
+		Durable: c.cfg.Durable, AckPolicy: jetstream.AckExplicitPolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
+		FilterSubjects: c.cfg.Subjects, AckWait: c.cfg.AckWait,
+		// What is given up is ours to say: the server would forget it silently.
+		MaxDeliver: -1,
+		// Messages that wait for their next try count, and must not block others.
+		MaxAckPending: 10_000,
+	}
+	if c.cfg.NewOnly {
+		want.DeliverPolicy = jetstream.DeliverNewPolicy
+	}
+	have, err := c.cfg.JetStream.Consumer(ctx, c.cfg.Stream, c.cfg.Durable)
+	if err == nil {
+		// Where it began cannot be changed, and need not be.
+		was := have.CachedInfo().Config
+		want.DeliverPolicy, want.OptStartSeq, want.OptStartTime = was.DeliverPolicy, was.OptStartSeq, was.OptStartTime
+	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, fmt.Errorf("look up consumer %s of stream %s: %w", c.cfg.Durable, c.cfg.Stream, err)
+	}
+	have, err = c.cfg.JetStream.CreateOrUpdateConsumer(ctx, c.cfg.Stream, want)
+	if err != nil {
+		return nil, fmt.Errorf("create consumer %s of stream %s: %w", c.cfg.Durable, c.cfg.Stream, err)
+	}
+	return have, nil
+}
+
+// read handles messages until something goes wrong; ok is called whenever a
+// message was had.
+func (c *Consumer) read(ctx context.Context, ok func()) error {
+	durable, err := c.durable(ctx)
+	if err != nil {
+		return err
+	}
+	msgs, err := durable.Messages(jetstream.PullMaxMessages(c.cfg.Prefetch))
+	if err != nil {
+		return fmt.Errorf("pull from consumer %s: %w", c.cfg.Durable, err)
+	}
+	defer msgs.Stop()
+	for {
+		m, err := msgs.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fmt.Errorf("wait for a message: %w", err)
+		}
+		ok()
+		if err := c.one(ctx, m); err != nil {
+			return err
+		}
+	}
+}
+
+// one handles a message and tells the server how it went.
+func (c *Consumer) one(ctx context.Context, raw jetstream.Msg) error {
+	m, err := NewMessage(raw)
+	if err != nil {
+		return err
+	}
+	if c.cfg.MaxTries > 0 && m.Tries > c.cfg.MaxTries+graceTries {
+		// Not even an error came back: whoever had it crashed.
+		return c.park(ctx, raw, m, fmt.Errorf("handled %d times without an answer", m.Tries-1))
+	}
+	stop := c.keepAlive(raw)
+	err = c.cfg.Handler.Handle(ctx, m)
+	stop()
+	switch {
+	case err == nil:
+		if err := raw.DoubleAck(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("acknowledge message %d: %w", m.Seq, err)
+		}
+		return nil
+	case ctx.Err() != nil:
+		_ = raw.Nak() // for the next one, at once
+		return ctx.Err()
+	case isPark(err) || c.cfg.MaxTries > 0 && m.Tries >= c.cfg.MaxTries:
+		return c.park(ctx, raw, m, err)
+	}
+	wait := c.cfg.BackOff[min(m.Tries, len(c.cfg.BackOff))-1]
+	c.log.Warn().Err(err).Uint64("seq", m.Seq).Str("subject", m.Subject).Int("try", m.Tries).Dur("again_in", wait).Msg("message could not be handled")
+	if err := raw.NakWithDelay(wait); err != nil {
+		return fmt.Errorf("postpone message %d: %w", m.Seq, err)
+	}
+	return nil
+}
+
+// graceTries are deliveries that do not count: a client that stopped in the
+// middle, an acknowledgement that was lost.
+const graceTries = 3
+
+// keepAlive tells the server now and then that the message is being handled.
+func (c *Consumer) keepAlive(m jetstream.Msg) (stop func()) {
+	done := make(chan struct{})
+	every := c.cfg.AckWait / 3
+	t := time.AfterFunc(every, func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			_ = m.InProgress()
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return func() {
+		t.Stop()
+		close(done)
+	}
+}
