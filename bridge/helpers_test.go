@@ -1,16 +1,132 @@
 package bridge_test
 
 import (
+	"bytes"
+	"context"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"supernats/bridge/supervisord/supervisordtest"
+	"supernats/schema"
+	"supernats/schema/stream"
 )
 
-// conf is what `supernats-bridge conf` prints for the flags.
-func conf(tb testing.TB, bin string, flags ...string) string {
+// program is supernats-bridge, built once for all tests.
+var program string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "supernats")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		program = filepath.Join(dir, "supernats-bridge")
+		if out, err := exec.Command("go", "build", "-o", program, "./cmd/supernats-bridge").CombinedOutput(); err != nil {
+			panic(string(out))
+		}
+		return m.Run()
+	}())
+}
+
+// conf is the section that `supernats-bridge conf` prints for the flags.
+func conf(tb testing.TB, flags ...string) string {
 	tb.Helper()
-	out, err := exec.Command(bin, append([]string{"conf"}, flags...)...).Output()
+	out, err := exec.Command(program, append([]string{"conf"}, flags...)...).Output()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return string(out)
+}
+
+// stored reads all that the stream holds below subject; nothing if there is no
+// stream yet.
+func stored(tb testing.TB, js jetstream.JetStream, subject string) []jetstream.Msg {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	s, err := js.Stream(ctx, stream.Events)
+	if err != nil {
+		return nil
+	}
+	c, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	n := int(c.CachedInfo().NumPending)
+	var msgs []jetstream.Msg
+	for len(msgs) < n {
+		batch, err := c.Fetch(min(n-len(msgs), 5000), jetstream.FetchMaxWait(10*time.Second))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for m := range batch.Messages() {
+			msgs = append(msgs, m)
+		}
+		if batch.Error() != nil {
+			tb.Fatal(batch.Error())
+		}
+	}
+	return msgs
+}
+
+// waitStored waits until the stream holds n messages below subject.
+func waitStored(tb testing.TB, js jetstream.JetStream, subject string, n int) []jetstream.Msg {
+	tb.Helper()
+	supervisordtest.Wait(tb, 60*time.Second, func() bool { return pending(js, subject) >= n }, "%d messages on %s", n, subject)
+	return stored(tb, js, subject)
+}
+
+// pending counts what the stream holds below subject.
+func pending(js jetstream.JetStream, subject string) int {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	s, err := js.Stream(ctx, stream.Events)
+	if err != nil {
+		return 0
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(subject))
+	if err != nil {
+		return 0
+	}
+	n := uint64(0)
+	for _, c := range info.State.Subjects {
+		n += c
+	}
+	return int(n)
+}
+
+func event(tb testing.TB, m jetstream.Msg) *schema.Event {
+	tb.Helper()
+	ce, err := schema.UnmarshalEvent(m.Data())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return ce.Data
+}
+
+// validator checks payloads against the published schema with somebody else's
+// validator.
+func validator(tb testing.TB) func(payload []byte) {
+	tb.Helper()
+	compiled, err := jsonschema.NewCompiler().Compile("../schema/event.schema.json")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return func(payload []byte) {
+		tb.Helper()
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(payload))
+		if err == nil {
+			err = compiled.Validate(v)
+		}
+		if err != nil {
+			tb.Errorf("%v\n%s", err, payload)
+		}
+	}
 }

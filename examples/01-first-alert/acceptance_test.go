@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"supernats/bridge/supervisord/supervisordtest"
+	"supernats/schema"
+)
+
+// outage is how long the mail server is away in TestMailServerDown.
+var outage = flag.Duration("outage", 5*time.Second, "length of the mail server's outage")
+
+var bin string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "supernats")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		bin = dir
+		if out, err := exec.Command("go", "build", "-o", dir+"/", "../../bridge/cmd/...", "../../consumer/cmd/...").CombinedOutput(); err != nil {
+			panic(string(out))
+		}
+		return m.Run()
+	}())
+}
+
+// start runs the whole stage for the length of a test.
+func start(t *testing.T, programs string) *stage {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: needs a supervisord")
+	}
+	s, err := newStage(bin, programs, &screen{w: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(s.logs())
+		}
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(s.dir); !os.IsNotExist(err) {
+			t.Errorf("%s is left behind", s.dir)
+		}
+	})
+	return s
+}
+
+// What `task demo -- -once` shows.
+func TestOnce(t *testing.T) {
+	s := start(t, programs)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if missing := s.once(ctx); len(missing) > 0 {
+		t.Errorf("not seen: %s", strings.Join(missing, "; "))
+	}
+}
+
+// Without supernats-bridge nothing can be seen, and that is said.
+func TestProgramsMissing(t *testing.T) {
+	_, err := newStage(t.TempDir(), programs, &screen{w: t.Output()})
+	if err == nil || !strings.Contains(err.Error(), "task build") {
+		t.Errorf("error is %v, want one that names `task build`", err)
+	}
+}
+
+// Crashes while the mail server is away are all told when it is back, over a
+// restart of the consumer too; meanwhile their states are recorded.
+func TestMailServerDown(t *testing.T) {
+	s := start(t, `
+[program:a]
+command=sh -c "sleep 1000; exit 1"
+autostart=false
+startsecs=0
+autorestart=false
+[program:b]
+command=sh -c "exit 2"
+autostart=false
+startsecs=0
+autorestart=false
+[program:c]
+command=sh -c "kill -9 $$"
+autostart=false
+startsecs=0
+autorestart=false
+[program:d]
+command=sh -c "exit 4"
+autostart=false
+startsecs=0
+autorestart=false
+`)
+	s.super.MustCtl(t, "start", "d") // one while all is well
+	waitMails(t, s, 1)
+	address := s.smtp.Addr()
+	if err := s.smtp.Close(); err != nil {
+		t.Fatal(err)
+	}
+	down := time.Now()
+	s.super.MustCtl(t, "start", "b")
+	s.super.MustCtl(t, "start", "c")
+	waitState(t, s, "b")
+	waitState(t, s, "c")
+	if err := end(s.consume); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.startConsume(); err != nil {
+		t.Fatal(err)
+	}
+	s.super.MustCtl(t, "start", "a")
+	s.super.MustCtl(t, "signal", "KILL", "a")
+	waitState(t, s, "a")
+	time.Sleep(time.Until(down.Add(*outage)))
+	if err := s.startMail(address); err != nil {
+		t.Fatal(err)
+	}
+	waitMails(t, s, 3)
+	seen := map[string]int{}
+	for _, m := range s.smtp.Mails() {
+		seen[m.Subject()]++
+	}
+	for _, p := range []string{"a", "b", "c"} {
+		if subject := "[supervisor] demo " + p + " exited unexpectedly"; seen[subject] != 1 {
+			t.Errorf("%d mails have the subject %q, want 1", seen[subject], subject)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("subjects of the mails: %v", seen)
+	}
+}
+
+// A program's name may hold nearly anything: it is the same everywhere.
+func TestOddName(t *testing.T) {
+	const name = "my.app-weird*>é"
+	s := start(t, "\n[program:"+name+"]\ncommand=sh -c \"exit 5\"\nstartsecs=0\nautorestart=false\n")
+	waitMails(t, s, 1)
+	if subject := s.smtp.Mails()[0].Subject(); subject != "[supervisor] demo "+name+" exited unexpectedly" {
+		t.Errorf("subject of the mail is %q", subject)
+	}
+	if !strings.Contains(s.smtp.Mails()[0].Text, "Process      "+name+"\n") {
+		t.Errorf("text of the mail:\n%s", s.smtp.Mails()[0].Text)
+	}
+	r := waitState(t, s, name)
+	if r.Process != name || r.Group != name || r.State != "EXITED" {
+		t.Errorf("record of state is %+v", r)
+	}
+	out, err := s.command("supernats", "replay", "-c", s.config(), "--process", name, "--event", "PROCESS_STATE_EXITED", "-o", "jsonl").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ce, err := schema.UnmarshalEvent(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ce.Data.Process != name || ce.Subject != name+":"+name {
+		t.Errorf("event names %q, its subject is %q", ce.Data.Process, ce.Subject)
+	}
+	if want := "supervisor.event.demo.my=2Eapp-weird=2A=3E=C3=A9.my=2Eapp-weird=2A=3E=C3=A9.process_state.exited"; ce.Data.Subject() != want {
+		t.Errorf("subject is %s, want %s", ce.Data.Subject(), want)
+	}
+}
+
+func waitMails(t *testing.T, s *stage, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), *outage+60*time.Second)
+	defer cancel()
+	if _, err := s.smtp.WaitFor(ctx, n); err != nil {
+		t.Fatalf("%d of %d mails came: %v", len(s.smtp.Mails()), n, err)
+	}
+}
+
+// waitState waits until an unexpected exit of a process is recorded.
+func waitState(t *testing.T, s *stage, process string) schema.State {
+	t.Helper()
+	var r schema.State
+	supervisordtest.Wait(t, 30*time.Second, func() bool {
+		states, err := s.states()
+		r = states[process]
+		return err == nil && r.UnexpectedExits == 1
+	}, "the record of an exit of %s", process)
+	return r
+}
+
+// The program's exit codes.
+func TestExitCodes(t *testing.T) {
+	demo := filepath.Join(t.TempDir(), "demo")
+	if out, err := exec.Command("go", "build", "-o", demo, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, test := range []struct {
+		name string
+		path string
+		args []string
+		code int
+		says string
+	}{
+		{"no programs", os.Getenv("PATH"), []string{"-bin", t.TempDir()}, 2, "task build"},
+		{"no supervisord", "/nowhere", []string{"-bin", bin, "-once"}, 2, "apt-get install supervisor"},
+		{"nothing seen", os.Getenv("PATH"), []string{"-bin", bin, "-once", "-timeout", "1ms"}, 1, "the mail about crasher"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if testing.Short() {
+				t.Skip("-short: needs a supervisord")
+			}
+			c := exec.Command(demo, test.args...)
+			c.Env = append(os.Environ(), "PATH="+test.path)
+			out, _ := c.CombinedOutput()
+			if c.ProcessState.ExitCode() != test.code || !strings.Contains(string(out), test.says) {
+				t.Errorf("exit code %d, want %d and a word of %q:\n%s", c.ProcessState.ExitCode(), test.code, test.says, out)
+			}
+		})
+	}
+}

@@ -1,0 +1,103 @@
+package schema_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// arrow says what a package may import of this module and, if only is set, of
+// others; everything else of this module is forbidden to it. Tests, and packages
+// for tests, may import what they like.
+type arrow struct {
+	from string // regular expression of import paths below supernats/
+	own  string // the same, of what it may import
+	only string // the same, of modules of others; "" is any, "-" the standard library only
+}
+
+var arrows = []arrow{
+	{`schema`, ``, `-`},
+	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn)?`, `github.com/(nats-io|synadia-io)/.*`},
+	{`bridge`, `schema.*|bridge/.*`, ``},
+	{`bridge/cmd/.*`, `bridge(/eventlistener)?`, ``},
+	{`bridge/(eventlistener|spool)`, ``, `-`},
+	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
+	{`consumer`, `schema(/stream)?`, ``},
+	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
+	{`consumer/notify(/.*)?`, `schema|consumer/notify`, ``},
+	{`consumer/app`, `schema.*|consumer.*`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/app`, ``},
+	{`examples/.*`, `.*`, ``},
+}
+
+// forTests are packages that only tests and examples use.
+var forTests = regexp.MustCompile(`test$`)
+
+func TestArrows(t *testing.T) {
+	const module = "supernats/"
+	c := exec.Command("go", "list", "-json=ImportPath,Imports", "supernats/...")
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	seen := 0
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if forTests.MatchString(p.ImportPath) {
+			continue
+		}
+		from := strings.TrimPrefix(p.ImportPath, module)
+		a, ok := arrowOf(from)
+		if !ok {
+			t.Errorf("package %s is in no place of the layout", from)
+			continue
+		}
+		seen++
+		for _, to := range p.Imports {
+			own, isOwn := strings.CutPrefix(to, module)
+			switch {
+			case isOwn && forTests.MatchString(to) && !strings.HasPrefix(from, "examples/"):
+				t.Errorf("%s imports %s, which is for tests", from, own)
+			case isOwn && !matches(a.own, own) && !forTests.MatchString(to):
+				t.Errorf("%s imports %s; allowed are %q", from, own, a.own)
+			case !isOwn && a.only != "" && strings.Contains(first(to), ".") && !matches(a.only, to):
+				t.Errorf("%s imports %s; allowed are %q", from, to, a.only)
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("only %d packages were looked at", seen)
+	}
+}
+
+func arrowOf(from string) (arrow, bool) {
+	for _, a := range arrows {
+		if matches(a.from, from) {
+			return a, true
+		}
+	}
+	return arrow{}, false
+}
+
+func matches(pattern, s string) bool { return regexp.MustCompile("^(?:" + pattern + ")$").MatchString(s) }
+
+func first(p string) string {
+	for path.Dir(p) != "." {
+		p = path.Dir(p)
+	}
+	return p
+}
