@@ -33,7 +33,7 @@ type Bridge struct {
 	boot    [bootBytes]byte
 	version string
 	log     zerolog.Logger
-	spool   *memory
+	spool   spool
 	encoder encoder
 	started bool
 	buf     []byte

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 	"unicode"
 
 	"supernats/bridge/eventlistener"
@@ -25,9 +24,6 @@ type Config struct {
 	TTL      map[string]schema.Duration `placeholder:"NAME=DURATION" help:"How long a class of events stays in the stream, by event name or 'snapshot'; 0 for as long as the stream keeps it. Repeatable."`
 	LogLevel string                     `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
 }
-
-// maxDrain is what supervisord waits between SIGTERM and SIGKILL (stopwaitsecs).
-const maxDrain = 10 * time.Second
 
 // withDefaults fills in what only the machine knows and rejects what cannot be.
 func (c Config) withDefaults() (Config, error) {

@@ -18,6 +18,8 @@ type spool interface {
 	Append(ctx context.Context, rec []byte) error
 	// Finish says that nothing will be appended any more: Next ends with io.EOF.
 	Finish()
+	// Waiting returns how many records are not acknowledged.
+	Waiting() int
 }
 
 var errFinished = errors.New("spool is closed for new events")
@@ -117,7 +119,6 @@ func (m *memory) Rewind() error {
 	return nil
 }
 
-// Waiting returns how many records are not acknowledged.
 func (m *memory) Waiting() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -72,17 +71,21 @@ func EventID(host, boot string, serial uint64) string {
 	return host + "/" + boot + "/" + strconv.FormatUint(serial, 10)
 }
 
-// Envelope wraps an event that the bridge read at a time. A part of a divided
-// event (see Event.Split) has its number behind the id.
-func (e *Event) Envelope(read time.Time) *CloudEvent[*Event] {
+func (e *Event) id() string {
 	id := EventID(e.Host, e.Boot, e.Serial)
 	if e.Parts > 0 {
 		id += "/" + strconv.Itoa(e.Part)
 	}
+	return id
+}
+
+// Envelope wraps an event that the bridge read at a time. A part of a divided
+// event (see Event.Split) has its number behind the id.
+func (e *Event) Envelope(read time.Time) *CloudEvent[*Event] {
 	family, kind := Tail(e.Event, e.Type)
 	return &CloudEvent[*Event]{
 		SpecVersion: specVersion,
-		ID:          id,
+		ID:          e.id(),
 		// The identifier of a supervisord is any text: escaped, so that the
 		// source stays the URI reference that CloudEvents asks for.
 		Source:          "/supervisor/" + url.PathEscape(e.Host) + "/" + url.PathEscape(e.Server),
@@ -161,8 +164,8 @@ func UnmarshalEvent(payload []byte) (*CloudEvent[*Event], error) {
 		return nil, errorf("event %q has no data", ce.ID)
 	case e.Event == "" || e.Host == "" || e.Boot == "":
 		return nil, errorf("event %q: data has no event, host or boot", ce.ID)
-	case !strings.HasPrefix(ce.ID, EventID(e.Host, e.Boot, e.Serial)):
-		return nil, errorf("event %q: id is not that of its data, %q", ce.ID, EventID(e.Host, e.Boot, e.Serial))
+	case ce.ID != e.id():
+		return nil, errorf("event %q: id is not that of its data, %q", ce.ID, e.id())
 	}
 	return ce, nil
 }

@@ -17,8 +17,10 @@ type Raw struct {
 }
 
 // Decode turns what a listener of host read in one boot of its supervisord into
-// an event. It never fails: what it does not understand is kept as it came, in
-// Extra or Data. The result does not share memory with r.Payload.
+// an event. It never fails: a pair that it does not understand is kept in Extra,
+// and a payload that is not of the event's form, or lacks what every event of
+// its name tells, as a whole in Data. The result does not share memory with
+// r.Payload.
 func Decode(r Raw, host, boot string) *Event {
 	e := &Event{
 		Event: valid(r.Event), Host: host, Server: valid(r.Server), Boot: boot,
@@ -39,16 +41,17 @@ func Decode(r Raw, host, boot string) *Event {
 		return e
 	case Is(r.Event, "PROCESS_LOG"), Is(r.Event, "PROCESS_COMMUNICATION"):
 		line, data, found := bytes.Cut(r.Payload, []byte("\n"))
-		if !found || !e.setPairs(line) {
+		if !found || !e.setPairs(line) || e.Process == "" {
 			e.setData(r.Payload)
 			return e
 		}
+		// Neither PROCESS_COMMUNICATION nor the Go port's PROCESS_LOG tells it.
 		if e.Channel == "" {
-			e.Channel = strings.ToLower(r.Event[strings.LastIndexByte(r.Event, '_')+1:])
+			e.setPair("channel", strings.ToLower(r.Event[strings.LastIndexByte(r.Event, '_')+1:]))
 		}
 		e.setData(data)
 	case Known(r.Event):
-		if !e.setPairs(bytes.TrimRight(r.Payload, "\n")) {
+		if !e.setPairs(r.Payload) || !e.complete() {
 			e.setData(r.Payload)
 		}
 	default:
@@ -68,10 +71,27 @@ func Decode(r Raw, host, boot string) *Event {
 	return e
 }
 
+// complete reports whether an event of a known name without text has the pairs
+// that each of its name has (supervisor/events.py). A pid is none of them: the
+// Go port leaves it out of an EXITED.
+func (e *Event) complete() bool {
+	switch {
+	case Is(e.Event, "PROCESS_STATE"):
+		return e.Process != "" && e.FromState != "" && (e.Event != ProcessStateExited || e.Expected != nil)
+	case Is(e.Event, "PROCESS_GROUP"):
+		return e.Group != ""
+	case Is(e.Event, "TICK"):
+		return e.When != nil
+	}
+	return true
+}
+
 // setPairs takes "key:value key:value …" apart. It reports false, and sets
-// nothing, if line is not of that form.
+// nothing, if line is not of that form. Only spaces and line feeds stand
+// between pairs: any other white space is legal in a name
+// (supervisor/datatypes.py process_or_group_name).
 func (e *Event) setPairs(line []byte) bool {
-	fields := strings.Fields(string(line))
+	fields := strings.FieldsFunc(string(line), func(r rune) bool { return r == ' ' || r == '\n' })
 	for _, f := range fields {
 		if strings.IndexByte(f, ':') <= 0 {
 			return false
@@ -99,9 +119,16 @@ func (e *Event) setPair(key, value string) bool {
 		e.Group = valid(value)
 	case "from_state":
 		// The Go port writes Running where Python's supervisord writes RUNNING.
-		e.FromState = strings.ToUpper(valid(value))
+		state := strings.ToUpper(value)
+		if !known["PROCESS_STATE_"+state] {
+			return false
+		}
+		e.FromState = state
 	case "channel":
-		e.Channel = valid(value)
+		if value != "stdout" && value != "stderr" {
+			return false
+		}
+		e.Channel = value
 	case "expected":
 		b := value == "1"
 		if !b && value != "0" {

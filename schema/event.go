@@ -35,8 +35,8 @@ type Event struct {
 	// When is a TICK's time in Unix seconds, rounded down to its period.
 	When *int64 `json:"when,omitempty"`
 	// Data is the text of PROCESS_LOG, PROCESS_COMMUNICATION and
-	// REMOTE_COMMUNICATION; DataBase64 stands in its place if it was no valid
-	// UTF-8.
+	// REMOTE_COMMUNICATION, and the whole payload of any event that could not be
+	// understood; DataBase64 stands in its place if it was no valid UTF-8.
 	Data       *string `json:"data,omitempty"`
 	DataBase64 []byte  `json:"data_base64,omitempty"`
 	// Exit is why the process died and Log what it wrote last, where known.

@@ -93,7 +93,9 @@ func arrowOf(from string) (arrow, bool) {
 	return arrow{}, false
 }
 
-func matches(pattern, s string) bool { return regexp.MustCompile("^(?:" + pattern + ")$").MatchString(s) }
+func matches(pattern, s string) bool {
+	return regexp.MustCompile("^(?:" + pattern + ")$").MatchString(s)
+}
 
 func first(p string) string {
 	for path.Dir(p) != "." {

@@ -35,6 +35,19 @@ type SnapshotProcess struct {
 	StderrLogfile string `json:"stderr_logfile"`
 }
 
+// Envelope wraps a snapshot that was taken at a time.
+func (s *Snapshot) Envelope(at time.Time) *CloudEvent[*Snapshot] {
+	data := *s
+	if data.Processes == nil {
+		data.Processes = []SnapshotProcess{} // never null
+	}
+	id := s.Host + "/" + s.Boot + "/snapshot/" + strconv.FormatUint(s.Serial, 10) + "/" + micros(at)
+	return record(id, s.Host, TypeSnapshot, schemaSnapshot, "", at, &data)
+}
+
+// micros makes an id unique that says no more than what happened.
+func micros(at time.Time) string { return strconv.FormatInt(at.UnixMicro(), 10) }
+
 // Bridge is the data of the records started, stopping and reconnect on
 // supervisor.bridge.<host>.<kind>.
 type Bridge struct {
@@ -50,10 +63,15 @@ type Bridge struct {
 	Settings map[string]string `json:"settings"`
 }
 
-// Envelope wraps a record of the bridge; kind is one of the Bridge… constants.
+// Envelope wraps a record of the bridge; kind is one of the Bridge… constants
+// but BridgeLoss.
 func (b *Bridge) Envelope(kind string, at time.Time) *CloudEvent[*Bridge] {
-	id := b.Host + "/" + b.Boot + "/" + kind + "/" + strconv.Itoa(b.PID) + "/" + strconv.FormatInt(at.UnixMicro(), 10)
-	return record(id, b.Host, TypeBridgePrefix+kind, schemaBridge, "", at, b)
+	data := *b
+	if data.Settings == nil {
+		data.Settings = map[string]string{} // never null
+	}
+	id := b.Host + "/" + b.Boot + "/" + kind + "/" + strconv.Itoa(b.PID) + "/" + micros(at)
+	return record(id, b.Host, TypeBridgePrefix+kind, schemaBridge, "", at, &data)
 }
 
 // Loss is the data of supervisor.bridge.<host>.loss: events that will never be
@@ -68,6 +86,12 @@ type Loss struct {
 	FirstPoolSerial *uint64        `json:"first_poolserial,omitempty"`
 	LastPoolSerial  *uint64        `json:"last_poolserial,omitempty"`
 	Events          map[string]int `json:"events,omitempty"`
+}
+
+// Envelope wraps a loss that was noticed at a time.
+func (l *Loss) Envelope(at time.Time) *CloudEvent[*Loss] {
+	id := l.Host + "/" + l.Boot + "/" + BridgeLoss + "/" + l.Pool + "/" + l.Cause + "/" + micros(at)
+	return record(id, l.Host, TypeBridgePrefix+BridgeLoss, schemaBridge, "", at, l)
 }
 
 // Alert is the data of supervisor.alert.<host>.<group>.<process>.<rule>: one
@@ -109,7 +133,11 @@ type AlertEvent struct {
 // Envelope wraps a notification; id is that of the notification, typ one of the
 // TypeAlert… constants.
 func (a *Alert) Envelope(id, typ string, at time.Time) *CloudEvent[*Alert] {
-	return record(id, a.Host, typ, schemaAlert, processSubject(a.Group, a.Process), at, a)
+	data := *a
+	if data.Events == nil {
+		data.Events = []AlertEvent{} // never null
+	}
+	return record(id, a.Host, typ, schemaAlert, processSubject(a.Group, a.Process), at, &data)
 }
 
 // Subject is the NATS subject of the alert.

@@ -1,9 +1,6 @@
 package schema
 
-import (
-	"encoding/json"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // Split divides an event whose data would make its message too big into parts:
 // equal but for Part (from 1), Parts and their share of the data. limit is the
@@ -55,13 +52,11 @@ func share(data []byte, base64 bool, limit int) int {
 
 // jsonSize is the length of one character in a JSON string as Marshal writes it.
 func jsonSize(char []byte) int {
-	c := char[0]
-	switch {
-	case len(char) == 1 && c >= ' ' && c != '"' && c != '\\' && c != 0x7f:
-		return 1
-	case len(char) > 1 && string(char) != "\u2028" && string(char) != "\u2029":
-		return len(char)
+	switch c := char[0]; {
+	case c == '"', c == '\\', '\b' <= c && c <= '\r' && c != '\v':
+		return len(`\n`)
+	case c < ' ', string(char) == "\u2028", string(char) == "\u2029":
+		return len(`\u2028`)
 	}
-	b, _ := json.Marshal(string(char)) // a string always encodes
-	return len(b) - 2
+	return len(char)
 }

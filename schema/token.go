@@ -86,7 +86,7 @@ func ParseToken(token string) (string, error) {
 		return "", errorf("token %.40q… has %d characters, at most %d are allowed", token, len(token), maxToken)
 	}
 	if head, hash, ok := strings.Cut(token, "=="); ok {
-		if _, err := unescape(head); err != nil || !isShortened(head, hash) {
+		if name, err := unescape(head); err != nil || Token(name) != head || !isShortened(head, hash) {
 			return "", errorf("token %q: \"==\" stands for a cut after %d characters and %d hex digits", token, shortToken, hashDigits)
 		}
 		return "", ErrShortened

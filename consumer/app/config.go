@@ -122,7 +122,6 @@ func (c *Config) validate() error {
 		}
 	}
 	if c.Mail != nil {
-		*c.Mail = c.Mail.WithDefaults()
 		if err := c.Mail.Validate(); err != nil {
 			return &keyError{"mail", err}
 		}

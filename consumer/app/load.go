@@ -14,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"supernats/consumer/notify/mail"
 )
 
 // Load reads a configuration file over the defaults. It is strict: a key that is
@@ -46,6 +48,10 @@ func parse(path string, text []byte, c *Config) error {
 	k := checker{path: path, keys: map[string]*token.Token{}}
 	if err := k.check(body, reflect.TypeOf(*c), ""); err != nil {
 		return err
+	}
+	if k.keys["mail"] != nil {
+		d := mail.Config{}.WithDefaults() // now, so that `timeout: 0s` is seen
+		c.Mail = &d
 	}
 	if err := yaml.NodeToValue(body, c, yaml.Strict()); err != nil {
 		return at(path, positionOf(err), messageOf(err))

@@ -1,0 +1,214 @@
+package mail
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	netmail "net/mail"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"supernats/schema"
+)
+
+// The values of the key tls.
+const (
+	TLSImplicit = "implicit"
+	TLSStartTLS = "starttls"
+	TLSNone     = "none"
+)
+
+const (
+	// DefaultTimeout is how long one delivery may take, from the first packet to
+	// the last.
+	DefaultTimeout = schema.Duration(10 * time.Second)
+	// implicitPort is the one on which TLS starts with the first byte (RFC 8314).
+	implicitPort = 465
+	// maxAddress is RFC 5321's limit of a path, without the angle brackets.
+	maxAddress = 254
+)
+
+// Secret is a text that shows neither in logs nor in a configuration printed.
+type Secret string
+
+// String implements fmt.Stringer: it never shows the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "<secret>"
+}
+
+// GoString implements fmt.GoStringer, for %#v.
+func (s Secret) GoString() string { return strconv.Quote(s.String()) }
+
+// MarshalText implements encoding.TextMarshaler: it never shows the secret.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Config is the section mail of the configuration, and mail of a receiver.
+//
+// With a username the best mechanism that the server offers is used: SCRAM,
+// CRAM-MD5, PLAIN, LOGIN. PLAIN and LOGIN show the password to everybody on the
+// way, so without TLS (tls: none) they are used with a server on this machine
+// only (localhost, 127.0.0.0/8, ::1).
+type Config struct {
+	// Smarthost is the mail server, host:port. With TLS its certificate must be
+	// valid for exactly that host.
+	Smarthost string `yaml:"smarthost"`
+	// TLS is implicit, starttls or none. If empty it follows the port: 465 is
+	// implicit, any other starttls. starttls is never done without if the server
+	// does not offer it.
+	TLS  string   `yaml:"tls"`
+	From string   `yaml:"from"`
+	To   []string `yaml:"to"`
+
+	Username string `yaml:"username"`
+	Password Secret `yaml:"password"`
+	// PasswordFile and CAFile are read at every delivery: a new password or
+	// certificate needs no restart. Line ends behind the password are cut off.
+	PasswordFile string `yaml:"password_file"`
+	// CAFile holds PEM certificates of the authorities to trust, in place of the
+	// system's.
+	CAFile string `yaml:"ca_file"`
+	// Hello is the name given in EHLO; by default that of the instance.
+	Hello string `yaml:"hello"`
+	// Timeout bounds one delivery as a whole.
+	Timeout schema.Duration `yaml:"timeout"`
+}
+
+// WithDefaults fills in what has a fixed default. Decode into
+// Config{}.WithDefaults(), so that a timeout of 0 that somebody wrote is seen
+// by Validate. TLS stays empty: it depends on the port.
+func (c Config) WithDefaults() Config {
+	if c.Timeout == 0 {
+		c.Timeout = DefaultTimeout
+	}
+	return c
+}
+
+// Validate reports everything that is wrong, a line for each key. It opens no
+// files; New does.
+func (c Config) Validate() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	if _, _, err := splitSmarthost(c.Smarthost); err != nil {
+		errs = append(errs, err)
+	}
+	switch c.TLS {
+	case "", TLSImplicit, TLSStartTLS, TLSNone:
+	default:
+		wrong("tls: %q is not known; allowed are %s, %s and %s", c.TLS, TLSImplicit, TLSStartTLS, TLSNone)
+	}
+	if c.From == "" {
+		wrong("from: missing; give the sender's address, for example supervisor@example.com")
+	} else if _, err := parseAddress("from", c.From); err != nil {
+		errs = append(errs, err)
+	}
+	if len(c.To) == 0 {
+		wrong("to: missing; give at least one address, for example [ops@example.com]")
+	}
+	seen := make(map[string]bool, len(c.To))
+	for i, to := range c.To {
+		address, err := parseAddress(fmt.Sprintf("to[%d]", i), to)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		// Every recipient has a queue under its address, so one may be there once.
+		if key := strings.ToLower(address.Address); seen[key] {
+			wrong("to[%d]: %s is there twice", i, address.Address)
+		} else {
+			seen[key] = true
+		}
+	}
+	switch {
+	case c.Password != "" && c.PasswordFile != "":
+		wrong("password: given together with password_file; allowed is one of the two")
+	case c.Username == "" && c.Password != "":
+		wrong("username: missing, but there is a password")
+	case c.Username == "" && c.PasswordFile != "":
+		wrong("username: missing, but there is a password_file (%s)", c.PasswordFile)
+	case c.Username != "" && c.Password == "" && c.PasswordFile == "":
+		wrong("password_file: missing, but there is a username (%q)", c.Username)
+	}
+	if hasControl(c.Username) {
+		wrong("username: %q holds control characters", c.Username)
+	}
+	if c.Hello != "" && !validHello(c.Hello) {
+		wrong("hello: %q is no host name; allowed is a name like mon1.example.com or an address like [192.0.2.1]", c.Hello)
+	}
+	if c.Timeout <= 0 {
+		wrong("timeout: %s is no time to wait; allowed is a duration above zero, the default is %s", c.Timeout, DefaultTimeout)
+	}
+	return errors.Join(errs...)
+}
+
+// mode is the value of tls that is in force.
+func (c Config) mode() string {
+	if c.TLS != "" {
+		return c.TLS
+	}
+	if _, port, err := splitSmarthost(c.Smarthost); err == nil && port == implicitPort {
+		return TLSImplicit
+	}
+	return TLSStartTLS
+}
+
+func splitSmarthost(s string) (host string, port int, err error) {
+	const allowed = "allowed is host:port, for example smtp.example.com:465"
+	if s == "" {
+		return "", 0, errors.New("smarthost: missing; " + allowed)
+	}
+	host, digits, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", 0, fmt.Errorf("smarthost: %q is not host and port; %s", s, allowed)
+	}
+	// A slash would make go-mail take the host for the path of a socket.
+	if host == "" || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`/@<>"\`, r) }) {
+		return "", 0, fmt.Errorf("smarthost: %q has no host name; %s", s, allowed)
+	}
+	n, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil || n == 0 {
+		return "", 0, fmt.Errorf("smarthost: %q has port %q; allowed are 1 to 65535", s, digits)
+	}
+	return host, int(n), nil
+}
+
+// parseAddress reads one address, with or without a name before it.
+func parseAddress(key, s string) (*netmail.Address, error) {
+	if hasControl(s) {
+		// A line end here would begin a header or an SMTP command of its own.
+		return nil, fmt.Errorf("%s: %q holds control characters; allowed is one address, for example ops@example.com", key, s)
+	}
+	address, err := netmail.ParseAddress(s)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %q is no mail address (%s); allowed is one address, for example ops@example.com", key, s, strings.TrimPrefix(err.Error(), "mail: "))
+	}
+	at := strings.LastIndexByte(address.Address, '@')
+	local, domain := address.Address[:at], address.Address[at+1:]
+	// net/mail takes the quotes off, and go-mail puts what was in them between
+	// the angle brackets of MAIL and RCPT as it is.
+	if strings.ContainsAny(local, " \t<>\"\\,;:()[]@") || strings.ContainsAny(domain, " \t<>\"\\,;()@") {
+		return nil, fmt.Errorf("%s: %q needs quotes in its address; allowed are addresses without, for example ops@example.com", key, s)
+	}
+	if hasControl(address.Address) || hasControl(address.Name) {
+		return nil, fmt.Errorf("%s: %q holds control characters", key, s)
+	}
+	if len(address.Address) > maxAddress {
+		return nil, fmt.Errorf("%s: %.40q… has %d characters; allowed are %d", key, s, len(address.Address), maxAddress)
+	}
+	return address, nil
+}
+
+// validHello reports whether s may stand behind EHLO: a host name or an address
+// literal, which is more than RFC 5321 allows and less than could harm.
+func validHello(s string) bool {
+	return s != "" && len(s) <= 255 && !strings.ContainsFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:[]", r))
+	})
+}
+
+func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }

@@ -1,0 +1,164 @@
+package mail
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"supernats/consumer/notify"
+)
+
+// maxAnswer is how much of a server's answer is quoted, in characters.
+const maxAnswer = 500
+
+// deliveryError has a text of its own: those of go-mail may quote a server that
+// repeats the password.
+type deliveryError struct {
+	text  string
+	cause error
+}
+
+func (e *deliveryError) Error() string { return e.text }
+
+// Unwrap returns what errors.Is and errors.As may look at.
+func (e *deliveryError) Unwrap() error { return e.cause }
+
+// fail is the error of a delivery; check names the keys to look at.
+func (r *Receiver) fail(what, check string, cause error) error {
+	text := fmt.Sprintf("mail to %s through %s: %s", r.to.Address, r.cfg.Smarthost, what)
+	if check != "" {
+		text += "; check " + check
+	}
+	return &deliveryError{text: text, cause: cause}
+}
+
+// explain words an error of the dialogue and decides whether trying again is of
+// use. conn is nil if there was no connection.
+func (r *Receiver) explain(ctx context.Context, err error, conn *boundConn, password string) error {
+	answer, clean := r.redact(err.Error(), password)
+	cause := err
+	if !clean {
+		cause = nil
+	}
+	deadline, _ := ctx.Deadline()
+	var refused *gomail.SendError
+	switch isSend := errors.As(err, &refused); {
+	case isSend && refused.ErrorCode() >= 400:
+		what, check, permanent := judge(refused)
+		failed := r.fail(what+": "+answer, check, cause)
+		if permanent {
+			return notify.Permanent(failed)
+		}
+		return failed
+	case errors.Is(ctx.Err(), context.Canceled):
+		return r.fail("cancelled while waiting for the server", "", ctx.Err())
+	case ctx.Err() != nil || !time.Now().Before(deadline):
+		// The context's end and the connection's deadline are one instant, and
+		// either may be seen first.
+		what, check := r.timedOut(conn, answer)
+		return r.fail(what, check, context.DeadlineExceeded)
+	}
+	return r.fail(answer, r.advice(err, answer, conn), cause)
+}
+
+// judge words the refusal of a MAIL, RCPT or DATA. It is permanent if the server
+// says so and means this mail; that it wants TLS or a login first means every
+// mail, and an operator can mend it (RFC 4954: 530, 534, 535, 538).
+func judge(refused *gomail.SendError) (what, check string, permanent bool) {
+	switch code := refused.ErrorCode(); {
+	case code == 530 || code == 534 || code == 535 || code == 538:
+		return "server wants a login or TLS first", "username, password_file and tls", false
+	case code >= 500:
+		permanent = true
+	}
+	switch refused.Reason {
+	case gomail.ErrSMTPMailFrom:
+		return "server refuses the sender", "from and username", permanent
+	case gomail.ErrSMTPRcptTo:
+		return "server refuses the recipient", "to, and username if the server only relays for its users", permanent
+	case gomail.ErrSMTPData, gomail.ErrSMTPDataClose:
+		return "server refuses the mail", "what the server filters and how big a mail may be", permanent
+	}
+	return "server refuses", "the server's log", false
+}
+
+// timedOut words that the time is over.
+func (r *Receiver) timedOut(conn *boundConn, answer string) (what, check string) {
+	after := "no answer in time (timeout: " + r.cfg.Timeout.String() + ")"
+	switch {
+	case conn == nil:
+		return after + ": no connection", "smarthost, and the firewall on the way"
+	case conn.received == 0 && r.mode == TLSImplicit:
+		return after + ": connected, and the server does not begin with TLS", "smarthost and tls (starttls where the server speaks first, as on port 587)"
+	case conn.received == 0:
+		return after + ": connected, and the server does not greet", "smarthost and tls (implicit where TLS comes first, as on port 465)"
+	}
+	return after + ": " + answer, "the server's log, and timeout"
+}
+
+// advice names what to look at for an error other than a refusal.
+func (r *Receiver) advice(err error, answer string, conn *boundConn) string {
+	var (
+		authority x509.UnknownAuthorityError
+		hostname  x509.HostnameError
+		verify    *tls.CertificateVerificationError
+		record    tls.RecordHeaderError
+		protocol  *textproto.Error
+		dns       *net.DNSError
+	)
+	switch {
+	case errors.As(err, &hostname):
+		return "smarthost (the certificate is made out to another name)"
+	case errors.As(err, &authority), errors.As(err, &verify):
+		return "ca_file (the certificate is signed by nobody trusted, or out of date)"
+	case errors.As(err, &record):
+		return "tls (the server does not speak TLS from the first byte; starttls?)"
+	case strings.Contains(answer, "tls: "):
+		return "tls and ca_file (at least TLS 1.2 is needed)"
+	case strings.Contains(answer, "STARTTLS"):
+		return "tls (implicit if the port is one for TLS; none sends everything readable)"
+	case strings.Contains(answer, "AUTH"), errors.Is(err, gomail.ErrNoSupportedAuthDiscovered):
+		if r.mode == TLSNone && !isLoopback(r.host) {
+			return "tls (without it the password goes out by SCRAM or CRAM-MD5 only), username and password_file"
+		}
+		return "username and password_file"
+	case errors.As(err, &dns):
+		return "smarthost, and the name server"
+	case conn == nil:
+		return "smarthost, and whether the server runs"
+	case errors.As(err, &protocol):
+		return "the server's log, hello and tls"
+	}
+	return "smarthost and tls"
+}
+
+// redact makes an error's text one printable line without the password in any
+// of the forms in which it was sent. clean is false if it was there.
+func (r *Receiver) redact(text, password string) (line string, clean bool) {
+	// go-mail repeats recipient and Message-ID behind the answer.
+	text, _, _ = strings.Cut(text, ", affected ")
+	clean = true
+	if password != "" {
+		encode := base64.StdEncoding.EncodeToString
+		quoted := strconv.Quote(password) // as net/textproto shows an answer
+		for _, secret := range []string{
+			password, quoted[1 : len(quoted)-1],
+			encode([]byte(password)), encode([]byte("\x00" + r.cfg.Username + "\x00" + password)),
+		} {
+			if strings.Contains(text, secret) {
+				text, clean = strings.ReplaceAll(text, secret, "<secret>"), false
+			}
+		}
+	}
+	return clip(strings.ReplaceAll(text, "\n", " "), maxAnswer), clean
+}

@@ -1,0 +1,163 @@
+package mail
+
+import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"supernats/consumer/notify/mail/smtptest"
+	"supernats/schema"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+const (
+	from    = "Supervisor <supervisor@example.com>"
+	ops     = "ops@example.com"
+	oncall  = "oncall@example.com"
+	secret  = "correct horse"
+	eventID = "web1/4f0c6d1e2a90b7c3/1234"
+	// short is the first time-out of receivers that have to run into it, see
+	// runOut; slack is what a loaded machine may add.
+	short = 300 * time.Millisecond
+	slack = 10 * time.Second
+)
+
+var (
+	happened = time.Date(2026, 11, 21, 19, 0, 31, 833_512_000, time.UTC)
+	identity = Identity{Instance: "mon1", Version: "1.2.3"}
+)
+
+func code(n int) *schema.Exit { return &schema.Exit{Code: &n} }
+
+// firing is the notification of one unexpected exit, changed by change.
+func firing(change ...func(*schema.Alert)) *schema.CloudEvent[*schema.Alert] {
+	a := &schema.Alert{
+		Alert: "web1/api/api_00/unexpected-exit/1", Rule: "unexpected-exit", Severity: "critical",
+		Host: "web1", Group: "api", Process: "api_00",
+		Opened: schema.Time{Time: happened}, Count: 1,
+		Events: []schema.AlertEvent{{
+			ID: eventID, Time: schema.Time{Time: happened}, Seq: 77,
+			Event: schema.ProcessStateExited, Server: "supervisor", FromState: "RUNNING", PID: 11167,
+			Exit: code(3),
+		}},
+		Labels: map[string]string{"address": "192.0.2.11"},
+	}
+	for _, f := range change {
+		f(a)
+	}
+	return a.Envelope("web1/api/api_00/unexpected-exit/1/firing/1", schema.TypeAlertFiring, happened)
+}
+
+// serve starts a server that lives as long as the test.
+func serve(t testing.TB, o smtptest.Options) *smtptest.Server {
+	t.Helper()
+	s, err := smtptest.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// config is that of receivers that get on with the server.
+func config(t testing.TB, s *smtptest.Server, mode string) Config {
+	t.Helper()
+	c := Config{Smarthost: s.Addr(), TLS: mode, From: from, To: []string{ops}, Timeout: schema.Duration(time.Minute)}
+	if mode != TLSNone {
+		c.CAFile = filepath.Join(t.TempDir(), "ca.pem")
+		if err := s.Authority().WritePEM(c.CAFile); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+// receivers makes them with a clock that stands at a second after the event.
+func receivers(t testing.TB, c Config) []*Receiver {
+	t.Helper()
+	rs, err := New(c, identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rs {
+		r.now = func() time.Time { return happened.Add(time.Second) }
+	}
+	return rs
+}
+
+// receiver is that of the first recipient.
+func receiver(t testing.TB, c Config) *Receiver {
+	t.Helper()
+	return receivers(t, c)[0]
+}
+
+// deliver sends a notification and returns the mail that arrived.
+func deliver(t testing.TB, n *schema.CloudEvent[*schema.Alert], change ...func(*Receiver)) smtptest.Mail {
+	t.Helper()
+	s := serve(t, smtptest.Options{})
+	r := receiver(t, config(t, s, TLSNone))
+	for _, f := range change {
+		f(r)
+	}
+	if err := r.Notify(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	return one(t, s)
+}
+
+// one waits for the only mail of a server.
+func one(t testing.TB, s *smtptest.Server) smtptest.Mail {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	mails, err := s.WaitFor(ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(mails) != 1 {
+		t.Fatalf("%d mails arrived, want 1", len(mails))
+	}
+	if mails[0].Err != nil {
+		t.Fatalf("%v in:\n%s", mails[0].Err, mails[0].Data)
+	}
+	return mails[0]
+}
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v (go test -update writes it)", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+// mustContain checks that an error's text names all it should.
+func mustContain(t *testing.T, text string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(text, w) {
+			t.Errorf("%q does not hold %q", text, w)
+		}
+	}
+}

@@ -1,0 +1,286 @@
+package mail
+
+import (
+	"fmt"
+	"io"
+	netmail "net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"supernats/schema"
+)
+
+func TestSubject(t *testing.T) {
+	event := func(name string, x *schema.Exit) func(*schema.Alert) {
+		return func(a *schema.Alert) { a.Events[0].Event, a.Events[0].Exit = name, x }
+	}
+	rule := func(name string) func(*schema.Alert) { return func(a *schema.Alert) { a.Rule = name } }
+	host := func(a *schema.Alert) { a.Group, a.Process, a.Events = "", "", nil }
+	of := func(typ string, n *schema.CloudEvent[*schema.Alert]) *schema.CloudEvent[*schema.Alert] {
+		n.Type = typ
+		return n
+	}
+	five := func(a *schema.Alert) {
+		a.Count, a.Events = 5, slices.Repeat(a.Events, 5)
+		a.Events[4].Exit = code(4)
+	}
+	for _, tc := range []struct {
+		n    *schema.CloudEvent[*schema.Alert]
+		want string
+	}{
+		{firing(), "[supervisor] web1 api:api_00 exited unexpectedly (exit code 3)"},
+		{firing(event(schema.ProcessStateExited, nil)), "[supervisor] web1 api:api_00 exited unexpectedly"},
+		{firing(event(schema.ProcessStateExited, &schema.Exit{})), "[supervisor] web1 api:api_00 exited unexpectedly"},
+		{firing(event(schema.ProcessStateExited, code(0))), "[supervisor] web1 api:api_00 exited unexpectedly (exit code 0)"},
+		{firing(event(schema.ProcessStateExited, &schema.Exit{Signal: "SIGKILL"})), "[supervisor] web1 api:api_00 exited unexpectedly (SIGKILL)"},
+		{firing(event(schema.ProcessStateExited, &schema.Exit{Signal: "SIGSEGV", Core: true})), "[supervisor] web1 api:api_00 exited unexpectedly (SIGSEGV, core dumped)"},
+		{firing(event(schema.ProcessStateExited, &schema.Exit{Core: true})), "[supervisor] web1 api:api_00 exited unexpectedly (core dumped)"},
+		{firing(func(a *schema.Alert) { a.Process = "api" }), "[supervisor] web1 api exited unexpectedly (exit code 3)"},
+		{firing(event(schema.ProcessStateFatal, nil)), "[supervisor] web1 api:api_00 is FATAL, gave up starting it"},
+		{
+			firing(event(schema.ProcessStateFatal, &schema.Exit{SpawnErr: "can't find command '/opt/api'"})),
+			"[supervisor] web1 api:api_00 is FATAL, gave up starting it (spawn error: can't find command '/opt/api')",
+		},
+		{firing(event(schema.ProcessStateFatal, code(1))), "[supervisor] web1 api:api_00 is FATAL, gave up starting it (exit code 1)"},
+		{firing(event(schema.ProcessLogStderr, nil), rule("oom")), "[supervisor] web1 api:api_00 wrote to stderr (rule oom)"},
+		{firing(event("PROCESS_SPLIT", nil), rule("odd")), "[supervisor] web1 api:api_00 alert odd by PROCESS_SPLIT"},
+		{firing(host, rule("host-silent")), "[supervisor] web1 is silent, its bridge sends nothing"},
+		{firing(host, rule("loss")), "[supervisor] web1 has lost events"},
+		{firing(host, rule("odd")), "[supervisor] web1 alert odd"},
+		{firing(five), "[supervisor] web1 api:api_00 exited unexpectedly (exit code 4) (and 4 more)"},
+		// A notification that holds fewer events than it is about.
+		{firing(func(a *schema.Alert) { a.Count = 300 }), "[supervisor] web1 api:api_00 exited unexpectedly (exit code 3) (and 299 more)"},
+		{of(schema.TypeAlertUpdate, firing(five, func(a *schema.Alert) { a.Count = 70 })), "[supervisor] UPDATE web1 api:api_00 exited unexpectedly (exit code 4) (and 4 more)"},
+		{of(schema.TypeAlertResolved, firing(func(a *schema.Alert) { a.Events = nil })), "[supervisor] RESOLVED web1 api:api_00 exited unexpectedly"},
+		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"))), "[supervisor] RESOLVED web1 is silent, its bridge sends nothing"},
+	} {
+		if got := subject(tc.n); got != tc.want {
+			t.Errorf("got  %s\nwant %s", got, tc.want)
+		}
+	}
+}
+
+// TestGolden sends whole mails and compares what a reader sees. The boundary
+// between the parts is random and not among it.
+func TestGolden(t *testing.T) {
+	closed := schema.Time{Time: happened.Add(5 * time.Minute)}
+	exit := firing(func(a *schema.Alert) {
+		a.Events[0].Log = &schema.Log{
+			Stdout: "listening on :8080\n",
+			Stderr: "Traceback (most recent call last):\n  File \"api.py\", line 3\n\tresult = 1 / 0\n\x1b[31mZeroDivisionError\x1b[0m: division by zero – 进程退出\n",
+		}
+	})
+	digest := firing(func(a *schema.Alert) {
+		a.Count = 7
+		a.Events = []schema.AlertEvent{
+			{ID: "web1/b/1", Time: schema.Time{Time: happened.Add(-2 * time.Hour)}, Event: schema.ProcessStateExited, PID: 11, Exit: code(3)},
+			{ID: "web1/b/2", Time: schema.Time{Time: happened.Add(-time.Hour)}, Event: schema.ProcessStateExited, PID: 12, Log: &schema.Log{Stderr: "out of memory"}},
+			{ID: "web1/b/3", Time: schema.Time{Time: happened.Add(-30 * time.Minute)}, Event: schema.ProcessStateFatal, FromState: "BACKOFF", Server: "supervisor", Exit: &schema.Exit{SpawnErr: "can't find command 'api'"}},
+		}
+		a.Opened = a.Events[0].Time
+		a.Labels["team"] = "payments"
+		a.Annotations = map[string]string{"runbook": "https://wiki.example.com/api?x=1&y=2"}
+	})
+	resolved := firing(func(a *schema.Alert) { a.Events, a.Closed, a.Count = nil, &closed, 3 })
+	resolved.Type = schema.TypeAlertResolved
+	silent := firing(func(a *schema.Alert) {
+		a.Rule, a.Group, a.Process, a.Events, a.Labels = "host-silent", "", "", nil, nil
+	})
+	for _, tc := range []struct {
+		name string
+		n    *schema.CloudEvent[*schema.Alert]
+	}{{"exit", exit}, {"digest", digest}, {"resolved", resolved}, {"silent", silent}} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := deliver(t, tc.n, func(r *Receiver) { r.now = func() time.Time { return happened.Add(10 * time.Minute) } })
+			var header strings.Builder
+			for _, k := range sortedFields(m.Header) {
+				if k != "Content-Type" {
+					fmt.Fprintf(&header, "%s: %s\n", k, m.Decoded(k))
+				}
+			}
+			golden(t, tc.name+".header", header.String())
+			golden(t, tc.name+".txt", m.Text)
+			golden(t, tc.name+".html", m.HTML)
+		})
+	}
+}
+
+func sortedFields(h netmail.Header) []string {
+	keys := make([]string, 0, len(h))
+	for k, values := range h {
+		for range values {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// TestInjection mails what a hostile process could call itself and write.
+func TestInjection(t *testing.T) {
+	fields := sortedFields(deliver(t, firing()).Header)
+	long := strings.Repeat("x", 100_000)
+	for _, evil := range []string{
+		"x\r\nBcc: victim@example.org\r\n\r\n<b>hi</b>",
+		"x\nBcc: victim@example.org", "x\rBcc: victim@example.org", "x\r\n.\r\nMAIL FROM:<a@b>",
+		"x\u2028Bcc: y\u0085z\x0bw\x0c", "\x00\x1b[2J\x07\x7f\xff\xfe",
+		"<script>alert(1)</script>", `"><img src=http://evil.example/x.png>`, "</pre><a href='javascript:x'>",
+		"=?utf-8?q?=0D=0ABcc:_victim@example.org?=", "Subject: root", "\u202eevil\u2066",
+		strings.Repeat(" ", 500) + "end", strings.Repeat("进", 5000), strings.Repeat("\r\n", 5000), long,
+		"{{.Secret}}", "a.*>b", "进程 退出", "--help", "$(reboot)`reboot`'\"",
+	} {
+		name := clip(evil, 20)
+		t.Run(name, func(t *testing.T) {
+			n := firing(func(a *schema.Alert) {
+				a.Host, a.Group, a.Process, a.Rule, a.Severity, a.Alert = evil, evil, evil, evil, evil, evil
+				a.Labels, a.Annotations = map[string]string{"address": evil, evil: evil}, map[string]string{evil: evil}
+				ev := &a.Events[0]
+				ev.ID, ev.Server, ev.FromState = evil, evil, evil
+				ev.Exit = &schema.Exit{SpawnErr: evil}
+				ev.Log = &schema.Log{Stdout: evil, Stderr: evil}
+			})
+			n.ID = evil
+			m := deliver(t, n, func(r *Receiver) { r.identity = Identity{Instance: evil, Version: evil} })
+
+			if got := sortedFields(m.Header); !slices.Equal(got, fields) {
+				t.Errorf("header fields %q, want %q", got, fields)
+			}
+			for _, line := range strings.Split(string(m.Data), "\r\n") {
+				if len(line) > 998 || strings.ContainsAny(line, "\r\n\x00") {
+					t.Errorf("line is no legal one: %.120q", line)
+				}
+			}
+			header, _, _ := strings.Cut(string(m.Data), "\r\n\r\n")
+			for _, line := range strings.Split(header, "\r\n") {
+				if strings.TrimSpace(line) == "" {
+					t.Errorf("header holds an empty line:\n%s", header)
+				}
+			}
+			subject := m.Subject()
+			if n := utf8.RuneCountInString(subject); n > maxSubject+10 || !strings.HasPrefix(subject, "[supervisor] ") {
+				t.Errorf("subject of %d characters: %.300s", n, subject)
+			}
+			for _, text := range []string{subject, m.Text, m.HTML} {
+				if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && !visible(r) }); i >= 0 {
+					t.Errorf("%q is not escaped", text[i:min(len(text), i+10)])
+				}
+			}
+			// The elements of the page are those of the template and no others.
+			for _, tag := range regexp.MustCompile(`<[^>]*>`).FindAllString(m.HTML, -1) {
+				if !regexp.MustCompile(`^</?(!DOCTYPE|html|head|meta|title|body|p|strong|table|tr|td|pre)\b`).MatchString(tag) || strings.Contains(tag, "evil") {
+					t.Errorf("HTML holds %q", tag)
+				}
+			}
+			// Every line of the text is ours: a log and a list are indented.
+			for _, line := range strings.Split(m.Text, "\n") {
+				if line != "" && !strings.HasPrefix(line, "  ") &&
+					!regexp.MustCompile(`^(Last lines of (stderr|stdout):|Look further:)$`).MatchString(line) && line != sentence(n) {
+					t.Errorf("text holds the line %q", line)
+				}
+			}
+			if m.To[0] != ops || len(m.To) != 1 || m.From != "supervisor@example.com" {
+				t.Errorf("envelope from %q to %q", m.From, m.To)
+			}
+		})
+	}
+}
+
+func TestMessageID(t *testing.T) {
+	r := receiver(t, Config{Smarthost: "mail.example.com:25", From: from, To: []string{ops}}.WithDefaults())
+	atext := regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+/=?^_{|}~.-]+@[A-Za-z0-9.=_-]+$`)
+	seen := map[string]string{}
+	for _, id := range []string{
+		"", "-", "web1/a/1", "web1/a/2", "web1=2Fa=2F1", "a b", "a\r\nb", "a@b", "<a>", "a>", "\x00", "\xff", "进程",
+		strings.Repeat("x", 5000), strings.Repeat("x", 5001),
+	} {
+		got := r.messageID(id)
+		if !atext.MatchString(got) || len(got) > 250 {
+			t.Errorf("id %.20q gives %q", id, got)
+		}
+		if other, ok := seen[got]; ok {
+			t.Errorf("ids %.20q and %.20q both give %q", id, other, got)
+		}
+		if got != r.messageID(id) {
+			t.Errorf("id %.20q gives two", id)
+		}
+		seen[got] = id
+	}
+	for _, domain := range []string{"[192.0.2.1]", "exämple.com"} {
+		r := receiver(t, Config{Smarthost: "mail.example.com:25", From: "a@" + domain, To: []string{ops}}.WithDefaults())
+		if got := r.messageID("x"); !atext.MatchString(got) {
+			t.Errorf("domain %s gives %q", domain, got)
+		}
+	}
+}
+
+func TestCommand(t *testing.T) {
+	for _, tc := range []struct{ name, want string }{
+		{"api_00", " --process api_00"},
+		{"进程 1", " --process '进程 1'"},
+		{"it's", ` --process 'it'\''s'`},
+		{"a*[b]?{c}", ` --process 'a\*\[b\]\?\{c\}'`},
+		{"-rf", " --process=-rf"},
+		{"a\r\nb'\\", ` --process $'a\x0d\x0ab\'\\\\'`},
+		{"\xff", ` --process $'\xff'`},
+		{"$(reboot)", " --process '$(reboot)'"},
+		{strings.Repeat("x", 500), " --process '" + strings.Repeat("x", 100) + "*'"},
+	} {
+		if got := option("process", tc.name); got != tc.want {
+			t.Errorf("%q: got %s, want %s", tc.name, got, tc.want)
+		}
+	}
+	if got, want := command(firing()), "supernats replay --host web1 --process api_00 --since 2026-11-21T18:50:31Z"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestCleanLog(t *testing.T) {
+	big := strings.Repeat("0123456789\n", maxLog/10)
+	for _, tc := range []struct{ in, want string }{
+		{"a\r\nb\n\n", "a\nb"},
+		{"10%\r20%\r", "10%\n20%"},
+		{"\x1b[1;31mred\x1b[0m \x1b]8;;http://x\x1b\\link\x1b]0;t\x07", "red link"},
+		{"\x1b[", "\\x1b["},
+		{"\x1b[3\nx", "\\x1b[3\nx"},
+		{"nul\x00 bell\x07", "nul\\x00 bell\\a"},
+		{"\xff\xfe", "\ufffd"},
+		{big, "…\n" + strings.TrimSuffix(big[len(big)-maxLog+maxLog%11:], "\n")},
+	} {
+		if got := cleanLog(tc.in); got != tc.want {
+			t.Errorf("%.40q: got %.80q (%d), want %.80q (%d)", tc.in, got, len(got), tc.want, len(tc.want))
+		}
+	}
+}
+
+func BenchmarkBodies(b *testing.B) {
+	n := firing(func(a *schema.Alert) {
+		a.Events[0].Log = &schema.Log{Stderr: strings.Repeat("a line of some length in a log\n", 128)}
+	})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := newView(n, identity, happened).bodies(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkMessage renders and encodes a digest of 300 events, what a crash
+// loop makes in five minutes.
+func BenchmarkMessage(b *testing.B) {
+	r := receiver(b, Config{Smarthost: "mail.example.com:25", From: from, To: []string{ops}}.WithDefaults())
+	n := firing(func(a *schema.Alert) { a.Count, a.Events = 300, slices.Repeat(a.Events, 300) })
+	b.ReportAllocs()
+	for b.Loop() {
+		m, err := r.message(n)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := m.WriteTo(io.Discard); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

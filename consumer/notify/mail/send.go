@@ -1,0 +1,270 @@
+package mail
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+)
+
+const (
+	// maxAnswers is how much a server may send in one dialogue. A real one sends
+	// a few KiB, certificates included; go-mail would collect an answer without
+	// end in memory.
+	maxAnswers = 1 << 20
+	// quitTimeout is how long the farewell may take when all is said.
+	quitTimeout = time.Second
+	// maxSecret is the size of the biggest password_file or ca_file.
+	maxSecret = 1 << 20
+)
+
+// errFlood ends the dialogue with a server that sends more than maxAnswers.
+var errFlood = errors.New("server sends without end")
+
+// Mechanisms of AUTH in the order of preference. NTLM is left out: it wants a
+// domain, and servers that offer it offer LOGIN too.
+var (
+	mechanismsTLS = []gomail.SMTPAuthType{
+		gomail.SMTPAuthSCRAMSHA256PLUS, gomail.SMTPAuthSCRAMSHA256,
+		gomail.SMTPAuthSCRAMSHA1PLUS, gomail.SMTPAuthSCRAMSHA1,
+		gomail.SMTPAuthCramMD5, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin,
+	}
+	// Without TLS those that do not show the password.
+	mechanismsOpen = []gomail.SMTPAuthType{
+		gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1, gomail.SMTPAuthCramMD5,
+	}
+	// Without TLS and without a way on which anybody could listen.
+	mechanismsLoopback = append(append([]gomail.SMTPAuthType(nil), mechanismsOpen...),
+		gomail.SMTPAuthPlainNoEnc, gomail.SMTPAuthLoginNoEnc)
+)
+
+// send has one dialogue with the server. ctx must have a deadline.
+func (r *Receiver) send(ctx context.Context, msg *gomail.Msg) error {
+	password, err := r.cfg.password()
+	if err != nil {
+		return r.fail(err.Error(), "", err)
+	}
+	tlsConfig, err := r.tlsConfig()
+	if err != nil {
+		return r.fail(err.Error(), "", err)
+	}
+	// go-mail's context ends with its dialling, and its deadline is moved on with
+	// every message: the connection itself has to know when all is over.
+	var conn *boundConn
+	dial := func(dialCtx context.Context, network, _ string) (net.Conn, error) {
+		inner, err := r.dial(dialCtx, network, net.JoinHostPort(r.host, fmt.Sprint(r.port)))
+		if err != nil {
+			return nil, err
+		}
+		conn = bind(ctx, inner)
+		if r.mode != TLSImplicit {
+			return conn, nil
+		}
+		// It must be a *tls.Conn that go-mail gets: by that it knows that the
+		// password may be sent.
+		secure := tls.Client(conn, tlsConfig)
+		return secure, secure.HandshakeContext(dialCtx)
+	}
+	defer func() {
+		// go-mail leaves the connection open where EHLO, TLS or AUTH went wrong.
+		if conn != nil {
+			_ = conn.Close()
+		}
+	}()
+	client, err := gomail.NewClient(r.host, r.options(password, tlsConfig, dial)...)
+	if err != nil {
+		return r.fail(err.Error(), "smarthost", err)
+	}
+	session, err := client.DialToSMTPClientWithContext(ctx)
+	if err == nil {
+		err = client.SendWithSMTPClient(session, msg)
+		// Polite, and of no consequence: the answer to the text was the last that
+		// mattered. A failed QUIT counted as an error would send the mail twice.
+		_ = conn.SetDeadline(time.Now().Add(quitTimeout))
+		if msg.IsDelivered() {
+			_ = session.Quit()
+			return nil
+		}
+		if ctx.Err() == nil {
+			_ = session.Quit()
+		}
+	}
+	if err == nil {
+		err = errors.New("mail was not sent, for no reason that is known")
+	}
+	return r.explain(ctx, err, conn, password)
+}
+
+func (r *Receiver) options(password string, tlsConfig *tls.Config, dial gomail.DialContextFunc) []gomail.Option {
+	options := []gomail.Option{
+		gomail.WithPort(r.port),
+		gomail.WithTimeout(time.Duration(r.cfg.Timeout)),
+		gomail.WithHELO(r.hello),
+		gomail.WithDialContextFunc(dial),
+		gomail.WithTLSConfig(tlsConfig),
+		// NOOP and RSET are for connections that are used again. A failed RSET
+		// behind an accepted mail would look like a failed mail.
+		gomail.WithoutNoop(), gomail.WithoutRset(),
+	}
+	switch r.mode {
+	case TLSImplicit:
+		options = append(options, gomail.WithSSL())
+	case TLSStartTLS:
+		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
+	case TLSNone:
+		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS))
+	}
+	if isASCII(r.from.Address) && isASCII(r.to.Address) {
+		// go-mail marks every mail as SMTPUTF8 where the server knows it, and the
+		// next server that does not know it would send the mail back.
+		options = append(options, gomail.WithoutSMTPUTF8())
+	}
+	if r.cfg.Username != "" {
+		// Not go-mail's own order: with a dialler of one's own and implicit TLS it
+		// does not see the TLS and leaves out PLAIN and LOGIN.
+		options = append(options, gomail.WithUsername(r.cfg.Username), gomail.WithPassword(password),
+			gomail.WithOpportunisticSMTPAuth(r.mechanisms()...))
+	}
+	return options
+}
+
+func (r *Receiver) mechanisms() []gomail.SMTPAuthType {
+	switch {
+	case r.mode != TLSNone:
+		return mechanismsTLS
+	case isLoopback(r.host):
+		return mechanismsLoopback
+	}
+	return mechanismsOpen
+}
+
+func (r *Receiver) tlsConfig() (*tls.Config, error) {
+	roots, err := r.cfg.authorities()
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{ServerName: r.host, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+}
+
+// password is the one in force now.
+func (c Config) password() (string, error) {
+	if c.PasswordFile == "" {
+		return string(c.Password), nil
+	}
+	b, err := readSecret("password_file", c.PasswordFile)
+	if err != nil {
+		return "", err
+	}
+	password := strings.TrimRight(string(b), "\r\n")
+	if password == "" {
+		return "", fmt.Errorf("password_file: %s is empty", c.PasswordFile)
+	}
+	return password, nil
+}
+
+// authorities are those of ca_file, nil for the system's.
+func (c Config) authorities() (*x509.CertPool, error) {
+	if c.CAFile == "" {
+		return nil, nil
+	}
+	b, err := readSecret("ca_file", c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, fmt.Errorf("ca_file: %s holds no certificate in PEM", c.CAFile)
+	}
+	return pool, nil
+}
+
+// readSecret reads a file that is one: a pipe would block for as long as nobody
+// writes, and a time-out does not reach there.
+func readSecret(key, name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %s is no regular file", key, name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	defer f.Close()
+	var b bytes.Buffer
+	if _, err := io.Copy(&b, io.LimitReader(f, maxSecret+1)); err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	if b.Len() > maxSecret {
+		return nil, fmt.Errorf("%s: %s is bigger than %d bytes", key, name, maxSecret)
+	}
+	return b.Bytes(), nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 })
+}
+
+// boundConn is a connection that ends with a context, whatever deadlines are
+// set on it, and reads no more than maxAnswers.
+type boundConn struct {
+	net.Conn
+	deadline time.Time
+	received int
+	stop     func() bool
+}
+
+// bind takes over c, which is closed when ctx ends or by Close.
+func bind(ctx context.Context, c net.Conn) *boundConn {
+	deadline, _ := ctx.Deadline()
+	b := &boundConn{Conn: c, deadline: deadline}
+	_ = c.SetDeadline(deadline)
+	b.stop = context.AfterFunc(ctx, func() { _ = c.Close() })
+	return b
+}
+
+// Read implements net.Conn. One goroutine at a time calls it.
+func (b *boundConn) Read(p []byte) (int, error) {
+	if b.received >= maxAnswers {
+		return 0, errFlood
+	}
+	n, err := b.Conn.Read(p)
+	b.received += n
+	return n, err
+}
+
+// Close implements net.Conn.
+func (b *boundConn) Close() error {
+	b.stop()
+	return b.Conn.Close()
+}
+
+// SetDeadline and its like never move a deadline past that of the context.
+func (b *boundConn) SetDeadline(t time.Time) error { return b.Conn.SetDeadline(b.clamp(t)) }
+
+func (b *boundConn) SetReadDeadline(t time.Time) error { return b.Conn.SetReadDeadline(b.clamp(t)) }
+
+func (b *boundConn) SetWriteDeadline(t time.Time) error { return b.Conn.SetWriteDeadline(b.clamp(t)) }
+
+func (b *boundConn) clamp(t time.Time) time.Time {
+	if t.IsZero() || t.After(b.deadline) {
+		return b.deadline
+	}
+	return t
+}

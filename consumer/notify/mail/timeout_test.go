@@ -1,0 +1,231 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"supernats/consumer/notify/mail/smtptest"
+	"supernats/schema"
+)
+
+// stages are those at which a server can leave a client waiting. Two of them
+// smtptest cannot do inside TLS.
+var stages = []struct {
+	name  string
+	stage smtptest.Stage
+	plain bool
+}{
+	{"greeting", smtptest.Greeting, false},
+	{"drip", smtptest.Drip, true},
+	{"hello", smtptest.Hello, false},
+	{"sender", smtptest.Sender, false},
+	{"recipient", smtptest.Recipient, false},
+	{"before data", smtptest.BeforeData, true},
+	{"in data", smtptest.InData, false},
+	{"after data", smtptest.AfterData, false},
+}
+
+var modes = []struct {
+	mode  string
+	offer smtptest.Security
+}{{TLSNone, smtptest.None}, {TLSStartTLS, smtptest.StartTLS}, {TLSImplicit, smtptest.Implicit}}
+
+// runOut notifies with a short time-out, and again with longer ones until the
+// dialogue has come as far as it should: on a loaded machine 300 ms may be over
+// before the server was asked anything. It checks that each try ends in time.
+func runOut(t *testing.T, c Config, n *schema.CloudEvent[*schema.Alert], far func(error) bool, change ...func(*Receiver)) error {
+	t.Helper()
+	for timeout := short; ; timeout *= 2 {
+		c.Timeout = schema.Duration(timeout)
+		r := receiver(t, c)
+		for _, f := range change {
+			f(r)
+		}
+		start := time.Now()
+		err := r.Notify(t.Context(), n)
+		if took := time.Since(start); took > timeout+slack {
+			t.Errorf("took %s with a time-out of %s", took, timeout)
+		}
+		retryable(t, err, "no answer in time", c.Timeout.String(), c.Smarthost, ops, "; check ")
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("no DeadlineExceeded: %v", err)
+		}
+		if far(err) {
+			return err
+		}
+		if timeout > 30*time.Second {
+			t.Fatalf("the dialogue never came that far: %v", err)
+		}
+	}
+}
+
+// TestStall lets the server stall at every stage. The whole must be over within
+// the time-out, and be worth another try.
+func TestStall(t *testing.T) {
+	for _, m := range modes {
+		for _, st := range stages {
+			if st.plain && m.mode != TLSNone {
+				continue
+			}
+			t.Run(m.mode+"/"+st.name, func(t *testing.T) {
+				t.Parallel()
+				reached := make(chan smtptest.Stage, 10)
+				s := serve(t, smtptest.Options{
+					Security: m.offer, Behaviour: smtptest.Behaviour{Stall: st.stage},
+					OnStall: func(st smtptest.Stage) { reached <- st },
+				})
+				runOut(t, config(t, s, m.mode), firing(), func(error) bool { return len(reached) > 0 })
+			})
+		}
+	}
+}
+
+// TestStallWhileWriting sends a mail that does not fit into the buffers of the
+// connection: what waits is the writing, not the reading of an answer.
+func TestStallWhileWriting(t *testing.T) {
+	s := serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Stall: smtptest.InData}})
+	// The text and the HTML of each are some 600 bytes: 6 MB.
+	n := firing(func(a *schema.Alert) { a.Events = slices.Repeat(a.Events, 10_000) })
+	runOut(t, config(t, s, TLSNone), n, func(err error) bool {
+		return strings.Contains(err.Error(), "sending message content")
+	}, func(r *Receiver) {
+		r.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+			if err == nil {
+				err = conn.(*net.TCPConn).SetWriteBuffer(4096)
+			}
+			return conn, err
+		}
+	})
+}
+
+// TestCancel ends the context once the server stalls: Notify must not wait for
+// a time-out that is far away.
+func TestCancel(t *testing.T) {
+	for _, m := range modes {
+		for _, st := range stages {
+			if st.plain && m.mode != TLSNone {
+				continue
+			}
+			t.Run(m.mode+"/"+st.name, func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				s := serve(t, smtptest.Options{
+					Security: m.offer, Behaviour: smtptest.Behaviour{Stall: st.stage},
+					OnStall: func(smtptest.Stage) { cancel() },
+				})
+				c := config(t, s, m.mode)
+				c.Timeout = schema.Duration(time.Hour)
+				err := receiver(t, c).Notify(ctx, firing())
+				retryable(t, err, "cancelled", s.Addr(), ops)
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("no Canceled: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// TestAcceptedIsSent: the server has the mail and then does not say goodbye. An
+// error here would send it twice.
+func TestAcceptedIsSent(t *testing.T) {
+	for name, change := range map[string]func(*smtptest.Options){
+		"stalls": func(o *smtptest.Options) { o.Behaviour.Stall = smtptest.Quit },
+		"late":   func(o *smtptest.Options) { o.Behaviour.Delay = 100 * time.Millisecond },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var o smtptest.Options
+			change(&o)
+			s := serve(t, o)
+			c := config(t, s, TLSNone)
+			c.Timeout = schema.Duration(time.Hour)
+			start := time.Now()
+			if err := receiver(t, c).Notify(t.Context(), firing()); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(start); took > quitTimeout+slack {
+				t.Errorf("took %s", took)
+			}
+			one(t, s)
+		})
+	}
+}
+
+// TestBrokenOff: the server goes away with the text and without an answer.
+func TestBrokenOff(t *testing.T) {
+	for _, st := range stages {
+		t.Run(st.name, func(t *testing.T) {
+			stalled := make(chan struct{}, 10)
+			s := serve(t, smtptest.Options{
+				Behaviour: smtptest.Behaviour{Stall: st.stage},
+				OnStall:   func(smtptest.Stage) { stalled <- struct{}{} },
+			})
+			closed := make(chan error, 1)
+			go func() {
+				<-stalled
+				closed <- s.Close()
+			}()
+			retryable(t, receiver(t, config(t, s, TLSNone)).Notify(t.Context(), firing()), s.Addr(), ops)
+			if err := <-closed; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestHints: the two mistakes that look like a dead server.
+func TestHints(t *testing.T) {
+	connected := func(err error) bool { return !strings.Contains(err.Error(), "no connection") }
+	t.Run("starttls to a port of implicit TLS", func(t *testing.T) {
+		s := serve(t, smtptest.Options{Security: smtptest.Implicit})
+		err := runOut(t, config(t, s, TLSStartTLS), firing(), connected)
+		mustContain(t, err.Error(), "does not greet", "implicit where TLS comes first")
+	})
+	t.Run("implicit TLS to a silent port", func(t *testing.T) {
+		s := serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Stall: smtptest.Greeting}})
+		err := runOut(t, config(t, s, TLSImplicit), firing(), connected)
+		mustContain(t, err.Error(), "does not begin with TLS", "starttls where")
+	})
+	t.Run("no route", func(t *testing.T) {
+		r := receiver(t, Config{Smarthost: "mail.example.com:25", From: from, To: []string{ops}, Timeout: schema.Duration(time.Millisecond)})
+		r.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		retryable(t, r.Notify(t.Context(), firing()), "no answer in time", "no connection", "firewall")
+	})
+}
+
+// TestFlood is a server that answers without end: neither the time-out nor the
+// memory is used up.
+func TestFlood(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		for err == nil {
+			_, err = fmt.Fprintf(c, "220-%s\r\n", strings.Repeat("x", 1000))
+		}
+	}()
+	c := Config{Smarthost: l.Addr().String(), TLS: TLSNone, From: from, To: []string{ops}, Timeout: schema.Duration(time.Hour)}
+	retryable(t, receiver(t, c).Notify(t.Context(), firing()), "without end", ops)
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	<-served
+}

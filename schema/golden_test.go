@@ -1,0 +1,76 @@
+package schema
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// One event of each name, as it stands in the stream: what others read must not
+// change by accident. The first is a crash with all that is known of it.
+func TestGolden(t *testing.T) {
+	crash := Decode(raw(ProcessStateExited, "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11167"), testHost, testBoot)
+	crash.Serial, crash.PoolSerial = 1234, 1200
+	crash.Exit, crash.Log = &Exit{Code: new(3)}, &Log{Stderr: "panic: no disk\n"}
+	killed := Decode(raw(ProcessStateExited, "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11168"), testHost, testBoot)
+	killed.Exit = &Exit{Signal: "SIGSEGV", Core: true}
+	gaveUp := Decode(raw(ProcessStateFatal, "processname:api_00 groupname:api from_state:BACKOFF"), testHost, testBoot)
+	gaveUp.Exit = &Exit{SpawnErr: "can't find command '/usr/bin/api'"}
+	events := []*Event{crash, killed, gaveUp}
+
+	for _, r := range []Raw{
+		raw(ProcessStateStopped, "processname:cat groupname:cat from_state:STOPPING pid:2766"),
+		raw(ProcessStateExited, "processname:cat groupname:cat from_state:RUNNING expected:1 pid:2766"),
+		raw(ProcessStateStarting, "processname:cat groupname:cat from_state:STOPPED tries:0"),
+		raw(ProcessStateStopping, "processname:cat groupname:cat from_state:RUNNING pid:2766"),
+		raw(ProcessStateBackoff, "processname:cat groupname:cat from_state:STARTING tries:0"),
+		raw(ProcessStateFatal, "processname:cat groupname:cat from_state:BACKOFF"),
+		raw(ProcessStateRunning, "processname:my.app-weird*>é groupname:cat from_state:STARTING pid:2766"),
+		raw(ProcessStateUnknown, "processname:cat groupname:cat from_state:BACKOFF"),
+		raw(ProcessCommunicationStdout, "processname:foo groupname:bar pid:123\n<b>&hello"),
+		raw(ProcessCommunicationStderr, "processname:foo groupname:bar pid:123\n"),
+		raw(ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n进程退出\n"),
+		raw(ProcessLogStderr, "processname:foo groupname:bar pid:123 channel:stderr\n\x1b[1m\x00\xff\n"),
+		raw(RemoteCommunication, "type:a type: of its own\nhello"),
+		raw(SupervisorStateChangeRunning, ""),
+		raw(SupervisorStateChangeStopping, ""),
+		raw(Tick5, "when:1201063880"),
+		raw(Tick60, "when:1201063860"),
+		raw(Tick3600, "when:1201060800"),
+		raw(ProcessGroupAdded, "groupname:foo\n"),
+		raw(ProcessGroupRemoved, "groupname:foo\n"),
+		raw("PROCESS_STATE_FROZEN", "processname:cat groupname:cat from_state:RUNNING depth:3"),
+		raw(ProcessStateRunning, "it runs"),
+	} {
+		events = append(events, Decode(r, testHost, testBoot))
+	}
+	events = append(events, Decode(raw(ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n0123456789"), testHost, testBoot).Split(8)...)
+
+	var got bytes.Buffer
+	for _, e := range events {
+		b := marshal(t, e.Envelope(testTime))
+		if refused := validate(t, schemaEvent, b); refused != nil {
+			t.Errorf("%s\nis refused for %q", b, refused)
+		}
+		got.WriteString(e.Subject() + " ")
+		got.Write(append(b, '\n'))
+	}
+	const file = "testdata/events.golden"
+	if *update {
+		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+		t.Errorf("%s (-want +got), see -update:\n%s", file, diff)
+	}
+}

@@ -1,0 +1,233 @@
+package schema
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The valid documents that the table of TestSchemasRefuse spoils.
+const (
+	exitedDocument = `{"specversion":"1.0","id":"web1/4f0c6d1e2a90b7c3/1234","source":"/supervisor/web1/supervisor",
+		"type":"org.supervisord.process_state.exited","subject":"api:api_00","time":"2026-11-21T19:00:31.833512Z",
+		"datacontenttype":"application/json","dataschema":"urn:supernats:event:1","traceparent":"00-0af7-b7ad-01",
+		"data":{"event":"PROCESS_STATE_EXITED","host":"web1","server":"supervisor","boot":"4f0c6d1e2a90b7c3","serial":1234,
+		"pool":"supernats","poolserial":1200,"group":"api","process":"api_00","from_state":"RUNNING","expected":false,
+		"pid":11167,"exit":{"code":3},"log":{"stderr":"a\n"}}}`
+	logDocument = `{"specversion":"1.0","id":"web1/4f0c6d1e2a90b7c3/7/1","source":"/supervisor/web1/supervisor",
+		"type":"org.supervisord.process_log.stdout","subject":"api:api_00","time":"2026-11-21T19:00:31.833512Z",
+		"datacontenttype":"application/json","dataschema":"urn:supernats:event:1",
+		"data":{"event":"PROCESS_LOG_STDOUT","host":"web1","server":"supervisor","boot":"4f0c6d1e2a90b7c3","serial":7,
+		"pool":"supernats","poolserial":5,"group":"api","process":"api_00","pid":11167,"channel":"stdout","data":"a\n","part":1,"parts":2}}`
+	tickDocument = `{"specversion":"1.0","id":"web1/4f0c6d1e2a90b7c3/7","source":"/supervisor/web1/",
+		"type":"org.supervisord.tick.5","time":"2026-11-21T19:00:31.833512Z",
+		"datacontenttype":"application/json","dataschema":"urn:supernats:event:1",
+		"data":{"event":"TICK_5","host":"web1","server":"","boot":"4f0c6d1e2a90b7c3","serial":0,"pool":"supernats","poolserial":0,"when":1201063880}}`
+	otherDocument = `{"specversion":"1.0","id":"web1/4f0c6d1e2a90b7c3/7","source":"/supervisor/web1/supervisor",
+		"type":"org.supervisord.other.PROCESS_STATE_FROZEN","time":"2026-11-21T19:00:31.833512Z",
+		"datacontenttype":"application/json","dataschema":"urn:supernats:event:1",
+		"data":{"event":"PROCESS_STATE_FROZEN","host":"web1","server":"supervisor","boot":"4f0c6d1e2a90b7c3","serial":7,"pool":"supernats","poolserial":5,"extra":{"depth":"3"}}}`
+	snapshotDocument = `{"specversion":"1.0","id":"1","source":"/supernats/web1","type":"supernats.snapshot","time":"2026-11-21T19:00:31.833512Z",
+		"datacontenttype":"application/json","dataschema":"urn:supernats:snapshot:1",
+		"data":{"host":"web1","server":"supervisor","boot":"4f0c6d1e2a90b7c3","serial":7,"reason":"start","supervisor_version":"4.2.5","supervisor_state":"RUNNING",
+		"processes":[{"group":"api","process":"api_00","state":"RUNNING","pid":7,"start":1201063880,"stop":0,"exitstatus":0,"spawnerr":"","description":"","stdout_logfile":"","stderr_logfile":""}]}}`
+	startedDocument = `{"specversion":"1.0","id":"1","source":"/supernats/web1","type":"supernats.bridge.started","time":"2026-11-21T19:00:31.833512Z",
+		"datacontenttype":"application/json","dataschema":"urn:supernats:bridge:1",
+		"data":{"host":"web1","server":"supervisor","boot":"4f0c6d1e2a90b7c3","pool":"supernats","bridge_version":"1","pid":7,"settings":{"host":"web1"}}}`
+	lossDocument = `{"specversion":"1.0","id":"1","source":"/supernats/web1","type":"supernats.bridge.loss","time":"2026-11-21T19:00:31.833512Z",
+		"datacontenttype":"application/json","dataschema":"urn:supernats:bridge:1",
+		"data":{"host":"web1","boot":"4f0c6d1e2a90b7c3","pool":"supernats","cause":"spool-full","count":2,"events":{"TICK_5":2}}}`
+	resolvedDocument = `{"specversion":"1.0","id":"1","source":"/supernats/web1","type":"supernats.alert.resolved","time":"2026-11-21T19:00:31.833512Z",
+		"datacontenttype":"application/json","dataschema":"urn:supernats:alert:1",
+		"data":{"alert":"1","rule":"fatal","severity":"critical","host":"web1","opened":"2026-11-21T19:00:31.833512Z","closed":"2026-11-21T19:01:31.833512Z","count":1,
+		"events":[{"id":"1","time":"2026-11-21T19:00:31.833512Z","seq":1,"event":"PROCESS_STATE_FATAL","exit":{"spawnerr":"no"}}]}}`
+	stateDocument = `{"host":"web1","group":"api","process":"api_00","state":"EXITED","since":"2026-11-21T19:00:31.833512Z","pid":0,"expected":false,"exit":{"signal":"SIGKILL"},
+		"starts":1,"exits":1,"unexpected_exits":1,"fatals":0,"last_exit":"2026-11-21T19:00:31.833512Z","boot":"4f0c6d1e2a90b7c3","serial":7,"seq":9}`
+)
+
+// patch merges changes into a document as RFC 7396 says: null takes a member out.
+func patch(t *testing.T, document, changes string) []byte {
+	var doc, with map[string]any
+	for s, to := range map[string]*map[string]any{document: &doc, changes: &with} {
+		d := json.NewDecoder(strings.NewReader(s))
+		d.UseNumber()
+		if err := d.Decode(to); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+	merge(doc, with)
+	return marshal(t, doc)
+}
+
+func merge(doc, with map[string]any) {
+	for k, v := range with {
+		into, isObject := doc[k].(map[string]any)
+		m, ok := v.(map[string]any)
+		switch {
+		case v == nil:
+			delete(doc, k)
+		case ok && isObject:
+			merge(into, m)
+		case ok:
+			doc[k] = maps.Clone(m)
+		default:
+			doc[k] = v
+		}
+	}
+}
+
+func TestSchemasRefuse(t *testing.T) {
+	const event, snapshot, bridge, alert, state = schemaEvent, schemaSnapshot, schemaBridge, schemaAlert, "urn:supernats:state:1"
+	for _, c := range []struct {
+		id, document, changes string
+		want                  string // "location keyword", several joined by ", "
+	}{
+		{event, exitedDocument, `{"id":null}`, "/ required"},
+		{event, exitedDocument, `{"data":null}`, "/ required"},
+		{event, exitedDocument, `{"data":[]}`, "/data type"},
+		{event, exitedDocument, `{"id":""}`, "/id pattern"},
+		{event, exitedDocument, `{"id":"web1/4f0c/1234"}`, "/id pattern"},
+		{event, exitedDocument, `{"id":"/4f0c6d1e2a90b7c3/1234"}`, "/id pattern"},
+		{event, exitedDocument, `{"id":"web1/4f0c6d1e2a90b7c3/1234/0"}`, "/id pattern"},
+		{event, exitedDocument, `{"id":"web1/4f0c6d1e2a90b7c3/01"}`, "/id pattern"},
+		{event, exitedDocument, `{"specversion":"0.3"}`, "/specversion const"},
+		{event, exitedDocument, `{"source":"web1"}`, "/source pattern"},
+		{event, exitedDocument, `{"source":"/supervisor/web1/%zz"}`, "/source format"},
+		{event, exitedDocument, `{"type":"org.supervisord.process_state.napping"}`, "/type pattern"},
+		{event, exitedDocument, `{"type":"org.supervisord.process_state.running"}`, "/data/event const"},
+		{event, exitedDocument, `{"type":"org.supervisord.other.PROCESS_STATE_EXITED"}`, "/data/event not"},
+		{event, exitedDocument, `{"subject":""}`, "/subject minLength"},
+		{event, exitedDocument, `{"time":"2026-11-21T19:00:31Z"}`, "/time pattern"},
+		{event, exitedDocument, `{"time":"2026-11-21T19:00:31.833512+00:00"}`, "/time pattern"},
+		{event, exitedDocument, `{"time":"2026-13-21T19:00:31.833512Z"}`, "/time format"},
+		{event, exitedDocument, `{"dataschema":"urn:supernats:event:2"}`, "/dataschema const"},
+		{event, exitedDocument, `{"datacontenttype":"text/plain"}`, "/datacontenttype const"},
+		{event, exitedDocument, `{"data_base64":"AA=="}`, "/ pattern"},
+		{event, exitedDocument, `{"traceparent":{}}`, "/traceparent type"},
+		{event, exitedDocument, `{"data":{"host":null}}`, "/data required"},
+		{event, exitedDocument, `{"data":{"host":""}}`, "/data/host minLength"},
+		{event, exitedDocument, `{"data":{"boot":"4F0C6D1E2A90B7C3"}}`, "/data/boot pattern"},
+		{event, exitedDocument, `{"data":{"boot":"4f0c6d1e2a90b7c"}}`, "/data/boot pattern"},
+		{event, exitedDocument, `{"data":{"serial":-1}}`, "/data/serial minimum"},
+		{event, exitedDocument, `{"data":{"serial":"1234"}}`, "/data/serial type"},
+		{event, exitedDocument, `{"data":{"poolserial":1.5}}`, "/data/poolserial type"},
+		{event, exitedDocument, `{"data":{"depth":"3"}}`, "/data additionalProperties"},
+		{event, exitedDocument, `{"data":{"process":null}}`, "/data required"},
+		{event, exitedDocument, `{"data":{"group":null}}`, "/data dependentRequired/process, /data required"},
+		{event, exitedDocument, `{"data":{"from_state":null}}`, "/data required"},
+		{event, exitedDocument, `{"data":{"from_state":"Running"}}`, "/data/from_state enum"},
+		{event, exitedDocument, `{"data":{"from_state":"running"}}`, "/data/from_state enum"},
+		{event, exitedDocument, `{"data":{"expected":null}}`, "/data required"},
+		{event, exitedDocument, `{"data":{"expected":0}}`, "/data/expected const, /data/expected type"},
+		{event, exitedDocument, `{"data":{"expected":true}}`, "/data/expected const"},
+		{event, exitedDocument, `{"data":{"pid":0}}`, "/data/pid minimum"},
+		{event, exitedDocument, `{"data":{"pid":"11167"}}`, "/data/pid type"},
+		{event, exitedDocument, `{"data":{"tries":-1}}`, "/data/tries minimum"},
+		{event, exitedDocument, `{"data":{"when":"now"}}`, "/data/when type"},
+		{event, exitedDocument, `{"data":{"type":"a"}}`, "/data/type false"},
+		{event, exitedDocument, `{"data":{"extra":{}}}`, "/data/extra minProperties"},
+		{event, exitedDocument, `{"data":{"extra":{"depth":3}}}`, "/data/extra/depth type"},
+		{event, exitedDocument, `{"data":{"exit":{"code":null}}}`, "/data/exit required"},
+		{event, exitedDocument, `{"data":{"exit":{"code":-1}}}`, "/data/exit/code minimum"},
+		{event, exitedDocument, `{"data":{"exit":{"code":256}}}`, "/data/exit/code maximum"},
+		{event, exitedDocument, `{"data":{"exit":{"signal":"SIGKILL"}}}`, "/data/exit not"},
+		{event, exitedDocument, `{"data":{"exit":{"code":null,"signal":"kill"}}}`, "/data/exit/signal pattern"},
+		{event, exitedDocument, `{"data":{"exit":{"core":true}}}`, "/data/exit dependentRequired/core"},
+		{event, exitedDocument, `{"data":{"exit":{"reason":"a"}}}`, "/data/exit additionalProperties"},
+		{event, exitedDocument, `{"data":{"log":{"stderr":""}}}`, "/data/log/stderr minLength"},
+		{event, exitedDocument, `{"data":{"log":{"syslog":"a"}}}`, "/data/log additionalProperties"},
+		{event, exitedDocument, `{"data":{"part":1,"parts":2}}`, "/data required"},
+		{event, logDocument, `{"data":{"data_base64":"/w=="}}`, "/data not"},
+		{event, logDocument, `{"data":{"data":null,"data_base64":"/w="}}`, "/data/data_base64 contentEncoding, /data/data_base64 minLength, /data/data_base64 pattern"},
+		{event, logDocument, `{"data":{"data":null}}`, "/data required"},
+		{event, logDocument, `{"data":{"data":7}}`, "/data/data type"},
+		{event, logDocument, `{"data":{"channel":null}}`, "/data dependentRequired/process"},
+		{event, logDocument, `{"data":{"channel":"syslog"}}`, "/data/channel enum"},
+		{event, logDocument, `{"data":{"part":null}}`, "/data dependentRequired/parts"},
+		{event, logDocument, `{"data":{"parts":null}}`, "/data dependentRequired/part"},
+		{event, logDocument, `{"data":{"part":0}}`, "/data/part minimum"},
+		{event, logDocument, `{"data":{"parts":1}}`, "/data/parts minimum"},
+		{event, logDocument, `{"data":{"exit":{"code":3}}}`, "/data/event enum"},
+		{event, logDocument, `{"data":{"log":{"stdout":"a"}}}`, "/data/event enum"},
+		{event, tickDocument, `{"data":{"when":null}}`, "/data required"},
+		{event, tickDocument, `{"data":{"event":"TICK_60"}}`, "/data/event const"},
+		{event, tickDocument, `{"type":"org.supervisord.process_group.added","data":{"event":"PROCESS_GROUP_ADDED"}}`, "/data required"},
+		{event, tickDocument, `{"type":"org.supervisord.remote_communication.-","data":{"event":"REMOTE_COMMUNICATION"}}`, "/data required"},
+		{event, otherDocument, `{"data":{"event":""}}`, "/data/event minLength"},
+		{event, otherDocument, `{"data":{"event":"TICK_5","when":5}}`, "/data/event not"},
+		{snapshot, snapshotDocument, `{"type":"supernats.bridge.started"}`, "/type const"},
+		{snapshot, snapshotDocument, `{"source":"/supernats/"}`, "/source pattern"},
+		{snapshot, snapshotDocument, `{"data":{"processes":null}}`, "/data required"},
+		{snapshot, snapshotDocument, `{"data":{"processes":{}}}`, "/data/processes type"},
+		{snapshot, snapshotDocument, `{"data":{"processes":[{}]}}`, "/data/processes/0 required"},
+		{snapshot, snapshotDocument, `{"data":{"reason":"whim"}}`, "/data/reason enum"},
+		{snapshot, snapshotDocument, `{"data":{"supervisor_state":"Running"}}`, "/data/supervisor_state enum"},
+		{snapshot, snapshotDocument, `{"data":{"boot":""}}`, "/data/boot pattern"},
+		{snapshot, snapshotDocument, `{"data":{"uptime":1}}`, "/data additionalProperties"},
+		{bridge, startedDocument, `{"type":"supernats.bridge.paused"}`, "/type enum"},
+		{bridge, startedDocument, `{"data":null}`, "/ required"},
+		{bridge, startedDocument, `{"data":{"settings":null}}`, "/data required"},
+		{bridge, startedDocument, `{"data":{"settings":{"host":1}}}`, "/data/settings/host type"},
+		{bridge, startedDocument, `{"data":{"pid":0}}`, "/data/pid minimum"},
+		{bridge, startedDocument, `{"data":{"cause":"spool-full"}}`, "/data additionalProperties"},
+		{bridge, startedDocument, `{"type":"supernats.bridge.loss"}`, "/data additionalProperties, /data required"},
+		{bridge, lossDocument, `{"type":"supernats.bridge.reconnect"}`, "/data additionalProperties, /data required"},
+		{bridge, lossDocument, `{"data":{"cause":"moths"}}`, "/data/cause enum"},
+		{bridge, lossDocument, `{"data":{"count":null}}`, "/data required"},
+		{bridge, lossDocument, `{"data":{"boot":"4f0c"}}`, "/data/boot pattern"},
+		{bridge, lossDocument, `{"data":{"events":{"TICK_5":"2"}}}`, "/data/events/TICK_5 type"},
+		{alert, resolvedDocument, `{"data":{"closed":null}}`, "/data required"},
+		{alert, resolvedDocument, `{"data":{"opened":"yesterday"}}`, "/data/opened format"},
+		{alert, resolvedDocument, `{"data":{"closed":"2026-11-21T19:00:31Z"}}`, "/data/closed pattern"},
+		{alert, resolvedDocument, `{"type":"supernats.alert.closed"}`, "/type enum"},
+		{alert, resolvedDocument, `{"data":{"events":null}}`, "/data required"},
+		{alert, resolvedDocument, `{"data":{"events":[{"id":"1"}]}}`, "/data/events/0 required"},
+		{alert, resolvedDocument, `{"data":{"notify":[]}}`, "/data/notify minItems"},
+		{alert, resolvedDocument, `{"data":{"labels":{"a":1}}}`, "/data/labels/a type"},
+		{alert, resolvedDocument, `{"data":{"rule":""}}`, "/data/rule minLength"},
+		{alert, resolvedDocument, `{"data":{"count":-1}}`, "/data/count minimum"},
+		{state, stateDocument, `{"state":"Exited"}`, "/state enum"},
+		{state, stateDocument, `{"since":null}`, "/ required"},
+		{state, stateDocument, `{"since":1795287631}`, "/since type"},
+		{state, stateDocument, `{"boot":"x"}`, "/boot pattern"},
+		{state, stateDocument, `{"exits":-1}`, "/exits minimum"},
+		{state, stateDocument, `{"exit":{"code":1}}`, "/exit not"},
+		{state, stateDocument, `{"specversion":"1.0"}`, "/ additionalProperties"},
+	} {
+		document := patch(t, c.document, c.changes)
+		if diff := cmp.Diff(c.want, strings.Join(validate(t, c.id, document), ", ")); diff != "" {
+			t.Errorf("%s\nwith %s is refused for (-want +got):\n%s", c.id, c.changes, diff)
+		}
+	}
+}
+
+// What the table above spoils is valid as it stands, and so is what an
+// extension of CloudEvents adds.
+func TestSchemasAccept(t *testing.T) {
+	for _, c := range []struct{ id, document, changes string }{
+		{schemaEvent, exitedDocument, `{}`},
+		{schemaEvent, exitedDocument, `{"traceparent":"00-1","sampledrate":30,"urgent":true}`},
+		{schemaEvent, exitedDocument, `{"id":"a/b\nc/4f0c6d1e2a90b7c3/0"}`},
+		{schemaEvent, exitedDocument, `{"data":{"pid":null,"exit":null,"log":null,"expected":true}}`},
+		{schemaEvent, exitedDocument, `{"data":{"exit":{"code":null,"signal":"signal 35","core":true,"spawnerr":"a"}}}`},
+		{schemaEvent, exitedDocument, `{"data":{"process":null,"from_state":null,"expected":null,"data":"what came"}}`},
+		{schemaEvent, exitedDocument, `{"data":{"process":null,"from_state":null,"expected":null,"data_base64":"/w=="}}`},
+		{schemaEvent, logDocument, `{}`},
+		{schemaEvent, tickDocument, `{}`},
+		{schemaEvent, otherDocument, `{}`},
+		{schemaSnapshot, snapshotDocument, `{}`},
+		{schemaSnapshot, snapshotDocument, `{"data":{"processes":[]}}`},
+		{schemaBridge, startedDocument, `{}`},
+		{schemaBridge, lossDocument, `{}`},
+		{schemaAlert, resolvedDocument, `{}`},
+		{"urn:supernats:state:1", stateDocument, `{}`},
+	} {
+		document := patch(t, c.document, c.changes)
+		if got := validate(t, c.id, document); got != nil {
+			t.Errorf("%s\nwith %s is refused for %q", c.id, c.changes, got)
+		}
+	}
+}

@@ -1,0 +1,319 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+)
+
+// schemaFiles are the schemas beside this file, by their $id.
+var schemaFiles = map[string]string{
+	schemaEvent:             "event.schema.json",
+	schemaSnapshot:          "snapshot.schema.json",
+	schemaBridge:            "bridge.schema.json",
+	schemaAlert:             "alert.schema.json",
+	"urn:supernats:state:1": "state.schema.json",
+}
+
+// schemas compiles all schemas, formats such as date-time included.
+var schemas = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
+	m := map[string]*jsonschema.Schema{}
+	for id, file := range schemaFiles {
+		c := jsonschema.NewCompiler()
+		c.AssertFormat()
+		c.AssertContent()
+		s, err := c.Compile(file)
+		if err != nil {
+			return nil, err
+		}
+		m[id] = s
+	}
+	return m, nil
+})
+
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// validate returns what a schema refuses in a document, "location keyword",
+// sorted; nothing if the document is valid.
+func validate(t fataler, id string, document []byte) []string {
+	t.Helper()
+	all, err := schemas()
+	if err != nil {
+		t.Fatalf("compile: %v", err)
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	if err != nil {
+		t.Fatalf("%s: %v", document, err)
+	}
+	err = all[id].Validate(value)
+	if err == nil {
+		return nil
+	}
+	var invalid *jsonschema.ValidationError
+	if !errors.As(err, &invalid) {
+		t.Fatalf("%s: %v", document, err)
+	}
+	return slices.Compact(slices.Sorted(slices.Values(leaves(invalid))))
+}
+
+func leaves(e *jsonschema.ValidationError) []string {
+	if len(e.Causes) == 0 {
+		keyword := strings.Join(e.ErrorKind.KeywordPath(), "/")
+		switch e.ErrorKind.(type) {
+		case *kind.Not:
+			keyword = "not"
+		case *kind.FalseSchema:
+			keyword = "false"
+		}
+		return []string{"/" + strings.Join(e.InstanceLocation, "/") + " " + keyword}
+	}
+	var all []string
+	for _, c := range e.Causes {
+		all = append(all, leaves(c)...)
+	}
+	return all
+}
+
+func marshal(t fataler, v any) []byte {
+	t.Helper()
+	b, err := Marshal(v)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return b
+}
+
+func readSchema(t fataler, id string) map[string]any {
+	t.Helper()
+	b, err := os.ReadFile(schemaFiles[id])
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(b, &doc); err != nil {
+		t.Fatalf("%s: %v", schemaFiles[id], err)
+	}
+	return doc
+}
+
+func TestSchemasCompile(t *testing.T) {
+	all, err := schemas()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, s := range all {
+		if s.DraftVersion != 2020 {
+			t.Errorf("%s is of draft %d", id, s.DraftVersion)
+		}
+		if got := readSchema(t, id)["$id"]; got != id {
+			t.Errorf("%s has the $id %q, want %q", schemaFiles[id], got, id)
+		}
+	}
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, f := range files {
+		if strings.HasSuffix(f.Name(), ".schema.json") {
+			found = append(found, f.Name())
+		}
+	}
+	var want []string
+	for _, file := range schemaFiles {
+		want = append(want, file)
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, found); diff != "" {
+		t.Errorf("schema files (-tested +found):\n%s", diff)
+	}
+}
+
+// What one schema and another say of the same thing is the same: each file
+// stands alone, so it is written more than once.
+func TestSharedDefinitions(t *testing.T) {
+	event := readSchema(t, schemaEvent)["$defs"].(map[string]any)
+	for id := range schemaFiles {
+		defs := readSchema(t, id)["$defs"].(map[string]any)
+		for _, name := range []string{"state", "exit", "log"} {
+			if _, ok := defs[name]; !ok {
+				continue
+			}
+			if diff := cmp.Diff(event[name], defs[name]); diff != "" {
+				t.Errorf("$defs/%s of %s (-event +%s):\n%s", name, schemaFiles[id], id, diff)
+			}
+		}
+	}
+	var states []any
+	for _, name := range Names() {
+		if s, ok := strings.CutPrefix(name, "PROCESS_STATE_"); ok {
+			states = append(states, s)
+		}
+	}
+	less := func(a, b any) int { return strings.Compare(a.(string), b.(string)) }
+	got := slices.SortedFunc(slices.Values(event["state"].(map[string]any)["enum"].([]any)), less)
+	slices.SortFunc(states, less)
+	if diff := cmp.Diff(states, got); diff != "" {
+		t.Errorf("states (-names +schema):\n%s", diff)
+	}
+}
+
+// A field is a property and a property a field; one that is always written is
+// required and the others are not; their types are the same; each is described.
+func TestSchemasMatchStructs(t *testing.T) {
+	for _, c := range []struct {
+		id, def string
+		of      any
+	}{
+		{schemaEvent, "", CloudEvent[int]{}},
+		{schemaEvent, "event", Event{}},
+		{schemaEvent, "exit", Exit{}},
+		{schemaEvent, "log", Log{}},
+		{schemaSnapshot, "", CloudEvent[int]{}},
+		{schemaSnapshot, "snapshot", Snapshot{}},
+		{schemaSnapshot, "process", SnapshotProcess{}},
+		{schemaBridge, "", CloudEvent[int]{}},
+		{schemaBridge, "bridge", Bridge{}},
+		{schemaBridge, "loss", Loss{}},
+		{schemaAlert, "", CloudEvent[int]{}},
+		{schemaAlert, "alert", Alert{}},
+		{schemaAlert, "alertEvent", AlertEvent{}},
+		{"urn:supernats:state:1", "", State{}},
+	} {
+		doc := readSchema(t, c.id)
+		object := doc
+		if c.def != "" {
+			object = doc["$defs"].(map[string]any)[c.def].(map[string]any)
+		}
+		name := c.id + " " + c.def
+		properties := object["properties"].(map[string]any)
+		required := []string{}
+		list, _ := object["required"].([]any)
+		for _, r := range list {
+			required = append(required, r.(string))
+		}
+		fields, always := map[string]reflect.Type{}, []string{}
+		for i := range reflect.TypeOf(c.of).NumField() {
+			f := reflect.TypeOf(c.of).Field(i)
+			key, option, _ := strings.Cut(f.Tag.Get("json"), ",")
+			fields[key] = f.Type
+			if option != "omitempty" {
+				always = append(always, key)
+			}
+		}
+		if diff := cmp.Diff(always, required); diff != "" {
+			t.Errorf("%s: required (-fields without omitempty +schema):\n%s", name, diff)
+		}
+		for key, typ := range fields {
+			p, ok := properties[key].(map[string]any)
+			if !ok {
+				t.Errorf("%s: field %q is no property", name, key)
+				continue
+			}
+			resolved := resolve(doc, p)
+			if d, _ := p["description"].(string); d == "" && resolved["description"] == nil {
+				t.Errorf("%s: property %q has no description", name, key)
+			}
+			if got, want := jsonType(resolved), goType(typ); got != want && key != "data" {
+				t.Errorf("%s: property %q is %s, its field %s", name, key, got, want)
+			}
+		}
+		for key := range properties {
+			if _, ok := fields[key]; !ok {
+				t.Errorf("%s: property %q is no field", name, key)
+			}
+		}
+		if open := reflect.TypeOf(c.of) == reflect.TypeFor[CloudEvent[int]](); !open && object["additionalProperties"] != false {
+			t.Errorf("%s allows more properties", name)
+		}
+	}
+}
+
+func resolve(doc, p map[string]any) map[string]any {
+	ref, ok := p["$ref"].(string)
+	if !ok {
+		return p
+	}
+	return doc["$defs"].(map[string]any)[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
+}
+
+func jsonType(p map[string]any) string {
+	if t, ok := p["type"].(string); ok {
+		return t
+	}
+	value, ok := p["const"]
+	if !ok {
+		value = p["enum"].([]any)[0]
+	}
+	if _, ok := value.(bool); ok {
+		return "boolean"
+	}
+	return reflect.TypeOf(value).String()
+}
+
+func goType(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == reflect.TypeFor[Time](), t == reflect.TypeFor[[]byte]():
+		return "string"
+	case t.Kind() == reflect.Bool:
+		return "boolean"
+	case t.Kind() == reflect.Struct, t.Kind() == reflect.Map:
+		return "object"
+	case t.Kind() == reflect.Slice:
+		return "array"
+	case t.Kind() == reflect.String:
+		return "string"
+	}
+	return "integer"
+}
+
+// Records with every field set and with none that may be left out are valid.
+func TestRecordsAreValid(t *testing.T) {
+	at := time.Date(2026, 11, 21, 19, 0, 31, 833512000, time.UTC)
+	const boot = "4f0c6d1e2a90b7c3"
+	exit, log := &Exit{Signal: "SIGSEGV", Core: true}, &Log{Stdout: "a\n", Stderr: "<b>\n"}
+	for _, c := range []struct {
+		id     string
+		record any
+	}{
+		{schemaSnapshot, (&Snapshot{Host: "web/1", Boot: boot, Reason: "start", SupervisorState: "RUNNING"}).Envelope(at)},
+		{schemaSnapshot, (&Snapshot{"web1", "supervisor", boot, 7, "loss", "4.2.5", "SHUTDOWN", []SnapshotProcess{
+			{"api", "api_00", "RUNNING", 7, 1, 0, -1, "", "pid 7, uptime 0:00:01", "/a", ""},
+		}}).Envelope(at)},
+		{schemaBridge, (&Bridge{Host: "web1", Boot: boot, PID: 1}).Envelope(BridgeStarted, at)},
+		{schemaBridge, (&Bridge{"web1", "supervisor", boot, "supernats", "1.0.0", 4711, map[string]string{"host": "web1"}}).Envelope(BridgeStopping, at)},
+		{schemaBridge, (&Bridge{Host: "web1", Boot: boot, PID: 1}).Envelope(BridgeReconnect, at)},
+		{schemaBridge, (&Loss{Host: "web1", Cause: "spool-corrupt"}).Envelope(at)},
+		{schemaBridge, (&Loss{"web1", boot, "supernats", "spool-full", 3, new(uint64(0)), new(uint64(9)), map[string]int{Tick5: 3}}).Envelope(at)},
+		{schemaAlert, (&Alert{Alert: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/1", TypeAlertFiring, at)},
+		{schemaAlert, (&Alert{Alert: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/2", TypeAlertUpdate, at)},
+		{schemaAlert, (&Alert{"1", "fatal", "critical", "web1", "api", "api_00", Time{at}, &Time{at}, 2, []AlertEvent{
+			{ID: "web1/" + boot + "/1", Time: Time{at}, Event: ProcessStateFatal},
+			{"web1/" + boot + "/2", Time{at}, 9, ProcessStateExited, "supervisor", "RUNNING", 7, exit, log},
+		}, map[string]string{"team": "a"}, map[string]string{"runbook": "b"}, []string{"mail"}}).Envelope("1/3", TypeAlertResolved, at)},
+		{"urn:supernats:state:1", State{Host: "web1", Group: "api", Process: "api_00", State: "UNKNOWN", Boot: boot}},
+		{"urn:supernats:state:1", State{"web1", "api", "api_00", "FATAL", Time{at}, 7, new(false), &Exit{SpawnErr: "no such file"}, 1, 2, 3, 4, &Time{at}, boot, 5, 6}},
+	} {
+		b := marshal(t, c.record)
+		if got := validate(t, c.id, b); got != nil {
+			t.Errorf("%s\nis refused: %q", b, got)
+		}
+	}
+}

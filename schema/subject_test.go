@@ -1,0 +1,164 @@
+package schema
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func TestParseSubjectErrors(t *testing.T) {
+	for _, c := range []struct{ subject, want string }{
+		{"", "does not begin with"},
+		{"supervisor.snapshot.web1", "does not begin with"},
+		{"supervisor.event.", "1 tokens"},
+		{"supervisor.event.web1.api.api_00.process_state", "4 tokens"},
+		{"supervisor.event.web1.api.api_00.process_state.exited.1", "6 tokens"},
+		{"supervisor.event.web1..api_00.process_state.exited", "token is empty"},
+		{"supervisor.event.*.api.api_00.process_state.exited", "not allowed"},
+		{"supervisor.event.web1.api.=61.process_state.exited", "stands for itself"},
+		{"supervisor.event.web1.api.api_00.process_state.napping", `"process_state.napping"`},
+		{"supervisor.event.web1.api.api_00.PROCESS_STATE.EXITED", `"PROCESS_STATE.EXITED"`},
+		{"supervisor.event.web1.api.api_00.process.state_exited", `"process.state_exited"`},
+		{"supervisor.event.web1.-.-.tick.", `"tick."`},
+		{"supervisor.event.web1.-.-.remote.communication", `"remote.communication"`},
+		{"supervisor.event.web1.-.-.remote_communication.", "token is empty"},
+		{"supervisor.event.web1.-.-.other.a=2", "cut short"},
+	} {
+		s, err := ParseSubject(c.subject)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("ParseSubject(%q) = %v, %v; want an error with %q", c.subject, s, err, c.want)
+		}
+		if s != (Subject{}) {
+			t.Errorf("ParseSubject(%q) returns %v with an error", c.subject, s)
+		}
+	}
+}
+
+func TestParseSubjectShortened(t *testing.T) {
+	long := strings.Repeat("é", 70)
+	for _, s := range []Subject{
+		{Host: long, Event: Tick5},
+		{Host: "web1", Group: long, Process: "a", Event: ProcessStateExited},
+		{Host: "web1", Group: "a", Process: long, Event: ProcessStateExited},
+		{Host: "web1", Event: RemoteCommunication, Type: long},
+		{Host: "web1", Event: long},
+	} {
+		if _, err := ParseSubject(s.String()); !errors.Is(err, ErrShortened) {
+			t.Errorf("ParseSubject(%q): %v, want ErrShortened", s, err)
+		}
+	}
+}
+
+func TestSubject(t *testing.T) {
+	weird := "my.app-weird*>é"
+	for _, c := range []struct {
+		subject Subject
+		want    string
+	}{
+		{Subject{"", "", "", "", ""}, "supervisor.event.-.-.-.other.-"},
+		{Subject{"web1", "", "", "PROCESS_STATE_FROZEN", ""}, "supervisor.event.web1.-.-.other.PROCESS_STATE_FROZEN"},
+		{Subject{"web1", "", "", "PROCESS_STATE", ""}, "supervisor.event.web1.-.-.other.PROCESS_STATE"},
+		{Subject{"web1", "", "", "tick_5", ""}, "supervisor.event.web1.-.-.other.tick_5"},
+		{Subject{"web1", "", "", "a.b c", ""}, "supervisor.event.web1.-.-.other.a=2Eb=20c"},
+		{Subject{"web1", "", "", RemoteCommunication, ""}, "supervisor.event.web1.-.-.remote_communication.-"},
+		{Subject{"web1", "", "", RemoteCommunication, "-"}, "supervisor.event.web1.-.-.remote_communication.=2D"},
+		{Subject{"web1", "", "", RemoteCommunication, "a type: of\nits own"}, "supervisor.event.web1.-.-.remote_communication.a=20type=3A=20of=0Aits=20own"},
+		{Subject{"web1.example.com", weird, weird, ProcessStateExited, ""}, "supervisor.event.web1=2Eexample=2Ecom.my=2Eapp-weird=2A=3E=C3=A9.my=2Eapp-weird=2A=3E=C3=A9.process_state.exited"},
+		{Subject{"h", "g", "p", ProcessStateStopped, ""}, "supervisor.event.h.g.p.process_state.stopped"},
+		{Subject{"h", "g", "p", ProcessStateExited, ""}, "supervisor.event.h.g.p.process_state.exited"},
+		{Subject{"h", "g", "p", ProcessStateStarting, ""}, "supervisor.event.h.g.p.process_state.starting"},
+		{Subject{"h", "g", "p", ProcessStateStopping, ""}, "supervisor.event.h.g.p.process_state.stopping"},
+		{Subject{"h", "g", "p", ProcessStateBackoff, ""}, "supervisor.event.h.g.p.process_state.backoff"},
+		{Subject{"h", "g", "p", ProcessStateFatal, ""}, "supervisor.event.h.g.p.process_state.fatal"},
+		{Subject{"h", "g", "p", ProcessStateRunning, ""}, "supervisor.event.h.g.p.process_state.running"},
+		{Subject{"h", "g", "p", ProcessStateUnknown, ""}, "supervisor.event.h.g.p.process_state.unknown"},
+		{Subject{"h", "g", "p", ProcessCommunicationStdout, ""}, "supervisor.event.h.g.p.process_communication.stdout"},
+		{Subject{"h", "g", "p", ProcessCommunicationStderr, ""}, "supervisor.event.h.g.p.process_communication.stderr"},
+		{Subject{"h", "g", "p", ProcessLogStdout, ""}, "supervisor.event.h.g.p.process_log.stdout"},
+		{Subject{"h", "g", "p", ProcessLogStderr, ""}, "supervisor.event.h.g.p.process_log.stderr"},
+		{Subject{"h", "", "", SupervisorStateChangeRunning, ""}, "supervisor.event.h.-.-.supervisor_state_change.running"},
+		{Subject{"h", "", "", SupervisorStateChangeStopping, ""}, "supervisor.event.h.-.-.supervisor_state_change.stopping"},
+		{Subject{"h", "", "", Tick5, ""}, "supervisor.event.h.-.-.tick.5"},
+		{Subject{"h", "", "", Tick60, ""}, "supervisor.event.h.-.-.tick.60"},
+		{Subject{"h", "", "", Tick3600, ""}, "supervisor.event.h.-.-.tick.3600"},
+		{Subject{"h", "g", "", ProcessGroupAdded, ""}, "supervisor.event.h.g.-.process_group.added"},
+		{Subject{"h", "g", "", ProcessGroupRemoved, ""}, "supervisor.event.h.g.-.process_group.removed"},
+	} {
+		if got := c.subject.String(); got != c.want {
+			t.Errorf("subject of %+v is\n%s, want\n%s", c.subject, got, c.want)
+		}
+		got, err := ParseSubject(c.want)
+		if err != nil {
+			t.Errorf("ParseSubject(%q): %v", c.want, err)
+		}
+		if diff := cmp.Diff(c.subject, got); diff != "" {
+			t.Errorf("ParseSubject(%q) (-want +got):\n%s", c.want, diff)
+		}
+	}
+}
+
+// A bridge that does not know an event yet publishes it as other: a newer
+// reader takes it for what it is.
+func TestParseSubjectOfOlderBridge(t *testing.T) {
+	got, err := ParseSubject("supervisor.event.web1.-.-.other.TICK_5")
+	if want := (Subject{Host: "web1", Event: Tick5}); got != want || err != nil {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+}
+
+func TestSubjectRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := Subject{
+			Host: anyName().Draw(t, "host"), Group: anyName().Draw(t, "group"), Process: anyName().Draw(t, "process"),
+			Event: rapid.OneOf(rapid.SampledFrom(Names()), anyName()).Draw(t, "event"),
+		}
+		if s.Event == RemoteCommunication {
+			s.Type = anyName().Draw(t, "type")
+		}
+		subject := s.String()
+		tokens := strings.Split(subject, ".")
+		for _, token := range tokens {
+			if !tokenForm.MatchString(token) {
+				t.Fatalf("%q holds the token %q", subject, token)
+			}
+		}
+		if len(tokens) != 7 || len(subject) > 1100 {
+			t.Fatalf("%q has %d tokens, %d bytes", subject, len(tokens), len(subject))
+		}
+		got, err := ParseSubject(subject)
+		if strings.Contains(subject, "==") {
+			if !errors.Is(err, ErrShortened) {
+				t.Fatalf("ParseSubject(%q): %v, want ErrShortened", subject, err)
+			}
+			return
+		}
+		if err != nil || got != s {
+			t.Fatalf("ParseSubject(%q) = %+v, %v; want %+v", subject, got, err, s)
+		}
+	})
+}
+
+func TestOtherSubjects(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{SnapshotSubject(""), "supervisor.snapshot.-"},
+		{SnapshotSubject("web1.example.com"), "supervisor.snapshot.web1=2Eexample=2Ecom"},
+		{BridgeSubject("web1.example.com", BridgeStarted), "supervisor.bridge.web1=2Eexample=2Ecom.started"},
+		{BridgeSubject("web1", BridgeStopping), "supervisor.bridge.web1.stopping"},
+		{BridgeSubject("web1", BridgeReconnect), "supervisor.bridge.web1.reconnect"},
+		{BridgeSubject("web1", BridgeLoss), "supervisor.bridge.web1.loss"},
+		{AlertSubject("web1", "", "", "host silent"), "supervisor.alert.web1.-.-.host=20silent"},
+		{(&Alert{Host: "web1", Group: "api", Process: "api.00", Rule: "fatal"}).Subject(), "supervisor.alert.web1.api.api=2E00.fatal"},
+		{(&Event{Host: "web1", Event: Tick5}).Subject(), "supervisor.event.web1.-.-.tick.5"},
+		{StateKey("web1.example.com", "api", "-"), "web1=2Eexample=2Ecom.api.=2D"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+		if !keyForm.MatchString(c.got) {
+			t.Errorf("%q is no legal key", c.got)
+		}
+	}
+}
