@@ -1,0 +1,278 @@
+package supervisord
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// journal reads supervisord's own log as it grows, over supervisor.readLog.
+//
+// supervisord does not tell how long the log is, nor that it was rotated: so
+// each read begins with the last line of the one before, at the offset where it
+// stood. If something else is there, the log is another one, and what was
+// written between the two reads is lost.
+type journal struct {
+	client *Client
+	placed bool
+	off    int64  // of mark; of the next line if there is no mark
+	mark   string // the last line that was read, with its newline
+}
+
+const (
+	// chunk limits what one call of readLog answers: supervisord reads, decodes
+	// and escapes it before it does anything else, a few milliseconds per MiB.
+	chunk = 1 << 20
+	// maxChunks limits what is read at a time: 50,000 lines.
+	maxChunks = 4
+	// near is how exactly the end of the log is looked for.
+	near = 4 << 10
+)
+
+var (
+	errNoLog       = errors.New("supervisord's log is off or cannot be read")
+	errUndecodable = errors.New("supervisord's log holds bytes that are no UTF-8")
+)
+
+// tails are how far before the end the first read begins: further if the oldest
+// event is older than that.
+var tails = []int64{256 << 10, 1 << 20, 4 << 20}
+
+// journalSink takes what is read: whole lines, or none. gap says that there may
+// be lines before them that will never come.
+type journalSink func(lines string, gap bool)
+
+// read reads what is new; done means that it has come to the end of the log.
+// oldest is the time back to which the first read should reach.
+func (j *journal) read(ctx context.Context, oldest time.Time, sink journalSink) (done bool, err error) {
+	for range maxChunks {
+		if !j.placed {
+			err = j.place(ctx, oldest, sink)
+			return err == nil, err
+		}
+		if done, err = j.next(ctx, sink); done || err != nil {
+			return done, err
+		}
+	}
+	return false, nil
+}
+
+// next reads a chunk. The log is no longer placed if it is another one, or could
+// not be decoded.
+func (j *journal) next(ctx context.Context, sink journalSink) (done bool, err error) {
+	p, full, err := j.readAt(ctx, j.off, int64(len(j.mark)+chunk))
+	if errors.Is(err, errUndecodable) {
+		j.placed = false
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	lines, same := strings.CutPrefix(p.text, j.mark)
+	if !same {
+		j.placed = false // rotated, cleared or cut
+		return false, nil
+	}
+	end := strings.LastIndexByte(lines, '\n') + 1
+	if end > 0 {
+		j.advance(p, len(j.mark)+end)
+		sink(lines[:end], false)
+	} else if full {
+		j.placed = false // a line longer than a chunk
+	}
+	return !full, nil
+}
+
+// place reads the end of the log.
+func (j *journal) place(ctx context.Context, oldest time.Time, sink journalSink) error {
+	j.placed, j.mark, j.off = false, "", 0
+	end, err := j.end(ctx)
+	if err != nil {
+		return err
+	}
+	undecodable := false
+	for i := 0; i < len(tails); i++ {
+		start := max(end-tails[i], 0)
+		if undecodable {
+			start = end // past it, if it is not at the very end
+		}
+		s, err := j.readEnd(ctx, start)
+		if errors.Is(err, errUndecodable) && !undecodable {
+			undecodable = true
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		cut := 0
+		if start > 0 {
+			cut = strings.IndexByte(s.text, '\n') + 1
+		}
+		end := strings.LastIndexByte(s.text, '\n') + 1
+		lines := s.text[min(cut, end):end]
+		if since, ok := firstTime(lines); ok && since.After(oldest.Add(-clockSlack)) &&
+			start > 0 && !undecodable && i < len(tails)-1 {
+			continue // not far enough
+		}
+		j.placed, j.off = true, s.off
+		j.advance(s, end)
+		sink(lines, true)
+		return nil
+	}
+	return errUndecodable
+}
+
+// firstTime returns the time of the first line that has one.
+func firstTime(lines string) (time.Time, bool) {
+	const stamp = len("2026-11-21 19:00:31,833")
+	for l := range strings.Lines(lines) {
+		if len(l) > stamp {
+			if t, ok := parseTime(l[:stamp]); ok {
+				return t, true
+			}
+		}
+	}
+	return time.Time{}, false
+}
+
+// A piece of the log.
+type piece struct {
+	text  string
+	off   int64
+	added int // by cleaning, see clean
+}
+
+// raw is the number of bytes in the log of what stands in s.text[from:to].
+func (p piece) raw(from, to int) (int64, bool) {
+	if p.added == 0 {
+		return int64(to - from), true
+	}
+	// Every U+FFFD is one of ours and stands for one byte, or it cannot be told.
+	const each = len(replacement) - 1
+	exact := strings.Count(p.text, replacement)*each == p.added
+	return int64(to - from - strings.Count(p.text[from:to], replacement)*each), exact
+}
+
+// advance moves the mark to the last line of p.text[:end].
+func (j *journal) advance(p piece, end int) {
+	if end == 0 {
+		return
+	}
+	start := strings.LastIndexByte(p.text[:end-1], '\n') + 1
+	n, exact := p.raw(0, start)
+	j.off, j.mark, j.placed = p.off+n, strings.Clone(p.text[start:end]), exact
+}
+
+// readAt reads n bytes from an offset where a line begins; full means that there
+// may be more.
+func (j *journal) readAt(ctx context.Context, off, n int64) (p piece, full bool, err error) {
+	for extra := range int64(4) {
+		p, err = j.readLog(ctx, off, n+extra)
+		if !errors.Is(err, errUndecodable) {
+			break
+		}
+		// The end may have cut a character in two.
+	}
+	return p, int64(len(p.text)-p.added) >= n, err
+}
+
+// readEnd reads all from an offset, or up to three bytes further on if that is
+// inside a character.
+func (j *journal) readEnd(ctx context.Context, off int64) (p piece, err error) {
+	for range 4 {
+		if p, err = j.readLog(ctx, off, 0); !errors.Is(err, errUndecodable) || off == 0 {
+			break
+		}
+		off++
+	}
+	return p, err
+}
+
+func (j *journal) readLog(ctx context.Context, off, n int64) (piece, error) {
+	// As a multicall, for a fault says more than HTTP 500.
+	answers, added, err := j.client.multicall(ctx, question{"supervisor.readLog", []any{off, n}})
+	if err != nil {
+		return piece{}, err
+	}
+	if err := logFault(answers[0].err); err != nil {
+		return piece{}, err
+	}
+	return piece{text(answers[0].value), off, added}, nil
+}
+
+func logFault(err error) error {
+	var fault *Fault
+	switch {
+	case !errors.As(err, &fault):
+		return err
+	case undecodable(fault):
+		return errUndecodable
+	case fault.Code == FaultShutdownState:
+		return fault
+	}
+	return fmt.Errorf("%w: %w", errNoLog, fault)
+}
+
+// undecodable reports whether a log could not be read because of its bytes
+// (xmlrpc.py multicall, compat.py as_string).
+func undecodable(fault *Fault) bool {
+	return fault.Code == FaultFailed && strings.Contains(fault.String, "UnicodeDecodeError")
+}
+
+// end returns the offset of a byte of the log that is less than near from its
+// end.
+func (j *journal) end(ctx context.Context) (int64, error) {
+	const longest = 50 // log2
+	var probes []int64
+	for p := int64(near); p <= 1<<longest; p *= 2 {
+		probes = append(probes, p)
+	}
+	low, high := int64(0), int64(1<<longest)
+	for {
+		there, err := j.probe(ctx, probes)
+		if err != nil {
+			return 0, err
+		}
+		if there > 0 {
+			low = probes[there-1]
+		}
+		if there < len(probes) {
+			high = probes[there]
+		}
+		if high-low <= near {
+			return low, nil
+		}
+		probes = probes[:0]
+		step := max((high-low)/64, near)
+		for p := low + step; p < high; p += step {
+			probes = append(probes, p)
+		}
+		if len(probes) == 0 {
+			return low, nil
+		}
+	}
+}
+
+// probe returns how many of the ascending offsets are inside the log.
+func (j *journal) probe(ctx context.Context, offsets []int64) (int, error) {
+	questions := make([]question, len(offsets))
+	for i, off := range offsets {
+		questions[i] = question{"supervisor.readLog", []any{off, int64(1)}}
+	}
+	answers, _, err := j.client.multicall(ctx, questions...)
+	if err != nil {
+		return 0, err
+	}
+	for i, a := range answers {
+		err := logFault(a.err)
+		if err != nil && !errors.Is(err, errUndecodable) { // one byte of several
+			return 0, err
+		}
+		if err == nil && text(a.value) == "" {
+			return i, nil
+		}
+	}
+	return len(answers), nil
+}

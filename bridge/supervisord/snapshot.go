@@ -1,0 +1,115 @@
+package supervisord
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"supernats/schema"
+)
+
+// Snapshot reads the process table, and supervisord's own pid. Host, Boot,
+// Serial and Reason are the caller's to fill. Once supervisord was told to stop
+// it answers with a *Fault of FaultShutdownState only.
+func (c *Client) Snapshot(ctx context.Context) (snap *schema.Snapshot, pid int, err error) {
+	answers, err := c.ask(ctx,
+		question{method: "supervisor.getAllProcessInfo"},
+		question{method: "supervisor.getState"},
+		question{method: "supervisor.getSupervisorVersion"},
+		question{method: "supervisor.getIdentification"},
+		question{method: "supervisor.getPID"},
+	)
+	if err != nil {
+		return nil, 0, err
+	}
+	// The others are left empty where a port of supervisord has no such method.
+	if err := answers[0].err; err != nil {
+		return nil, 0, fmt.Errorf("read process table at %s: %w", c.name, err)
+	}
+	rows, ok := answers[0].value.([]any)
+	if !ok && answers[0].value != nil {
+		return nil, 0, fmt.Errorf("read process table at %s: %w: want an array, got %T", c.name, ErrNotXMLRPC, answers[0].value)
+	}
+	state, _ := answers[1].value.(map[string]any)
+	snap = &schema.Snapshot{
+		Server:            text(answers[3].value),
+		SupervisorVersion: text(answers[2].value),
+		SupervisorState:   supervisorState(text(state["statename"])),
+		Processes:         make([]schema.SnapshotProcess, 0, len(rows)),
+	}
+	for _, r := range rows {
+		if row, ok := r.(map[string]any); ok && text(row["name"]) != "" {
+			snap.Processes = append(snap.Processes, process(row))
+		}
+	}
+	return snap, int(integer(answers[4].value)), nil
+}
+
+// process is one row of getProcessInfo.
+func process(row map[string]any) schema.SnapshotProcess {
+	p := schema.SnapshotProcess{
+		Group:         text(row["group"]),
+		Process:       text(row["name"]),
+		State:         strings.ToUpper(text(row["statename"])), // the Go port writes Running
+		PID:           int(max(integer(row["pid"]), 0)),
+		Start:         max(integer(row["start"]), 0),
+		Stop:          max(integer(row["stop"]), 0),
+		ExitStatus:    int(integer(row["exitstatus"])),
+		SpawnErr:      text(row["spawnerr"]),
+		Description:   text(row["description"]),
+		StdoutLogfile: text(row["stdout_logfile"]),
+		StderrLogfile: text(row["stderr_logfile"]),
+	}
+	if p.Group == "" {
+		p.Group = p.Process
+	}
+	switch p.State {
+	case "STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL":
+	default:
+		p.State = "UNKNOWN"
+	}
+	return p
+}
+
+func supervisorState(name string) string {
+	switch name = strings.ToUpper(name); name {
+	case "FATAL", "RESTARTING", "SHUTDOWN":
+		return name
+	}
+	return "RUNNING" // it answered
+}
+
+// ask puts several questions in one request, or one after the other where there
+// is no system.multicall: the Go port has none. An answer that is missing is an
+// error of that answer.
+func (c *Client) ask(ctx context.Context, questions ...question) ([]answer, error) {
+	if !c.noMulticall.Load() {
+		answers, _, err := c.multicall(ctx, questions...)
+		var fault *Fault
+		var status *StatusError
+		if err == nil || !errors.As(err, &fault) && !errors.As(err, &status) {
+			return answers, err
+		}
+		if fault != nil && fault.Code == FaultShutdownState {
+			return nil, err
+		}
+	}
+	answers := make([]answer, len(questions))
+	answered := false
+	for i, q := range questions {
+		var fault *Fault
+		var status *StatusError
+		answers[i].value, _, answers[i].err = c.call(ctx, q.method, q.args...)
+		switch err := answers[i].err; {
+		case err == nil:
+			answered = true
+		case !errors.As(err, &fault) && !errors.As(err, &status):
+			return nil, err
+		}
+	}
+	if answered {
+		c.noMulticall.Store(true)
+	}
+	return answers, nil
+}
