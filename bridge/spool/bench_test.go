@@ -5,25 +5,11 @@ import (
 	"time"
 )
 
-func open(tb testing.TB, opt Options) *Spool {
-	tb.Helper()
-	if opt.Dir == "" {
-		opt.Dir = tb.TempDir()
-	}
-	if opt.Max == 0 {
-		opt.Max = 1 << 30
-	}
-	s, err := Open(tb.Context(), opt)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return s
-}
-
 func BenchmarkAppend(b *testing.B) {
 	s := open(b, Options{Sync: 100 * time.Millisecond, Max: 64 << 30})
 	defer s.Close()
 	rec := make([]byte, 350)
+	b.SetBytes(int64(len(rec)))
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := s.Append(rec); err != nil {
@@ -32,18 +18,28 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// BenchmarkNext reads the same 10,000 records again and again; a hundred of them
+// are acknowledged at a time.
 func BenchmarkNext(b *testing.B) {
-	s := open(b, Options{Sync: -1, Max: 64 << 30})
+	const records = 10_000
+	s := open(b, Options{Sync: -1})
 	defer s.Close()
 	rec := make([]byte, 350)
-	for range b.N {
+	for range records {
 		if err := s.Append(rec); err != nil {
 			b.Fatal(err)
 		}
 	}
+	start := s.done
+	b.SetBytes(int64(len(rec)))
 	b.ReportAllocs()
-	b.ResetTimer()
-	for i := range b.N {
+	for i := 0; b.Loop(); i++ {
+		if i%records == 0 {
+			s.done = start
+			if err := s.Rewind(); err != nil {
+				b.Fatal(err)
+			}
+		}
 		if _, ok, err := s.Next(); !ok || err != nil {
 			b.Fatal(i, ok, err)
 		}
@@ -52,5 +48,19 @@ func BenchmarkNext(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+	}
+}
+
+// BenchmarkGarbage searches 16 MiB that hold no record.
+func BenchmarkGarbage(b *testing.B) {
+	dir := b.TempDir()
+	write(b, dir+"/"+segmentName(1), append(appendHeader(nil, 1), noise(defaultSegment)...))
+	b.SetBytes(defaultSegment)
+	for b.Loop() {
+		s := open(b, Options{Dir: dir})
+		if got := readAll(b, s); len(got) > 0 {
+			b.Fatal(got)
+		}
+		s.Close()
 	}
 }

@@ -25,18 +25,23 @@ import (
 //	│                 │ first record   │ both      │        │        │
 //	└─────────────────┴────────────────┴───────────┴────────┴────────┴───
 //
-//	 0              4                8
-//	┌──────────────┬────────────────┬───────────────────────────────────┐
-//	│ length of    │ CRC32C of      │ record                            │
-//	│ the record   │ length, record │                                   │
-//	└──────────────┴────────────────┴───────────────────────────────────┘
+//	 0          4            12          16                20
+//	┌──────────┬────────────┬───────────┬─────────────────┬──────────────
+//	│ length   │ number of  │ CRC32C of │ CRC32C of the   │ record
+//	│ of the   │ the record │ the       │ three before    │
+//	│ record   │            │ record    │                 │
+//	└──────────┴────────────┴───────────┴─────────────────┴──────────────
 //
-// The length is part of the sum, and 0 is no length, so that a tail of zeros,
-// which a file system leaves behind after a power cut, is no record.
+// The number says exactly how many records a damage took, and keeps apart a
+// frame and what only looks like one: a record may well hold bytes of a spool
+// (a program that prints them), but those of older records. The sum of the head
+// makes a damaged record cost that one alone, and a search for the next frame
+// quick. 0 is no length, so the zeros that a file system leaves behind after a
+// power cut are no frame.
 const (
 	magic      = "snspool1"
 	headerSize = 20
-	frameSize  = 8
+	frameSize  = 20
 	suffix     = ".segment"
 	damaged    = ".damaged"
 	nameDigits = 20
@@ -45,15 +50,17 @@ const (
 	dirMode    = 0o750
 	fileMode   = 0o640
 	maxRecord  = 256 << 20
+	// maxFirst is far above what a supervisord can say, and far below an overflow.
+	maxFirst = 1 << 62
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// errTorn is a frame that is not whole: cut short, or not what was written.
-var errTorn = errors.New("frame is torn")
-
-// ErrTooBig is returned for a record that no frame can hold.
-var ErrTooBig = fmt.Errorf("record is larger than %d bytes", maxRecord)
+var (
+	// ErrTooBig is returned for a record that no frame can hold.
+	ErrTooBig = fmt.Errorf("record is larger than %d bytes", maxRecord)
+	errEmpty  = errors.New("record is empty")
+)
 
 func appendHeader(b []byte, first uint64) []byte {
 	b = append(b, magic...)
@@ -61,34 +68,40 @@ func appendHeader(b []byte, first uint64) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[len(b)-16:], castagnoli))
 }
 
+// otherVersion reports whether b is a header, and not one of ours.
+func otherVersion(b []byte) bool {
+	return crc32.Checksum(b[:16], castagnoli) == binary.LittleEndian.Uint32(b[16:]) && string(b[:len(magic)]) != magic
+}
+
 // appendFrame appends rec with its frame to b.
-func appendFrame(b, rec []byte) []byte {
+func appendFrame(b []byte, number uint64, rec []byte) []byte {
 	at := len(b)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(rec)))
-	sum := crc32.Update(crc32.Checksum(b[at:at+4], castagnoli), castagnoli, rec)
-	b = binary.LittleEndian.AppendUint32(b, sum)
+	b = binary.LittleEndian.AppendUint64(b, number)
+	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(rec, castagnoli))
+	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[at:], castagnoli))
 	return append(b, rec...)
 }
 
-// parseFrame returns the record at the beginning of b, which may hold more or
-// less than a frame; size is that of the frame. If b is too short, need tells
-// how long it must be.
-func parseFrame(b []byte) (rec []byte, size, need int, err error) {
-	if len(b) < frameSize {
-		return nil, 0, frameSize, nil
+// head is that of a frame; size is of all of the frame.
+type head struct {
+	size   int64
+	number uint64
+	sum    uint32
+}
+
+// parseHead reads the head that b begins with; ok is false if it is none.
+func parseHead(b []byte) (h head, ok bool) {
+	n := binary.LittleEndian.Uint32(b)
+	if n == 0 || n > maxRecord || crc32.Checksum(b[:16], castagnoli) != binary.LittleEndian.Uint32(b[16:]) {
+		return head{}, false
 	}
-	n := int(binary.LittleEndian.Uint32(b))
-	if n == 0 || n > maxRecord {
-		return nil, 0, 0, errTorn
-	}
-	if len(b) < frameSize+n {
-		return nil, 0, frameSize + n, nil
-	}
-	rec = b[frameSize : frameSize+n]
-	if crc32.Update(crc32.Checksum(b[:4], castagnoli), castagnoli, rec) != binary.LittleEndian.Uint32(b[4:]) {
-		return nil, 0, 0, errTorn
-	}
-	return rec, frameSize + n, 0, nil
+	return head{frameSize + int64(n), binary.LittleEndian.Uint64(b[4:]), binary.LittleEndian.Uint32(b[12:])}, true
+}
+
+// whole reports whether frame, of the size that h says, holds its record.
+func (h head) whole(frame []byte) bool {
+	return crc32.Checksum(frame[frameSize:], castagnoli) == h.sum
 }
 
 func segmentName(first uint64) string { return fmt.Sprintf("%0*d%s", nameDigits, first, suffix) }
@@ -100,5 +113,5 @@ func parseName(name string) (first uint64, ok bool) {
 		return 0, false
 	}
 	first, err := strconv.ParseUint(digits, 10, 64)
-	return first, err == nil && first > 0
+	return first, err == nil && first > 0 && first <= maxFirst
 }

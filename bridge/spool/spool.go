@@ -3,26 +3,29 @@
 //
 // Append returns when the operating system has the record: it survives the death
 // of the process. Options.Sync says when it reaches the platter, and so survives
-// that of the machine. A record is never overwritten; segments are removed whole
-// when all their records are done. Append never blocks: when Options.Max, or the
+// that of the machine. Files are only ever appended to; after a restart, and
+// after an error, a new segment is begun. Segments are removed whole when all
+// their records are done. Append never waits for room: when Options.Max, or the
 // file system but for a reserve of a twentieth, is used up it returns ErrFull.
 //
-// Whatever a crash leaves at the end of the log that is no whole record is cut
-// off: such a record was never acknowledged to anybody, or younger than the last
-// sync. Damage anywhere else is reported as a Loss, the segment is kept under
-// another name, and reading goes on behind it.
+// Whatever a crash leaves at the end of a segment that is no whole record is
+// passed over: nobody was told that it is stored. Damage anywhere else is
+// reported as a Loss, the segment is kept under another name, and reading goes on
+// behind it.
 //
-// Memory is one read buffer (256 KiB, or the largest record) and 24 bytes for
-// each record that is read and not done.
+// Memory is one read buffer (256 KiB, or the largest record), one of a record to
+// be written, 24 bytes for each record that is read and not done, and some 100
+// bytes for each segment. Three files are open, and one more for each segment
+// that was left behind since the last flush.
 package spool
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 )
@@ -37,7 +40,8 @@ var ErrFinished = errors.New("spool is closed for new records")
 type Options struct {
 	// Dir is made if it is missing, with mode 0750.
 	Dir string
-	// Max is how many bytes the segments may take.
+	// Max is how many bytes the segments may take. While nothing waits one record
+	// is taken whatever its size, so they may take one segment or one record more.
 	Max int64
 	// Sync is how often what was appended is flushed to the platter: 0 before
 	// every Append returns, negative never.
@@ -45,81 +49,85 @@ type Options struct {
 	// SegmentBytes is when a new segment begins; 16 MiB, or an eighth of Max, if
 	// 0.
 	SegmentBytes int64
-	// Lost is told of records that cannot be read; may be nil.
+	// Lost is told, from inside Next, of records that cannot be read; may be nil.
+	// A process that dies before the records behind them are done tells it again.
 	Lost func(Loss)
-	// Waiting is called once if another process has the spool open, with what its
-	// lock says of it; may be nil.
+	// Waiting is called once if another process has the spool open, with that
+	// one's process id as far as its lock says; may be nil.
 	Waiting func(holder string)
 	// Failed is told of errors that are no reason to stop: a flush or a removal
-	// that failed; may be nil.
+	// that failed. It must not call the spool; may be nil.
 	Failed func(error)
 
 	fs files
 }
 
-const (
-	defaultSegment = 16 << 20
-	// reserve is the part of the file system that is never used: 1 of so many.
-	reserve = 20
-	// spaceEvery is how many bytes are appended between two looks at the space.
-	spaceEvery = 1 << 20
-)
+const defaultSegment = 16 << 20
 
-// Loss tells of records that are damaged.
+// Loss tells of records that are damaged or missing.
 type Loss struct {
-	// File is what was set aside.
+	// File is where the damaged segment is kept, empty if nothing is left of it.
 	File string
-	// Records is how many were lost, 0 if that is not known.
+	// First is the number of the first record lost.
+	First uint64
+	// Records is how many were lost, 0 if that is not known: at the end of the
+	// log, where no later record tells.
 	Records uint64
 	// Bytes is how much of the segment is damaged.
 	Bytes int64
 }
 
-// Spool is an open spool. Append may be called by one goroutine, the reading
-// side (Next, Ack, Rewind) by another.
+// Spool is an open spool. Append may be called by several goroutines, the reading
+// side (Next, Ack, Rewind) by one; Close when they are done.
 type Spool struct {
 	opt  Options
 	lock *os.File
 	more chan struct{}
 
 	mu       sync.Mutex
-	segments []*segment // oldest first; the last one is written to; never empty
+	segments []*segment // oldest first
+	newest   *segment   // the last of them; one without a file if there is none
 	bytes    int64      // of all segments
 	next     uint64     // number of the record to be appended
-	frame    []byte     // buffer of Append
-	unseen   int64      // bytes appended since the last look at the space
-	diskFull bool
+	mark     Checkpoint
 	finished bool
-	dirty    map[*segment]bool // not flushed
-	room     chan struct{}     // closed and replaced when there is room again
+	room     chan struct{} // see Room; nil if nobody has asked
 
-	read   cursor   // the next record to read
-	done   cursor   // the first record not done
-	flying []cursor // behind each record between done and read
-	check  *checkpointFile
-	mark   Checkpoint
+	tail     file   // newest, open for writing; nil if the next record needs a new one
+	retired  []file // were the tail, and must be flushed
+	dirty    bool   // the tail must be
+	frame    []byte // buffer of Append
+	unseen   int64  // bytes appended since the last look at the space
+	diskFull bool
 
 	// Of the reading side alone.
-	win     window
-	damaged map[*segment]int64 // bytes that are no records
+	read   cursor   // the next record to read
+	seen   cursor   // how far its segment could be read at the last look
+	done   cursor   // the first record not done
+	flying []cursor // behind each record between done and read
+	told   cursor   // up to where damage was reported; number is that of the segment
+	win    window
+	check  *checkpointFile
 
 	stopSync chan struct{}
 	synced   sync.WaitGroup
+	closed   sync.Once
 }
 
-// segment is one file. end is where the next frame goes, or where the last one
-// ends.
+// segment is one file.
 type segment struct {
-	first uint64
-	name  string
-	f     file
-	end   int64
+	first  uint64 // number of its first record
+	behind uint64 // number of the record behind its last one
+	name   string
+	end    int64    // where the next frame goes, or the end of the file
+	next   *segment // if it is not the newest
+	failed int      // how often it could not be read
 }
 
 // Open opens the spool in a directory, waiting for another process that has it
 // open until ctx ends.
 func Open(ctx context.Context, opt Options) (*Spool, error) {
-	if opt.Dir == "" || opt.Max <= 0 {
+	if opt.Dir == "" || opt.Max <= 0 || opt.SegmentBytes < 0 {
 		return nil, errors.New("spool: Dir and Max must be set")
 	}
 	if opt.fs == nil {
@@ -145,8 +153,8 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 		return nil, fmt.Errorf("open spool %s: %w", opt.Dir, err)
 	}
 	s := &Spool{
-		opt: opt, lock: lock, more: make(chan struct{}, 1), room: make(chan struct{}),
-		dirty: map[*segment]bool{}, stopSync: make(chan struct{}),
+		opt: opt, lock: lock, more: make(chan struct{}, 1),
+		unseen: spaceEvery, win: window{fs: opt.fs}, stopSync: make(chan struct{}),
 	}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open spool %s: %w", opt.Dir, err), s.closeFiles())
@@ -159,72 +167,120 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 }
 
 // load finds the segments, the end of the log and the checkpoint.
-func (s *Spool) load() error {
-	names, err := s.opt.fs.Names(s.opt.Dir)
-	if err != nil {
-		return err
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		first, ok := parseName(name)
-		if !ok {
-			continue
-		}
-		seg, err := s.openSegment(name, first)
-		if err != nil {
-			return err
-		}
-		if seg != nil {
-			s.segments = append(s.segments, seg)
-			s.bytes += seg.end
-		}
-	}
-	s.next = 1
-	if len(s.segments) > 0 {
-		if s.next, err = s.cutTail(s.segments[len(s.segments)-1]); err != nil {
-			return err
-		}
+func (s *Spool) load() (err error) {
+	if s.opt.Sync >= 0 {
+		// The directory itself may be new. That of its parent is not always ours to
+		// open, so its flush is an attempt.
+		_ = s.opt.fs.SyncDir(filepath.Dir(s.opt.Dir))
 	}
 	if s.check, s.mark, err = openCheckpoint(s.opt.fs, s.opt.Dir); err != nil {
 		return err
 	}
-	// After a power cut the checkpoint may know of records that are gone. Their
-	// numbers are not given again.
-	if s.mark.Next > s.next || len(s.segments) == 0 {
-		s.next = max(s.next, s.mark.Next)
-		if err := s.addSegment(); err != nil {
+	if s.segments, err = listSegments(s.opt.fs, s.opt.Dir); err != nil {
+		return err
+	}
+	for _, seg := range s.segments {
+		s.bytes += seg.end
+	}
+	if n := len(s.segments); n > 0 {
+		s.newest = s.segments[n-1]
+		if err := s.findEnd(s.newest); err != nil {
 			return err
 		}
+	} else {
+		s.newest = &segment{end: headerSize}
 	}
+	// After a power cut the checkpoint may know of records that are gone. Their
+	// numbers are not given again.
+	s.next = max(1, s.newest.behind, s.mark.Next)
 	return s.seek()
 }
 
-// openSegment opens a file that is named like a segment; nil if it holds nothing,
-// because the machine died when it was made. What is damaged in it, the header
-// too, is found when it is read: the name says what is needed.
-func (s *Spool) openSegment(name string, first uint64) (*segment, error) {
-	path := filepath.Join(s.opt.Dir, name)
-	f, err := s.opt.fs.Open(path, os.O_RDWR)
+// listSegments returns the segments in a directory, oldest first. Where the last
+// one ends is not known yet. What is damaged in one, the header too, is found
+// when it is read: the name says what is needed.
+func listSegments(fs files, dir string) ([]*segment, error) {
+	names, err := fs.List(dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list the segments: %w", err)
 	}
-	size, err := f.Size()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
+	var all []*segment
+	for _, e := range names {
+		first, ok := parseName(e.name)
+		if !ok {
+			continue
+		}
+		seg := &segment{first: first, behind: math.MaxUint64, name: filepath.Join(dir, e.name), end: max(headerSize, e.size)}
+		if n := len(all); n > 0 {
+			all[n-1].next, all[n-1].behind = seg, first
+		}
+		all = append(all, seg)
 	}
-	if size <= headerSize {
-		return nil, errors.Join(f.Close(), s.opt.fs.Remove(path))
-	}
-	return &segment{first: first, name: path, f: f, end: size}, nil
+	return all, nil
 }
 
-// setAside keeps a damaged file under another name and reports it.
-func (s *Spool) setAside(path string, records uint64, bytes int64) {
-	kept := path[:len(path)-len(suffix)] + damaged
-	if err := s.opt.fs.Link(path, kept); err != nil && !errors.Is(err, os.ErrExist) {
-		s.opt.Failed(fmt.Errorf("set a damaged segment aside: %w", err))
+// findEnd finds the number behind the last record of the newest segment.
+func (s *Spool) findEnd(seg *segment) error {
+	next, off := seg.first, int64(headerSize)
+	for {
+		rec, number, begin, err := s.win.find(seg, off, seg.end, next, seg.behind)
+		if err != nil {
+			return err
+		}
+		if rec == nil {
+			next = max(next, number+1) // one that is damaged had this number
+			break
+		}
+		off, next = begin+frameSize+int64(len(rec)), number+1
 	}
-	s.opt.Lost(Loss{File: kept, Records: records, Bytes: bytes})
+	torn, err := s.win.torn(seg, off, seg.end, seg.behind)
+	if err != nil {
+		return err
+	}
+	if torn {
+		s.bytes -= seg.end - off
+		seg.end = off
+		s.win.buf = s.win.buf[:0] // it has what will be overwritten
+	}
+	if seg.end > headerSize {
+		// A segment that is nothing but damage had a record: no other one gets
+		// this file's name.
+		next = max(next, seg.first+1)
+	}
+	seg.behind = next
+	return nil
+}
+
+// seek puts the cursors behind what the checkpoint says is done.
+func (s *Spool) seek() error {
+	at := cursor{s.newest, headerSize, s.next}
+	if len(s.segments) > 0 {
+		at = cursor{s.segments[0], headerSize, s.segments[0].first}
+	}
+	for _, seg := range s.segments {
+		if seg.first < s.mark.Next {
+			at = cursor{seg, headerSize, seg.first}
+		}
+	}
+	for at.number < s.mark.Next {
+		rec, number, begin, err := s.win.find(at.seg, at.off, at.seg.end, at.number, at.seg.behind)
+		if err != nil {
+			return err
+		}
+		if rec == nil && at.seg.behind <= s.mark.Next {
+			at.off = at.seg.end // what is damaged here was done
+		}
+		if rec == nil || number >= s.mark.Next {
+			break
+		}
+		at.off, at.number = begin+frameSize+int64(len(rec)), number+1
+	}
+	if s.mark.Next > 0 {
+		at.number = s.mark.Next
+	}
+	s.mark.Next = at.number
+	s.read, s.done = at, at
+	return s.removeDone()
 }
 
 // Finish says that nothing will be appended any more: when all is read, Next
@@ -237,31 +293,33 @@ func (s *Spool) Finish() {
 }
 
 // Close flushes and closes the files and lets go of the directory.
-func (s *Spool) Close() error {
-	s.Finish()
-	close(s.stopSync)
-	s.synced.Wait()
-	var err error
-	if s.opt.Sync >= 0 {
-		err = s.flush()
-	}
-	return errors.Join(err, s.closeFiles())
+func (s *Spool) Close() (err error) {
+	s.closed.Do(func() {
+		s.Finish()
+		close(s.stopSync)
+		s.synced.Wait()
+		if s.opt.Sync >= 0 {
+			err = errors.Join(s.flush(), s.check.sync())
+		}
+		err = errors.Join(err, s.closeFiles())
+	})
+	return err
 }
 
 func (s *Spool) closeFiles() error {
-	var errs []error
-	for _, seg := range s.segments {
-		errs = append(errs, seg.f.Close())
+	errs := []error{s.win.close()}
+	if s.tail != nil {
+		errs = append(errs, s.tail.Close())
 	}
 	if s.check != nil {
-		errs = append(errs, s.check.close())
+		errs = append(errs, s.check.f.Close())
 	}
 	return errors.Join(append(errs, s.lock.Close())...)
 }
 
 // Stats are figures of a moment.
 type Stats struct {
-	// Records are those not done, Bytes what their segments take.
+	// Records is how many are not done, Bytes what all segments take.
 	Records  uint64
 	Bytes    int64
 	Segments int

@@ -8,12 +8,25 @@ import (
 	"time"
 )
 
-// Append stores a record at the end. It is called by one goroutine.
+const (
+	// reserve is the part of the file system that is never used: 1 of so many.
+	reserve = 20
+	// spaceEvery is how many bytes are appended between two looks at the space.
+	spaceEvery = 1 << 20
+	// keepFrame is the largest buffer that Append keeps.
+	keepFrame = 1 << 20
+)
+
+// Append stores a record at the end.
 //
-// Errors: ErrFull, ErrFinished, ErrTooBig, or one of the file system; in all
-// cases the spool is as it was and Append may be called again.
+// Errors: ErrFull, ErrFinished, ErrTooBig, or one of the file system. In all
+// cases Append may be called again; nothing of the record is stored, unless the
+// process dies before the next Append.
 func (s *Spool) Append(rec []byte) error {
-	if len(rec) == 0 || len(rec) > maxRecord {
+	if len(rec) == 0 {
+		return errEmpty
+	}
+	if len(rec) > maxRecord {
 		return ErrTooBig
 	}
 	s.mu.Lock()
@@ -21,36 +34,36 @@ func (s *Spool) Append(rec []byte) error {
 	if s.finished {
 		return ErrFinished
 	}
-	s.frame = appendFrame(s.frame[:0], rec)
-	if err := s.makeRoom(int64(len(s.frame))); err != nil {
+	s.frame = appendFrame(s.frame[:0], s.next, rec)
+	size := int64(len(s.frame))
+	if err := s.makeRoom(size); err != nil {
 		return err
 	}
-	last := s.segments[len(s.segments)-1]
-	if _, err := last.f.WriteAt(s.frame, last.end); err != nil {
-		_ = last.f.Truncate(last.end) // what is behind end is never read anyway
+	last := s.newest
+	_, err := s.tail.WriteAt(s.frame, last.end)
+	if err == nil && s.opt.Sync == 0 {
+		err = s.tail.Sync()
+	}
+	if err != nil {
+		// What is in that file by now is not known, and what was written before a
+		// flush that failed is not tried again by the system: another file then.
+		// The frame, if it is whole and stays, has the number of one in that file.
+		_ = s.tail.Truncate(last.end)
+		s.retire()
 		return s.failed("append to the spool", err)
 	}
-	if s.opt.Sync == 0 {
-		if err := last.f.Sync(); err != nil {
-			_ = last.f.Truncate(last.end)
-			return s.failed("flush the spool", err)
-		}
-	} else {
-		s.dirty[last] = true
-	}
-	last.end += int64(len(s.frame))
-	s.bytes += int64(len(s.frame))
-	s.unseen += int64(len(s.frame))
+	s.dirty = true
 	s.next++
+	last.end += size
+	last.behind = s.next
+	s.bytes += size
+	s.unseen += size
 	if cap(s.frame) > keepFrame {
 		s.frame = nil
 	}
 	s.signal()
 	return nil
 }
-
-// keepFrame is the largest buffer that Append keeps.
-const keepFrame = 1 << 20
 
 // signal wakes the reader.
 func (s *Spool) signal() {
@@ -69,43 +82,46 @@ func (s *Spool) failed(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// makeRoom makes sure that a frame may be written, in a segment that is not too
+// makeRoom makes sure that a frame may be written to a segment that is not too
 // large.
 func (s *Spool) makeRoom(size int64) error {
-	last := s.segments[len(s.segments)-1]
-	fits := func() bool { return s.bytes+size <= s.opt.Max || s.next == s.mark.Next && size > s.opt.Max }
-	if !fits() && s.next == s.mark.Next && last.end > headerSize {
-		// All is done, only nothing has been removed yet.
-		if err := s.addSegment(); err != nil {
-			return err
-		}
-		s.removeBefore(s.segments[len(s.segments)-1])
-		last = s.segments[len(s.segments)-1]
+	roll := s.tail == nil || s.newest.end > headerSize && s.newest.end+size > s.opt.SegmentBytes
+	want := size
+	if roll {
+		want += headerSize
 	}
-	if !fits() {
-		return ErrFull
+	if s.bytes+want > s.opt.Max {
+		if s.mark.Next < s.next {
+			return ErrFull
+		}
+		// Nothing waits: one record is taken whatever its size, so that no record
+		// is refused for ever. With a new segment the old one can be removed.
+		roll = true
 	}
 	if s.diskFull || s.unseen >= spaceEvery || size >= spaceEvery {
 		free, total, err := s.opt.fs.Space(s.opt.Dir)
 		if err != nil {
 			return fmt.Errorf("look at the space for the spool: %w", err)
 		}
-		s.diskFull = free < total/reserve+uint64(size)+spaceEvery
+		s.diskFull = free < total/reserve+uint64(want)+spaceEvery
 		if s.diskFull {
 			return ErrFull
 		}
 		s.unseen = 0
 	}
-	if last.end > headerSize && last.end+size > s.opt.SegmentBytes {
+	if roll {
 		return s.addSegment()
 	}
 	return nil
 }
 
-// addSegment begins a new segment with the number of the next record.
+// addSegment begins a segment with the number of the next record.
 func (s *Spool) addSegment() error {
+	s.retire()
 	path := filepath.Join(s.opt.Dir, segmentName(s.next))
-	f, err := s.opt.fs.Open(path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	// A file of this name holds no record: the number was never given, or its
+	// Append failed.
+	f, err := s.opt.fs.Open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return s.failed("begin a segment", err)
 	}
@@ -114,45 +130,51 @@ func (s *Spool) addSegment() error {
 		err = s.opt.fs.SyncDir(s.opt.Dir)
 	}
 	if err != nil {
-		return errors.Join(s.failed("begin a segment", err), f.Close(), s.opt.fs.Remove(path))
+		_ = f.Close()
+		return s.failed("begin a segment", err)
 	}
-	seg := &segment{first: s.next, name: path, f: f, end: headerSize}
+	s.tail, s.dirty = f, true
+	if last := s.newest; last.first == s.next {
+		return nil // the last one is still empty
+	}
+	seg := &segment{first: s.next, behind: s.next, name: path, end: headerSize}
+	s.newest.next = seg
+	s.newest = seg
 	s.segments = append(s.segments, seg)
 	s.bytes += headerSize
-	s.dirty[seg] = true
-	if s.read.seg != nil && s.read.number == s.next && s.next == s.mark.Next {
-		// Nothing is left behind: the reader goes on here.
-		s.read = cursor{seg, headerSize, s.next}
-		s.done = s.read
-	}
 	return nil
 }
 
-// removeBefore removes the segments that are older than one.
-func (s *Spool) removeBefore(keep *segment) {
-	n := 0
-	for ; n < len(s.segments) && s.segments[n] != keep; n++ {
-		seg := s.segments[n]
-		s.bytes -= seg.end
-		delete(s.dirty, seg)
-		if err := errors.Join(seg.f.Close(), s.opt.fs.Remove(seg.name)); err != nil {
-			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
-		}
-	}
-	if n == 0 {
+// retire ends the writing of the newest segment.
+func (s *Spool) retire() {
+	if s.tail == nil {
 		return
 	}
-	s.segments = append(s.segments[:0], s.segments[n:]...)
-	close(s.room)
-	s.room = make(chan struct{})
+	if s.opt.Sync > 0 {
+		s.retired = append(s.retired, s.tail)
+	} else if err := s.tail.Close(); err != nil {
+		s.opt.Failed(fmt.Errorf("close a segment: %w", err))
+	}
+	s.tail = nil
 }
 
-// Room returns a channel that is closed when segments have been removed. Room in
-// the file system shows only by trying again.
+// Room returns a channel that is closed when Append may have room again; it is
+// asked for before the Append that returns ErrFull. Room in the file system,
+// which others use too, shows only by trying again.
 func (s *Spool) Room() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.room == nil {
+		s.room = make(chan struct{})
+	}
 	return s.room
+}
+
+func (s *Spool) signalRoom() {
+	if s.room != nil {
+		close(s.room)
+		s.room = nil
+	}
 }
 
 // Used tells what part of Options.Max is in use.
@@ -178,18 +200,27 @@ func (s *Spool) syncLoop() {
 	}
 }
 
-// flush brings to the platter what was appended.
+// flush brings to the platter what was appended, oldest first. A flush that
+// failed is not tried again: the system has given up these bytes, and would only
+// say that all is well. They can be read as long as the machine runs.
 func (s *Spool) flush() error {
 	s.mu.Lock()
-	dirty := s.dirty
-	s.dirty = map[*segment]bool{}
+	retired, tail := s.retired, s.tail
+	s.retired = nil
+	if !s.dirty {
+		tail = nil
+	}
+	s.dirty = false
 	s.mu.Unlock()
 	var errs []error
-	for seg := range dirty {
-		// Removed meanwhile is as good as flushed.
-		if err := seg.f.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
-			errs = append(errs, fmt.Errorf("flush the spool: %w", err))
-		}
+	for _, f := range retired {
+		errs = append(errs, f.Sync(), f.Close())
 	}
-	return errors.Join(errs...)
+	if tail != nil {
+		errs = append(errs, tail.Sync())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("flush the spool: %w", err)
+	}
+	return nil
 }

@@ -1,0 +1,215 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// fill appends records until there is no room.
+func fill(t *testing.T, s *Spool, size int, want *[]string) {
+	t.Helper()
+	for i := 0; ; i++ {
+		rec := fmt.Sprintf("%d %0*d", len(*want), size, i)
+		switch err := s.Append([]byte(rec)); {
+		case errors.Is(err, ErrFull):
+			return
+		case err != nil:
+			t.Fatal(err)
+		}
+		*want = append(*want, rec)
+	}
+}
+
+// take reads and acknowledges n records, all if n is 0.
+func take(t *testing.T, s *Spool, n int) (recs []string) {
+	t.Helper()
+	for n == 0 || len(recs) < n {
+		rec, ok, err := s.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		recs = append(recs, string(rec))
+	}
+	if err := s.Ack(len(recs), 0); err != nil {
+		t.Fatal(err)
+	}
+	return recs
+}
+
+func TestMax(t *testing.T) {
+	const limit = 100_000
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir, Max: limit, SegmentBytes: 10_000, Sync: -1})
+	defer func() { closeSpool(t, s) }()
+	size := func() (sum int64) {
+		for _, name := range segmentsOf(t, dir) {
+			sum += int64(len(read(t, name)))
+		}
+		return sum
+	}
+	var want []string
+	fill(t, s, 1000, &want)
+	if got := size(); got > limit || got < limit-1100 || got != s.Stats().Bytes || s.Used() != float64(got)/limit {
+		t.Errorf("full at %d of %d bytes: %+v", got, limit, s.Stats())
+	}
+	fill(t, s, 1, &want)
+	if got := size(); got > limit || got < limit-30 {
+		t.Errorf("full for small records at %d of %d bytes", got, limit)
+	}
+	if s.Stats().Records != uint64(len(want)) {
+		t.Errorf("%d records, want %d", s.Stats().Records, len(want))
+	}
+
+	// Full after a restart too, and again room when a segment is done.
+	closeSpool(t, s)
+	s = open(t, Options{Dir: dir, Max: limit, SegmentBytes: 10_000, Sync: -1})
+	if err := s.Append([]byte("x")); !errors.Is(err, ErrFull) {
+		t.Errorf("after a restart: %v", err)
+	}
+	room := s.Room()
+	got := take(t, s, 5)
+	select {
+	case <-room:
+		t.Error("room without any")
+	default:
+	}
+	got = append(got, take(t, s, 10)...)
+	<-room
+	fill(t, s, 1000, &want)
+	if got := size(); got > limit {
+		t.Errorf("%d of %d bytes", got, limit)
+	}
+	got = append(got, take(t, s, 0)...)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestMaxNothingWaits appends records that are larger than there is room for.
+func TestMaxNothingWaits(t *testing.T) {
+	s := open(t, Options{Max: 10_000, SegmentBytes: 8000, Sync: -1})
+	defer func() { closeSpool(t, s) }()
+	for i := range 5 {
+		for _, size := range []int{7000, 50_000, 2900} {
+			rec := string(noise(size + i))
+			room := s.Room()
+			appendAll(t, s, rec)
+			if err := s.Append([]byte(rec)); !errors.Is(err, ErrFull) {
+				t.Errorf("second record of %d bytes: %v", size, err)
+			}
+			if got := take(t, s, 0); len(got) != 1 || got[0] != rec {
+				t.Fatalf("%d records", len(got))
+			}
+			<-room
+			if used := s.Stats(); used.Segments > 2 {
+				t.Errorf("%+v", used)
+			}
+		}
+	}
+}
+
+// TestDiskFull has a file system of 8 MiB for itself, and for others.
+func TestDiskFull(t *testing.T) {
+	if testing.Short() {
+		t.Skip("mounts a file system")
+	}
+	disc := t.TempDir()
+	if err := syscall.Mount("tmpfs", disc, "tmpfs", 0, "size=8m"); err != nil {
+		t.Fatalf("mount tmpfs: %v (root may; -short goes without)", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disc, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	left := func() float64 {
+		free, total, err := disk{}.Space(disc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return float64(free) / float64(total)
+	}
+	opt := Options{Dir: filepath.Join(disc, "spool"), SegmentBytes: 256 << 10, Sync: 0}
+	s := open(t, opt)
+	defer func() { closeSpool(t, s) }()
+	var want, got []string
+	full := func(when string) {
+		t.Helper()
+		had := len(want)
+		fill(t, s, 1000, &want)
+		if l := left(); l < 0.05 || l > 0.2 && had < len(want) {
+			t.Errorf("%s: %d records more, and full with %.3f of the disk left", when, len(want)-had, l)
+		}
+	}
+	full("at first")
+	if len(want) < 5000 {
+		t.Errorf("full with %d records", len(want))
+	}
+
+	// Records are done: as much is free again.
+	got = append(got, take(t, s, 3000)...)
+	had := len(want)
+	full("when 3000 are done")
+	if len(want) < had+2500 {
+		t.Errorf("only %d records more", len(want)-had)
+	}
+
+	// Somebody else takes all the rest, and it cannot be written any more, nor
+	// opened anew; but what is there can be read and be done.
+	other := filepath.Join(disc, "other")
+	hog := func() {
+		f, err := os.Create(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for err == nil {
+			_, err = f.Write(make([]byte, 4096))
+		}
+		if !isFull(err) {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	hog()
+	had = len(want)
+	fill(t, s, 1000, &want)
+	closeSpool(t, s)
+	s = open(t, opt)
+	fill(t, s, 1000, &want)
+	if len(want) != had {
+		t.Errorf("%d records on a full disk", len(want)-had)
+	}
+	got = append(got, take(t, s, 2000)...)
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	full("when the other file is gone")
+	if len(want) < had+1500 {
+		t.Errorf("only %d records more", len(want)-had)
+	}
+
+	// Somebody else takes the rest between two looks at the space: the write
+	// itself finds no room.
+	got = append(got, take(t, s, 3000)...)
+	appendAll(t, s, "one")
+	want = append(want, "one")
+	hog()
+	fill(t, s, 1000, &want)
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	full("in the end")
+	got = append(got, take(t, s, 0)...)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,111 @@
+package spool
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+)
+
+// Report is what a look at a spool from outside shows.
+type Report struct {
+	Checkpoint Checkpoint
+	// Segments and Bytes are those of all segments, what is done in them too.
+	Segments int
+	Bytes    int64
+	// Records is how many are whole and not done; Oldest and Newest are their
+	// numbers, 0 if there is none.
+	Records        uint64
+	Oldest, Newest uint64
+	// Missing is how many records that are not done cannot be read.
+	Missing uint64
+	// Damaged are the files that were set aside.
+	Damaged []string
+}
+
+// Inspect looks at the spool in a directory. It takes no lock and changes
+// nothing: a process may have the spool open, and what it does meanwhile is seen
+// or not. All records that are not done are read.
+func Inspect(dir string) (Report, error) {
+	var r Report
+	err := walk(disk{}, dir, &r, func(number uint64, _ []byte) error {
+		if r.Records++; r.Oldest == 0 {
+			r.Oldest = number
+		}
+		r.Newest = number
+		return nil
+	})
+	return r, err
+}
+
+// Dump calls visit for each record that is not done, oldest first, until it
+// returns an error. rec is valid during the call. Like Inspect it needs no lock
+// and changes nothing.
+func Dump(dir string, visit func(number uint64, rec []byte) error) error {
+	return walk(disk{}, dir, new(Report), visit)
+}
+
+func walk(files files, dir string, r *Report, visit func(number uint64, rec []byte) error) (err error) {
+	names, err := files.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range names {
+		if strings.HasSuffix(e.name, damaged) {
+			r.Damaged = append(r.Damaged, filepath.Join(dir, e.name))
+		}
+	}
+	segments, err := listSegments(files, dir)
+	if err != nil {
+		return err
+	}
+	// After the list: what was removed before it is done by this checkpoint.
+	if r.Checkpoint, err = readCheckpoint(files, dir); err != nil {
+		return err
+	}
+	r.Segments = len(segments)
+	w := window{fs: files}
+	defer func() { err = errors.Join(err, w.close()) }()
+	next := r.Checkpoint.Next
+	for i, seg := range segments {
+		r.Bytes += seg.end
+		if seg.behind <= next {
+			continue
+		}
+		if next == 0 {
+			next = seg.first
+		}
+		last := i == len(segments)-1
+		for off, from := int64(headerSize), seg.first; ; {
+			rec, number, begin, err := w.find(seg, off, seg.end, from, seg.behind)
+			if errors.Is(err, fs.ErrNotExist) {
+				next = max(next, seg.behind) // done meanwhile
+				break
+			}
+			if err != nil && seg.failed > 0 {
+				continue // it is read around after some times
+			}
+			if err != nil {
+				return err
+			}
+			if rec == nil {
+				// In the last segment this may be a record that is being written.
+				if !last {
+					r.Missing += seg.behind - min(next, seg.behind)
+					next = max(next, seg.behind)
+				}
+				break
+			}
+			off, from = begin+frameSize+int64(len(rec)), number+1
+			if number < next {
+				continue
+			}
+			r.Missing += number - next
+			next = number + 1
+			if err := visit(number, rec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,369 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestOpenErrors(t *testing.T) {
+	for _, opt := range []Options{{}, {Max: 1}, {Dir: t.TempDir()}, {Dir: t.TempDir(), Max: -1}, {Dir: "/dev/null/x", Max: 1}, {Dir: t.TempDir(), Max: 1, SegmentBytes: -1}} {
+		if s, err := Open(t.Context(), opt); err == nil {
+			t.Errorf("%+v: no error", opt)
+			s.Close()
+		}
+	}
+	dir := t.TempDir()
+	newer := append([]byte("snspool2"), appendHeader(nil, 1)[len(magic):16]...)
+	newer = binary.LittleEndian.AppendUint32(newer, crc32.Checksum(newer, castagnoli))
+	write(t, filepath.Join(dir, segmentName(1)), append(newer, noise(100)...))
+	if s, err := Open(t.Context(), Options{Dir: dir, Max: 1}); err == nil || !strings.Contains(err.Error(), "another version") {
+		t.Errorf("another version: %v", err)
+		s.Close()
+	}
+}
+
+func TestModes(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	dir := filepath.Join(t.TempDir(), "a", "spool")
+	s := open(t, Options{Dir: dir})
+	defer s.Close()
+	appendAll(t, s, "x")
+	for name, want := range map[string]os.FileMode{"": 0o750, lockName: 0o640, checkName: 0o640, segmentName(1): 0o640} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%q: %v %v, want %o", name, info.Mode(), err, want)
+		}
+	}
+}
+
+func TestAppendSizes(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir, Sync: -1})
+	if err := s.Append(nil); err == nil {
+		t.Error("no error for an empty record")
+	}
+	big := make([]byte, maxRecord+1)
+	if err := s.Append(big); !errors.Is(err, ErrTooBig) {
+		t.Error(err)
+	}
+	recs := [][]byte{{0}, noise(readBuffer), noise(80 << 20), {1}, noise(defaultSegment)}
+	for _, rec := range recs {
+		if err := s.Append(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeSpool(t, s)
+	// The last record is torn: it takes a moment to see that nothing follows.
+	s = open(t, Options{Dir: dir, Sync: -1})
+	if err := s.Append(recs[2]); err != nil {
+		t.Fatal(err)
+	}
+	closeSpool(t, s)
+	all := segmentsOf(t, dir)
+	if err := os.Truncate(all[len(all)-1], 70<<20); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	s = open(t, Options{Dir: dir, Sync: -1})
+	defer s.Close()
+	t.Log("searched 70 MiB in ", time.Since(start))
+	for i, rec := range recs {
+		got, ok, err := s.Next()
+		if !ok || err != nil || !slices.Equal(got, rec) {
+			t.Fatalf("record %d: %d bytes, %v %v", i, len(got), ok, err)
+		}
+	}
+	if got, ok, err := s.Next(); ok || err != nil {
+		t.Fatalf("%d bytes: %v", len(got), err)
+	}
+	if c := cap(s.win.buf); c > 70<<20 {
+		t.Errorf("%d bytes of buffer are kept", c)
+	}
+	if c := cap(s.frame); c > keepFrame {
+		t.Errorf("%d bytes of frame are kept", c)
+	}
+}
+
+// TestGarbageSearch bounds how long damage holds up the reader.
+func TestGarbageSearch(t *testing.T) {
+	heads := make([]byte, 0, defaultSegment)
+	for n := uint64(2); len(heads) < defaultSegment-1000; n++ {
+		heads = append(heads, appendFrame(nil, n, noise(5))[:frameSize]...) // heads alone, as if for long records
+	}
+	zeros := make([]byte, defaultSegment)
+	ones := slices.Repeat([]byte{1, 0, 0, 0}, defaultSegment/4)
+	for name, b := range map[string][]byte{"noise": noise(defaultSegment), "zeros": zeros, "ones": ones, "heads": heads} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, segmentName(1)), slices.Concat(appendHeader(nil, 1), appendFrame(nil, 1, []byte("a")), b))
+		var got losses
+		start := time.Now()
+		s := open(t, Options{Dir: dir, Lost: got.add})
+		recs := readAll(t, s)
+		took := time.Since(start)
+		closeSpool(t, s)
+		if len(recs) != 1 || len(got.all) != 1 || took > 5*time.Second {
+			t.Errorf("%s: %q, %+v, took %v", name, recs, got.all, took)
+		}
+		t.Log(name, took)
+	}
+}
+
+// TestBadSector reads a segment of which a part cannot be read.
+func TestBadSector(t *testing.T) {
+	dir := t.TempDir()
+	bad := &badSectors{}
+	var got losses
+	s := open(t, Options{Dir: dir, Sync: -1, SegmentBytes: 64 << 10, Lost: got.add, fs: bad})
+	defer s.Close()
+	recs := numbered(1, 3000)
+	appendAll(t, s, recs...)
+	if len(s.segments) < 2 {
+		t.Fatal("one segment only")
+	}
+	bad.from, bad.to = 40_000, 41_000
+	var read []string
+	failed := 0
+	for failed < 100 {
+		rec, ok, err := s.Next()
+		if err != nil {
+			failed++
+			read = read[:0]
+			if err := s.Rewind(); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if !ok {
+			break
+		}
+		read = append(read, string(rec))
+	}
+	segments := len(segmentsOf(t, dir))
+	if failed == 0 || failed > patience*segments {
+		t.Errorf("%d errors", failed)
+	}
+	lost := 0
+	for _, l := range got.all {
+		if l.Bytes < 1000 || l.Bytes > 2*sector {
+			t.Errorf("%+v", l)
+		}
+		i := int(l.First) - lost - 1
+		recs = slices.Delete(recs, i, i+int(l.Records))
+		lost += int(l.Records)
+	}
+	if diff := cmp.Diff(recs, read); diff != "" || len(got.all) < 1 || len(got.all) > segments {
+		t.Errorf("lost %+v\n%s", got.all, diff)
+	}
+}
+
+// badSectors is a disk on which the bytes of a segment from from to to cannot be
+// read.
+type badSectors struct {
+	disk
+	from, to int64
+}
+
+type badFile struct {
+	file
+	bad *badSectors
+}
+
+func (d *badSectors) Open(name string, flag int) (file, error) {
+	f, err := d.disk.Open(name, flag)
+	return badFile{f, d}, err
+}
+
+func (f badFile) ReadAt(p []byte, off int64) (int, error) {
+	if off < f.bad.to && off+int64(len(p)) > f.bad.from {
+		n := max(0, f.bad.from-off)
+		n2, _ := f.file.ReadAt(p[:n], off)
+		return n2, syscall.EIO
+	}
+	return f.file.ReadAt(p, off)
+}
+
+// TestOutage appends a million records that nobody reads.
+func TestOutage(t *testing.T) {
+	records := 1_000_000
+	if testing.Short() || raceEnabled {
+		records = 50_000
+	}
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir, Sync: -1, Max: 8 << 30, SegmentBytes: 1 << 20})
+	rec := make([]byte, 100)
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	appendAll(t, s, "first")
+	before := heap()
+	for range records {
+		if err := s.Append(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if grown := heap() - before; grown > 100_000 {
+		t.Errorf("grown by %d bytes", grown)
+	}
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil || len(fds) > 40 {
+		t.Errorf("%d open files, %v", len(fds), err)
+	}
+	closeSpool(t, s)
+	start := time.Now()
+	s = open(t, Options{Dir: dir, Sync: -1, Max: 8 << 30, SegmentBytes: 1 << 20})
+	defer s.Close()
+	t.Logf("opened %d segments in %v", s.Stats().Segments, time.Since(start))
+	for n := 0; n <= records; {
+		batch := min(256, records+1-n)
+		for range batch {
+			if _, ok, err := s.Next(); !ok || err != nil {
+				t.Fatal(n, ok, err)
+			}
+		}
+		if err := s.Ack(batch, 0); err != nil {
+			t.Fatal(err)
+		}
+		n += batch
+	}
+	if grown := heap() - before; grown > 2*readBuffer {
+		t.Errorf("grown by %d bytes when all is read", grown)
+	}
+	if st := s.Stats(); st.Records != 0 || st.Segments > 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestLostAppends appends from inside Lost, as one does who reports a loss the
+// same way as everything else.
+func TestLostAppends(t *testing.T) {
+	dir := t.TempDir()
+	crashSpool(t, dir, 0)
+	flip(11, frameOf(13))(t, dir)
+	var s *Spool
+	s = open(t, Options{Dir: dir, Sync: -1, Lost: func(l Loss) {
+		if err := s.Append(fmt.Appendf(nil, "lost %d", l.First)); err != nil {
+			t.Error(err)
+		}
+	}})
+	defer s.Close()
+	if got := readAll(t, s); len(got) != 30 || got[29] != "lost 13" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestFailedFlush sees that a flush that fails is told, and Append goes on.
+func TestFailedFlush(t *testing.T) {
+	fs := newMemFS()
+	told := make(chan error, 100)
+	s := open(t, Options{Dir: t.TempDir(), Sync: time.Millisecond, fs: fs, Failed: func(err error) { told <- err }})
+	defer s.Close()
+	fs.mu.Lock()
+	fs.fault = func(_ int, what string) fault {
+		if what == "sync" {
+			return fails
+		}
+		return none
+	}
+	fs.mu.Unlock()
+	appendAll(t, s, "a")
+	if err := <-told; !errors.Is(err, syscall.EIO) {
+		t.Error(err)
+	}
+	appendAll(t, s, "b")
+	<-told
+	fs.mu.Lock()
+	fs.fault = nil
+	fs.mu.Unlock()
+	if got := readAll(t, s); len(got) != 2 {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestAckStaleSegment goes on after an Ack whose checkpoint could not be flushed:
+// nothing is removed before it is.
+func TestAckStaleSegment(t *testing.T) {
+	fs := newMemFS()
+	opt := Options{Dir: t.TempDir(), Sync: time.Hour, SegmentBytes: 1, fs: fs, Lost: func(l Loss) { t.Errorf("lost: %+v", l) }}
+	s := open(t, opt)
+	appendAll(t, s, numbered(1, 9)...)
+	if got := readAll(t, s); len(got) != 9 {
+		t.Fatal(got)
+	}
+	fs.fault = func(_ int, what string) fault {
+		if what == "sync" {
+			return fails
+		}
+		return none
+	}
+	if err := s.Ack(5, 1); err == nil {
+		t.Error("no error")
+	}
+	if st := s.Stats(); st.Segments != 9 || st.Records != 4 {
+		t.Errorf("%+v", st)
+	}
+	fs.fault = nil
+	if err := s.Ack(1, 2); err != nil {
+		t.Error(err)
+	}
+	if st := s.Stats(); st.Segments != 4 || st.Records != 3 {
+		t.Errorf("%+v", st)
+	}
+	closeSpool(t, s)
+	for seed := range uint64(20) {
+		opt.fs = fs.powerCut(rand.New(rand.NewPCG(0, seed)))
+		s := open(t, opt)
+		if got := readAll(t, s); !slices.Equal(got, numbered(7, 9)) {
+			t.Errorf("%q", got)
+		}
+		closeSpool(t, s)
+	}
+}
+
+func TestInspect(t *testing.T) {
+	if _, err := Inspect(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	dir := t.TempDir()
+	if r, err := Inspect(dir); err != nil || !cmp.Equal(r, Report{}) {
+		t.Errorf("empty directory: %+v %v", r, err)
+	}
+	crashSpool(t, dir, 4)
+	flip(11, frameOf(13)+25)(t, dir)
+	tail(21, noise(100))(t, dir)
+	put(kept(1), nil)(t, dir)
+	want := Report{
+		Checkpoint: Checkpoint{Next: 5, Seq: 4}, Segments: 3, Bytes: 3*(headerSize+10*crashFrame) + 100,
+		Records: 25, Oldest: 5, Newest: 30, Missing: 1, Damaged: []string{filepath.Join(dir, kept(1))},
+	}
+	before, err := (disk{}).List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Inspect(dir)
+	if diff := cmp.Diff(want, r); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	stop := errors.New("stop")
+	if err := Dump(dir, func(uint64, []byte) error { return stop }); !errors.Is(err, stop) {
+		t.Error(err)
+	}
+	if after, err := (disk{}).List(dir); err != nil || !slices.Equal(before, after) {
+		t.Errorf("changed: %v %v %v", before, after, err)
+	}
+}

@@ -1,0 +1,143 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+const (
+	// readBuffer is how much is read from a segment at a time.
+	readBuffer = 256 << 10
+	// patience is how often a segment must fail to be read before what cannot be
+	// read is taken for damage: a bad sector must not hold up for ever all that is
+	// behind it.
+	patience = 8
+	// sector is how much is given up at once then.
+	sector = 4096
+)
+
+// window is the part of a segment that is in memory.
+type window struct {
+	fs  files
+	seg *segment
+	f   file
+	off int64 // where buf begins in the segment
+	buf []byte
+}
+
+// find returns the first whole record of a segment that begins in [off, end) and
+// has a number of at least from and less than limit; begin is where its frame
+// does. Without one, rec is nil, begin is end, and number is that of the last
+// frame whose head, and nothing else, is whole.
+func (w *window) find(seg *segment, off, end int64, from, limit uint64) (rec []byte, number uint64, begin int64, err error) {
+	start, from := off, max(from, seg.first)
+	for off+frameSize <= end {
+		b, err := w.bytes(seg, off, end, frameSize)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		h, ok := parseHead(b)
+		// What is missing before a frame was not smaller than this.
+		if !ok || h.number < from || h.number >= limit || h.number-from > uint64(off-start)/(frameSize+1) || h.size > end-off {
+			off++
+			continue
+		}
+		if b, err = w.bytes(seg, off, end, h.size); err != nil {
+			return nil, 0, 0, err
+		}
+		if b = b[:h.size]; h.whole(b) {
+			return b[frameSize:], h.number, off, nil
+		}
+		off += h.size
+		number = h.number
+	}
+	return nil, number, end, nil
+}
+
+// torn reports whether the bytes from off to the end of a segment, in which is no
+// record, are what an Append leaves that came to no good end, so that nothing is
+// lost with them. limit is the number of the first record in the next segment.
+func (w *window) torn(seg *segment, off, end int64, limit uint64) (bool, error) {
+	if end-off < frameSize {
+		return true, nil
+	}
+	b, err := w.bytes(seg, off, end, frameSize)
+	if err != nil {
+		return false, err
+	}
+	h, ok := parseHead(b)
+	return ok && (h.size > end-off || h.number >= limit), nil
+}
+
+// bytes returns at least need bytes of a segment from off, which it has.
+func (w *window) bytes(seg *segment, off, end, need int64) ([]byte, error) {
+	if w.seg == seg && off >= w.off && off+need <= w.off+int64(len(w.buf)) {
+		return w.buf[off-w.off:], nil
+	}
+	if err := w.open(seg); err != nil {
+		return nil, err
+	}
+	n := int(min(end-off, max(need, readBuffer)))
+	if cap(w.buf) < n || cap(w.buf) > 4*max(n, readBuffer) {
+		w.buf = make([]byte, max(n, readBuffer))
+	}
+	w.off, w.buf = off, w.buf[:n]
+	got, err := w.f.ReadAt(w.buf, off)
+	if got >= int(need) {
+		w.buf = w.buf[:got]
+		return w.buf, nil
+	}
+	w.buf = w.buf[:0]
+	if seg.failed++; seg.failed >= patience {
+		w.buf = w.buf[:n]
+		w.readAround()
+		return w.buf, nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF // it was longer when the spool was opened
+	}
+	return nil, fmt.Errorf("read %s: %w", seg.name, err)
+}
+
+// readAround fills the window with what can be read; the rest are zeros, which
+// are no frame.
+func (w *window) readAround() {
+	for i := 0; i < len(w.buf); i += sector {
+		b := w.buf[i:min(i+sector, len(w.buf))]
+		n, _ := w.f.ReadAt(b, w.off+int64(i))
+		clear(b[n:])
+	}
+}
+
+// open makes seg the segment that is read.
+func (w *window) open(seg *segment) error {
+	if w.seg == seg {
+		return nil
+	}
+	if err := w.close(); err != nil {
+		return err
+	}
+	f, err := w.fs.Open(seg.name, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	// The name says all that the header does, and a damaged one costs nothing.
+	// But another version's frames must not be taken for damage.
+	var b [headerSize]byte
+	if _, err := f.ReadAt(b[:], 0); err == nil && otherVersion(b[:]) {
+		return errors.Join(fmt.Errorf("%s was written by another version", seg.name), f.Close())
+	}
+	w.seg, w.f, w.off = seg, f, 0
+	return nil
+}
+
+func (w *window) close() error {
+	f := w.f
+	w.seg, w.f, w.buf = nil, nil, w.buf[:0]
+	if f == nil {
+		return nil
+	}
+	return f.Close()
+}
