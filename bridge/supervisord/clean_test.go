@@ -1,0 +1,60 @@
+package supervisord
+
+import (
+	"encoding/xml"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestClean(t *testing.T) {
+	for _, test := range []struct {
+		in, want string
+		added    int
+	}{
+		{"", "", 0},
+		{"a\x00b", "a\uFFFDb", 2},
+		{"\x1b[31mred\x1b[0m", "\uFFFD[31mred\uFFFD[0m", 4},
+		{"caf\xe4", "caf\uFFFD", 2},
+		{"\xe8\xbf", "\uFFFD\uFFFD", 4},
+		{"\xed\xa0\x80", "\uFFFD\uFFFD\uFFFD", 6}, // a surrogate
+		{"\uFFFE\uFFFF", "\uFFFD\uFFFD", 0},
+		{"a&#27;b&#x1b;c&#0;", "a\uFFFDb\uFFFDc\uFFFD", 6},
+		{"&#xD800;&#x110000;&#99999999999;&#;&#x;", "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD", 10},
+		{"a\r\nb\r", "a&#13;\nb&#13;", 0},
+
+		{"plain\ttext\n进程退出 \uFFFD é", "plain\ttext\n进程退出 \uFFFD é", 0},
+		{"&lt;&amp;&#10;&#233;&#x1F600;&# &#", "&lt;&amp;&#10;&#233;&#x1F600;&# &#", 0},
+	} {
+		got, added := clean([]byte(test.in))
+		if string(got) != test.want || added != test.added {
+			t.Errorf("clean(%q) = %q, %d; want %q, %d", test.in, got, added, test.want, test.added)
+		}
+	}
+}
+
+// FuzzClean: whatever a log held, it is text of an XML document afterwards, and
+// how much longer it has become is told right.
+func FuzzClean(f *testing.F) {
+	f.Add([]byte("\x1b[31m进\xe8\x00\r\n]]x"))
+	f.Fuzz(func(t *testing.T, log []byte) {
+		// As xmlrpclib writes a string.
+		body := []byte("<value>")
+		for _, b := range log {
+			switch b {
+			case '<', '>', '&':
+				body = append(body, "&#"+map[byte]string{'<': "60", '>': "62", '&': "38"}[b]+";"...)
+			default:
+				body = append(body, b)
+			}
+		}
+		body = append(body, "</value>"...)
+		out, added := clean(body)
+		var s string
+		if err := xml.Unmarshal(out, &s); err != nil || !utf8.ValidString(s) {
+			t.Fatalf("%q: %v", out, err)
+		}
+		if len(s)-added != len(log) {
+			t.Errorf("%q became %q: %d bytes, %d of them added, of %d", log, s, len(s), added, len(log))
+		}
+	})
+}
