@@ -13,11 +13,10 @@ import (
 
 // script is what is done to a spool while operations fail, and what came of it.
 type script struct {
-	tb    testing.TB
-	dir   string
-	fs    *memFS
-	sync  time.Duration
-	flush bool
+	tb   testing.TB
+	dir  string
+	fs   *memFS
+	sync time.Duration
 
 	tried   []string        // records in the order of their Append
 	stored  map[string]bool // Append returned nil

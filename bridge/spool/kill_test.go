@@ -152,6 +152,10 @@ func TestKill(t *testing.T) {
 		if first <= done || first > done+1+ackBatch {
 			t.Fatalf("kill %d: %d was the last one done, and %d comes next", i, done, first)
 		}
+		done = first - 1
+		if r, err := Inspect(dir); err != nil || r.Missing > 0 {
+			t.Fatalf("kill %d: %+v %v", i, r, err)
+		}
 		if last < stored {
 			t.Fatalf("kill %d: %d was stored, and %d is the last one there (%d when it began)", i, stored, last, before)
 		}

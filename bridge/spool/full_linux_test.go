@@ -1,0 +1,107 @@
+package spool
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestDiskFull has a file system of 8 MiB for itself, and for others.
+func TestDiskFull(t *testing.T) {
+	if testing.Short() {
+		t.Skip("mounts a file system")
+	}
+	disc := t.TempDir()
+	if err := syscall.Mount("tmpfs", disc, "tmpfs", 0, "size=8m"); err != nil {
+		t.Fatalf("mount tmpfs: %v (root may; -short goes without)", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disc, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	left := func() float64 {
+		free, total, err := disk{}.Space(disc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return float64(free) / float64(total)
+	}
+	opt := Options{Dir: filepath.Join(disc, "spool"), SegmentBytes: 256 << 10, Sync: 0}
+	s := open(t, opt)
+	defer func() { closeSpool(t, s) }()
+	var want, got []string
+	full := func(when string) {
+		t.Helper()
+		had := len(want)
+		fill(t, s, 1000, &want)
+		if l := left(); l < 0.05 || l > 0.2 && had < len(want) {
+			t.Errorf("%s: %d records more, and full with %.3f of the disk left", when, len(want)-had, l)
+		}
+	}
+	full("at first")
+	if len(want) < 5000 {
+		t.Errorf("full with %d records", len(want))
+	}
+
+	// Records are done: as much is free again.
+	got = append(got, take(t, s, 3000)...)
+	had := len(want)
+	full("when 3000 are done")
+	if len(want) < had+2500 {
+		t.Errorf("only %d records more", len(want)-had)
+	}
+
+	// Somebody else takes all the rest, and it cannot be written any more, nor
+	// opened anew; but what is there can be read and be done.
+	other := filepath.Join(disc, "other")
+	hog := func() {
+		f, err := os.Create(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for err == nil {
+			_, err = f.Write(make([]byte, 4096))
+		}
+		if !isFull(err) {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	hog()
+	had = len(want)
+	fill(t, s, 1000, &want)
+	closeSpool(t, s)
+	s = open(t, opt)
+	fill(t, s, 1000, &want)
+	if len(want) != had {
+		t.Errorf("%d records on a full disk", len(want)-had)
+	}
+	got = append(got, take(t, s, 2000)...)
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	full("when the other file is gone")
+	if len(want) < had+1500 {
+		t.Errorf("only %d records more", len(want)-had)
+	}
+
+	// Somebody else takes the rest between two looks at the space: the write
+	// itself finds no room.
+	got = append(got, take(t, s, 3000)...)
+	appendAll(t, s, "one")
+	want = append(want, "one")
+	hog()
+	fill(t, s, 1000, &want)
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	full("in the end")
+	got = append(got, take(t, s, 0)...)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
