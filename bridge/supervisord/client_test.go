@@ -118,7 +118,6 @@ func TestCallValues(t *testing.T) {
 // one that accepts no connection holds up a call.
 func TestStalls(t *testing.T) {
 	done := make(chan struct{})
-	t.Cleanup(func() { close(done) })
 	for name, h := range map[string]http.HandlerFunc{
 		"silent": func(http.ResponseWriter, *http.Request) { <-done },
 		"slow": func(w http.ResponseWriter, _ *http.Request) {
@@ -143,6 +142,7 @@ func TestStalls(t *testing.T) {
 		cancel()
 		t.Cleanup(server.Close)
 	}
+	t.Cleanup(func() { close(done) }) // first, Close waits for the handlers
 }
 
 func TestNoServer(t *testing.T) {
@@ -183,9 +183,11 @@ func TestNoMulticall(t *testing.T) {
 		body := make([]byte, 1000)
 		n, _ := r.Body.Read(body)
 		switch b := string(body[:n]); {
+		case strings.Contains(b, "multicall"):
+			fmt.Fprint(w, fault)
 		case strings.Contains(b, "getAllProcessInfo"):
 			fmt.Fprint(w, response("<array><data><value><struct>"+
-				"<member><name>name</name><value>cat</value></member><member><name>group</name><value></value></member>"+
+				"<member><name>name</name><value><string>cat</string></value></member><member><name>group</name><value><string></string></value></member>"+
 				"<member><name>statename</name><value><string>Running</string></value></member><member><name>pid</name><value><int>7</int></value></member>"+
 				"<member><name>start</name><value><int>-1</int></value></member></struct></value></data></array>"))
 		case strings.Contains(b, "getPID"):

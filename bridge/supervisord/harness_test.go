@@ -394,3 +394,5 @@ func (b countedBody) Read(p []byte) (int, error) {
 	b.n.Add(int64(n))
 	return n, err
 }
+
+func listenUnix(path string) (net.Listener, error) { return net.Listen("unix", path) }

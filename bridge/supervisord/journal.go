@@ -215,10 +215,12 @@ func logFault(err error) error {
 	return fmt.Errorf("%w: %w", errNoLog, fault)
 }
 
-// undecodable reports whether a log could not be read because of its bytes
-// (xmlrpc.py multicall, compat.py as_string).
+// undecodable reports whether a log could not be read because of its bytes.
+// rpcinterface.py readLog takes the UnicodeDecodeError, which is a ValueError,
+// for one of its own and looks for a fault of the name "utf-8"; multicall makes
+// a text of that error.
 func undecodable(fault *Fault) bool {
-	return fault.Code == FaultFailed && strings.Contains(fault.String, "UnicodeDecodeError")
+	return fault.Code == FaultFailed && (strings.Contains(fault.String, "no attribute 'utf") || strings.Contains(fault.String, "UnicodeDecodeError"))
 }
 
 // end returns the offset of a byte of the log that is less than near from its

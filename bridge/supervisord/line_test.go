@@ -25,7 +25,6 @@ func TestParseLine(t *testing.T) {
 		want line
 	}{
 		{"", other},
-		{"WARN exited: a (exit status 1; not expected)", other},
 		{"WARN exited:", other},
 		{"WARN exited: a", other},
 		{"WARN exited:  (exit status 1; not expected)", other},

@@ -15,6 +15,7 @@ process_name=fast_%(process_num)02d
 numprocs=8
 startsecs=0
 autorestart=true
+stopsignal=KILL
 stdout_logfile=NONE
 stderr_logfile=DIR/%(group_name)s.%(process_num)d.stderr.log
 
@@ -24,6 +25,7 @@ process_name=twin_%(process_num)d
 numprocs=2
 startsecs=0
 autorestart=true
+stopsignal=KILL
 stdout_logfile=NONE
 stderr_logfile=NONE
 
@@ -33,6 +35,7 @@ process_name=twin_%(process_num)d
 numprocs=2
 startsecs=0
 autorestart=true
+stopsignal=KILL
 stdout_logfile=NONE
 stderr_logfile=NONE
 
@@ -40,6 +43,7 @@ stderr_logfile=NONE
 command=CRASH
 startsecs=0
 autorestart=true
+stopsignal=KILL
 stdout_logfile=NONE
 stderr_logfile=NONE
 
@@ -49,6 +53,7 @@ process_name=twin_%(process_num)d
 numprocs=2
 startsecs=1
 autorestart=true
+stopsignal=KILL
 stdout_logfile=NONE
 stderr_logfile=NONE
 
@@ -58,6 +63,7 @@ process_name=%(program_name)s_%(process_num)d
 numprocs=3
 startsecs=1
 startretries=1
+stopsignal=KILL
 stdout_logfile=NONE
 stderr_logfile=NONE
 
@@ -67,6 +73,7 @@ process_name=early_%(process_num)d
 numprocs=3
 startsecs=1
 startretries=1
+stopsignal=KILL
 stdout_logfile=NONE
 stderr_logfile=NONE
 

@@ -78,7 +78,11 @@ type Reasons struct {
 	memory  map[uint64]*schema.Exit
 	serials []uint64 // the keys of memory, oldest first
 
-	read    bool      // whether the call that holds mu has read the log
+	// read is whether the call that holds mu has read the log, made when at the
+	// earliest its deaths without a reason can have been, by serial.
+	read bool
+	made map[uint64]time.Time
+
 	oldest  time.Time // of the events that wait
 	named   bool      // whether the names that groups share are known
 	calls   trouble   // of all of XML-RPC
@@ -94,7 +98,7 @@ func NewReasons(cfg ReasonsConfig) *Reasons {
 	if cfg.Warn == nil {
 		cfg.Warn = func(error) {}
 	}
-	r := &Reasons{cfg: cfg, journal: journal{client: cfg.Client}, log: newHistory(), memory: map[uint64]*schema.Exit{}}
+	r := &Reasons{cfg: cfg, journal: journal{client: cfg.Client}, log: newHistory(), memory: map[uint64]*schema.Exit{}, made: map[uint64]time.Time{}}
 	r.replay = newReplay(r.log, r.more)
 	return r
 }
@@ -153,6 +157,7 @@ func (r *Reasons) Follow(ctx context.Context) {
 
 func (r *Reasons) enter(ctx context.Context) (context.Context, context.CancelFunc) {
 	r.read, r.replay.fresh = false, false
+	clear(r.made)
 	return context.WithTimeout(ctx, r.cfg.Limit)
 }
 
@@ -217,8 +222,12 @@ func (r *Reasons) follow(ctx context.Context) {
 	for i := range r.steps {
 		s := &r.steps[i]
 		exit := r.replay.take(ctx, s)
-		if s.death != nil && exit != nil {
+		switch {
+		case s.death == nil:
+		case exit != nil:
 			r.explain(s.death, exit)
+		default:
+			r.made[s.serial] = r.replay.from
 		}
 	}
 	clear(r.steps)
@@ -260,7 +269,10 @@ func (r *Reasons) more(ctx context.Context) bool {
 	if len(r.steps) == 0 {
 		r.oldest = now
 	}
-	r.name(ctx)
+	if err := r.name(ctx); err != nil {
+		r.warn(&r.calls, err)
+		return false
+	}
 	end := r.log.end()
 	first := !r.journal.placed && end == 0
 	done, err := r.journal.read(ctx, r.oldest, r.feed)
@@ -316,14 +328,13 @@ func (r *Reasons) feed(lines string, gap bool) {
 
 // name finds out which names several groups have: the log does not tell them
 // apart.
-func (r *Reasons) name(ctx context.Context) {
+func (r *Reasons) name(ctx context.Context) error {
 	if r.named {
-		return
+		return nil
 	}
 	answers, err := r.cfg.Client.ask(ctx, question{method: "supervisor.getAllProcessInfo"})
 	if err != nil {
-		r.warn(&r.calls, err)
-		return
+		return err
 	}
 	rows, _ := answers[0].value.([]any)
 	groups := map[string]string{}
@@ -336,6 +347,7 @@ func (r *Reasons) name(ctx context.Context) {
 		groups[p.Process] = p.Group
 	}
 	r.named = answers[0].err == nil
+	return nil
 }
 
 func (r *Reasons) warn(t *trouble, err error) {

@@ -144,7 +144,7 @@ startsecs=0
 	}, "the program")
 	stopped := make(chan error, 1)
 	go func() { stopped <- f.Stop() }()
-	f.WaitLog(t, "waiting for stubborn", 1)
+	f.WaitLog(t, " to die", 1)
 	_, _, err := f.client(t).Snapshot(t.Context())
 	var fault *Fault
 	if !errors.As(err, &fault) || fault.Code != FaultShutdownState {

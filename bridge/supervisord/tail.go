@@ -68,7 +68,7 @@ func (r *Reasons) complete(ctx context.Context, deaths []Received) {
 	r.completeBad(ctx, wishes)
 	for _, w := range wishes {
 		if w.Event.Exit == nil && w.info != nil {
-			if exit := infoExit(w.Event, process(w.info), w.At); exit != nil {
+			if exit := infoExit(w.Event, process(w.info), r.made[w.Event.Serial], w.At); exit != nil {
 				r.explain(w.Event, exit)
 				if p := r.replay.procs[procID{w.Event.Group, w.Event.Process}]; p != nil && w.Event.Event == schema.ProcessStateBackoff {
 					p.backoff = exit
@@ -256,8 +256,9 @@ func readTail(path string, n int) string {
 
 // infoExit returns the reason of the last death of a process as its present
 // state tells it, nil if that may be of another one: each start clears it
-// (process.py spawn), which comes milliseconds after most deaths.
-func infoExit(e *schema.Event, p schema.SnapshotProcess, at time.Time) *schema.Exit {
+// (process.py spawn), which comes milliseconds after most deaths, and then it
+// may have died again. The event was made after made and read at a time.
+func infoExit(e *schema.Event, p schema.SnapshotProcess, made, at time.Time) *schema.Exit {
 	// By supervisord's clock in whole seconds.
 	soon := func(unix int64) bool {
 		d := at.Sub(time.Unix(unix, 0))
@@ -268,9 +269,11 @@ func infoExit(e *schema.Event, p schema.SnapshotProcess, at time.Time) *schema.E
 	case p.PID != 0:
 		return nil
 	case e.Event == schema.ProcessStateExited:
-		// -1 is any signal. spawnerr is set for an unexpected exit only.
+		// -1 is any signal. spawnerr is set for an unexpected exit only. What was
+		// started before it died has not been started since.
 		code := p.ExitStatus
-		if p.State == "EXITED" && code >= 0 && code <= 255 && p.SpawnErr == "Bad exit code "+strconv.Itoa(code) && soon(p.Stop) {
+		if p.State == "EXITED" && code >= 0 && code <= 255 && p.SpawnErr == "Bad exit code "+strconv.Itoa(code) &&
+			time.Unix(p.Start+1, 0).Before(made) {
 			return &schema.Exit{Code: &code}
 		}
 	case p.SpawnErr == "" || p.State != e.Event[len("PROCESS_STATE_"):]:
