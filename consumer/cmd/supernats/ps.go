@@ -153,7 +153,6 @@ func printStates(w *os.File, states []schema.State, now time.Time) error {
 	bold := lipgloss.NewStyle().Bold(true).Padding(0, 1)
 	t := table.New().Headers(stateColumns...).Border(lipgloss.NormalBorder()).
 		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderColumn(false).
-		Width(min(width, 140)).
 		StyleFunc(func(row, col int) lipgloss.Style {
 			switch {
 			case row == table.HeaderRow:
@@ -165,6 +164,9 @@ func printStates(w *os.File, states []schema.State, now time.Time) error {
 		})
 	for _, s := range states {
 		t.Row(stateRow(s, now)...)
+	}
+	if lipgloss.Width(t.String()) > width {
+		t.Width(width)
 	}
 	_, err = lipgloss.Fprintln(w, t)
 	return err
