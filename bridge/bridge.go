@@ -139,6 +139,8 @@ func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
 	return b.cfg.NATS.Connect("supernats-bridge "+b.cfg.Host, append(more,
 		// An inbox of its own, so that a host's permissions can name it.
 		nats.CustomInboxPrefix("_INBOX_"+token),
+		// Left to the dialler, which the end of a context interrupts.
+		nats.SkipHostLookup(),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			b.log.Warn().Err(err).Msg("NATS reports an error")
 		}))...)
