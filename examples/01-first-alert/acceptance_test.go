@@ -103,7 +103,8 @@ startsecs=0
 autorestart=false
 `)
 	s.super.MustCtl(t, "start", "d") // one while all is well
-	waitMails(t, s, 1)
+	// Not only received: without the server's answer the mail would come again.
+	supervisordtest.Wait(t, 30*time.Second, func() bool { return strings.Contains(s.logs(), `"message":"notified"`) }, "the mail about d")
 	address := s.smtp.Addr()
 	if err := s.smtp.Close(); err != nil {
 		t.Fatal(err)
