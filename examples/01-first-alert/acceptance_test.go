@@ -80,6 +80,8 @@ func TestProgramsMissing(t *testing.T) {
 // Crashes while the mail server is away are all told when it is back, over a
 // restart of the consumer too; meanwhile their states are recorded.
 func TestMailServerDown(t *testing.T) {
+	// They live a moment: supervisorctl calls a process that is gone before it has
+	// looked "abnormal termination".
 	s := start(t, `
 [program:a]
 command=sh -c "sleep 1000; exit 1"
@@ -87,17 +89,17 @@ autostart=false
 startsecs=0
 autorestart=false
 [program:b]
-command=sh -c "exit 2"
+command=sh -c "sleep 0.3; exit 2"
 autostart=false
 startsecs=0
 autorestart=false
 [program:c]
-command=sh -c "kill -9 $$"
+command=sh -c "sleep 0.3; kill -9 $$"
 autostart=false
 startsecs=0
 autorestart=false
 [program:d]
-command=sh -c "exit 4"
+command=sh -c "sleep 0.3; exit 4"
 autostart=false
 startsecs=0
 autorestart=false
