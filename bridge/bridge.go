@@ -134,14 +134,16 @@ func (b *Bridge) recordStarted(ctx context.Context, header []byte, at time.Time)
 	return b.spool.Append(ctx, appendMessage(nil, at, b.boot, schema.BridgeSubject(b.cfg.Host, schema.BridgeStarted), ce.ID, json))
 }
 
-func (b *Bridge) connect() (*nats.Conn, error) {
+func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
 	token := schema.Token(b.cfg.Host)
-	return b.cfg.NATS.Connect("supernats-bridge "+b.cfg.Host,
+	return b.cfg.NATS.Connect("supernats-bridge "+b.cfg.Host, append(more,
 		// An inbox of its own, so that a host's permissions can name it.
 		nats.CustomInboxPrefix("_INBOX_"+token),
+		// Left to the dialler, which the end of a context interrupts.
+		nats.SkipHostLookup(),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			b.log.Warn().Err(err).Msg("NATS reports an error")
-		}))
+		}))...)
 }
 
 func ensure(ctx context.Context, js jetstream.JetStream) error {

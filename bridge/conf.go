@@ -11,6 +11,9 @@ import (
 func WriteConf(w io.Writer, command []string) error {
 	words := make([]string, len(command))
 	for i, word := range command {
+		if strings.ContainsAny(word, "\r\n") {
+			return fmt.Errorf("write %q into supervisord's configuration: it cannot hold a line break", word)
+		}
 		words[i] = confWord(word)
 	}
 	_, err := fmt.Fprintf(w, section, strings.Join(words, " "))
@@ -18,13 +21,14 @@ func WriteConf(w io.Writer, command []string) error {
 }
 
 // confWord quotes one word of a command for supervisord: shlex, and % is its
-// own sign for variables. A ; behind a space would begin a comment.
+// own sign for variables. A ; or # behind a space would begin a comment even
+// inside of quotes: it gets a quote in front.
 func confWord(word string) string {
 	plain := func(r rune) bool {
 		return r > ' ' && !strings.ContainsRune(`"'\;#`, r)
 	}
 	if word == "" || strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) >= 0 {
-		word = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word) + `"`
+		word = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, ";", `"";`, "#", `""#`).Replace(word) + `"`
 	}
 	return strings.ReplaceAll(word, "%", "%%")
 }

@@ -34,7 +34,7 @@ type memory struct {
 	next     int      // index in recs of what Next returns
 	bytes    int
 	finished bool
-	room     chan struct{} // closed and replaced whenever bytes shrinks
+	room     chan struct{} // closed and replaced whenever bytes shrinks or nothing more is taken
 }
 
 func newMemory(maxBytes int) *memory {
@@ -79,6 +79,7 @@ func (m *memory) Finish() {
 	defer m.mu.Unlock()
 	m.finished = true
 	m.signal()
+	m.wake()
 }
 
 func (m *memory) More() <-chan struct{} { return m.more }
@@ -106,10 +107,15 @@ func (m *memory) Ack(n int) error {
 	clear(m.recs[:n])
 	m.recs, m.next = m.recs[n:], m.next-n
 	if n > 0 {
-		close(m.room)
-		m.room = make(chan struct{})
+		m.wake()
 	}
 	return nil
+}
+
+// wake makes those look again who wait for room.
+func (m *memory) wake() {
+	close(m.room)
+	m.room = make(chan struct{})
 }
 
 func (m *memory) Rewind() error {

@@ -186,6 +186,11 @@ func (c *Consumer) Run(ctx context.Context) error {
 	}
 }
 
+// heartbeat is how often the server says that a request for messages still
+// stands. Two that are missing tell of one that was lost: sent while its consumer
+// or a leader was away.
+const heartbeat = 5 * time.Second
+
 // durable finds or creates the consumer on the server.
 func (c *Consumer) durable(ctx context.Context) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -223,13 +228,13 @@ func (c *Consumer) read(ctx context.Context, ok func()) error {
 	if err != nil {
 		return err
 	}
-	msgs, err := durable.Messages(jetstream.PullMaxMessages(c.cfg.Prefetch))
+	msgs, err := durable.Messages(jetstream.PullMaxMessages(c.cfg.Prefetch), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return fmt.Errorf("pull from consumer %s: %w", c.cfg.Durable, err)
 	}
-	defer msgs.Stop()
+	defer giveBack(msgs)
 	for {
-		m, err := msgs.Next(jetstream.NextContext(ctx))
+		m, err := next(ctx, msgs)
 		if err != nil {
 			return fmt.Errorf("wait for a message: %w", err)
 		}
@@ -237,6 +242,34 @@ func (c *Consumer) read(ctx context.Context, ok func()) error {
 		if err := c.one(ctx, m); err != nil {
 			return err
 		}
+	}
+}
+
+// next waits for a message. It begins twice: nats.go asks for no further message
+// while its last request has not returned, and only looks when Next is called; a
+// message that was answered before that (jetstream/pull.go fetchInProgress) would
+// be followed by silence for two heartbeats.
+func next(ctx context.Context, msgs jetstream.MessagesContext) (jetstream.Msg, error) {
+	soon, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	m, err := msgs.Next(jetstream.NextContext(soon))
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return msgs.Next(jetstream.NextContext(ctx))
+	}
+	return m, err
+}
+
+// giveBack ends reading, and what was not handled yet comes to the next reader at
+// once: it would have to wait for AckWait if it were on its way to nobody.
+func giveBack(msgs jetstream.MessagesContext) {
+	msgs.Drain()
+	defer msgs.Stop()
+	for {
+		m, err := msgs.Next(jetstream.NextMaxWait(time.Second))
+		if err != nil {
+			return
+		}
+		_ = m.Nak()
 	}
 }
 
@@ -255,7 +288,10 @@ func (c *Consumer) one(ctx context.Context, raw jetstream.Msg) error {
 	stop()
 	switch {
 	case err == nil:
-		if err := raw.DoubleAck(ctx); err != nil && ctx.Err() == nil {
+		// Also when ctx has ended meanwhile: what is done would be done again.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
+		defer cancel()
+		if err := raw.DoubleAck(ctx); err != nil {
 			return fmt.Errorf("acknowledge message %d: %w", m.Seq, err)
 		}
 		return nil
@@ -277,10 +313,13 @@ func (c *Consumer) one(ctx context.Context, raw jetstream.Msg) error {
 // middle, an acknowledgement that was lost.
 const graceTries = 3
 
+// ackTimeout bounds how long the end of ctx has to wait for an acknowledgement.
+const ackTimeout = 5 * time.Second
+
 // keepAlive tells the server now and then that the message is being handled.
 func (c *Consumer) keepAlive(m jetstream.Msg) (stop func()) {
 	done := make(chan struct{})
-	every := c.cfg.AckWait / 3
+	every := max(c.cfg.AckWait/3, time.Millisecond)
 	t := time.AfterFunc(every, func() {
 		tick := time.NewTicker(every)
 		defer tick.Stop()

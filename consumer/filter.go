@@ -19,7 +19,7 @@ type Filter struct {
 	Events []string
 }
 
-// Check reports a malformed glob, and an event name that can match nothing.
+// Check reports a malformed glob.
 func (f Filter) Check() error {
 	for _, list := range [][]string{f.Hosts, f.Groups, f.Processes, f.Events} {
 		for _, glob := range list {
@@ -69,6 +69,8 @@ func (f Filter) Subjects() []string {
 			kinds["remote_communication.>"] = true
 		case slices.Contains(schema.Families(), event):
 			kinds[strings.ToLower(event)+".>"] = true
+			// A name of the family that is not known, PROCESS_STATE_FROZEN.
+			kinds["other.>"] = true
 		default:
 			family, kind := schema.Tail(event, "")
 			kinds[family+"."+kind] = true

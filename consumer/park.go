@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,6 +22,16 @@ const (
 	HeaderParkedSeq      = "Supernats-Parked-Seq"
 	HeaderParkedSubject  = "Supernats-Parked-Subject"
 	HeaderParkedTries    = "Supernats-Parked-Tries"
+	// HeaderParkedCut is there if a message left no room for these headers: its
+	// own are missing then, and so many bytes of its payload's end.
+	HeaderParkedCut = "Supernats-Parked-Cut"
+)
+
+const (
+	// maxReason is how much of a reason is kept.
+	maxReason = 1 << 10
+	// parkedRoom is more than our own headers take: a subject has up to 4 KB.
+	parkedRoom = 8 << 10
 )
 
 type parkError struct{ error }
@@ -56,16 +67,38 @@ func ParkMessage(ctx context.Context, js jetstream.JetStream, from, durable stri
 	}
 	seq := strconv.FormatUint(meta.Sequence.Stream, 10)
 	p := &nats.Msg{Subject: stream.ParkedSubject(durable), Data: raw.Data(), Header: nats.Header{}}
+	own := nats.Header{}
+	own.Set(HeaderParkedReason, strings.ToValidUTF8(cut(reason.Error(), maxReason), ""))
+	own.Set(HeaderParkedConsumer, durable)
+	own.Set(HeaderParkedStream, from)
+	own.Set(HeaderParkedSeq, seq)
+	own.Set(HeaderParkedSubject, raw.Subject())
+	own.Set(HeaderParkedTries, strconv.FormatUint(meta.NumDelivered, 10))
+	// Those of NATS told the server what to do with the first copy: to let it
+	// expire, to refuse it in any stream but the one named (Nats-Expected-Stream).
 	maps.Copy(p.Header, raw.Headers())
-	p.Header.Del(stream.HeaderTTL)
-	p.Header.Set(HeaderParkedReason, reason.Error())
-	p.Header.Set(HeaderParkedConsumer, durable)
-	p.Header.Set(HeaderParkedStream, from)
-	p.Header.Set(HeaderParkedSeq, seq)
-	p.Header.Set(HeaderParkedSubject, raw.Subject())
-	p.Header.Set(HeaderParkedTries, strconv.FormatUint(meta.NumDelivered, 10))
-	if _, err := js.PublishMsg(ctx, p, jetstream.WithMsgID(from+"/"+durable+"/"+seq)); err != nil {
+	maps.DeleteFunc(p.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
+	maps.Copy(p.Header, own)
+	id := jetstream.WithMsgID(from + "/" + durable + "/" + seq)
+	_, err = js.PublishMsg(ctx, p, id)
+	if tooBig(err) {
+		// It was as big as the server allows before our headers came: were it not
+		// cut, it would be tried for ever, and hold up those behind it.
+		whole := len(p.Data)
+		p.Header, p.Data = own, p.Data[:min(whole, int(js.Conn().MaxPayload())-parkedRoom)]
+		p.Header.Set(HeaderParkedCut, strconv.Itoa(whole-len(p.Data)))
+		_, err = js.PublishMsg(ctx, p, id)
+	}
+	if err != nil {
 		return fmt.Errorf("park message %s of %s (%w): %w", seq, from, reason, err)
 	}
 	return nil
 }
+
+func tooBig(err error) bool {
+	const headersTooBig = 10097 // above 64 KiB (nats-server/server/errors.json)
+	var api *jetstream.APIError
+	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && api.ErrorCode == headersTooBig
+}
+
+func cut(s string, n int) string { return s[:min(n, len(s))] }

@@ -45,13 +45,34 @@ func malformed(line []byte, format string, args ...any) error {
 // (supervisor/process.py, EventListenerPool._eventEnvelope). Keys that are not
 // known are passed over. The error is a *HeaderError.
 func ParseHeader(line []byte) (Header, error) {
-	var h Header
-	line = bytes.TrimSuffix(line, []byte("\n"))
-	head, rest, ok := cutServer(line)
-	if !ok {
-		return h, malformed(line, "no server: followed by serial:")
+	f, err := parse(line)
+	if err != nil {
+		return Header{}, err
 	}
-	h.Server = string(head)
+	return Header{
+		Server: string(f.server), Pool: string(f.pool), Event: string(f.event),
+		Serial: f.serial, PoolSerial: f.poolSerial, Len: f.len,
+	}, nil
+}
+
+// fields is a header whose names are still part of the line.
+type fields struct {
+	server, pool, event []byte
+	serial, poolSerial  uint64
+	len                 int
+}
+
+// headerStart is what every header begins with.
+const headerStart = "ver:"
+
+func parse(line []byte) (fields, error) {
+	var f fields
+	line = bytes.TrimSuffix(line, []byte("\n"))
+	server, rest, ok := cutServer(line)
+	if !ok {
+		return f, malformed(line, "no server: followed by serial:")
+	}
+	f.server = server
 	var seen [5]bool
 	for len(rest) > 0 {
 		var field []byte
@@ -61,40 +82,40 @@ func ParseHeader(line []byte) (Header, error) {
 		switch string(key) {
 		case "serial":
 			seen[0] = true
-			h.Serial, err = strconv.ParseUint(string(value), 10, 64)
+			f.serial, err = strconv.ParseUint(string(value), 10, 64)
 		case "pool":
 			seen[1] = len(value) > 0
-			h.Pool = string(value)
+			f.pool = value
 		case "poolserial":
 			seen[2] = true
-			h.PoolSerial, err = strconv.ParseUint(string(value), 10, 64)
+			f.poolSerial, err = strconv.ParseUint(string(value), 10, 64)
 		case "eventname":
 			seen[3] = len(value) > 0
-			h.Event = string(value)
+			f.event = value
 		case "len":
 			seen[4] = true
-			h.Len, err = strconv.Atoi(string(value))
-			if err == nil && (h.Len < 0 || h.Len > MaxPayload) {
-				return h, malformed(line, "len is %d, allowed are 0 to %d", h.Len, MaxPayload)
+			f.len, err = strconv.Atoi(string(value))
+			if err == nil && (f.len < 0 || f.len > MaxPayload) {
+				return f, malformed(line, "len is %d, allowed are 0 to %d", f.len, MaxPayload)
 			}
 		}
 		if err != nil {
-			return h, malformed(line, "%s is %q, not a number", key, value)
+			return f, malformed(line, "%s is %q, not a number", key, value)
 		}
 	}
 	for i, key := range [...]string{"serial", "pool", "poolserial", "eventname", "len"} {
 		if !seen[i] {
-			return h, malformed(line, "no %s", key)
+			return f, malformed(line, "no %s", key)
 		}
 	}
-	return h, nil
+	return f, nil
 }
 
 // cutServer splits "ver:3.0 server:NAME serial:…" around the name, which may
 // hold anything, the text " serial:" too: what follows it is supervisord's own
 // and holds no spaces.
 func cutServer(line []byte) (server, rest []byte, ok bool) {
-	if !bytes.HasPrefix(line, []byte("ver:")) {
+	if !bytes.HasPrefix(line, []byte(headerStart)) {
 		return nil, nil, false
 	}
 	_, line, ok = bytes.Cut(line, []byte(" server:"))

@@ -1,7 +1,6 @@
 package eventlistener
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -45,10 +44,41 @@ const grace = 100 * time.Millisecond
 // counter remembers how supervisord counts.
 type counter struct {
 	mode Length
-	// guessed says that bytes was concluded from a silence; owed is then how many
-	// characters the last payload would have lacked if that was wrong.
+	// guessed says that bytes was concluded from a silence. If that was wrong,
+	// the last payload went on to owed characters; 0 if it cannot have.
 	guessed bool
 	owed    int
+	// The last payload begins with so many complete characters, of so many bytes.
+	chars, bytes int
+}
+
+// count returns how many complete characters p begins with; p begins with what
+// was counted before. One that is cut at the end is left out.
+func (c *counter) count(p []byte) int {
+	rest := p[c.bytes:]
+	rest = rest[:len(rest)-cutRune(rest)]
+	for i := 0; i < len(rest); c.chars++ { // utf8.RuneCount copies what is not ASCII
+		w := 1
+		if rest[i] >= utf8.RuneSelf {
+			_, w = utf8.DecodeRune(rest[i:])
+		}
+		i += w
+	}
+	c.bytes += len(rest)
+	return c.chars
+}
+
+// cutRune returns how many bytes of a character that is cut p ends with.
+func cutRune(p []byte) int {
+	for i := 1; i < utf8.UTFMax && i <= len(p); i++ {
+		if tail := p[len(p)-i:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
+				return i
+			}
+			break
+		}
+	}
+	return 0
 }
 
 // readPayload reads a payload of length n. The result is valid until the next
@@ -57,30 +87,20 @@ func (l *Listener) readPayload(n int) ([]byte, error) {
 	if cap(l.payload) > keepPayload {
 		l.payload = nil
 	}
+	c := &l.length
+	c.owed, c.chars, c.bytes = 0, 0, 0
 	p, err := l.readMore(l.payload[:0], n)
-	l.length.owed = 0
-	for err == nil {
-		// What is missing is at least that many bytes, and at most four times as
-		// many: each round leaves at most three quarters.
-		missing := n - completeRunes(p)
-		if missing <= 0 || l.length.mode == LengthBytes {
-			if l.length.guessed {
-				l.length.owed = max(0, missing)
-			}
-			break
+	if err == nil && (c.mode != LengthBytes || c.guessed) && c.count(p) < n {
+		if c.mode == LengthAuto {
+			err = l.tellApart()
 		}
-		if l.length.mode == LengthAuto {
-			var more bool
-			if more, err = l.moreWithin(grace); err != nil {
-				break
-			}
-			l.length.mode = LengthChars
-			if !more {
-				l.length.mode, l.length.guessed = LengthBytes, true
-				continue
-			}
+		switch {
+		case err != nil:
+		case c.mode == LengthChars:
+			p, err = l.readChars(p, n)
+		case c.guessed:
+			c.owed = n
 		}
-		p, err = l.readMore(p, missing)
 	}
 	l.payload = p
 	if errors.Is(err, io.EOF) {
@@ -89,12 +109,43 @@ func (l *Listener) readPayload(n int) ([]byte, error) {
 	return p, err
 }
 
-// readMore appends n bytes to p, growing it as they come: len is not trusted
-// with an allocation.
+// tellApart finds out how supervisord counts, behind a payload that has ended if
+// it was counted in bytes.
+func (l *Listener) tellApart() error {
+	more, err := l.moreWithin(grace)
+	switch {
+	case err != nil:
+		return err
+	case more:
+		l.length.mode = LengthChars
+	default:
+		l.length.mode, l.length.guessed = LengthBytes, true
+	}
+	return nil
+}
+
+// readChars appends to p until it has n characters. What is missing is at least
+// that many bytes, and at most four times as many: each round leaves at most
+// three quarters of it.
+func (l *Listener) readChars(p []byte, n int) ([]byte, error) {
+	for {
+		missing := n - l.length.count(p)
+		if missing <= 0 {
+			return p, nil
+		}
+		var err error
+		if p, err = l.readMore(p, missing); err != nil {
+			return p, err
+		}
+	}
+}
+
+// readMore appends n bytes to p, which is doubled as they come: len is not
+// trusted with an allocation.
 func (l *Listener) readMore(p []byte, n int) ([]byte, error) {
 	const step = 1 << 20
 	for n > 0 {
-		k := min(n, step)
+		k := min(n, max(step, len(p)))
 		at := len(p)
 		p = append(p, make([]byte, k)...)
 		got, err := io.ReadFull(l.in, p[at:])
@@ -107,58 +158,21 @@ func (l *Listener) readMore(p []byte, n int) ([]byte, error) {
 	return p, nil
 }
 
-// completeRunes counts characters, leaving out one that is cut at the end.
-func completeRunes(p []byte) int {
-	for i := 1; i < utf8.UTFMax && i <= len(p); i++ {
-		if tail := p[len(p)-i:]; utf8.RuneStart(tail[0]) {
-			if !utf8.FullRune(tail) {
-				p = p[:len(p)-i]
-			}
-			break
-		}
+// dropLeftover is called behind a payload that was taken to be counted in bytes
+// because nothing followed it for a while. If that was wrong, its rest comes
+// before the next header.
+func (l *Listener) dropLeftover() error {
+	// An end of the stream is for the reader of the header to tell.
+	if next, err := l.in.Peek(len(headerStart)); err != nil || string(next) == headerStart {
+		return nil
 	}
-	return utf8.RuneCount(p)
-}
-
-// dropLeftover is called with the line read behind a payload that was taken to
-// be counted in bytes because nothing followed it for a while. If that was
-// wrong, the line begins with the rest of that payload.
-func (l *Listener) dropLeftover(line []byte) ([]byte, error) {
-	if bytes.HasPrefix(line, []byte("ver:")) {
-		l.length.owed = 0
-		return line, nil
+	c := &l.length
+	c.mode, c.guessed = LengthChars, false
+	had := len(l.payload)
+	p, err := l.readChars(l.payload, c.owed)
+	if l.payload = p; err != nil {
+		return fmt.Errorf("read the rest of an event that was taken to be complete: %w", err)
 	}
-	all := bytes.Clone(line)
-	for {
-		end := prefixOfRunes(all, l.length.owed)
-		if end >= 0 && bytes.HasSuffix(all, []byte("\n")) && end < len(all) {
-			l.length = counter{mode: LengthChars}
-			l.cfg.Warn(fmt.Sprintf("supervisord counts characters, not bytes, but was silent for over %v in the middle of an event: its last %d bytes were lost", grace, end))
-			return all[end:], nil
-		}
-		more, err := l.in.ReadSlice('\n')
-		if all = append(all, more...); err != nil || len(all) > MaxPayload {
-			return nil, malformed(all, "not at the beginning of an event")
-		}
-	}
-}
-
-// prefixOfRunes returns how many bytes the first n characters of p take, -1 if
-// p has fewer. A character cut before p began counts as part of the first.
-func prefixOfRunes(p []byte, n int) int {
-	i := 0
-	for i < len(p) && !utf8.RuneStart(p[i]) {
-		i++
-	}
-	if i > 0 {
-		n--
-	}
-	for ; n > 0; n-- {
-		if i >= len(p) {
-			return -1
-		}
-		_, w := utf8.DecodeRune(p[i:])
-		i += w
-	}
-	return i
+	l.cfg.Warn(fmt.Sprintf("supervisord counts characters, not bytes, but was silent for over %v in the middle of an event: its last %d bytes were lost", grace, len(p)-had))
+	return nil
 }

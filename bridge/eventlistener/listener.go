@@ -51,9 +51,9 @@ type Config struct {
 	// Length is how supervisord counts a payload.
 	Length Length
 	// Accept takes an event into safe hands. header is the line without its
-	// newline; both slices are valid until Accept returns. It may block. An
-	// error ends Run, and the event is not answered: supervisord will offer it
-	// again.
+	// newline; both slices are valid until Accept returns and must not be
+	// changed. It may block. An error ends Run, and the event is not answered:
+	// supervisord will offer it again.
 	Accept func(ctx context.Context, header, payload []byte) error
 	// Warn is told of what was recovered from; may be nil.
 	Warn func(msg string)
@@ -65,6 +65,7 @@ type Listener struct {
 	in      *bufio.Reader
 	waker   deadliner
 	length  counter
+	header  []byte
 	payload []byte
 
 	mu      sync.Mutex
@@ -111,6 +112,11 @@ func (l *Listener) Run(ctx context.Context) error {
 
 // one reads, accepts and answers one event.
 func (l *Listener) one(ctx context.Context) error {
+	if l.length.owed > 0 {
+		if err := l.dropLeftover(); err != nil {
+			return err
+		}
+	}
 	line, err := l.in.ReadSlice('\n')
 	switch {
 	case err == nil:
@@ -123,28 +129,23 @@ func (l *Listener) one(ctx context.Context) error {
 	default:
 		return fmt.Errorf("read event header: %w", err)
 	}
-	if l.length.owed > 0 {
-		if line, err = l.dropLeftover(line); err != nil {
-			return err
-		}
-	}
-	header := append([]byte(nil), line[:len(line)-1]...) // reading on overwrites line
-	h, err := ParseHeader(header)
+	l.header = append(l.header[:0], line[:len(line)-1]...) // reading on overwrites line
+	h, err := parse(l.header)
 	if err != nil {
 		return err
 	}
-	payload, err := l.readPayload(h.Len)
+	payload, err := l.readPayload(h.len)
 	if err != nil {
-		return fmt.Errorf("read the payload of %s with serial %d: %w", h.Event, h.Serial, err)
+		return fmt.Errorf("read the payload of %s with serial %d: %w", h.event, h.serial, err)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := l.cfg.Accept(ctx, header, payload); err != nil {
-		return fmt.Errorf("accept %s with serial %d: %w", h.Event, h.Serial, err)
+	if err := l.cfg.Accept(ctx, l.header, payload); err != nil {
+		return fmt.Errorf("accept %s with serial %d: %w", h.event, h.serial, err)
 	}
 	if _, err := l.cfg.Out.Write(okReady); err != nil {
-		return fmt.Errorf("answer %s with serial %d: %w", h.Event, h.Serial, err)
+		return fmt.Errorf("answer %s with serial %d: %w", h.event, h.serial, err)
 	}
 	return nil
 }

@@ -1,16 +1,18 @@
 // Package publish moves records from a spool to JetStream: in order, pipelined,
-// each acknowledged. A window of messages is in flight; the oldest is waited
-// for. After any error everything in flight is let go, and publishing starts
-// again at the first record that is not acknowledged: this is the one loop that
-// keeps order and doubles nothing while a server comes and goes (the id of each
+// each acknowledged. A first message goes alone and shows that the stream is
+// there; then a window of messages is in flight, and the oldest is waited for.
+// After any error everything in flight is let go, and publishing starts again at
+// the first record that is not acknowledged: this is the one loop that keeps
+// order and doubles nothing while a server comes and goes (the id of each
 // message lets the stream refuse what it has).
 //
 // It never gives up and never drops: while NATS is away, records stay in the
-// spool, which bounds them. Memory is the window: 256 messages, and no more
-// than 8 MiB of them but for a single record that is larger.
+// spool, which bounds them. Memory is the window: 256 messages or 8 MiB of them,
+// whichever is less, and the messages of one more record.
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,9 +43,9 @@ type Source interface {
 // Config is what a Publisher needs.
 type Config struct {
 	Source Source
-	// Connect makes a connection that reconnects for ever; it is called again
-	// if that one ends all the same.
-	Connect func() (*nats.Conn, error)
+	// Connect makes a connection that reconnects for ever, with the options
+	// given; it is called again if that one ends all the same.
+	Connect func(more ...nats.Option) (*nats.Conn, error)
 	// Ensure creates the stream if it is missing. Its error is no obstacle to
 	// publishing: the bridge may not have the right to look.
 	Ensure func(ctx context.Context, js jetstream.JetStream) error
@@ -100,7 +102,8 @@ func (p *Publisher) Run(ctx context.Context) error {
 
 // connected publishes over one connection, until that is closed for good.
 func (p *Publisher) connected(ctx context.Context) error {
-	nc, err := p.cfg.Connect()
+	var dial dialer
+	nc, err := p.cfg.Connect(nats.SetCustomDialer(dial.until(ctx)))
 	if err != nil {
 		return err
 	}
@@ -113,7 +116,7 @@ func (p *Publisher) connected(ctx context.Context) error {
 	}
 	status := nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	for {
-		if err := p.waitConnected(ctx, nc, status); err != nil {
+		if err := p.waitConnected(ctx, nc, &dial, status); err != nil {
 			return err
 		}
 		if err := p.cfg.Ensure(ctx, js); err != nil {
@@ -125,9 +128,6 @@ func (p *Publisher) connected(ctx context.Context) error {
 			return err
 		}
 		p.trouble.report(err)
-		if err := p.cfg.Source.Rewind(); err != nil {
-			return fmt.Errorf("go back in the spool: %w", err)
-		}
 		if err := p.pause(ctx, status); err != nil {
 			return err
 		}
@@ -135,16 +135,12 @@ func (p *Publisher) connected(ctx context.Context) error {
 }
 
 // waitConnected returns nil as soon as there is a server.
-func (p *Publisher) waitConnected(ctx context.Context, nc *nats.Conn, status <-chan nats.Status) error {
+func (p *Publisher) waitConnected(ctx context.Context, nc *nats.Conn, dial *dialer, status <-chan nats.Status) error {
 	for !nc.IsConnected() {
 		if nc.IsClosed() {
 			return errClosed(nc)
 		}
-		if err := nc.LastError(); err != nil {
-			p.trouble.report(fmt.Errorf("connect to NATS: %w", err))
-		} else {
-			p.trouble.report(errNotConnected)
-		}
+		p.trouble.report(fmt.Errorf("connect to NATS: %w", cmp.Or(nc.LastError(), dial.lastError(), errNotConnected)))
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

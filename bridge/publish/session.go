@@ -19,6 +19,10 @@ type session struct {
 	queue []inflight
 	bytes int
 	ended bool
+	// proven says that the stream has answered: only then more than one record
+	// is in flight. A stream that comes up while a window is sent would store
+	// its end before its beginning.
+	proven bool
 }
 
 // inflight is one message that waits for its acknowledgement.
@@ -40,6 +44,11 @@ type future interface {
 // run publishes until the source ends (nil) or something goes wrong. In either
 // case nothing is in flight any more, unless ctx ended.
 func (s *session) run(ctx context.Context) error {
+	// What the attempt before this one had in flight is sent again. Without that
+	// nothing may be: an acknowledgement counts from the oldest record.
+	if err := s.cfg.Source.Rewind(); err != nil {
+		return fmt.Errorf("go back in the spool: %w", err)
+	}
 	err := s.loop(ctx)
 	// Whatever is still in flight may or may not be stored. Its end is awaited,
 	// so that nothing of it arrives behind what is sent again.
@@ -90,6 +99,9 @@ func (s *session) loop(ctx context.Context) error {
 
 // open reports whether the window has room for another record.
 func (s *session) open() bool {
+	if !s.proven && len(s.queue) > 0 {
+		return false
+	}
 	return !s.ended && len(s.queue) < window && s.bytes < windowBytes
 }
 
@@ -146,6 +158,7 @@ func (s *session) settle(ack *jetstream.PubAck) error {
 		if ack.Stream != s.cfg.Stream { // any responder on the subject can answer
 			return &foreignAck{subject: m.Msg().Subject, got: ack.Stream, want: s.cfg.Stream}
 		}
+		s.proven = s.proven || m.size > 0 // 0: it was skipped
 		if m.last {
 			records++
 		}

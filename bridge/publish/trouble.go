@@ -3,13 +3,14 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 )
 
-var errNotConnected = errors.New("no connection to NATS yet")
+var errNotConnected = errors.New("no connection yet")
 
 // foreignAck is the answer of something that is not our stream.
 type foreignAck struct{ subject, got, want string }
@@ -52,8 +53,9 @@ func (t *trouble) over() {
 // classify names an error, so that it is logged once, and what mends it.
 func classify(err error) (kind, mend string) {
 	var foreign *foreignAck
+	var network *net.OpError
 	switch {
-	case errors.As(err, &foreign):
+	case errors.As(err, &foreign), errors.Is(err, jetstream.ErrInvalidJSAck):
 		return "foreign", "find what else answers on supervisor.>: nats sub 'supervisor.>' and nats stream find --subject 'supervisor.>'"
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, jetstream.ErrStreamNotFound):
 		return "no stream", "start `supernats consume`, or create the stream: nats stream add SUPERVISOR --subjects 'supervisor.event.>,supervisor.snapshot.*,supervisor.bridge.>'; is JetStream enabled (nats-server -js)?"
@@ -66,7 +68,9 @@ func classify(err error) (kind, mend string) {
 	case errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrAsyncPublishTimeout):
 		return "timeout", "is the stream healthy, and may this user publish on it? nats stream info SUPERVISOR"
 	case errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionReconnecting),
-		errors.Is(err, nats.ErrNoServers), errors.Is(err, errNotConnected), errors.Is(err, nats.ErrConnectionClosed):
+		errors.Is(err, nats.ErrNoServers), errors.Is(err, errNotConnected), errors.Is(err, nats.ErrConnectionClosed),
+		// With several servers their addresses take turns in the text.
+		errors.As(err, &network):
 		return "connection", "is nats-server running at --nats-url?"
 	}
 	var api *jetstream.APIError

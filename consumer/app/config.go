@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -102,7 +104,7 @@ func (e *keyError) Unwrap() error { return e.err }
 // found.
 func (c *Config) validate() error {
 	if err := c.NATS.Check(); err != nil {
-		return &keyError{"nats", err}
+		return &keyError{"nats", errors.New(strings.TrimPrefix(err.Error(), "nats: "))}
 	}
 	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {
 		return &keyError{"nats.replicas", fmt.Errorf("found %d, allowed are 1 to 5", c.NATS.Replicas)}
@@ -110,11 +112,14 @@ func (c *Config) validate() error {
 	if c.embeds() && c.NATS.Settings != (natsconn.Settings{}) {
 		return &keyError{"nats", errors.New("credentials are set, but neither url nor context: the embedded server needs none")}
 	}
-	if _, _, err := net.SplitHostPort(c.Embedded.Listen); err != nil {
-		return &keyError{"embedded.listen", fmt.Errorf("found %q, allowed is host:port", c.Embedded.Listen)}
+	if !isListen(c.Embedded.Listen) {
+		return &keyError{"embedded.listen", fmt.Errorf("found %q, allowed is host:port, the port a number up to 65535", c.Embedded.Listen)}
 	}
 	if c.Embedded.MaxStore < 1<<20 {
 		return &keyError{"embedded.max_store", fmt.Errorf("found %v, allowed are 1MiB or more", c.Embedded.MaxStore)}
+	}
+	if c.MaxAge <= 0 {
+		return &keyError{"max_age", fmt.Errorf("found %v, allowed is a duration above zero: no event would be young enough to be told", c.MaxAge)}
 	}
 	for i, g := range c.Groups {
 		if !doublestar.ValidatePattern(g) {
@@ -127,4 +132,13 @@ func (c *Config) validate() error {
 		}
 	}
 	return nil
+}
+
+func isListen(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }

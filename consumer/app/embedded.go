@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -46,7 +47,7 @@ func startEmbedded(cfg Embedded, dataDir string, log zerolog.Logger) (*server.Se
 	logger := &natsLog{log: log.With().Str("component", "nats").Logger()}
 	s.SetLoggerV2(logger, false, false, false)
 	s.Start()
-	if !s.ReadyForConnections(30*time.Second) || !s.JetStreamEnabled() {
+	if !ready(s, logger) || !s.JetStreamEnabled() {
 		s.Shutdown()
 		s.WaitForShutdown()
 		return nil, fmt.Errorf("start the embedded NATS server on %s with its store in %s: %w "+
@@ -55,18 +56,30 @@ func startEmbedded(cfg Embedded, dataDir string, log zerolog.Logger) (*server.Se
 	return s, nil
 }
 
+// ready waits until a server can be connected to. One that has given up, a port
+// that is in use, would be waited for in vain.
+func ready(s *server.Server, log *natsLog) bool {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end) && log.last.Load() == nil; {
+		if s.ReadyForConnections(100 * time.Millisecond) {
+			return true
+		}
+	}
+	return false
+}
+
 // natsLog hands the server's log on to ours. Its notices are about itself, so
 // they are debug messages here.
 type natsLog struct {
 	log  zerolog.Logger
-	last string // the last fatal message; written before start-up fails
+	last atomic.Pointer[string] // the last fatal message
 }
 
 func (l *natsLog) fatal() error {
-	if l.last == "" {
+	last := l.last.Load()
+	if last == nil || *last == "" {
 		return errors.New("it is not ready after 30 s")
 	}
-	return errors.New(strings.ToLower(l.last[:1]) + l.last[1:])
+	return errors.New(strings.ToLower((*last)[:1]) + (*last)[1:])
 }
 
 func (l *natsLog) Noticef(format string, v ...any) { l.log.Debug().Msgf(format, v...) }
@@ -77,6 +90,7 @@ func (l *natsLog) Tracef(format string, v ...any)  { l.log.Trace().Msgf(format, 
 
 // Fatalf must not exit.
 func (l *natsLog) Fatalf(format string, v ...any) {
-	l.last = fmt.Sprintf(format, v...)
-	l.log.Error().Msg(l.last)
+	last := fmt.Sprintf(format, v...)
+	l.last.Store(&last)
+	l.log.Error().Msg(last)
 }

@@ -31,6 +31,8 @@ type events struct {
 
 	states *table[schema.State]
 	hosts  *table[schema.Host]
+	// window is how long the stream of alerts remembers an id.
+	window time.Duration
 	tooOld int
 }
 
@@ -47,12 +49,17 @@ func (v *events) run(ctx context.Context, ready func()) error {
 
 func (v *events) read(ctx context.Context, ok func()) error {
 	var err error
-	if v.states, err = newTable[schema.State](ctx, v.js, stream.StateBucket); err != nil {
+	if v.states, err = newTable[schema.State](ctx, v.js, stream.StateBucket, v.log); err != nil {
 		return err
 	}
-	if v.hosts, err = newTable[schema.Host](ctx, v.js, stream.HostsBucket); err != nil {
+	if v.hosts, err = newTable[schema.Host](ctx, v.js, stream.HostsBucket, v.log); err != nil {
 		return err
 	}
+	alerts, err := v.js.Stream(ctx, stream.Alerts)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+	}
+	v.window = alerts.CachedInfo().Config.Duplicates
 	src, err := newDurableSource(ctx, v.js)
 	if err != nil {
 		return err
@@ -165,7 +172,7 @@ const headerSeq = "Supernats-Event-Seq"
 func (v *events) publish(ctx context.Context, m *consumer.Message, n rules.Notification, now time.Time) error {
 	// The stream recognises the id for a while. A notification of an older
 	// event may have been made before that, by a daemon that was killed.
-	if now.Sub(m.Stored) > stream.DuplicateWindow/2 {
+	if now.Sub(m.Stored) > v.window/2 {
 		if done, err := v.published(ctx, n, m.Seq); done || err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
@@ -38,11 +39,11 @@ func parse(path string, text []byte, c *Config) error {
 	if err != nil {
 		return at(path, positionOf(err), messageOf(err))
 	}
+	if t := secondDocument(text); t != nil {
+		return at(path, t, "a second document begins; allowed is one")
+	}
 	if len(f.Docs) == 0 || f.Docs[0].Body == nil || f.Docs[0].Body.Type() == ast.NullType {
 		return c.validate() // an empty file
-	}
-	if len(f.Docs) > 1 {
-		return at(path, f.Docs[1].GetToken(), "a second document begins; allowed is one")
 	}
 	body := f.Docs[0].Body
 	k := checker{path: path, keys: map[string]*token.Token{}}
@@ -58,6 +59,19 @@ func parse(path string, text []byte, c *Config) error {
 	}
 	if err := c.validate(); err != nil {
 		return k.locate(err)
+	}
+	return nil
+}
+
+// secondDocument returns where one begins. The parser would forget what stands in
+// it if the first one is empty.
+func secondDocument(text []byte) *token.Token {
+	begun := false
+	for _, t := range lexer.Tokenize(string(text)) {
+		if t.Type == token.DocumentHeaderType && begun {
+			return t
+		}
+		begun = begun || t.Type != token.CommentType
 	}
 	return nil
 }
@@ -103,7 +117,14 @@ func (k *checker) check(n ast.Node, t reflect.Type, at string) error {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if s, ok := n.(*ast.StringNode); ok {
+	if tag, ok := n.(*ast.TagNode); ok {
+		n = tag.Value
+	}
+	text := n
+	if block, ok := n.(*ast.LiteralNode); ok {
+		text = block.Value
+	}
+	if s, ok := text.(*ast.StringNode); ok {
 		if err := k.expand(s); err != nil {
 			return err
 		}
@@ -137,8 +158,13 @@ func (k *checker) check(n ast.Node, t reflect.Type, at string) error {
 			return k.wrong(n, at, "true or false")
 		}
 	case reflect.String:
-		if _, ok := n.(ast.ScalarNode); !ok {
+		s, ok := n.(ast.ScalarNode)
+		if !ok {
 			return k.wrong(n, at, "a text")
+		}
+		// A password 007 would become 7.
+		if written := n.GetToken().Value; (n.Type() == ast.IntegerType || n.Type() == ast.FloatType) && fmt.Sprint(s.GetValue()) != written {
+			return k.at(n, fmt.Sprintf("%s: found the number %s, allowed is a text: '%s' with quotes", at, written, written))
 		}
 	}
 	k.keys[at] = n.GetToken()
@@ -155,6 +181,10 @@ func (k *checker) text(n ast.Node, t reflect.Type, at string) error {
 	v := reflect.New(t).Interface().(encoding.TextUnmarshaler)
 	if err := v.UnmarshalText([]byte(fmt.Sprint(s.GetValue()))); err != nil {
 		return k.at(n, at+": "+err.Error())
+	}
+	if s, ok := n.(*ast.StringNode); ok {
+		// From here such a type is decoded, not from the value that expand has set.
+		s.Token.Origin = s.Value
 	}
 	return nil
 }
@@ -243,20 +273,29 @@ func (k *checker) locate(err error) error {
 	if !errors.As(err, &ke) {
 		return at(k.path, nil, err.Error())
 	}
-	message := ke.err.Error()
+	// A section may find more than one mistake, a line for each.
+	var lines []string
+	for message := range strings.SplitSeq(ke.err.Error(), "\n") {
+		lines = append(lines, k.line(ke.path, message).Error())
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+func (k *checker) line(path, message string) error {
 	// The parts of a section name their own key first: "smarthost: missing".
 	if inner, _, ok := strings.Cut(message, ":"); ok {
-		if t := k.keys[ke.path+"."+inner]; t != nil {
-			return at(k.path, t, ke.path+"."+message)
+		if t := k.keys[path+"."+inner]; t != nil {
+			return at(k.path, t, path+"."+message)
 		}
 	}
-	for path := ke.path; ; {
+	message = path + ": " + message
+	for {
 		if t := k.keys[path]; t != nil {
-			return at(k.path, t, ke.Error())
+			return at(k.path, t, message)
 		}
 		i := strings.LastIndexAny(path, ".[")
 		if i < 0 {
-			return at(k.path, nil, ke.Error())
+			return at(k.path, nil, message)
 		}
 		path = path[:i]
 	}

@@ -29,6 +29,9 @@ const durableName = "supernats"
 const (
 	batchSize = 1000
 	ackWait   = 30 * time.Second
+	// heartbeat is how often the server says that a request for messages still
+	// stands; after two that are missing it is made again.
+	heartbeat = 5 * time.Second
 )
 
 // durableSource reads with a durable consumer that acknowledges all up to a
@@ -69,7 +72,7 @@ func newDurableSource(ctx context.Context, js jetstream.JetStream) (*durableSour
 	if err != nil {
 		return nil, fmt.Errorf("create consumer %s: %w", durableName, err)
 	}
-	msgs, err := durable.Messages(jetstream.PullMaxMessages(batchSize))
+	msgs, err := durable.Messages(jetstream.PullMaxMessages(batchSize), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return nil, fmt.Errorf("read from consumer %s: %w", durableName, err)
 	}

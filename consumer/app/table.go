@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"supernats/schema"
 )
@@ -16,6 +17,7 @@ import (
 // daemon has changed meanwhile is never overwritten.
 type table[T any] struct {
 	js     jetstream.JetStream
+	log    zerolog.Logger
 	bucket string
 	stream jetstream.Stream
 	rows   map[string]*row[T]
@@ -28,12 +30,12 @@ type row[T any] struct {
 	revision uint64
 }
 
-func newTable[T any](ctx context.Context, js jetstream.JetStream, bucket string) (*table[T], error) {
+func newTable[T any](ctx context.Context, js jetstream.JetStream, bucket string, log zerolog.Logger) (*table[T], error) {
 	s, err := js.Stream(ctx, "KV_"+bucket)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
 	}
-	return &table[T]{js: js, bucket: bucket, stream: s, rows: map[string]*row[T]{}, dirty: map[string]bool{}}, nil
+	return &table[T]{js: js, log: log, bucket: bucket, stream: s, rows: map[string]*row[T]{}, dirty: map[string]bool{}}, nil
 }
 
 func (t *table[T]) subject(key string) string { return "$KV." + t.bucket + "." + key }
@@ -56,7 +58,10 @@ func (t *table[T]) Get(ctx context.Context, key string) (*T, error) {
 	default:
 		r.revision, r.value = m.Sequence, new(T)
 		if err := json.Unmarshal(m.Data, r.value); err != nil {
-			return nil, fmt.Errorf("record %s of bucket %s is malformed (`nats kv del %s %s` lets it begin anew): %w", key, t.bucket, t.bucket, key, err)
+			// Somebody else wrote it. It begins anew, since no event may wait for a
+			// person; what it was stays in the bucket's history.
+			t.log.Error().Err(err).Str("bucket", t.bucket).Str("key", key).Msg("record is malformed and begins anew; `nats kv history` shows what it was")
+			r.value = nil
 		}
 	}
 	t.rows[key] = r

@@ -4,6 +4,7 @@ package rules
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -77,8 +78,11 @@ func (g *Engine) Eval(now time.Time, seq uint64, ce *schema.CloudEvent[*schema.E
 }
 
 func (g *Engine) hasGroup(group string) bool {
+	// A group is no path: '/' is a character like others.
+	const slash = "\x00"
+	group = strings.ReplaceAll(group, "/", slash)
 	for _, glob := range g.Groups {
-		if doublestar.MatchUnvalidated(glob, group) {
+		if doublestar.MatchUnvalidated(strings.ReplaceAll(glob, "/", slash), group) {
 			return true
 		}
 	}

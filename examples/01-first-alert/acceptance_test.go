@@ -80,6 +80,8 @@ func TestProgramsMissing(t *testing.T) {
 // Crashes while the mail server is away are all told when it is back, over a
 // restart of the consumer too; meanwhile their states are recorded.
 func TestMailServerDown(t *testing.T) {
+	// They live a moment: supervisorctl calls a process that is gone before it has
+	// looked "abnormal termination".
 	s := start(t, `
 [program:a]
 command=sh -c "sleep 1000; exit 1"
@@ -87,23 +89,24 @@ autostart=false
 startsecs=0
 autorestart=false
 [program:b]
-command=sh -c "exit 2"
+command=sh -c "sleep 0.3; exit 2"
 autostart=false
 startsecs=0
 autorestart=false
 [program:c]
-command=sh -c "kill -9 $$"
+command=sh -c "sleep 0.3; kill -9 $$"
 autostart=false
 startsecs=0
 autorestart=false
 [program:d]
-command=sh -c "exit 4"
+command=sh -c "sleep 0.3; exit 4"
 autostart=false
 startsecs=0
 autorestart=false
 `)
 	s.super.MustCtl(t, "start", "d") // one while all is well
-	waitMails(t, s, 1)
+	// Not only received: without the server's answer the mail would come again.
+	supervisordtest.Wait(t, 30*time.Second, func() bool { return strings.Contains(s.logs(), `"message":"notified"`) }, "the mail about d")
 	address := s.smtp.Addr()
 	if err := s.smtp.Close(); err != nil {
 		t.Fatal(err)

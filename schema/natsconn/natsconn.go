@@ -45,8 +45,26 @@ type TLS struct {
 	Key  string `name:"key" placeholder:"FILE" help:"The key of our certificate." yaml:"key"`
 }
 
-// Zero reports whether nothing at all is set.
-func (s Settings) Zero() bool { return s == Settings{} }
+// With returns the settings with those of other that are set in place of ours.
+// Another server, or another way to authenticate, replaces ours as a whole.
+func (s Settings) With(other Settings) Settings {
+	if other.URL != "" || other.Context != "" {
+		s.URL, s.Context = other.URL, other.Context
+	}
+	if other.CredsFile != "" || other.NkeyFile != "" || other.User != "" || other.TokenFile != "" {
+		s.CredsFile, s.NkeyFile, s.TokenFile = other.CredsFile, other.NkeyFile, other.TokenFile
+		s.User, s.PasswordFile = other.User, other.PasswordFile
+	} else if other.PasswordFile != "" {
+		s.PasswordFile = other.PasswordFile
+	}
+	if other.TLS.CA != "" {
+		s.TLS.CA = other.TLS.CA
+	}
+	if other.TLS.Cert != "" || other.TLS.Key != "" {
+		s.TLS.Cert, s.TLS.Key = other.TLS.Cert, other.TLS.Key
+	}
+	return s
+}
 
 // Check reports settings that contradict each other.
 func (s Settings) Check() error {

@@ -105,7 +105,7 @@ func conf(args []string) int {
 	i := slices.Index(args, "conf")
 	command := slices.Concat([]string{self}, args[:i], args[i+1:])
 	if err := bridge.WriteConf(os.Stdout, command); err != nil {
-		return exitFailed
+		return usage(err)
 	}
 	return exitDone
 }

@@ -2,7 +2,6 @@ package supervisordtest
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -85,14 +84,4 @@ func Wait(tb testing.TB, limit time.Duration, done func() bool, format string, a
 			tb.Fatalf("waited %v in vain for "+format, append([]any{limit}, args...)...)
 		}
 	}
-}
-
-// Build builds a program of this module for supervisord to run.
-func Build(tb testing.TB, pkg string) string {
-	tb.Helper()
-	path := filepath.Join(tb.TempDir(), filepath.Base(pkg))
-	if out, err := exec.Command("go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
-		tb.Fatalf("go build %s: %v\n%s", pkg, err, out)
-	}
-	return path
 }

@@ -8,26 +8,70 @@ import (
 	"supernats/schema"
 )
 
-// filters are the flags of every command that chooses events.
-type filters struct {
-	Host    []string `placeholder:"GLOB" help:"Only these hosts. Repeatable, like the other filters."`
-	Group   []string `placeholder:"GLOB" help:"Only these groups."`
-	Process []string `placeholder:"GLOB" help:"Only these processes."`
-	Event   []string `placeholder:"NAME" help:"Only these events: supervisor's own names, abstract ones too (PROCESS_STATE), or globs."`
-	Since   moment   `placeholder:"WHEN" help:"From then on: a duration back from now (90s, 2h, 7d) or RFC 3339."`
-	Until   moment   `placeholder:"WHEN" help:"Up to then."`
-	Limit   int      `placeholder:"N" help:"At most N events."`
+// whose are the flags that choose processes. They have no variables: those of
+// the same name are the bridge's.
+type whose struct {
+	Host    []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these hosts. Repeatable, like the other filters."`
+	Group   []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these groups."`
+	Process []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these processes."`
 }
 
-func (f *filters) filter() (consumer.Filter, error) {
-	c := consumer.Filter{Hosts: f.Host, Groups: f.Group, Processes: f.Process, Events: f.Event}
+func (w *whose) filter() (consumer.Filter, error) {
+	c := consumer.Filter{Hosts: globs(w.Host), Groups: globs(w.Group), Processes: globs(w.Process)}
 	if err := c.Check(); err != nil {
 		return c, usageError{err}
 	}
+	return c, nil
+}
+
+// filters are the flags of every command that chooses events.
+type filters struct {
+	whose
+	Event []string `env:"-" sep:"none" placeholder:"NAME" help:"Only these events: supervisor's own names, abstract ones too (PROCESS_STATE), or globs."`
+	Since moment   `env:"-" placeholder:"WHEN" help:"From then on: a duration back from now (90s, 2h, 7d) or RFC 3339."`
+	Until moment   `env:"-" placeholder:"WHEN" help:"Up to then."`
+	Limit int      `env:"-" placeholder:"N" help:"At most N events."`
+}
+
+func (f *filters) filter() (consumer.Filter, error) {
 	if f.Limit < 0 {
-		return c, usageError{fmt.Errorf("--limit is %d, allowed are 1 or more", f.Limit)}
+		return consumer.Filter{}, usageError{fmt.Errorf("--limit is %d, allowed are 1 or more", f.Limit)}
+	}
+	c, err := f.whose.filter()
+	if err != nil {
+		return c, err
+	}
+	c.Events = globs(f.Event)
+	if err := c.Check(); err != nil {
+		return c, usageError{err}
 	}
 	return c, nil
+}
+
+// globs divides what was given at the commas, as supervisor's events= is, but not
+// at those in {a,b} or behind a backslash.
+func globs(given []string) []string {
+	var list []string
+	for _, g := range given {
+		begin, depth := 0, 0
+		for i := 0; i < len(g); i++ {
+			switch g[i] {
+			case '\\':
+				i++
+			case '{':
+				depth++
+			case '}':
+				depth--
+			case ',':
+				if depth <= 0 {
+					list = append(list, g[begin:i])
+					begin = i + 1
+				}
+			}
+		}
+		list = append(list, g[begin:])
+	}
+	return list
 }
 
 // inTime reports whether an event is neither too old nor too young.

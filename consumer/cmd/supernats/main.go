@@ -110,10 +110,8 @@ func (c *common) load() (app.Config, error) {
 			return cfg, usageError{err}
 		}
 	}
-	if !c.NATS.Zero() {
-		cfg.NATS.Settings = c.NATS
-	}
-	if err := c.NATS.Check(); err != nil {
+	cfg.NATS.Settings = cfg.NATS.With(c.NATS)
+	if err := cfg.NATS.Check(); err != nil {
 		return cfg, usageError{err}
 	}
 	return cfg, nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
 	"golang.org/x/term"
 
@@ -59,7 +60,7 @@ func (p *printer) event(payload []byte) error {
 	p.count++
 	switch p.output {
 	case outputJSONL:
-		_, _ = p.w.Write(payload)
+		_, _ = p.w.Write(oneLine(payload))
 	case outputJSON:
 		if p.count == 1 {
 			_, _ = p.w.WriteString("[\n")
@@ -67,7 +68,7 @@ func (p *printer) event(payload []byte) error {
 			_, _ = p.w.WriteString(",\n")
 		}
 		var b bytes.Buffer
-		if err := json.Indent(&b, payload, "  ", "  "); err != nil {
+		if err := json.Indent(&b, oneLine(payload), "  ", "  "); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(p.w, "  %s", b.Bytes())
@@ -102,7 +103,7 @@ func (p *printer) line(ce *schema.CloudEvent[*schema.Event]) {
 	case e.Group != "":
 		who = e.Group
 	}
-	event := fmt.Sprintf("%-30s", e.Event)
+	event := fmt.Sprintf("%-30s", clean(e.Event))
 	if p.color {
 		event = "\x1b[" + eventColor(e) + "m" + event + "\x1b[0m"
 	}
@@ -186,11 +187,38 @@ func reason(x *schema.Exit) string {
 // clean takes out what would steer a terminal.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+		if steers(r) {
 			return '\uFFFD'
 		}
 		return r
 	}, s)
+}
+
+// steers reports what a terminal may obey instead of showing it, C1 included.
+func steers(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
+
+// oneLine writes a JSON document without line breaks, and what would steer a
+// terminal as an escape.
+func oneLine(document []byte) []byte {
+	if bytes.IndexFunc(document, steers) < 0 {
+		return document
+	}
+	var compact, b bytes.Buffer
+	if err := json.Compact(&compact, document); err != nil {
+		return document // cannot be: it was decoded
+	}
+	for _, r := range compact.String() {
+		switch {
+		case !steers(r):
+			b.WriteRune(r)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.Bytes()
 }
 
 // printJSON writes records as one array or one a line.
@@ -204,7 +232,7 @@ func printJSON[T any](w io.Writer, output string, records []T) error {
 			return err
 		}
 		var indented bytes.Buffer
-		if err := json.Indent(&indented, b, "", "  "); err != nil {
+		if err := json.Indent(&indented, oneLine(b), "", "  "); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(w, indented.String())
@@ -215,7 +243,7 @@ func printJSON[T any](w io.Writer, output string, records []T) error {
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "%s\n", b); err != nil {
+		if _, err := fmt.Fprintf(w, "%s\n", oneLine(b)); err != nil {
 			return err
 		}
 	}

@@ -24,17 +24,19 @@ import (
 )
 
 type psCmd struct {
-	Pattern string   `arg:"" optional:"" help:"A glob for a process, group:process or host."`
-	Host    []string `placeholder:"GLOB" help:"Only these hosts. Repeatable, like the other filters."`
-	Group   []string `placeholder:"GLOB" help:"Only these groups."`
-	Process []string `placeholder:"GLOB" help:"Only these processes."`
+	Pattern string `arg:"" optional:"" help:"A glob for a process, group:process or host."`
+	whose
 	outputFlag
 }
 
 // Run prints the records of state.
 func (p *psCmd) Run(ctx context.Context, c *common) error {
-	filter := consumer.Filter{Hosts: p.Host, Groups: p.Group, Processes: append(slices.Clone(p.Process), p.Pattern)}
-	if err := filter.Check(); err != nil {
+	filter, err := p.filter()
+	if err != nil {
+		return err
+	}
+	pattern := consumer.Filter{Processes: []string{p.Pattern}}
+	if err := pattern.Check(); err != nil {
 		return usageError{err}
 	}
 	js, closeConn, err := c.connect()
@@ -46,7 +48,7 @@ func (p *psCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	states = slices.DeleteFunc(states, func(s schema.State) bool { return !p.matches(s) })
+	states = slices.DeleteFunc(states, func(s schema.State) bool { return !p.matches(filter, s) })
 	slices.SortFunc(states, func(a, b schema.State) int {
 		return slices.Compare([]string{a.Host, a.Group, a.Process}, []string{b.Host, b.Group, b.Process})
 	})
@@ -56,8 +58,8 @@ func (p *psCmd) Run(ctx context.Context, c *common) error {
 	return printStates(os.Stdout, states, time.Now())
 }
 
-func (p *psCmd) matches(s schema.State) bool {
-	if !consumer.MatchAny(p.Host, s.Host) || !consumer.MatchAny(p.Group, s.Group) || !consumer.MatchAny(p.Process, s.Process) {
+func (p *psCmd) matches(filter consumer.Filter, s schema.State) bool {
+	if !filter.Match(&schema.Event{Host: s.Host, Group: s.Group, Process: s.Process}) {
 		return false
 	}
 	return p.Pattern == "" || consumer.Glob(p.Pattern, s.Process) || consumer.Glob(p.Pattern, s.Group+":"+s.Process) || consumer.Glob(p.Pattern, s.Host)
@@ -151,7 +153,6 @@ func printStates(w *os.File, states []schema.State, now time.Time) error {
 	bold := lipgloss.NewStyle().Bold(true).Padding(0, 1)
 	t := table.New().Headers(stateColumns...).Border(lipgloss.NormalBorder()).
 		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderColumn(false).
-		Width(min(width, 140)).
 		StyleFunc(func(row, col int) lipgloss.Style {
 			switch {
 			case row == table.HeaderRow:
@@ -163,6 +164,9 @@ func printStates(w *os.File, states []schema.State, now time.Time) error {
 		})
 	for _, s := range states {
 		t.Row(stateRow(s, now)...)
+	}
+	if lipgloss.Width(t.String()) > width {
+		t.Width(width)
 	}
 	_, err = lipgloss.Fprintln(w, t)
 	return err

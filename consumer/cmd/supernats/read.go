@@ -104,7 +104,7 @@ func (f *filters) read(ctx context.Context, c *common, output string, follow boo
 func (f *filters) passes(raw jetstream.Msg, filter consumer.Filter, p *printer) bool {
 	ce, err := (&consumer.Message{Data: raw.Data()}).Event()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "supernats: message on %s: %v\n", raw.Subject(), err)
+		fmt.Fprintf(os.Stderr, "supernats: message on %q: %v\n", raw.Subject(), err)
 		return false
 	}
 	p.last = ce

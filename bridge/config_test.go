@@ -1,0 +1,69 @@
+package bridge
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"supernats/schema"
+	"supernats/schema/natsconn"
+)
+
+func goodConfig() Config {
+	return Config{Host: "web1", SpoolMax: 64 << 20, Drain: schema.Duration(5 * time.Second)}
+}
+
+// Each error names its flag: the program then exits with code 2.
+func TestNewErrors(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*Config)
+		text   string
+	}{
+		{"a host with a line break", func(c *Config) { c.Host = "web\n1" }, `--host "web\n1"`},
+		{"a host that is no text", func(c *Config) { c.Host = "web\xff" }, `--host "web\xff"`},
+		{"a spool too small", func(c *Config) { c.SpoolMax = 1<<20 - 1 }, "--spool-max 1048575: allowed are 1MiB or more"},
+		{"a negative drain", func(c *Config) { c.Drain = -1 }, "--drain: allowed are 0 or more"},
+		{"a TTL of nothing", func(c *Config) { c.TTL = map[string]schema.Duration{"TICK": 1} }, "--ttl TICK=1ns"},
+		{"a TTL of no event", func(c *Config) { c.TTL = map[string]schema.Duration{"TOCK": 0} }, "--ttl TOCK: no such event"},
+		{"two ways to log in", func(c *Config) { c.NATS = natsconn.Settings{User: "a", TokenFile: "b"} }, "user and token-file are set"},
+		{"a context and a URL", func(c *Config) { c.NATS = natsconn.Settings{URL: "a", Context: "b"} }, "url a and context b are set"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := goodConfig()
+			tc.change(&cfg)
+			if _, err := New(cfg, testBoot, "test", zerolog.Nop()); err == nil || !strings.Contains(err.Error(), tc.text) {
+				t.Errorf("New: %v; want %q", err, tc.text)
+			}
+		})
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	cfg := goodConfig()
+	cfg.Host = ""
+	got, err := cfg.withDefaults()
+	if err != nil || got.Host == "" || got.NATS.URL != natsconn.DefaultURL {
+		t.Errorf("%+v, %v", got, err)
+	}
+	cfg.NATS.Context = "prod"
+	if got, err = cfg.withDefaults(); err != nil || got.NATS.URL != "" {
+		t.Errorf("with a context the URL is %q, %v", got.NATS.URL, err)
+	}
+}
+
+// Secrets, and where they are, are not told.
+func TestSettings(t *testing.T) {
+	cfg := goodConfig()
+	cfg.NATS = natsconn.Settings{User: "me", PasswordFile: "/etc/secret"}
+	cfg.TTL = map[string]schema.Duration{"TICK": schema.Duration(48 * time.Hour)}
+	got := cfg.settings()
+	delete(got, "address") // the machine's
+	want := map[string]string{"host": "web1", "spool-max": "64MiB", "length": "auto", "drain": "5s", "ttl TICK": "2d"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

@@ -1,0 +1,60 @@
+package publish
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// dialTimeout bounds one attempt to reach a server.
+const dialTimeout = 5 * time.Second
+
+// dialer makes connections that break when a context ends. Connecting, the
+// library holds its lock: neither Close nor a question for the status would
+// return before a server behind a silent firewall has had all of its time-outs,
+// and supervisord kills a listener that takes too long to stop.
+type dialer struct {
+	mu  sync.Mutex
+	err error
+}
+
+// lastError is why the last attempt failed, nil if it did not: the library
+// forgets it.
+func (d *dialer) lastError() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
+}
+
+// until returns the dialer whose connections break when ctx ends.
+func (d *dialer) until(ctx context.Context) nats.CustomDialer {
+	return dialFunc(func(network, address string) (net.Conn, error) {
+		nd := net.Dialer{Timeout: dialTimeout}
+		c, err := nd.DialContext(ctx, network, address)
+		d.mu.Lock()
+		d.err = err
+		d.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		return &bound{c, context.AfterFunc(ctx, func() { _ = c.Close() })}, nil
+	})
+}
+
+type dialFunc func(network, address string) (net.Conn, error)
+
+func (f dialFunc) Dial(network, address string) (net.Conn, error) { return f(network, address) }
+
+// bound is a connection that something else closes too, until it is closed.
+type bound struct {
+	net.Conn
+	stop func() bool
+}
+
+func (b *bound) Close() error {
+	b.stop()
+	return b.Conn.Close()
+}

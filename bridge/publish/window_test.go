@@ -1,0 +1,140 @@
+package publish
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+
+	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
+)
+
+// No more is in flight than the window holds, and it is used whole.
+func TestWindow(t *testing.T) {
+	const large = 900 << 10
+	for _, tc := range []struct {
+		name    string
+		size, n int
+		most    int // records in flight
+	}{
+		{"many", 100, 3000, window},
+		{"large", large, 40, windowBytes/large + 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := streamtest.Start(t)
+			recs := make([]string, tc.n)
+			for i := range recs {
+				recs[i] = strings.Repeat(string(rune('a'+i%26)), tc.size)
+			}
+			src := newSource(recs...)
+			peak := 0
+			src.check = func(s *source) {
+				if peak = max(peak, s.next-s.acked); s.acked == 0 && peak > 1 {
+					t.Errorf("%d records are in flight before the stream has answered once", peak)
+				}
+			}
+			// Behind the first message, which shows that it is there, the stream
+			// answers nothing before a whole window has come.
+			var waiting []*nats.Msg
+			seq := 0
+			responder(t, s.URL, func(i int, m *nats.Msg) {
+				if waiting = append(waiting, m); len(waiting) < tc.most && i > 0 && i < tc.n-1 {
+					return
+				}
+				for _, m := range waiting {
+					_ = m.Respond(ack(stream.Events, seq))
+					seq++
+				}
+				waiting = nil
+			})
+			r := start(t, s.URL, src, func(c *Config) {
+				c.Ensure = noStream
+				c.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) { return []*nats.Msg{message("id", rec)}, nil }
+			})
+			if err := r.wait(t); err != nil {
+				t.Fatal(err)
+			}
+			if peak != tc.most {
+				t.Errorf("%d records were in flight, not %d", peak, tc.most)
+			}
+			if _, acked, _ := src.count(); acked != tc.n {
+				t.Errorf("%d records are acknowledged, not %d", acked, tc.n)
+			}
+			logged(t, r, "warn", 0)
+		})
+	}
+}
+
+// A record of several messages is acknowledged when the last one is.
+func TestParts(t *testing.T) {
+	const n, parts = 200, 3
+	s := streamtest.Start(t)
+	src := numbered(n)
+	var answered atomic.Int64 // messages that are stored
+	src.check = func(s *source) {
+		if got := int(answered.Load()); s.acked*parts > got {
+			t.Errorf("%d records of %d messages are acknowledged, the stream has %d", s.acked, parts, got)
+		}
+	}
+	var ids []string
+	refused := map[string]bool{}
+	responder(t, s.URL, func(_ int, m *nats.Msg) {
+		id := m.Header.Get(nats.MsgIdHdr)
+		// The middle part of some records is refused at first: all from there
+		// on comes again, the record's first part too.
+		if strings.HasSuffix(id, "00/2") && !refused[id] {
+			refused[id] = true
+			_ = m.Respond([]byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`))
+			return
+		}
+		if len(ids) > int(answered.Load()) {
+			t.Error("counted wrong")
+		}
+		if !contains(ids, id) {
+			ids = append(ids, id)
+			answered.Add(1)
+		}
+		_ = m.Respond(ack(stream.Events, len(ids)))
+	})
+	r := start(t, s.URL, src, func(c *Config) {
+		c.Ensure = noStream
+		c.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
+			var msgs []*nats.Msg
+			for i := range parts {
+				msgs = append(msgs, message(fmt.Sprintf("%s/%d", rec, i+1), rec))
+			}
+			return msgs, nil
+		}
+	})
+	if err := r.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	if _, acked, rewinds := src.count(); acked != n || rewinds != len(refused)+1 {
+		t.Errorf("%d records are acknowledged in %d attempts, not %d in %d", acked, rewinds, n, len(refused)+1)
+	}
+	got := map[string]int{}
+	for _, id := range ids {
+		got[strings.Split(id, "/")[0]]++
+	}
+	want := map[string]int{}
+	for _, id := range numbers(0, n) {
+		want[id] = parts
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("parts stored (-want +got):\n%s", diff)
+	}
+	logged(t, r, "nats stream info SUPERVISOR", 1)
+}
+
+func contains(ids []string, id string) bool {
+	for i := len(ids) - 1; i >= 0; i-- {
+		if ids[i] == id {
+			return true
+		}
+	}
+	return false
+}

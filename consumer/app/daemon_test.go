@@ -1,0 +1,60 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// buffer is a log that can be read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// Without any setting the daemon runs its own server and says that nobody is
+// told; the end of the context is success.
+func TestDaemonWithoutSettings(t *testing.T) {
+	cfg := Default()
+	cfg.DataDir = t.TempDir()
+	cfg.Embedded.Listen = "127.0.0.1:0"
+	var log buffer
+	a, err := New(cfg, "test", zerolog.New(&log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	select {
+	case <-a.Ready():
+	case err := <-ended:
+		t.Fatalf("ended: %v\n%s", err, log.String())
+	case <-time.After(30 * time.Second):
+		t.Fatalf("not ready after 30 s:\n%s", log.String())
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "no receiver is configured") {
+		t.Errorf("the log does not say that nobody is told:\n%s", log.String())
+	}
+}

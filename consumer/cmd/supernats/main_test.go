@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema"
+	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
+)
+
+// binary is the program under test, built once.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(build(m)) }
+
+func build(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "supernats")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "supernats")
+	if out, err := exec.Command("go", "build", "-o", binary, "-ldflags", "-X main.version=v1.2.3", ".").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s%v\n", out, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// command is a run of the program in an environment without settings.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = []string{"HOME=" + t.TempDir(), "TZ=UTC", "PATH=" + os.Getenv("PATH")}
+	return cmd
+}
+
+// supernats runs the program to its end.
+func supernats(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := command(t, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// installation is a server with a few events in it.
+type installation struct {
+	*testing.T
+	js  jetstream.JetStream
+	url string
+	// base is the time of the first event; each is a second after the one before.
+	base time.Time
+	n    int
+}
+
+func newInstallation(t *testing.T) *installation {
+	t.Helper()
+	s := streamtest.Start(t)
+	i := &installation{T: t, js: s.JetStream(), url: s.URL, base: time.Now().Add(-time.Hour).UTC().Truncate(time.Second)}
+	if err := stream.EnsureAll(t.Context(), i.js, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// fill stores five events.
+func (i *installation) fill() {
+	api := schema.Event{Host: "web1", Group: "api", Process: "api_00"}
+	i.event(api, func(e *schema.Event) { e.Event, e.FromState = schema.ProcessStateStarting, "STOPPED" })
+	i.event(api, func(e *schema.Event) {
+		e.Event, e.FromState, e.PID, e.Expected = schema.ProcessStateExited, "RUNNING", 42, ptr(false)
+		e.Exit = &schema.Exit{Code: ptr(3)}
+	})
+	i.event(schema.Event{Host: "db1.example.com"}, func(e *schema.Event) { e.Event, e.When = schema.Tick5, ptr(int64(1201063880)) })
+	i.event(schema.Event{Host: "db1.example.com", Group: "my.app-weird*>é", Process: "my.app-weird*>é"}, func(e *schema.Event) {
+		e.Event, e.Channel, e.Data = schema.ProcessLogStdout, "stdout", ptr("one\ntwo\n")
+	})
+	i.event(schema.Event{Host: "db1.example.com"}, func(e *schema.Event) {
+		e.Event, e.Type, e.Data = schema.RemoteCommunication, "deploy now", ptr("")
+	})
+}
+
+func (i *installation) event(e schema.Event, change func(*schema.Event)) []byte {
+	i.Helper()
+	change(&e)
+	i.n++
+	e.Server, e.Boot, e.Serial, e.Pool = "supervisor", "4f0c6d1e2a90b7c3", uint64(i.n), "supernats"
+	b, err := schema.Marshal(e.Envelope(i.at(i.n - 1)))
+	if err != nil {
+		i.Fatal(err)
+	}
+	i.publish(e.Subject(), b)
+	return b
+}
+
+func (i *installation) at(second int) time.Time {
+	return i.base.Add(time.Duration(second) * time.Second)
+}
+
+func (i *installation) publish(subject string, payload []byte) {
+	i.Helper()
+	if _, err := i.js.Publish(i.Context(), subject, payload); err != nil {
+		i.Fatal(err)
+	}
+}
+
+func (i *installation) state(s schema.State) {
+	i.Helper()
+	kv, err := i.js.KeyValue(i.Context(), stream.StateBucket)
+	if err != nil {
+		i.Fatal(err)
+	}
+	b, err := schema.Marshal(s)
+	if err != nil {
+		i.Fatal(err)
+	}
+	if _, err := kv.Put(i.Context(), schema.StateKey(s.Host, s.Group, s.Process), b); err != nil {
+		i.Fatal(err)
+	}
+}
+
+// run runs a command on this installation; it must succeed, and say nothing
+// beside.
+func (i *installation) run(args ...string) (stdout string) {
+	i.Helper()
+	out, errs, code := supernats(i.T, append(args, "--nats-url", i.url)...)
+	if code != exitDone || errs != "" {
+		i.Fatalf("%q ended with %d: %s", args, code, errs)
+	}
+	return out
+}
+
+func TestVersion(t *testing.T) {
+	if out, errs, code := supernats(t, "version"); out != "supernats v1.2.3\n" || errs != "" || code != exitDone {
+		t.Errorf("%q %q %d", out, errs, code)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	out, errs, code := supernats(t, "--help")
+	if code != exitDone || errs != "" {
+		t.Errorf("%q %d", errs, code)
+	}
+	for _, want := range []string{"consume", "ps", "tail", "replay", "version", "--config", "--nats-url", "--nats-creds"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %s in %s", want, out)
+		}
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	bad := file("bad.yaml", "max_age: 1h\nembedded:\n  listen: x\n")
+	typo := file("typo.yaml", "rulez: []\n")
+	secret := file("mail.yaml", "mail:\n  smarthost: 127.0.0.1:25\n  tls: none\n  from: a@example.com\n  to: [b@example.com]\n  username: u\n  password_file: "+dir+"/none\n")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "expected one of"},
+		{[]string{"frobnicate"}, "frobnicate"},
+		{[]string{"ps", "--frobnicate"}, "--frobnicate"},
+		{[]string{"replay", "--host", "["}, `"[" is no glob; allowed are names with *, ?, [a-z] and {a,b}`},
+		{[]string{"replay", "--event", "{a"}, `"{a" is no glob`},
+		{[]string{"tail", "--group", "a["}, `"a[" is no glob`},
+		{[]string{"ps", "a["}, `"a[" is no glob`},
+		{[]string{"ps", "--process", "["}, `"[" is no glob`},
+		{[]string{"replay", "--since", "yesterday"}, `"yesterday" is no time; allowed are a duration back from now (90s, 2h, 7d) and RFC 3339`},
+		{[]string{"replay", "--until", "-5m"}, "--until"},
+		{[]string{"replay", "--until", "2026-11-21"}, `"2026-11-21" is no time`},
+		{[]string{"replay", "--limit=-1"}, "--limit is -1, allowed are 1 or more"},
+		{[]string{"tail", "--limit", "many"}, "--limit"},
+		{[]string{"replay", "-o", "xml"}, `"table","json","jsonl"`},
+		{[]string{"ps", "-o", ""}, "table"},
+		{[]string{"ps", "--log-level", "loud"}, `"trace","debug","info","warn","error"`},
+		{[]string{"ps", "--nats-user", "a", "--nats-creds", "b"}, "creds and user are set, allowed is one of"},
+		{[]string{"ps", "--nats-url", "a", "--nats-context", "b"}, "url a and context b are set, allowed is one of them"},
+		{[]string{"ps", "--nats-tls-cert", "a"}, "a TLS certificate and its key go together"},
+		{[]string{"consume", "-c", bad}, bad + `:3:11: embedded.listen: found "x", allowed is host:port`},
+		{[]string{"ps", "-c", typo}, typo + `:1:1: unknown key "rulez"; allowed are`},
+		{[]string{"consume", "-c", secret}, "password_file"},
+		{[]string{"consume", "-c", dir + "/none.yaml"}, "no such file"},
+	} {
+		out, errs, code := supernats(t, c.args...)
+		if code != exitUsage || out != "" || !strings.Contains(errs, c.want) || !strings.HasPrefix(errs, "supernats: ") || !strings.Contains(errs, "Try: supernats --help") {
+			t.Errorf("%q ended with %d, printed %q and %q", c.args, code, out, errs)
+		}
+	}
+	cmd := command(t, "consume")
+	cmd.Env = append(cmd.Env, "SUPERNATS_CONFIG="+typo)
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), typo+":1:1:") {
+		t.Errorf("SUPERNATS_CONFIG: %s", out)
+	}
+}
+
+func TestNoServer(t *testing.T) {
+	for _, args := range [][]string{{"ps"}, {"tail"}, {"replay"}} {
+		// Nobody listens on port 1.
+		out, errs, code := supernats(t, append(args, "--nats-url", "nats://127.0.0.1:1")...)
+		if code != exitFailed || out != "" || !strings.Contains(errs, "nats://127.0.0.1:1") || !strings.Contains(errs, "is `supernats consume` or a nats-server running? --nats-url says where") {
+			t.Errorf("%q ended with %d: %q", args, code, errs)
+		}
+	}
+}
+
+func TestNothingIsThereYet(t *testing.T) {
+	s := streamtest.Start(t)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"ps"}, "bucket supervisor_state is missing: it is filled by `supernats consume`"},
+		{[]string{"tail"}, "stream SUPERVISOR: nats: API error: code=404 err_code=10059 description=stream not found (it is created by `supernats consume` and by the first supernats-bridge)"},
+		{[]string{"replay"}, "it is created by `supernats consume`"},
+	} {
+		out, errs, code := supernats(t, append(c.args, "--nats-url", s.URL)...)
+		if code != exitFailed || out != "" || !strings.Contains(errs, c.want) {
+			t.Errorf("%q ended with %d, printed %q and %q", c.args, code, out, errs)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"supernats/schema"
+)
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// fleet are records that are not in the order of the table.
+func (i *installation) fleet() {
+	at := func(before time.Duration) schema.Time { return schema.Time{Time: noon.Add(-before)} }
+	exit := at(2 * time.Second)
+	i.state(schema.State{Host: "web2", Group: "cron", Process: "cron", State: "RUNNING", Since: at(50 * time.Hour), PID: 7, Starts: 1})
+	i.state(schema.State{
+		Host: "web1.example.com", Group: "api", Process: "api_01", State: "FATAL", Since: at(2 * time.Second),
+		Starts: 4, Fatals: 1, LastExit: &exit, Exit: &schema.Exit{SpawnErr: "can't find command 'x'"},
+	})
+	i.state(schema.State{
+		Host: "web1.example.com", Group: "api", Process: "api_00", State: "EXITED", Since: at(90 * time.Second),
+		Starts: 12, Exits: 11, UnexpectedExits: 3, LastExit: &exit, Exit: &schema.Exit{Signal: "SIGSEGV", Core: true},
+	})
+	i.state(schema.State{Host: "db", Group: "my.app-weird*>é", Process: "a/b", State: "STOPPED", Since: at(3 * time.Hour)})
+}
+
+func TestPsTable(t *testing.T) {
+	i := newInstallation(t)
+	i.fleet()
+	want := `HOST              PROCESS              STATE    FOR  PID  STARTS  EXITS  UNEXPECTED  FATALS  LAST EXIT
+db                my.app-weird*>é:a/b  STOPPED  AGE  -    0       0      0           0       -
+web1.example.com  api:api_00           EXITED   AGE  -    12      11     3           0       2026-11-21 11:59:58 (SIGSEGV, core dumped)
+web1.example.com  api:api_01           FATAL    AGE  -    4       0      0           1       2026-11-21 11:59:58 (spawn error: can't find command 'x')
+web2              cron                 RUNNING  AGE  7    1       0      0           0       -
+`
+	// How long ago it is depends on the day.
+	got := regexp.MustCompile(` (\d+[dhms])+ +`).ReplaceAllString(i.run("ps", "-o", "table"), " AGE  ")
+	got = strings.Replace(got, "  FOR    ", "  FOR  ", 1)
+	if d := cmp.Diff(want, regexp.MustCompile(`FOR +PID`).ReplaceAllString(got, "FOR  PID")); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestAge(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Hour: "0s", 0: "0s", 400 * time.Millisecond: "0s", 59 * time.Second: "59s", 90 * time.Second: "1m30s",
+		time.Hour: "1h0m", 3*time.Hour + 59*time.Minute + 59*time.Second: "3h59m", 50 * time.Hour: "2d2h", 400 * 24 * time.Hour: "400d0h",
+	} {
+		if got := age(d); got != want {
+			t.Errorf("%v is %s", d, got)
+		}
+	}
+}
+
+func TestPsFilters(t *testing.T) {
+	i := newInstallation(t)
+	i.fleet()
+	for args, want := range map[string][]string{
+		"":                         {"a/b", "api_00", "api_01", "cron"},
+		"api_00":                   {"api_00"},
+		"api:*":                    {"api_00", "api_01"},
+		"web1.example.com":         {"api_00", "api_01"},
+		"web*":                     {"api_00", "api_01", "cron"},
+		"a/?":                      {"a/b"},
+		"nobody":                   nil,
+		"--host web1*":             {"api_00", "api_01"},
+		"--group api --group cron": {"api_00", "api_01", "cron"},
+		"--group api,cron":         {"api_00", "api_01", "cron"},
+		"--group {api,cron}":       {"api_00", "api_01", "cron"},
+		"--process *_01":           {"api_01"},
+		"--host web2 api*":         nil,
+	} {
+		var got []string
+		for line := range strings.Lines(i.run(append([]string{"ps"}, strings.Fields(args)...)...)) {
+			var s schema.State
+			if err := json.Unmarshal([]byte(line), &s); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			got = append(got, s.Process)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %s", args, d)
+		}
+	}
+}
+
+func TestPsJSONIsOneArray(t *testing.T) {
+	i := newInstallation(t)
+	list := func(args ...string) (hosts []string) {
+		t.Helper()
+		out := i.run(append([]string{"ps", "-o", "json"}, args...)...)
+		var states []schema.State
+		if err := json.Unmarshal([]byte(out), &states); err != nil || states == nil {
+			t.Fatalf("%q: %v", out, err)
+		}
+		for _, s := range states {
+			hosts = append(hosts, s.Host)
+		}
+		return hosts
+	}
+	if got := list(); got != nil {
+		t.Errorf("%v in an empty bucket", got)
+	}
+	if out := i.run("ps"); out != "" {
+		t.Errorf("JSON lines of an empty bucket are %q", out)
+	}
+	i.fleet()
+	if got := list("--host", "nobody"); got != nil {
+		t.Errorf("%v", got)
+	}
+	if got := list(); !slices.Equal(got, []string{"db", "web1.example.com", "web1.example.com", "web2"}) {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestPsOfNobody(t *testing.T) {
+	i := newInstallation(t)
+	out, errs, code := supernats(t, "ps", "-o", "table", "nobody", "--nats-url", i.url)
+	if code != exitDone || out != "" || !strings.Contains(errs, "no process is known that matches") {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
+}
