@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -70,8 +71,11 @@ func checkSnapshot(t *testing.T, f *fixture, c *Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pid != f.PID() || snap.Server != "supervisor" || snap.SupervisorState != "RUNNING" || !strings.HasPrefix(snap.SupervisorVersion, "4.") {
-		t.Errorf("pid %d, %+v", pid, snap)
+	if b, err := os.ReadFile(f.Dir + "/supervisord.pid"); err != nil || strings.TrimSpace(string(b)) != strconv.Itoa(pid) {
+		t.Errorf("pid %d, not %q, %v", pid, b, err)
+	}
+	if snap.Server != "supervisor" || snap.SupervisorState != "RUNNING" || !strings.HasPrefix(snap.SupervisorVersion, "4.") {
+		t.Errorf("%+v", snap)
 	}
 	got := map[string]schema.SnapshotProcess{}
 	for _, p := range snap.Processes {
