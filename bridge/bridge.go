@@ -23,6 +23,7 @@ import (
 
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/publish"
+	"supernats/bridge/spool"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -33,9 +34,12 @@ type Bridge struct {
 	boot    [bootBytes]byte
 	version string
 	log     zerolog.Logger
-	spool   spool
 	encoder encoder
+
+	spool   *spool.Spool // from Run on
 	started bool
+	full    bool // said that the spool is full
+	losses  losses
 	buf     []byte
 }
 
@@ -53,7 +57,6 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	return &Bridge{
 		cfg: cfg, boot: boot, version: version,
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
-		spool:   newMemory(int(cfg.SpoolMax)),
 		encoder: encoder{host: cfg.Host, ttl: ttl},
 	}, nil
 }
@@ -70,6 +73,14 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if b.spool, err = b.openSpool(ctx); err != nil {
+		return nil // ctx has ended: nothing was accepted
+	}
+	defer func() {
+		if err := b.spool.Close(); err != nil {
+			b.log.Error().Err(err).Msg("spool is closed with an error")
+		}
+	}()
 	publisher, err := publish.New(publish.Config{
 		Source: b.spool, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
 		Encode: b.encoder.Encode, Lost: b.lost, Log: b.log,
@@ -84,17 +95,17 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 
 	b.log.Info().Str("boot", hex.EncodeToString(b.boot[:])).Str("version", b.version).Msg("listening to supervisord")
 	err = listener.Run(ctx)
+	b.tellLastLosses()
 	b.spool.Finish()
 	drain := time.Duration(b.cfg.Drain)
-	if b.spool.Waiting() == 0 {
+	if b.spool.Stats().Records == 0 {
 		drain = 0
 	}
 	drained := time.AfterFunc(drain, stopPublishing)
 	defer drained.Stop()
 	<-published
-	if n := b.spool.Waiting(); n > 0 {
-		b.log.Error().Int("events", n).Dur("drain", time.Duration(b.cfg.Drain)).
-			Msg("stopped with events that JetStream does not have: they are lost")
+	if n := b.spool.Stats().Records; n > 0 {
+		b.log.Warn().Uint64("records", n).Str("spool", b.cfg.SpoolDir).Msg("stopped; what JetStream does not have yet waits in the spool")
 	}
 	if errors.Is(err, eventlistener.ErrClosed) || ctx.Err() != nil {
 		b.log.Info().Msg("stopped")
@@ -103,25 +114,8 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	return err
 }
 
-// accept puts an event into the spool; supervisord is answered when it returns.
-func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
-	now := time.Now()
-	if !b.started {
-		// Only now supervisord's name and the pool's are known.
-		if err := b.recordStarted(ctx, header, now); err != nil {
-			return err
-		}
-		b.started = true
-	}
-	b.buf = appendEvent(b.buf[:0], now, b.boot, header, payload)
-	return b.spool.Append(ctx, b.buf)
-}
-
-func (b *Bridge) recordStarted(ctx context.Context, header []byte, at time.Time) error {
-	h, err := eventlistener.ParseHeader(header)
-	if err != nil {
-		return err
-	}
+// recordStarted tells that the bridge runs, when it knows under whom.
+func (b *Bridge) recordStarted(ctx context.Context, h eventlistener.Header, at time.Time) error {
 	rec := schema.Bridge{
 		Host: b.cfg.Host, Server: h.Server, Boot: hex.EncodeToString(b.boot[:]), Pool: h.Pool,
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
@@ -131,7 +125,7 @@ func (b *Bridge) recordStarted(ctx context.Context, header []byte, at time.Time)
 	if err != nil {
 		return err
 	}
-	return b.spool.Append(ctx, appendMessage(nil, at, b.boot, schema.BridgeSubject(b.cfg.Host, schema.BridgeStarted), ce.ID, json))
+	return b.store(ctx, appendMessage(nil, at, b.boot, schema.BridgeSubject(b.cfg.Host, schema.BridgeStarted), ce.ID, json), nil)
 }
 
 func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {

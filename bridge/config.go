@@ -17,23 +17,23 @@ import (
 type Config struct {
 	NATS natsconn.Settings `embed:""`
 
-	Host     string                     `placeholder:"NAME" help:"Name under which this supervisord publishes (default: the machine's hostname)."`
-	SpoolMax schema.Size                `default:"1GiB" help:"Size limit of the spool; at the limit supervisord buffers."`
-	Length   eventlistener.Length       `default:"auto" help:"How supervisord counts len: chars, bytes or auto."`
-	Drain    schema.Duration            `default:"5s" help:"How long to go on publishing after supervisord asks to stop."`
-	TTL      map[string]schema.Duration `placeholder:"NAME=DURATION" help:"How long a class of events stays in the stream, by event name or 'snapshot'; 0 for as long as the stream keeps it. Repeatable."`
-	LogLevel string                     `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
+	Host      string                     `placeholder:"NAME" help:"Name under which this supervisord publishes (default: the machine's hostname)."`
+	SpoolDir  string                     `placeholder:"DIR" help:"Where events wait until JetStream has them (default: /var/lib/supernats/HOST if writable, else $XDG_STATE_HOME/supernats/HOST)."`
+	SpoolMax  schema.Size                `default:"1GiB" help:"Size limit of the spool. Above nine tenths TICK and PROCESS_LOG are let go and counted; at the limit supervisord buffers."`
+	SpoolSync SyncPolicy                 `default:"100ms" help:"How often the spool is flushed to the disk's platter: a duration, always, or never."`
+	Length    eventlistener.Length       `default:"auto" help:"How supervisord counts len: chars, bytes or auto."`
+	Drain     schema.Duration            `default:"5s" help:"How long to go on publishing after supervisord asks to stop."`
+	TTL       map[string]schema.Duration `placeholder:"NAME=DURATION" help:"How long a class of events stays in the stream, by event name or 'snapshot'; 0 for as long as the stream keeps it. Repeatable."`
+	LogLevel  string                     `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
 }
 
 // withDefaults fills in what only the machine knows and rejects what cannot be.
 func (c Config) withDefaults() (Config, error) {
-	if c.Host == "" {
-		host, err := os.Hostname()
-		if err != nil {
-			return c, fmt.Errorf("find out the hostname (or set --host): %w", err)
-		}
-		c.Host = host
+	host, err := c.host()
+	if err != nil {
+		return c, err
 	}
+	c.Host = host
 	if strings.IndexFunc(c.Host, unicode.IsControl) >= 0 || strings.ToValidUTF8(c.Host, "") != c.Host {
 		return c, fmt.Errorf("--host %q: allowed is a name of UTF-8 without control characters", c.Host)
 	}
@@ -46,16 +46,45 @@ func (c Config) withDefaults() (Config, error) {
 	if c.NATS.Context == "" && c.NATS.URL == "" {
 		c.NATS.URL = natsconn.DefaultURL
 	}
+	if c.SpoolDir, err = c.SpoolDirectory(); err != nil {
+		return c, err
+	}
 	return c, c.NATS.Check()
+}
+
+// SpoolDirectory is --spool-dir, or the default one of the host.
+func (c Config) SpoolDirectory() (string, error) {
+	if c.SpoolDir != "" {
+		return c.SpoolDir, nil
+	}
+	host, err := c.host()
+	if err != nil {
+		return "", err
+	}
+	return spoolDir(host)
+}
+
+// host is --host, or the machine's name.
+func (c Config) host() (string, error) {
+	if c.Host != "" {
+		return c.Host, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("find out the hostname (or set --host): %w", err)
+	}
+	return host, nil
 }
 
 // settings are what the record "started" tells: those in force, by flag.
 func (c Config) settings() map[string]string {
 	s := map[string]string{
-		"host":      c.Host,
-		"spool-max": c.SpoolMax.String(),
-		"length":    c.Length.String(),
-		"drain":     c.Drain.String(),
+		"host":       c.Host,
+		"spool-dir":  c.SpoolDir,
+		"spool-max":  c.SpoolMax.String(),
+		"spool-sync": c.SpoolSync.String(),
+		"length":     c.Length.String(),
+		"drain":      c.Drain.String(),
 	}
 	for name, d := range c.TTL {
 		s["ttl "+name] = d.String()

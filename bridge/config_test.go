@@ -13,7 +13,7 @@ import (
 )
 
 func goodConfig() Config {
-	return Config{Host: "web1", SpoolMax: 64 << 20, Drain: schema.Duration(5 * time.Second)}
+	return Config{Host: "web1", SpoolDir: "/spool", SpoolMax: 64 << 20, Drain: schema.Duration(5 * time.Second)}
 }
 
 // Each error names its flag: the program then exits with code 2.
@@ -62,7 +62,7 @@ func TestSettings(t *testing.T) {
 	cfg.TTL = map[string]schema.Duration{"TICK": schema.Duration(48 * time.Hour)}
 	got := cfg.settings()
 	delete(got, "address") // the machine's
-	want := map[string]string{"host": "web1", "spool-max": "64MiB", "length": "auto", "drain": "5s", "ttl TICK": "2d"}
+	want := map[string]string{"host": "web1", "spool-dir": "/spool", "spool-max": "64MiB", "spool-sync": "always", "length": "auto", "drain": "5s", "ttl TICK": "2d"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

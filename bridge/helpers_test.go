@@ -35,10 +35,11 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// conf is the section that `supernats-bridge conf` prints for the flags.
+// conf is the section that `supernats-bridge conf` prints for the flags, with a
+// spool of its own.
 func conf(tb testing.TB, flags ...string) string {
 	tb.Helper()
-	out, err := exec.Command(program, append([]string{"conf"}, flags...)...).Output()
+	out, err := exec.Command(program, append([]string{"conf", "--spool-dir", tb.TempDir()}, flags...)...).Output()
 	if err != nil {
 		tb.Fatal(err)
 	}

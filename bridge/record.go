@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -57,6 +58,27 @@ func appendMessage(b []byte, at time.Time, boot [bootBytes]byte, subject, id str
 	return append(b, json...)
 }
 
+// RecordTime returns when the event of a record was read from supervisord.
+func RecordTime(rec []byte) (time.Time, error) {
+	if len(rec) < recordHead {
+		return time.Time{}, errRecord
+	}
+	return time.UnixMicro(int64(binary.LittleEndian.Uint64(rec[1:]))), nil
+}
+
+// Payloads returns what would be published of a record of a host's spool.
+func Payloads(host string, rec []byte) ([][]byte, error) {
+	msgs, err := (&encoder{host: host}).Encode(rec, math.MaxInt)
+	if err != nil {
+		return nil, err
+	}
+	payloads := make([][]byte, len(msgs))
+	for i, m := range msgs {
+		payloads[i] = m.Data
+	}
+	return payloads, nil
+}
+
 // encoder makes messages of records.
 type encoder struct {
 	host string
@@ -66,10 +88,10 @@ type encoder struct {
 // Encode returns the messages of a record: one, or the parts of an event that
 // is larger than maxPayload.
 func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
-	if len(rec) < recordHead {
-		return nil, errRecord
+	at, err := RecordTime(rec)
+	if err != nil {
+		return nil, err
 	}
-	at := time.UnixMicro(int64(binary.LittleEndian.Uint64(rec[1:])))
 	boot := hex.EncodeToString(rec[9:recordHead])
 	body := rec[recordHead:]
 	switch rec[0] {
@@ -85,7 +107,7 @@ func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 		if !ok {
 			return nil, errRecord
 		}
-		return []*nats.Msg{message(string(subject), string(id), json, 0)}, nil
+		return []*nats.Msg{message(string(subject), string(id), bytes.Clone(json), 0)}, nil
 	}
 	return nil, fmt.Errorf("%w: kind %q", errRecord, rec[0])
 }

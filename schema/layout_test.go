@@ -25,7 +25,7 @@ var arrows = []arrow{
 	{`schema`, ``, `-`},
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn)?`, `github.com/(nats-io|synadia-io)/.*`},
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `bridge(/eventlistener)?`, ``},
+	{`bridge/cmd/.*`, `bridge(/eventlistener|/spool)?`, ``},
 	{`bridge/(eventlistener|spool)`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 	{`consumer`, `schema(/stream)?`, ``},

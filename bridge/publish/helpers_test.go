@@ -143,7 +143,7 @@ func (s *source) Next() ([]byte, bool, error) {
 
 func (s *source) More() <-chan struct{} { return s.more }
 
-func (s *source) Ack(n int) error {
+func (s *source) Ack(n int, _ uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.failed("Ack"); err != nil {

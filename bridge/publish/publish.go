@@ -28,14 +28,14 @@ import (
 // goroutine.
 type Source interface {
 	// Next returns the record behind the last one returned; ok is false if there
-	// is none yet. io.EOF: there will never be one again. The record must stay
-	// as it is until it is acknowledged.
+	// is none yet. io.EOF: there will never be one again. The record is valid
+	// until the next call.
 	Next() (rec []byte, ok bool, err error)
 	// More receives a value when Next may have something again.
 	More() <-chan struct{}
 	// Ack says that JetStream has the oldest n records that were not yet
-	// acknowledged.
-	Ack(n int) error
+	// acknowledged, the last of them under the sequence seq.
+	Ack(n int, seq uint64) error
 	// Rewind makes Next go on at the oldest record not acknowledged.
 	Rewind() error
 }

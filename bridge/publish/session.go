@@ -169,7 +169,7 @@ func (s *session) settle(ack *jetstream.PubAck) error {
 			default:
 			}
 		}
-		if err := s.cfg.Source.Ack(records); err != nil {
+		if err := s.cfg.Source.Ack(records, ack.Sequence); err != nil {
 			return fmt.Errorf("move the spool's checkpoint: %w", err)
 		}
 		s.backoff = 0

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -227,6 +228,77 @@ func TestFaultsTogether(t *testing.T) {
 				func(rec string) bool { return c.stored[rec] && !c.acked[rec] },
 				func(rec string) bool { return !c.done[rec] })
 		}
+	}
+}
+
+// TestFaultThenPowerCut has an operation fail, and a power cut some time after it.
+// What Append stored with a flush of its own is there.
+func TestFaultThenPowerCut(t *testing.T) {
+	dir := t.TempDir()
+	for i := 0; ; i++ {
+		fired := false
+		for seed := range uint64(6) {
+			r := rand.New(rand.NewPCG(uint64(i), seed))
+			c := newScript(t, dir, 0)
+			end := i + 1 + r.IntN(40)
+			var cut *memFS
+			c.fs.fault = func(op int, _ string) fault {
+				switch {
+				case op == i:
+					fired = true
+					return fault(1 + seed%3)
+				case op < end:
+					return none
+				case cut == nil:
+					cut = c.fs.powerCut(r)
+				}
+				return fails
+			}
+			c.run()
+			if cut == nil {
+				cut = c.fs.powerCut(r)
+			}
+			cut.log = c.fs.log[:min(2, len(c.fs.log))]
+			c.fs = cut
+			c.verify(func(rec string) bool { return c.stored[rec] && !c.acked[rec] }, func(string) bool { return true })
+		}
+		if !fired {
+			return
+		}
+	}
+}
+
+// TestBadFile has a file that cannot be written to any more, or flushed: what
+// comes next goes to another one, and nothing is left of what failed.
+func TestBadFile(t *testing.T) {
+	for _, what := range []string{"write", "sync"} {
+		fs := newMemFS()
+		opt := Options{Dir: t.TempDir(), Sync: 0, fs: fs, Lost: func(l Loss) { t.Errorf("lost: %+v", l) }}
+		s := open(t, opt)
+		appendAll(t, s, "a")
+		fs.fault = func(_ int, op string) fault {
+			switch op {
+			case "write " + segmentName(1), "sync " + segmentName(1):
+				if strings.HasPrefix(op, what) {
+					return half
+				}
+			}
+			return none
+		}
+		if err := s.Append([]byte("a long record that is refused")); !errors.Is(err, ErrFull) && !errors.Is(err, syscall.EIO) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if f := fs.names[s.newest.name]; int64(len(f.data)) != s.newest.end {
+			t.Errorf("%s: %d bytes, want %d", what, len(f.data), s.newest.end)
+		}
+		appendAll(t, s, "b")
+		closeSpool(t, s)
+		fs.fault = nil
+		s = open(t, opt)
+		if got := readAll(t, s); !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("%s: %q", what, got)
+		}
+		closeSpool(t, s)
 	}
 }
 

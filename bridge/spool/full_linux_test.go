@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -58,20 +59,20 @@ func TestDiskFull(t *testing.T) {
 	// Somebody else takes all the rest, and it cannot be written any more, nor
 	// opened anew; but what is there can be read and be done.
 	other := filepath.Join(disc, "other")
-	hog := func() {
+	hog := func(leave float64) {
 		f, err := os.Create(other)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for err == nil {
+		for err == nil && left() > leave {
 			_, err = f.Write(make([]byte, 4096))
 		}
-		if !isFull(err) {
+		if err != nil && !isFull(err) {
 			t.Fatal(err)
 		}
 		f.Close()
 	}
-	hog()
+	hog(0)
 	had = len(want)
 	fill(t, s, 1000, &want)
 	closeSpool(t, s)
@@ -89,12 +90,27 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("only %d records more", len(want)-had)
 	}
 
+	// Somebody else leaves less than the reserve: not a byte of it is ours.
+	got = append(got, take(t, s, 2000)...)
+	hog(0.049)
+	for range 3 {
+		closeSpool(t, s)
+		s = open(t, opt)
+		before := left()
+		if err := s.Append([]byte("x")); !errors.Is(err, ErrFull) || left() != before {
+			t.Errorf("in the reserve: %v, %.4f left, then %.4f", err, before, left())
+		}
+	}
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+
 	// Somebody else takes the rest between two looks at the space: the write
 	// itself finds no room.
 	got = append(got, take(t, s, 3000)...)
 	appendAll(t, s, "one")
 	want = append(want, "one")
-	hog()
+	hog(0)
 	fill(t, s, 1000, &want)
 	if err := os.Remove(other); err != nil {
 		t.Fatal(err)

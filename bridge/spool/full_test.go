@@ -91,9 +91,23 @@ func TestMax(t *testing.T) {
 	}
 }
 
+// TestMaxExactly goes to the limit, with whatever is left over.
+func TestMaxExactly(t *testing.T) {
+	for limit := int64(1000); limit < 1060; limit++ {
+		s := open(t, Options{Max: limit, SegmentBytes: 200, Sync: -1})
+		var want []string
+		fill(t, s, 10, &want)
+		frame := int64(frameSize + len(want[0]))
+		if got := s.Stats().Bytes; got > limit || got < limit-headerSize-frame {
+			t.Errorf("full with %d of %d bytes", got, limit)
+		}
+		closeSpool(t, s)
+	}
+}
+
 // TestMaxNothingWaits appends records that are larger than there is room for.
 func TestMaxNothingWaits(t *testing.T) {
-	s := open(t, Options{Max: 10_000, SegmentBytes: 8000, Sync: -1})
+	s := open(t, Options{Max: 10_000, SegmentBytes: 1 << 20, Sync: -1})
 	defer func() { closeSpool(t, s) }()
 	for i := range 5 {
 		for _, size := range []int{7000, 50_000, 2900} {
@@ -107,7 +121,7 @@ func TestMaxNothingWaits(t *testing.T) {
 				t.Fatalf("%d records", len(got))
 			}
 			<-room
-			if used := s.Stats(); used.Segments > 2 {
+			if used := s.Stats(); used.Segments > 2 || used.Bytes > 70_000 {
 				t.Errorf("%+v", used)
 			}
 		}

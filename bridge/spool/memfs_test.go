@@ -35,7 +35,11 @@ const (
 
 type memFile struct {
 	fs         *memFS
+	name       string
 	data, safe []byte
+	// given up are the bytes that were not flushed when a flush failed: another
+	// flush says that all is well, and does nothing for them (as Linux does).
+	givenUp []bool
 }
 
 func newMemFS() *memFS {
@@ -80,11 +84,11 @@ func (m *memFS) Open(name string, flag int) (f file, err error) {
 			if flag&os.O_CREATE == 0 {
 				return os.ErrNotExist
 			}
-			mf = &memFile{fs: m}
+			mf = &memFile{fs: m, name: filepath.Base(name)}
 			m.names[name] = mf
 		}
 		if flag&os.O_TRUNC != 0 {
-			mf.data = nil
+			mf.data, mf.givenUp = nil, nil
 		}
 		f = mf
 		return nil
@@ -126,7 +130,7 @@ func (m *memFS) Link(name, second string) error {
 }
 
 func (m *memFS) SyncDir(string) error {
-	return m.do("sync directory", func() error {
+	return m.do("directory sync", func() error {
 		m.safe = maps.Clone(m.names)
 		return nil
 	})
@@ -151,7 +155,7 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	n, err := len(p), error(nil)
-	switch f.fs.begin("write") {
+	switch f.fs.begin("write " + f.name) {
 	case fails:
 		return 0, syscall.EIO
 	case half:
@@ -163,6 +167,9 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 		f.data = append(f.data, make([]byte, grow)...)
 	}
 	copy(f.data[off:], p[:n])
+	for i := off; i < off+int64(n) && i < int64(len(f.givenUp)); i++ {
+		f.givenUp[i] = false
+	}
 	return n, err
 }
 
@@ -174,10 +181,23 @@ func (f *memFile) Truncate(size int64) error {
 }
 
 func (f *memFile) Sync() error {
-	return f.fs.do("sync", func() error {
-		f.safe = bytes.Clone(f.data)
-		return nil
-	})
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if f.fs.begin("sync "+f.name) != none {
+		f.givenUp = make([]bool, len(f.data))
+		for i, b := range f.data {
+			f.givenUp[i] = i >= len(f.safe) || f.safe[i] != b
+		}
+		return syscall.EIO
+	}
+	safe := bytes.Clone(f.data)
+	for i := range safe {
+		if i < len(f.givenUp) && f.givenUp[i] {
+			safe[i] = 0
+		}
+	}
+	f.safe = safe
+	return nil
 }
 
 func (f *memFile) Close() error { return f.fs.do("close", func() error { return nil }) }

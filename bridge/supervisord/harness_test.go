@@ -188,7 +188,7 @@ func (f *fixture) read(tb testing.TB) []Received {
 func (f *fixture) collect(tb testing.TB, what string, done func([]Received) bool) []Received {
 	tb.Helper()
 	var all []Received
-	supervisordtest.Wait(tb, 30*time.Second, func() bool {
+	supervisordtest.Wait(tb, time.Minute, func() bool { // the machine may be busy
 		all = append(all, f.read(tb)...)
 		return done(all)
 	}, "%s", what)

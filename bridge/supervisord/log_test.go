@@ -20,16 +20,16 @@ func inSupervisord(settings string) string { return "\n[supervisord]\n" + settin
 
 const mixed = `
 [program:fast]
-command=CRASH 0.1
+command=CRASH 0.2
 process_name=fast_%(process_num)02d
-numprocs=5
+numprocs=3
 startsecs=0
 autorestart=true
 stopsignal=KILL
 stdout_logfile=NONE
 stderr_logfile=NONE
 [program:left]
-command=CRASH 0.1
+command=CRASH 0.2
 process_name=twin
 startsecs=0
 autorestart=true
@@ -37,7 +37,7 @@ stopsignal=KILL
 stdout_logfile=NONE
 stderr_logfile=NONE
 [program:right]
-command=CRASH 0.1
+command=CRASH 0.2
 process_name=twin
 startsecs=0
 autorestart=true
@@ -46,7 +46,7 @@ stdout_logfile=NONE
 stderr_logfile=NONE
 [program:early]
 command=CRASH
-startsecs=1
+startsecs=10
 startretries=0
 stopsignal=KILL
 stdout_logfile=NONE
@@ -68,7 +68,7 @@ func TestLogs(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, settings string
-		// atLeast is how many of 100 reasons must be found.
+		// atLeast is how many in 100 reasons must be found.
 		atLeast int
 		warned  bool
 	}{
@@ -87,10 +87,10 @@ func TestLogs(t *testing.T) {
 			r := newReasons(t, f, 0)
 			r.cfg.Warn = func(err error) { warnings = append(warnings, err) }
 			n := 0
-			all := f.collect(t, "100 deaths and 2 processes that are FATAL", func(events []Received) bool {
+			all := f.collect(t, "60 deaths and 2 processes that are FATAL", func(events []Received) bool {
 				r.Explain(t.Context(), events[n:])
 				n = len(events)
-				return deaths(events) >= 100 && count(events, schema.ProcessStateFatal) == 2
+				return deaths(events) >= 60 && count(events, schema.ProcessStateFatal) == 2
 			})
 			f.quiet(t)
 			want := truth(t, f, all)
@@ -141,11 +141,23 @@ func TestReload(t *testing.T) {
 			byPID[fmt.Sprint(id, w.pid)] = show(&w.exit)
 		}
 	}
+	right, unknown := 0, 0
 	for _, e := range append(first, second...) {
 		id := fmt.Sprint(e.Event.Group, ":", e.Event.Process, e.Event.PID)
-		if e.Event.UnexpectedExit() && show(e.Event.Exit) != byPID[id] {
-			t.Errorf("%s: got %s, want %s", id, show(e.Event.Exit), byPID[id])
+		if !e.Event.UnexpectedExit() {
+			continue
 		}
+		switch got := show(e.Event.Exit); got {
+		case byPID[id]:
+			right++
+		case "unknown": // supervisord answers nothing while it stops
+			unknown++
+		default:
+			t.Errorf("%s: got %s, want %s", id, got, byPID[id])
+		}
+	}
+	if t.Logf("%d right, %d unknown", right, unknown); unknown > right {
+		t.Errorf("%d of %d reasons were not found", unknown, right+unknown)
 	}
 	// A bridge that starts after the reload and has events from before.
 	r = newReasons(t, f, 0)
@@ -164,16 +176,16 @@ func TestCalls(t *testing.T) {
 	t.Parallel()
 	f := start(t, `
 [program:many]
-command=CRASH 0.1
+command=CRASH
 process_name=many_%(process_num)03d
-numprocs=50
+numprocs=20
 startsecs=0
 autorestart=true
 stopsignal=KILL
 stdout_logfile=NONE
 stderr_logfile=DIR/%(program_name)s.%(process_num)d.stderr.log
 `)
-	// While it starts 50 processes in each round of its loop, supervisord hands
+	// While it starts 20 processes in each round of its loop, supervisord hands
 	// out one event a round: they come when it is over.
 	f.WaitLog(t, "; not expected)", 500)
 	f.quiet(t)
@@ -206,7 +218,7 @@ stderr_logfile=DIR/%(program_name)s.%(process_num)d.stderr.log
 		}
 	}
 	t.Logf("first batch of %d deaths: %d calls, %d bytes, %v; %d right, %d tails", deaths(all), c.calls.Load(), c.sent.Load(), took, right, tails)
-	if unknown > 0 || tails != 50 {
+	if unknown > 0 || tails != 20 {
 		t.Errorf("%d unknown, %d tails", unknown, tails)
 	}
 	if n := c.calls.Load(); n > 6 {
@@ -306,6 +318,7 @@ stderr_logfile=NONE
 autostart=false
 [program:fatal]
 command=sh -c "echo no luck; exit 7"
+startsecs=10
 startretries=0
 stdout_logfile=DIR/fatal.out
 stderr_syslog=true

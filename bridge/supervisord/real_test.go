@@ -2,6 +2,7 @@ package supervisord
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,9 +11,9 @@ import (
 
 const manyPrograms = `
 [program:fast]
-command=CRASH 0.1
+command=CRASH 0.2
 process_name=fast_%(process_num)02d
-numprocs=8
+numprocs=6
 startsecs=0
 autorestart=true
 stopsignal=KILL
@@ -20,7 +21,7 @@ stdout_logfile=NONE
 stderr_logfile=DIR/%(group_name)s.%(process_num)d.stderr.log
 
 [program:left]
-command=CRASH 0.1
+command=CRASH 0.2
 process_name=twin_%(process_num)d
 numprocs=2
 startsecs=0
@@ -30,7 +31,7 @@ stdout_logfile=NONE
 stderr_logfile=NONE
 
 [program:right]
-command=CRASH 0.1
+command=CRASH 0.2
 process_name=twin_%(process_num)d
 numprocs=2
 startsecs=0
@@ -40,7 +41,7 @@ stdout_logfile=NONE
 stderr_logfile=NONE
 
 [program:my.app-weird*>é(x)]
-command=CRASH
+command=CRASH 0.05
 startsecs=0
 autorestart=true
 stopsignal=KILL
@@ -60,8 +61,8 @@ stderr_logfile=NONE
 [program:early]
 command=CRASH
 process_name=%(program_name)s_%(process_num)d
-numprocs=3
-startsecs=1
+numprocs=2
+startsecs=10
 startretries=1
 stopsignal=KILL
 stdout_logfile=NONE
@@ -70,8 +71,8 @@ stderr_logfile=NONE
 [program:late]
 command=CRASH
 process_name=early_%(process_num)d
-numprocs=3
-startsecs=1
+numprocs=2
+startsecs=10
 startretries=1
 stopsignal=KILL
 stdout_logfile=NONE
@@ -95,11 +96,18 @@ func TestReasons(t *testing.T) {
 	f := start(t, manyPrograms)
 	r := newReasons(t, f, 0)
 	var all []Received
-	live := f.collect(t, "200 deaths and 8 processes that are FATAL", func(events []Received) bool {
+	calm := false
+	live := f.collect(t, "250 deaths and 6 processes that are FATAL", func(events []Received) bool {
 		batch := events[len(all):]
 		all = events
 		r.Explain(t.Context(), batch)
-		return count(events, schema.ProcessStateFatal) == 8 && deaths(events) >= 400
+		// Events may be far behind: supervisord hands out one in each round of its
+		// loop, and starts every program of which it is time in between.
+		if log := f.Log(); !calm && strings.Count(log, "gave up: ") == 6 && strings.Count(log, "; not expected)") >= 300 {
+			calm = true
+			f.quiet(t)
+		}
+		return count(events, schema.ProcessStateFatal) == 6 && deaths(events) >= 250
 	})
 	f.quiet(t)
 	want := truth(t, f, live)
@@ -108,7 +116,7 @@ func TestReasons(t *testing.T) {
 	if unknown > 0 {
 		t.Errorf("%d reasons of %d were not found", unknown, deaths(live))
 	}
-	if n := count(live, schema.ProcessStateBackoff); n < 16 {
+	if n := count(live, schema.ProcessStateBackoff); n < 12 {
 		t.Errorf("only %d BACKOFF", n)
 	}
 

@@ -351,7 +351,9 @@ func (r *Reasons) name(ctx context.Context) error {
 }
 
 func (r *Reasons) warn(t *trouble, err error) {
-	if t.add(time.Now()) {
+	var fault *Fault
+	first := t.add(time.Now())
+	if first && !(errors.As(err, &fault) && fault.Code == FaultShutdownState) {
 		r.cfg.Warn(err)
 	}
 }

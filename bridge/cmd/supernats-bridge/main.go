@@ -35,6 +35,7 @@ type cli struct {
 
 	Run     struct{} `cmd:"" default:"1" hidden:"" help:"Run as the command of an [eventlistener:x] section (the default)."`
 	Conf    struct{} `cmd:"" help:"Print such a section, ready to paste, with the settings that lose nothing and the flags given here."`
+	Spool   spoolCmd `cmd:"" help:"Show what the spool holds; a bridge may be running on it."`
 	Version struct{} `cmd:"" help:"Print the version."`
 }
 
@@ -62,6 +63,12 @@ func run(args []string) int {
 	switch k.Command() {
 	case "conf":
 		return conf(args)
+	case "spool":
+		if err := c.Spool.show(os.Stdout, c.Config); err != nil {
+			fmt.Fprintln(os.Stderr, "supernats-bridge:", err)
+			return exitFailed
+		}
+		return exitDone
 	case "version":
 		fmt.Println("supernats-bridge", version)
 		return exitDone

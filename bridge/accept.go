@@ -1,0 +1,163 @@
+package bridge
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"supernats/bridge/eventlistener"
+	"supernats/bridge/spool"
+	"supernats/schema"
+)
+
+const (
+	// shedAbove is the part of the spool above which what matters least is let go.
+	shedAbove = 0.9
+	// tryAgain is how often a spool that takes nothing is tried.
+	tryAgain = 100 * time.Millisecond
+)
+
+// openSpool opens the spool, trying for as long as it takes: a listener that
+// exits a few times is FATAL for good, and until it is open supervisord buffers.
+// The error is that of ctx.
+func (b *Bridge) openSpool(ctx context.Context) (*spool.Spool, error) {
+	for last := ""; ; {
+		s, err := spool.Open(ctx, spool.Options{
+			Dir: b.cfg.SpoolDir, Max: int64(b.cfg.SpoolMax), Sync: b.cfg.SpoolSync.every,
+			Lost: b.spoolLost,
+			Waiting: func(holder string) {
+				b.log.Warn().Str("spool", b.cfg.SpoolDir).Str("pid", holder).
+					Msg("another supernats-bridge has this spool open; waiting for it (give each its own --spool-dir)")
+			},
+			Failed: func(err error) { b.log.Error().Err(err).Msg("spool reports an error") },
+		})
+		if err == nil {
+			if n := s.Stats().Records; n > 0 {
+				b.log.Info().Uint64("records", n).Str("spool", b.cfg.SpoolDir).Msg("records of an earlier run wait in the spool")
+			}
+			return s, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err.Error() != last {
+			b.log.Error().Err(err).Str("spool", b.cfg.SpoolDir).Msg("spool cannot be opened, no event is accepted; trying again (mend the directory, or set --spool-dir)")
+			last = err.Error()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// accept puts an event into the spool; supervisord is answered when it returns.
+func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
+	now := time.Now()
+	h, err := eventlistener.ParseHeader(header)
+	if err != nil {
+		return err
+	}
+	if !b.started {
+		// Only now supervisord's name and the pool's are known.
+		if err := b.recordStarted(ctx, h, now); err != nil {
+			return err
+		}
+		b.started = true
+	}
+	if n := b.losses.seen(h.Pool, h.PoolSerial); n > 0 {
+		b.log.Error().Uint64("events", n).Uint64("poolserial", h.PoolSerial).Str("mend", "buffer_size=65536 in the section of supernats-bridge").
+			Msg("supervisord threw events away: its buffer was full")
+	}
+	b.buf = appendEvent(b.buf[:0], now, b.boot, header, payload)
+	if err := b.store(ctx, b.buf, &h); err != nil {
+		return err
+	}
+	return b.tellLosses(ctx, now)
+}
+
+// store appends a record. If there is no room, an event that may be shed is
+// counted and let go; for any other one it waits, and supervisord buffers. h is
+// nil for a record of our own.
+func (b *Bridge) store(ctx context.Context, rec []byte, h *eventlistener.Header) error {
+	sheddable := h != nil && (schema.Is(h.Event, "TICK") || schema.Is(h.Event, "PROCESS_LOG"))
+	for {
+		if sheddable && b.spool.Used() > shedAbove {
+			b.shed(h)
+			return nil
+		}
+		room := b.spool.Room()
+		err := b.spool.Append(rec)
+		switch {
+		case err == nil:
+			if b.full && b.spool.Used() < shedAbove {
+				b.full = false
+				b.log.Info().Msg("spool takes events again")
+			}
+			return nil
+		case errors.Is(err, spool.ErrTooBig), errors.Is(err, spool.ErrFinished):
+			return err
+		case sheddable && errors.Is(err, spool.ErrFull):
+			b.shed(h)
+			return nil
+		}
+		if !b.full {
+			b.full = true
+			b.log.Error().Err(err).Str("spool", b.cfg.SpoolDir).Str("mend", "make room on the disk, raise --spool-max, or bring NATS back").
+				Msg("spool takes no events; supervisord buffers them")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-room:
+		case <-time.After(tryAgain):
+		}
+	}
+}
+
+func (b *Bridge) shed(h *eventlistener.Header) {
+	if !b.full {
+		b.full = true
+		b.log.Error().Str("spool", b.cfg.SpoolDir).Str("mend", "make room on the disk, raise --spool-max, or bring NATS back").
+			Msg("spool is nearly full; TICK and PROCESS_LOG are let go and counted")
+	}
+	b.losses.shed(h.Pool, h.Event, h.PoolSerial)
+}
+
+// tellLosses stores what was lost as records of our own, as soon as there is room.
+func (b *Bridge) tellLosses(ctx context.Context, now time.Time) error {
+	if b.spool.Used() > shedAbove {
+		return nil
+	}
+	for _, loss := range b.losses.due(now) {
+		loss.Host, loss.Boot = b.cfg.Host, hex.EncodeToString(b.boot[:])
+		ce := loss.Envelope(now)
+		json, err := schema.Marshal(ce)
+		if err != nil {
+			return err
+		}
+		rec := appendMessage(nil, now, b.boot, schema.BridgeSubject(b.cfg.Host, schema.BridgeLoss), ce.ID, json)
+		if err := b.store(ctx, rec, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellLastLosses stores what was lost and not yet told, if there is room.
+func (b *Bridge) tellLastLosses() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := b.tellLosses(ctx, time.Now().Add(lossEvery)); err != nil {
+		b.log.Error().Err(err).Msg("losses cannot be stored")
+	}
+}
+
+// spoolLost is told of records that the spool cannot read.
+func (b *Bridge) spoolLost(l spool.Loss) {
+	b.log.Error().Uint64("records", l.Records).Int64("bytes", l.Bytes).Str("kept", l.File).
+		Msg("spool is damaged: records are lost; the damaged file is kept")
+	b.losses.corrupt(l.Records)
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"supernats/bridge"
+	"supernats/bridge/spool"
+)
+
+type spoolCmd struct {
+	Dump bool `env:"-" help:"Print the events that wait, a CloudEvent a line."`
+}
+
+// show prints what a spool holds; a bridge may have it open.
+func (c spoolCmd) show(w io.Writer, cfg bridge.Config) error {
+	dir, err := cfg.SpoolDirectory()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("there is no spool: %w (--spool-dir and --host say where it is)", err)
+	}
+	if c.Dump {
+		return spool.Dump(dir, func(_ uint64, rec []byte) error {
+			payloads, err := bridge.Payloads(cfg.Host, rec)
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "supernats-bridge:", err)
+				return nil
+			}
+			_, err = w.Write(append(bytes.Join(payloads, []byte("\n")), '\n'))
+			return err
+		})
+	}
+	r, err := spool.Inspect(dir)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "spool      %s\nsegments   %d\nbytes      %d\nrecords    %d waiting for JetStream\n", dir, r.Segments, r.Bytes, r.Records)
+	for _, edge := range []struct {
+		name   string
+		number uint64
+	}{{"oldest", r.Oldest}, {"newest", r.Newest}} {
+		if edge.number == 0 {
+			continue
+		}
+		at, err := recordTime(dir, edge.number)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%-10s %d  %s\n", edge.name, edge.number, at)
+	}
+	if r.Missing > 0 {
+		fmt.Fprintf(w, "missing    %d records cannot be read\n", r.Missing)
+	}
+	for _, f := range r.Damaged {
+		fmt.Fprintf(w, "damaged    %s\n", f)
+	}
+	return nil
+}
+
+var errFound = errors.New("found")
+
+// recordTime returns when the record of a number was read from supervisord, or
+// a dash if it has gone meanwhile.
+func recordTime(dir string, number uint64) (text string, err error) {
+	text = "-"
+	err = spool.Dump(dir, func(n uint64, rec []byte) error {
+		if n != number {
+			return nil
+		}
+		at, err := bridge.RecordTime(rec)
+		if err != nil {
+			return err
+		}
+		text = at.UTC().Format("2006-01-02T15:04:05.000000Z")
+		return errFound
+	})
+	if errors.Is(err, errFound) {
+		err = nil
+	}
+	return text, err
+}

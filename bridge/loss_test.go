@@ -1,0 +1,116 @@
+package bridge_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"supernats/bridge/supervisord/supervisordtest"
+	"supernats/schema"
+	"supernats/schema/stream/streamtest"
+)
+
+// pidOf returns the process id of the bridge under s, 0 if there is none.
+func pidOf(s *supervisordtest.Supervisord) int {
+	out, _ := s.Ctl("pid", "supernats:supernats")
+	pid, _ := strconv.Atoi(strings.TrimSpace(out))
+	return pid
+}
+
+// While NATS is away the bridge is killed again and again: what it answered is in
+// its spool, and gets into the stream once and in order.
+func TestKilledDuringAnOutage(t *testing.T) {
+	const rounds, each = 10, 100
+	nats := streamtest.Start(t)
+	nats.Stop()
+	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1"))
+	for round := range rounds {
+		var data []string
+		for i := range each {
+			data = append(data, fmt.Sprint(round*each+i))
+		}
+		if err := s.SendRemote("n", data...); err != nil {
+			t.Fatal(err)
+		}
+		old := pidOf(s)
+		if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		supervisordtest.Wait(t, 10*time.Second, func() bool { pid := pidOf(s); return pid > 0 && pid != old }, "the next bridge")
+	}
+	nats.Restart()
+	subject := schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "n"}.String()
+	msgs := waitStored(t, nats.JetStream(), subject, rounds*each)
+	for i, m := range msgs {
+		if e := event(t, m); *e.Data != fmt.Sprint(i) {
+			t.Fatalf("event %d is %q", i, *e.Data)
+		}
+	}
+	if len(msgs) != rounds*each {
+		t.Errorf("%d events are stored, %d were sent", len(msgs), rounds*each)
+	}
+}
+
+// What supervisord's small buffer threw away is told exactly.
+func TestOverflowIsCounted(t *testing.T) {
+	const sent = 1000
+	nats := streamtest.Start(t)
+	section := strings.Replace(conf(t, "--nats-url", nats.URL, "--host", "web1"), "buffer_size=65536", "buffer_size=10", 1)
+	section = strings.Replace(section, "events=EVENT", "events=REMOTE_COMMUNICATION,TICK_5", 1)
+	s := supervisordtest.Start(t, section)
+	js := nats.JetStream()
+	if err := s.SendRemote("first", "x"); err != nil {
+		t.Fatal(err)
+	}
+	waitStored(t, js, schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "first"}.String(), 1)
+	data := make([]string, sent)
+	if err := s.SendRemote("burst", data...); err != nil {
+		t.Fatal(err)
+	}
+	subject := schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "burst"}.String()
+	var kept, lost uint64
+	supervisordtest.Wait(t, 30*time.Second, func() bool {
+		kept, lost = uint64(pending(js, subject)), 0
+		for _, m := range stored(t, js, schema.BridgeSubject("web1", schema.BridgeLoss)) {
+			ce, err := schema.Unmarshal[*schema.Loss](m.Data())
+			if err != nil || ce.Data.Cause != "supervisord-buffer" || ce.Data.LastPoolSerial == nil {
+				t.Fatalf("%v\n%s", err, m.Data())
+			}
+			lost += ce.Data.Count
+		}
+		return kept+lost >= sent
+	}, "events and losses to add up to %d", sent)
+	if kept+lost != sent || lost == 0 {
+		t.Errorf("%d are stored and %d told as lost, %d were sent", kept, lost, sent)
+	}
+	if n := strings.Count(s.Log(), "event buffer overflowed"); uint64(n) != lost {
+		t.Errorf("%d are told as lost, supervisord's log has %d", lost, n)
+	}
+}
+
+// A spool that cannot be made yet is no reason to exit: it is tried again, and
+// supervisord buffers meanwhile.
+func TestSpoolComesLater(t *testing.T) {
+	nats := streamtest.Start(t)
+	dir := filepath.Join(t.TempDir(), "not", "yet")
+	if err := os.WriteFile(filepath.Dir(dir), nil, 0o600); err != nil { // a file is in the way
+		t.Fatal(err)
+	}
+	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--spool-dir", dir))
+	if err := s.SendRemote("n", "0", "1", "2"); err != nil {
+		t.Fatal(err)
+	}
+	pid := pidOf(s)
+	if err := os.Remove(filepath.Dir(dir)); err != nil {
+		t.Fatal(err)
+	}
+	waitStored(t, nats.JetStream(), schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "n"}.String(), 3)
+	if now := pidOf(s); now != pid {
+		t.Errorf("the bridge had pid %d and has %d", pid, now)
+	}
+}
