@@ -19,6 +19,7 @@ type journal struct {
 	placed bool
 	off    int64  // of mark; of the next line if there is no mark
 	mark   string // the last line that was read, with its newline
+	short  bool   // a longer tail took too long: the shortest has to do
 }
 
 const (
@@ -36,9 +37,14 @@ var (
 	errUndecodable = errors.New("supervisord's log holds bytes that are no UTF-8")
 )
 
-// tails are how far before the end the first read begins: further if the oldest
-// event is older than that.
+// tails are how far before the end the first read begins: further if that is not
+// yet backlog before the oldest event was read.
 var tails = []int64{256 << 10, 1 << 20, 4 << 20}
+
+// backlog is how long after its line an event may be read: it waits in
+// supervisord's buffer while the listener is not running, and while supervisord,
+// which hands out one event in each round of its loop, starts many programs.
+const backlog = 10 * time.Minute
 
 // journalSink takes what is read: whole lines, or none. gap says that there may
 // be lines before them that will never come.
@@ -93,7 +99,7 @@ func (j *journal) place(ctx context.Context, oldest time.Time, sink journalSink)
 		return err
 	}
 	undecodable := false
-	for i := 0; i < len(tails); i++ {
+	for i := range tails {
 		start := max(end-tails[i], 0)
 		if undecodable {
 			start = end // past it, if it is not at the very end
@@ -104,6 +110,7 @@ func (j *journal) place(ctx context.Context, oldest time.Time, sink journalSink)
 			continue
 		}
 		if err != nil {
+			j.short = i > 0
 			return err
 		}
 		cut := 0
@@ -112,8 +119,8 @@ func (j *journal) place(ctx context.Context, oldest time.Time, sink journalSink)
 		}
 		end := strings.LastIndexByte(s.text, '\n') + 1
 		lines := s.text[min(cut, end):end]
-		if since, ok := firstTime(lines); ok && since.After(oldest.Add(-clockSlack)) &&
-			start > 0 && !undecodable && i < len(tails)-1 {
+		if since, ok := firstTime(lines); ok && since.After(oldest.Add(-backlog)) &&
+			start > 0 && !undecodable && !j.short && i < len(tails)-1 {
 			continue // not far enough
 		}
 		j.placed, j.off = true, s.off

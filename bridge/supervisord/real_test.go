@@ -146,7 +146,7 @@ func TestReasons(t *testing.T) {
 			newReasons(t, f, 0).Explain(t.Context(), events)
 			right, unknown := score(t, want, events)
 			t.Logf("from event %d on: %d right, %d unknown", i, right, unknown)
-			if unknown > 20 {
+			if unknown > right {
 				t.Errorf("from event %d on %d of %d reasons were not found", i, unknown, deaths(events))
 			}
 		}
