@@ -212,7 +212,7 @@ func TestFaults(t *testing.T) {
 // TestFaultsTogether makes operations fail at random, many of them.
 func TestFaultsTogether(t *testing.T) {
 	dir := t.TempDir()
-	for seed := range uint64(200) {
+	for seed := range uint64(120) {
 		r := rand.New(rand.NewPCG(1, seed))
 		for _, sync := range syncs {
 			c := newScript(t, dir, sync)
@@ -310,7 +310,7 @@ func TestPowerCut(t *testing.T) {
 			dir := t.TempDir()
 			for i := 0; ; i++ {
 				fired := false
-				for seed := range uint64(5) {
+				for seed := range uint64(6) {
 					c := newScript(t, dir, sync)
 					var cut *memFS
 					r := rand.New(rand.NewPCG(uint64(i), seed))

@@ -10,13 +10,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestDiskFull has a file system of 8 MiB for itself, and for others.
+// TestDiskFull has a file system for itself, and for others: one so small that the
+// bytes between two looks at the space are more than the reserve, and a larger one.
 func TestDiskFull(t *testing.T) {
 	if testing.Short() {
 		t.Skip("mounts a file system")
 	}
+	for _, size := range []string{"8m", "40m"} {
+		t.Run(size, func(t *testing.T) { diskFull(t, size) })
+	}
+}
+
+func diskFull(t *testing.T, size string) {
 	disc := t.TempDir()
-	if err := syscall.Mount("tmpfs", disc, "tmpfs", 0, "size=8m"); err != nil {
+	if err := syscall.Mount("tmpfs", disc, "tmpfs", 0, "size="+size); err != nil {
 		t.Fatalf("mount tmpfs: %v (root may; -short goes without)", err)
 	}
 	t.Cleanup(func() {

@@ -37,8 +37,9 @@ func acquire(ctx context.Context, dir string, waiting func(holder string)) (*os.
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	if err := f.Truncate(0); err == nil {
-		_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0) // for people
+	// For people. (Not cut to nothing first: ext4 would flush it at Close.)
+	if n, err := f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0); err == nil {
+		_ = f.Truncate(int64(n))
 	}
 	return f, nil
 }

@@ -257,6 +257,21 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+func TestMore(t *testing.T) {
+	s := open(t, Options{})
+	defer s.Close()
+	if len(s.More()) > 0 {
+		t.Error("more than nothing")
+	}
+	appendAll(t, s, "a", "b")
+	<-s.More()
+	if got := readAll(t, s); len(got) != 2 {
+		t.Error(got)
+	}
+	s.Finish()
+	<-s.More()
+}
+
 // TestLostAppends appends from inside Lost, as one does who reports a loss the
 // same way as everything else.
 func TestLostAppends(t *testing.T) {
