@@ -24,7 +24,7 @@ type journal struct {
 
 const (
 	// chunk limits what one call of readLog answers: supervisord reads, decodes
-	// and escapes it before it does anything else, a few milliseconds per MiB.
+	// and escapes it before it does anything else.
 	chunk = 1 << 20
 	// maxChunks limits what is read at a time: 50,000 lines.
 	maxChunks = 4
@@ -38,8 +38,9 @@ var (
 )
 
 // tails are how far before the end the first read begins: further if that is not
-// yet backlog before the oldest event was read.
-var tails = []int64{256 << 10, 1 << 20, 4 << 20}
+// yet backlog before the oldest event was read. A MiB costs supervisord some
+// 100 ms in which it does nothing else.
+var tails = []int64{256 << 10, 1 << 20}
 
 // backlog is how long after its line an event may be read: it waits in
 // supervisord's buffer while the listener is not running, and while supervisord,

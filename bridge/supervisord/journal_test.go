@@ -146,7 +146,7 @@ func TestJournalTail(t *testing.T) {
 	for _, test := range []struct {
 		back time.Duration
 		want int
-	}{{0, 256 << 10}, {3 * time.Hour, 1 << 20}, {24 * time.Hour, 4 << 20}} {
+	}{{0, 256 << 10}, {3 * time.Hour, 1 << 20}, {24 * time.Hour, 1 << 20}} {
 		f.calls = 0
 		j := journal{client: serve(t, Config{}, f.ServeHTTP)}
 		n := 0

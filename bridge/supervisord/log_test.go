@@ -121,6 +121,7 @@ func TestReload(t *testing.T) {
 	t.Parallel()
 	f := start(t, mixed)
 	r := newReasons(t, f, 0)
+	r.cfg.Warn = func(error) {} // its socket is gone for a moment
 	n := 0
 	explain := func(events []Received) { r.Explain(t.Context(), events[n:]); n = len(events) }
 	first := f.collect(t, "50 deaths", func(events []Received) bool { explain(events); return deaths(events) >= 50 })
