@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -112,5 +113,45 @@ func TestSpoolComesLater(t *testing.T) {
 	waitStored(t, nats.JetStream(), schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "n"}.String(), 3)
 	if now := pidOf(s); now != pid {
 		t.Errorf("the bridge had pid %d and has %d", pid, now)
+	}
+}
+
+// `supernats-bridge spool` shows what waits while a bridge is running on it.
+func TestSpoolCommand(t *testing.T) {
+	nats := streamtest.Start(t)
+	nats.Stop()
+	dir := t.TempDir()
+	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--spool-dir", dir))
+	if err := s.SendRemote("n", "first", "last\nof two"); err != nil {
+		t.Fatal(err)
+	}
+	spool := func(flags ...string) string {
+		out, err := exec.Command(program, append([]string{"spool", "--spool-dir", dir, "--host", "web1"}, flags...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return string(out)
+	}
+	var events []*schema.Event
+	supervisordtest.Wait(t, 10*time.Second, func() bool {
+		events = nil
+		for line := range strings.Lines(spool("--dump")) {
+			if ce, err := schema.UnmarshalEvent([]byte(line)); err == nil && ce.Data.Type == "n" {
+				events = append(events, ce.Data)
+			}
+		}
+		return len(events) == 2
+	}, "two events in the spool")
+	if *events[0].Data != "first" || *events[1].Data != "last\nof two" {
+		t.Errorf("events %q and %q", *events[0].Data, *events[1].Data)
+	}
+	for _, want := range []string{"spool      " + dir + "\n", "segments   1\n", " waiting for JetStream\n", "oldest     1  20", "newest     "} {
+		if text := spool(); !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	none := exec.Command(program, "spool", "--spool-dir", dir+"/none")
+	if out, _ := none.CombinedOutput(); none.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "there is no spool") {
+		t.Errorf("exit code %d\n%s", none.ProcessState.ExitCode(), out)
 	}
 }

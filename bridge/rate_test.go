@@ -18,7 +18,7 @@ import (
 
 const (
 	rateEvents = 50_000
-	rateRounds = 2
+	rateRounds = 3
 )
 
 // BenchmarkAnswer compares how fast a real supervisord gets rid of its events:
@@ -38,7 +38,7 @@ func BenchmarkAnswer(b *testing.B) {
 	for b.Loop() {
 		rates := map[string][]float64{}
 		for range rateRounds {
-			for _, name := range []string{"c", "bridge"} {
+			for _, name := range []string{"c", "bridge", "python"} {
 				switch name {
 				case "c":
 					rates[name] = append(rates[name], rateOf(b, c))
@@ -55,8 +55,10 @@ func BenchmarkAnswer(b *testing.B) {
 		}
 		b.ReportMetric(median("c"), "C-events/s")
 		b.ReportMetric(median("bridge"), "bridge-events/s")
+		b.ReportMetric(median("python"), "Python-events/s")
 
 		b.ReportMetric(median("bridge")/median("c"), "bridge/C")
+		b.ReportMetric(median("bridge")/median("python"), "bridge/Python")
 
 	}
 }
