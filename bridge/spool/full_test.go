@@ -93,7 +93,7 @@ func TestMax(t *testing.T) {
 
 // TestMaxExactly goes to the limit, with whatever is left over.
 func TestMaxExactly(t *testing.T) {
-	for limit := int64(1000); limit < 1060; limit++ {
+	for limit := int64(900); limit < 1150; limit += 5 {
 		s := open(t, Options{Max: limit, SegmentBytes: 200, Sync: -1})
 		var want []string
 		fill(t, s, 10, &want)

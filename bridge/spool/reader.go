@@ -33,7 +33,7 @@ func (s *Spool) Next() (rec []byte, ok bool, err error) {
 				if at, err = s.lose(at, s.seen.number, at.off); err != nil {
 					return nil, false, err
 				}
-				s.read = cursor{next, headerSize, at.number}
+				s.pass(cursor{next, headerSize, at.number})
 				continue
 			case finished:
 				return nil, false, io.EOF
@@ -55,12 +55,31 @@ func (s *Spool) Next() (rec []byte, ok bool, err error) {
 			}
 		}
 		if rec == nil {
-			s.read = at
+			s.pass(at)
 			continue
 		}
 		s.read = cursor{at.seg, begin + frameSize + int64(len(rec)), number + 1}
 		s.flying = append(s.flying, s.read)
 		return rec, true, nil
+	}
+}
+
+// pass goes on to a place with no record between. If all records before are done,
+// so is what was lost there.
+func (s *Spool) pass(to cursor) {
+	s.read = to
+	if len(s.flying) == 0 {
+		s.done = to
+		s.mu.Lock()
+		s.setDone(to.number)
+		s.mu.Unlock()
+	}
+}
+
+func (s *Spool) setDone(next uint64) {
+	s.mark.Next = next
+	if next == s.next {
+		s.signalRoom() // nothing waits: the next record is taken
 	}
 }
 
@@ -120,16 +139,15 @@ func (s *Spool) Ack(n int, seq uint64) error {
 		return fmt.Errorf("ack %d records of %d", n, len(s.flying))
 	}
 	s.done = s.flying[n-1]
-	s.flying = append(s.flying[:0], s.flying[n:]...)
+	if s.flying = append(s.flying[:0], s.flying[n:]...); len(s.flying) == 0 {
+		s.done = s.read // and what was lost behind the last one
+	}
 	s.mu.Lock()
-	s.mark.Next = s.done.number
+	s.setDone(s.done.number)
 	if seq != 0 {
 		s.mark.Seq = seq
 	}
 	mark := s.mark
-	if mark.Next == s.next {
-		s.signalRoom() // nothing waits: the next record is taken
-	}
 	s.mu.Unlock()
 	if err := s.check.write(mark); err != nil {
 		return err

@@ -272,6 +272,35 @@ func TestMore(t *testing.T) {
 	<-s.More()
 }
 
+// TestDamageAtTheEnd has nothing behind the damage that could be acknowledged.
+func TestDamageAtTheEnd(t *testing.T) {
+	dir := t.TempDir()
+	crashSpool(t, dir, 0)
+	flip(21, frameOf(30)+frameSize)(t, dir)
+	for round := range 2 {
+		var got losses
+		s := open(t, Options{Dir: dir, Lost: got.add})
+		if recs := take(t, s, 0); len(recs) != 29*(1-round) || len(got.all) != 1-round {
+			t.Errorf("round %d: %d records, lost %+v", round, len(recs), got.all)
+		}
+		if s.Stats().Records != 0 || s.Checkpoint().Next != 31 {
+			t.Errorf("round %d: %+v %+v", round, s.Stats(), s.Checkpoint())
+		}
+		closeSpool(t, s)
+	}
+	// The same with nothing to acknowledge at all.
+	s := open(t, Options{Dir: dir})
+	appendAll(t, s, "0123456789")
+	closeSpool(t, s)
+	flip(31, headerSize+frameSize)(t, dir)
+	var got losses
+	s = open(t, Options{Dir: dir, Lost: got.add})
+	defer s.Close()
+	if recs := readAll(t, s); len(recs) != 0 || len(got.all) != 1 || s.Stats().Records != 0 {
+		t.Errorf("%q, lost %+v, %+v", recs, got.all, s.Stats())
+	}
+}
+
 // TestLostAppends appends from inside Lost, as one does who reports a loss the
 // same way as everything else.
 func TestLostAppends(t *testing.T) {
