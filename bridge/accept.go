@@ -66,10 +66,13 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 			return err
 		}
 		b.started = true
+		b.wantSnapshot(snapshotStart)
 	}
+	b.serial.Store(h.Serial)
 	if n := b.losses.seen(h.Pool, h.PoolSerial); n > 0 {
 		b.log.Error().Uint64("events", n).Uint64("poolserial", h.PoolSerial).Str("mend", "buffer_size=65536 in the section of supernats-bridge").
 			Msg("supervisord threw events away: its buffer was full")
+		b.wantSnapshot(snapshotLoss)
 	}
 	b.buf = appendEvent(b.buf[:0], now, b.boot, header, payload)
 	if err := b.store(ctx, b.buf, &h); err != nil {
@@ -146,10 +149,14 @@ func (b *Bridge) tellLosses(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// tellLastLosses stores what was lost and not yet told, if there is room.
-func (b *Bridge) tellLastLosses() {
+// lastRecords stores what is to be told when no event will come any more, as far
+// as there is room: losses, and the process table if supervisord still answers.
+func (b *Bridge) lastRecords() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
+	if b.started {
+		b.snapshot(ctx, snapshotStopping)
+	}
 	if err := b.tellLosses(ctx, time.Now().Add(lossEvery)); err != nil {
 		b.log.Error().Err(err).Msg("losses cannot be stored")
 	}

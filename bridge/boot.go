@@ -23,7 +23,7 @@ func Boot() ([8]byte, error) {
 	if err != nil {
 		return boot, fmt.Errorf("read the kernel's boot id: %w", err)
 	}
-	stat, err := supervisord(fs, os.Getppid(), environment(os.Environ()))
+	stat, err := starter(fs, os.Getppid(), environment(os.Environ()))
 	if err != nil {
 		return boot, fmt.Errorf("look up supervisord's process: %w", err)
 	}
@@ -31,10 +31,10 @@ func Boot() ([8]byte, error) {
 	return [8]byte(sum[:8]), nil
 }
 
-// supervisord returns the process that started us. Between it and us may be a
+// starter returns the process that started us. Between it and us may be a
 // shell or a wrapper (command=sh -c …): those have the variables that
 // supervisord gives to one child (process.py, _spawn_as_child).
-func supervisord(fs procfs.FS, parent int, ours [2]string) (procfs.ProcStat, error) {
+func starter(fs procfs.FS, parent int, ours [2]string) (procfs.ProcStat, error) {
 	for {
 		p, err := fs.Proc(parent)
 		if err != nil {

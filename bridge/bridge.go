@@ -1,11 +1,13 @@
 // Package bridge is supernats-bridge: it takes the events that supervisord
 // hands to a listener and publishes them to JetStream.
 //
-// Three parts, wired here: an eventlistener accepts an event and answers at
-// once, a spool holds it, a publisher moves it to the stream and waits for the
-// acknowledgement. supervisord waits for the first two only, so neither NATS nor
-// the network can hold it up. When the spool is full the bridge stops answering:
-// supervisord then buffers buffer_size events and throws the oldest away.
+// Four parts, wired here: an eventlistener accepts an event and answers when the
+// spool has it; a publisher moves it from there to the stream and waits for the
+// acknowledgement; on the way a client of supervisord's XML-RPC finds out why
+// processes died. supervisord waits for the first two only, so neither NATS nor
+// the network can hold it up. When the spool is nearly full, TICK and PROCESS_LOG
+// are let go and counted; when it is full the bridge stops answering, and
+// supervisord buffers buffer_size events and then throws the oldest away.
 package bridge
 
 import (
@@ -15,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,6 +27,7 @@ import (
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/publish"
 	"supernats/bridge/spool"
+	"supernats/bridge/supervisord"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -38,9 +42,15 @@ type Bridge struct {
 
 	spool   *spool.Spool // from Run on
 	started bool
-	full    bool // said that the spool is full
-	losses  losses
-	buf     []byte
+	full    bool          // said that the spool is full
+	serial  atomic.Uint64 // the last one read
+	snap    chan string
+	server  *supervisord.Client // nil without an XML-RPC of supervisord
+	reasons *supervisord.Reasons
+	// saidServer is set when it was said that the XML-RPC does not answer.
+	saidServer atomic.Bool
+	losses     losses
+	buf        []byte
 }
 
 // New checks the settings. boot is what Boot found; version is the program's.
@@ -54,11 +64,24 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	if err != nil {
 		return nil, err
 	}
-	return &Bridge{
+	b := &Bridge{
 		cfg: cfg, boot: boot, version: version,
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
 		encoder: encoder{host: cfg.Host, ttl: ttl},
-	}, nil
+		snap:    make(chan string, 1),
+	}
+	if cfg.ServerURL != "" {
+		b.server, err = supervisord.New(supervisord.Config{
+			URL: cfg.ServerURL, Username: os.Getenv("SUPERVISOR_USERNAME"), Password: os.Getenv("SUPERVISOR_PASSWORD"),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("--server-url: %w", err)
+		}
+	}
+	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
+		Client: b.server, Boot: hex.EncodeToString(boot[:]), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
+	})
+	return b, nil
 }
 
 // Run answers supervisord on in and out until it closes the stream or ctx ends,
@@ -81,9 +104,10 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 			b.log.Error().Err(err).Msg("spool is closed with an error")
 		}
 	}()
+	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons}
 	publisher, err := publish.New(publish.Config{
-		Source: b.spool, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
-		Encode: b.encoder.Encode, Lost: b.lost, Log: b.log,
+		Source: reader, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
+		Encode: reader.Encode, Lost: b.lost, Log: b.log,
 	})
 	if err != nil {
 		return err
@@ -94,8 +118,19 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	go func() { published <- publisher.Run(publishing) }()
 
 	b.log.Info().Str("boot", hex.EncodeToString(b.boot[:])).Str("version", b.version).Msg("listening to supervisord")
+	if b.server == nil {
+		b.log.Warn().Msg("supervisord has no XML-RPC for us: no snapshots, exit codes and logs (add [unix_http_server] and [rpcinterface:supervisor], or set --server-url)")
+	}
+	snapping, stopSnapping := context.WithCancel(ctx)
+	snapped := make(chan struct{})
+	go func() {
+		defer close(snapped)
+		b.snapshots(snapping)
+	}()
 	err = listener.Run(ctx)
-	b.tellLastLosses()
+	stopSnapping()
+	<-snapped
+	b.lastRecords()
 	b.spool.Finish()
 	drain := time.Duration(b.cfg.Drain)
 	if b.spool.Stats().Records == 0 {

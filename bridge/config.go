@@ -17,15 +17,21 @@ import (
 type Config struct {
 	NATS natsconn.Settings `embed:""`
 
-	Host      string                     `placeholder:"NAME" help:"Name under which this supervisord publishes (default: the machine's hostname)."`
-	SpoolDir  string                     `placeholder:"DIR" help:"Where events wait until JetStream has them (default: /var/lib/supernats/HOST if writable, else $XDG_STATE_HOME/supernats/HOST)."`
-	SpoolMax  schema.Size                `default:"1GiB" help:"Size limit of the spool. Above nine tenths TICK and PROCESS_LOG are let go and counted; at the limit supervisord buffers."`
-	SpoolSync SyncPolicy                 `default:"100ms" help:"How often the spool is flushed to the disk's platter: a duration, always, or never."`
-	Length    eventlistener.Length       `default:"auto" help:"How supervisord counts len: chars, bytes or auto."`
-	Drain     schema.Duration            `default:"5s" help:"How long to go on publishing after supervisord asks to stop."`
-	TTL       map[string]schema.Duration `placeholder:"NAME=DURATION" help:"How long a class of events stays in the stream, by event name or 'snapshot'; 0 for as long as the stream keeps it. Repeatable."`
-	LogLevel  string                     `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
+	Host          string                     `placeholder:"NAME" help:"Name under which this supervisord publishes (default: the machine's hostname)."`
+	SpoolDir      string                     `placeholder:"DIR" help:"Where events wait until JetStream has them (default: /var/lib/supernats/HOST if writable, else $XDG_STATE_HOME/supernats/HOST)."`
+	SpoolMax      schema.Size                `default:"1GiB" help:"Size limit of the spool. Above nine tenths TICK and PROCESS_LOG are let go and counted; at the limit supervisord buffers."`
+	SpoolSync     SyncPolicy                 `default:"100ms" help:"How often the spool is flushed to the disk's platter: a duration, always, or never."`
+	SnapshotEvery schema.Duration            `default:"60s" help:"How often the whole process table is published; 0 turns it off."`
+	LogTail       schema.Size                `default:"4KiB" help:"How much of a crashed process's log goes into the event; 0 turns it off."`
+	ServerURL     string                     `placeholder:"URL" help:"supervisord's XML-RPC, unix:///path or http://user:pass@host:port (default: $SUPERVISOR_SERVER_URL)."`
+	Length        eventlistener.Length       `default:"auto" help:"How supervisord counts len: chars, bytes or auto."`
+	Drain         schema.Duration            `default:"5s" help:"How long to go on publishing after supervisord asks to stop."`
+	TTL           map[string]schema.Duration `placeholder:"NAME=DURATION" help:"How long a class of events stays in the stream, by event name or 'snapshot'; 0 for as long as the stream keeps it. Repeatable."`
+	LogLevel      string                     `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
 }
+
+// maxLogTail keeps an event with its log below the 1 MiB that a NATS server takes.
+const maxLogTail = 128 << 10
 
 // withDefaults fills in what only the machine knows and rejects what cannot be.
 func (c Config) withDefaults() (Config, error) {
@@ -42,6 +48,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Drain < 0 {
 		return c, errors.New("--drain: allowed are 0 or more")
+	}
+	if c.ServerURL == "" {
+		c.ServerURL = os.Getenv("SUPERVISOR_SERVER_URL")
+	}
+	if c.LogTail > maxLogTail {
+		return c, fmt.Errorf("--log-tail %v: allowed are 0 to %v", c.LogTail, schema.Size(maxLogTail))
 	}
 	if c.NATS.Context == "" && c.NATS.URL == "" {
 		c.NATS.URL = natsconn.DefaultURL
@@ -79,12 +91,14 @@ func (c Config) host() (string, error) {
 // settings are what the record "started" tells: those in force, by flag.
 func (c Config) settings() map[string]string {
 	s := map[string]string{
-		"host":       c.Host,
-		"spool-dir":  c.SpoolDir,
-		"spool-max":  c.SpoolMax.String(),
-		"spool-sync": c.SpoolSync.String(),
-		"length":     c.Length.String(),
-		"drain":      c.Drain.String(),
+		"host":           c.Host,
+		"spool-dir":      c.SpoolDir,
+		"spool-max":      c.SpoolMax.String(),
+		"spool-sync":     c.SpoolSync.String(),
+		"snapshot-every": c.SnapshotEvery.String(),
+		"log-tail":       c.LogTail.String(),
+		"length":         c.Length.String(),
+		"drain":          c.Drain.String(),
 	}
 	for name, d := range c.TTL {
 		s["ttl "+name] = d.String()

@@ -62,7 +62,7 @@ func TestSettings(t *testing.T) {
 	cfg.TTL = map[string]schema.Duration{"TICK": schema.Duration(48 * time.Hour)}
 	got := cfg.settings()
 	delete(got, "address") // the machine's
-	want := map[string]string{"host": "web1", "spool-dir": "/spool", "spool-max": "64MiB", "spool-sync": "always", "length": "auto", "drain": "5s", "ttl TICK": "2d"}
+	want := map[string]string{"host": "web1", "spool-dir": "/spool", "spool-max": "64MiB", "spool-sync": "always", "snapshot-every": "0s", "log-tail": "0", "length": "auto", "drain": "5s", "ttl TICK": "2d"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -85,42 +85,52 @@ type encoder struct {
 	ttl  ttlTable
 }
 
+// decode returns the event of a record, and when it was read; nil for a record of
+// our own.
+func (c *encoder) decode(rec []byte) (time.Time, *schema.Event, error) {
+	at, err := RecordTime(rec)
+	if err != nil || rec[0] != kindEvent {
+		return at, nil, err
+	}
+	header, payload, ok := bytes.Cut(rec[recordHead:], []byte("\n"))
+	if !ok {
+		return at, nil, errRecord
+	}
+	h, err := eventlistener.ParseHeader(header)
+	if err != nil {
+		return at, nil, err
+	}
+	return at, schema.Decode(schema.Raw{
+		Event: h.Event, Server: h.Server, Pool: h.Pool,
+		Serial: h.Serial, PoolSerial: h.PoolSerial, Payload: payload,
+	}, c.host, hex.EncodeToString(rec[9:recordHead])), nil
+}
+
 // Encode returns the messages of a record: one, or the parts of an event that
 // is larger than maxPayload.
 func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
-	at, err := RecordTime(rec)
-	if err != nil {
+	at, event, err := c.decode(rec)
+	switch {
+	case err != nil:
 		return nil, err
+	case event != nil:
+		return c.event(event, at, maxPayload)
+	case rec[0] != kindMessage:
+		return nil, fmt.Errorf("%w: kind %q", errRecord, rec[0])
 	}
-	boot := hex.EncodeToString(rec[9:recordHead])
-	body := rec[recordHead:]
-	switch rec[0] {
-	case kindEvent:
-		header, payload, ok := bytes.Cut(body, []byte("\n"))
-		if !ok {
-			return nil, errRecord
-		}
-		return c.event(at, boot, header, payload, maxPayload)
-	case kindMessage:
-		subject, body, _ := bytes.Cut(body, []byte("\n"))
-		id, json, ok := bytes.Cut(body, []byte("\n"))
-		if !ok {
-			return nil, errRecord
-		}
-		return []*nats.Msg{message(string(subject), string(id), bytes.Clone(json), 0)}, nil
+	subject, body, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
+	id, json, ok := bytes.Cut(body, []byte("\n"))
+	if !ok {
+		return nil, errRecord
 	}
-	return nil, fmt.Errorf("%w: kind %q", errRecord, rec[0])
+	var ttl time.Duration
+	if bytes.HasPrefix(subject, []byte(schema.SnapshotPrefix)) {
+		ttl = c.ttl[ttlSnapshot]
+	}
+	return []*nats.Msg{message(string(subject), string(id), bytes.Clone(json), ttl)}, nil
 }
 
-func (c *encoder) event(at time.Time, boot string, header, payload []byte, maxPayload int) ([]*nats.Msg, error) {
-	h, err := eventlistener.ParseHeader(header)
-	if err != nil {
-		return nil, err
-	}
-	e := schema.Decode(schema.Raw{
-		Event: h.Event, Server: h.Server, Pool: h.Pool,
-		Serial: h.Serial, PoolSerial: h.PoolSerial, Payload: payload,
-	}, c.host, boot)
+func (c *encoder) event(e *schema.Event, at time.Time, maxPayload int) ([]*nats.Msg, error) {
 	ttl := c.ttl.of(e.Event)
 	m, err := c.message(e, at, ttl)
 	if err != nil || m.Size() <= maxPayload {
@@ -130,7 +140,7 @@ func (c *encoder) event(at time.Time, boot string, header, payload []byte, maxPa
 	// own numbers, which the whole event did not have.
 	rest := m.Size() - jsonData(e) + partRoom
 	if rest+minShare > maxPayload {
-		return nil, fmt.Errorf("event %s needs %d bytes beside its data, more than the server's max_payload of %d allows", schema.EventID(c.host, boot, e.Serial), rest, maxPayload)
+		return nil, fmt.Errorf("event %s needs %d bytes beside its data, more than the server's max_payload of %d allows", schema.EventID(e.Host, e.Boot, e.Serial), rest, maxPayload)
 	}
 	var msgs []*nats.Msg
 	for _, part := range e.Split(maxPayload - rest) {

@@ -84,11 +84,15 @@ func TestCallErrors(t *testing.T) {
 		{"unauthorized", says(401, "<html>"), is(ErrUnauthorized), "SUPERVISOR_PASSWORD"},
 		{"not found", says(404, "<html>"), func(err error) bool { return errors.As(err, &status) && status.Code == 404 }, "404 Not Found"},
 		{"its own error", says(500, ""), func(err error) bool { return errors.As(err, &status) && status.Code == 500 }, "its own log says why"},
-		{"a redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) },
-			func(err error) bool { return errors.As(err, &status) && status.Code == 307 }, ""},
-		{"a fault", says(200, "<?xml version='1.0'?><methodResponse><fault><value><struct><member><name>faultCode</name><value><int>10</int></value></member>"+
-			"<member><name>faultString</name><value><string>BAD_NAME: x</string></value></member></struct></value></fault></methodResponse>"),
-			func(err error) bool { return errors.As(err, &fault) && *fault == Fault{FaultBadName, "BAD_NAME: x"} }, "fault 10: BAD_NAME: x"},
+		{
+			"a redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) },
+			func(err error) bool { return errors.As(err, &status) && status.Code == 307 }, "",
+		},
+		{
+			"a fault", says(200, "<?xml version='1.0'?><methodResponse><fault><value><struct><member><name>faultCode</name><value><int>10</int></value></member>"+
+				"<member><name>faultString</name><value><string>BAD_NAME: x</string></value></member></struct></value></fault></methodResponse>"),
+			func(err error) bool { return errors.As(err, &fault) && *fault == Fault{FaultBadName, "BAD_NAME: x"} }, "fault 10: BAD_NAME: x",
+		},
 	} {
 		_, _, err := serve(t, Config{MaxResponse: 5000}, test.h).call(t.Context(), "supervisor.getState")
 		if err == nil || !test.want(err) || !strings.Contains(err.Error(), test.says) {
