@@ -85,7 +85,9 @@ func TestCallErrors(t *testing.T) {
 		{"not found", says(404, "<html>"), func(err error) bool { return errors.As(err, &status) && status.Code == 404 }, "404 Not Found"},
 		{"its own error", says(500, ""), func(err error) bool { return errors.As(err, &status) && status.Code == 500 }, "its own log says why"},
 		{
-			"a redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) },
+			"a redirect", func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+			},
 			func(err error) bool { return errors.As(err, &status) && status.Code == 307 }, "",
 		},
 		{
