@@ -105,9 +105,6 @@ func Run(dir string) (*Supervisord, error) {
 	}
 }
 
-// PID is supervisord's own.
-func (s *Supervisord) PID() int { return s.cmd.Process.Pid }
-
 // Ctl runs supervisorctl and returns what it printed.
 func (s *Supervisord) Ctl(args ...string) (string, error) {
 	out, err := exec.Command("supervisorctl", append([]string{"-c", s.Dir + "/supervisord.conf"}, args...)...).CombinedOutput()
