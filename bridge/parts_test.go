@@ -28,6 +28,7 @@ func TestLargeEvent(t *testing.T) {
 	text := strings.Repeat("进程退出 \"web\" \\ <br>\x00\x1b\n", 3*mib/32)
 	cfg := goodConfig()
 	cfg.NATS = natsconn.Settings{URL: server.URL}
+	cfg.SpoolDir = t.TempDir()
 	cfg.Drain = 60e9
 	b, err := New(cfg, testBoot, "test", zerolog.Nop())
 	if err != nil {
