@@ -11,7 +11,7 @@ import (
 // on it (a library's print, a child that inherited it) would put the listener
 // into state UNKNOWN for good (dispatchers.py, handle_listener_state_change).
 // Call it first thing in main. The caller closes what it gets.
-func TakeStdio() (in, out *os.File, err error) {
+func TakeStdio() (in *Stdin, out *os.File, err error) {
 	fd, err := syscall.Dup(1)
 	if err != nil {
 		return nil, nil, fmt.Errorf("move standard output aside: %w", err)
@@ -20,9 +20,8 @@ func TakeStdio() (in, out *os.File, err error) {
 	if err := syscall.Dup3(2, 1, 0); err != nil {
 		return nil, nil, fmt.Errorf("point standard output at standard error: %w", err)
 	}
-	// Not blocking, so that the runtime can poll it and a read can be woken up.
-	if err := syscall.SetNonblock(0, true); err != nil {
-		return nil, nil, fmt.Errorf("prepare standard input: %w", err)
+	if in, err = newStdin(0); err != nil {
+		return nil, nil, err
 	}
-	return os.NewFile(0, "supervisord's events"), os.NewFile(uintptr(fd), "supervisord's answers"), nil
+	return in, os.NewFile(uintptr(fd), "supervisord's answers"), nil
 }

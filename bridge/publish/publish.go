@@ -59,11 +59,13 @@ type Config struct {
 }
 
 const (
-	window      = 256
+	window      = 512
 	windowBytes = 8 << 20
-	ackTimeout  = 5 * time.Second
-	minBackoff  = 100 * time.Millisecond
-	maxBackoff  = 5 * time.Second
+	// gather is how long records come together once the source was read to its end.
+	gather     = 20 * time.Millisecond
+	ackTimeout = 5 * time.Second
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = 5 * time.Second
 )
 
 // Publisher is one loop from one source to one stream.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,6 +20,9 @@ type session struct {
 	queue []inflight
 	bytes int
 	ended bool
+	// sent says that something was sent since the source was last empty; empty, that
+	// it has just become so.
+	sent, empty bool
 	// proven says that the stream has answered: only then more than one record
 	// is in flight. A stream that comes up while a window is sent would store
 	// its end before its beginning.
@@ -71,6 +75,11 @@ func (s *session) loop(ctx context.Context) error {
 		if s.ended && len(s.queue) == 0 {
 			return nil
 		}
+		if s.empty {
+			if err := s.gather(ctx); err != nil {
+				return err
+			}
+		}
 		var more <-chan struct{}
 		if s.open() {
 			more = s.cfg.Source.More()
@@ -97,6 +106,21 @@ func (s *session) loop(ctx context.Context) error {
 	}
 }
 
+// gather lets records and acknowledgements come together for a moment: one by
+// one, each would cost several changes of thread, here and at the server, on the
+// processor that supervisord and its listener need.
+func (s *session) gather(ctx context.Context) error {
+	s.empty = false
+	t := time.NewTimer(gather)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
 // open reports whether the window has room for another record.
 func (s *session) open() bool {
 	if !s.proven && len(s.queue) > 0 {
@@ -117,8 +141,11 @@ func (s *session) fill() error {
 			return fmt.Errorf("read the spool: %w", err)
 		}
 		if !ok {
+			s.empty = s.sent
+			s.sent = false
 			return nil
 		}
+		s.sent = true
 		if err := s.send(rec); err != nil {
 			return err
 		}
