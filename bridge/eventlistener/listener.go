@@ -55,6 +55,9 @@ type Config struct {
 	// changed. It may block. An error ends Run, and the event is not answered:
 	// supervisord will offer it again.
 	Accept func(ctx context.Context, header, payload []byte) error
+	// Answered is told, behind each answer, how long supervisord has waited for it
+	// since the event's header was read; may be nil. The next event waits for it.
+	Answered func(took time.Duration)
 	// Warn is told of what was recovered from; may be nil.
 	Warn func(msg string)
 }
@@ -129,6 +132,10 @@ func (l *Listener) one(ctx context.Context) error {
 	default:
 		return fmt.Errorf("read event header: %w", err)
 	}
+	var begun time.Time
+	if l.cfg.Answered != nil {
+		begun = time.Now()
+	}
 	l.header = append(l.header[:0], line[:len(line)-1]...) // reading on overwrites line
 	h, err := parse(l.header)
 	if err != nil {
@@ -146,6 +153,9 @@ func (l *Listener) one(ctx context.Context) error {
 	}
 	if _, err := l.cfg.Out.Write(okReady); err != nil {
 		return fmt.Errorf("answer %s with serial %d: %w", h.event, h.serial, err)
+	}
+	if l.cfg.Answered != nil {
+		l.cfg.Answered(time.Since(begun))
 	}
 	return nil
 }
