@@ -70,6 +70,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	}
 	b.serial.Store(h.Serial)
 	if n := b.losses.seen(h.Pool, h.PoolSerial); n > 0 {
+		b.metrics.loss(causeBuffer, n)
 		b.log.Error().Uint64("events", n).Uint64("poolserial", h.PoolSerial).Str("mend", "buffer_size=65536 in the section of supernats-bridge").
 			Msg("supervisord threw events away: its buffer was full")
 		b.wantSnapshot(snapshotLoss)
@@ -78,6 +79,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	if err := b.store(ctx, b.buf, &h); err != nil {
 		return err
 	}
+	b.metrics.accepted(h.Event)
 	return b.tellLosses(ctx, now)
 }
 
@@ -126,6 +128,7 @@ func (b *Bridge) shed(h *eventlistener.Header) {
 		b.log.Error().Str("spool", b.cfg.SpoolDir).Str("mend", "make room on the disk, raise --spool-max, or bring NATS back").
 			Msg("spool is nearly full; TICK and PROCESS_LOG are let go and counted")
 	}
+	b.metrics.loss(causeFull, 1)
 	b.losses.shed(h.Pool, h.Event, h.PoolSerial)
 }
 
@@ -166,5 +169,6 @@ func (b *Bridge) lastRecords() {
 func (b *Bridge) spoolLost(l spool.Loss) {
 	b.log.Error().Uint64("records", l.Records).Int64("bytes", l.Bytes).Str("kept", l.File).
 		Msg("spool is damaged: records are lost; the damaged file is kept")
+	b.metrics.loss(causeCorrupt, l.Records)
 	b.losses.corrupt(l.Records)
 }

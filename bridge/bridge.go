@@ -22,6 +22,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/eventlistener"
@@ -51,6 +52,10 @@ type Bridge struct {
 	saidServer atomic.Bool
 	losses     losses
 	buf        []byte
+
+	registry *prometheus.Registry
+	metrics  *metrics
+	opened   atomic.Pointer[spool.Spool] // the spool, for those who look from outside
 }
 
 // New checks the settings. boot is what Boot found; version is the program's.
@@ -81,6 +86,9 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
 		Client: b.server, Boot: hex.EncodeToString(boot[:]), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
 	})
+	b.registry = prometheus.NewRegistry()
+	b.metrics = newMetrics(b.registry, b)
+	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
 	return b, nil
 }
 
@@ -90,21 +98,23 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 // been published as well, as far as the drain time allowed.
 func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	listener, err := eventlistener.New(eventlistener.Config{
-		In: in, Out: out, Length: b.cfg.Length, Accept: b.accept,
+		In: in, Out: out, Length: b.cfg.Length, Accept: b.accept, Answered: b.metrics.answered,
 		Warn: func(msg string) { b.log.Warn().Msg(msg) },
 	})
 	if err != nil {
 		return err
 	}
+	defer b.serve(ctx)()
 	if b.spool, err = b.openSpool(ctx); err != nil {
 		return nil // ctx has ended: nothing was accepted
 	}
+	b.opened.Store(b.spool)
 	defer func() {
 		if err := b.spool.Close(); err != nil {
 			b.log.Error().Err(err).Msg("spool is closed with an error")
 		}
 	}()
-	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons}
+	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics}
 	publisher, err := publish.New(publish.Config{
 		Source: reader, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
 		Encode: reader.Encode, Lost: b.lost, Log: b.log,
@@ -165,6 +175,7 @@ func (b *Bridge) recordStarted(ctx context.Context, h eventlistener.Header, at t
 
 func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
 	token := schema.Token(b.cfg.Host)
+	more = append(more, b.metrics.connection()...)
 	return b.cfg.NATS.Connect("supernats-bridge "+b.cfg.Host, append(more,
 		// An inbox of its own, so that a host's permissions can name it.
 		nats.CustomInboxPrefix("_INBOX_"+token),
@@ -182,6 +193,7 @@ func ensure(ctx context.Context, js jetstream.JetStream) error {
 }
 
 func (b *Bridge) lost(rec []byte, err error) {
+	b.metrics.loss(causeUnpublishable, 1)
 	b.log.Error().Err(err).Int("bytes", len(rec)).Msg("event cannot be published and is lost")
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	build "github.com/prometheus/common/version"
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
 
@@ -91,6 +92,7 @@ func listen(cfg bridge.Config) int {
 	if err != nil {
 		return failed(log, err)
 	}
+	build.Version = version // for build_info
 	b, err := bridge.New(cfg, boot, version, log)
 	if err != nil {
 		return usage(err)
