@@ -61,7 +61,8 @@ func TestKilledDuringAnOutage(t *testing.T) {
 func TestOverflowIsCounted(t *testing.T) {
 	const sent = 1000
 	nats := streamtest.Start(t)
-	section := strings.Replace(conf(t, "--nats-url", nats.URL, "--host", "web1"), "buffer_size=65536", "buffer_size=10", 1)
+	address := freeAddress(t)
+	section := strings.Replace(conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address), "buffer_size=65536", "buffer_size=10", 1)
 	section = strings.Replace(section, "events=EVENT", "events=REMOTE_COMMUNICATION,TICK_5", 1)
 	s := supervisordtest.Start(t, section)
 	js := nats.JetStream()
@@ -91,6 +92,10 @@ func TestOverflowIsCounted(t *testing.T) {
 	}
 	if n := strings.Count(s.Log(), "event buffer overflowed"); uint64(n) != lost {
 		t.Errorf("%d are told as lost, supervisord's log has %d", lost, n)
+	}
+	counted := scrape(t, address, "supernats_bridge_lost_events_total")
+	if got := counted[`supernats_bridge_lost_events_total{cause="supervisord-buffer"}`]; got != float64(lost) {
+		t.Errorf("%d are told as lost, the metrics say %v", lost, counted)
 	}
 }
 

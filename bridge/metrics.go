@@ -24,7 +24,8 @@ const (
 )
 
 // metrics are the bridge's own. They count whether anybody looks or not: an event
-// costs two look-ups of a few nanoseconds each, and no memory.
+// costs a tenth of a microsecond on supervisord's path, and no memory
+// (BenchmarkMeasure).
 type metrics struct {
 	events     map[string]prometheus.Counter // by name, every one that is known and otherEvent
 	answer     prometheus.Histogram

@@ -30,8 +30,8 @@ type processes struct {
 	trouble func(error)
 
 	turn     chan struct{} // holds a value while one of them asks
-	asked    time.Time // when the last call ended
-	ok       bool      // it was answered
+	asked    time.Time     // when the last call ended
+	ok       bool          // it was answered
 	table    []schema.SnapshotProcess
 	answered time.Time // when the table came
 }
@@ -47,7 +47,7 @@ var (
 
 	processUp         = prometheus.NewDesc("supervisord_up", "1 if the process is RUNNING.", processLabels, nil)
 	processState      = prometheus.NewDesc("supervisord_state", "State of the process: 0 STOPPED, 10 STARTING, 20 RUNNING, 30 BACKOFF, 40 STOPPING, 100 EXITED, 200 FATAL, 1000 UNKNOWN.", processLabels, nil)
-	processExitStatus = prometheus.NewDesc("supervisord_exit_status", "Exit status of the process's last end, -1 after a signal, 0 from its next start on.", processLabels, nil)
+	processExitStatus = prometheus.NewDesc("supervisord_exit_status", "Exit status as supervisord tells it: -1 after a signal, 0 from the next start on and of a process that has not come up.", processLabels, nil)
 	processStart      = prometheus.NewDesc("supervisord_start_time_seconds", "When the process was started, Unix time; only while it is RUNNING.", processLabels, nil)
 	// A counter by its name only. In the format OpenMetrics the two were one, which
 	// is why that is not offered.
