@@ -89,7 +89,8 @@ func (b *Bridge) serveOnce(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
-	// Clients can make an error of each request.
+	// Clients can make an error of each request: ten an hour are logged, of the
+	// handler, the server and what is around them each.
 	few := func() zerolog.Logger { return b.log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour}) }
 	server := &http.Server{
 		Handler:           b.handler(few()),

@@ -20,7 +20,7 @@ const (
 )
 
 // processes is the process table for Prometheus, asked for when it looks, under
-// the names that the exporters before it used: dashboards go on.
+// the names that an exporter before it used: dashboards go on.
 //
 // However many look at once, supervisord is asked by one of them, and the others
 // wait for that answer, at most askTimeout. When it does not answer, the table is
