@@ -112,7 +112,7 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	r := &reader{Spool: s, encoder: enc, reasons: supervisord.NewReasons(supervisord.ReasonsConfig{})}
 	p, err := publish.New(publish.Config{
 		Source: r, Encode: r.Encode, Stream: stream.Events, Ensure: ensure, Log: zerolog.Nop(),
-		Lost: func(_ []byte, err error) { b.Error(err) },
+		Lost:    func(_ []byte, err error) { b.Error(err) },
 		Connect: func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(url, more...) },
 	})
 	if err != nil {
@@ -158,4 +158,3 @@ func publishBare(b *testing.B, url string, recs [][]byte) time.Duration {
 	<-js.PublishAsyncComplete()
 	return time.Since(begun)
 }
-
