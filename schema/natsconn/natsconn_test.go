@@ -224,7 +224,8 @@ func ways(t *testing.T) map[string]way {
 			map[string]wrong{"another": {natsconn.Settings{NkeyFile: otherSeed}, violation}},
 		},
 		"creds": {
-			operator.Trust, natsconn.Settings{CredsFile: operator.Creds(t, "web1")},
+			operator.Trust,
+			natsconn.Settings{CredsFile: operator.Creds(t, "web1")},
 			map[string]wrong{
 				"of another operator": {natsconn.Settings{CredsFile: otherOperator.Creds(t, "web1")}, violation},
 				"a bare nkey":         {natsconn.Settings{NkeyFile: seed}, violation},
