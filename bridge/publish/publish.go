@@ -179,7 +179,11 @@ func (p *Publisher) waitConnected(ctx context.Context, nc *nats.Conn, dial *dial
 		if nc.IsClosed() {
 			return errClosed(nc)
 		}
-		p.trouble.report(fmt.Errorf("connect to NATS: %w", cmp.Or(nc.LastError(), dial.lastError(), errNotConnected)))
+		// Without an error the first attempt is under way, or the library forgot why
+		// it failed.
+		if err := cmp.Or(nc.LastError(), dial.lastError()); err != nil {
+			p.trouble.report(fmt.Errorf("connect to NATS: %w", err))
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -93,10 +93,5 @@ func install(t *testing.T, mutual bool) *installation {
 
 // flags are how a program connects as a user.
 func (in *installation) flags(user string) []string {
-	s := in.users[user]
-	flags := []string{"--nats-url", s.URL, "--nats-nkey", s.NkeyFile, "--nats-tls-ca", s.TLS.CA}
-	if s.TLS.Cert != "" {
-		flags = append(flags, "--nats-tls-cert", s.TLS.Cert, "--nats-tls-key", s.TLS.Key)
-	}
-	return flags
+	return natsconntest.Flags(in.users[user])
 }
