@@ -23,7 +23,7 @@ import (
 	"supernats/schema/stream"
 )
 
-// start runs `supernats consume` until the test ends, and returns when it reads.
+// consume runs `supernats consume` until the test ends, and returns when it reads.
 // log is what it has written.
 func (in *installation) consume(t *testing.T) (log func() string) {
 	t.Helper()
