@@ -327,13 +327,15 @@ type Stats struct {
 	// Err is why the last Append stored nothing, or ErrFinished: nil while records
 	// are taken.
 	Err error
+	// Seq is the stream's sequence of the last acknowledgement, 0 if it is not known.
+	Seq uint64
 }
 
 // Stats returns how much the spool holds.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Stats{Records: s.next - s.mark.Next, Bytes: s.bytes, Segments: len(s.segments), Err: s.refused}
+	st := Stats{Records: s.next - s.mark.Next, Bytes: s.bytes, Segments: len(s.segments), Err: s.refused, Seq: s.mark.Seq}
 	if s.finished {
 		st.Err = ErrFinished
 	}
