@@ -119,7 +119,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	left := b.spool.Stats()
 	publisher, err := publish.New(publish.Config{
 		Source: reader, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
-		Encode: reader.Encode, Lost: b.lost, Log: b.log,
+		Encode: reader.Encode, Lost: b.lost, Duplicate: b.metrics.duplicates.Inc, Log: b.log,
 		Left: int(left.Records), Seq: left.Seq, Fence: b.fence(),
 	})
 	if err != nil {

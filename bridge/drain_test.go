@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/publish"
@@ -109,7 +110,10 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	s = open()
 	s.Finish()
 	enc := encoder{host: "drain", ttl: defaultTTL}
-	r := &reader{Spool: s, encoder: enc, reasons: supervisord.NewReasons(supervisord.ReasonsConfig{})}
+	r := &reader{
+		Spool: s, encoder: enc, reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}),
+		metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
+	}
 	p, err := publish.New(publish.Config{
 		Source: r, Encode: r.Encode, Stream: stream.Events, Ensure: ensure, Log: zerolog.Nop(),
 		Lost:    func(_ []byte, err error) { b.Error(err) },

@@ -32,6 +32,7 @@ type metrics struct {
 	publish    prometheus.Histogram
 	lost       *prometheus.CounterVec
 	reconnects prometheus.Counter
+	duplicates prometheus.Counter
 
 	nats      atomic.Pointer[nats.Conn] // nil while there is no connection
 	connected atomic.Bool               // there was one
@@ -64,6 +65,10 @@ func newMetrics(reg prometheus.Registerer, b *Bridge) *metrics {
 		reconnects: with.NewCounter(prometheus.CounterOpts{
 			Name: "nats_reconnects_total",
 			Help: "Connections to NATS after the first one.",
+		}),
+		duplicates: with.NewCounter(prometheus.CounterOpts{
+			Name: "duplicate_events_total",
+			Help: "Events sent for the first time that the stream already had: of another listener of this supervisord, or of another one with our host and boot.",
 		}),
 	}
 	events := with.NewCounterVec(prometheus.CounterOpts{

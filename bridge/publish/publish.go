@@ -55,6 +55,9 @@ type Config struct {
 	Encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
 	// Lost is told of a record that cannot be encoded; it is skipped.
 	Lost func(rec []byte, err error)
+	// Duplicate is told of a message that the stream refused as one that it has,
+	// although it was sent for the first time; may be nil.
+	Duplicate func()
 	// Left is how many records of the source an earlier run may have sent, Seq the
 	// stream's sequence of its last acknowledgement, 0 if it is not known.
 	Left int

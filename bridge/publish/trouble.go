@@ -85,6 +85,9 @@ func (e *tooBig) Unwrap() error { return e.err }
 // has another message of that id. It is said again each time the number has doubled.
 func (p *Publisher) sayDuplicate(m *nats.Msg) {
 	p.duplicates++
+	if p.cfg.Duplicate != nil {
+		p.cfg.Duplicate()
+	}
 	if p.duplicates&(p.duplicates-1) != 0 {
 		return
 	}
