@@ -40,13 +40,14 @@ type Bridge struct {
 	log     zerolog.Logger
 	encoder encoder
 
-	spool   *spool.Spool // from Run on
-	started bool
-	full    bool          // said that the spool is full
-	serial  atomic.Uint64 // the last one read
-	snap    chan string
-	server  *supervisord.Client // nil without an XML-RPC of supervisord
-	reasons *supervisord.Reasons
+	spool    *spool.Spool // from Run on
+	started  bool
+	full     bool          // said that the spool is full
+	serial   atomic.Uint64 // the last one read
+	identity atomic.Pointer[identity]
+	snap     chan string
+	server   *supervisord.Client // nil without an XML-RPC of supervisord
+	reasons  *supervisord.Reasons
 	// saidServer is set when it was said that the XML-RPC does not answer.
 	saidServer atomic.Bool
 	losses     losses
@@ -105,9 +106,11 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 	}()
 	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons}
+	left := b.spool.Stats()
 	publisher, err := publish.New(publish.Config{
 		Source: reader, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
 		Encode: reader.Encode, Lost: b.lost, Log: b.log,
+		Left: int(left.Records), Seq: left.Seq, Fence: b.fence(),
 	})
 	if err != nil {
 		return err
@@ -149,30 +152,13 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	return err
 }
 
-// recordStarted tells that the bridge runs, when it knows under whom.
-func (b *Bridge) recordStarted(ctx context.Context, h eventlistener.Header, at time.Time) error {
-	rec := schema.Bridge{
-		Host: b.cfg.Host, Server: h.Server, Boot: hex.EncodeToString(b.boot[:]), Pool: h.Pool,
-		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
-	}
-	ce := rec.Envelope(schema.BridgeStarted, at)
-	json, err := schema.Marshal(ce)
-	if err != nil {
-		return err
-	}
-	return b.store(ctx, appendMessage(nil, at, b.boot, schema.BridgeSubject(b.cfg.Host, schema.BridgeStarted), ce.ID, json), nil)
-}
-
 func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
 	token := schema.Token(b.cfg.Host)
 	return b.cfg.NATS.Connect("supernats-bridge "+b.cfg.Host, append(more,
 		// An inbox of its own, so that a host's permissions can name it.
 		nats.CustomInboxPrefix("_INBOX_"+token),
 		// Left to the dialler, which the end of a context interrupts.
-		nats.SkipHostLookup(),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			b.log.Warn().Err(err).Msg("NATS reports an error")
-		}))...)
+		nats.SkipHostLookup())...)
 }
 
 func ensure(ctx context.Context, js jetstream.JetStream) error {

@@ -15,7 +15,15 @@ import (
 type session struct {
 	*Publisher
 	js         jetstream.JetStream
+	denied     <-chan error // what the server did not permit
+	again      bool         // the connection is not the first one
 	maxPayload int
+	// handed is how many records the source has handed out in this session, acked
+	// how many of them it was told to be stored.
+	handed, acked int
+	// stored is what the stream has of what is in doubt; nil if that is not known,
+	// and when nothing is in doubt any more.
+	stored map[messageID]struct{}
 	// queue is in flight, oldest first, bytes its size.
 	queue []inflight
 	bytes int
@@ -35,6 +43,8 @@ type inflight struct {
 	size int
 	// last says that with this message its record is complete.
 	last bool
+	// doubt says that it may have been sent before.
+	doubt bool
 }
 
 // future is the part of jetstream.PubAckFuture that is used here. One of the
@@ -53,7 +63,11 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.cfg.Source.Rewind(); err != nil {
 		return fmt.Errorf("go back in the spool: %w", err)
 	}
-	err := s.loop(ctx)
+	err := s.pass(ctx)
+	if err == nil {
+		err = s.loop(ctx)
+	}
+	s.doubt = max(s.doubt, s.handed) - s.acked
 	// Whatever is still in flight may or may not be stored. Its end is awaited,
 	// so that nothing of it arrives behind what is sent again.
 	for _, m := range s.queue {
@@ -96,6 +110,10 @@ func (s *session) loop(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-more:
+		case err := <-s.denied:
+			if concernsPublishing(err) {
+				return err
+			}
 		case err := <-s.queue[0].Err():
 			return s.refused(s.pop(), err)
 		case ack := <-s.queue[0].Ok():
@@ -153,15 +171,30 @@ func (s *session) fill() error {
 	return nil
 }
 
-// send publishes the messages of one record.
+// send publishes the messages of one record, but for those that the stream has.
 func (s *session) send(rec []byte) error {
-	msgs, err := s.cfg.Encode(rec, s.maxPayload)
+	doubt := s.handed < s.doubt
+	if !doubt {
+		s.stored = nil
+	}
+	s.handed++
+	msgs, err := s.cfg.Encode(rec, s.limit())
+	if err != nil && s.smaller > 0 {
+		// It may do as a whole, once the stream's limit was mended.
+		s.smaller = 0
+		return &tooBig{err}
+	}
 	if err != nil {
 		s.cfg.Lost(rec, err)
-		s.queue = append(s.queue, inflight{skipped(s.cfg.Stream), 0, true})
+		s.queue = append(s.queue, inflight{skipped(s.cfg.Stream), 0, true, doubt})
 		return nil
 	}
 	for i, m := range msgs {
+		last := i == len(msgs)-1
+		if doubt && s.has(m) {
+			s.queue = append(s.queue, inflight{skipped(s.cfg.Stream), 0, last, doubt})
+			continue
+		}
 		if s.noTTL {
 			m.Header.Del(jetstream.MsgTTLHeader)
 		}
@@ -170,10 +203,20 @@ func (s *session) send(rec []byte) error {
 		if err != nil {
 			return fmt.Errorf("publish on %s: %w", m.Subject, err)
 		}
-		s.queue = append(s.queue, inflight{ack, m.Size(), i == len(msgs)-1})
+		s.queue = append(s.queue, inflight{ack, m.Size(), last, doubt})
 		s.bytes += m.Size()
 	}
 	return nil
+}
+
+// has reports that a message in doubt need not be sent.
+func (s *session) has(m *nats.Msg) bool {
+	if s.stored == nil {
+		return false
+	}
+	_, ok := s.stored[idOf(m)]
+	// No more than a window was ever in flight behind the checkpoint.
+	return ok || s.handed <= window && s.cfg.Fence.Replaced(m)
 }
 
 // settle takes the acknowledgement of the oldest message and of all that follow
@@ -185,7 +228,13 @@ func (s *session) settle(ack *jetstream.PubAck) error {
 		if ack.Stream != s.cfg.Stream { // any responder on the subject can answer
 			return &foreignAck{subject: m.Msg().Subject, got: ack.Stream, want: s.cfg.Stream}
 		}
-		s.proven = s.proven || m.size > 0 // 0: it was skipped
+		if m.size > 0 { // else it was skipped
+			s.proven = true
+			s.seq = ack.Sequence
+			if ack.Duplicate && !m.doubt {
+				s.sayDuplicate(m.Msg())
+			}
+		}
 		if m.last {
 			records++
 		}
@@ -196,9 +245,10 @@ func (s *session) settle(ack *jetstream.PubAck) error {
 			default:
 			}
 		}
-		if err := s.cfg.Source.Ack(records, ack.Sequence); err != nil {
+		if err := s.cfg.Source.Ack(records, s.seq); err != nil {
 			return fmt.Errorf("move the spool's checkpoint: %w", err)
 		}
+		s.acked += records
 		s.backoff = 0
 		s.trouble.over()
 		return nil
@@ -218,10 +268,21 @@ func (s *session) refused(m inflight, err error) error {
 		// The stream was made without allow_msg_ttl: its own limits apply.
 		s.noTTL = true
 	}
+	if isTooBig(err) {
+		s.smaller = max(minPayload, min(s.limit(), m.size)/2)
+	}
 	return fmt.Errorf("publish on %s: %w", m.Msg().Subject, err)
 }
 
-// skipped stands in the queue for a record of which nothing was sent.
+// limit is how large a message may be.
+func (s *session) limit() int {
+	if s.smaller > 0 {
+		return min(s.smaller, s.maxPayload)
+	}
+	return s.maxPayload
+}
+
+// skipped stands in the queue for a message that was not sent.
 func skipped(stream string) future {
 	ok := make(chan *jetstream.PubAck, 1)
 	ok <- &jetstream.PubAck{Stream: stream}

@@ -19,12 +19,29 @@ func (e *foreignAck) Error() string {
 	return fmt.Sprintf("message on %s was acknowledged by %q, not by stream %s", e.subject, e.got, e.want)
 }
 
-// codeTTLDisabled is JSMessageTTLDisabledErr of nats-server.
-const codeTTLDisabled = 10166
+// Error codes of nats-server (server/errors.json).
+const (
+	codeTooBig      = 10054 // JSStreamMessageExceedsMaximumErr
+	codeTTLDisabled = 10166 // JSMessageTTLDisabledErr
+	codeFull        = 10077 // JSStreamStoreFailedF, with what the store said
+	codeResources   = 10023 // JSInsufficientResourcesErr
+	codeNoStorage   = 10047 // JSStorageResourcesExceededErr
+	codeNoMemory    = 10028 // JSMemoryResourcesExceededErr
+)
 
-func isTTLDisabled(err error) bool {
+func isTTLDisabled(err error) bool { return apiCode(err) == codeTTLDisabled }
+
+// isTooBig reports that the stream takes no message of that size: its max_msg_size
+// is less than the server's max_payload.
+func isTooBig(err error) bool { return apiCode(err) == codeTooBig }
+
+// apiCode is the code of JetStream's error, 0 if it is none.
+func apiCode(err error) jetstream.ErrorCode {
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == codeTTLDisabled
+	if errors.As(err, &api) {
+		return api.ErrorCode
+	}
+	return 0
 }
 
 // trouble logs an error that repeats once, and once that it is over.
@@ -50,10 +67,30 @@ func (t *trouble) over() {
 	t.kind, t.count = "", 0
 }
 
+// tooBig is an event that cannot be divided into messages as small as the stream
+// wants them.
+type tooBig struct{ err error }
+
+func (e *tooBig) Error() string { return "message is too big for the stream: " + e.err.Error() }
+func (e *tooBig) Unwrap() error { return e.err }
+
+// sayDuplicate tells that the stream refused what was sent for the first time: it
+// has another message of that id. It is said again each time the number has doubled.
+func (p *Publisher) sayDuplicate(m *nats.Msg) {
+	p.duplicates++
+	if p.duplicates&(p.duplicates-1) != 0 {
+		return
+	}
+	p.cfg.Log.Error().Str("id", m.Header.Get(nats.MsgIdHdr)).Uint64("events", p.duplicates).
+		Str("mend", "nothing, if another listener of this supervisord publishes under the same host; else give each supervisord its own --host").
+		Msg("the stream already had an event that was sent for the first time, and did not store it again")
+}
+
 // classify names an error, so that it is logged once, and what mends it.
 func classify(err error) (kind, mend string) {
 	var foreign *foreignAck
 	var network *net.OpError
+	var big *tooBig
 	switch {
 	case errors.As(err, &foreign), errors.Is(err, jetstream.ErrInvalidJSAck):
 		return "foreign", "find what else answers on supervisor.>: nats sub 'supervisor.>' and nats stream find --subject 'supervisor.>'"
@@ -61,21 +98,28 @@ func classify(err error) (kind, mend string) {
 		return "no stream", "start `supernats consume`, or create the stream: nats stream add SUPERVISOR --subjects 'supervisor.event.>,supervisor.snapshot.*,supervisor.bridge.>'; is JetStream enabled (nats-server -js)?"
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return "no JetStream", "enable JetStream: nats-server -js, or jetstream in the account's limits"
-	case errors.Is(err, nats.ErrPermissionViolation), errors.Is(err, nats.ErrAuthorization):
-		return "permission", "check the --nats-* credentials and the user's permission to publish supervisor.>"
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return "permission", "allow this user to publish supervisor.event.HOST.>, supervisor.bridge.HOST.> and supervisor.snapshot.HOST and to subscribe to _INBOX_HOST.>, HOST being its --host; or check the --nats-* credentials"
+	case errors.Is(err, nats.ErrAuthorization):
+		return "authorization", "check the --nats-* credentials"
 	case isTTLDisabled(err):
 		return "ttl", "the stream was made without message TTL; events are sent without it now (nats stream edit SUPERVISOR --allow-msg-ttl)"
+	case isTooBig(err), errors.As(err, &big):
+		return "too big", "nats stream edit SUPERVISOR --max-msg-size=-1; until then larger events are sent in parts"
+	case apiCode(err) == codeFull:
+		return "full", "make room in the stream: nats stream edit SUPERVISOR --max-bytes 8GB --discard old"
+	case apiCode(err) == codeResources, apiCode(err) == codeNoStorage, apiCode(err) == codeNoMemory:
+		return "resources", "make room on the server's disk, or raise max_file_store or the account's limits: nats server report jetstream, nats account info"
 	case errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrAsyncPublishTimeout):
-		return "timeout", "is the stream healthy, and may this user publish on it? nats stream info SUPERVISOR"
+		return "timeout", "is the stream healthy, and may this user publish on it and subscribe to its inbox? nats stream info SUPERVISOR"
 	case errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionReconnecting),
 		errors.Is(err, nats.ErrNoServers), errors.Is(err, errNotConnected), errors.Is(err, nats.ErrConnectionClosed),
 		// With several servers their addresses take turns in the text.
 		errors.As(err, &network):
 		return "connection", "is nats-server running at --nats-url?"
 	}
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
-		return fmt.Sprint("api ", api.ErrorCode), "nats stream info SUPERVISOR"
+	if code := apiCode(err); code != 0 {
+		return fmt.Sprint("api ", code), "nats stream info SUPERVISOR"
 	}
 	return err.Error(), "is nats-server running at --nats-url?"
 }

@@ -28,8 +28,8 @@ func TestClassify(t *testing.T) {
 		{jetstream.ErrStreamNotFound, "no stream", "supernats consume"},
 		{jetstream.ErrJetStreamNotEnabled, "no JetStream", "nats-server -js"},
 		{jetstream.ErrJetStreamNotEnabledForAccount, "no JetStream", "account"},
-		{nats.ErrPermissionViolation, "permission", "permission to publish"},
-		{nats.ErrAuthorization, "permission", "--nats-*"},
+		{nats.ErrPermissionViolation, "permission", "allow this user to publish"},
+		{nats.ErrAuthorization, "authorization", "--nats-*"},
 		{&jetstream.APIError{Code: 400, ErrorCode: codeTTLDisabled}, "ttl", "--allow-msg-ttl"},
 		{nats.ErrTimeout, "timeout", "nats stream info"},
 		{jetstream.ErrAsyncPublishTimeout, "timeout", "nats stream info"},
@@ -40,7 +40,11 @@ func TestClassify(t *testing.T) {
 		{nats.ErrConnectionClosed, "connection", "--nats-url"},
 		{errNotConnected, "connection", "--nats-url"},
 		{refused, "connection", "--nats-url"},
-		{&jetstream.APIError{Code: 503, ErrorCode: 10077}, "api 10077", "nats stream info"},
+		{&jetstream.APIError{Code: 503, ErrorCode: 10077}, "full", "--max-bytes"},
+		{&jetstream.APIError{Code: 503, ErrorCode: 10023}, "resources", "disk"},
+		{&jetstream.APIError{Code: 400, ErrorCode: 10054}, "too big", "--max-msg-size"},
+		{&tooBig{errors.New("in parts neither")}, "too big", "--max-msg-size"},
+		{&jetstream.APIError{Code: 503, ErrorCode: 10008}, "api 10008", "nats stream info"},
 	} {
 		for _, err := range []error{tc.err, fmt.Errorf("publish on s: %w", tc.err)} {
 			kind, mend := classify(err)
@@ -67,9 +71,9 @@ func TestTrouble(t *testing.T) {
 	tr.report(nats.ErrTimeout)
 	want := []string{
 		`{"level":"warn","error":"connect to NATS: dial tcp: 10.0.0.1:4222 refuses","mend":"is nats-server running at --nats-url?",`,
-		`{"level":"warn","error":"nats: timeout","mend":"is the stream healthy, and may this user publish on it? nats stream info SUPERVISOR",`,
+		`{"level":"warn","error":"nats: timeout","mend":"is the stream healthy, and may this user publish on it and subscribe to its inbox? nats stream info SUPERVISOR",`,
 		`{"level":"info","errors":7,"message":"events are getting into JetStream again"}`,
-		`{"level":"warn","error":"nats: timeout","mend":"is the stream healthy, and may this user publish on it? nats stream info SUPERVISOR",`,
+		`{"level":"warn","error":"nats: timeout","mend":"is the stream healthy, and may this user publish on it and subscribe to its inbox? nats stream info SUPERVISOR",`,
 	}
 	got := strings.Split(strings.TrimSpace(l.String()), "\n")
 	for i := range got {

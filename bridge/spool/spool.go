@@ -323,11 +323,13 @@ type Stats struct {
 	Records  uint64
 	Bytes    int64
 	Segments int
+	// Seq is the stream's sequence of the last acknowledgement, 0 if it is not known.
+	Seq uint64
 }
 
 // Stats returns how much the spool holds.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{Records: s.next - s.mark.Next, Bytes: s.bytes, Segments: len(s.segments)}
+	return Stats{Records: s.next - s.mark.Next, Bytes: s.bytes, Segments: len(s.segments), Seq: s.mark.Seq}
 }
