@@ -12,6 +12,7 @@
 package chaos
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -213,6 +214,10 @@ func (w *world) report(took time.Duration, before uint64, events []entry, losses
 	if w.clock == nil {
 		line("clock jumps", "never: -chaos.clock is not set")
 	}
+	// The bridge's own log shows that a fault has hurt; nothing is concluded from it.
+	log, _ := os.ReadFile(w.bridgeLog())
+	line("bridges that found the disk full", bytes.Count(log, []byte("spool takes no events"))+bytes.Count(log, []byte("spool is nearly full")))
+	line("bridges that lost NATS", bytes.Count(log, []byte("events are not getting into JetStream")))
 	line("texts sent to supervisord", texts)
 	line("events accepted by the bridge", accepted)
 	line("TICK, PROCESS_LOG let go on a full disk, told", lost)

@@ -42,6 +42,9 @@ func (w *world) flow(ctx context.Context, d dice) error {
 		if d.percent(5) {
 			n = 400
 		}
+		if w.quiet.Load() {
+			n = 0
+		}
 		if err := w.send(n); err != nil {
 			return err
 		}
@@ -130,7 +133,7 @@ func (w *world) cutNetwork(ctx context.Context, d dice) error {
 	defer w.proxy.set(none)
 	kinds := []fault{stall, stall, stallUp, stallDown, stallDown, slow, cut, cut, cut, reset, reset, deaf, deaf, deaf, refuse}
 	for {
-		if !sleep(ctx, d.between(200*time.Millisecond, 2*time.Second)) {
+		if !sleep(ctx, d.between(200*time.Millisecond, 1500*time.Millisecond)) {
 			return nil
 		}
 		kind := kinds[d.IntN(len(kinds))]
@@ -138,8 +141,11 @@ func (w *world) cutNetwork(ctx context.Context, d dice) error {
 		if d.percent(5) {
 			lasts = d.between(5500*time.Millisecond, 6*time.Second) // the bridge's time-out is 5 s
 		}
-		if d.percent(50) {
+		switch {
+		case d.percent(40):
 			after = reset // what is held is lost
+		case d.percent(40):
+			after = late
 		}
 		outage := kind == deaf && d.percent(40)
 		w.count("network: " + string(kind))
@@ -153,6 +159,9 @@ func (w *world) cutNetwork(ctx context.Context, d dice) error {
 			if !sleep(ctx, d.between(*window+500*time.Millisecond, *window+2*time.Second)) {
 				return nil
 			}
+		}
+		if after == late {
+			w.count("network: late")
 		}
 		w.proxy.set(after)
 		w.proxy.set(none)
@@ -170,9 +179,12 @@ func (w *world) fillDisk(ctx context.Context, d dice) error {
 		if d.percent(40) {
 			leave = 0.04
 		}
+		// Without texts, which wait for room, what may be let go comes first.
+		w.quiet.Store(d.percent(40))
 		w.count("disk filled")
 		err := w.fill(leave)
 		alive := sleep(ctx, d.between(200*time.Millisecond, 1500*time.Millisecond))
+		w.quiet.Store(false)
 		if err2 := w.fill(1); err == nil {
 			err = err2
 		}

@@ -20,9 +20,11 @@ const (
 	reset     fault = "reset"        // resets at once
 	deaf      fault = "lost answers" // the server's answers vanish, then it resets
 	refuse    fault = "refuse"       // resets at once, and whoever connects
+	late      fault = "late"         // resets the bridge, and hands on what it had sent a little later
 	slowness        = 15 * time.Millisecond
+	lateness        = 700 * time.Millisecond
 	chunk           = 8 << 10
-	duplicate       = `"duplicate":true` // of an acknowledgement of JetStream
+	duplicate       = `"duplicate": true` // in an acknowledgement of JetStream
 )
 
 // proxy stands between the bridge and the server, and has one fault at a time.
@@ -43,6 +45,7 @@ type proxy struct {
 type link struct {
 	bridge, server net.Conn
 	dead           bool
+	late           bool // the bridge's side is
 }
 
 func startProxy(target string) (*proxy, error) {
@@ -104,7 +107,14 @@ func (p *proxy) set(f fault) {
 			p.kill(l)
 		}
 	}
-	if f == reset {
+	if f == late {
+		for l := range p.links {
+			l.late = true
+			abort(l.bridge)
+			delete(p.links, l)
+		}
+	}
+	if f == reset || f == late {
 		f = none
 	}
 	p.fault = f
@@ -136,7 +146,11 @@ func (p *proxy) pump(l *link, from, to net.Conn, up bool) {
 		}
 		if err != nil || !p.pass(l, to, buf[:n], up) {
 			p.mu.Lock()
-			p.kill(l)
+			if !l.late {
+				p.kill(l)
+			} else if up {
+				_ = l.server.Close() // no reset: it takes what has come
+			}
 			p.mu.Unlock()
 			return
 		}
@@ -146,10 +160,10 @@ func (p *proxy) pump(l *link, from, to net.Conn, up bool) {
 // pass hands on a chunk as the fault has it; false is the end of the link.
 func (p *proxy) pass(l *link, to net.Conn, b []byte, up bool) bool {
 	p.mu.Lock()
-	for !l.dead && (p.fault == stall || p.fault == stallUp && up || p.fault == stallDown && !up) {
+	for !l.dead && !l.late && (p.fault == stall || p.fault == stallUp && up || p.fault == stallDown && !up) {
 		p.changed.Wait()
 	}
-	f, dead := p.fault, l.dead
+	f, dead, isLate := p.fault, l.dead, l.late && up
 	if f == cut {
 		p.fault = none
 	}
@@ -157,6 +171,8 @@ func (p *proxy) pass(l *link, to net.Conn, b []byte, up bool) bool {
 	switch {
 	case dead:
 		return false
+	case isLate:
+		time.Sleep(lateness)
 	case f == slow:
 		time.Sleep(slowness)
 	case f == cut:
