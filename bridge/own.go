@@ -55,5 +55,11 @@ func (b *Bridge) fence() *publish.Fence {
 		Consumer: "bridge_" + token, Filter: "supervisor.*." + token + ".>",
 		Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },
 		Passed:   func() { b.wantSnapshot(snapshotReconnect) },
+		Boot: func(id string) string { // host/boot/…
+			rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
+			boot, _, _ := strings.Cut(rest, "/")
+			return boot
+		},
+		Ours: hex.EncodeToString(b.boot[:]),
 	}
 }

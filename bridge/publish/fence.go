@@ -33,6 +33,10 @@ type Fence struct {
 	Replaced func(*nats.Msg) bool
 	// Passed is called when publishing begins again, not at its first beginning.
 	Passed func()
+	// Boot returns which life of a supervisord an id is of, empty if it is of none;
+	// Ours is our own.
+	Boot func(id string) string
+	Ours string
 }
 
 const (
@@ -135,14 +139,14 @@ func (s *session) readIDs(ctx context.Context, first, fence uint64) (map[message
 }
 
 // read calls each for the headers of our messages, up to the one with the sequence
-// last.
+// last, or, if that is 0, up to the last there is.
 func (s *session) read(ctx context.Context, cfg jetstream.ConsumerConfig, last uint64, each func(m jetstream.Msg, seq uint64)) (err error) {
 	ctx, cancel := s.untilDenied(ctx)
 	defer cancel(nil)
 	cfg.Name, cfg.FilterSubject = s.cfg.Fence.Consumer, s.cfg.Fence.Filter
 	// The description makes it another consumer than the one that a bridge left
 	// behind when it died: that one has delivered some already.
-	cfg.Description = fmt.Sprintf("what a bridge reads when it begins anew, up to %d", last)
+	cfg.Description = fmt.Sprintf("what a bridge reads when it begins anew, up to %d, %d", last, time.Now().UnixNano())
 	cfg.AckPolicy, cfg.HeadersOnly = jetstream.AckNonePolicy, true
 	cfg.MemoryStorage, cfg.InactiveThreshold = true, consumerIdle
 	c, err := s.createConsumer(ctx, cfg)
@@ -164,7 +168,7 @@ func (s *session) read(ctx context.Context, cfg jetstream.ConsumerConfig, last u
 				return fmt.Errorf("read from consumer %s: %w", cfg.Name, err)
 			}
 			each(m, meta.Sequence.Stream)
-			if meta.Sequence.Stream >= last {
+			if last > 0 && meta.Sequence.Stream >= last || last == 0 && meta.NumPending == 0 {
 				return nil
 			}
 			empty = time.Now()
@@ -174,6 +178,9 @@ func (s *session) read(ctx context.Context, cfg jetstream.ConsumerConfig, last u
 		}
 		if err := batch.Error(); err != nil {
 			return fmt.Errorf("read from consumer %s: %w", cfg.Name, err)
+		}
+		if last == 0 {
+			return nil
 		}
 		if time.Since(empty) > time.Millisecond {
 			sleep(ctx, 50*time.Millisecond)

@@ -39,6 +39,7 @@ func fenced(again *atomic.Int64) func(*Config) {
 			Consumer: "bridge_web1", Filter: "supervisor.*.web1.>",
 			Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, "supervisor.snapshot.") },
 			Passed:   func() { again.Add(1) },
+			Boot:     func(string) string { return "" },
 		}
 	}
 }

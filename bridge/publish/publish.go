@@ -88,6 +88,9 @@ type Publisher struct {
 	seq   uint64
 	// begun says that there was a session, so the next one is a reconnect.
 	begun bool
+	// left is how many records of an earlier run are not acknowledged.
+	left   int
+	rivals rivals
 	// What the stream made us do: leave the TTL away, send smaller messages.
 	noTTL   bool
 	smaller int
@@ -101,10 +104,10 @@ func New(cfg Config) (*Publisher, error) {
 	if cfg.Source == nil || cfg.Connect == nil || cfg.Ensure == nil || cfg.Encode == nil || cfg.Lost == nil || cfg.Stream == "" {
 		return nil, errors.New("publish: Source, Connect, Ensure, Encode, Lost and Stream must be set")
 	}
-	if f := cfg.Fence; f != nil && (f.Record == nil || f.Consumer == "" || f.Filter == "" || f.Replaced == nil || f.Passed == nil) {
-		return nil, errors.New("publish: Record, Consumer, Filter, Replaced and Passed of Fence must be set")
+	if f := cfg.Fence; f != nil && (f.Record == nil || f.Consumer == "" || f.Filter == "" || f.Replaced == nil || f.Passed == nil || f.Boot == nil) {
+		return nil, errors.New("publish: Record, Consumer, Filter, Replaced, Passed and Boot of Fence must be set")
 	}
-	return &Publisher{cfg: cfg, doubt: cfg.Left, seq: cfg.Seq, trouble: trouble{log: cfg.Log}}, nil
+	return &Publisher{cfg: cfg, doubt: cfg.Left, left: cfg.Left, seq: cfg.Seq, rivals: rivals{first: rivalFirst}, trouble: trouble{log: cfg.Log}}, nil
 }
 
 // Run publishes until the source ends and all is acknowledged (nil) or ctx ends

@@ -103,6 +103,8 @@ func (s *session) loop(ctx context.Context) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-more:
+			case <-s.rivals.due:
+				s.lookForRivals(ctx)
 			}
 			continue
 		}
@@ -110,6 +112,8 @@ func (s *session) loop(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-more:
+		case <-s.rivals.due:
+			s.lookForRivals(ctx)
 		case err := <-s.denied:
 			if concernsPublishing(err) {
 				return err
@@ -249,6 +253,8 @@ func (s *session) settle(ack *jetstream.PubAck) error {
 			return fmt.Errorf("move the spool's checkpoint: %w", err)
 		}
 		s.acked += records
+		s.left -= records
+		s.acknowledged()
 		s.backoff = 0
 		s.trouble.over()
 		return nil
