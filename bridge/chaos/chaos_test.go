@@ -17,6 +17,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -100,8 +101,9 @@ func TestChaos(t *testing.T) {
 	if *seed == 0 {
 		*seed = rand.Uint64N(1_000_000) + 1
 	}
-	t.Logf("to repeat: go test ./bridge/chaos -count=1 -v -run TestChaos -chaos.seed=%d -chaos.kills=%d -chaos.serverkills=%d -chaos.supervisorkills=%d -chaos.window=%v -chaos.clock=%v",
-		*seed, *kills, *serverKills, *supervisorKills, *window, *jumps)
+	repeat := fmt.Sprintf("go test ./bridge/chaos -count=1 -v -run TestChaos -timeout 0 -chaos.for=%v -chaos.seed=%d -chaos.kills=%d -chaos.serverkills=%d -chaos.supervisorkills=%d -chaos.window=%v -chaos.clock=%v",
+		*limit, *seed, *kills, *serverKills, *supervisorKills, *window, *jumps)
+	t.Logf("to repeat: %s", repeat)
 	disk := os.Getenv(inside) == "yes"
 	w := newWorld(t, *window, *jumps, disk)
 	if err := w.begin(); err != nil {
@@ -131,7 +133,16 @@ func TestChaos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	problems := compare(host, w.lives, events, losses)
+	log, err := os.ReadFile(w.bridgeLog())
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, untold := compare(host, w.lives, events, losses, bytes.Contains(log, []byte(saidLetGo)))
+	for line := range bytes.Lines(log) {
+		if bytes.HasPrefix(line, []byte("panic")) || bytes.Contains(line, []byte("DATA RACE")) || bytes.Contains(line, []byte("is lost")) {
+			problems = append(problems, "the bridge logs "+string(line))
+		}
+	}
 	if *jumps && !slices.ContainsFunc(times, func(at time.Time) bool {
 		return at.Before(begin.Add(-time.Minute)) || at.After(time.Now().Add(time.Minute))
 	}) {
@@ -144,13 +155,23 @@ func TestChaos(t *testing.T) {
 		}
 		t.Errorf("seed %d: %s", *seed, p)
 	}
-	report := w.report(took, before, events, losses, problems)
+	report := fmt.Sprintf("%s\n\n%s, %s, supervisord %s, %d processors\n\n", repeat, runtime.Version(),
+		version(t, w.nats.args[0]), version(t, "supervisord"), runtime.NumCPU())
+	report += w.report(figures{took, before, len(events), losses, untold, log, problems})
 	t.Logf("\n%s", report)
 	if *results != "" {
 		if err := os.WriteFile(*results, []byte(report), 0o644); err != nil {
 			t.Error(err)
 		}
 	}
+}
+
+func version(t *testing.T, program string) string {
+	out, err := exec.Command(program, "--version").Output()
+	if err != nil {
+		t.Error(err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // faults lets events flow and everything break until each lane has done its part.
@@ -183,8 +204,25 @@ func (w *world) faults(ctx context.Context, disk bool) error {
 	return err
 }
 
-// report are the figures of a run.
-func (w *world) report(took time.Duration, before uint64, events []entry, losses []told, problems []string) string {
+// figures are what a run measured, beside the counts of the faults.
+type figures struct {
+	took     time.Duration
+	before   uint64 // messages in the stream when the faults ended
+	events   int
+	losses   []told
+	untold   int
+	log      []byte // the bridges'
+	problems []string
+}
+
+// What the bridge says of a full disk, and of a server that is away.
+const (
+	saidFull  = "spool takes no events"
+	saidLetGo = "TICK and PROCESS_LOG are let go"
+	saidAway  = "events are not getting into JetStream"
+)
+
+func (w *world) report(f figures) string {
 	var b strings.Builder
 	line := func(name string, v any) { fmt.Fprintf(&b, "%-44s %v\n", name, v) }
 	texts, accepted := 0, 0
@@ -193,19 +231,13 @@ func (w *world) report(took time.Duration, before uint64, events []entry, losses
 		accepted += len(l.accepted)
 	}
 	lost := uint64(0)
-	for _, t := range losses {
+	for _, t := range f.losses {
 		lost += t.count
 	}
 	line("seed", *seed)
-	line("faults for", took)
+	line("faults for", f.took)
 	line("duplicate window of the stream", *window)
-	for _, what := range slices.Sorted(func(yield func(string) bool) {
-		for what := range w.did {
-			if !yield(what) {
-				return
-			}
-		}
-	}) {
+	for _, what := range slices.Sorted(maps.Keys(w.did)) {
 		line(what, w.did[what])
 	}
 	if os.Getenv(inside) != "yes" {
@@ -214,19 +246,19 @@ func (w *world) report(took time.Duration, before uint64, events []entry, losses
 	if w.clock == nil {
 		line("clock jumps", "never: -chaos.clock is not set")
 	}
-	// The bridge's own log shows that a fault has hurt; nothing is concluded from it.
-	log, _ := os.ReadFile(w.bridgeLog())
-	line("bridges that found the disk full", bytes.Count(log, []byte("spool takes no events"))+bytes.Count(log, []byte("spool is nearly full")))
-	line("bridges that lost NATS", bytes.Count(log, []byte("events are not getting into JetStream")))
+	said := func(what string) int { return bytes.Count(f.log, []byte(what)) }
+	line("bridges that found the disk full", said(saidFull)+said(saidLetGo))
+	line("bridges that lost NATS", said(saidAway))
 	line("texts sent to supervisord", texts)
 	line("events accepted by the bridge", accepted)
 	line("TICK, PROCESS_LOG let go on a full disk, told", lost)
-	line("events in the stream", len(events))
-	line("messages in it when the faults ended", before)
+	line("the same, killed before it was told", f.untold)
+	line("events in the stream", f.events)
+	line("messages in it when the faults ended", f.before)
 	line("sent again and refused by the stream", w.proxy.duplicates)
 	result := "none lost, none twice, in order"
-	if len(problems) > 0 {
-		result = fmt.Sprintf("FAILED: %d problems", len(problems))
+	if len(f.problems) > 0 {
+		result = fmt.Sprintf("FAILED: %d problems", len(f.problems))
 	}
 	line("result", result)
 	return b.String()

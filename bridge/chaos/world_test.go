@@ -40,7 +40,7 @@ const programs = `
 command=sh -c "sleep 1.2; exit 3"
 
 [program:chatty]
-command=sh -c "while echo 进程 || exit; do sleep 0.07; done"
+command=sh -c "while printf '进程 %%01500d\n' 0 || exit; do sleep 0.07; done"
 stdout_events_enabled=true
 stdout_logfile=NONE
 `
@@ -298,7 +298,7 @@ func (s *natsServer) messages(ctx context.Context) uint64 {
 	return st.CachedInfo().State.Msgs
 }
 
-// read returns all events and losses of the stream, and the ids of all else.
+// read returns all events and losses of the stream, and the times of the events.
 func (s *natsServer) read(ctx context.Context) (events []entry, losses []told, times []time.Time, err error) {
 	c, err := s.js.OrderedConsumer(ctx, stream.Events, jetstream.OrderedConsumerConfig{})
 	if err != nil {
@@ -318,7 +318,7 @@ func (s *natsServer) read(ctx context.Context) (events []entry, losses []told, t
 					return nil, nil, nil, err
 				}
 				e := ce.Data
-				entry := entry{id: ce.ID, server: e.Server, boot: e.Boot, event: e.Event, serial: e.Serial}
+				entry := entry{id: ce.ID, server: e.Server, boot: e.Boot, event: e.Event, serial: e.Serial, process: e.Process, from: e.FromState}
 				if e.Event == schema.RemoteCommunication {
 					entry.text = *e.Data
 				}
