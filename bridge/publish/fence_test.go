@@ -170,14 +170,14 @@ func TestStoredOnce(t *testing.T) {
 			src.waitAcked(t, acked)
 			k.deaf.Store(true)
 			src.allow(acked + lost)
-			waitFor(t, func() bool { return len(events(t, js)) == acked+lost })
+			waitFor(t, func() bool { return has(js, acked+lost) })
 			if killed {
 				r.cancel()
 				_ = r.wait(t)
 			}
-			k.cut()
 			time.Sleep(3 * shortWindow)
 			k.deaf.Store(false)
+			k.cut()
 			src.allow(n)
 			if killed {
 				_ = src.Rewind() // as a new process does
@@ -221,9 +221,9 @@ func TestStoredOnceWhatever(t *testing.T) {
 			k.deaf.Store(true)
 			src.allow(min(n-1, sent+300))
 			time.Sleep(time.Duration(rnd.IntN(50)) * time.Millisecond)
-			k.cut()
 			time.Sleep(2 * shortWindow)
 			k.deaf.Store(false)
+			k.cut()
 		case 1:
 			k.cut()
 		case 2:
@@ -261,10 +261,10 @@ func TestStreamMadeAnew(t *testing.T) {
 	makeStream(t, js)
 	k.deaf.Store(true)
 	src.allow(n/2 + 300)
-	waitFor(t, func() bool { return len(events(t, js)) == 300 })
-	k.cut()
+	waitFor(t, func() bool { return has(js, 300) })
 	time.Sleep(3 * shortWindow)
 	k.deaf.Store(false)
+	k.cut()
 	src.allow(n)
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
@@ -398,6 +398,12 @@ func TestReplaced(t *testing.T) {
 	if diff := cmp.Diff([]string{"3", "4"}, got); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
+}
+
+// has reports whether the stream holds n messages, or more.
+func has(js jetstream.JetStream, n int) bool {
+	s, err := js.Stream(context.Background(), stream.Events)
+	return err == nil && s.CachedInfo().State.Msgs >= uint64(n)
 }
 
 func waitFor(tb testing.TB, done func() bool) {

@@ -159,15 +159,17 @@ func (p *Publisher) connected(ctx context.Context) error {
 			return err
 		}
 		if err := p.cfg.Ensure(ctx, js); err != nil {
+			if errors.Is(err, nats.ErrNoResponders) {
+				err = fmt.Errorf("%w: %w", jetstream.ErrJetStreamNotEnabled, err)
+			}
 			p.trouble.report(err)
 		}
 		s := &session{Publisher: p, js: js, denied: denied, again: p.begun, maxPayload: int(nc.MaxPayload())}
-		err := s.run(ctx)
+		err := s.run(ctx) // it has reported its error
 		p.begun = p.begun || s.proven
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		p.trouble.report(err)
 		if err := p.pause(ctx, status); err != nil {
 			return err
 		}

@@ -24,6 +24,8 @@ type session struct {
 	// stored is what the stream has of what is in doubt; nil if that is not known,
 	// and when nothing is in doubt any more.
 	stored map[messageID]struct{}
+	// outbox is what the last record read is sent as.
+	outbox []outgoing
 	// queue is in flight, oldest first, bytes its size.
 	queue []inflight
 	bytes int
@@ -31,19 +33,32 @@ type session struct {
 	// sent says that something was sent since the source was last empty; empty, that
 	// it has just become so.
 	sent, empty bool
+	// held is what ends the session when nothing is in flight any more.
+	held error
 	// proven says that the stream has answered: only then more than one record
 	// is in flight. A stream that comes up while a window is sent would store
 	// its end before its beginning.
 	proven bool
 }
 
+// outgoing is one message that is to be sent.
+type outgoing struct {
+	*nats.Msg
+	// last says that with this message its record is complete.
+	last bool
+	// second says that it is the second part of an event. It waits for the first one,
+	// which shows that parts of that size are taken: with another size they would be
+	// other parts under the same ids.
+	second bool
+	// doubt says that it may have been sent before.
+	doubt bool
+}
+
 // inflight is one message that waits for its acknowledgement.
 type inflight struct {
 	future
-	size int
-	// last says that with this message its record is complete.
-	last bool
-	// doubt says that it may have been sent before.
+	size  int
+	last  bool
 	doubt bool
 }
 
@@ -67,6 +82,9 @@ func (s *session) run(ctx context.Context) error {
 	if err == nil {
 		err = s.loop(ctx)
 	}
+	if err != nil && ctx.Err() == nil {
+		s.trouble.report(err)
+	}
 	s.doubt = max(s.doubt, s.handed) - s.acked
 	// Whatever is still in flight may or may not be stored. Its end is awaited,
 	// so that nothing of it arrives behind what is sent again.
@@ -85,6 +103,10 @@ func (s *session) loop(ctx context.Context) error {
 	for {
 		if err := s.fill(); err != nil {
 			return err
+		}
+		if s.held != nil && len(s.queue) == 0 {
+			s.smaller = 0 // the stream's limit may be mended by then
+			return s.held
 		}
 		if s.ended && len(s.queue) == 0 {
 			return nil
@@ -148,35 +170,47 @@ func (s *session) open() bool {
 	if !s.proven && len(s.queue) > 0 {
 		return false
 	}
-	return !s.ended && len(s.queue) < window && s.bytes < windowBytes
+	return !s.ended && s.held == nil && len(s.queue) < window && s.bytes < windowBytes
 }
 
 // fill sends what the source has, as far as the window is open.
 func (s *session) fill() error {
 	for s.open() {
-		rec, ok, err := s.cfg.Source.Next()
-		if errors.Is(err, io.EOF) {
-			s.ended = true
+		if len(s.outbox) == 0 {
+			ok, err := s.next()
+			if err != nil || !ok {
+				return err
+			}
+			continue
+		}
+		m := s.outbox[0]
+		if m.second && len(s.queue) > 0 {
 			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("read the spool: %w", err)
-		}
-		if !ok {
-			s.empty = s.sent
-			s.sent = false
-			return nil
-		}
-		s.sent = true
-		if err := s.send(rec); err != nil {
+		if err := s.send(m); err != nil {
 			return err
 		}
+		s.outbox = s.outbox[1:]
 	}
 	return nil
 }
 
-// send publishes the messages of one record, but for those that the stream has.
-func (s *session) send(rec []byte) error {
+// next puts the messages of the next record into the outbox; false if there is
+// none.
+func (s *session) next() (bool, error) {
+	rec, ok, err := s.cfg.Source.Next()
+	if errors.Is(err, io.EOF) {
+		s.ended = true
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the spool: %w", err)
+	}
+	if !ok {
+		s.empty, s.sent = s.sent, false
+		return false, nil
+	}
+	s.sent = true
 	doubt := s.handed < s.doubt
 	if !doubt {
 		s.stored = nil
@@ -184,32 +218,37 @@ func (s *session) send(rec []byte) error {
 	s.handed++
 	msgs, err := s.cfg.Encode(rec, s.limit())
 	if err != nil && s.smaller > 0 {
-		// It may do as a whole, once the stream's limit was mended.
-		s.smaller = 0
-		return &tooBig{err}
+		s.held = &tooBig{err}
+		return true, nil
 	}
 	if err != nil {
 		s.cfg.Lost(rec, err)
-		s.queue = append(s.queue, inflight{skipped(s.cfg.Stream), 0, true, doubt})
-		return nil
+		s.queue = append(s.queue, inflight{future: skipped(s.cfg.Stream), last: true})
+		return true, nil
 	}
 	for i, m := range msgs {
-		last := i == len(msgs)-1
-		if doubt && s.has(m) {
-			s.queue = append(s.queue, inflight{skipped(s.cfg.Stream), 0, last, doubt})
-			continue
-		}
-		if s.noTTL {
-			m.Header.Del(jetstream.MsgTTLHeader)
-		}
-		// A retry from inside the library would overtake what was sent since.
-		ack, err := s.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
-		if err != nil {
-			return fmt.Errorf("publish on %s: %w", m.Subject, err)
-		}
-		s.queue = append(s.queue, inflight{ack, m.Size(), last, doubt})
-		s.bytes += m.Size()
+		s.outbox = append(s.outbox, outgoing{m, i == len(msgs)-1, i == 1, doubt})
 	}
+	return true, nil
+}
+
+// send publishes a message, unless the stream has it.
+func (s *session) send(m outgoing) error {
+	if m.doubt && s.has(m.Msg) {
+		s.queue = append(s.queue, inflight{future: skipped(s.cfg.Stream), last: m.last})
+		return nil
+	}
+	if s.noTTL {
+		m.Header.Del(jetstream.MsgTTLHeader)
+	}
+	// A retry from inside the library would overtake what was sent since.
+	ack, err := s.js.PublishMsgAsync(m.Msg, jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return fmt.Errorf("publish on %s: %w", m.Subject, err)
+	}
+	size := m.Size()
+	s.queue = append(s.queue, inflight{ack, size, m.last, m.doubt})
+	s.bytes += size
 	return nil
 }
 

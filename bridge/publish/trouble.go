@@ -44,27 +44,34 @@ func apiCode(err error) jetstream.ErrorCode {
 	return 0
 }
 
-// trouble logs an error that repeats once, and once that it is over.
+// trouble logs an error that repeats once, each kind of it, and once that all is
+// over.
 type trouble struct {
 	log   zerolog.Logger
-	kind  string
-	count int
+	kinds map[string]int // how often each came since all was well
 }
 
 func (t *trouble) report(err error) {
 	kind, mend := classify(err)
-	if t.count++; kind == t.kind {
+	if t.kinds == nil {
+		t.kinds = map[string]int{}
+	}
+	if t.kinds[kind]++; t.kinds[kind] > 1 {
 		return
 	}
-	t.kind = kind
 	t.log.Warn().Err(err).Str("mend", mend).Msg("events are not getting into JetStream; they wait in the spool")
 }
 
 func (t *trouble) over() {
-	if t.kind != "" {
-		t.log.Info().Int("errors", t.count).Msg("events are getting into JetStream again")
+	if t.kinds == nil {
+		return
 	}
-	t.kind, t.count = "", 0
+	errors := 0
+	for _, n := range t.kinds {
+		errors += n
+	}
+	t.log.Info().Int("errors", errors).Msg("events are getting into JetStream again")
+	t.kinds = nil
 }
 
 // tooBig is an event that cannot be divided into messages as small as the stream
@@ -94,10 +101,10 @@ func classify(err error) (kind, mend string) {
 	switch {
 	case errors.As(err, &foreign), errors.Is(err, jetstream.ErrInvalidJSAck):
 		return "foreign", "find what else answers on supervisor.>: nats sub 'supervisor.>' and nats stream find --subject 'supervisor.>'"
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, jetstream.ErrStreamNotFound):
-		return "no stream", "start `supernats consume`, or create the stream: nats stream add SUPERVISOR --subjects 'supervisor.event.>,supervisor.snapshot.*,supervisor.bridge.>'; is JetStream enabled (nats-server -js)?"
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return "no JetStream", "enable JetStream: nats-server -js, or jetstream in the account's limits"
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, jetstream.ErrStreamNotFound):
+		return "no stream", "start `supernats consume`, or create the stream: nats stream add SUPERVISOR --subjects 'supervisor.event.>,supervisor.snapshot.*,supervisor.bridge.>'; is JetStream enabled (nats-server -js)?"
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return "permission", "allow this user to publish supervisor.event.HOST.>, supervisor.bridge.HOST.> and supervisor.snapshot.HOST and to subscribe to _INBOX_HOST.>, HOST being its --host; or check the --nats-* credentials"
 	case errors.Is(err, nats.ErrAuthorization):
