@@ -7,6 +7,10 @@
 // source of its own, so that a seed gives the same faults again; how they meet in
 // time is the machine's.
 //
+// The clock jumps for the programs, not for the machine: supervisord's Python, the
+// bridge and the server add an offset to the time of day. Timers and the kernel's
+// file times go on.
+//
 // The programs run in namespaces of their own, where that is allowed: whatever
 // happens, none of them outlives the test, and neither does a mount.
 package chaos
@@ -45,7 +49,7 @@ var (
 	results         = flag.String("chaos.results", "", "file for the figures")
 )
 
-// inside marks the process that has the namespaces to itself.
+// inside marks the process that has the namespaces to itself; "no" goes without.
 const inside = "CHAOS_INSIDE"
 
 // exitNoNamespace is the exit code of one that could not be made ready.
@@ -121,7 +125,7 @@ func TestChaos(t *testing.T) {
 	last := w.lives[len(w.lives)-1]
 	last.whole = true
 	supervisordtest.Wait(t, 3*time.Minute, func() bool { return w.nats.last(t.Context()) == text(last.name, last.texts-1) },
-		"the last text (seed %d): %.40q is stored", *seed, w.nats.last(t.Context()))
+		"text %d of %s to be stored (seed %d)", last.texts-1, last.name, *seed)
 	if err := w.end((*supervisordtest.Supervisord).Stop); err != nil {
 		t.Fatal(err)
 	}
@@ -139,8 +143,8 @@ func TestChaos(t *testing.T) {
 	}
 	problems, untold := compare(host, w.lives, events, losses, bytes.Contains(log, []byte(saidLetGo)))
 	for line := range bytes.Lines(log) {
-		if bytes.HasPrefix(line, []byte("panic")) || bytes.Contains(line, []byte("DATA RACE")) || bytes.Contains(line, []byte("is lost")) {
-			problems = append(problems, "the bridge logs "+string(line))
+		if bytes.Contains(line, []byte("lost")) {
+			problems = append(problems, "the bridge logs "+string(bytes.TrimSpace(line)))
 		}
 	}
 	if *jumps && !slices.ContainsFunc(times, func(at time.Time) bool {
