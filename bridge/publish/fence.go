@@ -151,7 +151,7 @@ func (s *session) read(ctx context.Context, cfg jetstream.ConsumerConfig, last u
 	cfg.MemoryStorage, cfg.InactiveThreshold = true, consumerIdle
 	c, err := s.createConsumer(ctx, cfg)
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil && errors.Is(cause, errNoRight) {
+		if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
 			return cause
 		}
 		return err
@@ -211,21 +211,18 @@ func (s *session) createConsumer(ctx context.Context, cfg jetstream.ConsumerConf
 	}
 }
 
-// untilDenied returns a context that ends with errNoRight when the server denies
-// a request to JetStream: such a request gets no answer.
+// untilDenied returns a context that ends when the server denies something, since
+// that gets no answer: with errNoRight if it was a request to JetStream.
 func (s *session) untilDenied(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case err := <-s.denied:
-				if strings.Contains(err.Error(), `"$JS.API.CONSUMER.`) {
-					cancel(fmt.Errorf("%w: %w", errNoRight, err))
-					return
-				}
+		select {
+		case <-ctx.Done():
+		case err := <-s.denied:
+			if !concernsPublishing(err) {
+				err = fmt.Errorf("%w: %w", errNoRight, err)
 			}
+			cancel(err)
 		}
 	}()
 	return ctx, cancel

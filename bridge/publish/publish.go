@@ -158,17 +158,14 @@ func (p *Publisher) connected(ctx context.Context) error {
 		if err := p.waitConnected(ctx, nc, &dial, status); err != nil {
 			return err
 		}
-		if err := p.cfg.Ensure(ctx, js); err != nil {
-			if errors.Is(err, nats.ErrNoResponders) {
-				err = fmt.Errorf("%w: %w", jetstream.ErrJetStreamNotEnabled, err)
-			}
-			p.trouble.report(err)
-		}
 		s := &session{Publisher: p, js: js, denied: denied, again: p.begun, maxPayload: int(nc.MaxPayload())}
-		err := s.run(ctx) // it has reported its error
+		err := s.ensure(ctx)
+		if err == nil {
+			err = s.run(ctx) // it has reported its error
+		}
 		p.begun = p.begun || s.proven
-		if err == nil || ctx.Err() != nil {
-			return err
+		if err == nil || ctx.Err() != nil || errors.Is(err, nats.ErrPermissionViolation) {
+			return err // another connection reads the files of our credentials again
 		}
 		if err := p.pause(ctx, status); err != nil {
 			return err
@@ -182,7 +179,11 @@ func (p *Publisher) waitConnected(ctx context.Context, nc *nats.Conn, dial *dial
 		if nc.IsClosed() {
 			return errClosed(nc)
 		}
-		p.trouble.report(fmt.Errorf("connect to NATS: %w", cmp.Or(nc.LastError(), dial.lastError(), errNotConnected)))
+		// Without an error the first attempt is under way, or the library forgot why
+		// it failed.
+		if err := cmp.Or(nc.LastError(), dial.lastError()); err != nil {
+			p.trouble.report(fmt.Errorf("connect to NATS: %w", err))
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -70,6 +70,25 @@ type future interface {
 	Msg() *nats.Msg
 }
 
+// ensure creates the stream if it is missing. Not to be allowed to look is no
+// trouble: it is all that a host needs to publish. An error is a denial of what
+// publishing needs.
+func (s *session) ensure(ctx context.Context) error {
+	ctx, cancel := s.untilDenied(ctx)
+	defer cancel(nil)
+	err := s.cfg.Ensure(ctx, s.js)
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errNoRight):
+	case errors.Is(cause, nats.ErrPermissionViolation):
+		return cause
+	case errors.Is(err, nats.ErrNoResponders):
+		s.trouble.report(fmt.Errorf("%w: %w", jetstream.ErrJetStreamNotEnabled, err))
+	case err != nil:
+		s.trouble.report(err)
+	}
+	return nil
+}
+
 // run publishes until the source ends (nil) or something goes wrong. In either
 // case nothing is in flight any more, unless ctx ended.
 func (s *session) run(ctx context.Context) error {

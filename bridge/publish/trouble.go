@@ -8,9 +8,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
-)
 
-var errNotConnected = errors.New("no connection yet")
+	"supernats/schema/natsconn"
+)
 
 // foreignAck is the answer of something that is not our stream.
 type foreignAck struct{ subject, got, want string }
@@ -98,6 +98,7 @@ func classify(err error) (kind, mend string) {
 	var foreign *foreignAck
 	var network *net.OpError
 	var big *tooBig
+	var file *natsconn.FileError
 	switch {
 	case errors.As(err, &foreign), errors.Is(err, jetstream.ErrInvalidJSAck):
 		return "foreign", "find what else answers on supervisor.>: nats sub 'supervisor.>' and nats stream find --subject 'supervisor.>'"
@@ -109,6 +110,10 @@ func classify(err error) (kind, mend string) {
 		return "permission", "allow this user to publish supervisor.event.HOST.>, supervisor.bridge.HOST.> and supervisor.snapshot.HOST and to subscribe to _INBOX_HOST.>, HOST being its --host; or check the --nats-* credentials"
 	case errors.Is(err, nats.ErrAuthorization):
 		return "authorization", "check the --nats-* credentials"
+	case errors.As(err, &file):
+		return "file " + file.Flag, "mend the file that --" + file.Flag + " names; it is read again with every try"
+	case errors.Is(err, nats.ErrTLS), errors.As(err, &network) && network.Op == "remote error": // tls.Conn calls an alert so
+		return "tls", "--nats-tls-ca has to be the authority of the server's certificate, and --nats-tls-cert and --nats-tls-key ours, if the server asks for one"
 	case isTTLDisabled(err):
 		return "ttl", "the stream was made without message TTL; events are sent without it now (nats stream edit SUPERVISOR --allow-msg-ttl)"
 	case isTooBig(err), errors.As(err, &big):
@@ -120,7 +125,7 @@ func classify(err error) (kind, mend string) {
 	case errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrAsyncPublishTimeout):
 		return "timeout", "is the stream healthy, and may this user publish on it and subscribe to its inbox? nats stream info SUPERVISOR"
 	case errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionReconnecting),
-		errors.Is(err, nats.ErrNoServers), errors.Is(err, errNotConnected), errors.Is(err, nats.ErrConnectionClosed),
+		errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrConnectionClosed),
 		// With several servers their addresses take turns in the text.
 		errors.As(err, &network):
 		return "connection", "is nats-server running at --nats-url?"

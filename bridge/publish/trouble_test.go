@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
+
+	"supernats/schema/natsconn"
 )
 
 // Every kind of trouble says what mends it.
@@ -38,7 +40,10 @@ func TestClassify(t *testing.T) {
 		{nats.ErrConnectionReconnecting, "connection", "--nats-url"},
 		{nats.ErrNoServers, "connection", "--nats-url"},
 		{nats.ErrConnectionClosed, "connection", "--nats-url"},
-		{errNotConnected, "connection", "--nats-url"},
+		{&natsconn.FileError{Flag: "nats-nkey", File: "/f", Err: errors.New("x")}, "file nats-nkey", "--nats-nkey"},
+		{nats.ErrTLS, "tls", "--nats-tls-ca"},
+		{fmt.Errorf("%w: %w", nats.ErrTLS, refused), "tls", "--nats-tls-ca"},
+		{&net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}, "tls", "--nats-tls-cert"},
 		{refused, "connection", "--nats-url"},
 		{&jetstream.APIError{Code: 503, ErrorCode: 10077}, "full", "--max-bytes"},
 		{&jetstream.APIError{Code: 503, ErrorCode: 10023}, "resources", "disk"},
