@@ -22,7 +22,7 @@ import (
 // drainEvents in drainRounds rounds are a million.
 const (
 	drainEvents = 100_000
-	drainRounds = 4
+	drainRounds = 10
 )
 
 // BenchmarkDrain compares how fast a spool of a million events gets into JetStream
