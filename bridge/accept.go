@@ -55,17 +55,20 @@ func (b *Bridge) openSpool(ctx context.Context) (*spool.Spool, error) {
 
 // accept puts an event into the spool; supervisord is answered when it returns.
 func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
+	b.watch.begin()
+	defer b.watch.end()
 	now := time.Now()
 	h, err := eventlistener.ParseHeader(header)
 	if err != nil {
 		return err
 	}
-	if !b.started {
+	b.heard = true
+	b.watch.saw(h.Event)
+	if b.started == nil {
 		// Only now supervisord's name and the pool's are known.
 		if err := b.recordStarted(ctx, h, now); err != nil {
 			return err
 		}
-		b.started = true
 		b.wantSnapshot(snapshotStart)
 	}
 	b.serial.Store(h.Serial)
@@ -150,15 +153,25 @@ func (b *Bridge) tellLosses(ctx context.Context, now time.Time) error {
 }
 
 // lastRecords stores what is to be told when no event will come any more, as far
-// as there is room: losses, and the process table if supervisord still answers.
+// as there is room: the process table if supervisord still answers, losses, and
+// that this is the end.
 func (b *Bridge) lastRecords() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if b.started {
+	if b.started != nil {
 		b.snapshot(ctx, snapshotStopping)
 	}
 	if err := b.tellLosses(ctx, time.Now().Add(lossEvery)); err != nil {
 		b.log.Error().Err(err).Msg("losses cannot be stored")
+	}
+	if b.started != nil {
+		msg, err := b.bridgeMessage(b.started, schema.BridgeStopping, time.Now())
+		if err == nil {
+			err = b.spool.Append(msg)
+		}
+		if err != nil {
+			b.log.Error().Err(err).Msg("the record of the stop cannot be stored")
+		}
 	}
 }
 

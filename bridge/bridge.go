@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -41,7 +42,9 @@ type Bridge struct {
 	encoder encoder
 
 	spool   *spool.Spool // from Run on
-	started bool
+	watch   watch
+	heard   bool
+	started *schema.Bridge // the record of the start; nil before the first event
 	full    bool          // said that the spool is full
 	serial  atomic.Uint64 // the last one read
 	snap    chan string
@@ -127,7 +130,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		defer close(snapped)
 		b.snapshots(snapping)
 	}()
-	err = listener.Run(ctx)
+	err = b.listen(ctx, listener)
 	stopSnapping()
 	<-snapped
 	b.lastRecords()
@@ -142,26 +145,65 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if n := b.spool.Stats().Records; n > 0 {
 		b.log.Warn().Uint64("records", n).Str("spool", b.cfg.SpoolDir).Msg("stopped; what JetStream does not have yet waits in the spool")
 	}
-	if errors.Is(err, eventlistener.ErrClosed) || ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		b.log.Info().Msg("stopped")
+		return nil
+	case errors.Is(err, eventlistener.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
+		// In the middle of an event or of an answer too: it is dead.
+		b.log.Info().Msg("stopped: supervisord has closed the event stream")
 		return nil
 	}
 	return err
 }
 
+// listen answers supervisord until the end, or until it is silent for too long.
+func (b *Bridge) listen(ctx context.Context, l *eventlistener.Listener) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if err := b.watch.run(ctx); err != nil {
+			stop(err)
+		}
+	}()
+	err := l.Run(ctx)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	stop(nil)
+	<-watched
+	return err
+}
+
 // recordStarted tells that the bridge runs, when it knows under whom.
 func (b *Bridge) recordStarted(ctx context.Context, h eventlistener.Header, at time.Time) error {
-	rec := schema.Bridge{
+	rec := &schema.Bridge{
 		Host: b.cfg.Host, Server: h.Server, Boot: hex.EncodeToString(b.boot[:]), Pool: h.Pool,
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
 	}
-	ce := rec.Envelope(schema.BridgeStarted, at)
-	json, err := schema.Marshal(ce)
+	msg, err := b.bridgeMessage(rec, schema.BridgeStarted, at)
 	if err != nil {
 		return err
 	}
-	return b.store(ctx, appendMessage(nil, at, b.boot, schema.BridgeSubject(b.cfg.Host, schema.BridgeStarted), ce.ID, json), nil)
+	if err := b.store(ctx, msg, nil); err != nil {
+		return err
+	}
+	b.started = rec
+	return nil
 }
+
+func (b *Bridge) bridgeMessage(rec *schema.Bridge, kind string, at time.Time) ([]byte, error) {
+	ce := rec.Envelope(kind, at)
+	json, err := schema.Marshal(ce)
+	if err != nil {
+		return nil, err
+	}
+	return appendMessage(nil, at, b.boot, schema.BridgeSubject(b.cfg.Host, kind), ce.ID, json), nil
+}
+
+// Heard reports whether supervisord has ever sent an event. Call it after Run.
+func (b *Bridge) Heard() bool { return b.heard }
 
 func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
 	token := schema.Token(b.cfg.Host)
