@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -45,15 +46,21 @@ type Bridge struct {
 	watch   watch
 	heard   bool
 	started *schema.Bridge // the record of the start; nil before the first event
-	full    bool          // said that the spool is full
-	serial  atomic.Uint64 // the last one read
+	full    bool           // said that the spool is full
+	serial  atomic.Uint64  // the last one read
 	snap    chan string
 	server  *supervisord.Client // nil without an XML-RPC of supervisord
 	reasons *supervisord.Reasons
 	// saidServer is set when it was said that the XML-RPC does not answer.
 	saidServer atomic.Bool
-	losses     losses
 	buf        []byte
+	lossNoted  chan struct{} // receives a value when losses are to be told
+
+	// mu is held while a record is appended and what it tells is accounted for, so
+	// that the next run can find it out from the spool: see history.
+	mu     sync.Mutex
+	losses losses
+	header []byte // of the last event that is accounted for
 }
 
 // New checks the settings. boot is what Boot found; version is the program's.
@@ -71,7 +78,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		cfg: cfg, boot: boot, version: version,
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
 		encoder: encoder{host: cfg.Host, ttl: ttl},
-		snap:    make(chan string, 1),
+		snap:    make(chan string, 1), lossNoted: make(chan struct{}, 1),
 	}
 	if cfg.ServerURL != "" {
 		b.server, err = supervisord.New(supervisord.Config{
@@ -99,7 +106,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if b.spool, err = b.openSpool(ctx); err != nil {
+	if err := b.openSpool(ctx); err != nil {
 		return nil // ctx has ended: nothing was accepted
 	}
 	defer func() {
@@ -124,15 +131,13 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if b.server == nil {
 		b.log.Warn().Msg("supervisord has no XML-RPC for us: no snapshots, exit codes and logs (add [unix_http_server] and [rpcinterface:supervisor], or set --server-url)")
 	}
-	snapping, stopSnapping := context.WithCancel(ctx)
-	snapped := make(chan struct{})
-	go func() {
-		defer close(snapped)
-		b.snapshots(snapping)
-	}()
+	aside, stopAside := context.WithCancel(ctx)
+	var tasks sync.WaitGroup
+	tasks.Go(func() { b.snapshots(aside) })
+	tasks.Go(func() { b.tellings(aside) })
 	err = b.listen(ctx, listener)
-	stopSnapping()
-	<-snapped
+	stopAside()
+	tasks.Wait()
 	b.lastRecords()
 	b.spool.Finish()
 	drain := time.Duration(b.cfg.Drain)
@@ -199,7 +204,9 @@ func (b *Bridge) bridgeMessage(rec *schema.Bridge, kind string, at time.Time) ([
 	if err != nil {
 		return nil, err
 	}
-	return appendMessage(nil, at, b.boot, schema.BridgeSubject(b.cfg.Host, kind), ce.ID, json), nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return appendMessage(nil, at, b.boot, b.header, schema.BridgeSubject(b.cfg.Host, kind), ce.ID, json), nil
 }
 
 // Heard reports whether supervisord has ever sent an event. Call it after Run.

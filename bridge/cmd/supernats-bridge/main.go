@@ -94,6 +94,7 @@ func listen(cfg bridge.Config) int {
 	if err != nil {
 		return failed(log, err)
 	}
+	cfg.StartedTogether = bridge.StartedTogether()
 	b, err := bridge.New(cfg, boot, version, log)
 	if err != nil {
 		return usage(err)
