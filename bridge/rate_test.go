@@ -117,7 +117,7 @@ func ours(b *testing.B) contender {
 }
 
 // at is when an event was read from supervisord.
-func at(b *testing.B, m jetstream.Msg) time.Time {
+func at(b testing.TB, m jetstream.Msg) time.Time {
 	b.Helper()
 	e, err := schema.UnmarshalEvent(m.Data())
 	if err != nil {
