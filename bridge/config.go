@@ -77,7 +77,7 @@ func (c Config) SpoolDirectory() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return spoolDir(host)
+	return spoolDir(host), nil
 }
 
 // host is --host, or the machine's name.
