@@ -188,7 +188,7 @@ func (b *Bridge) goOn(y *history) {
 	b.mu.Lock()
 	b.losses = losses{
 		boot: hex.EncodeToString(b.boot[:]), open: append(y.losses.open, b.losses.open...),
-		fromStart: y.number > 0 && !y.damaged || b.cfg.StartedTogether,
+		fromStart: !y.damaged && (y.number > 0 || b.cfg.StartedTogether),
 	}
 	if bytes.Equal(y.boot, b.boot[:]) {
 		b.losses.place, b.header = y.losses.place, y.header

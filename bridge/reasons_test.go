@@ -152,7 +152,9 @@ autorestart=true
 		}
 		got[fmt.Sprintf("%s %d", e.Process, e.PID)] = reason
 	}
-	if d := together[programs-1].Sub(together[0]); d > time.Second {
+	d := together[programs-1].Sub(together[0])
+	t.Logf("%d programs died together within %v", programs, d)
+	if d > 3*time.Second { // a second, unless the machine is busy
 		t.Errorf("the programs took %v to die together", d)
 	}
 	lines := strings.Split(strings.TrimSpace(read("truth")), "\n")
