@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -212,5 +213,54 @@ func TestStrayByte(t *testing.T) {
 	logs, err := os.ReadFile(stderrOf(t, s))
 	if err != nil || !strings.Contains(string(logs), "sent no event for 30s") {
 		t.Errorf("%v; the bridge's log does not say why:\n%s", err, logs)
+	}
+}
+
+// A supervisord that stands still for longer than the watch waits costs a restart at
+// most, and a bridge that stands still none; nothing is lost.
+func TestStandstill(t *testing.T) {
+	t.Parallel()
+	const length = 40 * time.Second
+	for _, tc := range []struct {
+		name     string
+		pid      func(*supervisordtest.Supervisord) int
+		restarts int // at most
+	}{
+		{"supervisord", func(s *supervisordtest.Supervisord) int {
+			text, _ := os.ReadFile(s.Dir + "/supervisord.pid")
+			pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+			return pid
+		}, 1},
+		{"bridge", pidOf, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			nats := streamtest.Start(t)
+			s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1"))
+			js := nats.JetStream()
+			waitStored(t, js, schema.Subject{Host: "web1", Event: schema.Tick5}.String(), 1)
+			if err := s.SendRemote("n", "0"); err != nil {
+				t.Fatal(err)
+			}
+			pid := tc.pid(s)
+			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(length)
+			if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+			if err := s.SendRemote("n", "1"); err != nil {
+				t.Fatal(err)
+			}
+			waitStored(t, js, schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "n"}.String(), 2)
+			if n := strings.Count(s.Log(), "exited: supernats"); n > tc.restarts {
+				t.Errorf("%d restarts, want at most %d", n, tc.restarts)
+			}
+			if lost := stored(t, js, schema.BridgeSubject("web1", schema.BridgeLoss)); len(lost) > 0 {
+				t.Errorf("%d losses are told: %s", len(lost), lost[0].Data())
+			}
+		})
 	}
 }
