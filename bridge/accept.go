@@ -67,16 +67,21 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	}
 	b.heard = true
 	b.watch.saw(h.Event)
-	if b.started == nil {
+	if !b.started {
 		// Only now supervisord's name and the pool's are known.
 		if err := b.recordStarted(ctx, h, now); err != nil {
 			return err
 		}
+		b.started = true
 		b.wantSnapshot(snapshotStart)
 	}
 	b.serial.Store(h.Serial)
 	b.buf = appendEvent(b.buf[:0], now, b.boot, header, payload)
-	return b.store(ctx, b.buf, &h)
+	if err := b.store(ctx, b.buf, &h); err != nil {
+		return err
+	}
+	b.metrics.accepted(h.Event)
+	return nil
 }
 
 // store appends a record. If there is no room, an event that may be shed is
@@ -126,18 +131,19 @@ func (b *Bridge) append(rec []byte, h *eventlistener.Header) error {
 		return err
 	}
 	if h != nil {
-		b.account(rec, h, nil)
+		b.account(rec, h, false)
 	}
 	return nil
 }
 
-// account takes note of an event that is stored or, with shed, let go. b.mu is held.
-func (b *Bridge) account(rec []byte, h *eventlistener.Header, shed func(*eventlistener.Header)) {
+// account takes note of an event that is stored or let go. b.mu is held.
+func (b *Bridge) account(rec []byte, h *eventlistener.Header, letGo bool) {
 	if !b.losses.seen(h) {
 		return // it is in the stream already
 	}
-	if shed != nil {
-		shed(h)
+	if letGo {
+		b.losses.shed(h)
+		b.metrics.loss(causeFull, 1)
 	}
 	line, _, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
 	b.header = append(b.header[:0], line...)
@@ -154,7 +160,7 @@ func (b *Bridge) shed(rec []byte, h *eventlistener.Header) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.account(rec, h, b.losses.shed)
+	b.account(rec, h, true)
 }
 
 // lastRecords stores what is to be told when no event will come any more, as far
@@ -163,14 +169,14 @@ func (b *Bridge) shed(rec []byte, h *eventlistener.Header) {
 func (b *Bridge) lastRecords() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if b.started != nil {
+	if b.started {
 		b.snapshot(ctx, snapshotStopping)
 	}
 	if err := b.tellLosses(); err != nil {
 		b.log.Error().Err(err).Msg("losses cannot be stored")
 	}
-	if b.started != nil {
-		msg, err := b.bridgeMessage(b.started, schema.BridgeStopping, time.Now())
+	if b.started {
+		msg, err := b.ownRecord(schema.BridgeStopping, time.Now())
 		if err == nil {
 			err = b.append(msg, nil)
 		}
@@ -184,6 +190,7 @@ func (b *Bridge) lastRecords() {
 func (b *Bridge) spoolLost(l spool.Loss) {
 	b.log.Error().Uint64("records", l.Records).Int64("bytes", l.Bytes).Str("kept", l.File).
 		Msg("spool is damaged: records are lost; the damaged file is kept")
+	b.metrics.loss(causeCorrupt, l.Records)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.losses.corrupt(l.Records)

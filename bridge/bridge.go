@@ -24,6 +24,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/eventlistener"
@@ -42,19 +43,24 @@ type Bridge struct {
 	log     zerolog.Logger
 	encoder encoder
 
-	spool   *spool.Spool // from Run on
-	watch   watch
-	heard   bool
-	started *schema.Bridge // the record of the start; nil before the first event
-	full    bool           // said that the spool is full
-	serial  atomic.Uint64  // the last one read
-	snap    chan string
-	server  *supervisord.Client // nil without an XML-RPC of supervisord
-	reasons *supervisord.Reasons
+	spool    *spool.Spool // from Run on
+	watch    watch
+	heard    bool
+	started  bool
+	full     bool          // said that the spool is full
+	serial   atomic.Uint64 // the last one read
+	identity atomic.Pointer[identity]
+	snap     chan string
+	server   *supervisord.Client // nil without an XML-RPC of supervisord
+	reasons  *supervisord.Reasons
 	// saidServer is set when it was said that the XML-RPC does not answer.
 	saidServer atomic.Bool
 	buf        []byte
-	lossNoted  chan struct{} // receives a value when losses are to be told
+	registry   *prometheus.Registry
+	metrics    *metrics
+	opened     atomic.Pointer[spool.Spool] // the spool, for those who look from outside
+
+	lossNoted chan struct{} // receives a value when losses are to be told
 
 	// mu is held while a record is appended and what it tells is accounted for, so
 	// that the next run can find it out from the spool: see history.
@@ -91,6 +97,9 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
 		Client: b.server, Boot: hex.EncodeToString(boot[:]), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
 	})
+	b.registry = prometheus.NewRegistry()
+	b.metrics = newMetrics(b.registry, b)
+	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
 	return b, nil
 }
 
@@ -100,24 +109,28 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 // been published as well, as far as the drain time allowed.
 func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	listener, err := eventlistener.New(eventlistener.Config{
-		In: in, Out: out, Length: b.cfg.Length, Accept: b.accept,
+		In: in, Out: out, Length: b.cfg.Length, Accept: b.accept, Answered: b.metrics.answered,
 		Warn: func(msg string) { b.log.Warn().Msg(msg) },
 	})
 	if err != nil {
 		return err
 	}
+	defer b.serve(ctx)()
 	if err := b.openSpool(ctx); err != nil {
 		return nil // ctx has ended: nothing was accepted
 	}
+	b.opened.Store(b.spool)
 	defer func() {
 		if err := b.spool.Close(); err != nil {
 			b.log.Error().Err(err).Msg("spool is closed with an error")
 		}
 	}()
-	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons}
+	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics}
+	left := b.spool.Stats()
 	publisher, err := publish.New(publish.Config{
 		Source: reader, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
-		Encode: reader.Encode, Lost: b.lost, Log: b.log,
+		Encode: reader.Encode, Lost: b.lost, Duplicate: b.metrics.duplicates.Inc, Log: b.log,
+		Left: int(left.Records), Seq: left.Seq, Fence: b.fence(),
 	})
 	if err != nil {
 		return err
@@ -181,47 +194,17 @@ func (b *Bridge) listen(ctx context.Context, l *eventlistener.Listener) error {
 	return err
 }
 
-// recordStarted tells that the bridge runs, when it knows under whom.
-func (b *Bridge) recordStarted(ctx context.Context, h eventlistener.Header, at time.Time) error {
-	rec := &schema.Bridge{
-		Host: b.cfg.Host, Server: h.Server, Boot: hex.EncodeToString(b.boot[:]), Pool: h.Pool,
-		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
-	}
-	msg, err := b.bridgeMessage(rec, schema.BridgeStarted, at)
-	if err != nil {
-		return err
-	}
-	if err := b.store(ctx, msg, nil); err != nil {
-		return err
-	}
-	b.started = rec
-	return nil
-}
-
-func (b *Bridge) bridgeMessage(rec *schema.Bridge, kind string, at time.Time) ([]byte, error) {
-	ce := rec.Envelope(kind, at)
-	json, err := schema.Marshal(ce)
-	if err != nil {
-		return nil, err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return appendMessage(nil, at, b.boot, b.header, schema.BridgeSubject(b.cfg.Host, kind), ce.ID, json), nil
-}
-
 // Heard reports whether supervisord has ever sent an event. Call it after Run.
 func (b *Bridge) Heard() bool { return b.heard }
 
 func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
 	token := schema.Token(b.cfg.Host)
+	more = append(more, b.metrics.connection()...)
 	return b.cfg.NATS.Connect("supernats-bridge "+b.cfg.Host, append(more,
 		// An inbox of its own, so that a host's permissions can name it.
 		nats.CustomInboxPrefix("_INBOX_"+token),
 		// Left to the dialler, which the end of a context interrupts.
-		nats.SkipHostLookup(),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			b.log.Warn().Err(err).Msg("NATS reports an error")
-		}))...)
+		nats.SkipHostLookup())...)
 }
 
 func ensure(ctx context.Context, js jetstream.JetStream) error {
@@ -231,6 +214,7 @@ func ensure(ctx context.Context, js jetstream.JetStream) error {
 }
 
 func (b *Bridge) lost(rec []byte, err error) {
+	b.metrics.loss(causeUnpublishable, 1)
 	b.log.Error().Err(err).Int("bytes", len(rec)).Msg("event cannot be published and is lost")
 }
 

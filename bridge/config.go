@@ -24,6 +24,8 @@ type Config struct {
 	SnapshotEvery schema.Duration            `default:"60s" help:"How often the whole process table is published; 0 turns it off."`
 	LogTail       schema.Size                `default:"4KiB" help:"How much of a crashed process's log goes into the event; 0 turns it off."`
 	ServerURL     string                     `placeholder:"URL" help:"supervisord's XML-RPC, unix:///path or http://user:pass@host:port (default: $SUPERVISOR_SERVER_URL)."`
+	Listen        string                     `placeholder:"ADDRESS" help:"Address of /metrics, /healthz and /readyz, HOST:PORT or :PORT (default: off)."`
+	WebConfig     string                     `placeholder:"FILE" help:"TLS and basic authentication of that address: Prometheus's web configuration file."`
 	Length        eventlistener.Length       `default:"auto" help:"How supervisord counts len: chars, bytes or auto."`
 	Drain         schema.Duration            `default:"5s" help:"How long to go on publishing after supervisord asks to stop."`
 	TTL           map[string]schema.Duration `placeholder:"NAME=DURATION" help:"How long a class of events stays in the stream, by event name or 'snapshot'; 0 for as long as the stream keeps it. Repeatable."`
@@ -58,6 +60,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.LogTail > maxLogTail {
 		return c, fmt.Errorf("--log-tail %v: allowed are 0 to %v", c.LogTail, schema.Size(maxLogTail))
+	}
+	if err := c.checkListen(); err != nil {
+		return c, err
 	}
 	if c.NATS.Context == "" && c.NATS.URL == "" {
 		c.NATS.URL = natsconn.DefaultURL
@@ -103,6 +108,9 @@ func (c Config) settings() map[string]string {
 		"log-tail":       c.LogTail.String(),
 		"length":         c.Length.String(),
 		"drain":          c.Drain.String(),
+	}
+	if c.Listen != "" {
+		s["listen"] = c.Listen
 	}
 	for name, d := range c.TTL {
 		s["ttl "+name] = d.String()

@@ -16,6 +16,10 @@ func goodConfig() Config {
 	return Config{Host: "web1", SpoolDir: "/spool", SpoolMax: 64 << 20, Drain: schema.Duration(5 * time.Second)}
 }
 
+func webConfig(file string) func(*Config) {
+	return func(c *Config) { c.Listen, c.WebConfig = "127.0.0.1:0", file }
+}
+
 // Each error names its flag: the program then exits with code 2.
 func TestNewErrors(t *testing.T) {
 	for _, tc := range []struct {
@@ -27,6 +31,12 @@ func TestNewErrors(t *testing.T) {
 		{"a host that is no text", func(c *Config) { c.Host = "web\xff" }, `--host "web\xff"`},
 		{"a spool too small", func(c *Config) { c.SpoolMax = 1<<20 - 1 }, "--spool-max 1048575: allowed are 1MiB or more"},
 		{"a negative drain", func(c *Config) { c.Drain = -1 }, "--drain: allowed are 0 or more"},
+		{"a listen address without a port", func(c *Config) { c.Listen = "localhost" }, `--listen "localhost": address localhost: missing port in address; allowed are HOST:PORT and :PORT`},
+		{"a port that is none", func(c *Config) { c.Listen = ":metrics?" }, `--listen ":metrics?": lookup tcp/metrics?: unknown port`},
+		{"a web configuration of nothing", func(c *Config) { c.WebConfig = "web.yaml" }, "--web-config web.yaml is set without --listen"},
+		{"a web configuration that is not there", webConfig("/no/web.yaml"), "--web-config /no/web.yaml: open /no/web.yaml: no such file"},
+		{"a web configuration with a key too many", webConfig("testdata/web-unknown.yaml"), "line 2: field basic_auth_user not found"},
+		{"a password that is no hash", webConfig("testdata/web-plain.yaml"), "hashedSecret too short to be a bcrypted password"},
 		{"a TTL of nothing", func(c *Config) { c.TTL = map[string]schema.Duration{"TICK": 1} }, "--ttl TICK=1ns"},
 		{"a TTL of no event", func(c *Config) { c.TTL = map[string]schema.Duration{"TOCK": 0} }, "--ttl TOCK: no such event"},
 		{"two ways to log in", func(c *Config) { c.NATS = natsconn.Settings{User: "a", TokenFile: "b"} }, "user and token-file are set"},

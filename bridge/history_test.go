@@ -104,7 +104,7 @@ func (s *simulated) deliver(shed bool) simEvent {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if shed && b.started != nil {
+	if shed && b.started {
 		b.shed(appendEvent(nil, readAt, b.boot, e.header(), nil), &h)
 	} else {
 		if err := b.accept(s.t.Context(), e.header(), nil); err != nil {

@@ -252,6 +252,7 @@ func (b *Bridge) tellLosses() error {
 		}
 		b.losses.open = b.losses.open[1:]
 		if loss.Cause == causeBuffer {
+			b.metrics.loss(causeBuffer, loss.Count)
 			b.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).Str("mend", "buffer_size=65536 in the section of supernats-bridge").
 				Msg("supervisord threw events away: its buffer was full")
 			b.wantSnapshot(snapshotLoss)

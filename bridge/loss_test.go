@@ -63,7 +63,8 @@ func TestKilledDuringAnOutage(t *testing.T) {
 func TestOverflowIsCounted(t *testing.T) {
 	const sent = 1000
 	nats := streamtest.Start(t)
-	s := supervisordtest.Start(t, small(t, "--nats-url", nats.URL, "--host", "web1"))
+	address := freeAddress(t)
+	s := supervisordtest.Start(t, small(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address))
 	js := nats.JetStream()
 	if err := s.SendRemote("first", "x"); err != nil {
 		t.Fatal(err)
@@ -73,16 +74,20 @@ func TestOverflowIsCounted(t *testing.T) {
 	if err := s.SendRemote("burst", data...); err != nil {
 		t.Fatal(err)
 	}
-	addUp(t, s, js, "burst", sent)
+	lost := addUp(t, s, js, "burst", sent)
+	counted := scrape(t, address, "supernats_bridge_lost_events_total")
+	if got := counted[`supernats_bridge_lost_events_total{cause="supervisord-buffer"}`]; got != float64(lost) {
+		t.Errorf("%d are told as lost, the metrics say %v", lost, counted)
+	}
 }
 
 // addUp waits until what is stored of the events of one type, and what is told as
 // lost, are all that was sent; supervisord's log knows too what it threw away.
-func addUp(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream, typ string, sent uint64) {
+func addUp(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream, typ string, sent uint64) (lost uint64) {
 	t.Helper()
 	subject := schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: typ}.String()
 	validate := validatorOf(t, "bridge")
-	var kept, lost uint64
+	var kept uint64
 	supervisordtest.Wait(t, 60*time.Second, func() bool {
 		kept, lost = uint64(pending(js, subject)), 0
 		for _, m := range stored(t, js, schema.BridgeSubject("web1", schema.BridgeLoss)) {
@@ -106,6 +111,7 @@ func addUp(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream,
 		t.Errorf("%d are told as lost, supervisord's log has %d", lost, n)
 	}
 	t.Logf("%d stored, %d lost", kept, lost)
+	return lost
 }
 
 // small is the section with a buffer of ten, for remote events alone.

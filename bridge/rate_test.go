@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/procfs"
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
@@ -35,7 +36,8 @@ type contender struct {
 // with supernats-bridge (its spool on disk, JetStream on the same machine), with
 // a listener in C that answers at once, and with one in Python on
 // supervisor.childutils. They take turns, burst by burst, so that a noisy machine
-// is noisy for all of them; the ratio is the median of those of the rounds.
+// is noisy for all of them; the ratio is the median of those of the rounds. The
+// bridge's processor time is that of its whole life.
 func BenchmarkAnswer(b *testing.B) {
 	c := filepath.Join(b.TempDir(), "listener")
 	if out, err := exec.Command("gcc", "-O2", "-o", c, "testdata/listener.c").CombinedOutput(); err != nil {
@@ -45,7 +47,8 @@ func BenchmarkAnswer(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	contenders := []contender{ours(b), other(b, "C", c), other(b, "Python", "/usr/bin/python3 "+py)}
+	bridge, supervisord := ours(b)
+	contenders := []contender{bridge, other(b, "C", c), other(b, "Python", "/usr/bin/python3 "+py)}
 	for b.Loop() {
 		rates := map[string][]float64{}
 		ratios := map[string][]float64{}
@@ -59,6 +62,9 @@ func BenchmarkAnswer(b *testing.B) {
 				}
 			}
 		}
+		pid := bridgePID(b, supervisord)
+		b.ReportMetric(cpuOf(b, pid).Seconds()*1e6/(rateBurst*rateRounds), "CPU-µs/event")
+		b.ReportMetric(status(b, pid, "VmHWM"), "peak-MiB")
 		for name, r := range rates {
 			b.ReportMetric(median(r), name+"-events/s")
 		}
@@ -101,7 +107,7 @@ stdout_logfile=NONE
 }
 
 // ours is supernats-bridge. It is measured by the time that stands in the events.
-func ours(b *testing.B) contender {
+func ours(b *testing.B) (contender, *supervisordtest.Supervisord) {
 	nats := streamtest.Start(b)
 	s := supervisordtest.Start(b, conf(b, "--nats-url", nats.URL, "--host", "bench"))
 	js := nats.JetStream()
@@ -113,7 +119,49 @@ func ours(b *testing.B) contender {
 		time.Sleep(300 * time.Millisecond) // asking costs what is measured
 		msgs := waitStored(b, js, subject, sent)
 		return at(b, msgs[sent-1]).Sub(at(b, msgs[sent-rateBurst])).Seconds()
-	}}
+	}}, s
+}
+
+func bridgePID(b *testing.B, s *supervisordtest.Supervisord) int {
+	b.Helper()
+	out, err := s.Ctl("pid", "supernats")
+	if err != nil {
+		b.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(out))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return pid
+}
+
+// cpuOf is the processor time that a process has used so far.
+func cpuOf(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		b.Fatal(err)
+	}
+	stat, err := p.Stat()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(stat.CPUTime() * float64(time.Second))
+}
+
+// status is a line of /proc/PID/status in MiB.
+func status(b *testing.B, pid int, name string) float64 {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), name+":")
+	kib, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	return float64(kib) / 1024
 }
 
 // at is when an event was read from supervisord.

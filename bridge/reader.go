@@ -27,8 +27,10 @@ type reader struct {
 	*spool.Spool
 	encoder encoder
 	reasons *supervisord.Reasons
+	metrics *metrics
 	batch   []decoded // read, and not handed on yet
 	current decoded
+	flying  []time.Time // when each event handed on, and not acknowledged, was read; zero for other records
 }
 
 // decoded is a record; event is nil if it is none, or cannot be decoded.
@@ -49,6 +51,7 @@ func (r *reader) Next() ([]byte, bool, error) {
 		return nil, false, nil
 	}
 	r.current, r.batch = r.batch[0], r.batch[1:]
+	r.flying = append(r.flying, r.current.at)
 	return r.current.rec, true, nil
 }
 
@@ -78,9 +81,21 @@ func (r *reader) fill() error {
 	return nil
 }
 
+// Ack implements publish.Source.
+func (r *reader) Ack(n int, seq uint64) error {
+	now := time.Now()
+	for _, at := range r.flying[:n] {
+		if !at.IsZero() {
+			r.metrics.published(at, now)
+		}
+	}
+	r.flying = r.flying[n:]
+	return r.Spool.Ack(n, seq)
+}
+
 // Rewind implements publish.Source.
 func (r *reader) Rewind() error {
-	r.batch, r.current = nil, decoded{}
+	r.batch, r.current, r.flying = nil, decoded{}, nil
 	return r.Spool.Rewind()
 }
 

@@ -139,9 +139,9 @@ func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 
 func (c *encoder) event(e *schema.Event, at time.Time, maxPayload int) ([]*nats.Msg, error) {
 	ttl := c.ttl.of(e.Event)
-	m, err := c.message(e, at, ttl)
-	if err != nil || m.Size() <= maxPayload {
-		return []*nats.Msg{m}, err
+	m := c.message(e, at, ttl)
+	if m.Size() <= maxPayload {
+		return []*nats.Msg{m}, nil
 	}
 	// What is not data: the envelope, names, headers, and room for the part's
 	// own numbers, which the whole event did not have.
@@ -151,11 +151,7 @@ func (c *encoder) event(e *schema.Event, at time.Time, maxPayload int) ([]*nats.
 	}
 	var msgs []*nats.Msg
 	for _, part := range e.Split(maxPayload - rest) {
-		m, err := c.message(part, at, ttl)
-		if err != nil {
-			return nil, err
-		}
-		msgs = append(msgs, m)
+		msgs = append(msgs, c.message(part, at, ttl))
 	}
 	return msgs, nil
 }
@@ -176,13 +172,15 @@ func jsonData(e *schema.Event) int {
 	return len(b)
 }
 
-func (c *encoder) message(e *schema.Event, at time.Time, ttl time.Duration) (*nats.Msg, error) {
-	ce := e.Envelope(at)
-	json, err := schema.Marshal(ce)
-	if err != nil {
-		return nil, err
+func (c *encoder) message(e *schema.Event, at time.Time, ttl time.Duration) *nats.Msg {
+	size := 512 + len(e.DataBase64)*4/3
+	if e.Data != nil {
+		size += len(*e.Data)
 	}
-	return message(e.Subject(), ce.ID, json, ttl), nil
+	if e.Log != nil {
+		size += len(e.Log.Stdout) + len(e.Log.Stderr)
+	}
+	return message(e.Subject(), e.ID(), e.AppendJSON(make([]byte, 0, size+size/8), at), ttl)
 }
 
 // message adds the headers; a ttl of 0 leaves the stream's own limits.

@@ -10,10 +10,11 @@ import (
 
 // Reasons why a snapshot is taken.
 const (
-	snapshotStart    = "start"
-	snapshotInterval = "interval"
-	snapshotLoss     = "loss"
-	snapshotStopping = "stopping"
+	snapshotStart     = "start"
+	snapshotInterval  = "interval"
+	snapshotLoss      = "loss"
+	snapshotReconnect = "reconnect"
+	snapshotStopping  = "stopping"
 )
 
 // snapshots stores the process table when the first event has come, after losses

@@ -52,6 +52,9 @@ func newTTLTable(settings map[string]schema.Duration) (ttlTable, error) {
 		}
 		t[name] = time.Duration(d)
 	}
+	for _, name := range schema.Names() {
+		t[name] = t.of(name)
+	}
 	return t, nil
 }
 

@@ -58,9 +58,14 @@ type Message struct {
 }
 
 // Event decodes a message on supervisor.event.>. An error means that another
-// program has published there; return it through Park.
+// program has published there, or a host in the name of another one; return it
+// through Park.
 func (m *Message) Event() (*schema.CloudEvent[*schema.Event], error) {
-	return schema.UnmarshalEvent(m.Data)
+	ce, err := schema.UnmarshalEvent(m.Data)
+	if err == nil && !schema.OfHost(m.Subject, schema.EventPrefix, ce.Data.Host) {
+		return nil, fmt.Errorf("event %q of host %q was published on %s, by another host", ce.ID, ce.Data.Host, m.Subject)
+	}
+	return ce, err
 }
 
 // NewMessage takes from a message of JetStream what is handled here.

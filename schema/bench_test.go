@@ -39,6 +39,19 @@ func BenchmarkMarshalEvent(b *testing.B) {
 	}
 }
 
+func BenchmarkAppendJSON(b *testing.B) {
+	for _, p := range benchPayloads {
+		e := Decode(p.raw, testHost, testBoot)
+		b.Run(p.name, func(b *testing.B) {
+			b.ReportAllocs()
+			var buf []byte
+			for b.Loop() {
+				buf = e.AppendJSON(buf[:0], testTime)
+			}
+		})
+	}
+}
+
 func BenchmarkUnmarshalEvent(b *testing.B) {
 	for _, p := range benchPayloads {
 		payload := marshal(b, Decode(p.raw, testHost, testBoot).Envelope(testTime))

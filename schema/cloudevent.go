@@ -71,7 +71,8 @@ func EventID(host, boot string, serial uint64) string {
 	return host + "/" + boot + "/" + strconv.FormatUint(serial, 10)
 }
 
-func (e *Event) id() string {
+// ID is the id of the event, or of the part of one.
+func (e *Event) ID() string {
 	id := EventID(e.Host, e.Boot, e.Serial)
 	if e.Parts > 0 {
 		id += "/" + strconv.Itoa(e.Part)
@@ -85,7 +86,7 @@ func (e *Event) Envelope(read time.Time) *CloudEvent[*Event] {
 	family, kind := Tail(e.Event, e.Type)
 	return &CloudEvent[*Event]{
 		SpecVersion: specVersion,
-		ID:          e.id(),
+		ID:          e.ID(),
 		// The identifier of a supervisord is any text: escaped, so that the
 		// source stays the URI reference that CloudEvents asks for.
 		Source:          "/supervisor/" + url.PathEscape(e.Host) + "/" + url.PathEscape(e.Server),
@@ -164,8 +165,8 @@ func UnmarshalEvent(payload []byte) (*CloudEvent[*Event], error) {
 		return nil, errorf("event %q has no data", ce.ID)
 	case e.Event == "" || e.Host == "" || e.Boot == "":
 		return nil, errorf("event %q: data has no event, host or boot", ce.ID)
-	case ce.ID != e.id():
-		return nil, errorf("event %q: id is not that of its data, %q", ce.ID, e.id())
+	case ce.ID != e.ID():
+		return nil, errorf("event %q: id is not that of its data, %q", ce.ID, e.ID())
 	}
 	return ce, nil
 }

@@ -95,15 +95,24 @@ func Tail(name, typ string) (family, kind string) {
 	if name == RemoteCommunication {
 		return familyRemoteCommunication, Token(typ)
 	}
-	if known[name] {
-		for _, f := range families {
-			if rest, ok := strings.CutPrefix(name, f+"_"); ok {
-				return strings.ToLower(f), strings.ToLower(rest)
-			}
-		}
+	if t, ok := tails[name]; ok {
+		return t[0], t[1]
 	}
 	return familyOther, Token(name)
 }
+
+// tails are family and kind of the names known.
+var tails = func() map[string][2]string {
+	m := map[string][2]string{}
+	for _, name := range concrete {
+		for _, f := range families {
+			if rest, ok := strings.CutPrefix(name, f+"_"); ok {
+				m[name] = [2]string{strings.ToLower(f), strings.ToLower(rest)}
+			}
+		}
+	}
+	return m
+}()
 
 // fromTail is the inverse of Tail. typ is set for a REMOTE_COMMUNICATION only.
 func fromTail(family, kind string) (name, typ string, err error) {

@@ -69,6 +69,15 @@ func SnapshotSubject(host string) string { return SnapshotPrefix + Token(host) }
 // BridgeSubject is where a host's bridge publishes its records of one kind.
 func BridgeSubject(host, kind string) string { return BridgePrefix + Token(host) + "." + kind }
 
+// OfHost reports whether a subject is one of a host's below a prefix. Rights are
+// granted on subjects, so what a payload says of its host is true only if the
+// subject says the same.
+func OfHost(subject, prefix, host string) bool {
+	rest, ok := strings.CutPrefix(subject, prefix)
+	token, _, _ := strings.Cut(rest, ".")
+	return ok && token == Token(host)
+}
+
 // AlertSubject is where the notifications of a rule about a process go.
 func AlertSubject(host, group, process, rule string) string {
 	return AlertPrefix + Token(host) + "." + Token(group) + "." + Token(process) + "." + Token(rule)

@@ -141,6 +141,26 @@ func TestSubjectRoundTrip(t *testing.T) {
 	})
 }
 
+func TestOfHost(t *testing.T) {
+	for _, c := range []struct {
+		subject, prefix, host string
+		want                  bool
+	}{
+		{"supervisor.event.db1.g.p.tick.5", EventPrefix, "web1", false},
+		{"supervisor.event.web10.g.p.tick.5", EventPrefix, "web1", false},
+		{"supervisor.event.web1.x.g.p.tick.5", EventPrefix, "web1.x", false},
+		{"supervisor.bridge.web1.started", EventPrefix, "web1", false},
+		{"supervisor.event.", EventPrefix, "web1", false},
+		{"", EventPrefix, "", false},
+		{"supervisor.event.web1=2Ex.g.p.tick.5", EventPrefix, "web1.x", true},
+		{"supervisor.snapshot.web1", SnapshotPrefix, "web1", true},
+	} {
+		if got := OfHost(c.subject, c.prefix, c.host); got != c.want {
+			t.Errorf("OfHost(%q, %q, %q) is %v", c.subject, c.prefix, c.host, got)
+		}
+	}
+}
+
 func TestOtherSubjects(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{SnapshotSubject(""), "supervisor.snapshot.-"},

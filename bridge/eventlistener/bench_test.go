@@ -6,21 +6,27 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"supernats/bridge/eventlistener"
 )
 
 // One event over the pipes that supervisord uses: written, accepted, answered.
 func BenchmarkEvent(b *testing.B) {
-	for _, payload := range []struct{ name, text string }{
-		{"state", "processname:api_00 groupname:api from_state:STARTING pid:11167"},
-		{"log-4KiB", "processname:api_00 groupname:api pid:11167 channel:stdout\n" + strings.Repeat("进程 exit\n", 340)},
+	state := "processname:api_00 groupname:api from_state:STARTING pid:11167"
+	for _, payload := range []struct {
+		name, text string
+		answered   func(time.Duration)
+	}{
+		{"state", state, nil},
+		{"state-timed", state, func(time.Duration) {}},
+		{"log-4KiB", "processname:api_00 groupname:api pid:11167 channel:stdout\n" + strings.Repeat("进程 exit\n", 340), nil},
 	} {
 		b.Run(payload.name, func(b *testing.B) {
 			in, toListener := pipe(b)
 			fromListener, out := pipe(b)
 			l, err := eventlistener.New(eventlistener.Config{
-				In: in, Out: out, Accept: func(context.Context, []byte, []byte) error { return nil },
+				In: in, Out: out, Accept: func(context.Context, []byte, []byte) error { return nil }, Answered: payload.answered,
 			})
 			if err != nil {
 				b.Fatal(err)

@@ -55,6 +55,9 @@ type Config struct {
 	// changed. It may block. An error ends Run, and the event is not answered:
 	// supervisord will offer it again.
 	Accept func(ctx context.Context, header, payload []byte) error
+	// Answered is told, behind each answer, how long supervisord has waited for it
+	// since the event's header was read; may be nil. The next event waits for it.
+	Answered func(took time.Duration)
 	// Warn is told of what was recovered from; may be nil.
 	Warn func(msg string)
 }
@@ -62,6 +65,7 @@ type Config struct {
 // Listener is one conversation with one supervisord.
 type Listener struct {
 	cfg     Config
+	made    time.Time
 	in      *bufio.Reader
 	waker   deadliner
 	length  counter
@@ -83,7 +87,7 @@ func New(cfg Config) (*Listener, error) {
 	if cfg.Warn == nil {
 		cfg.Warn = func(string) {}
 	}
-	l := &Listener{cfg: cfg, in: bufio.NewReaderSize(cfg.In, maxHeader)}
+	l := &Listener{cfg: cfg, made: time.Now(), in: bufio.NewReaderSize(cfg.In, maxHeader)}
 	l.length.mode = cfg.Length
 	if d, ok := cfg.In.(deadliner); ok && d.SetReadDeadline(time.Time{}) == nil {
 		l.waker = d
@@ -129,6 +133,10 @@ func (l *Listener) one(ctx context.Context) error {
 	default:
 		return fmt.Errorf("read event header: %w", err)
 	}
+	var begun time.Duration
+	if l.cfg.Answered != nil {
+		begun = time.Since(l.made) // half of what time.Now costs
+	}
 	l.header = append(l.header[:0], line[:len(line)-1]...) // reading on overwrites line
 	h, err := parse(l.header)
 	if err != nil {
@@ -146,6 +154,9 @@ func (l *Listener) one(ctx context.Context) error {
 	}
 	if _, err := l.cfg.Out.Write(okReady); err != nil {
 		return fmt.Errorf("answer %s with serial %d: %w", h.event, h.serial, err)
+	}
+	if l.cfg.Answered != nil {
+		l.cfg.Answered(time.Since(l.made) - begun)
 	}
 	return nil
 }

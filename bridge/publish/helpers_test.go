@@ -36,6 +36,7 @@ type source struct {
 	allowed  int // so many of recs exist yet
 	next     int
 	acked    int
+	seq      uint64 // of the last acknowledgement
 	finished bool
 	rewinds  int
 	more     chan struct{}
@@ -143,9 +144,10 @@ func (s *source) Next() ([]byte, bool, error) {
 
 func (s *source) More() <-chan struct{} { return s.more }
 
-func (s *source) Ack(n int, _ uint64) error {
+func (s *source) Ack(n int, seq uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.seq = seq
 	if err := s.failed("Ack"); err != nil {
 		return err
 	}
@@ -243,7 +245,7 @@ func config(url string, src Source) Config {
 	return Config{
 		Source: src, Stream: stream.Events, Ensure: ensure, Encode: encode, Lost: func([]byte, error) {},
 		Connect: func(more ...nats.Option) (*nats.Conn, error) {
-			return natsconn.Settings{URL: url}.Connect("test", append(more, nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
+			return natsconn.Settings{URL: url}.Connect("test", append(more,
 				nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(10*time.Millisecond, 10*time.Millisecond))...)
 		},
 	}

@@ -55,7 +55,17 @@ type Config struct {
 	Encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
 	// Lost is told of a record that cannot be encoded; it is skipped.
 	Lost func(rec []byte, err error)
-	Log  zerolog.Logger
+	// Duplicate is told of a message that the stream refused as one that it has,
+	// although it was sent for the first time; may be nil.
+	Duplicate func()
+	// Left is how many records of the source an earlier run may have sent, Seq the
+	// stream's sequence of its last acknowledgement, 0 if it is not known.
+	Left int
+	Seq  uint64
+	// Fence tells which of them the stream has; without one the stream's duplicate
+	// window has to.
+	Fence *Fence
+	Log   zerolog.Logger
 }
 
 const (
@@ -66,6 +76,8 @@ const (
 	ackTimeout = 5 * time.Second
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 5 * time.Second
+	// minPayload is the least that a stream with small messages makes of ours.
+	minPayload = 1 << 10
 )
 
 // Publisher is one loop from one source to one stream.
@@ -73,7 +85,21 @@ type Publisher struct {
 	cfg     Config
 	trouble trouble
 	backoff time.Duration
+	// doubt is how many of the source's oldest records may have been sent before,
+	// seq the sequence of the last acknowledgement.
+	doubt int
+	seq   uint64
+	// begun says that there was a session, so the next one is a reconnect.
+	begun bool
+	// left is how many records of an earlier run are not acknowledged.
+	left   int
+	rivals rivals
+	// What the stream made us do: leave the TTL away, send smaller messages.
 	noTTL   bool
+	smaller int
+	// What was said once, or how often it was to be said.
+	saidNoRight bool
+	duplicates  uint64
 }
 
 // New checks the configuration. Nothing happens before Run.
@@ -81,7 +107,10 @@ func New(cfg Config) (*Publisher, error) {
 	if cfg.Source == nil || cfg.Connect == nil || cfg.Ensure == nil || cfg.Encode == nil || cfg.Lost == nil || cfg.Stream == "" {
 		return nil, errors.New("publish: Source, Connect, Ensure, Encode, Lost and Stream must be set")
 	}
-	return &Publisher{cfg: cfg, trouble: trouble{log: cfg.Log}}, nil
+	if f := cfg.Fence; f != nil && (f.Record == nil || f.Consumer == "" || f.Filter == "" || f.Replaced == nil || f.Passed == nil || f.Boot == nil) {
+		return nil, errors.New("publish: Record, Consumer, Filter, Replaced, Passed and Boot of Fence must be set")
+	}
+	return &Publisher{cfg: cfg, doubt: cfg.Left, left: cfg.Left, seq: cfg.Seq, rivals: rivals{first: rivalFirst}, trouble: trouble{log: cfg.Log}}, nil
 }
 
 // Run publishes until the source ends and all is acknowledged (nil) or ctx ends
@@ -105,7 +134,18 @@ func (p *Publisher) Run(ctx context.Context) error {
 // connected publishes over one connection, until that is closed for good.
 func (p *Publisher) connected(ctx context.Context) error {
 	var dial dialer
-	nc, err := p.cfg.Connect(nats.SetCustomDialer(dial.until(ctx)))
+	denied := make(chan error, 16)
+	nc, err := p.cfg.Connect(nats.SetCustomDialer(dial.until(ctx)),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if !errors.Is(err, nats.ErrPermissionViolation) {
+				p.cfg.Log.Warn().Err(err).Msg("NATS reports an error")
+				return
+			}
+			select {
+			case denied <- err:
+			default: // so many say enough
+			}
+		}))
 	if err != nil {
 		return err
 	}
@@ -121,15 +161,15 @@ func (p *Publisher) connected(ctx context.Context) error {
 		if err := p.waitConnected(ctx, nc, &dial, status); err != nil {
 			return err
 		}
-		if err := p.cfg.Ensure(ctx, js); err != nil {
-			p.trouble.report(err)
+		s := &session{Publisher: p, js: js, denied: denied, again: p.begun, maxPayload: int(nc.MaxPayload())}
+		err := s.ensure(ctx)
+		if err == nil {
+			err = s.run(ctx) // it has reported its error
 		}
-		s := &session{Publisher: p, js: js, maxPayload: int(nc.MaxPayload())}
-		err := s.run(ctx)
-		if err == nil || ctx.Err() != nil {
-			return err
+		p.begun = p.begun || s.proven
+		if err == nil || ctx.Err() != nil || errors.Is(err, nats.ErrPermissionViolation) {
+			return err // another connection reads the files of our credentials again
 		}
-		p.trouble.report(err)
 		if err := p.pause(ctx, status); err != nil {
 			return err
 		}
@@ -142,7 +182,11 @@ func (p *Publisher) waitConnected(ctx context.Context, nc *nats.Conn, dial *dial
 		if nc.IsClosed() {
 			return errClosed(nc)
 		}
-		p.trouble.report(fmt.Errorf("connect to NATS: %w", cmp.Or(nc.LastError(), dial.lastError(), errNotConnected)))
+		// Without an error the first attempt is under way, or the library forgot why
+		// it failed.
+		if err := cmp.Or(nc.LastError(), dial.lastError()); err != nil {
+			p.trouble.report(fmt.Errorf("connect to NATS: %w", err))
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -183,7 +183,7 @@ func TestEnsureFails(t *testing.T) {
 	if diff := cmp.Diff(numbers(0, 10), texts(stored(t, js))); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
-	logged(t, r, "user's permission", 1)
+	logged(t, r, "allow this user to publish", 1)
 }
 
 // Whatever else answers on our subject is not believed.

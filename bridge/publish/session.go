@@ -15,7 +15,17 @@ import (
 type session struct {
 	*Publisher
 	js         jetstream.JetStream
+	denied     <-chan error // what the server did not permit
+	again      bool         // the connection is not the first one
 	maxPayload int
+	// handed is how many records the source has handed out in this session, acked
+	// how many of them it was told to be stored.
+	handed, acked int
+	// stored is what the stream has of what is in doubt; nil if that is not known,
+	// and when nothing is in doubt any more.
+	stored map[messageID]struct{}
+	// outbox is what the last record read is sent as.
+	outbox []outgoing
 	// queue is in flight, oldest first, bytes its size.
 	queue []inflight
 	bytes int
@@ -23,18 +33,33 @@ type session struct {
 	// sent says that something was sent since the source was last empty; empty, that
 	// it has just become so.
 	sent, empty bool
+	// held is what ends the session when nothing is in flight any more.
+	held error
 	// proven says that the stream has answered: only then more than one record
 	// is in flight. A stream that comes up while a window is sent would store
 	// its end before its beginning.
 	proven bool
 }
 
+// outgoing is one message that is to be sent.
+type outgoing struct {
+	*nats.Msg
+	// last says that with this message its record is complete.
+	last bool
+	// second says that it is the second part of an event. It waits for the first one,
+	// which shows that parts of that size are taken: with another size they would be
+	// other parts under the same ids.
+	second bool
+	// doubt says that it may have been sent before.
+	doubt bool
+}
+
 // inflight is one message that waits for its acknowledgement.
 type inflight struct {
 	future
-	size int
-	// last says that with this message its record is complete.
-	last bool
+	size  int
+	last  bool
+	doubt bool
 }
 
 // future is the part of jetstream.PubAckFuture that is used here. One of the
@@ -45,6 +70,25 @@ type future interface {
 	Msg() *nats.Msg
 }
 
+// ensure creates the stream if it is missing. Not to be allowed to look is no
+// trouble: it is all that a host needs to publish. An error is a denial of what
+// publishing needs.
+func (s *session) ensure(ctx context.Context) error {
+	ctx, cancel := s.untilDenied(ctx)
+	defer cancel(nil)
+	err := s.cfg.Ensure(ctx, s.js)
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errNoRight):
+	case errors.Is(cause, nats.ErrPermissionViolation):
+		return cause
+	case errors.Is(err, nats.ErrNoResponders):
+		s.trouble.report(fmt.Errorf("%w: %w", jetstream.ErrJetStreamNotEnabled, err))
+	case err != nil:
+		s.trouble.report(err)
+	}
+	return nil
+}
+
 // run publishes until the source ends (nil) or something goes wrong. In either
 // case nothing is in flight any more, unless ctx ended.
 func (s *session) run(ctx context.Context) error {
@@ -53,7 +97,14 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.cfg.Source.Rewind(); err != nil {
 		return fmt.Errorf("go back in the spool: %w", err)
 	}
-	err := s.loop(ctx)
+	err := s.pass(ctx)
+	if err == nil {
+		err = s.loop(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.trouble.report(err)
+	}
+	s.doubt = max(s.doubt, s.handed) - s.acked
 	// Whatever is still in flight may or may not be stored. Its end is awaited,
 	// so that nothing of it arrives behind what is sent again.
 	for _, m := range s.queue {
@@ -72,6 +123,10 @@ func (s *session) loop(ctx context.Context) error {
 		if err := s.fill(); err != nil {
 			return err
 		}
+		if s.held != nil && len(s.queue) == 0 {
+			s.smaller = 0 // the stream's limit may be mended by then
+			return s.held
+		}
 		if s.ended && len(s.queue) == 0 {
 			return nil
 		}
@@ -89,6 +144,8 @@ func (s *session) loop(ctx context.Context) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-more:
+			case <-s.rivals.due:
+				s.lookForRivals(ctx)
 			}
 			continue
 		}
@@ -96,6 +153,12 @@ func (s *session) loop(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-more:
+		case <-s.rivals.due:
+			s.lookForRivals(ctx)
+		case err := <-s.denied:
+			if concernsPublishing(err) {
+				return err
+			}
 		case err := <-s.queue[0].Err():
 			return s.refused(s.pop(), err)
 		case ack := <-s.queue[0].Ok():
@@ -126,54 +189,96 @@ func (s *session) open() bool {
 	if !s.proven && len(s.queue) > 0 {
 		return false
 	}
-	return !s.ended && len(s.queue) < window && s.bytes < windowBytes
+	return !s.ended && s.held == nil && len(s.queue) < window && s.bytes < windowBytes
 }
 
 // fill sends what the source has, as far as the window is open.
 func (s *session) fill() error {
 	for s.open() {
-		rec, ok, err := s.cfg.Source.Next()
-		if errors.Is(err, io.EOF) {
-			s.ended = true
+		if len(s.outbox) == 0 {
+			ok, err := s.next()
+			if err != nil || !ok {
+				return err
+			}
+			continue
+		}
+		m := s.outbox[0]
+		if m.second && len(s.queue) > 0 {
 			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("read the spool: %w", err)
-		}
-		if !ok {
-			s.empty = s.sent
-			s.sent = false
-			return nil
-		}
-		s.sent = true
-		if err := s.send(rec); err != nil {
+		if err := s.send(m); err != nil {
 			return err
 		}
+		s.outbox = s.outbox[1:]
 	}
 	return nil
 }
 
-// send publishes the messages of one record.
-func (s *session) send(rec []byte) error {
-	msgs, err := s.cfg.Encode(rec, s.maxPayload)
+// next puts the messages of the next record into the outbox; false if there is
+// none.
+func (s *session) next() (bool, error) {
+	rec, ok, err := s.cfg.Source.Next()
+	if errors.Is(err, io.EOF) {
+		s.ended = true
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the spool: %w", err)
+	}
+	if !ok {
+		s.empty, s.sent = s.sent, false
+		return false, nil
+	}
+	s.sent = true
+	doubt := s.handed < s.doubt
+	if !doubt {
+		s.stored = nil
+	}
+	s.handed++
+	msgs, err := s.cfg.Encode(rec, s.limit())
+	if err != nil && s.smaller > 0 {
+		s.held = &tooBig{err}
+		return true, nil
+	}
 	if err != nil {
 		s.cfg.Lost(rec, err)
-		s.queue = append(s.queue, inflight{skipped(s.cfg.Stream), 0, true})
-		return nil
+		s.queue = append(s.queue, inflight{future: skipped(s.cfg.Stream), last: true})
+		return true, nil
 	}
 	for i, m := range msgs {
-		if s.noTTL {
-			m.Header.Del(jetstream.MsgTTLHeader)
-		}
-		// A retry from inside the library would overtake what was sent since.
-		ack, err := s.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
-		if err != nil {
-			return fmt.Errorf("publish on %s: %w", m.Subject, err)
-		}
-		s.queue = append(s.queue, inflight{ack, m.Size(), i == len(msgs)-1})
-		s.bytes += m.Size()
+		s.outbox = append(s.outbox, outgoing{m, i == len(msgs)-1, i == 1, doubt})
 	}
+	return true, nil
+}
+
+// send publishes a message, unless the stream has it.
+func (s *session) send(m outgoing) error {
+	if m.doubt && s.has(m.Msg) {
+		s.queue = append(s.queue, inflight{future: skipped(s.cfg.Stream), last: m.last})
+		return nil
+	}
+	if s.noTTL {
+		m.Header.Del(jetstream.MsgTTLHeader)
+	}
+	// A retry from inside the library would overtake what was sent since.
+	ack, err := s.js.PublishMsgAsync(m.Msg, jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return fmt.Errorf("publish on %s: %w", m.Subject, err)
+	}
+	size := m.Size()
+	s.queue = append(s.queue, inflight{ack, size, m.last, m.doubt})
+	s.bytes += size
 	return nil
+}
+
+// has reports that a message in doubt need not be sent.
+func (s *session) has(m *nats.Msg) bool {
+	if s.stored == nil {
+		return false
+	}
+	_, ok := s.stored[idOf(m)]
+	// No more than a window was ever in flight behind the checkpoint.
+	return ok || s.handed <= window && s.cfg.Fence.Replaced(m)
 }
 
 // settle takes the acknowledgement of the oldest message and of all that follow
@@ -185,7 +290,13 @@ func (s *session) settle(ack *jetstream.PubAck) error {
 		if ack.Stream != s.cfg.Stream { // any responder on the subject can answer
 			return &foreignAck{subject: m.Msg().Subject, got: ack.Stream, want: s.cfg.Stream}
 		}
-		s.proven = s.proven || m.size > 0 // 0: it was skipped
+		if m.size > 0 { // else it was skipped
+			s.proven = true
+			s.seq = ack.Sequence
+			if ack.Duplicate && !m.doubt {
+				s.sayDuplicate(m.Msg())
+			}
+		}
 		if m.last {
 			records++
 		}
@@ -196,9 +307,12 @@ func (s *session) settle(ack *jetstream.PubAck) error {
 			default:
 			}
 		}
-		if err := s.cfg.Source.Ack(records, ack.Sequence); err != nil {
+		if err := s.cfg.Source.Ack(records, s.seq); err != nil {
 			return fmt.Errorf("move the spool's checkpoint: %w", err)
 		}
+		s.acked += records
+		s.left -= records
+		s.acknowledged()
 		s.backoff = 0
 		s.trouble.over()
 		return nil
@@ -218,10 +332,21 @@ func (s *session) refused(m inflight, err error) error {
 		// The stream was made without allow_msg_ttl: its own limits apply.
 		s.noTTL = true
 	}
+	if isTooBig(err) {
+		s.smaller = max(minPayload, min(s.limit(), m.size)/2)
+	}
 	return fmt.Errorf("publish on %s: %w", m.Msg().Subject, err)
 }
 
-// skipped stands in the queue for a record of which nothing was sent.
+// limit is how large a message may be.
+func (s *session) limit() int {
+	if s.smaller > 0 {
+		return min(s.smaller, s.maxPayload)
+	}
+	return s.maxPayload
+}
+
+// skipped stands in the queue for a message that was not sent.
 func skipped(stream string) future {
 	ok := make(chan *jetstream.PubAck, 1)
 	ok <- &jetstream.PubAck{Stream: stream}

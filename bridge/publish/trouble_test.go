@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
+
+	"supernats/schema/natsconn"
 )
 
 // Every kind of trouble says what mends it.
@@ -28,8 +30,8 @@ func TestClassify(t *testing.T) {
 		{jetstream.ErrStreamNotFound, "no stream", "supernats consume"},
 		{jetstream.ErrJetStreamNotEnabled, "no JetStream", "nats-server -js"},
 		{jetstream.ErrJetStreamNotEnabledForAccount, "no JetStream", "account"},
-		{nats.ErrPermissionViolation, "permission", "permission to publish"},
-		{nats.ErrAuthorization, "permission", "--nats-*"},
+		{nats.ErrPermissionViolation, "permission", "allow this user to publish"},
+		{nats.ErrAuthorization, "authorization", "--nats-*"},
 		{&jetstream.APIError{Code: 400, ErrorCode: codeTTLDisabled}, "ttl", "--allow-msg-ttl"},
 		{nats.ErrTimeout, "timeout", "nats stream info"},
 		{jetstream.ErrAsyncPublishTimeout, "timeout", "nats stream info"},
@@ -38,9 +40,16 @@ func TestClassify(t *testing.T) {
 		{nats.ErrConnectionReconnecting, "connection", "--nats-url"},
 		{nats.ErrNoServers, "connection", "--nats-url"},
 		{nats.ErrConnectionClosed, "connection", "--nats-url"},
-		{errNotConnected, "connection", "--nats-url"},
+		{&natsconn.FileError{Flag: "nats-nkey", File: "/f", Err: errors.New("x")}, "file nats-nkey", "--nats-nkey"},
+		{nats.ErrTLS, "tls", "--nats-tls-ca"},
+		{fmt.Errorf("%w: %w", nats.ErrTLS, refused), "tls", "--nats-tls-ca"},
+		{&net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}, "tls", "--nats-tls-cert"},
 		{refused, "connection", "--nats-url"},
-		{&jetstream.APIError{Code: 503, ErrorCode: 10077}, "api 10077", "nats stream info"},
+		{&jetstream.APIError{Code: 503, ErrorCode: 10077}, "full", "--max-bytes"},
+		{&jetstream.APIError{Code: 503, ErrorCode: 10023}, "resources", "disk"},
+		{&jetstream.APIError{Code: 400, ErrorCode: 10054}, "too big", "--max-msg-size"},
+		{&tooBig{errors.New("in parts neither")}, "too big", "--max-msg-size"},
+		{&jetstream.APIError{Code: 503, ErrorCode: 10008}, "api 10008", "nats stream info"},
 	} {
 		for _, err := range []error{tc.err, fmt.Errorf("publish on s: %w", tc.err)} {
 			kind, mend := classify(err)
@@ -67,9 +76,9 @@ func TestTrouble(t *testing.T) {
 	tr.report(nats.ErrTimeout)
 	want := []string{
 		`{"level":"warn","error":"connect to NATS: dial tcp: 10.0.0.1:4222 refuses","mend":"is nats-server running at --nats-url?",`,
-		`{"level":"warn","error":"nats: timeout","mend":"is the stream healthy, and may this user publish on it? nats stream info SUPERVISOR",`,
+		`{"level":"warn","error":"nats: timeout","mend":"is the stream healthy, and may this user publish on it and subscribe to its inbox? nats stream info SUPERVISOR",`,
 		`{"level":"info","errors":7,"message":"events are getting into JetStream again"}`,
-		`{"level":"warn","error":"nats: timeout","mend":"is the stream healthy, and may this user publish on it? nats stream info SUPERVISOR",`,
+		`{"level":"warn","error":"nats: timeout","mend":"is the stream healthy, and may this user publish on it and subscribe to its inbox? nats stream info SUPERVISOR",`,
 	}
 	got := strings.Split(strings.TrimSpace(l.String()), "\n")
 	for i := range got {

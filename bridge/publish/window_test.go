@@ -127,7 +127,7 @@ func TestParts(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("parts stored (-want +got):\n%s", diff)
 	}
-	logged(t, r, "nats stream info SUPERVISOR", 1)
+	logged(t, r, "make room in the stream", 1)
 }
 
 func contains(ids []string, id string) bool {

@@ -45,6 +45,31 @@ func Dump(dir string, visit func(number uint64, rec []byte) error) error {
 	return walk(disk{}, dir, new(Report), visit)
 }
 
+// Oldest returns the oldest record that is not done, nil if there is none. Any
+// goroutine may call it, now and then: it reads from the disk, with a buffer of its
+// own, and sees what of that the reading side does meanwhile or not.
+func (s *Spool) Oldest() (rec []byte, err error) {
+	s.mu.Lock()
+	at := s.done
+	var segments []*segment
+	if at.number < s.next {
+		for seg := at.seg; seg != nil; seg = seg.next {
+			segments = append(segments, &segment{first: seg.first, behind: seg.behind, name: seg.name, end: seg.end})
+		}
+	}
+	s.mu.Unlock()
+	w := window{fs: s.opt.fs}
+	defer func() { err = errors.Join(err, w.close()) }()
+	for _, seg := range segments {
+		rec, _, _, err := w.find(seg, at.off, seg.end, at.number, seg.behind)
+		if rec != nil || err != nil && !errors.Is(err, fs.ErrNotExist) { // done meanwhile
+			return rec, err
+		}
+		at.off = headerSize
+	}
+	return nil, nil
+}
+
 func walk(files files, dir string, r *Report, visit func(number uint64, rec []byte) error) (err error) {
 	names, err := files.List(dir)
 	if err != nil {

@@ -69,16 +69,15 @@ func (s *Spool) Next() (rec []byte, ok bool, err error) {
 func (s *Spool) pass(to cursor) {
 	s.read = to
 	if len(s.flying) == 0 {
-		s.done = to
 		s.mu.Lock()
-		s.setDone(to.number)
+		s.setDone(to)
 		s.mu.Unlock()
 	}
 }
 
-func (s *Spool) setDone(next uint64) {
-	s.mark.Next = next
-	if next == s.next {
+func (s *Spool) setDone(to cursor) {
+	s.done, s.mark.Next = to, to.number
+	if to.number == s.next {
 		s.signalRoom() // nothing waits: the next record is taken
 	}
 }
@@ -138,12 +137,12 @@ func (s *Spool) Ack(n int, seq uint64) error {
 	if n < 0 || n > len(s.flying) {
 		return fmt.Errorf("ack %d records of %d", n, len(s.flying))
 	}
-	s.done = s.flying[n-1]
+	done := s.flying[n-1]
 	if s.flying = append(s.flying[:0], s.flying[n:]...); len(s.flying) == 0 {
-		s.done = s.read // and what was lost behind the last one
+		done = s.read // and what was lost behind the last one
 	}
 	s.mu.Lock()
-	s.setDone(s.done.number)
+	s.setDone(done)
 	if seq != 0 {
 		s.mark.Seq = seq
 	}

@@ -94,6 +94,7 @@ type Spool struct {
 	newest   *segment   // the last of them; one without a file if there is none
 	bytes    int64      // of all segments
 	next     uint64     // number of the record to be appended
+	refused  error      // of the last Append
 	mark     Checkpoint
 	finished bool
 	room     chan struct{} // see Room; nil if nobody has asked
@@ -108,7 +109,7 @@ type Spool struct {
 	// Of the reading side alone.
 	read   cursor   // the next record to read
 	seen   cursor   // how far its segment could be read at the last look
-	done   cursor   // the first record not done
+	done   cursor   // the first record not done; written under mu, for Oldest
 	flying []cursor // behind each record between done and read
 	told   cursor   // up to where damage was reported; number is that of the segment
 	win    window
@@ -346,11 +347,20 @@ type Stats struct {
 	Records  uint64
 	Bytes    int64
 	Segments int
+	// Err is why the last Append stored nothing, or ErrFinished: nil while records
+	// are taken.
+	Err error
+	// Seq is the stream's sequence of the last acknowledgement, 0 if it is not known.
+	Seq uint64
 }
 
 // Stats returns how much the spool holds.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{Records: s.next - s.mark.Next, Bytes: s.bytes, Segments: len(s.segments)}
+	st := Stats{Records: s.next - s.mark.Next, Bytes: s.bytes, Segments: len(s.segments), Err: s.refused, Seq: s.mark.Seq}
+	if s.finished {
+		st.Err = ErrFinished
+	}
+	return st
 }

@@ -34,6 +34,12 @@ func (s *Spool) Append(rec []byte) error {
 	if s.finished {
 		return ErrFinished
 	}
+	s.refused = s.append(rec)
+	return s.refused
+}
+
+// append does it. The lock is held.
+func (s *Spool) append(rec []byte) error {
 	s.frame = appendFrame(s.frame[:0], s.next, rec)
 	size := int64(len(s.frame))
 	if err := s.makeRoom(size); err != nil {

@@ -9,12 +9,14 @@ import (
 	"supernats/schema"
 )
 
+const getAllProcessInfo = "supervisor.getAllProcessInfo"
+
 // Snapshot reads the process table, and supervisord's own pid. Host, Boot,
 // Serial and Reason are the caller's to fill. Once supervisord was told to stop
 // it answers with a *Fault of FaultShutdownState only.
 func (c *Client) Snapshot(ctx context.Context) (snap *schema.Snapshot, pid int, err error) {
 	answers, err := c.ask(ctx,
-		question{method: "supervisor.getAllProcessInfo"},
+		question{method: getAllProcessInfo},
 		question{method: "supervisor.getState"},
 		question{method: "supervisor.getSupervisorVersion"},
 		question{method: "supervisor.getIdentification"},
@@ -27,23 +29,42 @@ func (c *Client) Snapshot(ctx context.Context) (snap *schema.Snapshot, pid int, 
 	if err := answers[0].err; err != nil {
 		return nil, 0, fmt.Errorf("read process table at %s: %w", c.name, err)
 	}
-	rows, ok := answers[0].value.([]any)
-	if !ok && answers[0].value != nil {
-		return nil, 0, fmt.Errorf("read process table at %s: %w: want an array, got %T", c.name, ErrNotXMLRPC, answers[0].value)
+	processes, err := c.processes(answers[0].value)
+	if err != nil {
+		return nil, 0, err
 	}
 	state, _ := answers[1].value.(map[string]any)
 	snap = &schema.Snapshot{
 		Server:            text(answers[3].value),
 		SupervisorVersion: text(answers[2].value),
 		SupervisorState:   supervisorState(text(state["statename"])),
-		Processes:         make([]schema.SnapshotProcess, 0, len(rows)),
-	}
-	for _, r := range rows {
-		if row, ok := r.(map[string]any); ok && text(row["name"]) != "" {
-			snap.Processes = append(snap.Processes, process(row))
-		}
+		Processes:         processes,
 	}
 	return snap, int(integer(answers[4].value)), nil
+}
+
+// Processes reads the process table alone.
+func (c *Client) Processes(ctx context.Context) ([]schema.SnapshotProcess, error) {
+	value, _, err := c.call(ctx, getAllProcessInfo)
+	if err != nil {
+		return nil, err
+	}
+	return c.processes(value)
+}
+
+// processes is the answer of getAllProcessInfo.
+func (c *Client) processes(value any) ([]schema.SnapshotProcess, error) {
+	rows, ok := value.([]any)
+	if !ok && value != nil {
+		return nil, fmt.Errorf("read process table at %s: %w: want an array, got %T", c.name, ErrNotXMLRPC, value)
+	}
+	all := make([]schema.SnapshotProcess, 0, len(rows))
+	for _, r := range rows {
+		if row, ok := r.(map[string]any); ok && text(row["name"]) != "" {
+			all = append(all, process(row))
+		}
+	}
+	return all, nil
 }
 
 // process is one row of getProcessInfo.

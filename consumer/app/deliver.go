@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -38,6 +39,10 @@ func newDelivery(js jetstream.JetStream, r notify.Receiver, log zerolog.Logger) 
 			n, err := schema.Unmarshal[*schema.Alert](m.Data)
 			if err == nil && n.Data == nil {
 				err = errors.New("notification has no data")
+			}
+			if err == nil && !schema.OfHost(m.Subject, schema.AlertPrefix, n.Data.Host) {
+				// Whoever may have a consumer may have it deliver into this stream.
+				err = fmt.Errorf("notification %q of host %q was published on %s", n.ID, n.Data.Host, m.Subject)
 			}
 			if err != nil {
 				return consumer.Park(err)

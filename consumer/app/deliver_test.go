@@ -211,12 +211,14 @@ func TestNoNotificationIsParked(t *testing.T) {
 	f.deliver(r)
 	f.raw("supervisor.alert.x", "garbage")
 	f.raw("supervisor.alert.x", `{"specversion":"1.0","id":"x","type":"supernats.alert.firing"}`)
+	forged := &schema.Alert{Host: "db1", Process: "forged"}
+	f.raw("supervisor.alert.web1.x.forged.fatal", f.json(forged.Envelope("x", schema.TypeAlertFiring, time.Now())))
 	f.alert("a")
 	f.delivered(r)
 	if _, accepted := r.got(); !slices.Equal(accepted, []string{"a"}) {
 		t.Errorf("delivered were %v", accepted)
 	}
-	if p := f.stored(stream.Parked); len(p) != 2 {
+	if p := f.stored(stream.Parked); len(p) != 3 {
 		t.Errorf("%d are parked", len(p))
 	}
 }

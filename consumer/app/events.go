@@ -114,6 +114,9 @@ func (v *events) one(ctx context.Context, raw jetstream.Msg) error {
 		if err == nil && (ce.Data == nil || ce.Data.Host == "") {
 			err = fmt.Errorf("record %q has no host", ce.ID)
 		}
+		if err == nil && !schema.OfHost(m.Subject, schema.BridgePrefix, ce.Data.Host) {
+			err = fmt.Errorf("record %q of host %q was published on %s, by another host", ce.ID, ce.Data.Host, m.Subject)
+		}
 		if err != nil {
 			return v.park(ctx, raw, err)
 		}

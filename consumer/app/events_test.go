@@ -162,6 +162,11 @@ func TestGarbageIsParkedAndHoldsUpNothing(t *testing.T) {
 		{"supervisor.event.x", "{}"},
 		{"supervisor.bridge.web1.started", `{"specversion":"1.0","id":"x","type":"y"}`},
 		{"supervisor.bridge.web1.started", "["},
+		// A host may only publish on its own subjects, and must not pass for another.
+		{"supervisor.event.db1.api.api_00.process_state.exited", f.json(f.crash().Envelope(time.Now()))},
+		{"supervisor.bridge.db1.started", f.json((&schema.Bridge{Host: "web1"}).Envelope(schema.BridgeStarted, time.Now()))},
+		// The answer of a stream, sent there by a host that named it as its inbox.
+		{"supervisor.event.db1.api.api_00.process_state.exited", `{"stream":"SUPERVISOR","seq":5}`},
 		{"supervisor.event.web1.api.api_00.process_log.stdout", strings.Repeat("x", int(f.js.Conn().MaxPayload()))},
 	}
 	for _, m := range bad {

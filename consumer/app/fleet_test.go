@@ -95,6 +95,15 @@ func (f *fleet) publishAt(at time.Time, events ...*schema.Event) (seq uint64) {
 	return seq
 }
 
+func (f *fleet) json(v any) string {
+	f.Helper()
+	b, err := schema.Marshal(v)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return string(b)
+}
+
 func (f *fleet) raw(subject, data string) uint64 {
 	f.Helper()
 	ack, err := f.js.Publish(f.Context(), subject, []byte(data))

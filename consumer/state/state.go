@@ -24,6 +24,7 @@ func Apply(old *schema.State, ce *schema.CloudEvent[*schema.Event], seq uint64) 
 			return old, false
 		}
 		r = *old
+		r.Host, r.Group, r.Process = e.Host, e.Group, e.Process // whoever wrote the old one
 	}
 	r.State, r.Since = name, ce.Time
 	r.PID = 0

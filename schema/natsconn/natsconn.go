@@ -6,13 +6,19 @@
 package natsconn
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
+	neturl "net/url"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 	"github.com/synadia-io/orbit.go/natscontext"
 )
 
@@ -84,14 +90,15 @@ func (s Settings) Check() error {
 	case (s.TLS.Cert == "") != (s.TLS.Key == ""):
 		return errors.New("nats: a TLS certificate and its key go together, one of them is set")
 	case s.Context != "" && s.URL != "":
-		return fmt.Errorf("nats: url %s and context %s are set, allowed is one of them", s.URL, s.Context)
+		return fmt.Errorf("nats: url %s and context %s are set, allowed is one of them", withoutSecrets(s.URL), s.Context)
 	}
 	return nil
 }
 
 // Connect returns a connection that is being made: it may not be there yet. name
 // is what the server shows of us; further options win. Errors are of the
-// settings (a file that cannot be read); an unreachable server is none.
+// settings (a *FileError for a file that cannot be used) and tell no secrets; an
+// unreachable server is none.
 func (s Settings) Connect(name string, more ...nats.Option) (*nats.Conn, error) {
 	opts, err := s.options()
 	if err != nil {
@@ -123,7 +130,10 @@ func (s Settings) Connect(name string, more ...nats.Option) (*nats.Conn, error) 
 	}
 	nc, err := nats.Connect(url, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", url, err)
+		if malformed := new(neturl.Error); errors.As(err, &malformed) {
+			err = malformed.Err // it quotes the URL, with the password in it
+		}
+		return nil, fmt.Errorf("connect to %s: %w", withoutSecrets(url), err)
 	}
 	return nc, nil
 }
@@ -135,36 +145,91 @@ func (s Settings) options() ([]nats.Option, error) {
 	var opts []nats.Option
 	switch {
 	case s.CredsFile != "":
-		if _, err := os.Stat(s.CredsFile); err != nil {
-			return nil, fmt.Errorf("nats credentials: %w", err)
+		if err := checkCreds(s.CredsFile); err != nil {
+			return nil, &FileError{"nats-creds", s.CredsFile, err}
 		}
 		opts = append(opts, nats.UserCredentials(s.CredsFile))
 	case s.NkeyFile != "":
 		opt, err := nats.NkeyOptionFromSeed(s.NkeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("nats nkey %s: %w", s.NkeyFile, err)
+			return nil, &FileError{"nats-nkey", s.NkeyFile, err}
 		}
 		opts = append(opts, opt)
 	case s.User != "":
 		password, err := secret(s.PasswordFile, EnvPassword)
 		if err != nil {
-			return nil, fmt.Errorf("nats password: %w", err)
+			return nil, &FileError{"nats-password-file", s.PasswordFile, err}
 		}
 		opts = append(opts, nats.UserInfo(s.User, password))
 	case s.TokenFile != "" || os.Getenv(EnvToken) != "":
 		token, err := secret(s.TokenFile, EnvToken)
 		if err != nil {
-			return nil, fmt.Errorf("nats token: %w", err)
+			return nil, &FileError{"nats-token-file", s.TokenFile, err}
 		}
 		opts = append(opts, nats.Token(token))
 	}
 	if s.TLS.CA != "" {
+		if err := checkCA(s.TLS.CA); err != nil {
+			return nil, &FileError{"nats-tls-ca", s.TLS.CA, err}
+		}
 		opts = append(opts, nats.RootCAs(s.TLS.CA))
 	}
 	if s.TLS.Cert != "" {
+		if _, err := os.ReadFile(s.TLS.Key); err != nil {
+			return nil, &FileError{"nats-tls-key", s.TLS.Key, err}
+		}
+		if _, err := tls.LoadX509KeyPair(s.TLS.Cert, s.TLS.Key); err != nil {
+			return nil, &FileError{"nats-tls-cert", s.TLS.Cert, fmt.Errorf("with --nats-tls-key %s: %w", s.TLS.Key, err)}
+		}
 		opts = append(opts, nats.ClientCert(s.TLS.Cert, s.TLS.Key))
 	}
 	return opts, nil
+}
+
+// FileError is an error of a file that a setting names.
+type FileError struct {
+	Flag, File string
+	Err        error
+}
+
+func (e *FileError) Error() string {
+	err := e.Err
+	var path *fs.PathError
+	if errors.As(err, &path) && path.Path == e.File {
+		err = path.Err // the name once is enough
+	}
+	return fmt.Sprintf("--%s %s: %v", e.Flag, e.File, err)
+}
+
+func (e *FileError) Unwrap() error { return e.Err }
+
+// checkCreds reports a file that nats.go would only look into, again and again,
+// while it connects.
+func checkCreds(file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	kp, err := nkeys.ParseDecoratedUserNKey(b)
+	if err != nil {
+		return fmt.Errorf("%w; expected are a JWT and a seed, as nsc writes them", err)
+	}
+	kp.Wipe()
+	if jwt, err := nkeys.ParseDecoratedJWT(b); err != nil || strings.Count(jwt, ".") != 2 {
+		return errors.New("no JWT found; expected are a JWT and a seed, as nsc writes them")
+	}
+	return nil
+}
+
+func checkCA(file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(b) {
+		return errors.New("no certificate in PEM found")
+	}
+	return nil
 }
 
 // secret reads a file without its last line break, or else a variable.
@@ -176,5 +241,15 @@ func secret(file, variable string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return strings.TrimRight(string(b), "\r\n"), nil
+	text := strings.TrimRight(string(b), "\r\n")
+	if text == "" {
+		return "", errors.New("file is empty")
+	}
+	return text, nil
 }
+
+// userinfo is what a URL says of who we are.
+var userinfo = regexp.MustCompile(`(^|,|://)[^,/]*@`)
+
+// withoutSecrets makes a list of URLs fit for a log.
+func withoutSecrets(urls string) string { return userinfo.ReplaceAllString(urls, "${1}***@") }

@@ -1,16 +1,7 @@
 package natsconn_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,20 +13,9 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"supernats/schema/natsconn"
+	"supernats/schema/natsconn/natsconntest"
 	"supernats/schema/stream/streamtest"
 )
-
-func file(t *testing.T, name, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // connect connects now or not at all.
 func connect(t *testing.T, s natsconn.Settings) error {
@@ -106,36 +86,133 @@ func TestWith(t *testing.T) {
 	}
 }
 
-func TestMissingFilesAreErrors(t *testing.T) {
+// A file that cannot be used is an error that names its flag and itself, and
+// nothing of what it holds.
+func TestUnusableFiles(t *testing.T) {
 	s := streamtest.Start(t)
-	none := filepath.Join(t.TempDir(), "none")
-	garbage := file(t, "garbage", "garbage")
-	for name, c := range map[string]struct {
-		s    natsconn.Settings
-		want []string
+	authority := natsconntest.NewAuthority(t)
+	cert, key := authority.Issue(t, "a")
+	_, otherKey := authority.Issue(t, "b")
+	_, seed := natsconntest.Nkey(t)
+	none, dir := filepath.Join(t.TempDir(), "none"), t.TempDir()
+	garbage, empty := natsconntest.File(t, "garbage", "s3cret garbage\n"), natsconntest.File(t, "empty", "\n")
+	account, err := nkeys.CreateAccount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	accountSeed, err := account.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	notUser := natsconntest.File(t, "account.nk", string(accountSeed))
+	const noFile, isDir = "no such file or directory", "is a directory"
+	for _, c := range []struct {
+		s          natsconn.Settings
+		flag, file string
+		why        string
 	}{
-		"creds":        {natsconn.Settings{CredsFile: none}, []string{"nats credentials: ", none, "no such file"}},
-		"nkey":         {natsconn.Settings{NkeyFile: none}, []string{"nats nkey " + none, "no such file"}},
-		"nkey garbage": {natsconn.Settings{NkeyFile: garbage}, []string{"nats nkey " + garbage}},
-		"password":     {natsconn.Settings{User: "a", PasswordFile: none}, []string{"nats password: ", none, "no such file"}},
-		"token":        {natsconn.Settings{TokenFile: none}, []string{"nats token: ", none, "no such file"}},
-		"CA":           {natsconn.Settings{TLS: natsconn.TLS{CA: none}}, []string{"rootCA", none, "no such file"}},
-		"CA garbage":   {natsconn.Settings{TLS: natsconn.TLS{CA: garbage}}, []string{"root certificate", garbage}},
-		"certificate":  {natsconn.Settings{TLS: natsconn.TLS{Cert: none, Key: none}}, []string{"client certificate", none, "no such file"}},
+		{natsconn.Settings{CredsFile: none}, "--nats-creds", none, noFile},
+		{natsconn.Settings{CredsFile: dir}, "--nats-creds", dir, isDir},
+		{natsconn.Settings{CredsFile: garbage}, "--nats-creds", garbage, "no nkey seed found"},
+		{natsconn.Settings{CredsFile: seed}, "--nats-creds", seed, "no JWT found"},
+		{natsconn.Settings{NkeyFile: none}, "--nats-nkey", none, noFile},
+		{natsconn.Settings{NkeyFile: dir}, "--nats-nkey", dir, isDir},
+		{natsconn.Settings{NkeyFile: garbage}, "--nats-nkey", garbage, "no nkey seed found"},
+		{natsconn.Settings{NkeyFile: notUser}, "--nats-nkey", notUser, "user"},
+		{natsconn.Settings{User: "a", PasswordFile: none}, "--nats-password-file", none, noFile},
+		{natsconn.Settings{User: "a", PasswordFile: dir}, "--nats-password-file", dir, isDir},
+		{natsconn.Settings{User: "a", PasswordFile: empty}, "--nats-password-file", empty, "is empty"},
+		{natsconn.Settings{TokenFile: none}, "--nats-token-file", none, noFile},
+		{natsconn.Settings{TokenFile: empty}, "--nats-token-file", empty, "is empty"},
+		{natsconn.Settings{TLS: natsconn.TLS{CA: none}}, "--nats-tls-ca", none, noFile},
+		{natsconn.Settings{TLS: natsconn.TLS{CA: garbage}}, "--nats-tls-ca", garbage, "no certificate"},
+		{natsconn.Settings{TLS: natsconn.TLS{CA: key}}, "--nats-tls-ca", key, "no certificate"},
+		{natsconn.Settings{TLS: natsconn.TLS{Cert: none, Key: key}}, "--nats-tls-cert", none, noFile},
+		{natsconn.Settings{TLS: natsconn.TLS{Cert: garbage, Key: key}}, "--nats-tls-cert", garbage, "find any PEM data"},
+		{natsconn.Settings{TLS: natsconn.TLS{Cert: cert, Key: none}}, "--nats-tls-key", none, noFile},
+		{natsconn.Settings{TLS: natsconn.TLS{Cert: cert, Key: otherKey}}, "--nats-tls-cert", cert, "--nats-tls-key " + otherKey + ": tls: private key does not match"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.flag+" "+filepath.Base(c.file), func(t *testing.T) {
 			c.s.URL = s.URL
 			nc, err := c.s.Connect("test")
 			if err == nil {
 				nc.Close()
 				t.Fatal("no error")
 			}
-			for _, want := range c.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("no %q in: %v", want, err)
+			if text := err.Error(); !strings.HasPrefix(text, c.flag+" "+c.file+": ") || !strings.Contains(text, c.why) {
+				t.Errorf("%v; want %s, the file and %q", err, c.flag, c.why)
+			}
+			noSecrets(t, err, c.file)
+		})
+	}
+	t.Run("unreadable", func(t *testing.T) {
+		if os.Getuid() == 0 {
+			t.Skip("root may read everything")
+		}
+		if err := os.Chmod(seed, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := connect(t, natsconn.Settings{URL: s.URL, NkeyFile: seed}); err == nil || err.Error() != "--nats-nkey "+seed+": permission denied" {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// noSecrets checks that an error shows no line of a file.
+func noSecrets(t *testing.T, err error, file string) {
+	t.Helper()
+	b, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimSpace(line); line != "" && strings.Contains(err.Error(), line) {
+			t.Errorf("it shows what is in the file: %v", err)
+		}
+	}
+}
+
+func TestWays(t *testing.T) {
+	for name, w := range natsconntest.Ways(t) {
+		t.Run(name, func(t *testing.T) {
+			s := streamtest.Start(t, w.Serve)
+			url := strings.Replace(s.URL, "tls://", "nats://", 1)
+			w.Right.URL = url
+			if err := connect(t, w.Right); err != nil {
+				t.Error(err)
+			}
+			for name, c := range w.Wrong {
+				c.URL = url
+				err := connect(t, c.Settings)
+				if err == nil || !strings.Contains(strings.ToLower(err.Error()), c.Why) || !strings.Contains(err.Error(), "connect to "+url+": ") {
+					t.Errorf("%s: %v; want %q", name, err, c.Why)
+				}
+				for _, file := range []string{c.CredsFile, c.NkeyFile, c.PasswordFile, c.TokenFile} {
+					noSecrets(t, err, file)
 				}
 			}
 		})
+	}
+}
+
+// What stands in a URL of who we are is not shown.
+func TestSecretsInURLs(t *testing.T) {
+	s := streamtest.Start(t, func(o *server.Options) { o.Authorization = "t0ken" })
+	host := strings.TrimPrefix(s.URL, "nats://")
+	if err := connect(t, natsconn.Settings{URL: "nats://t0ken@" + host}); err != nil {
+		t.Error(err)
+	}
+	for _, c := range []struct {
+		s    natsconn.Settings
+		want string
+	}{
+		{natsconn.Settings{URL: "nats://T0ken@" + host}, "nats://***@" + host},
+		{natsconn.Settings{URL: "ops:T0ken@" + host}, "***@" + host},
+		{natsconn.Settings{URL: "nats://127.0.0.1:1,nats://ops:T0ken@" + host}, "nats://127.0.0.1:1,nats://***@" + host},
+		{natsconn.Settings{URL: "nats://ops:T0ken%zz@" + host}, "nats://***@" + host},
+		{natsconn.Settings{URL: "nats://ops:T0ken@" + host + "/\x00"}, "nats://***@" + host},
+		{natsconn.Settings{URL: "nats://ops:T0ken@a", Context: "b"}, "url nats://***@a and context b"},
+	} {
+		if err := connect(t, c.s); err == nil || strings.Contains(err.Error(), "T0ken") || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v", c.s, err)
+		}
 	}
 }
 
@@ -159,7 +236,7 @@ func TestPassword(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			settings := natsconn.Settings{URL: s.URL, User: c.user}
 			if c.file != "" {
-				settings.PasswordFile = file(t, "password", c.file)
+				settings.PasswordFile = natsconntest.File(t, "password", c.file)
 			}
 			t.Setenv(natsconn.EnvPassword, c.env)
 			if err := connect(t, settings); err == nil != c.ok {
@@ -169,90 +246,11 @@ func TestPassword(t *testing.T) {
 	}
 }
 
-func TestToken(t *testing.T) {
+func TestTokenInVariable(t *testing.T) {
 	s := streamtest.Start(t, func(o *server.Options) { o.Authorization = "t0ken" })
-	t.Run("file", func(t *testing.T) {
-		if err := connect(t, natsconn.Settings{URL: s.URL, TokenFile: file(t, "token", "t0ken\n")}); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Run("variable", func(t *testing.T) {
-		t.Setenv(natsconn.EnvToken, "t0ken")
-		if err := connect(t, natsconn.Settings{URL: s.URL}); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Run("none", func(t *testing.T) {
-		if err := connect(t, natsconn.Settings{URL: s.URL}); err == nil || !strings.Contains(err.Error(), "connect to "+s.URL+": ") {
-			t.Errorf("%v", err)
-		}
-	})
-}
-
-func TestNkey(t *testing.T) {
-	kp, err := nkeys.CreateUser()
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := kp.PublicKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed, err := kp.Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := streamtest.Start(t, func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} })
-	if err := connect(t, natsconn.Settings{URL: s.URL, NkeyFile: file(t, "seed", string(seed)+"\n")}); err != nil {
+	t.Setenv(natsconn.EnvToken, "t0ken")
+	if err := connect(t, natsconn.Settings{URL: s.URL}); err != nil {
 		t.Error(err)
-	}
-}
-
-// certificate makes one for 127.0.0.1 that is its own authority.
-func certificate(t *testing.T) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file(t, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))),
-		file(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})))
-}
-
-func TestTLS(t *testing.T) {
-	cert, key := certificate(t)
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	authorities := x509.NewCertPool()
-	authorities.AddCert(pair.Leaf)
-	s := streamtest.Start(t, func(o *server.Options) {
-		o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: authorities, ClientAuth: tls.RequireAndVerifyClientCert}
-		o.TLSTimeout = 10
-	})
-	url := strings.Replace(s.URL, "tls://", "nats://", 1)
-	if err := connect(t, natsconn.Settings{URL: url, TLS: natsconn.TLS{CA: cert, Cert: cert, Key: key}}); err != nil {
-		t.Error(err)
-	}
-	if err := connect(t, natsconn.Settings{URL: url, TLS: natsconn.TLS{CA: cert}}); err == nil {
-		t.Error("connected without a certificate")
-	}
-	if err := connect(t, natsconn.Settings{URL: url, TLS: natsconn.TLS{Cert: cert, Key: key}}); err == nil {
-		t.Error("connected to a server that nobody vouches for")
 	}
 }
 

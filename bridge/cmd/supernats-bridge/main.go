@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	build "github.com/prometheus/common/version"
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
 
@@ -95,6 +96,7 @@ func listen(cfg bridge.Config) int {
 		return failed(log, err)
 	}
 	cfg.StartedTogether = bridge.StartedTogether()
+	build.Version = version // for build_info
 	b, err := bridge.New(cfg, boot, version, log)
 	if err != nil {
 		return usage(err)

@@ -89,8 +89,13 @@ func readStates(ctx context.Context, js jetstream.JetStream) ([]schema.State, er
 				return states, nil
 			}
 			var s schema.State
-			if err := json.Unmarshal(e.Value(), &s); err != nil {
-				return nil, fmt.Errorf("record %s of bucket %s: %w", e.Key(), stream.StateBucket, err)
+			err := json.Unmarshal(e.Value(), &s)
+			if err == nil && schema.StateKey(s.Host, s.Group, s.Process) != e.Key() {
+				err = errors.New("is of another process")
+			}
+			if err != nil { // not written by `supernats consume`
+				fmt.Fprintf(os.Stderr, "supernats: record %s of bucket %s: %v\n", e.Key(), stream.StateBucket, err)
+				continue
 			}
 			states = append(states, s)
 		}

@@ -102,7 +102,7 @@ func (f *filters) read(ctx context.Context, c *common, output string, follow boo
 
 // passes also lets through what cannot be decoded, as a warning on stderr.
 func (f *filters) passes(raw jetstream.Msg, filter consumer.Filter, p *printer) bool {
-	ce, err := (&consumer.Message{Data: raw.Data()}).Event()
+	ce, err := (&consumer.Message{Subject: raw.Subject(), Data: raw.Data()}).Event()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "supernats: message on %q: %v\n", raw.Subject(), err)
 		return false

@@ -1,0 +1,73 @@
+package bridge
+
+import (
+	"context"
+	"encoding/hex"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"supernats/bridge/eventlistener"
+	"supernats/bridge/publish"
+	"supernats/schema"
+)
+
+// identity is what supervisord calls itself and our section. Both are known from
+// the first event on.
+type identity struct{ server, pool string }
+
+// recordStarted tells that the bridge runs, when it knows under whom.
+func (b *Bridge) recordStarted(ctx context.Context, h eventlistener.Header, at time.Time) error {
+	b.identity.Store(&identity{h.Server, h.Pool})
+	rec, err := b.ownRecord(schema.BridgeStarted, at)
+	if err != nil {
+		return err
+	}
+	return b.store(ctx, rec, nil)
+}
+
+// ownRecord makes a record of ourselves for the spool.
+func (b *Bridge) ownRecord(kind string, at time.Time) ([]byte, error) {
+	subject, id, json, err := b.own(kind, at)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return appendMessage(nil, at, b.boot, b.header, subject, id, json), err
+}
+
+// own makes a record of ourselves.
+func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte, err error) {
+	who := b.identity.Load()
+	if who == nil {
+		who = &identity{}
+	}
+	rec := schema.Bridge{
+		Host: b.cfg.Host, Server: who.server, Boot: hex.EncodeToString(b.boot[:]), Pool: who.pool,
+		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
+	}
+	ce := rec.Envelope(kind, at)
+	json, err = schema.Marshal(ce)
+	return schema.BridgeSubject(b.cfg.Host, kind), ce.ID, json, err
+}
+
+// fence is how the publisher finds out what the stream has of ours. All listeners
+// of a host use one consumer: a user's permissions name it.
+func (b *Bridge) fence() *publish.Fence {
+	token := schema.Token(b.cfg.Host)
+	return &publish.Fence{
+		Record: func() (*nats.Msg, error) {
+			subject, id, json, err := b.own(schema.BridgeReconnect, time.Now())
+			return message(subject, id, json, 0), err
+		},
+		Consumer: "bridge_" + token, Filter: "supervisor.*." + token + ".>",
+		Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },
+		Passed:   func() { b.wantSnapshot(snapshotReconnect) },
+		Boot: func(id string) string { // host/boot/…
+			rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
+			boot, _, _ := strings.Cut(rest, "/")
+			return boot
+		},
+		Ours: hex.EncodeToString(b.boot[:]),
+	}
+}

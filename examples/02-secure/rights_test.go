@@ -1,0 +1,276 @@
+package secure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema/natsconn"
+	"supernats/schema/stream"
+)
+
+// client is a connection of one user, as its program makes it.
+type client struct {
+	*testing.T
+	nc      *nats.Conn
+	inbox   string
+	answers chan *nats.Msg
+	denied  chan string
+}
+
+func (in *installation) client(t *testing.T, user string) *client {
+	t.Helper()
+	prefix := "_INBOX"
+	if user == "web1" || user == "db1" {
+		prefix += "_" + user
+	}
+	c := &client{T: t, inbox: prefix + ".test", answers: make(chan *nats.Msg, 64), denied: make(chan string, 64)}
+	var err error
+	c.nc, err = in.users[user].Connect(user, nats.RetryOnFailedConnect(false), nats.CustomInboxPrefix(prefix),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				c.denied <- err.Error()
+			}
+		}))
+	if err == nil {
+		_, err = c.nc.ChanSubscribe(c.inbox, c.answers)
+	}
+	if err != nil {
+		t.Fatalf("connect as %s: %v", user, err)
+	}
+	t.Cleanup(c.nc.Close)
+	return c
+}
+
+// denials does something and returns what the server denied of it: it says so in
+// order, so a last attempt that is denied to everybody ends the list.
+func (c *client) denials(do func() error) (list []string) {
+	c.Helper()
+	const nobody = "nobody.may"
+	if err := errors.Join(do(), c.nc.Publish(nobody, nil)); err != nil {
+		c.Fatal(err)
+	}
+	for {
+		select {
+		case d := <-c.denied:
+			if strings.Contains(d, nobody) {
+				return list
+			}
+			list = append(list, d)
+		case <-time.After(20 * time.Second):
+			c.Fatal("the server denies nothing")
+		}
+	}
+}
+
+// request returns the answer, and whether the request was denied.
+func (c *client) request(subject, body string) (answer string, denied bool) {
+	c.Helper()
+	list := c.denials(func() error { return c.nc.PublishRequest(subject, c.inbox, []byte(body)) })
+	if len(list) > 0 {
+		if !strings.Contains(list[0], fmt.Sprintf("Publish to %q", subject)) {
+			c.Errorf("denial is %s", list[0])
+		}
+		return "", true
+	}
+	select {
+	case m := <-c.answers:
+		return m.Header.Get("Status") + string(m.Data), false
+	case <-time.After(20 * time.Second):
+		c.Fatalf("no answer to %s", subject)
+		return "", false
+	}
+}
+
+// attempt is something that one user may not do and another one may.
+type attempt struct {
+	user, other   string
+	subject, body string
+}
+
+const api = "$JS.API."
+
+// consumerOf is the body of a request to create one on SUPERVISOR.
+func consumerOf(name, rest string) string {
+	return `{"stream_name":"SUPERVISOR","config":{"name":"` + name + `","ack_policy":"none"` + rest + `}}`
+}
+
+func TestRights(t *testing.T) {
+	in := install(t, false)
+	users := map[string]*client{}
+	for user := range in.users {
+		users[user] = in.client(t, user)
+	}
+	js, err := jetstream.New(users["consume"].nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	ofDB1 := consumerOf("bridge_db1", `,"filter_subject":"supervisor.*.db1.>"`)
+	unfiltered := consumerOf("bridge_web1", "")
+	for _, a := range []attempt{
+		// To speak for another host, or for the consumer.
+		{"web1", "db1", "supervisor.event.db1.api.api.process_state.exited", "{}"},
+		{"web1", "db1", "supervisor.snapshot.db1", "{}"},
+		{"web1", "db1", "supervisor.bridge.db1.started", "{}"},
+		{"db1", "web1", "supervisor.event.web1.api.api.process_state.exited", "{}"},
+		{"web1", "consume", "supervisor.alert.web1.api.api.fatal", "{}"},
+		{"web1", "consume", "supervisor.parked.supernats", "{}"},
+		{"web1", "consume", "$KV.supervisor_state.web1.api.api", "{}"},
+		{"consume", "web1", "supervisor.event.web1.api.api.process_state.exited", "{}"},
+		{"people", "web1", "supervisor.event.web1.api.api.process_state.exited", "{}"},
+		{"people", "consume", "supervisor.alert.web1.api.api.fatal", "{}"},
+		{"people", "consume", "$KV.supervisor_state.web1.api.api", "{}"},
+		// To read.
+		{"web1", "people", api + "INFO", ""},
+		{"web1", "people", api + "STREAM.NAMES", ""},
+		{"web1", "people", api + "STREAM.INFO.SUPERVISOR", ""},
+		{"web1", "people", api + "STREAM.MSG.GET.SUPERVISOR", `{"seq":1}`},
+		{"web1", "people", api + "STREAM.MSG.GET.SUPERVISOR", `{"last_by_subj":"supervisor.event.web1.>"}`},
+		{"web1", "people", api + "DIRECT.GET.SUPERVISOR", `{"seq":1}`},
+		{"web1", "people", api + "DIRECT.GET.SUPERVISOR.supervisor.event.db1.>", ""},
+		{"web1", "people", api + "STREAM.INFO.KV_supervisor_state", ""},
+		{"web1", "people", api + "DIRECT.GET.KV_supervisor_state.$KV.supervisor_state.web1.api.api", ""},
+		{"web1", "db1", api + "CONSUMER.CREATE.SUPERVISOR.bridge_db1.supervisor.*.db1.>", ofDB1},
+		{"web1", "db1", api + "CONSUMER.MSG.NEXT.SUPERVISOR.bridge_db1", `{"batch":1,"no_wait":true}`},
+		{"web1", "people", api + "CONSUMER.INFO.SUPERVISOR.bridge_db1", ""},
+		{"web1", "db1", api + "CONSUMER.DELETE.SUPERVISOR.bridge_db1", ""},
+		{"web1", "consume", api + "CONSUMER.CREATE.SUPERVISOR.bridge_web1", unfiltered},
+		{"web1", "consume", api + "CONSUMER.CREATE.SUPERVISOR", consumerOf("", "")},
+		{"web1", "people", api + "CONSUMER.CREATE.SUPERVISOR.x.supervisor.>", consumerOf("x", `,"filter_subject":"supervisor.>"`)},
+		// To destroy.
+		{"web1", "consume", api + "STREAM.MSG.DELETE.SUPERVISOR", `{"seq":1}`},
+		{"web1", "consume", api + "STREAM.PURGE.SUPERVISOR", `{"filter":"supervisor.event.db1.>"}`},
+		{"people", "consume", api + "STREAM.MSG.DELETE.SUPERVISOR", `{"seq":2}`},
+		{"people", "consume", api + "STREAM.PURGE.SUPERVISOR", ""},
+		{"people", "consume", api + "CONSUMER.CREATE.SUPERVISOR.supernats", `{"stream_name":"SUPERVISOR","config":{"durable_name":"supernats","ack_policy":"all"}}`},
+		{"people", "consume", api + "CONSUMER.MSG.NEXT.SUPERVISOR.supernats", `{"batch":1,"no_wait":true}`},
+		{"people", "consume", api + "CONSUMER.DELETE.SUPERVISOR.supernats", ""},
+		{"web1", "consume", api + "STREAM.DELETE.SUPERVISOR_ALERTS", ""},
+		{"web1", "consume", api + "STREAM.CREATE.SUPERVISOR_ALERTS", `{"name":"SUPERVISOR_ALERTS","subjects":["supervisor.alert.>"]}`},
+		{"people", "consume", api + "STREAM.DELETE.SUPERVISOR", ""},
+	} {
+		t.Run(a.user+" "+a.subject, func(t *testing.T) {
+			before := stored(t, js)
+			if answer, denied := users[a.user].request(a.subject, a.body); !denied {
+				t.Errorf("%s may do it: %s", a.user, answer)
+			}
+			if after := stored(t, js); after != before {
+				t.Errorf("the streams held %d messages, now %d", before, after)
+			}
+			answer, denied := users[a.other].request(a.subject, a.body)
+			if denied || strings.Contains(answer, `"error"`) || strings.Contains(a.subject, ".GET") && strings.HasPrefix(answer, "404") {
+				t.Errorf("%s may not do it: %s", a.other, answer)
+			}
+			if after := stored(t, js); !strings.HasPrefix(a.subject, api) && after != before+1 {
+				t.Errorf("the streams held %d messages, now %d: %s stored none", before, after, a.other)
+			}
+		})
+	}
+}
+
+// stored counts the messages of all streams.
+func stored(t *testing.T, js jetstream.JetStream) (n uint64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	streams := js.ListStreams(ctx)
+	for s := range streams.Info() {
+		n += s.State.Msgs
+	}
+	if err := streams.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// The subject on which a host may create its consumer does not let it read more.
+func TestConsumerOfAHost(t *testing.T) {
+	in := install(t, false)
+	js, err := jetstream.New(in.client(t, "consume").nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	web1 := in.client(t, "web1")
+	const own = "supervisor.*.web1.>"
+	for _, c := range []struct{ subject, body string }{
+		{own, consumerOf("bridge_web1", `,"filter_subject":"supervisor.>"`)},
+		{own, consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.db1.>"`)},
+		{own, consumerOf("bridge_web1", `,"filter_subjects":["supervisor.*.web1.>","supervisor.*.db1.>"]`)},
+		{own, consumerOf("bridge_web1", ``)},
+		{own, consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>","durable_name":"supernats"`)},
+		{"supervisor.>.web1.x", consumerOf("bridge_web1", `,"filter_subject":"supervisor.>.web1.x"`)},
+		{own, strings.Replace(consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>"`), `"SUPERVISOR"`, `"KV_supervisor_state"`, 1)},
+	} {
+		if answer, denied := web1.request(api+"CONSUMER.CREATE.SUPERVISOR.bridge_web1."+c.subject, c.body); denied || !strings.Contains(answer, `"error"`) {
+			t.Errorf("%s: %s", c.body, answer)
+		}
+	}
+	right := consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>"`)
+	if answer, denied := web1.request(api+"CONSUMER.CREATE.SUPERVISOR.bridge_web1."+own, right); denied || strings.Contains(answer, `"error"`) {
+		t.Errorf("%s: %s", right, answer)
+	}
+}
+
+func TestSubscriptions(t *testing.T) {
+	in := install(t, false)
+	for _, s := range []struct {
+		user, subject string
+		may           bool
+	}{
+		{"web1", ">", false},
+		{"web1", "supervisor.>", false},
+		{"web1", "supervisor.event.web1.>", false},
+		{"web1", "$KV.supervisor_state.>", false},
+		{"web1", "$JS.EVENT.ADVISORY.>", false},
+		{"web1", "_INBOX.>", false},
+		{"web1", "_INBOX_db1.>", false},
+		{"db1", "_INBOX_web1.>", false},
+		{"people", "supervisor.>", false},
+		{"people", "_INBOX_db1.>", false},
+		{"web1", "_INBOX_web1.x.*", true},
+		{"db1", "_INBOX_db1.>", true},
+		{"people", "_INBOX.x.*", true},
+	} {
+		c := in.client(t, s.user)
+		list := c.denials(func() error {
+			_, err := c.nc.SubscribeSync(s.subject)
+			return err
+		})
+		if may := len(list) == 0; may != s.may {
+			t.Errorf("%s may subscribe to %s: %v; denied was %q", s.user, s.subject, may, list)
+		}
+	}
+}
+
+// Who is none of the users is not let in, nor are they without TLS.
+func TestNobody(t *testing.T) {
+	in, other := install(t, true), install(t, false)
+	for name, change := range map[string]func(*natsconn.Settings){
+		"without a key":         func(s *natsconn.Settings) { s.NkeyFile = "" },
+		"with a key of another": func(s *natsconn.Settings) { s.NkeyFile = other.users["web1"].NkeyFile },
+		"without certificate":   func(s *natsconn.Settings) { s.TLS.Cert, s.TLS.Key = "", "" },
+		"of another authority":  func(s *natsconn.Settings) { s.TLS.CA = other.users["web1"].TLS.CA },
+	} {
+		s := in.users["web1"]
+		change(&s)
+		if nc, err := s.Connect("nobody", nats.RetryOnFailedConnect(false)); err == nil {
+			nc.Close()
+			t.Errorf("connected %s", name)
+		}
+	}
+	for user := range in.users {
+		in.client(t, user)
+	}
+}
