@@ -140,7 +140,7 @@ func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 func (c *encoder) event(e *schema.Event, at time.Time, maxPayload int) ([]*nats.Msg, error) {
 	ttl := c.ttl.of(e.Event)
 	m := c.message(e, at, ttl)
-	if m.Size() <= maxPayload {
+	if len(m.Data) < maxPayload-headerRoom || m.Size() <= maxPayload {
 		return []*nats.Msg{m}, nil
 	}
 	// What is not data: the envelope, names, headers, and room for the part's
@@ -160,6 +160,9 @@ const (
 	// partRoom is more than `,"part":N,"parts":N` and two "/N" in the ids take.
 	partRoom = 128
 	minShare = 256
+	// headerRoom is more than the headers of most messages take: their exact size
+	// takes as long to find out as an event to be encoded.
+	headerRoom = 4 << 10
 )
 
 // jsonData is the length of the event's data in its JSON.

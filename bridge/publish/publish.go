@@ -7,7 +7,7 @@
 // message lets the stream refuse what it has).
 //
 // It never gives up and never drops: while NATS is away, records stay in the
-// spool, which bounds them. Memory is the window: 256 messages or 8 MiB of them,
+// spool, which bounds them. Memory is the window: 2048 messages or 8 MiB of them,
 // whichever is less, and the messages of one more record.
 package publish
 
@@ -69,7 +69,7 @@ type Config struct {
 }
 
 const (
-	window      = 512
+	window      = 2048
 	windowBytes = 8 << 20
 	// gather is how long records come together once the source was read to its end.
 	gather     = 20 * time.Millisecond

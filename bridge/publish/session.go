@@ -60,6 +60,23 @@ type inflight struct {
 	size  int
 	last  bool
 	doubt bool
+	// The answer, when it was taken from the future.
+	ack *jetstream.PubAck
+	err error
+}
+
+func (m *inflight) answered() bool { return m.ack != nil || m.err != nil }
+
+// poll takes the answer if there is one.
+func (m *inflight) poll() bool {
+	if !m.answered() {
+		select {
+		case m.err = <-m.Err():
+		case m.ack = <-m.Ok():
+		default:
+		}
+	}
+	return m.answered()
 }
 
 // future is the part of jetstream.PubAckFuture that is used here. One of the
@@ -108,6 +125,9 @@ func (s *session) run(ctx context.Context) error {
 	// Whatever is still in flight may or may not be stored. Its end is awaited,
 	// so that nothing of it arrives behind what is sent again.
 	for _, m := range s.queue {
+		if m.answered() {
+			continue
+		}
 		select {
 		case <-m.Ok():
 		case <-m.Err():
@@ -149,6 +169,7 @@ func (s *session) loop(ctx context.Context) error {
 			}
 			continue
 		}
+		m := s.awaited()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -159,14 +180,26 @@ func (s *session) loop(ctx context.Context) error {
 			if concernsPublishing(err) {
 				return err
 			}
-		case err := <-s.queue[0].Err():
-			return s.refused(s.pop(), err)
-		case ack := <-s.queue[0].Ok():
-			if err := s.settle(ack); err != nil {
+		case m.err = <-m.Err():
+			if err := s.settle(); err != nil {
+				return err
+			}
+		case m.ack = <-m.Ok():
+			if err := s.settle(); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// awaited is the message whose answer is waited for: the oldest, or, while the
+// window is full, the one in its middle. One by one, answers would cost a change
+// of thread and a write of the checkpoint each.
+func (s *session) awaited() *inflight {
+	if m := &s.queue[len(s.queue)/2]; !s.open() && !m.answered() {
+		return m
+	}
+	return &s.queue[0]
 }
 
 // gather lets records and acknowledgements come together for a moment: one by
@@ -265,8 +298,8 @@ func (s *session) send(m outgoing) error {
 	if err != nil {
 		return fmt.Errorf("publish on %s: %w", m.Subject, err)
 	}
-	size := m.Size()
-	s.queue = append(s.queue, inflight{ack, size, m.last, m.doubt})
+	size := len(m.Subject) + len(m.Data) // its headers are small
+	s.queue = append(s.queue, inflight{future: ack, size: size, last: m.last, doubt: m.doubt})
 	s.bytes += size
 	return nil
 }
@@ -281,42 +314,43 @@ func (s *session) has(m *nats.Msg) bool {
 	return ok || s.handed <= window && s.cfg.Fence.Replaced(m)
 }
 
-// settle takes the acknowledgement of the oldest message and of all that follow
-// it without a gap, and moves the source's checkpoint once.
-func (s *session) settle(ack *jetstream.PubAck) error {
+// settle takes the answers to the oldest message and to all that follow it
+// without a gap, and moves the source's checkpoint once. Its error is the first
+// one among them.
+func (s *session) settle() error {
 	records := 0
-	for {
+	var refused error
+	for refused == nil && len(s.queue) > 0 && s.queue[0].poll() {
 		m := s.pop()
-		if ack.Stream != s.cfg.Stream { // any responder on the subject can answer
-			return &foreignAck{subject: m.Msg().Subject, got: ack.Stream, want: s.cfg.Stream}
-		}
-		if m.size > 0 { // else it was skipped
+		switch {
+		case m.err != nil:
+			refused = s.refused(m, m.err)
+			continue
+		case m.ack.Stream != s.cfg.Stream: // any responder on the subject can answer
+			refused = &foreignAck{subject: m.Msg().Subject, got: m.ack.Stream, want: s.cfg.Stream}
+			continue
+		case m.size > 0: // else it was skipped
 			s.proven = true
-			s.seq = ack.Sequence
-			if ack.Duplicate && !m.doubt {
+			s.seq = m.ack.Sequence
+			if m.ack.Duplicate && !m.doubt {
 				s.sayDuplicate(m.Msg())
 			}
 		}
 		if m.last {
 			records++
 		}
-		if len(s.queue) > 0 {
-			select {
-			case ack = <-s.queue[0].Ok():
-				continue
-			default:
-			}
-		}
+	}
+	if records > 0 {
 		if err := s.cfg.Source.Ack(records, s.seq); err != nil {
-			return fmt.Errorf("move the spool's checkpoint: %w", err)
+			return errors.Join(refused, fmt.Errorf("move the spool's checkpoint: %w", err))
 		}
 		s.acked += records
 		s.left -= records
 		s.acknowledged()
 		s.backoff = 0
 		s.trouble.over()
-		return nil
 	}
+	return refused
 }
 
 func (s *session) pop() inflight {
