@@ -1,8 +1,8 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"time"
 
@@ -21,11 +21,12 @@ const (
 // openSpool opens the spool, trying for as long as it takes: a listener that
 // exits a few times is FATAL for good, and until it is open supervisord buffers.
 // The error is that of ctx.
-func (b *Bridge) openSpool(ctx context.Context) (*spool.Spool, error) {
+func (b *Bridge) openSpool(ctx context.Context) error {
 	for last := ""; ; {
+		var before history
 		s, err := spool.Open(ctx, spool.Options{
 			Dir: b.cfg.SpoolDir, Max: int64(b.cfg.SpoolMax), Sync: b.cfg.SpoolSync.every,
-			Lost: b.spoolLost,
+			Lost: b.spoolLost, Last: before.record,
 			Waiting: func(holder string) {
 				b.log.Warn().Str("spool", b.cfg.SpoolDir).Str("pid", holder).
 					Msg("another supernats-bridge has this spool open; waiting for it (give each its own --spool-dir)")
@@ -33,13 +34,15 @@ func (b *Bridge) openSpool(ctx context.Context) (*spool.Spool, error) {
 			Failed: func(err error) { b.log.Error().Err(err).Msg("spool reports an error") },
 		})
 		if err == nil {
+			b.spool = s
+			b.goOn(&before)
 			if n := s.Stats().Records; n > 0 {
 				b.log.Info().Uint64("records", n).Str("spool", b.cfg.SpoolDir).Msg("records of an earlier run wait in the spool")
 			}
-			return s, nil
+			return nil
 		}
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 		if err.Error() != last {
 			b.log.Error().Err(err).Str("spool", b.cfg.SpoolDir).Msg("spool cannot be opened, no event is accepted; trying again (mend the directory, or set --spool-dir)")
@@ -47,7 +50,7 @@ func (b *Bridge) openSpool(ctx context.Context) (*spool.Spool, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		case <-time.After(time.Second):
 		}
 	}
@@ -55,11 +58,15 @@ func (b *Bridge) openSpool(ctx context.Context) (*spool.Spool, error) {
 
 // accept puts an event into the spool; supervisord is answered when it returns.
 func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
+	b.watch.begin()
+	defer b.watch.end()
 	now := time.Now()
 	h, err := eventlistener.ParseHeader(header)
 	if err != nil {
 		return err
 	}
+	b.heard = true
+	b.watch.saw(h.Event)
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.
 		if err := b.recordStarted(ctx, h, now); err != nil {
@@ -69,18 +76,12 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		b.wantSnapshot(snapshotStart)
 	}
 	b.serial.Store(h.Serial)
-	if n := b.losses.seen(h.Pool, h.PoolSerial); n > 0 {
-		b.metrics.loss(causeBuffer, n)
-		b.log.Error().Uint64("events", n).Uint64("poolserial", h.PoolSerial).Str("mend", "buffer_size=65536 in the section of supernats-bridge").
-			Msg("supervisord threw events away: its buffer was full")
-		b.wantSnapshot(snapshotLoss)
-	}
 	b.buf = appendEvent(b.buf[:0], now, b.boot, header, payload)
 	if err := b.store(ctx, b.buf, &h); err != nil {
 		return err
 	}
 	b.metrics.accepted(h.Event)
-	return b.tellLosses(ctx, now)
+	return nil
 }
 
 // store appends a record. If there is no room, an event that may be shed is
@@ -90,11 +91,11 @@ func (b *Bridge) store(ctx context.Context, rec []byte, h *eventlistener.Header)
 	sheddable := h != nil && (schema.Is(h.Event, "TICK") || schema.Is(h.Event, "PROCESS_LOG"))
 	for {
 		if sheddable && b.spool.Used() > shedAbove {
-			b.shed(h)
+			b.shed(rec, h)
 			return nil
 		}
 		room := b.spool.Room()
-		err := b.spool.Append(rec)
+		err := b.append(rec, h)
 		switch {
 		case err == nil:
 			if b.full && b.spool.Used() < shedAbove {
@@ -105,7 +106,7 @@ func (b *Bridge) store(ctx context.Context, rec []byte, h *eventlistener.Header)
 		case errors.Is(err, spool.ErrTooBig), errors.Is(err, spool.ErrFinished):
 			return err
 		case sheddable && errors.Is(err, spool.ErrFull):
-			b.shed(h)
+			b.shed(rec, h)
 			return nil
 		}
 		if !b.full {
@@ -122,46 +123,66 @@ func (b *Bridge) store(ctx context.Context, rec []byte, h *eventlistener.Header)
 	}
 }
 
-func (b *Bridge) shed(h *eventlistener.Header) {
+// append stores a record; the event of h, if it is one, is then accounted for.
+func (b *Bridge) append(rec []byte, h *eventlistener.Header) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.spool.Append(rec); err != nil {
+		return err
+	}
+	if h != nil {
+		b.account(rec, h, false)
+	}
+	return nil
+}
+
+// account takes note of an event that is stored or let go. b.mu is held.
+func (b *Bridge) account(rec []byte, h *eventlistener.Header, letGo bool) {
+	if !b.losses.seen(h) {
+		return // it is in the stream already
+	}
+	if letGo {
+		b.losses.shed(h)
+		b.metrics.loss(causeFull, 1)
+	}
+	line, _, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
+	b.header = append(b.header[:0], line...)
+	if len(b.losses.open) > 0 {
+		b.noteLoss()
+	}
+}
+
+func (b *Bridge) shed(rec []byte, h *eventlistener.Header) {
 	if !b.full {
 		b.full = true
 		b.log.Error().Str("spool", b.cfg.SpoolDir).Str("mend", "make room on the disk, raise --spool-max, or bring NATS back").
 			Msg("spool is nearly full; TICK and PROCESS_LOG are let go and counted")
 	}
-	b.metrics.loss(causeFull, 1)
-	b.losses.shed(h.Pool, h.Event, h.PoolSerial)
-}
-
-// tellLosses stores what was lost as records of our own, as soon as there is room.
-func (b *Bridge) tellLosses(ctx context.Context, now time.Time) error {
-	if b.spool.Used() > shedAbove {
-		return nil
-	}
-	for _, loss := range b.losses.due(now) {
-		loss.Host, loss.Boot = b.cfg.Host, hex.EncodeToString(b.boot[:])
-		ce := loss.Envelope(now)
-		json, err := schema.Marshal(ce)
-		if err != nil {
-			return err
-		}
-		rec := appendMessage(nil, now, b.boot, schema.BridgeSubject(b.cfg.Host, schema.BridgeLoss), ce.ID, json)
-		if err := b.store(ctx, rec, nil); err != nil {
-			return err
-		}
-	}
-	return nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.account(rec, h, true)
 }
 
 // lastRecords stores what is to be told when no event will come any more, as far
-// as there is room: losses, and the process table if supervisord still answers.
+// as there is room: the process table if supervisord still answers, losses, and
+// that this is the end.
 func (b *Bridge) lastRecords() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if b.started {
 		b.snapshot(ctx, snapshotStopping)
 	}
-	if err := b.tellLosses(ctx, time.Now().Add(lossEvery)); err != nil {
+	if err := b.tellLosses(); err != nil {
 		b.log.Error().Err(err).Msg("losses cannot be stored")
+	}
+	if b.started {
+		msg, err := b.ownRecord(schema.BridgeStopping, time.Now())
+		if err == nil {
+			err = b.append(msg, nil)
+		}
+		if err != nil {
+			b.log.Error().Err(err).Msg("the record of the stop cannot be stored")
+		}
 	}
 }
 
@@ -170,5 +191,8 @@ func (b *Bridge) spoolLost(l spool.Loss) {
 	b.log.Error().Uint64("records", l.Records).Int64("bytes", l.Bytes).Str("kept", l.File).
 		Msg("spool is damaged: records are lost; the damaged file is kept")
 	b.metrics.loss(causeCorrupt, l.Records)
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.losses.corrupt(l.Records)
+	b.noteLoss()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/prometheus/procfs"
 )
@@ -29,6 +30,30 @@ func Boot() ([8]byte, error) {
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", strings.TrimSpace(string(id)), stat.PID, stat.Starttime))
 	return [8]byte(sum[:8]), nil
+}
+
+// together is how much later than supervisord a listener starts that is started
+// with it.
+const together = 30 * time.Second
+
+// StartedTogether reports whether we were started when supervisord was, and not
+// after some other life of ours whose spool is gone.
+func StartedTogether() bool {
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return false
+	}
+	self, err := fs.Self()
+	if err != nil {
+		return false
+	}
+	ours, err := self.Stat()
+	if err != nil {
+		return false
+	}
+	theirs, err := starter(fs, os.Getppid(), environment(os.Environ()))
+	const ticks = 100 // of the kernel's clock, a second: USER_HZ
+	return err == nil && ours.Starttime-theirs.Starttime < uint64(together/time.Second*ticks)
 }
 
 // starter returns the process that started us. Between it and us may be a

@@ -17,7 +17,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,6 +44,8 @@ type Bridge struct {
 	encoder encoder
 
 	spool    *spool.Spool // from Run on
+	watch    watch
+	heard    bool
 	started  bool
 	full     bool          // said that the spool is full
 	serial   atomic.Uint64 // the last one read
@@ -51,12 +55,18 @@ type Bridge struct {
 	reasons  *supervisord.Reasons
 	// saidServer is set when it was said that the XML-RPC does not answer.
 	saidServer atomic.Bool
-	losses     losses
 	buf        []byte
+	registry   *prometheus.Registry
+	metrics    *metrics
+	opened     atomic.Pointer[spool.Spool] // the spool, for those who look from outside
 
-	registry *prometheus.Registry
-	metrics  *metrics
-	opened   atomic.Pointer[spool.Spool] // the spool, for those who look from outside
+	lossNoted chan struct{} // receives a value when losses are to be told
+
+	// mu is held while a record is appended and what it tells is accounted for, so
+	// that the next run can find it out from the spool: see history.
+	mu     sync.Mutex
+	losses losses
+	header []byte // of the last event that is accounted for
 }
 
 // New checks the settings. boot is what Boot found; version is the program's.
@@ -74,7 +84,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		cfg: cfg, boot: boot, version: version,
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
 		encoder: encoder{host: cfg.Host, ttl: ttl},
-		snap:    make(chan string, 1),
+		snap:    make(chan string, 1), lossNoted: make(chan struct{}, 1),
 	}
 	if cfg.ServerURL != "" {
 		b.server, err = supervisord.New(supervisord.Config{
@@ -106,7 +116,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer b.serve(ctx)()
-	if b.spool, err = b.openSpool(ctx); err != nil {
+	if err := b.openSpool(ctx); err != nil {
 		return nil // ctx has ended: nothing was accepted
 	}
 	b.opened.Store(b.spool)
@@ -134,15 +144,13 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if b.server == nil {
 		b.log.Warn().Msg("supervisord has no XML-RPC for us: no snapshots, exit codes and logs (add [unix_http_server] and [rpcinterface:supervisor], or set --server-url)")
 	}
-	snapping, stopSnapping := context.WithCancel(ctx)
-	snapped := make(chan struct{})
-	go func() {
-		defer close(snapped)
-		b.snapshots(snapping)
-	}()
-	err = listener.Run(ctx)
-	stopSnapping()
-	<-snapped
+	aside, stopAside := context.WithCancel(ctx)
+	var tasks sync.WaitGroup
+	tasks.Go(func() { b.snapshots(aside) })
+	tasks.Go(func() { b.tellings(aside) })
+	err = b.listen(ctx, listener)
+	stopAside()
+	tasks.Wait()
 	b.lastRecords()
 	b.spool.Finish()
 	drain := time.Duration(b.cfg.Drain)
@@ -155,12 +163,39 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if n := b.spool.Stats().Records; n > 0 {
 		b.log.Warn().Uint64("records", n).Str("spool", b.cfg.SpoolDir).Msg("stopped; what JetStream does not have yet waits in the spool")
 	}
-	if errors.Is(err, eventlistener.ErrClosed) || ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		b.log.Info().Msg("stopped")
+		return nil
+	case errors.Is(err, eventlistener.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
+		// In the middle of an event or of an answer too: it is dead.
+		b.log.Info().Msg("stopped: supervisord has closed the event stream")
 		return nil
 	}
 	return err
 }
+
+// listen answers supervisord until the end, or until it is silent for too long.
+func (b *Bridge) listen(ctx context.Context, l *eventlistener.Listener) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if err := b.watch.run(ctx); err != nil {
+			stop(err)
+		}
+	}()
+	err := l.Run(ctx)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	stop(nil)
+	<-watched
+	return err
+}
+
+// Heard reports whether supervisord has ever sent an event. Call it after Run.
+func (b *Bridge) Heard() bool { return b.heard }
 
 func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
 	token := schema.Token(b.cfg.Host)

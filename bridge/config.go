@@ -30,6 +30,10 @@ type Config struct {
 	Drain         schema.Duration            `default:"5s" help:"How long to go on publishing after supervisord asks to stop."`
 	TTL           map[string]schema.Duration `placeholder:"NAME=DURATION" help:"How long a class of events stays in the stream, by event name or 'snapshot'; 0 for as long as the stream keeps it. Repeatable."`
 	LogLevel      string                     `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
+
+	// StartedTogether says that nobody has listened to this life of supervisord
+	// before, see the function of that name: what is missing then is lost.
+	StartedTogether bool `kong:"-"`
 }
 
 // maxLogTail keeps an event with its log below the 1 MiB that a NATS server takes.
@@ -78,7 +82,7 @@ func (c Config) SpoolDirectory() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return spoolDir(host)
+	return spoolDir(host), nil
 }
 
 // host is --host, or the machine's name.

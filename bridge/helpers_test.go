@@ -112,11 +112,13 @@ func event(tb testing.TB, m jetstream.Msg) *schema.Event {
 	return ce.Data
 }
 
-// validator checks payloads against the published schema with somebody else's
+// validator checks events against the published schema with somebody else's
 // validator.
-func validator(tb testing.TB) func(payload []byte) {
+func validator(tb testing.TB) func(payload []byte) { return validatorOf(tb, "event") }
+
+func validatorOf(tb testing.TB, name string) func(payload []byte) {
 	tb.Helper()
-	compiled, err := jsonschema.NewCompiler().Compile("../schema/event.schema.json")
+	compiled, err := jsonschema.NewCompiler().Compile("../schema/" + name + ".schema.json")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -130,4 +132,14 @@ func validator(tb testing.TB) func(payload []byte) {
 			tb.Errorf("%v\n%s", err, payload)
 		}
 	}
+}
+
+// stderrOf is where the bridge's log is.
+func stderrOf(tb testing.TB, s *supervisordtest.Supervisord) string {
+	tb.Helper()
+	files, err := filepath.Glob(s.Dir + "/supernats-stderr*")
+	if err != nil || len(files) != 1 {
+		tb.Fatalf("%v: logs of the bridge are %q", err, files)
+	}
+	return files[0]
 }

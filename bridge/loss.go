@@ -1,9 +1,12 @@
 package bridge
 
 import (
-	"sync"
+	"bytes"
+	"context"
+	"encoding/hex"
 	"time"
 
+	"supernats/bridge/eventlistener"
 	"supernats/schema"
 )
 
@@ -14,102 +17,246 @@ const (
 	causeCorrupt = "spool-corrupt"
 )
 
-// lossEvery is the least time between two records of losses: a buffer that
-// overflows does so for many events.
-const lossEvery = time.Second
+// lossEvery is how long losses gather before they are told: a buffer that overflows
+// does so for many events. lossEveryFull is that while the spool is nearly full.
+const (
+	lossEvery     = time.Second
+	lossEveryFull = time.Minute
+)
 
-// losses collects what is lost until it is told.
+// losses finds out what is lost and keeps it until it is told. Bridge.mu guards it.
 type losses struct {
-	mu      sync.Mutex
-	open    map[string]*schema.Loss // by cause
-	told    time.Time
-	started bool
-	pool    string
-	last    uint64 // the last poolserial
+	boot string
+	// fromStart says that a pool we have not seen before was served by nobody
+	// else: what is missing at its beginning is lost.
+	fromStart bool
+	place     place
+	open      []*schema.Loss // to be told
+}
+
+// place is how far the events of a pool are accounted for.
+type place struct {
+	known      bool
+	pool       string
+	poolSerial uint64
+	// serial is the highest so far. It tells a pool that begins anew, with a
+	// reload, from an event that comes again.
+	serial uint64
 }
 
 // seen looks for a gap in the serial of our pool, which supervisord gives when an
-// event enters the buffer: what is missing was thrown away. It returns how many.
-func (l *losses) seen(pool string, serial uint64) uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	next := l.last + 1
+// event enters the buffer: what is missing was thrown away. It reports whether the
+// event is none that we have had.
+//
+// A pool that began anew and has by now lost more than the one before it ever had
+// cannot be told from that one: then less is counted than was lost.
+func (l *losses) seen(h *eventlistener.Header) bool {
+	p, next := &l.place, l.place.poolSerial+1
 	switch {
-	case !l.started || pool != l.pool:
-		// What was before us, we cannot know.
-		next = serial
-	case serial == l.last:
-		// Offered again after a death of ours, or after somebody else's FAIL.
-		return 0
-	case serial < l.last:
-		next = 0 // reloaded: it begins anew
+	case !p.known && !l.fromStart:
+		next = h.PoolSerial // what was before us, we cannot know
+	case !p.known, h.Pool != p.pool:
+		next = 0
+		if h.PoolSerial == 1 && h.Serial == 1 {
+			next = 1 // the Go port counts from 1: no loss of each start
+		}
+	case h.PoolSerial <= p.poolSerial && h.Serial <= p.serial:
+		// Offered again: after a death of ours, or after somebody else's FAIL
+		// (process.py, handle_rejected).
+		return false
+	case h.PoolSerial <= p.poolSerial:
+		next = 0 // reloaded
 	}
-	l.started, l.pool, l.last = true, pool, serial
-	if serial == next {
-		return 0
+	*p = place{true, h.Pool, h.PoolSerial, max(p.serial, h.Serial)}
+	if h.PoolSerial > next {
+		l.missing(next, h.PoolSerial-1)
 	}
-	last := serial - 1
-	l.note(causeBuffer, pool, "", next, last, serial-next)
-	return serial - next
+	return true
+}
+
+// missing takes note that supervisord threw events away.
+func (l *losses) missing(first, last uint64) {
+	loss := l.of(causeBuffer, l.place.pool)
+	loss.Count += last - first + 1
+	span(loss, first, last)
 }
 
 // shed remembers an event that was let go for want of room.
-func (l *losses) shed(pool, event string, serial uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.note(causeFull, pool, event, serial, serial, 1)
+func (l *losses) shed(h *eventlistener.Header) {
+	loss := l.of(causeFull, h.Pool)
+	loss.Count++
+	span(loss, h.PoolSerial, h.PoolSerial)
+	if loss.Events == nil {
+		loss.Events = map[string]int{}
+	}
+	loss.Events[h.Event]++
 }
 
 // corrupt remembers records that the spool could not give back. 0 is an unknown
 // number of them.
 func (l *losses) corrupt(records uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	loss := l.of(causeCorrupt)
-	loss.Count += records
+	l.of(causeCorrupt, l.place.pool).Count += records
 }
 
-func (l *losses) of(cause string) *schema.Loss {
-	if l.open == nil {
-		l.open = map[string]*schema.Loss{}
+// of returns the loss of a cause that is open, which may be a new one.
+func (l *losses) of(cause, pool string) *schema.Loss {
+	for _, loss := range l.open {
+		if loss.Boot == l.boot && loss.Pool == pool && loss.Cause == cause {
+			return loss
+		}
 	}
-	loss := l.open[cause]
-	if loss == nil {
-		loss = &schema.Loss{Cause: cause, Pool: l.pool}
-		l.open[cause] = loss
-	}
+	loss := &schema.Loss{Boot: l.boot, Pool: pool, Cause: cause}
+	l.open = append(l.open, loss)
 	return loss
 }
 
-func (l *losses) note(cause, pool, event string, first, last, count uint64) {
-	loss := l.of(cause)
-	loss.Pool, loss.Count = pool, loss.Count+count
+func span(loss *schema.Loss, first, last uint64) {
 	if loss.FirstPoolSerial == nil {
 		loss.FirstPoolSerial = &first
 	}
 	loss.LastPoolSerial = &last
-	if event != "" {
-		if loss.Events == nil {
-			loss.Events = map[string]int{}
+}
+
+// beginning stands for the header of the last event when there was none and the
+// pool's first one is expected.
+const beginning = "beginning"
+
+// history is what the last records in a spool tell of the run that appended them:
+// how far its events are accounted for, and what it had not told yet. All records of
+// a segment are of one run.
+type history struct {
+	number  uint64 // of the record before, 0: none
+	damaged bool   // there are records that cannot be read
+	boot    []byte
+	header  []byte // of the last event that is accounted for
+	losses  losses
+}
+
+// record is given the records in their order.
+func (y *history) record(number uint64, rec []byte) {
+	if len(rec) < recordHead {
+		return
+	}
+	if boot := rec[recordHead-bootBytes : recordHead]; !bytes.Equal(boot, y.boot) {
+		*y = history{boot: bytes.Clone(boot), losses: losses{boot: hex.EncodeToString(boot)}}
+	}
+	if y.number > 0 && number != y.number+1 {
+		// What cannot be read is counted by the spool.
+		y.losses.place, y.damaged = place{}, true
+	}
+	y.number = number
+	line, rest, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
+	if string(line) == beginning {
+		y.losses.fromStart = true
+	}
+	if h, err := eventlistener.ParseHeader(line); err == nil {
+		before := y.losses.place
+		if y.losses.seen(&h) {
+			y.header = append(y.header[:0], line...)
+			if rec[0] == kindMessage && before.known && before.pool == h.Pool {
+				// A place without a record of its event: that was let go.
+				y.losses.missing(h.PoolSerial, h.PoolSerial)
+			}
 		}
-		loss.Events[event]++
+	}
+	if rec[0] == kindMessage {
+		y.told(rest)
 	}
 }
 
-// due returns what is to be told now, and forgets it when told is called.
-func (l *losses) due(now time.Time) []*schema.Loss {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.open) == 0 || now.Sub(l.told) < lossEvery {
-		return nil
+// told takes away what a record of losses has told. What was let go looks like
+// events that supervisord threw away.
+func (y *history) told(msg []byte) {
+	subject, rest, _ := bytes.Cut(msg, []byte("\n"))
+	_, json, _ := bytes.Cut(rest, []byte("\n"))
+	if !bytes.HasPrefix(subject, []byte(schema.BridgePrefix)) || !bytes.HasSuffix(subject, []byte("."+schema.BridgeLoss)) {
+		return
 	}
-	l.told = now
-	var due []*schema.Loss
-	for _, cause := range []string{causeBuffer, causeFull, causeCorrupt} {
-		if loss := l.open[cause]; loss != nil {
-			due = append(due, loss)
+	ce, err := schema.Unmarshal[*schema.Loss](json)
+	if err != nil || ce.Data.Cause == causeCorrupt || ce.Data.Boot != y.losses.boot || len(y.losses.open) == 0 {
+		return
+	}
+	if open := y.losses.open[0]; open.Count > ce.Data.Count {
+		open.Count -= ce.Data.Count
+	} else {
+		y.losses.open = nil
+	}
+}
+
+// goOn continues where the run before ended, and tells what it had not told.
+func (b *Bridge) goOn(y *history) {
+	b.mu.Lock()
+	b.losses = losses{
+		boot: hex.EncodeToString(b.boot[:]), open: append(y.losses.open, b.losses.open...),
+		fromStart: !y.damaged && (y.number > 0 || b.cfg.StartedTogether),
+	}
+	if bytes.Equal(y.boot, b.boot[:]) {
+		b.losses.place, b.header = y.losses.place, y.header
+	}
+	if !b.losses.place.known && b.losses.fromStart {
+		b.header = []byte(beginning)
+	}
+	b.mu.Unlock()
+	if b.tellLosses() != nil {
+		b.noteLoss()
+	}
+}
+
+// tellings tells losses some time after they were noticed, until ctx ends.
+func (b *Bridge) tellings(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.lossNoted:
+		}
+		wait := lossEvery
+		if b.spool.Used() > shedAbove {
+			wait = lossEveryFull
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if b.tellLosses() != nil { // supervisord is not answered either, which is said
+			b.noteLoss()
 		}
 	}
-	l.open = nil
-	return due
+}
+
+// noteLoss says that there is something to tell.
+func (b *Bridge) noteLoss() {
+	select {
+	case b.lossNoted <- struct{}{}:
+	default:
+	}
+}
+
+// tellLosses stores what was lost as records of our own.
+func (b *Bridge) tellLosses() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.losses.open) > 0 {
+		loss := b.losses.open[0]
+		loss.Host = b.cfg.Host
+		now := time.Now()
+		ce := loss.Envelope(now)
+		json, err := schema.Marshal(ce)
+		if err != nil {
+			return err
+		}
+		rec := appendMessage(nil, now, b.boot, b.header, schema.BridgeSubject(b.cfg.Host, schema.BridgeLoss), ce.ID, json)
+		if err := b.spool.Append(rec); err != nil {
+			return err
+		}
+		b.losses.open = b.losses.open[1:]
+		if loss.Cause == causeBuffer {
+			b.metrics.loss(causeBuffer, loss.Count)
+			b.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).Str("mend", "buffer_size=65536 in the section of supernats-bridge").
+				Msg("supervisord threw events away: its buffer was full")
+			b.wantSnapshot(snapshotLoss)
+		}
+	}
+	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/stream/streamtest"
@@ -62,9 +64,7 @@ func TestOverflowIsCounted(t *testing.T) {
 	const sent = 1000
 	nats := streamtest.Start(t)
 	address := freeAddress(t)
-	section := strings.Replace(conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address), "buffer_size=65536", "buffer_size=10", 1)
-	section = strings.Replace(section, "events=EVENT", "events=REMOTE_COMMUNICATION,TICK_5", 1)
-	s := supervisordtest.Start(t, section)
+	s := supervisordtest.Start(t, small(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address))
 	js := nats.JetStream()
 	if err := s.SendRemote("first", "x"); err != nil {
 		t.Fatal(err)
@@ -74,29 +74,123 @@ func TestOverflowIsCounted(t *testing.T) {
 	if err := s.SendRemote("burst", data...); err != nil {
 		t.Fatal(err)
 	}
-	subject := schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "burst"}.String()
-	var kept, lost uint64
-	supervisordtest.Wait(t, 30*time.Second, func() bool {
+	lost := addUp(t, s, js, "burst", sent)
+	counted := scrape(t, address, "supernats_bridge_lost_events_total")
+	if got := counted[`supernats_bridge_lost_events_total{cause="supervisord-buffer"}`]; got != float64(lost) {
+		t.Errorf("%d are told as lost, the metrics say %v", lost, counted)
+	}
+}
+
+// addUp waits until what is stored of the events of one type, and what is told as
+// lost, are all that was sent; supervisord's log knows too what it threw away.
+func addUp(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream, typ string, sent uint64) (lost uint64) {
+	t.Helper()
+	subject := schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: typ}.String()
+	validate := validatorOf(t, "bridge")
+	var kept uint64
+	supervisordtest.Wait(t, 60*time.Second, func() bool {
 		kept, lost = uint64(pending(js, subject)), 0
 		for _, m := range stored(t, js, schema.BridgeSubject("web1", schema.BridgeLoss)) {
+			validate(m.Data())
 			ce, err := schema.Unmarshal[*schema.Loss](m.Data())
-			if err != nil || ce.Data.Cause != "supervisord-buffer" || ce.Data.LastPoolSerial == nil {
+			if err != nil || ce.Data.Cause != "supervisord-buffer" || ce.Data.Pool != "supernats" || ce.Data.LastPoolSerial == nil {
 				t.Fatalf("%v\n%s", err, m.Data())
 			}
 			lost += ce.Data.Count
 		}
 		return kept+lost >= sent
 	}, "events and losses to add up to %d", sent)
+	time.Sleep(1500 * time.Millisecond) // nothing more is told
+	if now := pending(js, subject); uint64(now) != kept {
+		t.Errorf("%d are stored, and then %d", kept, now)
+	}
 	if kept+lost != sent || lost == 0 {
 		t.Errorf("%d are stored and %d told as lost, %d were sent", kept, lost, sent)
 	}
 	if n := strings.Count(s.Log(), "event buffer overflowed"); uint64(n) != lost {
 		t.Errorf("%d are told as lost, supervisord's log has %d", lost, n)
 	}
-	counted := scrape(t, address, "supernats_bridge_lost_events_total")
-	if got := counted[`supernats_bridge_lost_events_total{cause="supervisord-buffer"}`]; got != float64(lost) {
-		t.Errorf("%d are told as lost, the metrics say %v", lost, counted)
+	t.Logf("%d stored, %d lost", kept, lost)
+	return lost
+}
+
+// small is the section with a buffer of ten, for remote events alone.
+func small(t *testing.T, flags ...string) string {
+	return strings.NewReplacer("buffer_size=65536", "buffer_size=10", "events=EVENT", "events=REMOTE_COMMUNICATION").Replace(conf(t, flags...))
+}
+
+// What supervisord's buffer did not hold while no bridge was running is counted too.
+func TestOverflowWhileAway(t *testing.T) {
+	const sent = 1000
+	burst := make([]string, sent)
+	for _, tc := range []struct {
+		name string
+		away func(t *testing.T, s *supervisordtest.Supervisord)
+	}{
+		{"stopped", func(t *testing.T, s *supervisordtest.Supervisord) {
+			s.MustCtl(t, "stop", "supernats:supernats")
+			if err := s.SendRemote("burst", burst...); err != nil {
+				t.Fatal(err)
+			}
+			s.MustCtl(t, "start", "supernats:supernats")
+		}},
+		{"killed", func(t *testing.T, s *supervisordtest.Supervisord) {
+			if err := syscall.Kill(pidOf(s), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.SendRemote("burst", burst...); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"killed while it is busy, again and again", func(t *testing.T, s *supervisordtest.Supervisord) {
+			for i := 0; i < sent; i += 100 {
+				pid := pidOf(s)
+				if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.SendRemote("burst", burst[:100]...); err != nil {
+					t.Fatal(err)
+				}
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+				supervisordtest.Wait(t, 10*time.Second, func() bool { now := pidOf(s); return now > 0 && now != pid }, "the next bridge")
+			}
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			nats := streamtest.Start(t)
+			s := supervisordtest.Start(t, small(t, "--nats-url", nats.URL, "--host", "web1"))
+			if err := s.SendRemote("first", "x"); err != nil {
+				t.Fatal(err)
+			}
+			waitStored(t, nats.JetStream(), schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "first"}.String(), 1)
+			tc.away(t, s)
+			addUp(t, s, nats.JetStream(), "burst", sent)
+		})
 	}
+}
+
+// So is what it did not hold before the first event of its life was read, be the
+// spool a new one or not.
+func TestOverflowAtStart(t *testing.T) {
+	const sent = 1000
+	nats := streamtest.Start(t)
+	js := nats.JetStream()
+	// A file is in the way of the spool until the buffer has overflowed.
+	dir := filepath.Join(t.TempDir(), "not", "yet")
+	section := small(t, "--nats-url", nats.URL, "--host", "web1", "--spool-dir", dir)
+	if err := os.WriteFile(filepath.Dir(dir), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := supervisordtest.Start(t, section)
+	if err := s.SendRemote("burst", make([]string, sent)...); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Dir(dir)); err != nil {
+		t.Fatal(err)
+	}
+	addUp(t, s, js, "burst", sent)
 }
 
 // A spool that cannot be made yet is no reason to exit: it is tried again, and

@@ -63,7 +63,7 @@ func TestEventsAreBounded(t *testing.T) {
 // Each loss counts once, and damage that hides how much it took counts as one.
 func TestLossesAreCounted(t *testing.T) {
 	b := newBridge(t)
-	b.shed(&eventlistener.Header{Event: schema.Tick5})
+	b.shed(eventRecord(schema.Tick5, ""), &eventlistener.Header{Event: schema.Tick5})
 	b.spoolLost(spool.Loss{Records: 3})
 	b.spoolLost(spool.Loss{Bytes: 100})
 	b.lost(nil, errRecord)

@@ -21,11 +21,19 @@ type identity struct{ server, pool string }
 // recordStarted tells that the bridge runs, when it knows under whom.
 func (b *Bridge) recordStarted(ctx context.Context, h eventlistener.Header, at time.Time) error {
 	b.identity.Store(&identity{h.Server, h.Pool})
-	subject, id, json, err := b.own(schema.BridgeStarted, at)
+	rec, err := b.ownRecord(schema.BridgeStarted, at)
 	if err != nil {
 		return err
 	}
-	return b.store(ctx, appendMessage(nil, at, b.boot, subject, id, json), nil)
+	return b.store(ctx, rec, nil)
+}
+
+// ownRecord makes a record of ourselves for the spool.
+func (b *Bridge) ownRecord(kind string, at time.Time) ([]byte, error) {
+	subject, id, json, err := b.own(kind, at)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return appendMessage(nil, at, b.boot, b.header, subject, id, json), err
 }
 
 // own makes a record of ourselves.

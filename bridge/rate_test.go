@@ -165,7 +165,7 @@ func status(b *testing.B, pid int, name string) float64 {
 }
 
 // at is when an event was read from supervisord.
-func at(b *testing.B, m jetstream.Msg) time.Time {
+func at(b testing.TB, m jetstream.Msg) time.Time {
 	b.Helper()
 	e, err := schema.UnmarshalEvent(m.Data())
 	if err != nil {

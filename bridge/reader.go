@@ -21,8 +21,8 @@ const (
 
 // reader is the publisher's side of the spool. It takes what is there as one
 // batch, has the reasons of the deaths in it found out, and hands it on record
-// by record. Events wait for their reasons here, at most 300 ms, in their order:
-// supervisord was answered before.
+// by record. Events wait for their reasons here, in their order, some milliseconds
+// or for as long as supervisord.DefaultLimit: supervisord was answered before.
 type reader struct {
 	*spool.Spool
 	encoder encoder

@@ -2,6 +2,10 @@ package bridge_test
 
 import (
 	"bytes"
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -80,4 +84,87 @@ startretries=1
 		}
 		return reasons["start"] && reasons["interval"]
 	}, "snapshots")
+}
+
+// crasher dies ten times in a row, each time in another way, and writes down before
+// how. Its fifth death waits for the file go, so that all programs die at once.
+const crasher = `
+name=$1 i=$2 n=$(cat "$1.n" 2>/dev/null || echo 0)
+n=$((n+1))
+echo $n >$name.n
+[ $n -gt 10 ] && exec sleep 1000
+case $n in
+5) echo $name >>ready; while [ ! -e go ]; do sleep 0.05; done;;
+*) sleep 0.$((i*37%50+10));;
+esac
+k=$(((i+n)%9))
+set -- HUP INT ABRT KILL SEGV TERM
+if [ $k -ge 6 ]; then
+	code=$(((i*10+n)%255+1))
+	echo $name $$ $code >>truth
+	exit $code
+fi
+shift $k
+echo $name $$ SIG$1 >>truth
+kill -$1 $$
+`
+
+// Every death tells the reason that it really had, be they many at once.
+func TestReasonsOfManyCrashes(t *testing.T) {
+	const programs, deaths = 20, 10
+	nats := streamtest.Start(t)
+	dir := t.TempDir()
+	read := func(name string) string {
+		b, _ := os.ReadFile(filepath.Join(dir, name))
+		return string(b)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "crash.sh"), []byte(crasher), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1")+fmt.Sprintf(`
+[program:crash]
+command=sh crash.sh %%(program_name)s_%%(process_num)02d %%(process_num)d
+directory=%s
+numprocs=%d
+process_name=%%(program_name)s_%%(process_num)02d
+startsecs=0
+autorestart=true
+`, dir, programs))
+	supervisordtest.Wait(t, 60*time.Second, func() bool { return strings.Count(read("ready"), "\n") == programs }, "the programs to be ready to die together")
+	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	js := nats.JetStream()
+	exits := waitStored(t, js, "supervisor.event.web1.crash.*.process_state.exited", programs*deaths)
+	got := map[string]string{}
+	var together []time.Time
+	nth := map[string]int{}
+	for _, m := range exits {
+		e := event(t, m)
+		if nth[e.Process]++; nth[e.Process] == 5 {
+			together = append(together, at(t, m))
+		}
+		reason := "none"
+		if x := e.Exit; x != nil && x.Code != nil {
+			reason = fmt.Sprint(*x.Code)
+		} else if x != nil {
+			reason = cmp.Or(x.Signal, reason)
+		}
+		got[fmt.Sprintf("%s %d", e.Process, e.PID)] = reason
+	}
+	d := together[programs-1].Sub(together[0])
+	t.Logf("%d programs died together within %v", programs, d)
+	if d > 3*time.Second { // a second, unless the machine is busy
+		t.Errorf("the programs took %v to die together", d)
+	}
+	lines := strings.Split(strings.TrimSpace(read("truth")), "\n")
+	if len(lines) != programs*deaths || len(exits) != programs*deaths {
+		t.Fatalf("%d deaths, %d exits", len(lines), len(exits))
+	}
+	for _, line := range lines {
+		i := strings.LastIndex(line, " ")
+		if reason := got[line[:i]]; reason != line[i+1:] {
+			t.Errorf("%s died of %s, the event says %q", line[:i], line[i+1:], reason)
+		}
+	}
 }

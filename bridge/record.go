@@ -25,9 +25,13 @@ import (
 //	┌──────┬────────────────┬───────────────┬──────────────────────────┐
 //	│ kind │ time read,     │ boot          │ event: header line, \n,  │
 //	│      │ Unix µs, LE    │               │        payload           │
-//	│      │                │               │ message: subject, \n,    │
+//	│      │                │               │ message: header line, \n,│
+//	│      │                │               │        subject, \n,      │
 //	│      │                │               │        id, \n, JSON      │
 //	└──────┴────────────────┴───────────────┴──────────────────────────┘
+//
+// The header line of a message is that of the last event before it that was stored
+// or let go; empty, or "beginning", if there was none: the next run goes on from there, see history.
 const (
 	kindEvent   = 'e'
 	kindMessage = 'm'
@@ -50,9 +54,11 @@ func appendEvent(b []byte, at time.Time, boot [bootBytes]byte, header, payload [
 	return append(b, payload...)
 }
 
-// appendMessage appends a record that goes out as it is.
-func appendMessage(b []byte, at time.Time, boot [bootBytes]byte, subject, id string, json []byte) []byte {
+// appendMessage appends a record that goes out as it is, behind the event of a
+// header.
+func appendMessage(b []byte, at time.Time, boot [bootBytes]byte, header []byte, subject, id string, json []byte) []byte {
 	b = appendHead(b, kindMessage, at, boot)
+	b = append(append(b, header...), '\n')
 	b = append(append(b, subject...), '\n')
 	b = append(append(b, id...), '\n')
 	return append(b, json...)
@@ -118,7 +124,8 @@ func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 	case rec[0] != kindMessage:
 		return nil, fmt.Errorf("%w: kind %q", errRecord, rec[0])
 	}
-	subject, body, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
+	_, body, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
+	subject, body, _ := bytes.Cut(body, []byte("\n"))
 	id, json, ok := bytes.Cut(body, []byte("\n"))
 	if !ok {
 		return nil, errRecord

@@ -49,7 +49,7 @@ func TestEncodeErrors(t *testing.T) {
 		{"of a kind not known", unknown, errRecord, `kind 'x'`},
 		{"with a header that is none", append(bytes.Clone(whole[:recordHead]), "READY\nwhen:1"...), nil, `"READY"`},
 		{"message without id", appendHead([]byte{}, kindMessage, readAt, testBoot), errRecord, "malformed"},
-		{"message without JSON", append(appendHead(nil, kindMessage, readAt, testBoot), "subject\nid"...), errRecord, "malformed"},
+		{"message without JSON", append(appendHead(nil, kindMessage, readAt, testBoot), "\nsubject\nid"...), errRecord, "malformed"},
 		{"names beyond max_payload", eventRecord("PROCESS_LOG_STDOUT", "processname:"+strings.Repeat("p", 2*mib)+" groupname:g\ndata"), nil, "more than the server's max_payload of 1048576"},
 		{"pairs beyond max_payload", eventRecord("PROCESS_STATE_RUNNING", "processname:p groupname:g from_state:STARTING x:"+strings.Repeat("p", 2*mib)), nil, "web 1/0123456789abcdef/1234 needs"},
 	} {
@@ -114,7 +114,7 @@ func TestEncode(t *testing.T) {
 			},
 		},
 		{
-			"a message of our own", appendMessage(nil, readAt, testBoot, "supervisor.bridge.web=201.started", "an id", []byte("{\n}")),
+			"a message of our own", appendMessage(nil, readAt, testBoot, nil, "supervisor.bridge.web=201.started", "an id", []byte("{\n}")),
 			&nats.Msg{Subject: "supervisor.bridge.web=201.started", Header: headers("an id", ""), Data: []byte("{\n}")},
 		},
 	} {

@@ -73,7 +73,9 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	if b.spool.Used() > shedAbove {
 		return // the next one tells the same
 	}
-	if err := b.spool.Append(appendMessage(nil, now, b.boot, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.spool.Append(appendMessage(nil, now, b.boot, b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
 		b.log.Warn().Err(err).Msg("snapshot cannot be stored")
 	}
 }

@@ -14,7 +14,7 @@ import (
 const systemSpool = "/var/lib/supernats"
 
 // spoolDir returns the default directory of a host's spool.
-func spoolDir(host string) (string, error) {
+func spoolDir(host string) string {
 	name := host
 	if strings.ContainsRune(host, filepath.Separator) || host == "." || host == ".." {
 		name = schema.Token(host)
@@ -23,18 +23,18 @@ func spoolDir(host string) (string, error) {
 	if err := os.MkdirAll(dir, 0o750); err == nil {
 		if probe, err := os.CreateTemp(dir, ".probe"); err == nil {
 			_, _ = probe.Close(), os.Remove(probe.Name())
-			return dir, nil
+			return dir
 		}
 	}
 	state := os.Getenv("XDG_STATE_HOME")
 	if state == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", fmt.Errorf("%s is not writable and there is no home directory (%w): set --spool-dir", systemSpool, err)
+			return dir // as supervisord gives us none; it may become writable
 		}
 		state = filepath.Join(home, ".local", "state")
 	}
-	return filepath.Join(state, "supernats", name), nil
+	return filepath.Join(state, "supernats", name)
 }
 
 // SyncPolicy is how often the spool is flushed to the platter: a duration,

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -443,4 +445,54 @@ func goportFacts(t *testing.T, frames []framed, events []*schema.Event) {
 	one(t, events, "log that is no text", func(e *schema.Event) bool {
 		return e.Event == schema.ProcessLogStdout && bytes.Equal(e.DataBase64, []byte("cut: \xe4\xb8"))
 	})
+}
+
+// An event of the Go port has the fields that the same event of Python's supervisord
+// has, of the same types, and no other; it may lack some that it does not know.
+func TestTranscriptsAgree(t *testing.T) {
+	forms := map[string]map[string]map[string]string{}
+	for _, name := range []string{"supervisord", "goport"} {
+		golden, err := os.ReadFile(transcripts + name + ".jsonl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		forms[name] = map[string]map[string]string{}
+		for line := range bytes.Lines(golden) {
+			var ce struct {
+				Data map[string]any `json:"data"`
+			}
+			if err := json.Unmarshal(line, &ce); err != nil {
+				t.Fatal(err)
+			}
+			event := ce.Data["event"].(string)
+			if forms[name][event] == nil {
+				forms[name][event] = map[string]string{}
+			}
+			for key, value := range ce.Data {
+				forms[name][event][key] = fmt.Sprintf("%T", value)
+			}
+		}
+	}
+	compared := 0
+	for event, got := range forms["goport"] {
+		want, ok := forms["supervisord"][event]
+		if !ok {
+			continue
+		}
+		compared++
+		for key, typ := range got {
+			// Only it cuts characters, and so has text that is none.
+			if key != "data_base64" && want[key] != typ {
+				t.Errorf("%s: %s is %s, of Python's supervisord %q", event, key, typ, want[key])
+			}
+		}
+		for _, key := range []string{"group", "process", "from_state", "channel", "data", "type", "when", "expected", "tries"} {
+			if want[key] != "" && got[key] == "" {
+				t.Errorf("%s: there is no %s", event, key)
+			}
+		}
+	}
+	if compared < 8 {
+		t.Errorf("only %d events are in both transcripts", compared)
+	}
 }

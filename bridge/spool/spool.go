@@ -52,6 +52,11 @@ type Options struct {
 	// Lost is told, from inside Next, of records that cannot be read; may be nil.
 	// A process that dies before the records behind them are done tells it again.
 	Lost func(Loss)
+	// Last is given, from inside Open, the records that were appended last, oldest
+	// first, be they done or not: those of the newest segment that has any. rec is
+	// valid during the call, numbers that are missing are of records that cannot be
+	// read. May be nil.
+	Last func(number uint64, rec []byte)
 	// Waiting is called once if another process has the spool open, with that
 	// one's process id as far as its lock says; may be nil.
 	Waiting func(holder string)
@@ -140,6 +145,9 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 	if opt.Lost == nil {
 		opt.Lost = func(Loss) {}
 	}
+	if opt.Last == nil {
+		opt.Last = func(uint64, []byte) {}
+	}
 	if opt.Waiting == nil {
 		opt.Waiting = func(string) {}
 	}
@@ -188,6 +196,12 @@ func (s *Spool) load() (err error) {
 		if err := s.findEnd(s.newest); err != nil {
 			return err
 		}
+		if n > 1 && s.newest.behind == s.newest.first {
+			// Begun by a process that stored nothing.
+			if _, _, err := s.last(s.segments[n-2]); err != nil {
+				return err
+			}
+		}
 	} else {
 		s.newest = &segment{end: headerSize}
 	}
@@ -220,19 +234,28 @@ func listSegments(fs files, dir string) ([]*segment, error) {
 	return all, nil
 }
 
-// findEnd finds the number behind the last record of the newest segment.
-func (s *Spool) findEnd(seg *segment) error {
-	next, off := seg.first, int64(headerSize)
+// last tells of the records of a segment, and returns the number behind the last of
+// them, and where it ends.
+func (s *Spool) last(seg *segment) (next uint64, off int64, err error) {
+	next, off = seg.first, headerSize
 	for {
 		rec, number, begin, err := s.win.find(seg, off, seg.end, next, seg.behind)
 		if err != nil {
-			return err
+			return 0, 0, err
 		}
 		if rec == nil {
-			next = max(next, number+1) // one that is damaged had this number
-			break
+			return max(next, number+1), off, nil // one that is damaged had this number
 		}
+		s.opt.Last(number, rec)
 		off, next = begin+frameSize+int64(len(rec)), number+1
+	}
+}
+
+// findEnd finds the number behind the last record of the newest segment.
+func (s *Spool) findEnd(seg *segment) error {
+	next, off, err := s.last(seg)
+	if err != nil {
+		return err
 	}
 	torn, err := s.win.torn(seg, off, seg.end, seg.behind)
 	if err != nil {

@@ -7,6 +7,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -135,6 +136,9 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 }
 
 func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
+	if nc := js.Conn(); !nc.IsConnected() { // JetStream would say that a buffer is full
+		return fmt.Errorf("connect to NATS: %w; is nats-server running at nats.url or --nats-url?", cmp.Or(nc.LastError(), nats.ErrNoServers))
+	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	limits := stream.DefaultLimits()

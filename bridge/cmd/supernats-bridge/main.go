@@ -79,8 +79,11 @@ func run(args []string) int {
 
 // listen runs the bridge itself.
 func listen(cfg bridge.Config) int {
-	if os.Getenv("SUPERVISOR_ENABLED") == "" && term.IsTerminal(int(os.Stdin.Fd())) {
-		return usage(errors.New("supernats-bridge talks to supervisord, not to a terminal: `supernats-bridge conf` prints the section for supervisord.conf that runs it"))
+	// supervisord says SUPERVISOR_ENABLED=1, and so does the Go port; a wrapper
+	// (sudo, env -i) may have taken it away.
+	named := os.Getenv("SUPERVISOR_ENABLED") != ""
+	if kind := stdinKind(); kind == other || kind == file && !named {
+		return usage(errOutside)
 	}
 	in, out, err := eventlistener.TakeStdio()
 	if err != nil {
@@ -92,6 +95,7 @@ func listen(cfg bridge.Config) int {
 	if err != nil {
 		return failed(log, err)
 	}
+	cfg.StartedTogether = bridge.StartedTogether()
 	build.Version = version // for build_info
 	b, err := bridge.New(cfg, boot, version, log)
 	if err != nil {
@@ -99,10 +103,38 @@ func listen(cfg bridge.Config) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := b.Run(ctx, in, out); err != nil {
+	err = b.Run(ctx, in, out)
+	if !named && !b.Heard() && ctx.Err() == nil {
+		return usage(errors.Join(errOutside, err))
+	}
+	if err != nil {
 		return failed(log, bridge.Describe(err))
 	}
 	return exitDone
+}
+
+var errOutside = errors.New("supernats-bridge is started by supervisord, which talks to it over pipes: `supernats-bridge conf` prints the section for supervisord.conf")
+
+// What standard input may be: supervisord's is a pipe. A file is good for a look at
+// what was recorded; a terminal or /dev/null (which the Go runtime puts in the place
+// of a descriptor that is closed) talks to nobody.
+const (
+	pipe = iota
+	file
+	other
+)
+
+func stdinKind() int {
+	info, err := os.Stdin.Stat()
+	switch {
+	case err != nil:
+		return other
+	case info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0:
+		return pipe
+	case info.Mode().IsRegular():
+		return file
+	}
+	return other
 }
 
 // conf prints the section with the flags that were given to us.
