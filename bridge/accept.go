@@ -76,6 +76,11 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		b.wantSnapshot(snapshotStart)
 	}
 	b.serial.Store(h.Serial)
+	if bytes.Equal(header, b.header) {
+		// Offered again: a bridge died between storing it and its answer. By the time
+		// that it is published the stream may have forgotten that it has it.
+		return nil
+	}
 	b.buf = appendEvent(b.buf[:0], now, b.boot, header, payload)
 	if err := b.store(ctx, b.buf, &h); err != nil {
 		return err
