@@ -44,7 +44,7 @@ func TestStartedOutside(t *testing.T) {
 		{"a file", `printf hello >f; "$0" <f`, false, 2, message},
 		{"no input, with supervisord's variable", `"$0" </dev/null`, true, 2, message},
 		{"a pipe that is no supervisord's", `echo hello | "$0"`, false, 2, message},
-		{"a pipe that says nothing", `: | "$0"`, false, 2, message},
+		{"a pipe that says nothing", `: | "$0"`, false, 0, "stopped"},
 		{"a pipe that is no supervisord's, with its variable", `echo hello | "$0"`, true, 1, message},
 		{"a supervisord whose variable was taken away", `printf '` + event + `' | "$0"`, false, 0, "stopped"},
 		{"supervisord", `printf '` + event + `' | "$0"`, true, 0, "stopped"},

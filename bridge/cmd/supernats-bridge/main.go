@@ -83,6 +83,10 @@ func listen(cfg bridge.Config) int {
 	// (sudo, env -i) may have taken it away.
 	named := os.Getenv("SUPERVISOR_ENABLED") != ""
 	if kind := stdinKind(); kind == other || kind == file && !named {
+		// A wrong setting is told first, to one who tries it out at a terminal.
+		if _, err := bridge.New(cfg, [8]byte{}, version, zerolog.Nop()); err != nil {
+			return usage(err)
+		}
 		return usage(errOutside)
 	}
 	in, out, err := eventlistener.TakeStdio()
@@ -104,7 +108,7 @@ func listen(cfg bridge.Config) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	err = b.Run(ctx, in, out)
-	if !named && !b.Heard() && ctx.Err() == nil {
+	if err != nil && !named && !b.Heard() {
 		return usage(errors.Join(errOutside, err))
 	}
 	if err != nil {
