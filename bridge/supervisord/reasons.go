@@ -13,17 +13,15 @@ import (
 
 // Limits of Reasons.
 const (
-	// DefaultLimit is how long Explain waits for supervisord, in all. On a busy
-	// machine, when many programs crash at once, one that has all of them to start
-	// again takes longer than half a second to answer.
-	DefaultLimit = 3 * time.Second
+	// DefaultLimit is how long Explain waits for supervisord, in all.
+	DefaultLimit = 300 * time.Millisecond
 	// maxSteps is how many events wait to be followed when nothing has died.
 	maxSteps = 1 << 14
 	// maxMemory is of how many deaths the reasons are kept, for events that come
 	// a second time.
 	maxMemory = 1 << 14
 	// After an error supervisord is left alone, twice as long each time.
-	minPause = time.Second
+	minPause = 300 * time.Millisecond
 	maxPause = time.Minute
 )
 
