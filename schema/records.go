@@ -121,13 +121,23 @@ type AlertEvent struct {
 	ID   string `json:"id"`
 	Time Time   `json:"time"`
 	// Seq is the event's sequence in the stream SUPERVISOR.
-	Seq       uint64 `json:"seq"`
-	Event     string `json:"event"`
+	Seq   uint64 `json:"seq"`
+	Event string `json:"event"`
+	// Host, Group and Process say whose event it is where the alert is about more
+	// than one process.
+	Host      string `json:"host,omitempty"`
+	Group     string `json:"group,omitempty"`
+	Process   string `json:"process,omitempty"`
 	Server    string `json:"server,omitempty"`
 	FromState string `json:"from_state,omitempty"`
+	Expected  *bool  `json:"expected,omitempty"`
 	PID       int    `json:"pid,omitempty"`
 	Exit      *Exit  `json:"exit,omitempty"`
 	Log       *Log   `json:"log,omitempty"`
+	// Late says that the stream got the event long after it happened.
+	Late bool `json:"late,omitempty"`
+	// Lost is how many events a loss record tells.
+	Lost uint64 `json:"lost,omitempty"`
 }
 
 // Envelope wraps a notification; id is that of the notification, typ one of the
@@ -164,11 +174,14 @@ type State struct {
 	Fatals          uint64 `json:"fatals"`
 	// LastExit is when the process last left RUNNING or STARTING by itself.
 	LastExit *Time `json:"last_exit,omitempty"`
+	// Gone is since when the host's supervisord does not have the process any more.
+	Gone *Time `json:"gone,omitempty"`
 	// Boot and Serial are those of the last event applied, Seq its sequence in
-	// the stream.
-	Boot   string `json:"boot"`
-	Serial uint64 `json:"serial"`
-	Seq    uint64 `json:"seq"`
+	// the stream and Updated when the stream got it.
+	Boot    string `json:"boot"`
+	Serial  uint64 `json:"serial"`
+	Seq     uint64 `json:"seq"`
+	Updated Time   `json:"updated"`
 }
 
 // Host is the record of a host in the bucket supervisor_hosts.
@@ -179,5 +192,77 @@ type Host struct {
 	BridgeVersion string `json:"bridge_version"`
 	// Address is one of the host's own, as its bridge told.
 	Address string `json:"address,omitempty"`
+	// SupervisorVersion and SupervisorState are those of the last snapshot.
+	SupervisorVersion string `json:"supervisor_version,omitempty"`
+	SupervisorState   string `json:"supervisor_state,omitempty"`
+	// LastSeen is when the stream got the last message of the host.
+	LastSeen Time `json:"last_seen"`
+	// Lost is how many events were told as lost, LastLoss when the last time.
+	Lost     uint64 `json:"lost"`
+	LastLoss *Time  `json:"last_loss,omitempty"`
+	// Running, Down and Stopped are how many of its processes run, do not
+	// although they should, and were stopped by somebody.
+	Running int    `json:"running"`
+	Down    int    `json:"down"`
+	Stopped int    `json:"stopped"`
 	Seq     uint64 `json:"seq"`
+}
+
+// Phases of an alert.
+const (
+	// PhasePending: something matched, but not often or long enough yet.
+	PhasePending = "pending"
+	PhaseFiring  = "firing"
+	// PhaseResolved: closed, and kept for a while.
+	PhaseResolved = "resolved"
+)
+
+// OpenAlert is the record of an alert in the bucket supervisor_alerts under
+// <rule>.<host>.<group>.<process>: what people want to see of it, and what
+// consumer/rules needs to go on with it after a restart.
+type OpenAlert struct {
+	// Alert is its id, as in its notifications.
+	Alert    string `json:"alert"`
+	Rule     string `json:"rule"`
+	Severity string `json:"severity"`
+	Host     string `json:"host,omitempty"`
+	Group    string `json:"group,omitempty"`
+	Process  string `json:"process,omitempty"`
+	// Phase is one of the Phase… constants.
+	Phase  string `json:"phase"`
+	Opened Time   `json:"opened"`
+	Closed *Time  `json:"closed,omitempty"`
+	// Count is how many events matched since it opened, Last the last of them.
+	Count       int               `json:"count"`
+	Last        *AlertEvent       `json:"last,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Notify      []string          `json:"notify,omitempty"`
+	// Notified is when the last of its Notifications was made.
+	Notified      *Time `json:"notified,omitempty"`
+	Notifications int   `json:"notifications"`
+	// Unsent are the sequences of matched events that are in no notification yet.
+	Unsent []uint64 `json:"unsent,omitempty"`
+	// Muted is how many were not told because of a silence, MutedBy the last one.
+	Muted   int    `json:"muted,omitempty"`
+	MutedBy string `json:"muted_by,omitempty"`
+	// Seq is the sequence of the last message that it has seen, Clock up to when
+	// its timers have run.
+	Seq   uint64 `json:"seq"`
+	Clock Time   `json:"clock"`
+}
+
+// Mute is a silence in the bucket supervisor_mutes: alerts that match it are not
+// told while it lasts.
+type Mute struct {
+	ID string `json:"id"`
+	// Hosts, Groups, Processes and Rules are globs; an empty list matches all.
+	Hosts     []string `json:"hosts,omitempty"`
+	Groups    []string `json:"groups,omitempty"`
+	Processes []string `json:"processes,omitempty"`
+	Rules     []string `json:"rules,omitempty"`
+	Comment   string   `json:"comment"`
+	Author    string   `json:"author"`
+	Created   Time     `json:"created"`
+	Expires   Time     `json:"expires"`
 }

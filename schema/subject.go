@@ -87,3 +87,8 @@ func AlertSubject(host, group, process, rule string) string {
 func StateKey(host, group, process string) string {
 	return Token(host) + "." + Token(group) + "." + Token(process)
 }
+
+// AlertKey is the key of an alert in the bucket of open alerts.
+func AlertKey(rule, host, group, process string) string {
+	return Token(rule) + "." + StateKey(host, group, process)
+}

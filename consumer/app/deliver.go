@@ -47,7 +47,7 @@ func newDelivery(js jetstream.JetStream, r notify.Receiver, log zerolog.Logger) 
 			if err != nil {
 				return consumer.Park(err)
 			}
-			if err := r.Notify(ctx, n); err != nil {
+			if err := r.Notify(ctx, []*schema.CloudEvent[*schema.Alert]{n}); err != nil {
 				if notify.IsPermanent(err) && m.Tries >= refusals {
 					return consumer.Park(err)
 				}

@@ -33,7 +33,8 @@ type receiver struct {
 
 func (r *receiver) Name() string { return r.name }
 
-func (r *receiver) Notify(ctx context.Context, n *schema.CloudEvent[*schema.Alert]) error {
+func (r *receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Alert]) error {
+	n := batch[0]
 	r.mu.Lock()
 	r.calls++
 	answer := r.answer

@@ -1,5 +1,5 @@
 // Package notify turns notifications into messages to people. A receiver sends
-// one notification to one address at a time and says of an error whether trying
+// one batch of notifications to one address at a time and says of an error whether trying
 // again is of any use; it keeps nothing and never retries by itself. Who calls
 // it (consumer/app) reads the stream SUPERVISOR_ALERTS with one durable consumer
 // for each address, so that nothing is lost and none waits for another.
@@ -20,11 +20,13 @@ type Receiver interface {
 	// Name identifies the receiver and its address over restarts:
 	// "mail/ops@example.com".
 	Name() string
-	// Notify returns nil when the other side has accepted the notification. It
+	// Notify returns nil when the other side has accepted all notifications of a
+	// batch, which are in the order in which they were made, at least one. It
 	// returns within the receiver's time-out, and sooner if ctx ends. An error
-	// wrapped by Permanent will come back at every try; any other may pass.
-	// The same notification may come again: what is sent carries its ID.
-	Notify(ctx context.Context, n *schema.CloudEvent[*schema.Alert]) error
+	// wrapped by Permanent will come back at every try, at least for one of the
+	// batch; any other may pass.
+	// The same batch may come again: what is sent carries its IDs.
+	Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Alert]) error
 }
 
 type permanentError struct{ error }

@@ -31,7 +31,7 @@ func Apply(old *schema.State, ce *schema.CloudEvent[*schema.Event], seq uint64) 
 	if e.Event == schema.ProcessStateRunning || e.Event == schema.ProcessStateStopping {
 		r.PID = e.PID // EXITED and STOPPED name the process that is gone
 	}
-	r.Boot, r.Serial, r.Seq = e.Boot, e.Serial, seq
+	r.Boot, r.Serial, r.Seq, r.Updated = e.Boot, e.Serial, seq, ce.Time
 	switch e.Event {
 	case schema.ProcessStateStarting:
 		r.Starts++

@@ -161,6 +161,7 @@ func TestApply(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			c.want.Updated = c.want.Since
 			if d := cmp.Diff(c.want, replay(c.steps)); d != "" {
 				t.Error(d)
 			}

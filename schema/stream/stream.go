@@ -27,6 +27,12 @@ const (
 	StateBucket = "supervisor_state"
 	// HostsBucket holds <host> -> schema.Host.
 	HostsBucket = "supervisor_hosts"
+	// AlertsBucket holds <rule>.<host>.<group>.<process> -> schema.OpenAlert.
+	AlertsBucket = "supervisor_alerts"
+	// MutesBucket holds an id -> schema.Mute until it expires.
+	MutesBucket = "supervisor_mutes"
+	// LeasesBucket holds who of several consumers is the active one.
+	LeasesBucket = "supervisor_leases"
 )
 
 // Subjects that the streams listen on.
@@ -132,6 +138,10 @@ func EnsureAll(ctx context.Context, js jetstream.JetStream, limits Limits) error
 	for _, c := range []jetstream.KeyValueConfig{
 		{Bucket: StateBucket, History: 16, Description: "The state of every process"},
 		{Bucket: HostsBucket, History: 1, Description: "What is known of every host"},
+		{Bucket: AlertsBucket, History: 1, Description: "Alerts that are open"},
+		// With a limit for markers a key may have a TTL of its own.
+		{Bucket: MutesBucket, History: 1, LimitMarkerTTL: time.Minute, Description: "Silences"},
+		{Bucket: LeasesBucket, History: 1, LimitMarkerTTL: time.Second, Description: "The active supernats consume"},
 	} {
 		c.Replicas = limits.Replicas
 		if err := ensureBucket(ctx, js, c); err != nil {

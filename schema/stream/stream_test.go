@@ -66,7 +66,12 @@ func all(eventBytes int64) map[string]settings {
 	states, hosts := bucket, bucket
 	states.Subjects, states.PerSubject = []string{"$KV.supervisor_state.>"}, 16
 	hosts.Subjects, hosts.PerSubject = []string{"$KV.supervisor_hosts.>"}, 1
+	open, expiring := bucket, bucket
+	open.PerSubject, expiring.PerSubject, expiring.MsgTTL = 1, 1, true
+	mutes, leases := expiring, expiring
+	open.Subjects, mutes.Subjects, leases.Subjects = []string{"$KV.supervisor_alerts.>"}, []string{"$KV.supervisor_mutes.>"}, []string{"$KV.supervisor_leases.>"}
 	return map[string]settings{
+		"KV_supervisor_alerts": open, "KV_supervisor_mutes": mutes, "KV_supervisor_leases": leases,
 		"SUPERVISOR": events, "SUPERVISOR_ALERTS": alerts, "SUPERVISOR_PARKED": parked,
 		"KV_supervisor_state": states, "KV_supervisor_hosts": hosts,
 	}

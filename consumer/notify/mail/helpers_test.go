@@ -110,7 +110,7 @@ func deliver(t testing.TB, n *schema.CloudEvent[*schema.Alert], change ...func(*
 	for _, f := range change {
 		f(r)
 	}
-	if err := r.Notify(t.Context(), n); err != nil {
+	if err := r.Notify(t.Context(), batch(n)); err != nil {
 		t.Fatal(err)
 	}
 	return one(t, s)
@@ -161,3 +161,5 @@ func mustContain(t *testing.T, text string, want ...string) {
 		}
 	}
 }
+
+func batch(n ...*schema.CloudEvent[*schema.Alert]) []*schema.CloudEvent[*schema.Alert] { return n }

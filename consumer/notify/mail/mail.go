@@ -103,7 +103,16 @@ func (r *Receiver) Name() string { return "mail/" + r.to.Address }
 // final refusals (5xx) of this sender, recipient or text. All others may pass,
 // by themselves or by an operator's hand: no connection, TLS, authentication,
 // 4xx, time-outs, the end of ctx.
-func (r *Receiver) Notify(ctx context.Context, n *schema.CloudEvent[*schema.Alert]) error {
+func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Alert]) error {
+	for _, n := range batch {
+		if err := r.one(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Receiver) one(ctx context.Context, n *schema.CloudEvent[*schema.Alert]) error {
 	if n == nil || n.Data == nil {
 		return notify.Permanent(errors.New("mail: notification without data"))
 	}

@@ -55,7 +55,7 @@ func TestSecurity(t *testing.T) {
 			}
 			r := receiver(t, c)
 			redirect(r, s)
-			err := r.Notify(t.Context(), firing())
+			err := r.Notify(t.Context(), batch(firing()))
 			if tc.want == nil {
 				if err != nil {
 					t.Fatal(err)
@@ -133,7 +133,7 @@ func TestAuth(t *testing.T) {
 			}
 			r := receiver(t, c)
 			redirect(r, s)
-			err := r.Notify(t.Context(), firing())
+			err := r.Notify(t.Context(), batch(firing()))
 			if tc.want == "" {
 				retryable(t, err, "check tls", "password_file")
 				return
@@ -153,7 +153,7 @@ func TestAuthRefused(t *testing.T) {
 	c := config(t, s, TLSImplicit)
 
 	// A login that is missing altogether can be mended by an operator.
-	retryable(t, receiver(t, c).Notify(t.Context(), firing()), "530", "Authentication required", "username")
+	retryable(t, receiver(t, c).Notify(t.Context(), batch(firing())), "530", "Authentication required", "username")
 
 	// What an error quotes is not always what was sent.
 	const secret = `a "secret" \ – word`
@@ -161,7 +161,7 @@ func TestAuthRefused(t *testing.T) {
 	r := receiver(t, c)
 	check := func(want ...string) {
 		t.Helper()
-		err := r.Notify(t.Context(), firing())
+		err := r.Notify(t.Context(), batch(firing()))
 		retryable(t, err, want...)
 		for e := err; e != nil; e = errors.Unwrap(e) {
 			if strings.Contains(e.Error(), "– word") {
@@ -179,7 +179,7 @@ func TestAuthRefused(t *testing.T) {
 	open := serve(t, smtptest.Options{})
 	c = config(t, open, TLSNone)
 	c.Username, c.Password = ops, secret
-	retryable(t, receiver(t, c).Notify(t.Context(), firing()), "AUTH", "check username")
+	retryable(t, receiver(t, c).Notify(t.Context(), batch(firing())), "AUTH", "check username")
 }
 
 func TestPasswordFile(t *testing.T) {
@@ -197,17 +197,17 @@ func TestPasswordFile(t *testing.T) {
 	}
 	write("old\n")
 	r := receiver(t, c)
-	retryable(t, r.Notify(t.Context(), firing()), "535")
+	retryable(t, r.Notify(t.Context(), batch(firing())), "535")
 	write(secret + "\r\n")
-	if err := r.Notify(t.Context(), firing()); err != nil {
+	if err := r.Notify(t.Context(), batch(firing())); err != nil {
 		t.Errorf("after the password was changed: %v", err)
 	}
 	write("\n")
-	retryable(t, r.Notify(t.Context(), firing()), "password_file", "is empty", ops)
+	retryable(t, r.Notify(t.Context(), batch(firing())), "password_file", "is empty", ops)
 	if err := os.Remove(c.PasswordFile); err != nil {
 		t.Fatal(err)
 	}
-	retryable(t, r.Notify(t.Context(), firing()), "password_file", "no such file")
+	retryable(t, r.Notify(t.Context(), batch(firing())), "password_file", "no such file")
 }
 
 func TestRefusals(t *testing.T) {
@@ -232,7 +232,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := serve(t, smtptest.Options{Behaviour: tc.behaviour})
-			err := receiver(t, config(t, s, TLSNone)).Notify(t.Context(), firing())
+			err := receiver(t, config(t, s, TLSNone)).Notify(t.Context(), batch(firing()))
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -244,13 +244,13 @@ func TestRefusals(t *testing.T) {
 	}
 	t.Run("too big", func(t *testing.T) {
 		s := serve(t, smtptest.Options{MaxBytes: 1000})
-		if err := receiver(t, config(t, s, TLSNone)).Notify(t.Context(), firing()); !notify.IsPermanent(err) {
+		if err := receiver(t, config(t, s, TLSNone)).Notify(t.Context(), batch(firing())); !notify.IsPermanent(err) {
 			t.Errorf("not permanent: %v", err)
 		}
 	})
 	t.Run("no data", func(t *testing.T) {
 		r := receiver(t, Config{Smarthost: "127.0.0.1:1", TLS: TLSNone, From: from, To: []string{ops}}.WithDefaults())
-		if err := r.Notify(t.Context(), &schema.CloudEvent[*schema.Alert]{ID: "x"}); !notify.IsPermanent(err) {
+		if err := r.Notify(t.Context(), batch(&schema.CloudEvent[*schema.Alert]{ID: "x"})); !notify.IsPermanent(err) {
 			t.Errorf("not permanent: %v", err)
 		}
 	})
@@ -268,10 +268,10 @@ func TestOneRefusedRecipient(t *testing.T) {
 	if diff := cmp.Diff([]string{"mail/" + ops, "mail/" + oncall}, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
-	if err := rs[0].Notify(t.Context(), firing()); !notify.IsPermanent(err) {
+	if err := rs[0].Notify(t.Context(), batch(firing())); !notify.IsPermanent(err) {
 		t.Errorf("refused recipient: %v", err)
 	}
-	if err := rs[1].Notify(t.Context(), firing()); err != nil {
+	if err := rs[1].Notify(t.Context(), batch(firing())); err != nil {
 		t.Errorf("other recipient: %v", err)
 	}
 	m := one(t, s)
@@ -283,12 +283,12 @@ func TestOneRefusedRecipient(t *testing.T) {
 func TestMessageIDOverTries(t *testing.T) {
 	s := serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Data: smtptest.Answer{Code: 451, Text: "later"}}})
 	r := receiver(t, config(t, s, TLSNone))
-	retryable(t, r.Notify(t.Context(), firing()), "451")
+	retryable(t, r.Notify(t.Context(), batch(firing())), "451")
 	s.Behave(smtptest.Behaviour{})
 	other := firing()
 	other.ID += "0"
 	for _, n := range []*schema.CloudEvent[*schema.Alert]{firing(), firing(), other} {
-		if err := r.Notify(t.Context(), n); err != nil {
+		if err := r.Notify(t.Context(), batch(n)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -306,9 +306,9 @@ func TestServerDown(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	retryable(t, r.Notify(t.Context(), firing()), "connection refused", s.Addr(), ops, "check smarthost")
+	retryable(t, r.Notify(t.Context(), batch(firing())), "connection refused", s.Addr(), ops, "check smarthost")
 	back := serve(t, smtptest.Options{Security: smtptest.Implicit, Addr: s.Addr(), Authority: s.Authority()})
-	if err := r.Notify(t.Context(), firing()); err != nil {
+	if err := r.Notify(t.Context(), batch(firing())); err != nil {
 		t.Fatal(err)
 	}
 	one(t, back)
@@ -321,7 +321,7 @@ func TestUTF8(t *testing.T) {
 	c := config(t, s, TLSNone)
 	c.To = []string{ops, "müller@example.com"}
 	for i, r := range receivers(t, c) {
-		if err := r.Notify(t.Context(), firing(func(a *schema.Alert) { a.Process = "进程" })); err != nil {
+		if err := r.Notify(t.Context(), batch(firing(func(a *schema.Alert) { a.Process = "进程" }))); err != nil {
 			t.Fatal(err)
 		}
 		if m := s.Mails()[i]; m.UTF8 != (i == 1) || m.Subject() != "[supervisor] web1 api:进程 exited unexpectedly (exit code 3)" {
@@ -338,7 +338,7 @@ func TestConcurrent(t *testing.T) {
 	for _, r := range receivers(t, c) {
 		for range 10 {
 			wg.Go(func() {
-				if err := r.Notify(t.Context(), firing()); err != nil {
+				if err := r.Notify(t.Context(), batch(firing())); err != nil {
 					t.Error(err)
 				}
 			})
@@ -357,7 +357,7 @@ func BenchmarkNotify(b *testing.B) {
 	b.ReportAllocs()
 	start := time.Now()
 	for b.Loop() {
-		if err := r.Notify(context.Background(), n); err != nil {
+		if err := r.Notify(context.Background(), batch(n)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -48,7 +48,7 @@ func runOut(t *testing.T, c Config, n *schema.CloudEvent[*schema.Alert], far fun
 			f(r)
 		}
 		start := time.Now()
-		err := r.Notify(t.Context(), n)
+		err := r.Notify(t.Context(), batch(n))
 		if took := time.Since(start); took > timeout+slack {
 			t.Errorf("took %s with a time-out of %s", took, timeout)
 		}
@@ -123,7 +123,7 @@ func TestCancel(t *testing.T) {
 				})
 				c := config(t, s, m.mode)
 				c.Timeout = schema.Duration(time.Hour)
-				err := receiver(t, c).Notify(ctx, firing())
+				err := receiver(t, c).Notify(ctx, batch(firing()))
 				retryable(t, err, "cancelled", s.Addr(), ops)
 				if !errors.Is(err, context.Canceled) {
 					t.Errorf("no Canceled: %v", err)
@@ -147,7 +147,7 @@ func TestAcceptedIsSent(t *testing.T) {
 			c := config(t, s, TLSNone)
 			c.Timeout = schema.Duration(time.Hour)
 			start := time.Now()
-			if err := receiver(t, c).Notify(t.Context(), firing()); err != nil {
+			if err := receiver(t, c).Notify(t.Context(), batch(firing())); err != nil {
 				t.Error(err)
 			}
 			if took := time.Since(start); took > quitTimeout+slack {
@@ -172,7 +172,7 @@ func TestBrokenOff(t *testing.T) {
 				<-stalled
 				closed <- s.Close()
 			}()
-			retryable(t, receiver(t, config(t, s, TLSNone)).Notify(t.Context(), firing()), s.Addr(), ops)
+			retryable(t, receiver(t, config(t, s, TLSNone)).Notify(t.Context(), batch(firing())), s.Addr(), ops)
 			if err := <-closed; err != nil {
 				t.Error(err)
 			}
@@ -199,7 +199,7 @@ func TestHints(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
-		retryable(t, r.Notify(t.Context(), firing()), "no answer in time", "no connection", "firewall")
+		retryable(t, r.Notify(t.Context(), batch(firing())), "no answer in time", "no connection", "firewall")
 	})
 }
 
@@ -223,7 +223,7 @@ func TestFlood(t *testing.T) {
 		}
 	}()
 	c := Config{Smarthost: l.Addr().String(), TLS: TLSNone, From: from, To: []string{ops}, Timeout: schema.Duration(time.Hour)}
-	retryable(t, receiver(t, c).Notify(t.Context(), firing()), "without end", ops)
+	retryable(t, receiver(t, c).Notify(t.Context(), batch(firing())), "without end", ops)
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
