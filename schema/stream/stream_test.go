@@ -154,7 +154,13 @@ func TestEnsureAllChangesNothingThatIsThere(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, c := range []jetstream.KeyValueConfig{{Bucket: stream.StateBucket, History: 3, TTL: time.Hour}, {Bucket: stream.HostsBucket, History: 2}} {
+	for _, c := range []jetstream.KeyValueConfig
+		{Bucket: stream.StateBucket, History: 3, TTL: time.Hour},
+		{Bucket: stream.HostsBucket, History: 2},
+		{Bucket: stream.AlertsBucket, History: 4},
+		{Bucket: stream.MutesBucket, History: 5},
+		{Bucket: stream.LeasesBucket, History: 6},
+	} {
 		if _, err := js.CreateKeyValue(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +180,7 @@ func TestEnsureAllChangesNothingThatIsThere(t *testing.T) {
 	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(before, configs()); d != "" || len(before) != 5 {
+	if d := cmp.Diff(before, configs()); d != "" || len(before) != 8 {
 		t.Error(d)
 	}
 }
