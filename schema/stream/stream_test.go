@@ -154,7 +154,7 @@ func TestEnsureAllChangesNothingThatIsThere(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, c := range []jetstream.KeyValueConfig
+	for _, c := range []jetstream.KeyValueConfig{
 		{Bucket: stream.StateBucket, History: 3, TTL: time.Hour},
 		{Bucket: stream.HostsBucket, History: 2},
 		{Bucket: stream.AlertsBucket, History: 4},
