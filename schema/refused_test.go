@@ -45,7 +45,7 @@ const (
 		"data":{"alert":"1","rule":"fatal","severity":"critical","host":"web1","opened":"2026-11-21T19:00:31.833512Z","closed":"2026-11-21T19:01:31.833512Z","count":1,
 		"events":[{"id":"1","time":"2026-11-21T19:00:31.833512Z","seq":1,"event":"PROCESS_STATE_FATAL","exit":{"spawnerr":"no"}}]}}`
 	stateDocument = `{"host":"web1","group":"api","process":"api_00","state":"EXITED","since":"2026-11-21T19:00:31.833512Z","pid":0,"expected":false,"exit":{"signal":"SIGKILL"},
-		"starts":1,"exits":1,"unexpected_exits":1,"fatals":0,"last_exit":"2026-11-21T19:00:31.833512Z","boot":"4f0c6d1e2a90b7c3","serial":7,"seq":9}`
+		"starts":1,"exits":1,"unexpected_exits":1,"fatals":0,"last_exit":"2026-11-21T19:00:31.833512Z","boot":"4f0c6d1e2a90b7c3","serial":7,"seq":9,"updated":"2026-11-21T19:00:31.833512Z"}`
 )
 
 // patch merges changes into a document as RFC 7396 says: null takes a member out.
