@@ -1,0 +1,81 @@
+package rules
+
+import "supernats/schema"
+
+// Config is one entry of the section rules of the configuration file. An entry is
+// an event rule (Event), a state rule (State or Quorum) or a host rule (Silent or
+// Loss).
+type Config struct {
+	// Name is part of the alerts' subjects and ids.
+	Name string `yaml:"name"`
+
+	// Event lists names of events, abstract ones too. Expected, If, Count and
+	// Within narrow it.
+	Event    List  `yaml:"event"`
+	Expected *bool `yaml:"expected"`
+	// If is an expression over the event: exit.signal == "SIGKILL".
+	If string `yaml:"if"`
+	// Count matches within Within make an alert; 1 if it is 0.
+	Count  int             `yaml:"count"`
+	Within schema.Duration `yaml:"within"`
+
+	// State lists states that a process must be in for For.
+	State List            `yaml:"state"`
+	For   schema.Duration `yaml:"for"`
+	// Quorum is how many processes of a group must be RUNNING.
+	Quorum int `yaml:"quorum"`
+
+	// Silent is how long nothing may come from a host.
+	Silent schema.Duration `yaml:"silent"`
+	// Loss matches the records of lost events.
+	Loss bool `yaml:"loss"`
+
+	// Hosts, Groups and Processes are globs; an empty list matches all.
+	Hosts     List `yaml:"hosts"`
+	Groups    List `yaml:"groups"`
+	Processes List `yaml:"processes"`
+
+	// Severity goes into the alert: critical, warning, info or another word;
+	// warning if empty.
+	Severity string `yaml:"severity"`
+	// Labels and Annotations are templates over the alert.
+	Labels      map[string]string `yaml:"labels"`
+	Annotations map[string]string `yaml:"annotations"`
+	// Notify names receivers; all of them if empty.
+	Notify List `yaml:"notify"`
+	// MuteDuring are the times in which the rule tells nobody.
+	MuteDuring []Interval `yaml:"mute_during"`
+	// InhibitedBy names rules whose alerts about a host hide those of this rule.
+	InhibitedBy List `yaml:"inhibited_by"`
+
+	// GroupBy is what makes one alert of several processes: host, group, process;
+	// all three if empty.
+	GroupBy List `yaml:"group_by"`
+	// These replace the file's own, if set.
+	GroupWait      *schema.Duration `yaml:"group_wait"`
+	GroupInterval  *schema.Duration `yaml:"group_interval"`
+	RepeatInterval *schema.Duration `yaml:"repeat_interval"`
+	ResolveAfter   *schema.Duration `yaml:"resolve_after"`
+	SendResolved   *bool            `yaml:"send_resolved"`
+}
+
+// List is one text or a list of them in YAML.
+type List []string
+
+// Interval is a time interval as Alertmanager writes it: all that is given must
+// hold, one of each list.
+type Interval struct {
+	Times       []TimeRange `yaml:"times"`
+	Weekdays    List        `yaml:"weekdays"`      // monday:friday
+	DaysOfMonth List        `yaml:"days_of_month"` // 1:5, -1
+	Months      List        `yaml:"months"`        // january:march, 5
+	Years       List        `yaml:"years"`         // 2026:2028
+	// Location is a name of the time zone database; UTC if empty.
+	Location string `yaml:"location"`
+}
+
+// TimeRange is a span of a day, 22:00 to 24:00.
+type TimeRange struct {
+	Start string `yaml:"start_time"`
+	End   string `yaml:"end_time"`
+}
