@@ -190,11 +190,11 @@ type State struct {
 
 // SnapshotMark says which snapshot told a state.
 type SnapshotMark struct {
-	// Serial is the snapshot's, Seq its sequence in the stream and Time when it was
-	// taken.
+	// Serial is the snapshot's, Time when it was taken.
 	Serial uint64 `json:"serial"`
-	Seq    uint64 `json:"seq"`
 	Time   Time   `json:"time"`
+	// Gap says that since then events were lost.
+	Gap bool `json:"gap,omitempty"`
 }
 
 // Host is the record of a host in the bucket supervisor_hosts.
@@ -216,9 +216,6 @@ type Host struct {
 	// Lost is how many events were told as lost, LastLoss when the last time.
 	Lost     uint64 `json:"lost"`
 	LastLoss *Time  `json:"last_loss,omitempty"`
-	// Gap is the sequence of the last message that told of events which are missing:
-	// of a loss or a reload.
-	Gap uint64 `json:"gap,omitempty"`
 	// Running, Down, Stopped and Exited are how many of its processes run, do not
 	// although they should, were stopped by somebody or never started, and ran to
 	// their end; see consumer/state.

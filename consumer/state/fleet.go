@@ -134,20 +134,22 @@ func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
 	boot := h.bootOf(e.Boot)
 	if f.changes.Host != nil {
 		h.setBoot(boot)
-		h.supervisor(m, e)
+		h.supervisor(e)
 	}
 	switch {
 	case e.Event == schema.ProcessGroupRemoved:
 		for who, p := range h.processes {
 			if who.group == e.Group {
-				f.change(h, p, func(r *schema.State) bool { return groupRemoved(r, m, ce, boot, h.rec.Gap) })
+				f.change(h, p, func(r *schema.State) bool { return groupRemoved(r, m, ce, boot) })
 			}
 		}
 		f.sort(0)
+	case e.Event == schema.SupervisorStateChangeRunning:
+		f.gap(h, m) // a reload throws away what its listeners have not read
 	case e.Process != "" && told[e.Event] != "":
 		p := h.process(e.Group, e.Process)
 		before := statusOf(&p.rec)
-		if event(&p.rec, m, ce, boot, h.rec.Gap) {
+		if event(&p.rec, m, ce, boot) {
 			f.changed(h, p, before)
 		}
 	}
@@ -198,8 +200,9 @@ func (f *Fleet) Loss(m Meta, ce *schema.CloudEvent[*schema.Loss]) Changes {
 	h := f.begin(m, ce.Data.Host, "")
 	if f.changes.Host != nil {
 		h.rec.Lost += ce.Data.Count
-		h.rec.LastLoss, h.rec.Gap = new(ce.Time), m.Seq
+		h.rec.LastLoss = new(ce.Time)
 	}
+	f.gap(h, m)
 	return f.changes
 }
 
@@ -255,6 +258,14 @@ func (f *Fleet) changed(h *host, p *process, before string) {
 	// A message that the host has seen may still be new to a process: a daemon was
 	// killed when only the host's record was stored.
 	f.changes.Host, f.changes.HostKey = &h.rec, h.key
+}
+
+// gap notes that events of a host are missing.
+func (f *Fleet) gap(h *host, m Meta) {
+	for _, p := range h.processes {
+		f.change(h, p, func(r *schema.State) bool { return gap(r, m) })
+	}
+	f.sort(0)
 }
 
 // sort puts what was found in the order of a map into one that is always the same.

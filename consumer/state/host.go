@@ -55,11 +55,10 @@ func (h *host) setBoot(boot string) {
 }
 
 // supervisor applies an event about supervisord itself.
-func (h *host) supervisor(m Meta, e *schema.Event) {
+func (h *host) supervisor(e *schema.Event) {
 	switch e.Event {
 	case schema.SupervisorStateChangeRunning:
 		h.rec.SupervisorState, h.rec.Serial = supervisorRunning, e.Serial
-		h.rec.Gap = m.Seq // a reload throws away what its listeners have not read
 	case schema.SupervisorStateChangeStopping:
 		h.rec.SupervisorState, h.rec.Serial = supervisorStopping, e.Serial
 	}

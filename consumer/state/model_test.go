@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -112,7 +113,7 @@ func p_(b bool) *bool { return &b }
 
 func (s *supervisor) programs() []*program {
 	var all []*program
-	for _, key := range slices.Sorted(keys(s.table)) {
+	for _, key := range slices.Sorted(maps.Keys(s.table)) {
 		all = append(all, s.table[key])
 	}
 	return all

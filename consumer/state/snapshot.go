@@ -74,7 +74,7 @@ func (s *snapshot) mark(r *schema.State) {
 	if r.Boot != s.boot {
 		r.Boot, r.Serial = s.boot, 0
 	}
-	r.Snapshot, r.Seq = &schema.SnapshotMark{Serial: s.Serial, Seq: s.meta.Seq, Time: s.at}, s.meta.Seq
+	r.Snapshot, r.Seq = &schema.SnapshotMark{Serial: s.Serial, Time: s.at}, s.meta.Seq
 }
 
 // ended keeps what a row tells of the end of a process. exitstatus is reset at
@@ -146,13 +146,24 @@ func earlier(unix int64, at schema.Time) schema.Time {
 // shown reports whether an event is one whose effect the snapshot that told the
 // record's state has shown already. follows says that the event may have come
 // after that state. An event that does not follow has been shown, or others before
-// it are missing: gap is the sequence of the last message that told so.
-func shown(r *schema.State, boot string, gap uint64, ce *schema.CloudEvent[*schema.Event], follows bool) bool {
+// it are missing, which a message may have told, see gap.
+func shown(r *schema.State, boot string, ce *schema.CloudEvent[*schema.Event], follows bool) bool {
 	mark := r.Snapshot
 	if mark == nil || boot != r.Boot {
 		return false
 	}
-	return ce.Data.Serial <= mark.Serial || !follows && mark.Seq > gap && !ce.Time.After(mark.Time.Add(lag))
+	return ce.Data.Serial <= mark.Serial || !follows && !mark.Gap && !ce.Time.After(mark.Time.Add(lag))
+}
+
+// gap applies that events are missing.
+func gap(r *schema.State, m Meta) (changed bool) {
+	if r.Snapshot == nil || r.Snapshot.Gap || m.Seq <= r.Seq {
+		return false
+	}
+	mark := *r.Snapshot
+	mark.Gap = true
+	r.Snapshot, r.Seq = &mark, m.Seq
+	return true
 }
 
 // order is that of the states in the life of one pid.
@@ -174,14 +185,14 @@ func follows(r *schema.State, e *schema.Event, to string) bool {
 
 // groupRemoved applies that a group was taken out of supervisord, which it allows
 // when all its processes are stopped (rpcinterface.py, removeProcessGroup).
-func groupRemoved(r *schema.State, m Meta, ce *schema.CloudEvent[*schema.Event], boot string, gap uint64) (changed bool) {
+func groupRemoved(r *schema.State, m Meta, ce *schema.CloudEvent[*schema.Event], boot string) (changed bool) {
 	e := ce.Data
 	switch {
 	case r.Gone != nil, m.Seq <= r.Seq, boot == r.Boot && e.Serial <= r.Serial:
 		return false
 	}
 	idle := r.State == stopped || r.State == exited || r.State == fatal || r.State == unknown
-	if shown(r, boot, gap, ce, idle) {
+	if shown(r, boot, ce, idle) {
 		return false
 	}
 	r.Gone, r.PID, r.Snapshot = new(ce.Time), 0, nil

@@ -81,22 +81,21 @@ func Apply(old *schema.State, m Meta, ce *schema.CloudEvent[*schema.Event]) (nex
 	}
 	// Whoever wrote the old one.
 	r.Host, r.Group, r.Process = strings.Clone(e.Host), strings.Clone(e.Group), strings.Clone(e.Process)
-	if !event(&r, m, ce, strings.Clone(e.Boot), 0) {
+	if !event(&r, m, ce, strings.Clone(e.Boot)) {
 		return old, false
 	}
 	return &r, true
 }
 
-// event applies one that changes a process's state. boot is ce.Data.Boot; for gap
-// see shown.
-func event(r *schema.State, m Meta, ce *schema.CloudEvent[*schema.Event], boot string, gap uint64) (changed bool) {
+// event applies one that changes a process's state. boot is ce.Data.Boot.
+func event(r *schema.State, m Meta, ce *schema.CloudEvent[*schema.Event], boot string) (changed bool) {
 	e := ce.Data
 	if m.Seq <= r.Seq || boot == r.Boot && e.Serial <= r.Serial {
 		return false
 	}
 	to := told[e.Event]
 	count(r, e)
-	if shown(r, boot, gap, ce, follows(r, e, to)) {
+	if shown(r, boot, ce, follows(r, e, to)) {
 		if r.LastExit == nil || !ce.Time.Before(r.LastExit.Time) {
 			died(r, ce)
 		}
