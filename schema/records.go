@@ -162,7 +162,7 @@ type State struct {
 	// State is supervisor's name, RUNNING, since Since.
 	State string `json:"state"`
 	Since Time   `json:"since"`
-	// PID is 0 where there is none.
+	// PID is 0 where there is none or where nobody told it.
 	PID int `json:"pid"`
 	// Expected tells of the last exit whether it was, Exit its reason.
 	Expected *bool `json:"expected,omitempty"`
@@ -176,12 +176,25 @@ type State struct {
 	LastExit *Time `json:"last_exit,omitempty"`
 	// Gone is since when the host's supervisord does not have the process any more.
 	Gone *Time `json:"gone,omitempty"`
-	// Boot and Serial are those of the last event applied, Seq its sequence in
-	// the stream and Updated when the stream got it.
+	// Boot and Serial are those of the last event applied; Serial is 0 if there
+	// was none in this boot. Seq is the sequence of the last message applied and
+	// Updated when the stream got the one that told the state.
 	Boot    string `json:"boot"`
 	Serial  uint64 `json:"serial"`
 	Seq     uint64 `json:"seq"`
 	Updated Time   `json:"updated"`
+	// Snapshot is set while the state is one that a snapshot told and no event
+	// since.
+	Snapshot *SnapshotMark `json:"snapshot,omitempty"`
+}
+
+// SnapshotMark says which snapshot told a state.
+type SnapshotMark struct {
+	// Serial is the snapshot's, Time when it was taken.
+	Serial uint64 `json:"serial"`
+	Time   Time   `json:"time"`
+	// Gap says that since then events were lost.
+	Gap bool `json:"gap,omitempty"`
 }
 
 // Host is the record of a host in the bucket supervisor_hosts.
@@ -192,19 +205,24 @@ type Host struct {
 	BridgeVersion string `json:"bridge_version"`
 	// Address is one of the host's own, as its bridge told.
 	Address string `json:"address,omitempty"`
-	// SupervisorVersion and SupervisorState are those of the last snapshot.
+	// SupervisorVersion is that of the last snapshot. SupervisorState is too, or
+	// RUNNING or STOPPING if a SUPERVISOR_STATE_CHANGE told so since; Serial is
+	// that event's.
 	SupervisorVersion string `json:"supervisor_version,omitempty"`
 	SupervisorState   string `json:"supervisor_state,omitempty"`
+	Serial            uint64 `json:"serial,omitempty"`
 	// LastSeen is when the stream got the last message of the host.
 	LastSeen Time `json:"last_seen"`
 	// Lost is how many events were told as lost, LastLoss when the last time.
 	Lost     uint64 `json:"lost"`
 	LastLoss *Time  `json:"last_loss,omitempty"`
-	// Running, Down and Stopped are how many of its processes run, do not
-	// although they should, and were stopped by somebody.
+	// Running, Down, Stopped and Exited are how many of its processes run, do not
+	// although they should, were stopped by somebody or never started, and ran to
+	// their end; see consumer/state.
 	Running int    `json:"running"`
 	Down    int    `json:"down"`
 	Stopped int    `json:"stopped"`
+	Exited  int    `json:"exited,omitempty"`
 	Seq     uint64 `json:"seq"`
 }
 

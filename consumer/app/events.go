@@ -120,7 +120,7 @@ func (v *events) one(ctx context.Context, raw jetstream.Msg) error {
 		if err != nil {
 			return v.park(ctx, raw, err)
 		}
-		return v.bridgeStarted(ctx, m, ce.Data)
+		return v.bridgeStarted(ctx, m, ce)
 	}
 	return nil
 }
@@ -149,20 +149,24 @@ func (v *events) event(ctx context.Context, m *consumer.Message, ce *schema.Clou
 	if err != nil {
 		return err
 	}
-	if next, ok := state.Apply(old, ce, m.Seq); ok {
+	if next, ok := state.Apply(old, state.Meta{Seq: m.Seq, Stored: m.Stored}, ce); ok {
 		v.states.Set(key, next)
 	}
 	return nil
 }
 
-func (v *events) bridgeStarted(ctx context.Context, m *consumer.Message, b *schema.Bridge) error {
-	key := schema.Token(b.Host)
+func (v *events) bridgeStarted(ctx context.Context, m *consumer.Message, ce *schema.CloudEvent[*schema.Bridge]) error {
+	key := schema.Token(ce.Data.Host)
 	old, err := v.hosts.Get(ctx, key)
 	if err != nil {
 		return err
 	}
-	if next, ok := state.Started(old, b, m.Seq); ok {
-		v.hosts.Set(key, next)
+	fleet := state.NewFleet()
+	if old != nil {
+		fleet.Load([]schema.Host{*old}, nil)
+	}
+	if c := fleet.Bridge(state.Meta{Seq: m.Seq, Stored: m.Stored}, schema.BridgeStarted, ce); c.Host != nil {
+		v.hosts.Set(key, c.Host)
 	}
 	return nil
 }

@@ -26,6 +26,12 @@ func atp(seconds int) *schema.Time {
 
 func p[T any](v T) *T { return &v }
 
+// meta is that of the message that is the nth one of the stream, an hour after it
+// was sent.
+func meta(n int) state.Meta {
+	return state.Meta{Seq: uint64(n), Stored: at(n).Add(time.Hour)}
+}
+
 // step is an event of web1's api:api_00; its second and its sequence are its
 // number in the list, from 1.
 type step struct {
@@ -49,7 +55,7 @@ func (s step) envelope(n int) *schema.CloudEvent[*schema.Event] {
 func replay(steps []step) *schema.State {
 	var r *schema.State
 	for i, s := range steps {
-		r, _ = state.Apply(r, s.envelope(i+1), uint64(i+1))
+		r, _ = state.Apply(r, meta(i+1), s.envelope(i+1))
 	}
 	return r
 }
@@ -161,7 +167,7 @@ func TestApply(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.want.Updated = c.want.Since
+			c.want.Updated = schema.Time{Time: meta(int(c.want.Seq)).Stored}
 			if d := cmp.Diff(c.want, replay(c.steps)); d != "" {
 				t.Error(d)
 			}
@@ -183,7 +189,7 @@ func TestWhatIsNoChangeOfState(t *testing.T) {
 	} {
 		e.Host, e.Boot, e.Serial = "web1", "a", 9
 		for _, before := range []*schema.State{nil, old} {
-			if next, ok := state.Apply(before, e.Envelope(zero), 9); ok || next != before {
+			if next, ok := state.Apply(before, meta(9), e.Envelope(zero)); ok || next != before {
 				t.Errorf("%s is applied: %+v", e.Event, next)
 			}
 		}
@@ -221,16 +227,16 @@ func TestAnyRepetitionGivesTheSameRecord(t *testing.T) {
 
 		var got *schema.State
 		for i := range steps {
-			got, _ = state.Apply(got, steps[i].envelope(i+1), uint64(i+1))
+			got, _ = state.Apply(got, meta(i+1), steps[i].envelope(i+1))
 			for range rapid.IntRange(0, 3).Draw(t, "repeats") {
 				again := rapid.IntRange(0, i).Draw(t, "again")
 				before := *got
-				seq := uint64(again + 1)
+				m := meta(again + 1)
 				// Stored a second time, it has a sequence of its own.
 				if steps[again].boot == steps[i].boot && rapid.Bool().Draw(t, "stored twice") {
-					seq = 1000
+					m = meta(1000)
 				}
-				next, ok := state.Apply(got, steps[again].envelope(again+1), seq)
+				next, ok := state.Apply(got, m, steps[again].envelope(again+1))
 				if ok {
 					t.Fatalf("step %d is applied again behind step %d", again+1, i+1)
 				}
@@ -264,7 +270,7 @@ func TestCounters(t *testing.T) {
 			case "FATAL":
 				want.Fatals++
 			}
-			r, _ = state.Apply(r, s.envelope(i), uint64(i+1))
+			r, _ = state.Apply(r, meta(i+1), s.envelope(i))
 		}
 		if r != nil && (r.Starts != want.Starts || r.Exits != want.Exits || r.UnexpectedExits != want.UnexpectedExits || r.Fatals != want.Fatals) {
 			t.Fatalf("%+v, not %+v", r, want)
@@ -276,27 +282,10 @@ func TestCounters(t *testing.T) {
 func TestApplyLeavesTheOldRecord(t *testing.T) {
 	old := replay([]step{{event: "STARTING", boot: "a", serial: 1}})
 	was := *old
-	if _, ok := state.Apply(old, step{event: "EXITED", boot: "a", serial: 2, expected: p(false)}.envelope(2), 2); !ok {
+	if _, ok := state.Apply(old, meta(2), step{event: "EXITED", boot: "a", serial: 2, expected: p(false)}.envelope(2)); !ok {
 		t.Fatal("not applied")
 	}
 	if d := cmp.Diff(&was, old); d != "" {
 		t.Error(d)
-	}
-}
-
-func TestStarted(t *testing.T) {
-	b := &schema.Bridge{Host: "web1", Server: "supervisor", Boot: "a", BridgeVersion: "1.0", Settings: map[string]string{"address": "192.0.2.1", "x": "y"}}
-	first, ok := state.Started(nil, b, 7)
-	want := &schema.Host{Host: "web1", Server: "supervisor", Boot: "a", BridgeVersion: "1.0", Address: "192.0.2.1", Seq: 7}
-	if d := cmp.Diff(want, first); !ok || d != "" {
-		t.Errorf("%t %s", ok, d)
-	}
-	for _, seq := range []uint64{3, 7} {
-		if again, ok := state.Started(first, &schema.Bridge{Host: "web1"}, seq); ok || again != first {
-			t.Errorf("sequence %d is applied after 7", seq)
-		}
-	}
-	if next, ok := state.Started(first, &schema.Bridge{Host: "web1", Boot: "b"}, 8); !ok || next.Boot != "b" || next.Address != "" {
-		t.Errorf("%t %+v", ok, next)
 	}
 }
