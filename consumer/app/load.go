@@ -92,9 +92,19 @@ func (d *decoder) check(c *Config, unknownReceivers bool) error {
 	if !unknownReceivers {
 		found.notify(c)
 	}
+	return d.place(found)
+}
+
+// place returns problems with the positions of their keys.
+func (d *decoder) place(found problems) error {
 	for _, e := range found {
-		// A section may find more than one mistake, a line for each.
+		// A section may find more than one mistake, a line for each; one that is
+		// indented belongs to the line before, as below an expression.
 		for message := range strings.SplitSeq(e.err.Error(), "\n") {
+			if n := len(d.mistakes); n > 0 && strings.HasPrefix(message, " ") {
+				d.mistakes[n-1].message += "\n" + message
+				continue
+			}
 			d.locate(e.path, message)
 		}
 	}

@@ -146,15 +146,15 @@ func TestRuleErrorsHaveAPosition(t *testing.T) {
 		"[7]":                  "f.yaml:1:1: rules[7]: wrong",
 		"":                     "f.yaml:1:1: rules: wrong",
 	} {
+		want += "\n | x"
 		c := Default()
 		d, err := decode("f.yaml", []byte(text), &c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var p problems
-		p.rules(fmt.Errorf("compile: %w", &rules.ConfigError{Path: path, Err: errors.New("wrong")}))
-		d.locate(p[0].path, p[0].err.Error())
-		if got := d.err(); got.Error() != want {
+		p.rules(fmt.Errorf("compile: %w", &rules.ConfigError{Path: path, Err: errors.New("wrong\n | x")}))
+		if got := d.place(p); got.Error() != want {
 			t.Errorf("%s: got %v, want %s", path, got, want)
 		}
 	}
