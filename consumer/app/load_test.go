@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -32,16 +33,21 @@ func loadText(t *testing.T, text string) (Config, error) {
 }
 
 const (
-	topKeys      = "data_dir, embedded, group_interval, group_wait, groups, listen, mail, max_age, mute_restarts, nats, receivers, repeat_interval, resolve_after, rules, send_resolved, web_config"
-	natsKeys     = "context, creds_file, nkey_file, password_file, replicas, tls, token_file, url, user"
-	topMailKeys  = "ca_file, from, hello, password, password_file, rate_limit, smarthost, timeout, tls, to, username"
-	receiverKeys = "mail, name, rate_limit"
-	ruleKeys     = "annotations, count, event, expected, for, group_by, group_interval, group_wait, groups, hosts, if, inhibited_by, labels, loss, mute_during, name, notify, processes, quorum, repeat_interval, resolve_after, send_resolved, severity, silent, state, within"
-	isMap        = "found mapping, allowed is a text (one with a ':' may need quotes)"
-	noGlob       = "allowed are names with *, ?, [a-z] and {a,b}"
-	noListen     = "allowed is host:port, the port a number up to 65535"
-	noTime       = "is no duration; allowed are numbers with a unit: 500ms, 90s, 5m, 1h30m, 7d"
-	noSize       = "is no size; allowed are a number of bytes or a number with a unit: 4KiB, 512MiB, 1GiB, 2GB"
+	topKeys     = "data_dir, embedded, group_interval, group_wait, groups, listen, mail, max_age, mute_restarts, nats, receivers, repeat_interval, resolve_after, rules, send_resolved, web_config"
+	natsKeys    = "context, creds_file, nkey_file, password_file, replicas, tls, token_file, url, user"
+	topMailKeys = "ca_file, from, hello, password, password_file, rate_limit, smarthost, timeout, tls, to, username"
+	ruleKeys    = "annotations, count, event, expected, for, group_by, group_interval, group_wait, groups, hosts, if, inhibited_by, labels, loss, mute_during, name, notify, processes, quorum, repeat_interval, resolve_after, send_resolved, severity, silent, state, within"
+	isMap       = "found mapping, allowed is a text (one with a ':' may need quotes)"
+	noGlob      = "allowed are names with *, ?, [a-z] and {a,b}"
+	noListen    = "allowed is host:port, the port a number up to 65535"
+	noTime      = "is no duration; allowed are numbers with a unit: 500ms, 90s, 5m, 1h30m, 7d"
+	noSize      = "is no size; allowed are a number of bytes or a number with a unit: 4KiB, 512MiB, 1GiB, 2GB"
+)
+
+// The kinds of receivers are in one place, and not here.
+var (
+	receiverKeys = strings.Join(names(reflect.TypeFor[Receiver]()), ", ")
+	kindKeys     = strings.Join(kindNames(), ", ")
 )
 
 func TestLoadRefuses(t *testing.T) {

@@ -23,10 +23,8 @@ const ops = "mail: {smarthost: 'h:25', from: a@example.com, to: [ops@example.com
 
 // The numbers of lines count from the beginning of the text after ops.
 func TestLoadRefusesReceivers(t *testing.T) {
-	const (
-		noName = "allowed are letters, digits, '-', '_' and '.'"
-		noKind = "no settings, allowed is one of mail"
-	)
+	const noName = "allowed are letters, digits, '-', '_' and '.'"
+	noKind := "no settings, allowed is one of " + kindKeys
 	for _, c := range []struct{ text, want string }{
 		{"receivers: {name: x}\n", "2:12: receivers: found mapping, allowed is a list of mappings with the keys " + receiverKeys},
 		{"receivers:\n- x\n", "3:3: receivers[0]: found string, allowed is a mapping with the keys " + receiverKeys},
