@@ -44,7 +44,7 @@ func New(cfg Config, version string, log zerolog.Logger) (*App, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find out the hostname: %w", err)
 		}
-		mails, err := mail.New(*cfg.Mail, mail.Identity{Instance: host, Version: version})
+		mails, err := mail.New(cfg.Mail.Config, mail.Identity{Instance: host, Version: version})
 		if err != nil {
 			return nil, fmt.Errorf("mail: %w", err)
 		}

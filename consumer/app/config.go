@@ -1,30 +1,53 @@
 package app
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/bmatcuk/doublestar/v4"
-
-	"supernats/consumer/notify/mail"
+	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/natsconn"
 )
 
-// Config is the configuration file of `supernats`.
+// Config is the configuration file of `supernats`. The loader knows structs,
+// pointers, slices, maps of texts, texts, whole numbers, booleans and whatever
+// implements encoding.TextUnmarshaler.
 type Config struct {
-	NATS     NATS            `yaml:"nats"`
-	Embedded Embedded        `yaml:"embedded"`
-	DataDir  string          `yaml:"data_dir"`
-	Mail     *mail.Config    `yaml:"mail"`
-	Groups   []string        `yaml:"groups"`
-	MaxAge   schema.Duration `yaml:"max_age"`
+	NATS     NATS     `yaml:"nats"`
+	Embedded Embedded `yaml:"embedded"`
+	DataDir  string   `yaml:"data_dir"`
+
+	// Listen is the address of the web page, /metrics and /api/v1; empty: none.
+	Listen string `yaml:"listen"`
+	// WebConfig names a file with TLS and basic authentication of that address,
+	// in the form of Prometheus's web configuration file.
+	WebConfig string `yaml:"web_config"`
+
+	// Mail is the receiver "mail", and the defaults of every other mail receiver.
+	Mail      *Mail      `yaml:"mail"`
+	Receivers []Receiver `yaml:"receivers"`
+
+	// Groups are globs of the groups that reach the rules; empty: all.
+	Groups []string `yaml:"groups"`
+	// Rules are nil if the file has none, which means rules.Defaults. An empty
+	// list means no rules.
+	Rules []rules.Config `yaml:"rules"`
+
+	// These hold for every rule that has none of its own.
+	GroupWait      schema.Duration `yaml:"group_wait"`
+	GroupInterval  schema.Duration `yaml:"group_interval"`
+	RepeatInterval schema.Duration `yaml:"repeat_interval"`
+	ResolveAfter   schema.Duration `yaml:"resolve_after"`
+	SendResolved   bool            `yaml:"send_resolved"`
+
+	// MaxAge is how old an event may be to be told to people.
+	MaxAge schema.Duration `yaml:"max_age"`
+	// MuteRestarts is how long at most a host is silenced that restarts or stops,
+	// until it is running again; 0: not at all.
+	MuteRestarts schema.Duration `yaml:"mute_restarts"`
 }
 
 // NATS says which server to use. Without url and context, a server is embedded.
@@ -45,10 +68,31 @@ type Embedded struct {
 // Default returns the settings of an installation without a file.
 func Default() Config {
 	return Config{
-		NATS:     NATS{Replicas: 1},
-		Embedded: Embedded{Listen: "127.0.0.1:4222", MaxStore: 4 << 30},
-		MaxAge:   schema.Duration(24 * time.Hour),
+		NATS:           NATS{Replicas: 1},
+		Embedded:       Embedded{Listen: "127.0.0.1:4222", MaxStore: 4 << 30},
+		Listen:         "127.0.0.1:8000",
+		GroupInterval:  schema.Duration(5 * time.Minute),
+		RepeatInterval: schema.Duration(4 * time.Hour),
+		ResolveAfter:   schema.Duration(30 * time.Second),
+		SendResolved:   true,
+		MaxAge:         schema.Duration(24 * time.Hour),
 	}
+}
+
+// Summary says how much is configured: "4 rules, 1 receiver".
+func (c *Config) Summary() string {
+	n := len(c.Rules)
+	if c.Rules == nil {
+		n = len(rules.Defaults())
+	}
+	return count(n, "rule") + ", " + count(len(c.AllReceivers()), "receiver")
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.Itoa(n) + " " + what
 }
 
 // systemDataDir is used if it can be, and a directory of the user's if not.
@@ -89,56 +133,4 @@ func (c *Config) Client() natsconn.Settings {
 		s.URL = "nats://" + c.Embedded.Listen
 	}
 	return s
-}
-
-// keyError is an error of one key; its path is that of the file, "mail.from".
-type keyError struct {
-	path string
-	err  error
-}
-
-func (e *keyError) Error() string { return e.path + ": " + e.err.Error() }
-func (e *keyError) Unwrap() error { return e.err }
-
-// validate reports what is wrong beyond the types of the keys, the first thing
-// found.
-func (c *Config) validate() error {
-	if err := c.NATS.Check(); err != nil {
-		return &keyError{"nats", errors.New(strings.TrimPrefix(err.Error(), "nats: "))}
-	}
-	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {
-		return &keyError{"nats.replicas", fmt.Errorf("found %d, allowed are 1 to 5", c.NATS.Replicas)}
-	}
-	if c.embeds() && c.NATS.Settings != (natsconn.Settings{}) {
-		return &keyError{"nats", errors.New("credentials are set, but neither url nor context: the embedded server needs none")}
-	}
-	if !isListen(c.Embedded.Listen) {
-		return &keyError{"embedded.listen", fmt.Errorf("found %q, allowed is host:port, the port a number up to 65535", c.Embedded.Listen)}
-	}
-	if c.Embedded.MaxStore < 1<<20 {
-		return &keyError{"embedded.max_store", fmt.Errorf("found %v, allowed are 1MiB or more", c.Embedded.MaxStore)}
-	}
-	if c.MaxAge <= 0 {
-		return &keyError{"max_age", fmt.Errorf("found %v, allowed is a duration above zero: no event would be young enough to be told", c.MaxAge)}
-	}
-	for i, g := range c.Groups {
-		if !doublestar.ValidatePattern(g) {
-			return &keyError{fmt.Sprintf("groups[%d]", i), fmt.Errorf("found %q, allowed are names with *, ?, [a-z] and {a,b}", g)}
-		}
-	}
-	if c.Mail != nil {
-		if err := c.Mail.Validate(); err != nil {
-			return &keyError{"mail", err}
-		}
-	}
-	return nil
-}
-
-func isListen(s string) bool {
-	_, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return false
-	}
-	_, err = strconv.ParseUint(port, 10, 16)
-	return err == nil
 }

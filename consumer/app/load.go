@@ -1,7 +1,8 @@
 package app
 
 import (
-	"encoding"
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -21,59 +22,174 @@ import (
 
 // Load reads a configuration file over the defaults. It is strict: a key that is
 // not known or a value that is not allowed is an error that names file, line and
-// column, what was found and what is allowed.
+// column, what was found and what is allowed, a line for each mistake.
 func Load(path string) (Config, error) {
+	return load(path, func(*decoder) bool { return false })
+}
+
+// LoadRules is Load for those who only look at the rules: a file without
+// receivers may name in its rules those of another file.
+func LoadRules(path string) (Config, error) {
+	return load(path, func(d *decoder) bool { return d.keys["mail"] == nil && d.keys["receivers"] == nil })
+}
+
+func load(path string, unknownReceivers func(*decoder) bool) (Config, error) {
 	c := Default()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return c, fmt.Errorf("read configuration: %w", err)
 	}
-	if err := parse(path, text, &c); err != nil {
+	d, err := decode(path, text, &c)
+	if err != nil {
 		return c, err
 	}
-	return c, nil
+	return c, d.check(&c, unknownReceivers(d))
 }
 
-func parse(path string, text []byte, c *Config) error {
+// decode reads what is written over c; its values may still be wrong.
+func decode(path string, text []byte, c *Config) (*decoder, error) {
+	d := &decoder{path: path, anchors: map[string]ast.Node{}, keys: map[string]*token.Token{}, empty: map[string]bool{}}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	f, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return at(path, positionOf(err), messageOf(err))
+		return d, syntaxError(path, err)
 	}
-	if t := secondDocument(text); t != nil {
-		return at(path, t, "a second document begins; allowed is one")
+	if t, message := refuse(text); t != nil {
+		return d, at(path, t, message)
 	}
 	if len(f.Docs) == 0 || f.Docs[0].Body == nil || f.Docs[0].Body.Type() == ast.NullType {
-		return c.validate() // an empty file
+		return d, nil // an empty file
 	}
-	body := f.Docs[0].Body
-	k := checker{path: path, keys: map[string]*token.Token{}}
-	if err := k.check(body, reflect.TypeOf(*c), ""); err != nil {
-		return err
+	d.value(f.Docs[0].Body, reflect.ValueOf(c).Elem(), "")
+	if err := d.err(); err != nil {
+		return d, err
 	}
-	if k.keys["mail"] != nil {
-		d := mail.Config{}.WithDefaults() // now, so that `timeout: 0s` is seen
-		c.Mail = &d
+	for i := range c.Receivers {
+		if m := c.Receivers[i].Mail; m != nil && c.Mail != nil {
+			d.inherit(m, &c.Mail.Config, fmt.Sprintf("receivers[%d].mail", i))
+		}
 	}
-	if err := yaml.NodeToValue(body, c, yaml.Strict()); err != nil {
-		return at(path, positionOf(err), messageOf(err))
-	}
-	if err := c.validate(); err != nil {
-		return k.locate(err)
-	}
-	return nil
+	return d, nil
 }
 
-// secondDocument returns where one begins. The parser would forget what stands in
-// it if the first one is empty.
-func secondDocument(text []byte) *token.Token {
-	begun := false
+// inherit takes the keys that are not written from the section mail. A secret and
+// its file stand for each other.
+func (d *decoder) inherit(m, from *mail.Config, path string) {
+	to, defaults := reflect.ValueOf(m).Elem(), reflect.ValueOf(from).Elem()
+	for name, f := range fields(to.Type()) {
+		bare := strings.TrimSuffix(name, "_file")
+		if !d.written(path+"."+bare) && !d.written(path+"."+bare+"_file") {
+			to.FieldByIndex(f.Index).Set(defaults.FieldByIndex(f.Index))
+		}
+	}
+}
+
+func (d *decoder) written(key string) bool { return d.keys[key] != nil && !d.empty[key] }
+
+// check returns what is wrong beyond the types of the keys, with its positions.
+func (d *decoder) check(c *Config, unknownReceivers bool) error {
+	found := c.check()
+	if !unknownReceivers {
+		found.notify(c)
+	}
+	return d.place(found)
+}
+
+// place returns problems with the positions of their keys.
+func (d *decoder) place(found problems) error {
+	for _, e := range found {
+		// A section may find more than one mistake, a line for each; one that is
+		// indented belongs to the line before, as below an expression.
+		for message := range strings.SplitSeq(e.err.Error(), "\n") {
+			if n := len(d.mistakes); n > 0 && strings.HasPrefix(message, " ") {
+				d.mistakes[n-1].message += "\n" + message
+				continue
+			}
+			d.locate(e.path, message)
+		}
+	}
+	return d.err()
+}
+
+// locate adds an error with the position of its key, or of the section around it.
+func (d *decoder) locate(path, message string) {
+	where := path
+	// The parts of a section name their own key first: "smarthost: missing".
+	if inner, rest, ok := strings.Cut(message, ":"); ok {
+		where = path + "." + inner
+		if d.keys[where] != nil {
+			path, message = where, strings.TrimPrefix(rest, " ")
+		}
+	}
+	// A list may be written as one text.
+	if whole, ok := strings.CutSuffix(path, "[0]"); ok && d.keys[path] == nil && d.keys[whole] != nil {
+		path = whole
+	}
+	for d.keys[where] == nil {
+		i := strings.LastIndexAny(where, ".[")
+		if i < 0 {
+			break
+		}
+		where = where[:i]
+	}
+	d.fail(d.keys[where], "%s: %s", path, message)
+}
+
+// mistake is one line of an error.
+type mistake struct {
+	at      *token.Token
+	message string
+}
+
+// maxMistakes is how many are told at once.
+const maxMistakes = 20
+
+func (d *decoder) fail(t *token.Token, format string, args ...any) {
+	d.mistakes = append(d.mistakes, mistake{t, fmt.Sprintf(format, args...)})
+}
+
+// err returns the mistakes in the order of the file.
+func (d *decoder) err() error {
+	slices.SortStableFunc(d.mistakes, func(a, b mistake) int {
+		if a.at == nil || b.at == nil {
+			return 0
+		}
+		return cmp.Or(cmp.Compare(a.at.Position.Line, b.at.Position.Line), cmp.Compare(a.at.Position.Column, b.at.Position.Column))
+	})
+	var errs []error
+	for i, m := range d.mistakes {
+		if i == maxMistakes {
+			errs = append(errs, fmt.Errorf("%s: and %d mistakes more", d.path, len(d.mistakes)-i))
+			break
+		}
+		errs = append(errs, at(d.path, m.at, m.message))
+	}
+	return errors.Join(errs...)
+}
+
+// tabInText finds what the YAML package makes one word of: "a<tab>b".
+var tabInText = regexp.MustCompile(`\S *\t[ \t]*\S`)
+
+// refuse returns what the parser would pass over without a word.
+func refuse(text []byte) (*token.Token, string) {
+	begun, ended := false, false
 	for _, t := range lexer.Tokenize(string(text)) {
-		if t.Type == token.DocumentHeaderType && begun {
-			return t
+		switch {
+		case t.Type == token.DirectiveType:
+			return t, "found a directive, allowed is none"
+		case t.Type == token.DocumentHeaderType && begun, ended && t.Type != token.CommentType && t.Type != token.DocumentEndType:
+			return t, "a second document begins; allowed is one"
+		case t.Type == token.StringType && !isBlock(t.Prev) && tabInText.MatchString(t.Origin):
+			return t, "found a tab in a text without quotes, allowed are spaces"
 		}
 		begun = begun || t.Type != token.CommentType
+		ended = ended || t.Type == token.DocumentEndType
 	}
-	return nil
+	return nil, ""
+}
+
+func isBlock(t *token.Token) bool {
+	return t != nil && (t.Type == token.LiteralType || t.Type == token.FoldedType)
 }
 
 // at is an error in the form that editors jump to: file:line:column.
@@ -84,219 +200,14 @@ func at(path string, t *token.Token, message string) error {
 	return fmt.Errorf("%s:%d:%d: %s", path, t.Position.Line, t.Position.Column, message)
 }
 
-func positionOf(err error) *token.Token {
+func syntaxError(path string, err error) error {
 	var y yaml.Error
-	if errors.As(err, &y) {
-		return y.GetToken()
+	if !errors.As(err, &y) {
+		return at(path, nil, err.Error())
 	}
-	return nil
-}
-
-func messageOf(err error) string {
-	var y yaml.Error
-	if errors.As(err, &y) {
-		return y.GetMessage()
+	t, message := y.GetToken(), y.GetMessage()
+	if t != nil && t.Type == token.MappingStartType && t.Prev != nil && strings.HasSuffix(t.Prev.Value, "$") {
+		message += `; ${NAME} inside of { } and [ ] needs quotes: "${NAME}"`
 	}
-	return err.Error()
-}
-
-// checker compares a document with the type that it will be decoded into, so
-// that every error has a position, and takes in variables on the way. keys
-// remembers where each key stands.
-type checker struct {
-	path string
-	keys map[string]*token.Token
-}
-
-var textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
-
-func (k *checker) check(n ast.Node, t reflect.Type, at string) error {
-	if a, ok := n.(*ast.AnchorNode); ok {
-		n = a.Value
-	}
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if tag, ok := n.(*ast.TagNode); ok {
-		n = tag.Value
-	}
-	text := n
-	if block, ok := n.(*ast.LiteralNode); ok {
-		text = block.Value
-	}
-	if s, ok := text.(*ast.StringNode); ok {
-		if err := k.expand(s); err != nil {
-			return err
-		}
-	}
-	switch {
-	case n.Type() == ast.AliasType, n.Type() == ast.NullType:
-		return nil
-	case reflect.PointerTo(t).Implements(textUnmarshaler):
-		return k.text(n, t, at)
-	}
-	switch t.Kind() {
-	case reflect.Struct:
-		return k.mapping(n, t, at)
-	case reflect.Slice:
-		list, ok := n.(*ast.SequenceNode)
-		if !ok {
-			return k.wrong(n, at, "a list: [a, b]")
-		}
-		for i, v := range list.Values {
-			if err := k.check(v, t.Elem(), fmt.Sprintf("%s[%d]", at, i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	case reflect.Int:
-		if _, ok := n.(*ast.IntegerNode); !ok {
-			return k.wrong(n, at, "a number")
-		}
-	case reflect.Bool:
-		if _, ok := n.(*ast.BoolNode); !ok {
-			return k.wrong(n, at, "true or false")
-		}
-	case reflect.String:
-		s, ok := n.(ast.ScalarNode)
-		if !ok {
-			return k.wrong(n, at, "a text")
-		}
-		// A password 007 would become 7.
-		if written := n.GetToken().Value; (n.Type() == ast.IntegerType || n.Type() == ast.FloatType) && fmt.Sprint(s.GetValue()) != written {
-			return k.at(n, fmt.Sprintf("%s: found the number %s, allowed is a text: '%s' with quotes", at, written, written))
-		}
-	}
-	k.keys[at] = n.GetToken()
-	return nil
-}
-
-// text checks a value that has a form of its own: a duration, a size.
-func (k *checker) text(n ast.Node, t reflect.Type, at string) error {
-	s, ok := n.(ast.ScalarNode)
-	if !ok {
-		return k.wrong(n, at, "a text")
-	}
-	k.keys[at] = n.GetToken()
-	v := reflect.New(t).Interface().(encoding.TextUnmarshaler)
-	if err := v.UnmarshalText([]byte(fmt.Sprint(s.GetValue()))); err != nil {
-		return k.at(n, at+": "+err.Error())
-	}
-	if s, ok := n.(*ast.StringNode); ok {
-		// From here such a type is decoded, not from the value that expand has set.
-		s.Token.Origin = s.Value
-	}
-	return nil
-}
-
-func (k *checker) mapping(n ast.Node, t reflect.Type, at string) error {
-	var pairs []*ast.MappingValueNode
-	switch m := n.(type) {
-	case *ast.MappingNode:
-		pairs = m.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{m}
-	default:
-		return k.wrong(n, at, "a mapping with the keys "+strings.Join(names(fields(t)), ", "))
-	}
-	allowed := fields(t)
-	for _, p := range pairs {
-		name := p.Key.GetToken().Value
-		key := strings.TrimPrefix(at+"."+name, ".")
-		field, ok := allowed[name]
-		if !ok {
-			return k.at(p.Key, fmt.Sprintf("unknown key %q; allowed are %s", key, strings.Join(names(allowed), ", ")))
-		}
-		k.keys[key] = p.Key.GetToken()
-		if err := k.check(p.Value, field, key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fields are the keys that a struct allows.
-func fields(t reflect.Type) map[string]reflect.Type {
-	keys := map[string]reflect.Type{}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		switch {
-		case options == "inline":
-			for n, t := range fields(f.Type) {
-				keys[n] = t
-			}
-		case name != "" && name != "-":
-			keys[name] = f.Type
-		}
-	}
-	return keys
-}
-
-func names(keys map[string]reflect.Type) []string {
-	var list []string
-	for n := range keys {
-		list = append(list, n)
-	}
-	slices.Sort(list)
-	return list
-}
-
-func (k *checker) wrong(n ast.Node, key, allowed string) error {
-	if key == "" {
-		key = "the file"
-	}
-	return k.at(n, fmt.Sprintf("%s: found %s, allowed is %s", key, strings.ToLower(n.Type().String()), allowed))
-}
-
-func (k *checker) at(n ast.Node, message string) error { return at(k.path, n.GetToken(), message) }
-
-var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
-
-// expand puts the values of variables in place of ${NAME}.
-func (k *checker) expand(s *ast.StringNode) (err error) {
-	s.Value = variable.ReplaceAllStringFunc(s.Value, func(ref string) string {
-		name := ref[2 : len(ref)-1]
-		value, ok := os.LookupEnv(name)
-		if !ok && err == nil {
-			err = k.at(s, fmt.Sprintf("variable %s is not set", ref))
-		}
-		return value
-	})
-	return err
-}
-
-// locate adds the position of its key, or of the section around it, to an error
-// of validate.
-func (k *checker) locate(err error) error {
-	var ke *keyError
-	if !errors.As(err, &ke) {
-		return at(k.path, nil, err.Error())
-	}
-	// A section may find more than one mistake, a line for each.
-	var lines []string
-	for message := range strings.SplitSeq(ke.err.Error(), "\n") {
-		lines = append(lines, k.line(ke.path, message).Error())
-	}
-	return errors.New(strings.Join(lines, "\n"))
-}
-
-func (k *checker) line(path, message string) error {
-	// The parts of a section name their own key first: "smarthost: missing".
-	if inner, _, ok := strings.Cut(message, ":"); ok {
-		if t := k.keys[path+"."+inner]; t != nil {
-			return at(k.path, t, path+"."+message)
-		}
-	}
-	message = path + ": " + message
-	for {
-		if t := k.keys[path]; t != nil {
-			return at(k.path, t, message)
-		}
-		i := strings.LastIndexAny(path, ".[")
-		if i < 0 {
-			return at(k.path, nil, message)
-		}
-		path = path[:i]
-	}
+	return at(path, t, message)
 }

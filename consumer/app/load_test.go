@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,9 +17,9 @@ import (
 	"supernats/schema/natsconn"
 )
 
-// load writes a configuration to f.yaml and loads it; errors begin with that
+// loadText writes a configuration to f.yaml and loads it; errors begin with that
 // name, without its directory.
-func load(t *testing.T, text string) (Config, error) {
+func loadText(t *testing.T, text string) (Config, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "f.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -32,12 +33,21 @@ func load(t *testing.T, text string) (Config, error) {
 }
 
 const (
-	topKeys  = "data_dir, embedded, groups, mail, max_age, nats"
-	natsKeys = "context, creds_file, nkey_file, password_file, replicas, tls, token_file, url, user"
-	noGlob   = "allowed are names with *, ?, [a-z] and {a,b}"
-	noListen = "allowed is host:port, the port a number up to 65535"
-	noTime   = "is no duration; allowed are numbers with a unit: 500ms, 90s, 5m, 1h30m, 7d"
-	noSize   = "is no size; allowed are a number of bytes or a number with a unit: 4KiB, 512MiB, 1GiB, 2GB"
+	topKeys     = "data_dir, embedded, group_interval, group_wait, groups, listen, mail, max_age, mute_restarts, nats, receivers, repeat_interval, resolve_after, rules, send_resolved, web_config"
+	natsKeys    = "context, creds_file, nkey_file, password_file, replicas, tls, token_file, url, user"
+	topMailKeys = "ca_file, from, hello, password, password_file, rate_limit, smarthost, timeout, tls, to, username"
+	ruleKeys    = "annotations, count, event, expected, for, group_by, group_interval, group_wait, groups, hosts, if, inhibited_by, labels, loss, mute_during, name, notify, processes, quorum, repeat_interval, resolve_after, send_resolved, severity, silent, state, within"
+	isMap       = "found mapping, allowed is a text (one with a ':' may need quotes)"
+	noGlob      = "allowed are names with *, ?, [a-z] and {a,b}"
+	noListen    = "allowed is host:port, the port a number up to 65535"
+	noTime      = "is no duration; allowed are numbers with a unit: 500ms, 90s, 5m, 1h30m, 7d"
+	noSize      = "is no size; allowed are a number of bytes or a number with a unit: 4KiB, 512MiB, 1GiB, 2GB"
+)
+
+// The kinds of receivers are in one place, and not here.
+var (
+	receiverKeys = strings.Join(names(reflect.TypeFor[Receiver]()), ", ")
+	kindKeys     = strings.Join(kindNames(), ", ")
 )
 
 func TestLoadRefuses(t *testing.T) {
@@ -63,8 +73,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"nats: {url: x, replicas: 3.5}\n", "f.yaml:1:26: nats.replicas: found float, allowed is a number"},
 		{"groups: api\n", "f.yaml:1:9: groups: found string, allowed is a list: [a, b]"},
 		{"groups:\n- [a]\n", "f.yaml:2:3: groups[0]: found sequence, allowed is a text"},
-		{"groups: [a, {b: c}]\n", "f.yaml:1:13: groups[1]: found mapping, allowed is a text"},
-		{"data_dir: {a: b}\n", "f.yaml:1:11: data_dir: found mapping, allowed is a text"},
+		{"groups: [a, {b: c}]\n", "f.yaml:1:13: groups[1]: " + isMap},
+		{"data_dir: {a: b}\n", "f.yaml:1:11: data_dir: " + isMap},
 		{"groups: [a, 007]\n", "f.yaml:1:13: groups[1]: found the number 007, allowed is a text: '007' with quotes"},
 		{"groups: [1.50]\n", "f.yaml:1:10: groups[0]: found the number 1.50, allowed is a text: '1.50' with quotes"},
 		{"nats: {url: x, user: 0x1F}\n", "f.yaml:1:22: nats.user: found the number 0x1F, allowed is a text: '0x1F' with quotes"},
@@ -107,11 +117,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"a: b: c\n", "f.yaml:1:4: mapping value is not allowed in this context"},
 		{"groups: [*x]\n", `f.yaml:1:11: could not find alias "x"`},
 		// The section mail names its own keys.
-		{"mail: x\n", "f.yaml:1:7: mail: found string, allowed is a mapping with the keys ca_file, from, hello, password, password_file, smarthost, timeout, tls, to, username"},
+		{"mail: x\n", "f.yaml:1:7: mail: found string, allowed is a mapping with the keys " + topMailKeys},
 		{"mail: {to: ops@example.com}\n", "f.yaml:1:12: mail.to: found string, allowed is a list: [a, b]"},
 		{"mail:\n  timeout: soon\n", `f.yaml:2:12: mail.timeout: "soon" ` + noTime},
 	} {
-		if _, err := load(t, c.text); err == nil || err.Error() != c.want {
+		if _, err := loadText(t, c.text); err == nil || err.Error() != c.want {
 			t.Errorf("%q\n got: %v\nwant: %s", c.text, err, c.want)
 		}
 	}
@@ -128,7 +138,7 @@ func TestLoadPlacesMistakesInMail(t *testing.T) {
 		{good + "  username: u\n", "^f.yaml:1:1: mail: password_file: missing[^\n]*$"},
 		{"max_age: 1h\nmail:\n  smarthost: h:25\n", "^f.yaml:2:1: mail: from: missing[^\n]*\nf.yaml:2:1: mail: to: missing[^\n]*$"},
 	} {
-		if _, err := load(t, c.text); err == nil || !regexp.MustCompile(c.want).MatchString(err.Error()) {
+		if _, err := loadText(t, c.text); err == nil || !regexp.MustCompile(c.want).MatchString(err.Error()) {
 			t.Errorf("%q\n got: %v\nwant: %s", c.text, err, c.want)
 		}
 	}
@@ -154,12 +164,14 @@ func TestLoad(t *testing.T) {
 		text string
 		want Config
 	}{
-		"empty":          {"", Default()},
-		"only comments":  {"# nothing\n", Default()},
-		"only a header":  {"---\n", Default()},
-		"keys without":   {"nats:\nembedded:\ndata_dir:\nmail:\ngroups:\nmax_age:\n", Default()},
-		"days":           {"max_age: 7d\n", with(func(c *Config) { c.MaxAge = schema.Duration(7 * 24 * time.Hour) })},
-		"days and hours": {"max_age: 1d12h\n", with(func(c *Config) { c.MaxAge = schema.Duration(36 * time.Hour) })},
+		"empty":           {"", Default()},
+		"byte order mark": {"\ufeffmax_age: 7d\r\n", with(func(c *Config) { c.MaxAge = schema.Duration(7 * 24 * time.Hour) })},
+		"an end":          {"max_age: 7d\n...\n# more\n", with(func(c *Config) { c.MaxAge = schema.Duration(7 * 24 * time.Hour) })},
+		"only comments":   {"# nothing\n", Default()},
+		"only a header":   {"---\n", Default()},
+		"keys without":    {strings.ReplaceAll(topKeys, ", ", ":\n") + ":\n", Default()},
+		"days":            {"max_age: 7d\n", with(func(c *Config) { c.MaxAge = schema.Duration(7 * 24 * time.Hour) })},
+		"days and hours":  {"max_age: 1d12h\n", with(func(c *Config) { c.MaxAge = schema.Duration(36 * time.Hour) })},
 		"variables": {
 			"nats: {url: 'nats://${HOST_1}:4222,nats://$HOST_1${EMPTY}'}\nmax_age: ${AGE}\ngroups: ['${HOST_1}', '${HOST_1}_${HOST_1}', \"a${EMPTY}\"]\ndata_dir: >-\n  /srv/${HOST_1}\n",
 			with(func(c *Config) {
@@ -197,27 +209,27 @@ mail:
 groups: [api, "worker-*"]
 max_age: 48h
 `,
-			Config{
-				NATS: NATS{
+			with(func(c *Config) {
+				c.NATS = NATS{
 					Settings: natsconn.Settings{
 						URL: "nats://nats-1:4222,nats://nats-2:4222", User: "supernats", PasswordFile: "/etc/supernats/nats-password",
 						TLS: natsconn.TLS{CA: "ca.pem", Cert: "cert.pem", Key: "key.pem"},
 					},
 					Replicas: 3,
-				},
-				Embedded: Embedded{Listen: "127.0.0.1:4223", MaxStore: 512 << 20},
-				DataDir:  "/srv/supernats",
-				Mail: &mail.Config{
+				}
+				c.Embedded = Embedded{Listen: "127.0.0.1:4223", MaxStore: 512 << 20}
+				c.DataDir = "/srv/supernats"
+				c.Mail = &Mail{Config: mail.Config{
 					Smarthost: "smtp.example.com:465", TLS: "implicit", From: "ops@example.com",
 					To: []string{"ops@example.com", "Night Shift <night@example.com>"}, Username: "ops@example.com",
 					PasswordFile: "/etc/supernats/smtp-password", Timeout: schema.Duration(20 * time.Second),
-				},
-				Groups: []string{"api", "worker-*"}, MaxAge: schema.Duration(48 * time.Hour),
-			},
+				}}
+				c.Groups, c.MaxAge = []string{"api", "worker-*"}, schema.Duration(48*time.Hour)
+			}),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := load(t, c.text)
+			got, err := loadText(t, c.text)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -253,12 +265,18 @@ func FuzzParse(f *testing.F) {
 		"groups: [a, '${HOME}', \"b*\"]\n", "mail:\n  smarthost: h:25\n  from: a@b.c\n  to: [d@e.f]\n", "nats: &a {url: x}\nmail: *a\n",
 		"groups: &g [*g]\n", "data_dir: |\n  a\n  ${x}\n", "? a\n: b\n", "nats: !!map {url: h}\n", "data_dir: !!binary aGk=\n", "<<: *a", "a\x00: \xff", "nats:\n\turl: x\n",
 		"groups: [007, .inf, ~, 1e3, 2026-11-21]\n", "{", "[", "- - -", "\"\\u0000\"", "&a &b c", "!", "%YAML 1.2\n---\n", "nats: {tls: *x}\n",
+		"rules: []\n", "rules:\n- {name: a, event: A, expected: false, labels: {a: b, 1: 2}, group_wait: 0s, notify: mail}\n- name: b\n  mute_during: [{times: [{start_time: '22:00'}], months: 5}]\n",
+		"mail: {smarthost: 'h:25', from: a@b.c, to: [d@e.f]}\nreceivers:\n- {name: x, mail: {to: [x@y.z]}, rate_limit: {burst: 1, every: 1s}}\n", "send_resolved: ${HOME}\n",
+		"receivers: [&r {name: x, mail: *r}]\n", "rules: &r [{labels: &l {a: *l}}, *r]\n", "max_age: 1h\n...\n- x\n", "a:\tb\tc\n", "\ufeff", "data_dir: !!str 007\n",
 	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c := Default()
-		err := parse("f.yaml", text, &c)
+		d, err := decode("f.yaml", text, &c)
+		if err == nil {
+			err = d.check(&c, false)
+		}
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "f.yaml:") {
 				t.Errorf("an error without its file: %v", err)

@@ -38,6 +38,7 @@ type cli struct {
 	Ps      psCmd      `cmd:"" help:"The state of every process in the fleet."`
 	Tail    tailCmd    `cmd:"" help:"Events as they happen."`
 	Replay  replayCmd  `cmd:"" help:"Events from the stream, oldest first."`
+	Rules   rulesCmd   `cmd:"" help:"Try a configuration before it is used."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -77,6 +78,9 @@ func run(args []string) int {
 		return exitDone
 	case errors.As(err, new(usageError)):
 		return usage(err)
+	case errors.As(err, new(fileError)):
+		fmt.Fprintln(os.Stderr, err)
+		return exitUsage
 	default:
 		fmt.Fprintln(os.Stderr, "supernats:", err)
 		return exitFailed
@@ -87,6 +91,10 @@ func run(args []string) int {
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
+
+// fileError is an error of a file that was to be checked. It is printed as it is,
+// so that editors jump to it.
+type fileError struct{ error }
 
 func usage(err error) int {
 	fmt.Fprintf(os.Stderr, "supernats: %v\nTry: supernats --help\n", err)

@@ -1,0 +1,117 @@
+package app
+
+import (
+	"encoding"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"strconv"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// unmarshal decodes what has a form of its own: a duration, a size.
+func (d *decoder) unmarshal(n ast.Node, v encoding.TextUnmarshaler, key string) {
+	text, ok := d.text(n, key, "a text")
+	if !ok {
+		return
+	}
+	d.keys[key] = n.GetToken()
+	if err := v.UnmarshalText([]byte(text)); err != nil {
+		d.fail(n.GetToken(), "%s: %v", key, err)
+	}
+}
+
+func (d *decoder) string(n ast.Node, v reflect.Value, literal bool, key string) {
+	text, ok := d.text(n, key, "a text")
+	if !ok {
+		return
+	}
+	d.keys[key] = n.GetToken()
+	if n.Type() == ast.IntegerType || n.Type() == ast.FloatType {
+		written := n.GetToken().Value
+		if literal {
+			text = written
+		}
+		if text != written { // a password 007 would become 7
+			v.SetString(written)
+			d.fail(n.GetToken(), "%s: found the number %[2]v, allowed is a text: '%[2]v' with quotes", key, v.Interface())
+			return
+		}
+	}
+	v.SetString(text)
+}
+
+func (d *decoder) bool(n ast.Node, v reflect.Value, key string) {
+	const allowed = "true or false"
+	text, ok := d.plain(n, ast.BoolType, key, allowed)
+	if !ok {
+		return
+	}
+	d.keys[key] = n.GetToken()
+	if text != "true" && text != "false" {
+		d.fail(n.GetToken(), "%s: found %q, allowed is %s", key, text, allowed)
+		return
+	}
+	v.SetBool(text == "true")
+}
+
+func (d *decoder) number(n ast.Node, v reflect.Value, key string) {
+	const allowed = "a number"
+	text, ok := d.plain(n, ast.IntegerType, key, allowed)
+	if !ok {
+		return
+	}
+	d.keys[key] = n.GetToken()
+	i, err := strconv.ParseInt(text, 10, v.Type().Bits())
+	if err != nil {
+		d.fail(n.GetToken(), "%s: found %q, allowed is %s up to %d", key, text, allowed, uint64(1)<<(v.Type().Bits()-1)-1)
+		return
+	}
+	v.SetInt(i)
+}
+
+// plain returns the text of a value of one type, or of one with variables in it:
+// `replicas: ${N}` is a number, `replicas: "3"` is none.
+func (d *decoder) plain(n ast.Node, want ast.NodeType, key, allowed string) (string, bool) {
+	s, ok := n.(*ast.StringNode)
+	if n.Type() != want && (!ok || !variable.MatchString(s.Value)) {
+		d.wrong(n, key, allowed)
+		return "", false
+	}
+	return d.text(n, key, allowed)
+}
+
+// text returns that of a scalar, with the values of its variables.
+func (d *decoder) text(n ast.Node, key, allowed string) (string, bool) {
+	switch s := n.(type) {
+	case *ast.StringNode:
+		return d.expand(s)
+	case *ast.LiteralNode:
+		return d.expand(s.Value)
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return fmt.Sprint(s.(ast.ScalarNode).GetValue()), true
+	}
+	if n.Type() == ast.MappingType || n.Type() == ast.MappingValueType {
+		allowed += " (one with a ':' may need quotes)"
+	}
+	d.wrong(n, key, allowed)
+	return "", false
+}
+
+var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
+
+// expand puts the values of variables in place of ${NAME}.
+func (d *decoder) expand(s *ast.StringNode) (text string, ok bool) {
+	ok = true
+	text = variable.ReplaceAllStringFunc(s.Value, func(ref string) string {
+		value, isSet := os.LookupEnv(ref[2 : len(ref)-1])
+		if !isSet && ok {
+			d.fail(s.GetToken(), "variable %s is not set", ref)
+			ok = false
+		}
+		return value
+	})
+	return text, ok
+}

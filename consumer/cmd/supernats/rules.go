@@ -1,0 +1,26 @@
+package main
+
+import (
+	"fmt"
+
+	"supernats/consumer/app"
+)
+
+// rulesCmd are the commands about rules.
+type rulesCmd struct {
+	Check rulesCheckCmd `cmd:"" help:"Is a configuration file valid."`
+}
+
+type rulesCheckCmd struct {
+	File string `arg:"" help:"A configuration file, or one with nothing but rules."`
+}
+
+// Run prints what is configured, or all that is wrong, each with its place.
+func (r rulesCheckCmd) Run() error {
+	cfg, err := app.LoadRules(r.File)
+	if err != nil {
+		return fileError{err}
+	}
+	_, err = fmt.Printf("%s: ok: %s\n", r.File, cfg.Summary())
+	return err
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestRulesCheck(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "supernats.yaml")
+	for _, c := range []struct {
+		text           string
+		code           int
+		stdout, stderr string
+	}{
+		{"rules:\n- name: a\n  notfy: mail\n", exitUsage, "", `FILE:3:3: unknown key "rules[0].notfy"; allowed are `},
+		{"max_age: 0s\nrules:\n- {}\n", exitUsage, "", "FILE:1:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be told\nFILE:3:3: rules[0].name: missing; "},
+		{"rules: [\n", exitUsage, "", "FILE:1:8: sequence end token ']' not found\n"},
+		{"receivers: []\nrules: [{name: a, notify: [chat]}]\n", exitUsage, "", `FILE:2:28: rules[0].notify[0]: found "chat", there are no receivers`},
+		{"mail: {smarthost: 'h:25', from: a@b.c, to: [a@b.c], username: u, password_file: /is/not/there}\nreceivers: [{name: x, mail: {}}]\nrules: [{name: a, event: FATAL}, {name: b, event: FATAL}, {name: c, event: FATAL}]\n", exitDone, "FILE: ok: 3 rules, 2 receivers\n", ""},
+		{"rules: [{name: a, event: FATAL, notify: [chat]}]\n", exitDone, "FILE: ok: 1 rule, 0 receivers\n", ""},
+		{"rules: []\n", exitDone, "FILE: ok: 0 rules, 0 receivers\n", ""},
+	} {
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		named := func(s string) string { return strings.ReplaceAll(s, "FILE", path) }
+		out, errs, code := supernats(t, "rules", "check", path)
+		if code != c.code || out != named(c.stdout) || !strings.HasPrefix(errs, named(c.stderr)) || c.stderr == "" && errs != "" {
+			t.Errorf("%q ended with %d, printed %q and %q", c.text, code, out, errs)
+		}
+	}
+	if out, errs, code := supernats(t, "rules", "check", path+"x"); code != exitUsage || out != "" || !strings.Contains(errs, path+"x: no such file") {
+		t.Errorf("no file: %d %q %q", code, out, errs)
+	}
+	for _, args := range [][]string{{"rules"}, {"rules", "check"}, {"rules", "check", path, path}} {
+		if out, errs, code := supernats(t, args...); code != exitUsage || out != "" || !strings.Contains(errs, "Try: supernats --help") {
+			t.Errorf("%q: %d %q %q", args, code, out, errs)
+		}
+	}
+}
