@@ -4,37 +4,56 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"supernats/consumer"
-	"supernats/consumer/notify"
 	"supernats/consumer/rules"
-	"supernats/consumer/state"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
 
-// events reads the stream of events: what matches a rule is published as a
-// notification, then the states are stored, then the messages are done. Killed
-// anywhere between, it does the same again: a notification has one id, and a
-// record knows the sequence of the last event in it.
+// events reads the stream of events: what the rules make of it is published, then
+// the records are stored, then the messages are done. Killed anywhere between, it
+// does the same again: a notification has one id, and a record knows the sequence
+// of the last message in it.
 type events struct {
-	js     jetstream.JetStream
-	engine *rules.Engine
-	log    zerolog.Logger
+	js  jetstream.JetStream
+	cfg Config
+	set *rules.Set
+	log zerolog.Logger
 
-	states *table[schema.State]
-	hosts  *table[schema.Host]
+	*machine
+	states *bucket[schema.State]
+	hosts  *bucket[schema.Host]
+	alerts *bucket[schema.OpenAlert]
+	mutes  *mutes
 	// window is how long the stream of alerts remembers an id.
 	window time.Duration
-	tooOld int
+
+	flushed time.Time // when records were stored the last time
+	unacked int       // messages read since
+	// skew is how far the server's clock is ahead of ours.
+	skew time.Duration
 }
+
+const (
+	// flushEvery is how often records are stored while there is more to read: a
+	// process that changes a hundred times in between is written once.
+	flushEvery = 200 * time.Millisecond
+	// seenEvery is the same for the times at which hosts were seen. What was read
+	// since is read again after a restart.
+	seenEvery = 10 * time.Second
+	// maxUnacked bounds what is read again.
+	maxUnacked = 50_000
+	// settled is how long a message may be stored before its consumer knows of it.
+	settled = 50 * time.Millisecond
+	// heartbeatsKept is how long the stream keeps what every host sends: TICK_5 and
+	// snapshots. Before that nobody can say that a host was silent.
+	heartbeatsKept = time.Hour
+)
 
 // run works until ctx ends; whatever goes wrong is tried again.
 func (v *events) run(ctx context.Context, ready func()) error {
@@ -48,182 +67,198 @@ func (v *events) run(ctx context.Context, ready func()) error {
 }
 
 func (v *events) read(ctx context.Context, ok func()) error {
-	var err error
-	if v.states, err = newTable[schema.State](ctx, v.js, stream.StateBucket, v.log); err != nil {
-		return err
-	}
-	if v.hosts, err = newTable[schema.Host](ctx, v.js, stream.HostsBucket, v.log); err != nil {
-		return err
-	}
-	alerts, err := v.js.Stream(ctx, stream.Alerts)
-	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
-	}
-	v.window = alerts.CachedInfo().Config.Duplicates
 	src, err := newDurableSource(ctx, v.js)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
+	if err := v.restore(ctx); err != nil {
+		return err
+	}
+	defer v.mutes.stop()
 	ok()
 	return v.follow(ctx, src, ok)
+}
+
+// restore takes up where the last daemon was.
+func (v *events) restore(ctx context.Context) error {
+	alerts, err := v.js.Stream(ctx, stream.Alerts)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+	}
+	v.window = alerts.CachedInfo().Config.Duplicates
+	v.skew = time.Until(alerts.CachedInfo().TimeStamp)
+	var saved rules.Saved
+	var states map[string]*schema.State
+	var hosts map[string]*schema.Host
+	var open map[string]*schema.OpenAlert
+	if v.states, states, err = openBucket[schema.State](ctx, v.js, stream.StateBucket, v.log); err != nil {
+		return err
+	}
+	if v.hosts, hosts, err = openBucket[schema.Host](ctx, v.js, stream.HostsBucket, v.log); err != nil {
+		return err
+	}
+	if v.alerts, open, err = openBucket[schema.OpenAlert](ctx, v.js, stream.AlertsBucket, v.log); err != nil {
+		return err
+	}
+	if v.mutes, err = watchMutes(ctx, v.js, v.log); err != nil {
+		return err
+	}
+	for _, s := range states {
+		saved.States = append(saved.States, *s)
+	}
+	for _, h := range hosts {
+		saved.Hosts = append(saved.Hosts, *h)
+		if saved.Clock.Before(h.LastSeen.Time) {
+			saved.Clock = h.LastSeen.Time
+		}
+	}
+	for _, a := range open {
+		saved.Alerts = append(saved.Alerts, a)
+	}
+	saved.Event = func(seq uint64) *schema.AlertEvent { return alertEvent(ctx, v.js, seq) }
+	v.machine = newMachine(v.set)
+	v.fleet.Load(saved.Hosts, saved.States)
+	v.engine.Restore(saved)
+	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
+	v.flushed, v.unacked = time.Now(), 0
+	return nil
 }
 
 // follow handles batch after batch of a source.
 func (v *events) follow(ctx context.Context, src source, ok func()) error {
 	for {
-		batch, err := src.Batch(ctx)
+		batch, err := src.Batch(ctx, v.pause())
 		if err != nil {
 			return err
 		}
-		for _, m := range batch {
-			if err := v.one(ctx, m); err != nil {
+		v.engine.SetMutes(time.Now().Add(v.skew), v.mutes.now())
+		for _, raw := range batch {
+			if err := v.one(ctx, raw); err != nil {
 				return err
 			}
 		}
-		if err := errors.Join(v.states.Flush(ctx), v.hosts.Flush(ctx)); err != nil {
+		v.unacked += len(batch)
+		if len(batch) == 0 {
+			if err := v.timers(ctx, src); err != nil {
+				return err
+			}
+		}
+		if err := v.publish(ctx, v.take()); err != nil {
 			return err
 		}
-		if err := src.Done(ctx); err != nil {
-			return err
-		}
-		if v.tooOld > 0 {
-			v.log.Info().Int("events", v.tooOld).Dur("max_age", v.engine.MaxAge).Msg("events are too old to be told to people; their state is recorded")
-			v.tooOld = 0
+		if v.due(len(batch) < batchSize) {
+			if err := v.flush(ctx, src); err != nil {
+				return err
+			}
 		}
 		ok()
 	}
 }
 
-// one applies a message. An error means that it has to be read again; a message
-// that nobody can read is parked.
+// one applies a message; one that nobody can read is parked.
 func (v *events) one(ctx context.Context, raw jetstream.Msg) error {
-	m, err := consumer.NewMessage(raw)
+	in, err := consumer.NewMessage(raw)
 	if err != nil {
 		return err
 	}
-	switch {
-	case strings.HasPrefix(m.Subject, schema.EventPrefix):
-		ce, err := m.Event()
-		if err != nil {
-			return v.park(ctx, raw, err)
-		}
-		return v.event(ctx, m, ce)
-	case strings.HasPrefix(m.Subject, schema.BridgePrefix) && strings.HasSuffix(m.Subject, "."+schema.BridgeStarted):
-		ce, err := schema.Unmarshal[*schema.Bridge](m.Data)
-		if err == nil && (ce.Data == nil || ce.Data.Host == "") {
-			err = fmt.Errorf("record %q has no host", ce.ID)
-		}
-		if err == nil && !schema.OfHost(m.Subject, schema.BridgePrefix, ce.Data.Host) {
-			err = fmt.Errorf("record %q of host %q was published on %s, by another host", ce.ID, ce.Data.Host, m.Subject)
-		}
-		if err != nil {
-			return v.park(ctx, raw, err)
-		}
-		return v.bridgeStarted(ctx, m, ce)
+	err = v.apply(in, time.Now().Add(-time.Duration(v.cfg.MaxAge)))
+	if errors.As(err, new(unreadable)) {
+		v.log.Error().Err(err).Str("subject", in.Subject).Str("parked", stream.ParkedSubject(durableName)).Msg("message is not one of ours; it is parked")
+		return consumer.ParkMessage(ctx, v.js, stream.Events, durableName, raw, err)
 	}
-	return nil
+	return err
 }
 
-func (v *events) park(ctx context.Context, raw jetstream.Msg, reason error) error {
-	v.log.Error().Err(reason).Str("subject", raw.Subject()).Str("parked", stream.ParkedSubject(durableName)).Msg("message is no event of ours; it is parked")
-	return consumer.ParkMessage(ctx, v.js, stream.Events, durableName, raw, reason)
+// pause is how long to wait for messages: until a timer or a flush is due.
+func (v *events) pause() time.Duration {
+	wait := seenEvery
+	if v.unacked > 0 {
+		wait = time.Until(v.flushed.Add(seenEvery))
+	}
+	if at, ok := v.engine.Next(); ok {
+		wait = min(wait, time.Until(at.Add(settled-v.skew)))
+	}
+	return max(wait, time.Millisecond)
 }
 
-func (v *events) event(ctx context.Context, m *consumer.Message, ce *schema.CloudEvent[*schema.Event]) error {
-	now := time.Now()
-	notes, tooOld := v.engine.Eval(now, m.Seq, ce)
-	if tooOld {
-		v.tooOld++
-	}
-	for _, n := range notes {
-		if err := v.publish(ctx, m, n, now); err != nil {
-			return err
-		}
-	}
-	key := schema.StateKey(ce.Data.Host, ce.Data.Group, ce.Data.Process)
-	if !schema.Is(ce.Data.Event, "PROCESS_STATE") || ce.Data.Process == "" {
+// timers lets the rules' clock go on. It follows the server's while there is
+// nothing to read, since a timer must not fire before a message of an earlier time.
+func (v *events) timers(ctx context.Context, src source) error {
+	at, ok := v.engine.Next()
+	if !ok || time.Until(at.Add(settled-v.skew)) > 0 {
 		return nil
 	}
-	old, err := v.states.Get(ctx, key)
+	now, all, err := src.Now(ctx)
 	if err != nil {
 		return err
 	}
-	if next, ok := state.Apply(old, state.Meta{Seq: m.Seq, Stored: m.Stored}, ce); ok {
-		v.states.Set(key, next)
+	v.skew = time.Until(now)
+	if all {
+		v.engine.Advance(now.Add(-settled))
 	}
 	return nil
 }
 
-func (v *events) bridgeStarted(ctx context.Context, m *consumer.Message, ce *schema.CloudEvent[*schema.Bridge]) error {
-	key := schema.Token(ce.Data.Host)
-	old, err := v.hosts.Get(ctx, key)
-	if err != nil {
-		return err
+// due reports whether records have to be stored.
+func (v *events) due(all bool) bool {
+	since := time.Since(v.flushed)
+	switch {
+	case v.unacked == 0 && !v.worth && !v.engine.Dirty():
+		return false
+	case v.unacked >= maxUnacked, since >= seenEvery:
+		return true
 	}
-	fleet := state.NewFleet()
-	if old != nil {
-		fleet.Load([]schema.Host{*old}, nil)
-	}
-	if c := fleet.Bridge(state.Meta{Seq: m.Seq, Stored: m.Stored}, schema.BridgeStarted, ce); c.Host != nil {
-		v.hosts.Set(key, c.Host)
-	}
-	return nil
+	return (v.worth || v.engine.Dirty()) && (all || since >= flushEvery)
 }
 
-// headerSeq is the header of a notification that holds the sequence of the last
-// event in it.
-const headerSeq = "Supernats-Event-Seq"
-
-// publish stores a notification, once.
-func (v *events) publish(ctx context.Context, m *consumer.Message, n rules.Notification, now time.Time) error {
-	// The stream recognises the id for a while. A notification of an older
-	// event may have been made before that, by a daemon that was killed.
-	if now.Sub(m.Stored) > v.window/2 {
-		if done, err := v.published(ctx, n, m.Seq); done || err != nil {
+// flush stores what changed and acknowledges what was read.
+func (v *events) flush(ctx context.Context, src source) error {
+	var open []record[schema.OpenAlert]
+	for _, c := range v.engine.Changed() {
+		open = append(open, record[schema.OpenAlert]{c.Key, c.Record})
+	}
+	if err := errors.Join(v.alerts.write(ctx, open), v.states.write(ctx, records(v.machine.states)), v.hosts.write(ctx, records(v.machine.hosts))); err != nil {
+		return err
+	}
+	clear(v.machine.states)
+	clear(v.machine.hosts)
+	v.worth = false
+	if v.unacked > 0 {
+		if err := src.Done(ctx); err != nil {
 			return err
 		}
 	}
-	host, err := v.hosts.Get(ctx, schema.Token(n.Alert.Host))
-	if err != nil {
-		return err
-	}
-	if host != nil && host.Address != "" {
-		n.Alert.Labels = map[string]string{notify.LabelAddress: host.Address}
-	}
-	json, err := schema.Marshal(n.Alert.Envelope(n.ID, schema.TypeAlertFiring, now))
-	if err != nil {
-		return err
-	}
-	msg := &nats.Msg{Subject: n.Alert.Subject(), Data: json, Header: nats.Header{
-		stream.HeaderContentType: {schema.ContentType},
-		headerSeq:                {strconv.FormatUint(m.Seq, 10)},
-	}}
-	ack, err := v.js.PublishMsg(ctx, msg, jetstream.WithMsgID(n.ID))
-	if err != nil {
-		return fmt.Errorf("publish alert %s: %w", n.ID, err)
-	}
-	if !ack.Duplicate {
-		v.log.Info().Str("rule", n.Alert.Rule).Str("host", n.Alert.Host).Str("group", n.Alert.Group).
-			Str("process", n.Alert.Process).Str("event", n.Alert.Events[0].ID).Msg("alert")
+	v.flushed, v.unacked = time.Now(), 0
+	if v.tooOld > 0 {
+		v.log.Info().Int("events", v.tooOld).Stringer("max_age", v.cfg.MaxAge).Msg("events are too old to be told to people; their state is recorded")
+		v.tooOld = 0
 	}
 	return nil
 }
 
-// published reports whether a notification about this event, or about a later
-// one of its process and rule, is already stored: they are made in order.
-func (v *events) published(ctx context.Context, n rules.Notification, seq uint64) (bool, error) {
-	s, err := v.js.Stream(ctx, stream.Alerts)
+func records[T any](changed map[string]*T) []record[T] {
+	list := make([]record[T], 0, len(changed))
+	for key, value := range changed {
+		list = append(list, record[T]{key, value})
+	}
+	return list
+}
+
+// alertEvent reads what a notification tells of an event, nil if it is gone.
+func alertEvent(ctx context.Context, js jetstream.JetStream, seq uint64) *schema.AlertEvent {
+	s, err := js.Stream(ctx, stream.Events)
 	if err != nil {
-		return false, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+		return nil
 	}
-	last, err := s.GetLastMsgForSubject(ctx, n.Alert.Subject())
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return false, nil
-	}
+	raw, err := s.GetMsg(ctx, seq)
 	if err != nil {
-		return false, fmt.Errorf("look up the last alert on %s: %w", n.Alert.Subject(), err)
+		return nil
 	}
-	done, err := strconv.ParseUint(last.Header.Get(headerSeq), 10, 64)
-	return err == nil && seq <= done, nil
+	in := &consumer.Message{Subject: raw.Subject, Data: raw.Data}
+	ce, err := in.Event()
+	if err != nil {
+		return nil
+	}
+	return rules.Told(rules.Meta{Seq: seq, Stored: raw.Time}, ce)
 }

@@ -1,0 +1,145 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer"
+	"supernats/consumer/rules"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// Backtest runs rules over what the stream of events holds. Nothing is sent or
+// recorded.
+type Backtest struct {
+	// Config has the rules, and the receivers by their names.
+	Config Config
+	// Since is when to begin, zero: with the oldest message; Until when to end, zero:
+	// now.
+	Since, Until time.Time
+	// Notify is told of each notification that the rules would have made, in order.
+	Notify func(rules.Notification) error
+	// Progress is called now and then with how many of the messages are read; may be
+	// nil.
+	Progress func(read, total uint64)
+}
+
+// Summary is what a backtest has seen.
+type Summary struct {
+	// Messages were read, Unreadable of them are no messages of ours.
+	Messages, Unreadable uint64
+	// From and To are when the stream got the first and the last message.
+	From, To time.Time
+	// TooOld is how many events matched and were older than max_age when the stream
+	// got them.
+	TooOld int
+}
+
+// progressEvery is after how many messages Progress is called.
+const progressEvery = 4096
+
+// Run reads the stream once.
+func (b *Backtest) Run(ctx context.Context, js jetstream.JetStream) (Summary, error) {
+	var sum Summary
+	set, err := compile(b.Config)
+	if err != nil {
+		return sum, err
+	}
+	s, err := js.Stream(ctx, stream.Events)
+	if err != nil {
+		return sum, fmt.Errorf("look up stream %s: %w", stream.Events, err)
+	}
+	info := s.CachedInfo()
+	until := b.Until
+	if until.IsZero() || until.After(info.TimeStamp) {
+		until = info.TimeStamp
+	}
+	m := newMachine(set)
+	// Ticks and snapshots are kept for an hour: a host of before that looks silent.
+	m.engine.TrustSilence(info.TimeStamp.Add(-heartbeatsKept))
+	if err := b.read(ctx, s, info.State.LastSeq, until, m, &sum); err != nil {
+		return sum, err
+	}
+	m.engine.Advance(until)
+	sum.TooOld = m.tooOld
+	return sum, b.take(m)
+}
+
+// read feeds the machine until the last sequence or the time to end.
+func (b *Backtest) read(ctx context.Context, s jetstream.Stream, last uint64, until time.Time, m *machine, sum *Summary) error {
+	cfg := jetstream.OrderedConsumerConfig{}
+	if !b.Since.IsZero() {
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &b.Since
+	}
+	oc, err := s.OrderedConsumer(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream.Events, err)
+	}
+	total := oc.CachedInfo().NumPending
+	if total == 0 {
+		return nil
+	}
+	msgs, err := oc.Messages(jetstream.PullMaxMessages(4 * batchSize))
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream.Events, err)
+	}
+	defer msgs.Stop()
+	for {
+		raw, err := msgs.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", stream.Events, err)
+		}
+		meta, err := raw.Metadata()
+		if err != nil {
+			return err
+		}
+		if meta.Timestamp.After(until) {
+			return nil
+		}
+		in := consumer.Message{Subject: raw.Subject(), Data: raw.Data(), Seq: meta.Sequence.Stream, Stored: meta.Timestamp}
+		if sum.Messages++; sum.Messages == 1 {
+			sum.From = in.Stored
+		}
+		sum.To = in.Stored
+		if err := m.apply(&in, in.Stored.Add(-time.Duration(b.Config.MaxAge))); errors.As(err, new(unreadable)) {
+			sum.Unreadable++
+		} else if err != nil {
+			return err
+		}
+		if err := b.take(m); err != nil {
+			return err
+		}
+		if sum.Messages%progressEvery == 0 && b.Progress != nil {
+			b.Progress(sum.Messages, total)
+		}
+		if in.Seq >= last || meta.NumPending == 0 {
+			if b.Progress != nil {
+				b.Progress(total, total)
+			}
+			return nil
+		}
+	}
+}
+
+func (b *Backtest) take(m *machine) error {
+	for _, n := range m.take() {
+		if err := b.Notify(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Receivers returns the names of the receivers that a notification of this
+// configuration goes to.
+func (c *Config) Receivers(a *schema.Alert) []string {
+	if len(a.Notify) > 0 {
+		return a.Notify
+	}
+	return c.receiverNames()
+}

@@ -1,0 +1,115 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"supernats/schema"
+)
+
+// maxWrites is how many records are on their way to a bucket at a time.
+const maxWrites = 1000
+
+// bucket writes records. Each write names the revision that it replaces, so a
+// record that another daemon has changed meanwhile is never overwritten: an error
+// is the end of the one that is not the active one any more.
+type bucket[T any] struct {
+	js        jetstream.JetStream
+	name      string
+	revisions map[string]uint64
+}
+
+// record is what is written under a key; a nil value deletes it.
+type record[T any] struct {
+	key   string
+	value *T
+}
+
+// openBucket reads all of a bucket. A record that cannot be understood begins anew,
+// since no event may wait for a person; what it was stays in the log.
+func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string, log zerolog.Logger) (*bucket[T], map[string]*T, error) {
+	kv, err := js.KeyValue(ctx, name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open bucket %s: %w", name, err)
+	}
+	w, err := kv.WatchAll(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read bucket %s: %w", name, err)
+	}
+	defer func() { _ = w.Stop() }()
+	b := &bucket[T]{js: js, name: name, revisions: map[string]uint64{}}
+	records := map[string]*T{}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, nil, fmt.Errorf("read bucket %s: %w", name, ctx.Err())
+		case e, ok := <-w.Updates():
+			if !ok {
+				return nil, nil, fmt.Errorf("read bucket %s: %w", name, nats.ErrConnectionClosed)
+			}
+			if e == nil { // that was all
+				return b, records, nil
+			}
+			b.revisions[e.Key()] = e.Revision()
+			if e.Operation() != jetstream.KeyValuePut {
+				continue
+			}
+			v := new(T)
+			if err := json.Unmarshal(e.Value(), v); err != nil {
+				log.Error().Err(err).Str("bucket", name).Str("key", e.Key()).Bytes("record", e.Value()).Msg("record is malformed and begins anew")
+				continue
+			}
+			records[e.Key()] = v
+		}
+	}
+}
+
+// write stores records, each key at most once.
+func (b *bucket[T]) write(ctx context.Context, records []record[T]) error {
+	for len(records) > 0 {
+		n := min(len(records), maxWrites)
+		if err := b.writeSome(ctx, records[:n]); err != nil {
+			return err
+		}
+		records = records[n:]
+	}
+	return nil
+}
+
+func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
+	acks := make([]jetstream.PubAckFuture, len(records))
+	for i, r := range records {
+		m := &nats.Msg{Subject: "$KV." + b.name + "." + r.key}
+		if r.value == nil {
+			m.Header = nats.Header{"KV-Operation": {"DEL"}}
+		} else {
+			data, err := schema.Marshal(r.value)
+			if err != nil {
+				return fmt.Errorf("write %s of bucket %s: %w", r.key, b.name, err)
+			}
+			m.Data = data
+		}
+		ack, err := b.js.PublishMsgAsync(m, jetstream.WithExpectLastSequencePerSubject(b.revisions[r.key]))
+		if err != nil {
+			return fmt.Errorf("write %s of bucket %s: %w", r.key, b.name, err)
+		}
+		acks[i] = ack
+	}
+	for i, ack := range acks {
+		key := records[i].key
+		select {
+		case a := <-ack.Ok():
+			b.revisions[key] = a.Sequence
+		case err := <-ack.Err():
+			return fmt.Errorf("write %s of bucket %s: %w", key, b.name, err)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	stdlog "log"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/rs/zerolog"
+	"golang.org/x/net/netutil"
+)
+
+// maxClients is how many connections are served at once; more have to wait.
+const maxClients = 256
+
+// serve answers HTTP at the address of `listen` until ctx ends. Alerts do not wait
+// for it: an address that is in use is logged once and tried again.
+func (a *App) serve(ctx context.Context) error {
+	t := retry{log: a.log.With().Str("listen", a.cfg.Listen).Logger(), what: "serving HTTP"}
+	for {
+		err := a.serveOnce(ctx)
+		if err := t.wait(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+// serveOnce listens and serves until ctx ends or something breaks.
+func (a *App) serveOnce(ctx context.Context) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", a.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	a.log.Info().Stringer("listen", l.Addr()).Msg("serving HTTP")
+	// Clients can make an error of each request.
+	few := a.log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour})
+	server := &http.Server{
+		Handler:           a.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          stdlog.New(few, "", 0),
+	}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	// It reads the file, and the certificates, anew for each connection.
+	return web.Serve(netutil.LimitListener(l, maxClients), server, &web.FlagConfig{WebConfigFile: &a.cfg.WebConfig}, slog.New(zerolog.NewSlogHandler(few)))
+}
+
+func (a *App) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case <-a.ready:
+			fmt.Fprintln(w, "ready")
+		default:
+			http.Error(w, "not ready: streams and buckets cannot be reached yet, the log says why", http.StatusServiceUnavailable)
+		}
+	})
+	reload := func(w http.ResponseWriter, r *http.Request) {
+		switch err := a.Reload(r.Context()); {
+		case errors.Is(err, errNoFile):
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		case err != nil: // the status that Prometheus and Alertmanager answer
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		default:
+			fmt.Fprintln(w, "reloaded")
+		}
+	}
+	mux.HandleFunc("POST /-/reload", reload)
+	mux.HandleFunc("PUT /-/reload", reload)
+	return mux
+}
