@@ -218,7 +218,15 @@ func (v *events) flush(ctx context.Context, src source) error {
 	for _, c := range v.engine.Changed() {
 		open = append(open, record[schema.OpenAlert]{c.Key, c.Record})
 	}
-	if err := errors.Join(v.alerts.write(ctx, open), v.states.write(ctx, records(v.machine.states)), v.hosts.write(ctx, records(v.machine.hosts))); err != nil {
+	// In this order: what alerts know of processes and hosts must not be younger
+	// than what they know of themselves.
+	if err := v.alerts.write(ctx, open); err != nil {
+		return err
+	}
+	if err := v.states.write(ctx, records(v.machine.states)); err != nil {
+		return err
+	}
+	if err := v.hosts.write(ctx, records(v.machine.hosts)); err != nil {
 		return err
 	}
 	clear(v.machine.states)
@@ -260,5 +268,5 @@ func alertEvent(ctx context.Context, js jetstream.JetStream, seq uint64) *schema
 	if err != nil {
 		return nil
 	}
-	return rules.Told(rules.Meta{Seq: seq, Stored: raw.Time}, ce)
+	return rules.EventOf(rules.Meta{Seq: seq, Stored: raw.Time}, ce)
 }

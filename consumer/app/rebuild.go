@@ -1,0 +1,119 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer"
+	"supernats/consumer/rules"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// rebuild makes the records of processes and hosts anew from what the stream holds,
+// up to where its consumer has read. Counters begin with the oldest message that
+// is left. Nobody is told anything.
+func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
+	begun := time.Now()
+	have, err := (durable{stream: stream.Events, name: durableName}).look(ctx, js)
+	if err != nil {
+		return err
+	}
+	m, err := func() (*machine, error) {
+		set, err := rules.Compile(nil, rules.Options{})
+		if err != nil {
+			return nil, err
+		}
+		return newMachine(set), nil
+	}()
+	if err != nil {
+		return err
+	}
+	var read uint64
+	if have != nil {
+		if read, err = replay(ctx, js, m, have.AckFloor.Stream); err != nil {
+			return err
+		}
+	}
+	states, hosts := map[string]*schema.State{}, map[string]*schema.Host{}
+	for key, s := range m.fleet.States() {
+		states[key] = s
+	}
+	for key, h := range m.fleet.Hosts() {
+		hosts[key] = h
+	}
+	if err := replace(ctx, js, stream.StateBucket, states, a); err != nil {
+		return err
+	}
+	if err := replace(ctx, js, stream.HostsBucket, hosts, a); err != nil {
+		return err
+	}
+	a.log.Info().Uint64("messages", read).Int("processes", len(states)).Int("hosts", len(hosts)).
+		Stringer("took", time.Since(begun).Round(time.Millisecond)).Msg("states are made anew")
+	return nil
+}
+
+// replay feeds a machine with the stream of events, up to a sequence.
+func replay(ctx context.Context, js jetstream.JetStream, m *machine, last uint64) (read uint64, err error) {
+	s, err := js.Stream(ctx, stream.Events)
+	if err != nil {
+		return 0, fmt.Errorf("look up stream %s: %w", stream.Events, err)
+	}
+	if s.CachedInfo().State.Msgs == 0 || s.CachedInfo().State.FirstSeq > last {
+		return 0, nil
+	}
+	oc, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		return 0, fmt.Errorf("read stream %s: %w", stream.Events, err)
+	}
+	msgs, err := oc.Messages(jetstream.PullMaxMessages(4 * batchSize))
+	if err != nil {
+		return 0, fmt.Errorf("read stream %s: %w", stream.Events, err)
+	}
+	defer msgs.Stop()
+	for {
+		raw, err := msgs.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return read, fmt.Errorf("read stream %s: %w", stream.Events, err)
+		}
+		in, err := consumer.NewMessage(raw)
+		if err != nil {
+			return read, err
+		}
+		if in.Seq > last {
+			return read, nil
+		}
+		read++
+		if err := m.apply(in, in.Stored); err != nil && !errors.As(err, new(unreadable)) {
+			return read, err
+		}
+		if meta, err := raw.Metadata(); err != nil || in.Seq == last || meta.NumPending == 0 {
+			return read, err
+		}
+	}
+}
+
+// replace makes a bucket hold these records and no others.
+func replace[T any](ctx context.Context, js jetstream.JetStream, name string, want map[string]*T, a *App) error {
+	b, have, err := openBucket[T](ctx, js, name, a.log)
+	if err != nil {
+		return err
+	}
+	var changes []record[T]
+	for key, value := range want {
+		if !reflect.DeepEqual(have[key], value) {
+			changes = append(changes, record[T]{key, value})
+		}
+	}
+	for key := range have {
+		if want[key] == nil {
+			changes = append(changes, record[T]{key, nil})
+		}
+	}
+	return b.write(ctx, changes)
+}
