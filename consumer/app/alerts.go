@@ -49,7 +49,7 @@ func (v *events) publish(ctx context.Context, notes []rules.Notification) error 
 			return fmt.Errorf("publish notification %s: %w", n.ID, err)
 		}
 		acks = append(acks, ack)
-		v.log.Info().Str("id", n.ID).Str("type", strings.TrimPrefix(n.Type, schema.TypeAlertPrefix)).Str("rule", n.Alert.Rule).Str("host", n.Alert.Host).
+		v.log.Info().Str("id", n.ID).Str("type", n.Type[strings.LastIndexByte(n.Type, '.')+1:]).Str("rule", n.Alert.Rule).Str("host", n.Alert.Host).
 			Str("group", n.Alert.Group).Str("process", n.Alert.Process).Int("events", len(n.Alert.Events)).Msg("alert")
 	}
 	for _, ack := range acks {

@@ -3,14 +3,18 @@
 // delivery for each receiver. Only here every rule and every receiver is known.
 //
 // The parts share nothing but the streams: a mail server that is down holds up
-// no event, and what it did not take waits in SUPERVISOR_ALERTS.
+// no event, and what it did not take waits in SUPERVISOR_ALERTS. Of several
+// daemons on one NATS one is active; the others wait for its lease.
 package app
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -19,44 +23,136 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
-	"supernats/consumer/notify"
-	"supernats/consumer/notify/mail"
 	"supernats/consumer/rules"
 	"supernats/schema/stream"
 )
 
 // App is the daemon.
 type App struct {
+	// cfg is what it was started with. What a reload changes is in plan.
+	cfg      Config
+	options  Options
+	instance string
+	log      zerolog.Logger
+	ready    chan struct{}
+	plan     atomic.Pointer[plan]
+	reloaded chan struct{} // holds one value: plan was replaced
+	rebuilt  bool
+}
+
+// Options of a daemon beside its configuration.
+type Options struct {
+	Version string
+	// Load reads the configuration again; nil if there is no file.
+	Load func() (Config, error)
+	// Rebuild makes the states anew from the stream first.
+	Rebuild bool
+	Log     zerolog.Logger
+}
+
+// plan is what a reload replaces: all that can be wrong with it is found out
+// before.
+type plan struct {
 	cfg       Config
-	receivers []notify.Receiver
-	log       zerolog.Logger
-	ready     chan struct{}
+	set       *rules.Set
+	receivers []addressee
 }
 
 // New checks the configuration; an error is one of the settings.
-func New(cfg Config, version string, log zerolog.Logger) (*App, error) {
-	if err := cfg.validate(); err != nil {
+func New(cfg Config, o Options) (*App, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("find out the hostname: %w", err)
+	}
+	a := &App{
+		cfg: cfg, options: o, instance: host, log: o.Log.With().Str("component", "consume").Logger(),
+		ready: make(chan struct{}), reloaded: make(chan struct{}, 1),
+	}
+	p, err := a.prepare(cfg)
+	if err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, log: log.With().Str("component", "consume").Logger(), ready: make(chan struct{})}
-	if cfg.Mail != nil {
-		host, err := os.Hostname()
-		if err != nil {
-			return nil, fmt.Errorf("find out the hostname: %w", err)
-		}
-		mails, err := mail.New(cfg.Mail.Config, mail.Identity{Instance: host, Version: version})
-		if err != nil {
-			return nil, fmt.Errorf("mail: %w", err)
-		}
-		for _, m := range mails {
-			a.receivers = append(a.receivers, m)
-		}
-	}
+	a.plan.Store(p)
 	return a, nil
 }
 
-// Ready is closed when events are read and every receiver has its queue.
+func (a *App) prepare(cfg Config) (*plan, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	set, err := compile(cfg)
+	if err != nil {
+		return nil, err
+	}
+	receivers, err := a.addressees(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &plan{cfg, set, receivers}, nil
+}
+
+var errNoFile = errors.New("there is no configuration file to reload (-c FILE)")
+
+// Reload reads the configuration file again. If anything is wrong with it, the old
+// one goes on, and the error says what.
+func (a *App) Reload() error {
+	err := func() error {
+		if a.options.Load == nil {
+			return errNoFile
+		}
+		cfg, err := a.options.Load()
+		if err != nil {
+			return err
+		}
+		if key := cfg.needsRestart(a.cfg); key != "" {
+			a.log.Warn().Str("key", key).Msg("this change has no effect before a restart")
+		}
+		p, err := a.prepare(cfg)
+		if err != nil {
+			return err
+		}
+		a.plan.Store(p)
+		return nil
+	}()
+	if err != nil {
+		a.log.Error().Err(err).Msg("configuration is not reloaded, the old one goes on")
+		return err
+	}
+	select {
+	case a.reloaded <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// needsRestart names the first section that differs and is only read at the start.
+func (c *Config) needsRestart(old Config) string {
+	switch {
+	case c.NATS != old.NATS:
+		return "nats"
+	case c.Embedded != old.Embedded:
+		return "embedded"
+	case c.DataDir != old.DataDir:
+		return "data_dir"
+	case c.Listen != old.Listen:
+		return "listen"
+	case c.WebConfig != old.WebConfig:
+		return "web_config"
+	}
+	return ""
+}
+
+// Ready is closed when events are read and every receiver has its queue, or when
+// another instance does that and this one stands by.
 func (a *App) Ready() <-chan struct{} { return a.ready }
+
+func (a *App) setReady() {
+	select {
+	case <-a.ready:
+	default:
+		close(a.ready)
+	}
+}
 
 // Run works until ctx ends, which is success. NATS may come and go. An error is
 // one of the start: the embedded server's.
@@ -84,7 +180,12 @@ func (a *App) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("use JetStream: %w", err)
 	}
-	if err := a.work(ctx, js); err != nil && ctx.Err() == nil {
+	g, ctx := errgroup.WithContext(ctx)
+	if a.cfg.Listen != "" {
+		g.Go(func() error { return a.serve(ctx) })
+	}
+	g.Go(func() error { return a.work(ctx, js) })
+	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}
 	a.log.Info().Msg("stopped")
@@ -96,40 +197,73 @@ func shutdown(s *server.Server) {
 	s.WaitForShutdown()
 }
 
-// work creates what is missing and runs the parts.
+// work creates what is missing, and works whenever this is the active instance.
 func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 	create := retry{log: a.log, what: "creating streams and buckets"}
 	if err := create.until(ctx, func() error { return a.ensure(ctx, js) }); err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	if len(a.receivers) == 0 {
-		a.log.Warn().Msg("no receiver is configured: state and alerts are recorded, nobody is told (add a section mail: to the configuration file, -c FILE)")
-	}
-	for _, r := range a.receivers {
-		d, err := newDelivery(js, r, a.log)
-		if err != nil {
+	l := newLease(js, a.instance, a.log)
+	l.standby = a.setReady
+	return l.Run(ctx, func(ctx context.Context) error { return a.active(ctx, js, l.Held) })
+}
+
+// active works by one plan after the other. held returns an error if another
+// instance may be active.
+func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() error) error {
+	if a.options.Rebuild && !a.rebuilt {
+		again := retry{log: a.log, what: "making the states anew"}
+		if err := again.until(ctx, func() error { return a.rebuild(ctx, js) }); err != nil {
 			return err
 		}
+		a.rebuilt = true
+	}
+	for {
+		now, cancel := context.WithCancel(ctx)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			select {
+			case <-a.reloaded:
+				cancel()
+			case <-now.Done():
+			}
+		}()
+		err := a.follow(now, js, a.plan.Load(), held)
+		cancel()
+		<-done
+		if ctx.Err() != nil || !errors.Is(err, context.Canceled) {
+			return err
+		}
+		a.log.Info().Str("configuration", a.plan.Load().cfg.Summary()).Msg("configuration is reloaded")
+	}
+}
+
+// follow runs the parts by one plan.
+func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held func() error) error {
+	if len(p.receivers) == 0 {
+		a.log.Warn().Msg("no receiver is configured: state and alerts are recorded, nobody is told (add a section mail: to the configuration file, -c FILE)")
+	}
+	var deliveries []*delivery
+	for _, r := range p.receivers {
+		d := newDelivery(js, r, held, defaultTiming(), a.log)
 		// Before the first event is read, so that its alert finds the queue.
 		create := retry{log: a.log, what: "creating the queue of " + r.Name()}
 		if err := create.until(ctx, func() error { return d.Create(ctx) }); err != nil {
 			return err
 		}
+		deliveries = append(deliveries, d)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, d := range deliveries {
 		g.Go(func() error { return d.Run(ctx) })
 	}
-	v := &events{
-		js: js, log: a.log,
-		engine: &rules.Engine{Rules: rules.Defaults(), Groups: a.cfg.Groups, MaxAge: time.Duration(a.cfg.MaxAge)},
-	}
+	v := &events{js: js, cfg: p.cfg, set: p.set, log: a.log}
+	var reading sync.Once
 	g.Go(func() error {
 		return v.run(ctx, func() {
-			select {
-			case <-a.ready:
-			default:
-				a.log.Info().Int("receivers", len(a.receivers)).Msg("reading events")
-				close(a.ready)
-			}
+			reading.Do(func() { a.log.Info().Int("receivers", len(p.receivers)).Msg("reading events") })
+			a.setReady()
 		})
 	})
 	return g.Wait()
@@ -141,6 +275,9 @@ func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	if err := needTTL(ctx, js); err != nil {
+		return err
+	}
 	limits := stream.DefaultLimits()
 	limits.Replicas = a.cfg.NATS.Replicas
 	if a.cfg.embeds() {

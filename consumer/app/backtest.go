@@ -135,9 +135,9 @@ func (b *Backtest) take(m *machine) error {
 	return nil
 }
 
-// Receivers returns the names of the receivers that a notification of this
+// Addressees returns the names of the receivers that a notification of this
 // configuration goes to.
-func (c *Config) Receivers(a *schema.Alert) []string {
+func (c *Config) Addressees(a *schema.Alert) []string {
 	if len(a.Notify) > 0 {
 		return a.Notify
 	}

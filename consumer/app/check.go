@@ -119,19 +119,9 @@ func (p *problems) server(c *Config) {
 
 // compileRules reports what is wrong in the rules by themselves: the first thing
 // found, a *rules.ConfigError.
-func compileRules(cfg Config) error {
-	seen := map[string]int{}
-	for i, r := range cfg.Rules {
-		at := fmt.Sprintf("[%d].name", i)
-		if r.Name == "" {
-			return &rules.ConfigError{Path: at, Err: errors.New("missing; a rule needs a name, for example unexpected-exit")}
-		}
-		if other, taken := seen[r.Name]; taken {
-			return &rules.ConfigError{Path: at, Err: fmt.Errorf("found %q, the name of rules[%d]; allowed is another one", r.Name, other)}
-		}
-		seen[r.Name] = i
-	}
-	return nil
+func compileRules(c Config) error {
+	_, err := compile(c)
+	return err
 }
 
 func isListen(s string) bool {

@@ -65,8 +65,8 @@ func (a *App) handler() http.Handler {
 			http.Error(w, "not ready: streams and buckets cannot be reached yet, the log says why", http.StatusServiceUnavailable)
 		}
 	})
-	reload := func(w http.ResponseWriter, r *http.Request) {
-		switch err := a.Reload(r.Context()); {
+	reload := func(w http.ResponseWriter, _ *http.Request) {
+		switch err := a.Reload(); {
 		case errors.Is(err, errNoFile):
 			http.Error(w, err.Error(), http.StatusBadRequest)
 		case err != nil: // the status that Prometheus and Alertmanager answer

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -48,7 +47,7 @@ func (m *machine) apply(in *consumer.Message, horizon time.Time) error {
 	case strings.HasPrefix(in.Subject, schema.EventPrefix):
 		return m.event(in, horizon)
 	case strings.HasPrefix(in.Subject, schema.SnapshotPrefix):
-		ce, err := decode(in, schema.SnapshotPrefix, func(s *schema.Snapshot) string { return s.Host })
+		ce, err := read(in, schema.SnapshotPrefix, func(s *schema.Snapshot) string { return s.Host })
 		if err != nil {
 			return err
 		}
@@ -85,7 +84,7 @@ func (m *machine) bridge(in *consumer.Message, horizon time.Time) error {
 	at := state.Meta{Seq: in.Seq, Stored: in.Stored}
 	kind := in.Subject[strings.LastIndexByte(in.Subject, '.')+1:]
 	if kind == schema.BridgeLoss {
-		ce, err := decode(in, schema.BridgePrefix, func(l *schema.Loss) string { return l.Host })
+		ce, err := read(in, schema.BridgePrefix, func(l *schema.Loss) string { return l.Host })
 		if err != nil {
 			return err
 		}
@@ -95,7 +94,7 @@ func (m *machine) bridge(in *consumer.Message, horizon time.Time) error {
 		m.worth = true
 		return nil
 	}
-	ce, err := decode(in, schema.BridgePrefix, func(b *schema.Bridge) string { return b.Host })
+	ce, err := read(in, schema.BridgePrefix, func(b *schema.Bridge) string { return b.Host })
 	if err != nil {
 		return err
 	}
@@ -106,8 +105,8 @@ func (m *machine) bridge(in *consumer.Message, horizon time.Time) error {
 	return nil
 }
 
-// decode reads a record of a bridge, which must be of the host of its subject.
-func decode[T any](in *consumer.Message, prefix string, host func(*T) string) (*schema.CloudEvent[*T], error) {
+// read decodes a record of a bridge, which must be of the host of its subject.
+func read[T any](in *consumer.Message, prefix string, host func(*T) string) (*schema.CloudEvent[*T], error) {
 	ce, err := schema.Unmarshal[*T](in.Data)
 	switch {
 	case err != nil:
@@ -158,21 +157,15 @@ func (m *machine) take() []rules.Notification {
 	return notes
 }
 
-// compile makes rules of a configuration.
+// compile makes rules of a configuration; its error is a *rules.ConfigError.
 func compile(c Config) (*rules.Set, error) {
 	configs := c.Rules
 	if configs == nil {
 		configs = rules.Defaults()
 	}
-	set, err := rules.Compile(configs, rules.Options{
+	return rules.Compile(configs, rules.Options{
 		Groups:    c.Groups,
 		GroupWait: time.Duration(c.GroupWait), GroupInterval: time.Duration(c.GroupInterval), RepeatInterval: time.Duration(c.RepeatInterval),
-		ResolveAfter: time.Duration(c.ResolveAfter), SendResolved: c.SendResolved,
-		MaxAge: time.Duration(c.MaxAge), MuteRestarts: time.Duration(c.MuteRestarts),
+		ResolveAfter: time.Duration(c.ResolveAfter), SendResolved: c.SendResolved, MuteRestarts: time.Duration(c.MuteRestarts),
 	})
-	var ce *rules.ConfigError
-	if errors.As(err, &ce) {
-		return nil, &keyError{"rules" + ce.Path, ce.Err}
-	}
-	return set, err
 }

@@ -79,15 +79,3 @@ type TimeRange struct {
 	Start string `yaml:"start_time"`
 	End   string `yaml:"end_time"`
 }
-
-// ConfigError is a mistake in a list of rules.
-type ConfigError struct {
-	// Path is that of the key, relative to the list: "[2].if".
-	Path string
-	Err  error
-}
-
-func (e *ConfigError) Error() string { return "rules" + e.Path + ": " + e.Err.Error() }
-
-// Unwrap returns what is wrong with the key.
-func (e *ConfigError) Unwrap() error { return e.Err }

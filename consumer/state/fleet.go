@@ -134,7 +134,7 @@ func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
 	boot := h.bootOf(e.Boot)
 	if f.changes.Host != nil {
 		h.setBoot(boot)
-		h.supervisor(e)
+		h.supervisor(m, e)
 	}
 	switch {
 	case e.Event == schema.ProcessGroupRemoved:

@@ -55,12 +55,12 @@ func (h *host) setBoot(boot string) {
 }
 
 // supervisor applies an event about supervisord itself.
-func (h *host) supervisor(e *schema.Event) {
+func (h *host) supervisor(m Meta, e *schema.Event) {
 	switch e.Event {
 	case schema.SupervisorStateChangeRunning:
-		h.rec.SupervisorState, h.rec.Serial = supervisorRunning, e.Serial
+		h.rec.SupervisorState, h.rec.Serial, h.rec.Stopping = supervisorRunning, e.Serial, nil
 	case schema.SupervisorStateChangeStopping:
-		h.rec.SupervisorState, h.rec.Serial = supervisorStopping, e.Serial
+		h.rec.SupervisorState, h.rec.Serial, h.rec.Stopping = supervisorStopping, e.Serial, &schema.Time{Time: m.Stored}
 	}
 }
 
