@@ -258,7 +258,7 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 	for _, d := range deliveries {
 		g.Go(func() error { return d.Run(ctx) })
 	}
-	v := &events{js: js, cfg: p.cfg, set: p.set, log: a.log}
+	v := newEvents(js, p, a.log)
 	var reading sync.Once
 	g.Go(func() error {
 		return v.run(ctx, func() {

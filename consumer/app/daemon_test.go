@@ -35,8 +35,9 @@ func TestDaemonWithoutSettings(t *testing.T) {
 	cfg := Default()
 	cfg.DataDir = t.TempDir()
 	cfg.Embedded.Listen = "127.0.0.1:0"
+	cfg.Listen = "127.0.0.1:0"
 	var log buffer
-	a, err := New(cfg, "test", zerolog.New(&log))
+	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,7 +114,8 @@ func TestAppRuns(t *testing.T) {
 	cfg := Default()
 	cfg.Embedded = Embedded{Listen: "127.0.0.1:0", MaxStore: 16 << 20}
 	cfg.DataDir = t.TempDir()
-	a, err := New(cfg, "test", zerolog.Nop())
+	cfg.Listen = "127.0.0.1:0"
+	a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,7 @@ func TestAppRuns(t *testing.T) {
 func TestNewRefusesSettings(t *testing.T) {
 	cfg := Default()
 	cfg.NATS.Replicas = 9
-	if _, err := New(cfg, "test", zerolog.Nop()); err == nil || err.Error() != "nats.replicas: found 9, allowed are 1 to 5" {
+	if _, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()}); err == nil || err.Error() != "nats.replicas: found 9, allowed are 1 to 5" {
 		t.Errorf("%v", err)
 	}
 }

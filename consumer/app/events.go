@@ -20,10 +20,12 @@ import (
 // does the same again: a notification has one id, and a record knows the sequence
 // of the last message in it.
 type events struct {
-	js  jetstream.JetStream
-	cfg Config
-	set *rules.Set
-	log zerolog.Logger
+	js   jetstream.JetStream
+	plan *plan
+	log  zerolog.Logger
+	// seenEvery is how often the times are stored at which hosts were seen. What
+	// was read since is read again after a restart.
+	seenEvery time.Duration
 
 	*machine
 	states *bucket[schema.State]
@@ -43,17 +45,19 @@ const (
 	// flushEvery is how often records are stored while there is more to read: a
 	// process that changes a hundred times in between is written once.
 	flushEvery = 200 * time.Millisecond
-	// seenEvery is the same for the times at which hosts were seen. What was read
-	// since is read again after a restart.
-	seenEvery = 10 * time.Second
-	// maxUnacked bounds what is read again.
-	maxUnacked = 50_000
+	// defaultSeenEvery bounds, with maxUnacked, what is read again.
+	defaultSeenEvery = 10 * time.Second
+	maxUnacked       = 50_000
 	// settled is how long a message may be stored before its consumer knows of it.
 	settled = 50 * time.Millisecond
 	// heartbeatsKept is how long the stream keeps what every host sends: TICK_5 and
 	// snapshots. Before that nobody can say that a host was silent.
 	heartbeatsKept = time.Hour
 )
+
+func newEvents(js jetstream.JetStream, p *plan, log zerolog.Logger) *events {
+	return &events{js: js, plan: p, log: log, seenEvery: defaultSeenEvery}
+}
 
 // run works until ctx ends; whatever goes wrong is tried again.
 func (v *events) run(ctx context.Context, ready func()) error {
@@ -117,7 +121,7 @@ func (v *events) restore(ctx context.Context) error {
 		saved.Alerts = append(saved.Alerts, a)
 	}
 	saved.Event = func(seq uint64) *schema.AlertEvent { return alertEvent(ctx, v.js, seq) }
-	v.machine = newMachine(v.set)
+	v.machine = newMachine(v.plan.set)
 	v.fleet.Load(saved.Hosts, saved.States)
 	v.engine.Restore(saved)
 	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
@@ -162,7 +166,7 @@ func (v *events) one(ctx context.Context, raw jetstream.Msg) error {
 	if err != nil {
 		return err
 	}
-	err = v.apply(in, time.Now().Add(-time.Duration(v.cfg.MaxAge)))
+	err = v.apply(in, time.Now().Add(-time.Duration(v.plan.cfg.MaxAge)))
 	if errors.As(err, new(unreadable)) {
 		v.log.Error().Err(err).Str("subject", in.Subject).Str("parked", stream.ParkedSubject(durableName)).Msg("message is not one of ours; it is parked")
 		return consumer.ParkMessage(ctx, v.js, stream.Events, durableName, raw, err)
@@ -172,9 +176,9 @@ func (v *events) one(ctx context.Context, raw jetstream.Msg) error {
 
 // pause is how long to wait for messages: until a timer or a flush is due.
 func (v *events) pause() time.Duration {
-	wait := seenEvery
+	wait := v.seenEvery
 	if v.unacked > 0 {
-		wait = time.Until(v.flushed.Add(seenEvery))
+		wait = time.Until(v.flushed.Add(v.seenEvery))
 	}
 	if at, ok := v.engine.Next(); ok {
 		wait = min(wait, time.Until(at.Add(settled-v.skew)))
@@ -206,7 +210,7 @@ func (v *events) due(all bool) bool {
 	switch {
 	case v.unacked == 0 && !v.worth && !v.engine.Dirty():
 		return false
-	case v.unacked >= maxUnacked, since >= seenEvery:
+	case v.unacked >= maxUnacked, since >= v.seenEvery:
 		return true
 	}
 	return (v.worth || v.engine.Dirty()) && (all || since >= flushEvery)
@@ -239,7 +243,7 @@ func (v *events) flush(ctx context.Context, src source) error {
 	}
 	v.flushed, v.unacked = time.Now(), 0
 	if v.tooOld > 0 {
-		v.log.Info().Int("events", v.tooOld).Stringer("max_age", v.cfg.MaxAge).Msg("events are too old to be told to people; their state is recorded")
+		v.log.Info().Int("events", v.tooOld).Stringer("max_age", v.plan.cfg.MaxAge).Msg("events are too old to be told to people; their state is recorded")
 		v.tooOld = 0
 	}
 	return nil

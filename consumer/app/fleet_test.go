@@ -11,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -114,11 +113,16 @@ func (f *fleet) raw(subject, data string) uint64 {
 }
 
 func (f *fleet) events() *events {
-	set, err := rules.Compile(rules.Defaults(), rules.Options{})
+	f.Helper()
+	cfg := Default()
+	cfg.GroupInterval = schema.Duration(20 * time.Millisecond)
+	set, err := compile(cfg)
 	if err != nil {
 		f.Fatal(err)
 	}
-	return &events{js: f.js, log: zerolog.Nop(), rules: set, maxAge: 24 * time.Hour}
+	v := newEvents(f.js, &plan{cfg: cfg, set: set}, zerolog.Nop())
+	v.seenEvery = 50 * time.Millisecond
+	return v
 }
 
 // run reads events until the test ends or stop is called, which waits.
@@ -187,6 +191,14 @@ func (f *fleet) alerts() map[string]int {
 		}
 	}
 	return n
+}
+
+// told waits until so many events are in notifications, and returns them as alerts
+// does.
+func (f *fleet) told(events int) map[string]int {
+	f.Helper()
+	f.until(fmt.Sprintf("%d events are told", events), func() bool { return len(f.alerts()) >= events })
+	return f.alerts()
 }
 
 func (f *fleet) bucket(name string) jetstream.KeyValue {

@@ -8,7 +8,12 @@ import (
 	"strings"
 	"unicode"
 
+	"supernats/consumer/notify/alertmanager"
+	"supernats/consumer/notify/chat"
+	"supernats/consumer/notify/exec"
 	"supernats/consumer/notify/mail"
+	"supernats/consumer/notify/pagerduty"
+	"supernats/consumer/notify/webhook"
 	"supernats/schema"
 )
 
@@ -24,7 +29,16 @@ type Receiver struct {
 // Kinds has a field for each kind of receiver, whose type has the methods
 // WithDefaults and Validate of mail.Config. A new kind is a line here.
 type Kinds struct {
-	Mail *mail.Config `yaml:"mail"`
+	Alertmanager *alertmanager.Config `yaml:"alertmanager"`
+	Discord      *chat.DiscordConfig  `yaml:"discord"`
+	Exec         *exec.Config         `yaml:"exec"`
+	Mail         *mail.Config         `yaml:"mail"`
+	Ntfy         *chat.NtfyConfig     `yaml:"ntfy"`
+	PagerDuty    *pagerduty.Config    `yaml:"pagerduty"`
+	Slack        *chat.SlackConfig    `yaml:"slack"`
+	Teams        *chat.TeamsConfig    `yaml:"teams"`
+	Telegram     *chat.TelegramConfig `yaml:"telegram"`
+	Webhook      *webhook.Config      `yaml:"webhook"`
 }
 
 // Mail is the section mail.

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,9 +12,12 @@ import (
 
 // source is how the daemon reads the stream of events.
 type source interface {
-	// Batch waits for messages and returns what is there, at most a thousand, in
-	// the order of the stream.
-	Batch(ctx context.Context) ([]jetstream.Msg, error)
+	// Batch waits for messages, up to a time, and returns what is there, at most a
+	// thousand, in the order of the stream.
+	Batch(ctx context.Context, wait time.Duration) ([]jetstream.Msg, error)
+	// Now returns the server's time; all says that Batch has returned every message
+	// that was stored before it.
+	Now(ctx context.Context) (now time.Time, all bool, err error)
 	// Done says that all effects of the messages returned so far are stored.
 	// What was not done comes again, in order, after a restart.
 	Done(ctx context.Context) error
@@ -34,68 +36,72 @@ const (
 	heartbeat = 5 * time.Second
 )
 
-// durableSource reads with a durable consumer that acknowledges all up to a
-// message. It is for one daemon: a second one would take away half of the
-// messages.
+// durableSource reads the stream of events with a durable consumer that
+// acknowledges all up to a message. It is for one daemon: a second one would take
+// away half of the messages.
 type durableSource struct {
-	msgs jetstream.MessagesContext
-	next chan jetstream.Msg
-	errs chan error
-	last jetstream.Msg
+	consumer jetstream.Consumer
+	msgs     jetstream.MessagesContext
+	next     chan jetstream.Msg
+	errs     chan error
+	last     jetstream.Msg
+	// begun is how many messages the consumer had delivered before.
+	begun uint64
 }
 
 func newDurableSource(ctx context.Context, js jetstream.JetStream) (*durableSource, error) {
-	cfg := jetstream.ConsumerConfig{
-		Durable: durableName, AckPolicy: jetstream.AckAllPolicy, AckWait: ackWait, MaxDeliver: -1,
-		MaxAckPending: 4 * batchSize, DeliverPolicy: jetstream.DeliverAllPolicy,
-	}
-	old, err := js.Consumer(ctx, stream.Events, durableName)
-	switch {
-	case errors.Is(err, jetstream.ErrConsumerNotFound):
-	case err != nil:
-		return nil, fmt.Errorf("look up consumer %s: %w", durableName, err)
-	case old.CachedInfo().NumAckPending > 0:
-		// Messages that we had and did not acknowledge would come back after
-		// AckWait, behind younger ones. A new consumer has them first. If this
-		// is as far as we get, everything is read again, which changes nothing:
-		// records know the sequence they are of, and so do alerts.
-		floor := old.CachedInfo().AckFloor.Stream
-		if err := js.DeleteConsumer(ctx, stream.Events, durableName); err != nil {
-			return nil, fmt.Errorf("rewind consumer %s: %w", durableName, err)
+	q := durable{stream: stream.Events, name: durableName, ackWait: ackWait}
+	c, err := q.open(ctx, js, func(have *jetstream.ConsumerInfo) (*beginning, error) {
+		switch {
+		case have == nil:
+			return &beginning{policy: jetstream.DeliverAllPolicy}, nil
+		case have.NumAckPending > 0:
+			// If this is as far as we get, everything is read again, which changes
+			// nothing: records know the sequence they are of, and so do alerts.
+			return from(have.AckFloor.Stream + 1), nil
 		}
-		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, floor+1
-	default:
-		was := old.CachedInfo().Config
-		cfg.DeliverPolicy, cfg.OptStartSeq = was.DeliverPolicy, was.OptStartSeq
-	}
-	durable, err := js.CreateOrUpdateConsumer(ctx, stream.Events, cfg)
+		return nil, nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("create consumer %s: %w", durableName, err)
+		return nil, err
 	}
-	msgs, err := durable.Messages(jetstream.PullMaxMessages(batchSize), jetstream.PullHeartbeat(heartbeat))
+	msgs, err := c.Messages(jetstream.PullMaxMessages(batchSize), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return nil, fmt.Errorf("read from consumer %s: %w", durableName, err)
 	}
-	s := &durableSource{msgs: msgs, next: make(chan jetstream.Msg, batchSize), errs: make(chan error, 1)}
-	go func() {
-		defer close(s.next)
-		for {
-			m, err := msgs.Next()
-			if err != nil {
-				s.errs <- err
-				return
-			}
-			s.next <- m
-		}
-	}()
+	s := &durableSource{consumer: c, msgs: msgs, next: make(chan jetstream.Msg, batchSize), errs: make(chan error, 1)}
+	s.begun = c.CachedInfo().Delivered.Consumer
+	go s.read(contiguous{seen: c.CachedInfo().Delivered.Consumer})
 	return s, nil
 }
 
-func (s *durableSource) Batch(ctx context.Context) ([]jetstream.Msg, error) {
+func (s *durableSource) read(order contiguous) {
+	defer close(s.next)
+	for {
+		m, err := s.msgs.Next()
+		fresh := false
+		if err == nil {
+			fresh, err = order.next(m)
+		}
+		if err != nil {
+			s.errs <- err
+			return
+		}
+		if fresh {
+			s.next <- m
+		}
+	}
+}
+
+func (s *durableSource) Batch(ctx context.Context, wait time.Duration) ([]jetstream.Msg, error) {
 	var batch []jetstream.Msg
+	t := time.NewTimer(wait)
+	defer t.Stop()
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	case <-t.C:
+		return nil, nil
 	case m, ok := <-s.next:
 		if !ok {
 			return nil, fmt.Errorf("read from consumer %s: %w", durableName, <-s.errs)
@@ -115,6 +121,22 @@ func (s *durableSource) Batch(ctx context.Context) ([]jetstream.Msg, error) {
 	}
 	s.last = batch[len(batch)-1]
 	return batch, nil
+}
+
+func (s *durableSource) Now(ctx context.Context) (time.Time, bool, error) {
+	info, err := s.consumer.Info(ctx)
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("look up consumer %s: %w", durableName, err)
+	}
+	read := uint64(0)
+	if s.last != nil {
+		meta, err := s.last.Metadata()
+		if err != nil {
+			return time.Time{}, false, fmt.Errorf("read a message's metadata: %w", err)
+		}
+		read = meta.Sequence.Consumer
+	}
+	return info.TimeStamp, info.NumPending == 0 && info.Delivered.Consumer <= max(read, s.begun), nil
 }
 
 func (s *durableSource) Done(ctx context.Context) error {

@@ -2,21 +2,43 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"supernats/consumer/app"
 )
 
-type consumeCmd struct{}
+type consumeCmd struct {
+	Rebuild bool `env:"-" help:"Make the records of processes and hosts anew from the stream first."`
+}
 
 // Run is the daemon.
-func (consumeCmd) Run(ctx context.Context, c *common) error {
+func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 	cfg, err := c.load()
 	if err != nil {
 		return err
 	}
-	a, err := app.New(cfg, version, c.log())
+	o := app.Options{Version: version, Log: c.log(), Rebuild: d.Rebuild}
+	if c.Config != "" {
+		o.Load = c.load
+	}
+	a, err := app.New(cfg, o)
 	if err != nil {
 		return usageError{err}
 	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangups:
+				_ = a.Reload() // it has logged its error
+			}
+		}
+	}()
 	return a.Run(ctx)
 }

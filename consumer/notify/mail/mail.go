@@ -95,6 +95,9 @@ func New(cfg Config, from Identity) ([]*Receiver, error) {
 // Name implements notify.Receiver: "mail/ops@example.com".
 func (r *Receiver) Name() string { return "mail/" + r.to.Address }
 
+// Address is the recipient's.
+func (r *Receiver) Address() string { return r.to.Address }
+
 // Notify implements notify.Receiver: it sends one mail and returns nil when the
 // server has accepted it.
 //
