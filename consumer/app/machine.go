@@ -163,9 +163,11 @@ func compile(c Config) (*rules.Set, error) {
 	if configs == nil {
 		configs = rules.Defaults()
 	}
+	// What is wrong with these is told by their own keys.
+	span := func(d schema.Duration) time.Duration { return max(0, time.Duration(d)) }
 	return rules.Compile(configs, rules.Options{
 		Groups:    c.Groups,
-		GroupWait: time.Duration(c.GroupWait), GroupInterval: time.Duration(c.GroupInterval), RepeatInterval: time.Duration(c.RepeatInterval),
-		ResolveAfter: time.Duration(c.ResolveAfter), SendResolved: c.SendResolved, MuteRestarts: time.Duration(c.MuteRestarts),
+		GroupWait: span(c.GroupWait), GroupInterval: span(c.GroupInterval), RepeatInterval: span(c.RepeatInterval),
+		ResolveAfter: span(c.ResolveAfter), SendResolved: c.SendResolved, MuteRestarts: span(c.MuteRestarts),
 	})
 }

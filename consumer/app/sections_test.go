@@ -68,8 +68,8 @@ func TestLoadRefusesRules(t *testing.T) {
 		{"rules:\n- {name: a}\n- b\n", "4:3: rules[1]: found string, allowed is a mapping with the keys " + ruleKeys},
 		{"rules:\n- name: a\n  nam: b\n", `4:3: unknown key "rules[0].nam"; allowed are ` + ruleKeys},
 		{"rules:\n- name: a\n  name: b\n", `4:3: mapping key "name" already defined at [3:3]`},
-		{"rules:\n- event: A\n", "3:3: rules[0].name: missing; a rule needs a name, for example unexpected-exit"},
-		{"rules:\n- name: a\n- name: b\n- name: a\n", `5:9: rules[2].name: found "a", the name of rules[0]; allowed is another one`},
+		{"rules:\n- event: TICK\n", "3:3: rules[0].name: is missing; every rule needs a name, which is part of its alerts' ids"},
+		{"rules:\n- {name: a, loss: true}\n- {name: b, loss: true}\n- {name: a, loss: true}\n", `5:10: rules[2].name: found "a", which is the name of rules[0] too; every rule needs a name of its own`},
 		{"rules:\n- name: a\n  event: {a: b}\n", "4:10: rules[0].event: " + isMap},
 		{"rules:\n- name: a\n  event: [A, [B]]\n", "4:14: rules[0].event[1]: found sequence, allowed is a text"},
 		{"rules:\n- name: a\n  event: [A, ~]\n", "4:14: rules[0].event[1]: found null, allowed is a value"},
@@ -96,15 +96,15 @@ func TestLoadRefusesRules(t *testing.T) {
 		{"rules:\n- name: a\n  mute_during: [{weekdays: [monday:friday]}]\n", "4:29: rules[0].mute_during[0].weekdays[0]: " + isMap},
 		{"rules:\n- name: a\n  if: exit.code\t== 3\n", "4:7: found a tab in a text without quotes, allowed are spaces"},
 		// Receivers.
-		{"rules:\n- name: a\n  notify: chat\n", `4:11: rules[0].notify: found "chat", allowed are the receivers mail`},
-		{"receivers:\n- {name: night, mail: {}}\nrules:\n- name: a\n  notify: [mail, night]\n- name: b\n  notify:\n  - mail\n  - Night\n", `10:5: rules[1].notify[1]: found "Night", allowed are the receivers mail, night`},
+		{"rules:\n- name: a\n  notify: chat\n  loss: true\n", `4:11: rules[0].notify: found "chat", allowed are the receivers mail`},
+		{"receivers:\n- {name: night, mail: {}}\nrules:\n- name: a\n  loss: true\n  notify: [mail, night]\n- name: b\n  loss: true\n  notify:\n  - mail\n  - Night\n", `12:5: rules[1].notify[1]: found "Night", allowed are the receivers mail, night`},
 	} {
 		if _, err := loadText(t, ops+c.text); err == nil || err.Error() != "f.yaml:"+c.want {
 			t.Errorf("%q\n got: %v\nwant: f.yaml:%s", c.text, err, c.want)
 		}
 	}
 	const want = `f.yaml:3:12: rules[0].notify[0]: found "mail", there are no receivers: add a section mail or receivers`
-	if _, err := loadText(t, "rules:\n- name: a\n  notify: [mail]\n"); err == nil || err.Error() != want {
+	if _, err := loadText(t, "rules:\n- name: a\n  notify: [mail]\n  loss: true\n"); err == nil || err.Error() != want {
 		t.Errorf("got: %v\nwant: %s", err, want)
 	}
 }
@@ -121,7 +121,7 @@ f.yaml:4:21: rules[0].count: found string, allowed is a number`},
 f.yaml:2:9: listen: found "x", ` + noListen + `, or nothing: ''
 f.yaml:3:17: group_interval: found 0s, allowed is a duration above zero: every event would be told by itself
 f.yaml:4:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be told
-f.yaml:5:9: rules[0].name: missing; a rule needs a name, for example unexpected-exit
+f.yaml:5:9: rules[0].name: is missing; every rule needs a name, which is part of its alerts' ids
 f.yaml:6:10: groups[0]: found "[", ` + noGlob},
 		{"mail: {smarthost: 'h:25', from: a@b.c, to: [x]}\nreceivers:\n- {name: n, mail: {}}\n- {name: n, mail: {}}\n", `f.yaml:1:45: mail.to[0]: "x" is no mail address (missing '@' or angle-addr); allowed is one address, for example ops@example.com
 f.yaml:4:10: receivers[1].name: found "n", the name of receivers[0]; allowed is another one (small letters and capitals count as the same)`},
@@ -290,13 +290,13 @@ func TestNoRules(t *testing.T) {
 func TestLoadRules(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f.yaml")
 	for text, ok := range map[string]bool{
-		"rules:\n- {name: a, notify: [mail, chat]}\n":                     true,
-		"group_wait: 1m\nrules:\n- {name: a, notify: chat}\n":             true,
-		ops + "rules:\n- {name: a, notify: [mail, chat]}\n":               false,
-		"receivers: []\nrules:\n- {name: a, notify: [mail, chat]}\n":      false,
+		"rules:\n- {name: a, loss: true, notify: [mail, chat]}\n":                     true,
+		"group_wait: 1m\nrules:\n- {name: a, loss: true, notify: chat}\n":             true,
+		ops + "rules:\n- {name: a, loss: true, notify: [mail, chat]}\n":               false,
+		"receivers: []\nrules:\n- {name: a, loss: true, notify: [mail, chat]}\n":      false,
 		"rules:\n- {notify: mail}\n":                                      false,
 		"rules:\n- {name: a, notify: {}}\n":                               false,
-		"group_interval: 0s\nrules:\n- {name: a, notify: [mail, chat]}\n": false,
+		"group_interval: 0s\nrules:\n- {name: a, loss: true, notify: [mail, chat]}\n": false,
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
