@@ -1,9 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -76,7 +78,7 @@ func (v *events) read(ctx context.Context, ok func()) error {
 		return err
 	}
 	defer src.Close()
-	if err := v.restore(ctx); err != nil {
+	if err := v.restore(ctx, src.floor); err != nil {
 		return err
 	}
 	defer v.mutes.stop()
@@ -84,8 +86,9 @@ func (v *events) read(ctx context.Context, ok func()) error {
 	return v.follow(ctx, src, ok)
 }
 
-// restore takes up where the last daemon was.
-func (v *events) restore(ctx context.Context) error {
+// restore takes up where the last daemon was: floor is the sequence of the last
+// message that will not come again.
+func (v *events) restore(ctx context.Context, floor uint64) error {
 	alerts, err := v.js.Stream(ctx, stream.Alerts)
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
@@ -113,17 +116,27 @@ func (v *events) restore(ctx context.Context) error {
 	}
 	for _, h := range hosts {
 		saved.Hosts = append(saved.Hosts, *h)
-		if saved.Clock.Before(h.LastSeen.Time) {
-			saved.Clock = h.LastSeen.Time
-		}
 	}
 	for _, a := range open {
 		saved.Alerts = append(saved.Alerts, a)
 	}
-	saved.Event = func(seq uint64) *schema.AlertEvent { return alertEvent(ctx, v.js, seq) }
+	if saved.Clock, err = storedAt(ctx, v.js, floor); err != nil {
+		return err
+	}
+	var missing error
+	saved.Event = func(seq uint64) *schema.AlertEvent {
+		e, err := alertEvent(ctx, v.js, seq)
+		missing = cmp.Or(missing, err)
+		return e
+	}
 	v.machine = newMachine(v.plan.set)
 	v.fleet.Load(saved.Hosts, saved.States)
 	v.engine.Restore(saved)
+	if missing != nil {
+		return missing
+	}
+	list, _ := v.mutes.now()
+	v.engine.SetMutes(saved.Clock, list)
 	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
 	v.flushed, v.unacked = time.Now(), 0
 	return nil
@@ -136,7 +149,9 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 		if err != nil {
 			return err
 		}
-		v.engine.SetMutes(time.Now().Add(v.skew), v.mutes.now())
+		if list, changed := v.mutes.now(); changed {
+			v.engine.SetMutes(time.Now().Add(v.skew), list)
+		}
 		for _, raw := range batch {
 			if err := v.one(ctx, raw); err != nil {
 				return err
@@ -257,20 +272,54 @@ func records[T any](changed map[string]*T) []record[T] {
 	return list
 }
 
-// alertEvent reads what a notification tells of an event, nil if it is gone.
-func alertEvent(ctx context.Context, js jetstream.JetStream, seq uint64) *schema.AlertEvent {
-	s, err := js.Stream(ctx, stream.Events)
-	if err != nil {
-		return nil
+// storedAt returns when the stream got a message; the zero time if it does not have
+// it any more.
+func storedAt(ctx context.Context, js jetstream.JetStream, seq uint64) (time.Time, error) {
+	if seq == 0 {
+		return time.Time{}, nil
 	}
-	raw, err := s.GetMsg(ctx, seq)
-	if err != nil {
-		return nil
+	m, err := stored(ctx, js, seq)
+	if err != nil || m == nil {
+		return time.Time{}, err
 	}
-	in := &consumer.Message{Subject: raw.Subject, Data: raw.Data}
+	return m.Time, nil
+}
+
+// alertEvent reads what a notification tells of a message, nil if the stream does
+// not have it any more.
+func alertEvent(ctx context.Context, js jetstream.JetStream, seq uint64) (*schema.AlertEvent, error) {
+	m, err := stored(ctx, js, seq)
+	if err != nil || m == nil {
+		return nil, err
+	}
+	in := &consumer.Message{Subject: m.Subject, Data: m.Data}
+	at := rules.Meta{Seq: seq, Stored: m.Time}
+	if strings.HasSuffix(m.Subject, "."+schema.BridgeLoss) && strings.HasPrefix(m.Subject, schema.BridgePrefix) {
+		ce, err := read(in, schema.BridgePrefix, func(l *schema.Loss) string { return l.Host })
+		if err != nil {
+			return nil, nil // it cannot have matched
+		}
+		return rules.LossOf(at, ce), nil
+	}
 	ce, err := in.Event()
 	if err != nil {
-		return nil
+		return nil, nil // it cannot have matched
 	}
-	return rules.EventOf(rules.Meta{Seq: seq, Stored: raw.Time}, ce)
+	return rules.EventOf(at, ce), nil
+}
+
+// stored reads a message of the stream of events, nil if it is not there any more.
+func stored(ctx context.Context, js jetstream.JetStream, seq uint64) (*jetstream.RawStreamMsg, error) {
+	s, err := js.Stream(ctx, stream.Events)
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", stream.Events, err)
+	}
+	m, err := s.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read message %d of stream %s: %w", seq, stream.Events, err)
+	}
+	return m, nil
 }

@@ -60,7 +60,7 @@ func (m *machine) apply(in *consumer.Message, horizon time.Time) error {
 }
 
 func (m *machine) event(in *consumer.Message, horizon time.Time) error {
-	token, name, ok := subjectEvent(in.Subject)
+	token, _, _, name, ok := schema.SubjectEvent(in.Subject)
 	if ok && !state.Tells(name) && !m.engine.Wants(name) {
 		if host := m.fleet.Named(token); host != "" {
 			m.seen(in, host)

@@ -22,6 +22,7 @@ type mutes struct {
 	mu   sync.Mutex
 	byID map[string]schema.Mute
 	list []schema.Mute // what byID holds; never changed, only replaced
+	news bool          // since now was called
 }
 
 // watchMutes returns when it has all that there are.
@@ -77,13 +78,16 @@ func (m *mutes) take(e jetstream.KeyValueEntry) {
 	for _, mute := range m.byID {
 		m.list = append(m.list, mute)
 	}
+	m.news = true
 }
 
-// now returns the silences that there are.
-func (m *mutes) now() []schema.Mute {
+// now returns the silences that there are, and whether they have changed since it
+// was called last.
+func (m *mutes) now() (list []schema.Mute, changed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.list
+	changed, m.news = m.news, false
+	return m.list, changed
 }
 
 func (m *mutes) stop() {

@@ -197,12 +197,11 @@ rules:
     within: 10m
     hosts: &web ['web*', 7]
     groups: api
-    labels: {team: web, "on call": 1, 3: ~}
+    labels: {team: web, "on_call": 1, three: ~}
     notify: night
     group_wait: 0s
     send_resolved: false
   - name: two
-    state: [FATAL, BACKOFF]
     for: 1m
     quorum: 7
     hosts: *web
@@ -248,11 +247,11 @@ rules:
 		{
 			Name: "one", Event: rules.List{"PROCESS_STATE_EXITED"}, Expected: &no, If: `exit.signal == "SIGKILL"`,
 			Count: 3, Within: schema.Duration(10 * time.Minute), Hosts: rules.List{"web*", "7"}, Groups: rules.List{"api"},
-			Labels: map[string]string{"team": "web", "on call": "1", "3": ""}, Notify: rules.List{"night"},
+			Labels: map[string]string{"team": "web", "on_call": "1", "three": ""}, Notify: rules.List{"night"},
 			GroupWait: &zero, SendResolved: &no,
 		},
 		{
-			Name: "two", State: rules.List{"FATAL", "BACKOFF"}, For: schema.Duration(time.Minute), Quorum: 7, Hosts: rules.List{"web*", "7"},
+			Name: "two", For: schema.Duration(time.Minute), Quorum: 7, Hosts: rules.List{"web*", "7"},
 			MuteDuring: []rules.Interval{{
 				Times: []rules.TimeRange{{Start: "22:00", End: "24:00"}}, Weekdays: rules.List{"monday:friday", "sunday"},
 				DaysOfMonth: rules.List{"1:5", "-1"}, Months: rules.List{"5"}, Years: rules.List{}, Location: "Europe/Berlin",

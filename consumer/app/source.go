@@ -45,13 +45,18 @@ type durableSource struct {
 	next     chan jetstream.Msg
 	errs     chan error
 	last     jetstream.Msg
-	// begun is how many messages the consumer had delivered before.
-	begun uint64
+	// begun is how many messages the consumer had delivered before, floor the
+	// sequence of the last message that will not come again.
+	begun, floor uint64
 }
 
 func newDurableSource(ctx context.Context, js jetstream.JetStream) (*durableSource, error) {
 	q := durable{stream: stream.Events, name: durableName, ackWait: ackWait}
+	floor := uint64(0)
 	c, err := q.open(ctx, js, func(have *jetstream.ConsumerInfo) (*beginning, error) {
+		if have != nil {
+			floor = have.AckFloor.Stream
+		}
 		switch {
 		case have == nil:
 			return &beginning{policy: jetstream.DeliverAllPolicy}, nil
@@ -70,7 +75,7 @@ func newDurableSource(ctx context.Context, js jetstream.JetStream) (*durableSour
 		return nil, fmt.Errorf("read from consumer %s: %w", durableName, err)
 	}
 	s := &durableSource{consumer: c, msgs: msgs, next: make(chan jetstream.Msg, batchSize), errs: make(chan error, 1)}
-	s.begun = c.CachedInfo().Delivered.Consumer
+	s.begun, s.floor = c.CachedInfo().Delivered.Consumer, floor
 	go s.read(contiguous{seen: c.CachedInfo().Delivered.Consumer})
 	return s, nil
 }

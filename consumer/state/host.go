@@ -48,7 +48,7 @@ func (h *host) setBoot(boot string) {
 	if boot == h.rec.Boot {
 		return
 	}
-	h.rec.Boot, h.rec.Serial = boot, 0
+	h.rec.Boot, h.rec.Serial, h.rec.Stopping = boot, 0, nil
 	if h.rec.SupervisorState != "" {
 		h.rec.SupervisorState = supervisorRunning
 	}

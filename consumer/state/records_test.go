@@ -268,17 +268,17 @@ func TestHostRecord(t *testing.T) {
 		{func(m state.Meta) state.Changes { return f.Loss(m, loss.Envelope(at(8).Time)) }, func() { want.Lost, want.LastLoss = 6, atp(8) }},
 		{func(m state.Meta) state.Changes {
 			return f.Event(m, of(schema.Event{Event: schema.SupervisorStateChangeStopping, Serial: 9}))
-		}, func() { want.SupervisorState, want.Serial = "STOPPING", 9 }},
+		}, func() { want.SupervisorState, want.Serial, want.Stopping = "STOPPING", 9, &schema.Time{Time: meta(6).Stored} }},
 		{func(m state.Meta) state.Changes { return f.Snapshot(m, snap(8)) }, func() {}}, // asked for before
 		{func(m state.Meta) state.Changes {
 			return f.Event(m, of(schema.Event{Event: "PROCESS_STATE_STARTING", Group: "a", Process: "b", Serial: 10}))
 		}, func() { want.Down = 1 }},
 		{func(m state.Meta) state.Changes {
 			return f.Event(m, of(schema.Event{Event: schema.SupervisorStateChangeRunning, Serial: 11}))
-		}, func() { want.SupervisorState, want.Serial = "RUNNING", 11 }},
+		}, func() { want.SupervisorState, want.Serial, want.Stopping = "RUNNING", 11, nil }},
 		{func(m state.Meta) state.Changes {
 			return f.Event(m, of(schema.Event{Event: schema.SupervisorStateChangeStopping, Serial: 12}))
-		}, func() { want.SupervisorState, want.Serial = "STOPPING", 12 }},
+		}, func() { want.SupervisorState, want.Serial, want.Stopping = "STOPPING", 12, &schema.Time{Time: meta(10).Stored} }},
 		{func(m state.Meta) state.Changes {
 			b := *bridge
 			b.Boot, b.BridgeVersion = "b", "1.1"
@@ -288,7 +288,7 @@ func TestHostRecord(t *testing.T) {
 			b := *bridge
 			b.Boot, b.BridgeVersion = "b", "1.1"
 			return f.Bridge(m, schema.BridgeStarted, b.Envelope("", zero))
-		}, func() { want.Boot, want.Serial, want.SupervisorState = "b", 0, "RUNNING" }},
+		}, func() { want.Boot, want.Serial, want.SupervisorState, want.Stopping = "b", 0, "RUNNING", nil }},
 	} {
 		c.change()
 		m := meta(i + 1)
