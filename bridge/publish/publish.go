@@ -150,18 +150,18 @@ func (p *Publisher) connected(ctx context.Context) error {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc,
-		jetstream.WithPublishAsyncTimeout(ackTimeout),
-		jetstream.WithPublishAsyncMaxPending(1<<20)) // the window is ours
+	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("use JetStream: %w", err)
 	}
+	acks := newAcks(nc, p.cfg.Stream, ackTimeout)
+	defer acks.close()
 	status := nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	for {
 		if err := p.waitConnected(ctx, nc, &dial, status); err != nil {
 			return err
 		}
-		s := &session{Publisher: p, js: js, denied: denied, again: p.begun, maxPayload: int(nc.MaxPayload())}
+		s := &session{Publisher: p, js: js, acks: acks, denied: denied, again: p.begun, maxPayload: int(nc.MaxPayload())}
 		err := s.ensure(ctx)
 		if err == nil {
 			err = s.run(ctx) // it has reported its error
