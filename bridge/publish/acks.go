@@ -34,6 +34,7 @@ type acks struct {
 	// was published: a subscription that the server denies is to be denied to one
 	// who publishes.
 	prefix string
+	reply  []byte // of the last message
 
 	mu      sync.Mutex
 	ring    [window]slot
@@ -95,7 +96,8 @@ func (a *acks) publish(m *nats.Msg) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	m.Reply = a.prefix + strconv.FormatUint(n, 10)
+	a.reply = strconv.AppendUint(append(a.reply[:0], a.prefix...), n, 10)
+	m.Reply = string(a.reply)
 	if err := a.nc.PublishMsg(m); err != nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()

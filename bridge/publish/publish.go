@@ -51,7 +51,8 @@ type Config struct {
 	Ensure func(ctx context.Context, js jetstream.JetStream) error
 	// Stream is whose acknowledgements count.
 	Stream string
-	// Encode makes the messages of a record, none larger than maxPayload.
+	// Encode makes the messages of a record, none larger than maxPayload. They are
+	// sent before the next call, and then no more of use: it may use their memory.
 	Encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
 	// Lost is told of a record that cannot be encoded; it is skipped.
 	Lost func(rec []byte, err error)

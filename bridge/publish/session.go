@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -211,7 +212,7 @@ func (s *session) fill() error {
 		if err := s.send(m); err != nil {
 			return err
 		}
-		s.outbox = s.outbox[1:]
+		s.outbox = slices.Delete(s.outbox, 0, 1)
 	}
 	return nil
 }
@@ -286,18 +287,18 @@ func (s *session) has(m *nats.Msg) bool {
 // without a gap, and moves the source's checkpoint once. Its error is the first
 // one among them.
 func (s *session) settle() error {
-	records := 0
+	records, taken := 0, 0
 	var refused error
-	for refused == nil && len(s.queue) > 0 {
-		m := s.queue[0]
+	for ; refused == nil && taken < len(s.queue); taken++ {
+		m := s.queue[taken]
 		if m.n != 0 {
 			ack, ok := s.acks.take(m.n)
 			if !ok {
 				break
 			}
+			s.bytes -= m.size
 			if refused = s.check(m, ack); refused != nil {
-				s.pop()
-				break
+				continue
 			}
 			s.proven = true
 			s.seq = ack.seq
@@ -305,11 +306,11 @@ func (s *session) settle() error {
 				s.sayDuplicate(m.id)
 			}
 		}
-		s.pop()
 		if m.last {
 			records++
 		}
 	}
+	s.queue = slices.Delete(s.queue, 0, taken)
 	if records > 0 {
 		if err := s.cfg.Source.Ack(records, s.seq); err != nil {
 			return errors.Join(refused, fmt.Errorf("move the spool's checkpoint: %w", err))
@@ -321,11 +322,6 @@ func (s *session) settle() error {
 		s.trouble.over()
 	}
 	return refused
-}
-
-func (s *session) pop() {
-	s.bytes -= s.queue[0].size
-	s.queue = s.queue[1:]
 }
 
 // check turns an answer that is no acknowledgement of our stream into an error.
