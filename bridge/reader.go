@@ -91,6 +91,8 @@ func (r *reader) fill() error {
 // forget lets the batch go. What it took of memory stays for the next one, unless
 // that is much.
 func (r *reader) forget() {
+	clear(r.batch)
+	clear(r.deaths)
 	r.batch, r.next, r.deaths, r.arena = r.batch[:0], 0, r.deaths[:0], r.arena[:0]
 	if cap(r.arena) > keepBytes {
 		r.arena = nil

@@ -188,7 +188,7 @@ func (c *encoder) write(m *nats.Msg, e *schema.Event, at time.Time, ttl time.Dur
 	if e.Log != nil {
 		size += len(e.Log.Stdout) + len(e.Log.Stderr)
 	}
-	m.Subject = e.Subject()
+	m.Subject, m.Reply = e.Subject(), ""
 	m.Data = e.AppendJSON(slices.Grow(m.Data[:0], size+size/8), at)
 	setHeaders(m, e.ID(), ttl)
 }

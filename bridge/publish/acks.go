@@ -22,8 +22,8 @@ import (
 // until it is taken. Every message comes to an end, in the time-out at the latest,
 // and no message is sent again from here: it would overtake what was sent since.
 //
-// publish, await, ended and take are called from one goroutine. A connection that
-// is closed ends all of it but what close ends.
+// publish, await, ended and take are called from one goroutine. Whoever made it
+// closes it, and then the connection, which ends the subscription.
 type acks struct {
 	nc      *nats.Conn
 	stream  string // whose name answers have, as a rule
