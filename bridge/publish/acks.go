@@ -39,6 +39,7 @@ type acks struct {
 	mu      sync.Mutex
 	ring    [window]slot
 	last    uint64        // the number given last
+	cut     bool          // the connection broke, and nothing was acknowledged since
 	awaited uint64        // the number whose end wakes
 	wake    chan struct{} // holds one value
 	timer   *time.Timer   // runs out when the oldest message may be too old; nil if there is none
@@ -206,8 +207,17 @@ func (a *acks) answered(n uint64, with answer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if s := a.at(n); n != 0 && s.n == n && !s.ended {
+		a.cut = a.cut && with.stream != a.stream
 		a.end(s, with)
 	}
+}
+
+// broken reports that the connection broke, and that nothing was acknowledged since:
+// the stream may be on its way up.
+func (a *acks) broken() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cut || len(a.status) > 0
 }
 
 // disconnected ends everything in flight: what the connection has lost gets no
@@ -215,6 +225,7 @@ func (a *acks) answered(n uint64, with answer) {
 func (a *acks) disconnected() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.cut = true
 	for i := range a.ring {
 		if s := &a.ring[i]; s.n != 0 && !s.ended {
 			a.end(s, answer{err: nats.ErrDisconnected})

@@ -37,9 +37,9 @@ type session struct {
 	sent, empty bool
 	// held is what ends the session when nothing is in flight any more.
 	held error
-	// proven says that the stream has answered: only then more than one record
-	// is in flight. A stream that comes up while a window is sent would store
-	// its end before its beginning.
+	// proven says that the stream has answered: only then, and not behind a
+	// disconnect before it answers again, more than one record is in flight. A stream
+	// that comes up while a window is sent would store its end before its beginning.
 	proven bool
 }
 
@@ -189,7 +189,7 @@ func (s *session) gather(ctx context.Context) error {
 
 // open reports whether the window has room for another record.
 func (s *session) open() bool {
-	if !s.proven && len(s.queue) > 0 {
+	if len(s.queue) > 0 && (!s.proven || s.acks.broken()) {
 		return false
 	}
 	return !s.ended && s.held == nil && len(s.queue) < window && s.bytes < windowBytes
