@@ -3,11 +3,15 @@
 // again is of any use; it keeps nothing and never retries by itself. Who calls
 // it (consumer/app) reads the stream SUPERVISOR_ALERTS with one durable consumer
 // for each address, so that nothing is lost and none waits for another.
+//
+// Receivers are in the packages below; what those by HTTP share is here: Endpoint
+// posts, Incidents folds a batch, and the words are those of wording.go.
 package notify
 
 import (
 	"context"
 	"errors"
+	"time"
 
 	"supernats/schema"
 )
@@ -24,9 +28,18 @@ type Receiver interface {
 	// batch, which are in the order in which they were made, at least one. It
 	// returns within the receiver's time-out, and sooner if ctx ends. An error
 	// wrapped by Permanent will come back at every try, at least for one of the
-	// batch; any other may pass.
+	// batch; any other may pass. One wrapped by After says when to try again.
 	// The same batch may come again: what is sent carries its IDs.
 	Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Alert]) error
+}
+
+// Identity is who sends.
+type Identity struct {
+	// Instance is the name of the host on which supernats runs.
+	Instance string
+	Version  string
+	// URL is where people find the web page of this instance, "" if nowhere.
+	URL string
 }
 
 type permanentError struct{ error }
@@ -41,4 +54,25 @@ func Permanent(err error) error { return permanentError{err} }
 func IsPermanent(err error) bool {
 	var p permanentError
 	return errors.As(err, &p)
+}
+
+type afterError struct {
+	error
+	wait time.Duration
+}
+
+func (e afterError) Unwrap() error { return e.error }
+
+// After marks an error of a side that asks to be left alone for d, which is above
+// zero: a rate limit.
+func After(d time.Duration, err error) error { return afterError{err, d} }
+
+// RetryAfter returns how long to wait before the next try if err was marked by
+// After.
+func RetryAfter(err error) (time.Duration, bool) {
+	var a afterError
+	if !errors.As(err, &a) {
+		return 0, false
+	}
+	return a.wait, true
 }

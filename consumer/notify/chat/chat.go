@@ -1,0 +1,126 @@
+// Package chat has the receivers that write lines for people to read: Slack (and
+// what takes the same JSON: Mattermost, Rocket.Chat), Microsoft Teams, Discord,
+// Telegram and ntfy.
+//
+// A batch is one message with a line for each notification: FIRING, UPDATE or
+// RESOLVED, host, process, what happened and why, how often. A message is never
+// longer than the service takes: what does not fit is counted in a last line,
+// "… and 12 more". Names and texts of processes are shown as they are: the
+// services' markup in them is escaped, and what cannot be seen is written as in
+// Go ("\x1b").
+//
+// Under pressure: Notify keeps nothing, makes one request and waits for its
+// answer, Config.Timeout long. 1,000 notifications make a message of the
+// service's limit, some 10 to 40 lines.
+package chat
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf16"
+
+	"supernats/consumer/notify"
+	"supernats/schema"
+)
+
+// dialect is how a service wants text.
+type dialect struct {
+	// strong, name and text make markup of the status, of a name and of what
+	// happened.
+	strong, name, text func(string) string
+	// size is what the service counts, max how much of that a message may have.
+	size func(string) int
+	max  int
+}
+
+// write makes the text of a message.
+func (d dialect) write(batch []*schema.CloudEvent[*schema.Alert]) string {
+	lines := make([]string, len(batch))
+	sizes := make([]int, len(batch))
+	for i, n := range batch {
+		lines[i] = d.line(notify.LineOf(n))
+		sizes[i] = d.size(lines[i]) + 1
+	}
+	if n := fit(sizes, d.size(more(len(lines))), d.max); n < len(lines) {
+		lines = append(lines[:n:n], more(len(batch)-n))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (d dialect) line(l notify.Line) string {
+	words := []string{d.strong(l.Status)}
+	for _, name := range []string{l.Host, l.Process} {
+		if name != "" {
+			words = append(words, d.name(name))
+		}
+	}
+	return strings.Join(append(words, d.text(l.Text)), " ") + l.Tail
+}
+
+// fit returns how many of the parts fit into max, if the rest is counted in one
+// more of size tail.
+func fit(sizes []int, tail, max int) int {
+	total, keep := 0, 0
+	for i, size := range sizes {
+		if total += size; total+tail <= max {
+			keep = i + 1
+		}
+	}
+	if total <= max {
+		return len(sizes)
+	}
+	return keep
+}
+
+func more(n int) string { return fmt.Sprintf("… and %d more", n) }
+
+// units counts UTF-16, as Telegram does. No service counts more than that.
+func units(s string) int {
+	n := 0
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
+}
+
+func same(s string) string { return s }
+
+// unless keeps a text that has none of the characters that a service could take
+// for markup, and makes it code otherwise.
+func unless(special string, escape, code func(string) string) func(string) string {
+	return func(s string) string {
+		if strings.ContainsAny(s, special) || strings.Contains(s, "://") {
+			return code(s)
+		}
+		return escape(s)
+	}
+}
+
+// hook is a URL that is a secret itself.
+func hook(url notify.Secret, file string) (notify.Post, error) {
+	p := notify.Post{URLKey: "url"}
+	if file != "" {
+		p.URLKey = "url_file"
+	}
+	var err error
+	if p.URL, err = url.Reveal("url", file); err != nil {
+		return p, err
+	}
+	return p, notify.ValidateURL(p.URLKey, p.URL)
+}
+
+func validateHook(url notify.Secret, file string) error {
+	if err := notify.ValidateOne("url", url, file); err != nil || file != "" {
+		return err
+	}
+	return notify.ValidateURL("url", string(url))
+}
+
+// singleLine checks a setting that is shown to people.
+func singleLine(key, s string) error {
+	if notify.Clip(s, 80) != s {
+		return fmt.Errorf("%s: %s is no name; allowed are up to 80 visible characters", key, notify.Clip(s, 80))
+	}
+	return nil
+}
+

@@ -1,0 +1,100 @@
+package chat
+
+import (
+	"errors"
+	neturl "net/url"
+	"strings"
+
+	"supernats/consumer/notify"
+	"supernats/schema"
+)
+
+// maxDiscord is Discord's limit of a message, in characters.
+const maxDiscord = 2000
+
+// suppressEmbeds is the flag of a message without previews of links.
+const suppressEmbeds = 1 << 2
+
+// DiscordConfig is the section discord of a receiver.
+type DiscordConfig struct {
+	// URL is a secret; URLFile is read at every delivery. A thread is chosen by
+	// ?thread_id= in it.
+	URL     notify.Secret `yaml:"url"`
+	URLFile string        `yaml:"url_file"`
+	// Username replaces the webhook's.
+	Username          string `yaml:"username"`
+	notify.HTTPConfig `yaml:",inline"`
+}
+
+// WithDefaults fills in what is not set.
+func (c DiscordConfig) WithDefaults() DiscordConfig {
+	c.HTTPConfig = c.HTTPConfig.WithDefaults()
+	return c
+}
+
+// Validate reports everything that is wrong, a line for each key.
+func (c DiscordConfig) Validate() error {
+	return errors.Join(validateHook(c.URL, c.URLFile), singleLine("username", c.Username), c.HTTPConfig.Validate())
+}
+
+type discordMessage struct {
+	Content  string `json:"content"`
+	Username string `json:"username,omitempty"`
+	Flags    int    `json:"flags"`
+	// AllowedMentions is there and empty, so that a process called @everyone
+	// wakes nobody.
+	AllowedMentions struct {
+		Parse []string `json:"parse"`
+	} `json:"allowed_mentions"`
+}
+
+// NewDiscord returns a receiver that posts to a webhook of Discord.
+func NewDiscord(name string, c DiscordConfig, id notify.Identity) (notify.Receiver, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	d := dialect{
+		strong: func(s string) string { return "**" + s + "**" }, name: discordEscape, text: discordEscape,
+		size: units, max: maxDiscord,
+	}
+	return notify.Posting{
+		Name: name, Kind: "discord", HTTP: c.HTTPConfig, Identity: id,
+		Address: func() (notify.Post, error) {
+			p, err := hook(c.URL, c.URLFile)
+			if err == nil {
+				p.URL, err = waiting(p.URL)
+			}
+			return p, err
+		},
+		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
+			m := discordMessage{Content: d.write(batch), Username: c.Username, Flags: suppressEmbeds}
+			m.AllowedMentions.Parse = []string{}
+			return []any{m}, nil
+		},
+	}.Receiver()
+}
+
+// waiting asks for an answer when the message is stored: without wait=true Discord
+// answers with success to what it then throws away.
+func waiting(raw string) (string, error) {
+	u, err := neturl.Parse(raw)
+	if err != nil {
+		return "", notify.ValidateURL("url", raw)
+	}
+	q := u.Query()
+	q.Set("wait", "true")
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+// discordEscape puts a backslash before what is Markdown, a mention or a link.
+func discordEscape(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if strings.ContainsRune("\\*_~`|>#[]<@:", r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,125 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"supernats/consumer/notify"
+	"supernats/schema"
+)
+
+const (
+	// maxNtfy is from which size on, in bytes, ntfy makes an attachment of a
+	// message.
+	maxNtfy     = 4096
+	defaultNtfy = "https://ntfy.sh"
+)
+
+// NtfyConfig is the section ntfy of a receiver.
+type NtfyConfig struct {
+	// URL is the server's, without the topic.
+	URL   string `yaml:"url"`
+	Topic string `yaml:"topic"`
+	// Token is an access token, BasicAuth the other way to log in. The files are
+	// read at every delivery.
+	Token     notify.Secret    `yaml:"token"`
+	TokenFile string           `yaml:"token_file"`
+	BasicAuth notify.BasicAuth `yaml:"basic_auth"`
+	// Priority is 1 to 5; 0 goes by the severity: critical 5, warning and others 4,
+	// info 3, and 3 if all is resolved.
+	Priority          int `yaml:"priority"`
+	notify.HTTPConfig `yaml:",inline"`
+}
+
+// WithDefaults fills in what is not set.
+func (c NtfyConfig) WithDefaults() NtfyConfig {
+	c.HTTPConfig = c.HTTPConfig.WithDefaults()
+	if c.URL == "" {
+		c.URL = defaultNtfy
+	}
+	return c
+}
+
+var ntfyTopic = regexp.MustCompile(`^[-_A-Za-z0-9]{1,64}$`)
+
+// Validate reports everything that is wrong, a line for each key.
+func (c NtfyConfig) Validate() error {
+	errs := []error{notify.ValidateURL("url", c.URL)}
+	if !ntfyTopic.MatchString(c.Topic) {
+		errs = append(errs, fmt.Errorf("topic: %q is none; allowed are up to 64 letters, digits, _ and -", notify.Clip(c.Topic, 80)))
+	}
+	if c.Token != "" && c.TokenFile != "" {
+		errs = append(errs, notify.ValidateOne("token", c.Token, c.TokenFile))
+	}
+	if c.BasicAuth.Username != "" && (c.Token != "" || c.TokenFile != "") {
+		errs = append(errs, errors.New("token: given together with basic_auth; allowed is one of the two"))
+	}
+	if c.Priority < 0 || c.Priority > 5 {
+		errs = append(errs, fmt.Errorf("priority: found %d, allowed are 1 to 5, and 0 for by severity", c.Priority))
+	}
+	return errors.Join(append(errs, notify.AuthConfig{BasicAuth: c.BasicAuth}.Validate(), c.HTTPConfig.Validate())...)
+}
+
+type ntfyMessage struct {
+	Topic    string `json:"topic"`
+	Title    string `json:"title"`
+	Message  string `json:"message"`
+	Priority int    `json:"priority"`
+	Click    string `json:"click,omitempty"`
+}
+
+// NewNtfy returns a receiver that publishes to a topic of an ntfy server.
+func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	d := dialect{strong: same, name: same, text: same, size: func(s string) int { return len(s) }, max: maxNtfy}
+	return notify.Posting{
+		Name: name, Kind: "ntfy", HTTP: c.HTTPConfig, Identity: id,
+		Address: func() (notify.Post, error) {
+			p := notify.Post{URL: c.URL, URLKey: "url", BodyKey: "topic and url"}
+			err := notify.AuthConfig{BasicAuth: c.BasicAuth}.Apply(&p)
+			p.AuthKey = "token_file or basic_auth, and topic"
+			if c.Token == "" && c.TokenFile == "" {
+				return p, err
+			}
+			token, err := c.Token.Reveal("token", c.TokenFile)
+			p.SetBearer(token)
+			return p, err
+		},
+		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
+			return []any{ntfyMessage{
+				Topic: c.Topic, Title: title(batch), Message: d.write(batch),
+				Priority: c.priority(batch), Click: id.URL,
+			}}, nil
+		},
+	}.Receiver()
+}
+
+// title is what a locked screen shows.
+func title(batch []*schema.CloudEvent[*schema.Alert]) string {
+	l := notify.LineOf(batch[0])
+	first := notify.Line{Status: l.Status, Host: l.Host, Process: l.Process}.String()
+	if len(batch) > 1 {
+		return fmt.Sprintf("%s (and %d more)", first, len(batch)-1)
+	}
+	return first
+}
+
+func (c NtfyConfig) priority(batch []*schema.CloudEvent[*schema.Alert]) int {
+	if c.Priority != 0 {
+		return c.Priority
+	}
+	highest := 3
+	for _, n := range batch {
+		switch {
+		case n.Type == schema.TypeAlertResolved, n.Data.Severity == "info":
+		case n.Data.Severity == "critical":
+			return 5
+		default:
+			highest = 4
+		}
+	}
+	return highest
+}

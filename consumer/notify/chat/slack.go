@@ -1,0 +1,82 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"supernats/consumer/notify"
+	"supernats/schema"
+)
+
+const (
+	// maxSlack is where Slack cuts a text off. The default is what Slack advises,
+	// and what Rocket.Chat (5,000) and Mattermost (16,383) take too.
+	maxSlack     = 40_000
+	defaultSlack = 4000
+)
+
+// SlackConfig is the section slack of a receiver: an incoming webhook of Slack,
+// Mattermost or Rocket.Chat.
+type SlackConfig struct {
+	// URL is a secret; URLFile is read at every delivery.
+	URL     notify.Secret `yaml:"url"`
+	URLFile string        `yaml:"url_file"`
+	// Channel and Username are for Mattermost, Rocket.Chat and old webhooks of
+	// Slack, where they replace those of the webhook.
+	Channel  string `yaml:"channel"`
+	Username string `yaml:"username"`
+	// MaxLength is how long a message may be, in characters.
+	MaxLength         int `yaml:"max_length"`
+	notify.HTTPConfig `yaml:",inline"`
+}
+
+// WithDefaults fills in what is not set.
+func (c SlackConfig) WithDefaults() SlackConfig {
+	c.HTTPConfig = c.HTTPConfig.WithDefaults()
+	if c.MaxLength == 0 {
+		c.MaxLength = defaultSlack
+	}
+	return c
+}
+
+// Validate reports everything that is wrong, a line for each key.
+func (c SlackConfig) Validate() error {
+	errs := []error{validateHook(c.URL, c.URLFile), singleLine("channel", c.Channel), singleLine("username", c.Username)}
+	// Below, a single line could be too long.
+	if c.MaxLength < defaultSlack || c.MaxLength > maxSlack {
+		errs = append(errs, fmt.Errorf("max_length: found %d, allowed are %d to %d", c.MaxLength, defaultSlack, maxSlack))
+	}
+	return errors.Join(append(errs, c.HTTPConfig.Validate())...)
+}
+
+type slackMessage struct {
+	Text     string `json:"text"`
+	Channel  string `json:"channel,omitempty"`
+	Username string `json:"username,omitempty"`
+	// Names of processes that look like links shall not be fetched.
+	UnfurlLinks bool `json:"unfurl_links"`
+	UnfurlMedia bool `json:"unfurl_media"`
+}
+
+// NewSlack returns a receiver that posts to an incoming webhook.
+func NewSlack(name string, c SlackConfig, id notify.Identity) (notify.Receiver, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	// There is no escape for markup but these three, which Mattermost and
+	// Rocket.Chat know too; in code nothing is markup.
+	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace
+	code := func(s string) string { return "`" + strings.ReplaceAll(escape(s), "`", "'") + "`" }
+	d := dialect{
+		strong: same, name: code, text: unless("*_~`@#[]|<>&", escape, code),
+		size: units, max: c.MaxLength,
+	}
+	return notify.Posting{
+		Name: name, Kind: "slack", HTTP: c.HTTPConfig, Identity: id,
+		Address: func() (notify.Post, error) { return hook(c.URL, c.URLFile) },
+		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
+			return []any{slackMessage{Text: d.write(batch), Channel: c.Channel, Username: c.Username}}, nil
+		},
+	}.Receiver()
+}

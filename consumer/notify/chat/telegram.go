@@ -1,0 +1,134 @@
+package chat
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"supernats/consumer/notify"
+	"supernats/schema"
+)
+
+const (
+	// maxTelegram is Telegram's limit of a message, in UTF-16.
+	maxTelegram    = 4096
+	defaultAPIHost = "https://api.telegram.org"
+)
+
+// TelegramConfig is the section telegram of a receiver: a message of a bot.
+type TelegramConfig struct {
+	// Token is the bot's; TokenFile is read at every delivery.
+	Token     notify.Secret `yaml:"token"`
+	TokenFile string        `yaml:"token_file"`
+	// ChatID is a number, below zero for groups, or the @name of a channel.
+	ChatID string `yaml:"chat_id"`
+	// Thread is the topic of a group that has topics.
+	Thread int `yaml:"message_thread_id"`
+	// APIURL is that of the Bot API, Telegram's own by default.
+	APIURL            string `yaml:"api_url"`
+	notify.HTTPConfig `yaml:",inline"`
+}
+
+// WithDefaults fills in what is not set.
+func (c TelegramConfig) WithDefaults() TelegramConfig {
+	c.HTTPConfig = c.HTTPConfig.WithDefaults()
+	if c.APIURL == "" {
+		c.APIURL = defaultAPIHost
+	}
+	return c
+}
+
+var (
+	botToken = regexp.MustCompile(`^[0-9]+:[A-Za-z0-9_-]+$`)
+	chatID   = regexp.MustCompile(`^(-?[0-9]{1,19}|@[A-Za-z0-9_]{1,64})$`)
+)
+
+// Validate reports everything that is wrong, a line for each key.
+func (c TelegramConfig) Validate() error {
+	errs := []error{notify.ValidateOne("token", c.Token, c.TokenFile)}
+	if c.Token != "" {
+		errs = append(errs, checkToken("token", string(c.Token)))
+	}
+	if !chatID.MatchString(c.ChatID) {
+		errs = append(errs, fmt.Errorf("chat_id: %q is none; allowed is a number, -1001234567890 for a group, or the @name of a channel", notify.Clip(c.ChatID, 80)))
+	}
+	if c.Thread < 0 {
+		errs = append(errs, fmt.Errorf("message_thread_id: found %d, allowed are numbers above zero", c.Thread))
+	}
+	return errors.Join(append(errs, notify.ValidateURL("api_url", c.APIURL), c.HTTPConfig.Validate())...)
+}
+
+// checkToken keeps a wrong one from becoming another path. The token is not shown.
+func checkToken(key, token string) error {
+	if !botToken.MatchString(token) {
+		return fmt.Errorf("%s: is no token of a bot; allowed is what BotFather gave, 123456:ABC…", key)
+	}
+	return nil
+}
+
+type telegramMessage struct {
+	ChatID    string `json:"chat_id"`
+	Thread    int    `json:"message_thread_id,omitempty"`
+	Text      string `json:"text"`
+	ParseMode string `json:"parse_mode"`
+	Preview   struct {
+		Disabled bool `json:"is_disabled"`
+	} `json:"link_preview_options"`
+}
+
+// NewTelegram returns a receiver that has a bot send a message.
+func NewTelegram(name string, c TelegramConfig, id notify.Identity) (notify.Receiver, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace
+	code := func(s string) string { return "<code>" + escape(s) + "</code>" }
+	d := dialect{
+		strong: func(s string) string { return "<b>" + s + "</b>" },
+		// Outside of code, names and links are found without any markup, and a
+		// person called so is told.
+		name: code, text: unless("@#/$", escape, code),
+		size: units, max: maxTelegram,
+	}
+	return notify.Posting{
+		Name: name, Kind: "telegram", HTTP: c.HTTPConfig, Identity: id,
+		Address: func() (notify.Post, error) {
+			key := "token"
+			if c.TokenFile != "" {
+				key = "token_file"
+			}
+			token, err := c.Token.Reveal("token", c.TokenFile)
+			if err == nil {
+				err = checkToken(key, token)
+			}
+			return notify.Post{
+				URL: strings.TrimSuffix(c.APIURL, "/") + "/bot" + token + "/sendMessage",
+				// 404 is the answer to a token of the wrong form.
+				URLKey: "api_url and " + key, AuthKey: key + " and chat_id", BodyKey: "chat_id",
+				Secrets: []string{token}, RetryAfter: telegramWait,
+			}, err
+		},
+		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
+			m := telegramMessage{ChatID: c.ChatID, Thread: c.Thread, Text: d.write(batch), ParseMode: "HTML"}
+			m.Preview.Disabled = true
+			return []any{m}, nil
+		},
+	}.Receiver()
+}
+
+// telegramWait reads how long to wait from the text of an answer: Telegram has no
+// header for it.
+func telegramWait(body []byte) time.Duration {
+	var answer struct {
+		Parameters struct {
+			RetryAfter float64 `json:"retry_after"`
+		} `json:"parameters"`
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		return 0
+	}
+	return notify.Seconds(answer.Parameters.RetryAfter)
+}

@@ -1,0 +1,187 @@
+package notify
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"supernats/schema"
+)
+
+// Incident is all that a batch says of one alert.
+type Incident struct {
+	// Alert is that of the last notification, with the events of all of them.
+	Alert *schema.Alert
+	// Type and ID are those of the last notification: what it says holds now.
+	Type, ID string
+	// Told says that the batch has a notification that is no end: one that only
+	// ends was told of by an earlier batch.
+	Told bool
+}
+
+// Resolved reports whether the alert is over.
+func (i *Incident) Resolved() bool { return i.Type == schema.TypeAlertResolved }
+
+// Incidents folds a batch into one entry for each alert, in the order of their
+// last notifications. Nothing of the events is lost. It does not change the batch.
+func Incidents(batch []*schema.CloudEvent[*schema.Alert]) []*Incident {
+	var list []*Incident
+	for _, n := range batch {
+		// From the end: what comes again came just before, mostly.
+		last := len(list) - 1
+		for last >= 0 && list[last].Alert.Alert != n.Data.Alert {
+			last--
+		}
+		data := *n.Data
+		i := &Incident{Alert: &data, Type: n.Type, ID: n.ID, Told: n.Type != schema.TypeAlertResolved}
+		if last >= 0 {
+			before := list[last]
+			data.Events = slices.Concat(before.Alert.Events, data.Events)
+			i.Told = i.Told || before.Told
+			list = slices.Delete(list, last, last+1)
+		}
+		list = append(list, i)
+	}
+	return list
+}
+
+// Summary is the incident in one line, without a status: "web1 api:api_00 exited
+// unexpectedly (exit code 3)".
+func (i *Incident) Summary() string {
+	l := LineOf(&schema.CloudEvent[*schema.Alert]{Type: i.Type, Data: i.Alert})
+	l.Status = ""
+	return l.String()
+}
+
+// Description lists the matched events, a line for each: when, who, what and why.
+// At most max lines are written, the last ones; 0 writes all. It is empty if there
+// are no events.
+func (i *Incident) Description(max int) string {
+	events, a := i.Alert.Events, i.Alert
+	var b strings.Builder
+	if over := len(events) - max; max > 0 && over > 0 {
+		fmt.Fprintf(&b, "… and %d more before\n", over)
+		events = events[over:]
+	}
+	for k := range events {
+		ev := &events[k]
+		b.WriteString(ev.Time.UTC().Format("2006-01-02T15:04:05.000Z"))
+		host, name := ev.Host, ProcessName(ev.Group, ev.Process)
+		if host == "" {
+			host = a.Host
+		}
+		if name == "" {
+			name = ProcessName(a.Group, a.Process)
+		}
+		for _, s := range []string{Clip(host, maxName), Clip(name, 2*maxName), what(ev)} {
+			if s != "" {
+				b.WriteString(" " + s)
+			}
+		}
+		if ev.Late {
+			b.WriteString(", late")
+		}
+		b.WriteByte('\n')
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// Labels are those by which Alertmanager knows an alert: the same in all
+// notifications of it, names that Prometheus allows, values that are valid UTF-8
+// and not empty. Ours win over labels of the rule with the same name, but for
+// instance.
+func (i *Incident) Labels() map[string]string {
+	a := i.Alert
+	labels := make(map[string]string, len(a.Labels)+6)
+	put := func(name, value string) {
+		if value = strings.ToValidUTF8(value, "\ufffd"); value != "" {
+			labels[LabelName(name)] = value
+		}
+	}
+	put("instance", a.Host)
+	for _, name := range sortedKeys(a.Labels) {
+		// An address may change while the alert is open, and would make another
+		// alert of it.
+		if name != LabelAddress {
+			put(name, a.Labels[name])
+		}
+	}
+	put("alertname", a.Rule)
+	put("severity", a.Severity)
+	put("host", a.Host)
+	put("group", a.Group)
+	put("process", a.Process)
+	return labels
+}
+
+// Annotations are the rule's own, and what is to be told of the incident; lines
+// is as in Description.
+func (i *Incident) Annotations(lines int) map[string]string {
+	a := i.Alert
+	notes := make(map[string]string, len(a.Annotations)+6)
+	notes["description"] = i.Description(lines)
+	for _, name := range sortedKeys(a.Annotations) {
+		key, value := LabelName(name), strings.ToValidUTF8(a.Annotations[name], "\ufffd")
+		if key == "description" && notes[key] != "" {
+			// The rule's own words first, and none of the events lost.
+			value += "\n" + notes[key]
+		}
+		notes[key] = value
+	}
+	if notes[AnnotationSummary] == "" {
+		notes[AnnotationSummary] = i.Summary()
+	}
+	notes["count"] = strconv.Itoa(a.Count)
+	notes["alert"] = strings.ToValidUTF8(a.Alert, "\ufffd")
+	notes["notification"] = strings.ToValidUTF8(i.ID, "\ufffd")
+	if address := a.Labels[LabelAddress]; address != "" {
+		notes[LabelAddress] = strings.ToValidUTF8(address, "\ufffd")
+	}
+	for name, value := range notes {
+		if value == "" {
+			delete(notes, name)
+		}
+	}
+	return notes
+}
+
+// Ended is when the alert was over, and the zero time while it is not. It is
+// never before the alert opened: clocks of hosts differ, and Alertmanager refuses
+// such an alert.
+func (i *Incident) Ended() time.Time {
+	switch {
+	case i.Alert.Closed != nil && i.Alert.Closed.After(i.Alert.Opened.Time):
+		return i.Alert.Closed.UTC()
+	case i.Alert.Closed != nil || i.Resolved():
+		return i.Alert.Opened.UTC()
+	}
+	return time.Time{}
+}
+
+// LabelName makes a name that Prometheus allows for a label.
+func LabelName(s string) string {
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', r == '_', i > 0 && '0' <= r && r <= '9':
+			b.WriteRune(r)
+		default:
+			b.WriteByte('_')
+		}
+	}
+	if b.Len() == 0 {
+		return "_"
+	}
+	return b.String()
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
