@@ -123,4 +123,3 @@ func singleLine(key, s string) error {
 	}
 	return nil
 }
-

@@ -1,0 +1,256 @@
+// Package alertmanager hands alerts to Prometheus's Alertmanager by its API v2,
+// so that its routes, silences and receivers take over.
+//
+// All Alertmanagers of a receiver are told, at the same time, as Prometheus does:
+// they talk to each other, but do not pass on alerts. It is a success if one of
+// them has taken the batch; of the others the log tells.
+//
+// Alertmanager takes an alert for resolved when its endsAt is over, and Prometheus
+// moves that on by sending an alert again every minute. We send when something
+// happens, and every repeat_interval; so a firing alert's endsAt is Config.Hold
+// from the delivery, which has to be longer than the longest repeat_interval. What
+// is muted longer than that looks resolved there until it is told again.
+//
+// Under pressure: Notify keeps nothing but which of the Alertmanagers failed last,
+// and waits Config.Timeout for the slowest. Only the last 100 events of an
+// incident are listed: Alertmanager keeps every alert in memory and gossips it.
+package alertmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	neturl "net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"supernats/consumer/notify"
+	"supernats/schema"
+)
+
+const (
+	// DefaultHold is the default repeat_interval and an hour in which a delivery
+	// may be late.
+	DefaultHold = schema.Duration(5 * time.Hour)
+	// maxLines bounds the annotation description.
+	maxLines = 100
+	apiPath  = "/api/v2/alerts"
+)
+
+// Config is the section alertmanager of a receiver.
+type Config struct {
+	// URLs are the Alertmanagers, without /api/v2/alerts.
+	URLs []string `yaml:"urls"`
+	// Hold is how long an alert fires there if nothing more is heard of it.
+	Hold              schema.Duration `yaml:"hold"`
+	notify.AuthConfig `yaml:",inline"`
+	notify.HTTPConfig `yaml:",inline"`
+}
+
+// WithDefaults fills in what is not set.
+func (c Config) WithDefaults() Config {
+	c.HTTPConfig = c.HTTPConfig.WithDefaults()
+	if c.Hold == 0 {
+		c.Hold = DefaultHold
+	}
+	return c
+}
+
+// Validate reports everything that is wrong, a line for each key.
+func (c Config) Validate() error {
+	var errs []error
+	if len(c.URLs) == 0 {
+		errs = append(errs, errors.New("urls: missing; give at least one Alertmanager, for example [http://localhost:9093]"))
+	}
+	for i, raw := range c.URLs {
+		key := fmt.Sprintf("urls[%d]", i)
+		u, err := neturl.Parse(raw)
+		if wrong := notify.ValidateURL(key, raw); wrong != nil || err != nil {
+			errs = append(errs, wrong)
+			continue
+		}
+		switch {
+		case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+			errs = append(errs, fmt.Errorf("%s: has a password, a query or a fragment; allowed is http://host:port/prefix, and basic_auth beside it", key))
+		case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/alerts"):
+			errs = append(errs, fmt.Errorf("%s: %q has the path of the API; allowed is what is before /api/v2/alerts", key, raw))
+		case slices.Contains(c.URLs[:i], raw):
+			errs = append(errs, fmt.Errorf("%s: %s is there twice", key, raw))
+		}
+	}
+	if c.Hold < schema.Duration(time.Minute) {
+		errs = append(errs, fmt.Errorf("hold: found %s, allowed is a minute or more, and more than the longest repeat_interval; the default is %s", c.Hold, DefaultHold))
+	}
+	return errors.Join(append(errs, c.AuthConfig.Validate(), c.HTTPConfig.Validate())...)
+}
+
+// Receiver tells Alertmanagers. It implements notify.Receiver.
+type Receiver struct {
+	name string
+	cfg  Config
+	id   notify.Identity
+	log  zerolog.Logger
+	now  func() time.Time
+
+	mu sync.Mutex
+	// failing has the Alertmanagers that did not take the last batch.
+	failing map[string]bool
+}
+
+var _ notify.Receiver = (*Receiver)(nil)
+
+// New returns the receiver. log is told of an Alertmanager that fails while
+// another does not.
+func New(name string, c Config, id notify.Identity, log zerolog.Logger) (*Receiver, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Receiver{name: name, cfg: c, id: id, log: log.With().Str("receiver", name).Logger(), now: time.Now, failing: map[string]bool{}}
+	if _, err := r.post(c.URLs[0]); err != nil {
+		return nil, err
+	}
+	p, err := notify.NewPoster("", c.HTTPConfig, id)
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	p.Close()
+	return r, nil
+}
+
+// Name implements notify.Receiver.
+func (r *Receiver) Name() string { return r.name }
+
+// Notify implements notify.Receiver. The error, if none has taken the batch, is
+// that of each; it is Permanent if all of them are.
+func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Alert]) error {
+	who := notify.Who("alertmanager", r.name)
+	if err := notify.Check(batch); err != nil {
+		return notify.Permanent(fmt.Errorf("%s: %w", who, err))
+	}
+	poster, err := notify.NewPoster(who, r.cfg.HTTPConfig, r.id)
+	if err != nil {
+		return err
+	}
+	defer poster.Close()
+	body := r.alerts(batch)
+	errs := make([]error, len(r.cfg.URLs))
+	var all sync.WaitGroup
+	for i, url := range r.cfg.URLs {
+		all.Go(func() {
+			p, err := r.post(url)
+			if err != nil {
+				errs[i] = fmt.Errorf("%s: %w", who, err)
+				return
+			}
+			p.Body = body
+			errs[i] = poster.Do(ctx, p)
+		})
+	}
+	all.Wait()
+	if !slices.Contains(errs, nil) {
+		return together(errs)
+	}
+	r.tell(errs)
+	return nil
+}
+
+func (r *Receiver) post(url string) (notify.Post, error) {
+	p := notify.Post{
+		URL: strings.TrimRight(url, "/") + apiPath, URLKey: "urls",
+		BodyKey: "the labels of the rules, and whether it is an Alertmanager with API v2",
+	}
+	return p, r.cfg.Apply(&p)
+}
+
+// together is the error of all of them.
+func together(errs []error) error {
+	lines := make([]string, len(errs))
+	permanent, wait := true, time.Duration(0)
+	for i, err := range errs {
+		lines[i] = err.Error()
+		permanent = permanent && notify.IsPermanent(err)
+		d, ok := notify.RetryAfter(err)
+		if !ok {
+			d = 0
+		}
+		// The first that wants to be asked again says when.
+		if i == 0 || d < wait {
+			wait = d
+		}
+	}
+	err := error(&refusedByAll{strings.Join(lines, "; "), errs})
+	switch {
+	case permanent:
+		return notify.Permanent(err)
+	case wait > 0:
+		return notify.After(wait, err)
+	}
+	return err
+}
+
+// refusedByAll shows what is the matter with each. A permanent one among them must
+// not make all permanent, so only causes that are no decision can be looked at.
+type refusedByAll struct {
+	text string
+	errs []error
+}
+
+func (e *refusedByAll) Error() string { return e.text }
+
+// Is implements what errors.Is looks for: the end of a context.
+func (e *refusedByAll) Is(target error) bool {
+	for _, err := range e.errs {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// tell logs an Alertmanager that begins to fail, and one that has stopped to.
+func (r *Receiver) tell(errs []error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, url := range r.cfg.URLs {
+		switch {
+		case errs[i] != nil && !r.failing[url]:
+			r.log.Warn().Err(errs[i]).Str("url", url).Msg("one Alertmanager does not take alerts, another does")
+		case errs[i] == nil && r.failing[url]:
+			r.log.Info().Str("url", url).Msg("Alertmanager takes alerts again")
+		}
+		r.failing[url] = errs[i] != nil
+	}
+}
+
+// postableAlert is Alertmanager's name of it.
+type postableAlert struct {
+	Labels       map[string]string `json:"labels"`
+	Annotations  map[string]string `json:"annotations"`
+	StartsAt     time.Time         `json:"startsAt"`
+	EndsAt       time.Time         `json:"endsAt"`
+	GeneratorURL string            `json:"generatorURL,omitempty"`
+}
+
+func (r *Receiver) alerts(batch []*schema.CloudEvent[*schema.Alert]) []postableAlert {
+	incidents := notify.Incidents(batch)
+	list := make([]postableAlert, len(incidents))
+	for k, i := range incidents {
+		a := postableAlert{
+			Labels: i.Labels(), Annotations: i.Annotations(maxLines),
+			StartsAt: i.Alert.Opened.UTC(), EndsAt: i.Ended(), GeneratorURL: r.id.URL,
+		}
+		if a.EndsAt.IsZero() {
+			a.EndsAt = r.now().UTC().Add(time.Duration(r.cfg.Hold))
+			if a.EndsAt.Before(a.StartsAt) {
+				// The host's clock is ahead of ours.
+				a.EndsAt = a.StartsAt.Add(time.Duration(r.cfg.Hold))
+			}
+		}
+		list[k] = a
+	}
+	return list
+}

@@ -1,0 +1,240 @@
+package notifytest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"supernats/consumer/notify"
+	"supernats/schema"
+)
+
+const (
+	// short is the time-out of receivers that have to run into it; patient that of
+	// those that must not. slack is what a loaded machine may add.
+	short   = 300 * time.Millisecond
+	patient = time.Minute
+	slack   = 20 * time.Second
+)
+
+// RunReceiver runs the suite.
+func RunReceiver(t *testing.T, make Make) {
+	s := suite{make}
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T)
+	}{
+		{"one", func(t *testing.T) { s.accepted(t, []*schema.CloudEvent[*schema.Alert]{Firing("a/1")}) }},
+		{"many", func(t *testing.T) { s.accepted(t, Many(150)) }},
+		{"hostile", s.hostile},
+		{"unusable", s.unusable},
+		{"refused for good", s.refused},
+		{"refused for now", s.putOff},
+		{"silent", func(t *testing.T) { s.inTime(t, Silent) }},
+		{"drip", func(t *testing.T) { s.inTime(t, Drip) }},
+		{"flood", func(t *testing.T) { s.inTime(t, Flood) }},
+		{"cancelled", s.cancelled},
+		{"cancelled before", s.cancelledBefore},
+		{"again", s.again},
+		{"at the same time", s.concurrent},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.run(t)
+		})
+	}
+}
+
+type suite struct{ make Make }
+
+// notify calls Notify and checks what holds for every call: the batch is not
+// changed, it took no longer than it may, and no error shows a secret.
+func (s suite) notify(ctx context.Context, t *testing.T, p Peer, batch []*schema.CloudEvent[*schema.Alert], atMost time.Duration) error {
+	t.Helper()
+	before := marshal(t, batch)
+	start := time.Now()
+	err := p.Receiver.Notify(ctx, batch)
+	if took := time.Since(start); took > atMost+slack {
+		t.Errorf("took %s, may take %s", took, atMost)
+	}
+	if after := marshal(t, batch); before != after {
+		t.Errorf("the batch was changed:\n%.2000s\n%.2000s", before, after)
+	}
+	if err == nil {
+		return nil
+	}
+	if text := err.Error(); strings.ContainsAny(text, "\n\r") || !utf8.ValidString(text) || text == "" {
+		t.Errorf("error is no line of text: %q", text)
+	}
+	for _, secret := range p.Secrets {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("error shows a secret (%s): %v", secret, err)
+		}
+	}
+	return err
+}
+
+func marshal(t *testing.T, batch []*schema.CloudEvent[*schema.Alert]) string {
+	t.Helper()
+	b, err := json.Marshal(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// accepted checks that a batch is delivered and arrives as text.
+func (s suite) accepted(t *testing.T, batch []*schema.CloudEvent[*schema.Alert]) Peer {
+	t.Helper()
+	p := s.make(t, Accept, patient)
+	if p.Receiver.Name() == "" || p.Receiver.Name() != s.make(t, Accept, patient).Receiver.Name() {
+		t.Errorf("name %q is empty or another each time", p.Receiver.Name())
+	}
+	if err := s.notify(t.Context(), t, p, batch, patient); err != nil {
+		t.Fatalf("not accepted: %v", err)
+	}
+	got := p.Got()
+	if len(got) == 0 {
+		t.Fatal("nothing arrived")
+	}
+	for _, b := range got {
+		if len(b) == 0 || !utf8.Valid(b) {
+			t.Errorf("what arrived is no text: %.200q", b)
+		}
+	}
+	return p
+}
+
+func (s suite) hostile(t *testing.T) {
+	s.accepted(t, HostileBatch())
+	for i, name := range Hostile {
+		p := s.make(t, Accept, patient)
+		if err := s.notify(t.Context(), t, p, HostileBatch()[i:i+1], patient); err != nil {
+			t.Errorf("%.40q is not accepted: %v", name, err)
+		}
+	}
+}
+
+// unusable batches come back at every try.
+func (s suite) unusable(t *testing.T) {
+	p := s.make(t, Accept, patient)
+	for name, batch := range map[string][]*schema.CloudEvent[*schema.Alert]{
+		"nil": nil, "nil inside": {nil}, "no data": {Firing("a/1"), {ID: "a/1/1", Type: schema.TypeAlertFiring}},
+	} {
+		if err := s.notify(t.Context(), t, p, batch, patient); !notify.IsPermanent(err) {
+			t.Errorf("%s: error is not permanent: %v", name, err)
+		}
+	}
+	if got := p.Got(); len(got) > 0 {
+		t.Errorf("sent all the same: %.200q", got)
+	}
+}
+
+func (s suite) refused(t *testing.T) {
+	p := s.make(t, RefuseForGood, patient)
+	err := s.notify(t.Context(), t, p, Many(3), patient)
+	if !notify.IsPermanent(err) {
+		t.Errorf("error is not permanent: %v", err)
+	}
+	if d, ok := notify.RetryAfter(err); ok {
+		t.Errorf("permanent, and to be tried after %s: %v", d, err)
+	}
+}
+
+func (s suite) putOff(t *testing.T) {
+	p := s.make(t, RefuseForNow, patient)
+	err := s.notify(t.Context(), t, p, Many(3), patient)
+	if err == nil || notify.IsPermanent(err) {
+		t.Errorf("error is none or permanent: %v", err)
+	}
+	if d, ok := notify.RetryAfter(err); ok && d <= 0 {
+		t.Errorf("to be tried after %s", d)
+	}
+}
+
+// inTime: whatever the other side does, it is over when the time-out is.
+func (s suite) inTime(t *testing.T, b Behaviour) {
+	p := s.make(t, b, short)
+	err := s.notify(t.Context(), t, p, Many(3), short)
+	if err == nil || notify.IsPermanent(err) {
+		t.Errorf("error is none or permanent: %v", err)
+	}
+	if b == Silent && !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error is no DeadlineExceeded: %v", err)
+	}
+}
+
+// cancelled ends the context when the other side has got something.
+func (s suite) cancelled(t *testing.T) {
+	p := s.make(t, Silent, time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for begun := time.Now(); len(p.Got()) == 0 && time.Since(begun) < slack; {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	})
+	err := s.notify(ctx, t, p, Many(3), 0)
+	watch.Wait()
+	if !errors.Is(err, context.Canceled) || notify.IsPermanent(err) {
+		t.Errorf("error is no Canceled, or permanent: %v", err)
+	}
+}
+
+func (s suite) cancelledBefore(t *testing.T) {
+	p := s.make(t, Silent, time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.notify(ctx, t, p, Many(3), 0); !errors.Is(err, context.Canceled) || notify.IsPermanent(err) {
+		t.Errorf("error is no Canceled, or permanent: %v", err)
+	}
+}
+
+// again: the same batch carries the same ids, another one others.
+func (s suite) again(t *testing.T) {
+	p := s.make(t, Accept, patient)
+	ids := func(batch []*schema.CloudEvent[*schema.Alert]) []string {
+		before := len(p.Got())
+		if err := s.notify(t.Context(), t, p, batch, patient); err != nil {
+			t.Fatal(err)
+		}
+		var list []string
+		for _, b := range p.Got()[before:] {
+			if p.IDs == nil {
+				list = append(list, string(b))
+				continue
+			}
+			list = append(list, p.IDs(b)...)
+		}
+		return list
+	}
+	first, second, other := ids(Many(5)), ids(Many(5)), ids(Many(6)[5:])
+	if len(first) == 0 || !slices.Equal(first, second) {
+		t.Errorf("ids of the same batch are %.500q and then %.500q", first, second)
+	}
+	for _, id := range other {
+		if id == "" || slices.Contains(first, id) {
+			t.Errorf("id %.500q is empty, or that of another alert too", id)
+		}
+	}
+}
+
+func (s suite) concurrent(t *testing.T) {
+	p := s.make(t, Accept, patient)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if err := p.Receiver.Notify(t.Context(), Many(3)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,199 @@
+// Package pagerduty sends events to PagerDuty by its Events API v2: an incident
+// is triggered by its first notification, goes on under the same dedup_key, the
+// alert's id, and is resolved by its last.
+//
+// An event of PagerDuty is about one alert, so a batch is a request for each
+// incident in it, two if the batch tells its beginning and its end. The same
+// request again changes nothing there.
+//
+// Under pressure: Notify keeps nothing and sends one request after the other, up
+// to the first that is not accepted; Config.Timeout is that of each. PagerDuty
+// takes some 120 a minute for a key, and then answers 429.
+package pagerduty
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"supernats/consumer/notify"
+	"supernats/schema"
+)
+
+const (
+	defaultURL = "https://events.pagerduty.com/v2/enqueue"
+	// maxSummary, in characters, and maxKey are PagerDuty's limits.
+	maxSummary = 1024
+	maxKey     = 255
+	// maxLines of events are some 100 KB; an event may have 512 KB.
+	maxLines = 500
+	// maxValue bounds other texts of ours, in characters.
+	maxValue = 1024
+)
+
+// Config is the section pagerduty of a receiver.
+type Config struct {
+	// RoutingKey is the integration key of a service ("Events API v2");
+	// RoutingKeyFile is read at every delivery.
+	RoutingKey     notify.Secret `yaml:"routing_key"`
+	RoutingKeyFile string        `yaml:"routing_key_file"`
+	// URL is https://events.eu.pagerduty.com/v2/enqueue for accounts in the EU.
+	URL               string `yaml:"url"`
+	notify.HTTPConfig `yaml:",inline"`
+}
+
+// WithDefaults fills in what is not set.
+func (c Config) WithDefaults() Config {
+	c.HTTPConfig = c.HTTPConfig.WithDefaults()
+	if c.URL == "" {
+		c.URL = defaultURL
+	}
+	return c
+}
+
+var routingKey = regexp.MustCompile(`^[A-Za-z0-9_+-]{8,64}$`)
+
+// Validate reports everything that is wrong, a line for each key.
+func (c Config) Validate() error {
+	errs := []error{notify.ValidateOne("routing_key", c.RoutingKey, c.RoutingKeyFile)}
+	if c.RoutingKey != "" {
+		errs = append(errs, checkKey("routing_key", string(c.RoutingKey)))
+	}
+	return errors.Join(append(errs, notify.ValidateURL("url", c.URL), c.HTTPConfig.Validate())...)
+}
+
+func checkKey(key, value string) error {
+	if !routingKey.MatchString(value) {
+		return fmt.Errorf("%s: is no integration key; allowed are 32 letters and digits", key)
+	}
+	return nil
+}
+
+func (c Config) key() (name, value string, err error) {
+	name = "routing_key"
+	if c.RoutingKeyFile != "" {
+		name = "routing_key_file"
+	}
+	value, err = c.RoutingKey.Reveal("routing_key", c.RoutingKeyFile)
+	if err == nil {
+		err = checkKey(name, value)
+	}
+	return name, value, err
+}
+
+// event is PagerDuty's, as its manual names the fields.
+type event struct {
+	RoutingKey  string  `json:"routing_key"`
+	EventAction string  `json:"event_action"`
+	DedupKey    string  `json:"dedup_key"`
+	Client      string  `json:"client,omitempty"`
+	ClientURL   string  `json:"client_url,omitempty"`
+	Payload     payload `json:"payload"`
+}
+
+type payload struct {
+	Summary   string            `json:"summary"`
+	Source    string            `json:"source"`
+	Severity  string            `json:"severity"`
+	Timestamp time.Time         `json:"timestamp"`
+	Component string            `json:"component,omitempty"`
+	Group     string            `json:"group,omitempty"`
+	Class     string            `json:"class,omitempty"`
+	Details   map[string]string `json:"custom_details"`
+}
+
+const (
+	trigger = "trigger"
+	resolve = "resolve"
+)
+
+// New returns the receiver.
+func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return notify.Posting{
+		Name: name, Kind: "pagerduty", HTTP: c.HTTPConfig, Identity: id,
+		Address: func() (notify.Post, error) {
+			key, value, err := c.key()
+			return notify.Post{URL: c.URL, URLKey: "url", AuthKey: key, BodyKey: key, Secrets: []string{value}}, err
+		},
+		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
+			_, value, err := c.key()
+			if err != nil {
+				return nil, err
+			}
+			return events(batch, value, id), nil
+		},
+	}.Receiver()
+}
+
+func events(batch []*schema.CloudEvent[*schema.Alert], key string, id notify.Identity) []any {
+	var list []any
+	for _, i := range notify.Incidents(batch) {
+		e := event{
+			RoutingKey: key, EventAction: trigger, DedupKey: dedupKey(i.Alert.Alert),
+			Client: "supernats", ClientURL: id.URL, Payload: payloadOf(i, id),
+		}
+		// What was never triggered cannot be resolved, and nobody would hear of it.
+		if i.Told {
+			list = append(list, e)
+		}
+		if i.Resolved() {
+			e.EventAction = resolve
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+func payloadOf(i *notify.Incident, id notify.Identity) payload {
+	a := i.Alert
+	p := payload{
+		Summary: notify.Clip(i.Summary(), maxSummary-1), Source: notify.Clip(a.Host, maxValue),
+		Severity: severity(a.Severity), Timestamp: a.Opened.UTC(),
+		Component: notify.Clip(notify.ProcessName(a.Group, a.Process), maxValue),
+		Group:     notify.Clip(a.Group, maxValue), Class: notify.Clip(a.Rule, maxValue),
+		Details: map[string]string{},
+	}
+	if p.Source == "" {
+		// It may not be empty.
+		p.Source = "supernats " + id.Instance
+	}
+	for name, value := range i.Labels() {
+		p.Details[name] = notify.Clip(value, maxValue)
+	}
+	for name, value := range i.Annotations(maxLines) {
+		if name != "description" {
+			value = notify.Clip(value, maxValue)
+		}
+		p.Details[name] = value
+	}
+	return p
+}
+
+// severity is one of the four that PagerDuty allows.
+func severity(s string) string {
+	switch s = strings.ToLower(s); s {
+	case "critical", "error", "warning", "info":
+		return s
+	case "page", "fatal", "emergency", "alert":
+		return "critical"
+	case "none", "notice", "debug", "ok":
+		return "info"
+	}
+	return "warning"
+}
+
+// dedupKey is the alert's id, or stands for it if it is too long.
+func dedupKey(alert string) string {
+	if len(alert) <= maxKey {
+		return alert
+	}
+	sum := sha256.Sum256([]byte(alert))
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,193 @@
+// Package webhook posts notifications in the JSON of Alertmanager's webhooks,
+// version 4, which many programs read.
+//
+// A batch is one request with an alert for each incident in it; what the last of
+// its notifications says holds. The events that matched are in the annotation
+// description, all of them, a line for each. The group is what was posted
+// together: its labels are those that all its alerts share. A reader that takes
+// groupKey for the name of an incident needs per_incident: then every incident is
+// a group, and a request, of its own.
+//
+// Under pressure: Notify keeps nothing and waits for each answer, Config.Timeout
+// long. An event is some 100 bytes of the request: a notification with the most
+// that one may have, 500, makes 50 KB.
+package webhook
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"supernats/consumer/notify"
+	"supernats/schema"
+)
+
+// Config is the section webhook of a receiver.
+type Config struct {
+	// URL is a secret, since many have a token in it; URLFile is read at every
+	// delivery.
+	URL     notify.Secret `yaml:"url"`
+	URLFile string        `yaml:"url_file"`
+	// MaxAlerts is how many alerts one request may have; the rest is counted in
+	// truncatedAlerts, and lost to the reader. 0 is no limit.
+	MaxAlerts int `yaml:"max_alerts"`
+	// PerIncident makes one request for each incident.
+	PerIncident       bool `yaml:"per_incident"`
+	notify.AuthConfig `yaml:",inline"`
+	notify.HTTPConfig `yaml:",inline"`
+}
+
+// WithDefaults fills in what is not set.
+func (c Config) WithDefaults() Config {
+	c.HTTPConfig = c.HTTPConfig.WithDefaults()
+	return c
+}
+
+// Validate reports everything that is wrong, a line for each key.
+func (c Config) Validate() error {
+	errs := []error{notify.ValidateOne("url", c.URL, c.URLFile)}
+	if c.URL != "" {
+		errs = append(errs, notify.ValidateURL("url", string(c.URL)))
+	}
+	if c.MaxAlerts < 0 {
+		errs = append(errs, fmt.Errorf("max_alerts: found %d, allowed are numbers above zero, and 0 for no limit", c.MaxAlerts))
+	}
+	return errors.Join(append(errs, c.AuthConfig.Validate(), c.HTTPConfig.Validate())...)
+}
+
+// Message is the JSON, in the order of Alertmanager's fields.
+type Message struct {
+	Receiver          string            `json:"receiver"`
+	Status            string            `json:"status"`
+	Alerts            []Alert           `json:"alerts"`
+	GroupLabels       map[string]string `json:"groupLabels"`
+	CommonLabels      map[string]string `json:"commonLabels"`
+	CommonAnnotations map[string]string `json:"commonAnnotations"`
+	ExternalURL       string            `json:"externalURL"`
+	Version           string            `json:"version"`
+	GroupKey          string            `json:"groupKey"`
+	TruncatedAlerts   uint64            `json:"truncatedAlerts"`
+}
+
+// Alert is one of a Message.
+type Alert struct {
+	Status      string            `json:"status"`
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	StartsAt    time.Time         `json:"startsAt"`
+	// EndsAt is the zero time while the alert is open.
+	EndsAt       time.Time `json:"endsAt"`
+	GeneratorURL string    `json:"generatorURL"`
+	Fingerprint  string    `json:"fingerprint"`
+}
+
+const (
+	statusFiring   = "firing"
+	statusResolved = "resolved"
+)
+
+// New returns the receiver.
+func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return notify.Posting{
+		Name: name, Kind: "webhook", HTTP: c.HTTPConfig, Identity: id,
+		Address: func() (notify.Post, error) {
+			p := notify.Post{URLKey: "url", BodyKey: "url (does it read webhooks of Alertmanager?)"}
+			if c.URLFile != "" {
+				p.URLKey = "url_file"
+			}
+			var err error
+			if p.URL, err = c.URL.Reveal("url", c.URLFile); err != nil {
+				return p, err
+			}
+			return p, errors.Join(notify.ValidateURL(p.URLKey, p.URL), c.Apply(&p))
+		},
+		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
+			incidents := notify.Incidents(batch)
+			if !c.PerIncident {
+				return []any{message(name, incidents, c.MaxAlerts, id)}, nil
+			}
+			bodies := make([]any, len(incidents))
+			for i := range incidents {
+				bodies[i] = message(name, incidents[i:i+1], 0, id)
+			}
+			return bodies, nil
+		},
+	}.Receiver()
+}
+
+func message(receiver string, incidents []*notify.Incident, limit int, id notify.Identity) Message {
+	m := Message{Receiver: receiver, Status: statusResolved, ExternalURL: id.URL, Version: "4", Alerts: make([]Alert, 0, len(incidents))}
+	for _, i := range incidents {
+		m.Alerts = append(m.Alerts, alert(i, id))
+	}
+	for i := range m.Alerts {
+		a := &m.Alerts[i]
+		if a.Status == statusFiring {
+			m.Status = statusFiring
+		}
+		m.CommonLabels = common(m.CommonLabels, a.Labels, i == 0)
+		m.CommonAnnotations = common(m.CommonAnnotations, a.Annotations, i == 0)
+	}
+	m.GroupLabels = map[string]string{}
+	for _, name := range []string{"alertname", "host", "group", "process"} {
+		if value, ok := m.CommonLabels[name]; ok {
+			m.GroupLabels[name] = value
+		}
+	}
+	m.GroupKey = groupKey(receiver, m.GroupLabels)
+	if limit > 0 && len(m.Alerts) > limit {
+		m.TruncatedAlerts = uint64(len(m.Alerts) - limit)
+		m.Alerts = m.Alerts[:limit]
+	}
+	return m
+}
+
+func alert(i *notify.Incident, id notify.Identity) Alert {
+	a := Alert{
+		Status: statusFiring, Labels: i.Labels(), Annotations: i.Annotations(0),
+		StartsAt: i.Alert.Opened.UTC(), GeneratorURL: id.URL,
+	}
+	if i.Resolved() {
+		a.Status, a.EndsAt = statusResolved, i.Ended()
+	}
+	a.Fingerprint = fingerprint(a.Labels)
+	return a
+}
+
+// common is what all alerts have the same.
+func common(before, next map[string]string, first bool) map[string]string {
+	if first {
+		return maps.Clone(next)
+	}
+	maps.DeleteFunc(before, func(name, value string) bool { return next[name] != value })
+	return before
+}
+
+// groupKey is written like Alertmanager's, {route}:{labels}.
+func groupKey(receiver string, labels map[string]string) string {
+	pairs := make([]string, 0, len(labels))
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		pairs = append(pairs, name+"="+strconv.Quote(labels[name]))
+	}
+	return "{}/{receiver=" + strconv.Quote(receiver) + "}:{" + strings.Join(pairs, ", ") + "}"
+}
+
+// fingerprint is Alertmanager's of the same labels (prometheus/common/model,
+// LabelSet.Fingerprint), so that both name an alert alike.
+func fingerprint(labels map[string]string) string {
+	const separator = "\xff"
+	h := fnv.New64a()
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		_, _ = h.Write([]byte(name + separator + labels[name] + separator))
+	}
+	return fmt.Sprintf("%016x", binary.BigEndian.Uint64(h.Sum(nil)))
+}
