@@ -101,6 +101,8 @@ func (i *Incident) Labels() map[string]string {
 		}
 	}
 	put("instance", a.Host)
+	// Alertmanager refuses a batch with an alert without any label.
+	put("alertname", "supernats")
 	for _, name := range sortedKeys(a.Labels) {
 		// An address may change while the alert is open, and would make another
 		// alert of it.

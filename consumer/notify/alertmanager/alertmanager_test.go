@@ -1,0 +1,259 @@
+package alertmanager
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"supernats/consumer/notify"
+	"supernats/consumer/notify/notifytest"
+	"supernats/schema"
+)
+
+var id = notify.Identity{Instance: "mon1", Version: "1.2.3", URL: "https://mon1.example.com/"}
+
+func receiver(t *testing.T, c Config, log zerolog.Logger) *Receiver {
+	t.Helper()
+	r, err := New("am", c.WithDefaults(), id, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestReceiver(t *testing.T) {
+	notifytest.RunReceiver(t, func(t *testing.T, b notifytest.Behaviour, timeout time.Duration) notifytest.Peer {
+		server := notifytest.Serve(t, b)
+		r := receiver(t, Config{
+			URLs: []string{server.URL + "/prefix/"}, HTTPConfig: notify.HTTPConfig{Timeout: schema.Duration(timeout)},
+			AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Username: "me", Password: "c0rrect horse"}},
+		}, zerolog.Nop())
+		return notifytest.Peer{Receiver: r, Got: server.Bodies, IDs: ids(t), Secrets: []string{"c0rrect", "bWU6YzByc"}}
+	})
+}
+
+// ids are the labels: by these Alertmanager knows an alert.
+func ids(t *testing.T) func([]byte) []string {
+	return func(body []byte) []string {
+		var alerts []postableAlert
+		if err := json.Unmarshal(body, &alerts); err != nil {
+			t.Error(err)
+		}
+		var list []string
+		for _, a := range alerts {
+			b, err := json.Marshal(a.Labels)
+			if err != nil {
+				t.Error(err)
+			}
+			list = append(list, string(b)+a.StartsAt.String())
+		}
+		return list
+	}
+}
+
+// gettable is an alert as Alertmanager shows it.
+type gettable struct {
+	Labels, Annotations map[string]string
+	StartsAt, EndsAt    time.Time
+	GeneratorURL        string
+	Fingerprint         string
+	Status              struct{ State string }
+}
+
+// shown asks a real Alertmanager for its alerts.
+func shown(t *testing.T, url string) []gettable {
+	t.Helper()
+	answer, err := http.Get(url + "/api/v2/alerts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var list []gettable
+	if err := json.NewDecoder(answer.Body).Decode(&list); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// until waits for what an Alertmanager does in the background.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for begun := time.Now(); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(begun) > 30*time.Second {
+			t.Fatalf("never %s", what)
+		}
+	}
+}
+
+// TestRealAlertmanager: an alert gets there, is active, is the same one when it
+// comes again, and is resolved.
+func TestRealAlertmanager(t *testing.T) {
+	url := notifytest.Alertmanager(t, "")
+	r := receiver(t, Config{URLs: []string{url}}, zerolog.Nop())
+	send := func(n *schema.CloudEvent[*schema.Alert]) {
+		t.Helper()
+		if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Alert]{n}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rule := func(address string) func(*schema.Alert) {
+		return func(a *schema.Alert) {
+			a.Labels = map[string]string{"team": "api", "cost-center": "7", notify.LabelAddress: address, "alertname": "mine", "empty": ""}
+			a.Annotations = map[string]string{"runbook": "https://wiki/api"}
+		}
+	}
+	send(notifytest.Firing("a/1", rule("192.0.2.11")))
+	until(t, "active", func() bool { l := shown(t, url); return len(l) == 1 && l[0].Status.State == "active" })
+	got := shown(t, url)[0]
+	if hold := time.Until(got.EndsAt); hold < 4*time.Hour+59*time.Minute || hold > 5*time.Hour {
+		t.Errorf("is held for %s, want 5h", hold)
+	}
+	want := map[string]string{
+		"alertname": "unexpected-exit", "severity": "critical", "host": "web1", "instance": "web1",
+		"group": "api", "process": "api_00", "team": "api", "cost_center": "7",
+	}
+	if diff := cmp.Diff(want, got.Labels); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+	notes := map[string]string{
+		"summary": "web1 api:api_00 exited unexpectedly (exit code 1)", "count": "1", "alert": "a/1", "notification": "a/1/1",
+		"description": "2026-11-21T19:00:31.833Z web1 api:api_00 exited unexpectedly (exit code 1)",
+		"runbook":     "https://wiki/api", "address": "192.0.2.11",
+	}
+	if diff := cmp.Diff(notes, got.Annotations); diff != "" {
+		t.Errorf("annotations (-want +got):\n%s", diff)
+	}
+	if got.GeneratorURL != id.URL {
+		t.Errorf("generatorURL is %q", got.GeneratorURL)
+	}
+
+	// The address of the host has changed meanwhile: still the same alert.
+	send(notifytest.Notification(schema.TypeAlertUpdate, "a/1", 7, rule("192.0.2.12")))
+	until(t, "updated", func() bool { l := shown(t, url); return len(l) == 1 && l[0].Annotations["count"] == "7" })
+	send(notifytest.Notification(schema.TypeAlertResolved, "a/1", 8, rule("192.0.2.12")))
+	until(t, "resolved", func() bool { return len(shown(t, url)) == 0 })
+
+	// The next incident of the same process.
+	send(notifytest.Firing("a/2", rule("192.0.2.12")))
+	until(t, "active again", func() bool { l := shown(t, url); return len(l) == 1 && l[0].Annotations["alert"] == "a/2" })
+}
+
+// TestRealAlertmanagerTakesAll: a single alert that Alertmanager does not like
+// makes it answer 400 to all of them.
+func TestRealAlertmanagerTakesAll(t *testing.T) {
+	url := notifytest.Alertmanager(t, "")
+	r := receiver(t, Config{URLs: []string{url}}, zerolog.Nop())
+	batch := append(notifytest.Many(300), notifytest.HostileBatch()...)
+	batch = append(batch, notifytest.Notification(schema.TypeAlertResolved, "clock", 2, func(a *schema.Alert) {
+		a.Process = "clock"
+		a.Closed = &schema.Time{Time: a.Opened.Add(-time.Hour)}
+	}), notifytest.Firing("future", func(a *schema.Alert) {
+		a.Process = "future"
+		a.Opened = schema.Time{Time: time.Now().Add(48 * time.Hour)}
+	}))
+	if err := r.Notify(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "all active", func() bool { return len(shown(t, url)) >= 200 })
+}
+
+// TestSeveral: one that takes the batch is enough, all are told, and the log says
+// which does not, once.
+func TestSeveral(t *testing.T) {
+	good, bad := notifytest.Serve(t, notifytest.Accept), notifytest.Serve(t, notifytest.RefuseForGood)
+	var log bytes.Buffer
+	r := receiver(t, Config{URLs: []string{bad.URL, good.URL}}, zerolog.New(&log))
+	for range 2 {
+		if err := r.Notify(t.Context(), notifytest.Many(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(good.Requests()) != 2 || len(bad.Requests()) != 2 {
+		t.Errorf("%d and %d requests, want 2 and 2", len(good.Requests()), len(bad.Requests()))
+	}
+	if n := strings.Count(log.String(), "does not take alerts"); n != 1 || !strings.Contains(log.String(), bad.URL) {
+		t.Errorf("logged %d times:\n%s", n, log.String())
+	}
+}
+
+func TestNoneTakes(t *testing.T) {
+	gone, later, later2 := notifytest.Serve(t, notifytest.RefuseForGood), notifytest.Serve(t, notifytest.RefuseForNow), notifytest.Serve(t, notifytest.RefuseForNow)
+	down := notifytest.Serve(t, notifytest.Accept)
+	down.Server.Close()
+	for _, c := range []struct {
+		name      string
+		urls      []string
+		permanent bool
+		wait      time.Duration
+	}{
+		{"all for good", []string{gone.URL, gone.URL + "/b"}, true, 0},
+		{"one for now", []string{gone.URL, down.URL}, false, 0},
+		{"all later", []string{later.URL, later2.URL}, false, 7 * time.Second},
+		{"one later, one down", []string{later.URL, down.URL}, false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := receiver(t, Config{URLs: c.urls}, zerolog.Nop())
+			err := r.Notify(t.Context(), notifytest.Many(1))
+			wait, _ := notify.RetryAfter(err)
+			if err == nil || notify.IsPermanent(err) != c.permanent || wait != c.wait {
+				t.Fatalf("permanent %t, wait %s: %v", notify.IsPermanent(err), wait, err)
+			}
+			for _, url := range c.urls {
+				if host := strings.TrimSuffix(url, "/b"); !strings.Contains(err.Error(), host) {
+					t.Errorf("error does not name %s: %v", host, err)
+				}
+			}
+		})
+	}
+	t.Run("cancelled", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		r := receiver(t, Config{URLs: []string{gone.URL, later.URL}}, zerolog.Nop())
+		if err := r.Notify(ctx, notifytest.Many(1)); !errors.Is(err, context.Canceled) {
+			t.Errorf("error is no Canceled: %v", err)
+		}
+	})
+}
+
+func TestValidate(t *testing.T) {
+	for _, c := range []struct {
+		cfg  Config
+		want []string
+	}{
+		{Config{}, []string{"urls: missing", "hold: found 0s", "timeout: 0s"}},
+		{Config{URLs: []string{
+			"x", "http://me:s3cret@a", "http://a/api/v2/alerts", "http://b", "http://b", "http://c?s3cret",
+		}, Hold: schema.Duration(time.Second)}.WithDefaults(), []string{
+			"urls[0]: does not begin", "urls[1]: has a password", "urls[2]: ", "urls[4]: http://b is there twice", "urls[5]: has a password", "hold: found 1s",
+		}},
+		{Config{URLs: []string{"http://a"}, AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Password: "s3cret"}}}.WithDefaults(), []string{"basic_auth.username: missing"}},
+	} {
+		err := c.cfg.Validate()
+		if err == nil {
+			t.Fatal("no error")
+		}
+		lines := strings.Split(err.Error(), "\n")
+		if len(lines) != len(c.want) {
+			t.Fatalf("lines are %q, want %q", lines, c.want)
+		}
+		for i, want := range c.want {
+			if !strings.HasPrefix(lines[i], want) || strings.Contains(lines[i], "s3cret") {
+				t.Errorf("line is %q, want %q and no secret", lines[i], want)
+			}
+		}
+	}
+	if _, err := New("am", Config{URLs: []string{"http://a"}, AuthConfig: notify.AuthConfig{BearerTokenFile: "/does/not/exist"}}.WithDefaults(), id, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), "bearer_token_file: ") {
+		t.Errorf("missing bearer_token_file: %v", err)
+	}
+	if _, err := New("am", Config{URLs: []string{"http://a"}, HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{CA: "/does/not/exist"}}}.WithDefaults(), id, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), "tls.ca: ") {
+		t.Errorf("missing tls.ca: %v", err)
+	}
+}

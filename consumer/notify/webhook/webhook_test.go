@@ -1,0 +1,419 @@
+package webhook
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
+	"github.com/rs/zerolog"
+
+	"supernats/consumer/notify"
+	"supernats/consumer/notify/alertmanager"
+	"supernats/consumer/notify/notifytest"
+	"supernats/schema"
+)
+
+var id = notify.Identity{Instance: "mon1", Version: "1.2.3", URL: "https://mon1.example.com/"}
+
+func receiver(t *testing.T, c Config) notify.Receiver {
+	t.Helper()
+	r, err := New("hook", c.WithDefaults(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// post delivers a batch and returns the messages that arrived.
+func post(t *testing.T, c Config, batch ...*schema.CloudEvent[*schema.Alert]) ([]Message, []notifytest.Request) {
+	t.Helper()
+	server := notifytest.Serve(t, notifytest.Accept)
+	c.URL = notify.Secret(server.URL + "/hook")
+	if err := receiver(t, c).Notify(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	var list []Message
+	for _, body := range server.Bodies() {
+		d := json.NewDecoder(bytes.NewReader(body))
+		d.DisallowUnknownFields()
+		var m Message
+		if err := d.Decode(&m); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, m)
+	}
+	return list, server.Requests()
+}
+
+func TestReceiver(t *testing.T) {
+	for name, per := range map[string]bool{"batch": false, "per incident": true} {
+		t.Run(name, func(t *testing.T) {
+			notifytest.RunReceiver(t, func(t *testing.T, b notifytest.Behaviour, timeout time.Duration) notifytest.Peer {
+				server := notifytest.Serve(t, b)
+				token := filepath.Join(t.TempDir(), "token")
+				if err := os.WriteFile(token, []byte("c0rrect horse\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				r := receiver(t, Config{
+					URL: notify.Secret(server.URL + "/hook?key=c0rrectkey"), PerIncident: per,
+					AuthConfig: notify.AuthConfig{BearerTokenFile: token, Headers: map[string]notify.Secret{"X-Key": "c0rrecthead"}},
+					HTTPConfig: notify.HTTPConfig{Timeout: schema.Duration(timeout)},
+				})
+				return notifytest.Peer{Receiver: r, Got: server.Bodies, IDs: fingerprints(t), Secrets: []string{"c0rrect"}}
+			})
+		})
+	}
+}
+
+func fingerprints(t *testing.T) func([]byte) []string {
+	return func(body []byte) []string {
+		var m Message
+		if err := json.Unmarshal(body, &m); err != nil {
+			t.Error(err)
+		}
+		var list []string
+		for _, a := range m.Alerts {
+			list = append(list, a.Fingerprint)
+		}
+		return list
+	}
+}
+
+// TestBatch: one request with an alert for each incident; the last status counts,
+// and no event is lost.
+func TestBatch(t *testing.T) {
+	got, requests := post(t, Config{AuthConfig: notify.AuthConfig{
+		Headers: map[string]notify.Secret{"x-team": "api"}, BasicAuth: notify.BasicAuth{Username: "me", Password: "pw"},
+	}}, notifytest.Firing("a/1"), notifytest.Firing("b/1", func(a *schema.Alert) { a.Process = "api_01" }),
+		notifytest.Notification(schema.TypeAlertUpdate, "a/1", 2), notifytest.Notification(schema.TypeAlertResolved, "a/1", 3))
+	if len(got) != 1 {
+		t.Fatalf("%d requests, want 1", len(got))
+	}
+	opened := time.Date(2026, 11, 21, 19, 0, 31, 833_512_000, time.UTC)
+	labels := func(process string) map[string]string {
+		return map[string]string{"alertname": "unexpected-exit", "severity": "critical", "host": "web1", "instance": "web1", "group": "api", "process": process, "team": "api"}
+	}
+	want := Message{
+		Receiver: "hook", Status: "firing", ExternalURL: id.URL, Version: "4",
+		GroupKey:          `{}/{receiver="hook"}:{alertname="unexpected-exit", group="api", host="web1"}`,
+		GroupLabels:       map[string]string{"alertname": "unexpected-exit", "group": "api", "host": "web1"},
+		CommonLabels:      map[string]string{"alertname": "unexpected-exit", "severity": "critical", "host": "web1", "instance": "web1", "group": "api", "team": "api"},
+		CommonAnnotations: map[string]string{"address": "192.0.2.11"},
+		Alerts: []Alert{{
+			Status: "firing", Labels: labels("api_01"), StartsAt: opened, GeneratorURL: id.URL,
+			Annotations: map[string]string{
+				"summary": "web1 api:api_01 exited unexpectedly (exit code 1)", "count": "1", "alert": "b/1", "notification": "b/1/1", "address": "192.0.2.11",
+				"description": "2026-11-21T19:00:31.833Z web1 api:api_01 exited unexpectedly (exit code 1)",
+			},
+		}, {
+			Status: "resolved", Labels: labels("api_00"), StartsAt: opened, EndsAt: opened.Add(2 * time.Minute), GeneratorURL: id.URL,
+			Annotations: map[string]string{
+				"summary": "web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m", "count": "3", "alert": "a/1", "notification": "a/1/3", "address": "192.0.2.11",
+				"description": "2026-11-21T19:00:31.833Z web1 api:api_00 exited unexpectedly (exit code 1)\n" +
+					"2026-11-21T19:01:31.833Z web1 api:api_00 exited unexpectedly (exit code 2)\n" +
+					"2026-11-21T19:02:31.833Z web1 api:api_00 exited unexpectedly (exit code 3)",
+			},
+		}},
+	}
+	for i := range want.Alerts {
+		want.Alerts[i].Fingerprint = prometheusFingerprint(want.Alerts[i].Labels)
+	}
+	if diff := cmp.Diff(want, got[0]); diff != "" {
+		t.Errorf("message (-want +got):\n%s", diff)
+	}
+	h := requests[0].Header
+	if requests[0].Path != "/hook" || h.Get("X-Team") != "api" || h.Get("Authorization") != "Basic bWU6cHc=" || h.Get("Content-Type") != "application/json" {
+		t.Errorf("request is %s %v", requests[0].Path, h)
+	}
+	if !bytes.Contains(requests[0].Body, []byte(`"endsAt":"0001-01-01T00:00:00Z"`)) {
+		t.Errorf("an open alert has no endsAt as Alertmanager writes it: %s", requests[0].Body)
+	}
+}
+
+// prometheusFingerprint is what Prometheus's own code computes.
+func prometheusFingerprint(labels map[string]string) string {
+	set := model.LabelSet{}
+	for name, value := range labels {
+		set[model.LabelName(name)] = model.LabelValue(value)
+	}
+	return set.Fingerprint().String()
+}
+
+func TestFingerprint(t *testing.T) {
+	for _, s := range append([]string{"a"}, notifytest.Hostile...) {
+		labels := map[string]string{"a": s, "b": "2", s: "x"}
+		if got, want := fingerprint(labels), prometheusFingerprint(labels); got != want {
+			t.Errorf("fingerprint of %.40q is %s, Prometheus says %s", s, got, want)
+		}
+	}
+}
+
+func TestMaxAlerts(t *testing.T) {
+	got, _ := post(t, Config{MaxAlerts: 2}, notifytest.Many(5)...)
+	if len(got) != 1 || len(got[0].Alerts) != 2 || got[0].TruncatedAlerts != 3 {
+		t.Errorf("message has %d alerts, %d truncated", len(got[0].Alerts), got[0].TruncatedAlerts)
+	}
+}
+
+func TestPerIncident(t *testing.T) {
+	got, _ := post(t, Config{PerIncident: true}, notifytest.Many(5)...)
+	keys := map[string]bool{}
+	for _, m := range got {
+		keys[m.GroupKey] = true
+		if len(m.Alerts) != 1 || m.Status != m.Alerts[0].Status || m.GroupLabels["process"] != m.Alerts[0].Labels["process"] {
+			t.Errorf("message is no group of one incident: %+v", m)
+		}
+	}
+	if len(got) != 5 || len(keys) != 5 {
+		t.Errorf("%d messages with %d keys, want 5", len(got), len(keys))
+	}
+	again, _ := post(t, Config{PerIncident: true}, notifytest.Notification(schema.TypeAlertUpdate, "x", 9), notifytest.Notification(schema.TypeAlertResolved, "x", 10))
+	if len(again) != 1 || again[0].Status != "resolved" {
+		t.Errorf("messages of one incident: %+v", again)
+	}
+}
+
+// TestSameAsAlertmanager lets a real Alertmanager post the same alert, which it got
+// from our receiver for its API, and compares: the same keys of the same kinds, and
+// the same labels, fingerprint and times.
+func TestSameAsAlertmanager(t *testing.T) {
+	theirs := notifytest.Serve(t, notifytest.Accept)
+	am, err := alertmanager.New("am", alertmanager.Config{URLs: []string{notifytest.Alertmanager(t, theirs.URL)}}.WithDefaults(), id, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := notifytest.Serve(t, notifytest.Accept)
+	hook := receiver(t, Config{URL: notify.Secret(ours.URL)})
+	for i, n := range []*schema.CloudEvent[*schema.Alert]{notifytest.Firing("a/1"), notifytest.Notification(schema.TypeAlertResolved, "a/1", 2)} {
+		for _, r := range []notify.Receiver{am, hook} {
+			if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Alert]{n}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for begun := time.Now(); len(theirs.Requests()) <= i; time.Sleep(10 * time.Millisecond) {
+			if time.Since(begun) > 30*time.Second {
+				t.Fatal("Alertmanager posts nothing")
+			}
+		}
+		a, b := decode(t, theirs.Bodies()[i]), decode(t, ours.Bodies()[i])
+		if diff := cmp.Diff(shape(a), shape(b)); diff != "" {
+			t.Errorf("shape (-Alertmanager +ours):\n%s", diff)
+		}
+		for _, m := range []map[string]any{a, b} {
+			// By these the two groups must differ, and by the key of the group.
+			for _, key := range []string{"receiver", "externalURL", "groupKey", "groupLabels"} {
+				delete(m, key)
+			}
+		}
+		if diff := cmp.Diff(a, b); diff != "" {
+			t.Errorf("message %d (-Alertmanager +ours):\n%s", i, diff)
+		}
+	}
+}
+
+func decode(t *testing.T, body []byte) map[string]any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(body, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// shape is a document with the kinds of its values instead of them. What is a map
+// by label is one kind.
+func shape(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for key, value := range v {
+			out[key] = shape(value)
+			if strings.HasSuffix(key, "abels") || strings.HasSuffix(key, "nnotations") {
+				out[key] = fmt.Sprintf("%T", value)
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = shape(v[i])
+		}
+		return out
+	}
+	return fmt.Sprintf("%T", v)
+}
+
+// TestReader posts to a program of others that reads webhooks of Alertmanager,
+// Debian's alertmanager-irc-relay, which says in a chat what it has understood.
+func TestReader(t *testing.T) {
+	program, err := exec.LookPath("alertmanager-irc-relay")
+	if err != nil {
+		t.Fatalf("%v (on Debian: apt-get install alertmanager-irc-relay)", err)
+	}
+	said := make(chan string, 100)
+	irc := ircServer(t, said)
+	host, port, err := net.SplitHostPort(irc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, free, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	config := filepath.Join(t.TempDir(), "relay.yml")
+	text := fmt.Sprintf("http_host: 127.0.0.1\nhttp_port: %s\nirc_host: %s\nirc_port: %s\nirc_nickname: relay\nirc_use_ssl: false\nirc_verify_ssl: false\n"+
+		"use_privmsg: yes\nmsg_once_per_alert_group: no\n"+
+		"msg_template: \"{{ .Status }}|{{ .Fingerprint }}|{{ .Labels.alertname }}|{{ .Labels.process }}|{{ .Annotations.summary }}|{{ .StartsAt.Unix }}\"\n"+
+		"irc_channels: [{name: \"#ops\"}]\n", free, host, port)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	cmd := exec.Command(program, "--config", config)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	r := receiver(t, Config{URL: notify.Secret("http://127.0.0.1:" + free + "/ops")})
+	batch := []*schema.CloudEvent[*schema.Alert]{
+		notifytest.Firing("a/1"), notifytest.Firing("b/1", func(a *schema.Alert) { a.Process = "api_01" }),
+		notifytest.Notification(schema.TypeAlertResolved, "b/1", 2, func(a *schema.Alert) { a.Process = "api_01" }),
+	}
+	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		if err = r.Notify(t.Context(), batch); err == nil {
+			break
+		}
+		if time.Since(begun) > 30*time.Second {
+			t.Fatalf("the relay does not take it: %v", err)
+		}
+	}
+	var got []string
+	for len(got) < 2 {
+		select {
+		case line := <-said:
+			got = append(got, line)
+		case <-time.After(30 * time.Second):
+			t.Fatalf("the relay said only %q", got)
+		}
+	}
+	slices.Sort(got)
+	labels := map[string]string{"alertname": "unexpected-exit", "severity": "critical", "host": "web1", "instance": "web1", "group": "api", "process": "api_00", "team": "api"}
+	other := maps.Clone(labels)
+	other["process"] = "api_01"
+	want := []string{
+		"firing|" + prometheusFingerprint(labels) + "|unexpected-exit|api_00|web1 api:api_00 exited unexpectedly (exit code 1)|1795287631",
+		"resolved|" + prometheusFingerprint(other) + "|unexpected-exit|api_01|web1 api:api_01 exited unexpectedly (exit code 2), 2 times, over after 1m|1795287631",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the relay said (-want +got):\n%s", diff)
+	}
+}
+
+// ircServer lets everybody in and hands on what is said in channels.
+func ircServer(t *testing.T, said chan<- string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go ircSession(c, said)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func ircSession(c net.Conn, said chan<- string) {
+	defer c.Close()
+	nick := "relay"
+	for lines := bufio.NewScanner(c); lines.Scan(); {
+		command, rest, _ := strings.Cut(lines.Text(), " ")
+		answer := ""
+		switch command {
+		case "NICK":
+			nick = strings.TrimPrefix(rest, ":")
+		case "USER":
+			answer = ":irc 001 " + nick + " :Welcome\r\n:irc 376 " + nick + " :End\r\n"
+		case "PING":
+			answer = ":irc PONG irc " + rest + "\r\n"
+		case "JOIN":
+			channel, _, _ := strings.Cut(rest, " ")
+			answer = ":" + nick + "!u@h JOIN " + channel + "\r\n:irc 366 " + nick + " " + channel + " :End\r\n"
+		case "PRIVMSG", "NOTICE":
+			if to, text, _ := strings.Cut(rest, " :"); strings.HasPrefix(to, "#") {
+				said <- text
+			}
+		}
+		if _, err := io.WriteString(c, answer); err != nil {
+			return
+		}
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for _, c := range []struct {
+		cfg  Config
+		want []string
+	}{
+		{Config{}, []string{"url_file: missing", "timeout: 0s"}},
+		{Config{URL: "s3cret", URLFile: "f", MaxAlerts: -1}.WithDefaults(), []string{"url: given together", "url: does not begin", "max_alerts: found -1"}},
+		{Config{
+			URL: "http://x", HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{Cert: "c"}},
+			AuthConfig: notify.AuthConfig{
+				BasicAuth: notify.BasicAuth{Username: "a:b", Password: "s3cret", PasswordFile: "f"}, BearerTokenFile: "t",
+				Headers: map[string]notify.Secret{"A b": "s3cret", "Content-Type": "s3cret", "X": "s3cret\r\nY: z", "authorization": "s3cret"},
+			},
+		}.WithDefaults(), []string{
+			"basic_auth.password: given together", "bearer_token_file: given together",
+			`headers: "A b" is no header`, `headers: "Content-Type" is set`, `headers: "X" is no header`, `headers: "Authorization" is given`, "tls.key: missing",
+		}},
+		{Config{URL: "http://x", HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{Key: "k"}}, AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Username: "a:b"}}}.WithDefaults(), []string{"basic_auth.username: ", "tls.cert: missing"}},
+	} {
+		err := c.cfg.Validate()
+		if err == nil {
+			t.Fatal("no error")
+		}
+		lines := strings.Split(err.Error(), "\n")
+		if len(lines) != len(c.want) {
+			t.Fatalf("lines are %q, want %q", lines, c.want)
+		}
+		for i, want := range c.want {
+			if !strings.HasPrefix(lines[i], want) || strings.Contains(lines[i], "s3cret") {
+				t.Errorf("line is %q, want %q and no secret", lines[i], want)
+			}
+		}
+	}
+}
