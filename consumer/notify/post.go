@@ -302,7 +302,7 @@ func quote(text string, r Post, u *neturl.URL) string {
 	}
 	if u.User != nil {
 		password, _ := u.User.Password()
-		secrets = append(secrets, password)
+		secrets = append(secrets, password, base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password)))
 	}
 	for _, s := range secrets {
 		if len(s) > 3 { // a path "/" is no secret, nor is "true"'s beginning

@@ -163,6 +163,9 @@ func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schem
 	cmd.WaitDelay = time.Duration(r.cfg.KillAfter)
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(r.cfg.Timeout))
 	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %s was not started: %w", who, r.program(), err)
+	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%s: start %s: %w; check command", who, r.program(), cause(err))
 	}

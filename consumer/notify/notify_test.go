@@ -1,0 +1,230 @@
+package notify_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+
+	"supernats/consumer/notify"
+	"supernats/consumer/notify/notifytest"
+	"supernats/schema"
+)
+
+func TestErrors(t *testing.T) {
+	base := errors.New("429")
+	if err := fmt.Errorf("chat: %w", notify.After(time.Minute, base)); !errors.Is(err, base) || notify.IsPermanent(err) {
+		t.Errorf("marked error is not what it was: %v", err)
+	} else if d, ok := notify.RetryAfter(err); !ok || d != time.Minute {
+		t.Errorf("wait %s, %t", d, ok)
+	}
+	if err := fmt.Errorf("chat: %w", notify.Permanent(base)); !errors.Is(err, base) || !notify.IsPermanent(err) {
+		t.Errorf("marked error is not what it was: %v", err)
+	}
+	for _, err := range []error{nil, base, notify.Permanent(base)} {
+		if d, ok := notify.RetryAfter(err); ok || d != 0 {
+			t.Errorf("%v: wait %s, %t", err, d, ok)
+		}
+	}
+}
+
+// TestSecret: in none of the ways in which a configuration gets into a log.
+func TestSecret(t *testing.T) {
+	c := struct {
+		URL   notify.Secret            `yaml:"url"`
+		Empty notify.Secret            `yaml:"empty"`
+		Env   map[string]notify.Secret `yaml:"env"`
+	}{"c0rrect", "", map[string]notify.Secret{"A": "c0rrect"}}
+	j, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{string(j), string(y), fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%q %s", c.URL, c.URL)} {
+		if strings.Contains(s, "c0rrect") || !strings.Contains(s, "secret") {
+			t.Errorf("secret shows: %s", s)
+		}
+	}
+	if c.Empty.String() != "" {
+		t.Errorf("no secret is shown as one")
+	}
+	if err := yaml.Unmarshal([]byte("url: c0rrect"), &c); err != nil || string(c.URL) != "c0rrect" {
+		t.Errorf("secret is not read: %v", err)
+	}
+}
+
+func code(n int) *schema.Exit { return &schema.Exit{Code: &n} }
+
+func TestReason(t *testing.T) {
+	for _, c := range []struct {
+		exit *schema.Exit
+		want string
+	}{
+		{nil, ""},
+		{&schema.Exit{}, ""},
+		{code(0), "exit code 0"},
+		{code(3), "exit code 3"},
+		{&schema.Exit{Signal: "SIGKILL"}, "SIGKILL"},
+		{&schema.Exit{Signal: "SIGSEGV", Core: true}, "SIGSEGV, core dumped"},
+		{&schema.Exit{Core: true}, "core dumped"},
+		{&schema.Exit{SpawnErr: "can't find\ncommand"}, `spawn error: can't find\ncommand`},
+	} {
+		if got := notify.Reason(c.exit); got != c.want {
+			t.Errorf("reason of %+v is %q, want %q", c.exit, got, c.want)
+		}
+	}
+}
+
+func TestProcessName(t *testing.T) {
+	for _, c := range [][3]string{{"", "", ""}, {"api", "", "api"}, {"api", "api", "api"}, {"", "api", "api"}, {"api", "api_00", "api:api_00"}} {
+		if got := notify.ProcessName(c[0], c[1]); got != c[2] {
+			t.Errorf("name of %q and %q is %q, want %q", c[0], c[1], got, c[2])
+		}
+	}
+}
+
+func TestLine(t *testing.T) {
+	event := func(change func(*schema.AlertEvent)) func(*schema.Alert) {
+		return func(a *schema.Alert) { change(&a.Events[0]) }
+	}
+	for _, c := range []struct {
+		name string
+		n    *schema.CloudEvent[*schema.Alert]
+		want string
+	}{
+		{"exit", notifytest.Firing("a"), "FIRING web1 api:api_00 exited unexpectedly (exit code 1)"},
+		{"signal", notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Exit = &schema.Exit{Signal: "SIGSEGV", Core: true} })), "FIRING web1 api:api_00 exited unexpectedly (SIGSEGV, core dumped)"},
+		{"another rule and event", notifytest.Firing("a", func(a *schema.Alert) {
+			a.Rule, a.Events[0].Event, a.Events[0].Exit = "loop", schema.ProcessStateBackoff, nil
+		}), "FIRING web1 api:api_00 died while starting, will be tried again (rule loop)"},
+		{"unknown event", notifytest.Firing("a", func(a *schema.Alert) { a.Rule, a.Events[0].Event, a.Events[0].Exit = "odd", "THING", nil }), "FIRING web1 api:api_00 THING (rule odd)"},
+		{"summary", notifytest.Firing("a", func(a *schema.Alert) { a.Annotations = map[string]string{"summary": "the API\nis down"} }), `FIRING web1 api:api_00 the API\nis down`},
+		{"loss", notifytest.Firing("a", func(a *schema.Alert) {
+			a.Rule, a.Group, a.Process = "loss", "", ""
+			a.Events = []schema.AlertEvent{{Event: "supernats.bridge.loss", Lost: 42}}
+		}), "FIRING web1 has lost events"},
+		{"no events", notifytest.Firing("a", func(a *schema.Alert) { a.Rule, a.Events = "down", nil }), "FIRING web1 api:api_00 alert down"},
+		{"several processes", notifytest.Firing("a", func(a *schema.Alert) {
+			a.Process, a.Count = "", 7
+			a.Events[0].Group, a.Events[0].Process = "api", "api_03"
+		}), "FIRING web1 api:api_03 exited unexpectedly (exit code 1), 7 times"},
+		{"several hosts", notifytest.Firing("a", func(a *schema.Alert) { a.Host, a.Events[0].Host = "", "web9" }), "FIRING web9 api:api_00 exited unexpectedly (exit code 1)"},
+		{"update", notifytest.Notification(schema.TypeAlertUpdate, "a", 3), "UPDATE web1 api:api_00 exited unexpectedly (exit code 3), 3 times"},
+		{"resolved", notifytest.Notification(schema.TypeAlertResolved, "a", 3), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m"},
+		{"resolved at once", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Alert) { a.Closed = &schema.Time{Time: a.Opened.Add(-time.Second)} }), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 1), over after 0s"},
+		{"late", notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Late = true })), "FIRING web1 api:api_00 exited unexpectedly (exit code 1), late: it was at 2026-11-21 19:00:31 UTC"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, notify.LineOf(c.n).String()); diff != "" {
+				t.Errorf("line (-want +got):\n%s", diff)
+			}
+		})
+	}
+	for _, n := range notifytest.HostileBatch() {
+		if s := notify.LineOf(n).String(); len([]rune(s)) > 1000 || strings.ContainsAny(s, "\r\n\x00\x1b\u202e") || strings.ToValidUTF8(s, "") != s {
+			t.Errorf("line is %.300q", s)
+		}
+	}
+}
+
+func TestClip(t *testing.T) {
+	for _, c := range []struct {
+		s    string
+		max  int
+		want string
+	}{
+		{"", 5, ""},
+		{"hello", 5, "hello"},
+		{"hello!", 5, "hello…"},
+		{"进程退出", 3, "进程退…"},
+		{"a\nb", 10, `a\nb`},
+		{"abcd\n", 5, "abcd…"}, // no half of an escape
+		{"\x1b\u202e", 20, `\x1b\u202e`},
+		{"\xff", 5, "\ufffd"},
+	} {
+		if got := notify.Clip(c.s, c.max); got != c.want {
+			t.Errorf("Clip(%q, %d) = %q, want %q", c.s, c.max, got, c.want)
+		}
+	}
+}
+
+func TestIncidents(t *testing.T) {
+	n := notifytest.Notification
+	batch := []*schema.CloudEvent[*schema.Alert]{
+		n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertResolved, "c", 4), n(schema.TypeAlertFiring, "b", 1), n(schema.TypeAlertUpdate, "a", 2), n(schema.TypeAlertResolved, "a", 3),
+	}
+	type summary struct {
+		Alert, ID      string
+		Resolved, Told bool
+		Events         []string
+	}
+	var got []summary
+	for _, i := range notify.Incidents(batch) {
+		s := summary{Alert: i.Alert.Alert, ID: i.ID, Resolved: i.Resolved(), Told: i.Told}
+		for _, e := range i.Alert.Events {
+			s.Events = append(s.Events, e.ID)
+		}
+		got = append(got, s)
+	}
+	const e = "web1/4f0c6d1e2a90b7c3/"
+	want := []summary{
+		{"c", "c/4", true, false, []string{e + "4"}},
+		{"b", "b/1", false, true, []string{e + "1"}},
+		{"a", "a/3", true, true, []string{e + "1", e + "2", e + "3"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("incidents (-want +got):\n%s", diff)
+	}
+	if len(batch[0].Data.Events) != 1 || len(batch[4].Data.Events) != 1 {
+		t.Error("the batch was changed")
+	}
+}
+
+func TestDescription(t *testing.T) {
+	i := notify.Incidents([]*schema.CloudEvent[*schema.Alert]{
+		notifytest.Notification(schema.TypeAlertFiring, "a", 1),
+		notifytest.Notification(schema.TypeAlertUpdate, "a", 2, func(a *schema.Alert) {
+			a.Events[0].Host, a.Events[0].Group, a.Events[0].Process, a.Events[0].Late = "web2", "w", "w\n1", true
+		}),
+		notifytest.Notification(schema.TypeAlertUpdate, "a", 3, func(a *schema.Alert) {
+			a.Events[0] = schema.AlertEvent{Time: a.Events[0].Time, Event: "supernats.bridge.loss", Lost: 42}
+			a.Annotations = map[string]string{"description": "Look here."}
+		}),
+	})[0]
+	lines := []string{
+		"2026-11-21T19:00:31.833Z web1 api:api_00 exited unexpectedly (exit code 1)",
+		`2026-11-21T19:01:31.833Z web2 w:w\n1 exited unexpectedly (exit code 2), late`,
+		"2026-11-21T19:02:31.833Z web1 api:api_00 supernats.bridge.loss: 42",
+	}
+	for _, c := range []struct {
+		max  int
+		want string
+	}{
+		{0, strings.Join(lines, "\n")},
+		{3, strings.Join(lines, "\n")},
+		{1, "… and 2 more before\n" + lines[2]},
+	} {
+		if diff := cmp.Diff(c.want, i.Description(c.max)); diff != "" {
+			t.Errorf("description of %d (-want +got):\n%s", c.max, diff)
+		}
+	}
+	if diff := cmp.Diff("Look here.\n"+strings.Join(lines, "\n"), i.Annotations(0)["description"]); diff != "" {
+		t.Errorf("annotation (-want +got):\n%s", diff)
+	}
+}
+
+func TestLabelName(t *testing.T) {
+	for s, want := range map[string]string{"": "_", "team": "team", "cost-center": "cost_center", "7up": "_up", "a7": "a7", "进程": "__", "__x": "__x", "a.b/c": "a_b_c"} {
+		if got := notify.LabelName(s); got != want {
+			t.Errorf("LabelName(%q) = %q, want %q", s, got, want)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package pagerduty
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"supernats/consumer/notify"
+	"supernats/consumer/notify/notifytest"
+	"supernats/schema"
+)
+
+const key = "c0rrecth0rsebatterystaple1234567"
+
+var id = notify.Identity{Instance: "mon1", Version: "1.2.3", URL: "https://mon1.example.com/"}
+
+func TestReceiver(t *testing.T) {
+	notifytest.RunReceiver(t, func(t *testing.T, b notifytest.Behaviour, timeout time.Duration) notifytest.Peer {
+		server := notifytest.Serve(t, b)
+		r, err := New("pd", Config{URL: server.URL + "/" + key, RoutingKey: key, HTTPConfig: notify.HTTPConfig{Timeout: schema.Duration(timeout)}}.WithDefaults(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return notifytest.Peer{Receiver: r, Got: server.Bodies, Secrets: []string{key}, IDs: func(body []byte) []string {
+			return []string{parse(t, body).DedupKey}
+		}}
+	})
+}
+
+func parse(t *testing.T, body []byte) event {
+	t.Helper()
+	var e event
+	if err := json.Unmarshal(body, &e); err != nil {
+		t.Error(err)
+	}
+	return e
+}
+
+// send delivers a batch and returns what PagerDuty got.
+func send(t *testing.T, batch ...*schema.CloudEvent[*schema.Alert]) (list []event, bodies [][]byte) {
+	t.Helper()
+	server := notifytest.Serve(t, notifytest.Accept)
+	r, err := New("pd", Config{URL: server.URL, RoutingKey: key}.WithDefaults(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Notify(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range server.Bodies() {
+		list = append(list, parse(t, body))
+	}
+	return list, server.Bodies()
+}
+
+func TestBody(t *testing.T) {
+	_, bodies := send(t, notifytest.Firing("a/1"))
+	want := `{"routing_key":"` + key + `","event_action":"trigger","dedup_key":"a/1","client":"supernats","client_url":"https://mon1.example.com/",` +
+		`"payload":{"summary":"web1 api:api_00 exited unexpectedly (exit code 1)","source":"web1","severity":"critical","timestamp":"2026-11-21T19:00:31.833512Z",` +
+		`"component":"api:api_00","group":"api","class":"unexpected-exit","custom_details":{"address":"192.0.2.11","alert":"a/1","alertname":"unexpected-exit","count":"1",` +
+		`"description":"2026-11-21T19:00:31.833Z web1 api:api_00 exited unexpectedly (exit code 1)","group":"api","host":"web1","instance":"web1","notification":"a/1/1",` +
+		`"process":"api_00","severity":"critical","summary":"web1 api:api_00 exited unexpectedly (exit code 1)","team":"api"}}}`
+	if len(bodies) != 1 {
+		t.Fatalf("%d requests, want 1", len(bodies))
+	}
+	if diff := cmp.Diff(want, string(bodies[0])); diff != "" {
+		t.Errorf("body (-want +got):\n%s", diff)
+	}
+}
+
+// TestActions: what is told for the first time is triggered, even if it is over
+// already; what only ends is resolved.
+func TestActions(t *testing.T) {
+	n := notifytest.Notification
+	for _, c := range []struct {
+		name  string
+		batch []*schema.CloudEvent[*schema.Alert]
+		want  []string
+	}{
+		{"firing", []*schema.CloudEvent[*schema.Alert]{n(schema.TypeAlertFiring, "a", 1)}, []string{"trigger a"}},
+		{"firing and updates", []*schema.CloudEvent[*schema.Alert]{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertUpdate, "a", 2), n(schema.TypeAlertUpdate, "a", 3)}, []string{"trigger a"}},
+		{"resolved", []*schema.CloudEvent[*schema.Alert]{n(schema.TypeAlertResolved, "a", 2)}, []string{"resolve a"}},
+		{"both", []*schema.CloudEvent[*schema.Alert]{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertFiring, "b", 1), n(schema.TypeAlertResolved, "a", 2)}, []string{"trigger b", "trigger a", "resolve a"}},
+		{"again", []*schema.CloudEvent[*schema.Alert]{n(schema.TypeAlertResolved, "a", 2), n(schema.TypeAlertFiring, "b", 1)}, []string{"resolve a", "trigger b"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			events, _ := send(t, c.batch...)
+			var got []string
+			for _, e := range events {
+				got = append(got, e.EventAction+" "+e.DedupKey)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("actions (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestLimits: PagerDuty refuses an event that has more.
+func TestLimits(t *testing.T) {
+	batch := notifytest.HostileBatch()
+	batch = append(batch, notifytest.Firing("big", func(a *schema.Alert) {
+		for range 5000 {
+			a.Events = append(a.Events, a.Events[0])
+		}
+	}))
+	events, bodies := send(t, batch...)
+	if len(events) != len(batch) {
+		t.Errorf("%d events of a batch of %d", len(events), len(batch))
+	}
+	for i, e := range events {
+		if n := utf8.RuneCountInString(e.Payload.Summary); n == 0 || n > 1024 {
+			t.Errorf("summary has %d characters", n)
+		}
+		if len(e.DedupKey) == 0 || len(e.DedupKey) > 255 || e.Payload.Source == "" || len(bodies[i]) > 512<<10 {
+			t.Errorf("dedup_key has %d bytes, the event %d, source is %.40q", len(e.DedupKey), len(bodies[i]), e.Payload.Source)
+		}
+		if !strings.Contains("critical error warning info", e.Payload.Severity) {
+			t.Errorf("severity is %q", e.Payload.Severity)
+		}
+	}
+}
+
+func TestSeverity(t *testing.T) {
+	for s, want := range map[string]string{
+		"critical": "critical", "Error": "error", "warning": "warning", "info": "info",
+		"page": "critical", "none": "info", "": "warning", "high": "warning",
+	} {
+		if got := severity(s); got != want {
+			t.Errorf("severity of %q is %s, want %s", s, got, want)
+		}
+	}
+}
+
+// TestStopsAtTheFirst: what comes after an event that is not accepted waits with
+// it.
+func TestStopsAtTheFirst(t *testing.T) {
+	server := notifytest.Serve(t, notifytest.RefuseForNow)
+	r, err := New("pd", Config{URL: server.URL, RoutingKey: key}.WithDefaults(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wait, ok := notify.RetryAfter(r.Notify(t.Context(), notifytest.Many(5))); !ok || wait != 7*time.Second {
+		t.Errorf("wait %s, want 7s", wait)
+	}
+	if n := len(server.Requests()); n != 1 {
+		t.Errorf("%d requests, want 1", n)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for _, c := range []struct {
+		cfg  Config
+		want string
+	}{
+		{Config{}.WithDefaults(), "routing_key_file: missing"},
+		{Config{RoutingKey: key, RoutingKeyFile: "f"}.WithDefaults(), "routing_key: given together"},
+		{Config{RoutingKey: "s3cret with spaces"}.WithDefaults(), "routing_key: is no integration key"},
+		{Config{RoutingKey: key, URL: "x"}.WithDefaults(), "url: does not begin"},
+		{Config{RoutingKey: key, URL: "https://x"}, "timeout: 0s"},
+	} {
+		_, err := New("pd", c.cfg, id)
+		if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("error is %v, want %s", err, c.want)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "key")
+	if _, err := New("pd", Config{RoutingKeyFile: file}.WithDefaults(), id); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing file: %v", err)
+	}
+	if err := os.WriteFile(file, []byte(key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := notifytest.Serve(t, notifytest.Accept)
+	r, err := New("pd", Config{RoutingKeyFile: file, URL: server.URL}.WithDefaults(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := strings.Repeat("7", 32)
+	if err := os.WriteFile(file, []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Notify(t.Context(), notifytest.Many(1)); err != nil {
+		t.Fatal(err)
+	}
+	if got := parse(t, server.Bodies()[0]).RoutingKey; got != other {
+		t.Errorf("routing_key is %q, not the one that is in the file now", got)
+	}
+}
