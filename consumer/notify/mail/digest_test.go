@@ -235,7 +235,7 @@ var (
 
 // TestEveryEvent: one mail, all of them in it, in both bodies, of bearable size.
 func TestEveryEvent(t *testing.T) {
-	loops := storm(20)
+	loops := storm(5)
 	for i, n := range loops {
 		first := n.Data.Events[0]
 		n.Data.Events = nil
@@ -246,12 +246,12 @@ func TestEveryEvent(t *testing.T) {
 		}
 		n.Data.Count = 500
 	}
-	logs := storm(1000)
+	logs := storm(100)
 	for _, n := range logs {
 		n.Data.Events[0].Log = &schema.Log{Stderr: strings.Repeat("a line of a log\n", 256), Stdout: strings.Repeat("x\x00", 2048)}
 	}
 	for name, batch := range map[string][]*notification{
-		"1000 alerts": storm(1000), "10000 alerts": storm(10_000), "20 alerts of 500": loops, "1000 logs": logs,
+		"1000 alerts": storm(1000), "10000 alerts": storm(10_000), "5 alerts of 500": loops, "100 logs": logs,
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := deliverAll(t, batch)
@@ -276,7 +276,7 @@ func TestEveryEvent(t *testing.T) {
 			if len(got) != 2*events {
 				t.Errorf("%d lines for %d events", len(got), events)
 			}
-			if limit := 210*events + 3*maxLogs; len(m.Data) > limit {
+			if limit := 210*events + 6*maxLogs; len(m.Data) > limit {
 				t.Errorf("mail of %d bytes, want at most %d", len(m.Data), limit)
 			}
 			if n := strings.Count(m.Text, "Last lines of stderr of "); n != maxLogAlerts {
@@ -294,7 +294,7 @@ func TestEveryEvent(t *testing.T) {
 // room in a mail.
 func TestHostileSize(t *testing.T) {
 	long := strings.Repeat("\x00进", 100)
-	batch := storm(1000)
+	batch := storm(100)
 	for _, n := range batch {
 		n.Data.Alert += long
 		n.Data.Host, n.Data.Group, n.Data.Process = long, long, long
