@@ -65,7 +65,7 @@ func (e *deniedError) Error() string {
 func rightTo(subject string) string {
 	tokens := strings.Split(clean(subject), ".")
 	for prefix, keep := range map[string]int{
-		"$KV.": 2, "$JS.API.CONSUMER.CREATE.": 5, "$JS.API.DIRECT.GET.": 3, "supervisor.alert.": 2, "_INBOX": 1,
+		"$KV.": 2, "$JS.API.CONSUMER.CREATE.": 5, "$JS.API.DIRECT.GET.": 5, "supervisor.alert.": 2, "_INBOX": 1,
 	} {
 		if strings.HasPrefix(subject, prefix) && len(tokens) > keep {
 			return strings.Join(tokens[:keep], ".") + ".>"

@@ -37,6 +37,10 @@ type cli struct {
 	Tail    tailCmd    `cmd:"" help:"Events as they happen."`
 	Replay  replayCmd  `cmd:"" help:"Events from the stream, oldest first."`
 	Hosts   hostsCmd   `cmd:"" help:"Every host: last seen, versions, processes, lost events."`
+	Alerts  alertsCmd  `cmd:"" help:"Alerts, open ones first, and what could not be delivered."`
+	Mute    muteCmd    `cmd:"" help:"Tell nobody of some alerts for a while."`
+	Mutes   mutesCmd   `cmd:"" help:"The silences in force."`
+	Unmute  unmuteCmd  `cmd:"" help:"End silences."`
 	Rules   rulesCmd   `cmd:"" help:"Try a configuration before it is used."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -109,5 +109,5 @@ func (f *filters) passes(raw jetstream.Msg, filter consumer.Filter, p *printer) 
 		return false
 	}
 	p.last = ce
-	return filter.Match(ce.Data) && f.inTime(ce)
+	return filter.Match(ce.Data) && f.inTime(ce.Time)
 }
