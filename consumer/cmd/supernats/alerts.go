@@ -160,7 +160,7 @@ func readAlerts(ctx context.Context, js jetstream.JetStream) ([]schema.OpenAlert
 // notifications are those of the stream, oldest first.
 func (w *alertFilter) notifications(ctx context.Context, js jetstream.JetStream) ([]shownNotification, error) {
 	var list []shownNotification
-	err := scan(ctx, js, stream.Alerts, w.Since.Time, func(m *scanned) error {
+	err := scan(ctx, js, stream.Alerts, start{time: w.Since.Time}, func(m *scanned) error {
 		n, err := schema.Unmarshal[*schema.Alert](m.data)
 		if err == nil && n.Data == nil {
 			err = errors.New("has no data")

@@ -22,7 +22,9 @@ func (i *installation) alert(a schema.OpenAlert) {
 
 func (i *installation) mute(m schema.Mute) { i.put(stream.MutesBucket, m.ID, m) }
 
-func at(second int) schema.Time { return schema.Time{Time: noon.Add(time.Duration(second) * time.Second)} }
+func at(second int) schema.Time {
+	return schema.Time{Time: noon.Add(time.Duration(second) * time.Second)}
+}
 
 // notify stores a notification and returns its sequence.
 func (i *installation) notify(typ string, when schema.Time, a schema.Alert) uint64 {
@@ -191,7 +193,7 @@ func TestScan(t *testing.T) {
 		}
 	}
 	var seen []uint64
-	if err := scan(t.Context(), i.js, stream.Alerts, time.Time{}, func(m *scanned) error {
+	if err := scan(t.Context(), i.js, stream.Alerts, start{}, func(m *scanned) error {
 		seen = append(seen, m.seq)
 		return nil
 	}); err != nil {

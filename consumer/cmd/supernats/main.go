@@ -32,17 +32,18 @@ const (
 type cli struct {
 	common
 
-	Consume consumeCmd `cmd:"" help:"The consumer daemon: records the state of every process and sends mail."`
-	Ps      psCmd      `cmd:"" help:"The state of every process in the fleet."`
-	Tail    tailCmd    `cmd:"" help:"Events as they happen."`
-	Replay  replayCmd  `cmd:"" help:"Events from the stream, oldest first."`
-	Hosts   hostsCmd   `cmd:"" help:"Every host: last seen, versions, processes, lost events."`
-	Alerts  alertsCmd  `cmd:"" help:"Alerts, open ones first, and what could not be delivered."`
-	Mute    muteCmd    `cmd:"" help:"Tell nobody of some alerts for a while."`
-	Mutes   mutesCmd   `cmd:"" help:"The silences in force."`
-	Unmute  unmuteCmd  `cmd:"" help:"End silences."`
-	Rules   rulesCmd   `cmd:"" help:"Try a configuration before it is used."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Consume   consumeCmd   `cmd:"" help:"The consumer daemon: records the state of every process and sends mail."`
+	Ps        psCmd        `cmd:"" help:"The state of every process in the fleet."`
+	Hosts     hostsCmd     `cmd:"" help:"Every host: last seen, versions, processes, lost events."`
+	Tail      tailCmd      `cmd:"" help:"Events as they happen."`
+	Replay    replayCmd    `cmd:"" help:"Events from the stream, oldest first."`
+	Alerts    alertsCmd    `cmd:"" help:"Alerts, open ones first, and what could not be delivered."`
+	Mute      muteCmd      `cmd:"" help:"Tell nobody of some alerts for a while."`
+	Mutes     mutesCmd     `cmd:"" help:"The silences in force."`
+	Unmute    unmuteCmd    `cmd:"" help:"End silences."`
+	TestAlert testAlertCmd `cmd:"" help:"Send a test alert the whole way."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+	Rules     rulesCmd     `cmd:"" help:"Try a configuration before it is used."`
 }
 
 // common are the flags of every command.

@@ -179,7 +179,7 @@ func TestHelp(t *testing.T) {
 	if code != exitDone || errs != "" {
 		t.Errorf("%q %d", errs, code)
 	}
-	for _, want := range []string{"consume", "ps", "hosts", "tail", "replay", "alerts", "mute", "mutes", "unmute", "version", "--config", "--nats-url", "--nats-creds"} {
+	for _, want := range []string{"consume", "ps", "hosts", "tail", "replay", "alerts", "mute", "mutes", "unmute", "test-alert", "version", "--config", "--nats-url", "--nats-creds"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %s in %s", want, out)
 		}
@@ -242,7 +242,7 @@ func TestWrongUsage(t *testing.T) {
 }
 
 func TestNoServer(t *testing.T) {
-	for _, args := range [][]string{{"ps"}, {"hosts"}, {"tail"}, {"replay"}, {"alerts"}, {"mutes"}, {"unmute", "x"}, {"mute", "--all", "--for", "1h", "--comment", "x"}} {
+	for _, args := range [][]string{{"ps"}, {"hosts"}, {"tail"}, {"replay"}, {"alerts"}, {"mutes"}, {"test-alert"}, {"unmute", "x"}, {"mute", "--all", "--for", "1h", "--comment", "x"}} {
 		// Nobody listens on port 1.
 		out, errs, code := supernats(t, append(args, "--nats-url", "nats://127.0.0.1:1")...)
 		if code != exitFailed || out != "" || !strings.Contains(errs, "nats://127.0.0.1:1") || !strings.Contains(errs, "is `supernats consume` or a nats-server running? --nats-url says where") {

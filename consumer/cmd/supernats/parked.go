@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -47,7 +46,7 @@ func receiverOf(durable string) string {
 
 // parked are the notifications that were given up, oldest first.
 func (w *alertFilter) parked(ctx context.Context, js jetstream.JetStream) ([]shownParked, error) {
-	all, err := readParked(ctx, js, w.Since.Time)
+	all, err := readParked(ctx, js, start{time: w.Since.Time})
 	var list []shownParked
 	for _, p := range all {
 		if w.match(p.Rule, p.Host, p.Group, p.Process) && w.hasEvent(p.events...) && w.inTime(p.Parked) {
@@ -57,9 +56,9 @@ func (w *alertFilter) parked(ctx context.Context, js jetstream.JetStream) ([]sho
 	return list, err
 }
 
-func readParked(ctx context.Context, js jetstream.JetStream, since time.Time) ([]shownParked, error) {
+func readParked(ctx context.Context, js jetstream.JetStream, from start) ([]shownParked, error) {
 	var list []shownParked
-	err := scan(ctx, js, stream.Parked, since, func(m *scanned) error {
+	err := scan(ctx, js, stream.Parked, from, func(m *scanned) error {
 		durable := strings.TrimPrefix(m.subject, stream.ParkedSubject(""))
 		if strings.HasPrefix(durable, queuePrefix) {
 			list = append(list, parkedOf(m, durable))

@@ -25,24 +25,29 @@ type scanned struct {
 // scanBatch is how many messages are asked for at a time.
 const scanBatch = 256
 
-// scan hands over the messages of a stream, oldest first, those stored since a time
-// if it is not zero. It reads without a consumer (ADR-31, batches of direct gets),
+// start is where reading begins: at a time, at a sequence, or with the oldest.
+type start struct {
+	time time.Time
+	seq  uint64
+}
+
+// scan hands over the messages of a stream from a start on, oldest first. It reads without a consumer (ADR-31, batches of direct gets),
 // for the right to create one on a stream is the right to change those of others.
-func scan(ctx context.Context, js jetstream.JetStream, streamName string, since time.Time, each func(*scanned) error) error {
+func scan(ctx context.Context, js jetstream.JetStream, streamName string, from start, each func(*scanned) error) error {
 	s, err := js.Stream(ctx, streamName)
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w (it is created by `supernats consume`)", streamName, err)
 	}
 	state := s.CachedInfo().State
-	if state.Msgs == 0 || !since.IsZero() && state.LastTime.Before(since) {
+	if state.Msgs == 0 || state.LastTime.Before(from.time) || state.LastSeq < from.seq {
 		return nil
 	}
 	if !s.CachedInfo().Config.AllowDirect {
 		return fmt.Errorf("stream %s cannot be read directly: `nats stream edit %s --allow-direct` allows it", streamName, streamName)
 	}
-	request := map[string]any{"seq": max(1, state.FirstSeq)}
-	if !since.IsZero() {
-		request = map[string]any{"start_time": since.UTC()}
+	request := map[string]any{"seq": max(1, state.FirstSeq, from.seq)}
+	if !from.time.IsZero() {
+		request = map[string]any{"start_time": from.time.UTC()}
 	}
 	for last := uint64(0); last < state.LastSeq; {
 		request["batch"], request["next_by_subj"] = scanBatch, ">"
