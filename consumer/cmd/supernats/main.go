@@ -42,6 +42,7 @@ type cli struct {
 	Mutes     mutesCmd     `cmd:"" help:"The silences in force."`
 	Unmute    unmuteCmd    `cmd:"" help:"End silences."`
 	TestAlert testAlertCmd `cmd:"" help:"Send a test alert the whole way."`
+	Doctor    doctorCmd    `cmd:"" help:"What is wrong with this installation, and what to do."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 	Rules     rulesCmd     `cmd:"" help:"Try a configuration before it is used."`
 }

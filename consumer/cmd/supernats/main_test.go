@@ -179,7 +179,7 @@ func TestHelp(t *testing.T) {
 	if code != exitDone || errs != "" {
 		t.Errorf("%q %d", errs, code)
 	}
-	for _, want := range []string{"consume", "ps", "hosts", "tail", "replay", "alerts", "mute", "mutes", "unmute", "test-alert", "version", "--config", "--nats-url", "--nats-creds"} {
+	for _, want := range []string{"consume", "ps", "hosts", "tail", "replay", "alerts", "mute", "mutes", "unmute", "test-alert", "doctor", "version", "--config", "--nats-url", "--nats-creds"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %s in %s", want, out)
 		}
