@@ -53,10 +53,10 @@ func (b *bench) end() {
 func (b *bench) open(ctx context.Context) (h consumer.Handler, stop func() error, err error) {
 	h, stop, err = b.target.Open(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("Open: %w", err)
+		return nil, nil, fmt.Errorf("open the target: %w", err)
 	}
 	if h == nil || stop == nil {
-		return nil, nil, errors.New("Open returned no Handler or no stop")
+		return nil, nil, errors.New("no Handler or no stop came from Open")
 	}
 	once := false
 	end := func() error {
@@ -147,7 +147,7 @@ func (b *bench) until(ctx context.Context, what string, holds func() bool) error
 func (b *bench) effects(ctx context.Context, inOrder bool) error {
 	got, err := b.target.Effects(ctx)
 	if err != nil {
-		return fmt.Errorf("Effects: %w", err)
+		return fmt.Errorf("read the effects: %w", err)
 	}
 	times := map[string]int{}
 	for _, id := range got {

@@ -38,7 +38,7 @@ func (b *bench) wrapped(ctx context.Context, order bool, wrap func(consumer.Hand
 // handle hands a message over as the only one.
 func handle(ctx context.Context, h consumer.Handler, m *consumer.Message) error {
 	if err := h.Handle(ctx, m); err != nil {
-		return fmt.Errorf("Handle of message %d: %w", m.Seq, err)
+		return fmt.Errorf("handle message %d: %w", m.Seq, err)
 	}
 	return nil
 }
@@ -160,11 +160,11 @@ func canceled(ctx context.Context, b *bench) error {
 		select {
 		case err = <-answer:
 		case <-time.After(grace):
-			return fmt.Errorf("Handle does not return %v after the end of its context", grace)
+			return fmt.Errorf("for %v after the end of its context Handle does not return", grace)
 		}
 		if err == nil { // then it is done
 			if err := b.effects(ctx, true); err != nil {
-				return fmt.Errorf("Handle returned nil after the end of its context: %w", err)
+				return fmt.Errorf("nil was returned after the end of the context: %w", err)
 			}
 		}
 		if err := handle(ctx, h, m); err != nil {
