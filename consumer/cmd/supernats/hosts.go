@@ -57,7 +57,7 @@ func (h *hostsCmd) Run(ctx context.Context, c *common) error {
 	})
 }
 
-var hostColumns = []string{"HOST", "LAST SEEN", "SUPERVISORD", "STATE", "BRIDGE", "RUNNING", "DOWN", "STOPPED", "LOST", "LAST LOSS"}
+var hostColumns = []string{"HOST", "LAST SEEN", "SUPERVISORD", "STATE", "BRIDGE", "RUNNING", "DOWN", "STOPPED", "EXITED", "LOST", "LAST LOSS"}
 
 func printHosts(w *os.File, hosts []shownHost, now time.Time) error {
 	if len(hosts) == 0 {
@@ -75,7 +75,7 @@ func printHosts(w *os.File, hosts []shownHost, now time.Time) error {
 			state = "unknown since " + date(h.UnknownSince)
 		}
 		g.add(hostColor(h), h.Host.Host, seen, cmp.Or(h.SupervisorVersion, "-"), state, cmp.Or(h.BridgeVersion, "-"),
-			fmt.Sprint(h.Running), fmt.Sprint(h.Down), fmt.Sprint(h.Stopped), dash(h.Lost), date(h.LastLoss))
+			fmt.Sprint(h.Running), fmt.Sprint(h.Down), fmt.Sprint(h.Stopped), fmt.Sprint(h.Exited), dash(h.Lost), date(h.LastLoss))
 	}
 	return g.print(w)
 }

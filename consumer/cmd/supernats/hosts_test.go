@@ -44,7 +44,7 @@ func (i *installation) hosts() {
 	})
 	i.host(schema.Host{Host: "db1.example.com", BridgeVersion: "v1.2.3", SupervisorVersion: "4.2.5", SupervisorState: "SHUTDOWN", LastSeen: i.ago(time.Hour)})
 	i.publish(schema.SnapshotSubject("db1.example.com"), []byte("{}"))
-	i.host(schema.Host{Host: "web1", BridgeVersion: "v1.2.3", SupervisorVersion: "4.3.0", SupervisorState: "RUNNING", LastSeen: i.ago(2 * time.Second), Running: 3})
+	i.host(schema.Host{Host: "web1", BridgeVersion: "v1.2.3", SupervisorVersion: "4.3.0", SupervisorState: "RUNNING", LastSeen: i.ago(2 * time.Second), Running: 3, Exited: 4})
 	i.host(schema.Host{Host: "old"})
 }
 
@@ -61,11 +61,11 @@ func narrow(table string) string {
 func TestHosts(t *testing.T) {
 	i := newInstallation(t)
 	i.hosts()
-	want := `HOST  LAST SEEN  SUPERVISORD  STATE  BRIDGE  RUNNING  DOWN  STOPPED  LOST  LAST LOSS
-db1.example.com  SPAN ago  4.2.5  SHUTDOWN  v1.2.3  0  0  0  -  -
-old  -  -  -  -  0  0  0  -  -
-web1  SPAN ago  4.3.0  RUNNING  v1.2.3  3  0  0  -  -
-web2  SPAN ago  4.2.5  unknown since DATE  v1.0.0  7  1  2  12  2026-11-21 12:00:00
+	want := `HOST  LAST SEEN  SUPERVISORD  STATE  BRIDGE  RUNNING  DOWN  STOPPED  EXITED  LOST  LAST LOSS
+db1.example.com  SPAN ago  4.2.5  SHUTDOWN  v1.2.3  0  0  0  0  -  -
+old  -  -  -  -  0  0  0  0  -  -
+web1  SPAN ago  4.3.0  RUNNING  v1.2.3  3  0  0  4  -  -
+web2  SPAN ago  4.2.5  unknown since DATE  v1.0.0  7  1  2  0  12  2026-11-21 12:00:00
 `
 	got := regexp.MustCompile(`since \S+ \S+`).ReplaceAllString(narrow(i.run("hosts", "-o", "table")), "since DATE")
 	if d := cmp.Diff(want, got); d != "" {

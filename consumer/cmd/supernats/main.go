@@ -43,8 +43,8 @@ type cli struct {
 	Unmute    unmuteCmd    `cmd:"" help:"End silences."`
 	TestAlert testAlertCmd `cmd:"" help:"Send a test alert the whole way."`
 	Doctor    doctorCmd    `cmd:"" help:"What is wrong with this installation, and what to do."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
 	Rules     rulesCmd     `cmd:"" help:"Try a configuration before it is used."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // common are the flags of every command.

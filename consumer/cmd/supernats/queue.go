@@ -56,10 +56,11 @@ func readQueues(ctx context.Context, js jetstream.JetStream) ([]queue, error) {
 
 // receivers names those that a configuration has.
 func receivers(cfg app.Config) []string {
-	if cfg.Mail != nil {
-		return []string{"mail"}
+	var names []string
+	for _, r := range cfg.AllReceivers() {
+		names = append(names, r.Name)
 	}
-	return nil
+	return names
 }
 
 // leaseKey is that of the lease of the active `supernats consume`.
