@@ -111,7 +111,7 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	begun := time.Now()
 	s = open()
 	s.Finish()
-	enc := encoder{host: "drain", ttl: defaultTTL}
+	enc := encoder{host: "drain", ttl: drainTTL(b)}
 	r := &reader{
 		Spool: s, encoder: enc, reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}),
 		metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
@@ -134,10 +134,20 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	return took
 }
 
+// drainTTL is the table as a bridge has it.
+func drainTTL(b *testing.B) ttlTable {
+	b.Helper()
+	ttl, err := newTTLTable(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return ttl
+}
+
 // publishBare publishes the same messages of another host.
 func publishBare(b *testing.B, url string, recs [][]byte) time.Duration {
 	b.Helper()
-	enc := encoder{host: "bare!", ttl: defaultTTL}
+	enc := encoder{host: "bare!", ttl: drainTTL(b)}
 	var msgs []*nats.Msg
 	for _, rec := range recs {
 		m, err := enc.Encode(rec, 1<<20)

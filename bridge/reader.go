@@ -1,8 +1,8 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,6 +17,8 @@ const (
 	// large they are.
 	readAhead = 256
 	readBytes = 4 << 20
+	// keepBytes is the most that is kept of the memory of what was published.
+	keepBytes = 256 << 10
 )
 
 // reader is the publisher's side of the spool. It takes what is there as one
@@ -28,8 +30,12 @@ type reader struct {
 	encoder encoder
 	reasons *supervisord.Reasons
 	metrics *metrics
-	batch   []decoded // read, and not handed on yet
+	batch   []decoded // what was read together; next is handed on next
+	next    int
+	deaths  []supervisord.Received // those of a batch, while it is read
+	arena   []byte                 // what holds the records of the batch
 	current decoded
+	msg     *nats.Msg   // the last event's message: the next one is made in its memory
 	flying  []time.Time // when each event handed on, and not acknowledged, was read; zero for other records
 }
 
@@ -42,15 +48,16 @@ type decoded struct {
 
 // Next implements publish.Source.
 func (r *reader) Next() ([]byte, bool, error) {
-	if len(r.batch) == 0 {
+	if r.next == len(r.batch) {
 		if err := r.fill(); err != nil {
 			return nil, false, err
 		}
 	}
-	if len(r.batch) == 0 {
+	if r.next == len(r.batch) {
 		return nil, false, nil
 	}
-	r.current, r.batch = r.batch[0], r.batch[1:]
+	r.current = r.batch[r.next]
+	r.next++
 	r.flying = append(r.flying, r.current.at)
 	return r.current.rec, true, nil
 }
@@ -58,8 +65,8 @@ func (r *reader) Next() ([]byte, bool, error) {
 // fill reads a batch. An error, or the end of the spool, comes again when what
 // was read before it has been handed on.
 func (r *reader) fill() error {
-	var deaths []supervisord.Received
-	for size := 0; len(r.batch) < readAhead && size < readBytes; {
+	r.forget()
+	for len(r.batch) < readAhead && len(r.arena) < readBytes {
 		rec, ok, err := r.Spool.Next()
 		if err != nil && len(r.batch) == 0 {
 			return err
@@ -67,18 +74,29 @@ func (r *reader) fill() error {
 		if err != nil || !ok {
 			break
 		}
-		size += len(rec)
-		d := decoded{rec: bytes.Clone(rec)}
+		r.arena = append(r.arena, rec...)
+		d := decoded{rec: r.arena[len(r.arena)-len(rec) : len(r.arena) : len(r.arena)]}
 		if at, event, err := r.encoder.decode(d.rec); err == nil && event != nil {
 			d.at, d.event = at, event
-			deaths = append(deaths, supervisord.Received{Event: event, At: at})
+			r.deaths = append(r.deaths, supervisord.Received{Event: event, At: at})
 		}
 		r.batch = append(r.batch, d)
 	}
-	if len(deaths) > 0 {
-		r.reasons.Explain(context.Background(), deaths) // bounded by its own limit
+	if len(r.deaths) > 0 {
+		r.reasons.Explain(context.Background(), r.deaths) // bounded by its own limit
 	}
 	return nil
+}
+
+// forget lets the batch go. What it took of memory stays for the next one, unless
+// that is much.
+func (r *reader) forget() {
+	clear(r.batch)
+	clear(r.deaths)
+	r.batch, r.next, r.deaths, r.arena = r.batch[:0], 0, r.deaths[:0], r.arena[:0]
+	if cap(r.arena) > keepBytes {
+		r.arena = nil
+	}
 }
 
 // Ack implements publish.Source.
@@ -89,20 +107,24 @@ func (r *reader) Ack(n int, seq uint64) error {
 			r.metrics.published(at, now)
 		}
 	}
-	r.flying = r.flying[n:]
+	r.flying = slices.Delete(r.flying, 0, n)
 	return r.Spool.Ack(n, seq)
 }
 
 // Rewind implements publish.Source.
 func (r *reader) Rewind() error {
-	r.batch, r.current, r.flying = nil, decoded{}, nil
+	r.forget()
+	r.current, r.flying = decoded{}, nil
 	return r.Spool.Rewind()
 }
 
 // Encode makes the messages of the record that Next has returned last.
 func (r *reader) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 	if r.current.event != nil {
-		return r.encoder.event(r.current.event, r.current.at, maxPayload)
+		if r.msg == nil || cap(r.msg.Data) > keepBytes {
+			r.msg = new(nats.Msg)
+		}
+		return r.encoder.event(r.msg, r.current.event, r.current.at, maxPayload)
 	}
 	return r.encoder.Encode(rec, maxPayload)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -120,7 +121,7 @@ func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 	case err != nil:
 		return nil, err
 	case event != nil:
-		return c.event(event, at, maxPayload)
+		return c.event(new(nats.Msg), event, at, maxPayload)
 	case rec[0] != kindMessage:
 		return nil, fmt.Errorf("%w: kind %q", errRecord, rec[0])
 	}
@@ -137,9 +138,11 @@ func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 	return []*nats.Msg{message(string(subject), string(id), bytes.Clone(json), ttl)}, nil
 }
 
-func (c *encoder) event(e *schema.Event, at time.Time, maxPayload int) ([]*nats.Msg, error) {
+// event makes the message of an event in m, in the memory that m has, or new
+// messages of its parts.
+func (c *encoder) event(m *nats.Msg, e *schema.Event, at time.Time, maxPayload int) ([]*nats.Msg, error) {
 	ttl := c.ttl.of(e.Event)
-	m := c.message(e, at, ttl)
+	c.write(m, e, at, ttl)
 	if len(m.Data) < maxPayload-headerRoom || m.Size() <= maxPayload {
 		return []*nats.Msg{m}, nil
 	}
@@ -151,7 +154,9 @@ func (c *encoder) event(e *schema.Event, at time.Time, maxPayload int) ([]*nats.
 	}
 	var msgs []*nats.Msg
 	for _, part := range e.Split(maxPayload - rest) {
-		msgs = append(msgs, c.message(part, at, ttl))
+		m := new(nats.Msg)
+		c.write(m, part, at, ttl)
+		msgs = append(msgs, m)
 	}
 	return msgs, nil
 }
@@ -175,7 +180,7 @@ func jsonData(e *schema.Event) int {
 	return len(b)
 }
 
-func (c *encoder) message(e *schema.Event, at time.Time, ttl time.Duration) *nats.Msg {
+func (c *encoder) write(m *nats.Msg, e *schema.Event, at time.Time, ttl time.Duration) {
 	size := 512 + len(e.DataBase64)*4/3
 	if e.Data != nil {
 		size += len(*e.Data)
@@ -183,17 +188,26 @@ func (c *encoder) message(e *schema.Event, at time.Time, ttl time.Duration) *nat
 	if e.Log != nil {
 		size += len(e.Log.Stdout) + len(e.Log.Stderr)
 	}
-	return message(e.Subject(), e.ID(), e.AppendJSON(make([]byte, 0, size+size/8), at), ttl)
+	m.Subject, m.Reply = e.Subject(), ""
+	m.Data = e.AppendJSON(slices.Grow(m.Data[:0], size+size/8), at)
+	setHeaders(m, e.ID(), ttl)
 }
 
 // message adds the headers; a ttl of 0 leaves the stream's own limits.
 func message(subject, id string, json []byte, ttl time.Duration) *nats.Msg {
-	m := &nats.Msg{Subject: subject, Data: json, Header: nats.Header{
-		nats.MsgIdHdr:            {id},
-		stream.HeaderContentType: {schema.ContentType},
-	}}
-	if ttl > 0 {
-		m.Header[stream.HeaderTTL] = []string{strconv.Itoa(int(ttl/time.Second)) + "s"}
-	}
+	m := &nats.Msg{Subject: subject, Data: json}
+	setHeaders(m, id, ttl)
 	return m
+}
+
+func setHeaders(m *nats.Msg, id string, ttl time.Duration) {
+	if m.Header == nil {
+		m.Header = nats.Header{stream.HeaderContentType: {schema.ContentType}}
+	}
+	m.Header[nats.MsgIdHdr] = append(m.Header[nats.MsgIdHdr][:0], id)
+	if ttl > 0 {
+		m.Header[stream.HeaderTTL] = append(m.Header[stream.HeaderTTL][:0], strconv.Itoa(int(ttl/time.Second))+"s")
+	} else {
+		delete(m.Header, stream.HeaderTTL)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/nats-io/nats.go"
 	"pgregory.net/rapid"
 
@@ -207,5 +208,32 @@ func checkParts(t fataler, msgs []*nats.Msg, id, text string, most int) {
 	}
 	if got.String() != text {
 		t.Fatalf("%d bytes in %d messages are not the text of %d bytes", got.Len(), len(msgs), len(text))
+	}
+}
+
+// A message that is made in the memory of another one has nothing of it left.
+func TestEncodeInPlace(t *testing.T) {
+	enc, m := testEncoder(), new(nats.Msg)
+	for _, rec := range [][]byte{
+		eventRecord("PROCESS_LOG_STDOUT", "processname:a groupname:a pid:7 channel:stdout\n"+strings.Repeat("long ", 1000)),
+		eventRecord("PROCESS_STATE_RUNNING", "processname:b groupname:g from_state:STARTING pid:8"),
+		eventRecord("TICK_5", "when:1201063880"),
+	} {
+		want, err := enc.Encode(rec, mib)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Reply = "of the last one"
+		at, event, err := enc.decode(rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := enc.event(m, event, at, mib)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(nats.Msg{})); diff != "" {
+			t.Errorf("-new +in place:\n%s", diff)
+		}
 	}
 }

@@ -7,6 +7,12 @@
 // the stream SUPERVISOR_PARKED, from where it can be had back. None is dropped.
 // One message is handled at a time and Prefetch are held in memory; while NATS
 // is away Run waits for it.
+//
+// At least once becomes exactly once if a Handler stores the sequence of the message
+// together with its effect, in one transaction, and skips one that is stored
+// already. To keep the last sequence only is not enough: a message that is tried
+// again comes behind younger ones. examples/03-go-sqlite does it, and
+// consumer/consumertest tries out whether yours does.
 package consumer
 
 import (
@@ -28,10 +34,12 @@ import (
 
 // Handler does something with a message.
 type Handler interface {
-	// Handle returns nil when its effect is stored. It may be called again with
-	// the same message, after an error or a crash: Seq tells. An error is tried
-	// again after a while, and the message is parked after Config.MaxTries; see
-	// Park.
+	// Handle returns nil when its effect is stored, for the message never comes
+	// again then. It may be called again with the same message, after an error or a
+	// crash: Seq tells. An error is tried again after a while, and the message is
+	// parked after Config.MaxTries; see Park. When ctx ends Handle returns soon,
+	// with an error if the effect is not stored. It is never called twice at the
+	// same time by one Consumer.
 	Handle(ctx context.Context, m *Message) error
 }
 

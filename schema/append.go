@@ -16,8 +16,9 @@ func (e *Event) AppendJSON(b []byte, read time.Time) []byte {
 	family, kind := Tail(e.Event, e.Type)
 	b = append(b, `{"specversion":"`+specVersion+`","id":`...)
 	b = appendString(b, e.ID())
-	b = append(b, `,"source":`...)
-	b = appendString(b, "/supervisor/"+url.PathEscape(e.Host)+"/"+url.PathEscape(e.Server))
+	b = append(b, `,"source":"/supervisor/`...)
+	b = append(append(append(b, url.PathEscape(e.Host)...), '/'), url.PathEscape(e.Server)...) // nothing to escape in JSON
+	b = append(b, '"')
 	b = append(b, `,"type":"`+eventTypePrefix...)
 	b = append(append(append(b, family...), '.'), kind...) // tokens: nothing to escape
 	b = append(b, '"')

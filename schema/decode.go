@@ -91,14 +91,14 @@ func (e *Event) complete() bool {
 // between pairs: any other white space is legal in a name
 // (supervisor/datatypes.py process_or_group_name).
 func (e *Event) setPairs(line []byte) bool {
-	fields := strings.FieldsFunc(string(line), func(r rune) bool { return r == ' ' || r == '\n' })
-	for _, f := range fields {
-		if strings.IndexByte(f, ':') <= 0 {
+	text := string(line)
+	for pair, rest := cutPair(text); pair != ""; pair, rest = cutPair(rest) {
+		if strings.IndexByte(pair, ':') <= 0 {
 			return false
 		}
 	}
-	for _, f := range fields {
-		key, value, _ := strings.Cut(f, ":")
+	for pair, rest := cutPair(text); pair != ""; pair, rest = cutPair(rest) {
+		key, value, _ := strings.Cut(pair, ":")
 		if !e.setPair(key, value) {
 			if e.Extra == nil {
 				e.Extra = map[string]string{}
@@ -107,6 +107,20 @@ func (e *Event) setPairs(line []byte) bool {
 		}
 	}
 	return true
+}
+
+// cutPair cuts the first pair off; it is empty if there is none.
+func cutPair(s string) (pair, rest string) {
+	gap := func(c byte) bool { return c == ' ' || c == '\n' }
+	start := 0
+	for start < len(s) && gap(s[start]) {
+		start++
+	}
+	end := start
+	for end < len(s) && !gap(s[end]) {
+		end++
+	}
+	return s[start:end], s[end:]
 }
 
 // setPair reports false for a key that is not known or a value that is not of

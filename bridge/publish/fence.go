@@ -102,7 +102,7 @@ func (s *session) pass(ctx context.Context) error {
 
 // publishOne publishes a message and waits for its sequence.
 func (s *session) publishOne(ctx context.Context, m *nats.Msg) (uint64, error) {
-	future, err := s.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
+	n, err := s.acks.publish(m)
 	if err != nil {
 		return 0, fmt.Errorf("publish on %s: %w", m.Subject, err)
 	}
@@ -114,13 +114,9 @@ func (s *session) publishOne(ctx context.Context, m *nats.Msg) (uint64, error) {
 			if concernsPublishing(err) {
 				return 0, err
 			}
-		case err := <-future.Err():
-			return 0, s.refused(inflight{future: future}, err)
-		case ack := <-future.Ok():
-			if ack.Stream != s.cfg.Stream {
-				return 0, &foreignAck{subject: m.Subject, got: ack.Stream, want: s.cfg.Stream}
-			}
-			return ack.Sequence, nil
+		case <-s.acks.await(n):
+			ack, _ := s.acks.take(n)
+			return ack.seq, s.check(inflight{subject: m.Subject}, ack)
 		}
 	}
 }

@@ -51,7 +51,8 @@ type Config struct {
 	Ensure func(ctx context.Context, js jetstream.JetStream) error
 	// Stream is whose acknowledgements count.
 	Stream string
-	// Encode makes the messages of a record, none larger than maxPayload.
+	// Encode makes the messages of a record, none larger than maxPayload. They are
+	// sent before the next call, and then no more of use: it may use their memory.
 	Encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
 	// Lost is told of a record that cannot be encoded; it is skipped.
 	Lost func(rec []byte, err error)
@@ -150,18 +151,18 @@ func (p *Publisher) connected(ctx context.Context) error {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc,
-		jetstream.WithPublishAsyncTimeout(ackTimeout),
-		jetstream.WithPublishAsyncMaxPending(1<<20)) // the window is ours
+	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("use JetStream: %w", err)
 	}
+	acks := newAcks(nc, p.cfg.Stream, ackTimeout)
+	defer acks.close()
 	status := nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	for {
 		if err := p.waitConnected(ctx, nc, &dial, status); err != nil {
 			return err
 		}
-		s := &session{Publisher: p, js: js, denied: denied, again: p.begun, maxPayload: int(nc.MaxPayload())}
+		s := &session{Publisher: p, js: js, acks: acks, denied: denied, again: p.begun, maxPayload: int(nc.MaxPayload())}
 		err := s.ensure(ctx)
 		if err == nil {
 			err = s.run(ctx) // it has reported its error

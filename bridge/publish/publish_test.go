@@ -63,7 +63,6 @@ func TestServerRestarts(t *testing.T) {
 
 // Not the connection but the answers are lost: the stream refuses what it has.
 func TestConnectionCut(t *testing.T) {
-	t.Parallel() // the answers are waited for
 	const n = 5000
 	s := streamtest.Start(t)
 	src := numbered(n).allow(0)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,6 +16,7 @@ import (
 type session struct {
 	*Publisher
 	js         jetstream.JetStream
+	acks       *acks
 	denied     <-chan error // what the server did not permit
 	again      bool         // the connection is not the first one
 	maxPayload int
@@ -35,9 +37,9 @@ type session struct {
 	sent, empty bool
 	// held is what ends the session when nothing is in flight any more.
 	held error
-	// proven says that the stream has answered: only then more than one record
-	// is in flight. A stream that comes up while a window is sent would store
-	// its end before its beginning.
+	// proven says that the stream has answered: only then, and not behind a
+	// disconnect before it answers again, more than one record is in flight. A stream
+	// that comes up while a window is sent would store its end before its beginning.
 	proven bool
 }
 
@@ -56,35 +58,11 @@ type outgoing struct {
 
 // inflight is one message that waits for its acknowledgement.
 type inflight struct {
-	future
-	size  int
-	last  bool
-	doubt bool
-	// The answer, when it was taken from the future.
-	ack *jetstream.PubAck
-	err error
-}
-
-func (m *inflight) answered() bool { return m.ack != nil || m.err != nil }
-
-// poll takes the answer if there is one.
-func (m *inflight) poll() bool {
-	if !m.answered() {
-		select {
-		case m.err = <-m.Err():
-		case m.ack = <-m.Ok():
-		default:
-		}
-	}
-	return m.answered()
-}
-
-// future is the part of jetstream.PubAckFuture that is used here. One of the
-// channels gives one value, once.
-type future interface {
-	Ok() <-chan *jetstream.PubAck
-	Err() <-chan error
-	Msg() *nats.Msg
+	n           uint64 // its number; 0 if it was not sent, since the stream has it
+	subject, id string
+	size        int
+	last        bool
+	doubt       bool
 }
 
 // ensure creates the stream if it is missing. Not to be allowed to look is no
@@ -125,12 +103,9 @@ func (s *session) run(ctx context.Context) error {
 	// Whatever is still in flight may or may not be stored. Its end is awaited,
 	// so that nothing of it arrives behind what is sent again.
 	for _, m := range s.queue {
-		if m.answered() {
-			continue
-		}
 		select {
-		case <-m.Ok():
-		case <-m.Err():
+		case <-s.acks.await(m.n):
+			s.acks.take(m.n)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -169,7 +144,6 @@ func (s *session) loop(ctx context.Context) error {
 			}
 			continue
 		}
-		m := s.awaited()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -180,11 +154,7 @@ func (s *session) loop(ctx context.Context) error {
 			if concernsPublishing(err) {
 				return err
 			}
-		case m.err = <-m.Err():
-			if err := s.settle(); err != nil {
-				return err
-			}
-		case m.ack = <-m.Ok():
+		case <-s.acks.await(s.awaited()):
 			if err := s.settle(); err != nil {
 				return err
 			}
@@ -192,14 +162,14 @@ func (s *session) loop(ctx context.Context) error {
 	}
 }
 
-// awaited is the message whose answer is waited for: the oldest, or, while the
-// window is full, the one in its middle. One by one, answers would cost a change
-// of thread and a write of the checkpoint each.
-func (s *session) awaited() *inflight {
-	if m := &s.queue[len(s.queue)/2]; !s.open() && !m.answered() {
-		return m
+// awaited is the number of the message whose end is waited for: the oldest, or,
+// while the window is full, the one in its middle. One by one, answers would cost
+// a change of thread and a write of the checkpoint each.
+func (s *session) awaited() uint64 {
+	if n := s.queue[len(s.queue)/2].n; !s.open() && !s.acks.ended(n) {
+		return n
 	}
-	return &s.queue[0]
+	return s.queue[0].n
 }
 
 // gather lets records and acknowledgements come together for a moment: one by
@@ -219,7 +189,7 @@ func (s *session) gather(ctx context.Context) error {
 
 // open reports whether the window has room for another record.
 func (s *session) open() bool {
-	if !s.proven && len(s.queue) > 0 {
+	if len(s.queue) > 0 && (!s.proven || s.acks.broken()) {
 		return false
 	}
 	return !s.ended && s.held == nil && len(s.queue) < window && s.bytes < windowBytes
@@ -242,7 +212,7 @@ func (s *session) fill() error {
 		if err := s.send(m); err != nil {
 			return err
 		}
-		s.outbox = s.outbox[1:]
+		s.outbox = slices.Delete(s.outbox, 0, 1)
 	}
 	return nil
 }
@@ -275,7 +245,7 @@ func (s *session) next() (bool, error) {
 	}
 	if err != nil {
 		s.cfg.Lost(rec, err)
-		s.queue = append(s.queue, inflight{future: skipped(s.cfg.Stream), last: true})
+		s.queue = append(s.queue, inflight{last: true})
 		return true, nil
 	}
 	for i, m := range msgs {
@@ -287,19 +257,18 @@ func (s *session) next() (bool, error) {
 // send publishes a message, unless the stream has it.
 func (s *session) send(m outgoing) error {
 	if m.doubt && s.has(m.Msg) {
-		s.queue = append(s.queue, inflight{future: skipped(s.cfg.Stream), last: m.last})
+		s.queue = append(s.queue, inflight{last: m.last})
 		return nil
 	}
 	if s.noTTL {
 		m.Header.Del(jetstream.MsgTTLHeader)
 	}
-	// A retry from inside the library would overtake what was sent since.
-	ack, err := s.js.PublishMsgAsync(m.Msg, jetstream.WithRetryAttempts(0))
+	n, err := s.acks.publish(m.Msg)
 	if err != nil {
 		return fmt.Errorf("publish on %s: %w", m.Subject, err)
 	}
 	size := len(m.Subject) + len(m.Data) // its headers are small
-	s.queue = append(s.queue, inflight{future: ack, size: size, last: m.last, doubt: m.doubt})
+	s.queue = append(s.queue, inflight{n, m.Subject, m.Header.Get(nats.MsgIdHdr), size, m.last, m.doubt})
 	s.bytes += size
 	return nil
 }
@@ -318,28 +287,30 @@ func (s *session) has(m *nats.Msg) bool {
 // without a gap, and moves the source's checkpoint once. Its error is the first
 // one among them.
 func (s *session) settle() error {
-	records := 0
+	records, taken := 0, 0
 	var refused error
-	for refused == nil && len(s.queue) > 0 && s.queue[0].poll() {
-		m := s.pop()
-		switch {
-		case m.err != nil:
-			refused = s.refused(m, m.err)
-			continue
-		case m.ack.Stream != s.cfg.Stream: // any responder on the subject can answer
-			refused = &foreignAck{subject: m.Msg().Subject, got: m.ack.Stream, want: s.cfg.Stream}
-			continue
-		case m.size > 0: // else it was skipped
+	for ; refused == nil && taken < len(s.queue); taken++ {
+		m := s.queue[taken]
+		if m.n != 0 {
+			ack, ok := s.acks.take(m.n)
+			if !ok {
+				break
+			}
+			s.bytes -= m.size
+			if refused = s.check(m, ack); refused != nil {
+				continue
+			}
 			s.proven = true
-			s.seq = m.ack.Sequence
-			if m.ack.Duplicate && !m.doubt {
-				s.sayDuplicate(m.Msg())
+			s.seq = ack.seq
+			if ack.duplicate && !m.doubt {
+				s.sayDuplicate(m.id)
 			}
 		}
 		if m.last {
 			records++
 		}
 	}
+	s.queue = slices.Delete(s.queue, 0, taken)
 	if records > 0 {
 		if err := s.cfg.Source.Ack(records, s.seq); err != nil {
 			return errors.Join(refused, fmt.Errorf("move the spool's checkpoint: %w", err))
@@ -353,11 +324,15 @@ func (s *session) settle() error {
 	return refused
 }
 
-func (s *session) pop() inflight {
-	m := s.queue[0]
-	s.queue = s.queue[1:]
-	s.bytes -= m.size
-	return m
+// check turns an answer that is no acknowledgement of our stream into an error.
+func (s *session) check(m inflight, ack answer) error {
+	if ack.err != nil {
+		return s.refused(m, ack.err)
+	}
+	if ack.stream != s.cfg.Stream { // any responder on the subject can answer
+		return &foreignAck{subject: m.subject, got: ack.stream, want: s.cfg.Stream}
+	}
+	return nil
 }
 
 // refused turns the error of a message into ours.
@@ -369,7 +344,7 @@ func (s *session) refused(m inflight, err error) error {
 	if isTooBig(err) {
 		s.smaller = max(minPayload, min(s.limit(), m.size)/2)
 	}
-	return fmt.Errorf("publish on %s: %w", m.Msg().Subject, err)
+	return fmt.Errorf("publish on %s: %w", m.subject, err)
 }
 
 // limit is how large a message may be.
@@ -379,16 +354,3 @@ func (s *session) limit() int {
 	}
 	return s.maxPayload
 }
-
-// skipped stands in the queue for a message that was not sent.
-func skipped(stream string) future {
-	ok := make(chan *jetstream.PubAck, 1)
-	ok <- &jetstream.PubAck{Stream: stream}
-	return skip(ok)
-}
-
-type skip chan *jetstream.PubAck
-
-func (s skip) Ok() <-chan *jetstream.PubAck { return s }
-func (s skip) Err() <-chan error            { return nil }
-func (s skip) Msg() *nats.Msg               { return &nats.Msg{} }

@@ -83,7 +83,7 @@ func (e *tooBig) Unwrap() error { return e.err }
 
 // sayDuplicate tells that the stream refused what was sent for the first time: it
 // has another message of that id. It is said again each time the number has doubled.
-func (p *Publisher) sayDuplicate(m *nats.Msg) {
+func (p *Publisher) sayDuplicate(id string) {
 	p.duplicates++
 	if p.cfg.Duplicate != nil {
 		p.cfg.Duplicate()
@@ -91,7 +91,7 @@ func (p *Publisher) sayDuplicate(m *nats.Msg) {
 	if p.duplicates&(p.duplicates-1) != 0 {
 		return
 	}
-	p.cfg.Log.Error().Str("id", m.Header.Get(nats.MsgIdHdr)).Uint64("events", p.duplicates).
+	p.cfg.Log.Error().Str("id", id).Uint64("events", p.duplicates).
 		Str("mend", "nothing, if another listener of this supervisord publishes under the same host; else give each supervisord its own --host").
 		Msg("the stream already had an event that was sent for the first time, and did not store it again")
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
@@ -66,6 +67,47 @@ func TestWindow(t *testing.T) {
 			}
 			logged(t, r, "warn", 0)
 		})
+	}
+}
+
+// Behind a disconnect one message goes alone again, though nothing was in flight at
+// the time: the stream may be on its way up.
+func TestWindowBehindDisconnect(t *testing.T) {
+	const n, before = 300, 100
+	s := streamtest.Start(t)
+	k := newLink(t, s.URL)
+	src := numbered(n).allow(before)
+	var came atomic.Int64
+	release := make(chan struct{})
+	responder(t, s.URL, func(i int, m *nats.Msg) {
+		if came.Add(1) == before+1 {
+			<-release
+		}
+		_ = m.Respond(ack(stream.Events, i))
+	})
+	sent := make(chan struct{}, n)
+	r := start(t, k.url(), src, func(c *Config) {
+		c.Ensure = noStream
+		c.Encode = func(rec []byte, most int) ([]*nats.Msg, error) {
+			sent <- struct{}{}
+			return encode(rec, most)
+		}
+	})
+	src.waitAcked(t, before)
+	k.cut()
+	time.Sleep(200 * time.Millisecond) // it connects again
+	for len(sent) > 0 {
+		<-sent
+	}
+	src.allow(n)
+	waitFor(t, func() bool { return came.Load() > before })
+	time.Sleep(200 * time.Millisecond)
+	if got := len(sent); got != 1 {
+		t.Errorf("%d messages are in flight before the stream has answered", got)
+	}
+	close(release)
+	if err := r.wait(t); err != nil {
+		t.Fatal(err)
 	}
 }
 

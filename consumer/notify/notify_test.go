@@ -10,11 +10,15 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
 	"supernats/schema"
 )
+
+// TestMain finds what goes on after a delivery.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestErrors(t *testing.T) {
 	base := errors.New("429")

@@ -233,7 +233,7 @@ func TestTimeout(t *testing.T) {
 	}
 	// A batch that does not fit into the buffers of the connection.
 	r := request("http://" + l.Addr().String())
-	r.Body = strings.Repeat("x", 64<<20)
+	r.Body = strings.Repeat("x", 16<<20)
 	if err := check(t, poster(t, c).Do(t.Context(), r)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error is %v", err)
 	}

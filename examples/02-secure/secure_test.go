@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -264,4 +265,36 @@ func read(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// People see everything, and silence alerts.
+func TestPeople(t *testing.T) {
+	in := install(t, false)
+	in.consume(t)
+	var mute schema.Mute
+	if err := json.Unmarshal(in.supernats(t, "mute", "--host", "web*", "--for", "1h", "--comment", "moving racks"), &mute); err != nil {
+		t.Fatal(err)
+	}
+	if out := in.supernats(t, "mutes"); !strings.Contains(string(out), mute.ID) {
+		t.Errorf("%s is not in %s", mute.ID, out)
+	}
+	in.supernats(t, "unmute", mute.ID)
+	for _, args := range [][]string{{"mutes"}, {"alerts", "--since", "1d"}, {"hosts"}, {"ps", "--all"}} {
+		if out := in.supernats(t, append(args, "-o", "jsonl")...); len(out) > 0 {
+			t.Errorf("%v printed %s", args, out)
+		}
+	}
+	// Whatever it finds, it could look.
+	out, err := exec.Command(bin+"/supernats", append(in.flags("people"), "doctor", "-o", "jsonl")...).Output()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(out, []byte("\n")); n < 8 || bytes.Contains(out, []byte("cannot look")) {
+		t.Errorf("%s", out)
+	}
+	// A host may not.
+	denied, err := exec.Command(bin+"/supernats", append(in.flags("db1"), "mute", "--all", "--for", "1h", "--comment", "x")...).CombinedOutput()
+	if err == nil || !strings.Contains(string(denied), "this NATS user may not subscribe _INBOX") {
+		t.Errorf("%v: %s", err, denied)
+	}
 }

@@ -74,9 +74,9 @@ func globs(given []string) []string {
 	return list
 }
 
-// inTime reports whether an event is neither too old nor too young.
-func (f *filters) inTime(ce *schema.CloudEvent[*schema.Event]) bool {
-	return (f.Since.IsZero() || !ce.Time.Before(f.Since.Time)) && (f.Until.IsZero() || !ce.Time.After(f.Until.Time))
+// inTime reports whether what happened then is neither too old nor too young.
+func (f *filters) inTime(t schema.Time) bool {
+	return (f.Since.IsZero() || !t.Before(f.Since.Time)) && (f.Until.IsZero() || !t.After(f.Until.Time))
 }
 
 // moment is a point in time: RFC 3339, or a duration back from now.

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
 
@@ -34,12 +32,19 @@ const (
 type cli struct {
 	common
 
-	Consume consumeCmd `cmd:"" help:"The consumer daemon: records the state of every process and sends mail."`
-	Ps      psCmd      `cmd:"" help:"The state of every process in the fleet."`
-	Tail    tailCmd    `cmd:"" help:"Events as they happen."`
-	Replay  replayCmd  `cmd:"" help:"Events from the stream, oldest first."`
-	Rules   rulesCmd   `cmd:"" help:"Try a configuration before it is used."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Consume   consumeCmd   `cmd:"" help:"The consumer daemon: records the state of every process and sends mail."`
+	Ps        psCmd        `cmd:"" help:"The state of every process in the fleet."`
+	Hosts     hostsCmd     `cmd:"" help:"Every host: last seen, versions, processes, lost events."`
+	Tail      tailCmd      `cmd:"" help:"Events as they happen."`
+	Replay    replayCmd    `cmd:"" help:"Events from the stream, oldest first."`
+	Alerts    alertsCmd    `cmd:"" help:"Alerts, open ones first, and what could not be delivered."`
+	Mute      muteCmd      `cmd:"" help:"Tell nobody of some alerts for a while."`
+	Mutes     mutesCmd     `cmd:"" help:"The silences in force."`
+	Unmute    unmuteCmd    `cmd:"" help:"End silences."`
+	TestAlert testAlertCmd `cmd:"" help:"Send a test alert the whole way."`
+	Doctor    doctorCmd    `cmd:"" help:"What is wrong with this installation, and what to do."`
+	Rules     rulesCmd     `cmd:"" help:"Try a configuration before it is used."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // common are the flags of every command.
@@ -123,25 +128,6 @@ func (c *common) load() (app.Config, error) {
 		return cfg, usageError{err}
 	}
 	return cfg, nil
-}
-
-// connect reaches the NATS server of the installation, or fails.
-func (c *common) connect() (jetstream.JetStream, func(), error) {
-	cfg, err := c.load()
-	if err != nil {
-		return nil, nil, err
-	}
-	settings := cfg.Client()
-	nc, err := settings.Connect("supernats", nats.RetryOnFailedConnect(false))
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w (is `supernats consume` or a nats-server running? --nats-url says where)", err)
-	}
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(10*time.Second))
-	if err != nil {
-		nc.Close()
-		return nil, nil, fmt.Errorf("use JetStream: %w", err)
-	}
-	return js, nc.Close, nil
 }
 
 func (c *common) log() zerolog.Logger {

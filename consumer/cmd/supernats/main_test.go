@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
@@ -81,6 +82,21 @@ func newInstallation(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	return i
+}
+
+// connect is a connection of the test's own.
+func connect(t *testing.T, url string) jetstream.JetStream {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -163,7 +179,7 @@ func TestHelp(t *testing.T) {
 	if code != exitDone || errs != "" {
 		t.Errorf("%q %d", errs, code)
 	}
-	for _, want := range []string{"consume", "ps", "tail", "replay", "version", "--config", "--nats-url", "--nats-creds"} {
+	for _, want := range []string{"consume", "ps", "hosts", "tail", "replay", "alerts", "mute", "mutes", "unmute", "test-alert", "doctor", "version", "--config", "--nats-url", "--nats-creds"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %s in %s", want, out)
 		}
@@ -193,6 +209,9 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"replay", "--event", "{a"}, `"{a" is no glob`},
 		{[]string{"tail", "--group", "a["}, `"a[" is no glob`},
 		{[]string{"ps", "a["}, `"a[" is no glob`},
+		{[]string{"hosts", "a["}, `"a[" is no glob`},
+		{[]string{"alerts", "--rule", "a["}, `"a[" is no glob`},
+		{[]string{"unmute"}, "<id>"},
 		{[]string{"ps", "--process", "["}, `"[" is no glob`},
 		{[]string{"replay", "--since", "yesterday"}, `"yesterday" is no time; allowed are a duration back from now (90s, 2h, 7d) and RFC 3339`},
 		{[]string{"replay", "--until", "-5m"}, "--until"},
@@ -223,7 +242,7 @@ func TestWrongUsage(t *testing.T) {
 }
 
 func TestNoServer(t *testing.T) {
-	for _, args := range [][]string{{"ps"}, {"tail"}, {"replay"}} {
+	for _, args := range [][]string{{"ps"}, {"hosts"}, {"tail"}, {"replay"}, {"alerts"}, {"mutes"}, {"test-alert"}, {"unmute", "x"}, {"mute", "--all", "--for", "1h", "--comment", "x"}} {
 		// Nobody listens on port 1.
 		out, errs, code := supernats(t, append(args, "--nats-url", "nats://127.0.0.1:1")...)
 		if code != exitFailed || out != "" || !strings.Contains(errs, "nats://127.0.0.1:1") || !strings.Contains(errs, "is `supernats consume` or a nats-server running? --nats-url says where") {
@@ -239,6 +258,11 @@ func TestNothingIsThereYet(t *testing.T) {
 		want string
 	}{
 		{[]string{"ps"}, "bucket supervisor_state is missing: it is filled by `supernats consume`"},
+		{[]string{"hosts"}, "bucket supervisor_hosts is missing"},
+		{[]string{"alerts"}, "bucket supervisor_alerts is missing"},
+		{[]string{"mutes"}, "bucket supervisor_mutes is missing"},
+		{[]string{"unmute", "x"}, "bucket supervisor_mutes is missing"},
+		{[]string{"mute", "--all", "--for", "1h", "--comment", "x"}, "bucket supervisor_mutes is missing"},
 		{[]string{"tail"}, "stream SUPERVISOR: nats: API error: code=404 err_code=10059 description=stream not found (it is created by `supernats consume` and by the first supernats-bridge)"},
 		{[]string{"replay"}, "it is created by `supernats consume`"},
 	} {

@@ -2,21 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"charm.land/lipgloss/v2"
-	"charm.land/lipgloss/v2/table"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/term"
 
 	"supernats/consumer"
 	"supernats/schema"
@@ -25,8 +18,17 @@ import (
 
 type psCmd struct {
 	Pattern string `arg:"" optional:"" help:"A glob for a process, group:process or host."`
+	All     bool   `env:"-" help:"Also processes that their supervisord does not have any more."`
 	whose
 	outputFlag
+}
+
+// shownState is a record of state as it is printed.
+type shownState struct {
+	schema.State
+	// UnknownSince is set if the host is silent since then: the state is what it
+	// was.
+	UnknownSince *schema.Time `json:"unknown_since,omitempty"`
 }
 
 // Run prints the records of state.
@@ -39,93 +41,90 @@ func (p *psCmd) Run(ctx context.Context, c *common) error {
 	if err := pattern.Check(); err != nil {
 		return usageError{err}
 	}
-	js, closeConn, err := c.connect()
-	if err != nil {
-		return err
-	}
-	defer closeConn()
-	states, err := readStates(ctx, js)
-	if err != nil {
-		return err
-	}
-	states = slices.DeleteFunc(states, func(s schema.State) bool { return !p.matches(filter, s) })
-	slices.SortFunc(states, func(a, b schema.State) int {
-		return slices.Compare([]string{a.Host, a.Group, a.Process}, []string{b.Host, b.Group, b.Process})
+	return c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+		states, now, err := readStates(ctx, js)
+		if err != nil {
+			return err
+		}
+		states = slices.DeleteFunc(states, func(s shownState) bool {
+			return s.Gone != nil && !p.All || !p.matches(filter, &s.State)
+		})
+		slices.SortFunc(states, func(a, b shownState) int {
+			return slices.Compare([]string{a.Host, a.Group, a.Process}, []string{b.Host, b.Group, b.Process})
+		})
+		if output := outputFor(os.Stdout, p.Output); output != outputTable {
+			return printJSON(os.Stdout, output, states)
+		}
+		return printStates(os.Stdout, states, now)
 	})
-	if output := outputFor(os.Stdout, p.Output); output != outputTable {
-		return printJSON(os.Stdout, output, states)
-	}
-	return printStates(os.Stdout, states, time.Now())
 }
 
-func (p *psCmd) matches(filter consumer.Filter, s schema.State) bool {
+func (p *psCmd) matches(filter consumer.Filter, s *schema.State) bool {
 	if !filter.Match(&schema.Event{Host: s.Host, Group: s.Group, Process: s.Process}) {
 		return false
 	}
 	return p.Pattern == "" || consumer.Glob(p.Pattern, s.Process) || consumer.Glob(p.Pattern, s.Group+":"+s.Process) || consumer.Glob(p.Pattern, s.Host)
 }
 
-// readStates returns every record of the bucket.
-func readStates(ctx context.Context, js jetstream.JetStream) ([]schema.State, error) {
-	kv, err := js.KeyValue(ctx, stream.StateBucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return nil, fmt.Errorf("bucket %s is missing: it is filled by `supernats consume`, which has not run on this NATS yet", stream.StateBucket)
-	}
+// readStates returns the records of all processes and the time by which they are
+// to be read.
+func readStates(ctx context.Context, js jetstream.JetStream) ([]shownState, time.Time, error) {
+	records, err := readBucket(ctx, js, stream.StateBucket, func(s *schema.State) string { return schema.StateKey(s.Host, s.Group, s.Process) })
 	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", stream.StateBucket, err)
+		return nil, time.Time{}, err
 	}
-	w, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	f, err := readFleet(ctx, js)
 	if err != nil {
-		return nil, fmt.Errorf("read bucket %s: %w", stream.StateBucket, err)
+		return nil, time.Time{}, err
 	}
-	defer func() { _ = w.Stop() }()
-	var states []schema.State
-	for {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case e := <-w.Updates():
-			if e == nil { // that was all
-				return states, nil
-			}
-			var s schema.State
-			err := json.Unmarshal(e.Value(), &s)
-			if err == nil && schema.StateKey(s.Host, s.Group, s.Process) != e.Key() {
-				err = errors.New("is of another process")
-			}
-			if err != nil { // not written by `supernats consume`
-				fmt.Fprintf(os.Stderr, "supernats: record %s of bucket %s: %v\n", e.Key(), stream.StateBucket, err)
-				continue
-			}
-			states = append(states, s)
+	silent := f.silentSince()
+	states := make([]shownState, len(records))
+	for i, r := range records {
+		states[i].State = r
+		if since, ok := silent[r.Host]; ok && r.Gone == nil {
+			states[i].UnknownSince = &since
 		}
 	}
+	return states, f.now, nil
 }
 
 var stateColumns = []string{"HOST", "PROCESS", "STATE", "FOR", "PID", "STARTS", "EXITS", "UNEXPECTED", "FATALS", "LAST EXIT"}
 
-func stateRow(s schema.State, now time.Time) []string {
-	dash := func(n int) string {
-		if n == 0 {
-			return "-"
-		}
-		return strconv.Itoa(n)
-	}
+func stateRow(s shownState, now time.Time) []string {
 	last := "-"
 	if s.LastExit != nil {
-		last = s.LastExit.Local().Format("2006-01-02 15:04:05")
+		last = date(s.LastExit)
 		if s.Exit != nil {
 			last += " (" + reason(s.Exit) + ")"
 		}
 	}
-	row := []string{
-		s.Host, processName(s.Group, s.Process), s.State, age(now.Sub(s.Since.Time)), dash(s.PID),
+	state, since := s.State.State, s.Since
+	switch {
+	case s.Gone != nil:
+		state, since = "gone (was "+state+")", *s.Gone
+	case s.UnknownSince != nil:
+		state, since = "unknown (was "+state+")", *s.UnknownSince
+	}
+	return []string{
+		s.Host, processName(s.Group, s.Process), state, age(now.Sub(since.Time)), dash(s.PID),
 		fmt.Sprint(s.Starts), fmt.Sprint(s.Exits), fmt.Sprint(s.UnexpectedExits), fmt.Sprint(s.Fatals), last,
 	}
-	for i := range row {
-		row[i] = clean(row[i])
+}
+
+// dash writes a number, or that there is none.
+func dash[T int | uint64](n T) string {
+	if n == 0 {
+		return "-"
 	}
-	return row
+	return strconv.FormatUint(uint64(n), 10)
+}
+
+// date writes a time in the operator's zone, or that there is none.
+func date(t *schema.Time) string {
+	if t == nil || t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
 }
 
 // age writes a time span in its two largest units.
@@ -143,57 +142,32 @@ func age(d time.Duration) string {
 	return fmt.Sprintf("%ds", seconds)
 }
 
-func printStates(w *os.File, states []schema.State, now time.Time) error {
+func printStates(w *os.File, states []shownState, now time.Time) error {
 	if len(states) == 0 {
 		_, err := fmt.Fprintln(os.Stderr, "no process is known that matches; states appear with the first event of a process")
 		return err
 	}
-	if !term.IsTerminal(int(w.Fd())) {
-		return plainTable(w, states, now)
-	}
-	width, _, err := term.GetSize(int(w.Fd()))
-	if err != nil {
-		width = 120
-	}
-	bold := lipgloss.NewStyle().Bold(true).Padding(0, 1)
-	t := table.New().Headers(stateColumns...).Border(lipgloss.NormalBorder()).
-		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderColumn(false).
-		StyleFunc(func(row, col int) lipgloss.Style {
-			switch {
-			case row == table.HeaderRow:
-				return bold
-			case stateColumns[col] == "STATE":
-				return lipgloss.NewStyle().Padding(0, 1).Foreground(stateColor(states[row].State))
-			}
-			return lipgloss.NewStyle().Padding(0, 1)
-		})
+	g := grid{columns: stateColumns, colored: "STATE"}
 	for _, s := range states {
-		t.Row(stateRow(s, now)...)
+		g.add(stateColor(s), stateRow(s, now)...)
 	}
-	if lipgloss.Width(t.String()) > width {
-		t.Width(width)
-	}
-	_, err = lipgloss.Fprintln(w, t)
-	return err
+	return g.print(w)
 }
 
-func stateColor(state string) lipgloss.ANSIColor {
-	switch state {
+func stateColor(s shownState) lipgloss.ANSIColor {
+	if s.Gone != nil {
+		return grey
+	}
+	if s.UnknownSince != nil {
+		return yellow
+	}
+	switch s.State.State {
 	case "RUNNING":
-		return 2
+		return green
 	case "FATAL", "EXITED", "UNKNOWN":
-		return 1
+		return red
 	case "BACKOFF", "STARTING", "STOPPING":
-		return 3
+		return yellow
 	}
-	return 7
-}
-
-func plainTable(w io.Writer, states []schema.State, now time.Time) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, strings.Join(stateColumns, "\t"))
-	for _, s := range states {
-		fmt.Fprintln(tw, strings.Join(stateRow(s, now), "\t"))
-	}
-	return tw.Flush()
+	return grey
 }

@@ -39,11 +39,12 @@ func (f *filters) read(ctx context.Context, c *common, output string, follow boo
 	if err != nil {
 		return err
 	}
-	js, closeConn, err := c.connect()
-	if err != nil {
-		return err
-	}
-	defer closeConn()
+	return c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+		return f.readFrom(ctx, js, filter, output, follow)
+	})
+}
+
+func (f *filters) readFrom(ctx context.Context, js jetstream.JetStream, filter consumer.Filter, output string, follow bool) error {
 	s, err := js.Stream(ctx, stream.Events)
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w (it is created by `supernats consume` and by the first supernats-bridge)", stream.Events, err)
@@ -108,5 +109,5 @@ func (f *filters) passes(raw jetstream.Msg, filter consumer.Filter, p *printer) 
 		return false
 	}
 	p.last = ce
-	return filter.Match(ce.Data) && f.inTime(ce)
+	return filter.Match(ce.Data) && f.inTime(ce.Time)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
@@ -89,6 +90,9 @@ func cardText(t *testing.T, body []byte) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// TestMain finds what goes on after a delivery.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestReceivers(t *testing.T) {
 	for _, s := range services {

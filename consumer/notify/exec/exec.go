@@ -194,6 +194,7 @@ func (r *Receiver) wait(ctx context.Context, cmd *osexec.Cmd) error {
 		_ = syscall.Kill(group, syscall.SIGKILL)
 	case <-grace.C:
 		_ = syscall.Kill(group, syscall.SIGKILL)
+		_ = cmd.Process.Kill() // it may have moved to another group
 		err = <-ended
 	}
 	return &stoppedError{context.Cause(ctx), err}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
@@ -49,6 +50,9 @@ var scripts = map[notifytest.Behaviour]string{
 	notifytest.Drip:          keep + "while :; do echo x; sleep 0.02; done",
 	notifytest.Flood:         keep + "exec yes flood",
 }
+
+// TestMain finds what goes on after a delivery.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestReceiver(t *testing.T) {
 	notifytest.RunReceiver(t, func(t *testing.T, b notifytest.Behaviour, timeout time.Duration) notifytest.Peer {

@@ -15,9 +15,21 @@ const (
 	// maxField is the longest value in the list of a body and in a header, where
 	// RFC 5322 ends a line at 998 bytes.
 	maxField = 200
-	// maxLog is how much of one log goes into a mail, in bytes. The bridge sends
-	// 4 KiB unless told otherwise.
-	maxLog = 64 << 10
+	// maxSentence bounds the first sentence of a digest.
+	maxSentence = 500
+	// maxReason is the longest reason in a line of a table.
+	maxReason = 120
+	// maxParagraph and maxParagraphLine bound the annotation description.
+	maxParagraph     = 20
+	maxParagraphLine = 500
+	// maxLogs is how much of all logs together goes into a mail, in bytes, maxLog
+	// how much of one log. The bridge sends 4 KiB of each unless told otherwise.
+	maxLogs = 64 << 10
+	maxLog  = maxLogs / 2
+	// maxLogAlerts is how many alerts of a digest show their logs, maxDigestLog
+	// how much of each log.
+	maxLogAlerts = 5
+	maxDigestLog = 4 << 10
 	// maxGlob is how much of a name stands in a command before a "*".
 	maxGlob = 100
 )
@@ -36,6 +48,7 @@ func clip(s string, max int) string {
 	if n := len(s); n <= max && isPlain(s) {
 		return s
 	}
+	s, cut := begin(s, max)
 	var b strings.Builder
 	count := 0
 	for _, r := range strings.ToValidUTF8(s, "\ufffd") {
@@ -45,11 +58,31 @@ func clip(s string, max int) string {
 		}
 		// An escape is never cut in two.
 		if count += utf8.RuneCountInString(piece); count > max {
-			return b.String() + "…"
+			cut = true
+			break
 		}
 		b.WriteString(piece)
 	}
+	if cut {
+		b.WriteString("…")
+	}
 	return b.String()
+}
+
+// begin is as much of s as max characters can come from, even if some of it is
+// made shorter: what is cut off need not be looked at. cut says that there is
+// more.
+func begin(s string, max int) (head string, cut bool) {
+	n := 16 * (max + 1)
+	if len(s) <= n {
+		return s, false
+	}
+	for range utf8.UTFMax - 1 {
+		if !utf8.RuneStart(s[n]) {
+			n--
+		}
+	}
+	return s[:n], true
 }
 
 func escape(r rune) string {
@@ -67,22 +100,18 @@ func isPlain(s string) bool {
 }
 
 // cleanLog makes what a process wrote readable: its end, with lines, without
-// the colours and cursor movements of a terminal.
-func cleanLog(s string) string {
-	cut := len(s) > maxLog
+// the colours and cursor movements of a terminal, in at most max bytes.
+func cleanLog(s string, max int) string {
+	const cutMark = "…\n"
+	max -= len(cutMark)
+	cut := len(s) > max
 	if cut {
-		s = s[len(s)-maxLog:]
-		if _, rest, ok := strings.Cut(s, "\n"); ok {
-			s = rest
-		}
+		s = lastLines(s, max)
 	}
 	s = strings.ToValidUTF8(s, "\ufffd")
 	s = strings.ReplaceAll(s, "\r\n", "\n")
 	var b strings.Builder
 	b.Grow(len(s))
-	if cut {
-		b.WriteString("…\n")
-	}
 	for i := 0; i < len(s); {
 		if n := ansi(s[i:]); n > 0 {
 			i += n
@@ -100,7 +129,25 @@ func cleanLog(s string) string {
 			b.WriteString(escape(r))
 		}
 	}
-	return strings.Trim(b.String(), "\n")
+	s = strings.Trim(b.String(), "\n")
+	if len(s) > max {
+		// Escapes are longer than what they stand for.
+		cut, s = true, strings.ToValidUTF8(lastLines(s, max), "")
+	}
+	if cut {
+		return cutMark + s
+	}
+	return s
+}
+
+// lastLines is the end of s, which is longer, in at most max bytes: whole lines,
+// unless a line is longer than that.
+func lastLines(s string, max int) string {
+	s = s[len(s)-max-1:]
+	if _, rest, ok := strings.Cut(s, "\n"); ok && rest != "" {
+		return rest
+	}
+	return s[1:]
 }
 
 // ansi returns the length of the control sequence that s begins with: ESC [ …
@@ -181,4 +228,45 @@ func quote(s string) string {
 		i += size
 	}
 	return b.String() + "'"
+}
+
+// cell is clip for a name or a value in a table or a sentence: spaces in it
+// cannot make it look like the next column.
+func cell(s string, max int) string {
+	if len(s) <= max && isPlain(s) && !strings.Contains(s, "  ") {
+		return s
+	}
+	s, cut := begin(s, max)
+	var b strings.Builder
+	space := false
+	for _, r := range s {
+		if blank := unicode.Is(unicode.Zs, r); !blank {
+			b.WriteRune(r)
+			space = false
+		} else if !space {
+			b.WriteByte(' ')
+			space = true
+		}
+	}
+	text := clip(b.String(), max)
+	if cut && !strings.HasSuffix(text, "…") {
+		text += "…"
+	}
+	return text
+}
+
+// paragraph is a text of few lines, each a visible one.
+func paragraph(s string) []string {
+	s, _ = begin(strings.TrimSpace(s), maxParagraph*maxParagraphLine)
+	if s == "" {
+		return nil
+	}
+	lines := strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
+	if len(lines) > maxParagraph {
+		lines = append(lines[:maxParagraph], "…")
+	}
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(cell(line, maxParagraphLine), " ")
+	}
+	return lines
 }

@@ -76,6 +76,14 @@ type Config struct {
 	Hello string `yaml:"hello"`
 	// Timeout bounds one delivery as a whole.
 	Timeout schema.Duration `yaml:"timeout"`
+
+	// Subject, Text and HTML are templates over Data that stand in for the
+	// built-in ones, Subject and Text in the language of text/template, HTML in
+	// that of html/template. What is not given is supernats' own: who gives a Text
+	// wants an HTML as well, since that is what most programs show.
+	Subject string `yaml:"subject"`
+	Text    string `yaml:"text"`
+	HTML    string `yaml:"html"`
 }
 
 // WithDefaults fills in what has a fixed default. Decode into
@@ -142,6 +150,11 @@ func (c Config) Validate() error {
 	}
 	if c.Timeout <= 0 {
 		wrong("timeout: %s is no time to wait; allowed is a duration above zero, the default is %s", c.Timeout, DefaultTimeout)
+	}
+	if t, err := c.templates(); err != nil {
+		errs = append(errs, err)
+	} else {
+		errs = append(errs, t.check()...)
 	}
 	return errors.Join(errs...)
 }

@@ -55,6 +55,19 @@ func TestValidate(t *testing.T) {
 		{"hello", func(c *Config) { c.Hello = "a\r\nb" }, []string{"hello:"}},
 		{"timeout 0", func(c *Config) { c.Timeout = 0 }, []string{"timeout:", "0s", "10s"}},
 		{"timeout below", func(c *Config) { c.Timeout = -1 }, []string{"timeout:"}},
+		{"text is cut off", func(c *Config) { c.Text = "a\nb {{if .Late}}" }, []string{"text: line 2: ", "unexpected EOF"}},
+		{"unknown field in text", func(c *Config) { c.Text = "{{.Subject}}\n  {{.Password}}" }, []string{"text: line 2, column 4: ", "Password", "tried on an unexpected exit"}},
+		{"unknown field of an event", func(c *Config) { c.Text = "{{range .Alerts}}{{range .Events}}{{.Foo}}{{end}}{{end}}" }, []string{"text: line 1, column ", "Foo"}},
+		{"environment in text", func(c *Config) { c.Text = `{{env "HOME"}}` }, []string{"text: line 1: ", `function "env" not defined`}},
+		{"label that not every alert has", func(c *Config) { c.Text = "{{range .Alerts}}{{.Labels.team}}{{end}}" }, []string{"text: line 1, column ", "team", `{{index .Labels "key"}}`}},
+		{"event that not every alert has", func(c *Config) { c.HTML = "{{range .Alerts}}{{(index .Events 0).Time}}{{end}}" }, []string{"html: line 1, column ", "tried on an update without events"}},
+		{"only digests have two", func(c *Config) { c.Subject = "{{(index .Alerts 1).Who}}" }, []string{"subject: line 1, column "}},
+		{"empty subject", func(c *Config) { c.Subject = `{{if eq .Kind "digest"}}x{{end}}` }, []string{"subject: gives an empty subject", "tried on "}},
+		{"html that cannot be escaped", func(c *Config) { c.HTML = "<a href={{.Sentence}}><script>{{if .Late}}'{{end}}" }, []string{"html: line 1"}},
+		{"endless text", func(c *Config) {
+			c.Text = `{{$k := printf "%9999s" "x"}}{{$m := printf "` + strings.Repeat("%[1]s", 200) + `" $k}}` + strings.Repeat("{{$m}}", 20)
+		}, []string{"text: ", "more than"}},
+		{"all templates at once", func(c *Config) { c.Subject, c.Text, c.HTML = "{{.A}}", "{{.B}}", "{{.C}}" }, []string{"subject: line 1", "\ntext: line 1", "\nhtml: line 1"}},
 		{"all at once", func(c *Config) { *c = Config{} }, []string{"smarthost:", "from:", "to:", "timeout:"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -81,7 +94,12 @@ func TestValidate(t *testing.T) {
 		"names": func(c *Config) {
 			c.From, c.To = "Jörg <j@example.com>", []string{"o'neil+x@example.com", `"A, B" <b@[192.0.2.1]>`}
 		},
-		"TLS":       func(c *Config) { c.TLS = TLSNone },
+		"TLS": func(c *Config) { c.TLS = TLSNone },
+		"templates": func(c *Config) {
+			c.Subject = `{{.Subject}} {{with index (index .Alerts 0).Labels "team"}}for {{.}}{{end}}`
+			c.Text = "{{range .Alerts}}{{range .Events}}{{.Time}} {{.Name}} {{.Reason}}\n{{end}}{{end}}{{.Sentence | upper | truncate 40}}"
+			c.HTML = `<p title="{{.Subject}}">{{date "15:04" .Time}}</p>`
+		},
 		"days long": func(c *Config) { c.Timeout = schema.Duration(48 * time.Hour) },
 	} {
 		c := good()
@@ -119,11 +137,16 @@ password_file: /etc/supernats/smtp-password
 ca_file: /etc/ssl/private-ca.pem
 hello: mon1.example.com
 timeout: 20s
+subject: "{{.Subject}}"
+text: |
+  {{.Sentence}}
+html: <p>{{.Sentence}}</p>
 `
 	want := Config{
 		Smarthost: "smtp.example.com:465", TLS: TLSImplicit, From: ops, To: []string{ops, oncall},
 		Username: ops, Password: secret, PasswordFile: "/etc/supernats/smtp-password",
 		CAFile: "/etc/ssl/private-ca.pem", Hello: "mon1.example.com", Timeout: schema.Duration(20 * time.Second),
+		Subject: "{{.Subject}}", Text: "{{.Sentence}}\n", HTML: "<p>{{.Sentence}}</p>",
 	}
 	got := Config{}.WithDefaults()
 	if err := yaml.UnmarshalWithOptions([]byte(text), &got, yaml.Strict()); err != nil {

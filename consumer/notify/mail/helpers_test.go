@@ -103,14 +103,20 @@ func receiver(t testing.TB, c Config) *Receiver {
 }
 
 // deliver sends a notification and returns the mail that arrived.
-func deliver(t testing.TB, n *schema.CloudEvent[*schema.Alert], change ...func(*Receiver)) smtptest.Mail {
+func deliver(t testing.TB, n *notification, change ...func(*Receiver)) smtptest.Mail {
+	t.Helper()
+	return deliverAll(t, batch(n), change...)
+}
+
+// deliverAll sends a batch and returns the one mail that arrived.
+func deliverAll(t testing.TB, batch []*notification, change ...func(*Receiver)) smtptest.Mail {
 	t.Helper()
 	s := serve(t, smtptest.Options{})
 	r := receiver(t, config(t, s, TLSNone))
 	for _, f := range change {
 		f(r)
 	}
-	if err := r.Notify(t.Context(), batch(n)); err != nil {
+	if err := r.Notify(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
 	return one(t, s)
@@ -162,4 +168,4 @@ func mustContain(t *testing.T, text string, want ...string) {
 	}
 }
 
-func batch(n ...*schema.CloudEvent[*schema.Alert]) []*schema.CloudEvent[*schema.Alert] { return n }
+func batch(n ...*notification) []*notification { return n }

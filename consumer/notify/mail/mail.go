@@ -1,18 +1,36 @@
-// Package mail is the receiver that sends notifications as mail: one SMTP
-// dialogue for each notification and recipient.
+// Package mail is the receiver that sends notifications as mail: one mail, in one
+// SMTP dialogue, for each batch and recipient. A batch of one is a mail about one
+// alert; a batch of several is a digest that counts them, by rule and host, and
+// then lists every event of every one of them: none is ever left out, only logs
+// are.
 //
 // Under pressure: Notify keeps nothing, sends one mail and waits for its answer.
-// It is over when Config.Timeout is (and the 0.3 ms that writing a mail takes,
-// 5 ms with 300 events in it), whatever the server does: does not connect, never
-// greets, stalls, drips a byte now and then or sends without end (1 MiB is the
-// most that is read). A server that takes 0.1 s for a mail gets ten a second from
-// each recipient's queue, no more. Memory is that of one mail: 1.2 MB of
-// allocations for one of 300 events.
+// It is over when Config.Timeout is (and the time that writing the mail takes),
+// whatever the server does: does not connect, never greets, stalls, drips a byte
+// now and then or sends without end (1 MiB is the most that is read). So a server
+// that takes 2 s for a mail takes 30 a minute, and who batches what has come
+// meanwhile tells a thousand crashes in ten seconds by a handful of them.
+//
+// An event takes some 200 bytes of a digest in its two bodies together, a line
+// each of at most 400 characters; logs are shown of the first 5 alerts, 4 KiB of
+// each log, 40 KiB in all (a mail about one alert: 64 KiB). Measured on two busy
+// cores, text, HTML and encoding:
+//
+//	events   alerts   mail      time     allocated
+//	     1        1   5.0 kB    0.4 ms   0.1 MB
+//	 1,000    1,000   0.2 MB      9 ms     3 MB
+//	10,000   10,000   2.0 MB     85 ms    31 MB
+//	10,000       20   2.0 MB     32 ms    18 MB
+//
+// A server that says by SIZE that it takes less is not sent the mail, and that is
+// an error of notify.Permanent, as its answer 552 is: half of the batch may pass.
+// The time-out is for the mail as a whole: 2 MB take 16 s on a line of 1 Mbit/s.
 //
 // A mail that the server has accepted is sent, even if the server then breaks
 // off: trying again would send it twice. If the connection ends between the text
 // and the answer to it, nobody knows; the mail is sent again with the same
-// Message-ID, by which mailboxes throw the second one away.
+// Message-ID, by which mailboxes throw the second one away. The Message-ID of a
+// digest is made of all its ids, so this holds if the same batch comes again.
 package mail
 
 import (
@@ -45,6 +63,7 @@ type Receiver struct {
 	port     int
 	mode     string
 	hello    string
+	own      *templates
 
 	// now and dial are the real ones but in tests.
 	now  func() time.Time
@@ -77,6 +96,10 @@ func New(cfg Config, from Identity) ([]*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
+	own, err := cfg.templates()
+	if err != nil {
+		return nil, err
+	}
 	receivers := make([]*Receiver, 0, len(cfg.To))
 	for i, s := range cfg.To {
 		to, err := parseAddress(fmt.Sprintf("to[%d]", i), s)
@@ -85,7 +108,7 @@ func New(cfg Config, from Identity) ([]*Receiver, error) {
 		}
 		receivers = append(receivers, &Receiver{
 			cfg: cfg, identity: from, from: sender, to: to,
-			host: host, port: port, mode: cfg.mode(), hello: helloName(cfg.Hello, from.Instance),
+			host: host, port: port, mode: cfg.mode(), hello: helloName(cfg.Hello, from.Instance), own: own,
 			now: time.Now, dial: (&net.Dialer{}).DialContext,
 		})
 	}
@@ -98,30 +121,27 @@ func (r *Receiver) Name() string { return "mail/" + r.to.Address }
 // Address is the recipient's.
 func (r *Receiver) Address() string { return r.to.Address }
 
-// Notify implements notify.Receiver: it sends one mail and returns nil when the
-// server has accepted it.
+// Notify implements notify.Receiver: it sends one mail about the whole batch and
+// returns nil when the server has accepted it.
 //
 // Errors name the server, the recipient, what the server answered and the keys
 // of the configuration to look at. Those of notify.Permanent are the server's
-// final refusals (5xx) of this sender, recipient or text. All others may pass,
-// by themselves or by an operator's hand: no connection, TLS, authentication,
-// 4xx, time-outs, the end of ctx.
+// final refusals (5xx) of this sender, recipient or text, and a mail that is
+// bigger than the server says it takes: half the batch may pass. All others may
+// pass, by themselves or by an operator's hand: no connection, TLS,
+// authentication, 4xx, time-outs, the end of ctx.
 func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Alert]) error {
+	if len(batch) == 0 {
+		return notify.Permanent(errors.New("mail: empty batch"))
+	}
 	for _, n := range batch {
-		if err := r.one(ctx, n); err != nil {
-			return err
+		if n == nil || n.Data == nil {
+			return notify.Permanent(errors.New("mail: notification without data"))
 		}
 	}
-	return nil
-}
-
-func (r *Receiver) one(ctx context.Context, n *schema.CloudEvent[*schema.Alert]) error {
-	if n == nil || n.Data == nil {
-		return notify.Permanent(errors.New("mail: notification without data"))
-	}
-	msg, err := r.message(n)
+	msg, err := r.message(batch)
 	if err != nil {
-		return notify.Permanent(fmt.Errorf("write mail about %s: %w", clip(n.ID, maxField), err))
+		return notify.Permanent(fmt.Errorf("write mail about %s: %w", clip(batch[0].ID, maxField), err))
 	}
 	// The clock starts with the dialogue: a digest of thousands of events on a
 	// busy machine must not run out of time before it has begun.

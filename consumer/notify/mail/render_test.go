@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
 )
 
@@ -55,10 +56,10 @@ func TestSubject(t *testing.T) {
 		// A notification that holds fewer events than it is about.
 		{firing(func(a *schema.Alert) { a.Count = 300 }), "[supervisor] web1 api:api_00 exited unexpectedly (exit code 3) (and 299 more)"},
 		{of(schema.TypeAlertUpdate, firing(five, func(a *schema.Alert) { a.Count = 70 })), "[supervisor] UPDATE web1 api:api_00 exited unexpectedly (exit code 4) (and 4 more)"},
-		{of(schema.TypeAlertResolved, firing(func(a *schema.Alert) { a.Events = nil })), "[supervisor] RESOLVED web1 api:api_00 exited unexpectedly"},
-		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"))), "[supervisor] RESOLVED web1 is silent, its bridge sends nothing"},
+		{of(schema.TypeAlertResolved, firing(func(a *schema.Alert) { a.Events = nil })), "[supervisor] RESOLVED web1 api:api_00 is well again: open for 0s, 1 event"},
+		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"))), "[supervisor] RESOLVED web1 is heard again: open for 0s"},
 	} {
-		if got := subject(tc.n); got != tc.want {
+		if got, _ := words(batch(tc.n)); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)
 		}
 	}
@@ -68,13 +69,13 @@ func TestSubject(t *testing.T) {
 // between the parts is random and not among it.
 func TestGolden(t *testing.T) {
 	closed := schema.Time{Time: happened.Add(5 * time.Minute)}
-	exit := firing(func(a *schema.Alert) {
+	crashed := firing(func(a *schema.Alert) {
 		a.Events[0].Log = &schema.Log{
 			Stdout: "listening on :8080\n",
 			Stderr: "Traceback (most recent call last):\n  File \"api.py\", line 3\n\tresult = 1 / 0\n\x1b[31mZeroDivisionError\x1b[0m: division by zero – 进程退出\n",
 		}
 	})
-	digest := firing(func(a *schema.Alert) {
+	several := firing(func(a *schema.Alert) {
 		a.Count = 7
 		a.Events = []schema.AlertEvent{
 			{ID: "web1/b/1", Time: schema.Time{Time: happened.Add(-2 * time.Hour)}, Event: schema.ProcessStateExited, PID: 11, Exit: code(3)},
@@ -90,12 +91,33 @@ func TestGolden(t *testing.T) {
 	silent := firing(func(a *schema.Alert) {
 		a.Rule, a.Group, a.Process, a.Events, a.Labels = "host-silent", "", "", nil, nil
 	})
+	quorum := note(schema.TypeAlertFiring, 1, schema.Alert{
+		Rule: "api-quorum", Host: "web1", Group: "api", Annotations: map[string]string{
+			"summary":     "fewer than 7 of 8 are running",
+			"description": "Customers wait.\nRunbook: https://wiki.example.com/api",
+		},
+	})
+	again := note(schema.TypeAlertUpdate, 2, schema.Alert{
+		Rule: "unexpected-exit", Host: "web1", Group: "api", Count: 4, Annotations: map[string]string{"summary": "api is shaky"},
+		Events: []schema.AlertEvent{
+			of(exit(time.Minute, code(3)), "", "", "api_00"), of(exit(2*time.Minute, code(3)), "", "", "api_01"),
+			of(exit(3*time.Minute, &schema.Exit{Signal: "SIGKILL"}), "", "", "api_01"),
+		},
+	})
 	for _, tc := range []struct {
-		name string
-		n    *schema.CloudEvent[*schema.Alert]
-	}{{"exit", exit}, {"digest", digest}, {"resolved", resolved}, {"silent", silent}} {
+		name  string
+		batch []*notification
+	}{
+		{"exit", batch(crashed)},
+		{"several", batch(several)},
+		{"resolved", batch(resolved)},
+		{"silent", batch(silent)},
+		{"digest", mixed()},
+		{"quorum", batch(quorum)},
+		{"update", batch(again)},
+	} {
 		t.Run(tc.name, func(t *testing.T) {
-			m := deliver(t, tc.n, func(r *Receiver) { r.now = func() time.Time { return happened.Add(10 * time.Minute) } })
+			m := deliverAll(t, tc.batch, func(r *Receiver) { r.now = func() time.Time { return happened.Add(10 * time.Minute) } })
 			var header strings.Builder
 			for _, k := range sortedFields(m.Header) {
 				if k != "Content-Type" {
@@ -123,6 +145,7 @@ func sortedFields(h netmail.Header) []string {
 // TestInjection mails what a hostile process could call itself and write.
 func TestInjection(t *testing.T) {
 	fields := sortedFields(deliver(t, firing()).Header)
+	digestFields := sortedFields(deliverAll(t, storm(2)).Header)
 	long := strings.Repeat("x", 100_000)
 	for _, evil := range []string{
 		"x\r\nBcc: victim@example.org\r\n\r\n<b>hi</b>",
@@ -135,57 +158,86 @@ func TestInjection(t *testing.T) {
 	} {
 		name := clip(evil, 20)
 		t.Run(name, func(t *testing.T) {
-			n := firing(func(a *schema.Alert) {
-				a.Host, a.Group, a.Process, a.Rule, a.Severity, a.Alert = evil, evil, evil, evil, evil, evil
-				a.Labels, a.Annotations = map[string]string{"address": evil, evil: evil}, map[string]string{evil: evil}
-				ev := &a.Events[0]
-				ev.ID, ev.Server, ev.FromState = evil, evil, evil
-				ev.Exit = &schema.Exit{SpawnErr: evil}
-				ev.Log = &schema.Log{Stdout: evil, Stderr: evil}
-			})
-			n.ID = evil
-			m := deliver(t, n, func(r *Receiver) { r.identity = Identity{Instance: evil, Version: evil} })
-
-			if got := sortedFields(m.Header); !slices.Equal(got, fields) {
-				t.Errorf("header fields %q, want %q", got, fields)
+			hostile := func(typ string, change ...func(*schema.Alert)) *notification {
+				n := firing(append([]func(*schema.Alert){func(a *schema.Alert) {
+					a.Host, a.Group, a.Process, a.Rule, a.Severity, a.Alert = evil, evil, evil, evil, evil, evil
+					a.Labels, a.Annotations = map[string]string{"address": evil, evil: evil}, map[string]string{evil: evil}
+					ev := &a.Events[0]
+					ev.ID, ev.Server, ev.FromState = evil, evil, evil
+					ev.Exit = &schema.Exit{SpawnErr: evil}
+					ev.Log = &schema.Log{Stdout: evil, Stderr: evil}
+				}}, change...)...)
+				n.ID, n.Type = evil, typ
+				return n
 			}
-			for _, line := range strings.Split(string(m.Data), "\r\n") {
-				if len(line) > 998 || strings.ContainsAny(line, "\r\n\x00") {
-					t.Errorf("line is no legal one: %.120q", line)
-				}
+			hostiles := func(a *schema.Alert) {
+				a.Alert, a.Process = evil+"2", ""
+				a.Events = slices.Repeat(a.Events, 3)
+				a.Events[1].Host, a.Events[2].Process, a.Events[2].Event = evil, evil, evil
+				a.Annotations = map[string]string{"summary": evil, "description": evil}
 			}
-			header, _, _ := strings.Cut(string(m.Data), "\r\n\r\n")
-			for _, line := range strings.Split(header, "\r\n") {
-				if strings.TrimSpace(line) == "" {
-					t.Errorf("header holds an empty line:\n%s", header)
-				}
-			}
-			subject := m.Subject()
-			if n := utf8.RuneCountInString(subject); n > maxSubject+10 || !strings.HasPrefix(subject, "[supervisor] ") {
-				t.Errorf("subject of %d characters: %.300s", n, subject)
-			}
-			for _, text := range []string{subject, m.Text, m.HTML} {
-				if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && !visible(r) }); i >= 0 {
-					t.Errorf("%q is not escaped", text[i:min(len(text), i+10)])
-				}
-			}
-			// The elements of the page are those of the template and no others.
-			for _, tag := range regexp.MustCompile(`<[^>]*>`).FindAllString(m.HTML, -1) {
-				if !regexp.MustCompile(`^</?(!DOCTYPE|html|head|meta|title|body|p|strong|table|tr|td|pre)\b`).MatchString(tag) || strings.Contains(tag, "evil") {
-					t.Errorf("HTML holds %q", tag)
-				}
-			}
-			// Every line of the text is ours: a log and a list are indented.
-			for _, line := range strings.Split(m.Text, "\n") {
-				if line != "" && !strings.HasPrefix(line, "  ") &&
-					!regexp.MustCompile(`^(Last lines of (stderr|stdout):|Look further:)$`).MatchString(line) && line != sentence(n) {
-					t.Errorf("text holds the line %q", line)
-				}
-			}
-			if m.To[0] != ops || len(m.To) != 1 || m.From != "supervisor@example.com" {
-				t.Errorf("envelope from %q to %q", m.From, m.To)
-			}
+			who := func(r *Receiver) { r.identity = Identity{Instance: evil, Version: evil} }
+			single := batch(hostile(schema.TypeAlertFiring))
+			harmless(t, single, deliverAll(t, single, who), fields)
+			words := batch(hostile("evil", hostiles))
+			harmless(t, words, deliverAll(t, words, who), fields)
+			digest := batch(single[0], words[0], hostile(schema.TypeAlertUpdate, hostiles), hostile(schema.TypeAlertResolved))
+			harmless(t, digest, deliverAll(t, digest, who), digestFields)
 		})
+	}
+}
+
+// title is every line of a text that is not indented, but the first.
+var title = regexp.MustCompile(`^(Last lines of (stderr|stdout)( of .*)?:|Look further:|Summary:|Events:|Since the last mail:|Not told before:|Late: .* NATS could be reached\.|(Firing|Update|Resolved): .*, \d+ alerts?)$`)
+
+// reporter is what testing.T and rapid.T have in common.
+type reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+}
+
+// harmless checks that nothing in a mail looks like what it is not. fields are
+// those of its header.
+func harmless(t reporter, batch []*notification, m smtptest.Mail, fields []string) {
+	t.Helper()
+	if got := sortedFields(m.Header); !slices.Equal(got, fields) {
+		t.Errorf("header fields %q, want %q", got, fields)
+	}
+	for line := range strings.SplitSeq(string(m.Data), "\r\n") {
+		if len(line) > 998 || strings.ContainsAny(line, "\r\n\x00") {
+			t.Errorf("line is no legal one: %.120q", line)
+		}
+	}
+	header, _, _ := strings.Cut(string(m.Data), "\r\n\r\n")
+	for line := range strings.SplitSeq(header, "\r\n") {
+		if strings.TrimSpace(line) == "" {
+			t.Errorf("header holds an empty line:\n%s", header)
+		}
+	}
+	subject := m.Subject()
+	if n := utf8.RuneCountInString(subject); n > maxSubject+10 || !strings.HasPrefix(subject, "[supervisor] ") {
+		t.Errorf("subject of %d characters: %.300s", n, subject)
+	}
+	for _, text := range []string{subject, m.Text, m.HTML} {
+		if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && !visible(r) }); i >= 0 {
+			t.Errorf("%q is not escaped", text[i:min(len(text), i+10)])
+		}
+	}
+	// The elements of the page are those of the template and no others.
+	for _, tag := range regexp.MustCompile(`<[^>]*>`).FindAllString(m.HTML, -1) {
+		if !regexp.MustCompile(`^</?(!DOCTYPE|html|head|meta|title|body|p|br|strong|div|table|tr|th|td|pre)\b`).MatchString(tag) || strings.Contains(tag, "evil") {
+			t.Errorf("HTML holds %q", tag)
+		}
+	}
+	// Every line of the text is ours: a log and a list are indented.
+	_, first := words(batch)
+	for line := range strings.SplitSeq(m.Text, "\n") {
+		if line != "" && !strings.HasPrefix(line, "  ") && !strings.HasPrefix(line, " * ") && !title.MatchString(line) && line != first {
+			t.Errorf("text holds the line %q", line)
+		}
+	}
+	if m.To[0] != ops || len(m.To) != 1 || m.From != "supervisor@example.com" {
+		t.Errorf("envelope from %q to %q", m.From, m.To)
 	}
 }
 
@@ -233,13 +285,39 @@ func TestCommand(t *testing.T) {
 			t.Errorf("%q: got %s, want %s", tc.name, got, tc.want)
 		}
 	}
-	if got, want := command(firing()), "supernats replay --host web1 --process api_00 --since 2026-11-21T18:50:31Z"; got != want {
+	if got, want := command(batch(firing())), "supernats replay --host web1 --process api_00 --since 2026-11-21T18:50:31Z"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
+func TestClip(t *testing.T) {
+	for _, tc := range []struct{ in, clip, cell string }{
+		{"", "", ""},
+		{"plain", "plain", "plain"},
+		{"0123456789", "0123456789", "0123456789"},
+		{"0123456789a", "0123456789…", "0123456789…"},
+		{"a  b   c", "a  b   c", "a b c"},
+		{"a\u00a0\u2003b", "a\u00a0\u2003b", "a b"},
+		{"进程进程进程进程进程", "进程进程进程进程进程", "进程进程进程进程进程"},
+		{"12345678\r\n", `12345678\r…`, `12345678\r…`},
+		{"12345678\u202e", `12345678…`, `12345678…`},
+		{strings.Repeat("\xff", 11), "\ufffd", "\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd…"},
+		{"a" + strings.Repeat(" ", 1000) + "b", "a         …", "a …"},
+		{strings.Repeat("进", 1000), "进进进进进进进进进进…", "进进进进进进进进进进…"},
+		{strings.Repeat("\xff", 1000), "\ufffd…", "\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd…"},
+	} {
+		if got := clip(tc.in, 10); got != tc.clip {
+			t.Errorf("clip %.20q: got %q, want %q", tc.in, got, tc.clip)
+		}
+		if got := cell(tc.in, 10); got != tc.cell {
+			t.Errorf("cell %.20q: got %q, want %q", tc.in, got, tc.cell)
+		}
+	}
+}
+
 func TestCleanLog(t *testing.T) {
-	big := strings.Repeat("0123456789\n", maxLog/10)
+	const max = 4096
+	big := strings.Repeat("0123456789\n", max/10)
 	for _, tc := range []struct{ in, want string }{
 		{"a\r\nb\n\n", "a\nb"},
 		{"10%\r20%\r", "10%\n20%"},
@@ -248,9 +326,9 @@ func TestCleanLog(t *testing.T) {
 		{"\x1b[3\nx", "\\x1b[3\nx"},
 		{"nul\x00 bell\x07", "nul\\x00 bell\\a"},
 		{"\xff\xfe", "\ufffd"},
-		{big, "…\n" + strings.TrimSuffix(big[len(big)-maxLog+maxLog%11:], "\n")},
+		{big, "…\n" + strings.TrimSuffix(big[len(big)-(max-4)/11*11:], "\n")},
 	} {
-		if got := cleanLog(tc.in); got != tc.want {
+		if got := cleanLog(tc.in, max); got != tc.want {
 			t.Errorf("%.40q: got %.80q (%d), want %.80q (%d)", tc.in, got, len(got), tc.want, len(tc.want))
 		}
 	}
@@ -262,25 +340,45 @@ func BenchmarkBodies(b *testing.B) {
 	})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := newView(n, identity, happened).bodies(); err != nil {
+		if _, err := render(batch(n), &templates{}, identity, happened); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-// BenchmarkMessage renders and encodes a digest of 300 events, what a crash
-// loop makes in five minutes.
+// BenchmarkMessage renders and encodes digests: each event an alert of its own,
+// as in a storm, and 500 in each, as in crash loops.
 func BenchmarkMessage(b *testing.B) {
 	r := receiver(b, Config{Smarthost: "mail.example.com:25", From: from, To: []string{ops}}.WithDefaults())
-	n := firing(func(a *schema.Alert) { a.Count, a.Events = 300, slices.Repeat(a.Events, 300) })
-	b.ReportAllocs()
-	for b.Loop() {
-		m, err := r.message(n)
-		if err != nil {
-			b.Fatal(err)
+	loops := func(n int) []*notification {
+		list := storm(n / 500)
+		for _, l := range list {
+			l.Data.Count, l.Data.Events = 500, slices.Repeat(l.Data.Events, 500)
 		}
-		if _, err := m.WriteTo(io.Discard); err != nil {
-			b.Fatal(err)
-		}
+		return list
+	}
+	for _, tc := range []struct {
+		name  string
+		batch []*notification
+	}{
+		{"alerts=1000/events=1000", storm(1000)},
+		{"alerts=10000/events=10000", storm(10_000)},
+		{"alerts=2/events=1000", loops(1000)},
+		{"alerts=20/events=10000", loops(10_000)},
+	} {
+		b.Run(tc.name, func(b *testing.B) {
+			b.ReportAllocs()
+			var size int64
+			for b.Loop() {
+				m, err := r.message(tc.batch)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if size, err = m.WriteTo(io.Discard); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(size), "mail-bytes")
+		})
 	}
 }

@@ -10,10 +10,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
+
+	"supernats/consumer/notify"
 )
 
 const (
@@ -86,6 +89,11 @@ func (r *Receiver) send(ctx context.Context, msg *gomail.Msg) error {
 	}
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err == nil {
+		if _, size := session.Extension("SIZE"); tooBig(msg, size) {
+			_ = conn.SetDeadline(time.Now().Add(quitTimeout))
+			_ = session.Quit()
+			return notify.Permanent(r.fail("mail is bigger than the "+clip(size, maxSubjectName)+" bytes that the server takes", "how big a mail may be there", nil))
+		}
 		err = client.SendWithSMTPClient(session, msg)
 		// Polite, and of no consequence: the answer to the text was the last that
 		// mattered. A failed QUIT counted as an error would send the mail twice.
@@ -102,6 +110,18 @@ func (r *Receiver) send(ctx context.Context, msg *gomail.Msg) error {
 		err = errors.New("mail was not sent, for no reason that is known")
 	}
 	return r.explain(ctx, err, conn, password)
+}
+
+// tooBig reports whether a mail has more bytes than a server announces with
+// SIZE (RFC 1870): it would take the whole text in and then refuse it. No number
+// and 0 are no limit.
+func tooBig(msg *gomail.Msg, size string) bool {
+	limit, err := strconv.ParseInt(size, 10, 64)
+	if err != nil || limit <= 0 {
+		return false
+	}
+	n, err := msg.WriteTo(io.Discard)
+	return err == nil && n > limit
 }
 
 func (r *Receiver) options(password string, tlsConfig *tls.Config, dial gomail.DialContextFunc) []gomail.Option {

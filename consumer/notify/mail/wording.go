@@ -1,43 +1,90 @@
 package mail
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
+	"time"
 
 	"supernats/schema"
 )
 
-// phrases say of a process what an event means, behind its name.
-var phrases = map[string]string{
-	schema.ProcessStateExited:            "exited unexpectedly",
-	schema.ProcessStateFatal:             "is FATAL, gave up starting it",
-	schema.ProcessStateBackoff:           "died while starting, will be tried again",
-	schema.ProcessStateUnknown:           "is in state UNKNOWN, supervisord has lost it",
-	schema.ProcessStateStopped:           "was stopped",
-	schema.ProcessStateStopping:          "is being stopped",
-	schema.ProcessStateStarting:          "is being started",
-	schema.ProcessStateRunning:           "is running",
-	schema.ProcessCommunicationStdout:    "sent a message on stdout",
-	schema.ProcessCommunicationStderr:    "sent a message on stderr",
-	schema.ProcessLogStdout:              "wrote to stdout",
-	schema.ProcessLogStderr:              "wrote to stderr",
-	schema.ProcessGroupAdded:             "was added",
-	schema.ProcessGroupRemoved:           "was removed",
-	schema.SupervisorStateChangeRunning:  "supervisord is running",
-	schema.SupervisorStateChangeStopping: "supervisord is stopping",
+// phrase says what happened, behind the name of one or the number of many.
+type phrase struct {
+	one, many string
+	// aside is what a mail about one adds, and a digest leaves out.
+	aside string
+	// evident is set where the name of the rule would say no more.
+	evident bool
+	// countable phrases can have "3 more times" behind them.
+	countable bool
+}
+
+var (
+	exitedUnexpectedly = phrase{one: "exited unexpectedly", evident: true, countable: true}
+	exitedAsExpected   = phrase{one: "exited as expected", countable: true}
+	// exited is for an event that does not say which of the two.
+	exited   = phrase{one: "exited", countable: true}
+	isFatal  = phrase{one: "is FATAL", many: "are FATAL", aside: ", gave up starting it", evident: true}
+	isSilent = phrase{one: "is silent", many: "are silent", aside: ", its bridge sends nothing", evident: true}
+	hasLost  = phrase{one: "has lost events", many: "have lost events", evident: true}
+)
+
+// phrases are by the name of the event.
+var phrases = map[string]phrase{
+	schema.ProcessStateFatal:             isFatal,
+	schema.ProcessStateBackoff:           {one: "died while starting", aside: ", will be tried again", countable: true},
+	schema.ProcessStateUnknown:           {one: "is in state UNKNOWN", many: "are in state UNKNOWN", aside: ", supervisord has lost it"},
+	schema.ProcessStateStopped:           {one: "was stopped", many: "were stopped", countable: true},
+	schema.ProcessStateStopping:          {one: "is being stopped", many: "are being stopped"},
+	schema.ProcessStateStarting:          {one: "is being started", many: "are being started"},
+	schema.ProcessStateRunning:           {one: "is running", many: "are running"},
+	schema.ProcessCommunicationStdout:    {one: "sent a message on stdout", countable: true},
+	schema.ProcessCommunicationStderr:    {one: "sent a message on stderr", countable: true},
+	schema.ProcessLogStdout:              {one: "wrote to stdout", countable: true},
+	schema.ProcessLogStderr:              {one: "wrote to stderr", countable: true},
+	schema.ProcessGroupAdded:             {one: "was added", many: "were added", countable: true},
+	schema.ProcessGroupRemoved:           {one: "was removed", many: "were removed", countable: true},
+	schema.SupervisorStateChangeRunning:  {one: "supervisord is running", many: "have a supervisord that is running"},
+	schema.SupervisorStateChangeStopping: {one: "supervisord is stopping", many: "have a supervisord that is stopping"},
 }
 
 // rulePhrases are for the rules that supernats has by itself, where no event
 // says it: a host that is silent sends none.
-var rulePhrases = map[string]string{
-	"unexpected-exit": "exited unexpectedly",
-	"fatal":           "is FATAL, gave up starting it",
-	"host-silent":     "is silent, its bridge sends nothing",
-	"loss":            "has lost events",
+var rulePhrases = map[string]phrase{
+	"unexpected-exit": exitedUnexpectedly,
+	"fatal":           isFatal,
+	"host-silent":     isSilent,
+	"loss":            hasLost,
 }
 
-// selfEvident are the events of which the rule's name says no more.
-var selfEvident = map[string]bool{schema.ProcessStateExited: true, schema.ProcessStateFatal: true}
+// eventPhrase is what an event means; ok is false where nobody knows.
+func eventPhrase(rule string, ev *schema.AlertEvent) (p phrase, ok bool) {
+	switch {
+	case ev.Lost > 0:
+		return hasLost, true
+	case ev.Event != schema.ProcessStateExited:
+		p, ok = phrases[ev.Event]
+		return p, ok
+	case ev.Expected != nil && *ev.Expected:
+		return exitedAsExpected, true
+	case ev.Expected != nil || rule == "unexpected-exit":
+		return exitedUnexpectedly, true
+	}
+	return exited, true
+}
+
+// alertPhrase is what an alert is told by; ok is false for a rule that only its
+// author can put into words.
+func alertPhrase(a *schema.Alert) (p phrase, ok bool) {
+	if ev := headline(a); ev != nil {
+		if p, ok = eventPhrase(a.Rule, ev); ok {
+			return p, true
+		}
+	}
+	p, ok = rulePhrases[a.Rule]
+	return p, ok
+}
 
 // processName is a process as supervisorctl writes it: "api" for api:api.
 func processName(group, process string) string {
@@ -50,8 +97,12 @@ func processName(group, process string) string {
 	return group + ":" + process
 }
 
-// reason says why a process died, "" if that is not known.
-func reason(x *schema.Exit) string {
+// reason says why a process died or how much was lost, "" if that is not known.
+func reason(ev *schema.AlertEvent) string {
+	if ev.Lost > 0 {
+		return "at least " + count(ev.Lost, "event was", "events were") + " lost"
+	}
+	x := ev.Exit
 	var s string
 	switch {
 	case x == nil:
@@ -69,6 +120,13 @@ func reason(x *schema.Exit) string {
 	return s
 }
 
+func count[N int | uint64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatUint(uint64(n), 10) + " " + many
+}
+
 // headline is the event that an alert is told by: the last one, which says how
 // things are now. Without events it is nil.
 func headline(a *schema.Alert) *schema.AlertEvent {
@@ -78,26 +136,77 @@ func headline(a *schema.Alert) *schema.AlertEvent {
 	return &a.Events[len(a.Events)-1]
 }
 
-// what says what happened, without saying to whom.
-func what(a *schema.Alert) string {
-	ev := headline(a)
-	if ev == nil || phrases[ev.Event] == "" {
-		if s := rulePhrases[a.Rule]; s != "" {
+// details are put behind what happened: why, and by which rule if that is not
+// plain already.
+func details(parts ...string) string {
+	var list []string
+	for _, p := range parts {
+		if p != "" {
+			list = append(list, p)
+		}
+	}
+	if list == nil {
+		return ""
+	}
+	return " (" + strings.Join(list, "; ") + ")"
+}
+
+// summaryOf is the annotation that puts an alert into words, if there is one.
+func summaryOf(a *schema.Alert) string { return cell(a.Annotations["summary"], maxField) }
+
+// what says what happened, behind the names of those it happened to.
+func what(a *schema.Alert, many, aside bool) string {
+	p, ok := alertPhrase(a)
+	rule := cell(a.Rule, maxSubjectName)
+	if !ok {
+		if s := summaryOf(a); s != "" {
 			return s
 		}
+		ev := headline(a)
 		if ev == nil || ev.Event == "" {
-			return "alert " + clip(a.Rule, maxSubjectName)
+			return "alert " + rule
 		}
-		return "alert " + clip(a.Rule, maxSubjectName) + " by " + clip(ev.Event, maxSubjectName)
+		return "alert " + rule + " by " + cell(ev.Event, maxSubjectName)
 	}
-	s := phrases[ev.Event]
-	if !selfEvident[ev.Event] {
-		s += " (rule " + clip(a.Rule, maxSubjectName) + ")"
+	words, why := p.one, why(a, many)
+	if many {
+		words = p.plural()
 	}
-	if why := reason(ev.Exit); why != "" {
-		s += " (" + why + ")"
+	if lost := lost(a); lost > 0 {
+		words, why = strings.Fields(words)[0]+" lost at least "+count(lost, "event", "events"), ""
+	} else if aside && !many {
+		words += p.aside
+	}
+	if p.evident {
+		return words + details(why)
+	}
+	return words + details(why, "rule "+rule)
+}
+
+// why is the reason of what happened last; of several processes only one that
+// is that of all.
+func why(a *schema.Alert, many bool) string {
+	ev := headline(a)
+	if ev == nil {
+		return ""
+	}
+	s := reason(ev)
+	for i := range a.Events {
+		if many && reason(&a.Events[i]) != s {
+			return ""
+		}
 	}
 	return s
+}
+
+func (p phrase) plural() string { return cmp.Or(p.many, p.one) }
+
+// lost is how many events an alert says are lost.
+func lost(a *schema.Alert) (n uint64) {
+	for i := range a.Events {
+		n += a.Events[i].Lost
+	}
+	return n
 }
 
 // more is how many events there are besides the headline.
@@ -110,26 +219,107 @@ func more(n *schema.CloudEvent[*schema.Alert]) int {
 	return max(count-1, 0)
 }
 
-// subject is that of the mail, one visible line.
-func subject(n *schema.CloudEvent[*schema.Alert]) string {
+// wellAgain says how an alert ended, for one or for many.
+func wellAgain(a *schema.Alert, many bool) string {
+	verb := func(one, other string) string {
+		if many {
+			return other
+		}
+		return one
+	}
+	p, _ := alertPhrase(a)
+	switch {
+	case p == isSilent:
+		return verb("is heard again", "are heard again")
+	case p == hasLost:
+		return verb("loses no more events", "lose no more events")
+	case p == exitedAsExpected:
+		// Nothing was wrong with it.
+		return verb("is quiet again", "are quiet again")
+	}
+	return verb("is well again", "are well again")
+}
+
+// history says how long an alert is or was open and how many events it had.
+func history(a *schema.Alert, until time.Time) string {
+	var parts []string
+	if d := openFor(a, until); d != "" {
+		parts = append(parts, "open for "+d)
+	}
+	if p, _ := alertPhrase(a); a.Count > 0 && p != isSilent {
+		parts = append(parts, count(a.Count, "event", "events"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// openFor is how long an alert was open at a time, "" if that is not known.
+func openFor(a *schema.Alert, until time.Time) string {
+	if a.Closed != nil {
+		until = a.Closed.Time
+	}
+	if a.Opened.IsZero() || until.Before(a.Opened.Time) {
+		return ""
+	}
+	return duration(until.Sub(a.Opened.Time))
+}
+
+// duration rounds so that a person can take it in.
+func duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		d = d.Round(time.Millisecond)
+	case d < time.Hour:
+		d = d.Round(time.Second)
+	default:
+		d = d.Round(time.Minute)
+	}
+	return schema.Duration(d).String()
+}
+
+// told is what a notification says about its alert, without saying who that is.
+func told(n *schema.CloudEvent[*schema.Alert], many bool) string {
 	a := n.Data
-	words := make([]string, 0, 6)
-	words = append(words, "[supervisor]")
-	switch n.Type {
-	case schema.TypeAlertUpdate:
-		words = append(words, "UPDATE")
-	case schema.TypeAlertResolved:
-		words = append(words, "RESOLVED")
+	switch {
+	case n.Type == schema.TypeAlertResolved:
+		s := wellAgain(a, many)
+		if h := history(a, n.Time.Time); h != "" {
+			s += ": " + h
+		}
+		if _, ok := alertPhrase(a); !ok {
+			s += details("rule " + cell(a.Rule, maxSubjectName))
+		}
+		return s
+	case n.Type == schema.TypeAlertUpdate && len(a.Events) == 0:
+		return what(a, many, false) + details("still "+history(a, n.Time.Time))
 	}
-	words = append(words, clip(a.Host, maxSubjectName))
-	if name := processName(clip(a.Group, maxSubjectName), clip(a.Process, maxSubjectName)); name != "" {
-		words = append(words, name)
+	return what(a, many, true)
+}
+
+// again is told of an update whose events are all of one kind, "" for others.
+func again(a *schema.Alert) string {
+	p, ok := alertPhrase(a)
+	if !ok || !p.countable || len(a.Events) == 0 {
+		return ""
 	}
-	words = append(words, what(a))
-	tail := ""
-	if k := more(n); k > 0 {
-		tail = " (and " + strconv.Itoa(k) + " more)"
+	for i := range a.Events {
+		if q, ok := eventPhrase(a.Rule, &a.Events[i]); !ok || q != p {
+			return ""
+		}
 	}
-	// The tail is not what gets cut off: it is short, and it is news.
-	return clip(strings.Join(words, " "), maxSubject-len(tail)) + tail
+	why, rule := why(a, false), ""
+	if !p.evident {
+		rule = "rule " + cell(a.Rule, maxSubjectName)
+	}
+	s := " once more"
+	if n := len(a.Events); n > 1 {
+		s = " " + strconv.Itoa(n) + " more times"
+		if why != "" {
+			why = "the last time " + why
+		}
+	}
+	s = p.one + s + details(why, rule)
+	if a.Count > len(a.Events) {
+		s += ", " + strconv.Itoa(a.Count) + " times since the alert opened"
+	}
+	return s
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
 	"github.com/rs/zerolog"
@@ -415,5 +416,38 @@ func TestValidate(t *testing.T) {
 				t.Errorf("line is %q, want %q and no secret", lines[i], want)
 			}
 		}
+	}
+}
+
+// TestYAML reads every key.
+func TestYAML(t *testing.T) {
+	text := `
+url: http://x
+url_file: f
+max_alerts: 3
+per_incident: true
+timeout: 3s
+tls: {ca: a, cert: b, key: c}
+basic_auth: {username: u, password: p, password_file: pf}
+bearer_token_file: t
+headers: {X-A: 1}
+`
+	got := Config{}.WithDefaults()
+	if err := yaml.UnmarshalWithOptions([]byte(text), &got, yaml.Strict()); err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		URL: "http://x", URLFile: "f", MaxAlerts: 3, PerIncident: true,
+		AuthConfig: notify.AuthConfig{
+			BasicAuth: notify.BasicAuth{Username: "u", Password: "p", PasswordFile: "pf"}, BearerTokenFile: "t",
+			Headers: map[string]notify.Secret{"X-A": "1"},
+		},
+		HTTPConfig: notify.HTTPConfig{Timeout: schema.Duration(3 * time.Second), TLS: notify.TLSConfig{CA: "a", Cert: "b", Key: "c"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+	if err := yaml.UnmarshalWithOptions([]byte("timeout: 3s\nurls: x"), &got, yaml.Strict()); err == nil {
+		t.Error("a key that is not known is taken")
 	}
 }

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+type alertsCmd struct {
+	Rule []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only alerts of these rules."`
+	filters
+	outputFlag
+}
+
+// Kinds of what the command prints.
+const (
+	kindAlert        = "alert"
+	kindNotification = "notification"
+	kindParked       = "parked"
+)
+
+// shownAlert is a record of an alert as it is printed.
+type shownAlert struct {
+	Kind string `json:"kind"`
+	schema.OpenAlert
+	// Mutes are the ids of the silences in force that it matches.
+	Mutes []string `json:"mutes,omitempty"`
+}
+
+// shownNotification is a CloudEvent, with an attribute more.
+type shownNotification struct {
+	Kind string `json:"kind"`
+	schema.CloudEvent[*schema.Alert]
+}
+
+// Run prints the alerts, with --since or --until the notifications, and what could
+// not be delivered.
+func (a *alertsCmd) Run(ctx context.Context, c *common) error {
+	filter, err := a.filter()
+	if err != nil {
+		return err
+	}
+	w := alertFilter{filters: &a.filters, events: filter, rules: globs(a.Rule)}
+	if err := (consumer.Filter{Groups: w.rules}).Check(); err != nil {
+		return usageError{err}
+	}
+	return c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+		alerts, err := w.alerts(ctx, js)
+		if err != nil {
+			return err
+		}
+		var told []shownNotification
+		if !a.Since.IsZero() || !a.Until.IsZero() {
+			if told, err = w.notifications(ctx, js); err != nil {
+				return err
+			}
+		}
+		parked, err := w.parked(ctx, js)
+		if err != nil {
+			return err
+		}
+		alerts, told, parked = first(alerts, a.Limit), first(told, a.Limit), first(parked, a.Limit)
+		if output := outputFor(os.Stdout, a.Output); output != outputTable {
+			var all []any
+			for _, r := range alerts {
+				all = append(all, r)
+			}
+			for _, r := range told {
+				all = append(all, r)
+			}
+			for _, r := range parked {
+				all = append(all, r)
+			}
+			return printJSON(os.Stdout, output, all)
+		}
+		return printAlerts(os.Stdout, alerts, told, parked)
+	})
+}
+
+// first are the first n, or all if n is 0.
+func first[T any](list []T, n int) []T {
+	if n > 0 && len(list) > n {
+		return list[:n]
+	}
+	return list
+}
+
+// alertFilter chooses alerts.
+type alertFilter struct {
+	*filters
+	events consumer.Filter
+	rules  []string
+}
+
+func (w *alertFilter) match(rule, host, group, process string) bool {
+	return consumer.MatchAny(w.rules, rule) && consumer.MatchAny(w.events.Hosts, host) &&
+		consumer.MatchAny(w.events.Groups, group) && consumer.MatchAny(w.events.Processes, process)
+}
+
+// hasEvent reports whether one of the events is one of those that --event names.
+func (w *alertFilter) hasEvent(list ...schema.AlertEvent) bool {
+	return len(w.Event) == 0 || slices.ContainsFunc(list, func(e schema.AlertEvent) bool {
+		return consumer.Filter{Events: w.events.Events}.Match(&schema.Event{Event: e.Event})
+	})
+}
+
+// alerts are the records of alerts, open ones first, then the youngest.
+func (w *alertFilter) alerts(ctx context.Context, js jetstream.JetStream) ([]shownAlert, error) {
+	records, err := readAlerts(ctx, js)
+	if err != nil {
+		return nil, err
+	}
+	mutes, err := readMutes(ctx, js)
+	if err != nil {
+		return nil, err
+	}
+	var list []shownAlert
+	for _, r := range records {
+		var last []schema.AlertEvent
+		if r.Last != nil {
+			last = append(last, *r.Last)
+		}
+		if !w.match(r.Rule, r.Host, r.Group, r.Process) || !w.hasEvent(last...) {
+			continue
+		}
+		shown := shownAlert{Kind: kindAlert, OpenAlert: r}
+		for _, m := range mutes {
+			if r.Phase != schema.PhaseResolved && silences(&m, &r) {
+				shown.Mutes = append(shown.Mutes, m.ID)
+			}
+		}
+		list = append(list, shown)
+	}
+	phases := []string{schema.PhaseFiring, schema.PhasePending, schema.PhaseResolved}
+	slices.SortFunc(list, func(a, b shownAlert) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(phases, a.Phase), slices.Index(phases, b.Phase)),
+			b.Opened.Compare(a.Opened.Time), strings.Compare(a.Alert, b.Alert))
+	})
+	return list, nil
+}
+
+func readAlerts(ctx context.Context, js jetstream.JetStream) ([]schema.OpenAlert, error) {
+	return readBucket(ctx, js, stream.AlertsBucket, func(a *schema.OpenAlert) string {
+		return schema.AlertKey(a.Rule, a.Host, a.Group, a.Process)
+	})
+}
+
+// notifications are those of the stream, oldest first.
+func (w *alertFilter) notifications(ctx context.Context, js jetstream.JetStream) ([]shownNotification, error) {
+	var list []shownNotification
+	err := scan(ctx, js, stream.Alerts, start{time: w.Since.Time}, func(m *scanned) error {
+		n, err := schema.Unmarshal[*schema.Alert](m.data)
+		if err == nil && n.Data == nil {
+			err = errors.New("has no data")
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "supernats: message on %q: %v\n", m.subject, err)
+			return nil
+		}
+		if a := n.Data; w.match(a.Rule, a.Host, a.Group, a.Process) && w.hasEvent(a.Events...) && w.inTime(n.Time) {
+			list = append(list, shownNotification{kindNotification, *n})
+		}
+		return nil
+	})
+	return list, err
+}
+
+var (
+	alertColumns        = []string{"STATUS", "SEVERITY", "RULE", "HOST", "PROCESS", "SINCE", "COUNT", "LAST", "NOTIFIED", "MUTED"}
+	notificationColumns = []string{"TIME", "TYPE", "SEVERITY", "RULE", "HOST", "PROCESS", "EVENTS", "LAST", "RECEIVERS"}
+	parkedColumns       = []string{"PARKED", "RECEIVER", "RULE", "HOST", "PROCESS", "TRIES", "SEQ", "REASON"}
+)
+
+func printAlerts(w *os.File, alerts []shownAlert, told []shownNotification, parked []shownParked) error {
+	if len(alerts)+len(told)+len(parked) == 0 {
+		_, err := fmt.Fprintln(os.Stderr, "no alert that matches; --since 7d shows the notifications of a week")
+		return err
+	}
+	sections := []struct {
+		title string
+		grid  grid
+	}{
+		{"", grid{columns: alertColumns, colored: "STATUS"}},
+		{"NOTIFICATIONS", grid{columns: notificationColumns, colored: "TYPE"}},
+		{"PARKED: nobody got these (`nats stream rmm SUPERVISOR_PARKED SEQ` forgets one)", grid{columns: parkedColumns}},
+	}
+	for _, a := range alerts {
+		sections[0].grid.add(phaseColor(a.Phase), alertRow(a)...)
+	}
+	for _, n := range told {
+		sections[1].grid.add(phaseColor(kindOf(n.Type)), notificationRow(n)...)
+	}
+	for _, p := range parked {
+		sections[2].grid.add(red, date(&p.Parked), p.Receiver, p.Rule, cmp.Or(p.Host, "-"), who(p.Group, p.Process), fmt.Sprint(p.Tries), fmt.Sprint(p.Seq), p.Reason)
+	}
+	begun := false
+	for _, s := range sections {
+		if len(s.grid.rows) == 0 {
+			continue
+		}
+		if begun {
+			fmt.Fprintln(w)
+		}
+		if begun = true; s.title != "" {
+			fmt.Fprintln(w, s.title)
+		}
+		if err := s.grid.print(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func phaseColor(phase string) lipgloss.ANSIColor {
+	switch phase {
+	case schema.PhaseFiring:
+		return red
+	case schema.PhaseResolved:
+		return green
+	}
+	return yellow
+}
+
+// kindOf is firing, update or resolved.
+func kindOf(typ string) string { return typ[strings.LastIndexByte(typ, '.')+1:] }
+
+func alertRow(a shownAlert) []string {
+	last, notified, muted := "-", date(a.Notified), "-"
+	if a.Last != nil {
+		last = date(&a.Last.Time) + " (" + happened(a.Last) + ")"
+	}
+	if a.Notifications > 1 {
+		notified += fmt.Sprintf(" (%d)", a.Notifications)
+	}
+	switch {
+	case len(a.Mutes) > 0:
+		muted = "by " + strings.Join(a.Mutes, ", ")
+	case a.Muted > 0:
+		muted = "was by " + a.MutedBy
+	}
+	if a.Muted > 0 {
+		muted += fmt.Sprintf(" (%d)", a.Muted)
+	}
+	return []string{
+		a.Phase, a.Severity, a.Rule, cmp.Or(a.Host, "-"), who(a.Group, a.Process), date(&a.Opened), fmt.Sprint(a.Count), last, notified, muted,
+	}
+}
+
+func notificationRow(n shownNotification) []string {
+	a, last := n.Data, "-"
+	if len(a.Events) > 0 {
+		last = happened(&a.Events[len(a.Events)-1])
+	}
+	return []string{
+		date(&n.Time), kindOf(n.Type), a.Severity, a.Rule, cmp.Or(a.Host, "-"), who(a.Group, a.Process), fmt.Sprint(len(a.Events)), last,
+		cmp.Or(strings.Join(a.Notify, ", "), "all"),
+	}
+}
+
+// who writes what an alert is about: a process, a group, or a host as a whole.
+func who(group, process string) string {
+	switch {
+	case process != "" && group != "":
+		return processName(group, process)
+	case group != "":
+		return group + ":*"
+	}
+	return cmp.Or(process, "-")
+}
+
+// happened tells an event of an alert in a few words.
+func happened(e *schema.AlertEvent) string {
+	switch {
+	case e.Exit != nil && reason(e.Exit) != "":
+		return reason(e.Exit)
+	case e.Lost > 0:
+		return fmt.Sprintf("%d events lost", e.Lost)
+	}
+	return strings.TrimPrefix(e.Event, "PROCESS_STATE_")
+}

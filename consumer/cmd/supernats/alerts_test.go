@@ -1,0 +1,205 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+func (i *installation) alert(a schema.OpenAlert) {
+	i.put(stream.AlertsBucket, schema.AlertKey(a.Rule, a.Host, a.Group, a.Process), a)
+}
+
+func (i *installation) mute(m schema.Mute) { i.put(stream.MutesBucket, m.ID, m) }
+
+func at(second int) schema.Time {
+	return schema.Time{Time: noon.Add(time.Duration(second) * time.Second)}
+}
+
+// notify stores a notification and returns its sequence.
+func (i *installation) notify(typ string, when schema.Time, a schema.Alert) uint64 {
+	i.Helper()
+	a.Severity, a.Opened = "warning", at(0)
+	b, err := schema.Marshal(a.Envelope(a.Alert+"/1", typ, when.Time))
+	if err != nil {
+		i.Fatal(err)
+	}
+	ack, err := i.js.Publish(i.Context(), a.Subject(), b)
+	if err != nil {
+		i.Fatal(err)
+	}
+	return ack.Sequence
+}
+
+// park stores a message as a receiver's queue does.
+func (i *installation) park(durable, subject string, seq uint64, reason string, payload []byte) {
+	i.Helper()
+	m := &nats.Msg{Subject: stream.ParkedSubject(durable), Data: payload, Header: nats.Header{}}
+	m.Header.Set(consumer.HeaderParkedReason, reason)
+	m.Header.Set(consumer.HeaderParkedSubject, subject)
+	m.Header.Set(consumer.HeaderParkedSeq, fmt.Sprint(seq))
+	m.Header.Set(consumer.HeaderParkedTries, "30")
+	if _, err := i.js.PublishMsg(i.Context(), m); err != nil {
+		i.Fatal(err)
+	}
+}
+
+// trouble are alerts of each phase, in no order, and what became of them.
+func (i *installation) trouble() {
+	exit := schema.AlertEvent{ID: "web1/b/1", Time: at(1), Event: schema.ProcessStateExited, Exit: &schema.Exit{Signal: "SIGKILL"}}
+	loss := schema.AlertEvent{ID: "db/b/2", Time: at(2), Event: "loss", Lost: 7}
+	i.alert(schema.OpenAlert{Alert: "done", Rule: "fatal", Severity: "critical", Host: "db", Group: "pg", Process: "pg", Phase: schema.PhaseResolved, Opened: at(60), Closed: ptr(at(90)), Count: 1, Notified: ptr(at(91)), Notifications: 2})
+	i.alert(schema.OpenAlert{Alert: "loop", Rule: "crash-loop", Severity: "warning", Host: "web1", Group: "api", Process: "api_01", Phase: schema.PhasePending, Opened: at(50), Count: 2, Last: &exit})
+	i.alert(schema.OpenAlert{Alert: "old", Rule: "loss", Severity: "warning", Host: "db", Phase: schema.PhaseFiring, Opened: at(10), Count: 3, Last: &loss, Muted: 2, MutedBy: "expired"})
+	i.alert(schema.OpenAlert{Alert: "new", Rule: "unexpected-exit", Severity: "warning", Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: at(20), Count: 5, Last: &exit, Notified: ptr(at(21)), Notifications: 3})
+	i.mute(schema.Mute{ID: "m1", Hosts: []string{"web*"}, Rules: []string{"unexpected-exit"}, Comment: "c", Author: "a", Created: at(0), Expires: at(1e6)})
+	i.notify(schema.TypeAlertFiring, i.ago(48*time.Hour), schema.Alert{Alert: "past", Rule: "fatal", Host: "db"})
+	seq := i.notify(schema.TypeAlertFiring, i.ago(time.Minute), schema.Alert{Alert: "new", Rule: "unexpected-exit", Host: "web1", Group: "api", Process: "api_00", Events: []schema.AlertEvent{exit}})
+	i.notify(schema.TypeAlertResolved, i.ago(time.Minute), schema.Alert{Alert: "done", Rule: "fatal", Host: "db", Group: "pg", Process: "pg", Notify: []string{"chat", "mail"}})
+	i.publish(schema.AlertSubject("x", "", "", "x"), []byte("garbage"))
+	i.park("supernats", "supervisor.event.x.y.z.tick.5", 1, "no alert", nil)
+	i.park(schema.Token("notify_mail/ops@example.com"), schema.AlertSubject("web1", "api", "api_00", "unexpected-exit"), seq, "550 no such mailbox\x1b[31m", []byte("cut"))
+	a := schema.Alert{Alert: "old", Rule: "loss", Host: "db", Severity: "warning", Opened: at(10)}
+	b, err := schema.Marshal(a.Envelope("old/1", schema.TypeAlertFiring, at(11).Time))
+	if err != nil {
+		i.Fatal(err)
+	}
+	i.park("notify_chat", a.Subject(), 77, "404 Not Found", b)
+}
+
+const openAlerts = `STATUS  SEVERITY  RULE  HOST  PROCESS  SINCE  COUNT  LAST  NOTIFIED  MUTED
+firing  warning  unexpected-exit  web1  api:api_00  2026-11-21 12:00:20  5  2026-11-21 12:00:01 (SIGKILL)  2026-11-21 12:00:21 (3)  by m1
+firing  warning  loss  db  -  2026-11-21 12:00:10  3  2026-11-21 12:00:02 (7 events lost)  -  was by expired (2)
+pending  warning  crash-loop  web1  api:api_01  2026-11-21 12:00:50  2  2026-11-21 12:00:01 (SIGKILL)  -  -
+resolved  critical  fatal  db  pg  2026-11-21 12:01:00  1  -  2026-11-21 12:01:31 (2)  -
+`
+
+func TestAlertsTable(t *testing.T) {
+	i := newInstallation(t)
+	i.trouble()
+	got := spaces.ReplaceAllString(i.run("alerts", "-o", "table"), "  ")
+	open, parked, ok := strings.Cut(got, "\nPARKED: nobody got these (`nats stream rmm SUPERVISOR_PARKED SEQ` forgets one)\n")
+	if d := cmp.Diff(openAlerts, open); d != "" || !ok {
+		t.Error(d)
+	}
+	today := time.Now().UTC().Format("2006-01-02")
+	var rows []string
+	for line := range strings.Lines(parked) {
+		if rest, ok := strings.CutPrefix(line, today+" "); ok {
+			_, line, _ = strings.Cut(rest, "  ")
+		}
+		rows = append(rows, line)
+	}
+	want := []string{
+		"PARKED  RECEIVER  RULE  HOST  PROCESS  TRIES  SEQ  REASON\n",
+		"mail/ops@example.com  unexpected-exit  web1  api:api_00  30  2  550 no such mailbox\uFFFD[31m\n",
+		"chat  loss  db  -  30  3  404 Not Found\n",
+	}
+	if d := cmp.Diff(want, rows); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestAlertsFilters(t *testing.T) {
+	i := newInstallation(t)
+	i.trouble()
+	for _, c := range []struct {
+		args string
+		want []string // kind and alert or receiver
+		warn bool
+	}{
+		{"", []string{"alert new", "alert old", "alert loop", "alert done", "parked mail/ops@example.com", "parked chat"}, false},
+		{"--host web*", []string{"alert new", "alert loop", "parked mail/ops@example.com"}, false},
+		{"--group api --process api_01", []string{"alert loop"}, false},
+		{"--rule loss", []string{"alert old", "parked chat"}, false},
+		{"--rule loss,fatal --host db", []string{"alert old", "alert done", "parked chat"}, false},
+		{"--event PROCESS_STATE", []string{"alert new", "alert loop"}, false},
+		{"--limit 1", []string{"alert new", "parked mail/ops@example.com"}, false},
+		{"--host nobody", nil, false},
+		{"--since 1h --host db", []string{"alert old", "alert done", "notification done", "parked chat"}, true},
+		{"--since 3d --host db --rule fatal", []string{"alert done", "notification past", "notification done"}, true},
+		{"--since 3d --until 24h --rule fatal", []string{"alert done", "notification past"}, true},
+		{"--until 1d --rule fatal", []string{"alert done", "notification past"}, true},
+		{"--since 1h --rule unexpected-exit --event PROCESS_STATE_EXITED", []string{"alert new", "notification new"}, true},
+		{"--since " + time.Now().Add(time.Hour).Format(time.RFC3339) + " --rule loss", []string{"alert old"}, false},
+	} {
+		out, errs, code := supernats(t, append(append([]string{"alerts"}, strings.Fields(c.args)...), "--nats-url", i.url)...)
+		if code != exitDone || (errs != "") != c.warn || c.warn && !strings.HasPrefix(errs, `supernats: message on "supervisor.alert.x.-.-.x": `) {
+			t.Errorf("%s: %d %s", c.args, code, errs)
+		}
+		var got []string
+		for line := range strings.Lines(out) {
+			var r struct {
+				Kind, Alert, Receiver, Type string
+				Data                        schema.Alert
+			}
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			got = append(got, r.Kind+" "+r.Alert+r.Receiver+r.Data.Alert)
+		}
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%s: %s", c.args, d)
+		}
+	}
+	out, _, _ := supernats(t, "alerts", "--since", "1h", "--rule", "fatal", "-o", "table", "--nats-url", i.url)
+	if !strings.Contains(out, "\nNOTIFICATIONS\n") || !strings.Contains(out, "chat, mail") {
+		t.Errorf("%s", out)
+	}
+}
+
+func TestNoAlerts(t *testing.T) {
+	i := newInstallation(t)
+	out, errs, code := supernats(t, "alerts", "-o", "table", "--since", "1d", "--nats-url", i.url)
+	if code != exitDone || out != "" || !strings.Contains(errs, "no alert that matches") {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
+	if out := i.run("alerts", "-o", "json"); out != "[]\n" {
+		t.Errorf("%q", out)
+	}
+}
+
+// A stream is read whole over several answers of the server, deleted messages and
+// all.
+func TestScan(t *testing.T) {
+	i := newInstallation(t)
+	const n = 2*scanBatch + 10
+	for range n {
+		if _, err := i.js.PublishAsync("supervisor.alert.a.b.c.d", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-i.js.PublishAsyncComplete()
+	s, err := i.js.Stream(t.Context(), stream.Alerts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(t.Context(), jetstream.WithPurgeSequence(6)); err != nil {
+		t.Fatal(err)
+	}
+	for _, seq := range []uint64{scanBatch + 5, scanBatch + 6, n} {
+		if err := s.DeleteMsg(t.Context(), seq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen []uint64
+	if err := scan(t.Context(), i.js, stream.Alerts, start{}, func(m *scanned) error {
+		seen = append(seen, m.seq)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != n-5-3 || seen[0] != 6 || seen[len(seen)-1] != n-1 {
+		t.Errorf("%d messages from %d to %d", len(seen), seen[0], seen[len(seen)-1])
+	}
+}

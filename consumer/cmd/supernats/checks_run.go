@@ -1,0 +1,218 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+const (
+	// behindFor is how long an event may wait for `supernats consume`, untoldFor
+	// how long a notification may wait for its receiver.
+	behindFor = time.Minute
+	untoldFor = 5 * time.Minute
+	// lossFor is how long a loss of events is worth a warning.
+	lossFor = 7 * 24 * time.Hour
+	// named is how many hosts are named in one line.
+	named = 5
+)
+
+func (d *doctor) consume(ctx context.Context) error {
+	l, err := readLease(ctx, d.js)
+	if err != nil {
+		return err
+	}
+	if d.active = l != nil; !d.active {
+		d.fail("supernats consume -c FILE (as a service: systemctl start supernats)", "no `supernats consume` is active: nobody is told of anything")
+		return nil
+	}
+	d.ok("`supernats consume` is active on %s since %s", l.Instance, date(&l.Since))
+	return nil
+}
+
+// events reports how far the reading of events is behind.
+func (d *doctor) events(ctx context.Context) error {
+	const durable = "supernats"
+	c, err := d.js.Consumer(ctx, stream.Events, durable)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		d.fail("supernats consume -c FILE", "consumer %s of stream %s is missing: no `supernats consume` has ever read events", durable, stream.Events)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look up consumer %s: %w", durable, err)
+	}
+	q := queue{info: c.CachedInfo()}
+	wait, err := d.oldest(ctx, stream.Events, q.info)
+	if err != nil {
+		return err
+	}
+	switch {
+	case wait > behindFor && !d.active:
+		d.fail("supernats consume -c FILE", "%d messages wait to be read, the oldest for %s", q.waiting(), age(wait))
+	case wait > behindFor:
+		d.warn("if it does not get less, the log of `supernats consume` says why", "`supernats consume` is %d messages behind, the oldest waits for %s", q.waiting(), age(wait))
+	default:
+		d.ok("`supernats consume` is %d messages behind", q.waiting())
+	}
+	return nil
+}
+
+// oldest is how long the first message waits that a consumer has not acknowledged.
+func (d *doctor) oldest(ctx context.Context, streamName string, info *jetstream.ConsumerInfo) (time.Duration, error) {
+	if info.NumPending == 0 && info.NumAckPending == 0 {
+		return 0, nil
+	}
+	s, err := d.js.Stream(ctx, streamName)
+	if err != nil {
+		return 0, fmt.Errorf("look up stream %s: %w", streamName, err)
+	}
+	m, err := s.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(">"))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read stream %s: %w", streamName, err)
+	}
+	return max(0, info.TimeStamp.Sub(m.Time)), nil
+}
+
+func (d *doctor) receivers(ctx context.Context) error {
+	queues, err := readQueues(ctx, d.js)
+	if err != nil {
+		return err
+	}
+	for _, name := range receivers(d.cfg) {
+		if !slices.ContainsFunc(queues, func(q queue) bool { return q.of(name) }) {
+			d.fail("restart `supernats consume` with this configuration file", "receiver %s of the configuration file has no queue: it is told nothing", name)
+		}
+	}
+	if len(queues) == 0 {
+		d.warn("add a section mail: or receivers: to the configuration file of `supernats consume`", "there is no receiver: nobody is told of anything")
+	}
+	for _, q := range queues {
+		wait, err := d.oldest(ctx, stream.Alerts, q.info)
+		if err != nil {
+			return err
+		}
+		switch {
+		case q.waiting() > 0 && q.info.NumWaiting == 0 && q.info.NumAckPending == 0 && d.active:
+			d.warn("put the receiver into the configuration file again, or forget it: nats consumer rm "+stream.Alerts+" "+q.durable, "receiver %s: %d notifications wait and nobody reads its queue", q.receiver, q.waiting())
+		case wait > untoldFor:
+			d.warn("the log of `supernats consume` says why it is not told; try it: supernats test-alert "+quote(q.receiver), "receiver %s: %d notifications wait, the oldest for %s", q.receiver, q.waiting(), age(wait))
+		default:
+			d.ok("receiver %s: %d notifications wait", q.receiver, q.waiting())
+		}
+	}
+	return nil
+}
+
+// parked reports what was given up, for each consumer with its last reason.
+func (d *doctor) parked(ctx context.Context) error {
+	s, err := d.js.Stream(ctx, stream.Parked)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", stream.Parked, err)
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(">"))
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", stream.Parked, err)
+	}
+	var subjects []string
+	for subject := range info.State.Subjects {
+		subjects = append(subjects, subject)
+	}
+	slices.Sort(subjects)
+	for _, subject := range subjects {
+		m, err := s.GetLastMsgForSubject(ctx, subject)
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", stream.Parked, err)
+		}
+		durable := strings.TrimPrefix(subject, stream.ParkedSubject(""))
+		look := "nats stream get " + stream.Parked + " " + fmt.Sprint(m.Sequence)
+		if strings.HasPrefix(durable, queuePrefix) {
+			durable, look = "receiver "+receiverOf(durable), "supernats alerts"
+		}
+		d.warn(fmt.Sprintf("%s shows it; when it is mended: nats stream purge %s --subject=%s", look, stream.Parked, subject),
+			"%s gave up %d messages, the last one %s ago: %s", durable, info.State.Subjects[subject], age(info.TimeStamp.Sub(m.Time)), m.Header.Get(consumer.HeaderParkedReason))
+	}
+	if len(subjects) == 0 {
+		d.ok("nothing was given up")
+	}
+	return nil
+}
+
+func (d *doctor) hosts(ctx context.Context) error {
+	f, err := readFleet(ctx, d.js)
+	if err != nil {
+		return err
+	}
+	if len(f.hosts) == 0 {
+		d.warn("supernats-bridge conf > /etc/supervisor/conf.d/supernats.conf && supervisorctl update", "no host is known: no supernats-bridge has started")
+		return nil
+	}
+	before := len(d.findings)
+	slices.SortFunc(f.hosts, func(a, b schema.Host) int { return strings.Compare(a.Host, b.Host) })
+	others := map[string][]string{}
+	var silent []string
+	for i := range f.hosts {
+		h := &f.hosts[i]
+		if f.silent(h) {
+			silent = append(silent, h.Host+" ("+age(f.now.Sub(h.LastSeen.Time))+")")
+		}
+		if h.LastLoss != nil && f.now.Sub(h.LastLoss.Time) < lossFor {
+			d.warn("its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host "+quote(h.Host)+"` shows what fills it",
+				"host %s lost %d events, the last time %s ago", h.Host, h.Lost, age(f.now.Sub(h.LastLoss.Time)))
+		}
+		if h.BridgeVersion != version {
+			others[h.BridgeVersion] = append(others[h.BridgeVersion], h.Host)
+		}
+	}
+	if len(silent) > 0 {
+		d.warn("there: supervisorctl status, and supervisorctl tail supernats stderr", "%d hosts are silent: %s", len(silent), some(silent))
+	}
+	for _, v := range keys(others) {
+		d.warn("install supernats-bridge "+version+" there, then: supervisorctl restart supernats", "bridge %s, not %s, on %d hosts: %s", cmp.Or(v, "of an unknown version"), version, len(others[v]), some(others[v]))
+	}
+	if len(d.findings) == before {
+		d.ok("%d hosts, all seen within %s", len(f.hosts), age(silentAfter))
+	}
+	return nil
+}
+
+// quote writes a name so that a shell takes it for one: the commands are there to
+// be copied.
+func quote(name string) string {
+	if name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./@:", r)
+	}) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}
+
+// some are the first names of a list.
+func some(names []string) string {
+	if len(names) <= named {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:named], ", ") + fmt.Sprintf(" and %d more", len(names)-named)
+}
+
+func keys(m map[string][]string) []string {
+	var list []string
+	for k := range m {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return list
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema"
+	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
+)
+
+var numbers = regexp.MustCompile(`\d+(\.\d+)? MiB|127\.0\.0\.1:\d+|nats-server \d[^ ]*|since \S+ \S+`)
+
+// doctor runs the command and returns what it finds, a line each; mends are
+// between brackets.
+func (i *installation) doctor(want int, args ...string) (lines []string) {
+	i.Helper()
+	out, errs, code := supernats(i.T, append([]string{"doctor", "-o", "json", "--nats-url", i.url}, args...)...)
+	var list []finding
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		i.Fatalf("%q %q: %v", out, errs, err)
+	}
+	failed := 0
+	for _, f := range list {
+		line := f.Status + " " + f.Check + ": " + f.Message
+		if f.Mend != "" {
+			line += " [" + f.Mend + "]"
+		}
+		if f.Status == gradeFail {
+			failed++
+		}
+		lines = append(lines, aSpan.ReplaceAllString(numbers.ReplaceAllString(line, "N"), "SPAN"))
+	}
+	said := ""
+	if failed > 0 {
+		said = fmt.Sprintf("supernats: %d of %d checks failed\n", failed, len(list))
+	}
+	if code != want || (code == exitFailed) != (failed > 0) || errs != said {
+		i.Errorf("it ended with %d: %q", code, errs)
+	}
+	return lines
+}
+
+// durable is a consumer that nobody reads.
+func (i *installation) durable(streamName, name string) jetstream.Consumer {
+	i.Helper()
+	c, err := i.js.CreateOrUpdateConsumer(i.Context(), streamName, jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckAllPolicy})
+	if err != nil {
+		i.Fatal(err)
+	}
+	return c
+}
+
+func (i *installation) wants(what string, got []string, want ...string) {
+	i.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		i.Errorf("%s: %s", what, d)
+	}
+}
+
+// well is an installation in which nothing is wrong.
+func well(t *testing.T) *installation {
+	i := newInstallation(t)
+	i.leased()
+	i.durable(stream.Events, "supernats")
+	i.durable(stream.Alerts, "notify_chat")
+	i.host(schema.Host{Host: "web1", BridgeVersion: "v1.2.3", LastSeen: i.ago(0), LastLoss: ptr(i.ago(30 * 24 * time.Hour)), Lost: 3})
+	return i
+}
+
+const buckets = "ok buckets: 5 buckets"
+
+func TestDoctorFindsNothing(t *testing.T) {
+	i := well(t)
+	i.wants("a good one", i.doctor(exitDone),
+		"ok nats: N at nats://N",
+		"ok jetstream: JetStream is on and holds N",
+		"ok streams: stream SUPERVISOR: 0 messages, N",
+		"ok streams: stream SUPERVISOR_ALERTS: 0 messages, N",
+		"ok streams: stream SUPERVISOR_PARKED: 0 messages, N",
+		buckets,
+		"ok consume: `supernats consume` is active on box/1 N",
+		"ok events: `supernats consume` is 0 messages behind",
+		"ok receivers: receiver chat: 0 notifications wait",
+		"ok parked: nothing was given up",
+		"ok hosts: 1 hosts, all seen within SPAN")
+	out := i.run("doctor", "-o", "table")
+	if !strings.HasPrefix(out, "ok    nats       nats-server ") || strings.Count(out, "\n") != 11 {
+		t.Errorf("%s", out)
+	}
+}
+
+func TestDoctorOfNothing(t *testing.T) {
+	s := streamtest.Start(t)
+	i := &installation{T: t, url: s.URL, js: s.JetStream()}
+	got := i.doctor(exitFailed)
+	i.wants("nothing", got[2:8],
+		"fail streams: stream SUPERVISOR is missing [start `supernats consume`: it creates what is missing]",
+		"fail streams: stream SUPERVISOR_ALERTS is missing [start `supernats consume`: it creates what is missing]",
+		"fail streams: stream SUPERVISOR_PARKED is missing [start `supernats consume`: it creates what is missing]",
+		"fail buckets: bucket supervisor_state is missing [start `supernats consume`: it creates what is missing]",
+		"fail buckets: bucket supervisor_hosts is missing [start `supernats consume`: it creates what is missing]",
+		"fail buckets: bucket supervisor_alerts is missing [start `supernats consume`: it creates what is missing]")
+	if err := stream.EnsureAll(t.Context(), i.js, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	i.wants("nobody runs", i.doctor(exitFailed)[6:],
+		"fail consume: no `supernats consume` is active: nobody is told of anything [supernats consume -c FILE (as a service: systemctl start supernats)]",
+		"fail events: consumer supernats of stream SUPERVISOR is missing: no `supernats consume` has ever read events [supernats consume -c FILE]",
+		"warn receivers: there is no receiver: nobody is told of anything [add a section mail: or receivers: to the configuration file of `supernats consume`]",
+		"ok parked: nothing was given up",
+		"warn hosts: no host is known: no supernats-bridge has started [supernats-bridge conf > /etc/supervisor/conf.d/supernats.conf && supervisorctl update]")
+}
+
+func TestDoctorWithoutNATS(t *testing.T) {
+	i := &installation{T: t, url: "nats://127.0.0.1:1"}
+	i.wants("no server", i.doctor(exitFailed),
+		"fail nats: connect to nats://N: nats: no servers available for connection [start nats-server or `supernats consume`; --nats-url, --nats-context or -c FILE say where it is]")
+	i.url = streamtest.Start(t, func(o *server.Options) { o.JetStream = false }).URL
+	got := i.doctor(exitFailed)
+	if len(got) != 2 || !strings.HasPrefix(got[1], "fail jetstream: JetStream is off: ") || !strings.Contains(got[1], "[write \"jetstream { store_dir:") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestDoctorSettings(t *testing.T) {
+	s := streamtest.Start(t)
+	i := &installation{T: t, url: s.URL, js: s.JetStream()}
+	for _, c := range []jetstream.StreamConfig{
+		{Name: stream.Events, Subjects: []string{stream.AllEvents}, Duplicates: time.Minute, Discard: jetstream.DiscardNew, AllowDirect: true},
+		{Name: stream.Alerts, Subjects: []string{"supervisor.alert.>"}, Retention: jetstream.InterestPolicy, MaxBytes: 1 << 10},
+		{Name: "KV_" + stream.MutesBucket, Subjects: []string{"$KV.supervisor_mutes.>"}, MaxMsgsPerSubject: 1, AllowDirect: true},
+	} {
+		if _, err := i.js.CreateStream(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := stream.EnsureAll(t.Context(), i.js, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	i.durable(stream.Alerts, "keeper") // an interest stream holds nothing without
+	i.publish("supervisor.alert.a.b.c.d", make([]byte, 950))
+	var got []string
+	for _, line := range i.doctor(exitFailed) {
+		if strings.Contains(line, "streams: ") || strings.Contains(line, "buckets: ") {
+			got = append(got, line)
+		}
+	}
+	i.wants("settings", got,
+		"fail streams: stream SUPERVISOR does not store supervisor.snapshot.*, but supervisor.event.> [nats stream edit SUPERVISOR --subjects=supervisor.event.>,supervisor.snapshot.*,supervisor.bridge.>]",
+		"fail streams: stream SUPERVISOR does not store supervisor.bridge.>, but supervisor.event.> [nats stream edit SUPERVISOR --subjects=supervisor.event.>,supervisor.snapshot.*,supervisor.bridge.>]",
+		"warn streams: stream SUPERVISOR refuses new messages when it is full [nats stream edit SUPERVISOR --discard=old]",
+		"warn streams: stream SUPERVISOR forgets after SPAN what it has stored: it may store a message twice that is sent again [nats stream edit SUPERVISOR --dupe-window=SPAN]",
+		"warn streams: stream SUPERVISOR keeps ticks and snapshots as long as crashes: messages may have no time to live of their own [nats stream edit SUPERVISOR --allow-msg-ttl]",
+		"fail streams: stream SUPERVISOR_ALERTS drops what one consumer has read (retention Interest) [make it anew with the retention policy limits]",
+		"warn streams: stream SUPERVISOR_ALERTS forgets after SPAN what it has stored: it may store a message twice that is sent again [nats stream edit SUPERVISOR_ALERTS --dupe-window=SPAN]",
+		"warn streams: stream SUPERVISOR_ALERTS cannot be read directly: `supernats alerts` needs it [nats stream edit SUPERVISOR_ALERTS --allow-direct]",
+		"warn streams: stream SUPERVISOR_ALERTS is full and goes back no more than SPAN [nats stream edit SUPERVISOR_ALERTS --max-bytes=4096]",
+		"ok streams: stream SUPERVISOR_PARKED: 0 messages, N",
+		"fail buckets: bucket supervisor_mutes: its keys may have no time to live, so silences cannot expire [nats stream edit KV_supervisor_mutes --allow-msg-ttl --subject-del-markers-ttl=SPAN]",
+		"ok buckets: 4 buckets")
+}
+
+func TestDoctorWarns(t *testing.T) {
+	i := well(t)
+	i.hosts() // web2 is silent, has lost and is old
+	i.host(schema.Host{Host: "a b;c", BridgeVersion: "v1.0.0", LastSeen: i.ago(0), LastLoss: ptr(i.ago(time.Hour)), Lost: 9})
+	i.notify(schema.TypeAlertFiring, i.ago(0), schema.Alert{Alert: "a", Rule: "fatal", Host: "web1"})
+	i.park("supernats", "supervisor.event.x", 1, "malformed", nil)
+	i.park("notify_chat", "supervisor.alert.x.-.-.x", 1, "403", nil)
+	i.park("notify_chat", "supervisor.alert.x.-.-.x", 2, "404", nil)
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(file, []byte("mail: {smarthost: 'localhost:25', from: a@example.com, to: [b@example.com]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i.wants("warnings", i.doctor(exitFailed, "-c", file)[6:],
+		"ok consume: `supernats consume` is active on box/1 N",
+		"ok events: `supernats consume` is 1 messages behind",
+		"fail receivers: receiver mail of the configuration file has no queue: it is told nothing [restart `supernats consume` with this configuration file]",
+		"warn receivers: receiver chat: 1 notifications wait and nobody reads its queue [put the receiver into the configuration file again, or forget it: nats consumer rm SUPERVISOR_ALERTS notify_chat]",
+		"warn parked: receiver chat gave up 2 messages, the last one SPAN ago: 404 [supernats alerts shows it; when it is mended: nats stream purge SUPERVISOR_PARKED --subject=supervisor.parked.notify_chat]",
+		"warn parked: supernats gave up 1 messages, the last one SPAN ago: malformed [nats stream get SUPERVISOR_PARKED 1 shows it; when it is mended: nats stream purge SUPERVISOR_PARKED --subject=supervisor.parked.supernats]",
+		"warn hosts: host a b;c lost 9 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host 'a b;c'` shows what fills it]",
+		"warn hosts: host web2 lost 12 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host web2` shows what fills it]",
+		"warn hosts: 1 hosts are silent: web2 (SPAN)"+" [there: supervisorctl status, and supervisorctl tail supernats stderr]",
+		"warn hosts: bridge of an unknown version, not v1.2.3, on 1 hosts: old [install supernats-bridge v1.2.3 there, then: supervisorctl restart supernats]",
+		"warn hosts: bridge v1.0.0, not v1.2.3, on 2 hosts: a b;c, web2 [install supernats-bridge v1.2.3 there, then: supervisorctl restart supernats]")
+	out, _, _ := supernats(t, "doctor", "-o", "table", "--nats-url", i.url)
+	if !strings.Contains(out, "\nwarn  receivers  receiver chat: 1 notifications wait and nobody reads its queue\n              -> put the receiver into") {
+		t.Errorf("%s", out)
+	}
+}
+
+// How long something waits is told by the stream, here by what the doctor holds
+// to be long.
+func TestDoctorBehind(t *testing.T) {
+	i := well(t)
+	i.event(schema.Event{Host: "web1"}, func(e *schema.Event) { e.Event = schema.Tick60 })
+	d := doctor{js: i.js, active: true}
+	c, err := i.js.Consumer(t.Context(), stream.Events, "supernats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := c.CachedInfo()
+	info.TimeStamp = info.TimeStamp.Add(time.Hour)
+	wait, err := d.oldest(t.Context(), stream.Events, info)
+	if err != nil || wait < time.Hour || wait > 2*time.Hour {
+		t.Errorf("%v %v", wait, err)
+	}
+	if info.NumPending = 0; info.NumAckPending != 0 {
+		t.Fatal("somebody has read")
+	}
+	if wait, err := d.oldest(t.Context(), stream.Events, info); wait != 0 || err != nil {
+		t.Errorf("%v %v", wait, err)
+	}
+}
+
+func TestAtLeast(t *testing.T) {
+	for version, want := range map[string]bool{
+		"": false, "2": false, "2.9.25": false, "2.10.29": false, "2.11.0": true, "2.11.0-RC.1": true, "2.15.2": true, "3.0.0": true,
+	} {
+		if atLeast(version, oldestServer) != want {
+			t.Errorf("%q", version)
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for name, want := range map[string]string{"web1.example.com": "web1.example.com", "": "''", "a b": "'a b'", "$(x)": "'$(x)'", "it's": `'it'\''s'`} {
+		if got := quote(name); got != want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

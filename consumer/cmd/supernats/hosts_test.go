@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// put writes a record into a bucket.
+func (i *installation) put(bucket, key string, record any) {
+	i.Helper()
+	kv, err := i.js.KeyValue(i.Context(), bucket)
+	if err != nil {
+		i.Fatal(err)
+	}
+	b, err := schema.Marshal(record)
+	if err != nil {
+		i.Fatal(err)
+	}
+	if _, err := kv.Put(i.Context(), key, b); err != nil {
+		i.Fatal(err)
+	}
+}
+
+func (i *installation) host(h schema.Host) { i.put(stream.HostsBucket, schema.Token(h.Host), h) }
+
+func (i *installation) ago(d time.Duration) schema.Time {
+	return schema.Time{Time: time.Now().Add(-d).UTC()}
+}
+
+// hosts are a silent one, one whose record is old but not its last snapshot, one
+// that is well, and one whose record says nothing of it.
+func (i *installation) hosts() {
+	i.host(schema.Host{
+		Host: "web2", BridgeVersion: "v1.0.0", SupervisorVersion: "4.2.5", SupervisorState: "RUNNING",
+		LastSeen: i.ago(10 * time.Minute), Running: 7, Down: 1, Stopped: 2, Lost: 12, LastLoss: ptr(schema.Time{Time: noon}),
+	})
+	i.host(schema.Host{Host: "db1.example.com", BridgeVersion: "v1.2.3", SupervisorVersion: "4.2.5", SupervisorState: "SHUTDOWN", LastSeen: i.ago(time.Hour)})
+	i.publish(schema.SnapshotSubject("db1.example.com"), []byte("{}"))
+	i.host(schema.Host{Host: "web1", BridgeVersion: "v1.2.3", SupervisorVersion: "4.3.0", SupervisorState: "RUNNING", LastSeen: i.ago(2 * time.Second), Running: 3, Exited: 4})
+	i.host(schema.Host{Host: "old"})
+}
+
+var (
+	aSpan  = regexp.MustCompile(`\b(\d+[dhms])+\b`)
+	spaces = regexp.MustCompile(`  +`)
+)
+
+// narrow makes a table independent of the day on which it is printed.
+func narrow(table string) string {
+	return aSpan.ReplaceAllString(spaces.ReplaceAllString(table, "  "), "SPAN")
+}
+
+func TestHosts(t *testing.T) {
+	i := newInstallation(t)
+	i.hosts()
+	want := `HOST  LAST SEEN  SUPERVISORD  STATE  BRIDGE  RUNNING  DOWN  STOPPED  EXITED  LOST  LAST LOSS
+db1.example.com  SPAN ago  4.2.5  SHUTDOWN  v1.2.3  0  0  0  0  -  -
+old  -  -  -  -  0  0  0  0  -  -
+web1  SPAN ago  4.3.0  RUNNING  v1.2.3  3  0  0  4  -  -
+web2  SPAN ago  4.2.5  unknown since DATE  v1.0.0  7  1  2  0  12  2026-11-21 12:00:00
+`
+	got := regexp.MustCompile(`since \S+ \S+`).ReplaceAllString(narrow(i.run("hosts", "-o", "table")), "since DATE")
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	var list []struct {
+		Host  string     `json:"host"`
+		Since *time.Time `json:"unknown_since"`
+	}
+	if err := json.Unmarshal([]byte(i.run("hosts", "-o", "json", "web*")), &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 2 || list[0].Host != "web1" || list[0].Since != nil || list[1].Host != "web2" || list[1].Since == nil || time.Since(*list[1].Since) < 9*time.Minute {
+		t.Errorf("%+v", list)
+	}
+	if out := i.run("hosts", "nobody"); out != "" {
+		t.Errorf("%q", out)
+	}
+}
+
+func TestPsOfSilentHostsAndGoneProcesses(t *testing.T) {
+	i := newInstallation(t)
+	i.hosts()
+	for _, host := range []string{"web1", "web2", "db1.example.com", "old", "without record"} {
+		i.state(schema.State{Host: host, Group: "api", Process: "api", State: "RUNNING", Since: i.ago(time.Hour)})
+	}
+	i.state(schema.State{Host: "web1", Group: "was", Process: "was", State: "STOPPED", Gone: ptr(i.ago(time.Hour))})
+	i.state(schema.State{Host: "web2", Group: "was", Process: "was", State: "STOPPED", Gone: ptr(i.ago(time.Hour))})
+	type row struct{ Who, State, For string }
+	table := func(args ...string) (rows []row) {
+		t.Helper()
+		for line := range strings.Lines(i.run(append([]string{"ps", "-o", "table"}, args...)...)) {
+			f := regexp.MustCompile(`  +`).Split(line, 5)
+			rows = append(rows, row{f[0] + " " + f[1], f[2], regexp.MustCompile(`\d+s$`).ReplaceAllString(f[3], "")})
+		}
+		return rows[1:]
+	}
+	now := []row{
+		{"db1.example.com api", "RUNNING", "1h0m"},
+		{"old api", "RUNNING", "1h0m"},
+		{"web1 api", "RUNNING", "1h0m"},
+		{"web2 api", "unknown (was RUNNING)", "10m"},
+		{"without record api", "RUNNING", "1h0m"},
+	}
+	if d := cmp.Diff(now, table()); d != "" {
+		t.Error(d)
+	}
+	all := []row{now[0], now[1], now[2], {"web1 was", "gone (was STOPPED)", "1h0m"}, now[3], {"web2 was", "gone (was STOPPED)", "1h0m"}, now[4]}
+	if d := cmp.Diff(all, table("--all")); d != "" {
+		t.Error(d)
+	}
+	var s struct {
+		State string     `json:"state"`
+		Since *time.Time `json:"unknown_since"`
+	}
+	if err := json.Unmarshal([]byte(i.run("ps", "--host", "web2")), &s); err != nil || s.State != "RUNNING" || s.Since == nil {
+		t.Errorf("%+v %v", s, err)
+	}
+}

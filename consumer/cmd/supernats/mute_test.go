@@ -1,0 +1,173 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
+
+	"supernats/schema"
+	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
+)
+
+func TestMuteRefuses(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"--for 1h --comment x", "nothing says what to mute: give --host, --group, --process or --rule, or --all"},
+		{"--all --host web1 --for 1h --comment x", "--all mutes every alert"},
+		{"--host web1 --for 1h", "--comment is missing"},
+		{"--host web1 --comment x", "give either --for (30m, 2h, 1d) or --until"},
+		{"--host web1 --comment x --for 1h --until 2099-01-01T00:00:00Z", "give either --for"},
+		{"--host web1 --comment x --until 2020-01-01T00:00:00Z", "is not in the future"},
+		{"--host web1 --comment x --until tomorrow", "--until"},
+		{"--host web1 --comment x --for -1h", "--for"},
+		{"--host [ --comment x --for 1h", `"[" is no glob`},
+		{"--rule [ --comment x --for 1h", `"[" is no glob`},
+	} {
+		out, errs, code := supernats(t, append([]string{"mute"}, strings.Fields(c.args)...)...)
+		if code != exitUsage || out != "" || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: %d %q %q", c.args, code, out, errs)
+		}
+	}
+}
+
+func TestMuteAndUnmute(t *testing.T) {
+	i := newInstallation(t)
+	i.trouble()
+	i.run("unmute", "m1")
+	var m shownMute
+	out := i.run("mute", "--host", "web*", "--group", "api,worker", "--rule", "{unexpected-exit,crash-loop}", "--for", "90m", "--comment", "moving\nracks")
+	if err := json.Unmarshal([]byte(out), &m); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(m.Alerts)
+	if d := cmp.Diff([]string{"loop", "new"}, m.Alerts); d != "" {
+		t.Error(d)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Mute.Author = strings.TrimSuffix(m.Mute.Author, "@"+host)
+	want := schema.Mute{
+		ID: m.ID, Hosts: []string{"web*"}, Groups: []string{"api", "worker"}, Rules: []string{"{unexpected-exit,crash-loop}"},
+		Comment: "moving\nracks", Author: m.Author, Created: m.Created, Expires: schema.Time{Time: m.Created.Add(90 * time.Minute)},
+	}
+	if d := cmp.Diff(want, m.Mute); d != "" || m.Author == "" || strings.Contains(m.Author, "@") {
+		t.Error(d, m.Author)
+	}
+	table := narrow(i.run("mutes", "-o", "table"))
+	created := aSpan.ReplaceAllString(m.Created.UTC().Format("2006-01-02 15:04:05"), "SPAN")
+	if d := cmp.Diff("ID  MATCHES  ENDS IN  ALERTS  AUTHOR  CREATED  COMMENT\n"+
+		m.ID+"  --host web* --group api --group worker --rule {unexpected-exit,crash-loop}  SPAN  2  "+m.Author+"@"+host+"  "+created+"  moving\uFFFDracks\n", table); d != "" {
+		t.Error(d)
+	}
+	if out := i.run("mute", "--all", "--until", time.Now().Add(time.Hour).Format(time.RFC3339), "--comment", "x", "--author", "me", "-o", "table"); !regexp.MustCompile(`(?s)^\w{10} mutes every alert until .*It mutes these open alerts:\nSTATUS .*crash-loop`).MatchString(out) {
+		t.Errorf("%s", out)
+	}
+	var list []shownMute
+	if err := json.Unmarshal([]byte(i.run("mutes", "-o", "json")), &list); err != nil || len(list) != 2 || list[0].ID > list[1].ID || len(list[1].Alerts)+len(list[0].Alerts) != 2+3 {
+		t.Fatalf("%v %+v", err, list)
+	}
+	if out := i.run("unmute", list[1].ID, list[0].ID); out != list[1].ID+" has ended\n"+list[0].ID+" has ended\n" {
+		t.Errorf("%q", out)
+	}
+	if out := i.run("mutes"); out != "" {
+		t.Errorf("%q", out)
+	}
+	for _, id := range []string{list[0].ID, "nobody", "a b"} {
+		if _, errs, code := supernats(t, "unmute", id, "--nats-url", i.url); code != exitFailed || !strings.Contains(errs, "there is no silence "+id+" (any more): `supernats mutes` lists them") {
+			t.Errorf("%d %q", code, errs)
+		}
+	}
+}
+
+// NATS itself ends a silence.
+func TestMuteExpires(t *testing.T) {
+	i := newInstallation(t)
+	begun := time.Now()
+	id := strings.Fields(i.run("mute", "--rule", "x", "--for", "1100ms", "--comment", "x", "-o", "table"))[0]
+	if !strings.Contains(i.run("mutes"), id) && time.Since(begun) < 2*time.Second {
+		t.Error("it has ended before its time")
+	}
+	for strings.Contains(i.run("mutes"), id) {
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("it never ends")
+		}
+	}
+	if lasted := time.Since(begun); lasted < 2*time.Second {
+		t.Errorf("it lasted %v", lasted)
+	}
+}
+
+func TestMuteIDsSortByTime(t *testing.T) {
+	seen := map[string]bool{}
+	last := ""
+	for n := range 200 {
+		id := newMuteID(noon.Add(time.Duration(n) * time.Second))
+		if len(id) != 10 || id <= last || seen[id] {
+			t.Errorf("%s follows %s", id, last)
+		}
+		last, seen[id] = id, true
+	}
+	same := map[string]bool{}
+	for range 20 {
+		same[newMuteID(noon)] = true
+	}
+	if len(same) < 15 {
+		t.Errorf("%d ids of 20 in one second", len(same))
+	}
+}
+
+// What the server denies is told at once, with the right that is missing.
+func TestDenied(t *testing.T) {
+	s := streamtest.Start(t, func(o *server.Options) {
+		all := &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}}, Subscribe: &server.SubjectPermission{Allow: []string{">"}}}
+		few := &server.Permissions{
+			Publish:   &server.SubjectPermission{Allow: []string{"$JS.API.STREAM.INFO.*"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+		}
+		none := &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{">"}}, Subscribe: &server.SubjectPermission{Deny: []string{">"}}}
+		for name, p := range map[string]*server.Permissions{"all": all, "few": few, "none": none} {
+			o.Users = append(o.Users, &server.User{Username: name, Password: "x", Permissions: p})
+		}
+	})
+	as := func(user string) string { return strings.Replace(s.URL, "://", "://"+user+":x@", 1) }
+	i := &installation{T: t, url: as("all")}
+	i.js = connect(t, i.url)
+	if err := stream.EnsureAll(t.Context(), i.js, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	i.fill()
+	for _, c := range []struct{ user, args, want string }{
+		{"few", "mute --all --for 1h --comment x", `may not publish $KV.supervisor_mutes.ID: add "$KV.supervisor_mutes.>" to its publish permissions (examples/02-secure has the rights of each user)`},
+		{"few", "alerts", `add "$JS.API.CONSUMER.CREATE.KV_supervisor_alerts.>" to its publish permissions`},
+		{"few", "ps", `add "$JS.API.CONSUMER.CREATE.KV_supervisor_state.>" to its publish permissions`},
+		{"few", "tail", `add "$JS.API.CONSUMER.CREATE.SUPERVISOR.>" to its publish permissions`},
+		{"none", "hosts", `may not `},
+	} {
+		begun := time.Now()
+		out, errs, code := supernats(t, append(strings.Fields(c.args), "--nats-url", as(c.user))...)
+		errs = regexp.MustCompile(`mutes\.\w{10}:`).ReplaceAllString(errs, "mutes.ID:")
+		if code != exitFailed || out != "" || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%s: %d %q %q", c.args, code, out, errs)
+		}
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("%s took %v", c.args, took)
+		}
+	}
+	for subject, want := range map[string]string{
+		"$KV.a.b": "$KV.a.>", "$JS.API.CONSUMER.CREATE.S.c.d": "$JS.API.CONSUMER.CREATE.S.>", "$JS.API.DIRECT.GET.S": "$JS.API.DIRECT.GET.S",
+		"$JS.API.DIRECT.GET.S.x": "$JS.API.DIRECT.GET.S.>", "supervisor.alert.a.b.c.d": "supervisor.alert.>", "_INBOX.x.y": "_INBOX.>", "x\x1b": "x\uFFFD",
+	} {
+		if got := rightTo(subject); got != want {
+			t.Errorf("%s: %s", subject, got)
+		}
+	}
+}

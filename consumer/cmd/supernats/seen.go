@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// silentAfter is how long nothing may come from a host until what was known of it
+// is known no more. Its bridge publishes a snapshot every minute, and ticks.
+const silentAfter = 3 * time.Minute
+
+// fleet is what is known of every host at a time.
+type fleet struct {
+	hosts []schema.Host
+	// now is the server's time: that of an operator's machine may be another.
+	now time.Time
+}
+
+// readFleet reads the records of all hosts. Of those that look silent it asks the
+// stream itself: the records are no younger than `supernats consume`.
+func readFleet(ctx context.Context, js jetstream.JetStream) (*fleet, error) {
+	hosts, err := readBucket(ctx, js, stream.HostsBucket, func(h *schema.Host) string { return schema.Token(h.Host) })
+	if err != nil {
+		return nil, err
+	}
+	s, err := js.Stream(ctx, stream.Events)
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", stream.Events, err)
+	}
+	f := &fleet{hosts: hosts, now: s.CachedInfo().TimeStamp}
+	for i := range f.hosts {
+		h := &f.hosts[i]
+		if !f.silent(h) {
+			continue
+		}
+		for _, subject := range []string{schema.SnapshotSubject(h.Host), "supervisor.*." + schema.Token(h.Host) + ".>"} {
+			m, err := s.GetLastMsgForSubject(ctx, subject)
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("look for the last message of host %s: %w", h.Host, err)
+			}
+			if m.Time.After(h.LastSeen.Time) {
+				h.LastSeen = schema.Time{Time: m.Time}
+			}
+			if !f.silent(h) {
+				break
+			}
+		}
+	}
+	return f, nil
+}
+
+// silent reports whether nothing has come from a host for too long. A record that
+// does not say when the host was seen says nothing.
+func (f *fleet) silent(h *schema.Host) bool {
+	return !h.LastSeen.IsZero() && f.now.Sub(h.LastSeen.Time) > silentAfter
+}
+
+// silentSince are the silent hosts, and when each was last seen.
+func (f *fleet) silentSince() map[string]schema.Time {
+	since := map[string]schema.Time{}
+	for i := range f.hosts {
+		if h := &f.hosts[i]; f.silent(h) {
+			since[h.Host] = h.LastSeen
+		}
+	}
+	return since
+}

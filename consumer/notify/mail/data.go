@@ -1,0 +1,257 @@
+package mail
+
+import (
+	"strings"
+	"time"
+
+	"supernats/consumer/notify"
+	"supernats/schema"
+)
+
+// Data is what the templates subject, text and html see. Every string in it is
+// clean: one visible line of bounded length, so a template cannot let a hostile
+// name or log look like a line of its own. Nothing of the configuration is in
+// it, no address of a recipient and no password.
+type Data struct {
+	// Kind is firing, update or resolved, and digest if there are several alerts.
+	Kind string
+	// Subject and Sentence are what supernats itself would write: the subject,
+	// and the first sentence of the text.
+	Subject, Sentence string
+	// Severity is the worst of the alerts.
+	Severity string
+	// Firing, Updates and Resolved count the notifications of each kind, Events
+	// the events listed in all of them, Late those that happened long ago.
+	Firing, Updates, Resolved, Events, Late int
+	// Alerts are the notifications, at least one, in the order in which they were
+	// made.
+	Alerts []Alert
+	// Command is one to look further with.
+	Command string
+	// Supernats is who sends: "mon1, version 1.2.3". Time is that of the mail.
+	Supernats string
+	Time      time.Time
+}
+
+// Alert is one notification in a Data.
+type Alert struct {
+	// Kind is firing, update or resolved. ID is that of the incident.
+	Kind, ID       string
+	Rule, Severity string
+	// Host, Group and Process are empty in an alert about several of them;
+	// Address is an address of the host, where known.
+	Host, Address, Group, Process string
+	// Who is whom it is about, "api:api_00 on web1", Sentence what happened to
+	// whom: "api:api_00 on web1 exited unexpectedly (exit code 3)".
+	Who, Sentence string
+	// Summary and Description are the annotations of that name, the latter in
+	// lines.
+	Summary     string
+	Description []string
+	// Opened and Closed (zero while it is open) bound the incident, Open is how
+	// long it was or has been open: "4m30s".
+	Opened, Closed time.Time
+	Open           string
+	// Count is how many events matched since the alert opened, Events are those
+	// that were not told before; an alert may have none.
+	Count  int
+	Events []Event
+	// Labels and Annotations are those of the rule. A key that is not there is an
+	// error in {{.Labels.team}} and empty in {{index .Labels "team"}}.
+	Labels, Annotations map[string]string
+	// Logs are what the process wrote last. In a digest the first few alerts have
+	// them.
+	Logs []Log
+}
+
+// Event is one matched event of an Alert.
+type Event struct {
+	ID string
+	// Time is that of At in UTC, "2026-11-21T19:00:31.833Z".
+	Time string
+	At   time.Time
+	// Host, Group and Process say whose event it is, Name is both as supervisorctl
+	// writes them: "api:api_00".
+	Host, Group, Process, Name string
+	// Event is supervisor's name, PROCESS_STATE_EXITED, Reason why the process
+	// died or how much was lost: "exit code 3", "SIGKILL, core dumped".
+	Event, Reason, FromState string
+	PID                      int
+	// Late is how long ago it happened if it was told late, "3h", else empty.
+	Late string
+}
+
+// Log holds lines, so that a template can indent them: a log cannot draw a line
+// that looks like the mail's own.
+type Log struct {
+	// Name is stdout or stderr.
+	Name  string
+	Lines []string
+}
+
+// Text is all lines.
+func (t Log) Text() string { return strings.Join(t.Lines, "\n") }
+
+// kind is the last word of a notification's type.
+func kind(typ string) string {
+	return clip(typ[strings.LastIndexByte(typ, '.')+1:], maxSubjectName)
+}
+
+func newData(batch []*schema.CloudEvent[*schema.Alert], from Identity, now time.Time) *Data {
+	d := &Data{
+		Severity: cell(worst(batch), maxField),
+		Command:  command(batch), Time: now.UTC(),
+		Supernats: clip(strings.Trim(from.Instance+", version "+from.Version, ", "), maxField),
+		Alerts:    make([]Alert, len(batch)),
+	}
+	d.Subject, d.Sentence = words(batch)
+	d.Kind = kind(batch[0].Type)
+	if len(batch) > 1 {
+		d.Kind = "digest"
+	}
+	for i, n := range batch {
+		switch n.Type {
+		case schema.TypeAlertUpdate:
+			d.Updates++
+		case schema.TypeAlertResolved:
+			d.Resolved++
+		default:
+			d.Firing++
+		}
+		a := newAlert(n, now)
+		for j := range a.Events {
+			if a.Events[j].Late != "" {
+				d.Late++
+			}
+		}
+		d.Events += len(a.Events)
+		d.Alerts[i] = a
+	}
+	limit := maxLog
+	if len(batch) > 1 {
+		limit = maxDigestLog
+	}
+	told := 0
+	for _, i := range byWeight(batch) {
+		if told == maxLogAlerts {
+			break
+		}
+		if logs := logs(batch[i].Data, limit); logs != nil {
+			d.Alerts[i].Logs = logs
+			told++
+		}
+	}
+	return d
+}
+
+func newAlert(n *schema.CloudEvent[*schema.Alert], now time.Time) Alert {
+	a := n.Data
+	v := Alert{
+		Kind: kind(n.Type), ID: clip(a.Alert, maxField),
+		Rule: cell(a.Rule, maxField), Severity: cell(a.Severity, maxField),
+		Host: cell(a.Host, maxField), Address: cell(a.Labels[notify.LabelAddress], maxSubjectName),
+		Group: cell(a.Group, maxField), Process: cell(a.Process, maxField),
+		Who: partyOf(a).String(), Sentence: sentence(n),
+		Summary: summaryOf(a), Description: paragraph(a.Annotations["description"]),
+		Opened: a.Opened.UTC(), Open: openFor(a, n.Time.Time),
+		Count: a.Count, Labels: cleanMap(a.Labels), Annotations: cleanMap(a.Annotations),
+		Events: make([]Event, len(a.Events)),
+	}
+	if a.Closed != nil {
+		v.Closed = a.Closed.UTC()
+	}
+	for i := range a.Events {
+		v.Events[i] = newEvent(a, &a.Events[i], now)
+	}
+	return v
+}
+
+func newEvent(a *schema.Alert, ev *schema.AlertEvent, now time.Time) Event {
+	o := originOf(a, ev)
+	v := Event{
+		ID: cell(ev.ID, maxField), Time: ev.Time.UTC().Format(timeFormat), At: ev.Time.UTC(),
+		Host: cell(o.host, maxSubjectName), Group: cell(o.group, maxSubjectName), Process: cell(o.process, maxSubjectName),
+		Event: cell(ev.Event, maxSubjectName), Reason: cell(reason(ev), maxReason), FromState: cell(ev.FromState, maxSubjectName),
+		PID: ev.PID,
+	}
+	v.Name = processName(v.Group, v.Process)
+	if ev.Late {
+		v.Late = duration(max(0, now.Sub(ev.Time.Time)))
+	}
+	return v
+}
+
+func cleanMap(m map[string]string) map[string]string {
+	if len(m) == 0 {
+		return nil
+	}
+	clean := make(map[string]string, len(m))
+	for k, v := range m {
+		clean[cell(k, maxSubjectName)] = clip(v, maxField)
+	}
+	return clean
+}
+
+// logs are those of the last event that has any; those of the others are in the
+// stream. Each has up to limit bytes.
+func logs(a *schema.Alert, limit int) []Log {
+	for i := len(a.Events) - 1; i >= 0; i-- {
+		l := a.Events[i].Log
+		if l == nil {
+			continue
+		}
+		var tails []Log
+		for _, t := range [...]row{{"stderr", l.Stderr}, {"stdout", l.Stdout}} {
+			if text := cleanLog(t.Value, limit); text != "" {
+				tails = append(tails, Log{t.Name, strings.Split(text, "\n")})
+			}
+		}
+		if tails != nil {
+			return tails
+		}
+	}
+	return nil
+}
+
+// command is one to look further with. Its times are absolute: who reads the
+// mail in the morning would find nothing in the last hour.
+func command(batch []*schema.CloudEvent[*schema.Alert]) string {
+	a := batch[0].Data
+	host, same := a.Host, true
+	var first time.Time
+	earlier := func(t time.Time) {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	for _, n := range batch {
+		same = same && n.Data.Alert == a.Alert
+		if n.Data.Host != host {
+			host = ""
+		}
+		// What a digest tells anew begins with its events; an alert that is open
+		// for days would have the command list them all.
+		if len(n.Data.Events) > 0 {
+			earlier(n.Data.Events[0].Time.Time)
+		}
+		if len(batch) == 1 || len(n.Data.Events) == 0 {
+			earlier(n.Data.Opened.Time)
+		}
+	}
+	s := "supernats replay"
+	if !same {
+		s = "supernats alerts"
+	}
+	if host != "" {
+		s += option("host", host)
+	}
+	if same && a.Process != "" {
+		s += option("process", a.Process)
+	} else if same && a.Group != "" {
+		s += option("group", a.Group)
+	}
+	if first.IsZero() {
+		return s + " --since 1h"
+	}
+	return s + " --since " + first.UTC().Add(-replayBefore).Format(time.RFC3339)
+}

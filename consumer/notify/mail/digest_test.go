@@ -1,0 +1,468 @@
+package mail
+
+import (
+	"fmt"
+	"html"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/smtptest"
+	"supernats/schema"
+)
+
+// alertOf is a notification with no more than what is given.
+func alertOf(typ, rule, host, group, process string, events ...schema.AlertEvent) *notification {
+	return note(typ, 1, schema.Alert{Rule: rule, Host: host, Group: group, Process: process, Count: len(events), Events: events})
+}
+
+// TestWords are the subjects and first sentences of mails about one alert.
+func TestWords(t *testing.T) {
+	const firing, update, resolved = schema.TypeAlertFiring, schema.TypeAlertUpdate, schema.TypeAlertResolved
+	in := func(n *notification, change func(a *schema.Alert)) *notification {
+		change(n.Data)
+		return n
+	}
+	closed := func(a *schema.Alert) { end := at(270 * time.Second); a.Closed, a.Count = &end, 17 }
+	minutes := []schema.AlertEvent{exit(time.Minute, code(3)), exit(2*time.Minute, code(3)), exit(3*time.Minute, &schema.Exit{Signal: "SIGKILL"})}
+	expected := schema.AlertEvent{Event: schema.ProcessStateExited, Expected: yes(), Exit: code(0)}
+	lost := schema.AlertEvent{Event: "supernats.bridge.loss", Lost: 17}
+	late := exit(-3*time.Hour, code(3))
+	late.Late = true
+	summary := func(a *schema.Alert) {
+		a.Annotations = map[string]string{"summary": "fewer than 7 of 8 are running"}
+	}
+	nobody := func(a *schema.Alert) { a.Host = "" }
+	four := func(a *schema.Alert) { a.Opened, a.Count = at(-4*time.Hour), 4 }
+	for _, tc := range []struct {
+		n              *notification
+		subject, first string
+	}{
+		{
+			alertOf(update, "unexpected-exit", "web1", "", "crasher", minutes...),
+			"UPDATE web1 crasher exited unexpectedly (SIGKILL) (and 2 more)",
+			"crasher on web1 exited unexpectedly 3 more times (the last time SIGKILL).",
+		},
+		{
+			in(alertOf(update, "unexpected-exit", "web1", "", "crasher", minutes[0]), func(a *schema.Alert) { a.Count = 17 }),
+			"UPDATE web1 crasher exited unexpectedly (exit code 3)",
+			"crasher on web1 exited unexpectedly once more (exit code 3), 17 times since the alert opened.",
+		},
+		{
+			alertOf(update, "fatal", "web1", "", "crasher", minutes[0], schema.AlertEvent{Event: schema.ProcessStateFatal}),
+			"UPDATE web1 crasher is FATAL, gave up starting it (and 1 more)",
+			"crasher on web1 is FATAL, gave up starting it, and there is 1 more event.",
+		},
+		{
+			in(alertOf(update, "unexpected-exit", "web1", "", "crasher"), four),
+			"UPDATE web1 crasher exited unexpectedly (still open for 4h, 4 events)",
+			"crasher on web1 exited unexpectedly (still open for 4h, 4 events).",
+		},
+		{
+			in(alertOf(update, "host-silent", "web1", "", ""), four),
+			"UPDATE web1 is silent (still open for 4h)", "web1 is silent (still open for 4h).",
+		},
+		{
+			in(alertOf(resolved, "unexpected-exit", "web1", "", "crasher"), closed),
+			"RESOLVED web1 crasher is well again: open for 4m30s, 17 events",
+			"crasher on web1 is well again: open for 4m30s, 17 events.",
+		},
+		{
+			in(alertOf(resolved, "down", "web1", "api", ""), closed),
+			"RESOLVED web1 group api is well again: open for 4m30s, 17 events (rule down)",
+			"group api on web1 is well again: open for 4m30s, 17 events (rule down).",
+		},
+		{
+			in(in(alertOf(resolved, "down", "", "", ""), closed), nobody),
+			"RESOLVED alert down is well again: open for 4m30s, 17 events (rule down)",
+			"alert down is well again: open for 4m30s, 17 events (rule down).",
+		},
+		{
+			in(alertOf(resolved, "host-silent", "web1", "", ""), closed),
+			"RESOLVED web1 is heard again: open for 4m30s", "web1 is heard again: open for 4m30s.",
+		},
+		{
+			in(alertOf(resolved, "loss", "web1", "", ""), closed),
+			"RESOLVED web1 loses no more events: open for 4m30s, 17 events",
+			"web1 loses no more events: open for 4m30s, 17 events.",
+		},
+		{
+			in(alertOf(resolved, "cron", "web1", "", "job", expected), closed),
+			"RESOLVED web1 job is quiet again: open for 4m30s, 17 events",
+			"job on web1 is quiet again: open for 4m30s, 17 events.",
+		},
+		{
+			alertOf(firing, "cron", "web1", "", "job", expected),
+			"web1 job exited as expected (exit code 0; rule cron)", "job on web1 exited as expected (exit code 0; rule cron).",
+		},
+		{
+			alertOf(update, "cron", "web1", "", "job", expected, expected),
+			"UPDATE web1 job exited as expected (exit code 0; rule cron) (and 1 more)",
+			"job on web1 exited as expected 2 more times (the last time exit code 0; rule cron).",
+		},
+		{
+			alertOf(firing, "any", "web1", "", "job", schema.AlertEvent{Event: schema.ProcessStateExited}),
+			"web1 job exited (rule any)", "job on web1 exited (rule any).",
+		},
+		{
+			alertOf(firing, "loss", "web1", "", "", lost, lost),
+			"web1 has lost at least 34 events (and 1 more)", "web1 has lost at least 34 events, and there is 1 more event.",
+		},
+		{
+			alertOf(firing, "my-loss", "web1", "", "", lost),
+			"web1 has lost at least 17 events", "web1 has lost at least 17 events.",
+		},
+		{
+			alertOf(firing, "unexpected-exit", "web1", "", "crasher", late),
+			"LATE web1 crasher exited unexpectedly (exit code 3)", "crasher on web1 exited unexpectedly (exit code 3).",
+		},
+		{
+			alertOf(firing, "unexpected-exit", "web1", "", "crasher", late, minutes[0]),
+			"web1 crasher exited unexpectedly (exit code 3) (and 1 more)",
+			"crasher on web1 exited unexpectedly (exit code 3), and there is 1 more event.",
+		},
+		{
+			in(alertOf(firing, "quorum", "web1", "api", ""), summary),
+			"web1 group api: fewer than 7 of 8 are running", "group api on web1: fewer than 7 of 8 are running.",
+		},
+		{alertOf(firing, "quorum", "web1", "api", ""), "web1 group api alert quorum", "group api on web1: alert quorum."},
+		{alertOf(firing, "down", "web1", "api", "api_00"), "web1 api:api_00 alert down", "api:api_00 on web1: alert down."},
+		{alertOf(firing, "down", "", "api", ""), "group api alert down", "group api: alert down."},
+		{alertOf(firing, "down", "", "", ""), "alert down", "alert down."},
+		{
+			alertOf(firing, "unexpected-exit", "web1", "", "", of(minutes[0], "web1", "api", "api_00"), of(minutes[1], "web1", "db", "db")),
+			"2 processes on web1 exited unexpectedly (exit code 3)", "2 processes on web1 exited unexpectedly (exit code 3).",
+		},
+		{
+			alertOf(firing, "unexpected-exit", "web1", "api", "", of(minutes[0], "web1", "api", "api_00"), of(minutes[2], "", "", "api_01"), of(minutes[2], "", "", "api_01")),
+			"2 processes of group api on web1 exited unexpectedly (3 events)",
+			"2 processes of group api on web1 exited unexpectedly (3 events).",
+		},
+		{
+			alertOf(firing, "unexpected-exit", "", "api", "", of(minutes[0], "web1", "api", "api_00"), of(minutes[0], "web2", "api", "api_00")),
+			"2 processes of group api on 2 hosts exited unexpectedly (exit code 3)",
+			"2 processes of group api on 2 hosts exited unexpectedly (exit code 3).",
+		},
+		{
+			alertOf(firing, "fatal", "", "", "", of(schema.AlertEvent{Event: schema.ProcessStateFatal}, "web1", "api", "api_00")),
+			"web1 api:api_00 is FATAL, gave up starting it", "api:api_00 on web1 is FATAL, gave up starting it.",
+		},
+	} {
+		subject, first := words(batch(tc.n))
+		if want := "[supervisor] " + tc.subject; subject != want || first != tc.first {
+			t.Errorf("got  %s | %s\nwant %s | %s", subject, first, want, tc.first)
+		}
+	}
+}
+
+// TestDigestWords are the subjects of mails about several notifications.
+func TestDigestWords(t *testing.T) {
+	silent := func(host string) *notification {
+		return alertOf(schema.TypeAlertFiring, "host-silent", host, "", "")
+	}
+	heard := func(host string) *notification {
+		return alertOf(schema.TypeAlertResolved, "host-silent", host, "", "")
+	}
+	down := func(rule, group, process string) *notification {
+		return alertOf(schema.TypeAlertFiring, rule, "web1", group, process)
+	}
+	warning := func(n *notification) *notification { n.Data.Severity = "warning"; return n }
+	again := note(schema.TypeAlertUpdate, 2, schema.Alert{
+		Rule: "unexpected-exit", Host: "web1", Group: "worker", Process: "worker_000", Count: 3,
+		Events: []schema.AlertEvent{exit(time.Minute, code(3)), exit(2*time.Minute, code(4))},
+	})
+	lateStorm := storm(3)
+	for _, n := range lateStorm {
+		n.Data.Events[0].Late = true
+	}
+	for _, tc := range []struct {
+		batch []*notification
+		want  string
+	}{
+		{
+			append(storm(200), wellAfter("web1", "api", "api_00", time.Minute, 1), wellAfter("web1", "api", "api_01", time.Minute, 1)),
+			"200 processes on 3 hosts exited unexpectedly (and 2 resolved)",
+		},
+		{storm(2), "2 processes on 2 hosts exited unexpectedly"},
+		{storm(1), "web1 worker:worker_000 exited unexpectedly (exit code 1)"},
+		{batch(storm(1)[0], again), "worker:worker_000 on web1 exited unexpectedly (exit code 4) (3 events)"},
+		{
+			append(storm(2), wellAfter("web1", "worker", "worker_000", 270*time.Second, 1)),
+			"worker:worker_001 on web2 exited unexpectedly (exit code 2) (and 1 resolved)",
+		},
+		{
+			batch(storm(1)[0], wellAfter("web1", "worker", "worker_000", 270*time.Second, 1)),
+			"RESOLVED worker:worker_000 on web1 is well again: open for 4m30s, 1 event",
+		},
+		{
+			batch(wellAfter("web1", "a", "a", time.Second, 1), wellAfter("web2", "b", "b", time.Second, 1), heard("web3")),
+			"RESOLVED 2 processes on 2 hosts are well again, web3 is heard again: open for 1s",
+		},
+		{
+			batch(alertOf(schema.TypeAlertResolved, "quorum", "web1", "api", ""), alertOf(schema.TypeAlertResolved, "quorum", "web1", "db", "")),
+			"RESOLVED 2 alerts on web1 are over",
+		},
+		{batch(silent("web1"), silent("web2")), "2 hosts are silent"},
+		{append(storm(3), silent("web9")), "3 processes on 3 hosts exited unexpectedly, web9 is silent"},
+		// The worst comes first, even if there is more of another.
+		{
+			batch(warning(storm(3)[0]), warning(storm(3)[1]), warning(storm(3)[2]), silent("web9")),
+			"web9 is silent, 3 processes on 3 hosts exited unexpectedly",
+		},
+		{
+			append(storm(2), silent("web9"), warning(down("disk", "", "")), warning(down("quorum", "api", ""))),
+			"2 processes on 2 hosts exited unexpectedly, web9 is silent, and 2 other alerts",
+		},
+		{batch(down("quorum", "api", ""), down("quorum", "db", "")), "2 alerts of rule quorum on web1"},
+		{batch(down("unexpected-exit", "api", ""), down("unexpected-exit", "db", "")), "2 alerts on web1: exited unexpectedly"},
+		{lateStorm, "LATE 3 processes on 3 hosts exited unexpectedly"},
+		{append(storm(5)[3:], lateStorm[0]), "3 processes on 2 hosts exited unexpectedly (1 late)"},
+	} {
+		if got, _ := words(tc.batch); got != "[supervisor] "+tc.want {
+			t.Errorf("got  %s\nwant [supervisor] %s", got, tc.want)
+		}
+	}
+}
+
+var (
+	// A line of a table of events begins so and no other line of a text does.
+	textEvent = regexp.MustCompile(`(?m)^ {2,3}(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)(?:  (.*))?$`)
+	htmlEvent = regexp.MustCompile(`(?m)^<tr><td>(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)(?:<td>(.*))?$`)
+)
+
+// TestEveryEvent: one mail, all of them in it, in both bodies, of bearable size.
+func TestEveryEvent(t *testing.T) {
+	loops := storm(5)
+	for i, n := range loops {
+		first := n.Data.Events[0]
+		n.Data.Events = nil
+		for j := range 500 {
+			ev := first
+			ev.Time = at(time.Duration(i*500+j) * time.Millisecond)
+			n.Data.Events = append(n.Data.Events, ev)
+		}
+		n.Data.Count = 500
+	}
+	logs := storm(100)
+	for _, n := range logs {
+		n.Data.Events[0].Log = &schema.Log{Stderr: strings.Repeat("a line of a log\n", 256), Stdout: strings.Repeat("x\x00", 2048)}
+	}
+	for name, batch := range map[string][]*notification{
+		"1000 alerts": storm(1000), "10000 alerts": storm(10_000), "5 alerts of 500": loops, "100 logs": logs,
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := deliverAll(t, batch)
+			got := map[string]int{}
+			for _, l := range textEvent.FindAllStringSubmatch(m.Text, -1) {
+				cells := regexp.MustCompile(` {2,}`).Split(strings.TrimSpace(l[2]), -1)
+				got["text "+l[1]+" "+strings.Join(cells, " ")]++
+			}
+			for _, l := range htmlEvent.FindAllStringSubmatch(m.HTML, -1) {
+				got["html "+l[1]+" "+strings.Join(strings.Split(html.UnescapeString(l[2]), "<td>"), " ")]++
+			}
+			events := 0
+			for _, n := range batch {
+				for _, ev := range n.Data.Events {
+					events++
+					line := fmt.Sprintf("%s %s %s:%s %s %s", ev.Time.Format(timeFormat), n.Data.Host, n.Data.Group, n.Data.Process, ev.Event, reason(&ev))
+					if got["text "+line] != 1 || got["html "+line] != 1 {
+						t.Fatalf("%d in the text and %d in the page: %s", got["text "+line], got["html "+line], line)
+					}
+				}
+			}
+			if len(got) != 2*events {
+				t.Errorf("%d lines for %d events", len(got), events)
+			}
+			if limit := 210*events + 6*maxLogs; len(m.Data) > limit {
+				t.Errorf("mail of %d bytes, want at most %d", len(m.Data), limit)
+			}
+			if n := strings.Count(m.Text, "Last lines of stderr of "); n != maxLogAlerts {
+				t.Errorf("%d logs, want %d", n, maxLogAlerts)
+			}
+			_, tail, _ := strings.Cut(m.Text, "Last lines of ")
+			if len(tail) > maxLogs {
+				t.Errorf("logs of %d bytes", len(tail))
+			}
+		})
+	}
+}
+
+// TestHostileSize: names as long as they can be, in letters that take the most
+// room in a mail.
+func TestHostileSize(t *testing.T) {
+	long := strings.Repeat("\x00进", 100)
+	batch := storm(100)
+	for _, n := range batch {
+		n.Data.Alert += long
+		n.Data.Host, n.Data.Group, n.Data.Process = long, long, long
+		n.Data.Annotations = map[string]string{"summary": n.ID + long, "description": strings.Repeat(n.ID+long+"\n", 100)}
+		n.Data.Events[0].Exit = &schema.Exit{SpawnErr: strings.Repeat(long, 100)}
+	}
+	m := deliverAll(t, batch)
+	t.Logf("%d bytes for each event", len(m.Data)/len(batch))
+	if len(m.Data) > 10_000*len(batch) {
+		t.Errorf("%d bytes for each event", len(m.Data)/len(batch))
+	}
+}
+
+// TestLate: a person sees which events are old and why they hear of them now.
+func TestLate(t *testing.T) {
+	late := crash("web1", "", "importer", -3*time.Hour, code(3))
+	late.Data.Events[0].Late = true
+	for name, tc := range map[string]struct {
+		batch []*notification
+		want  []string
+	}{
+		"one":  {batch(late), []string{"\nLate: happened 3h ago, told now because "}},
+		"some": {batch(late, storm(1)[0]), []string{"\nLate: 1 event happened 3h ago, told now because ", "exit code 3 (late: 3h ago)\n"}},
+		"two":  {batch(late, late), []string{"\nLate: 2 events happened up to 3h ago, told now because "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := deliverAll(t, tc.batch)
+			mustContain(t, m.Text, tc.want...)
+			mustContain(t, m.HTML, strings.TrimSpace(tc.want[0]))
+		})
+	}
+	if m := deliver(t, storm(1)[0]); strings.Contains(m.Text, "Late") || strings.Contains(m.Subject(), "LATE") {
+		t.Errorf("fresh news is called late:\n%s", m.Text)
+	}
+}
+
+// TestUnlisted: a notification that holds fewer events than it is about says so.
+func TestUnlisted(t *testing.T) {
+	n := storm(1)[0]
+	n.Data.Count = 700
+	mustContain(t, deliverAll(t, batch(n, storm(2)[1])).Text, "and there are 699 more events\n", "   Note: 699 more events are not listed\n")
+}
+
+// TestManyHosts: the summary stays one for a person to read.
+func TestManyHosts(t *testing.T) {
+	list := storm(500)
+	for i, n := range list {
+		n.Data.Host = fmt.Sprintf("web%d", i)
+	}
+	m := deliverAll(t, list)
+	summary, _, _ := strings.Cut(m.Text, "Firing: ")
+	if n := strings.Count(summary, "\n"); n > maxSummary+15 {
+		t.Errorf("summary of %d lines", n)
+	}
+	mustContain(t, summary, "     481       0         0     481  (481 more lines)\n")
+	// Nor does the header list five hundred.
+	if _, ok := m.Header["X-Supernats-Host"]; ok {
+		t.Errorf("header %q", m.Header["X-Supernats-Host"])
+	}
+}
+
+func TestBatchID(t *testing.T) {
+	r := receiver(t, Config{Smarthost: "mail.example.com:25", From: from, To: []string{ops}}.WithDefaults())
+	ids := func(list ...string) []*notification {
+		var b []*notification
+		for _, id := range list {
+			n := firing()
+			n.ID = id
+			b = append(b, n)
+		}
+		return b
+	}
+	seen := map[string][]string{}
+	for _, list := range [][]string{
+		{"a"},
+		{"b"},
+		{"a", "b"},
+		{"b", "a"},
+		{"a", "b", "c"},
+		{"ab", "c"},
+		{"a", "bc"},
+		{"a", "1:b"},
+		{"a1:b", ""},
+		{"", ""},
+		{"digest.2.x"},
+		{"a\r\nBcc: x", "b"},
+	} {
+		got := r.batchID(ids(list...))
+		if got != r.batchID(ids(list...)) {
+			t.Errorf("%q gives two", list)
+		}
+		if other, ok := seen[got]; ok {
+			t.Errorf("%q and %q both give %q", list, other, got)
+		}
+		if !regexp.MustCompile(`^[A-Za-z0-9=_.-]+@example\.com$`).MatchString(got) {
+			t.Errorf("%q gives %q", list, got)
+		}
+		seen[got] = list
+	}
+	if got, want := r.batchID(ids("a")), r.messageID("a"); got != want {
+		t.Errorf("batch of one: got %s, want %s", got, want)
+	}
+	// And it is in the mail, the same at every try.
+	s := serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Data: smtptest.Answer{Code: 451, Text: "later"}}})
+	r = receiver(t, config(t, s, TLSNone))
+	retryable(t, r.Notify(t.Context(), storm(3)), "451")
+	s.Behave(smtptest.Behaviour{})
+	for range 2 {
+		if err := r.Notify(t.Context(), storm(3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range s.Mails() {
+		if got, want := m.Header.Get("Message-ID"), "<"+r.batchID(storm(3))+">"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// TestThread: a digest belongs to a thread if it is about one alert.
+func TestThread(t *testing.T) {
+	one := deliverAll(t, batch(crash("web1", "a", "a", 0, nil), wellAfter("web1", "a", "a", time.Second, 1)))
+	if got, want := one.Header.Get("References"), deliver(t, crash("web1", "a", "a", 0, nil)).Header.Get("References"); got != want || got == "" {
+		t.Errorf("of one alert: %q, want %q", got, want)
+	}
+	if got := one.Header.Get("X-Supernats-Notification"); got != "firing, resolved" {
+		t.Errorf("X-Supernats-Notification %q", got)
+	}
+	if got := deliverAll(t, storm(2)).Header.Get("References"); got != "" {
+		t.Errorf("of two: %q", got)
+	}
+}
+
+// TestTooBig: a mail that the server will not take is refused for good, whether
+// the server says so before or after, and half of it passes.
+func TestTooBig(t *testing.T) {
+	s := serve(t, smtptest.Options{MaxBytes: 100_000})
+	r := receiver(t, config(t, s, TLSNone))
+	err := r.Notify(t.Context(), storm(1000))
+	if !notify.IsPermanent(err) {
+		t.Errorf("not permanent: %v", err)
+	}
+	mustContain(t, fmt.Sprint(err), "bigger than the 100000 bytes", s.Addr(), ops)
+	for part := range slices.Chunk(storm(1000), 250) {
+		if err := r.Notify(t.Context(), part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range s.Mails() {
+		if len(m.Data) > 100_000 || len(m.Data) < 40_000 {
+			t.Errorf("mail of %d bytes", len(m.Data))
+		}
+	}
+	s = serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Data: smtptest.Answer{Code: 552, Text: "message too big"}}})
+	err = receiver(t, config(t, s, TLSNone)).Notify(t.Context(), storm(3))
+	if !notify.IsPermanent(err) {
+		t.Errorf("not permanent: %v", err)
+	}
+	mustContain(t, fmt.Sprint(err), "552", "message too big", "how big a mail may be")
+}
+
+func TestNoData(t *testing.T) {
+	r := receiver(t, Config{Smarthost: "127.0.0.1:1", TLS: TLSNone, From: from, To: []string{ops}}.WithDefaults())
+	for name, b := range map[string][]*notification{
+		"empty": nil, "nil": batch(firing(), nil), "without data": batch(firing(), &notification{ID: "x"}),
+	} {
+		if err := r.Notify(t.Context(), b); !notify.IsPermanent(err) {
+			t.Errorf("%s: not permanent: %v", name, err)
+		}
+	}
+}

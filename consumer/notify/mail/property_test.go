@@ -1,0 +1,177 @@
+package mail
+
+import (
+	"fmt"
+	"html"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"supernats/consumer/notify/mail/smtptest"
+	"supernats/schema"
+)
+
+// pieces are what hostile names and logs are made of.
+var pieces = []string{
+	"a", "api_00", "-", " ", "  ", "\t", "\r\n", "\n", "\r", "\x00", "\x1b[31m", "\u2028", "\u202e", "\u00a0", "\xff", "进", "=?utf-8?q?=0D=0A?=",
+	"<b>", "</table>", "<tr><td>2026-11-21T19:00:31.833Z<td>web1", "&amp;", "\"'", "\r\nBcc: x@y.z\r\n\r\n", ".\r\n", "{{.Subject}}",
+	"2026-11-21T19:00:31.833Z", "  2026-11-21T19:00:31.833Z  web1  api  PROCESS_STATE_EXITED", " * api on web1 is well again", "   Note: x",
+	"Firing: x (critical), 1 alert", "Last lines of stderr:", "Look further:", "\n\nSummary:\n\n", ": ", ", ",
+}
+
+// hostile draws a text that wants to be taken for something else.
+func hostile() *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		if rapid.IntRange(0, 3).Draw(t, "plain") == 0 {
+			return rapid.StringMatching(`[a-z]{0,8}`).Draw(t, "name")
+		}
+		s := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 1, 5).Draw(t, "pieces"), "")
+		if rapid.IntRange(0, 9).Draw(t, "long") == 0 {
+			s = strings.Repeat(s, 60)
+		}
+		return s
+	})
+}
+
+func drawEvent(t *rapid.T) schema.AlertEvent {
+	ev := schema.AlertEvent{
+		ID: hostile().Draw(t, "id"), Time: at(time.Duration(rapid.IntRange(-1e7, 1e7).Draw(t, "time")) * time.Millisecond),
+		Event: rapid.OneOf(rapid.SampledFrom(schema.Names()), hostile()).Draw(t, "event"),
+		Late:  rapid.Bool().Draw(t, "late"), PID: rapid.IntRange(0, 9).Draw(t, "pid"),
+		Server: hostile().Draw(t, "server"), FromState: hostile().Draw(t, "from"),
+	}
+	if rapid.Bool().Draw(t, "of") {
+		ev.Host, ev.Group, ev.Process = hostile().Draw(t, "host"), hostile().Draw(t, "group"), hostile().Draw(t, "process")
+	}
+	if rapid.Bool().Draw(t, "known") {
+		expected := rapid.Bool().Draw(t, "expected")
+		ev.Expected = &expected
+	}
+	switch rapid.IntRange(0, 4).Draw(t, "exit") {
+	case 0:
+		ev.Exit = code(rapid.IntRange(0, 255).Draw(t, "code"))
+	case 1:
+		ev.Exit = &schema.Exit{Signal: hostile().Draw(t, "signal"), Core: true}
+	case 2:
+		ev.Exit = &schema.Exit{SpawnErr: hostile().Draw(t, "spawnerr")}
+	case 3:
+		ev.Lost = uint64(rapid.IntRange(1, 1000).Draw(t, "lost"))
+	}
+	if rapid.Bool().Draw(t, "log") {
+		ev.Log = &schema.Log{Stdout: hostile().Draw(t, "stdout"), Stderr: hostile().Draw(t, "stderr")}
+	}
+	return ev
+}
+
+func drawNotification(t *rapid.T) *notification {
+	a := schema.Alert{
+		Alert:    rapid.OneOf(rapid.SampledFrom([]string{"one", "two"}), hostile()).Draw(t, "alert"),
+		Rule:     rapid.OneOf(rapid.SampledFrom([]string{"unexpected-exit", "fatal", "host-silent", "loss"}), hostile()).Draw(t, "rule"),
+		Severity: rapid.OneOf(rapid.SampledFrom([]string{"critical", "warning", ""}), hostile()).Draw(t, "severity"),
+		Host:     hostile().Draw(t, "host"), Group: hostile().Draw(t, "group"), Process: hostile().Draw(t, "process"),
+		Count:       rapid.IntRange(0, 20).Draw(t, "count"),
+		Events:      rapid.SliceOfN(rapid.Custom(drawEvent), 0, 5).Draw(t, "events"),
+		Labels:      map[string]string{"team": hostile().Draw(t, "team"), "address": hostile().Draw(t, "address")},
+		Annotations: map[string]string{"summary": hostile().Draw(t, "summary"), "description": hostile().Draw(t, "description")},
+	}
+	if rapid.Bool().Draw(t, "opened") {
+		a.Opened = at(0)
+	}
+	n := a.Envelope(hostile().Draw(t, "id"), rapid.SampledFrom([]string{
+		schema.TypeAlertFiring, schema.TypeAlertUpdate, schema.TypeAlertResolved,
+	}).Draw(t, "type"), happened)
+	if n.Type == schema.TypeAlertResolved {
+		closed := at(time.Minute)
+		n.Data.Closed = &closed
+	}
+	return n
+}
+
+// cellsOf is a line of a table as a person reads it: what is between wide gaps.
+func cellsOf(line string) string {
+	var cells []string
+	for c := range strings.SplitSeq(line, "  ") {
+		if c = strings.TrimSpace(c); c != "" {
+			cells = append(cells, c)
+		}
+	}
+	return strings.Join(cells, " | ")
+}
+
+// wanted are the lines of the tables of events that a mail must have.
+func wanted(batch []*notification) map[string]int {
+	lines := map[string]int{}
+	for _, n := range batch {
+		a := n.Data
+		if len(batch) == 1 && (len(a.Events) == 0 || len(a.Events) == 1 && n.Type == schema.TypeAlertFiring) {
+			// Its one event stands in the rows.
+			continue
+		}
+		for i := range a.Events {
+			ev := &a.Events[i]
+			o := originOf(a, ev)
+			line := ev.Time.UTC().Format(timeFormat)
+			if len(batch) > 1 || cell(a.Host, maxField) == "" || cell(a.Process, maxField) == "" {
+				line += "  " + cell(o.host, maxSubjectName) + "  " + processName(cell(o.group, maxSubjectName), cell(o.process, maxSubjectName))
+			}
+			line += "  " + cell(ev.Event, maxSubjectName) + "  " + cell(reason(ev), maxReason)
+			if ev.Late {
+				line += fmt.Sprintf(" (late: %s ago)", duration(max(0, happened.Add(time.Second).Sub(ev.Time.Time))))
+			}
+			if len(batch) == 1 {
+				line += "  " + cell(ev.ID, maxField)
+			}
+			lines[cellsOf(line)]++
+		}
+	}
+	return lines
+}
+
+// TestProperty: whatever is in a batch, every event is in both bodies once, and
+// nothing else looks like one or begins a header.
+func TestProperty(t *testing.T) {
+	s := serve(t, smtptest.Options{})
+	r := receiver(t, config(t, s, TLSNone))
+	always := sortedFields(deliverAll(t, storm(2)).Header)
+	sometimes := []string{"References", headerAlert, headerProcess, headerRule, headerSeverity, headerHost, headerCount, headerEvents}
+	rapid.Check(t, func(t *rapid.T) {
+		batch := rapid.SliceOfN(rapid.Custom(drawNotification), 1, 6).Draw(t, "batch")
+		if err := r.Notify(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		mails := s.Mails()
+		m := mails[len(mails)-1]
+		if m.Err != nil {
+			t.Fatalf("%v in:\n%s", m.Err, m.Data)
+		}
+		fields := sortedFields(m.Header)
+		harmless(t, batch, m, fields)
+		for i, f := range fields {
+			if i > 0 && fields[i-1] == f || !slices.Contains(always, f) && !slices.Contains(sometimes, f) {
+				t.Errorf("header field %q in %q", f, fields)
+			}
+		}
+		for _, f := range always {
+			if !slices.Contains(fields, f) && !slices.Contains(sometimes, f) {
+				t.Errorf("no header field %q in %q", f, fields)
+			}
+		}
+		want, text, page := wanted(batch), map[string]int{}, map[string]int{}
+		for _, l := range textEvent.FindAllStringSubmatch(m.Text, -1) {
+			text[cellsOf(l[0])]++
+		}
+		for _, l := range htmlEvent.FindAllStringSubmatch(m.HTML, -1) {
+			page[cellsOf(html.UnescapeString(strings.ReplaceAll(strings.TrimPrefix(l[0], "<tr><td>"), "<td>", "  ")))]++
+		}
+		if !maps.Equal(text, want) {
+			t.Errorf("text has %v, want %v in\n%s", text, want, m.Text)
+		}
+		if !maps.Equal(page, want) {
+			t.Errorf("page has %v, want %v in\n%s", page, want, m.HTML)
+		}
+	})
+}

@@ -1,0 +1,135 @@
+package mail
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"supernats/schema"
+)
+
+const subjectPrefix = "[supervisor]"
+
+// severities are in the order of their weight; another word stands behind the
+// first, since somebody found it worth one.
+var severities = map[string]int{"critical": 0, "error": 2, "warning": 3, "info": 4}
+
+func weight(severity string) int {
+	if w, ok := severities[strings.ToLower(severity)]; ok {
+		return w
+	}
+	return 1
+}
+
+// worst is the severity of the worst alert that is not over, or else of any.
+func worst(batch []*schema.CloudEvent[*schema.Alert]) string {
+	return batch[byWeight(batch)[0]].Data.Severity
+}
+
+// byWeight are the indices of a batch, the worst first: what is over comes last.
+func byWeight(batch []*schema.CloudEvent[*schema.Alert]) []int {
+	order, weights := make([]int, len(batch)), make([]int, len(batch))
+	for i, n := range batch {
+		order[i], weights[i] = i, weight(n.Data.Severity)
+		if n.Type == schema.TypeAlertResolved {
+			weights[i] += 100
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(weights[a], weights[b]) })
+	return order
+}
+
+// sameAlert reports whether all of a batch is about one alert.
+func sameAlert(batch []*schema.CloudEvent[*schema.Alert]) bool {
+	return !slices.ContainsFunc(batch, func(n *schema.CloudEvent[*schema.Alert]) bool {
+		return n.Data.Alert != batch[0].Data.Alert
+	})
+}
+
+// late is a word in the subject if there are events and all of them are late.
+func late(batch []*schema.CloudEvent[*schema.Alert]) string {
+	word := ""
+	for _, n := range batch {
+		for i := range n.Data.Events {
+			if word = "LATE"; !n.Data.Events[i].Late {
+				return ""
+			}
+		}
+	}
+	return word
+}
+
+// words are the subject of the mail, one visible line, and the first sentence of
+// its text.
+func words(batch []*schema.CloudEvent[*schema.Alert]) (subject, first string) {
+	list, tail := []string{subjectPrefix}, ""
+	if len(batch) > 1 {
+		d := newDigest(batch)
+		text := d.text()
+		tail = d.tail()
+		first = clip(text, maxSentence) + tail + "."
+		if len(d.open) == 0 {
+			list = append(list, "RESOLVED")
+		}
+		list = append(list, late(batch), text)
+	} else {
+		n := batch[0]
+		first = sentence(n) + "."
+		switch n.Type {
+		case schema.TypeAlertUpdate:
+			list = append(list, "UPDATE")
+		case schema.TypeAlertResolved:
+			list = append(list, "RESOLVED")
+		}
+		p := partyOf(n.Data)
+		who, said := p.subject(), told(n, p.many())
+		switch {
+		case n.Type == schema.TypeAlertResolved:
+			who = cmp.Or(who, "alert "+cell(n.Data.Rule, maxSubjectName))
+		case said == summaryOf(n.Data) && who != "":
+			who += ":"
+		}
+		list = append(list, late(batch), who, said)
+		if k := more(n); n.Type == schema.TypeAlertResolved || k == 0 {
+			// Told, or nothing to tell.
+		} else if p.many() {
+			tail = p.besides(k)
+		} else {
+			tail = " (and " + strconv.Itoa(k) + " more)"
+		}
+	}
+	list = slices.DeleteFunc(list, func(s string) bool { return s == "" })
+	// The tail is not what gets cut off: it is short, and it is news.
+	return clip(strings.Join(list, " "), maxSubject-len(tail)) + tail, first
+}
+
+// sentence says what happened to whom, without a full stop.
+func sentence(n *schema.CloudEvent[*schema.Alert]) string {
+	a := n.Data
+	p := partyOf(a)
+	said, k := told(n, p.many()), more(n)
+	switch s := again(a); {
+	case n.Type == schema.TypeAlertResolved:
+		return cmp.Or(p.String(), "alert "+cell(a.Rule, maxSubjectName)) + " " + said
+	case n.Type == schema.TypeAlertUpdate && s != "":
+		said = s
+	case k > 0 && p.many():
+		said += p.besides(k)
+	case k == 1:
+		said += ", and there is 1 more event"
+	case k > 1:
+		said += ", and there are " + strconv.Itoa(k) + " more events"
+	}
+	return say(a, p, said)
+}
+
+// say puts whom it happened to before what happened. Where that is in the words
+// of the rule's author, or in none, a colon parts them.
+func say(a *schema.Alert, p party, said string) string {
+	who := p.String()
+	if _, ok := alertPhrase(a); !ok && who != "" {
+		who += ":"
+	}
+	return strings.TrimSpace(who + " " + said)
+}

@@ -1,0 +1,166 @@
+package mail
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	htmltemplate "html/template"
+	"io"
+	"regexp"
+	"strings"
+	texttemplate "text/template"
+	"time"
+)
+
+// maxBody is how much one template of the configuration may write, in bytes.
+const maxBody = 16 << 20
+
+// functions are those of the templates beside Go's own; they are among those of
+// the templates of rules. None reads files, variables or the network: what a mail
+// shows, everybody sees.
+var functions = map[string]any{
+	"upper":    strings.ToUpper,
+	"lower":    strings.ToLower,
+	"trim":     strings.TrimSpace,
+	"join":     func(sep string, list []string) string { return strings.Join(list, sep) },
+	"replace":  func(from, to, s string) string { return strings.ReplaceAll(s, from, to) },
+	"default":  func(other, s string) string { return cmp.Or(s, other) },
+	"truncate": func(n int, s string) string { return clip(s, max(n, 0)) },
+	"date":     func(layout string, t time.Time) string { return t.UTC().Format(layout) },
+}
+
+// executor is what text/template and html/template have in common.
+type executor interface {
+	Execute(w io.Writer, data any) error
+}
+
+// templates are those of the configuration; nil ones are not given.
+type templates struct{ subject, text, html executor }
+
+// templates compiles what is given. A mistake is an error for each key.
+func (c Config) templates() (*templates, error) {
+	t := &templates{}
+	var errs []error
+	parseText := func(key, source string) executor {
+		if source == "" {
+			return nil
+		}
+		tmpl, err := texttemplate.New(key).Option("missingkey=error").Funcs(functions).Parse(source)
+		if err != nil {
+			errs = append(errs, templateError(key, err, ""))
+			return nil
+		}
+		return tmpl
+	}
+	t.subject, t.text = parseText("subject", c.Subject), parseText("text", c.Text)
+	if c.HTML != "" {
+		tmpl, err := htmltemplate.New("html").Option("missingkey=error").Funcs(functions).Parse(c.HTML)
+		if err != nil {
+			errs = append(errs, templateError("html", err, ""))
+		} else {
+			t.html = tmpl
+		}
+	}
+	return t, errors.Join(errs...)
+}
+
+// check runs the templates on notifications of every kind.
+func (t *templates) check() []error {
+	var errs []error
+	for _, p := range t.parts() {
+		for _, s := range samples() {
+			if _, err := p.run(s.data); err != nil {
+				errs = append(errs, templateError(p.key, err, s.name))
+				break
+			}
+		}
+	}
+	return errs
+}
+
+// part is the template of one key.
+type part struct {
+	key string
+	executor
+}
+
+func (t *templates) parts() []part {
+	var parts []part
+	for _, p := range []part{{"subject", t.subject}, {"text", t.text}, {"html", t.html}} {
+		if p.executor != nil {
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
+func (p part) run(d *Data) (string, error) {
+	w := &limited{}
+	if err := p.Execute(w, d); err != nil {
+		return "", err
+	}
+	if strings.TrimSpace(w.String()) == "" {
+		return "", errors.New("gives an empty " + p.key)
+	}
+	return w.String(), nil
+}
+
+// render runs the templates; what is not given stays empty.
+func (t *templates) render(d *Data) (c content, err error) {
+	for _, p := range t.parts() {
+		s, err := p.run(d)
+		if err != nil {
+			return c, templateError(p.key, err, "")
+		}
+		switch p.key {
+		case "subject":
+			c.subject = clip(strings.Join(strings.Fields(s), " "), maxSubject)
+		case "text":
+			c.text = s
+		case "html":
+			c.html = s
+		}
+	}
+	return c, nil
+}
+
+// limited keeps what a template writes, up to maxBody.
+type limited struct{ strings.Builder }
+
+var errTooLong = fmt.Errorf("writes more than %d bytes", maxBody)
+
+func (l *limited) Write(p []byte) (int, error) {
+	if l.Len()+len(p) > maxBody {
+		return 0, errTooLong
+	}
+	return l.Builder.Write(p)
+}
+
+// WriteString is for io.WriteString, which would go past Write.
+func (l *limited) WriteString(s string) (int, error) { return l.Write([]byte(s)) }
+
+// position is how the two packages begin an error: with the name of the
+// template, which is the key, and where in it.
+var position = regexp.MustCompile(`^(?:html/)?template: ?[a-z]+:(\d+)(?::(\d+))?: (?:executing "[a-z]*" at )?`)
+
+// templateError is one line that begins with the key and the position; sample is
+// what the template was tried on.
+func templateError(key string, err error, sample string) error {
+	text := strings.ReplaceAll(err.Error(), "\n", " ")
+	where := ""
+	if m := position.FindStringSubmatch(text); m != nil {
+		text = text[len(m[0]):]
+		where = "line " + m[1]
+		if m[2] != "" {
+			where += ", column " + m[2]
+		}
+		where += ": "
+	}
+	if strings.Contains(text, "map has no entry for key") {
+		text += `; {{index .Labels "key"}} is empty where there is none`
+	}
+	if sample != "" {
+		text += " (tried on " + sample + ")"
+	}
+	return fmt.Errorf("%s: %s%s", key, where, text)
+}
