@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -19,7 +20,6 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
-	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail"
 	"supernats/consumer/rules"
 	"supernats/schema/stream"
@@ -28,7 +28,7 @@ import (
 // App is the daemon.
 type App struct {
 	cfg       Config
-	receivers []notify.Receiver
+	receivers []addressee
 	log       zerolog.Logger
 	ready     chan struct{}
 }
@@ -49,13 +49,14 @@ func New(cfg Config, version string, log zerolog.Logger) (*App, error) {
 			return nil, fmt.Errorf("mail: %w", err)
 		}
 		for _, m := range mails {
-			a.receivers = append(a.receivers, m)
+			a.receivers = append(a.receivers, addressee{Receiver: m, name: "mail", limit: forPeople})
 		}
 	}
 	return a, nil
 }
 
-// Ready is closed when events are read and every receiver has its queue.
+// Ready is closed when events are read and every receiver has its queue, or when
+// another instance does that and this one stands by.
 func (a *App) Ready() <-chan struct{} { return a.ready }
 
 // Run works until ctx ends, which is success. NATS may come and go. An error is
@@ -96,40 +97,57 @@ func shutdown(s *server.Server) {
 	s.WaitForShutdown()
 }
 
-// work creates what is missing and runs the parts.
+// work creates what is missing, and works whenever this is the active instance.
 func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 	create := retry{log: a.log, what: "creating streams and buckets"}
 	if err := create.until(ctx, func() error { return a.ensure(ctx, js) }); err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("find out the hostname: %w", err)
+	}
+	l := newLease(js, host, a.log)
+	l.standby = a.setReady
+	return l.Run(ctx, func(ctx context.Context) error { return a.active(ctx, js, l.Held) })
+}
+
+func (a *App) setReady() {
+	select {
+	case <-a.ready:
+	default:
+		close(a.ready)
+	}
+}
+
+// active runs the parts. held returns an error if another instance may be active.
+func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() error) error {
 	if len(a.receivers) == 0 {
 		a.log.Warn().Msg("no receiver is configured: state and alerts are recorded, nobody is told (add a section mail: to the configuration file, -c FILE)")
 	}
+	var deliveries []*delivery
 	for _, r := range a.receivers {
-		d, err := newDelivery(js, r, a.log)
-		if err != nil {
-			return err
-		}
+		d := newDelivery(js, r, held, defaultTiming(), a.log)
 		// Before the first event is read, so that its alert finds the queue.
 		create := retry{log: a.log, what: "creating the queue of " + r.Name()}
 		if err := create.until(ctx, func() error { return d.Create(ctx) }); err != nil {
 			return err
 		}
+		deliveries = append(deliveries, d)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, d := range deliveries {
 		g.Go(func() error { return d.Run(ctx) })
 	}
 	v := &events{
 		js: js, log: a.log,
 		engine: &rules.Engine{Rules: rules.Defaults(), Groups: a.cfg.Groups, MaxAge: time.Duration(a.cfg.MaxAge)},
 	}
+	var reading sync.Once
 	g.Go(func() error {
 		return v.run(ctx, func() {
-			select {
-			case <-a.ready:
-			default:
-				a.log.Info().Int("receivers", len(a.receivers)).Msg("reading events")
-				close(a.ready)
-			}
+			reading.Do(func() { a.log.Info().Int("receivers", len(a.receivers)).Msg("reading events") })
+			a.setReady()
 		})
 	})
 	return g.Wait()
@@ -141,6 +159,9 @@ func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	if err := needTTL(ctx, js); err != nil {
+		return err
+	}
 	limits := stream.DefaultLimits()
 	limits.Replicas = a.cfg.NATS.Replicas
 	if a.cfg.embeds() {

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -34,9 +33,9 @@ const (
 	heartbeat = 5 * time.Second
 )
 
-// durableSource reads with a durable consumer that acknowledges all up to a
-// message. It is for one daemon: a second one would take away half of the
-// messages.
+// durableSource reads the stream of events with a durable consumer that
+// acknowledges all up to a message. It is for one daemon: a second one would take
+// away half of the messages.
 type durableSource struct {
 	msgs jetstream.MessagesContext
 	next chan jetstream.Msg
@@ -45,50 +44,46 @@ type durableSource struct {
 }
 
 func newDurableSource(ctx context.Context, js jetstream.JetStream) (*durableSource, error) {
-	cfg := jetstream.ConsumerConfig{
-		Durable: durableName, AckPolicy: jetstream.AckAllPolicy, AckWait: ackWait, MaxDeliver: -1,
-		MaxAckPending: 4 * batchSize, DeliverPolicy: jetstream.DeliverAllPolicy,
-	}
-	old, err := js.Consumer(ctx, stream.Events, durableName)
-	switch {
-	case errors.Is(err, jetstream.ErrConsumerNotFound):
-	case err != nil:
-		return nil, fmt.Errorf("look up consumer %s: %w", durableName, err)
-	case old.CachedInfo().NumAckPending > 0:
-		// Messages that we had and did not acknowledge would come back after
-		// AckWait, behind younger ones. A new consumer has them first. If this
-		// is as far as we get, everything is read again, which changes nothing:
-		// records know the sequence they are of, and so do alerts.
-		floor := old.CachedInfo().AckFloor.Stream
-		if err := js.DeleteConsumer(ctx, stream.Events, durableName); err != nil {
-			return nil, fmt.Errorf("rewind consumer %s: %w", durableName, err)
+	q := durable{stream: stream.Events, name: durableName, ackWait: ackWait}
+	c, err := q.open(ctx, js, func(have *jetstream.ConsumerInfo) (*beginning, error) {
+		switch {
+		case have == nil:
+			return &beginning{policy: jetstream.DeliverAllPolicy}, nil
+		case have.NumAckPending > 0:
+			// If this is as far as we get, everything is read again, which changes
+			// nothing: records know the sequence they are of, and so do alerts.
+			return from(have.AckFloor.Stream + 1), nil
 		}
-		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, floor+1
-	default:
-		was := old.CachedInfo().Config
-		cfg.DeliverPolicy, cfg.OptStartSeq = was.DeliverPolicy, was.OptStartSeq
-	}
-	durable, err := js.CreateOrUpdateConsumer(ctx, stream.Events, cfg)
+		return nil, nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("create consumer %s: %w", durableName, err)
+		return nil, err
 	}
-	msgs, err := durable.Messages(jetstream.PullMaxMessages(batchSize), jetstream.PullHeartbeat(heartbeat))
+	msgs, err := c.Messages(jetstream.PullMaxMessages(batchSize), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return nil, fmt.Errorf("read from consumer %s: %w", durableName, err)
 	}
 	s := &durableSource{msgs: msgs, next: make(chan jetstream.Msg, batchSize), errs: make(chan error, 1)}
-	go func() {
-		defer close(s.next)
-		for {
-			m, err := msgs.Next()
-			if err != nil {
-				s.errs <- err
-				return
-			}
+	go s.read(contiguous{seen: c.CachedInfo().Delivered.Consumer})
+	return s, nil
+}
+
+func (s *durableSource) read(order contiguous) {
+	defer close(s.next)
+	for {
+		m, err := s.msgs.Next()
+		fresh := false
+		if err == nil {
+			fresh, err = order.next(m)
+		}
+		if err != nil {
+			s.errs <- err
+			return
+		}
+		if fresh {
 			s.next <- m
 		}
-	}()
-	return s, nil
+	}
 }
 
 func (s *durableSource) Batch(ctx context.Context) ([]jetstream.Msg, error) {

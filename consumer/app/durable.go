@@ -1,0 +1,94 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// durable is a consumer on the server that acknowledges all up to a message, so
+// that what was not acknowledged can be had again in order.
+type durable struct {
+	stream, name string
+	ackWait      time.Duration
+}
+
+// beginning is where a consumer begins that is made now.
+type beginning struct {
+	policy jetstream.DeliverPolicy
+	seq    uint64
+}
+
+func from(seq uint64) *beginning {
+	return &beginning{jetstream.DeliverByStartSequencePolicy, seq}
+}
+
+// open returns the consumer. begin says from where it has to be made, in place of
+// the one that is there (nil: there is none), and nil to go on with that one: what
+// was in flight would come back after ackWait, behind younger messages, while a
+// new consumer has it first.
+func (d durable) open(ctx context.Context, js jetstream.JetStream, begin func(have *jetstream.ConsumerInfo) (*beginning, error)) (jetstream.Consumer, error) {
+	have, err := d.look(ctx, js)
+	if err != nil {
+		return nil, err
+	}
+	b, err := begin(have)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case b == nil:
+		b = &beginning{have.Config.DeliverPolicy, have.Config.OptStartSeq}
+	case have != nil:
+		if err := js.DeleteConsumer(ctx, d.stream, d.name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return nil, fmt.Errorf("rewind consumer %s: %w", d.name, err)
+		}
+	}
+	c, err := js.CreateOrUpdateConsumer(ctx, d.stream, jetstream.ConsumerConfig{
+		Durable: d.name, AckPolicy: jetstream.AckAllPolicy, AckWait: d.ackWait, MaxDeliver: -1,
+		MaxAckPending: 4 * batchSize, DeliverPolicy: b.policy, OptStartSeq: b.seq,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create consumer %s: %w", d.name, err)
+	}
+	return c, nil
+}
+
+// look returns nil if there is no consumer.
+func (d durable) look(ctx context.Context, js jetstream.JetStream) (*jetstream.ConsumerInfo, error) {
+	c, err := js.Consumer(ctx, d.stream, d.name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up consumer %s: %w", d.name, err)
+	}
+	return c.CachedInfo(), nil
+}
+
+// contiguous sees that no message is missing. What the server has sent into a
+// connection that broke comes again only after ackWait; an acknowledgement of a
+// later message would be one of it too, and it would never be seen.
+type contiguous struct {
+	// seen and last are the numbers of the last message: among those that the
+	// consumer delivered, and in the stream.
+	seen, last uint64
+}
+
+// next reports whether a message is one that was not had before.
+func (c *contiguous) next(m jetstream.Msg) (fresh bool, err error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return false, fmt.Errorf("read a message's metadata: %w", err)
+	}
+	if n := meta.Sequence.Consumer; n != c.seen+1 {
+		return false, fmt.Errorf("consumer %s delivered its message %d after %d: some were lost on the way, and are read again", meta.Consumer, n, c.seen)
+	}
+	c.seen++
+	fresh = meta.Sequence.Stream > c.last
+	c.last = max(c.last, meta.Sequence.Stream)
+	return fresh, nil
+}

@@ -1,0 +1,250 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"supernats/schema/stream"
+)
+
+const (
+	// neverAgain is when the server delivers by itself again what is not
+	// acknowledged: a mail server may be down for weeks, and whoever opens an
+	// inbox begins with what was in flight.
+	neverAgain = 365 * 24 * time.Hour
+	// chunk is how many notifications are asked for at a time.
+	chunk = 100
+	// ackTimeout is how long to wait for the server's answer to a write.
+	ackTimeout = 5 * time.Second
+)
+
+// errReopen says that an inbox has to be opened again, and that nothing is wrong.
+var errReopen = errors.New("inbox is to be opened again")
+
+// position is the record of a delivery in the bucket of leases. Each write names
+// the revision that it replaces: an instance that was frozen while another took
+// over writes no more, and so sends no more.
+type position struct {
+	Receiver string `json:"receiver"`
+	// Stream is when the stream of notifications was created: the numbers of
+	// another one begin anew.
+	Stream time.Time `json:"stream"`
+	// Done is a sequence up to which everything was delivered.
+	Done uint64 `json:"done"`
+	// Batch is the last sequence of the batch that is being sent. After a restart
+	// the same batch is sent, so that its Message-ID is the same.
+	Batch uint64 `json:"batch,omitempty"`
+}
+
+// inbox reads the notifications for one receiver, in the order of the stream. It
+// holds none of them; what was returned and not acknowledged comes again when it
+// is opened again.
+type inbox struct {
+	durable
+	js       jetstream.JetStream
+	receiver string
+	log      zerolog.Logger
+
+	positions *table[position]
+	at        position
+	consumer  jetstream.Consumer
+	order     contiguous
+	// done is what this process has delivered: its acknowledgement may be lost.
+	done uint64
+	// left is what a consumer that acknowledged each message had in flight.
+	left []jetstream.Msg
+	old  bool
+}
+
+func newInbox(js jetstream.JetStream, receiver string, log zerolog.Logger) *inbox {
+	return &inbox{
+		durable: durable{stream: stream.Alerts, name: deliveryName(receiver), ackWait: neverAgain},
+		js:      js, receiver: receiver, log: log,
+	}
+}
+
+// open finds where the receiver stands, takes it over from any other instance and
+// makes the consumer begin there. One that is new begins with what is stored from
+// now on.
+func (b *inbox) open(ctx context.Context) error {
+	b.left, b.old = nil, false
+	var err error
+	if b.positions, err = newTable[position](ctx, b.js, stream.LeasesBucket, b.log); err != nil {
+		return err
+	}
+	alerts, err := b.js.Stream(ctx, stream.Alerts)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+	}
+	was, err := b.positions.Get(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	created := alerts.CachedInfo().Created
+	b.at = position{Receiver: b.receiver, Stream: created}
+	if was != nil && was.Stream.Equal(created) {
+		b.at.Done, b.at.Batch = max(was.Done, b.done), was.Batch
+	} else {
+		b.done = 0
+	}
+	have, err := b.look(ctx, b.js)
+	if err != nil {
+		return err
+	}
+	if have != nil && have.Config.AckPolicy == jetstream.AckExplicitPolicy && have.NumAckPending > 0 {
+		return b.openOld(ctx, have)
+	}
+	b.consumer, err = b.durable.open(ctx, b.js, func(have *jetstream.ConsumerInfo) (*beginning, error) {
+		switch {
+		case have == nil && was == nil:
+			return &beginning{policy: jetstream.DeliverNewPolicy}, nil
+		case have == nil:
+			return from(b.at.Done + 1), nil
+		}
+		b.at.Done = max(b.at.Done, have.AckFloor.Stream)
+		if have.NumAckPending == 0 && b.at.Done == have.AckFloor.Stream && have.Config.AckPolicy == jetstream.AckAllPolicy {
+			return nil, nil
+		}
+		// In case that we get no further than to delete the old one.
+		return from(b.at.Done + 1), b.claim(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	have = b.consumer.CachedInfo()
+	b.order = contiguous{seen: have.Delivered.Consumer}
+	b.at.Done = max(b.at.Done, have.AckFloor.Stream)
+	return b.claim(ctx)
+}
+
+// claim writes the position.
+func (b *inbox) claim(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	at := b.at
+	if _, err := b.positions.Get(ctx, b.name); err != nil {
+		return err
+	}
+	b.positions.Set(b.name, &at)
+	return b.positions.Flush(ctx)
+}
+
+// resumes returns the last sequence of a batch that was being sent, 0 if none was.
+func (b *inbox) resumes() uint64 {
+	if b.at.Batch > b.at.Done {
+		return b.at.Batch
+	}
+	return 0
+}
+
+// begin remembers the batch that is about to be sent.
+func (b *inbox) begin(ctx context.Context, last uint64) error {
+	if b.at.Batch == last {
+		return nil
+	}
+	b.at.Batch = last
+	return b.claim(ctx)
+}
+
+// delivered remembers up to where everything is, so that it is not sent again if
+// the server does not hear of it.
+func (b *inbox) delivered(seq uint64) {
+	b.done = max(b.done, seq)
+	b.at.Done = b.done
+}
+
+// ack tells the server that a batch is delivered, and all before it.
+func (b *inbox) ack(ctx context.Context, batch []jetstream.Msg) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
+	defer cancel()
+	if !b.old {
+		batch = batch[len(batch)-1:]
+	}
+	for _, m := range batch {
+		if err := m.DoubleAck(ctx); err != nil {
+			return fmt.Errorf("acknowledge notifications: %w", err)
+		}
+	}
+	return nil
+}
+
+// next waits for a notification, up to a time. None without an error means that
+// there was none.
+func (b *inbox) next(ctx context.Context, until time.Duration) ([]jetstream.Msg, error) {
+	if b.old {
+		return b.nextOld()
+	}
+	soon, cancel := context.WithTimeout(ctx, max(until, 10*time.Millisecond))
+	defer cancel()
+	m, err := b.consumer.Next(jetstream.FetchContext(soon))
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return nil, b.check(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("wait for notifications: %w", err)
+	}
+	return b.take(nil, m)
+}
+
+// more returns what is there now, up to so many messages and bytes; the last
+// request may bring more bytes.
+func (b *inbox) more(ctx context.Context, count, size int) (msgs []jetstream.Msg, err error) {
+	for !b.old && len(msgs) < count && size > 0 {
+		got, err := b.consumer.FetchNoWait(min(chunk, count-len(msgs)))
+		if err != nil {
+			return nil, fmt.Errorf("fetch notifications: %w", err)
+		}
+		n := 0
+		for m := range got.Messages() {
+			if msgs, err = b.take(msgs, m); err != nil {
+				return nil, err
+			}
+			size -= len(m.Data())
+			n++
+		}
+		if err := got.Error(); err != nil {
+			return nil, fmt.Errorf("fetch notifications: %w", err)
+		}
+		if n == 0 || ctx.Err() != nil {
+			return msgs, ctx.Err()
+		}
+	}
+	return msgs, nil
+}
+
+func (b *inbox) take(msgs []jetstream.Msg, m jetstream.Msg) ([]jetstream.Msg, error) {
+	fresh, err := b.order.next(m)
+	if err != nil || !fresh {
+		return msgs, err
+	}
+	return append(msgs, m), nil
+}
+
+// check looks for notifications that were sent to us and did not arrive.
+func (b *inbox) check(ctx context.Context) error {
+	info, err := b.consumer.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("look up consumer %s: %w", b.name, err)
+	}
+	if info.Delivered.Consumer != b.order.seen {
+		return errReopen
+	}
+	return nil
+}
+
+// waiting is how many notifications are not acknowledged.
+func (b *inbox) waiting(ctx context.Context) (uint64, error) {
+	have, err := b.look(ctx, b.js)
+	if err != nil || have == nil {
+		return 0, err
+	}
+	return have.NumPending + uint64(have.NumAckPending), nil
+}

@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema/stream"
+)
+
+// Versions before batches had a consumer that acknowledged each notification by
+// itself. Of such a one the server tells how many are in flight and not which, and
+// those that wait for their next try come when their time is over. They are
+// delivered from it first; then a consumer of now begins behind them.
+
+// openOld has everything back at once that is in flight.
+func (b *inbox) openOld(ctx context.Context, have *jetstream.ConsumerInfo) error {
+	c, err := b.js.Consumer(ctx, stream.Alerts, b.name)
+	if err != nil {
+		return fmt.Errorf("look up consumer %s: %w", b.name, err)
+	}
+	b.log.Info().Int("notifications", have.NumAckPending).Msg("delivering what the version before had in flight")
+	b.consumer, b.old = c, true
+	b.at.Done = max(b.at.Done, have.AckFloor.Stream)
+	if err := b.claim(ctx); err != nil {
+		return err
+	}
+	nc := b.js.Conn()
+	for seq := have.AckFloor.Stream + 1; seq <= have.Delivered.Stream; seq++ {
+		// To the server one of those that are not in flight is nothing
+		// (nats-server/server/consumer.go processNak).
+		subject := fmt.Sprintf("$JS.ACK.%s.%s.1.%d.%d.0.0", stream.Alerts, b.name, seq, have.Delivered.Consumer)
+		if err := nc.Publish(subject, []byte("-NAK")); err != nil {
+			return fmt.Errorf("have notification %d back: %w", seq, err)
+		}
+	}
+	if err := nc.FlushTimeout(ackTimeout); err != nil {
+		return fmt.Errorf("have notifications back: %w", err)
+	}
+	got, err := c.Fetch(have.NumAckPending, jetstream.FetchMaxWait(5*time.Second))
+	if err != nil {
+		return fmt.Errorf("fetch notifications: %w", err)
+	}
+	b.order = contiguous{seen: have.Delivered.Consumer}
+	for m := range got.Messages() {
+		if b.left, err = b.take(b.left, m); err != nil {
+			return err
+		}
+	}
+	return got.Error()
+}
+
+// nextOld returns a batch of what was in flight.
+func (b *inbox) nextOld() ([]jetstream.Msg, error) {
+	if len(b.left) == 0 {
+		return nil, errReopen
+	}
+	n := min(len(b.left), batchSize)
+	batch := b.left[:n]
+	b.left = b.left[n:]
+	return batch, nil
+}

@@ -1,0 +1,372 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+	"github.com/rs/zerolog"
+
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+const (
+	leaseKey = "consume"
+	// leaseTTL is how long the server keeps a lease that is not refreshed, in whole
+	// seconds: it cuts off the rest.
+	leaseTTL = 5 * time.Second
+	// leaseRefresh leaves time for two refreshes that fail.
+	leaseRefresh = 1500 * time.Millisecond
+	// releaseTimeout bounds how long a stop waits for NATS.
+	releaseTimeout = 2 * time.Second
+)
+
+// errLeaseLost is why the context of the work ends when another instance may
+// have taken over.
+var errLeaseLost = errors.New("lease lost")
+
+// lease lets one of several instances work: the one that holds a key of a bucket.
+// The server deletes the key when it was not refreshed for ttl, and the holder
+// counts that time from before it sent the last refresh that was answered: it
+// stops first, also when NATS is away or the process was frozen. Nothing is sure
+// between a look at the clock and a write, so writes that matter name the
+// revision that they replace.
+type lease struct {
+	js       jetstream.JetStream
+	log      zerolog.Logger
+	instance string
+	ttl      time.Duration
+	refresh  time.Duration
+	// standby is called, more than once, when another instance is active.
+	standby func()
+
+	// token tells our value in the bucket from those of other lives.
+	token string
+	// until is when the lease ends; nil: it is not held. Its clock is the
+	// monotonic one, which goes on while a process is frozen.
+	until atomic.Pointer[time.Time]
+}
+
+// leaseRecord is the value of the key, for people but for the token.
+type leaseRecord struct {
+	Instance string      `json:"instance"`
+	Since    schema.Time `json:"since"`
+	Token    string      `json:"token"`
+}
+
+func newLease(js jetstream.JetStream, instance string, log zerolog.Logger) *lease {
+	return &lease{
+		js: js, log: log, instance: instance, ttl: leaseTTL, refresh: leaseRefresh, standby: func() {},
+		token: nuid.Next(),
+	}
+}
+
+// Held returns an error if the lease is not ours now.
+func (l *lease) Held() error {
+	if until := l.until.Load(); until == nil || !time.Now().Before(*until) {
+		return errLeaseLost
+	}
+	return nil
+}
+
+// Run calls work whenever this instance becomes the active one, and ends its
+// context when it is no longer. It returns when work returned by itself, when ctx
+// has ended and so has work, or when leases are impossible.
+func (l *lease) Run(ctx context.Context, work func(ctx context.Context) error) error {
+	if err := l.possible(ctx); err != nil {
+		return err
+	}
+	for {
+		h, err := l.acquire(ctx)
+		if err != nil {
+			return err
+		}
+		l.log.Info().Str("instance", l.instance).Msg("active")
+		err = h.hold(ctx, work)
+		if !errors.Is(err, errLeaseLost) {
+			return err
+		}
+	}
+}
+
+// possible asks until NATS has answered.
+func (l *lease) possible(ctx context.Context) error {
+	t := retry{log: l.log, what: "looking up bucket " + stream.LeasesBucket}
+	var s jetstream.Stream
+	err := t.until(ctx, func() (err error) {
+		s, err = l.js.Stream(ctx, "KV_"+stream.LeasesBucket)
+		return err
+	})
+	if err == nil && !s.CachedInfo().Config.AllowMsgTTL {
+		return fmt.Errorf("bucket %s allows no TTL of keys, by which several instances agree who is active: upgrade to nats-server 2.11 or later and delete it (nats kv del %[1]s): the next start makes it anew", stream.LeasesBucket)
+	}
+	return err
+}
+
+// needTTL says what is missing on a server that knows no TTL of messages.
+func needTTL(ctx context.Context, js jetstream.JetStream) error {
+	info, err := js.AccountInfo(ctx)
+	if err != nil {
+		return fmt.Errorf("ask for the level of the JetStream API: %w", err)
+	}
+	if info.API.Level < 1 {
+		return errors.New("nats-server 2.11 or later is needed: this one knows no TTL of messages, by which several instances agree who is active")
+	}
+	return nil
+}
+
+// holding is a lease that was taken.
+type holding struct {
+	*lease
+	revision uint64
+	value    []byte
+}
+
+// acquire waits until the lease is ours.
+func (l *lease) acquire(ctx context.Context) (*holding, error) {
+	t := retry{log: l.log, what: "taking the lease"}
+	holder := ""
+	for {
+		h, err := l.stand(ctx, &holder, t.over)
+		if err == nil {
+			return h, nil
+		}
+		if err := t.wait(ctx, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// stand tries to take the lease now and whenever it may have become free. holder
+// is whom the log has named.
+func (l *lease) stand(ctx context.Context, holder *string, ok func()) (*holding, error) {
+	short, cancel := context.WithTimeout(ctx, l.ttl)
+	defer cancel()
+	kv, err := l.js.KeyValue(short, stream.LeasesBucket)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", stream.LeasesBucket, err)
+	}
+	// It tells of the end of a lease at once, but after a restart of the server
+	// seconds later: so it is asked for too.
+	changes, err := kv.Watch(ctx, leaseKey, jetstream.UpdatesOnly())
+	if err != nil {
+		return nil, fmt.Errorf("watch bucket %s: %w", stream.LeasesBucket, err)
+	}
+	defer func() { _ = changes.Stop() }()
+	ask := time.NewTicker(max(l.ttl/5, 100*time.Millisecond))
+	defer ask.Stop()
+	for {
+		h, err := l.try(ctx, kv, holder)
+		if err != nil {
+			return nil, err
+		}
+		if h != nil {
+			return h, nil
+		}
+		ok()
+		if err := wait(ctx, changes, ask.C); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// wait returns when a key is gone or it is time to look.
+func wait(ctx context.Context, changes jetstream.KeyWatcher, look <-chan time.Time) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-look:
+			return nil
+		case e, ok := <-changes.Updates():
+			if !ok {
+				return errors.New("watch has ended")
+			}
+			if e != nil && e.Operation() != jetstream.KeyValuePut {
+				return nil
+			}
+		}
+	}
+}
+
+// try takes the lease if it is free; nil without an error says that it is not.
+func (l *lease) try(ctx context.Context, kv jetstream.KeyValue, holder *string) (*holding, error) {
+	value, err := schema.Marshal(leaseRecord{Instance: l.instance, Since: schema.Time{Time: time.Now().UTC()}, Token: l.token})
+	if err != nil {
+		return nil, err
+	}
+	short, cancel := context.WithTimeout(ctx, l.refresh)
+	defer cancel()
+	until := time.Now().Add(l.ttl)
+	revision, err := kv.Create(short, leaseKey, value, jetstream.KeyTTL(l.ttl))
+	if err == nil {
+		l.until.Store(&until)
+		return &holding{lease: l, revision: revision, value: value}, nil
+	}
+	if !errors.Is(err, jetstream.ErrKeyExists) {
+		return nil, fmt.Errorf("take the lease: %w", err)
+	}
+	revision, other, err := l.look(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case other.Token == "":
+		return nil, nil // gone again
+	case other.Token == l.token:
+		// The answer to an earlier try or to a refresh was lost. How old it is
+		// nobody knows, so it counts from the refresh of now.
+		h := &holding{lease: l, revision: revision, value: value}
+		l.until.Store(nil)
+		return h, h.put(ctx, nil)
+	}
+	if *holder != other.Token {
+		*holder = other.Token
+		l.log.Info().Str("instance", l.instance).Str("active", other.Instance).Time("since", other.Since.Time).
+			Msg("standby: host " + other.Instance + " is active")
+	}
+	l.standby()
+	return nil, nil
+}
+
+// look returns who holds the lease; an empty record if nobody does.
+func (l *lease) look(ctx context.Context) (revision uint64, r leaseRecord, err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.refresh)
+	defer cancel()
+	s, err := l.js.Stream(ctx, "KV_"+stream.LeasesBucket)
+	if err != nil {
+		return 0, r, fmt.Errorf("open bucket %s: %w", stream.LeasesBucket, err)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, leaseSubject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, r, nil
+	}
+	if err != nil {
+		return 0, r, fmt.Errorf("look who has the lease: %w", err)
+	}
+	if len(m.Data) > 0 && json.Unmarshal(m.Data, &r) != nil || len(m.Data) > 0 && r.Token == "" {
+		r = leaseRecord{Instance: "?", Token: "?"} // somebody else's, until it expires or is deleted
+	}
+	return m.Sequence, r, nil
+}
+
+const leaseSubject = "$KV." + stream.LeasesBucket + "." + leaseKey
+
+// hold runs work while the lease is ours, and gives it back.
+func (h *holding) hold(ctx context.Context, work func(ctx context.Context) error) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	lose := func(err error) {
+		if h.until.Swap(nil) == nil {
+			return // it is already
+		}
+		if end(err); context.Cause(ctx) == err { // and not ended before
+			h.log.Warn().Err(err).Str("instance", h.instance).Msg("lease lost")
+		}
+	}
+	expiry := time.AfterFunc(h.left(), func() {
+		if h.Held() != nil {
+			lose(fmt.Errorf("%w: it could not be refreshed for %v", errLeaseLost, h.ttl))
+		}
+	})
+	defer expiry.Stop()
+	done := make(chan error, 1)
+	go func() { done <- work(ctx) }()
+	defer h.release()
+	tick := time.NewTicker(h.refresh)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			if lost := context.Cause(ctx); errors.Is(lost, errLeaseLost) {
+				return lost
+			}
+			return err
+		case <-tick.C:
+		}
+		// Also while ctx has ended and the work is ending.
+		switch err := h.extend(context.WithoutCancel(ctx)); {
+		case err == nil:
+			expiry.Reset(h.left())
+		case errors.Is(err, errLeaseLost):
+			lose(err)
+		}
+	}
+}
+
+func (h *holding) left() time.Duration {
+	if until := h.until.Load(); until != nil {
+		return time.Until(*until)
+	}
+	return 0
+}
+
+// extend refreshes the lease. errLeaseLost is its end; after any other error it is
+// ours for as long as it was.
+func (h *holding) extend(ctx context.Context) error {
+	until := h.until.Load()
+	if h.Held() != nil {
+		return errLeaseLost
+	}
+	err := h.put(ctx, until)
+	if !wrongLast(err) {
+		return err
+	}
+	revision, other, err := h.look(ctx)
+	switch {
+	case err != nil:
+		return err
+	case other.Token == h.token:
+		// An earlier refresh whose answer was lost. The next one extends it.
+		h.revision = revision
+		return nil
+	case other.Token == "":
+		return fmt.Errorf("%w: it expired or was deleted", errLeaseLost)
+	}
+	return fmt.Errorf("%w: host %s has taken over", errLeaseLost, other.Instance)
+}
+
+// put writes the key anew, if the lease is what it was until then: nil, or a time
+// that is not over. There is no call for it: what kv.Update writes would stay.
+func (h *holding) put(ctx context.Context, was *time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, h.refresh)
+	defer cancel()
+	until := time.Now().Add(h.ttl)
+	ack, err := h.js.PublishMsg(ctx, &nats.Msg{Subject: leaseSubject, Data: h.value},
+		jetstream.WithMsgTTL(h.ttl), jetstream.WithExpectLastSequencePerSubject(h.revision))
+	if err != nil {
+		return fmt.Errorf("refresh the lease: %w", err)
+	}
+	h.revision = ack.Sequence
+	if was != nil && !time.Now().Before(*was) || !h.until.CompareAndSwap(was, &until) {
+		return errLeaseLost // the answer came too late
+	}
+	return nil
+}
+
+// release lets another instance begin at once.
+func (h *holding) release() {
+	h.until.Store(nil)
+	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
+	defer cancel()
+	kv, err := h.js.KeyValue(ctx, stream.LeasesBucket)
+	if err == nil {
+		err = kv.Delete(ctx, leaseKey, jetstream.LastRevision(h.revision))
+	}
+	if err != nil {
+		h.log.Debug().Err(err).Msg("lease was not given back; it expires by itself")
+	}
+}
+
+// wrongLast reports whether a write was refused since something else was written.
+func wrongLast(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
