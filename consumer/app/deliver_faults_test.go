@@ -164,7 +164,7 @@ func TestNotificationsLostOnTheWay(t *testing.T) {
 	p := newProxy(t, f.js.Conn().ConnectedAddr())
 	r := &receiver{name: "mail/ops@example.com"}
 	far := p.connect(t)
-	d := newDelivery(far, addressee{Receiver: r, name: "mail"}, isHeld, quick(), testLog)
+	d := newDelivery(far, addressee{Receiver: r, name: "mail"}, isHeld, quick(), zerolog.Nop())
 	f.runDelivery(d)
 	var all []string
 	for i, name := range numbered(40) {
@@ -353,10 +353,10 @@ func TestQueueOfTheVersionBefore(t *testing.T) {
 			if d := cmp.Diff(append(slices.Clone(c.want), "after it", "new"), r.got()); d != "" {
 				t.Error(d)
 			}
-			now, err := f.js.Consumer(t.Context(), stream.Alerts, deliveryName(r.name))
-			if err != nil || now.CachedInfo().Config.AckPolicy != jetstream.AckAllPolicy {
-				t.Errorf("the consumer is %v (%v)", now.CachedInfo().Config.AckPolicy, err)
-			}
+			f.until("the consumer is one of now", func() bool {
+				now, err := f.js.Consumer(t.Context(), stream.Alerts, deliveryName(r.name))
+				return err == nil && now.CachedInfo().Config.AckPolicy == jetstream.AckAllPolicy
+			})
 		})
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -105,7 +104,7 @@ func isHeld() error { return nil }
 
 // delivery makes one for a receiver that rules know by the part before the slash.
 func (f *fleet) delivery(r *receiver, change ...func(*delivery)) *delivery {
-	d := newDelivery(f.js, addressee{Receiver: r, name: "mail"}, isHeld, quick(), testLog)
+	d := newDelivery(f.js, addressee{Receiver: r, name: "mail"}, isHeld, quick(), zerolog.Nop())
 	for _, c := range change {
 		c(d)
 	}
@@ -207,7 +206,6 @@ func (f *fleet) delivered(r *receiver) {
 		}
 		return err == nil
 	})
-	f.Cleanup(func() { if f.Failed() { f.dbg(r) } })
 	f.until("everything is delivered to "+r.name, func() bool {
 		ctx, cancel := context.WithTimeout(f.Context(), time.Second)
 		defer cancel()
@@ -338,5 +336,3 @@ func (p *proxy) cut() {
 	}
 	clear(p.conns)
 }
-
-var testLog = zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: "15:04:05.000", NoColor: true}).With().Timestamp().Logger()
