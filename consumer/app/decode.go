@@ -149,7 +149,7 @@ func (d *decoder) list(n ast.Node, v reflect.Value, key string) {
 	v.Set(reflect.MakeSlice(v.Type(), len(sequence.Values), len(sequence.Values)))
 	for i, e := range sequence.Values {
 		full := fmt.Sprintf("%s[%d]", key, i)
-		d.keys[full] = position(e)
+		d.keys[full] = where(e)
 		if d.value(e, v.Index(i), full); d.empty[full] {
 			d.wrong(e, full, "a value")
 		}
@@ -209,8 +209,8 @@ func pairsOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
 	return nil, false
 }
 
-// position is where a value begins: a mapping with its first key.
-func position(n ast.Node) *token.Token {
+// where is where a value begins: a mapping with its first key.
+func where(n ast.Node) *token.Token {
 	if m, ok := n.(*ast.MappingNode); ok && m.IsFlowStyle {
 		return m.Start
 	}
@@ -224,5 +224,5 @@ func (d *decoder) wrong(n ast.Node, key, allowed string) {
 	if key == "" {
 		key = "the file"
 	}
-	d.fail(position(n), "%s: found %s, allowed is %s", key, strings.ToLower(n.Type().String()), allowed)
+	d.fail(where(n), "%s: found %s, allowed is %s", key, strings.ToLower(n.Type().String()), allowed)
 }

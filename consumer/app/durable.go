@@ -35,26 +35,32 @@ func (d durable) open(ctx context.Context, js jetstream.JetStream, begin func(ha
 	if err != nil {
 		return nil, err
 	}
-	b, err := begin(have)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case b == nil:
-		b = &beginning{have.Config.DeliverPolicy, have.Config.OptStartSeq}
-	case have != nil:
-		if err := js.DeleteConsumer(ctx, d.stream, d.name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return nil, fmt.Errorf("rewind consumer %s: %w", d.name, err)
+	for {
+		b, err := begin(have)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case b == nil:
+			b = &beginning{have.Config.DeliverPolicy, have.Config.OptStartSeq}
+		case have != nil:
+			if err := js.DeleteConsumer(ctx, d.stream, d.name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+				return nil, fmt.Errorf("rewind consumer %s: %w", d.name, err)
+			}
+		}
+		c, err := js.CreateOrUpdateConsumer(ctx, d.stream, jetstream.ConsumerConfig{
+			Durable: d.name, AckPolicy: jetstream.AckAllPolicy, AckWait: d.ackWait, MaxDeliver: -1,
+			MaxAckPending: 4 * batchSize, DeliverPolicy: b.policy, OptStartSeq: b.seq,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("create consumer %s: %w", d.name, err)
+		}
+		// Whoever read before may have made it, and had messages sent, since we
+		// looked: the server may still be at what it was told before that.
+		if have = c.CachedInfo(); have.NumAckPending == 0 {
+			return c, nil
 		}
 	}
-	c, err := js.CreateOrUpdateConsumer(ctx, d.stream, jetstream.ConsumerConfig{
-		Durable: d.name, AckPolicy: jetstream.AckAllPolicy, AckWait: d.ackWait, MaxDeliver: -1,
-		MaxAckPending: 4 * batchSize, DeliverPolicy: b.policy, OptStartSeq: b.seq,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("create consumer %s: %w", d.name, err)
-	}
-	return c, nil
 }
 
 // look returns nil if there is no consumer.

@@ -68,7 +68,7 @@ var (
 func TestExampleIsTheDefault(t *testing.T) {
 	text, _ := example(t)
 	c := Default()
-	d, err := decode(exampleFile, []byte(text), &c)
+	d, err := decodeFile(exampleFile, []byte(text), &c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestExampleIsTheDefault(t *testing.T) {
 func TestExampleHasEveryKey(t *testing.T) {
 	_, full := example(t)
 	c := Default()
-	d, err := decode(exampleFile, []byte(full), &c)
+	d, err := decodeFile(exampleFile, []byte(full), &c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 func TestExampleIsValid(t *testing.T) {
 	_, full := example(t)
 	c := Default()
-	d, err := decode(exampleFile, []byte(alternative.ReplaceAllString(full, "")), &c)
+	d, err := decodeFile(exampleFile, []byte(alternative.ReplaceAllString(full, "")), &c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,15 +39,15 @@ func load(path string, unknownReceivers func(*decoder) bool) (Config, error) {
 	if err != nil {
 		return c, fmt.Errorf("read configuration: %w", err)
 	}
-	d, err := decode(path, text, &c)
+	d, err := decodeFile(path, text, &c)
 	if err != nil {
 		return c, err
 	}
 	return c, d.check(&c, unknownReceivers(d))
 }
 
-// decode reads what is written over c; its values may still be wrong.
-func decode(path string, text []byte, c *Config) (*decoder, error) {
+// decodeFile reads what is written over c; its values may still be wrong.
+func decodeFile(path string, text []byte, c *Config) (*decoder, error) {
 	d := &decoder{path: path, anchors: map[string]ast.Node{}, keys: map[string]*token.Token{}, empty: map[string]bool{}}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	f, err := parser.ParseBytes(text, 0)

@@ -273,7 +273,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c := Default()
-		d, err := decode("f.yaml", text, &c)
+		d, err := decodeFile("f.yaml", text, &c)
 		if err == nil {
 			err = d.check(&c, false)
 		}

@@ -146,7 +146,7 @@ func TestRuleErrorsHaveAPosition(t *testing.T) {
 	} {
 		want += "\n | x"
 		c := Default()
-		d, err := decode("f.yaml", []byte(text), &c)
+		d, err := decodeFile("f.yaml", []byte(text), &c)
 		if err != nil {
 			t.Fatal(err)
 		}
