@@ -161,7 +161,10 @@ func (d *delivery) gather(ctx context.Context, msgs []jetstream.Msg) error {
 			return err
 		}
 	}
-	if resuming || !d.wanted() {
+	if resuming {
+		return d.whole()
+	}
+	if !d.wanted() {
 		return nil
 	}
 	if err := d.limiter.Wait(ctx); err != nil {
@@ -170,21 +173,37 @@ func (d *delivery) gather(ctx context.Context, msgs []jetstream.Msg) error {
 	return d.grow(ctx)
 }
 
+// whole sees that a batch that is to be sent again is there as it was.
+func (d *delivery) whole() error {
+	last := d.rest[len(d.rest)-1]
+	meta, err := last.raw.Metadata()
+	if err != nil {
+		return fmt.Errorf("read a message's metadata: %w", err)
+	}
+	if last.seq < d.inbox.resumes() && meta.NumPending > 0 && len(d.rest) < maxBatch && d.bytes() < maxBatchBytes {
+		return errReopen
+	}
+	return nil
+}
+
 func (d *delivery) wanted() bool {
 	return slices.ContainsFunc(d.rest, func(i item) bool { return i.n != nil })
 }
 
 // grow adds what is there now, up to the size of a batch.
 func (d *delivery) grow(ctx context.Context) error {
-	size := 0
-	for _, it := range d.rest {
-		size += len(it.raw.Data())
-	}
-	msgs, err := d.inbox.more(ctx, maxBatch-len(d.rest), maxBatchBytes-size)
+	msgs, err := d.inbox.more(ctx, maxBatch-len(d.rest), maxBatchBytes-d.bytes())
 	if err != nil {
 		return err
 	}
 	return d.add(ctx, msgs)
+}
+
+func (d *delivery) bytes() (size int) {
+	for _, it := range d.rest {
+		size += len(it.raw.Data())
+	}
+	return size
 }
 
 // add decodes notifications. What nobody can read is parked.
@@ -318,6 +337,10 @@ func (d *delivery) finish(ctx context.Context, batch []item) error {
 	}
 	d.rest = d.rest[len(batch):]
 	d.setOldest(d.rest)
+	d.inbox.delivered(batch[len(batch)-1].seq)
+	if err := d.held(); err != nil {
+		return err // another instance has its own order
+	}
 	return d.inbox.ack(ctx, raw)
 }
 

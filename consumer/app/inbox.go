@@ -73,8 +73,6 @@ func newInbox(js jetstream.JetStream, receiver string, log zerolog.Logger) *inbo
 // makes the consumer begin there. One that is new begins with what is stored from
 // now on.
 func (b *inbox) open(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
 	b.left, b.old = nil, false
 	var err error
 	if b.positions, err = newTable[position](ctx, b.js, stream.LeasesBucket, b.log); err != nil {
@@ -154,19 +152,19 @@ func (b *inbox) begin(ctx context.Context, last uint64) error {
 	return b.claim(ctx)
 }
 
-// ack says that everything up to a message is delivered.
+// delivered remembers up to where everything is, so that it is not sent again if
+// the server does not hear of it.
+func (b *inbox) delivered(seq uint64) {
+	b.done = max(b.done, seq)
+	b.at.Done = b.done
+}
+
+// ack tells the server that a batch is delivered, and all before it.
 func (b *inbox) ack(ctx context.Context, batch []jetstream.Msg) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 	defer cancel()
-	last := batch[len(batch)-1]
-	meta, err := last.Metadata()
-	if err != nil {
-		return fmt.Errorf("read a message's metadata: %w", err)
-	}
-	b.done = max(b.done, meta.Sequence.Stream)
-	b.at.Done = b.done
 	if !b.old {
-		batch = []jetstream.Msg{last}
+		batch = batch[len(batch)-1:]
 	}
 	for _, m := range batch {
 		if err := m.DoubleAck(ctx); err != nil {

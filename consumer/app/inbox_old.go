@@ -27,17 +27,8 @@ func (b *inbox) openOld(ctx context.Context, have *jetstream.ConsumerInfo) error
 	if err := b.claim(ctx); err != nil {
 		return err
 	}
-	nc := b.js.Conn()
-	for seq := have.AckFloor.Stream + 1; seq <= have.Delivered.Stream; seq++ {
-		// To the server one of those that are not in flight is nothing
-		// (nats-server/server/consumer.go processNak).
-		subject := fmt.Sprintf("$JS.ACK.%s.%s.1.%d.%d.0.0", stream.Alerts, b.name, seq, have.Delivered.Consumer)
-		if err := nc.Publish(subject, []byte("-NAK")); err != nil {
-			return fmt.Errorf("have notification %d back: %w", seq, err)
-		}
-	}
-	if err := nc.FlushWithContext(ctx); err != nil {
-		return fmt.Errorf("have notifications back: %w", err)
+	if err := b.nak(have); err != nil {
+		return err
 	}
 	got, err := c.Fetch(have.NumAckPending, jetstream.FetchMaxWait(5*time.Second))
 	if err != nil {
@@ -50,6 +41,25 @@ func (b *inbox) openOld(ctx context.Context, have *jetstream.ConsumerInfo) error
 		}
 	}
 	return got.Error()
+}
+
+// nak gives back all that may be in flight; what is not is nothing to the server
+// (nats-server/server/consumer.go processNak).
+func (b *inbox) nak(have *jetstream.ConsumerInfo) error {
+	nc := b.js.Conn()
+	for seq := have.AckFloor.Stream + 1; seq <= have.Delivered.Stream; seq++ {
+		subject := fmt.Sprintf("$JS.ACK.%s.%s.1.%d.%d.0.0", stream.Alerts, b.name, seq, have.Delivered.Consumer)
+		var err error
+		if seq < have.Delivered.Stream {
+			err = nc.Publish(subject, []byte("-NAK"))
+		} else { // the last one is answered: by then all are taken in
+			_, err = nc.Request(subject, []byte("-NAK"), ackTimeout)
+		}
+		if err != nil {
+			return fmt.Errorf("have notification %d back: %w", seq, err)
+		}
+	}
+	return nil
 }
 
 // nextOld returns a batch of what was in flight.

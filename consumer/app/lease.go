@@ -22,7 +22,7 @@ const (
 	// leaseTTL is how long the server keeps a lease that is not refreshed, in whole
 	// seconds: it cuts off the rest.
 	leaseTTL = 5 * time.Second
-	// leaseRefresh leaves time for two refreshes that fail.
+	// leaseRefresh leaves time for refreshes that fail: each may take half of it.
 	leaseRefresh = 1500 * time.Millisecond
 	// releaseTimeout bounds how long a stop waits for NATS.
 	releaseTimeout = 2 * time.Second
@@ -147,7 +147,9 @@ func (l *lease) acquire(ctx context.Context) (*holding, error) {
 // stand tries to take the lease now and whenever it may have become free. holder
 // is whom the log has named.
 func (l *lease) stand(ctx context.Context, holder *string, ok func()) (*holding, error) {
-	kv, err := l.js.KeyValue(ctx, stream.LeasesBucket)
+	short, cancel := context.WithTimeout(ctx, l.ttl)
+	defer cancel()
+	kv, err := l.js.KeyValue(short, stream.LeasesBucket)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", stream.LeasesBucket, err)
 	}
@@ -200,8 +202,10 @@ func (l *lease) try(ctx context.Context, kv jetstream.KeyValue, holder *string) 
 	if err != nil {
 		return nil, err
 	}
+	short, cancel := context.WithTimeout(ctx, l.refresh)
+	defer cancel()
 	until := time.Now().Add(l.ttl)
-	revision, err := kv.Create(ctx, leaseKey, value, jetstream.KeyTTL(l.ttl))
+	revision, err := kv.Create(short, leaseKey, value, jetstream.KeyTTL(l.ttl))
 	if err == nil {
 		l.until.Store(&until)
 		return &holding{lease: l, revision: revision, value: value}, nil
@@ -233,6 +237,8 @@ func (l *lease) try(ctx context.Context, kv jetstream.KeyValue, holder *string) 
 
 // look returns who holds the lease; an empty record if nobody does.
 func (l *lease) look(ctx context.Context) (revision uint64, r leaseRecord, err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.refresh/2)
+	defer cancel()
 	s, err := l.js.Stream(ctx, "KV_"+stream.LeasesBucket)
 	if err != nil {
 		return 0, r, fmt.Errorf("open bucket %s: %w", stream.LeasesBucket, err)
@@ -266,15 +272,15 @@ func (h *holding) hold(ctx context.Context, work func(ctx context.Context) error
 	}
 	expiry := time.AfterFunc(h.left(), func() {
 		if h.Held() != nil {
-			lose(fmt.Errorf("%w: it could not be refreshed for %v", errLeaseLost, h.ttl))
+			lose(h.expired())
 		}
 	})
 	defer expiry.Stop()
 	done := make(chan error, 1)
 	go func() { done <- work(ctx) }()
 	defer h.release()
-	tick := time.NewTicker(h.refresh)
-	defer tick.Stop()
+	next := time.NewTimer(h.refresh)
+	defer next.Stop()
 	for {
 		select {
 		case err := <-done:
@@ -282,16 +288,23 @@ func (h *holding) hold(ctx context.Context, work func(ctx context.Context) error
 				return lost
 			}
 			return err
-		case <-tick.C:
+		case <-next.C:
 		}
+		next.Reset(h.refresh)
 		// Also while ctx has ended and the work is ending.
 		switch err := h.extend(context.WithoutCancel(ctx)); {
 		case err == nil:
 			expiry.Reset(h.left())
 		case errors.Is(err, errLeaseLost):
 			lose(err)
+		default:
+			next.Reset(h.refresh / 4)
 		}
 	}
+}
+
+func (h *holding) expired() error {
+	return fmt.Errorf("%w: it could not be refreshed for %v", errLeaseLost, h.ttl)
 }
 
 func (h *holding) left() time.Duration {
@@ -306,7 +319,7 @@ func (h *holding) left() time.Duration {
 func (h *holding) extend(ctx context.Context) error {
 	until := h.until.Load()
 	if h.Held() != nil {
-		return errLeaseLost
+		return h.expired()
 	}
 	err := h.put(ctx, until)
 	if !wrongLast(err) {
@@ -317,9 +330,8 @@ func (h *holding) extend(ctx context.Context) error {
 	case err != nil:
 		return err
 	case other.Token == h.token:
-		// An earlier refresh whose answer was lost. The next one extends it.
-		h.revision = revision
-		return nil
+		h.revision = revision // of an earlier refresh, whose answer was lost
+		return h.put(ctx, until)
 	case other.Token == "":
 		return fmt.Errorf("%w: it expired or was deleted", errLeaseLost)
 	}
@@ -329,7 +341,7 @@ func (h *holding) extend(ctx context.Context) error {
 // put writes the key anew, if the lease is what it was until then: nil, or a time
 // that is not over. There is no call for it: what kv.Update writes would stay.
 func (h *holding) put(ctx context.Context, was *time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, h.refresh)
+	ctx, cancel := context.WithTimeout(ctx, h.refresh/2)
 	defer cancel()
 	until := time.Now().Add(h.ttl)
 	ack, err := h.js.PublishMsg(ctx, &nats.Msg{Subject: leaseSubject, Data: h.value},
@@ -339,7 +351,7 @@ func (h *holding) put(ctx context.Context, was *time.Time) error {
 	}
 	h.revision = ack.Sequence
 	if was != nil && !time.Now().Before(*was) || !h.until.CompareAndSwap(was, &until) {
-		return errLeaseLost // the answer came too late
+		return h.expired() // the answer came too late
 	}
 	return nil
 }

@@ -1,0 +1,480 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
+)
+
+const (
+	testTTL     = time.Second
+	testRefresh = 250 * time.Millisecond
+)
+
+// cluster is instances that want one lease. Whenever one begins to work, no other
+// may hold it.
+type cluster struct {
+	*fleet
+	ttl       time.Duration
+	mu        sync.Mutex
+	instances []*instance
+	active    chan *instance
+}
+
+type instance struct {
+	*running
+	name  string
+	lease *lease
+	log   *buffer
+	nc    *nats.Conn
+}
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	return &cluster{fleet: newFleet(t), ttl: testTTL, active: make(chan *instance, 100)}
+}
+
+// join starts an instance, with a connection of its own unless it is given one.
+func (c *cluster) join(name string, js jetstream.JetStream) *instance {
+	c.Helper()
+	if js == nil {
+		js = c.server.JetStream()
+	}
+	i := &instance{name: name, log: &buffer{}, nc: js.Conn()}
+	i.lease = newLease(js, name, zerolog.New(i.log))
+	i.lease.ttl, i.lease.refresh = c.ttl, testRefresh
+	c.mu.Lock()
+	c.instances = append(c.instances, i)
+	c.mu.Unlock()
+	i.running = start(c.T, func(ctx context.Context) error {
+		return i.lease.Run(ctx, func(ctx context.Context) error {
+			c.mu.Lock()
+			for _, other := range c.instances {
+				if other != i && other.lease.Held() == nil {
+					c.Errorf("%s and %s are active", i.name, other.name)
+				}
+			}
+			c.mu.Unlock()
+			if err := i.lease.Held(); err != nil {
+				return err
+			}
+			c.active <- i
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	})
+	return i
+}
+
+// next is the instance that becomes active, and how long that took.
+func (c *cluster) next() (*instance, time.Duration) {
+	c.Helper()
+	begun := time.Now()
+	select {
+	case i := <-c.active:
+		return i, time.Since(begun)
+	case <-time.After(30 * time.Second):
+		c.Fatal("nobody is active")
+		return nil, 0
+	}
+}
+
+func (c *cluster) standsBy(i *instance, behind string) {
+	c.Helper()
+	c.until(i.name+" stands by", func() bool {
+		return strings.Contains(i.log.String(), "standby: host "+behind+" is active")
+	})
+}
+
+func TestLeaseIsHandedOnByACleanStop(t *testing.T) {
+	c := newCluster(t)
+	a := c.join("a", nil)
+	if i, _ := c.next(); i != a {
+		t.Fatalf("%s is active", i.name)
+	}
+	b := c.join("b", nil)
+	c.standsBy(b, "a")
+	time.Sleep(2 * testTTL) // it is refreshed
+	if err := a.lease.Held(); err != nil {
+		t.Fatalf("a: %v\n%s", err, a.log)
+	}
+	handOn := func(from, to *instance) {
+		t.Helper()
+		from.stop()
+		next, took := c.next()
+		if next != to || took > 500*time.Millisecond {
+			t.Errorf("%s is active after %v", next.name, took)
+		}
+		t.Logf("%s is active after %v", next.name, took)
+	}
+	handOn(a, b)
+	a = c.join("a", nil)
+	c.standsBy(a, "b")
+	handOn(b, a)
+	if !strings.Contains(a.log.String(), `"message":"active"`) || strings.Contains(a.log.String(), "lease lost") {
+		t.Errorf("log: %s", a.log)
+	}
+}
+
+func TestLeaseOfADeadInstance(t *testing.T) {
+	c := newCluster(t)
+	a := c.join("a", nil)
+	c.next()
+	b, d := c.join("b", nil), c.join("c", nil)
+	c.standsBy(b, "a")
+	c.standsBy(d, "a")
+	// Its connection is gone, and with it all that it could give back.
+	a.nc.Close()
+	next, took := c.next()
+	if next == a || took > 2*testTTL {
+		t.Errorf("%s is active after %v", next.name, took)
+	}
+	c.until("a knows", func() bool { return strings.Contains(a.log.String(), "lease lost: it could not be refreshed") })
+	next.nc.Close()
+	last, took := c.next()
+	if last == a || last == next || took > 2*testTTL {
+		t.Errorf("%s is active after %v", last.name, took)
+	}
+	t.Logf("after %v", took)
+}
+
+func TestLeaseIsLostInAPartition(t *testing.T) {
+	c := newCluster(t)
+	p := newProxy(t, c.js.Conn().ConnectedAddr())
+	a := c.join("a", p.connect(t))
+	c.next()
+	b := c.join("b", nil)
+	c.standsBy(b, "a")
+	p.set(true, false)
+	if next, took := c.next(); next != b || took > 2*testTTL {
+		t.Errorf("%s is active after %v", next.name, took)
+	}
+	if a.lease.Held() == nil {
+		t.Error("a still holds it")
+	}
+	p.set(false, false)
+	c.standsBy(a, "b")
+	time.Sleep(testTTL)
+	if err := b.lease.Held(); err != nil {
+		t.Errorf("b: %v\n%s", err, b.log)
+	}
+}
+
+// The answers are lost, and then the connection: what was written is ours.
+func TestLeaseOverABrokenConnection(t *testing.T) {
+	c := newCluster(t)
+	c.ttl = 4 * time.Second
+	p := newProxy(t, c.js.Conn().ConnectedAddr())
+	a := c.join("a", p.connect(t))
+	c.next()
+	for range 5 {
+		p.set(false, true)
+		revision := c.leaseRevision()
+		c.until("a refresh is stored that is not answered", func() bool { return c.leaseRevision() > revision })
+		p.set(false, false)
+		p.cut()
+		revision = c.leaseRevision()
+		c.until("it is refreshed again", func() bool { return c.leaseRevision() > revision+1 })
+	}
+	if err := a.lease.Held(); err != nil || strings.Contains(a.log.String(), "lost") {
+		t.Errorf("a: %v\n%s", err, a.log)
+	}
+}
+
+func (c *cluster) leaseRevision() uint64 {
+	s, err := c.js.Stream(c.Context(), "KV_"+stream.LeasesBucket)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return s.CachedInfo().State.LastSeq
+}
+
+func TestLeaseOverARestartOfTheServer(t *testing.T) {
+	c := newCluster(t)
+	a, b := c.join("a", nil), c.join("b", nil)
+	first, _ := c.next()
+	c.server.Stop()
+	c.until("the holder stops", func() bool { return first.lease.Held() != nil })
+	if a.lease.Held() == nil || b.lease.Held() == nil {
+		t.Error("somebody holds it without a server")
+	}
+	c.server.Restart()
+	next, took := c.next()
+	t.Logf("%s after %v", next.name, took)
+	// A short one changes nothing.
+	c.server.Stop()
+	c.server.Restart()
+	revision := uint64(0)
+	c.until("the server answers", func() bool {
+		s, err := c.js.Stream(t.Context(), "KV_"+stream.LeasesBucket)
+		if err == nil {
+			revision = s.CachedInfo().State.LastSeq
+		}
+		return err == nil
+	})
+	c.until("somebody goes on", func() bool {
+		return c.leaseRevision() > revision && (a.lease.Held() == nil) != (b.lease.Held() == nil)
+	})
+}
+
+func TestLeaseThatSomebodyDeletes(t *testing.T) {
+	c := newCluster(t)
+	a := c.join("a", nil)
+	c.next()
+	if err := c.bucket(stream.LeasesBucket).Delete(t.Context(), leaseKey); err != nil {
+		t.Fatal(err)
+	}
+	c.next()
+	if log := a.log.String(); !strings.Contains(log, "lease lost: it expired or was deleted") || strings.Count(log, `"message":"lease lost"`) != 1 {
+		t.Errorf("log: %s", log)
+	}
+	// Somebody else's value is waited for as long as it is there.
+	a.stop()
+	if _, err := c.bucket(stream.LeasesBucket).PutString(t.Context(), leaseKey, "x"); err != nil {
+		t.Fatal(err)
+	}
+	b := c.join("b", nil)
+	c.standsBy(b, "?")
+	if err := c.bucket(stream.LeasesBucket).Delete(t.Context(), leaseKey); err != nil {
+		t.Fatal(err)
+	}
+	if next, _ := c.next(); next != b {
+		t.Errorf("%s is active", next.name)
+	}
+}
+
+func TestLeaseShowsWhoHasIt(t *testing.T) {
+	c := newCluster(t)
+	before := time.Now().Add(-time.Second)
+	a := c.join("web1.example.com", nil)
+	c.next()
+	e, err := c.bucket(stream.LeasesBucket).Get(t.Context(), "consume")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r struct {
+		Instance string
+		Since    time.Time
+	}
+	if err := json.Unmarshal(e.Value(), &r); err != nil || r.Instance != a.name || r.Since.Before(before) || r.Since.After(time.Now()) {
+		t.Errorf("%s (%v)", e.Value(), err)
+	}
+	a.stop()
+	if _, err := c.bucket(stream.LeasesBucket).Get(t.Context(), "consume"); !errors.Is(err, jetstream.ErrKeyNotFound) {
+		t.Errorf("after the stop: %v", err)
+	}
+}
+
+// The work ends by itself: so does Run, and the lease is free. While the work ends
+// it is not.
+func TestLeaseEndsWithTheWork(t *testing.T) {
+	c := newCluster(t)
+	broken := errors.New("broken")
+	l := newLease(c.js, "a", zerolog.Nop())
+	l.ttl, l.refresh = testTTL, testRefresh
+	if err := l.Run(t.Context(), func(context.Context) error { return broken }); err != broken {
+		t.Errorf("it ended with %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	begun, ended := make(chan bool), make(chan error, 1)
+	go func() {
+		ended <- l.Run(ctx, func(ctx context.Context) error {
+			close(begun)
+			<-ctx.Done()
+			time.Sleep(2 * testTTL)
+			return errors.Join(l.Held(), ctx.Err())
+		})
+	}()
+	<-begun
+	cancel()
+	if err := <-ended; errors.Is(err, errLeaseLost) || !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+	if l.Held() == nil {
+		t.Error("it is held after the end")
+	}
+}
+
+func TestLeaseNeedsTTL(t *testing.T) {
+	s := streamtest.Start(t)
+	js := s.JetStream()
+	if err := needTTL(t.Context(), js); err != nil {
+		t.Error(err)
+	}
+	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: stream.LeasesBucket}); err != nil {
+		t.Fatal(err)
+	}
+	err := newLease(js, "a", zerolog.Nop()).Run(t.Context(), func(context.Context) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "bucket supervisor_leases allows no TTL of keys") || !strings.Contains(err.Error(), "2.11") {
+		t.Errorf("%v", err)
+	}
+	// A server that answers as those before 2.11 do.
+	nc := streamtest.Start(t, func(o *server.Options) { o.JetStream = false }).JetStream().Conn()
+	if _, err := nc.Subscribe("$JS.API.INFO", func(m *nats.Msg) {
+		_ = m.Respond([]byte(`{"type":"io.nats.jetstream.api.v1.account_info_response","api":{"total":1,"errors":0}}`))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	if err := needTTL(t.Context(), js); err == nil || !strings.Contains(err.Error(), "nats-server 2.11 or later is needed") {
+		t.Errorf("%v", err)
+	}
+}
+
+const frozenEnv = "SUPERNATS_TEST_FROZEN"
+
+// TestMain runs the other process of TestLeaseOfAFrozenInstance too.
+func TestMain(m *testing.M) {
+	if url := os.Getenv(frozenEnv); url != "" {
+		fmt.Println(untilFrozen(url))
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// untilFrozen writes lines while it has the lease.
+func untilFrozen(url string) error {
+	nc, err := nats.Connect(url)
+	if err != nil {
+		return err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	l := newLease(js, "frozen", zerolog.New(os.Stdout))
+	l.ttl, l.refresh = testTTL, testRefresh
+	return l.Run(context.Background(), func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			if l.Held() == nil {
+				fmt.Println("write", time.Now().UnixNano())
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return ctx.Err()
+	})
+}
+
+// A process that was stopped for longer than the TTL writes nothing when it goes
+// on.
+func TestLeaseOfAFrozenInstance(t *testing.T) {
+	c := newCluster(t)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), frozenEnv+"="+c.server.URL)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	lines := make(chan string, 10_000)
+	go func() {
+		defer close(lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			lines <- s.Text()
+		}
+	}()
+	read := func(want string) (line string) {
+		t.Helper()
+		for end := time.After(20 * time.Second); ; {
+			select {
+			case line, ok := <-lines:
+				if strings.Contains(line, want) {
+					return line
+				}
+				if !ok {
+					t.Fatal("it has ended")
+				}
+			case <-end:
+				t.Fatalf("never: %s", want)
+			}
+		}
+	}
+	read("write")
+	b := c.join("b", nil)
+	c.standsBy(b, "frozen")
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	next, took := c.next()
+	if next != b || took > 2*testTTL {
+		t.Errorf("%s is active after %v", next.name, took)
+	}
+	taken := time.Now().UnixNano()
+	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		line := read("")
+		var at int64
+		if n, _ := fmt.Sscanf(line, "write %d", &at); n == 1 && at > taken {
+			t.Errorf("it wrote %v after b took over", time.Duration(at-taken))
+		}
+		if strings.Contains(line, "standby: host b is active") {
+			break
+		}
+	}
+	if b.lease.Held() != nil {
+		t.Error("b has lost it")
+	}
+}
+
+// Two daemons on one NATS: one works, the other is ready and goes on when the
+// first one stops.
+func TestDaemonStandsBy(t *testing.T) {
+	f := newFleet(t)
+	daemon := func() (*App, *running) {
+		cfg := Default()
+		cfg.NATS.URL = f.server.URL
+		a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := start(t, func(ctx context.Context) error {
+			if err := a.Run(ctx); err != nil {
+				return err
+			}
+			return ctx.Err()
+		})
+		select {
+		case <-a.Ready():
+		case <-time.After(20 * time.Second):
+			t.Fatal("it is not ready")
+		}
+		return a, r
+	}
+	_, first := daemon()
+	f.handled(f.publish(f.crash()))
+	_, second := daemon()
+	f.handled(f.publish(f.crash(func(e *schema.Event) { e.Process = "api_01" })))
+	first.stop()
+	f.handled(f.publish(f.crash()))
+	if n := f.alerts(); len(n) != 3 {
+		t.Errorf("alerts: %v", n)
+	}
+	if s := f.state("web1", "api", "api_00"); s.UnexpectedExits != 3 {
+		t.Errorf("%+v", s)
+	}
+	second.stop()
+}
