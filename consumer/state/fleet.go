@@ -136,7 +136,13 @@ func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
 		h.setBoot(boot)
 		h.supervisor(e)
 	}
-	switch {
+	switch to := told[e.Event]; {
+	case e.Process != "" && to != "":
+		p := h.process(e.Group, e.Process)
+		before := statusOf(&p.rec)
+		if event(&p.rec, m, ce, to, boot) {
+			f.changed(h, p, before)
+		}
 	case e.Event == schema.ProcessGroupRemoved:
 		for who, p := range h.processes {
 			if who.group == e.Group {
@@ -146,12 +152,6 @@ func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
 		f.sort(0)
 	case e.Event == schema.SupervisorStateChangeRunning:
 		f.gap(h, m) // a reload throws away what its listeners have not read
-	case e.Process != "" && told[e.Event] != "":
-		p := h.process(e.Group, e.Process)
-		before := statusOf(&p.rec)
-		if event(&p.rec, m, ce, boot) {
-			f.changed(h, p, before)
-		}
 	}
 	return f.changes
 }
