@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -80,6 +81,24 @@ func (e *Event) ID() string {
 	return id
 }
 
+// hasID reports whether id is e.ID().
+func (e *Event) hasID(id string) bool {
+	rest, ok := strings.CutPrefix(id, e.Host)
+	if !ok || !strings.HasPrefix(rest, "/") {
+		return false
+	}
+	rest, ok = strings.CutPrefix(rest[1:], e.Boot)
+	if !ok || !strings.HasPrefix(rest, "/") {
+		return false
+	}
+	var buf [48]byte // two numbers of 20 digits and what stands between
+	b := strconv.AppendUint(buf[:0], e.Serial, 10)
+	if e.Parts > 0 {
+		b = strconv.AppendInt(append(b, '/'), int64(e.Part), 10)
+	}
+	return rest[1:] == string(b)
+}
+
 // Envelope wraps an event that the bridge read at a time. A part of a divided
 // event (see Event.Split) has its number behind the id.
 func (e *Event) Envelope(read time.Time) *CloudEvent[*Event] {
@@ -151,13 +170,18 @@ func Unmarshal[T any](payload []byte) (*CloudEvent[T], error) {
 	return &ce, nil
 }
 
-// UnmarshalEvent reads the payload of a message on supervisor.event.>.
+// UnmarshalEvent reads the payload of a message on supervisor.event.>. The strings
+// of the result may share one copy of the payload, and its parts one allocation:
+// who keeps a few of them for long clones them.
 //
 // Errors name the attribute that is missing or malformed.
 func UnmarshalEvent(payload []byte) (*CloudEvent[*Event], error) {
-	ce, err := Unmarshal[*Event](payload)
-	if err != nil {
-		return nil, err
+	ce, ok := scanEvent(payload)
+	if !ok {
+		var err error
+		if ce, err = Unmarshal[*Event](payload); err != nil {
+			return nil, err
+		}
 	}
 	e := ce.Data
 	switch {
@@ -165,7 +189,7 @@ func UnmarshalEvent(payload []byte) (*CloudEvent[*Event], error) {
 		return nil, errorf("event %q has no data", ce.ID)
 	case e.Event == "" || e.Host == "" || e.Boot == "":
 		return nil, errorf("event %q: data has no event, host or boot", ce.ID)
-	case ce.ID != e.ID():
+	case !e.hasID(ce.ID):
 		return nil, errorf("event %q: id is not that of its data, %q", ce.ID, e.ID())
 	}
 	return ce, nil

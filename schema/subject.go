@@ -63,6 +63,48 @@ func ParseSubject(subject string) (Subject, error) {
 	return s, nil
 }
 
+// SubjectEvent takes the subject of an event apart without allocating: the tokens
+// of its host, group and process, and supervisor's name of the event. Who counts
+// ticks or filters by name need not decode the payload.
+//
+// ok is false for what is no subject of an event, and for an event that is not
+// known here whose name cannot be told by its token.
+func SubjectEvent(subject string) (host, group, process, event string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, EventPrefix)
+	if !ok {
+		return "", "", "", "", false
+	}
+	host, rest, _ = strings.Cut(rest, ".")
+	group, rest, _ = strings.Cut(rest, ".")
+	process, rest, _ = strings.Cut(rest, ".")
+	if host == "" || group == "" || process == "" {
+		return "", "", "", "", false
+	}
+	if event = named[rest]; event != "" {
+		return host, group, process, event, true
+	}
+	family, kind, _ := strings.Cut(rest, ".")
+	switch {
+	case kind == "" || strings.Contains(kind, "."):
+	case family == familyRemoteCommunication:
+		return host, group, process, RemoteCommunication, true
+	case family == familyOther:
+		if name, err := ParseToken(kind); err == nil {
+			return host, group, process, name, true
+		}
+	}
+	return "", "", "", "", false
+}
+
+// named are the names known by their last two tokens.
+var named = func() map[string]string {
+	m := make(map[string]string, len(tails))
+	for name, tail := range tails {
+		m[tail[0]+"."+tail[1]] = name
+	}
+	return m
+}()
+
 // SnapshotSubject is where a host's process table is published.
 func SnapshotSubject(host string) string { return SnapshotPrefix + Token(host) }
 
@@ -75,7 +117,7 @@ func BridgeSubject(host, kind string) string { return BridgePrefix + Token(host)
 func OfHost(subject, prefix, host string) bool {
 	rest, ok := strings.CutPrefix(subject, prefix)
 	token, _, _ := strings.Cut(rest, ".")
-	return ok && token == Token(host)
+	return ok && isToken(token, host)
 }
 
 // AlertSubject is where the notifications of a rule about a process go.

@@ -182,3 +182,57 @@ func TestOtherSubjects(t *testing.T) {
 		}
 	}
 }
+
+// SubjectEvent tells what ParseSubject tells.
+func TestSubjectEvent(t *testing.T) {
+	names := rapid.OneOf(rapid.SampledFrom(append(Names(), "PROCESS_STATE_FROZEN", "a.b", strings.Repeat("x", 300))), rapid.String())
+	text := rapid.OneOf(rapid.SampledFrom([]string{"", "-", "web1", "web1.example.com", strings.Repeat("y", 300)}), rapid.String())
+	rapid.Check(t, func(t *rapid.T) {
+		s := Subject{text.Draw(t, "host"), text.Draw(t, "group"), text.Draw(t, "process"), names.Draw(t, "event"), ""}
+		if s.Event == RemoteCommunication {
+			s.Type = text.Draw(t, "type")
+		}
+		host, group, process, event, ok := SubjectEvent(s.String())
+		if family, kind := Tail(s.Event, s.Type); family == familyOther && len(kind) > shortToken {
+			if _, err := ParseToken(kind); err != nil && ok {
+				t.Fatalf("%s is told by its hash to be %q", s, event)
+			} else if err != nil {
+				return
+			}
+		}
+		got := []string{host, group, process, event}
+		if d := cmp.Diff([]string{Token(s.Host), Token(s.Group), Token(s.Process), s.Event}, got); d != "" || !ok {
+			t.Fatalf("%t %s", ok, d)
+		}
+	})
+	for _, bad := range []string{
+		"", "supervisor", "supervisor.event", "supervisor.event.", "supervisor.event.a.b.c", "supervisor.event.a.b.c.tick", "supervisor.event.a.b.c.tick.",
+		"supervisor.event.a.b.c.tick.7", "supervisor.event.a.b.c.tick.5.x", "supervisor.event..b.c.tick.5", "supervisor.event.a.b.c.other.x.y", "supervisor.event.a.b.c.other.",
+		"supervisor.snapshot.a", "supervisor.event.a.b.c.remote_communication.", "supervisor.event.a.b.c.other.=2", "supervisor.event.a...tick.5",
+	} {
+		if host, _, _, event, ok := SubjectEvent(bad); ok || host != "" {
+			t.Errorf("%q is %q", bad, event)
+		}
+	}
+	subject := Subject{Host: "web1.example.com", Event: Tick5}.String()
+	if n := testing.AllocsPerRun(100, func() {
+		if _, _, _, event, ok := SubjectEvent(subject); !ok || event != Tick5 {
+			t.Error(event)
+		}
+		if !OfHost(subject, EventPrefix, "web1.example.com") {
+			t.Error("it is not the host's")
+		}
+	}); n != 0 {
+		t.Errorf("%g allocations", n)
+	}
+}
+
+func BenchmarkSubjectEvent(b *testing.B) {
+	subject := Subject{Host: "web1.example.com", Group: "api", Process: "api_00", Event: ProcessStateExited}.String()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, _, _, ok := SubjectEvent(subject); !ok {
+			b.Fatal(subject)
+		}
+	}
+}

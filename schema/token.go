@@ -68,6 +68,34 @@ func Token(name string) string {
 	return b.String()
 }
 
+// isToken reports whether token is Token(name), without making that.
+func isToken(token, name string) bool {
+	switch {
+	case name == "", name == "-", len(token) > shortToken-2:
+		return token == Token(name) // which may be shortened
+	case len(token) < len(name):
+		return false
+	}
+	i := 0
+	for j := 0; j < len(name); j++ {
+		switch c := name[j]; {
+		case i >= len(token):
+			return false
+		case plain(c):
+			if token[i] != c {
+				return false
+			}
+			i++
+		default:
+			if i+3 > len(token) || token[i] != '=' || token[i+1] != upperHex[c>>4] || token[i+2] != upperHex[c&15] {
+				return false
+			}
+			i += 3
+		}
+	}
+	return i == len(token)
+}
+
 func plain(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
 }

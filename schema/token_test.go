@@ -176,3 +176,18 @@ func FuzzParseToken(f *testing.F) {
 		}
 	})
 }
+
+func TestIsToken(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "-", "=2D", "a.b", "a=2Eb", "A", strings.Repeat("x", 178), strings.Repeat("x", 201), strings.Repeat(".", 66), strings.Repeat(".", 67)}))
+		name, other := text.Draw(t, "name"), text.Draw(t, "other")
+		if !isToken(Token(name), name) {
+			t.Fatalf("%q is not the token of %q", Token(name), name)
+		}
+		for _, token := range []string{Token(other), other, Token(name) + "x", Token(name)[:len(Token(name))-1]} {
+			if isToken(token, name) != (token == Token(name)) {
+				t.Fatalf("%q for %q", token, name)
+			}
+		}
+	})
+}
