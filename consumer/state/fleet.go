@@ -71,7 +71,6 @@ func (f *Fleet) Load(hosts []schema.Host, states []schema.State) {
 		s := &states[i]
 		h := f.host(s.Host)
 		p := h.process(s.Group, s.Process)
-		h.add(&p.rec, -1)
 		group, process := p.rec.Group, p.rec.Process
 		p.rec = *s
 		p.rec.Host, p.rec.Group, p.rec.Process = h.rec.Host, group, process

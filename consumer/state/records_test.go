@@ -30,6 +30,9 @@ func row(state string, change ...func(*schema.SnapshotProcess)) schema.SnapshotP
 // second is a Unix time of the test's day.
 func second(n int) int64 { return at(n).Unix() }
 
+// early is a snapshot that was taken in the first second.
+type early struct{ *schema.Snapshot }
+
 // history applies steps and snapshots; each is stored at the second of its number.
 func history(all ...any) *state.Fleet {
 	f := state.NewFleet()
@@ -42,6 +45,8 @@ func history(all ...any) *state.Fleet {
 			f.Event(meta(n), one.Envelope(at(n).Time))
 		case *schema.Snapshot:
 			f.Snapshot(meta(n), one.Envelope(at(n).Time))
+		case early:
+			f.Snapshot(meta(n), one.Envelope(at(1).Time))
 		case *schema.Loss:
 			f.Loss(meta(n), one.Envelope(at(n).Time))
 		}
@@ -122,6 +127,17 @@ func TestSnapshotsAndEvents(t *testing.T) {
 		"asked for before an event":         {[]any{start, run, crash, table(5, row("RUNNING", ran(100)))}, "EXITED", 0, false, 1, 3, 3},
 		"asked for before a process left":   {[]any{start, run, crash, table(5)}, "EXITED", 0, false, 1, 3, 3},
 		"event up to its serial behind it":  {[]any{start, run, table(6, row("FATAL")), from(crash, "RUNNING")}, "FATAL", 0, false, 1, 4, 3},
+		"event up to its serial behind it, of a life that is over": {
+			[]any{table(9, row("STOPPED")), from(step{event: "STARTING", boot: "a", serial: 7}, "STOPPED")}, "STOPPED", 0, false, 0, 2, 1,
+		},
+		"newer than one before it that has shown an event": {
+			[]any{table(1, row("STARTING", ran(100))), from(step{event: "STARTING", boot: "a", serial: 3}, "STOPPED"), table(2, row("RUNNING", ran(100)))},
+			"RUNNING", 100, false, 0, 3, 3,
+		},
+		"older than one before it that has shown an event": {
+			[]any{nil, table(1, row("STARTING", ran(100))), from(step{event: "STARTING", boot: "a", serial: 3}, "STOPPED"), early{table(3, row("STOPPED"))}},
+			"STARTING", 100, false, 0, 3, 2,
+		},
 		"shows an event behind it": {
 			[]any{start, run, table(5, row("STARTING", ran(101))), from(crash, "RUNNING"), from(step{event: "STARTING", boot: "a", serial: 7}, "EXITED")},
 			"STARTING", 101, false, 1, 5, 3,

@@ -96,14 +96,11 @@ func event(r *schema.State, m Meta, ce *schema.CloudEvent[*schema.Event], to, bo
 		return false
 	}
 	count(r, e)
+	died(r, ce)
 	if shown(r, boot, ce, follows(r, e, to)) {
-		if r.LastExit == nil || !ce.Time.Before(r.LastExit.Time) {
-			died(r, ce)
-		}
 		r.Serial, r.Seq = e.Serial, m.Seq
 		return true
 	}
-	died(r, ce)
 	pid := 0
 	if to == running || to == stopping {
 		pid = e.PID // EXITED and STOPPED name the process that is gone
