@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -132,6 +133,7 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 	v.machine = newMachine(v.plan.set)
 	v.fleet.Load(saved.Hosts, saved.States)
 	v.engine.Restore(saved)
+	if os.Getenv("DBG") != "" { a, ok := v.engine.Next(); fmt.Println("RESTORED", saved.Clock, len(saved.Alerts), a, ok) }
 	if missing != nil {
 		return missing
 	}
@@ -205,6 +207,7 @@ func (v *events) pause() time.Duration {
 // nothing to read, since a timer must not fire before a message of an earlier time.
 func (v *events) timers(ctx context.Context, src source) error {
 	at, ok := v.engine.Next()
+	if os.Getenv("DBG") != "" { fmt.Println("NEXT", at, ok, v.skew) }
 	if !ok || time.Until(at.Add(settled-v.skew)) > 0 {
 		return nil
 	}
@@ -212,6 +215,7 @@ func (v *events) timers(ctx context.Context, src source) error {
 	if err != nil {
 		return err
 	}
+	if os.Getenv("DBG") != "" { fmt.Println("TIMERS", at, now, all, v.skew) }
 	v.skew = time.Until(now)
 	if all {
 		v.engine.Advance(now.Add(-settled))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -120,7 +121,7 @@ func (f *fleet) events() *events {
 	if err != nil {
 		f.Fatal(err)
 	}
-	v := newEvents(f.js, &plan{cfg: cfg, set: set}, zerolog.Nop())
+	v := newEvents(f.js, &plan{cfg: cfg, set: set}, zerolog.New(os.Stdout))
 	v.seenEvery = 50 * time.Millisecond
 	return v
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -464,17 +465,20 @@ func TestDaemonStandsBy(t *testing.T) {
 		}
 		return a, r
 	}
+	of := func(process string) func(*schema.Event) { return func(e *schema.Event) { e.Process = process } }
 	_, first := daemon()
-	f.handled(f.publish(f.crash()))
+	f.handled(f.publish(f.crash(of("a"))))
 	_, second := daemon()
-	f.handled(f.publish(f.crash(func(e *schema.Event) { e.Process = "api_01" })))
+	f.handled(f.publish(f.crash(of("b"))))
 	first.stop()
-	f.handled(f.publish(f.crash()))
+	f.handled(f.publish(f.crash(of("c"))))
 	if n := f.alerts(); len(n) != 3 {
 		t.Errorf("alerts: %v", n)
 	}
-	if s := f.state("web1", "api", "api_00"); s.UnexpectedExits != 3 {
-		t.Errorf("%+v", s)
+	for _, process := range []string{"a", "b", "c"} {
+		if s := f.state("web1", "api", process); s.UnexpectedExits != 1 {
+			t.Errorf("%+v", s)
+		}
 	}
 	second.stop()
 }

@@ -81,8 +81,9 @@ func checkTable(t *rapid.T, f *state.Fleet, s *supervisor) {
 	for key, r := range f.States() {
 		p := s.table[r.Group+":"+r.Process]
 		switch {
-		case p == nil && r.Gone == nil && r.Serial == 0 && s.removed[r.Group] > s.asked:
-			// New to us when the snapshot came, which was behind the removal.
+		case r.Gone == nil && r.Serial == 0 && s.removed[r.Group] > s.asked:
+			// New to us when the snapshot came, behind the removal of its group: only
+			// the next one tells.
 		case p == nil && r.Gone == nil:
 			t.Fatalf("%s is not gone", key)
 		case p == nil:

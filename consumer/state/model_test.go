@@ -182,9 +182,13 @@ func (s *supervisor) lose() {
 	s.unread, s.lost = s.unread[n:], s.lost+uint64(n)
 }
 
-// tell lets the bridge tell of a loss that it has noticed.
+// tell lets the bridge tell of a loss that it has noticed. It does so a second
+// later: a snapshot that was asked for before has been stored by then.
 func (s *supervisor) tell() {
 	if s.untold > 0 {
+		for s.pending != nil {
+			s.snapshot()
+		}
 		s.store((&schema.Loss{Host: "web1", Boot: s.bootName(), Count: s.untold}).Envelope(s.now))
 		s.untold = 0
 	}
@@ -222,9 +226,10 @@ func (s *supervisor) reload(loss bool) {
 			s.change(p, map[string]string{"STARTING": "STOPPING", "RUNNING": "STOPPING", "STOPPING": "STOPPED"}[p.State])
 		}
 	}
-	if s.pending != nil && s.pending.Processes == nil {
-		s.pending = nil // it is not answered any more
+	if s.pending != nil && s.pending.Processes != nil {
+		s.snapshot() // the bridge is stopped too, and stores what it has
 	}
+	s.pending = nil // what is not answered by now is refused
 	if loss {
 		s.readSome()
 		s.unread, s.lost = nil, 0 // the pools are made anew, and with them their buffers

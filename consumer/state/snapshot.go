@@ -187,16 +187,16 @@ func follows(r *schema.State, e *schema.Event, to string) bool {
 // when all its processes are stopped (rpcinterface.py, removeProcessGroup).
 func groupRemoved(r *schema.State, m Meta, ce *schema.CloudEvent[*schema.Event], boot string) (changed bool) {
 	e := ce.Data
-	switch {
-	case r.Gone != nil, m.Seq <= r.Seq, boot == r.Boot && e.Serial <= r.Serial:
+	if m.Seq <= r.Seq || boot == r.Boot && e.Serial <= r.Serial {
 		return false
 	}
-	idle := r.State == stopped || r.State == exited || r.State == fatal || r.State == unknown
+	idle := r.Gone != nil || r.State == stopped || r.State == exited || r.State == fatal || r.State == unknown
 	if shown(r, boot, ce, idle) {
 		return false
 	}
-	r.Gone, r.PID, r.Snapshot = new(ce.Time), 0, nil
-	r.Boot, r.Serial, r.Seq = boot, e.Serial, m.Seq
-	r.Updated = schema.Time{Time: m.Stored}
+	if r.Gone == nil {
+		r.Gone, r.PID, r.Updated = new(ce.Time), 0, schema.Time{Time: m.Stored}
+	}
+	r.Boot, r.Serial, r.Seq, r.Snapshot = boot, e.Serial, m.Seq, nil
 	return true
 }
