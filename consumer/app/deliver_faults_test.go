@@ -229,6 +229,23 @@ func TestAnotherInstanceTakesOver(t *testing.T) {
 	}
 }
 
+// Whatever the clock says, the position of a queue has one writer.
+func TestQueueThatAnotherHasOpened(t *testing.T) {
+	f := newFleet(t)
+	a, b := newInbox(f.js, "mail/ops@example.com", zerolog.Nop()), newInbox(f.js, "mail/ops@example.com", zerolog.Nop())
+	for _, i := range []*inbox{a, b} {
+		if err := i.open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.begin(t.Context(), 1); !wrongLast(err) {
+		t.Errorf("the first one may send: %v", err)
+	}
+	if err := b.begin(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
+}
+
 // The consumer is gone, as after a kill between its end and its new beginning.
 func TestQueueThatIsGoneGoesOn(t *testing.T) {
 	f := newFleet(t)

@@ -3,27 +3,36 @@ package app
 import (
 	"context"
 	"fmt"
-	"net/smtp"
+	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/notify/mail"
 	"supernats/consumer/notify/mail/smtptest"
-	"supernats/schema"
 )
 
-// letters is a receiver that sends one mail for a batch, a line for each
-// notification.
-type letters struct{ server string }
+// mailTo is the real receiver of mail.
+func mailTo(t *testing.T, server *smtptest.Server) *mail.Receiver {
+	t.Helper()
+	all, err := mail.New(mail.Config{
+		Smarthost: server.Addr(), TLS: mail.TLSNone, From: "supernats@example.com", To: []string{"ops@example.com"},
+	}.WithDefaults(), mail.Identity{Instance: "mon1", Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all[0]
+}
 
-func (l letters) Name() string { return "mail/ops@example.com" }
+var crashed = regexp.MustCompile(`\bp\d{4}\b`)
 
-func (l letters) Notify(_ context.Context, b []*schema.CloudEvent[*schema.Alert]) error {
-	text := "Subject: " + b[0].ID + "\r\n\r\n" + strings.Join(processes(b), "\r\n") + "\r\n"
-	return smtp.SendMail(l.server, nil, "supernats@example.com", []string{"ops@example.com"}, []byte(text))
+// toldIn returns the processes that a mail names, each once.
+func toldIn(m smtptest.Mail) []string {
+	all := crashed.FindAllString(m.Text, -1)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func mailServer(t *testing.T, delay time.Duration) *smtptest.Server {
@@ -43,7 +52,7 @@ func TestStorm(t *testing.T) {
 	const crashes, scale = 1000, 10
 	f := newFleet(t)
 	server := mailServer(t, 2*time.Second/scale)
-	d := newDelivery(f.js, addressee{Receiver: letters{server.Addr()}, name: "mail", limit: limit{forPeople.burst, forPeople.every / scale}}, isHeld, quick(), zerolog.Nop())
+	d := newDelivery(f.js, addressee{Receiver: mailTo(t, server), name: "mail", limit: limit{forPeople.burst, forPeople.every / scale}}, isHeld, quick(), zerolog.Nop())
 	run := f.runDelivery(d)
 	all := numbered(crashes)
 	begun := time.Now()
@@ -55,7 +64,7 @@ func TestStorm(t *testing.T) {
 	f.until("all crashes are in mails", func() bool {
 		got = nil
 		for _, m := range server.Mails() {
-			got = append(got, strings.Fields(m.Text)...)
+			got = append(got, toldIn(m)...)
 		}
 		return len(got) >= crashes
 	})
@@ -71,7 +80,7 @@ func TestStorm(t *testing.T) {
 		t.Errorf("the first mail is there after %v", first)
 	}
 	for _, m := range mails {
-		t.Logf("%d crashes after %v", len(strings.Fields(m.Text)), m.Received.Sub(begun).Round(time.Millisecond))
+		t.Logf("%d crashes after %v", len(toldIn(m)), m.Received.Sub(begun).Round(time.Millisecond))
 	}
 }
 
