@@ -211,6 +211,9 @@ type Host struct {
 	SupervisorVersion string `json:"supervisor_version,omitempty"`
 	SupervisorState   string `json:"supervisor_state,omitempty"`
 	Serial            uint64 `json:"serial,omitempty"`
+	// Stopping is since when its supervisord has been shutting down or restarting,
+	// as the stream was told.
+	Stopping *Time `json:"stopping,omitempty"`
 	// LastSeen is when the stream got the last message of the host.
 	LastSeen Time `json:"last_seen"`
 	// Lost is how many events were told as lost, LastLoss when the last time.
@@ -246,6 +249,8 @@ type OpenAlert struct {
 	Host     string `json:"host,omitempty"`
 	Group    string `json:"group,omitempty"`
 	Process  string `json:"process,omitempty"`
+	// Kind is that of the rule: event, state, quorum, silent, loss.
+	Kind string `json:"kind,omitempty"`
 	// Phase is one of the Phase… constants.
 	Phase  string `json:"phase"`
 	Opened Time   `json:"opened"`
@@ -259,8 +264,22 @@ type OpenAlert struct {
 	// Notified is when the last of its Notifications was made.
 	Notified      *Time `json:"notified,omitempty"`
 	Notifications int   `json:"notifications"`
-	// Unsent are the sequences of matched events that are in no notification yet.
-	Unsent []uint64 `json:"unsent,omitempty"`
+	// Due is when the next notification is to be made or, of a pending alert, when
+	// it is forgotten.
+	Due *Time `json:"due,omitempty"`
+	// Held says that it is due and something holds it back.
+	Held bool `json:"held,omitempty"`
+	// Unsent are the sequences of matched events that are in no notification yet,
+	// Matched the times of those events while the alert is pending.
+	Unsent  []uint64 `json:"unsent,omitempty"`
+	Matched []Time   `json:"matched,omitempty"`
+	// UnsentStates stand for Unsent where what matched was the state of a process,
+	// which may come from a snapshot and so be no event of the stream.
+	UnsentStates []AlertEvent `json:"unsent_states,omitempty"`
+	// Members are the processes that keep it open.
+	Members []AlertMember `json:"members,omitempty"`
+	// InhibitedBy is the rule whose alert about the host hides this one.
+	InhibitedBy string `json:"inhibited_by,omitempty"`
 	// Muted is how many were not told because of a silence, MutedBy the last one.
 	Muted   int    `json:"muted,omitempty"`
 	MutedBy string `json:"muted_by,omitempty"`
@@ -268,6 +287,22 @@ type OpenAlert struct {
 	// its timers have run.
 	Seq   uint64 `json:"seq"`
 	Clock Time   `json:"clock"`
+}
+
+// AlertMember is a process of an OpenAlert. What it shares with the alert (its
+// host, its group) is left out.
+type AlertMember struct {
+	Host    string `json:"host,omitempty"`
+	Group   string `json:"group,omitempty"`
+	Process string `json:"process,omitempty"`
+	// Since is when it came into the state that the rule is about, while it has
+	// not been in it for long enough; State is what will be told of it then.
+	Since *Time       `json:"since,omitempty"`
+	State *AlertEvent `json:"state,omitempty"`
+	// Well is since when it has been well after it matched.
+	Well *Time `json:"well,omitempty"`
+	// Matched is the sequence of the last message of it that matched.
+	Matched uint64 `json:"matched,omitempty"`
 }
 
 // Mute is a silence in the bucket supervisor_mutes: alerts that match it are not

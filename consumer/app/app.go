@@ -118,10 +118,11 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 		}
 		g.Go(func() error { return d.Run(ctx) })
 	}
-	v := &events{
-		js: js, log: a.log,
-		engine: &rules.Engine{Rules: rules.Defaults(), Groups: a.cfg.Groups, MaxAge: time.Duration(a.cfg.MaxAge)},
+	set, err := rules.Compile(rules.Defaults(), rules.Options{Groups: a.cfg.Groups})
+	if err != nil {
+		return fmt.Errorf("read the rules: %w", err)
 	}
+	v := &events{js: js, log: a.log, rules: set, maxAge: time.Duration(a.cfg.MaxAge)}
 	g.Go(func() error {
 		return v.run(ctx, func() {
 			select {

@@ -26,7 +26,8 @@ import (
 // record knows the sequence of the last event in it.
 type events struct {
 	js     jetstream.JetStream
-	engine *rules.Engine
+	rules  *rules.Set
+	maxAge time.Duration
 	log    zerolog.Logger
 
 	states *table[schema.State]
@@ -88,7 +89,7 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 			return err
 		}
 		if v.tooOld > 0 {
-			v.log.Info().Int("events", v.tooOld).Dur("max_age", v.engine.MaxAge).Msg("events are too old to be told to people; their state is recorded")
+			v.log.Info().Int("events", v.tooOld).Dur("max_age", v.maxAge).Msg("events are too old to be told to people; their state is recorded")
 			v.tooOld = 0
 		}
 		ok()
@@ -132,7 +133,9 @@ func (v *events) park(ctx context.Context, raw jetstream.Msg, reason error) erro
 
 func (v *events) event(ctx context.Context, m *consumer.Message, ce *schema.CloudEvent[*schema.Event]) error {
 	now := time.Now()
-	notes, tooOld := v.engine.Eval(now, m.Seq, ce)
+	engine := rules.New(v.rules)
+	tooOld := engine.Event(rules.Meta{Seq: m.Seq, Stored: m.Stored}, ce, now.Add(-v.maxAge))
+	notes := engine.Take()
 	if tooOld {
 		v.tooOld++
 	}

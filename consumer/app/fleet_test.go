@@ -114,10 +114,11 @@ func (f *fleet) raw(subject, data string) uint64 {
 }
 
 func (f *fleet) events() *events {
-	return &events{
-		js: f.js, log: zerolog.Nop(),
-		engine: &rules.Engine{Rules: rules.Defaults(), MaxAge: 24 * time.Hour},
+	set, err := rules.Compile(rules.Defaults(), rules.Options{})
+	if err != nil {
+		f.Fatal(err)
 	}
+	return &events{js: f.js, log: zerolog.Nop(), rules: set, maxAge: 24 * time.Hour}
 }
 
 // run reads events until the test ends or stop is called, which waits.

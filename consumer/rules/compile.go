@@ -1,0 +1,414 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"supernats/schema"
+)
+
+// Options are the settings that all rules share. A rule's own win.
+type Options struct {
+	// Groups are globs of the groups that reach the rules; empty: all.
+	Groups []string
+	// GroupWait is the time from an alert's opening to its first notification,
+	// GroupInterval from one to the next if more has matched, RepeatInterval if
+	// nothing has; 0 never repeats. ResolveAfter is how long a process must have
+	// been well.
+	GroupWait, GroupInterval, RepeatInterval, ResolveAfter time.Duration
+	SendResolved                                           bool
+	// MuteRestarts is how long at most a host's alerts are held back from its
+	// supervisord's stopping to its running again; 0 turns it off.
+	MuteRestarts time.Duration
+}
+
+// Defaults are the rules of an installation that has written none: a process
+// exited unexpectedly; supervisord gave up starting one (a program that dies
+// before its startsecs never exits: it goes from BACKOFF to FATAL); a host sends
+// nothing any more; events of a host were lost.
+func Defaults() []Config {
+	unexpected := false
+	return []Config{
+		{Name: "unexpected-exit", Event: List{schema.ProcessStateExited}, Expected: &unexpected, Severity: "critical"},
+		{Name: "fatal", Event: List{schema.ProcessStateFatal}, Severity: "critical"},
+		{Name: "host-silent", Silent: schema.Duration(3 * time.Minute), Severity: "critical"},
+		{Name: "loss", Loss: true, Severity: "warning"},
+	}
+}
+
+// ConfigError is what is wrong with a rule: what was found and what is allowed.
+type ConfigError struct {
+	// Path is below the section rules, "[2].if".
+	Path string
+	Err  error
+}
+
+func (e *ConfigError) Error() string { return e.Path + ": " + e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Set is rules that were found to be right. It is read only, so several engines
+// may share one.
+type Set struct {
+	rules   []*rule
+	byEvent map[string][]*rule // by every name known
+	events  []*rule            // all rules over events, for names not known
+	states  []*rule            // rules over states, quorum too
+	silent  []*rule
+	loss    []*rule
+	groups  []glob
+	mute    time.Duration // Options.MuteRestarts
+}
+
+// Kinds of rules.
+const (
+	kindEvent  = "event"
+	kindState  = "state"
+	kindQuorum = "quorum"
+	kindSilent = "silent"
+	kindLoss   = "loss"
+)
+
+// rule is a Config that was checked.
+type rule struct {
+	name, kind, severity string
+	index                int
+	// rank orders what is due at one time: a rule's is above that of all that
+	// inhibit it.
+	rank int
+
+	events   []eventName
+	expected *bool
+	program  *program
+	count    int
+	within   time.Duration
+	states   []string
+	forTime  time.Duration
+	quorum   int
+	silent   time.Duration
+
+	hosts, groups, processes   []glob
+	labels, annotations        []text
+	notify                     []string
+	muteDuring                 []interval
+	inhibitedBy                []*rule
+	inhibits                   bool
+	byHost, byGroup, byProcess bool
+
+	groupWait, groupInterval, repeatInterval, resolveAfter time.Duration
+	sendResolved                                           bool
+}
+
+// many reports whether an alert of the rule may be about several processes.
+func (r *rule) many() bool { return !r.byHost || !r.byGroup || !r.byProcess }
+
+// selects reports whether the rule is about a process.
+func (r *rule) selects(host, group, process string) bool {
+	return matchAny(r.hosts, host) && matchAny(r.groups, group) && matchAny(r.processes, process)
+}
+
+// inState reports whether a process is in one of the rule's states.
+func (r *rule) inState(state string, expected *bool) bool {
+	if !slices.Contains(r.states, state) {
+		return false
+	}
+	return r.expected == nil || state != "EXITED" || expected != nil && *expected == *r.expected
+}
+
+// key is that of the alert of a process.
+func (r *rule) key(host, group, process string) key {
+	k := key{rule: r.index}
+	if r.byHost {
+		k.host = host
+	}
+	if r.byGroup {
+		k.group = group
+	}
+	if r.byProcess {
+		k.process = process
+	}
+	return k
+}
+
+// Compile checks rules and makes them ready to be used; an error is a
+// *ConfigError about the first thing found.
+func Compile(set []Config, o Options) (*Set, error) {
+	s := &Set{byEvent: map[string][]*rule{}, groups: globs(o.Groups), mute: o.MuteRestarts}
+	names := map[string]int{}
+	for i, c := range set {
+		r, err := compileRule(c, o)
+		if err == nil {
+			if first, ok := names[c.Name]; ok {
+				err = at("name", fmt.Errorf("found %q, which is the name of rules[%d] too; every rule needs a name of its own", c.Name, first))
+			}
+			names[c.Name] = i
+		}
+		if err != nil {
+			return nil, below(fmt.Sprintf("[%d]", i), err)
+		}
+		r.index = i
+		s.rules = append(s.rules, r)
+	}
+	if err := s.inhibitions(set); err != nil {
+		return nil, err
+	}
+	s.sort()
+	return s, nil
+}
+
+// sort puts the rules where they are looked up.
+func (s *Set) sort() {
+	for _, r := range s.rules {
+		switch r.kind {
+		case kindEvent:
+			s.events = append(s.events, r)
+		case kindSilent:
+			s.silent = append(s.silent, r)
+		case kindLoss:
+			s.loss = append(s.loss, r)
+		default:
+			s.states = append(s.states, r)
+		}
+	}
+	for _, name := range schema.Names() {
+		s.byEvent[name] = s.lookUp(name)
+	}
+}
+
+// forEvent returns the rules that look at events of a name.
+func (s *Set) forEvent(name string) []*rule {
+	if rules, ok := s.byEvent[name]; ok {
+		return rules
+	}
+	return s.lookUp(name)
+}
+
+func (s *Set) lookUp(name string) (found []*rule) {
+	for _, r := range s.events {
+		if slices.ContainsFunc(r.events, func(e eventName) bool { return e.match(name) }) {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// at and below build the path of a ConfigError from its end.
+func at(key string, err error) *ConfigError { return &ConfigError{Path: "." + key, Err: err} }
+
+func below(path string, err error) error {
+	var c *ConfigError
+	if !errors.As(err, &c) {
+		return &ConfigError{Path: path, Err: err}
+	}
+	return &ConfigError{Path: path + c.Path, Err: c.Err}
+}
+
+// element names an entry of a list; a text that stands for a list has none.
+func element(key string, list []string, i int) string {
+	if len(list) == 1 {
+		return key
+	}
+	return fmt.Sprintf("%s[%d]", key, i)
+}
+
+func compileRule(c Config, o Options) (*rule, error) {
+	if err := checkName(c.Name); err != nil {
+		return nil, at("name", err)
+	}
+	r := &rule{name: c.Name, severity: c.Severity, notify: c.Notify}
+	if r.severity == "" {
+		r.severity = "warning"
+	}
+	if !isWord(r.severity) {
+		return nil, at("severity", fmt.Errorf("found %q, allowed is one word: critical, warning, info or another", c.Severity))
+	}
+	for _, check := range []func(*rule, Config) error{
+		compileKind, compileMatch, compileSelectors, compileGroupBy, compileTexts, compileIntervals,
+	} {
+		if err := check(r, c); err != nil {
+			return nil, err
+		}
+	}
+	return r, compileTimes(r, c, o)
+}
+
+const maxName = 64
+
+func checkName(name string) error {
+	if name == "" {
+		return errors.New("is missing; every rule needs a name, which is part of its alerts' ids")
+	}
+	if len(name) > maxName || !isWord(name) || strings.Contains(name, "/") {
+		return fmt.Errorf("found %q, allowed are up to %d bytes without spaces and '/'", clip(name), maxName)
+	}
+	return nil
+}
+
+func isWord(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == unicode.ReplacementChar
+	})
+}
+
+func clip(s string) string {
+	if len(s) > 80 {
+		return strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return s
+}
+
+// compileKind finds out what a rule is about.
+func compileKind(r *rule, c Config) error {
+	var kinds []string
+	for _, k := range []struct {
+		kind  string
+		given bool
+	}{
+		{kindEvent, len(c.Event) > 0},
+		{kindState, len(c.State) > 0},
+		{kindQuorum, c.Quorum != 0},
+		{kindSilent, c.Silent != 0},
+		{kindLoss, c.Loss},
+	} {
+		if k.given {
+			kinds = append(kinds, k.kind)
+		}
+	}
+	switch len(kinds) {
+	case 0:
+		return errors.New("is about nothing; it needs one of event, state, quorum, silent and loss")
+	case 1:
+		r.kind = kinds[0]
+	default:
+		return at(kinds[1], fmt.Errorf("found %s in one rule, allowed is one of them: write a rule for each", strings.Join(kinds, " and ")))
+	}
+	for _, k := range []struct {
+		key   string
+		given bool
+		of    []string
+	}{
+		{"expected", c.Expected != nil, []string{kindEvent, kindState}},
+		{"if", c.If != "", []string{kindEvent}},
+		{"count", c.Count != 0, []string{kindEvent}},
+		{"within", c.Within != 0, []string{kindEvent}},
+		{"for", c.For != 0, []string{kindState, kindQuorum}},
+		{"groups", len(c.Groups) > 0, []string{kindEvent, kindState, kindQuorum}},
+		{"processes", len(c.Processes) > 0, []string{kindEvent, kindState, kindQuorum}},
+		{"resolve_after", c.ResolveAfter != nil, []string{kindEvent, kindState, kindQuorum, kindLoss}},
+	} {
+		if k.given && !slices.Contains(k.of, r.kind) {
+			return at(k.key, fmt.Errorf("found in a rule of kind %s, allowed in rules of kind %s", r.kind, strings.Join(k.of, " and ")))
+		}
+	}
+	return nil
+}
+
+// maxCount is how many matches make one alert at most: they are all in its first
+// notification.
+const maxCount = maxListed
+
+// compileMatch reads what must be true.
+func compileMatch(r *rule, c Config) (err error) {
+	r.expected, r.count, r.within, r.forTime = c.Expected, c.Count, time.Duration(c.Within), time.Duration(c.For)
+	r.quorum, r.silent = c.Quorum, time.Duration(c.Silent)
+	if r.events, err = compileEvents(c.Event); err != nil {
+		return err
+	}
+	if r.states, err = compileStates(c.State); err != nil {
+		return err
+	}
+	exits := slices.ContainsFunc(r.events, func(e eventName) bool { return e.match(schema.ProcessStateExited) })
+	switch {
+	case c.Expected != nil && !exits && !slices.Contains(r.states, "EXITED"):
+		return at("expected", errors.New("only an exit is expected or not; it needs PROCESS_STATE_EXITED in event or EXITED in state"))
+	case c.Count < 0 || c.Count > maxCount:
+		return at("count", fmt.Errorf("found %d, allowed are 1 to %d", c.Count, maxCount))
+	case c.Count != 0 && c.Within == 0:
+		return at("count", errors.New("found without within; it needs both: count: 5, within: 10m"))
+	case c.Within < 0:
+		return at("within", fmt.Errorf("found %v, allowed is a duration above zero", c.Within))
+	case c.Within != 0 && c.Count == 0:
+		return at("within", errors.New("found without count; it needs both: count: 5, within: 10m"))
+	case c.For < 0:
+		return at("for", fmt.Errorf("found %v, allowed is a duration", c.For))
+	case c.Quorum < 0:
+		return at("quorum", fmt.Errorf("found %d, allowed is how many processes must be RUNNING, 1 or more", c.Quorum))
+	case c.Silent < 0:
+		return at("silent", fmt.Errorf("found %v, allowed is a duration above zero", c.Silent))
+	}
+	if c.If != "" {
+		if r.program, err = compileIf(c.If); err != nil {
+			return at("if", err)
+		}
+	}
+	return nil
+}
+
+func compileSelectors(r *rule, c Config) error {
+	for _, l := range []struct {
+		key  string
+		list List
+		to   *[]glob
+	}{{"hosts", c.Hosts, &r.hosts}, {"groups", c.Groups, &r.groups}, {"processes", c.Processes, &r.processes}} {
+		for i, g := range l.list {
+			if err := checkGlob(g); err != nil {
+				return at(element(l.key, l.list, i), err)
+			}
+		}
+		*l.to = globs(l.list)
+	}
+	return nil
+}
+
+// compileGroupBy finds out what makes one alert.
+func compileGroupBy(r *rule, c Config) error {
+	words := map[string][]string{
+		kindEvent: {"host", "group", "process"}, kindState: {"host", "group", "process"},
+		kindQuorum: {"host", "group"}, kindSilent: {"host"}, kindLoss: {"host"},
+	}[r.kind]
+	by := []string(c.GroupBy)
+	for i, w := range by {
+		if !slices.Contains(words, w) {
+			return at(element("group_by", by, i), fmt.Errorf("found %q, allowed for a rule of kind %s are %s", w, r.kind, strings.Join(words, ", ")))
+		}
+	}
+	if len(by) == 0 {
+		by = words
+	}
+	r.byHost, r.byGroup, r.byProcess = slices.Contains(by, "host"), slices.Contains(by, "group"), slices.Contains(by, "process")
+	if r.kind == kindSilent || r.kind == kindLoss { // about no process, so about one thing
+		r.byGroup, r.byProcess = true, true
+	}
+	return nil
+}
+
+// compileTimes takes a rule's own settings, or the shared ones.
+func compileTimes(r *rule, c Config, o Options) error {
+	for _, d := range []struct {
+		key    string
+		own    *schema.Duration
+		shared time.Duration
+		to     *time.Duration
+	}{
+		{"group_wait", c.GroupWait, o.GroupWait, &r.groupWait},
+		{"group_interval", c.GroupInterval, o.GroupInterval, &r.groupInterval},
+		{"repeat_interval", c.RepeatInterval, o.RepeatInterval, &r.repeatInterval},
+		{"resolve_after", c.ResolveAfter, o.ResolveAfter, &r.resolveAfter},
+	} {
+		*d.to = d.shared
+		if d.own != nil {
+			*d.to = time.Duration(*d.own)
+		}
+		if *d.to < 0 {
+			return at(d.key, fmt.Errorf("found %v, allowed is a duration that is not negative", schema.Duration(*d.to)))
+		}
+	}
+	r.sendResolved = o.SendResolved
+	if c.SendResolved != nil {
+		r.sendResolved = *c.SendResolved
+	}
+	return nil
+}

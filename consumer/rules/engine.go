@@ -1,0 +1,259 @@
+// Package rules decides which events, states and silences are alerts, and when
+// people are told what of them. It is a machine over the messages of the stream
+// SUPERVISOR in their order and the times at which the stream stored them: the
+// time is handed in, nothing is read, sent or logged, so the same stream makes
+// the same notifications with the same ids, live, after a kill -9, on another
+// replica and in a back-test.
+//
+// One incident is open for each rule and process (or what group_by says). The
+// first match is told at once or after group_wait, what matches while it is open
+// is counted and listed in updates, and it closes when everything that matched is
+// well again. A silence or the alert of an inhibiting rule holds notifications
+// back.
+//
+// Under pressure nothing blocks and nothing is dropped but logs. An engine takes
+// some 400 bytes for each process that is known, 400 for each host and rule of
+// silence, and 1.5 KiB for each incident and 500 bytes for each of its events
+// that is not told yet, without their logs: 100,000 incidents at once, told, take
+// 150 MB. Logs are bounded twice: an incident keeps at most 256 KiB of them, those
+// of its first and of its last events, and all incidents together 64 MiB, beyond
+// which events are listed without. An incident with 500 untold events is told at
+// once. Held back by a silence it keeps 10,000, then it forgets them, and they
+// stay counted as muted; held back by an inhibiting rule it is told at 10,000. It
+// names at most 10,000 processes that keep it open. Closed alerts are kept an
+// hour; what was notified waits for Take, so who calls bounds it by the number of
+// messages between two calls.
+//
+// An Engine is not safe for concurrent use.
+package rules
+
+import (
+	"time"
+
+	"supernats/schema"
+)
+
+// Meta says of a message of the stream which it is.
+type Meta struct {
+	// Seq is its sequence and Stored when the stream stored it.
+	Seq    uint64
+	Stored time.Time
+}
+
+// Notification is one to be published.
+type Notification struct {
+	// ID is the same whenever the same messages are read. Type is one of schema's
+	// TypeAlert… constants.
+	ID, Type string
+	// At is when it was made, in the stream's time, and Seq the sequence of the
+	// last message that the alert has seen.
+	At    time.Time
+	Seq   uint64
+	Alert *schema.Alert
+}
+
+// Engine is the machine. Its inputs are Event, Process, Seen, Bridge, Loss,
+// Advance and SetMutes; its outputs Take and Changed.
+type Engine struct {
+	set *Set
+	// clock is up to when timers have fired, last when the last message was
+	// stored, horizon before when things are too old to be told.
+	clock, last, horizon time.Time
+	// floor is the last message that all records had seen when they were stored:
+	// up to it only the states of processes and hosts are followed.
+	floor mark
+
+	procs     map[name]*proc
+	hosts     map[string]*host
+	pools     map[key]*pool
+	incidents map[key]*incident
+	timers    timers
+	// held are the incidents by host that something holds back, firing how many
+	// alerts of an inhibiting rule fire for a host.
+	held   map[string]map[*incident]struct{}
+	firing map[firing]int
+	mutes  []mute
+
+	cond    condition
+	changed []*incident
+	deleted []key    // of records without an incident
+	orphans []string // keys of records without a rule
+	notes   []Notification
+	logs    int // bytes of logs in events that are not told yet
+	stats   []RuleStats
+}
+
+type firing struct {
+	rule *rule
+	host string
+}
+
+// mark is a message that was seen.
+type mark struct {
+	seq uint64
+	at  time.Time
+}
+
+// covers reports whether a message came before or is the one. A message of a
+// later time with a lower sequence is one of a stream that was made anew.
+func (k mark) covers(m Meta) bool { return m.Seq <= k.seq && !m.Stored.After(k.at) }
+
+func (k *mark) raise(seq uint64, at time.Time) {
+	k.seq = max(k.seq, seq)
+	if at.After(k.at) {
+		k.at = at
+	}
+}
+
+// New returns an engine that has seen nothing.
+func New(s *Set) *Engine {
+	g := &Engine{
+		set: s, procs: map[name]*proc{}, hosts: map[string]*host{}, pools: map[key]*pool{}, incidents: map[key]*incident{},
+		held: map[string]map[*incident]struct{}{}, firing: map[firing]int{}, stats: make([]RuleStats, len(s.rules)),
+	}
+	for i, r := range s.rules {
+		g.stats[i].Rule = r.name
+	}
+	return g
+}
+
+// begin brings the machine to the time of a message of a host.
+func (g *Engine) begin(m Meta, host string) Meta {
+	m.Stored = instant(m.Stored)
+	g.run(m.Stored, false)
+	if m.Stored.After(g.last) {
+		g.last = m.Stored
+	}
+	if host != "" {
+		g.seen(m, host)
+	}
+	return m
+}
+
+func (g *Engine) raiseHorizon(t time.Time) {
+	if t.After(g.horizon) {
+		g.horizon = t
+	}
+}
+
+// Wants reports whether an event of a name can be of interest; others need not be
+// decoded, Seen is enough for them.
+func (g *Engine) Wants(event string) bool {
+	return len(g.set.forEvent(event)) > 0 || g.set.mute > 0 && schema.Is(event, "SUPERVISOR_STATE_CHANGE")
+}
+
+// Event takes an event. Those that happened before horizon are history: tooOld
+// says that it would have matched. Of one message, Event and Process may come in
+// any order.
+func (g *Engine) Event(m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time) (tooOld bool) {
+	e := ce.Data
+	m = g.begin(m, e.Host)
+	g.raiseHorizon(horizon)
+	if g.floor.covers(m) {
+		return false
+	}
+	if g.set.mute > 0 {
+		g.restarts(m, e)
+	}
+	rules := g.set.forEvent(e.Event)
+	if len(rules) == 0 || e.Group != "" && !matchAny(g.set.groups, e.Group) {
+		return false
+	}
+	g.cond.of = nil
+	for _, r := range rules {
+		if g.matches(r, ce) && g.event(r, m, ce, horizon) {
+			tooOld = true
+		}
+	}
+	return tooOld
+}
+
+// matches reports whether an event is one of a rule's; its name is.
+func (g *Engine) matches(r *rule, ce *schema.CloudEvent[*schema.Event]) bool {
+	e := ce.Data
+	if r.expected != nil && e.Event == schema.ProcessStateExited && (e.Expected == nil || *e.Expected != *r.expected) {
+		return false
+	}
+	if !r.selects(e.Host, e.Group, e.Process) {
+		return false
+	}
+	if r.program == nil {
+		return e.Part <= 1 // one event that came in parts is one match
+	}
+	ok, err := g.cond.holds(r.program, ce)
+	if err != nil {
+		g.stats[r.index].Errors++
+	}
+	return ok
+}
+
+// event is a match of an event rule.
+func (g *Engine) event(r *rule, m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time) (tooOld bool) {
+	e := ce.Data
+	k := r.key(e.Host, e.Group, e.Process)
+	inc := g.incidents[k]
+	if inc != nil && inc.known.covers(m) {
+		return false
+	}
+	if ce.Time.Before(horizon) {
+		g.stats[r.index].TooOld++
+		return true
+	}
+	p := g.proc(name{e.Host, e.Group, e.Process})
+	ev := EventOf(m, ce)
+	g.match(g.incident(r, k), p, ev, m, p.wellAfter(e))
+	return false
+}
+
+// EventOf describes an event as alerts list it.
+func EventOf(m Meta, ce *schema.CloudEvent[*schema.Event]) *schema.AlertEvent {
+	e := ce.Data
+	return &schema.AlertEvent{
+		ID: ce.ID, Time: ce.Time, Seq: m.Seq, Event: e.Event, Host: e.Host, Group: e.Group, Process: e.Process,
+		Server: e.Server, FromState: e.FromState, Expected: e.Expected, PID: e.PID, Exit: e.Exit, Log: e.Log,
+		Late: isLate(m, ce.Time),
+	}
+}
+
+// late is how long the stream may take to get an event.
+const late = time.Minute
+
+func isLate(m Meta, happened schema.Time) bool { return m.Stored.Sub(happened.Time) > late }
+
+// Loss takes a record of lost events.
+func (g *Engine) Loss(m Meta, ce *schema.CloudEvent[*schema.Loss], horizon time.Time) {
+	l := ce.Data
+	m = g.begin(m, l.Host)
+	g.raiseHorizon(horizon)
+	if g.floor.covers(m) {
+		return
+	}
+	for _, r := range g.set.loss {
+		if !matchAny(r.hosts, l.Host) {
+			continue
+		}
+		k := r.key(l.Host, "", "")
+		if inc := g.incidents[k]; inc != nil && inc.known.covers(m) {
+			continue
+		}
+		if ce.Time.Before(horizon) {
+			g.stats[r.index].TooOld++
+			continue
+		}
+		g.match(g.incident(r, k), g.proc(name{host: l.Host}), LossOf(m, ce), m, true)
+	}
+}
+
+// LossOf describes a record of lost events as alerts list it.
+func LossOf(m Meta, ce *schema.CloudEvent[*schema.Loss]) *schema.AlertEvent {
+	return &schema.AlertEvent{
+		ID: ce.ID, Time: ce.Time, Seq: m.Seq, Event: ce.Type, Host: ce.Data.Host, Lost: ce.Data.Count, Late: isLate(m, ce.Time),
+	}
+}
+
+// Take returns the notifications made since the last call, in their order.
+func (g *Engine) Take() []Notification {
+	notes := g.notes
+	g.notes = nil
+	return notes
+}

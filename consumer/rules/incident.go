@@ -1,0 +1,393 @@
+package rules
+
+import (
+	"strconv"
+	"time"
+
+	"supernats/schema"
+)
+
+// incident is an alert from its first match until it is forgotten. Its record
+// holds all that there is to know about it; the rest is made from it.
+type incident struct {
+	r   *rule
+	key key
+	rec schema.OpenAlert
+	// known is the last message that the record had seen when it was restored.
+	known   mark
+	timer   timer
+	members []*member
+	// ill counts the members that are not well, ripening those for which `for` runs.
+	ill, ripening int
+	unsent        unsent
+	// matched are the times of unsent while a rule with count waits for more.
+	matched []time.Time
+	due     time.Time // rec.Due
+	// held says that a notification is due and something holds it back, until
+	// when at most (zero: until it is released).
+	held  bool
+	retry time.Time
+
+	dirty, stored bool // to be handed out by Changed; handed out before
+	parting       bool // to be forgotten when its end has been stored
+}
+
+// member is a process that an alert is about.
+type member struct {
+	inc *incident
+	p   *proc
+	i   int // in inc.members
+	// since is when it came into the state of the rule, while `for` runs; state
+	// what will be told of it.
+	since time.Time
+	state *schema.AlertEvent
+	// well is since when it has been well; seq the last message that matched.
+	well time.Time
+	seq  uint64
+}
+
+func (m *member) setWell(t time.Time) {
+	m.inc.ill += one(t.IsZero()) - one(m.well.IsZero())
+	m.well = t
+}
+
+func (m *member) setSince(t time.Time, state *schema.AlertEvent) {
+	m.inc.ripening += one(!t.IsZero()) - one(!m.since.IsZero())
+	m.since, m.state = t, state
+}
+
+func one(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+const (
+	// maxMembers bounds the processes that keep an alert open.
+	maxMembers = 10_000
+	// keepClosed is how long a closed alert is kept for people to see. It must
+	// have been stored, so that messages that come again find that they were seen.
+	keepClosed = time.Hour
+)
+
+// incident returns the alert of a key, a new one if it has none.
+func (g *Engine) incident(r *rule, k key) *incident {
+	inc := g.incidents[k]
+	if inc == nil {
+		inc = &incident{r: r, key: k}
+		g.put(inc)
+	}
+	if inc.rec.Phase == "" || inc.rec.Phase == schema.PhaseResolved && !inc.held {
+		inc.renew()
+	}
+	return inc
+}
+
+// put adds an incident to what is known.
+func (g *Engine) put(inc *incident) {
+	inc.timer = timer{index: -1, rank: inc.r.rank, key: inc.key, fire: func(at time.Time) { g.fire(inc, at) }}
+	g.incidents[inc.key] = inc
+}
+
+// renew begins another alert in the place of one that is over.
+func (inc *incident) renew() {
+	inc.rec = schema.OpenAlert{
+		Rule: inc.r.name, Severity: inc.r.severity, Kind: inc.r.kind, Phase: schema.PhasePending, Notify: inc.r.notify,
+		Host: inc.key.host, Group: inc.key.group, Process: inc.key.process, Seq: inc.rec.Seq, Clock: inc.rec.Clock,
+	}
+	inc.parting = false
+}
+
+// touch notes that the record has changed.
+func (g *Engine) touch(inc *incident, seq uint64, at time.Time) {
+	inc.rec.Seq, inc.rec.Clock.Time = max(inc.rec.Seq, seq), later(inc.rec.Clock.Time, at)
+	if !inc.dirty {
+		inc.dirty = true
+		g.changed = append(g.changed, inc)
+	}
+}
+
+// match is an event of a process that matched. well says that the process is well
+// all the same, as one that wrote a line.
+func (g *Engine) match(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well bool) {
+	g.add(inc, p, ev, m, well)
+	if inc.rec.Phase == schema.PhaseFiring || g.enough(inc, ev, m.Stored) {
+		g.matched(inc, m.Stored)
+	}
+	g.schedule(inc)
+}
+
+// add counts and lists an event.
+func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well bool) {
+	g.stats[inc.r.index].Matched++
+	if mem := g.join(inc, p); mem != nil {
+		mem.setSince(time.Time{}, nil)
+		mem.setWell(time.Time{})
+		if mem.seq = m.Seq; well {
+			mem.setWell(m.Stored)
+		}
+	}
+	g.reopen(inc)
+	listed := *ev
+	if !inc.r.many() {
+		listed.Host, listed.Group, listed.Process = "", "", ""
+	}
+	g.list(inc, listed)
+	g.touch(inc, m.Seq, m.Stored)
+}
+
+// reopen goes on with an alert that closed but could not say so yet.
+func (g *Engine) reopen(inc *incident) {
+	if inc.rec.Phase == schema.PhaseResolved {
+		inc.rec.Phase, inc.rec.Closed = schema.PhaseFiring, nil
+		g.fires(inc, 1)
+	}
+}
+
+// matched tells of what was added, when it is time.
+func (g *Engine) matched(inc *incident, at time.Time) {
+	if inc.rec.Phase == schema.PhasePending {
+		first := inc.unsent.events[0]
+		g.open(inc, first.ID, first.Time.Time, at)
+	}
+	g.want(inc, at)
+}
+
+// list adds an event to what is to be told.
+func (g *Engine) list(inc *incident, ev schema.AlertEvent) {
+	inc.rec.Count++
+	before := inc.unsent.logs
+	inc.unsent.add(ev, maxLogs-g.logs)
+	g.logs += inc.unsent.logs - before
+	ev.Log = nil
+	inc.rec.Last = &ev
+	if inc.held && inc.rec.MutedBy != "" {
+		inc.rec.Muted++
+	}
+}
+
+// enough reports whether a rule with count has all that it waits for. What is
+// too long ago is forgotten; the events' own times decide, since a spool that is
+// drained delivers the crashes of a day at once.
+func (g *Engine) enough(inc *incident, ev *schema.AlertEvent, at time.Time) bool {
+	if inc.r.count <= 1 {
+		return true
+	}
+	inc.matched = append(inc.matched, ev.Time.Time)
+	old := 0
+	for old < len(inc.matched) && ev.Time.Sub(inc.matched[old]) > inc.r.within {
+		old++
+	}
+	inc.matched = inc.matched[old:]
+	before := inc.unsent.logs
+	inc.unsent.drop(old)
+	g.logs += inc.unsent.logs - before
+	inc.rec.Count = len(inc.matched)
+	if len(inc.matched) >= inc.r.count {
+		inc.matched = nil
+		return true
+	}
+	first := inc.unsent.events[0]
+	inc.rec.Alert, inc.rec.Opened = inc.r.name+"/"+first.ID, first.Time
+	inc.due = at.Add(inc.r.within)
+	return false
+}
+
+// open makes an alert fire. cause is the last part of its id, opened what people
+// see, at when the stream told it.
+func (g *Engine) open(inc *incident, cause string, opened, at time.Time) {
+	inc.rec.Alert, inc.rec.Phase, inc.rec.Opened = inc.r.name+"/"+cause, schema.PhaseFiring, schema.Time{Time: opened}
+	inc.due = at.Add(inc.r.groupWait)
+	g.fires(inc, 1)
+}
+
+// fires counts the alerts of inhibiting rules.
+func (g *Engine) fires(inc *incident, n int) {
+	if !inc.r.inhibits {
+		return
+	}
+	f := firing{inc.r, inc.key.host}
+	if g.firing[f] += n; g.firing[f] <= 0 {
+		delete(g.firing, f)
+	}
+}
+
+// want makes the next notification due, now if it is time.
+func (g *Engine) want(inc *incident, at time.Time) {
+	if inc.rec.Notified != nil {
+		due := later(inc.rec.Notified.Add(inc.r.groupInterval), at)
+		if inc.due.IsZero() || due.Before(inc.due) {
+			inc.due = due
+		}
+	}
+	full := len(inc.unsent.events) >= maxListed
+	switch {
+	case inc.held && len(inc.unsent.events) < maxHeld:
+	case inc.held || full || !inc.due.After(at):
+		g.tell(inc, at)
+	}
+}
+
+// fire is the incident's timer.
+func (g *Engine) fire(inc *incident, at time.Time) {
+	r := inc.r
+	switch inc.rec.Phase {
+	case schema.PhaseResolved:
+		if inc.held {
+			g.end(inc, at)
+		} else {
+			g.part(inc)
+		}
+		g.schedule(inc)
+		return
+	case schema.PhasePending:
+		if r.kind == kindEvent { // not often enough
+			g.forget(inc)
+			return
+		}
+	}
+	g.ripen(inc, at)
+	if inc.rec.Phase == schema.PhaseFiring {
+		if closing, ok := inc.closing(); ok && !closing.After(at) {
+			g.close(inc, at)
+		} else if !inc.due.IsZero() && !inc.due.After(at) && (!inc.held || !inc.retry.IsZero() && !inc.retry.After(at)) {
+			g.tell(inc, at)
+		}
+	}
+	g.schedule(inc)
+}
+
+// schedule sets the timer to what comes next.
+func (g *Engine) schedule(inc *incident) {
+	if g.incidents[inc.key] != inc {
+		return
+	}
+	var next time.Time
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	switch {
+	case inc.held:
+		sooner(inc.retry)
+	case inc.rec.Phase == schema.PhaseResolved:
+		if !inc.parting {
+			sooner(inc.rec.Closed.Add(keepClosed))
+		}
+	default:
+		sooner(inc.due)
+	}
+	if inc.rec.Phase != schema.PhaseResolved {
+		sooner(inc.ripe())
+		if closing, ok := inc.closing(); ok {
+			sooner(later(closing, g.clock))
+		}
+	}
+	if !next.IsZero() {
+		next = later(next, g.clock)
+	}
+	g.timers.set(&inc.timer, next)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// closing returns when the alert closes if nothing happens: when all have been
+// well for long enough.
+func (inc *incident) closing() (at time.Time, ok bool) {
+	if inc.rec.Phase != schema.PhaseFiring || inc.r.kind == kindSilent || inc.ill > 0 {
+		return time.Time{}, false
+	}
+	for _, mem := range inc.members {
+		if t := mem.well.Add(inc.r.resolveAfter); t.After(at) {
+			at = t
+		}
+	}
+	return at, true
+}
+
+// close ends an alert.
+func (g *Engine) close(inc *incident, at time.Time) {
+	inc.rec.Phase, inc.rec.Closed = schema.PhaseResolved, &schema.Time{Time: at}
+	for len(inc.members) > 0 {
+		g.leave(inc.members[0])
+	}
+	g.fires(inc, -1)
+	g.touch(inc, 0, at)
+	g.end(inc, at)
+	if inc.r.inhibits {
+		g.release(inc.key.host, at)
+	}
+	g.schedule(inc)
+}
+
+// part forgets a closed alert once its end has been stored.
+func (g *Engine) part(inc *incident) {
+	if inc.stored && !inc.dirty {
+		g.forget(inc)
+		return
+	}
+	inc.parting = true
+}
+
+// forget removes an incident and its record.
+func (g *Engine) forget(inc *incident) {
+	for len(inc.members) > 0 {
+		g.leave(inc.members[0])
+	}
+	g.unhold(inc)
+	g.clear(inc, len(inc.unsent.events))
+	g.timers.set(&inc.timer, time.Time{})
+	delete(g.incidents, inc.key)
+	if inc.stored {
+		g.deleted = append(g.deleted, inc.key)
+	}
+}
+
+// join returns the membership of a process, nil if there are too many.
+func (g *Engine) join(inc *incident, p *proc) *member {
+	for _, mem := range p.in {
+		if mem.inc == inc {
+			return mem
+		}
+	}
+	if len(inc.members) >= maxMembers {
+		g.drop(p)
+		return nil
+	}
+	mem := &member{inc: inc, p: p, i: len(inc.members)}
+	inc.ill++
+	inc.members = append(inc.members, mem)
+	p.in = append(p.in, mem)
+	return mem
+}
+
+// leave ends a membership.
+func (g *Engine) leave(mem *member) {
+	mem.setSince(time.Time{}, nil)
+	mem.inc.ill -= one(mem.well.IsZero())
+	all, last := mem.inc.members, len(mem.inc.members)-1
+	all[mem.i] = all[last]
+	all[mem.i].i = mem.i
+	all[last] = nil
+	mem.inc.members = all[:last]
+	in := mem.p.in
+	for i := range in {
+		if in[i] == mem {
+			in[i] = in[len(in)-1]
+			in[len(in)-1] = nil
+			mem.p.in = in[:len(in)-1]
+			break
+		}
+	}
+	g.drop(mem.p)
+}
+
+// micros is a time as part of an id.
+func micros(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }

@@ -1,0 +1,331 @@
+package rules
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"supernats/schema"
+)
+
+type name struct{ host, group, process string }
+
+// proc is a process, or what stands for one in an alert about a host or a group.
+type proc struct {
+	name name
+	// state is empty until it is known; expected is of the last exit.
+	state    string
+	expected bool
+	seen     mark    // the message that told it
+	rules    []*rule // over states, that select it
+	in       []*member
+}
+
+// proc returns what is known of a process.
+func (g *Engine) proc(n name) *proc {
+	p := g.procs[n]
+	if p == nil {
+		n = name{strings.Clone(n.host), strings.Clone(n.group), strings.Clone(n.process)}
+		p = &proc{name: n}
+		g.procs[n] = p
+	}
+	return p
+}
+
+// drop forgets a process of which nothing is known and that is in no alert.
+func (g *Engine) drop(p *proc) {
+	if p.state == "" && len(p.in) == 0 {
+		delete(g.procs, p.name)
+	}
+}
+
+// pool is what a quorum counts.
+type pool struct{ running, total int }
+
+func (p *pool) below(r *rule) bool { return p.total > 0 && p.running < r.quorum }
+
+const (
+	running = "RUNNING"
+	exited  = "EXITED"
+)
+
+// wellAfter reports whether a process is well although an event of it matched.
+func (p *proc) wellAfter(e *schema.Event) bool {
+	switch e.Event {
+	case schema.ProcessStateRunning, schema.ProcessStateStopping, schema.ProcessStateStopped:
+		return true
+	case schema.ProcessStateExited:
+		return e.Expected != nil && *e.Expected
+	}
+	if schema.Is(e.Event, "PROCESS_STATE") {
+		return false
+	}
+	return e.Process == "" || p.state == "" || isStopped(p.state) || p.isWell()
+}
+
+func isStopped(state string) bool { return state == "STOPPING" || state == "STOPPED" }
+
+// isWell: it runs, or did and ended as it should.
+func (p *proc) isWell() bool { return p.state == running || p.state == exited && p.expected }
+
+// Process takes the record of a process after a message changed it: an event, or
+// a snapshot. With Gone set, its host does not have it any more.
+func (g *Engine) Process(m Meta, s *schema.State) {
+	m = g.begin(m, s.Host)
+	if s.Group != "" && !matchAny(g.set.groups, s.Group) {
+		return
+	}
+	n := name{s.Host, s.Group, s.Process}
+	p := g.procs[n]
+	expected := s.Expected != nil && *s.Expected
+	switch {
+	case p == nil && s.Gone != nil:
+		return
+	case p == nil:
+		p = g.proc(n)
+	case s.Gone == nil && p.state == s.State && (s.State != exited || p.expected == expected):
+		return
+	}
+	was := *p
+	g.learn(p, s, expected, mark{m.Seq, m.Stored})
+	known := g.floor.covers(m)
+	if !known {
+		g.follow(p, m)
+	}
+	for _, r := range was.rulesOf(p) {
+		g.condition(r, &was, p, s, m, known)
+	}
+	g.drop(p)
+}
+
+// rulesOf returns the rules over states that look at a change.
+func (p *proc) rulesOf(now *proc) []*rule {
+	if now.state != "" {
+		return now.rules
+	}
+	return p.rules
+}
+
+// learn notes the state of a process.
+func (g *Engine) learn(p *proc, s *schema.State, expected bool, at mark) {
+	if p.state == "" {
+		p.rules = nil
+		for _, r := range g.set.states {
+			if r.selects(s.Host, s.Group, s.Process) {
+				p.rules = append(p.rules, r)
+			}
+		}
+	}
+	p.state, p.expected, p.seen = s.State, expected, at
+	if s.Gone != nil {
+		p.state = ""
+	}
+}
+
+// follow tells the alerts of events about the new state of a process.
+func (g *Engine) follow(p *proc, m Meta) {
+	for i := len(p.in) - 1; i >= 0; i-- {
+		mem := p.in[i]
+		inc := mem.inc
+		if inc.known.covers(m) || inc.r.kind != kindEvent || mem.seq == m.Seq {
+			continue
+		}
+		g.recover(mem, m, p.isWell(), p.state == "" || isStopped(p.state))
+	}
+}
+
+// recover notes whether a member is well, or needs not be any more.
+func (g *Engine) recover(mem *member, m Meta, well, away bool) {
+	inc := mem.inc
+	switch {
+	case away:
+		g.leave(mem)
+	case well == !mem.well.IsZero():
+		return
+	case well:
+		mem.setWell(m.Stored)
+	default:
+		mem.setWell(time.Time{})
+	}
+	g.touch(inc, m.Seq, m.Stored)
+	if inc.rec.Phase == schema.PhaseFiring && len(inc.members) == 0 {
+		g.close(inc, m.Stored)
+		return
+	}
+	if inc.rec.Phase == schema.PhasePending && len(inc.members) == 0 && inc.r.kind != kindEvent {
+		g.forget(inc)
+		return
+	}
+	g.schedule(inc)
+}
+
+// condition brings a rule over states up to the new state of a process. known
+// says that the alerts have seen the message, and only the counting is to be done.
+func (g *Engine) condition(r *rule, was, now *proc, s *schema.State, m Meta, known bool) {
+	if r.kind == kindQuorum {
+		g.quorum(r, was, now, s, m, known)
+		return
+	}
+	if known {
+		return
+	}
+	c := change{
+		r: r, key: r.key(s.Host, s.Group, s.Process), p: now, m: m,
+		was: was.state != "" && r.inState(was.state, &was.expected), now: now.state != "" && r.inState(now.state, &now.expected),
+		away: now.state == "" || isStopped(now.state), well: now.isWell() || slices.Contains(r.states, running),
+	}
+	c.event = func() *schema.AlertEvent { return stateEvent(s, m) }
+	g.change(c)
+}
+
+// quorum counts the processes of a group.
+func (g *Engine) quorum(r *rule, was, now *proc, s *schema.State, m Meta, known bool) {
+	k := r.key(s.Host, s.Group, "")
+	p := g.pools[k]
+	if p == nil {
+		p = &pool{}
+		g.pools[k] = p
+	}
+	before := p.below(r)
+	p.total += one(now.state != "") - one(was.state != "")
+	p.running += one(now.state == running) - one(was.state == running)
+	if p.total == 0 {
+		delete(g.pools, k)
+	}
+	if known {
+		return
+	}
+	c := change{
+		r: r, key: k, p: g.proc(name{host: k.host, group: k.group}), m: m,
+		was: before, now: p.below(r), away: p.total == 0, well: true,
+	}
+	c.event = func() *schema.AlertEvent {
+		ev := stateEvent(s, m)
+		ev.ID = path(k.host, k.group) + micros(m.Stored)
+		return ev
+	}
+	g.change(c)
+	g.drop(c.p)
+}
+
+// change is one of what a rule over states is about.
+type change struct {
+	r        *rule
+	key      key
+	p        *proc
+	m        Meta
+	was, now bool // in the state
+	// If it is not now: well, or away and so of no interest any more.
+	well, away bool
+	event      func() *schema.AlertEvent
+}
+
+func (g *Engine) change(c change) {
+	inc := g.incidents[c.key]
+	if inc != nil && inc.known.covers(c.m) {
+		return
+	}
+	var mem *member
+	for _, in := range c.p.in {
+		if in.inc == inc {
+			mem = in
+		}
+	}
+	switch {
+	case c.now && (mem == nil || !c.was):
+		inc = g.incident(c.r, c.key)
+		g.reopen(inc)
+		if mem = g.join(inc, c.p); mem == nil {
+			return
+		}
+		ev := c.event()
+		mem.setSince(c.m.Stored, ev)
+		mem.setWell(time.Time{})
+		if inc.rec.Phase == schema.PhasePending && len(inc.members) == 1 {
+			inc.rec.Alert, inc.rec.Opened = c.r.name+"/"+ev.ID, ev.Time
+		}
+		g.touch(inc, c.m.Seq, c.m.Stored)
+		if c.r.forTime == 0 {
+			g.ripen(inc, c.m.Stored)
+		}
+		g.schedule(inc)
+	case c.now:
+		if ev := c.event(); !mem.since.IsZero() && ev.Event != mem.state.Event { // from one of its states to another
+			ev.ID = mem.state.ID
+			mem.state = ev
+			g.touch(inc, c.m.Seq, c.m.Stored)
+		}
+	case mem == nil:
+	case mem.seq == 0: // it was in the state, but not for long enough
+		g.recover(mem, c.m, false, true)
+	default:
+		if !mem.since.IsZero() {
+			mem.setSince(time.Time{}, nil)
+			g.touch(inc, c.m.Seq, c.m.Stored)
+		}
+		g.recover(mem, c.m, c.well, c.away)
+	}
+}
+
+// ripe returns when the next member has been in its state for long enough.
+func (inc *incident) ripe() (at time.Time) {
+	if inc.ripening == 0 {
+		return at
+	}
+	for _, mem := range inc.members {
+		if mem.since.IsZero() {
+			continue
+		}
+		if t := mem.since.Add(inc.r.forTime); at.IsZero() || t.Before(at) {
+			at = t
+		}
+	}
+	return at
+}
+
+// ripen matches the members that have been in their state for long enough.
+func (g *Engine) ripen(inc *incident, at time.Time) {
+	if inc.ripening == 0 {
+		return
+	}
+	var due []*member
+	for _, mem := range inc.members {
+		if !mem.since.IsZero() && !mem.since.Add(inc.r.forTime).After(at) {
+			due = append(due, mem)
+		}
+	}
+	if len(due) == 0 {
+		return
+	}
+	slices.SortFunc(due, func(a, b *member) int { return strings.Compare(a.state.ID, b.state.ID) })
+	for _, mem := range due {
+		g.add(inc, mem.p, mem.state, Meta{mem.state.Seq, at}, false)
+	}
+	g.matched(inc, at)
+}
+
+// path joins names that are part of an id.
+func path(names ...string) string {
+	s := ""
+	for _, n := range names {
+		if n != "" {
+			s += n + "/"
+		}
+	}
+	return s
+}
+
+// stateEvent describes a state as alerts list it.
+func stateEvent(s *schema.State, m Meta) *schema.AlertEvent {
+	ev := &schema.AlertEvent{
+		ID: path(s.Host, s.Group, s.Process) + micros(m.Stored), Time: s.Since, Seq: m.Seq, Event: "PROCESS_STATE_" + s.State,
+		Host: s.Host, Group: s.Group, Process: s.Process, PID: s.PID, Late: isLate(m, s.Since),
+	}
+	if s.State == exited || s.State == "FATAL" || s.State == "BACKOFF" {
+		ev.Exit = s.Exit
+		if s.State == exited {
+			ev.Expected = s.Expected
+		}
+	}
+	return ev
+}

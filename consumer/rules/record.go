@@ -1,0 +1,286 @@
+package rules
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"supernats/schema"
+)
+
+// Change is a record that is to be stored under a key of the bucket of alerts;
+// nil deletes it.
+type Change struct {
+	Key    string
+	Record *schema.OpenAlert
+}
+
+// Changed returns the records that have changed since the last call, in the order
+// in which they are to be stored: those of rules that are inhibited come before
+// those of the rules that inhibit them. If only the first ones of them are
+// stored, the messages that come again still make the same notifications. All of
+// them are to be stored before the records of processes and hosts are.
+func (g *Engine) Changed() []Change {
+	type ranked struct {
+		rank int
+		key  key
+		Change
+	}
+	var all []ranked
+	for _, k := range g.deleted {
+		if inc := g.incidents[k]; inc == nil {
+			all = append(all, ranked{g.set.rules[k.rule].rank, k, Change{Key: g.recordKey(k)}})
+		}
+	}
+	for _, inc := range g.changed {
+		inc.dirty = false
+		if g.incidents[inc.key] != inc {
+			continue
+		}
+		all = append(all, ranked{inc.r.rank, inc.key, Change{g.recordKey(inc.key), inc.record()}})
+		inc.stored = true
+		if inc.parting { // it may go now that its end is stored
+			inc.parting = false
+			g.timers.set(&inc.timer, g.clock)
+		}
+	}
+	slices.SortFunc(all, func(a, b ranked) int {
+		return cmp.Or(-cmp.Compare(a.rank, b.rank), a.key.compare(b.key))
+	})
+	changes := make([]Change, 0, len(all)+len(g.orphans))
+	for _, r := range all {
+		changes = append(changes, r.Change)
+	}
+	for _, k := range g.orphans {
+		if !slices.ContainsFunc(changes, func(c Change) bool { return c.Key == k }) {
+			changes = append(changes, Change{Key: k})
+		}
+	}
+	g.changed, g.deleted, g.orphans = nil, nil, nil
+	return changes
+}
+
+func (g *Engine) recordKey(k key) string {
+	return schema.AlertKey(g.set.rules[k.rule].name, k.host, k.group, k.process)
+}
+
+// record writes down all that there is to know about an incident.
+func (inc *incident) record() *schema.OpenAlert {
+	rec := inc.rec
+	rec.Due, rec.Held = timeOf(inc.due), inc.held
+	rec.Unsent, rec.UnsentStates, rec.Members, rec.Matched = nil, nil, nil, nil
+	if inc.r.kind == kindState || inc.r.kind == kindQuorum {
+		rec.UnsentStates = slices.Clone(inc.unsent.events)
+	} else {
+		for i := range inc.unsent.events {
+			rec.Unsent = append(rec.Unsent, inc.unsent.events[i].Seq)
+		}
+	}
+	for _, t := range inc.matched {
+		rec.Matched = append(rec.Matched, schema.Time{Time: t})
+	}
+	for _, mem := range inc.members {
+		n := mem.p.name
+		rec.Members = append(rec.Members, schema.AlertMember{
+			Host: unlike(n.host, rec.Host), Group: unlike(n.group, rec.Group), Process: unlike(n.process, rec.Process),
+			Since: timeOf(mem.since), State: mem.state, Well: timeOf(mem.well), Matched: mem.seq,
+		})
+	}
+	return &rec
+}
+
+func timeOf(t time.Time) *schema.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &schema.Time{Time: t}
+}
+
+func unlike(s, same string) string {
+	if s == same {
+		return ""
+	}
+	return s
+}
+
+// Saved is what the buckets hold of an engine that was.
+type Saved struct {
+	Alerts []*schema.OpenAlert
+	// Event describes the message with a sequence by EventOf or LossOf, as it is in
+	// the stream, or returns nil if it is not there any more.
+	Event  func(seq uint64) *schema.AlertEvent
+	States []schema.State
+	Hosts  []schema.Host
+	// Clock is when the last message was stored that will not come again.
+	Clock time.Time
+}
+
+// Restore goes on where another engine was when its records were stored. It is to
+// be called first, and messages may come that some of the records have seen. An
+// alert that the rules do not make any more is told to have resolved.
+func (g *Engine) Restore(s Saved) {
+	g.clock = instant(s.Clock)
+	g.last = g.clock
+	for i := range s.States {
+		g.restoreProcess(&s.States[i])
+	}
+	for i := range s.Hosts {
+		h := &s.Hosts[i]
+		at := instant(h.LastSeen.Time)
+		g.floor.raise(h.Seq, at)
+		g.last = later(g.last, at)
+		known := g.host(h.Host, at)
+		if h.Stopping != nil {
+			known.stopping = instant(h.Stopping.Time)
+		}
+	}
+	alerts := slices.Clone(s.Alerts)
+	slices.SortFunc(alerts, func(a, b *schema.OpenAlert) int { return cmp.Compare(recordKey(a), recordKey(b)) })
+	for _, rec := range alerts {
+		if inc := g.restored(rec); inc != nil {
+			g.restore(inc, rec, s.Event)
+		} else {
+			g.orphan(rec)
+		}
+	}
+	for i := range s.States {
+		g.compare(&s.States[i])
+	}
+}
+
+func recordKey(rec *schema.OpenAlert) string {
+	return schema.AlertKey(rec.Rule, rec.Host, rec.Group, rec.Process)
+}
+
+func (g *Engine) restoreProcess(s *schema.State) {
+	at := mark{s.Seq, instant(s.Updated.Time)}
+	g.floor.raise(at.seq, at.at)
+	if s.Gone != nil || s.Group != "" && !matchAny(g.set.groups, s.Group) {
+		return
+	}
+	p := g.proc(name{s.Host, s.Group, s.Process})
+	g.learn(p, s, s.Expected != nil && *s.Expected, at)
+	for _, r := range p.rules {
+		if r.kind == kindQuorum {
+			g.quorum(r, &proc{}, p, s, Meta{}, true)
+		}
+	}
+}
+
+// restored returns the incident that a record is of, nil if the rules have no
+// such any more.
+func (g *Engine) restored(rec *schema.OpenAlert) *incident {
+	i := slices.IndexFunc(g.set.rules, func(r *rule) bool { return r.name == rec.Rule })
+	if i < 0 {
+		return nil
+	}
+	r := g.set.rules[i]
+	k := r.key(rec.Host, rec.Group, rec.Process)
+	if r.kind != rec.Kind || k != (key{i, rec.Host, rec.Group, rec.Process}) || r.byHost && rec.Host == "" || g.incidents[k] != nil {
+		return nil
+	}
+	return &incident{r: r, key: k}
+}
+
+func (g *Engine) restore(inc *incident, rec *schema.OpenAlert, event func(uint64) *schema.AlertEvent) {
+	g.put(inc)
+	inc.rec, inc.stored = *rec, true
+	inc.rec.Severity, inc.rec.Notify = inc.r.severity, inc.r.notify
+	inc.known = mark{rec.Seq, rec.Clock.Time}
+	for _, seq := range rec.Unsent {
+		if event == nil {
+			break
+		}
+		if ev := event(seq); ev != nil {
+			g.relist(inc, *ev)
+		}
+	}
+	for _, ev := range rec.UnsentStates {
+		g.relist(inc, ev)
+	}
+	for _, t := range rec.Matched {
+		inc.matched = append(inc.matched, t.Time)
+	}
+	for _, m := range rec.Members {
+		mem := g.join(inc, g.proc(name{cmp.Or(m.Host, rec.Host), cmp.Or(m.Group, rec.Group), cmp.Or(m.Process, rec.Process)}))
+		if mem == nil {
+			break
+		}
+		if mem.seq = m.Matched; m.Since != nil {
+			mem.setSince(m.Since.Time, m.State)
+		}
+		if m.Well != nil {
+			mem.setWell(m.Well.Time)
+		}
+	}
+	if rec.Due != nil {
+		inc.due = rec.Due.Time
+	}
+	if rec.Held { // look again, at the first time that the record has not seen
+		g.hold(inc, block{mutedBy: rec.MutedBy, inhibitedBy: rec.InhibitedBy, until: rec.Clock.Add(time.Microsecond)}, rec.Clock.Time)
+	}
+	if rec.Phase == schema.PhaseFiring {
+		g.fires(inc, 1)
+	}
+	if inc.r.kind == kindSilent && rec.Phase != schema.PhaseResolved {
+		g.restoreSilence(inc)
+	}
+	g.schedule(inc)
+}
+
+// relist adds an event to what is to be told, again.
+func (g *Engine) relist(inc *incident, ev schema.AlertEvent) {
+	if !inc.r.many() {
+		ev.Host, ev.Group, ev.Process = "", "", ""
+	}
+	before := inc.unsent.logs
+	inc.unsent.add(ev, maxLogs-g.logs)
+	g.logs += inc.unsent.logs - before
+}
+
+// restoreSilence connects an alert with the host that it is about.
+func (g *Engine) restoreSilence(inc *incident) {
+	h := g.host(inc.key.host, inc.rec.Opened.Time)
+	h.seen = later(h.seen, inc.rec.Opened.Time)
+	w := h.watch(inc.r)
+	if w == nil { // the rule does not mean this host any more
+		w = &watch{r: inc.r, h: h, timer: timer{index: -1}}
+		h.watches = append(h.watches, w)
+	}
+	w.inc = inc
+	if inc.rec.Phase == schema.PhaseFiring {
+		g.timers.set(&w.timer, time.Time{})
+	}
+}
+
+// orphan ends an alert of a rule that is not there any more.
+func (g *Engine) orphan(rec *schema.OpenAlert) {
+	g.orphans = append(g.orphans, recordKey(rec))
+	if rec.Phase != schema.PhaseFiring || rec.Notifications == 0 {
+		return
+	}
+	last := *rec
+	last.Closed = &schema.Time{Time: later(g.clock, rec.Clock.Time)}
+	last.Notifications++
+	g.notes = append(g.notes, note(&last, schema.TypeAlertResolved, nil, last.Closed.Time))
+}
+
+// compare holds the rules over states against a process as it was restored: they
+// may not be those of the engine that was.
+func (g *Engine) compare(s *schema.State) {
+	p := g.procs[name{s.Host, s.Group, s.Process}]
+	if p == nil || s.Gone != nil {
+		return
+	}
+	m := Meta{s.Seq, p.seen.at}
+	for _, r := range p.rules {
+		if r.kind == kindState {
+			g.condition(r, p, p, s, m, false)
+			continue
+		}
+		k := r.key(s.Host, s.Group, "")
+		if pool := g.pools[k]; pool != nil && g.incidents[k] == nil && pool.below(r) {
+			g.quorum(r, p, p, s, m, false)
+		}
+	}
+}

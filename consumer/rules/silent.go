@@ -1,0 +1,152 @@
+package rules
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"supernats/schema"
+)
+
+// host is a host that was seen.
+type host struct {
+	name string
+	// seen is when its last message was stored, or since when nobody could send.
+	seen     time.Time
+	stopping time.Time // since when its supervisord has been stopping
+	watches  []*watch
+}
+
+// watch is one rule over one silent host.
+type watch struct {
+	r     *rule
+	h     *host
+	timer timer
+	inc   *incident // while it is silent, or has not come back after an outage
+}
+
+// host returns what is known of a host.
+func (g *Engine) host(name string, at time.Time) *host {
+	h := g.hosts[name]
+	if h != nil {
+		return h
+	}
+	h = &host{name: strings.Clone(name), seen: at}
+	g.hosts[h.name] = h
+	for _, r := range g.set.silent {
+		if !matchAny(r.hosts, h.name) {
+			continue
+		}
+		w := &watch{r: r, h: h}
+		w.timer = timer{index: -1, rank: r.rank, key: r.key(h.name, "", ""), fire: func(at time.Time) { g.silent(w, at) }}
+		h.watches = append(h.watches, w)
+		g.timers.set(&w.timer, later(at.Add(r.silent), g.clock))
+	}
+	return h
+}
+
+// Seen takes any message of a host: it is there. Event, Process, Bridge and Loss
+// do the same.
+func (g *Engine) Seen(m Meta, host string) { g.begin(m, host) }
+
+func (g *Engine) seen(m Meta, name string) {
+	h := g.host(name, m.Stored)
+	if m.Stored.After(h.seen) {
+		h.seen = m.Stored
+	}
+	for _, w := range h.watches {
+		if w.inc == nil || w.inc.known.covers(m) || g.floor.covers(m) {
+			continue
+		}
+		inc := w.inc
+		w.inc = nil
+		if inc.rec.Phase == schema.PhasePending {
+			g.forget(inc)
+		} else {
+			g.touch(inc, m.Seq, m.Stored)
+			g.close(inc, m.Stored)
+		}
+		g.timers.set(&w.timer, h.seen.Add(w.r.silent))
+	}
+}
+
+// silent is a watch's timer. It is not set anew for each message, so it may find
+// that it is too early.
+func (g *Engine) silent(w *watch, at time.Time) {
+	if due := w.h.seen.Add(w.r.silent); due.After(at) {
+		g.timers.set(&w.timer, due)
+		return
+	}
+	inc := g.incident(w.r, w.timer.key)
+	w.inc = inc
+	g.stats[w.r.index].Matched++
+	inc.rec.Count++
+	if inc.rec.Phase == schema.PhaseResolved {
+		g.reopen(inc)
+	} else {
+		g.open(inc, path(w.h.name)+micros(w.h.seen), w.h.seen, at)
+	}
+	g.touch(inc, 0, at)
+	g.want(inc, at)
+	g.schedule(inc)
+}
+
+// outage is how long the whole stream must have got nothing for a bridge's record
+// to mean that nobody could reach it.
+const outage = 30 * time.Second
+
+// Bridge takes a record of a bridge: started, stopping or reconnect. The first
+// one after a gap of the whole stream says that NATS was away, and so no host was
+// silent. It must come before Seen of the same message, if that comes at all.
+func (g *Engine) Bridge(m Meta, host, kind string) {
+	at := instant(m.Stored)
+	if (kind == schema.BridgeStarted || kind == schema.BridgeReconnect) && !g.last.IsZero() && at.Sub(g.last) > outage {
+		g.grace(Meta{m.Seq, at})
+	}
+	g.begin(m, host)
+}
+
+// grace gives every host the time of its rule to come back. The record of a
+// pending alert remembers it.
+func (g *Engine) grace(m Meta) {
+	if g.floor.covers(m) {
+		return
+	}
+	for _, h := range g.hosts {
+		h.seen = later(h.seen, m.Stored)
+		for _, w := range h.watches {
+			if w.inc != nil && w.inc.rec.Phase == schema.PhaseFiring {
+				continue
+			}
+			inc := g.incidents[w.timer.key]
+			if inc != nil && (inc.held || inc.known.covers(m)) {
+				continue
+			}
+			inc = g.incident(w.r, w.timer.key)
+			w.inc = inc
+			inc.rec.Alert, inc.rec.Opened = w.r.name+"/"+path(h.name)+micros(h.seen), schema.Time{Time: h.seen}
+			g.touch(inc, m.Seq, m.Stored)
+		}
+	}
+}
+
+// restarts notes when a supervisord stops and when it runs again.
+func (g *Engine) restarts(m Meta, e *schema.Event) {
+	switch e.Event {
+	case schema.SupervisorStateChangeStopping:
+		g.host(e.Host, m.Stored).stopping = m.Stored
+	case schema.SupervisorStateChangeRunning:
+		if h := g.host(e.Host, m.Stored); !h.stopping.IsZero() {
+			h.stopping = time.Time{}
+			g.release(h.name, m.Stored)
+		}
+	}
+}
+
+// isSilentKey reports whether a rule has a watch on a host.
+func (h *host) watch(r *rule) *watch {
+	if i := slices.IndexFunc(h.watches, func(w *watch) bool { return w.r == r }); i >= 0 {
+		return h.watches[i]
+	}
+	return nil
+}

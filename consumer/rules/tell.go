@@ -1,0 +1,275 @@
+package rules
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"supernats/schema"
+)
+
+// block says what holds a notification back.
+type block struct {
+	mutedBy     string // a silence, "mute_during" or "mute_restarts"
+	inhibitedBy string // a rule
+	old         bool   // it would be history
+	until       time.Time
+}
+
+func (b block) any() bool { return b != block{} }
+
+// Reasons in OpenAlert.MutedBy besides the id of a silence.
+const (
+	byInterval = "mute_during"
+	byRestart  = "mute_restarts"
+)
+
+// blocked finds out whether anything holds back what is to be told of an alert.
+func (g *Engine) blocked(inc *incident, at time.Time) block {
+	r := inc.r
+	for i := range g.mutes {
+		if m := &g.mutes[i]; m.covers(r, inc.key, at) {
+			return block{mutedBy: m.id, until: m.expires}
+		}
+	}
+	for i := range r.muteDuring {
+		if until, ok := r.muteDuring[i].active(at); ok {
+			return block{mutedBy: byInterval, until: instant(until)}
+		}
+	}
+	if h := g.hosts[inc.key.host]; h != nil && !h.stopping.IsZero() {
+		if until := h.stopping.Add(g.set.mute); at.Before(until) {
+			return block{mutedBy: byRestart, until: until}
+		}
+	}
+	for _, by := range r.inhibitedBy {
+		if g.firing[firing{by, inc.key.host}] > 0 {
+			return block{inhibitedBy: by.name}
+		}
+	}
+	// An event that is too old does not match at all. What time alone has made
+	// must be as young; if it still holds when the horizon is passed, it is told.
+	if (r.kind == kindState || r.kind == kindQuorum || r.kind == kindSilent) && at.Before(g.horizon) {
+		return block{old: true, until: instant(g.horizon.Add(time.Microsecond))}
+	}
+	return block{}
+}
+
+// tell makes the notification of a firing alert, unless something holds it back.
+func (g *Engine) tell(inc *incident, at time.Time) {
+	b := g.blocked(inc, at)
+	if b.any() && (b.inhibitedBy == "" || len(inc.unsent.events) < maxHeld) {
+		g.hold(inc, b, at)
+		return
+	}
+	g.unhold(inc)
+	for first := true; first || len(inc.unsent.events) > 0; first = false {
+		g.send(inc, false, at)
+	}
+	inc.due = time.Time{}
+	if inc.r.repeatInterval > 0 {
+		inc.due = at.Add(inc.r.repeatInterval)
+	}
+}
+
+// end tells that an alert has closed, as far as anybody is to know.
+func (g *Engine) end(inc *incident, at time.Time) {
+	news := len(inc.unsent.events)
+	b := g.blocked(inc, at)
+	s := &g.stats[inc.r.index]
+	switch {
+	case news == 0 && (inc.rec.Notifications == 0 || !inc.r.sendResolved):
+	case b.inhibitedBy != "":
+		g.hold(inc, b, at)
+		return
+	case b.mutedBy != "":
+		s.Muted += uint64(news)
+		inc.rec.Muted, inc.rec.MutedBy = max(inc.rec.Muted, news), b.mutedBy
+		g.clear(inc, news)
+		g.forsake(inc, at)
+		return
+	case b.old:
+		s.TooOld += uint64(max(news, 1))
+		g.clear(inc, news)
+	default:
+		g.unhold(inc)
+		for len(inc.unsent.events) > maxListed {
+			g.send(inc, false, at)
+		}
+		g.send(inc, inc.r.sendResolved, at)
+	}
+	g.unhold(inc)
+	g.forsake(inc, at)
+}
+
+// forsake leaves nothing due; what the record says of silences stays.
+func (g *Engine) forsake(inc *incident, at time.Time) {
+	g.unlist(inc)
+	inc.due = time.Time{}
+	g.touch(inc, 0, at)
+}
+
+// hold keeps a notification back.
+func (g *Engine) hold(inc *incident, b block, at time.Time) {
+	s := &g.stats[inc.r.index]
+	news := len(inc.unsent.events)
+	if b.inhibitedBy != "" && inc.rec.InhibitedBy == "" {
+		s.Inhibited++
+	}
+	if b.mutedBy != "" && inc.rec.MutedBy == "" {
+		inc.rec.Muted = news
+	}
+	if b.mutedBy == "" {
+		inc.rec.Muted = 0
+	}
+	if news >= maxHeld { // of a silence: an inhibited alert is told by now
+		s.Muted += uint64(news)
+		g.clear(inc, news)
+	}
+	inc.rec.MutedBy, inc.rec.InhibitedBy = b.mutedBy, b.inhibitedBy
+	if inc.due.IsZero() || inc.due.After(at) {
+		inc.due = at
+	}
+	inc.held, inc.retry = true, b.until
+	all := g.held[inc.key.host]
+	if all == nil {
+		all = map[*incident]struct{}{}
+		g.held[inc.key.host] = all
+	}
+	all[inc] = struct{}{}
+	g.touch(inc, 0, at)
+}
+
+// unhold says that nothing holds an incident back any more.
+func (g *Engine) unhold(inc *incident) {
+	g.unlist(inc)
+	inc.rec.InhibitedBy = ""
+	if inc.rec.Phase != schema.PhaseResolved {
+		inc.rec.Muted, inc.rec.MutedBy = 0, ""
+	}
+}
+
+func (g *Engine) unlist(inc *incident) {
+	inc.held, inc.retry = false, time.Time{}
+	all := g.held[inc.key.host]
+	delete(all, inc)
+	if len(all) == 0 {
+		delete(g.held, inc.key.host)
+	}
+}
+
+// release looks again at what is held back of a host: its timer is due at once.
+func (g *Engine) release(host string, at time.Time) {
+	for inc := range g.held[host] {
+		if inc.rec.MutedBy == byRestart || inc.rec.InhibitedBy != "" {
+			inc.retry = at
+			g.schedule(inc)
+		}
+	}
+}
+
+// clear removes events from what is to be told.
+func (g *Engine) clear(inc *incident, n int) {
+	before := inc.unsent.logs
+	inc.unsent.drop(n)
+	g.logs += inc.unsent.logs - before
+}
+
+// send makes one notification of up to maxListed events.
+func (g *Engine) send(inc *incident, resolved bool, at time.Time) {
+	rec := &inc.rec
+	before := inc.unsent.logs
+	events := inc.unsent.take(min(len(inc.unsent.events), maxListed))
+	g.logs += inc.unsent.logs - before
+	typ := schema.TypeAlertUpdate
+	switch {
+	case resolved:
+		typ = schema.TypeAlertResolved
+	case rec.Notifications == 0:
+		typ = schema.TypeAlertFiring
+	}
+	v := view(rec, events, at)
+	if rec.Notifications == 0 {
+		// Receivers know an alert by its labels: they stay as they were.
+		rec.Labels = render(inc.r.labels, v)
+	}
+	v.Labels = rec.Labels
+	if v.Labels == nil {
+		v.Labels = map[string]string{}
+	}
+	rec.Annotations = render(inc.r.annotations, v)
+	rec.Notifications++
+	rec.Notified = &schema.Time{Time: at}
+	g.touch(inc, 0, at)
+	g.stats[inc.r.index].Notified++
+	g.notes = append(g.notes, note(rec, typ, events, at))
+}
+
+// note is a notification of what a record says.
+func note(rec *schema.OpenAlert, typ string, events []schema.AlertEvent, at time.Time) Notification {
+	if events == nil {
+		events = []schema.AlertEvent{}
+	}
+	return Notification{
+		ID: rec.Alert + "/" + strconv.Itoa(rec.Notifications), Type: typ, At: at, Seq: rec.Seq,
+		Alert: &schema.Alert{
+			Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: rec.Group, Process: rec.Process,
+			Opened: rec.Opened, Closed: rec.Closed, Count: rec.Count, Events: events,
+			Labels: maps.Clone(rec.Labels), Annotations: maps.Clone(rec.Annotations), Notify: slices.Clone(rec.Notify),
+		},
+	}
+}
+
+func view(rec *schema.OpenAlert, events []schema.AlertEvent, at time.Time) *View {
+	v := &View{
+		Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: rec.Group, Process: rec.Process,
+		Status: "firing", Opened: rec.Opened.Time, Duration: at.Sub(rec.Opened.Time), Count: rec.Count, Labels: map[string]string{},
+	}
+	if rec.Closed != nil {
+		v.Status = "resolved"
+	}
+	for i := range events {
+		v.Events = append(v.Events, viewEvent(&events[i]))
+	}
+	if n := len(v.Events); n > 0 {
+		v.Event = v.Events[n-1]
+	} else if rec.Last != nil {
+		v.Event = viewEvent(rec.Last)
+	}
+	return v
+}
+
+// mute is a silence.
+type mute struct {
+	id                              string
+	hosts, groups, processes, rules []glob
+	created, expires                time.Time
+}
+
+func (m *mute) covers(r *rule, k key, at time.Time) bool {
+	return !at.Before(m.created) && at.Before(m.expires) && matchAny(m.rules, r.name) &&
+		matchAny(m.hosts, k.host) && matchAny(m.groups, k.group) && matchAny(m.processes, k.process)
+}
+
+// SetMutes replaces the silences from a time on. Each holds from its Created to
+// its Expires, in the time of the stream; what one held back that is not in the
+// list any more is told. After Restore, it is to be called before any message.
+func (g *Engine) SetMutes(at time.Time, list []schema.Mute) {
+	g.mutes = nil
+	for _, m := range list {
+		g.mutes = append(g.mutes, mute{
+			m.ID, globs(m.Hosts), globs(m.Groups), globs(m.Processes), globs(m.Rules), instant(m.Created.Time), instant(m.Expires.Time),
+		})
+	}
+	slices.SortFunc(g.mutes, func(a, b mute) int { return -a.expires.Compare(b.expires) })
+	at = later(instant(at), g.clock)
+	for _, all := range g.held {
+		for inc := range all {
+			if inc.rec.MutedBy != "" && (inc.retry.IsZero() || inc.retry.After(at)) {
+				inc.retry = at
+				g.schedule(inc)
+			}
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package rules
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+
+	"supernats/schema"
+)
+
+// text is a named template of a label or an annotation.
+type text struct {
+	name string
+	tmpl *template.Template
+}
+
+// View is what templates see: the alert and, as Event, the last event that
+// matched. What is not known is the zero value of its type, so nothing in it is
+// nil.
+type View struct {
+	Alert, Rule, Severity, Host, Group, Process string
+	// Status is firing or resolved.
+	Status string
+	Opened time.Time
+	// Duration is how long it has been open.
+	Duration time.Duration
+	Count    int
+	// Event is the last event of Events or, if there is none, that of the alert.
+	Event  ViewEvent
+	Events []ViewEvent
+	// Labels are those of the rule; in the templates of labels there are none.
+	Labels map[string]string
+}
+
+// ViewEvent is one event in a template.
+type ViewEvent struct {
+	ID, Event, Host, Group, Process, FromState string
+	Time                                       time.Time
+	Expected, Late                             bool
+	PID                                        int
+	Lost                                       uint64
+	Exit                                       exit
+	Log                                        logs
+	// Reason is Exit in words: "exit code 3", "SIGKILL, core dumped".
+	Reason string
+}
+
+// functions are what templates may call besides those of text/template.
+var functions = template.FuncMap{
+	"upper":   strings.ToUpper,
+	"lower":   strings.ToLower,
+	"trim":    strings.TrimSpace,
+	"join":    func(sep string, list []string) string { return strings.Join(list, sep) },
+	"replace": func(from, to, s string) string { return strings.ReplaceAll(s, from, to) },
+	"default": func(other, s string) string {
+		if s == "" {
+			return other
+		}
+		return s
+	},
+	"truncate": func(n int, s string) string {
+		if r := []rune(s); n >= 0 && len(r) > n {
+			return string(r[:n])
+		}
+		return s
+	},
+	"lastLines": lastLines,
+	"duration":  func(d time.Duration) string { return schema.Duration(d.Round(time.Second)).String() },
+	"date":      func(layout string, t time.Time) string { return t.UTC().Format(layout) },
+	"json": func(v any) (string, error) {
+		b, err := json.Marshal(v)
+		return string(b), err
+	},
+}
+
+func lastLines(n int, s string) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	return strings.Join(lines[max(len(lines)-max(n, 0), 0):], "\n")
+}
+
+// compileTexts reads labels and annotations, and tries them.
+func compileTexts(r *rule, c Config) (err error) {
+	if r.labels, err = compileTemplates("labels", c.Labels); err != nil {
+		return err
+	}
+	r.annotations, err = compileTemplates("annotations", c.Annotations)
+	return err
+}
+
+func compileTemplates(key string, sources map[string]string) (all []text, err error) {
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		if !isLabelName(name) {
+			return nil, at(key, fmt.Errorf("found the name %q, allowed are letters, digits and '_', no digit first", clip(name)))
+		}
+		t, err := template.New(name).Option("missingkey=error").Funcs(functions).Parse(sources[name])
+		if err == nil {
+			for _, v := range samples() {
+				if _, err = execute(t, v); err != nil {
+					break
+				}
+			}
+		}
+		if err != nil {
+			return nil, at(key+"."+name, fmt.Errorf("found %q: %w; allowed is a text, {{.Host}} and the like in it", clip(sources[name]), plainError(err)))
+		}
+		all = append(all, text{name, t})
+	}
+	return all, nil
+}
+
+// plainError leaves out what text/template says of its own.
+func plainError(err error) error {
+	return errors.New(strings.NewReplacer("template: ", "", "in type rules.View", "in an alert", "in type rules.ViewEvent", "in an event").Replace(err.Error()))
+}
+
+func isLabelName(s string) bool {
+	return s != "" && !(s[0] >= '0' && s[0] <= '9') && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_')
+	})
+}
+
+// maxText is how long a label or an annotation may become.
+const maxText = 16 << 10
+
+var errLong = fmt.Errorf("the text is longer than %d bytes", maxText)
+
+type limited struct{ strings.Builder }
+
+func (w *limited) Write(p []byte) (int, error) {
+	if w.Len()+len(p) > maxText {
+		return 0, errLong
+	}
+	return w.Builder.Write(p)
+}
+
+func execute(t *template.Template, v *View) (string, error) {
+	var w limited
+	err := t.Execute(&w, v)
+	return strings.ToValidUTF8(w.String(), "\ufffd"), err
+}
+
+// render makes labels or annotations. A template that fails, although it did not
+// when it was tried, says so in its place: the alert must not be lost for it.
+func render(all []text, v *View) map[string]string {
+	if len(all) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(all))
+	for _, t := range all {
+		s, err := execute(t.tmpl, v)
+		if err != nil {
+			s += "<error: " + plainError(err).Error() + ">"
+		}
+		m[t.name] = s
+	}
+	return m
+}
+
+func viewEvent(e *schema.AlertEvent) ViewEvent {
+	v := ViewEvent{
+		ID: e.ID, Event: e.Event, Host: e.Host, Group: e.Group, Process: e.Process, FromState: e.FromState,
+		Time: e.Time.Time, Expected: e.Expected != nil && *e.Expected, Late: e.Late, PID: e.PID, Lost: e.Lost,
+	}
+	if x := e.Exit; x != nil {
+		v.Exit = exit{Known: true, Signal: x.Signal, Core: x.Core, SpawnErr: x.SpawnErr}
+		if x.Code != nil {
+			v.Exit.Code = *x.Code
+		}
+		v.Reason = reason(x)
+	}
+	if e.Log != nil {
+		v.Log = logs(*e.Log)
+	}
+	return v
+}
+
+func reason(x *schema.Exit) string {
+	switch {
+	case x.SpawnErr != "":
+		return "spawn error: " + x.SpawnErr
+	case x.Signal != "" && x.Core:
+		return x.Signal + ", core dumped"
+	case x.Signal != "":
+		return x.Signal
+	case x.Code != nil:
+		return "exit code " + strconv.Itoa(*x.Code)
+	}
+	return ""
+}
+
+// samples are alerts on which templates are tried: one with all there can be,
+// one with as little.
+func samples() []*View {
+	code, no := 3, false
+	at := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
+	e := viewEvent(&schema.AlertEvent{
+		ID: "web1/4f0c6d1e2a90b7c3/1234", Time: schema.Time{Time: at}, Seq: 1, Event: schema.ProcessStateExited,
+		Host: "web1", Group: "api", Process: "api_00", FromState: "RUNNING", Expected: &no, PID: 1,
+		Exit: &schema.Exit{Code: &code}, Log: &schema.Log{Stdout: "text\n", Stderr: "text\n"},
+	})
+	return []*View{
+		{
+			Alert: "rule/" + e.ID, Rule: "rule", Severity: "critical", Host: e.Host, Group: e.Group, Process: e.Process,
+			Status: "firing", Opened: at, Count: 1, Event: e, Events: []ViewEvent{e}, Labels: map[string]string{},
+		},
+		{Status: "resolved", Labels: map[string]string{}},
+	}
+}
