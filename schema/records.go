@@ -267,8 +267,9 @@ type OpenAlert struct {
 	// Due is when the next notification is to be made or, of a pending alert, when
 	// it is forgotten.
 	Due *Time `json:"due,omitempty"`
-	// Held says that it is due and something holds it back.
-	Held bool `json:"held,omitempty"`
+	// HeldUntil is set while it is due and something holds it back: when to look
+	// again at the latest.
+	HeldUntil *Time `json:"held_until,omitempty"`
 	// Unsent are the sequences of matched events that are in no notification yet,
 	// Matched the times of those events while the alert is pending.
 	Unsent  []uint64 `json:"unsent,omitempty"`

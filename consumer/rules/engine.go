@@ -46,7 +46,7 @@ type Notification struct {
 	// TypeAlert… constants.
 	ID, Type string
 	// At is when it was made, in the stream's time, and Seq the sequence of the
-	// last message that the alert has seen.
+	// last event that matched, 0 if no event did.
 	At    time.Time
 	Seq   uint64
 	Alert *schema.Alert
@@ -59,9 +59,12 @@ type Engine struct {
 	// clock is up to when timers have fired, last when the last message was
 	// stored, horizon before when things are too old to be told.
 	clock, last, horizon time.Time
+	seq                  uint64 // of the last message
 	// floor is the last message that all records had seen when they were stored:
 	// up to it only the states of processes and hosts are followed.
 	floor mark
+	// restored are the states as they were stored, until all are of one time.
+	restored map[name]schema.State
 
 	procs     map[name]*proc
 	hosts     map[string]*host
@@ -120,10 +123,11 @@ func New(s *Set) *Engine {
 // begin brings the machine to the time of a message of a host.
 func (g *Engine) begin(m Meta, host string) Meta {
 	m.Stored = instant(m.Stored)
-	g.run(m.Stored, false)
-	if m.Stored.After(g.last) {
-		g.last = m.Stored
+	if g.restored != nil && !g.floor.covers(m) {
+		g.catchUp()
 	}
+	g.run(m.Stored, false)
+	g.seq, g.last = max(g.seq, m.Seq), later(g.last, m.Stored)
 	if host != "" {
 		g.seen(m, host)
 	}

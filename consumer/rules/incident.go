@@ -99,9 +99,9 @@ func (inc *incident) renew() {
 	inc.parting = false
 }
 
-// touch notes that the record has changed.
-func (g *Engine) touch(inc *incident, seq uint64, at time.Time) {
-	inc.rec.Seq, inc.rec.Clock.Time = max(inc.rec.Seq, seq), later(inc.rec.Clock.Time, at)
+// touch notes that the record has changed: it has seen all messages so far.
+func (g *Engine) touch(inc *incident, at time.Time) {
+	inc.rec.Seq, inc.rec.Clock.Time = max(inc.rec.Seq, g.seq), later(inc.rec.Clock.Time, at)
 	if !inc.dirty {
 		inc.dirty = true
 		g.changed = append(g.changed, inc)
@@ -134,7 +134,7 @@ func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well
 		listed.Host, listed.Group, listed.Process = "", "", ""
 	}
 	g.list(inc, listed)
-	g.touch(inc, m.Seq, m.Stored)
+	g.touch(inc, m.Stored)
 }
 
 // reopen goes on with an alert that closed but could not say so yet.
@@ -251,12 +251,14 @@ func (g *Engine) fire(inc *incident, at time.Time) {
 	if inc.rec.Phase == schema.PhaseFiring {
 		if closing, ok := inc.closing(); ok && !closing.After(at) {
 			g.close(inc, at)
-		} else if !inc.due.IsZero() && !inc.due.After(at) && (!inc.held || !inc.retry.IsZero() && !inc.retry.After(at)) {
+		} else if inc.held && isDue(inc.retry, at) || !inc.held && isDue(inc.due, at) {
 			g.tell(inc, at)
 		}
 	}
 	g.schedule(inc)
 }
+
+func isDue(t, at time.Time) bool { return !t.IsZero() && !t.After(at) }
 
 // schedule sets the timer to what comes next.
 func (g *Engine) schedule(inc *incident) {
@@ -273,7 +275,11 @@ func (g *Engine) schedule(inc *incident) {
 	case inc.held:
 		sooner(inc.retry)
 	case inc.rec.Phase == schema.PhaseResolved:
-		if !inc.parting {
+		switch {
+		case inc.parting:
+		case inc.rec.Count == 0: // nothing that people would want to see
+			sooner(inc.rec.Closed.Time)
+		default:
 			sooner(inc.rec.Closed.Add(keepClosed))
 		}
 	default:
@@ -282,11 +288,11 @@ func (g *Engine) schedule(inc *incident) {
 	if inc.rec.Phase != schema.PhaseResolved {
 		sooner(inc.ripe())
 		if closing, ok := inc.closing(); ok {
-			sooner(later(closing, g.clock))
+			sooner(later(closing, inc.rec.Clock.Time))
 		}
 	}
-	if !next.IsZero() {
-		next = later(next, g.clock)
+	if !next.IsZero() { // a record that was restored may be ahead of the clock
+		next = later(next, later(g.clock, inc.rec.Clock.Time))
 	}
 	g.timers.set(&inc.timer, next)
 }
@@ -314,12 +320,14 @@ func (inc *incident) closing() (at time.Time, ok bool) {
 
 // close ends an alert.
 func (g *Engine) close(inc *incident, at time.Time) {
+	if inc.rec.Phase == schema.PhaseFiring {
+		g.fires(inc, -1)
+	}
 	inc.rec.Phase, inc.rec.Closed = schema.PhaseResolved, &schema.Time{Time: at}
 	for len(inc.members) > 0 {
 		g.leave(inc.members[0])
 	}
-	g.fires(inc, -1)
-	g.touch(inc, 0, at)
+	g.touch(inc, at)
 	g.end(inc, at)
 	if inc.r.inhibits {
 		g.release(inc.key.host, at)

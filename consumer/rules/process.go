@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,10 @@ import (
 )
 
 type name struct{ host, group, process string }
+
+func (n name) compare(o name) int {
+	return cmp.Or(cmp.Compare(n.host, o.host), cmp.Compare(n.group, o.group), cmp.Compare(n.process, o.process))
+}
 
 // proc is a process, or what stands for one in an alert about a host or a group.
 type proc struct {
@@ -87,6 +92,9 @@ func (g *Engine) Process(m Meta, s *schema.State) {
 		return
 	}
 	was := *p
+	if g.restored != nil {
+		g.restored[p.name] = *s
+	}
 	g.learn(p, s, expected, mark{m.Seq, m.Stored})
 	known := g.floor.covers(m)
 	if !known {
@@ -147,7 +155,7 @@ func (g *Engine) recover(mem *member, m Meta, well, away bool) {
 	default:
 		mem.setWell(time.Time{})
 	}
-	g.touch(inc, m.Seq, m.Stored)
+	g.touch(inc, m.Stored)
 	if inc.rec.Phase == schema.PhaseFiring && len(inc.members) == 0 {
 		g.close(inc, m.Stored)
 		return
@@ -244,7 +252,7 @@ func (g *Engine) change(c change) {
 		if inc.rec.Phase == schema.PhasePending && len(inc.members) == 1 {
 			inc.rec.Alert, inc.rec.Opened = c.r.name+"/"+ev.ID, ev.Time
 		}
-		g.touch(inc, c.m.Seq, c.m.Stored)
+		g.touch(inc, c.m.Stored)
 		if c.r.forTime == 0 {
 			g.ripen(inc, c.m.Stored)
 		}
@@ -253,7 +261,7 @@ func (g *Engine) change(c change) {
 		if ev := c.event(); !mem.since.IsZero() && ev.Event != mem.state.Event { // from one of its states to another
 			ev.ID = mem.state.ID
 			mem.state = ev
-			g.touch(inc, c.m.Seq, c.m.Stored)
+			g.touch(inc, c.m.Stored)
 		}
 	case mem == nil:
 	case mem.seq == 0: // it was in the state, but not for long enough
@@ -261,7 +269,7 @@ func (g *Engine) change(c change) {
 	default:
 		if !mem.since.IsZero() {
 			mem.setSince(time.Time{}, nil)
-			g.touch(inc, c.m.Seq, c.m.Stored)
+			g.touch(inc, c.m.Stored)
 		}
 		g.recover(mem, c.m, c.well, c.away)
 	}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -67,7 +68,7 @@ func (g *Engine) recordKey(k key) string {
 // record writes down all that there is to know about an incident.
 func (inc *incident) record() *schema.OpenAlert {
 	rec := inc.rec
-	rec.Due, rec.Held = timeOf(inc.due), inc.held
+	rec.Due, rec.HeldUntil = timeOf(inc.due), timeOf(inc.retry)
 	rec.Unsent, rec.UnsentStates, rec.Members, rec.Matched = nil, nil, nil, nil
 	if inc.r.kind == kindState || inc.r.kind == kindQuorum {
 		rec.UnsentStates = slices.Clone(inc.unsent.events)
@@ -121,6 +122,7 @@ type Saved struct {
 func (g *Engine) Restore(s Saved) {
 	g.clock = instant(s.Clock)
 	g.last = g.clock
+	g.restored = map[name]schema.State{}
 	for i := range s.States {
 		g.restoreProcess(&s.States[i])
 	}
@@ -137,14 +139,11 @@ func (g *Engine) Restore(s Saved) {
 	alerts := slices.Clone(s.Alerts)
 	slices.SortFunc(alerts, func(a, b *schema.OpenAlert) int { return cmp.Compare(recordKey(a), recordKey(b)) })
 	for _, rec := range alerts {
-		if inc := g.restored(rec); inc != nil {
+		if inc := g.incidentOf(rec); inc != nil {
 			g.restore(inc, rec, s.Event)
 		} else {
 			g.orphan(rec)
 		}
-	}
-	for i := range s.States {
-		g.compare(&s.States[i])
 	}
 }
 
@@ -159,6 +158,7 @@ func (g *Engine) restoreProcess(s *schema.State) {
 		return
 	}
 	p := g.proc(name{s.Host, s.Group, s.Process})
+	g.restored[p.name] = *s
 	g.learn(p, s, s.Expected != nil && *s.Expected, at)
 	for _, r := range p.rules {
 		if r.kind == kindQuorum {
@@ -167,9 +167,9 @@ func (g *Engine) restoreProcess(s *schema.State) {
 	}
 }
 
-// restored returns the incident that a record is of, nil if the rules have no
+// incidentOf returns the incident that a record is of, nil if the rules have no
 // such any more.
-func (g *Engine) restored(rec *schema.OpenAlert) *incident {
+func (g *Engine) incidentOf(rec *schema.OpenAlert) *incident {
 	i := slices.IndexFunc(g.set.rules, func(r *rule) bool { return r.name == rec.Rule })
 	if i < 0 {
 		return nil
@@ -216,13 +216,13 @@ func (g *Engine) restore(inc *incident, rec *schema.OpenAlert, event func(uint64
 	if rec.Due != nil {
 		inc.due = rec.Due.Time
 	}
-	if rec.Held { // look again, at the first time that the record has not seen
-		g.hold(inc, block{mutedBy: rec.MutedBy, inhibitedBy: rec.InhibitedBy, until: rec.Clock.Add(time.Microsecond)}, rec.Clock.Time)
+	if rec.HeldUntil != nil {
+		g.hold(inc, block{mutedBy: rec.MutedBy, inhibitedBy: rec.InhibitedBy, until: rec.HeldUntil.Time}, rec.Clock.Time)
 	}
 	if rec.Phase == schema.PhaseFiring {
 		g.fires(inc, 1)
 	}
-	if inc.r.kind == kindSilent && rec.Phase != schema.PhaseResolved {
+	if inc.r.kind == kindSilent {
 		g.restoreSilence(inc)
 	}
 	g.schedule(inc)
@@ -240,8 +240,15 @@ func (g *Engine) relist(inc *incident, ev schema.AlertEvent) {
 
 // restoreSilence connects an alert with the host that it is about.
 func (g *Engine) restoreSilence(inc *incident) {
-	h := g.host(inc.key.host, inc.rec.Opened.Time)
-	h.seen = later(h.seen, inc.rec.Opened.Time)
+	seen := inc.rec.Opened.Time
+	if inc.rec.Closed != nil { // by a message, which the record of the host may not have seen
+		seen = inc.rec.Closed.Time
+	}
+	h := g.host(inc.key.host, seen)
+	h.seen = later(h.seen, seen)
+	if inc.rec.Phase == schema.PhaseResolved {
+		return
+	}
 	w := h.watch(inc.r)
 	if w == nil { // the rule does not mean this host any more
 		w = &watch{r: inc.r, h: h, timer: timer{index: -1}}
@@ -265,22 +272,25 @@ func (g *Engine) orphan(rec *schema.OpenAlert) {
 	g.notes = append(g.notes, note(&last, schema.TypeAlertResolved, nil, last.Closed.Time))
 }
 
-// compare holds the rules over states against a process as it was restored: they
-// may not be those of the engine that was.
-func (g *Engine) compare(s *schema.State) {
-	p := g.procs[name{s.Host, s.Group, s.Process}]
-	if p == nil || s.Gone != nil {
-		return
-	}
-	m := Meta{s.Seq, p.seen.at}
-	for _, r := range p.rules {
-		if r.kind == kindState {
-			g.condition(r, p, p, s, m, false)
+// catchUp ends Restore when the states of all processes are those of one time,
+// after the last message that any record has seen: the rules over states are held
+// against them, since they may not be those of the engine that was.
+func (g *Engine) catchUp() {
+	all := slices.SortedFunc(maps.Keys(g.restored), name.compare)
+	states := g.restored
+	g.restored = nil
+	for _, n := range all {
+		p := g.procs[n]
+		if p == nil || p.state == "" {
 			continue
 		}
-		k := r.key(s.Host, s.Group, "")
-		if pool := g.pools[k]; pool != nil && g.incidents[k] == nil && pool.below(r) {
-			g.quorum(r, p, p, s, m, false)
+		s := states[n]
+		m := Meta{p.seen.seq, p.seen.at}
+		for _, r := range p.rules {
+			k := r.key(n.host, n.group, "")
+			if r.kind == kindState || g.incidents[k] == nil && g.pools[k].below(r) {
+				g.condition(r, p, p, &s, m, false)
+			}
 		}
 	}
 }

@@ -60,12 +60,8 @@ func (g *Engine) seen(m Meta, name string) {
 		}
 		inc := w.inc
 		w.inc = nil
-		if inc.rec.Phase == schema.PhasePending {
-			g.forget(inc)
-		} else {
-			g.touch(inc, m.Seq, m.Stored)
-			g.close(inc, m.Stored)
-		}
+		g.touch(inc, m.Stored)
+		g.close(inc, m.Stored)
 		g.timers.set(&w.timer, h.seen.Add(w.r.silent))
 	}
 }
@@ -86,7 +82,7 @@ func (g *Engine) silent(w *watch, at time.Time) {
 	} else {
 		g.open(inc, path(w.h.name)+micros(w.h.seen), w.h.seen, at)
 	}
-	g.touch(inc, 0, at)
+	g.touch(inc, at)
 	g.want(inc, at)
 	g.schedule(inc)
 }
@@ -125,7 +121,7 @@ func (g *Engine) grace(m Meta) {
 			inc = g.incident(w.r, w.timer.key)
 			w.inc = inc
 			inc.rec.Alert, inc.rec.Opened = w.r.name+"/"+path(h.name)+micros(h.seen), schema.Time{Time: h.seen}
-			g.touch(inc, m.Seq, m.Stored)
+			g.touch(inc, m.Stored)
 		}
 	}
 }
@@ -143,7 +139,7 @@ func (g *Engine) restarts(m Meta, e *schema.Event) {
 	}
 }
 
-// isSilentKey reports whether a rule has a watch on a host.
+// watch returns that of a rule, nil if the rule does not mean the host.
 func (h *host) watch(r *rule) *watch {
 	if i := slices.IndexFunc(h.watches, func(w *watch) bool { return w.r == r }); i >= 0 {
 		return h.watches[i]

@@ -107,8 +107,11 @@ func (g *Engine) end(inc *incident, at time.Time) {
 func (g *Engine) forsake(inc *incident, at time.Time) {
 	g.unlist(inc)
 	inc.due = time.Time{}
-	g.touch(inc, 0, at)
+	g.touch(inc, at)
 }
+
+// lookAgain is when an inhibited alert looks for what inhibits it by itself.
+const lookAgain = time.Hour
 
 // hold keeps a notification back.
 func (g *Engine) hold(inc *incident, b block, at time.Time) {
@@ -132,13 +135,16 @@ func (g *Engine) hold(inc *incident, b block, at time.Time) {
 		inc.due = at
 	}
 	inc.held, inc.retry = true, b.until
+	if b.until.IsZero() { // until it is released; this is in case that it never is
+		inc.retry = at.Add(lookAgain)
+	}
 	all := g.held[inc.key.host]
 	if all == nil {
 		all = map[*incident]struct{}{}
 		g.held[inc.key.host] = all
 	}
 	all[inc] = struct{}{}
-	g.touch(inc, 0, at)
+	g.touch(inc, at)
 }
 
 // unhold says that nothing holds an incident back any more.
@@ -163,10 +169,17 @@ func (g *Engine) unlist(inc *incident) {
 func (g *Engine) release(host string, at time.Time) {
 	for inc := range g.held[host] {
 		if inc.rec.MutedBy == byRestart || inc.rec.InhibitedBy != "" {
-			inc.retry = at
-			g.schedule(inc)
+			g.again(inc, at)
 		}
 	}
+}
+
+// again looks at a time whether something still holds an incident back. A record
+// that was restored has seen what was before it.
+func (g *Engine) again(inc *incident, at time.Time) {
+	inc.retry = later(at, inc.known.at)
+	g.touch(inc, inc.retry)
+	g.schedule(inc)
 }
 
 // clear removes events from what is to be told.
@@ -201,18 +214,22 @@ func (g *Engine) send(inc *incident, resolved bool, at time.Time) {
 	rec.Annotations = render(inc.r.annotations, v)
 	rec.Notifications++
 	rec.Notified = &schema.Time{Time: at}
-	g.touch(inc, 0, at)
+	g.touch(inc, at)
 	g.stats[inc.r.index].Notified++
 	g.notes = append(g.notes, note(rec, typ, events, at))
 }
 
 // note is a notification of what a record says.
 func note(rec *schema.OpenAlert, typ string, events []schema.AlertEvent, at time.Time) Notification {
+	var seq uint64
+	if rec.Last != nil {
+		seq = rec.Last.Seq
+	}
 	if events == nil {
 		events = []schema.AlertEvent{}
 	}
 	return Notification{
-		ID: rec.Alert + "/" + strconv.Itoa(rec.Notifications), Type: typ, At: at, Seq: rec.Seq,
+		ID: rec.Alert + "/" + strconv.Itoa(rec.Notifications), Type: typ, At: at, Seq: seq,
 		Alert: &schema.Alert{
 			Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: rec.Group, Process: rec.Process,
 			Opened: rec.Opened, Closed: rec.Closed, Count: rec.Count, Events: events,
@@ -256,6 +273,7 @@ func (m *mute) covers(r *rule, k key, at time.Time) bool {
 // its Expires, in the time of the stream; what one held back that is not in the
 // list any more is told. After Restore, it is to be called before any message.
 func (g *Engine) SetMutes(at time.Time, list []schema.Mute) {
+	old := g.mutes
 	g.mutes = nil
 	for _, m := range list {
 		g.mutes = append(g.mutes, mute{
@@ -266,9 +284,9 @@ func (g *Engine) SetMutes(at time.Time, list []schema.Mute) {
 	at = later(instant(at), g.clock)
 	for _, all := range g.held {
 		for inc := range all {
-			if inc.rec.MutedBy != "" && (inc.retry.IsZero() || inc.retry.After(at)) {
-				inc.retry = at
-				g.schedule(inc)
+			by := inc.rec.MutedBy
+			if isOf := func(m mute) bool { return m.id == by }; slices.ContainsFunc(old, isOf) && inc.retry.After(at) {
+				g.again(inc, at)
 			}
 		}
 	}

@@ -90,8 +90,10 @@ func (g *Engine) Next() (at time.Time, ok bool) {
 // the time after which nothing more is to be read: a message stored at that very
 // time has been handed in before. Time never goes back.
 func (g *Engine) Advance(to time.Time) {
-	to = instant(to)
-	g.run(to, true)
+	if g.restored != nil {
+		g.catchUp()
+	}
+	g.run(instant(to), true)
 }
 
 // run fires what is due before a time and, if inclusive, at it.
