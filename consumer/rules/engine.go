@@ -134,11 +134,10 @@ func (g *Engine) begin(m Meta, host string) Meta {
 	return m
 }
 
-func (g *Engine) raiseHorizon(t time.Time) {
-	if t.After(g.horizon) {
-		g.horizon = t
-	}
-}
+// SetHorizon says before when things are too old to be told, which only ever
+// becomes later. Event and Loss do so too, but a rule over states or silence may
+// fire before the first of them.
+func (g *Engine) SetHorizon(t time.Time) { g.horizon = later(g.horizon, t) }
 
 // Wants reports whether an event of a name can be of interest; others need not be
 // decoded, Seen is enough for them.
@@ -152,7 +151,7 @@ func (g *Engine) Wants(event string) bool {
 func (g *Engine) Event(m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time) (tooOld bool) {
 	e := ce.Data
 	m = g.begin(m, e.Host)
-	g.raiseHorizon(horizon)
+	g.SetHorizon(horizon)
 	if g.floor.covers(m) {
 		return false
 	}
@@ -228,7 +227,7 @@ func isLate(m Meta, happened schema.Time) bool { return m.Stored.Sub(happened.Ti
 func (g *Engine) Loss(m Meta, ce *schema.CloudEvent[*schema.Loss], horizon time.Time) {
 	l := ce.Data
 	m = g.begin(m, l.Host)
-	g.raiseHorizon(horizon)
+	g.SetHorizon(horizon)
 	if g.floor.covers(m) {
 		return
 	}

@@ -82,6 +82,7 @@ func (w *world) restart(set ...*rules.Set) {
 		s.Hosts = append(s.Hosts, r)
 	}
 	w.Restore(s)
+	w.SetHorizon(w.horizon)
 	w.take()
 }
 
@@ -237,4 +238,21 @@ func copied[V any](t tester, v V) V {
 		t.Fatal(err)
 	}
 	return c
+}
+
+func (w *world) bridge(after time.Duration, host, kind string) {
+	m := w.meta(after)
+	w.hostSeen(host)
+	w.Bridge(m, host, kind)
+	w.Seen(m, host)
+	w.take()
+}
+
+func (w *world) loss(after time.Duration, host string, age time.Duration) {
+	m := w.meta(after)
+	w.hostSeen(host)
+	ce := (&schema.Loss{Host: host, Boot: "b", Cause: "spool-full", Count: 7}).Envelope(w.at.Add(-age))
+	w.events[m.Seq] = rules.LossOf(m, ce)
+	w.Loss(m, ce, w.horizon)
+	w.take()
 }
