@@ -63,8 +63,11 @@ type Engine struct {
 	// floor is the last message that all records had seen when they were stored:
 	// up to it only the states of processes and hosts are followed.
 	floor mark
-	// restored are the states as they were stored, until all are of one time.
+	// restored are the states as they were stored, until all are of one time;
+	// resumed is when the last message was stored that does not come again.
 	restored map[name]schema.State
+	resumed  time.Time
+	catching bool // in catchUp
 
 	procs     map[name]*proc
 	hosts     map[string]*host

@@ -121,7 +121,7 @@ type Saved struct {
 // alert that the rules do not make any more is told to have resolved.
 func (g *Engine) Restore(s Saved) {
 	g.clock = instant(s.Clock)
-	g.last = g.clock
+	g.last, g.resumed = g.clock, g.clock
 	g.restored = map[name]schema.State{}
 	for i := range s.States {
 		g.restoreProcess(&s.States[i])
@@ -251,7 +251,7 @@ func (g *Engine) restoreSilence(inc *incident) {
 	}
 	w := h.watch(inc.r)
 	if w == nil { // the rule does not mean this host any more
-		w = &watch{r: inc.r, h: h, timer: timer{index: -1}}
+		w = &watch{r: inc.r, h: h, timer: timer{index: -1, fire: func(time.Time) {}}}
 		h.watches = append(h.watches, w)
 	}
 	w.inc = inc
@@ -278,7 +278,8 @@ func (g *Engine) orphan(rec *schema.OpenAlert) {
 func (g *Engine) catchUp() {
 	all := slices.SortedFunc(maps.Keys(g.restored), name.compare)
 	states := g.restored
-	g.restored = nil
+	g.restored, g.catching = nil, true
+	defer func() { g.catching = false }()
 	for _, n := range all {
 		p := g.procs[n]
 		if p == nil || p.state == "" {
