@@ -155,11 +155,11 @@ func (g *Engine) Event(m Meta, ce *schema.CloudEvent[*schema.Event], horizon tim
 	e := ce.Data
 	m = g.begin(m, e.Host)
 	g.SetHorizon(horizon)
-	if g.floor.covers(m) {
-		return false
-	}
 	if g.set.mute > 0 {
 		g.restarts(m, e)
+	}
+	if g.floor.covers(m) {
+		return false
 	}
 	rules := g.set.forEvent(e.Event)
 	if len(rules) == 0 || e.Group != "" && !matchAny(g.set.groups, e.Group) {
