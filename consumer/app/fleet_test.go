@@ -114,16 +114,11 @@ func (f *fleet) raw(subject, data string) uint64 {
 }
 
 func (f *fleet) events() *events {
-	f.Helper()
-	cfg := Default()
-	cfg.GroupInterval = schema.Duration(20 * time.Millisecond)
-	set, err := compile(cfg)
+	set, err := rules.Compile(rules.Defaults(), rules.Options{})
 	if err != nil {
 		f.Fatal(err)
 	}
-	v := newEvents(f.js, &plan{cfg: cfg, set: set}, zerolog.New(os.Stdout))
-	v.seenEvery = 50 * time.Millisecond
-	return v
+	return &events{js: f.js, log: zerolog.Nop(), rules: set, maxAge: 24 * time.Hour}
 }
 
 // run reads events until the test ends or stop is called, which waits.

@@ -65,8 +65,11 @@ type Engine struct {
 	// floor is the last message that all records had seen when they were stored:
 	// up to it only the states of processes and hosts are followed.
 	floor mark
-	// restored are the states as they were stored, until all are of one time.
+	// restored are the states as they were stored, until all are of one time;
+	// resumed is when the last message was stored that does not come again.
 	restored map[name]schema.State
+	resumed  time.Time
+	catching bool // in catchUp
 
 	procs     map[name]*proc
 	hosts     map[string]*host
@@ -136,11 +139,10 @@ func (g *Engine) begin(m Meta, host string) Meta {
 	return m
 }
 
-func (g *Engine) raiseHorizon(t time.Time) {
-	if t.After(g.horizon) {
-		g.horizon = t
-	}
-}
+// SetHorizon says before when things are too old to be told, which only ever
+// becomes later. Event and Loss do so too, but a rule over states or silence may
+// fire before the first of them.
+func (g *Engine) SetHorizon(t time.Time) { g.horizon = later(g.horizon, t) }
 
 // Wants reports whether an event of a name can be of interest; others need not be
 // decoded, Seen is enough for them.
@@ -154,12 +156,12 @@ func (g *Engine) Wants(event string) bool {
 func (g *Engine) Event(m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time) (tooOld bool) {
 	e := ce.Data
 	m = g.begin(m, e.Host)
-	g.raiseHorizon(horizon)
-	if g.floor.covers(m) {
-		return false
-	}
+	g.SetHorizon(horizon)
 	if g.set.mute > 0 {
 		g.restarts(m, e)
+	}
+	if g.floor.covers(m) {
+		return false
 	}
 	rules := g.set.forEvent(e.Event)
 	if len(rules) == 0 || e.Group != "" && !matchAny(g.set.groups, e.Group) {
@@ -230,7 +232,7 @@ func isLate(m Meta, happened schema.Time) bool { return m.Stored.Sub(happened.Ti
 func (g *Engine) Loss(m Meta, ce *schema.CloudEvent[*schema.Loss], horizon time.Time) {
 	l := ce.Data
 	m = g.begin(m, l.Host)
-	g.raiseHorizon(horizon)
+	g.SetHorizon(horizon)
 	if g.floor.covers(m) {
 		return
 	}

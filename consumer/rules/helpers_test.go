@@ -52,6 +52,8 @@ type world struct {
 	hosts   map[string]schema.Host
 	records map[string]*schema.OpenAlert
 	orders  [][]string // keys of each Changed
+	// silences are those in force.
+	silences []schema.Mute
 	// restarts kills the engine before every message.
 	restarts bool
 }
@@ -82,6 +84,8 @@ func (w *world) restart(set ...*rules.Set) {
 		s.Hosts = append(s.Hosts, r)
 	}
 	w.Restore(s)
+	w.SetHorizon(w.horizon)
+	w.SetMutes(w.at, w.silences)
 	w.take()
 }
 
@@ -139,6 +143,18 @@ func (w *world) hostSeen(host string) {
 	w.hosts[host] = h
 }
 
+// restarting notes what supervisord says of itself, as the daemon does.
+func (w *world) restarting(e *schema.Event) {
+	h := w.hosts[e.Host]
+	switch e.Event {
+	case schema.SupervisorStateChangeStopping:
+		h.Stopping = &schema.Time{Time: w.at}
+	case schema.SupervisorStateChangeRunning:
+		h.Stopping = nil
+	}
+	w.hosts[e.Host] = h
+}
+
 // event hands in an event of web1's api:api_00, and the state after it.
 func (w *world) event(after time.Duration, name string, edit ...func(*schema.Event)) uint64 {
 	w.Helper()
@@ -161,6 +177,7 @@ func (w *world) deliver(m rules.Meta, ce *schema.CloudEvent[*schema.Event]) uint
 	e := ce.Data
 	w.events[m.Seq] = rules.EventOf(m, ce)
 	w.hostSeen(e.Host)
+	w.restarting(e)
 	w.Event(m, ce, w.horizon)
 	if state, ok := strings.CutPrefix(e.Event, "PROCESS_STATE_"); ok {
 		w.state(m, e.Host, e.Group, e.Process, state, e.Expected)
@@ -237,4 +254,21 @@ func copied[V any](t tester, v V) V {
 		t.Fatal(err)
 	}
 	return c
+}
+
+func (w *world) bridge(after time.Duration, host, kind string) {
+	m := w.meta(after)
+	w.hostSeen(host)
+	w.Bridge(m, host, kind)
+	w.Seen(m, host)
+	w.take()
+}
+
+func (w *world) loss(after time.Duration, host string, age time.Duration) {
+	m := w.meta(after)
+	w.hostSeen(host)
+	ce := (&schema.Loss{Host: host, Boot: "b", Cause: "spool-full", Count: 7}).Envelope(w.at.Add(-age))
+	w.events[m.Seq] = rules.LossOf(m, ce)
+	w.Loss(m, ce, w.horizon)
+	w.take()
 }

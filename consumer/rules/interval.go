@@ -49,9 +49,10 @@ func (v *interval) active(at time.Time) (until time.Time, ok bool) {
 			return time.Time{}, false
 		}
 	}
-	until = time.Date(t.Year(), t.Month(), t.Day(), 0, end, 0, 0, v.location)
-	if !until.After(at) { // the hour that the end of summer time repeats
-		until = at.Add(time.Minute)
+	// On a day on which clocks are set the two differ; one looks again in any case.
+	until = t.Truncate(time.Minute).Add(time.Duration(end-minute) * time.Minute)
+	if u := time.Date(t.Year(), t.Month(), t.Day(), 0, end, 0, 0, v.location); u.After(at) && u.Before(until) {
+		until = u
 	}
 	return until, true
 }

@@ -230,7 +230,7 @@ type change struct {
 
 func (g *Engine) change(c change) {
 	inc := g.incidents[c.key]
-	if inc != nil && inc.known.covers(c.m) {
+	if inc != nil && inc.known.covers(c.m) && (!g.catching || inc.known.seq > g.floor.seq) {
 		return
 	}
 	var mem *member
@@ -254,7 +254,7 @@ func (g *Engine) change(c change) {
 		}
 		g.touch(inc, c.m.Stored)
 		if c.r.forTime == 0 {
-			g.ripen(inc, c.m.Stored)
+			g.ripen(inc, later(c.m.Stored, g.clock))
 		}
 		g.schedule(inc)
 	case c.now:

@@ -121,7 +121,7 @@ type Saved struct {
 // alert that the rules do not make any more is told to have resolved.
 func (g *Engine) Restore(s Saved) {
 	g.clock = instant(s.Clock)
-	g.last = g.clock
+	g.last, g.resumed = g.clock, g.clock
 	g.restored = map[name]schema.State{}
 	for i := range s.States {
 		g.restoreProcess(&s.States[i])
@@ -131,9 +131,10 @@ func (g *Engine) Restore(s Saved) {
 		at := instant(h.LastSeen.Time)
 		g.floor.raise(h.Seq, at)
 		g.last = later(g.last, at)
-		known := g.host(h.Host, at)
+		restored := g.host(h.Host, at)
+		restored.known = mark{h.Seq, at}
 		if h.Stopping != nil {
-			known.stopping = instant(h.Stopping.Time)
+			restored.stopping = instant(h.Stopping.Time)
 		}
 	}
 	alerts := slices.Clone(s.Alerts)
@@ -251,7 +252,7 @@ func (g *Engine) restoreSilence(inc *incident) {
 	}
 	w := h.watch(inc.r)
 	if w == nil { // the rule does not mean this host any more
-		w = &watch{r: inc.r, h: h, timer: timer{index: -1}}
+		w = &watch{r: inc.r, h: h, timer: timer{index: -1, fire: func(time.Time) {}}}
 		h.watches = append(h.watches, w)
 	}
 	w.inc = inc
@@ -276,21 +277,34 @@ func (g *Engine) orphan(rec *schema.OpenAlert) {
 // after the last message that any record has seen: the rules over states are held
 // against them, since they may not be those of the engine that was.
 func (g *Engine) catchUp() {
-	all := slices.SortedFunc(maps.Keys(g.restored), name.compare)
 	states := g.restored
-	g.restored = nil
-	for _, n := range all {
+	g.restored, g.catching = nil, true
+	defer func() { g.catching = false }()
+	check := func(r *rule, p *proc) {
+		s := states[p.name]
+		g.condition(r, p, p, &s, Meta{p.seen.seq, p.seen.at}, false)
+	}
+	// Of a group that has too few, the last process that went down tells since when.
+	last := map[key]*proc{}
+	for _, n := range slices.SortedFunc(maps.Keys(states), name.compare) {
 		p := g.procs[n]
 		if p == nil || p.state == "" {
 			continue
 		}
-		s := states[n]
-		m := Meta{p.seen.seq, p.seen.at}
 		for _, r := range p.rules {
-			k := r.key(n.host, n.group, "")
-			if r.kind == kindState || g.incidents[k] == nil && g.pools[k].below(r) {
-				g.condition(r, p, p, &s, m, false)
+			if r.kind == kindState {
+				check(r, p)
+				continue
 			}
+			k := r.key(n.host, n.group, "")
+			if p.state != running && g.pools[k].below(r) && (last[k] == nil || last[k].seen.at.Before(p.seen.at)) {
+				last[k] = p
+			}
+		}
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(last), key.compare) {
+		if g.incidents[k] == nil {
+			check(g.set.rules[k.rule], last[k])
 		}
 	}
 }

@@ -14,6 +14,7 @@ type host struct {
 	// seen is when its last message was stored, or since when nobody could send.
 	seen     time.Time
 	stopping time.Time // since when its supervisord has been stopping
+	known    mark      // the last message that its record had seen
 	watches  []*watch
 }
 
@@ -128,14 +129,19 @@ func (g *Engine) grace(m Meta) {
 
 // restarts notes when a supervisord stops and when it runs again.
 func (g *Engine) restarts(m Meta, e *schema.Event) {
-	switch e.Event {
-	case schema.SupervisorStateChangeStopping:
-		g.host(e.Host, m.Stored).stopping = m.Stored
-	case schema.SupervisorStateChangeRunning:
-		if h := g.host(e.Host, m.Stored); !h.stopping.IsZero() {
-			h.stopping = time.Time{}
-			g.release(h.name, m.Stored)
-		}
+	if e.Event != schema.SupervisorStateChangeStopping && e.Event != schema.SupervisorStateChangeRunning {
+		return
+	}
+	h := g.host(e.Host, m.Stored)
+	if h.known.covers(m) {
+		return
+	}
+	was := h.stopping
+	if h.stopping = m.Stored; e.Event == schema.SupervisorStateChangeRunning {
+		h.stopping = time.Time{}
+	}
+	if h.stopping.IsZero() && !was.IsZero() {
+		g.release(h.name, m.Stored)
 	}
 }
 

@@ -79,7 +79,7 @@ func (g *Engine) end(inc *incident, at time.Time) {
 	b := g.blocked(inc, at)
 	s := &g.stats[inc.r.index]
 	switch {
-	case news == 0 && (inc.rec.Notifications == 0 || !inc.r.sendResolved):
+	case news == 0 && (inc.rec.Notifications == 0 || !inc.r.sendResolved) && (!b.old || inc.rec.Count == 0):
 	case b.inhibitedBy != "":
 		g.hold(inc, b, at)
 		return

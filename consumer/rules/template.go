@@ -86,21 +86,23 @@ func lastLines(n int, s string) string {
 
 // compileTexts reads labels and annotations, and tries them.
 func compileTexts(r *rule, c Config) (err error) {
-	if r.labels, err = compileTemplates("labels", c.Labels); err != nil {
+	if r.labels, err = compileTemplates("labels", c.Labels, nil); err != nil {
 		return err
 	}
-	r.annotations, err = compileTemplates("annotations", c.Annotations)
+	r.annotations, err = compileTemplates("annotations", c.Annotations, r.labels)
 	return err
 }
 
-func compileTemplates(key string, sources map[string]string) (all []text, err error) {
+// compileTemplates reads the templates of one key; labels are those that they may
+// use.
+func compileTemplates(key string, sources map[string]string, labels []text) (all []text, err error) {
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		if !isLabelName(name) {
 			return nil, at(key, fmt.Errorf("found the name %q, allowed are letters, digits and '_', no digit first", clip(name)))
 		}
 		t, err := template.New(name).Option("missingkey=error").Funcs(functions).Parse(sources[name])
 		if err == nil {
-			for _, v := range samples() {
+			for _, v := range samples(labels) {
 				if _, err = execute(t, v); err != nil {
 					break
 				}
@@ -196,7 +198,11 @@ func reason(x *schema.Exit) string {
 
 // samples are alerts on which templates are tried: one with all there can be,
 // one with as little.
-func samples() []*View {
+func samples(names []text) []*View {
+	labels := map[string]string{}
+	for _, l := range names {
+		labels[l.name] = "text"
+	}
 	code, no := 3, false
 	at := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
 	e := viewEvent(&schema.AlertEvent{
@@ -207,8 +213,8 @@ func samples() []*View {
 	return []*View{
 		{
 			Alert: "rule/" + e.ID, Rule: "rule", Severity: "critical", Host: e.Host, Group: e.Group, Process: e.Process,
-			Status: "firing", Opened: at, Count: 1, Event: e, Events: []ViewEvent{e}, Labels: map[string]string{},
+			Status: "firing", Opened: at, Count: 1, Event: e, Events: []ViewEvent{e}, Labels: labels,
 		},
-		{Status: "resolved", Labels: map[string]string{}},
+		{Status: "resolved", Labels: labels},
 	}
 }

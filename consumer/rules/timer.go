@@ -90,7 +90,7 @@ func (g *Engine) Next() (at time.Time, ok bool) {
 // the time after which nothing more is to be read: a message stored at that very
 // time has been handed in before. Time never goes back.
 func (g *Engine) Advance(to time.Time) {
-	if g.restored != nil {
+	if g.restored != nil && (g.seq >= g.floor.seq || !g.floor.at.After(g.resumed)) {
 		g.catchUp()
 	}
 	g.run(instant(to), true)

@@ -24,6 +24,7 @@ const (
 // unsent are the events of an alert that are in no notification yet.
 type unsent struct {
 	events []schema.AlertEvent
+	sizes  []int // of their logs
 	// logs is the size of all logs kept, tail of those from the event tailFrom on,
 	// up to which the beginning is kept; cut is the next to lose its logs.
 	logs, tail, tailFrom, cut int
@@ -32,14 +33,11 @@ type unsent struct {
 // add appends an event, whose logs may take up to a number of bytes.
 func (u *unsent) add(ev schema.AlertEvent, budget int) {
 	size := 0
-	if ev.Log != nil {
-		ev.Log = fit(ev.Log)
-		size = logSize(ev.Log)
-	}
+	ev.Log, size = fit(ev.Log)
 	if size > budget {
 		ev.Log, size = nil, 0
 	}
-	u.events = append(u.events, ev)
+	u.events, u.sizes = append(u.events, ev), append(u.sizes, size)
 	u.logs += size
 	last := len(u.events) - 1
 	if u.tailFrom == 0 && u.logs > halfLogs && last > 0 {
@@ -49,9 +47,9 @@ func (u *unsent) add(ev schema.AlertEvent, budget int) {
 		return
 	}
 	for u.tail += size; u.tail > halfLogs && u.cut < last; u.cut++ {
-		e := &u.events[u.cut]
-		n := logSize(e.Log)
-		e.Log, u.tail, u.logs = nil, u.tail-n, u.logs-n
+		n := u.sizes[u.cut]
+		u.events[u.cut].Log, u.sizes[u.cut] = nil, 0
+		u.tail, u.logs = u.tail-n, u.logs-n
 	}
 }
 
@@ -64,41 +62,47 @@ func (u *unsent) drop(n int) {
 	}
 }
 
-// logSize is what logs take in JSON, where a control character takes six bytes.
-func logSize(l *schema.Log) int {
-	if l == nil {
-		return 0
+// sizeInJSON is what a byte takes, where a control character takes six.
+var sizeInJSON = func() (n [256]uint8) {
+	for c := range n {
+		switch {
+		case c == '\n' || c == '\t' || c == '\r' || c == '"' || c == '\\':
+			n[c] = 2
+		case c < 0x20:
+			n[c] = 6
+		default:
+			n[c] = 1
+		}
 	}
-	return textSize(l.Stdout) + textSize(l.Stderr)
-}
+	return n
+}()
 
 func textSize(s string) int {
-	n := len(s)
+	n := 0
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '\n' || c == '\t' || c == '\r' || c == '"' || c == '\\':
-			n++
-		case c < 0x20:
-			n += 5
-		}
+		n += int(sizeInJSON[s[i]])
 	}
 	return n
 }
 
-// fit cuts logs that would be too long for one message, at their beginning.
-func fit(l *schema.Log) *schema.Log {
-	if logSize(l) <= halfLogs {
-		return l
+// fit cuts logs that would be too long for one message, at their beginning, and
+// returns what they take.
+func fit(l *schema.Log) (*schema.Log, int) {
+	if l == nil {
+		return nil, 0
 	}
-	return &schema.Log{Stdout: tailOf(l.Stdout), Stderr: tailOf(l.Stderr)}
+	if n := textSize(l.Stdout) + textSize(l.Stderr); n <= halfLogs {
+		return l, n
+	}
+	l = &schema.Log{Stdout: tailOf(l.Stdout), Stderr: tailOf(l.Stderr)}
+	return l, textSize(l.Stdout) + textSize(l.Stderr)
 }
 
 func tailOf(s string) string {
 	const most = halfLogs / 2
 	n, i := 0, len(s)
 	for i > 0 {
-		size := textSize(s[i-1 : i])
-		if n += size; n > most {
+		if n += int(sizeInJSON[s[i-1]]); n > most {
 			break
 		}
 		i--
