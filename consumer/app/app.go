@@ -258,11 +258,8 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 	for _, d := range deliveries {
 		g.Go(func() error { return d.Run(ctx) })
 	}
-	set, err := rules.Compile(rules.Defaults(), rules.Options{Groups: a.cfg.Groups})
-	if err != nil {
-		return fmt.Errorf("read the rules: %w", err)
-	}
-	v := &events{js: js, log: a.log, rules: set, maxAge: time.Duration(a.cfg.MaxAge)}
+	v := newEvents(js, p, a.log)
+	var reading sync.Once
 	g.Go(func() error {
 		return v.run(ctx, func() {
 			reading.Do(func() { a.log.Info().Int("receivers", len(p.receivers)).Msg("reading events") })

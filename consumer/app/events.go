@@ -23,10 +23,12 @@ import (
 // does the same again: a notification has one id, and a record knows the sequence
 // of the last message in it.
 type events struct {
-	js     jetstream.JetStream
-	rules  *rules.Set
-	maxAge time.Duration
-	log    zerolog.Logger
+	js   jetstream.JetStream
+	plan *plan
+	log  zerolog.Logger
+	// seenEvery is how often the times are stored at which hosts were seen. What
+	// was read since is read again after a restart.
+	seenEvery time.Duration
 
 	*machine
 	states *bucket[schema.State]
@@ -166,12 +168,10 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 		if err := v.publish(ctx, v.take()); err != nil {
 			return err
 		}
-		if err := src.Done(ctx); err != nil {
-			return err
-		}
-		if v.tooOld > 0 {
-			v.log.Info().Int("events", v.tooOld).Dur("max_age", v.maxAge).Msg("events are too old to be told to people; their state is recorded")
-			v.tooOld = 0
+		if v.due(len(batch) < batchSize) {
+			if err := v.flush(ctx, src); err != nil {
+				return err
+			}
 		}
 		ok()
 	}
@@ -203,21 +203,12 @@ func (v *events) pause() time.Duration {
 	return max(wait, time.Millisecond)
 }
 
-func (v *events) event(ctx context.Context, m *consumer.Message, ce *schema.CloudEvent[*schema.Event]) error {
-	now := time.Now()
-	engine := rules.New(v.rules)
-	tooOld := engine.Event(rules.Meta{Seq: m.Seq, Stored: m.Stored}, ce, now.Add(-v.maxAge))
-	notes := engine.Take()
-	if tooOld {
-		v.tooOld++
-	}
-	for _, n := range notes {
-		if err := v.publish(ctx, m, n, now); err != nil {
-			return err
-		}
-	}
-	key := schema.StateKey(ce.Data.Host, ce.Data.Group, ce.Data.Process)
-	if !schema.Is(ce.Data.Event, "PROCESS_STATE") || ce.Data.Process == "" {
+// timers lets the rules' clock go on. It follows the server's while there is
+// nothing to read, since a timer must not fire before a message of an earlier time.
+func (v *events) timers(ctx context.Context, src source) error {
+	at, ok := v.engine.Next()
+	if os.Getenv("DBG") != "" { fmt.Println("NEXT", at, ok, v.skew) }
+	if !ok || time.Until(at.Add(settled-v.skew)) > 0 {
 		return nil
 	}
 	now, all, err := src.Now(ctx)

@@ -114,11 +114,16 @@ func (f *fleet) raw(subject, data string) uint64 {
 }
 
 func (f *fleet) events() *events {
-	set, err := rules.Compile(rules.Defaults(), rules.Options{})
+	f.Helper()
+	cfg := Default()
+	cfg.GroupInterval = schema.Duration(20 * time.Millisecond)
+	set, err := compile(cfg)
 	if err != nil {
 		f.Fatal(err)
 	}
-	return &events{js: f.js, log: zerolog.Nop(), rules: set, maxAge: 24 * time.Hour}
+	v := newEvents(f.js, &plan{cfg: cfg, set: set}, zerolog.New(os.Stdout))
+	v.seenEvery = 50 * time.Millisecond
+	return v
 }
 
 // run reads events until the test ends or stop is called, which waits.
