@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
-	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -23,7 +22,7 @@ type Backtest struct {
 	// now.
 	Since, Until time.Time
 	// Notify is told of each notification that the rules would have made, in order.
-	Notify func(rules.Notification) error
+	Notify func(*schema.CloudEvent[*schema.Alert]) error
 	// Progress is called now and then with how many of the messages are read; may be
 	// nil.
 	Progress func(read, total uint64)
@@ -128,7 +127,7 @@ func (b *Backtest) read(ctx context.Context, s jetstream.Stream, last uint64, un
 
 func (b *Backtest) take(m *machine) error {
 	for _, n := range m.take() {
-		if err := b.Notify(n); err != nil {
+		if err := b.Notify(n.Alert.Envelope(n.ID, n.Type, n.At)); err != nil {
 			return err
 		}
 	}

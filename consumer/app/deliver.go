@@ -35,6 +35,10 @@ type addressee struct {
 	limit limit
 }
 
+// called reports whether a rule means the receiver by a name: names that differ
+// only in small letters and capitals are one.
+func (a addressee) called(name string) bool { return strings.EqualFold(a.name, name) }
+
 // limit lets burst batches through at once, and one more per every after that;
 // burst 0 is no limit.
 type limit struct {
@@ -218,7 +222,7 @@ func (d *delivery) add(ctx context.Context, msgs []jetstream.Msg) error {
 			if err := d.park(ctx, raw, m.Seq, err); err != nil {
 				return err
 			}
-		} else if len(n.Data.Notify) > 0 && !slices.Contains(n.Data.Notify, d.to.name) {
+		} else if len(n.Data.Notify) > 0 && !slices.ContainsFunc(n.Data.Notify, d.to.called) {
 			n = nil
 		}
 		d.rest = append(d.rest, item{raw, n, m.Seq, m.Stored})

@@ -38,7 +38,7 @@ func (d durable) open(ctx context.Context, js jetstream.JetStream, begin func(ha
 	if err != nil {
 		return nil, err
 	}
-	for {
+	for broken := false; ; {
 		b, err := begin(have)
 		if err != nil {
 			return nil, err
@@ -55,6 +55,16 @@ func (d durable) open(ctx context.Context, js jetstream.JetStream, begin func(ha
 			Durable: d.name, AckPolicy: jetstream.AckAllPolicy, AckWait: d.ackWait, MaxDeliver: -1,
 			MaxAckPending: maxPending, DeliverPolicy: b.policy, OptStartSeq: b.seq,
 		})
+		var api *jetstream.APIError
+		if errors.As(err, &api) && api.Code == 500 && have != nil && !broken {
+			// A consumer that was deleted and made at once may be left without its
+			// directory (nats-server 2.15), and cannot be changed any more.
+			broken = true
+			lost := *have
+			lost.NumAckPending = max(1, lost.NumAckPending)
+			have = &lost
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("create consumer %s: %w", d.name, err)
 		}

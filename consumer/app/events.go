@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -40,6 +39,7 @@ type events struct {
 
 	flushed time.Time // when records were stored the last time
 	unacked int       // messages read since
+	waiting time.Time // since when messages that were sent have not arrived
 	// skew is how far the server's clock is ahead of ours.
 	skew time.Duration
 }
@@ -53,6 +53,8 @@ const (
 	maxUnacked       = 50_000
 	// settled is how long a message may be stored before its consumer knows of it.
 	settled = 50 * time.Millisecond
+	// maxLate is how long what the server has sent may be on its way.
+	maxLate = 2 * time.Second
 	// heartbeatsKept is how long the stream keeps what every host sends: TICK_5 and
 	// snapshots. Before that nobody can say that a host was silent.
 	heartbeatsKept = time.Hour
@@ -133,14 +135,13 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 	v.machine = newMachine(v.plan.set)
 	v.fleet.Load(saved.Hosts, saved.States)
 	v.engine.Restore(saved)
-	if os.Getenv("DBG") != "" { a, ok := v.engine.Next(); fmt.Println("RESTORED", saved.Clock, len(saved.Alerts), a, ok) }
 	if missing != nil {
 		return missing
 	}
 	list, _ := v.mutes.now()
 	v.engine.SetMutes(saved.Clock, list)
 	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
-	v.flushed, v.unacked = time.Now(), 0
+	v.flushed, v.unacked, v.waiting = time.Now(), 0, time.Time{}
 	return nil
 }
 
@@ -207,7 +208,6 @@ func (v *events) pause() time.Duration {
 // nothing to read, since a timer must not fire before a message of an earlier time.
 func (v *events) timers(ctx context.Context, src source) error {
 	at, ok := v.engine.Next()
-	if os.Getenv("DBG") != "" { fmt.Println("NEXT", at, ok, v.skew) }
 	if !ok || time.Until(at.Add(settled-v.skew)) > 0 {
 		return nil
 	}
@@ -215,10 +215,23 @@ func (v *events) timers(ctx context.Context, src source) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("DBG") != "" { fmt.Println("TIMERS", at, now, all, v.skew) }
 	v.skew = time.Until(now)
-	if all {
-		v.engine.Advance(now.Add(-settled))
+	if !all {
+		return v.late(now)
+	}
+	v.waiting = time.Time{}
+	v.engine.Advance(now.Add(-settled))
+	return nil
+}
+
+// late ends reading when what the server has sent does not come: it went into a
+// connection, or a request, that is no more.
+func (v *events) late(now time.Time) error {
+	if v.waiting.IsZero() {
+		v.waiting = now
+	}
+	if now.Sub(v.waiting) > maxLate {
+		return errors.New("messages that were sent have not arrived; they are read again")
 	}
 	return nil
 }

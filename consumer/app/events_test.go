@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -115,27 +114,6 @@ func TestEventsOverRestarts(t *testing.T) {
 	<-published
 	f.run()
 	f.handled(last)
-	if os.Getenv("DBG") != "" {
-		time.Sleep(2*time.Second)
-		got := f.alerts()
-		for _, m := range f.stored(stream.Events) {
-			ce, _ := schema.UnmarshalEvent(m.Data)
-			if ce != nil && ce.Data.Event == schema.ProcessStateExited && got[ce.ID] == 0 {
-				fmt.Println("MISSING", ce.ID, ce.Data.Process, m.Sequence, m.Time.Format("05.000000"))
-			}
-		}
-		if len(got) < processes*crashes {
-			for _, m := range f.stored(stream.Alerts) {
-				ce, _ := schema.Unmarshal[*schema.Alert](m.Data)
-				var ids []string
-				for _, e := range ce.Data.Events { ids = append(ids, e.ID[len("web1/4f0c6d1e2a90b7c3/"):]) }
-				fmt.Println(m.Sequence, m.Time.Format("05.000000"), m.Header.Get("Nats-Msg-Id"), m.Header.Get(headerSeq), ce.Type, ce.Data.Count, ids)
-			}
-			kv := f.bucket(stream.AlertsBucket)
-			keys, _ := kv.Keys(t.Context())
-			for _, k := range keys { e, _ := kv.Get(t.Context(), k); fmt.Println(k, string(e.Value())) }
-		}
-	}
 	n := f.told(processes * crashes)
 	if len(n) != processes*crashes {
 		t.Errorf("%d crashes have an alert, not %d", len(n), processes*crashes)

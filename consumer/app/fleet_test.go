@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -121,7 +120,7 @@ func (f *fleet) events() *events {
 	if err != nil {
 		f.Fatal(err)
 	}
-	v := newEvents(f.js, &plan{cfg: cfg, set: set}, zerolog.New(os.Stdout))
+	v := newEvents(f.js, &plan{cfg: cfg, set: set}, zerolog.Nop())
 	v.seenEvery = 50 * time.Millisecond
 	return v
 }

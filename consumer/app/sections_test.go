@@ -293,8 +293,8 @@ func TestLoadRules(t *testing.T) {
 		"group_wait: 1m\nrules:\n- {name: a, loss: true, notify: chat}\n":             true,
 		ops + "rules:\n- {name: a, loss: true, notify: [mail, chat]}\n":               false,
 		"receivers: []\nrules:\n- {name: a, loss: true, notify: [mail, chat]}\n":      false,
-		"rules:\n- {notify: mail}\n":                                      false,
-		"rules:\n- {name: a, notify: {}}\n":                               false,
+		"rules:\n- {notify: mail}\n":                                                  false,
+		"rules:\n- {name: a, notify: {}}\n":                                           false,
 		"group_interval: 0s\nrules:\n- {name: a, loss: true, notify: [mail, chat]}\n": false,
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -177,13 +177,13 @@ func TestSnapshotsAndEvents(t *testing.T) {
 			[]any{&schema.Snapshot{Host: "web1", Boot: "b", Serial: 9, Processes: []schema.SnapshotProcess{row("STOPPED")}}, run},
 			"RUNNING", 100, false, 0, 2, 2,
 		},
-		"left":                       {[]any{start, run, table(5)}, "RUNNING", 0, true, 0, 3, 3},
-		"left, and told again":       {[]any{start, run, table(5), table(5)}, "RUNNING", 0, true, 0, 3, 3},
-		"left, and came back":        {[]any{start, run, table(5), table(5, row("STOPPED"))}, "STOPPED", 0, false, 0, 4, 4},
-		"left, and started":          {[]any{start, run, table(5), from(step{event: "STARTING", boot: "a", serial: 9}, "STOPPED")}, "STARTING", 0, false, 0, 4, 4},
-		"left, and an end is behind": {[]any{start, run, table(5), from(crash, "RUNNING")}, "RUNNING", 0, true, 1, 4, 3},
-		"group removed":              {[]any{start, run, removed}, "RUNNING", 0, true, 0, 3, 3},
-		"group removed, seen before": {[]any{start, run, step{event: "STARTING", boot: "a", serial: 7}, removed}, "STARTING", 0, false, 0, 3, 3},
+		"left":                                        {[]any{start, run, table(5)}, "RUNNING", 0, true, 0, 3, 3},
+		"left, and told again":                        {[]any{start, run, table(5), table(5)}, "RUNNING", 0, true, 0, 3, 3},
+		"left, and came back":                         {[]any{start, run, table(5), table(5, row("STOPPED"))}, "STOPPED", 0, false, 0, 4, 4},
+		"left, and started":                           {[]any{start, run, table(5), from(step{event: "STARTING", boot: "a", serial: 9}, "STOPPED")}, "STARTING", 0, false, 0, 4, 4},
+		"left, and an end is behind":                  {[]any{start, run, table(5), from(crash, "RUNNING")}, "RUNNING", 0, true, 1, 4, 3},
+		"group removed":                               {[]any{start, run, removed}, "RUNNING", 0, true, 0, 3, 3},
+		"group removed, seen before":                  {[]any{start, run, step{event: "STARTING", boot: "a", serial: 7}, removed}, "STARTING", 0, false, 0, 3, 3},
 		"group removed, and a table asked for before": {[]any{start, run, removed, table(5, row("STOPPED"))}, "RUNNING", 0, true, 0, 3, 3},
 		"group removed and added, a table shows it":   {[]any{start, table(5, row("RUNNING", ran(100))), removed}, "RUNNING", 100, false, 0, 2, 2},
 		"a table shows that the group is gone":        {[]any{start, run, table(5), removed}, "RUNNING", 0, true, 0, 4, 3},
@@ -287,7 +287,9 @@ func TestHostRecord(t *testing.T) {
 		{func(m state.Meta) state.Changes { return f.Loss(m, loss.Envelope(at(8).Time)) }, func() { want.Lost, want.LastLoss = 6, atp(8) }},
 		{func(m state.Meta) state.Changes {
 			return f.Event(m, of(schema.Event{Event: schema.SupervisorStateChangeStopping, Serial: 9}))
-		}, func() { want.SupervisorState, want.Serial, want.Stopping = "STOPPING", 9, &schema.Time{Time: meta(6).Stored} }},
+		}, func() {
+			want.SupervisorState, want.Serial, want.Stopping = "STOPPING", 9, &schema.Time{Time: meta(6).Stored}
+		}},
 		{func(m state.Meta) state.Changes { return f.Snapshot(m, snap(8)) }, func() {}}, // asked for before
 		{func(m state.Meta) state.Changes {
 			return f.Event(m, of(schema.Event{Event: "PROCESS_STATE_STARTING", Group: "a", Process: "b", Serial: 10}))
@@ -297,7 +299,9 @@ func TestHostRecord(t *testing.T) {
 		}, func() { want.SupervisorState, want.Serial, want.Stopping = "RUNNING", 11, nil }},
 		{func(m state.Meta) state.Changes {
 			return f.Event(m, of(schema.Event{Event: schema.SupervisorStateChangeStopping, Serial: 12}))
-		}, func() { want.SupervisorState, want.Serial, want.Stopping = "STOPPING", 12, &schema.Time{Time: meta(10).Stored} }},
+		}, func() {
+			want.SupervisorState, want.Serial, want.Stopping = "STOPPING", 12, &schema.Time{Time: meta(10).Stored}
+		}},
 		{func(m state.Meta) state.Changes {
 			b := *bridge
 			b.Boot, b.BridgeVersion = "b", "1.1"

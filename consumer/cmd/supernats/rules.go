@@ -8,7 +8,8 @@ import (
 
 // rulesCmd are the commands about rules.
 type rulesCmd struct {
-	Check rulesCheckCmd `cmd:"" help:"Is a configuration file valid."`
+	Check    rulesCheckCmd `cmd:"" help:"Is a configuration file valid."`
+	Backtest backtestCmd   `cmd:"" help:"What would rules have told of the past."`
 }
 
 type rulesCheckCmd struct {

@@ -15,11 +15,11 @@ func TestRulesCheck(t *testing.T) {
 		stdout, stderr string
 	}{
 		{"rules:\n- name: a\n  notfy: mail\n", exitUsage, "", `FILE:3:3: unknown key "rules[0].notfy"; allowed are `},
-		{"max_age: 0s\nrules:\n- {}\n", exitUsage, "", "FILE:1:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be told\nFILE:3:3: rules[0].name: missing; "},
+		{"max_age: 0s\nrules:\n- {}\n", exitUsage, "", "FILE:1:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be told\nFILE:3:3: rules[0].name: is missing; "},
 		{"rules: [\n", exitUsage, "", "FILE:1:8: sequence end token ']' not found\n"},
-		{"receivers: []\nrules: [{name: a, notify: [chat]}]\n", exitUsage, "", `FILE:2:28: rules[0].notify[0]: found "chat", there are no receivers`},
-		{"mail: {smarthost: 'h:25', from: a@b.c, to: [a@b.c], username: u, password_file: /is/not/there}\nreceivers: [{name: x, mail: {}}]\nrules: [{name: a, event: FATAL}, {name: b, event: FATAL}, {name: c, event: FATAL}]\n", exitDone, "FILE: ok: 3 rules, 2 receivers\n", ""},
-		{"rules: [{name: a, event: FATAL, notify: [chat]}]\n", exitDone, "FILE: ok: 1 rule, 0 receivers\n", ""},
+		{"receivers: []\nrules: [{name: a, loss: true, notify: [chat]}]\n", exitUsage, "", `FILE:2:40: rules[0].notify[0]: found "chat", there are no receivers`},
+		{"mail: {smarthost: 'h:25', from: a@b.c, to: [a@b.c], username: u, password_file: /is/not/there}\nreceivers: [{name: x, mail: {}}]\nrules: [{name: a, event: PROCESS_STATE_FATAL}, {name: b, event: PROCESS_STATE_FATAL}, {name: c, event: PROCESS_STATE_FATAL}]\n", exitDone, "FILE: ok: 3 rules, 2 receivers\n", ""},
+		{"rules: [{name: a, event: PROCESS_STATE_FATAL, notify: [chat]}]\n", exitDone, "FILE: ok: 1 rule, 0 receivers\n", ""},
 		{"rules: []\n", exitDone, "FILE: ok: 0 rules, 0 receivers\n", ""},
 	} {
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
