@@ -31,6 +31,7 @@ import (
 var (
 	seed    = flag.Uint64("chaos.seed", 0, "of what is chosen by chance; 0 chooses one")
 	results = flag.String("chaos.results", "", "file for the figures")
+	built   = flag.String("chaos.bin", "", "directory of supernats, supernats-bridge and nats-server, built already; empty builds them")
 )
 
 // bin is where the programs are, built once for all tests.
@@ -42,8 +43,8 @@ func TestMain(m *testing.M) {
 		*seed = rand.Uint64N(1_000_000) + 1
 	}
 	os.Exit(func() int {
-		if testing.Short() {
-			return m.Run() // which skips what needs them
+		if bin = *built; testing.Short() || bin != "" { // -short skips what needs them
+			return m.Run()
 		}
 		dir, err := os.MkdirTemp("", "supernats")
 		if err != nil {
@@ -80,7 +81,7 @@ func (f *figures) add(name string, value any) {
 	case time.Duration:
 		value = v.Round(time.Microsecond)
 	}
-	f.lines = append(f.lines, fmt.Sprintf("%-52s %v", name, value))
+	f.lines = append(f.lines, fmt.Sprintf("%-68s %v", name, value))
 }
 
 const sectionMark = "== "

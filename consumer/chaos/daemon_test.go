@@ -230,6 +230,7 @@ func notifications(tb testing.TB, js jetstream.JetStream) (notes []note) {
 type crash struct {
 	id, process string
 	read        time.Time // by the bridge
+	stored      time.Time // by the stream
 }
 
 // key is what a mail tells of it.
@@ -241,8 +242,12 @@ func crashes(tb testing.TB, js jetstream.JetStream) (all []crash, lost uint64) {
 	tb.Helper()
 	read(tb, js, stream.Events, schema.EventPrefix+"*.*.*.process_state.exited", func(m jetstream.Msg) error {
 		ce, err := schema.UnmarshalEvent(m.Data())
-		if err == nil && ce.Data.UnexpectedExit() {
-			all = append(all, crash{ce.ID, ce.Data.Process, ce.Time.Time})
+		if err != nil || !ce.Data.UnexpectedExit() {
+			return err
+		}
+		meta, err := m.Metadata()
+		if err == nil {
+			all = append(all, crash{ce.ID, ce.Data.Process, ce.Time.Time, meta.Timestamp})
 		}
 		return err
 	})

@@ -128,7 +128,7 @@ func (f *fleet) change(ctx context.Context, p *fleetProcess, state string) error
 	if ce != nil && state == "EXITED" {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.crashed = append(f.crashed, crash{ce.ID, p.name, ce.Time.Time})
+		f.crashed = append(f.crashed, crash{id: ce.ID, process: p.name, read: ce.Time.Time})
 	}
 	return nil
 }

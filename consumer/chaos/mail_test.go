@@ -66,10 +66,11 @@ func measureMail(b *testing.B, n int) {
 			m.one(b, i, arrived)
 		}
 	}
-	read := map[string]time.Time{}
-	all, _ := crashes(b, connect(b, url))
+	js := connect(b, url)
+	read := map[string]crash{}
+	all, _ := crashes(b, js)
 	for _, c := range all {
-		read[c.process] = c.read
+		read[c.process] = c
 	}
 	var f figures
 	f.add("crashes of each", n)
@@ -88,6 +89,7 @@ func measureMail(b *testing.B, n int) {
 			medians[m.name+short] = p50
 		}
 	}
+	mailers[0].stages(&f, read, notifications(b, js))
 	ahead := medians["supernatsdeath"] - medians["Pythondeath"]
 	f.add("from death, how much later than Python in the median", fmt.Sprintf("%.1f ms", ahead))
 	b.ReportMetric(ahead, "later-than-Python-ms")
@@ -114,12 +116,12 @@ func (m *mailer) one(b *testing.B, i int, arrived <-chan smtptest.Mail) {
 
 // latencies are in milliseconds. read is when the bridge read each event; Python's
 // listener tells it in the mail.
-func (m *mailer) latencies(b *testing.B, read map[string]time.Time) (fromRead, fromDeath []float64) {
+func (m *mailer) latencies(b *testing.B, read map[string]crash) (fromRead, fromDeath []float64) {
 	b.Helper()
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	for i, mail := range m.mails {
 		died := m.died(i)
-		at, known := read[crashName3(i)]
+		c, known := read[crashName3(i)]
+		at := c.read
 		if own := mail.Header.Get("X-Read"); own != "" {
 			seconds, err := strconv.ParseFloat(own, 64)
 			if err != nil {
@@ -134,4 +136,27 @@ func (m *mailer) latencies(b *testing.B, read map[string]time.Time) (fromRead, f
 		fromDeath = append(fromDeath, ms(mail.Received.Sub(died[0])))
 	}
 	return fromRead, fromDeath
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// stages tells where the time goes between the bridge and the mail server.
+func (m *mailer) stages(f *figures, read map[string]crash, notes []note) {
+	var bridge, rules, mail []float64
+	for _, n := range notes {
+		c := read[n.Data.Process]
+		for i := range m.mails {
+			if crashName3(i) == c.process {
+				bridge = append(bridge, ms(c.stored.Sub(c.read)))
+				rules = append(rules, ms(n.stored.Sub(c.stored)))
+				mail = append(mail, ms(m.mails[i].Received.Sub(n.stored)))
+			}
+		}
+	}
+	for _, s := range []struct {
+		name string
+		of   []float64
+	}{{"event read to event stored", bridge}, {"event stored to notification stored", rules}, {"notification stored to DATA answered", mail}} {
+		f.add(m.name+": "+s.name+", p50, p99", fmt.Sprintf("%.1f ms, %.1f ms", median(s.of), quantile(s.of, 0.99)))
+	}
 }

@@ -127,7 +127,7 @@ func (r *replicas) waitActive(ctx context.Context, not *daemon) (*daemon, time.T
 func (r *replicas) killActive(ctx context.Context, dice *rand.Rand, n int) error {
 	var last *daemon
 	for range n {
-		d, since, err := r.waitActive(ctx, last)
+		_, since, err := r.waitActive(ctx, last)
 		if err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (r *replicas) killActive(ctx context.Context, dice *rand.Rand, n int) error
 			return ctx.Err()
 		}
 		r.mu.Lock()
-		d = r.active
+		d := r.active
 		r.mu.Unlock()
 		r.kills = append(r.kills, time.Now())
 		d.kill()
