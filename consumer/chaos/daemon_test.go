@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -185,6 +186,8 @@ func read(tb testing.TB, js jetstream.JetStream, name, subject string, each func
 	if err != nil {
 		tb.Fatal(err)
 	}
+	// It would stay for minutes, and a stream has only so many.
+	defer func() { _ = js.DeleteConsumer(ctx, name, c.CachedInfo().Name) }()
 	for left := int(c.CachedInfo().NumPending); left > 0; {
 		batch, err := c.Fetch(min(left, 5000), jetstream.FetchMaxWait(30*time.Second))
 		if err != nil {
@@ -198,6 +201,18 @@ func read(tb testing.TB, js jetstream.JetStream, name, subject string, each func
 		}
 		if batch.Error() != nil {
 			tb.Fatal(batch.Error())
+		}
+	}
+}
+
+// settle polls now and then until done, and reports whether it was in time.
+func settle(limit time.Duration, done func() bool) bool {
+	for end := time.Now().Add(limit); ; time.Sleep(500 * time.Millisecond) {
+		if done() {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
 		}
 	}
 }
@@ -261,19 +276,59 @@ func crashes(tb testing.TB, js jetstream.JetStream) (all []crash, lost uint64) {
 	return all, lost
 }
 
-// allClosed reports whether the last notification of every alert says that it is
-// over, and how many alerts there are.
-func allClosed(notes []note) (bool, int) {
-	last := map[string]string{}
-	for _, n := range notes {
-		last[n.Data.Alert] = n.Type
+// openAlerts are the keys of the alerts that are not over, as their records say.
+func openAlerts(tb testing.TB, js jetstream.JetStream) (open []string) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	kv, err := js.KeyValue(ctx, stream.AlertsBucket)
+	if err != nil {
+		tb.Fatal(err)
 	}
-	for _, typ := range last {
-		if typ != schema.TypeAlertResolved {
-			return false, len(last)
+	all, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = all.Stop() }()
+	for e := range all.Updates() {
+		if e == nil { // that was all there is
+			break
+		}
+		var r schema.OpenAlert
+		if err := json.Unmarshal(e.Value(), &r); err != nil {
+			tb.Fatal(err)
+		}
+		if r.Phase != schema.PhaseResolved {
+			open = append(open, e.Key())
 		}
 	}
-	return true, len(last)
+	slices.Sort(open)
+	return open
+}
+
+// untold are the crashes that are in no notification.
+func untold(known []crash, notes []note) (list []string) {
+	in := map[string]bool{}
+	for _, n := range notes {
+		for _, e := range n.Data.Events {
+			in[e.ID] = true
+		}
+	}
+	for _, c := range known {
+		if !in[c.id] {
+			list = append(list, c.id)
+		}
+	}
+	return list
+}
+
+// alertsOf counts the alerts.
+func alertsOf(notes []note) int {
+	ids := map[string]bool{}
+	for _, n := range notes {
+		ids[n.Data.Alert] = true
+	}
+	return len(ids)
 }
 
 // delivered reports whether every receiver has acknowledged every notification.

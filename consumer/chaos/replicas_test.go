@@ -15,7 +15,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
-	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -211,12 +210,12 @@ func TestReplicas(t *testing.T) {
 	r.waiting.Wait()
 	took := time.Since(begun)
 	known := f.known()
-	supervisordtest.Wait(t, time.Minute, func() bool {
-		closed, alerts := allClosed(notifications(t, js))
-		return closed && alerts > 0 && delivered(t, js)
-	}, "all alerts to be closed, and told")
+	if !settle(time.Minute, func() bool {
+		return len(untold(known, notifications(t, js))) == 0 && len(openAlerts(t, js)) == 0 && delivered(t, js)
+	}) {
+		t.Errorf("seed %d: a minute after all is well all mails are sent: %t, and alerts are open: %q", *seed, delivered(t, js), openAlerts(t, js))
+	}
 	notes := notifications(t, js)
-	_, alerts := allClosed(notes)
 	resumed := r.resumed(notes)
 	repeated, problems := r.compare(known, notes, smtp.Mails())
 	for i, p := range problems {
@@ -235,7 +234,7 @@ func TestReplicas(t *testing.T) {
 	fig.add("kills of the active one of 3", len(r.kills))
 	fig.add("crashes", len(known))
 	fig.add("time", took.Round(time.Second))
-	fig.add("alerts, notifications, mails", fmt.Sprintf("%d, %d, %d", alerts, len(notes), len(smtp.Mails())))
+	fig.add("alerts, notifications, mails", fmt.Sprintf("%d, %d, %d", alertsOf(notes), len(notes), len(smtp.Mails())))
 	fig.add("kill to another one active, median, max", fmt.Sprintf("%v, %v", middle(r.took), slices.Max(r.took).Round(time.Millisecond)))
 	fig.add("kill to the next notification, median, max", fmt.Sprintf("%v, %v", middle(resumed), slices.Max(resumed).Round(time.Millisecond)))
 	fig.add("mails in flight at a kill that came again", repeated)

@@ -69,18 +69,17 @@ func (s storm) ours(tb testing.TB) outcome {
 	begun, took := s.rage(tb, c)
 	o := outcome{died: c.total(), over: took}
 	// That a crash was not stored shows later, beside what else there is to see.
-	settle(func() bool {
+	settle(30*time.Second, func() bool {
 		all, _ := crashes(tb, js)
 		return len(all) >= o.died
-	}, 30*time.Second)
+	})
 	all, _ := crashes(tb, js)
 	o.stored = len(all)
-	settle(func() bool { return s.count(&o, all, smtp.Mails()) }, 2*time.Minute-time.Since(begun))
-	if s.recovery {
-		settle(func() bool {
-			closed, _ := allClosed(notifications(tb, js))
-			return closed && delivered(tb, js)
-		}, 2*time.Minute-time.Since(begun))
+	settle(2*time.Minute-time.Since(begun), func() bool { return s.count(&o, all, smtp.Mails()) })
+	if s.recovery && !settle(2*time.Minute-time.Since(begun), func() bool {
+		return len(openAlerts(tb, js)) == 0 && delivered(tb, js)
+	}) {
+		tb.Error("not all alerts are over, and told, two minutes after the storm began")
 	}
 	mails := smtp.Mails()
 	s.count(&o, all, mails)
@@ -135,13 +134,6 @@ func (s storm) python(tb testing.TB) outcome {
 		o.until = m.Received.Sub(begun)
 	}
 	return o
-}
-
-// settle polls until done, or for as long as it may take.
-func settle(done func() bool, limit time.Duration) {
-	for end := time.Now().Add(limit); !done() && time.Now().Before(end); {
-		time.Sleep(200 * time.Millisecond)
-	}
 }
 
 // check fails if something of a storm was lost.
