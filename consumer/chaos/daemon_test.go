@@ -246,6 +246,7 @@ type crash struct {
 	id, process string
 	read        time.Time // by the bridge
 	stored      time.Time // by the stream
+	reason      bool      // the event has it
 }
 
 // key is what a mail tells of it.
@@ -262,7 +263,7 @@ func crashes(tb testing.TB, js jetstream.JetStream) (all []crash, lost uint64) {
 		}
 		meta, err := m.Metadata()
 		if err == nil {
-			all = append(all, crash{ce.ID, ce.Data.Process, ce.Time.Time, meta.Timestamp})
+			all = append(all, crash{ce.ID, ce.Data.Process, ce.Time.Time, meta.Timestamp, ce.Data.Exit != nil})
 		}
 		return err
 	})

@@ -29,8 +29,9 @@ type storm struct {
 type outcome struct {
 	died int           // as the processes tell it
 	over time.Duration // how long it took
-	// stored is how many crashes the stream has.
-	stored int
+	// stored is how many crashes the stream has, reasons how many of them with their
+	// exit code.
+	stored, reasons int
 	// told is how many crashes are in the mails, twice how many in two of them.
 	mails, told, twice int
 	// lost is how many events supervisord has thrown away, and lostTold how many
@@ -75,6 +76,11 @@ func (s storm) ours(tb testing.TB) outcome {
 	})
 	all, _ := crashes(tb, js)
 	o.stored = len(all)
+	for _, c := range all {
+		if c.reason {
+			o.reasons++
+		}
+	}
 	settle(2*time.Minute-time.Since(begun), func() bool { return s.count(&o, all, smtp.Mails()) })
 	if s.recovery && !settle(2*time.Minute-time.Since(begun), func() bool {
 		return len(openAlerts(tb, js)) == 0 && delivered(tb, js)
@@ -159,7 +165,7 @@ func TestStorm(t *testing.T) {
 	s := storm{crashes: 200, processes: 40, over: 2 * time.Second, settings: "resolve_after: 5s\n"}
 	o := s.ours(t)
 	o.check(t, s.crashes, 5)
-	t.Logf("%d crashes in %v, all told after %v", o.died, o.over.Round(time.Millisecond), o.until.Round(time.Millisecond))
+	t.Logf("%d crashes in %v, %d with exit code, all told after %v", o.died, o.over.Round(time.Millisecond), o.reasons, o.until.Round(time.Millisecond))
 }
 
 // BenchmarkStorm is the whole of it with default settings: 1,000 crashes of 200
@@ -178,6 +184,9 @@ func BenchmarkStorm(b *testing.B) {
 			f.add(c.name+": crashes", fmt.Sprintf("%d in %v", c.died, c.over.Round(time.Millisecond)))
 			f.add(c.name+": mails", c.mails)
 			f.add(c.name+": crashes told in them", c.told)
+			if c.name == "supernats" {
+				f.add(c.name+": of them with exit code", c.reasons)
+			}
 			f.add(c.name+": events that supervisord threw away", c.lost)
 			f.add(c.name+": last crash told after", c.until.Round(time.Millisecond))
 			b.ReportMetric(float64(c.mails), c.name+"-mails")
