@@ -102,20 +102,14 @@ func (r *recording) loops(ctx context.Context) error {
 	return nil
 }
 
-// silences lets a host be silent now and then. At the end it talks.
+// silences cuts a host off now and then. At the end it talks.
 func (r *recording) silences(ctx context.Context, h *fleetHost) error {
-	set := func(silent bool) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.silent = silent
-	}
-	defer set(false)
 	for pause(ctx, 3*time.Second) {
-		set(true)
-		if !pause(ctx, 6*time.Second) {
-			break
+		h.silence()
+		pause(ctx, 6*time.Second)
+		if err := r.talk(context.WithoutCancel(ctx), h); err != nil {
+			return err
 		}
-		set(false)
 	}
 	return nil
 }
@@ -130,7 +124,7 @@ func (r *recording) lose(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.publish(context.WithoutCancel(ctx), schema.BridgeSubject(h.name, schema.BridgeLoss), ce.ID, data); err != nil {
+		if _, err := r.js.PublishMsg(context.WithoutCancel(ctx), message(schema.BridgeSubject(h.name, schema.BridgeLoss), ce.ID, data)); err != nil {
 			return err
 		}
 		r.losses++

@@ -31,8 +31,9 @@ type fleetHost struct {
 
 	mu     sync.Mutex
 	serial uint64
-	silent bool // publishes nothing
 	last   time.Time
+	silent bool // what happens waits in the spool
+	spool  []*nats.Msg
 }
 
 type fleetProcess struct {
@@ -79,15 +80,11 @@ func (f *fleet) processes() (all []*fleetProcess) {
 	return all
 }
 
-// event publishes an event of a host as its bridge does; nothing while it is
-// silent, as if it were not there. Times are a millisecond apart at least, as mails
-// tell them.
+// event publishes an event of a host as its bridge does, or keeps it while the host
+// is silent. Times are a millisecond apart at least, as mails tell them.
 func (f *fleet) event(ctx context.Context, h *fleetHost, e *schema.Event) (*schema.CloudEvent[*schema.Event], error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.silent {
-		return nil, nil
-	}
 	h.serial++
 	e.Host, e.Server, e.Boot, e.Serial, e.Pool, e.PoolSerial = h.name, "supervisor", h.boot, h.serial, "supernats", h.serial
 	at := time.Now().UTC().Truncate(time.Microsecond)
@@ -100,15 +97,41 @@ func (f *fleet) event(ctx context.Context, h *fleetHost, e *schema.Event) (*sche
 	if err != nil {
 		return nil, err
 	}
-	return ce, f.publish(ctx, e.Subject(), ce.ID, data)
+	m := message(e.Subject(), ce.ID, data)
+	if h.silent {
+		h.spool = append(h.spool, m)
+		return ce, nil
+	}
+	_, err = f.js.PublishMsg(ctx, m)
+	return ce, err
 }
 
-func (f *fleet) publish(ctx context.Context, subject, id string, data []byte) error {
-	_, err := f.js.PublishMsg(ctx, &nats.Msg{
+// message is one as the bridge publishes it.
+func message(subject, id string, data []byte) *nats.Msg {
+	return &nats.Msg{
 		Subject: subject, Data: data,
 		Header: nats.Header{jetstream.MsgIDHeader: {id}, stream.HeaderContentType: {schema.ContentType}},
-	})
-	return err
+	}
+}
+
+// silence cuts a host off from NATS.
+func (h *fleetHost) silence() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.silent = true
+}
+
+// talk lets a host publish what has happened meanwhile.
+func (f *fleet) talk(ctx context.Context, h *fleetHost) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, m := range h.spool {
+		if _, err := f.js.PublishMsg(ctx, m); err != nil {
+			return err
+		}
+	}
+	h.silent, h.spool = false, nil
+	return nil
 }
 
 // change publishes that a process has another state.
@@ -125,7 +148,7 @@ func (f *fleet) change(ctx context.Context, p *fleetProcess, state string) error
 		return err
 	}
 	p.state = state
-	if ce != nil && state == "EXITED" {
+	if state == "EXITED" {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.crashed = append(f.crashed, crash{id: ce.ID, process: p.name, read: ce.Time.Time})

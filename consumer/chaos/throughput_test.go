@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
@@ -128,10 +127,7 @@ func fill(b *testing.B, js jetstream.JetStream, n int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := js.PublishMsgAsync(&nats.Msg{
-			Subject: e.Subject(), Data: data,
-			Header: nats.Header{jetstream.MsgIDHeader: {ce.ID}, stream.HeaderContentType: {schema.ContentType}},
-		}, jetstream.WithStallWait(30*time.Second)); err != nil {
+		if _, err := js.PublishMsgAsync(message(e.Subject(), ce.ID, data), jetstream.WithStallWait(30*time.Second)); err != nil {
 			b.Fatal(err)
 		}
 	}
