@@ -19,7 +19,10 @@ import (
 	"supernats/schema"
 )
 
-var backtestCrashes = flag.Int("backtest.crashes", 300, "crashes of the recorded run, at least")
+var (
+	backtestCrashes = flag.Int("backtest.crashes", 300, "crashes of the recorded run, at least")
+	backtestKills   = flag.Int("backtest.kills", 1, "how often the daemon is killed while it records, evenly over the time")
+)
 
 // shortTimes are rules of every kind, with times that a test can wait for.
 const shortTimes = `
@@ -147,7 +150,18 @@ func briefOf(n *schema.CloudEvent[*schema.Alert]) brief {
 	return b
 }
 
-// What the daemon told live is what a back-test over the same stream says.
+// killDaemon kills the daemon and starts it again, n times.
+func killDaemon(t *testing.T, d *daemon, config string, n int, over time.Duration) {
+	t.Helper()
+	for range n {
+		time.Sleep(over / time.Duration(n+1))
+		d.kill()
+		d = startDaemon(t, config, nil)
+	}
+}
+
+// What the daemon told live, though it was killed, is what a back-test over the
+// same stream says.
 func TestBacktest(t *testing.T) {
 	needPrograms(t)
 	t.Logf("seed %d", *seed)
@@ -172,7 +186,10 @@ func TestBacktest(t *testing.T) {
 	}()
 	over := max(20*time.Second, time.Duration(*backtestCrashes)*10*time.Millisecond)
 	// Some hit a process that is down already.
-	if err := r.run(t.Context(), over, *backtestCrashes+*backtestCrashes/2); err != nil {
+	var recording errgroup.Group
+	recording.Go(func() error { return r.run(t.Context(), over, *backtestCrashes+*backtestCrashes/2) })
+	killDaemon(t, d, config, *backtestKills, over)
+	if err := recording.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(r.known()); n < *backtestCrashes {
@@ -225,6 +242,7 @@ func TestBacktest(t *testing.T) {
 	var f figures
 	f.add("crashes, losses told", fmt.Sprintf("%d, %d", len(r.known()), r.losses))
 	f.add("recorded for", over)
+	f.add("kills of the daemon", *backtestKills)
 	f.add("notifications live", len(live))
 	f.add("notifications of the back-test", len(again))
 	f.add("back-test took", took.Round(time.Millisecond))
@@ -236,7 +254,7 @@ func TestBacktest(t *testing.T) {
 		result = fmt.Sprintf("FAILED: %d differences", len(problems))
 	}
 	f.add("result", result)
-	f.record(t, fmt.Sprintf("-backtest.crashes=%d", *backtestCrashes))
+	f.record(t, fmt.Sprintf("-backtest.crashes=%d -backtest.kills=%d", *backtestCrashes, *backtestKills))
 }
 
 // different returns how two lists of notifications differ: in what is in them, and,
