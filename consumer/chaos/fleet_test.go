@@ -83,6 +83,7 @@ func (f *fleet) processes() (all []*fleetProcess) {
 // event publishes an event of a host as its bridge does, or keeps it while the host
 // is silent. Times are a millisecond apart at least, as mails tell them.
 func (f *fleet) event(ctx context.Context, h *fleetHost, e *schema.Event) (*schema.CloudEvent[*schema.Event], error) {
+	ctx = context.WithoutCancel(ctx) // what has happened is told, though the work ends
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.serial++
@@ -186,7 +187,6 @@ func (f *fleet) stop(ctx context.Context, p *fleetProcess, down time.Duration) e
 // up starts a process again, though the work may have ended.
 func (f *fleet) up(ctx context.Context, p *fleetProcess, down time.Duration) error {
 	pause(ctx, down)
-	ctx = context.WithoutCancel(ctx)
 	for _, state := range []string{"STARTING", "RUNNING"} {
 		if err := f.change(ctx, p, state); err != nil {
 			return err
@@ -200,7 +200,7 @@ func (f *fleet) tick(ctx context.Context, every time.Duration) error {
 	for pause(ctx, every) {
 		when := time.Now().Unix()
 		for _, h := range f.hosts {
-			if _, err := f.event(ctx, h, &schema.Event{Event: schema.Tick5, When: &when}); err != nil && ctx.Err() == nil {
+			if _, err := f.event(ctx, h, &schema.Event{Event: schema.Tick5, When: &when}); err != nil {
 				return err
 			}
 		}

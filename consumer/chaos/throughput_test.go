@@ -37,11 +37,13 @@ func BenchmarkConsume(b *testing.B) {
 	js := connect(b, url)
 	fill(b, js, *consumeEvents)
 	config := writeConfig(b, url, nil, "", "")
-	var bare, ours, ratios []float64
+	var bare, ours, ratios, cpu []float64
 	for b.Loop() {
 		for range *consumeRounds {
 			bare = append(bare, float64(*consumeEvents)/readBare(b, js, *consumeEvents).Seconds())
-			ours = append(ours, float64(*consumeEvents)/readOurs(b, js, config, *consumeEvents).Seconds())
+			took, work := readOurs(b, js, config, *consumeEvents)
+			ours = append(ours, float64(*consumeEvents)/took.Seconds())
+			cpu = append(cpu, float64(work.Nanoseconds())/1000/float64(*consumeEvents))
 			ratios = append(ratios, ours[len(ours)-1]/bare[len(bare)-1])
 		}
 	}
@@ -52,6 +54,7 @@ func BenchmarkConsume(b *testing.B) {
 	f.add("bare Consume, events/s, median", int(median(bare)))
 	f.add("supernats consume, events/s, median", int(median(ours)))
 	f.add("ratio, median of the rounds", median(ratios))
+	f.add("processor time of supernats consume, µs/event, median", median(cpu))
 	f.record(b, fmt.Sprintf("-consume.events=%d -consume.rounds=%d", *consumeEvents, *consumeRounds))
 	b.ReportMetric(median(bare), "bare-events/s")
 	b.ReportMetric(median(ours), "supernats-events/s")
@@ -186,14 +189,14 @@ func readBare(b *testing.B, js jetstream.JetStream, n int) time.Duration {
 	return took
 }
 
-// readOurs lets the daemon handle the stream and returns how long it took.
-func readOurs(b *testing.B, js jetstream.JetStream, config string, n int) time.Duration {
+// readOurs lets the daemon handle the stream and returns how long it took, and the
+// processor time of its whole life.
+func readOurs(b *testing.B, js jetstream.JetStream, config string, n int) (took, work time.Duration) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), 10*time.Minute)
 	defer cancel()
 	forget(ctx, b, js)
 	d := startDaemon(b, config, nil)
-	defer d.stop()
 	var begun time.Time
 	for pause(ctx, 10*time.Millisecond) {
 		c, err := js.Consumer(ctx, stream.Events, durableName)
@@ -207,13 +210,14 @@ func readOurs(b *testing.B, js jetstream.JetStream, config string, n int) time.D
 			begun = time.Now()
 		}
 		if c.CachedInfo().AckFloor.Stream >= uint64(n) {
-			took := time.Since(begun)
+			took = time.Since(begun)
 			seen(ctx, b, js)
-			return took
+			d.stop()
+			return took, d.cmd.ProcessState.UserTime() + d.cmd.ProcessState.SystemTime()
 		}
 	}
 	b.Fatalf("the daemon has not handled all events\n%s", d.end())
-	return 0
+	return 0, 0
 }
 
 // forget removes all that a daemon has stored.
