@@ -45,11 +45,18 @@ type recording struct {
 	losses int
 }
 
-// run lets it all happen for a time.
+// run lets it all happen for a time, and until there were enough crashes.
 func (r *recording) run(ctx context.Context, over time.Duration, crashes int) error {
-	ctx, cancel := context.WithTimeout(ctx, over)
+	ctx, cancel := context.WithTimeout(ctx, 5*over)
 	defer cancel()
 	var g errgroup.Group
+	begun := time.Now()
+	g.Go(func() error {
+		defer cancel()
+		for pause(ctx, 100*time.Millisecond) && (time.Since(begun) < over || len(r.known()) < crashes) {
+		}
+		return nil
+	})
 	quiet := r.hosts[len(r.hosts)-1]
 	g.Go(func() error { return r.crashes(ctx, over/time.Duration(crashes)) })
 	g.Go(func() error { return r.loops(ctx) })
@@ -186,13 +193,13 @@ func TestBacktest(t *testing.T) {
 		}
 	}()
 	over := max(20*time.Second, time.Duration(*backtestCrashes)*20*time.Millisecond)
-	// Some hit a process that is down already.
 	var recording errgroup.Group
-	recording.Go(func() error { return r.run(t.Context(), over, *backtestCrashes+*backtestCrashes/2) })
+	recording.Go(func() error { return r.run(t.Context(), over, *backtestCrashes) })
 	killDaemon(t, d, config, *backtestKills, over)
 	if err := recording.Wait(); err != nil {
 		t.Fatal(err)
 	}
+	recorded := time.Since(begun)
 	if n := len(r.known()); n < *backtestCrashes {
 		t.Errorf("only %d processes crashed", n)
 	}
@@ -249,7 +256,7 @@ func TestBacktest(t *testing.T) {
 	}
 	var f figures
 	f.add("crashes, losses told", fmt.Sprintf("%d, %d", len(r.known()), r.losses))
-	f.add("recorded for", over)
+	f.add("recorded for", recorded.Round(time.Second))
 	f.add("kills of the daemon", *backtestKills)
 	f.add("notifications live", len(live))
 	f.add("notifications of the back-test", len(again))
