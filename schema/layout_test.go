@@ -31,6 +31,7 @@ var arrows = []arrow{
 	{`consumer`, `schema(/stream)?`, ``},
 	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
 	{`consumer/notify(/.*)?`, `schema|consumer/notify`, ``},
+	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`consumer/app`, `schema.*|consumer.*`, ``},
 	{`consumer/cmd/.*`, `schema.*|consumer|consumer/app`, ``},
 	{`examples/.*`, `.*`, ``},
