@@ -98,11 +98,7 @@ type contiguous struct {
 }
 
 // next reports whether a message is one that was not had before.
-func (c *contiguous) next(m jetstream.Msg) (fresh bool, err error) {
-	meta, err := m.Metadata()
-	if err != nil {
-		return false, fmt.Errorf("read a message's metadata: %w", err)
-	}
+func (c *contiguous) next(meta *jetstream.MsgMetadata) (fresh bool, err error) {
 	if n := meta.Sequence.Consumer; n != c.seen+1 {
 		return false, fmt.Errorf("consumer %s delivered its message %d after %d: some were lost on the way, and are read again", meta.Consumer, n, c.seen)
 	}

@@ -37,6 +37,8 @@ type events struct {
 	// window is how long the stream of alerts remembers an id.
 	window time.Duration
 
+	horizon time.Time // what is older is told to nobody
+	behind  bool      // the stream has more than was read
 	flushed time.Time // when records were stored the last time
 	unacked int       // messages read since
 	waiting time.Time // since when messages that were sent have not arrived
@@ -152,24 +154,26 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 		if err != nil {
 			return err
 		}
+		v.horizon = time.Now().Add(-time.Duration(v.plan.cfg.MaxAge))
 		if list, changed := v.mutes.now(); changed {
 			v.engine.SetMutes(time.Now().Add(v.skew), list)
 		}
-		for _, raw := range batch {
-			if err := v.one(ctx, raw); err != nil {
+		for i := range batch {
+			if err := v.one(ctx, &batch[i]); err != nil {
 				return err
 			}
+			v.behind = batch[i].meta.NumPending > 0
 		}
 		v.unacked += len(batch)
-		if len(batch) == 0 {
-			if err := v.timers(ctx, src); err != nil {
-				return err
-			}
+		if len(batch) > 0 {
+			v.waiting = time.Time{}
+		} else if err := v.timers(ctx, src); err != nil {
+			return err
 		}
 		if err := v.publish(ctx, v.take()); err != nil {
 			return err
 		}
-		if v.due(len(batch) < batchSize) {
+		if v.due(!v.behind) {
 			if err := v.flush(ctx, src); err != nil {
 				return err
 			}
@@ -179,15 +183,11 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 }
 
 // one applies a message; one that nobody can read is parked.
-func (v *events) one(ctx context.Context, raw jetstream.Msg) error {
-	in, err := consumer.NewMessage(raw)
-	if err != nil {
-		return err
-	}
-	err = v.apply(in, time.Now().Add(-time.Duration(v.plan.cfg.MaxAge)))
+func (v *events) one(ctx context.Context, m *received) error {
+	err := v.apply(&m.Message, v.horizon)
 	if errors.As(err, new(unreadable)) {
-		v.log.Error().Err(err).Str("subject", in.Subject).Str("parked", stream.ParkedSubject(durableName)).Msg("message is not one of ours; it is parked")
-		return consumer.ParkMessage(ctx, v.js, stream.Events, durableName, raw, err)
+		v.log.Error().Err(err).Str("subject", m.Subject).Str("parked", stream.ParkedSubject(durableName)).Msg("message is not one of ours; it is parked")
+		return consumer.ParkMessage(ctx, v.js, stream.Events, durableName, m.raw, err)
 	}
 	return err
 }

@@ -309,11 +309,19 @@ type list struct {
 	done bool
 }
 
-func (l *list) Batch(context.Context, time.Duration) ([]jetstream.Msg, error) {
+func (l *list) Batch(context.Context, time.Duration) ([]received, error) {
 	if l.done {
 		return nil, context.Canceled
 	}
-	return l.msgs, nil
+	var batch []received
+	for _, raw := range l.msgs {
+		m, err := receive(raw)
+		if err != nil {
+			return nil, err
+		}
+		batch = append(batch, m)
+	}
+	return batch, nil
 }
 
 func (l *list) Done(context.Context) error { l.done = true; return nil }

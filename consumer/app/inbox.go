@@ -221,7 +221,11 @@ func (b *inbox) more(ctx context.Context, count, size int) (msgs []jetstream.Msg
 }
 
 func (b *inbox) take(msgs []jetstream.Msg, m jetstream.Msg) ([]jetstream.Msg, error) {
-	fresh, err := b.order.next(m)
+	meta, err := m.Metadata()
+	if err != nil {
+		return msgs, fmt.Errorf("read a message's metadata: %w", err)
+	}
+	fresh, err := b.order.next(meta)
 	if err != nil || !fresh {
 		return msgs, err
 	}

@@ -3,18 +3,20 @@ package app
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer"
 	"supernats/schema/stream"
 )
 
 // source is how the daemon reads the stream of events.
 type source interface {
-	// Batch waits for messages, up to a time, and returns what is there, at most a
-	// thousand, in the order of the stream.
-	Batch(ctx context.Context, wait time.Duration) ([]jetstream.Msg, error)
+	// Batch waits for messages, up to a time, and returns what is there, in the order
+	// of the stream. What it returns is valid until the next call.
+	Batch(ctx context.Context, wait time.Duration) ([]received, error)
 	// Now returns the server's time; all says that Batch has returned every message
 	// that was stored before it.
 	Now(ctx context.Context) (now time.Time, all bool, err error)
@@ -23,6 +25,24 @@ type source interface {
 	Done(ctx context.Context) error
 	// Close lets go of what Batch holds.
 	Close()
+}
+
+// received is a message that was read.
+type received struct {
+	consumer.Message
+	raw  jetstream.Msg
+	meta *jetstream.MsgMetadata
+}
+
+func receive(raw jetstream.Msg) (received, error) {
+	meta, err := raw.Metadata()
+	if err != nil {
+		return received{}, fmt.Errorf("read a message's metadata: %w", err)
+	}
+	return received{
+		Message: consumer.Message{Subject: raw.Subject(), Data: raw.Data(), Seq: meta.Sequence.Stream, Stored: meta.Timestamp, Tries: 1},
+		raw:     raw, meta: meta,
+	}, nil
 }
 
 // durableName is the consumer under which the server remembers where we are.
@@ -42,13 +62,23 @@ const (
 type durableSource struct {
 	consumer jetstream.Consumer
 	msgs     jetstream.MessagesContext
-	next     chan jetstream.Msg
-	errs     chan error
-	last     jetstream.Msg
 	// begun is how many messages the consumer had delivered before, floor the
 	// sequence of the last message that will not come again.
 	begun, floor uint64
+	last         received // that Batch has returned; raw is nil if there was none
+	batch        []received
+
+	news chan struct{} // holds a value while there may be something in ahead
+	mu   sync.Mutex
+	room sync.Cond // for more in ahead
+	// ahead is what was read and not returned, at most readAhead messages.
+	ahead  []received
+	ended  error
+	closed bool
 }
+
+// readAhead is how many messages are decoded from the wire before they are wanted.
+const readAhead = 4 * batchSize
 
 func newDurableSource(ctx context.Context, js jetstream.JetStream) (*durableSource, error) {
 	q := durable{stream: stream.Events, name: durableName, ackWait: ackWait}
@@ -74,32 +104,59 @@ func newDurableSource(ctx context.Context, js jetstream.JetStream) (*durableSour
 	if err != nil {
 		return nil, fmt.Errorf("read from consumer %s: %w", durableName, err)
 	}
-	s := &durableSource{consumer: c, msgs: msgs, next: make(chan jetstream.Msg, batchSize), errs: make(chan error, 1)}
-	s.begun, s.floor = c.CachedInfo().Delivered.Consumer, floor
-	go s.read(contiguous{seen: c.CachedInfo().Delivered.Consumer})
+	s := &durableSource{consumer: c, msgs: msgs, news: make(chan struct{}, 1), begun: c.CachedInfo().Delivered.Consumer, floor: floor}
+	s.room.L = &s.mu
+	go func() {
+		err := s.read(contiguous{seen: s.begun})
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.ended = err
+		s.tell()
+	}()
 	return s, nil
 }
 
-func (s *durableSource) read(order contiguous) {
-	defer close(s.next)
+// tell wakes Batch.
+func (s *durableSource) tell() {
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
+}
+
+func (s *durableSource) read(order contiguous) error {
 	for {
-		m, err := s.msgs.Next()
-		fresh := false
-		if err == nil {
-			fresh, err = order.next(m)
-		}
+		raw, err := s.msgs.Next()
 		if err != nil {
-			s.errs <- err
-			return
+			return err
+		}
+		m, err := receive(raw)
+		if err != nil {
+			return err
+		}
+		fresh, err := order.next(m.meta)
+		if err != nil {
+			return err
 		}
 		if fresh {
-			s.next <- m
+			s.put(m)
 		}
 	}
 }
 
-func (s *durableSource) Batch(ctx context.Context, wait time.Duration) ([]jetstream.Msg, error) {
-	var batch []jetstream.Msg
+func (s *durableSource) put(m received) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.ahead) >= readAhead && !s.closed {
+		s.room.Wait()
+	}
+	s.ahead = append(s.ahead, m)
+	if len(s.ahead) == 1 {
+		s.tell()
+	}
+}
+
+func (s *durableSource) Batch(ctx context.Context, wait time.Duration) ([]received, error) {
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
@@ -107,25 +164,24 @@ func (s *durableSource) Batch(ctx context.Context, wait time.Duration) ([]jetstr
 		return nil, ctx.Err()
 	case <-t.C:
 		return nil, nil
-	case m, ok := <-s.next:
-		if !ok {
-			return nil, fmt.Errorf("read from consumer %s: %w", durableName, <-s.errs)
-		}
-		batch = append(batch, m)
+	case <-s.news:
 	}
-	for len(batch) < batchSize {
-		select {
-		case m, ok := <-s.next:
-			if ok {
-				batch = append(batch, m)
-				continue
-			}
-		default:
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.ahead) == 0 {
+		if s.ended != nil {
+			return nil, fmt.Errorf("read from consumer %s: %w", durableName, s.ended)
 		}
-		break
+		return nil, nil
 	}
-	s.last = batch[len(batch)-1]
-	return batch, nil
+	clear(s.batch)
+	s.batch, s.ahead = s.ahead, s.batch[:0]
+	s.last = s.batch[len(s.batch)-1]
+	s.room.Signal()
+	if s.ended != nil {
+		s.tell() // of the end, next time
+	}
+	return s.batch, nil
 }
 
 func (s *durableSource) Now(ctx context.Context) (time.Time, bool, error) {
@@ -133,21 +189,17 @@ func (s *durableSource) Now(ctx context.Context) (time.Time, bool, error) {
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("look up consumer %s: %w", durableName, err)
 	}
-	read := uint64(0)
-	if s.last != nil {
-		meta, err := s.last.Metadata()
-		if err != nil {
-			return time.Time{}, false, fmt.Errorf("read a message's metadata: %w", err)
-		}
-		read = meta.Sequence.Consumer
+	read := s.begun
+	if s.last.raw != nil {
+		read = s.last.meta.Sequence.Consumer
 	}
-	return info.TimeStamp, info.NumPending == 0 && info.Delivered.Consumer <= max(read, s.begun), nil
+	return info.TimeStamp, info.NumPending == 0 && info.Delivered.Consumer <= read, nil
 }
 
 func (s *durableSource) Done(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := s.last.DoubleAck(ctx); err != nil {
+	if err := s.last.raw.DoubleAck(ctx); err != nil {
 		return fmt.Errorf("acknowledge: %w", err)
 	}
 	return nil
@@ -155,6 +207,8 @@ func (s *durableSource) Done(ctx context.Context) error {
 
 func (s *durableSource) Close() {
 	s.msgs.Stop()
-	for range s.next { // until the reader has seen it
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.room.Signal()
 }
