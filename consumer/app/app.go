@@ -1,6 +1,7 @@
 // Package app puts the daemon `supernats consume` together: a NATS server if
 // none is configured, the reading of events into states and alerts, and a
-// delivery for each receiver. Only here every rule and every receiver is known.
+// delivery for each receiver, by a configuration that can be reloaded. Only here
+// every rule and every receiver is known.
 //
 // The parts share nothing but the streams: a mail server that is down holds up
 // no event, and what it did not take waits in SUPERVISOR_ALERTS. Of several

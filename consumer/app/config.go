@@ -20,7 +20,7 @@ type Config struct {
 	Embedded Embedded `yaml:"embedded"`
 	DataDir  string   `yaml:"data_dir"`
 
-	// Listen is the address of the web page, /metrics and /api/v1; empty: none.
+	// Listen is the address of /healthz, /readyz and /-/reload; empty: none.
 	Listen string `yaml:"listen"`
 	// WebConfig names a file with TLS and basic authentication of that address,
 	// in the form of Prometheus's web configuration file.

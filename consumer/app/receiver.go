@@ -22,7 +22,8 @@ import (
 type Receiver struct {
 	Name  string `yaml:"name"`
 	Kinds `yaml:",inline"`
-	// RateLimit holds back notifications, it drops none; nil: no limit.
+	// RateLimit holds back notifications, it drops none; nil: forPeople for what
+	// people read, and none for programs.
 	RateLimit *RateLimit `yaml:"rate_limit"`
 }
 

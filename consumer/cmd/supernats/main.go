@@ -32,7 +32,7 @@ const (
 type cli struct {
 	common
 
-	Consume   consumeCmd   `cmd:"" help:"The consumer daemon: records the state of every process and sends mail."`
+	Consume   consumeCmd   `cmd:"" help:"The consumer daemon: records the state of every process, and tells people what the rules find."`
 	Ps        psCmd        `cmd:"" help:"The state of every process in the fleet."`
 	Hosts     hostsCmd     `cmd:"" help:"Every host: last seen, versions, processes, lost events."`
 	Tail      tailCmd      `cmd:"" help:"Events as they happen."`
