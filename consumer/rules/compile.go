@@ -17,7 +17,7 @@ type Options struct {
 	Groups []string
 	// GroupWait is the time from an alert's opening to its first notification,
 	// GroupInterval from one to the next if more has matched, RepeatInterval if
-	// nothing has; 0 never repeats. ResolveAfter is how long a process must have
+	// nothing has; 0 of these two is at once and never. ResolveAfter is how long a process must have
 	// been well.
 	GroupWait, GroupInterval, RepeatInterval, ResolveAfter time.Duration
 	SendResolved                                           bool
@@ -39,16 +39,6 @@ func Defaults() []Config {
 		{Name: "loss", Loss: true, Severity: "warning"},
 	}
 }
-
-// ConfigError is what is wrong with a rule: what was found and what is allowed.
-type ConfigError struct {
-	// Path is below the section rules, "[2].if".
-	Path string
-	Err  error
-}
-
-func (e *ConfigError) Error() string { return e.Path + ": " + e.Err.Error() }
-func (e *ConfigError) Unwrap() error { return e.Err }
 
 // Set is rules that were found to be right. It is read only, so several engines
 // may share one.
@@ -305,11 +295,12 @@ func compileTimes(r *rule, c Config, o Options) error {
 		own    *schema.Duration
 		shared time.Duration
 		to     *time.Duration
+		why    string // not to be zero
 	}{
-		{"group_wait", c.GroupWait, o.GroupWait, &r.groupWait},
-		{"group_interval", c.GroupInterval, o.GroupInterval, &r.groupInterval},
-		{"repeat_interval", c.RepeatInterval, o.RepeatInterval, &r.repeatInterval},
-		{"resolve_after", c.ResolveAfter, o.ResolveAfter, &r.resolveAfter},
+		{"group_wait", c.GroupWait, o.GroupWait, &r.groupWait, ""},
+		{"group_interval", c.GroupInterval, o.GroupInterval, &r.groupInterval, "every event would be told by itself"},
+		{"repeat_interval", c.RepeatInterval, o.RepeatInterval, &r.repeatInterval, "an open alert would be repeated without end"},
+		{"resolve_after", c.ResolveAfter, o.ResolveAfter, &r.resolveAfter, ""},
 	} {
 		*d.to = d.shared
 		if d.own != nil {
@@ -317,6 +308,9 @@ func compileTimes(r *rule, c Config, o Options) error {
 		}
 		if *d.to < 0 {
 			return at(d.key, fmt.Errorf("found %v, allowed is a duration that is not negative", schema.Duration(*d.to)))
+		}
+		if d.own != nil && *d.own == 0 && d.why != "" {
+			return at(d.key, fmt.Errorf("found 0s, allowed is a duration above zero: %s", d.why))
 		}
 	}
 	r.sendResolved = o.SendResolved

@@ -209,7 +209,7 @@ func (g *Engine) event(r *rule, m Meta, ce *schema.CloudEvent[*schema.Event], ho
 	}
 	p := g.proc(name{e.Host, e.Group, e.Process})
 	ev := EventOf(m, ce)
-	g.match(g.incident(r, k), p, ev, m, p.wellAfter(e))
+	g.match(g.incident(r, k), p, ev, m, p.wellAfter(e, m))
 	return false
 }
 

@@ -160,6 +160,7 @@ func (g *Engine) restoreProcess(s *schema.State) {
 	}
 	p := g.proc(name{s.Host, s.Group, s.Process})
 	g.restored[p.name] = *s
+	p.note(s.Seq, s)
 	g.learn(p, s, s.Expected != nil && *s.Expected, at)
 	for _, r := range p.rules {
 		if r.kind == kindQuorum {
