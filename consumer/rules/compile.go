@@ -31,10 +31,10 @@ type Options struct {
 // before its startsecs never exits: it goes from BACKOFF to FATAL); a host sends
 // nothing any more; events of a host were lost.
 func Defaults() []Config {
-	unexpected := false
+	unexpected, silent := false, List{"host-silent"}
 	return []Config{
-		{Name: "unexpected-exit", Event: List{schema.ProcessStateExited}, Expected: &unexpected, Severity: "critical"},
-		{Name: "fatal", Event: List{schema.ProcessStateFatal}, Severity: "critical"},
+		{Name: "unexpected-exit", Event: List{schema.ProcessStateExited}, Expected: &unexpected, Severity: "critical", InhibitedBy: silent},
+		{Name: "fatal", Event: List{schema.ProcessStateFatal}, Severity: "critical", InhibitedBy: silent},
 		{Name: "host-silent", Silent: schema.Duration(3 * time.Minute), Severity: "critical"},
 		{Name: "loss", Loss: true, Severity: "warning"},
 	}
