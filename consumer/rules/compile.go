@@ -17,8 +17,8 @@ type Options struct {
 	Groups []string
 	// GroupWait is the time from an alert's opening to its first notification,
 	// GroupInterval from one to the next if more has matched, RepeatInterval if
-	// nothing has; 0 of these two is at once and never. ResolveAfter is how long a process must have
-	// been well.
+	// nothing has; 0 of these two is at once and never. ResolveAfter is how long a
+	// process must have been well.
 	GroupWait, GroupInterval, RepeatInterval, ResolveAfter time.Duration
 	SendResolved                                           bool
 	// MuteRestarts is how long at most a host's alerts are held back from its
@@ -39,6 +39,16 @@ func Defaults() []Config {
 		{Name: "loss", Loss: true, Severity: "warning"},
 	}
 }
+
+// ConfigError is what is wrong with a rule: what was found and what is allowed.
+type ConfigError struct {
+	// Path is below the section rules, "[2].if".
+	Path string
+	Err  error
+}
+
+func (e *ConfigError) Error() string { return e.Path + ": " + e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
 
 // Set is rules that were found to be right. It is read only, so several engines
 // may share one.
