@@ -61,7 +61,11 @@ type Engine struct {
 	clock, last, horizon time.Time
 	// trusted is when hosts began to be seen as often as they send.
 	trusted time.Time
-	seq     uint64 // of the last message
+	// seq is that of the last message read, read when it was stored; flushed are
+	// the two at the last Changed.
+	seq     uint64
+	read    time.Time
+	flushed mark
 	// floor is the last message that all records had seen when they were stored:
 	// up to it only the states of processes and hosts are followed.
 	floor mark
@@ -84,8 +88,9 @@ type Engine struct {
 
 	cond    condition
 	changed []*incident
-	deleted []key    // of records without an incident
-	orphans []string // keys of records without a rule
+	parting []*incident // closed, and kept until that is stored
+	deleted []key       // of records without an incident
+	orphans []string    // keys of records without a rule
 	notes   []Notification
 	logs    int // bytes of logs in events that are not told yet
 	stats   []RuleStats
@@ -132,7 +137,7 @@ func (g *Engine) begin(m Meta, host string) Meta {
 		g.catchUp()
 	}
 	g.run(m.Stored, false)
-	g.seq, g.last = max(g.seq, m.Seq), later(g.last, m.Stored)
+	g.seq, g.last, g.read = max(g.seq, m.Seq), later(g.last, m.Stored), later(g.read, m.Stored)
 	if host != "" {
 		g.seen(m, host)
 	}
