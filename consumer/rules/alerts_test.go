@@ -88,8 +88,8 @@ func TestIncident(t *testing.T) {
 			"4h0m0s update exit/2 web1/api/api_00 count 1 []",
 			"8h0m0s update exit/3 web1/api/api_00 count 1 []",
 		}},
-		"repeat_interval 0 never repeats": {
-			func(c *rules.Config) { c.RepeatInterval = dur(0) },
+		"a long repeat_interval": {
+			func(c *rules.Config) { c.RepeatInterval = dur(1000 * time.Hour) },
 			func(w *world) {
 				w.event(0, "EXITED")
 				w.pass(900 * time.Hour)
@@ -107,8 +107,8 @@ func TestIncident(t *testing.T) {
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"1h0m0s update exit/2 web1/api/api_00 count 2 [EXITED#2]",
 		}},
-		"group_interval 0: each by itself": {
-			func(c *rules.Config) { c.GroupInterval = dur(0) },
+		"group_interval next to nothing: each by itself": {
+			func(c *rules.Config) { c.GroupInterval = dur(1) },
 			func(w *world) {
 				w.event(0, "EXITED")
 				w.event(time.Second, "EXITED")
@@ -152,6 +152,32 @@ func TestIncident(t *testing.T) {
 		}, []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"1m0s resolved exit/2 web1/api/api_00 count 1 []",
+		}},
+		"a snapshot knew already that it runs again": {nil, func(w *world) {
+			w.snapshot(0, "api_00", "RUNNING")
+			m := w.meta(time.Second)
+			e := &schema.Event{Event: schema.ProcessStateExited, Expected: p(false), Host: "web1", Boot: "b", Serial: 5, Group: "api", Process: "api_00"}
+			ce := e.Envelope(w.at)
+			w.events[m.Seq] = rules.EventOf(m, ce)
+			w.Event(m, ce, w.horizon)
+			w.state(m, "web1", "api", "api_00", "RUNNING", nil) // counted only
+			w.take()
+			w.pass(time.Hour)
+		}, []string{
+			"1s firing exit/1 web1/api/api_00 count 1 [EXITED#2]",
+			"31s resolved exit/2 web1/api/api_00 count 1 []",
+		}},
+		"a later event came first": {nil, func(w *world) {
+			w.event(0, "RUNNING", func(e *schema.Event) { e.Serial = 7 })
+			m := w.meta(time.Second)
+			e := &schema.Event{Event: schema.ProcessStateExited, Expected: p(false), Host: "web1", Boot: "4f0c6d1e2a90b7c3", Serial: 5, Group: "api", Process: "api_00"}
+			w.events[m.Seq] = rules.EventOf(m, e.Envelope(w.at))
+			w.Event(m, e.Envelope(w.at), w.horizon)
+			w.take()
+			w.pass(time.Hour)
+		}, []string{
+			"1s firing exit/1 web1/api/api_00 count 1 [EXITED#2]",
+			"31s resolved exit/2 web1/api/api_00 count 1 []",
 		}},
 		"an expected exit after RUNNING is well": {nil, func(w *world) {
 			w.event(0, "EXITED")

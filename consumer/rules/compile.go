@@ -17,8 +17,8 @@ type Options struct {
 	Groups []string
 	// GroupWait is the time from an alert's opening to its first notification,
 	// GroupInterval from one to the next if more has matched, RepeatInterval if
-	// nothing has; 0 never repeats. ResolveAfter is how long a process must have
-	// been well.
+	// nothing has; 0 of these two is at once and never. ResolveAfter is how long a
+	// process must have been well.
 	GroupWait, GroupInterval, RepeatInterval, ResolveAfter time.Duration
 	SendResolved                                           bool
 	// MuteRestarts is how long at most a host's alerts are held back from its
@@ -31,10 +31,10 @@ type Options struct {
 // before its startsecs never exits: it goes from BACKOFF to FATAL); a host sends
 // nothing any more; events of a host were lost.
 func Defaults() []Config {
-	unexpected := false
+	unexpected, silent := false, List{"host-silent"}
 	return []Config{
-		{Name: "unexpected-exit", Event: List{schema.ProcessStateExited}, Expected: &unexpected, Severity: "critical"},
-		{Name: "fatal", Event: List{schema.ProcessStateFatal}, Severity: "critical"},
+		{Name: "unexpected-exit", Event: List{schema.ProcessStateExited}, Expected: &unexpected, Severity: "critical", InhibitedBy: silent},
+		{Name: "fatal", Event: List{schema.ProcessStateFatal}, Severity: "critical", InhibitedBy: silent},
 		{Name: "host-silent", Silent: schema.Duration(3 * time.Minute), Severity: "critical"},
 		{Name: "loss", Loss: true, Severity: "warning"},
 	}
@@ -305,11 +305,12 @@ func compileTimes(r *rule, c Config, o Options) error {
 		own    *schema.Duration
 		shared time.Duration
 		to     *time.Duration
+		why    string // not to be zero
 	}{
-		{"group_wait", c.GroupWait, o.GroupWait, &r.groupWait},
-		{"group_interval", c.GroupInterval, o.GroupInterval, &r.groupInterval},
-		{"repeat_interval", c.RepeatInterval, o.RepeatInterval, &r.repeatInterval},
-		{"resolve_after", c.ResolveAfter, o.ResolveAfter, &r.resolveAfter},
+		{"group_wait", c.GroupWait, o.GroupWait, &r.groupWait, ""},
+		{"group_interval", c.GroupInterval, o.GroupInterval, &r.groupInterval, "every event would be told by itself"},
+		{"repeat_interval", c.RepeatInterval, o.RepeatInterval, &r.repeatInterval, "an open alert would be repeated without end"},
+		{"resolve_after", c.ResolveAfter, o.ResolveAfter, &r.resolveAfter, ""},
 	} {
 		*d.to = d.shared
 		if d.own != nil {
@@ -317,6 +318,9 @@ func compileTimes(r *rule, c Config, o Options) error {
 		}
 		if *d.to < 0 {
 			return at(d.key, fmt.Errorf("found %v, allowed is a duration that is not negative", schema.Duration(*d.to)))
+		}
+		if d.own != nil && *d.own == 0 && d.why != "" {
+			return at(d.key, fmt.Errorf("found 0s, allowed is a duration above zero: %s", d.why))
 		}
 	}
 	r.sendResolved = o.SendResolved

@@ -72,6 +72,8 @@ func TestCompileRefuses(t *testing.T) {
 		{with(func(c *rules.Config) { c.GroupWait = dur(-1) }), "[1].group_wait", "not negative"},
 		{with(func(c *rules.Config) { c.GroupInterval = dur(-1) }), "[1].group_interval", "not negative"},
 		{with(func(c *rules.Config) { c.RepeatInterval = dur(-1) }), "[1].repeat_interval", "not negative"},
+		{with(func(c *rules.Config) { c.GroupInterval = dur(0) }), "[1].group_interval", "above zero: every event"},
+		{with(func(c *rules.Config) { c.RepeatInterval = dur(0) }), "[1].repeat_interval", "above zero: an open alert"},
 		{with(func(c *rules.Config) { c.ResolveAfter = dur(-1) }), "[1].resolve_after", "not negative"},
 
 		{with(func(c *rules.Config) { c.If = "exit.signal ==" }), "[1].if", "line 1, column"},

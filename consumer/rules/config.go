@@ -9,13 +9,16 @@ type Config struct {
 	// Name is part of the alerts' subjects and ids.
 	Name string `yaml:"name"`
 
-	// Event lists names of events, abstract ones too. Expected, If, Count and
-	// Within narrow it.
+	// Event lists names of events, abstract ones too, and globs of them. Expected,
+	// If, Count and Within narrow it; Expected looks at exits only, so BACKOFF and
+	// EXITED can stand in one rule. It narrows State in the same way.
 	Event    List  `yaml:"event"`
 	Expected *bool `yaml:"expected"`
-	// If is an expression over the event: exit.signal == "SIGKILL".
+	// If is an expression over the event: exit.signal == "SIGKILL". What the event
+	// does not have is zero; exit.known and expected_known tell whether it has.
 	If string `yaml:"if"`
-	// Count matches within Within make an alert; 1 if it is 0.
+	// Count matches within Within, by the events' own times, make an alert; 1 if it
+	// is 0.
 	Count  int             `yaml:"count"`
 	Within schema.Duration `yaml:"within"`
 

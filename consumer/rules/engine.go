@@ -12,17 +12,17 @@
 // back.
 //
 // Under pressure nothing blocks and nothing is dropped but logs. An engine takes
-// some 400 bytes for each process that is known, 400 for each host and rule of
-// silence, and 1.5 KiB for each incident and 500 bytes for each of its events
-// that is not told yet, without their logs: 100,000 incidents at once, told, take
-// 150 MB. Logs are bounded twice: an incident keeps at most 256 KiB of them, those
-// of its first and of its last events, and all incidents together 64 MiB, beyond
-// which events are listed without. An incident with 500 untold events is told at
-// once. Held back by a silence it keeps 10,000, then it forgets them, and they
-// stay counted as muted; held back by an inhibiting rule it is told at 10,000. It
-// names at most 10,000 processes that keep it open. Closed alerts are kept an
-// hour; what was notified waits for Take, so who calls bounds it by the number of
-// messages between two calls.
+// some 300 bytes for each process that is known and for each host, 2 KiB for each
+// incident, and 500 bytes for each event that is not told yet, without its logs:
+// 100,000 incidents at once are some 200 MB (BenchmarkStorm). Logs are bounded
+// twice: an incident keeps at most 256 KiB of them, those of its first and of its
+// last events, and all incidents together 64 MiB, beyond which events are listed
+// without. An incident with 500 untold events is told at once. Held back by a
+// silence it keeps 10,000, then it forgets them, and they stay counted as muted;
+// held back by an inhibiting rule it is told at 10,000. It names at most 10,000
+// processes that keep it open. Closed alerts are kept an hour; what was notified
+// waits for Take, so who calls bounds it by the number of messages between two
+// calls.
 //
 // An Engine is not safe for concurrent use.
 package rules
@@ -61,7 +61,11 @@ type Engine struct {
 	clock, last, horizon time.Time
 	// trusted is when hosts began to be seen as often as they send.
 	trusted time.Time
-	seq     uint64 // of the last message
+	// seq is that of the last message read, read when it was stored; flushed are
+	// the two at the last Changed.
+	seq     uint64
+	read    time.Time
+	flushed mark
 	// floor is the last message that all records had seen when they were stored:
 	// up to it only the states of processes and hosts are followed.
 	floor mark
@@ -84,8 +88,9 @@ type Engine struct {
 
 	cond    condition
 	changed []*incident
-	deleted []key    // of records without an incident
-	orphans []string // keys of records without a rule
+	parting []*incident // closed, and kept until that is stored
+	deleted []key       // of records without an incident
+	orphans []string    // keys of records without a rule
 	notes   []Notification
 	logs    int // bytes of logs in events that are not told yet
 	stats   []RuleStats
@@ -132,7 +137,7 @@ func (g *Engine) begin(m Meta, host string) Meta {
 		g.catchUp()
 	}
 	g.run(m.Stored, false)
-	g.seq, g.last = max(g.seq, m.Seq), later(g.last, m.Stored)
+	g.seq, g.last, g.read = max(g.seq, m.Seq), later(g.last, m.Stored), later(g.read, m.Stored)
 	if host != "" {
 		g.seen(m, host)
 	}
@@ -209,7 +214,7 @@ func (g *Engine) event(r *rule, m Meta, ce *schema.CloudEvent[*schema.Event], ho
 	}
 	p := g.proc(name{e.Host, e.Group, e.Process})
 	ev := EventOf(m, ce)
-	g.match(g.incident(r, k), p, ev, m, p.wellAfter(e))
+	g.match(g.incident(r, k), p, ev, m, p.wellAfter(e, m))
 	return false
 }
 

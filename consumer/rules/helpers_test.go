@@ -52,6 +52,7 @@ type world struct {
 	hosts   map[string]schema.Host
 	records map[string]*schema.OpenAlert
 	orders  [][]string // keys of each Changed
+	serial  uint64     // of the last event
 	// silences are those in force.
 	silences []schema.Mute
 	// restarts kills the engine before every message.
@@ -180,6 +181,7 @@ func (w *world) deliver(m rules.Meta, ce *schema.CloudEvent[*schema.Event]) uint
 	w.restarting(e)
 	w.Event(m, ce, w.horizon)
 	if state, ok := strings.CutPrefix(e.Event, "PROCESS_STATE_"); ok {
+		w.serial = e.Serial
 		w.state(m, e.Host, e.Group, e.Process, state, e.Expected)
 	}
 	w.take()
@@ -189,7 +191,7 @@ func (w *world) deliver(m rules.Meta, ce *schema.CloudEvent[*schema.Event]) uint
 func (w *world) state(m rules.Meta, host, group, process, state string, expected *bool) {
 	s := schema.State{
 		Host: host, Group: group, Process: process, State: state, Since: schema.Time{Time: m.Stored}, Expected: expected,
-		Seq: m.Seq, Updated: schema.Time{Time: m.Stored},
+		Seq: m.Seq, Updated: schema.Time{Time: m.Stored}, Boot: "4f0c6d1e2a90b7c3", Serial: w.serial,
 	}
 	if state == "GONE" {
 		s.State, s.Gone = "RUNNING", &schema.Time{Time: m.Stored}

@@ -300,13 +300,19 @@ func (g *Engine) close(inc *incident, at time.Time) {
 	g.schedule(inc)
 }
 
-// part forgets a closed alert once its end has been stored.
+// part forgets a closed alert once its end has been stored, and the messages that
+// it has seen do not come again: they would open it once more.
 func (g *Engine) part(inc *incident) {
-	if inc.stored && !inc.dirty {
+	if g.isDone(inc) {
 		g.forget(inc)
 		return
 	}
 	inc.parting = true
+	g.parting = append(g.parting, inc)
+}
+
+func (g *Engine) isDone(inc *incident) bool {
+	return inc.stored && !inc.dirty && (g.flushed.seq >= inc.rec.Seq || g.flushed.at.After(inc.rec.Clock.Time))
 }
 
 // forget removes an incident and its record.

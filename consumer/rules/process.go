@@ -21,9 +21,13 @@ type proc struct {
 	// state is empty until it is known; expected is of the last exit.
 	state    string
 	expected bool
-	seen     mark    // the message that told it
-	rules    []*rule // over states, that select it
-	in       []*member
+	seen     mark // the message that told it
+	// told is the last message that the record has seen, serial the last event of
+	// its boot.
+	told, serial uint64
+	boot         string
+	rules        []*rule // over states, that select it
+	in           []*member
 }
 
 // proc returns what is known of a process.
@@ -54,8 +58,13 @@ const (
 	exited  = "EXITED"
 )
 
-// wellAfter reports whether a process is well although an event of it matched.
-func (p *proc) wellAfter(e *schema.Event) bool {
+// wellAfter reports whether a process is well although an event of it matched. The
+// record of a process may know better than the event: from a snapshot that was
+// taken later, or from a later event that overtook this one.
+func (p *proc) wellAfter(e *schema.Event, m Meta) bool {
+	if p.state != "" && (p.told == m.Seq || p.boot == e.Boot && p.serial > e.Serial) {
+		return p.isWell() || isStopped(p.state)
+	}
 	switch e.Event {
 	case schema.ProcessStateRunning, schema.ProcessStateStopping, schema.ProcessStateStopped:
 		return true
@@ -88,7 +97,12 @@ func (g *Engine) Process(m Meta, s *schema.State) {
 		return
 	case p == nil:
 		p = g.proc(n)
-	case s.Gone == nil && p.state == s.State && (s.State != exited || p.expected == expected):
+	}
+	p.note(m.Seq, s)
+	if s.Gone == nil && p.state == s.State && (s.State != exited || p.expected == expected) {
+		if !g.floor.covers(m) {
+			g.follow(p, m)
+		}
 		return
 	}
 	was := *p
@@ -104,6 +118,14 @@ func (g *Engine) Process(m Meta, s *schema.State) {
 		g.condition(r, &was, p, s, m, known)
 	}
 	g.drop(p)
+}
+
+// note remembers which message and event a record has seen.
+func (p *proc) note(seq uint64, s *schema.State) {
+	p.told, p.serial = seq, s.Serial
+	if p.boot != s.Boot {
+		p.boot = strings.Clone(s.Boot)
+	}
 }
 
 // rulesOf returns the rules over states that look at a change.
@@ -135,10 +157,15 @@ func (g *Engine) follow(p *proc, m Meta) {
 	for i := len(p.in) - 1; i >= 0; i-- {
 		mem := p.in[i]
 		inc := mem.inc
-		if inc.known.covers(m) || inc.r.kind != kindEvent || mem.seq == m.Seq {
+		if inc.known.covers(m) || inc.r.kind != kindEvent {
 			continue
 		}
-		g.recover(mem, m, p.isWell(), p.state == "" || isStopped(p.state))
+		away := p.state == "" || isStopped(p.state)
+		if mem.seq == m.Seq { // the event that matched is the one that told the state
+			g.recover(mem, m, away || p.isWell(), false)
+			continue
+		}
+		g.recover(mem, m, p.isWell(), away)
 	}
 }
 

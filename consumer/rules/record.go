@@ -40,11 +40,9 @@ func (g *Engine) Changed() []Change {
 		}
 		all = append(all, ranked{inc.r.rank, inc.key, Change{g.recordKey(inc.key), inc.record()}})
 		inc.stored = true
-		if inc.parting { // it may go now that its end is stored
-			inc.parting = false
-			g.timers.set(&inc.timer, g.clock)
-		}
 	}
+	g.flushed = mark{g.seq, g.read}
+	g.letGo()
 	slices.SortFunc(all, func(a, b ranked) int {
 		return cmp.Or(-cmp.Compare(a.rank, b.rank), a.key.compare(b.key))
 	})
@@ -59,6 +57,20 @@ func (g *Engine) Changed() []Change {
 	}
 	g.changed, g.deleted, g.orphans = nil, nil, nil
 	return changes
+}
+
+// letGo looks again at the closed alerts that wait for their end to be stored.
+func (g *Engine) letGo() {
+	g.parting = slices.DeleteFunc(g.parting, func(inc *incident) bool {
+		if inc.parting && !g.isDone(inc) {
+			return false
+		}
+		if inc.parting {
+			inc.parting = false
+			g.timers.set(&inc.timer, g.clock)
+		}
+		return true
+	})
 }
 
 func (g *Engine) recordKey(k key) string {
@@ -160,6 +172,7 @@ func (g *Engine) restoreProcess(s *schema.State) {
 	}
 	p := g.proc(name{s.Host, s.Group, s.Process})
 	g.restored[p.name] = *s
+	p.note(s.Seq, s)
 	g.learn(p, s, s.Expected != nil && *s.Expected, at)
 	for _, r := range p.rules {
 		if r.kind == kindQuorum {

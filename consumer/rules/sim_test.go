@@ -25,6 +25,8 @@ type step struct {
 	loss   *schema.CloudEvent[*schema.Loss]
 	bridge string
 	table  map[string]string // a snapshot: states by process
+	// counted is an event that a snapshot before it had told already.
+	counted bool
 }
 
 // history is what the stream stores.
@@ -74,7 +76,10 @@ func drawHistory(t *rapid.T) history {
 			if kind == "log" {
 				e.Event = schema.ProcessLogStderr
 			} else {
-				truth[host][e.Process] = state
+				s.counted = truth[host][e.Process] != "" && rapid.IntRange(0, 5).Draw(t, "counted") == 0
+				if !s.counted {
+					truth[host][e.Process] = state
+				}
 			}
 			s.event = e.Envelope(happened)
 		case "snapshot":
@@ -198,6 +203,9 @@ func (x *daemon) apply(s step) {
 	if s.event != nil {
 		x.engine.Event(m, s.event, x.h.horizon)
 		if state, ok := strings.CutPrefix(s.event.Data.Event, "PROCESS_STATE_"); ok {
+			if old := x.states[s.host+" "+s.event.Data.Process]; s.counted && old.Gone == nil {
+				state = old.State
+			}
 			x.process(m, s.host, s.event.Data.Process, state, s.event.Data.Expected, false)
 		}
 	}
@@ -226,12 +234,15 @@ func (x *daemon) apply(s step) {
 func (x *daemon) process(m rules.Meta, host, name, state string, expected *bool, gone bool) {
 	key := host + " " + name
 	old, known := x.states[key]
-	if known && m.Seq <= old.Seq || gone && (!known || old.Gone != nil) || !gone && old.State == state && old.Gone == nil {
+	if known && m.Seq <= old.Seq || gone && (!known || old.Gone != nil) || state == "" {
 		return
 	}
 	s := schema.State{
 		Host: host, Group: "api", Process: name, State: state, Expected: expected,
-		Since: schema.Time{Time: m.Stored}, Updated: schema.Time{Time: m.Stored}, Seq: m.Seq,
+		Since: schema.Time{Time: m.Stored}, Updated: schema.Time{Time: m.Stored}, Seq: m.Seq, Boot: "4f0c6d1e2a90b7c3", Serial: m.Seq,
+	}
+	if known && !gone && old.State == state && old.Gone == nil {
+		s.Since, s.Updated, s.Expected = old.Since, old.Updated, old.Expected
 	}
 	if gone {
 		s.State, s.Gone = old.State, &schema.Time{Time: m.Stored}
