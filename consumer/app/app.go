@@ -204,7 +204,8 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 	if err := create.until(ctx, func() error { return a.ensure(ctx, js) }); err != nil {
 		return err
 	}
-	l := newLease(js, a.instance, a.log)
+	// Several may run on one host.
+	l := newLease(js, fmt.Sprintf("%s, pid %d", a.instance, os.Getpid()), a.log)
 	l.standby = a.setReady
 	return l.Run(ctx, func(ctx context.Context) error { return a.active(ctx, js, l.Held) })
 }

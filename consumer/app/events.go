@@ -140,6 +140,7 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 	if missing != nil {
 		return missing
 	}
+	v.engine.SetHorizon(time.Now().Add(v.skew - time.Duration(v.plan.cfg.MaxAge)))
 	list, _ := v.mutes.now()
 	v.engine.SetMutes(saved.Clock, list)
 	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
