@@ -138,11 +138,11 @@ func (d *doctor) parked(ctx context.Context) error {
 			return fmt.Errorf("read stream %s: %w", stream.Parked, err)
 		}
 		durable := strings.TrimPrefix(subject, stream.ParkedSubject(""))
-		look := "nats stream get " + stream.Parked + " " + fmt.Sprint(m.Sequence)
+		mend := fmt.Sprintf("nats stream get %s %d shows it; when it is mended: nats stream purge %[1]s --subject=%[3]s", stream.Parked, m.Sequence, subject)
 		if strings.HasPrefix(durable, queuePrefix) {
-			durable, look = "receiver "+receiverOf(durable), "supernats alerts"
+			durable, mend = "receiver "+receiverOf(durable), "supernats alerts shows it; mend the receiver: supernats consume tries again by itself, at its start and at least every hour"
 		}
-		d.warn(fmt.Sprintf("%s shows it; when it is mended: nats stream purge %s --subject=%s", look, stream.Parked, subject),
+		d.warn(mend,
 			"%s gave up %d messages, the last one %s ago: %s", durable, info.State.Subjects[subject], age(info.TimeStamp.Sub(m.Time)), m.Header.Get(consumer.HeaderParkedReason))
 	}
 	if len(subjects) == 0 {

@@ -188,7 +188,7 @@ func TestDoctorWarns(t *testing.T) {
 		"ok events: `supernats consume` is 1 messages behind",
 		"fail receivers: receiver mail of the configuration file has no queue: it is told nothing [restart `supernats consume` with this configuration file]",
 		"warn receivers: receiver chat: 1 notifications wait and nobody reads its queue [put the receiver into the configuration file again, or forget it: nats consumer rm SUPERVISOR_ALERTS notify_chat]",
-		"warn parked: receiver chat gave up 2 messages, the last one SPAN ago: 404 [supernats alerts shows it; when it is mended: nats stream purge SUPERVISOR_PARKED --subject=supervisor.parked.notify_chat]",
+		"warn parked: receiver chat gave up 2 messages, the last one SPAN ago: 404 [supernats alerts shows it; mend the receiver: supernats consume tries again by itself, at its start and at least every hour]",
 		"warn parked: supernats gave up 1 messages, the last one SPAN ago: malformed [nats stream get SUPERVISOR_PARKED 1 shows it; when it is mended: nats stream purge SUPERVISOR_PARKED --subject=supervisor.parked.supernats]",
 		"warn hosts: host a b;c lost 9 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host 'a b;c'` shows what fills it]",
 		"warn hosts: host web2 lost 12 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host web2` shows what fills it]",
