@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,10 +89,11 @@ func (b *Backtest) read(ctx context.Context, s jetstream.Stream, last uint64, un
 		return fmt.Errorf("read stream %s: %w", stream.Events, err)
 	}
 	defer msgs.Stop()
+	defer context.AfterFunc(ctx, msgs.Stop)() // cheaper than to hand ctx to each Next
 	for {
-		raw, err := msgs.Next(jetstream.NextContext(ctx))
+		raw, err := msgs.Next()
 		if err != nil {
-			return fmt.Errorf("read stream %s: %w", stream.Events, err)
+			return fmt.Errorf("read stream %s: %w", stream.Events, cmp.Or(ctx.Err(), err))
 		}
 		meta, err := raw.Metadata()
 		if err != nil {

@@ -24,16 +24,11 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 	if err != nil {
 		return err
 	}
-	m, err := func() (*machine, error) {
-		set, err := rules.Compile(nil, rules.Options{})
-		if err != nil {
-			return nil, err
-		}
-		return newMachine(set), nil
-	}()
+	none, err := rules.Compile(nil, rules.Options{})
 	if err != nil {
 		return err
 	}
+	m := newMachine(none)
 	var read uint64
 	if have != nil {
 		if read, err = replay(ctx, js, m, have.AckFloor.Stream); err != nil {

@@ -28,6 +28,7 @@ type backtestCmd struct {
 
 // Run reads the stream, once for each set of rules, and sends nothing.
 func (b *backtestCmd) Run(ctx context.Context, c *common) error {
+	collectRarely()
 	cfg, err := app.LoadRules(b.File)
 	if err != nil {
 		return fileError{err}

@@ -16,11 +16,7 @@ type consumeCmd struct {
 
 // Run is the daemon.
 func (d *consumeCmd) Run(ctx context.Context, c *common) error {
-	if os.Getenv("GOGC") == "" {
-		// What is kept is small beside what passes through: collecting it four times as
-		// rarely takes some 100 MB and gives a fifth of the processor back.
-		debug.SetGCPercent(400)
-	}
+	collectRarely()
 	cfg, err := c.load()
 	if err != nil {
 		return err
@@ -47,4 +43,13 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 		}
 	}()
 	return a.Run(ctx)
+}
+
+// collectRarely is for commands that read the stream: what they keep is small beside
+// what passes through. To collect garbage four times as rarely takes some 100 MB and
+// gives a fifth of the processor back.
+func collectRarely() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 }
