@@ -184,6 +184,7 @@ func TestSnapshotsAndEvents(t *testing.T) {
 		"left, and an end is behind": {[]any{start, run, table(5), from(crash, "RUNNING")}, "RUNNING", 0, true, 1, 4, 3},
 		"group removed":              {[]any{start, run, removed}, "RUNNING", 0, true, 0, 3, 3},
 		"group removed, seen before": {[]any{start, run, step{event: "STARTING", boot: "a", serial: 7}, removed}, "STARTING", 0, false, 0, 3, 3},
+
 		"group removed, and a table asked for before": {[]any{start, run, removed, table(5, row("STOPPED"))}, "RUNNING", 0, true, 0, 3, 3},
 		"group removed and added, a table shows it":   {[]any{start, table(5, row("RUNNING", ran(100))), removed}, "RUNNING", 100, false, 0, 2, 2},
 		"a table shows that the group is gone":        {[]any{start, run, table(5), removed}, "RUNNING", 0, true, 0, 4, 3},
