@@ -17,6 +17,10 @@ type Snapshot struct {
 	SupervisorVersion string            `json:"supervisor_version"`
 	SupervisorState   string            `json:"supervisor_state"`
 	Processes         []SnapshotProcess `json:"processes"`
+	// Part counts from 1 to Parts if the table was too big for one message: each
+	// part has its share of Processes, and all have the time of the table.
+	Part  int `json:"part,omitempty"`
+	Parts int `json:"parts,omitempty"`
 }
 
 // SnapshotProcess is one row of supervisord's getAllProcessInfo. Times are Unix
@@ -42,6 +46,9 @@ func (s *Snapshot) Envelope(at time.Time) *CloudEvent[*Snapshot] {
 		data.Processes = []SnapshotProcess{} // never null
 	}
 	id := s.Host + "/" + s.Boot + "/snapshot/" + strconv.FormatUint(s.Serial, 10) + "/" + micros(at)
+	if s.Parts > 0 {
+		id += "/" + strconv.Itoa(s.Part)
+	}
 	return record(id, s.Host, TypeSnapshot, schemaSnapshot, "", at, &data)
 }
 
@@ -61,10 +68,59 @@ type Bridge struct {
 	// Settings are those in force, by the name of their flag, and "address",
 	// an address of the host. Secrets are not among them.
 	Settings map[string]string `json:"settings"`
+
+	// Instance tells the supervisords of one host apart, over their restarts.
+	Instance string `json:"instance,omitempty"`
+	// SupervisorPID is supervisord's own process id, 0 where it is not known.
+	SupervisorPID int `json:"supervisor_pid,omitempty"`
+	// SupervisorState, of a record stopping only, is STOPPING if supervisord goes
+	// down or reloads, and RUNNING if only the bridge is stopped.
+	SupervisorState string `json:"supervisor_state,omitempty"`
+	// Spool is where events wait: disk or memory.
+	Spool string `json:"spool,omitempty"`
+	// Section is the bridge's own section of supervisord's configuration, nil where
+	// that cannot be read.
+	Section *Section `json:"section,omitempty"`
+	// Reasons says whether the reasons of deaths can be had.
+	Reasons *Reasons `json:"reasons,omitempty"`
 }
 
-// Envelope wraps a record of the bridge; kind is one of the Bridge… constants
-// but BridgeLoss.
+// Section is what supervisord's configuration says of a listener.
+type Section struct {
+	// Events are the names of events=, as they are written.
+	Events     []string `json:"events"`
+	BufferSize int      `json:"buffer_size"`
+	Priority   int      `json:"priority"`
+	// SamePriority names the other listeners that have the same priority.
+	SamePriority []string `json:"same_priority,omitempty"`
+	// File is the configuration file that was read.
+	File string `json:"file,omitempty"`
+}
+
+// Values of Bridge.Spool.
+const (
+	SpoolDisk   = "disk"
+	SpoolMemory = "memory"
+)
+
+// Reasons says where a bridge finds out why processes died.
+type Reasons struct {
+	// Source is file (supervisord's own log), rpc (the same over XML-RPC) or none.
+	Source string `json:"source"`
+	// Problem is why reasons cannot be had, or not always; Fix is what to set.
+	Problem string `json:"problem,omitempty"`
+	Fix     string `json:"fix,omitempty"`
+}
+
+// Values of Reasons.Source.
+const (
+	ReasonsFile = "file"
+	ReasonsRPC  = "rpc"
+	ReasonsNone = "none"
+)
+
+// Envelope wraps a record of the bridge; kind is BridgeStarted, BridgeStopping or
+// BridgeReconnect.
 func (b *Bridge) Envelope(kind string, at time.Time) *CloudEvent[*Bridge] {
 	data := *b
 	if data.Settings == nil {
@@ -80,12 +136,76 @@ type Loss struct {
 	Host string `json:"host"`
 	Boot string `json:"boot"`
 	Pool string `json:"pool"`
-	// Cause is supervisord-buffer, spool-full or spool-corrupt.
+	// Cause is one of the Loss… constants.
 	Cause           string         `json:"cause"`
 	Count           uint64         `json:"count"`
 	FirstPoolSerial *uint64        `json:"first_poolserial,omitempty"`
 	LastPoolSerial  *uint64        `json:"last_poolserial,omitempty"`
 	Events          map[string]int `json:"events,omitempty"`
+	// Processes are what the process tables before and after show of the events
+	// that nobody read; with the cause not-listening only.
+	Processes []LossProcess `json:"processes,omitempty"`
+}
+
+// Causes of a loss.
+const (
+	// LossBuffer: supervisord's buffer for the listener overflowed.
+	LossBuffer = "supervisord-buffer"
+	// LossFull: the spool reached its limit.
+	LossFull = "spool-full"
+	// LossCorrupt: the spool cannot be read, or a part of it is gone.
+	LossCorrupt = "spool-corrupt"
+	// LossNotListening: supervisord had no section of the bridge for a while.
+	LossNotListening = "not-listening"
+)
+
+// LossProcess is how often a process started and ended unseen, at least.
+type LossProcess struct {
+	Group   string `json:"group"`
+	Process string `json:"process"`
+	Starts  int    `json:"starts"`
+	Exits   int    `json:"exits"`
+}
+
+// Trouble is the data of supervisor.bridge.<host>.trouble: the bridge cannot do
+// its work fully. The same cause comes again while it lasts, and once with Over set.
+type Trouble struct {
+	Host   string `json:"host"`
+	Server string `json:"server"`
+	Boot   string `json:"boot"`
+	Pool   string `json:"pool"`
+	// Cause is a word that stays the same, such as disk-full.
+	Cause string `json:"cause"`
+	// Text says what is wrong, Fix what to do about it, for people.
+	Text  string `json:"text"`
+	Fix   string `json:"fix"`
+	Since Time   `json:"since"`
+	Over  bool   `json:"over"`
+}
+
+// Envelope wraps a trouble that was noticed, or found to last, at a time.
+func (t *Trouble) Envelope(at time.Time) *CloudEvent[*Trouble] {
+	id := t.Host + "/" + t.Boot + "/" + BridgeTrouble + "/" + t.Pool + "/" + t.Cause + "/" + micros(at)
+	return record(id, t.Host, TypeBridgePrefix+BridgeTrouble, schemaBridge, "", at, t)
+}
+
+// Resent is the data of supervisor.bridge.<host>.resent: the stream took an event
+// for a duplicate that it was not, so it was sent under another message id.
+type Resent struct {
+	Host   string `json:"host"`
+	Server string `json:"server"`
+	Boot   string `json:"boot"`
+	Pool   string `json:"pool"`
+	// Event is the CloudEvent's id, which is the message id that was taken.
+	Event string `json:"event"`
+	// MessageID is the one under which it was stored.
+	MessageID string `json:"message_id"`
+}
+
+// Envelope wraps a record of an event that was sent again at a time.
+func (r *Resent) Envelope(at time.Time) *CloudEvent[*Resent] {
+	id := r.Host + "/" + r.Boot + "/" + BridgeResent + "/" + micros(at)
+	return record(id, r.Host, TypeBridgePrefix+BridgeResent, schemaBridge, "", at, r)
 }
 
 // Envelope wraps a loss that was noticed at a time.

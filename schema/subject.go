@@ -19,6 +19,8 @@ const (
 	BridgeStopping  = "stopping"
 	BridgeReconnect = "reconnect"
 	BridgeLoss      = "loss"
+	BridgeTrouble   = "trouble"
+	BridgeResent    = "resent"
 )
 
 // Subject is what the subject of an event tells, in plain names.

@@ -48,6 +48,9 @@ const (
 const (
 	HeaderContentType = "Content-Type"
 	HeaderTTL         = jetstream.MsgTTLHeader
+	// HeaderSent is the host's clock when its bridge sent the message: RFC 3339 with
+	// microseconds, UTC.
+	HeaderSent = "Supernats-Sent"
 )
 
 // DuplicateWindow is how long a Nats-Msg-Id is remembered by the streams that
