@@ -38,6 +38,8 @@ type cli struct {
 	Conf    struct{} `cmd:"" help:"Print such a section, ready to paste, with the settings that lose nothing and the flags given here."`
 	Spool   spoolCmd `cmd:"" help:"Show what the spool holds; a bridge may be running on it."`
 	Version struct{} `cmd:"" help:"Print the version."`
+
+	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -50,6 +52,7 @@ func run(args []string) int {
 		kong.Description("Publishes every event of a supervisord to NATS JetStream. It is the command of an [eventlistener:x] section: see `supernats-bridge conf`."),
 		kong.DefaultEnvars("SUPERNATS"),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Vars{"version": "supernats-bridge " + version},
 		kong.Exit(func(code int) { exited = code }))
 	if err != nil {
 		return usage(err)
