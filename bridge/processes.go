@@ -127,5 +127,9 @@ func (b *Bridge) processes(ctx context.Context) ([]schema.SnapshotProcess, error
 	if b.server == nil {
 		return nil, errNoServer
 	}
-	return b.server.Processes(ctx)
+	table, err := b.server.Processes(ctx)
+	if err == nil {
+		b.serverAnswered()
+	}
+	return table, err
 }

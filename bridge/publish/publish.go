@@ -53,6 +53,7 @@ type Config struct {
 	Stream string
 	// Encode makes the messages of a record, none larger than maxPayload. They are
 	// sent before the next call, and then no more of use: it may use their memory.
+	// A record without messages counts as stored.
 	Encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
 	// Lost is told of a record that cannot be encoded; it is skipped.
 	Lost func(rec []byte, err error)
