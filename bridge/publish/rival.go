@@ -46,7 +46,7 @@ func (s *session) lookForRivals(ctx context.Context) {
 	other := ""
 	base := r.base
 	r.base = s.seq
-	err := s.read(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}, 0,
+	err := s.read(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}, 0, false,
 		func(m jetstream.Msg, seq uint64) {
 			boot := s.cfg.Fence.Boot(m.Headers().Get(nats.MsgIdHdr))
 			if seq > base && boot != "" && boot != s.cfg.Fence.Ours {
