@@ -127,10 +127,12 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}()
 	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics}
 	left := b.spool.Stats()
-	publisher, err := publish.New(publish.Config{
+	var publisher *publish.Publisher
+	publisher, err = publish.New(publish.Config{
 		Source: reader, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
 		Encode: reader.Encode, Lost: b.lost, Duplicate: b.metrics.duplicates.Inc, Log: b.log,
-		Left: int(left.Records), Seq: left.Seq, Fence: b.fence(),
+		Resent: func(id, messageID string) { publisher.Aside("resent/"+id, b.resent(id, messageID)) },
+		Left:   int(left.Records), Seq: left.Seq, Fence: b.fence(),
 	})
 	if err != nil {
 		return err
