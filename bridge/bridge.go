@@ -143,7 +143,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	b.troubles.attach(publisher.Aside)
+	b.troubles.attach(publisher.Aside, false)
 	publishing, stopPublishing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPublishing()
 	published := make(chan error, 1)
