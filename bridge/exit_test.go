@@ -264,3 +264,11 @@ func TestStandstill(t *testing.T) {
 		})
 	}
 }
+
+func TestVersion(t *testing.T) {
+	for _, arg := range []string{"version", "--version"} {
+		if out, err := exec.Command(program, arg).CombinedOutput(); err != nil || string(out) != "supernats-bridge dev\n" {
+			t.Errorf("%s: %v %q", arg, err, out)
+		}
+	}
+}

@@ -98,6 +98,9 @@ autorestart=false
 [program:killed]
 command=sh -c "sleep 1.2; kill -KILL $$"
 autorestart=false
+[program:starting]
+command=cat
+startsecs=3600
 [program:flapper]
 command=sh -c "exit 7"
 startretries=0
@@ -122,6 +125,7 @@ func TestProcessMetrics(t *testing.T) {
 	want := map[string]process{
 		`name="supernats",group="supernats"`:                       {1, 20, 0},
 		`name="steady",group="steady"`:                             {1, 20, 0},
+		`name="starting",group="starting"`:                         {1, 10, 0},
 		`name="never",group="never"`:                               {0, 0, 0},
 		`name="coded",group="coded"`:                               {0, 100, 3},
 		`name="killed",group="killed"`:                             {0, 100, -1},

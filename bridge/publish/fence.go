@@ -180,7 +180,7 @@ func (s *session) read(ctx context.Context, cfg jetstream.ConsumerConfig, last u
 	defer func() { _ = s.js.DeleteConsumer(ctx, s.cfg.Stream, cfg.Name) }()
 	if s.saidNoRight {
 		s.saidNoRight = false
-		s.clear(causeRights)
+		s.clear(CauseLook)
 	}
 	begun := time.Now()
 	for empty := begun; time.Since(empty) < readPatience; {
@@ -267,7 +267,7 @@ func (p *Publisher) sayNoRight(err error) {
 	fix := "allow this user to publish on $JS.API.CONSUMER.CREATE." + name + "." + filter +
 		", $JS.API.CONSUMER.MSG.NEXT." + name + " and $JS.API.CONSUMER.DELETE." + name
 	text := "it may not be looked at what the stream has: after an outage longer than the stream's duplicate window events may be stored twice"
-	p.raise(causeRights, text+": "+err.Error(), fix)
+	p.raise(CauseLook, text+": "+err.Error(), fix)
 	p.cfg.Log.Warn().Err(err).Str("mend", fix).Msg(text)
 }
 

@@ -53,7 +53,7 @@ type Config struct {
 	Stream string
 	// Encode makes the messages of a record, none larger than maxPayload, or says
 	// ErrTooLarge. They are sent before the next call, and then no more of use: it may
-	// use their memory.
+	// use their memory. A record without messages counts as stored.
 	Encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
 	// Lost is called for a record that cannot be encoded; it is skipped.
 	Lost func(rec []byte, err error)

@@ -75,24 +75,24 @@ func (s *session) askSize(ctx context.Context) {
 func (s *session) mayTTL(c jetstream.StreamConfig) {
 	if c.AllowMsgTTL && !s.noTTL.IsZero() {
 		s.noTTL = time.Time{}
-		s.clear(causeRefuses)
+		s.clear(CauseTTL)
 	}
 }
 
 // sayTooLarge reports what was not published, or not as a whole.
 func (p *Publisher) sayTooLarge(err error) {
 	p.sizes.said, p.sizes.last = true, time.Now()
-	p.raise(causeTooLarge, err.Error(), "raise max_payload of nats-server or max_msg_size of the stream (nats stream edit "+p.cfg.Stream+" --max-msg-size=-1)")
+	p.raise(CauseTooLarge, err.Error(), "raise max_payload of nats-server or max_msg_size of the stream (nats stream edit "+p.cfg.Stream+" --max-msg-size=-1)")
 }
 
 // quiet clears what was reported when it has not come again for a while.
 func (p *Publisher) quiet() {
 	if p.sizes.said && time.Since(p.sizes.last) > largerEvery {
 		p.sizes.said = false
-		p.clear(causeTooLarge)
+		p.clear(CauseTooLarge)
 	}
 	if p.taken.said && time.Since(p.taken.last) > largerEvery {
 		p.taken.said = false
-		p.clear(causeTaken)
+		p.clear(CauseTaken)
 	}
 }

@@ -170,7 +170,7 @@ func (p *Publisher) sayTaken(id string) {
 	fix := "find who publishes with message ids of this host, and take the right to from it: nats stream view " + p.cfg.Stream
 	if !p.saidNoRight {
 		t.said, t.last = true, time.Now()
-		p.raise(causeTaken, "the stream has messages of somebody else under message ids of this host; ours are stored under other ids, such as that of "+id, fix)
+		p.raise(CauseTaken, "the stream has messages of somebody else under message ids of this host; ours are stored under other ids, such as that of "+id, fix)
 	}
 	if t.count&(t.count-1) == 0 {
 		p.cfg.Log.Error().Str("id", id).Uint64("messages", t.count).Bool("looked", !p.saidNoRight).Str("mend", fix).

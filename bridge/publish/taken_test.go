@@ -103,7 +103,7 @@ func TestForgedIDs(t *testing.T) {
 				}
 				want := []string{"+id-taken"}
 				if !mayLook {
-					want, forged = []string{"+nats-rights"}, nil
+					want, forged = []string{"+nats-look"}, nil
 				}
 				if diff := cmp.Diff(want, troubles.all()); diff != "" {
 					t.Errorf("troubles (-want +got):\n%s", diff)

@@ -93,7 +93,7 @@ func (t *trouble) over() {
 	}
 	t.log.Info().Int("errors", errors).Msg("events are getting into JetStream again")
 	for kind := range t.kinds {
-		if cause := causeOf(kind); cause != "" {
+		if cause := causeOf(kind); cause != "" && cause != CauseTTL {
 			t.clear(cause)
 		}
 	}
@@ -103,13 +103,24 @@ func (t *trouble) over() {
 // errTooSmall says that the server or the stream takes next to nothing of ours.
 var errTooSmall = errors.New("no message of ours is small enough")
 
-// Causes of troubles.
+// Causes of troubles. With those after CauseRefuses all, or nearly all, is stored all
+// the same.
 const (
-	causeRights   = "nats-rights"
-	causeRefuses  = "stream-refuses"
-	causeTooLarge = "message-too-large"
-	causeTaken    = "id-taken"
-	causeConflict = "process-conflict"
+	// CauseRights: the server does not let us publish.
+	CauseRights = "nats-rights"
+	// CauseRefuses: the stream does not take our messages, or there is none.
+	CauseRefuses = "stream-refuses"
+	// CauseLook: the server does not let us look what the stream has of ours.
+	CauseLook = "nats-look"
+	// CauseTTL: the stream takes no time to live.
+	CauseTTL = "no-ttl"
+	// CauseTooLarge: something could not be published, or not as a whole.
+	CauseTooLarge = "message-too-large"
+	// CauseTaken: somebody else used message ids of ours.
+	CauseTaken = "id-taken"
+	// CauseConflict: another supervisord publishes under our host's name, and has
+	// processes of the same names.
+	CauseConflict = "process-conflict"
 )
 
 func (p *Publisher) raise(cause, text, fix string) {
@@ -118,10 +129,8 @@ func (p *Publisher) raise(cause, text, fix string) {
 	}
 }
 
-// clear reports the end of a trouble, unless something else of the same cause lasts.
 func (p *Publisher) clear(cause string) {
-	lasts := cause == causeRights && p.saidNoRight || cause == causeRefuses && !p.noTTL.IsZero()
-	if p.cfg.Clear != nil && !lasts {
+	if p.cfg.Clear != nil {
 		p.cfg.Clear(cause)
 	}
 }
@@ -148,14 +157,16 @@ const kindTTL = "ttl"
 func causeOf(kind string) string {
 	switch kind {
 	case "permission":
-		return causeRights
+		return CauseRights
 	case "too small":
-		return causeTooLarge
-	case "foreign", "no JetStream", "no stream", "full", "resources", kindTTL:
-		return causeRefuses
+		return CauseTooLarge
+	case "foreign", "no JetStream", "no stream", "full", "resources":
+		return CauseRefuses
+	case kindTTL:
+		return CauseTTL
 	}
 	if strings.HasPrefix(kind, "api ") {
-		return causeRefuses
+		return CauseRefuses
 	}
 	return ""
 }
