@@ -52,6 +52,7 @@ type Bridge struct {
 	serial   atomic.Uint64 // the last one read
 	identity atomic.Pointer[identity]
 	snap     chan string
+	ours     atomic.Value        // of type map[string]bool: our processes, see publish.Fence
 	server   *supervisord.Client // nil without an XML-RPC of supervisord
 	reasons  *supervisord.Reasons
 	troubles *troubles

@@ -83,6 +83,16 @@ func (b *Bridge) fence() *publish.Fence {
 			boot, _, _ := strings.Cut(rest, "/")
 			return boot
 		},
-		Ours: hex.EncodeToString(b.boot[:]),
+		Ours:      hex.EncodeToString(b.boot[:]),
+		Processes: func() map[string]bool { table, _ := b.ours.Load().(map[string]bool); return table },
 	}
+}
+
+// keepProcesses notes which processes our supervisord has.
+func (b *Bridge) keepProcesses(snap *schema.Snapshot) {
+	ours := make(map[string]bool, len(snap.Processes))
+	for _, p := range snap.Processes {
+		ours[schema.Token(p.Group)+"."+schema.Token(p.Process)] = true
+	}
+	b.ours.Store(ours)
 }

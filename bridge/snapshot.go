@@ -105,6 +105,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		return
 	}
 	b.serverAnswered()
+	b.keepProcesses(snap)
 	b.reasons.Follow(ctx)
 	now := time.Now()
 	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, hex.EncodeToString(b.boot[:]), serial, reason

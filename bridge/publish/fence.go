@@ -39,6 +39,9 @@ type Fence struct {
 	// Ours is our own.
 	Boot func(id string) string
 	Ours string
+	// Processes are those of our supervisord, group.process in tokens; nil, also as
+	// its result, where they are not known but by their events.
+	Processes func() map[string]bool
 }
 
 const (

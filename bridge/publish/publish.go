@@ -118,9 +118,10 @@ type Publisher struct {
 	known map[messageID]struct{}
 	sure  bool
 	// noTTL says since when the stream takes no time to live.
-	noTTL time.Time
-	sizes sizes
-	taken taken
+	noTTL   time.Time
+	saidTTL bool
+	sizes   sizes
+	taken   taken
 
 	// What was said once, or how often it was to be said.
 	saidNoRight bool
@@ -143,7 +144,7 @@ func New(cfg Config) (*Publisher, error) {
 	}
 	p := &Publisher{
 		cfg: cfg, doubt: cfg.Left, left: cfg.Left, seq: cfg.Seq,
-		rivals: rivals{first: rivalFirst}, trouble: trouble{log: cfg.Log}, taken: newTaken(),
+		rivals: rivals{first: rivalFirst, silence: rivalSilence}, trouble: trouble{log: cfg.Log}, taken: newTaken(),
 		aside: aside{more: make(chan struct{}, 1)},
 	}
 	p.sizes.every.Store(int64(largerEvery))

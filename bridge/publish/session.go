@@ -83,6 +83,7 @@ type inflight struct {
 	// calls it a duplicate, and that this was not to be expected.
 	settled, suspect bool
 	seq              uint64
+	ttl              bool // it has a time to live
 }
 
 // ensure creates the stream if it is missing. Not to be allowed to look is no
@@ -114,6 +115,7 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.cfg.Source.Rewind(); err != nil {
 		return fmt.Errorf("go back in the spool: %w", err)
 	}
+	s.lookBefore(ctx)
 	err := s.pass(ctx)
 	if err == nil {
 		err = s.loop(ctx)
@@ -368,7 +370,8 @@ func (s *session) send(m outgoing) error {
 		return fmt.Errorf("publish on %s: %w", m.Subject, err)
 	}
 	size := len(m.Subject) + len(m.Data) // its headers are small
-	s.queue = append(s.queue, inflight{n: n, subject: m.Subject, id: id, as: as, size: size, data: len(m.Data), last: m.last, doubt: m.doubt})
+	_, ttl := m.Header[jetstream.MsgTTLHeader]
+	s.queue = append(s.queue, inflight{n: n, ttl: ttl, subject: m.Subject, id: id, as: as, size: size, data: len(m.Data), last: m.last, doubt: m.doubt})
 	s.bytes += size
 	return nil
 }
@@ -443,6 +446,10 @@ func (s *session) answered(m *inflight, ack answer) {
 	s.bytes -= m.size
 	s.sizes.taken = max(s.sizes.taken, m.data)
 	s.proven = true
+	if s.saidTTL && m.ttl {
+		s.saidTTL = false
+		s.clear(CauseTTL)
+	}
 	if !ack.duplicate {
 		s.seq = ack.seq
 		return
@@ -474,7 +481,7 @@ func (s *session) check(m inflight, ack answer) error {
 func (s *session) refused(m inflight, err error) error {
 	if isTTLDisabled(err) {
 		// The stream was made without allow_msg_ttl: its own limits apply.
-		s.noTTL, s.changed = time.Now(), true
+		s.noTTL, s.saidTTL, s.changed = time.Now(), true, true
 	}
 	if isTooBig(err) {
 		s.sizes.tooLarge(m.size)

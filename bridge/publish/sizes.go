@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // sizes is how large messages may be. The server says its limit at any time. The
@@ -68,14 +66,8 @@ func (s *session) askSize(ctx context.Context) {
 	}
 	s.sizes.stream = max(0, int(info.CachedInfo().Config.MaxMsgSize))
 	s.sizes.tried, s.sizes.refused, s.sizes.before, s.sizes.since = 0, 0, 0, time.Now()
-	s.mayTTL(info.CachedInfo().Config)
-}
-
-// mayTTL notes whether the stream takes a time to live.
-func (s *session) mayTTL(c jetstream.StreamConfig) {
-	if c.AllowMsgTTL && !s.noTTL.IsZero() {
+	if info.CachedInfo().Config.AllowMsgTTL {
 		s.noTTL = time.Time{}
-		s.clear(CauseTTL)
 	}
 }
 
