@@ -76,7 +76,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 			return err
 		}
 		b.started = true
-		b.troubles.again() // a record that says that we started ends what was said before it
+		b.troubles.restate()
 		b.wantSnapshot(snapshotStart)
 	}
 	b.serial.Store(h.Serial)

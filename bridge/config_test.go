@@ -31,7 +31,7 @@ func TestNewErrors(t *testing.T) {
 		{"a host that is no text", func(c *Config) { c.Host = "web\xff" }, `--host "web\xff"`},
 		{"a spool too small", func(c *Config) { c.SpoolMax = 1<<20 - 1 }, "--spool-max 1048575: allowed are 1MiB or more"},
 		{"a negative drain", func(c *Config) { c.Drain = -1 }, "--drain: allowed are 0 or more"},
-		{"a listen address without a port", func(c *Config) { c.Listen = "localhost" }, `--listen "localhost": address localhost: missing port in address; allowed are HOST:PORT and :PORT`},
+		{"a listen address without a port", func(c *Config) { c.Listen = "localhost" }, `--listen "localhost": address localhost: missing port in address; allowed are HOST:PORT, :PORT and off`},
 		{"a port that is none", func(c *Config) { c.Listen = ":metrics?" }, `--listen ":metrics?": lookup tcp/metrics?: unknown port`},
 		{"a web configuration of nothing", func(c *Config) { c.WebConfig = "web.yaml" }, "--web-config web.yaml is set without --listen"},
 		{"a web configuration that is not there", webConfig("/no/web.yaml"), "--web-config /no/web.yaml: open /no/web.yaml: no such file"},
