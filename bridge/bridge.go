@@ -154,7 +154,8 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	go func() { published <- publisher.Run(publishing) }()
 
 	b.log.Info().Str("boot", hex.EncodeToString(b.boot[:])).Str("version", b.version).Msg("listening to supervisord")
-	if b.server == nil {
+	// A section for output only has no use for it.
+	if b.server == nil && (b.cfg.SnapshotEvery != 0 || b.cfg.Listen != "") {
 		b.troubles.raise(troubleXMLRPC, "supervisord has no XML-RPC for us: no process tables",
 			"add [unix_http_server] and [rpcinterface:supervisor] to supervisord's configuration, or set --server-url")
 	}

@@ -253,8 +253,8 @@ func (b *Bridge) tellLosses() error {
 		b.losses.open = b.losses.open[1:]
 		if loss.Cause == causeBuffer {
 			b.metrics.loss(causeBuffer, loss.Count)
-			b.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).Str("mend", "buffer_size=65536 in the section of supernats-bridge").
-				Msg("supervisord threw events away: its buffer was full")
+			b.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).Str("fix", "buffer_size=65536 in the section of supernats-bridge, and another section for the output of programs: supernats-bridge conf").
+				Msg("supervisord dropped events: its buffer was full")
 			b.wantSnapshot(snapshotLoss)
 			b.lag.dropped.Add(loss.Count)
 		}
