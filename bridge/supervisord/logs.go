@@ -59,6 +59,8 @@ type procLogs struct {
 	paths [2]string // "" for none
 	// unknown is set where the configuration alone does not say.
 	unknown [2]bool
+	// listener means that it is an event listener, whose log nobody expects.
+	listener bool
 	start   [2]mark // of the first life that is known
 	marks   []marks // ends of lives, oldest first
 }
@@ -156,7 +158,9 @@ func (l *logs) own(at location, pid int, fresh bool) {
 	}
 	first := len(l.procs) == 0
 	for id, p := range at.config.logs() {
-		if l.procs[id] == nil && len(l.procs) < maxProcs {
+		if known := l.procs[id]; known != nil {
+			known.listener = p.listener
+		} else if len(l.procs) < maxProcs {
 			l.procs[id] = p
 		}
 	}
@@ -274,7 +278,7 @@ func (l *logs) compare() {
 func (l *logs) share() {
 	clear(l.shared)
 	l.withheld = l.withheld[:0]
-	own := procID{os.Getenv("SUPERVISOR_GROUP_NAME"), os.Getenv("SUPERVISOR_PROCESS_NAME")}
+	own := os.Getenv("SUPERVISOR_GROUP_NAME")
 	byPath, byFile := map[string]procID{}, map[inode]procID{}
 	paths := map[inode]string{}
 	for id, p := range l.procs {
@@ -305,7 +309,7 @@ func (l *logs) share() {
 		}
 	}
 	for id, p := range l.procs {
-		if id != own && (l.shared[p.paths[0]] || l.shared[p.paths[1]]) {
+		if id.group != own && !p.listener && (l.shared[p.paths[0]] || l.shared[p.paths[1]]) {
 			l.withheld = append(l.withheld, id.process)
 		}
 	}

@@ -38,7 +38,9 @@ func (c *Configuration) logs() map[procID]*procLogs {
 			if err != nil {
 				continue
 			}
-			found[procID{group, process}] = s.logPaths(names)
+			logs := s.logPaths(names)
+			logs.listener = kind == "eventlistener"
+			found[procID{group, process}] = logs
 		}
 	}
 	return found

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"supernats/schema"
@@ -109,6 +110,10 @@ type Reasons struct {
 	calls   trouble   // of all of XML-RPC
 	reading trouble   // of the log over XML-RPC
 
+	// status is what was found out of the log last; found is closed when it is there.
+	status atomic.Pointer[schema.Reasons]
+	found  chan struct{}
+
 	logs logs // of the programs
 }
 
@@ -134,21 +139,20 @@ func NewReasons(cfg ReasonsConfig) *Reasons {
 	if cfg.SupervisorPID == nil {
 		cfg.SupervisorPID = func() int { return 0 }
 	}
-	r := &Reasons{cfg: cfg, journal: journal{client: cfg.Client}, log: newHistory(), memory: map[uint64]*schema.Exit{}, made: map[uint64]time.Time{}}
+	r := &Reasons{cfg: cfg, journal: journal{client: cfg.Client}, log: newHistory(), memory: map[uint64]*schema.Exit{}, made: map[uint64]time.Time{}, found: make(chan struct{})}
 	r.replay = newReplay(r.log, r.more)
 	r.logs.init()
 	return r
 }
 
-// Status says where the reasons come from, and what is in the way of having all. It
-// looks at files, and may ask supervisord once.
-func (r *Reasons) Status(ctx context.Context) schema.Reasons {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.Limit)
-	defer cancel()
-	r.locate(ctx)
-	return r.place.status(r.cfg.Client != nil)
+// Status says where the reasons come from, and what is in the way of having all; nil if
+// that is not known within a time. It waits for nothing else.
+func (r *Reasons) Status(wait time.Duration) *schema.Reasons {
+	select {
+	case <-r.found:
+	case <-time.After(wait):
+	}
+	return r.status.Load()
 }
 
 // Close lets go of the log.
@@ -337,12 +341,16 @@ func (r *Reasons) locate(ctx context.Context) {
 	// Without the lines of starts no life is known.
 	r.log.suspect = r.log.suspect || place.level == "warn"
 	r.logs.own(place, r.cfg.SupervisorPID(), r.cfg.Fresh)
-	r.report()
+	r.report(place.status(r.cfg.Client != nil))
+	r.reportLogs()
 }
 
-// report raises or clears what is known to be wrong.
-func (r *Reasons) report() {
-	switch s := r.place.status(r.cfg.Client != nil); {
+// report raises or clears what is known to be wrong with supervisord's log.
+func (r *Reasons) report(s schema.Reasons) {
+	if r.status.Swap(&s) == nil {
+		close(r.found)
+	}
+	switch {
 	case s.Problem != "":
 		r.cfg.Raise(troubleReasons, s.Problem, s.Fix)
 	case s.Source == schema.ReasonsFile:
@@ -355,6 +363,15 @@ func (r *Reasons) report() {
 		r.cfg.Raise(troubleRotated, text, fix)
 	} else {
 		r.cfg.Clear(troubleRotated)
+	}
+}
+
+// reportLogs does so for the logs of the programs.
+func (r *Reasons) reportLogs() {
+	if text, fix := r.logs.trouble(); text != "" && r.cfg.Tail > 0 {
+		r.cfg.Raise(troubleTail, text, fix)
+	} else {
+		r.cfg.Clear(troubleTail)
 	}
 }
 
@@ -408,7 +425,7 @@ func (r *Reasons) readFile(ctx context.Context) {
 		r.place.problem = fmt.Sprintf("supervisord's log cannot be read (%v)", err)
 		r.place.fix = "let the bridge's user read " + r.place.logfile
 	}
-	r.report()
+	r.report(r.place.status(r.cfg.Client != nil))
 }
 
 func (r *Reasons) readRPC(ctx context.Context) {
@@ -424,11 +441,14 @@ func (r *Reasons) readRPC(ctx context.Context) {
 	case err == nil:
 		r.calls.clear()
 		r.reading.clear()
+		if r.replay.fresh && r.log.end() == 0 {
+			break // it may be /dev/null
+		}
 		r.cfg.Clear(troubleReasons)
 	case errors.Is(err, errNoLog), errors.Is(err, errUndecodable):
 		r.calls.clear()
 		r.warn(&r.reading, fmt.Errorf("%w: most deaths have no reason; see logfile= of [supervisord]", err))
-		r.cfg.Raise(troubleReasons, err.Error()+": most deaths have no reason", setLogfile)
+		r.report(schema.Reasons{Source: schema.ReasonsNone, Problem: err.Error() + ": most deaths have no reason", Fix: setLogfile})
 	default:
 		r.warn(&r.calls, err)
 	}
@@ -469,11 +489,7 @@ func (r *Reasons) Know(table []schema.SnapshotProcess) {
 		groups[p.Process] = p.Group
 	}
 	r.logs.know(table)
-	if text, fix := r.logs.trouble(); text != "" && r.cfg.Tail > 0 {
-		r.cfg.Raise(troubleTail, text, fix)
-	} else {
-		r.cfg.Clear(troubleTail)
-	}
+	r.reportLogs()
 }
 
 func (r *Reasons) warn(t *trouble, err error) {
