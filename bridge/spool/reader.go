@@ -236,11 +236,11 @@ func (s *Spool) removeDone() error {
 		if err := s.opt.fs.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
 		}
-		if seg.f != nil {
+		if f := seg.opened(); f != nil {
 			if s.win.seg == seg {
 				_ = s.win.close()
 			}
-			_ = seg.f.Close()
+			_ = f.Close()
 		}
 	}
 	s.mu.Lock()
@@ -273,8 +273,8 @@ func (s *Spool) dropAll() {
 		if err := s.opt.fs.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
 		}
-		if seg.f != nil {
-			s.stale = append(s.stale, seg.f)
+		if f := seg.opened(); f != nil {
+			s.stale = append(s.stale, f)
 		}
 	}
 	empty := &segment{end: headerSize, behind: s.next}

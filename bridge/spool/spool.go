@@ -27,6 +27,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -71,6 +72,7 @@ type Options struct {
 
 	fs   files
 	more chan struct{} // of the queue that this is a part of
+	lock *os.File      // held already
 }
 
 const defaultSegment = 16 << 20
@@ -158,7 +160,18 @@ type segment struct {
 	end    int64    // where the next frame goes, or the end of the file
 	next   *segment // if it is not the newest
 	failed int      // how often it could not be read
-	f      file     // to read it, even if it is removed; nil if it was not opened
+	f      atomic.Pointer[reading]
+}
+
+// reading is a segment's file, open to read it, even if it is removed meanwhile.
+type reading struct{ file }
+
+// opened returns it, nil if it was not opened.
+func (s *segment) opened() file {
+	if r := s.f.Load(); r != nil {
+		return r.file
+	}
+	return nil
 }
 
 // Open opens the spool in a directory, waiting for another process that has it
@@ -191,12 +204,15 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 	if opt.more == nil {
 		opt.more = make(chan struct{}, 1)
 	}
-	if err := os.MkdirAll(opt.Dir, dirMode); err != nil {
-		return nil, fmt.Errorf("make the spool's directory: %w", err)
-	}
-	lock, err := acquire(ctx, opt.Dir, opt.Waiting)
-	if err != nil {
-		return nil, fmt.Errorf("open spool %s: %w", opt.Dir, err)
+	lock := opt.lock
+	if lock == nil {
+		var err error
+		if err = os.MkdirAll(opt.Dir, dirMode); err != nil {
+			return nil, fmt.Errorf("make the spool's directory: %w", err)
+		}
+		if lock, err = acquire(ctx, opt.Dir, opt.Waiting); err != nil {
+			return nil, fmt.Errorf("open spool %s: %w", opt.Dir, err)
+		}
 	}
 	s := &Spool{
 		opt: opt, lock: lock, more: opt.more,
@@ -289,7 +305,7 @@ func (s *Spool) openFiles() {
 // openFile opens one. Without it the segment is opened by its name when it is read.
 func (s *Spool) openFile(seg *segment) {
 	if f, err := s.opt.fs.Open(seg.name, os.O_RDONLY); err == nil {
-		seg.f = f
+		seg.f.Store(&reading{f})
 	}
 }
 
@@ -421,8 +437,8 @@ func (s *Spool) Close() (err error) {
 func (s *Spool) closeFiles() error {
 	errs := []error{s.win.close(), s.counted.close()}
 	for _, seg := range s.segments {
-		if seg.f != nil {
-			s.stale = append(s.stale, seg.f)
+		if f := seg.opened(); f != nil {
+			s.stale = append(s.stale, f)
 		}
 	}
 	for _, f := range s.stale {

@@ -24,6 +24,7 @@ type window struct {
 	fs  files
 	seg *segment
 	f   file
+	own bool  // f is not the segment's
 	off int64 // where buf begins in the segment
 	buf []byte
 }
@@ -139,8 +140,9 @@ func (w *window) open(seg *segment) error {
 	if err := w.close(); err != nil {
 		return err
 	}
-	f := seg.f
-	if f == nil {
+	f := seg.opened()
+	own := f == nil
+	if own {
 		var err error
 		if f, err = w.fs.Open(seg.name, os.O_RDONLY); err != nil {
 			return err
@@ -151,19 +153,19 @@ func (w *window) open(seg *segment) error {
 	var b [headerSize]byte
 	if _, err := f.ReadAt(b[:], 0); err == nil && otherVersion(b[:]) {
 		err := fmt.Errorf("%s was written by another version", seg.name)
-		if f != seg.f {
+		if own {
 			err = errors.Join(err, f.Close())
 		}
 		return err
 	}
-	w.seg, w.f, w.off = seg, f, 0
+	w.seg, w.f, w.own, w.off = seg, f, own, 0
 	return nil
 }
 
 func (w *window) close() error {
-	f, shared := w.f, w.seg != nil && w.f == w.seg.f
+	f := w.f
 	w.seg, w.f, w.buf = nil, nil, w.buf[:0]
-	if f == nil || shared {
+	if f == nil || !w.own {
 		return nil
 	}
 	return f.Close()
