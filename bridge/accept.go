@@ -18,22 +18,26 @@ const (
 	tryAgain = 100 * time.Millisecond
 )
 
+const fixFull = "bring NATS back, make room on the disk, or raise --spool-max"
+
 // openSpool opens the spool, trying for as long as it takes: a listener that
 // exits a few times is FATAL for good, and until it is open supervisord buffers.
 // The error is that of ctx.
 func (b *Bridge) openSpool(ctx context.Context) error {
-	for last := ""; ; {
+	for {
 		var before history
 		s, err := spool.Open(ctx, spool.Options{
 			Dir: b.cfg.SpoolDir, Max: int64(b.cfg.SpoolMax), Sync: b.cfg.SpoolSync.every,
 			Lost: b.spoolLost, Last: before.record,
 			Waiting: func(holder string) {
-				b.log.Warn().Str("spool", b.cfg.SpoolDir).Str("pid", holder).
-					Msg("another supernats-bridge has this spool open; waiting for it (give each its own --spool-dir)")
+				b.troubles.raise(troubleLocked, "another supernats-bridge has the spool "+b.cfg.SpoolDir+" open, process "+holder+"; no event is accepted until it ends",
+					"give each supernats-bridge its own --spool-dir")
 			},
 			Failed: func(err error) { b.log.Error().Err(err).Msg("spool reports an error") },
 		})
 		if err == nil {
+			b.troubles.clear(troubleLocked)
+			b.troubles.clear(troubleSpool)
 			b.spool = s
 			b.goOn(&before)
 			if n := s.Stats().Records; n > 0 {
@@ -44,10 +48,8 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err.Error() != last {
-			b.log.Error().Err(err).Str("spool", b.cfg.SpoolDir).Msg("spool cannot be opened, no event is accepted; trying again (mend the directory, or set --spool-dir)")
-			last = err.Error()
-		}
+		b.troubles.raise(troubleSpool, "spool cannot be opened, no event is accepted: "+err.Error(),
+			"make "+b.cfg.SpoolDir+" a directory that this user may write to, or set --spool-dir; it is tried again every second")
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -67,12 +69,14 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	}
 	b.heard = true
 	b.watch.saw(h.Event)
+	b.lag.saw(b.troubles, h.Event, payload, now)
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.
 		if err := b.recordStarted(ctx, h, now); err != nil {
 			return err
 		}
 		b.started = true
+		b.troubles.again() // a record that says that we started ends what was said before it
 		b.wantSnapshot(snapshotStart)
 	}
 	b.serial.Store(h.Serial)
@@ -105,7 +109,7 @@ func (b *Bridge) store(ctx context.Context, rec []byte, h *eventlistener.Header)
 		case err == nil:
 			if b.full && b.spool.Used() < shedAbove {
 				b.full = false
-				b.log.Info().Msg("spool takes events again")
+				b.troubles.clear(troubleFull)
 			}
 			return nil
 		case errors.Is(err, spool.ErrTooBig), errors.Is(err, spool.ErrFinished):
@@ -116,8 +120,7 @@ func (b *Bridge) store(ctx context.Context, rec []byte, h *eventlistener.Header)
 		}
 		if !b.full {
 			b.full = true
-			b.log.Error().Err(err).Str("spool", b.cfg.SpoolDir).Str("mend", "make room on the disk, raise --spool-max, or bring NATS back").
-				Msg("spool takes no events; supervisord buffers them")
+			b.troubles.raise(troubleFull, "spool takes no events, supervisord buffers them: "+err.Error(), fixFull)
 		}
 		select {
 		case <-ctx.Done():
@@ -160,8 +163,7 @@ func (b *Bridge) account(rec []byte, h *eventlistener.Header, letGo bool) {
 func (b *Bridge) shed(rec []byte, h *eventlistener.Header) {
 	if !b.full {
 		b.full = true
-		b.log.Error().Str("spool", b.cfg.SpoolDir).Str("mend", "make room on the disk, raise --spool-max, or bring NATS back").
-			Msg("spool is nearly full; TICK and PROCESS_LOG are let go and counted")
+		b.troubles.raise(troubleFull, "spool is nearly full; TICK and PROCESS_LOG are dropped and counted", fixFull)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

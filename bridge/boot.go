@@ -32,6 +32,16 @@ func Boot() ([8]byte, error) {
 	return [8]byte(sum[:8]), nil
 }
 
+// supervisorPID is that of the process that started us, as far as it can be known.
+func supervisorPID() int {
+	if fs, err := procfs.NewDefaultFS(); err == nil {
+		if stat, err := starter(fs, os.Getppid(), environment(os.Environ())); err == nil {
+			return stat.PID
+		}
+	}
+	return os.Getppid()
+}
+
 // together is how much later than supervisord a listener starts that is started
 // with it.
 const together = 30 * time.Second

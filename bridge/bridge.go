@@ -48,17 +48,19 @@ type Bridge struct {
 	heard    bool
 	started  bool
 	full     bool          // said that the spool is full
+	lag      lag           // of the goroutine that listens
 	serial   atomic.Uint64 // the last one read
 	identity atomic.Pointer[identity]
 	snap     chan string
 	server   *supervisord.Client // nil without an XML-RPC of supervisord
 	reasons  *supervisord.Reasons
-	// saidServer is set when it was said that the XML-RPC does not answer.
-	saidServer atomic.Bool
-	buf        []byte
-	registry   *prometheus.Registry
-	metrics    *metrics
-	opened     atomic.Pointer[spool.Spool] // the spool, for those who look from outside
+	troubles *troubles
+	section  ownSection
+	calls    calls // of the XML-RPC
+	buf      []byte
+	registry *prometheus.Registry
+	metrics  *metrics
+	opened   atomic.Pointer[spool.Spool] // the spool, for those who look from outside
 
 	lossNoted chan struct{} // receives a value when losses are to be told
 
@@ -99,6 +101,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	})
 	b.registry = prometheus.NewRegistry()
 	b.metrics = newMetrics(b.registry, b)
+	b.troubles = newTroubles(b.log, b.registry, b.troubleMessage)
 	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
 	return b, nil
 }
@@ -115,8 +118,13 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer b.runTroubles(ctx)()
 	defer b.serve(ctx)()
-	if err := b.openSpool(ctx); err != nil {
+	b.section.read(supervisorPID)
+	stopEarly := b.publishEarly(ctx)
+	err = b.openSpool(ctx)
+	stopEarly()
+	if err != nil {
 		return nil // ctx has ended: nothing was accepted
 	}
 	b.opened.Store(b.spool)
@@ -125,7 +133,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 			b.log.Error().Err(err).Msg("spool is closed with an error")
 		}
 	}()
-	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics}
+	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip}
 	left := b.spool.Stats()
 	publisher, err := publish.New(publish.Config{
 		Source: reader, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
@@ -135,6 +143,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	b.troubles.attach(publisher.Aside)
 	publishing, stopPublishing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPublishing()
 	published := make(chan error, 1)
@@ -142,12 +151,14 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 
 	b.log.Info().Str("boot", hex.EncodeToString(b.boot[:])).Str("version", b.version).Msg("listening to supervisord")
 	if b.server == nil {
-		b.log.Warn().Msg("supervisord has no XML-RPC for us: no snapshots, exit codes and logs (add [unix_http_server] and [rpcinterface:supervisor], or set --server-url)")
+		b.troubles.raise(troubleXMLRPC, "supervisord has no XML-RPC for us: no process tables",
+			"add [unix_http_server] and [rpcinterface:supervisor] to supervisord's configuration, or set --server-url")
 	}
 	aside, stopAside := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
 	tasks.Go(func() { b.snapshots(aside) })
 	tasks.Go(func() { b.tellings(aside) })
+	tasks.Go(func() { b.checkSection(aside) })
 	err = b.listen(ctx, listener)
 	stopAside()
 	tasks.Wait()
@@ -156,6 +167,9 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	drain := time.Duration(b.cfg.Drain)
 	if b.spool.Stats().Records == 0 {
 		drain = 0
+		if b.troubles.justSaid() {
+			drain = min(time.Duration(b.cfg.Drain), time.Second) // that of a publisher's Aside
+		}
 	}
 	drained := time.AfterFunc(drain, stopPublishing)
 	defer drained.Stop()
@@ -182,6 +196,7 @@ func (b *Bridge) listen(ctx context.Context, l *eventlistener.Listener) error {
 	go func() {
 		defer close(watched)
 		if err := b.watch.run(ctx); err != nil {
+			b.troubles.raise(troubleSilent, err.Error(), "nothing if it does not come again; else look for what writes to the standard output of the command= of this section")
 			stop(err)
 		}
 	}()
@@ -199,7 +214,7 @@ func (b *Bridge) Heard() bool { return b.heard }
 
 func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
 	token := schema.Token(b.cfg.Host)
-	more = append(more, b.metrics.connection()...)
+	more = append(more, b.metrics.connection(b.troubles.again)...)
 	return b.cfg.NATS.Connect("supernats-bridge "+b.cfg.Host, append(more,
 		// An inbox of its own, so that a host's permissions can name it.
 		nats.CustomInboxPrefix("_INBOX_"+token),

@@ -48,12 +48,12 @@ func writeArgs(file string) int {
 func TestWriteConfErrors(t *testing.T) {
 	for _, bad := range []string{"a\nb", "a\r", "\n"} {
 		var b strings.Builder
-		if err := WriteConf(&b, []string{"supernats-bridge", bad}); err == nil || b.Len() > 0 {
+		if err := WriteConf(&b, []string{"supernats-bridge", bad}, nil, ConfOptions{OneSection: true}); err == nil || b.Len() > 0 {
 			t.Errorf("%q: %v\n%s", bad, err, &b)
 		}
 	}
 	broken := errors.New("disk is full")
-	if err := WriteConf(failingWriter{broken}, []string{"x"}); !errors.Is(err, broken) {
+	if err := WriteConf(failingWriter{broken}, []string{"x"}, []string{"x"}, ConfOptions{}); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -93,7 +93,8 @@ func TestConfCommand(t *testing.T) {
 		";", " ;", "a;b", "a ; b", "#", "a #b", "$HOME", "`id`", "tab\there", "a\u00a0;b", "~", "*", "{}", "(", "=", "last ",
 	}
 	var section strings.Builder
-	if err := WriteConf(&section, append([]string{self}, words...)); err != nil {
+	o := ConfOptions{OneSection: true, StderrLogfile: "%(here)s/stderr.log"}
+	if err := WriteConf(&section, append([]string{self}, words...), nil, o); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "args.json")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -24,7 +25,8 @@ type Config struct {
 	SnapshotEvery schema.Duration            `default:"60s" help:"How often the whole process table is published; 0 turns it off."`
 	LogTail       schema.Size                `default:"4KiB" help:"How much of a crashed process's log goes into the event; 0 turns it off."`
 	ServerURL     string                     `placeholder:"URL" help:"supervisord's XML-RPC, unix:///path or http://user:pass@host:port (default: $SUPERVISOR_SERVER_URL)."`
-	Listen        string                     `placeholder:"ADDRESS" help:"Address of /metrics, /healthz and /readyz, HOST:PORT or :PORT (default: off)."`
+	Skip          []string                   `placeholder:"NAME" help:"Events that are answered but not published, by name as in events=: another section of this supervisord publishes them. Repeatable."`
+	Listen        string                     `placeholder:"ADDRESS" help:"Address of /metrics, /healthz and /readyz, HOST:PORT or :PORT, or off (default: off)."`
 	WebConfig     string                     `placeholder:"FILE" help:"TLS and basic authentication of that address: Prometheus's web configuration file."`
 	Length        eventlistener.Length       `default:"auto" help:"How supervisord counts len: chars, bytes or auto."`
 	Drain         schema.Duration            `default:"5s" help:"How long to go on publishing after supervisord asks to stop."`
@@ -60,6 +62,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.LogTail > maxLogTail {
 		return c, fmt.Errorf("--log-tail %v: allowed are 0 to %v", c.LogTail, schema.Size(maxLogTail))
+	}
+	if c.Listen == listenOff {
+		c.Listen, c.WebConfig = "", "" // the variables may be set, for another section
+	}
+	if err := c.checkSkip(); err != nil {
+		return c, err
 	}
 	if err := c.checkListen(); err != nil {
 		return c, err
@@ -97,6 +105,17 @@ func (c Config) host() (string, error) {
 	return host, nil
 }
 
+// checkSkip rejects names that are no events.
+func (c Config) checkSkip() error {
+	for _, name := range c.Skip {
+		if !schema.Known(name) && !slices.Contains(schema.Families(), name) {
+			return fmt.Errorf("--skip: invalid value %q: want one of %s, %s", name,
+				strings.Join(schema.Families(), ", "), strings.Join(schema.Names(), ", "))
+		}
+	}
+	return nil
+}
+
 // settings are what the record "started" tells: those in force, by flag.
 func (c Config) settings() map[string]string {
 	s := map[string]string{
@@ -108,6 +127,9 @@ func (c Config) settings() map[string]string {
 		"log-tail":       c.LogTail.String(),
 		"length":         c.Length.String(),
 		"drain":          c.Drain.String(),
+	}
+	if len(c.Skip) > 0 {
+		s["skip"] = strings.Join(c.Skip, ",")
 	}
 	if c.Listen != "" {
 		s["listen"] = c.Listen

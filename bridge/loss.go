@@ -256,6 +256,7 @@ func (b *Bridge) tellLosses() error {
 			b.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).Str("mend", "buffer_size=65536 in the section of supernats-bridge").
 				Msg("supervisord threw events away: its buffer was full")
 			b.wantSnapshot(snapshotLoss)
+			b.lag.dropped.Add(loss.Count)
 		}
 	}
 	return nil

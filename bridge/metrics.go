@@ -129,11 +129,14 @@ func (m *metrics) loss(cause string, n uint64) {
 
 // connection makes a connection tell of itself. Asking it would not do: while it
 // tries to connect it lets nobody ask.
-func (m *metrics) connection() []nats.Option {
+//
+// again is called with each connection after the first one.
+func (m *metrics) connection(again func()) []nats.Option {
 	up := func(nc *nats.Conn) {
 		m.nats.Store(nc)
 		if m.connected.Swap(true) {
 			m.reconnects.Inc()
+			again()
 		}
 	}
 	// The end of an old one may be told when there is a new one.

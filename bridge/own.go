@@ -40,11 +40,11 @@ func (b *Bridge) ownRecord(kind string, at time.Time) ([]byte, error) {
 func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte, err error) {
 	who := b.identity.Load()
 	if who == nil {
-		who = &identity{}
+		who = &identity{pool: b.pool()}
 	}
 	rec := schema.Bridge{
 		Host: b.cfg.Host, Server: who.server, Boot: hex.EncodeToString(b.boot[:]), Pool: who.pool,
-		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
+		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(), Section: b.section.of(who.pool),
 	}
 	ce := rec.Envelope(kind, at)
 	json, err = schema.Marshal(ce)

@@ -30,6 +30,7 @@ type reader struct {
 	encoder encoder
 	reasons *supervisord.Reasons
 	metrics *metrics
+	skip    []string  // events that are not published, by name
 	batch   []decoded // what was read together; next is handed on next
 	next    int
 	deaths  []supervisord.Received // those of a batch, while it is read
@@ -118,13 +119,22 @@ func (r *reader) Rewind() error {
 	return r.Spool.Rewind()
 }
 
-// Encode makes the messages of the record that Next has returned last.
+// Encode makes the messages of the record that Next has returned last. Of an event
+// that is to be skipped there is none: it was stored all the same, since the next
+// run finds out from the spool which events there were.
 func (r *reader) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 	if r.current.event != nil {
+		if r.skips(r.current.event.Event) {
+			return nil, nil
+		}
 		if r.msg == nil || cap(r.msg.Data) > keepBytes {
 			r.msg = new(nats.Msg)
 		}
 		return r.encoder.event(r.msg, r.current.event, r.current.at, maxPayload)
 	}
 	return r.encoder.Encode(rec, maxPayload)
+}
+
+func (r *reader) skips(event string) bool {
+	return slices.ContainsFunc(r.skip, func(name string) bool { return schema.Is(event, name) })
 }

@@ -3,6 +3,9 @@ package bridge
 import (
 	"context"
 	"encoding/hex"
+	"errors"
+	"net"
+	"sync/atomic"
 	"time"
 
 	"supernats/schema"
@@ -61,6 +64,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		}
 		return
 	}
+	b.serverAnswered()
 	b.reasons.Follow(ctx)
 	now := time.Now()
 	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, hex.EncodeToString(b.boot[:]), serial, reason
@@ -80,10 +84,27 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	}
 }
 
-// serverTrouble says once what is not to be had from supervisord.
+// calls remembers how the last calls of the XML-RPC ended.
+type calls struct{ timeouts atomic.Int32 }
+
+// serverTrouble reports that supervisord does not answer. One time-out is no
+// trouble: it answers between other things, and with many programs takes its time.
 func (b *Bridge) serverTrouble(err error) {
-	if b.saidServer.CompareAndSwap(false, true) {
-		b.log.Warn().Err(err).Str("server_url", "--server-url").
-			Msg("supervisord's XML-RPC does not answer: no snapshots, exit codes and logs (is there a [unix_http_server] with an [rpcinterface:supervisor], and may this user open its socket?)")
+	if isTimeout(err) && b.calls.timeouts.Add(1) < 2 {
+		b.log.Debug().Err(err).Msg("supervisord's XML-RPC has not answered in time")
+		return
 	}
+	b.troubles.raise(troubleXMLRPC, "supervisord's XML-RPC does not answer, no process tables: "+err.Error(),
+		"check that supervisord's configuration has a [unix_http_server] and [rpcinterface:supervisor] and that this user may open its socket; or set --server-url")
+}
+
+// serverAnswered says that it does.
+func (b *Bridge) serverAnswered() {
+	b.calls.timeouts.Store(0)
+	b.troubles.clear(troubleXMLRPC)
+}
+
+func isTimeout(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
 }

@@ -53,6 +53,7 @@ type Config struct {
 	Stream string
 	// Encode makes the messages of a record, none larger than maxPayload. They are
 	// sent before the next call, and then no more of use: it may use their memory.
+	// A record without messages counts as stored.
 	Encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
 	// Lost is told of a record that cannot be encoded; it is skipped.
 	Lost func(rec []byte, err error)
@@ -101,6 +102,9 @@ type Publisher struct {
 	// What was said once, or how often it was to be said.
 	saidNoRight bool
 	duplicates  uint64
+
+	aside      aside
+	asideNoTTL bool // of the goroutine that publishes aside
 }
 
 // New checks the configuration. Nothing happens before Run.
@@ -111,7 +115,11 @@ func New(cfg Config) (*Publisher, error) {
 	if f := cfg.Fence; f != nil && (f.Record == nil || f.Consumer == "" || f.Filter == "" || f.Replaced == nil || f.Passed == nil || f.Boot == nil) {
 		return nil, errors.New("publish: Record, Consumer, Filter, Replaced, Passed and Boot of Fence must be set")
 	}
-	return &Publisher{cfg: cfg, doubt: cfg.Left, left: cfg.Left, seq: cfg.Seq, rivals: rivals{first: rivalFirst}, trouble: trouble{log: cfg.Log}}, nil
+	return &Publisher{
+		cfg: cfg, doubt: cfg.Left, left: cfg.Left, seq: cfg.Seq,
+		rivals: rivals{first: rivalFirst}, trouble: trouble{log: cfg.Log},
+		aside: aside{more: make(chan struct{}, 1)},
+	}, nil
 }
 
 // Run publishes until the source ends and all is acknowledged (nil) or ctx ends
@@ -142,6 +150,9 @@ func (p *Publisher) connected(ctx context.Context) error {
 				p.cfg.Log.Warn().Err(err).Msg("NATS reports an error")
 				return
 			}
+			if p.aside.denied(err) {
+				return // it is no obstacle to the source's records
+			}
 			select {
 			case denied <- err:
 			default: // so many say enough
@@ -157,6 +168,7 @@ func (p *Publisher) connected(ctx context.Context) error {
 	}
 	acks := newAcks(nc, p.cfg.Stream, ackTimeout)
 	defer acks.close()
+	defer p.besides(ctx, nc, js)()
 	status := nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	for {
 		if err := p.waitConnected(ctx, nc, &dial, status); err != nil {
@@ -168,12 +180,30 @@ func (p *Publisher) connected(ctx context.Context) error {
 			err = s.run(ctx) // it has reported its error
 		}
 		p.begun = p.begun || s.proven
+		if err == nil {
+			p.aside.flush(ctx)
+		}
 		if err == nil || ctx.Err() != nil || errors.Is(err, nats.ErrPermissionViolation) {
 			return err // another connection reads the files of our credentials again
 		}
 		if err := p.pause(ctx, status); err != nil {
 			return err
 		}
+	}
+}
+
+// besides publishes over a connection what Aside was given, until the function that
+// it returns is called.
+func (p *Publisher) besides(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.publishAside(ctx, nc, js)
+	}()
+	return func() {
+		cancel()
+		<-done
 	}
 }
 

@@ -248,6 +248,10 @@ func (s *session) next() (bool, error) {
 		s.queue = append(s.queue, inflight{last: true})
 		return true, nil
 	}
+	if len(msgs) == 0 {
+		s.queue = append(s.queue, inflight{last: true})
+		return true, nil
+	}
 	for i, m := range msgs {
 		s.outbox = append(s.outbox, outgoing{m, i == len(msgs)-1, i == 1, doubt})
 	}
