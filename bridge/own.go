@@ -46,6 +46,7 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 		Host: b.cfg.Host, Server: who.server, Boot: hex.EncodeToString(b.boot[:]), Pool: who.pool,
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(), Section: b.section.of(who.pool),
 	}
+	b.describeSpool(&rec)
 	ce := rec.Envelope(kind, at)
 	json, err = schema.Marshal(ce)
 	return schema.BridgeSubject(b.cfg.Host, kind), ce.ID, json, err

@@ -92,11 +92,12 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.cfg.Source.Rewind(); err != nil {
 		return fmt.Errorf("go back in the spool: %w", err)
 	}
+	s.noteLate()
 	err := s.pass(ctx)
 	if err == nil {
 		err = s.loop(ctx)
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrBeginAgain) {
 		s.trouble.report(err)
 	}
 	s.doubt = max(s.doubt, s.handed) - s.acked

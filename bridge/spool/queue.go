@@ -25,7 +25,6 @@ const (
 	CauseUnusable = "spool-unusable"
 	CauseLocked   = "spool-locked"
 	CauseRemoved  = "spool-removed"
-	CauseFull     = "spool-full"
 	CauseDamaged  = "spool-damaged"
 )
 
@@ -89,9 +88,9 @@ type Queue struct {
 	mem      memory
 	place    []byte // of the last event in memory
 	retry    time.Time
-	refused  error // of the last Append
-	diskErr  error // why the disk takes nothing; nil while it does
-	owed     bool  // a loss record is in memory, see AppendLoss
+	refused  error      // of the last Append
+	diskErr  error      // why the disk takes nothing; nil while it does
+	owed     []reported // what the loss records in memory report
 	room     chan struct{}
 	finished bool
 	damage   []string  // files that were set aside
@@ -157,12 +156,18 @@ func OpenQueue(ctx context.Context, opt QueueOptions) (*Queue, error) {
 // Append stores a record at the end, on disk or in memory.
 //
 // Errors: ErrFull, ErrFinished, ErrTooBig. Append may be called again.
-func (q *Queue) Append(rec []byte) error { return q.append(rec, false) }
+func (q *Queue) Append(rec []byte) error { return q.append(rec, nothing) }
 
-// AppendLoss is Append for the record that reports what Options.Lost was called for.
-func (q *Queue) AppendLoss(rec []byte) error { return q.append(rec, true) }
+// AppendLoss is Append for a record that reports events as lost: those that
+// Options.Lost was called for, or those of Left.Memory.
+func (q *Queue) AppendLoss(rec []byte, memory bool) error {
+	if memory {
+		return q.append(rec, ofMemory)
+	}
+	return q.append(rec, ofDamage)
+}
 
-func (q *Queue) append(rec []byte, loss bool) error {
+func (q *Queue) append(rec []byte, loss reported) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -181,16 +186,14 @@ func (q *Queue) append(rec []byte, loss bool) error {
 }
 
 // store does it. The lock is held.
-func (q *Queue) store(rec []byte, loss bool) error {
+func (q *Queue) store(rec []byte, loss reported) error {
 	if q.disk != nil && len(q.mem.recs) == 0 && (q.diskErr == nil || time.Now().After(q.retry)) {
-		var err error
-		if loss {
-			err = q.disk.AppendLoss(rec)
-		} else {
-			err = q.disk.Append(rec)
-		}
+		err := q.disk.appendReporting(rec, loss)
 		switch {
 		case err == nil:
+			if loss == ofDamage {
+				q.settleEarlier()
+			}
 			if q.diskErr != nil {
 				q.diskErr = nil
 				q.wake()
@@ -212,10 +215,20 @@ func (q *Queue) store(rec []byte, loss bool) error {
 	if place != nil {
 		q.place = append(q.place[:0], place...)
 	}
-	q.owed = q.owed || loss
+	if loss != nothing {
+		q.owed = append(q.owed, loss)
+	}
 	q.noteMemory()
 	q.signal()
 	return nil
+}
+
+// settleEarlier says that the losses of the spools of others are reported. The lock
+// is held.
+func (q *Queue) settleEarlier() {
+	for _, s := range q.earlier {
+		s.settle(ofDamage)
+	}
 }
 
 // noteMemory puts into the spool's tally what is in memory.
@@ -346,10 +359,15 @@ func (q *Queue) ackMemory(n int) {
 	if len(q.mem.recs) > 0 {
 		return
 	}
-	if q.owed && q.disk != nil {
-		q.disk.settle()
+	for _, loss := range q.owed {
+		if q.disk != nil {
+			q.disk.settle(loss)
+		}
+		if loss == ofDamage {
+			q.settleEarlier()
+		}
 	}
-	q.owed = false
+	q.owed = nil
 	if q.disk != nil {
 		// The next record on disk is not the one after the last there: what an
 		// earlier run has left is read as of one piece, segment by segment.
@@ -758,12 +776,6 @@ func (q *Queue) troubles() map[string]trouble {
 			"find out who did: ls -la " + dir,
 		}
 	}
-	if errors.Is(q.refused, ErrFull) {
-		wrong[CauseFull] = trouble{
-			"there is no room for events, supervisord waits and buffers them",
-			"bring NATS back, raise --spool-max or make room on the disk",
-		}
-	}
 	q.damage = slices.DeleteFunc(q.damage, func(name string) bool {
 		_, err := os.Stat(name)
 		return errors.Is(err, os.ErrNotExist)
@@ -800,19 +812,18 @@ func unusableFix(err error) string {
 func (s *Spool) noteMemory(events uint64, place []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tally.memory = events
+	s.tally.memory = s.left.Memory + events
 	if len(place) > 0 {
 		s.tally.place = append(s.tally.place[:0], place...)
 	}
 	s.counted.store(&s.tally)
 }
 
-// settle says that the record of AppendLoss is stored elsewhere.
-func (s *Spool) settle() {
+// settle says that a record that reports events as lost is stored elsewhere.
+func (s *Spool) settle(loss reported) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tally.settled += s.owed
-	s.owed = 0
+	s.take(loss)
 	s.counted.store(&s.tally)
 }
 
@@ -847,7 +858,7 @@ func (s *Spool) appendAll(recs [][]byte) (n int) {
 		return 0
 	}
 	for _, rec := range recs {
-		if s.append(rec, 0) != nil {
+		if s.append(rec, nothing) != nil {
 			break
 		}
 		n++
@@ -858,7 +869,7 @@ func (s *Spool) appendAll(recs [][]byte) (n int) {
 // dismiss closes a spool that is all published, and removes what is left of it.
 func (s *Spool) dismiss() error {
 	dir := s.opt.Dir
-	s.settle()
+	s.settle(ofDamage)
 	s.mu.Lock()
 	s.dropAll()
 	s.mu.Unlock()

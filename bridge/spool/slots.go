@@ -137,6 +137,21 @@ func isSpool(dir string) bool {
 	})
 }
 
+// HostOf returns the host of a slot's owner, empty if that is not known.
+func HostOf(slot string) string {
+	o, _ := readOwner(slot)
+	return o.Host
+}
+
+// OwnerOf says for people whose a slot is, empty if that is not known.
+func OwnerOf(slot string) string {
+	o, known := readOwner(slot)
+	if !known {
+		return ""
+	}
+	return fmt.Sprintf("host %s, section %s, supervisord %s, uid %d", o.Host, o.Section, cmp.Or(o.Server, "without an address"), o.UID)
+}
+
 // readOwner returns whose a slot is; known is false if that does not say.
 func readOwner(slot string) (o slotOwner, known bool) {
 	b, err := os.ReadFile(filepath.Join(slot, ownerName))

@@ -51,8 +51,8 @@ type Options struct {
 	// 0.
 	SegmentBytes int64
 	// Lost is called, from inside Next, for records that cannot be read; may be nil.
-	// A process that dies before AppendLoss, or before the records after them are
-	// done, reports them again.
+	// A process that dies before Queue.AppendLoss, or before the records after them
+	// are done, reports them again.
 	Lost func(Loss)
 	// Event returns of a record that is an event where it stands among the events,
 	// not nil; nil of any other record, which is not counted when it is lost. What it
@@ -100,6 +100,9 @@ type Left struct {
 	// Place is what Options.Event returned for the last event, nil if that is not
 	// known.
 	Place []byte
+	// Damaged says that the last records cannot be read, and that it is not known
+	// which they were.
+	Damaged bool
 	// Memory is how many events were in the memory of a Queue when it died.
 	Memory uint64
 }
@@ -134,7 +137,7 @@ type Spool struct {
 	left      Left
 	exactTail *segment // the newest one at the start, if it is known to the last record
 	stale     []file   // of segments that are done, to be closed by the reading side
-	owed      uint64   // events reported as lost, see AppendLoss; under mu
+	owed      uint64   // events reported as lost, and not as reported; under mu
 	suspect   bool     // what is lost is to be counted at the end of what is read
 	base      uint64   // of tally.events, what was settled when the spool was opened, or lost since
 
@@ -278,6 +281,7 @@ func (s *Spool) loadTally(whole uint64) {
 	// numbers are not given again.
 	s.next = max(1, s.newest.behind, s.mark.Next)
 	exact := known && last.next >= max(whole, s.mark.Next)
+	s.left.Damaged = !exact && (s.left.Damaged || s.newest.behind > whole)
 	if exact {
 		s.exactTail = s.newest
 		s.next, s.newest.behind = last.next, last.next
@@ -289,7 +293,7 @@ func (s *Spool) loadTally(whole uint64) {
 	} else {
 		s.tally = tally{next: s.next, from: s.next, done: max(1, s.mark.Next), place: s.left.Place}
 	}
-	s.tally.memory = 0
+	s.tally.memory = s.left.Memory // until that is reported
 	s.base = s.tally.settled
 	s.suspect = s.tally.events > s.tally.settled
 }
@@ -368,6 +372,7 @@ func (s *Spool) findEnd(seg *segment) (whole uint64, err error) {
 		seg.end = off
 		s.win.buf = s.win.buf[:0] // it has what will be overwritten
 	}
+	s.left.Damaged = seg.end > off
 	if seg.end > headerSize {
 		// A segment that is nothing but damage had a record: no other one gets
 		// this file's name.

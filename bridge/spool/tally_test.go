@@ -127,7 +127,7 @@ func TestRandomDamage(t *testing.T) {
 				}
 			}
 			if lost > 0 {
-				if err := s.AppendLoss([]byte("lost")); err != nil {
+				if err := s.appendReporting([]byte("lost"), ofDamage); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -34,7 +34,10 @@ var ErrRemoved = errors.New("the files of the spool were removed")
 // Errors: ErrFull, ErrRemoved, ErrFinished, ErrTooBig, or one of the file system. In all
 // cases Append may be called again; nothing of the record is stored, unless the
 // process dies before the next Append.
-func (s *Spool) Append(rec []byte) error {
+func (s *Spool) Append(rec []byte) error { return s.appendReporting(rec, nothing) }
+
+// appendReporting is Append for a record that may report events as lost.
+func (s *Spool) appendReporting(rec []byte, loss reported) error {
 	if len(rec) == 0 {
 		return errEmpty
 	}
@@ -50,30 +53,33 @@ func (s *Spool) Append(rec []byte) error {
 		s.refused = ErrRemoved
 		return s.refused
 	}
-	s.refused = s.append(rec, 0)
+	s.refused = s.append(rec, loss)
 	return s.refused
 }
 
-// AppendLoss is Append for the record that reports the events of Options.Lost: they
-// are not reported again.
-func (s *Spool) AppendLoss(rec []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.finished:
-		return ErrFinished
-	case s.removed:
-		return ErrRemoved
-	}
-	s.refused = s.append(rec, s.owed)
-	if s.refused == nil {
+// reported is what a record reports as lost, and that need not be reported again.
+type reported int
+
+const (
+	nothing  reported = iota
+	ofDamage          // what Options.Lost was called for
+	ofMemory          // Left.Memory
+)
+
+// take notes what is reported. The lock is held.
+func (s *Spool) take(loss reported) {
+	switch loss {
+	case ofDamage:
+		s.tally.settled += s.owed
 		s.owed = 0
+	case ofMemory:
+		s.tally.memory -= s.left.Memory
+		s.left.Memory = 0
 	}
-	return s.refused
 }
 
-// append does it; settled is how many lost events rec reports. The lock is held.
-func (s *Spool) append(rec []byte, settled uint64) error {
+// append does it. The lock is held.
+func (s *Spool) append(rec []byte, loss reported) error {
 	s.frame = appendFrame(s.frame[:0], s.next, rec)
 	size := int64(len(s.frame))
 	if err := s.makeRoom(size); err != nil {
@@ -103,7 +109,7 @@ func (s *Spool) append(rec []byte, settled uint64) error {
 		s.tally.place = append(s.tally.place[:0], place...)
 	}
 	s.tally.next = s.next
-	s.tally.settled += settled
+	s.take(loss)
 	s.counted.store(&s.tally)
 	if cap(s.frame) > keepFrame {
 		s.frame = nil
