@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ import (
 // itself is the first one, slot-2, slot-3 … beneath it are the others. The file
 // "owner" in a slot says whose it is. A bridge takes
 //
-//   - the slot of its owner; if that is locked it waits a moment, since it may be that
+//   - the slot of its owner, also if only the host is called otherwise since; if that is locked it waits a moment, since it may be that
 //     its predecessor still publishes, unless that one's supervisord is another that
 //     lives;
 //   - else one that is nobody's, or whose supervisord is dead;
@@ -155,10 +156,20 @@ func OwnerOf(slot string) string {
 // readOwner returns whose a slot is; known is false if that does not say.
 func readOwner(slot string) (o slotOwner, known bool) {
 	b, err := os.ReadFile(filepath.Join(slot, ownerName))
-	if err != nil || json.Unmarshal(b, &o) != nil {
+	if err != nil {
+		return slotOwner{}, false
+	}
+	text, sum, _ := strings.Cut(string(b), "\n")
+	if sum != ownerSum(text) || json.Unmarshal([]byte(text), &o) != nil {
 		return slotOwner{}, false
 	}
 	return o, true
+}
+
+// ownerSum is the second line of the file: a damaged one must not give a spool to
+// somebody else.
+func ownerSum(text string) string {
+	return fmt.Sprintf("%08x\n", crc32.Checksum([]byte(text), castagnoli))
 }
 
 // writeOwner says whose a slot is. Without room on the disk that stays unsaid.
@@ -167,6 +178,7 @@ func writeOwner(slot string, o slotOwner) error {
 	if err != nil {
 		return err
 	}
+	b = append(append(b, '\n'), ownerSum(string(b))...)
 	name := filepath.Join(slot, ownerName)
 	if had, err := os.ReadFile(name); err == nil && string(had) == string(b) {
 		return nil
@@ -231,11 +243,8 @@ func tryOwn(dir string, owner Owner, ours life) (s lockedSlot, wait bool, err er
 	if err != nil {
 		return lockedSlot{}, false, err
 	}
-	for _, name := range slots {
+	for _, name := range candidates(slots, owner, ours) {
 		o, known := readOwner(name)
-		if known && o.Owner != owner || !known && name != dir {
-			continue
-		}
 		lock, err := tryLock(name)
 		if errors.Is(err, ErrLocked) {
 			other := known && o.Life != ours && o.Life.PID != 0 && o.Life.Namespace == ours.Namespace && !o.Life.dead(ours)
@@ -248,6 +257,24 @@ func tryOwn(dir string, owner Owner, ours life) (s lockedSlot, wait bool, err er
 		return own(slots, name, lock, owner, ours), false, nil
 	}
 	return lockedSlot{}, wait, ErrLocked
+}
+
+// candidates returns the slots that are the owner's, those first that are so to the
+// letter, and the first one if it is nobody's.
+func candidates(slots []string, owner Owner, ours life) (names []string) {
+	var renamed []string
+	for i, name := range slots {
+		o, known := readOwner(name)
+		before := o.Owner
+		before.Host = owner.Host
+		switch {
+		case known && o.Owner == owner, !known && i == 0:
+			names = append(names, name)
+		case known && before == owner && (o.Life == ours || o.Life.dead(ours)):
+			renamed = append(renamed, name)
+		}
+	}
+	return append(names, renamed...)
 }
 
 // takeFree locks a slot that is nobody's, of a dead owner, or new.
@@ -288,6 +315,7 @@ func takeFree(dir string, owner Owner, ours life) (lockedSlot, error) {
 func own(slots []string, name string, lock *os.File, owner Owner, ours life) lockedSlot {
 	had, known := readOwner(name)
 	o := slotOwner{Owner: owner, N: 1, Life: ours}
+	had.Host = owner.Host
 	if known && had.Owner == owner {
 		o.N = max(1, had.N)
 	} else {
