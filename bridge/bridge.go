@@ -2,7 +2,7 @@
 // hands to a listener and publishes them to JetStream.
 //
 // Four parts, wired here: an eventlistener accepts an event and answers when the
-// spool has it; a publisher moves it from there to the stream and waits for the
+// spool has it, on disk or, while the disk takes nothing, in memory; a publisher moves it from there to the stream and waits for the
 // acknowledgement; on the way a client of supervisord's XML-RPC finds out why
 // processes died. supervisord waits for the first two only, so neither NATS nor
 // the network can hold it up. When the spool is nearly full, TICK and PROCESS_LOG
@@ -43,7 +43,7 @@ type Bridge struct {
 	log     zerolog.Logger
 	encoder encoder
 
-	spool    *spool.Spool // from Run on
+	spool    *spool.Queue // from Run on
 	watch    watch
 	heard    bool
 	started  bool
@@ -61,7 +61,8 @@ type Bridge struct {
 	buf      []byte
 	registry *prometheus.Registry
 	metrics  *metrics
-	opened   atomic.Pointer[spool.Spool] // the spool, for those who look from outside
+	opened   atomic.Pointer[spool.Queue] // the spool, for those who look from outside
+	ending   atomic.Bool                 // no event will come any more
 
 	lossNoted chan struct{} // receives a value when losses are to be told
 
@@ -138,7 +139,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 			b.log.Error().Err(err).Msg("spool is closed with an error")
 		}
 	}()
-	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip}
+	reader := &reader{Queue: b.spool, end: b.endOfSpool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip}
 	left := b.spool.Stats()
 	var publisher *publish.Publisher
 	publisher, err = publish.New(publish.Config{
@@ -172,7 +173,8 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	stopAside()
 	tasks.Wait()
 	b.lastRecords()
-	b.spool.Finish()
+	b.ending.Store(true)
+	b.spool.Wake()
 	drain := time.Duration(b.cfg.Drain)
 	if b.spool.Stats().Records == 0 {
 		drain = 0
@@ -183,8 +185,9 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	drained := time.AfterFunc(drain, stopPublishing)
 	defer drained.Stop()
 	<-published
+	b.endOfSpool() // what came to light at last waits for the next run
 	if n := b.spool.Stats().Records; n > 0 {
-		b.log.Warn().Uint64("records", n).Str("spool", b.cfg.SpoolDir).Msg("stopped; what JetStream does not have yet waits in the spool")
+		b.log.Warn().Uint64("records", n).Str("spool", b.spool.Dir()).Msg("stopped; what JetStream does not have yet waits in the spool")
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -47,6 +47,7 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(), Section: b.section.of(who.pool),
 		Reasons: b.reasons.Status(sectionWait),
 	}
+	b.describeSpool(&rec)
 	ce := rec.Envelope(kind, at)
 	json, err = schema.Marshal(ce)
 	return schema.BridgeSubject(b.cfg.Host, kind), ce.ID, json, err
