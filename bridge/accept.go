@@ -35,7 +35,7 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 		})
 		if err == nil {
 			b.spool = s
-			b.goOn(&before)
+			b.continueFrom(&before)
 			if n := s.Stats().Records; n > 0 {
 				b.log.Info().Uint64("records", n).Str("spool", b.cfg.SpoolDir).Msg("records of an earlier run wait in the spool")
 			}
@@ -69,6 +69,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	b.watch.saw(h.Event)
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.
+		b.settle(&h)
 		if err := b.recordStarted(ctx, h, now); err != nil {
 			return err
 		}
@@ -81,7 +82,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		// that it is published the stream may have forgotten that it has it.
 		return nil
 	}
-	b.buf = appendEvent(b.buf[:0], now, b.boot, header, payload)
+	b.buf = appendEvent(b.buf[:0], now, b.boot.load(), header, payload)
 	if err := b.store(ctx, b.buf, &h); err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ package bridge
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +37,8 @@ import (
 // Bridge is one run of one listener.
 type Bridge struct {
 	cfg     Config
-	boot    [bootBytes]byte
+	boot    bootValue
+	life    life
 	version string
 	log     zerolog.Logger
 	encoder encoder
@@ -69,7 +69,8 @@ type Bridge struct {
 	header []byte // of the last event that is accounted for
 }
 
-// New checks the settings. boot is what Boot found; version is the program's.
+// New checks the settings. boot is that of the supervisord, or zero: then Run finds
+// it out. version is the program's.
 // An error is one of the settings: exit code 2.
 func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge, error) {
 	cfg, err := cfg.withDefaults()
@@ -81,11 +82,13 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		return nil, err
 	}
 	b := &Bridge{
-		cfg: cfg, boot: boot, version: version,
+		cfg: cfg, version: version,
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
 		encoder: encoder{host: cfg.Host, ttl: ttl},
 		snap:    make(chan string, 1), lossNoted: make(chan struct{}, 1),
 	}
+	b.boot.store(boot)
+	b.life.fixed = boot != [bootBytes]byte{}
 	if cfg.ServerURL != "" {
 		b.server, err = supervisord.New(supervisord.Config{
 			URL: cfg.ServerURL, Username: os.Getenv("SUPERVISOR_USERNAME"), Password: os.Getenv("SUPERVISOR_PASSWORD"),
@@ -95,7 +98,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		}
 	}
 	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
-		Client: b.server, Boot: hex.EncodeToString(boot[:]), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
+		Client: b.server, Boot: b.boot.String(), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
 	})
 	b.registry = prometheus.NewRegistry()
 	b.metrics = newMetrics(b.registry, b)
@@ -116,6 +119,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer b.serve(ctx)()
+	b.identify(ctx)
 	if err := b.openSpool(ctx); err != nil {
 		return nil // ctx has ended: nothing was accepted
 	}
@@ -140,7 +144,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	published := make(chan error, 1)
 	go func() { published <- publisher.Run(publishing) }()
 
-	b.log.Info().Str("boot", hex.EncodeToString(b.boot[:])).Str("version", b.version).Msg("listening to supervisord")
+	b.log.Info().Stringer("boot", &b.boot).Str("version", b.version).Msg("listening to supervisord")
 	if b.server == nil {
 		b.log.Warn().Msg("supervisord has no XML-RPC for us: no snapshots, exit codes and logs (add [unix_http_server] and [rpcinterface:supervisor], or set --server-url)")
 	}

@@ -105,7 +105,7 @@ func (s *simulated) deliver(shed bool) simEvent {
 		s.t.Fatal(err)
 	}
 	if shed && b.started {
-		b.shed(appendEvent(nil, readAt, b.boot, e.header(), nil), &h)
+		b.shed(appendEvent(nil, readAt, b.boot.load(), e.header(), nil), &h)
 	} else {
 		if err := b.accept(s.t.Context(), e.header(), nil); err != nil {
 			s.t.Fatal(err)
@@ -196,7 +196,7 @@ func TestLossesAddUp(t *testing.T) {
 			},
 			"snapshot": func(*rapid.T) {
 				b := s.bridge()
-				if err := b.append(appendMessage(nil, readAt, b.boot, b.header, "supervisor.snapshot.web1", "id", []byte("{}")), nil); err != nil {
+				if err := b.append(appendMessage(nil, readAt, b.boot.load(), b.header, "supervisor.snapshot.web1", "id", []byte("{}")), nil); err != nil {
 					t.Fatal(err)
 				}
 			},

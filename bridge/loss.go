@@ -186,16 +186,7 @@ func (y *history) told(msg []byte) {
 // goOn continues where the run before ended, and tells what it had not told.
 func (b *Bridge) goOn(y *history) {
 	b.mu.Lock()
-	b.losses = losses{
-		boot: hex.EncodeToString(b.boot[:]), open: append(y.losses.open, b.losses.open...),
-		fromStart: !y.damaged && (y.number > 0 || b.cfg.StartedTogether),
-	}
-	if bytes.Equal(y.boot, b.boot[:]) {
-		b.losses.place, b.header = y.losses.place, y.header
-	}
-	if !b.losses.place.known && b.losses.fromStart {
-		b.header = []byte(beginning)
-	}
+	b.losses = b.lossesAfter(y, append(y.losses.open, b.losses.open...))
 	b.mu.Unlock()
 	if b.tellLosses() != nil {
 		b.noteLoss()
@@ -246,7 +237,7 @@ func (b *Bridge) tellLosses() error {
 		if err != nil {
 			return err
 		}
-		rec := appendMessage(nil, now, b.boot, b.header, schema.BridgeSubject(b.cfg.Host, schema.BridgeLoss), ce.ID, json)
+		rec := appendMessage(nil, now, b.boot.load(), b.header, schema.BridgeSubject(b.cfg.Host, schema.BridgeLoss), ce.ID, json)
 		if err := b.spool.Append(rec); err != nil {
 			return err
 		}

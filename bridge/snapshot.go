@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"encoding/hex"
 	"time"
 
 	"supernats/schema"
@@ -63,7 +62,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	}
 	b.reasons.Follow(ctx)
 	now := time.Now()
-	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, hex.EncodeToString(b.boot[:]), serial, reason
+	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, b.boot.String(), serial, reason
 	ce := snap.Envelope(now)
 	json, err := schema.Marshal(ce)
 	if err != nil {
@@ -75,7 +74,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.spool.Append(appendMessage(nil, now, b.boot, b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
+	if err := b.spool.Append(appendMessage(nil, now, b.boot.load(), b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
 		b.log.Warn().Err(err).Msg("snapshot cannot be stored")
 	}
 }

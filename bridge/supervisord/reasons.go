@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"supernats/schema"
@@ -58,7 +59,8 @@ type ReasonsConfig struct {
 // Memory: at most 32,768 lines, 16,384 events and 16,384 reasons, some 8 MB in
 // the worst case, and the answers of one batch.
 type Reasons struct {
-	cfg ReasonsConfig
+	cfg  ReasonsConfig
+	boot atomic.Pointer[string]
 
 	mu      sync.Mutex
 	journal journal
@@ -100,8 +102,12 @@ func NewReasons(cfg ReasonsConfig) *Reasons {
 	}
 	r := &Reasons{cfg: cfg, journal: journal{client: cfg.Client}, log: newHistory(), memory: map[uint64]*schema.Exit{}, made: map[uint64]time.Time{}}
 	r.replay = newReplay(r.log, r.more)
+	r.SetBoot(cfg.Boot)
 	return r
 }
+
+// SetBoot changes ReasonsConfig.Boot, before any event of it is explained.
+func (r *Reasons) SetBoot(boot string) { r.boot.Store(&boot) }
 
 // Explain fills Exit and Log of the deaths in a batch, where they can be found
 // out: of PROCESS_STATE_EXITED with expected false, PROCESS_STATE_BACKOFF and
@@ -126,7 +132,7 @@ func (r *Reasons) Explain(ctx context.Context, batch []Received) {
 	defer cancel()
 	var deaths []Received
 	for _, e := range batch {
-		if e.Event.Boot != r.cfg.Boot {
+		if e.Event.Boot != *r.boot.Load() {
 			continue
 		}
 		if r.note(e); isDeath(e.Event) {
