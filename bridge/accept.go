@@ -67,6 +67,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	}
 	b.heard = true
 	b.watch.saw(h.Event)
+	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.
 		b.settle(&h)
@@ -167,29 +168,6 @@ func (b *Bridge) shed(rec []byte, h *eventlistener.Header) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.account(rec, h, true)
-}
-
-// lastRecords stores what is to be told when no event will come any more, as far
-// as there is room: the process table if supervisord still answers, losses, and
-// that this is the end.
-func (b *Bridge) lastRecords() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if b.started {
-		b.snapshot(ctx, snapshotStopping)
-	}
-	if err := b.tellLosses(); err != nil {
-		b.log.Error().Err(err).Msg("losses cannot be stored")
-	}
-	if b.started {
-		msg, err := b.ownRecord(schema.BridgeStopping, time.Now())
-		if err == nil {
-			err = b.append(msg, nil)
-		}
-		if err != nil {
-			b.log.Error().Err(err).Msg("the record of the stop cannot be stored")
-		}
-	}
 }
 
 // spoolLost is told of records that the spool cannot read.

@@ -43,16 +43,20 @@ type Bridge struct {
 	log     zerolog.Logger
 	encoder encoder
 
-	spool    *spool.Spool // from Run on
-	watch    watch
-	heard    bool
-	started  bool
-	full     bool          // said that the spool is full
-	serial   atomic.Uint64 // the last one read
-	identity atomic.Pointer[identity]
-	snap     chan string
-	server   *supervisord.Client // nil without an XML-RPC of supervisord
-	reasons  *supervisord.Reasons
+	spool   *spool.Spool // from Run on
+	watch   watch
+	heard   bool
+	started bool
+	full    bool // said that the spool is full
+	// stoppingRead says that supervisord has reported its own end. stopState is set
+	// before our last record is made, see supervisorState.
+	stoppingRead bool
+	stopState    string
+	serial       atomic.Uint64 // the last one read
+	identity     atomic.Pointer[identity]
+	snap         chan string
+	server       *supervisord.Client // nil without an XML-RPC of supervisord
+	reasons      *supervisord.Reasons
 	// saidServer is set when it was said that the XML-RPC does not answer.
 	saidServer atomic.Bool
 	buf        []byte

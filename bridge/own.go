@@ -49,6 +49,9 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 	if by := b.identifiedBy(); by != "" {
 		rec.Settings["identity"] = by
 	}
+	if kind == schema.BridgeStopping {
+		rec.SupervisorState = b.stopState
+	}
 	ce := rec.Envelope(kind, at)
 	json, err = schema.Marshal(ce)
 	return schema.BridgeSubject(b.cfg.Host, kind), ce.ID, json, err

@@ -52,6 +52,8 @@ type Evidence struct {
 	// By says how it was recognised, for people.
 	By string `json:"by,omitempty"`
 
+	// here says that PID is one of our pid namespace.
+	here bool
 	// random is the boot of evidence that stands for none.
 	random ID
 }
@@ -141,6 +143,7 @@ func relate(old, now *Evidence) relation {
 
 func equal(a, b Evidence) bool {
 	a.random, b.random = ID{}, ID{}
+	a.here, b.here = false, false
 	return a == b
 }
 

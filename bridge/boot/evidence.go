@@ -120,7 +120,7 @@ func Gather(ctx context.Context, s System) Evidence {
 	if ours {
 		e.Inode = s.Pidfd(found.pid).Inode
 	}
-	e.Lasting = ours && s.initialNamespace()
+	e.here, e.Lasting = ours, ours && s.initialNamespace()
 	e.By = s.describe(&e, by)
 	return e
 }

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"errors"
 	"time"
 	"unsafe"
 
@@ -39,6 +40,30 @@ func openPidfd(pid int) (p Pidfd) {
 		p.Parent = int(info.ppid)
 	}
 	return p
+}
+
+// Gone reports whether the process has ended, or does so within a time: also one that
+// its parent has not waited for. It is false where that cannot be known.
+func (e *Evidence) Gone(within time.Duration) bool {
+	if !e.here || e.PID == 0 {
+		return false
+	}
+	fd, err := unix.PidfdOpen(e.PID, 0)
+	if err != nil {
+		return errors.Is(err, unix.ESRCH)
+	}
+	defer unix.Close(fd)
+	if inode := openPidfd(e.PID).Inode; inode != e.Inode {
+		return true // another process has its number by now
+	}
+
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for end := time.Now().Add(within); ; {
+		n, err := unix.Poll(poll, int(max(0, time.Until(end)).Milliseconds()))
+		if !errors.Is(err, unix.EINTR) {
+			return err == nil && n > 0
+		}
+	}
 }
 
 // bootTime is when the machine was started by its clock as it is now, in tenths of

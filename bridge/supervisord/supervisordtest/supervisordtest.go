@@ -184,3 +184,9 @@ func (s *Supervisord) post(body string) (string, error) {
 	}
 	return string(b), err
 }
+
+// Signal sends supervisord a signal.
+func (s *Supervisord) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig) }
+
+// PID is supervisord's process id.
+func (s *Supervisord) PID() int { return s.cmd.Process.Pid }
