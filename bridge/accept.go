@@ -23,10 +23,13 @@ const (
 // The error is that of ctx.
 func (b *Bridge) openSpool(ctx context.Context) error {
 	for last := ""; ; {
-		var before history
+		before := history{table: b.table}
 		s, err := spool.Open(ctx, spool.Options{
 			Dir: b.cfg.SpoolDir, Max: int64(b.cfg.SpoolMax), Sync: b.cfg.SpoolSync.every,
-			Lost: b.spoolLost, Last: before.record,
+			Lost: b.spoolLost, Last: func(number uint64, rec []byte) {
+				b.loadTable()
+				before.record(number, rec)
+			},
 			Waiting: func(holder string) {
 				b.log.Warn().Str("spool", b.cfg.SpoolDir).Str("pid", holder).
 					Msg("another supernats-bridge has this spool open; waiting for it (give each its own --spool-dir)")
@@ -35,6 +38,7 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 		})
 		if err == nil {
 			b.spool = s
+			b.loadTable()
 			b.continueFrom(&before)
 			if n := s.Stats().Records; n > 0 {
 				b.log.Info().Uint64("records", n).Str("spool", b.cfg.SpoolDir).Msg("records of an earlier run wait in the spool")
@@ -152,8 +156,10 @@ func (b *Bridge) account(rec []byte, h *eventlistener.Header, letGo bool) {
 		b.losses.shed(h)
 		b.metrics.loss(causeFull, 1)
 	}
-	line, _, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
+	line, payload, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
 	b.header = append(b.header[:0], line...)
+	at, _ := RecordTime(rec)
+	b.table.Event(tableEvent(b.losses.boot, h, payload, at))
 	if len(b.losses.open) > 0 {
 		b.noteLoss()
 	}

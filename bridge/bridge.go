@@ -27,6 +27,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/proctable"
 	"supernats/bridge/publish"
 	"supernats/bridge/spool"
 	"supernats/bridge/supervisord"
@@ -39,6 +40,9 @@ type Bridge struct {
 	cfg     Config
 	boot    bootValue
 	life    life
+	table   *proctable.Table // the last process table, kept for the next run
+	unheard unheard
+	loaded  sync.Once // what the run before has kept of it
 	version string
 	log     zerolog.Logger
 	encoder encoder
@@ -86,7 +90,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		return nil, err
 	}
 	b := &Bridge{
-		cfg: cfg, version: version,
+		cfg: cfg, version: version, table: new(proctable.Table),
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
 		encoder: encoder{host: cfg.Host, ttl: ttl},
 		snap:    make(chan string, 1), lossNoted: make(chan struct{}, 1),

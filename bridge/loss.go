@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/proctable"
 	"supernats/schema"
 )
 
@@ -15,6 +16,8 @@ const (
 	causeBuffer  = "supervisord-buffer"
 	causeFull    = "spool-full"
 	causeCorrupt = "spool-corrupt"
+
+	causeNotListening = schema.LossNotListening
 )
 
 // lossEvery is how long losses gather before they are told: a buffer that overflows
@@ -130,6 +133,7 @@ type history struct {
 	boot    []byte
 	header  []byte // of the last event that is accounted for
 	losses  losses
+	table   *proctable.Table // is given the events; may be nil
 }
 
 // record is given the records in their order.
@@ -138,7 +142,7 @@ func (y *history) record(number uint64, rec []byte) {
 		return
 	}
 	if boot := rec[recordHead-bootBytes : recordHead]; !bytes.Equal(boot, y.boot) {
-		*y = history{boot: bytes.Clone(boot), losses: losses{boot: hex.EncodeToString(boot)}}
+		*y = history{boot: bytes.Clone(boot), losses: losses{boot: hex.EncodeToString(boot)}, table: y.table}
 	}
 	if y.number > 0 && number != y.number+1 {
 		// What cannot be read is counted by the spool.
@@ -153,6 +157,10 @@ func (y *history) record(number uint64, rec []byte) {
 		before := y.losses.place
 		if y.losses.seen(&h) {
 			y.header = append(y.header[:0], line...)
+			if rec[0] == kindEvent && y.table != nil {
+				at, _ := RecordTime(rec)
+				y.table.Event(tableEvent(y.losses.boot, &h, rest, at))
+			}
 			if rec[0] == kindMessage && before.known && before.pool == h.Pool {
 				// A place without a record of its event: that was let go.
 				y.losses.missing(h.PoolSerial, h.PoolSerial)
@@ -173,6 +181,10 @@ func (y *history) told(msg []byte) {
 		return
 	}
 	ce, err := schema.Unmarshal[*schema.Loss](json)
+	if err == nil && ce.Data.Cause == causeNotListening && y.table != nil {
+		y.table.Forget()
+		return
+	}
 	if err != nil || ce.Data.Cause == causeCorrupt || ce.Data.Boot != y.losses.boot || len(y.losses.open) == 0 {
 		return
 	}
@@ -247,6 +259,11 @@ func (b *Bridge) tellLosses() error {
 			b.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).Str("mend", "buffer_size=65536 in the section of supernats-bridge").
 				Msg("supervisord threw events away: its buffer was full")
 			b.wantSnapshot(snapshotLoss)
+		}
+		if loss.Cause == causeNotListening {
+			b.metrics.loss(causeNotListening, loss.Count)
+			b.log.Warn().Uint64("events", loss.Count).Int("processes", len(loss.Processes)).
+				Msg("processes started or ended while supervisord had no section of supernats-bridge (supervisorctl update): these events were given to nobody")
 		}
 	}
 	return nil

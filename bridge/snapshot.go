@@ -26,6 +26,8 @@ func (b *Bridge) snapshots(ctx context.Context) {
 		defer t.Stop()
 		tick = t.C
 	}
+	keep := time.NewTicker(keepEvery)
+	defer keep.Stop()
 	for {
 		reason := snapshotInterval
 		select {
@@ -33,6 +35,12 @@ func (b *Bridge) snapshots(ctx context.Context) {
 			return
 		case <-tick:
 		case reason = <-b.snap:
+		case <-keep.C:
+			b.keepTable()
+			continue
+		case <-b.unheard.settled():
+			b.compareTables()
+			continue
 		}
 		b.snapshot(ctx, reason)
 	}
@@ -53,6 +61,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		return
 	}
 	serial := b.serial.Load()
+	b.table.Ask()
 	snap, _, err := b.server.Snapshot(ctx)
 	if err != nil {
 		if ctx.Err() == nil && reason != snapshotStopping {
@@ -61,6 +70,8 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		return
 	}
 	b.reasons.Follow(ctx)
+	b.table.Answer(snap.Processes)
+	b.unheard.answer(b.table.Due(), snap.Processes)
 	now := time.Now()
 	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, b.boot.String(), serial, reason
 	ce := snap.Envelope(now)

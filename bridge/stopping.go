@@ -69,12 +69,15 @@ func (b *Bridge) lastRecords() {
 	if !b.started {
 		return
 	}
-	if b.stopState = b.supervisorState(); b.stopState != supervisorStopping {
+	if b.stopState = b.supervisorState(); b.stopState == supervisorStopping {
+		b.table.Forget()
+	} else {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		b.snapshot(ctx, snapshotStopping)
 		cancel()
 		b.storeLastLosses()
 	}
+	b.keepTable()
 	msg, err := b.ownRecord(schema.BridgeStopping, time.Now())
 	if err == nil {
 		err = b.append(msg, nil)
