@@ -21,7 +21,7 @@ type simulated struct {
 	t      *rapid.T
 	cfg    Config
 	size   int // of the pool's buffer
-	boots  byte
+	boots  byte // the boot; 0 would be looked for
 	serial uint64
 
 	pool    *simPool
@@ -170,7 +170,7 @@ func TestLossesAddUp(t *testing.T) {
 		cfg.SpoolDir = newDir(t)
 		cfg.SpoolSync.every = -1
 		cfg.StartedTogether = true
-		s := &simulated{t: t, cfg: cfg, serial: firstSerial, size: rapid.IntRange(2, 8).Draw(t, "buffer_size")}
+		s := &simulated{t: t, cfg: cfg, boots: 1, serial: firstSerial, size: rapid.IntRange(2, 8).Draw(t, "buffer_size")}
 		s.newPool()
 		waiting := func() {
 			if len(s.pool.buffer) == 0 {
