@@ -78,7 +78,8 @@ const (
 // the worst case, the names, log paths and marks of 16,384 processes, some 10 MB,
 // and the answers of one batch.
 type Reasons struct {
-	cfg ReasonsConfig
+	cfg  ReasonsConfig
+	boot atomic.Pointer[string]
 
 	mu      sync.Mutex
 	place   location
@@ -142,8 +143,12 @@ func NewReasons(cfg ReasonsConfig) *Reasons {
 	r := &Reasons{cfg: cfg, journal: journal{client: cfg.Client}, log: newHistory(), memory: map[uint64]*schema.Exit{}, made: map[uint64]time.Time{}, found: make(chan struct{})}
 	r.replay = newReplay(r.log, r.more)
 	r.logs.init()
+	r.SetBoot(cfg.Boot)
 	return r
 }
+
+// SetBoot changes ReasonsConfig.Boot, before any event of it is explained.
+func (r *Reasons) SetBoot(boot string) { r.boot.Store(&boot) }
 
 // Status says where the reasons come from, and what is in the way of having all; nil if
 // that is not known within a time. It waits for nothing else.
@@ -185,7 +190,7 @@ func (r *Reasons) Explain(ctx context.Context, batch []Received) {
 	defer cancel()
 	var deaths []Received
 	for _, e := range batch {
-		if e.Event.Boot != r.cfg.Boot {
+		if e.Event.Boot != *r.boot.Load() {
 			continue
 		}
 		if r.note(e); isDeath(e.Event) {
