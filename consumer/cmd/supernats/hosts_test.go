@@ -40,7 +40,7 @@ func (i *installation) ago(d time.Duration) schema.Time {
 func (i *installation) hosts() {
 	i.host(schema.Host{
 		Host: "web2", BridgeVersion: "v1.0.0", SupervisorVersion: "4.2.5", SupervisorState: "RUNNING",
-		LastSeen: i.ago(10 * time.Minute), Running: 7, Down: 1, Stopped: 2, Lost: 12, LastLoss: ptr(schema.Time{Time: noon}),
+		LastSeen: i.ago(10 * time.Minute), Running: 7, Down: 1, Stopped: 2, Lost: 12, LastLoss: ptr(i.ago(26 * time.Hour)),
 	})
 	i.host(schema.Host{Host: "db1.example.com", BridgeVersion: "v1.2.3", SupervisorVersion: "4.2.5", SupervisorState: "SHUTDOWN", LastSeen: i.ago(time.Hour)})
 	i.publish(schema.SnapshotSubject("db1.example.com"), []byte("{}"))
