@@ -384,6 +384,8 @@ type HostLife struct {
 	SupervisorState   string `json:"supervisor_state,omitempty"`
 	Serial            uint64 `json:"serial,omitempty"`
 	Stopping          *Time  `json:"stopping,omitempty"`
+	// StoppedAt is when its bridge said so, by the host's clock.
+	StoppedAt *Time `json:"stopped_at,omitempty"`
 	// Begun is when the first of its messages happened that is known, Happened when
 	// the last one did: a spool that is drained late tells of long ago.
 	Begun    Time `json:"begun"`
