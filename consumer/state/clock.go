@@ -104,7 +104,8 @@ func (f *Fleet) Shift(m Meta, name, boot string, t time.Time) time.Duration {
 
 // ShiftBy is Shift for a clock, which may be nil.
 func ShiftBy(c *schema.HostClock, m Meta, t time.Time) time.Duration {
-	now := m.Stored.Sub(m.Sent)
+	stored := instant(m.Stored).Time // so that a time stays one that a record can hold
+	now := stored.Sub(m.Sent).Truncate(time.Microsecond)
 	offsets := []time.Duration{now}
 	if c != nil && c.Settled {
 		if settled := millis(c.Offset); differ(settled, now) {
@@ -123,13 +124,13 @@ func ShiftBy(c *schema.HostClock, m Meta, t time.Time) time.Duration {
 		if !differ(offset, 0) {
 			offset = 0
 		}
-		if t.Add(offset).After(m.Stored.Add(WrongClock)) || found && offset <= shift {
+		if t.Add(offset).After(stored.Add(WrongClock)) || found && offset <= shift {
 			continue
 		}
 		shift, found = offset, true
 	}
 	if !found {
-		return m.Stored.Sub(t)
+		return stored.Sub(t)
 	}
 	return shift
 }
