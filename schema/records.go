@@ -393,8 +393,10 @@ type HostLife struct {
 	// FirstSeen and LastSeen are when the stream got its first and its last message.
 	FirstSeen Time `json:"first_seen"`
 	LastSeen  Time `json:"last_seen"`
-	// Ended is since when it is known to be over.
-	Ended *Time `json:"ended,omitempty"`
+	// Succeeded says that another life looks like the one after it, Ended since when
+	// it is known to be over.
+	Succeeded bool  `json:"succeeded,omitempty"`
+	Ended     *Time `json:"ended,omitempty"`
 	// Clock is left out until its messages say what the host's clock is.
 	Clock *HostClock `json:"clock,omitempty"`
 }

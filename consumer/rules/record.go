@@ -143,7 +143,11 @@ func (g *Engine) Restore(s Saved) {
 		at := instant(h.LastSeen.Time)
 		g.floor.raise(h.Seq, at)
 		g.last = later(g.last, at)
-		restored := g.host(h.Host, at)
+		seen := at
+		if least, several := mostSilent(h); several {
+			seen = least
+		}
+		restored := g.host(h.Host, seen)
 		restored.known = mark{h.Seq, at}
 		if h.Stopping != nil {
 			restored.stopping = instant(h.Stopping.Time)

@@ -30,20 +30,35 @@ func (g *Engine) Host(m Meta, rec *schema.Host) {
 // follows notes when the most silent of several supervisords was seen: a host is as
 // silent as that one.
 func (g *Engine) follows(h *host, rec *schema.Host) {
-	var least time.Time
+	least, several := mostSilent(rec)
+	if h.several = several; !several {
+		return
+	}
+	before := h.seen
+	if h.seen = later(least, h.graced); !h.seen.Before(before) {
+		return
+	}
+	for _, w := range h.watches {
+		if w.inc == nil {
+			g.timers.set(&w.timer, later(h.seen.Add(w.r.silent), g.clock))
+		}
+	}
+}
+
+// mostSilent returns when that one of the supervisords of a host was seen which is
+// silent for longest, and whether there are several that should be heard.
+func mostSilent(rec *schema.Host) (seen time.Time, several bool) {
 	n := 0
 	for i := range rec.Lives {
 		l := &rec.Lives[i]
-		if l.Ended != nil {
+		if l.Ended != nil || l.Stopping != nil || l.Succeeded {
 			continue
 		}
-		if n++; l.Stopping == nil && (least.IsZero() || l.LastSeen.Before(least)) {
-			least = l.LastSeen.Time
+		if n++; n == 1 || l.LastSeen.Before(seen) {
+			seen = l.LastSeen.Time
 		}
 	}
-	if h.several = n > 1; h.several && !least.IsZero() {
-		h.seen = later(instant(least), h.graced)
-	}
+	return instant(seen), n > 1
 }
 
 // heard ends the alert of a host of which all supervisords have been heard again.
@@ -88,7 +103,7 @@ func whySilent(rec *schema.Host) string {
 	living := 0
 	for i := range rec.Lives {
 		l := &rec.Lives[i]
-		if l.Ended != nil || l.Stopping != nil {
+		if l.Ended != nil || l.Stopping != nil || l.Succeeded {
 			continue
 		}
 		if living++; rec.LastSeen.Sub(l.LastSeen.Time) > time.Minute {

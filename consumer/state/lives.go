@@ -223,6 +223,9 @@ func (h *host) forget(boot string) {
 
 // mirror shows one life in the host's own fields: the oldest one that lives.
 func (h *host) mirror(stored time.Time) {
+	for i := range h.rec.Lives {
+		h.rec.Lives[i].Succeeded = h.isSucceeded(&h.rec.Lives[i])
+	}
 	l := h.main(stored)
 	if l == nil {
 		return
@@ -231,7 +234,7 @@ func (h *host) mirror(stored time.Time) {
 	h.rec.SupervisorVersion, h.rec.SupervisorState, h.rec.Serial = l.SupervisorVersion, l.SupervisorState, l.Serial
 	h.rec.Stopping = l.Stopping
 	for i := range h.rec.Lives {
-		if o := &h.rec.Lives[i]; o.Ended == nil && o.Stopping == nil && !h.isSucceeded(o) {
+		if o := &h.rec.Lives[i]; o.Ended == nil && o.Stopping == nil && !o.Succeeded {
 			h.rec.Stopping = nil
 		}
 	}
@@ -241,7 +244,7 @@ func (h *host) main(stored time.Time) (found *schema.HostLife) {
 	for i := range h.rec.Lives {
 		l := &h.rec.Lives[i]
 		switch {
-		case l.Ended != nil || h.isSucceeded(l):
+		case l.Ended != nil || l.Succeeded:
 		case l.Stopping == nil && stored.Sub(l.LastSeen.Time) <= SilentAfter:
 			return l
 		case found == nil:

@@ -424,3 +424,19 @@ func later(a, b time.Time) time.Time {
 	}
 	return a
 }
+
+// What looks like the life before another one is not one of several.
+func TestSucceeded(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.sup("supervisor", "a", ""), w.sup("supervisor", "b", "")
+	a.started()
+	w.live(time.Minute, a)
+	b.started()
+	if l := w.host().Lives; !l[0].Succeeded || l[0].Ended != nil || l[1].Succeeded {
+		t.Errorf("%+v", l)
+	}
+	w.live(2*time.Minute, a, b)
+	if l := w.host().Lives; l[0].Succeeded || l[0].Ended != nil || l[1].Succeeded {
+		t.Errorf("%+v", l)
+	}
+}

@@ -37,7 +37,7 @@ func newFleet(hosts []schema.Host, now time.Time) *fleet {
 	for i := range hosts {
 		h := &hosts[i]
 		for _, l := range h.Lives {
-			if h.LastSeen.Sub(l.LastSeen.Time) > silentAfter && l.Ended == nil && l.Stopping == nil {
+			if h.LastSeen.Sub(l.LastSeen.Time) > silentAfter && l.Ended == nil && l.Stopping == nil && !l.Succeeded {
 				f.quiet[life{h.Host, l.Boot}] = l.LastSeen
 			}
 		}
@@ -112,7 +112,7 @@ func (f *fleet) silentSince() map[string]schema.Time {
 func (f *fleet) living(h *schema.Host) (lives []*schema.HostLife, quiet int) {
 	for i := range h.Lives {
 		l := &h.Lives[i]
-		if l.Ended != nil {
+		if l.Ended != nil || l.Succeeded {
 			continue
 		}
 		lives = append(lives, l)
