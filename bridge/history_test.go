@@ -20,7 +20,7 @@ import (
 type simulated struct {
 	t      *rapid.T
 	cfg    Config
-	size   int // of the pool's buffer
+	size   int  // of the pool's buffer
 	boots  byte // the boot; 0 would be looked for
 	serial uint64
 
