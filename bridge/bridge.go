@@ -52,6 +52,7 @@ type Bridge struct {
 	serial   atomic.Uint64 // the last one read
 	identity atomic.Pointer[identity]
 	snap     chan string
+	ours     atomic.Value        // of type map[string]bool: our processes, see publish.Fence
 	server   *supervisord.Client // nil without an XML-RPC of supervisord
 	reasons  *supervisord.Reasons
 	troubles *troubles
@@ -135,10 +136,13 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}()
 	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip}
 	left := b.spool.Stats()
-	publisher, err := publish.New(publish.Config{
+	var publisher *publish.Publisher
+	publisher, err = publish.New(publish.Config{
 		Source: reader, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
 		Encode: reader.Encode, Lost: b.lost, Duplicate: b.metrics.duplicates.Inc, Log: b.log,
-		Left: int(left.Records), Seq: left.Seq, Fence: b.fence(),
+		Raise: b.troubles.raise, Clear: b.troubles.clear,
+		Resent: func(id, messageID string) { publisher.Aside("resent/"+id, b.resent(id, messageID)) },
+		Left:   int(left.Records), Seq: left.Seq, Fence: b.fence(),
 	})
 	if err != nil {
 		return err

@@ -51,6 +51,21 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 	return schema.BridgeSubject(b.cfg.Host, kind), ce.ID, json, err
 }
 
+// resent makes the record of an event that was stored under another message id.
+func (b *Bridge) resent(event, messageID string) *nats.Msg {
+	who := b.identity.Load()
+	if who == nil {
+		who = &identity{}
+	}
+	rec := schema.Resent{
+		Host: b.cfg.Host, Server: who.server, Boot: hex.EncodeToString(b.boot[:]), Pool: who.pool,
+		Event: event, MessageID: messageID,
+	}
+	ce := rec.Envelope(time.Now())
+	json, _ := schema.Marshal(ce) // texts only: they always encode
+	return message(schema.BridgeSubject(b.cfg.Host, schema.BridgeResent), ce.ID, json, 0)
+}
+
 // fence is how the publisher finds out what the stream has of ours. All listeners
 // of a host use one consumer: a user's permissions name it.
 func (b *Bridge) fence() *publish.Fence {
@@ -68,6 +83,16 @@ func (b *Bridge) fence() *publish.Fence {
 			boot, _, _ := strings.Cut(rest, "/")
 			return boot
 		},
-		Ours: hex.EncodeToString(b.boot[:]),
+		Ours:      hex.EncodeToString(b.boot[:]),
+		Processes: func() map[string]bool { table, _ := b.ours.Load().(map[string]bool); return table },
 	}
+}
+
+// keepProcesses notes which processes our supervisord has.
+func (b *Bridge) keepProcesses(snap *schema.Snapshot) {
+	ours := make(map[string]bool, len(snap.Processes))
+	for _, p := range snap.Processes {
+		ours[schema.Token(p.Group)+"."+schema.Token(p.Process)] = true
+	}
+	b.ours.Store(ours)
 }

@@ -20,6 +20,16 @@ const (
 	snapshotStopping  = "stopping"
 )
 
+// A snapshot costs supervisord up to some milliseconds a program, and it does nothing
+// else meanwhile. So what asks for them gets one after a pause: a loss or a reconnect
+// that comes again for as long as something is wrong must not make it worse.
+const (
+	// snapshotLeast is the time from one snapshot to one that is asked for, at least.
+	snapshotLeast = 5 * time.Second
+	// snapshotPart is the largest share of the time that snapshots take.
+	snapshotPart = 10
+)
+
 // snapshots stores the process table when the first event has come, after losses
 // and now and then, until ctx ends. It is not on supervisord's path, but each
 // snapshot costs supervisord a few milliseconds.
@@ -30,15 +40,45 @@ func (b *Bridge) snapshots(ctx context.Context) {
 		defer t.Stop()
 		tick = t.C
 	}
+	var earliest time.Time
 	for {
 		reason := snapshotInterval
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick:
+			if time.Now().Before(earliest) {
+				continue // supervisord takes long for one
+			}
 		case reason = <-b.snap:
 		}
+		if !sleep(ctx, time.Until(earliest)) {
+			return
+		}
+
+		begun := time.Now()
 		b.snapshot(ctx, reason)
+		earliest = afterSnapshot(begun, time.Now())
+	}
+}
+
+// afterSnapshot is when the next one may be taken.
+func afterSnapshot(begun, ended time.Time) time.Time {
+	return ended.Add(max(snapshotLeast, snapshotPart*ended.Sub(begun)))
+}
+
+// sleep waits, and reports whether ctx has not ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }
 
@@ -65,6 +105,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		return
 	}
 	b.serverAnswered()
+	b.keepProcesses(snap)
 	b.reasons.Follow(ctx)
 	now := time.Now()
 	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, hex.EncodeToString(b.boot[:]), serial, reason

@@ -37,7 +37,10 @@ const (
 )
 
 // warnings are the causes with which events arrive all the same.
-var warnings = []string{troubleXMLRPC, troubleListen, troubleNoTicks, troubleSection, "reasons", "log-rotated", "log-tail", "clock"}
+var warnings = []string{
+	troubleXMLRPC, troubleListen, troubleNoTicks, troubleSection, "reasons", "log-rotated", "log-tail", "clock",
+	publish.CauseLook, publish.CauseTTL, publish.CauseTooLarge, publish.CauseTaken, publish.CauseConflict,
+}
 
 const (
 	// maxTroubles bounds how many causes are kept. There are some twenty.

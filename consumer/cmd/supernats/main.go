@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	_ "time/tzdata" // images without a zone database
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
