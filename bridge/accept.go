@@ -90,6 +90,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		return err
 	}
 	b.metrics.accepted(h.Event)
+	b.reasons.Note(h.Event, h.Serial, payload)
 	return nil
 }
 

@@ -99,6 +99,9 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	}
 	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
 		Client: b.server, Boot: hex.EncodeToString(boot[:]), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
+		SupervisorPID: supervisorPID, Fresh: cfg.StartedTogether,
+		Raise: func(cause, text, fix string) { b.troubles.raise(cause, text, fix) },
+		Clear: func(cause string) { b.troubles.clear(cause) },
 	})
 	b.registry = prometheus.NewRegistry()
 	b.metrics = newMetrics(b.registry, b)
@@ -122,6 +125,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	defer b.runTroubles(ctx)()
 	defer b.serve(ctx)()
 	b.section.read(supervisorPID)
+	defer b.followReasons(ctx)()
 	stopEarly := b.publishEarly(ctx)
 	err = b.openSpool(ctx)
 	stopEarly()

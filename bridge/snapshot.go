@@ -105,6 +105,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		return
 	}
 	b.serverAnswered()
+	b.reasons.Know(snap.Processes)
 	b.keepProcesses(snap)
 	b.reasons.Follow(ctx)
 	now := time.Now()
@@ -148,4 +149,20 @@ func (b *Bridge) serverAnswered() {
 func isTimeout(err error) bool {
 	var network net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
+}
+
+// followReasons looks at the logs of programs when they die, until the function that
+// it returns is called.
+func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.reasons.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+		b.reasons.Close()
+	}
 }

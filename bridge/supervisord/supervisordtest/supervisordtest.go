@@ -105,6 +105,9 @@ func Run(dir string) (*Supervisord, error) {
 	}
 }
 
+// PID is supervisord's process id.
+func (s *Supervisord) PID() int { return s.cmd.Process.Pid }
+
 // Ctl runs supervisorctl and returns what it printed.
 func (s *Supervisord) Ctl(args ...string) (string, error) {
 	out, err := exec.Command("supervisorctl", append([]string{"-c", s.Dir + "/supervisord.conf"}, args...)...).CombinedOutput()
