@@ -45,7 +45,9 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 	rec := schema.Bridge{
 		Host: b.cfg.Host, Server: who.server, Boot: hex.EncodeToString(b.boot[:]), Pool: who.pool,
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(), Section: b.section.of(who.pool),
-		Reasons: b.reasons.Status(sectionWait),
+	}
+	if b.seesDeaths() {
+		rec.Reasons = b.reasons.Status(sectionWait)
 	}
 	ce := rec.Envelope(kind, at)
 	json, err = schema.Marshal(ce)

@@ -152,8 +152,11 @@ func isTimeout(err error) bool {
 }
 
 // followReasons looks at the logs of programs when they die, until the function that
-// it returns is called.
+// it returns is called. A section that is sent no deaths has no need of it.
 func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
+	if !b.seesDeaths() {
+		return func() {}
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
