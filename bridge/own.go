@@ -44,7 +44,10 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 	rec := schema.Bridge{
 		Host: b.cfg.Host, Server: who.server, Boot: b.boot.String(), Pool: who.pool,
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
-		SupervisorPID: b.SupervisorPID(), Section: b.section.of(who.pool), Reasons: b.reasons.Status(sectionWait),
+		SupervisorPID: b.SupervisorPID(), Section: b.section.of(who.pool),
+	}
+	if b.seesDeaths() {
+		rec.Reasons = b.reasons.Status(sectionWait)
 	}
 	if by := b.identifiedBy(); by != "" {
 		rec.Settings["identity"] = by

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -119,10 +121,22 @@ func TestTwoSections(t *testing.T) {
 			t.Errorf("%s is of pool %q, want %q", name, pools[name], want)
 		}
 	}
+	described := map[string]string{}
 	for _, m := range stored(t, js, "supervisor.bridge.>") {
+		if strings.HasSuffix(m.Subject(), ".started") {
+			ce, err := schema.Unmarshal[*schema.Bridge](m.Data())
+			if err != nil || ce.Data.Section == nil {
+				t.Errorf("%v: %s", err, m.Data())
+				continue
+			}
+			described[ce.Data.Pool] = fmt.Sprintf("%d %d reasons: %v", ce.Data.Section.BufferSize, ce.Data.Section.Priority, ce.Data.Reasons != nil)
+		}
 		if strings.HasSuffix(m.Subject(), ".loss") || strings.HasSuffix(m.Subject(), ".trouble") {
 			t.Errorf("%s: %s", m.Subject(), m.Data())
 		}
+	}
+	if diff := cmp.Diff(map[string]string{"supernats": "65536 -17 reasons: true", "supernats-logs": "16384 -18 reasons: false"}, described); diff != "" {
+		t.Errorf("sections (-want +got):\n%s", diff)
 	}
 	files, err := filepath.Glob(s.Dir + "/supernats-stderr*")
 	if err != nil || fmt.Sprint(files) != fmt.Sprint([]string{s.Dir + "/supernats-stderr-logs.log", s.Dir + "/supernats-stderr.log"}) {

@@ -113,8 +113,8 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		return
 	}
 	b.serverAnswered()
-	b.keepProcesses(snap)
 	b.reasons.Know(snap.Processes)
+	b.keepProcesses(snap)
 	b.reasons.Follow(ctx)
 	b.table.Answer(snap.Processes)
 	b.unheard.answer(b.table.Due(), snap.Processes)
@@ -162,8 +162,11 @@ func isTimeout(err error) bool {
 }
 
 // followReasons looks at the logs of programs when they die, until the function that
-// it returns is called.
+// it returns is called. A section that is sent no deaths has no need of it.
 func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
+	if !b.seesDeaths() {
+		return func() {}
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
