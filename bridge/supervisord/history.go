@@ -83,7 +83,7 @@ func (h *history) add(l line) {
 	n := h.end()
 	h.lines = append(h.lines, l)
 	h.suspect = h.suspect || l.suspect
-	h.goPort = h.goPort || l.goPort
+	h.goPort = h.goPort || l.goPort && !l.suspect
 	switch l.kind {
 	case lineGap:
 		clear(h.last)
