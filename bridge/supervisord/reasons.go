@@ -467,7 +467,9 @@ func (r *Reasons) gap(lines string) {
 	if !ok {
 		since = time.Now()
 	}
+	first := r.log.end() == 0
 	r.log.add(line{kind: lineGap, at: since.Add(-r.feed.ahead)})
+	r.log.early = first && r.cfg.Fresh
 }
 
 // zoneAhead is by how much the times of lines that were just read are ahead of now:
