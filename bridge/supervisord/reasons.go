@@ -233,7 +233,10 @@ func (r *Reasons) note(received Received) {
 	// Events that the listener's section does not name, and that another
 	// listener rejected, come late and count too (process.py handle_rejected).
 	next := r.seen && e.Pool == r.pool && e.PoolSerial == r.poolSerial+1
-	if r.seen && e.Serial <= r.serial {
+	// The Go port may swap neighbours.
+	const neighbours = 4
+	swapped := r.goPort() && r.memory[e.Serial] == nil && e.Serial+neighbours > r.serial && isDeath(e)
+	if r.seen && e.Serial <= r.serial && !swapped {
 		if next {
 			r.poolSerial++
 		}
@@ -245,7 +248,11 @@ func (r *Reasons) note(received Received) {
 	if !next {
 		r.lost = true
 	}
-	r.seen, r.serial, r.pool, r.poolSerial = true, e.Serial, e.Pool, e.PoolSerial
+	r.seen, r.pool = true, e.Pool
+	r.serial, r.poolSerial = max(r.serial, e.Serial), e.PoolSerial
+	if r.goPort() {
+		r.lost = false // its serials have gaps and swaps of their own
+	}
 	s := step{
 		event: e.Event, procID: procID{e.Group, e.Process}, pid: e.PID, serial: e.Serial,
 		expected: e.Expected != nil && *e.Expected, from: e.FromState,
@@ -465,7 +472,9 @@ func (r *Reasons) gap(lines string) {
 	if !ok {
 		since = time.Now()
 	}
+	first := r.log.end() == 0
 	r.log.add(line{kind: lineGap, at: since.Add(-r.feed.ahead)})
+	r.log.early = first && r.cfg.Fresh
 }
 
 // zoneAhead is by how much the times of lines that were just read are ahead of now:
