@@ -47,8 +47,9 @@ type Bridge struct {
 	watch    watch
 	heard    bool
 	started  bool
-	full     bool          // said that the spool is full
-	lag      lag           // of the goroutine that listens
+	full     bool // said that the spool is full
+	lag      lag  // of the goroutine that listens
+	pace     pace
 	serial   atomic.Uint64 // the last one read
 	identity atomic.Pointer[identity]
 	snap     chan string
@@ -140,7 +141,8 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	publisher, err = publish.New(publish.Config{
 		Source: reader, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
 		Encode: reader.Encode, Lost: b.lost, Duplicate: b.metrics.duplicates.Inc, Log: b.log,
-		Raise: b.troubles.raise, Clear: b.troubles.clear,
+		GiveWay: b.giveWay,
+		Raise:   b.troubles.raise, Clear: b.troubles.clear,
 		Resent: func(id, messageID string) { publisher.Aside("resent/"+id, b.resent(id, messageID)) },
 		Left:   int(left.Records), Seq: left.Seq, Fence: b.fence(),
 	})
