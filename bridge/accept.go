@@ -81,6 +81,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		return err
 	}
 	b.heard = true
+	b.pace.saw(now)
 	b.watch.saw(h.Event)
 	b.lag.saw(b.troubles, h.Event, payload, now)
 	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping

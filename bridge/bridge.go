@@ -53,6 +53,7 @@ type Bridge struct {
 	started bool
 	full    bool // said that the spool is full
 	lag     lag  // of the goroutine that listens
+	pace    pace
 	// stoppingRead says that supervisord has reported its own end. stopState is set
 	// before our last record is made, see supervisorState.
 	stoppingRead bool
@@ -158,7 +159,8 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	publisher, err = publish.New(publish.Config{
 		Source: reader, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
 		Encode: reader.Encode, Lost: b.lost, Duplicate: b.metrics.duplicates.Inc, Log: b.log,
-		Raise: b.troubles.raise, Clear: b.troubles.clear,
+		GiveWay: b.giveWay,
+		Raise:   b.troubles.raise, Clear: b.troubles.clear,
 		Resent: func(id, messageID string) { publisher.Aside("resent/"+id, b.resent(id, messageID)) },
 		Left:   int(left.Records), Seq: left.Seq, Fence: b.fence(),
 	})
