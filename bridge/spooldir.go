@@ -48,8 +48,9 @@ func spoolDirs(host string) []string {
 	add(os.Getenv("HOME"), ".local", "state", "supernats")
 	add("/run/supernats")
 	add(os.Getenv("XDG_RUNTIME_DIR"), "supernats")
-	add(os.TempDir(), temporary())
-	return dirs
+	add(os.Getenv("TMPDIR"), temporary())
+	add("/tmp", temporary())
+	return slices.Compact(dirs)
 }
 
 // temporary is the name of our directory where everybody may write.
@@ -60,15 +61,15 @@ func (c Config) findSpool() (string, error) {
 	if c.SpoolDir != "" {
 		return c.SpoolDir, nil
 	}
-	var errs []error
+	var tried []string
 	for _, dir := range spoolDirs(c.Host) {
 		err := tryDir(dir)
 		if err == nil {
 			return dir, nil
 		}
-		errs = append(errs, err)
+		tried = append(tried, err.Error())
 	}
-	return "", fmt.Errorf("no directory for the spool can be written to: %w", errors.Join(errs...))
+	return "", fmt.Errorf("no directory for it can be written to (%s): %w", strings.Join(tried, "; "), fs.ErrPermission)
 }
 
 // elsewhere are the default directories, where an earlier run may have left a spool.

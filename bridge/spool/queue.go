@@ -93,6 +93,7 @@ type Queue struct {
 	owed     []reported // what the loss records in memory report
 	room     chan struct{}
 	finished bool
+	found    time.Time // when a removal was found
 	damage   []string  // files that were set aside
 	damaged  time.Time // when a damage was found
 
@@ -105,7 +106,6 @@ type Queue struct {
 	// Of the loop alone.
 	raised map[string]string
 	free   map[string]time.Time
-	found  time.Time // when a removal was found
 
 	stop context.CancelFunc
 	loop sync.WaitGroup
@@ -189,6 +189,14 @@ func (q *Queue) append(rec []byte, loss reported) error {
 func (q *Queue) store(rec []byte, loss reported) error {
 	if q.disk != nil && len(q.mem.recs) == 0 && (q.diskErr == nil || time.Now().After(q.retry)) {
 		err := q.disk.appendReporting(rec, loss)
+		if errors.Is(err, os.ErrNotExist) {
+			// The directory is gone: it is made again before anything else happens.
+			if found, cerr := q.disk.Check(); found && cerr == nil {
+				q.found = time.Now()
+				q.wake()
+				err = q.disk.appendReporting(rec, loss)
+			}
+		}
 		switch {
 		case err == nil:
 			if loss == ofDamage {
@@ -674,15 +682,13 @@ func (q *Queue) check(now time.Time) {
 		return
 	}
 	found, err := disk.Check()
-	if found {
-		q.found = now
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil:
 		q.diskErr = err
-	} else if found {
-		q.retry = time.Time{}
+	case found:
+		q.found, q.retry = now, time.Time{}
 	}
 }
 
@@ -801,7 +807,7 @@ func unusableFix(err error) string {
 	case errors.Is(err, syscall.EROFS):
 		return "mount a volume that may be written, and set --spool-dir to a directory on it"
 	case errors.Is(err, os.ErrPermission):
-		return "chown the directory to uid " + fmt.Sprint(os.Geteuid()) + ", or set --spool-dir to one of that user"
+		return fmt.Sprintf("chown -R %d the directory, or set --spool-dir to one that uid %d may write to", os.Geteuid(), os.Geteuid())
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, os.ErrExist):
 		return "remove the file that is in the way, or set --spool-dir"
 	}

@@ -34,6 +34,11 @@ func (s *Spool) missing() bool {
 	if s.lock != nil && unlinked(s.lock) || s.check.removed() || s.counted != nil && unlinked(s.counted.f) {
 		return true
 	}
+	for _, seg := range s.segments {
+		if f := seg.opened(); f != nil && unlinked(f) {
+			return true
+		}
+	}
 	return s.tail != nil && unlinked(s.tail)
 }
 
