@@ -35,9 +35,12 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 			Failed: func(err error) { b.log.Error().Err(err).Msg("spool reports an error") },
 		},
 		Find: b.cfg.findSpool, Elsewhere: b.cfg.elsewhere(), Owner: b.cfg.owner(),
-		Opening: func() (func(uint64, []byte), func(spool.Left, bool)) {
+		Opening: func(dir string, own bool) (func(uint64, []byte), func(spool.Left)) {
 			y := new(history)
-			return y.record, func(left spool.Left, own bool) {
+			if own {
+				y.table = b.keepIn(dir)
+			}
+			return y.record, func(left spool.Left) {
 				y.end(left)
 				b.metrics.lossOf(causeFull, left.Memory)
 				if b.spool == nil {
@@ -56,7 +59,7 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 	if before == nil {
 		before = &history{damaged: true} // what an earlier run had is not known
 	}
-	b.goOn(before)
+	b.continueFrom(before)
 
 	log := b.log.Info().Str("spool", q.Dir())
 	if n := q.Stats().Records; n > 0 {
@@ -78,15 +81,18 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		return err
 	}
 	b.heard = true
+	b.pace.saw(now)
 	b.watch.saw(h.Event)
 	b.lag.saw(b.troubles, h.Event, payload, now)
+	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.
+		b.settle(&h)
 		if err := b.recordStarted(ctx, h, now); err != nil {
 			return err
 		}
 		b.started = true
-		b.troubles.again() // a record that says that we started ends what was said before it
+		b.troubles.restate()
 		b.wantSnapshot(snapshotStart)
 	}
 	b.serial.Store(h.Serial)
@@ -95,11 +101,12 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		// that it is published the stream may have forgotten that it has it.
 		return nil
 	}
-	b.buf = appendEvent(b.buf[:0], now, b.boot, header, payload)
+	b.buf = appendEvent(b.buf[:0], now, b.boot.load(), header, payload)
 	if err := b.store(ctx, b.buf, &h); err != nil {
 		return err
 	}
 	b.metrics.accepted(h.Event)
+	b.reasons.Note(h.Event, h.Serial, payload)
 	return nil
 }
 
@@ -163,8 +170,10 @@ func (b *Bridge) account(rec []byte, h *eventlistener.Header, letGo bool) {
 		b.losses.shed(h)
 		b.metrics.loss(causeFull, 1)
 	}
-	line, _, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
+	line, payload, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
 	b.header = append(b.header[:0], line...)
+	at, _ := RecordTime(rec)
+	b.table.Event(tableEvent(b.losses.boot, h, payload, at))
 	if len(b.losses.open) > 0 {
 		b.noteLoss()
 	}
@@ -178,29 +187,6 @@ func (b *Bridge) shed(rec []byte, h *eventlistener.Header) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.account(rec, h, true)
-}
-
-// lastRecords stores what is to be told when no event will come any more, as far
-// as there is room: the process table if supervisord still answers, losses, and
-// that this is the end.
-func (b *Bridge) lastRecords() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if b.started {
-		b.snapshot(ctx, snapshotStopping)
-	}
-	if err := b.tellLosses(); err != nil {
-		b.log.Error().Err(err).Msg("losses cannot be stored")
-	}
-	if b.started {
-		msg, err := b.ownRecord(schema.BridgeStopping, time.Now())
-		if err == nil {
-			err = b.append(msg, nil)
-		}
-		if err != nil {
-			b.log.Error().Err(err).Msg("the record of the stop cannot be stored")
-		}
-	}
 }
 
 // spoolLost is called for records that the spool cannot read.

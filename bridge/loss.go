@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/proctable"
 	"supernats/bridge/spool"
 	"supernats/schema"
 )
@@ -16,6 +17,8 @@ const (
 	causeBuffer  = "supervisord-buffer"
 	causeFull    = "spool-full"
 	causeCorrupt = "spool-corrupt"
+
+	causeNotListening = schema.LossNotListening
 )
 
 // lossEvery is how long losses gather before they are told: a buffer that overflows
@@ -136,6 +139,7 @@ type history struct {
 	boot    []byte
 	header  []byte // of the last event that is accounted for
 	losses  losses
+	table   *proctable.Table // is given the events; may be nil
 }
 
 // record is given the records in their order.
@@ -144,7 +148,7 @@ func (y *history) record(number uint64, rec []byte) {
 		return
 	}
 	if boot := rec[recordHead-bootBytes : recordHead]; !bytes.Equal(boot, y.boot) {
-		*y = history{boot: bytes.Clone(boot), losses: losses{boot: hex.EncodeToString(boot)}}
+		*y = history{boot: bytes.Clone(boot), losses: losses{boot: hex.EncodeToString(boot)}, table: y.table}
 	}
 	if y.number > 0 && number != y.number+1 {
 		// What cannot be read is counted by the spool, so the events among it must not
@@ -160,6 +164,10 @@ func (y *history) record(number uint64, rec []byte) {
 		before := y.losses.place
 		if y.losses.seen(&h) {
 			y.header = append(y.header[:0], line...)
+			if rec[0] == kindEvent && y.table != nil {
+				at, _ := RecordTime(rec)
+				y.table.Event(tableEvent(y.losses.boot, &h, rest, at))
+			}
 			if rec[0] == kindMessage && before.known && before.pool == h.Pool {
 				// A place without a record of its event: that was let go.
 				y.losses.missing(h.PoolSerial, h.PoolSerial)
@@ -180,6 +188,10 @@ func (y *history) told(msg []byte) {
 		return
 	}
 	ce, err := schema.Unmarshal[*schema.Loss](json)
+	if err == nil && ce.Data.Cause == causeNotListening && y.table != nil {
+		y.table.Forget()
+		return
+	}
 	if err != nil || ce.Data.Cause == causeCorrupt || ce.Data.Boot != y.losses.boot || len(y.losses.open) == 0 {
 		return
 	}
@@ -236,9 +248,10 @@ func (b *Bridge) catchUp(y *history, own bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.losses.open = append(b.losses.open, y.losses.open...)
+	boot := b.boot.load()
 	l, p := &b.losses, y.losses.place
 	switch {
-	case !own || !p.known || !bytes.Equal(y.boot, b.boot[:]):
+	case !own || !p.known || !bytes.Equal(y.boot, boot[:]):
 	case !l.place.known:
 		l.place, b.header = p, y.header
 	case l.first.known && l.first.pool == p.pool && l.first.poolSerial > p.poolSerial+1:
@@ -254,16 +267,7 @@ func (b *Bridge) catchUp(y *history, own bool) {
 // goOn continues where the run before ended, and tells what it had not told.
 func (b *Bridge) goOn(y *history) {
 	b.mu.Lock()
-	b.losses = losses{
-		boot: hex.EncodeToString(b.boot[:]), open: append(y.losses.open, b.losses.open...),
-		fromStart: y.fromStart(b.boot[:], b.cfg.StartedTogether),
-	}
-	if bytes.Equal(y.boot, b.boot[:]) {
-		b.losses.place, b.header = y.losses.place, y.header
-	}
-	if !b.losses.place.known && b.losses.fromStart {
-		b.header = []byte(beginning)
-	}
+	b.losses = b.lossesAfter(y, append(y.losses.open, b.losses.open...))
 	b.mu.Unlock()
 	if b.tellLosses() != nil {
 		b.noteLoss()
@@ -314,7 +318,7 @@ func (b *Bridge) tellLosses() error {
 		if err != nil {
 			return err
 		}
-		rec := appendMessage(nil, now, b.boot, b.header, schema.BridgeSubject(b.cfg.Host, schema.BridgeLoss), ce.ID, json)
+		rec := appendMessage(nil, now, b.boot.load(), b.header, schema.BridgeSubject(b.cfg.Host, schema.BridgeLoss), ce.ID, json)
 		switch loss.Cause {
 		case causeCorrupt:
 			err = b.spool.AppendLoss(rec, false)
@@ -329,10 +333,15 @@ func (b *Bridge) tellLosses() error {
 		b.losses.open = b.losses.open[1:]
 		if loss.Cause == causeBuffer {
 			b.metrics.loss(causeBuffer, loss.Count)
-			b.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).Str("mend", "buffer_size=65536 in the section of supernats-bridge").
-				Msg("supervisord threw events away: its buffer was full")
+			b.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).Str("fix", "buffer_size=65536 in the section of supernats-bridge, and another section for the output of programs: supernats-bridge conf").
+				Msg("supervisord dropped events: its buffer was full")
 			b.wantSnapshot(snapshotLoss)
 			b.lag.dropped.Add(loss.Count)
+		}
+		if loss.Cause == causeNotListening {
+			b.metrics.loss(causeNotListening, loss.Count)
+			b.log.Warn().Uint64("events", loss.Count).Int("processes", len(loss.Processes)).
+				Msg("processes started or ended while supervisord had no section of supernats-bridge (supervisorctl update): these events were given to nobody")
 		}
 	}
 	return nil

@@ -25,6 +25,7 @@ func (p *Publisher) noteLate() {
 	if records == 0 {
 		return
 	}
+	p.known, p.sure = nil, false
 	p.doubt += records
 	p.left += records
 	p.seq = min(p.seq, seq)

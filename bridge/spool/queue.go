@@ -51,10 +51,10 @@ type QueueOptions struct {
 	// Elsewhere are other directories where spools of ours may have been left.
 	Elsewhere []string
 	Owner     Owner
-	// Opening is called before each attempt to open a spool. What it returns is its
-	// Options.Last, and what is called when it is open, before anything is appended
-	// to it: the spool's own one, or another that somebody has left.
-	Opening func() (last func(number uint64, rec []byte), opened func(left Left, own bool))
+	// Opening is called before each attempt to open the spool in a directory: our own
+	// one, or another that somebody has left. What it returns is its Options.Last, and
+	// what is called when it is open, before anything is appended to it.
+	Opening func(dir string, own bool) (last func(number uint64, rec []byte), opened func(left Left))
 	// Raise and Clear report a trouble and its end; either may be nil, and they are
 	// called by a goroutine that holds no lock.
 	Raise func(cause, text, fix string)
@@ -616,9 +616,9 @@ func (q *Queue) open(ctx context.Context) {
 		s, err = takeSlot(ctx, dir, q.opt.Owner, q.opt.Waiting)
 	}
 	var disk *Spool
-	var opened func(Left, bool)
+	var opened func(Left)
 	if err == nil {
-		disk, opened, err = q.openSlot(ctx, s)
+		disk, opened, err = q.openSlot(ctx, s, true)
 	}
 	if err != nil {
 		q.mu.Lock()
@@ -626,7 +626,7 @@ func (q *Queue) open(ctx context.Context) {
 		q.mu.Unlock()
 		return
 	}
-	opened(disk.Left(), true)
+	opened(disk.Left())
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.finished {
@@ -649,13 +649,13 @@ func (q *Queue) noteEarlier(s *Spool) {
 	q.signal()
 }
 
-func (q *Queue) openSlot(ctx context.Context, s lockedSlot) (*Spool, func(Left, bool), error) {
+func (q *Queue) openSlot(ctx context.Context, s lockedSlot, own bool) (*Spool, func(Left), error) {
 	opt := q.opt.Options
 	opt.Dir, opt.lock, opt.more = s.dir, s.lock, q.more
 	opt.Lost = q.lost
-	opened := func(Left, bool) {}
+	opened := func(Left) {}
 	if q.opt.Opening != nil {
-		opt.Last, opened = q.opt.Opening()
+		opt.Last, opened = q.opt.Opening(s.dir, own)
 	}
 	spool, err := Open(ctx, opt)
 	return spool, opened, err
@@ -709,13 +709,13 @@ func (q *Queue) adopt(ctx context.Context, now time.Time) {
 		if err != nil {
 			continue
 		}
-		s, opened, err := q.openSlot(ctx, lockedSlot{dir: name, lock: lock})
+		s, opened, err := q.openSlot(ctx, lockedSlot{dir: name, lock: lock}, false)
 		if err != nil {
 			q.opt.Failed(fmt.Errorf("open the spool that somebody has left: %w", err))
 			continue
 		}
 		s.Finish()
-		opened(s.Left(), false)
+		opened(s.Left())
 		q.mu.Lock()
 		q.earlier = append(slices.Clone(q.earlier), s)
 		q.noteEarlier(s)
