@@ -33,8 +33,8 @@ func newBench(tb fatal, dir string, change ...func(*QueueOptions)) *bench {
 		Options: Options{Max: 1 << 20, Sync: -1, Event: ours},
 		Find:    func() (string, error) { return dir, nil },
 		Owner:   Owner{Host: "web1", Section: "a:a"},
-		Opening: func() (func(uint64, []byte), func(Left, bool)) {
-			return nil, func(left Left, _ bool) {
+		Opening: func(string, bool) (func(uint64, []byte), func(Left)) {
+			return nil, func(left Left) {
 				b.mu.Lock()
 				defer b.mu.Unlock()
 				b.left = append(b.left, left)
