@@ -355,7 +355,11 @@ func TestQueueMemoryIsBounded(t *testing.T) {
 		if want := min(memoryRecords, memoryBytes/(size+recordCost)); n != want {
 			t.Errorf("%d records of %d bytes are taken, want %d", n, size, want)
 		}
+		// When nothing moves, less is taken.
 		room := q.Room()
+		if q.mem.fits(1, time.Now().Add(2*stuckAfter)) {
+			t.Error("as much is taken while nothing is acknowledged")
+		}
 		if _, ok, err := q.Next(); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
