@@ -34,6 +34,25 @@ func Save(dir string, boot ID, e Evidence) error {
 	return os.Rename(name+".new", name)
 }
 
+// Known returns what a listener of the same supervisord has kept: in a directory of
+// spools each has its own, which may be locked while a predecessor of ours still
+// publishes. The past is unknown if there is none.
+func Known(dir string, now Evidence) Past {
+	names := []string{filepath.Join(dir, fileName)}
+	more, _ := filepath.Glob(filepath.Join(dir, "*", fileName)) // fails for a malformed pattern only
+	for _, name := range append(names, more...) {
+		b, err := os.ReadFile(name)
+		var k kept
+		if err != nil || json.Unmarshal(b, &k) != nil || relate(&k.Evidence, &now) != same {
+			continue
+		}
+		if id, err := hex.DecodeString(k.Boot); err == nil && len(id) == len(ID{}) {
+			return Past{Known: true, ID: ID(id), Evidence: &k.Evidence}
+		}
+	}
+	return Past{}
+}
+
 // Load returns the evidence that a boot was found by, nil if that is not kept.
 func Load(dir string, boot ID) *Evidence {
 	b, err := os.ReadFile(filepath.Join(dir, fileName))

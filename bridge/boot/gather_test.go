@@ -211,6 +211,16 @@ func TestKeep(t *testing.T) {
 	if got := Load(dir, id); got != nil {
 		t.Errorf("of a damaged file: %+v", got)
 	}
+	slot := t.TempDir()
+	if err := errors.Join(os.Mkdir(slot+"/slot-2", 0o755), Save(slot+"/slot-2", id, e)); err != nil {
+		t.Fatal(err)
+	}
+	if past := Known(slot, e); !past.Known || past.ID != id {
+		t.Errorf("of another listener: %+v", past)
+	}
+	if past := Known(slot, with(e, func(e *Evidence) { e.Inode++ })); past.Known {
+		t.Errorf("of another supervisord: %+v", past)
+	}
 	if err := Save(dir+"/none", id, e); err == nil {
 		t.Error("no error of a directory that is missing")
 	}
