@@ -78,7 +78,7 @@ func (b *Bridge) recall() {
 	if !b.life.past.Known {
 		// Our own spool is new, or locked: then another one may know our supervisord.
 		if dir, err := b.cfg.findSpool(); err == nil {
-			b.life.past = boot.Known(dir, b.life.evidence)
+			b.life.past = boot.Known(dir, b.pool(), b.life.evidence)
 		}
 		return
 	}
@@ -98,6 +98,7 @@ func (b *Bridge) decide(first *boot.Place) {
 // settle decides about the boot for good, by the first event. Nothing of this life
 // has been stored before, but perhaps losses of the one before.
 func (b *Bridge) settle(h *eventlistener.Header) {
+	b.identity.Store(&identity{h.Server, h.Pool})
 	if b.life.fixed {
 		return
 	}
@@ -135,7 +136,7 @@ func (b *Bridge) keepIdentity() {
 	if dir == "" {
 		return
 	}
-	if err := boot.Save(dir, v.ID, b.life.evidence); err != nil {
+	if err := boot.Save(dir, b.pool(), v.ID, b.life.evidence); err != nil {
 		b.log.Warn().Err(err).Msg("what supervisord was identified by cannot be kept; the serials of its events have to do")
 	}
 }
@@ -179,7 +180,7 @@ func (b *Bridge) lossesAfter(y *history, open []*schema.Loss) losses {
 	boot := b.boot.load()
 	l := losses{
 		boot: b.boot.String(), open: open,
-		fromStart: y.fromStart(boot[:], b.cfg.StartedTogether),
+		fromStart: y.fromStart(boot[:], b.cfg.StartedTogether && !b.life.past.Listened),
 	}
 	b.header = nil
 	if bytes.Equal(y.boot, boot[:]) {

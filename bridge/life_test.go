@@ -124,6 +124,30 @@ func TestLifeThatLooksTheSame(t *testing.T) {
 	}
 }
 
+// While the spool is locked by a predecessor that has not ended yet, its boot is found
+// beside it, and what it has is not taken for lost.
+func TestLifeOfAPredecessor(t *testing.T) {
+	dir := t.TempDir()
+	e := boot.Evidence{BootID: "b", PID: 1, Ticks: 20, Certain: true}
+	t.Setenv("SUPERVISOR_GROUP_NAME", "supernats")
+	before, first := aRun(t, dir, e, [2]uint64{2, 0}, [2]uint64{3, 1})
+	defer lostIn(t, before)
+
+	b, id := aRun(t, dir, e)
+	b.cfg.StartedTogether = true
+	b.goOn(b.life.before)
+	header := "ver:3.0 server:s serial:40 pool:supernats poolserial:30 eventname:TICK_5 len:6"
+	if err := b.accept(t.Context(), []byte(header), []byte("when:1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.tellLosses(); err != nil {
+		t.Fatal(err)
+	}
+	if lost := lostIn(t, b); lost != 0 || id != first {
+		t.Errorf("boot %s, want %s; %d events are lost, want none", id, first, lost)
+	}
+}
+
 // A boot that cannot be found again is a trouble only while there is no place for it.
 func TestLifeWithoutAPlace(t *testing.T) {
 	b, _ := aRun(t, t.TempDir(), boot.Evidence{BootID: "b", PID: 1}, [2]uint64{2, 0})
