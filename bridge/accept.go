@@ -70,6 +70,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	b.heard = true
 	b.watch.saw(h.Event)
 	b.lag.saw(b.troubles, h.Event, payload, now)
+	b.late.saw(h.Event, payload, now)
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.
 		if err := b.recordStarted(ctx, h, now); err != nil {
