@@ -16,20 +16,14 @@ import (
 	"supernats/schema"
 )
 
-// Variables that make the test binary something else, see init.
-const (
-	argsEnv = "BRIDGE_TEST_ARGS"
-	bootEnv = "BRIDGE_TEST_BOOT"
-)
+// argsEnv makes the test binary something else, see init.
+const argsEnv = "BRIDGE_TEST_ARGS"
 
 // The test binary is the command of a listener too, and whatever runs under a
-// supervisord: see TestConfCommand and TestBoot.
+// supervisord: see TestConfCommand.
 func init() {
 	if file := os.Getenv(argsEnv); file != "" {
 		os.Exit(writeArgs(file))
-	}
-	if what := os.Getenv(bootEnv); what != "" {
-		os.Exit(bootChild(what))
 	}
 }
 

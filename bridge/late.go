@@ -186,5 +186,5 @@ func exitText(e *schema.Exit) string {
 
 // followDeaths opens supervisord's log for lateDeaths.
 func (b *Bridge) followDeaths(ctx context.Context) (deathLog, error) {
-	return supervisord.FollowDeaths(ctx, supervisorPID(), b.server)
+	return supervisord.FollowDeaths(ctx, b.SupervisorPID(), b.server)
 }

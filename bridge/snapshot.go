@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"net"
 	"sync/atomic"
@@ -40,6 +39,8 @@ func (b *Bridge) snapshots(ctx context.Context) {
 		defer t.Stop()
 		tick = t.C
 	}
+	keep := time.NewTicker(keepEvery)
+	defer keep.Stop()
 	var earliest time.Time
 	for {
 		reason := snapshotInterval
@@ -51,6 +52,12 @@ func (b *Bridge) snapshots(ctx context.Context) {
 				continue // supervisord takes long for one
 			}
 		case reason = <-b.snap:
+		case <-keep.C:
+			b.keepTable()
+			continue
+		case <-b.unheard.settled():
+			b.compareTables()
+			continue
 		}
 		if !sleep(ctx, time.Until(earliest)) {
 			return
@@ -97,6 +104,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		return
 	}
 	serial := b.serial.Load()
+	b.table.Ask()
 	snap, _, err := b.server.Snapshot(ctx)
 	if err != nil {
 		if ctx.Err() == nil && reason != snapshotStopping {
@@ -108,8 +116,10 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	b.reasons.Know(snap.Processes)
 	b.keepProcesses(snap)
 	b.reasons.Follow(ctx)
+	b.table.Answer(snap.Processes)
+	b.unheard.answer(b.table.Due(), snap.Processes)
 	now := time.Now()
-	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, hex.EncodeToString(b.boot[:]), serial, reason
+	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, b.boot.String(), serial, reason
 	ce := snap.Envelope(now)
 	json, err := schema.Marshal(ce)
 	if err != nil {
@@ -121,7 +131,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.spool.Append(appendMessage(nil, now, b.boot, b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
+	if err := b.spool.Append(appendMessage(nil, now, b.boot.load(), b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
 		b.log.Warn().Err(err).Msg("snapshot cannot be stored")
 	}
 }

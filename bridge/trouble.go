@@ -3,7 +3,6 @@ package bridge
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -369,8 +368,8 @@ func clip(s string) string {
 // what supervisord's environment says, and its name is not known.
 func (b *Bridge) troubleMessage(t schema.Trouble, at time.Time) (*nats.Msg, error) {
 	t.Host, t.Pool = b.cfg.Host, b.pool()
-	if b.boot != [bootBytes]byte{} {
-		t.Boot = hex.EncodeToString(b.boot[:])
+	if b.boot.load() != [bootBytes]byte{} {
+		t.Boot = b.boot.String()
 	}
 	if who := b.identity.Load(); who != nil {
 		t.Server = who.server

@@ -55,6 +55,9 @@ type Config struct {
 	// ErrTooLarge. They are sent before the next call, and then no more of use: it may
 	// use their memory. A record without messages counts as stored.
 	Encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
+	// GiveWay reports whether others need the processor more at the moment. Then
+	// publishing waits, for giveWayMost at most until the source is empty; may be nil.
+	GiveWay func() bool
 	// Lost is called for a record that cannot be encoded; it is skipped.
 	Lost func(rec []byte, err error)
 	// Resent is called when a message was stored under another message id than its
@@ -82,10 +85,14 @@ const (
 	window      = 2048
 	windowBytes = 8 << 20
 	// gather is how long records come together once the source was read to its end.
-	gather     = 20 * time.Millisecond
-	ackTimeout = 5 * time.Second
-	minBackoff = 100 * time.Millisecond
-	maxBackoff = 5 * time.Second
+	gather = 20 * time.Millisecond
+	// giveWayMost bounds how long a record waits since others need the processor, and
+	// giveWayLook is how often it is asked whether they do.
+	giveWayMost = 500 * time.Millisecond
+	giveWayLook = 10 * time.Millisecond
+	ackTimeout  = 5 * time.Second
+	minBackoff  = 100 * time.Millisecond
+	maxBackoff  = 5 * time.Second
 	// minPayload is the least that is made of our messages. Where even that is too
 	// much, next to nothing of ours can be stored: then records wait.
 	minPayload = 1 << 10

@@ -41,6 +41,8 @@ type session struct {
 	// sent says that something was sent since the source was last empty; empty, that
 	// it has just become so.
 	sent, empty bool
+	// waited is how long it gave way since the source was empty.
+	waited time.Duration
 	// held is what ends the session when nothing is in flight any more.
 	held error
 	// changed says that what is sent next will be something else than what was
@@ -115,16 +117,18 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.cfg.Source.Rewind(); err != nil {
 		return fmt.Errorf("go back in the spool: %w", err)
 	}
+	s.noteLate()
 	s.lookBefore(ctx)
 	err := s.pass(ctx)
 	if err == nil {
 		err = s.loop(ctx)
 	}
 	s.changed = s.changed || errors.Is(err, errTaken)
-	if err != nil && ctx.Err() == nil && !errors.Is(err, errTaken) {
+	ours := errors.Is(err, errTaken) || errors.Is(err, ErrBeginAgain) // nothing is wrong with the stream
+	if err != nil && ctx.Err() == nil && !ours {
 		s.trouble.report(err)
 	}
-	s.away = err != nil && apiCode(err) == 0 && !errors.Is(err, errTaken)
+	s.away = err != nil && apiCode(err) == 0 && !ours
 	return errors.Join(err, s.end(ctx))
 }
 
@@ -163,6 +167,9 @@ func (s *session) end(ctx context.Context) error {
 
 func (s *session) loop(ctx context.Context) error {
 	for {
+		if err := s.giveWay(ctx); err != nil {
+			return err
+		}
 		if err := s.fill(); err != nil {
 			return err
 		}
@@ -245,6 +252,23 @@ func (s *session) gather(ctx context.Context) error {
 	}
 }
 
+// giveWay waits while others need the processor. Once it has waited for giveWayMost it
+// does not until the source is empty: what came first is published within a second.
+func (s *session) giveWay(ctx context.Context) error {
+	if s.cfg.GiveWay == nil || s.waited >= giveWayMost {
+		return nil
+	}
+	for s.waited < giveWayMost && s.cfg.GiveWay() {
+		begun := time.Now()
+		sleep(ctx, giveWayLook)
+		s.waited += time.Since(begun) // on a busy machine it takes longer
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // open reports whether the window has room for another record.
 func (s *session) open() bool {
 	if len(s.queue) > 0 && (!s.proven || s.alone || s.acks.broken()) {
@@ -289,6 +313,7 @@ func (s *session) next() (bool, error) {
 	}
 	if !ok {
 		s.empty, s.sent = s.sent, false
+		s.waited = 0
 		return false, nil
 	}
 	s.sent = true

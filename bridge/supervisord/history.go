@@ -24,9 +24,11 @@ type history struct {
 	// suspect means that a line of children may be among the lines: see replay. goPort
 	// means that they are those of the Go port.
 	suspect, goPort bool
-	// gap is the number of the last lineGap, gapRead when it was read.
+	// gap is the number of the last lineGap, gapRead when it was read; early means that
+	// it was before any program of this supervisord can have died.
 	gap     int
 	gapRead time.Time
+	early   bool
 
 	lives map[lifeID]*life
 	last  map[string]*life // by name, since the last gap or start
@@ -83,12 +85,12 @@ func (h *history) add(l line) {
 	n := h.end()
 	h.lines = append(h.lines, l)
 	h.suspect = h.suspect || l.suspect
-	h.goPort = h.goPort || l.goPort
+	h.goPort = h.goPort || l.goPort && !l.suspect
 	switch l.kind {
 	case lineGap:
 		clear(h.last)
 		h.since, h.spawns = l.at, false
-		h.gap, h.gapRead = n, time.Now()
+		h.gap, h.gapRead, h.early = n, time.Now(), false
 	case lineStarted:
 		if !l.suspect {
 			clear(h.last)
@@ -135,6 +137,7 @@ func (h *history) intern(s string) string {
 // forget drops the older half of the lines, and the lives that ended there.
 func (h *history) forget() {
 	drop := len(h.lines) / 2
+	h.early = false
 	h.since = h.lines[drop].at
 	h.lines = append(make([]line, 0, maxLines), h.lines[drop:]...)
 	h.first += drop
@@ -206,7 +209,7 @@ func (h *history) agreed(name string, since time.Time, maybeSpawnErr bool) *sche
 func historyFrom(h *history, n int) *history {
 	from := newHistory()
 	from.first, from.shared = n, h.shared
-	from.gap, from.gapRead, from.suspect = h.gap, h.gapRead, h.suspect
+	from.gap, from.gapRead, from.early, from.suspect = h.gap, h.gapRead, h.early, h.suspect
 	from.since = h.line(n).at
 	for ; n < h.end(); n++ {
 		from.add(*h.line(n))

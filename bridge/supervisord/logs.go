@@ -61,8 +61,8 @@ type procLogs struct {
 	unknown [2]bool
 	// listener means that it is an event listener, whose log nobody expects.
 	listener bool
-	start   [2]mark // of the first life that is known
-	marks   []marks // ends of lives, oldest first
+	start    [2]mark // of the first life that is known
+	marks    []marks // ends of lives, oldest first
 }
 
 // marks are where the logs of a process ended when a life did.

@@ -78,7 +78,8 @@ const (
 // the worst case, the names, log paths and marks of 16,384 processes, some 10 MB,
 // and the answers of one batch.
 type Reasons struct {
-	cfg ReasonsConfig
+	cfg  ReasonsConfig
+	boot atomic.Pointer[string]
 
 	mu      sync.Mutex
 	place   location
@@ -142,8 +143,12 @@ func NewReasons(cfg ReasonsConfig) *Reasons {
 	r := &Reasons{cfg: cfg, journal: journal{client: cfg.Client}, log: newHistory(), memory: map[uint64]*schema.Exit{}, made: map[uint64]time.Time{}, found: make(chan struct{})}
 	r.replay = newReplay(r.log, r.more)
 	r.logs.init()
+	r.SetBoot(cfg.Boot)
 	return r
 }
+
+// SetBoot changes ReasonsConfig.Boot, before any event of it is explained.
+func (r *Reasons) SetBoot(boot string) { r.boot.Store(&boot) }
 
 // Status says where the reasons come from, and what is in the way of having all; nil if
 // that is not known within a time. It waits for nothing else.
@@ -185,7 +190,7 @@ func (r *Reasons) Explain(ctx context.Context, batch []Received) {
 	defer cancel()
 	var deaths []Received
 	for _, e := range batch {
-		if e.Event.Boot != r.cfg.Boot {
+		if e.Event.Boot != *r.boot.Load() {
 			continue
 		}
 		if r.note(e); isDeath(e.Event) {
@@ -228,7 +233,10 @@ func (r *Reasons) note(received Received) {
 	// Events that the listener's section does not name, and that another
 	// listener rejected, come late and count too (process.py handle_rejected).
 	next := r.seen && e.Pool == r.pool && e.PoolSerial == r.poolSerial+1
-	if r.seen && e.Serial <= r.serial {
+	// The Go port may swap neighbours.
+	const neighbours = 4
+	swapped := r.goPort() && r.memory[e.Serial] == nil && e.Serial+neighbours > r.serial && isDeath(e)
+	if r.seen && e.Serial <= r.serial && !swapped {
 		if next {
 			r.poolSerial++
 		}
@@ -240,7 +248,11 @@ func (r *Reasons) note(received Received) {
 	if !next {
 		r.lost = true
 	}
-	r.seen, r.serial, r.pool, r.poolSerial = true, e.Serial, e.Pool, e.PoolSerial
+	r.seen, r.pool = true, e.Pool
+	r.serial, r.poolSerial = max(r.serial, e.Serial), e.PoolSerial
+	if r.goPort() {
+		r.lost = false // its serials have gaps and swaps of their own
+	}
 	s := step{
 		event: e.Event, procID: procID{e.Group, e.Process}, pid: e.PID, serial: e.Serial,
 		expected: e.Expected != nil && *e.Expected, from: e.FromState,
@@ -460,7 +472,9 @@ func (r *Reasons) gap(lines string) {
 	if !ok {
 		since = time.Now()
 	}
+	first := r.log.end() == 0
 	r.log.add(line{kind: lineGap, at: since.Add(-r.feed.ahead)})
+	r.log.early = first && r.cfg.Fresh
 }
 
 // zoneAhead is by how much the times of lines that were just read are ahead of now:

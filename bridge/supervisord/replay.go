@@ -466,7 +466,7 @@ func (r *replay) before() int {
 // start of supervisord, or from before the current event was made.
 func (r *replay) whole(floor int) bool {
 	h := r.log
-	if h.goPort || floor > h.gap && floor >= h.first || h.gapRead.Before(r.from) && h.first <= h.gap {
+	if h.goPort || h.early || floor > h.gap && floor >= h.first || h.gapRead.Before(r.from) && h.first <= h.gap {
 		return true
 	}
 	for n := max(h.gap, h.first); n < h.end(); n++ {

@@ -111,8 +111,26 @@ func (r *Reasons) readTails(w *wish) {
 			w.done[i] = errors.Is(err, fs.ErrNotExist)
 			continue
 		}
-		w.texts[i], w.done[i] = shown(raw, r.cfg.Tail, whole), true
+		w.take(i, raw, r.cfg.Tail, whole)
 	}
+}
+
+// take takes a tail, unless it is of supervisord's own log after all.
+func (w *wish) take(i int, raw string, limit int, whole bool) {
+	w.done[i] = true
+	if !tellsOf(raw, w.Event.Process) {
+		w.texts[i] = shown(raw, limit, whole)
+	}
+}
+
+// tellsOf reports whether a text holds lines of a log of supervisord about a process.
+func tellsOf(raw, process string) bool {
+	for s := range strings.Lines(raw) {
+		if l := parseLine(strings.TrimRight(s, "\r\n")); l.kind != lineOther && l.name == process {
+			return true
+		}
+	}
+	return false
 }
 
 // rawTail is how much of a log is read: what a terminal shows of it is much less if
@@ -156,7 +174,7 @@ func (r *Reasons) askTails(ctx context.Context, wishes []*wish) {
 				questions = append(questions, question)
 				take = append(take, func(a answer) {
 					if a.err == nil && !w.done[i] {
-						w.texts[i], w.done[i] = shown(text(a.value), r.cfg.Tail, n > 0 && off == w.tails[i].begin.size), true
+						w.take(i, text(a.value), r.cfg.Tail, n > 0 && off == w.tails[i].begin.size)
 					}
 				})
 				if r.cfg.Client.noMulticall.Load() {
