@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
@@ -9,17 +10,24 @@ import (
 	"supernats/schema/stream"
 )
 
-// earlyAfter is how long the spool may take to open before troubles are published
-// without it.
-const earlyAfter = 2 * time.Second
+const (
+	// earlyAfter is how long the spool may take to open before that is a trouble. A
+	// file system may not answer, or there is much to read.
+	earlyAfter = 5 * time.Second
+	// earlyEnd is how long what is left to say then may take.
+	earlyEnd = 2 * time.Second
+)
 
-// publishEarly publishes troubles until the function that it returns is called: the
-// publisher of events needs an open spool. It is begun only if that takes long.
+// publishEarly publishes troubles while the spool is being opened, if that takes
+// long, until the function that it returns is called: the publisher of events needs
+// an open spool.
 func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	source := &nothing{end: make(chan struct{})}
 	begin := time.AfterFunc(earlyAfter, func() {
 		defer cancel()
+		b.troubles.raise(troubleSlow, fmt.Sprintf("opening the spool takes more than %v; until it is open no event is accepted", earlyAfter),
+			"check that the file system of --spool-dir answers, or set --spool-dir")
 		p, err := publish.New(publish.Config{
 			Source: source, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
 			Encode: b.encoder.Encode, Lost: b.lost, Log: b.log,
@@ -32,13 +40,14 @@ func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 		_ = p.Run(ctx) // its error is that of ctx
 	})
 	return func() {
-		// What it still has to say, that a trouble is over, it says beside the other one.
-		close(source.end)
 		if begin.Stop() {
 			cancel()
-		} else {
-			time.AfterFunc(earlyAfter, cancel)
+			return
 		}
+		// That it is over is said beside the other publisher.
+		b.troubles.clear(troubleSlow)
+		close(source.end)
+		time.AfterFunc(earlyEnd, cancel)
 	}
 }
 

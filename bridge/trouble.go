@@ -20,8 +20,6 @@ import (
 
 // Causes of troubles that package bridge notices itself; its parts have others.
 const (
-	troubleSpool   = "spool-unusable"
-	troubleLocked  = "spool-locked"
 	troubleFull    = "spool-full"
 	troubleXMLRPC  = "xmlrpc"
 	troubleListen  = "listen"
@@ -30,6 +28,7 @@ const (
 	troubleBacklog = "backlog"
 	troubleSection = "section"
 	troubleLate    = "late-deaths"
+	troubleSlow    = "spool-slow"
 	// troubleOther stands for all that come after maxTroubles.
 	troubleOther = "other"
 )
