@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -184,7 +185,13 @@ func exitText(e *schema.Exit) string {
 	return cmp.Or(e.SpawnErr, "unknown reason")
 }
 
-// followDeaths opens supervisord's log for lateDeaths.
+var errNoDeaths = errors.New("this section is not subscribed to all deaths")
+
+// followDeaths opens supervisord's log for lateDeaths. In a section for output no
+// death has an event.
 func (b *Bridge) followDeaths(ctx context.Context) (deathLog, error) {
+	if !b.sees(schema.ProcessStateExited) || !b.sees(schema.ProcessStateBackoff) {
+		return nil, errNoDeaths
+	}
 	return supervisord.FollowDeaths(ctx, b.SupervisorPID(), b.server)
 }
