@@ -84,6 +84,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	b.pace.saw(now)
 	b.watch.saw(h.Event)
 	b.lag.saw(b.troubles, h.Event, payload, now)
+	b.late.saw(h.Event, payload, now)
 	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.

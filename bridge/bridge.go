@@ -53,6 +53,7 @@ type Bridge struct {
 	started bool
 	full    bool // said that the spool is full
 	lag     lag  // of the goroutine that listens
+	late    *lateDeaths
 	pace    pace
 	// stoppingRead says that supervisord has reported its own end. stopState is set
 	// before our last record is made, see supervisorState.
@@ -120,6 +121,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	b.registry = prometheus.NewRegistry()
 	b.metrics = newMetrics(b.registry, b)
 	b.troubles = newTroubles(b.log, b.registry, b.troubleMessage)
+	b.late = newLateDeaths(b.troubles, b.followDeaths)
 	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
 	return b, nil
 }
@@ -184,6 +186,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	tasks.Go(func() { b.snapshots(aside) })
 	tasks.Go(func() { b.tellings(aside) })
 	tasks.Go(func() { b.checkSection(aside) })
+	tasks.Go(func() { b.late.run(aside) })
 	err = b.listen(ctx, listener)
 	stopAside()
 	tasks.Wait()

@@ -44,7 +44,7 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
 		SupervisorPID: b.SupervisorPID(), Section: b.section.of(who.pool),
 	}
-	if b.seesDeaths() {
+	if b.sees(schema.ProcessStateExited) {
 		rec.Reasons = b.reasons.Status(sectionWait)
 	}
 	if by := b.identifiedBy(); by != "" {

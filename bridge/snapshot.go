@@ -164,7 +164,7 @@ func isTimeout(err error) bool {
 // followReasons looks at the logs of programs when they die, until the function that
 // it returns is called. A section that is sent no deaths has no need of it.
 func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
-	if !b.seesDeaths() {
+	if !b.sees(schema.ProcessStateExited) {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
