@@ -486,6 +486,8 @@ type OpenAlert struct {
 	Phase  string `json:"phase"`
 	Opened Time   `json:"opened"`
 	Closed *Time  `json:"closed,omitempty"`
+	// Ended is why it closed, for people, where that is not that all is well again.
+	Ended string `json:"ended,omitempty"`
 	// Count is how many events matched since it opened, Last the last of them.
 	Count       int               `json:"count"`
 	Last        *AlertEvent       `json:"last,omitempty"`

@@ -15,7 +15,7 @@ import (
 func (g *Engine) Host(m Meta, rec *schema.Host) {
 	m = g.begin(m, "")
 	h := g.host(rec.Host, m.Stored)
-	h.why = whySilent(rec)
+	h.why, h.stops = whySilent(rec), rec.Stopping != nil
 	if g.floor.covers(m) {
 		g.follows(h, rec)
 		h.learn(rec)

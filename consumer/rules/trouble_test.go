@@ -169,3 +169,29 @@ func TestMuteRestartsByRecord(t *testing.T) {
 		t.Errorf("%q", w.got)
 	}
 }
+
+// An alert says why it has ended where nothing is well again.
+func TestWhyItEnded(t *testing.T) {
+	for why, end := range map[string]func(*world){
+		"": func(w *world) { w.event(time.Minute, "RUNNING") },
+		"it was stopped": func(w *world) {
+			w.event(time.Minute, "STOPPING")
+		},
+		"supervisord does not have it any more": func(w *world) { w.snapshot(time.Minute, "api_00", "GONE") },
+		"its supervisord was stopped": func(w *world) {
+			w.record(time.Second, func(h *schema.Host) { h.Stopping = &schema.Time{Time: w.at} })
+			w.event(time.Second, "STOPPED")
+		},
+	} {
+		for _, restarts := range []bool{false, true} {
+			w := newWorld(t, options(), crashRule())
+			w.restarts = restarts
+			w.event(0, "EXITED")
+			end(w)
+			w.pass(time.Minute)
+			if n := len(w.notes); n != 2 || w.notes[1].Alert.Annotations[rules.AnnotationReason] != why {
+				t.Errorf("%s: %q %+v", why, w.got, w.notes[n-1].Alert.Annotations)
+			}
+		}
+	}
+}

@@ -230,9 +230,13 @@ func (h *host) mirror(stored time.Time) {
 	if l == nil {
 		return
 	}
-	h.rec.Boot, h.rec.Server = l.Boot, l.Server
-	h.rec.SupervisorVersion, h.rec.SupervisorState, h.rec.Serial = l.SupervisorVersion, l.SupervisorState, l.Serial
-	h.rec.Stopping = l.Stopping
+	if h.rec.Boot != l.Boot || h.rec.Server != l.Server {
+		h.rec.Boot, h.rec.Server = l.Boot, l.Server
+	}
+	if h.rec.SupervisorVersion != l.SupervisorVersion || h.rec.SupervisorState != l.SupervisorState {
+		h.rec.SupervisorVersion, h.rec.SupervisorState = l.SupervisorVersion, l.SupervisorState
+	}
+	h.rec.Serial, h.rec.Stopping = l.Serial, l.Stopping
 	for i := range h.rec.Lives {
 		if o := &h.rec.Lives[i]; o.Ended == nil && o.Stopping == nil && !o.Succeeded {
 			h.rec.Stopping = nil
@@ -258,7 +262,12 @@ func (h *host) main(stored time.Time) (found *schema.HostLife) {
 }
 
 func (h *host) isSucceeded(l *schema.HostLife) bool {
-	return slices.ContainsFunc(h.rec.Lives, func(next schema.HostLife) bool { return next.Boot != l.Boot && succeeds(&next, l) })
+	for i := range h.rec.Lives {
+		if succeeds(&h.rec.Lives[i], l) {
+			return true
+		}
+	}
+	return false
 }
 
 // claim is what a message of one boot may do to the record of a process that
