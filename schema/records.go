@@ -393,12 +393,28 @@ type HostLife struct {
 	// FirstSeen and LastSeen are when the stream got its first and its last message.
 	FirstSeen Time `json:"first_seen"`
 	LastSeen  Time `json:"last_seen"`
+	// Steady is since when its messages have come without a long gap: before that
+	// nothing might have come from others either, because NATS was away or because the
+	// stream keeps ticks for an hour only.
+	Steady Time `json:"steady"`
 	// Succeeded says that another life looks like the one after it, Ended since when
 	// it is known to be over.
 	Succeeded bool  `json:"succeeded,omitempty"`
 	Ended     *Time `json:"ended,omitempty"`
 	// Clock is left out until its messages say what the host's clock is.
 	Clock *HostClock `json:"clock,omitempty"`
+}
+
+// Heard returns when one of the lives of a host was heard the last time or, if that is
+// later, since when it would have been beside another one that is.
+func (h *Host) Heard(l *HostLife) time.Time {
+	at := l.LastSeen.Time
+	for i := range h.Lives {
+		if o := &h.Lives[i]; o.Boot != l.Boot && o.Ended == nil && o.LastSeen.After(l.LastSeen.Time) && o.Steady.After(at) {
+			at = o.Steady.Time
+		}
+	}
+	return at
 }
 
 // HostClock is how far the clock of a host is behind that of the stream: negative

@@ -54,9 +54,10 @@ func mostSilent(rec *schema.Host) (seen time.Time, several bool) {
 		if l.Ended != nil || l.Stopping != nil || l.Succeeded {
 			continue
 		}
-		if n++; n == 1 || l.LastSeen.Before(seen) {
-			seen = l.LastSeen.Time
+		if heard := rec.Heard(l); n == 0 || heard.Before(seen) {
+			seen = heard
 		}
+		n++
 	}
 	return instant(seen), n > 1
 }
@@ -106,7 +107,7 @@ func whySilent(rec *schema.Host) string {
 		if l.Ended != nil || l.Stopping != nil || l.Succeeded {
 			continue
 		}
-		if living++; rec.LastSeen.Sub(l.LastSeen.Time) > time.Minute {
+		if living++; rec.LastSeen.Sub(rec.Heard(l)) > time.Minute {
 			silent = append(silent, strconv.Quote(l.Server))
 		}
 	}

@@ -180,7 +180,7 @@ func sectionOf(s *schema.Section) *schema.Section {
 func namesOf(list []string) []string {
 	names := make([]string, 0, min(len(list), maxListed))
 	for _, s := range list[:min(len(list), maxListed)] {
-		names = append(names, Clean(s, maxText))
+		names = append(names, Clean(s, maxName))
 	}
 	return names
 }

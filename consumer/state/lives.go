@@ -29,7 +29,7 @@ const (
 	// maxLives, maxPools and maxBridges bound the record of a host.
 	maxLives   = 16
 	maxPools   = 8
-	maxBridges = 32
+	maxBridges = 16
 	// overlap is by how much two lives must overlap to be two: what a clock is set
 	// back by between a stop and a start is less.
 	overlap = 5 * time.Second
@@ -110,7 +110,7 @@ func (h *host) live(m Meta, boot, server, pool string, happened time.Time) *sche
 	if at.After(l.Happened.Time) {
 		l.Happened = at
 	}
-	l.LastSeen = stored
+	h.saw(l, stored)
 	if l.Ended != nil && h.revives(l, at.Time) {
 		l.Ended = nil
 	}
@@ -118,6 +118,19 @@ func (h *host) live(m Meta, boot, server, pool string, happened time.Time) *sche
 	h.sample(l, m)
 	h.settle(stored.Time)
 	return h.life(boot)
+}
+
+// saw notes that a life was seen.
+func (h *host) saw(l *schema.HostLife, stored schema.Time) {
+	if l.Steady.IsZero() || stored.Sub(l.LastSeen.Time) > SilentAfter {
+		l.Steady = stored
+	}
+	l.LastSeen = stored
+}
+
+// silent reports whether one of several lives says nothing while another one does.
+func (h *host) silent(l *schema.HostLife, stored time.Time, after time.Duration) bool {
+	return stored.Sub(h.rec.Heard(l)) > after
 }
 
 // begin adds a life, in the order in which they began.
@@ -188,7 +201,7 @@ func (h *host) settle(stored time.Time) {
 func (h *host) over(l *schema.HostLife, stored time.Time) bool {
 	for i := range h.rec.Lives {
 		next := &h.rec.Lives[i]
-		if next != l && next.Ended == nil && stored.Sub(l.LastSeen.Time) > forgetAfter {
+		if next != l && next.Ended == nil && h.silent(l, stored, forgetAfter) {
 			return true
 		}
 		if !succeeds(next, l) {
@@ -249,7 +262,7 @@ func (h *host) main(stored time.Time) (found *schema.HostLife) {
 		l := &h.rec.Lives[i]
 		switch {
 		case l.Ended != nil || l.Succeeded:
-		case l.Stopping == nil && stored.Sub(l.LastSeen.Time) <= SilentAfter:
+		case l.Stopping == nil && !h.silent(l, stored, SilentAfter):
 			return l
 		case found == nil:
 			found = l
@@ -303,7 +316,7 @@ func (h *host) claimOf(boot string, r *schema.State, stored time.Time) claim {
 		return claimNothing
 	case owner.Ended != nil || r.Gone != nil:
 		return claimAll
-	case stored.Sub(owner.LastSeen.Time) > SilentAfter:
+	case h.silent(owner, stored, SilentAfter):
 		return claimRows
 	case concurrent(owner, l):
 		return claimConflict

@@ -14,7 +14,8 @@ const (
 	// maxTroubles, maxCause and maxText bound what a host's record says of troubles.
 	maxTroubles = 32
 	maxCause    = 40
-	maxText     = 500
+	maxName     = 60
+	maxText     = 300
 	// troubleLasts is how long a trouble lasts without being reported again: a bridge
 	// does so every hour.
 	troubleLasts = 150 * time.Minute
@@ -174,8 +175,7 @@ func (h *host) conflicts(boot string, c conflict, at time.Time, complete bool) {
 
 func label(l *schema.HostLife) string { return "\"" + l.Server + "\" (boot " + l.Boot + ")" }
 
-// Clean makes one visible line of a text of somebody else's, of at most max
-// characters.
+// Clean makes one visible line of a text of somebody else's, of at most max bytes.
 func Clean(s string, max int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
@@ -186,8 +186,8 @@ func Clean(s string, max int) string {
 		}
 		return r
 	}, strings.TrimSpace(s))
-	if r := []rune(s); len(r) > max {
-		s = string(r[:max-1]) + "…"
+	if cut := "…"; len(s) > max {
+		s = strings.ToValidUTF8(s[:max-len(cut)], "") + cut
 	}
 	return strings.Clone(s)
 }
