@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/state"
 	"supernats/schema"
 )
 
@@ -48,6 +49,7 @@ func (d *doctor) fleet(f *fleet) {
 			others[h.BridgeVersion] = append(others[h.BridgeVersion], h.Host)
 		}
 	}
+	d.clocks(f)
 	if len(silent) > 0 {
 		d.warn("there: supervisorctl status, and supervisorctl tail supernats stderr", "%d hosts are silent: %s", len(silent), some(silent))
 	}
@@ -56,6 +58,27 @@ func (d *doctor) fleet(f *fleet) {
 	}
 	if len(d.findings) == before {
 		d.ok("%d hosts, all seen within %s", len(f.hosts), age(silentAfter))
+	}
+}
+
+// clocks reports that the clock of the NATS server is wrong, which looks as if those
+// of all hosts were.
+func (d *doctor) clocks(f *fleet) {
+	var offsets []int64
+	for i := range f.hosts {
+		for _, l := range f.hosts[i].Lives {
+			if l.Ended == nil && l.Clock != nil && l.Clock.Settled {
+				offsets = append(offsets, l.Clock.Offset)
+			}
+		}
+	}
+	if len(offsets) < 2 || len(f.hosts) < 2 {
+		return
+	}
+	least, most := slices.Min(offsets), slices.Max(offsets)
+	spread := time.Duration(most-least) * time.Millisecond
+	if off := time.Duration(least) * time.Millisecond; off.Abs() > state.WrongClock && spread <= state.WrongClock {
+		d.warn("on the machine of nats-server: timedatectl set-ntp true; chronyc tracking", "the clocks of all %d hosts differ from that of nats-server by the same %s: its clock is wrong, not theirs", len(f.hosts), state.Span(off))
 	}
 }
 

@@ -144,3 +144,28 @@ func TestDoctorOfSections(t *testing.T) {
 		})
 	}
 }
+
+// One clock that is wrong looks like many.
+func TestDoctorOfTheServersClock(t *testing.T) {
+	now := time.Now()
+	host := func(name string, offset time.Duration) schema.Host {
+		return schema.Host{Host: name, BridgeVersion: version, LastSeen: schema.Time{Time: now}, Lives: []schema.HostLife{
+			{Boot: name, LastSeen: schema.Time{Time: now}, Clock: &schema.HostClock{Offset: offset.Milliseconds(), Settled: true}},
+		}}
+	}
+	const words = "the clocks of all"
+	for name, c := range map[string]struct {
+		hosts []schema.Host
+		want  bool
+	}{
+		"all the same":  {[]schema.Host{host("a", time.Hour), host("b", time.Hour+time.Second)}, true},
+		"one is right":  {[]schema.Host{host("a", time.Hour), host("b", 0)}, false},
+		"all are right": {[]schema.Host{host("a", 0), host("b", time.Second)}, false},
+		"only one":      {[]schema.Host{host("a", time.Hour)}, false},
+		"not the same":  {[]schema.Host{host("a", time.Hour), host("b", -time.Hour)}, false},
+	} {
+		if got := strings.Join(findings(now, c.hosts...), "\n"); strings.Contains(got, words) != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
