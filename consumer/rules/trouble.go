@@ -153,7 +153,7 @@ func (g *Engine) troubles(h *host, rec *schema.Host, m Meta) {
 func (g *Engine) trouble(r *rule, h *host, t schema.HostTrouble, was, now bool, m Meta) {
 	p := g.proc(name{host: h.name, process: t.Cause})
 	g.change(change{
-		r: r, key: r.key(h.name, "", ""), p: p, m: m, was: was, now: now, away: !now, well: true,
+		r: r, key: r.key(h.name, "", ""), p: p, m: m, was: was, now: now, well: true,
 		event: func() *schema.AlertEvent { return troubleEvent(h.name, t, m) },
 	})
 	g.drop(p)

@@ -45,7 +45,7 @@ func TestTrouble(t *testing.T) {
 		}, []string{
 			"0s firing trouble/1 web1 count 1 [supernats.bridge.trouble#1]",
 			"5m0s update trouble/2 web1 count 2 [supernats.bridge.trouble#3]",
-			"13m0s resolved trouble/3 web1 count 2 []",
+			"13m30s resolved trouble/3 web1 count 2 []",
 		}},
 		{"for", nil, []rules.Config{{Name: "trouble", Trouble: rules.List{"true"}, For: schema.Duration(time.Minute)}}, func(w *world) {
 			w.causes(0, "disk-full")
@@ -57,9 +57,12 @@ func TestTrouble(t *testing.T) {
 			w.causes(0, "clock")
 			w.causes(time.Second, "clock", "disk-full")
 			w.causes(time.Second, "clock")
+			w.causes(time.Second, "disk-full") // and again, before it was over for long enough
+			w.causes(time.Second)
+			w.pass(time.Hour)
 		}, []string{
 			"1s firing disk/1 web1 count 1 [supernats.bridge.trouble#2]",
-			"2s resolved disk/2 web1 count 1 []",
+			"34s resolved disk/2 web1 count 2 [supernats.bridge.trouble#4]",
 		}},
 		{"of other hosts", nil, []rules.Config{{Name: "trouble", Trouble: rules.List{"true"}, Hosts: rules.List{"db*"}}}, func(w *world) {
 			w.causes(0, "disk-full")

@@ -288,8 +288,8 @@ func (h *host) isSucceeded(l *schema.HostLife) bool {
 type claim int
 
 const (
-	// claimNothing: the message is of a life before that of the record. Events are
-	// counted.
+	// claimNothing: the message is of a life before that of the record, or of another
+	// supervisord. Events are counted.
 	claimNothing claim = iota
 	// claimConflict: both live, and have the same process. Events are counted.
 	claimConflict
@@ -322,6 +322,8 @@ func (h *host) claimOf(boot string, r *schema.State, stored time.Time) claim {
 		return claimConflict
 	case l.Begun.Before(owner.Begun.Time):
 		return claimNothing
+	case owner.Instance != "" && l.Instance != "" && owner.Instance != l.Instance:
+		return claimNothing // two supervisords, of which one has just begun
 	}
 	return claimEvents
 }

@@ -462,3 +462,31 @@ func TestNATSWasAway(t *testing.T) {
 		w.live(time.Minute, a, b)
 	}
 }
+
+// Not even for the seconds until the first of two supervisords is heard again do the
+// events of the other one hide a crash of it.
+func TestAConflictFromTheStart(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.sup("system", "a", "one"), w.sup("user", "b", "two")
+	a.started()
+	a.event(schema.ProcessStateFatal, "api", w.now)
+	w.wait(time.Second)
+	b.started()
+	b.event(schema.ProcessStateStarting, "api", w.now)
+	b.event(schema.ProcessStateRunning, "api", w.now)
+	b.table("api")
+	w.wants("at once", "api=FATAL/a")
+	w.live(time.Minute, a, b)
+	b.event(schema.ProcessStateExited, "api", w.now)
+	b.table("api")
+	w.wants("later", "api=FATAL/a")
+	w.wantCauses("both live", schema.TroubleConflict)
+	if r := w.fleet.State("web1", "api", "api"); r.Starts != 1 || r.Exits != 1 {
+		t.Errorf("%+v", r)
+	}
+
+	// The first one is no more.
+	w.live(4*time.Minute, b)
+	b.table("api")
+	w.wants("silent", "api=RUNNING/b")
+}
