@@ -375,10 +375,11 @@ type Host struct {
 type HostLife struct {
 	Boot   string `json:"boot"`
 	Server string `json:"server,omitempty"`
-	// Instance is that of its bridges, Pools are those that have sent something.
-	Instance string   `json:"instance,omitempty"`
-	Pools    []string `json:"pools,omitempty"`
-	PID      int      `json:"pid,omitempty"`
+	// Instances are those of its bridges, which have one each, and Pools those that
+	// have sent something.
+	Instances []string `json:"instances,omitempty"`
+	Pools     []string `json:"pools,omitempty"`
+	PID       int      `json:"pid,omitempty"`
 	// SupervisorVersion, SupervisorState, Serial and Stopping are as in Host.
 	SupervisorVersion string `json:"supervisor_version,omitempty"`
 	SupervisorState   string `json:"supervisor_state,omitempty"`

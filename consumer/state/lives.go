@@ -71,14 +71,17 @@ func concurrent(a, b *schema.HostLife) bool {
 // same reports whether two lives are of one supervisord, as far as their bridges
 // tell.
 func same(a, b *schema.HostLife) bool {
-	if a.Instance != "" && b.Instance != "" {
-		return a.Instance == b.Instance
+	if identified(a, b) {
+		return share(a.Instances, b.Instances)
 	}
-	if a.Server != b.Server {
-		return false
-	}
-	shared := func(pool string) bool { return slices.Contains(b.Pools, pool) }
-	return len(a.Pools) == 0 || len(b.Pools) == 0 || slices.ContainsFunc(a.Pools, shared)
+	return a.Server == b.Server && (len(a.Pools) == 0 || len(b.Pools) == 0 || share(a.Pools, b.Pools))
+}
+
+// identified reports whether the bridges of both say which supervisord is theirs.
+func identified(a, b *schema.HostLife) bool { return len(a.Instances) > 0 && len(b.Instances) > 0 }
+
+func share(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
 
 // succeeds reports whether a life looks like what came after another one.
@@ -207,7 +210,7 @@ func (h *host) over(l *schema.HostLife, stored time.Time) bool {
 		if !succeeds(next, l) {
 			continue
 		}
-		if l.Stopping != nil || l.Instance != "" && next.Instance != "" || stored.Sub(next.FirstSeen.Time) >= h.grace(l) {
+		if l.Stopping != nil || identified(l, next) || stored.Sub(next.FirstSeen.Time) >= h.grace(l) {
 			return true
 		}
 	}
@@ -225,7 +228,7 @@ func (h *host) grace(l *schema.HostLife) time.Duration {
 }
 
 func listensTo(events []string, name string) bool {
-	return slices.ContainsFunc(events, func(e string) bool { return schema.Is(name, e) })
+	return slices.ContainsFunc(events, func(e string) bool { return schema.Is(name, strings.ToUpper(e)) })
 }
 
 // forget drops what bridges of a boot have said of themselves.
@@ -322,7 +325,7 @@ func (h *host) claimOf(boot string, r *schema.State, stored time.Time) claim {
 		return claimConflict
 	case l.Begun.Before(owner.Begun.Time):
 		return claimNothing
-	case owner.Instance != "" && l.Instance != "" && owner.Instance != l.Instance:
+	case identified(owner, l) && !same(owner, l):
 		return claimNothing // two supervisords, of which one has just begun
 	}
 	return claimEvents

@@ -490,3 +490,41 @@ func TestAConflictFromTheStart(t *testing.T) {
 	b.table("api")
 	w.wants("silent", "api=RUNNING/b")
 }
+
+// Each section of a supervisord has a bridge with an instance of its own.
+func TestSections(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.sup("supervisor", "a", "one"), w.sup("supervisor", "b", "one")
+	section := func(s *sup, instance string) {
+		s.instance = instance
+		s.started()
+	}
+	section(a, "one")
+	section(a, "logs")
+	a.table("web", "old")
+	w.live(time.Minute, a)
+	section(b, "logs")
+	b.event(schema.ProcessStateStarting, "web", w.now)
+	section(b, "one")
+	b.table("web")
+	w.wants("killed, and started again", "web=RUNNING/b")
+	if l := w.host().Lives; len(l) != 2 || l[0].Ended == nil || len(l[1].Instances) != 2 {
+		t.Errorf("%+v", l)
+	}
+}
+
+// A trouble that is reported before the bridge knows its supervisord is of nobody's
+// life.
+func TestATroubleBeginsNoLife(t *testing.T) {
+	w := newWorld(t)
+	early, a := w.sup("", "0", ""), w.sup("supervisor", "a", "one")
+	early.trouble("disk-full", false, w.now)
+	early.trouble("nats-rights", false, w.now)
+	w.wait(3 * time.Second)
+	a.started()
+	a.trouble("disk-full", false, w.now)
+	w.live(10*time.Minute, a)
+	if h := w.host(); len(h.Lives) != 1 || len(h.Troubles) != 1 || h.Troubles[0].Boot != "a" {
+		t.Errorf("%+v", h)
+	}
+}

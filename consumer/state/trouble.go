@@ -35,7 +35,8 @@ func (f *Fleet) Trouble(m Meta, ce *schema.CloudEvent[*schema.Trouble]) Changes 
 	if cause == "" {
 		return f.changes
 	}
-	if t.Boot != "" {
+	if h.life(t.Boot) != nil {
+		// It begins none: a bridge may report one before it knows its supervisord.
 		h.live(m, t.Boot, t.Server, t.Pool, ce.Time.Time)
 	}
 	h.fade(m)
@@ -71,7 +72,7 @@ func (f *Fleet) Resent(m Meta, ce *schema.CloudEvent[*schema.Resent]) Changes {
 }
 
 // sameBridge reports whether a trouble is one of a bridge, in this life of its
-// supervisord or one before.
+// supervisord, in one before, or before the bridge knew which one it is.
 func (h *host) sameBridge(t *schema.HostTrouble, boot, pool string) bool {
 	if t.Pool != pool {
 		return false
@@ -80,7 +81,13 @@ func (h *host) sameBridge(t *schema.HostTrouble, boot, pool string) bool {
 		return true
 	}
 	a, b := h.life(t.Boot), h.life(boot)
-	return a != nil && b != nil && same(a, b) && !concurrent(a, b)
+	switch {
+	case b == nil:
+		return false
+	case a == nil:
+		return t.Server == "" || t.Server == b.Server
+	}
+	return same(a, b) && !concurrent(a, b)
 }
 
 // trouble adds one, or brings what is known of it up to date.

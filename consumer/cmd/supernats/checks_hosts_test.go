@@ -94,9 +94,13 @@ func TestDoctorOfSections(t *testing.T) {
 		change  func(*schema.Host)
 		want    []string
 	}{
-		"good":                    {one(func(*schema.HostBridge) {}), nil, nil},
-		"two good ones":           {two, nil, nil},
-		"of an older bridge":      {one(func(b *schema.HostBridge) { b.Section, b.Reasons, b.Spool = nil, nil, "" }), nil, nil},
+		"good":               {one(func(*schema.HostBridge) {}), nil, nil},
+		"two good ones":      {two, nil, nil},
+		"of an older bridge": {one(func(b *schema.HostBridge) { b.Section, b.Reasons, b.Spool = nil, nil, "" }), nil, nil},
+		"in small letters":   {one(events("process_state", "tick_60")), nil, nil},
+		"no ticks, and reported": {one(events("PROCESS_STATE")), func(h *schema.Host) {
+			h.Troubles = []schema.HostTrouble{{Cause: "section", Boot: "a", Pool: "supernats", Text: "no ticks", Fix: "add TICK_60", Since: seen}}
+		}, []string{"warn host web1: section for SPAN: no ticks [add TICK_60]"}},
 		"abstract TICK":           {one(events("PROCESS_STATE", "TICK")), nil, nil},
 		"no ticks":                {one(events("PROCESS_STATE")), nil, []string{"warn host web1: events= of supernats has neither TICK_5 nor TICK_60"}},
 		"only the long ticks":     {one(events("PROCESS_STATE", "TICK_3600")), nil, []string{"warn host web1: events= of supernats has neither"}},
