@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -18,13 +19,14 @@ type Config struct {
 	NATS natsconn.Settings `embed:""`
 
 	Host          string                     `placeholder:"NAME" help:"Name under which this supervisord publishes (default: the machine's hostname)."`
-	SpoolDir      string                     `placeholder:"DIR" help:"Where events wait until JetStream has them (default: /var/lib/supernats/HOST if writable, else $XDG_STATE_HOME/supernats/HOST)."`
+	SpoolDir      string                     `placeholder:"DIR" help:"Where events wait until JetStream has them (default: the first that can be written to of /var/lib/supernats/HOST, $XDG_STATE_HOME/supernats/HOST, ~/.local/state/supernats/HOST, /run/supernats/HOST, $XDG_RUNTIME_DIR/supernats/HOST, $TMPDIR/supernats-UID/HOST; without any, memory)."`
 	SpoolMax      schema.Size                `default:"1GiB" help:"Size limit of the spool. Above nine tenths TICK and PROCESS_LOG are let go and counted; at the limit supervisord buffers."`
 	SpoolSync     SyncPolicy                 `default:"100ms" help:"How often the spool is flushed to the disk's platter: a duration, always, or never."`
 	SnapshotEvery schema.Duration            `default:"60s" help:"How often the whole process table is published; 0 turns it off."`
 	LogTail       schema.Size                `default:"4KiB" help:"How much of a crashed process's log goes into the event; 0 turns it off."`
 	ServerURL     string                     `placeholder:"URL" help:"supervisord's XML-RPC, unix:///path or http://user:pass@host:port (default: $SUPERVISOR_SERVER_URL)."`
-	Listen        string                     `placeholder:"ADDRESS" help:"Address of /metrics, /healthz and /readyz, HOST:PORT or :PORT (default: off)."`
+	Skip          []string                   `placeholder:"NAME" help:"Events that are answered but not published, by name as in events=: another section of this supervisord publishes them. Repeatable."`
+	Listen        string                     `placeholder:"ADDRESS" help:"Address of /metrics, /healthz and /readyz, HOST:PORT or :PORT, or off (default: off)."`
 	WebConfig     string                     `placeholder:"FILE" help:"TLS and basic authentication of that address: Prometheus's web configuration file."`
 	Length        eventlistener.Length       `default:"auto" help:"How supervisord counts len: chars, bytes or auto."`
 	Drain         schema.Duration            `default:"5s" help:"How long to go on publishing after supervisord asks to stop."`
@@ -61,28 +63,19 @@ func (c Config) withDefaults() (Config, error) {
 	if c.LogTail > maxLogTail {
 		return c, fmt.Errorf("--log-tail %v: allowed are 0 to %v", c.LogTail, schema.Size(maxLogTail))
 	}
+	if c.Listen == listenOff {
+		c.Listen, c.WebConfig = "", "" // the variables may be set, for another section
+	}
+	if err := c.checkSkip(); err != nil {
+		return c, err
+	}
 	if err := c.checkListen(); err != nil {
 		return c, err
 	}
 	if c.NATS.Context == "" && c.NATS.URL == "" {
 		c.NATS.URL = natsconn.DefaultURL
 	}
-	if c.SpoolDir, err = c.SpoolDirectory(); err != nil {
-		return c, err
-	}
 	return c, c.NATS.Check()
-}
-
-// SpoolDirectory is --spool-dir, or the default one of the host.
-func (c Config) SpoolDirectory() (string, error) {
-	if c.SpoolDir != "" {
-		return c.SpoolDir, nil
-	}
-	host, err := c.host()
-	if err != nil {
-		return "", err
-	}
-	return spoolDir(host), nil
 }
 
 // host is --host, or the machine's name.
@@ -97,6 +90,17 @@ func (c Config) host() (string, error) {
 	return host, nil
 }
 
+// checkSkip rejects names that are no events.
+func (c Config) checkSkip() error {
+	for _, name := range c.Skip {
+		if !schema.Known(name) && !slices.Contains(schema.Families(), name) {
+			return fmt.Errorf("--skip: invalid value %q: want one of %s, %s", name,
+				strings.Join(schema.Families(), ", "), strings.Join(schema.Names(), ", "))
+		}
+	}
+	return nil
+}
+
 // settings are what the record "started" tells: those in force, by flag.
 func (c Config) settings() map[string]string {
 	s := map[string]string{
@@ -108,6 +112,9 @@ func (c Config) settings() map[string]string {
 		"log-tail":       c.LogTail.String(),
 		"length":         c.Length.String(),
 		"drain":          c.Drain.String(),
+	}
+	if len(c.Skip) > 0 {
+		s["skip"] = strings.Join(c.Skip, ",")
 	}
 	if c.Listen != "" {
 		s["listen"] = c.Listen

@@ -35,11 +35,11 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// conf is the section that `supernats-bridge conf` prints for the flags, with a
+// conf is the one section that `supernats-bridge conf` prints for the flags, with a
 // spool of its own.
 func conf(tb testing.TB, flags ...string) string {
 	tb.Helper()
-	out, err := exec.Command(program, append([]string{"conf", "--spool-dir", tb.TempDir()}, flags...)...).Output()
+	out, err := exec.Command(program, append([]string{"conf", "--one-section", "--stderr-logfile", stderrFile, "--spool-dir", tb.TempDir()}, flags...)...).Output()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -133,6 +133,9 @@ func validatorOf(tb testing.TB, name string) func(payload []byte) {
 		}
 	}
 }
+
+// stderrFile is where the bridge's log is to be, for supervisord.
+const stderrFile = "%(here)s/supernats-stderr.log"
 
 // stderrOf is where the bridge's log is.
 func stderrOf(tb testing.TB, s *supervisordtest.Supervisord) string {

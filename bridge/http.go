@@ -9,7 +9,9 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
@@ -25,6 +27,8 @@ const (
 	// maxClients is how many connections are served at once; more have to wait. The
 	// spool must not run out of descriptors.
 	maxClients = 64
+	// listenOff as an address is none.
+	listenOff = "off"
 )
 
 // checkListen rejects what can be seen to be wrong with --listen and --web-config
@@ -41,7 +45,7 @@ func (c Config) checkListen() error {
 		_, err = net.LookupPort("tcp", port)
 	}
 	if err != nil {
-		return fmt.Errorf("--listen %q: %w; allowed are HOST:PORT and :PORT", c.Listen, err)
+		return fmt.Errorf("--listen %q: %w; allowed are HOST:PORT, :PORT and off", c.Listen, err)
 	}
 	if err := web.Validate(c.WebConfig); err != nil {
 		return fmt.Errorf("--web-config %s: %w; allowed is Prometheus's web configuration file", c.WebConfig, err)
@@ -60,15 +64,13 @@ func (b *Bridge) serve(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for said := ""; ; {
+		for {
 			err := b.serveOnce(ctx)
 			if ctx.Err() != nil {
 				return
 			}
-			if text := err.Error(); text != said {
-				b.log.Error().Err(err).Str("listen", b.cfg.Listen).Msg("no metrics are served; trying again")
-				said = text
-			}
+			b.troubles.raise(troubleListen, "no metrics are served at --listen "+b.cfg.Listen+": "+err.Error(),
+				"choose an address that is free, or end what listens there; it is tried again every few seconds")
 			select {
 			case <-ctx.Done():
 				return
@@ -89,6 +91,7 @@ func (b *Bridge) serveOnce(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
+	b.troubles.clear(troubleListen)
 	// Clients can make an error of each request: ten an hour are logged, of the
 	// handler, the server and what is around them each.
 	few := func() zerolog.Logger { return b.log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour}) }
@@ -138,7 +141,11 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ready")
 	}
 	if s := b.opened.Load(); s != nil {
-		fmt.Fprintf(w, "spool: %d records wait for JetStream, %.0f %% of --spool-max is used\n", s.Stats().Records, 100*s.Used())
+		st := s.Stats()
+		fmt.Fprintf(w, "spool: %d records wait for JetStream, %.0f %% of what they may take is used\n", st.Records, 100*s.Used())
+		if st.Disk != nil {
+			fmt.Fprintf(w, "spool: %d of them in memory, the disk takes none: %s\n", st.Memory, oneLine(st.Disk.Error()))
+		}
 		if s.Used() > shedAbove {
 			fmt.Fprintln(w, "spool: nearly full, TICK and PROCESS_LOG are let go and counted")
 		}
@@ -148,14 +155,27 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		nats = "no connection, events wait in the spool"
 	}
 	fmt.Fprintln(w, "nats:", nats)
+	for _, t := range b.troubles.lasting() {
+		fmt.Fprintf(w, "trouble: %s since %s: %s (%s)\n", t.Cause, t.Since.UTC().Format(time.RFC3339), oneLine(t.Text), oneLine(t.Fix))
+	}
+}
+
+// oneLine keeps text of others from looking like lines of ours.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // spoolStats are those of the spool, zeros before it is open.
-func (b *Bridge) spoolStats() spool.Stats {
+func (b *Bridge) spoolStats() spool.QueueStats {
 	if s := b.opened.Load(); s != nil {
 		return s.Stats()
 	}
-	return spool.Stats{}
+	return spool.QueueStats{}
 }
 
 // oldestAge is how many seconds ago the oldest record in the spool was read from

@@ -122,6 +122,13 @@ func (m *metrics) published(read, now time.Time) {
 	m.publish.Observe(max(0, now.Sub(read).Seconds()))
 }
 
+// lossOf counts what was lost, if anything was.
+func (m *metrics) lossOf(cause string, n uint64) {
+	if n > 0 {
+		m.loss(cause, n)
+	}
+}
+
 // loss counts what was lost; n may be 0 for an unknown number.
 func (m *metrics) loss(cause string, n uint64) {
 	m.lost.WithLabelValues(cause).Add(float64(max(1, n)))
@@ -129,11 +136,14 @@ func (m *metrics) loss(cause string, n uint64) {
 
 // connection makes a connection tell of itself. Asking it would not do: while it
 // tries to connect it lets nobody ask.
-func (m *metrics) connection() []nats.Option {
+//
+// again is called with each connection after the first one.
+func (m *metrics) connection(again func()) []nats.Option {
 	up := func(nc *nats.Conn) {
 		m.nats.Store(nc)
 		if m.connected.Swap(true) {
 			m.reconnects.Inc()
+			again()
 		}
 	}
 	// The end of an old one may be told when there is a new one.

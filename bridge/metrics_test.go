@@ -243,7 +243,7 @@ type callbacks struct{ connected, lost, reconnected, closed func() }
 
 func connOptions(m *metrics) callbacks {
 	nc := &nats.Conn{}
-	for _, o := range m.connection() {
+	for _, o := range m.connection(func() {}) {
 		_ = o(&nc.Opts)
 	}
 	return callbacks{

@@ -45,10 +45,10 @@ func newProcesses(ask func(context.Context) ([]schema.SnapshotProcess, error), t
 var (
 	processLabels = []string{"name", "group"}
 
-	processUp         = prometheus.NewDesc("supervisord_up", "1 if the process is RUNNING.", processLabels, nil)
+	processUp         = prometheus.NewDesc("supervisord_up", "1 if the process is STARTING or RUNNING.", processLabels, nil)
 	processState      = prometheus.NewDesc("supervisord_state", "State of the process: 0 STOPPED, 10 STARTING, 20 RUNNING, 30 BACKOFF, 40 STOPPING, 100 EXITED, 200 FATAL, 1000 UNKNOWN.", processLabels, nil)
 	processExitStatus = prometheus.NewDesc("supervisord_exit_status", "Exit status as supervisord tells it: -1 after a signal, 0 from the next start on and of a process that has not come up.", processLabels, nil)
-	processStart      = prometheus.NewDesc("supervisord_start_time_seconds", "When the process was started, Unix time; only while it is RUNNING.", processLabels, nil)
+	processStart      = prometheus.NewDesc("supervisord_start_time_seconds", "When the process was started, Unix time; only while it is STARTING or RUNNING.", processLabels, nil)
 	// A counter by its name only. In the format OpenMetrics the two were one, which
 	// is why that is not offered.
 	processStartTotal = prometheus.NewDesc("supervisord_start_time_seconds_total", "The same as supervisord_start_time_seconds, for old dashboards.", processLabels, nil)
@@ -86,11 +86,12 @@ func (p *processes) Collect(ch chan<- prometheus.Metric) {
 	}
 	send(scrapeAnswered, prometheus.GaugeValue, since)
 	for _, s := range table {
-		running := s.State == "RUNNING"
-		send(processUp, prometheus.GaugeValue, number(running), s.Process, s.Group)
+		// A program with a long startsecs has a process all the while.
+		up := s.State == "STARTING" || s.State == "RUNNING"
+		send(processUp, prometheus.GaugeValue, number(up), s.Process, s.Group)
 		send(processState, prometheus.GaugeValue, stateCodes[s.State], s.Process, s.Group)
 		send(processExitStatus, prometheus.GaugeValue, float64(s.ExitStatus), s.Process, s.Group)
-		if running {
+		if up {
 			send(processStart, prometheus.GaugeValue, float64(s.Start), s.Process, s.Group)
 			send(processStartTotal, prometheus.CounterValue, float64(s.Start), s.Process, s.Group)
 		}
@@ -126,5 +127,9 @@ func (b *Bridge) processes(ctx context.Context) ([]schema.SnapshotProcess, error
 	if b.server == nil {
 		return nil, errNoServer
 	}
-	return b.server.Processes(ctx)
+	table, err := b.server.Processes(ctx)
+	if err == nil {
+		b.serverAnswered()
+	}
+	return table, err
 }

@@ -2,11 +2,13 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"supernats/bridge/publish"
 	"supernats/bridge/spool"
 	"supernats/bridge/supervisord"
 	"supernats/schema"
@@ -26,10 +28,13 @@ const (
 // by record. Events wait for their reasons here, in their order, some milliseconds
 // or for as long as supervisord.DefaultLimit: supervisord was answered before.
 type reader struct {
-	*spool.Spool
+	*spool.Queue
+	// end is called when all is read; more says that there is more, or the end.
+	end     func() (more bool)
 	encoder encoder
 	reasons *supervisord.Reasons
 	metrics *metrics
+	skip    []string  // events that are not published, by name
 	batch   []decoded // what was read together; next is handed on next
 	next    int
 	deaths  []supervisord.Received // those of a batch, while it is read
@@ -67,7 +72,13 @@ func (r *reader) Next() ([]byte, bool, error) {
 func (r *reader) fill() error {
 	r.forget()
 	for len(r.batch) < readAhead && len(r.arena) < readBytes {
-		rec, ok, err := r.Spool.Next()
+		rec, ok, err := r.Queue.Next()
+		if !ok && err == nil && len(r.batch) == 0 && r.end != nil && r.end() {
+			continue
+		}
+		if errors.Is(err, spool.ErrEarlier) {
+			err = publish.ErrBeginAgain
+		}
 		if err != nil && len(r.batch) == 0 {
 			return err
 		}
@@ -108,23 +119,32 @@ func (r *reader) Ack(n int, seq uint64) error {
 		}
 	}
 	r.flying = slices.Delete(r.flying, 0, n)
-	return r.Spool.Ack(n, seq)
+	return r.Queue.Ack(n, seq)
 }
 
 // Rewind implements publish.Source.
 func (r *reader) Rewind() error {
 	r.forget()
 	r.current, r.flying = decoded{}, nil
-	return r.Spool.Rewind()
+	return r.Queue.Rewind()
 }
 
-// Encode makes the messages of the record that Next has returned last.
+// Encode makes the messages of the record that Next has returned last. Of an event
+// that is to be skipped there is none: it was stored all the same, since the next
+// run finds out from the spool which events there were.
 func (r *reader) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 	if r.current.event != nil {
+		if r.skips(r.current.event.Event) {
+			return nil, nil
+		}
 		if r.msg == nil || cap(r.msg.Data) > keepBytes {
 			r.msg = new(nats.Msg)
 		}
 		return r.encoder.event(r.msg, r.current.event, r.current.at, maxPayload)
 	}
 	return r.encoder.Encode(rec, maxPayload)
+}
+
+func (r *reader) skips(event string) bool {
+	return slices.ContainsFunc(r.skip, func(name string) bool { return schema.Is(event, name) })
 }

@@ -21,6 +21,7 @@ import (
 // A death tells its reason and what the process wrote last; the process table
 // comes as a snapshot.
 func TestReasonsAndSnapshots(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--snapshot-every", "1s")+`
 [program:coded]
@@ -111,6 +112,7 @@ kill -$1 $$
 
 // Every death tells the reason that it really had, be they many at once.
 func TestReasonsOfManyCrashes(t *testing.T) {
+	t.Parallel()
 	const programs, deaths = 20, 10
 	nats := streamtest.Start(t)
 	dir := t.TempDir()

@@ -98,6 +98,9 @@ autorestart=false
 [program:killed]
 command=sh -c "sleep 1.2; kill -KILL $$"
 autorestart=false
+[program:starting]
+command=cat
+startsecs=3600
 [program:flapper]
 command=sh -c "exit 7"
 startretries=0
@@ -114,6 +117,7 @@ programs=many
 // The four metrics of a process are what supervisord says of it, and stay when it
 // says nothing more.
 func TestProcessMetrics(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	address := freeAddress(t)
 	begun := float64(time.Now().Unix())
@@ -122,6 +126,7 @@ func TestProcessMetrics(t *testing.T) {
 	want := map[string]process{
 		`name="supernats",group="supernats"`:                       {1, 20, 0},
 		`name="steady",group="steady"`:                             {1, 20, 0},
+		`name="starting",group="starting"`:                         {1, 10, 0},
 		`name="never",group="never"`:                               {0, 0, 0},
 		`name="coded",group="coded"`:                               {0, 100, 3},
 		`name="killed",group="killed"`:                             {0, 100, -1},
@@ -278,6 +283,7 @@ var eventLabel = regexp.MustCompile(`^supernats_bridge_events_total\{event="(.*)
 
 // What the metrics count is what the stream holds.
 func TestEventMetrics(t *testing.T) {
+	t.Parallel()
 	const bursts = 3
 	nats := streamtest.Start(t)
 	address := freeAddress(t)
@@ -325,6 +331,7 @@ startsecs=0
 
 // While NATS is away the bridge is ready, until its spool is full; both can be seen.
 func TestReadiness(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	nats.Stop()
 	dir := filepath.Join(t.TempDir(), "not", "yet")
@@ -386,6 +393,7 @@ func TestReadiness(t *testing.T) {
 
 // An address that is taken is said once and tried again; the events do not wait.
 func TestAddressInUse(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -2,7 +2,9 @@ package bridge
 
 import (
 	"context"
-	"encoding/hex"
+	"errors"
+	"net"
+	"sync/atomic"
 	"time"
 
 	"supernats/schema"
@@ -17,6 +19,16 @@ const (
 	snapshotStopping  = "stopping"
 )
 
+// A snapshot costs supervisord up to some milliseconds a program, and it does nothing
+// else meanwhile. So what asks for them gets one after a pause: a loss or a reconnect
+// that comes again for as long as something is wrong must not make it worse.
+const (
+	// snapshotLeast is the time from one snapshot to one that is asked for, at least.
+	snapshotLeast = 5 * time.Second
+	// snapshotPart is the largest share of the time that snapshots take.
+	snapshotPart = 10
+)
+
 // snapshots stores the process table when the first event has come, after losses
 // and now and then, until ctx ends. It is not on supervisord's path, but each
 // snapshot costs supervisord a few milliseconds.
@@ -27,15 +39,53 @@ func (b *Bridge) snapshots(ctx context.Context) {
 		defer t.Stop()
 		tick = t.C
 	}
+	keep := time.NewTicker(keepEvery)
+	defer keep.Stop()
+	var earliest time.Time
 	for {
 		reason := snapshotInterval
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick:
+			if time.Now().Before(earliest) {
+				continue // supervisord takes long for one
+			}
 		case reason = <-b.snap:
+		case <-keep.C:
+			b.keepTable()
+			continue
+		case <-b.unheard.settled():
+			b.compareTables()
+			continue
 		}
+		if !sleep(ctx, time.Until(earliest)) {
+			return
+		}
+
+		begun := time.Now()
 		b.snapshot(ctx, reason)
+		earliest = afterSnapshot(begun, time.Now())
+	}
+}
+
+// afterSnapshot is when the next one may be taken.
+func afterSnapshot(begun, ended time.Time) time.Time {
+	return ended.Add(max(snapshotLeast, snapshotPart*ended.Sub(begun)))
+}
+
+// sleep waits, and reports whether ctx has not ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }
 
@@ -54,6 +104,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		return
 	}
 	serial := b.serial.Load()
+	b.table.Ask()
 	snap, _, err := b.server.Snapshot(ctx)
 	if err != nil {
 		if ctx.Err() == nil && reason != snapshotStopping {
@@ -61,9 +112,14 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		}
 		return
 	}
+	b.serverAnswered()
+	b.reasons.Know(snap.Processes)
+	b.keepProcesses(snap)
 	b.reasons.Follow(ctx)
+	b.table.Answer(snap.Processes)
+	b.unheard.answer(b.table.Due(), snap.Processes)
 	now := time.Now()
-	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, hex.EncodeToString(b.boot[:]), serial, reason
+	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, b.boot.String(), serial, reason
 	ce := snap.Envelope(now)
 	json, err := schema.Marshal(ce)
 	if err != nil {
@@ -75,15 +131,51 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.spool.Append(appendMessage(nil, now, b.boot, b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
+	if err := b.spool.Append(appendMessage(nil, now, b.boot.load(), b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
 		b.log.Warn().Err(err).Msg("snapshot cannot be stored")
 	}
 }
 
-// serverTrouble says once what is not to be had from supervisord.
+// calls remembers how the last calls of the XML-RPC ended.
+type calls struct{ timeouts atomic.Int32 }
+
+// serverTrouble reports that supervisord does not answer. One time-out is no
+// trouble: it answers between other things, and with many programs takes its time.
 func (b *Bridge) serverTrouble(err error) {
-	if b.saidServer.CompareAndSwap(false, true) {
-		b.log.Warn().Err(err).Str("server_url", "--server-url").
-			Msg("supervisord's XML-RPC does not answer: no snapshots, exit codes and logs (is there a [unix_http_server] with an [rpcinterface:supervisor], and may this user open its socket?)")
+	if isTimeout(err) && b.calls.timeouts.Add(1) < 2 {
+		b.log.Debug().Err(err).Msg("supervisord's XML-RPC has not answered in time")
+		return
+	}
+	b.troubles.raise(troubleXMLRPC, "supervisord's XML-RPC does not answer, no process tables: "+err.Error(),
+		"check that supervisord's configuration has a [unix_http_server] and [rpcinterface:supervisor] and that this user may open its socket; or set --server-url")
+}
+
+// serverAnswered says that it does.
+func (b *Bridge) serverAnswered() {
+	b.calls.timeouts.Store(0)
+	b.troubles.clear(troubleXMLRPC)
+}
+
+func isTimeout(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
+}
+
+// followReasons looks at the logs of programs when they die, until the function that
+// it returns is called. A section that is sent no deaths has no need of it.
+func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
+	if !b.seesDeaths() {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.reasons.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+		b.reasons.Close()
 	}
 }

@@ -95,13 +95,12 @@ func newWorld(t *testing.T, window time.Duration, jumps, disk bool) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.proxy.close)
-	section, err := exec.Command(bin+"/supernats-bridge", "conf", "--host", host, "--nats-url", w.proxy.url(),
+	section, err := exec.Command(bin+"/supernats-bridge", "conf", "--one-section", "--stderr-logfile", w.bridgeLog(), "--host", host, "--nats-url", w.proxy.url(),
 		"--spool-dir", w.spool+"/spool", "--snapshot-every", "2s").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// AUTO logs are removed when supervisord starts.
-	w.sections = programs + strings.Replace(string(section), "stderr_logfile=AUTO", "stderr_logfile="+w.bridgeLog(), 1)
+	w.sections = programs + string(section)
 	t.Cleanup(func() {
 		if w.now != nil {
 			_ = w.now.Stop()

@@ -154,6 +154,9 @@ func (c *Client) call(ctx context.Context, method string, args ...any) (value an
 	if !looksLikeXMLRPC(body) {
 		return nil, 0, fmt.Errorf("call %s at %s: %w: it begins with %.40q", method, c.name, ErrNotXMLRPC, body)
 	}
+	if err := bound(body); err != nil {
+		return nil, 0, fmt.Errorf("call %s at %s: %w", method, c.name, err)
+	}
 	resp := xmlrpc.Response(body)
 	if err := resp.Err(); err != nil {
 		var fault xmlrpc.FaultError

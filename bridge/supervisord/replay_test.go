@@ -266,7 +266,7 @@ func TestInfoExit(t *testing.T) {
 		{"FATAL", schema.ProcessStateFatal, schema.SnapshotProcess{State: "FATAL", SpawnErr: early, Stop: 900}, "spawnerr " + early},
 	} {
 		e := &schema.Event{Event: test.event}
-		if got := show(infoExit(e, test.p, time.Unix(990, 0), at)); got != test.want {
+		if got := show(infoExit(e, test.p, time.Unix(990, 0), at, false)); got != test.want {
 			t.Errorf("%s: got %s, want %s", test.name, got, test.want)
 		}
 	}

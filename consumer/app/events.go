@@ -36,6 +36,9 @@ type events struct {
 	mutes  *mutes
 	// window is how long the stream of alerts remembers an id.
 	window time.Duration
+	// maxAlert is how large it takes a message, once it has refused one; 0: as the
+	// server.
+	maxAlert int
 
 	horizon time.Time // what is older is told to nobody
 	behind  bool      // the stream has more than was read

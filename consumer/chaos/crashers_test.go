@@ -139,7 +139,7 @@ func (c *crashers) overflowed() int {
 // bridge is the section that `supernats-bridge conf` prints.
 func bridge(tb testing.TB, natsURL string) string {
 	tb.Helper()
-	out, err := exec.Command(bin+"/supernats-bridge", "conf", "--nats-url", natsURL, "--host", host, "--spool-dir", tb.TempDir()).Output()
+	out, err := exec.Command(bin+"/supernats-bridge", "conf", "--one-section", "--stderr-logfile", "%(here)s/supernats-stderr.log", "--nats-url", natsURL, "--host", host, "--spool-dir", tb.TempDir()).Output()
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -91,7 +91,7 @@ mail:
 	if err := waitFor(nats); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, s.logs())
 	}
-	section, err := s.command("supernats-bridge", "conf", "--nats-url", "nats://"+nats, "--host", host, "--spool-dir", filepath.Join(s.dir, "spool")).Output()
+	section, err := s.command("supernats-bridge", "conf", "--one-section", "--stderr-logfile", "%(here)s/supernats-stderr.log", "--nats-url", "nats://"+nats, "--host", host, "--spool-dir", filepath.Join(s.dir, "spool")).Output()
 	if err != nil {
 		return nil, fmt.Errorf("supernats-bridge conf: %w", err)
 	}

@@ -71,7 +71,7 @@ func (in *installation) supernats(t *testing.T, args ...string) []byte {
 // listener is the section that runs the bridge of a host.
 func (in *installation) listener(t *testing.T, user, host string) string {
 	t.Helper()
-	out, err := exec.Command(bin+"/supernats-bridge", append(in.flags(user), "conf", "--host", host, "--spool-dir", t.TempDir())...).Output()
+	out, err := exec.Command(bin+"/supernats-bridge", append(in.flags(user), "conf", "--one-section", "--stderr-logfile", "%(here)s/supernats-stderr.log", "--host", host, "--spool-dir", t.TempDir())...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

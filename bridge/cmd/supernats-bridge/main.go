@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 	"time"
 
@@ -35,9 +34,11 @@ type cli struct {
 	bridge.Config `embed:""`
 
 	Run     struct{} `cmd:"" default:"1" hidden:"" help:"Run as the command of an [eventlistener:x] section (the default)."`
-	Conf    struct{} `cmd:"" help:"Print such a section, ready to paste, with the settings that lose nothing and the flags given here."`
+	Conf    confCmd  `cmd:"" help:"Print such sections, ready to paste, with the settings that lose nothing and the flags given here: one for the output of programs, one for all other events."`
 	Spool   spoolCmd `cmd:"" help:"Show what the spool holds; a bridge may be running on it."`
 	Version struct{} `cmd:"" help:"Print the version."`
+
+	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -50,6 +51,7 @@ func run(args []string) int {
 		kong.Description("Publishes every event of a supervisord to NATS JetStream. It is the command of an [eventlistener:x] section: see `supernats-bridge conf`."),
 		kong.DefaultEnvars("SUPERNATS"),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Vars{"version": "supernats-bridge " + version},
 		kong.Exit(func(code int) { exited = code }))
 	if err != nil {
 		return usage(err)
@@ -63,7 +65,7 @@ func run(args []string) int {
 	}
 	switch k.Command() {
 	case "conf":
-		return conf(args)
+		return c.Conf.print(k.Model, args)
 	case "spool":
 		if err := c.Spool.show(os.Stdout, c.Config); err != nil {
 			fmt.Fprintln(os.Stderr, "supernats-bridge:", err)
@@ -95,13 +97,8 @@ func listen(cfg bridge.Config) int {
 	}
 	defer func() { _, _ = in.Close(), out.Close() }()
 	log := newLog(cfg.LogLevel)
-	boot, err := bridge.Boot()
-	if err != nil {
-		return failed(log, err)
-	}
-	cfg.StartedTogether = bridge.StartedTogether()
 	build.Version = version // for build_info
-	b, err := bridge.New(cfg, boot, version, log)
+	b, err := bridge.New(cfg, [8]byte{}, version, log)
 	if err != nil {
 		return usage(err)
 	}
@@ -139,20 +136,6 @@ func stdinKind() int {
 		return file
 	}
 	return other
-}
-
-// conf prints the section with the flags that were given to us.
-func conf(args []string) int {
-	self, err := os.Executable()
-	if err != nil {
-		return usage(err)
-	}
-	i := slices.Index(args, "conf")
-	command := slices.Concat([]string{self}, args[:i], args[i+1:])
-	if err := bridge.WriteConf(os.Stdout, command); err != nil {
-		return usage(err)
-	}
-	return exitDone
 }
 
 func newLog(level string) zerolog.Logger {

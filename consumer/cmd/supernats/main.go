@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	_ "time/tzdata" // images without a zone database
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
@@ -45,6 +46,8 @@ type cli struct {
 	Doctor    doctorCmd    `cmd:"" help:"What is wrong with this installation, and what to do."`
 	Rules     rulesCmd     `cmd:"" help:"Try a configuration before it is used."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
+
+	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
 
 // common are the flags of every command.
@@ -64,6 +67,7 @@ func run(args []string) int {
 		kong.Description("Turns the events of Supervisor into alerts, states and history."),
 		kong.DefaultEnvars("SUPERNATS"),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Vars{"version": "supernats " + version},
 		kong.Exit(func(code int) { exited = code }))
 	if err != nil {
 		return usage(err)

@@ -169,8 +169,10 @@ func (i *installation) run(args ...string) (stdout string) {
 }
 
 func TestVersion(t *testing.T) {
-	if out, errs, code := supernats(t, "version"); out != "supernats v1.2.3\n" || errs != "" || code != exitDone {
-		t.Errorf("%q %q %d", out, errs, code)
+	for _, arg := range []string{"version", "--version"} {
+		if out, errs, code := supernats(t, arg); out != "supernats v1.2.3\n" || errs != "" || code != exitDone {
+			t.Errorf("%s: %q %q %d", arg, out, errs, code)
+		}
 	}
 }
 

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"supernats/bridge"
+)
+
+// confCmd prints the sections with the flags that were given to us.
+type confCmd struct {
+	OneSection    bool   `help:"Print one section, in which the output of programs shares supervisord's buffer with all other events."`
+	Container     bool   `help:"For a container: the bridge's log goes to supervisord's standard error."`
+	StderrLogfile string `placeholder:"FILE" help:"Where the bridge's log goes, as it is to stand in supervisord's configuration (default: a file beside supervisord's own log)."`
+}
+
+// confFlags are our own; sectionFlags those that the second section sets itself.
+var (
+	confFlags    = []string{"one-section", "container", "stderr-logfile"}
+	sectionFlags = []string{"skip", "snapshot-every", "listen", "web-config"}
+)
+
+func (c confCmd) print(model *kong.Application, args []string) int {
+	self, err := os.Executable()
+	if err != nil {
+		return usage(err)
+	}
+	words := splitArgs(model, args)
+	command := func(without []string) []string {
+		line := []string{self}
+		for _, w := range words {
+			if w.flag == "" || !slices.Contains(without, w.flag) {
+				line = append(line, w.words...)
+			}
+		}
+		return line
+	}
+
+	err = bridge.WriteConf(os.Stdout, command(confFlags), command(slices.Concat(confFlags, sectionFlags)), bridge.ConfOptions{
+		OneSection: c.OneSection, StderrLogfile: c.StderrLogfile, Container: c.Container,
+	})
+	if err != nil {
+		return usage(err)
+	}
+	return exitDone
+}
+
+// argument is a flag as it was given, with its value.
+type argument struct {
+	flag  string
+	words []string
+}
+
+// splitArgs divides a command line into its flags, without the command "conf".
+// Parsing it has succeeded before.
+func splitArgs(model *kong.Application, args []string) []argument {
+	withValue := map[string]bool{}
+	var add func(n *kong.Node)
+	add = func(n *kong.Node) {
+		for _, f := range n.Flags {
+			withValue[f.Name] = !f.IsBool()
+		}
+		for _, child := range n.Children {
+			add(child)
+		}
+	}
+	add(model.Node)
+
+	var list []argument
+	for i := 0; i < len(args); i++ {
+		name, isFlag := strings.CutPrefix(args[i], "--")
+		if !isFlag {
+			continue // the command
+		}
+		name, _, joined := strings.Cut(name, "=")
+		a := argument{name, []string{args[i]}}
+		if !joined && withValue[name] && i+1 < len(args) {
+			i++
+			a.words = append(a.words, args[i])
+		}
+		list = append(list, a)
+	}
+	return list
+}

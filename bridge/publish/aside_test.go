@@ -1,0 +1,168 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
+)
+
+func asideMessage(id string) *nats.Msg {
+	return &nats.Msg{
+		Subject: "supervisor.bridge.web1.trouble", Data: []byte(id), Header: nats.Header{nats.MsgIdHdr: {id}},
+	}
+}
+
+// publisherOf runs a publisher, and ends it with the test.
+func publisherOf(tb testing.TB, url string, src Source, change ...func(*Config)) (*Publisher, *log) {
+	tb.Helper()
+	l := newLog()
+	cfg := config(url, src)
+	cfg.Log = zerolog.New(l)
+	for _, c := range change {
+		c(&cfg)
+	}
+	p, err := New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = p.Run(ctx)
+	}()
+	tb.Cleanup(func() {
+		cancel()
+		<-done
+		if tb.Failed() {
+			tb.Logf("log:\n%s", l)
+		}
+	})
+	return p, l
+}
+
+// asides is what the stream holds on the subject of messages past the source.
+func asides(tb testing.TB, js jetstream.JetStream) []string {
+	tb.Helper()
+	var got []string
+	for _, m := range stored(tb, js) {
+		if m.Subject() != subject {
+			got = append(got, string(m.Data()))
+		}
+	}
+	return got
+}
+
+// A message past the source arrives while the stream refuses the source's records.
+func TestAsideWhileRefused(t *testing.T) {
+	s := streamtest.Start(t)
+	js := s.JetStream()
+	c := stream.EventsConfig(stream.DefaultLimits(), 1)
+	c.Subjects = []string{"supervisor.bridge.>"} // nobody takes events
+	if _, err := js.CreateStream(context.Background(), c); err != nil {
+		t.Fatal(err)
+	}
+	p, l := publisherOf(t, s.URL, numbered(10))
+	l.wait(t, "events are not getting into JetStream")
+	p.Aside("full", asideMessage("full"))
+	waitFor(t, func() bool { return len(asides(t, js)) == 1 })
+	m := stored(t, js)[0]
+	sent, err := time.Parse("2006-01-02T15:04:05.000000Z", m.Headers().Get(stream.HeaderSent))
+	if err != nil || time.Since(sent) > time.Minute {
+		t.Errorf("header %s is %q", stream.HeaderSent, m.Headers().Get(stream.HeaderSent))
+	}
+}
+
+// Without a connection messages wait: one of each key, and the newest asideMax.
+func TestAsideWaits(t *testing.T) {
+	s := streamtest.Start(t)
+	js := s.JetStream()
+	makeStream(t, js)
+	s.Stop()
+	p, l := publisherOf(t, s.URL, numbered(10).allow(0))
+	p.Aside("a", asideMessage("a old"))
+	p.Aside("a", asideMessage("a new"))
+	var want []string
+	for n := range asideMax + 1 {
+		id := fmt.Sprint(n)
+		p.Aside(id, asideMessage(id))
+		if n > 0 {
+			want = append(want, id)
+		}
+	}
+	l.wait(t, "a record of the bridge is dropped")
+	s.Restart()
+	waitFor(t, func() bool { return has(js, len(want)) })
+	if diff := cmp.Diff(want, asides(t, js)); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+	p.Aside("a", asideMessage("a"))
+	waitFor(t, func() bool { return has(js, len(want)+1) })
+}
+
+// A denial of what is published past the source does not disturb the source, nor
+// what is allowed.
+func TestAsideDenied(t *testing.T) {
+	s := streamtest.Start(t, func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "admin", Password: "admin"},
+			{Username: "host", Password: "host", Permissions: &server.Permissions{
+				Publish: &server.SubjectPermission{Deny: []string{"supervisor.bridge.web1.trouble"}},
+			}},
+		}
+		o.NoAuthUser = "admin"
+	})
+	js := s.JetStream()
+	makeStream(t, js)
+	src := numbered(100).allow(0)
+	p, l := publisherOf(t, strings.Replace(s.URL, "nats://", "nats://host:host@", 1), src, func(c *Config) { c.Ensure = noStream })
+	p.Aside("denied", asideMessage("denied"))
+	resent := asideMessage("resent")
+	resent.Subject = "supervisor.bridge.web1.resent"
+	p.Aside("resent", resent)
+	for n := range 100 {
+		src.allow(n + 1)
+		time.Sleep(5 * time.Millisecond)
+	}
+	src.waitAcked(t, 100)
+	waitFor(t, func() bool { return has(js, 101) })
+	if diff := cmp.Diff([]string{"resent"}, asides(t, js)); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+	if strings.Contains(l.String(), "not getting into") {
+		t.Errorf("the source was disturbed:\n%s", l)
+	}
+}
+
+// What is given when the source ends is published before Run returns.
+func TestAsideAtTheEnd(t *testing.T) {
+	s := streamtest.Start(t)
+	js := s.JetStream()
+	makeStream(t, js)
+	cfg := config(s.URL, numbered(1))
+	cfg.Log = zerolog.Nop()
+	p, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 10 {
+		p.Aside(fmt.Sprint(n), asideMessage(fmt.Sprint(n)))
+	}
+	if err := p.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(asides(t, js)); n != 10 {
+		t.Errorf("%d messages are stored, want 10", n)
+	}
+}
