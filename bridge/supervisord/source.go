@@ -10,17 +10,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"supernats/schema"
 )
-
-// source is where supervisord's log is read.
-type source interface {
-	// read reads what is new; done means that it has come to the end of the log.
-	// oldest is the time back to which the first read should reach.
-	read(ctx context.Context, oldest time.Time, sink journalSink) (done bool, err error)
-}
 
 // location is where supervisord logs, as far as that can be found out.
 type location struct {

@@ -182,3 +182,33 @@ func TestLogIsSupervisords(t *testing.T) {
 		f.Close()
 	}
 }
+
+// TestHeldUp: a file system that does not answer holds nobody up for long, nor twice.
+func TestHeldUp(t *testing.T) {
+	r := NewReasons(ReasonsConfig{Boot: testBoot, Tail: 100, Limit: 50 * time.Millisecond})
+	no := false
+	die := func(serial uint64) time.Duration {
+		e := &schema.Event{Event: schema.ProcessStateExited, Boot: testBoot, Serial: serial, PoolSerial: serial, Group: "a", Process: "a", PID: 7, Expected: &no}
+		begin := time.Now()
+		r.Explain(t.Context(), []Received{{e, begin}})
+		return time.Since(begin)
+	}
+	r.logs.mu.Lock() // as if a file was being looked at
+	if d := die(1); d < 50*time.Millisecond {
+		t.Fatalf("it took %v", d)
+	}
+	begin := time.Now()
+	for serial := range uint64(100) {
+		die(2 + serial)
+		r.Follow(t.Context())
+		r.Know(nil)
+	}
+	if d := time.Since(begin); d > 250*time.Millisecond {
+		t.Errorf("100 deaths took %v", d)
+	}
+	r.logs.mu.Unlock()
+	supervisordtest.Wait(t, 10*time.Second, func() bool {
+		die(200)
+		return !r.held.Load() && !r.missed.Load()
+	}, "it to go on")
+}
