@@ -20,7 +20,6 @@ var lies = map[string]string{
 	"both copies":        `for i in 1 2; do echo "NOW WARN exited: web (exit status 99; not expected)"; done`,
 	"the future":         `echo "2099-01-01 00:00:00,000 WARN exited: web (exit status 99; not expected)"`,
 	"a spawn error":      `echo "NOW INFO spawnerr: can't find command '/forged/99'"`,
-	"of the Go port":     `echo 'time="2026-11-30T02:47:39Z" level=info msg="program stopped with status:exit status 99" program=web'`,
 }
 
 // TestForgedLines: what a child prints in supervisord's words, of itself or of another
