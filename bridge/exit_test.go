@@ -206,6 +206,9 @@ func TestStrayByte(t *testing.T) {
 			t.Errorf("event %d is %q", i, *e.Data)
 		}
 	}
+	if got := waitTrouble(t, js, "silent", false); !strings.Contains(got.Text, "no event for 30s") {
+		t.Errorf("trouble is %+v", got)
+	}
 	if now := pidOf(s); now == pid || now == 0 {
 		t.Errorf("the bridge had pid %d and has %d", pid, now)
 	}

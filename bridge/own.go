@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"encoding/hex"
 	"os"
 	"strings"
 	"time"
@@ -33,7 +32,7 @@ func (b *Bridge) ownRecord(kind string, at time.Time) ([]byte, error) {
 	subject, id, json, err := b.own(kind, at)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return appendMessage(nil, at, b.boot, b.header, subject, id, json), err
+	return appendMessage(nil, at, b.boot.load(), b.header, subject, id, json), err
 }
 
 // own makes a record of ourselves.
@@ -43,19 +42,45 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 		who = &identity{pool: b.pool()}
 	}
 	rec := schema.Bridge{
-		Host: b.cfg.Host, Server: who.server, Boot: hex.EncodeToString(b.boot[:]), Pool: who.pool,
-		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(), Section: b.section.of(who.pool),
-		Reasons: b.reasons.Status(sectionWait),
+		Host: b.cfg.Host, Server: who.server, Boot: b.boot.String(), Pool: who.pool,
+		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
+		SupervisorPID: b.SupervisorPID(), Section: b.section.of(who.pool),
 	}
+	if b.seesDeaths() {
+		rec.Reasons = b.reasons.Status(sectionWait)
+	}
+	if by := b.identifiedBy(); by != "" {
+		rec.Settings["identity"] = by
+	}
+	if kind == schema.BridgeStopping {
+		rec.SupervisorState = b.stopState
+	}
+	b.describeSpool(&rec)
 	ce := rec.Envelope(kind, at)
 	json, err = schema.Marshal(ce)
 	return schema.BridgeSubject(b.cfg.Host, kind), ce.ID, json, err
+}
+
+// resent makes the record of an event that was stored under another message id.
+func (b *Bridge) resent(event, messageID string) *nats.Msg {
+	who := b.identity.Load()
+	if who == nil {
+		who = &identity{}
+	}
+	rec := schema.Resent{
+		Host: b.cfg.Host, Server: who.server, Boot: b.boot.String(), Pool: who.pool,
+		Event: event, MessageID: messageID,
+	}
+	ce := rec.Envelope(time.Now())
+	json, _ := schema.Marshal(ce) // texts only: they always encode
+	return message(schema.BridgeSubject(b.cfg.Host, schema.BridgeResent), ce.ID, json, 0)
 }
 
 // fence is how the publisher finds out what the stream has of ours. All listeners
 // of a host use one consumer: a user's permissions name it.
 func (b *Bridge) fence() *publish.Fence {
 	token := schema.Token(b.cfg.Host)
+	ours := b.boot.String()
 	return &publish.Fence{
 		Record: func() (*nats.Msg, error) {
 			subject, id, json, err := b.own(schema.BridgeReconnect, time.Now())
@@ -67,8 +92,21 @@ func (b *Bridge) fence() *publish.Fence {
 		Boot: func(id string) string { // host/boot/…
 			rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
 			boot, _, _ := strings.Cut(rest, "/")
+			if boot == b.boot.String() {
+				return ours // also if the first event shows another life
+			}
 			return boot
 		},
-		Ours: hex.EncodeToString(b.boot[:]),
+		Ours:      ours,
+		Processes: func() map[string]bool { table, _ := b.ours.Load().(map[string]bool); return table },
 	}
+}
+
+// keepProcesses notes which processes our supervisord has.
+func (b *Bridge) keepProcesses(snap *schema.Snapshot) {
+	ours := make(map[string]bool, len(snap.Processes))
+	for _, p := range snap.Processes {
+		ours[schema.Token(p.Group)+"."+schema.Token(p.Process)] = true
+	}
+	b.ours.Store(ours)
 }

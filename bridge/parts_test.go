@@ -53,6 +53,9 @@ func TestLargeEvent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if m.Subject() == "supervisor.bridge.web1.trouble" {
+			continue // past the spool, that there is no XML-RPC
+		}
 		msgs = append(msgs, &nats.Msg{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
 	}
 	last := len(msgs) - 2 // behind it is the record of the stop

@@ -2,11 +2,13 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"supernats/bridge/publish"
 	"supernats/bridge/spool"
 	"supernats/bridge/supervisord"
 	"supernats/schema"
@@ -26,7 +28,9 @@ const (
 // by record. Events wait for their reasons here, in their order, some milliseconds
 // or for as long as supervisord.DefaultLimit: supervisord was answered before.
 type reader struct {
-	*spool.Spool
+	*spool.Queue
+	// end is called when all is read; more says that there is more, or the end.
+	end     func() (more bool)
 	encoder encoder
 	reasons *supervisord.Reasons
 	metrics *metrics
@@ -68,7 +72,13 @@ func (r *reader) Next() ([]byte, bool, error) {
 func (r *reader) fill() error {
 	r.forget()
 	for len(r.batch) < readAhead && len(r.arena) < readBytes {
-		rec, ok, err := r.Spool.Next()
+		rec, ok, err := r.Queue.Next()
+		if !ok && err == nil && len(r.batch) == 0 && r.end != nil && r.end() {
+			continue
+		}
+		if errors.Is(err, spool.ErrEarlier) {
+			err = publish.ErrBeginAgain
+		}
 		if err != nil && len(r.batch) == 0 {
 			return err
 		}
@@ -109,14 +119,14 @@ func (r *reader) Ack(n int, seq uint64) error {
 		}
 	}
 	r.flying = slices.Delete(r.flying, 0, n)
-	return r.Spool.Ack(n, seq)
+	return r.Queue.Ack(n, seq)
 }
 
 // Rewind implements publish.Source.
 func (r *reader) Rewind() error {
 	r.forget()
 	r.current, r.flying = decoded{}, nil
-	return r.Spool.Rewind()
+	return r.Queue.Rewind()
 }
 
 // Encode makes the messages of the record that Next has returned last. Of an event

@@ -113,8 +113,8 @@ func (c *encoder) decode(rec []byte) (time.Time, *schema.Event, error) {
 	}, c.host, hex.EncodeToString(rec[9:recordHead])), nil
 }
 
-// Encode returns the messages of a record: one, or the parts of an event that
-// is larger than maxPayload.
+// Encode returns the messages of a record, none larger than maxPayload: one, or the
+// parts of one that is larger, see fit, divide and shorten.
 func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 	at, event, err := c.decode(rec)
 	switch {
@@ -131,11 +131,21 @@ func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 	if !ok {
 		return nil, errRecord
 	}
-	var ttl time.Duration
 	if bytes.HasPrefix(subject, []byte(schema.SnapshotPrefix)) {
-		ttl = c.ttl[ttlSnapshot]
+		m := message(string(subject), string(id), bytes.Clone(json), c.ttl[ttlSnapshot])
+		if messageSize(m) > maxPayload {
+			return c.divide(m, maxPayload)
+		}
+		return []*nats.Msg{m}, nil
 	}
-	return []*nats.Msg{message(string(subject), string(id), bytes.Clone(json), ttl)}, nil
+	m := message(string(subject), string(id), bytes.Clone(json), 0)
+	if messageSize(m) > maxPayload {
+		var err error
+		if m, err = shorten(m, maxPayload); err != nil {
+			return nil, err
+		}
+	}
+	return []*nats.Msg{m}, nil
 }
 
 // event makes the message of an event in m, in the memory that m has, or new
@@ -143,41 +153,10 @@ func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 func (c *encoder) event(m *nats.Msg, e *schema.Event, at time.Time, maxPayload int) ([]*nats.Msg, error) {
 	ttl := c.ttl.of(e.Event)
 	c.write(m, e, at, ttl)
-	if len(m.Data) < maxPayload-headerRoom || m.Size() <= maxPayload {
+	if len(m.Data) < maxPayload-headerRoom || messageSize(m) <= maxPayload {
 		return []*nats.Msg{m}, nil
 	}
-	// What is not data: the envelope, names, headers, and room for the part's
-	// own numbers, which the whole event did not have.
-	rest := m.Size() - jsonData(e) + partRoom
-	if rest+minShare > maxPayload {
-		return nil, fmt.Errorf("event %s needs %d bytes beside its data, more than the server's max_payload of %d allows", schema.EventID(e.Host, e.Boot, e.Serial), rest, maxPayload)
-	}
-	var msgs []*nats.Msg
-	for _, part := range e.Split(maxPayload - rest) {
-		m := new(nats.Msg)
-		c.write(m, part, at, ttl)
-		msgs = append(msgs, m)
-	}
-	return msgs, nil
-}
-
-const (
-	// partRoom is more than `,"part":N,"parts":N` and two "/N" in the ids take.
-	partRoom = 128
-	minShare = 256
-	// headerRoom is more than the headers of most messages take: their exact size
-	// takes as long to find out as an event to be encoded.
-	headerRoom = 4 << 10
-)
-
-// jsonData is the length of the event's data in its JSON.
-func jsonData(e *schema.Event) int {
-	var v any = e.DataBase64
-	if e.Data != nil {
-		v = *e.Data
-	}
-	b, _ := schema.Marshal(v) // strings and bytes always encode
-	return len(b)
+	return c.fit(m, e, at, maxPayload)
 }
 
 func (c *encoder) write(m *nats.Msg, e *schema.Event, at time.Time, ttl time.Duration) {

@@ -61,6 +61,15 @@ func (s *ownSection) of(pool string) *schema.Section {
 	return data
 }
 
+// seesDeaths reports whether the events of our section are such that reasons are
+// looked for; true if that is not known.
+func (b *Bridge) seesDeaths() bool {
+	own := b.section.of(b.pool())
+	return own == nil || slices.ContainsFunc(own.Events, func(name string) bool {
+		return schema.Is(schema.ProcessStateExited, strings.ToUpper(name))
+	})
+}
+
 // pool is the name of our section, empty where that is not known yet.
 func (b *Bridge) pool() string {
 	if who := b.identity.Load(); who != nil {

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"net"
 	"sync/atomic"
@@ -20,6 +19,16 @@ const (
 	snapshotStopping  = "stopping"
 )
 
+// A snapshot costs supervisord up to some milliseconds a program, and it does nothing
+// else meanwhile. So what asks for them gets one after a pause: a loss or a reconnect
+// that comes again for as long as something is wrong must not make it worse.
+const (
+	// snapshotLeast is the time from one snapshot to one that is asked for, at least.
+	snapshotLeast = 5 * time.Second
+	// snapshotPart is the largest share of the time that snapshots take.
+	snapshotPart = 10
+)
+
 // snapshots stores the process table when the first event has come, after losses
 // and now and then, until ctx ends. It is not on supervisord's path, but each
 // snapshot costs supervisord a few milliseconds.
@@ -30,15 +39,53 @@ func (b *Bridge) snapshots(ctx context.Context) {
 		defer t.Stop()
 		tick = t.C
 	}
+	keep := time.NewTicker(keepEvery)
+	defer keep.Stop()
+	var earliest time.Time
 	for {
 		reason := snapshotInterval
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick:
+			if time.Now().Before(earliest) {
+				continue // supervisord takes long for one
+			}
 		case reason = <-b.snap:
+		case <-keep.C:
+			b.keepTable()
+			continue
+		case <-b.unheard.settled():
+			b.compareTables()
+			continue
 		}
+		if !sleep(ctx, time.Until(earliest)) {
+			return
+		}
+
+		begun := time.Now()
 		b.snapshot(ctx, reason)
+		earliest = afterSnapshot(begun, time.Now())
+	}
+}
+
+// afterSnapshot is when the next one may be taken.
+func afterSnapshot(begun, ended time.Time) time.Time {
+	return ended.Add(max(snapshotLeast, snapshotPart*ended.Sub(begun)))
+}
+
+// sleep waits, and reports whether ctx has not ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }
 
@@ -57,6 +104,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		return
 	}
 	serial := b.serial.Load()
+	b.table.Ask()
 	snap, _, err := b.server.Snapshot(ctx)
 	if err != nil {
 		if ctx.Err() == nil && reason != snapshotStopping {
@@ -66,9 +114,12 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	}
 	b.serverAnswered()
 	b.reasons.Know(snap.Processes)
+	b.keepProcesses(snap)
 	b.reasons.Follow(ctx)
+	b.table.Answer(snap.Processes)
+	b.unheard.answer(b.table.Due(), snap.Processes)
 	now := time.Now()
-	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, hex.EncodeToString(b.boot[:]), serial, reason
+	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, b.boot.String(), serial, reason
 	ce := snap.Envelope(now)
 	json, err := schema.Marshal(ce)
 	if err != nil {
@@ -80,7 +131,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.spool.Append(appendMessage(nil, now, b.boot, b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
+	if err := b.spool.Append(appendMessage(nil, now, b.boot.load(), b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
 		b.log.Warn().Err(err).Msg("snapshot cannot be stored")
 	}
 }
@@ -111,8 +162,11 @@ func isTimeout(err error) bool {
 }
 
 // followReasons looks at the logs of programs when they die, until the function that
-// it returns is called.
+// it returns is called. A section that is sent no deaths has no need of it.
 func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
+	if !b.seesDeaths() {
+		return func() {}
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {

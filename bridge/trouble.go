@@ -3,8 +3,8 @@ package bridge
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -36,7 +36,10 @@ const (
 )
 
 // warnings are the causes with which events arrive all the same.
-var warnings = []string{troubleXMLRPC, troubleListen, troubleNoTicks, troubleSection, "reasons", "log-rotated", "log-tail", "clock"}
+var warnings = []string{
+	troubleXMLRPC, troubleListen, troubleNoTicks, troubleSection, "reasons", "log-rotated", "log-tail", "clock",
+	publish.CauseLook, publish.CauseTTL, publish.CauseTooLarge, publish.CauseTaken, publish.CauseConflict,
+}
 
 const (
 	// maxTroubles bounds how many causes are kept. There are some twenty.
@@ -78,6 +81,8 @@ type troubles struct {
 	mu      sync.Mutex
 	causes  map[string]*trouble
 	publish func(key string, m *nats.Msg) // nil until there is a publisher
+	// attached says that publish is that of the publisher of events.
+	attached bool
 }
 
 // trouble is one cause that was seen.
@@ -158,7 +163,7 @@ func (t *troubles) clear(cause string) {
 }
 
 // again publishes what lasts once more: after a reconnect the stream may be
-// another one, and a record that says that we started ends what was said before it.
+// another one. Connections may come and go: troubleGap bounds it.
 func (t *troubles) again() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -168,14 +173,31 @@ func (t *troubles) again() {
 	t.look()
 }
 
-// attach publishes what lasts, and all that follows, with a publisher's Aside.
-func (t *troubles) attach(publish func(key string, m *nats.Msg)) {
+// attach publishes what lasts, and all that follows, with a publisher's Aside. One
+// that is early, and will end, has no say beside the other one.
+func (t *troubles) attach(publish func(key string, m *nats.Msg), early bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.publish = publish
+	if early && t.attached {
+		return
+	}
+	t.publish, t.attached = publish, !early
+	t.sendAll()
+}
+
+// restate publishes what lasts once more, now: a record that says that we started,
+// or who we are, ends what was said before it.
+func (t *troubles) restate() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sendAll()
+}
+
+// sendAll publishes what lasts. t.mu is held.
+func (t *troubles) sendAll() {
 	now := time.Now()
 	for _, x := range t.causes {
-		if !x.said.IsZero() {
+		if !x.said.IsZero() && x.cleared.IsZero() {
 			t.send(x, now, false)
 		}
 	}
@@ -297,7 +319,7 @@ func (t *troubles) end(x *trouble, now time.Time) {
 	if x.back > 0 {
 		e = e.Int("came_back", x.back)
 	}
-	e.Msg("over: " + x.saidText)
+	e.Msg("trouble is over")
 	x.said, x.ended, x.back = time.Time{}, now, 0
 }
 
@@ -346,7 +368,10 @@ func clip(s string) string {
 // troubleMessage makes the record of a trouble. Before the first event the pool is
 // what supervisord's environment says, and its name is not known.
 func (b *Bridge) troubleMessage(t schema.Trouble, at time.Time) (*nats.Msg, error) {
-	t.Host, t.Boot, t.Pool = b.cfg.Host, hex.EncodeToString(b.boot[:]), b.pool()
+	t.Host, t.Pool = b.cfg.Host, b.pool()
+	if b.boot.load() != [bootBytes]byte{} {
+		t.Boot = b.boot.String()
+	}
 	if who := b.identity.Load(); who != nil {
 		t.Server = who.server
 	}
@@ -380,35 +405,50 @@ const earlyAfter = 2 * time.Second
 // publishEarly publishes troubles until the function that it returns is called: the
 // publisher of events needs an open spool. It is begun only if that takes long.
 func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var tasks sync.WaitGroup
-	tasks.Go(func() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(earlyAfter):
-		}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	source := &nothing{end: make(chan struct{})}
+	begin := time.AfterFunc(earlyAfter, func() {
+		defer cancel()
 		p, err := publish.New(publish.Config{
-			Source: nothing{}, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
+			Source: source, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
 			Encode: b.encoder.Encode, Lost: b.lost, Log: b.log,
 		})
 		if err != nil {
 			b.log.Error().Err(err).Msg("troubles cannot be published")
 			return
 		}
-		b.troubles.attach(p.Aside)
+		b.troubles.attach(p.Aside, true)
 		_ = p.Run(ctx) // its error is that of ctx
 	})
 	return func() {
-		cancel()
-		tasks.Wait()
+		// What it still has to say, that a trouble is over, it says beside the other one.
+		close(source.end)
+		if begin.Stop() {
+			cancel()
+		} else {
+			time.AfterFunc(earlyAfter, cancel)
+		}
 	}
 }
 
 // nothing is a source of no records.
-type nothing struct{}
+type nothing struct{ end chan struct{} }
 
-func (nothing) Next() ([]byte, bool, error) { return nil, false, nil }
-func (nothing) More() <-chan struct{}       { return nil }
-func (nothing) Ack(int, uint64) error       { return nil }
-func (nothing) Rewind() error               { return nil }
+// Next implements publish.Source.
+func (n *nothing) Next() ([]byte, bool, error) {
+	select {
+	case <-n.end:
+		return nil, false, io.EOF
+	default:
+		return nil, false, nil
+	}
+}
+
+// More implements publish.Source.
+func (n *nothing) More() <-chan struct{} { return n.end }
+
+// Ack implements publish.Source.
+func (*nothing) Ack(int, uint64) error { return nil }
+
+// Rewind implements publish.Source.
+func (*nothing) Rewind() error { return nil }

@@ -41,7 +41,7 @@ func troublesIn(t *testing.T, attached bool) (list *troubles, published func() [
 		got = append(got, reported{time.Since(begun), m.Subject, m.Reply == "true"})
 	}
 	if attached {
-		list.attach(publish)
+		list.attach(publish, false)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -54,13 +54,13 @@ func troublesIn(t *testing.T, attached bool) (list *troubles, published func() [
 		<-done
 	})
 	return list, func() []reported {
-		synctest.Wait()
-		defer func() { got = nil }()
-		return got
-	}, func() string {
-		defer log.Reset()
-		return log.String()
-	}
+			synctest.Wait()
+			defer func() { got = nil }()
+			return got
+		}, func() string {
+			defer log.Reset()
+			return log.String()
+		}
 }
 
 func TestTroubleReported(t *testing.T) {
@@ -93,7 +93,7 @@ func TestTroubleReported(t *testing.T) {
 		if diff := cmp.Diff([]reported{{2*time.Hour + time.Second, full, true}}, published(), allowReported); diff != "" {
 			t.Errorf("cleared (-want +got):\n%s", diff)
 		}
-		if log := logged(); strings.Count(log, "\n") != 1 || !strings.Contains(log, `"message":"over: no room"`) {
+		if log := logged(); strings.Count(log, "\n") != 1 || !strings.Contains(log, `"message":"trouble is over"`) {
 			t.Errorf("logged %s", log)
 		}
 		time.Sleep(24 * time.Hour)
@@ -115,8 +115,10 @@ func TestTroubleBeforePublisher(t *testing.T) {
 		time.Sleep(3 * time.Hour)
 		list.clear("spool-locked")
 		var got []string
-		list.attach(func(key string, m *nats.Msg) { got = append(got, m.Subject) })
-		if diff := cmp.Diff([]string{"listen: address in use ()"}, got); diff != "" {
+		list.attach(func(_ string, m *nats.Msg) { got = append(got, m.Subject) }, false)
+		list.attach(func(string, *nats.Msg) { t.Error("published early") }, true) // too late
+		list.raise("clock", "slow", "")
+		if diff := cmp.Diff([]string{"listen: address in use ()", "clock: slow ()"}, got); diff != "" {
 			t.Errorf("published (-want +got):\n%s", diff)
 		}
 	})

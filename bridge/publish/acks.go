@@ -188,6 +188,17 @@ func (a *acks) take(n uint64) (_ answer, ok bool) {
 	return s.answer, true
 }
 
+// peek returns what take would, and leaves it.
+func (a *acks) peek(n uint64) (_ answer, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.at(n)
+	if n == 0 || s.n != n || !s.ended {
+		return answer{}, false
+	}
+	return s.answer, true
+}
+
 func (a *acks) at(n uint64) *slot { return &a.ring[n%window] }
 
 // end notes what became of a message.

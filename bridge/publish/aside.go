@@ -235,4 +235,3 @@ func deniedSubject(err error) string {
 	subject, _, _ := strings.Cut(rest, `"`)
 	return subject
 }
-

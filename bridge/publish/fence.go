@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema/stream"
 )
 
 // Fence is how a publisher finds out, when it begins anew, which messages of its
@@ -37,6 +39,9 @@ type Fence struct {
 	// Ours is our own.
 	Boot func(id string) string
 	Ours string
+	// Processes are those of our supervisord, group.process in tokens; nil, also as
+	// its result, where they are not known but by their events.
+	Processes func() map[string]bool
 }
 
 const (
@@ -67,19 +72,18 @@ func hashID(id string) messageID {
 // may be.
 func (s *session) pass(ctx context.Context) error {
 	f := s.cfg.Fence
-	if f == nil || s.doubt == 0 && !s.again {
+	if s.sure && s.doubt > 0 {
+		s.stored = s.known // every answer came: there is nothing to find out
+	}
+	if f == nil || (s.doubt == 0 || s.sure) && !s.again {
 		return nil
 	}
-	msg, err := f.Record()
-	if err != nil {
-		return fmt.Errorf("make the record of a reconnect: %w", err)
-	}
-	seq, err := s.publishOne(ctx, msg)
+	seq, err := s.publishFence(ctx)
 	if err != nil {
 		return err
 	}
 	s.proven = true
-	if s.doubt > 0 {
+	if s.doubt > 0 && !s.sure {
 		first := s.seq + 1
 		if seq <= s.seq {
 			first = 1 // the stream was made anew
@@ -87,6 +91,7 @@ func (s *session) pass(ctx context.Context) error {
 		s.stored, err = s.readIDs(ctx, first, seq)
 		switch {
 		case err == nil:
+			s.fenced = true
 			s.cfg.Log.Debug().Int("records", s.doubt).Int("messages", len(s.stored)).Uint64("seq", seq).Msg("looked at what the stream has of records that may have been sent before")
 		case errors.Is(err, errNoRight):
 			s.sayNoRight(err)
@@ -100,23 +105,43 @@ func (s *session) pass(ctx context.Context) error {
 	return nil
 }
 
-// publishOne publishes a message and waits for its sequence.
-func (s *session) publishOne(ctx context.Context, m *nats.Msg) (uint64, error) {
+// publishFence publishes the fence and returns its sequence.
+func (s *session) publishFence(ctx context.Context) (uint64, error) {
+	for try := 0; ; try++ {
+		m, err := s.cfg.Fence.Record()
+		if err != nil {
+			return 0, fmt.Errorf("make the record of a reconnect: %w", err)
+		}
+		if try > 0 {
+			m.Header[nats.MsgIdHdr] = []string{s.taken.again(m.Header.Get(nats.MsgIdHdr))}
+		}
+		ack, err := s.publishOne(ctx, m)
+		// The sequence of a duplicate is that of another message, see judge.
+		if err != nil || !ack.duplicate || try == 2 {
+			return ack.seq, err
+		}
+		s.sayTaken(m.Header.Get(nats.MsgIdHdr))
+	}
+}
+
+// publishOne publishes a message and waits for its answer.
+func (s *session) publishOne(ctx context.Context, m *nats.Msg) (answer, error) {
+	m.Header[stream.HeaderSent] = s.now()
 	n, err := s.acks.publish(m)
 	if err != nil {
-		return 0, fmt.Errorf("publish on %s: %w", m.Subject, err)
+		return answer{}, fmt.Errorf("publish on %s: %w", m.Subject, err)
 	}
 	for {
 		select {
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return answer{}, ctx.Err()
 		case err := <-s.denied:
 			if concernsPublishing(err) {
-				return 0, err
+				return answer{}, err
 			}
 		case <-s.acks.await(n):
 			ack, _ := s.acks.take(n)
-			return ack.seq, s.check(inflight{subject: m.Subject}, ack)
+			return ack, s.check(inflight{subject: m.Subject, size: len(m.Data)}, ack)
 		}
 	}
 }
@@ -127,7 +152,9 @@ func (s *session) readIDs(ctx context.Context, first, fence uint64) (map[message
 	ids := map[messageID]struct{}{}
 	err := s.read(ctx, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: first,
-	}, fence, func(m jetstream.Msg, _ uint64) { ids[hashID(m.Headers().Get(nats.MsgIdHdr))] = struct{}{} })
+	}, fence, true, func(m jetstream.Msg, _ uint64) {
+		ids[hashID(withoutAgain(m.Headers().Get(nats.MsgIdHdr)))] = struct{}{}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -135,8 +162,9 @@ func (s *session) readIDs(ctx context.Context, first, fence uint64) (map[message
 }
 
 // read calls each for the headers of our messages, up to the one with the sequence
-// last, or, if that is 0, up to the last there is.
-func (s *session) read(ctx context.Context, cfg jetstream.ConsumerConfig, last uint64, each func(m jetstream.Msg, seq uint64)) (err error) {
+// last, or, if that is 0, up to the last there is. If it is patient it waits for last
+// for a while.
+func (s *session) read(ctx context.Context, cfg jetstream.ConsumerConfig, last uint64, patient bool, each func(m jetstream.Msg, seq uint64)) (err error) {
 	ctx, cancel := s.untilDenied(ctx)
 	defer cancel(nil)
 	cfg.Name, cfg.FilterSubject = s.cfg.Fence.Consumer, s.cfg.Fence.Filter
@@ -153,7 +181,12 @@ func (s *session) read(ctx context.Context, cfg jetstream.ConsumerConfig, last u
 		return err
 	}
 	defer func() { _ = s.js.DeleteConsumer(ctx, s.cfg.Stream, cfg.Name) }()
-	for empty := time.Now(); time.Since(empty) < readPatience; {
+	if s.saidNoRight {
+		s.saidNoRight = false
+		s.clear(CauseLook)
+	}
+	begun := time.Now()
+	for empty := begun; time.Since(empty) < readPatience; {
 		batch, err := c.FetchNoWait(readBatch)
 		if err != nil {
 			return fmt.Errorf("read from consumer %s: %w", cfg.Name, err)
@@ -164,7 +197,7 @@ func (s *session) read(ctx context.Context, cfg jetstream.ConsumerConfig, last u
 				return fmt.Errorf("read from consumer %s: %w", cfg.Name, err)
 			}
 			each(m, meta.Sequence.Stream)
-			if last > 0 && meta.Sequence.Stream >= last || last == 0 && meta.NumPending == 0 {
+			if last > 0 && meta.Sequence.Stream >= last || !patient && meta.NumPending == 0 {
 				return nil
 			}
 			empty = time.Now()
@@ -175,8 +208,8 @@ func (s *session) read(ctx context.Context, cfg jetstream.ConsumerConfig, last u
 		if err := batch.Error(); err != nil {
 			return fmt.Errorf("read from consumer %s: %w", cfg.Name, err)
 		}
-		if last == 0 {
-			return nil
+		if !patient && empty.Equal(begun) {
+			return nil // there is nothing
 		}
 		if time.Since(empty) > time.Millisecond {
 			sleep(ctx, 50*time.Millisecond)
@@ -233,9 +266,12 @@ func (p *Publisher) sayNoRight(err error) {
 		return
 	}
 	p.saidNoRight = true
-	p.cfg.Log.Warn().Err(err).Str("mend", "allow this user to publish on $JS.API.CONSUMER.CREATE."+p.cfg.Stream+"."+p.cfg.Fence.Consumer+"."+p.cfg.Fence.Filter+
-		", $JS.API.CONSUMER.MSG.NEXT."+p.cfg.Stream+"."+p.cfg.Fence.Consumer+" and $JS.API.CONSUMER.DELETE."+p.cfg.Stream+"."+p.cfg.Fence.Consumer).
-		Msg("after an outage longer than the stream's duplicate window events may be stored twice")
+	name, filter := p.cfg.Stream+"."+p.cfg.Fence.Consumer, p.cfg.Fence.Filter
+	fix := "allow this user to publish on $JS.API.CONSUMER.CREATE." + name + "." + filter +
+		", $JS.API.CONSUMER.MSG.NEXT." + name + " and $JS.API.CONSUMER.DELETE." + name
+	text := "it may not be looked at what the stream has: after an outage longer than the stream's duplicate window events may be stored twice"
+	p.raise(CauseLook, text+": "+err.Error(), fix)
+	p.cfg.Log.Warn().Err(err).Str("mend", fix).Msg(text)
 }
 
 // sleep returns when d is over, or ctx.

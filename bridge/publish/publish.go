@@ -51,12 +51,23 @@ type Config struct {
 	Ensure func(ctx context.Context, js jetstream.JetStream) error
 	// Stream is whose acknowledgements count.
 	Stream string
-	// Encode makes the messages of a record, none larger than maxPayload. They are
-	// sent before the next call, and then no more of use: it may use their memory.
-	// A record without messages counts as stored.
+	// Encode makes the messages of a record, none larger than maxPayload, or says
+	// ErrTooLarge. They are sent before the next call, and then no more of use: it may
+	// use their memory. A record without messages counts as stored.
 	Encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
-	// Lost is told of a record that cannot be encoded; it is skipped.
+	// GiveWay reports whether others need the processor more at the moment. Then
+	// publishing waits, for giveWayMost at most until the source is empty; may be nil.
+	GiveWay func() bool
+	// Lost is called for a record that cannot be encoded; it is skipped.
 	Lost func(rec []byte, err error)
+	// Resent is called when a message was stored under another message id than its
+	// own, which somebody else had used; may be nil.
+	Resent func(id, messageID string)
+	// Raise reports that something keeps messages from the stream, Clear that it has
+	// ended. Either may be called again with the same cause, from any goroutine, and
+	// may be nil.
+	Raise func(cause, text, fix string)
+	Clear func(cause string)
 	// Duplicate is told of a message that the stream refused as one that it has,
 	// although it was sent for the first time; may be nil.
 	Duplicate func()
@@ -74,12 +85,20 @@ const (
 	window      = 2048
 	windowBytes = 8 << 20
 	// gather is how long records come together once the source was read to its end.
-	gather     = 20 * time.Millisecond
-	ackTimeout = 5 * time.Second
-	minBackoff = 100 * time.Millisecond
-	maxBackoff = 5 * time.Second
-	// minPayload is the least that a stream with small messages makes of ours.
+	gather = 20 * time.Millisecond
+	// giveWayMost bounds how long a record waits since others need the processor, and
+	// giveWayLook is how often it is asked whether they do.
+	giveWayMost = 500 * time.Millisecond
+	giveWayLook = 10 * time.Millisecond
+	ackTimeout  = 5 * time.Second
+	minBackoff  = 100 * time.Millisecond
+	maxBackoff  = 5 * time.Second
+	// minPayload is the least that is made of our messages. Where even that is too
+	// much, next to nothing of ours can be stored: then records wait.
 	minPayload = 1 << 10
+	// largerEvery is how often it is tried what the stream refused: messages of the
+	// server's max_payload, and a time to live.
+	largerEvery = 10 * time.Minute
 )
 
 // Publisher is one loop from one source to one stream.
@@ -96,9 +115,21 @@ type Publisher struct {
 	// left is how many records of an earlier run are not acknowledged.
 	left   int
 	rivals rivals
-	// What the stream made us do: leave the TTL away, send smaller messages.
-	noTTL   bool
-	smaller int
+	// sent says over which connection the last session was, away that it ended since
+	// the stream did not answer.
+	sent connection
+	made uint64 // how many connections were made
+	away bool
+	// known is what the stream has of what is to be sent again, if sure says that no
+	// answer is missing.
+	known map[messageID]struct{}
+	sure  bool
+	// noTTL says since when the stream takes no time to live.
+	noTTL   time.Time
+	saidTTL bool
+	sizes   sizes
+	taken   taken
+
 	// What was said once, or how often it was to be said.
 	saidNoRight bool
 	duplicates  uint64
@@ -106,6 +137,9 @@ type Publisher struct {
 	aside      aside
 	asideNoTTL bool // of the goroutine that publishes aside
 }
+
+// connection tells connections apart.
+type connection struct{ made, reconnects uint64 }
 
 // New checks the configuration. Nothing happens before Run.
 func New(cfg Config) (*Publisher, error) {
@@ -115,11 +149,14 @@ func New(cfg Config) (*Publisher, error) {
 	if f := cfg.Fence; f != nil && (f.Record == nil || f.Consumer == "" || f.Filter == "" || f.Replaced == nil || f.Passed == nil || f.Boot == nil) {
 		return nil, errors.New("publish: Record, Consumer, Filter, Replaced, Passed and Boot of Fence must be set")
 	}
-	return &Publisher{
+	p := &Publisher{
 		cfg: cfg, doubt: cfg.Left, left: cfg.Left, seq: cfg.Seq,
-		rivals: rivals{first: rivalFirst}, trouble: trouble{log: cfg.Log},
+		rivals: rivals{first: rivalFirst, silence: rivalSilence}, trouble: trouble{log: cfg.Log}, taken: newTaken(),
 		aside: aside{more: make(chan struct{}, 1)},
-	}, nil
+	}
+	p.sizes.every.Store(int64(largerEvery))
+	p.trouble.raise, p.trouble.clear = p.raise, p.clear
+	return p, nil
 }
 
 // Run publishes until the source ends and all is acknowledged (nil) or ctx ends
@@ -169,22 +206,29 @@ func (p *Publisher) connected(ctx context.Context) error {
 	acks := newAcks(nc, p.cfg.Stream, ackTimeout)
 	defer acks.close()
 	defer p.besides(ctx, nc, js)()
+	p.made++
 	status := nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	for {
 		if err := p.waitConnected(ctx, nc, &dial, status); err != nil {
 			return err
 		}
-		s := &session{Publisher: p, js: js, acks: acks, denied: denied, again: p.begun, maxPayload: int(nc.MaxPayload())}
+		over := connection{p.made, nc.Stats().Reconnects}
+		s := &session{Publisher: p, nc: nc, js: js, acks: acks, denied: denied, again: p.begun && (p.away || over != p.sent)}
 		err := s.ensure(ctx)
 		if err == nil {
 			err = s.run(ctx) // it has reported its error
 		}
-		p.begun = p.begun || s.proven
+		if s.proven {
+			p.begun, p.sent = true, over
+		}
 		if err == nil {
 			p.aside.flush(ctx)
 		}
 		if err == nil || ctx.Err() != nil || errors.Is(err, nats.ErrPermissionViolation) {
 			return err // another connection reads the files of our credentials again
+		}
+		if s.changed {
+			continue // what is sent now is something else
 		}
 		if err := p.pause(ctx, status); err != nil {
 			return err

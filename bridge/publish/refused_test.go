@@ -2,10 +2,13 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -117,48 +120,200 @@ func TestPermissionDenied(t *testing.T) {
 	}
 }
 
-// A stream that takes small messages only gets parts; what cannot be divided
-// waits until it takes larger ones.
-func TestTooBig(t *testing.T) {
-	ctx := context.Background()
-	s := streamtest.Start(t)
-	js := s.JetStream()
-	c := stream.EventsConfig(stream.DefaultLimits(), 1)
+// smallStream is a stream that takes messages of 5000 bytes, and the URL of somebody
+// who may publish, and ask for its settings or not.
+func smallStream(t *testing.T, mayAsk bool) (url string, js jetstream.JetStream, c jetstream.StreamConfig) {
+	t.Helper()
+	deny := []string{"$JS.API.>"}
+	if mayAsk {
+		deny = []string{"nothing"}
+	}
+	s := streamtest.Start(t, func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "admin", Password: "admin"},
+			{Username: "host", Password: "host", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: deny}}},
+		}
+		o.NoAuthUser = "admin"
+	})
+	js = s.JetStream()
+	c = stream.EventsConfig(stream.DefaultLimits(), 1)
 	c.MaxMsgSize = 5000
-	if _, err := js.CreateStream(ctx, c); err != nil {
+	if _, err := js.CreateStream(context.Background(), c); err != nil {
 		t.Fatal(err)
 	}
-	big := strings.Repeat("x", 20_000)
-	src := newSource("small", "divided "+big, "tiny", "whole "+big, "last").allow(2)
-	r := start(t, s.URL, src, func(c *Config) {
-		c.Ensure = noStream
+	return strings.Replace(s.URL, "nats://", "nats://host:host@", 1), js, c
+}
+
+// dividing divides records that begin with d.
+func dividing(rec []byte, limit int) ([]*nats.Msg, error) {
+	const room = 500 // for headers
+	if len(rec) <= limit-room {
+		return []*nats.Msg{message(string(rec[:4]), rec)}, nil
+	}
+	if rec[0] != 'd' {
+		return nil, fmt.Errorf("%w: record of %d bytes for messages of %d", ErrTooLarge, len(rec), limit)
+	}
+	var msgs []*nats.Msg
+	for i := 0; i < len(rec); i += limit - room {
+		msgs = append(msgs, message(fmt.Sprintf("part %d of %d", i, len(rec)), rec[i:min(len(rec), i+limit-room)]))
+	}
+	return msgs, nil
+}
+
+// A stream that takes small messages only gets parts. What cannot be divided is
+// reported and skipped, but not before the stream has refused it.
+func TestTooBig(t *testing.T) {
+	for _, mayAsk := range []bool{true, false} {
+		t.Run(fmt.Sprintf("may ask=%v", mayAsk), func(t *testing.T) {
+			url, js, _ := smallStream(t, mayAsk)
+			big := strings.Repeat("x", 20_000)
+			fits := strings.Repeat("y", 4000)
+			src := newSource("small", "divided "+big, "tiny", "whole "+big, fits, "last")
+			var lost []int
+			var troubles troubleLog
+			r := start(t, url, src, troubles.watch, func(c *Config) {
+				c.Encode = dividing
+				c.Lost = func(rec []byte, err error) {
+					lost = append(lost, len(rec))
+					if !errors.Is(err, ErrTooLarge) {
+						t.Errorf("lost for %v", err)
+					}
+				}
+			})
+			if err := r.wait(t); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := strings.Join(texts(stored(t, js)), ""), "smalldivided "+big+"tiny"+fits+"last"; got != want {
+				t.Errorf("stored %.100s… of %d bytes, want %.100s… of %d", got, len(got), want, len(want))
+			}
+			if diff := cmp.Diff([]int{len("whole ") + len(big)}, lost); diff != "" {
+				t.Errorf("lost (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff([]string{"+message-too-large"}, troubles.all()); diff != "" {
+				t.Errorf("troubles (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Limits change while it runs: of the stream, of which nobody says so, in either
+// direction.
+func TestSizeChanges(t *testing.T) {
+	for _, mayAsk := range []bool{true, false} {
+		t.Run(fmt.Sprintf("may ask=%v", mayAsk), func(t *testing.T) {
+			url, js, c := smallStream(t, mayAsk)
+			change := func(size int32) {
+				c.MaxMsgSize = size
+				if _, err := js.UpdateStream(context.Background(), c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var recs []string
+			for i := range 4 {
+				recs = append(recs, fmt.Sprintf("d%d ", i)+strings.Repeat("x", 20_000+i))
+			}
+			src := newSource(recs...).allow(1)
+			p, _ := publisherOf(t, url, src, func(c *Config) { c.Encode = dividing })
+			most := func() int {
+				largest := 0
+				for _, m := range stored(t, js) {
+					largest = max(largest, len(m.Data()))
+				}
+				return largest
+			}
+			src.waitAcked(t, 1)
+			change(2500)
+			src.allow(2)
+			src.waitAcked(t, 2)
+			p.sizes.every.Store(int64(time.Nanosecond))
+			change(-1)
+			src.allow(3)
+			src.waitAcked(t, 3)
+			src.allow(4)
+			src.waitAcked(t, 4)
+			if got := most(); got != len(recs[3]) && got != len(recs[2]) {
+				t.Errorf("the largest message has %d bytes", got)
+			}
+			if got := strings.Join(texts(stored(t, js)), ""); got != strings.Join(recs, "") {
+				t.Errorf("stored %d bytes, want %d", len(got), len(strings.Join(recs, "")))
+			}
+		})
+	}
+}
+
+// Where nothing of ours is small enough, records wait, and it is not tried without a
+// pause.
+func TestNothingSmallEnough(t *testing.T) {
+	url, js, c := smallStream(t, true)
+	c.MaxMsgSize = 200
+	if _, err := js.UpdateStream(context.Background(), c); err != nil {
+		t.Fatal(err)
+	}
+	var troubles troubleLog
+	src := newSource("small", "whole "+strings.Repeat("x", 300), "last")
+	tries := 0
+	r := start(t, url, src, troubles.watch, func(c *Config) {
 		c.Encode = func(rec []byte, limit int) ([]*nats.Msg, error) {
-			if len(rec) <= limit-500 {
-				return []*nats.Msg{message(string(rec[:4]), rec)}, nil
+			tries++
+			if len(rec) > limit {
+				return nil, ErrTooLarge
 			}
-			if rec[0] != 'd' {
-				return nil, fmt.Errorf("record of %d bytes for messages of %d", len(rec), limit)
-			}
-			var msgs []*nats.Msg
-			for i := 0; i < len(rec); i += limit - 500 {
-				msgs = append(msgs, message(fmt.Sprint("part", i), rec[i:min(len(rec), i+limit-500)]))
-			}
-			return msgs, nil
+			return []*nats.Msg{message(string(rec), rec)}, nil
 		}
 	})
-	src.waitAcked(t, 2)
-	src.allow(4)
-	r.log.wait(t, "for messages of")
-	src.allow(5)
-	logged(t, r, "--max-msg-size=-1", 2) // once for either record
+	src.waitAcked(t, 1)
+	time.Sleep(time.Second)
 	c.MaxMsgSize = -1
-	if _, err := js.UpdateStream(ctx, c); err != nil {
+	if _, err := js.UpdateStream(context.Background(), c); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := strings.Join(texts(stored(t, js)), ""), "smalldivided "+big+"tinywhole "+big+"last"; got != want {
-		t.Errorf("stored %.100s… of %d bytes, want %.100s… of %d", got, len(got), want, len(want))
+	if tries > 30 {
+		t.Errorf("%d tries", tries)
 	}
+	if diff := cmp.Diff([]string{"+message-too-large", "-message-too-large"}, troubles.all()); diff != "" {
+		t.Errorf("troubles (-want +got):\n%s", diff)
+	}
+}
+
+// troubleLog is what a publisher reported: +cause and -cause, without repetitions.
+type troubleLog struct {
+	mu   sync.Mutex
+	said []string
+	text map[string]string
+}
+
+func (l *troubleLog) watch(c *Config) {
+	c.Raise = func(cause, text, fix string) {
+		l.say("+" + cause)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.text == nil {
+			l.text = map[string]string{}
+		}
+		l.text[cause] = text + "; " + fix
+	}
+	c.Clear = func(cause string) { l.say("-" + cause) }
+}
+
+func (l *troubleLog) say(what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := ""
+	for _, s := range l.said {
+		if s[1:] == what[1:] {
+			last = s
+		}
+	}
+	if last != what && (last != "" || what[0] == '+') {
+		l.said = append(l.said, what)
+	}
+}
+
+func (l *troubleLog) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.said)
 }

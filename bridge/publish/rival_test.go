@@ -8,36 +8,45 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
-	"github.com/rs/zerolog"
 )
 
-// booted is a bridge of a boot that has a record every few milliseconds.
-func booted(t *testing.T, url, boot string) *log {
+// booted is a bridge of a boot that has an event of one of some processes every few
+// milliseconds, until the test ends or stop is called.
+func booted(t *testing.T, url, boot string, processes ...string) (l *troubleLog, stop func()) {
 	t.Helper()
-	l := newLog()
 	recs := make([]string, 10_000)
 	for i := range recs {
 		recs[i] = fmt.Sprintf("%s/%d", boot, i)
 	}
 	src := newSource(recs...).allow(0)
 	cfg := config(url, src)
-	cfg.Log = zerolog.New(l)
 	var again atomic.Int64
 	fenced(&again)(&cfg)
+	l = new(troubleLog)
+	l.watch(&cfg)
 	cfg.Fence.Ours = boot
 	cfg.Fence.Boot = func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot }
 	cfg.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
 		m := message(string(rec), rec)
 		_, serial, _ := strings.Cut(string(rec), "/")
-		m.Subject = "supervisor.event.web1.-.-.tick." + serial[len(serial)-1:]
+		var n int
+		if _, err := fmt.Sscan(serial, &n); err != nil {
+			return nil, err
+		}
+		m.Subject = "supervisor.event.web1.-.-.tick.5"
+		// Its processes start, and then only the clock ticks.
+		if n < len(processes) {
+			m.Subject = "supervisor.event.web1." + processes[n] + ".process_state.running"
+		}
 		return []*nats.Msg{m}, nil
 	}
 	p, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.rivals.first = 100 * time.Millisecond
+	p.rivals.first, p.rivals.silence = 150*time.Millisecond, time.Second
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -54,29 +63,42 @@ func booted(t *testing.T, url, boot string) *log {
 			}
 		}
 	}()
-	t.Cleanup(func() {
+	stop = func() {
 		cancel()
 		<-done
-		if t.Failed() {
-			t.Logf("log of %s:\n%s", boot, l)
-		}
-	})
-	return l
+	}
+	t.Cleanup(stop)
+	return l, stop
 }
 
-const claimed = "two supervisords publish under this host's name"
+// Two boots under one host are fine while their processes differ.
+func TestNeighbours(t *testing.T) {
+	s, _ := forgetful(t)
+	a, _ := booted(t, s.URL, "aaaa", "web.web", "api.api_00")
+	b, _ := booted(t, s.URL, "bbbb", "job.job", "api.api_01")
+	time.Sleep(2 * time.Second)
+	if got := append(a.all(), b.all()...); len(got) > 0 {
+		t.Errorf("troubles: %q", got)
+	}
+}
 
-// Two boots under one host are told of, by both names.
+// Processes of the same names are named by both, until one of the two has ended.
 func TestRival(t *testing.T) {
 	s, _ := forgetful(t)
-	a := booted(t, s.URL, "aaaa")
-	time.Sleep(500 * time.Millisecond)
-	if strings.Contains(a.String(), claimed) {
-		t.Error("a rival, and there is none")
+	a, _ := booted(t, s.URL, "aaaa", "web.web", "api.api_00", "a=20b.c")
+	time.Sleep(300 * time.Millisecond)
+	b, stop := booted(t, s.URL, "bbbb", "api.api_00", "job.job", "a=20b.c")
+	for _, l := range []*troubleLog{a, b} {
+		waitFor(t, func() bool { return len(l.all()) > 0 })
+		l.mu.Lock()
+		text := l.text[CauseConflict]
+		l.mu.Unlock()
+		if !strings.Contains(text, "same names: a b:c, api:api_00;") || !strings.Contains(text, "aaaa") || !strings.Contains(text, "bbbb") || !strings.Contains(text, "--host") {
+			t.Errorf("text: %s", text)
+		}
 	}
-	b := booted(t, s.URL, "bbbb")
-	b.wait(t, `"boot":"bbbb","other_boot":"aaaa","mend":"give each supervisord its own --host"`)
-	b.wait(t, claimed)
+	stop()
+	waitFor(t, func() bool { return cmp.Equal([]string{"+process-conflict", "-process-conflict"}, a.all()) })
 }
 
 // What an earlier supervisord of the host left in the stream is no rival, nor is
@@ -85,6 +107,7 @@ func TestNoRival(t *testing.T) {
 	s, js := forgetful(t)
 	left := func(n int) {
 		m := message(fmt.Sprintf("aaaa/%d", n), nil)
+		m.Subject = fmt.Sprintf("supervisor.event.web1.web.web_%d.process_state.running", n%10)
 		if _, err := js.PublishMsg(context.Background(), m); err != nil {
 			t.Fatal(err)
 		}
@@ -92,11 +115,26 @@ func TestNoRival(t *testing.T) {
 	for n := range 100 {
 		left(n)
 	}
-	b := booted(t, s.URL, "bbbb")
+	b, _ := booted(t, s.URL, "bbbb", "web.web_1", "web.web_2")
 	time.Sleep(50 * time.Millisecond)
 	left(100)
 	time.Sleep(time.Second)
-	if strings.Contains(b.String(), claimed) {
-		t.Errorf("a rival, and there is none:\n%s", b)
+	if got := b.all(); len(got) > 0 {
+		t.Errorf("troubles: %q", got)
 	}
+}
+
+// A group that the other supervisord has removed is shared no more.
+func TestRivalGroupRemoved(t *testing.T) {
+	s, js := forgetful(t)
+	a, _ := booted(t, s.URL, "aaaa", "web.web")
+	time.Sleep(200 * time.Millisecond)
+	_, _ = booted(t, s.URL, "bbbb", "web.web")
+	waitFor(t, func() bool { return len(a.all()) > 0 })
+	m := message("bbbb/removed", nil)
+	m.Subject = "supervisor.event.web1.web.-.process_group.removed"
+	if _, err := js.PublishMsg(context.Background(), m); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return cmp.Equal([]string{"+process-conflict", "-process-conflict"}, a.all()) })
 }

@@ -5,27 +5,33 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 // session is one attempt: it ends at the first error, and with the source.
 type session struct {
 	*Publisher
-	js         jetstream.JetStream
-	acks       *acks
-	denied     <-chan error // what the server did not permit
-	again      bool         // the connection is not the first one
-	maxPayload int
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	acks   *acks
+	denied <-chan error // what the server did not permit
+	again  bool         // publishing begins again: with another connection, or a stream that was away
 	// handed is how many records the source has handed out in this session, acked
 	// how many of them it was told to be stored.
 	handed, acked int
 	// stored is what the stream has of what is in doubt; nil if that is not known,
-	// and when nothing is in doubt any more.
+	// and when nothing is in doubt any more. Fenced says that it was read from the
+	// stream: snapshots are not in it.
 	stored map[messageID]struct{}
+	fenced bool
 	// outbox is what the last record read is sent as.
 	outbox []outgoing
 	// queue is in flight, oldest first, bytes its size.
@@ -35,12 +41,23 @@ type session struct {
 	// sent says that something was sent since the source was last empty; empty, that
 	// it has just become so.
 	sent, empty bool
+	// waited is how long it gave way since the source was empty.
+	waited time.Duration
 	// held is what ends the session when nothing is in flight any more.
 	held error
+	// changed says that what is sent next will be something else than what was
+	// refused, so there is nothing to wait for.
+	changed bool
+	// stamp is the header of the time of sending, written at stamped.
+	stamp   []string
+	stamped time.Time
 	// proven says that the stream has answered: only then, and not behind a
 	// disconnect before it answers again, more than one record is in flight. A stream
 	// that comes up while a window is sent would store its end before its beginning.
 	proven bool
+	// alone says that the message sent last is larger than any that the stream took,
+	// or that the next one is.
+	alone bool
 }
 
 // outgoing is one message that is to be sent.
@@ -60,9 +77,15 @@ type outgoing struct {
 type inflight struct {
 	n           uint64 // its number; 0 if it was not sent, since the stream has it
 	subject, id string
-	size        int
+	as          string // the message id, where it is not id
+	size, data  int    // of all of it that counts, and of its payload
 	last        bool
 	doubt       bool
+	// settled says that its answer was taken, which gave seq; suspect, that the answer
+	// calls it a duplicate, and that this was not to be expected.
+	settled, suspect bool
+	seq              uint64
+	ttl              bool // it has a time to live
 }
 
 // ensure creates the stream if it is missing. Not to be allowed to look is no
@@ -80,6 +103,8 @@ func (s *session) ensure(ctx context.Context) error {
 		s.trouble.report(fmt.Errorf("%w: %w", jetstream.ErrJetStreamNotEnabled, err))
 	case err != nil:
 		s.trouble.report(err)
+	default:
+		s.askSize(ctx)
 	}
 	return nil
 }
@@ -92,34 +117,63 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.cfg.Source.Rewind(); err != nil {
 		return fmt.Errorf("go back in the spool: %w", err)
 	}
+	s.noteLate()
+	s.lookBefore(ctx)
 	err := s.pass(ctx)
 	if err == nil {
 		err = s.loop(ctx)
 	}
-	if err != nil && ctx.Err() == nil {
+	s.changed = s.changed || errors.Is(err, errTaken)
+	ours := errors.Is(err, errTaken) || errors.Is(err, ErrBeginAgain) // nothing is wrong with the stream
+	if err != nil && ctx.Err() == nil && !ours {
 		s.trouble.report(err)
 	}
-	s.doubt = max(s.doubt, s.handed) - s.acked
-	// Whatever is still in flight may or may not be stored. Its end is awaited,
-	// so that nothing of it arrives behind what is sent again.
+	s.away = err != nil && apiCode(err) == 0 && !ours
+	return errors.Join(err, s.end(ctx))
+}
+
+// end waits for the end of all that is in flight, so that nothing of it arrives
+// after what is sent again, and notes what the stream has of it. If an answer is
+// missing that is not known.
+func (s *session) end(ctx context.Context) error {
+	known, sure := map[messageID]struct{}{}, true
+	if s.handed < s.doubt {
+		sure = s.stored != nil
+		maps.Copy(known, s.stored)
+	}
+	s.Publisher.doubt = max(s.doubt, s.handed) - s.acked
+	s.Publisher.known, s.Publisher.sure = nil, false
 	for _, m := range s.queue {
-		select {
-		case <-s.acks.await(m.n):
-			s.acks.take(m.n)
-		case <-ctx.Done():
-			return ctx.Err()
+		stored := m.settled && !m.suspect || m.n == 0
+		if m.n != 0 && !m.settled {
+			select {
+			case <-s.acks.await(m.n):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			ack, ok := s.acks.take(m.n)
+			stored = ok && s.check(m, ack) == nil && !ack.duplicate
+			sure = sure && ok && (stored || apiCode(ack.err) != 0)
+		}
+		if stored && m.id != "" {
+			known[hashID(m.id)] = struct{}{}
 		}
 	}
-	return err
+	if sure {
+		s.Publisher.known, s.Publisher.sure = known, true
+	}
+	return nil
 }
 
 func (s *session) loop(ctx context.Context) error {
 	for {
+		if err := s.giveWay(ctx); err != nil {
+			return err
+		}
 		if err := s.fill(); err != nil {
 			return err
 		}
 		if s.held != nil && len(s.queue) == 0 {
-			s.smaller = 0 // the stream's limit may be mended by then
 			return s.held
 		}
 		if s.ended && len(s.queue) == 0 {
@@ -134,15 +188,22 @@ func (s *session) loop(ctx context.Context) error {
 		if s.open() {
 			more = s.cfg.Source.More()
 		}
-		if len(s.queue) == 0 {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-more:
-			case <-s.rivals.due:
-				s.lookForRivals(ctx)
+		var (
+			denied <-chan error
+			ended  <-chan struct{}
+			judge  <-chan time.Time
+		)
+		switch {
+		case len(s.queue) == 0:
+		case s.queue[0].suspect:
+			denied = s.denied
+			judge = time.After(time.Until(s.taken.lookAt))
+			if !s.open() {
+				judge = time.After(0)
 			}
-			continue
+		default:
+			denied = s.denied
+			ended = s.acks.await(s.awaited())
 		}
 		select {
 		case <-ctx.Done():
@@ -150,11 +211,15 @@ func (s *session) loop(ctx context.Context) error {
 		case <-more:
 		case <-s.rivals.due:
 			s.lookForRivals(ctx)
-		case err := <-s.denied:
+		case err := <-denied:
 			if concernsPublishing(err) {
 				return err
 			}
-		case <-s.acks.await(s.awaited()):
+		case <-judge:
+			if err := errors.Join(s.judge(ctx), s.settle()); err != nil {
+				return err
+			}
+		case <-ended:
 			if err := s.settle(); err != nil {
 				return err
 			}
@@ -166,8 +231,8 @@ func (s *session) loop(ctx context.Context) error {
 // while the window is full, the one in its middle. One by one, answers would cost
 // a change of thread and a write of the checkpoint each.
 func (s *session) awaited() uint64 {
-	if n := s.queue[len(s.queue)/2].n; !s.open() && !s.acks.ended(n) {
-		return n
+	if m := s.queue[len(s.queue)/2]; !m.settled && !s.open() && !s.acks.ended(m.n) {
+		return m.n
 	}
 	return s.queue[0].n
 }
@@ -187,9 +252,26 @@ func (s *session) gather(ctx context.Context) error {
 	}
 }
 
+// giveWay waits while others need the processor. Once it has waited for giveWayMost it
+// does not until the source is empty: what came first is published within a second.
+func (s *session) giveWay(ctx context.Context) error {
+	if s.cfg.GiveWay == nil || s.waited >= giveWayMost {
+		return nil
+	}
+	for s.waited < giveWayMost && s.cfg.GiveWay() {
+		begun := time.Now()
+		sleep(ctx, giveWayLook)
+		s.waited += time.Since(begun) // on a busy machine it takes longer
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // open reports whether the window has room for another record.
 func (s *session) open() bool {
-	if len(s.queue) > 0 && (!s.proven || s.acks.broken()) {
+	if len(s.queue) > 0 && (!s.proven || s.alone || s.acks.broken()) {
 		return false
 	}
 	return !s.ended && s.held == nil && len(s.queue) < window && s.bytes < windowBytes
@@ -206,7 +288,8 @@ func (s *session) fill() error {
 			continue
 		}
 		m := s.outbox[0]
-		if m.second && len(s.queue) > 0 {
+		s.alone = len(m.Data) > max(s.sizes.taken, minPayload)
+		if (m.second || s.alone) && len(s.queue) > 0 {
 			return nil
 		}
 		if err := s.send(m); err != nil {
@@ -230,6 +313,7 @@ func (s *session) next() (bool, error) {
 	}
 	if !ok {
 		s.empty, s.sent = s.sent, false
+		s.waited = 0
 		return false, nil
 	}
 	s.sent = true
@@ -237,13 +321,19 @@ func (s *session) next() (bool, error) {
 	if !doubt {
 		s.stored = nil
 	}
+	s.tryTTL()
 	s.handed++
-	msgs, err := s.cfg.Encode(rec, s.limit())
-	if err != nil && s.smaller > 0 {
-		s.held = &tooBig{err}
+	msgs, err := s.encode(rec)
+	switch {
+	case errors.Is(err, ErrPartly):
+		s.sayTooLarge(err)
+	case errors.Is(err, errTooSmall):
+		s.held = err
 		return true, nil
-	}
-	if err != nil {
+	case err != nil:
+		if errors.Is(err, ErrTooLarge) {
+			s.sayTooLarge(err)
+		}
 		s.cfg.Lost(rec, err)
 		s.queue = append(s.queue, inflight{last: true})
 		return true, nil
@@ -258,23 +348,67 @@ func (s *session) next() (bool, error) {
 	return true, nil
 }
 
+// tryTTL gives messages their time to live again now and then, where the stream did
+// not take it.
+func (s *session) tryTTL() {
+	if !s.noTTL.IsZero() && time.Since(s.noTTL) > largerEvery {
+		s.noTTL = time.Time{}
+	}
+}
+
+// encode makes the messages of a record, as large as the server and the stream take
+// them. What cannot be made as small as is likely to be taken is tried as large as
+// was not refused yet.
+func (s *session) encode(rec []byte) ([]*nats.Msg, error) {
+	limit, guessed := s.limit()
+	msgs, err := s.cfg.Encode(rec, limit)
+	for _, larger := range []int{(limit + s.sizes.refused) / 2, s.sizes.refused - 1} {
+		if guessed && larger > limit && errors.Is(err, ErrTooLarge) {
+			msgs, err = s.cfg.Encode(rec, larger)
+		}
+	}
+	if errors.Is(err, ErrTooLarge) && limit < minPayload {
+		return nil, fmt.Errorf("%w: %w", errTooSmall, err)
+	}
+	return msgs, err
+}
+
 // send publishes a message, unless the stream has it.
 func (s *session) send(m outgoing) error {
+	id := m.Header.Get(nats.MsgIdHdr)
 	if m.doubt && s.has(m.Msg) {
-		s.queue = append(s.queue, inflight{last: m.last})
+		s.queue = append(s.queue, inflight{id: id, last: m.last})
 		return nil
 	}
-	if s.noTTL {
+	if !s.noTTL.IsZero() {
 		m.Header.Del(jetstream.MsgTTLHeader)
 	}
+	as := ""
+	if len(s.taken.ids) > 0 {
+		if as = s.taken.ids[hashID(id)]; as != "" {
+			m.Header[nats.MsgIdHdr] = []string{as}
+		}
+	}
+	m.Header[stream.HeaderSent] = s.now()
 	n, err := s.acks.publish(m.Msg)
 	if err != nil {
 		return fmt.Errorf("publish on %s: %w", m.Subject, err)
 	}
 	size := len(m.Subject) + len(m.Data) // its headers are small
-	s.queue = append(s.queue, inflight{n, m.Subject, m.Header.Get(nats.MsgIdHdr), size, m.last, m.doubt})
+	_, ttl := m.Header[jetstream.MsgTTLHeader]
+	s.queue = append(s.queue, inflight{n: n, ttl: ttl, subject: m.Subject, id: id, as: as, size: size, data: len(m.Data), last: m.last, doubt: m.doubt})
 	s.bytes += size
 	return nil
+}
+
+// now is the header of the time of sending. Within a millisecond it stays the same:
+// as a text of its own it would cost each event of a burst an allocation.
+func (s *session) now() []string {
+	now := time.Now()
+	if s.stamp == nil || now.Sub(s.stamped) >= time.Millisecond || now.Before(s.stamped) {
+		s.stamp, s.stamped = []string{schema.Stamp(now)}, now
+	}
+	return s.stamp
 }
 
 // has reports that a message in doubt need not be sent.
@@ -284,7 +418,7 @@ func (s *session) has(m *nats.Msg) bool {
 	}
 	_, ok := s.stored[idOf(m)]
 	// No more than a window was ever in flight behind the checkpoint.
-	return ok || s.handed <= window && s.cfg.Fence.Replaced(m)
+	return ok || s.fenced && s.handed <= window && s.cfg.Fence.Replaced(m)
 }
 
 // settle takes the answers to the oldest message and to all that follow it
@@ -294,21 +428,23 @@ func (s *session) settle() error {
 	records, taken := 0, 0
 	var refused error
 	for ; refused == nil && taken < len(s.queue); taken++ {
-		m := s.queue[taken]
-		if m.n != 0 {
+		m := &s.queue[taken]
+		if m.n != 0 && !m.settled {
 			ack, ok := s.acks.take(m.n)
 			if !ok {
 				break
 			}
-			s.bytes -= m.size
-			if refused = s.check(m, ack); refused != nil {
+			if refused = s.check(*m, ack); refused != nil {
+				s.bytes -= m.size
 				continue
 			}
-			s.proven = true
-			s.seq = ack.seq
-			if ack.duplicate && !m.doubt {
-				s.sayDuplicate(m.id)
-			}
+			s.answered(m, ack)
+		}
+		if m.suspect {
+			break
+		}
+		if m.as != "" {
+			s.resent(m)
 		}
 		if m.last {
 			records++
@@ -324,8 +460,35 @@ func (s *session) settle() error {
 		s.acknowledged()
 		s.backoff = 0
 		s.trouble.over()
+		s.quiet()
 	}
 	return refused
+}
+
+// answered takes note of the acknowledgement of a message.
+func (s *session) answered(m *inflight, ack answer) {
+	m.settled, m.seq = true, ack.seq
+	s.bytes -= m.size
+	s.sizes.taken = max(s.sizes.taken, m.data)
+	s.proven = true
+	if s.saidTTL && m.ttl {
+		s.saidTTL = false
+		s.clear(CauseTTL)
+	}
+	if !ack.duplicate {
+		s.seq = ack.seq
+		return
+	}
+	// Of what may have been sent before, a duplicate is to be expected, unless it is
+	// known that the stream did not have it.
+	if m.doubt && s.stored == nil {
+		return
+	}
+	if s.cfg.Fence == nil {
+		s.sayDuplicate(m.id, 1)
+		return
+	}
+	m.suspect = true
 }
 
 // check turns an answer that is no acknowledgement of our stream into an error.
@@ -343,18 +506,11 @@ func (s *session) check(m inflight, ack answer) error {
 func (s *session) refused(m inflight, err error) error {
 	if isTTLDisabled(err) {
 		// The stream was made without allow_msg_ttl: its own limits apply.
-		s.noTTL = true
+		s.noTTL, s.saidTTL, s.changed = time.Now(), true, true
 	}
 	if isTooBig(err) {
-		s.smaller = max(minPayload, min(s.limit(), m.size)/2)
+		s.sizes.tooLarge(m.size)
+		s.changed = m.size > minPayload
 	}
 	return fmt.Errorf("publish on %s: %w", m.subject, err)
-}
-
-// limit is how large a message may be.
-func (s *session) limit() int {
-	if s.smaller > 0 {
-		return min(s.smaller, s.maxPayload)
-	}
-	return s.maxPayload
 }

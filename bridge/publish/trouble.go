@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,6 +19,17 @@ type foreignAck struct{ subject, got, want string }
 func (e *foreignAck) Error() string {
 	return fmt.Sprintf("message on %s was acknowledged by %q, not by stream %s", e.subject, e.got, e.want)
 }
+
+var (
+	// ErrTooLarge is for an Encode that cannot make a record as small as it has to be.
+	ErrTooLarge = errors.New("too large to be published")
+	// ErrPartly is for an Encode that had to leave something out. Its messages are
+	// sent.
+	ErrPartly = errors.New("not published as a whole")
+)
+
+// AgainRoom is how much longer a message id may become, see again.
+const AgainRoom = len("/again/0123456789abcdef")
 
 // Error codes of nats-server (server/errors.json).
 const (
@@ -49,10 +61,19 @@ func apiCode(err error) jetstream.ErrorCode {
 type trouble struct {
 	log   zerolog.Logger
 	kinds map[string]int // how often each came since all was well
+	raise func(cause, text, fix string)
+	clear func(cause string)
 }
 
 func (t *trouble) report(err error) {
 	kind, mend := classify(err)
+	if cause := causeOf(kind); cause != "" {
+		text := "events are not getting into JetStream: " + err.Error()
+		if kind == kindTTL {
+			text = "events are stored without their time to live: " + err.Error()
+		}
+		t.raise(cause, text, mend)
+	}
 	if t.kinds == nil {
 		t.kinds = map[string]int{}
 	}
@@ -71,36 +92,89 @@ func (t *trouble) over() {
 		errors += n
 	}
 	t.log.Info().Int("errors", errors).Msg("events are getting into JetStream again")
+	for kind := range t.kinds {
+		if cause := causeOf(kind); cause != "" && cause != CauseTTL {
+			t.clear(cause)
+		}
+	}
 	t.kinds = nil
 }
 
-// tooBig is an event that cannot be divided into messages as small as the stream
-// wants them.
-type tooBig struct{ err error }
+// errTooSmall says that the server or the stream takes next to nothing of ours.
+var errTooSmall = errors.New("no message of ours is small enough")
 
-func (e *tooBig) Error() string { return "message is too big for the stream: " + e.err.Error() }
-func (e *tooBig) Unwrap() error { return e.err }
+// Causes of troubles. With those after CauseRefuses all, or nearly all, is stored all
+// the same.
+const (
+	// CauseRights: the server does not let us publish.
+	CauseRights = "nats-rights"
+	// CauseRefuses: the stream does not take our messages, or there is none.
+	CauseRefuses = "stream-refuses"
+	// CauseLook: the server does not let us look what the stream has of ours.
+	CauseLook = "nats-look"
+	// CauseTTL: the stream takes no time to live.
+	CauseTTL = "no-ttl"
+	// CauseTooLarge: something could not be published, or not as a whole.
+	CauseTooLarge = "message-too-large"
+	// CauseTaken: somebody else used message ids of ours.
+	CauseTaken = "id-taken"
+	// CauseConflict: another supervisord publishes under our host's name, and has
+	// processes of the same names.
+	CauseConflict = "process-conflict"
+)
 
-// sayDuplicate tells that the stream refused what was sent for the first time: it
-// has another message of that id. It is said again each time the number has doubled.
-func (p *Publisher) sayDuplicate(id string) {
-	p.duplicates++
+func (p *Publisher) raise(cause, text, fix string) {
+	if p.cfg.Raise != nil {
+		p.cfg.Raise(cause, text, fix)
+	}
+}
+
+func (p *Publisher) clear(cause string) {
+	if p.cfg.Clear != nil {
+		p.cfg.Clear(cause)
+	}
+}
+
+// sayDuplicate counts messages that the stream had before we sent them for the first
+// time: another listener of this supervisord publishes the same. It is logged once.
+func (p *Publisher) sayDuplicate(id string, n int) {
 	if p.cfg.Duplicate != nil {
-		p.cfg.Duplicate()
+		for range n {
+			p.cfg.Duplicate()
+		}
 	}
-	if p.duplicates&(p.duplicates-1) != 0 {
-		return
+	if p.duplicates == 0 {
+		p.cfg.Log.Info().Str("id", id).
+			Msg("the stream already had an event that was sent for the first time: another listener of this supervisord publishes the same events")
 	}
-	p.cfg.Log.Error().Str("id", id).Uint64("events", p.duplicates).
-		Str("mend", "nothing, if another listener of this supervisord publishes under the same host; else give each supervisord its own --host").
-		Msg("the stream already had an event that was sent for the first time, and did not store it again")
+	p.duplicates += uint64(n)
+}
+
+const kindTTL = "ttl"
+
+// causeOf is the trouble of a kind of error that says that the stream does not want
+// what it is sent, empty for the others: with those there is nobody to report to.
+func causeOf(kind string) string {
+	switch kind {
+	case "permission":
+		return CauseRights
+	case "too small":
+		return CauseTooLarge
+	case "foreign", "no JetStream", "no stream", "full", "resources":
+		return CauseRefuses
+	case kindTTL:
+		return CauseTTL
+	}
+	if strings.HasPrefix(kind, "api ") {
+		return CauseRefuses
+	}
+	return ""
 }
 
 // classify names an error, so that it is logged once, and what mends it.
 func classify(err error) (kind, mend string) {
 	var foreign *foreignAck
 	var network *net.OpError
-	var big *tooBig
 	var file *natsconn.FileError
 	switch {
 	case errors.As(err, &foreign), errors.Is(err, jetstream.ErrInvalidJSAck):
@@ -118,9 +192,11 @@ func classify(err error) (kind, mend string) {
 	case errors.Is(err, nats.ErrTLS), errors.As(err, &network) && network.Op == "remote error": // tls.Conn calls an alert so
 		return "tls", "--nats-tls-ca has to be the authority of the server's certificate, and --nats-tls-cert and --nats-tls-key ours, if the server asks for one"
 	case isTTLDisabled(err):
-		return "ttl", "the stream was made without message TTL; events are sent without it now (nats stream edit SUPERVISOR --allow-msg-ttl)"
-	case isTooBig(err), errors.As(err, &big):
-		return "too big", "nats stream edit SUPERVISOR --max-msg-size=-1; until then larger events are sent in parts"
+		return kindTTL, "the stream was made without message TTL; events are sent without it now (nats stream edit SUPERVISOR --allow-msg-ttl)"
+	case errors.Is(err, errTooSmall):
+		return "too small", "raise max_payload of nats-server and max_msg_size of the stream (nats stream edit SUPERVISOR --max-msg-size=-1)"
+	case isTooBig(err), errors.Is(err, nats.ErrMaxPayload):
+		return "too big", "raise max_payload of nats-server, or nats stream edit SUPERVISOR --max-msg-size=-1; until then larger events are sent in parts"
 	case apiCode(err) == codeFull:
 		return "full", "make room in the stream: nats stream edit SUPERVISOR --max-bytes 8GB --discard old"
 	case apiCode(err) == codeResources, apiCode(err) == codeNoStorage, apiCode(err) == codeNoMemory:

@@ -48,7 +48,7 @@ func TestClassify(t *testing.T) {
 		{&jetstream.APIError{Code: 503, ErrorCode: 10077}, "full", "--max-bytes"},
 		{&jetstream.APIError{Code: 503, ErrorCode: 10023}, "resources", "disk"},
 		{&jetstream.APIError{Code: 400, ErrorCode: 10054}, "too big", "--max-msg-size"},
-		{&tooBig{errors.New("in parts neither")}, "too big", "--max-msg-size"},
+		{fmt.Errorf("%w: in parts neither", errTooSmall), "too small", "--max-msg-size"},
 		{&jetstream.APIError{Code: 503, ErrorCode: 10008}, "api 10008", "nats stream info"},
 	} {
 		for _, err := range []error{tc.err, fmt.Errorf("publish on s: %w", tc.err)} {

@@ -180,3 +180,39 @@ func contains(ids []string, id string) bool {
 	}
 	return false
 }
+
+// While others need the processor records wait, but not for long, and those that come
+// after the first ones do not wait again.
+func TestGiveWay(t *testing.T) {
+	s := streamtest.Start(t)
+	src := numbered(1000).allow(0)
+	var asked, busy atomic.Int64
+	r := start(t, s.URL, src, func(c *Config) {
+		c.GiveWay = func() bool {
+			asked.Add(1)
+			return busy.Load() > 0
+		}
+	})
+	src.allow(100)
+	src.waitAcked(t, 100)
+
+	busy.Store(1)
+	time.Sleep(2 * gather)
+	begun := time.Now()
+	src.allow(900)
+	time.Sleep(giveWayMost / 2)
+	if _, acked, _ := src.count(); acked > 100 {
+		t.Errorf("%d records are stored, although others need the processor", acked)
+	}
+	src.waitAcked(t, 900)
+	if took := time.Since(begun); took < giveWayMost/2 || took > 4*giveWayMost {
+		t.Errorf("records waited for %v", took)
+	}
+	src.allow(1000)
+	if err := r.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	if asked.Load() > 200 {
+		t.Errorf("it was asked %d times", asked.Load())
+	}
+}

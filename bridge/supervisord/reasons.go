@@ -77,7 +77,8 @@ const (
 // the worst case, the names, log paths and marks of 16,384 processes, some 10 MB,
 // and the answers of one batch.
 type Reasons struct {
-	cfg ReasonsConfig
+	cfg  ReasonsConfig
+	boot atomic.Pointer[string]
 
 	// turn holds a value while somebody uses the fields below; held means that he has
 	// done so for longer than another one would wait, missed that events were not seen
@@ -146,8 +147,12 @@ func NewReasons(cfg ReasonsConfig) *Reasons {
 	r := &Reasons{cfg: cfg, journal: journal{client: cfg.Client}, log: newHistory(), memory: map[uint64]*schema.Exit{}, made: map[uint64]time.Time{}, found: make(chan struct{}), turn: make(chan struct{}, 1)}
 	r.replay = newReplay(r.log, r.more)
 	r.logs.init()
+	r.SetBoot(cfg.Boot)
 	return r
 }
+
+// SetBoot changes ReasonsConfig.Boot, before any event of it is explained.
+func (r *Reasons) SetBoot(boot string) { r.boot.Store(&boot) }
 
 // Status says where the reasons come from, and what is in the way of having all; nil if
 // that is not known within a time. It waits for nothing else.
@@ -204,7 +209,7 @@ func (r *Reasons) Explain(ctx context.Context, batch []Received) {
 	// them when the events are long gone.
 	var deaths, found []Received
 	for _, e := range batch {
-		if e.Event.Boot != r.cfg.Boot {
+		if e.Event.Boot != *r.boot.Load() {
 			continue
 		}
 		if isDeath(e.Event) {

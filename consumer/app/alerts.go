@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,9 +37,9 @@ func (v *events) publish(ctx context.Context, notes []rules.Notification) error 
 				continue
 			}
 		}
-		json, err := schema.Marshal(n.Alert.Envelope(n.ID, n.Type, n.At))
+		json, err := v.write(&n)
 		if err != nil {
-			return fmt.Errorf("write notification %s: %w", n.ID, err)
+			return err
 		}
 		msg := &nats.Msg{Subject: n.Alert.Subject(), Data: json, Header: nats.Header{
 			stream.HeaderContentType: {schema.ContentType},
@@ -56,12 +57,42 @@ func (v *events) publish(ctx context.Context, notes []rules.Notification) error 
 		select {
 		case <-ack.Ok():
 		case err := <-ack.Err():
+			if isTooBig(err) {
+				err = v.publishSmaller(ctx, ack.Msg(), notes)
+			}
+			if err == nil {
+				continue
+			}
 			return fmt.Errorf("publish notification %s: %w", ack.Msg().Header.Get(nats.MsgIdHdr), err)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	return nil
+}
+
+// publishSmaller publishes a notification that the stream refused as too large.
+func (v *events) publishSmaller(ctx context.Context, msg *nats.Msg, notes []rules.Notification) error {
+	s, err := v.js.Stream(ctx, stream.Alerts)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+	}
+	v.maxAlert = max(0, int(s.CachedInfo().Config.MaxMsgSize))
+	id := msg.Header.Get(nats.MsgIdHdr)
+	i := slices.IndexFunc(notes, func(n rules.Notification) bool { return n.ID == id })
+	small := &nats.Msg{Subject: msg.Subject, Header: msg.Header}
+	if small.Data, err = v.write(&notes[i]); err != nil {
+		return err
+	}
+	_, err = v.js.PublishMsg(ctx, small)
+	return err
+}
+
+// isTooBig reports that a stream takes no message of that size
+// (JSStreamMessageExceedsMaximumErr).
+func isTooBig(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == 10054
 }
 
 // published reports whether a notification, or a later one on its subject, is

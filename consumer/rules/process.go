@@ -207,7 +207,7 @@ func (g *Engine) condition(r *rule, was, now *proc, s *schema.State, m Meta, kno
 	c := change{
 		r: r, key: r.key(s.Host, s.Group, s.Process), p: now, m: m,
 		was: was.state != "" && r.inState(was.state, &was.expected), now: now.state != "" && r.inState(now.state, &now.expected),
-		away: now.state == "" || isStopped(now.state), well: now.isWell() || slices.Contains(r.states, running),
+		away: now.state == "" || isStopped(now.state), well: now.isWell() || slices.Contains(r.states, running) || r.onlyUnknown(),
 	}
 	c.event = func() *schema.AlertEvent { return stateEvent(s, m) }
 	g.change(c)
@@ -334,7 +334,7 @@ func (g *Engine) ripen(inc *incident, at time.Time) {
 	}
 	slices.SortFunc(due, func(a, b *member) int { return strings.Compare(a.state.ID, b.state.ID) })
 	for _, mem := range due {
-		g.add(inc, mem.p, mem.state, Meta{mem.state.Seq, at}, false)
+		g.add(inc, mem.p, mem.state, Meta{Seq: mem.state.Seq, Stored: at}, false)
 	}
 	g.matched(inc, at)
 }

@@ -34,11 +34,15 @@ import (
 // has just been started.
 const lag = 10 * time.Second
 
-// Meta is what the stream tells of a message: its sequence, and when it was
-// stored.
+// Meta is what the stream says of a message: its sequence, and when it was stored.
 type Meta struct {
 	Seq    uint64
 	Stored time.Time
+	// Sent is the host's clock when its bridge sent the message, zero where that is
+	// not known.
+	Sent time.Time
+	// Shift is what was added to the message's time to make it right, see Fleet.Shift.
+	Shift time.Duration
 }
 
 // States of a process, as supervisor calls them.

@@ -187,3 +187,6 @@ func (s *Supervisord) post(body string) (string, error) {
 	}
 	return string(b), err
 }
+
+// Signal sends supervisord a signal.
+func (s *Supervisord) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig) }

@@ -1,0 +1,101 @@
+package bridge
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+func TestLag(t *testing.T) {
+	tick := func(l *lag, list *troubles, late time.Duration) {
+		due := time.Now().Add(-late).Unix()
+		l.saw(list, "TICK_5", fmt.Appendf(nil, "when:%d", due), time.Now())
+	}
+	for _, tc := range []struct {
+		name string
+		do   func(l *lag, list *troubles)
+		want []string // words of the trouble; none: there is no trouble
+	}{
+		{"in time", func(l *lag, list *troubles) {
+			for range 10 {
+				tick(l, list, time.Second)
+				time.Sleep(5 * time.Second)
+			}
+		}, nil},
+		{"after a restart, those that waited", func(l *lag, list *troubles) {
+			for n := range 100 {
+				tick(l, list, time.Duration(100-n)*5*time.Second)
+				time.Sleep(10 * time.Millisecond)
+			}
+		}, nil},
+		{"a clock that was set, once", func(l *lag, list *troubles) {
+			tick(l, list, time.Hour)
+			time.Sleep(5 * time.Second)
+			tick(l, list, 0)
+			time.Sleep(5 * time.Second)
+			tick(l, list, 0)
+		}, nil},
+		{"not understood", func(l *lag, list *troubles) {
+			for range 3 {
+				l.saw(list, "TICK_5", []byte("when:never"), time.Now())
+				time.Sleep(5 * time.Second)
+			}
+		}, nil},
+		{"late, and nobody writes much", func(l *lag, list *troubles) {
+			for range 3 {
+				l.saw(list, "PROCESS_STATE_EXITED", nil, time.Now())
+				tick(l, list, 12*time.Second)
+				time.Sleep(5 * time.Second)
+			}
+		}, []string{"12s after they happened", "buffer_size=65536"}},
+		{"late, in a flood of output", func(l *lag, list *troubles) {
+			for range 3 {
+				for range 99 {
+					l.saw(list, "PROCESS_LOG_STDOUT", nil, time.Now())
+				}
+				l.saw(list, "PROCESS_STATE_EXITED", nil, time.Now())
+				tick(l, list, 12*time.Second)
+				time.Sleep(5 * time.Second)
+			}
+		}, []string{"12s after they happened", "98 % of its events are output", "supernats-bridge conf"}},
+		{"dropped in a flood", func(l *lag, list *troubles) {
+			for range 99 {
+				l.saw(list, "PROCESS_COMMUNICATION_STDOUT", nil, time.Now())
+			}
+			l.dropped.Add(7)
+			l.saw(list, "PROCESS_LOG_STDERR", nil, time.Now())
+		}, []string{"dropped 7 events", "100 % of its events are output", "supernats-bridge conf"}},
+		{"dropped without a flood", func(l *lag, list *troubles) { // the loss says it
+			l.dropped.Add(7)
+			l.saw(list, "PROCESS_STATE_EXITED", nil, time.Now())
+		}, nil},
+		{"over", func(l *lag, list *troubles) {
+			for range 3 {
+				tick(l, list, 12*time.Second)
+				time.Sleep(5 * time.Second)
+			}
+			tick(l, list, time.Second)
+		}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				list := newTroubles(zerolog.Nop(), prometheus.NewRegistry(), nil)
+				tc.do(new(lag), list)
+				got := list.lasting()
+				if len(got) > 0 != (len(tc.want) > 0) || len(got) > 0 && got[0].Cause != troubleBacklog {
+					t.Fatalf("troubles: %v", got)
+				}
+				for _, want := range tc.want {
+					if !strings.Contains(got[0].Text+got[0].Fix, want) {
+						t.Errorf("no %q in %s (%s)", want, got[0].Text, got[0].Fix)
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,179 @@
+package publish
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The stream remembers message ids whatever subject they come on, so whoever may
+// publish on one subject can use up the ids of what another one is about to send: the
+// stream then takes the real message for a duplicate. An answer that says so of a
+// message sent for the first time names the sequence of the one that it has
+// (nats-server stream.go, processJetStreamMsgWithBatch), and the publisher looks:
+//
+//   - on our own subjects and of our id, it is the same event, published by another
+//     listener of this supervisord: all is well;
+//   - otherwise, and if it may not be looked at, the message is sent under an id that
+//     nobody can foresee. Its CloudEvents id stays, by which consumers know an event.
+
+const (
+	// lookEvery is how long answers gather before they are looked at once another
+	// listener of ours is known: it makes a duplicate of every event.
+	lookEvery = time.Second
+	// lookSpan is the largest gap between sequences that are looked at together, and
+	// looks how many spans are looked at for one batch of answers.
+	lookSpan = 5000
+	looks    = 16
+)
+
+// taken is what is known of message ids that somebody else has used.
+type taken struct {
+	secret [16]byte
+	ids    map[messageID]string // the ids to use instead, until the stream has them
+	lookAt time.Time            // no look is due before
+	said   bool
+	last   time.Time
+	count  uint64
+}
+
+func newTaken() taken {
+	t := taken{ids: map[messageID]string{}}
+	_, _ = rand.Read(t.secret[:]) // it never fails
+	return t
+}
+
+const againMark = "/again/"
+
+// again is another id for a message.
+func (t *taken) again(id string) string {
+	sum := sha256.Sum256(append(t.secret[:], id...))
+	return id + againMark + hex.EncodeToString(sum[:8])
+}
+
+// withoutAgain is the id that again was given.
+func withoutAgain(id string) string {
+	i := len(id) - AgainRoom
+	if i < 0 || id[i:i+len(againMark)] != againMark || strings.Trim(id[i+len(againMark):], "0123456789abcdef") != "" {
+		return id
+	}
+	return id[:i]
+}
+
+// errTaken ends a session whose messages are to be sent under other ids.
+var errTaken = errors.New("message ids were used by somebody else")
+
+// judge looks at the answers that call a message a duplicate, as far as they have
+// come. It returns errTaken if some are to be sent again.
+func (s *session) judge(ctx context.Context) error {
+	var suspects []*inflight
+	for i := range s.queue {
+		m := &s.queue[i]
+		if m.n != 0 && !m.settled {
+			ack, ok := s.acks.peek(m.n)
+			if !ok || s.check(*m, ack) != nil {
+				break // the next settle takes it
+			}
+			s.acks.take(m.n)
+			s.answered(m, ack)
+		}
+		if m.suspect {
+			suspects = append(suspects, m)
+		}
+	}
+
+	judged, found, err := s.find(ctx, suspects)
+	switch {
+	case errors.Is(err, errNoRight):
+		s.sayNoRight(err) // then all are sent again: consumers drop what they have
+	case err != nil:
+		return err
+	}
+
+	ours := 0
+	var again error
+	for _, m := range judged {
+		if id, ok := found[m.seq]; ok && id == hashID(withoutAgain(m.id)) {
+			m.suspect = false
+			ours++
+			continue
+		}
+		s.taken.ids[hashID(m.id)] = s.taken.again(m.id)
+		again = errTaken
+		s.sayTaken(m.id)
+	}
+	if ours > 0 {
+		s.sayDuplicate(s.queue[0].id, ours)
+		s.taken.lookAt = time.Now().Add(lookEvery)
+	}
+	return again
+}
+
+// find returns the ids of the messages on our subjects that the stream has under the
+// sequences of suspects, and which of these it has looked for. Those on subjects that
+// we may not read are not among them.
+func (s *session) find(ctx context.Context, suspects []*inflight) (judged []*inflight, found map[uint64]messageID, err error) {
+	found = map[uint64]messageID{}
+	order := slices.Clone(suspects)
+	slices.SortFunc(order, func(a, b *inflight) int {
+		if a.seq < b.seq {
+			return -1
+		}
+		return 1
+	})
+	for spans := 0; len(order) > 0 && spans < looks; spans++ {
+		n := 1
+		for n < len(order) && order[n].seq-order[n-1].seq <= lookSpan {
+			n++
+		}
+		first, last := order[0].seq, order[n-1].seq
+		err := s.read(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: first}, last, false,
+			func(m jetstream.Msg, seq uint64) { found[seq] = hashID(withoutAgain(m.Headers().Get(nats.MsgIdHdr))) })
+		if errors.Is(err, errNoRight) {
+			return suspects, found, err
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		judged = append(judged, order[:n]...)
+		order = order[n:]
+	}
+	return judged, found, nil
+}
+
+// resent notes that a message was stored under another id.
+func (s *session) resent(m *inflight) {
+	id := hashID(m.id)
+	as, ok := s.taken.ids[id]
+	if !ok || m.as == "" {
+		return
+	}
+	delete(s.taken.ids, id)
+	if s.cfg.Resent != nil && !s.saidNoRight {
+		s.cfg.Resent(m.id, as)
+	}
+}
+
+// sayTaken reports that somebody used one of our ids, or may have: it is not known
+// without the right to look. It is logged again each time the number has doubled.
+func (p *Publisher) sayTaken(id string) {
+	t := &p.taken
+	t.count++
+	fix := "find who publishes with message ids of this host, and take the right to from it: nats stream view " + p.cfg.Stream
+	if !p.saidNoRight {
+		t.said, t.last = true, time.Now()
+		p.raise(CauseTaken, "the stream has messages of somebody else under message ids of this host; ours are stored under other ids, such as that of "+id, fix)
+	}
+	if t.count&(t.count-1) == 0 {
+		p.cfg.Log.Error().Str("id", id).Uint64("messages", t.count).Bool("looked", !p.saidNoRight).Str("mend", fix).
+			Msg("a message id was used by somebody else; the message is sent again under another id")
+	}
+}
