@@ -42,9 +42,9 @@ type ReasonsConfig struct {
 	// SupervisorPID returns supervisord's process id, 0 where it is not known: then
 	// its log is read over XML-RPC.
 	SupervisorPID func() int
-	// Fresh says that supervisord has just been started: what its programs' logs hold
-	// is of earlier lives.
-	Fresh bool
+	// Fresh reports, if not nil, whether supervisord has just been started: what its
+	// programs' logs hold is of earlier lives.
+	Fresh func() bool
 	// Tail is how many bytes of a process's stdout and stderr go into an
 	// event; 0 turns it off.
 	Tail int
@@ -140,6 +140,9 @@ func NewReasons(cfg ReasonsConfig) *Reasons {
 	}
 	if cfg.Clear == nil {
 		cfg.Clear = func(string) {}
+	}
+	if cfg.Fresh == nil {
+		cfg.Fresh = func() bool { return false }
 	}
 	if cfg.SupervisorPID == nil {
 		cfg.SupervisorPID = func() int { return 0 }
@@ -435,7 +438,7 @@ func (r *Reasons) locate(ctx context.Context) {
 	r.place = place
 	// Without the lines of starts no life is known.
 	r.log.suspect = r.log.suspect || place.level == "warn"
-	r.logs.own(place, r.cfg.SupervisorPID(), r.cfg.Fresh)
+	r.logs.own(place, r.cfg.SupervisorPID(), r.cfg.Fresh())
 	r.report(place.status(r.cfg.Client != nil))
 	r.reportLogs()
 }
@@ -557,7 +560,7 @@ func (r *Reasons) gap(lines string) {
 	}
 	first := r.log.end() == 0
 	r.log.add(line{kind: lineGap, at: since.Add(-r.feed.ahead)})
-	r.log.early = first && r.cfg.Fresh
+	r.log.early = first && r.cfg.Fresh()
 }
 
 // zoneAhead is by how much the times of lines that were just read are ahead of now:

@@ -64,7 +64,7 @@ func checkSource(t *testing.T, f *fixture, pid int, want schema.Reasons) {
 	t.Helper()
 	raised := map[string]string{}
 	r := NewReasons(ReasonsConfig{
-		Boot: testBoot, Fresh: true, SupervisorPID: func() int { return pid },
+		Boot: testBoot, Fresh: func() bool { return true }, SupervisorPID: func() int { return pid },
 		Raise: func(cause, text, fix string) { raised[cause] = text + "; " + fix },
 		Clear: func(cause string) { delete(raised, cause) },
 	})
