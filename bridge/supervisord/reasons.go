@@ -539,8 +539,12 @@ func (r *Reasons) readRPC(ctx context.Context) {
 	case err == nil:
 		r.calls.clear()
 		r.reading.clear()
-		if r.replay.fresh && r.log.end() == 0 {
-			break // it may be /dev/null
+		if r.replay.fresh && !r.log.heard {
+			r.report(schema.Reasons{
+				Source: schema.ReasonsNone, Fix: setLogfile,
+				Problem: "supervisord's log says nothing of its programs (logfile=/dev/null, or loglevel=error?): most deaths have no reason",
+			})
+			break
 		}
 		r.cfg.Clear(troubleReasons)
 	case errors.Is(err, errNoLog), errors.Is(err, errUndecodable):
