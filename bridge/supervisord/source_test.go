@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -211,4 +212,48 @@ func TestHeldUp(t *testing.T) {
 		die(200)
 		return !r.held.Load() && !r.missed.Load()
 	}, "it to go on")
+}
+
+// TestRenamedLog: a log that another program has renamed is read on, also by a bridge
+// that starts later, and it is said until supervisord writes to the right place again.
+func TestRenamedLog(t *testing.T) {
+	t.Parallel()
+	f := start(t, strings.ReplaceAll(crashing, "OUTPUT", "NONE"))
+	log := f.Dir + "/supervisord.log"
+	if err := os.Rename(log, log+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(log, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	raised := map[string]bool{}
+	r := newReasons(t, f, 0)
+	r.cfg.Raise = func(cause, _, fix string) { raised[cause] = strings.Contains(fix, "USR2") }
+	r.cfg.Clear = func(cause string) { delete(raised, cause) }
+	explain := func(more int) {
+		t.Helper()
+		var all []Received
+		f.collect(t, "deaths", func(events []Received) bool {
+			r.Explain(t.Context(), events[len(all):])
+			all = append(all, events[len(all):]...)
+			return of(all, "web") >= more
+		})
+		for _, e := range all {
+			if e.Event.UnexpectedExit() && show(e.Event.Exit) != "code 3" {
+				t.Errorf("serial %d: %s", e.Event.Serial, show(e.Event.Exit))
+			}
+		}
+	}
+
+	explain(3)
+	if !raised[troubleRotated] {
+		t.Errorf("raised %v", raised)
+	}
+	if err := syscall.Kill(f.PID(), syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	explain(3)
+	if len(raised) > 0 {
+		t.Errorf("raised %v", raised)
+	}
 }
