@@ -53,16 +53,19 @@ type Bridge struct {
 	serial   atomic.Uint64 // the last one read
 	identity atomic.Pointer[identity]
 	snap     chan string
-	ours     atomic.Value        // of type map[string]bool: our processes, see publish.Fence
-	server   *supervisord.Client // nil without an XML-RPC of supervisord
-	reasons  *supervisord.Reasons
-	troubles *troubles
-	section  ownSection
-	calls    calls // of the XML-RPC
-	buf      []byte
-	registry *prometheus.Registry
-	metrics  *metrics
-	opened   atomic.Pointer[spool.Spool] // the spool, for those who look from outside
+	// tableWaits is when a process table was stored that the stream does not have yet,
+	// Unix nanoseconds; 0 if there is none.
+	tableWaits atomic.Int64
+	ours       atomic.Value        // of type map[string]bool: our processes, see publish.Fence
+	server     *supervisord.Client // nil without an XML-RPC of supervisord
+	reasons    *supervisord.Reasons
+	troubles   *troubles
+	section    ownSection
+	calls      calls // of the XML-RPC
+	buf        []byte
+	registry   *prometheus.Registry
+	metrics    *metrics
+	opened     atomic.Pointer[spool.Spool] // the spool, for those who look from outside
 
 	lossNoted chan struct{} // receives a value when losses are to be told
 
@@ -135,7 +138,8 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 			b.log.Error().Err(err).Msg("spool is closed with an error")
 		}
 	}()
-	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip}
+	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip,
+		stored: func() { b.tableWaits.Store(0) }}
 	left := b.spool.Stats()
 	var publisher *publish.Publisher
 	publisher, err = publish.New(publish.Config{
