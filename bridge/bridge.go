@@ -138,8 +138,10 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 			b.log.Error().Err(err).Msg("spool is closed with an error")
 		}
 	}()
-	reader := &reader{Spool: b.spool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip,
-		stored: func() { b.tableWaits.Store(0) }}
+	reader := &reader{
+		Spool: b.spool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip,
+		stored: func() { b.tableWaits.Store(0) },
+	}
 	left := b.spool.Stats()
 	var publisher *publish.Publisher
 	publisher, err = publish.New(publish.Config{

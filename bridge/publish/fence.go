@@ -43,6 +43,9 @@ type Fence struct {
 	// Processes are those of our supervisord, group.process in tokens; nil, also as
 	// its result, where they are not known but by their events.
 	Processes func() map[string]bool
+	// Listener reports whether a group, in tokens, is that of a bridge: every
+	// supervisord has one, mostly of the same name. May be nil.
+	Listener func(group string) bool
 }
 
 const (
