@@ -27,6 +27,13 @@ func booted(t *testing.T, url, boot string, processes ...string) (l *troubleLog,
 	l = new(troubleLog)
 	l.watch(&cfg)
 	cfg.Fence.Ours = boot
+	cfg.Fence.Processes = func() map[string]bool {
+		table := map[string]bool{}
+		for _, name := range processes {
+			table[name] = true
+		}
+		return table
+	}
 	cfg.Fence.Listener = func(group string) bool { return group == "supernats" }
 	cfg.Fence.Boot = func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot }
 	cfg.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
