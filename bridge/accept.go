@@ -89,7 +89,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.
 		b.settle(&h)
-		if err := b.recordStarted(ctx, h, now); err != nil {
+		if err := b.recordStarted(ctx, now); err != nil {
 			return err
 		}
 		b.started = true

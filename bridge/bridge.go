@@ -114,7 +114,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	}
 	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
 		Client: b.server, Boot: b.boot.String(), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
-		SupervisorPID: b.SupervisorPID, Fresh: cfg.StartedTogether,
+		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.cfg.StartedTogether },
 		Raise: func(cause, text, fix string) { b.troubles.raise(cause, text, fix) },
 		Clear: func(cause string) { b.troubles.clear(cause) },
 	})

@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"supernats/bridge/eventlistener"
 	"supernats/bridge/publish"
 	"supernats/schema"
 )
@@ -18,8 +17,7 @@ import (
 type identity struct{ server, pool string }
 
 // recordStarted tells that the bridge runs, when it knows under whom.
-func (b *Bridge) recordStarted(ctx context.Context, h eventlistener.Header, at time.Time) error {
-	b.identity.Store(&identity{h.Server, h.Pool})
+func (b *Bridge) recordStarted(ctx context.Context, at time.Time) error {
 	rec, err := b.ownRecord(schema.BridgeStarted, at)
 	if err != nil {
 		return err

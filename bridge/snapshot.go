@@ -175,7 +175,10 @@ func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
 	}()
 	return func() {
 		cancel()
-		<-done
+		select {
+		case <-done:
+		case <-time.After(time.Second): // a file system does not answer
+		}
 		b.reasons.Close()
 	}
 }

@@ -35,7 +35,7 @@ const (
 
 // warnings are the causes with which events arrive all the same.
 var warnings = []string{
-	troubleXMLRPC, troubleListen, troubleNoTicks, troubleSection, "reasons", "log-rotated", "log-tail", "clock",
+	troubleXMLRPC, troubleListen, troubleNoTicks, troubleSection, "reasons", "log-rotated", "log-tail", "clock", troubleIdentity,
 	publish.CauseLook, publish.CauseTTL, publish.CauseTooLarge, publish.CauseTaken, publish.CauseConflict,
 }
 

@@ -1,5 +1,7 @@
-// Package supervisord asks supervisord over XML-RPC what its events do not say:
-// the process table, why a process died and what it wrote last.
+// Package supervisord finds out what supervisord's events do not say: the process
+// table, why a process died and what it wrote last. Logs are read as files where that
+// is possible: supervisord may answer nothing when it counts, for it is being stopped.
+// The rest is asked for over XML-RPC.
 //
 // supervisord is one thread: while it answers it hands out no events. So every
 // question is put for many processes at once (system.multicall), answers are

@@ -24,6 +24,8 @@ type history struct {
 	// suspect means that a line of children may be among the lines: see replay. goPort
 	// means that they are those of the Go port.
 	suspect, goPort bool
+	// heard means that there was any line at all.
+	heard bool
 	// gap is the number of the last lineGap, gapRead when it was read; early means that
 	// it was before any program of this supervisord can have died.
 	gap     int
@@ -84,6 +86,7 @@ func (h *history) add(l line) {
 	l.name, l.text = h.intern(l.name), h.intern(l.text)
 	n := h.end()
 	h.lines = append(h.lines, l)
+	h.heard = h.heard || l.kind != lineGap
 	h.suspect = h.suspect || l.suspect
 	h.goPort = h.goPort || l.goPort && !l.suspect
 	switch l.kind {

@@ -63,7 +63,7 @@ sleep 0.3
 case $n in
 1) echo "Traceback: of the first life" >&2; exit 1;;
 2) sleep 0.3; kill -KILL $$;;
-3) echo "of the third life"; exit 3;;
+3) sleep 1.5; echo "of the third life"; exit 3;;
 *) exec sleep 1000;;
 esac
 `,
@@ -191,6 +191,36 @@ func TestTailOfRotatedLog(t *testing.T) {
 		if got := read(test.begin, test.end, test.n); got != test.want {
 			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
 		}
+	}
+}
+
+// The same for programs of which only the configuration is known.
+func TestLogFromBeforeStart(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{
+		"c.conf": "[supervisord]\n[group:g]\nprograms=web\n[program:web]\nprocess_name=%(program_name)s_%(process_num)02d\nnumprocs=2\n" +
+			"stdout_logfile=%(here)s/%(group_name)s_%(process_num)d.log\nstderr_logfile=NONE\n[program:auto]\ncommand=x\n",
+		"g_0.log": "of another boot\n", "g_1.log": "of this boot\n",
+	})
+	old := time.Now().Add(-100 * 24 * time.Hour)
+	if err := os.Chtimes(dir+"/g_0.log", old, old); err != nil {
+		t.Fatal(err)
+	}
+	c, err := ReadConfiguration(dir + "/c.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var l logs
+	l.init()
+	l.own(location{config: c}, os.Getpid(), true) // for supervisord
+	for process, want := range map[string]string{"web_00": "", "web_01": "of this boot\n"} {
+		tails := l.tails(&schema.Event{Event: schema.ProcessStateExited, Group: "g", Process: process, Serial: 1})
+		if text, _, err := tails[0].read(100); text != want || err != nil || !tails[1].none {
+			t.Errorf("%s: %q, %v, %+v", process, text, err, tails)
+		}
+	}
+	if tails := l.tails(&schema.Event{Event: schema.ProcessStateExited, Group: "auto", Process: "auto"}); tails[0].known || tails[1].known {
+		t.Errorf("AUTO: %+v", tails)
 	}
 }
 

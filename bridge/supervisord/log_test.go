@@ -76,7 +76,7 @@ func TestLogs(t *testing.T) {
 		{"rotated", "logfile_maxbytes=20000\nlogfile_backups=0", 50, false},
 		{"of warnings", "loglevel=warn", 0, false},
 		{"of errors", "loglevel=error", 0, false},
-		{"of everything", "loglevel=debug", 90, false},
+		{"of everything", "loglevel=debug", 50, false},
 		{"nowhere", "logfile=/dev/null\nlogfile_maxbytes=0", 0, false},
 		{"in syslog", "logfile=syslog", 0, true},
 	} {

@@ -102,9 +102,12 @@ func (r *Reasons) Note(event string, serial uint64, payload []byte) {
 
 // Run looks at the logs of the programs when they die, until ctx ends.
 func (r *Reasons) Run(ctx context.Context) {
-	r.mu.Lock()
-	r.locate(ctx)
-	r.mu.Unlock()
+	limited, cancel := context.WithTimeout(ctx, r.cfg.Limit)
+	if r.take(limited) {
+		r.locate(limited)
+		r.end()
+	}
+	cancel()
 	for {
 		select {
 		case <-ctx.Done():

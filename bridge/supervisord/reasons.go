@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,9 +42,9 @@ type ReasonsConfig struct {
 	// SupervisorPID returns supervisord's process id, 0 where it is not known: then
 	// its log is read over XML-RPC.
 	SupervisorPID func() int
-	// Fresh says that supervisord has just been started: what its programs' logs hold
-	// is of earlier lives.
-	Fresh bool
+	// Fresh reports, if not nil, whether supervisord has just been started: what its
+	// programs' logs hold is of earlier lives.
+	Fresh func() bool
 	// Tail is how many bytes of a process's stdout and stderr go into an
 	// event; 0 turns it off.
 	Tail int
@@ -81,7 +80,12 @@ type Reasons struct {
 	cfg  ReasonsConfig
 	boot atomic.Pointer[string]
 
-	mu      sync.Mutex
+	// turn holds a value while somebody uses the fields below; held means that he has
+	// done so for longer than another one would wait, missed that events were not seen
+	// for that reason.
+	turn         chan struct{}
+	held, missed atomic.Bool
+
 	place   location
 	located time.Time // when place was found out last; zero: at the next look
 	journal journal   // where place has no file
@@ -137,10 +141,13 @@ func NewReasons(cfg ReasonsConfig) *Reasons {
 	if cfg.Clear == nil {
 		cfg.Clear = func(string) {}
 	}
+	if cfg.Fresh == nil {
+		cfg.Fresh = func() bool { return false }
+	}
 	if cfg.SupervisorPID == nil {
 		cfg.SupervisorPID = func() int { return 0 }
 	}
-	r := &Reasons{cfg: cfg, journal: journal{client: cfg.Client}, log: newHistory(), memory: map[uint64]*schema.Exit{}, made: map[uint64]time.Time{}, found: make(chan struct{})}
+	r := &Reasons{cfg: cfg, journal: journal{client: cfg.Client}, log: newHistory(), memory: map[uint64]*schema.Exit{}, made: map[uint64]time.Time{}, found: make(chan struct{}), turn: make(chan struct{}, 1)}
 	r.replay = newReplay(r.log, r.more)
 	r.logs.init()
 	r.SetBoot(cfg.Boot)
@@ -162,12 +169,23 @@ func (r *Reasons) Status(wait time.Duration) *schema.Reasons {
 
 // Close lets go of the log.
 func (r *Reasons) Close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Limit)
+	defer cancel()
+	if !r.take(ctx) {
+		return
+	}
+	defer r.end()
 	if r.place.file != nil {
 		r.place.file.close()
 		r.place.file, r.located = nil, time.Time{}
 	}
+}
+
+// SetFresh sets ReasonsConfig.Fresh, before anything is explained.
+func (r *Reasons) SetFresh() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cfg.Fresh = true
 }
 
 // Explain fills Exit and Log of the deaths in a batch, where they can be found
@@ -183,44 +201,119 @@ func (r *Reasons) Close() {
 // It looks for reasons only if something in the batch died. Files are read where that
 // is possible. Otherwise it calls supervisord, once in most cases for the log and once
 // for the tails, whatever the size of the batch, and never waits longer than the limit.
+//
+// A file system or a supervisord that does not answer costs the limit once; until it
+// does there are no reasons, and no waiting.
 func (r *Reasons) Explain(ctx context.Context, batch []Received) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	ctx, cancel := r.enter(ctx)
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Limit)
 	defer cancel()
-	var deaths []Received
+	if !r.begin(ctx) {
+		r.missed.Store(true)
+		return
+	}
+	if r.missed.Swap(false) {
+		r.lost = true
+	}
+
+	// What is found out goes into copies: whoever is held up by a file may write into
+	// them when the events are long gone.
+	var deaths, found []Received
 	for _, e := range batch {
 		if e.Event.Boot != *r.boot.Load() {
 			continue
 		}
-		if r.note(e); isDeath(e.Event) {
-			deaths = append(deaths, e)
+		if isDeath(e.Event) {
+			own := *e.Event
+			deaths, found = append(deaths, e), append(found, Received{&own, e.At})
+			e = found[len(found)-1]
 		}
+		r.note(e)
 	}
 	if len(deaths) == 0 {
+		r.end()
 		return
 	}
-	r.follow(ctx)
-	r.complete(ctx, deaths)
+
+	if !r.during(func() {
+		r.follow(ctx)
+		r.complete(ctx, found)
+	}) {
+		return
+	}
+	for i, e := range deaths {
+		e.Event.Exit, e.Event.Log = found[i].Event.Exit, found[i].Event.Log
+	}
 }
+
+// grace is how much longer than the limit files may take, which know no limits.
+const grace = 200 * time.Millisecond
 
 // Follow reads what supervisord has logged since. Without it a rotation of the
 // log, long after anything has died, may take away lines that the next death
 // needs. It costs little; with every snapshot is often enough.
 func (r *Reasons) Follow(ctx context.Context) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	ctx, cancel := r.enter(ctx)
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Limit)
 	defer cancel()
-	r.more(ctx)
-	r.follow(ctx)
+	if !r.begin(ctx) {
+		return
+	}
+	r.during(func() {
+		r.more(ctx)
+		r.follow(ctx)
+	})
 }
 
-func (r *Reasons) enter(ctx context.Context) (context.Context, context.CancelFunc) {
+// during does something in the turn that was taken, ends it, and waits for it as long
+// as anybody may.
+func (r *Reasons) during(do func()) (done bool) {
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		defer r.end()
+		do()
+	}()
+	select {
+	case <-end:
+		return true
+	case <-time.After(r.cfg.Limit + grace):
+		r.held.Store(true)
+		return false
+	}
+}
+
+// begin waits for the turn, but not if somebody has been held up before, and clears
+// what is of one call.
+func (r *Reasons) begin(ctx context.Context) bool {
+	if !r.take(ctx) {
+		return false
+	}
 	r.read, r.replay.fresh = false, false
 	clear(r.made)
-	return context.WithTimeout(ctx, r.cfg.Limit)
+	return true
 }
+
+// take waits for the turn: whoever has it may use what is below it.
+func (r *Reasons) take(ctx context.Context) bool {
+	select {
+	case r.turn <- struct{}{}:
+		r.held.Store(false)
+		return true
+	default:
+	}
+	if r.held.Load() {
+		return false
+	}
+	select {
+	case r.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		r.held.Store(true)
+		return false
+	}
+}
+
+// end ends the turn.
+func (r *Reasons) end() { <-r.turn }
 
 func isDeath(e *schema.Event) bool {
 	return e.UnexpectedExit() || e.Event == schema.ProcessStateBackoff || e.Event == schema.ProcessStateFatal
@@ -352,7 +445,7 @@ func (r *Reasons) locate(ctx context.Context) {
 	r.place = place
 	// Without the lines of starts no life is known.
 	r.log.suspect = r.log.suspect || place.level == "warn"
-	r.logs.own(place, r.cfg.SupervisorPID(), r.cfg.Fresh)
+	r.logs.own(place, r.cfg.SupervisorPID(), r.cfg.Fresh())
 	r.report(place.status(r.cfg.Client != nil))
 	r.reportLogs()
 }
@@ -453,8 +546,12 @@ func (r *Reasons) readRPC(ctx context.Context) {
 	case err == nil:
 		r.calls.clear()
 		r.reading.clear()
-		if r.replay.fresh && r.log.end() == 0 {
-			break // it may be /dev/null
+		if r.replay.fresh && !r.log.heard {
+			r.report(schema.Reasons{
+				Source: schema.ReasonsNone, Fix: setLogfile,
+				Problem: "supervisord's log says nothing of its programs (logfile=/dev/null, or loglevel=error?): most deaths have no reason",
+			})
+			break
 		}
 		r.cfg.Clear(troubleReasons)
 	case errors.Is(err, errNoLog), errors.Is(err, errUndecodable):
@@ -474,7 +571,7 @@ func (r *Reasons) gap(lines string) {
 	}
 	first := r.log.end() == 0
 	r.log.add(line{kind: lineGap, at: since.Add(-r.feed.ahead)})
-	r.log.early = first && r.cfg.Fresh
+	r.log.early = first && r.cfg.Fresh()
 }
 
 // zoneAhead is by how much the times of lines that were just read are ahead of now:
@@ -492,8 +589,15 @@ func zoneAhead(lines string, now time.Time) time.Duration {
 // Know takes the process table of a snapshot: which names several groups have, for
 // the log does not tell them apart, and where the programs log.
 func (r *Reasons) Know(table []schema.SnapshotProcess) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Limit)
+	defer cancel()
+	if !r.take(ctx) {
+		return
+	}
+	r.during(func() { r.know(table) })
+}
+
+func (r *Reasons) know(table []schema.SnapshotProcess) {
 	groups := make(map[string]string, len(table))
 	for i := range table {
 		p := &table[i]

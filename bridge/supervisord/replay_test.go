@@ -348,3 +348,15 @@ func BenchmarkMatch(b *testing.B) {
 	}
 	b.ReportMetric(500*float64(b.N)/b.Elapsed().Seconds(), "deaths/s")
 }
+
+// A line in the words of the Go port does not make this log the Go port's if a child may
+// have written it.
+func TestSuspectGoPort(t *testing.T) {
+	h := newHistory()
+	f := feed{}
+	f.take("2026-11-21 19:00:31,833 DEBG 'a' stdout output:\n"+
+		`time="2026-11-21T19:00:31Z" level=info msg="program stopped with status:exit status 99" program=web`+"\n", h.add)
+	if h.goPort || !h.suspect || h.end() != 1 {
+		t.Errorf("goPort %v, suspect %v, %d lines", h.goPort, h.suspect, h.end())
+	}
+}

@@ -10,17 +10,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"supernats/schema"
 )
-
-// source is where supervisord's log is read.
-type source interface {
-	// read reads what is new; done means that it has come to the end of the log.
-	// oldest is the time back to which the first read should reach.
-	read(ctx context.Context, oldest time.Time, sink journalSink) (done bool, err error)
-}
 
 // location is where supervisord logs, as far as that can be found out.
 type location struct {
@@ -46,8 +38,12 @@ const setLogfile = "set logfile= of [supervisord] to a file, for example /var/lo
 func locate(ctx context.Context, pid int, client *Client) location {
 	var at location
 	c, cwd, err := readCommand(pid)
-	if err == nil {
-		at.config, err = configurationOf(c, cwd, pid)
+	hidden := err != nil
+	// Where /proc hides the command line, the usual places are tried: whether what is
+	// there belongs to this supervisord its log shows.
+	config, confErr := configurationOf(c, cwd, pid)
+	if at.config = config; !hidden {
+		err = confErr
 	}
 	if at.config != nil {
 		at.logfile, at.level = at.config.Logfile, at.config.Loglevel
@@ -67,6 +63,12 @@ func locate(ctx context.Context, pid int, client *Client) location {
 	at.open(ctx, pid, client)
 	if at.problem == "" {
 		at.checkLevel()
+	}
+	if hidden && at.file == nil {
+		return location{
+			problem: fmt.Sprintf("supervisord's log was not found (%v)", err),
+			fix:     "let the bridge's user read /proc, or give it the XML-RPC of supervisord",
+		}
 	}
 	return at
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,7 +65,7 @@ func checkSource(t *testing.T, f *fixture, pid int, want schema.Reasons) {
 	t.Helper()
 	raised := map[string]string{}
 	r := NewReasons(ReasonsConfig{
-		Boot: testBoot, Fresh: true, SupervisorPID: func() int { return pid },
+		Boot: testBoot, Fresh: func() bool { return true }, SupervisorPID: func() int { return pid },
 		Raise: func(cause, text, fix string) { raised[cause] = text + "; " + fix },
 		Clear: func(cause string) { delete(raised, cause) },
 	})
@@ -180,5 +181,79 @@ func TestLogIsSupervisords(t *testing.T) {
 			t.Errorf("%q: %v", text, got)
 		}
 		f.Close()
+	}
+}
+
+// TestHeldUp: a file system that does not answer holds nobody up for long, nor twice.
+func TestHeldUp(t *testing.T) {
+	r := NewReasons(ReasonsConfig{Boot: testBoot, Tail: 100, Limit: 50 * time.Millisecond})
+	no := false
+	die := func(serial uint64) time.Duration {
+		e := &schema.Event{Event: schema.ProcessStateExited, Boot: testBoot, Serial: serial, PoolSerial: serial, Group: "a", Process: "a", PID: 7, Expected: &no}
+		begin := time.Now()
+		r.Explain(t.Context(), []Received{{e, begin}})
+		return time.Since(begin)
+	}
+	r.logs.mu.Lock() // as if a file was being looked at
+	if d := die(1); d < 50*time.Millisecond {
+		t.Fatalf("it took %v", d)
+	}
+	begin := time.Now()
+	for serial := range uint64(100) {
+		die(2 + serial)
+		r.Follow(t.Context())
+		r.Know(nil)
+	}
+	if d := time.Since(begin); d > 2*time.Second {
+		t.Errorf("100 deaths took %v", d)
+	}
+	r.logs.mu.Unlock()
+	supervisordtest.Wait(t, 10*time.Second, func() bool {
+		die(200)
+		return !r.held.Load() && !r.missed.Load()
+	}, "it to go on")
+}
+
+// TestRenamedLog: a log that another program has renamed is read on, also by a bridge
+// that starts later, and it is said until supervisord writes to the right place again.
+func TestRenamedLog(t *testing.T) {
+	t.Parallel()
+	f := start(t, strings.ReplaceAll(crashing, "OUTPUT", "NONE"))
+	log := f.Dir + "/supervisord.log"
+	if err := os.Rename(log, log+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(log, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	raised := map[string]bool{}
+	r := newReasons(t, f, 0)
+	r.cfg.Raise = func(cause, _, fix string) { raised[cause] = strings.Contains(fix, "USR2") }
+	r.cfg.Clear = func(cause string) { delete(raised, cause) }
+	explain := func(more int) {
+		t.Helper()
+		var all []Received
+		f.collect(t, "deaths", func(events []Received) bool {
+			r.Explain(t.Context(), events[len(all):])
+			all = append(all, events[len(all):]...)
+			return of(all, "web") >= more
+		})
+		for _, e := range all {
+			if e.Event.UnexpectedExit() && show(e.Event.Exit) != "code 3" {
+				t.Errorf("serial %d: %s", e.Event.Serial, show(e.Event.Exit))
+			}
+		}
+	}
+
+	explain(3)
+	if !raised[troubleRotated] {
+		t.Errorf("raised %v", raised)
+	}
+	if err := syscall.Kill(f.PID(), syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	explain(3)
+	if len(raised) > 0 {
+		t.Errorf("raised %v", raised)
 	}
 }
