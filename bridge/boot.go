@@ -57,7 +57,6 @@ func (b *Bridge) identify(ctx context.Context) {
 	b.life.evidence = boot.Gather(ctx, sys)
 	if boot.StartedTogether(sys, b.life.evidence) {
 		b.cfg.StartedTogether = true
-		b.reasons.SetFresh()
 	}
 }
 

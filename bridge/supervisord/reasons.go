@@ -181,13 +181,6 @@ func (r *Reasons) Close() {
 	}
 }
 
-// SetFresh sets ReasonsConfig.Fresh, before anything is explained.
-func (r *Reasons) SetFresh() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.cfg.Fresh = true
-}
-
 // Explain fills Exit and Log of the deaths in a batch, where they can be found
 // out: of PROCESS_STATE_EXITED with expected false, PROCESS_STATE_BACKOFF and
 // PROCESS_STATE_FATAL. Log is that of EXITED and FATAL, and only of the last
