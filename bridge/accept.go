@@ -113,8 +113,9 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 }
 
 // store appends a record. If there is no room, an event that may be shed is
-// counted and let go; for any other one it waits, and supervisord buffers. h is
-// nil for a record of our own.
+// counted and let go; for any other one it waits, and supervisord buffers. It also
+// waits for one that is in memory, which a kill takes away: until the stream has it,
+// or the disk takes it after all. h is nil for a record of our own.
 func (b *Bridge) store(ctx context.Context, rec []byte, h *eventlistener.Header) error {
 	sheddable := h != nil && (schema.Is(h.Event, "TICK") || schema.Is(h.Event, "PROCESS_LOG"))
 	for {
@@ -130,7 +131,10 @@ func (b *Bridge) store(ctx context.Context, rec []byte, h *eventlistener.Header)
 				b.full = false
 				b.troubles.clear(troubleFull)
 			}
-			return nil
+			if h == nil || sheddable {
+				return nil
+			}
+			return settled(ctx, b.spool.Settled())
 		case errors.Is(err, spool.ErrTooBig), errors.Is(err, spool.ErrFinished):
 			return err
 		case sheddable && errors.Is(err, spool.ErrFull):
@@ -147,6 +151,19 @@ func (b *Bridge) store(ctx context.Context, rec []byte, h *eventlistener.Header)
 		case <-room:
 		case <-time.After(tryAgain):
 		}
+	}
+}
+
+// settled waits until what was in memory is safe.
+func settled(ctx context.Context, done <-chan struct{}) error {
+	if done == nil {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-done:
+		return nil
 	}
 }
 

@@ -14,6 +14,10 @@ type Doubter interface {
 	Doubt() (records int, seq uint64)
 }
 
+// Awaiter is a Source of which somebody may wait for what it hands out to be
+// acknowledged: then records are not gathered.
+type Awaiter interface{ Awaited() bool }
+
 // noteLate takes note of records that have come to light: an earlier run may have sent
 // them.
 func (p *Publisher) noteLate() {

@@ -133,7 +133,13 @@ func (s *session) run(ctx context.Context) error {
 		s.trouble.report(err)
 	}
 	s.away = err != nil && apiCode(err) == 0 && !ours
-	return errors.Join(err, s.end(ctx, err))
+	err = errors.Join(err, s.end(ctx, err))
+	if err != nil {
+		// Now, and not only before the next attempt, which may be far away: what is in
+		// nobody's hands can be brought to the disk meanwhile.
+		err = errors.Join(err, s.cfg.Source.Rewind())
+	}
+	return err
 }
 
 // end waits for the end of all that is in flight, so that nothing of it arrives
@@ -250,6 +256,9 @@ func (s *session) awaited() uint64 {
 // processor that supervisord and its listener need.
 func (s *session) gather(ctx context.Context) error {
 	s.empty = false
+	if a, ok := s.cfg.Source.(Awaiter); ok && a.Awaited() {
+		return nil
+	}
 	t := time.NewTimer(gather)
 	defer t.Stop()
 	select {

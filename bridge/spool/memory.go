@@ -23,6 +23,7 @@ type memory struct {
 	read     int      // how many of them were handed out
 	bytes    int
 	events   int       // among them
+	safe     uint64    // how many have left it, acknowledged or brought to the disk
 	moved    time.Time // when the oldest came to be the oldest
 	finished bool
 }
@@ -58,8 +59,14 @@ func (m *memory) next() (rec []byte, ok bool, err error) {
 	return m.recs[m.read-1], true, nil
 }
 
-// ack forgets the oldest n records.
+// ack forgets the oldest n records, which were handed out.
 func (m *memory) ack(n int, isEvent func([]byte) []byte) {
+	m.drop(n, isEvent)
+	m.read -= n
+}
+
+// drop forgets the oldest n records.
+func (m *memory) drop(n int, isEvent func([]byte) []byte) {
 	for _, rec := range m.recs[:n] {
 		m.bytes -= len(rec) + recordCost
 		if isEvent(rec) != nil {
@@ -67,7 +74,7 @@ func (m *memory) ack(n int, isEvent func([]byte) []byte) {
 		}
 	}
 	clear(m.recs[:n])
-	m.recs, m.read, m.moved = m.recs[n:], m.read-n, time.Now()
+	m.recs, m.safe, m.moved = m.recs[n:], m.safe+uint64(n), time.Now()
 	if len(m.recs) == 0 {
 		m.recs = nil
 	}

@@ -74,8 +74,9 @@ type QueueOptions struct {
 //   - A spool that is opened late, or that another bridge has left, goes first: Next
 //     returns ErrEarlier, and from the next Rewind on its records come before others.
 //   - While NATS takes nothing either, memory takes 1,000 records or 1 MiB.
-//   - What is in memory dies with the process. How many events it was stands in the
-//     spool's tally, where there is one.
+//   - What is in memory dies with the process, so whoever cannot do without a record
+//     waits for Settled. How many events are in memory stands in the spool's tally,
+//     where there is one.
 //   - A spool that is full by Options.Max is no reason to use memory: NATS is away
 //     then, and supervisord's buffer is as good a place.
 type Queue struct {
@@ -96,6 +97,7 @@ type Queue struct {
 	diskErr  error      // why the disk takes nothing; nil while it does
 	owed     []reported // what the loss records in memory report
 	room     chan struct{}
+	settled  []settling // who waits for what is in memory
 	finished bool
 	found    time.Time // when a removal was found
 	damage   []string  // files that were set aside
@@ -113,6 +115,12 @@ type Queue struct {
 
 	stop context.CancelFunc
 	loop sync.WaitGroup
+}
+
+// settling is one who waits until so many records that were in memory are safe.
+type settling struct {
+	records uint64
+	done    chan struct{}
 }
 
 // handed is how many records in a row were handed out of a spool, or of memory if
@@ -191,6 +199,7 @@ func (q *Queue) append(rec []byte, loss reported) error {
 
 // store does it. The lock is held.
 func (q *Queue) store(rec []byte, loss reported) error {
+	q.spill()
 	if q.disk != nil && len(q.mem.recs) == 0 && (q.diskErr == nil || time.Now().After(q.retry)) {
 		err := q.disk.appendReporting(rec, loss)
 		if errors.Is(err, os.ErrNotExist) {
@@ -234,6 +243,58 @@ func (q *Queue) store(rec []byte, loss reported) error {
 	q.noteMemory()
 	q.signal()
 	return nil
+}
+
+// Settled returns a channel that is closed when all that is in memory now is
+// acknowledged, or on disk after all; nil if nothing is in memory.
+func (q *Queue) Settled() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.mem.recs) == 0 {
+		return nil
+	}
+	w := settling{q.mem.safe + uint64(len(q.mem.recs)), make(chan struct{})}
+	q.settled = append(q.settled, w)
+	return w.done
+}
+
+// Awaited reports whether somebody waits for what is in memory.
+func (q *Queue) Awaited() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.settled) > 0
+}
+
+// noteSafe ends the wait of those whose records are safe. The lock is held.
+func (q *Queue) noteSafe() {
+	q.settled = slices.DeleteFunc(q.settled, func(w settling) bool {
+		if w.records > q.mem.safe {
+			return false
+		}
+		close(w.done)
+		return true
+	})
+}
+
+// spill brings what is in memory to the disk, if that takes records again and none of
+// those is handed out: NATS may be away for longer than the disk. The lock is held.
+func (q *Queue) spill() {
+	if q.disk == nil || len(q.mem.recs) == 0 || q.mem.read > 0 || q.diskErr != nil && time.Now().Before(q.retry) {
+		return
+	}
+	q.disk.newSegment()
+	n, err := q.disk.appendAll(q.mem.recs)
+	q.mem.drop(n, q.opt.Event)
+	q.noteMemory()
+	q.noteSafe()
+	if err != nil {
+		q.retry = time.Now().Add(diskRetry)
+		q.wakeFor(&q.diskErr, err)
+		return
+	}
+	q.diskErr = nil
+	q.settleOwed()
+	q.wake()
 }
 
 // settleEarlier says that the losses of the spools of others are reported. The lock
@@ -369,9 +430,22 @@ func (q *Queue) ackMemory(n int) {
 	defer q.mu.Unlock()
 	q.mem.ack(n, q.opt.Event)
 	q.noteMemory()
+	q.noteSafe()
 	if len(q.mem.recs) > 0 {
 		return
 	}
+	q.settleOwed()
+	if q.disk != nil {
+		// The next record on disk is not the one after the last there: what an
+		// earlier run has left is read as of one piece, segment by segment.
+		q.disk.newSegment()
+	}
+	q.wake()
+}
+
+// settleOwed says that the loss records that were in memory are stored. The lock is
+// held.
+func (q *Queue) settleOwed() {
 	for _, loss := range q.owed {
 		if q.disk != nil {
 			q.disk.settle(loss)
@@ -381,12 +455,6 @@ func (q *Queue) ackMemory(n int) {
 		}
 	}
 	q.owed = nil
-	if q.disk != nil {
-		// The next record on disk is not the one after the last there: what an
-		// earlier run has left is read as of one piece, segment by segment.
-		q.disk.newSegment()
-	}
-	q.wake()
 }
 
 // closeDrained lets go of the spools of others that are all published.
@@ -559,13 +627,9 @@ func (q *Queue) Close() error {
 	disk, earlier := q.disk, q.earlier
 	left := q.mem.recs
 	if disk != nil && len(left) > 0 {
-		left = left[disk.appendAll(left):]
-		q.mem.recs, q.mem.events = left, 0
-		for _, rec := range left {
-			if q.opt.Event(rec) != nil {
-				q.mem.events++
-			}
-		}
+		n, _ := disk.appendAll(left) // the error is that some are left
+		q.mem.drop(n, q.opt.Event)
+		left = q.mem.recs
 		q.noteMemory()
 	}
 	q.mu.Unlock()
@@ -605,6 +669,9 @@ func (q *Queue) run(ctx context.Context) {
 			opened = time.Now()
 		}
 		q.check(now)
+		q.mu.Lock()
+		q.spill()
+		q.mu.Unlock()
 		if now.Sub(adopted) >= adoptEvery {
 			q.adopt(ctx, now)
 			adopted = now
@@ -864,20 +931,21 @@ func (s *Spool) drained() bool {
 	return s.mark.Next >= s.next
 }
 
-// appendAll appends records to a spool that is finished, and returns how many it took.
-func (s *Spool) appendAll(recs [][]byte) (n int) {
+// appendAll appends records, to a spool that is finished too, and returns how many it
+// took.
+func (s *Spool) appendAll(recs [][]byte) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.removed {
-		return 0
+		return 0, ErrRemoved
 	}
 	for _, rec := range recs {
-		if s.append(rec, nothing) != nil {
-			break
+		if err := s.append(rec, nothing); err != nil {
+			return n, err
 		}
 		n++
 	}
-	return n
+	return n, nil
 }
 
 // dismiss closes a spool that is all published, and removes what is left of it.

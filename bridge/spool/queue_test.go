@@ -559,3 +559,58 @@ func TestQueueModel(t *testing.T) {
 		}
 	})
 }
+
+// Whoever waits for what is in memory is told when it is acknowledged, and not before;
+// a disk that takes records again gets it even if nobody acknowledges anything, in
+// order, but not what is just handed out.
+func TestQueueSettled(t *testing.T) {
+	dir, free := blocked(t)
+	b := newBench(t, dir)
+	defer b.close(t)
+	if b.Settled() != nil || b.Awaited() {
+		t.Fatal("nothing is in memory")
+	}
+	b.append(t, "1", "2")
+	done := b.Settled()
+	if !b.Awaited() || closed(done) {
+		t.Fatal("two records are in memory")
+	}
+	b.readQueue(t)
+	if b.done(t, 1); closed(done) {
+		t.Fatal("the second one is not acknowledged")
+	}
+	if b.done(t, 1); !closed(done) || b.Awaited() {
+		t.Fatal("both are acknowledged")
+	}
+
+	b.append(t, "3", "4", "5")
+	done = b.Settled()
+	b.readQueue(t)
+	b.done(t, 1)
+	free()
+	eventually(t, "the spool to open", func() bool { return b.Dir() != "" })
+	time.Sleep(2 * lookEvery)
+	if closed(done) {
+		t.Fatal("4 and 5 are handed out: nobody knows whether the stream has them")
+	}
+	if err := b.Rewind(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what is in memory to be on disk", func() bool { return closed(done) })
+	b.append(t, "6")
+	if got := b.readQueue(t); !slices.Equal(got, []string{"4", "5", "6"}) {
+		t.Errorf("it holds %q", got)
+	}
+	if st := b.Stats(); st.Memory != 0 || st.Disk != nil {
+		t.Errorf("%+v", st)
+	}
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
