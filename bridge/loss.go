@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"supernats/bridge/eventlistener"
@@ -37,6 +38,7 @@ type losses struct {
 	place     place
 	first     place          // of the first event after those that we know nothing of
 	open      []*schema.Loss // to be told
+	gaps      []gap          // among it, of this boot
 }
 
 // place is how far the events of a pool are accounted for.
@@ -76,6 +78,7 @@ func (l *losses) seen(h *eventlistener.Header) bool {
 	case h.PoolSerial <= p.poolSerial && h.Serial <= p.serial:
 		// Offered again: after a death of ours, or after somebody else's FAIL
 		// (process.py, handle_rejected).
+		l.found(h.PoolSerial)
 		return false
 	case h.PoolSerial <= p.poolSerial:
 		next = 0 // reloaded
@@ -96,6 +99,40 @@ func (l *losses) missing(first, last uint64) {
 	loss := l.of(causeBuffer, l.place.pool)
 	loss.Count += last - first + 1
 	span(loss, first, last)
+	if len(l.gaps) < maxGaps {
+		l.gaps = append(l.gaps, gap{first, last})
+	}
+}
+
+// gap is a range of pool serials that are missing.
+type gap struct{ first, last uint64 }
+
+// maxGaps bounds how many are known one by one.
+const maxGaps = 64
+
+// found takes an event out of what is missing and not yet reported. An event that a
+// listener died with, also one of another pool with our priority, is put at the head
+// of the buffer (process.py, handle_rejected), before those that it came after.
+func (l *losses) found(poolSerial uint64) {
+	i := slices.IndexFunc(l.gaps, func(g gap) bool { return g.first <= poolSerial && poolSerial <= g.last })
+	j := slices.IndexFunc(l.open, func(loss *schema.Loss) bool {
+		return loss.Boot == l.boot && loss.Pool == l.place.pool && loss.Cause == causeBuffer
+	})
+	if i < 0 || j < 0 {
+		return
+	}
+
+	g := l.gaps[i]
+	l.gaps = slices.Delete(l.gaps, i, i+1)
+	if g.first < poolSerial {
+		l.gaps = append(l.gaps, gap{g.first, poolSerial - 1})
+	}
+	if poolSerial < g.last {
+		l.gaps = append(l.gaps, gap{poolSerial + 1, g.last})
+	}
+	if l.open[j].Count--; l.open[j].Count == 0 {
+		l.open = slices.Delete(l.open, j, j+1)
+	}
 }
 
 // shed remembers an event that was let go for want of room.
@@ -208,6 +245,7 @@ func (y *history) told(msg []byte) {
 	} else {
 		y.losses.open = nil
 	}
+	y.losses.gaps = nil
 }
 
 // end is given what else the spool knows of the run.
@@ -347,6 +385,7 @@ func (b *Bridge) tellLosses() error {
 		}
 		b.losses.open = b.losses.open[1:]
 		if loss.Cause == causeBuffer {
+			b.losses.gaps = nil
 			b.metrics.loss(causeBuffer, loss.Count)
 			b.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).Str("fix", "buffer_size=65536 in the section of supernats-bridge, and another section for the output of programs: supernats-bridge conf").
 				Msg("supervisord dropped events: its buffer was full")
