@@ -49,6 +49,14 @@ type place struct {
 	serial uint64
 }
 
+// begin is the number of the pool's first event: the Go port counts from 1.
+func (p place) begin() uint64 {
+	if p.poolSerial == 1 && p.serial == 1 {
+		return 1
+	}
+	return 0
+}
+
 // seen looks for a gap in the serial of our pool, which supervisord gives when an
 // event enters the buffer: what is missing was thrown away. It reports whether the
 // event is none that we have had.
@@ -251,7 +259,14 @@ func (b *Bridge) catchUp(y *history, own bool) {
 	boot := b.boot.load()
 	l, p := &b.losses, y.losses.place
 	switch {
-	case !own || !p.known || !bytes.Equal(y.boot, boot[:]):
+	case !own:
+	case !bytes.Equal(y.boot, boot[:]):
+		// Nobody has listened to this life before, and we were there from its start.
+		if l.first.known && l.first.poolSerial > l.first.begin() && b.cfg.StartedTogether && !y.damaged {
+			l.missing(l.first.begin(), l.first.poolSerial-1)
+			l.first = place{}
+		}
+	case !p.known:
 	case !l.place.known:
 		l.place, b.header = p, y.header
 	case l.first.known && l.first.pool == p.pool && l.first.poolSerial > p.poolSerial+1:

@@ -96,9 +96,23 @@ func (b *Bridge) fence() *publish.Fence {
 			return boot
 		},
 		Ours:      ours,
+		Listener:  b.isListener,
 		Processes: func() map[string]bool { table, _ := b.ours.Load().(map[string]bool); return table },
 	}
 }
+
+// isListener reports whether a group, a token, is a section of a bridge: our own, or the
+// ones that `supernats-bridge conf` prints.
+func (b *Bridge) isListener(group string) bool {
+	name := strings.TrimSuffix(group, logsSuffix)
+	return name == confName || name == strings.TrimSuffix(schema.Token(b.pool()), logsSuffix)
+}
+
+// The sections that `supernats-bridge conf` prints are confName and confName + logsSuffix.
+const (
+	confName   = "supernats"
+	logsSuffix = "-logs"
+)
 
 // keepProcesses notes which processes our supervisord has.
 func (b *Bridge) keepProcesses(snap *schema.Snapshot) {
