@@ -125,8 +125,7 @@ func (b *Bridge) settle(h *eventlistener.Header) {
 // would be taken for lost.
 func (b *Bridge) forgetPlace(pool string) {
 	own := b.keepDir()
-	dir, err := b.cfg.findSpool()
-	if own == "" || err != nil || !boot.ListenedSince(dir, own, pool, b.life.past.ID) {
+	if own == "" || !boot.ListenedSince(own, pool, b.life.past.ID) {
 		return
 	}
 	b.life.past.Listened = true

@@ -54,15 +54,19 @@ func Known(dir, pool string, now Evidence) (past Past) {
 }
 
 // ListenedSince reports whether a listener of the same pool and life has kept
-// something in another spool of a directory after the one of own: it could not have
-// own, and had events that are in no record of it.
-func ListenedSince(dir, own, pool string, boot ID) bool {
+// something in a spool beside, above or beneath ours, after we kept it in ours: it
+// could not have ours, and had events that are in no record of it.
+func ListenedSince(own, pool string, boot ID) bool {
 	mine, err := os.Stat(filepath.Join(own, fileName))
 	if err != nil {
 		return false
 	}
-	names, _ := filepath.Glob(filepath.Join(dir, "*", fileName)) // fails for a malformed pattern only
-	for _, name := range append(names, filepath.Join(dir, fileName)) {
+	names := []string{filepath.Join(filepath.Dir(own), fileName)}
+	for _, dir := range []string{own, filepath.Dir(own)} {
+		more, _ := filepath.Glob(filepath.Join(dir, "*", fileName)) // fails for a malformed pattern only
+		names = append(names, more...)
+	}
+	for _, name := range names {
 		info, err := os.Stat(name)
 		if err != nil || os.SameFile(info, mine) || !info.ModTime().After(mine.ModTime()) {
 			continue
