@@ -84,11 +84,12 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	b.pace.saw(now)
 	b.watch.saw(h.Event)
 	b.lag.saw(b.troubles, h.Event, payload, now)
+	b.late.saw(h.Event, payload, now)
 	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.
 		b.settle(&h)
-		if err := b.recordStarted(ctx, h, now); err != nil {
+		if err := b.recordStarted(ctx, now); err != nil {
 			return err
 		}
 		b.started = true

@@ -42,6 +42,7 @@ type life struct {
 	past     boot.Past
 	before   *history
 	verdict  atomic.Pointer[boot.Verdict]
+	settled  atomic.Bool // the verdict is that of the first event
 }
 
 // identify looks for evidence of our supervisord.
@@ -65,12 +66,24 @@ func (b *Bridge) continueFrom(y *history) {
 	b.life.before = y
 	if !b.life.fixed {
 		b.life.past = y.past()
-		if dir := b.keepDir(); b.life.past.Known && dir != "" {
-			b.life.past.Evidence = boot.Load(dir, b.life.past.ID)
-		}
+		b.recall()
 		b.decide(nil)
 	}
 	b.goOn(y)
+}
+
+// recall adds to the past what was kept beside the spools.
+func (b *Bridge) recall() {
+	if !b.life.past.Known {
+		// Our own spool is new, or locked: then another one may know our supervisord.
+		if dir, err := b.cfg.findSpool(); err == nil {
+			b.life.past = boot.Known(dir, b.pool(), b.life.evidence)
+		}
+		return
+	}
+	if dir := b.keepDir(); dir != "" {
+		b.life.past.Evidence = boot.Load(dir, b.life.past.ID)
+	}
 }
 
 // decide sets the boot.
@@ -84,6 +97,7 @@ func (b *Bridge) decide(first *boot.Place) {
 // settle decides about the boot for good, by the first event. Nothing of this life
 // has been stored before, but perhaps losses of the one before.
 func (b *Bridge) settle(h *eventlistener.Header) {
+	b.identity.Store(&identity{h.Server, h.Pool})
 	if b.life.fixed {
 		return
 	}
@@ -101,20 +115,39 @@ func (b *Bridge) settle(h *eventlistener.Header) {
 		log.Bool("same_as_before", v.Same).Str("why", v.Why)
 	}
 	log.Msg("supervisord is identified")
-	dir := b.keepDir()
+	b.life.settled.Store(true)
+	b.keepIdentity()
+}
+
+// keepIdentity keeps what supervisord was identified by. Where that is not enough to
+// find the boot again, and there is no spool to keep it in, that is a trouble.
+func (b *Bridge) keepIdentity() {
+	if b.life.fixed || !b.life.settled.Load() {
+		return
+	}
+	v, dir := b.life.verdict.Load(), b.keepDir()
+	if v.Random && dir == "" {
+		b.troubles.raise(troubleIdentity, "supervisord cannot be identified ("+b.life.evidence.By+"), and there is no spool to keep its boot in: after a restart of this bridge its events seem to be those of another supervisord",
+			"give the bridge a directory that it may write to (--spool-dir), or mount /proc without hidepid= and subset=")
+		return
+	}
+	b.troubles.clear(troubleIdentity)
 	if dir == "" {
 		return
 	}
-	if err := boot.Save(dir, v.ID, b.life.evidence); err != nil {
+	if err := boot.Save(dir, b.pool(), v.ID, b.life.evidence); err != nil {
 		b.log.Warn().Err(err).Msg("what supervisord was identified by cannot be kept; the serials of its events have to do")
 	}
 }
+
+const troubleIdentity = "identity"
 
 // keepIn makes the directory of our spool the one where small things are kept, and
 // returns the process table that the run before has kept there.
 func (b *Bridge) keepIn(dir string) *proctable.Table {
 	b.dir.Store(&dir)
 	b.loaded.Do(func() { b.table.Load(dir) })
+	b.keepIdentity() // of a spool that is opened late
 	return b.table
 }
 
@@ -146,7 +179,7 @@ func (b *Bridge) lossesAfter(y *history, open []*schema.Loss) losses {
 	boot := b.boot.load()
 	l := losses{
 		boot: b.boot.String(), open: open,
-		fromStart: y.fromStart(boot[:], b.cfg.StartedTogether),
+		fromStart: y.fromStart(boot[:], b.cfg.StartedTogether && !b.life.past.Listened),
 	}
 	b.header = nil
 	if bytes.Equal(y.boot, boot[:]) {

@@ -53,6 +53,7 @@ type Bridge struct {
 	started bool
 	full    bool // said that the spool is full
 	lag     lag  // of the goroutine that listens
+	late    *lateDeaths
 	pace    pace
 	// stoppingRead says that supervisord has reported its own end. stopState is set
 	// before our last record is made, see supervisorState.
@@ -61,18 +62,21 @@ type Bridge struct {
 	serial       atomic.Uint64 // the last one read
 	identity     atomic.Pointer[identity]
 	snap         chan string
-	ours         atomic.Value        // of type map[string]bool: our processes, see publish.Fence
-	server       *supervisord.Client // nil without an XML-RPC of supervisord
-	reasons      *supervisord.Reasons
-	troubles     *troubles
-	section      ownSection
-	calls        calls // of the XML-RPC
-	buf          []byte
-	registry     *prometheus.Registry
-	metrics      *metrics
-	opened       atomic.Pointer[spool.Queue] // the spool, for those who look from outside
-	dir          atomic.Pointer[string]      // of our spool, see keepIn
-	ending       atomic.Bool                 // no event will come any more
+	// tableWaits is when a process table was stored that the stream does not have yet,
+	// Unix nanoseconds; 0 if there is none.
+	tableWaits atomic.Int64
+	ours       atomic.Value        // of type map[string]bool: our processes, see publish.Fence
+	server     *supervisord.Client // nil without an XML-RPC of supervisord
+	reasons    *supervisord.Reasons
+	troubles   *troubles
+	section    ownSection
+	calls      calls // of the XML-RPC
+	buf        []byte
+	registry   *prometheus.Registry
+	metrics    *metrics
+	opened     atomic.Pointer[spool.Queue] // the spool, for those who look from outside
+	dir        atomic.Pointer[string]      // of our spool, see keepIn
+	ending     atomic.Bool                 // no event will come any more
 
 	lossNoted chan struct{} // receives a value when losses are to be told
 
@@ -120,6 +124,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	b.registry = prometheus.NewRegistry()
 	b.metrics = newMetrics(b.registry, b)
 	b.troubles = newTroubles(b.log, b.registry, b.troubleMessage)
+	b.late = newLateDeaths(b.troubles, b.followDeaths)
 	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
 	return b, nil
 }
@@ -153,7 +158,10 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 			b.log.Error().Err(err).Msg("spool is closed with an error")
 		}
 	}()
-	reader := &reader{Queue: b.spool, end: b.endOfSpool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip}
+	reader := &reader{
+		Queue: b.spool, end: b.endOfSpool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip,
+		stored: func() { b.tableWaits.Store(0) },
+	}
 	left := b.spool.Stats()
 	var publisher *publish.Publisher
 	publisher, err = publish.New(publish.Config{
@@ -184,6 +192,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	tasks.Go(func() { b.snapshots(aside) })
 	tasks.Go(func() { b.tellings(aside) })
 	tasks.Go(func() { b.checkSection(aside) })
+	tasks.Go(func() { b.late.run(aside) })
 	err = b.listen(ctx, listener)
 	stopAside()
 	tasks.Wait()

@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"supernats/bridge/eventlistener"
 	"supernats/bridge/publish"
 	"supernats/schema"
 )
@@ -18,8 +17,7 @@ import (
 type identity struct{ server, pool string }
 
 // recordStarted tells that the bridge runs, when it knows under whom.
-func (b *Bridge) recordStarted(ctx context.Context, h eventlistener.Header, at time.Time) error {
-	b.identity.Store(&identity{h.Server, h.Pool})
+func (b *Bridge) recordStarted(ctx context.Context, at time.Time) error {
 	rec, err := b.ownRecord(schema.BridgeStarted, at)
 	if err != nil {
 		return err
@@ -46,7 +44,7 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
 		SupervisorPID: b.SupervisorPID(), Section: b.section.of(who.pool),
 	}
-	if b.seesDeaths() {
+	if b.sees(schema.ProcessStateExited) {
 		rec.Reasons = b.reasons.Status(sectionWait)
 	}
 	if by := b.identifiedBy(); by != "" {
@@ -98,9 +96,23 @@ func (b *Bridge) fence() *publish.Fence {
 			return boot
 		},
 		Ours:      ours,
+		Listener:  b.isListener,
 		Processes: func() map[string]bool { table, _ := b.ours.Load().(map[string]bool); return table },
 	}
 }
+
+// isListener reports whether a group, a token, is a section of a bridge: our own, or the
+// ones that `supernats-bridge conf` prints.
+func (b *Bridge) isListener(group string) bool {
+	name := strings.TrimSuffix(group, logsSuffix)
+	return name == confName || name == strings.TrimSuffix(schema.Token(b.pool()), logsSuffix)
+}
+
+// The sections that `supernats-bridge conf` prints are confName and confName + logsSuffix.
+const (
+	confName   = "supernats"
+	logsSuffix = "-logs"
+)
 
 // keepProcesses notes which processes our supervisord has.
 func (b *Bridge) keepProcesses(snap *schema.Snapshot) {

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -42,6 +43,8 @@ type reader struct {
 	current decoded
 	msg     *nats.Msg   // the last event's message: the next one is made in its memory
 	flying  []time.Time // when each event handed on, and not acknowledged, was read; zero for other records
+	tables  []int       // which of flying are process tables
+	stored  func()      // called when the stream has a process table; may be nil
 }
 
 // decoded is a record; event is nil if it is none, or cannot be decoded.
@@ -63,6 +66,9 @@ func (r *reader) Next() ([]byte, bool, error) {
 	}
 	r.current = r.batch[r.next]
 	r.next++
+	if isTable(r.current.rec) {
+		r.tables = append(r.tables, len(r.flying))
+	}
 	r.flying = append(r.flying, r.current.at)
 	return r.current.rec, true, nil
 }
@@ -119,13 +125,32 @@ func (r *reader) Ack(n int, seq uint64) error {
 		}
 	}
 	r.flying = slices.Delete(r.flying, 0, n)
+	done := 0
+	for i, at := range r.tables {
+		if r.tables[i] = at - n; at < n {
+			done++
+		}
+	}
+	r.tables = slices.Delete(r.tables, 0, done)
+	if done > 0 && r.stored != nil {
+		r.stored()
+	}
 	return r.Queue.Ack(n, seq)
+}
+
+// isTable reports whether a record is a process table.
+func isTable(rec []byte) bool {
+	if len(rec) < recordHead || rec[0] != kindMessage {
+		return false
+	}
+	_, body, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
+	return bytes.HasPrefix(body, []byte(schema.SnapshotPrefix))
 }
 
 // Rewind implements publish.Source.
 func (r *reader) Rewind() error {
 	r.forget()
-	r.current, r.flying = decoded{}, nil
+	r.current, r.flying, r.tables = decoded{}, nil, nil
 	return r.Queue.Rewind()
 }
 

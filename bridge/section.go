@@ -61,12 +61,12 @@ func (s *ownSection) of(pool string) *schema.Section {
 	return data
 }
 
-// seesDeaths reports whether the events of our section are such that reasons are
-// looked for; true if that is not known.
-func (b *Bridge) seesDeaths() bool {
+// sees reports whether our section is subscribed to an event; true if that is not
+// known.
+func (b *Bridge) sees(event string) bool {
 	own := b.section.of(b.pool())
 	return own == nil || slices.ContainsFunc(own.Events, func(name string) bool {
-		return schema.Is(schema.ProcessStateExited, strings.ToUpper(name))
+		return schema.Is(event, strings.ToUpper(name))
 	})
 }
 

@@ -351,3 +351,44 @@ func TestSnapshotPause(t *testing.T) {
 		}
 	}
 }
+
+// Over an outage no process tables fill the spool: one waits, and the next one is
+// taken when the stream has it, or after a long time.
+func TestSnapshotWaits(t *testing.T) {
+	dir := t.TempDir()
+	rec, _ := tableOf(t, []schema.SnapshotProcess{row(0)})
+	sp, err := spool.Open(t.Context(), spool.Options{Dir: dir, Max: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sp.Close()
+	b := &Bridge{}
+	r := &reader{
+		Spool: sp, encoder: *testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
+		stored: func() { b.tableWaits.Store(0) },
+	}
+	if b.snapshotWaits(readAt) {
+		t.Error("there is none")
+	}
+	for _, rec := range [][]byte{eventRecord("TICK_5", "when:1"), rec, eventRecord("TICK_5", "when:2")} {
+		if err := sp.Append(rec); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok, err := r.Next(); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+	}
+	b.tableWaits.Store(readAt.UnixNano())
+	for i, want := range []bool{true, false, false} {
+		if err := r.Ack(1, uint64(i+1)); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.snapshotWaits(readAt.Add(time.Second)); got != want {
+			t.Errorf("after %d records: %v", i+1, got)
+		}
+	}
+	b.tableWaits.Store(readAt.UnixNano())
+	if b.snapshotWaits(readAt.Add(snapshotWaits)) {
+		t.Error("it waits for ever")
+	}
+}

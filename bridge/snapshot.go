@@ -25,6 +25,9 @@ const (
 const (
 	// snapshotLeast is the time from one snapshot to one that is asked for, at least.
 	snapshotLeast = 5 * time.Second
+	// snapshotWaits is how long no other one is taken by the clock while one waits for
+	// the stream: over an outage they would push events out of the spool.
+	snapshotWaits = 10 * time.Minute
 	// snapshotPart is the largest share of the time that snapshots take.
 	snapshotPart = 10
 )
@@ -48,8 +51,8 @@ func (b *Bridge) snapshots(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick:
-			if time.Now().Before(earliest) {
-				continue // supervisord takes long for one
+			if time.Now().Before(earliest) || b.snapshotWaits(time.Now()) {
+				continue
 			}
 		case reason = <-b.snap:
 		case <-keep.C:
@@ -67,6 +70,13 @@ func (b *Bridge) snapshots(ctx context.Context) {
 		b.snapshot(ctx, reason)
 		earliest = afterSnapshot(begun, time.Now())
 	}
+}
+
+// snapshotWaits reports whether a snapshot was stored not long ago that the stream does
+// not have yet.
+func (b *Bridge) snapshotWaits(now time.Time) bool {
+	stored := b.tableWaits.Load()
+	return stored != 0 && now.Sub(time.Unix(0, stored)) < snapshotWaits
 }
 
 // afterSnapshot is when the next one may be taken.
@@ -133,7 +143,9 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	defer b.mu.Unlock()
 	if err := b.spool.Append(appendMessage(nil, now, b.boot.load(), b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
 		b.log.Warn().Err(err).Msg("snapshot cannot be stored")
+		return
 	}
+	b.tableWaits.Store(now.UnixNano())
 }
 
 // calls remembers how the last calls of the XML-RPC ended.
@@ -164,7 +176,7 @@ func isTimeout(err error) bool {
 // followReasons looks at the logs of programs when they die, until the function that
 // it returns is called. A section that is sent no deaths has no need of it.
 func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
-	if !b.seesDeaths() {
+	if !b.sees(schema.ProcessStateExited) {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -375,10 +375,11 @@ type Host struct {
 type HostLife struct {
 	Boot   string `json:"boot"`
 	Server string `json:"server,omitempty"`
-	// Instance is that of its bridges, Pools are those that have sent something.
-	Instance string   `json:"instance,omitempty"`
-	Pools    []string `json:"pools,omitempty"`
-	PID      int      `json:"pid,omitempty"`
+	// Instances are those of its bridges, which have one each, and Pools those that
+	// have sent something.
+	Instances []string `json:"instances,omitempty"`
+	Pools     []string `json:"pools,omitempty"`
+	PID       int      `json:"pid,omitempty"`
 	// SupervisorVersion, SupervisorState, Serial and Stopping are as in Host.
 	SupervisorVersion string `json:"supervisor_version,omitempty"`
 	SupervisorState   string `json:"supervisor_state,omitempty"`
@@ -393,12 +394,28 @@ type HostLife struct {
 	// FirstSeen and LastSeen are when the stream got its first and its last message.
 	FirstSeen Time `json:"first_seen"`
 	LastSeen  Time `json:"last_seen"`
+	// Steady is since when its messages have come without a long gap: before that
+	// nothing might have come from others either, because NATS was away or because the
+	// stream keeps ticks for an hour only.
+	Steady Time `json:"steady"`
 	// Succeeded says that another life looks like the one after it, Ended since when
 	// it is known to be over.
 	Succeeded bool  `json:"succeeded,omitempty"`
 	Ended     *Time `json:"ended,omitempty"`
 	// Clock is left out until its messages say what the host's clock is.
 	Clock *HostClock `json:"clock,omitempty"`
+}
+
+// Heard returns when one of the lives of a host was heard the last time or, if that is
+// later, since when it would have been beside another one that is.
+func (h *Host) Heard(l *HostLife) time.Time {
+	at := l.LastSeen.Time
+	for i := range h.Lives {
+		if o := &h.Lives[i]; o.Boot != l.Boot && o.Ended == nil && o.LastSeen.After(l.LastSeen.Time) && o.Steady.After(at) {
+			at = o.Steady.Time
+		}
+	}
+	return at
 }
 
 // HostClock is how far the clock of a host is behind that of the stream: negative
@@ -486,6 +503,8 @@ type OpenAlert struct {
 	Phase  string `json:"phase"`
 	Opened Time   `json:"opened"`
 	Closed *Time  `json:"closed,omitempty"`
+	// Ended is why it closed, for people, where that is not that all is well again.
+	Ended string `json:"ended,omitempty"`
 	// Count is how many events matched since it opened, Last the last of them.
 	Count       int               `json:"count"`
 	Last        *AlertEvent       `json:"last,omitempty"`

@@ -173,6 +173,9 @@ type Past struct {
 	Last *Place
 	// Damaged says that events may be missing after Last.
 	Damaged bool
+	// Listened says that a listener of our pool has listened to this life before, whose
+	// place is not known.
+	Listened bool
 	// Evidence is what it had, nil if that was not kept.
 	Evidence *Evidence
 }

@@ -195,7 +195,7 @@ func TestKeep(t *testing.T) {
 		t.Errorf("of nothing: %+v", got)
 	}
 	for range 2 {
-		if err := Save(dir, id, e); err != nil {
+		if err := Save(dir, "supernats", id, e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -211,7 +211,19 @@ func TestKeep(t *testing.T) {
 	if got := Load(dir, id); got != nil {
 		t.Errorf("of a damaged file: %+v", got)
 	}
-	if err := Save(dir+"/none", id, e); err == nil {
+	slot := t.TempDir()
+	if err := errors.Join(os.Mkdir(slot+"/slot-2", 0o755), Save(slot+"/slot-2", "supernats", id, e)); err != nil {
+		t.Fatal(err)
+	}
+	for pool, listened := range map[string]bool{"supernats": true, "output": false, "": true} {
+		if past := Known(slot, pool, e); !past.Known || past.ID != id || past.Listened != listened {
+			t.Errorf("of another listener, for pool %q: %+v", pool, past)
+		}
+	}
+	if past := Known(slot, "supernats", with(e, func(e *Evidence) { e.Inode++ })); past.Known {
+		t.Errorf("of another supervisord: %+v", past)
+	}
+	if err := Save(dir+"/none", "supernats", id, e); err == nil {
 		t.Error("no error of a directory that is missing")
 	}
 }

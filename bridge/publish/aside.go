@@ -42,6 +42,7 @@ type asideMsg struct {
 	key  string
 	msg  *nats.Msg
 	sent bool
+	as   string // its message id, where that is another one, see taken
 }
 
 // Aside publishes a message past the source, over the same connection, as soon as
@@ -89,6 +90,9 @@ func (p *Publisher) publishAside(ctx context.Context, nc *nats.Conn, js jetstrea
 			if ok {
 				var err error
 				next.sent, err = p.sendAside(ctx, js, next)
+				if errors.Is(err, errTaken) {
+					next.as, next.sent = p.taken.again(next.msg.Header.Get(nats.MsgIdHdr)), true
+				}
 				p.settleAside(next, err)
 				if err == nil {
 					backoff = 0
@@ -126,6 +130,9 @@ func (p *Publisher) sendAside(ctx context.Context, js jetstream.JetStream, next 
 		m.Header[k] = v
 	}
 	m.Header[stream.HeaderSent] = []string{schema.Stamp(time.Now())}
+	if next.as != "" {
+		m.Header[nats.MsgIdHdr] = []string{next.as}
+	}
 	if p.asideNoTTL {
 		m.Header.Del(jetstream.MsgTTLHeader)
 	}
@@ -141,6 +148,8 @@ func (p *Publisher) sendAside(ctx context.Context, js jetstream.JetStream, next 
 		return next.sent || apiCode(err) == 0, err
 	case ack.Stream != p.cfg.Stream:
 		return next.sent, &foreignAck{subject: m.Subject, got: ack.Stream, want: p.cfg.Stream}
+	case ack.Duplicate && !next.sent:
+		return false, errTaken
 	}
 	return true, nil
 }

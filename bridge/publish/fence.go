@@ -33,7 +33,8 @@ type Fence struct {
 	// Replaced reports that a message need not be sent if it may have been before:
 	// Filter does not cover it, and a newer one follows.
 	Replaced func(*nats.Msg) bool
-	// Passed is called when publishing begins again, not at its first beginning.
+	// Passed is called when something is stored after publishing has begun again, not
+	// after its first beginning: what it asks for is to be of use.
 	Passed func()
 	// Boot returns which life of a supervisord an id is of, empty if it is of none;
 	// Ours is our own.
@@ -42,6 +43,9 @@ type Fence struct {
 	// Processes are those of our supervisord, group.process in tokens; nil, also as
 	// its result, where they are not known but by their events.
 	Processes func() map[string]bool
+	// Listener reports whether a group, in tokens, is that of a bridge: every
+	// supervisord has one, mostly of the same name. May be nil.
+	Listener func(group string) bool
 }
 
 const (
@@ -99,9 +103,7 @@ func (s *session) pass(ctx context.Context) error {
 			return fmt.Errorf("look at what the stream has: %w", err)
 		}
 	}
-	if s.again {
-		f.Passed()
-	}
+	s.passed, s.progress = s.again, false
 	return nil
 }
 

@@ -120,6 +120,11 @@ type Publisher struct {
 	sent connection
 	made uint64 // how many connections were made
 	away bool
+	// progress says that a record of the source was stored since the last fence.
+	progress bool
+	// divided is into how many parts records were divided that are not acknowledged, by
+	// the id of their first part.
+	divided map[messageID]int
 	// known is what the stream has of what is to be sent again, if sure says that no
 	// answer is missing.
 	known map[messageID]struct{}
@@ -152,7 +157,8 @@ func New(cfg Config) (*Publisher, error) {
 	p := &Publisher{
 		cfg: cfg, doubt: cfg.Left, left: cfg.Left, seq: cfg.Seq,
 		rivals: rivals{first: rivalFirst, silence: rivalSilence}, trouble: trouble{log: cfg.Log}, taken: newTaken(),
-		aside: aside{more: make(chan struct{}, 1)},
+		divided: map[messageID]int{},
+		aside:   aside{more: make(chan struct{}, 1)},
 	}
 	p.sizes.every.Store(int64(largerEvery))
 	p.trouble.raise, p.trouble.clear = p.raise, p.clear
@@ -213,7 +219,7 @@ func (p *Publisher) connected(ctx context.Context) error {
 			return err
 		}
 		over := connection{p.made, nc.Stats().Reconnects}
-		s := &session{Publisher: p, nc: nc, js: js, acks: acks, denied: denied, again: p.begun && (p.away || over != p.sent)}
+		s := &session{Publisher: p, nc: nc, js: js, acks: acks, denied: denied, again: p.begun && p.progress && (p.away || over != p.sent)}
 		err := s.ensure(ctx)
 		if err == nil {
 			err = s.run(ctx) // it has reported its error

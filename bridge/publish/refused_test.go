@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -316,4 +317,69 @@ func (l *troubleLog) all() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.said)
+}
+
+// A record that is sent again in other parts than before, since the limit has changed
+// in its middle, is stored whole: parts of one division are not taken for those of
+// another.
+func TestDividedAgain(t *testing.T) {
+	url, js, c := smallStream(t, true)
+	big := "d " + strings.Repeat("x", 40_000)
+	tries := 0
+	src := newSource("small", big, "last")
+	r := start(t, url, src, func(cfg *Config) {
+		cfg.Encode = func(rec []byte, limit int) ([]*nats.Msg, error) {
+			if len(rec) < 1000 {
+				return dividing(rec, limit)
+			}
+			if tries++; tries == 1 {
+				// The first part fits, the second is refused by then.
+				c.MaxMsgSize = 2000
+				first := message("id/1", rec[:1000])
+				second := message("id/2", rec[1000:4000])
+				if _, err := js.UpdateStream(context.Background(), c); err != nil {
+					t.Error(err)
+				}
+				return []*nats.Msg{first, second}, nil
+			}
+			var msgs []*nats.Msg
+			for i := 0; i < len(rec); i += limit - 500 {
+				msgs = append(msgs, message(fmt.Sprint("id/", len(msgs)+1), rec[i:min(len(rec), i+limit-500)]))
+			}
+			return msgs, nil
+		}
+	})
+	if err := r.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(texts(stored(t, js)), ""), "small"+big[:1000]+big+"last"; got != want {
+		t.Errorf("stored %d bytes, want %d", len(got), len(want))
+	}
+}
+
+// While events are denied and the fence is not, no attempt asks for what a reconnect
+// asks for: it would be one every few seconds, for ever.
+func TestNothingWithoutProgress(t *testing.T) {
+	s := streamtest.Start(t, func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "admin", Password: "admin"},
+			{Username: "host", Password: "host", Permissions: &server.Permissions{
+				Publish: &server.SubjectPermission{Deny: []string{subject}},
+			}},
+		}
+		o.NoAuthUser = "admin"
+	})
+	js := s.JetStream()
+	makeStream(t, js)
+	var again atomic.Int64
+	var troubles troubleLog
+	r := start(t, strings.Replace(s.URL, "nats://", "nats://host:host@", 1), numbered(100), fenced(&again), troubles.watch, func(c *Config) { c.Left = 100 })
+	r.log.wait(t, "allow this user to publish")
+	time.Sleep(3 * time.Second)
+	if n := len(stored(t, js)); again.Load() > 0 || n > 2 {
+		t.Errorf("passed %d times, %d records of reconnects", again.Load(), n)
+	}
+	if diff := cmp.Diff([]string{"+nats-rights"}, troubles.all()); diff != "" {
+		t.Errorf("troubles (-want +got):\n%s", diff)
+	}
 }

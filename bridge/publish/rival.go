@@ -180,6 +180,10 @@ func (s *session) sharedWith(other *rival) []string {
 	}
 	var both []string
 	for name := range other.processes {
+		group, _, _ := strings.Cut(name, ".")
+		if listener := s.cfg.Fence.Listener; listener != nil && listener(group) {
+			continue
+		}
 		if ours[name] {
 			both = append(both, name)
 		}

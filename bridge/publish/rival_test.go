@@ -27,6 +27,14 @@ func booted(t *testing.T, url, boot string, processes ...string) (l *troubleLog,
 	l = new(troubleLog)
 	l.watch(&cfg)
 	cfg.Fence.Ours = boot
+	cfg.Fence.Processes = func() map[string]bool {
+		table := map[string]bool{}
+		for _, name := range processes {
+			table[name] = true
+		}
+		return table
+	}
+	cfg.Fence.Listener = func(group string) bool { return group == "supernats" }
 	cfg.Fence.Boot = func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot }
 	cfg.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
 		m := message(string(rec), rec)
@@ -74,8 +82,8 @@ func booted(t *testing.T, url, boot string, processes ...string) (l *troubleLog,
 // Two boots under one host are fine while their processes differ.
 func TestNeighbours(t *testing.T) {
 	s, _ := forgetful(t)
-	a, _ := booted(t, s.URL, "aaaa", "web.web", "api.api_00")
-	b, _ := booted(t, s.URL, "bbbb", "job.job", "api.api_01")
+	a, _ := booted(t, s.URL, "aaaa", "supernats.supernats", "web.web", "api.api_00")
+	b, _ := booted(t, s.URL, "bbbb", "supernats.supernats", "job.job", "api.api_01")
 	time.Sleep(2 * time.Second)
 	if got := append(a.all(), b.all()...); len(got) > 0 {
 		t.Errorf("troubles: %q", got)

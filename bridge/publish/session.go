@@ -24,6 +24,7 @@ type session struct {
 	acks   *acks
 	denied <-chan error // what the server did not permit
 	again  bool         // publishing begins again: with another connection, or a stream that was away
+	passed bool         // and nothing was stored since
 	// handed is how many records the source has handed out in this session, acked
 	// how many of them it was told to be stored.
 	handed, acked int
@@ -71,6 +72,8 @@ type outgoing struct {
 	second bool
 	// doubt says that it may have been sent before.
 	doubt bool
+	// first is the hash of the first part's id, if it is one of several.
+	first messageID
 }
 
 // inflight is one message that waits for its acknowledgement.
@@ -86,6 +89,7 @@ type inflight struct {
 	settled, suspect bool
 	seq              uint64
 	ttl              bool // it has a time to live
+	first            messageID
 }
 
 // ensure creates the stream if it is missing. Not to be allowed to look is no
@@ -129,13 +133,17 @@ func (s *session) run(ctx context.Context) error {
 		s.trouble.report(err)
 	}
 	s.away = err != nil && apiCode(err) == 0 && !ours
-	return errors.Join(err, s.end(ctx))
+	return errors.Join(err, s.end(ctx, err))
 }
 
 // end waits for the end of all that is in flight, so that nothing of it arrives
 // after what is sent again, and notes what the stream has of it. If an answer is
 // missing that is not known.
-func (s *session) end(ctx context.Context) error {
+func (s *session) end(ctx context.Context, why error) error {
+	denied := ""
+	if errors.Is(why, nats.ErrPermissionViolation) {
+		denied = deniedSubject(why) // nothing comes of it, and it is not stored
+	}
 	known, sure := map[messageID]struct{}{}, true
 	if s.handed < s.doubt {
 		sure = s.stored != nil
@@ -145,7 +153,7 @@ func (s *session) end(ctx context.Context) error {
 	s.Publisher.known, s.Publisher.sure = nil, false
 	for _, m := range s.queue {
 		stored := m.settled && !m.suspect || m.n == 0
-		if m.n != 0 && !m.settled {
+		if m.n != 0 && !m.settled && m.subject != denied {
 			select {
 			case <-s.acks.await(m.n):
 			case <-ctx.Done():
@@ -342,10 +350,36 @@ func (s *session) next() (bool, error) {
 		s.queue = append(s.queue, inflight{last: true})
 		return true, nil
 	}
+	first := s.divide(msgs)
 	for i, m := range msgs {
-		s.outbox = append(s.outbox, outgoing{m, i == len(msgs)-1, i == 1, doubt})
+		s.outbox = append(s.outbox, outgoing{m, i == len(msgs)-1, i == 1, doubt, first})
 	}
 	return true, nil
+}
+
+// divide notes into how many parts a record is divided, and returns the hash of the
+// first one's id. If it is sent again in other parts than before, since limits have
+// changed, those are not to be taken for the ones that the stream has: their message
+// ids say how many they are.
+func (s *session) divide(msgs []*nats.Msg) (first messageID) {
+	if len(msgs) == 1 && len(s.divided) == 0 {
+		return first
+	}
+	id := msgs[0].Header.Get(nats.MsgIdHdr)
+	if len(msgs) == 1 {
+		return hashID(id + "/1")
+	}
+	first = hashID(id)
+	before, ok := s.divided[first]
+	if !ok {
+		s.divided[first] = len(msgs)
+	}
+	if ok && before != len(msgs) {
+		for _, m := range msgs {
+			m.Header[nats.MsgIdHdr] = []string{fmt.Sprintf("%s/of/%d", m.Header.Get(nats.MsgIdHdr), len(msgs))}
+		}
+	}
+	return first
 }
 
 // tryTTL gives messages their time to live again now and then, where the stream did
@@ -377,7 +411,7 @@ func (s *session) encode(rec []byte) ([]*nats.Msg, error) {
 func (s *session) send(m outgoing) error {
 	id := m.Header.Get(nats.MsgIdHdr)
 	if m.doubt && s.has(m.Msg) {
-		s.queue = append(s.queue, inflight{id: id, last: m.last})
+		s.queue = append(s.queue, inflight{id: id, last: m.last, first: m.first})
 		return nil
 	}
 	if !s.noTTL.IsZero() {
@@ -396,7 +430,7 @@ func (s *session) send(m outgoing) error {
 	}
 	size := len(m.Subject) + len(m.Data) // its headers are small
 	_, ttl := m.Header[jetstream.MsgTTLHeader]
-	s.queue = append(s.queue, inflight{n: n, ttl: ttl, subject: m.Subject, id: id, as: as, size: size, data: len(m.Data), last: m.last, doubt: m.doubt})
+	s.queue = append(s.queue, inflight{n: n, ttl: ttl, subject: m.Subject, id: id, as: as, size: size, data: len(m.Data), last: m.last, doubt: m.doubt, first: m.first})
 	s.bytes += size
 	return nil
 }
@@ -448,6 +482,7 @@ func (s *session) settle() error {
 		}
 		if m.last {
 			records++
+			delete(s.divided, m.first)
 		}
 	}
 	s.queue = slices.Delete(s.queue, 0, taken)
@@ -456,6 +491,11 @@ func (s *session) settle() error {
 			return errors.Join(refused, fmt.Errorf("move the spool's checkpoint: %w", err))
 		}
 		s.acked += records
+		s.progress = true
+		if s.passed {
+			s.passed = false
+			s.cfg.Fence.Passed()
+		}
 		s.left -= records
 		s.acknowledged()
 		s.backoff = 0

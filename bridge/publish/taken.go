@@ -51,7 +51,10 @@ func newTaken() taken {
 	return t
 }
 
-const againMark = "/again/"
+const (
+	againMark = "/again/"
+	againRoom = len(againMark) + 16
+)
 
 // again is another id for a message.
 func (t *taken) again(id string) string {
@@ -61,7 +64,7 @@ func (t *taken) again(id string) string {
 
 // withoutAgain is the id that again was given.
 func withoutAgain(id string) string {
-	i := len(id) - AgainRoom
+	i := len(id) - againRoom
 	if i < 0 || id[i:i+len(againMark)] != againMark || strings.Trim(id[i+len(againMark):], "0123456789abcdef") != "" {
 		return id
 	}

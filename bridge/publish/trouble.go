@@ -28,8 +28,8 @@ var (
 	ErrPartly = errors.New("not published as a whole")
 )
 
-// AgainRoom is how much longer a message id may become, see again.
-const AgainRoom = len("/again/0123456789abcdef")
+// AgainRoom is how much longer a message id may become, see divide and again.
+const AgainRoom = len("/of/9999999") + againRoom
 
 // Error codes of nats-server (server/errors.json).
 const (

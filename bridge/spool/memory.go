@@ -5,10 +5,14 @@ import (
 	"time"
 )
 
-// Limits of what a Queue keeps in memory.
+// Limits of what a Queue keeps in memory, and, when nothing of it was acknowledged for
+// a while, of what it takes then: supervisord's buffer outlives the bridge.
 const (
 	memoryBytes   = 8 << 20
 	memoryRecords = 20_000
+	stuckBytes    = 1 << 20
+	stuckRecords  = 1000
+	stuckAfter    = 5 * time.Second
 	// recordCost is what a record takes beside its bytes.
 	recordCost = 64
 )
@@ -18,16 +22,24 @@ type memory struct {
 	recs     [][]byte // not acknowledged, oldest first
 	read     int      // how many of them were handed out
 	bytes    int
-	events   int // among them
+	events   int       // among them
+	moved    time.Time // when the oldest came to be the oldest
 	finished bool
 }
 
 // fits reports whether there is room for a record; for one there always is.
-func (m *memory) fits(size int) bool {
-	return len(m.recs) == 0 || len(m.recs) < memoryRecords && m.bytes+size+recordCost <= memoryBytes
+func (m *memory) fits(size int, now time.Time) bool {
+	records, bytes := memoryRecords, memoryBytes
+	if now.Sub(m.moved) > stuckAfter {
+		records, bytes = stuckRecords, stuckBytes
+	}
+	return len(m.recs) == 0 || len(m.recs) < records && m.bytes+size+recordCost <= bytes
 }
 
-func (m *memory) append(rec []byte, event bool) {
+func (m *memory) append(rec []byte, event bool, now time.Time) {
+	if len(m.recs) == 0 {
+		m.moved = now
+	}
 	m.recs = append(m.recs, append([]byte(nil), rec...))
 	m.bytes += len(rec) + recordCost
 	if event {
@@ -55,7 +67,7 @@ func (m *memory) ack(n int, isEvent func([]byte) []byte) {
 		}
 	}
 	clear(m.recs[:n])
-	m.recs, m.read = m.recs[n:], m.read-n
+	m.recs, m.read, m.moved = m.recs[n:], m.read-n, time.Now()
 	if len(m.recs) == 0 {
 		m.recs = nil
 	}

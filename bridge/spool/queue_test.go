@@ -33,8 +33,8 @@ func newBench(tb fatal, dir string, change ...func(*QueueOptions)) *bench {
 		Options: Options{Max: 1 << 20, Sync: -1, Event: ours},
 		Find:    func() (string, error) { return dir, nil },
 		Owner:   Owner{Host: "web1", Section: "a:a"},
-		Opening: func() (func(uint64, []byte), func(Left, bool)) {
-			return nil, func(left Left, _ bool) {
+		Opening: func(string, bool) (func(uint64, []byte), func(Left)) {
+			return nil, func(left Left) {
 				b.mu.Lock()
 				defer b.mu.Unlock()
 				b.left = append(b.left, left)
@@ -355,7 +355,11 @@ func TestQueueMemoryIsBounded(t *testing.T) {
 		if want := min(memoryRecords, memoryBytes/(size+recordCost)); n != want {
 			t.Errorf("%d records of %d bytes are taken, want %d", n, size, want)
 		}
+		// When nothing moves, less is taken.
 		room := q.Room()
+		if q.mem.fits(1, time.Now().Add(2*stuckAfter)) {
+			t.Error("as much is taken while nothing is acknowledged")
+		}
 		if _, ok, err := q.Next(); !ok || err != nil {
 			t.Fatal(ok, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 )
 
 // tally is how much was ever appended and done. With it a segment that is missing or
@@ -53,6 +54,7 @@ type tallyFile struct {
 	b       []byte
 	unmap   func() error
 	counter uint64
+	broken  bool
 }
 
 // openTally maps the tally of a directory; known is false if there is none that is
@@ -111,10 +113,25 @@ func parseTally(b []byte) (last tally, counter uint64, known bool) {
 }
 
 // store makes v the tally. It costs no system call.
+//
+// Where the file system has no room even for what is written over (btrfs), or somebody
+// cuts the file, the memory cannot be written to: then nothing is kept any more.
 func (t *tallyFile) store(v *tally) {
-	if t == nil {
+	if t == nil || t.broken {
 		return
 	}
+	defer t.survive(debug.SetPanicOnFault(true))
+	t.write(v)
+}
+
+func (t *tallyFile) survive(before bool) {
+	debug.SetPanicOnFault(before)
+	if err := recover(); err != nil {
+		t.broken = true
+	}
+}
+
+func (t *tallyFile) write(v *tally) {
 	t.counter++
 	s := t.b[int(t.counter%2)*tallySlot:][:tallySlot]
 	place := v.place

@@ -167,3 +167,18 @@ func TestTallyDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A tally that somebody cuts under a running bridge does not end it.
+func TestTallyIsCut(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir, Sync: -1})
+	defer closeSpool(t, s)
+	appendAll(t, s, "event 1")
+	if err := os.Truncate(filepath.Join(dir, tallyName), 0); err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, s, "event 2", "event 3")
+	if got := readAll(t, s); len(got) != 3 || !s.counted.broken {
+		t.Errorf("%q, noticed: %v", got, s.counted.broken)
+	}
+}

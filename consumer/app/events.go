@@ -143,7 +143,7 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 	if missing != nil {
 		return missing
 	}
-	v.engine.SetHorizon(time.Now().Add(v.skew - time.Duration(v.plan.cfg.MaxAge)))
+	v.engine.SetHorizon(v.oldest())
 	list, _ := v.mutes.now()
 	v.engine.SetMutes(saved.Clock, list)
 	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
@@ -158,7 +158,7 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 		if err != nil {
 			return err
 		}
-		v.horizon = time.Now().Add(-time.Duration(v.plan.cfg.MaxAge))
+		v.horizon = v.oldest()
 		if list, changed := v.mutes.now(); changed {
 			v.engine.SetMutes(time.Now().Add(v.skew), list)
 		}
@@ -184,6 +184,12 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 		}
 		ok()
 	}
+}
+
+// oldest is before when events are too old for people, by the server's clock: ours may
+// be wrong.
+func (v *events) oldest() time.Time {
+	return time.Now().Add(v.skew - time.Duration(v.plan.cfg.MaxAge))
 }
 
 // one applies a message; one that nobody can read is parked.

@@ -204,3 +204,16 @@ func TestBootOf(t *testing.T) {
 		}
 	}
 }
+
+// The clock of the machine that consumes may be wrong too: what is too old goes by
+// the server's.
+func TestOwnWrongClock(t *testing.T) {
+	f := newFleet(t)
+	v := f.events()
+	for _, skew := range []time.Duration{0, -72 * time.Hour, 72 * time.Hour} {
+		v.skew = skew
+		if off := time.Until(v.oldest()) + 24*time.Hour - skew; off.Abs() > time.Minute {
+			t.Errorf("%v ahead: %v off", -skew, off)
+		}
+	}
+}

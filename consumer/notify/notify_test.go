@@ -129,6 +129,9 @@ func TestLine(t *testing.T) {
 		{"lost process", notifytest.Firing("a", func(a *schema.Alert) {
 			a.Rule, a.Events[0].Event, a.Events[0].Exit = "unknown", schema.ProcessStateUnknown, nil
 		}), "FIRING web1 api:api_00 is in state UNKNOWN, supervisord has lost it, it may still run (rule unknown)"},
+		{"stopped", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Alert) {
+			a.Annotations = map[string]string{"reason": "it was stopped"}
+		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped"},
 		{"silent", notifytest.Firing("a", func(a *schema.Alert) {
 			a.Rule, a.Group, a.Process, a.Events = "host-silent", "", "", nil
 		}), "FIRING web1 is silent, its bridge sends nothing"},

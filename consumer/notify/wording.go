@@ -60,7 +60,8 @@ var rulePhrases = map[string]string{
 	"bridge-trouble":  "is in trouble",
 }
 
-// AnnotationReason is the annotation that says why a host is silent.
+// AnnotationReason is the annotation that says why a host is silent, or why an alert
+// has ended although nothing is well again.
 const AnnotationReason = "reason"
 
 // lossCauses say why events are lost.
@@ -212,6 +213,9 @@ func LineOf(n *schema.CloudEvent[*schema.Alert]) Line {
 	}
 	if a.Closed != nil {
 		l.Tail += ", over after " + span(a)
+		if why := Clip(a.Annotations[AnnotationReason], maxText); why != "" && n.Type == schema.TypeAlertResolved && a.Rule != "host-silent" {
+			l.Tail += ": " + why
+		}
 	}
 	l.Tail += late
 	return l

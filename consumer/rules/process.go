@@ -169,15 +169,31 @@ func (g *Engine) follow(p *proc, m Meta) {
 	}
 }
 
+// whyAway says why a process needs not be well any more.
+func (g *Engine) whyAway(p *proc) string {
+	h := g.hosts[p.name.host]
+	switch {
+	case p.name.group == "": // what is no process
+		return ""
+	case h != nil && h.stops:
+		return "its supervisord was stopped"
+	case p.state == "":
+		return "supervisord does not have it any more"
+	}
+	return "it was stopped"
+}
+
 // recover notes whether a member is well, or needs not be any more.
 func (g *Engine) recover(mem *member, m Meta, well, away bool) {
 	inc := mem.inc
 	switch {
 	case away:
+		inc.rec.Ended = g.whyAway(mem.p)
 		g.leave(mem)
 	case well == !mem.well.IsZero():
 		return
 	case well:
+		inc.rec.Ended = ""
 		mem.setWell(m.Stored)
 	default:
 		mem.setWell(time.Time{})

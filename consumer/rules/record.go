@@ -152,7 +152,7 @@ func (g *Engine) Restore(s Saved) {
 		if h.Stopping != nil {
 			restored.stopping = instant(h.Stopping.Time)
 		}
-		restored.why = whySilent(h)
+		restored.why, restored.stops = whySilent(h), h.Stopping != nil
 		restored.learn(h)
 		g.follows(restored, h)
 	}

@@ -14,6 +14,8 @@ type host struct {
 	// seen is when its last message was stored, or since when nobody could send.
 	seen     time.Time
 	stopping time.Time // since when its supervisord has been stopping
+	// stops says that its supervisord stops, whether alerts are held back for it or not.
+	stops bool
 	// several says that it has more than one supervisord: seen is that of the most
 	// silent one then, and not before graced, when nobody could reach the stream.
 	several bool

@@ -220,14 +220,17 @@ func (g *Engine) send(inc *incident, resolved bool, at time.Time) {
 	g.notes = append(g.notes, note(rec, typ, events, at))
 }
 
-// AnnotationReason is the annotation that says why a host is silent, where that is
-// known.
+// AnnotationReason is the annotation that says why a host is silent, or why an alert
+// has ended although nothing is well again, where that is known.
 const AnnotationReason = "reason"
 
-// whyOf is what is known of the silence that an alert is about: what its first
-// notification says stands in all of them.
+// whyOf is what is known of the end of an alert, or of the silence that it is about:
+// what its first notification says of that stands in all of them.
 func (g *Engine) whyOf(inc *incident) string {
 	if inc.r.kind != kindSilent {
+		if inc.rec.Phase == schema.PhaseResolved {
+			return inc.rec.Ended
+		}
 		return ""
 	}
 	if inc.rec.Notifications > 0 {

@@ -15,7 +15,7 @@ import (
 func (g *Engine) Host(m Meta, rec *schema.Host) {
 	m = g.begin(m, "")
 	h := g.host(rec.Host, m.Stored)
-	h.why = whySilent(rec)
+	h.why, h.stops = whySilent(rec), rec.Stopping != nil
 	if g.floor.covers(m) {
 		g.follows(h, rec)
 		h.learn(rec)
@@ -54,9 +54,10 @@ func mostSilent(rec *schema.Host) (seen time.Time, several bool) {
 		if l.Ended != nil || l.Stopping != nil || l.Succeeded {
 			continue
 		}
-		if n++; n == 1 || l.LastSeen.Before(seen) {
-			seen = l.LastSeen.Time
+		if heard := rec.Heard(l); n == 0 || heard.Before(seen) {
+			seen = heard
 		}
+		n++
 	}
 	return instant(seen), n > 1
 }
@@ -106,7 +107,7 @@ func whySilent(rec *schema.Host) string {
 		if l.Ended != nil || l.Stopping != nil || l.Succeeded {
 			continue
 		}
-		if living++; rec.LastSeen.Sub(l.LastSeen.Time) > time.Minute {
+		if living++; rec.LastSeen.Sub(rec.Heard(l)) > time.Minute {
 			silent = append(silent, strconv.Quote(l.Server))
 		}
 	}
@@ -152,7 +153,7 @@ func (g *Engine) troubles(h *host, rec *schema.Host, m Meta) {
 func (g *Engine) trouble(r *rule, h *host, t schema.HostTrouble, was, now bool, m Meta) {
 	p := g.proc(name{host: h.name, process: t.Cause})
 	g.change(change{
-		r: r, key: r.key(h.name, "", ""), p: p, m: m, was: was, now: now, away: !now, well: true,
+		r: r, key: r.key(h.name, "", ""), p: p, m: m, was: was, now: now, well: true,
 		event: func() *schema.AlertEvent { return troubleEvent(h.name, t, m) },
 	})
 	g.drop(p)

@@ -45,7 +45,7 @@ func TestTrouble(t *testing.T) {
 		}, []string{
 			"0s firing trouble/1 web1 count 1 [supernats.bridge.trouble#1]",
 			"5m0s update trouble/2 web1 count 2 [supernats.bridge.trouble#3]",
-			"13m0s resolved trouble/3 web1 count 2 []",
+			"13m30s resolved trouble/3 web1 count 2 []",
 		}},
 		{"for", nil, []rules.Config{{Name: "trouble", Trouble: rules.List{"true"}, For: schema.Duration(time.Minute)}}, func(w *world) {
 			w.causes(0, "disk-full")
@@ -57,9 +57,12 @@ func TestTrouble(t *testing.T) {
 			w.causes(0, "clock")
 			w.causes(time.Second, "clock", "disk-full")
 			w.causes(time.Second, "clock")
+			w.causes(time.Second, "disk-full") // and again, before it was over for long enough
+			w.causes(time.Second)
+			w.pass(time.Hour)
 		}, []string{
 			"1s firing disk/1 web1 count 1 [supernats.bridge.trouble#2]",
-			"2s resolved disk/2 web1 count 1 []",
+			"34s resolved disk/2 web1 count 2 [supernats.bridge.trouble#4]",
 		}},
 		{"of other hosts", nil, []rules.Config{{Name: "trouble", Trouble: rules.List{"true"}, Hosts: rules.List{"db*"}}}, func(w *world) {
 			w.causes(0, "disk-full")
@@ -167,5 +170,31 @@ func TestMuteRestartsByRecord(t *testing.T) {
 	w.pass(6 * time.Minute)
 	if len(w.got) != 1 || !strings.Contains(w.got[0], "firing host-silent/1") {
 		t.Errorf("%q", w.got)
+	}
+}
+
+// An alert says why it has ended where nothing is well again.
+func TestWhyItEnded(t *testing.T) {
+	for why, end := range map[string]func(*world){
+		"": func(w *world) { w.event(time.Minute, "RUNNING") },
+		"it was stopped": func(w *world) {
+			w.event(time.Minute, "STOPPING")
+		},
+		"supervisord does not have it any more": func(w *world) { w.snapshot(time.Minute, "api_00", "GONE") },
+		"its supervisord was stopped": func(w *world) {
+			w.record(time.Second, func(h *schema.Host) { h.Stopping = &schema.Time{Time: w.at} })
+			w.event(time.Second, "STOPPED")
+		},
+	} {
+		for _, restarts := range []bool{false, true} {
+			w := newWorld(t, options(), crashRule())
+			w.restarts = restarts
+			w.event(0, "EXITED")
+			end(w)
+			w.pass(time.Minute)
+			if n := len(w.notes); n != 2 || w.notes[1].Alert.Annotations[rules.AnnotationReason] != why {
+				t.Errorf("%s: %q %+v", why, w.got, w.notes[n-1].Alert.Annotations)
+			}
+		}
 	}
 }

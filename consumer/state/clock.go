@@ -90,9 +90,6 @@ func Span(d time.Duration) string {
 // before and after make of a time the latest is taken that is not in the future: an
 // alarm too many is better than a crash that is held to be too old.
 func (f *Fleet) Shift(m Meta, name, boot string, t time.Time) time.Duration {
-	if m.Sent.IsZero() {
-		return 0
-	}
 	var c *schema.HostClock
 	if h := f.byName[name]; h != nil {
 		if l := h.life(boot); l != nil {
@@ -104,6 +101,9 @@ func (f *Fleet) Shift(m Meta, name, boot string, t time.Time) time.Duration {
 
 // ShiftBy is Shift for a clock, which may be nil.
 func ShiftBy(c *schema.HostClock, m Meta, t time.Time) time.Duration {
+	if m.Sent.IsZero() {
+		return 0
+	}
 	stored := instant(m.Stored).Time // so that a time stays one that a record can hold
 	now := stored.Sub(m.Sent).Truncate(time.Microsecond)
 	offsets := []time.Duration{now}

@@ -138,7 +138,7 @@ func (h *host) adopt() {
 	}
 	r.Lives = []schema.HostLife{{
 		Boot: r.Boot, Server: r.Server, SupervisorVersion: r.SupervisorVersion, SupervisorState: r.SupervisorState,
-		Serial: r.Serial, Stopping: r.Stopping, Begun: r.LastSeen, Happened: r.LastSeen, FirstSeen: r.LastSeen, LastSeen: r.LastSeen,
+		Serial: r.Serial, Stopping: r.Stopping, Begun: r.LastSeen, Happened: r.LastSeen, FirstSeen: r.LastSeen, LastSeen: r.LastSeen, Steady: r.LastSeen,
 	}}
 }
 
@@ -329,7 +329,7 @@ func (f *Fleet) Seen(m Meta, token string) Changes {
 		return f.changes
 	}
 	if l := h.alone(); l != nil {
-		l.LastSeen = instant(m.Stored)
+		h.saw(l, instant(m.Stored))
 		h.sample(l, m)
 	}
 	return f.changes

@@ -89,8 +89,8 @@ func (h *host) bridge(m Meta, kind string, b *schema.Bridge, at schema.Time) {
 		l = h.live(m, b.Boot, b.Server, b.Pool, at.Time)
 	}
 	if l != nil {
-		if b.Instance != "" && l.Instance != b.Instance {
-			l.Instance = strings.Clone(b.Instance)
+		if b.Instance != "" && len(l.Instances) < maxPools && !slices.Contains(l.Instances, b.Instance) {
+			l.Instances = append(l.Instances, strings.Clone(b.Instance))
 		}
 		if b.SupervisorPID != 0 {
 			l.PID = b.SupervisorPID
@@ -180,7 +180,7 @@ func sectionOf(s *schema.Section) *schema.Section {
 func namesOf(list []string) []string {
 	names := make([]string, 0, min(len(list), maxListed))
 	for _, s := range list[:min(len(list), maxListed)] {
-		names = append(names, Clean(s, maxText))
+		names = append(names, Clean(s, maxName))
 	}
 	return names
 }

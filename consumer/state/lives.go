@@ -29,7 +29,7 @@ const (
 	// maxLives, maxPools and maxBridges bound the record of a host.
 	maxLives   = 16
 	maxPools   = 8
-	maxBridges = 32
+	maxBridges = 16
 	// overlap is by how much two lives must overlap to be two: what a clock is set
 	// back by between a stop and a start is less.
 	overlap = 5 * time.Second
@@ -71,14 +71,17 @@ func concurrent(a, b *schema.HostLife) bool {
 // same reports whether two lives are of one supervisord, as far as their bridges
 // tell.
 func same(a, b *schema.HostLife) bool {
-	if a.Instance != "" && b.Instance != "" {
-		return a.Instance == b.Instance
+	if identified(a, b) {
+		return share(a.Instances, b.Instances)
 	}
-	if a.Server != b.Server {
-		return false
-	}
-	shared := func(pool string) bool { return slices.Contains(b.Pools, pool) }
-	return len(a.Pools) == 0 || len(b.Pools) == 0 || slices.ContainsFunc(a.Pools, shared)
+	return a.Server == b.Server && (len(a.Pools) == 0 || len(b.Pools) == 0 || share(a.Pools, b.Pools))
+}
+
+// identified reports whether the bridges of both say which supervisord is theirs.
+func identified(a, b *schema.HostLife) bool { return len(a.Instances) > 0 && len(b.Instances) > 0 }
+
+func share(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
 
 // succeeds reports whether a life looks like what came after another one.
@@ -110,7 +113,7 @@ func (h *host) live(m Meta, boot, server, pool string, happened time.Time) *sche
 	if at.After(l.Happened.Time) {
 		l.Happened = at
 	}
-	l.LastSeen = stored
+	h.saw(l, stored)
 	if l.Ended != nil && h.revives(l, at.Time) {
 		l.Ended = nil
 	}
@@ -118,6 +121,19 @@ func (h *host) live(m Meta, boot, server, pool string, happened time.Time) *sche
 	h.sample(l, m)
 	h.settle(stored.Time)
 	return h.life(boot)
+}
+
+// saw notes that a life was seen.
+func (h *host) saw(l *schema.HostLife, stored schema.Time) {
+	if l.Steady.IsZero() || stored.Sub(l.LastSeen.Time) > SilentAfter {
+		l.Steady = stored
+	}
+	l.LastSeen = stored
+}
+
+// silent reports whether one of several lives says nothing while another one does.
+func (h *host) silent(l *schema.HostLife, stored time.Time, after time.Duration) bool {
+	return stored.Sub(h.rec.Heard(l)) > after
 }
 
 // begin adds a life, in the order in which they began.
@@ -188,13 +204,13 @@ func (h *host) settle(stored time.Time) {
 func (h *host) over(l *schema.HostLife, stored time.Time) bool {
 	for i := range h.rec.Lives {
 		next := &h.rec.Lives[i]
-		if next != l && next.Ended == nil && stored.Sub(l.LastSeen.Time) > forgetAfter {
+		if next != l && next.Ended == nil && h.silent(l, stored, forgetAfter) {
 			return true
 		}
 		if !succeeds(next, l) {
 			continue
 		}
-		if l.Stopping != nil || l.Instance != "" && next.Instance != "" || stored.Sub(next.FirstSeen.Time) >= h.grace(l) {
+		if l.Stopping != nil || identified(l, next) || stored.Sub(next.FirstSeen.Time) >= h.grace(l) {
 			return true
 		}
 	}
@@ -212,7 +228,7 @@ func (h *host) grace(l *schema.HostLife) time.Duration {
 }
 
 func listensTo(events []string, name string) bool {
-	return slices.ContainsFunc(events, func(e string) bool { return schema.Is(name, e) })
+	return slices.ContainsFunc(events, func(e string) bool { return schema.Is(name, strings.ToUpper(e)) })
 }
 
 // forget drops what bridges of a boot have said of themselves.
@@ -230,9 +246,13 @@ func (h *host) mirror(stored time.Time) {
 	if l == nil {
 		return
 	}
-	h.rec.Boot, h.rec.Server = l.Boot, l.Server
-	h.rec.SupervisorVersion, h.rec.SupervisorState, h.rec.Serial = l.SupervisorVersion, l.SupervisorState, l.Serial
-	h.rec.Stopping = l.Stopping
+	if h.rec.Boot != l.Boot || h.rec.Server != l.Server {
+		h.rec.Boot, h.rec.Server = l.Boot, l.Server
+	}
+	if h.rec.SupervisorVersion != l.SupervisorVersion || h.rec.SupervisorState != l.SupervisorState {
+		h.rec.SupervisorVersion, h.rec.SupervisorState = l.SupervisorVersion, l.SupervisorState
+	}
+	h.rec.Serial, h.rec.Stopping = l.Serial, l.Stopping
 	for i := range h.rec.Lives {
 		if o := &h.rec.Lives[i]; o.Ended == nil && o.Stopping == nil && !o.Succeeded {
 			h.rec.Stopping = nil
@@ -245,7 +265,7 @@ func (h *host) main(stored time.Time) (found *schema.HostLife) {
 		l := &h.rec.Lives[i]
 		switch {
 		case l.Ended != nil || l.Succeeded:
-		case l.Stopping == nil && stored.Sub(l.LastSeen.Time) <= SilentAfter:
+		case l.Stopping == nil && !h.silent(l, stored, SilentAfter):
 			return l
 		case found == nil:
 			found = l
@@ -258,7 +278,12 @@ func (h *host) main(stored time.Time) (found *schema.HostLife) {
 }
 
 func (h *host) isSucceeded(l *schema.HostLife) bool {
-	return slices.ContainsFunc(h.rec.Lives, func(next schema.HostLife) bool { return next.Boot != l.Boot && succeeds(&next, l) })
+	for i := range h.rec.Lives {
+		if succeeds(&h.rec.Lives[i], l) {
+			return true
+		}
+	}
+	return false
 }
 
 // claim is what a message of one boot may do to the record of a process that
@@ -266,8 +291,8 @@ func (h *host) isSucceeded(l *schema.HostLife) bool {
 type claim int
 
 const (
-	// claimNothing: the message is of a life before that of the record. Events are
-	// counted.
+	// claimNothing: the message is of a life before that of the record, or of another
+	// supervisord. Events are counted.
 	claimNothing claim = iota
 	// claimConflict: both live, and have the same process. Events are counted.
 	claimConflict
@@ -294,12 +319,14 @@ func (h *host) claimOf(boot string, r *schema.State, stored time.Time) claim {
 		return claimNothing
 	case owner.Ended != nil || r.Gone != nil:
 		return claimAll
-	case stored.Sub(owner.LastSeen.Time) > SilentAfter:
+	case h.silent(owner, stored, SilentAfter):
 		return claimRows
 	case concurrent(owner, l):
 		return claimConflict
 	case l.Begun.Before(owner.Begun.Time):
 		return claimNothing
+	case identified(owner, l) && !same(owner, l):
+		return claimNothing // two supervisords, of which one has just begun
 	}
 	return claimEvents
 }

@@ -361,7 +361,7 @@ func TestLivesAreBounded(t *testing.T) {
 		}
 	}
 	h := w.host()
-	if len(h.Lives) > 16 || len(h.Bridges) > 32 || len(h.Troubles) > 32 || h.MoreTroubles == 0 || len(encode(h)) > 64<<10 {
+	if len(h.Lives) > 16 || len(h.Bridges) > 16 || len(h.Troubles) > 32 || h.MoreTroubles == 0 || len(encode(h)) > 64<<10 {
 		t.Errorf("%d lives, %d bridges, %d troubles, %d more, %d bytes", len(h.Lives), len(h.Bridges), len(h.Troubles), h.MoreTroubles, len(encode(h)))
 	}
 }
@@ -438,5 +438,93 @@ func TestSucceeded(t *testing.T) {
 	w.live(2*time.Minute, a, b)
 	if l := w.host().Lives; l[0].Succeeded || l[0].Ended != nil || l[1].Succeeded {
 		t.Errorf("%+v", l)
+	}
+}
+
+// After a time in which nothing could be stored, the one that comes back first does
+// not rule over what is of the other.
+func TestNATSWasAway(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.sup("system", "a", "one"), w.sup("user", "b", "two")
+	a.started()
+	b.started()
+	a.table("api", "web")
+	w.live(time.Minute, a, b)
+	for _, away := range []time.Duration{10 * time.Minute, 30 * time.Hour} {
+		w.wait(away)
+		b.tick()
+		b.table("api", "job")
+		w.wants("back", "api=RUNNING/a job=RUNNING/b web=RUNNING/a")
+		if s, _ := state.Status(w.fleet.State("web1", "web", "web"), w.host(), w.now, state.SilentAfter); s != state.Running || w.host().Boot != "a" {
+			t.Errorf("%s %+v", s, w.host())
+		}
+		a.tick()
+		w.live(time.Minute, a, b)
+	}
+}
+
+// Not even for the seconds until the first of two supervisords is heard again do the
+// events of the other one hide a crash of it.
+func TestAConflictFromTheStart(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.sup("system", "a", "one"), w.sup("user", "b", "two")
+	a.started()
+	a.event(schema.ProcessStateFatal, "api", w.now)
+	w.wait(time.Second)
+	b.started()
+	b.event(schema.ProcessStateStarting, "api", w.now)
+	b.event(schema.ProcessStateRunning, "api", w.now)
+	b.table("api")
+	w.wants("at once", "api=FATAL/a")
+	w.live(time.Minute, a, b)
+	b.event(schema.ProcessStateExited, "api", w.now)
+	b.table("api")
+	w.wants("later", "api=FATAL/a")
+	w.wantCauses("both live", schema.TroubleConflict)
+	if r := w.fleet.State("web1", "api", "api"); r.Starts != 1 || r.Exits != 1 {
+		t.Errorf("%+v", r)
+	}
+
+	// The first one is no more.
+	w.live(4*time.Minute, b)
+	b.table("api")
+	w.wants("silent", "api=RUNNING/b")
+}
+
+// Each section of a supervisord has a bridge with an instance of its own.
+func TestSections(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.sup("supervisor", "a", "one"), w.sup("supervisor", "b", "one")
+	section := func(s *sup, instance string) {
+		s.instance = instance
+		s.started()
+	}
+	section(a, "one")
+	section(a, "logs")
+	a.table("web", "old")
+	w.live(time.Minute, a)
+	section(b, "logs")
+	b.event(schema.ProcessStateStarting, "web", w.now)
+	section(b, "one")
+	b.table("web")
+	w.wants("killed, and started again", "web=RUNNING/b")
+	if l := w.host().Lives; len(l) != 2 || l[0].Ended == nil || len(l[1].Instances) != 2 {
+		t.Errorf("%+v", l)
+	}
+}
+
+// A trouble that is reported before the bridge knows its supervisord is of nobody's
+// life.
+func TestATroubleBeginsNoLife(t *testing.T) {
+	w := newWorld(t)
+	early, a := w.sup("", "0", ""), w.sup("supervisor", "a", "one")
+	early.trouble("disk-full", false, w.now)
+	early.trouble("nats-rights", false, w.now)
+	w.wait(3 * time.Second)
+	a.started()
+	a.trouble("disk-full", false, w.now)
+	w.live(10*time.Minute, a)
+	if h := w.host(); len(h.Lives) != 1 || len(h.Troubles) != 1 || h.Troubles[0].Boot != "a" {
+		t.Errorf("%+v", h)
 	}
 }

@@ -39,7 +39,7 @@ func Status(s *schema.State, h *schema.Host, now time.Time, silentAfter time.Dur
 	}
 	seen, stopping := h.LastSeen.Time, h.SupervisorState == supervisorStopping
 	if l := lifeOf(h, s.Boot); l != nil {
-		if h.LastSeen.Sub(l.LastSeen.Time) > silentAfter {
+		if h.LastSeen.Sub(h.Heard(l)) > silentAfter {
 			seen = l.LastSeen.Time
 		}
 		stopping = l.SupervisorState == supervisorStopping

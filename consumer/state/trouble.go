@@ -14,7 +14,8 @@ const (
 	// maxTroubles, maxCause and maxText bound what a host's record says of troubles.
 	maxTroubles = 32
 	maxCause    = 40
-	maxText     = 500
+	maxName     = 60
+	maxText     = 300
 	// troubleLasts is how long a trouble lasts without being reported again: a bridge
 	// does so every hour.
 	troubleLasts = 150 * time.Minute
@@ -34,7 +35,8 @@ func (f *Fleet) Trouble(m Meta, ce *schema.CloudEvent[*schema.Trouble]) Changes 
 	if cause == "" {
 		return f.changes
 	}
-	if t.Boot != "" {
+	if h.life(t.Boot) != nil {
+		// It begins none: a bridge may report one before it knows its supervisord.
 		h.live(m, t.Boot, t.Server, t.Pool, ce.Time.Time)
 	}
 	h.fade(m)
@@ -70,7 +72,7 @@ func (f *Fleet) Resent(m Meta, ce *schema.CloudEvent[*schema.Resent]) Changes {
 }
 
 // sameBridge reports whether a trouble is one of a bridge, in this life of its
-// supervisord or one before.
+// supervisord, in one before, or before the bridge knew which one it is.
 func (h *host) sameBridge(t *schema.HostTrouble, boot, pool string) bool {
 	if t.Pool != pool {
 		return false
@@ -79,7 +81,13 @@ func (h *host) sameBridge(t *schema.HostTrouble, boot, pool string) bool {
 		return true
 	}
 	a, b := h.life(t.Boot), h.life(boot)
-	return a != nil && b != nil && same(a, b) && !concurrent(a, b)
+	switch {
+	case b == nil:
+		return false
+	case a == nil:
+		return t.Server == "" || t.Server == b.Server
+	}
+	return same(a, b) && !concurrent(a, b)
 }
 
 // trouble adds one, or brings what is known of it up to date.
@@ -174,8 +182,7 @@ func (h *host) conflicts(boot string, c conflict, at time.Time, complete bool) {
 
 func label(l *schema.HostLife) string { return "\"" + l.Server + "\" (boot " + l.Boot + ")" }
 
-// Clean makes one visible line of a text of somebody else's, of at most max
-// characters.
+// Clean makes one visible line of a text of somebody else's, of at most max bytes.
 func Clean(s string, max int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
@@ -186,8 +193,8 @@ func Clean(s string, max int) string {
 		}
 		return r
 	}, strings.TrimSpace(s))
-	if r := []rune(s); len(r) > max {
-		s = string(r[:max-1]) + "…"
+	if cut := "…"; len(s) > max {
+		s = strings.ToValidUTF8(s[:max-len(cut)], "") + cut
 	}
 	return strings.Clone(s)
 }

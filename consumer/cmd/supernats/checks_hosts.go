@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/state"
 	"supernats/schema"
 )
 
@@ -48,6 +49,7 @@ func (d *doctor) fleet(f *fleet) {
 			others[h.BridgeVersion] = append(others[h.BridgeVersion], h.Host)
 		}
 	}
+	d.clocks(f)
 	if len(silent) > 0 {
 		d.warn("there: supervisorctl status, and supervisorctl tail supernats stderr", "%d hosts are silent: %s", len(silent), some(silent))
 	}
@@ -56,6 +58,27 @@ func (d *doctor) fleet(f *fleet) {
 	}
 	if len(d.findings) == before {
 		d.ok("%d hosts, all seen within %s", len(f.hosts), age(silentAfter))
+	}
+}
+
+// clocks reports that the clock of the NATS server is wrong, which looks as if those
+// of all hosts were.
+func (d *doctor) clocks(f *fleet) {
+	var offsets []int64
+	for i := range f.hosts {
+		for _, l := range f.hosts[i].Lives {
+			if l.Ended == nil && l.Clock != nil && l.Clock.Settled {
+				offsets = append(offsets, l.Clock.Offset)
+			}
+		}
+	}
+	if len(offsets) < 2 || len(f.hosts) < 2 {
+		return
+	}
+	least, most := slices.Min(offsets), slices.Max(offsets)
+	spread := time.Duration(most-least) * time.Millisecond
+	if off := time.Duration(least) * time.Millisecond; off.Abs() > state.WrongClock && spread <= state.WrongClock {
+		d.warn("on the machine of nats-server: timedatectl set-ntp true; chronyc tracking", "the clocks of all %d hosts differ from that of nats-server by the same %s: its clock is wrong, not theirs", len(f.hosts), state.Span(off))
 	}
 }
 
@@ -74,8 +97,8 @@ func (f *fleet) silences(h *schema.Host) (list []string) {
 
 // mere are the troubles by which no event is lost and everybody is notified.
 var mere = map[string]bool{
-	"clock": true, "xmlrpc": true, "reasons": true, "log-rotated": true, "log-tail": true, "section": true, "listen": true,
-	"identity": true, "id-taken": true,
+	"clock": true, "xmlrpc": true, "reasons": true, "log-rotated": true, "log-tail": true, "section": true, "no-ticks": true,
+	"listen": true, "identity": true, "id-taken": true, "message-too-large": true, "nats-look": true, "no-ttl": true,
 }
 
 // troubles reports what bridges of a host have reported, and what the daemon has
@@ -151,7 +174,7 @@ func (d *doctor) section(f *fleet, h *schema.Host, l *schema.HostLife, b *schema
 	if b.Stopped != nil && l.Stopping == nil && !f.silent(h) {
 		d.warn("supervisorctl start "+quote(b.Pool), "%s was stopped %s ago: nothing comes from it", where, age(f.now.Sub(b.Stopped.Time)))
 	}
-	if s := b.Section; s != nil {
+	if s := b.Section; s != nil && !reported(h, b, "section") {
 		if s.BufferSize < leastBuffer {
 			d.warn(conf+" (buffer_size=65536)", "%s has buffer_size=%d: supervisord throws events away that it has no room for", where, s.BufferSize)
 		}
@@ -208,11 +231,12 @@ func (d *doctor) together(h *schema.Host, bridges []*schema.HostBridge) {
 	if !listens(events, schema.ProcessStateExited) || !listens(events, schema.ProcessStateFatal) {
 		d.fail(conf+" (events=PROCESS_STATE,…)", "host %s: events= of %s has no PROCESS_STATE: nobody is notified of crashes", h.Host, some(names))
 	}
-	if !listens(events, schema.Tick5) && !listens(events, schema.Tick60) {
+	said := slices.ContainsFunc(bridges, func(b *schema.HostBridge) bool { return reported(h, b, "section", "no-ticks") })
+	if !listens(events, schema.Tick5) && !listens(events, schema.Tick60) && !said {
 		d.warn(conf+" (events=TICK_5,…)", "host %s: events= of %s has neither TICK_5 nor TICK_60: a quiet host looks like one that is down", h.Host, some(names))
 	}
 }
 
 func listens(events []string, name string) bool {
-	return slices.ContainsFunc(events, func(e string) bool { return schema.Is(name, strings.TrimSpace(e)) })
+	return slices.ContainsFunc(events, func(e string) bool { return schema.Is(name, strings.ToUpper(strings.TrimSpace(e))) })
 }

@@ -94,9 +94,13 @@ func TestDoctorOfSections(t *testing.T) {
 		change  func(*schema.Host)
 		want    []string
 	}{
-		"good":                    {one(func(*schema.HostBridge) {}), nil, nil},
-		"two good ones":           {two, nil, nil},
-		"of an older bridge":      {one(func(b *schema.HostBridge) { b.Section, b.Reasons, b.Spool = nil, nil, "" }), nil, nil},
+		"good":               {one(func(*schema.HostBridge) {}), nil, nil},
+		"two good ones":      {two, nil, nil},
+		"of an older bridge": {one(func(b *schema.HostBridge) { b.Section, b.Reasons, b.Spool = nil, nil, "" }), nil, nil},
+		"in small letters":   {one(events("process_state", "tick_60")), nil, nil},
+		"no ticks, and reported": {one(events("PROCESS_STATE")), func(h *schema.Host) {
+			h.Troubles = []schema.HostTrouble{{Cause: "section", Boot: "a", Pool: "supernats", Text: "no ticks", Fix: "add TICK_60", Since: seen}}
+		}, []string{"warn host web1: section for SPAN: no ticks [add TICK_60]"}},
 		"abstract TICK":           {one(events("PROCESS_STATE", "TICK")), nil, nil},
 		"no ticks":                {one(events("PROCESS_STATE")), nil, []string{"warn host web1: events= of supernats has neither TICK_5 nor TICK_60"}},
 		"only the long ticks":     {one(events("PROCESS_STATE", "TICK_3600")), nil, []string{"warn host web1: events= of supernats has neither"}},
@@ -142,5 +146,30 @@ func TestDoctorOfSections(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// One clock that is wrong looks like many.
+func TestDoctorOfTheServersClock(t *testing.T) {
+	now := time.Now()
+	host := func(name string, offset time.Duration) schema.Host {
+		return schema.Host{Host: name, BridgeVersion: version, LastSeen: schema.Time{Time: now}, Lives: []schema.HostLife{
+			{Boot: name, LastSeen: schema.Time{Time: now}, Clock: &schema.HostClock{Offset: offset.Milliseconds(), Settled: true}},
+		}}
+	}
+	const words = "the clocks of all"
+	for name, c := range map[string]struct {
+		hosts []schema.Host
+		want  bool
+	}{
+		"all the same":  {[]schema.Host{host("a", time.Hour), host("b", time.Hour+time.Second)}, true},
+		"one is right":  {[]schema.Host{host("a", time.Hour), host("b", 0)}, false},
+		"all are right": {[]schema.Host{host("a", 0), host("b", time.Second)}, false},
+		"only one":      {[]schema.Host{host("a", time.Hour)}, false},
+		"not the same":  {[]schema.Host{host("a", time.Hour), host("b", -time.Hour)}, false},
+	} {
+		if got := strings.Join(findings(now, c.hosts...), "\n"); strings.Contains(got, words) != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }

@@ -36,8 +36,9 @@ func newFleet(hosts []schema.Host, now time.Time) *fleet {
 	f := &fleet{hosts: hosts, now: now, quiet: map[life]schema.Time{}}
 	for i := range hosts {
 		h := &hosts[i]
-		for _, l := range h.Lives {
-			if h.LastSeen.Sub(l.LastSeen.Time) > silentAfter && l.Ended == nil && l.Stopping == nil && !l.Succeeded {
+		for j := range h.Lives {
+			l := &h.Lives[j]
+			if h.LastSeen.Sub(h.Heard(l)) > silentAfter && l.Ended == nil && l.Stopping == nil && !l.Succeeded {
 				f.quiet[life{h.Host, l.Boot}] = l.LastSeen
 			}
 		}

@@ -266,7 +266,10 @@ func wellAgain(a *schema.Alert, many bool) string {
 		return one
 	}
 	p, _ := alertPhrase(a)
+	why := cell(a.Annotations[notify.AnnotationReason], maxField)
 	switch {
+	case why != "" && p != isSilent:
+		return verb("needs no more attention", "need no more attention") + " (" + why + ")"
 	case p == isSilent:
 		return verb("is heard again", "are heard again")
 	case p == hasLost:
