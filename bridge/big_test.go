@@ -26,9 +26,9 @@ autostart=false
 	js := nats.JetStream()
 	const subject = "supervisor.snapshot.big"
 	valid := validatorOf(t, "snapshot")
-	msgs := waitStored(t, js, subject, 2)
+	waitStored(t, js, subject, 2)
 	time.Sleep(time.Second)
-	msgs = stored(t, js, subject)
+	msgs := stored(t, js, subject)
 	seen := map[string]bool{}
 	for i, m := range msgs {
 		valid(m.Data())
