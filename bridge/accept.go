@@ -20,42 +20,55 @@ const (
 
 const fixFull = "bring NATS back, make room on the disk, or raise --spool-max"
 
-// openSpool opens the spool, trying for as long as it takes: a listener that
-// exits a few times is FATAL for good, and until it is open supervisord buffers.
-// The error is that of ctx.
+// openSpool opens the spool. Where that is not possible, events go through memory,
+// and the spool is tried again: a listener that waits for a directory is as good as
+// none. The error is that of ctx.
 func (b *Bridge) openSpool(ctx context.Context) error {
-	for {
-		var before history
-		s, err := spool.Open(ctx, spool.Options{
-			Dir: b.cfg.SpoolDir, Max: int64(b.cfg.SpoolMax), Sync: b.cfg.SpoolSync.every,
-			Lost: b.spoolLost, Last: before.record,
+	var before *history // what the spool tells, if it is open at once
+	q, err := spool.OpenQueue(ctx, spool.QueueOptions{
+		Options: spool.Options{
+			Max: int64(b.cfg.SpoolMax), Sync: b.cfg.SpoolSync.every,
+			Lost: b.spoolLost, Event: eventPlace,
 			Waiting: func(holder string) {
-				b.troubles.raise(troubleLocked, "another supernats-bridge has the spool "+b.cfg.SpoolDir+" open, process "+holder+"; no event is accepted until it ends",
-					"give each supernats-bridge its own --spool-dir")
+				b.log.Info().Str("pid", holder).Msg("another supernats-bridge has our spool open; waiting for it for a moment")
 			},
 			Failed: func(err error) { b.log.Error().Err(err).Msg("spool reports an error") },
-		})
-		if err == nil {
-			b.troubles.clear(troubleLocked)
-			b.troubles.clear(troubleSpool)
-			b.spool = s
-			b.goOn(&before)
-			if n := s.Stats().Records; n > 0 {
-				b.log.Info().Uint64("records", n).Str("spool", b.cfg.SpoolDir).Msg("records of an earlier run wait in the spool")
+		},
+		Find: b.cfg.findSpool, Elsewhere: b.cfg.elsewhere(), Owner: b.cfg.owner(),
+		Opening: func(dir string, own bool) (func(uint64, []byte), func(spool.Left)) {
+			y := new(history)
+			if own {
+				y.table = b.keepIn(dir)
 			}
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		b.troubles.raise(troubleSpool, "spool cannot be opened, no event is accepted: "+err.Error(),
-			"make "+b.cfg.SpoolDir+" a directory that this user may write to, or set --spool-dir; it is tried again every second")
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Second):
-		}
+			return y.record, func(left spool.Left) {
+				y.end(left)
+				b.metrics.lossOf(causeFull, left.Memory)
+				if b.spool == nil {
+					before = y
+					return
+				}
+				b.catchUp(y, own)
+			}
+		},
+		Raise: b.troubles.raise, Clear: b.troubles.clear,
+	})
+	if err != nil {
+		return err
 	}
+	b.spool = q
+	if before == nil {
+		before = &history{damaged: true} // what an earlier run had is not known
+	}
+	b.continueFrom(before)
+
+	log := b.log.Info().Str("spool", q.Dir())
+	if n := q.Stats().Records; n > 0 {
+		log = log.Uint64("records", n)
+	}
+	if q.Dir() != "" {
+		log.Msg("spool is open")
+	}
+	return nil
 }
 
 // accept puts an event into the spool; supervisord is answered when it returns.
@@ -71,9 +84,12 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	b.pace.saw(now)
 	b.watch.saw(h.Event)
 	b.lag.saw(b.troubles, h.Event, payload, now)
+	b.late.saw(h.Event, payload, now)
+	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.
-		if err := b.recordStarted(ctx, h, now); err != nil {
+		b.settle(&h)
+		if err := b.recordStarted(ctx, now); err != nil {
 			return err
 		}
 		b.started = true
@@ -86,11 +102,12 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		// that it is published the stream may have forgotten that it has it.
 		return nil
 	}
-	b.buf = appendEvent(b.buf[:0], now, b.boot, header, payload)
+	b.buf = appendEvent(b.buf[:0], now, b.boot.load(), header, payload)
 	if err := b.store(ctx, b.buf, &h); err != nil {
 		return err
 	}
 	b.metrics.accepted(h.Event)
+	b.reasons.Note(h.Event, h.Serial, payload)
 	return nil
 }
 
@@ -154,8 +171,10 @@ func (b *Bridge) account(rec []byte, h *eventlistener.Header, letGo bool) {
 		b.losses.shed(h)
 		b.metrics.loss(causeFull, 1)
 	}
-	line, _, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
+	line, payload, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
 	b.header = append(b.header[:0], line...)
+	at, _ := RecordTime(rec)
+	b.table.Event(tableEvent(b.losses.boot, h, payload, at))
 	if len(b.losses.open) > 0 {
 		b.noteLoss()
 	}
@@ -171,36 +190,56 @@ func (b *Bridge) shed(rec []byte, h *eventlistener.Header) {
 	b.account(rec, h, true)
 }
 
-// lastRecords stores what is to be told when no event will come any more, as far
-// as there is room: the process table if supervisord still answers, losses, and
-// that this is the end.
-func (b *Bridge) lastRecords() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if b.started {
-		b.snapshot(ctx, snapshotStopping)
-	}
-	if err := b.tellLosses(); err != nil {
-		b.log.Error().Err(err).Msg("losses cannot be stored")
-	}
-	if b.started {
-		msg, err := b.ownRecord(schema.BridgeStopping, time.Now())
-		if err == nil {
-			err = b.append(msg, nil)
-		}
-		if err != nil {
-			b.log.Error().Err(err).Msg("the record of the stop cannot be stored")
-		}
-	}
-}
-
-// spoolLost is told of records that the spool cannot read.
+// spoolLost is called for records that the spool cannot read.
 func (b *Bridge) spoolLost(l spool.Loss) {
-	b.log.Error().Uint64("records", l.Records).Int64("bytes", l.Bytes).Str("kept", l.File).
-		Msg("spool is damaged: records are lost; the damaged file is kept")
-	b.metrics.loss(causeCorrupt, l.Records)
+	lost := l.Events
+	if !l.Later {
+		lost += l.Records
+	}
+	b.log.Error().Uint64("records", l.Records).Uint64("events", lost).Int64("bytes", l.Bytes).Str("kept", l.File).
+		Bool("counted_later", l.Later).Msg("spool is damaged: records are lost; the damaged file is kept")
+	if l.Later {
+		return
+	}
+	b.metrics.loss(causeCorrupt, lost)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.losses.corrupt(l.Records)
+	b.losses.corrupt(lost)
 	b.noteLoss()
+}
+
+// endOfSpool is called when all is read. When no event will come any more it stores
+// the losses that came to light by reading, and more is true: they, or the end of the
+// spool, can be read.
+func (b *Bridge) endOfSpool() (more bool) {
+	if !b.ending.Load() {
+		return false
+	}
+	b.mu.Lock()
+	open := len(b.losses.open)
+	b.mu.Unlock()
+	if open > 0 {
+		err := b.tellLosses()
+		if err == nil {
+			return true
+		}
+		if !errors.Is(err, spool.ErrFinished) {
+			b.log.Error().Err(err).Msg("losses cannot be stored")
+		}
+	}
+	b.spool.Finish()
+	return true
+}
+
+// eventPlace returns of the record of an event its boot and its header line: that is
+// how far the events are accounted for with it. nil of any other record.
+func eventPlace(rec []byte) []byte {
+	if len(rec) < recordHead || rec[0] != kindEvent {
+		return nil
+	}
+	end := bytes.IndexByte(rec[recordHead:], '\n')
+	if end < 0 {
+		return nil
+	}
+	return rec[recordHead-bootBytes : recordHead+end]
 }

@@ -2,7 +2,7 @@
 // hands to a listener and publishes them to JetStream.
 //
 // Four parts, wired here: an eventlistener accepts an event and answers when the
-// spool has it; a publisher moves it from there to the stream and waits for the
+// spool has it, on disk or, while the disk takes nothing, in memory; a publisher moves it from there to the stream and waits for the
 // acknowledgement; on the way a client of supervisord's XML-RPC finds out why
 // processes died. supervisord waits for the first two only, so neither NATS nor
 // the network can hold it up. When the spool is nearly full, TICK and PROCESS_LOG
@@ -12,7 +12,6 @@ package bridge
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +27,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/proctable"
 	"supernats/bridge/publish"
 	"supernats/bridge/spool"
 	"supernats/bridge/supervisord"
@@ -38,21 +38,30 @@ import (
 // Bridge is one run of one listener.
 type Bridge struct {
 	cfg     Config
-	boot    [bootBytes]byte
+	boot    bootValue
+	life    life
+	table   *proctable.Table // the last process table, kept for the next run
+	unheard unheard
+	loaded  sync.Once // what the run before has kept of it
 	version string
 	log     zerolog.Logger
 	encoder encoder
 
-	spool    *spool.Spool // from Run on
-	watch    watch
-	heard    bool
-	started  bool
-	full     bool // said that the spool is full
-	lag      lag  // of the goroutine that listens
-	pace     pace
-	serial   atomic.Uint64 // the last one read
-	identity atomic.Pointer[identity]
-	snap     chan string
+	spool   *spool.Queue // from Run on
+	watch   watch
+	heard   bool
+	started bool
+	full    bool // said that the spool is full
+	lag     lag  // of the goroutine that listens
+	late    *lateDeaths
+	pace    pace
+	// stoppingRead says that supervisord has reported its own end. stopState is set
+	// before our last record is made, see supervisorState.
+	stoppingRead bool
+	stopState    string
+	serial       atomic.Uint64 // the last one read
+	identity     atomic.Pointer[identity]
+	snap         chan string
 	// tableWaits is when a process table was stored that the stream does not have yet,
 	// Unix nanoseconds; 0 if there is none.
 	tableWaits atomic.Int64
@@ -65,7 +74,9 @@ type Bridge struct {
 	buf        []byte
 	registry   *prometheus.Registry
 	metrics    *metrics
-	opened     atomic.Pointer[spool.Spool] // the spool, for those who look from outside
+	opened     atomic.Pointer[spool.Queue] // the spool, for those who look from outside
+	dir        atomic.Pointer[string]      // of our spool, see keepIn
+	ending     atomic.Bool                 // no event will come any more
 
 	lossNoted chan struct{} // receives a value when losses are to be told
 
@@ -76,7 +87,8 @@ type Bridge struct {
 	header []byte // of the last event that is accounted for
 }
 
-// New checks the settings. boot is what Boot found; version is the program's.
+// New checks the settings. boot is that of the supervisord, or zero: then Run finds
+// it out. version is the program's.
 // An error is one of the settings: exit code 2.
 func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge, error) {
 	cfg, err := cfg.withDefaults()
@@ -88,11 +100,13 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		return nil, err
 	}
 	b := &Bridge{
-		cfg: cfg, boot: boot, version: version,
+		cfg: cfg, version: version, table: new(proctable.Table),
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
 		encoder: encoder{host: cfg.Host, ttl: ttl},
 		snap:    make(chan string, 1), lossNoted: make(chan struct{}, 1),
 	}
+	b.boot.store(boot)
+	b.life.fixed = boot != [bootBytes]byte{}
 	if cfg.ServerURL != "" {
 		b.server, err = supervisord.New(supervisord.Config{
 			URL: cfg.ServerURL, Username: os.Getenv("SUPERVISOR_USERNAME"), Password: os.Getenv("SUPERVISOR_PASSWORD"),
@@ -102,11 +116,15 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		}
 	}
 	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
-		Client: b.server, Boot: hex.EncodeToString(boot[:]), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
+		Client: b.server, Boot: b.boot.String(), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
+		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.cfg.StartedTogether },
+		Raise: func(cause, text, fix string) { b.troubles.raise(cause, text, fix) },
+		Clear: func(cause string) { b.troubles.clear(cause) },
 	})
 	b.registry = prometheus.NewRegistry()
 	b.metrics = newMetrics(b.registry, b)
 	b.troubles = newTroubles(b.log, b.registry, b.troubleMessage)
+	b.late = newLateDeaths(b.troubles, b.followDeaths)
 	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
 	return b, nil
 }
@@ -125,7 +143,9 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	defer b.runTroubles(ctx)()
 	defer b.serve(ctx)()
-	b.section.read(supervisorPID)
+	b.identify(ctx)
+	b.section.read(b.SupervisorPID)
+	defer b.followReasons(ctx)()
 	stopEarly := b.publishEarly(ctx)
 	err = b.openSpool(ctx)
 	stopEarly()
@@ -139,7 +159,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 	}()
 	reader := &reader{
-		Spool: b.spool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip,
+		Queue: b.spool, end: b.endOfSpool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip,
 		stored: func() { b.tableWaits.Store(0) },
 	}
 	left := b.spool.Stats()
@@ -161,8 +181,9 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	published := make(chan error, 1)
 	go func() { published <- publisher.Run(publishing) }()
 
-	b.log.Info().Str("boot", hex.EncodeToString(b.boot[:])).Str("version", b.version).Msg("listening to supervisord")
-	if b.server == nil {
+	b.log.Info().Stringer("boot", &b.boot).Str("version", b.version).Msg("listening to supervisord")
+	// A section for output only has no use for it.
+	if b.server == nil && (b.cfg.SnapshotEvery != 0 || b.cfg.Listen != "") {
 		b.troubles.raise(troubleXMLRPC, "supervisord has no XML-RPC for us: no process tables",
 			"add [unix_http_server] and [rpcinterface:supervisor] to supervisord's configuration, or set --server-url")
 	}
@@ -171,11 +192,13 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	tasks.Go(func() { b.snapshots(aside) })
 	tasks.Go(func() { b.tellings(aside) })
 	tasks.Go(func() { b.checkSection(aside) })
+	tasks.Go(func() { b.late.run(aside) })
 	err = b.listen(ctx, listener)
 	stopAside()
 	tasks.Wait()
 	b.lastRecords()
-	b.spool.Finish()
+	b.ending.Store(true)
+	b.spool.Wake()
 	drain := time.Duration(b.cfg.Drain)
 	if b.spool.Stats().Records == 0 {
 		drain = 0
@@ -186,8 +209,9 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	drained := time.AfterFunc(drain, stopPublishing)
 	defer drained.Stop()
 	<-published
+	b.endOfSpool() // what came to light at last waits for the next run
 	if n := b.spool.Stats().Records; n > 0 {
-		b.log.Warn().Uint64("records", n).Str("spool", b.cfg.SpoolDir).Msg("stopped; what JetStream does not have yet waits in the spool")
+		b.log.Warn().Uint64("records", n).Str("spool", b.spool.Dir()).Msg("stopped; what JetStream does not have yet waits in the spool")
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -121,8 +121,8 @@ func (o ConfOptions) stderrLogfile() (string, error) {
 
 // logsName is the file of the section of logs.
 func logsName(file string) string {
-	if !strings.Contains(file, "/") && !strings.Contains(file, ".") || strings.HasPrefix(file, "/dev/") {
-		return file // AUTO, NONE, syslog, or a device
+	if !strings.Contains(file, "/") && !strings.Contains(file, ".") || strings.HasPrefix(file, "/dev/") || strings.HasPrefix(file, "/proc/") {
+		return file // AUTO, NONE, syslog, or no file
 	}
 	ext := filepath.Ext(file)
 	return strings.TrimSuffix(file, ext) + "-logs" + ext

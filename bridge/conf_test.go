@@ -13,22 +13,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"supernats/bridge/supervisord/supervisordtest"
+	"supernats/schema"
 )
 
-// Variables that make the test binary something else, see init.
-const (
-	argsEnv = "BRIDGE_TEST_ARGS"
-	bootEnv = "BRIDGE_TEST_BOOT"
-)
+// argsEnv makes the test binary something else, see init.
+const argsEnv = "BRIDGE_TEST_ARGS"
 
 // The test binary is the command of a listener too, and whatever runs under a
-// supervisord: see TestConfCommand and TestBoot.
+// supervisord: see TestConfCommand.
 func init() {
 	if file := os.Getenv(argsEnv); file != "" {
 		os.Exit(writeArgs(file))
-	}
-	if what := os.Getenv(bootEnv); what != "" {
-		os.Exit(bootChild(what))
 	}
 }
 
@@ -107,5 +102,100 @@ func TestConfCommand(t *testing.T) {
 	}, "the command's words")
 	if diff := cmp.Diff(words, got); diff != "" {
 		t.Errorf("words (-want +got):\n%s", diff)
+	}
+}
+
+// The log goes to a directory that exists.
+func TestStderrLogfile(t *testing.T) {
+	dir := t.TempDir()
+	mkdir := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	conf := func(name, logfile string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("[supervisord]\nlogfile="+logfile+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	logs, own, none := mkdir("log/supervisor"), mkdir("own"), filepath.Join(dir, "none")
+	good := conf("good.conf", own+"/supervisord.log")
+	temporary := filepath.Join(os.TempDir(), "supernats-bridge-1000.log")
+	for _, tc := range []struct {
+		name           string
+		configurations []string
+		logs           string
+		uid            int
+		want           string
+	}{
+		{"beside supervisord's own", []string{none, good}, logs, 1000, own + "/supernats-bridge.log"},
+		{"its own goes to standard output", []string{conf("stdout.conf", "/dev/stdout")}, logs, 1000, logs + "/supernats-bridge.log"},
+		{"its own is not there", []string{conf("missing.conf", none+"/x.log")}, logs, 1000, logs + "/supernats-bridge.log"},
+		{"no configuration", []string{none}, logs, 1000, logs + "/supernats-bridge.log"},
+		{"no directory of logs, root", nil, dir + "/log/none", 0, dir + "/log/supernats-bridge.log"},
+		{"no directory of logs", nil, dir + "/log/none", 1000, temporary},
+		{"nothing", nil, none + "/none", 1000, temporary},
+	} {
+		if got := stderrLogfile(tc.configurations, tc.logs, tc.uid); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestConfStderr(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		o     ConfOptions
+		want  []string // what stderr_logfile and its size are in the sections
+		wrong bool
+	}{
+		{name: "given", o: ConfOptions{StderrLogfile: "%(here)s/a b.log"}, want: []string{"%(here)s/a b.log", "10MB", "%(here)s/a b-logs.log", "10MB"}},
+		{name: "a word of supervisord's", o: ConfOptions{StderrLogfile: "NONE"}, want: []string{"NONE", "10MB", "NONE", "10MB"}},
+		{name: "a container", o: ConfOptions{Container: true}, want: []string{"/dev/stderr", "0", "/dev/stderr", "0"}},
+		{name: "a container with a file", o: ConfOptions{Container: true, StderrLogfile: "/proc/1/fd/2"}, want: []string{"/proc/1/fd/2", "0", "/proc/1/fd/2", "0"}},
+		{name: "a line break", o: ConfOptions{StderrLogfile: "a\nb"}, wrong: true},
+		{name: "a comment", o: ConfOptions{StderrLogfile: "a ;b"}, wrong: true},
+		{name: "all comment", o: ConfOptions{StderrLogfile: "#b"}, wrong: true},
+		{name: "spaces", o: ConfOptions{StderrLogfile: " b"}, wrong: true},
+	} {
+		var b strings.Builder
+		err := WriteConf(&b, []string{"x"}, []string{"x"}, tc.o)
+		if err != nil || tc.wrong {
+			if !tc.wrong || err == nil || b.Len() > 0 {
+				t.Errorf("%s: %v", tc.name, err)
+			}
+			continue
+		}
+		var got []string
+		for line := range strings.SplitSeq(b.String(), "\n") {
+			for _, name := range []string{"stderr_logfile=", "stderr_logfile_maxbytes="} {
+				if v, ok := strings.CutPrefix(line, name); ok {
+					got = append(got, v)
+				}
+			}
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
+		}
+	}
+}
+
+// Together the sections have every event of supervisor, none of them twice but the
+// tick of the watch.
+func TestConfEvents(t *testing.T) {
+	for _, name := range schema.Names() {
+		in := 0
+		for want := range strings.SplitSeq(mainEvents+","+logsEvents, ",") {
+			if schema.Is(name, want) {
+				in++
+			}
+		}
+		if want := map[bool]int{true: 2, false: 1}[name == schema.Tick60]; in != want {
+			t.Errorf("%s is in %d sections, want %d", name, in, want)
+		}
 	}
 }

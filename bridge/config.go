@@ -19,7 +19,7 @@ type Config struct {
 	NATS natsconn.Settings `embed:""`
 
 	Host          string                     `placeholder:"NAME" help:"Name under which this supervisord publishes (default: the machine's hostname)."`
-	SpoolDir      string                     `placeholder:"DIR" help:"Where events wait until JetStream has them (default: /var/lib/supernats/HOST if writable, else $XDG_STATE_HOME/supernats/HOST)."`
+	SpoolDir      string                     `placeholder:"DIR" help:"Where events wait until JetStream has them (default: the first that can be written to of /var/lib/supernats/HOST, $XDG_STATE_HOME/supernats/HOST, ~/.local/state/supernats/HOST, /run/supernats/HOST, $XDG_RUNTIME_DIR/supernats/HOST, $TMPDIR/supernats-UID/HOST; without any, memory)."`
 	SpoolMax      schema.Size                `default:"1GiB" help:"Size limit of the spool. Above nine tenths TICK and PROCESS_LOG are let go and counted; at the limit supervisord buffers."`
 	SpoolSync     SyncPolicy                 `default:"100ms" help:"How often the spool is flushed to the disk's platter: a duration, always, or never."`
 	SnapshotEvery schema.Duration            `default:"60s" help:"How often the whole process table is published; 0 turns it off."`
@@ -75,22 +75,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.NATS.Context == "" && c.NATS.URL == "" {
 		c.NATS.URL = natsconn.DefaultURL
 	}
-	if c.SpoolDir, err = c.SpoolDirectory(); err != nil {
-		return c, err
-	}
 	return c, c.NATS.Check()
-}
-
-// SpoolDirectory is --spool-dir, or the default one of the host.
-func (c Config) SpoolDirectory() (string, error) {
-	if c.SpoolDir != "" {
-		return c.SpoolDir, nil
-	}
-	host, err := c.host()
-	if err != nil {
-		return "", err
-	}
-	return spoolDir(host), nil
 }
 
 // host is --host, or the machine's name.

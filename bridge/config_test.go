@@ -39,6 +39,7 @@ func TestNewErrors(t *testing.T) {
 		{"a password that is no hash", webConfig("testdata/web-plain.yaml"), "hashedSecret too short to be a bcrypted password"},
 		{"a TTL of nothing", func(c *Config) { c.TTL = map[string]schema.Duration{"TICK": 1} }, "--ttl TICK=1ns"},
 		{"a TTL of no event", func(c *Config) { c.TTL = map[string]schema.Duration{"TOCK": 0} }, "--ttl TOCK: no such event"},
+		{"skipping no event", func(c *Config) { c.Skip = []string{"TICK", "TOCK"} }, `--skip: invalid value "TOCK": want one of EVENT, `},
 		{"two ways to log in", func(c *Config) { c.NATS = natsconn.Settings{User: "a", TokenFile: "b"} }, "user and token-file are set"},
 		{"a context and a URL", func(c *Config) { c.NATS = natsconn.Settings{URL: "a", Context: "b"} }, "url a and context b are set"},
 	} {
@@ -58,6 +59,10 @@ func TestConfigDefaults(t *testing.T) {
 	got, err := cfg.withDefaults()
 	if err != nil || got.Host == "" || got.NATS.URL != natsconn.DefaultURL {
 		t.Errorf("%+v, %v", got, err)
+	}
+	cfg.Listen, cfg.WebConfig = "off", "web.yaml" // for another section, by variables
+	if got, err = cfg.withDefaults(); err != nil || got.Listen != "" || got.WebConfig != "" {
+		t.Errorf("off is %q with %q, %v", got.Listen, got.WebConfig, err)
 	}
 	cfg.NATS.Context = "prod"
 	if got, err = cfg.withDefaults(); err != nil || got.NATS.URL != "" {

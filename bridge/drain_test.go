@@ -91,8 +91,11 @@ func drainRecords(round int) [][]byte {
 func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	b.Helper()
 	dir := b.TempDir()
-	open := func() *spool.Spool {
-		s, err := spool.Open(context.Background(), spool.Options{Dir: dir, Max: 1 << 30, Sync: 100 * time.Millisecond})
+	open := func() *spool.Queue {
+		s, err := spool.OpenQueue(context.Background(), spool.QueueOptions{
+			Options: spool.Options{Max: 1 << 30, Sync: 100 * time.Millisecond, Event: eventPlace},
+			Find:    func() (string, error) { return dir, nil },
+		})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -113,7 +116,7 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	s.Finish()
 	enc := encoder{host: "drain", ttl: drainTTL(b)}
 	r := &reader{
-		Spool: s, encoder: enc, reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}),
+		Queue: s, encoder: enc, reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}),
 		metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
 	}
 	p, err := publish.New(publish.Config{

@@ -100,6 +100,7 @@ func TestAnswerToNobody(t *testing.T) {
 // was killed: the process table, and that it stopped. Its exit is one that was
 // meant.
 func TestStopping(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1"))
 	js := nats.JetStream()
@@ -147,6 +148,7 @@ func TestStopping(t *testing.T) {
 // While NATS is away a stop takes no longer than --drain, and what is not yet
 // published waits in the spool for the next run.
 func TestStopDuringAnOutage(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	nats.Stop()
 	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--drain", "1s"))
@@ -203,6 +205,9 @@ func TestStrayByte(t *testing.T) {
 		if e := event(t, m); *e.Data != string(rune('0'+i)) {
 			t.Errorf("event %d is %q", i, *e.Data)
 		}
+	}
+	if got := waitTrouble(t, js, "silent", false); !strings.Contains(got.Text, "no event for 30s") {
+		t.Errorf("trouble is %+v", got)
 	}
 	if now := pidOf(s); now == pid || now == 0 {
 		t.Errorf("the bridge had pid %d and has %d", pid, now)

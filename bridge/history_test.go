@@ -20,8 +20,8 @@ import (
 type simulated struct {
 	t      *rapid.T
 	cfg    Config
-	size   int // of the pool's buffer
-	boots  byte
+	size   int  // of the pool's buffer
+	boots  byte // the boot; 0 would be looked for
 	serial uint64
 
 	pool    *simPool
@@ -105,7 +105,7 @@ func (s *simulated) deliver(shed bool) simEvent {
 		s.t.Fatal(err)
 	}
 	if shed && b.started {
-		b.shed(appendEvent(nil, readAt, b.boot, e.header(), nil), &h)
+		b.shed(appendEvent(nil, readAt, b.boot.load(), e.header(), nil), &h)
 	} else {
 		if err := b.accept(s.t.Context(), e.header(), nil); err != nil {
 			s.t.Fatal(err)
@@ -170,7 +170,7 @@ func TestLossesAddUp(t *testing.T) {
 		cfg.SpoolDir = newDir(t)
 		cfg.SpoolSync.every = -1
 		cfg.StartedTogether = true
-		s := &simulated{t: t, cfg: cfg, serial: firstSerial, size: rapid.IntRange(2, 8).Draw(t, "buffer_size")}
+		s := &simulated{t: t, cfg: cfg, boots: 1, serial: firstSerial, size: rapid.IntRange(2, 8).Draw(t, "buffer_size")}
 		s.newPool()
 		waiting := func() {
 			if len(s.pool.buffer) == 0 {
@@ -196,7 +196,7 @@ func TestLossesAddUp(t *testing.T) {
 			},
 			"snapshot": func(*rapid.T) {
 				b := s.bridge()
-				if err := b.append(appendMessage(nil, readAt, b.boot, b.header, "supervisor.snapshot.web1", "id", []byte("{}")), nil); err != nil {
+				if err := b.append(appendMessage(nil, readAt, b.boot.load(), b.header, "supervisor.snapshot.web1", "id", []byte("{}")), nil); err != nil {
 					t.Fatal(err)
 				}
 			},

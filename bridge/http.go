@@ -141,7 +141,11 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ready")
 	}
 	if s := b.opened.Load(); s != nil {
-		fmt.Fprintf(w, "spool: %d records wait for JetStream, %.0f %% of --spool-max is used\n", s.Stats().Records, 100*s.Used())
+		st := s.Stats()
+		fmt.Fprintf(w, "spool: %d records wait for JetStream, %.0f %% of what they may take is used\n", st.Records, 100*s.Used())
+		if st.Disk != nil {
+			fmt.Fprintf(w, "spool: %d of them in memory, the disk takes none: %s\n", st.Memory, oneLine(st.Disk.Error()))
+		}
 		if s.Used() > shedAbove {
 			fmt.Fprintln(w, "spool: nearly full, TICK and PROCESS_LOG are let go and counted")
 		}
@@ -167,11 +171,11 @@ func oneLine(s string) string {
 }
 
 // spoolStats are those of the spool, zeros before it is open.
-func (b *Bridge) spoolStats() spool.Stats {
+func (b *Bridge) spoolStats() spool.QueueStats {
 	if s := b.opened.Load(); s != nil {
 		return s.Stats()
 	}
-	return spool.Stats{}
+	return spool.QueueStats{}
 }
 
 // oldestAge is how many seconds ago the oldest record in the spool was read from

@@ -17,6 +17,8 @@ const (
 	// lateFor is for how long ticks have to be late to mean something: after a restart
 	// of ours those that waited are, for some moments.
 	lateFor = 3 * time.Second
+	// dropsFor is the same for events that are dropped. Each loss has a record anyway.
+	dropsFor = 10 * time.Second
 )
 
 // lag notices that events wait in supervisord's buffer for long. It hands one event
@@ -27,8 +29,11 @@ type lag struct {
 	since  time.Time // of the first tick that was late, zero while they are in time
 	events int       // since the last tick that was in time
 	output int       // how many of them are output of programs
-	// dropped is how many events supervisord has dropped; any goroutine adds to it.
-	dropped atomic.Uint64
+	// dropped is how many events supervisord has dropped and nobody has looked at; any
+	// goroutine adds to it. drops is their sum since dropping.
+	dropped  atomic.Uint64
+	drops    uint64
+	dropping time.Time // zero while no events are dropped
 }
 
 // saw takes note of an event that is read now.
@@ -38,9 +43,13 @@ func (l *lag) saw(t *troubles, event string, payload []byte, now time.Time) {
 		l.output++
 	}
 	if l.dropped.Load() > 0 {
-		// One that is too small for other events too is in the record of the loss.
-		if n := l.dropped.Swap(0); l.chatty() {
-			t.raise(troubleBacklog, fmt.Sprintf("supervisord dropped %d events: its buffer was full%s", n, l.share()), fixChatty)
+		if l.dropping.IsZero() {
+			l.dropping = now
+		}
+		l.drops += l.dropped.Swap(0)
+		// A buffer that is too small for other events too is in the record of the loss.
+		if now.Sub(l.dropping) >= dropsFor && l.chatty() {
+			t.raise(troubleBacklog, fmt.Sprintf("supervisord has dropped %d events: its buffer is full%s", l.drops, l.share()), fixChatty)
 		}
 	}
 	if ticks[event] == 0 {
@@ -49,7 +58,7 @@ func (l *lag) saw(t *troubles, event string, payload []byte, now time.Time) {
 
 	late := now.Sub(tickTime(payload, now))
 	if late < lateTick {
-		l.since, l.events, l.output = time.Time{}, 0, 0
+		l.since, l.events, l.output, l.drops, l.dropping = time.Time{}, 0, 0, 0, time.Time{}
 		t.clear(troubleBacklog)
 		return
 	}

@@ -67,9 +67,21 @@ func TestLag(t *testing.T) {
 			for range 99 {
 				l.saw(list, "PROCESS_COMMUNICATION_STDOUT", nil, time.Now())
 			}
+			for range 12 {
+				l.dropped.Add(7)
+				l.saw(list, "PROCESS_LOG_STDERR", nil, time.Now())
+				time.Sleep(time.Second)
+			}
+		}, []string{"dropped 84 events", "100 % of its events are output", "supernats-bridge conf"}},
+		{"dropped in a flood, for moments", func(l *lag, list *troubles) { // the loss says it
 			l.dropped.Add(7)
 			l.saw(list, "PROCESS_LOG_STDERR", nil, time.Now())
-		}, []string{"dropped 7 events", "100 % of its events are output", "supernats-bridge conf"}},
+			time.Sleep(5 * time.Second)
+			tick(l, list, time.Second)
+			time.Sleep(10 * time.Second)
+			l.dropped.Add(7)
+			l.saw(list, "PROCESS_LOG_STDERR", nil, time.Now())
+		}, nil},
 		{"dropped without a flood", func(l *lag, list *troubles) { // the loss says it
 			l.dropped.Add(7)
 			l.saw(list, "PROCESS_STATE_EXITED", nil, time.Now())

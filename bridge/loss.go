@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/proctable"
+	"supernats/bridge/spool"
 	"supernats/schema"
 )
 
@@ -15,6 +17,8 @@ const (
 	causeBuffer  = "supervisord-buffer"
 	causeFull    = "spool-full"
 	causeCorrupt = "spool-corrupt"
+
+	causeNotListening = schema.LossNotListening
 )
 
 // lossEvery is how long losses gather before they are told: a buffer that overflows
@@ -31,6 +35,7 @@ type losses struct {
 	// else: what is missing at its beginning is lost.
 	fromStart bool
 	place     place
+	first     place          // of the first event after those that we know nothing of
 	open      []*schema.Loss // to be told
 }
 
@@ -67,7 +72,11 @@ func (l *losses) seen(h *eventlistener.Header) bool {
 	case h.PoolSerial <= p.poolSerial:
 		next = 0 // reloaded
 	}
+	unknown := !p.known && !l.fromStart
 	*p = place{true, h.Pool, h.PoolSerial, max(p.serial, h.Serial)}
+	if unknown {
+		l.first = *p
+	}
 	if h.PoolSerial > next {
 		l.missing(next, h.PoolSerial-1)
 	}
@@ -130,6 +139,7 @@ type history struct {
 	boot    []byte
 	header  []byte // of the last event that is accounted for
 	losses  losses
+	table   *proctable.Table // is given the events; may be nil
 }
 
 // record is given the records in their order.
@@ -138,11 +148,12 @@ func (y *history) record(number uint64, rec []byte) {
 		return
 	}
 	if boot := rec[recordHead-bootBytes : recordHead]; !bytes.Equal(boot, y.boot) {
-		*y = history{boot: bytes.Clone(boot), losses: losses{boot: hex.EncodeToString(boot)}}
+		*y = history{boot: bytes.Clone(boot), losses: losses{boot: hex.EncodeToString(boot)}, table: y.table}
 	}
 	if y.number > 0 && number != y.number+1 {
-		// What cannot be read is counted by the spool.
-		y.losses.place, y.damaged = place{}, true
+		// What cannot be read is counted by the spool, so the events among it must not
+		// be taken for a gap.
+		y.losses.place, y.losses.fromStart, y.damaged = place{}, false, true
 	}
 	y.number = number
 	line, rest, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
@@ -153,6 +164,10 @@ func (y *history) record(number uint64, rec []byte) {
 		before := y.losses.place
 		if y.losses.seen(&h) {
 			y.header = append(y.header[:0], line...)
+			if rec[0] == kindEvent && y.table != nil {
+				at, _ := RecordTime(rec)
+				y.table.Event(tableEvent(y.losses.boot, &h, rest, at))
+			}
 			if rec[0] == kindMessage && before.known && before.pool == h.Pool {
 				// A place without a record of its event: that was let go.
 				y.losses.missing(h.PoolSerial, h.PoolSerial)
@@ -173,6 +188,10 @@ func (y *history) told(msg []byte) {
 		return
 	}
 	ce, err := schema.Unmarshal[*schema.Loss](json)
+	if err == nil && ce.Data.Cause == causeNotListening && y.table != nil {
+		y.table.Forget()
+		return
+	}
 	if err != nil || ce.Data.Cause == causeCorrupt || ce.Data.Boot != y.losses.boot || len(y.losses.open) == 0 {
 		return
 	}
@@ -183,19 +202,72 @@ func (y *history) told(msg []byte) {
 	}
 }
 
+// end is given what else the spool knows of the run.
+func (y *history) end(left spool.Left) {
+	if left.Damaged {
+		y.losses.place, y.losses.fromStart, y.damaged = place{}, false, true
+	}
+	if len(left.Place) > bootBytes {
+		y.stand(left.Place[:bootBytes], left.Place[bootBytes:])
+	}
+	if left.Memory > 0 {
+		y.losses.of(causeFull, y.losses.place.pool).Count += left.Memory
+	}
+}
+
+// stand makes the event of a header the last one that is accounted for.
+func (y *history) stand(boot, header []byte) {
+	h, err := eventlistener.ParseHeader(header)
+	if err != nil || bytes.Equal(boot, y.boot) && bytes.Equal(header, y.header) {
+		return
+	}
+	if p := y.losses.place; bytes.Equal(boot, y.boot) && p.known && p.pool == h.Pool && p.poolSerial >= h.PoolSerial {
+		return // what was dropped after it is in the records
+	}
+	if !bytes.Equal(boot, y.boot) {
+		open := y.losses.open
+		y.boot = bytes.Clone(boot)
+		y.losses = losses{boot: hex.EncodeToString(boot), open: open}
+	}
+	y.header = bytes.Clone(header)
+	y.losses.place = place{true, h.Pool, h.PoolSerial, h.Serial}
+}
+
+// fromStart reports whether the pool of a boot is certain to have been ours from its
+// start: then what is missing before the first event is lost. It is if an earlier run
+// says so, or if we were started with supervisord and nothing of that boot is known.
+func (y *history) fromStart(boot []byte, together bool) bool {
+	if bytes.Equal(y.boot, boot) && (y.losses.fromStart || y.losses.place.known) {
+		return y.losses.fromStart
+	}
+	return together && !y.damaged
+}
+
+// catchUp does what goOn does when a spool is opened late, or is another's.
+func (b *Bridge) catchUp(y *history, own bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.losses.open = append(b.losses.open, y.losses.open...)
+	boot := b.boot.load()
+	l, p := &b.losses, y.losses.place
+	switch {
+	case !own || !p.known || !bytes.Equal(y.boot, boot[:]):
+	case !l.place.known:
+		l.place, b.header = p, y.header
+	case l.first.known && l.first.pool == p.pool && l.first.poolSerial > p.poolSerial+1:
+		// Between that run and ours.
+		l.missing(p.poolSerial+1, l.first.poolSerial-1)
+		l.first = place{}
+	}
+	if len(l.open) > 0 {
+		b.noteLoss()
+	}
+}
+
 // goOn continues where the run before ended, and tells what it had not told.
 func (b *Bridge) goOn(y *history) {
 	b.mu.Lock()
-	b.losses = losses{
-		boot: hex.EncodeToString(b.boot[:]), open: append(y.losses.open, b.losses.open...),
-		fromStart: !y.damaged && (y.number > 0 || b.cfg.StartedTogether),
-	}
-	if bytes.Equal(y.boot, b.boot[:]) {
-		b.losses.place, b.header = y.losses.place, y.header
-	}
-	if !b.losses.place.known && b.losses.fromStart {
-		b.header = []byte(beginning)
-	}
+	b.losses = b.lossesAfter(y, append(y.losses.open, b.losses.open...))
 	b.mu.Unlock()
 	if b.tellLosses() != nil {
 		b.noteLoss()
@@ -246,17 +318,30 @@ func (b *Bridge) tellLosses() error {
 		if err != nil {
 			return err
 		}
-		rec := appendMessage(nil, now, b.boot, b.header, schema.BridgeSubject(b.cfg.Host, schema.BridgeLoss), ce.ID, json)
-		if err := b.spool.Append(rec); err != nil {
+		rec := appendMessage(nil, now, b.boot.load(), b.header, schema.BridgeSubject(b.cfg.Host, schema.BridgeLoss), ce.ID, json)
+		switch loss.Cause {
+		case causeCorrupt:
+			err = b.spool.AppendLoss(rec, false)
+		case causeFull:
+			err = b.spool.AppendLoss(rec, true)
+		default:
+			err = b.spool.Append(rec)
+		}
+		if err != nil {
 			return err
 		}
 		b.losses.open = b.losses.open[1:]
 		if loss.Cause == causeBuffer {
 			b.metrics.loss(causeBuffer, loss.Count)
-			b.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).Str("mend", "buffer_size=65536 in the section of supernats-bridge").
-				Msg("supervisord threw events away: its buffer was full")
+			b.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).Str("fix", "buffer_size=65536 in the section of supernats-bridge, and another section for the output of programs: supernats-bridge conf").
+				Msg("supervisord dropped events: its buffer was full")
 			b.wantSnapshot(snapshotLoss)
 			b.lag.dropped.Add(loss.Count)
+		}
+		if loss.Cause == causeNotListening {
+			b.metrics.loss(causeNotListening, loss.Count)
+			b.log.Warn().Uint64("events", loss.Count).Int("processes", len(loss.Processes)).
+				Msg("processes started or ended while supervisord had no section of supernats-bridge (supervisorctl update): these events were given to nobody")
 		}
 	}
 	return nil

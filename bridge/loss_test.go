@@ -28,6 +28,7 @@ func pidOf(s *supervisordtest.Supervisord) int {
 // While NATS is away the bridge is killed again and again: what it answered is in
 // its spool, and gets into the stream once and in order.
 func TestKilledDuringAnOutage(t *testing.T) {
+	t.Parallel()
 	const rounds, each = 10, 100
 	nats := streamtest.Start(t)
 	nats.Stop()
@@ -61,6 +62,7 @@ func TestKilledDuringAnOutage(t *testing.T) {
 
 // What supervisord's small buffer threw away is told exactly.
 func TestOverflowIsCounted(t *testing.T) {
+	t.Parallel()
 	const sent = 1000
 	nats := streamtest.Start(t)
 	address := freeAddress(t)
@@ -121,6 +123,7 @@ func small(t *testing.T, flags ...string) string {
 
 // What supervisord's buffer did not hold while no bridge was running is counted too.
 func TestOverflowWhileAway(t *testing.T) {
+	t.Parallel()
 	const sent = 1000
 	burst := make([]string, sent)
 	for _, tc := range []struct {
@@ -174,6 +177,7 @@ func TestOverflowWhileAway(t *testing.T) {
 // So is what it did not hold before the first event of its life was read, be the
 // spool a new one or not.
 func TestOverflowAtStart(t *testing.T) {
+	t.Parallel()
 	const sent = 1000
 	nats := streamtest.Start(t)
 	js := nats.JetStream()
@@ -196,6 +200,7 @@ func TestOverflowAtStart(t *testing.T) {
 // A spool that cannot be made yet is no reason to exit: it is tried again, and
 // supervisord buffers meanwhile.
 func TestSpoolComesLater(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	dir := filepath.Join(t.TempDir(), "not", "yet")
 	if err := os.WriteFile(filepath.Dir(dir), nil, 0o600); err != nil { // a file is in the way
@@ -217,6 +222,7 @@ func TestSpoolComesLater(t *testing.T) {
 
 // `supernats-bridge spool` shows what waits while a bridge is running on it.
 func TestSpoolCommand(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	nats.Stop()
 	dir := t.TempDir()

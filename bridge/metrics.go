@@ -122,6 +122,13 @@ func (m *metrics) published(read, now time.Time) {
 	m.publish.Observe(max(0, now.Sub(read).Seconds()))
 }
 
+// lossOf counts what was lost, if anything was.
+func (m *metrics) lossOf(cause string, n uint64) {
+	if n > 0 {
+		m.loss(cause, n)
+	}
+}
+
 // loss counts what was lost; n may be 0 for an unknown number.
 func (m *metrics) loss(cause string, n uint64) {
 	m.lost.WithLabelValues(cause).Add(float64(max(1, n)))

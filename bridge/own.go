@@ -2,14 +2,12 @@ package bridge
 
 import (
 	"context"
-	"encoding/hex"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
-	"supernats/bridge/eventlistener"
 	"supernats/bridge/publish"
 	"supernats/schema"
 )
@@ -19,8 +17,7 @@ import (
 type identity struct{ server, pool string }
 
 // recordStarted tells that the bridge runs, when it knows under whom.
-func (b *Bridge) recordStarted(ctx context.Context, h eventlistener.Header, at time.Time) error {
-	b.identity.Store(&identity{h.Server, h.Pool})
+func (b *Bridge) recordStarted(ctx context.Context, at time.Time) error {
 	rec, err := b.ownRecord(schema.BridgeStarted, at)
 	if err != nil {
 		return err
@@ -33,7 +30,7 @@ func (b *Bridge) ownRecord(kind string, at time.Time) ([]byte, error) {
 	subject, id, json, err := b.own(kind, at)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return appendMessage(nil, at, b.boot, b.header, subject, id, json), err
+	return appendMessage(nil, at, b.boot.load(), b.header, subject, id, json), err
 }
 
 // own makes a record of ourselves.
@@ -43,9 +40,20 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 		who = &identity{pool: b.pool()}
 	}
 	rec := schema.Bridge{
-		Host: b.cfg.Host, Server: who.server, Boot: hex.EncodeToString(b.boot[:]), Pool: who.pool,
-		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(), Section: b.section.of(who.pool),
+		Host: b.cfg.Host, Server: who.server, Boot: b.boot.String(), Pool: who.pool,
+		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
+		SupervisorPID: b.SupervisorPID(), Section: b.section.of(who.pool),
 	}
+	if b.sees(schema.ProcessStateExited) {
+		rec.Reasons = b.reasons.Status(sectionWait)
+	}
+	if by := b.identifiedBy(); by != "" {
+		rec.Settings["identity"] = by
+	}
+	if kind == schema.BridgeStopping {
+		rec.SupervisorState = b.stopState
+	}
+	b.describeSpool(&rec)
 	ce := rec.Envelope(kind, at)
 	json, err = schema.Marshal(ce)
 	return schema.BridgeSubject(b.cfg.Host, kind), ce.ID, json, err
@@ -58,7 +66,7 @@ func (b *Bridge) resent(event, messageID string) *nats.Msg {
 		who = &identity{}
 	}
 	rec := schema.Resent{
-		Host: b.cfg.Host, Server: who.server, Boot: hex.EncodeToString(b.boot[:]), Pool: who.pool,
+		Host: b.cfg.Host, Server: who.server, Boot: b.boot.String(), Pool: who.pool,
 		Event: event, MessageID: messageID,
 	}
 	ce := rec.Envelope(time.Now())
@@ -70,6 +78,7 @@ func (b *Bridge) resent(event, messageID string) *nats.Msg {
 // of a host use one consumer: a user's permissions name it.
 func (b *Bridge) fence() *publish.Fence {
 	token := schema.Token(b.cfg.Host)
+	ours := b.boot.String()
 	return &publish.Fence{
 		Record: func() (*nats.Msg, error) {
 			subject, id, json, err := b.own(schema.BridgeReconnect, time.Now())
@@ -81,9 +90,12 @@ func (b *Bridge) fence() *publish.Fence {
 		Boot: func(id string) string { // host/boot/…
 			rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
 			boot, _, _ := strings.Cut(rest, "/")
+			if boot == b.boot.String() {
+				return ours // also if the first event shows another life
+			}
 			return boot
 		},
-		Ours:      hex.EncodeToString(b.boot[:]),
+		Ours:      ours,
 		Listener:  b.isListener,
 		Processes: func() map[string]bool { table, _ := b.ours.Load().(map[string]bool); return table },
 	}

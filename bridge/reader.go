@@ -3,11 +3,13 @@ package bridge
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"supernats/bridge/publish"
 	"supernats/bridge/spool"
 	"supernats/bridge/supervisord"
 	"supernats/schema"
@@ -27,7 +29,9 @@ const (
 // by record. Events wait for their reasons here, in their order, some milliseconds
 // or for as long as supervisord.DefaultLimit: supervisord was answered before.
 type reader struct {
-	*spool.Spool
+	*spool.Queue
+	// end is called when all is read; more says that there is more, or the end.
+	end     func() (more bool)
 	encoder encoder
 	reasons *supervisord.Reasons
 	metrics *metrics
@@ -74,7 +78,13 @@ func (r *reader) Next() ([]byte, bool, error) {
 func (r *reader) fill() error {
 	r.forget()
 	for len(r.batch) < readAhead && len(r.arena) < readBytes {
-		rec, ok, err := r.Spool.Next()
+		rec, ok, err := r.Queue.Next()
+		if !ok && err == nil && len(r.batch) == 0 && r.end != nil && r.end() {
+			continue
+		}
+		if errors.Is(err, spool.ErrEarlier) {
+			err = publish.ErrBeginAgain
+		}
 		if err != nil && len(r.batch) == 0 {
 			return err
 		}
@@ -125,7 +135,7 @@ func (r *reader) Ack(n int, seq uint64) error {
 	if done > 0 && r.stored != nil {
 		r.stored()
 	}
-	return r.Spool.Ack(n, seq)
+	return r.Queue.Ack(n, seq)
 }
 
 // isTable reports whether a record is a process table.
@@ -141,7 +151,7 @@ func isTable(rec []byte) bool {
 func (r *reader) Rewind() error {
 	r.forget()
 	r.current, r.flying, r.tables = decoded{}, nil, nil
-	return r.Spool.Rewind()
+	return r.Queue.Rewind()
 }
 
 // Encode makes the messages of the record that Next has returned last. Of an event

@@ -18,6 +18,7 @@ import (
 
 // A burst as large as supervisord's buffer is stored whole, once, in order.
 func TestBurst(t *testing.T) {
+	t.Parallel()
 	const n, size = 20_000, 200
 	nats := streamtest.Start(t)
 	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1"))
@@ -54,6 +55,7 @@ func TestBurst(t *testing.T) {
 
 // NATS comes after supervisord, goes and comes again: nothing is missing.
 func TestNATSComesLate(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	nats.Stop()
 	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1"))
@@ -111,6 +113,7 @@ process_name=%(program_name)s_%(process_num)02d
 // What the stream holds is what supervisord's own log says, over crashes, a stop
 // and a start, a change of the configuration, a reload and a shutdown.
 func TestStreamMatchesLog(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	section := conf(t, "--nats-url", nats.URL, "--host", "web1.example.com")
 	s := supervisordtest.Start(t, lively+section)

@@ -21,6 +21,7 @@ import (
 // A death tells its reason and what the process wrote last; the process table
 // comes as a snapshot.
 func TestReasonsAndSnapshots(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--snapshot-every", "1s")+`
 [program:coded]
@@ -111,6 +112,7 @@ kill -$1 $$
 
 // Every death tells the reason that it really had, be they many at once.
 func TestReasonsOfManyCrashes(t *testing.T) {
+	t.Parallel()
 	const programs, deaths = 20, 10
 	nats := streamtest.Start(t)
 	dir := t.TempDir()
@@ -166,5 +168,32 @@ autorestart=true
 		if reason := got[line[:i]]; reason != line[i+1:] {
 			t.Errorf("%s died of %s, the event says %q", line[:i], line[i+1:], reason)
 		}
+	}
+}
+
+// The log of a death is of the life that it ended: a process that dies without a word
+// does not show why it died before.
+func TestLogOfThisLife(t *testing.T) {
+	nats := streamtest.Start(t)
+	dir := t.TempDir()
+	script := "n=$(cat n 2>/dev/null || echo 0); n=$((n+1)); echo $n >n\ncase $n in\n" +
+		"1) echo 'Traceback: of the first life' >&2; sleep 0.5; exit 1;;\n2) sleep 1; kill -KILL $$;;\n*) exec sleep 1000;;\nesac\n"
+	if err := os.WriteFile(filepath.Join(dir, "quiet.sh"), []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1")+`
+[program:quiet]
+command=sh quiet.sh
+directory=`+dir+`
+startsecs=0
+autorestart=true
+`)
+	exits := waitStored(t, nats.JetStream(), "supervisor.event.web1.quiet.quiet.process_state.exited", 2)
+	first, second := event(t, exits[0]), event(t, exits[1])
+	if first.Log == nil || !strings.Contains(first.Log.Stderr, "Traceback") || first.Exit == nil || first.Exit.Code == nil {
+		t.Errorf("first: %+v, %+v", first.Exit, first.Log)
+	}
+	if second.Log != nil || second.Exit == nil || second.Exit.Signal != "SIGKILL" {
+		t.Errorf("second: %+v, %+v", second.Exit, second.Log)
 	}
 }

@@ -117,6 +117,7 @@ programs=many
 // The four metrics of a process are what supervisord says of it, and stay when it
 // says nothing more.
 func TestProcessMetrics(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	address := freeAddress(t)
 	begun := float64(time.Now().Unix())
@@ -282,6 +283,7 @@ var eventLabel = regexp.MustCompile(`^supernats_bridge_events_total\{event="(.*)
 
 // What the metrics count is what the stream holds.
 func TestEventMetrics(t *testing.T) {
+	t.Parallel()
 	const bursts = 3
 	nats := streamtest.Start(t)
 	address := freeAddress(t)
@@ -329,6 +331,7 @@ startsecs=0
 
 // While NATS is away the bridge is ready, until its spool is full; both can be seen.
 func TestReadiness(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	nats.Stop()
 	dir := filepath.Join(t.TempDir(), "not", "yet")
@@ -390,6 +393,7 @@ func TestReadiness(t *testing.T) {
 
 // An address that is taken is said once and tried again; the events do not wait.
 func TestAddressInUse(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

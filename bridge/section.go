@@ -61,6 +61,15 @@ func (s *ownSection) of(pool string) *schema.Section {
 	return data
 }
 
+// sees reports whether our section is subscribed to an event; true if that is not
+// known.
+func (b *Bridge) sees(event string) bool {
+	own := b.section.of(b.pool())
+	return own == nil || slices.ContainsFunc(own.Events, func(name string) bool {
+		return schema.Is(event, strings.ToUpper(name))
+	})
+}
+
 // pool is the name of our section, empty where that is not known yet.
 func (b *Bridge) pool() string {
 	if who := b.identity.Load(); who != nil {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -165,5 +166,34 @@ func TestNoTicks(t *testing.T) {
 				<-done
 			})
 		})
+	}
+}
+
+// Deaths are only waited for where their events come.
+func TestSees(t *testing.T) {
+	for _, tc := range []struct {
+		events          string
+		deaths, reasons bool
+	}{
+		{"PROCESS_LOG,PROCESS_COMMUNICATION,TICK_60", false, false},
+		{"process_state_exited,TICK_60", false, true}, // no BACKOFF
+		{"PROCESS_STATE,TICK_60", true, true},
+		{"EVENT", true, true},
+		{"", true, true}, // not known
+	} {
+		b := &Bridge{}
+		b.identity.Store(&identity{pool: "supernats"})
+		b.section.done = make(chan struct{})
+		close(b.section.done)
+		if tc.events != "" {
+			b.section.conf = configuration(t, "[eventlistener:supernats]\nevents="+tc.events+"\n")
+		}
+		_, err := b.followDeaths(t.Context())
+		if got := !errors.Is(err, errNoDeaths); got != tc.deaths {
+			t.Errorf("%s: deaths are followed: %v", tc.events, got)
+		}
+		if got := b.sees(schema.ProcessStateExited); got != tc.reasons {
+			t.Errorf("%s: reasons are looked for: %v", tc.events, got)
+		}
 	}
 }

@@ -43,6 +43,7 @@ func TestSecurity(t *testing.T) {
 
 // A key that is not there yet is waited for.
 func TestKeyComesLater(t *testing.T) {
+	t.Parallel()
 	public, seed := natsconntest.Nkey(t)
 	s := streamtest.Start(t, func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} })
 	right := natsconn.Settings{URL: s.URL, NkeyFile: seed}

@@ -287,12 +287,15 @@ func TestTableOverServer(t *testing.T) {
 	rec, _ := tableOf(t, rows)
 	dir := t.TempDir()
 	leave(t, dir, rec)
-	sp, err := spool.Open(ctx, spool.Options{Dir: dir, Max: 1 << 30})
+	sp, err := spool.OpenQueue(ctx, spool.QueueOptions{
+		Options: spool.Options{Max: 1 << 30, Event: eventPlace},
+		Find:    func() (string, error) { return dir, nil },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	sp.Finish()
-	reader := &reader{Spool: sp, encoder: *testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{})}
+	reader := &reader{Queue: sp, encoder: *testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{})}
 	p, err := publish.New(publish.Config{
 		Source: reader, Encode: reader.Encode, Stream: stream.Events, Ensure: ensure, Log: zerolog.Nop(),
 		Lost:    func(_ []byte, err error) { t.Error(err) },

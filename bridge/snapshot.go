@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"net"
 	"sync/atomic"
@@ -43,6 +42,8 @@ func (b *Bridge) snapshots(ctx context.Context) {
 		defer t.Stop()
 		tick = t.C
 	}
+	keep := time.NewTicker(keepEvery)
+	defer keep.Stop()
 	var earliest time.Time
 	for {
 		reason := snapshotInterval
@@ -54,6 +55,12 @@ func (b *Bridge) snapshots(ctx context.Context) {
 				continue
 			}
 		case reason = <-b.snap:
+		case <-keep.C:
+			b.keepTable()
+			continue
+		case <-b.unheard.settled():
+			b.compareTables()
+			continue
 		}
 		if !sleep(ctx, time.Until(earliest)) {
 			return
@@ -107,6 +114,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		return
 	}
 	serial := b.serial.Load()
+	b.table.Ask()
 	snap, _, err := b.server.Snapshot(ctx)
 	if err != nil {
 		if ctx.Err() == nil && reason != snapshotStopping {
@@ -115,10 +123,13 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 		return
 	}
 	b.serverAnswered()
+	b.reasons.Know(snap.Processes)
 	b.keepProcesses(snap)
 	b.reasons.Follow(ctx)
+	b.table.Answer(snap.Processes)
+	b.unheard.answer(b.table.Due(), snap.Processes)
 	now := time.Now()
-	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, hex.EncodeToString(b.boot[:]), serial, reason
+	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, b.boot.String(), serial, reason
 	ce := snap.Envelope(now)
 	json, err := schema.Marshal(ce)
 	if err != nil {
@@ -130,7 +141,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.spool.Append(appendMessage(nil, now, b.boot, b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
+	if err := b.spool.Append(appendMessage(nil, now, b.boot.load(), b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
 		b.log.Warn().Err(err).Msg("snapshot cannot be stored")
 		return
 	}
@@ -160,4 +171,26 @@ func (b *Bridge) serverAnswered() {
 func isTimeout(err error) bool {
 	var network net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
+}
+
+// followReasons looks at the logs of programs when they die, until the function that
+// it returns is called. A section that is sent no deaths has no need of it.
+func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
+	if !b.sees(schema.ProcessStateExited) {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.reasons.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		select {
+		case <-done:
+		case <-time.After(time.Second): // a file system does not answer
+		}
+		b.reasons.Close()
+	}
 }

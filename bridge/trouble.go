@@ -3,9 +3,7 @@ package bridge
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -18,13 +16,10 @@ import (
 
 	"supernats/bridge/publish"
 	"supernats/schema"
-	"supernats/schema/stream"
 )
 
 // Causes of troubles that package bridge notices itself; its parts have others.
 const (
-	troubleSpool   = "spool-unusable"
-	troubleLocked  = "spool-locked"
 	troubleFull    = "spool-full"
 	troubleXMLRPC  = "xmlrpc"
 	troubleListen  = "listen"
@@ -32,13 +27,15 @@ const (
 	troubleSilent  = "silent"
 	troubleBacklog = "backlog"
 	troubleSection = "section"
+	troubleLate    = "late-deaths"
+	troubleSlow    = "spool-slow"
 	// troubleOther stands for all that come after maxTroubles.
 	troubleOther = "other"
 )
 
 // warnings are the causes with which events arrive all the same.
 var warnings = []string{
-	troubleXMLRPC, troubleListen, troubleNoTicks, troubleSection, "reasons", "log-rotated", "log-tail", "clock",
+	troubleXMLRPC, troubleListen, troubleNoTicks, troubleSection, "reasons", "log-rotated", "log-tail", "clock", troubleIdentity,
 	publish.CauseLook, publish.CauseTTL, publish.CauseTooLarge, publish.CauseTaken, publish.CauseConflict,
 }
 
@@ -370,8 +367,8 @@ func clip(s string) string {
 // what supervisord's environment says, and its name is not known.
 func (b *Bridge) troubleMessage(t schema.Trouble, at time.Time) (*nats.Msg, error) {
 	t.Host, t.Pool = b.cfg.Host, b.pool()
-	if b.boot != [bootBytes]byte{} {
-		t.Boot = hex.EncodeToString(b.boot[:])
+	if b.boot.load() != [bootBytes]byte{} {
+		t.Boot = b.boot.String()
 	}
 	if who := b.identity.Load(); who != nil {
 		t.Server = who.server
@@ -398,58 +395,3 @@ func (b *Bridge) runTroubles(ctx context.Context) (stop func()) {
 		<-done
 	}
 }
-
-// earlyAfter is how long the spool may take to open before troubles are published
-// without it.
-const earlyAfter = 2 * time.Second
-
-// publishEarly publishes troubles until the function that it returns is called: the
-// publisher of events needs an open spool. It is begun only if that takes long.
-func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	source := &nothing{end: make(chan struct{})}
-	begin := time.AfterFunc(earlyAfter, func() {
-		defer cancel()
-		p, err := publish.New(publish.Config{
-			Source: source, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
-			Encode: b.encoder.Encode, Lost: b.lost, Log: b.log,
-		})
-		if err != nil {
-			b.log.Error().Err(err).Msg("troubles cannot be published")
-			return
-		}
-		b.troubles.attach(p.Aside, true)
-		_ = p.Run(ctx) // its error is that of ctx
-	})
-	return func() {
-		// What it still has to say, that a trouble is over, it says beside the other one.
-		close(source.end)
-		if begin.Stop() {
-			cancel()
-		} else {
-			time.AfterFunc(earlyAfter, cancel)
-		}
-	}
-}
-
-// nothing is a source of no records.
-type nothing struct{ end chan struct{} }
-
-// Next implements publish.Source.
-func (n *nothing) Next() ([]byte, bool, error) {
-	select {
-	case <-n.end:
-		return nil, false, io.EOF
-	default:
-		return nil, false, nil
-	}
-}
-
-// More implements publish.Source.
-func (n *nothing) More() <-chan struct{} { return n.end }
-
-// Ack implements publish.Source.
-func (*nothing) Ack(int, uint64) error { return nil }
-
-// Rewind implements publish.Source.
-func (*nothing) Rewind() error { return nil }

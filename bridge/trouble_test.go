@@ -54,13 +54,13 @@ func troublesIn(t *testing.T, attached bool) (list *troubles, published func() [
 		<-done
 	})
 	return list, func() []reported {
-		synctest.Wait()
-		defer func() { got = nil }()
-		return got
-	}, func() string {
-		defer log.Reset()
-		return log.String()
-	}
+			synctest.Wait()
+			defer func() { got = nil }()
+			return got
+		}, func() string {
+			defer log.Reset()
+			return log.String()
+		}
 }
 
 func TestTroubleReported(t *testing.T) {

@@ -61,6 +61,9 @@ type Message struct {
 	Seq uint64
 	// Stored is when the stream got it.
 	Stored time.Time
+	// Sent is the host's clock when its bridge sent it; the zero time if it does not
+	// say so.
+	Sent time.Time
 	// Tries counts from 1.
 	Tries int
 }
@@ -84,8 +87,18 @@ func NewMessage(m jetstream.Msg) (*Message, error) {
 	}
 	return &Message{
 		Subject: m.Subject(), ID: m.Headers().Get(nats.MsgIdHdr), Data: m.Data(),
-		Seq: meta.Sequence.Stream, Stored: meta.Timestamp, Tries: int(meta.NumDelivered),
+		Seq: meta.Sequence.Stream, Stored: meta.Timestamp, Sent: SentAt(m.Headers()), Tries: int(meta.NumDelivered),
 	}, nil
+}
+
+// SentAt returns the host's clock at sending, of the headers of a message; the zero
+// time if they do not say it.
+func SentAt(h nats.Header) time.Time {
+	t, err := time.Parse(time.RFC3339, h.Get(stream.HeaderSent))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
 }
 
 // Config is what a Consumer needs; JetStream, Durable and Handler must be set.

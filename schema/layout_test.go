@@ -33,7 +33,7 @@ var arrows = []arrow{
 	{`consumer/notify(/.*)?`, `schema|consumer/notify`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`consumer/app`, `schema.*|consumer.*`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/app`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|state)`, ``},
 	{`examples/.*`, `.*`, ``},
 }
 

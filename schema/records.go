@@ -256,8 +256,16 @@ type AlertEvent struct {
 	Log       *Log   `json:"log,omitempty"`
 	// Late says that the stream got the event long after it happened.
 	Late bool `json:"late,omitempty"`
+	// HostTime is what the host's clock said where that is wrong by more than a
+	// minute; Time is right then.
+	HostTime *Time `json:"host_time,omitempty"`
 	// Lost is how many events a loss record tells.
 	Lost uint64 `json:"lost,omitempty"`
+	// Cause is a word: that of a loss or of a trouble. Text says of a trouble what is
+	// wrong, Fix what to do about it.
+	Cause string `json:"cause,omitempty"`
+	Text  string `json:"text,omitempty"`
+	Fix   string `json:"fix,omitempty"`
 }
 
 // Envelope wraps a notification; id is that of the notification, typ one of the
@@ -332,10 +340,24 @@ type Host struct {
 	SupervisorState   string `json:"supervisor_state,omitempty"`
 	Serial            uint64 `json:"serial,omitempty"`
 	// Stopping is since when its supervisord has been shutting down or restarting,
-	// as the stream was told.
+	// by the stream's time; of several supervisords, all of them.
 	Stopping *Time `json:"stopping,omitempty"`
 	// LastSeen is when the stream got the last message of the host.
 	LastSeen Time `json:"last_seen"`
+	// Lives are the supervisords of the host, oldest first, with those that have
+	// ended lately. What stands above of one supervisord (server, boot, version,
+	// state) is that of the oldest one that lives.
+	Lives []HostLife `json:"lives,omitempty"`
+	// Bridges are the bridges of these supervisords, one for each pool.
+	Bridges []HostBridge `json:"bridges,omitempty"`
+	// Troubles are what its bridges cannot do, and what is wrong with the host as it
+	// is seen from here; MoreTroubles is how many there was no room for.
+	Troubles     []HostTrouble `json:"troubles,omitempty"`
+	MoreTroubles int           `json:"more_troubles,omitempty"`
+	// Resent is how many of its events the stream took for duplicates that they were
+	// not, LastResent when the last one was reported.
+	Resent     uint64 `json:"resent,omitempty"`
+	LastResent *Time  `json:"last_resent,omitempty"`
 	// Lost is how many events were told as lost, LastLoss when the last time.
 	Lost     uint64 `json:"lost"`
 	LastLoss *Time  `json:"last_loss,omitempty"`
@@ -348,6 +370,112 @@ type Host struct {
 	Exited  int    `json:"exited,omitempty"`
 	Seq     uint64 `json:"seq"`
 }
+
+// HostLife is one life of a supervisord of a host.
+type HostLife struct {
+	Boot   string `json:"boot"`
+	Server string `json:"server,omitempty"`
+	// Instances are those of its bridges, which have one each, and Pools those that
+	// have sent something.
+	Instances []string `json:"instances,omitempty"`
+	Pools     []string `json:"pools,omitempty"`
+	PID       int      `json:"pid,omitempty"`
+	// SupervisorVersion, SupervisorState, Serial and Stopping are as in Host.
+	SupervisorVersion string `json:"supervisor_version,omitempty"`
+	SupervisorState   string `json:"supervisor_state,omitempty"`
+	Serial            uint64 `json:"serial,omitempty"`
+	Stopping          *Time  `json:"stopping,omitempty"`
+	// StoppedAt is when its bridge said so, by the host's clock.
+	StoppedAt *Time `json:"stopped_at,omitempty"`
+	// Begun is when the first of its messages happened that is known, Happened when
+	// the last one did: a spool that is drained late tells of long ago.
+	Begun    Time `json:"begun"`
+	Happened Time `json:"happened"`
+	// FirstSeen and LastSeen are when the stream got its first and its last message.
+	FirstSeen Time `json:"first_seen"`
+	LastSeen  Time `json:"last_seen"`
+	// Steady is since when its messages have come without a long gap: before that
+	// nothing might have come from others either, because NATS was away or because the
+	// stream keeps ticks for an hour only.
+	Steady Time `json:"steady"`
+	// Succeeded says that another life looks like the one after it, Ended since when
+	// it is known to be over.
+	Succeeded bool  `json:"succeeded,omitempty"`
+	Ended     *Time `json:"ended,omitempty"`
+	// Clock is left out until its messages say what the host's clock is.
+	Clock *HostClock `json:"clock,omitempty"`
+}
+
+// Heard returns when one of the lives of a host was heard the last time or, if that is
+// later, since when it would have been beside another one that is.
+func (h *Host) Heard(l *HostLife) time.Time {
+	at := l.LastSeen.Time
+	for i := range h.Lives {
+		if o := &h.Lives[i]; o.Boot != l.Boot && o.Ended == nil && o.LastSeen.After(l.LastSeen.Time) && o.Steady.After(at) {
+			at = o.Steady.Time
+		}
+	}
+	return at
+}
+
+// HostClock is how far the clock of a host is behind that of the stream: negative
+// if it is ahead. All are milliseconds.
+type HostClock struct {
+	// Offset is the one that holds, Before the one that held before it jumped.
+	Offset int64  `json:"offset_ms"`
+	Before *int64 `json:"before_ms,omitempty"`
+	// Least is the smallest of the Samples since From, of which the next Offset is
+	// made: what a message takes on its way makes it larger.
+	Least   int64 `json:"least_ms"`
+	Samples int   `json:"samples"`
+	From    Time  `json:"from"`
+	// Settled says that Offset is one of several messages.
+	Settled bool `json:"settled,omitempty"`
+}
+
+// HostBridge is a bridge of a host, as its record started says.
+type HostBridge struct {
+	Pool     string   `json:"pool"`
+	Server   string   `json:"server,omitempty"`
+	Boot     string   `json:"boot"`
+	Instance string   `json:"instance,omitempty"`
+	Version  string   `json:"version,omitempty"`
+	PID      int      `json:"pid,omitempty"`
+	Spool    string   `json:"spool,omitempty"`
+	Section  *Section `json:"section,omitempty"`
+	Reasons  *Reasons `json:"reasons,omitempty"`
+	LastSeen Time     `json:"last_seen"`
+	// Stopped is since when it has been stopped, by itself or with its supervisord.
+	Stopped *Time `json:"stopped,omitempty"`
+	// Lost is how many events it lost, LastLoss the last time, LossCause why.
+	Lost      uint64 `json:"lost,omitempty"`
+	LastLoss  *Time  `json:"last_loss,omitempty"`
+	LossCause string `json:"loss_cause,omitempty"`
+}
+
+// HostTrouble is something that is wrong with a host or one of its bridges.
+type HostTrouble struct {
+	Cause string `json:"cause"`
+	Text  string `json:"text"`
+	Fix   string `json:"fix,omitempty"`
+	Since Time   `json:"since"`
+	// Server, Boot and Pool are those of the bridge that reports it. Pool is empty of
+	// what nobody reports and the consumer itself has found.
+	Server string `json:"server,omitempty"`
+	Boot   string `json:"boot,omitempty"`
+	Pool   string `json:"pool,omitempty"`
+	// Happened is when it was reported the last time, Last when the stream got that.
+	Happened Time `json:"happened"`
+	Last     Time `json:"last"`
+}
+
+// Causes of troubles that the consumer finds.
+const (
+	// TroubleConflict: two supervisords of one host have the same process.
+	TroubleConflict = "process-conflict"
+	// TroubleClock: the host's clock is wrong.
+	TroubleClock = "clock"
+)
 
 // Phases of an alert.
 const (
@@ -369,12 +497,14 @@ type OpenAlert struct {
 	Host     string `json:"host,omitempty"`
 	Group    string `json:"group,omitempty"`
 	Process  string `json:"process,omitempty"`
-	// Kind is that of the rule: event, state, quorum, silent, loss.
+	// Kind is that of the rule: event, state, quorum, silent, loss, trouble.
 	Kind string `json:"kind,omitempty"`
 	// Phase is one of the Phase… constants.
 	Phase  string `json:"phase"`
 	Opened Time   `json:"opened"`
 	Closed *Time  `json:"closed,omitempty"`
+	// Ended is why it closed, for people, where that is not that all is well again.
+	Ended string `json:"ended,omitempty"`
 	// Count is how many events matched since it opened, Last the last of them.
 	Count       int               `json:"count"`
 	Last        *AlertEvent       `json:"last,omitempty"`

@@ -321,7 +321,7 @@ func TestRecordsAreValid(t *testing.T) {
 		{schemaAlert, (&Alert{Alert: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/2", TypeAlertUpdate, at)},
 		{schemaAlert, (&Alert{"1", "fatal", "critical", "web1", "api", "api_00", Time{at}, &Time{at}, 2, []AlertEvent{
 			{ID: "web1/" + boot + "/1", Time: Time{at}, Event: ProcessStateFatal},
-			{"web1/" + boot + "/2", Time{at}, 9, ProcessStateExited, "web1", "api", "api_00", "supervisor", "RUNNING", new(false), 7, exit, log, true, 3},
+			{"web1/" + boot + "/2", Time{at}, 9, ProcessStateExited, "web1", "api", "api_00", "supervisor", "RUNNING", new(false), 7, exit, log, true, &Time{at}, 3, "disk-full", "full", "make room"},
 		}, map[string]string{"team": "a"}, map[string]string{"runbook": "b"}, []string{"mail"}}).Envelope("1/3", TypeAlertResolved, at)},
 		{"urn:supernats:state:1", State{Host: "web1", Group: "api", Process: "api_00", State: "UNKNOWN", Boot: boot}},
 		{"urn:supernats:state:1", State{"web1", "api", "api_00", "FATAL", Time{at}, 7, new(false), &Exit{SpawnErr: "no such file"}, 1, 2, 3, 4, &Time{at}, &Time{at}, boot, 5, 6, Time{at}, &SnapshotMark{4, Time{at}, true}}},

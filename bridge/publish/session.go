@@ -121,16 +121,18 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.cfg.Source.Rewind(); err != nil {
 		return fmt.Errorf("go back in the spool: %w", err)
 	}
+	s.noteLate()
 	s.lookBefore(ctx)
 	err := s.pass(ctx)
 	if err == nil {
 		err = s.loop(ctx)
 	}
 	s.changed = s.changed || errors.Is(err, errTaken)
-	if err != nil && ctx.Err() == nil && !errors.Is(err, errTaken) {
+	ours := errors.Is(err, errTaken) || errors.Is(err, ErrBeginAgain) // nothing is wrong with the stream
+	if err != nil && ctx.Err() == nil && !ours {
 		s.trouble.report(err)
 	}
-	s.away = err != nil && apiCode(err) == 0 && !errors.Is(err, errTaken)
+	s.away = err != nil && apiCode(err) == 0 && !ours
 	return errors.Join(err, s.end(ctx, err))
 }
 

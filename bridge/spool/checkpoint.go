@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // Checkpoint is how far the spool's records are in the stream.
@@ -36,6 +37,7 @@ const (
 )
 
 type checkpointFile struct {
+	mu      sync.Mutex
 	f       file
 	counter uint64
 }
@@ -88,6 +90,8 @@ func (c *checkpointFile) readSlot(b []byte, off int64) bool {
 
 // write makes p the checkpoint. It is not flushed: see above.
 func (c *checkpointFile) write(p Checkpoint) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var b [slotSize]byte
 	binary.LittleEndian.PutUint64(b[:], c.counter+1)
 	binary.LittleEndian.PutUint64(b[8:], p.Next)
@@ -100,7 +104,24 @@ func (c *checkpointFile) write(p Checkpoint) error {
 	return nil
 }
 
+// replace makes f the file, in the place of one that was removed.
+func (c *checkpointFile) replace(f *checkpointFile) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.f
+	c.f, c.counter = f.f, f.counter
+	return old.Close()
+}
+
+func (c *checkpointFile) removed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return unlinked(c.f)
+}
+
 func (c *checkpointFile) sync() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err := c.f.Sync(); err != nil {
 		return fmt.Errorf("flush checkpoint: %w", err)
 	}

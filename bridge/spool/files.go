@@ -16,6 +16,8 @@ type files interface {
 	// Link gives a file a second name.
 	Link(name, second string) error
 	SyncDir(dir string) error
+	// Map makes the first bytes of a file memory that is shared with it.
+	Map(f file, size int) (b []byte, unmap func() error, err error)
 	// Space tells how many bytes of a file system are free for us, and how many
 	// it has.
 	Space(dir string) (free, total uint64, err error)
@@ -81,6 +83,32 @@ func (disk) Space(dir string) (free, total uint64, err error) {
 		return 0, 0, err
 	}
 	return uint64(s.Bavail) * uint64(s.Bsize), s.Blocks * uint64(s.Bsize), nil
+}
+
+func (disk) Map(f file, size int) ([]byte, func() error, error) {
+	fd, ok := f.(*os.File)
+	if !ok {
+		return nil, nil, errors.ErrUnsupported
+	}
+	b, err := syscall.Mmap(int(fd.Fd()), 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		return nil, nil, err
+	}
+	return b, func() error { return syscall.Munmap(b) }, nil
+}
+
+// unlinked reports whether an open file has no name any more.
+func unlinked(f file) bool {
+	fd, ok := f.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := fd.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 0
 }
 
 // isFull reports whether a write failed for want of room.

@@ -11,35 +11,54 @@ import (
 	"time"
 )
 
+// ErrLocked is returned while another process has the spool open.
+var ErrLocked = errors.New("another process has the spool open")
+
 // acquire waits until no other process has the spool open; the system lets go of
 // the lock of one that dies. waiting is called once if it is held at first.
 func acquire(ctx context.Context, dir string, waiting func(holder string)) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, fileMode)
-	if err != nil {
-		return nil, err
-	}
 	for told := false; ; {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
+		f, err := tryLock(dir)
+		if !errors.Is(err, ErrLocked) {
+			return f, err
 		}
 		if !told {
-			holder, _ := os.ReadFile(f.Name())
-			waiting(strings.TrimSpace(string(holder)))
+			waiting(holder(dir))
 			told = true
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), f.Close())
+			return nil, fmt.Errorf("%w (pid %s): %w", ErrLocked, holder(dir), ctx.Err())
 		case <-time.After(100 * time.Millisecond):
 		}
+	}
+}
+
+// tryLock takes the lock of a directory, or returns ErrLocked.
+func tryLock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil && unlinked(f) {
+		err = syscall.EWOULDBLOCK // who held it has removed it: the next one is another file
+	}
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = ErrLocked
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
 	}
 	// For people. (Not cut to nothing first: ext4 would flush it at Close.)
 	if n, err := f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0); err == nil {
 		_ = f.Truncate(int64(n))
 	}
 	return f, nil
+}
+
+// holder returns the process id that stands in a lock.
+func holder(dir string) string {
+	text, _ := os.ReadFile(filepath.Join(dir, lockName))
+	return strings.TrimSpace(string(text))
 }

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -134,6 +135,11 @@ func (m *memFS) SyncDir(string) error {
 		m.safe = maps.Clone(m.names)
 		return nil
 	})
+}
+
+// Map is what some file systems cannot do.
+func (m *memFS) Map(file, int) ([]byte, func() error, error) {
+	return nil, nil, errors.ErrUnsupported
 }
 
 func (m *memFS) Space(string) (free, total uint64, err error) {

@@ -13,6 +13,7 @@ type cursor struct {
 	seg    *segment
 	off    int64
 	number uint64
+	events uint64 // read since the spool was opened, of those that are counted
 }
 
 // Next returns the next record; it is valid until the next call of Next or
@@ -24,8 +25,9 @@ func (s *Spool) Next() (rec []byte, ok bool, err error) {
 	for {
 		if at := s.read; at.seg != s.seen.seg || at.off == s.seen.off {
 			s.mu.Lock()
-			s.seen = cursor{at.seg, at.seg.end, at.seg.behind}
+			s.seen = cursor{seg: at.seg, off: at.seg.end, number: at.seg.behind}
 			next, finished := at.seg.next, s.finished
+			lost := s.countLost(at)
 			s.mu.Unlock()
 			switch {
 			case at.off != s.seen.off:
@@ -33,8 +35,17 @@ func (s *Spool) Next() (rec []byte, ok bool, err error) {
 				if at, err = s.lose(at, s.seen.number, at.off); err != nil {
 					return nil, false, err
 				}
-				s.pass(cursor{next, headerSize, at.number})
+				s.pass(cursor{next, headerSize, at.number, at.events})
 				continue
+			case at.number < s.seen.number: // its end is missing
+				if at, err = s.lose(at, s.seen.number, at.off); err != nil {
+					return nil, false, err
+				}
+				s.pass(at)
+				continue
+			case lost > 0:
+				s.opt.Lost(Loss{Events: lost})
+				continue // who was told may have appended something
 			case finished:
 				return nil, false, io.EOF
 			default:
@@ -58,10 +69,28 @@ func (s *Spool) Next() (rec []byte, ok bool, err error) {
 			s.pass(at)
 			continue
 		}
-		s.read = cursor{at.seg, begin + frameSize + int64(len(rec)), number + 1}
+		s.read = cursor{at.seg, begin + frameSize + int64(len(rec)), number + 1, at.events}
+		if number >= s.tally.from && s.opt.Event(rec) != nil {
+			s.read.events++
+		}
 		s.flying = append(s.flying, s.read)
 		return rec, true, nil
 	}
+}
+
+// countLost returns how many events are missing among those that were appended, if
+// all that can be read is read, and not before. s.mu is held.
+func (s *Spool) countLost(at cursor) (lost uint64) {
+	if !s.suspect || at.number != s.next || at.off != at.seg.end || at.seg.next != nil {
+		return 0
+	}
+	s.suspect = false
+	if had := s.base + at.events; s.tally.events > had {
+		lost = s.tally.events - had
+	}
+	s.base += lost
+	s.owed += lost
+	return lost
 }
 
 // pass goes on to a place with no record between. If all records before are done,
@@ -76,7 +105,9 @@ func (s *Spool) pass(to cursor) {
 }
 
 func (s *Spool) setDone(to cursor) {
-	s.done, s.mark.Next = to, to.number
+	s.tally.settled += to.events - s.done.events
+	s.done, s.mark.Next, s.tally.done = to, to.number, to.number
+	s.counted.store(&s.tally)
 	if to.number == s.next {
 		s.signalRoom() // nothing waits: the next record is taken
 	}
@@ -89,7 +120,18 @@ func (s *Spool) lose(at cursor, number uint64, off int64) (cursor, error) {
 	if number > at.number {
 		loss.Records = number - at.number
 	}
-	behind := cursor{at.seg, off, max(at.number, number)}
+	behind := cursor{at.seg, off, max(at.number, number), at.events}
+	if number > max(at.number, s.tally.from) {
+		s.mu.Lock()
+		s.suspect = true
+		s.mu.Unlock()
+		if loss.Later = at.number >= s.tally.from; !loss.Later {
+			loss.Records = s.tally.from - at.number
+		}
+	}
+	if loss.Records == 0 && at.seg == s.exactTail {
+		return behind, nil // no number is missing
+	}
 	if loss.Records == 0 {
 		// Bytes and no records: nothing, unless it is the end of a segment, where
 		// the number of the records to come does not tell of what was there.
@@ -170,7 +212,15 @@ func (s *Spool) removeDone() error {
 		n++
 	}
 	gone := append([]*segment(nil), s.segments[:n]...)
+	stale := s.stale
+	s.stale = nil
 	s.mu.Unlock()
+	for _, f := range stale {
+		if s.win.f == f {
+			_ = s.win.close()
+		}
+		_ = f.Close()
+	}
 	if n == 0 {
 		return nil
 	}
@@ -186,6 +236,12 @@ func (s *Spool) removeDone() error {
 		if err := s.opt.fs.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
 		}
+		if f := seg.opened(); f != nil {
+			if s.win.seg == seg {
+				_ = s.win.close()
+			}
+			_ = f.Close()
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,6 +249,38 @@ func (s *Spool) removeDone() error {
 	s.bytes -= bytes
 	s.signalRoom()
 	return nil
+}
+
+// dropAll removes all segments where all records are done, so that what they take is
+// free for the next ones. The lock is held.
+func (s *Spool) dropAll() {
+	if len(s.segments) == 0 {
+		return
+	}
+	if s.opt.Sync >= 0 { // see removeDone
+		if err := errors.Join(s.check.write(s.mark), s.check.sync()); err != nil {
+			s.opt.Failed(err)
+			return
+		}
+	}
+	if s.tail != nil {
+		if err := s.tail.Close(); err != nil {
+			s.opt.Failed(fmt.Errorf("close a segment: %w", err))
+		}
+		s.tail, s.dirty = nil, false
+	}
+	for _, seg := range s.segments {
+		if err := s.opt.fs.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
+		}
+		if f := seg.opened(); f != nil {
+			s.stale = append(s.stale, f)
+		}
+	}
+	empty := &segment{end: headerSize, behind: s.next}
+	s.newest.next, s.newest = empty, empty
+	s.segments = s.segments[:0]
+	s.bytes = 0
 }
 
 // Checkpoint returns how far the records are done.

@@ -27,6 +27,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -49,9 +50,14 @@ type Options struct {
 	// SegmentBytes is when a new segment begins; 16 MiB, or an eighth of Max, if
 	// 0.
 	SegmentBytes int64
-	// Lost is told, from inside Next, of records that cannot be read; may be nil.
-	// A process that dies before the records behind them are done tells it again.
+	// Lost is called, from inside Next, for records that cannot be read; may be nil.
+	// A process that dies before Queue.AppendLoss, or before the records after them
+	// are done, reports them again.
 	Lost func(Loss)
+	// Event returns of a record that is an event where it stands among the events,
+	// not nil; nil of any other record, which is not counted when it is lost. What it
+	// returned last is given back by Left. If it is nil all records are events.
+	Event func(rec []byte) (place []byte)
 	// Last is given, from inside Open, the records that were appended last, oldest
 	// first, be they done or not: those of the newest segment that has any. rec is
 	// valid during the call, numbers that are missing are of records that cannot be
@@ -64,7 +70,9 @@ type Options struct {
 	// that failed. It must not call the spool; may be nil.
 	Failed func(error)
 
-	fs files
+	fs   files
+	more chan struct{} // of the queue that this is a part of
+	lock *os.File      // held already
 }
 
 const defaultSegment = 16 << 20
@@ -80,6 +88,23 @@ type Loss struct {
 	Records uint64
 	// Bytes is how much of the segment is damaged.
 	Bytes int64
+	// Later says that the events among the records are counted when all that was
+	// appended is read. Then another Loss, with nothing but Events, says how many they
+	// were, unless they were none.
+	Later  bool
+	Events uint64
+}
+
+// Left is what an earlier run has left beside its records.
+type Left struct {
+	// Place is what Options.Event returned for the last event, nil if that is not
+	// known.
+	Place []byte
+	// Damaged says that the last records cannot be read, and that it is not known
+	// which they were.
+	Damaged bool
+	// Memory is how many events were in the memory of a Queue when it died.
+	Memory uint64
 }
 
 // Spool is an open spool. Append may be called by several goroutines, the reading
@@ -98,6 +123,9 @@ type Spool struct {
 	mark     Checkpoint
 	finished bool
 	room     chan struct{} // see Room; nil if nobody has asked
+	tally    tally
+	counted  *tallyFile // where the tally is kept; nil if that cannot be
+	removed  bool       // our files have been removed, and not made again yet
 
 	tail     file   // newest, open for writing; nil if the next record needs a new one
 	retired  []file // were the tail, and must be flushed
@@ -105,6 +133,13 @@ type Spool struct {
 	frame    []byte // buffer of Append
 	unseen   int64  // bytes appended since the last look at the space
 	diskFull bool
+
+	left      Left
+	exactTail *segment // the newest one at the start, if it is known to the last record
+	stale     []file   // of segments that are done, to be closed by the reading side
+	owed      uint64   // events reported as lost, and not as reported; under mu
+	suspect   bool     // what is lost is to be counted at the end of what is read
+	base      uint64   // of tally.events, what was settled when the spool was opened, or lost since
 
 	// Of the reading side alone.
 	read   cursor   // the next record to read
@@ -128,6 +163,18 @@ type segment struct {
 	end    int64    // where the next frame goes, or the end of the file
 	next   *segment // if it is not the newest
 	failed int      // how often it could not be read
+	f      atomic.Pointer[reading]
+}
+
+// reading is a segment's file, open to read it, even if it is removed meanwhile.
+type reading struct{ file }
+
+// opened returns it, nil if it was not opened.
+func (s *segment) opened() file {
+	if r := s.f.Load(); r != nil {
+		return r.file
+	}
+	return nil
 }
 
 // Open opens the spool in a directory, waiting for another process that has it
@@ -154,15 +201,24 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 	if opt.Failed == nil {
 		opt.Failed = func(error) {}
 	}
-	if err := os.MkdirAll(opt.Dir, dirMode); err != nil {
-		return nil, fmt.Errorf("make the spool's directory: %w", err)
+	if opt.Event == nil {
+		opt.Event = func(rec []byte) []byte { return rec[:0] }
 	}
-	lock, err := acquire(ctx, opt.Dir, opt.Waiting)
-	if err != nil {
-		return nil, fmt.Errorf("open spool %s: %w", opt.Dir, err)
+	if opt.more == nil {
+		opt.more = make(chan struct{}, 1)
+	}
+	lock := opt.lock
+	if lock == nil {
+		var err error
+		if err = os.MkdirAll(opt.Dir, dirMode); err != nil {
+			return nil, fmt.Errorf("make the spool's directory: %w", err)
+		}
+		if lock, err = acquire(ctx, opt.Dir, opt.Waiting); err != nil {
+			return nil, fmt.Errorf("open spool %s: %w", opt.Dir, err)
+		}
 	}
 	s := &Spool{
-		opt: opt, lock: lock, more: make(chan struct{}, 1),
+		opt: opt, lock: lock, more: opt.more,
 		unseen: spaceEvery, win: window{fs: opt.fs}, stopSync: make(chan struct{}),
 	}
 	if err := s.load(); err != nil {
@@ -191,25 +247,74 @@ func (s *Spool) load() (err error) {
 	for _, seg := range s.segments {
 		s.bytes += seg.end
 	}
+	whole := uint64(1) // the number behind the last record that is whole
 	if n := len(s.segments); n > 0 {
 		s.newest = s.segments[n-1]
-		if err := s.findEnd(s.newest); err != nil {
+		if whole, err = s.findEnd(s.newest); err != nil {
 			return err
 		}
 		if n > 1 && s.newest.behind == s.newest.first {
 			// Begun by a process that stored nothing.
-			if _, _, err := s.last(s.segments[n-2]); err != nil {
+			if _, _, _, err := s.last(s.segments[n-2]); err != nil {
 				return err
 			}
 		}
 	} else {
 		s.newest = &segment{end: headerSize}
 	}
+	s.openFiles()
+	s.loadTally(whole)
+	return s.seek()
+}
+
+// loadTally finds out how far was appended, and puts that on record.
+func (s *Spool) loadTally(whole uint64) {
+	counted, last, known, err := openTally(s.opt.fs, s.opt.Dir)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		s.opt.Failed(err)
+	}
+	s.counted = counted
+	if known {
+		s.left.Memory = last.memory
+	}
 	// After a power cut the checkpoint may know of records that are gone. Their
 	// numbers are not given again.
 	s.next = max(1, s.newest.behind, s.mark.Next)
-	return s.seek()
+	exact := known && last.next >= max(whole, s.mark.Next)
+	s.left.Damaged = !exact && (s.left.Damaged || s.newest.behind > whole)
+	if exact {
+		s.exactTail = s.newest
+		s.next, s.newest.behind = last.next, last.next
+		s.left.Place = last.place
+	}
+
+	if exact && s.mark.Next <= last.done {
+		s.tally, s.mark.Next = last, last.done
+	} else {
+		s.tally = tally{next: s.next, from: s.next, done: max(1, s.mark.Next), place: s.left.Place}
+	}
+	s.tally.memory = s.left.Memory // until that is reported
+	s.base = s.tally.settled
+	s.suspect = s.tally.events > s.tally.settled
 }
+
+// openFiles opens the segments for reading, as far as descriptors go: what is in a
+// file that somebody removes can be read as long as it is open.
+func (s *Spool) openFiles() {
+	for _, seg := range s.segments[:min(len(s.segments), keepOpen)] {
+		s.openFile(seg)
+	}
+}
+
+// openFile opens one. Without it the segment is opened by its name when it is read.
+func (s *Spool) openFile(seg *segment) {
+	if f, err := s.opt.fs.Open(seg.name, os.O_RDONLY); err == nil {
+		seg.f.Store(&reading{f})
+	}
+}
+
+// Left returns what an earlier run has left.
+func (s *Spool) Left() Left { return s.left }
 
 // listSegments returns the segments in a directory, oldest first. Where the last
 // one ends is not known yet. What is damaged in one, the header too, is found
@@ -234,56 +339,58 @@ func listSegments(fs files, dir string) ([]*segment, error) {
 	return all, nil
 }
 
-// last tells of the records of a segment, and returns the number behind the last of
-// them, and where it ends.
-func (s *Spool) last(seg *segment) (next uint64, off int64, err error) {
+// last passes the records of a segment to Options.Last, and returns the number
+// behind the last of them, that behind the last one that is whole, and where it ends.
+func (s *Spool) last(seg *segment) (next, whole uint64, off int64, err error) {
 	next, off = seg.first, headerSize
 	for {
 		rec, number, begin, err := s.win.find(seg, off, seg.end, next, seg.behind)
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
 		if rec == nil {
-			return max(next, number+1), off, nil // one that is damaged had this number
+			return max(next, number+1), next, off, nil // one that is damaged had this number
 		}
 		s.opt.Last(number, rec)
 		off, next = begin+frameSize+int64(len(rec)), number+1
 	}
 }
 
-// findEnd finds the number behind the last record of the newest segment.
-func (s *Spool) findEnd(seg *segment) error {
-	next, off, err := s.last(seg)
+// findEnd finds the number behind the last record of the newest segment, and returns
+// that behind the last one that is whole.
+func (s *Spool) findEnd(seg *segment) (whole uint64, err error) {
+	next, whole, off, err := s.last(seg)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	torn, err := s.win.torn(seg, off, seg.end, seg.behind)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if torn {
 		s.bytes -= seg.end - off
 		seg.end = off
 		s.win.buf = s.win.buf[:0] // it has what will be overwritten
 	}
+	s.left.Damaged = seg.end > off
 	if seg.end > headerSize {
 		// A segment that is nothing but damage had a record: no other one gets
 		// this file's name.
 		next = max(next, seg.first+1)
 	}
 	seg.behind = next
-	return nil
+	return whole, nil
 }
 
 // seek puts the cursors behind what the checkpoint says is done.
 func (s *Spool) seek() error {
-	at := cursor{s.newest, headerSize, s.next}
+	at := cursor{seg: s.newest, off: headerSize, number: s.next}
 	if len(s.segments) > 0 {
-		at = cursor{s.segments[0], headerSize, s.segments[0].first}
+		at = cursor{seg: s.segments[0], off: headerSize, number: s.segments[0].first}
 	}
 	for _, seg := range s.segments {
 		if seg.first < s.mark.Next {
-			at = cursor{seg, headerSize, seg.first}
+			at = cursor{seg: seg, off: headerSize, number: seg.first}
 		}
 	}
 	for at.number < s.mark.Next {
@@ -304,6 +411,8 @@ func (s *Spool) seek() error {
 	}
 	s.mark.Next = at.number
 	s.read, s.done = at, at
+	s.tally.done = at.number
+	s.counted.store(&s.tally)
 	return s.removeDone()
 }
 
@@ -331,7 +440,15 @@ func (s *Spool) Close() (err error) {
 }
 
 func (s *Spool) closeFiles() error {
-	errs := []error{s.win.close()}
+	errs := []error{s.win.close(), s.counted.close()}
+	for _, seg := range s.segments {
+		if f := seg.opened(); f != nil {
+			s.stale = append(s.stale, f)
+		}
+	}
+	for _, f := range s.stale {
+		errs = append(errs, f.Close())
+	}
 	if s.tail != nil {
 		errs = append(errs, s.tail.Close())
 	}

@@ -24,6 +24,7 @@ type window struct {
 	fs  files
 	seg *segment
 	f   file
+	own bool  // f is not the segment's
 	off int64 // where buf begins in the segment
 	buf []byte
 }
@@ -90,10 +91,16 @@ func (w *window) bytes(seg *segment, off, end, need int64) ([]byte, error) {
 	if w.seg == seg && off >= w.off && off+need <= w.off+int64(len(w.buf)) {
 		return w.buf[off-w.off:], nil
 	}
-	if err := w.open(seg); err != nil {
-		return nil, err
-	}
 	n := int(min(end-off, max(need, readBuffer)))
+	if err := w.open(seg); err != nil {
+		if seg.failed++; seg.failed < patience || !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		// Somebody has removed it: nothing of it can be read.
+		_ = w.close()
+		w.buf = make([]byte, n)
+		return w.buf, nil
+	}
 	if cap(w.buf) < n || cap(w.buf) > 4*max(n, readBuffer) {
 		w.buf = make([]byte, max(n, readBuffer))
 	}
@@ -133,24 +140,32 @@ func (w *window) open(seg *segment) error {
 	if err := w.close(); err != nil {
 		return err
 	}
-	f, err := w.fs.Open(seg.name, os.O_RDONLY)
-	if err != nil {
-		return err
+	f := seg.opened()
+	own := f == nil
+	if own {
+		var err error
+		if f, err = w.fs.Open(seg.name, os.O_RDONLY); err != nil {
+			return err
+		}
 	}
 	// The name says all that the header does, and a damaged one costs nothing.
 	// But another version's frames must not be taken for damage.
 	var b [headerSize]byte
 	if _, err := f.ReadAt(b[:], 0); err == nil && otherVersion(b[:]) {
-		return errors.Join(fmt.Errorf("%s was written by another version", seg.name), f.Close())
+		err := fmt.Errorf("%s was written by another version", seg.name)
+		if own {
+			err = errors.Join(err, f.Close())
+		}
+		return err
 	}
-	w.seg, w.f, w.off = seg, f, 0
+	w.seg, w.f, w.own, w.off = seg, f, own, 0
 	return nil
 }
 
 func (w *window) close() error {
 	f := w.f
 	w.seg, w.f, w.buf = nil, nil, w.buf[:0]
-	if f == nil {
+	if f == nil || !w.own {
 		return nil
 	}
 	return f.Close()

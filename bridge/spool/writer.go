@@ -9,20 +9,35 @@ import (
 )
 
 const (
-	// reserve is the part of the file system that is never used: 1 of so many.
-	reserve = 20
+	// reserve is how much of the file system is left to others: so many bytes, and on
+	// a small one 1 of so many.
+	reserve     = 64 << 20
+	reservePart = 50
 	// spaceEvery is how many bytes are appended between two looks at the space.
 	spaceEvery = 1 << 20
 	// keepFrame is the largest buffer that Append keeps.
 	keepFrame = 1 << 20
+	// keepOpen is how many segments are open to be read, although they may be far
+	// from it.
+	keepOpen = 96
 )
+
+// ErrDiskFull is returned while the file system has no room. It is an ErrFull.
+var ErrDiskFull = fmt.Errorf("the file system has no room: %w", ErrFull)
+
+// ErrRemoved is returned while the files of the spool are removed and cannot be made
+// again.
+var ErrRemoved = errors.New("the files of the spool were removed")
 
 // Append stores a record at the end.
 //
-// Errors: ErrFull, ErrFinished, ErrTooBig, or one of the file system. In all
+// Errors: ErrFull, ErrRemoved, ErrFinished, ErrTooBig, or one of the file system. In all
 // cases Append may be called again; nothing of the record is stored, unless the
 // process dies before the next Append.
-func (s *Spool) Append(rec []byte) error {
+func (s *Spool) Append(rec []byte) error { return s.appendReporting(rec, nothing) }
+
+// appendReporting is Append for a record that may report events as lost.
+func (s *Spool) appendReporting(rec []byte, loss reported) error {
 	if len(rec) == 0 {
 		return errEmpty
 	}
@@ -34,12 +49,37 @@ func (s *Spool) Append(rec []byte) error {
 	if s.finished {
 		return ErrFinished
 	}
-	s.refused = s.append(rec)
+	if s.removed {
+		s.refused = ErrRemoved
+		return s.refused
+	}
+	s.refused = s.append(rec, loss)
 	return s.refused
 }
 
+// reported is what a record reports as lost, and that need not be reported again.
+type reported int
+
+const (
+	nothing  reported = iota
+	ofDamage          // what Options.Lost was called for
+	ofMemory          // Left.Memory
+)
+
+// take notes what is reported. The lock is held.
+func (s *Spool) take(loss reported) {
+	switch loss {
+	case ofDamage:
+		s.tally.settled += s.owed
+		s.owed = 0
+	case ofMemory:
+		s.tally.memory -= s.left.Memory
+		s.left.Memory = 0
+	}
+}
+
 // append does it. The lock is held.
-func (s *Spool) append(rec []byte) error {
+func (s *Spool) append(rec []byte, loss reported) error {
 	s.frame = appendFrame(s.frame[:0], s.next, rec)
 	size := int64(len(s.frame))
 	if err := s.makeRoom(size); err != nil {
@@ -64,6 +104,13 @@ func (s *Spool) append(rec []byte) error {
 	last.behind = s.next
 	s.bytes += size
 	s.unseen += size
+	if place := s.opt.Event(rec); place != nil {
+		s.tally.events++
+		s.tally.place = append(s.tally.place[:0], place...)
+	}
+	s.tally.next = s.next
+	s.take(loss)
+	s.counted.store(&s.tally)
 	if cap(s.frame) > keepFrame {
 		s.frame = nil
 	}
@@ -83,7 +130,7 @@ func (s *Spool) signal() {
 func (s *Spool) failed(what string, err error) error {
 	if isFull(err) {
 		s.diskFull = true
-		return ErrFull
+		return ErrDiskFull
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
@@ -105,19 +152,35 @@ func (s *Spool) makeRoom(size int64) error {
 		roll = true
 	}
 	if s.diskFull || s.unseen >= spaceEvery || size >= spaceEvery {
-		free, total, err := s.opt.fs.Space(s.opt.Dir)
+		err := s.lookAtSpace(want)
+		if err != nil && s.mark.Next == s.next && len(s.segments) > 0 {
+			// Nothing waits: what the records took that are done is enough, maybe.
+			s.dropAll()
+			roll = true
+			err = s.lookAtSpace(want)
+		}
 		if err != nil {
-			return fmt.Errorf("look at the space for the spool: %w", err)
+			return err
 		}
-		s.diskFull = free < total/reserve+uint64(want)+spaceEvery
-		if s.diskFull {
-			return ErrFull
-		}
-		s.unseen = 0
 	}
 	if roll {
 		return s.addSegment()
 	}
+	return nil
+}
+
+// lookAtSpace returns ErrDiskFull if the file system has no room for so many bytes
+// and what comes until the next look.
+func (s *Spool) lookAtSpace(want int64) error {
+	free, total, err := s.opt.fs.Space(s.opt.Dir)
+	if err != nil {
+		return fmt.Errorf("look at the space for the spool: %w", err)
+	}
+	s.diskFull = free < min(reserve, total/reservePart)+uint64(want)+spaceEvery
+	if s.diskFull {
+		return ErrDiskFull
+	}
+	s.unseen = 0
 	return nil
 }
 
@@ -144,6 +207,9 @@ func (s *Spool) addSegment() error {
 		return nil // the last one is still empty
 	}
 	seg := &segment{first: s.next, behind: s.next, name: path, end: headerSize}
+	if len(s.segments) < keepOpen {
+		s.openFile(seg)
+	}
 	s.newest.next = seg
 	s.newest = seg
 	s.segments = append(s.segments, seg)

@@ -1,5 +1,7 @@
-// Package supervisord asks supervisord over XML-RPC what its events do not say:
-// the process table, why a process died and what it wrote last.
+// Package supervisord finds out what supervisord's events do not say: the process
+// table, why a process died and what it wrote last. Logs are read as files where that
+// is possible: supervisord may answer nothing when it counts, for it is being stopped.
+// The rest is asked for over XML-RPC.
 //
 // supervisord is one thread: while it answers it hands out no events. So every
 // question is put for many processes at once (system.multicall), answers are
@@ -153,6 +155,9 @@ func (c *Client) call(ctx context.Context, method string, args ...any) (value an
 	body, added = clean(body)
 	if !looksLikeXMLRPC(body) {
 		return nil, 0, fmt.Errorf("call %s at %s: %w: it begins with %.40q", method, c.name, ErrNotXMLRPC, body)
+	}
+	if err := bound(body); err != nil {
+		return nil, 0, fmt.Errorf("call %s at %s: %w", method, c.name, err)
 	}
 	resp := xmlrpc.Response(body)
 	if err := resp.Err(); err != nil {

@@ -103,6 +103,46 @@ func TestCallErrors(t *testing.T) {
 	}
 }
 
+// TestHostileAnswers: whatever is sent instead of an answer is an error, at the cost
+// of little memory.
+func TestHostileAnswers(t *testing.T) {
+	const begin = "<?xml version='1.0'?><methodResponse><params><param><value>"
+	entities := `<!ENTITY a0 "` + strings.Repeat("a", 1000) + `">`
+	for i := range 9 {
+		entities += fmt.Sprintf(`<!ENTITY a%d "%s">`, i+1, strings.Repeat(fmt.Sprintf("&a%d;", i), 10))
+	}
+	for _, test := range []struct {
+		name, body string
+		want       error
+	}{
+		{"nested, never closed", begin + strings.Repeat("<array><data><value>", 820_000), ErrTooLarge},
+		{"nested", response(strings.Repeat("<array><data><value>", 200_000) + strings.Repeat("</value></data></array>", 200_000)), ErrTooLarge},
+		{"nested in attributes", begin + strings.Repeat(`<value a="/>">`, 820_000), ErrNotXMLRPC},
+		{"nested, closed by comments", begin + strings.Repeat("<value><!--</value>-->", 600_000), ErrNotXMLRPC},
+		{"a million values", response("<array><data>" + strings.Repeat("<value><i4/></value>", 700_000) + "</data></array>"), ErrTooLarge},
+		{"entities", "<?xml version='1.0'?><!DOCTYPE x [" + entities + "]><methodResponse><params><param><value><string>&a9;</string></value></param></params></methodResponse>", ErrNotXMLRPC},
+		{"a fault without a number", "<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>-99999999999999999999999</int></value></member>" +
+			"<member><name>faultString</name><value><string>x</string></value></member></struct></value></fault></methodResponse>", ErrNotXMLRPC},
+		{"a fault that is a text", "<methodResponse><fault><value><string>x</string></value></fault></methodResponse>", ErrNotXMLRPC},
+		{"a number that is none", response("<int>99999999999999999999</int>"), ErrNotXMLRPC},
+		{"a tag without an end", begin + "<int", ErrNotXMLRPC},
+	} {
+		if len(test.body) > defaultMaxResponse {
+			t.Fatalf("%s: %d bytes", test.name, len(test.body))
+		}
+		c := serve(t, Config{}, says(200, test.body))
+		if _, _, err := c.call(t.Context(), "m"); !errors.Is(err, test.want) {
+			t.Errorf("%s: got %.200v, want %v", test.name, err, test.want)
+		}
+	}
+	// Types that nobody expects.
+	c := serve(t, Config{}, says(200, response("<array><data><value><struct><member><name>name</name><value><int>5</int></value></member>"+
+		"<member><name>pid</name><value><string>x</string></value></member></struct></value><value><int>1</int></value></data></array>")))
+	if table, err := c.Processes(t.Context()); err != nil || len(table) != 0 {
+		t.Errorf("%v, %v", table, err)
+	}
+}
+
 func is(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
 
 func TestCallValues(t *testing.T) {

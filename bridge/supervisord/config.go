@@ -117,16 +117,7 @@ func (c *Configuration) Section(name string) *ConfigSection {
 // preset if the section does not have it. Expansions that only a program has, such
 // as %(process_num)d, are an error.
 func (s *ConfigSection) Value(option, preset string) (string, error) {
-	value, ok := s.Options[option]
-	if !ok {
-		value = preset
-	}
-	node, _ := os.Hostname()
-	expanded, err := expand(value, map[string]string{"here": s.here, "host_node_name": node}, s.environ)
-	if err != nil {
-		return "", fmt.Errorf("read configuration %s: option %s of [%s]: %w", s.File, option, s.Name, err)
-	}
-	return expanded, nil
+	return s.expandWith(option, preset, s.names(map[string]string{}))
 }
 
 // logPath makes a path absolute as options.py normalize_path does.

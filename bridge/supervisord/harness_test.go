@@ -92,7 +92,16 @@ func start(tb testing.TB, sections string) *fixture {
 	if err := os.WriteFile(dir+"/crash.sh", []byte(crash), 0o755); err != nil {
 		tb.Fatal(err)
 	}
-	sections = `
+	sections = listenerSection(exe) + sections
+	sections = strings.NewReplacer("DIR", dir, "CRASH", "/bin/sh "+dir+"/crash.sh "+dir).Replace(sections)
+	if err := supervisordtest.WriteConf(dir, "supervisor", sections); err != nil {
+		tb.Fatal(err)
+	}
+	return &fixture{Supervisord: supervisordtest.StartIn(tb, dir)}
+}
+
+func listenerSection(exe string) string {
+	return `
 [eventlistener:listener]
 command=` + exe + `
 environment=TEST_LISTENER="DIR/events"
@@ -102,12 +111,7 @@ startsecs=0
 priority=-17
 stdout_logfile=NONE
 stderr_logfile=DIR/listener.stderr.log
-` + sections
-	sections = strings.NewReplacer("DIR", dir, "CRASH", "/bin/sh "+dir+"/crash.sh "+dir).Replace(sections)
-	if err := supervisordtest.WriteConf(dir, "supervisor", sections); err != nil {
-		tb.Fatal(err)
-	}
-	return &fixture{Supervisord: supervisordtest.StartIn(tb, dir)}
+`
 }
 
 // crash dies in one of eight ways, by its pid, at once, or after a time that is

@@ -21,6 +21,17 @@ type history struct {
 	// does not, nor spawn errors.
 	spawns bool
 
+	// suspect means that a line of children may be among the lines: see replay. goPort
+	// means that they are those of the Go port.
+	suspect, goPort bool
+	// heard means that there was any line at all.
+	heard bool
+	// gap is the number of the last lineGap, gapRead when it was read; early means that
+	// it was before any program of this supervisord can have died.
+	gap     int
+	gapRead time.Time
+	early   bool
+
 	lives map[lifeID]*life
 	last  map[string]*life // by name, since the last gap or start
 	// shared holds the names of which there may be two at a time, in two groups.
@@ -75,12 +86,18 @@ func (h *history) add(l line) {
 	l.name, l.text = h.intern(l.name), h.intern(l.text)
 	n := h.end()
 	h.lines = append(h.lines, l)
+	h.heard = h.heard || l.kind != lineGap
+	h.suspect = h.suspect || l.suspect
+	h.goPort = h.goPort || l.goPort && !l.suspect
 	switch l.kind {
 	case lineGap:
 		clear(h.last)
 		h.since, h.spawns = l.at, false
+		h.gap, h.gapRead, h.early = n, time.Now(), false
 	case lineStarted:
-		clear(h.last)
+		if !l.suspect {
+			clear(h.last)
+		}
 	case lineSpawned:
 		h.spawns = true
 		if before := h.last[l.name]; before != nil && before.death < 0 {
@@ -123,6 +140,7 @@ func (h *history) intern(s string) string {
 // forget drops the older half of the lines, and the lives that ended there.
 func (h *history) forget() {
 	drop := len(h.lines) / 2
+	h.early = false
 	h.since = h.lines[drop].at
 	h.lines = append(make([]line, 0, maxLines), h.lines[drop:]...)
 	h.first += drop
@@ -150,7 +168,7 @@ func (h *history) life(name string, pid int) *life {
 // before a time, -1 for none.
 func (h *history) started(before time.Time) int {
 	for n := h.end() - 1; n >= h.first; n-- {
-		if l := h.line(n); l.kind == lineStarted && !l.at.After(before) {
+		if l := h.line(n); l.kind == lineStarted && !l.suspect && !l.at.After(before) {
 			return n
 		}
 	}
@@ -194,6 +212,7 @@ func (h *history) agreed(name string, since time.Time, maybeSpawnErr bool) *sche
 func historyFrom(h *history, n int) *history {
 	from := newHistory()
 	from.first, from.shared = n, h.shared
+	from.gap, from.gapRead, from.early, from.suspect = h.gap, h.gapRead, h.early, h.suspect
 	from.since = h.line(n).at
 	for ; n < h.end(); n++ {
 		from.add(*h.line(n))

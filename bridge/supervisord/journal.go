@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// journal reads supervisord's own log as it grows, over supervisor.readLog.
+// journal reads supervisord's own log as it grows, over supervisor.readLog, where it
+// is no file that we may read.
 //
 // supervisord does not tell how long the log is, nor that it was rotated: so
 // each read begins with the last line of the one before, at the offset where it
@@ -200,7 +201,7 @@ func (j *journal) readEnd(ctx context.Context, off int64) (p piece, err error) {
 
 func (j *journal) readLog(ctx context.Context, off, n int64) (piece, error) {
 	// As a multicall, for a fault says more than HTTP 500.
-	answers, added, err := j.client.multicall(ctx, question{"supervisor.readLog", []any{off, n}})
+	answers, added, err := j.client.askCounting(ctx, question{"supervisor.readLog", []any{off, n}})
 	if err != nil {
 		return piece{}, err
 	}
@@ -271,7 +272,7 @@ func (j *journal) probe(ctx context.Context, offsets []int64) (int, error) {
 	for i, off := range offsets {
 		questions[i] = question{"supervisor.readLog", []any{off, int64(1)}}
 	}
-	answers, _, err := j.client.multicall(ctx, questions...)
+	answers, err := j.client.ask(ctx, questions...)
 	if err != nil {
 		return 0, err
 	}

@@ -15,7 +15,7 @@ const (
 	lineOther    kind = iota
 	lineStarted       // supervisord started, or was reloaded: no child is alive
 	lineSpawned       // process.py _spawn_as_parent
-	lineSpawnErr      // process.py record_spawnerr: it does not say whose
+	lineSpawnErr      // process.py record_spawnerr: it does not say whose; the Go port does
 	lineSuccess       // process.py transition: RUNNING
 	lineExited        // process.py finish: EXITED or BACKOFF
 	lineStopped       // process.py finish: STOPPED
@@ -29,6 +29,8 @@ type line struct {
 	kind     kind
 	expected bool // of lineExited: one of the program's exitcodes
 	core     bool
+	suspect  bool  // a child may have written it, see feed
+	goPort   bool  // of the Go port of supervisord
 	code     int16 // -1 if it was a signal
 	pid      int32 // of lineSpawned
 	at       time.Time
@@ -61,6 +63,9 @@ func (l *line) exit() *schema.Exit {
 // supervisord's local time; options.py make_logger). A name holds no space
 // (datatypes.py process_or_group_name), but anything else.
 func parseLine(s string) line {
+	if isGoPort(s) {
+		return parseGoPort(s)
+	}
 	const stamp = len("2026-11-21 19:00:31,833 ")
 	if len(s) <= stamp || s[stamp-1] != ' ' {
 		return line{}

@@ -76,7 +76,7 @@ func TestLogs(t *testing.T) {
 		{"rotated", "logfile_maxbytes=20000\nlogfile_backups=0", 50, false},
 		{"of warnings", "loglevel=warn", 0, false},
 		{"of errors", "loglevel=error", 0, false},
-		{"of everything", "loglevel=debug", 100, false},
+		{"of everything", "loglevel=debug", 50, false},
 		{"nowhere", "logfile=/dev/null\nlogfile_maxbytes=0", 0, false},
 		{"in syslog", "logfile=syslog", 0, true},
 	} {
@@ -84,20 +84,26 @@ func TestLogs(t *testing.T) {
 			t.Parallel()
 			f := start(t, inSupervisord(test.settings)+mixed)
 			var warnings []error
-			r := newReasons(t, f, 0)
+			r := overRPC(newReasons(t, f, 0))
 			r.cfg.Warn = func(err error) { warnings = append(warnings, err) }
+			file := newReasons(t, f, 0)
+			var again []Received
 			n := 0
 			all := f.collect(t, "60 deaths and 2 processes that are FATAL", func(events []Received) bool {
+				again = append(again, fresh(events[n:])...)
 				r.Explain(t.Context(), events[n:])
+				file.Explain(t.Context(), again[n:])
 				n = len(events)
 				return deaths(events) >= 60 && count(events, schema.ProcessStateFatal) == 2
 			})
 			f.quiet(t)
 			want := truth(t, f, all)
-			right, unknown := score(t, want, all)
-			t.Logf("%d right, %d unknown", right, unknown)
-			if right*100 < test.atLeast*(right+unknown) {
-				t.Errorf("only %d of %d reasons were found", right, right+unknown)
+			for source, events := range map[string][]Received{"XML-RPC": all, "file": again} {
+				right, unknown := score(t, want, events)
+				t.Logf("%s: %d right, %d unknown", source, right, unknown)
+				if right*100 < test.atLeast*(right+unknown) {
+					t.Errorf("only %d of %d reasons were found from %s", right, right+unknown, source)
+				}
 			}
 			if test.warned != (len(warnings) == 1) || len(warnings) > 1 {
 				t.Errorf("warnings: %v", warnings)
@@ -110,6 +116,7 @@ func TestLogs(t *testing.T) {
 				r.Explain(t.Context(), events)
 				right, unknown := score(t, want, events)
 				t.Logf("from event %d on: %d right, %d unknown", i, right, unknown)
+				r.Close()
 			}
 		})
 	}
@@ -358,7 +365,7 @@ autostart=false
 			t.Errorf("log of %s is longer than %d bytes", e.Event.Process, limit)
 		}
 	}
-	if want := (schema.Log{Stdout: "first line\n\uFFFD[31mred\uFFFD[0m\na\uFFFDb\r\n", Stderr: "caf\uFFFD\ngone 进程退出\n"}); logs["noisy"] == nil || *logs["noisy"] != want {
+	if want := (schema.Log{Stdout: "first line\nred\na\uFFFDb\n", Stderr: "caf\uFFFD\ngone 进程退出\n"}); logs["noisy"] == nil || *logs["noisy"] != want {
 		t.Errorf("noisy: %+q", logs["noisy"])
 	}
 	if l := logs["chinese"]; l == nil || l.Stderr != "" || !strings.HasPrefix(l.Stdout, "进程退出进程退出 3") || !strings.HasSuffix(l.Stdout, " 400\n") || len(l.Stdout) < limit-50 {

@@ -215,9 +215,17 @@ func TestReasons(t *testing.T) {
 }
 
 func newReasons(tb testing.TB, f *fixture, tail int) *Reasons {
-	return NewReasons(ReasonsConfig{
-		Client: f.client(tb), Boot: testBoot, Tail: tail,
+	r := NewReasons(ReasonsConfig{
+		Client: f.client(tb), Boot: testBoot, Tail: tail, SupervisorPID: f.PID,
 		Limit: 20 * time.Second, // the machine may be busy
 		Warn:  func(err error) { tb.Errorf("warning: %v", err) },
 	})
+	tb.Cleanup(r.Close)
+	return r
+}
+
+// overRPC hides supervisord's files.
+func overRPC(r *Reasons) *Reasons {
+	r.cfg.SupervisorPID = func() int { return 0 }
+	return r
 }

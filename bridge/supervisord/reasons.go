@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"supernats/schema"
@@ -33,35 +32,64 @@ type Received struct {
 
 // ReasonsConfig is what Reasons needs.
 type ReasonsConfig struct {
-	// Client is nil where there is no XML-RPC: Explain then does nothing.
+	// Client is nil where there is no XML-RPC: what can be read from files is found out
+	// all the same.
 	Client *Client
 	// Boot is that of this supervisord. Events of another one are not
 	// explained: they died in a log that is no longer there, or with pids that
 	// mean something else by now.
 	Boot string
+	// SupervisorPID returns supervisord's process id, 0 where it is not known: then
+	// its log is read over XML-RPC.
+	SupervisorPID func() int
+	// Fresh reports, if not nil, whether supervisord has just been started: what its
+	// programs' logs hold is of earlier lives.
+	Fresh func() bool
 	// Tail is how many bytes of a process's stdout and stderr go into an
 	// event; 0 turns it off.
 	Tail int
 	// Limit is how long Explain waits for supervisord in all; DefaultLimit if
 	// it is 0.
 	Limit time.Duration
-	// Warn, if not nil, is told once when supervisord or its log begins not to
-	// be readable, and again after it was.
+	// Warn, if not nil, is given the first error when XML-RPC begins not to answer, and
+	// again after it did.
 	Warn func(error)
+	// Raise and Clear, if not nil, report troubles: reasons, log-rotated, log-tail. They
+	// are called again and again with the same cause.
+	Raise func(cause, text, fix string)
+	Clear func(cause string)
 }
 
+// Causes of troubles.
+const (
+	troubleReasons = "reasons"
+	troubleRotated = "log-rotated"
+	troubleTail    = "log-tail"
+)
+
 // Reasons finds out why processes died: it follows the events and supervisord's
-// own log side by side, see replay. One Reasons belongs to one listener and one
-// boot. Its methods may be called from several goroutines; they wait for each
-// other.
+// own log side by side, see replay. The log is read as a file where that is
+// possible, else over XML-RPC. One Reasons belongs to one listener and one boot. Its
+// methods may be called from several goroutines; they wait for each other, but for
+// Note, which waits for nobody.
 //
 // Memory: at most 32,768 lines, 16,384 events and 16,384 reasons, some 8 MB in
-// the worst case, and the answers of one batch.
+// the worst case, the names, log paths and marks of 16,384 processes, some 10 MB,
+// and the answers of one batch.
 type Reasons struct {
-	cfg ReasonsConfig
+	cfg  ReasonsConfig
+	boot atomic.Pointer[string]
 
-	mu      sync.Mutex
-	journal journal
+	// turn holds a value while somebody uses the fields below; held means that he has
+	// done so for longer than another one would wait, missed that events were not seen
+	// for that reason.
+	turn         chan struct{}
+	held, missed atomic.Bool
+
+	place   location
+	located time.Time // when place was found out last; zero: at the next look
+	journal journal   // where place has no file
+	feed    feed
 	log     *history
 	replay  *replay
 	// steps are the events that were not followed yet: it is done when
@@ -84,10 +112,19 @@ type Reasons struct {
 	made map[uint64]time.Time
 
 	oldest  time.Time // of the events that wait
-	named   bool      // whether the names that groups share are known
 	calls   trouble   // of all of XML-RPC
-	reading trouble   // of the log
+	reading trouble   // of the log over XML-RPC
+
+	// status is what was found out of the log last; found is closed when it is there.
+	status atomic.Pointer[schema.Reasons]
+	found  chan struct{}
+
+	logs logs // of the programs
 }
+
+// relocate is how often supervisord's log is looked for where it is not read as a
+// file, and how often it is checked that nobody else writes into it.
+const relocate = 10 * time.Second
 
 // NewReasons starts without knowledge: the first event is the first that it
 // knows of.
@@ -98,9 +135,50 @@ func NewReasons(cfg ReasonsConfig) *Reasons {
 	if cfg.Warn == nil {
 		cfg.Warn = func(error) {}
 	}
-	r := &Reasons{cfg: cfg, journal: journal{client: cfg.Client}, log: newHistory(), memory: map[uint64]*schema.Exit{}, made: map[uint64]time.Time{}}
+	if cfg.Raise == nil {
+		cfg.Raise = func(string, string, string) {}
+	}
+	if cfg.Clear == nil {
+		cfg.Clear = func(string) {}
+	}
+	if cfg.Fresh == nil {
+		cfg.Fresh = func() bool { return false }
+	}
+	if cfg.SupervisorPID == nil {
+		cfg.SupervisorPID = func() int { return 0 }
+	}
+	r := &Reasons{cfg: cfg, journal: journal{client: cfg.Client}, log: newHistory(), memory: map[uint64]*schema.Exit{}, made: map[uint64]time.Time{}, found: make(chan struct{}), turn: make(chan struct{}, 1)}
 	r.replay = newReplay(r.log, r.more)
+	r.logs.init()
+	r.SetBoot(cfg.Boot)
 	return r
+}
+
+// SetBoot changes ReasonsConfig.Boot, before any event of it is explained.
+func (r *Reasons) SetBoot(boot string) { r.boot.Store(&boot) }
+
+// Status says where the reasons come from, and what is in the way of having all; nil if
+// that is not known within a time. It waits for nothing else.
+func (r *Reasons) Status(wait time.Duration) *schema.Reasons {
+	select {
+	case <-r.found:
+	case <-time.After(wait):
+	}
+	return r.status.Load()
+}
+
+// Close lets go of the log.
+func (r *Reasons) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Limit)
+	defer cancel()
+	if !r.take(ctx) {
+		return
+	}
+	defer r.end()
+	if r.place.file != nil {
+		r.place.file.close()
+		r.place.file, r.located = nil, time.Time{}
+	}
 }
 
 // Explain fills Exit and Log of the deaths in a batch, where they can be found
@@ -113,53 +191,122 @@ func NewReasons(cfg ReasonsConfig) *Reasons {
 // others it knows which line of the log belongs to which, and whether any were
 // lost. An event that it has seen before gets the same reason again.
 //
-// It calls supervisord only if something in the batch died: once in most cases
-// for the log and once for the tails, whatever the size of the batch, and never
-// waits longer than the limit.
+// It looks for reasons only if something in the batch died. Files are read where that
+// is possible. Otherwise it calls supervisord, once in most cases for the log and once
+// for the tails, whatever the size of the batch, and never waits longer than the limit.
+//
+// A file system or a supervisord that does not answer costs the limit once; until it
+// does there are no reasons, and no waiting.
 func (r *Reasons) Explain(ctx context.Context, batch []Received) {
-	if r.cfg.Client == nil {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Limit)
+	defer cancel()
+	if !r.begin(ctx) {
+		r.missed.Store(true)
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	ctx, cancel := r.enter(ctx)
-	defer cancel()
-	var deaths []Received
+	if r.missed.Swap(false) {
+		r.lost = true
+	}
+
+	// What is found out goes into copies: whoever is held up by a file may write into
+	// them when the events are long gone.
+	var deaths, found []Received
 	for _, e := range batch {
-		if e.Event.Boot != r.cfg.Boot {
+		if e.Event.Boot != *r.boot.Load() {
 			continue
 		}
-		if r.note(e); isDeath(e.Event) {
-			deaths = append(deaths, e)
+		if isDeath(e.Event) {
+			own := *e.Event
+			deaths, found = append(deaths, e), append(found, Received{&own, e.At})
+			e = found[len(found)-1]
 		}
+		r.note(e)
 	}
 	if len(deaths) == 0 {
+		r.end()
 		return
 	}
-	r.follow(ctx)
-	r.complete(ctx, deaths)
+
+	if !r.during(func() {
+		r.follow(ctx)
+		r.complete(ctx, found)
+	}) {
+		return
+	}
+	for i, e := range deaths {
+		e.Event.Exit, e.Event.Log = found[i].Event.Exit, found[i].Event.Log
+	}
 }
+
+// grace is how much longer than the limit files may take, which know no limits.
+const grace = 200 * time.Millisecond
 
 // Follow reads what supervisord has logged since. Without it a rotation of the
 // log, long after anything has died, may take away lines that the next death
-// needs. It is one small call; with every snapshot is often enough.
+// needs. It costs little; with every snapshot is often enough.
 func (r *Reasons) Follow(ctx context.Context) {
-	if r.cfg.Client == nil {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Limit)
+	defer cancel()
+	if !r.begin(ctx) {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	ctx, cancel := r.enter(ctx)
-	defer cancel()
-	r.more(ctx)
-	r.follow(ctx)
+	r.during(func() {
+		r.more(ctx)
+		r.follow(ctx)
+	})
 }
 
-func (r *Reasons) enter(ctx context.Context) (context.Context, context.CancelFunc) {
+// during does something in the turn that was taken, ends it, and waits for it as long
+// as anybody may.
+func (r *Reasons) during(do func()) (done bool) {
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		defer r.end()
+		do()
+	}()
+	select {
+	case <-end:
+		return true
+	case <-time.After(r.cfg.Limit + grace):
+		r.held.Store(true)
+		return false
+	}
+}
+
+// begin waits for the turn, but not if somebody has been held up before, and clears
+// what is of one call.
+func (r *Reasons) begin(ctx context.Context) bool {
+	if !r.take(ctx) {
+		return false
+	}
 	r.read, r.replay.fresh = false, false
 	clear(r.made)
-	return context.WithTimeout(ctx, r.cfg.Limit)
+	return true
 }
+
+// take waits for the turn: whoever has it may use what is below it.
+func (r *Reasons) take(ctx context.Context) bool {
+	select {
+	case r.turn <- struct{}{}:
+		r.held.Store(false)
+		return true
+	default:
+	}
+	if r.held.Load() {
+		return false
+	}
+	select {
+	case r.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		r.held.Store(true)
+		return false
+	}
+}
+
+// end ends the turn.
+func (r *Reasons) end() { <-r.turn }
 
 func isDeath(e *schema.Event) bool {
 	return e.UnexpectedExit() || e.Event == schema.ProcessStateBackoff || e.Event == schema.ProcessStateFatal
@@ -172,7 +319,10 @@ func (r *Reasons) note(received Received) {
 	// Events that the listener's section does not name, and that another
 	// listener rejected, come late and count too (process.py handle_rejected).
 	next := r.seen && e.Pool == r.pool && e.PoolSerial == r.poolSerial+1
-	if r.seen && e.Serial <= r.serial {
+	// The Go port may swap neighbours.
+	const neighbours = 4
+	swapped := r.goPort() && r.memory[e.Serial] == nil && e.Serial+neighbours > r.serial && isDeath(e)
+	if r.seen && e.Serial <= r.serial && !swapped {
 		if next {
 			r.poolSerial++
 		}
@@ -184,7 +334,11 @@ func (r *Reasons) note(received Received) {
 	if !next {
 		r.lost = true
 	}
-	r.seen, r.serial, r.pool, r.poolSerial = true, e.Serial, e.Pool, e.PoolSerial
+	r.seen, r.pool = true, e.Pool
+	r.serial, r.poolSerial = max(r.serial, e.Serial), e.PoolSerial
+	if r.goPort() {
+		r.lost = false // its serials have gaps and swaps of their own
+	}
 	s := step{
 		event: e.Event, procID: procID{e.Group, e.Process}, pid: e.PID, serial: e.Serial,
 		expected: e.Expected != nil && *e.Expected, from: e.FromState,
@@ -196,10 +350,8 @@ func (r *Reasons) note(received Received) {
 			r.tick = time.Unix(*e.When, 0)
 		}
 		return
-	case e.Event == schema.ProcessGroupAdded:
-		r.named = false
-		return
 	case e.Event == schema.SupervisorStateChangeRunning:
+		r.located = time.Time{} // a reload may have changed the configuration
 	case schema.Is(e.Event, "PROCESS_STATE") && e.Process != "":
 	default:
 		return
@@ -219,6 +371,7 @@ func (r *Reasons) note(received Received) {
 
 // follow goes through the events that wait.
 func (r *Reasons) follow(ctx context.Context) {
+	r.replay.expect(r.steps)
 	for i := range r.steps {
 		s := &r.steps[i]
 		exit := r.replay.take(ctx, s)
@@ -258,35 +411,92 @@ func setExit(e *schema.Event, exit *schema.Exit) {
 	e.Exit = &own
 }
 
+// locate finds out where supervisord's log is, if it is time to look.
+func (r *Reasons) locate(ctx context.Context) {
+	now := time.Now()
+	if !r.located.IsZero() && now.Sub(r.located) < relocate {
+		return
+	}
+	known := r.place.file
+	if known != nil && !r.located.IsZero() {
+		r.located = now
+		return
+	}
+
+	r.located = now
+	place := locate(ctx, r.cfg.SupervisorPID(), r.cfg.Client)
+	if known != nil && place.file != nil && known.path == place.file.path {
+		place.file.close() // the same one: it goes on where it was
+		place.file = known
+	} else if known != nil {
+		known.close()
+	}
+	if place.file != known {
+		r.feed = feed{}
+	}
+	r.feed.mixed = r.feed.mixed || place.mixed
+	r.place = place
+	// Without the lines of starts no life is known.
+	r.log.suspect = r.log.suspect || place.level == "warn"
+	r.logs.own(place, r.cfg.SupervisorPID(), r.cfg.Fresh())
+	r.report(place.status(r.cfg.Client != nil))
+	r.reportLogs()
+}
+
+// report raises or clears what is known to be wrong with supervisord's log.
+func (r *Reasons) report(s schema.Reasons) {
+	if r.status.Swap(&s) == nil {
+		close(r.found)
+	}
+	switch {
+	case s.Problem != "":
+		r.cfg.Raise(troubleReasons, s.Problem, s.Fix)
+	case s.Source == schema.ReasonsFile:
+		r.cfg.Clear(troubleReasons)
+	}
+	if r.place.file == nil {
+		return
+	}
+	if text, fix := r.place.file.trouble(); text != "" {
+		r.cfg.Raise(troubleRotated, text, fix)
+	} else {
+		r.cfg.Clear(troubleRotated)
+	}
+}
+
+// reportLogs does so for the logs of the programs.
+func (r *Reasons) reportLogs() {
+	if text, fix := r.logs.trouble(); text != "" && r.cfg.Tail > 0 {
+		r.cfg.Raise(troubleTail, text, fix)
+	} else {
+		r.cfg.Clear(troubleTail)
+	}
+}
+
 // more reads what is new of supervisord's log, once per call of Explain or
 // Follow, and reports whether there was any.
 func (r *Reasons) more(ctx context.Context) bool {
 	now := time.Now()
-	if r.read || !r.calls.ready(now) || !r.reading.ready(now) {
+	if r.read {
 		return false
 	}
 	r.read = true
+	r.locate(ctx)
 	if len(r.steps) == 0 {
 		r.oldest = now
 	}
-	if err := r.name(ctx); err != nil {
-		r.warn(&r.calls, err)
-		return false
-	}
 	end := r.log.end()
-	first := !r.journal.placed && end == 0
-	done, err := r.journal.read(ctx, r.oldest, r.feed)
-	r.replay.fresh = done
+	first := end == 0 && (r.place.file != nil || !r.journal.placed)
 	switch {
-	case err == nil:
-		r.calls.clear()
-		r.reading.clear()
-	case errors.Is(err, errNoLog), errors.Is(err, errUndecodable):
-		r.calls.clear()
-		r.warn(&r.reading, fmt.Errorf("%w: most deaths have no reason; see logfile= of [supervisord]", err))
+	case r.place.file != nil:
+		r.readFile(ctx)
+	case r.place.none || r.cfg.Client == nil || !r.calls.ready(now) || !r.reading.ready(now):
+		return false
 	default:
-		r.warn(&r.calls, err)
+		r.readRPC(ctx)
 	}
+	r.replay.noteRead(time.Now())
+
 	if first {
 		// What is before the last start may be of another life of supervisord.
 		if n := r.log.started(r.oldest.Add(clockSlack)); n >= 0 {
@@ -297,57 +507,100 @@ func (r *Reasons) more(ctx context.Context) bool {
 	return r.log.end() > end
 }
 
-// feed takes lines of the log.
-func (r *Reasons) feed(lines string, gap bool) {
-	// Times are local ones of supervisord: if its zone is east of ours they are
-	// in the future. Zones differ by quarters of an hour.
-	const zone = 15 * time.Minute
-	var ahead time.Duration
-	now := time.Now()
-	if at, ok := firstTime(lines); ok {
-		if d := at.Sub(now); d > clockSlack {
-			ahead = (d + zone - 1).Truncate(zone)
+func (r *Reasons) readFile(ctx context.Context) {
+	file := r.place.file
+	r.feed.ahead = file.zone()
+	done, err := file.read(ctx, r.oldest, func(lines string, gap bool) {
+		if gap {
+			r.gap(lines)
 		}
+		r.feed.take(lines, r.log.add)
+	})
+	r.replay.fresh = done
+	if err != nil {
+		file.close()
+		r.place.file, r.located = nil, time.Time{}
+		r.place.problem = fmt.Sprintf("supervisord's log cannot be read (%v)", err)
+		r.place.fix = "let the bridge's user read " + r.place.logfile
 	}
-	if gap {
-		since, ok := firstTime(lines)
-		if !ok {
-			since = now
+	r.report(r.place.status(r.cfg.Client != nil))
+}
+
+func (r *Reasons) readRPC(ctx context.Context) {
+	done, err := r.journal.read(ctx, r.oldest, func(lines string, gap bool) {
+		r.feed.ahead = zoneAhead(lines, time.Now())
+		if gap {
+			r.gap(lines)
 		}
-		r.log.add(line{kind: lineGap, at: since.Add(-ahead)})
-	}
-	for s := range strings.Lines(lines) {
-		l := parseLine(strings.TrimSuffix(s, "\n"))
-		if l.kind == lineOther {
-			continue
+		r.feed.take(lines, r.log.add)
+	})
+	r.replay.fresh = done
+	switch {
+	case err == nil:
+		r.calls.clear()
+		r.reading.clear()
+		if r.replay.fresh && !r.log.heard {
+			r.report(schema.Reasons{
+				Source: schema.ReasonsNone, Fix: setLogfile,
+				Problem: "supervisord's log says nothing of its programs (logfile=/dev/null, or loglevel=error?): most deaths have no reason",
+			})
+			break
 		}
-		l.at = l.at.Add(-ahead)
-		r.log.add(l)
+		r.cfg.Clear(troubleReasons)
+	case errors.Is(err, errNoLog), errors.Is(err, errUndecodable):
+		r.calls.clear()
+		r.warn(&r.reading, fmt.Errorf("%w: most deaths have no reason; see logfile= of [supervisord]", err))
+		r.report(schema.Reasons{Source: schema.ReasonsNone, Problem: err.Error() + ": most deaths have no reason", Fix: setLogfile})
+	default:
+		r.warn(&r.calls, err)
 	}
 }
 
-// name finds out which names several groups have: the log does not tell them
-// apart.
-func (r *Reasons) name(ctx context.Context) error {
-	if r.named {
-		return nil
+// gap notes that lines may be missing before some.
+func (r *Reasons) gap(lines string) {
+	since, ok := firstTime(lines)
+	if !ok {
+		since = time.Now()
 	}
-	answers, err := r.cfg.Client.ask(ctx, question{method: "supervisor.getAllProcessInfo"})
-	if err != nil {
-		return err
+	first := r.log.end() == 0
+	r.log.add(line{kind: lineGap, at: since.Add(-r.feed.ahead)})
+	r.log.early = first && r.cfg.Fresh()
+}
+
+// zoneAhead is by how much the times of lines that were just read are ahead of now:
+// times are local ones of supervisord, and if its zone is east of ours they are in
+// the future. Zones differ by quarters of an hour.
+func zoneAhead(lines string, now time.Time) time.Duration {
+	const zone = 15 * time.Minute
+	at, ok := firstTime(lines)
+	if d := at.Sub(now); ok && d > clockSlack {
+		return (d + zone - 1).Truncate(zone)
 	}
-	rows, _ := answers[0].value.([]any)
-	groups := map[string]string{}
-	for _, row := range rows {
-		m, _ := row.(map[string]any)
-		p := process(m)
+	return 0
+}
+
+// Know takes the process table of a snapshot: which names several groups have, for
+// the log does not tell them apart, and where the programs log.
+func (r *Reasons) Know(table []schema.SnapshotProcess) {
+	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Limit)
+	defer cancel()
+	if !r.take(ctx) {
+		return
+	}
+	r.during(func() { r.know(table) })
+}
+
+func (r *Reasons) know(table []schema.SnapshotProcess) {
+	groups := make(map[string]string, len(table))
+	for i := range table {
+		p := &table[i]
 		if group, ok := groups[p.Process]; ok && group != p.Group {
 			r.log.shared[p.Process] = true
 		}
 		groups[p.Process] = p.Group
 	}
-	r.named = answers[0].err == nil
-	return nil
+	r.logs.know(table)
+	r.reportLogs()
 }
 
 func (r *Reasons) warn(t *trouble, err error) {

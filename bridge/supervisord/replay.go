@@ -23,6 +23,14 @@ import (
 //
 // Out of step, a reason is given only if every death that may be meant had the
 // same.
+//
+// Where children may have written some of the lines (see feed) there is no step and
+// no life that can be trusted, for both can be forged. But the true line is among
+// them, if the log was read from before the death to after its event. So every line
+// that may be the one has to say the same; which of them it is does then not matter.
+// What may be the one gets fewer with each event: of two events of a kind the second
+// one's line comes after the first that may be the first one's. And where there are
+// just as many lines as events, none is forged, and they belong together in order.
 type replay struct {
 	log *history
 	// more reads what is new of the log, once for any number of calls, and
@@ -38,11 +46,34 @@ type replay struct {
 	// from is a time before which the current event cannot have been made.
 	from  time.Time
 	procs map[procID]*proc
+	// floors are the numbers of the lines before which the next death of a class
+	// cannot stand, and reads what was read when.
+	floors map[class]int
+	reads  []read
+	// waiting is how many events of a class are known, from the current one on.
+	waiting map[class]int
 	// groups holds the group of each name that was seen.
 	groups map[string]string
 }
 
 type procID struct{ group, process string }
+
+// class is a kind of line of one name, as an event asks for it. That of spawn errors
+// has no name.
+type class struct {
+	kind     kind
+	name     string
+	expected bool
+}
+
+// read is what was known of the log at a time.
+type read struct {
+	at  time.Time
+	end int // the number of the next line
+}
+
+// maxReads limits how far back floors are known by time.
+const maxReads = 256
 
 // proc is what the last events of a process told.
 type proc struct {
@@ -75,7 +106,30 @@ type step struct {
 const clockSlack = 2 * time.Second
 
 func newReplay(log *history, more func(context.Context) bool) *replay {
-	return &replay{log: log, more: more, procs: map[procID]*proc{}, groups: map[string]string{}}
+	return &replay{log: log, more: more, procs: map[procID]*proc{}, groups: map[string]string{}, floors: map[class]int{}, waiting: map[class]int{}}
+}
+
+// expect takes all events that will be taken.
+func (r *replay) expect(steps []step) {
+	clear(r.waiting)
+	for i := range steps {
+		if of, ok := steps[i].class(); ok {
+			r.waiting[of]++
+		}
+	}
+}
+
+// class returns which line an event has, if it is the end of a life.
+func (s *step) class() (of class, ok bool) {
+	switch s.event {
+	case schema.ProcessStateBackoff:
+		return class{lineExited, s.process, false}, true
+	case schema.ProcessStateExited:
+		return class{lineExited, s.process, s.expected}, true
+	case schema.ProcessStateStopped:
+		return class{lineStopped, s.process, false}, s.from == "STOPPING"
+	}
+	return class{}, false
 }
 
 // take follows one event. It returns the reason of a death, nil if it is not
@@ -120,6 +174,12 @@ func (r *replay) take(ctx context.Context, s *step) *schema.Exit {
 		if r.inStep {
 			r.next(ctx, s, lineGaveUp)
 		}
+		if p.backoff == nil && s.from == "STARTING" {
+			// Only the Go port gives up without a BACKOFF.
+			if r.more(ctx); r.log.goPort {
+				return r.unanimous(s, p)
+			}
+		}
 		return p.backoff
 	}
 	return nil
@@ -136,8 +196,8 @@ func (r *replay) lose() {
 // meet begins the lock step, or goes on with it, behind line n.
 func (r *replay) meet(n int) {
 	r.inStep, r.pos = true, n+1
-	if at := r.log.line(n).at; at.After(r.from) {
-		r.from = at
+	if l := r.log.line(n); l.at.After(r.from) && !l.suspect {
+		r.from = l.at
 	}
 }
 
@@ -213,6 +273,11 @@ func (r *replay) running(ctx context.Context, s *step, p *proc) {
 }
 
 func (r *replay) backoff(ctx context.Context, s *step, p *proc) *schema.Exit {
+	r.more(ctx)
+	if r.log.suspect || r.log.goPort {
+		r.lose()
+		return r.unanimous(s, p)
+	}
 	// A spawn error makes BACKOFF at once (process.py spawn).
 	maybeSpawnErr := p.starting == 0 || p.starting+1 == s.serial
 	if r.inStep {
@@ -234,6 +299,12 @@ func (r *replay) backoff(ctx context.Context, s *step, p *proc) *schema.Exit {
 }
 
 func (r *replay) exited(ctx context.Context, s *step, p *proc) *schema.Exit {
+	r.more(ctx)
+	if r.log.suspect || r.log.goPort {
+		r.lose()
+		p.backoff = nil
+		return r.unanimous(s, p)
+	}
 	var inStep *line
 	if r.inStep {
 		if p.pid != 0 && int(p.pid) != s.pid {
@@ -264,6 +335,14 @@ func (r *replay) exited(ctx context.Context, s *step, p *proc) *schema.Exit {
 }
 
 func (r *replay) stopped(ctx context.Context, s *step, p *proc) {
+	if r.log.suspect || r.log.goPort {
+		r.lose()
+		if s.from != "STOPPING" {
+			return
+		}
+		r.unanimous(s, p)
+		return
+	}
 	p.pid, p.spawnErr = 0, nil
 	// A process that is stopped while it waits to be started again has no line
 	// (process.py kill).
@@ -299,4 +378,109 @@ func (r *replay) agreed(ctx context.Context, s *step, maybeSpawnErr bool) *schem
 		return nil
 	}
 	return r.log.agreed(s.process, r.from.Add(-clockSlack), maybeSpawnErr)
+}
+
+// unanimous returns the reason that every line gives which may be that of an event,
+// nil if they differ or the right one may not be among them.
+func (r *replay) unanimous(s *step, p *proc) *schema.Exit {
+	of, _ := s.class()
+	waiting := r.waiting[of]
+	r.waiting[of]--
+	if r.log.goPort {
+		of, waiting = class{lineExited, s.process, false}, 0 // a stop looks as any other exit
+	}
+	floor := max(r.floors[of], r.before())
+	if !r.fresh || !r.whole(floor) {
+		return nil
+	}
+
+	errs := class{kind: lineSpawnErr}
+	exits := r.search(floor, func(l *line) bool {
+		return l.name == s.process && (l.kind == of.kind && l.expected == of.expected || l.goPort && l.kind == lineSpawnErr)
+	})
+	spawnErrs := r.search(max(r.floors[errs], r.before()), func(l *line) bool { return l.kind == lineSpawnErr && !l.goPort })
+	if exits.n > 0 {
+		r.floors[of] = exits.first + 1
+	}
+	certain := exits.n > 0 && exits.n == waiting && spawnErrs.n == 0
+	if certain || s.event != schema.ProcessStateBackoff || p.starting != 0 && p.starting+1 != s.serial {
+		return exits.reason(r.log, certain)
+	}
+
+	// It may as well be a spawn error, which has no name.
+	switch {
+	case !r.log.spawns && !r.log.goPort:
+		return nil // and is not logged, as it seems
+	case spawnErrs.n == 0:
+		return exits.reason(r.log, false)
+	case exits.n > 0:
+		return nil
+	}
+	r.floors[errs] = spawnErrs.first + 1
+	return spawnErrs.reason(r.log, false)
+}
+
+// lines are the lines of a sort.
+type lines struct {
+	first int // the number of the first one
+	n     int
+	agree bool // they give the same reason
+}
+
+func (l lines) reason(h *history, certain bool) *schema.Exit {
+	if l.n == 0 || !l.agree && !certain {
+		return nil
+	}
+	return h.line(l.first).exit()
+}
+
+func (r *replay) search(floor int, is func(*line) bool) lines {
+	found := lines{agree: true}
+	for n := max(floor, r.log.first); n < r.log.end(); n++ {
+		l := r.log.line(n)
+		if !is(l) {
+			continue
+		}
+		if found.n++; found.n == 1 {
+			found.first = n
+		}
+		f := r.log.line(found.first)
+		found.agree = found.agree && l.code == f.code && l.text == f.text && l.core == f.core && l.kind == f.kind
+	}
+	return found
+}
+
+// before returns the number of the line before which nothing can be of the current
+// event: it had been read when the event was not made yet.
+func (r *replay) before() int {
+	floor := 0
+	for _, read := range r.reads {
+		if read.at.Before(r.from) {
+			floor = max(floor, read.end)
+		}
+	}
+	return floor
+}
+
+// whole reports whether the log was read without a gap from a line on, or from the
+// start of supervisord, or from before the current event was made.
+func (r *replay) whole(floor int) bool {
+	h := r.log
+	if h.goPort || h.early || floor > h.gap && floor >= h.first || h.gapRead.Before(r.from) && h.first <= h.gap {
+		return true
+	}
+	for n := max(h.gap, h.first); n < h.end(); n++ {
+		if l := h.line(n); l.kind == lineStarted && !l.suspect {
+			return true
+		}
+	}
+	return false
+}
+
+// noteRead remembers up to where the log was read by now.
+func (r *replay) noteRead(now time.Time) {
+	if len(r.reads) >= maxReads {
+		r.reads = append(r.reads[:0], r.reads[maxReads/2:]...)
+	}
+	r.reads = append(r.reads, read{now, r.log.end()})
 }

@@ -266,7 +266,7 @@ func TestInfoExit(t *testing.T) {
 		{"FATAL", schema.ProcessStateFatal, schema.SnapshotProcess{State: "FATAL", SpawnErr: early, Stop: 900}, "spawnerr " + early},
 	} {
 		e := &schema.Event{Event: test.event}
-		if got := show(infoExit(e, test.p, time.Unix(990, 0), at)); got != test.want {
+		if got := show(infoExit(e, test.p, time.Unix(990, 0), at, false)); got != test.want {
 			t.Errorf("%s: got %s, want %s", test.name, got, test.want)
 		}
 	}
@@ -347,4 +347,16 @@ func BenchmarkMatch(b *testing.B) {
 		}
 	}
 	b.ReportMetric(500*float64(b.N)/b.Elapsed().Seconds(), "deaths/s")
+}
+
+// A line in the words of the Go port does not make this log the Go port's if a child may
+// have written it.
+func TestSuspectGoPort(t *testing.T) {
+	h := newHistory()
+	f := feed{}
+	f.take("2026-11-21 19:00:31,833 DEBG 'a' stdout output:\n"+
+		`time="2026-11-21T19:00:31Z" level=info msg="program stopped with status:exit status 99" program=web`+"\n", h.add)
+	if h.goPort || !h.suspect || h.end() != 1 {
+		t.Errorf("goPort %v, suspect %v, %d lines", h.goPort, h.suspect, h.end())
+	}
 }

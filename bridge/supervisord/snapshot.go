@@ -102,35 +102,44 @@ func supervisorState(name string) string {
 }
 
 // ask puts several questions in one request, or one after the other where there
-// is no system.multicall: the Go port has none. An answer that is missing is an
-// error of that answer.
+// is no system.multicall: the Go port answers HTTP 400 to it. An answer that is
+// missing is an error of that answer.
 func (c *Client) ask(ctx context.Context, questions ...question) ([]answer, error) {
+	answers, _, err := c.askCounting(ctx, questions...)
+	return answers, err
+}
+
+// askCounting also returns by how many bytes cleaning has made the answers longer.
+func (c *Client) askCounting(ctx context.Context, questions ...question) (_ []answer, added int, _ error) {
 	if !c.noMulticall.Load() {
-		answers, _, err := c.multicall(ctx, questions...)
+		answers, added, err := c.multicall(ctx, questions...)
 		var fault *Fault
 		var status *StatusError
 		if err == nil || !errors.As(err, &fault) && !errors.As(err, &status) {
-			return answers, err
+			return answers, added, err
 		}
 		if fault != nil && fault.Code == FaultShutdownState {
-			return nil, err
+			return nil, 0, err
 		}
 	}
+
 	answers := make([]answer, len(questions))
 	answered := false
 	for i, q := range questions {
 		var fault *Fault
 		var status *StatusError
-		answers[i].value, _, answers[i].err = c.call(ctx, q.method, q.args...)
-		switch err := answers[i].err; {
+		value, more, err := c.call(ctx, q.method, q.args...)
+		answers[i] = answer{value, err}
+		added += more
+		switch {
 		case err == nil:
 			answered = true
 		case !errors.As(err, &fault) && !errors.As(err, &status):
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	if answered {
 		c.noMulticall.Store(true)
 	}
-	return answers, nil
+	return answers, added, nil
 }

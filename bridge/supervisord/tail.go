@@ -3,12 +3,11 @@ package supervisord
 import (
 	"context"
 	"errors"
-	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -26,71 +25,194 @@ const (
 	prompt = 5 * time.Second
 )
 
-// wish is what supervisord is asked about one process.
+// wish is what is wanted of one process.
 type wish struct {
 	*Received
-	info           map[string]any
-	stdout, stderr *tail
+	info map[string]any
+	// tails are of stdout and stderr; texts what they gave, done whether they need
+	// not be asked for.
+	tails [2]tailOf
+	texts [2]string
+	done  [2]bool
 }
 
-// tail is the end of one log.
-type tail struct {
-	method string
-	text   string
-	ok     bool
-	// bad means that the log, or its part from there, is no UTF-8.
-	bad bool
-}
-
-// complete adds what the log did not tell, and the tails.
+// complete adds what the log did not tell, and the tails: from the files where they
+// may be read, else in at most two requests.
 func (r *Reasons) complete(ctx context.Context, deaths []Received) {
-	if !r.calls.ready(time.Now()) {
-		return
-	}
 	wishes := r.wishes(deaths)
-	var questions []question
-	var take []func(answer)
-	want := func(q question, f func(answer)) {
-		questions, take = append(questions, q), append(take, f)
-	}
-	for _, w := range wishes {
-		name := namespec(w.Event)
-		if w.Event.Exit == nil {
-			want(question{"supervisor.getProcessInfo", []any{name}}, func(a answer) { w.info, _ = a.value.(map[string]any) })
-		}
-		for _, t := range w.tails() {
-			want(question{t.method, []any{name, -int64(r.cfg.Tail), int64(0)}}, func(a answer) { t.take(a, r.cfg.Tail, r.cfg.Tail) })
-		}
-	}
-	if !r.put(ctx, questions, take) {
-		return
-	}
-	r.completeBad(ctx, wishes)
+	r.inform(ctx, wishes)
 	for _, w := range wishes {
 		if w.Event.Exit == nil && w.info != nil {
-			if exit := infoExit(w.Event, process(w.info), r.made[w.Event.Serial], w.At); exit != nil {
+			if exit := infoExit(w.Event, process(w.info), r.made[w.Event.Serial], w.At, r.goPort()); exit != nil {
 				r.explain(w.Event, exit)
 				if p := r.replay.procs[procID{w.Event.Group, w.Event.Process}]; p != nil && w.Event.Event == schema.ProcessStateBackoff {
 					p.backoff = exit
 				}
 			}
 		}
-		if log := w.log(); log != nil && w.Event.Log == nil {
-			w.Event.Log = log
+		if w.wantsLog(r.cfg.Tail) {
+			r.readTails(w)
+		}
+	}
+	r.askTails(ctx, wishes)
+	for _, w := range wishes {
+		if w.Event.Log == nil && (w.texts[0] != "" || w.texts[1] != "") {
+			w.Event.Log = &schema.Log{Stdout: w.texts[0], Stderr: w.texts[1]}
 		}
 	}
 }
 
-// wishes are the last deaths of each process: what supervisord tells now has
-// nothing to do with those before.
-func (r *Reasons) wishes(deaths []Received) []*wish {
+// goPort reports whether this is the Go port of supervisord.
+func (r *Reasons) goPort() bool {
+	return r.log.goPort || r.cfg.Client != nil && r.cfg.Client.noMulticall.Load()
+}
+
+// inform asks for the state of processes whose death has no reason yet, or of which it
+// is not known where they log.
+func (r *Reasons) inform(ctx context.Context, wishes []*wish) {
+	if r.cfg.Client == nil || !r.calls.ready(time.Now()) {
+		return
+	}
 	limit := maxAsked
 	if r.cfg.Client.noMulticall.Load() {
 		limit = maxAskedSingly
 	}
+	var questions []question
+	var take []func(answer)
+	for _, w := range slices.Backward(wishes) {
+		tails := r.logs.tails(w.Event)
+		unknown := w.wantsLog(r.cfg.Tail) && !(tails[0].known && tails[1].known)
+		if w.Event.Exit != nil && !unknown || len(questions) >= limit {
+			continue
+		}
+		questions = append(questions, question{"supervisor.getProcessInfo", []any{namespec(w.Event)}})
+		take = append(take, func(a answer) {
+			if w.info, _ = a.value.(map[string]any); w.info != nil {
+				r.logs.learn(process(w.info))
+			}
+		})
+	}
+	if r.put(ctx, questions, take) && len(questions) > 0 {
+		r.logs.compare()
+	}
+}
+
+// readTails reads what can be read of files.
+func (r *Reasons) readTails(w *wish) {
+	w.tails = r.logs.tails(w.Event)
+	for i := range w.tails {
+		t := &w.tails[i]
+		if !t.known || t.none {
+			w.done[i] = true
+			continue
+		}
+		raw, whole, err := t.read(rawTail(r.cfg.Tail))
+		if err != nil {
+			w.done[i] = errors.Is(err, fs.ErrNotExist)
+			continue
+		}
+		w.take(i, raw, r.cfg.Tail, whole)
+	}
+}
+
+// take takes a tail, unless it is of supervisord's own log after all.
+func (w *wish) take(i int, raw string, limit int, whole bool) {
+	w.done[i] = true
+	if !tellsOf(raw, w.Event.Process) {
+		w.texts[i] = shown(raw, limit, whole)
+	}
+}
+
+// tellsOf reports whether a text holds lines of a log of supervisord about a process.
+func tellsOf(raw, process string) bool {
+	for s := range strings.Lines(raw) {
+		if l := parseLine(strings.TrimRight(s, "\r\n")); l.kind != lineOther && l.name == process {
+			return true
+		}
+	}
+	return false
+}
+
+// rawTail is how much of a log is read: what a terminal shows of it is much less if
+// it holds a progress bar.
+func rawTail(limit int) int64 {
+	const least, most = 64 << 10, 1 << 20
+	return min(max(16*int64(limit), least), most)
+}
+
+// shown is the end of what a terminal shows, at most limit bytes.
+func shown(raw string, limit int, whole bool) string {
+	return lastLines(render(lastLines(raw, len(raw), whole)), limit, true)
+}
+
+// askTails asks supervisord for the tails that may not be read.
+func (r *Reasons) askTails(ctx context.Context, wishes []*wish) {
+	if r.cfg.Client == nil || !r.calls.ready(time.Now()) {
+		return
+	}
+	var questions []question
+	var take []func(answer)
+	for _, w := range wishes {
+		for i := range w.tails {
+			if !w.wantsLog(r.cfg.Tail) || w.done[i] || len(questions) >= maxAsked {
+				continue
+			}
+			method := "supervisor.readProcessStdoutLog"
+			if i == 1 {
+				method = "supervisor.readProcessStderrLog"
+			}
+			off, n := w.tails[i].span(2 * int64(r.cfg.Tail))
+			if n == 0 && off == 0 {
+				continue // nothing of this life
+			}
+			// A tail may begin inside a character, which supervisord cannot decode.
+			for extra := range int64(utf8.UTFMax) {
+				question := question{method, []any{namespec(w.Event), off - extra, n}}
+				if n > 0 {
+					question.args[1], question.args[2] = max(off-extra, 0), n+min(extra, off)
+				}
+				questions = append(questions, question)
+				take = append(take, func(a answer) {
+					if a.err == nil && !w.done[i] {
+						w.take(i, text(a.value), r.cfg.Tail, n > 0 && off == w.tails[i].begin.size)
+					}
+				})
+				if r.cfg.Client.noMulticall.Load() {
+					break
+				}
+			}
+		}
+	}
+	r.put(ctx, questions, take)
+}
+
+// span is what to ask for of a log that may not be read: an offset and a length, or
+// how much before the end where nothing is known of its size.
+func (t *tailOf) span(most int64) (off, n int64) {
+	st, err := os.Stat(t.path)
+	if err != nil || !st.Mode().IsRegular() {
+		return -most, 0
+	}
+	from, to := int64(0), st.Size()
+	if file := inodeOf(st); t.end.file == file && t.end.size < to {
+		to = t.end.size
+	}
+	if t.begin.file == inodeOf(st) && t.begin.size <= to {
+		from = t.begin.size
+	}
+	from = max(from, to-most)
+	if from == to {
+		return 0, 0
+	}
+	return from, to - from
+}
+
+// wishes are the last deaths of each process: what supervisord tells now, and what
+// its log ends with, has nothing to do with those before.
+func (r *Reasons) wishes(deaths []Received) []*wish {
 	asked := map[procID]bool{}
 	var wishes []*wish
-	for i := len(deaths) - 1; i >= 0 && len(wishes) < limit; i-- {
+	for i := range slices.Backward(deaths) {
 		e := deaths[i].Event
 		id := procID{e.Group, e.Process}
 		if asked[id] {
@@ -98,11 +220,7 @@ func (r *Reasons) wishes(deaths []Received) []*wish {
 		}
 		asked[id] = true
 		w := &wish{Received: &deaths[i]}
-		if r.cfg.Tail > 0 && e.Event != schema.ProcessStateBackoff {
-			w.stdout = &tail{method: "supervisor.readProcessStdoutLog"}
-			w.stderr = &tail{method: "supervisor.readProcessStderrLog"}
-		}
-		if w.stdout != nil || e.Exit == nil {
+		if w.wantsLog(r.cfg.Tail) || e.Exit == nil {
 			wishes = append(wishes, w)
 		}
 	}
@@ -112,18 +230,10 @@ func (r *Reasons) wishes(deaths []Received) []*wish {
 
 func namespec(e *schema.Event) string { return e.Group + ":" + e.Process }
 
-func (w *wish) tails() []*tail {
-	if w.stdout == nil {
-		return nil
-	}
-	return []*tail{w.stdout, w.stderr}
-}
-
-func (w *wish) log() *schema.Log {
-	if w.stdout == nil || w.stdout.text == "" && w.stderr.text == "" {
-		return nil
-	}
-	return &schema.Log{Stdout: w.stdout.text, Stderr: w.stderr.text}
+// wantsLog reports whether the event gets a tail: a BACKOFF does not, the FATAL after
+// it does.
+func (w *wish) wantsLog(limit int) bool {
+	return limit > 0 && w.Event.Log == nil && w.Event.Event != schema.ProcessStateBackoff
 }
 
 // put asks in one request; it reports whether there was an answer.
@@ -141,70 +251,6 @@ func (r *Reasons) put(ctx context.Context, questions []question, take []func(ans
 		take[i](a)
 	}
 	return true
-}
-
-// completeBad asks again for the tails that began inside a character: one to
-// three bytes more. If that does not help either there are other bytes in the
-// log that are no UTF-8, and supervisord cannot read it to us; but it is a file
-// of this machine.
-func (r *Reasons) completeBad(ctx context.Context, wishes []*wish) {
-	var questions []question
-	var take []func(answer)
-	want := func(q question, f func(answer)) {
-		questions, take = append(questions, q), append(take, f)
-	}
-	for _, w := range wishes {
-		bad := false
-		for _, t := range w.tails() {
-			if !t.bad {
-				continue
-			}
-			bad = true
-			for extra := 1; extra < utf8.UTFMax; extra++ {
-				n := r.cfg.Tail + extra
-				want(question{t.method, []any{namespec(w.Event), -int64(n), int64(0)}}, func(a answer) {
-					if !t.ok {
-						t.take(a, n, r.cfg.Tail)
-					}
-				})
-			}
-		}
-		if bad && w.info == nil {
-			want(question{"supervisor.getProcessInfo", []any{namespec(w.Event)}}, func(a answer) { w.info, _ = a.value.(map[string]any) })
-		}
-	}
-	if !r.put(ctx, questions, take) {
-		return
-	}
-	for _, w := range wishes {
-		for _, t := range w.tails() {
-			if t.ok || !t.bad {
-				continue
-			}
-			path := text(w.info["stdout_logfile"])
-			if t == w.stderr {
-				path = text(w.info["stderr_logfile"])
-			}
-			t.text = readTail(path, r.cfg.Tail)
-		}
-	}
-}
-
-// take takes the answer to a question for the last n bytes, and keeps at most
-// limit. A log that is off, or in syslog, is a fault.
-func (t *tail) take(a answer, n, limit int) {
-	var fault *Fault
-	if errors.As(a.err, &fault) {
-		t.bad = undecodable(fault)
-		return
-	}
-	if a.err != nil {
-		return
-	}
-	s := text(a.value)
-	// What came instead of one byte counts as one.
-	whole := len(s)-strings.Count(s, replacement)*(len(replacement)-1) < n
-	t.text, t.ok = lastLines(s, limit, whole), true
 }
 
 // lastLines cuts s to its last n bytes, from the beginning of a line if there is
@@ -225,40 +271,11 @@ func lastLines(s string, n int, whole bool) string {
 	return s
 }
 
-// readTail reads the last n bytes of a log, and makes them what an answer would
-// hold; nothing if it may not be read.
-func readTail(path string, n int) string {
-	// It may be a pipe or a terminal: nothing to wait for.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil || !st.Mode().IsRegular() {
-		return ""
-	}
-	off := max(st.Size()-int64(n), 0)
-	b := make([]byte, st.Size()-off)
-	m, err := f.ReadAt(b, off)
-	if err != nil && err != io.EOF {
-		return ""
-	}
-	var s strings.Builder
-	for _, c := range string(b[:m]) { // bad bytes become U+FFFD
-		if !legal(c) {
-			c = utf8.RuneError
-		}
-		s.WriteRune(c)
-	}
-	return lastLines(lastLines(s.String(), s.Len(), off == 0), n, true)
-}
-
 // infoExit returns the reason of the last death of a process as its present
 // state tells it, nil if that may be of another one: each start clears it
 // (process.py spawn), which comes milliseconds after most deaths, and then it
 // may have died again. The event was made after made and read at a time.
-func infoExit(e *schema.Event, p schema.SnapshotProcess, made, at time.Time) *schema.Exit {
+func infoExit(e *schema.Event, p schema.SnapshotProcess, made, at time.Time, goPort bool) *schema.Exit {
 	// By supervisord's clock in whole seconds.
 	soon := func(unix int64) bool {
 		d := at.Sub(time.Unix(unix, 0))
@@ -268,6 +285,12 @@ func infoExit(e *schema.Event, p schema.SnapshotProcess, made, at time.Time) *sc
 	switch {
 	case p.PID != 0:
 		return nil
+	case goPort:
+		// It keeps the status until the next start, without a word on why.
+		code := p.ExitStatus
+		if (p.State == "EXITED" || p.State == "BACKOFF") && p.State == e.Event[len("PROCESS_STATE_"):] && code > 0 && code <= 255 && soon(p.Stop) {
+			return &schema.Exit{Code: &code}
+		}
 	case e.Event == schema.ProcessStateExited:
 		// -1 is any signal. spawnerr is set for an unexpected exit only. What was
 		// started before it died has not been started since.

@@ -102,7 +102,7 @@ func (b *Backtest) read(ctx context.Context, s jetstream.Stream, last uint64, un
 		if meta.Timestamp.After(until) {
 			return nil
 		}
-		in := consumer.Message{Subject: raw.Subject(), Data: raw.Data(), Seq: meta.Sequence.Stream, Stored: meta.Timestamp}
+		in := consumer.Message{Subject: raw.Subject(), Data: raw.Data(), Seq: meta.Sequence.Stream, Stored: meta.Timestamp, Sent: consumer.SentAt(raw.Headers())}
 		if sum.Messages++; sum.Messages == 1 {
 			sum.From = in.Stored
 		}

@@ -79,7 +79,7 @@ func Default() Config {
 	}
 }
 
-// Summary says how much is configured: "4 rules, 1 receiver".
+// Summary says how much is configured: "6 rules, 1 receiver".
 func (c *Config) Summary() string {
 	n := len(c.Rules)
 	if c.Rules == nil {

@@ -133,7 +133,7 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 	}
 	var missing error
 	saved.Event = func(seq uint64) *schema.AlertEvent {
-		e, err := alertEvent(ctx, v.js, seq)
+		e, err := v.alertEvent(ctx, seq)
 		missing = cmp.Or(missing, err)
 		return e
 	}
@@ -143,7 +143,7 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 	if missing != nil {
 		return missing
 	}
-	v.engine.SetHorizon(time.Now().Add(v.skew - time.Duration(v.plan.cfg.MaxAge)))
+	v.engine.SetHorizon(v.oldest())
 	list, _ := v.mutes.now()
 	v.engine.SetMutes(saved.Clock, list)
 	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
@@ -158,7 +158,7 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 		if err != nil {
 			return err
 		}
-		v.horizon = time.Now().Add(-time.Duration(v.plan.cfg.MaxAge))
+		v.horizon = v.oldest()
 		if list, changed := v.mutes.now(); changed {
 			v.engine.SetMutes(time.Now().Add(v.skew), list)
 		}
@@ -184,6 +184,12 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 		}
 		ok()
 	}
+}
+
+// oldest is before when events are too old for people, by the server's clock: ours may
+// be wrong.
+func (v *events) oldest() time.Time {
+	return time.Now().Add(v.skew - time.Duration(v.plan.cfg.MaxAge))
 }
 
 // one applies a message; one that nobody can read is parked.
@@ -306,27 +312,28 @@ func storedAt(ctx context.Context, js jetstream.JetStream, seq uint64) (time.Tim
 	return m.Time, nil
 }
 
-// alertEvent reads what a notification tells of a message, nil if the stream does
-// not have it any more.
-func alertEvent(ctx context.Context, js jetstream.JetStream, seq uint64) (*schema.AlertEvent, error) {
-	m, err := stored(ctx, js, seq)
+// alertEvent reads what a notification says of a message, nil if the stream does
+// not have it any more. Its time is corrected as it was when it came.
+func (v *events) alertEvent(ctx context.Context, seq uint64) (*schema.AlertEvent, error) {
+	m, err := stored(ctx, v.js, seq)
 	if err != nil || m == nil {
 		return nil, err
 	}
-	in := &consumer.Message{Subject: m.Subject, Data: m.Data}
-	at := rules.Meta{Seq: seq, Stored: m.Time}
+	in := &consumer.Message{Subject: m.Subject, Data: m.Data, Seq: seq, Stored: m.Time, Sent: consumer.SentAt(m.Header)}
 	if strings.HasSuffix(m.Subject, "."+schema.BridgeLoss) && strings.HasPrefix(m.Subject, schema.BridgePrefix) {
 		ce, err := read(in, schema.BridgePrefix, func(l *schema.Loss) string { return l.Host })
 		if err != nil {
 			return nil, nil // it cannot have matched
 		}
-		return rules.LossOf(at, ce), nil
+		at := correct(v.machine.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
+		return rules.LossOf(ruleMeta(at), ce), nil
 	}
 	ce, err := in.Event()
 	if err != nil {
 		return nil, nil // it cannot have matched
 	}
-	return rules.EventOf(at, ce), nil
+	at := correct(v.machine.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
+	return rules.EventOf(ruleMeta(at), ce), nil
 }
 
 // stored reads a message of the stream of events, nil if it is not there any more.

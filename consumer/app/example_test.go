@@ -136,7 +136,7 @@ func TestExampleIsValid(t *testing.T) {
 		t.Error(err)
 	}
 	// The section mail, and one receiver of each kind.
-	if want := fmt.Sprintf("7 rules, %d receivers", 1+len(kindNames())); c.Summary() != want {
+	if want := fmt.Sprintf("9 rules, %d receivers", 1+len(kindNames())); c.Summary() != want {
 		t.Errorf("%s, want %s", c.Summary(), want)
 	}
 }

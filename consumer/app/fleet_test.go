@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -103,6 +104,13 @@ func (f *fleet) json(v any) string {
 	return string(b)
 }
 
+func (f *fleet) unjson(b []byte, v any) {
+	f.Helper()
+	if err := json.Unmarshal(b, v); err != nil {
+		f.Fatal(err)
+	}
+}
+
 func (f *fleet) raw(subject, data string) uint64 {
 	f.Helper()
 	ack, err := f.js.Publish(f.Context(), subject, []byte(data))
@@ -116,6 +124,7 @@ func (f *fleet) events() *events {
 	f.Helper()
 	cfg := Default()
 	cfg.GroupInterval = schema.Duration(20 * time.Millisecond)
+	cfg.ResolveAfter = schema.Duration(20 * time.Millisecond)
 	set, err := compile(cfg)
 	if err != nil {
 		f.Fatal(err)

@@ -447,7 +447,7 @@ func TestDaemonStandsBy(t *testing.T) {
 	f := newFleet(t)
 	daemon := func() (*App, *running) {
 		cfg := Default()
-		cfg.NATS.URL = f.server.URL
+		cfg.NATS.URL, cfg.Listen = f.server.URL, "127.0.0.1:0"
 		a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
 		if err != nil {
 			t.Fatal(err)

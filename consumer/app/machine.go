@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -40,8 +41,8 @@ func newMachine(set *rules.Set) *machine {
 	}
 }
 
-// apply takes in a message. What is older than the horizon is state, and told to
-// nobody. The error is unreadable.
+// apply takes in a message. What is older than the horizon is state, and nobody is
+// notified of it. The error is unreadable.
 func (m *machine) apply(in *consumer.Message, horizon time.Time) error {
 	switch {
 	case strings.HasPrefix(in.Subject, schema.EventPrefix):
@@ -51,8 +52,9 @@ func (m *machine) apply(in *consumer.Message, horizon time.Time) error {
 		if err != nil {
 			return err
 		}
-		m.seen(in, ce.Data.Host)
-		m.changed(in, m.fleet.Snapshot(state.Meta{Seq: in.Seq, Stored: in.Stored}, ce))
+		at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
+		m.seen(at, ce.Data.Host)
+		m.changed(at, m.fleet.Snapshot(at, ce))
 	case strings.HasPrefix(in.Subject, schema.BridgePrefix):
 		return m.bridge(in, horizon)
 	}
@@ -62,9 +64,11 @@ func (m *machine) apply(in *consumer.Message, horizon time.Time) error {
 func (m *machine) event(in *consumer.Message, horizon time.Time) error {
 	token, _, _, name, ok := schema.SubjectEvent(in.Subject)
 	if ok && !state.Tells(name) && !m.engine.Wants(name) {
-		if host := m.fleet.Named(token); host != "" {
-			m.seen(in, host)
-			m.sawHost(m.fleet.Seen(state.Meta{Seq: in.Seq, Stored: in.Stored}, token))
+		host := m.fleet.Named(token)
+		if host != "" && m.fleet.Alone(token, bootOf(in.Data, host)) {
+			at := state.Meta{Seq: in.Seq, Stored: in.Stored, Sent: in.Sent}
+			m.seen(at, host)
+			m.sawHost(at, m.fleet.Seen(at, token))
 			return nil
 		}
 	}
@@ -72,36 +76,94 @@ func (m *machine) event(in *consumer.Message, horizon time.Time) error {
 	if err != nil {
 		return unreadable{err}
 	}
-	m.seen(in, ce.Data.Host)
-	if m.engine.Event(rules.Meta{Seq: in.Seq, Stored: in.Stored}, ce, horizon) {
+	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
+	m.seen(at, ce.Data.Host)
+	if m.engine.Event(ruleMeta(at), ce, horizon) {
 		m.tooOld++
 	}
-	m.changed(in, m.fleet.Event(state.Meta{Seq: in.Seq, Stored: in.Stored}, ce))
+	m.changed(at, m.fleet.Event(at, ce))
 	return nil
 }
 
-func (m *machine) bridge(in *consumer.Message, horizon time.Time) error {
-	at := state.Meta{Seq: in.Seq, Stored: in.Stored}
-	kind := in.Subject[strings.LastIndexByte(in.Subject, '.')+1:]
-	if kind == schema.BridgeLoss {
-		ce, err := read(in, schema.BridgePrefix, func(l *schema.Loss) string { return l.Host })
-		if err != nil {
-			return err
-		}
-		m.seen(in, ce.Data.Host)
-		m.engine.Loss(rules.Meta(at), ce, horizon)
-		m.changed(in, m.fleet.Loss(at, ce))
-		m.worth = true
-		return nil
+// bootOf returns the boot in the id of an event that is not decoded, "" if it is not
+// where the bridge writes it. The id is host/boot/serial.
+func bootOf(payload []byte, host string) string {
+	const head = `{"specversion":"1.0","id":"`
+	rest, ok := bytes.CutPrefix(payload, []byte(head))
+	if !ok || len(rest) <= len(host) || string(rest[:len(host)]) != host || rest[len(host)] != '/' {
+		return ""
 	}
+	boot, _, _ := bytes.Cut(rest[len(host)+1:], []byte{'/'})
+	return string(boot[:min(len(boot), maxBoot)])
+}
+
+// maxBoot is longer than a boot is.
+const maxBoot = 64
+
+// correct makes the time of a message right if its host's clock is wrong.
+func correct[T any](f *state.Fleet, in *consumer.Message, host, boot string, ce *schema.CloudEvent[T]) state.Meta {
+	at := state.Meta{Seq: in.Seq, Stored: in.Stored, Sent: in.Sent}
+	if at.Shift = f.Shift(at, host, boot, ce.Time.Time); at.Shift != 0 {
+		ce.Time.Time = ce.Time.Add(at.Shift)
+	}
+	return at
+}
+
+func ruleMeta(at state.Meta) rules.Meta {
+	return rules.Meta{Seq: at.Seq, Stored: at.Stored, Shift: at.Shift}
+}
+
+func (m *machine) bridge(in *consumer.Message, horizon time.Time) error {
+	var err error
+	switch kind := in.Subject[strings.LastIndexByte(in.Subject, '.')+1:]; kind {
+	case schema.BridgeLoss:
+		err = m.loss(in, horizon)
+	case schema.BridgeTrouble:
+		err = apply(m, in, func(t *schema.Trouble) (string, string) { return t.Host, t.Boot }, m.fleet.Trouble)
+	case schema.BridgeResent:
+		err = apply(m, in, func(r *schema.Resent) (string, string) { return r.Host, r.Boot }, m.fleet.Resent)
+	default:
+		err = m.life(in, kind)
+	}
+	m.worth = m.worth || err == nil
+	return err
+}
+
+func (m *machine) loss(in *consumer.Message, horizon time.Time) error {
+	ce, err := read(in, schema.BridgePrefix, func(l *schema.Loss) string { return l.Host })
+	if err != nil {
+		return err
+	}
+	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
+	m.seen(at, ce.Data.Host)
+	m.engine.Loss(ruleMeta(at), ce, horizon)
+	m.changed(at, m.fleet.Loss(at, ce))
+	return nil
+}
+
+// life takes a record of a bridge's start, its end or its reconnect.
+func (m *machine) life(in *consumer.Message, kind string) error {
 	ce, err := read(in, schema.BridgePrefix, func(b *schema.Bridge) string { return b.Host })
 	if err != nil {
 		return err
 	}
-	m.engine.Bridge(rules.Meta(at), ce.Data.Host, kind)
-	m.seen(in, ce.Data.Host)
-	m.changed(in, m.fleet.Bridge(at, kind, ce))
-	m.worth = true
+	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
+	m.engine.Bridge(ruleMeta(at), ce.Data.Host, kind)
+	m.seen(at, ce.Data.Host)
+	m.changed(at, m.fleet.Bridge(at, kind, ce))
+	return nil
+}
+
+// apply takes a record that is about a host alone.
+func apply[T any](m *machine, in *consumer.Message, of func(*T) (host, boot string), do func(state.Meta, *schema.CloudEvent[*T]) state.Changes) error {
+	ce, err := read(in, schema.BridgePrefix, func(r *T) string { host, _ := of(r); return host })
+	if err != nil {
+		return err
+	}
+	host, boot := of(ce.Data)
+	at := correct(m.fleet, in, host, boot, ce)
+	m.seen(at, host)
+	m.changed(at, do(at, ce))
 	return nil
 }
 
@@ -121,25 +183,25 @@ func read[T any](in *consumer.Message, prefix string, host func(*T) string) (*sc
 	return ce, nil
 }
 
-func (m *machine) seen(in *consumer.Message, host string) {
-	m.engine.Seen(rules.Meta{Seq: in.Seq, Stored: in.Stored}, host)
-}
+func (m *machine) seen(at state.Meta, host string) { m.engine.Seen(ruleMeta(at), host) }
 
-// changed tells the rules of processes whose state changed, and keeps in mind what
+// changed reports processes whose state changed to the rules, and keeps in mind what
 // has to be stored.
-func (m *machine) changed(in *consumer.Message, c state.Changes) {
-	m.sawHost(c)
+func (m *machine) changed(at state.Meta, c state.Changes) {
 	for _, s := range c.States {
 		m.states[s.Key] = s.State
-		m.engine.Process(rules.Meta{Seq: in.Seq, Stored: in.Stored}, s.State)
+		m.engine.Process(ruleMeta(at), s.State)
 		m.worth = true
 	}
+	m.sawHost(at, c)
 }
 
-func (m *machine) sawHost(c state.Changes) {
-	if c.Host != nil {
-		m.hosts[c.HostKey] = c.Host
+func (m *machine) sawHost(at state.Meta, c state.Changes) {
+	if c.Host == nil {
+		return
 	}
+	m.hosts[c.HostKey] = c.Host
+	m.engine.Host(ruleMeta(at), c.Host)
 }
 
 // take returns the notifications made since the last call.

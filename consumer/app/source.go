@@ -40,7 +40,7 @@ func receive(raw jetstream.Msg) (received, error) {
 		return received{}, fmt.Errorf("read a message's metadata: %w", err)
 	}
 	return received{
-		Message: consumer.Message{Subject: raw.Subject(), Data: raw.Data(), Seq: meta.Sequence.Stream, Stored: meta.Timestamp, Tries: 1},
+		Message: consumer.Message{Subject: raw.Subject(), Data: raw.Data(), Seq: meta.Sequence.Stream, Stored: meta.Timestamp, Sent: consumer.SentAt(raw.Headers()), Tries: 1},
 		raw:     raw, meta: meta,
 	}, nil
 }

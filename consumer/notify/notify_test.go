@@ -114,7 +114,31 @@ func TestLine(t *testing.T) {
 		{"loss", notifytest.Firing("a", func(a *schema.Alert) {
 			a.Rule, a.Group, a.Process = "loss", "", ""
 			a.Events = []schema.AlertEvent{{Event: "supernats.bridge.loss", Lost: 42}}
-		}), "FIRING web1 has lost events"},
+		}), "FIRING web1 has lost events: 42"},
+		{"not listening", notifytest.Firing("a", func(a *schema.Alert) {
+			a.Rule, a.Group, a.Process = "loss", "", ""
+			a.Events = []schema.AlertEvent{{Event: "supernats.bridge.loss", Lost: 3, Cause: "not-listening"}}
+		}), "FIRING web1 has lost events: 3 (supervisord did not run the bridge for a while)"},
+		{"trouble", notifytest.Firing("a", func(a *schema.Alert) {
+			a.Rule, a.Group, a.Process = "bridge-trouble", "", ""
+			a.Events = []schema.AlertEvent{{Event: "supernats.bridge.trouble", Cause: "disk-full", Text: "3 MiB\x1b are left", Fix: "make room"}}
+		}), "FIRING web1 is in trouble: disk-full: 3 MiB\\x1b are left; to fix it: make room"},
+		{"trouble over", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Alert) {
+			a.Count, a.Rule, a.Group, a.Process, a.Events = 1, "bridge-trouble", "", "", nil
+		}), "RESOLVED web1 is in trouble, over after 2m"},
+		{"lost process", notifytest.Firing("a", func(a *schema.Alert) {
+			a.Rule, a.Events[0].Event, a.Events[0].Exit = "unknown", schema.ProcessStateUnknown, nil
+		}), "FIRING web1 api:api_00 is in state UNKNOWN, supervisord has lost it, it may still run (rule unknown)"},
+		{"stopped", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Alert) {
+			a.Annotations = map[string]string{"reason": "it was stopped"}
+		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped"},
+		{"silent", notifytest.Firing("a", func(a *schema.Alert) {
+			a.Rule, a.Group, a.Process, a.Events = "host-silent", "", "", nil
+		}), "FIRING web1 is silent, its bridge sends nothing"},
+		{"silent, and why", notifytest.Firing("a", func(a *schema.Alert) {
+			a.Rule, a.Group, a.Process, a.Events = "host-silent", "", "", nil
+			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
+		}), "FIRING web1 is silent, its bridge was stopped"},
 		{"no events", notifytest.Firing("a", func(a *schema.Alert) { a.Rule, a.Events = "down", nil }), "FIRING web1 api:api_00 alert down"},
 		{"several processes", notifytest.Firing("a", func(a *schema.Alert) {
 			a.Process, a.Count = "", 7
@@ -206,7 +230,7 @@ func TestDescription(t *testing.T) {
 	lines := []string{
 		"2026-11-21T19:00:31.833Z web1 api:api_00 exited unexpectedly (exit code 1)",
 		`2026-11-21T19:01:31.833Z web2 w:w\n1 exited unexpectedly (exit code 2), late`,
-		"2026-11-21T19:02:31.833Z web1 api:api_00 supernats.bridge.loss: 42",
+		"2026-11-21T19:02:31.833Z web1 api:api_00 has lost events: 42",
 	}
 	for _, c := range []struct {
 		max  int

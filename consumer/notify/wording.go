@@ -26,7 +26,7 @@ var phrases = map[string]string{
 	schema.ProcessStateExited:            "exited unexpectedly",
 	schema.ProcessStateFatal:             "is FATAL, gave up starting it",
 	schema.ProcessStateBackoff:           "died while starting, will be tried again",
-	schema.ProcessStateUnknown:           "is in state UNKNOWN, supervisord has lost it",
+	schema.ProcessStateUnknown:           "is in state UNKNOWN, supervisord has lost it, it may still run",
 	schema.ProcessStateStopped:           "was stopped",
 	schema.ProcessStateStopping:          "is being stopped",
 	schema.ProcessStateStarting:          "is being started",
@@ -39,7 +39,15 @@ var phrases = map[string]string{
 	schema.ProcessGroupRemoved:           "was removed",
 	schema.SupervisorStateChangeRunning:  "supervisord is running",
 	schema.SupervisorStateChangeStopping: "supervisord is stopping",
+	eventLoss:                            "has lost events",
+	eventTrouble:                         "is in trouble",
 }
+
+// The records of a bridge that are in alerts like events.
+const (
+	eventLoss    = schema.TypeBridgePrefix + schema.BridgeLoss
+	eventTrouble = schema.TypeBridgePrefix + schema.BridgeTrouble
+)
 
 // rulePhrases are for the rules that supernats has by itself, where no event
 // says it: a host that is silent sends none.
@@ -48,10 +56,34 @@ var rulePhrases = map[string]string{
 	"fatal":           "is FATAL, gave up starting it",
 	"host-silent":     "is silent, its bridge sends nothing",
 	"loss":            "has lost events",
+	"unknown":         "is in state UNKNOWN, supervisord has lost it, it may still run",
+	"bridge-trouble":  "is in trouble",
+}
+
+// AnnotationReason is the annotation that says why a host is silent, or why an alert
+// has ended although nothing is well again.
+const AnnotationReason = "reason"
+
+// lossCauses say why events are lost.
+var lossCauses = map[string]string{
+	schema.LossBuffer:       "supervisord's buffer for the bridge overflowed",
+	schema.LossFull:         "the spool of the bridge is full",
+	schema.LossCorrupt:      "the spool of the bridge is damaged, or a part of it is gone",
+	schema.LossNotListening: "supervisord did not run the bridge for a while",
+}
+
+// LossCause says why events are lost, "" if that is not known.
+func LossCause(cause string) string {
+	if s := lossCauses[cause]; s != "" || cause == "" {
+		return s
+	}
+	return Clip(cause, maxName)
 }
 
 // selfEvident are the events of which the rule's name says no more.
-var selfEvident = map[string]bool{schema.ProcessStateExited: true, schema.ProcessStateFatal: true}
+var selfEvident = map[string]bool{
+	schema.ProcessStateExited: true, schema.ProcessStateFatal: true, eventLoss: true, eventTrouble: true,
+}
 
 // ProcessName is a process as supervisorctl writes it: "api" for api:api.
 func ProcessName(group, process string) string {
@@ -95,7 +127,7 @@ func Headline(a *schema.Alert) string {
 	}
 	if phrases[ev.Event] == "" {
 		if s := rulePhrases[a.Rule]; s != "" {
-			return s
+			return silence(a, s)
 		}
 		if ev.Event == "" {
 			return "alert " + Clip(a.Rule, maxName)
@@ -108,14 +140,37 @@ func Headline(a *schema.Alert) string {
 	return s
 }
 
+// silence adds to the words for a silent host why it is, where that is known.
+func silence(a *schema.Alert, words string) string {
+	why := Clip(a.Annotations[AnnotationReason], maxText)
+	if head, _, ok := strings.Cut(words, ","); ok && why != "" && a.Rule == "host-silent" {
+		return head + ", " + why
+	}
+	return words
+}
+
 // what says what an event means, and the reason.
 func what(ev *schema.AlertEvent) string {
 	s := phrases[ev.Event]
 	if s == "" {
 		s = Clip(ev.Event, maxName)
 	}
-	if ev.Lost > 0 {
+	switch {
+	case ev.Event == eventTrouble:
+		for _, part := range []string{Clip(ev.Cause, maxName), Clip(ev.Text, maxText)} {
+			if part != "" {
+				s += ": " + part
+			}
+		}
+		if fix := Clip(ev.Fix, maxText); fix != "" {
+			s += "; to fix it: " + fix
+		}
+		return s
+	case ev.Lost > 0:
 		s += ": " + strconv.FormatUint(ev.Lost, 10)
+		if why := LossCause(ev.Cause); why != "" {
+			s += " (" + why + ")"
+		}
 	}
 	if why := Reason(ev.Exit); why != "" {
 		s += " (" + why + ")"
@@ -158,6 +213,9 @@ func LineOf(n *schema.CloudEvent[*schema.Alert]) Line {
 	}
 	if a.Closed != nil {
 		l.Tail += ", over after " + span(a)
+		if why := Clip(a.Annotations[AnnotationReason], maxText); why != "" && n.Type == schema.TypeAlertResolved && a.Rule != "host-silent" {
+			l.Tail += ": " + why
+		}
 	}
 	l.Tail += late
 	return l

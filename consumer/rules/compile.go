@@ -28,15 +28,18 @@ type Options struct {
 
 // Defaults are the rules of an installation that has written none: a process
 // exited unexpectedly; supervisord gave up starting one (a program that dies
-// before its startsecs never exits: it goes from BACKOFF to FATAL); a host sends
-// nothing any more; events of a host were lost.
+// before its startsecs never exits: it goes from BACKOFF to FATAL) or has lost one
+// that it could not kill; a host sends nothing any more; events of a host were lost;
+// a bridge cannot do its work, or something else is wrong with a host.
 func Defaults() []Config {
 	unexpected, silent := false, List{"host-silent"}
 	return []Config{
 		{Name: "unexpected-exit", Event: List{schema.ProcessStateExited}, Expected: &unexpected, Severity: "critical", InhibitedBy: silent},
 		{Name: "fatal", Event: List{schema.ProcessStateFatal}, Severity: "critical", InhibitedBy: silent},
+		{Name: "unknown", State: List{"UNKNOWN"}, Severity: "critical", InhibitedBy: silent},
 		{Name: "host-silent", Silent: schema.Duration(3 * time.Minute), Severity: "critical"},
 		{Name: "loss", Loss: true, Severity: "warning"},
+		{Name: "bridge-trouble", Trouble: List{"true"}, Severity: "warning"},
 	}
 }
 
@@ -59,8 +62,10 @@ type Set struct {
 	states  []*rule            // rules over states, quorum too
 	silent  []*rule
 	loss    []*rule
-	groups  []glob
-	mute    time.Duration // Options.MuteRestarts
+	// troubles are rules over what is wrong with hosts and their bridges.
+	troubles []*rule
+	groups   []glob
+	mute     time.Duration // Options.MuteRestarts
 }
 
 // Kinds of rules.
@@ -70,6 +75,8 @@ const (
 	kindQuorum = "quorum"
 	kindSilent = "silent"
 	kindLoss   = "loss"
+
+	kindTrouble = "trouble"
 )
 
 // rule is a Config that was checked.
@@ -89,6 +96,7 @@ type rule struct {
 	forTime  time.Duration
 	quorum   int
 	silent   time.Duration
+	causes   causes
 
 	hosts, groups, processes   []glob
 	labels, annotations        []text
@@ -109,6 +117,10 @@ func (r *rule) many() bool { return !r.byHost || !r.byGroup || !r.byProcess }
 func (r *rule) selects(host, group, process string) bool {
 	return matchAny(r.hosts, host) && matchAny(r.groups, group) && matchAny(r.processes, process)
 }
+
+// onlyUnknown reports whether the rule is about processes that supervisord has lost:
+// one is well again as soon as it is known what became of it.
+func (r *rule) onlyUnknown() bool { return len(r.states) == 1 && r.states[0] == "UNKNOWN" }
 
 // inState reports whether a process is in one of the rule's states.
 func (r *rule) inState(state string, expected *bool) bool {
@@ -169,6 +181,8 @@ func (s *Set) sort() {
 			s.silent = append(s.silent, r)
 		case kindLoss:
 			s.loss = append(s.loss, r)
+		case kindTrouble:
+			s.troubles = append(s.troubles, r)
 		default:
 			s.states = append(s.states, r)
 		}
@@ -280,7 +294,7 @@ func compileSelectors(r *rule, c Config) error {
 func compileGroupBy(r *rule, c Config) error {
 	words := map[string][]string{
 		kindEvent: {"host", "group", "process"}, kindState: {"host", "group", "process"},
-		kindQuorum: {"host", "group"}, kindSilent: {"host"}, kindLoss: {"host"},
+		kindQuorum: {"host", "group"}, kindSilent: {"host"}, kindLoss: {"host"}, kindTrouble: {"host"},
 	}[r.kind]
 	by := []string(c.GroupBy)
 	for i, w := range by {
@@ -292,7 +306,7 @@ func compileGroupBy(r *rule, c Config) error {
 		by = words
 	}
 	r.byHost, r.byGroup, r.byProcess = slices.Contains(by, "host"), slices.Contains(by, "group"), slices.Contains(by, "process")
-	if r.kind == kindSilent || r.kind == kindLoss { // about no process, so about one thing
+	if r.kind == kindSilent || r.kind == kindLoss || r.kind == kindTrouble { // about no process, so about one thing
 		r.byGroup, r.byProcess = true, true
 	}
 	return nil

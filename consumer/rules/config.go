@@ -3,8 +3,8 @@ package rules
 import "supernats/schema"
 
 // Config is one entry of the section rules of the configuration file. An entry is
-// an event rule (Event), a state rule (State or Quorum) or a host rule (Silent or
-// Loss).
+// an event rule (Event), a state rule (State or Quorum) or a host rule (Silent, Loss
+// or Trouble).
 type Config struct {
 	// Name is part of the alerts' subjects and ids.
 	Name string `yaml:"name"`
@@ -32,6 +32,9 @@ type Config struct {
 	Silent schema.Duration `yaml:"silent"`
 	// Loss matches the records of lost events.
 	Loss bool `yaml:"loss"`
+	// Trouble is "true", or lists causes (globs too) of what a bridge cannot do or what
+	// is wrong with a host, for For.
+	Trouble List `yaml:"trouble"`
 
 	// Hosts, Groups and Processes are globs; an empty list matches all.
 	Hosts     List `yaml:"hosts"`

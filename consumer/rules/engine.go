@@ -38,6 +38,9 @@ type Meta struct {
 	// Seq is its sequence and Stored when the stream stored it.
 	Seq    uint64
 	Stored time.Time
+	// Shift is what was added to the times of the message because its host's clock is
+	// wrong.
+	Shift time.Duration
 }
 
 // Notification is one to be published.
@@ -52,7 +55,7 @@ type Notification struct {
 	Alert *schema.Alert
 }
 
-// Engine is the machine. Its inputs are Event, Process, Seen, Bridge, Loss,
+// Engine is the machine. Its inputs are Event, Process, Seen, Bridge, Loss, Host,
 // Advance and SetMutes; its outputs Take and Changed.
 type Engine struct {
 	set *Set
@@ -224,8 +227,16 @@ func EventOf(m Meta, ce *schema.CloudEvent[*schema.Event]) *schema.AlertEvent {
 	return &schema.AlertEvent{
 		ID: ce.ID, Time: ce.Time, Seq: m.Seq, Event: e.Event, Host: e.Host, Group: e.Group, Process: e.Process,
 		Server: e.Server, FromState: e.FromState, Expected: e.Expected, PID: e.PID, Exit: e.Exit, Log: e.Log,
-		Late: isLate(m, ce.Time),
+		Late: isLate(m, ce.Time), HostTime: hostTime(m, ce.Time),
 	}
+}
+
+// hostTime is what the host's clock said, nil where that was right.
+func hostTime(m Meta, t schema.Time) *schema.Time {
+	if m.Shift == 0 {
+		return nil
+	}
+	return &schema.Time{Time: t.Add(-m.Shift)}
 }
 
 // late is how long the stream may take to get an event.
@@ -260,7 +271,8 @@ func (g *Engine) Loss(m Meta, ce *schema.CloudEvent[*schema.Loss], horizon time.
 // LossOf describes a record of lost events as alerts list it.
 func LossOf(m Meta, ce *schema.CloudEvent[*schema.Loss]) *schema.AlertEvent {
 	return &schema.AlertEvent{
-		ID: ce.ID, Time: ce.Time, Seq: m.Seq, Event: ce.Type, Host: ce.Data.Host, Lost: ce.Data.Count, Late: isLate(m, ce.Time),
+		ID: ce.ID, Time: ce.Time, Seq: m.Seq, Event: ce.Type, Host: ce.Data.Host, Lost: ce.Data.Count, Cause: ce.Data.Cause,
+		Late: isLate(m, ce.Time), HostTime: hostTime(m, ce.Time),
 	}
 }
 

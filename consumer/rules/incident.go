@@ -105,7 +105,7 @@ func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well
 // reopen goes on with an alert that closed but could not say so yet.
 func (g *Engine) reopen(inc *incident) {
 	if inc.rec.Phase == schema.PhaseResolved {
-		inc.rec.Phase, inc.rec.Closed = schema.PhaseFiring, nil
+		inc.rec.Phase, inc.rec.Closed, inc.rec.Ended = schema.PhaseFiring, nil, ""
 		g.fires(inc, 1)
 	}
 }

@@ -22,6 +22,7 @@ func compileKind(r *rule, c Config) error {
 		{kindQuorum, c.Quorum != 0},
 		{kindSilent, c.Silent != 0},
 		{kindLoss, c.Loss},
+		{kindTrouble, len(c.Trouble) > 0},
 	} {
 		if k.given {
 			kinds = append(kinds, k.kind)
@@ -29,7 +30,7 @@ func compileKind(r *rule, c Config) error {
 	}
 	switch len(kinds) {
 	case 0:
-		return errors.New("is about nothing; it needs one of event, state, quorum, silent and loss")
+		return errors.New("is about nothing; it needs one of event, state, quorum, silent, loss and trouble")
 	case 1:
 		r.kind = kinds[0]
 	default:
@@ -44,10 +45,10 @@ func compileKind(r *rule, c Config) error {
 		{"if", c.If != "", []string{kindEvent}},
 		{"count", c.Count != 0, []string{kindEvent}},
 		{"within", c.Within != 0, []string{kindEvent}},
-		{"for", c.For != 0, []string{kindState, kindQuorum}},
+		{"for", c.For != 0, []string{kindState, kindQuorum, kindTrouble}},
 		{"groups", len(c.Groups) > 0, []string{kindEvent, kindState, kindQuorum}},
 		{"processes", len(c.Processes) > 0, []string{kindEvent, kindState, kindQuorum}},
-		{"resolve_after", c.ResolveAfter != nil, []string{kindEvent, kindState, kindQuorum, kindLoss}},
+		{"resolve_after", c.ResolveAfter != nil, []string{kindEvent, kindState, kindQuorum, kindLoss, kindTrouble}},
 	} {
 		if k.given && !slices.Contains(k.of, r.kind) {
 			return at(k.key, fmt.Errorf("found in a rule of kind %s, allowed in rules of kind %s", r.kind, strings.Join(k.of, " and ")))
@@ -68,6 +69,9 @@ func compileMatch(r *rule, c Config) (err error) {
 		return err
 	}
 	if r.states, err = compileStates(c.State); err != nil {
+		return err
+	}
+	if r.causes, err = compileCauses(c.Trouble); err != nil {
 		return err
 	}
 	exits := slices.ContainsFunc(r.events, func(e eventName) bool { return e.match(schema.ProcessStateExited) })
@@ -95,4 +99,20 @@ func compileMatch(r *rule, c Config) (err error) {
 		}
 	}
 	return nil
+}
+
+// compileCauses reads `trouble: true` or a list of causes.
+func compileCauses(list List) (causes, error) {
+	if len(list) == 1 && list[0] == "true" {
+		return nil, nil
+	}
+	for i, g := range list {
+		if g == "true" || g == "false" {
+			return nil, at(element("trouble", list, i), fmt.Errorf("found %s, allowed is true alone, or causes: [disk-full, nats-*]", g))
+		}
+		if err := checkGlob(g); err != nil {
+			return nil, at(element("trouble", list, i), err)
+		}
+	}
+	return globs(list), nil
 }

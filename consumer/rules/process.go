@@ -169,15 +169,31 @@ func (g *Engine) follow(p *proc, m Meta) {
 	}
 }
 
+// whyAway says why a process needs not be well any more.
+func (g *Engine) whyAway(p *proc) string {
+	h := g.hosts[p.name.host]
+	switch {
+	case p.name.group == "": // what is no process
+		return ""
+	case h != nil && h.stops:
+		return "its supervisord was stopped"
+	case p.state == "":
+		return "supervisord does not have it any more"
+	}
+	return "it was stopped"
+}
+
 // recover notes whether a member is well, or needs not be any more.
 func (g *Engine) recover(mem *member, m Meta, well, away bool) {
 	inc := mem.inc
 	switch {
 	case away:
+		inc.rec.Ended = g.whyAway(mem.p)
 		g.leave(mem)
 	case well == !mem.well.IsZero():
 		return
 	case well:
+		inc.rec.Ended = ""
 		mem.setWell(m.Stored)
 	default:
 		mem.setWell(time.Time{})
@@ -207,7 +223,7 @@ func (g *Engine) condition(r *rule, was, now *proc, s *schema.State, m Meta, kno
 	c := change{
 		r: r, key: r.key(s.Host, s.Group, s.Process), p: now, m: m,
 		was: was.state != "" && r.inState(was.state, &was.expected), now: now.state != "" && r.inState(now.state, &now.expected),
-		away: now.state == "" || isStopped(now.state), well: now.isWell() || slices.Contains(r.states, running),
+		away: now.state == "" || isStopped(now.state), well: now.isWell() || slices.Contains(r.states, running) || r.onlyUnknown(),
 	}
 	c.event = func() *schema.AlertEvent { return stateEvent(s, m) }
 	g.change(c)
@@ -334,7 +350,7 @@ func (g *Engine) ripen(inc *incident, at time.Time) {
 	}
 	slices.SortFunc(due, func(a, b *member) int { return strings.Compare(a.state.ID, b.state.ID) })
 	for _, mem := range due {
-		g.add(inc, mem.p, mem.state, Meta{mem.state.Seq, at}, false)
+		g.add(inc, mem.p, mem.state, Meta{Seq: mem.state.Seq, Stored: at}, false)
 	}
 	g.matched(inc, at)
 }

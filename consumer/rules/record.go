@@ -82,7 +82,7 @@ func (inc *incident) record() *schema.OpenAlert {
 	rec := inc.rec
 	rec.Due, rec.HeldUntil = timeOf(inc.due), timeOf(inc.retry)
 	rec.Unsent, rec.UnsentStates, rec.Members, rec.Matched = nil, nil, nil, nil
-	if inc.r.kind == kindState || inc.r.kind == kindQuorum {
+	if inc.r.kind == kindState || inc.r.kind == kindQuorum || inc.r.kind == kindTrouble {
 		rec.UnsentStates = slices.Clone(inc.unsent.events)
 	} else {
 		for i := range inc.unsent.events {
@@ -143,11 +143,18 @@ func (g *Engine) Restore(s Saved) {
 		at := instant(h.LastSeen.Time)
 		g.floor.raise(h.Seq, at)
 		g.last = later(g.last, at)
-		restored := g.host(h.Host, at)
+		seen := at
+		if least, several := mostSilent(h); several {
+			seen = least
+		}
+		restored := g.host(h.Host, seen)
 		restored.known = mark{h.Seq, at}
 		if h.Stopping != nil {
 			restored.stopping = instant(h.Stopping.Time)
 		}
+		restored.why, restored.stops = whySilent(h), h.Stopping != nil
+		restored.learn(h)
+		g.follows(restored, h)
 	}
 	alerts := slices.Clone(s.Alerts)
 	slices.SortFunc(alerts, func(a, b *schema.OpenAlert) int { return cmp.Compare(recordKey(a), recordKey(b)) })
@@ -295,8 +302,9 @@ func (g *Engine) catchUp() {
 	defer func() { g.catching = false }()
 	check := func(r *rule, p *proc) {
 		s := states[p.name]
-		g.condition(r, p, p, &s, Meta{p.seen.seq, p.seen.at}, false)
+		g.condition(r, p, p, &s, Meta{Seq: p.seen.seq, Stored: p.seen.at}, false)
 	}
+	g.catchUpTroubles()
 	// Of a group that has too few, the last process that went down tells since when.
 	last := map[key]*proc{}
 	for _, n := range slices.SortedFunc(maps.Keys(states), name.compare) {
@@ -318,6 +326,33 @@ func (g *Engine) catchUp() {
 	for _, k := range slices.SortedFunc(maps.Keys(last), key.compare) {
 		if g.incidents[k] == nil {
 			check(g.set.rules[k.rule], last[k])
+		}
+	}
+}
+
+// catchUpTroubles holds the rules over troubles against those that hosts have.
+func (g *Engine) catchUpTroubles() {
+	for _, host := range slices.Sorted(maps.Keys(g.hosts)) {
+		h := g.hosts[host]
+		for _, r := range g.set.troubles {
+			if !matchAny(r.hosts, h.name) {
+				continue
+			}
+			m := Meta{Seq: h.known.seq, Stored: h.known.at}
+			for _, t := range h.troubles {
+				if r.causes.has(t.Cause) {
+					g.trouble(r, h, t, true, true, m)
+				}
+			}
+			inc := g.incidents[r.key(h.name, "", "")]
+			if inc == nil {
+				continue
+			}
+			for _, mem := range slices.Clone(inc.members) {
+				if _, ok := find(h.troubles, mem.p.name.process); !ok {
+					g.trouble(r, h, schema.HostTrouble{Cause: mem.p.name.process}, true, false, m)
+				}
+			}
 		}
 	}
 }

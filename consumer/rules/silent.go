@@ -14,7 +14,16 @@ type host struct {
 	// seen is when its last message was stored, or since when nobody could send.
 	seen     time.Time
 	stopping time.Time // since when its supervisord has been stopping
-	known    mark      // the last message that its record had seen
+	// stops says that its supervisord stops, whether alerts are held back for it or not.
+	stops bool
+	// several says that it has more than one supervisord: seen is that of the most
+	// silent one then, and not before graced, when nobody could reach the stream.
+	several bool
+	graced  time.Time
+	// why is what is known of its silence, troubles are those of its record.
+	why      string
+	troubles []schema.HostTrouble
+	known    mark // the last message that its record had seen
 	watches  []*watch
 }
 
@@ -52,6 +61,9 @@ func (g *Engine) Seen(m Meta, host string) { g.begin(m, host) }
 
 func (g *Engine) seen(m Meta, name string) {
 	h := g.host(name, m.Stored)
+	if h.several {
+		return // see Host
+	}
 	if m.Stored.After(h.seen) {
 		h.seen = m.Stored
 	}
@@ -98,7 +110,7 @@ const outage = 30 * time.Second
 func (g *Engine) Bridge(m Meta, host, kind string) {
 	at := instant(m.Stored)
 	if (kind == schema.BridgeStarted || kind == schema.BridgeReconnect) && !g.last.IsZero() && at.Sub(g.last) > outage {
-		g.grace(Meta{m.Seq, at})
+		g.grace(Meta{Seq: m.Seq, Stored: at})
 	}
 	g.begin(m, host)
 }
@@ -111,6 +123,7 @@ func (g *Engine) grace(m Meta) {
 	}
 	for _, h := range g.hosts {
 		h.seen = later(h.seen, m.Stored)
+		h.graced = m.Stored
 		for _, w := range h.watches {
 			if w.inc != nil && w.inc.rec.Phase == schema.PhaseFiring {
 				continue
@@ -133,7 +146,7 @@ func (g *Engine) restarts(m Meta, e *schema.Event) {
 		return
 	}
 	h := g.host(e.Host, m.Stored)
-	if h.known.covers(m) {
+	if h.known.covers(m) || h.several {
 		return
 	}
 	was := h.stopping

@@ -18,13 +18,14 @@ import (
 // step is something that happens: a message of the stream, or time that goes by
 // without one.
 type step struct {
-	at     time.Time
-	seq    uint64 // 0: time goes by
-	host   string
-	event  *schema.CloudEvent[*schema.Event]
-	loss   *schema.CloudEvent[*schema.Loss]
-	bridge string
-	table  map[string]string // a snapshot: states by process
+	at      time.Time
+	seq     uint64 // 0: time goes by
+	host    string
+	event   *schema.CloudEvent[*schema.Event]
+	loss    *schema.CloudEvent[*schema.Loss]
+	trouble string // that begins or ends
+	bridge  string
+	table   map[string]string // a snapshot: states by process
 	// counted is an event that a snapshot before it had told already.
 	counted bool
 }
@@ -52,7 +53,7 @@ func drawHistory(t *rapid.T) history {
 	at, seq := t0, uint64(0)
 	truth := map[string]map[string]string{"web1": {}, "web2": {}}
 	pauses := rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Second, 7 * time.Second, 31 * time.Second, 100 * time.Second, 4 * time.Minute, 20 * time.Minute})
-	kinds := rapid.SampledFrom([]string{"event", "event", "event", "event", "event", "event", "log", "snapshot", "beat", "pass", "pass", "loss", "bridge", "supervisor"})
+	kinds := rapid.SampledFrom([]string{"event", "event", "event", "event", "event", "event", "log", "snapshot", "beat", "pass", "pass", "loss", "bridge", "supervisor", "trouble", "trouble"})
 	for range rapid.IntRange(5, 120).Draw(t, "steps") {
 		at = at.Add(pauses.Draw(t, "pause")).Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "ms")) * time.Millisecond)
 		host := rapid.SampledFrom([]string{"web1", "web1", "web2"}).Draw(t, "host")
@@ -94,6 +95,8 @@ func drawHistory(t *rapid.T) history {
 			s.table = maps.Clone(truth[host])
 		case "loss":
 			s.loss = (&schema.Loss{Host: host, Boot: "b", Cause: "spool-full", Count: 3}).Envelope(happened)
+		case "trouble":
+			s.trouble = rapid.SampledFrom([]string{"disk-full", "disk-slow", "clock", "nats-rights"}).Draw(t, "trouble")
 		case "bridge":
 			s.bridge = rapid.SampledFrom([]string{schema.BridgeStarted, schema.BridgeReconnect, schema.BridgeStopping}).Draw(t, "record")
 			// Nobody asks a server for the time while it is away.
@@ -130,6 +133,8 @@ func simRules() []rules.Config {
 		{Name: "quorum", Quorum: 2, For: schema.Duration(10 * time.Second), InhibitedBy: rules.List{"host-silent"}},
 		{Name: "now", Quorum: 1},
 		{Name: "loss", Loss: true},
+		{Name: "trouble", Trouble: rules.List{"true"}, InhibitedBy: rules.List{"host-silent"}},
+		{Name: "disk", Trouble: rules.List{"disk-*", "clock"}, For: schema.Duration(time.Minute), GroupBy: rules.List{"host"}},
 		{Name: "log", Event: rules.List{"PROCESS_LOG"}, MuteDuring: []rules.Interval{{Times: []rules.TimeRange{{"19:10", "19:30"}, {"19:50", "24:00"}}}}},
 	}
 }
@@ -226,9 +231,23 @@ func (x *daemon) apply(s step) {
 				host.Stopping = nil
 			}
 		}
+		host.Troubles = toggle(host.Troubles, s)
 		x.hosts[s.host] = host
 		x.dirty["host "+s.host] = true
+		x.engine.Host(m, &host)
 	}
+}
+
+// toggle begins or ends the trouble of a step.
+func toggle(list []schema.HostTrouble, s step) []schema.HostTrouble {
+	is := func(t schema.HostTrouble) bool { return t.Cause == s.trouble }
+	switch {
+	case s.trouble == "":
+		return list
+	case slices.ContainsFunc(list, is):
+		return slices.DeleteFunc(slices.Clone(list), is)
+	}
+	return append(slices.Clone(list), schema.HostTrouble{Cause: s.trouble, Text: "text", Fix: "fix", Since: schema.Time{Time: s.at}})
 }
 
 func (x *daemon) process(m rules.Meta, host, name, state string, expected *bool, gone bool) {

@@ -50,7 +50,7 @@ func (g *Engine) blocked(inc *incident, at time.Time) block {
 	}
 	// An event that is too old does not match at all. What time alone has made
 	// must be as young; if it still holds when the horizon is passed, it is told.
-	if (r.kind == kindState || r.kind == kindQuorum || r.kind == kindSilent) && at.Before(g.horizon) {
+	if (r.kind == kindState || r.kind == kindQuorum || r.kind == kindSilent || r.kind == kindTrouble) && at.Before(g.horizon) {
 		return block{old: true, until: instant(g.horizon.Add(time.Microsecond))}
 	}
 	return block{}
@@ -211,12 +211,47 @@ func (g *Engine) send(inc *incident, resolved bool, at time.Time) {
 	if v.Labels == nil {
 		v.Labels = map[string]string{}
 	}
-	rec.Annotations = render(inc.r.annotations, v)
+	why := g.whyOf(inc)
+	rec.Annotations = explain(render(inc.r.annotations, v), why)
 	rec.Notifications++
 	rec.Notified = &schema.Time{Time: at}
 	g.touch(inc, at)
 	g.stats[inc.r.index].Notified++
 	g.notes = append(g.notes, note(rec, typ, events, at))
+}
+
+// AnnotationReason is the annotation that says why a host is silent, or why an alert
+// has ended although nothing is well again, where that is known.
+const AnnotationReason = "reason"
+
+// whyOf is what is known of the end of an alert, or of the silence that it is about:
+// what its first notification says of that stands in all of them.
+func (g *Engine) whyOf(inc *incident) string {
+	if inc.r.kind != kindSilent {
+		if inc.rec.Phase == schema.PhaseResolved {
+			return inc.rec.Ended
+		}
+		return ""
+	}
+	if inc.rec.Notifications > 0 {
+		return inc.rec.Annotations[AnnotationReason]
+	}
+	if h := g.hosts[inc.key.host]; h != nil && inc.rec.Phase == schema.PhaseFiring {
+		return h.why
+	}
+	return ""
+}
+
+// explain adds a reason, unless the rule has one of its own.
+func explain(notes map[string]string, why string) map[string]string {
+	if why == "" || notes[AnnotationReason] != "" {
+		return notes
+	}
+	if notes == nil {
+		notes = map[string]string{}
+	}
+	notes[AnnotationReason] = why
+	return notes
 }
 
 // note is a notification of what a record says.

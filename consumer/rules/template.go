@@ -45,8 +45,10 @@ type ViewEvent struct {
 	Expected, Late                             bool
 	PID                                        int
 	Lost                                       uint64
-	Exit                                       exit
-	Log                                        logs
+	// Cause, Text and Fix are those of a trouble, Cause that of a loss too.
+	Cause, Text, Fix string
+	Exit             exit
+	Log              logs
 	// Reason is Exit in words: "exit code 3", "SIGKILL, core dumped".
 	Reason string
 }
@@ -168,6 +170,7 @@ func viewEvent(e *schema.AlertEvent) ViewEvent {
 	v := ViewEvent{
 		ID: e.ID, Event: e.Event, Host: e.Host, Group: e.Group, Process: e.Process, FromState: e.FromState,
 		Time: e.Time.Time, Expected: e.Expected != nil && *e.Expected, Late: e.Late, PID: e.PID, Lost: e.Lost,
+		Cause: e.Cause, Text: e.Text, Fix: e.Fix,
 	}
 	if x := e.Exit; x != nil {
 		v.Exit = exit{Known: true, Signal: x.Signal, Core: x.Core, SpawnErr: x.SpawnErr}

@@ -8,6 +8,7 @@ func (g *Engine) TrustSilence(from time.Time) {
 	from = instant(from)
 	for _, h := range g.hosts {
 		h.seen = later(h.seen, from)
+		h.graced = later(h.graced, from)
 	}
 	g.trusted = later(g.trusted, from)
 }

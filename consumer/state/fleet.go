@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"supernats/schema"
 )
@@ -18,7 +19,7 @@ import (
 type Fleet struct {
 	byName  map[string]*host
 	byToken map[string]*host
-	round   uint64 // of snapshots
+	round   uint64 // of tables
 	changes Changes
 }
 
@@ -43,6 +44,9 @@ type host struct {
 	key       string
 	rec       schema.Host
 	processes map[id]*process
+	// tables are those that came in parts and are not complete, by their boot. They
+	// are not kept over a restart: the next table says again what has gone.
+	tables map[string]*table
 }
 
 type id struct{ group, process string }
@@ -65,6 +69,8 @@ func (f *Fleet) Load(hosts []schema.Host, states []schema.State) {
 		h := f.host(hosts[i].Host)
 		key := h.rec.Host
 		h.rec = hosts[i]
+		h.rec.Lives, h.rec.Bridges, h.rec.Troubles = slices.Clone(h.rec.Lives), slices.Clone(h.rec.Bridges), slices.Clone(h.rec.Troubles)
+		h.adopt()
 		h.rec.Host, h.rec.Running, h.rec.Down, h.rec.Stopped, h.rec.Exited = key, 0, 0, 0, 0
 	}
 	for i := range states {
@@ -74,9 +80,7 @@ func (f *Fleet) Load(hosts []schema.Host, states []schema.State) {
 		group, process := p.rec.Group, p.rec.Process
 		p.rec = *s
 		p.rec.Host, p.rec.Group, p.rec.Process = h.rec.Host, group, process
-		if s.Boot == h.rec.Boot {
-			p.rec.Boot = h.rec.Boot
-		}
+		p.rec.Boot = h.bootOf(s.Boot)
 		if own, ok := told["PROCESS_STATE_"+s.State]; ok {
 			p.rec.State = own
 		}
@@ -126,87 +130,190 @@ func (f *Fleet) States() iter.Seq2[string, *schema.State] {
 	}
 }
 
+// adopt makes a life of what a record says that was written before there were any.
+func (h *host) adopt() {
+	r := &h.rec
+	if len(r.Lives) > 0 || r.Boot == "" {
+		return
+	}
+	r.Lives = []schema.HostLife{{
+		Boot: r.Boot, Server: r.Server, SupervisorVersion: r.SupervisorVersion, SupervisorState: r.SupervisorState,
+		Serial: r.Serial, Stopping: r.Stopping, Begun: r.LastSeen, Happened: r.LastSeen, FirstSeen: r.LastSeen, LastSeen: r.LastSeen, Steady: r.LastSeen,
+	}}
+}
+
 // Event applies an event.
 func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
 	e := ce.Data
-	h := f.begin(m, e.Host, e.Server)
-	boot := h.bootOf(e.Boot)
-	if f.changes.Host != nil {
-		h.setBoot(boot)
-		h.supervisor(m, e)
+	h := f.begin(m, e.Host)
+	if f.changes.Host == nil {
+		return f.changes
 	}
+	h.supervisor(m, h.live(m, e.Boot, e.Server, e.Pool, ce.Time.Time), e, ce.Time)
+	boot := h.bootOf(e.Boot)
 	switch to := told[e.Event]; {
 	case e.Process != "" && to != "":
-		p := h.process(e.Group, e.Process)
-		before := statusOf(&p.rec)
-		if event(&p.rec, m, ce, to, boot) {
-			f.changed(h, p, before)
-		}
+		f.processEvent(h, m, ce, to, boot)
 	case e.Event == schema.ProcessGroupRemoved:
 		for who, p := range h.processes {
-			if who.group == e.Group {
+			if who.group == e.Group && h.claimOf(boot, &p.rec, m.Stored) == claimAll {
 				f.change(h, p, func(r *schema.State) bool { return groupRemoved(r, m, ce, boot) })
 			}
 		}
 		f.sort(0)
 	case e.Event == schema.SupervisorStateChangeRunning:
-		f.gap(h, m) // a reload throws away what its listeners have not read
+		f.gap(h, m, boot) // a reload throws away what its listeners have not read
 	}
 	return f.changes
 }
 
-// Snapshot applies a host's process table.
+// processEvent applies an event of a process. One of a supervisord whose process is
+// not the one that the record shows is counted only.
+func (f *Fleet) processEvent(h *host, m Meta, ce *schema.CloudEvent[*schema.Event], to, boot string) {
+	e := ce.Data
+	p := h.process(e.Group, e.Process)
+	may := h.claimOf(boot, &p.rec, m.Stored)
+	if may == claimConflict {
+		var c conflict
+		c.add(&p.rec)
+		h.conflicts(boot, c, m.Stored, false)
+	}
+	before := statusOf(&p.rec)
+	if may == claimConflict || may == claimNothing {
+		if m.Seq > p.rec.Seq {
+			count(&p.rec, e)
+			p.rec.Seq = m.Seq
+			f.changed(h, p, before)
+		}
+		return
+	}
+	if event(&p.rec, m, ce, to, boot) {
+		f.changed(h, p, before)
+	}
+}
+
+// Snapshot applies a process table, or a part of one.
 func (f *Fleet) Snapshot(m Meta, ce *schema.CloudEvent[*schema.Snapshot]) Changes {
 	snap := ce.Data
-	h := f.begin(m, snap.Host, snap.Server)
-	s := &snapshot{Snapshot: snap, boot: h.bootOf(snap.Boot), at: ce.Time, meta: m}
-	if f.changes.Host != nil {
-		h.setBoot(s.boot)
-		h.snapshot(snap)
+	h := f.begin(m, snap.Host)
+	if f.changes.Host == nil {
+		return f.changes
 	}
-	f.round++
+	l := h.live(m, snap.Boot, snap.Server, "", ce.Time.Time)
+	h.snapshot(l, snap, ce.Time, instant(m.Stored))
+	h.fade(m)
+	s := &snapshot{Snapshot: snap, boot: h.bootOf(snap.Boot), at: ce.Time, meta: m}
+	t := f.table(h, s)
+
 	for i := range snap.Processes {
 		row := &snap.Processes[i]
 		if row.Process == "" {
 			continue
 		}
 		p := h.process(row.Group, row.Process)
-		p.round = f.round
-		f.change(h, p, func(r *schema.State) bool { return s.row(r, row) })
-	}
-	rows := len(f.changes.States)
-	for _, p := range h.processes {
-		if p.round != f.round {
-			f.change(h, p, s.gone)
+		switch h.claimOf(s.boot, &p.rec, m.Stored) {
+		case claimAll, claimRows:
+			p.round = t.round
+			f.change(h, p, func(r *schema.State) bool { return s.row(r, row) })
+		case claimConflict:
+			t.conflict.add(&p.rec)
 		}
 	}
-	f.sort(rows)
+	rows := len(f.changes.States)
+	complete := t.complete()
+	if complete {
+		delete(h.tables, s.boot)
+		for _, p := range h.processes {
+			if p.round != t.round && h.claimOf(s.boot, &p.rec, m.Stored) == claimAll {
+				f.change(h, p, s.gone)
+			}
+		}
+		f.sort(rows)
+	}
+	h.conflicts(s.boot, t.conflict, m.Stored, complete)
 	return f.changes
 }
 
-// Bridge applies a record of the bridge; kind is one of the schema.Bridge…
-// constants but schema.BridgeLoss.
+// table is a process table of which parts have come.
+type table struct {
+	at       time.Time
+	serial   uint64
+	parts    int
+	seen     map[int]bool
+	round    uint64
+	conflict conflict
+}
+
+func (t *table) complete() bool { return len(t.seen) >= t.parts }
+
+// table returns the one that a snapshot is, or is a part of.
+func (f *Fleet) table(h *host, s *snapshot) *table {
+	if s.Parts <= 1 || s.Part < 1 || s.Part > s.Parts {
+		f.round++
+		return &table{round: f.round}
+	}
+	t := h.tables[s.boot]
+	if t == nil || !t.at.Equal(s.at.Time) || t.serial != s.Serial || t.parts != s.Parts {
+		f.round++
+		t = &table{at: s.at.Time, serial: s.Serial, parts: s.Parts, seen: map[int]bool{}, round: f.round}
+		if h.tables == nil || len(h.tables) >= maxLives {
+			h.tables = map[string]*table{}
+		}
+		h.tables[s.boot] = t
+	}
+	t.seen[s.Part] = true
+	return t
+}
+
+// Bridge applies a record of the bridge; kind is BridgeStarted, BridgeStopping or
+// BridgeReconnect.
 func (f *Fleet) Bridge(m Meta, kind string, ce *schema.CloudEvent[*schema.Bridge]) Changes {
-	h := f.begin(m, ce.Data.Host, ce.Data.Server)
+	h := f.begin(m, ce.Data.Host)
 	if f.changes.Host != nil {
-		h.bridge(kind, ce.Data)
+		h.bridge(m, kind, ce.Data, ce.Time)
 	}
 	return f.changes
 }
 
 // Loss applies a record of lost events.
 func (f *Fleet) Loss(m Meta, ce *schema.CloudEvent[*schema.Loss]) Changes {
-	h := f.begin(m, ce.Data.Host, "")
-	if f.changes.Host != nil {
-		h.rec.Lost += ce.Data.Count
-		h.rec.LastLoss = new(ce.Time)
+	h := f.begin(m, ce.Data.Host)
+	if f.changes.Host == nil {
+		return f.changes
 	}
-	f.gap(h, m)
+	h.lose(ce.Data, ce.Time)
+	for i := range ce.Data.Processes {
+		f.unseen(h, m, ce, &ce.Data.Processes[i])
+	}
+	f.gap(h, m, ce.Data.Boot)
 	return f.changes
 }
 
+// unseen counts what process tables show of events that nobody read.
+func (f *Fleet) unseen(h *host, m Meta, ce *schema.CloudEvent[*schema.Loss], l *schema.LossProcess) {
+	p := h.processes[id{l.Group, l.Process}]
+	if p == nil || p.rec.State == "" {
+		return // the next table shows it
+	}
+	boot := h.bootOf(ce.Data.Boot)
+	f.change(h, p, func(r *schema.State) bool {
+		if m.Seq <= r.Seq || l.Starts <= 0 && l.Exits <= 0 {
+			return false
+		}
+		r.Starts += uint64(max(l.Starts, 0))
+		r.Exits += uint64(max(l.Exits, 0))
+		r.Seq = m.Seq
+		if r.Snapshot != nil && r.Boot == boot {
+			mark := *r.Snapshot
+			mark.Gap = true
+			r.Snapshot = &mark
+		}
+		return true
+	})
+}
+
 // Seen applies a message that nobody decodes: its host is alive. token is the
-// host's in the message's subject.
+// host's in the message's subject. See Alone for when that is enough.
 func (f *Fleet) Seen(m Meta, token string) Changes {
 	h := f.byToken[token]
 	if h == nil {
@@ -218,20 +325,26 @@ func (f *Fleet) Seen(m Meta, token string) Changes {
 		}
 		h = f.host(name)
 	}
-	f.saw(h, m)
+	if f.saw(h, m); f.changes.Host == nil {
+		return f.changes
+	}
+	if l := h.alone(); l != nil {
+		h.saw(l, instant(m.Stored))
+		h.sample(l, m)
+	}
 	return f.changes
 }
 
 // begin finds the host of a message and notes that it was seen.
-func (f *Fleet) begin(m Meta, name, server string) *host {
+func (f *Fleet) begin(m Meta, name string) *host {
 	h := f.host(name)
-	if f.saw(h, m); f.changes.Host != nil && server != "" && server != h.rec.Server {
-		h.rec.Server = strings.Clone(server)
-	}
+	f.saw(h, m)
 	return h
 }
 
 // saw begins the changes of a message: with its host, unless it was seen before.
+// What its processes are of it has been stored then: records of hosts are stored
+// after those of processes.
 func (f *Fleet) saw(h *host, m Meta) {
 	f.changes = Changes{States: f.changes.States[:0]}
 	if m.Seq <= h.rec.Seq {
@@ -254,14 +367,14 @@ func (f *Fleet) changed(h *host, p *process, before string) {
 	f.changes.States = append(f.changes.States, Changed{p.key, &p.rec})
 	h.count(before, -1)
 	h.add(&p.rec, 1)
-	// A message that the host has seen may still be new to a process: a daemon was
-	// killed when only the host's record was stored.
-	f.changes.Host, f.changes.HostKey = &h.rec, h.key
 }
 
-// gap notes that events of a host are missing.
-func (f *Fleet) gap(h *host, m Meta) {
+// gap notes that events of a boot are missing.
+func (f *Fleet) gap(h *host, m Meta, boot string) {
 	for _, p := range h.processes {
+		if boot != "" && p.rec.Boot != boot {
+			continue
+		}
 		f.change(h, p, func(r *schema.State) bool { return gap(r, m) })
 	}
 	f.sort(0)

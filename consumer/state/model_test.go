@@ -16,6 +16,7 @@ import (
 // bridge reads of it and when, and what comes into the stream.
 type supervisor struct {
 	t        *rapid.T
+	name     string
 	now      time.Time
 	boot     int
 	serial   uint64
@@ -44,14 +45,28 @@ type message struct {
 	ce   any
 }
 
-func newSupervisor(t *rapid.T) *supervisor {
-	s := &supervisor{t: t, now: zero, pid: 100, table: map[string]*program{}, counts: map[string]schema.State{}, removed: map[string]uint64{}}
-	s.addGroup("api")
-	s.addGroup("worker")
+func newSupervisor(t *rapid.T) *supervisor { return newNamed(t, "") }
+
+// newNamed is one of several of one host; name is what its groups begin with.
+func newNamed(t *rapid.T, name string) *supervisor {
+	s := &supervisor{t: t, name: name, now: zero, pid: 100, table: map[string]*program{}, counts: map[string]schema.State{}, removed: map[string]uint64{}}
+	for _, group := range s.groups() {
+		s.addGroup(group)
+	}
+	s.started()
 	return s
 }
 
-func (s *supervisor) bootName() string { return strings.Repeat(string(rune('a'+s.boot)), 16) }
+func (s *supervisor) groups() []string { return []string{s.name + "api", s.name + "worker"} }
+
+func (s *supervisor) bootName() string {
+	return s.name + strings.Repeat(string(rune('a'+s.boot)), 16)
+}
+
+// started is what a bridge says at its start, in a new life of its supervisord too.
+func (s *supervisor) started() {
+	s.store((&schema.Bridge{Host: "web1", Server: "supervisor", Boot: s.bootName(), Pool: "supernats", Instance: s.name + "one"}).Envelope(schema.BridgeStarted, s.now))
+}
 
 func (s *supervisor) addGroup(group string) {
 	for _, name := range []string{"00", "01"} {
@@ -130,7 +145,7 @@ func (s *supervisor) happen() {
 
 // regroup takes out a group whose processes are stopped, or puts one in.
 func (s *supervisor) regroup() {
-	group := rapid.SampledFrom([]string{"api", "worker"}).Draw(s.t, "group")
+	group := rapid.SampledFrom(s.groups()).Draw(s.t, "group")
 	has := false
 	for _, p := range s.table {
 		if p.Group != group {
@@ -215,6 +230,8 @@ func (s *supervisor) snapshot() {
 func (s *supervisor) restart() {
 	s.boot, s.serial, s.read, s.unread, s.pending = s.boot+1, 0, 0, nil, nil
 	s.lost = 0
+	s.wait()
+	s.started()
 	s.reset()
 }
 
@@ -241,7 +258,7 @@ func (s *supervisor) reload(loss bool) {
 
 func (s *supervisor) reset() {
 	clear(s.table)
-	for _, group := range []string{"api", "worker"} {
+	for _, group := range s.groups() {
 		if rapid.IntRange(0, 4).Draw(s.t, "configured") > 0 {
 			s.addGroup(group)
 		}

@@ -46,7 +46,7 @@ func (s *snapshot) row(r *schema.State, row *schema.SnapshotProcess) (changed bo
 	if same && r.Boot == s.boot {
 		return false
 	}
-	since, told := beginning(row, to, s.at)
+	since, told := beginning(row, to, s.at, s.meta.Shift)
 	if !same || told {
 		r.Since = since
 	}
@@ -106,7 +106,7 @@ func (s *snapshot) ended(r *schema.State, row *schema.SnapshotProcess, to string
 		return
 	}
 	if row.Stop >= row.Start && row.Stop > 0 {
-		r.LastExit = new(earlier(row.Stop, s.at))
+		r.LastExit = new(earlier(row.Stop, s.at, s.meta.Shift))
 	}
 }
 
@@ -120,7 +120,7 @@ func stateOf(row *schema.SnapshotProcess) string {
 
 // beginning returns since when a process is in the state of its row, and whether
 // the row tells it. supervisord's times are whole seconds.
-func beginning(row *schema.SnapshotProcess, to string, at schema.Time) (since schema.Time, told bool) {
+func beginning(row *schema.SnapshotProcess, to string, at schema.Time, shift time.Duration) (since schema.Time, told bool) {
 	var unix int64
 	switch to {
 	case starting, running:
@@ -133,11 +133,12 @@ func beginning(row *schema.SnapshotProcess, to string, at schema.Time) (since sc
 	if unix <= 0 {
 		return at, false
 	}
-	return earlier(unix, at), true
+	return earlier(unix, at, shift), true
 }
 
-func earlier(unix int64, at schema.Time) schema.Time {
-	if t := time.Unix(unix, 0).UTC(); t.Before(at.Time) {
+// earlier is a time by a host's clock, of which shift makes one that is right.
+func earlier(unix int64, at schema.Time, shift time.Duration) schema.Time {
+	if t := time.Unix(unix, 0).UTC().Add(shift); t.Before(at.Time) {
 		return schema.Time{Time: t}
 	}
 	return at

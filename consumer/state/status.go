@@ -26,23 +26,34 @@ const (
 
 // Status says how a process is, and since when. h is the record of its host, nil
 // if there is none; a host is silent that was not seen for longer than
-// silentAfter, never if that is 0. Of a host that told of its shutdown before it
-// went silent the processes are stopped: supervisord ends after them.
+// silentAfter, never if that is 0, and so may be one of its several supervisords
+// while another is not. Of one that said that it shuts down before it went silent
+// the processes are stopped: supervisord ends after them.
 func Status(s *schema.State, h *schema.Host, now time.Time, silentAfter time.Duration) (status string, since time.Time) {
 	if s.Gone != nil {
 		return Gone, s.Gone.Time
 	}
 	status, since = statusOf(s), s.Since.Time
-	if h == nil || silentAfter <= 0 || now.Sub(h.LastSeen.Time) <= silentAfter {
+	if h == nil || silentAfter <= 0 {
 		return status, since
 	}
-	if h.SupervisorState == supervisorStopping {
+	seen, stopping := h.LastSeen.Time, h.SupervisorState == supervisorStopping
+	if l := lifeOf(h, s.Boot); l != nil {
+		if h.LastSeen.Sub(h.Heard(l)) > silentAfter {
+			seen = l.LastSeen.Time
+		}
+		stopping = l.SupervisorState == supervisorStopping
+	}
+	if now.Sub(seen) <= silentAfter {
+		return status, since
+	}
+	if stopping {
 		if status == Running || status == Down {
-			return Stopped, h.LastSeen.Time
+			return Stopped, seen
 		}
 		return status, since
 	}
-	return Unknown, h.LastSeen.Time
+	return Unknown, seen
 }
 
 // statusOf is the status that the record alone tells.

@@ -97,13 +97,8 @@ func listen(cfg bridge.Config) int {
 	}
 	defer func() { _, _ = in.Close(), out.Close() }()
 	log := newLog(cfg.LogLevel)
-	boot, err := bridge.Boot()
-	if err != nil {
-		return failed(log, err)
-	}
-	cfg.StartedTogether = bridge.StartedTogether()
 	build.Version = version // for build_info
-	b, err := bridge.New(cfg, boot, version, log)
+	b, err := bridge.New(cfg, [8]byte{}, version, log)
 	if err != nil {
 		return usage(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,31 +16,53 @@ type spoolCmd struct {
 	Dump bool `env:"-" help:"Print the events that wait, a CloudEvent a line."`
 }
 
-// show prints what a spool holds; a bridge may have it open.
+// show prints what the spools of a host hold; bridges may have them open.
 func (c spoolCmd) show(w io.Writer, cfg bridge.Config) error {
-	dir, err := cfg.SpoolDirectory()
+	dirs, err := cfg.Spools()
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("there is no spool: %w (--spool-dir and --host say where it is)", err)
-	}
-	if c.Dump {
-		return spool.Dump(dir, func(_ uint64, rec []byte) error {
-			payloads, err := bridge.Payloads(cfg.Host, rec)
-			if err != nil {
-				fmt.Fprintln(os.Stderr, "supernats-bridge:", err)
-				return nil
+	for i, dir := range dirs {
+		if c.Dump {
+			err = dump(w, cfg, dir)
+		} else {
+			if i > 0 {
+				fmt.Fprintln(w)
 			}
-			_, err = w.Write(append(bytes.Join(payloads, []byte("\n")), '\n'))
+			err = inspect(w, dir)
+		}
+		if err != nil {
 			return err
-		})
+		}
 	}
+	return nil
+}
+
+// dump prints the events in a spool.
+func dump(w io.Writer, cfg bridge.Config, dir string) error {
+	host := cmp.Or(spool.HostOf(dir), cfg.Host)
+	return spool.Dump(dir, func(_ uint64, rec []byte) error {
+		payloads, err := bridge.Payloads(host, rec)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "supernats-bridge:", err)
+			return nil
+		}
+		_, err = w.Write(append(bytes.Join(payloads, []byte("\n")), '\n'))
+		return err
+	})
+}
+
+// inspect prints what a spool holds.
+func inspect(w io.Writer, dir string) error {
 	r, err := spool.Inspect(dir)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "spool      %s\nsegments   %d\nbytes      %d\nrecords    %d waiting for JetStream\n", dir, r.Segments, r.Bytes, r.Records)
+	fmt.Fprintf(w, "spool      %s\n", dir)
+	if owner := spool.OwnerOf(dir); owner != "" {
+		fmt.Fprintf(w, "owner      %s\n", owner)
+	}
+	fmt.Fprintf(w, "segments   %d\nbytes      %d\nrecords    %d waiting for JetStream\n", r.Segments, r.Bytes, r.Records)
 	for _, edge := range []struct {
 		name   string
 		number uint64

@@ -75,7 +75,7 @@ func Run(dir string) (*Supervisord, error) {
 	s.cmd.Dir = dir
 	// Its own process group: Ctrl-C at a terminal is for the caller to handle.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	output, err := os.Create(dir + "/supervisord.out")
+	output, err := os.OpenFile(dir+"/supervisord.out", os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +104,9 @@ func Run(dir string) (*Supervisord, error) {
 		}
 	}
 }
+
+// PID is supervisord's process id.
+func (s *Supervisord) PID() int { return s.cmd.Process.Pid }
 
 // Ctl runs supervisorctl and returns what it printed.
 func (s *Supervisord) Ctl(args ...string) (string, error) {
@@ -184,3 +187,6 @@ func (s *Supervisord) post(body string) (string, error) {
 	}
 	return string(b), err
 }
+
+// Signal sends supervisord a signal.
+func (s *Supervisord) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig) }

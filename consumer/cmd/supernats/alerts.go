@@ -285,8 +285,12 @@ func happened(e *schema.AlertEvent) string {
 	switch {
 	case e.Exit != nil && reason(e.Exit) != "":
 		return reason(e.Exit)
+	case e.Lost > 0 && e.Cause != "":
+		return fmt.Sprintf("%d events lost, %s", e.Lost, e.Cause)
 	case e.Lost > 0:
 		return fmt.Sprintf("%d events lost", e.Lost)
+	case e.Cause != "":
+		return e.Cause
 	}
 	return strings.TrimPrefix(e.Event, "PROCESS_STATE_")
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
-	"supernats/schema"
 	"supernats/schema/stream"
 )
 
@@ -22,8 +20,6 @@ const (
 	// how long a notification may wait for its receiver.
 	behindFor = time.Minute
 	untoldFor = 5 * time.Minute
-	// lossFor is how long a loss of events is worth a warning.
-	lossFor = 7 * 24 * time.Hour
 	// named is how many hosts are named in one line.
 	named = 5
 )
@@ -147,44 +143,6 @@ func (d *doctor) parked(ctx context.Context) error {
 	}
 	if len(subjects) == 0 {
 		d.ok("nothing was given up")
-	}
-	return nil
-}
-
-func (d *doctor) hosts(ctx context.Context) error {
-	f, err := readFleet(ctx, d.js)
-	if err != nil {
-		return err
-	}
-	if len(f.hosts) == 0 {
-		d.warn("supernats-bridge conf > /etc/supervisor/conf.d/supernats.conf && supervisorctl update", "no host is known: no supernats-bridge has started")
-		return nil
-	}
-	before := len(d.findings)
-	slices.SortFunc(f.hosts, func(a, b schema.Host) int { return strings.Compare(a.Host, b.Host) })
-	others := map[string][]string{}
-	var silent []string
-	for i := range f.hosts {
-		h := &f.hosts[i]
-		if f.silent(h) {
-			silent = append(silent, h.Host+" ("+age(f.now.Sub(h.LastSeen.Time))+")")
-		}
-		if h.LastLoss != nil && f.now.Sub(h.LastLoss.Time) < lossFor {
-			d.warn("its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host "+quote(h.Host)+"` shows what fills it",
-				"host %s lost %d events, the last time %s ago", h.Host, h.Lost, age(f.now.Sub(h.LastLoss.Time)))
-		}
-		if h.BridgeVersion != version {
-			others[h.BridgeVersion] = append(others[h.BridgeVersion], h.Host)
-		}
-	}
-	if len(silent) > 0 {
-		d.warn("there: supervisorctl status, and supervisorctl tail supernats stderr", "%d hosts are silent: %s", len(silent), some(silent))
-	}
-	for _, v := range keys(others) {
-		d.warn("install supernats-bridge "+version+" there, then: supervisorctl restart supernats", "bridge %s, not %s, on %d hosts: %s", cmp.Or(v, "of an unknown version"), version, len(others[v]), some(others[v]))
-	}
-	if len(d.findings) == before {
-		d.ok("%d hosts, all seen within %s", len(f.hosts), age(silentAfter))
 	}
 	return nil
 }

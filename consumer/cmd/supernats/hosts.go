@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
+	"supernats/consumer/state"
 	"supernats/schema"
 )
 
@@ -26,6 +27,10 @@ type shownHost struct {
 	schema.Host
 	// UnknownSince is set if nothing has come from the host since then.
 	UnknownSince *schema.Time `json:"unknown_since,omitempty"`
+	// Supervisords is how many it has, Silent how many of several say nothing while
+	// another one does.
+	Supervisords int `json:"supervisords"`
+	Silent       int `json:"supervisords_silent,omitempty"`
 }
 
 // Run prints the records of the hosts.
@@ -47,6 +52,8 @@ func (h *hostsCmd) Run(ctx context.Context, c *common) error {
 			if f.silent(&r) {
 				shown.UnknownSince = &r.LastSeen
 			}
+			lives, quiet := f.living(&r)
+			shown.Supervisords, shown.Silent = len(lives), quiet
 			hosts = append(hosts, shown)
 		}
 		slices.SortFunc(hosts, func(a, b shownHost) int { return strings.Compare(a.Host.Host, b.Host.Host) })
@@ -57,33 +64,81 @@ func (h *hostsCmd) Run(ctx context.Context, c *common) error {
 	})
 }
 
-var hostColumns = []string{"HOST", "LAST SEEN", "SUPERVISORD", "STATE", "BRIDGE", "RUNNING", "DOWN", "STOPPED", "EXITED", "LOST", "LAST LOSS"}
+var hostColumns = []string{"HOST", "LAST SEEN", "SUPERVISORD", "STATE", "TROUBLE", "CLOCK", "BRIDGE", "RUNNING", "DOWN", "STOPPED", "EXITED", "LOST", "LAST LOSS"}
 
 func printHosts(w *os.File, hosts []shownHost, now time.Time) error {
 	if len(hosts) == 0 {
 		_, err := fmt.Fprintln(os.Stderr, "no host is known that matches; a host appears when its supernats-bridge starts")
 		return err
 	}
-	g := grid{columns: hostColumns, colored: "STATE"}
+	g := grid{columns: hostColumns, colored: "STATE", optional: []string{"LAST LOSS", "BRIDGE", "SUPERVISORD", "EXITED", "STOPPED"}}
 	for _, h := range hosts {
 		seen := "-"
 		if !h.LastSeen.IsZero() {
 			seen = age(now.Sub(h.LastSeen.Time)) + " ago"
 		}
-		state := cmp.Or(h.SupervisorState, "-")
-		if h.UnknownSince != nil {
-			state = "unknown since " + date(h.UnknownSince)
-		}
-		g.add(hostColor(h), h.Host.Host, seen, cmp.Or(h.SupervisorVersion, "-"), state, cmp.Or(h.BridgeVersion, "-"),
+		g.add(hostColor(h), h.Host.Host, seen, cmp.Or(h.SupervisorVersion, "-"), hostState(h),
+			cmp.Or(strings.Join(causes(&h.Host), " "), "-"), cmp.Or(clock(&h.Host), "-"), cmp.Or(h.BridgeVersion, "-"),
 			fmt.Sprint(h.Running), fmt.Sprint(h.Down), fmt.Sprint(h.Stopped), fmt.Sprint(h.Exited), dash(h.Lost), date(h.LastLoss))
 	}
 	return g.print(w)
+}
+
+// hostState is that of a host's supervisord, and how many there are if there are
+// several.
+func hostState(h shownHost) string {
+	s := cmp.Or(h.SupervisorState, "-")
+	switch {
+	case h.UnknownSince != nil:
+		return "unknown since " + date(h.UnknownSince)
+	case h.Silent > 0:
+		return s + fmt.Sprintf(", %d of %d supervisords silent", h.Silent, h.Supervisords)
+	case h.Supervisords > 1:
+		return s + fmt.Sprintf(", %d supervisords", h.Supervisords)
+	}
+	return s
+}
+
+// causes are those of the troubles of a host, each once.
+func causes(h *schema.Host) (list []string) {
+	for _, t := range h.Troubles {
+		if !slices.Contains(list, t.Cause) {
+			list = append(list, t.Cause)
+		}
+	}
+	if h.MoreTroubles > 0 {
+		list = append(list, "…")
+	}
+	return list
+}
+
+// clock says how wrong a host's is: "+3d" is ahead, "" is right. Of several
+// supervisords, which may be on two machines, the one that is farthest off counts.
+func clock(h *schema.Host) string {
+	var worst time.Duration
+	for _, l := range h.Lives {
+		if l.Ended != nil || l.Clock == nil {
+			continue
+		}
+		if d := time.Duration(l.Clock.Offset) * time.Millisecond; d.Abs() > worst.Abs() {
+			worst = d
+		}
+	}
+	switch {
+	case worst.Abs() <= state.WrongClock:
+		return ""
+	case worst < 0:
+		return "+" + state.Span(worst)
+	}
+	return "-" + state.Span(worst)
 }
 
 func hostColor(h shownHost) lipgloss.ANSIColor {
 	switch {
 	case h.UnknownSince != nil:
 		return red
+	case len(h.Troubles) > 0 || h.Silent > 0:
+		return yellow
 	case h.SupervisorState == "RUNNING":
 		return green
 	}

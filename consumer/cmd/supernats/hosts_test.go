@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func (i *installation) ago(d time.Duration) schema.Time {
 func (i *installation) hosts() {
 	i.host(schema.Host{
 		Host: "web2", BridgeVersion: "v1.0.0", SupervisorVersion: "4.2.5", SupervisorState: "RUNNING",
-		LastSeen: i.ago(10 * time.Minute), Running: 7, Down: 1, Stopped: 2, Lost: 12, LastLoss: ptr(schema.Time{Time: noon}),
+		LastSeen: i.ago(10 * time.Minute), Running: 7, Down: 1, Stopped: 2, Lost: 12, LastLoss: ptr(i.ago(26 * time.Hour)),
 	})
 	i.host(schema.Host{Host: "db1.example.com", BridgeVersion: "v1.2.3", SupervisorVersion: "4.2.5", SupervisorState: "SHUTDOWN", LastSeen: i.ago(time.Hour)})
 	i.publish(schema.SnapshotSubject("db1.example.com"), []byte("{}"))
@@ -61,13 +62,13 @@ func narrow(table string) string {
 func TestHosts(t *testing.T) {
 	i := newInstallation(t)
 	i.hosts()
-	want := `HOST  LAST SEEN  SUPERVISORD  STATE  BRIDGE  RUNNING  DOWN  STOPPED  EXITED  LOST  LAST LOSS
-db1.example.com  SPAN ago  4.2.5  SHUTDOWN  v1.2.3  0  0  0  0  -  -
-old  -  -  -  -  0  0  0  0  -  -
-web1  SPAN ago  4.3.0  RUNNING  v1.2.3  3  0  0  4  -  -
-web2  SPAN ago  4.2.5  unknown since DATE  v1.0.0  7  1  2  0  12  2026-11-21 12:00:00
+	want := `HOST  LAST SEEN  SUPERVISORD  STATE  TROUBLE  CLOCK  BRIDGE  RUNNING  DOWN  STOPPED  EXITED  LOST  LAST LOSS
+db1.example.com  SPAN ago  4.2.5  SHUTDOWN  -  -  v1.2.3  0  0  0  0  -  -
+old  -  -  -  -  -  -  0  0  0  0  -  -
+web1  SPAN ago  4.3.0  RUNNING  -  -  v1.2.3  3  0  0  4  -  -
+web2  SPAN ago  4.2.5  unknown since DATE  -  -  v1.0.0  7  1  2  0  12  DATE
 `
-	got := regexp.MustCompile(`since \S+ \S+`).ReplaceAllString(narrow(i.run("hosts", "-o", "table")), "since DATE")
+	got := regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`).ReplaceAllString(narrow(i.run("hosts", "-o", "table")), "DATE")
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -123,5 +124,70 @@ func TestPsOfSilentHostsAndGoneProcesses(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(i.run("ps", "--host", "web2")), &s); err != nil || s.State != "RUNNING" || s.Since == nil {
 		t.Errorf("%+v %v", s, err)
+	}
+}
+
+// several is a host with three supervisords, one of which is silent and one has
+// ended, with troubles and a clock that is wrong.
+func several(now time.Time) schema.Host {
+	ago := func(d time.Duration) schema.Time { return schema.Time{Time: now.Add(-d)} }
+	trouble := func(cause, pool, text, fix string) schema.HostTrouble {
+		return schema.HostTrouble{Cause: cause, Pool: pool, Boot: "a", Text: text, Fix: fix, Since: ago(time.Hour), Last: ago(time.Minute)}
+	}
+	return schema.Host{
+		Host: "box", Boot: "a", BridgeVersion: "v1.2.3", SupervisorState: "RUNNING", LastSeen: ago(time.Second), Running: 2,
+		Lives: []schema.HostLife{
+			{Boot: "z", Server: "system", LastSeen: ago(time.Hour), Ended: ptr(ago(time.Hour))},
+			{Boot: "a", Server: "system", LastSeen: ago(time.Second), Clock: &schema.HostClock{Offset: -3 * 24 * time.Hour.Milliseconds(), Settled: true}},
+			{Boot: "b", Server: "user", LastSeen: ago(10 * time.Minute)},
+		},
+		Troubles: []schema.HostTrouble{
+			trouble("disk-full", "supernats", "3 MiB are left", "make room"), trouble("disk-full", "logs", "3 MiB are left", "make room"), trouble("clock", "", "it is 3d ahead", "set it"),
+		},
+		MoreTroubles: 2,
+	}
+}
+
+func TestHostWithSeveralSupervisords(t *testing.T) {
+	i := newInstallation(t)
+	i.host(several(time.Now()))
+	table := narrow(i.run("hosts", "-o", "table"))
+	if !strings.Contains(table, "box  SPAN ago  -  RUNNING, 1 of 2 supervisords silent  disk-full clock …  +SPAN  v1.2.3  2") {
+		t.Error(table)
+	}
+	var h shownHost
+	if err := json.Unmarshal([]byte(i.run("hosts", "-o", "jsonl")), &h); err != nil || len(h.Lives) != 3 || len(h.Troubles) != 3 || h.Supervisords != 2 || h.Silent != 1 {
+		t.Errorf("%+v %v", h, err)
+	}
+
+	i.state(schema.State{Host: "box", Group: "web", Process: "web", Boot: "a", State: "RUNNING", Since: i.ago(time.Hour)})
+	i.state(schema.State{Host: "box", Group: "job", Process: "job", Boot: "b", State: "RUNNING", Since: i.ago(time.Hour)})
+	table = narrow(i.run("ps", "-o", "table"))
+	if !strings.Contains(table, "box  job  unknown (was RUNNING)  SPAN") || !strings.Contains(table, "box  web  RUNNING  SPAN") {
+		t.Error(table)
+	}
+
+	// supernats consume has been away for an hour, the host has not: nobody knows
+	// which of its supervisords are silent.
+	h = shownHost{Host: several(time.Now().Add(-time.Hour))}
+	h.Host.Lives[2].LastSeen = h.Host.LastSeen
+	i.host(h.Host)
+	i.publish(schema.SnapshotSubject("box"), []byte("{}"))
+	if table := i.run("ps", "-o", "table"); strings.Contains(table, "unknown") {
+		t.Error(table)
+	}
+}
+
+// A screen of 80 columns shows the states and troubles of hosts, and JSON the rest.
+func TestNarrowScreen(t *testing.T) {
+	g := grid{columns: slices.Clone(hostColumns), colored: "STATE", optional: []string{"LAST LOSS", "BRIDGE", "SUPERVISORD", "EXITED", "STOPPED"}}
+	g.add(green, "web1", "2s ago", "4.2.5", "RUNNING", "disk-full", "+3d", "v1.2.3", "12", "0", "0", "0", "12", "2026-11-21 12:00:00")
+	g.fit(80)
+	if d := cmp.Diff([]string{"HOST", "LAST SEEN", "STATE", "TROUBLE", "CLOCK", "RUNNING", "DOWN", "STOPPED", "LOST"}, g.columns); d != "" || len(g.rows[0]) != len(g.columns) {
+		t.Error(d, g.rows)
+	}
+	g.fit(20) // there is nothing more to drop
+	if len(g.columns) != 8 || g.columns[0] != "HOST" {
+		t.Errorf("%q", g.columns)
 	}
 }

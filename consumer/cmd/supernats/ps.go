@@ -26,8 +26,8 @@ type psCmd struct {
 // shownState is a record of state as it is printed.
 type shownState struct {
 	schema.State
-	// UnknownSince is set if the host is silent since then: the state is what it
-	// was.
+	// UnknownSince is set if the host, or the supervisord of the process, is silent
+	// since then: the state is what it was.
 	UnknownSince *schema.Time `json:"unknown_since,omitempty"`
 }
 
@@ -81,7 +81,7 @@ func readStates(ctx context.Context, js jetstream.JetStream) ([]shownState, time
 	states := make([]shownState, len(records))
 	for i, r := range records {
 		states[i].State = r
-		if since, ok := silent[r.Host]; ok && r.Gone == nil {
+		if since, ok := f.unknownSince(silent, &r); ok && r.Gone == nil {
 			states[i].UnknownSince = &since
 		}
 	}
@@ -147,7 +147,7 @@ func printStates(w *os.File, states []shownState, now time.Time) error {
 		_, err := fmt.Fprintln(os.Stderr, "no process is known that matches; states appear with the first event of a process")
 		return err
 	}
-	g := grid{columns: stateColumns, colored: "STATE"}
+	g := grid{columns: stateColumns, colored: "STATE", optional: []string{"FATALS", "STARTS", "EXITS", "PID", "UNEXPECTED"}}
 	for _, s := range states {
 		g.add(stateColor(s), stateRow(s, now)...)
 	}

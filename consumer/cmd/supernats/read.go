@@ -9,6 +9,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
+	"supernats/consumer/state"
+	"supernats/schema"
 	"supernats/schema/stream"
 )
 
@@ -83,7 +85,7 @@ func (f *filters) readFrom(ctx context.Context, js jetstream.JetStream, filter c
 		if err != nil {
 			return err
 		}
-		if f.passes(raw, filter, p) {
+		if f.passes(raw, meta, filter, p) {
 			if err := p.event(raw.Data()); err != nil {
 				return err
 			}
@@ -102,12 +104,15 @@ func (f *filters) readFrom(ctx context.Context, js jetstream.JetStream, filter c
 }
 
 // passes also lets through what cannot be decoded, as a warning on stderr.
-func (f *filters) passes(raw jetstream.Msg, filter consumer.Filter, p *printer) bool {
+// It goes by when an event happened, also where its host's clock is wrong.
+func (f *filters) passes(raw jetstream.Msg, meta *jetstream.MsgMetadata, filter consumer.Filter, p *printer) bool {
 	ce, err := (&consumer.Message{Subject: raw.Subject(), Data: raw.Data()}).Event()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "supernats: message on %q: %v\n", raw.Subject(), err)
 		return false
 	}
 	p.last = ce
-	return filter.Match(ce.Data) && f.inTime(ce.Time)
+	sent := state.Meta{Stored: meta.Timestamp, Sent: consumer.SentAt(raw.Headers())}
+	happened := schema.Time{Time: ce.Time.Add(state.ShiftBy(nil, sent, ce.Time.Time))}
+	return filter.Match(ce.Data) && f.inTime(happened)
 }

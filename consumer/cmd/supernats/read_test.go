@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -297,5 +298,26 @@ func TestTailInterrupted(t *testing.T) {
 	var list []schema.CloudEvent[*schema.Event]
 	if err := json.Unmarshal([]byte(out.String()), &list); err != nil || len(list) != 1 {
 		t.Errorf("%v: %s", err, out.String())
+	}
+}
+
+// --since goes by when an event happened, also where its host's clock is wrong.
+func TestReplayOfAWrongClock(t *testing.T) {
+	for _, ahead := range []time.Duration{-72 * time.Hour, 72 * time.Hour, 0} {
+		i := newInstallation(t)
+		for serial, ago := range []time.Duration{2 * time.Hour, time.Minute} {
+			e := &schema.Event{Event: schema.ProcessStateFatal, Host: "pi", Boot: "4f0c6d1e2a90b7c3", Serial: uint64(serial + 1), Group: "api", Process: "api"}
+			payload, err := schema.Marshal(e.Envelope(time.Now().Add(ahead - ago)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := &nats.Msg{Subject: e.Subject(), Data: payload, Header: nats.Header{stream.HeaderSent: {time.Now().Add(ahead).UTC().Format(time.RFC3339Nano)}}}
+			if _, err := i.js.PublishMsg(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := cmp.Diff([]uint64{2}, serials(t, i.run("replay", "--since", "1h", "-o", "jsonl"))); d != "" {
+			t.Errorf("%v ahead: %s", ahead, d)
+		}
 	}
 }

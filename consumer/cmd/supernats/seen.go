@@ -8,19 +8,42 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/state"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
 
 // silentAfter is how long nothing may come from a host until what was known of it
 // is known no more. Its bridge publishes a snapshot every minute, and ticks.
-const silentAfter = 3 * time.Minute
+const silentAfter = state.SilentAfter
 
 // fleet is what is known of every host at a time.
 type fleet struct {
 	hosts []schema.Host
 	// now is the server's time: that of an operator's machine may be another.
 	now time.Time
+	// quiet are supervisords that are silent while another one of their host is not,
+	// by host and boot, and when each was last seen.
+	quiet map[life]schema.Time
+}
+
+// life is one of the supervisords of a host.
+type life struct{ host, boot string }
+
+// newFleet finds the silent ones among several supervisords of a host. They are held
+// against the others in the record, which may be older than the host's last message.
+func newFleet(hosts []schema.Host, now time.Time) *fleet {
+	f := &fleet{hosts: hosts, now: now, quiet: map[life]schema.Time{}}
+	for i := range hosts {
+		h := &hosts[i]
+		for j := range h.Lives {
+			l := &h.Lives[j]
+			if h.LastSeen.Sub(h.Heard(l)) > silentAfter && l.Ended == nil && l.Stopping == nil && !l.Succeeded {
+				f.quiet[life{h.Host, l.Boot}] = l.LastSeen
+			}
+		}
+	}
+	return f
 }
 
 // readFleet reads the records of all hosts. Of those that look silent it asks the
@@ -34,7 +57,7 @@ func readFleet(ctx context.Context, js jetstream.JetStream) (*fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w", stream.Events, err)
 	}
-	f := &fleet{hosts: hosts, now: s.CachedInfo().TimeStamp}
+	f := newFleet(hosts, s.CachedInfo().TimeStamp)
 	for i := range f.hosts {
 		h := &f.hosts[i]
 		if !f.silent(h) {
@@ -65,6 +88,15 @@ func (f *fleet) silent(h *schema.Host) bool {
 	return !h.LastSeen.IsZero() && f.now.Sub(h.LastSeen.Time) > silentAfter
 }
 
+// unknownSince returns since when nothing is known of a process any more: it is the
+// process of a silent host, or of a silent one of its supervisords.
+func (f *fleet) unknownSince(silent map[string]schema.Time, s *schema.State) (since schema.Time, unknown bool) {
+	if since, unknown = silent[s.Host]; !unknown {
+		since, unknown = f.quiet[life{s.Host, s.Boot}]
+	}
+	return since, unknown
+}
+
 // silentSince are the silent hosts, and when each was last seen.
 func (f *fleet) silentSince() map[string]schema.Time {
 	since := map[string]schema.Time{}
@@ -74,4 +106,20 @@ func (f *fleet) silentSince() map[string]schema.Time {
 		}
 	}
 	return since
+}
+
+// living are the supervisords of a host that have not ended, and how many of them
+// are silent.
+func (f *fleet) living(h *schema.Host) (lives []*schema.HostLife, quiet int) {
+	for i := range h.Lives {
+		l := &h.Lives[i]
+		if l.Ended != nil || l.Succeeded {
+			continue
+		}
+		lives = append(lives, l)
+		if _, ok := f.quiet[life{h.Host, l.Boot}]; ok {
+			quiet++
+		}
+	}
+	return lives, quiet
 }

@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -21,6 +22,9 @@ type grid struct {
 	// colored is the column that has a color, and colors what it is in each row.
 	colored string
 	colors  []lipgloss.ANSIColor
+	// optional are columns that a screen may have no room for, first those that are
+	// missed least. JSON has all.
+	optional []string
 }
 
 // Colors of the terminal's own palette.
@@ -47,8 +51,35 @@ func (g *grid) print(w *os.File) error {
 	if err != nil {
 		width = 120
 	}
+	g.fit(width)
+	t := g.table()
+	if lipgloss.Width(t.String()) > width {
+		t.Width(width)
+	}
+	_, err = lipgloss.Fprintln(w, t)
+	return err
+}
+
+// fit drops columns that there is no room for.
+func (g *grid) fit(width int) {
+	for _, name := range g.optional {
+		if lipgloss.Width(g.table().String()) <= width {
+			return
+		}
+		i := slices.Index(g.columns, name)
+		if i < 0 {
+			continue
+		}
+		g.columns = slices.Delete(slices.Clone(g.columns), i, i+1)
+		for r := range g.rows {
+			g.rows[r] = slices.Delete(g.rows[r], i, i+1)
+		}
+	}
+}
+
+func (g *grid) table() *table.Table {
 	cell := lipgloss.NewStyle().Padding(0, 1)
-	t := table.New().Headers(g.columns...).Rows(g.rows...).Border(lipgloss.NormalBorder()).
+	return table.New().Headers(g.columns...).Rows(g.rows...).Border(lipgloss.NormalBorder()).
 		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderColumn(false).
 		StyleFunc(func(row, col int) lipgloss.Style {
 			switch {
@@ -59,11 +90,6 @@ func (g *grid) print(w *os.File) error {
 			}
 			return cell
 		})
-	if lipgloss.Width(t.String()) > width {
-		t.Width(width)
-	}
-	_, err = lipgloss.Fprintln(w, t)
-	return err
 }
 
 func (g *grid) plain(w io.Writer) error {

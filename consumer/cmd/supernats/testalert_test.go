@@ -187,7 +187,7 @@ func TestTestAlertByMail(t *testing.T) {
 	}
 	defer box.Close()
 	file := filepath.Join(t.TempDir(), "c.yaml")
-	if err := os.WriteFile(file, []byte("nats: {url: '"+i.url+"'}\nmail: {smarthost: '"+box.Addr()+"', tls: none, from: a@example.com, to: [b@example.com]}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("listen: ''\nnats: {url: '"+i.url+"'}\nmail: {smarthost: '"+box.Addr()+"', tls: none, from: a@example.com, to: [b@example.com]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	daemon := command(t, "consume", "-c", file)

@@ -79,6 +79,10 @@ type Event struct {
 	PID                      int
 	// Late is how long ago it happened if it was told late, "3h", else empty.
 	Late string
+	// HostTime is what the host's clock said, where that is wrong by more than a
+	// minute, else zero. Fix is what to do about a trouble.
+	HostTime time.Time
+	Fix      string
 }
 
 // Log holds lines, so that a template can indent them: a log cannot draw a line
@@ -174,7 +178,10 @@ func newEvent(a *schema.Alert, ev *schema.AlertEvent, now time.Time) Event {
 		Event: cell(ev.Event, maxSubjectName), Reason: cell(reason(ev), maxReason), FromState: cell(ev.FromState, maxSubjectName),
 		PID: ev.PID,
 	}
-	v.Name = processName(v.Group, v.Process)
+	v.Name, v.Fix = processName(v.Group, v.Process), clip(ev.Fix, maxField)
+	if ev.HostTime != nil {
+		v.HostTime = ev.HostTime.UTC()
+	}
 	if ev.Late {
 		v.Late = duration(max(0, now.Sub(ev.Time.Time)))
 	}

@@ -25,6 +25,13 @@ func TestSubject(t *testing.T) {
 		n.Type = typ
 		return n
 	}
+	lost := func(a *schema.Alert) {
+		a.Events = []schema.AlertEvent{{Event: "supernats.bridge.loss", Lost: 3, Cause: schema.LossNotListening}}
+	}
+	trouble := func(a *schema.Alert) {
+		a.Events = []schema.AlertEvent{{Event: eventTrouble, Cause: "disk-full", Text: "3 MiB are left", Fix: "make room"}}
+	}
+	reasoned := func(a *schema.Alert) { a.Annotations = map[string]string{"reason": "its bridge was stopped"} }
 	five := func(a *schema.Alert) {
 		a.Count, a.Events = 5, slices.Repeat(a.Events, 5)
 		a.Events[4].Exit = code(4)
@@ -51,12 +58,21 @@ func TestSubject(t *testing.T) {
 		{firing(event("PROCESS_SPLIT", nil), rule("odd")), "[supervisor] web1 api:api_00 alert odd by PROCESS_SPLIT"},
 		{firing(host, rule("host-silent")), "[supervisor] web1 is silent, its bridge sends nothing"},
 		{firing(host, rule("loss")), "[supervisor] web1 has lost events"},
+		{firing(host, rule("loss"), lost), "[supervisor] web1 has lost at least 3 events (supervisord did not run the bridge for a while)"},
+		{firing(host, rule("bridge-trouble"), trouble), "[supervisor] web1 is in trouble (disk-full: 3 MiB are left)"},
+		{of(schema.TypeAlertResolved, firing(host, rule("bridge-trouble"))), "[supervisor] RESOLVED web1 is out of trouble: open for 0s, 1 event"},
+		{firing(host, rule("host-silent"), reasoned), "[supervisor] web1 is silent, its bridge was stopped"},
+		{firing(event(schema.ProcessStateUnknown, nil), rule("unknown")), "[supervisor] web1 api:api_00 is in state UNKNOWN, supervisord has lost it, it may still run"},
 		{firing(host, rule("odd")), "[supervisor] web1 alert odd"},
 		{firing(five), "[supervisor] web1 api:api_00 exited unexpectedly (exit code 4) (and 4 more)"},
 		// A notification that holds fewer events than it is about.
 		{firing(func(a *schema.Alert) { a.Count = 300 }), "[supervisor] web1 api:api_00 exited unexpectedly (exit code 3) (and 299 more)"},
 		{of(schema.TypeAlertUpdate, firing(five, func(a *schema.Alert) { a.Count = 70 })), "[supervisor] UPDATE web1 api:api_00 exited unexpectedly (exit code 4) (and 4 more)"},
 		{of(schema.TypeAlertResolved, firing(func(a *schema.Alert) { a.Events = nil })), "[supervisor] RESOLVED web1 api:api_00 is well again: open for 0s, 1 event"},
+		{
+			of(schema.TypeAlertResolved, firing(func(a *schema.Alert) { a.Events, a.Annotations = nil, map[string]string{"reason": "it was stopped"} })),
+			"[supervisor] RESOLVED web1 api:api_00 needs no more attention (it was stopped): open for 0s, 1 event",
+		},
 		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"))), "[supervisor] RESOLVED web1 is heard again: open for 0s"},
 	} {
 		if got, _ := words(batch(tc.n)); got != tc.want {

@@ -33,6 +33,10 @@ var samples = sync.OnceValue(func() []sample {
 	last := exit
 	last.Log = &schema.Log{Stderr: "out of memory\n"}
 	lost := schema.AlertEvent{ID: "web1/4f0c6d1e2a90b7c3/loss/supernats/1", Time: at(time.Second), Event: "supernats.bridge.loss", Lost: 17}
+	trouble := schema.AlertEvent{
+		ID: "web1/trouble/disk-full/1", Time: at(time.Minute), Event: eventTrouble,
+		Cause: "disk-full", Text: "the file system of the spool has 3 MiB left", Fix: "make room in /var/lib/supernats",
+	}
 	closed := at(time.Second)
 	alert := func(rule, group, process string, events ...schema.AlertEvent) schema.Alert {
 		return schema.Alert{
@@ -62,6 +66,7 @@ var samples = sync.OnceValue(func() []sample {
 	add("late news", schema.TypeAlertFiring, alert("unexpected-exit", "api", "api_00", late))
 	add("a silent host", schema.TypeAlertFiring, alert("host-silent", "", ""))
 	add("lost events", schema.TypeAlertFiring, alert("loss", "", "", lost))
+	add("a bridge in trouble", schema.TypeAlertFiring, alert("bridge-trouble", "", "", trouble))
 	add("a state rule with annotations", schema.TypeAlertFiring, words)
 	add("an alert about a group", schema.TypeAlertFiring, alert("unexpected-exit", "api", "", of("api_00", time.Minute), of("api_01", time.Second)))
 	add("an alert about no host", schema.TypeAlertFiring, anywhere)

@@ -157,7 +157,11 @@ func (v *view) event(a *schema.Alert, ev *Event) {
 	v.row("From state", ev.FromState)
 	// In full: tables cut it shorter.
 	v.row("Reason", clip(reason(headline(a)), maxField))
+	v.row("To fix it", clip(ev.Fix, maxField))
 	v.row("Time", v.moment(ev.At))
+	if !ev.HostTime.IsZero() {
+		v.row("By its clock", ev.HostTime.Format(timeFormat))
+	}
 	v.row("Event", ev.Event)
 	v.row("Event ID", ev.ID)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/notify"
 	"supernats/schema"
 )
 
@@ -28,13 +29,16 @@ var (
 	isFatal  = phrase{one: "is FATAL", many: "are FATAL", aside: ", gave up starting it", evident: true}
 	isSilent = phrase{one: "is silent", many: "are silent", aside: ", its bridge sends nothing", evident: true}
 	hasLost  = phrase{one: "has lost events", many: "have lost events", evident: true}
+	// isLost is UNKNOWN: a process that supervisord could not kill (EPERM).
+	isLost     = phrase{one: "is in state UNKNOWN", many: "are in state UNKNOWN", aside: ", supervisord has lost it, it may still run", evident: true}
+	isTroubled = phrase{one: "is in trouble", many: "are in trouble", evident: true}
 )
 
 // phrases are by the name of the event.
 var phrases = map[string]phrase{
 	schema.ProcessStateFatal:             isFatal,
 	schema.ProcessStateBackoff:           {one: "died while starting", aside: ", will be tried again", countable: true},
-	schema.ProcessStateUnknown:           {one: "is in state UNKNOWN", many: "are in state UNKNOWN", aside: ", supervisord has lost it"},
+	schema.ProcessStateUnknown:           isLost,
 	schema.ProcessStateStopped:           {one: "was stopped", many: "were stopped", countable: true},
 	schema.ProcessStateStopping:          {one: "is being stopped", many: "are being stopped"},
 	schema.ProcessStateStarting:          {one: "is being started", many: "are being started"},
@@ -56,6 +60,8 @@ var rulePhrases = map[string]phrase{
 	"fatal":           isFatal,
 	"host-silent":     isSilent,
 	"loss":            hasLost,
+	"unknown":         isLost,
+	"bridge-trouble":  isTroubled,
 }
 
 // eventPhrase is what an event means; ok is false where nobody knows.
@@ -63,6 +69,8 @@ func eventPhrase(rule string, ev *schema.AlertEvent) (p phrase, ok bool) {
 	switch {
 	case ev.Lost > 0:
 		return hasLost, true
+	case ev.Event == eventTrouble:
+		return isTroubled, true
 	case ev.Event != schema.ProcessStateExited:
 		p, ok = phrases[ev.Event]
 		return p, ok
@@ -97,10 +105,21 @@ func processName(group, process string) string {
 	return group + ":" + process
 }
 
-// reason says why a process died or how much was lost, "" if that is not known.
+// eventTrouble is the record of a trouble, which is in alerts like an event.
+const eventTrouble = schema.TypeBridgePrefix + schema.BridgeTrouble
+
+// reason says why a process died, how much was lost or what is wrong, "" if that is
+// not known.
 func reason(ev *schema.AlertEvent) string {
-	if ev.Lost > 0 {
-		return "at least " + count(ev.Lost, "event was", "events were") + " lost"
+	switch {
+	case ev.Lost > 0:
+		s := "at least " + count(ev.Lost, "event was", "events were") + " lost"
+		if why := notify.LossCause(ev.Cause); why != "" {
+			s += ": " + why
+		}
+		return s
+	case ev.Event == eventTrouble:
+		return strings.TrimSuffix(clip(ev.Cause, maxSubjectName)+": "+clip(ev.Text, maxField), ": ")
 	}
 	x := ev.Exit
 	var s string
@@ -173,14 +192,22 @@ func what(a *schema.Alert, many, aside bool) string {
 		words = p.plural()
 	}
 	if lost := lost(a); lost > 0 {
-		words, why = strings.Fields(words)[0]+" lost at least "+count(lost, "event", "events"), ""
+		words, why = strings.Fields(words)[0]+" lost at least "+count(lost, "event", "events"), lossCause(a)
 	} else if aside && !many {
-		words += p.aside
+		words += asideOf(a, p)
 	}
 	if p.evident {
 		return words + details(why)
 	}
 	return words + details(why, "rule "+rule)
+}
+
+// asideOf is what a mail about one adds; of a silent host why it is, where known.
+func asideOf(a *schema.Alert, p phrase) string {
+	if why := cell(a.Annotations[notify.AnnotationReason], maxField); p == isSilent && why != "" {
+		return ", " + why
+	}
+	return p.aside
 }
 
 // why is the reason of what happened last; of several processes only one that
@@ -209,6 +236,17 @@ func lost(a *schema.Alert) (n uint64) {
 	return n
 }
 
+// lossCause is why events are lost, if all of them are for one cause.
+func lossCause(a *schema.Alert) string {
+	cause := headline(a).Cause
+	for i := range a.Events {
+		if a.Events[i].Cause != cause {
+			return ""
+		}
+	}
+	return notify.LossCause(cause)
+}
+
 // more is how many events there are besides the headline.
 func more(n *schema.CloudEvent[*schema.Alert]) int {
 	count := len(n.Data.Events)
@@ -228,11 +266,18 @@ func wellAgain(a *schema.Alert, many bool) string {
 		return one
 	}
 	p, _ := alertPhrase(a)
+	why := cell(a.Annotations[notify.AnnotationReason], maxField)
 	switch {
+	case why != "" && p != isSilent:
+		return verb("needs no more attention", "need no more attention") + " (" + why + ")"
 	case p == isSilent:
 		return verb("is heard again", "are heard again")
 	case p == hasLost:
 		return verb("loses no more events", "lose no more events")
+	case p == isTroubled:
+		return verb("is out of trouble", "are out of trouble")
+	case p == isLost:
+		return verb("is known again", "are known again")
 	case p == exitedAsExpected:
 		// Nothing was wrong with it.
 		return verb("is quiet again", "are quiet again")

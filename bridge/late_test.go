@@ -1,0 +1,143 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"supernats/bridge/supervisord"
+	"supernats/schema"
+)
+
+// written is a log into which a test writes.
+type written struct {
+	deaths []supervisord.Death
+	err    error
+	opened int
+}
+
+func (w *written) follow(context.Context) (deathLog, error) {
+	w.opened++
+	return w, w.err
+}
+
+func (w *written) Next(context.Context) ([]supervisord.Death, error) {
+	defer func() { w.deaths = nil }()
+	return w.deaths, w.err
+}
+
+func (w *written) Close() {}
+
+func TestLateDeaths(t *testing.T) {
+	code := 3
+	api := supervisord.Death{Process: "api", Exit: &schema.Exit{Signal: "SIGKILL"}}
+	web := supervisord.Death{Process: "web", Exit: &schema.Exit{Code: &code}}
+	for _, tc := range []struct {
+		name string
+		do   func(l *lateDeaths, w *written)
+		want string
+	}{
+		{"no rush", func(l *lateDeaths, w *written) {
+			w.deaths = append(w.deaths, api)
+			time.Sleep(time.Minute)
+		}, ""},
+		{"in time", func(l *lateDeaths, w *written) {
+			rush(l)
+			w.deaths = append(w.deaths, api)
+			time.Sleep(time.Second)
+			l.saw("PROCESS_STATE_EXITED", []byte("processname:api groupname:api from_state:RUNNING expected:0 pid:1"), time.Now())
+			time.Sleep(10 * time.Second)
+		}, ""},
+		{"late", func(l *lateDeaths, w *written) {
+			rush(l)
+			w.deaths = append(w.deaths, api, web)
+			l.saw("PROCESS_STATE_EXITED", []byte("processname:other groupname:api"), time.Now())
+			l.saw("PROCESS_STATE_STARTING", []byte("processname:api groupname:api"), time.Now())
+			time.Sleep(2500 * time.Millisecond)
+		}, "supervisord's log has deaths whose events have not come: api exited (SIGKILL), web exited (exit status 3)"},
+		{"one came", func(l *lateDeaths, w *written) {
+			rush(l)
+			w.deaths = append(w.deaths, api, api, web)
+			time.Sleep(5 * time.Second)
+			l.saw("PROCESS_STATE_BACKOFF", []byte("processname:web groupname:web"), time.Now())
+			l.saw("PROCESS_STATE_EXITED", []byte("processname:api groupname:api"), time.Now())
+			time.Sleep(time.Second)
+		}, "supervisord's log has deaths whose events have not come: api exited (SIGKILL)"},
+		{"all came", func(l *lateDeaths, w *written) {
+			rush(l)
+			w.deaths = append(w.deaths, api)
+			time.Sleep(5 * time.Second)
+			l.saw("PROCESS_STATE_EXITED", []byte("processname:api groupname:api"), time.Now())
+			time.Sleep(time.Second)
+		}, ""},
+		{"many", func(l *lateDeaths, w *written) {
+			rush(l)
+			for range 2 * maxLate {
+				w.deaths = append(w.deaths, supervisord.Death{Process: "x"})
+			}
+			time.Sleep(5 * time.Second)
+		}, "supervisord's log has deaths whose events have not come: x exited (unknown reason)" +
+			strings.Repeat(", x exited (unknown reason)", namedLate-1) + fmt.Sprintf(" and %d more", maxLate-namedLate)},
+		{"the rush is over", func(l *lateDeaths, w *written) {
+			rush(l)
+			w.deaths = append(w.deaths, api)
+			time.Sleep(rushLasts + 2*time.Second)
+		}, ""},
+		{"it goes on", func(l *lateDeaths, w *written) {
+			for range 10 {
+				rush(l)
+				time.Sleep(20 * time.Second)
+			}
+			w.deaths = append(w.deaths, api)
+			time.Sleep(4 * time.Second)
+		}, "supervisord's log has deaths whose events have not come: api exited (SIGKILL)"},
+		{"no log", func(l *lateDeaths, w *written) {
+			w.err = errors.New("no log")
+			for range 3 {
+				rush(l)
+				time.Sleep(20 * time.Second)
+			}
+		}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var w written
+				list := newTroubles(zerolog.Nop(), prometheus.NewRegistry(), nil)
+				l := newLateDeaths(list, w.follow)
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					l.run(ctx)
+				}()
+				synctest.Wait()
+				tc.do(l, &w)
+				synctest.Wait()
+				got := ""
+				if lasting := list.lasting(); len(lasting) > 0 {
+					got = lasting[0].Text
+				}
+				if got != tc.want {
+					t.Errorf("trouble is %q, want %q", got, tc.want)
+				}
+				cancel()
+				<-done
+			})
+		})
+	}
+}
+
+// rush is as many events as make one.
+func rush(l *lateDeaths) {
+	for range rushEvents {
+		l.saw("PROCESS_LOG_STDOUT", nil, time.Now())
+	}
+	synctest.Wait()
+}

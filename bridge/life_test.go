@@ -1,0 +1,167 @@
+package bridge
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"supernats/bridge/boot"
+	"supernats/bridge/eventlistener"
+	"supernats/schema"
+)
+
+// aRun starts a bridge on what an earlier one has left, with evidence instead of what
+// this machine has, and hands it events: pairs of serial and poolserial.
+func aRun(t *testing.T, dir string, e boot.Evidence, events ...[2]uint64) (b *Bridge, id string) {
+	t.Helper()
+	cfg := goodConfig()
+	cfg.SpoolDir = dir
+	cfg.SpoolSync.every = -1
+	b, err := New(cfg, [bootBytes]byte{}, "test", zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.life.evidence = e
+	if err := b.openSpool(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range events {
+		header := fmt.Sprintf("ver:3.0 server:s serial:%d pool:supernats poolserial:%d eventname:TICK_5 len:6", n[0], n[1])
+		if err := b.accept(t.Context(), []byte(header), []byte("when:1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b, b.boot.String()
+}
+
+// lostIn ends a run, and returns what its spool reports as lost.
+func lostIn(t *testing.T, b *Bridge) (count uint64) {
+	t.Helper()
+	read := 0
+	for ; ; read++ {
+		rec, ok, _ := b.spool.Next()
+		if !ok {
+			break
+		}
+		if rec[0] != kindMessage {
+			continue
+		}
+		payloads, err := Payloads("web1", rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ce, err := schema.Unmarshal[*schema.Loss](payloads[0]); err == nil && ce.Type == "supernats.bridge.loss" {
+			count += ce.Data.Count
+		}
+	}
+	if err := b.spool.Ack(read, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.spool.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return count
+}
+
+// Without any evidence the serials alone tell one life from another, over kills of the
+// bridge and restarts of supervisord, and nothing is reported as lost that is not.
+func TestLifeBySerialsAlone(t *testing.T) {
+	dir := t.TempDir()
+	var boots []string
+	for _, run := range []struct {
+		name   string
+		events [][2]uint64
+		life   int
+		lost   uint64
+	}{
+		{"the first one", [][2]uint64{{2, 0}, {3, 1}, {5, 2}}, 0, 0},
+		{"killed", [][2]uint64{{6, 3}, {7, 4}}, 0, 0},
+		{"killed before its answer", [][2]uint64{{7, 4}, {9, 5}}, 0, 0},
+		{"its section added again", [][2]uint64{{20, 0}, {21, 1}}, 0, 0},
+		{"reloaded", [][2]uint64{{90, 0}, {91, 1}}, 0, 0},
+		{"events lost", [][2]uint64{{100, 5}}, 0, 3},
+		{"another supervisord", [][2]uint64{{2, 0}, {3, 1}}, 1, 0},
+		{"killed again", [][2]uint64{{4, 2}}, 1, 0},
+		{"a third one", [][2]uint64{{2, 0}}, 2, 0},
+	} {
+		b, id := aRun(t, dir, boot.Evidence{}, run.events...)
+		if run.life == len(boots) {
+			if slices.Contains(boots, id) {
+				t.Errorf("%s: the boot %s is that of another life", run.name, id)
+			}
+			boots = append(boots, id)
+		}
+		if id != boots[run.life] {
+			t.Errorf("%s: boot %s, want %s", run.name, id, boots[run.life])
+		}
+		if err := b.tellLosses(); err != nil {
+			t.Fatal(err)
+		}
+		if lost := lostIn(t, b); lost != run.lost {
+			t.Errorf("%s: %d events are lost, want %d", run.name, lost, run.lost)
+		}
+	}
+}
+
+// A container whose first process has the number and the start of the one before, on
+// a machine whose boot id stays: no event of the next life is taken for one of the
+// last.
+func TestLifeThatLooksTheSame(t *testing.T) {
+	dir := t.TempDir()
+	e := boot.Evidence{BootID: "same", PID: 1, Ticks: 20, Certain: true}
+	b, first := aRun(t, dir, e, [2]uint64{2, 0}, [2]uint64{3, 1})
+	lostIn(t, b)
+	b, again := aRun(t, dir, e, [2]uint64{4, 2})
+	lostIn(t, b)
+	b, next := aRun(t, dir, e, [2]uint64{2, 0}, [2]uint64{3, 1})
+	lostIn(t, b)
+	b, kept := aRun(t, dir, e, [2]uint64{4, 2})
+	lostIn(t, b)
+	if again != first || next == first || kept != next {
+		t.Errorf("boots are %s, %s, then %s, %s", first, again, next, kept)
+	}
+}
+
+// While the spool is locked by a predecessor that has not ended yet, its boot is found
+// beside it, and what it has is not taken for lost.
+func TestLifeOfAPredecessor(t *testing.T) {
+	dir := t.TempDir()
+	e := boot.Evidence{BootID: "b", PID: 1, Ticks: 20, Certain: true}
+	t.Setenv("SUPERVISOR_GROUP_NAME", "supernats")
+	before, first := aRun(t, dir, e, [2]uint64{2, 0}, [2]uint64{3, 1})
+	defer lostIn(t, before)
+
+	b, id := aRun(t, dir, e)
+	b.cfg.StartedTogether = true
+	b.goOn(b.life.before)
+	header := "ver:3.0 server:s serial:40 pool:supernats poolserial:30 eventname:TICK_5 len:6"
+	if err := b.accept(t.Context(), []byte(header), []byte("when:1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.tellLosses(); err != nil {
+		t.Fatal(err)
+	}
+	if lost := lostIn(t, b); lost != 0 || id != first {
+		t.Errorf("boot %s, want %s; %d events are lost, want none", id, first, lost)
+	}
+}
+
+// A boot that cannot be found again is a trouble only while there is no place for it.
+func TestLifeWithoutAPlace(t *testing.T) {
+	b, _ := aRun(t, t.TempDir(), boot.Evidence{BootID: "b", PID: 1}, [2]uint64{2, 0})
+	defer lostIn(t, b)
+	raised := func() bool {
+		return slices.ContainsFunc(b.troubles.lasting(), func(tr schema.Trouble) bool { return tr.Cause == troubleIdentity })
+	}
+	if raised() {
+		t.Error("a trouble although there is a spool")
+	}
+	b.dir.Store(nil)
+	b.settle(&eventlistener.Header{Server: "s", Pool: "supernats", Serial: 2})
+	if !raised() {
+		t.Error("no trouble without a spool")
+	}
+	b.keepIn(t.TempDir())
+}

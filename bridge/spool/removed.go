@@ -1,0 +1,135 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// copyPart is how much of a segment is copied at a time.
+const copyPart = 1 << 20
+
+// Check looks whether somebody has removed files of the spool, and makes them again:
+// as long as they are open, nothing in them is lost. It returns ErrRemoved, wrapped,
+// if that was so and could not be mended; then nothing is appended until another Check
+// can. found says that something was missing.
+func (s *Spool) Check() (found bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.finished || !s.removed && !s.missing() {
+		return false, nil
+	}
+	if err := s.restore(); err != nil {
+		s.removed = true
+		return true, fmt.Errorf("%w: %w", ErrRemoved, err)
+	}
+	s.removed = false
+	return true, nil
+}
+
+// missing reports whether a file that we need has no name any more.
+func (s *Spool) missing() bool {
+	if s.lock != nil && unlinked(s.lock) || s.check.removed() || s.counted != nil && unlinked(s.counted.f) {
+		return true
+	}
+	for _, seg := range s.segments {
+		if f := seg.opened(); f != nil && unlinked(f) {
+			return true
+		}
+	}
+	return s.tail != nil && unlinked(s.tail)
+}
+
+// restore makes the files again that have no name. The reading side may go on with
+// those that it has open: they hold the same.
+func (s *Spool) restore() error {
+	if err := os.MkdirAll(s.opt.Dir, dirMode); err != nil {
+		return fmt.Errorf("make the spool's directory: %w", err)
+	}
+	if unlinked(s.lock) {
+		lock, err := tryLock(s.opt.Dir)
+		if err != nil {
+			return err
+		}
+		_ = s.lock.Close()
+		s.lock = lock
+	}
+
+	for _, seg := range s.segments {
+		if f := seg.opened(); f == nil || !unlinked(f) {
+			continue
+		}
+		if err := s.restoreSegment(seg); err != nil {
+			return fmt.Errorf("make %s again: %w", seg.name, err)
+		}
+	}
+	if s.tail != nil && unlinked(s.tail) {
+		_ = s.tail.Close()
+		s.tail = nil
+	}
+
+	if s.check.removed() {
+		check, _, err := openCheckpoint(s.opt.fs, s.opt.Dir)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(s.check.replace(check), s.check.write(s.mark)); err != nil {
+			return err
+		}
+	}
+	if s.counted != nil && unlinked(s.counted.f) {
+		counted, _, _, err := openTally(s.opt.fs, s.opt.Dir)
+		if err != nil {
+			return err
+		}
+		_ = s.counted.close()
+		s.counted = counted
+		counted.store(&s.tally)
+	}
+	if s.opt.Sync < 0 {
+		return nil
+	}
+	return s.opt.fs.SyncDir(s.opt.Dir)
+}
+
+// restoreSegment writes a segment again. While it is not whole it has another name.
+func (s *Spool) restoreSegment(seg *segment) (err error) {
+	name := filepath.Join(s.opt.Dir, lockName+".new")
+	f, err := s.opt.fs.Open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	old := seg.opened()
+	part := make([]byte, min(copyPart, seg.end))
+	for off := int64(0); off < seg.end; {
+		n, err := old.ReadAt(part[:min(int64(len(part)), seg.end-off)], off)
+		if n == 0 && err != nil {
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			return err
+		}
+		if _, err := f.WriteAt(part[:n], off); err != nil {
+			return err
+		}
+		off += int64(n)
+	}
+	if s.opt.Sync >= 0 {
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(name, seg.name); err != nil {
+		return err
+	}
+	again, err := s.opt.fs.Open(seg.name, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	s.stale = append(s.stale, old)
+	seg.f.Store(&reading{again})
+	return nil
+}

@@ -1,0 +1,33 @@
+package supervisord
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// PID returns supervisord's process id, as supervisord itself sees it.
+func (c *Client) PID(ctx context.Context) (int, error) {
+	value, _, err := c.call(ctx, "supervisor.getPID")
+	return int(integer(value)), err
+}
+
+// Stopping reports whether supervisord goes down or reloads its configuration.
+// From then on it answers every call with a fault (rpcinterface.py _update).
+func (c *Client) Stopping(ctx context.Context) (bool, error) {
+	value, _, err := c.call(ctx, "supervisor.getState")
+	var fault *Fault
+	if errors.As(err, &fault) && fault.Code == FaultShutdownState {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	state, _ := value.(map[string]any)
+	name := strings.ToUpper(text(state["statename"]))
+	if name == "" {
+		return false, fmt.Errorf("ask for supervisord's state at %s: no statename in %.100v", c.name, value)
+	}
+	return name == "SHUTDOWN" || name == "RESTARTING", nil
+}

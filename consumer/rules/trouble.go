@@ -1,0 +1,188 @@
+package rules
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"supernats/schema"
+)
+
+// Host takes the record of a host after a message changed it: what its bridges
+// cannot do, which supervisords it has, and when each was seen. It is to be called
+// after the Seen, Event, Loss or Bridge of the same message.
+func (g *Engine) Host(m Meta, rec *schema.Host) {
+	m = g.begin(m, "")
+	h := g.host(rec.Host, m.Stored)
+	h.why, h.stops = whySilent(rec), rec.Stopping != nil
+	if g.floor.covers(m) {
+		g.follows(h, rec)
+		h.learn(rec)
+		return
+	}
+	g.follows(h, rec)
+	g.heard(h, m)
+	g.mood(h, rec, m)
+	g.troubles(h, rec, m)
+}
+
+// follows notes when the most silent of several supervisords was seen: a host is as
+// silent as that one.
+func (g *Engine) follows(h *host, rec *schema.Host) {
+	least, several := mostSilent(rec)
+	if h.several = several; !several {
+		return
+	}
+	before := h.seen
+	if h.seen = later(least, h.graced); !h.seen.Before(before) {
+		return
+	}
+	for _, w := range h.watches {
+		if w.inc == nil {
+			g.timers.set(&w.timer, later(h.seen.Add(w.r.silent), g.clock))
+		}
+	}
+}
+
+// mostSilent returns when that one of the supervisords of a host was seen which is
+// silent for longest, and whether there are several that should be heard.
+func mostSilent(rec *schema.Host) (seen time.Time, several bool) {
+	n := 0
+	for i := range rec.Lives {
+		l := &rec.Lives[i]
+		if l.Ended != nil || l.Stopping != nil || l.Succeeded {
+			continue
+		}
+		if heard := rec.Heard(l); n == 0 || heard.Before(seen) {
+			seen = heard
+		}
+		n++
+	}
+	return instant(seen), n > 1
+}
+
+// heard ends the alert of a host of which all supervisords have been heard again.
+func (g *Engine) heard(h *host, m Meta) {
+	if !h.several {
+		return
+	}
+	for _, w := range h.watches {
+		if w.inc == nil || w.inc.known.covers(m) {
+			continue
+		}
+		if due := later(h.seen, g.trusted).Add(w.r.silent); due.After(m.Stored) {
+			inc := w.inc
+			w.inc = nil
+			g.touch(inc, m.Stored)
+			g.close(inc, m.Stored)
+			g.timers.set(&w.timer, due)
+		}
+	}
+}
+
+// mood notes whether the host's supervisord stops: of several, all of them.
+func (g *Engine) mood(h *host, rec *schema.Host, m Meta) {
+	if g.set.mute <= 0 || h.known.covers(m) {
+		return
+	}
+	switch {
+	case rec.Stopping != nil && h.stopping.IsZero():
+		h.stopping = instant(rec.Stopping.Time)
+	case rec.Stopping == nil && !h.stopping.IsZero():
+		h.stopping = time.Time{}
+		g.release(h.name, m.Stored)
+	}
+}
+
+// whySilent says what is known of a host that sends nothing more, "" if nothing.
+func whySilent(rec *schema.Host) string {
+	if rec.Stopping != nil {
+		return "its supervisord was stopped"
+	}
+	var silent []string
+	living := 0
+	for i := range rec.Lives {
+		l := &rec.Lives[i]
+		if l.Ended != nil || l.Stopping != nil || l.Succeeded {
+			continue
+		}
+		if living++; rec.LastSeen.Sub(rec.Heard(l)) > time.Minute {
+			silent = append(silent, strconv.Quote(l.Server))
+		}
+	}
+	if len(silent) > 0 && len(silent) < living {
+		return "of its " + strconv.Itoa(living) + " supervisords " + strings.Join(silent, ", ") + " sends nothing"
+	}
+	stopped := 0
+	for i := range rec.Bridges {
+		if rec.Bridges[i].Stopped != nil {
+			stopped++
+		}
+	}
+	if stopped > 0 && stopped == len(rec.Bridges) {
+		return "its bridge was stopped"
+	}
+	return ""
+}
+
+// troubles compares the troubles of a host with those that it had before.
+func (g *Engine) troubles(h *host, rec *schema.Host, m Meta) {
+	before := h.troubles
+	h.learn(rec)
+	for _, r := range g.set.troubles {
+		if !matchAny(r.hosts, h.name) {
+			continue
+		}
+		for _, t := range h.troubles {
+			if r.causes.has(t.Cause) {
+				_, was := find(before, t.Cause)
+				g.trouble(r, h, t, was, true, m)
+			}
+		}
+		for _, t := range before {
+			if _, still := find(h.troubles, t.Cause); !still && r.causes.has(t.Cause) {
+				g.trouble(r, h, t, true, false, m)
+			}
+		}
+	}
+}
+
+// trouble brings a rule up to a cause that a host has, or has no more. A cause
+// stands where other rules have a process.
+func (g *Engine) trouble(r *rule, h *host, t schema.HostTrouble, was, now bool, m Meta) {
+	p := g.proc(name{host: h.name, process: t.Cause})
+	g.change(change{
+		r: r, key: r.key(h.name, "", ""), p: p, m: m, was: was, now: now, well: true,
+		event: func() *schema.AlertEvent { return troubleEvent(h.name, t, m) },
+	})
+	g.drop(p)
+}
+
+// learn keeps one trouble of each cause, the oldest.
+func (h *host) learn(rec *schema.Host) {
+	h.troubles = nil
+	for _, t := range rec.Troubles {
+		if _, ok := find(h.troubles, t.Cause); !ok {
+			h.troubles = append(h.troubles, t)
+		}
+	}
+}
+
+func find(list []schema.HostTrouble, cause string) (int, bool) {
+	i := slices.IndexFunc(list, func(t schema.HostTrouble) bool { return t.Cause == cause })
+	return i, i >= 0
+}
+
+// troubleEvent describes a trouble as alerts list it.
+func troubleEvent(host string, t schema.HostTrouble, m Meta) *schema.AlertEvent {
+	return &schema.AlertEvent{
+		ID: path(host, "trouble", t.Cause) + micros(m.Stored), Time: t.Since, Seq: m.Seq, Event: schema.TypeBridgePrefix + schema.BridgeTrouble,
+		Host: host, Server: t.Server, Cause: t.Cause, Text: t.Text, Fix: t.Fix,
+	}
+}
+
+// causes are those that a rule is about.
+type causes []glob
+
+func (c causes) has(cause string) bool { return matchAny(c, cause) }
