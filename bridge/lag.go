@@ -26,6 +26,10 @@ const (
 // many programs: with stdout_events_enabled a chatty one fills the buffer however
 // fast we answer. Then crashes are late, and the oldest of them are dropped.
 type lag struct {
+	// off says that no crash waits in this buffer: the section is one for output. What
+	// is dropped from it is reported as lost, and that is all.
+	off atomic.Bool
+
 	since  time.Time // of the first tick that was late, zero while they are in time
 	events int       // since the last tick that was in time
 	output int       // how many of them are output of programs
@@ -38,6 +42,9 @@ type lag struct {
 
 // saw takes note of an event that is read now.
 func (l *lag) saw(t *troubles, event string, payload []byte, now time.Time) {
+	if l.off.Load() {
+		return
+	}
 	l.events++
 	if schema.Is(event, "PROCESS_LOG") || schema.Is(event, "PROCESS_COMMUNICATION") {
 		l.output++

@@ -86,6 +86,13 @@ func TestLag(t *testing.T) {
 			l.dropped.Add(7)
 			l.saw(list, "PROCESS_STATE_EXITED", nil, time.Now())
 		}, nil},
+		{"a section for output", func(l *lag, list *troubles) {
+			l.off.Store(true)
+			for range 3 {
+				tick(l, list, 12*time.Second)
+				time.Sleep(5 * time.Second)
+			}
+		}, nil},
 		{"over", func(l *lag, list *troubles) {
 			for range 3 {
 				tick(l, list, 12*time.Second)

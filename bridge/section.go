@@ -101,6 +101,7 @@ func (b *Bridge) checkSection(ctx context.Context) {
 			b.troubles.raise(troubleSection, text, fix)
 		}
 		if data != nil {
+			b.lag.off.Store(!b.sees(schema.ProcessStateExited))
 			return
 		}
 		b.log.Debug().Err(b.section.err).Str("pool", b.pool()).Msg("our section of supervisord's configuration cannot be read")

@@ -357,14 +357,17 @@ func TestSnapshotPause(t *testing.T) {
 func TestSnapshotWaits(t *testing.T) {
 	dir := t.TempDir()
 	rec, _ := tableOf(t, []schema.SnapshotProcess{row(0)})
-	sp, err := spool.Open(t.Context(), spool.Options{Dir: dir, Max: 1 << 30})
+	sp, err := spool.OpenQueue(t.Context(), spool.QueueOptions{
+		Options: spool.Options{Max: 1 << 30, Event: eventPlace},
+		Find:    func() (string, error) { return dir, nil },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer sp.Close()
 	b := &Bridge{}
 	r := &reader{
-		Spool: sp, encoder: *testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
+		Queue: sp, encoder: *testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
 		stored: func() { b.tableWaits.Store(0) },
 	}
 	if b.snapshotWaits(readAt) {

@@ -54,7 +54,7 @@ func (b *Bridge) keepTable() {
 func (b *Bridge) compareTables() {
 	loss := b.table.Compare(b.unheard.first)
 	b.unheard = unheard{}
-	if loss != nil && b.seesDeaths() {
+	if loss != nil && b.sees(schema.ProcessStateExited) {
 		b.mu.Lock()
 		b.losses.open = append(b.losses.open, loss)
 		b.mu.Unlock()
