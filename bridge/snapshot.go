@@ -183,7 +183,14 @@ func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		b.reasons.Run(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.section.done:
+		}
+		if b.seesDeaths() {
+			b.reasons.Run(ctx)
+		}
 	}()
 	return func() {
 		cancel()
