@@ -35,6 +35,7 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 			Failed: func(err error) { b.log.Error().Err(err).Msg("spool reports an error") },
 		},
 		Find: b.cfg.findSpool, Elsewhere: b.cfg.elsewhere(), Owner: b.cfg.owner(),
+		Supervisord: b.life.evidence.LocalPID(),
 		Opening: func(dir string, own bool) (func(uint64, []byte), func(spool.Left)) {
 			y := new(history)
 			if own {

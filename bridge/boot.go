@@ -102,8 +102,9 @@ func (b *Bridge) settle(h *eventlistener.Header) {
 		return
 	}
 	provisional := b.boot.load()
+	b.forgetPlace(h.Pool)
 	b.decide(&boot.Place{Server: h.Server, Pool: h.Pool, Serial: h.Serial, PoolSerial: h.PoolSerial})
-	if b.boot.load() != provisional {
+	if b.boot.load() != provisional || b.life.past.Listened {
 		b.mu.Lock()
 		b.losses = b.lossesAfter(b.life.before, b.losses.open)
 		b.mu.Unlock()
@@ -117,6 +118,23 @@ func (b *Bridge) settle(h *eventlistener.Header) {
 	log.Msg("supervisord is identified")
 	b.life.settled.Store(true)
 	b.keepIdentity()
+}
+
+// forgetPlace drops what our spool says of the run before if another one of ours has
+// listened since, beside a predecessor that still had the spool: what that one had
+// would be taken for lost.
+func (b *Bridge) forgetPlace(pool string) {
+	own := b.keepDir()
+	dir, err := b.cfg.findSpool()
+	if own == "" || err != nil || !boot.ListenedSince(dir, own, pool, b.life.past.ID) {
+		return
+	}
+	b.life.past.Listened = true
+	b.mu.Lock()
+	y := b.life.before
+	y.losses.place, y.losses.fromStart = place{}, false
+	y.header = nil
+	b.mu.Unlock()
 }
 
 // keepIdentity keeps what supervisord was identified by. Where that is not enough to

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -87,10 +88,13 @@ func inStream(t *testing.T, server *streamtest.Server, host string) (serials []u
 	c, err := server.JetStream().OrderedConsumer(ctx, stream.Events, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{"supervisor.event." + host + ".>", schema.BridgeSubject(host, schema.BridgeLoss)},
 	})
+	lost = map[string]uint64{}
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, lost
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	lost = map[string]uint64{}
 	for range c.CachedInfo().NumPending {
 		m, err := c.Next()
 		if err != nil {

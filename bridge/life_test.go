@@ -165,3 +165,30 @@ func TestLifeWithoutAPlace(t *testing.T) {
 	}
 	b.keepIn(t.TempDir())
 }
+
+// A run that could not have the spool had its events in another one: the next run that
+// has it does not take them for lost.
+func TestLifeBesideAPredecessor(t *testing.T) {
+	dir := t.TempDir()
+	e := boot.Evidence{BootID: "b", PID: 1, Ticks: 20, Certain: true}
+	t.Setenv("SUPERVISOR_GROUP_NAME", "supernats")
+	before, first := aRun(t, dir, e, [2]uint64{2, 0}, [2]uint64{3, 1})
+	b, _ := aRun(t, dir, e, [2]uint64{4, 2}, [2]uint64{5, 3})
+	lostIn(t, before)
+	lostIn(t, b)
+
+	b, id := aRun(t, dir, e, [2]uint64{6, 4}, [2]uint64{7, 5})
+	if err := b.tellLosses(); err != nil {
+		t.Fatal(err)
+	}
+	if lost := lostIn(t, b); lost != 0 || id != first {
+		t.Errorf("boot %s, want %s; %d events are lost, want none", id, first, lost)
+	}
+	b, _ = aRun(t, dir, e, [2]uint64{10, 8})
+	if err := b.tellLosses(); err != nil {
+		t.Fatal(err)
+	}
+	if lost := lostIn(t, b); lost != 2 {
+		t.Errorf("%d events are lost, want 2", lost)
+	}
+}

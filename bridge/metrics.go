@@ -90,6 +90,7 @@ func newMetrics(reg prometheus.Registerer, b *Bridge) *metrics {
 		{"spool_bytes", "Size of the spool on disk.", func() float64 { return float64(b.spoolStats().Bytes) }},
 		{"spool_limit_bytes", "What --spool-max allows.", func() float64 { return float64(b.cfg.SpoolMax) }},
 		{"spool_records", "Records that wait for JetStream.", func() float64 { return float64(b.spoolStats().Records) }},
+		{"spool_memory_records", "How many of them are in memory, since the disk takes none.", func() float64 { return float64(b.spoolStats().Memory) }},
 		{"spool_oldest_record_age_seconds", "Since when the oldest of them was read from supervisord; 0 without one.", b.oldestAge},
 	} {
 		with.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, Help: g.help}, g.value)

@@ -188,7 +188,7 @@ func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
 			return
 		case <-b.section.done:
 		}
-		if b.seesDeaths() {
+		if b.sees(schema.ProcessStateExited) {
 			b.reasons.Run(ctx)
 		}
 	}()

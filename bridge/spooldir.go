@@ -25,10 +25,10 @@ var storeDirs = []string{"nats"}
 // spoolName is the name of a host's directory: the host's own, unless that has another
 // meaning in a directory.
 func spoolName(host string) string {
-	if strings.ContainsRune(host, filepath.Separator) || host == "." || host == ".." {
+	if strings.ContainsAny(host, "/=") || host == "." || host == ".." {
 		return schema.Token(host)
 	}
-	if slices.Contains(storeDirs, host) || strings.HasPrefix(host, "=") {
+	if slices.Contains(storeDirs, host) {
 		return fmt.Sprintf("=%02X%s", host[0], host[1:])
 	}
 	return host
@@ -77,7 +77,11 @@ func (c Config) elsewhere() []string {
 	if c.SpoolDir != "" {
 		return nil
 	}
-	return slices.DeleteFunc(spoolDirs(c.Host), func(dir string) bool { return !safe(dir) })
+	dirs := spoolDirs(c.Host)
+	if slices.Contains(storeDirs, c.Host) {
+		dirs = append(dirs, filepath.Join(systemDir, c.Host)) // of a version that did not look
+	}
+	return slices.DeleteFunc(dirs, func(dir string) bool { return !safe(dir) })
 }
 
 // tryDir makes a directory, and writes to it. One that is only full is right: what

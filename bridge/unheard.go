@@ -52,9 +52,9 @@ func (b *Bridge) keepTable() {
 // compareTables reports what happened while supervisord had no section of ours. The
 // table before it is kept until that is stored.
 func (b *Bridge) compareTables() {
-	loss := b.table.Compare(b.unheard.first)
+	loss := b.table.Compare(b.unheard.first, b.sees(schema.ProcessStateStarting), b.sees(schema.ProcessStateExited))
 	b.unheard = unheard{}
-	if loss != nil && b.sees(schema.ProcessStateExited) {
+	if loss != nil {
 		b.mu.Lock()
 		b.losses.open = append(b.losses.open, loss)
 		b.mu.Unlock()

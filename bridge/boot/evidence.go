@@ -309,6 +309,14 @@ func (s System) describe(e *Evidence, by string) string {
 	return strings.Join(what, "; ")
 }
 
+// LocalPID is PID if that is one of our pid namespace, else 0.
+func (e *Evidence) LocalPID() int {
+	if !e.here {
+		return 0
+	}
+	return e.PID
+}
+
 // together is how much later than supervisord a listener starts that is started
 // with it.
 const together = 30 * time.Second

@@ -18,17 +18,14 @@ type kept struct {
 	Evidence Evidence `json:"evidence"`
 }
 
-// Save keeps what a boot was found by. A process that dies in it leaves the old
-// file.
+// Save keeps what a boot was found by, and when: see ListenedSince. A process that
+// dies in it leaves the old file.
 func Save(dir, pool string, boot ID, e Evidence) error {
 	b, err := json.Marshal(kept{hex.EncodeToString(boot[:]), pool, e})
 	if err != nil {
 		return err
 	}
 	name := filepath.Join(dir, fileName)
-	if old, err := os.ReadFile(name); err == nil && string(old) == string(b) {
-		return nil
-	}
 	if err := os.WriteFile(name+".new", b, 0o640); err != nil {
 		return fmt.Errorf("keep the boot: %w", err)
 	}
@@ -54,6 +51,29 @@ func Known(dir, pool string, now Evidence) (past Past) {
 		}
 	}
 	return past
+}
+
+// ListenedSince reports whether a listener of the same pool and life has kept
+// something in another spool of a directory after the one of own: it could not have
+// own, and had events that are in no record of it.
+func ListenedSince(dir, own, pool string, boot ID) bool {
+	mine, err := os.Stat(filepath.Join(own, fileName))
+	if err != nil {
+		return false
+	}
+	names, _ := filepath.Glob(filepath.Join(dir, "*", fileName)) // fails for a malformed pattern only
+	for _, name := range append(names, filepath.Join(dir, fileName)) {
+		info, err := os.Stat(name)
+		if err != nil || os.SameFile(info, mine) || !info.ModTime().After(mine.ModTime()) {
+			continue
+		}
+		var k kept
+		b, err := os.ReadFile(name)
+		if err == nil && json.Unmarshal(b, &k) == nil && k.Boot == hex.EncodeToString(boot[:]) && k.Pool == pool {
+			return true
+		}
+	}
+	return false
 }
 
 // Load returns the evidence that a boot was found by, nil if that is not kept.

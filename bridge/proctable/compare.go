@@ -13,8 +13,8 @@ const maxListed = 300
 // Compare returns what happened while there was no pool, nil if that is nothing or
 // no comparison is due. processes is supervisord's table, taken after the first
 // event of the pool; all events until then must have been given. From then on it is
-// the table that is known.
-func (t *Table) Compare(processes []schema.SnapshotProcess) *schema.Loss {
+// the table that is known. Starts and exits count only where the section sees them.
+func (t *Table) Compare(processes []schema.SnapshotProcess, seesStarts, seesExits bool) *schema.Loss {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.asked = false
@@ -38,6 +38,12 @@ func (t *Table) Compare(processes []schema.SnapshotProcess) *schema.Loss {
 		}
 		first, changed := t.changes[k]
 		starts, exits := unseen(t.rows[k], p, first, changed)
+		if !seesStarts {
+			starts = 0
+		}
+		if !seesExits {
+			exits = 0
+		}
 		if starts+exits == 0 {
 			continue
 		}

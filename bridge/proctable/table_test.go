@@ -119,7 +119,7 @@ func TestCompare(t *testing.T) {
 				t.Fatal("no comparison is due")
 			}
 			s.process("web", c.later...)
-			loss := s.table.Compare(c.now)
+			loss := s.table.Compare(c.now, true, true)
 			var got counts
 			if loss != nil {
 				if len(loss.Processes) != 1 || loss.Boot != "b1" || loss.Pool != "supernats" ||
@@ -131,7 +131,7 @@ func TestCompare(t *testing.T) {
 			if got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)
 			}
-			if s.table.Due() || s.table.Compare(nil) != nil {
+			if s.table.Due() || s.table.Compare(nil, true, true) != nil {
 				t.Error("a comparison is due again")
 			}
 		})
@@ -187,7 +187,7 @@ func TestRenamedSection(t *testing.T) {
 	s.pool, s.poolSerial = "events", 40
 	s.event("TICK_5", "when:2")
 	now := []schema.SnapshotProcess{proc("web", "RUNNING", 8, 3000, 2999), {Group: "events", Process: "x", PID: 20, Start: 3000}}
-	if loss := s.table.Compare(now); loss == nil || loss.Count != 2 {
+	if loss := s.table.Compare(now, true, true); loss == nil || loss.Count != 2 {
 		t.Errorf("loss is %+v", loss)
 	}
 }
@@ -200,7 +200,7 @@ func TestEventsWhileAsked(t *testing.T) {
 	s.process("web", "EXITED pid:7")
 	s.table.Answer([]schema.SnapshotProcess{proc("web", "RUNNING", 7, 1000, 0)})
 	s.newPool(0)
-	if loss := s.table.Compare([]schema.SnapshotProcess{proc("web", "EXITED", 0, 1000, 1999)}); loss != nil {
+	if loss := s.table.Compare([]schema.SnapshotProcess{proc("web", "EXITED", 0, 1000, 1999)}, true, true); loss != nil {
 		t.Errorf("loss is %+v", loss)
 	}
 }
@@ -235,13 +235,13 @@ func TestKeep(t *testing.T) {
 	s.newPool(1)
 	now := []schema.SnapshotProcess{proc("web", "RUNNING", 9, 3000, 2999), proc("api", "RUNNING", 10, 3000, 0)}
 	want := []schema.LossProcess{{Group: "g", Process: "web", Starts: 1, Exits: 1}, {Group: "g", Process: "api", Starts: 1}}
-	loss := s.table.Compare(now)
+	loss := s.table.Compare(now, true, true)
 	if loss == nil || loss.Count != 3 || loss.Events["PROCESS_STATE_STARTING"] != 2 || !cmp.Equal(loss.Processes, want) {
 		t.Errorf("loss is %+v", loss)
 	}
 	save()
 	again()
-	if s.newPool(0); s.table.Compare(now) != nil {
+	if s.newPool(0); s.table.Compare(now, true, true) != nil {
 		t.Error("what was compared is compared again")
 	}
 
@@ -269,7 +269,7 @@ func TestLongList(t *testing.T) {
 	for i := range 1000 {
 		now = append(now, proc(fmt.Sprint(i), "RUNNING", 10+i, 3000, 0))
 	}
-	loss := s.table.Compare(now)
+	loss := s.table.Compare(now, true, true)
 	if loss.Count != 1000 || len(loss.Processes) != maxListed {
 		t.Errorf("count %d, %d processes", loss.Count, len(loss.Processes))
 	}

@@ -13,6 +13,9 @@ import (
 //
 //	lock                          held by the process that has the spool open
 //	checkpoint                    what is done, see checkpoint.go
+//	tally                         how much there was, see tally.go
+//	owner                         whose it is, see slots.go
+//	slot-2, slot-3, …             directories of the same kind, of other bridges
 //	00000000000000000001.segment  records 1, 2, …
 //	00000000000000004711.segment  records 4711, 4712, …
 //	00000000000000000815.damaged  what was set aside, for a person to look at

@@ -51,6 +51,9 @@ type QueueOptions struct {
 	// Elsewhere are other directories where spools of ours may have been left.
 	Elsewhere []string
 	Owner     Owner
+	// Supervisord is the process id of our supervisord, 0 if that is our parent: there
+	// may be a wrapper between them, which lives on when supervisord has started us again.
+	Supervisord int
 	// Opening is called before each attempt to open the spool in a directory: our own
 	// one, or another that somebody has left. What it returns is its Options.Last, and
 	// what is called when it is open, before anything is appended to it.
@@ -615,7 +618,7 @@ func (q *Queue) open(ctx context.Context) {
 	dir, err := q.opt.Find()
 	var s lockedSlot
 	if err == nil {
-		s, err = takeSlot(ctx, dir, q.opt.Owner, q.opt.Waiting)
+		s, err = takeSlot(ctx, dir, q.opt.Owner, lifeOf(q.opt.Supervisord), q.opt.Waiting)
 	}
 	var disk *Spool
 	var opened func(Left)

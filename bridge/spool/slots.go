@@ -53,7 +53,7 @@ type slotOwner struct {
 	Owner
 	// N tells apart the slots of equal owners that live at the same time.
 	N int `json:"n"`
-	// Life is the process that started the last bridge.
+	// Life is the supervisord of the last bridge.
 	Life life `json:"life"`
 }
 
@@ -65,11 +65,13 @@ type life struct {
 	Start     string `json:"start,omitempty"`
 }
 
-// parentLife is that of the process that has started us.
-func parentLife() life {
+// lifeOf is that of a process of our pid namespace; 0 is the one that has started us.
+func lifeOf(pid int) life {
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	ns, _ := os.Readlink("/proc/self/ns/pid")
-	pid := os.Getppid()
+	if pid == 0 {
+		pid = os.Getppid()
+	}
 	return life{strings.TrimSpace(string(boot)), ns, pid, startOf(pid)}
 }
 
@@ -209,11 +211,10 @@ func (o slotOwner) instance() string {
 
 // takeSlot locks a slot of a directory for an owner. waiting is called if the owner's
 // own one is locked.
-func takeSlot(ctx context.Context, dir string, owner Owner, waiting func(holder string)) (lockedSlot, error) {
+func takeSlot(ctx context.Context, dir string, owner Owner, ours life, waiting func(holder string)) (lockedSlot, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return lockedSlot{}, fmt.Errorf("make the spool's directory: %w", err)
 	}
-	ours := parentLife()
 	var until time.Time
 	for {
 		s, wait, err := tryOwn(dir, owner, ours)
@@ -336,7 +337,7 @@ func own(slots []string, name string, lock *os.File, owner Owner, ours life) loc
 // abandoned returns the slots of a host that nobody has open and in which something
 // waits, but for one; which of them were free at an earlier look stands in since.
 func abandoned(dirs []string, host, own string, since map[string]time.Time, now time.Time) (found []string) {
-	seen, ours := map[string]bool{}, parentLife()
+	seen, ours := map[string]bool{}, lifeOf(0)
 	for _, dir := range dirs {
 		slots, err := Slots(dir)
 		if err != nil {
