@@ -55,9 +55,6 @@ const timeFormat = "2006-01-02T15:04:05.000000Z"
 // Stamp is a time as it stands in messages: UTC, RFC 3339 with microseconds.
 func Stamp(t time.Time) string { return t.UTC().Format(timeFormat) }
 
-// AppendStamp appends Stamp(t).
-func AppendStamp(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, timeFormat) }
-
 // MarshalJSON implements json.Marshaler.
 func (t Time) MarshalJSON() ([]byte, error) {
 	return t.UTC().AppendFormat(make([]byte, 0, 32), `"`+timeFormat+`"`), nil
