@@ -90,6 +90,7 @@ type Queue struct {
 	earlier  []*Spool // of others, oldest first; they are only read
 	late     []*Spool // found since the last Rewind
 	mem      memory
+	moved    bool   // something that was handed out of memory is on the disk now
 	place    []byte // of the last event in memory
 	retry    time.Time
 	refused  error      // of the last Append
@@ -345,6 +346,9 @@ func (q *Queue) Ack(n int, seq uint64) (err error) {
 		run := &q.runs[0]
 		k := min(n, run.n)
 		if run.from == nil {
+			if q.hasMoved() {
+				return errors.Join(err, errMoved)
+			}
 			q.ackMemory(k)
 		} else {
 			err = errors.Join(err, run.from.Ack(k, seq))
@@ -362,6 +366,46 @@ func (q *Queue) Ack(n int, seq uint64) (err error) {
 		q.room = nil
 	}
 	return err
+}
+
+// moveAfter is how long nothing of what is in memory is acknowledged before it is
+// moved to a disk that takes records again.
+const moveAfter = time.Second
+
+var errMoved = errors.New("records have been moved from memory to the disk")
+
+// move appends to the disk what waits in memory and does not get away. What of it was
+// handed out is handed out again: Next returns ErrEarlier.
+func (q *Queue) move(now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.disk == nil || len(q.mem.recs) == 0 || now.Sub(q.mem.moved) < moveAfter || now.Before(q.retry) {
+		return
+	}
+	q.disk.newSegment() // see ackMemory
+	handedOut := q.mem.read
+	n := q.disk.appendAll(q.mem.recs)
+	if n == 0 {
+		q.retry = now.Add(diskRetry)
+		return
+	}
+
+	q.mem.read = max(n, handedOut)
+	q.mem.ack(n, q.opt.Event)
+	q.mem.read = max(0, handedOut-n)
+	if len(q.mem.recs) == 0 {
+		q.diskErr = nil
+		for _, loss := range q.owed {
+			q.disk.settle(loss)
+		}
+		q.owed = nil
+	}
+	q.noteMemory()
+	if handedOut > 0 {
+		q.moved = true
+		q.again.Store(true)
+	}
+	q.signal()
 }
 
 func (q *Queue) ackMemory(n int) {
@@ -389,6 +433,12 @@ func (q *Queue) ackMemory(n int) {
 	q.wake()
 }
 
+func (q *Queue) hasMoved() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.moved
+}
+
 // closeDrained lets go of the spools of others that are all published.
 func (q *Queue) closeDrained() (err error) {
 	q.mu.Lock()
@@ -412,7 +462,7 @@ func (q *Queue) Rewind() error {
 	defer q.mu.Unlock()
 	q.again.Store(false)
 	q.runs = q.runs[:0]
-	q.mem.read = 0
+	q.mem.read, q.moved = 0, false
 	var errs []error
 	for _, s := range q.earlier {
 		errs = append(errs, s.Rewind())
@@ -605,6 +655,7 @@ func (q *Queue) run(ctx context.Context) {
 			opened = time.Now()
 		}
 		q.check(now)
+		q.move(now)
 		if now.Sub(adopted) >= adoptEvery {
 			q.adopt(ctx, now)
 			adopted = now

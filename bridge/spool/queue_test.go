@@ -337,6 +337,34 @@ func TestQueueCloseStoresMemory(t *testing.T) {
 	}
 }
 
+// While NATS is away too, what is in memory goes to the disk as soon as that takes it,
+// also if it was handed out; an acknowledgement that comes then is not taken.
+func TestQueueMovesToDisk(t *testing.T) {
+	for _, handedOut := range []int{0, 2} {
+		dir, free := blocked(t)
+		q := newBench(t, dir)
+		q.append(t, "event 1", "event 2", "event 3")
+		for range handedOut {
+			if _, ok, err := q.Next(); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+		}
+		free()
+		eventually(t, "the disk", func() bool { return q.Stats().Memory == 0 })
+		q.append(t, "event 4")
+		if handedOut > 0 {
+			if err := q.Ack(1, 1); !errors.Is(err, errMoved) {
+				t.Errorf("ack: %v", err)
+			}
+		}
+		if diff := cmp.Diff([]string{"event 1", "event 2", "event 3", "event 4"}, q.readQueue(t)); diff != "" {
+			t.Error(diff)
+		}
+		q.done(t, 4)
+		q.close(t)
+	}
+}
+
 // Memory is bounded by records and by bytes.
 func TestQueueMemoryIsBounded(t *testing.T) {
 	for _, size := range []int{10, 100_000} {
