@@ -86,6 +86,9 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	b.watch.saw(h.Event)
 	b.lag.saw(b.troubles, h.Event, payload, now)
 	b.late.saw(h.Event, payload, now)
+	if h.Event == schema.ProcessGroupAdded {
+		b.noteGroup()
+	}
 	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.

@@ -62,6 +62,7 @@ type Bridge struct {
 	serial       atomic.Uint64 // the last one read
 	identity     atomic.Pointer[identity]
 	snap         chan string
+	groups       chan struct{} // receives a value when a group was added, see startOutput
 	// tableWaits is when a process table was stored that the stream does not have yet,
 	// Unix nanoseconds; 0 if there is none.
 	tableWaits atomic.Int64
@@ -103,7 +104,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		cfg: cfg, version: version, table: new(proctable.Table),
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
 		encoder: encoder{host: cfg.Host, ttl: ttl},
-		snap:    make(chan string, 1), lossNoted: make(chan struct{}, 1),
+		snap:    make(chan string, 1), groups: make(chan struct{}, 1), lossNoted: make(chan struct{}, 1),
 	}
 	b.boot.store(boot)
 	b.life.fixed = boot != [bootBytes]byte{}
@@ -145,6 +146,11 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	defer b.serve(ctx)()
 	b.identify(ctx)
 	b.section.read(b.SupervisorPID)
+	if b.needless() {
+		b.log.Info().Msg("no program of this supervisord has its output published: this section has nothing to do and ends; the other one starts it again when it is needed")
+		return nil
+	}
+	b.noteGroup() // perhaps nobody was there to start a section for output
 	defer b.followReasons(ctx)()
 	stopEarly := b.publishEarly(ctx)
 	err = b.openSpool(ctx)
@@ -193,6 +199,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	tasks.Go(func() { b.tellings(aside) })
 	tasks.Go(func() { b.checkSection(aside) })
 	tasks.Go(func() { b.late.run(aside) })
+	tasks.Go(func() { b.startOutput(aside) })
 	err = b.listen(ctx, listener)
 	stopAside()
 	tasks.Wait()

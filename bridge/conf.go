@@ -31,10 +31,11 @@ type ConfOptions struct {
 
 // logsFlags are what the command of the section of logs has besides: the other
 // section publishes its ticks and the process table, and serves the metrics.
-var logsFlags = []string{"--skip", "TICK", "--snapshot-every", "0", "--listen", "off"}
+var logsFlags = []string{"--while-output", "--skip", "TICK", "--snapshot-every", "0", "--listen", "off"}
 
-// WriteConf prints the sections that lose nothing: [eventlistener:supernats] and,
-// for the output of programs, [eventlistener:supernats-logs]. command is what
+// WriteConf prints the sections that lose nothing: for the output of programs
+// [eventlistener:supernats-logs], and for all else [eventlistener:supernats], last, so
+// that what somebody appends belongs to it. command is what
 // supervisord shall run, logs the same without the flags that logsFlags sets.
 func WriteConf(w io.Writer, command, logs []string, o ConfOptions) error {
 	file, err := o.stderrLogfile()
@@ -60,7 +61,7 @@ func WriteConf(w io.Writer, command, logs []string, o ConfOptions) error {
 		if second.Command, err = confCommand(slices.Concat(logs, logsFlags)); err != nil {
 			return err
 		}
-		sections = append(sections, second)
+		sections = []confSection{second, main}
 	}
 	return confTemplate.Execute(w, map[string]any{"Sections": sections, "Two": !o.OneSection})
 }
@@ -69,7 +70,7 @@ func WriteConf(w io.Writer, command, logs []string, o ConfOptions) error {
 // (events.py EventTypes). The ticks of the second one are for its watch.
 const (
 	mainEvents = "PROCESS_STATE,REMOTE_COMMUNICATION,SUPERVISOR_STATE_CHANGE,TICK,PROCESS_GROUP"
-	logsEvents = "PROCESS_LOG,PROCESS_COMMUNICATION,TICK_60"
+	logsEvents = "PROCESS_LOG,PROCESS_COMMUNICATION,TICK_3600"
 )
 
 type confSection struct {
@@ -175,20 +176,24 @@ var confTemplate = template.Must(template.New("conf").Parse(`; Publishes every e
 ;   supervisorctl update
 {{- range .Sections}}
 {{- if .Logs}}
-
+;
 ; The output of programs with stdout_events_enabled, stderr_events_enabled or a
 ; capture. supervisord keeps events for each section by itself: in one with the
 ; other events, a program that writes a lot pushes crashes out of the buffer.
+; Without such a program this one has nothing to do and ends (--while-output); the
+; other one starts it again when an update adds one.
+{{- else if $.Two}}
+
+; Everything else.
 {{- end}}
 [eventlistener:{{.Name}}]
 command={{.Command}}
 {{- if .Logs}}
-; TICK_60 is how a broken pipe is noticed. It is published by the other section,
+; TICK_3600 is how a broken pipe is noticed. It is published by the other section,
 ; so not by this one (--skip TICK).
 {{- else if $.Two}}
-; Everything but the output of programs, which the section below is for; what
-; nobody reads costs little. TICK_5 or TICK_60 must be among the events if you
-; choose some: their silence is how a broken pipe is noticed.
+; What nobody reads costs little. TICK_5 or TICK_60 must be among the events if
+; you choose some: their silence is how a broken pipe is noticed.
 {{- else}}
 ; Everything; what nobody reads costs little. TICK_5 or TICK_60 must be among
 ; the events if you choose some: their silence is how a broken pipe is noticed.
@@ -198,7 +203,7 @@ events={{.Events}}
 ; Each holds up to 64 KiB of output, in supervisord's memory. When the buffer is
 ; full supervisord drops the oldest one, which is counted and reported.
 buffer_size={{.Buffer}}
-; The rest is as above, but for names and the priority.
+; The rest is as in the section below, where it is explained.
 startsecs=0
 numprocs=1
 {{- else}}
@@ -219,10 +224,14 @@ process_name={{.Name}}
 {{- end}}
 priority={{.Priority}}
 autostart=true
-{{- if not .Logs}}
+{{- if .Logs}}
+; Not after it has ended because it has nothing to do.
+autorestart=unexpected
+exitcodes=0
+{{- else}}
 ; Also after an exit that it meant: a listener is needed always.
-{{- end}}
 autorestart=true
+{{- end}}
 {{- if not .Logs}}
 ; SIGTERM, then time to publish what was accepted (--drain), then SIGKILL.
 {{- end}}

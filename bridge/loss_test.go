@@ -239,6 +239,9 @@ func TestSpoolCommand(t *testing.T) {
 	}
 	var events []*schema.Event
 	supervisordtest.Wait(t, 10*time.Second, func() bool {
+		if _, err := os.Stat(filepath.Join(dir, "checkpoint")); err != nil {
+			return false
+		}
 		events = nil
 		for line := range strings.Lines(spool("--dump")) {
 			if ce, err := schema.UnmarshalEvent([]byte(line)); err == nil && ce.Data.Type == "n" {

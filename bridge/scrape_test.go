@@ -367,6 +367,13 @@ func TestReadiness(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(200, "ready\n", "nats: no connection, events wait in the spool")
+	if err := s.SendRemote("small", "x"); err != nil {
+		t.Fatal(err)
+	}
+	supervisordtest.Wait(t, 10*time.Second, func() bool {
+		spool := scrape(t, address, "supernats_bridge_spool_")
+		return spool["supernats_bridge_spool_bytes"] > 0 && spool["supernats_bridge_spool_memory_records"] == 0
+	}, "the events to move to the disk")
 	data := strings.Repeat("x", 10_000)
 	for range 120 {
 		if err := s.SendRemote("large", data); err != nil {

@@ -185,7 +185,7 @@ func sectionProblems(own *supervisord.ConfigSection, data *schema.Section, free 
 	complain := func(line, format string, args ...any) {
 		wrong, lines = append(wrong, fmt.Sprintf(format, args...)), append(lines, line)
 	}
-	if !hasTicks(data.Events) {
+	if !hasTicks(data.Events) && !onlyOutput(data.Events) {
 		complain("events="+strings.Join(append(slices.Clone(data.Events), "TICK_60"), ","),
 			"events= has neither TICK_5 nor TICK_60, so the bridge cannot notice that supervisord has stopped sending events to it")
 	}
@@ -219,6 +219,22 @@ func hasTicks(events []string) bool {
 		name = strings.ToUpper(name)
 		return schema.Is(schema.Tick5, name) || schema.Is(schema.Tick60, name)
 	})
+}
+
+// onlyOutput reports whether events= holds the output of programs and a tick: that a
+// pipe for it is broken may be noticed later.
+func onlyOutput(events []string) bool {
+	ticks := false
+	for _, name := range events {
+		name = strings.ToUpper(name)
+		switch {
+		case name == schema.Tick3600:
+			ticks = true
+		case !schema.Is(name, "PROCESS_LOG") && !schema.Is(name, "PROCESS_COMMUNICATION"):
+			return false
+		}
+	}
+	return ticks
 }
 
 // optionInt is an option of a section that is a number.

@@ -27,11 +27,10 @@ func bothSections(t *testing.T, flags ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	main, logs, ok := strings.Cut(string(out), "[eventlistener:supernats-logs]")
-	if !ok {
+	if n := strings.Count(string(out), "TICK_3600"); n < 1 || !strings.Contains(string(out), "[eventlistener:supernats-logs]") {
 		t.Fatalf("one section:\n%s", out)
 	}
-	return main + "[eventlistener:supernats-logs]" + strings.Replace(logs, "TICK_60\n", "TICK_5\n", 1)
+	return strings.ReplaceAll(string(out), ",TICK_3600\n", ",TICK_5\n")
 }
 
 const talkers = `
@@ -182,4 +181,45 @@ func kill(t *testing.T, s *supervisordtest.Supervisord, name string) {
 		t.Fatal(err)
 	}
 	supervisordtest.Wait(t, 20*time.Second, func() bool { n := pid(); return n > 0 && n != old }, "another %s", name)
+}
+
+// Without a program whose output is published the section for it ends, as expected;
+// when one is added it is started again, and nothing of the output is lost.
+func TestSectionForOutputWhileNeeded(t *testing.T) {
+	t.Parallel()
+	nats := streamtest.Start(t)
+	js := nats.JetStream()
+	sections := bothSections(t, "--nats-url", nats.URL, "--host", "web1")
+	const quiet = "\n[program:quiet]\ncommand=sleep 1000\nstdout_events_enabled=false\n"
+	s := supervisordtest.Start(t, sections+quiet)
+	ended := schema.Subject{Host: "web1", Group: "supernats-logs", Process: "supernats-logs", Event: schema.ProcessStateExited}.String()
+	if e := event(t, waitStored(t, js, ended, 1)[0]); e.Expected == nil || !*e.Expected {
+		t.Errorf("it ended unexpectedly: %+v", e)
+	}
+	if out, _ := s.Ctl("status", "supernats-logs"); !strings.Contains(out, "EXITED") {
+		t.Fatalf("status: %s", out)
+	}
+
+	const counter = "\n[program:counter]\ncommand=sh -c \"i=0; while [ $i -lt 20 ]; do i=$((i+1)); echo line $i; sleep .05; done; sleep 1000\"\nstdout_events_enabled=true\nstartsecs=0\n"
+	if err := supervisordtest.WriteConf(s.Dir, "supervisor", sections+quiet+counter); err != nil {
+		t.Fatal(err)
+	}
+	s.MustCtl(t, "update")
+	last := "line 20\n"
+	all := func() (text string) {
+		for _, m := range stored(t, js, schema.Subject{Host: "web1", Group: "counter", Process: "counter", Event: "PROCESS_LOG_STDOUT"}.String()) {
+			text += *event(t, m).Data
+		}
+		return text
+	}
+	supervisordtest.Wait(t, 30*time.Second, func() bool { return strings.HasSuffix(all(), last) }, "the last line of output")
+	if text := all(); !strings.HasPrefix(text, "line 1\n") || strings.Count(text, "line ") != 20 {
+		t.Errorf("output is %q", text)
+	}
+	if out := s.MustCtl(t, "status", "supernats-logs"); !strings.Contains(out, "RUNNING") {
+		t.Errorf("status: %s", out)
+	}
+	if out, _ := s.Ctl("stop", "supernats-logs"); !strings.Contains(out, "stopped") {
+		t.Errorf("stop: %s", out)
+	}
 }

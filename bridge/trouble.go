@@ -27,6 +27,7 @@ const (
 	troubleSilent  = "silent"
 	troubleBacklog = "backlog"
 	troubleSection = "section"
+	troubleOutput  = "output"
 	troubleLate    = "late-deaths"
 	troubleSlow    = "spool-slow"
 	// troubleOther stands for all that come after maxTroubles.

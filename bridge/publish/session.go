@@ -133,13 +133,7 @@ func (s *session) run(ctx context.Context) error {
 		s.trouble.report(err)
 	}
 	s.away = err != nil && apiCode(err) == 0 && !ours
-	err = errors.Join(err, s.end(ctx, err))
-	if err != nil {
-		// Now, and not only before the next attempt, which may be far away: what is in
-		// nobody's hands can be brought to the disk meanwhile.
-		err = errors.Join(err, s.cfg.Source.Rewind())
-	}
-	return err
+	return errors.Join(err, s.end(ctx, err))
 }
 
 // end waits for the end of all that is in flight, so that nothing of it arrives

@@ -91,6 +91,7 @@ type Queue struct {
 	earlier  []*Spool // of others, oldest first; they are only read
 	late     []*Spool // found since the last Rewind
 	mem      memory
+	moved    bool   // something that was handed out of memory is on the disk now
 	place    []byte // of the last event in memory
 	retry    time.Time
 	refused  error      // of the last Append
@@ -199,7 +200,6 @@ func (q *Queue) append(rec []byte, loss reported) error {
 
 // store does it. The lock is held.
 func (q *Queue) store(rec []byte, loss reported) error {
-	q.spill()
 	if q.disk != nil && len(q.mem.recs) == 0 && (q.diskErr == nil || time.Now().After(q.retry)) {
 		err := q.disk.appendReporting(rec, loss)
 		if errors.Is(err, os.ErrNotExist) {
@@ -274,27 +274,6 @@ func (q *Queue) noteSafe() {
 		close(w.done)
 		return true
 	})
-}
-
-// spill brings what is in memory to the disk, if that takes records again and none of
-// those is handed out: NATS may be away for longer than the disk. The lock is held.
-func (q *Queue) spill() {
-	if q.disk == nil || len(q.mem.recs) == 0 || q.mem.read > 0 || q.diskErr != nil && time.Now().Before(q.retry) {
-		return
-	}
-	q.disk.newSegment()
-	n, err := q.disk.appendAll(q.mem.recs)
-	q.mem.drop(n, q.opt.Event)
-	q.noteMemory()
-	q.noteSafe()
-	if err != nil {
-		q.retry = time.Now().Add(diskRetry)
-		q.wakeFor(&q.diskErr, err)
-		return
-	}
-	q.diskErr = nil
-	q.settleOwed()
-	q.wake()
 }
 
 // settleEarlier says that the losses of the spools of others are reported. The lock
@@ -406,6 +385,9 @@ func (q *Queue) Ack(n int, seq uint64) (err error) {
 		run := &q.runs[0]
 		k := min(n, run.n)
 		if run.from == nil {
+			if q.hasMoved() {
+				return errors.Join(err, errMoved)
+			}
 			q.ackMemory(k)
 		} else {
 			err = errors.Join(err, run.from.Ack(k, seq))
@@ -423,6 +405,44 @@ func (q *Queue) Ack(n int, seq uint64) (err error) {
 		q.room = nil
 	}
 	return err
+}
+
+// moveAfter is how long nothing of what is in memory is acknowledged before it is
+// moved to a disk that takes records again.
+const moveAfter = time.Second
+
+var errMoved = errors.New("records have been moved from memory to the disk")
+
+// move appends to the disk what waits in memory and does not get away. What of it was
+// handed out is handed out again: Next returns ErrEarlier.
+func (q *Queue) move(now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.disk == nil || len(q.mem.recs) == 0 || now.Sub(q.mem.moved) < moveAfter || now.Before(q.retry) {
+		return
+	}
+	q.disk.newSegment() // see ackMemory
+	handedOut := q.mem.read
+	n, _ := q.disk.appendAll(q.mem.recs) // the next Append meets the error too
+	if n == 0 {
+		q.retry = now.Add(diskRetry)
+		return
+	}
+
+	q.mem.read = max(n, handedOut)
+	q.mem.ack(n, q.opt.Event)
+	q.mem.read = max(0, handedOut-n)
+	if len(q.mem.recs) == 0 {
+		q.diskErr = nil
+		q.settleOwed()
+	}
+	q.noteMemory()
+	q.noteSafe()
+	if handedOut > 0 {
+		q.moved = true
+		q.again.Store(true)
+	}
+	q.signal()
 }
 
 func (q *Queue) ackMemory(n int) {
@@ -457,6 +477,12 @@ func (q *Queue) settleOwed() {
 	q.owed = nil
 }
 
+func (q *Queue) hasMoved() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.moved
+}
+
 // closeDrained lets go of the spools of others that are all published.
 func (q *Queue) closeDrained() (err error) {
 	q.mu.Lock()
@@ -480,7 +506,7 @@ func (q *Queue) Rewind() error {
 	defer q.mu.Unlock()
 	q.again.Store(false)
 	q.runs = q.runs[:0]
-	q.mem.read = 0
+	q.mem.read, q.moved = 0, false
 	var errs []error
 	for _, s := range q.earlier {
 		errs = append(errs, s.Rewind())
@@ -669,9 +695,7 @@ func (q *Queue) run(ctx context.Context) {
 			opened = time.Now()
 		}
 		q.check(now)
-		q.mu.Lock()
-		q.spill()
-		q.mu.Unlock()
+		q.move(now)
 		if now.Sub(adopted) >= adoptEvery {
 			q.adopt(ctx, now)
 			adopted = now

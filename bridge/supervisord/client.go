@@ -88,6 +88,8 @@ const (
 	FaultBadName       = 10
 	FaultNoFile        = 20
 	FaultFailed        = 30
+	// FaultAlreadyStarted answers startProcess.
+	FaultAlreadyStarted = 60
 )
 
 // StatusError is an answer whose HTTP status is neither 200 nor 401.

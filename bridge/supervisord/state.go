@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -30,4 +31,23 @@ func (c *Client) Stopping(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("ask for supervisord's state at %s: no statename in %.100v", c.name, value)
 	}
 	return name == "SHUTDOWN" || name == "RESTARTING", nil
+}
+
+// StartExited starts a process that has ended by itself, and waits for nothing. One
+// that supervisord does not have, or that it is about to end, needs no start.
+func (c *Client) StartExited(ctx context.Context, group, name string) error {
+	value, _, err := c.call(ctx, "supervisor.getProcessInfo", group+":"+name)
+	if err == nil {
+		row, _ := value.(map[string]any)
+		if process(row).State != "EXITED" {
+			return nil
+		}
+		_, _, err = c.call(ctx, "supervisor.startProcess", group+":"+name, false)
+	}
+
+	var fault *Fault
+	if errors.As(err, &fault) && slices.Contains([]int{FaultBadName, FaultAlreadyStarted, FaultShutdownState}, fault.Code) {
+		return nil
+	}
+	return err
 }
