@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,17 +19,24 @@ import (
 
 // written is a log into which a test writes.
 type written struct {
+	mu     sync.Mutex
 	deaths []supervisord.Death
 	err    error
-	opened int
 }
 
 func (w *written) follow(context.Context) (deathLog, error) {
-	w.opened++
 	return w, w.err
 }
 
+func (w *written) add(deaths ...supervisord.Death) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deaths = append(w.deaths, deaths...)
+}
+
 func (w *written) Next(context.Context) ([]supervisord.Death, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	defer func() { w.deaths = nil }()
 	return w.deaths, w.err
 }
@@ -45,26 +53,26 @@ func TestLateDeaths(t *testing.T) {
 		want string
 	}{
 		{"no rush", func(l *lateDeaths, w *written) {
-			w.deaths = append(w.deaths, api)
+			w.add(api)
 			time.Sleep(time.Minute)
 		}, ""},
 		{"in time", func(l *lateDeaths, w *written) {
 			rush(l)
-			w.deaths = append(w.deaths, api)
+			w.add(api)
 			time.Sleep(time.Second)
 			l.saw("PROCESS_STATE_EXITED", []byte("processname:api groupname:api from_state:RUNNING expected:0 pid:1"), time.Now())
 			time.Sleep(10 * time.Second)
 		}, ""},
 		{"late", func(l *lateDeaths, w *written) {
 			rush(l)
-			w.deaths = append(w.deaths, api, web)
+			w.add(api, web)
 			l.saw("PROCESS_STATE_EXITED", []byte("processname:other groupname:api"), time.Now())
 			l.saw("PROCESS_STATE_STARTING", []byte("processname:api groupname:api"), time.Now())
 			time.Sleep(2500 * time.Millisecond)
 		}, "supervisord's log has deaths whose events have not come: api exited (SIGKILL), web exited (exit status 3)"},
 		{"one came", func(l *lateDeaths, w *written) {
 			rush(l)
-			w.deaths = append(w.deaths, api, api, web)
+			w.add(api, api, web)
 			time.Sleep(5 * time.Second)
 			l.saw("PROCESS_STATE_BACKOFF", []byte("processname:web groupname:web"), time.Now())
 			l.saw("PROCESS_STATE_EXITED", []byte("processname:api groupname:api"), time.Now())
@@ -72,7 +80,7 @@ func TestLateDeaths(t *testing.T) {
 		}, "supervisord's log has deaths whose events have not come: api exited (SIGKILL)"},
 		{"all came", func(l *lateDeaths, w *written) {
 			rush(l)
-			w.deaths = append(w.deaths, api)
+			w.add(api)
 			time.Sleep(5 * time.Second)
 			l.saw("PROCESS_STATE_EXITED", []byte("processname:api groupname:api"), time.Now())
 			time.Sleep(time.Second)
@@ -80,14 +88,14 @@ func TestLateDeaths(t *testing.T) {
 		{"many", func(l *lateDeaths, w *written) {
 			rush(l)
 			for range 2 * maxLate {
-				w.deaths = append(w.deaths, supervisord.Death{Process: "x"})
+				w.add(supervisord.Death{Process: "x"})
 			}
 			time.Sleep(5 * time.Second)
 		}, "supervisord's log has deaths whose events have not come: x exited (unknown reason)" +
 			strings.Repeat(", x exited (unknown reason)", namedLate-1) + fmt.Sprintf(" and %d more", maxLate-namedLate)},
 		{"the rush is over", func(l *lateDeaths, w *written) {
 			rush(l)
-			w.deaths = append(w.deaths, api)
+			w.add(api)
 			time.Sleep(rushLasts + 2*time.Second)
 		}, ""},
 		{"it goes on", func(l *lateDeaths, w *written) {
@@ -95,7 +103,7 @@ func TestLateDeaths(t *testing.T) {
 				rush(l)
 				time.Sleep(20 * time.Second)
 			}
-			w.deaths = append(w.deaths, api)
+			w.add(api)
 			time.Sleep(4 * time.Second)
 		}, "supervisord's log has deaths whose events have not come: api exited (SIGKILL)"},
 		{"no log", func(l *lateDeaths, w *written) {

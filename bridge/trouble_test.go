@@ -55,9 +55,13 @@ func troublesIn(t *testing.T, attached bool) (list *troubles, published func() [
 	})
 	return list, func() []reported {
 			synctest.Wait()
+			list.mu.Lock()
+			defer list.mu.Unlock()
 			defer func() { got = nil }()
 			return got
 		}, func() string {
+			list.mu.Lock()
+			defer list.mu.Unlock()
 			defer log.Reset()
 			return log.String()
 		}
