@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -58,9 +57,11 @@ func WriteConf(w io.Writer, command, logs []string, o ConfOptions) error {
 		second.Name, second.Events, second.Priority, second.Logs = "supernats-logs", logsEvents, confPriority-1, true
 		second.Buffer = 16384
 		second.Stderr = logsName(file)
-		if second.Command, err = confCommand(slices.Concat(logs, logsFlags)); err != nil {
+		if second.Command, err = confCommand(logs); err != nil {
 			return err
 		}
+		// Its own flags have a line of their own.
+		second.Command = "\n  " + second.Command + "\n  " + strings.Join(logsFlags, " ")
 		sections = []confSection{second, main}
 	}
 	return confTemplate.Execute(w, map[string]any{"Sections": sections, "Two": !o.OneSection})
