@@ -127,17 +127,14 @@ func (b *Bridge) store(ctx context.Context, rec []byte, h *eventlistener.Header)
 			return nil
 		}
 		room := b.spool.Room()
-		err := b.append(rec, h)
+		done, err := b.append(rec, h, !sheddable)
 		switch {
 		case err == nil:
 			if b.full && b.spool.Used() < shedAbove {
 				b.full = false
 				b.troubles.clear(troubleFull)
 			}
-			if h == nil || sheddable {
-				return nil
-			}
-			return settled(ctx, b.spool.Settled())
+			return settled(ctx, done)
 		case errors.Is(err, spool.ErrTooBig), errors.Is(err, spool.ErrFinished):
 			return err
 		case sheddable && errors.Is(err, spool.ErrFull):
@@ -170,17 +167,23 @@ func settled(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// append stores a record; the event of h, if it is one, is then accounted for.
-func (b *Bridge) append(rec []byte, h *eventlistener.Header) error {
+// append stores a record; the event of h, if it is one, is then accounted for. If that
+// is in memory and has to be safe, done is closed when it is.
+func (b *Bridge) append(rec []byte, h *eventlistener.Header, safe bool) (done <-chan struct{}, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.spool.Append(rec); err != nil {
-		return err
+	if h == nil {
+		return nil, b.spool.Append(rec)
 	}
-	if h != nil {
+	if safe {
+		done, err = b.spool.AppendSafe(rec)
+	} else {
+		err = b.spool.Append(rec)
+	}
+	if err == nil {
 		b.account(rec, h, false)
 	}
-	return nil
+	return done, err
 }
 
 // account takes note of an event that is stored or let go. b.mu is held.

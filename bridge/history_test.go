@@ -196,7 +196,7 @@ func TestLossesAddUp(t *testing.T) {
 			},
 			"snapshot": func(*rapid.T) {
 				b := s.bridge()
-				if err := b.append(appendMessage(nil, readAt, b.boot.load(), b.header, "supervisor.snapshot.web1", "id", []byte("{}")), nil); err != nil {
+				if _, err := b.append(appendMessage(nil, readAt, b.boot.load(), b.header, "supervisor.snapshot.web1", "id", []byte("{}")), nil, false); err != nil {
 					t.Fatal(err)
 				}
 			},

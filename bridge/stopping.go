@@ -80,7 +80,7 @@ func (b *Bridge) lastRecords() {
 	b.keepTable()
 	msg, err := b.ownRecord(schema.BridgeStopping, time.Now())
 	if err == nil {
-		err = b.append(msg, nil)
+		_, err = b.append(msg, nil, false)
 	}
 	if err != nil {
 		b.log.Error().Err(err).Msg("the record of the stop cannot be stored")

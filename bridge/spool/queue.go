@@ -74,9 +74,9 @@ type QueueOptions struct {
 //   - A spool that is opened late, or that another bridge has left, goes first: Next
 //     returns ErrEarlier, and from the next Rewind on its records come before others.
 //   - While NATS takes nothing either, memory takes 1,000 records or 1 MiB.
-//   - What is in memory dies with the process, so whoever cannot do without a record
-//     waits for Settled. How many events are in memory stands in the spool's tally,
-//     where there is one.
+//   - What is in memory dies with the process, so an event that matters is appended
+//     with AppendSafe, and answered when it is safe. How many other events are in
+//     memory stands in the spool's tally, where there is one.
 //   - A spool that is full by Options.Max is no reason to use memory: NATS is away
 //     then, and supervisord's buffer is as good a place.
 type Queue struct {
@@ -92,7 +92,8 @@ type Queue struct {
 	late     []*Spool // found since the last Rewind
 	mem      memory
 	moved    bool   // something that was handed out of memory is on the disk now
-	place    []byte // of the last event in memory
+	place    []byte // of the last event in memory that is answered
+	unsure   unsure // an event in memory that is not answered yet
 	retry    time.Time
 	refused  error      // of the last Append
 	diskErr  error      // why the disk takes nothing; nil while it does
@@ -116,6 +117,14 @@ type Queue struct {
 
 	stop context.CancelFunc
 	loop sync.WaitGroup
+}
+
+// unsure is the event that AppendSafe has put into memory last: it is safe when so
+// many records that were in memory are. Until then its place is not noted: to the
+// next run, to which supervisord offers it again, it was never there.
+type unsure struct {
+	records uint64 // 0: there is none
+	place   []byte
 }
 
 // settling is one who waits until so many records that were in memory are safe.
@@ -169,37 +178,49 @@ func OpenQueue(ctx context.Context, opt QueueOptions) (*Queue, error) {
 // Append stores a record at the end, on disk or in memory.
 //
 // Errors: ErrFull, ErrFinished, ErrTooBig. Append may be called again.
-func (q *Queue) Append(rec []byte) error { return q.append(rec, nothing) }
+func (q *Queue) Append(rec []byte) error {
+	_, err := q.append(rec, nothing, false)
+	return err
+}
+
+// AppendSafe is Append for the record of an event that is answered when it is safe,
+// which is the next one to be answered. If it is in memory, settled is closed when it
+// is acknowledged, or on disk after all; nil says that it is safe.
+func (q *Queue) AppendSafe(rec []byte) (settled <-chan struct{}, err error) {
+	return q.append(rec, nothing, true)
+}
 
 // AppendLoss is Append for a record that reports events as lost: those that
 // Options.Lost was called for, or those of Left.Memory.
 func (q *Queue) AppendLoss(rec []byte, memory bool) error {
+	of := ofDamage
 	if memory {
-		return q.append(rec, ofMemory)
+		of = ofMemory
 	}
-	return q.append(rec, ofDamage)
+	_, err := q.append(rec, of, false)
+	return err
 }
 
-func (q *Queue) append(rec []byte, loss reported) error {
+func (q *Queue) append(rec []byte, loss reported, safe bool) (settled <-chan struct{}, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.finished:
-		return ErrFinished
+		return nil, ErrFinished
 	case len(rec) == 0:
-		return errEmpty
+		return nil, errEmpty
 	case len(rec) > maxRecord:
-		return ErrTooBig
+		return nil, ErrTooBig
 	}
-	q.refused = q.store(rec, loss)
+	settled, q.refused = q.store(rec, loss, safe)
 	if !q.appended.Load() {
 		q.appended.Store(true)
 	}
-	return q.refused
+	return settled, q.refused
 }
 
 // store does it. The lock is held.
-func (q *Queue) store(rec []byte, loss reported) error {
+func (q *Queue) store(rec []byte, loss reported, safe bool) (settled <-chan struct{}, err error) {
 	if q.disk != nil && len(q.mem.recs) == 0 && (q.diskErr == nil || time.Now().After(q.retry)) {
 		err := q.disk.appendReporting(rec, loss)
 		if errors.Is(err, os.ErrNotExist) {
@@ -219,10 +240,10 @@ func (q *Queue) store(rec []byte, loss reported) error {
 				q.diskErr = nil
 				q.wake()
 			}
-			return nil
+			return nil, nil
 		case errors.Is(err, ErrFull) && !errors.Is(err, ErrDiskFull):
 			q.wakeFor(&q.refused, err)
-			return err
+			return nil, err
 		}
 		q.retry = time.Now().Add(diskRetry)
 		q.wakeFor(&q.diskErr, err)
@@ -230,11 +251,16 @@ func (q *Queue) store(rec []byte, loss reported) error {
 	now := time.Now()
 	if !q.mem.fits(len(rec), now) {
 		q.wakeFor(&q.refused, ErrFull)
-		return ErrFull
+		return nil, ErrFull
 	}
 	place := q.opt.Event(rec)
 	q.mem.append(rec, place != nil, now)
-	if place != nil {
+	switch {
+	case place != nil && safe:
+		w := settling{q.mem.safe + uint64(len(q.mem.recs)), make(chan struct{})}
+		q.settled, settled = append(q.settled, w), w.done
+		q.unsure = unsure{w.records, append(q.unsure.place[:0], place...)}
+	case place != nil:
 		q.place = append(q.place[:0], place...)
 	}
 	if loss != nothing {
@@ -242,20 +268,7 @@ func (q *Queue) store(rec []byte, loss reported) error {
 	}
 	q.noteMemory()
 	q.signal()
-	return nil
-}
-
-// Settled returns a channel that is closed when all that is in memory now is
-// acknowledged, or on disk after all; nil if nothing is in memory.
-func (q *Queue) Settled() <-chan struct{} {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.mem.recs) == 0 {
-		return nil
-	}
-	w := settling{q.mem.safe + uint64(len(q.mem.recs)), make(chan struct{})}
-	q.settled = append(q.settled, w)
-	return w.done
+	return settled, nil
 }
 
 // Awaited reports whether somebody waits for what is in memory.
@@ -265,8 +278,13 @@ func (q *Queue) Awaited() bool {
 	return len(q.settled) > 0
 }
 
-// noteSafe ends the wait of those whose records are safe. The lock is held.
+// noteSafe notes that records have left the memory, and ends the wait of those whose
+// they are. The lock is held.
 func (q *Queue) noteSafe() {
+	if u := &q.unsure; u.records > 0 && u.records <= q.mem.safe {
+		q.place, u.records = append(q.place[:0], u.place...), 0
+	}
+	q.noteMemory()
 	q.settled = slices.DeleteFunc(q.settled, func(w settling) bool {
 		if w.records > q.mem.safe {
 			return false
@@ -286,9 +304,14 @@ func (q *Queue) settleEarlier() {
 
 // noteMemory puts into the spool's tally what is in memory.
 func (q *Queue) noteMemory() {
-	if q.disk != nil {
-		q.disk.noteMemory(uint64(q.mem.events), q.place)
+	if q.disk == nil {
+		return
 	}
+	answered := q.mem.events
+	if q.unsure.records > 0 {
+		answered--
+	}
+	q.disk.noteMemory(uint64(answered), q.place)
 }
 
 // wakeFor notes an error, and wakes the loop if it is another one.
@@ -436,7 +459,6 @@ func (q *Queue) move(now time.Time) {
 		q.diskErr = nil
 		q.settleOwed()
 	}
-	q.noteMemory()
 	q.noteSafe()
 	if handedOut > 0 {
 		q.moved = true
@@ -449,7 +471,6 @@ func (q *Queue) ackMemory(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.mem.ack(n, q.opt.Event)
-	q.noteMemory()
 	q.noteSafe()
 	if len(q.mem.recs) > 0 {
 		return
@@ -656,7 +677,7 @@ func (q *Queue) Close() error {
 		n, _ := disk.appendAll(left) // the error is that some are left
 		q.mem.drop(n, q.opt.Event)
 		left = q.mem.recs
-		q.noteMemory()
+		q.noteSafe()
 	}
 	q.mu.Unlock()
 	var errs []error
@@ -851,7 +872,7 @@ func (q *Queue) troubles() map[string]trouble {
 	defer q.mu.Unlock()
 	wrong := map[string]trouble{}
 	dir, err := q.slot.dir, q.diskErr
-	memory := "; events go through memory and are lost if the bridge is killed"
+	memory := "; events go through memory, and are answered when the stream has them, but for ticks and output"
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrDiskFull), isFull(err):

@@ -588,40 +588,64 @@ func TestQueueModel(t *testing.T) {
 	})
 }
 
-// Whoever waits for what is in memory is told when it is acknowledged, and not before;
+// Whoever waits for an event in memory is told when it is acknowledged, and not before;
 // a disk that takes records again gets it even if nobody acknowledges anything, in
-// order.
-func TestQueueSettled(t *testing.T) {
-	dir, free := blocked(t)
-	b := newBench(t, dir)
+// order. Until then the next run does not know of it: supervisord offers it again.
+func TestQueueAppendSafe(t *testing.T) {
+	dir, fs := t.TempDir(), &fullDisk{}
+	b := newBench(t, dir, func(o *QueueOptions) { o.fs = fs })
 	defer b.close(t)
-	if b.Settled() != nil || b.Awaited() {
-		t.Fatal("nothing is in memory")
+	safely := func(rec string) <-chan struct{} {
+		t.Helper()
+		done, err := b.AppendSafe([]byte(rec))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return done
 	}
-	b.append(t, "1", "2")
-	done := b.Settled()
+	killed := func(want ...Left) {
+		t.Helper()
+		left := t.TempDir()
+		if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		next := newBench(t, left)
+		if diff := cmp.Diff(want, next.left); diff != "" {
+			t.Errorf("what a kill leaves (-want +got):\n%s", diff)
+		}
+		next.close(t)
+	}
+	if safely("event 1") != nil || b.Awaited() {
+		t.Fatal("it is on disk")
+	}
+	fs.set(syscall.ENOSPC)
+	b.append(t, "event 2")
+	done := safely("event 3")
 	if !b.Awaited() || closed(done) {
 		t.Fatal("two records are in memory")
 	}
+	killed(Left{Place: []byte("event 2"), Memory: 1})
 	b.readQueue(t)
-	if b.done(t, 1); closed(done) {
+	if b.done(t, 2); closed(done) {
 		t.Fatal("the second one is not acknowledged")
 	}
+	killed(Left{Place: []byte("event 2")})
 	if b.done(t, 1); !closed(done) || b.Awaited() {
 		t.Fatal("both are acknowledged")
 	}
+	killed(Left{Place: []byte("event 3")})
 
-	b.append(t, "3", "4", "5")
-	done = b.Settled()
+	b.append(t, "event 4", "event 5")
+	done = safely("event 6")
 	b.readQueue(t)
 	b.done(t, 1)
-	free()
+	fs.set(nil)
 	eventually(t, "what is in memory to be on disk", func() bool { return closed(done) })
 	if err := b.Ack(1, 1); err == nil {
 		t.Error("what was handed out of memory is acknowledged, and is on the disk")
 	}
-	b.append(t, "6")
-	if got := b.readQueue(t); !slices.Equal(got, []string{"4", "5", "6"}) {
+	b.append(t, "event 7")
+	if got := b.readQueue(t); !slices.Equal(got, []string{"event 5", "event 6", "event 7"}) {
 		t.Errorf("it holds %q", got)
 	}
 	if st := b.Stats(); st.Memory != 0 || st.Disk != nil {
