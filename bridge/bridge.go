@@ -146,11 +146,6 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	defer b.serve(ctx)()
 	b.identify(ctx)
 	b.section.read(b.SupervisorPID)
-	if b.needless() {
-		b.log.Info().Msg("no program of this supervisord has its output published: this section has nothing to do and ends; the other one starts it again when it is needed")
-		return nil
-	}
-	b.noteGroup() // perhaps nobody was there to start a section for output
 	defer b.followReasons(ctx)()
 	stopEarly := b.publishEarly(ctx)
 	err = b.openSpool(ctx)

@@ -30,7 +30,7 @@ type ConfOptions struct {
 
 // logsFlags are what the command of the section of logs has besides: the other
 // section publishes its ticks and the process table, and serves the metrics.
-var logsFlags = []string{"--while-output", "--skip", "TICK", "--snapshot-every", "0", "--listen", "off"}
+var logsFlags = []string{"--skip", "TICK", "--snapshot-every", "0", "--listen", "off"}
 
 // WriteConf prints the sections that lose nothing: for the output of programs
 // [eventlistener:supernats-logs], and for all else [eventlistener:supernats], last, so
@@ -181,8 +181,7 @@ var confTemplate = template.Must(template.New("conf").Parse(`; Publishes every e
 ; The output of programs with stdout_events_enabled, stderr_events_enabled or a
 ; capture. supervisord keeps events for each section by itself: in one with the
 ; other events, a program that writes a lot pushes crashes out of the buffer.
-; Without such a program this one has nothing to do and ends (--while-output); the
-; other one starts it again when an update adds one.
+; The bridge of the section below starts this one when there is such a program.
 {{- else if $.Two}}
 
 ; Everything else.
@@ -224,15 +223,11 @@ process_name={{.Name}}
 ; that has the same priority.
 {{- end}}
 priority={{.Priority}}
-autostart=true
-{{- if .Logs}}
-; Not after it has ended because it has nothing to do.
-autorestart=unexpected
-exitcodes=0
-{{- else}}
+autostart={{if .Logs}}false{{else}}true{{end}}
+{{- if not .Logs}}
 ; Also after an exit that it meant: a listener is needed always.
-autorestart=true
 {{- end}}
+autorestart=true
 {{- if not .Logs}}
 ; SIGTERM, then time to publish what was accepted (--drain), then SIGKILL.
 {{- end}}

@@ -26,7 +26,6 @@ type Config struct {
 	LogTail       schema.Size                `default:"4KiB" help:"How much of a crashed process's log goes into the event; 0 turns it off."`
 	ServerURL     string                     `placeholder:"URL" help:"supervisord's XML-RPC, unix:///path or http://user:pass@host:port (default: $SUPERVISOR_SERVER_URL)."`
 	Skip          []string                   `placeholder:"NAME" help:"Events that are answered but not published, by name as in events=: another section of this supervisord publishes them. Repeatable."`
-	WhileOutput   bool                       `help:"End with exit code 0 while no program of this supervisord has its output published (stdout_events_enabled, stderr_events_enabled, a capture): for a section of output only, which the other section's bridge starts again."`
 	Listen        string                     `placeholder:"ADDRESS" help:"Address of /metrics, /healthz and /readyz, HOST:PORT or :PORT, or off (default: off)."`
 	WebConfig     string                     `placeholder:"FILE" help:"TLS and basic authentication of that address: Prometheus's web configuration file."`
 	Length        eventlistener.Length       `default:"auto" help:"How supervisord counts len: chars, bytes or auto."`

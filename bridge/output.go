@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -10,21 +11,16 @@ import (
 )
 
 // The output of programs has a section of its own, see WriteConf. On most hosts no
-// program's output is published, and a bridge for it would have nothing to do: with
-// --while-output it ends at its start then, with exit code 0, which its section
-// (autorestart=unexpected) leaves at that. supervisord goes on filling the buffer of
-// a section whose listener has ended, with a TICK_3600 each hour.
-//
-// The bridge of the other section starts it again when a program is added whose
-// output is published. Nothing is lost: supervisord has buffered it.
+// program's output is published, and a bridge for it would have nothing to do, so
+// supervisord does not start it (autostart=false). The bridge of the other section
+// does, when it starts and when an update adds a program whose output is published.
+// Nothing is lost: supervisord fills the buffer of a section that does not run too.
 
 const (
-	// outputWait is how long the configuration is waited for at a start.
-	outputWait = 2 * time.Second
 	// outputSoon is how long the groups of an update have to follow each other to be
 	// looked at together.
 	outputSoon = 200 * time.Millisecond
-	// outputAgain is when it is tried again to start the other section.
+	// outputAgain is when it is tried again to start the section.
 	outputAgain = 10 * time.Second
 )
 
@@ -57,25 +53,33 @@ func isFalse(v string) bool {
 	return false
 }
 
-// needless reports whether a bridge for output has nothing to do.
-func (b *Bridge) needless() bool {
-	if !b.cfg.WhileOutput {
-		return false
+// outputSections returns the groups and processes of the sections for output that
+// supervisord does not start by itself.
+func outputSections(c *supervisord.Configuration) (sections [][2]string) {
+	for _, s := range c.Sections {
+		name, ok := strings.CutPrefix(s.Name, "eventlistener:")
+		events, err := s.Value("events", "")
+		if !ok || err != nil || !onlyOutput(strings.FieldsFunc(events, func(r rune) bool { return r == ',' || r == ' ' })) {
+			continue
+		}
+		words := strings.Fields(s.Options["command"])
+		if v, err := s.Value("autostart", "true"); err != nil || !isFalse(v) || len(words) == 0 ||
+			!strings.HasPrefix(filepath.Base(words[0]), "supernats-bridge") {
+			continue
+		}
+		process := s.Options["process_name"]
+		if process == "" || strings.Contains(process, "%") {
+			process = name
+		}
+		sections = append(sections, [2]string{name, process})
 	}
-	select {
-	case <-b.section.done:
-	case <-time.After(outputWait):
-		return false
-	}
-	return b.section.conf != nil && !hasOutput(b.section.conf)
+	return sections
 }
 
-// startOutput starts the sections for output when they are needed, each time that a
-// group was added, until ctx ends.
+// startOutput starts the section for output when it is needed, at our start and each
+// time that a group was added, until ctx ends.
 func (b *Bridge) startOutput(ctx context.Context) {
-	if b.server == nil || b.cfg.WhileOutput {
-		return
-	}
+	b.noteGroup()
 	for {
 		select {
 		case <-ctx.Done():
@@ -86,8 +90,8 @@ func (b *Bridge) startOutput(ctx context.Context) {
 			return
 		}
 		for err := b.startNeeded(ctx); err != nil; err = b.startNeeded(ctx) {
-			b.troubles.raise(troubleOutput, "the section for the output of programs is needed and cannot be started: "+err.Error(),
-				"supervisorctl start the section whose command has --while-output, and look into its log")
+			b.troubles.raise(troubleOutput, "programs have their output published, and the section for it does not run: "+err.Error(),
+				"set autostart=true in that section of supervisord's configuration, then run: supervisorctl update")
 			if !sleep(ctx, outputAgain) {
 				return
 			}
@@ -96,28 +100,25 @@ func (b *Bridge) startOutput(ctx context.Context) {
 	}
 }
 
-// startNeeded starts what has ended because there was no output, if there is some by
-// now. One that an operator has stopped stays so.
+// startNeeded starts the sections for output if there is some.
 func (b *Bridge) startNeeded(ctx context.Context) error {
 	path, err := supervisord.FindConfiguration(b.SupervisorPID())
 	if err != nil {
-		return nil // then those for output cannot have ended for want of it
+		return nil
 	}
 	conf, err := supervisord.ReadConfiguration(path)
 	if err != nil || !hasOutput(conf) {
 		return nil
 	}
-	for _, s := range conf.Sections {
-		name, ok := strings.CutPrefix(s.Name, "eventlistener:")
-		if !ok || !strings.Contains(s.Options["command"], "--while-output") {
-			continue
+	for _, s := range outputSections(conf) {
+		if s[0] == b.pool() {
+			continue // ourselves
 		}
-		process, err := s.Value("process_name", name)
-		if err != nil {
-			process = name
+		if b.server == nil {
+			return fmt.Errorf("start %s: supervisord has no XML-RPC for us", s[0])
 		}
-		if err := b.server.StartExited(ctx, name, process); err != nil {
-			return fmt.Errorf("start %s: %w", name, err)
+		if err := b.server.StartStopped(ctx, s[0], s[1]); err != nil {
+			return fmt.Errorf("start %s: %w", s[0], err)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package bridge
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"supernats/bridge/supervisord"
@@ -25,6 +26,35 @@ func TestHasOutput(t *testing.T) {
 		}
 		if got := hasOutput(conf); got != want {
 			t.Errorf("%q: %v", options, got)
+		}
+	}
+}
+
+// Only a section of a bridge for nothing but output that is not started by supervisord
+// is one to start.
+func TestOutputSections(t *testing.T) {
+	const own = "[eventlistener:logs]\ncommand=\n  /usr/bin/supernats-bridge --skip TICK\nevents=PROCESS_LOG, PROCESS_COMMUNICATION,TICK_3600\nautostart=false\nprocess_name=bridge\n"
+	for name, c := range map[string]struct {
+		text string
+		want int
+	}{
+		"ours":            {own, 1},
+		"of other events": {strings.Replace(own, "PROCESS_LOG,", "PROCESS_LOG,PROCESS_STATE,", 1), 0},
+		"started":         {strings.Replace(own, "autostart=false", "autostart=true", 1), 0},
+		"somebody else's": {strings.Replace(own, "supernats-bridge", "crashmail", 1), 0},
+		"a program":       {strings.Replace(own, "eventlistener:", "program:", 1), 0},
+	} {
+		file := filepath.Join(t.TempDir(), "supervisord.conf")
+		if err := os.WriteFile(file, []byte("[supervisord]\n"+c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		conf, err := supervisord.ReadConfiguration(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := outputSections(conf)
+		if len(got) != c.want || c.want == 1 && got[0] != [2]string{"logs", "bridge"} {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }

@@ -228,7 +228,7 @@ func onlyOutput(events []string) bool {
 	for _, name := range events {
 		name = strings.ToUpper(name)
 		switch {
-		case name == schema.Tick3600:
+		case schema.Is(name, "TICK"):
 			ticks = true
 		case !schema.Is(name, "PROCESS_LOG") && !schema.Is(name, "PROCESS_COMMUNICATION"):
 			return false

@@ -33,13 +33,13 @@ func (c *Client) Stopping(ctx context.Context) (bool, error) {
 	return name == "SHUTDOWN" || name == "RESTARTING", nil
 }
 
-// StartExited starts a process that has ended by itself, and waits for nothing. One
-// that supervisord does not have, or that it is about to end, needs no start.
-func (c *Client) StartExited(ctx context.Context, group, name string) error {
+// StartStopped starts a process that does not run, and waits for nothing. One that
+// supervisord does not have, or a supervisord that goes down, is no error.
+func (c *Client) StartStopped(ctx context.Context, group, name string) error {
 	value, _, err := c.call(ctx, "supervisor.getProcessInfo", group+":"+name)
 	if err == nil {
 		row, _ := value.(map[string]any)
-		if process(row).State != "EXITED" {
+		if state := process(row).State; state != "STOPPED" && state != "EXITED" {
 			return nil
 		}
 		_, _, err = c.call(ctx, "supervisor.startProcess", group+":"+name, false)
