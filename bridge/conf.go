@@ -32,9 +32,8 @@ type ConfOptions struct {
 // section publishes its ticks and the process table, and serves the metrics.
 var logsFlags = []string{"--skip", "TICK", "--snapshot-every", "0", "--listen", "off"}
 
-// WriteConf prints the sections that lose nothing: for the output of programs
-// [eventlistener:supernats-logs], and for all else [eventlistener:supernats], last, so
-// that what somebody appends belongs to it. command is what
+// WriteConf prints the sections that lose nothing: [eventlistener:supernats] and,
+// for the output of programs, [eventlistener:supernats-logs]. command is what
 // supervisord shall run, logs the same without the flags that logsFlags sets.
 func WriteConf(w io.Writer, command, logs []string, o ConfOptions) error {
 	file, err := o.stderrLogfile()
@@ -62,7 +61,7 @@ func WriteConf(w io.Writer, command, logs []string, o ConfOptions) error {
 		}
 		// Its own flags have a line of their own.
 		second.Command = "\n  " + second.Command + "\n  " + strings.Join(logsFlags, " ")
-		sections = []confSection{second, main}
+		sections = append(sections, second)
 	}
 	return confTemplate.Execute(w, map[string]any{"Sections": sections, "Two": !o.OneSection})
 }
@@ -177,14 +176,11 @@ var confTemplate = template.Must(template.New("conf").Parse(`; Publishes every e
 ;   supervisorctl update
 {{- range .Sections}}
 {{- if .Logs}}
-;
+
 ; The output of programs with stdout_events_enabled, stderr_events_enabled or a
 ; capture. supervisord keeps events for each section by itself: in one with the
 ; other events, a program that writes a lot pushes crashes out of the buffer.
-; The bridge of the section below starts this one when there is such a program.
-{{- else if $.Two}}
-
-; Everything else.
+; The bridge of the section above starts this one when there is such a program.
 {{- end}}
 [eventlistener:{{.Name}}]
 command={{.Command}}
@@ -192,8 +188,9 @@ command={{.Command}}
 ; TICK_3600 is how a broken pipe is noticed. It is published by the other section,
 ; so not by this one (--skip TICK).
 {{- else if $.Two}}
-; What nobody reads costs little. TICK_5 or TICK_60 must be among the events if
-; you choose some: their silence is how a broken pipe is noticed.
+; Everything but the output of programs, which the section below is for; what
+; nobody reads costs little. TICK_5 or TICK_60 must be among the events if you
+; choose some: their silence is how a broken pipe is noticed.
 {{- else}}
 ; Everything; what nobody reads costs little. TICK_5 or TICK_60 must be among
 ; the events if you choose some: their silence is how a broken pipe is noticed.
@@ -203,7 +200,7 @@ events={{.Events}}
 ; Each holds up to 64 KiB of output, in supervisord's memory. When the buffer is
 ; full supervisord drops the oldest one, which is counted and reported.
 buffer_size={{.Buffer}}
-; The rest is as in the section below, where it is explained.
+; The rest is as in the section above, where it is explained.
 startsecs=0
 numprocs=1
 {{- else}}

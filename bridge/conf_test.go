@@ -153,7 +153,7 @@ func TestConfStderr(t *testing.T) {
 		want  []string // what stderr_logfile and its size are in the sections
 		wrong bool
 	}{
-		{name: "given", o: ConfOptions{StderrLogfile: "%(here)s/a b.log"}, want: []string{"%(here)s/a b-logs.log", "10MB", "%(here)s/a b.log", "10MB"}},
+		{name: "given", o: ConfOptions{StderrLogfile: "%(here)s/a b.log"}, want: []string{"%(here)s/a b.log", "10MB", "%(here)s/a b-logs.log", "10MB"}},
 		{name: "a word of supervisord's", o: ConfOptions{StderrLogfile: "NONE"}, want: []string{"NONE", "10MB", "NONE", "10MB"}},
 		{name: "a container", o: ConfOptions{Container: true}, want: []string{"/dev/stderr", "0", "/dev/stderr", "0"}},
 		{name: "a container with a file", o: ConfOptions{Container: true, StderrLogfile: "/proc/1/fd/2"}, want: []string{"/proc/1/fd/2", "0", "/proc/1/fd/2", "0"}},
