@@ -14,6 +14,7 @@ import (
 // The process table of a real supervisord that is too large for one message arrives in
 // parts, and once: what fails does not ask for the next one.
 func TestBigTable(t *testing.T) {
+	t.Parallel()
 	const programs = 400
 	nats := streamtest.Start(t, func(o *server.Options) { o.MaxPayload = 64 << 10 })
 	supervisordtest.Start(t, `

@@ -105,6 +105,7 @@ func (l *listener) oneLife(t *testing.T, js jetstream.JetStream) (boot string) {
 // killed and started again, they agree on the life that they listen to, lose nothing
 // and leave nothing behind.
 func TestWrappedListeners(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	js := nats.JetStream()
 	wrappers := []string{

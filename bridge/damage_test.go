@@ -172,6 +172,7 @@ func damage(t *testing.T, r *rand.Rand, dir string) string {
 // the next bridge, which may be stopped at once, publishes what is left of them. What
 // is missing is reported as lost, exactly and by the right cause.
 func TestDamagedSpool(t *testing.T) {
+	t.Parallel()
 	const events = 80
 	trials := 60
 	if testing.Short() {

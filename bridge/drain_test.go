@@ -16,6 +16,7 @@ import (
 	"supernats/bridge/publish"
 	"supernats/bridge/spool"
 	"supernats/bridge/supervisord"
+	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -156,6 +157,9 @@ func publishBare(b *testing.B, url string, recs [][]byte) time.Duration {
 		m, err := enc.Encode(rec, 1<<20)
 		if err != nil {
 			b.Fatal(err)
+		}
+		for _, m := range m {
+			m.Header[stream.HeaderSent] = []string{schema.Stamp(time.Now())}
 		}
 		msgs = append(msgs, m...)
 	}

@@ -18,6 +18,7 @@ import (
 
 // A spool that takes long to open is reported without it, and when it is open.
 func TestTroubleEarly(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	cfg := goodConfig()
 	cfg.NATS = natsconn.Settings{URL: nats.URL}

@@ -165,6 +165,7 @@ func (s *simulated) end(stop bool) {
 // Whatever happens to supervisord and to the bridge: what is stored and what is told
 // as lost add up to what there was.
 func TestLossesAddUp(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := goodConfig()
 		cfg.SpoolDir = newDir(t)

@@ -14,6 +14,7 @@ import (
 // Without a directory for the spool events reach the stream through memory, and the
 // bridge says so in its first record.
 func TestEventsWithoutDisk(t *testing.T) {
+	t.Parallel()
 	server := streamtest.Start(t)
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

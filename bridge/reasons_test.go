@@ -174,6 +174,7 @@ autorestart=true
 // The log of a death is of the life that it ended: a process that dies without a word
 // does not show why it died before.
 func TestLogOfThisLife(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	dir := t.TempDir()
 	script := "n=$(cat n 2>/dev/null || echo 0); n=$((n+1)); echo $n >n\ncase $n in\n" +

@@ -51,6 +51,7 @@ startsecs=0
 // every event once, in the order of each section, also when the bridges are killed;
 // what both are sent is neither lost nor a duplicate.
 func TestTwoSections(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	js := nats.JetStream()
 	flags := []string{"--nats-url", nats.URL, "--host", "web1"}

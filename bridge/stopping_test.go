@@ -38,6 +38,7 @@ func bridgeRecord(t *testing.T, m jetstream.Msg) *schema.Bridge {
 // The last record of a bridge says whether its supervisord goes down, whether or not
 // it was told so by an event.
 func TestLastRecordSaysWhy(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	js := nats.JetStream()
 	section := conf(t, "--nats-url", nats.URL, "--host", "web1")

@@ -83,6 +83,7 @@ func ready(tb testing.TB, address string) (code int, text string) {
 // A bridge that has no spool, no XML-RPC and no right section works all the same, and
 // says so where NATS is reachable, in /readyz and in its metrics; and that it is over.
 func TestTroubleIsPublished(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	js := nats.JetStream()
 	if _, err := js.CreateStream(context.Background(), stream.EventsConfig(stream.DefaultLimits(), 1)); err != nil {
@@ -142,6 +143,7 @@ func TestTroubleIsPublished(t *testing.T) {
 
 // An address in use is reported, and when it is free.
 func TestTroubleListen(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	js := nats.JetStream()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -165,6 +167,7 @@ func TestTroubleListen(t *testing.T) {
 
 // What lasts is published again to a stream that is another one.
 func TestTroubleAfterReconnect(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	js := nats.JetStream()
 	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--server-url", "unix:///no/such/socket"))

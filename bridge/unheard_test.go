@@ -17,6 +17,7 @@ import (
 // What happens while supervisord has no section of the bridge is reported, and
 // nothing is where the events arrive: after a stop and a start, a kill -9, a reload.
 func TestSectionRemovedAndAdded(t *testing.T) {
+	t.Parallel()
 	nats := streamtest.Start(t)
 	s := supervisordtest.Start(t, `
 [program:web]
