@@ -173,7 +173,7 @@ func (f *Fleet) processEvent(h *host, m Meta, ce *schema.CloudEvent[*schema.Even
 	e := ce.Data
 	p := h.process(e.Group, e.Process)
 	may := h.claimOf(boot, &p.rec, m.Stored)
-	if may == claimConflict {
+	if may == claimConflict && !h.isBridge(e.Group) {
 		var c conflict
 		c.add(&p.rec)
 		h.conflicts(boot, c, m.Stored, false)
@@ -216,7 +216,9 @@ func (f *Fleet) Snapshot(m Meta, ce *schema.CloudEvent[*schema.Snapshot]) Change
 			p.round = t.round
 			f.change(h, p, func(r *schema.State) bool { return s.row(r, row) })
 		case claimConflict:
-			t.conflict.add(&p.rec)
+			if !h.isBridge(row.Group) {
+				t.conflict.add(&p.rec)
+			}
 		}
 	}
 	rows := len(f.changes.States)

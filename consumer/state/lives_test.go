@@ -528,3 +528,18 @@ func TestATroubleBeginsNoLife(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 }
+
+// The sections of the bridges, which each supervisord has, are no conflict.
+func TestBridgesAreNoConflict(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.sup("system", "a", "one"), w.sup("user", "b", "two")
+	a.started()
+	b.started()
+	w.live(time.Minute, a, b)
+	a.table("web", "supernats", "supernats-logs")
+	b.table("job", "supernats", "supernats-logs")
+	b.event(schema.ProcessStateExited, "supernats", w.now)
+	w.wantCauses("their own sections")
+	b.table("web", "supernats")
+	w.wantCauses("a program of both", schema.TroubleConflict)
+}

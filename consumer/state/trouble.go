@@ -143,6 +143,18 @@ type conflict struct {
 // maxNamed is how many processes the text of a trouble names.
 const maxNamed = 3
 
+// isBridge reports whether a group is the section of a bridge of the host, or the one
+// for output beside it (`supernats-bridge conf` adds logsSuffix to its name):
+// supervisords of one host all have those, and nobody mistakes one for the other.
+func (h *host) isBridge(group string) bool {
+	name := strings.TrimSuffix(group, logsSuffix)
+	return slices.ContainsFunc(h.rec.Bridges, func(b schema.HostBridge) bool {
+		return strings.TrimSuffix(b.Pool, logsSuffix) == name
+	})
+}
+
+const logsSuffix = "-logs"
+
 func (c *conflict) add(r *schema.State) {
 	if c.owner = r.Boot; len(c.names) == maxNamed {
 		c.more++
