@@ -124,12 +124,17 @@ func (b *bench) run(h consumer.Handler) (stop func(), err error) {
 // settled waits until the server holds every message for handled.
 func (b *bench) settled(ctx context.Context) error {
 	return b.until(ctx, "every message is acknowledged", func() bool {
-		c, err := b.js.Consumer(ctx, stream.Events, durable)
+		s, err := b.js.Stream(ctx, stream.Events)
 		if err != nil {
 			return false
 		}
+		c, err := s.Consumer(ctx, durable)
+		if err != nil {
+			return false
+		}
+		// A consumer that was just created may not know yet what is pending.
 		info := c.CachedInfo()
-		return info.NumPending == 0 && info.NumAckPending == 0
+		return info.NumPending == 0 && info.NumAckPending == 0 && info.Delivered.Stream >= s.CachedInfo().State.LastSeq
 	})
 }
 
