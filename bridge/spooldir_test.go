@@ -86,7 +86,7 @@ func TestFindSpool(t *testing.T) {
 
 // Without HOME, or with one of no use, there are directories to be tried.
 func TestSpoolDirs(t *testing.T) {
-	for home, want := range map[string]string{"": "", "/": "/.local/state/supernats/web1", "relative": "", "/root": "/root/.local/state/supernats/web1"} {
+	for home, want := range map[string]string{"": "", "/": "/.local/state/supernats/web1", "relative": "", "/home/ops": "/home/ops/.local/state/supernats/web1"} {
 		t.Setenv("HOME", home)
 		t.Setenv("XDG_STATE_HOME", "")
 		dirs := spoolDirs("web1")
