@@ -22,6 +22,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/spool"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -47,6 +48,7 @@ stdout_logfile=NONE
 
 // world is all that runs: real programs, each in a process of its own.
 type world struct {
+	ended    string // the end of the last supervisord's log
 	dir      string // supervisord's
 	sections string
 	spool    string
@@ -107,10 +109,26 @@ func newWorld(t *testing.T, window time.Duration, jumps, disk bool) *world {
 		}
 		if t.Failed() {
 			b, _ := os.ReadFile(w.bridgeLog())
-			t.Logf("the end of the bridge's log:\n%s", b[max(0, len(b)-8<<10):])
+			t.Logf("the end of the bridge's log:\n%s\nand of supervisord's:\n%s", b[max(0, len(b)-8<<10):], w.ended)
 		}
 	})
 	return w
+}
+
+// slots are the directories of the bridges' spools.
+func (w *world) slots() []string {
+	slots, _ := filepath.Glob(w.spool + "/spool/slot-*")
+	return append(slots, w.spool+"/spool")
+}
+
+// waiting is how many records wait in all of them.
+func (w *world) waiting() (records uint64) {
+	for _, dir := range w.slots() {
+		if r, err := spool.Inspect(dir); err == nil {
+			records += r.Records
+		}
+	}
+	return records
 }
 
 func (w *world) bridgeLog() string { return w.dir + "/bridge.log" }
@@ -164,6 +182,9 @@ func (w *world) end(with func(*supervisordtest.Supervisord) error) error {
 	name := filepath.Join(w.dir, l.name+".log")
 	if err := os.Rename(w.dir+"/supervisord.log", name); err != nil {
 		return err
+	}
+	if b, err := os.ReadFile(name); err == nil {
+		w.ended = string(b[max(0, len(b)-2<<10):])
 	}
 	j, err := readJournalFile(name)
 	if err != nil {
