@@ -35,6 +35,7 @@ type App struct {
 	options  Options
 	instance string
 	log      zerolog.Logger
+	health   *health
 	ready    chan struct{}
 	plan     atomic.Pointer[plan]
 	reloaded chan struct{} // holds one value: plan was replaced
@@ -69,6 +70,7 @@ func New(cfg Config, o Options) (*App, error) {
 		cfg: cfg, options: o, instance: host, log: o.Log.With().Str("component", "consume").Logger(),
 		ready: make(chan struct{}), reloaded: make(chan struct{}, 1),
 	}
+	a.health = newHealth(a.log)
 	p, err := a.prepare(cfg)
 	if err != nil {
 		return nil, err

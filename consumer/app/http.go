@@ -57,14 +57,7 @@ func (a *App) serveOnce(ctx context.Context) error {
 func (a *App) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case <-a.ready:
-			fmt.Fprintln(w, "ready")
-		default:
-			http.Error(w, "not ready: streams and buckets cannot be reached yet, the log says why", http.StatusServiceUnavailable)
-		}
-	})
+	mux.HandleFunc("GET /readyz", a.readyz)
 	reload := func(w http.ResponseWriter, _ *http.Request) {
 		switch err := a.Reload(); {
 		case errors.Is(err, errNoFile):
@@ -78,4 +71,28 @@ func (a *App) handler() http.Handler {
 	mux.HandleFunc("POST /-/reload", reload)
 	mux.HandleFunc("PUT /-/reload", reload)
 	return mux
+}
+
+// readyz answers 200 if nothing keeps the daemon from its work.
+func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
+	wrong := a.health.list()
+	started := false
+	select {
+	case <-a.ready:
+		started = true
+	default:
+	}
+
+	if len(wrong) == 0 && started {
+		fmt.Fprintln(w, "ready")
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	if len(wrong) == 0 {
+		fmt.Fprintln(w, "not ready: streams and buckets cannot be reached yet, the log says why")
+	}
+	for _, t := range wrong {
+		fmt.Fprintf(w, "not ready: %s (%s, since %s); %s\n", t.Text, t.Cause, t.Since.UTC().Format(time.RFC3339), t.Fix)
+	}
 }
