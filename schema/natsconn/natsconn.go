@@ -3,6 +3,13 @@
 // connects when a server comes, and reconnects for ever. Nothing is buffered
 // while it is down, publishing fails at once instead; what must not be lost
 // waits with its owner.
+//
+// Files of credentials are read again at each attempt, but for those of an nkey and
+// of a context of the CLI, which nats.go wants to know once. A server that refuses
+// the same credentials twice, and a few errors of the protocol, make nats.go close
+// the connection: a program that runs for long watches for that and calls Connect
+// again, which reads every file again. Options.IgnoreAuthErrorAbort is for those
+// that do not.
 package natsconn
 
 import (
@@ -142,31 +149,9 @@ func (s Settings) options() ([]nats.Option, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	var opts []nats.Option
-	switch {
-	case s.CredsFile != "":
-		if err := checkCreds(s.CredsFile); err != nil {
-			return nil, &FileError{"nats-creds", s.CredsFile, err}
-		}
-		opts = append(opts, nats.UserCredentials(s.CredsFile))
-	case s.NkeyFile != "":
-		opt, err := nats.NkeyOptionFromSeed(s.NkeyFile)
-		if err != nil {
-			return nil, &FileError{"nats-nkey", s.NkeyFile, err}
-		}
-		opts = append(opts, opt)
-	case s.User != "":
-		password, err := secret(s.PasswordFile, EnvPassword)
-		if err != nil {
-			return nil, &FileError{"nats-password-file", s.PasswordFile, err}
-		}
-		opts = append(opts, nats.UserInfo(s.User, password))
-	case s.TokenFile != "" || os.Getenv(EnvToken) != "":
-		token, err := secret(s.TokenFile, EnvToken)
-		if err != nil {
-			return nil, &FileError{"nats-token-file", s.TokenFile, err}
-		}
-		opts = append(opts, nats.Token(token))
+	opts, err := s.credentials()
+	if err != nil {
+		return nil, err
 	}
 	if s.TLS.CA != "" {
 		if err := checkCA(s.TLS.CA); err != nil {
@@ -185,6 +170,53 @@ func (s Settings) options() ([]nats.Option, error) {
 	}
 	return opts, nil
 }
+
+// credentials say who we are.
+func (s Settings) credentials() ([]nats.Option, error) {
+	var opts []nats.Option
+	switch {
+	case s.CredsFile != "":
+		if err := checkCreds(s.CredsFile); err != nil {
+			return nil, &FileError{"nats-creds", s.CredsFile, err}
+		}
+		opts = append(opts, nats.UserCredentials(s.CredsFile))
+	case s.NkeyFile != "":
+		opt, err := nats.NkeyOptionFromSeed(s.NkeyFile)
+		if err != nil {
+			return nil, &FileError{"nats-nkey", s.NkeyFile, err}
+		}
+		opts = append(opts, opt)
+	case s.User != "":
+		password, err := secret(s.PasswordFile, EnvPassword)
+		if err != nil {
+			return nil, &FileError{"nats-password-file", s.PasswordFile, err}
+		}
+		if s.isFixed() {
+			return append(opts, nats.UserInfo(s.User, password)), nil
+		}
+		opts = append(opts, nats.UserInfoHandler(func() (string, string) {
+			password = again(s.PasswordFile, EnvPassword, password)
+			return s.User, password
+		}))
+	case s.TokenFile != "" || os.Getenv(EnvToken) != "":
+		token, err := secret(s.TokenFile, EnvToken)
+		if err != nil {
+			return nil, &FileError{"nats-token-file", s.TokenFile, err}
+		}
+		if s.isFixed() {
+			return append(opts, nats.Token(token)), nil
+		}
+		opts = append(opts, nats.TokenHandler(func() string {
+			token = again(s.TokenFile, EnvToken, token)
+			return token
+		}))
+	}
+	return opts, nil
+}
+
+// isFixed reports that a context or a URL may say who we are too. What is set here
+// wins as long as it is no function: nats.go refuses to have both.
+func (s Settings) isFixed() bool { return s.Context != "" || userinfo.MatchString(s.URL) }
 
 // FileError is an error of a file that a setting names.
 type FileError struct {
@@ -246,6 +278,17 @@ func secret(file, variable string) (string, error) {
 		return "", errors.New("file is empty")
 	}
 	return text, nil
+}
+
+// again reads a secret for another attempt to connect, which nats.go makes one at a
+// time. A file that is just being replaced may not be there: the secret is the one
+// of before then.
+func again(file, variable, before string) string {
+	text, err := secret(file, variable)
+	if err != nil {
+		return before
+	}
+	return text
 }
 
 // userinfo is what a URL says of who we are.

@@ -309,3 +309,54 @@ func TestContextOfTheCLI(t *testing.T) {
 		}
 	}
 }
+
+// Files of a password and a token are read again whenever a connection is made; one
+// that is not there for a moment is no reason to forget what it held.
+func TestSecretsAreReadAgain(t *testing.T) {
+	file := natsconntest.File(t, "secret", "old")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		settings natsconn.Settings
+		serve    func(o *server.Options, secret string)
+	}{
+		"password": {natsconn.Settings{User: "ops", PasswordFile: file}, func(o *server.Options, secret string) {
+			o.Users = []*server.User{{Username: "ops", Password: secret}}
+		}},
+		"token": {natsconn.Settings{TokenFile: file}, func(o *server.Options, secret string) { o.Authorization = secret }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			write("old")
+			old := streamtest.Start(t, func(o *server.Options) { c.serve(o, "old") })
+			c.settings.URL = old.URL
+			nc, err := c.settings.Connect("test", nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0), nats.IgnoreAuthErrorAbort())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			if err := nc.Flush(); err != nil {
+				t.Fatal(err)
+			}
+
+			old.Stop()
+			port := old.Port()
+			current := streamtest.Start(t, func(o *server.Options) { o.Port = port; c.serve(o, "new") })
+			defer current.Stop()
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+			write("new")
+
+			for end := time.Now().Add(20 * time.Second); !nc.IsConnected(); time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("it does not connect: %v", nc.LastError())
+				}
+			}
+		})
+	}
+}

@@ -33,7 +33,7 @@ func (c *common) connect(g *guard) (jetstream.JetStream, func(), error) {
 		return nil, nil, err
 	}
 	settings := cfg.Client()
-	nc, err := settings.Connect("supernats", nats.RetryOnFailedConnect(false), nats.ErrorHandler(g.heard))
+	nc, err := settings.Connect("supernats", nats.RetryOnFailedConnect(false), nats.IgnoreAuthErrorAbort(), nats.ErrorHandler(g.heard))
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (is `supernats consume` or a nats-server running? --nats-url says where)", err)
 	}

@@ -3,6 +3,7 @@ package streamtest
 
 import (
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -57,6 +58,17 @@ func (s *Server) Stop() {
 	if s.s != nil {
 		s.s.Shutdown()
 		s.s.WaitForShutdown()
+	}
+}
+
+// Port is the port of the server, also while it is stopped.
+func (s *Server) Port() int { return s.opts.Port }
+
+// Forget removes the store of a server that is stopped, as when a volume is lost.
+func (s *Server) Forget() {
+	s.tb.Helper()
+	if err := os.RemoveAll(s.opts.StoreDir); err != nil {
+		s.tb.Fatal(err)
 	}
 }
 
