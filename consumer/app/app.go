@@ -40,6 +40,9 @@ type App struct {
 	plan     atomic.Pointer[plan]
 	reloaded chan struct{} // holds one value: plan was replaced
 	rebuilt  bool
+	again    chan struct{} // holds one value: what is on NATS is not what it was
+	isActive atomic.Bool
+	queues   queues
 }
 
 // Options of a daemon beside its configuration.
@@ -69,6 +72,7 @@ func New(cfg Config, o Options) (*App, error) {
 	a := &App{
 		cfg: cfg, options: o, instance: host, log: o.Log.With().Str("component", "consume").Logger(),
 		ready: make(chan struct{}), reloaded: make(chan struct{}, 1),
+		again: make(chan struct{}, 1),
 	}
 	a.health = newHealth(a.log)
 	p, err := a.prepare(cfg)
@@ -174,20 +178,11 @@ func (a *App) Run(ctx context.Context) error {
 		opts = append(opts, nats.InProcessServer(s))
 		a.log.Info().Str("url", s.ClientURL()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
 	}
-	nc, err := settings.Connect("supernats consume", opts...)
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(10*time.Second), jetstream.WithDefaultTimeout(10*time.Second))
-	if err != nil {
-		return fmt.Errorf("use JetStream: %w", err)
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	if a.cfg.Listen != "" {
 		g.Go(func() error { return a.serve(ctx) })
 	}
-	g.Go(func() error { return a.work(ctx, js) })
+	g.Go(func() error { return a.overConnections(ctx, settings, opts) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}
@@ -202,26 +197,63 @@ func shutdown(s *server.Server) {
 
 // work creates what is missing, and works whenever this is the active instance.
 func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
-	create := retry{log: a.log, what: "creating streams and buckets"}
+	create := retry{
+		log: a.log, what: "creating streams and buckets", conn: js.Conn(),
+		health: a.health, cause: causeMissing, fix: lookCloser,
+	}
 	if err := create.until(ctx, func() error { return a.ensure(ctx, js) }); err != nil {
 		return err
 	}
+	k := &keeper{
+		js: js, log: a.log, health: a.health, changed: a.isChanged, consumers: a.reads,
+		create: func(ctx context.Context) error { return a.ensure(ctx, js) },
+	}
 	// Several may run on one host.
 	l := newLease(js, fmt.Sprintf("%s, pid %d", a.instance, os.Getpid()), a.log)
-	l.standby = a.setReady
-	return l.Run(ctx, func(ctx context.Context) error { return a.active(ctx, js, l.Held) })
+	l.standby, l.health = a.setReady, a.health
+	l.create = k.create
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return k.run(ctx) })
+	g.Go(func() error { return l.Run(ctx, func(ctx context.Context) error { return a.active(ctx, js, l.Held) }) })
+	return g.Wait()
+}
+
+// isChanged has the events read again: records may have to be written again from
+// memory. Deliveries see it by themselves.
+func (a *App) isChanged([]string) {
+	select {
+	case a.again <- struct{}{}:
+	default:
+	}
+}
+
+// reads returns the consumers that this instance reads now, by stream.
+func (a *App) reads() map[string][]string {
+	if !a.isActive.Load() {
+		return nil
+	}
+	names := map[string][]string{stream.Events: {durableName}}
+	for _, r := range a.plan.Load().receivers {
+		names[stream.Alerts] = append(names[stream.Alerts], deliveryName(r.Name()))
+	}
+	return names
 }
 
 // active works by one plan after the other. held returns an error if another
 // instance may be active.
 func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() error) error {
+	a.isActive.Store(true)
+	defer a.isActive.Store(false)
 	if a.options.Rebuild && !a.rebuilt {
-		again := retry{log: a.log, what: "making the states anew"}
+		again := retry{log: a.log, what: "making the states anew", conn: js.Conn(), health: a.health, cause: causeEvents, fix: lookCloser}
 		if err := again.until(ctx, func() error { return a.rebuild(ctx, js) }); err != nil {
 			return err
 		}
 		a.rebuilt = true
 	}
+	v := newEvents(js, nil, a.log)
+	v.held, v.health, v.again = held, a.health, a.again
 	for {
 		now, cancel := context.WithCancel(ctx)
 		done := make(chan struct{})
@@ -233,7 +265,7 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 			case <-now.Done():
 			}
 		}()
-		err := a.follow(now, js, a.plan.Load(), held)
+		err := a.follow(now, js, a.plan.Load(), held, v)
 		cancel()
 		<-done
 		if ctx.Err() != nil || !errors.Is(err, context.Canceled) {
@@ -243,16 +275,20 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 	}
 }
 
-// follow runs the parts by one plan.
-func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held func() error) error {
+// follow runs the parts by one plan. What v knows outlives it.
+func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held func() error, v *events) error {
 	if len(p.receivers) == 0 {
 		a.log.Warn().Msg("no receiver is configured: state and alerts are recorded, nobody is told (add a section mail: to the configuration file, -c FILE)")
 	}
 	var deliveries []*delivery
 	for _, r := range p.receivers {
 		d := newDelivery(js, r, held, defaultTiming(), a.log)
+		d.inbox.queues, d.health = &a.queues, a.health
 		// Before the first event is read, so that its alert finds the queue.
-		create := retry{log: a.log, what: "creating the queue of " + r.Name()}
+		create := retry{
+			log: a.log, what: "creating the queue of " + r.Name(), conn: js.Conn(),
+			health: a.health, cause: causeAlerts + " " + r.Name(), fix: lookCloser,
+		}
 		if err := create.until(ctx, func() error { return d.Create(ctx) }); err != nil {
 			return err
 		}
@@ -262,7 +298,7 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 	for _, d := range deliveries {
 		g.Go(func() error { return d.Run(ctx) })
 	}
-	v := newEvents(js, p, a.log)
+	v.plan = p
 	var reading sync.Once
 	g.Go(func() error {
 		return v.run(ctx, func() {

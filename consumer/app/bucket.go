@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
@@ -22,7 +23,13 @@ type bucket[T any] struct {
 	js        jetstream.JetStream
 	name      string
 	revisions map[string]uint64
+	// opened is what it was when it was read, last the newest write since.
+	opened identity
+	last   uint64
 }
+
+// errRestored says that a bucket is not the one that was read.
+var errRestored = errors.New("bucket is another one than before, or was restored from a backup")
 
 // record is what is written under a key; a nil value deletes it.
 type record[T any] struct {
@@ -33,6 +40,11 @@ type record[T any] struct {
 // openBucket reads all of a bucket. A record that cannot be understood begins anew,
 // since no event may wait for a person; what it was stays in the log.
 func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string, log zerolog.Logger) (*bucket[T], map[string]*T, error) {
+	b := &bucket[T]{js: js, name: name, revisions: map[string]uint64{}}
+	var err error
+	if b.opened, err = b.look(ctx); err != nil {
+		return nil, nil, err
+	}
 	kv, err := js.KeyValue(ctx, name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open bucket %s: %w", name, err)
@@ -42,7 +54,6 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 		return nil, nil, fmt.Errorf("read bucket %s: %w", name, err)
 	}
 	defer func() { _ = w.Stop() }()
-	b := &bucket[T]{js: js, name: name, revisions: map[string]uint64{}}
 	records := map[string]*T{}
 	for {
 		select {
@@ -67,6 +78,23 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 			records[e.Key()] = v
 		}
 	}
+}
+
+// look returns what the bucket is now.
+func (b *bucket[T]) look(ctx context.Context) (identity, error) {
+	s, err := b.js.Stream(ctx, "KV_"+b.name)
+	if err != nil {
+		return identity{}, fmt.Errorf("open bucket %s: %w", b.name, err)
+	}
+	return identityOf(s.CachedInfo()), nil
+}
+
+// isOther reports whether the bucket is not the one that was read: what was in it is in
+// memory alone.
+func (b *bucket[T]) isOther(ctx context.Context) (bool, error) {
+	now, err := b.look(ctx)
+	known := identity{b.opened.created, max(b.opened.last, b.last)}
+	return err == nil && !now.follows(known), err
 }
 
 // write stores records, each key at most once.
@@ -105,6 +133,10 @@ func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 		select {
 		case a := <-ack.Ok():
 			b.revisions[key] = a.Sequence
+			if a.Sequence <= b.opened.last {
+				return fmt.Errorf("write %s of bucket %s: %w", key, b.name, errRestored)
+			}
+			b.last = max(b.last, a.Sequence)
 		case err := <-ack.Err():
 			return fmt.Errorf("write %s of bucket %s: %w", key, b.name, err)
 		case <-ctx.Done():

@@ -80,6 +80,7 @@ type delivery struct {
 	// held returns an error if another instance may be the active one.
 	held    func() error
 	inbox   *inbox
+	health  *health // nil in tests
 	limiter *rate.Limiter
 	counters
 
@@ -120,7 +121,11 @@ func (d *delivery) open(ctx context.Context) error {
 // Run delivers until ctx ends and returns its error. Whatever else goes wrong is
 // tried again.
 func (d *delivery) Run(ctx context.Context) error {
-	t := retry{log: d.log, what: "reading notifications"}
+	t := retry{
+		log: d.log, what: "reading the notifications for " + d.to.Name(), conn: d.js.Conn(),
+		health: d.health, cause: causeAlerts + " " + d.to.Name(), fix: lookCloser,
+	}
+	defer t.end()
 	for {
 		err := d.open(ctx)
 		for err == nil {

@@ -35,8 +35,11 @@ type position struct {
 	// Stream is when the stream of notifications was created: the numbers of
 	// another one begin anew.
 	Stream time.Time `json:"stream"`
-	// Done is a sequence up to which everything was delivered.
-	Done uint64 `json:"done"`
+	// Done is a sequence up to which everything was delivered, Stored when the stream
+	// got that message; zero if that is not known. By both a stream is recognised that
+	// was restored from a backup.
+	Done   uint64    `json:"done"`
+	Stored time.Time `json:"stored,omitzero"`
 	// Batch is the last sequence of the batch that is being sent. After a restart
 	// the same batch is sent, so that its Message-ID is the same.
 	Batch uint64 `json:"batch,omitempty"`
@@ -55,8 +58,12 @@ type inbox struct {
 	at        position
 	consumer  jetstream.Consumer
 	order     contiguous
-	// done is what this process has delivered: its acknowledgement may be lost.
-	done uint64
+	// done is what this process has delivered, stored at doneAt: its acknowledgement
+	// may be lost.
+	done   uint64
+	doneAt time.Time
+	// queues has where this receiver stood when it was opened last, or is nil.
+	queues *queues
 	// left is what a consumer that acknowledged each message had in flight.
 	left []jetstream.Msg
 	old  bool
@@ -71,7 +78,7 @@ func newInbox(js jetstream.JetStream, receiver string, log zerolog.Logger) *inbo
 
 // open finds where the receiver stands, takes it over from any other instance and
 // makes the consumer begin there. One that is new begins with what is stored from
-// now on.
+// now on; one whose queue or stream has vanished is not new.
 func (b *inbox) open(ctx context.Context) error {
 	b.left, b.old = nil, false
 	var err error
@@ -86,13 +93,12 @@ func (b *inbox) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	created := alerts.CachedInfo().Created
-	b.at = position{Receiver: b.receiver, Stream: created}
-	if was != nil && was.Stream.Equal(created) {
-		b.at.Done, b.at.Batch = max(was.Done, b.done), was.Batch
-	} else {
-		b.done = 0
+	was = newer(was, b.queues.of(b.name), alerts.CachedInfo().Created)
+	back, err := b.resume(ctx, alerts, was)
+	if err != nil {
+		return err
 	}
+
 	have, err := b.look(ctx, b.js)
 	if err != nil {
 		return err
@@ -104,10 +110,14 @@ func (b *inbox) open(ctx context.Context) error {
 		switch {
 		case have == nil && was == nil:
 			return &beginning{policy: jetstream.DeliverNewPolicy}, nil
+		case back != nil:
+			begin := back
+			back = nil // the consumer that is made now is right
+			return begin, nil
 		case have == nil:
 			return from(b.at.Done + 1), nil
 		}
-		b.at.Done = max(b.at.Done, have.AckFloor.Stream)
+		b.raise(have.AckFloor.Stream)
 		if have.NumAckPending == 0 && b.at.Done == have.AckFloor.Stream && have.Config.AckPolicy == jetstream.AckAllPolicy {
 			return nil, nil
 		}
@@ -119,8 +129,48 @@ func (b *inbox) open(ctx context.Context) error {
 	}
 	have = b.consumer.CachedInfo()
 	b.order = contiguous{seen: have.Delivered.Consumer}
-	b.at.Done = max(b.at.Done, have.AckFloor.Stream)
+	b.raise(have.AckFloor.Stream)
 	return b.claim(ctx)
+}
+
+// resume finds out where the receiver stands in the stream that there is now. back is
+// where its consumer has to begin, if the stream was restored from a backup: after
+// what was delivered, by the time at which that was stored.
+func (b *inbox) resume(ctx context.Context, alerts jetstream.Stream, was *position) (back *beginning, err error) {
+	info := alerts.CachedInfo()
+	b.at = position{Receiver: b.receiver, Stream: info.Created}
+	if was == nil || !was.Stream.Equal(info.Created) {
+		if was != nil {
+			b.log.Warn().Time("created", info.Created).Msg("stream of notifications is another one than before; what waited in the old one cannot be delivered any more")
+		}
+		b.done, b.doneAt = 0, time.Time{}
+		return nil, nil
+	}
+
+	b.at.Done, b.at.Stored, b.at.Batch = was.Done, was.Stored, was.Batch
+	if b.done > b.at.Done {
+		b.at.Done, b.at.Stored = b.done, b.doneAt
+	}
+	restored, err := wentBack(ctx, alerts, b.at.Done, b.at.Stored)
+	if err != nil || !restored {
+		return nil, err
+	}
+	b.log.Warn().Uint64("last_seq", info.State.LastSeq).Uint64("delivered", b.at.Done).
+		Msg("stream of notifications was restored from a backup; what it lacks cannot be delivered any more")
+	back = from(info.State.LastSeq + 1)
+	if !b.at.Stored.IsZero() {
+		back = after(b.at.Stored)
+	}
+	b.at = position{Receiver: b.receiver, Stream: info.Created}
+	b.done, b.doneAt = 0, time.Time{}
+	return back, nil
+}
+
+// raise says that everything up to a message was delivered.
+func (b *inbox) raise(seq uint64) {
+	if seq > b.at.Done {
+		b.at.Done, b.at.Stored = seq, time.Time{}
+	}
 }
 
 // claim writes the position.
@@ -132,7 +182,11 @@ func (b *inbox) claim(ctx context.Context) error {
 		return err
 	}
 	b.positions.Set(b.name, &at)
-	return b.positions.Flush(ctx)
+	if err := b.positions.Flush(ctx); err != nil {
+		return err
+	}
+	b.queues.set(b.name, at)
+	return nil
 }
 
 // resumes returns the last sequence of a batch that was being sent, 0 if none was.
@@ -156,13 +210,27 @@ func (b *inbox) begin(ctx context.Context, last uint64) error {
 // the server does not hear of it.
 func (b *inbox) delivered(seq uint64) {
 	b.done = max(b.done, seq)
-	b.at.Done = b.done
+	b.raise(b.done)
+}
+
+// deliveredAt remembers when the last message was stored that was delivered.
+func (b *inbox) deliveredAt(m jetstream.Msg) {
+	meta, err := m.Metadata()
+	if err != nil || meta.Sequence.Stream != b.at.Done {
+		return
+	}
+	b.at.Stored = meta.Timestamp
+	if b.done == b.at.Done {
+		b.doneAt = meta.Timestamp
+	}
+	b.queues.set(b.name, b.at)
 }
 
 // ack tells the server that a batch is delivered, and all before it.
 func (b *inbox) ack(ctx context.Context, batch []jetstream.Msg) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 	defer cancel()
+	b.deliveredAt(batch[len(batch)-1])
 	if !b.old {
 		batch = batch[len(batch)-1:]
 	}

@@ -20,6 +20,9 @@ type machine struct {
 	fleet  *state.Fleet
 	engine *rules.Engine
 	tooOld int // events that matched a rule and were behind the horizon
+	// repeatsUntil is up to when the stream may get events that an earlier stream had:
+	// nobody is notified twice of one. The zero time: of none.
+	repeatsUntil time.Time
 
 	// What changed since it was last taken: by key, so each once.
 	states map[string]*schema.State
@@ -78,11 +81,22 @@ func (m *machine) event(in *consumer.Message, horizon time.Time) error {
 	}
 	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
 	m.seen(at, ce.Data.Host)
-	if m.engine.Event(ruleMeta(at), ce, horizon) {
+	if !m.isRepeat(in, ce.Data) && m.engine.Event(ruleMeta(at), ce, horizon) {
 		m.tooOld++
 	}
 	m.changed(at, m.fleet.Event(at, ce))
 	return nil
+}
+
+// isRepeat reports whether an event is one that the record of its process knows: of
+// one process they come in the order of their serials. It is not asked for the whole
+// time, since a change of leader may swap neighbours in a replicated stream.
+func (m *machine) isRepeat(in *consumer.Message, e *schema.Event) bool {
+	if e.Process == "" || in.Stored.After(m.repeatsUntil) {
+		return false
+	}
+	s := m.fleet.State(e.Host, e.Group, e.Process)
+	return s != nil && s.Boot == e.Boot && e.Serial > 0 && e.Serial <= s.Serial
 }
 
 // bootOf returns the boot in the id of an event that is not decoded, "" if it is not

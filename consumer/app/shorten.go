@@ -24,7 +24,7 @@ func (v *events) write(n *rules.Notification) ([]byte, error) {
 	limit -= alertHeaders + len(n.ID)
 
 	a := *n.Alert
-	a.Events = slices.Clone(a.Events)
+	a.Events = v.line.sequences(slices.Clone(a.Events))
 	write := func() ([]byte, error) {
 		json, err := schema.Marshal(a.Envelope(n.ID, n.Type, n.At))
 		if err != nil {

@@ -1,0 +1,130 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// findPlace finds out which message is the last one that was read, if this process has
+// not read it itself. A host's record says of its last message when it was stored.
+func (v *events) findPlace(ctx context.Context) error {
+	if v.known.read.position > 0 {
+		return nil
+	}
+	_, hosts, err := openBucket[schema.Host](ctx, v.js, stream.HostsBucket, v.log)
+	if err != nil {
+		return err
+	}
+	var last place
+	for _, h := range hosts {
+		if h.Seq > last.position {
+			last = place{h.Seq, h.LastSeen.Time}
+		}
+	}
+	v.known.read, v.known.acked = last, last
+	return nil
+}
+
+// highest returns the highest position in any record. Those of processes and alerts are
+// stored before those of hosts: after a crash they may know more.
+func (v *events) highest(ctx context.Context) (uint64, error) {
+	_, states, err := openBucket[schema.State](ctx, v.js, stream.StateBucket, v.log)
+	if err != nil {
+		return 0, err
+	}
+	_, alerts, err := openBucket[schema.OpenAlert](ctx, v.js, stream.AlertsBucket, v.log)
+	if err != nil {
+		return 0, err
+	}
+	most := v.known.read.position
+	for _, s := range states {
+		most = max(most, s.Seq)
+	}
+	for _, a := range alerts {
+		most = max(most, a.Seq)
+	}
+	return most, nil
+}
+
+// remember writes what this process knows to buckets that are not what they were when
+// it read them: deleted, lost with a volume, restored from a backup. That is done before
+// they are read, and only as the active instance. moved says that the stream of events
+// is another one too.
+//
+// A bucket that is the one of before wins over memory: somebody may have deleted a
+// record, which is respected.
+func (v *events) remember(ctx context.Context, moved bool) error {
+	if v.machine == nil {
+		return nil
+	}
+	if err := v.publishPending(ctx); err != nil {
+		return err
+	}
+	for _, b := range []interface {
+		isOther(ctx context.Context) (bool, error)
+	}{v.alerts, v.states, v.hosts} {
+		other, err := b.isOther(ctx)
+		if err != nil {
+			return err
+		}
+		moved = moved || other
+	}
+	if !moved {
+		return nil
+	}
+
+	v.engine.LostUpTo(v.line.Base)
+	alerts := map[string]*schema.OpenAlert{}
+	for _, c := range v.engine.Records() {
+		alerts[c.Key] = c.Record
+	}
+	states, hosts := maps.Collect(v.fleet.States()), maps.Collect(v.fleet.Hosts())
+	// In the order in which they are always stored.
+	if err := replace(ctx, v.js, stream.AlertsBucket, alerts, v.held, v.log); err != nil {
+		return err
+	}
+	if err := replace(ctx, v.js, stream.StateBucket, states, v.held, v.log); err != nil {
+		return err
+	}
+	if err := replace(ctx, v.js, stream.HostsBucket, hosts, v.held, v.log); err != nil {
+		return err
+	}
+	v.log.Warn().Int("processes", len(states)).Int("hosts", len(hosts)).Int("alerts", len(alerts)).
+		Msg("streams or buckets are not what they were; records are written again from memory")
+	return nil
+}
+
+// publishPending publishes what the rules have made. It is kept until the stream has
+// it, also if that vanishes meanwhile.
+func (v *events) publishPending(ctx context.Context) error {
+	v.pending = append(v.pending, v.take()...)
+	if len(v.pending) == 0 {
+		return nil
+	}
+	if err := v.publish(ctx, v.pending); err != nil {
+		return err
+	}
+	v.pending = nil
+	return nil
+}
+
+// sequences returns the events of a notification as others know them: by their
+// sequences in the stream that there is, 0 if they were in an earlier one.
+func (l lineage) sequences(events []schema.AlertEvent) []schema.AlertEvent {
+	for i := range events {
+		events[i].Seq = l.seq(events[i].Seq)
+	}
+	return events
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
