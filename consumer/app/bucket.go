@@ -41,10 +41,11 @@ type record[T any] struct {
 // since no event may wait for a person; what it was stays in the log.
 func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string, log zerolog.Logger) (*bucket[T], map[string]*T, error) {
 	b := &bucket[T]{js: js, name: name, revisions: map[string]uint64{}}
-	var err error
-	if b.opened, err = b.look(ctx); err != nil {
+	info, err := b.look(ctx)
+	if err != nil {
 		return nil, nil, err
 	}
+	b.opened = identityOf(info)
 	kv, err := js.KeyValue(ctx, name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open bucket %s: %w", name, err)
@@ -81,20 +82,23 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 }
 
 // look returns what the bucket is now.
-func (b *bucket[T]) look(ctx context.Context) (identity, error) {
+func (b *bucket[T]) look(ctx context.Context) (*jetstream.StreamInfo, error) {
 	s, err := b.js.Stream(ctx, "KV_"+b.name)
 	if err != nil {
-		return identity{}, fmt.Errorf("open bucket %s: %w", b.name, err)
+		return nil, fmt.Errorf("open bucket %s: %w", b.name, err)
 	}
-	return identityOf(s.CachedInfo()), nil
+	return s.CachedInfo(), nil
 }
 
-// isOther reports whether the bucket is not the one that was read: what was in it is in
-// memory alone.
+// isOther reports whether the bucket is not the one that was read, or lacks most of
+// what it had: that is in memory alone. A record that somebody deletes leaves a marker.
 func (b *bucket[T]) isOther(ctx context.Context) (bool, error) {
-	now, err := b.look(ctx)
+	info, err := b.look(ctx)
+	if err != nil {
+		return false, err
+	}
 	known := identity{b.opened.created, max(b.opened.last, b.last)}
-	return err == nil && !now.follows(known), err
+	return !identityOf(info).follows(known) || 2*info.State.NumSubjects < uint64(len(b.revisions)), nil
 }
 
 // write stores records, each key at most once.

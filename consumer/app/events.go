@@ -59,6 +59,7 @@ type events struct {
 	flushed time.Time // when records were stored the last time
 	unacked int       // messages read since
 	waiting time.Time // since when messages that were sent have not arrived
+	looked  time.Time // when the buckets were looked at
 	// skew is how far the server's clock is ahead of ours.
 	skew time.Duration
 }
@@ -77,8 +78,10 @@ const (
 	// heartbeatsKept is how long the stream keeps what every host sends: TICK_5 and
 	// snapshots. Before that nobody can say that a host was silent.
 	heartbeatsKept = time.Hour
-	// lookAgain is how soon a stream or bucket that is not what it was is noticed.
+	// lookAgain is how soon it is noticed that the keeper has found another stream,
+	// lookEvery how often the buckets are looked at.
 	lookAgain = time.Second
+	lookEvery = 5 * time.Second
 	// repeatsFor is how long a bridge may send again, after the stream was made again,
 	// what the old one had taken and never confirmed.
 	repeatsFor = 10 * time.Minute
@@ -199,6 +202,7 @@ func (v *events) restore(ctx context.Context, src *durableSource) error {
 	v.engine.SetMutes(saved.Clock, list)
 	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
 	v.flushed, v.unacked, v.waiting = time.Now(), 0, time.Time{}
+	v.looked = v.flushed
 	return nil
 }
 
@@ -209,6 +213,9 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 		case <-v.again:
 			return errReopen
 		default:
+		}
+		if other, err := v.isOther(ctx); err != nil || other {
+			return cmp.Or(err, errReopen)
 		}
 		batch, err := src.Batch(ctx, min(v.pause(), lookAgain))
 		if err != nil {

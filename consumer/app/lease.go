@@ -75,7 +75,7 @@ func newLease(js jetstream.JetStream, instance string, log zerolog.Logger) *leas
 	return &lease{
 		js: js, log: log, instance: instance, ttl: leaseTTL, refresh: leaseRefresh, standby: func() {},
 		create: func(context.Context) error { return nil },
-		token: nuid.Next(),
+		token:  nuid.Next(),
 	}
 }
 

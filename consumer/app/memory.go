@@ -64,16 +64,11 @@ func (v *events) remember(ctx context.Context, moved bool) error {
 	if err := v.publishPending(ctx); err != nil {
 		return err
 	}
-	for _, b := range []interface {
-		isOther(ctx context.Context) (bool, error)
-	}{v.alerts, v.states, v.hosts} {
-		other, err := b.isOther(ctx)
-		if err != nil {
-			return err
-		}
-		moved = moved || other
+	other, err := v.recordsVanished(ctx)
+	if err != nil {
+		return err
 	}
-	if !moved {
+	if !moved && !other {
 		return nil
 	}
 
@@ -96,6 +91,31 @@ func (v *events) remember(ctx context.Context, moved bool) error {
 	v.log.Warn().Int("processes", len(states)).Int("hosts", len(hosts)).Int("alerts", len(alerts)).
 		Msg("streams or buckets are not what they were; records are written again from memory")
 	return nil
+}
+
+// recordsVanished reports whether a bucket is not what it was when it was read.
+func (v *events) recordsVanished(ctx context.Context) (bool, error) {
+	for _, b := range []interface {
+		isOther(ctx context.Context) (bool, error)
+	}{v.alerts, v.states, v.hosts} {
+		if other, err := b.isOther(ctx); err != nil || other {
+			return other, err
+		}
+	}
+	return false, nil
+}
+
+// isOther looks now and then whether a bucket is not what it was when it was read.
+// Where nothing happens, nothing would be written to it.
+func (v *events) isOther(ctx context.Context) (bool, error) {
+	if v.states == nil || time.Since(v.looked) < lookEvery {
+		return false, nil
+	}
+	v.looked = time.Now()
+	if other, err := v.recordsVanished(ctx); err != nil || other {
+		return other, err
+	}
+	return v.mutes.isOther(ctx, v.js)
 }
 
 // publishPending publishes what the rules have made. It is kept until the stream has

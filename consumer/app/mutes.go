@@ -49,7 +49,7 @@ func watchMutes(ctx context.Context, js jetstream.JetStream, before *mutes, log 
 	}
 	m := &mutes{log: log, done: make(chan struct{}), opened: identityOf(s.CachedInfo()), byID: map[string]schema.Mute{}, ended: map[string]bool{}}
 	if before != nil {
-		if err := m.keep(ctx, kv, before); err != nil {
+		if err := m.keep(ctx, js, kv, before); err != nil {
 			return nil, err
 		}
 	}
@@ -75,14 +75,34 @@ func watchMutes(ctx context.Context, js jetstream.JetStream, before *mutes, log 
 	}
 }
 
+// isOther reports whether the bucket is not the one that is followed, or was emptied
+// without a word.
+func (m *mutes) isOther(ctx context.Context, js jetstream.JetStream) (bool, error) {
+	s, err := js.Stream(ctx, "KV_"+stream.MutesBucket)
+	if err != nil {
+		return false, fmt.Errorf("open bucket %s: %w", stream.MutesBucket, err)
+	}
+	info := s.CachedInfo()
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := false // one that does not expire before the server has had time to delete it
+	for _, mute := range m.byID {
+		last = last || time.Until(mute.Expires.Time) > time.Minute
+	}
+	known := identity{m.opened.created, max(m.opened.last, m.last)}
+	return !identityOf(info).follows(known) || last && info.State.Msgs == 0, nil
+}
+
 // keep writes what another life of the bucket held and this one lacks, and deletes what
 // was over there.
-func (m *mutes) keep(ctx context.Context, kv jetstream.KeyValue, before *mutes) error {
+func (m *mutes) keep(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue, before *mutes) error {
+	other, err := before.isOther(ctx, js)
 	before.mu.Lock()
 	defer before.mu.Unlock()
 	m.ended = before.ended
-	if m.opened.follows(identity{before.opened.created, max(before.opened.last, before.last)}) {
-		return nil
+	if err != nil || !other {
+		return err
 	}
 
 	for id := range m.ended {
