@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,8 @@ type bucket[T any] struct {
 	// opened is what it was when it was read, last the newest write since.
 	opened identity
 	last   uint64
+	// restored says that a write has shown that it is not that any more.
+	restored bool
 }
 
 // errRestored says that a bucket is not the one that was read.
@@ -97,8 +100,8 @@ func (b *bucket[T]) isOther(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	known := identity{b.opened.created, max(b.opened.last, b.last)}
-	return !identityOf(info).follows(known) || 2*info.State.NumSubjects < uint64(len(b.revisions)), nil
+	known := identity{b.opened.created, b.newest()}
+	return b.restored || !identityOf(info).follows(known) || 2*info.State.NumSubjects < uint64(len(b.revisions)), nil
 }
 
 // write stores records, each key at most once.
@@ -132,20 +135,29 @@ func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 		}
 		acks[i] = ack
 	}
+
+	// All answers are looked at: a write that took a number of before shows that the
+	// bucket was restored from a backup, whatever the others say.
+	var failed error
+	before := b.newest()
 	for i, ack := range acks {
 		key := records[i].key
 		select {
 		case a := <-ack.Ok():
 			b.revisions[key] = a.Sequence
-			if a.Sequence <= b.opened.last {
-				return fmt.Errorf("write %s of bucket %s: %w", key, b.name, errRestored)
-			}
 			b.last = max(b.last, a.Sequence)
+			if a.Sequence <= before {
+				b.restored = true
+				failed = fmt.Errorf("write %s of bucket %s: %w", key, b.name, errRestored)
+			}
 		case err := <-ack.Err():
-			return fmt.Errorf("write %s of bucket %s: %w", key, b.name, err)
+			failed = cmp.Or(failed, fmt.Errorf("write %s of bucket %s: %w", key, b.name, err))
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return nil
+	return failed
 }
+
+// newest is the highest revision that is known.
+func (b *bucket[T]) newest() uint64 { return max(b.opened.last, b.last) }

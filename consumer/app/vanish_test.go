@@ -284,3 +284,72 @@ func TestWhatVanishesComesBack(t *testing.T) {
 }
 
 var _ natsconn.Settings
+
+// What is restored from a backup, each of the streams and buckets and all of them, while
+// the daemon runs and while it does not: what was told in between is not told again,
+// later crashes are told once, and states are right.
+func TestRestoreFromABackup(t *testing.T) {
+	parts := map[string][]string{"everything": nil}
+	for _, name := range allStreams() {
+		parts[name] = []string{name}
+	}
+	for name, streams := range parts {
+		for _, running := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, running %t", name, running), func(t *testing.T) {
+				t.Parallel()
+				in := install(t)
+				in.crashes("known")
+				in.crashes("before")
+				in.isTold("known")
+				in.isTold("before")
+				in.happens("known", schema.ProcessStateStarting, schema.ProcessStateRunning)
+				in.until("the recovery is told", func() bool { return in.hook.resolved("known") == 1 })
+				in.shows("known", "RUNNING")
+				time.Sleep(300 * time.Millisecond) // so that all is stored
+				in.server.Stop()
+				backup := in.server.Backup()
+				in.server.Restart()
+
+				for range 10 {
+					in.happens("known", schema.ProcessStateStopping, schema.ProcessStateStopped, schema.ProcessStateStarting, schema.ProcessStateRunning)
+				}
+				in.crashes("between")
+				in.isTold("between")
+				in.shows("between", "EXITED")
+				time.Sleep(300 * time.Millisecond)
+				if !running {
+					in.stop()
+				}
+				in.server.Stop()
+				in.server.Restore(backup, streams...)
+				in.server.Restart()
+				if !running {
+					in.boot()
+				}
+
+				in.crashes("known")
+				in.crashes("new")
+				in.isTold("new")
+				in.until("the second crash of what was known before is told", func() bool { return in.hook.told("known") == 2 })
+				in.shows("known", "EXITED")
+				in.shows("new", "EXITED")
+				in.happens("before", schema.ProcessStateStarting, schema.ProcessStateRunning)
+				in.until("what was open before the backup ends", func() bool { return in.hook.resolved("before") == 1 })
+				if running {
+					in.shows("between", "EXITED")
+					in.happens("between", schema.ProcessStateStarting, schema.ProcessStateRunning)
+					in.until("what was open ends", func() bool { return in.hook.resolved("between") == 1 })
+				}
+				in.until("nothing is wrong any more", func() bool { return len(in.app.health.list()) == 0 })
+				for process, want := range map[string]int{"known": 2, "before": 1, "between": 1, "new": 1} {
+					if n := in.hook.told(process); n != want {
+						t.Errorf("%s was told %d times, want %d", process, n, want)
+					}
+				}
+				if t.Failed() {
+					t.Log(in.log)
+				}
+			})
+		}
+	}
+}

@@ -2,8 +2,10 @@
 package streamtest
 
 import (
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -69,6 +71,39 @@ func (s *Server) Forget() {
 	s.tb.Helper()
 	if err := os.RemoveAll(s.opts.StoreDir); err != nil {
 		s.tb.Fatal(err)
+	}
+}
+
+// Backup copies the store of a server that is stopped.
+func (s *Server) Backup() fs.FS {
+	s.tb.Helper()
+	dir := s.tb.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(s.opts.StoreDir)); err != nil {
+		s.tb.Fatal(err)
+	}
+	return os.DirFS(dir)
+}
+
+// Restore puts streams back as a backup has them, all if none is named; the server is
+// stopped.
+func (s *Server) Restore(backup fs.FS, names ...string) {
+	s.tb.Helper()
+	const streams = "jetstream/$G/streams"
+	if len(names) == 0 {
+		names = append(names, "")
+	}
+	for _, name := range names {
+		path := filepath.Join(s.opts.StoreDir, streams, name)
+		if err := os.RemoveAll(path); err != nil {
+			s.tb.Fatal(err)
+		}
+		one, err := fs.Sub(backup, filepath.Join(streams, name))
+		if err == nil {
+			err = os.CopyFS(path, one)
+		}
+		if err != nil {
+			s.tb.Fatal(err)
+		}
 	}
 }
 
