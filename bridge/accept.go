@@ -32,7 +32,11 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 			Waiting: func(holder string) {
 				b.log.Info().Str("pid", holder).Msg("another supernats-bridge has our spool open; waiting for it for a moment")
 			},
-			Failed: func(err error) { b.log.Error().Err(err).Msg("spool reports an error") },
+			Failed: func(err error) {
+				if b.spoolFails.Failed(err) {
+					b.log.Error().Err(err).Msg("spool reports an error")
+				}
+			},
 		},
 		Find: b.cfg.findSpool, Elsewhere: b.cfg.elsewhere(), Owner: b.cfg.owner(),
 		Supervisord: b.life.evidence.LocalPID(),
@@ -220,7 +224,7 @@ func (b *Bridge) spoolLost(l spool.Loss) {
 	if !l.Later {
 		lost += l.Records
 	}
-	b.log.Error().Uint64("records", l.Records).Uint64("events", lost).Int64("bytes", l.Bytes).Str("kept", l.File).
+	b.log.Error().Uint64("records", l.Records).Uint64("events", lost).Int64("damaged_bytes", l.Bytes).Str("kept", l.File).
 		Bool("counted_later", l.Later).Msg("spool is damaged: records are lost; the damaged file is kept")
 	if l.Later {
 		return

@@ -32,6 +32,7 @@ import (
 	"supernats/bridge/spool"
 	"supernats/bridge/supervisord"
 	"supernats/schema"
+	"supernats/schema/repeat"
 	"supernats/schema/stream"
 )
 
@@ -70,14 +71,17 @@ type Bridge struct {
 	server     *supervisord.Client // nil without an XML-RPC of supervisord
 	reasons    *supervisord.Reasons
 	troubles   *troubles
-	section    ownSection
-	calls      calls // of the XML-RPC
-	buf        []byte
-	registry   *prometheus.Registry
-	metrics    *metrics
-	opened     atomic.Pointer[spool.Queue] // the spool, for those who look from outside
-	dir        atomic.Pointer[string]      // of our spool, see keepIn
-	ending     atomic.Bool                 // no event will come any more
+	// Errors that are logged once: of the spool, and of storing process tables.
+	spoolFails, snapshotFails repeat.Errors
+
+	section  ownSection
+	calls    calls // of the XML-RPC
+	buf      []byte
+	registry *prometheus.Registry
+	metrics  *metrics
+	opened   atomic.Pointer[spool.Queue] // the spool, for those who look from outside
+	dir      atomic.Pointer[string]      // of our spool, see keepIn
+	ending   atomic.Bool                 // no event will come any more
 
 	lossNoted chan struct{} // receives a value when losses are to be told
 
@@ -268,7 +272,7 @@ func ensure(ctx context.Context, js jetstream.JetStream) error {
 
 func (b *Bridge) lost(rec []byte, err error) {
 	b.metrics.loss(causeUnpublishable, 1)
-	b.log.Error().Err(err).Int("bytes", len(rec)).Msg("event cannot be published and is lost")
+	b.log.Error().Err(err).Int("record_bytes", len(rec)).Msg("event cannot be published and is lost")
 }
 
 // ExitDelay is how long the program waits before it exits with an error: with

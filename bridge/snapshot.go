@@ -142,10 +142,15 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.spool.Append(appendMessage(nil, now, b.boot.load(), b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
-		b.log.Warn().Err(err).Msg("snapshot cannot be stored")
+		if b.snapshotFails.Failed(err) {
+			b.log.Warn().Err(err).Msg("snapshot cannot be stored")
+		}
 		return
 	}
 	b.tableWaits.Store(now.UnixNano())
+	if n, begun := b.snapshotFails.Over(); n > 0 {
+		b.log.Info().Int("failed_before", n).Dur("lasted_ms", now.Sub(begun)).Msg("snapshots are stored again")
+	}
 }
 
 // calls remembers how the last calls of the XML-RPC ended.

@@ -314,7 +314,7 @@ func (t *troubles) say(x *trouble, now time.Time) {
 // end reports that a trouble is over. t.mu is held.
 func (t *troubles) end(x *trouble, now time.Time) {
 	t.send(x, now, true)
-	e := t.log.Info().Str("cause", x.cause).Dur("lasted", x.cleared.Sub(x.since))
+	e := t.log.Info().Str("cause", x.cause).Dur("lasted_ms", x.cleared.Sub(x.since))
 	if x.back > 0 {
 		e = e.Int("came_back", x.back)
 	}

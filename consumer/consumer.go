@@ -29,6 +29,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/schema"
+	"supernats/schema/repeat"
 	"supernats/schema/stream"
 )
 
@@ -173,6 +174,8 @@ func legalDurable(name string) bool {
 type Consumer struct {
 	cfg Config
 	log zerolog.Logger
+	// failing are the errors of the handler since a message was handled that had failed.
+	failing repeat.Errors
 }
 
 // New checks the configuration. Nothing happens before Run.
@@ -193,16 +196,21 @@ func (c *Consumer) Create(ctx context.Context) error {
 // Run handles messages until ctx ends and returns its error. Whatever else goes
 // wrong is logged and tried again.
 func (c *Consumer) Run(ctx context.Context) error {
-	wait, last := time.Duration(0), ""
+	wait := time.Duration(0)
+	var failing repeat.Errors
 	for {
-		err := c.read(ctx, func() { wait, last = 0, "" })
+		err := c.read(ctx, func() {
+			wait = 0
+			if n, begun := failing.Over(); n > 0 {
+				c.log.Info().Int("failed_before", n).Dur("lasted_ms", time.Since(begun)).Msg("reading the stream works again")
+			}
+		})
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err.Error() != last {
+		if failing.Failed(err) {
 			c.log.Warn().Err(err).Msg("reading the stream was interrupted; trying again")
 		}
-		last = err.Error()
 		wait = min(5*time.Second, max(100*time.Millisecond, 2*wait))
 		select {
 		case <-ctx.Done():
@@ -320,6 +328,12 @@ func (c *Consumer) one(ctx context.Context, raw jetstream.Msg) error {
 		if err := raw.DoubleAck(ctx); err != nil {
 			return fmt.Errorf("acknowledge message %d: %w", m.Seq, err)
 		}
+		if m.Tries == 1 {
+			return nil // says nothing of one that fails
+		}
+		if n, begun := c.failing.Over(); n > 0 {
+			c.log.Info().Uint64("seq", m.Seq).Int("failed_before", n).Dur("lasted_ms", time.Since(begun)).Msg("messages are handled again")
+		}
 		return nil
 	case ctx.Err() != nil:
 		_ = raw.Nak() // for the next one, at once
@@ -328,7 +342,11 @@ func (c *Consumer) one(ctx context.Context, raw jetstream.Msg) error {
 		return c.park(ctx, raw, m, err)
 	}
 	wait := c.cfg.BackOff[min(m.Tries, len(c.cfg.BackOff))-1]
-	c.log.Warn().Err(err).Uint64("seq", m.Seq).Str("subject", m.Subject).Int("try", m.Tries).Dur("again_in", wait).Msg("message could not be handled")
+	level := zerolog.DebugLevel
+	if c.failing.Failed(err) {
+		level = zerolog.WarnLevel
+	}
+	c.log.WithLevel(level).Err(err).Uint64("seq", m.Seq).Str("subject", m.Subject).Int("try", m.Tries).Dur("again_in_ms", wait).Msg("message could not be handled")
 	if err := raw.NakWithDelay(wait); err != nil {
 		return fmt.Errorf("postpone message %d: %w", m.Seq, err)
 	}

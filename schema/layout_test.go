@@ -24,11 +24,12 @@ type arrow struct {
 var arrows = []arrow{
 	{`schema`, ``, `-`},
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn)?`, `github.com/(nats-io|synadia-io)/.*`},
+	{`schema/repeat`, ``, `-`},
 	{`bridge`, `schema.*|bridge/.*`, ``},
 	{`bridge/cmd/.*`, `bridge(/eventlistener|/spool)?`, ``},
 	{`bridge/(eventlistener|spool)`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
-	{`consumer`, `schema(/stream)?`, ``},
+	{`consumer`, `schema(/stream|/repeat)?`, ``},
 	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
 	{`consumer/notify(/.*)?`, `schema|consumer/notify`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests

@@ -22,6 +22,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
+
+	"supernats/schema/repeat"
 )
 
 // Source is the reading side of a spool. Its methods are called from one
@@ -105,7 +107,9 @@ const (
 type Publisher struct {
 	cfg     Config
 	trouble trouble
-	backoff time.Duration
+	// reported are errors that the connection reports.
+	reported repeat.Errors
+	backoff  time.Duration
 	// doubt is how many of the source's oldest records may have been sent before,
 	// seq the sequence of the last acknowledgement.
 	doubt int
@@ -190,7 +194,9 @@ func (p *Publisher) connected(ctx context.Context) error {
 	nc, err := p.cfg.Connect(nats.SetCustomDialer(dial.until(ctx)),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if !errors.Is(err, nats.ErrPermissionViolation) {
-				p.cfg.Log.Warn().Err(err).Msg("NATS reports an error")
+				if p.reported.Failed(err) {
+					p.cfg.Log.Warn().Err(err).Msg("NATS reports an error")
+				}
 				return
 			}
 			if p.aside.denied(err) {

@@ -170,7 +170,7 @@ func (a *App) Run(ctx context.Context) error {
 		if err := a.cfg.FindDataDir(); err != nil {
 			return err
 		}
-		s, err := startEmbedded(a.cfg.Embedded, a.cfg.DataDir, a.log)
+		s, err := startEmbedded(a.cfg.Embedded, a.cfg.DataDir, a.options.Log)
 		if err != nil {
 			return err
 		}

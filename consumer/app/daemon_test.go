@@ -58,4 +58,5 @@ func TestDaemonWithoutSettings(t *testing.T) {
 	if !strings.Contains(log.String(), "no receiver is configured") {
 		t.Errorf("the log does not say that nobody is told:\n%s", log.String())
 	}
+	wellWritten(t, log.String())
 }

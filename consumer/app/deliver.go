@@ -15,6 +15,7 @@ import (
 	"supernats/consumer"
 	"supernats/consumer/notify"
 	"supernats/schema"
+	"supernats/schema/repeat"
 	"supernats/schema/stream"
 )
 
@@ -90,6 +91,9 @@ type delivery struct {
 	// refused counts those that were parked since something was accepted.
 	refused int
 	parked  parked
+	// failing are the errors since something was accepted, unparked those of what was
+	// parked and is tried again.
+	failing, unparked repeat.Errors
 }
 
 func newDelivery(js jetstream.JetStream, to addressee, held func() error, times timing, log zerolog.Logger) *delivery {
@@ -294,7 +298,7 @@ func (d *delivery) send(ctx context.Context, batch []item) error {
 		switch {
 		case err == nil:
 			d.refused = 0
-			d.log.Info().Int("notifications", len(list)).Str("alert", list[0].ID).Int("try", tries).Msg("notified")
+			overAfter(d.log.Info(), &d.failing).Int("notifications", len(list)).Str("alert", list[0].ID).Int("try", tries).Msg("notified")
 			return d.finish(ctx, batch)
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -310,7 +314,7 @@ func (d *delivery) send(ctx context.Context, batch []item) error {
 			pause = d.times.refused[refusals]
 			refusals++
 		}
-		d.log.Warn().Err(err).Int("notifications", len(list)).Int("try", tries).Dur("again_in", pause).Msg("notifications could not be delivered")
+		onceOf(d.log, &d.failing, err).Int("notifications", len(list)).Int("try", tries).Dur("again_in_ms", pause).Msg("notifications could not be delivered")
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}

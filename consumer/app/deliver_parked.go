@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"supernats/consumer"
 	"supernats/consumer/notify"
@@ -85,11 +86,13 @@ func (d *delivery) retryParked(ctx context.Context) error {
 	d.parked.done(d.times, left > 0 || more, left < len(all))
 	d.resetParked(left + unread)
 	if len(all) > 0 {
-		e := d.log.Info()
+		var e *zerolog.Event
 		if err != nil {
-			e = d.log.Warn().Err(err)
+			e = onceOf(d.log, &d.unparked, err)
+		} else {
+			e = overAfter(d.log.Info(), &d.unparked)
 		}
-		e.Int("delivered", len(all)-left).Int("parked", left).Dur("again_in", d.parked.pause).Msg("parked notifications were tried again")
+		e.Int("delivered", len(all)-left).Int("parked", left).Dur("again_in_ms", d.parked.pause).Msg("parked notifications were tried again")
 	}
 	if errors.Is(err, errParked) {
 		return err

@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
+
+	"supernats/schema/repeat"
 )
 
 // syncInterval is how often the embedded server flushes to the platter. What it
@@ -72,6 +74,8 @@ func ready(s *server.Server, log *natsLog) bool {
 type natsLog struct {
 	log  zerolog.Logger
 	last atomic.Pointer[string] // the last fatal message
+	// failing are what it warns of.
+	failing repeat.Errors
 }
 
 func (l *natsLog) fatal() error {
@@ -83,10 +87,19 @@ func (l *natsLog) fatal() error {
 }
 
 func (l *natsLog) Noticef(format string, v ...any) { l.log.Debug().Msgf(format, v...) }
-func (l *natsLog) Warnf(format string, v ...any)   { l.log.Warn().Msgf(format, v...) }
-func (l *natsLog) Errorf(format string, v ...any)  { l.log.Error().Msgf(format, v...) }
+func (l *natsLog) Warnf(format string, v ...any)   { l.once(zerolog.WarnLevel, format, v) }
+func (l *natsLog) Errorf(format string, v ...any)  { l.once(zerolog.ErrorLevel, format, v) }
 func (l *natsLog) Debugf(format string, v ...any)  { l.log.Trace().Msgf(format, v...) }
 func (l *natsLog) Tracef(format string, v ...any)  { l.log.Trace().Msgf(format, v...) }
+
+// once says what repeats, as the errors of a full disk do, once an hour.
+func (l *natsLog) once(level zerolog.Level, format string, v []any) {
+	text := fmt.Sprintf(format, v...)
+	if !l.failing.FailedAt(text, time.Now()) {
+		level = zerolog.DebugLevel
+	}
+	l.log.WithLevel(level).Msg(text)
+}
 
 // Fatalf must not exit.
 func (l *natsLog) Fatalf(format string, v ...any) {

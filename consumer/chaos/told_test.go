@@ -18,15 +18,16 @@ import (
 type told struct{ process, time string }
 
 func toldOf(process string, at time.Time) told {
-	return told{process, at.UTC().Format("2006-01-02T15:04:05.000Z")}
+	return told{process, at.UTC().Format("2006-01-02 15:04:05.000 MST")}
 }
 
 var (
 	crashName = regexp.MustCompile(`crash_\d+`)
-	timeText  = `(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)`
+	timeText  = `(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC)`
 	rowOf     = regexp.MustCompile(`^ +Process +(crash_\d+)$`)
 	rowTime   = regexp.MustCompile(`^ +Time +` + timeText)
-	listed    = regexp.MustCompile(`^ +` + timeText + ` .*PROCESS_STATE_EXITED`)
+	headOf    = regexp.MustCompile(`^ \* .*?(crash_\d+)`)
+	listed    = regexp.MustCompile(`^   ` + timeText)
 )
 
 // crashesIn returns the crashes that a mail of ours tells: in its rows if it is
@@ -39,6 +40,10 @@ func crashesIn(m smtptest.Mail) map[told]bool {
 		at, of := "", whose
 		if row := rowOf.FindStringSubmatch(line); row != nil {
 			whose = row[1]
+		} else if row := headOf.FindStringSubmatch(line); row != nil {
+			whose = row[1]
+		} else if strings.HasPrefix(line, " * ") {
+			whose = ""
 		} else if row := rowTime.FindStringSubmatch(line); row != nil {
 			at = row[1]
 		} else if row := listed.FindStringSubmatch(line); row != nil {
@@ -65,29 +70,32 @@ func TestCrashesIn(t *testing.T) {
 api:crash_001 on web1 exited unexpectedly (exit code 3).
 
   Process      crash_001
-  Time         2026-11-21T19:00:31.833Z (10m before this mail)
+  Time         2026-11-21 19:00:31.833 UTC (10m ago)
   Event        PROCESS_STATE_EXITED
-  Open since   2026-11-21T18:00:31.833Z
+  Open since   2026-11-21 18:00:31.833 UTC
 
-    2026-11-21T19:00:30.000Z last words of crash_009
-`, []told{{"crash_001", "2026-11-21T19:00:31.833Z"}}},
+    2026-11-21 19:00:30.000 UTC last words of crash_009
+`, []told{{"crash_001", "2026-11-21 19:00:31.833 UTC"}}},
 		{"more of one", `
   Process      crash_001
-  Time         2026-11-21T19:00:31.833Z
+  Time         2026-11-21 19:00:31.833 UTC
 
 Since the last mail:
 
-  2026-11-21T19:00:30.833Z  PROCESS_STATE_EXITED  exit code 3  web1/4f0c6d1e2a90b7c3/61000
-  2026-11-21T19:00:31.833Z  PROCESS_STATE_EXITED  exit code 3  web1/4f0c6d1e2a90b7c3/61001
-`, []told{{"crash_001", "2026-11-21T19:00:30.833Z"}, {"crash_001", "2026-11-21T19:00:31.833Z"}}},
+   2026-11-21 19:00:30.833 UTC (1m ago): exit code 3
+   2026-11-21 19:00:31.833 UTC: exit code 3
+`, []told{{"crash_001", "2026-11-21 19:00:30.833 UTC"}, {"crash_001", "2026-11-21 19:00:31.833 UTC"}}},
 		{"several", `
   Notifications  2: 2 firing
 
-  2026-11-21T19:00:31.833Z  web1  api:crash_001  PROCESS_STATE_EXITED  exit code 3
- * api:crash_002 on web1 is well again, since 2026-11-21T19:00:00.833Z
-   2026-11-21T19:00:31.873Z  web1  api:crash_002  PROCESS_STATE_EXITED  exit code 3
-`, []told{{"crash_001", "2026-11-21T19:00:31.833Z"}, {"crash_002", "2026-11-21T19:00:31.873Z"}}},
-		{"none", "\n  Process  crash_001\n  Closed  2026-11-21T19:00:31.833Z\n", nil},
+ * api:crash_001 on web1 exited unexpectedly (exit code 3)
+   2026-11-21 19:00:31.833 UTC (3m ago)
+ * api:crash_002 on web1 is well again, since 2026-11-21 19:00:00.833 UTC
+   2026-11-21 19:00:31.873 UTC (3m ago): exit code 3
+ * group api on web1: alert quorum
+   2026-11-21 19:00:31.973 UTC (3m ago): api:crash_003 on web1 exit code 3
+`, []told{{"crash_001", "2026-11-21 19:00:31.833 UTC"}, {"crash_002", "2026-11-21 19:00:31.873 UTC"}, {"crash_003", "2026-11-21 19:00:31.973 UTC"}}},
+		{"none", "\n  Process  crash_001\n  Closed  2026-11-21 19:00:31.833 UTC\n", nil},
 	} {
 		got := slices.SortedFunc(maps.Keys(crashesIn(smtptest.Mail{Text: c.text})), func(a, b told) int {
 			return strings.Compare(a.process+a.time, b.process+b.time)

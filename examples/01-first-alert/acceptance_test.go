@@ -135,7 +135,7 @@ autorestart=false
 		seen[m.Subject()]++
 	}
 	for p, reason := range map[string]string{"a": "SIGKILL", "b": "exit code 2", "c": "SIGKILL"} {
-		if subject := "[supervisor] demo " + p + " exited unexpectedly (" + reason + ")"; seen[subject] != 1 {
+		if subject := "[supervisor] CRITICAL demo " + p + " exited unexpectedly (" + reason + ")"; seen[subject] != 1 {
 			t.Errorf("%d mails have the subject %q, want 1", seen[subject], subject)
 		}
 	}
@@ -149,7 +149,7 @@ func TestOddName(t *testing.T) {
 	const name = "my.app-weird*>é"
 	s := start(t, "\n[program:"+name+"]\ncommand=sh -c \"exit 5\"\nstartsecs=0\nautorestart=false\n")
 	waitMails(t, s, 1)
-	if subject := s.smtp.Mails()[0].Subject(); subject != "[supervisor] demo "+name+" exited unexpectedly (exit code 5)" {
+	if subject := s.smtp.Mails()[0].Subject(); subject != "[supervisor] CRITICAL demo "+name+" exited unexpectedly (exit code 5)" {
 		t.Errorf("subject of the mail is %q", subject)
 	}
 	if !strings.Contains(s.smtp.Mails()[0].Text, "Process      "+name+"\n") {

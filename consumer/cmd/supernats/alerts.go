@@ -192,9 +192,20 @@ func printAlerts(w *os.File, alerts []shownAlert, told []shownNotification, park
 		title string
 		grid  grid
 	}{
-		{"", grid{columns: alertColumns, colored: "STATUS"}},
-		{"NOTIFICATIONS", grid{columns: notificationColumns, colored: "TYPE"}},
-		{"PARKED: nobody got these (`nats stream rmm SUPERVISOR_PARKED SEQ` forgets one)", grid{columns: parkedColumns}},
+		{"", grid{
+			columns: alertColumns, colored: "STATUS",
+			optional: []string{"MUTED", "COUNT", "SEVERITY", "SINCE", "RULE"},
+			flexible: map[string]int{"RULE": wideText, "HOST": wideName, "PROCESS": wideName, "LAST": wideText, "NOTIFIED": wideText, "MUTED": wideText},
+		}},
+		{"NOTIFICATIONS", grid{
+			columns: notificationColumns, colored: "TYPE",
+			optional: []string{"EVENTS", "SEVERITY", "RECEIVERS", "RULE"},
+			flexible: map[string]int{"RULE": wideText, "HOST": wideName, "PROCESS": wideName, "LAST": wideText, "RECEIVERS": wideText},
+		}},
+		{"PARKED: nobody got these (`nats stream rmm SUPERVISOR_PARKED SEQ` forgets one)", grid{
+			columns: parkedColumns, optional: []string{"TRIES", "PARKED", "RULE"},
+			flexible: map[string]int{"RECEIVER": wideName, "RULE": wideText, "HOST": wideName, "PROCESS": wideName, "REASON": wideText},
+		}},
 	}
 	for _, a := range alerts {
 		sections[0].grid.add(phaseColor(a.Phase), alertRow(a)...)
@@ -214,7 +225,7 @@ func printAlerts(w *os.File, alerts []shownAlert, told []shownNotification, park
 			fmt.Fprintln(w)
 		}
 		if begun = true; s.title != "" {
-			fmt.Fprintln(w, s.title)
+			fmt.Fprintln(w, strings.Join(wrap(cellText(s.title), screenWidth(w)), "\n"))
 		}
 		if err := s.grid.print(w); err != nil {
 			return err

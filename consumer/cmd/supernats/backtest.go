@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +83,7 @@ type counts struct{ firing, update, resolved, events int }
 
 func (t *tested) run(ctx context.Context, js jetstream.JetStream, b *backtestCmd) (err error) {
 	t.counts = map[[2]string]*counts{}
-	bar := progress(t.name)
+	bar := progress(filepath.Base(t.name))
 	begun := time.Now()
 	test := app.Backtest{
 		Config: t.cfg, Since: b.Since.Time, Until: b.Until.Time, Notify: t.notify,
@@ -137,7 +138,11 @@ func (c *counts) add(n *schema.CloudEvent[*schema.Alert]) {
 
 // list prints every notification.
 func (t *tested) list() error {
-	g := grid{columns: []string{"TIME", "STATUS", "SEVERITY", "RULE", "HOST", "PROCESS", "EVENTS", "TO"}, colored: "STATUS"}
+	g := grid{
+		columns: []string{"TIME", "STATUS", "SEVERITY", "RULE", "HOST", "PROCESS", "EVENTS", "TO"}, colored: "STATUS",
+		optional: []string{"EVENTS", "SEVERITY", "TO", "RULE"},
+		flexible: map[string]int{"RULE": wideText, "HOST": wideName, "PROCESS": wideName, "TO": wideText},
+	}
 	for _, n := range t.told {
 		status, color := strings.ToUpper(n.Type[strings.LastIndexByte(n.Type, '.')+1:]), red
 		switch n.Type {
@@ -159,16 +164,10 @@ func (t *tested) list() error {
 	return err
 }
 
-// summary prints the counts of each set of rules, side by side.
+// summary prints the counts of each set of rules, one below the other.
 func summary(tests []*tested) error {
 	keys := map[[2]string]bool{}
-	g := grid{columns: []string{"RULE", "TO"}}
 	for _, t := range tests {
-		head := ""
-		if len(tests) > 1 {
-			head = t.name + ": "
-		}
-		g.columns = append(g.columns, head+"FIRING", "UPDATE", "RESOLVED", "EVENTS")
 		for key := range t.counts {
 			keys[key] = true
 		}
@@ -178,18 +177,26 @@ func summary(tests []*tested) error {
 		sorted = append(sorted, key)
 	}
 	slices.SortFunc(sorted, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+
+	g := grid{
+		columns:  []string{"RULE", "TO", "FIRING", "UPDATE", "RESOLVED", "EVENTS"},
+		flexible: map[string]int{"RULE": wideText, "TO": wideText, "RULES OF": wideText},
+	}
+	if len(tests) > 1 {
+		g.columns = slices.Insert(g.columns, 2, "RULES OF")
+	}
 	for _, key := range sorted {
-		row := []string{key[0], key[1]}
 		for _, t := range tests {
 			c := t.counts[key]
 			if c == nil {
 				c = &counts{}
 			}
-			for _, n := range []int{c.firing, c.update, c.resolved, c.events} {
-				row = append(row, strconv.Itoa(n))
+			row := []string{key[0], key[1]}
+			if len(tests) > 1 {
+				row = append(row, filepath.Base(t.name))
 			}
+			g.add(grey, append(row, strconv.Itoa(c.firing), strconv.Itoa(c.update), strconv.Itoa(c.resolved), strconv.Itoa(c.events))...)
 		}
-		g.add(grey, row...)
 	}
 	if len(g.rows) > 0 {
 		if err := g.print(os.Stdout); err != nil {
@@ -206,10 +213,9 @@ func summary(tests []*tested) error {
 
 func (t *tested) footer() error {
 	if t.sum.Messages == 0 {
-		_, err := fmt.Printf("\n%s: there are no messages in that time\n", t.name)
-		return err
+		return paragraph(t.name + ": there are no messages in that time")
 	}
-	text := fmt.Sprintf("\n%s: %d messages from %s to %s, %.0f a second", t.name, t.sum.Messages,
+	text := fmt.Sprintf("%s: %d messages from %s to %s, %.0f a second", t.name, t.sum.Messages,
 		t.sum.From.Local().Format("2006-01-02 15:04:05"), t.sum.To.Local().Format("2006-01-02 15:04:05"), float64(t.sum.Messages)/t.took.Seconds())
 	if t.sum.TooOld > 0 {
 		text += fmt.Sprintf("; %d events matched and were older than max_age", t.sum.TooOld)
@@ -217,6 +223,11 @@ func (t *tested) footer() error {
 	if t.sum.Unreadable > 0 {
 		text += fmt.Sprintf("; %d messages are not ours", t.sum.Unreadable)
 	}
-	_, err := fmt.Println(text)
+	return paragraph(text)
+}
+
+// paragraph prints a text below an empty line.
+func paragraph(text string) error {
+	_, err := fmt.Print("\n" + hanging(text, 0, screenWidth(os.Stdout)))
 	return err
 }

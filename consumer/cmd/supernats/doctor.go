@@ -138,22 +138,33 @@ func (d *doctor) look(ctx context.Context) {
 	}
 }
 
+// printFindings writes a line for each check, and what to do about it. A terminal gets
+// them broken to its width, under where they begin.
 func printFindings(w io.Writer, findings []finding) error {
 	paint := func(_ string, text string) string { return text }
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" {
-		colors := map[string]string{gradeOK: "32", gradeWarn: "33", gradeFail: "31"}
-		paint = func(grade, text string) string { return "\x1b[" + colors[grade] + "m" + text + "\x1b[0m" }
+	width := 0
+	if f, ok := w.(*os.File); ok {
+		width = screenWidth(f)
+		if term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" {
+			colors := map[string]string{gradeOK: "32", gradeWarn: "33", gradeFail: "31"}
+			paint = func(grade, text string) string { return "\x1b[" + colors[grade] + "m" + text + "\x1b[0m" }
+		}
 	}
+
 	for _, f := range findings {
-		if _, err := fmt.Fprintf(w, "%s  %-9s  %s\n", paint(f.Status, fmt.Sprintf("%-4s", f.Status)), f.Check, clean(f.Message)); err != nil {
+		head := paint(f.Status, fmt.Sprintf("%-4s", f.Status)) + "  " + padTo(f.Check, 9) + "  "
+		if _, err := io.WriteString(w, head+hanging(f.Message, findingIndent, width)); err != nil {
 			return err
 		}
 		if f.Mend == "" {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%17s%s\n", "-> ", clean(f.Mend)); err != nil {
+		if _, err := fmt.Fprintf(w, "%*s%s", findingIndent, "-> ", hanging(f.Mend, findingIndent, width)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// findingIndent is where a message begins.
+const findingIndent = 17

@@ -71,7 +71,11 @@ func printHosts(w *os.File, hosts []shownHost, now time.Time) error {
 		_, err := fmt.Fprintln(os.Stderr, "no host is known that matches; a host appears when its supernats-bridge starts")
 		return err
 	}
-	g := grid{columns: hostColumns, colored: "STATE", optional: []string{"LAST LOSS", "BRIDGE", "SUPERVISORD", "EXITED", "STOPPED"}}
+	g := grid{
+		columns: hostColumns, colored: "STATE", now: now,
+		optional: []string{"LAST LOSS", "BRIDGE", "SUPERVISORD", "EXITED", "STOPPED", "RUNNING", "CLOCK", "LOST"},
+		flexible: map[string]int{"HOST": wideName, "STATE": wideText, "TROUBLE": wideText},
+	}
 	for _, h := range hosts {
 		seen := "-"
 		if !h.LastSeen.IsZero() {

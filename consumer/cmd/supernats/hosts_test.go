@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -175,19 +174,5 @@ func TestHostWithSeveralSupervisords(t *testing.T) {
 	i.publish(schema.SnapshotSubject("box"), []byte("{}"))
 	if table := i.run("ps", "-o", "table"); strings.Contains(table, "unknown") {
 		t.Error(table)
-	}
-}
-
-// A screen of 80 columns shows the states and troubles of hosts, and JSON the rest.
-func TestNarrowScreen(t *testing.T) {
-	g := grid{columns: slices.Clone(hostColumns), colored: "STATE", optional: []string{"LAST LOSS", "BRIDGE", "SUPERVISORD", "EXITED", "STOPPED"}}
-	g.add(green, "web1", "2s ago", "4.2.5", "RUNNING", "disk-full", "+3d", "v1.2.3", "12", "0", "0", "0", "12", "2026-11-21 12:00:00")
-	g.fit(80)
-	if d := cmp.Diff([]string{"HOST", "LAST SEEN", "STATE", "TROUBLE", "CLOCK", "RUNNING", "DOWN", "STOPPED", "LOST"}, g.columns); d != "" || len(g.rows[0]) != len(g.columns) {
-		t.Error(d, g.rows)
-	}
-	g.fit(20) // there is nothing more to drop
-	if len(g.columns) != 8 || g.columns[0] != "HOST" {
-		t.Errorf("%q", g.columns)
 	}
 }

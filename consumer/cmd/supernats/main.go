@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 	_ "time/tzdata" // images without a zone database
@@ -67,7 +68,7 @@ func run(args []string) int {
 		kong.Description("Turns the events of Supervisor into alerts, states and history."),
 		kong.DefaultEnvars("SUPERNATS"),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Vars{"version": "supernats " + version},
+		kong.Vars{"version": "supernats " + version, "states": strings.Join(stateNames, ", ")},
 		kong.Exit(func(code int) { exited = code }))
 	if err != nil {
 		return usage(err)

@@ -220,7 +220,11 @@ func (m *mutesCmd) Run(ctx context.Context, c *common) error {
 			_, err := fmt.Fprintln(os.Stderr, "nothing is muted")
 			return err
 		}
-		g := grid{columns: []string{"ID", "MATCHES", "ENDS IN", "ALERTS", "AUTHOR", "CREATED", "COMMENT"}}
+		g := grid{
+			columns:  []string{"ID", "MATCHES", "ENDS IN", "ALERTS", "AUTHOR", "CREATED", "COMMENT"},
+			optional: []string{"CREATED", "ALERTS", "AUTHOR"},
+			flexible: map[string]int{"MATCHES": wideName, "AUTHOR": wideName, "COMMENT": wideText},
+		}
 		now := time.Now()
 		for _, s := range shown {
 			g.add(grey, s.ID, matchers(&s.Mute), age(s.Expires.Sub(now)), dash(len(s.Alerts)), s.Author, date(&s.Created), s.Comment)

@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf16"
 
@@ -43,7 +42,9 @@ type printer struct {
 	w      *bufio.Writer
 	output string
 	color  bool
-	count  int
+	// width is that of the screen, 0 if lines have no limit.
+	width int
+	count int
 	// last is the event that is about to be printed, decoded.
 	last *schema.CloudEvent[*schema.Event]
 }
@@ -51,7 +52,7 @@ type printer struct {
 func newPrinter(w *os.File, output string) *printer {
 	return &printer{
 		w: bufio.NewWriterSize(w, 64<<10), output: outputFor(w, output),
-		color: term.IsTerminal(int(w.Fd())) && os.Getenv("NO_COLOR") == "",
+		color: term.IsTerminal(int(w.Fd())) && os.Getenv("NO_COLOR") == "", width: screenWidth(w),
 	}
 }
 
@@ -92,80 +93,12 @@ func (p *printer) end() error {
 	return p.w.Flush()
 }
 
-// line prints an event as a row of a table whose columns are fixed, since the
-// rows to come are not known.
-func (p *printer) line(ce *schema.CloudEvent[*schema.Event]) {
-	e := ce.Data
-	who := ""
-	switch {
-	case e.Process != "":
-		who = processName(e.Group, e.Process)
-	case e.Group != "":
-		who = e.Group
-	}
-	event := fmt.Sprintf("%-30s", clean(e.Event))
-	if p.color {
-		event = "\x1b[" + eventColor(e) + "m" + event + "\x1b[0m"
-	}
-	line := fmt.Sprintf("%s  %-15s %-22s %s %s", ce.Time.Local().Format("2006-01-02 15:04:05.000"), clean(e.Host), clean(who), event, clean(details(e)))
-	_, _ = p.w.WriteString(strings.TrimRight(line, " "))
-}
-
-func eventColor(e *schema.Event) string {
-	switch {
-	case e.UnexpectedExit(), e.Event == schema.ProcessStateFatal:
-		return "31" // red
-	case e.Event == schema.ProcessStateBackoff:
-		return "33" // yellow
-	case e.Event == schema.ProcessStateRunning:
-		return "32" // green
-	}
-	return "0"
-}
-
 // processName writes a process as supervisorctl does.
 func processName(group, process string) string {
 	if group == process {
 		return process
 	}
 	return group + ":" + process
-}
-
-// details tells what else an event says.
-func details(e *schema.Event) string {
-	var d []string
-	add := func(format string, args ...any) { d = append(d, fmt.Sprintf(format, args...)) }
-	if e.Expected != nil {
-		add("%s", map[bool]string{true: "expected", false: "unexpected"}[*e.Expected])
-	}
-	if e.Exit != nil {
-		add("%s", reason(e.Exit))
-	}
-	if e.FromState != "" {
-		add("from %s", e.FromState)
-	}
-	if e.PID != 0 {
-		add("pid %d", e.PID)
-	}
-	if e.Tries != nil && *e.Tries > 0 {
-		add("try %d", *e.Tries)
-	}
-	if e.Type != "" {
-		add("type %s", e.Type)
-	}
-	if e.When != nil {
-		add("%s", time.Unix(*e.When, 0).Local().Format(time.TimeOnly))
-	}
-	if e.Part > 0 {
-		add("part %d of %d", e.Part, e.Parts)
-	}
-	if e.Data != nil && *e.Data != "" {
-		add("%s", strconv.Quote(*e.Data))
-	}
-	if len(e.DataBase64) > 0 {
-		add("%d bytes that are no text", len(e.DataBase64))
-	}
-	return strings.Join(d, ", ")
 }
 
 func reason(x *schema.Exit) string {

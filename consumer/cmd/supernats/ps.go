@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"charm.land/lipgloss/v2"
@@ -17,8 +18,10 @@ import (
 )
 
 type psCmd struct {
-	Pattern string `arg:"" optional:"" help:"A glob for a process, group:process or host."`
-	All     bool   `env:"-" help:"Also processes that their supervisord does not have any more."`
+	Pattern string   `arg:"" optional:"" help:"A glob for a process, group:process or host."`
+	All     bool     `env:"-" help:"Also processes that their supervisord does not have any more."`
+	Down    bool     `env:"-" help:"Only processes that should run and do not, or of which nobody knows because their host is silent."`
+	State   []string `env:"-" sep:"none" placeholder:"STATE" help:"Only processes in these states, by supervisor's names: ${states}. Repeatable, or with commas."`
 	whose
 	outputFlag
 }
@@ -29,6 +32,9 @@ type shownState struct {
 	// UnknownSince is set if the host, or the supervisord of the process, is silent
 	// since then: the state is what it was.
 	UnknownSince *schema.Time `json:"unknown_since,omitempty"`
+
+	// down says that it should run, and does not or nobody knows.
+	down bool
 }
 
 // Run prints the records of state.
@@ -36,6 +42,9 @@ func (p *psCmd) Run(ctx context.Context, c *common) error {
 	filter, err := p.filter()
 	if err != nil {
 		return err
+	}
+	if err := p.checkStates(); err != nil {
+		return usageError{err}
 	}
 	pattern := consumer.Filter{Processes: []string{p.Pattern}}
 	if err := pattern.Check(); err != nil {
@@ -47,7 +56,7 @@ func (p *psCmd) Run(ctx context.Context, c *common) error {
 			return err
 		}
 		states = slices.DeleteFunc(states, func(s shownState) bool {
-			return s.Gone != nil && !p.All || !p.matches(filter, &s.State)
+			return s.Gone != nil && !p.All || !p.matches(filter, &s)
 		})
 		slices.SortFunc(states, func(a, b shownState) int {
 			return slices.Compare([]string{a.Host, a.Group, a.Process}, []string{b.Host, b.Group, b.Process})
@@ -59,8 +68,8 @@ func (p *psCmd) Run(ctx context.Context, c *common) error {
 	})
 }
 
-func (p *psCmd) matches(filter consumer.Filter, s *schema.State) bool {
-	if !filter.Match(&schema.Event{Host: s.Host, Group: s.Group, Process: s.Process}) {
+func (p *psCmd) matches(filter consumer.Filter, s *shownState) bool {
+	if !filter.Match(&schema.Event{Host: s.Host, Group: s.Group, Process: s.Process}) || !p.inState(s) || p.Down && !s.down {
 		return false
 	}
 	return p.Pattern == "" || consumer.Glob(p.Pattern, s.Process) || consumer.Glob(p.Pattern, s.Group+":"+s.Process) || consumer.Glob(p.Pattern, s.Host)
@@ -80,7 +89,7 @@ func readStates(ctx context.Context, js jetstream.JetStream) ([]shownState, time
 	silent := f.silentSince()
 	states := make([]shownState, len(records))
 	for i, r := range records {
-		states[i].State = r
+		states[i].State, states[i].down = r, f.down(&r)
 		if since, ok := f.unknownSince(silent, &r); ok && r.Gone == nil {
 			states[i].UnknownSince = &since
 		}
@@ -93,9 +102,9 @@ var stateColumns = []string{"HOST", "PROCESS", "STATE", "FOR", "PID", "STARTS", 
 func stateRow(s shownState, now time.Time) []string {
 	last := "-"
 	if s.LastExit != nil {
-		last = date(s.LastExit)
-		if s.Exit != nil {
-			last += " (" + reason(s.Exit) + ")"
+		last = ago(now.Sub(s.LastExit.Time))
+		if s.Exit != nil && reason(s.Exit) != "" {
+			last += ", " + shortReason(s.Exit)
 		}
 	}
 	state, since := s.State.State, s.Since
@@ -142,12 +151,33 @@ func age(d time.Duration) string {
 	return fmt.Sprintf("%ds", seconds)
 }
 
+// ago writes how long ago something was, in its largest unit.
+func ago(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d >= 24*time.Hour:
+		return fmt.Sprintf("%dd ago", d/(24*time.Hour))
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh ago", d/time.Hour)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm ago", d/time.Minute)
+	}
+	return fmt.Sprintf("%ds ago", d/time.Second)
+}
+
+// shortReason is reason for a column: "exit 3".
+func shortReason(x *schema.Exit) string { return strings.Replace(reason(x), "exit code ", "exit ", 1) }
+
 func printStates(w *os.File, states []shownState, now time.Time) error {
 	if len(states) == 0 {
 		_, err := fmt.Fprintln(os.Stderr, "no process is known that matches; states appear with the first event of a process")
 		return err
 	}
-	g := grid{columns: stateColumns, colored: "STATE", optional: []string{"FATALS", "STARTS", "EXITS", "PID", "UNEXPECTED"}}
+	g := grid{
+		columns: stateColumns, colored: "STATE", now: now,
+		optional: []string{"FATALS", "STARTS", "EXITS", "UNEXPECTED", "PID"},
+		flexible: map[string]int{"HOST": wideName, "PROCESS": wideName, "STATE": wideText, "LAST EXIT": wideText},
+	}
 	for _, s := range states {
 		g.add(stateColor(s), stateRow(s, now)...)
 	}

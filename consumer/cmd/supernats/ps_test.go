@@ -1,6 +1,7 @@
 package main
 
 import (
+	gocmp "cmp"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -36,12 +37,13 @@ func TestPsTable(t *testing.T) {
 	i.fleet()
 	want := `HOST              PROCESS              STATE    FOR  PID  STARTS  EXITS  UNEXPECTED  FATALS  LAST EXIT
 db                my.app-weird*>é:a/b  STOPPED  AGE  -    0       0      0           0       -
-web1.example.com  api:api_00           EXITED   AGE  -    12      11     3           0       2026-11-21 11:59:58 (SIGSEGV, core dumped)
-web1.example.com  api:api_01           FATAL    AGE  -    4       0      0           1       2026-11-21 11:59:58 (spawn error: can't find command 'x')
+web1.example.com  api:api_00           EXITED   AGE  -    12      11     3           0       AGO, SIGSEGV, core dumped
+web1.example.com  api:api_01           FATAL    AGE  -    4       0      0           1       AGO, spawn error: can't find command 'x'
 web2              cron                 RUNNING  AGE  7    1       0      0           0       -
 `
 	// How long ago it is depends on the day.
-	got := regexp.MustCompile(` (\d+[dhms])+ +`).ReplaceAllString(i.run("ps", "-o", "table"), " AGE  ")
+	got := regexp.MustCompile(`\d+d ago`).ReplaceAllString(i.run("ps", "-o", "table"), "AGO")
+	got = regexp.MustCompile(` (\d+[dhms])+ +`).ReplaceAllString(got, " AGE  ")
 	got = strings.Replace(got, "  FOR    ", "  FOR  ", 1)
 	if d := cmp.Diff(want, regexp.MustCompile(`FOR +PID`).ReplaceAllString(got, "FOR  PID")); d != "" {
 		t.Error(d)
@@ -55,6 +57,77 @@ func TestAge(t *testing.T) {
 	} {
 		if got := age(d); got != want {
 			t.Errorf("%v is %s", d, got)
+		}
+	}
+}
+
+func TestAgo(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Hour: "0s ago", 59900 * time.Millisecond: "59s ago", 23*time.Minute + 59*time.Second: "23m ago", 119 * time.Minute: "1h ago", 50 * time.Hour: "2d ago",
+	} {
+		if got := ago(d); got != want {
+			t.Errorf("%v is %s", d, got)
+		}
+	}
+}
+
+func TestPsStates(t *testing.T) {
+	i := newInstallation(t)
+	i.host(schema.Host{Host: "alive", SupervisorState: "RUNNING", LastSeen: i.ago(time.Second)})
+	i.host(schema.Host{Host: "silent", SupervisorState: "RUNNING", LastSeen: i.ago(time.Hour)})
+	i.host(schema.Host{Host: "shut", SupervisorState: "STOPPING", LastSeen: i.ago(time.Hour)})
+	yes, no := true, false
+	for _, s := range []schema.State{
+		{Process: "up", State: "RUNNING"},
+		{Process: "starting", State: "STARTING"},
+		{Process: "backoff", State: "BACKOFF"},
+		{Process: "fatal", State: "FATAL"},
+		{Process: "lost", State: "UNKNOWN"},
+		{Process: "crashed", State: "EXITED", Expected: &no},
+		{Process: "finished", State: "EXITED", Expected: &yes},
+		{Process: "off", State: "STOPPED"},
+		{Process: "going", State: "STOPPING"},
+		{Process: "was", State: "FATAL", Gone: ptr(i.ago(time.Hour))},
+		{Host: "silent", Process: "s-up", State: "RUNNING"},
+		{Host: "silent", Process: "s-off", State: "STOPPED"},
+		{Host: "shut", Process: "d-up", State: "RUNNING"},
+		{Host: "no-record", Process: "n-fatal", State: "FATAL"},
+	} {
+		s.Host, s.Group, s.Since = gocmp.Or(s.Host, "alive"), s.Process, i.ago(time.Minute)
+		i.state(s)
+	}
+
+	for args, want := range map[string]string{
+		"--state RUNNING":                    "d-up s-up up",
+		"--state fatal":                      "fatal n-fatal",
+		"--state FATAL,BACKOFF":              "backoff fatal n-fatal",
+		"--state FATAL --state exited":       "crashed fatal finished n-fatal",
+		"--state UNKNOWN":                    "d-up lost s-off s-up",
+		"--state FATAL --all":                "fatal n-fatal was",
+		"--down":                             "backoff crashed fatal lost n-fatal s-up starting",
+		"--down --state EXITED":              "crashed",
+		"--down --state EXITED --host other": "",
+		"--down fat*":                        "fatal",
+		"--down --all":                       "backoff crashed fatal lost n-fatal s-up starting",
+	} {
+		var got []string
+		for line := range strings.Lines(i.run(append([]string{"ps"}, strings.Fields(args)...)...)) {
+			var s schema.State
+			if err := json.Unmarshal([]byte(line), &s); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			got = append(got, s.Process)
+		}
+		slices.Sort(got)
+		if d := cmp.Diff(want, strings.Join(got, " ")); d != "" {
+			t.Errorf("%s: %s", args, d)
+		}
+	}
+
+	for _, args := range [][]string{{"--state", "RUNING"}, {"--state", "RUNNING,"}, {"--state", ""}, {"--state", "gone"}} {
+		_, errs, code := supernats(t, append(append([]string{"ps"}, args...), "--nats-url", i.url)...)
+		if code != exitUsage || !strings.Contains(errs, "want STOPPED, STARTING") {
+			t.Errorf("%q: %d %s", args, code, errs)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -95,6 +96,21 @@ func (f *fleet) unknownSince(silent map[string]schema.Time, s *schema.State) (si
 		since, unknown = f.quiet[life{s.Host, s.Boot}]
 	}
 	return since, unknown
+}
+
+// down reports whether a process should run and does not, or should and nobody knows
+// whether it does: what is known of a silent host must not look well.
+func (f *fleet) down(s *schema.State) bool {
+	var h *schema.Host
+	if i := slices.IndexFunc(f.hosts, func(h schema.Host) bool { return h.Host == s.Host }); i >= 0 {
+		h = &f.hosts[i]
+	}
+	status, _ := state.Status(s, h, f.now, silentAfter)
+	if status == state.Unknown {
+		was, _ := state.Status(s, nil, f.now, 0)
+		return was == state.Running || was == state.Down
+	}
+	return status == state.Down
 }
 
 // silentSince are the silent hosts, and when each was last seen.

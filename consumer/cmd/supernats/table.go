@@ -1,16 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"image/color"
-	"io"
 	"os"
-	"slices"
 	"strings"
-	"text/tabwriter"
+	"time"
 
 	"charm.land/lipgloss/v2"
-	"charm.land/lipgloss/v2/table"
 	"golang.org/x/term"
 )
 
@@ -22,10 +18,24 @@ type grid struct {
 	// colored is the column that has a color, and colors what it is in each row.
 	colored string
 	colors  []lipgloss.ANSIColor
-	// optional are columns that a screen may have no room for, first those that are
-	// missed least. JSON has all.
+	// optional are columns that a narrow screen has no room for, in the order in which
+	// they are dropped: first those that are missed least. JSON has all.
 	optional []string
+	// flexible are columns of names and sentences, which may be broken into lines, and
+	// the width down to which that is better than dropping a column.
+	flexible map[string]int
+	// now is the time by which dates are made short, the present if it is zero.
+	now time.Time
 }
+
+// Widths of flexible columns.
+const (
+	wideName = 24 // of a host or a process
+	wideText = 20 // of a sentence
+)
+
+// columnGap is between two columns.
+const columnGap = "  "
 
 // Colors of the terminal's own palette.
 const (
@@ -37,65 +47,72 @@ const (
 
 func (g *grid) add(c lipgloss.ANSIColor, cells ...string) {
 	for i := range cells {
-		cells[i] = clean(cells[i])
+		cells[i] = cellText(cells[i])
 	}
 	g.rows, g.colors = append(g.rows, cells), append(g.colors, c)
 }
 
-// print writes the table, in color and not wider than the screen on a terminal.
+// print writes the table, in color on a terminal, and not wider than the screen.
 func (g *grid) print(w *os.File) error {
+	width := screenWidth(w)
+	l := g.fit(width)
 	if !term.IsTerminal(int(w.Fd())) {
-		return g.plain(w)
+		_, err := w.WriteString(g.text(l, false))
+		return err
 	}
-	width, _, err := term.GetSize(int(w.Fd()))
-	if err != nil {
-		width = 120
+	if _, err := lipgloss.Fprint(w, g.text(l, true)); err != nil {
+		return err
 	}
-	g.fit(width)
-	t := g.table()
-	if lipgloss.Width(t.String()) > width {
-		t.Width(width)
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		for _, line := range l.note(width) {
+			_, _ = lipgloss.Fprintln(os.Stderr, lipgloss.NewStyle().Faint(true).Render(line))
+		}
 	}
-	_, err = lipgloss.Fprintln(w, t)
-	return err
+	return nil
 }
 
-// fit drops columns that there is no room for.
-func (g *grid) fit(width int) {
-	for _, name := range g.optional {
-		if lipgloss.Width(g.table().String()) <= width {
-			return
-		}
-		i := slices.Index(g.columns, name)
-		if i < 0 {
-			continue
-		}
-		g.columns = slices.Delete(slices.Clone(g.columns), i, i+1)
-		for r := range g.rows {
-			g.rows[r] = slices.Delete(g.rows[r], i, i+1)
-		}
+// text is the table as it was laid out.
+func (g *grid) text(l *layout, colored bool) string {
+	plain, head := lipgloss.NewStyle(), lipgloss.NewStyle()
+	if colored {
+		head = head.Bold(true)
 	}
-}
 
-func (g *grid) table() *table.Table {
-	cell := lipgloss.NewStyle().Padding(0, 1)
-	return table.New().Headers(g.columns...).Rows(g.rows...).Border(lipgloss.NormalBorder()).
-		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderColumn(false).
-		StyleFunc(func(row, col int) lipgloss.Style {
-			switch {
-			case row == table.HeaderRow:
-				return cell.Bold(true)
-			case g.columns[col] == g.colored:
-				return cell.Foreground(color.Color(g.colors[row]))
+	var b strings.Builder
+	l.write(&b, l.columns, func(string) lipgloss.Style { return head })
+	for r, row := range l.rows {
+		l.write(&b, row, func(column string) lipgloss.Style {
+			if colored && column == g.colored {
+				return plain.Foreground(color.Color(g.colors[r]))
 			}
-			return cell
+			return plain
 		})
+	}
+	return b.String()
 }
 
-func (g *grid) plain(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]string{g.columns}, g.rows...) {
-		fmt.Fprintln(tw, strings.Join(row, "\t"))
+// write writes one row, which takes as many lines as its highest cell.
+func (l *layout) write(b *strings.Builder, row []string, style func(column string) lipgloss.Style) {
+	cells, height := make([][]string, len(row)), 1
+	for i, cell := range row {
+		cells[i] = wrap(cell, l.widths[i])
+		height = max(height, len(cells[i]))
 	}
-	return tw.Flush()
+	for n := range height {
+		gap := 0
+		for i, lines := range cells {
+			text := ""
+			if n < len(lines) {
+				text = lines[n]
+			}
+			if text != "" {
+				// No line ends in spaces.
+				b.WriteString(strings.Repeat(" ", gap))
+				b.WriteString(style(l.columns[i]).Render(text))
+				gap = 0
+			}
+			gap += l.widths[i] - textWidth(text) + len(columnGap)
+		}
+		b.WriteByte('\n')
+	}
 }

@@ -321,7 +321,10 @@ func (w *testWait) verdict() error {
 }
 
 func printOutcomes(w *os.File, outcomes []outcome) error {
-	g := grid{columns: []string{"RECEIVER", "RESULT", "AFTER", "REASON"}, colored: "RESULT"}
+	g := grid{
+		columns: []string{"RECEIVER", "RESULT", "AFTER", "REASON"}, colored: "RESULT",
+		flexible: map[string]int{"RECEIVER": wideName, "REASON": wideText},
+	}
 	colors := map[string]lipgloss.ANSIColor{resultDelivered: green, resultParked: red, resultPending: yellow}
 	slices.SortStableFunc(outcomes, func(a, b outcome) int { return strings.Compare(a.Receiver, b.Receiver) })
 	for _, o := range outcomes {

@@ -140,6 +140,22 @@ func cleanLog(s string, max int) string {
 	return s
 }
 
+// blank reports whether nothing is left of a log when it is clean: only line ends, and
+// what steers a terminal.
+func blank(s string) bool {
+	for i := 0; i < len(s); {
+		if n := ansi(s[i:]); n > 0 {
+			i += n
+			continue
+		}
+		if s[i] != '\n' && s[i] != '\r' {
+			return false
+		}
+		i++
+	}
+	return true
+}
+
 // lastLines is the end of s, which is longer, in at most max bytes: whole lines,
 // unless a line is longer than that.
 func lastLines(s string, max int) string {

@@ -77,6 +77,10 @@ type Config struct {
 	// Timeout bounds one delivery as a whole.
 	Timeout schema.Duration `yaml:"timeout"`
 
+	// Location is the zone of the times in a mail: a name of the zone database
+	// ("Europe/Vienna"), "Local" for that of this machine, by default UTC.
+	Location string `yaml:"location"`
+
 	// Subject, Text and HTML are templates over Data that stand in for the
 	// built-in ones, Subject and Text in the language of text/template, HTML in
 	// that of html/template. What is not given is supernats' own: who gives a Text
@@ -150,6 +154,9 @@ func (c Config) Validate() error {
 	}
 	if c.Timeout <= 0 {
 		wrong("timeout: %s is no time to wait; allowed is a duration above zero, the default is %s", c.Timeout, DefaultTimeout)
+	}
+	if _, err := c.location(); err != nil {
+		errs = append(errs, err)
 	}
 	if t, err := c.templates(); err != nil {
 		errs = append(errs, err)

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -59,15 +60,16 @@ type Alert struct {
 	// Labels and Annotations are those of the rule. A key that is not there is an
 	// error in {{.Labels.team}} and empty in {{index .Labels "team"}}.
 	Labels, Annotations map[string]string
-	// Logs are what the process wrote last. In a digest the first few alerts have
-	// them.
+	// Logs are what the process wrote last. In a digest the worst few alerts have
+	// them, and all whose logs are the same as one of those.
 	Logs []Log
 }
 
 // Event is one matched event of an Alert.
 type Event struct {
 	ID string
-	// Time is that of At in UTC, "2026-11-21T19:00:31.833Z".
+	// Time is that of At in words, "2026-11-21 20:00:31.833 CET". All times are in the
+	// zone of the receiver.
 	Time string
 	At   time.Time
 	// Host, Group and Process say whose event it is, Name is both as supervisorctl
@@ -104,7 +106,7 @@ func kind(typ string) string {
 func newData(batch []*schema.CloudEvent[*schema.Alert], from Identity, now time.Time) *Data {
 	d := &Data{
 		Severity: cell(worst(batch), maxField),
-		Command:  command(batch), Time: now.UTC(),
+		Command:  command(batch), Time: now,
 		Supernats: clip(strings.Trim(from.Instance+", version "+from.Version, ", "), maxField),
 		Alerts:    make([]Alert, len(batch)),
 	}
@@ -135,17 +137,31 @@ func newData(batch []*schema.CloudEvent[*schema.Alert], from Identity, now time.
 	if len(batch) > 1 {
 		limit = maxDigestLog
 	}
-	told := 0
+	d.addLogs(batch, limit)
+	return d
+}
+
+// addLogs gives the worst alerts their logs, each of up to limit bytes: maxLogAlerts
+// that are different, and all that are the same as one of those. The same text has the
+// same lines.
+func (d *Data) addLogs(batch []*schema.CloudEvent[*schema.Alert], limit int) {
+	lines, told := map[string][]string{}, 0
 	for _, i := range byWeight(batch) {
-		if told == maxLogAlerts {
-			break
+		tails := tails(batch[i].Data)
+		isNew := slices.ContainsFunc(tails, func(t row) bool { return lines[t.Value] == nil })
+		if isNew && told == maxLogAlerts {
+			continue
 		}
-		if logs := logs(batch[i].Data, limit); logs != nil {
-			d.Alerts[i].Logs = logs
+		for _, t := range tails {
+			if lines[t.Value] == nil {
+				lines[t.Value] = strings.Split(cleanLog(t.Value, limit), "\n")
+			}
+			d.Alerts[i].Logs = append(d.Alerts[i].Logs, Log{t.Name, lines[t.Value]})
+		}
+		if isNew {
 			told++
 		}
 	}
-	return d
 }
 
 func newAlert(n *schema.CloudEvent[*schema.Alert], now time.Time) Alert {
@@ -157,12 +173,12 @@ func newAlert(n *schema.CloudEvent[*schema.Alert], now time.Time) Alert {
 		Group: cell(a.Group, maxField), Process: cell(a.Process, maxField),
 		Who: partyOf(a).String(), Sentence: sentence(n),
 		Summary: summaryOf(a), Description: paragraph(a.Annotations["description"]),
-		Opened: a.Opened.UTC(), Open: openFor(a, n.Time.Time),
+		Opened: a.Opened.In(now.Location()), Open: openFor(a, n.Time.Time),
 		Count: a.Count, Labels: cleanMap(a.Labels), Annotations: cleanMap(a.Annotations),
 		Events: make([]Event, len(a.Events)),
 	}
 	if a.Closed != nil {
-		v.Closed = a.Closed.UTC()
+		v.Closed = a.Closed.In(now.Location())
 	}
 	for i := range a.Events {
 		v.Events[i] = newEvent(a, &a.Events[i], now)
@@ -173,14 +189,14 @@ func newAlert(n *schema.CloudEvent[*schema.Alert], now time.Time) Alert {
 func newEvent(a *schema.Alert, ev *schema.AlertEvent, now time.Time) Event {
 	o := originOf(a, ev)
 	v := Event{
-		ID: cell(ev.ID, maxField), Time: ev.Time.UTC().Format(timeFormat), At: ev.Time.UTC(),
+		ID: cell(ev.ID, maxField), Time: stamp(ev.Time.Time, now), At: ev.Time.In(now.Location()),
 		Host: cell(o.host, maxSubjectName), Group: cell(o.group, maxSubjectName), Process: cell(o.process, maxSubjectName),
 		Event: cell(ev.Event, maxSubjectName), Reason: cell(reason(ev), maxReason), FromState: cell(ev.FromState, maxSubjectName),
 		PID: ev.PID,
 	}
 	v.Name, v.Fix = processName(v.Group, v.Process), clip(ev.Fix, maxField)
 	if ev.HostTime != nil {
-		v.HostTime = ev.HostTime.UTC()
+		v.HostTime = ev.HostTime.In(now.Location())
 	}
 	if ev.Late {
 		v.Late = duration(max(0, now.Sub(ev.Time.Time)))
@@ -199,18 +215,18 @@ func cleanMap(m map[string]string) map[string]string {
 	return clean
 }
 
-// logs are those of the last event that has any; those of the others are in the
-// stream. Each has up to limit bytes.
-func logs(a *schema.Alert, limit int) []Log {
+// tails are the logs of the last event that has any; those of the others are in the
+// stream.
+func tails(a *schema.Alert) []row {
 	for i := len(a.Events) - 1; i >= 0; i-- {
 		l := a.Events[i].Log
 		if l == nil {
 			continue
 		}
-		var tails []Log
+		var tails []row
 		for _, t := range [...]row{{"stderr", l.Stderr}, {"stdout", l.Stdout}} {
-			if text := cleanLog(t.Value, limit); text != "" {
-				tails = append(tails, Log{t.Name, strings.Split(text, "\n")})
+			if !blank(t.Value) {
+				tails = append(tails, t)
 			}
 		}
 		if tails != nil {

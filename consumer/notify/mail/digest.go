@@ -9,7 +9,7 @@ import (
 	"supernats/schema"
 )
 
-// topGroups is how many different things a subject tells of.
+// topGroups is how many different things the first sentence tells of.
 const topGroups = 2
 
 // digest is a batch by what happened, for its subject and first sentence.
@@ -44,6 +44,10 @@ type group struct {
 	alerts    int
 	processes map[origin]bool
 	hosts     map[string]bool
+	// names are those of the processes, each once, in the order of the alerts.
+	// Short ones leave out a group that the process is named after.
+	names, shortNames []string
+	named             map[string]bool
 	// vague is set if an alert names no process: it is about a group.
 	vague bool
 	// only is the incident if there is one.
@@ -57,7 +61,7 @@ func newDigest(batch []*schema.CloudEvent[*schema.Alert]) *digest {
 		key := in.key()
 		g := found[key]
 		if g == nil {
-			g = &group{groupKey: key, processes: map[origin]bool{}, hosts: map[string]bool{}, only: in}
+			g = &group{groupKey: key, processes: map[origin]bool{}, named: map[string]bool{}, hosts: map[string]bool{}, only: in}
 			found[key] = g
 			if key.resolved {
 				d.closed = append(d.closed, g)
@@ -136,7 +140,7 @@ func (g *group) add(a *schema.Alert) {
 		g.hosts[a.Host] = true
 	}
 	if a.Process != "" {
-		g.processes[origin{a.Host, a.Group, a.Process}] = true
+		g.process(origin{a.Host, a.Group, a.Process})
 	}
 	named := a.Process != "" || a.Group == ""
 	for i := range a.Events {
@@ -145,11 +149,27 @@ func (g *group) add(a *schema.Alert) {
 			g.hosts[o.host] = true
 		}
 		if o.process != "" {
-			g.processes[o] = true
+			g.process(o)
 			named = true
 		}
 	}
 	g.vague = g.vague || !named
+}
+
+func (g *group) process(o origin) {
+	if g.processes[o] {
+		return
+	}
+	g.processes[o] = true
+	name := processName(cell(o.group, maxSubjectName), cell(o.process, maxSubjectName))
+	if !g.named[name] {
+		g.named[name] = true
+		g.names = append(g.names, name)
+		if group, process, ok := strings.Cut(name, ":"); ok && strings.HasPrefix(process, group) {
+			name = process // as supervisor itself names what numprocs makes
+		}
+		g.shortNames = append(g.shortNames, name)
+	}
 }
 
 // text is "200 processes on 3 hosts exited unexpectedly".
@@ -224,4 +244,12 @@ func (d *digest) tail() string {
 		return ""
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// shortTail is what of the tail stands in every subject.
+func (d *digest) shortTail() string {
+	if d.resolved > 0 && len(d.open) > 0 {
+		return " (" + strconv.Itoa(d.resolved) + " resolved)"
+	}
+	return ""
 }

@@ -1,7 +1,6 @@
 package mail
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,7 +8,7 @@ import (
 	"supernats/schema"
 )
 
-// maxSummary is how many lines the table of rules and hosts has.
+// maxSummary is how many lines the list of rules and hosts has.
 const maxSummary = 20
 
 // digest fills in what a mail about several notifications shows.
@@ -29,9 +28,9 @@ func (v *view) digest(batch []*schema.CloudEvent[*schema.Alert]) {
 		v.row("Severity", v.Severity)
 	}
 	if !sameAlert(batch) {
-		v.Tables = append(v.Tables, v.summary())
+		v.Lists = append(v.Lists, v.summary(batch))
 	}
-	v.Tables = append(v.Tables, v.sections(batch)...)
+	v.Lists = append(v.Lists, v.sections(batch)...)
 }
 
 // tally counts the notifications of a rule about a host.
@@ -40,19 +39,19 @@ type tally struct {
 	firing, update, resolved, events int
 }
 
-// summary counts by rule and host.
-func (v *view) summary() *table {
+// summary counts by rule and host, the worst first.
+func (v *view) summary(batch []*schema.CloudEvent[*schema.Alert]) *list {
 	type key struct{ rule, host string }
 	found := make(map[key]*tally)
-	var list []*tally
-	for i := range v.Alerts {
+	var tallies []*tally
+	for _, i := range byWeight(batch) {
 		a := &v.Alerts[i]
-		k := key{a.Rule, cmp.Or(cell(a.Host, maxSubjectName), "(several)")}
+		k := key{a.Rule, cell(a.Host, maxSubjectName)}
 		c := found[k]
 		if c == nil {
 			c = &tally{rule: k.rule, host: k.host}
 			found[k] = c
-			list = append(list, c)
+			tallies = append(tallies, c)
 		}
 		switch a.Kind {
 		case "update":
@@ -64,31 +63,48 @@ func (v *view) summary() *table {
 		}
 		c.events += len(a.Events)
 	}
-	slices.SortStableFunc(list, func(a, b *tally) int {
-		return cmp.Or(cmp.Compare(a.rule, b.rule), -cmp.Compare(a.firing+a.update, b.firing+b.update), cmp.Compare(a.host, b.host))
-	})
-	if len(list) > maxSummary {
-		rest := &tally{rule: "(" + strconv.Itoa(len(list)-maxSummary+1) + " more lines)"}
-		for _, c := range list[maxSummary-1:] {
+	shown := tallies
+	if len(tallies) > maxSummary {
+		rest := &tally{}
+		for _, c := range tallies[maxSummary-1:] {
 			rest.firing, rest.update, rest.resolved, rest.events = rest.firing+c.firing, rest.update+c.update, rest.resolved+c.resolved, rest.events+c.events
 		}
-		list = append(list[:maxSummary-1], rest)
+		shown = append(slices.Clone(tallies[:maxSummary-1]), rest)
 	}
-	t := newTable("Summary:", len(list))
-	// Numbers first: no name of a rule makes a line that looks like one of events.
-	t.Header, t.numeric = []string{"Firing", "Update", "Resolved", "Events", "Rule", "Host"}, 4
-	t.widths = []int{6, 6, 8, 6, 4, 4}
-	for _, c := range list {
-		t.row([]string{
-			strconv.Itoa(c.firing), strconv.Itoa(c.update), strconv.Itoa(c.resolved), strconv.Itoa(c.events),
-			cell(c.rule, maxSubjectName), c.host,
-		})
+	l := newList("Summary:", len(shown))
+	for i, c := range shown {
+		about := cell(c.rule, maxSubjectName)
+		switch {
+		case c.rule == "" && i == maxSummary-1:
+			about = strconv.Itoa(len(tallies)-maxSummary+1) + " more rules and hosts"
+		case c.host != "":
+			about += " on " + c.host
+		}
+		// Numbers first: no name of a rule makes a line that looks like one of events.
+		l.count(c.String() + ": " + about)
 	}
-	return t
+	return l
 }
 
-// sections list every alert with its events: by kind, the worst rule first.
-func (v *view) sections(batch []*schema.CloudEvent[*schema.Alert]) []*table {
+// String counts what there is: "2 firing, 1 resolved, 3 events".
+func (c *tally) String() string {
+	var parts []string
+	for _, k := range []struct {
+		n    int
+		kind string
+	}{{c.firing, "firing"}, {c.update, "update"}, {c.resolved, "resolved"}} {
+		if k.n > 0 {
+			parts = append(parts, strconv.Itoa(k.n)+" "+k.kind)
+		}
+	}
+	if c.events > 0 {
+		parts = append(parts, count(c.events, "event", "events"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// sections list every alert with its events: the worst rule first, what is over last.
+func (v *view) sections(batch []*schema.CloudEvent[*schema.Alert]) []*list {
 	type key struct{ kind, rule, severity string }
 	found := make(map[key][]int)
 	var order []key
@@ -100,9 +116,7 @@ func (v *view) sections(batch []*schema.CloudEvent[*schema.Alert]) []*table {
 		}
 		found[k] = append(found[k], i)
 	}
-	kinds := map[string]int{"firing": 0, "update": 1, "resolved": 2}
-	slices.SortStableFunc(order, func(a, b key) int { return cmp.Compare(kinds[a.kind], kinds[b.kind]) })
-	tables := make([]*table, 0, len(order))
+	sections := make([]*list, 0, len(order))
 	for _, k := range order {
 		title := "Firing: "
 		switch k.kind {
@@ -111,55 +125,54 @@ func (v *view) sections(batch []*schema.CloudEvent[*schema.Alert]) []*table {
 		case "resolved":
 			title = "Resolved: "
 		}
-		tables = append(tables, v.section(batch, found[k], title+k.rule+details(k.severity)+", "+count(len(found[k]), "alert", "alerts")))
+		sections = append(sections, v.section(batch, found[k], title+k.rule+details(k.severity)+", "+count(len(found[k]), "alert", "alerts")))
 	}
-	return tables
+	return sections
 }
 
-func (v *view) section(batch []*schema.CloudEvent[*schema.Alert], list []int, title string) *table {
+func (v *view) section(batch []*schema.CloudEvent[*schema.Alert], of []int, title string) *list {
 	events := 0
-	for _, i := range list {
+	for _, i := range of {
 		events += len(v.Alerts[i].Events)
 	}
-	t := newTable(title, events+len(list))
-	cells := make([]string, 0, 5*events)
-	add := func(a *Alert) {
-		for j := range a.Events {
-			ev := &a.Events[j]
-			from := len(cells)
-			cells = append(cells, ev.Time, ev.Host, ev.Name, ev.Event, ev.why())
-			t.row(cells[from:len(cells):len(cells)])
-		}
-	}
+	l := newList(title, events+len(of))
 	notes := make(map[int]string)
 	// An alert of which its one event says all needs no words. Those come first.
-	worded := make([]int, 0, len(list))
-	for _, i := range list {
+	worded := make([]int, 0, len(of))
+	for _, i := range of {
 		a := &v.Alerts[i]
 		if notes[i] = a.note(); notes[i] != "" || len(a.Events) != 1 || batch[i].Type != schema.TypeAlertFiring || more(batch[i]) > 0 {
 			worded = append(worded, i)
 		} else {
-			add(a)
+			ev := &a.Events[0]
+			l.card(ev.who(), ev.what(batch[i].Data, &batch[i].Data.Events[0]), ev.when(v.Time))
 		}
 	}
+
 	last := ""
 	for _, i := range worded {
 		a, head, note := &v.Alerts[i], v.Alerts[i].Sentence, notes[i]
 		if len(a.Events) == 0 && !a.Opened.IsZero() && batch[i].Type != schema.TypeAlertResolved {
-			head += ", since " + a.Opened.Format(timeFormat)
+			head += ", since " + when(a.Opened, v.Time)
 		}
-		t.words(head, "")
+		l.head(head)
 		if note != last {
 			// What the rule says about each of them is said once.
-			t.words("", note)
+			l.note(note)
 			last = note
 		}
-		add(a)
+		for j := range a.Events {
+			ev, who := &a.Events[j], ""
+			if a.Host == "" || a.Process == "" {
+				who = ev.who()
+			}
+			l.event(ev.when(v.Time), who, ev.why(batch[i].Data, &batch[i].Data.Events[j]))
+		}
 		if unlisted := more(batch[i]) + 1 - len(a.Events); unlisted > 0 && len(a.Events) > 0 {
-			t.words("", count(unlisted, "more event is", "more events are")+" not listed")
+			l.note(count(unlisted, "more event is", "more events are") + " not listed")
 		}
 	}
-	return t.compact()
+	return l
 }
 
 // note is what the rule's author says, in one line, if the sentence does not

@@ -28,7 +28,7 @@ const (
 
 // message writes the mail about a batch.
 func (r *Receiver) message(batch []*schema.CloudEvent[*schema.Alert]) (*gomail.Msg, error) {
-	now := r.now()
+	now := r.now().In(r.location)
 	c, err := render(batch, r.own, r.identity, now)
 	if err != nil {
 		return nil, err

@@ -1,8 +1,6 @@
 package mail
 
 import (
-	"fmt"
-	"html"
 	"maps"
 	"slices"
 	"strings"
@@ -18,9 +16,9 @@ import (
 // pieces are what hostile names and logs are made of.
 var pieces = []string{
 	"a", "api_00", "-", " ", "  ", "\t", "\r\n", "\n", "\r", "\x00", "\x1b[31m", "\u2028", "\u202e", "\u00a0", "\xff", "进", "=?utf-8?q?=0D=0A?=",
-	"<b>", "</table>", "<tr><td>2026-11-21T19:00:31.833Z<td>web1", "&amp;", "\"'", "\r\nBcc: x@y.z\r\n\r\n", ".\r\n", "{{.Subject}}",
-	"2026-11-21T19:00:31.833Z", "  2026-11-21T19:00:31.833Z  web1  api  PROCESS_STATE_EXITED", " * api on web1 is well again", "   Note: x",
-	"Firing: x (critical), 1 alert", "Last lines of stderr:", "Look further:", "\n\nSummary:\n\n", ": ", ", ",
+	"<b>", "</ul>", "<li><i>2026-11-21 19:00:31.833 UTC</i> web1", "<br><i>2026-11-21 19:00:31.833 UTC</i>", "&amp;", "\"'", "\r\nBcc: x@y.z\r\n\r\n", ".\r\n", "{{.Subject}}",
+	"2026-11-21 19:00:31.833 UTC", "   2026-11-21 19:00:31.833 UTC (3m ago): api on web1 exited unexpectedly", " * api on web1 is well again", "   Note: x",
+	"Firing: x (critical), 1 alert", "Last lines of stderr:", "To investigate:", "\n\nSummary:\n\n", ": ", ", ",
 }
 
 // hostile draws a text that wants to be taken for something else.
@@ -91,41 +89,28 @@ func drawNotification(t *rapid.T) *notification {
 	return n
 }
 
-// cellsOf is a line of a table as a person reads it: what is between wide gaps.
-func cellsOf(line string) string {
-	var cells []string
-	for c := range strings.SplitSeq(line, "  ") {
-		if c = strings.TrimSpace(c); c != "" {
-			cells = append(cells, c)
-		}
-	}
-	return strings.Join(cells, " | ")
-}
-
-// wanted are the lines of the tables of events that a mail must have.
+// wanted are the events that the lists of a mail must have.
 func wanted(batch []*notification) map[string]int {
-	lines := map[string]int{}
+	mail, lines := happened.Add(time.Second), map[string]int{}
 	for _, n := range batch {
 		a := n.Data
 		if len(batch) == 1 && (len(a.Events) == 0 || len(a.Events) == 1 && n.Type == schema.TypeAlertFiring) {
 			// Its one event stands in the rows.
 			continue
 		}
+		view := newAlert(n, mail)
+		// An alert of which one event says all is a card of its own.
+		card := len(batch) > 1 && len(a.Events) == 1 && n.Type == schema.TypeAlertFiring && more(n) == 0 && view.note() == ""
 		for i := range a.Events {
-			ev := &a.Events[i]
-			o := originOf(a, ev)
-			line := ev.Time.UTC().Format(timeFormat)
-			if len(batch) > 1 || cell(a.Host, maxField) == "" || cell(a.Process, maxField) == "" {
-				line += "  " + cell(o.host, maxSubjectName) + "  " + processName(cell(o.group, maxSubjectName), cell(o.process, maxSubjectName))
+			ev := &view.Events[i]
+			line := ev.why(a, &a.Events[i])
+			if card {
+				line = ev.what(a, &a.Events[i])
 			}
-			line += "  " + cell(ev.Event, maxSubjectName) + "  " + cell(reason(ev), maxReason)
-			if ev.Late {
-				line += fmt.Sprintf(" (late: %s ago)", duration(max(0, happened.Add(time.Second).Sub(ev.Time.Time))))
+			if card || view.Host == "" || view.Process == "" {
+				line = spaced(ev.who(), line)
 			}
-			if len(batch) == 1 {
-				line += "  " + cell(ev.ID, maxField)
-			}
-			lines[cellsOf(line)]++
+			lines[ev.when(mail)+": "+line]++
 		}
 	}
 	return lines
@@ -160,13 +145,8 @@ func TestProperty(t *testing.T) {
 				t.Errorf("no header field %q in %q", f, fields)
 			}
 		}
-		want, text, page := wanted(batch), map[string]int{}, map[string]int{}
-		for _, l := range textEvent.FindAllStringSubmatch(m.Text, -1) {
-			text[cellsOf(l[0])]++
-		}
-		for _, l := range htmlEvent.FindAllStringSubmatch(m.HTML, -1) {
-			page[cellsOf(html.UnescapeString(strings.ReplaceAll(strings.TrimPrefix(l[0], "<tr><td>"), "<td>", "  ")))]++
-		}
+		want := wanted(batch)
+		text, page := eventsOf(m)
 		if !maps.Equal(text, want) {
 			t.Errorf("text has %v, want %v in\n%s", text, want, m.Text)
 		}

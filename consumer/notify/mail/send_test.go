@@ -324,7 +324,7 @@ func TestUTF8(t *testing.T) {
 		if err := r.Notify(t.Context(), batch(firing(func(a *schema.Alert) { a.Process = "进程" }))); err != nil {
 			t.Fatal(err)
 		}
-		if m := s.Mails()[i]; m.UTF8 != (i == 1) || m.Subject() != "[supervisor] web1 api:进程 exited unexpectedly (exit code 3)" {
+		if m := s.Mails()[i]; m.UTF8 != (i == 1) || m.Subject() != "[supervisor] CRITICAL web1 api:进程 exited unexpectedly (exit code 3)" {
 			t.Errorf("mail to %q: SMTPUTF8 %t, subject %q", m.To, m.UTF8, m.Subject())
 		}
 	}

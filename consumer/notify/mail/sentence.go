@@ -9,8 +9,6 @@ import (
 	"supernats/schema"
 )
 
-const subjectPrefix = "[supervisor]"
-
 // severities are in the order of their weight; another word stands behind the
 // first, since somebody found it worth one.
 var severities = map[string]int{"critical": 0, "error": 2, "warning": 3, "info": 4}
@@ -63,52 +61,18 @@ func late(batch []*schema.CloudEvent[*schema.Alert]) string {
 // words are the subject of the mail, one visible line, and the first sentence of
 // its text.
 func words(batch []*schema.CloudEvent[*schema.Alert]) (subject, first string) {
-	list, tail := []string{subjectPrefix}, ""
-	if len(batch) > 1 {
-		d := newDigest(batch)
-		text := d.text()
-		tail = d.tail()
-		first = clip(text, maxSentence) + tail + "."
-		if len(d.open) == 0 {
-			list = append(list, "RESOLVED")
-		}
-		list = append(list, late(batch), text)
-	} else {
-		n := batch[0]
-		first = sentence(n) + "."
-		switch n.Type {
-		case schema.TypeAlertUpdate:
-			list = append(list, "UPDATE")
-		case schema.TypeAlertResolved:
-			list = append(list, "RESOLVED")
-		}
-		p := partyOf(n.Data)
-		who, said := p.subject(), told(n, p.many())
-		switch {
-		case n.Type == schema.TypeAlertResolved:
-			who = cmp.Or(who, "alert "+cell(n.Data.Rule, maxSubjectName))
-		case said == summaryOf(n.Data) && who != "":
-			who += ":"
-		}
-		list = append(list, late(batch), who, said)
-		if k := more(n); n.Type == schema.TypeAlertResolved || k == 0 {
-			// Told, or nothing to tell.
-		} else if p.many() {
-			tail = p.besides(k)
-		} else {
-			tail = " (and " + strconv.Itoa(k) + " more)"
-		}
+	if len(batch) == 1 {
+		return subjectOne(batch[0]), sentence(batch[0]) + "."
 	}
-	list = slices.DeleteFunc(list, func(s string) bool { return s == "" })
-	// The tail is not what gets cut off: it is short, and it is news.
-	return clip(strings.Join(list, " "), maxSubject-len(tail)) + tail, first
+	d := newDigest(batch)
+	return subjectMany(batch, d), clip(d.text(), maxSentence) + d.tail() + "."
 }
 
 // sentence says what happened to whom, without a full stop.
 func sentence(n *schema.CloudEvent[*schema.Alert]) string {
 	a := n.Data
 	p := partyOf(a)
-	said, k := told(n, p.many()), more(n)
+	said, k := told(n, p.many(), true), more(n)
 	switch s := again(a); {
 	case n.Type == schema.TypeAlertResolved:
 		return cmp.Or(p.String(), "alert "+cell(a.Rule, maxSubjectName)) + " " + said

@@ -26,7 +26,7 @@ var functions = map[string]any{
 	"replace":  func(from, to, s string) string { return strings.ReplaceAll(s, from, to) },
 	"default":  func(other, s string) string { return cmp.Or(s, other) },
 	"truncate": func(n int, s string) string { return clip(s, max(n, 0)) },
-	"date":     func(layout string, t time.Time) string { return t.UTC().Format(layout) },
+	"date":     func(layout string, t time.Time) string { return t.Format(layout) },
 }
 
 // executor is what text/template and html/template have in common.

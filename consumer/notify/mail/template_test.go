@@ -36,15 +36,15 @@ func TestTemplates(t *testing.T) {
 		t.Errorf("subject %q, want %q", got, want)
 	}
 	want := `firing worker:worker_000 on web1: worker:worker_000 on web1 exited unexpectedly (exit code 1)
-- 2026-11-21T19:00:31.833Z worker:worker_000 exit code 1
+- 2026-11-21 19:00:31.833 UTC worker:worker_000 exit code 1
 firing worker:worker_001 on web2: worker:worker_001 on web2 exited unexpectedly (exit code 2)
-- 2026-11-21T19:00:31.843Z worker:worker_001 exit code 2
+- 2026-11-21 19:00:31.843 UTC worker:worker_001 exit code 2
 resolved api on web1: api on web1 is well again: open for 4m30s, 17 events
 `
 	if m.Text != want {
 		t.Errorf("text:\n%s\nwant:\n%s", m.Text, want)
 	}
-	if !strings.HasPrefix(m.HTML, "<p>[supervisor] 2 processes on 2 hosts exited unexpectedly (and 1 resolved)</p><b title=worker:worker_000&#32;on&#32;web1>1s</b>") {
+	if !strings.HasPrefix(m.HTML, "<p>[supervisor] CRITICAL worker_000, worker_001 exited unexpectedly (1 resolved)</p><b title=worker:worker_000&#32;on&#32;web1>1s</b>") {
 		t.Errorf("html: %s", m.HTML)
 	}
 	// What is not given is supernats' own.
@@ -85,7 +85,7 @@ func TestTemplateFails(t *testing.T) {
 	} {
 		t.Run(key, func(t *testing.T) {
 			m := deliverBy(t, batch(n), func(c *Config) { change(c) })
-			if got, want := m.Subject(), "[supervisor] web66 api:api_00 exited unexpectedly (exit code 3)"; got != want {
+			if got, want := m.Subject(), "[supervisor] CRITICAL web66 api:api_00 exited unexpectedly (exit code 3)"; got != want {
 				t.Errorf("subject %q, want %q", got, want)
 			}
 			mustContain(t, m.Text, "api:api_00 on web66 exited unexpectedly (exit code 3).\n", "  Template     "+key+": line 1, column ", "out of range")

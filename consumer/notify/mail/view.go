@@ -1,20 +1,19 @@
 package mail
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/clipperhouse/displaywidth"
 
 	"supernats/consumer/notify"
 	"supernats/schema"
 )
 
 const (
-	// timeFormat is RFC 3339 in UTC, to the millisecond as in supervisord's log.
-	timeFormat = "2006-01-02T15:04:05.000Z"
-	// lateAfter is how old an event is when its age is worth a word.
-	lateAfter = time.Minute
 	// replayBefore is how far before the first event the command looks.
 	replayBefore = 10 * time.Minute
 	// whyLate is why an event is told long after it happened: the bridge had it
@@ -31,18 +30,28 @@ type view struct {
 	// LateNews is a sentence about what is late, empty if nothing is.
 	LateNews string
 	Rows     []row
-	// Width is the length of the longest name in Rows.
-	Width  int
-	Tables []*table
-	Logs   []shownLog
+	Lists    []*list
+	Logs     []shownLog
 }
 
 type row struct{ Name, Value string }
 
-// shownLog is a log with whose it is, "" where there is only one alert.
+// Pad are the spaces behind a name that make it as wide as the widest.
+func (v *view) Pad(name string) string {
+	width := 0
+	for _, r := range v.Rows {
+		width = max(width, displaywidth.String(r.Name))
+	}
+	return strings.Repeat(" ", width-displaywidth.String(name))
+}
+
+// shownLog is a log with whose it is, "" where there is only one alert. What several
+// processes wrote alike is shown once.
 type shownLog struct {
 	Log
 	Of string
+
+	alerts int
 }
 
 func newView(batch []*schema.CloudEvent[*schema.Alert], d *Data) *view {
@@ -54,19 +63,74 @@ func newView(batch []*schema.CloudEvent[*schema.Alert], d *Data) *view {
 		v.digest(batch)
 	}
 	v.row("supernats", d.Supernats)
-	for _, r := range v.Rows {
-		v.Width = max(v.Width, len([]rune(r.Name)))
-	}
-	for i := range d.Alerts {
-		of := ""
-		if len(batch) > 1 {
-			of = d.Alerts[i].Who
-		}
-		for _, l := range d.Alerts[i].Logs {
-			v.Logs = append(v.Logs, shownLog{l, of})
-		}
-	}
+	v.Logs = shownLogs(batch, d)
 	return v
+}
+
+// Colors of the badge of a page: white on them can be read in the light and in the dark.
+const (
+	colorBad    = "#b3261e"
+	colorUneasy = "#8a5300"
+	colorGood   = "#1b6e3c"
+	colorCalm   = "#5c6066"
+)
+
+// Badge is how bad it is in a word, Color that of the word.
+func (v *view) Badge() string {
+	if v.Resolved == len(v.Alerts) {
+		return "RESOLVED"
+	}
+	return strings.ToUpper(cmp.Or(v.Severity, "alert"))
+}
+
+// Color implements the page's.
+func (v *view) Color() string {
+	switch {
+	case v.Resolved == len(v.Alerts):
+		return colorGood
+	case weight(v.Severity) <= weight("error"):
+		return colorBad
+	case weight(v.Severity) == weight("warning"):
+		return colorUneasy
+	}
+	return colorCalm
+}
+
+// maxLogOwners is how many alerts are named above a log.
+const maxLogOwners = 3
+
+// shownLogs are the logs of all alerts, those of the worst first.
+func shownLogs(batch []*schema.CloudEvent[*schema.Alert], d *Data) []shownLog {
+	type key struct {
+		name string
+		line *string // the same text has the same lines, see addLogs
+	}
+	found := map[key]int{}
+	var list []shownLog
+	for _, i := range byWeight(batch) {
+		a := &d.Alerts[i]
+		for _, l := range a.Logs {
+			k := key{l.Name, &l.Lines[0]}
+			at, ok := found[k]
+			if !ok {
+				at = len(list)
+				found[k] = at
+				list = append(list, shownLog{Log: l})
+			}
+			shown := &list[at]
+			if shown.alerts++; len(batch) > 1 && shown.alerts <= maxLogOwners {
+				shown.Of += ", " + a.Who
+			}
+		}
+	}
+	for i := range list {
+		l := &list[i]
+		l.Of = strings.TrimPrefix(l.Of, ", ")
+		if others := l.alerts - maxLogOwners; others > 0 && l.Of != "" {
+			l.Of += " and " + count(others, "other", "others")
+		}
+	}
+	return list
 }
 
 // lateNews says what is late, and why.
@@ -122,10 +186,10 @@ func (v *view) single(n *schema.CloudEvent[*schema.Alert]) {
 	v.row("Rule", d.Rule)
 	v.row("Severity", d.Severity)
 	if n.Type != schema.TypeAlertFiring || len(d.Events) == 0 {
-		v.row("Open since", v.moment(a.Opened.Time))
+		v.row("Open since", when(a.Opened.Time, v.Time))
 	}
 	if a.Closed != nil {
-		v.row("Closed", v.moment(a.Closed.Time))
+		v.row("Closed", when(a.Closed.Time, v.Time))
 	}
 	if a.Count > 1 {
 		v.row("Events", strconv.Itoa(a.Count)+" since the alert opened")
@@ -158,9 +222,9 @@ func (v *view) event(a *schema.Alert, ev *Event) {
 	// In full: tables cut it shorter.
 	v.row("Reason", clip(reason(headline(a)), maxField))
 	v.row("To fix it", clip(ev.Fix, maxField))
-	v.row("Time", v.moment(ev.At))
+	v.row("Time", when(ev.At, v.Time))
 	if !ev.HostTime.IsZero() {
-		v.row("By its clock", ev.HostTime.Format(timeFormat))
+		v.row("By its clock", stamp(ev.HostTime, v.Time))
 	}
 	v.row("Event", ev.Event)
 	v.row("Event ID", ev.ID)
@@ -179,44 +243,55 @@ func (v *view) list(n *schema.CloudEvent[*schema.Alert], d *Alert) {
 	case schema.TypeAlertResolved:
 		title = "Not told before:"
 	}
-	t := newTable(title, len(d.Events)+1)
+	t := newList(title, len(d.Events)+1)
 	several := d.Host == "" || d.Process == ""
-	cells := make([]string, 0, 6*len(d.Events))
 	for i := range d.Events {
 		ev := &d.Events[i]
-		from := len(cells)
+		who := ""
 		if several {
-			cells = append(cells, ev.Time, ev.Host, ev.Name)
-		} else {
-			cells = append(cells, ev.Time, "", "")
+			who = ev.who()
 		}
-		cells = append(cells, ev.Event, ev.why(), ev.ID)
-		t.row(cells[from:len(cells):len(cells)])
+		t.event(ev.when(v.Time), who, ev.why(n.Data, &n.Data.Events[i]))
 	}
 	if len(d.Events) > 1 && unlisted > 0 {
-		t.words("", count(unlisted, "more event is", "more events are")+" not listed")
+		t.note(count(unlisted, "more event is", "more events are") + " not listed")
 	}
-	v.Tables = append(v.Tables, t.compact())
+	v.Lists = append(v.Lists, t)
 }
 
-// why is the last column of a table.
-func (ev *Event) why() string {
-	if ev.Late == "" {
-		return ev.Reason
-	}
-	return strings.TrimSpace(ev.Reason + " (late: " + ev.Late + " ago)")
+// who is whose event it is.
+func (ev *Event) who() string {
+	return party{host: ev.Host, group: ev.Group, process: ev.Process}.String()
 }
 
-// moment writes a time, and its age if it is old news.
-func (v *view) moment(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	s := t.UTC().Format(timeFormat)
-	if age := v.Time.Sub(t); age > lateAfter {
-		s += " (" + duration(age) + " before this mail)"
+// when is its time and its age, and that it is late if it is.
+func (ev *Event) when(mail time.Time) string {
+	s := when(ev.At, mail)
+	if ev.Late != "" {
+		s += ", late"
 	}
 	return s
+}
+
+// what says what it means and why it is so.
+func (ev *Event) what(a *schema.Alert, record *schema.AlertEvent) string {
+	if record.Lost > 0 {
+		return "lost at least " + count(record.Lost, "event", "events") + details(notify.LossCause(record.Cause))
+	}
+	words := ev.Event
+	if p, ok := eventPhrase(a.Rule, record); ok {
+		words = p.one
+	}
+	return strings.TrimSpace(words + details(ev.Reason))
+}
+
+// why says it below a sentence that has said what happened last.
+func (ev *Event) why(a *schema.Alert, record *schema.AlertEvent) string {
+	said, ok := alertPhrase(a)
+	if p, known := eventPhrase(a.Rule, record); ok && known && p == said && ev.Reason != "" && record.Lost == 0 {
+		return ev.Reason
+	}
+	return ev.what(a, record)
 }
 
 func sorted(m map[string]string) []string {

@@ -1,7 +1,9 @@
 package mail
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"supernats/schema"
 )
@@ -13,6 +15,8 @@ type party struct {
 	host, group, process string
 	// processes and hosts are how many different ones the events name.
 	processes, hosts int
+	// names are those of the processes that the events name, each once.
+	names []string
 }
 
 // origin is one process of one host.
@@ -45,8 +49,12 @@ func partyOf(a *schema.Alert) party {
 			if last.host != "" {
 				hosts[last.host] = true
 			}
-			if last.process != "" {
+			if last.process != "" && !processes[last] {
 				processes[last] = true
+				name := processName(cell(last.group, maxSubjectName), cell(last.process, maxSubjectName))
+				if len(p.names) < maxNamed && !slices.Contains(p.names, name) {
+					p.names = append(p.names, name)
+				}
 			}
 		}
 		p.processes, p.hosts = len(processes), len(hosts)
@@ -119,4 +127,24 @@ func (p party) subject() string {
 		return p.String()
 	}
 	return where + " " + name
+}
+
+// subjects are how a subject may begin, what says most first: with the names of up to
+// three processes where several are meant.
+func (p party) subjects() []string {
+	var list []string
+	for n := len(p.names); n > 0 && p.many() && p.process == ""; n-- {
+		who := strings.Join(p.names[:n], ", ")
+		if others := p.processes - n; others > 0 {
+			who += " +" + strconv.Itoa(others)
+		}
+		switch {
+		case p.host != "":
+			who = p.host + " " + who
+		case p.hosts > 1:
+			who += " on " + p.where()
+		}
+		list = append(list, who)
+	}
+	return append(list, p.subject())
 }

@@ -321,8 +321,9 @@ func duration(d time.Duration) string {
 	return schema.Duration(d).String()
 }
 
-// told is what a notification says about its alert, without saying who that is.
-func told(n *schema.CloudEvent[*schema.Alert], many bool) string {
+// told is what a notification says about its alert, without saying who that is. Without
+// an aside it is shorter.
+func told(n *schema.CloudEvent[*schema.Alert], many, aside bool) string {
 	a := n.Data
 	switch {
 	case n.Type == schema.TypeAlertResolved:
@@ -337,7 +338,7 @@ func told(n *schema.CloudEvent[*schema.Alert], many bool) string {
 	case n.Type == schema.TypeAlertUpdate && len(a.Events) == 0:
 		return what(a, many, false) + details("still "+history(a, n.Time.Time))
 	}
-	return what(a, many, true)
+	return what(a, many, aside)
 }
 
 // again is told of an update whose events are all of one kind, "" for others.

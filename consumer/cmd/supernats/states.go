@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// stateNames are the states of a process, as supervisor names them.
+var stateNames = []string{"STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"}
+
+// checkStates makes the names of --state upper case, and refuses what is none.
+func (p *psCmd) checkStates() error {
+	if p.State == nil {
+		return nil
+	}
+
+	var names []string
+	for given := range strings.SplitSeq(strings.Join(p.State, ","), ",") {
+		name := strings.ToUpper(strings.TrimSpace(given))
+		if !slices.Contains(stateNames, name) {
+			return fmt.Errorf("--state: invalid state %q: want %s", given, strings.Join(stateNames, ", "))
+		}
+		names = append(names, name)
+	}
+	p.State = names
+	return nil
+}
+
+// inState reports whether a process is one of those that --state asks for. One whose
+// host is silent was in the state of its record, and is UNKNOWN now.
+func (p *psCmd) inState(s *shownState) bool {
+	return len(p.State) == 0 || slices.Contains(p.State, s.State.State) || s.UnknownSince != nil && slices.Contains(p.State, "UNKNOWN")
+}

@@ -1,0 +1,204 @@
+package mail
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/clipperhouse/displaywidth"
+
+	"supernats/schema"
+)
+
+const (
+	subjectPrefix = "[supervisor]"
+	// maxSubjectWidth is how many columns a subject of ours takes: a list of mails shows
+	// no more, and RFC 5322 asks for lines of 78.
+	maxSubjectWidth = 78
+	// maxNamed is how many processes the subject of a digest names.
+	maxNamed = 3
+	// maxSeverity is how many characters of a severity stand in a subject.
+	maxSeverity = 12
+	// minSaid is how many columns are left to what happened, however long the names are.
+	minSaid = 20
+	// minWho is how many are left to the names.
+	minWho = 24
+)
+
+// subjectHead is what a subject begins with: how bad it is, or that it is over.
+func subjectHead(batch []*schema.CloudEvent[*schema.Alert], over bool, more ...string) string {
+	words := []string{subjectPrefix}
+	if over {
+		words = append(words, "RESOLVED")
+	} else {
+		words = append(words, strings.ToUpper(cell(worst(batch), maxSeverity)))
+	}
+	return headerValue(joinWords(append(words, more...)...))
+}
+
+// subjectOne is the subject of a mail about one notification.
+func subjectOne(n *schema.CloudEvent[*schema.Alert]) string {
+	a, over := n.Data, n.Type == schema.TypeAlertResolved
+	kind := ""
+	if n.Type == schema.TypeAlertUpdate {
+		kind = "UPDATE"
+	}
+	head := subjectHead([]*schema.CloudEvent[*schema.Alert]{n}, over, kind, late([]*schema.CloudEvent[*schema.Alert]{n}))
+
+	p, tail := partyOf(a), ""
+	whos, said, short := p.subjects(), told(n, p.many(), true), told(n, p.many(), false)
+	who := &whos[len(whos)-1]
+	switch k := more(n); {
+	case over:
+		*who = cmp.Or(*who, "alert "+cell(a.Rule, maxSubjectName))
+	case k > 0 && p.many():
+		tail = p.besides(k)
+	case k > 0:
+		tail = " (and " + strconv.Itoa(k) + " more)"
+	}
+	if said == summaryOf(a) && !over {
+		for i := range whos {
+			whos[i] = strings.TrimPrefix(whos[i]+":", ":")
+		}
+	}
+
+	// As it goes into the header, which may be a little longer.
+	for i := range whos {
+		whos[i] = headerValue(whos[i])
+	}
+	said, short = headerValue(said), headerValue(short)
+	for _, who := range whos {
+		for _, text := range []string{said, short, terse(short)} {
+			for _, t := range []string{tail, terse(tail)} {
+				if s := joinWords(head, who, text) + t; displaywidth.String(s) <= maxSubjectWidth {
+					return s
+				}
+			}
+		}
+	}
+	// What is cut off last are the names, and never how many there are more.
+	tail, short = terse(tail), terse(short)
+	room := maxSubjectWidth - displaywidth.String(head) - displaywidth.String(tail) - 1
+	if *who != "" {
+		*who = cutMiddle(*who, max(room-min(displaywidth.String(short), minSaid)-1, minWho))
+		room -= displaywidth.String(*who) + 1
+	}
+	return joinWords(head, *who, cutEnd(short, room)) + tail
+}
+
+// terse says the same with fewer letters.
+func terse(s string) string {
+	return strings.NewReplacer("exit code ", "exit ", " (and ", " (", "exited unexpectedly", "crashed").Replace(s)
+}
+
+// subjectMany is the subject of a digest. It names as many processes as fit, the worst
+// first, and then says what else there is as long as there is room.
+func subjectMany(batch []*schema.CloudEvent[*schema.Alert], d *digest) string {
+	over := len(d.open) == 0
+	list := d.open
+	if over {
+		list = d.closed
+	}
+	head := subjectHead(batch, over, late(batch))
+	rest := 0
+	for _, g := range list[1:] {
+		rest += g.alerts
+	}
+
+	// What stands behind the worst, from the longest to the shortest.
+	var behind []string
+	if len(list) > 1 {
+		text := ", " + list[1].text()
+		if more := rest - list[1].alerts; more > 0 {
+			text += ", and " + count(more, "other alert", "other alerts")
+		}
+		behind = append(behind, headerValue(text), " and "+count(rest, "other alert", "other alerts"))
+	} else {
+		behind = append(behind, "")
+	}
+	tails := slices.Compact([]string{d.tail(), d.shortTail()})
+	for _, named := range list[0].wordings() {
+		for _, b := range behind {
+			for _, tail := range tails {
+				if s := head + " " + headerValue(named) + b + tail; displaywidth.String(s) <= maxSubjectWidth {
+					return s
+				}
+			}
+		}
+	}
+
+	tail := behind[len(behind)-1] + d.shortTail()
+	return head + " " + cutEnd(headerValue(terse(list[0].text())), maxSubjectWidth-displaywidth.String(head)-displaywidth.String(tail)-1) + tail
+}
+
+// wordings say what happened to a group, with the names of three processes, of two, of
+// one, and of none.
+func (g *group) wordings() []string {
+	var list []string
+	if names := g.names; len(names) > 0 && !g.vague && g.phrase != (phrase{}) && g.only == nil {
+		words := g.phrase.plural()
+		if len(g.processes) == 1 {
+			words = g.phrase.one
+		}
+		host, on := "", ""
+		switch {
+		case len(g.hosts) == 1:
+			for h := range g.hosts {
+				host = cell(h, maxSubjectName) + " "
+			}
+		case len(g.hosts) > 1:
+			on = " on " + strconv.Itoa(len(g.hosts)) + " hosts"
+		}
+		for n := min(maxNamed, len(names)); n > 0; n-- {
+			for _, named := range [][]string{names, g.shortNames} {
+				text, tersely := host+strings.Join(named[:n], ", "), host+strings.Join(named[:n], ", ")
+				if others := len(names) - n; others > 0 {
+					text += " and " + count(others, "other", "others")
+					tersely += " +" + strconv.Itoa(others)
+				}
+				list = append(list, text+" "+words+on)
+				// The same name on several hosts is not one process.
+				if len(g.processes) == len(names) {
+					list = append(list, text+" "+words, text+" "+terse(words))
+				}
+				list = append(list, tersely+" "+terse(words)+on)
+				if len(g.processes) == len(names) {
+					list = append(list, tersely+" "+terse(words))
+				}
+			}
+		}
+	}
+	return append(list, g.text(), terse(g.text()))
+}
+
+// joinWords leaves out what is empty.
+func joinWords(list ...string) string {
+	var words []string
+	for _, w := range list {
+		if w != "" {
+			words = append(words, w)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// cutEnd makes a text fit into so many columns.
+func cutEnd(s string, width int) string {
+	return displaywidth.TruncateString(s, max(width, 1), "…")
+}
+
+// cutMiddle makes a name fit: its end says as much as its beginning.
+func cutMiddle(s string, width int) string {
+	if displaywidth.String(s) <= width {
+		return s
+	}
+	head := displaywidth.TruncateString(s, max(width/2, 1), "")
+	rest := s[len(head):]
+	for rest != "" && displaywidth.String(head)+1+displaywidth.String(rest) > width {
+		signs := displaywidth.StringGraphemes(rest)
+		signs.Next()
+		rest = rest[len(signs.Value()):]
+	}
+	return head + "…" + rest
+}

@@ -1,0 +1,53 @@
+package mail
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// timeFormat is a time as a mail writes it: of the receiver's zone, which it names,
+	// to the millisecond as in supervisord's log.
+	timeFormat = "2006-01-02 15:04:05.000 MST"
+	// lateAfter is how old an event is when its age is worth a word.
+	lateAfter = time.Minute
+)
+
+// stamp writes a time in the zone of the mail, "" if there is none.
+func stamp(t, mail time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(mail.Location()).Format(timeFormat)
+}
+
+// age is how old something was when the mail was written: "3m ago", "" if it is new or
+// a clock is wrong.
+func age(t, mail time.Time) string {
+	d := mail.Sub(t)
+	if t.IsZero() || d < time.Second {
+		return ""
+	}
+	if d >= lateAfter {
+		d = d.Round(time.Minute)
+	}
+	return duration(d) + " ago"
+}
+
+// when is a time with its age.
+func when(t, mail time.Time) string {
+	s := stamp(t, mail)
+	if a := age(t, mail); a != "" && s != "" {
+		s += " (" + a + ")"
+	}
+	return s
+}
+
+// location is the zone of a mail's times.
+func (c Config) location() (*time.Location, error) {
+	l, err := time.LoadLocation(c.Location)
+	if err != nil {
+		return nil, fmt.Errorf("location: invalid zone %q: want one like Europe/Vienna, UTC or Local", c.Location)
+	}
+	return l, nil
+}

@@ -1,0 +1,57 @@
+package repeat
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestErrors(t *testing.T) {
+	var e Errors
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	for i, c := range []struct {
+		text  string
+		after time.Duration
+		want  bool
+	}{
+		{"dial tcp 192.0.2.1:5432: refused", 0, true},
+		{"dial tcp 192.0.2.1:5432: refused", time.Second, false},
+		{"dial tcp 192.0.2.7:61000: refused", time.Second, false}, // only numbers differ
+		{"timeout", time.Second, true},
+		{"dial tcp 192.0.2.1:5432: refused", time.Second, false}, // alternates
+		{"timeout", 59 * time.Minute, false},
+		{"timeout", 2 * time.Minute, true}, // after an hour again
+	} {
+		if now = now.Add(c.after); e.FailedAt(c.text, now) != c.want {
+			t.Errorf("%d: %s: logged is %v", i, c.text, !c.want)
+		}
+	}
+	if n, begun := e.Over(); n != 7 || now.Sub(begun) < time.Hour {
+		t.Errorf("%d since %v", n, begun)
+	}
+	if n, _ := e.Over(); n != 0 {
+		t.Errorf("%d errors after the end", n)
+	}
+	if !e.Failed(errors.New("timeout")) {
+		t.Error("the first error after the end is not logged")
+	}
+}
+
+// An error that has another text each time fills neither the memory nor the log.
+func TestManyKinds(t *testing.T) {
+	var e Errors
+	logged := 0
+	for i := range 10_000 {
+		if e.Failed(fmt.Errorf("%s is wrong", strings.Repeat("x", 1+i%200)+fmt.Sprintf("%c%c", 'a'+i%26, 'a'+i/26%26))) {
+			logged++
+		}
+	}
+	if logged > maxKinds+1 || len(e.said) > maxKinds+1 {
+		t.Errorf("%d are logged and %d kept", logged, len(e.said))
+	}
+	if kind := kindOf(strings.Repeat("é", 500)); len(kind) > maxKind {
+		t.Errorf("kind of %d bytes", len(kind))
+	}
+}
