@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
@@ -36,10 +35,12 @@ type App struct {
 	instance string
 	log      zerolog.Logger
 	health   *health
+	store    *storeWatch
 	ready    chan struct{}
 	plan     atomic.Pointer[plan]
 	reloaded chan struct{} // holds one value: plan was replaced
 	rebuilt  bool
+	said     sync.Map // what sayOnce has logged
 }
 
 // Options of a daemon beside its configuration.
@@ -71,6 +72,7 @@ func New(cfg Config, o Options) (*App, error) {
 		ready: make(chan struct{}), reloaded: make(chan struct{}, 1),
 	}
 	a.health = newHealth(a.log)
+	a.store = newStoreWatch(a.health, a.log)
 	p, err := a.prepare(cfg)
 	if err != nil {
 		return nil, err
@@ -162,31 +164,39 @@ func (a *App) setReady() {
 func (a *App) Run(ctx context.Context) error {
 	settings := a.cfg.Client()
 	var opts []nats.Option
+	var server *embeddedServer
 	if a.cfg.embeds() {
 		if err := a.cfg.FindDataDir(); err != nil {
 			return err
 		}
-		s, err := startEmbedded(a.cfg.Embedded, a.cfg.DataDir, a.log)
+		lock, err := lockDataDir(a.cfg.DataDir, a.log)
 		if err != nil {
 			return err
 		}
-		defer shutdown(s)
-		opts = append(opts, nats.InProcessServer(s))
-		a.log.Info().Str("url", s.ClientURL()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
+		defer lock.Close()
+		if server, err = startEmbedded(&a.cfg, a.log); err != nil {
+			return err
+		}
+		defer server.shutdown()
+		settings = server.client(settings)
+		opts = append(opts, server.login()...)
+		a.log.Info().Str("url", server.url()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
 	}
 	nc, err := settings.Connect("supernats consume", opts...)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(10*time.Second), jetstream.WithDefaultTimeout(10*time.Second))
+	js, err := settings.JetStream(nc, jetstream.WithPublishAsyncTimeout(10*time.Second), jetstream.WithDefaultTimeout(10*time.Second))
 	if err != nil {
-		return fmt.Errorf("use JetStream: %w", err)
+		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if a.cfg.Listen != "" {
 		g.Go(func() error { return a.serve(ctx) })
 	}
+	a.store.server = server
+	g.Go(func() error { return a.store.Run(ctx) })
 	g.Go(func() error { return a.work(ctx, js) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
@@ -195,13 +205,9 @@ func (a *App) Run(ctx context.Context) error {
 	return nil
 }
 
-func shutdown(s *server.Server) {
-	s.Shutdown()
-	s.WaitForShutdown()
-}
-
 // work creates what is missing, and works whenever this is the active instance.
 func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
+	a.store.use(js)
 	create := retry{log: a.log, what: "creating streams and buckets"}
 	if err := create.until(ctx, func() error { return a.ensure(ctx, js) }); err != nil {
 		return err
@@ -282,10 +288,14 @@ func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
 	if err := needTTL(ctx, js); err != nil {
 		return err
 	}
-	limits := stream.DefaultLimits()
-	limits.Replicas = a.cfg.NATS.Replicas
-	if a.cfg.embeds() {
-		limits.EventBytes = int64(a.cfg.Embedded.MaxStore)
-	}
+	limits := a.cfg.limits()
+	limits.Say = a.sayOnce
 	return stream.EnsureAll(ctx, js, limits)
+}
+
+// sayOnce logs what the streams could not be made like.
+func (a *App) sayOnce(text string) {
+	if _, again := a.said.LoadOrStore(text, true); !again {
+		a.log.Warn().Msg(text)
+	}
 }
