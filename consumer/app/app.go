@@ -36,6 +36,7 @@ type App struct {
 	log      zerolog.Logger
 	health   *health
 	store    *storeWatch
+	server   atomic.Pointer[embeddedServer] // nil: it is somebody else's
 	ready    chan struct{}
 	plan     atomic.Pointer[plan]
 	reloaded chan struct{} // holds one value: plan was replaced
@@ -116,6 +117,11 @@ func (a *App) Reload() error {
 		if err != nil {
 			return err
 		}
+		if server := a.server.Load(); server != nil {
+			if err := server.reload(); err != nil {
+				return err
+			}
+		}
 		a.plan.Store(p)
 		return nil
 	}()
@@ -178,6 +184,7 @@ func (a *App) Run(ctx context.Context) error {
 			return err
 		}
 		defer server.shutdown()
+		a.server.Store(server)
 		settings = server.client(settings)
 		opts = append(opts, server.login()...)
 		a.log.Info().Str("url", server.url()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")

@@ -88,14 +88,40 @@ func (e *embeddedServer) restart() error {
 	defer e.starting.Unlock()
 
 	e.stop()
-	o := e.opts.Load()
-	if fresh, _, err := e.cfg.serverOptions(e.user); err == nil { // the file may have changed, in a good way
-		if fresh.Port == server.RANDOM_PORT {
-			fresh.Port = o.Port
-		}
-		o = fresh
+	o, err := e.fresh()
+	if err != nil {
+		o = e.opts.Load() // the file is wrong now
 	}
 	return e.start(o)
+}
+
+// fresh are the options by the file as it is now.
+func (e *embeddedServer) fresh() (*server.Options, error) {
+	o, _, err := e.cfg.serverOptions(e.user)
+	if err == nil && o.Port == server.RANDOM_PORT {
+		o.Port = e.opts.Load().Port
+	}
+	return o, err
+}
+
+// reload has the running server read its file again: users, limits, certificates.
+func (e *embeddedServer) reload() error {
+	e.starting.Lock()
+	defer e.starting.Unlock()
+
+	s := e.running.Load()
+	if s == nil || e.cfg.Embedded.Config == "" {
+		return nil
+	}
+	o, err := e.fresh()
+	if err != nil {
+		return err
+	}
+	if err := s.ReloadOptions(o.Clone()); err != nil {
+		return fmt.Errorf("embedded.config %s: %w", e.cfg.Embedded.Config, err)
+	}
+	e.opts.Store(o)
+	return nil
 }
 
 // shutdown stops the server for good.

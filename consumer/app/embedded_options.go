@@ -2,21 +2,14 @@ package app
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
-
-	"supernats/schema/natsconn"
 )
 
 // syncInterval is how often the embedded server flushes to the platter. What it
@@ -25,30 +18,6 @@ const syncInterval = 10 * time.Second
 
 // loopback is where a server listens that anybody may use.
 const loopback = "127.0.0.1"
-
-// inProcessUser is the daemon itself on a server with users: a key that is made at
-// each start and never leaves the process, so that nobody has to configure it.
-type inProcessUser struct {
-	key    nkeys.KeyPair
-	public string
-}
-
-func newInProcessUser() (*inProcessUser, error) {
-	key, err := nkeys.CreateUser()
-	if err != nil {
-		return nil, fmt.Errorf("make a key for the embedded NATS server: %w", err)
-	}
-	public, err := key.PublicKey()
-	if err != nil {
-		return nil, fmt.Errorf("make a key for the embedded NATS server: %w", err)
-	}
-	return &inProcessUser{key, public}, nil
-}
-
-// option logs in with the key.
-func (u *inProcessUser) option() nats.Option {
-	return nats.Nkey(u.public, u.key.Sign)
-}
 
 // What is said where the server does not listen as it was told to.
 const (
@@ -66,7 +35,7 @@ func (c *Config) serverOptions(user *inProcessUser) (o *server.Options, kept str
 		if o, err = cfg.parse(); err != nil {
 			return nil, "", err
 		}
-		if err := user.join(o, cfg.Account); err != nil {
+		if err := user.join(o, cfg.Account, c.NATS.Settings); err != nil {
 			return nil, "", fmt.Errorf("embedded.config %s: %w", cfg.Config, err)
 		}
 	}
@@ -97,10 +66,10 @@ func (c *Config) serverOptions(user *inProcessUser) (o *server.Options, kept str
 	}
 	// Unset, it would take three quarters of the free disk. The streams reserve what
 	// they may take; a quarter more is for those of others.
-	if o.JetStreamMaxStore == 0 {
+	if o.JetStreamMaxStore <= 0 {
 		o.JetStreamMaxStore = max(int64(cfg.MaxStore+cfg.MaxStore/4), c.limits().Total())
 	}
-	if o.JetStreamMaxMemory == 0 {
+	if o.JetStreamMaxMemory <= 0 {
 		o.JetStreamMaxMemory = 256 << 20
 	}
 	if o.SyncInterval == 0 {
@@ -118,17 +87,19 @@ func (c *Config) serverOptions(user *inProcessUser) (o *server.Options, kept str
 func (cfg Embedded) parse() (*server.Options, error) {
 	o, err := server.ProcessConfigFile(cfg.Config)
 	if err != nil {
-		return nil, fmt.Errorf("embedded.config: %w", err)
+		if !strings.Contains(err.Error(), cfg.Config) {
+			err = fmt.Errorf("%s: %w", cfg.Config, err)
+		}
+		return nil, fmt.Errorf("embedded.config: %w", trimmed{err})
 	}
 	return o, nil
 }
 
-// hasUsers reports whether a server asks who somebody is.
-func hasUsers(o *server.Options) bool {
-	return len(o.Users) > 0 || len(o.Nkeys) > 0 || o.Username != "" || o.Authorization != "" ||
-		len(o.TrustedOperators) > 0 || len(o.TrustedKeys) > 0 || o.AuthCallout != nil ||
-		o.TLSConfig != nil && o.TLSVerify
-}
+// trimmed is an error of nats-server, which ends each of its lines.
+type trimmed struct{ error }
+
+func (e trimmed) Error() string { return strings.TrimSpace(e.error.Error()) }
+func (e trimmed) Unwrap() error { return e.error }
 
 // keptLocal returns the address at which the server does not listen, since
 // everybody there could read and write everything.
@@ -167,102 +138,29 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// join lets the daemon in beside the users of a file, into the account that has its
-// streams.
-func (u *inProcessUser) join(o *server.Options, account string) error {
-	acc, err := findAccount(o, account)
-	if err != nil {
-		return err
-	}
-	switch {
-	case !hasUsers(o):
-		return nil // everybody may come in
-	case len(o.TrustedOperators) > 0 || len(o.TrustedKeys) > 0:
-		return nil // only with nats.creds_file, which check asks for
-	case o.TLSMap:
-		return errors.New("verify_and_map: the daemon itself has no certificate on its connection inside of the process; list the users with a password or an nkey")
-	case o.Authorization != "":
-		return nil // the daemon has read the token
-	case o.Username != "":
-		// Beside a list of keys the server would not look at it.
-		o.Users = append(o.Users, &server.User{Username: o.Username, Password: o.Password})
-		o.Username, o.Password = "", ""
-	}
-	o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: u.public, Account: acc, AllowedConnectionTypes: map[string]struct{}{jwt.ConnectionTypeInProcess: {}}})
-	if c := o.AuthCallout; c != nil {
-		c.AuthUsers = append(c.AuthUsers, u.public)
-	}
-	return nil
-}
-
-// findAccount returns the account of the streams, nil for the one that a server
-// has which knows none.
-func findAccount(o *server.Options, name string) (*server.Account, error) {
-	var names []string
-	var found *server.Account
-	for _, a := range o.Accounts {
-		if a.GetName() == cmp.Or(o.SystemAccount, server.DEFAULT_SYSTEM_ACCOUNT) {
-			continue
-		}
-		names = append(names, a.GetName())
-		if a.GetName() == name || name == "" {
-			found = a
-		}
-	}
-	slices.Sort(names)
-	switch {
-	case name == "" && len(names) > 1:
-		return nil, fmt.Errorf("it has the accounts %s: say with embedded.account which one the streams are in", strings.Join(names, ", "))
-	case name != "" && found == nil:
-		return nil, fmt.Errorf("it has no account %s (embedded.account), but: %s", name, strings.Join(names, ", "))
-	}
-	return found, nil
-}
-
-// client returns how the daemon connects to the server that it embeds: by whom the
-// configuration names, but without TLS, since nothing leaves the process.
-func (e *embeddedServer) client(s natsconn.Settings) natsconn.Settings {
-	s.URL, s.TLS = natsconn.DefaultURL, natsconn.TLS{} // the URL is not used
-	return s
-}
-
-// login are the options of the daemon's connection.
-func (e *embeddedServer) login() []nats.Option {
-	opts := []nats.Option{nats.InProcessServer(e)}
-	if e.cfg.NATS.Settings.LogsIn() {
-		return opts
-	}
-	switch o := e.opts.Load(); {
-	case len(o.Nkeys) > 0 && slices.ContainsFunc(o.Nkeys, func(n *server.NkeyUser) bool { return n.Nkey == e.user.public }):
-		return append(opts, e.user.option())
-	case o.Authorization != "":
-		return append(opts, nats.Token(o.Authorization))
-	}
-	return opts
-}
-
-// address returns where other programs reach the server.
+// address returns where programs on this machine reach the server.
 func (cfg Embedded) address() string {
-	scheme, host, port := "nats", "", 0
+	scheme := "nats"
+	host, port, err := splitListen(cfg.Listen)
+	if err != nil {
+		return scheme + "://" + cfg.Listen // check says what is wrong
+	}
+
+	o := &server.Options{}
 	if cfg.Config != "" {
-		if o, err := cfg.parse(); err == nil { // else check says what is wrong
-			host, port = o.Host, o.Port
-			if o.TLSConfig != nil {
-				scheme = "tls"
-			}
-			if (host != "" || port != 0) && cfg.keptLocal(o) != "" {
-				host = loopback
-			}
+		if parsed, err := cfg.parse(); err == nil {
+			o = parsed
 		}
 	}
-	if host == "" && port == 0 {
-		return scheme + "://" + cfg.Listen
+	if o.TLSConfig != nil {
+		scheme = "tls"
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+	if o.Host != "" || o.Port != 0 {
+		host, port = o.Host, cmp.Or(o.Port, server.DEFAULT_PORT)
+	}
+	o.Host, o.Port = host, port
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() || cfg.keptLocal(o) != "" {
 		host = loopback
-	}
-	if port == 0 {
-		port = server.DEFAULT_PORT
 	}
 	return scheme + "://" + net.JoinHostPort(host, portText(port))
 }
@@ -283,4 +181,19 @@ func splitListen(listen string) (host string, port int, err error) {
 
 func portText(port int) string {
 	return strconv.Itoa(max(0, port))
+}
+
+// Warnings are what is not as it was written, but works.
+func (c *Config) Warnings() (list []string) {
+	if !c.embeds() {
+		return nil
+	}
+	user, err := newInProcessUser()
+	if err != nil {
+		return nil
+	}
+	if _, kept, err := c.serverOptions(user); err == nil && kept != "" {
+		list = append(list, fmt.Sprintf("%s (%s): %s", KeptLocal, kept, KeptLocalFix))
+	}
+	return list
 }

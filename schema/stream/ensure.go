@@ -106,7 +106,7 @@ func (l Limits) create(ctx context.Context, js jetstream.JetStream, c jetstream.
 			return fmt.Errorf("create stream %s: %w", c.Name, err)
 		}
 
-		switch smaller := max(minBytes, c.MaxBytes/2); {
+		switch smaller := wholeMiB(c.MaxBytes / 2); {
 		case api.ErrorCode == codeNoReplicas && c.Replicas > 1:
 			l.say("stream %s has 1 replica, not %d: this nats-server is in no cluster, so whatever breaks it takes the stream with it", c.Name, c.Replicas)
 			c.Replicas = 1

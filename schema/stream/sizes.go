@@ -136,12 +136,15 @@ func (l Limits) fit(info *jetstream.AccountInfo, missing []string) Limits {
 	smaller := map[string]int64{}
 	for _, name := range missing {
 		if l.Sizes.Written(name) == 0 {
-			smaller[name] = max(minBytes, int64(float64(l.Bytes(name))*share))
+			smaller[name] = wholeMiB(int64(float64(l.Bytes(name)) * share))
 		}
 	}
 	l.fitted = smaller
 	return l
 }
+
+// wholeMiB rounds down, for people.
+func wholeMiB(bytes int64) int64 { return max(minBytes, bytes/mib*mib) }
 
 // tierOf returns the limits that hold for streams with so many replicas.
 func tierOf(info *jetstream.AccountInfo, replicas int) (tier jetstream.Tier, tiered bool) {
