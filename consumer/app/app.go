@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
@@ -36,6 +35,8 @@ type App struct {
 	instance string
 	log      zerolog.Logger
 	health   *health
+	store    *storeWatch
+	server   atomic.Pointer[embeddedServer] // nil: it is somebody else's
 	ready    chan struct{}
 	plan     atomic.Pointer[plan]
 	reloaded chan struct{} // holds one value: plan was replaced
@@ -43,6 +44,7 @@ type App struct {
 	again    chan struct{} // holds one value: what is on NATS is not what it was
 	isActive atomic.Bool
 	queues   queues
+	said     sync.Map // what sayOnce has logged
 }
 
 // Options of a daemon beside its configuration.
@@ -75,6 +77,7 @@ func New(cfg Config, o Options) (*App, error) {
 		again: make(chan struct{}, 1),
 	}
 	a.health = newHealth(a.log)
+	a.store = newStoreWatch(a.health, a.log)
 	p, err := a.prepare(cfg)
 	if err != nil {
 		return nil, err
@@ -117,6 +120,11 @@ func (a *App) Reload() error {
 		p, err := a.prepare(cfg)
 		if err != nil {
 			return err
+		}
+		if server := a.server.Load(); server != nil {
+			if err := server.reload(); err != nil {
+				return err
+			}
 		}
 		a.plan.Store(p)
 		return nil
@@ -166,22 +174,31 @@ func (a *App) setReady() {
 func (a *App) Run(ctx context.Context) error {
 	settings := a.cfg.Client()
 	var opts []nats.Option
+	var server *embeddedServer
 	if a.cfg.embeds() {
 		if err := a.cfg.FindDataDir(); err != nil {
 			return err
 		}
-		s, err := startEmbedded(a.cfg.Embedded, a.cfg.DataDir, a.options.Log)
+		lock, err := lockDataDir(a.cfg.DataDir, a.log)
 		if err != nil {
 			return err
 		}
-		defer shutdown(s)
-		opts = append(opts, nats.InProcessServer(s))
-		a.log.Info().Str("url", s.ClientURL()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
+		defer lock.Close()
+		if server, err = startEmbedded(&a.cfg, a.options.Log); err != nil {
+			return err
+		}
+		defer server.shutdown()
+		a.server.Store(server)
+		settings = server.client(settings)
+		opts = append(opts, server.login()...)
+		a.log.Info().Str("url", server.url()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if a.cfg.Listen != "" {
 		g.Go(func() error { return a.serve(ctx) })
 	}
+	a.store.server = server
+	g.Go(func() error { return a.store.Run(ctx) })
 	g.Go(func() error { return a.overConnections(ctx, settings, opts) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
@@ -190,13 +207,9 @@ func (a *App) Run(ctx context.Context) error {
 	return nil
 }
 
-func shutdown(s *server.Server) {
-	s.Shutdown()
-	s.WaitForShutdown()
-}
-
 // work creates what is missing, and works whenever this is the active instance.
 func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
+	a.store.use(js)
 	create := retry{
 		log: a.log, what: "creating streams and buckets", conn: js.Conn(),
 		health: a.health, cause: causeMissing, fix: lookCloser,
@@ -318,10 +331,14 @@ func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
 	if err := needTTL(ctx, js); err != nil {
 		return err
 	}
-	limits := stream.DefaultLimits()
-	limits.Replicas = a.cfg.NATS.Replicas
-	if a.cfg.embeds() {
-		limits.EventBytes = int64(a.cfg.Embedded.MaxStore)
-	}
+	limits := a.cfg.limits()
+	limits.Say = a.sayOnce
 	return stream.EnsureAll(ctx, js, limits)
+}
+
+// sayOnce logs what the streams could not be made like.
+func (a *App) sayOnce(text string) {
+	if _, again := a.said.LoadOrStore(text, true); !again {
+		a.log.Warn().Msg(text)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 // maxWrites is how many records are on their way to a bucket at a time.
@@ -119,7 +120,7 @@ func (b *bucket[T]) write(ctx context.Context, records []record[T]) error {
 func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 	acks := make([]jetstream.PubAckFuture, len(records))
 	for i, r := range records {
-		m := &nats.Msg{Subject: "$KV." + b.name + "." + r.key}
+		m := &nats.Msg{Subject: stream.KeySubject(b.js, b.name, r.key)}
 		if r.value == nil {
 			m.Header = nats.Header{"KV-Operation": {"DEL"}}
 		} else {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -72,9 +71,9 @@ func (a *App) overConnection(ctx context.Context, settings natsconn.Settings, op
 	}
 	defer nc.Close()
 	*begun = true
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(10*time.Second), jetstream.WithDefaultTimeout(10*time.Second))
+	js, err := settings.JetStream(nc, jetstream.WithPublishAsyncTimeout(10*time.Second), jetstream.WithDefaultTimeout(10*time.Second))
 	if err != nil {
-		return fmt.Errorf("use JetStream: %w", err)
+		return err
 	}
 
 	g, work := errgroup.WithContext(ctx)

@@ -334,7 +334,7 @@ func (l *list) Now(context.Context) (time.Time, bool, error) {
 // id is not told twice, one that never was is told.
 func TestNotificationIsNotDoubledBehindTheWindow(t *testing.T) {
 	f := newFleet(t, func(js jetstream.JetStream) {
-		c := stream.AlertsConfig(1)
+		c := stream.AlertsConfig(stream.DefaultLimits())
 		c.Duplicates = 100 * time.Millisecond
 		if _, err := js.CreateStream(t.Context(), c); err != nil {
 			t.Fatal(err)

@@ -51,7 +51,7 @@ func (a *App) serveOnce(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	// It reads the file, and the certificates, anew for each connection.
-	return web.Serve(netutil.LimitListener(l, maxClients), server, &web.FlagConfig{WebConfigFile: &a.cfg.WebConfig}, slog.New(zerolog.NewSlogHandler(few)))
+	return web.Serve(netutil.LimitListener(l, pageConnections(descriptors())), server, &web.FlagConfig{WebConfigFile: &a.cfg.WebConfig}, slog.New(zerolog.NewSlogHandler(few)))
 }
 
 func (a *App) handler() http.Handler {

@@ -442,7 +442,7 @@ func (h *holding) put(ctx context.Context, was *time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, h.refresh/2)
 	defer cancel()
 	until := time.Now().Add(h.ttl)
-	ack, err := h.js.PublishMsg(ctx, &nats.Msg{Subject: leaseSubject, Data: h.value},
+	ack, err := h.js.PublishMsg(ctx, &nats.Msg{Subject: stream.KeySubject(h.js, stream.LeasesBucket, leaseKey), Data: h.value},
 		jetstream.WithMsgTTL(h.ttl), jetstream.WithExpectLastSequencePerSubject(h.revision))
 	if err != nil {
 		return fmt.Errorf("refresh the lease: %w", err)

@@ -34,7 +34,7 @@ func loadText(t *testing.T, text string) (Config, error) {
 
 const (
 	topKeys     = "data_dir, embedded, group_interval, group_wait, groups, listen, mail, max_age, mute_restarts, nats, receivers, repeat_interval, resolve_after, rules, send_resolved, web_config"
-	natsKeys    = "context, creds_file, nkey_file, password_file, replicas, tls, token_file, url, user"
+	natsKeys    = "api_prefix, context, creds_file, domain, nkey_file, password_file, replicas, streams, tls, token_file, url, user"
 	topMailKeys = "ca_file, from, hello, html, location, password, password_file, rate_limit, smarthost, subject, text, timeout, tls, to, username"
 	ruleKeys    = "annotations, count, event, expected, for, group_by, group_interval, group_wait, groups, hosts, if, inhibited_by, labels, loss, mute_during, name, notify, processes, quorum, repeat_interval, resolve_after, send_resolved, severity, silent, state, trouble, within"
 	isMap       = "found mapping, allowed is a text (one with a ':' may need quotes)"
@@ -58,8 +58,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"nope: 1\n", `f.yaml:1:1: unknown key "nope"; allowed are ` + topKeys},
 		{"# a comment\nmax_age: 1h\nNats: {}\n", `f.yaml:3:1: unknown key "Nats"; allowed are ` + topKeys},
 		{"nats:\n  urls: x\n", `f.yaml:2:3: unknown key "nats.urls"; allowed are ` + natsKeys},
-		{"nats: {tls: {ca: a, crt: b}}\n", `f.yaml:1:21: unknown key "nats.tls.crt"; allowed are ca, cert, key`},
-		{"embedded: {max: 1}\n", `f.yaml:1:12: unknown key "embedded.max"; allowed are listen, max_store`},
+		{"nats: {tls: {ca: a, crt: b}}\n", `f.yaml:1:21: unknown key "nats.tls.crt"; allowed are ca, cert, first, key`},
+		{"embedded: {max: 1}\n", `f.yaml:1:12: unknown key "embedded.max"; allowed are account, config, insecure, listen, max_store`},
 		{"nats:\n  <<: {url: h}\n", `f.yaml:2:3: unknown key "nats.<<"; allowed are ` + natsKeys},
 		{"1: 2\n", `f.yaml:1:1: unknown key "1"; allowed are ` + topKeys},
 		{"\"a\\x00\": 2\n", `f.yaml:1:1: unknown key "a\x00"; allowed are ` + topKeys},
@@ -68,7 +68,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"[a]\n", "f.yaml:1:1: the file: found sequence, allowed is a mapping with the keys " + topKeys},
 		{"nats: x\n", "f.yaml:1:7: nats: found string, allowed is a mapping with the keys " + natsKeys},
 		{"nats: [a]\n", "f.yaml:1:7: nats: found sequence, allowed is a mapping with the keys " + natsKeys},
-		{"nats: {tls: yes}\n", "f.yaml:1:13: nats.tls: found string, allowed is a mapping with the keys ca, cert, key"},
+		{"nats: {tls: yes}\n", "f.yaml:1:13: nats.tls: found string, allowed is a mapping with the keys ca, cert, first, key"},
 		{"nats:\n  url: x\n  replicas: three\n", "f.yaml:3:13: nats.replicas: found string, allowed is a number"},
 		{"nats: {url: x, replicas: 3.5}\n", "f.yaml:1:26: nats.replicas: found float, allowed is a number"},
 		{"groups: api\n", "f.yaml:1:9: groups: found string, allowed is a list: [a, b]"},

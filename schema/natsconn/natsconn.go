@@ -48,6 +48,8 @@ type Settings struct {
 	User         string `name:"nats-user" placeholder:"NAME" help:"User name." yaml:"user"`
 	PasswordFile string `name:"nats-password-file" placeholder:"FILE" help:"File with the user's password (or SUPERNATS_NATS_PASSWORD holds it)." yaml:"password_file"`
 	TokenFile    string `name:"nats-token-file" placeholder:"FILE" help:"File with a token (or SUPERNATS_NATS_TOKEN holds it)." yaml:"token_file"`
+	Domain       string `name:"nats-domain" placeholder:"NAME" help:"JetStream domain of the streams, if it is not that of the server." yaml:"domain"`
+	APIPrefix    string `name:"nats-api-prefix" placeholder:"SUBJECT" help:"Prefix of the JetStream API, where another account exports it." yaml:"api_prefix"`
 	TLS          TLS    `embed:"" prefix:"nats-tls-" yaml:"tls"`
 }
 
@@ -56,6 +58,8 @@ type TLS struct {
 	CA   string `name:"ca" placeholder:"FILE" help:"Certificate authority of the NATS server." yaml:"ca"`
 	Cert string `name:"cert" placeholder:"FILE" help:"Our certificate." yaml:"cert"`
 	Key  string `name:"key" placeholder:"FILE" help:"The key of our certificate." yaml:"key"`
+	// First says what is found out by itself where TLS is asked for at all.
+	First bool `name:"first" help:"The TLS handshake comes before anything else, without waiting for the server to say so." yaml:"first"`
 }
 
 // With returns the settings with those of other that are set in place of ours.
@@ -63,6 +67,9 @@ type TLS struct {
 func (s Settings) With(other Settings) Settings {
 	if other.URL != "" || other.Context != "" {
 		s.URL, s.Context = other.URL, other.Context
+		s.Domain, s.APIPrefix = other.Domain, other.APIPrefix
+	} else if other.Domain != "" || other.APIPrefix != "" {
+		s.Domain, s.APIPrefix = other.Domain, other.APIPrefix
 	}
 	if other.CredsFile != "" || other.NkeyFile != "" || other.User != "" || other.TokenFile != "" {
 		s.CredsFile, s.NkeyFile, s.TokenFile = other.CredsFile, other.NkeyFile, other.TokenFile
@@ -76,7 +83,13 @@ func (s Settings) With(other Settings) Settings {
 	if other.TLS.Cert != "" || other.TLS.Key != "" {
 		s.TLS.Cert, s.TLS.Key = other.TLS.Cert, other.TLS.Key
 	}
+	s.TLS.First = s.TLS.First || other.TLS.First
 	return s
+}
+
+// LogsIn reports whether the settings say who we are.
+func (s Settings) LogsIn() bool {
+	return s.CredsFile != "" || s.NkeyFile != "" || s.User != "" || s.TokenFile != "" || os.Getenv(EnvToken) != ""
 }
 
 // Check reports settings that contradict each other.
@@ -99,7 +112,7 @@ func (s Settings) Check() error {
 	case s.Context != "" && s.URL != "":
 		return fmt.Errorf("nats: url %s and context %s are set, allowed is one of them", withoutSecrets(s.URL), s.Context)
 	}
-	return nil
+	return s.checkPlace()
 }
 
 // Connect returns a connection that is being made: it may not be there yet. name
@@ -125,6 +138,11 @@ func (s Settings) Connect(name string, more ...nats.Option) (*nats.Conn, error) 
 	)
 	opts = append(opts, more...)
 	if s.Context != "" {
+		c, err := readContext(s.Context)
+		if err != nil {
+			return nil, fmt.Errorf("connect with the nats context %q: %w", s.Context, err)
+		}
+		opts = append(opts, findTLSFirst(c.URL))
 		nc, _, err := natscontext.Connect(s.Context, opts...)
 		if err != nil {
 			return nil, fmt.Errorf("connect with the nats context %q: %w", s.Context, err)
@@ -135,7 +153,7 @@ func (s Settings) Connect(name string, more ...nats.Option) (*nats.Conn, error) 
 	if url == "" {
 		url = DefaultURL
 	}
-	nc, err := nats.Connect(url, opts...)
+	nc, err := nats.Connect(url, append(opts, findTLSFirst(url))...)
 	if err != nil {
 		if malformed := new(neturl.Error); errors.As(err, &malformed) {
 			err = malformed.Err // it quotes the URL, with the password in it
@@ -167,6 +185,9 @@ func (s Settings) options() ([]nats.Option, error) {
 			return nil, &FileError{"nats-tls-cert", s.TLS.Cert, fmt.Errorf("with --nats-tls-key %s: %w", s.TLS.Key, err)}
 		}
 		opts = append(opts, nats.ClientCert(s.TLS.Cert, s.TLS.Key))
+	}
+	if s.TLS.First {
+		opts = append(opts, nats.TLSHandshakeFirst())
 	}
 	return opts, nil
 }

@@ -37,10 +37,10 @@ func (c *common) connect(g *guard) (jetstream.JetStream, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (is `supernats consume` or a nats-server running? --nats-url says where)", err)
 	}
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(10*time.Second))
+	js, err := settings.JetStream(nc, jetstream.WithDefaultTimeout(10*time.Second))
 	if err != nil {
 		nc.Close()
-		return nil, nil, fmt.Errorf("use JetStream: %w", err)
+		return nil, nil, err
 	}
 	return js, nc.Close, nil
 }

@@ -102,6 +102,8 @@ func Flags(s natsconn.Settings) (flags []string) {
 		{"user", s.User},
 		{"password-file", s.PasswordFile},
 		{"token-file", s.TokenFile},
+		{"domain", s.Domain},
+		{"api-prefix", s.APIPrefix},
 		{"tls-ca", s.TLS.CA},
 		{"tls-cert", s.TLS.Cert},
 		{"tls-key", s.TLS.Key},

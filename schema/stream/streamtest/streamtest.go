@@ -53,6 +53,7 @@ func (s *Server) Restart() {
 	}
 	s.URL = s.s.ClientURL()
 	s.opts.Port = s.s.Addr().(*net.TCPAddr).Port
+	s.opts.LeafNode.Port = opts.LeafNode.Port
 }
 
 // Stop stops the server; connections to it are cut.
