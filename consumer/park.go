@@ -84,10 +84,14 @@ func ParkMessage(ctx context.Context, js jetstream.JetStream, from, durable stri
 	if tooBig(err) {
 		// It was as big as the server allows before our headers came: were it not
 		// cut, it would be tried for ever, and hold up those behind it.
-		whole := len(p.Data)
-		p.Header, p.Data = own, p.Data[:min(whole, int(js.Conn().MaxPayload())-parkedRoom)]
-		p.Header.Set(HeaderParkedCut, strconv.Itoa(whole-len(p.Data)))
-		_, err = js.PublishMsg(ctx, p, id)
+		whole, limit := raw.Data(), parkedLimit(ctx, js)
+		for n := min(len(whole), max(0, limit-parkedRoom)); ; n /= 2 {
+			p.Header, p.Data = own, whole[:n]
+			p.Header.Set(HeaderParkedCut, strconv.Itoa(len(whole)-n))
+			if _, err = js.PublishMsg(ctx, p, id); n == 0 || !tooBig(err) {
+				break
+			}
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("park message %s of %s (%w): %w", seq, from, reason, err)
@@ -95,10 +99,26 @@ func ParkMessage(ctx context.Context, js jetstream.JetStream, from, durable stri
 	return nil
 }
 
+// parkedLimit is how large a parked message may be: the server and the stream each have
+// a limit.
+func parkedLimit(ctx context.Context, js jetstream.JetStream) int {
+	limit := int(js.Conn().MaxPayload())
+	if s, err := js.Stream(ctx, stream.Parked); err == nil {
+		if most := int(s.CachedInfo().Config.MaxMsgSize); most > 0 {
+			limit = min(limit, most)
+		}
+	}
+	return limit
+}
+
 func tooBig(err error) bool {
-	const headersTooBig = 10097 // above 64 KiB (nats-server/server/errors.json)
+	const (
+		headersTooBig = 10097 // above 64 KiB (nats-server/server/errors.json)
+		messageTooBig = 10054 // above the stream's max_msg_size
+	)
 	var api *jetstream.APIError
-	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && api.ErrorCode == headersTooBig
+	return errors.Is(err, nats.ErrMaxPayload) ||
+		errors.As(err, &api) && (api.ErrorCode == headersTooBig || api.ErrorCode == messageTooBig)
 }
 
 func cut(s string, n int) string { return s[:min(n, len(s))] }
