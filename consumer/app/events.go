@@ -36,9 +36,10 @@ type events struct {
 	mutes  *mutes
 	// window is how long the stream of alerts remembers an id.
 	window time.Duration
-	// maxAlert is how large it takes a message, once it has refused one; 0: as the
-	// server.
+	// maxAlert is how large it takes a message; 0: as the server.
 	maxAlert int
+	// signer knows our own notifications.
+	signer *signer
 
 	horizon time.Time // what is older is told to nobody
 	behind  bool      // the stream has more than was read
@@ -102,6 +103,10 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
 	}
 	v.window = alerts.CachedInfo().Config.Duplicates
+	v.maxAlert = max(0, int(alerts.CachedInfo().Config.MaxMsgSize))
+	if v.signer, err = newSigner(ctx, v.js); err != nil {
+		return err
+	}
 	v.skew = time.Until(alerts.CachedInfo().TimeStamp)
 	var saved rules.Saved
 	var states map[string]*schema.State
