@@ -3,13 +3,12 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
-
-	"supernats/schema"
 )
 
 // maxWrites is how many records are on their way to a bucket at a time.
@@ -20,7 +19,9 @@ const maxWrites = 1000
 // is the end of the one that is not the active one any more.
 type bucket[T any] struct {
 	js        jetstream.JetStream
+	log       zerolog.Logger
 	name      string
+	limit     int // of a record in bytes
 	revisions map[string]uint64
 }
 
@@ -42,7 +43,11 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 		return nil, nil, fmt.Errorf("read bucket %s: %w", name, err)
 	}
 	defer func() { _ = w.Stop() }()
-	b := &bucket[T]{js: js, name: name, revisions: map[string]uint64{}}
+	s, err := js.Stream(ctx, "KV_"+name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open bucket %s: %w", name, err)
+	}
+	b := &bucket[T]{js: js, log: log, name: name, limit: recordLimit(js, s.CachedInfo().Config), revisions: map[string]uint64{}}
 	records := map[string]*T{}
 	for {
 		select {
@@ -88,9 +93,17 @@ func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 		if r.value == nil {
 			m.Header = nats.Header{"KV-Operation": {"DEL"}}
 		} else {
-			data, err := schema.Marshal(r.value)
+			data, short, err := fitted(r.value, min(b.limit, int(b.js.Conn().MaxPayload())-recordHeaders))
+			if errors.Is(err, errTooLarge) {
+				// Nobody may wait for it; it is in memory until the daemon ends.
+				b.log.Error().Err(err).Str("bucket", b.name).Str("key", r.key).Msg("record is not stored")
+				continue
+			}
 			if err != nil {
 				return fmt.Errorf("write %s of bucket %s: %w", r.key, b.name, err)
+			}
+			if short {
+				b.log.Warn().Str("bucket", b.name).Str("key", r.key).Int("bytes", len(data)).Msg("record is too large for this server and is shortened")
 			}
 			m.Data = data
 		}
@@ -102,6 +115,9 @@ func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 	}
 	for i, ack := range acks {
 		key := records[i].key
+		if ack == nil {
+			continue // too large
+		}
 		select {
 		case a := <-ack.Ok():
 			b.revisions[key] = a.Sequence

@@ -333,7 +333,7 @@ func (v *events) alertEvent(ctx context.Context, seq uint64) (*schema.AlertEvent
 		at := correct(v.machine.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
 		return rules.LossOf(ruleMeta(at), ce), nil
 	}
-	ce, err := in.Event()
+	ce, err := eventOf(in)
 	if err != nil {
 		return nil, nil // it cannot have matched
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 	"time"
 
@@ -72,7 +71,7 @@ func (m *machine) event(in *consumer.Message, horizon time.Time) error {
 			return nil
 		}
 	}
-	ce, err := in.Event()
+	ce, err := eventOf(in)
 	if err != nil {
 		return unreadable{err}
 	}
@@ -95,18 +94,6 @@ func bootOf(payload []byte, host string) string {
 	}
 	boot, _, _ := bytes.Cut(rest[len(host)+1:], []byte{'/'})
 	return string(boot[:min(len(boot), maxBoot)])
-}
-
-// maxBoot is longer than a boot is.
-const maxBoot = 64
-
-// correct makes the time of a message right if its host's clock is wrong.
-func correct[T any](f *state.Fleet, in *consumer.Message, host, boot string, ce *schema.CloudEvent[T]) state.Meta {
-	at := state.Meta{Seq: in.Seq, Stored: in.Stored, Sent: in.Sent}
-	if at.Shift = f.Shift(at, host, boot, ce.Time.Time); at.Shift != 0 {
-		ce.Time.Time = ce.Time.Add(at.Shift)
-	}
-	return at
 }
 
 func ruleMeta(at state.Meta) rules.Meta {
@@ -165,22 +152,6 @@ func apply[T any](m *machine, in *consumer.Message, of func(*T) (host, boot stri
 	m.seen(at, host)
 	m.changed(at, do(at, ce))
 	return nil
-}
-
-// read decodes a record of a bridge, which must be of the host of its subject.
-func read[T any](in *consumer.Message, prefix string, host func(*T) string) (*schema.CloudEvent[*T], error) {
-	ce, err := schema.Unmarshal[*T](in.Data)
-	switch {
-	case err != nil:
-	case ce.Data == nil || host(ce.Data) == "":
-		err = fmt.Errorf("record %q has no host", ce.ID)
-	case !schema.OfHost(in.Subject, prefix, host(ce.Data)):
-		err = fmt.Errorf("record %q of host %q was published on %s, by another host", ce.ID, host(ce.Data), in.Subject)
-	}
-	if err != nil {
-		return nil, unreadable{err}
-	}
-	return ce, nil
 }
 
 func (m *machine) seen(at state.Meta, host string) { m.engine.Seen(ruleMeta(at), host) }
