@@ -59,7 +59,7 @@ func (b *Backtest) Run(ctx context.Context, js jetstream.JetStream) (Summary, er
 	if until.IsZero() || until.After(info.TimeStamp) {
 		until = info.TimeStamp
 	}
-	m := newMachine(set)
+	m := newMachine(set, b.Config.Limits.fleet())
 	// Ticks and snapshots are kept for an hour: a host of before that looks silent.
 	m.engine.TrustSilence(info.TimeStamp.Add(-heartbeatsKept))
 	if err := b.read(ctx, s, info.State.LastSeq, until, m, &sum); err != nil {

@@ -142,7 +142,7 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 		missing = cmp.Or(missing, err)
 		return e
 	}
-	v.machine = newMachine(v.plan.set)
+	v.machine = newMachine(v.plan.set, v.plan.cfg.Limits.fleet())
 	v.fleet.Load(saved.Hosts, saved.States)
 	v.engine.Restore(saved)
 	if missing != nil {

@@ -28,7 +28,7 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 	if err != nil {
 		return err
 	}
-	m := newMachine(none)
+	m := newMachine(none, a.cfg.Limits.fleet())
 	var read uint64
 	if have != nil {
 		if read, err = replay(ctx, js, m, have.AckFloor.Stream); err != nil {
