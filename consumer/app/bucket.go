@@ -23,6 +23,9 @@ type bucket[T any] struct {
 	name      string
 	limit     int // of a record in bytes
 	revisions map[string]uint64
+	// unheld is the highest revision of a key that is not in revisions: of one that was
+	// deleted, or for whose record there was no room.
+	unheld uint64
 }
 
 // record is what is written under a key; a nil value deletes it.
@@ -32,8 +35,9 @@ type record[T any] struct {
 }
 
 // openBucket reads all of a bucket. A record that cannot be understood begins anew,
-// since no event may wait for a person; what it was stays in the log.
-func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string, log zerolog.Logger) (*bucket[T], map[string]*T, error) {
+// since no event may wait for a person; what it was stays in the log. room says which
+// records are kept; nil keeps all.
+func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string, room *share[T], log zerolog.Logger) (*bucket[T], map[string]*T, error) {
 	kv, err := js.KeyValue(ctx, name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open bucket %s: %w", name, err)
@@ -60,18 +64,36 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 			if e == nil { // that was all
 				return b, records, nil
 			}
-			b.revisions[e.Key()] = e.Revision()
 			if e.Operation() != jetstream.KeyValuePut {
+				b.drop(e.Key(), e.Revision())
 				continue
 			}
 			v := new(T)
 			if err := json.Unmarshal(e.Value(), v); err != nil {
 				log.Error().Err(err).Str("bucket", name).Str("key", e.Key()).Bytes("record", e.Value()).Msg("record is malformed and begins anew")
+				b.drop(e.Key(), e.Revision())
 				continue
 			}
-			records[e.Key()] = v
+			if room != nil {
+				instead, kept := room.add(e.Key(), v)
+				if !kept {
+					b.drop(e.Key(), e.Revision())
+					continue
+				}
+				if instead != "" {
+					b.drop(instead, b.revisions[instead])
+					delete(records, instead)
+				}
+			}
+			b.revisions[e.Key()], records[e.Key()] = e.Revision(), v
 		}
 	}
+}
+
+// drop forgets the revision of a key without a record: there may be millions of them.
+func (b *bucket[T]) drop(key string, revision uint64) {
+	delete(b.revisions, key)
+	b.unheld = max(b.unheld, revision)
 }
 
 // write stores records, each key at most once.
@@ -120,12 +142,47 @@ func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 		}
 		select {
 		case a := <-ack.Ok():
-			b.revisions[key] = a.Sequence
+			if b.revisions[key] = a.Sequence; records[i].value == nil {
+				b.drop(key, a.Sequence)
+			}
 		case err := <-ack.Err():
+			if wrongLast(err) && b.revisions[key] == 0 {
+				err = b.writeAgain(ctx, ack.Msg(), key)
+			}
+			if err == nil {
+				if records[i].value == nil {
+					b.drop(key, b.revisions[key])
+				}
+				continue
+			}
 			return fmt.Errorf("write %s of bucket %s: %w", key, b.name, err)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	return nil
+}
+
+// writeAgain writes a record whose key has a revision that was not kept.
+func (b *bucket[T]) writeAgain(ctx context.Context, m *nats.Msg, key string) error {
+	s, err := b.js.Stream(ctx, "KV_"+b.name)
+	if err != nil {
+		return fmt.Errorf("open bucket: %w", err)
+	}
+	last, err := s.GetLastMsgForSubject(ctx, m.Subject)
+	if err != nil {
+		return fmt.Errorf("read its last revision: %w", err)
+	}
+	if last.Sequence > b.unheld {
+		return fmt.Errorf("somebody else has written it: %w", errors.New("wrong last sequence"))
+	}
+	again := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
+	if op := m.Header.Get("KV-Operation"); op != "" {
+		again.Header.Set("KV-Operation", op)
+	}
+	ack, err := b.js.PublishMsg(ctx, again, jetstream.WithExpectLastSequencePerSubject(last.Sequence))
+	if err == nil {
+		b.revisions[key] = ack.Sequence
+	}
+	return err
 }

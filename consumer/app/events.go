@@ -109,28 +109,20 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 	}
 	v.skew = time.Until(alerts.CachedInfo().TimeStamp)
 	var saved rules.Saved
-	var states map[string]*schema.State
-	var hosts map[string]*schema.Host
-	var open map[string]*schema.OpenAlert
-	if v.states, states, err = openBucket[schema.State](ctx, v.js, stream.StateBucket, v.log); err != nil {
-		return err
-	}
-	if v.hosts, hosts, err = openBucket[schema.Host](ctx, v.js, stream.HostsBucket, v.log); err != nil {
-		return err
-	}
-	if v.alerts, open, err = openBucket[schema.OpenAlert](ctx, v.js, stream.AlertsBucket, v.log); err != nil {
+	records, err := v.openBuckets(ctx)
+	if err != nil {
 		return err
 	}
 	if v.mutes, err = watchMutes(ctx, v.js, v.log); err != nil {
 		return err
 	}
-	for _, s := range states {
+	for _, s := range records.states {
 		saved.States = append(saved.States, *s)
 	}
-	for _, h := range hosts {
+	for _, h := range records.hosts {
 		saved.Hosts = append(saved.Hosts, *h)
 	}
-	for _, a := range open {
+	for _, a := range records.alerts {
 		saved.Alerts = append(saved.Alerts, a)
 	}
 	if saved.Clock, err = storedAt(ctx, v.js, floor); err != nil {

@@ -28,7 +28,8 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 	if err != nil {
 		return err
 	}
-	m := newMachine(none, a.cfg.Limits.fleet())
+	limits := a.cfg.Limits.fleet()
+	m := newMachine(none, limits)
 	var read uint64
 	if have != nil {
 		if read, err = replay(ctx, js, m, have.AckFloor.Stream); err != nil {
@@ -42,10 +43,10 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 	for key, h := range m.fleet.Hosts() {
 		hosts[key] = h
 	}
-	if err := replace(ctx, js, stream.StateBucket, states, a); err != nil {
+	if err := replace(ctx, js, stream.StateBucket, states, stateShare(limits), a); err != nil {
 		return err
 	}
-	if err := replace(ctx, js, stream.HostsBucket, hosts, a); err != nil {
+	if err := replace(ctx, js, stream.HostsBucket, hosts, hostShare(limits), a); err != nil {
 		return err
 	}
 	a.log.Info().Uint64("messages", read).Int("processes", len(states)).Int("hosts", len(hosts)).
@@ -66,7 +67,7 @@ func replay(ctx context.Context, js jetstream.JetStream, m *machine, last uint64
 	if err != nil {
 		return 0, fmt.Errorf("read stream %s: %w", stream.Events, err)
 	}
-	msgs, err := oc.Messages(jetstream.PullMaxMessages(4 * batchSize))
+	msgs, err := oc.Messages(jetstream.PullMaxMessagesWithBytesLimit(4*batchSize, pullBytes(js)))
 	if err != nil {
 		return 0, fmt.Errorf("read stream %s: %w", stream.Events, err)
 	}
@@ -94,8 +95,8 @@ func replay(ctx context.Context, js jetstream.JetStream, m *machine, last uint64
 }
 
 // replace makes a bucket hold these records and no others.
-func replace[T any](ctx context.Context, js jetstream.JetStream, name string, want map[string]*T, a *App) error {
-	b, have, err := openBucket[T](ctx, js, name, a.log)
+func replace[T any](ctx context.Context, js jetstream.JetStream, name string, want map[string]*T, room *share[T], a *App) error {
+	b, have, err := openBucket(ctx, js, name, room, a.log)
 	if err != nil {
 		return err
 	}
