@@ -61,6 +61,13 @@ func (c *Consumer) park(ctx context.Context, raw jetstream.Msg, m *Message, reas
 // ParkMessage stores a copy of a message of a stream, with the reason why a
 // consumer gives it up. Parking it twice stores it once.
 func ParkMessage(ctx context.Context, js jetstream.JetStream, from, durable string, raw jetstream.Msg, reason error) error {
+	return ParkShort(ctx, js, from, durable, raw, reason, len(raw.Data()))
+}
+
+// ParkShort is ParkMessage that keeps at most so many bytes of the payload. If that is
+// not all of it, the message's own headers are left out too; the rest can be read from
+// the stream, by HeaderParkedSeq, as long as that keeps it.
+func ParkShort(ctx context.Context, js jetstream.JetStream, from, durable string, raw jetstream.Msg, reason error, keep int) error {
 	meta, err := raw.Metadata()
 	if err != nil {
 		return fmt.Errorf("read a message's metadata: %w", err)
@@ -80,12 +87,16 @@ func ParkMessage(ctx context.Context, js jetstream.JetStream, from, durable stri
 	maps.DeleteFunc(p.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
 	maps.Copy(p.Header, own)
 	id := jetstream.WithMsgID(from + "/" + durable + "/" + seq)
+	if keep < len(p.Data) {
+		p.Header, p.Data = own, p.Data[:max(0, keep)]
+		p.Header.Set(HeaderParkedCut, strconv.Itoa(len(raw.Data())-len(p.Data)))
+	}
 	_, err = js.PublishMsg(ctx, p, id)
 	if tooBig(err) {
 		// It was as big as the server allows before our headers came: were it not
 		// cut, it would be tried for ever, and hold up those behind it.
 		whole, limit := raw.Data(), parkedLimit(ctx, js)
-		for n := min(len(whole), max(0, limit-parkedRoom)); ; n /= 2 {
+		for n := min(len(p.Data), max(0, limit-parkedRoom)); ; n /= 2 {
 			p.Header, p.Data = own, whole[:n]
 			p.Header.Set(HeaderParkedCut, strconv.Itoa(len(whole)-n))
 			if _, err = js.PublishMsg(ctx, p, id); n == 0 || !tooBig(err) {

@@ -40,6 +40,8 @@ type events struct {
 	maxAlert int
 	// signer knows our own notifications.
 	signer *signer
+	// refusals are messages that nobody could read.
+	refusals refusals
 
 	horizon time.Time // what is older is told to nobody
 	behind  bool      // the stream has more than was read
@@ -193,8 +195,7 @@ func (v *events) oldest() time.Time {
 func (v *events) one(ctx context.Context, m *received) error {
 	err := v.apply(&m.Message, v.horizon)
 	if errors.As(err, new(unreadable)) {
-		v.log.Error().Err(err).Str("subject", m.Subject).Str("parked", stream.ParkedSubject(durableName)).Msg("message is not one of ours; it is parked")
-		return consumer.ParkMessage(ctx, v.js, stream.Events, durableName, m.raw, err)
+		return v.refuse(ctx, m, err)
 	}
 	return err
 }
