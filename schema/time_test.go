@@ -46,8 +46,24 @@ func TestTimesThatCannotBeWritten(t *testing.T) {
 // cannot be read is one that is lost, with all that it holds of others.
 func TestWhatIsWrittenCanBeRead(t *testing.T) {
 	for _, record := range []any{
-		State{}, Host{}, OpenAlert{}, Mute{}, Snapshot{}, Bridge{}, Loss{}, Trouble{}, Resent{}, Alert{}, Event{},
-		CloudEvent[*Event]{}, CloudEvent[*Snapshot]{}, CloudEvent[*Bridge]{}, CloudEvent[*Loss]{}, CloudEvent[*Trouble]{}, CloudEvent[*Resent]{}, CloudEvent[*Alert]{},
+		State{},
+		Host{},
+		OpenAlert{},
+		Mute{},
+		Snapshot{},
+		Bridge{},
+		Loss{},
+		Trouble{},
+		Resent{},
+		Alert{},
+		Event{},
+		CloudEvent[*Event]{},
+		CloudEvent[*Snapshot]{},
+		CloudEvent[*Bridge]{},
+		CloudEvent[*Loss]{},
+		CloudEvent[*Trouble]{},
+		CloudEvent[*Resent]{},
+		CloudEvent[*Alert]{},
 	} {
 		typ := reflect.TypeOf(record)
 		t.Run(strings.ReplaceAll(typ.String(), "/", "."), func(t *testing.T) {
@@ -143,7 +159,8 @@ func hostile(r *rand.Rand, v reflect.Value, depth int) {
 
 func oddTime(r *rand.Rand) time.Time {
 	odd := []time.Time{
-		{}, time.Unix(0, 0), time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0), time.Unix(r.Int64(), r.Int64()),
+		{},
+		time.Unix(0, 0), time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0), time.Unix(r.Int64(), r.Int64()),
 		time.Unix(0, math.MaxInt64), time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64).Add(time.Hour),
 		time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -24*3600)),
 		time.Date(0, 1, 1, 0, 0, 0, 0, time.FixedZone("", 24*3600)), time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC),

@@ -75,8 +75,8 @@ type durableSource struct {
 	// is what they take, at most that and one message more.
 	ahead      []received
 	aheadBytes int
-	ended  error
-	closed bool
+	ended      error
+	closed     bool
 }
 
 const (
