@@ -475,6 +475,10 @@ const (
 	TroubleConflict = "process-conflict"
 	// TroubleClock: the host's clock is wrong.
 	TroubleClock = "clock"
+	// TroubleProcesses: the host has more processes than there is room for.
+	TroubleProcesses = "too-many-processes"
+	// TroubleUnreadable: messages on the subjects of the host cannot be read.
+	TroubleUnreadable = "unreadable"
 )
 
 // Phases of an alert.

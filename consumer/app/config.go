@@ -44,6 +44,9 @@ type Config struct {
 	ResolveAfter   schema.Duration `yaml:"resolve_after"`
 	SendResolved   bool            `yaml:"send_resolved"`
 
+	// Limits bound what hosts can make the daemon hold.
+	Limits Limits `yaml:"limits"`
+
 	// MaxAge is how old an event may be to be told to people.
 	MaxAge schema.Duration `yaml:"max_age"`
 	// MuteRestarts is how long at most a host is silenced that restarts or stops,
@@ -87,6 +90,7 @@ func Default() Config {
 		ResolveAfter:   schema.Duration(30 * time.Second),
 		SendResolved:   true,
 		MaxAge:         schema.Duration(24 * time.Hour),
+		Limits:         defaultLimits(),
 	}
 }
 

@@ -50,9 +50,12 @@ type events struct {
 	line  lineage
 	// window is how long the stream of alerts remembers an id.
 	window time.Duration
-	// maxAlert is how large it takes a message, once it has refused one; 0: as the
-	// server.
+	// maxAlert is how large it takes a message; 0: as the server.
 	maxAlert int
+	// signer knows our own notifications.
+	signer *signer
+	// refusals are messages that nobody could read.
+	refusals refusals
 
 	horizon time.Time // what is older is told to nobody
 	behind  bool      // the stream has more than was read
@@ -139,27 +142,23 @@ func (v *events) restore(ctx context.Context, src *durableSource) error {
 		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
 	}
 	v.window = alerts.CachedInfo().Config.Duplicates
+	v.maxAlert = max(0, int(alerts.CachedInfo().Config.MaxMsgSize))
+	if v.signer, err = newSigner(ctx, v.js); err != nil {
+		return err
+	}
 	v.skew = time.Until(alerts.CachedInfo().TimeStamp)
 	var saved rules.Saved
-	var states map[string]*schema.State
-	var hosts map[string]*schema.Host
-	var open map[string]*schema.OpenAlert
-	if v.states, states, err = openBucket[schema.State](ctx, v.js, stream.StateBucket, v.log); err != nil {
+	records, err := v.openBuckets(ctx)
+	if err != nil {
 		return err
 	}
-	if v.hosts, hosts, err = openBucket[schema.Host](ctx, v.js, stream.HostsBucket, v.log); err != nil {
-		return err
-	}
-	if v.alerts, open, err = openBucket[schema.OpenAlert](ctx, v.js, stream.AlertsBucket, v.log); err != nil {
-		return err
-	}
-	for _, s := range states {
+	for _, s := range records.states {
 		saved.States = append(saved.States, *s)
 	}
-	for _, h := range hosts {
+	for _, h := range records.hosts {
 		saved.Hosts = append(saved.Hosts, *h)
 	}
-	for _, a := range open {
+	for _, a := range records.alerts {
 		saved.Alerts = append(saved.Alerts, a)
 	}
 	if saved.Clock, err = storedAt(ctx, v.js, src.floor); err != nil {
@@ -168,7 +167,7 @@ func (v *events) restore(ctx context.Context, src *durableSource) error {
 	if src.continuity != isSame { // what the stream lacks will not come again either
 		saved.Clock = later(saved.Clock, v.known.read.stored)
 	}
-	m := newMachine(v.plan.set)
+	m := newMachine(v.plan.set, v.plan.cfg.Limits.fleet())
 	m.fleet.Load(saved.Hosts, saved.States)
 	m.engine.LostUpTo(v.line.Base)
 	var missing error
@@ -260,8 +259,7 @@ func (v *events) oldest() time.Time {
 func (v *events) one(ctx context.Context, m *received) error {
 	err := v.apply(&m.Message, v.horizon)
 	if errors.As(err, new(unreadable)) {
-		v.log.Error().Err(err).Str("subject", m.Subject).Str("parked", stream.ParkedSubject(durableName)).Msg("message is not one of ours; it is parked")
-		return consumer.ParkMessage(ctx, v.js, stream.Events, durableName, m.raw, err)
+		return v.refuse(ctx, m, err)
 	}
 	return err
 }
@@ -401,7 +399,7 @@ func (v *events) alertEvent(ctx context.Context, m *machine, position uint64) (*
 		at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
 		return rules.LossOf(ruleMeta(at), ce), nil
 	}
-	ce, err := in.Event()
+	ce, err := eventOf(in)
 	if err != nil {
 		return nil, nil // it cannot have matched
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 	"time"
 
@@ -24,7 +23,8 @@ type machine struct {
 	// nobody is notified twice of one. The zero time: of none.
 	repeatsUntil time.Time
 
-	// What changed since it was last taken: by key, so each once.
+	// What changed since it was last taken: by key, so each once. A state that is nil is
+	// forgotten.
 	states map[string]*schema.State
 	hosts  map[string]*schema.Host
 	// worth says that it is more than the times at which hosts were seen.
@@ -37,11 +37,13 @@ type unreadable struct{ error }
 
 func (e unreadable) Unwrap() error { return e.error }
 
-func newMachine(set *rules.Set) *machine {
-	return &machine{
+func newMachine(set *rules.Set, limits state.Limits) *machine {
+	m := &machine{
 		fleet: state.NewFleet(), engine: rules.New(set),
 		states: map[string]*schema.State{}, hosts: map[string]*schema.Host{},
 	}
+	m.fleet.Limit(limits)
+	return m
 }
 
 // apply takes in a message. What is older than the horizon is state, and nobody is
@@ -53,6 +55,9 @@ func (m *machine) apply(in *consumer.Message, horizon time.Time) error {
 	case strings.HasPrefix(in.Subject, schema.SnapshotPrefix):
 		ce, err := read(in, schema.SnapshotPrefix, func(s *schema.Snapshot) string { return s.Host })
 		if err != nil {
+			return err
+		}
+		if err := m.admit(ce.Data.Host); err != nil {
 			return err
 		}
 		at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
@@ -75,9 +80,12 @@ func (m *machine) event(in *consumer.Message, horizon time.Time) error {
 			return nil
 		}
 	}
-	ce, err := in.Event()
+	ce, err := eventOf(in)
 	if err != nil {
 		return unreadable{err}
+	}
+	if err := m.admit(ce.Data.Host); err != nil {
+		return err
 	}
 	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
 	m.seen(at, ce.Data.Host)
@@ -111,18 +119,6 @@ func bootOf(payload []byte, host string) string {
 	return string(boot[:min(len(boot), maxBoot)])
 }
 
-// maxBoot is longer than a boot is.
-const maxBoot = 64
-
-// correct makes the time of a message right if its host's clock is wrong.
-func correct[T any](f *state.Fleet, in *consumer.Message, host, boot string, ce *schema.CloudEvent[T]) state.Meta {
-	at := state.Meta{Seq: in.Seq, Stored: in.Stored, Sent: in.Sent}
-	if at.Shift = f.Shift(at, host, boot, ce.Time.Time); at.Shift != 0 {
-		ce.Time.Time = ce.Time.Add(at.Shift)
-	}
-	return at
-}
-
 func ruleMeta(at state.Meta) rules.Meta {
 	return rules.Meta{Seq: at.Seq, Stored: at.Stored, Shift: at.Shift}
 }
@@ -148,6 +144,9 @@ func (m *machine) loss(in *consumer.Message, horizon time.Time) error {
 	if err != nil {
 		return err
 	}
+	if err := m.admit(ce.Data.Host); err != nil {
+		return err
+	}
 	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
 	m.seen(at, ce.Data.Host)
 	m.engine.Loss(ruleMeta(at), ce, horizon)
@@ -159,6 +158,9 @@ func (m *machine) loss(in *consumer.Message, horizon time.Time) error {
 func (m *machine) life(in *consumer.Message, kind string) error {
 	ce, err := read(in, schema.BridgePrefix, func(b *schema.Bridge) string { return b.Host })
 	if err != nil {
+		return err
+	}
+	if err := m.admit(ce.Data.Host); err != nil {
 		return err
 	}
 	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
@@ -175,26 +177,40 @@ func apply[T any](m *machine, in *consumer.Message, of func(*T) (host, boot stri
 		return err
 	}
 	host, boot := of(ce.Data)
+	if err := m.admit(host); err != nil {
+		return err
+	}
 	at := correct(m.fleet, in, host, boot, ce)
 	m.seen(at, host)
 	m.changed(at, do(at, ce))
 	return nil
 }
 
-// read decodes a record of a bridge, which must be of the host of its subject.
-func read[T any](in *consumer.Message, prefix string, host func(*T) string) (*schema.CloudEvent[*T], error) {
-	ce, err := schema.Unmarshal[*T](in.Data)
-	switch {
-	case err != nil:
-	case ce.Data == nil || host(ce.Data) == "":
-		err = fmt.Errorf("record %q has no host", ce.ID)
-	case !schema.OfHost(in.Subject, prefix, host(ce.Data)):
-		err = fmt.Errorf("record %q of host %q was published on %s, by another host", ce.ID, host(ce.Data), in.Subject)
+// admit refuses hosts that are too many: anybody can invent names where users of NATS
+// have no permissions.
+func (m *machine) admit(host string) error {
+	if err := m.fleet.Admits(host); err != nil {
+		return unreadable{err}
 	}
-	if err != nil {
-		return nil, unreadable{err}
+	return nil
+}
+
+// refused notes that a message on the subject of a host was none of ours.
+func (m *machine) refused(in *consumer.Message, reason string, n, dropped int) {
+	at := state.Meta{Seq: in.Seq, Stored: in.Stored}
+	if c := m.fleet.Refused(at, hostToken(in.Subject), reason, n, dropped); c.Host != nil {
+		m.sawHost(at, c)
+		m.worth = true
 	}
-	return ce, nil
+}
+
+// hostToken is the third token of each of our subjects.
+func hostToken(subject string) string {
+	tokens := strings.SplitN(subject, ".", 4)
+	if len(tokens) < 3 {
+		return ""
+	}
+	return tokens[2]
 }
 
 func (m *machine) seen(at state.Meta, host string) { m.engine.Seen(ruleMeta(at), host) }
@@ -204,8 +220,10 @@ func (m *machine) seen(at state.Meta, host string) { m.engine.Seen(ruleMeta(at),
 func (m *machine) changed(at state.Meta, c state.Changes) {
 	for _, s := range c.States {
 		m.states[s.Key] = s.State
-		m.engine.Process(ruleMeta(at), s.State)
 		m.worth = true
+		if s.State != nil {
+			m.engine.Process(ruleMeta(at), s.State)
+		}
 	}
 	m.sawHost(at, c)
 }

@@ -15,7 +15,7 @@ func (v *events) findPlace(ctx context.Context) error {
 	if v.known.read.position > 0 {
 		return nil
 	}
-	_, hosts, err := openBucket[schema.Host](ctx, v.js, stream.HostsBucket, v.log)
+	_, hosts, err := openBucket(ctx, v.js, stream.HostsBucket, hostShare(v.plan.cfg.Limits.fleet()), v.log)
 	if err != nil {
 		return err
 	}
@@ -32,20 +32,16 @@ func (v *events) findPlace(ctx context.Context) error {
 // highest returns the highest position in any record. Those of processes and alerts are
 // stored before those of hosts: after a crash they may know more.
 func (v *events) highest(ctx context.Context) (uint64, error) {
-	_, states, err := openBucket[schema.State](ctx, v.js, stream.StateBucket, v.log)
-	if err != nil {
+	most, limits := v.known.read.position, v.plan.cfg.Limits.fleet()
+	states, alerts := stateShare(limits), alertShare(limits)
+	states.see = func(s *schema.State) { most = max(most, s.Seq) }
+	alerts.see = func(a *schema.OpenAlert) { most = max(most, a.Seq) }
+
+	if _, _, err := openBucket(ctx, v.js, stream.StateBucket, states, v.log); err != nil {
 		return 0, err
 	}
-	_, alerts, err := openBucket[schema.OpenAlert](ctx, v.js, stream.AlertsBucket, v.log)
-	if err != nil {
+	if _, _, err := openBucket(ctx, v.js, stream.AlertsBucket, alerts, v.log); err != nil {
 		return 0, err
-	}
-	most := v.known.read.position
-	for _, s := range states {
-		most = max(most, s.Seq)
-	}
-	for _, a := range alerts {
-		most = max(most, a.Seq)
 	}
 	return most, nil
 }
@@ -79,13 +75,14 @@ func (v *events) remember(ctx context.Context, moved bool) error {
 	}
 	states, hosts := maps.Collect(v.fleet.States()), maps.Collect(v.fleet.Hosts())
 	// In the order in which they are always stored.
-	if err := replace(ctx, v.js, stream.AlertsBucket, alerts, v.held, v.log); err != nil {
+	limits := v.plan.cfg.Limits.fleet()
+	if err := replace(ctx, v.js, stream.AlertsBucket, alerts, alertShare(limits), v.held, v.log); err != nil {
 		return err
 	}
-	if err := replace(ctx, v.js, stream.StateBucket, states, v.held, v.log); err != nil {
+	if err := replace(ctx, v.js, stream.StateBucket, states, stateShare(limits), v.held, v.log); err != nil {
 		return err
 	}
-	if err := replace(ctx, v.js, stream.HostsBucket, hosts, v.held, v.log); err != nil {
+	if err := replace(ctx, v.js, stream.HostsBucket, hosts, hostShare(limits), v.held, v.log); err != nil {
 		return err
 	}
 	v.log.Warn().Int("processes", len(states)).Int("hosts", len(hosts)).Int("alerts", len(alerts)).

@@ -29,7 +29,8 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 	if err != nil {
 		return err
 	}
-	m := newMachine(none)
+	limits := a.cfg.Limits.fleet()
+	m := newMachine(none, limits)
 	var read uint64
 	if have != nil {
 		was, err := new(lineages).open(ctx, js, a.log)
@@ -50,10 +51,10 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 	for key, h := range m.fleet.Hosts() {
 		hosts[key] = h
 	}
-	if err := replace(ctx, js, stream.StateBucket, states, func() error { return nil }, a.log); err != nil {
+	if err := replace(ctx, js, stream.StateBucket, states, stateShare(limits), func() error { return nil }, a.log); err != nil {
 		return err
 	}
-	if err := replace(ctx, js, stream.HostsBucket, hosts, func() error { return nil }, a.log); err != nil {
+	if err := replace(ctx, js, stream.HostsBucket, hosts, hostShare(limits), func() error { return nil }, a.log); err != nil {
 		return err
 	}
 	a.log.Info().Uint64("messages", read).Int("processes", len(states)).Int("hosts", len(hosts)).
@@ -74,7 +75,7 @@ func replay(ctx context.Context, js jetstream.JetStream, m *machine, line lineag
 	if err != nil {
 		return 0, fmt.Errorf("read stream %s: %w", stream.Events, err)
 	}
-	msgs, err := oc.Messages(jetstream.PullMaxMessages(4 * batchSize))
+	msgs, err := oc.Messages(jetstream.PullMaxMessagesWithBytesLimit(4*batchSize, pullBytes(js)))
 	if err != nil {
 		return 0, fmt.Errorf("read stream %s: %w", stream.Events, err)
 	}
@@ -105,8 +106,8 @@ func replay(ctx context.Context, js jetstream.JetStream, m *machine, line lineag
 
 // replace makes a bucket hold these records and no others, if held returns no error
 // after it was read: what another instance writes from then on is not overwritten.
-func replace[T any](ctx context.Context, js jetstream.JetStream, name string, want map[string]*T, held func() error, log zerolog.Logger) error {
-	b, have, err := openBucket[T](ctx, js, name, log)
+func replace[T any](ctx context.Context, js jetstream.JetStream, name string, want map[string]*T, room *share[T], held func() error, log zerolog.Logger) error {
+	b, have, err := openBucket(ctx, js, name, room, log)
 	if err != nil {
 		return err
 	}

@@ -79,14 +79,24 @@ type durableSource struct {
 	news chan struct{} // holds a value while there may be something in ahead
 	mu   sync.Mutex
 	room sync.Cond // for more in ahead
-	// ahead is what was read and not returned, at most readAhead messages.
-	ahead  []received
-	ended  error
-	closed bool
+	// ahead is what was read and not returned, at most readAhead messages; aheadBytes
+	// is what they take, at most that and one message more.
+	ahead      []received
+	aheadBytes int
+	ended      error
+	closed     bool
 }
 
-// readAhead is how many messages are decoded from the wire before they are wanted.
-const readAhead = 4 * batchSize
+const (
+	// readAhead is how many messages are decoded from the wire before they are wanted,
+	// maxAhead how many bytes: one host may send a thousand of a megabyte each.
+	readAhead = 4 * batchSize
+	maxAhead  = 32 << 20
+)
+
+// pullBytes is how much the server may send for one request: what is in the client's
+// memory. It must be more than a message can be.
+func pullBytes(js jetstream.JetStream) int { return max(maxAhead, 2*int(js.Conn().MaxPayload())) }
 
 // reading is what is known of the stream of events before it is read.
 type reading struct {
@@ -157,7 +167,7 @@ func newDurableSource(ctx context.Context, js jetstream.JetStream, known reading
 		return nil, err
 	}
 
-	msgs, err := c.Messages(jetstream.PullMaxMessages(batchSize), jetstream.PullHeartbeat(heartbeat))
+	msgs, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(batchSize, pullBytes(js)), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return nil, fmt.Errorf("read from consumer %s: %w", durableName, err)
 	}
@@ -204,10 +214,11 @@ func (s *durableSource) read(order contiguous) error {
 func (s *durableSource) put(m received) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.ahead) >= readAhead && !s.closed {
+	for (len(s.ahead) >= readAhead || s.aheadBytes >= maxAhead) && !s.closed {
 		s.room.Wait()
 	}
 	s.ahead = append(s.ahead, m)
+	s.aheadBytes += len(m.Data)
 	if len(s.ahead) == 1 {
 		s.tell()
 	}
@@ -232,7 +243,7 @@ func (s *durableSource) Batch(ctx context.Context, wait time.Duration) ([]receiv
 		return nil, nil
 	}
 	clear(s.batch)
-	s.batch, s.ahead = s.ahead, s.batch[:0]
+	s.batch, s.ahead, s.aheadBytes = s.ahead, s.batch[:0], 0
 	s.last = s.batch[len(s.batch)-1]
 	s.room.Signal()
 	if s.ended != nil {
