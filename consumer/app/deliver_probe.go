@@ -8,19 +8,20 @@ import (
 )
 
 // probe sends up to two notifications alone, before their turn, to find out whether
-// the receiver takes anything while it does not take a batch: took says so then. It
-// returns the last failure.
-func (d *delivery) probe(ctx context.Context, left []*item) (failure, err error) {
+// the receiver takes anything while it does not take a batch. It returns how many it
+// has tried, and the failure of the last one.
+func (d *delivery) probe(ctx context.Context, left []*item) (tries int, failure, err error) {
 	if err := d.grow(ctx); err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	for _, it := range d.candidates(left) {
+		tries++
 		failure, err = d.alone(ctx, it)
 		if err != nil || failure == nil || notify.IsOutage(failure) {
-			return failure, err
+			break
 		}
 	}
-	return failure, nil
+	return tries, failure, err
 }
 
 // candidates are what to send alone: the first one of a batch of several, and one of

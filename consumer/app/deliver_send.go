@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -26,7 +25,7 @@ func (d *delivery) send(ctx context.Context, batch []*item) error {
 		d.took, d.divided = false, 0
 	}
 
-	begun := time.Now()
+	begun, proved := time.Now(), false
 	for failures := 1; ; failures++ {
 		if err := d.inbox.begin(ctx, last); err != nil {
 			return err
@@ -47,9 +46,10 @@ func (d *delivery) send(ctx context.Context, batch []*item) error {
 			return err
 		}
 
-		asked := d.isToAsk(failure, len(waiting(batch)), failures, time.Since(begun))
-		if asked {
-			failure, err = d.ask(ctx, waiting(batch), failure, failures)
+		asked, alone := false, false
+		if !proved && d.isToAsk(failure, len(waiting(batch)), failures, time.Since(begun)) {
+			asked = true
+			failure, proved, alone, err = d.ask(ctx, waiting(batch), failure, failures)
 			if err != nil {
 				return err
 			}
@@ -58,17 +58,16 @@ func (d *delivery) send(ctx context.Context, batch []*item) error {
 		case len(left) == 0:
 			return d.finish(ctx, batch)
 		case notify.IsOutage(failure):
-			d.took = false
-		case !d.took:
-		case len(left) > 1:
+			d.took, proved = false, false
+		case len(left) > 1 && d.took:
 			d.divide(failure, left, last)
 			return nil
-		case asked:
+		case proved && asked:
 			continue // once more before the verdict: it may just have come back
-		case failures > 1:
+		case proved, alone && d.took && failures > d.times.patience:
 			return d.setAside(ctx, batch, left[0], failure)
 		}
-		if err := d.pause(ctx, waiting(batch), failure, failures); err != nil {
+		if proved, err = d.pause(ctx, waiting(batch), failure, failures); err != nil {
 			return err
 		}
 	}
@@ -78,9 +77,9 @@ func (d *delivery) send(ctx context.Context, batch []*item) error {
 // else than a number of notifications.
 func (d *delivery) isToAsk(failure error, count, failures int, since time.Duration) bool {
 	switch {
-	case d.took, notify.IsOutage(failure):
+	case notify.IsOutage(failure), d.took && count > 1:
 		return false
-	case notify.IsPermanent(failure), isTimeout(failure) && count > 1:
+	case notify.IsPermanent(failure), isTimeout(failure) && count > 1, d.took && failures > 1:
 		return true
 	}
 	return failures >= d.times.patience || since >= d.times.patienceFor
@@ -156,33 +155,34 @@ func (d *delivery) setAside(ctx context.Context, batch []*item, it *item, reason
 
 // pause waits until the next try. A notification that comes meanwhile ends an outage's
 // pause, and is tried at once, alone, after any other failure: but no sooner than
-// spacing after the last try, and not if the receiver has asked to be left alone.
-func (d *delivery) pause(ctx context.Context, left []*item, failure error, failures int) error {
+// spacing after the last try, and not if the receiver has asked to be left alone. It
+// reports whether that one was taken.
+func (d *delivery) pause(ctx context.Context, left []*item, failure error, failures int) (took bool, err error) {
 	wait := d.times.again(failures, failure)
 	d.log.Warn().Err(failure).Int("notifications", len(left)).Int("try", failures).Dur("again_in", wait).Msg("notifications could not be delivered")
 	until := time.Now().Add(wait)
 	if _, asked := notify.RetryAfter(failure); asked || d.inbox.old {
-		return sleep(ctx, wait)
+		return false, sleep(ctx, wait)
 	}
 
 	for {
 		soonest := time.Now().Add(d.times.spacing)
 		came, err := d.listen(ctx, until)
 		if err != nil || came == nil {
-			return err
+			return false, err
 		}
 		if soonest.After(until) {
-			return sleep(ctx, time.Until(until))
+			return false, sleep(ctx, time.Until(until))
 		}
 		if err := sleep(ctx, time.Until(soonest)); err != nil || notify.IsOutage(failure) {
-			return err
+			return false, err
 		}
 		first := d.firstOf(came.n.Data.Alert)
 		if slices.Contains(left, first) {
 			continue // what is about the same alert waits with it
 		}
-		if _, err := d.alone(ctx, first); err != nil || d.took {
-			return err
+		if failure, err := d.alone(ctx, first); err != nil || failure == nil {
+			return err == nil, err
 		}
 	}
 }
@@ -208,17 +208,18 @@ func (d *delivery) listen(ctx context.Context, until time.Time) (*item, error) {
 	return nil, nil
 }
 
-// ask finds out whether the receiver takes anything else, when it may be asked. It
-// returns the failure that says when to try again.
-func (d *delivery) ask(ctx context.Context, left []*item, failure error, failures int) (error, error) {
+// ask finds out whether the receiver takes anything else, when it may be asked: took
+// says so, alone that there is nothing else to ask with. It returns the failure that
+// says when to try again.
+func (d *delivery) ask(ctx context.Context, left []*item, failure error, failures int) (_ error, took, alone bool, err error) {
 	if _, asked := notify.RetryAfter(failure); asked {
 		if err := sleep(ctx, d.times.again(failures, failure)); err != nil {
-			return nil, err
+			return nil, false, false, err
 		}
 	}
-	other, err := d.probe(ctx, left)
-	if _, asked := notify.RetryAfter(other); asked {
-		return other, err
+	tries, other, err := d.probe(ctx, left)
+	if _, asked := notify.RetryAfter(other); asked || notify.IsOutage(other) {
+		failure = other
 	}
-	return cmp.Or(failure, other), err
+	return failure, tries > 0 && other == nil, tries == 0, err
 }
