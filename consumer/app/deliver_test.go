@@ -145,7 +145,7 @@ func TestParkedIsTriedAgain(t *testing.T) {
 	first := f.deliver(r)
 	for _, p := range []string{"bad", "a", "worse", "b", "x", "c", "y", "d"} {
 		f.alert(p)
-		if !strings.Contains("bad worse x y", p) {
+		if len(p) == 1 && p < "x" {
 			f.delivered(r)
 		}
 	}
