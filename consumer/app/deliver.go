@@ -86,7 +86,9 @@ type item struct {
 // the receiver may just have come back. So a notification on which a receiver chokes
 // holds up those after it for 3 seconds, or for one time-out and the 10 seconds; of
 // several, each takes a second or two more. One that comes in a pause is itself what
-// is asked with, at once, or 5 seconds after the last try if that is later.
+// is asked with, at once, or 5 seconds after the last try if that is later. Of
+// a batch that is in parts, up to 8 are set aside in the 10 seconds after something
+// was taken, without asking again.
 //
 // Killed anywhere, the same batch, or the same one alone, is sent again (its
 // Message-ID is the same), and what was taken before its turn is remembered.
@@ -115,6 +117,11 @@ type delivery struct {
 	// took says that something was taken since the batch, or the one of which it is a
 	// part, first failed, and since the last one was set aside.
 	took bool
+	// credit is how many more may be set aside of a batch that is being sent in parts,
+	// since something was taken at credited: if there are more bad ones than good ones,
+	// not each of them can have its own proof.
+	credit   int
+	credited time.Time
 	// probes counts them, so that it is not always the same.
 	probes int
 	parked parked
@@ -263,7 +270,14 @@ func (d *delivery) add(ctx context.Context, msgs []jetstream.Msg) error {
 		} else if d.inbox.isDone(m.Seq) || len(n.Data.Notify) > 0 && !slices.ContainsFunc(n.Data.Notify, d.to.called) {
 			n = nil
 		}
-		d.rest = append(d.rest, &item{raw, n, m.Seq, m.Stored})
+		it := &item{raw, n, m.Seq, m.Stored}
+		if last := len(d.rest) - 1; n == nil && last >= 0 && !d.rest[last].waits() && !d.inbox.old {
+			// An acknowledgement is one of all before it: what is for others takes no
+			// room, however long something waits here.
+			d.rest[last] = it
+			continue
+		}
+		d.rest = append(d.rest, it)
 	}
 	d.setOldest(d.rest)
 	return nil
