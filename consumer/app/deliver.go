@@ -202,13 +202,13 @@ func (d *delivery) gather(ctx context.Context, msgs []jetstream.Msg) error {
 		return err
 	}
 	resuming := d.inbox.resumes() > 0
-	if resuming || !d.wanted() {
+	if resuming {
+		return d.whole(ctx)
+	}
+	if !d.wanted() {
 		if err := d.grow(ctx); err != nil {
 			return err
 		}
-	}
-	if resuming {
-		return d.whole()
 	}
 	if !d.wanted() {
 		return nil
@@ -219,17 +219,29 @@ func (d *delivery) gather(ctx context.Context, msgs []jetstream.Msg) error {
 	return d.grow(ctx)
 }
 
-// whole sees that a batch that is to be sent again is there as it was.
-func (d *delivery) whole() error {
-	last := d.rest[len(d.rest)-1]
-	meta, err := last.raw.Metadata()
-	if err != nil {
-		return fmt.Errorf("read a message's metadata: %w", err)
+// whole reads on until a batch that is to be sent again is there as it was.
+func (d *delivery) whole(ctx context.Context) error {
+	for {
+		before := d.rest[len(d.rest)-1]
+		if before.seq >= d.inbox.resumes() || len(d.rest) >= maxBatch || d.bytes() >= maxBatchBytes {
+			return nil
+		}
+		if err := d.grow(ctx); err != nil {
+			return err
+		}
+		last := d.rest[len(d.rest)-1]
+		if last != before {
+			continue // what is for others takes no room
+		}
+		meta, err := last.raw.Metadata()
+		if err != nil {
+			return fmt.Errorf("read a message's metadata: %w", err)
+		}
+		if meta.NumPending > 0 {
+			return errReopen
+		}
+		return nil
 	}
-	if last.seq < d.inbox.resumes() && meta.NumPending > 0 && len(d.rest) < maxBatch && d.bytes() < maxBatchBytes {
-		return errReopen
-	}
-	return nil
 }
 
 // waits reports whether there is something to be sent.

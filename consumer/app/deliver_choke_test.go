@@ -364,6 +364,27 @@ func TestWhatIsForOthersTakesNoRoom(t *testing.T) {
 	}
 }
 
+// A batch that is to be sent again is found again, although what is for others lies
+// between.
+func TestBatchAmongOthersStaysAsItIs(t *testing.T) {
+	f := newFleet(t)
+	r := &receiver{name: "mail/ops@example.com", answer: always(errors.New("451 try later"))}
+	d := f.deliver(r)
+	d.stop()
+	f.alert("a")
+	f.alertFor([]string{"chat"}, numbered(maxBatch+100)...)
+	f.alert("b")
+	d = f.deliver(r)
+	f.until("it is tried", func() bool { return len(r.tried()) > 0 })
+	d.kill()
+	r.says(nil)
+	f.deliver(r)
+	f.delivered(r)
+	if got := r.got(); len(got) != 2 || !slices.Contains(got, "a") || !slices.Contains(got, "b") {
+		t.Errorf("delivered were %v", r.batches())
+	}
+}
+
 // Whoever looks at the position knows why nothing is taken, and since when.
 func TestPositionSaysWhy(t *testing.T) {
 	f := newFleet(t)
