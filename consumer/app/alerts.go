@@ -57,7 +57,10 @@ func (v *events) publish(ctx context.Context, notes []rules.Notification) error 
 			ack, err := v.js.PublishMsgAsync(m, jetstream.WithMsgID(m.Header.Get(headerID)))
 			switch {
 			case isTooBig(err): // the server is another one by now
-				err = v.publishSmaller(ctx, n)
+				var seq uint64
+				if seq, err = v.publishSmaller(ctx, n); err == nil {
+					v.engine.Published(n.Alert, seq)
+				}
 			case err == nil:
 				sent = append(sent, sending{n, m, ack})
 			}
@@ -69,9 +72,11 @@ func (v *events) publish(ctx context.Context, notes []rules.Notification) error 
 			Str("group", n.Alert.Group).Str("process", n.Alert.Process).Int("events", len(n.Alert.Events)).Msg("alert")
 	}
 	for _, s := range sent {
-		if err := v.confirm(ctx, s); err != nil {
+		seq, err := v.confirm(ctx, s)
+		if err != nil {
 			return fmt.Errorf("publish notification %s: %w", s.note.ID, err)
 		}
+		v.engine.Published(s.note.Alert, seq)
 	}
 	return nil
 }
@@ -95,21 +100,21 @@ func (v *events) messages(n *rules.Notification) ([]*nats.Msg, error) {
 	return messages, nil
 }
 
-// confirm waits until a message is stored.
-func (v *events) confirm(ctx context.Context, s sending) error {
+// confirm waits until a message is stored, and returns its sequence.
+func (v *events) confirm(ctx context.Context, s sending) (seq uint64, err error) {
 	select {
 	case a := <-s.ack.Ok():
 		if !a.Duplicate {
-			return nil
+			return a.Sequence, nil
 		}
 		return v.duplicate(ctx, s.msg, a.Sequence)
 	case err := <-s.ack.Err():
 		if isTooBig(err) {
 			return v.publishSmaller(ctx, s.note)
 		}
-		return err
+		return 0, err
 	case <-ctx.Done():
-		return ctx.Err()
+		return 0, ctx.Err()
 	}
 }
 
@@ -119,12 +124,12 @@ const maxForged = 3
 
 // duplicate finds out whether the message that the stream takes ours for is ours: from
 // before a restart, or of an answer that was lost. Whoever else used its id would keep
-// people from being notified.
-func (v *events) duplicate(ctx context.Context, m *nats.Msg, of uint64) error {
+// people from being notified. It returns the sequence of ours.
+func (v *events) duplicate(ctx context.Context, m *nats.Msg, of uint64) (seq uint64, err error) {
 	for try := 1; ; try++ {
 		ours, err := v.isOurs(ctx, m.Header.Get(headerID), of)
 		if err != nil || ours {
-			return err
+			return of, err
 		}
 		id := m.Header.Get(headerID) + "~" + strconv.FormatUint(of, 10)
 		v.log.Error().Str("id", m.Header.Get(headerID)).Uint64("seq", of).Str("stream", stream.Alerts).
@@ -137,12 +142,18 @@ func (v *events) duplicate(ctx context.Context, m *nats.Msg, of uint64) error {
 			}
 		}
 		if try > maxForged {
-			_, err := v.js.PublishMsg(ctx, again)
-			return err
+			ack, err := v.js.PublishMsg(ctx, again)
+			if err != nil {
+				return 0, err
+			}
+			return ack.Sequence, nil
 		}
 		ack, err := v.js.PublishMsg(ctx, again, jetstream.WithMsgID(id))
-		if err != nil || !ack.Duplicate {
-			return err
+		if err != nil {
+			return 0, err
+		}
+		if !ack.Duplicate {
+			return ack.Sequence, nil
 		}
 		of = ack.Sequence
 	}
@@ -165,27 +176,30 @@ func (v *events) isOurs(ctx context.Context, id string, seq uint64) (bool, error
 	return m.Header.Get(headerID) == id && v.signer.isOurs(m), nil
 }
 
-// publishSmaller publishes a notification of which a message was refused as too large.
-func (v *events) publishSmaller(ctx context.Context, n *rules.Notification) error {
+// publishSmaller publishes a notification of which a message was refused as too
+// large, and returns the sequence of its last message.
+func (v *events) publishSmaller(ctx context.Context, n *rules.Notification) (seq uint64, err error) {
 	s, err := v.js.Stream(ctx, stream.Alerts)
 	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+		return 0, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
 	}
 	v.maxAlert = max(0, int(s.CachedInfo().Config.MaxMsgSize))
 	messages, err := v.messages(n)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, m := range messages {
 		ack, err := v.js.PublishMsg(ctx, m, jetstream.WithMsgID(m.Header.Get(headerID)))
-		if err == nil && ack.Duplicate {
-			err = v.duplicate(ctx, m, ack.Sequence)
-		}
 		if err != nil {
-			return err
+			return 0, err
+		}
+		if seq = ack.Sequence; ack.Duplicate {
+			if seq, err = v.duplicate(ctx, m, ack.Sequence); err != nil {
+				return 0, err
+			}
 		}
 	}
-	return nil
+	return seq, nil
 }
 
 // isTooBig reports that a server or a stream takes no message of that size
