@@ -23,7 +23,7 @@ import (
 const (
 	// maxAnswer is how much of the text of an answer is read, in bytes, and
 	// maxQuote how much of that an error quotes, in characters.
-	maxAnswer = 4 << 10
+	maxAnswer = 64 << 10
 	maxQuote  = 300
 	// maxAnswerHeader is how big the header of an answer may be.
 	maxAnswerHeader = 64 << 10
@@ -84,6 +84,10 @@ type Post struct {
 	// RetryAfter finds in an answer how long to wait, where it is not in a header;
 	// may be nil.
 	RetryAfter func(body []byte) time.Duration
+	// Accepted decides about an answer 2xx by what the service documents as success,
+	// and returns nil for one. If it is nil, 2xx is one, but for a page that asks to
+	// log in. No page is a success where it is not nil.
+	Accepted func(Answer) *Refusal
 
 	header http.Header
 }
@@ -109,9 +113,9 @@ func (p *Post) SetBearer(token string) {
 	p.Secrets = append(p.Secrets, token)
 }
 
-// Do sends the request and returns nil when the answer is 2xx. It returns within
-// the time-out, and sooner if ctx ends. What waits or comes without end in the
-// text of an answer changes nothing.
+// Do sends the request and returns nil when the answer is 2xx and Accepted by its
+// text. It returns within the time-out, and sooner if ctx ends. Where the text does
+// not decide, it changes nothing that it waits or comes without end.
 //
 // Errors name the receiver, the server without the path of its URL, what was
 // answered and the key to look at. They may pass, but for answers 3xx and 4xx
@@ -143,11 +147,14 @@ func (p *Poster) Do(ctx context.Context, r Post) error {
 	}
 	defer answer.Body.Close()
 	// Even of a success the text is read: else the connection cannot be used again.
-	late := time.AfterFunc(answerTimeout, cancel)
-	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	late.Stop()
+	// Where it decides, it has all the time there is.
+	if answer.StatusCode/100 != 2 || r.Accepted == nil {
+		late := time.AfterFunc(answerTimeout, cancel)
+		defer late.Stop()
+	}
+	text, cut := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if answer.StatusCode/100 == 2 {
-		return nil
+		return p.accepted(answer, text, cut, r, u)
 	}
 	return p.refused(answer, text, r, u)
 }

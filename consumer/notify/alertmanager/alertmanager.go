@@ -161,9 +161,20 @@ func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schem
 func (r *Receiver) post(url string) (notify.Post, error) {
 	p := notify.Post{
 		URL: strings.TrimRight(url, "/") + apiPath, URLKey: "urls",
-		BodyKey: "the labels of the rules, and whether it is an Alertmanager with API v2",
+		BodyKey:  "the labels of the rules, and whether it is an Alertmanager with API v2",
+		Accepted: accepted,
 	}
 	return p, r.cfg.Apply(&p)
+}
+
+// accepted: no text, or one of JSON that is no failure. A page is one of a proxy
+// before it.
+func accepted(a notify.Answer) *notify.Refusal {
+	fields, ok := a.Fields()
+	if !ok || string(fields["status"]) != `"error"` {
+		return nil
+	}
+	return &notify.Refusal{Why: a.Text()}
 }
 
 // together is the error of all of them.

@@ -257,3 +257,26 @@ func TestValidate(t *testing.T) {
 		t.Errorf("missing tls.ca: %v", err)
 	}
 }
+
+// TestLoginPage: a proxy before Alertmanager that asks for a login has not passed
+// the alerts on.
+func TestLoginPage(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body      string
+		delivered bool
+	}{
+		"empty": {"", true},
+		"page":  {"<!DOCTYPE html><html><title>oauth2-proxy</title></html>", false},
+		"error": {`{"status":"error","error":"no tenant"}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := notifytest.ServeFunc(t, func(_ *notifytest.Server, w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write([]byte(tc.body))
+			})
+			r := receiver(t, Config{URLs: []string{server.URL}}, zerolog.Nop())
+			if err := r.Notify(t.Context(), notifytest.Many(1)); (err == nil) != tc.delivered || notify.IsPermanent(err) {
+				t.Errorf("delivered %t, want %t: %v", err == nil, tc.delivered, err)
+			}
+		})
+	}
+}
