@@ -262,7 +262,7 @@ func advice(err error, r Post) string {
 	)
 	switch {
 	case errors.As(err, &hostname):
-		return r.URLKey + " (the certificate is made out to another name)"
+		return r.URLKey + " (" + WrongName(hostname) + ")"
 	case errors.As(err, &authority), errors.As(err, &verify):
 		return "tls.ca (the certificate is signed by nobody trusted, or out of date)"
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
@@ -273,6 +273,19 @@ func advice(err error, r Post) string {
 		return r.URLKey + ", and the name server"
 	}
 	return r.URLKey + ", and whether the server runs"
+}
+
+// WrongName says why a certificate is not one for the server's name.
+func WrongName(err x509.HostnameError) string {
+	if c := err.Certificate; c != nil && len(c.DNSNames)+len(c.IPAddresses)+len(c.EmailAddresses)+len(c.URIs) == 0 {
+		entry := "DNS:" + err.Host
+		if net.ParseIP(strings.Trim(err.Host, "[]")) != nil {
+			entry = "IP:" + err.Host
+		}
+		return "the certificate has no subjectAltName (SAN), and its common name " + strconv.Quote(Clip(c.Subject.CommonName, maxName)) +
+			" does not count; have it issued with subjectAltName=" + entry
+	}
+	return "the certificate is made out to another name"
 }
 
 // postError has a text of its own: those of net/http quote the URL.
