@@ -60,6 +60,7 @@ func (c *Config) check() problems {
 		p.add("listen", "found %q, allowed is host:port, the port a number up to 65535, or nothing: ''", c.Listen)
 	}
 	p.receivers(c)
+	p.holds(c)
 	for i, g := range c.Groups {
 		if !doublestar.ValidatePattern(g) {
 			p.add(fmt.Sprintf("groups[%d]", i), "found %q, allowed are names with *, ?, [a-z] and {a,b}", g)
