@@ -16,6 +16,9 @@ type Answer struct {
 	Status int
 	// Body is the text, the first 64 KiB of it.
 	Body []byte
+	// Date is what its clock says, to the second, and the zero time if it says
+	// nothing.
+	Date time.Time
 }
 
 // Text is the body without white space around it.
@@ -80,7 +83,8 @@ func (p *Poster) accepted(answer *http.Response, text []byte, cut error, r Post,
 	if r.Accepted == nil {
 		return nil
 	}
-	refusal := r.Accepted(Answer{answer.StatusCode, text})
+	date, _ := http.ParseTime(answer.Header.Get("Date"))
+	refusal := r.Accepted(Answer{answer.StatusCode, text, date})
 	if refusal == nil {
 		return nil
 	}

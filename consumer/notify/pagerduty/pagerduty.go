@@ -175,9 +175,10 @@ func events(batch []*schema.CloudEvent[*schema.Alert], key string, id notify.Ide
 
 func payloadOf(i *notify.Incident, id notify.Identity) payload {
 	a := i.Alert
+	began, _ := i.Times(time.Now())
 	p := payload{
 		Summary: notify.Clip(i.Summary(), maxSummary-1), Source: notify.Clip(a.Host, maxValue),
-		Severity: severity(a.Severity), Timestamp: a.Opened.UTC(),
+		Severity: severity(a.Severity), Timestamp: began,
 		Component: notify.Clip(notify.ProcessName(a.Group, a.Process), maxValue),
 		Group:     notify.Clip(a.Group, maxValue), Class: notify.Clip(a.Rule, maxValue),
 		Details: map[string]string{},
