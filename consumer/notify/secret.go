@@ -3,6 +3,7 @@ package notify
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"supernats/schema/secretfile"
 )
@@ -30,7 +31,8 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // and clipboards leave around a secret in a file is cut off.
 func (s Secret) Reveal(key, file string) (string, error) {
 	if file == "" {
-		return string(s), nil
+		// Variables of containers often end with a line end.
+		return strings.Trim(string(s), "\r\n\ufeff"), nil
 	}
 	text, err := secretfile.Read(file)
 	if err != nil {

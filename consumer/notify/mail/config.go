@@ -133,8 +133,11 @@ func (c Config) Validate() error {
 		}
 	}
 	errs = append(errs, c.checkCredentials()...)
-	if hasControl(c.Username) {
+	switch {
+	case hasControl(c.Username):
 		wrong("username: %q holds control characters", c.Username)
+	case strings.TrimSpace(c.Username) != c.Username:
+		wrong("username: %q begins or ends with white space", c.Username)
 	}
 	if c.Hello != "" && !validHello(c.Hello) {
 		wrong("hello: %q is no host name; allowed is a name like mon1.example.com or an address like [192.0.2.1]", c.Hello)
@@ -160,8 +163,10 @@ func (c Config) checkCredentials() []error {
 		name string
 		set  bool
 	}{
-		{"password", c.Password != ""}, {"password_file", c.PasswordFile != ""},
-		{"token_file", c.TokenFile != ""}, {"token_command", len(c.TokenCommand) > 0},
+		{"password", c.Password != ""},
+		{"password_file", c.PasswordFile != ""},
+		{"token_file", c.TokenFile != ""},
+		{"token_command", len(c.TokenCommand) > 0},
 	} {
 		if k.set {
 			given = append(given, k.name)

@@ -68,6 +68,10 @@ type loginError struct {
 	// refused are the answers to the mechanisms that were tried, at least one, or
 	// empty if there was none to try.
 	refused []error
+	// mayDoWithout says that the server announces logins in the form of before the
+	// standard only ("AUTH=LOGIN"), and refuses them all. Such servers announce to
+	// everybody what they know, and may take the mail of this machine without.
+	mayDoWithout bool
 }
 
 func (e *loginError) Error() string {
@@ -163,6 +167,8 @@ func (r *Receiver) login(session *smtp.Client, has credentials, tried map[gomail
 			return false, failed
 		}
 	}
+	standard, _ := session.Extension("AUTH")
+	failed.mayDoWithout = !standard && len(failed.refused) > 0
 	return false, failed
 }
 

@@ -121,6 +121,28 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// TestOldFormOnly: a server that announces logins in the old form only, to everybody,
+// may take the mail without one. If it does not, the login is what is wrong.
+func TestOldFormOnly(t *testing.T) {
+	s, c := quirky(t, smtptest.Quirks{Hello: []string{"AUTH=LOGIN PLAIN"}})
+	if err := receiver(t, c).Notify(t.Context(), batch(firing())); err != nil || s.Mails() != 1 {
+		t.Errorf("%d mails, %v", s.Mails(), err)
+	}
+
+	s, c = quirky(t, smtptest.Quirks{Hello: []string{"AUTH=LOGIN"}, Recipient: smtptest.Answer{Code: 550, Text: "5.7.1 relaying denied"}})
+	retryable(t, receiver(t, c).Notify(t.Context(), batch(firing())), "AUTH LOGIN: 535", "check username and password_file")
+	if s.Mails() != 0 {
+		t.Error("a mail arrived")
+	}
+
+	// Where the form is that of the standard, the login is asked for.
+	s, c = quirky(t, smtptest.Quirks{Hello: []string{"AUTH LOGIN"}})
+	retryable(t, receiver(t, c).Notify(t.Context(), batch(firing())), "AUTH LOGIN: 535")
+	if s.Mails() != 0 {
+		t.Error("a mail was sent without a login")
+	}
+}
+
 // TestTokens: an access token comes from a file or a program, anew for every mail.
 func TestTokens(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")

@@ -94,8 +94,10 @@ func (r *Receiver) dialogue(
 		_ = conn.SetDeadline(time.Now().Add(quitTimeout))
 		_ = session.Quit()
 	}
+	var notLoggedIn *loginError
 	if r.cfg.Username != "" {
-		if more, err := r.login(session, has, tried); err != nil {
+		more, err := r.login(session, has, tried)
+		if err != nil && (!errors.As(err, &notLoggedIn) || !notLoggedIn.mayDoWithout) {
 			if !more && ctx.Err() == nil {
 				quit()
 			}
@@ -119,7 +121,10 @@ func (r *Receiver) dialogue(
 	if ctx.Err() == nil {
 		quit()
 	}
-	if err == nil {
+	switch {
+	case notLoggedIn != nil && ctx.Err() == nil:
+		err = notLoggedIn
+	case err == nil:
 		err = errors.New("mail was not sent, for no reason that is known")
 	}
 	return false, r.explain(ctx, err, conn, has.secret)
