@@ -24,6 +24,7 @@ const headerSeq = "Supernats-Event-Seq"
 // publish stores notifications, each once.
 func (v *events) publish(ctx context.Context, notes []rules.Notification) error {
 	acks := make([]jetstream.PubAckFuture, 0, len(notes))
+	alerts := make([]*schema.Alert, 0, len(notes)) // those of acks
 	now := time.Now().Add(v.skew)
 	for _, n := range notes {
 		// The stream recognises the id for a while. A notification of before that may
@@ -49,13 +50,14 @@ func (v *events) publish(ctx context.Context, notes []rules.Notification) error 
 		if err != nil {
 			return fmt.Errorf("publish notification %s: %w", n.ID, err)
 		}
-		acks = append(acks, ack)
+		acks, alerts = append(acks, ack), append(alerts, n.Alert)
 		v.log.Info().Str("id", n.ID).Str("type", n.Type[strings.LastIndexByte(n.Type, '.')+1:]).Str("rule", n.Alert.Rule).Str("host", n.Alert.Host).
 			Str("group", n.Alert.Group).Str("process", n.Alert.Process).Int("events", len(n.Alert.Events)).Msg("alert")
 	}
-	for _, ack := range acks {
+	for i, ack := range acks {
 		select {
-		case <-ack.Ok():
+		case a := <-ack.Ok():
+			v.engine.Published(alerts[i], a.Sequence)
 		case err := <-ack.Err():
 			if isTooBig(err) {
 				err = v.publishSmaller(ctx, ack.Msg(), notes)

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/schema"
 	"supernats/schema/stream"
 )
 
@@ -40,6 +41,26 @@ type position struct {
 	// Batch is the last sequence of the batch that is being sent. After a restart
 	// the same batch is sent, so that its Message-ID is the same.
 	Batch uint64 `json:"batch,omitempty"`
+	// Alone is a sequence that is being sent alone, before its turn.
+	Alone uint64 `json:"alone,omitempty"`
+	// Ahead are sequences after Done that were delivered or parked before their turn.
+	Ahead []uint64 `json:"ahead,omitempty"`
+	// Begin is the last sequence before the receiver was there: what is up to it was
+	// never meant for it.
+	Begin uint64 `json:"begin,omitempty"`
+	status
+}
+
+// status is how a delivery stands, for people.
+type status struct {
+	// Error is why the last try failed, Tries how many have failed in a row, Since
+	// when the first of them did and Tried the last; zero after a success.
+	Error string       `json:"error,omitempty"`
+	Tries int          `json:"tries,omitempty"`
+	Since *schema.Time `json:"since,omitempty"`
+	Tried *schema.Time `json:"tried,omitempty"`
+	// Trying is the last sequence of what was tried.
+	Trying uint64 `json:"trying,omitempty"`
 }
 
 // inbox reads the notifications for one receiver, in the order of the stream. It
@@ -87,9 +108,10 @@ func (b *inbox) open(ctx context.Context) error {
 		return err
 	}
 	created := alerts.CachedInfo().Created
-	b.at = position{Receiver: b.receiver, Stream: created}
+	b.at = position{Receiver: b.receiver, Stream: created, status: b.at.status}
 	if was != nil && was.Stream.Equal(created) {
-		b.at.Done, b.at.Batch = max(was.Done, b.done), was.Batch
+		b.at = *was
+		b.at.Receiver, b.at.Done = b.receiver, max(was.Done, b.done)
 	} else {
 		b.done = 0
 	}
@@ -120,6 +142,9 @@ func (b *inbox) open(ctx context.Context) error {
 	have = b.consumer.CachedInfo()
 	b.order = contiguous{seen: have.Delivered.Consumer}
 	b.at.Done = max(b.at.Done, have.AckFloor.Stream)
+	if was == nil {
+		b.at.Begin = b.at.Done
+	}
 	return b.claim(ctx)
 }
 
@@ -150,13 +175,6 @@ func (b *inbox) begin(ctx context.Context, last uint64) error {
 	}
 	b.at.Batch = last
 	return b.claim(ctx)
-}
-
-// delivered remembers up to where everything is, so that it is not sent again if
-// the server does not hear of it.
-func (b *inbox) delivered(seq uint64) {
-	b.done = max(b.done, seq)
-	b.at.Done = b.done
 }
 
 // ack tells the server that a batch is delivered, and all before it.

@@ -78,7 +78,8 @@ func (p *Poster) accepted(answer *http.Response, text []byte, cut error, r Post,
 		if login {
 			what += " that looks like a login or an error"
 		}
-		return p.fail(u, what+", so the message was not delivered", r.URLKey+", and whether a proxy before the server asks for a login", nil)
+		// Of any other message it would say the same.
+		return Outage(p.fail(u, what+", so the message was not delivered", r.URLKey+", and whether a proxy before the server asks for a login", nil))
 	}
 	if r.Accepted == nil {
 		return nil

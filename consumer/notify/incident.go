@@ -16,6 +16,8 @@ type Incident struct {
 	Alert *schema.Alert
 	// Type and ID are those of the last notification: what it says holds now.
 	Type, ID string
+	// Of are the indexes of its notifications in the batch.
+	Of []int
 	// Told says that the batch has a notification that is no end: one that only
 	// ends was told of by an earlier batch.
 	Told bool
@@ -28,7 +30,7 @@ func (i *Incident) Resolved() bool { return i.Type == schema.TypeAlertResolved }
 // last notifications. Nothing of the events is lost. It does not change the batch.
 func Incidents(batch []*schema.CloudEvent[*schema.Alert]) []*Incident {
 	var list []*Incident
-	for _, n := range batch {
+	for index, n := range batch {
 		// From the end: what comes again came just before, mostly.
 		last := len(list) - 1
 		for last >= 0 && list[last].Alert.Alert != n.Data.Alert {
@@ -36,10 +38,12 @@ func Incidents(batch []*schema.CloudEvent[*schema.Alert]) []*Incident {
 		}
 		data := *n.Data
 		i := &Incident{Alert: &data, Type: n.Type, ID: n.ID, Told: n.Type != schema.TypeAlertResolved}
+		i.Of = []int{index}
 		if last >= 0 {
 			before := list[last]
 			data.Events = slices.Concat(before.Alert.Events, data.Events)
 			i.Told = i.Told || before.Told
+			i.Of = append(before.Of, index)
 			list = slices.Delete(list, last, last+1)
 		}
 		list = append(list, i)

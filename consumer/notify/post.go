@@ -12,9 +12,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	neturl "net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"supernats/schema"
@@ -120,7 +122,8 @@ func (p *Post) SetBearer(token string) {
 // Errors name the receiver, the server without the path of its URL, what was
 // answered and the key to look at. They may pass, but for answers 3xx and 4xx
 // other than 408, 425 and 429, which are Permanent. A Retry-After with 429 or 5xx
-// is honoured up to an hour (RetryAfter). A redirect is not followed.
+// is honoured up to an hour (RetryAfter). An error without a connection is an
+// Outage. A redirect is not followed.
 func (p *Poster) Do(ctx context.Context, r Post) error {
 	body, err := encode(r.Body)
 	if err != nil {
@@ -128,13 +131,15 @@ func (p *Poster) Do(ctx context.Context, r Post) error {
 	}
 	u, err := neturl.Parse(r.URL)
 	if err != nil || ValidateURL(r.URLKey, r.URL) != nil {
-		return fmt.Errorf("%s: %w", p.who, ValidateURL(r.URLKey, r.URL))
+		return Outage(fmt.Errorf("%s: %w", p.who, ValidateURL(r.URLKey, r.URL)))
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(body))
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodPost, r.URL, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("%s: %s cannot be used", p.who, r.URLKey)
+		return Outage(fmt.Errorf("%s: %s cannot be used", p.who, r.URLKey))
 	}
 	for name, values := range r.header {
 		req.Header[name] = values
@@ -143,7 +148,12 @@ func (p *Poster) Do(ctx context.Context, r Post) error {
 	req.Header.Set("User-Agent", p.agent)
 	answer, err := p.client.Do(req)
 	if err != nil {
-		return p.unanswered(ctx, err, r, u)
+		err = p.unanswered(ctx, err, r, u)
+		if !connected.Load() {
+			// Also no TLS: the other side knows nothing of what would have come.
+			return Outage(err)
+		}
+		return err
 	}
 	defer answer.Body.Close()
 	// Even of a success the text is read: else the connection cannot be used again.

@@ -136,7 +136,7 @@ func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schem
 	}
 	poster, err := notify.NewPoster(who, r.cfg.HTTPConfig, r.id)
 	if err != nil {
-		return err
+		return notify.Outage(err)
 	}
 	defer poster.Close()
 	incidents := notify.Incidents(batch)
@@ -171,10 +171,11 @@ func (r *Receiver) post(url string) (notify.Post, error) {
 // together is the error of all of them.
 func together(errs []error) error {
 	lines := make([]string, len(errs))
-	permanent, wait := true, time.Duration(0)
+	permanent, outage, wait := true, true, time.Duration(0)
 	for i, err := range errs {
 		lines[i] = err.Error()
 		permanent = permanent && notify.IsPermanent(err)
+		outage = outage && notify.IsOutage(err)
 		d, ok := notify.RetryAfter(err)
 		if !ok {
 			d = 0
@@ -188,6 +189,8 @@ func together(errs []error) error {
 	switch {
 	case permanent:
 		return notify.Permanent(err)
+	case outage:
+		return notify.Outage(err)
 	case wait > 0:
 		return notify.After(wait, err)
 	}

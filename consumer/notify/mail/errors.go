@@ -45,8 +45,8 @@ func (r *Receiver) fail(what, check string, cause error) error {
 }
 
 // explain words an error of the dialogue and decides whether trying again is of
-// use. conn is nil if there was no connection.
-func (r *Receiver) explain(ctx context.Context, err error, conn *boundConn, password string) error {
+// use. conn is nil if there was no connection, size that of the mail.
+func (r *Receiver) explain(ctx context.Context, err error, conn *boundConn, password string, size int64) error {
 	answer, clean := r.redact(err.Error(), password)
 	cause := err
 	if !clean {
@@ -56,18 +56,21 @@ func (r *Receiver) explain(ctx context.Context, err error, conn *boundConn, pass
 	var refused *gomail.SendError
 	switch isSend := errors.As(err, &refused); {
 	case isSend && refused.ErrorCode() >= 400:
-		what, check, permanent := r.judge(refused, answer)
+		what, check, permanent, every := r.judge(refused, answer)
 		failed := r.fail(what+": "+answer, check, cause)
 		if permanent {
-			return notify.Permanent(failed)
+			failed = notify.Permanent(failed)
+		}
+		if every {
+			failed = notify.Outage(failed)
 		}
 		return failed
 	case errors.Is(ctx.Err(), context.Canceled):
 		return r.fail("cancelled while waiting for the server", "", ctx.Err())
-	case ctx.Err() != nil || !time.Now().Before(deadline):
+	case ctx.Err() != nil || !time.Now().Before(deadline), conn != nil && conn.stalled:
 		// The context's end and the connection's deadline are one instant, and
 		// either may be seen first.
-		what, check := r.timedOut(conn, answer)
+		what, check := r.timedOut(conn, answer, size)
 		return r.fail(what, check, context.DeadlineExceeded)
 	}
 	return r.fail(answer, r.advice(err, answer, conn), cause)
@@ -86,33 +89,39 @@ func refusesHello(answer string) bool {
 
 // judge words the refusal of a MAIL, RCPT or DATA. It is permanent if the server
 // says so and means this mail; that it wants TLS, a login or another name in EHLO
-// means every mail, and an operator can fix it (RFC 4954: 530, 534, 535, 538).
-func (r *Receiver) judge(refused *gomail.SendError, answer string) (what, check string, permanent bool) {
+// means every mail, and an operator can fix it (RFC 4954: 530, 534, 535, 538). every
+// says that it would be the same with any other mail: all of ours go to one
+// recipient, and when that is refused, or RCPT is greylisted, the server has not seen
+// a text. A MAIL may be refused for the size that it announces.
+func (r *Receiver) judge(refused *gomail.SendError, answer string) (what, check string, permanent, every bool) {
 	switch code := refused.ErrorCode(); {
 	case refusesHello(answer):
-		return "server refuses the name in EHLO (" + r.hello + ")", checkHello, false
+		return "server refuses the name in EHLO (" + r.hello + ")", checkHello, false, true
 	case code == 530 || code == 534 || code == 535 || code == 538:
-		return "server wants a login or TLS first", "username, password_file and tls", false
+		return "server wants a login or TLS first", "username, password_file and tls", false, true
 	case code >= 500:
 		permanent = true
 	}
 	switch refused.Reason {
 	case gomail.ErrSMTPMailFrom:
-		return "server refuses the sender", "from and username", permanent
+		return "server refuses the sender", "from and username", permanent, false
 	case gomail.ErrSMTPRcptTo:
-		return "server refuses the recipient", "to, and username if the server only relays for its users", permanent
+		return "server refuses the recipient", "to, and username if the server only relays for its users", permanent, true
 	case gomail.ErrSMTPData, gomail.ErrSMTPDataClose:
-		return "server refuses the mail", "what the server filters and how big a mail may be", permanent
+		return "server refuses the mail", "what the server filters and how big a mail may be", permanent, false
 	}
-	return "server refuses", "the server's log", false
+	return "server refuses", "the server's log", false, false
 }
 
 // checkHello names the key of the name in EHLO.
 const checkHello = "hello (the full name of this machine, for example mon1.example.com)"
 
 // timedOut words that the time is over.
-func (r *Receiver) timedOut(conn *boundConn, answer string) (what, check string) {
+func (r *Receiver) timedOut(conn *boundConn, answer string, size int64) (what, check string) {
 	after := "no answer in time (timeout: " + r.cfg.Timeout.String() + ")"
+	if more := r.timeout(size) - time.Duration(r.cfg.Timeout); more > 0 && conn != nil && !conn.stalled {
+		after = fmt.Sprintf("no answer in time (timeout: %s, and %s for a mail of %d KiB)", r.cfg.Timeout, more, size>>10)
+	}
 	switch {
 	case conn == nil:
 		return after + ": no connection", "smarthost, and the firewall on the way"

@@ -46,7 +46,7 @@ func (r *Receiver) carries(session *smtp.Client) error {
 	for _, a := range []struct{ key, address string }{{"from", r.sender.Address}, {"to", r.recipient.Address}} {
 		if !isASCII(a.address) {
 			what := fmt.Sprintf("the server takes no address beyond ASCII before the @ (no SMTPUTF8): %s", a.address)
-			return notify.Permanent(r.fail(what, a.key, nil))
+			return notify.Outage(notify.Permanent(r.fail(what, a.key, nil)))
 		}
 	}
 	return nil

@@ -5,8 +5,8 @@
 // are.
 //
 // Under pressure: Notify keeps nothing, sends one mail and waits for its answer.
-// It is over when Config.Timeout is (and the time that writing the mail takes),
-// whatever the server does: does not connect, never greets, stalls, drips a byte
+// It is over when Config.Timeout is, a second more for each 64 KiB of the mail (and
+// the time that writing the mail takes), whatever the server does: does not connect, never greets, stalls, drips a byte
 // now and then or sends without end (1 MiB is the most that is read). So a server
 // that takes 2 s for a mail takes 30 a minute, and who batches what has come
 // meanwhile tells a thousand crashes in ten seconds by a handful of them.
@@ -24,7 +24,8 @@
 //
 // A server that says by SIZE that it takes less is not sent the mail, and that is
 // an error of notify.Permanent, as its answer 552 is: half of the batch may pass.
-// The time-out is for the mail as a whole: 2 MB take 16 s on a line of 1 Mbit/s.
+// The time-out is for the mail as a whole: 2 MB take 16 s on a line of 1 Mbit/s, and
+// may take 10 s and 30.
 //
 // A mail that the server has accepted is sent, even if the server then breaks
 // off: trying again would send it twice. If the connection ends between the text
@@ -37,6 +38,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	netmail "net/mail"
 	"os"
@@ -149,7 +151,8 @@ func (r *Receiver) Address() string { return r.to.Address }
 // final refusals (5xx) of this sender, recipient or text, and a mail that is
 // bigger than the server says it takes: half the batch may pass. All others may
 // pass, by themselves or by an operator's hand: no connection, TLS,
-// authentication, 4xx, time-outs, the end of ctx.
+// authentication, 4xx, time-outs, the end of ctx. What comes before the mail itself,
+// up to the recipient, is an Outage: it would be the same for any other mail.
 func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Alert]) error {
 	if len(batch) == 0 {
 		return notify.Permanent(errors.New("mail: empty batch"))
@@ -163,11 +166,24 @@ func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schem
 	if err != nil {
 		return notify.Permanent(fmt.Errorf("write mail about %s: %w", clip(batch[0].ID, maxField), err))
 	}
+	size, err := msg.WriteTo(io.Discard)
+	if err != nil {
+		return notify.Permanent(fmt.Errorf("write mail about %s: %w", clip(batch[0].ID, maxField), err))
+	}
+
 	// The clock starts with the dialogue: a digest of thousands of events on a
 	// busy machine must not run out of time before it has begun.
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(r.cfg.Timeout))
+	ctx, cancel := context.WithTimeout(ctx, r.timeout(size))
 	defer cancel()
-	return r.send(ctx, msg)
+	return r.send(ctx, msg, size)
+}
+
+// slowest is the speed in bytes a second with which a mail may be on its way.
+const slowest = 64 << 10
+
+// timeout is how long a mail of a size may take.
+func (r *Receiver) timeout(size int64) time.Duration {
+	return time.Duration(r.cfg.Timeout) + time.Duration(size/slowest)*time.Second
 }
 
 // helloName is the first of the three that may stand behind EHLO.

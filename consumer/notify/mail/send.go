@@ -6,8 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -30,21 +30,21 @@ const (
 // errFlood ends the dialogue with a server that sends more than maxAnswers.
 var errFlood = errors.New("server sends without end")
 
-// send has one dialogue with the server, or one more for each mechanism of AUTH
-// after whose refusal the server hangs up. ctx must have a deadline.
-func (r *Receiver) send(ctx context.Context, msg *gomail.Msg) error {
+// send has one dialogue with the server about a mail of a size, or one more for each
+// mechanism of AUTH after whose refusal the server hangs up. ctx must have a deadline.
+func (r *Receiver) send(ctx context.Context, msg *gomail.Msg, size int64) error {
 	has, err := r.cfg.credentials(ctx)
 	if err != nil {
-		return r.fail(err.Error(), "", err)
+		return notify.Outage(r.fail(err.Error(), "", err))
 	}
 	tlsConfig, err := r.tlsConfig()
 	if err != nil {
-		return r.fail(err.Error(), "", err)
+		return notify.Outage(r.fail(err.Error(), "", err))
 	}
 
 	tried := map[gomail.SMTPAuthType]error{}
 	for {
-		again, err := r.dialogue(ctx, msg, has, tlsConfig, tried)
+		again, err := r.dialogue(ctx, msg, size, has, tlsConfig, tried)
 		if !again || ctx.Err() != nil {
 			return err
 		}
@@ -54,17 +54,20 @@ func (r *Receiver) send(ctx context.Context, msg *gomail.Msg) error {
 // dialogue says hello, logs in and sends the mail; again says that another one may
 // get further.
 func (r *Receiver) dialogue(
-	ctx context.Context, msg *gomail.Msg, has credentials, tlsConfig *tls.Config, tried map[gomail.SMTPAuthType]error,
+	ctx context.Context, msg *gomail.Msg, size int64, has credentials, tlsConfig *tls.Config, tried map[gomail.SMTPAuthType]error,
 ) (again bool, err error) {
 	// go-mail's context ends with its dialling, and its deadline is moved on with
 	// every message: the connection itself has to know when all is over.
 	var conn *boundConn
 	dial := func(dialCtx context.Context, network, _ string) (net.Conn, error) {
+		// How big the mail is makes no difference yet.
+		dialCtx, cancel := context.WithTimeout(dialCtx, time.Duration(r.cfg.Timeout))
+		defer cancel()
 		inner, err := r.dial(dialCtx, network, net.JoinHostPort(r.host, fmt.Sprint(r.port)))
 		if err != nil {
 			return nil, err
 		}
-		conn = bind(ctx, inner)
+		conn = bind(ctx, inner, time.Duration(r.cfg.Timeout))
 		if r.mode != TLSImplicit {
 			return conn, nil
 		}
@@ -79,14 +82,14 @@ func (r *Receiver) dialogue(
 			_ = conn.Close()
 		}
 	}()
-	client, err := gomail.NewClient(r.host, r.options(tlsConfig, dial)...)
+	client, err := gomail.NewClient(r.host, r.options(tlsConfig, dial, r.timeout(size))...)
 	if err != nil {
-		return false, r.fail(err.Error(), "smarthost", err)
+		return false, notify.Outage(r.fail(err.Error(), "smarthost", err))
 	}
 
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return false, r.explain(ctx, err, conn, has.secret)
+		return false, notify.Outage(r.explain(ctx, err, conn, has.secret, size))
 	}
 	quit := func() {
 		// Polite, and of no consequence: the answer to the text was the last that
@@ -101,16 +104,16 @@ func (r *Receiver) dialogue(
 			if !more && ctx.Err() == nil {
 				quit()
 			}
-			return more, r.explain(ctx, err, conn, has.secret)
+			return more, notify.Outage(r.explain(ctx, err, conn, has.secret, size))
 		}
 	}
 	if err := r.carries(session); err != nil {
 		quit()
 		return false, err
 	}
-	if _, size := session.Extension("SIZE"); tooBig(msg, size) {
+	if _, limit := session.Extension("SIZE"); tooBig(size, limit) {
 		quit()
-		return false, notify.Permanent(r.fail("mail is bigger than the "+clip(size, maxSubjectName)+" bytes that the server takes", "how big a mail may be there", nil))
+		return false, notify.Permanent(r.fail("mail is bigger than the "+clip(limit, maxSubjectName)+" bytes that the server takes", "how big a mail may be there", nil))
 	}
 
 	err = client.SendWithSMTPClient(session, msg)
@@ -123,29 +126,25 @@ func (r *Receiver) dialogue(
 	}
 	switch {
 	case notLoggedIn != nil && ctx.Err() == nil:
-		err = notLoggedIn
+		return false, notify.Outage(r.explain(ctx, notLoggedIn, conn, has.secret, size))
 	case err == nil:
 		err = errors.New("mail was not sent, for no reason that is known")
 	}
-	return false, r.explain(ctx, err, conn, has.secret)
+	return false, r.explain(ctx, err, conn, has.secret, size)
 }
 
 // tooBig reports whether a mail has more bytes than a server announces with
 // SIZE (RFC 1870): it would take the whole text in and then refuse it. No number
 // and 0 are no limit.
-func tooBig(msg *gomail.Msg, size string) bool {
-	limit, err := strconv.ParseInt(size, 10, 64)
-	if err != nil || limit <= 0 {
-		return false
-	}
-	n, err := msg.WriteTo(io.Discard)
-	return err == nil && n > limit
+func tooBig(size int64, announced string) bool {
+	limit, err := strconv.ParseInt(announced, 10, 64)
+	return err == nil && limit > 0 && size > limit
 }
 
-func (r *Receiver) options(tlsConfig *tls.Config, dial gomail.DialContextFunc) []gomail.Option {
+func (r *Receiver) options(tlsConfig *tls.Config, dial gomail.DialContextFunc, timeout time.Duration) []gomail.Option {
 	options := []gomail.Option{
 		gomail.WithPort(r.port),
-		gomail.WithTimeout(time.Duration(r.cfg.Timeout)),
+		gomail.WithTimeout(timeout),
 		gomail.WithHELO(r.hello),
 		gomail.WithDialContextFunc(dial),
 		gomail.WithTLSConfig(tlsConfig),
@@ -203,18 +202,22 @@ func isASCII(s string) bool {
 }
 
 // boundConn is a connection that ends with a context, whatever deadlines are
-// set on it, and reads no more than maxAnswers.
+// set on it, and reads no more than maxAnswers. A server that reads nothing ends it
+// sooner: however big a mail is, some of it has to be read within stall.
 type boundConn struct {
 	net.Conn
 	deadline time.Time
+	stall    time.Duration
 	received int
-	stop     func() bool
+	// stalled says that nothing was read in time.
+	stalled bool
+	stop    func() bool
 }
 
 // bind takes over c, which is closed when ctx ends or by Close.
-func bind(ctx context.Context, c net.Conn) *boundConn {
+func bind(ctx context.Context, c net.Conn, stall time.Duration) *boundConn {
 	deadline, _ := ctx.Deadline()
-	b := &boundConn{Conn: c, deadline: deadline}
+	b := &boundConn{Conn: c, deadline: deadline, stall: stall}
 	_ = c.SetDeadline(deadline)
 	b.stop = context.AfterFunc(ctx, func() { _ = c.Close() })
 	return b
@@ -227,6 +230,14 @@ func (b *boundConn) Read(p []byte) (int, error) {
 	}
 	n, err := b.Conn.Read(p)
 	b.received += n
+	return n, err
+}
+
+// Write implements net.Conn. One goroutine at a time calls it.
+func (b *boundConn) Write(p []byte) (int, error) {
+	_ = b.SetWriteDeadline(time.Now().Add(b.stall))
+	n, err := b.Conn.Write(p)
+	b.stalled = b.stalled || errors.Is(err, os.ErrDeadlineExceeded)
 	return n, err
 }
 

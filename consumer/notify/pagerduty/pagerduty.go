@@ -6,8 +6,8 @@
 // incident in it, two if the batch tells its beginning and its end. The same
 // request again changes nothing there.
 //
-// Under pressure: Notify keeps nothing and sends one request after the other, up
-// to the first that is not accepted; Config.Timeout is that of each. PagerDuty
+// Under pressure: Notify keeps nothing and sends one request after the other;
+// Config.Timeout is that of each, and what is refused holds up no other. PagerDuty
 // takes some 120 a minute for a key, and then answers 429.
 package pagerduty
 
@@ -123,12 +123,12 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 			key, value, err := c.key()
 			return notify.Post{URL: c.URL, URLKey: "url", AuthKey: key, BodyKey: key, Secrets: []string{value}, Accepted: accepted}, err
 		},
-		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
+		Parts: func(batch []*schema.CloudEvent[*schema.Alert]) ([]notify.Part, error) {
 			_, value, err := c.key()
 			if err != nil {
 				return nil, err
 			}
-			return events(batch, value, id), nil
+			return parts(batch, value, id), nil
 		},
 	}.Receiver()
 }
@@ -154,21 +154,24 @@ func accepted(a notify.Answer) *notify.Refusal {
 	}
 }
 
-func events(batch []*schema.CloudEvent[*schema.Alert], key string, id notify.Identity) []any {
-	var list []any
+// parts has the requests of each incident.
+func parts(batch []*schema.CloudEvent[*schema.Alert], key string, id notify.Identity) []notify.Part {
+	var list []notify.Part
 	for _, i := range notify.Incidents(batch) {
+		part := notify.Part{Of: i.Of}
 		e := event{
 			RoutingKey: key, EventAction: trigger, DedupKey: dedupKey(i.Alert.Alert),
 			Client: "supernats", ClientURL: id.URL, Payload: payloadOf(i, id),
 		}
 		// What was never triggered cannot be resolved, and nobody would hear of it.
 		if i.Told {
-			list = append(list, e)
+			part.Bodies = append(part.Bodies, e)
 		}
 		if i.Resolved() {
 			e.EventAction = resolve
-			list = append(list, e)
+			part.Bodies = append(part.Bodies, e)
 		}
+		list = append(list, part)
 	}
 	return list
 }

@@ -140,9 +140,9 @@ func TestSeverity(t *testing.T) {
 	}
 }
 
-// TestStopsAtTheFirst: what comes after an event that is not accepted waits with
+// TestStopsWhenAsked: what comes after an event that PagerDuty wants later waits with
 // it.
-func TestStopsAtTheFirst(t *testing.T) {
+func TestStopsWhenAsked(t *testing.T) {
 	server := notifytest.Serve(t, notifytest.RefuseForNow)
 	r, err := New("pd", Config{URL: server.URL, RoutingKey: key}.WithDefaults(), id)
 	if err != nil {

@@ -492,3 +492,27 @@ func TestLoginPage(t *testing.T) {
 		})
 	}
 }
+
+// One request of per_incident that is not accepted holds up no other.
+func TestPerIncidentThatFails(t *testing.T) {
+	n := 0
+	s := notifytest.ServeFunc(t, func(_ *notifytest.Server, w http.ResponseWriter, _ *http.Request) {
+		if n++; n == 2 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	r, err := New("hook", Config{URL: notify.Secret(s.URL), PerIncident: true}.WithDefaults(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := []*schema.CloudEvent[*schema.Alert]{
+		notifytest.Firing("a"), notifytest.Firing("b"), notifytest.Firing("c"), notifytest.Notification(schema.TypeAlertUpdate, "a", 2),
+	}
+	// In the order of their last notifications: b, c, a.
+	if err := r.Notify(t.Context(), batch); err == nil || !slices.Equal(notify.Taken(err), []int{1, 0, 3}) {
+		t.Errorf("taken are %v: %v", notify.Taken(err), err)
+	}
+	if n != 3 {
+		t.Errorf("%d requests", n)
+	}
+}
