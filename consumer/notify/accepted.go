@@ -79,7 +79,8 @@ func (p *Poster) accepted(answer *http.Response, text []byte, cut error, r Post,
 			what += " that looks like a login or an error"
 		}
 		// Of any other message it would say the same.
-		return Outage(p.fail(u, what+", so the message was not delivered", r.URLKey+", and whether a proxy before the server asks for a login", nil))
+		check := r.URLKey + ", and whether a proxy before the server asks for a login"
+		return Outage(p.fail(u, what+", so the message was not delivered", check, nil))
 	}
 	if r.Accepted == nil {
 		return nil
@@ -119,12 +120,14 @@ func (p *Poster) accepted(answer *http.Response, text []byte, cut error, r Post,
 var (
 	// pageStart is how a page begins, after comments and declarations; any tag will
 	// do where the header says that it is one.
-	pageStart = regexp.MustCompile(`(?is)^(?:\s|<!--.*?-->|<\?xml[^>]*>)*<(?:!doctype\s+html|html|head|body|meta|title|script|form|center|h1)\b`)
-	anyTag    = regexp.MustCompile(`(?i)<(?:!doctype|[a-z][a-z0-9]*)\b[^>]*>`)
+	pageStart = regexp.MustCompile(`(?is)^(?:\s|<!--.*?-->|<\?xml[^>]*>)*` +
+		`<(?:!doctype\s+html|html|head|body|meta|title|script|form|center|h1)\b`)
+	anyTag = regexp.MustCompile(`(?i)<(?:!doctype|[a-z][a-z0-9]*)\b[^>]*>`)
 	// loginSign are the words, forms and redirects of pages that ask who is there, or
 	// say that nobody is let in.
-	loginSign = regexp.MustCompile(`(?i)<form\b|password|log[ -]?[io]n\b|sign[ -]?in\b|signin|single sign-on|\bsso\b|saml|oauth|openid|captcha|captive|` +
-		`challenge|authenticat(?:e\b|ion)|access denied|forbidden|unauthori[sz]ed|blocked|http-equiv=.?refresh|location\.(?:href|replace|assign)|window\.location|` +
+	loginSign = regexp.MustCompile(`(?i)<form\b|password|log[ -]?[io]n\b|sign[ -]?in\b|single sign-on|\bsso\b|` +
+		`saml|oauth|openid|captcha|captive|challenge|authenticat(?:e\b|ion)|access denied|forbidden|unauthori[sz]ed|blocked|` +
+		`http-equiv=.?refresh|location\.(?:href|replace|assign)|window\.location|` +
 		`maintenance|temporarily unavailable|service unavailable|bad gateway|gateway time-?out`)
 	title = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
 )

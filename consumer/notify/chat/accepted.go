@@ -47,7 +47,8 @@ func slackAccepted(a notify.Answer) *notify.Refusal {
 // status 4xx as a rule.
 func slackPermanent(text string) bool {
 	switch text {
-	case "invalid_payload", "invalid_token", "invalid_blocks", "invalid_attachments", "no_text", "no_team", "no_service", "no_service_id", "no_active_hooks",
+	case "invalid_payload", "invalid_token", "invalid_blocks", "invalid_attachments",
+		"no_text", "no_team", "no_service", "no_service_id", "no_active_hooks",
 		"user_not_found", "channel_not_found", "channel_is_archived", "action_prohibited", "posting_to_general_channel_denied",
 		"too_many_attachments", "team_disabled", "msg_too_long", "missing_text_or_fallback_or_attachments":
 		return true
@@ -66,7 +67,8 @@ func teamsAccepted(a notify.Answer) *notify.Refusal {
 	switch {
 	case object:
 		if why, refused := failure(fields); refused {
-			return &notify.Refusal{Why: why, Permanent: permanentStatus(number(fields["statusCode"]) + number(fields["status"])), Wait: patience(why, fields)}
+			code := max(number(fields["statusCode"]), number(fields["status"]))
+			return &notify.Refusal{Why: why, Permanent: permanentStatus(code), Wait: patience(why, fields)}
 		}
 		return nil
 	case text == "", text == "1", saysOK(text):
@@ -95,7 +97,8 @@ func discordAccepted(a notify.Answer) *notify.Refusal {
 			if why == "" {
 				why = word(fields["message"])
 			}
-			return &notify.Refusal{Why: why, Permanent: fields["code"] != nil && fields["retry_after"] == nil && number(fields["code"]) != 0, Wait: patience(why, fields)}
+			coded := number(fields["code"]) != 0 && fields["retry_after"] == nil
+			return &notify.Refusal{Why: why, Permanent: coded, Wait: patience(why, fields)}
 		}
 	}
 	return &notify.Refusal{Want: "message with its id"}
