@@ -62,6 +62,7 @@ func (c *Config) check() problems {
 	}
 	p.receivers(c)
 	p.limits(c.Limits)
+	p.holds(c)
 	for i, g := range c.Groups {
 		if !doublestar.ValidatePattern(g) {
 			p.add(fmt.Sprintf("groups[%d]", i), "found %q, allowed are names with *, ?, [a-z] and {a,b}", g)

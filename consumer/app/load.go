@@ -69,18 +69,22 @@ func decodeFile(path string, text []byte, c *Config) (*decoder, error) {
 			d.inherit(m, &c.Mail.Config, fmt.Sprintf("receivers[%d].mail", i))
 		}
 	}
+	c.fitHolds(d.written)
 	return d, nil
 }
 
-// inherit takes the keys that are not written from the section mail. A secret and
-// its file stand for each other.
+// inherit takes the keys that are not written from the section mail. The keys that
+// give the secret of the login stand for each other.
 func (d *decoder) inherit(m, from *mail.Config, path string) {
+	secrets := []string{"password", "password_file", "token_file", "token_command"}
+	ownSecret := slices.ContainsFunc(secrets, func(name string) bool { return d.written(path + "." + name) })
+
 	to, defaults := reflect.ValueOf(m).Elem(), reflect.ValueOf(from).Elem()
 	for name, f := range fields(to.Type()) {
-		bare := strings.TrimSuffix(name, "_file")
-		if !d.written(path+"."+bare) && !d.written(path+"."+bare+"_file") {
-			to.FieldByIndex(f.Index).Set(defaults.FieldByIndex(f.Index))
+		if d.written(path+"."+name) || ownSecret && slices.Contains(secrets, name) {
+			continue
 		}
+		to.FieldByIndex(f.Index).Set(defaults.FieldByIndex(f.Index))
 	}
 }
 

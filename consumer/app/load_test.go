@@ -35,7 +35,7 @@ func loadText(t *testing.T, text string) (Config, error) {
 const (
 	topKeys     = "data_dir, embedded, group_interval, group_wait, groups, limits, listen, mail, max_age, mute_restarts, nats, receivers, repeat_interval, resolve_after, rules, send_resolved, web_config"
 	natsKeys    = "api_prefix, context, creds_file, domain, nkey_file, password_file, replicas, streams, tls, token_file, url, user"
-	topMailKeys = "ca_file, from, hello, html, location, password, password_file, rate_limit, smarthost, subject, text, timeout, tls, to, username"
+	topMailKeys = "auth, ca_file, from, hello, html, location, password, password_file, rate_limit, smarthost, subject, text, timeout, tls, to, token_command, token_file, username"
 	ruleKeys    = "annotations, count, event, expected, for, group_by, group_interval, group_wait, groups, hosts, if, inhibited_by, labels, loss, mute_during, name, notify, processes, quorum, repeat_interval, resolve_after, send_resolved, severity, silent, state, trouble, within"
 	isMap       = "found mapping, allowed is a text (one with a ':' may need quotes)"
 	noGlob      = "allowed are names with *, ?, [a-z] and {a,b}"

@@ -25,7 +25,7 @@ import (
 const (
 	// maxAnswer is how much of the text of an answer is read, in bytes, and
 	// maxQuote how much of that an error quotes, in characters.
-	maxAnswer = 4 << 10
+	maxAnswer = 64 << 10
 	maxQuote  = 300
 	// maxAnswerHeader is how big the header of an answer may be.
 	maxAnswerHeader = 64 << 10
@@ -86,6 +86,10 @@ type Post struct {
 	// RetryAfter finds in an answer how long to wait, where it is not in a header;
 	// may be nil.
 	RetryAfter func(body []byte) time.Duration
+	// Accepted decides about an answer 2xx by what the service documents as success,
+	// and returns nil for one. If it is nil, 2xx is one, but for a page that asks to
+	// log in. No page is a success where it is not nil.
+	Accepted func(Answer) *Refusal
 
 	header http.Header
 }
@@ -111,9 +115,9 @@ func (p *Post) SetBearer(token string) {
 	p.Secrets = append(p.Secrets, token)
 }
 
-// Do sends the request and returns nil when the answer is 2xx. It returns within
-// the time-out, and sooner if ctx ends. What waits or comes without end in the
-// text of an answer changes nothing.
+// Do sends the request and returns nil when the answer is 2xx and Accepted by its
+// text. It returns within the time-out, and sooner if ctx ends. Where the text does
+// not decide, it changes nothing that it waits or comes without end.
 //
 // Errors name the receiver, the server without the path of its URL, what was
 // answered and the key to look at. They may pass, but for answers 3xx and 4xx
@@ -153,11 +157,14 @@ func (p *Poster) Do(ctx context.Context, r Post) error {
 	}
 	defer answer.Body.Close()
 	// Even of a success the text is read: else the connection cannot be used again.
-	late := time.AfterFunc(answerTimeout, cancel)
-	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	late.Stop()
+	// Where it decides, it has all the time there is.
+	if answer.StatusCode/100 != 2 || r.Accepted == nil {
+		late := time.AfterFunc(answerTimeout, cancel)
+		defer late.Stop()
+	}
+	text, cut := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if answer.StatusCode/100 == 2 {
-		return nil
+		return p.accepted(answer, text, cut, r, u)
 	}
 	return p.refused(answer, text, r, u)
 }
@@ -265,7 +272,7 @@ func advice(err error, r Post) string {
 	)
 	switch {
 	case errors.As(err, &hostname):
-		return r.URLKey + " (the certificate is made out to another name)"
+		return r.URLKey + " (" + WrongName(hostname) + ")"
 	case errors.As(err, &authority), errors.As(err, &verify):
 		return "tls.ca (the certificate is signed by nobody trusted, or out of date)"
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
@@ -276,6 +283,19 @@ func advice(err error, r Post) string {
 		return r.URLKey + ", and the name server"
 	}
 	return r.URLKey + ", and whether the server runs"
+}
+
+// WrongName says why a certificate is not one for the server's name.
+func WrongName(err x509.HostnameError) string {
+	if c := err.Certificate; c != nil && len(c.DNSNames)+len(c.IPAddresses)+len(c.EmailAddresses)+len(c.URIs) == 0 {
+		entry := "DNS:" + err.Host
+		if net.ParseIP(strings.Trim(err.Host, "[]")) != nil {
+			entry = "IP:" + err.Host
+		}
+		return "the certificate has no subjectAltName (SAN), and its common name " + strconv.Quote(Clip(c.Subject.CommonName, maxName)) +
+			" does not count; have it issued with subjectAltName=" + entry
+	}
+	return "the certificate is made out to another name"
 }
 
 // postError has a text of its own: those of net/http quote the URL.

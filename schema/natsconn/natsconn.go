@@ -27,6 +27,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 	"github.com/synadia-io/orbit.go/natscontext"
+
+	"supernats/schema/secretfile"
 )
 
 // DefaultURL is where a server is looked for if nothing else is said.
@@ -202,7 +204,7 @@ func (s Settings) credentials() ([]nats.Option, error) {
 		}
 		opts = append(opts, nats.UserCredentials(s.CredsFile))
 	case s.NkeyFile != "":
-		opt, err := nats.NkeyOptionFromSeed(s.NkeyFile)
+		opt, err := nkeyOption(s.NkeyFile)
 		if err != nil {
 			return nil, &FileError{"nats-nkey", s.NkeyFile, err}
 		}
@@ -285,18 +287,20 @@ func checkCA(file string) error {
 	return nil
 }
 
-// secret reads a file without its last line break, or else a variable.
+// secret reads a file, or else a variable. What tools leave around a secret is cut
+// off: secrets of Kubernetes often end with a line end, in a variable too. Spaces
+// around one in a variable are its own.
 func secret(file, variable string) (string, error) {
 	if file == "" {
-		return os.Getenv(variable), nil
+		return strings.Trim(os.Getenv(variable), "\r\n\ufeff"), nil
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
-	text := strings.TrimRight(string(b), "\r\n")
-	if text == "" {
-		return "", errors.New("file is empty")
+	text, err := secretfile.Clean(string(b))
+	if err != nil {
+		return "", fmt.Errorf("file %w", err)
 	}
 	return text, nil
 }

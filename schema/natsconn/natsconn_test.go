@@ -1,6 +1,7 @@
 package natsconn_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -96,6 +97,7 @@ func TestUnusableFiles(t *testing.T) {
 	_, seed := natsconntest.Nkey(t)
 	none, dir := filepath.Join(t.TempDir(), "none"), t.TempDir()
 	garbage, empty := natsconntest.File(t, "garbage", "s3cret garbage\n"), natsconntest.File(t, "empty", "\n")
+	lines, wide := natsconntest.File(t, "lines", "user\ns3cret\n"), natsconntest.File(t, "wide", "\xff\xfes\x003\x00")
 	account, err := nkeys.CreateAccount()
 	if err != nil {
 		t.Fatal(err)
@@ -122,6 +124,9 @@ func TestUnusableFiles(t *testing.T) {
 		{natsconn.Settings{User: "a", PasswordFile: none}, "--nats-password-file", none, noFile},
 		{natsconn.Settings{User: "a", PasswordFile: dir}, "--nats-password-file", dir, isDir},
 		{natsconn.Settings{User: "a", PasswordFile: empty}, "--nats-password-file", empty, "is empty"},
+		{natsconn.Settings{User: "a", PasswordFile: lines}, "--nats-password-file", lines, "holds 2 lines"},
+		{natsconn.Settings{User: "a", PasswordFile: wide}, "--nats-password-file", wide, "UTF-16"},
+		{natsconn.Settings{TokenFile: lines}, "--nats-token-file", lines, "holds 2 lines"},
 		{natsconn.Settings{TokenFile: none}, "--nats-token-file", none, noFile},
 		{natsconn.Settings{TokenFile: empty}, "--nats-token-file", empty, "is empty"},
 		{natsconn.Settings{TLS: natsconn.TLS{CA: none}}, "--nats-tls-ca", none, noFile},
@@ -218,20 +223,24 @@ func TestSecretsInURLs(t *testing.T) {
 
 func TestPassword(t *testing.T) {
 	s := streamtest.Start(t, func(o *server.Options) {
-		o.Users = []*server.User{{Username: "ops", Password: "s3cret "}, {Username: "open", Password: ""}}
+		o.Users = []*server.User{{Username: "ops", Password: "s3cret"}, {Username: "space", Password: "s3cret "}, {Username: "open", Password: ""}}
 	})
 	for _, c := range []struct {
 		name, user, file, env string
 		ok                    bool
 	}{
-		{"file", "ops", "s3cret ", "", true},
-		{"file with a line end", "ops", "s3cret \n", "", true},
-		{"file from Windows", "ops", "s3cret \r\n", "", true},
-		{"file wins", "ops", "s3cret \n", "wrong", true},
-		{"variable", "ops", "", "s3cret ", true},
-		{"wrong", "ops", "s3cret", "", false},
+		{"file", "ops", "s3cret", "", true},
+		{"file with a line end", "ops", "s3cret\n", "", true},
+		{"file from Windows", "ops", "\ufeffs3cret\r\n", "", true},
+		{"file with a space after it", "ops", "s3cret \n", "", true},
+		{"file with a tab and lines around it", "ops", "\n\ts3cret\n\n", "", true},
+		{"file wins", "ops", "s3cret\n", "wrong", true},
+		{"variable", "ops", "", "s3cret", true},
+		{"variable with a line end", "ops", "", "s3cret\n", true},
+		{"variable with a space", "space", "", "s3cret ", true},
+		{"wrong", "ops", "S3cret", "", false},
 		{"nothing", "ops", "", "", false},
-		{"nobody", "", "", "s3cret ", false},
+		{"nobody", "", "", "s3cret", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			settings := natsconn.Settings{URL: s.URL, User: c.user}
@@ -241,6 +250,28 @@ func TestPassword(t *testing.T) {
 			t.Setenv(natsconn.EnvPassword, c.env)
 			if err := connect(t, settings); err == nil != c.ok {
 				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// TestNkeyFromWindows: a seed is found whatever an editor has left around it.
+func TestNkeyFromWindows(t *testing.T) {
+	public, file := natsconntest.Nkey(t)
+	s := streamtest.Start(t, func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} })
+	seed, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed = bytes.TrimSpace(seed)
+
+	for name, text := range map[string]string{
+		"CRLF": "%s\r\n", "mark": "\ufeff%s\n", "space": " %s \n", "tab": "%s\t", "blank line": "\r\n%s\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := natsconntest.File(t, "seed", fmt.Sprintf(text, seed))
+			if err := connect(t, natsconn.Settings{URL: s.URL, NkeyFile: file}); err != nil {
+				t.Error(err)
 			}
 		})
 	}

@@ -60,12 +60,18 @@ type Identity struct {
 type Receiver struct {
 	cfg      Config
 	identity Identity
-	from, to *netmail.Address
-	host     string
-	port     int
-	mode     string
-	hello    string
-	own      *templates
+	// to is the recipient as it is written in the configuration; sender and
+	// recipient are what servers get, their domains in ASCII.
+	to                *netmail.Address
+	sender, recipient *netmail.Address
+	// host is that of the server, in ASCII.
+	host  string
+	port  int
+	mode  string
+	hello string
+	own   *templates
+	// logins is shared by all recipients of a section.
+	logins *lastLogin
 	// location is the zone of the times in a mail.
 	location *time.Location
 
@@ -80,14 +86,17 @@ var _ notify.Receiver = (*Receiver)(nil)
 // the server refuses does not stop the mail of the others.
 //
 // It does not connect. Errors are those of Config.Validate, and of a
-// password_file or ca_file that cannot be read now; both are read again at every
-// delivery.
+// password_file, token_file or ca_file that cannot be read now; they are read again
+// at every delivery.
 func New(cfg Config, from Identity) ([]*Receiver, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if _, err := cfg.password(); err != nil {
-		return nil, err
+	// A program that gives a token may take its time, and may fail now and then.
+	if len(cfg.TokenCommand) == 0 {
+		if _, err := cfg.credentials(context.Background()); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := cfg.authorities(); err != nil {
 		return nil, err
@@ -100,6 +109,12 @@ func New(cfg Config, from Identity) ([]*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
+	if sender, err = inASCII(sender); err != nil {
+		return nil, fmt.Errorf("from: %w", err)
+	}
+	if host, err = asciiDomain(host); err != nil {
+		return nil, fmt.Errorf("smarthost: %w", err)
+	}
 	own, err := cfg.templates()
 	if err != nil {
 		return nil, err
@@ -108,15 +123,20 @@ func New(cfg Config, from Identity) ([]*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
+	logins := &lastLogin{}
 	receivers := make([]*Receiver, 0, len(cfg.To))
 	for i, s := range cfg.To {
 		to, err := parseAddress(fmt.Sprintf("to[%d]", i), s)
 		if err != nil {
 			return nil, err
 		}
+		recipient, err := inASCII(to)
+		if err != nil {
+			return nil, fmt.Errorf("to[%d]: %w", i, err)
+		}
 		receivers = append(receivers, &Receiver{
-			cfg: cfg, identity: from, from: sender, to: to,
-			host: host, port: port, mode: cfg.mode(), hello: helloName(cfg.Hello, from.Instance), own: own, location: location,
+			cfg: cfg, identity: from, to: to, sender: sender, recipient: recipient,
+			host: host, port: port, mode: cfg.mode(), hello: helloName(cfg.Hello, from.Instance), own: own, logins: logins, location: location,
 			now: time.Now, dial: (&net.Dialer{}).DialContext,
 		})
 	}

@@ -1,13 +1,11 @@
 package mail
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strconv"
@@ -17,6 +15,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"supernats/consumer/notify"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -26,34 +25,15 @@ const (
 	maxAnswers = 1 << 20
 	// quitTimeout is how long the farewell may take when all is said.
 	quitTimeout = time.Second
-	// maxSecret is the size of the biggest password_file or ca_file.
-	maxSecret = 1 << 20
 )
 
 // errFlood ends the dialogue with a server that sends more than maxAnswers.
 var errFlood = errors.New("server sends without end")
 
-// Mechanisms of AUTH in the order of preference. NTLM is left out: it wants a
-// domain, and servers that offer it offer LOGIN too.
-var (
-	mechanismsTLS = []gomail.SMTPAuthType{
-		gomail.SMTPAuthSCRAMSHA256PLUS, gomail.SMTPAuthSCRAMSHA256,
-		gomail.SMTPAuthSCRAMSHA1PLUS, gomail.SMTPAuthSCRAMSHA1,
-		gomail.SMTPAuthCramMD5, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin,
-	}
-	// Without TLS those that do not show the password.
-	mechanismsOpen = []gomail.SMTPAuthType{
-		gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1, gomail.SMTPAuthCramMD5,
-	}
-	// Without TLS and without a way on which anybody could listen.
-	mechanismsLoopback = append(append([]gomail.SMTPAuthType(nil), mechanismsOpen...),
-		gomail.SMTPAuthPlainNoEnc, gomail.SMTPAuthLoginNoEnc)
-)
-
-// send has one dialogue with the server about a mail of a size. ctx must have a
-// deadline.
+// send has one dialogue with the server about a mail of a size, or one more for each
+// mechanism of AUTH after whose refusal the server hangs up. ctx must have a deadline.
 func (r *Receiver) send(ctx context.Context, msg *gomail.Msg, size int64) error {
-	password, err := r.cfg.password()
+	has, err := r.cfg.credentials(ctx)
 	if err != nil {
 		return notify.Outage(r.fail(err.Error(), "", err))
 	}
@@ -61,6 +41,21 @@ func (r *Receiver) send(ctx context.Context, msg *gomail.Msg, size int64) error 
 	if err != nil {
 		return notify.Outage(r.fail(err.Error(), "", err))
 	}
+
+	tried := map[gomail.SMTPAuthType]error{}
+	for {
+		again, err := r.dialogue(ctx, msg, size, has, tlsConfig, tried)
+		if !again || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// dialogue says hello, logs in and sends the mail; again says that another one may
+// get further.
+func (r *Receiver) dialogue(
+	ctx context.Context, msg *gomail.Msg, size int64, has credentials, tlsConfig *tls.Config, tried map[gomail.SMTPAuthType]error,
+) (again bool, err error) {
 	// go-mail's context ends with its dialling, and its deadline is moved on with
 	// every message: the connection itself has to know when all is over.
 	var conn *boundConn
@@ -87,34 +82,55 @@ func (r *Receiver) send(ctx context.Context, msg *gomail.Msg, size int64) error 
 			_ = conn.Close()
 		}
 	}()
-	client, err := gomail.NewClient(r.host, r.options(password, tlsConfig, dial, r.timeout(size))...)
+	client, err := gomail.NewClient(r.host, r.options(tlsConfig, dial, r.timeout(size))...)
 	if err != nil {
-		return notify.Outage(r.fail(err.Error(), "smarthost", err))
+		return false, notify.Outage(r.fail(err.Error(), "smarthost", err))
 	}
+
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return notify.Outage(r.explain(ctx, err, conn, password, size))
+		return false, notify.Outage(r.explain(ctx, err, conn, has.secret, size))
 	}
-	if _, limit := session.Extension("SIZE"); tooBig(size, limit) {
+	quit := func() {
+		// Polite, and of no consequence: the answer to the text was the last that
+		// mattered. A failed QUIT counted as an error would send the mail twice.
 		_ = conn.SetDeadline(time.Now().Add(quitTimeout))
 		_ = session.Quit()
-		return notify.Permanent(r.fail("mail is bigger than the "+clip(limit, maxSubjectName)+" bytes that the server takes", "how big a mail may be there", nil))
 	}
+	var notLoggedIn *loginError
+	if r.cfg.Username != "" {
+		more, err := r.login(session, has, tried)
+		if err != nil && (!errors.As(err, &notLoggedIn) || !notLoggedIn.mayDoWithout) {
+			if !more && ctx.Err() == nil {
+				quit()
+			}
+			return more, notify.Outage(r.explain(ctx, err, conn, has.secret, size))
+		}
+	}
+	if err := r.carries(session); err != nil {
+		quit()
+		return false, err
+	}
+	if _, limit := session.Extension("SIZE"); tooBig(size, limit) {
+		quit()
+		return false, notify.Permanent(r.fail("mail is bigger than the "+clip(limit, maxSubjectName)+" bytes that the server takes", "how big a mail may be there", nil))
+	}
+
 	err = client.SendWithSMTPClient(session, msg)
-	// Polite, and of no consequence: the answer to the text was the last that
-	// mattered. A failed QUIT counted as an error would send the mail twice.
-	_ = conn.SetDeadline(time.Now().Add(quitTimeout))
 	if msg.IsDelivered() {
-		_ = session.Quit()
-		return nil
+		quit()
+		return false, nil
 	}
 	if ctx.Err() == nil {
-		_ = session.Quit()
+		quit()
 	}
-	if err == nil {
+	switch {
+	case notLoggedIn != nil && ctx.Err() == nil:
+		return false, notify.Outage(r.explain(ctx, notLoggedIn, conn, has.secret, size))
+	case err == nil:
 		err = errors.New("mail was not sent, for no reason that is known")
 	}
-	return r.explain(ctx, err, conn, password, size)
+	return false, r.explain(ctx, err, conn, has.secret, size)
 }
 
 // tooBig reports whether a mail has more bytes than a server announces with
@@ -125,7 +141,7 @@ func tooBig(size int64, announced string) bool {
 	return err == nil && limit > 0 && size > limit
 }
 
-func (r *Receiver) options(password string, tlsConfig *tls.Config, dial gomail.DialContextFunc, timeout time.Duration) []gomail.Option {
+func (r *Receiver) options(tlsConfig *tls.Config, dial gomail.DialContextFunc, timeout time.Duration) []gomail.Option {
 	options := []gomail.Option{
 		gomail.WithPort(r.port),
 		gomail.WithTimeout(timeout),
@@ -144,28 +160,12 @@ func (r *Receiver) options(password string, tlsConfig *tls.Config, dial gomail.D
 	case TLSNone:
 		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS))
 	}
-	if isASCII(r.from.Address) && isASCII(r.to.Address) {
+	if isASCII(r.sender.Address) && isASCII(r.recipient.Address) {
 		// go-mail marks every mail as SMTPUTF8 where the server knows it, and the
 		// next server that does not know it would send the mail back.
 		options = append(options, gomail.WithoutSMTPUTF8())
 	}
-	if r.cfg.Username != "" {
-		// Not go-mail's own order: with a dialler of one's own and implicit TLS it
-		// does not see the TLS and leaves out PLAIN and LOGIN.
-		options = append(options, gomail.WithUsername(r.cfg.Username), gomail.WithPassword(password),
-			gomail.WithOpportunisticSMTPAuth(r.mechanisms()...))
-	}
 	return options
-}
-
-func (r *Receiver) mechanisms() []gomail.SMTPAuthType {
-	switch {
-	case r.mode != TLSNone:
-		return mechanismsTLS
-	case isLoopback(r.host):
-		return mechanismsLoopback
-	}
-	return mechanismsOpen
 }
 
 func (r *Receiver) tlsConfig() (*tls.Config, error) {
@@ -176,61 +176,20 @@ func (r *Receiver) tlsConfig() (*tls.Config, error) {
 	return &tls.Config{ServerName: r.host, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
-// password is the one in force now.
-func (c Config) password() (string, error) {
-	if c.PasswordFile == "" {
-		return string(c.Password), nil
-	}
-	b, err := readSecret("password_file", c.PasswordFile)
-	if err != nil {
-		return "", err
-	}
-	password := strings.TrimRight(string(b), "\r\n")
-	if password == "" {
-		return "", fmt.Errorf("password_file: %s is empty", c.PasswordFile)
-	}
-	return password, nil
-}
-
 // authorities are those of ca_file, nil for the system's.
 func (c Config) authorities() (*x509.CertPool, error) {
 	if c.CAFile == "" {
 		return nil, nil
 	}
-	b, err := readSecret("ca_file", c.CAFile)
+	b, err := secretfile.Bytes(c.CAFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ca_file: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {
 		return nil, fmt.Errorf("ca_file: %s holds no certificate in PEM", c.CAFile)
 	}
 	return pool, nil
-}
-
-// readSecret reads a file that is one: a pipe would block for as long as nobody
-// writes, and a time-out does not reach there.
-func readSecret(key, name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %s is no regular file", key, name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
-	}
-	defer f.Close()
-	var b bytes.Buffer
-	if _, err := io.Copy(&b, io.LimitReader(f, maxSecret+1)); err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
-	}
-	if b.Len() > maxSecret {
-		return nil, fmt.Errorf("%s: %s is bigger than %d bytes", key, name, maxSecret)
-	}
-	return b.Bytes(), nil
 }
 
 func isLoopback(host string) bool {

@@ -14,6 +14,7 @@ package pagerduty
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -120,7 +121,7 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 		Name: name, Kind: "pagerduty", HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) {
 			key, value, err := c.key()
-			return notify.Post{URL: c.URL, URLKey: "url", AuthKey: key, BodyKey: key, Secrets: []string{value}}, err
+			return notify.Post{URL: c.URL, URLKey: "url", AuthKey: key, BodyKey: key, Secrets: []string{value}, Accepted: accepted}, err
 		},
 		Parts: func(batch []*schema.CloudEvent[*schema.Alert]) ([]notify.Part, error) {
 			_, value, err := c.key()
@@ -130,6 +131,27 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 			return parts(batch, value, id), nil
 		},
 	}.Receiver()
+}
+
+// accepted: {"status":"success",…}, with 202.
+func accepted(a notify.Answer) *notify.Refusal {
+	var answer struct {
+		Status, Message string
+		Errors          []string
+	}
+	if err := json.Unmarshal([]byte(a.Text()), &answer); err != nil || answer.Status == "" {
+		return &notify.Refusal{Want: `{"status":"success"}`}
+	}
+	if answer.Status == "success" {
+		return nil
+	}
+
+	why := strings.Join(append([]string{answer.Status, answer.Message}, answer.Errors...), ": ")
+	return &notify.Refusal{
+		Why: strings.ReplaceAll(why, ": : ", ": "), Key: "routing_key",
+		// The other one of its words is "throttle exceeded".
+		Permanent: strings.HasPrefix(answer.Status, "invalid"),
+	}
 }
 
 // parts has the requests of each incident.
@@ -156,9 +178,10 @@ func parts(batch []*schema.CloudEvent[*schema.Alert], key string, id notify.Iden
 
 func payloadOf(i *notify.Incident, id notify.Identity) payload {
 	a := i.Alert
+	began, _ := i.Times(time.Now())
 	p := payload{
 		Summary: notify.Clip(i.Summary(), maxSummary-1), Source: notify.Clip(a.Host, maxValue),
-		Severity: severity(a.Severity), Timestamp: a.Opened.UTC(),
+		Severity: severity(a.Severity), Timestamp: began,
 		Component: notify.Clip(notify.ProcessName(a.Group, a.Process), maxValue),
 		Group:     notify.Clip(a.Group, maxValue), Class: notify.Clip(a.Rule, maxValue),
 		Details: map[string]string{},

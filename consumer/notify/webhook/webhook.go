@@ -156,10 +156,12 @@ func message(receiver string, incidents []*notify.Incident, limit int, id notify
 func alert(i *notify.Incident, id notify.Identity) Alert {
 	a := Alert{
 		Status: statusFiring, Labels: i.Labels(), Annotations: i.Annotations(0),
-		StartsAt: i.Alert.Opened.UTC(), GeneratorURL: id.URL,
+		GeneratorURL: id.URL,
 	}
+	began, over := i.Times(time.Now())
+	a.StartsAt = began
 	if i.Resolved() {
-		a.Status, a.EndsAt = statusResolved, i.Ended()
+		a.Status, a.EndsAt = statusResolved, over
 	}
 	a.Fingerprint = fingerprint(a.Labels)
 	return a

@@ -55,8 +55,8 @@ func Ways(tb testing.TB) map[string]Way {
 	const violation = "authorization violation"
 	return map[string]Way{
 		"password": {
-			func(o *server.Options) { o.Users = []*server.User{{Username: "ops", Password: "s3cret "}} }, password("s3cret \r\n"),
-			map[string]Wrong{"another": {password("s3cret\n"), violation}, "nobody": {natsconn.Settings{}, violation}},
+			func(o *server.Options) { o.Users = []*server.User{{Username: "ops", Password: "s3cret"}} }, password("\ufeffs3cret \r\n"),
+			map[string]Wrong{"another": {password("S3cret\n"), violation}, "nobody": {natsconn.Settings{}, violation}},
 		},
 		"token": {
 			func(o *server.Options) { o.Authorization = "t0ken" }, token("t0ken\n"),
