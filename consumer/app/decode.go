@@ -33,6 +33,8 @@ type decoder struct {
 	broken   bool
 	values   int
 	mistakes []mistake
+	// seen are the mistakes without the paths of their keys.
+	seen map[mistake]bool
 }
 
 // maxValues bounds what a few lines of aliases of aliases can become.

@@ -51,7 +51,7 @@ func readFile(path string) (Config, *decoder, error) {
 func decodeFile(path string, text []byte, c *Config) (*decoder, error) {
 	d := &decoder{
 		path: path, anchors: map[string]ast.Node{}, aliases: map[*ast.AliasNode]ast.Node{},
-		keys: map[string]*token.Token{}, empty: map[string]bool{}, failed: map[string]bool{},
+		keys: map[string]*token.Token{}, empty: map[string]bool{}, failed: map[string]bool{}, seen: map[mistake]bool{},
 	}
 	body := d.parse(text)
 	if body == nil {

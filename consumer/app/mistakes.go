@@ -32,12 +32,12 @@ func (d *decoder) fail(t *token.Token, key, format string, args ...any) {
 }
 
 func (d *decoder) add(t *token.Token, message string) {
-	same := func(m mistake) bool {
-		_, a, isKey := strings.Cut(m.message, ": ")
-		_, b, isKeyToo := strings.Cut(message, ": ")
-		return m.at == t && t != nil && (m.message == message || isKey && isKeyToo && a == b)
+	same := mistake{t, message}
+	if _, rest, ok := strings.Cut(message, ": "); ok && t != nil {
+		same.message = rest
 	}
-	if !slices.ContainsFunc(d.mistakes, same) {
+	if !d.seen[same] {
+		d.seen[same] = true
 		d.mistakes = append(d.mistakes, mistake{t, message})
 	}
 }

@@ -13,12 +13,17 @@ type rulesCmd struct {
 }
 
 type rulesCheckCmd struct {
-	File string `arg:"" help:"A configuration file, or one with nothing but rules."`
+	File  string `arg:"" help:"A configuration file, or one with nothing but rules."`
+	Files bool   `env:"-" default:"true" negatable:"" help:"Look at the files that it names too, such as those with secrets; --no-files where they are not, as in CI."`
 }
 
 // Run prints what is configured, or all that is wrong, each with its place.
 func (r rulesCheckCmd) Run() error {
-	cfg, err := app.LoadRules(r.File)
+	check := app.Check
+	if !r.Files {
+		check = app.LoadRules
+	}
+	cfg, err := check(r.File)
 	if err != nil {
 		return fileError{err}
 	}
