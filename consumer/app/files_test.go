@@ -48,7 +48,7 @@ max_age: 0s
 	got := strings.ReplaceAll(err.Error(), dir, "DIR")
 	lines := strings.Split(got, "\nDIR/f.yaml")
 	for i, want := range []string{
-		`DIR/f.yaml:1:31: nats.tls.ca: found "DIR": want a regular file`,
+		`DIR/f.yaml:1:35: nats.tls.ca: found "DIR": want a regular file`,
 		`:1:`,
 		`:2:13: web_config: found "DIR/web.yaml": `,
 		`:8:18: mail.password_file: found "DIR/none", there is no such file`,
