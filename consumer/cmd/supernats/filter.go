@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"supernats/consumer"
@@ -45,7 +47,32 @@ func (f *filters) filter() (consumer.Filter, error) {
 	if err := c.Check(); err != nil {
 		return c, usageError{err}
 	}
+	if err := checkEvents(c.Events); err != nil {
+		return c, usageError{err}
+	}
+	if !f.Since.IsZero() && !f.Until.IsZero() && f.Until.Before(f.Since.Time) {
+		return c, usageError{fmt.Errorf("--until %s is before --since %s", f.Until.Format(time.RFC3339), f.Since.Format(time.RFC3339))}
+	}
 	return c, nil
+}
+
+// checkEvents refuses names that no event has: with one, a command would print nothing,
+// as if nothing had happened. A glob may be of names that are not known here.
+func checkEvents(events []string) error {
+	known := append(schema.Names(), schema.Families()...)
+	for _, name := range events {
+		isGlob := strings.ContainsAny(name, `*?[{\`)
+		matches := slices.ContainsFunc(known, func(k string) bool { return k == name || isGlob && consumer.Glob(name, k) })
+		if matches || isGlob && !looksLikeRegexp(name) {
+			continue
+		}
+		problem := fmt.Sprintf("--event %q is no event", name)
+		if meant := meantGlob(name, known); meant != "" {
+			return fmt.Errorf("%s; did you mean %s?", problem, meant)
+		}
+		return fmt.Errorf("%s; allowed are %s, and globs of names", problem, strings.Join(known, ", "))
+	}
+	return nil
 }
 
 // globs divides what was given at the commas, as supervisor's events= is, but not
@@ -79,7 +106,8 @@ func (f *filters) inTime(t schema.Time) bool {
 	return (f.Since.IsZero() || !t.Before(f.Since.Time)) && (f.Until.IsZero() || !t.After(f.Until.Time))
 }
 
-// moment is a point in time: RFC 3339, or a duration back from now.
+// moment is a point in time: RFC 3339, or a duration back from now, or with a plus
+// from now on.
 type moment struct{ time.Time }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -89,10 +117,14 @@ func (m *moment) UnmarshalText(b []byte) error {
 		m.Time = t
 		return nil
 	}
-	d, err := schema.ParseDuration(s)
+	ahead, future := strings.CutPrefix(s, "+")
+	d, err := schema.ParseDuration(ahead)
 	if err != nil {
 		return fmt.Errorf("%q is no time; allowed are a duration back from now (90s, 2h, 7d) and RFC 3339 (2026-11-21T19:00:00Z)", s)
 	}
-	m.Time = time.Now().Add(-time.Duration(d))
+	if !future {
+		d = -d
+	}
+	m.Time = time.Now().Add(time.Duration(d))
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -19,8 +20,11 @@ type tailCmd struct {
 	outputFlag
 }
 
-// Run prints events until it is interrupted.
+// Run prints events until it is interrupted, or --until is there.
 func (t *tailCmd) Run(ctx context.Context, c *common) error {
+	if until := t.Until; !until.IsZero() && t.Since.IsZero() && until.Before(time.Now()) {
+		return usageError{fmt.Errorf("--until %s is over, and tail prints what is to come: give --since too, or a time to come (+5m)", until.Format(time.RFC3339))}
+	}
 	return t.read(ctx, c, t.Output, true)
 }
 
@@ -65,7 +69,15 @@ func (f *filters) readFrom(ctx context.Context, js jetstream.JetStream, filter c
 		return fmt.Errorf("read stream %s: %w", stream.Events, err)
 	}
 	p := newPrinter(os.Stdout, output)
-	if !follow && oc.CachedInfo().NumPending == 0 {
+	behind := oc.CachedInfo().NumPending > 0
+	waiting := ctx
+	if follow && !f.Until.IsZero() {
+		// What happened just before it is stored a little later.
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithDeadline(ctx, f.Until.Add(time.Second))
+		defer cancel()
+	}
+	if (!follow || waiting.Err() != nil) && !behind {
 		return p.end()
 	}
 	msgs, err := oc.Messages()
@@ -74,7 +86,18 @@ func (f *filters) readFrom(ctx context.Context, js jetstream.JetStream, filter c
 	}
 	defer msgs.Stop()
 	for printed := 0; ; {
-		raw, err := msgs.Next(jetstream.NextContext(ctx))
+		raw, err := msgs.Next(jetstream.NextContext(waiting))
+		if err != nil && behind && ctx.Err() == nil && waiting.Err() != nil {
+			// It is over, but not all that was stored by now has been read.
+			if s, err = js.Stream(ctx, stream.Events); err != nil {
+				return errors.Join(fmt.Errorf("look up stream %s: %w", stream.Events, err), p.end())
+			}
+			waiting, follow, last = ctx, false, s.CachedInfo().State.LastSeq
+			continue
+		}
+		if err != nil && ctx.Err() == nil && waiting.Err() != nil {
+			return p.end()
+		}
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 				return p.end()
@@ -91,7 +114,7 @@ func (f *filters) readFrom(ctx context.Context, js jetstream.JetStream, filter c
 			}
 			printed++
 		}
-		behind := meta.NumPending > 0
+		behind = meta.NumPending > 0
 		if !behind {
 			if err := p.flush(); err != nil {
 				return err
