@@ -23,6 +23,7 @@ type arrow struct {
 
 var arrows = []arrow{
 	{`schema`, ``, `-`},
+	{`schema/httplimit`, ``, `-`},
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn)?`, `github.com/(nats-io|synadia-io)/.*`},
 	{`bridge`, `schema.*|bridge/.*`, ``},
 	{`bridge/cmd/.*`, `bridge(/eventlistener|/spool)?`, ``},

@@ -40,6 +40,8 @@ type App struct {
 	plan     atomic.Pointer[plan]
 	reloaded chan struct{} // holds one value: plan was replaced
 	rebuilt  bool
+	// reloading lets one reload at a time read the file.
+	reloading sync.Mutex
 }
 
 // Options of a daemon beside its configuration.
@@ -99,6 +101,8 @@ var errNoFile = errors.New("there is no configuration file to reload (-c FILE)")
 // Reload reads the configuration file again. If anything is wrong with it, the old
 // one goes on, and the error says what.
 func (a *App) Reload() error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
 	err := func() error {
 		if a.options.Load == nil {
 			return errNoFile

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -97,7 +98,8 @@ func listen(cfg bridge.Config) int {
 	}
 	defer func() { _, _ = in.Close(), out.Close() }()
 	log := newLog(cfg.LogLevel)
-	build.Version = version // for build_info
+	slog.SetDefault(slog.New(zerolog.NewSlogHandler(log))) // what libraries say by the package log
+	build.Version = version                                // for build_info
 	b, err := bridge.New(cfg, [8]byte{}, version, log)
 	if err != nil {
 		return usage(err)

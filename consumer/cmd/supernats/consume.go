@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+
+	"github.com/rs/zerolog"
 
 	"supernats/consumer/app"
 )
@@ -22,6 +25,7 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 	o := app.Options{Version: version, Log: c.log(), Rebuild: d.Rebuild}
+	slog.SetDefault(slog.New(zerolog.NewSlogHandler(o.Log))) // what libraries say by the package log
 	if c.Config != "" {
 		o.Load = c.load
 	}
