@@ -42,6 +42,12 @@ type App struct {
 	rebuilt  bool
 	// reloading lets one reload at a time read the file.
 	reloading sync.Mutex
+
+	// progress is looked at by supervise; announced says that systemd was told READY,
+	// deaf that it could not be told something.
+	progress                  progress
+	stuckAfter, readyPatience time.Duration
+	announced, deaf           atomic.Bool
 }
 
 // Options of a daemon beside its configuration.
@@ -71,6 +77,7 @@ func New(cfg Config, o Options) (*App, error) {
 	a := &App{
 		cfg: cfg, options: o, instance: host, log: o.Log.With().Str("component", "consume").Logger(),
 		ready: make(chan struct{}), reloaded: make(chan struct{}, 1),
+		stuckAfter: stuckAfter, readyPatience: readyPatience,
 	}
 	a.health = newHealth(a.log)
 	p, err := a.prepare(cfg)
@@ -103,6 +110,7 @@ var errNoFile = errors.New("there is no configuration file to reload (-c FILE)")
 func (a *App) Reload() error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
+	defer a.reloads()()
 	err := func() error {
 		if a.options.Load == nil {
 			return errNoFile
@@ -191,6 +199,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.cfg.Listen != "" {
 		g.Go(func() error { return a.serve(ctx) })
 	}
+	g.Go(func() error { return a.supervise(ctx) })
 	g.Go(func() error { return a.work(ctx, js) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
@@ -268,8 +277,12 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 	}
 	v := newEvents(js, p, a.log)
 	var reading sync.Once
+	beat, leave := a.progress.enter("reading events")
+	v.beat = beat
 	g.Go(func() error {
+		defer leave()
 		return v.run(ctx, func() {
+			beat()
 			reading.Do(func() { a.log.Info().Int("receivers", len(p.receivers)).Msg("reading events") })
 			a.setReady()
 		})

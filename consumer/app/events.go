@@ -47,6 +47,8 @@ type events struct {
 	waiting time.Time // since when messages that were sent have not arrived
 	// skew is how far the server's clock is ahead of ours.
 	skew time.Duration
+	// beat is called whenever reading begins again, see progress.
+	beat func()
 }
 
 const (
@@ -66,13 +68,14 @@ const (
 )
 
 func newEvents(js jetstream.JetStream, p *plan, log zerolog.Logger) *events {
-	return &events{js: js, plan: p, log: log, seenEvery: defaultSeenEvery}
+	return &events{js: js, plan: p, log: log, seenEvery: defaultSeenEvery, beat: func() {}}
 }
 
 // run works until ctx ends; whatever goes wrong is tried again.
 func (v *events) run(ctx context.Context, ready func()) error {
 	t := retry{log: v.log, what: "reading events"}
 	for {
+		v.beat()
 		err := v.read(ctx, func() { t.over(); ready() })
 		if err := t.wait(ctx, err); err != nil {
 			return err

@@ -33,6 +33,22 @@ func LoadRules(path string) (Config, error) {
 	return c, d.check(&c, d.onlyRules())
 }
 
+// LoadConnection is Load for those who only reach NATS: mistakes elsewhere in the file
+// are none.
+func LoadConnection(path string) (Config, error) {
+	c, d, err := readFile(path)
+	if err != nil {
+		return c, err
+	}
+	for key := range d.failed {
+		section, _, _ := strings.Cut(key, ".")
+		if section == "nats" || section == "embedded" {
+			return c, d.check(&c, true)
+		}
+	}
+	return c, nil
+}
+
 // onlyRules reports whether the file has no receivers.
 func (d *decoder) onlyRules() bool { return d.keys["mail"] == nil && d.keys["receivers"] == nil }
 

@@ -92,12 +92,8 @@ func (m *muteCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := c.load()
-	if err != nil {
-		return err
-	}
 	var rules namedRules
-	if c.Config != "" {
+	if cfg, err := c.load(); err == nil && c.Config != "" { // if not, it is said when NATS is reached
 		rules = namedRules{c.Config, cfg.RuleNames()}
 	}
 
