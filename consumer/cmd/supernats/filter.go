@@ -13,7 +13,7 @@ import (
 // whose are the flags that choose processes. They have no variables: those of
 // the same name are the bridge's.
 type whose struct {
-	Host    []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these hosts. Repeatable, like the other filters."`
+	Host    []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these hosts. Repeatable, like the other filters; default: all."`
 	Group   []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these groups."`
 	Process []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these processes."`
 }
@@ -30,9 +30,9 @@ func (w *whose) filter() (consumer.Filter, error) {
 type filters struct {
 	whose
 	Event []string `env:"-" sep:"none" placeholder:"NAME" help:"Only these events: supervisor's own names, abstract ones too (PROCESS_STATE), or globs."`
-	Since moment   `env:"-" placeholder:"WHEN" help:"From then on: a duration back from now (90s, 2h, 7d) or RFC 3339."`
-	Until moment   `env:"-" placeholder:"WHEN" help:"Up to then."`
-	Limit int      `env:"-" placeholder:"N" help:"At most N events."`
+	Since moment   `env:"-" placeholder:"WHEN" help:"From then on: a duration back from now (90s, 2h, 7d) or RFC 3339; default: all that is stored, tail: what is to come."`
+	Until moment   `env:"-" placeholder:"WHEN" help:"Up to then; also +5m, from now on. Default: no end."`
+	Limit int      `env:"-" placeholder:"N" help:"At most N events; default: no limit."`
 }
 
 func (f *filters) filter() (consumer.Filter, error) {

@@ -48,7 +48,9 @@ type cli struct {
 	TestAlert testAlertCmd `cmd:"" help:"Send a test alert the whole way."`
 	Doctor    doctorCmd    `cmd:"" help:"What is wrong with this installation, and what to do."`
 	Rules     rulesCmd     `cmd:"" help:"Try a configuration before it is used."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
+
+	Completion completionCmd `cmd:"" help:"Print the completion of commands, flags and names for a shell."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
@@ -65,18 +67,27 @@ type common struct {
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-func run(args []string) int {
-	var c cli
-	exited := -1
-	parser, err := kong.New(&c,
+func newParser(c *cli, exit func(code int)) (*kong.Kong, error) {
+	return kong.New(c,
 		kong.Name("supernats"),
 		kong.Description("Turns the events of Supervisor into alerts, states and history."),
 		kong.DefaultEnvars("SUPERNATS"),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Help(printHelp),
+		kong.ValueFormatter(describe),
 		kong.Vars{"version": "supernats " + version, "config": systemConfig},
-		kong.Exit(func(code int) { exited = code }))
+		kong.Exit(exit))
+}
+
+func run(args []string) int {
+	var c cli
+	exited := -1
+	parser, err := newParser(&c, func(code int) { exited = code })
 	if err != nil {
 		return usage(err)
+	}
+	if isCompletion(args) {
+		return (&completer{parser: parser, common: &c.common}).answer(args)
 	}
 	k, err := parser.Parse(args)
 	switch {
