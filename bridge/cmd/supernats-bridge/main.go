@@ -44,16 +44,22 @@ type cli struct {
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-func run(args []string) int {
-	var c cli
-	exited := -1
-	parser, err := kong.New(&c,
+func newParser(c *cli, exit func(code int)) (*kong.Kong, error) {
+	return kong.New(c,
 		kong.Name("supernats-bridge"),
 		kong.Description("Publishes every event of a supervisord to NATS JetStream. It is the command of an [eventlistener:x] section: see `supernats-bridge conf`."),
 		kong.DefaultEnvars("SUPERNATS"),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Help(printHelp),
+		kong.ValueFormatter(describe),
 		kong.Vars{"version": "supernats-bridge " + version},
-		kong.Exit(func(code int) { exited = code }))
+		kong.Exit(exit))
+}
+
+func run(args []string) int {
+	var c cli
+	exited := -1
+	parser, err := newParser(&c, func(code int) { exited = code })
 	if err != nil {
 		return usage(err)
 	}
