@@ -61,6 +61,8 @@ func TestCompileRefuses(t *testing.T) {
 		{with(func(c *rules.Config) { c.Event = rules.List{schema.Tick5, "tick_60"} }), "[1].event[1]", "did you mean TICK_60?"},
 		{with(func(c *rules.Config) { c.Event = rules.List{"xyz"} }), "[1].event", "globs of names"},
 		{with(func(c *rules.Config) { c.Event = rules.List{""} }), "[1].event", `found ""`},
+		{with(func(c *rules.Config) { c.Event = rules.List{"PROCESS_STATE_.*"} }), "[1].event", "looks like a regular expression"},
+		{with(func(c *rules.Config) { c.Event = rules.List{"*(EXITED|FATAL)"} }), "[1].event", "looks like a regular expression"},
 		{with(func(c *rules.Config) { c.Event = rules.List{"PROCESS_[STATE"} }), "[1].event", "[a-z]"},
 		{[]rules.Config{{Name: "x", State: rules.List{"RUNNING", "FATLA"}}}, "[0].state[1]", `found "FATLA", allowed are STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL, UNKNOWN; did you mean FATAL?`},
 		{with(func(c *rules.Config) { c.Hosts = rules.List{"web[1"} }), "[1].hosts", `found "web[1", allowed are names with *, ?, [a-z] and {a,b}`},

@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -73,6 +74,10 @@ func (n eventName) match(event string) bool {
 	return schema.Is(event, n.name) || !n.glob.plain && n.glob.match(event)
 }
 
+// regexpSign is what regular expressions have, and names of events and their globs
+// do not.
+var regexpSign = regexp.MustCompile(`\.[*+?]|^\^|\$$|[()|]`)
+
 func compileEvents(list List) (events []eventName, err error) {
 	known := append(schema.Names(), schema.Families()...)
 	var errs []error
@@ -83,6 +88,8 @@ func compileEvents(list List) (events []eventName, err error) {
 			errs = append(errs, at(element("event", list, i), fmt.Errorf("found %q, allowed are supervisor's names (abstract ones too) and globs of names%s", clip(name), suggest(name, known))))
 		case err != nil:
 			errs = append(errs, at(element("event", list, i), err))
+		case regexpSign.MatchString(name):
+			errs = append(errs, at(element("event", list, i), fmt.Errorf("found %q, which looks like a regular expression and matches no event; allowed are supervisor's names and globs of names: PROCESS_STATE_*", clip(name))))
 		default:
 			events = append(events, eventName{name, g})
 		}

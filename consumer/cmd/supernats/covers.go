@@ -44,29 +44,18 @@ func (c *covers) String() string {
 
 // coverage looks at which processes and hosts a silence is about.
 func coverage(ctx context.Context, js jetstream.JetStream, m *schema.Mute, rules namedRules) (*covers, error) {
-	states, err := readBucket(ctx, js, stream.StateBucket, func(s *schema.State) string { return schema.StateKey(s.Host, s.Group, s.Process) })
-	if err != nil {
-		return nil, err
-	}
-	hosts, err := readBucket(ctx, js, stream.HostsBucket, func(h *schema.Host) string { return schema.Token(h.Host) })
+	states, hosts, known, err := readKnown(ctx, js)
 	if err != nil {
 		return nil, err
 	}
 
-	c := &covers{KnownHosts: len(hosts)}
-	known := map[string]map[string]bool{"host": {}, "group": {}, "process": {}, "rule": {}}
+	c := &covers{KnownHosts: len(hosts), KnownProcesses: len(states)}
 	for _, s := range states {
-		if s.Gone != nil {
-			continue
-		}
-		c.KnownProcesses++
-		known["host"][s.Host], known["group"][s.Group], known["process"][s.Process] = true, true, true
 		if silences(m, &schema.OpenAlert{Host: s.Host, Group: s.Group, Process: s.Process, Rule: rules.match(m.Rules)}) {
 			c.Processes++
 		}
 	}
 	for _, h := range hosts {
-		known["host"][h.Host] = true
 		if silences(m, &schema.OpenAlert{Host: h.Host, Rule: rules.match(m.Rules)}) {
 			c.Hosts++
 		}
@@ -79,7 +68,7 @@ func coverage(ctx context.Context, js jetstream.JetStream, m *schema.Mute, rules
 		globs []string
 	}{{"host", m.Hosts}, {"group", m.Groups}, {"process", m.Processes}, {"rule", m.Rules}} {
 		for _, glob := range f.globs {
-			if hint := hintOf(f.flag, glob, known[f.flag]); hint != "" {
+			if hint := hintOf("--"+f.flag, f.flag, glob, known[f.flag]); hint != "" {
 				if f.flag == "rule" {
 					hint += " (in " + rules.file + ")"
 				}
@@ -88,6 +77,31 @@ func coverage(ctx context.Context, js jetstream.JetStream, m *schema.Mute, rules
 		}
 	}
 	return c, nil
+}
+
+// knownNames are those of the fleet, by the flag that chooses them.
+type knownNames map[string]map[string]bool
+
+// readKnown reads the processes that there are, the hosts, and their names.
+func readKnown(ctx context.Context, js jetstream.JetStream) ([]schema.State, []schema.Host, knownNames, error) {
+	states, err := readBucket(ctx, js, stream.StateBucket, func(s *schema.State) string { return schema.StateKey(s.Host, s.Group, s.Process) })
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	states = slices.DeleteFunc(states, func(s schema.State) bool { return s.Gone != nil })
+	hosts, err := readBucket(ctx, js, stream.HostsBucket, func(h *schema.Host) string { return schema.Token(h.Host) })
+	if err != nil {
+		return nil, nil, nil, err
+	}
+
+	known := knownNames{"host": {}, "group": {}, "process": {}, "rule": {}}
+	for _, s := range states {
+		known["host"][s.Host], known["group"][s.Group], known["process"][s.Process] = true, true, true
+	}
+	for _, h := range hosts {
+		known["host"][h.Host] = true
+	}
+	return states, hosts, known, nil
 }
 
 // namedRules are the rules of a configuration file, if there is one.
@@ -110,8 +124,9 @@ func (r *namedRules) match(globs []string) string {
 	return globs[0]
 }
 
-// hintOf says what may be wrong with a glob that matches none of the names.
-func hintOf(flag, glob string, known map[string]bool) string {
+// hintOf says what may be wrong with a glob that matches none of the names. label is
+// where the glob stands.
+func hintOf(label, flag, glob string, known map[string]bool) string {
 	names := make([]string, 0, len(known))
 	for name := range known {
 		if consumer.Glob(glob, name) {
@@ -131,7 +146,7 @@ func hintOf(flag, glob string, known map[string]bool) string {
 	case what == "":
 		what = flag + "s"
 	}
-	hint := fmt.Sprintf("--%s %q matches none of %d %s", flag, glob, len(names), what)
+	hint := fmt.Sprintf("%s %q matches none of %d %s", label, glob, len(names), what)
 	switch meant := meantGlob(glob, names); {
 	case meant != "" && looksLikeRegexp(glob):
 		hint += fmt.Sprintf("; it looks like a regular expression, did you mean the glob %q?", meant)

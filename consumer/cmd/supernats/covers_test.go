@@ -42,7 +42,7 @@ func TestHintOf(t *testing.T) {
 		for _, k := range c.known {
 			known[k] = true
 		}
-		if got := hintOf(c.flag, c.glob, known); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+		if got := hintOf("--"+c.flag, c.flag, c.glob, known); c.want == "" && got != "" || !strings.Contains(got, c.want) {
 			t.Errorf("%s %s: %s, want %s", c.flag, c.glob, got, c.want)
 		}
 	}
