@@ -113,6 +113,7 @@ func TestUnknownEvents(t *testing.T) {
 		"crash":                     "allowed are PROCESS_STATE_STOPPED, ",
 		"org.supervisord.tick.tick": "is no event",
 		"":                          `"" is no event`,
+		"supernats.bridge.loss":     "is no event of supervisor: `supernats alerts`",
 	} {
 		for _, command := range []string{"tail", "replay"} {
 			out, errs, code := supernats(t, command, "--event", event, "--nats-url", "nats://127.0.0.1:1")
@@ -121,7 +122,7 @@ func TestUnknownEvents(t *testing.T) {
 			}
 		}
 	}
-	for _, event := range []string{"PROCESS_STATE", "EVENT", "TICK_*", "PROCESS_STATE_FROZE[N]", "{TICK_5,TICK_60}", "REMOTE_COMMUNICATION"} {
+	for _, event := range []string{"PROCESS_STATE", "EVENT", "TICK_*", "PROCESS_STATE_FROZE[N]", "{TICK_5,TICK_60}", "REMOTE_COMMUNICATION", "supernats.bridge.loss"} {
 		if err := checkEvents(globs([]string{event})); err != nil {
 			t.Error(err)
 		}

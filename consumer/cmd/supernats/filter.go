@@ -62,6 +62,9 @@ func checkEvents(events []string) error {
 	known := append(schema.Names(), schema.Families()...)
 	for _, name := range events {
 		isGlob := strings.ContainsAny(name, `*?[{\`)
+		if strings.HasPrefix(name, schema.TypeBridgePrefix) { // what alerts may be about
+			continue
+		}
 		matches := slices.ContainsFunc(known, func(k string) bool { return k == name || isGlob && consumer.Glob(name, k) })
 		if matches || isGlob && !looksLikeRegexp(name) {
 			continue

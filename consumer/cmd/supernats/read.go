@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -44,6 +45,11 @@ func (f *filters) read(ctx context.Context, c *common, output string, follow boo
 	filter, err := f.filter()
 	if err != nil {
 		return err
+	}
+	for _, name := range filter.Events {
+		if strings.HasPrefix(name, schema.TypeBridgePrefix) {
+			return usageError{fmt.Errorf("--event %q is no event of supervisor: `supernats alerts` and `supernats hosts` show what the bridges report themselves", name)}
+		}
 	}
 	return c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 		return f.readFrom(ctx, js, filter, output, follow)
