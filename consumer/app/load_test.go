@@ -109,6 +109,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"data_dir: \"${UNSET}\"\n", "f.yaml:1:11: variable ${UNSET} is not set"},
 		{"groups: [a, \"${UNSET_1}${UNSET_2}\"]\n", "f.yaml:1:13: variable ${UNSET_1} is not set"},
 		{"data_dir: ${}\n", "f.yaml:1:11: variable ${} is not set"},
+		{"data_dir: ${HOME:-/x}\n", "f.yaml:1:11: variable ${HOME:-/x} is not set; allowed are letters, digits and _, without a default, and $${HOME:-/x} for the text itself"},
 		{"max_age: ${N}\n", `f.yaml:1:10: max_age: "007" ` + noTime},
 		// Documents.
 		{"max_age: 1h\n---\nmax_age: 2h\n", "f.yaml:2:1: a second document begins; allowed is one"},
@@ -184,6 +185,10 @@ func TestLoad(t *testing.T) {
 				c.MaxAge = schema.Duration(60 * time.Hour)
 				c.Groups = []string{"nats-1", "nats-1_nats-1", "a"}
 			}),
+		},
+		"no variables": {
+			"data_dir: /$${HOST_1}/$HOST_1/$$HOST_1/$${UNSET%.*}\n",
+			with(func(c *Config) { c.DataDir = "/${HOST_1}/$HOST_1/$$HOST_1/${UNSET%.*}" }),
 		},
 		"numbers that are text": {
 			"groups: [1, true, 1.5, '1.50', '007']\ndata_dir: !!str ${HOST_1}\n",

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -100,19 +101,32 @@ func (d *decoder) text(n ast.Node, key, allowed string) (string, bool) {
 	return "", false
 }
 
-var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
+var (
+	// variable is ${NAME}; $${NAME} is the text itself, as a shell may want it.
+	variable     = regexp.MustCompile(`\$?\$\{([^}]*)\}`)
+	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
 
 // expand puts the values of variables in place of ${NAME}. Each one that is not set is
 // reported.
 func (d *decoder) expand(s *ast.StringNode, key string) (text string, ok bool) {
 	ok = true
 	text = variable.ReplaceAllStringFunc(s.Value, func(ref string) string {
-		value, isSet := os.LookupEnv(ref[2 : len(ref)-1])
-		if !isSet {
-			d.failed[key], ok = true, false
-			d.fail(s.GetToken(), "", "variable %s is not set", ref)
+		if literal, ok := strings.CutPrefix(ref, "$$"); ok {
+			return "$" + literal
 		}
-		return value
+		name := ref[2 : len(ref)-1]
+		value, isSet := os.LookupEnv(name)
+		if isSet {
+			return value
+		}
+		d.failed[key], ok = true, false
+		message := "variable " + ref + " is not set"
+		if name != "" && !variableName.MatchString(name) {
+			message += "; allowed are letters, digits and _, without a default, and $" + ref + " for the text itself"
+		}
+		d.fail(s.GetToken(), "", "%s", message)
+		return ""
 	})
 	return text, ok
 }
