@@ -261,6 +261,9 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 	if len(p.receivers) == 0 {
 		a.log.Warn().Msg("no receiver is configured: state and alerts are recorded, nobody is told (add a section mail: to the configuration file, -c FILE)")
 	}
+	over := make(chan struct{})
+	defer close(over)
+	go a.watchEnd(ctx, over)
 	var deliveries []*delivery
 	for _, r := range p.receivers {
 		d := newDelivery(js, r, held, defaultTiming(), a.log)

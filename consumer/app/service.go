@@ -62,6 +62,19 @@ func (a *App) supervise(ctx context.Context) error {
 	}
 }
 
+// watchEnd sees that work which is to end does: without that, neither the new
+// configuration nor another instance would begin.
+func (a *App) watchEnd(ctx context.Context, over <-chan struct{}) {
+	select {
+	case <-over:
+		return
+	case <-ctx.Done():
+	}
+	_, leave := a.progress.enter("ending the work")
+	<-over
+	leave()
+}
+
 // getsOn reports whether no part is stuck.
 func (a *App) getsOn() bool {
 	parts, since := a.progress.stuck(a.stuckAfter)

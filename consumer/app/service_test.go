@@ -106,6 +106,15 @@ func TestWatchdogOfAStuckDaemon(t *testing.T) {
 	m.until(t, "WATCHDOG=1")
 	m.until(t, "STATUS=at work: 6 rules, 0 receivers")
 	leave() // as a standby
+
+	ending, ended := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go a.watchEnd(ending, over)
+	ended()
+	m.until(t, "STATUS=not ready: ending the work has made no progress since ")
+	close(over)
+	m.forget()
+	m.until(t, "WATCHDOG=1")
 	time.Sleep(1200 * time.Millisecond)
 	if list := a.health.list(); len(list) != 0 {
 		t.Errorf("%+v", list)

@@ -63,6 +63,9 @@ func run(args []string) int {
 	if err != nil {
 		return usage(err)
 	}
+	if len(args) > 0 && args[0] == "help" { // as git and go have it
+		args = append(args[1:], "--help")
+	}
 	k, err := parser.Parse(args)
 	switch {
 	case exited >= 0: // --help

@@ -189,6 +189,9 @@ func (c *completer) values(v *kong.Value) (list []candidate) {
 		return words(append(schema.Families(), schema.Names()...)...)
 	}
 
+	if !slices.Contains([]string{"host", "group", "process", "pattern", "rule", "receiver", "id", "alert"}, v.Name) {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), completeFor)
 	defer cancel()
 	names := map[string]bool{}

@@ -129,6 +129,14 @@ func TestUnknownEvents(t *testing.T) {
 	}
 }
 
+func TestFiltersHint(t *testing.T) {
+	i := newInstallation(t)
+	out, errs, code := supernats(t, "replay", "--host", "web.*,db", "--group", "api*", "--nats-url", i.url)
+	if want := "supernats: --host \"web.*\" looks like a regular expression, and globs are meant: did you mean \"web*\"?\n"; code != exitDone || out != "" || errs != want {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
+}
+
 // tail ends when --until is there, whether or not anything comes.
 func TestTailUntil(t *testing.T) {
 	i := newInstallation(t)

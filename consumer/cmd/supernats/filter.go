@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +44,7 @@ func (f *filters) filter() (consumer.Filter, error) {
 	if err != nil {
 		return c, err
 	}
+	f.hint()
 	c.Events = globs(f.Event)
 	if err := c.Check(); err != nil {
 		return c, usageError{err}
@@ -54,6 +56,21 @@ func (f *filters) filter() (consumer.Filter, error) {
 		return c, usageError{fmt.Errorf("--until %s is before --since %s", f.Until.Format(time.RFC3339), f.Since.Format(time.RFC3339))}
 	}
 	return c, nil
+}
+
+// hint says on stderr which globs were meant to be something else: nothing that is
+// printed, or waited for, says so.
+func (w *whose) hint() {
+	for _, f := range []struct {
+		flag  string
+		globs []string
+	}{{"host", w.Host}, {"group", w.Group}, {"process", w.Process}} {
+		for _, g := range globs(f.globs) {
+			if looksLikeRegexp(g) {
+				fmt.Fprintf(os.Stderr, "supernats: --%s %q looks like a regular expression, and globs are meant: did you mean %q?\n", f.flag, clean(g), clean(asGlob(g)))
+			}
+		}
+	}
 }
 
 // checkEvents refuses names that no event has: with one, a command would print nothing,

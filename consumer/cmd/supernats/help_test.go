@@ -75,6 +75,12 @@ func TestHelpOfCommands(t *testing.T) {
 			}
 		}
 	}
+	for _, words := range []string{"help", "help ps", "help rules check"} {
+		want, _, _ := supernats(t, append(strings.Fields(words)[1:], "--help")...)
+		if out, errs, code := supernats(t, strings.Fields(words)...); code != exitDone || errs != "" || out != want {
+			t.Errorf("%s: %d %s%s", words, code, out, errs)
+		}
+	}
 	out, _, _ := supernats(t, "--help")
 	commands, connection := strings.Index(out, "\nCommands:\n"), strings.Index(out, "\nConnection flags, of every command:\n")
 	if commands < 0 || connection < commands || strings.Contains(out[:commands], "--nats-") {

@@ -89,6 +89,9 @@ func run(args []string) int {
 	if isCompletion(args) {
 		return (&completer{parser: parser, common: &c.common}).answer(args)
 	}
+	if len(args) > 0 && args[0] == "help" { // as git and go have it
+		args = append(args[1:], "--help")
+	}
 	k, err := parser.Parse(args)
 	switch {
 	case exited >= 0: // --help
