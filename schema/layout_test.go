@@ -24,6 +24,7 @@ type arrow struct {
 var arrows = []arrow{
 	{`schema`, ``, `-`},
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
+	{`schema/httplimit`, ``, `-`},
 	{`schema/repeat`, ``, `-`},
 	{`schema/secretfile`, ``, `-`},
 	{`bridge`, `schema.*|bridge/.*`, ``},

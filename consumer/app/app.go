@@ -45,6 +45,14 @@ type App struct {
 	isActive atomic.Bool
 	queues   queues
 	said     sync.Map // what sayOnce has logged
+	// reloading lets one reload at a time read the file.
+	reloading sync.Mutex
+
+	// progress is looked at by supervise; announced says that systemd was told READY,
+	// deaf that it could not be told something.
+	progress                  progress
+	stuckAfter, readyPatience time.Duration
+	announced, deaf           atomic.Bool
 }
 
 // Options of a daemon beside its configuration.
@@ -74,7 +82,8 @@ func New(cfg Config, o Options) (*App, error) {
 	a := &App{
 		cfg: cfg, options: o, instance: host, log: o.Log.With().Str("component", "consume").Logger(),
 		ready: make(chan struct{}), reloaded: make(chan struct{}, 1),
-		again: make(chan struct{}, 1),
+		again:      make(chan struct{}, 1),
+		stuckAfter: stuckAfter, readyPatience: readyPatience,
 	}
 	a.health = newHealth(a.log)
 	a.store = newStoreWatch(a.health, a.log)
@@ -106,6 +115,9 @@ var errNoFile = errors.New("there is no configuration file to reload (-c FILE)")
 // Reload reads the configuration file again. If anything is wrong with it, the old
 // one goes on, and the error says what.
 func (a *App) Reload() error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	defer a.reloads()()
 	err := func() error {
 		if a.options.Load == nil {
 			return errNoFile
@@ -200,6 +212,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.store.server = server
 	g.Go(func() error { return a.store.Run(ctx) })
 	g.Go(func() error { return a.overConnections(ctx, settings, opts) })
+	g.Go(func() error { return a.supervise(ctx) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}
@@ -293,6 +306,9 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 	if len(p.receivers) == 0 {
 		a.log.Warn().Msg("no receiver is configured: state and alerts are recorded, nobody is told (add a section mail: to the configuration file, -c FILE)")
 	}
+	over := make(chan struct{})
+	defer close(over)
+	go a.watchEnd(ctx, over)
 	var deliveries []*delivery
 	for _, r := range p.receivers {
 		d := newDelivery(js, r, held, defaultTiming(), a.log)
@@ -317,8 +333,12 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 	}
 	v.plan = p
 	var reading sync.Once
+	beat, leave := a.progress.enter("reading events")
+	v.beat = beat
 	g.Go(func() error {
+		defer leave()
 		return v.run(ctx, func() {
+			beat()
 			reading.Do(func() { a.log.Info().Int("receivers", len(p.receivers)).Msg("reading events") })
 			a.setReady()
 		})

@@ -95,11 +95,8 @@ func (c *Config) check() problems {
 
 // rules adds what is wrong in the rules by themselves.
 func (p *problems) rules(err error) {
-	var bad *rules.ConfigError
-	if errors.As(err, &bad) {
+	for _, bad := range rules.Mistakes(err) {
 		p.section("rules"+bad.Path, bad.Err)
-	} else {
-		p.section("rules", err)
 	}
 }
 
@@ -143,8 +140,7 @@ func (p *problems) embedded(c *Config) {
 	}
 }
 
-// compileRules reports what is wrong in the rules by themselves: the first thing
-// found, a *rules.ConfigError.
+// compileRules reports what is wrong in the rules by themselves, see rules.Mistakes.
 func compileRules(c Config) error {
 	_, err := compile(c)
 	return err

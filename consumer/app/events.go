@@ -65,6 +65,8 @@ type events struct {
 	looked  time.Time // when the buckets were looked at
 	// skew is how far the server's clock is ahead of ours.
 	skew time.Duration
+	// beat is called whenever reading begins again, see progress.
+	beat func()
 }
 
 const (
@@ -91,7 +93,7 @@ const (
 )
 
 func newEvents(js jetstream.JetStream, p *plan, log zerolog.Logger) *events {
-	v := &events{js: js, plan: p, log: log, held: func() error { return nil }, seenEvery: defaultSeenEvery}
+	v := &events{js: js, plan: p, log: log, held: func() error { return nil }, seenEvery: defaultSeenEvery, beat: func() {}}
 	v.known = reading{lineages: new(lineages), highest: v.highest}
 	return v
 }
@@ -104,6 +106,7 @@ func (v *events) run(ctx context.Context, ready func()) error {
 	defer t.end()
 
 	for {
+		v.beat()
 		err := v.read(ctx, func() { t.over(); ready() })
 		if errors.Is(err, errReopen) && ctx.Err() == nil {
 			continue

@@ -28,7 +28,7 @@ func (c *common) with(ctx context.Context, do func(ctx context.Context, js jetst
 
 // connect reaches the NATS server of the installation, or fails.
 func (c *common) connect(g *guard) (jetstream.JetStream, func(), error) {
-	cfg, err := c.load()
+	cfg, err := c.connection()
 	if err != nil {
 		return nil, nil, err
 	}
