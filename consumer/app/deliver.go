@@ -82,13 +82,13 @@ type item struct {
 // To ask is to send one notification alone, before its turn (probe). It is done when
 // the same try has failed three times (after 0, 1 and 3 seconds) or for 10 seconds;
 // at once if the answer was a refusal for good or if a batch of several ran out of
-// time. If that one is taken, the batch is tried once more before the verdict, since
+// time. If that one is taken, the first is tried once more before the verdict, since
 // the receiver may just have come back. So a notification on which a receiver chokes
-// holds up those after it for 3 seconds, or for one time-out and the 10 seconds; of
-// several, each takes a second or two more. One that comes in a pause is itself what
-// is asked with, at once, or 5 seconds after the last try if that is later. Of
-// a batch that is in parts, up to 8 are set aside in the 10 seconds after something
-// was taken, without asking again.
+// holds up those after it for 3 seconds or, if it runs out of time, for two time-outs;
+// in a batch of n, log2(n) more tries find it. Of several, each takes a second or two
+// more: of a batch that is in parts, up to 8 are set aside in the 10 seconds after
+// something was taken, without asking again. One that comes in a pause is itself what
+// is asked with, at once, or 5 seconds after the last try if that is later.
 //
 // Killed anywhere, the same batch, or the same one alone, is sent again (its
 // Message-ID is the same), and what was taken before its turn is remembered.
@@ -108,6 +108,8 @@ type delivery struct {
 	// rest is what was read and not finished, size how many of it to send at once.
 	rest []*item
 	size int
+	// biggest is how many notifications a batch may have at this receiver.
+	biggest int
 	// most bounds size since a bigger batch ran out of time at tooSlow.
 	most    int
 	tooSlow time.Time
@@ -129,10 +131,14 @@ type delivery struct {
 
 func newDelivery(js jetstream.JetStream, to addressee, held func() error, times timing, log zerolog.Logger) *delivery {
 	log = log.With().Str("receiver", to.Name()).Logger()
+	biggest := maxBatch
+	if s, ok := to.Receiver.(notify.Sized); ok {
+		biggest = min(maxBatch, s.MaxBatch())
+	}
 	return &delivery{
 		to: to, js: js, log: log, times: times, held: held,
 		inbox: newInbox(js, to.Name(), log), limiter: to.limit.limiter(),
-		most: maxBatch, parked: parked{due: time.Now()},
+		biggest: biggest, most: biggest, parked: parked{due: time.Now()},
 	}
 }
 
