@@ -62,12 +62,12 @@ func (a *alertsCmd) Run(ctx context.Context, c *common) error {
 	if err := (consumer.Filter{Groups: w.rules}).Check(); err != nil {
 		return usageError{err}
 	}
+	told, err := lookTold(ctx, c)
+	if err != nil {
+		return err
+	}
 	return c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 		alerts, err := w.alerts(ctx, js)
-		if err != nil {
-			return err
-		}
-		told, err := readTold(ctx, js)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (a *alertsCmd) Run(ctx context.Context, c *common) error {
 		}
 		alerts, made, parked = first(alerts, a.Limit), first(made, a.Limit), first(parked, a.Limit)
 		for i := range alerts {
-			if err := told.fill(ctx, &alerts[i]); err != nil {
+			if err := told.fill(ctx, js, &alerts[i]); err != nil {
 				return err
 			}
 		}

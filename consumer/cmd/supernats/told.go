@@ -40,8 +40,24 @@ type told struct {
 	parked map[string]map[uint64]string
 	// last is the last sequence of the stream: alerts of a stream before may know
 	// greater ones.
-	last   uint64
-	stream jetstream.Stream
+	last uint64
+	// denied says that this user may not look.
+	denied bool
+}
+
+// lookTold reads what every receiver has taken. Who may not see the queues sees the
+// alerts all the same.
+func lookTold(ctx context.Context, c *common) (t *told, err error) {
+	err = c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+		t, err = readTold(ctx, js)
+		return err
+	})
+	var denied *deniedError
+	if errors.As(err, &denied) {
+		fmt.Fprintln(os.Stderr, "supernats: who was notified is not known:", err)
+		return &told{denied: true}, nil
+	}
+	return t, err
 }
 
 // readTold reads the queues of the receivers that are in use.
@@ -50,7 +66,7 @@ func readTold(ctx context.Context, js jetstream.JetStream) (*told, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w (it is created by `supernats consume`)", stream.Alerts, err)
 	}
-	t := &told{parked: map[string]map[uint64]string{}, last: s.CachedInfo().State.LastSeq, stream: s}
+	t := &told{parked: map[string]map[uint64]string{}, last: s.CachedInfo().State.LastSeq}
 	if t.queues, err = readQueues(ctx, js); err != nil {
 		return nil, err
 	}
@@ -99,13 +115,17 @@ func (t *told) of(notify []string, seq uint64) []shownDelivery {
 // fill says of an alert what became of its last notification, and when the first one
 // of it was taken by anybody. Of records that a version before has written the
 // stream says which notification was the last.
-func (t *told) fill(ctx context.Context, a *shownAlert) error {
-	if a.Notifications == 0 {
+func (t *told) fill(ctx context.Context, js jetstream.JetStream, a *shownAlert) error {
+	if a.Notifications == 0 || t.denied {
 		return nil
 	}
 	first, last := a.FirstSeq, a.LastSeq
 	if last == 0 || last > t.last {
-		m, err := t.stream.GetLastMsgForSubject(ctx, schema.AlertSubject(a.Host, a.Group, a.Process, a.Rule))
+		s, err := js.Stream(ctx, stream.Alerts)
+		if err != nil {
+			return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+		}
+		m, err := s.GetLastMsgForSubject(ctx, schema.AlertSubject(a.Host, a.Group, a.Process, a.Rule))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return nil
 		}
@@ -162,7 +182,7 @@ func (t *told) failing() (list []*queue) {
 const nobody = "NOBODY IS TOLD: `supernats consume` has no receiver (add a section mail: or receivers: to its configuration file, -c FILE)"
 
 func (t *told) warn(w *os.File) {
-	if len(t.queues) == 0 {
+	if len(t.queues) == 0 && !t.denied {
 		fmt.Fprintln(w, nobody)
 	}
 }
