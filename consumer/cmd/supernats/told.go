@@ -45,12 +45,19 @@ type told struct {
 	denied bool
 }
 
-// lookTold reads what every receiver has taken. Who may not see the queues sees the
-// alerts all the same.
-func lookTold(ctx context.Context, c *common) (t *told, err error) {
+// lookTold reads what every receiver has taken, and says it of alerts. Who may not see
+// the queues sees the alerts all the same.
+func lookTold(ctx context.Context, c *common, alerts []shownAlert) (t *told, err error) {
 	err = c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
-		t, err = readTold(ctx, js)
-		return err
+		if t, err = readTold(ctx, js); err != nil {
+			return err
+		}
+		for i := range alerts {
+			if err := t.fill(ctx, js, &alerts[i]); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	var denied *deniedError
 	if errors.As(err, &denied) {
@@ -116,7 +123,7 @@ func (t *told) of(notify []string, seq uint64) []shownDelivery {
 // of it was taken by anybody. Of records that a version before has written the
 // stream says which notification was the last.
 func (t *told) fill(ctx context.Context, js jetstream.JetStream, a *shownAlert) error {
-	if a.Notifications == 0 || t.denied {
+	if a.Notifications == 0 {
 		return nil
 	}
 	first, last := a.FirstSeq, a.LastSeq
