@@ -323,14 +323,14 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 		}
 		deliveries = append(deliveries, d)
 	}
-	say := retry{log: a.log, what: "writing down the receivers"}
-	if err := say.until(ctx, func() error { return a.publishRoster(ctx, js, p) }); err != nil {
-		return err
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, d := range deliveries {
 		g.Go(func() error { return d.Run(ctx) })
 	}
+	g.Go(func() error { // nothing waits for it: it is for people
+		say := retry{log: a.log, what: "writing down the receivers"}
+		return say.until(ctx, func() error { return a.publishRoster(ctx, js, p) })
+	})
 	v.plan = p
 	var reading sync.Once
 	beat, leave := a.progress.enter("reading events")

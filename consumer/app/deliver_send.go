@@ -153,7 +153,7 @@ func (d *delivery) divide(failure error, left []*item, last uint64) {
 // limitSize is how big a batch may be.
 func (d *delivery) limitSize() int {
 	if time.Since(d.tooSlow) > tooSlowFor {
-		d.most = maxBatch
+		d.most = d.biggest
 	}
 	return d.most
 }
@@ -163,6 +163,9 @@ func (d *delivery) limitSize() int {
 func (d *delivery) setAside(ctx context.Context, batch []*item, it *item, reason error) error {
 	if err := d.park(ctx, it.raw, it.seq, reason); err != nil {
 		return err
+	}
+	if isTimeout(reason) {
+		d.most = d.biggest // it was this one, and not how many there were
 	}
 	it.n, d.took, d.size = nil, false, d.limitSize()
 	d.credit--

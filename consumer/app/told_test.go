@@ -1,7 +1,11 @@
 package app
 
 import (
+	"cmp"
+	"context"
 	"testing"
+
+	"github.com/rs/zerolog"
 
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -37,5 +41,31 @@ func TestRecordKnowsItsNotification(t *testing.T) {
 	f.until("it is recorded again", func() bool { return record().LastSeq == 2 })
 	if n := len(f.stored(stream.Alerts)); n != 2 {
 		t.Errorf("%d messages in the stream of notifications", n)
+	}
+}
+
+// The active instance writes down to whom it delivers: by that people see that a
+// receiver is in use, and that there is none.
+func TestRoster(t *testing.T) {
+	f := newFleet(t)
+	cfg := Default()
+	cfg.Listen, cfg.NATS.URL = "", f.server.URL
+	for _, receivers := range [][]Receiver{broken(t)[:2], nil} {
+		cfg.Receivers = receivers
+		a, err := New(cfg, Options{Log: zerolog.Nop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := f.background(func(ctx context.Context) error { return cmp.Or(a.Run(ctx), ctx.Err()) })
+		f.until("they are written down", func() bool {
+			e, err := f.bucket(stream.LeasesBucket).Get(t.Context(), rosterKey)
+			if err != nil {
+				return false
+			}
+			var r roster
+			f.unjson(e.Value(), &r)
+			return len(r.Receivers) == len(receivers) && (len(receivers) == 0 || r.Receivers[0] == receivers[0].Name)
+		})
+		stop()
 	}
 }

@@ -62,46 +62,47 @@ func (a *alertsCmd) Run(ctx context.Context, c *common) error {
 	if err := (consumer.Filter{Groups: w.rules}).Check(); err != nil {
 		return usageError{err}
 	}
-	return c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
-		alerts, err := w.alerts(ctx, js)
-		if err != nil {
+	var (
+		alerts []shownAlert
+		made   []shownNotification
+		parked []shownParked
+	)
+	err = c.with(ctx, func(ctx context.Context, js jetstream.JetStream) (err error) {
+		if alerts, err = w.alerts(ctx, js); err != nil {
 			return err
 		}
-		told, err := readTold(ctx, js)
-		if err != nil {
-			return err
-		}
-		var made []shownNotification
 		if !a.Since.IsZero() || !a.Until.IsZero() {
 			if made, err = w.notifications(ctx, js); err != nil {
 				return err
 			}
 		}
-		parked, err := w.parked(ctx, js)
-		if err != nil {
-			return err
-		}
-		alerts, made, parked = first(alerts, a.Limit), first(made, a.Limit), first(parked, a.Limit)
-		for i := range alerts {
-			if err := told.fill(ctx, &alerts[i]); err != nil {
-				return err
-			}
-		}
-		if output := outputFor(os.Stdout, a.Output); output != outputTable {
-			var all []any
-			for _, r := range alerts {
-				all = append(all, r)
-			}
-			for _, r := range made {
-				all = append(all, r)
-			}
-			for _, r := range parked {
-				all = append(all, r)
-			}
-			return printJSON(os.Stdout, output, all)
-		}
-		return printAlerts(os.Stdout, alerts, made, parked, told)
+		parked, err = w.parked(ctx, js)
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	alerts, made, parked = first(alerts, a.Limit), first(made, a.Limit), first(parked, a.Limit)
+	told, err := lookTold(ctx, c, alerts)
+	if err != nil {
+		return err
+	}
+
+	output := outputFor(os.Stdout, a.Output)
+	if output == outputTable {
+		return printAlerts(os.Stdout, alerts, made, parked, told)
+	}
+	var all []any
+	for _, r := range alerts {
+		all = append(all, r)
+	}
+	for _, r := range made {
+		all = append(all, r)
+	}
+	for _, r := range parked {
+		all = append(all, r)
+	}
+	return printJSON(os.Stdout, output, all)
 }
 
 // first are the first n, or all if n is 0.

@@ -134,7 +134,8 @@ func TestDenied(t *testing.T) {
 			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
 		}
 		none := &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{">"}}, Subscribe: &server.SubjectPermission{Deny: []string{">"}}}
-		for name, p := range map[string]*server.Permissions{"all": all, "few": few, "none": none} {
+		blind := &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}, Deny: []string{"$JS.API.CONSUMER.LIST.>"}}, Subscribe: all.Subscribe}
+		for name, p := range map[string]*server.Permissions{"all": all, "few": few, "none": none, "blind": blind} {
 			o.Users = append(o.Users, &server.User{Username: name, Password: "x", Permissions: p})
 		}
 	})
@@ -161,6 +162,12 @@ func TestDenied(t *testing.T) {
 		if took := time.Since(begun); took > 5*time.Second {
 			t.Errorf("%s took %v", c.args, took)
 		}
+	}
+	// Who may not see the queues of the receivers sees the alerts.
+	i.trouble()
+	out, errs, code := supernats(t, "alerts", "-o", "table", "--nats-url", as("blind"))
+	if code != exitDone || !strings.Contains(out, "unexpected-exit") || strings.Contains(out, "nobody yet") || !strings.Contains(errs, `who was notified is not known: this NATS user may not publish $JS.API.CONSUMER.LIST.SUPERVISOR_ALERTS`) {
+		t.Errorf("%d %s%s", code, out, errs)
 	}
 	for subject, want := range map[string]string{
 		"$KV.a.b": "$KV.a.>", "$JS.API.CONSUMER.CREATE.S.c.d": "$JS.API.CONSUMER.CREATE.S.>", "$JS.API.DIRECT.GET.S": "$JS.API.DIRECT.GET.S",

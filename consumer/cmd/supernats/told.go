@@ -40,8 +40,31 @@ type told struct {
 	parked map[string]map[uint64]string
 	// last is the last sequence of the stream: alerts of a stream before may know
 	// greater ones.
-	last   uint64
-	stream jetstream.Stream
+	last uint64
+	// denied says that this user may not look.
+	denied bool
+}
+
+// lookTold reads what every receiver has taken, and says it of alerts. Who may not see
+// the queues sees the alerts all the same.
+func lookTold(ctx context.Context, c *common, alerts []shownAlert) (t *told, err error) {
+	err = c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+		if t, err = readTold(ctx, js); err != nil {
+			return err
+		}
+		for i := range alerts {
+			if err := t.fill(ctx, js, &alerts[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	var denied *deniedError
+	if errors.As(err, &denied) {
+		fmt.Fprintln(os.Stderr, "supernats: who was notified is not known:", err)
+		return &told{denied: true}, nil
+	}
+	return t, err
 }
 
 // readTold reads the queues of the receivers that are in use.
@@ -50,7 +73,7 @@ func readTold(ctx context.Context, js jetstream.JetStream) (*told, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w (it is created by `supernats consume`)", stream.Alerts, err)
 	}
-	t := &told{parked: map[string]map[uint64]string{}, last: s.CachedInfo().State.LastSeq, stream: s}
+	t := &told{parked: map[string]map[uint64]string{}, last: s.CachedInfo().State.LastSeq}
 	if t.queues, err = readQueues(ctx, js); err != nil {
 		return nil, err
 	}
@@ -99,13 +122,17 @@ func (t *told) of(notify []string, seq uint64) []shownDelivery {
 // fill says of an alert what became of its last notification, and when the first one
 // of it was taken by anybody. Of records that a version before has written the
 // stream says which notification was the last.
-func (t *told) fill(ctx context.Context, a *shownAlert) error {
+func (t *told) fill(ctx context.Context, js jetstream.JetStream, a *shownAlert) error {
 	if a.Notifications == 0 {
 		return nil
 	}
 	first, last := a.FirstSeq, a.LastSeq
 	if last == 0 || last > t.last {
-		m, err := t.stream.GetLastMsgForSubject(ctx, schema.AlertSubject(a.Host, a.Group, a.Process, a.Rule))
+		s, err := js.Stream(ctx, stream.Alerts)
+		if err != nil {
+			return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+		}
+		m, err := s.GetLastMsgForSubject(ctx, schema.AlertSubject(a.Host, a.Group, a.Process, a.Rule))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return nil
 		}
@@ -121,6 +148,9 @@ func (t *told) fill(ctx context.Context, a *shownAlert) error {
 	a.Receivers = t.of(a.Notify, last)
 	a.Told = anyTook(a.Receivers)
 	a.begun = anyTook(t.of(a.Notify, cmp.Or(first, last)))
+	if !a.Told && !a.begun {
+		a.Notified = nil // it was made, and nobody has seen it
+	}
 	return nil
 }
 
@@ -159,7 +189,7 @@ func (t *told) failing() (list []*queue) {
 const nobody = "NOBODY IS TOLD: `supernats consume` has no receiver (add a section mail: or receivers: to its configuration file, -c FILE)"
 
 func (t *told) warn(w *os.File) {
-	if len(t.queues) == 0 {
+	if len(t.queues) == 0 && !t.denied {
 		fmt.Fprintln(w, nobody)
 	}
 }
