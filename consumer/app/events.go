@@ -112,16 +112,23 @@ func (v *events) run(ctx context.Context, ready func()) error {
 }
 
 func (v *events) read(ctx context.Context, ok func()) error {
-	if err := v.findPlace(ctx); err != nil {
-		return err
+	var src *durableSource
+	defer func() {
+		if src != nil {
+			src.Close()
+		}
+	}()
+	open := func(asking context.Context) (err error) {
+		if err := v.findPlace(asking); err != nil {
+			return err
+		}
+		if src, err = newDurableSource(asking, v.js, v.known, v.log); err != nil {
+			return err
+		}
+		v.line = src.lineage
+		return v.remember(asking, src.continuity != isSame)
 	}
-	src, err := newDurableSource(ctx, v.js, v.known, v.log)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	v.line = src.lineage
-	if err := v.remember(ctx, src.continuity != isSame); err != nil {
+	if err := unbroken(ctx, v.js.Conn(), open); err != nil {
 		return err
 	}
 	if err := v.restore(ctx, src); err != nil {
@@ -134,24 +141,50 @@ func (v *events) read(ctx context.Context, ok func()) error {
 
 // restore takes up where the last daemon was.
 func (v *events) restore(ctx context.Context, src *durableSource) error {
+	var clock time.Time
+	err := unbroken(ctx, v.js.Conn(), func(asking context.Context) (err error) {
+		clock, err = v.restoreRecords(asking, src)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	mutes, err := watchMutes(ctx, v.js, v.mutes, v.log)
+	if err != nil {
+		return err
+	}
+
+	v.mutes = mutes
+	v.engine.SetHorizon(v.oldest())
+	list, _ := v.mutes.now()
+	v.engine.SetMutes(clock, list)
+	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
+	v.flushed, v.unacked, v.waiting = time.Now(), 0, time.Time{}
+	v.looked = v.flushed
+	return nil
+}
+
+// restoreRecords makes a machine that is where the records are. It returns when the last
+// message was stored that will not come again.
+func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock time.Time, err error) {
 	alerts, err := v.js.Stream(ctx, stream.Alerts)
 	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+		return time.Time{}, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
 	}
 	v.window = alerts.CachedInfo().Config.Duplicates
 	v.skew = time.Until(alerts.CachedInfo().TimeStamp)
 	var saved rules.Saved
-	var states map[string]*schema.State
-	var hosts map[string]*schema.Host
-	var open map[string]*schema.OpenAlert
-	if v.states, states, err = openBucket[schema.State](ctx, v.js, stream.StateBucket, v.log); err != nil {
-		return err
+	stateBucket, states, err := openBucket[schema.State](ctx, v.js, stream.StateBucket, v.log)
+	if err != nil {
+		return time.Time{}, err
 	}
-	if v.hosts, hosts, err = openBucket[schema.Host](ctx, v.js, stream.HostsBucket, v.log); err != nil {
-		return err
+	hostsBucket, hosts, err := openBucket[schema.Host](ctx, v.js, stream.HostsBucket, v.log)
+	if err != nil {
+		return time.Time{}, err
 	}
-	if v.alerts, open, err = openBucket[schema.OpenAlert](ctx, v.js, stream.AlertsBucket, v.log); err != nil {
-		return err
+	alertsBucket, open, err := openBucket[schema.OpenAlert](ctx, v.js, stream.AlertsBucket, v.log)
+	if err != nil {
+		return time.Time{}, err
 	}
 	for _, s := range states {
 		saved.States = append(saved.States, *s)
@@ -163,7 +196,7 @@ func (v *events) restore(ctx context.Context, src *durableSource) error {
 		saved.Alerts = append(saved.Alerts, a)
 	}
 	if saved.Clock, err = storedAt(ctx, v.js, src.floor); err != nil {
-		return err
+		return time.Time{}, err
 	}
 	if src.continuity != isSame { // what the stream lacks will not come again either
 		saved.Clock = later(saved.Clock, v.known.read.stored)
@@ -186,24 +219,14 @@ func (v *events) restore(ctx context.Context, src *durableSource) error {
 	}
 	m.engine.Restore(saved)
 	if missing != nil {
-		return missing
+		return time.Time{}, missing
 	}
-	mutes, err := watchMutes(ctx, v.js, v.mutes, v.log)
-	if err != nil {
-		return err
-	}
-	v.mutes = mutes
 	if src.continuity != isSame {
 		m.repeatsUntil = time.Now().Add(v.skew + repeatsFor)
 	}
-	v.machine = m
-	v.engine.SetHorizon(v.oldest())
-	list, _ := v.mutes.now()
-	v.engine.SetMutes(saved.Clock, list)
-	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
-	v.flushed, v.unacked, v.waiting = time.Now(), 0, time.Time{}
-	v.looked = v.flushed
-	return nil
+	// All or none: as long as the machine is the old one, so is what it knows of buckets.
+	v.states, v.hosts, v.alerts, v.machine = stateBucket, hostsBucket, alertsBucket, m
+	return saved.Clock, nil
 }
 
 // follow handles batch after batch of a source.
@@ -285,7 +308,12 @@ func (v *events) timers(ctx context.Context, src source) error {
 	if !ok || time.Until(at.Add(settled-v.skew)) > 0 {
 		return nil
 	}
-	now, all, err := src.Now(ctx)
+	var now time.Time
+	var all bool
+	err := unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
+		now, all, err = src.Now(ctx)
+		return err
+	})
 	if errors.Is(err, errPaused) {
 		v.skew, v.waiting = time.Until(now), time.Time{}
 		return nil

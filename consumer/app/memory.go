@@ -107,15 +107,18 @@ func (v *events) recordsVanished(ctx context.Context) (bool, error) {
 
 // isOther looks now and then whether a bucket is not what it was when it was read.
 // Where nothing happens, nothing would be written to it.
-func (v *events) isOther(ctx context.Context) (bool, error) {
+func (v *events) isOther(ctx context.Context) (other bool, err error) {
 	if v.states == nil || time.Since(v.looked) < lookEvery {
 		return false, nil
 	}
 	v.looked = time.Now()
-	if other, err := v.recordsVanished(ctx); err != nil || other {
-		return other, err
-	}
-	return v.mutes.isOther(ctx, v.js)
+	err = unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
+		if other, err = v.recordsVanished(ctx); err == nil && !other {
+			other, err = v.mutes.isOther(ctx, v.js)
+		}
+		return err
+	})
+	return other, err
 }
 
 // publishPending publishes what the rules have made. It is kept until the stream has
