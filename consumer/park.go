@@ -50,6 +50,7 @@ func (c *Consumer) park(ctx context.Context, raw jetstream.Msg, m *Message, reas
 	if err := ParkMessage(ctx, c.cfg.JetStream, c.cfg.Stream, c.cfg.Durable, raw, reason); err != nil {
 		return err
 	}
+	c.at.seen(m, true)
 	c.log.Error().Err(reason).Uint64("seq", m.Seq).Str("subject", m.Subject).Int("tries", m.Tries).
 		Str("parked", stream.ParkedSubject(c.cfg.Durable)).Msg("message is parked")
 	if err := raw.TermWithReason("parked by " + c.cfg.Durable); err != nil {
