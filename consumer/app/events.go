@@ -60,6 +60,8 @@ type events struct {
 	unacked int       // messages read since
 	waiting time.Time // since when messages that were sent have not arrived
 	looked  time.Time // when the buckets were looked at
+	// reconnects is how often the connection had been made again when mutes was opened.
+	reconnects uint64
 	// skew is how far the server's clock is ahead of ours.
 	skew time.Duration
 }
@@ -134,7 +136,7 @@ func (v *events) read(ctx context.Context, ok func()) error {
 	if err := v.restore(ctx, src); err != nil {
 		return err
 	}
-	defer v.mutes.stop()
+	defer func() { v.mutes.stop() }()
 	ok()
 	return v.follow(ctx, src, ok)
 }
@@ -149,6 +151,7 @@ func (v *events) restore(ctx context.Context, src *durableSource) error {
 	if err != nil {
 		return err
 	}
+	v.reconnects = v.js.Conn().Stats().Reconnects
 	mutes, err := watchMutes(ctx, v.js, v.mutes, v.log)
 	if err != nil {
 		return err
@@ -239,6 +242,9 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 		}
 		if other, err := v.isOther(ctx); err != nil || other {
 			return cmp.Or(err, errReopen)
+		}
+		if err := v.followMutes(ctx); err != nil {
+			return err
 		}
 		batch, err := src.Batch(ctx, min(v.pause(), lookAgain))
 		if err != nil {

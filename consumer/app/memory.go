@@ -121,6 +121,22 @@ func (v *events) isOther(ctx context.Context) (other bool, err error) {
 	return other, err
 }
 
+// followMutes reads the silences again after the connection was made again: what changes
+// just then would be seen when the watcher notices that it hears nothing, seconds later.
+func (v *events) followMutes(ctx context.Context) error {
+	now := v.js.Conn().Stats().Reconnects
+	if now == v.reconnects {
+		return nil
+	}
+	again, err := watchMutes(ctx, v.js, v.mutes, v.log)
+	if err != nil {
+		return err
+	}
+	v.mutes.stop()
+	v.mutes, v.reconnects = again, now
+	return nil
+}
+
 // publishPending publishes what the rules have made. It is kept until the stream has
 // it, also if that vanishes meanwhile.
 func (v *events) publishPending(ctx context.Context) error {

@@ -15,11 +15,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"supernats/schema"
+	"supernats/schema/natsconn"
 	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
 )
 
 // hook is a webhook that counts how often each process was in a firing alert.
@@ -73,21 +76,48 @@ func (h *hook) resolved(process string) int {
 // installation is a daemon with a webhook on a server of its own.
 type installation struct {
 	*fleet
+	settings natsconn.Settings
 	hook *hook
 	app  *App
 	log  *buffer
 	*running
 }
 
-func install(t *testing.T, change ...func(*Config)) *installation {
+func install(t *testing.T) *installation {
 	t.Helper()
 	in := &installation{fleet: newFleet(t), hook: newHook(t), log: &buffer{}}
-	in.boot(change...)
+	in.boot()
 	return in
 }
 
+// installOn makes one on a server that wants credentials.
+func installOn(t *testing.T, s *streamtest.Server, as natsconn.Settings) *installation {
+	t.Helper()
+	in := &installation{fleet: &fleet{T: t, server: s, serials: map[string]uint64{}}, settings: as, hook: newHook(t), log: &buffer{}}
+	password, err := os.ReadFile(as.PasswordFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.connectAs(as.User, strings.TrimSpace(string(password)))
+	in.boot()
+	return in
+}
+
+// connectAs gives the test another connection.
+func (in *installation) connectAs(user, password string) {
+	in.Helper()
+	nc, err := nats.Connect(in.server.URL, nats.UserInfo(user, password), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		in.Fatal(err)
+	}
+	in.Cleanup(nc.Close)
+	if in.js, err = jetstream.New(nc); err != nil {
+		in.Fatal(err)
+	}
+}
+
 // boot starts the daemon.
-func (in *installation) boot(change ...func(*Config)) {
+func (in *installation) boot() {
 	in.Helper()
 	path := filepath.Join(in.TempDir(), "s.yaml")
 	text := fmt.Sprintf("nats: {url: %q}\nlisten: ''\nresolve_after: 100ms\nrules: [{name: exit, event: PROCESS_STATE_EXITED, expected: false}]\n"+
@@ -99,9 +129,7 @@ func (in *installation) boot(change ...func(*Config)) {
 	if err != nil {
 		in.Fatal(err)
 	}
-	for _, c := range change {
-		c(&cfg)
-	}
+	cfg.NATS.Settings = cfg.NATS.With(in.settings)
 	if in.app, err = New(cfg, Options{Log: zerolog.New(in.log).With().Timestamp().Logger()}); err != nil {
 		in.Fatal(err)
 	}

@@ -253,7 +253,7 @@ func TestDoctorPaused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	at := regexp.MustCompile(`until [0-9TZ:-]+`)
+	at := regexp.MustCompile(`until [^ ]+Z`)
 	var paused []string
 	for _, line := range i.doctor(exitFailed) {
 		if strings.Contains(line, "paused") {
