@@ -267,7 +267,7 @@ func (l *lease) try(ctx context.Context, kv jetstream.KeyValue, holder *string) 
 		l.other, l.gone = "", time.Time{}
 		return h, h.put(ctx, nil)
 	}
-	l.other, l.gone = other.Token, time.Time{}
+	l.other, l.gone = other.Token, time.Time{} // seen now
 	if *holder != other.Token {
 		*holder = other.Token
 		l.log.Info().Str("instance", l.instance).Str("active", other.Instance).Time("since", other.Since.Time).
@@ -295,9 +295,9 @@ func (l *lease) isFree(ctx context.Context) (bool, error) {
 	return time.Since(l.gone) >= l.ttl, nil
 }
 
-// isSettled reports whether nobody can hold a lease of a bucket that was there before
-// this one: an instance that has just started cannot know. A bucket that is as old as
-// the other streams is the first one.
+// isSettled reports whether nobody can hold a lease that has vanished before this
+// instance saw it: whoever is active writes to the bucket more often than ttl. One that
+// was made together with streams that were never used is the first one.
 func (l *lease) isSettled(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.refresh)
 	defer cancel()
@@ -306,9 +306,17 @@ func (l *lease) isSettled(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	info := s.CachedInfo()
-	if info.TimeStamp.Sub(info.Created) >= l.ttl {
+	written := info.State.LastTime
+	if info.State.LastSeq > 0 && written.IsZero() { // it was emptied; nobody knows when
+		if l.gone.IsZero() {
+			l.gone = time.Now()
+		}
+		return time.Since(l.gone) >= l.ttl, nil
+	}
+	if info.TimeStamp.Sub(later(written, info.Created)) >= l.ttl {
 		return true, nil
 	}
+
 	alerts, err := l.js.Stream(ctx, stream.Alerts)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return true, nil
@@ -316,7 +324,8 @@ func (l *lease) isSettled(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
 	}
-	return info.Created.Sub(alerts.CachedInfo().Created) < l.ttl, nil
+	first := alerts.CachedInfo()
+	return info.State.LastSeq == 0 && first.State.LastSeq == 0 && info.Created.Sub(first.Created) < l.ttl, nil
 }
 
 // headerReleased is that of a deletion by which an instance gives the lease back.
