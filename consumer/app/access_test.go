@@ -247,7 +247,11 @@ func TestSilencesComeBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer func() { if t.Failed() { t.Log(in.log) } }()
+			defer func() {
+				if t.Failed() {
+					t.Log(in.log)
+				}
+			}()
 			in.until("the silence is stored again", func() bool {
 				kv, err := in.js.KeyValue(t.Context(), stream.MutesBucket)
 				if err != nil {

@@ -77,9 +77,9 @@ func (h *hook) resolved(process string) int {
 type installation struct {
 	*fleet
 	settings natsconn.Settings
-	hook *hook
-	app  *App
-	log  *buffer
+	hook     *hook
+	app      *App
+	log      *buffer
 	*running
 }
 
@@ -202,6 +202,17 @@ func (in *installation) shows(process, state string) {
 	})
 }
 
+// isWhole waits until everything is there.
+func (in *installation) isWhole() {
+	in.Helper()
+	in.until("everything is there", func() bool {
+		return !slices.ContainsFunc(allStreams(), func(name string) bool {
+			_, err := in.js.Stream(in.Context(), name)
+			return err != nil
+		})
+	})
+}
+
 // removals are everything on NATS that somebody may delete, empty, or lose.
 func removals() map[string]func(in *installation) error {
 	all := map[string]func(in *installation) error{}
@@ -279,12 +290,7 @@ func TestWhatVanishesComesBack(t *testing.T) {
 			in.until("what was open before ends", func() bool { return in.hook.resolved("open") == 1 })
 			in.shows("open", "RUNNING")
 
-			in.until("everything is there", func() bool {
-				return !slices.ContainsFunc(allStreams(), func(name string) bool {
-					_, err := in.js.Stream(t.Context(), name)
-					return err != nil
-				})
-			})
+			in.isWhole()
 			in.until("nothing is wrong any more", func() bool { return len(in.app.health.list()) == 0 })
 			for process, want := range map[string]int{"known": 2, "open": 1, "new": 1} {
 				if n := in.hook.told(process); n != want {
