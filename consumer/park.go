@@ -80,7 +80,8 @@ func ParkMessage(ctx context.Context, js jetstream.JetStream, from, durable stri
 	maps.Copy(p.Header, raw.Headers())
 	maps.DeleteFunc(p.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
 	maps.Copy(p.Header, own)
-	id := jetstream.WithMsgID(from + "/" + durable + "/" + seq)
+	// A stream that was made again has the same numbers for other messages.
+	id := jetstream.WithMsgID(from + "/" + durable + "/" + seq + "/" + strconv.FormatInt(meta.Timestamp.UnixNano(), 36))
 	_, err = js.PublishMsg(ctx, p, id)
 	if tooBig(err) {
 		// It was as big as the server allows before our headers came: were it not

@@ -468,7 +468,7 @@ func (h *holding) release() {
 	h.until.Store(nil)
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
-	var err error = nats.ErrConnectionClosed
+	err := nats.ErrConnectionClosed
 	if h.js.Conn().IsConnected() { // a stop waits for nothing that is in vain
 		_, err = h.js.PublishMsg(ctx, &nats.Msg{Subject: leaseSubject, Header: nats.Header{
 			"KV-Operation": {"DEL"}, headerReleased: {h.token},

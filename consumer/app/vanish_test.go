@@ -387,3 +387,56 @@ func TestRestoreFromABackup(t *testing.T) {
 		}
 	}
 }
+
+// The records of a version that knew nothing of lives of a stream: while no daemon runs
+// the stream is made again, restored from a backup, or stays what it was.
+func TestStreamChangesUnderOldRecords(t *testing.T) {
+	for name, change := range map[string]func(in *installation, backup func()) error{
+		"nothing":    func(*installation, func()) error { return nil },
+		"made again": func(in *installation, _ func()) error { return removals()["make again "+stream.Events](in) },
+		"backup":     func(_ *installation, backup func()) error { backup(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := install(t)
+			in.crashes("known")
+			in.isTold("known")
+			time.Sleep(300 * time.Millisecond)
+			in.server.Stop()
+			backup := in.server.Backup()
+			in.server.Restart()
+			for range 5 {
+				in.happens("known", schema.ProcessStateStarting, schema.ProcessStateRunning, schema.ProcessStateStopping, schema.ProcessStateStopped)
+			}
+			in.crashes("open")
+			in.isTold("open")
+			time.Sleep(300 * time.Millisecond)
+			in.stop()
+			if err := in.bucket(stream.LeasesBucket).Purge(t.Context(), lineageKey); err != nil {
+				t.Fatal(err)
+			}
+			before := in.state("web1", "api", "known")
+
+			err := change(in, func() {
+				in.server.Stop()
+				in.server.Restore(backup, stream.Events)
+				in.server.Restart()
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.boot()
+			in.crashes("known")
+			in.until("the second crash is told", func() bool { return in.hook.told("known") == 2 })
+			in.shows("known", "EXITED")
+			if s := in.state("web1", "api", "known"); s.UnexpectedExits != 2 || s.Starts != before.Starts+1 || s.Seq <= before.Seq {
+				t.Errorf("%+v, before %+v", s, before)
+			}
+			in.happens("open", schema.ProcessStateStarting, schema.ProcessStateRunning)
+			in.until("what was open ends", func() bool { return in.hook.resolved("open") == 1 })
+			if n := in.hook.told("open"); n != 1 {
+				t.Errorf("what was told before is told %d times", n)
+			}
+		})
+	}
+}
