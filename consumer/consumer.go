@@ -16,6 +16,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,6 +177,7 @@ type Consumer struct {
 	log zerolog.Logger
 	// failing are the errors of the handler since a message was handled that had failed.
 	failing repeat.Errors
+	at      progress
 }
 
 // New checks the configuration. Nothing happens before Run.
@@ -194,7 +196,10 @@ func (c *Consumer) Create(ctx context.Context) error {
 }
 
 // Run handles messages until ctx ends and returns its error. Whatever else goes
-// wrong is logged and tried again.
+// wrong is logged and tried again: a durable that was deleted begins where it was, a
+// stream that was made again is read from its beginning. Only a connection that nats.go
+// has closed for good, as after credentials that were refused twice, is an error: make
+// another one (or connect with nats.IgnoreAuthErrorAbort).
 func (c *Consumer) Run(ctx context.Context) error {
 	wait := time.Duration(0)
 	var failing repeat.Errors
@@ -207,6 +212,11 @@ func (c *Consumer) Run(ctx context.Context) error {
 		})
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if conn := c.cfg.JetStream.Conn(); conn.IsClosed() {
+			return fmt.Errorf("connection to NATS was closed: %w", cmp.Or(conn.LastError(), nats.ErrConnectionClosed))
+		} else if !conn.IsConnected() {
+			err = fmt.Errorf("NATS is not connected: %w", cmp.Or(conn.LastError(), err))
 		}
 		if failing.Failed(err) {
 			c.log.Warn().Err(err).Msg("reading the stream was interrupted; trying again")
@@ -245,13 +255,21 @@ func (c *Consumer) durable(ctx context.Context) (jetstream.Consumer, error) {
 		// Where it began cannot be changed, and need not be.
 		was := have.CachedInfo().Config
 		want.DeliverPolicy, want.OptStartSeq, want.OptStartTime = was.DeliverPolicy, was.OptStartSeq, was.OptStartTime
+		if info := have.CachedInfo(); info.Paused {
+			want.PauseUntil = was.PauseUntil // it is not for us to end that
+			c.log.Warn().Time("until", info.TimeStamp.Add(info.PauseRemaining)).
+				Msg("consumer is paused; nats consumer resume " + c.cfg.Stream + " " + c.cfg.Durable)
+		}
 	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, fmt.Errorf("look up consumer %s of stream %s: %w", c.cfg.Durable, c.cfg.Stream, err)
+	} else if err := c.resume(ctx, &want); err != nil {
+		return nil, err
 	}
 	have, err = c.cfg.JetStream.CreateOrUpdateConsumer(ctx, c.cfg.Stream, want)
 	if err != nil {
 		return nil, fmt.Errorf("create consumer %s of stream %s: %w", c.cfg.Durable, c.cfg.Stream, err)
 	}
+	c.at.opened(have.CachedInfo())
 	return have, nil
 }
 
@@ -325,6 +343,7 @@ func (c *Consumer) one(ctx context.Context, raw jetstream.Msg) error {
 		// Also when ctx has ended meanwhile: what is done would be done again.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 		defer cancel()
+		c.at.seen(m, true)
 		if err := raw.DoubleAck(ctx); err != nil {
 			return fmt.Errorf("acknowledge message %d: %w", m.Seq, err)
 		}
@@ -341,6 +360,7 @@ func (c *Consumer) one(ctx context.Context, raw jetstream.Msg) error {
 	case isPark(err) || c.cfg.MaxTries > 0 && m.Tries >= c.cfg.MaxTries:
 		return c.park(ctx, raw, m, err)
 	}
+	c.at.seen(m, false)
 	wait := c.cfg.BackOff[min(m.Tries, len(c.cfg.BackOff))-1]
 	level := zerolog.DebugLevel
 	if c.failing.Failed(err) {

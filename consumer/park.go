@@ -50,6 +50,7 @@ func (c *Consumer) park(ctx context.Context, raw jetstream.Msg, m *Message, reas
 	if err := ParkMessage(ctx, c.cfg.JetStream, c.cfg.Stream, c.cfg.Durable, raw, reason); err != nil {
 		return err
 	}
+	c.at.seen(m, true)
 	c.log.Error().Err(reason).Uint64("seq", m.Seq).Str("subject", m.Subject).Int("tries", m.Tries).
 		Str("parked", stream.ParkedSubject(c.cfg.Durable)).Msg("message is parked")
 	if err := raw.TermWithReason("parked by " + c.cfg.Durable); err != nil {
@@ -86,7 +87,8 @@ func ParkShort(ctx context.Context, js jetstream.JetStream, from, durable string
 	maps.Copy(p.Header, raw.Headers())
 	maps.DeleteFunc(p.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
 	maps.Copy(p.Header, own)
-	id := jetstream.WithMsgID(from + "/" + durable + "/" + seq)
+	// A stream that was made again has the same numbers for other messages.
+	id := jetstream.WithMsgID(from + "/" + durable + "/" + seq + "/" + strconv.FormatInt(meta.Timestamp.UnixNano(), 36))
 	if keep < len(p.Data) {
 		p.Header, p.Data = own, p.Data[:max(0, keep)]
 		p.Header.Set(HeaderParkedCut, strconv.Itoa(len(raw.Data())-len(p.Data)))

@@ -56,9 +56,12 @@ func TestParked(t *testing.T) {
 			if p.Subject != "supervisor.parked.test" || string(p.Data) != payload {
 				t.Errorf("parked on %s is %q", p.Subject, p.Data)
 			}
+			if id := p.Header.Get(nats.MsgIdHdr); !strings.HasPrefix(id, "SUPERVISOR/test/1/") {
+				t.Errorf("its id is %q", id)
+			}
+			p.Header.Del(nats.MsgIdHdr)
 			want := nats.Header{
 				"Content-Type": {"text/plain"}, "X-Two": {"a", "b"},
-				"Nats-Msg-Id":                 {"SUPERVISOR/test/1"},
 				consumer.HeaderParkedReason:   {"no such table"},
 				consumer.HeaderParkedConsumer: {"test"},
 				consumer.HeaderParkedStream:   {stream.Events},
@@ -236,4 +239,22 @@ func TestParkedFits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A stream that is made again has the same numbers for other messages: the first one of
+// each is parked.
+func TestParkedOfAStreamMadeAgain(t *testing.T) {
+	_, js := start(t)
+	h := newHanded(func(*consumer.Message) error { return consumer.Park(errors.New("bad")) })
+	run(t, consumer.Config{JetStream: js, Handler: h})
+	publish(t, js, "first")
+	eventually(t, "the first is parked", func() bool { return len(parked(t, js)) == 1 })
+	if err := js.DeleteStream(t.Context(), stream.Events); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, js, "second")
+	eventually(t, "the second is parked", func() bool { return len(parked(t, js)) == 2 })
 }

@@ -305,8 +305,9 @@ type State struct {
 	// Gone is since when the host's supervisord does not have the process any more.
 	Gone *Time `json:"gone,omitempty"`
 	// Boot and Serial are those of the last event applied; Serial is 0 if there
-	// was none in this boot. Seq is the sequence of the last message applied and
-	// Updated when the stream got the one that told the state.
+	// was none in this boot. Seq is the sequence of the last message applied, counted on
+	// from the stream before where the stream was made again, and Updated when the
+	// stream got the one that told the state.
 	Boot    string `json:"boot"`
 	Serial  uint64 `json:"serial"`
 	Seq     uint64 `json:"seq"`

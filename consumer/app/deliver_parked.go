@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -161,6 +162,9 @@ func (d *delivery) original(ctx context.Context, m *jetstream.RawStreamMsg) (*sc
 	whole, err := alerts.GetMsg(ctx, seq)
 	if err != nil {
 		return nil, err
+	}
+	if !bytes.HasPrefix(whole.Data, m.Data) {
+		return nil, fmt.Errorf("message %d of stream %s is another one by now", seq, stream.Alerts)
 	}
 	return decode(whole.Subject, whole.Data)
 }

@@ -4,17 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"supernats/consumer"
 	"supernats/consumer/rules"
 	"supernats/schema"
-	"supernats/schema/stream"
 )
 
 // events reads the stream of events: what the rules make of it is published, then
@@ -63,6 +59,8 @@ type events struct {
 	unacked int       // messages read since
 	waiting time.Time // since when messages that were sent have not arrived
 	looked  time.Time // when the buckets were looked at
+	// reconnects is how often the connection had been made again when mutes was opened.
+	reconnects uint64
 	// skew is how far the server's clock is ahead of ours.
 	skew time.Duration
 	// beat is called whenever reading begins again, see progress.
@@ -118,94 +116,31 @@ func (v *events) run(ctx context.Context, ready func()) error {
 }
 
 func (v *events) read(ctx context.Context, ok func()) error {
-	if err := v.findPlace(ctx); err != nil {
-		return err
+	var src *durableSource
+	defer func() {
+		if src != nil {
+			src.Close()
+		}
+	}()
+	open := func(asking context.Context) (err error) {
+		if err := v.findPlace(asking); err != nil {
+			return err
+		}
+		if src, err = newDurableSource(asking, v.js, v.known, v.log); err != nil {
+			return err
+		}
+		v.line = src.lineage
+		return v.remember(asking, src.continuity != isSame)
 	}
-	src, err := newDurableSource(ctx, v.js, v.known, v.log)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	v.line = src.lineage
-	if err := v.remember(ctx, src.continuity != isSame); err != nil {
+	if err := unbroken(ctx, v.js.Conn(), open); err != nil {
 		return err
 	}
 	if err := v.restore(ctx, src); err != nil {
 		return err
 	}
-	defer v.mutes.stop()
+	defer func() { v.mutes.stop() }()
 	ok()
 	return v.follow(ctx, src, ok)
-}
-
-// restore takes up where the last daemon was.
-func (v *events) restore(ctx context.Context, src *durableSource) error {
-	alerts, err := v.js.Stream(ctx, stream.Alerts)
-	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
-	}
-	v.window = alerts.CachedInfo().Config.Duplicates
-	v.maxAlert = max(0, int(alerts.CachedInfo().Config.MaxMsgSize))
-	if v.signer, err = newSigner(ctx, v.js); err != nil {
-		return err
-	}
-	v.skew = time.Until(alerts.CachedInfo().TimeStamp)
-	var saved rules.Saved
-	records, err := v.openBuckets(ctx)
-	if err != nil {
-		return err
-	}
-	for _, s := range records.states {
-		saved.States = append(saved.States, *s)
-	}
-	for _, h := range records.hosts {
-		saved.Hosts = append(saved.Hosts, *h)
-	}
-	for _, a := range records.alerts {
-		saved.Alerts = append(saved.Alerts, a)
-	}
-	if saved.Clock, err = storedAt(ctx, v.js, src.floor); err != nil {
-		return err
-	}
-	if src.continuity != isSame { // what the stream lacks will not come again either
-		saved.Clock = later(saved.Clock, v.known.read.stored)
-	}
-	m := newMachine(v.plan.set, v.plan.cfg.Limits.fleet())
-	m.fleet.Load(saved.Hosts, saved.States)
-	m.engine.LostUpTo(v.line.Base)
-	var missing error
-	var listed map[uint64]schema.AlertEvent
-	if v.machine != nil {
-		listed = v.engine.Unsent()
-	}
-	saved.Event = func(seq uint64) *schema.AlertEvent {
-		if e, ok := listed[seq]; ok {
-			return &e
-		}
-		e, err := v.alertEvent(ctx, m, seq)
-		missing = cmp.Or(missing, err)
-		return e
-	}
-	m.engine.Restore(saved)
-	if missing != nil {
-		return missing
-	}
-	mutes, err := watchMutes(ctx, v.js, v.mutes, v.log)
-	if err != nil {
-		return err
-	}
-	v.mutes = mutes
-	if src.continuity != isSame {
-		m.repeatsUntil = time.Now().Add(v.skew + repeatsFor)
-	}
-	v.machine = m
-	v.engine.SetHorizon(v.oldest())
-	list, _ := v.mutes.now()
-	v.engine.SetMutes(saved.Clock, list)
-	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
-	v.flushed, v.unacked, v.waiting = time.Now(), 0, time.Time{}
-	v.looked = v.flushed
-	return nil
 }
 
 // follow handles batch after batch of a source.
@@ -218,6 +153,9 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 		}
 		if other, err := v.isOther(ctx); err != nil || other {
 			return cmp.Or(err, errReopen)
+		}
+		if err := v.followMutes(ctx); err != nil {
+			return err
 		}
 		batch, err := src.Batch(ctx, min(v.pause(), lookAgain))
 		if err != nil {
@@ -286,7 +224,12 @@ func (v *events) timers(ctx context.Context, src source) error {
 	if !ok || time.Until(at.Add(settled-v.skew)) > 0 {
 		return nil
 	}
-	now, all, err := src.Now(ctx)
+	var now time.Time
+	var all bool
+	err := unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
+		now, all, err = src.Now(ctx)
+		return err
+	})
 	if errors.Is(err, errPaused) {
 		v.skew, v.waiting = time.Until(now), time.Time{}
 		return nil
@@ -367,61 +310,4 @@ func records[T any](changed map[string]*T) []record[T] {
 		list = append(list, record[T]{key, value})
 	}
 	return list
-}
-
-// storedAt returns when the stream got a message; the zero time if it does not have
-// it any more.
-func storedAt(ctx context.Context, js jetstream.JetStream, seq uint64) (time.Time, error) {
-	if seq == 0 {
-		return time.Time{}, nil
-	}
-	m, err := stored(ctx, js, seq)
-	if err != nil || m == nil {
-		return time.Time{}, err
-	}
-	return m.Time, nil
-}
-
-// alertEvent reads what a notification says of a message, nil if the stream does
-// not have it any more. Its time is corrected as it was when it came.
-func (v *events) alertEvent(ctx context.Context, m *machine, position uint64) (*schema.AlertEvent, error) {
-	seq := v.line.seq(position)
-	if seq == 0 {
-		return nil, nil // it was in a stream that is no more
-	}
-	raw, err := stored(ctx, v.js, seq)
-	if err != nil || raw == nil {
-		return nil, err
-	}
-	in := &consumer.Message{Subject: raw.Subject, Data: raw.Data, Seq: position, Stored: raw.Time, Sent: consumer.SentAt(raw.Header)}
-	if strings.HasSuffix(raw.Subject, "."+schema.BridgeLoss) && strings.HasPrefix(raw.Subject, schema.BridgePrefix) {
-		ce, err := read(in, schema.BridgePrefix, func(l *schema.Loss) string { return l.Host })
-		if err != nil {
-			return nil, nil // it cannot have matched
-		}
-		at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
-		return rules.LossOf(ruleMeta(at), ce), nil
-	}
-	ce, err := eventOf(in)
-	if err != nil {
-		return nil, nil // it cannot have matched
-	}
-	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
-	return rules.EventOf(ruleMeta(at), ce), nil
-}
-
-// stored reads a message of the stream of events, nil if it is not there any more.
-func stored(ctx context.Context, js jetstream.JetStream, seq uint64) (*jetstream.RawStreamMsg, error) {
-	s, err := js.Stream(ctx, stream.Events)
-	if err != nil {
-		return nil, fmt.Errorf("look up stream %s: %w", stream.Events, err)
-	}
-	m, err := s.GetMsg(ctx, seq)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read message %d of stream %s: %w", seq, stream.Events, err)
-	}
-	return m, nil
 }

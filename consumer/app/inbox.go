@@ -100,7 +100,9 @@ func newInbox(js jetstream.JetStream, receiver string, log zerolog.Logger) *inbo
 // open finds where the receiver stands, takes it over from any other instance and
 // makes the consumer begin there. One that is new begins with what is stored from
 // now on; one whose queue or stream has vanished is not new.
-func (b *inbox) open(ctx context.Context) error {
+func (b *inbox) open(ctx context.Context) error { return unbroken(ctx, b.js.Conn(), b.openOver) }
+
+func (b *inbox) openOver(ctx context.Context) error {
 	b.left, b.old = nil, false
 	var err error
 	if b.positions, err = newTable[position](ctx, b.js, stream.LeasesBucket, b.log); err != nil {

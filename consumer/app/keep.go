@@ -78,7 +78,7 @@ func (k *keeper) run(ctx context.Context) error {
 
 	for {
 		if k.js.Conn().IsConnected() {
-			err := k.look(ctx)
+			err := unbroken(ctx, k.js.Conn(), k.look)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

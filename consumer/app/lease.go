@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 	"github.com/rs/zerolog"
@@ -154,13 +153,6 @@ func needTTL(ctx context.Context, js jetstream.JetStream) error {
 	return nil
 }
 
-// holding is a lease that was taken.
-type holding struct {
-	*lease
-	revision uint64
-	value    []byte
-}
-
 // acquire waits until the lease is ours.
 func (l *lease) acquire(ctx context.Context) (*holding, error) {
 	t := l.retry("taking the lease")
@@ -267,7 +259,7 @@ func (l *lease) try(ctx context.Context, kv jetstream.KeyValue, holder *string) 
 		l.other, l.gone = "", time.Time{}
 		return h, h.put(ctx, nil)
 	}
-	l.other, l.gone = other.Token, time.Time{}
+	l.other, l.gone = other.Token, time.Time{} // seen now
 	if *holder != other.Token {
 		*holder = other.Token
 		l.log.Info().Str("instance", l.instance).Str("active", other.Instance).Time("since", other.Since.Time).
@@ -295,9 +287,9 @@ func (l *lease) isFree(ctx context.Context) (bool, error) {
 	return time.Since(l.gone) >= l.ttl, nil
 }
 
-// isSettled reports whether nobody can hold a lease of a bucket that was there before
-// this one: an instance that has just started cannot know. A bucket that is as old as
-// the other streams is the first one.
+// isSettled reports whether nobody can hold a lease that has vanished before this
+// instance saw it: whoever is active writes to the bucket more often than ttl. One that
+// was made together with streams that were never used is the first one.
 func (l *lease) isSettled(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.refresh)
 	defer cancel()
@@ -306,9 +298,17 @@ func (l *lease) isSettled(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	info := s.CachedInfo()
-	if info.TimeStamp.Sub(info.Created) >= l.ttl {
+	written := info.State.LastTime
+	if info.State.LastSeq > 0 && written.IsZero() { // it was emptied; nobody knows when
+		if l.gone.IsZero() {
+			l.gone = time.Now()
+		}
+		return time.Since(l.gone) >= l.ttl, nil
+	}
+	if info.TimeStamp.Sub(later(written, info.Created)) >= l.ttl {
 		return true, nil
 	}
+
 	alerts, err := l.js.Stream(ctx, stream.Alerts)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return true, nil
@@ -316,7 +316,8 @@ func (l *lease) isSettled(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
 	}
-	return info.Created.Sub(alerts.CachedInfo().Created) < l.ttl, nil
+	first := alerts.CachedInfo()
+	return info.State.LastSeq == 0 && first.State.LastSeq == 0 && info.Created.Sub(first.Created) < l.ttl, nil
 }
 
 // headerReleased is that of a deletion by which an instance gives the lease back.
@@ -347,128 +348,6 @@ func (l *lease) look(ctx context.Context) (revision uint64, r leaseRecord, ended
 }
 
 const leaseSubject = "$KV." + stream.LeasesBucket + "." + leaseKey
-
-// hold runs work while the lease is ours, and gives it back.
-func (h *holding) hold(ctx context.Context, work func(ctx context.Context) error) error {
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	lose := func(err error) {
-		if h.until.Swap(nil) == nil {
-			return // it is already
-		}
-		if end(err); context.Cause(ctx) == err { // and not ended before
-			h.log.Warn().Err(err).Str("instance", h.instance).Msg("lease lost")
-		}
-	}
-	expiry := time.AfterFunc(h.left(), func() {
-		if h.Held() != nil {
-			lose(h.expired())
-		}
-	})
-	defer expiry.Stop()
-	done := make(chan error, 1)
-	go func() { done <- work(ctx) }()
-	defer h.release()
-	next := time.NewTimer(h.refresh)
-	defer next.Stop()
-	for {
-		select {
-		case err := <-done:
-			if lost := context.Cause(ctx); errors.Is(lost, errLeaseLost) {
-				return lost
-			}
-			return err
-		case <-next.C:
-		}
-		next.Reset(h.refresh)
-		// Also while ctx has ended and the work is ending.
-		switch err := h.extend(context.WithoutCancel(ctx)); {
-		case err == nil:
-			expiry.Reset(h.left())
-		case errors.Is(err, errLeaseLost):
-			lose(err)
-		default:
-			next.Reset(h.refresh / 4)
-		}
-	}
-}
-
-func (h *holding) expired() error {
-	return fmt.Errorf("%w: it could not be refreshed for %v", errLeaseLost, h.ttl)
-}
-
-func (h *holding) left() time.Duration {
-	if until := h.until.Load(); until != nil {
-		return time.Until(*until)
-	}
-	return 0
-}
-
-// extend refreshes the lease. errLeaseLost is its end; after any other error it is
-// ours for as long as it was.
-func (h *holding) extend(ctx context.Context) error {
-	until := h.until.Load()
-	if h.Held() != nil {
-		return h.expired()
-	}
-	err := h.put(ctx, until)
-	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
-		// The bucket is gone. Nobody else takes the lease before ours has ended.
-		if _, e := h.open(ctx); e != nil {
-			return fmt.Errorf("%w; %w", err, e)
-		}
-	} else if !wrongLast(err) {
-		return err
-	}
-	revision, other, _, err := h.look(ctx)
-	switch {
-	case err != nil:
-		return err
-	case revision == 0:
-		h.revision = 0 // the bucket was made again, or emptied
-		return h.put(ctx, until)
-	case other.Token == h.token:
-		h.revision = revision // of an earlier refresh, whose answer was lost
-		return h.put(ctx, until)
-	case other.Token == "":
-		return fmt.Errorf("%w: it expired or was deleted", errLeaseLost)
-	}
-	return fmt.Errorf("%w: host %s has taken over", errLeaseLost, other.Instance)
-}
-
-// put writes the key anew, if the lease is what it was until then: nil, or a time
-// that is not over. There is no call for it: what kv.Update writes would stay.
-func (h *holding) put(ctx context.Context, was *time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, h.refresh/2)
-	defer cancel()
-	until := time.Now().Add(h.ttl)
-	ack, err := h.js.PublishMsg(ctx, &nats.Msg{Subject: stream.KeySubject(h.js, stream.LeasesBucket, leaseKey), Data: h.value},
-		jetstream.WithMsgTTL(h.ttl), jetstream.WithExpectLastSequencePerSubject(h.revision))
-	if err != nil {
-		return fmt.Errorf("refresh the lease: %w", err)
-	}
-	h.revision = ack.Sequence
-	if was != nil && !time.Now().Before(*was) || !h.until.CompareAndSwap(was, &until) {
-		return h.expired() // the answer came too late
-	}
-	return nil
-}
-
-// release lets another instance begin at once.
-func (h *holding) release() {
-	h.until.Store(nil)
-	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
-	defer cancel()
-	var err error = nats.ErrConnectionClosed
-	if h.js.Conn().IsConnected() { // a stop waits for nothing that is in vain
-		_, err = h.js.PublishMsg(ctx, &nats.Msg{Subject: leaseSubject, Header: nats.Header{
-			"KV-Operation": {"DEL"}, headerReleased: {h.token},
-		}}, jetstream.WithExpectLastSequencePerSubject(h.revision))
-	}
-	if err != nil {
-		h.log.Debug().Err(err).Msg("lease was not given back; it expires by itself")
-	}
-}
 
 // wrongLast reports whether a write was refused since something else was written.
 func wrongLast(err error) bool {

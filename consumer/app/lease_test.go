@@ -37,6 +37,7 @@ type cluster struct {
 	mu        sync.Mutex
 	instances []*instance
 	active    chan *instance
+	create    func(ctx context.Context) error // of leases; nil: as newLease has it
 }
 
 type instance struct {
@@ -61,6 +62,9 @@ func (c *cluster) join(name string, js jetstream.JetStream) *instance {
 	i := &instance{name: name, log: &buffer{}, nc: js.Conn()}
 	i.lease = newLease(js, name, zerolog.New(i.log))
 	i.lease.ttl, i.lease.refresh = c.ttl, testRefresh
+	if c.create != nil {
+		i.lease.create = c.create
+	}
 	c.mu.Lock()
 	c.instances = append(c.instances, i)
 	c.mu.Unlock()

@@ -104,15 +104,34 @@ func (v *events) recordsVanished(ctx context.Context) (bool, error) {
 
 // isOther looks now and then whether a bucket is not what it was when it was read.
 // Where nothing happens, nothing would be written to it.
-func (v *events) isOther(ctx context.Context) (bool, error) {
+func (v *events) isOther(ctx context.Context) (other bool, err error) {
 	if v.states == nil || time.Since(v.looked) < lookEvery {
 		return false, nil
 	}
 	v.looked = time.Now()
-	if other, err := v.recordsVanished(ctx); err != nil || other {
-		return other, err
+	err = unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
+		if other, err = v.recordsVanished(ctx); err == nil && !other {
+			other, err = v.mutes.isOther(ctx, v.js)
+		}
+		return err
+	})
+	return other, err
+}
+
+// followMutes reads the silences again after the connection was made again: what changes
+// just then would be seen when the watcher notices that it hears nothing, seconds later.
+func (v *events) followMutes(ctx context.Context) error {
+	now := v.js.Conn().Stats().Reconnects
+	if now == v.reconnects {
+		return nil
 	}
-	return v.mutes.isOther(ctx, v.js)
+	again, err := watchMutes(ctx, v.js, v.mutes, v.log)
+	if err != nil {
+		return err
+	}
+	v.mutes.stop()
+	v.mutes, v.reconnects = again, now
+	return nil
 }
 
 // publishPending publishes what the rules have made. It is kept until the stream has

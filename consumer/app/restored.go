@@ -122,10 +122,10 @@ func (b *bucket[T]) removeSurplus(ctx context.Context, s *share[T], records map[
 }
 
 // removeSurplus makes the buckets as small as what is in memory.
-func (v *events) removeSurplus(ctx context.Context, r *restored) error {
-	err := v.states.removeSurplus(ctx, r.stateShare, r.states, func(host string) string { return "$KV." + stream.StateBucket + "." + host + ".>" })
+func (r *restored) removeSurplus(ctx context.Context) error {
+	err := r.stateBucket.removeSurplus(ctx, r.stateShare, r.states, func(host string) string { return "$KV." + stream.StateBucket + "." + host + ".>" })
 	if err == nil {
-		err = v.alerts.removeSurplus(ctx, r.alertShare, r.alerts, func(host string) string { return "$KV." + stream.AlertsBucket + ".*." + host + ".>" })
+		err = r.alertBucket.removeSurplus(ctx, r.alertShare, r.alerts, func(host string) string { return "$KV." + stream.AlertsBucket + ".*." + host + ".>" })
 	}
 	return err
 }
@@ -137,6 +137,10 @@ type restored struct {
 	alerts     map[string]*schema.OpenAlert
 	stateShare *share[schema.State]
 	alertShare *share[schema.OpenAlert]
+
+	stateBucket *bucket[schema.State]
+	hostBucket  *bucket[schema.Host]
+	alertBucket *bucket[schema.OpenAlert]
 }
 
 // openBuckets reads the records, within the limits.
@@ -144,18 +148,18 @@ func (v *events) openBuckets(ctx context.Context) (*restored, error) {
 	limits := v.plan.cfg.Limits.fleet()
 	r := &restored{stateShare: stateShare(limits), alertShare: alertShare(limits)}
 	var err error
-	if v.states, r.states, err = openBucket(ctx, v.js, stream.StateBucket, r.stateShare, v.log); err != nil {
+	if r.stateBucket, r.states, err = openBucket(ctx, v.js, stream.StateBucket, r.stateShare, v.log); err != nil {
 		return nil, err
 	}
 	hosts := hostShare(limits)
-	if v.hosts, r.hosts, err = openBucket(ctx, v.js, stream.HostsBucket, hosts, v.log); err != nil {
+	if r.hostBucket, r.hosts, err = openBucket(ctx, v.js, stream.HostsBucket, hosts, v.log); err != nil {
 		return nil, err
 	}
 	if n := hosts.skipped[""]; n > 0 {
 		v.log.Error().Int("hosts", n).Int("limit", limits.Hosts).Msg("there are more hosts than limits.hosts allows; nothing of the others is read")
 	}
-	if v.alerts, r.alerts, err = openBucket(ctx, v.js, stream.AlertsBucket, r.alertShare, v.log); err != nil {
+	if r.alertBucket, r.alerts, err = openBucket(ctx, v.js, stream.AlertsBucket, r.alertShare, v.log); err != nil {
 		return nil, err
 	}
-	return r, v.removeSurplus(ctx, r)
+	return r, r.removeSurplus(ctx)
 }

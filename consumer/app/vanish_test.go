@@ -15,12 +15,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"supernats/schema"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
 )
 
 // hook is a webhook that counts how often each process was in a firing alert.
@@ -74,21 +76,48 @@ func (h *hook) resolved(process string) int {
 // installation is a daemon with a webhook on a server of its own.
 type installation struct {
 	*fleet
-	hook *hook
-	app  *App
-	log  *buffer
+	settings natsconn.Settings
+	hook     *hook
+	app      *App
+	log      *buffer
 	*running
 }
 
-func install(t *testing.T, change ...func(*Config)) *installation {
+func install(t *testing.T) *installation {
 	t.Helper()
 	in := &installation{fleet: newFleet(t), hook: newHook(t), log: &buffer{}}
-	in.boot(change...)
+	in.boot()
 	return in
 }
 
+// installOn makes one on a server that wants credentials.
+func installOn(t *testing.T, s *streamtest.Server, as natsconn.Settings) *installation {
+	t.Helper()
+	in := &installation{fleet: &fleet{T: t, server: s, serials: map[string]uint64{}}, settings: as, hook: newHook(t), log: &buffer{}}
+	password, err := os.ReadFile(as.PasswordFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.connectAs(as.User, strings.TrimSpace(string(password)))
+	in.boot()
+	return in
+}
+
+// connectAs gives the test another connection.
+func (in *installation) connectAs(user, password string) {
+	in.Helper()
+	nc, err := nats.Connect(in.server.URL, nats.UserInfo(user, password), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		in.Fatal(err)
+	}
+	in.Cleanup(nc.Close)
+	if in.js, err = jetstream.New(nc); err != nil {
+		in.Fatal(err)
+	}
+}
+
 // boot starts the daemon.
-func (in *installation) boot(change ...func(*Config)) {
+func (in *installation) boot() {
 	in.Helper()
 	path := filepath.Join(in.TempDir(), "s.yaml")
 	text := fmt.Sprintf("nats: {url: %q}\nlisten: ''\nresolve_after: 100ms\nrules: [{name: exit, event: PROCESS_STATE_EXITED, expected: false}]\n"+
@@ -100,10 +129,8 @@ func (in *installation) boot(change ...func(*Config)) {
 	if err != nil {
 		in.Fatal(err)
 	}
-	for _, c := range change {
-		c(&cfg)
-	}
-	if in.app, err = New(cfg, Options{Log: zerolog.New(in.log)}); err != nil {
+	cfg.NATS.Settings = cfg.NATS.With(in.settings)
+	if in.app, err = New(cfg, Options{Log: zerolog.New(in.log).With().Timestamp().Logger()}); err != nil {
 		in.Fatal(err)
 	}
 	in.running = start(in.T, func(ctx context.Context) error {
@@ -172,6 +199,17 @@ func (in *installation) shows(process, state string) {
 		var s schema.State
 		in.unjson(e.Value(), &s)
 		return s.State == state
+	})
+}
+
+// isWhole waits until everything is there.
+func (in *installation) isWhole() {
+	in.Helper()
+	in.until("everything is there", func() bool {
+		return !slices.ContainsFunc(allStreams(), func(name string) bool {
+			_, err := in.js.Stream(in.Context(), name)
+			return err != nil
+		})
 	})
 }
 
@@ -252,12 +290,7 @@ func TestWhatVanishesComesBack(t *testing.T) {
 			in.until("what was open before ends", func() bool { return in.hook.resolved("open") == 1 })
 			in.shows("open", "RUNNING")
 
-			in.until("everything is there", func() bool {
-				return !slices.ContainsFunc(allStreams(), func(name string) bool {
-					_, err := in.js.Stream(t.Context(), name)
-					return err != nil
-				})
-			})
+			in.isWhole()
 			in.until("nothing is wrong any more", func() bool { return len(in.app.health.list()) == 0 })
 			for process, want := range map[string]int{"known": 2, "open": 1, "new": 1} {
 				if n := in.hook.told(process); n != want {
@@ -283,8 +316,6 @@ func TestWhatVanishesComesBack(t *testing.T) {
 	}
 }
 
-var _ natsconn.Settings
-
 // What is restored from a backup, each of the streams and buckets and all of them, while
 // the daemon runs and while it does not: what was told in between is not told again,
 // later crashes are told once, and states are right.
@@ -295,6 +326,9 @@ func TestRestoreFromABackup(t *testing.T) {
 	}
 	for name, streams := range parts {
 		for _, running := range []bool{true, false} {
+			if !running && strings.HasPrefix(name, "KV_") && name != "KV_"+stream.LeasesBucket {
+				continue // the next process tables make it right
+			}
 			t.Run(fmt.Sprintf("%s, running %t", name, running), func(t *testing.T) {
 				t.Parallel()
 				in := install(t)
@@ -351,5 +385,58 @@ func TestRestoreFromABackup(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The records of a version that knew nothing of lives of a stream: while no daemon runs
+// the stream is made again, restored from a backup, or stays what it was.
+func TestStreamChangesUnderOldRecords(t *testing.T) {
+	for name, change := range map[string]func(in *installation, backup func()) error{
+		"nothing":    func(*installation, func()) error { return nil },
+		"made again": func(in *installation, _ func()) error { return removals()["make again "+stream.Events](in) },
+		"backup":     func(_ *installation, backup func()) error { backup(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := install(t)
+			in.crashes("known")
+			in.isTold("known")
+			time.Sleep(300 * time.Millisecond)
+			in.server.Stop()
+			backup := in.server.Backup()
+			in.server.Restart()
+			for range 5 {
+				in.happens("known", schema.ProcessStateStarting, schema.ProcessStateRunning, schema.ProcessStateStopping, schema.ProcessStateStopped)
+			}
+			in.crashes("open")
+			in.isTold("open")
+			time.Sleep(300 * time.Millisecond)
+			in.stop()
+			if err := in.bucket(stream.LeasesBucket).Purge(t.Context(), lineageKey); err != nil {
+				t.Fatal(err)
+			}
+			before := in.state("web1", "api", "known")
+
+			err := change(in, func() {
+				in.server.Stop()
+				in.server.Restore(backup, stream.Events)
+				in.server.Restart()
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.boot()
+			in.crashes("known")
+			in.until("the second crash is told", func() bool { return in.hook.told("known") == 2 })
+			in.shows("known", "EXITED")
+			if s := in.state("web1", "api", "known"); s.UnexpectedExits != 2 || s.Starts != before.Starts+1 || s.Seq <= before.Seq {
+				t.Errorf("%+v, before %+v", s, before)
+			}
+			in.happens("open", schema.ProcessStateStarting, schema.ProcessStateRunning)
+			in.until("what was open ends", func() bool { return in.hook.resolved("open") == 1 })
+			if n := in.hook.told("open"); n != 1 {
+				t.Errorf("what was told before is told %d times", n)
+			}
+		})
 	}
 }

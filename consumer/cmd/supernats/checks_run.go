@@ -49,6 +49,10 @@ func (d *doctor) events(ctx context.Context) error {
 		return fmt.Errorf("look up consumer %s: %w", durable, err)
 	}
 	q := queue{info: c.CachedInfo()}
+	if q.info.Paused {
+		d.fail(resume(stream.Events, durable), "consumer %s is paused until %s: no event is read, %d messages wait", durable, pausedUntil(q.info), q.waiting())
+		return nil
+	}
 	wait, err := d.oldest(ctx, stream.Events, q.info)
 	if err != nil {
 		return err
@@ -103,6 +107,10 @@ func (d *doctor) receivers(ctx context.Context) error {
 
 	for i := range queues {
 		q := &queues[i]
+		if q.info.Paused {
+			d.fail(resume(stream.Alerts, q.durable), "receiver %s: its consumer %s is paused until %s, %d notifications wait", q.receiver, q.durable, pausedUntil(q.info), q.waiting())
+			continue
+		}
 		wait, err := d.oldest(ctx, stream.Alerts, q.info)
 		if err != nil {
 			return err
@@ -124,6 +132,16 @@ func (d *doctor) receivers(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// resume is the command that ends a pause.
+func resume(streamName, durable string) string {
+	return "nats consumer resume " + streamName + " " + durable
+}
+
+// pausedUntil is when the pause of a consumer ends by itself.
+func pausedUntil(info *jetstream.ConsumerInfo) string {
+	return info.TimeStamp.Add(info.PauseRemaining).UTC().Format(time.RFC3339)
 }
 
 // critical is the severity of what nobody may miss.

@@ -292,3 +292,25 @@ func TestQuote(t *testing.T) {
 		}
 	}
 }
+
+// A consumer that somebody has paused is reported with its end and the command that ends
+// it.
+func TestDoctorPaused(t *testing.T) {
+	i := well(t)
+	until := time.Now().Add(time.Hour)
+	for streamName, durable := range map[string]string{stream.Events: "supernats", stream.Alerts: "notify_chat"} {
+		if _, err := i.js.PauseConsumer(t.Context(), streamName, durable, until); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := regexp.MustCompile(`until [^ ]+Z`)
+	var paused []string
+	for _, line := range i.doctor(exitFailed) {
+		if strings.Contains(line, "paused") {
+			paused = append(paused, at.ReplaceAllString(line, "until TIME"))
+		}
+	}
+	i.wants("two are paused", paused,
+		"fail events: consumer supernats is paused until TIME: no event is read, 0 messages wait [nats consumer resume SUPERVISOR supernats]",
+		"fail receivers: receiver chat: its consumer notify_chat is paused until TIME, 0 notifications wait [nats consumer resume SUPERVISOR_ALERTS notify_chat]")
+}

@@ -67,6 +67,9 @@ func (s *Server) Stop() {
 // Port is the port of the server, also while it is stopped.
 func (s *Server) Port() int { return s.opts.Port }
 
+// Change sets other options for a server that is stopped.
+func (s *Server) Change(change func(*server.Options)) { change(&s.opts) }
+
 // Forget removes the store of a server that is stopped, as when a volume is lost.
 func (s *Server) Forget() {
 	s.tb.Helper()

@@ -1,0 +1,281 @@
+package app
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema"
+	"supernats/schema/natsconn"
+	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
+)
+
+// asks returns what /readyz answers.
+func (in *installation) asks() (code int, text string) {
+	w := httptest.NewRecorder()
+	in.app.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	return w.Code, w.Body.String()
+}
+
+func (in *installation) isReady() {
+	in.Helper()
+	in.until("it is ready again", func() bool {
+		code, _ := in.asks()
+		return code == http.StatusOK
+	})
+}
+
+// isNotReady waits until /readyz says why.
+func (in *installation) isNotReady(why ...string) {
+	in.Helper()
+	in.until("not ready: "+strings.Join(why, ", "), func() bool {
+		code, text := in.asks()
+		for _, w := range why {
+			if code != http.StatusServiceUnavailable || !strings.Contains(text, w) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// A server that refuses our credentials for some seconds and takes them again, or others
+// that were put into our file meanwhile.
+func TestCredentialsRefusedForAWhile(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		// begin and end are the password that the server wants, file is what is in our
+		// file at the end.
+		begin, end, file string
+	}{
+		{"the same", "one", "one", "one"},
+		{"new ones", "one", "two", "two"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			password := c.begin
+			users := func(o *server.Options) { o.Users = []*server.User{{Username: "app", Password: password}} }
+			file := filepath.Join(t.TempDir(), "password")
+			write := func(text string) {
+				t.Helper()
+				if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(c.begin)
+			in := installOn(t, streamtest.Start(t, users), natsconn.Settings{User: "app", PasswordFile: file})
+			in.crashes("before")
+			in.isTold("before")
+
+			in.server.Stop()
+			password = "refused"
+			in.server.Change(users)
+			in.server.Restart()
+			in.isNotReady("NATS is not connected", "Authorization Violation", "credentials")
+			time.Sleep(3 * time.Second) // two refusals close the connection
+			in.server.Stop()
+			password = c.end
+			in.server.Change(users)
+			write(c.file)
+			in.server.Restart()
+
+			in.isReady()
+			in.connectAs("app", c.end)
+			in.crashes("after")
+			in.isTold("after")
+			if n := in.hook.told("before"); n != 1 {
+				t.Errorf("what was told before is told %d times", n)
+			}
+		})
+	}
+}
+
+// NATS that is away is named in /readyz and in the log, once.
+func TestNATSIsAway(t *testing.T) {
+	in := install(t)
+	in.crashes("before")
+	in.isTold("before")
+	in.server.Stop()
+	in.isNotReady("NATS is not connected", "is nats-server running")
+	time.Sleep(2 * time.Second)
+	if n := strings.Count(in.log.String(), "NATS is not connected: "); n != 1 {
+		t.Errorf("the log says it %d times:\n%s", n, in.log)
+	}
+	if log := in.log.String(); strings.Contains(log, "deadline exceeded") || strings.Contains(log, "timeout") {
+		t.Errorf("the log has timeouts that are none:\n%s", log)
+	}
+	in.server.Restart()
+	in.isReady()
+	in.crashes("after")
+	in.isTold("after")
+}
+
+// A stop is prompt also while NATS is away, whether for a moment or for longer than the
+// lease lasts.
+func TestStopWhileNATSIsAway(t *testing.T) {
+	for _, away := range []time.Duration{0, 300 * time.Millisecond, leaseTTL + time.Second} {
+		t.Run(away.String(), func(t *testing.T) {
+			t.Parallel()
+			in := install(t)
+			in.crashes("before")
+			in.isTold("before")
+			in.server.Stop()
+			time.Sleep(away)
+			begun := time.Now()
+			in.stop()
+			if took := time.Since(begun); took > 4*time.Second {
+				t.Errorf("it took %v\n%s", took, in.log)
+			}
+		})
+	}
+}
+
+// A paused consumer is said as paused, with its end; it is nobody else's to resume it,
+// and what waited is told after it without a restart.
+func TestPausedConsumer(t *testing.T) {
+	for streamName, durable := range map[string]string{stream.Events: durableName, stream.Alerts: deliveryName("hook")} {
+		t.Run(durable, func(t *testing.T) {
+			t.Parallel()
+			in := install(t)
+			in.crashes("before")
+			in.isTold("before")
+			if _, err := in.js.PauseConsumer(t.Context(), streamName, durable, time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			in.isNotReady("consumer "+durable+" of stream "+streamName+" is paused until ", "nats consumer resume "+streamName+" "+durable)
+			in.crashes("meanwhile")
+			time.Sleep(maxLate + 2*time.Second)
+			if n := in.hook.told("meanwhile"); n != 0 {
+				t.Errorf("it was resumed by us")
+			}
+			if _, err := in.js.ResumeConsumer(t.Context(), streamName, durable); err != nil {
+				t.Fatal(err)
+			}
+			in.isTold("meanwhile")
+			in.isReady()
+			in.shows("meanwhile", "EXITED")
+		})
+	}
+}
+
+// What cannot be created again is said, and is created when it can be.
+func TestMissingAndNotCreatable(t *testing.T) {
+	in := install(t)
+	in.crashes("before")
+	in.isTold("before")
+	// Another stream takes the subjects of the one that is missing.
+	if err := in.js.DeleteStream(t.Context(), stream.Parked); err != nil {
+		t.Fatal(err)
+	}
+	other := jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"supervisor.parked.>"}, Storage: jetstream.MemoryStorage}
+	created := false
+	in.until("somebody else's stream is faster", func() bool {
+		if _, err := in.js.CreateStream(t.Context(), other); err == nil {
+			created = true
+			return true
+		}
+		return in.js.DeleteStream(t.Context(), stream.Parked) != nil && created
+	})
+	in.isNotReady("SUPERVISOR_PARKED", "cannot be created again")
+	in.crashes("meanwhile") // needs it not
+	in.isTold("meanwhile")
+	if err := in.js.DeleteStream(t.Context(), "OTHER"); err != nil {
+		t.Fatal(err)
+	}
+	in.isReady()
+}
+
+// Silences that vanish with their bucket are known, and stored again until they expire;
+// those that somebody ended do not come back with a backup.
+func TestSilencesComeBack(t *testing.T) {
+	for name, vanish := range map[string]func(in *installation, backup func()) error{
+		"delete": func(in *installation, _ func()) error {
+			return in.js.DeleteStream(in.Context(), "KV_"+stream.MutesBucket)
+		},
+		"purge": func(in *installation, _ func()) error {
+			s, err := in.js.Stream(in.Context(), "KV_"+stream.MutesBucket)
+			if err != nil {
+				return err
+			}
+			return s.Purge(in.Context())
+		},
+		"backup": func(_ *installation, backup func()) error { backup(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := install(t)
+			mute := func(id string) {
+				t.Helper()
+				now := time.Now()
+				m := schema.Mute{
+					ID: id, Processes: []string{id}, Comment: "test", Author: "me",
+					Created: schema.Time{Time: now}, Expires: schema.Time{Time: now.Add(time.Hour)},
+				}
+				if _, err := in.bucket(stream.MutesBucket).Create(t.Context(), id, []byte(in.json(m)), jetstream.KeyTTL(time.Hour)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			mute("ended")
+			in.server.Stop()
+			backup := in.server.Backup()
+			in.server.Restart()
+			in.until("the server is back", func() bool {
+				_, err := in.js.AccountInfo(t.Context())
+				return err == nil
+			})
+			if err := in.bucket(stream.MutesBucket).Delete(t.Context(), "ended"); err != nil {
+				t.Fatal(err)
+			}
+			mute("kept")
+			in.crashes("first")
+			in.isTold("first")
+			time.Sleep(lookAgain + 500*time.Millisecond) // so that it knows of them
+
+			err := vanish(in, func() {
+				in.server.Stop()
+				in.server.Restore(backup, "KV_"+stream.MutesBucket)
+				in.server.Restart()
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if t.Failed() {
+					t.Log(in.log)
+				}
+			}()
+			in.until("the silence is stored again", func() bool {
+				kv, err := in.js.KeyValue(t.Context(), stream.MutesBucket)
+				if err != nil {
+					return false
+				}
+				_, err = kv.Get(t.Context(), "kept")
+				_, gone := kv.Get(t.Context(), "ended")
+				return err == nil && gone != nil
+			})
+			in.crashes("kept")
+			in.crashes("ended")
+			in.isTold("ended")
+			time.Sleep(200 * time.Millisecond)
+			if n := in.hook.told("kept"); n != 0 {
+				t.Errorf("what is silenced is told %d times", n)
+			}
+			mute("later")
+			time.Sleep(200 * time.Millisecond)
+			in.crashes("later")
+			in.crashes("last")
+			in.isTold("last")
+			if n := in.hook.told("later"); n != 0 {
+				t.Errorf("a silence that is made afterwards is not followed")
+			}
+		})
+	}
+}

@@ -1,0 +1,102 @@
+package app
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"supernats/schema/stream"
+)
+
+// vanishing is a cluster whose instances make the bucket of leases again.
+func vanishing(t *testing.T) *cluster {
+	c := newCluster(t)
+	c.alert("used") // it is no new installation
+	c.create = func(ctx context.Context) error { return stream.EnsureAll(ctx, c.js, stream.DefaultLimits()) }
+	return c
+}
+
+func (c *cluster) vanish(how string) {
+	c.Helper()
+	name := "KV_" + stream.LeasesBucket
+	var err error
+	switch how {
+	case "delete":
+		err = c.js.DeleteStream(c.Context(), name)
+	case "purge":
+		s, lookup := c.js.Stream(c.Context(), name)
+		if lookup != nil {
+			c.Fatal(lookup)
+		}
+		err = s.Purge(c.Context())
+	case "delete everything":
+		for _, name := range allStreams() {
+			if err = c.js.DeleteStream(c.Context(), name); err != nil {
+				break
+			}
+		}
+	}
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+// The bucket of leases vanishes under an active instance: it stays the active one, and no
+// other is meanwhile. Join's instances report it if two are.
+func TestLeaseWhoseBucketVanishes(t *testing.T) {
+	for _, how := range []string{"delete", "purge", "delete everything"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			c := vanishing(t)
+			a, b := c.join("a", nil), c.join("b", nil)
+			active, _ := c.next()
+			other := a
+			if active == a {
+				other = b
+			}
+			c.standsBy(other, active.name)
+			for range 3 {
+				c.vanish(how)
+				late := active
+				if how != "delete everything" {
+					late = c.join("late", nil) // one that has never seen it
+				}
+				for end := time.Now().Add(2 * testTTL); time.Now().Before(end); time.Sleep(time.Millisecond) {
+					held := 0
+					for _, i := range c.instances {
+						if i.lease.Held() == nil {
+							held++
+						}
+					}
+					if held > 1 {
+						t.Fatalf("two are active\na: %s\nb: %s\nlate: %s", a.log, b.log, late.log)
+					}
+				}
+				if late != active {
+					late.stop()
+				}
+				c.until("somebody is active", func() bool { return a.lease.Held() == nil || b.lease.Held() == nil })
+			}
+		})
+	}
+}
+
+// The bucket vanishes together with the active instance: another one is active soon.
+func TestLeaseThatVanishesWithItsHolder(t *testing.T) {
+	for _, how := range []string{"delete", "purge"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			c := vanishing(t)
+			a := c.join("a", nil)
+			c.next()
+			b := c.join("b", nil)
+			c.standsBy(b, "a")
+			a.nc.Close() // it cannot give the lease back
+			c.vanish(how)
+			next, took := c.next()
+			if next != b || took > testTTL+3*time.Second {
+				t.Errorf("%s is active after %v\n%s", next.name, took, b.log)
+			}
+		})
+	}
+}

@@ -1,0 +1,176 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// crasher is a host whose processes crash one after the other, each once, as its bridge
+// publishes it: what is not confirmed is sent again.
+type crasher struct {
+	in *installation
+
+	mu     sync.Mutex
+	stored map[string]time.Time // by process: when its crash was confirmed
+	serial uint64
+}
+
+func (l *crasher) run(ctx context.Context) {
+	for n := 0; ctx.Err() == nil; n++ {
+		process := fmt.Sprintf("load_%05d", n)
+		for _, name := range []string{schema.ProcessStateStarting, schema.ProcessStateRunning, schema.ProcessStateExited} {
+			l.publish(ctx, process, name)
+		}
+		if ctx.Err() == nil {
+			l.mu.Lock()
+			l.stored[process] = time.Now()
+			l.mu.Unlock()
+		}
+		_ = sleep(ctx, 5*time.Millisecond)
+	}
+}
+
+func (l *crasher) publish(ctx context.Context, process, name string) {
+	l.serial++
+	no := false
+	e := &schema.Event{
+		Event: name, Host: "web2", Server: "supervisor", Boot: "1111111111111111", Pool: "supernats", Group: "api", Process: process,
+		Serial: l.serial, PoolSerial: l.serial,
+	}
+	if name == schema.ProcessStateExited {
+		e.Expected = &no
+	}
+	ce := e.Envelope(time.Now())
+	data, err := schema.Marshal(ce)
+	for err == nil && ctx.Err() == nil {
+		short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		_, e := l.in.js.Publish(short, ce.Data.Subject(), data, jetstream.WithMsgID(ce.ID), jetstream.WithRetryAttempts(0))
+		cancel()
+		if e == nil {
+			return
+		}
+		_ = sleep(ctx, 20*time.Millisecond)
+	}
+}
+
+// Under load every stream, bucket and consumer is deleted in turn, restored from a backup
+// of the beginning, and the store is lost, with one daemon that is never restarted: every
+// later crash is told once, and every state is right.
+func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a minute")
+	}
+	in := install(t)
+	in.crashes("begin")
+	in.isTold("begin")
+	time.Sleep(300 * time.Millisecond)
+	in.server.Stop()
+	backup := in.server.Backup()
+	in.server.Restart()
+	in.crashes("begun")
+	in.isTold("begun")
+
+	l := &crasher{in: in, stored: map[string]time.Time{}}
+	ctx, end := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.run(ctx)
+	}()
+
+	all := removals()
+	for _, name := range append([]string{""}, allStreams()...) {
+		all["restore "+name] = func(in *installation) error {
+			in.server.Stop()
+			if name == "" {
+				in.server.Restore(backup)
+			} else {
+				in.server.Restore(backup, name)
+			}
+			in.server.Restart()
+			return nil
+		}
+	}
+	type window struct{ from, to time.Time }
+	var lost []window
+	for i, name := range slices.Sorted(maps.Keys(all)) {
+		if strings.HasPrefix(name, "make again KV") || strings.HasPrefix(name, "purge KV") {
+			continue // as when they are deleted
+		}
+		in.isWhole()
+		from := time.Now().Add(-time.Second)
+		if err := all[name](in); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		lost = append(lost, window{from, time.Now()})
+		process := fmt.Sprintf("after_%02d", i)
+		in.crashes(process)
+		begun := time.Now()
+		in.isTold(process)
+		t.Logf("%s: told after %v", name, time.Since(begun).Round(time.Millisecond))
+	}
+	time.Sleep(time.Second)
+	end()
+	<-done
+
+	later := func(at time.Time) bool {
+		return !slices.ContainsFunc(lost, func(w window) bool { return at.After(w.from) && at.Before(w.to) })
+	}
+	missed := func() (names []string) {
+		for process, at := range l.stored {
+			if later(at) && in.hook.told(process) == 0 {
+				names = append(names, process)
+			}
+		}
+		return names
+	}
+	in.until("every later crash is told", func() bool { return len(missed()) == 0 || time.Since(lost[len(lost)-1].to) > 15*time.Second })
+	for _, process := range missed() {
+		t.Errorf("%s, stored at %v, is not told", process, l.stored[process])
+	}
+	for process := range l.stored {
+		if n := in.hook.told(process); n > 1 {
+			t.Errorf("%s is told %d times", process, n)
+		}
+	}
+	in.until("states are right", func() bool {
+		kv, err := in.js.KeyValue(t.Context(), stream.StateBucket)
+		if err != nil {
+			return false
+		}
+		for process, at := range l.stored {
+			if !later(at) {
+				continue
+			}
+			e, err := kv.Get(t.Context(), "web2.api."+process)
+			if err != nil {
+				return false
+			}
+			var s schema.State
+			if in.unjson(e.Value(), &s); s.State != "EXITED" || s.UnexpectedExits != 1 {
+				t.Logf("%+v", s)
+				return false
+			}
+		}
+		return true
+	})
+	t.Logf("%d crashes, log of what went wrong:", len(l.stored))
+	if t.Failed() {
+		for line := range strings.SplitSeq(in.log.String(), "\n") {
+			if !strings.Contains(line, `"level":"info"`) {
+				t.Log(line)
+			}
+		}
+	}
+}
