@@ -295,7 +295,7 @@ func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
 	if err := needTTL(ctx, js); err != nil {
 		return err
 	}
-	limits := a.cfg.limits()
+	limits := a.cfg.Limits()
 	limits.Say = a.sayOnce
 	return stream.EnsureAll(ctx, js, limits)
 }

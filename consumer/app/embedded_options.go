@@ -67,7 +67,7 @@ func (c *Config) serverOptions(user *inProcessUser) (o *server.Options, kept str
 	// Unset, it would take three quarters of the free disk. The streams reserve what
 	// they may take; a quarter more is for those of others.
 	if o.JetStreamMaxStore <= 0 {
-		o.JetStreamMaxStore = max(int64(cfg.MaxStore+cfg.MaxStore/4), c.limits().Total())
+		o.JetStreamMaxStore = max(int64(cfg.MaxStore+cfg.MaxStore/4), c.Limits().Total())
 	}
 	if o.JetStreamMaxMemory <= 0 {
 		o.JetStreamMaxMemory = 256 << 20

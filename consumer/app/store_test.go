@@ -37,7 +37,7 @@ func watched(t *testing.T) (w *storeWatch, js jetstream.JetStream) {
 	if js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.EnsureAll(t.Context(), js, cfg.limits()); err != nil {
+	if err := stream.EnsureAll(t.Context(), js, cfg.Limits()); err != nil {
 		t.Fatal(err)
 	}
 	w = newStoreWatch(newHealth(zerolog.Nop()), zerolog.Nop())

@@ -69,6 +69,41 @@ func EnsureAll(ctx context.Context, js jetstream.JetStream, limits Limits) error
 	return nil
 }
 
+// CheckRoom reports why this account cannot have the streams that are missing, as
+// far as its limits say.
+func CheckRoom(ctx context.Context, js jetstream.JetStream, info *jetstream.AccountInfo, limits Limits) error {
+	var missing []string
+	for _, name := range Names() {
+		switch _, err := js.Stream(ctx, name); {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			missing = append(missing, name)
+		case err != nil:
+			return lookUp(name, err)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := countStreams(info, limits, missing); err != nil {
+		return err
+	}
+
+	limits = limits.fit(info, missing)
+	var total int64
+	for _, name := range missing {
+		total += limits.Bytes(name)
+	}
+	tier, tiered := tierOf(info, limits.Replicas)
+	if !tiered {
+		total *= int64(limits.Replicas)
+	}
+	if most, used := tier.Limits.MaxStore, int64(max(tier.ReservedStore, tier.Store)); most > 0 && total > most-used {
+		return fmt.Errorf("this account may store %v and has given away %v of it; the streams that are missing need %v: raise its limit (max_file in nats-server.conf; nsc edit account --js-disk-storage), or make them smaller with nats.streams",
+			schema.Size(most), schema.Size(used), schema.Size(total))
+	}
+	return nil
+}
+
 func lookUp(name string, err error) error {
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", name, err)

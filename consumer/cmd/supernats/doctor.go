@@ -37,6 +37,7 @@ type doctor struct {
 	js       jetstream.JetStream
 	guard    *guard
 	cfg      app.Config
+	written  bool // cfg is that of a file
 	findings []finding
 	// check is the one that is under way.
 	check string
@@ -66,11 +67,15 @@ func (c *doctorCmd) Run(ctx context.Context, common *common) error {
 	if err != nil {
 		return err
 	}
-	d := doctor{guard: new(guard), cfg: cfg}
+	d := doctor{guard: new(guard), cfg: cfg, written: common.Config != ""}
 	js, closeConn, err := common.connect(d.guard)
 	if err != nil {
 		d.check = "nats"
 		d.fail("start nats-server or `supernats consume`; --nats-url, --nats-context or -c FILE say where it is", "%v", errors.Unwrap(err))
+		d.check = "ready"
+		if err := d.ready(ctx); err != nil {
+			return err
+		}
 	} else {
 		defer closeConn()
 		d.js = js
@@ -112,6 +117,8 @@ func (d *doctor) look(ctx context.Context) {
 		{"jetstream", d.jetStream},
 		{"streams", d.streams},
 		{"buckets", d.buckets},
+		{"writes", d.writes},
+		{"ready", d.ready},
 		{"consume", d.consume},
 		{"events", d.events},
 		{"receivers", d.receivers},

@@ -45,6 +45,7 @@ type cli struct {
 	TestAlert testAlertCmd `cmd:"" help:"Send a test alert the whole way."`
 	Doctor    doctorCmd    `cmd:"" help:"What is wrong with this installation, and what to do."`
 	Rules     rulesCmd     `cmd:"" help:"Try a configuration before it is used."`
+	Init      initCmd      `cmd:"" help:"Create the streams and buckets that are missing; the consumer daemon does so too. What is there keeps its limits."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"supernats/consumer/app"
 )
@@ -22,6 +23,11 @@ func (r rulesCheckCmd) Run() error {
 	if err != nil {
 		return fileError{err}
 	}
-	_, err = fmt.Printf("%s: ok: %s\n", r.File, cfg.Summary())
-	return err
+	if _, err = fmt.Printf("%s: ok: %s\n", r.File, cfg.Summary()); err != nil {
+		return err
+	}
+	for _, warning := range cfg.Warnings() {
+		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", r.File, warning)
+	}
+	return nil
 }
