@@ -69,7 +69,7 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 // What an account does not allow is said, in place of a command that cannot help.
 func TestDoctorSaysWhatTheAccountAllows(t *testing.T) {
 	for limits, want := range map[string]string{
-		"max_file: 4MB, max_mem: 1MB":                 "this account may store 4MiB and has given away 0 of it; the streams that are missing need 9MiB",
+		"max_file: 4MB, max_mem: 1MB":                 "this account may store 4MiB, of which 0 is taken; the streams that are missing need 8MiB",
 		"max_file: 1GB, max_mem: 1MB, max_streams: 5": "this account may have 5 streams and has 0; 8 more are needed, each bucket is one: SUPERVISOR, ",
 	} {
 		conf := natsconntest.File(t, "nats-server.conf", fmt.Sprintf(`
