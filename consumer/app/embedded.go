@@ -189,31 +189,3 @@ func ready(s *server.Server, log *natsLog) bool {
 	}
 	return false
 }
-
-// natsLog hands the server's log on to ours. Its notices are about itself, so
-// they are debug messages here.
-type natsLog struct {
-	log  zerolog.Logger
-	last atomic.Pointer[string] // the last fatal message
-}
-
-func (l *natsLog) fatal() error {
-	last := l.last.Load()
-	if last == nil || *last == "" {
-		return errors.New("it is not ready after 30 s")
-	}
-	return errors.New(strings.ToLower((*last)[:1]) + (*last)[1:])
-}
-
-func (l *natsLog) Noticef(format string, v ...any) { l.log.Debug().Msgf(format, v...) }
-func (l *natsLog) Warnf(format string, v ...any)   { l.log.Warn().Msgf(format, v...) }
-func (l *natsLog) Errorf(format string, v ...any)  { l.log.Error().Msgf(format, v...) }
-func (l *natsLog) Debugf(format string, v ...any)  { l.log.Trace().Msgf(format, v...) }
-func (l *natsLog) Tracef(format string, v ...any)  { l.log.Trace().Msgf(format, v...) }
-
-// Fatalf must not exit.
-func (l *natsLog) Fatalf(format string, v ...any) {
-	last := fmt.Sprintf(format, v...)
-	l.last.Store(&last)
-	l.log.Error().Msg(last)
-}

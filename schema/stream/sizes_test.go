@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -189,9 +190,9 @@ func TestFullStreamsTakeMore(t *testing.T) {
 		"KV_" + stream.StateBucket: "$KV.supervisor_state.a.b.%d", "KV_" + stream.AlertsBucket: "$KV.supervisor_alerts.a.b.c.%d",
 	} {
 		limit := settingsOf(t, js, name).MaxBytes
-		n := int(2 * limit / (128 << 10))
+		n := int(2 * limit / (16 << 10))
 		for i := range n {
-			if _, err := js.Publish(t.Context(), fmt.Sprintf(subject, i), make([]byte, 128<<10)); err != nil {
+			if _, err := js.Publish(t.Context(), fmt.Sprintf(subject, i), make([]byte, 16<<10)); err != nil {
 				t.Fatalf("%s refuses message %d of %d: %v", name, i, n, err)
 			}
 		}
@@ -201,6 +202,11 @@ func TestFullStreamsTakeMore(t *testing.T) {
 		}
 		if state := s.CachedInfo().State; state.LastSeq != uint64(n) || state.Bytes > uint64(limit) {
 			t.Errorf("%s: %+v", name, state)
+		}
+		var refusal *stream.WriteError
+		err = stream.TryWrite(t.Context(), js, name)
+		if isFull := errors.As(err, &refusal) && refusal.Full; isFull != strings.HasPrefix(name, "KV_") {
+			t.Errorf("%s is full: %v", name, err)
 		}
 	}
 }
