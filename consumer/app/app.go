@@ -266,7 +266,7 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 		d := newDelivery(js, r, held, defaultTiming(), a.log)
 		// Before the first event is read, so that its alert finds the queue.
 		create := retry{log: a.log, what: "creating the queue of " + r.Name()}
-		if err := create.until(ctx, func() error { return d.Create(ctx) }); err != nil {
+		if err := create.until(ctx, func() error { return a.createQueue(ctx, d) }); err != nil {
 			return err
 		}
 		deliveries = append(deliveries, d)

@@ -49,7 +49,7 @@ func startEmbedded(cfg *Config, log zerolog.Logger) (*embeddedServer, error) {
 		return nil, err
 	}
 	if kept != "" {
-		log.Warn().Str("listen", kept).Str("fix", KeptLocalFix).Msg(KeptLocal)
+		log.Warn().Str("listen", kept).Str("fix", keptLocalFix).Msg(keptLocal)
 	}
 	if err := e.start(o); err != nil {
 		return nil, err

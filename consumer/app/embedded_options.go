@@ -21,8 +21,8 @@ const loopback = "127.0.0.1"
 
 // What is said where the server does not listen as it was told to.
 const (
-	KeptLocal    = "the embedded NATS server has no users, so it listens on " + loopback + " only: other hosts cannot reach it"
-	KeptLocalFix = "give it users with a file of nats-server's own settings, embedded.config, or write embedded.insecure: true if everybody who reaches it may read and write everything"
+	keptLocal    = "other hosts cannot reach the embedded NATS server: it has no users, so it listens on " + loopback + " only"
+	keptLocalFix = "give it users with a file of nats-server's own settings, embedded.config, or write embedded.insecure: true if everybody who reaches it may read and write everything"
 )
 
 // serverOptions are those of the embedded server: what the configuration says, and
@@ -183,7 +183,7 @@ func portText(port int) string {
 	return strconv.Itoa(max(0, port))
 }
 
-// Warnings are what is not as it was written, but works.
+// Warnings are what is not as it was written, but works: "what; how to fix it".
 func (c *Config) Warnings() (list []string) {
 	if !c.embeds() {
 		return nil
@@ -193,7 +193,7 @@ func (c *Config) Warnings() (list []string) {
 		return nil
 	}
 	if _, kept, err := c.serverOptions(user); err == nil && kept != "" {
-		list = append(list, fmt.Sprintf("%s (%s): %s", KeptLocal, kept, KeptLocalFix))
+		list = append(list, fmt.Sprintf("%s, and not on %s; %s", keptLocal, kept, keptLocalFix))
 	}
 	return list
 }

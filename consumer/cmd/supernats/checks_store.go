@@ -37,7 +37,14 @@ func (d *doctor) writes(ctx context.Context) error {
 // ready asks the daemon itself, where the configuration file says that it listens.
 // That nobody answers says nothing: it may run somewhere else.
 func (d *doctor) ready(ctx context.Context) error {
-	if !d.written || d.cfg.Listen == "" {
+	if !d.written {
+		return nil
+	}
+	for _, w := range d.cfg.Warnings() {
+		text, fix, _ := strings.Cut(w, "; ")
+		d.warn(fix, "%s", text)
+	}
+	if d.cfg.Listen == "" {
 		return nil
 	}
 	scheme := "http"
