@@ -185,6 +185,9 @@ func portText(port int) string {
 
 // Warnings are what is not as it was written, but works: "what; how to fix it".
 func (c *Config) Warnings() (list []string) {
+	if !c.embeds() && c.Embedded.Config != "" {
+		return []string{"embedded.config is not used, since no server is embedded; remove it, or nats.url and nats.context"}
+	}
 	if !c.embeds() {
 		return nil
 	}
