@@ -318,7 +318,7 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 			log: a.log, what: "creating the queue of " + r.Name(), conn: js.Conn(),
 			health: a.health, cause: causeAlerts + " " + r.Name(), fix: lookCloser,
 		}
-		if err := create.until(ctx, func() error { return d.Create(ctx) }); err != nil {
+		if err := create.until(ctx, func() error { return a.createQueue(ctx, d) }); err != nil {
 			return err
 		}
 		deliveries = append(deliveries, d)
@@ -355,7 +355,7 @@ func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
 	if err := needTTL(ctx, js); err != nil {
 		return err
 	}
-	limits := a.cfg.limits()
+	limits := a.cfg.StreamLimits()
 	limits.Say = a.sayOnce
 	return stream.EnsureAll(ctx, js, limits)
 }

@@ -127,8 +127,7 @@ func (p *problems) embedded(c *Config) {
 		return
 	}
 	if !c.embeds() {
-		p.add("embedded.config", "found %q, but nats.url or nats.context too: no server is embedded then", c.Embedded.Config)
-		return
+		return // Warnings says so
 	}
 	user, err := newInProcessUser()
 	if err == nil {

@@ -150,8 +150,8 @@ func (c *Config) Client() natsconn.Settings {
 	return s
 }
 
-// limits are those of the streams and buckets that are created.
-func (c *Config) limits() stream.Limits {
+// StreamLimits are those of the streams and buckets that are created.
+func (c *Config) StreamLimits() stream.Limits {
 	l := stream.DefaultLimits()
 	l.Replicas, l.Sizes = c.NATS.Replicas, c.NATS.Streams
 	if c.embeds() {

@@ -13,8 +13,6 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
-
-	"supernats/schema/repeat"
 )
 
 // embeddedServer is the NATS server in the daemon. It can be started again in
@@ -51,7 +49,7 @@ func startEmbedded(cfg *Config, log zerolog.Logger) (*embeddedServer, error) {
 		return nil, err
 	}
 	if kept != "" {
-		log.Warn().Str("listen", kept).Str("fix", KeptLocalFix).Msg(KeptLocal)
+		log.Warn().Str("listen", kept).Str("fix", keptLocalFix).Msg(keptLocal)
 	}
 	if err := e.start(o); err != nil {
 		return nil, err
@@ -190,43 +188,4 @@ func ready(s *server.Server, log *natsLog) bool {
 		}
 	}
 	return false
-}
-
-// natsLog hands the server's log on to ours. Its notices are about itself, so
-// they are debug messages here.
-type natsLog struct {
-	log  zerolog.Logger
-	last atomic.Pointer[string] // the last fatal message
-	// failing are what it warns of.
-	failing repeat.Errors
-}
-
-func (l *natsLog) fatal() error {
-	last := l.last.Load()
-	if last == nil || *last == "" {
-		return errors.New("it is not ready after 30 s")
-	}
-	return errors.New(strings.ToLower((*last)[:1]) + (*last)[1:])
-}
-
-func (l *natsLog) Noticef(format string, v ...any) { l.log.Debug().Msgf(format, v...) }
-func (l *natsLog) Warnf(format string, v ...any)   { l.once(zerolog.WarnLevel, format, v) }
-func (l *natsLog) Errorf(format string, v ...any)  { l.once(zerolog.ErrorLevel, format, v) }
-func (l *natsLog) Debugf(format string, v ...any)  { l.log.Trace().Msgf(format, v...) }
-func (l *natsLog) Tracef(format string, v ...any)  { l.log.Trace().Msgf(format, v...) }
-
-// once says what repeats, as the errors of a full disk do, once an hour.
-func (l *natsLog) once(level zerolog.Level, format string, v []any) {
-	text := fmt.Sprintf(format, v...)
-	if !l.failing.FailedAt(text, time.Now()) {
-		level = zerolog.DebugLevel
-	}
-	l.log.WithLevel(level).Msg(text)
-}
-
-// Fatalf must not exit.
-func (l *natsLog) Fatalf(format string, v ...any) {
-	last := fmt.Sprintf(format, v...)
-	l.last.Store(&last)
-	l.log.Error().Msg(last)
 }

@@ -192,7 +192,6 @@ func TestEmbeddedConfigIsChecked(t *testing.T) {
 		"accounts { A { users: [ {user: a, password: a} ] } }": {
 			func(c *Config) { c.Embedded.Account = "Z" }, "it has no account Z (embedded.account), but: A",
 		},
-		"max_payload: 1MB": {func(c *Config) { c.NATS.URL = "nats://h" }, "no server is embedded then"},
 	} {
 		cfg := Default()
 		cfg.Embedded.Config = natsconntest.File(t, "nats-server.conf", text)
@@ -204,6 +203,11 @@ func TestEmbeddedConfigIsChecked(t *testing.T) {
 		}
 	}
 	cfg := Default()
+	cfg.NATS.URL, cfg.Embedded.Config = "nats://h", "/not/used"
+	if w := cfg.Warnings(); cfg.validate() != nil || len(w) != 1 || !strings.Contains(w[0], "embedded.config is not used") {
+		t.Errorf("a server of somebody else: %q, %v", w, cfg.validate())
+	}
+	cfg = Default()
 	cfg.Embedded.Config = "/there/is/none"
 	if err := cfg.validate(); err == nil || !strings.Contains(err.Error(), "/there/is/none") {
 		t.Errorf("no file: %v", err)

@@ -21,8 +21,8 @@ const loopback = "127.0.0.1"
 
 // What is said where the server does not listen as it was told to.
 const (
-	KeptLocal    = "the embedded NATS server has no users, so it listens on " + loopback + " only: other hosts cannot reach it"
-	KeptLocalFix = "give it users with a file of nats-server's own settings, embedded.config, or write embedded.insecure: true if everybody who reaches it may read and write everything"
+	keptLocal    = "other hosts cannot reach the embedded NATS server: it has no users, so it listens on " + loopback + " only"
+	keptLocalFix = "give it users with a file of nats-server's own settings, embedded.config, or write embedded.insecure: true if everybody who reaches it may read and write everything"
 )
 
 // serverOptions are those of the embedded server: what the configuration says, and
@@ -67,7 +67,7 @@ func (c *Config) serverOptions(user *inProcessUser) (o *server.Options, kept str
 	// Unset, it would take three quarters of the free disk. The streams reserve what
 	// they may take; a quarter more is for those of others.
 	if o.JetStreamMaxStore <= 0 {
-		o.JetStreamMaxStore = max(int64(cfg.MaxStore+cfg.MaxStore/4), c.limits().Total())
+		o.JetStreamMaxStore = max(int64(cfg.MaxStore+cfg.MaxStore/4), c.StreamLimits().Total())
 	}
 	if o.JetStreamMaxMemory <= 0 {
 		o.JetStreamMaxMemory = 256 << 20
@@ -183,8 +183,11 @@ func portText(port int) string {
 	return strconv.Itoa(max(0, port))
 }
 
-// Warnings are what is not as it was written, but works.
+// Warnings are what is not as it was written, but works: "what; how to fix it".
 func (c *Config) Warnings() (list []string) {
+	if !c.embeds() && c.Embedded.Config != "" {
+		return []string{"embedded.config is not used, since no server is embedded; remove it, or nats.url and nats.context"}
+	}
 	if !c.embeds() {
 		return nil
 	}
@@ -193,7 +196,7 @@ func (c *Config) Warnings() (list []string) {
 		return nil
 	}
 	if _, kept, err := c.serverOptions(user); err == nil && kept != "" {
-		list = append(list, fmt.Sprintf("%s (%s): %s", KeptLocal, kept, KeptLocalFix))
+		list = append(list, fmt.Sprintf("%s, and not on %s; %s", keptLocal, kept, keptLocalFix))
 	}
 	return list
 }

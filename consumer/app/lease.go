@@ -148,7 +148,8 @@ func needTTL(ctx context.Context, js jetstream.JetStream) error {
 		return fmt.Errorf("ask for the level of the JetStream API: %w", err)
 	}
 	if info.API.Level < 1 {
-		return errors.New("nats-server 2.11 or later is needed: this one knows no TTL of messages, by which several instances agree who is active")
+		return fmt.Errorf("nats-server 2.11 or later is needed, and %s is %s: it knows no TTL of messages, by which silences end and several instances agree who is active",
+			js.Conn().ConnectedUrlRedacted(), js.Conn().ConnectedServerVersion())
 	}
 	return nil
 }

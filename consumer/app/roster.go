@@ -34,6 +34,6 @@ func (a *App) publishRoster(ctx context.Context, js jetstream.JetStream, p *plan
 	}
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
-	_, err = js.Publish(ctx, "$KV."+stream.LeasesBucket+"."+rosterKey, b)
+	_, err = js.Publish(ctx, stream.KeySubject(js, stream.LeasesBucket, rosterKey), b)
 	return err
 }

@@ -19,25 +19,6 @@ import (
 	"supernats/schema/stream/streamtest"
 )
 
-// hubAndLeaf are two servers with a JetStream each; clients of the leaf reach that
-// of the hub by its domain.
-func hubAndLeaf(t *testing.T) (hub, leaf *streamtest.Server) {
-	t.Helper()
-	hub = streamtest.Start(t, func(o *server.Options) {
-		o.ServerName, o.JetStreamDomain = "hub", "hub"
-		o.LeafNode.Host, o.LeafNode.Port = "127.0.0.1", server.RANDOM_PORT
-	})
-	leaf = streamtest.Start(t, func(o *server.Options) {
-		o.ServerName, o.JetStreamDomain = "leaf", "leaf"
-		u, err := url.Parse(hub.LeafURL())
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.LeafNode.Remotes = []*server.RemoteLeafOpts{{URLs: []*url.URL{u}}}
-	})
-	return hub, leaf
-}
-
 // names are the streams of a server's own JetStream.
 func names(t *testing.T, s *streamtest.Server) (list []string) {
 	t.Helper()
@@ -74,7 +55,7 @@ func TestJetStreamOfAnotherDomain(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			hub, leaf := hubAndLeaf(t)
+			hub, leaf := streamtest.HubAndLeaf(t)
 			s := settings(leaf.URL)
 			nc, err := s.Connect("test")
 			if err != nil {

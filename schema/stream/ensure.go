@@ -23,7 +23,8 @@ func EnsureEvents(ctx context.Context, js jetstream.JetStream, limits Limits) er
 		return fmt.Errorf("create stream %s: ask for the level of the JetStream API: %w", Events, err)
 	}
 	limits = limits.fit(info, Names())
-	return limits.create(ctx, js, EventsConfig(limits, info.API.Level), info)
+	_, err = limits.create(ctx, js, EventsConfig(limits, info.API.Level), info)
+	return err
 }
 
 // EnsureAll creates every stream and bucket that is missing, and gives a size to
@@ -57,14 +58,57 @@ func EnsureAll(ctx context.Context, js jetstream.JetStream, limits Limits) error
 		}
 		limits = limits.fit(info, missing)
 	}
-	for _, c := range Configs(limits, level) {
-		if i := have[c.Name]; i != nil {
-			limits.bound(ctx, js, i, c)
-			continue
+	create := limits
+	for _, name := range Names() {
+		c := create.config(name, level)
+		size := int64(0)
+		if i := have[name]; i == nil {
+			var err error
+			if size, err = create.create(ctx, js, c, info); err != nil {
+				return err
+			}
+		} else if limits.bound(ctx, js, i, limits.config(name, level)); i.Config.Description == c.Description {
+			size = i.Config.MaxBytes
 		}
-		if err := limits.create(ctx, js, c, info); err != nil {
-			return err
+		if name == Events && size > 0 && limits.Sizes.Events == 0 {
+			// It found no room for more, so those that are still missing will not.
+			create.EventBytes = min(create.EventBytes, size)
 		}
+	}
+	return nil
+}
+
+// CheckRoom reports why this account cannot have the streams that are missing, as
+// far as its limits say.
+func CheckRoom(ctx context.Context, js jetstream.JetStream, info *jetstream.AccountInfo, limits Limits) error {
+	var missing []string
+	for _, name := range Names() {
+		switch _, err := js.Stream(ctx, name); {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			missing = append(missing, name)
+		case err != nil:
+			return lookUp(name, err)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := countStreams(info, limits, missing); err != nil {
+		return err
+	}
+
+	limits = limits.fit(info, missing)
+	var total int64
+	for _, name := range missing {
+		total += limits.Bytes(name)
+	}
+	tier, tiered := tierOf(info, limits.Replicas)
+	if !tiered {
+		total *= int64(limits.Replicas)
+	}
+	if most, used := tier.Limits.MaxStore, int64(max(tier.ReservedStore, tier.Store)); most > 0 && total > most-used {
+		return fmt.Errorf("this account may store %v, of which %v is taken; the streams that are missing need %v: raise its limit (max_file in nats-server.conf; nsc edit account --js-disk-storage), or make them smaller with nats.streams",
+			schema.Size(most), schema.Size(used), schema.Size(total))
 	}
 	return nil
 }
@@ -86,24 +130,28 @@ func countStreams(info *jetstream.AccountInfo, limits Limits, missing []string) 
 	return nil
 }
 
-// create creates a stream, a smaller one where the server has no room for it. What
-// cannot be as it was asked for is said.
-func (l Limits) create(ctx context.Context, js jetstream.JetStream, c jetstream.StreamConfig, info *jetstream.AccountInfo) error {
+// create creates a stream, a smaller one where the server has no room for it, and
+// returns its size. What cannot be as it was asked for is said.
+func (l Limits) create(ctx context.Context, js jetstream.JetStream, c jetstream.StreamConfig, info *jetstream.AccountInfo) (size int64, err error) {
 	wanted := Limits{Replicas: l.Replicas, EventBytes: l.EventBytes, Sizes: l.Sizes}.Bytes(c.Name)
+	halved := false
 	for {
 		_, err := js.CreateStream(ctx, c)
 		var api *jetstream.APIError
 		switch {
 		case err == nil:
+			if halved && c.Name == Events {
+				c.MaxBytes = l.leaveRoom(ctx, js, c)
+			}
 			if c.MaxBytes < wanted {
 				l.say("stream %s may take %v, not %v: %s has no room for more (nats.streams in the configuration file sets the size of each)",
 					c.Name, schema.Size(c.MaxBytes), schema.Size(wanted), room(info, l.Replicas))
 			}
-			return nil
+			return c.MaxBytes, nil
 		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
-			return nil // another program was faster, with other limits: those stay
+			return 0, nil // another program was faster, with other limits: those stay
 		case !errors.As(err, &api):
-			return fmt.Errorf("create stream %s: %w", c.Name, err)
+			return 0, fmt.Errorf("create stream %s: %w", c.Name, err)
 		}
 
 		switch smaller := wholeMiB(c.MaxBytes / 2); {
@@ -111,11 +159,22 @@ func (l Limits) create(ctx context.Context, js jetstream.JetStream, c jetstream.
 			l.say("stream %s has 1 replica, not %d: this nats-server is in no cluster, so whatever breaks it takes the stream with it", c.Name, c.Replicas)
 			c.Replicas = 1
 		case noRoom(api) && l.Sizes.Written(c.Name) == 0 && smaller < c.MaxBytes:
-			c.MaxBytes = smaller
+			c.MaxBytes, halved = smaller, true
 		default:
-			return fmt.Errorf("create stream %s with at most %v: %w%s", c.Name, schema.Size(c.MaxBytes), err, advice(api, info, c))
+			return 0, fmt.Errorf("create stream %s with at most %v: %w%s", c.Name, schema.Size(c.MaxBytes), err, advice(api, info, c))
 		}
 	}
+}
+
+// leaveRoom makes a stream that has just found room a quarter smaller, which is what
+// the other streams need, and returns its size.
+func (l Limits) leaveRoom(ctx context.Context, js jetstream.JetStream, c jetstream.StreamConfig) int64 {
+	was := c.MaxBytes
+	c.MaxBytes = wholeMiB(was / 4 * 3)
+	if _, err := js.UpdateStream(ctx, c); err != nil {
+		return was
+	}
+	return c.MaxBytes
 }
 
 func noRoom(api *jetstream.APIError) bool {
@@ -145,7 +204,7 @@ func sizeOr(bytes int64, none string) string {
 func advice(api *jetstream.APIError, info *jetstream.AccountInfo, c jetstream.StreamConfig) string {
 	switch {
 	case noRoom(api):
-		return fmt.Sprintf("; %s has no room for it: raise the limit, or make streams smaller with nats.streams", strings.TrimSuffix(room(info, c.Replicas), ","))
+		return fmt.Sprintf("; %s has no room for it: raise the limit, or make streams smaller with nats.streams", room(info, c.Replicas))
 	case api.ErrorCode == codeMaxStreams:
 		return "; raise max_streams of the account: supernats needs 8, each bucket is one"
 	case api.ErrorCode == codeNoPeers:

@@ -57,6 +57,16 @@ func Configs(limits Limits, level int) []jetstream.StreamConfig {
 	}
 }
 
+// config are the settings of one stream.
+func (l Limits) config(name string, level int) jetstream.StreamConfig {
+	for _, c := range Configs(l, level) {
+		if c.Name == name {
+			return c
+		}
+	}
+	return jetstream.StreamConfig{Name: name}
+}
+
 func logConfig(name string, limits Limits, maxAge time.Duration, subjects ...string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: name, Subjects: subjects, Replicas: limits.Replicas,

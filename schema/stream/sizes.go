@@ -1,7 +1,10 @@
 package stream
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -120,27 +123,38 @@ func (l Limits) fit(info *jetstream.AccountInfo, missing []string) Limits {
 	if !tiered { // each replica counts
 		room /= int64(l.Replicas)
 	}
-	var written, open int64
+	var wanted int64
+	open := map[string]int64{} // those whose size is ours to choose
 	for _, name := range missing {
 		if n := l.Sizes.Written(name); n > 0 {
-			written += n
+			room -= n
 		} else {
-			open += l.Bytes(name)
+			open[name] = l.Bytes(name)
+			wanted += open[name]
 		}
 	}
-	if written+open <= room || open == 0 {
-		return l
+	if wanted > room {
+		l.fitted = divide(max(0, room), open)
+	}
+	return l
+}
+
+// divide makes sizes smaller in proportion, so that they have room together. None is
+// below the smallest.
+func divide(room int64, wanted map[string]int64) map[string]int64 {
+	fitted := map[string]int64{}
+	names := slices.SortedFunc(maps.Keys(wanted), func(a, b string) int { return cmp.Compare(wanted[a], wanted[b]) })
+	var open int64
+	for _, n := range wanted {
+		open += n
 	}
 
-	share := float64(max(0, room-written)) / float64(open)
-	smaller := map[string]int64{}
-	for _, name := range missing {
-		if l.Sizes.Written(name) == 0 {
-			smaller[name] = wholeMiB(int64(float64(l.Bytes(name)) * share))
-		}
+	for _, name := range names { // those that get the smallest come first
+		n := wanted[name]
+		fitted[name] = wholeMiB(int64(float64(n) * float64(room) / float64(open)))
+		room, open = max(0, room-fitted[name]), open-n
 	}
-	l.fitted = smaller
-	return l
+	return fitted
 }
 
 // wholeMiB rounds down, for people.

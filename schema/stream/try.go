@@ -67,7 +67,11 @@ func TryWrite(ctx context.Context, js jetstream.JetStream, name string) error {
 	if err != nil {
 		return nil // who needs it reports that
 	}
-	if info := s.CachedInfo(); info.TimeStamp.Sub(info.State.LastTime) < written {
+	info := s.CachedInfo()
+	if err := fullBucket(info); err != nil {
+		return err
+	}
+	if info.TimeStamp.Sub(info.State.LastTime) < written {
 		return nil
 	}
 
@@ -87,6 +91,20 @@ func TryWrite(ctx context.Context, js jetstream.JetStream, name string) error {
 		return &WriteError{Stream: name, Err: errors.New("a write was not answered within 2 s")}
 	}
 	return tryError(name, err)
+}
+
+// fullBucket reports a bucket that drops records, or is about to: they are what is
+// now, not what was.
+func fullBucket(info *jetstream.StreamInfo) error {
+	c := info.Config
+	if !strings.HasPrefix(c.Name, bucketPrefix) || c.MaxBytes <= 0 || info.State.Bytes < uint64(c.MaxBytes)/100*95 {
+		return nil
+	}
+	what := "drops its oldest records"
+	if c.Discard == jetstream.DiscardNew {
+		what = "refuses new records"
+	}
+	return &WriteError{Stream: c.Name, Full: true, Err: fmt.Errorf("it has used %d of its %d bytes and %s", info.State.Bytes, c.MaxBytes, what)}
 }
 
 // deleteNothing asks for the deletion of a message that there is not. (The client's

@@ -63,16 +63,25 @@ func mebibytes(z schema.Size) string {
 	return strconv.FormatFloat(float64(z)/(1<<20), 'f', 1, 64) + " MiB"
 }
 
-// missing is how to mend a stream or bucket that is not there.
-const missing = "start `supernats consume`: it creates what is missing"
+// missing says that a stream or bucket is not there, with the reason why it cannot
+// be created if there is one.
+func (d *doctor) missing(ctx context.Context, format string, args ...any) {
+	fix := "start `supernats consume`: it creates what is missing"
+	if info, err := d.js.AccountInfo(ctx); err == nil {
+		if err := stream.CheckRoom(ctx, d.js, info, d.cfg.StreamLimits()); err != nil {
+			fix = err.Error()
+		}
+	}
+	d.fail(fix, format, args...)
+}
 
 func (d *doctor) streams(ctx context.Context) error {
-	limits := stream.DefaultLimits()
+	limits := d.cfg.StreamLimits()
 	const level = 1 // what a server of 2.11 can do, all must
 	for _, want := range []jetstream.StreamConfig{stream.EventsConfig(limits, level), stream.AlertsConfig(limits), stream.ParkedConfig(limits)} {
 		s, err := d.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			d.fail(missing, "stream %s is missing", want.Name)
+			d.missing(ctx, "stream %s is missing", want.Name)
 			continue
 		}
 		if err != nil {
@@ -116,6 +125,7 @@ func (d *doctor) settings(want jetstream.StreamConfig, info *jetstream.StreamInf
 	if held := info.TimeStamp.Sub(info.State.FirstTime); have.MaxBytes > 0 && info.State.Bytes > uint64(have.MaxBytes)*95/100 && held < 24*time.Hour {
 		d.warn(edit+"--max-bytes="+fmt.Sprint(have.MaxBytes*4), "stream %s is full and goes back no more than %s", want.Name, age(held))
 	}
+	d.size(info)
 	d.cluster(want.Name, info.Cluster)
 	return len(d.findings) == before
 }
@@ -151,12 +161,13 @@ func (d *doctor) buckets(ctx context.Context) error {
 		s, err := d.js.Stream(ctx, "KV_"+b.name)
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
-			d.fail(missing, "bucket %s is missing", b.name)
+			d.missing(ctx, "bucket %s is missing", b.name)
 		case err != nil:
 			return fmt.Errorf("look up bucket %s: %w", b.name, err)
 		case b.ttl != "" && !s.CachedInfo().Config.AllowMsgTTL:
 			d.fail(fmt.Sprintf("nats stream edit KV_%s --allow-msg-ttl --subject-del-markers-ttl=%s", b.name, b.ttl), "bucket %s: its keys may have no time to live, so %s", b.name, b.needs)
 		default:
+			d.size(s.CachedInfo())
 			n++
 		}
 	}

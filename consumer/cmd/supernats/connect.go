@@ -97,8 +97,14 @@ func (g *guard) run(ctx context.Context, do func(ctx context.Context) error) err
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	g.mu.Lock()
+	around := g.cancel // one may run inside of another
 	g.cancel = cancel
 	g.mu.Unlock()
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.cancel = around
+	}()
 	err := do(ctx)
 	denied := new(deniedError)
 	if errors.As(context.Cause(ctx), &denied) {

@@ -37,6 +37,7 @@ type doctor struct {
 	js       jetstream.JetStream
 	guard    *guard
 	cfg      app.Config
+	written  bool // cfg is that of a file
 	findings []finding
 	// check is the one that is under way.
 	check string
@@ -66,7 +67,7 @@ func (c *doctorCmd) Run(ctx context.Context, common *common) error {
 	if err != nil {
 		return err
 	}
-	d := doctor{guard: new(guard), cfg: cfg}
+	d := doctor{guard: new(guard), cfg: cfg, written: common.Config != ""}
 	if common.found { // nobody has named it
 		d.check = "config"
 		d.ok("%s: %s", common.Config, cfg.Summary())
@@ -75,6 +76,10 @@ func (c *doctorCmd) Run(ctx context.Context, common *common) error {
 	if err != nil {
 		d.check = "nats"
 		d.fail("start nats-server or `supernats consume`; --nats-url, --nats-context or -c FILE say where it is", "%v", errors.Unwrap(err))
+		d.check = "ready"
+		if err := d.ready(ctx); err != nil {
+			return err
+		}
 	} else {
 		defer closeConn()
 		d.js = js
@@ -116,6 +121,8 @@ func (d *doctor) look(ctx context.Context) {
 		{"jetstream", d.jetStream},
 		{"streams", d.streams},
 		{"buckets", d.buckets},
+		{"writes", d.writes},
+		{"ready", d.ready},
 		{"consume", d.consume},
 		{"events", d.events},
 		{"receivers", d.receivers},

@@ -49,6 +49,7 @@ type cli struct {
 	TestAlert testAlertCmd `cmd:"" help:"Send a test alert the whole way."`
 	Doctor    doctorCmd    `cmd:"" help:"What is wrong with this installation, and what to do."`
 	Rules     rulesCmd     `cmd:"" help:"Try a configuration before it is used."`
+	Init      initCmd      `cmd:"" help:"Create the streams and buckets that are missing; the consumer daemon does so too. What is there keeps its limits."`
 
 	Completion completionCmd `cmd:"" help:"Print the completion of commands, flags and names for a shell."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`

@@ -33,6 +33,9 @@ func (r rulesCheckCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return fileError{err}
 	}
+	for _, warning := range cfg.Warnings() {
+		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", r.File, clean(warning))
+	}
 	for _, hint := range c.hints(ctx, &cfg) {
 		fmt.Fprintf(os.Stderr, "%s: hint: %s\n", r.File, clean(hint))
 	}

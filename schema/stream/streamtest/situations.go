@@ -3,11 +3,13 @@ package streamtest
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -41,5 +43,18 @@ func FailWrite(tb testing.TB, js jetstream.JetStream, store, stream, subject str
 // Store is where the server keeps its streams.
 func (s *Server) Store() string { return s.opts.StoreDir }
 
-// LeafURL is where other servers join this one as leaves, if LeafNode.Port was set.
-func (s *Server) LeafURL() string { return fmt.Sprintf("nats://127.0.0.1:%d", s.opts.LeafNode.Port) }
+// HubAndLeaf are two servers with a JetStream each, in the domains hub and leaf.
+// Clients of the leaf reach the streams of the hub by its domain only.
+func HubAndLeaf(tb testing.TB) (hub, leaf *Server) {
+	tb.Helper()
+	hub = Start(tb, func(o *server.Options) {
+		o.ServerName, o.JetStreamDomain = "hub", "hub"
+		o.LeafNode.Host, o.LeafNode.Port = "127.0.0.1", server.RANDOM_PORT
+	})
+	remote := &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", hub.opts.LeafNode.Port)}
+	leaf = Start(tb, func(o *server.Options) {
+		o.ServerName, o.JetStreamDomain = "leaf", "leaf"
+		o.LeafNode.Remotes = []*server.RemoteLeafOpts{{URLs: []*url.URL{remote}}}
+	})
+	return hub, leaf
+}

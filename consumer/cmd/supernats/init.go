@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+type initCmd struct {
+	Replicas int `placeholder:"N" env:"-" help:"Replicas of what is created: 3 or 5 in a cluster (default: nats.replicas of the configuration file, or 1)."`
+	outputFlag
+}
+
+// madeStream is a stream or bucket after init.
+type madeStream struct {
+	Name     string `json:"name"`
+	Created  bool   `json:"created"`
+	MaxBytes int64  `json:"max_bytes"`
+	Bytes    uint64 `json:"bytes"`
+	Messages uint64 `json:"messages"`
+	Replicas int    `json:"replicas"`
+}
+
+// Run creates the streams and buckets that are missing, and prints all of them.
+func (i *initCmd) Run(ctx context.Context, c *common) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	if i.Replicas != 0 {
+		cfg.NATS.Replicas = i.Replicas
+	}
+	if n := cfg.NATS.Replicas; n < 1 || n > 5 {
+		return usageError{fmt.Errorf("invalid --replicas %d: want 1 to 5", n)}
+	}
+	limits := cfg.StreamLimits()
+	limits.Say = func(text string) { fmt.Fprintln(os.Stderr, "supernats:", text) }
+
+	return c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+		before, err := lookUpStreams(ctx, js)
+		if err != nil {
+			return err
+		}
+		if err := stream.EnsureAll(ctx, js, limits); err != nil {
+			return err
+		}
+		after, err := lookUpStreams(ctx, js)
+		if err != nil {
+			return err
+		}
+		return i.print(before, after)
+	})
+}
+
+// lookUpStreams returns those that are there, by name.
+func lookUpStreams(ctx context.Context, js jetstream.JetStream) (map[string]*jetstream.StreamInfo, error) {
+	infos := map[string]*jetstream.StreamInfo{}
+	for _, name := range stream.Names() {
+		s, err := js.Stream(ctx, name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look up stream %s: %w", name, err)
+		}
+		infos[name] = s.CachedInfo()
+	}
+	return infos, nil
+}
+
+func (i *initCmd) print(before, after map[string]*jetstream.StreamInfo) error {
+	var list []madeStream
+	g := grid{columns: []string{"STREAM OR BUCKET", "", "MAX SIZE", "USED", "REPLICAS"}}
+	for _, name := range stream.Names() {
+		info := after[name]
+		if info == nil {
+			continue // deleted meanwhile
+		}
+		s := madeStream{
+			Name: strings.TrimPrefix(name, "KV_"), Created: before[name] == nil, MaxBytes: info.Config.MaxBytes,
+			Bytes: info.State.Bytes, Messages: info.State.Msgs, Replicas: info.Config.Replicas,
+		}
+		list = append(list, s)
+		what, size := "was there", "no limit"
+		if s.Created {
+			what = "created"
+		}
+		if s.MaxBytes > 0 {
+			size = schema.Size(s.MaxBytes).String()
+		}
+		g.add(grey, s.Name, what, size, mebibytes(schema.Size(s.Bytes)), strconv.Itoa(s.Replicas))
+	}
+
+	if output := outputFor(os.Stdout, i.Output); output != outputTable {
+		return printJSON(os.Stdout, output, list)
+	}
+	return g.print(os.Stdout)
+}

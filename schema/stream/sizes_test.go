@@ -1,0 +1,212 @@
+package stream_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema"
+	"supernats/schema/natsconn/natsconntest"
+	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
+)
+
+// account connects to an account with limits, as they are sold, on a server with some.
+func account(t *testing.T, serverLimits, limits string) jetstream.JetStream {
+	t.Helper()
+	conf := natsconntest.File(t, "nats-server.conf", fmt.Sprintf(`
+		listen: "127.0.0.1:-1", jetstream: { store_dir: %q, %s }
+		accounts: { A: { users: [ {user: a, password: a} ], jetstream: { max_mem: 1MB, %s } } }`, t.TempDir(), serverLimits, limits))
+	o, err := server.ProcessConfigFile(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := streamtest.Start(t, func(opts *server.Options) { *opts = *o; opts.NoSigs, opts.NoLog = true, true })
+	nc, err := nats.Connect(s.URL, nats.UserInfo("a", "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+// total is what the streams of an account may take together.
+func total(t *testing.T, js jetstream.JetStream) (bytes int64, n int) {
+	t.Helper()
+	infos := js.ListStreams(t.Context())
+	for i := range infos.Info() {
+		if i.Config.MaxBytes <= 0 {
+			t.Errorf("stream %s has no limit", i.Config.Name)
+		}
+		bytes += i.Config.MaxBytes
+		n++
+	}
+	return bytes, n
+}
+
+func TestSizesFitTheAccount(t *testing.T) {
+	for name, c := range map[string]struct {
+		server, account string
+		sizes           stream.Sizes
+		// most is what all may take together, least what the stream of events has at
+		// least.
+		most, least int64
+		says        string
+	}{
+		"room for all":       {"max_file: 30GB", "max_file: 20GB", stream.Sizes{}, 5 * gib, 4 * gib, ""},
+		"a limit is needed":  {"max_file: 30GB", "max_file: 20GB, max_bytes_required: true", stream.Sizes{}, 5 * gib, 4 * gib, ""},
+		"a small account":    {"max_file: 30GB", "max_file: 1GB", stream.Sizes{}, 1 * gib, 600 << 20, "this account, which may store 1GiB, has no room for more"},
+		"a tiny account":     {"max_file: 30GB", "max_file: 16MB", stream.Sizes{}, 16 << 20, 4 << 20, "has no room for more"},
+		"small streams":      {"max_file: 30GB", "max_file: 20GB, disk_max_stream_bytes: 64MB", stream.Sizes{}, 512 << 20, 64 << 20, "whose streams may take 64MiB each"},
+		"a small server":     {"max_file: 256MB", "max_file: -1", stream.Sizes{}, 256 << 20, 64 << 20, "the server (max_file_store) has no room for more"},
+		"what is written":    {"max_file: 30GB", "max_file: 1GB", stream.Sizes{Events: 800 << 20}, 1 * gib, 800 << 20, "no room for more"},
+		"all that's written": {"max_file: 30GB", "max_file: 20GB", stream.Sizes{Events: 8 << 20, Alerts: 8 << 20, Parked: 8 << 20}, 1 * gib, 8 << 20, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			js := account(t, c.server, c.account)
+			var said []string
+			limits := stream.DefaultLimits()
+			limits.Sizes = c.sizes
+			limits.Say = func(text string) { said = append(said, text) }
+			// The bridge is often first, and leaves room for the others.
+			for _, ensure := range []func() error{
+				func() error { return stream.EnsureEvents(t.Context(), js, limits) },
+				func() error { return stream.EnsureAll(t.Context(), js, limits) },
+			} {
+				if err := ensure(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			bytes, n := total(t, js)
+			if n != len(stream.Names()) || bytes > c.most {
+				t.Errorf("%d streams may take %v", n, schema.Size(bytes))
+			}
+			if got := settingsOf(t, js, stream.Events).MaxBytes; got < c.least {
+				t.Errorf("the events may take %v", schema.Size(got))
+			}
+			if all := strings.Join(said, "\n"); !strings.Contains(all, c.says) || c.says == "" && all != "" {
+				t.Errorf("it says %q", all)
+			}
+		})
+	}
+}
+
+func TestSizesThatCannotBe(t *testing.T) {
+	js := account(t, "max_file: 30GB", "max_file: 1GB")
+	limits := stream.DefaultLimits()
+	limits.Sizes.Events = 2 << 30
+	want := "create stream SUPERVISOR with at most 2GiB: nats: API error: code=500 err_code=10047 description=insufficient storage resources available; this account, which may store 1GiB, has no room for it: raise the limit, or make streams smaller with nats.streams"
+	if err := stream.EnsureAll(t.Context(), js, limits); err == nil || err.Error() != want {
+		t.Errorf("%v", err)
+	}
+	js = account(t, "max_file: 30GB", "max_file: 20GB, max_streams: 5")
+	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err == nil || !strings.Contains(err.Error(), "this account may have 5 streams and has 0; 8 more are needed") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Replicas that a single server cannot have are not there, and that is said.
+func TestReplicasOfASingleServer(t *testing.T) {
+	js := streamtest.Start(t).JetStream()
+	limits := stream.DefaultLimits()
+	limits.Replicas = 3
+	var said []string
+	limits.Say = func(text string) { said = append(said, text) }
+	if err := stream.EnsureAll(t.Context(), js, limits); err != nil {
+		t.Fatal(err)
+	}
+	if len(said) != len(stream.Names()) || !strings.Contains(said[0], "stream SUPERVISOR has 1 replica, not 3: this nats-server is in no cluster") {
+		t.Errorf("%q", said)
+	}
+}
+
+// Streams of an earlier version, which had no size, get one: more than they hold. Those
+// of operators, and limits that are there, stay.
+func TestStreamsWithoutASizeGetOne(t *testing.T) {
+	js := streamtest.Start(t).JetStream()
+	for _, c := range stream.Configs(stream.DefaultLimits(), 1) {
+		switch c.Name {
+		case stream.Events:
+			c.MaxBytes = 7 << 20
+		case stream.Alerts, "KV_" + stream.StateBucket:
+			c.MaxBytes = -1
+		case stream.Parked:
+			c.MaxBytes, c.Description = -1, "mine"
+		}
+		if strings.HasPrefix(c.Name, "KV_") {
+			c.Discard = jetstream.DiscardNew
+		}
+		if _, err := js.CreateStream(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const n = 40
+	for range n {
+		if _, err := js.Publish(t.Context(), "supervisor.alert.a.b.c.d", make([]byte, 512<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	var said []string
+	limits := stream.Limits{Replicas: 1, EventBytes: 64 << 20, Say: func(text string) { said = append(said, text) }}
+	for range 2 {
+		if err := stream.EnsureAll(t.Context(), js, limits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alerts, states := settingsOf(t, js, stream.Alerts), settingsOf(t, js, "KV_"+stream.StateBucket)
+	if alerts.MaxBytes < 2*n*512<<10 || states.MaxBytes != 8<<20 || states.Discard != jetstream.DiscardOld {
+		t.Errorf("alerts %+v, states %+v", alerts, states)
+	}
+	if s, err := js.Stream(t.Context(), stream.Alerts); err != nil || s.CachedInfo().State.Msgs != n {
+		t.Errorf("something was dropped: %+v, %v", s.CachedInfo().State, err)
+	}
+	if e, p := settingsOf(t, js, stream.Events), settingsOf(t, js, stream.Parked); e.MaxBytes != 7<<20 || p.MaxBytes != -1 {
+		t.Errorf("events %d, parked %d", e.MaxBytes, p.MaxBytes)
+	}
+	if len(said) != 2 || !strings.Contains(said[0], "stream SUPERVISOR_ALERTS had no size limit: it may take ") {
+		t.Errorf("%q", said)
+	}
+}
+
+// What one host sends stops no other: a stream or bucket that is full takes more, and
+// drops the oldest.
+func TestFullStreamsTakeMore(t *testing.T) {
+	js := account(t, "max_file: 1GB", "max_file: 16MB")
+	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	for name, subject := range map[string]string{
+		stream.Events: "supervisor.event.%d", stream.Alerts: "supervisor.alert.%d", stream.Parked: "supervisor.parked.%d",
+		"KV_" + stream.StateBucket: "$KV.supervisor_state.a.b.%d", "KV_" + stream.AlertsBucket: "$KV.supervisor_alerts.a.b.c.%d",
+	} {
+		limit := settingsOf(t, js, name).MaxBytes
+		n := int(2 * limit / (16 << 10))
+		for i := range n {
+			if _, err := js.Publish(t.Context(), fmt.Sprintf(subject, i), make([]byte, 16<<10)); err != nil {
+				t.Fatalf("%s refuses message %d of %d: %v", name, i, n, err)
+			}
+		}
+		s, err := js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state := s.CachedInfo().State; state.LastSeq != uint64(n) || state.Bytes > uint64(limit) {
+			t.Errorf("%s: %+v", name, state)
+		}
+		var refusal *stream.WriteError
+		err = stream.TryWrite(t.Context(), js, name)
+		if isFull := errors.As(err, &refusal) && refusal.Full; isFull != strings.HasPrefix(name, "KV_") {
+			t.Errorf("%s is full: %v", name, err)
+		}
+	}
+}
