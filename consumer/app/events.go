@@ -40,6 +40,7 @@ type events struct {
 	maxAlert int
 	// signer knows our own notifications.
 	signer *signer
+	logBudget logBudget
 	// refusals are messages that nobody could read.
 	refusals refusals
 
@@ -137,6 +138,7 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 		return e
 	}
 	v.machine = newMachine(v.plan.set, v.plan.cfg.Limits.fleet())
+	v.engine.Room(v.alerts.limit)
 	v.fleet.Load(saved.Hosts, saved.States)
 	v.engine.Restore(saved)
 	if missing != nil {

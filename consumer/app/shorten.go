@@ -31,7 +31,7 @@ type piece struct {
 // that every crash is listed; what is left of a part with one crash loses its texts.
 // Its count stays, and `supernats replay` has all that was cut.
 func (v *events) write(n *rules.Notification) ([]piece, error) {
-	w := writer{note: n, limit: int(v.js.Conn().MaxPayload())}
+	w := writer{note: v.budgeted(n), limit: int(v.js.Conn().MaxPayload())}
 	if v.maxAlert > 0 {
 		w.limit = min(w.limit, v.maxAlert)
 	}
@@ -44,6 +44,15 @@ func (v *events) write(n *rules.Notification) ([]piece, error) {
 	w.texts = true
 	err = w.divide(0, len(n.Alert.Events))
 	return w.pieces, err
+}
+
+// budgeted is a notification with as much of its logs as its hosts may have.
+func (v *events) budgeted(n *rules.Notification) *rules.Notification {
+	note, a := *n, *n.Alert
+	a.Events = slices.Clone(a.Events)
+	v.logBudget.take(&a, n.At)
+	note.Alert = &a
+	return &note
 }
 
 // writer makes the messages of one notification.
