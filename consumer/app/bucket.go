@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -14,14 +13,20 @@ import (
 // maxWrites is how many records are on their way to a bucket at a time.
 const maxWrites = 1000
 
+// markerTTL is how long it is seen that a key was deleted: names come and go, and what is
+// left of each would fill the bucket.
+const markerTTL = "1h"
+
 // bucket writes records. Each write names the revision that it replaces, so a
 // record that another daemon has changed meanwhile is never overwritten: an error
 // is the end of the one that is not the active one any more.
 type bucket[T any] struct {
-	js        jetstream.JetStream
-	log       zerolog.Logger
-	name      string
-	limit     int // of a record in bytes
+	js    jetstream.JetStream
+	log   zerolog.Logger
+	name  string
+	limit int // of a record in bytes
+	// expires says that what a deleted key leaves behind may expire.
+	expires   bool
 	revisions map[string]uint64
 	// unheld is the highest revision of a key that is not in revisions: of one that was
 	// deleted, or for whose record there was no room.
@@ -51,7 +56,7 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 	if err != nil {
 		return nil, nil, fmt.Errorf("open bucket %s: %w", name, err)
 	}
-	b := &bucket[T]{js: js, log: log, name: name, limit: recordLimit(js, s.CachedInfo().Config), revisions: map[string]uint64{}}
+	b := &bucket[T]{js: js, log: log, name: name, limit: recordLimit(js, s.CachedInfo().Config), expires: s.CachedInfo().Config.AllowMsgTTL, revisions: map[string]uint64{}}
 	records := map[string]*T{}
 	for {
 		select {
@@ -69,7 +74,7 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 				continue
 			}
 			v := new(T)
-			if err := json.Unmarshal(e.Value(), v); err != nil {
+			if err := unmarshalRecord(e.Value(), v); err != nil {
 				log.Error().Err(err).Str("bucket", name).Str("key", e.Key()).Bytes("record", e.Value()).Msg("record is malformed and begins anew")
 				b.drop(e.Key(), e.Revision())
 				continue
@@ -114,6 +119,9 @@ func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 		m := &nats.Msg{Subject: "$KV." + b.name + "." + r.key}
 		if r.value == nil {
 			m.Header = nats.Header{"KV-Operation": {"DEL"}}
+			if b.expires {
+				m.Header.Set(jetstream.MsgTTLHeader, markerTTL)
+			}
 		} else {
 			data, short, err := fitted(r.value, min(b.limit, int(b.js.Conn().MaxPayload())-recordHeaders))
 			if errors.Is(err, errTooLarge) {
@@ -177,8 +185,10 @@ func (b *bucket[T]) writeAgain(ctx context.Context, m *nats.Msg, key string) err
 		return fmt.Errorf("somebody else has written it: %w", errors.New("wrong last sequence"))
 	}
 	again := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
-	if op := m.Header.Get("KV-Operation"); op != "" {
-		again.Header.Set("KV-Operation", op)
+	for _, name := range []string{"KV-Operation", jetstream.MsgTTLHeader} {
+		if value := m.Header.Get(name); value != "" {
+			again.Header.Set(name, value)
+		}
 	}
 	ack, err := b.js.PublishMsg(ctx, again, jetstream.WithExpectLastSequencePerSubject(last.Sequence))
 	if err == nil {

@@ -13,6 +13,9 @@ type table struct {
 	over     int // rows for which there was no room
 }
 
+// maxParts is more than the parts of any table are: each is remembered.
+const maxParts = 10_000
+
 func (t *table) complete() bool { return len(t.seen) >= t.parts }
 
 // table returns the one that a snapshot is, or is a part of.
@@ -20,6 +23,10 @@ func (f *Fleet) table(h *host, s *snapshot) *table {
 	if s.Parts <= 1 || s.Part < 1 || s.Part > s.Parts {
 		f.round++
 		return &table{round: f.round}
+	}
+	if s.Parts > maxParts {
+		f.round++
+		return &table{round: f.round, parts: s.Parts} // its rows are applied, and it is never complete
 	}
 	t := h.tables[s.boot]
 	if t == nil || !t.at.Equal(s.at.Time) || t.serial != s.Serial || t.parts != s.Parts {
