@@ -56,6 +56,15 @@ func crowdOf(r *rule, k key) key {
 	return k
 }
 
+// uncrowded is the name of a group or a process as people see it: an alert about the crowd is
+// one about the host.
+func uncrowded(name string) string {
+	if name == crowd {
+		return ""
+	}
+	return name
+}
+
 // many reports whether an alert may be about more than one process.
 func (inc *incident) many() bool {
 	return inc.r.many() || inc.key.group == crowd || inc.key.process == crowd

@@ -266,7 +266,7 @@ func note(rec *schema.OpenAlert, typ string, events []schema.AlertEvent, at time
 	return Notification{
 		ID: rec.Alert + "/" + strconv.Itoa(rec.Notifications), Type: typ, At: at, Seq: seq,
 		Alert: &schema.Alert{
-			Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: rec.Group, Process: rec.Process,
+			Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: uncrowded(rec.Group), Process: uncrowded(rec.Process),
 			Opened: rec.Opened, Closed: rec.Closed, Count: rec.Count, Events: events,
 			Labels: maps.Clone(rec.Labels), Annotations: maps.Clone(rec.Annotations), Notify: slices.Clone(rec.Notify),
 		},
@@ -275,7 +275,7 @@ func note(rec *schema.OpenAlert, typ string, events []schema.AlertEvent, at time
 
 func view(rec *schema.OpenAlert, events []schema.AlertEvent, at time.Time) *View {
 	v := &View{
-		Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: rec.Group, Process: rec.Process,
+		Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: uncrowded(rec.Group), Process: uncrowded(rec.Process),
 		Status: "firing", Opened: rec.Opened.Time, Duration: at.Sub(rec.Opened.Time), Count: rec.Count, Labels: map[string]string{},
 	}
 	if rec.Closed != nil {
