@@ -85,7 +85,7 @@ func TestHostileMessages(t *testing.T) {
 	m := newMachine(set, state.DefaultLimits())
 	states, hosts, alerts := map[string]schema.State{}, map[string]schema.Host{}, map[string]schema.OpenAlert{}
 	now := time.Now()
-	for seq := uint64(1); seq <= 20_000; seq++ {
+	for seq := uint64(1); seq <= 8_000; seq++ {
 		now = now.Add(time.Duration(r.IntN(2000)) * time.Millisecond)
 		sent := schema.Time{}
 		if schematest.Hostile(r, &sent); r.IntN(2) == 0 {
@@ -121,7 +121,7 @@ func TestHostileMessages(t *testing.T) {
 		}
 		clear(m.states)
 		clear(m.hosts)
-		if seq%2500 == 0 {
+		if seq%2000 == 0 {
 			m = newMachine(set, state.DefaultLimits())
 			saved := rules.Saved{Clock: now}
 			for _, s := range states {

@@ -14,7 +14,7 @@ import (
 // Logs in all that is not told yet are bounded; the events are listed without.
 func TestLogsOfAllAlertsAreBounded(t *testing.T) {
 	w := newWorld(t, options(), crashRule(func(c *rules.Config) { c.GroupWait = dur(time.Minute) }))
-	log := &schema.Log{Stdout: strings.Repeat("x", 100_000), Stderr: strings.Repeat("x", 100_000)}
+	log := &schema.Log{Stdout: strings.Repeat("x", 10_000), Stderr: strings.Repeat("x", 10_000)}
 	crash := func(n int) {
 		for i := range n {
 			w.event(0, "EXITED", process(fmt.Sprint(i)), func(e *schema.Event) { e.Log = log })
