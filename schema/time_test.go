@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"supernats/schema/schematest"
 )
 
 func TestTimesThatAreRefused(t *testing.T) {
@@ -70,7 +72,7 @@ func TestWhatIsWrittenCanBeRead(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
 			for range 300 {
 				v := reflect.New(typ)
-				hostile(r, v.Elem(), 0)
+				schematest.Hostile(r, v.Interface())
 				written := marshal(t, v.Interface())
 				read := reflect.New(typ)
 				if err := json.Unmarshal(written, read.Interface()); err != nil {
@@ -89,12 +91,12 @@ func TestEventsThatAreWrittenCanBeRead(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 2000 {
 		e := &Event{}
-		hostile(r, reflect.ValueOf(e).Elem(), 0)
+		schematest.Hostile(r, e)
 		for _, s := range []*string{&e.Event, &e.Host, &e.Boot, &e.Server, &e.Type} {
 			*s = valid(*s) + "x"
 		}
 		var at Time
-		hostile(r, reflect.ValueOf(&at).Elem(), 0)
+		schematest.Hostile(r, &at)
 		written := e.AppendJSON(nil, at.Time)
 		ce, err := UnmarshalEvent(written)
 		if err != nil {
@@ -108,63 +110,3 @@ func TestEventsThatAreWrittenCanBeRead(t *testing.T) {
 
 // replaced is JSON in which a byte that is no UTF-8 looks the same whenever it was replaced.
 func replaced(json []byte) string { return strings.ReplaceAll(string(json), `\ufffd`, "\ufffd") }
-
-// hostile fills a value with what nobody expects.
-func hostile(r *rand.Rand, v reflect.Value, depth int) {
-	if v.Type() == reflect.TypeFor[time.Time]() {
-		v.Set(reflect.ValueOf(oddTime(r)))
-		return
-	}
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			hostile(r, v.Field(i), depth+1)
-		}
-	case reflect.Pointer:
-		if r.IntN(3) > 0 || depth == 0 {
-			v.Set(reflect.New(v.Type().Elem()))
-			hostile(r, v.Elem(), depth+1)
-		}
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), r.IntN(4), 4))
-		for i := range v.Len() {
-			hostile(r, v.Index(i), depth+1)
-		}
-	case reflect.Map:
-		v.Set(reflect.MakeMap(v.Type()))
-		for range r.IntN(4) {
-			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-			hostile(r, key, depth+1)
-			key.SetString(valid(key.String())) // two keys may become one
-			hostile(r, value, depth+1)
-			v.SetMapIndex(key, value)
-		}
-	case reflect.String:
-		odd := []string{"", "api", "\x00\x1b[2J", "\xff\xfe", "<script>&", "\u2028\u202e", "é", "😀", `"\`, strings.Repeat("x", 300), "null", "\ufffd"}
-		v.SetString(odd[r.IntN(len(odd))] + odd[r.IntN(len(odd))])
-	case reflect.Bool:
-		v.SetBool(r.IntN(2) == 0)
-	case reflect.Int, reflect.Int64:
-		odd := []int64{0, 1, -1, 1 << 53, math.MaxInt64, math.MinInt64, r.Int64()}
-		v.SetInt(odd[r.IntN(len(odd))])
-	case reflect.Uint64:
-		odd := []uint64{0, 1, 1<<53 + 1, math.MaxUint64, r.Uint64()}
-		v.SetUint(odd[r.IntN(len(odd))])
-	case reflect.Uint8:
-		v.SetUint(uint64(r.IntN(256)))
-	default:
-		panic("a field of a kind that this test does not know: " + v.Type().String())
-	}
-}
-
-func oddTime(r *rand.Rand) time.Time {
-	odd := []time.Time{
-		{},
-		time.Unix(0, 0), time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0), time.Unix(r.Int64(), r.Int64()),
-		time.Unix(0, math.MaxInt64), time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64).Add(time.Hour),
-		time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -24*3600)),
-		time.Date(0, 1, 1, 0, 0, 0, 0, time.FixedZone("", 24*3600)), time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC),
-		time.Date(2026, 11, 21, 19, 0, 31, 833_512_999, time.FixedZone("", 3600+7)),
-	}
-	return odd[r.IntN(len(odd))]
-}

@@ -3,7 +3,6 @@ package app
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -17,14 +16,20 @@ import (
 // maxWrites is how many records are on their way to a bucket at a time.
 const maxWrites = 1000
 
+// markerTTL is how long it is seen that a key was deleted: names come and go, and what is
+// left of each would fill the bucket.
+const markerTTL = "1h"
+
 // bucket writes records. Each write names the revision that it replaces, so a
 // record that another daemon has changed meanwhile is never overwritten: an error
 // is the end of the one that is not the active one any more.
 type bucket[T any] struct {
-	js        jetstream.JetStream
-	log       zerolog.Logger
-	name      string
-	limit     int // of a record in bytes
+	js    jetstream.JetStream
+	log   zerolog.Logger
+	name  string
+	limit int // of a record in bytes
+	// expires says that what a deleted key leaves behind may expire.
+	expires   bool
 	revisions map[string]uint64
 	// opened is what it was when it was read, last the newest write since.
 	opened identity
@@ -54,7 +59,7 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 	if err != nil {
 		return nil, nil, err
 	}
-	b.opened, b.limit = identityOf(info), recordLimit(js, info.Config)
+	b.opened, b.limit, b.expires = identityOf(info), recordLimit(js, info.Config), info.Config.AllowMsgTTL
 	kv, err := js.KeyValue(ctx, name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open bucket %s: %w", name, err)
@@ -81,7 +86,7 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 				continue
 			}
 			v := new(T)
-			if err := json.Unmarshal(e.Value(), v); err != nil {
+			if err := unmarshalRecord(e.Value(), v); err != nil {
 				log.Error().Err(err).Str("bucket", name).Str("key", e.Key()).Bytes("record", e.Value()).Msg("record is malformed and begins anew")
 				b.drop(e.Key(), e.Revision())
 				continue
@@ -146,6 +151,9 @@ func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 		m := &nats.Msg{Subject: stream.KeySubject(b.js, b.name, r.key)}
 		if r.value == nil {
 			m.Header = nats.Header{"KV-Operation": {"DEL"}}
+			if b.expires {
+				m.Header.Set(jetstream.MsgTTLHeader, markerTTL)
+			}
 		} else {
 			data, short, err := fitted(r.value, min(b.limit, int(b.js.Conn().MaxPayload())-recordHeaders))
 			if errors.Is(err, errTooLarge) {
@@ -221,8 +229,10 @@ func (b *bucket[T]) writeAgain(ctx context.Context, m *nats.Msg, key string) err
 		return fmt.Errorf("somebody else has written it: %w", errors.New("wrong last sequence"))
 	}
 	again := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
-	if op := m.Header.Get("KV-Operation"); op != "" {
-		again.Header.Set("KV-Operation", op)
+	for _, name := range []string{"KV-Operation", jetstream.MsgTTLHeader} {
+		if value := m.Header.Get(name); value != "" {
+			again.Header.Set(name, value)
+		}
 	}
 	ack, err := b.js.PublishMsg(ctx, again, jetstream.WithExpectLastSequencePerSubject(last.Sequence))
 	if err == nil {

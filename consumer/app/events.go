@@ -49,7 +49,8 @@ type events struct {
 	// maxAlert is how large it takes a message; 0: as the server.
 	maxAlert int
 	// signer knows our own notifications.
-	signer *signer
+	signer    *signer
+	logBudget logBudget
 	// refusals are messages that nobody could read.
 	refusals refusals
 

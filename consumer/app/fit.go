@@ -1,8 +1,10 @@
 package app
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -146,4 +148,23 @@ func alertSteps(r *schema.OpenAlert, limit int) (*schema.OpenAlert, []func()) {
 		steps = append(steps, fewer)
 	}
 	return &a, steps
+}
+
+// badTime is a time that an earlier version has written and nobody can read: of a year
+// that has not four digits.
+var badTime = regexp.MustCompile(`"(-\d+|\d{5,})-\d\d-\d\dT[\d:.]+Z"`)
+
+// unmarshalRecord reads a record. One with a time that cannot be is read with another
+// one: it may be about other hosts too.
+func unmarshalRecord(data []byte, v any) error {
+	err := json.Unmarshal(data, v)
+	if err == nil || !badTime.Match(data) {
+		return err
+	}
+	return json.Unmarshal(badTime.ReplaceAllFunc(data, func(t []byte) []byte {
+		if t[1] == '-' {
+			return []byte(`"0000-01-01T00:00:00Z"`)
+		}
+		return []byte(`"9999-12-31T23:59:59Z"`)
+	}), v)
 }

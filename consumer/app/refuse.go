@@ -90,7 +90,9 @@ func (v *events) refuse(ctx context.Context, m *received, reason error) error {
 		v.log.Error().Err(reason).Str("subject", m.Subject).Int("messages", of.dropped).Uint64("stream_seq", m.meta.Sequence.Stream).
 			Msg("messages are not ours, and more of the host are parked than it may have; they are counted")
 	}
-	v.machine.refused(&m.Message, reason.Error(), of.n, of.dropped)
+	if of.dropped > 0 { // what is parked is shown as such
+		v.machine.refused(&m.Message, reason.Error(), of.n, of.dropped)
+	}
 	return nil
 }
 

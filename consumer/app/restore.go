@@ -76,6 +76,7 @@ func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock 
 		saved.Clock = later(saved.Clock, v.known.read.stored)
 	}
 	m := newMachine(v.plan.set, v.plan.cfg.Limits.fleet())
+	m.engine.Room(records.alertBucket.limit)
 	m.fleet.Load(saved.Hosts, saved.States)
 	m.engine.LostUpTo(v.line.Base)
 	var missing error

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer/state"
 	"supernats/schema"
@@ -204,5 +205,48 @@ func TestTooManyOpenAlerts(t *testing.T) {
 	want := map[string]bool{"fatal.web1.api.b": true, "fatal.web1.api.d": true, "fatal.web1.api.e": true, "fatal.db1.api.a": true}
 	if d := cmp.Diff(want, kept); d != "" || s.skipped["web1"] != 4 || s.skipped["db1"] != 0 {
 		t.Error(d, s.skipped)
+	}
+}
+
+// A record that an earlier version has written with a time that nobody can read is read:
+// other hosts' crashes are in it too.
+func TestTimesOfEarlierVersions(t *testing.T) {
+	for _, bad := range []string{"10000-01-01T11:59:59.000000Z", "-0001-12-31T00:00:00.000000Z", "-292277022399-01-01T00:00:00.000000Z"} {
+		var a schema.OpenAlert
+		if err := unmarshalRecord([]byte(`{"alert":"a","opened":"`+bad+`","unsent":[7],"members":[{"host":"db1","matched":7}]}`), &a); err != nil || a.Alert != "a" || len(a.Unsent) != 1 || len(a.Members) != 1 {
+			t.Errorf("%s: %+v, %v", bad, a, err)
+		}
+	}
+	if err := unmarshalRecord([]byte(`{"alert":"a","opened":"yesterday"}`), &schema.OpenAlert{}); err == nil {
+		t.Error("anything is read")
+	}
+}
+
+// What a deleted key leaves behind expires where that is possible.
+func TestMarkersExpire(t *testing.T) {
+	f := newFleet(t)
+	if _, err := f.js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "expiring", LimitMarkerTTL: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	for bucket, want := range map[string]string{"expiring": markerTTL, stream.AlertsBucket: ""} {
+		b, _, err := openBucket[schema.OpenAlert](t.Context(), f.js, bucket, nil, f.events().log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			for _, v := range []*schema.OpenAlert{{}, nil} {
+				if err := b.write(t.Context(), []record[schema.OpenAlert]{{"a.b.c.d", v}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		s, err := f.js.Stream(t.Context(), "KV_"+bucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := s.GetLastMsgForSubject(t.Context(), "$KV."+bucket+".a.b.c.d")
+		if err != nil || m.Header.Get("KV-Operation") != "DEL" || (m.Header.Get(jetstream.MsgTTLHeader) != "") != (want != "") {
+			t.Errorf("%s: %v, %v", bucket, m, err)
+		}
 	}
 }

@@ -31,11 +31,9 @@ type piece struct {
 // that every crash is listed; what is left of a part with one crash loses its texts.
 // Its count stays, and `supernats replay` has all that was cut.
 func (v *events) write(n *rules.Notification) ([]piece, error) {
-	alert := *n.Alert
-	alert.Events = v.line.sequences(slices.Clone(alert.Events))
-	own := *n
-	own.Alert = &alert
-	w := writer{note: &own, limit: int(v.js.Conn().MaxPayload())}
+	own := v.budgeted(n)
+	own.Alert.Events = v.line.sequences(own.Alert.Events)
+	w := writer{note: own, limit: int(v.js.Conn().MaxPayload())}
 	if v.maxAlert > 0 {
 		w.limit = min(w.limit, v.maxAlert)
 	}
@@ -48,6 +46,15 @@ func (v *events) write(n *rules.Notification) ([]piece, error) {
 	w.texts = true
 	err = w.divide(0, len(n.Alert.Events))
 	return w.pieces, err
+}
+
+// budgeted is a notification with as much of its logs as its hosts may have.
+func (v *events) budgeted(n *rules.Notification) *rules.Notification {
+	note, a := *n, *n.Alert
+	a.Events = slices.Clone(a.Events)
+	v.logBudget.take(&a, n.At)
+	note.Alert = &a
+	return &note
 }
 
 // writer makes the messages of one notification.

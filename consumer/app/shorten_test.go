@@ -143,3 +143,35 @@ func TestStormOnASmallServer(t *testing.T) {
 		})
 	}
 }
+
+// Logs of one host are bounded in the stream of alerts; those of others are not.
+func TestLogsOfOneHostAreBounded(t *testing.T) {
+	v := &events{js: streamtest.Start(t).JetStream()}
+	log := strings.Repeat("x", 15<<10)
+	written := map[string]int{}
+	for i := range 2000 {
+		n := crashes(1, log, func(a *schema.Alert) {
+			if a.Host = "web1"; i%100 == 99 {
+				a.Host = "db1"
+			}
+		})
+		n.At = n.At.Add(time.Duration(i) * time.Second)
+		pieces, err := v.write(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range pieces {
+			written[n.Alert.Host] += len(p.json)
+			ce, err := schema.Unmarshal[*schema.Alert](p.json)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if l := ce.Data.Events[0].Log; l == nil || l.Stderr != log && !strings.Contains(l.Stderr, "supernats replay --host web1") {
+				t.Fatal(l)
+			}
+		}
+	}
+	if written["web1"] > hostLogs+2000*1000 || written["db1"] < 20*len(log) {
+		t.Errorf("%v", written)
+	}
+}

@@ -15,12 +15,13 @@
 // some 300 bytes for each process that is known and for each host, 2 KiB for each
 // incident, and 500 bytes for each event that is not told yet, without its logs:
 // 100,000 incidents at once are some 200 MB (BenchmarkStorm). Logs are bounded
-// twice: an incident keeps at most 256 KiB of them, those of its first and of its
-// last events, and all incidents together 64 MiB, beyond which events are listed
-// without. An incident with 500 untold events is told at once. Held back by a
+// three times: an event keeps at most 16 KiB of them, an incident 256 KiB, those of its
+// first and of its last events, and all incidents together 64 MiB, beyond which events
+// are listed without. An incident with 500 untold events is told at once. Held back by a
 // silence it keeps 10,000, then it forgets them, and they stay counted as muted;
-// held back by an inhibiting rule it is told at 10,000. It names at most 10,000
-// processes that keep it open. Closed alerts are kept an hour; what was notified
+// held back by an inhibiting rule it is told at 10,000. It names some 7,000
+// processes that keep it open. One host has at most 10,000 incidents at a time: what
+// matches beyond is told together, see room.go. Closed alerts are kept an hour; what was notified
 // waits for Take, so who calls bounds it by the number of messages between two
 // calls.
 //
@@ -82,7 +83,11 @@ type Engine struct {
 	hosts     map[string]*host
 	pools     map[key]*pool
 	incidents map[key]*incident
-	timers    timers
+	// perHost is how many incidents there are of each host, room what the record of one may
+	// take in bytes: see room.go.
+	perHost map[string]int
+	room    int
+	timers  timers
 	// held are the incidents by host that something holds back, firing how many
 	// alerts of an inhibiting rule fire for a host.
 	held   map[string]map[*incident]struct{}
@@ -126,7 +131,7 @@ func (k *mark) raise(seq uint64, at time.Time) {
 func New(s *Set) *Engine {
 	g := &Engine{
 		set: s, procs: map[name]*proc{}, hosts: map[string]*host{}, pools: map[key]*pool{}, incidents: map[key]*incident{},
-		held: map[string]map[*incident]struct{}{}, firing: map[firing]int{}, stats: make([]RuleStats, len(s.rules)),
+		perHost: map[string]int{}, room: defaultRoom, held: map[string]map[*incident]struct{}{}, firing: map[firing]int{}, stats: make([]RuleStats, len(s.rules)),
 	}
 	for i, r := range s.rules {
 		g.stats[i].Rule = r.name
@@ -207,7 +212,8 @@ func (g *Engine) matches(r *rule, ce *schema.CloudEvent[*schema.Event]) bool {
 // event is a match of an event rule.
 func (g *Engine) event(r *rule, m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time) (tooOld bool) {
 	e := ce.Data
-	k := r.key(e.Host, e.Group, e.Process)
+	n := name{e.Host, e.Group, e.Process}
+	k := g.belongs(r, r.key(e.Host, e.Group, e.Process), g.procs[n])
 	inc := g.incidents[k]
 	if inc != nil && inc.known.covers(m) {
 		return false
@@ -216,7 +222,7 @@ func (g *Engine) event(r *rule, m Meta, ce *schema.CloudEvent[*schema.Event], ho
 		g.stats[r.index].TooOld++
 		return true
 	}
-	p := g.proc(name{e.Host, e.Group, e.Process})
+	p := g.proc(n)
 	ev := EventOf(m, ce)
 	g.match(g.incident(r, k), p, ev, m, p.wellAfter(e, m))
 	return false

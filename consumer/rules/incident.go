@@ -17,6 +17,7 @@ type incident struct {
 	known   mark
 	timer   timer
 	members []*member
+	size    int // what the members take in a record
 	// ill counts the members that are not well, ripening those for which `for` runs.
 	ill, ripening int
 	unsent        unsent
@@ -53,6 +54,7 @@ func (g *Engine) incident(r *rule, k key) *incident {
 func (g *Engine) put(inc *incident) {
 	inc.timer = timer{index: -1, rank: inc.r.rank, key: inc.key, fire: func(at time.Time) { g.fire(inc, at) }}
 	g.incidents[inc.key] = inc
+	g.perHost[inc.key.host]++
 }
 
 // renew begins another alert in the place of one that is over.
@@ -95,7 +97,7 @@ func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well
 	}
 	g.reopen(inc)
 	listed := *ev
-	if !inc.r.many() {
+	if !inc.many() {
 		listed.Host, listed.Group, listed.Process = "", "", ""
 	}
 	g.list(inc, listed)
@@ -191,9 +193,9 @@ func (g *Engine) want(inc *incident, at time.Time) {
 			inc.due = due
 		}
 	}
-	full := len(inc.unsent.events) >= maxListed
+	full := len(inc.unsent.events) >= g.listed(inc)
 	switch {
-	case inc.held && len(inc.unsent.events) < maxHeld:
+	case inc.held && len(inc.unsent.events) < g.keeps(inc):
 	case inc.held || full || !inc.due.After(at):
 		g.tell(inc, at)
 	}
@@ -329,6 +331,9 @@ func (g *Engine) forget(inc *incident) {
 	g.clear(inc, len(inc.unsent.events))
 	g.timers.set(&inc.timer, time.Time{})
 	delete(g.incidents, inc.key)
+	if g.perHost[inc.key.host]--; g.perHost[inc.key.host] == 0 {
+		delete(g.perHost, inc.key.host)
+	}
 	if inc.stored {
 		g.deleted = append(g.deleted, inc.key)
 	}

@@ -47,12 +47,13 @@ func (g *Engine) join(inc *incident, p *proc) *member {
 			return mem
 		}
 	}
-	if len(inc.members) >= maxMembers {
+	if !g.hasRoom(inc, p) {
 		g.drop(p)
 		return nil
 	}
 	mem := &member{inc: inc, p: p, i: len(inc.members)}
 	inc.ill++
+	inc.size += inc.sizeOf(p)
 	inc.members = append(inc.members, mem)
 	p.in = append(p.in, mem)
 	return mem
@@ -62,6 +63,7 @@ func (g *Engine) join(inc *incident, p *proc) *member {
 func (g *Engine) leave(mem *member) {
 	mem.setSince(time.Time{}, nil)
 	mem.inc.ill -= one(mem.well.IsZero())
+	mem.inc.size -= mem.inc.sizeOf(mem.p)
 	all, last := mem.inc.members, len(mem.inc.members)-1
 	all[mem.i] = all[last]
 	all[mem.i].i = mem.i

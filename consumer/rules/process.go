@@ -272,6 +272,7 @@ type change struct {
 }
 
 func (g *Engine) change(c change) {
+	c.key = g.belongs(c.r, c.key, c.p)
 	inc := g.incidents[c.key]
 	if inc != nil && inc.known.covers(c.m) && (!g.catching || inc.known.seq > g.floor.seq) {
 		return
@@ -287,6 +288,7 @@ func (g *Engine) change(c change) {
 		inc = g.incident(c.r, c.key)
 		g.reopen(inc)
 		if mem = g.join(inc, c.p); mem == nil {
+			g.outsider(inc, c)
 			return
 		}
 		ev := c.event()

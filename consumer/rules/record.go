@@ -263,7 +263,7 @@ func (g *Engine) restore(inc *incident, rec *schema.OpenAlert, event func(uint64
 
 // relist adds an event to what is to be told, again.
 func (g *Engine) relist(inc *incident, ev schema.AlertEvent) {
-	if !inc.r.many() {
+	if !inc.many() {
 		ev.Host, ev.Group, ev.Process = "", "", ""
 	}
 	before := inc.unsent.logs

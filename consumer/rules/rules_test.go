@@ -628,7 +628,7 @@ func TestLimits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(b) > 140_000 || len(b) < 120_000 || !strings.HasSuffix(l.Stderr, text+"end") || strings.Contains(l.Stderr, "\ufffd") || strings.HasPrefix(l.Stderr, "\xa9") {
+		if len(b) > 17_000 || len(b) < 15_000 || !strings.HasSuffix(l.Stderr, text+"end") || strings.Contains(l.Stderr, "\ufffd") || strings.HasPrefix(l.Stderr, "\xa9") {
 			t.Errorf("%q: %d bytes", text, len(b))
 		}
 	}

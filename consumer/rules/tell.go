@@ -59,7 +59,7 @@ func (g *Engine) blocked(inc *incident, at time.Time) block {
 // tell makes the notification of a firing alert, unless something holds it back.
 func (g *Engine) tell(inc *incident, at time.Time) {
 	b := g.blocked(inc, at)
-	if b.any() && (b.inhibitedBy == "" || len(inc.unsent.events) < maxHeld) {
+	if b.any() && (b.inhibitedBy == "" || len(inc.unsent.events) < g.keeps(inc)) {
 		g.hold(inc, b, at)
 		return
 	}
@@ -94,7 +94,7 @@ func (g *Engine) end(inc *incident, at time.Time) {
 		g.clear(inc, news)
 	default:
 		g.unhold(inc)
-		for len(inc.unsent.events) > maxListed {
+		for len(inc.unsent.events) > g.listed(inc) {
 			g.send(inc, false, at)
 		}
 		g.send(inc, inc.r.sendResolved, at)
@@ -126,7 +126,7 @@ func (g *Engine) hold(inc *incident, b block, at time.Time) {
 	if b.mutedBy == "" {
 		inc.rec.Muted = 0
 	}
-	if news >= maxHeld { // of a silence: an inhibited alert is told by now
+	if news >= g.keeps(inc) { // of a silence: an inhibited alert is told by now
 		s.Muted += uint64(news)
 		g.clear(inc, news)
 	}
@@ -189,11 +189,11 @@ func (g *Engine) clear(inc *incident, n int) {
 	g.logs += inc.unsent.logs - before
 }
 
-// send makes one notification of up to maxListed events.
+// send makes one notification of as many events as it may list.
 func (g *Engine) send(inc *incident, resolved bool, at time.Time) {
 	rec := &inc.rec
 	before := inc.unsent.logs
-	events := inc.unsent.take(min(len(inc.unsent.events), maxListed))
+	events := inc.unsent.take(min(len(inc.unsent.events), g.listed(inc)))
 	g.logs += inc.unsent.logs - before
 	typ := schema.TypeAlertUpdate
 	switch {
@@ -266,7 +266,7 @@ func note(rec *schema.OpenAlert, typ string, events []schema.AlertEvent, at time
 	return Notification{
 		ID: rec.Alert + "/" + strconv.Itoa(rec.Notifications), Type: typ, At: at, Seq: seq,
 		Alert: &schema.Alert{
-			Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: rec.Group, Process: rec.Process,
+			Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: uncrowded(rec.Group), Process: uncrowded(rec.Process),
 			Opened: rec.Opened, Closed: rec.Closed, Count: rec.Count, Events: events,
 			Labels: maps.Clone(rec.Labels), Annotations: maps.Clone(rec.Annotations), Notify: slices.Clone(rec.Notify),
 		},
@@ -275,7 +275,7 @@ func note(rec *schema.OpenAlert, typ string, events []schema.AlertEvent, at time
 
 func view(rec *schema.OpenAlert, events []schema.AlertEvent, at time.Time) *View {
 	v := &View{
-		Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: rec.Group, Process: rec.Process,
+		Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: uncrowded(rec.Group), Process: uncrowded(rec.Process),
 		Status: "firing", Opened: rec.Opened.Time, Duration: at.Sub(rec.Opened.Time), Count: rec.Count, Labels: map[string]string{},
 	}
 	if rec.Closed != nil {

@@ -17,6 +17,9 @@ const (
 	// kept, and of those of the last: with a limit of 1 MiB for a message there is
 	// room for them, for 500 events and for the texts of the rule.
 	halfLogs = 128 << 10
+	// maxLog is how much is kept of the logs of one event: whoever reads the message
+	// wants to see why, and a stream of notifications must not fill with logs.
+	maxLog = 16 << 10
 	// maxLogs bounds the logs in all events that are not told yet.
 	maxLogs = 64 << 20
 )
@@ -91,7 +94,7 @@ func fit(l *schema.Log) (*schema.Log, int) {
 	if l == nil {
 		return nil, 0
 	}
-	if n := textSize(l.Stdout) + textSize(l.Stderr); n <= halfLogs {
+	if n := textSize(l.Stdout) + textSize(l.Stderr); n <= maxLog {
 		return l, n
 	}
 	l = &schema.Log{Stdout: tailOf(l.Stdout), Stderr: tailOf(l.Stderr)}
@@ -99,7 +102,7 @@ func fit(l *schema.Log) (*schema.Log, int) {
 }
 
 func tailOf(s string) string {
-	const most = halfLogs / 2
+	const most = maxLog / 2
 	n, i := 0, len(s)
 	for i > 0 {
 		if n += int(sizeInJSON[s[i-1]]); n > most {

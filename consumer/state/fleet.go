@@ -261,38 +261,6 @@ func (f *Fleet) Snapshot(m Meta, ce *schema.CloudEvent[*schema.Snapshot]) Change
 	return f.changes
 }
 
-// table is a process table of which parts have come.
-type table struct {
-	at       time.Time
-	serial   uint64
-	parts    int
-	seen     map[int]bool
-	round    uint64
-	conflict conflict
-	over     int // rows for which there was no room
-}
-
-func (t *table) complete() bool { return len(t.seen) >= t.parts }
-
-// table returns the one that a snapshot is, or is a part of.
-func (f *Fleet) table(h *host, s *snapshot) *table {
-	if s.Parts <= 1 || s.Part < 1 || s.Part > s.Parts {
-		f.round++
-		return &table{round: f.round}
-	}
-	t := h.tables[s.boot]
-	if t == nil || !t.at.Equal(s.at.Time) || t.serial != s.Serial || t.parts != s.Parts {
-		f.round++
-		t = &table{at: s.at.Time, serial: s.Serial, parts: s.Parts, seen: map[int]bool{}, round: f.round}
-		if h.tables == nil || len(h.tables) >= maxLives {
-			h.tables = map[string]*table{}
-		}
-		h.tables[s.boot] = t
-	}
-	t.seen[s.Part] = true
-	return t
-}
-
 // Bridge applies a record of the bridge; kind is BridgeStarted, BridgeStopping or
 // BridgeReconnect.
 func (f *Fleet) Bridge(m Meta, kind string, ce *schema.CloudEvent[*schema.Bridge]) Changes {

@@ -117,18 +117,15 @@ func (f *Fleet) crowded(h *host, boot string, over int, m Meta, complete bool) {
 }
 
 // Refused says that a message on the subjects of a host, known by its token there, was
-// none that anybody can read: n is how many since the daemon was started. Nothing
-// happens for a host that is not known.
+// none that anybody can read: n is how many since the daemon was started, dropped how
+// many of them were not even kept. Nothing happens for a host that is not known.
 func (f *Fleet) Refused(m Meta, token, reason string, n, dropped int) Changes {
 	f.changes = Changes{States: f.changes.States[:0]}
 	h := f.byToken[token]
 	if h == nil {
 		return f.changes
 	}
-	text := fmt.Sprintf("%d messages could not be read, the last one because: %s", n, reason)
-	if dropped > 0 {
-		text = fmt.Sprintf("%d messages could not be read, %d of them were not kept; the last one: %s", n, dropped, reason)
-	}
+	text := fmt.Sprintf("%d messages could not be read, %d of them were not kept; the last one: %s", n, dropped, reason)
 	stored := instant(m.Stored)
 	h.trouble(schema.HostTrouble{
 		Cause: schema.TroubleUnreadable, Since: stored, Happened: stored, Last: stored, Text: Clean(text, maxText),

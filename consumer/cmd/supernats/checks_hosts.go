@@ -99,6 +99,7 @@ func (f *fleet) silences(h *schema.Host) (list []string) {
 var mere = map[string]bool{
 	"clock": true, "xmlrpc": true, "reasons": true, "log-rotated": true, "log-tail": true, "section": true, "no-ticks": true,
 	"listen": true, "identity": true, "id-taken": true, "message-too-large": true, "nats-look": true, "no-ttl": true,
+	schema.TroubleProcesses: true,
 }
 
 // troubles reports what bridges of a host have reported, and what the daemon has
