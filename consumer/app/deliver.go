@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -82,10 +80,12 @@ type item struct {
 // To ask is to send one notification alone, before its turn (probe). It is done when
 // the same try has failed three times (after 0, 1 and 3 seconds) or for 10 seconds;
 // at once if the answer was a refusal for good or if a batch of several ran out of
-// time. If that one is taken, the batch is tried once more before the verdict, since
+// time. If that one is taken, the first is tried once more before the verdict, since
 // the receiver may just have come back. So a notification on which a receiver chokes
-// holds up those after it for 3 seconds, or for one time-out and the 10 seconds; of
-// several, each takes a second or two more. One that comes in a pause is itself what
+// holds up those after it for 3 seconds or, if it runs out of time, for two time-outs;
+// in a batch of n, log2(n) more tries find it. Of several, each takes a second or two
+// more: of a batch that is in parts, up to 8 are set aside in the 10 seconds after
+// something was taken, without asking again. One that comes in a pause is itself what
 // is asked with, at once, or 5 seconds after the last try if that is later.
 //
 // Killed anywhere, the same batch, or the same one alone, is sent again (its
@@ -106,6 +106,8 @@ type delivery struct {
 	// rest is what was read and not finished, size how many of it to send at once.
 	rest []*item
 	size int
+	// biggest is how many notifications a batch may have at this receiver.
+	biggest int
 	// most bounds size since a bigger batch ran out of time at tooSlow.
 	most    int
 	tooSlow time.Time
@@ -115,6 +117,11 @@ type delivery struct {
 	// took says that something was taken since the batch, or the one of which it is a
 	// part, first failed, and since the last one was set aside.
 	took bool
+	// credit is how many more may be set aside of a batch that is being sent in parts,
+	// since something was taken at credited: if there are more bad ones than good ones,
+	// not each of them can have its own proof.
+	credit   int
+	credited time.Time
 	// probes counts them, so that it is not always the same.
 	probes int
 	parked parked
@@ -122,10 +129,14 @@ type delivery struct {
 
 func newDelivery(js jetstream.JetStream, to addressee, held func() error, times timing, log zerolog.Logger) *delivery {
 	log = log.With().Str("receiver", to.Name()).Logger()
+	biggest := maxBatch
+	if s, ok := to.Receiver.(notify.Sized); ok {
+		biggest = min(maxBatch, s.MaxBatch())
+	}
 	return &delivery{
 		to: to, js: js, log: log, times: times, held: held,
 		inbox: newInbox(js, to.Name(), log), limiter: to.limit.limiter(),
-		most: maxBatch, parked: parked{due: time.Now()},
+		biggest: biggest, most: biggest, parked: parked{due: time.Now()},
 	}
 }
 
@@ -186,103 +197,6 @@ func (d *delivery) turn(ctx context.Context) error {
 		return d.resumeAlone(ctx)
 	}
 	return d.send(ctx, d.batch())
-}
-
-// gather waits until something may be sent, and reads what is there by then.
-func (d *delivery) gather(ctx context.Context, msgs []jetstream.Msg) error {
-	d.size = d.limitSize()
-	if err := d.add(ctx, msgs); err != nil {
-		return err
-	}
-	resuming := d.inbox.resumes() > 0
-	if resuming || !d.wanted() {
-		if err := d.grow(ctx); err != nil {
-			return err
-		}
-	}
-	if resuming {
-		return d.whole()
-	}
-	if !d.wanted() {
-		return nil
-	}
-	if err := d.limiter.Wait(ctx); err != nil {
-		return err
-	}
-	return d.grow(ctx)
-}
-
-// whole sees that a batch that is to be sent again is there as it was.
-func (d *delivery) whole() error {
-	last := d.rest[len(d.rest)-1]
-	meta, err := last.raw.Metadata()
-	if err != nil {
-		return fmt.Errorf("read a message's metadata: %w", err)
-	}
-	if last.seq < d.inbox.resumes() && meta.NumPending > 0 && len(d.rest) < maxBatch && d.bytes() < maxBatchBytes {
-		return errReopen
-	}
-	return nil
-}
-
-// waits reports whether there is something to be sent.
-func (i *item) waits() bool { return i.n != nil }
-
-func (d *delivery) wanted() bool {
-	return slices.ContainsFunc(d.rest, (*item).waits)
-}
-
-// grow adds what is there now, up to the size of a batch.
-func (d *delivery) grow(ctx context.Context) error {
-	msgs, err := d.inbox.more(ctx, maxBatch-len(d.rest), maxBatchBytes-d.bytes())
-	if err != nil {
-		return err
-	}
-	return d.add(ctx, msgs)
-}
-
-func (d *delivery) bytes() (size int) {
-	for _, it := range d.rest {
-		size += len(it.raw.Data())
-	}
-	return size
-}
-
-// add decodes notifications. What nobody can read is parked.
-func (d *delivery) add(ctx context.Context, msgs []jetstream.Msg) error {
-	for _, raw := range msgs {
-		m, err := consumer.NewMessage(raw)
-		if err != nil {
-			return err
-		}
-		n, err := decode(m.Subject, m.Data)
-		if err != nil {
-			if err := d.park(ctx, raw, m.Seq, err); err != nil {
-				return err
-			}
-		} else if d.inbox.isDone(m.Seq) || len(n.Data.Notify) > 0 && !slices.ContainsFunc(n.Data.Notify, d.to.called) {
-			n = nil
-		}
-		d.rest = append(d.rest, &item{raw, n, m.Seq, m.Stored})
-	}
-	d.setOldest(d.rest)
-	return nil
-}
-
-// decode reads a notification. Whoever may have a consumer may have it deliver
-// into the stream of alerts: what is not about its subject is none.
-func decode(subject string, data []byte) (*schema.CloudEvent[*schema.Alert], error) {
-	n, err := schema.Unmarshal[*schema.Alert](data)
-	if err == nil && n.Data == nil {
-		err = errors.New("notification has no data")
-	}
-	if err == nil && !schema.OfHost(subject, schema.AlertPrefix, n.Data.Host) {
-		err = fmt.Errorf("notification %q of host %q was published on %s", n.ID, n.Data.Host, subject)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return n, nil
 }
 
 // batch is what to send next: the one that was being sent when the daemon ended,

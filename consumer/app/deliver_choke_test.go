@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 
 	"supernats/consumer"
 	"supernats/consumer/notify"
@@ -324,5 +325,129 @@ func TestRoundOfParkedIsBounded(t *testing.T) {
 		if c.change(&now); now.over() != c.over {
 			t.Errorf("%+v", now)
 		}
+	}
+}
+
+// There may be more of those that it chokes on than of others.
+func TestChokesOnMost(t *testing.T) {
+	f := newFleet(t)
+	r := &receiver{name: "mail/ops@example.com", answer: func(_ context.Context, b batch) error {
+		if slices.ContainsFunc(processes(b), func(p string) bool { return p[0] == 'p' }) {
+			return errors.New("500")
+		}
+		return nil
+	}}
+	d := f.deliver(r, func(d *delivery) { d.times.trust = time.Hour })
+	for i, p := range numbered(60) {
+		f.alert(p)
+		if i%6 == 5 {
+			f.alert("good-" + p)
+		}
+	}
+	f.until("all good ones are told", func() bool { return len(r.got()) == 10 })
+	f.until("most of the bad ones are set aside", func() bool { return f.parkedNow() >= 50 })
+	d.stop()
+}
+
+// What is for others takes no room while something waits.
+func TestWhatIsForOthersTakesNoRoom(t *testing.T) {
+	f := newFleet(t)
+	r := &receiver{name: "mail/ops@example.com", answer: refusing(errors.New("500"), "poison")}
+	f.deliver(r, func(d *delivery) { d.times.first, d.times.last, d.times.patience = time.Hour, time.Hour, 1 })
+	f.alert("poison")
+	f.until("it is tried", func() bool { return len(r.tried()) == 1 })
+	f.alertFor([]string{"chat"}, numbered(maxBatch+100)...)
+	f.alert("a")
+	f.delivered(r)
+	if d := cmp.Diff([]string{"a"}, r.got()); d != "" {
+		t.Error(d)
+	}
+}
+
+// A batch that is to be sent again is found again, although what is for others lies
+// between.
+func TestBatchAmongOthersStaysAsItIs(t *testing.T) {
+	f := newFleet(t)
+	r := &receiver{name: "mail/ops@example.com", answer: always(errors.New("451 try later"))}
+	d := f.deliver(r)
+	d.stop()
+	f.alert("a")
+	f.alertFor([]string{"chat"}, numbered(maxBatch+100)...)
+	f.alert("b")
+	d = f.deliver(r)
+	f.until("it is tried", func() bool { return len(r.tried()) > 0 })
+	d.kill()
+	r.says(nil)
+	f.deliver(r)
+	f.delivered(r)
+	if got := r.got(); len(got) != 2 || !slices.Contains(got, "a") || !slices.Contains(got, "b") {
+		t.Errorf("delivered were %v", r.batches())
+	}
+}
+
+// Whoever looks at the position knows why nothing is taken, and since when.
+func TestPositionSaysWhy(t *testing.T) {
+	f := newFleet(t)
+	r := &receiver{name: "mail/ops@example.com", answer: always(errors.New("451 try later"))}
+	at := func() *position {
+		table, err := newTable[position](t.Context(), f.js, stream.LeasesBucket, zerolog.Nop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := table.Get(t.Context(), deliveryName(r.name))
+		if err != nil || p == nil {
+			return &position{}
+		}
+		return p
+	}
+	before := time.Now()
+	d := f.deliver(r)
+	f.alert("a")
+	f.until("it is said", func() bool { return at().Tries > 2 })
+	d.kill()
+	d = f.deliver(r) // since then, also over a restart
+	f.until("it is tried on", func() bool { return at().Tries > 5 })
+	p := at()
+	if p.Error != "451 try later" || p.Trying != 1 || p.Since == nil || p.Tried == nil || p.Since.Before(before.Add(-time.Second)) || !p.Tried.After(p.Since.Time) {
+		t.Errorf("%+v", p)
+	}
+	r.says(nil)
+	f.delivered(r)
+	f.until("it is over", func() bool { return at().status == status{} })
+	d.stop()
+	late := &receiver{name: "mail/late@example.com"}
+	f.deliver(late)
+	r = late
+	if p := at(); p.Begin != 1 {
+		t.Errorf("%+v", p)
+	}
+}
+
+// A receiver that goes down in a storm, just after it has taken something: nothing is
+// taken for bad.
+func TestGoesDownInAStorm(t *testing.T) {
+	f := newFleet(t)
+	all := numbered(300)
+	r := &receiver{name: "mail/ops@example.com"}
+	var calls atomic.Int64
+	r.answer = func(context.Context, batch) error {
+		if n := calls.Add(1); n > 3 && n < 60 {
+			return errors.New("502")
+		}
+		return nil
+	}
+	d := f.deliver(r, func(d *delivery) { d.times.trust = time.Hour })
+	for _, p := range all {
+		f.alert(p)
+	}
+	f.delivered(r)
+	d.stop()
+	got := r.got()
+	slices.Sort(got)
+	if d := cmp.Diff(all, got); d != "" {
+		t.Error(d)
+	}
+	if n := f.parkedNow(); n != 0 {
+		t.Errorf("%d are parked", n)
 	}
 }

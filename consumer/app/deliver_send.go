@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -22,7 +23,7 @@ func (d *delivery) send(ctx context.Context, batch []*item) error {
 	}
 	last := batch[len(batch)-1].seq
 	if last > d.divided {
-		d.took, d.divided = false, 0
+		d.took, d.divided, d.credit = false, 0, 0
 	}
 
 	begun, proved := time.Now(), false
@@ -54,24 +55,38 @@ func (d *delivery) send(ctx context.Context, batch []*item) error {
 				return err
 			}
 		}
-		switch left := waiting(batch); {
+		left := waiting(batch)
+		switch one := len(left) == 1; {
 		case len(left) == 0:
 			return d.finish(ctx, batch)
 		case notify.IsOutage(failure):
-			d.took, proved = false, false
-		case len(left) > 1 && d.took:
+			d.took, d.credit, proved = false, 0, false
+		case !one && (d.took || d.trusted()):
 			d.divide(failure, left, last)
 			return nil
-		case proved && asked:
+		case one && proved && asked:
 			continue // once more before the verdict: it may just have come back
-		case proved, alone && d.took && failures > d.times.patience:
+		case one && (proved || failures > 1 && d.trusted() || alone && d.took && failures > d.times.patience):
 			return d.setAside(ctx, batch, left[0], failure)
 		}
-		if proved, err = d.pause(ctx, waiting(batch), failure, failures); err != nil {
+		if proved, err = d.pause(ctx, left, failure, failures); err != nil {
 			return err
 		}
 	}
 }
+
+// maxCredit is how many notifications are set aside for one that was taken: few, since
+// the receiver may have gone since.
+const maxCredit = 8
+
+// trusted reports whether something was taken so lately that another proof is not
+// needed.
+func (d *delivery) trusted() bool {
+	return d.credit > 0 && time.Since(d.credited) < d.times.trust
+}
+
+// taken notes that the receiver has taken something.
+func (d *delivery) taken() { d.took, d.credit, d.credited = true, maxCredit, time.Now() }
 
 // isToAsk reports whether it is time to find out whether the receiver takes anything
 // else than a number of notifications.
@@ -106,7 +121,7 @@ func (d *delivery) hand(ctx context.Context, batch []*item) (failure, err error)
 	left := waiting(batch)
 	failure = d.notify(ctx, notifications(left))
 	if failure == nil {
-		d.took = true
+		d.taken()
 		return nil, nil
 	}
 
@@ -116,7 +131,7 @@ func (d *delivery) hand(ctx context.Context, batch []*item) (failure, err error)
 		done = append(done, left[i].seq)
 	}
 	if len(done) > 0 {
-		d.took = true
+		d.taken()
 		d.log.Info().Int("notifications", len(done)).Int("left", len(left)-len(done)).Msg("notified of a part")
 		if err := d.inbox.ahead(ctx, done...); err != nil {
 			return nil, err
@@ -138,7 +153,7 @@ func (d *delivery) divide(failure error, left []*item, last uint64) {
 // limitSize is how big a batch may be.
 func (d *delivery) limitSize() int {
 	if time.Since(d.tooSlow) > tooSlowFor {
-		d.most = maxBatch
+		d.most = d.biggest
 	}
 	return d.most
 }
@@ -149,7 +164,14 @@ func (d *delivery) setAside(ctx context.Context, batch []*item, it *item, reason
 	if err := d.park(ctx, it.raw, it.seq, reason); err != nil {
 		return err
 	}
+	if isTimeout(reason) {
+		d.most = d.biggest // it was this one, and not how many there were
+	}
 	it.n, d.took, d.size = nil, false, d.limitSize()
+	d.credit--
+	if n := len(waiting(batch)); n > 0 { // they would be acknowledged
+		return fmt.Errorf("%d notifications of a batch wait that is finished: they are read again", n)
+	}
 	return d.finish(ctx, batch)
 }
 

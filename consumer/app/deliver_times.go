@@ -21,6 +21,9 @@ type timing struct {
 	// spacing is how long after a try a notification that has just come may be the
 	// next one.
 	spacing time.Duration
+	// trust is for how long something that was taken proves of others, which fail alone
+	// and again a second later, that it is them and not the receiver.
+	trust time.Duration
 	// parkedFirst and parkedMax are the pauses between tries of what is parked.
 	parkedFirst, parkedMax time.Duration
 	// idle is how often to look whether something was lost on the way.
@@ -30,7 +33,7 @@ type timing struct {
 func defaultTiming() timing {
 	return timing{
 		first: time.Second, last: 5 * time.Minute,
-		patience: 3, patienceFor: 10 * time.Second, spacing: 5 * time.Second,
+		patience: 3, patienceFor: 10 * time.Second, spacing: 5 * time.Second, trust: 10 * time.Second,
 		parkedFirst: 5 * time.Minute, parkedMax: time.Hour,
 		idle: 2 * time.Second,
 	}

@@ -35,6 +35,13 @@ type Receiver interface {
 	Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Alert]) error
 }
 
+// Sized is a receiver that makes a request of each incident, and so gains nothing from
+// big batches: if it is stopped in the middle of one, what was accepted is sent again.
+type Sized interface {
+	// MaxBatch is how many notifications a batch may have.
+	MaxBatch() int
+}
+
 // Identity is who sends.
 type Identity struct {
 	// Instance is the name of the host on which supernats runs.

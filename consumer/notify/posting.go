@@ -54,8 +54,20 @@ func (p Posting) Receiver() (Receiver, error) {
 	if _, err := p.HTTP.TLS.load(); err != nil {
 		return nil, err
 	}
+	if p.Parts != nil {
+		return partwise{posting{p}}, nil
+	}
 	return posting{p}, nil
 }
+
+// maxParts is how many requests are made before it is remembered what was accepted.
+const maxParts = 20
+
+// partwise is a posting of many requests.
+type partwise struct{ posting }
+
+// MaxBatch implements Sized.
+func (partwise) MaxBatch() int { return maxParts }
 
 type posting struct{ Posting }
 

@@ -115,7 +115,7 @@ func (d *doctor) receivers(ctx context.Context) error {
 		case q.waiting() > 0 && unread && d.active:
 			d.warn("put the receiver into the configuration file again, or forget it: nats consumer rm "+stream.Alerts+" "+q.durable, "receiver %s: %d notifications wait and nobody reads its queue", q.receiver, q.waiting())
 		case q.failure() != "":
-			d.fail("fix what the error says; `supernats consume` keeps trying by itself, and so does: supernats test-alert "+quote(q.receiver),
+			d.fail("fix what the error says, and try it: supernats test-alert "+quote(q.receiver)+" (`supernats consume` keeps trying by itself)",
 				"receiver %s: %d notifications wait, and the last try failed (%d since %s): %s", q.receiver, q.waiting(), q.at.Tries, date(q.at.Since), q.failure())
 		case wait > untoldFor:
 			d.warn("the log of `supernats consume` says why it is not told; try it: supernats test-alert "+quote(q.receiver), "receiver %s: %d notifications wait, the oldest for %s", q.receiver, q.waiting(), age(wait))

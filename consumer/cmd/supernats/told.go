@@ -121,6 +121,9 @@ func (t *told) fill(ctx context.Context, a *shownAlert) error {
 	a.Receivers = t.of(a.Notify, last)
 	a.Told = anyTook(a.Receivers)
 	a.begun = anyTook(t.of(a.Notify, cmp.Or(first, last)))
+	if !a.Told && !a.begun {
+		a.Notified = nil // it was made, and nobody has seen it
+	}
 	return nil
 }
 
