@@ -192,7 +192,11 @@ func (p *Poster) refused(answer *http.Response, text []byte, r Post, u *neturl.U
 	switch {
 	case code/100 == 3:
 		// Only where to, not the path: it may repeat the token.
-		what = "answered " + strconv.Itoa(code) + ", a redirect, which is not followed"
+		what = "answered " + strconv.Itoa(code) + ", a redirect"
+		if code == http.StatusFound || code == http.StatusSeeOther || code == http.StatusTemporaryRedirect {
+			what += " (does a proxy ask for a login?)"
+		}
+		what += ", which is not followed"
 		if to, err := answer.Location(); err == nil {
 			what += " (to " + Clip(origin(to), maxName) + ")"
 		}

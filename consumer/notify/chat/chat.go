@@ -9,6 +9,9 @@
 // services' markup in them is escaped, and what cannot be seen is written as in
 // Go ("\x1b").
 //
+// A status 2xx alone is no success: the services, and proxies before them, say in
+// the text of such an answer too that they did not take a message, see accepted.go.
+//
 // Under pressure: Notify keeps nothing, makes one request and waits for its
 // answer, Config.Timeout long. 1,000 notifications make a message of the
 // service's limit, some 10 to 40 lines.

@@ -202,6 +202,12 @@ func TestPasswordFile(t *testing.T) {
 	if err := r.Notify(t.Context(), batch(firing())); err != nil {
 		t.Errorf("after the password was changed: %v", err)
 	}
+	write("\ufeff\n " + secret + " \t\r\n")
+	if err := r.Notify(t.Context(), batch(firing())); err != nil {
+		t.Errorf("with what an editor leaves around it: %v", err)
+	}
+	write(ops + "\n" + secret + "\n")
+	retryable(t, r.Notify(t.Context(), batch(firing())), "password_file", "holds 2 lines", ops)
 	write("\n")
 	retryable(t, r.Notify(t.Context(), batch(firing())), "password_file", "is empty", ops)
 	if err := os.Remove(c.PasswordFile); err != nil {

@@ -8,6 +8,9 @@
 // groupKey for the name of an incident needs per_incident: then every incident is
 // a group, and a request, of its own.
 //
+// Any answer 2xx is a success, but for a page of HTML that asks for a login: that is
+// the answer of a proxy before the reader.
+//
 // Under pressure: Notify keeps nothing and waits for each answer, Config.Timeout
 // long. An event is some 100 bytes of the request: a notification with the most
 // that one may have, 500, makes 50 KB.
