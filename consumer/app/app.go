@@ -178,6 +178,7 @@ func (a *App) Run(ctx context.Context) error {
 		if err := a.cfg.FindDataDir(); err != nil {
 			return err
 		}
+		a.notify("", "starting the embedded NATS server")
 		s, err := startEmbedded(a.cfg.Embedded, a.cfg.DataDir, a.log)
 		if err != nil {
 			return err
