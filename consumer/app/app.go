@@ -281,7 +281,7 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 	}
 	v := newEvents(js, p, a.log)
 	var reading sync.Once
-	beat, leave := a.progress.enter("reading events")
+	beat, leave := a.progress.enter(partEvents)
 	v.beat = beat
 	g.Go(func() error {
 		defer leave()
