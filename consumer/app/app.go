@@ -196,6 +196,7 @@ func (a *App) Run(ctx context.Context) error {
 			return err
 		}
 		defer lock.Close()
+		a.notify("", "starting the embedded NATS server")
 		if server, err = startEmbedded(&a.cfg, a.options.Log); err != nil {
 			return err
 		}
@@ -333,7 +334,7 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 	})
 	v.plan = p
 	var reading sync.Once
-	beat, leave := a.progress.enter("reading events")
+	beat, leave := a.progress.enter(partEvents)
 	v.beat = beat
 	g.Go(func() error {
 		defer leave()

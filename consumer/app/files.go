@@ -61,7 +61,7 @@ func (p *problems) files(v reflect.Value, path string) {
 // isFile reports whether a key names a file.
 func isFile(key string) bool {
 	switch key {
-	case "ca", "cert", "key", "web_config":
+	case "ca", "cert", "key", "config", "web_config":
 		return true
 	}
 	return strings.HasSuffix(key, "_file")

@@ -104,7 +104,11 @@ func (d *decoder) locate(path, message string) mistake {
 			path, message = where, strings.TrimPrefix(rest, " ")
 		}
 	}
-	if d.follows(where, named) {
+	about := message
+	if named {
+		about = ""
+	}
+	if d.follows(where, about) {
 		return mistake{}
 	}
 
@@ -124,8 +128,8 @@ func (d *decoder) locate(path, message string) mistake {
 
 // follows reports whether what is wrong with a key may only be so because it, or what
 // it is in, could not be decoded; or, for a message about a section as a whole, one of
-// its keys.
-func (d *decoder) follows(path string, named bool) bool {
+// the keys that it speaks of.
+func (d *decoder) follows(path, message string) bool {
 	for key := range d.failed {
 		rest, within := strings.CutPrefix(path, key)
 		if within && (rest == "" || rest[0] == '.' || rest[0] == '[') {
@@ -136,7 +140,7 @@ func (d *decoder) follows(path string, named bool) bool {
 			continue
 		}
 		// An entry of a list that is named as the list, or a key of the section.
-		if rest[0] == '[' || rest[0] == '.' && !named && !strings.ContainsAny(rest[1:], ".[") {
+		if rest[0] == '[' || rest[0] == '.' && !strings.ContainsAny(rest[1:], ".[") && strings.Contains(message, rest[1:]) {
 			return true
 		}
 	}

@@ -11,6 +11,9 @@ import (
 // time limit, the longest of them together are below it.
 const stuckAfter = 5 * time.Minute
 
+// partEvents is the part that only the active instance has.
+const partEvents = "reading events"
+
 // progress knows the parts that are at work and when each last got on. A part that
 // waits for NATS gets on, too: it tries again. It is safe for concurrent use.
 type progress struct {
@@ -35,6 +38,14 @@ func (p *progress) beat(part string) {
 		p.parts = map[string]time.Time{}
 	}
 	p.parts[part] = time.Now()
+}
+
+// at reports whether a part is at work.
+func (p *progress) at(part string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.parts[part]
+	return ok
 }
 
 // stuck returns the parts that have not got on for a time, and since when.

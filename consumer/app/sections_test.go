@@ -114,6 +114,7 @@ func TestLoadTellsAll(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"max_age: 5\nnope: 1\nrules:\n- {name: [], count: x}\n", `f.yaml:1:10: max_age: "5" ` + noTime + `
 f.yaml:2:1: unknown key "nope"; allowed are ` + topKeys + `
+f.yaml:4:3: rules[0]: is about nothing; it needs one of event, state, quorum, silent, loss and trouble
 f.yaml:4:10: rules[0].name: found sequence, allowed is a text
 f.yaml:4:21: rules[0].count: found string, allowed is a number`},
 		{"repeat_interval: 0s\nlisten: x\ngroup_interval: 0s\nmax_age: 0s\nrules: [{}]\ngroups: ['[']\n", `f.yaml:1:18: repeat_interval: found 0s, allowed is a duration above zero: an open alert would be repeated without end

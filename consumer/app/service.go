@@ -98,11 +98,14 @@ func (a *App) status() string {
 	}
 	select {
 	case <-a.ready:
-		cfg := a.plan.Load().cfg
-		return "at work: " + cfg.Summary()
 	default:
 		return "not ready: streams and buckets cannot be reached yet"
 	}
+	if !a.progress.at(partEvents) {
+		return "standing by: another instance is active"
+	}
+	cfg := a.plan.Load().cfg
+	return "reading events: " + cfg.Summary()
 }
 
 // notify sends a state and a status to systemd; without it, it does nothing.

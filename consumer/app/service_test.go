@@ -82,7 +82,7 @@ func TestWatchdogOfAStuckDaemon(t *testing.T) {
 	}
 	a.stuckAfter = time.Second
 	a.setReady()
-	beat, leave := a.progress.enter("reading events")
+	beat, leave := a.progress.enter(partEvents)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -104,8 +104,9 @@ func TestWatchdogOfAStuckDaemon(t *testing.T) {
 
 	beat()
 	m.until(t, "WATCHDOG=1")
-	m.until(t, "STATUS=at work: 6 rules, 0 receivers")
-	leave() // as a standby
+	m.until(t, "STATUS=reading events: 6 rules, 0 receivers")
+	leave()
+	m.until(t, "STATUS=standing by")
 
 	ending, ended := context.WithCancel(t.Context())
 	over := make(chan struct{})

@@ -1,11 +1,13 @@
 package app
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf16"
 
+	"supernats/consumer/notify/chat"
 	"supernats/schema"
 )
 
@@ -127,9 +129,12 @@ func TestLoadFindsNoMore(t *testing.T) {
 	for text, want := range map[string]string{
 		"mail: x\n": "f.yaml:1:7: mail: found string, allowed is a mapping with the keys " + topMailKeys,
 		"receivers:\n- {name: [x], mail: {}}\nmail: {smarthost: 'h:25', from: a@b.c, to: [d@e.f]}\nrules:\n- {name: a, loss: true, notify: x}\n": "f.yaml:2:10: receivers[0].name: found sequence, allowed is a text",
-		"rules:\n- {name: a, evnt: TICK}\n":                              `f.yaml:2:13: unknown key "rules[0].evnt"; allowed are ` + ruleKeys + "; did you mean event?",
-		"rules:\n- {name: a, event: {a: b}}\n":                           "f.yaml:2:20: rules[0].event: " + isMap,
-		"rules:\n- {name: a, event: [[TICK]]}\n":                         "f.yaml:2:21: rules[0].event[0]: found sequence, allowed is a text",
+		"rules:\n- {name: a, evnt: TICK}\n":      `f.yaml:2:13: unknown key "rules[0].evnt"; allowed are ` + ruleKeys + "; did you mean event?",
+		"rules:\n- {name: a, event: {a: b}}\n":   "f.yaml:2:20: rules[0].event: " + isMap,
+		"rules:\n- {name: a, event: [[TICK]]}\n": "f.yaml:2:21: rules[0].event[0]: found sequence, allowed is a text",
+		"receivers:\n- {name: a, slack: x}\n- {name: b, rate_limit: x}\n": "f.yaml:2:20: receivers[0].slack: found string, allowed is a mapping with the keys " + strings.Join(names(reflect.TypeFor[chat.SlackConfig]()), ", ") + "\n" +
+			"f.yaml:3:3: receivers[1]: no settings, allowed is one of " + kindKeys + "\n" +
+			"f.yaml:3:25: receivers[1].rate_limit: found string, allowed is a mapping with the keys burst, every",
 		"rules: [\nmax_age: 1h\n":                                        "f.yaml:1:8: sequence end token ']' not found",
 		"x-a: &a {b: [c}\nrules:\n- {<<: *a, name: b, loss: true}\n":     "f.yaml:1:15: ',' or ']' must be specified",
 		"nats: {url: \"${UNSET}\", context: x}\n":                        "f.yaml:1:13: variable ${UNSET} is not set",

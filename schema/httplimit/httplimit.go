@@ -31,6 +31,9 @@ const (
 	maxHeaderBytes = 32 << 10
 )
 
+// logEvery is how often it is logged that connections were closed.
+const logEvery = time.Minute
+
 // Apply sets the limits of a server, and has it log to log. It returns the listener to
 // serve, which holds up to most connections.
 func Apply(server *http.Server, l net.Listener, most int, log *slog.Logger) net.Listener {
@@ -69,6 +72,9 @@ type listener struct {
 	conns map[*conn]bool
 	// perHost counts the connections of each address without its port.
 	perHost map[string]int
+	// closed are those that went since that was logged.
+	closed int
+	logged time.Time
 }
 
 // conn is a connection; what is beside net.Conn is guarded by the listener's mutex.
@@ -114,10 +120,18 @@ func (l *listener) admit(raw net.Conn) (*conn, bool) {
 		l.conns[c] = true
 		l.perHost[host]++
 	}
+	if full {
+		l.closed++
+	}
+	closed := l.closed
+	due := full && c.since.Sub(l.logged) >= logEvery
+	if due {
+		l.closed, l.logged = 0, c.since
+	}
 	l.mu.Unlock()
 
-	if full {
-		l.log.Warn("more connections than are served at once: those that wait longest for a request are closed", "limit", l.most, "from", host)
+	if due {
+		l.log.Warn("more connections than are served at once: those that wait longest for a request are closed", "limit", l.most, "closed", closed, "from", host)
 	}
 	if victim != nil {
 		_ = victim.Close()

@@ -167,9 +167,16 @@ func hintOf(label, flag, glob string, known map[string]bool) string {
 }
 
 // regexpSign is what regular expressions have and names and globs hardly ever do.
-var regexpSign = regexp.MustCompile(`^[=!]?~|^\^|\$$|\.[*+?]|\\[.dwsDWSb]|\([^)]*\)|\]\+|\|`)
+var regexpSign = regexp.MustCompile(`^[=!]?~|^\^|\$$|\.\+|\\[.dwsDWSb]|\([^)]*\)|\]\+|\|`)
 
-func looksLikeRegexp(s string) bool { return regexpSign.MatchString(s) }
+// looksLikeRegexp is for globs that match nothing: web1.* may be a glob of names with
+// dots.
+func looksLikeRegexp(s string) bool {
+	return isRegexp(s) || strings.Contains(s, ".*") || strings.Contains(s, ".?")
+}
+
+// isRegexp reports whether a glob cannot have been meant to be one.
+func isRegexp(s string) bool { return regexpSign.MatchString(s) }
 
 // asGlob writes a regular expression as a glob, as far as that goes.
 func asGlob(s string) string {

@@ -135,6 +135,10 @@ func TestFiltersHint(t *testing.T) {
 	if want := "supernats: --host \"web.*\" looks like a regular expression, and globs are meant: did you mean \"web*\"?\n"; code != exitDone || out != "" || errs != want {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
+	// web1.* may be a glob, and tail has not yet seen whether it matches.
+	if out, errs, code := supernats(t, "tail", "--host", "web1.*,^db", "--until", "+1ms", "--nats-url", i.url); code != exitDone || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, `did you mean "db"?`) {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
 }
 
 // tail ends when --until is there, whether or not anything comes.

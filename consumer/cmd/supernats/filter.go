@@ -44,7 +44,6 @@ func (f *filters) filter() (consumer.Filter, error) {
 	if err != nil {
 		return c, err
 	}
-	f.hint()
 	c.Events = globs(f.Event)
 	if err := c.Check(); err != nil {
 		return c, usageError{err}
@@ -58,15 +57,15 @@ func (f *filters) filter() (consumer.Filter, error) {
 	return c, nil
 }
 
-// hint says on stderr which globs were meant to be something else: nothing that is
-// printed, or waited for, says so.
-func (w *whose) hint() {
+// hint says on stderr which globs were meant to be something else, by a sign of that:
+// nothing that is printed, or waited for, says so.
+func (w *whose) hint(sign func(glob string) bool) {
 	for _, f := range []struct {
 		flag  string
 		globs []string
 	}{{"host", w.Host}, {"group", w.Group}, {"process", w.Process}} {
 		for _, g := range globs(f.globs) {
-			if looksLikeRegexp(g) {
+			if sign(g) {
 				fmt.Fprintf(os.Stderr, "supernats: --%s %q looks like a regular expression, and globs are meant: did you mean %q?\n", f.flag, clean(g), clean(asGlob(g)))
 			}
 		}

@@ -75,6 +75,15 @@ func (f *filters) readFrom(ctx context.Context, js jetstream.JetStream, filter c
 		return fmt.Errorf("read stream %s: %w", stream.Events, err)
 	}
 	p := newPrinter(os.Stdout, output)
+	if follow {
+		f.hint(isRegexp)
+	} else {
+		defer func() {
+			if p.count == 0 {
+				f.hint(looksLikeRegexp)
+			}
+		}()
+	}
 	behind := oc.CachedInfo().NumPending > 0
 	waiting := ctx
 	if follow && !f.Until.IsZero() {

@@ -79,7 +79,7 @@ func (c *common) hints(ctx context.Context, cfg *app.Config) (hints []string) {
 			if hint := hintOf(p.label, p.flag, p.glob, known[p.flag]); hint != "" {
 				hints = append(hints, hint)
 			}
-		case looksLikeRegexp(p.glob):
+		case isRegexp(p.glob):
 			hints = append(hints, fmt.Sprintf("%s %q looks like a regular expression, and globs are meant: *, ?, [a-z] and {a,b}", p.label, p.glob))
 		}
 	}

@@ -38,14 +38,15 @@ func TestRulesCheck(t *testing.T) {
 	// Globs that match nothing are no mistake, but may be one.
 	i := newInstallation(t)
 	i.state(schema.State{Host: "web1", Group: "api", Process: "api_00", State: "RUNNING"})
-	hinted := "groups: [api, wrker]\nrules:\n- {name: a, event: PROCESS_STATE_FATAL, hosts: ['web.*'], groups: api}\n"
+	hinted := "groups: [api, wrker]\nrules:\n- {name: a, event: PROCESS_STATE_FATAL, hosts: ['web.*', '^db$'], groups: api}\n"
 	if err := os.WriteFile(path, []byte(hinted), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for url, want := range map[string]string{
 		i.url: path + ": hint: groups[1] \"wrker\" matches none of 1 group: api\n" +
-			path + ": hint: rules[0].hosts[0] \"web.*\" matches none of 1 host; it looks like a regular expression, did you mean the glob \"web*\"?\n",
-		"nats://127.0.0.1:1": path + ": hint: rules[0].hosts[0] \"web.*\" looks like a regular expression, and globs are meant: *, ?, [a-z] and {a,b}\n",
+			path + ": hint: rules[0].hosts[0] \"web.*\" matches none of 1 host; it looks like a regular expression, did you mean the glob \"web*\"?\n" +
+			path + ": hint: rules[0].hosts[1] \"^db$\" matches none of 1 host; it looks like a regular expression, and globs are meant: *, ?, [a-z] and {a,b}\n",
+		"nats://127.0.0.1:1": path + ": hint: rules[0].hosts[1] \"^db$\" looks like a regular expression, and globs are meant: *, ?, [a-z] and {a,b}\n",
 	} {
 		if out, errs, code := supernats(t, "rules", "check", path, "--nats-url", url); code != exitDone || out != path+": ok: 1 rule, 0 receivers\n" || errs != want {
 			t.Errorf("%d %q %q, want %q", code, out, errs, want)

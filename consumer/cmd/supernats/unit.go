@@ -58,7 +58,8 @@ Restart=always
 RestartSec=5
 # It says every few seconds that it gets on, and not when it is stuck.
 WatchdogSec=60
-TimeoutStartSec=90
+# A store of some GiB is looked through first.
+TimeoutStartSec=10min
 TimeoutStopSec=45
 
 CapabilityBoundingSet=
