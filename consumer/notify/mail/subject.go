@@ -2,7 +2,6 @@ package mail
 
 import (
 	"cmp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -117,12 +116,16 @@ func subjectMany(batch []*schema.CloudEvent[*schema.Alert], d *digest) string {
 	} else {
 		behind = append(behind, "")
 	}
-	tails := slices.Compact([]string{d.tail(), d.shortTail(), ""})
-	for _, named := range list[0].wordings() {
-		for _, b := range behind {
-			for _, tail := range tails {
-				if s := head + " " + headerValue(named) + b + tail; displaywidth.String(s) <= maxSubjectWidth {
-					return s
+	// As many names as possible count more than how many are over.
+	for _, wordings := range list[0].wordings() {
+		for _, tails := range [][]string{{d.tail(), d.shortTail()}, {""}} {
+			for _, named := range wordings {
+				for _, b := range behind {
+					for _, tail := range tails {
+						if s := head + " " + headerValue(named) + b + tail; displaywidth.String(s) <= maxSubjectWidth {
+							return s
+						}
+					}
 				}
 			}
 		}
@@ -133,9 +136,9 @@ func subjectMany(batch []*schema.CloudEvent[*schema.Alert], d *digest) string {
 }
 
 // wordings say what happened to a group, with the names of three processes, of two, of
-// one, and of none.
-func (g *group) wordings() []string {
-	var list []string
+// one, and of none, each in several ways.
+func (g *group) wordings() [][]string {
+	var all [][]string
 	if names := g.names; len(names) > 0 && !g.vague && g.phrase != (phrase{}) && g.only == nil {
 		words := g.phrase.plural()
 		if len(g.processes) == 1 {
@@ -151,6 +154,7 @@ func (g *group) wordings() []string {
 			on = " on " + strconv.Itoa(len(g.hosts)) + " hosts"
 		}
 		for n := min(maxNamed, len(names)); n > 0; n-- {
+			var list []string
 			for _, named := range [][]string{names, g.shortNames} {
 				text, tersely := host+strings.Join(named[:n], ", "), host+strings.Join(named[:n], ", ")
 				others := len(g.processes) - n
@@ -171,9 +175,10 @@ func (g *group) wordings() []string {
 					list = append(list, tersely+" "+terse(words))
 				}
 			}
+			all = append(all, list)
 		}
 	}
-	return append(list, g.text(), terse(g.text()))
+	return append(all, []string{g.text(), terse(g.text())})
 }
 
 // joinWords leaves out what is empty.
