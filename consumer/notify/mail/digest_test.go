@@ -235,7 +235,7 @@ var (
 	htmlEvent = regexp.MustCompile(`(?m)^(?:<li>|<br>)<i>(` + aTime + `)</i> (.*)$`)
 )
 
-const aTime = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [A-Z]+(?: \([^()]* ago\))?(?:, late)?`
+const aTime = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [A-Z]+(?: \((?:just now|[^()]* ago)\))?(?:, late)?`
 
 // eventsOf are the events of both bodies, each as "when: who what", and how often.
 func eventsOf(m smtptest.Mail) (text, page map[string]int) {
