@@ -170,7 +170,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	left := b.spool.Stats()
 	var publisher *publish.Publisher
 	publisher, err = publish.New(publish.Config{
-		Source: reader, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
+		Source: reader, Connect: b.connect, JetStream: b.jetStream, Ensure: ensure, Stream: stream.Events,
 		Encode: reader.Encode, Lost: b.lost, Duplicate: b.metrics.duplicates.Inc, Log: b.log,
 		GiveWay: b.giveWay,
 		Raise:   b.troubles.raise, Clear: b.troubles.clear,
@@ -262,6 +262,11 @@ func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
 		nats.CustomInboxPrefix("_INBOX_"+token),
 		// Left to the dialler, which the end of a context interrupts.
 		nats.SkipHostLookup())...)
+}
+
+// jetStream is where the settings say that the streams are.
+func (b *Bridge) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
+	return b.cfg.NATS.JetStream(nc)
 }
 
 func ensure(ctx context.Context, js jetstream.JetStream) error {

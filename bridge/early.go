@@ -29,7 +29,7 @@ func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 		b.troubles.raise(troubleSlow, fmt.Sprintf("opening the spool takes more than %v; until it is open no event is accepted", earlyAfter),
 			"check that the file system of --spool-dir answers, or set --spool-dir")
 		p, err := publish.New(publish.Config{
-			Source: source, Connect: b.connect, Ensure: ensure, Stream: stream.Events,
+			Source: source, Connect: b.connect, JetStream: b.jetStream, Ensure: ensure, Stream: stream.Events,
 			Encode: b.encoder.Encode, Lost: b.lost, Log: b.log,
 		})
 		if err != nil {

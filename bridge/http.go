@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	stdlog "log"
 	"log/slog"
 	"math"
 	"net"
@@ -16,16 +15,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/rs/zerolog"
-	"golang.org/x/net/netutil"
 
 	"supernats/bridge/spool"
+	"supernats/schema/httplimit"
 )
 
 const (
 	// listenEvery is how often an address that cannot be listened on is tried.
 	listenEvery = 2 * time.Second
-	// maxClients is how many connections are served at once; more have to wait. The
-	// spool must not run out of descriptors.
+	// maxClients is how many connections there are at once, see httplimit. The spool
+	// must not run out of descriptors.
 	maxClients = 64
 	// listenOff as an address is none.
 	listenOff = "off"
@@ -95,24 +94,18 @@ func (b *Bridge) serveOnce(ctx context.Context) error {
 	// Clients can make an error of each request: ten an hour are logged, of the
 	// handler, the server and what is around them each.
 	few := func() zerolog.Logger { return b.log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour}) }
-	server := &http.Server{
-		Handler:           b.handler(few()),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          stdlog.New(few(), "", 0),
-	}
+	server := &http.Server{Handler: b.handler(few())}
+	limited := httplimit.Apply(server, l, maxClients, slog.New(zerolog.NewSlogHandler(few())))
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	// It rereads the file, and the certificates, for each connection.
-	return web.Serve(netutil.LimitListener(l, maxClients), server, &web.FlagConfig{WebConfigFile: &b.cfg.WebConfig}, slog.New(zerolog.NewSlogHandler(few())))
+	return web.Serve(limited, server, &web.FlagConfig{WebConfigFile: &b.cfg.WebConfig}, slog.New(zerolog.NewSlogHandler(few())))
 }
 
 func (b *Bridge) handler(log zerolog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{
-		ErrorLog:      stdlog.New(log, "metrics: ", 0),
+		ErrorLog:      slog.NewLogLogger(zerolog.NewSlogHandler(log), slog.LevelWarn),
 		ErrorHandling: promhttp.ContinueOnError, // one that is missing takes no other with it
 	}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

@@ -184,6 +184,19 @@ func TestWebConfig(t *testing.T) {
 	check("the old password", second, "prometheus", "s3cret", 401)
 	check("the new password", second, "prometheus", "n3w", 200)
 
+	for range 300 { // half-open ones hold up nobody
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	begun := time.Now()
+	check("half-open connections", second, "prometheus", "n3w", 200)
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Errorf("answered after %v", took)
+	}
+
 	if err := supervisord.Close(); err != nil {
 		t.Fatal(err)
 	}

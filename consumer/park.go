@@ -61,6 +61,13 @@ func (c *Consumer) park(ctx context.Context, raw jetstream.Msg, m *Message, reas
 // ParkMessage stores a copy of a message of a stream, with the reason why a
 // consumer gives it up. Parking it twice stores it once.
 func ParkMessage(ctx context.Context, js jetstream.JetStream, from, durable string, raw jetstream.Msg, reason error) error {
+	return ParkShort(ctx, js, from, durable, raw, reason, len(raw.Data()))
+}
+
+// ParkShort is ParkMessage that keeps at most so many bytes of the payload. If that is
+// not all of it, the message's own headers are left out too; the rest can be read from
+// the stream, by HeaderParkedSeq, as long as that keeps it.
+func ParkShort(ctx context.Context, js jetstream.JetStream, from, durable string, raw jetstream.Msg, reason error, keep int) error {
 	meta, err := raw.Metadata()
 	if err != nil {
 		return fmt.Errorf("read a message's metadata: %w", err)
@@ -80,14 +87,22 @@ func ParkMessage(ctx context.Context, js jetstream.JetStream, from, durable stri
 	maps.DeleteFunc(p.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
 	maps.Copy(p.Header, own)
 	id := jetstream.WithMsgID(from + "/" + durable + "/" + seq)
+	if keep < len(p.Data) {
+		p.Header, p.Data = own, p.Data[:max(0, keep)]
+		p.Header.Set(HeaderParkedCut, strconv.Itoa(len(raw.Data())-len(p.Data)))
+	}
 	_, err = js.PublishMsg(ctx, p, id)
 	if tooBig(err) {
 		// It was as big as the server allows before our headers came: were it not
 		// cut, it would be tried for ever, and hold up those behind it.
-		whole := len(p.Data)
-		p.Header, p.Data = own, p.Data[:min(whole, int(js.Conn().MaxPayload())-parkedRoom)]
-		p.Header.Set(HeaderParkedCut, strconv.Itoa(whole-len(p.Data)))
-		_, err = js.PublishMsg(ctx, p, id)
+		whole, limit := raw.Data(), parkedLimit(ctx, js)
+		for n := min(len(p.Data), max(0, limit-parkedRoom)); ; n /= 2 {
+			p.Header, p.Data = own, whole[:n]
+			p.Header.Set(HeaderParkedCut, strconv.Itoa(len(whole)-n))
+			if _, err = js.PublishMsg(ctx, p, id); n == 0 || !tooBig(err) {
+				break
+			}
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("park message %s of %s (%w): %w", seq, from, reason, err)
@@ -95,10 +110,26 @@ func ParkMessage(ctx context.Context, js jetstream.JetStream, from, durable stri
 	return nil
 }
 
+// parkedLimit is how large a parked message may be: the server and the stream each have
+// a limit.
+func parkedLimit(ctx context.Context, js jetstream.JetStream) int {
+	limit := int(js.Conn().MaxPayload())
+	if s, err := js.Stream(ctx, stream.Parked); err == nil {
+		if most := int(s.CachedInfo().Config.MaxMsgSize); most > 0 {
+			limit = min(limit, most)
+		}
+	}
+	return limit
+}
+
 func tooBig(err error) bool {
-	const headersTooBig = 10097 // above 64 KiB (nats-server/server/errors.json)
+	const (
+		headersTooBig = 10097 // above 64 KiB (nats-server/server/errors.json)
+		messageTooBig = 10054 // above the stream's max_msg_size
+	)
 	var api *jetstream.APIError
-	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && api.ErrorCode == headersTooBig
+	return errors.Is(err, nats.ErrMaxPayload) ||
+		errors.As(err, &api) && (api.ErrorCode == headersTooBig || api.ErrorCode == messageTooBig)
 }
 
 func cut(s string, n int) string { return s[:min(n, len(s))] }

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
 	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
 )
 
 func TestParked(t *testing.T) {
@@ -200,6 +202,37 @@ func TestBiggestMessageIsParked(t *testing.T) {
 			}
 			if rest := len(m.Data) - len(p.Data); p.Header.Get(consumer.HeaderParkedCut) != fmt.Sprint(rest) || rest > 8<<10 || !bytes.HasPrefix(m.Data, p.Data) {
 				t.Errorf("%d bytes of %d are parked", len(p.Data), len(m.Data))
+			}
+		})
+	}
+}
+
+// On a small server there is hardly room for the headers, and the stream of parked
+// messages may take less than others do.
+func TestParkedFits(t *testing.T) {
+	for name, c := range map[string]struct{ payload, stream int32 }{
+		"a small server": {4 << 10, -1}, "a server of 32 KB": {32 << 10, -1}, "a small stream": {1 << 20, 16 << 10}, "a very small stream": {1 << 20, 2 << 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			js := streamtest.Start(t, func(o *server.Options) { o.MaxPayload = c.payload }).JetStream()
+			config := stream.ParkedConfig(stream.DefaultLimits())
+			config.MaxMsgSize = c.stream
+			for _, config := range []jetstream.StreamConfig{config, stream.EventsConfig(stream.Limits{Replicas: 1, EventBytes: 64 << 20}, 0)} {
+				if _, err := js.CreateStream(t.Context(), config); err != nil {
+					t.Fatal(err)
+				}
+			}
+			data := bytes.Repeat([]byte("x"), int(c.payload)-10)
+			if _, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: subject, Data: data}); err != nil {
+				t.Fatal(err)
+			}
+			if err := consumer.ParkMessage(t.Context(), js, stream.Events, "test", fetch(t, js), errors.New("what is this")); err != nil {
+				t.Fatal(err)
+			}
+			all := parked(t, js)
+			if len(all) != 1 || all[0].Header.Get(consumer.HeaderParkedReason) != "what is this" ||
+				all[0].Header.Get(consumer.HeaderParkedCut) != fmt.Sprint(len(data)-len(all[0].Data)) {
+				t.Errorf("parked are %+v", all)
 			}
 		})
 	}

@@ -24,7 +24,7 @@ func (e *Event) AppendJSON(b []byte, read time.Time) []byte {
 	b = append(b, '"')
 	b = appendField(b, `,"subject":`, processSubject(e.Group, e.Process))
 	b = append(b, `,"time":`...)
-	b = read.UTC().AppendFormat(b, `"`+timeFormat+`"`)
+	b = appendTime(b, read)
 	b = append(b, `,"datacontenttype":"`+dataContentTypeJSON+`","dataschema":"`+schemaEvent+`","data":`...)
 	b = e.appendData(b)
 	return append(b, '}')

@@ -47,28 +47,6 @@ type CloudEvent[T any] struct {
 	Data            T      `json:"data"`
 }
 
-// Time is an instant in UTC, written in JSON as RFC 3339 with microseconds.
-type Time struct{ time.Time }
-
-const timeFormat = "2006-01-02T15:04:05.000000Z"
-
-// Stamp is a time as it stands in messages: UTC, RFC 3339 with microseconds.
-func Stamp(t time.Time) string { return t.UTC().Format(timeFormat) }
-
-// MarshalJSON implements json.Marshaler.
-func (t Time) MarshalJSON() ([]byte, error) {
-	return t.UTC().AppendFormat(make([]byte, 0, 32), `"`+timeFormat+`"`), nil
-}
-
-// UnmarshalJSON implements json.Unmarshaler: any RFC 3339 time.
-func (t *Time) UnmarshalJSON(b []byte) error {
-	if err := t.Time.UnmarshalJSON(b); err != nil {
-		return fmt.Errorf("schema: time %s: %w", b, err)
-	}
-	t.Time = t.UTC()
-	return nil
-}
-
 // EventID is the id of an event: host/boot/serial. supervisord gives an event
 // one serial whichever pool it goes to, so two listeners make no duplicates.
 func EventID(host, boot string, serial uint64) string {

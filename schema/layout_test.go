@@ -23,15 +23,17 @@ type arrow struct {
 
 var arrows = []arrow{
 	{`schema`, ``, `-`},
-	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn)?`, `github.com/(nats-io|synadia-io)/.*`},
+	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
+	{`schema/httplimit`, ``, `-`},
 	{`schema/repeat`, ``, `-`},
+	{`schema/secretfile`, ``, `-`},
 	{`bridge`, `schema.*|bridge/.*`, ``},
 	{`bridge/cmd/.*`, `bridge(/eventlistener|/spool)?`, ``},
 	{`bridge/(eventlistener|spool)`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
 	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
-	{`consumer/notify(/.*)?`, `schema|consumer/notify`, ``},
+	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/notify`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`consumer/app`, `schema.*|consumer.*`, ``},
 	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|state)`, ``},

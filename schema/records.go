@@ -475,6 +475,10 @@ const (
 	TroubleConflict = "process-conflict"
 	// TroubleClock: the host's clock is wrong.
 	TroubleClock = "clock"
+	// TroubleProcesses: the host has more processes than there is room for.
+	TroubleProcesses = "too-many-processes"
+	// TroubleUnreadable: messages on the subjects of the host cannot be read.
+	TroubleUnreadable = "unreadable"
 )
 
 // Phases of an alert.
@@ -514,6 +518,11 @@ type OpenAlert struct {
 	// Notified is when the last of its Notifications was made.
 	Notified      *Time `json:"notified,omitempty"`
 	Notifications int   `json:"notifications"`
+	// FirstSeq and LastSeq are the sequences of the first and the last of them in the
+	// stream of notifications, where they are known: a receiver whose queue is past
+	// them has taken them.
+	FirstSeq uint64 `json:"first_seq,omitempty"`
+	LastSeq  uint64 `json:"last_seq,omitempty"`
 	// Due is when the next notification is to be made or, of a pending alert, when
 	// it is forgotten.
 	Due *Time `json:"due,omitempty"`

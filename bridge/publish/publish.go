@@ -48,6 +48,8 @@ type Config struct {
 	// Connect makes a connection that reconnects for ever, with the options
 	// given; it is called again if that one ends all the same.
 	Connect func(more ...nats.Option) (*nats.Conn, error)
+	// JetStream is what a connection is used with; nil: that of its server.
+	JetStream func(nc *nats.Conn) (jetstream.JetStream, error)
 	// Ensure creates the stream if it is missing. Its error is no obstacle to
 	// publishing: the bridge may not have the right to look.
 	Ensure func(ctx context.Context, js jetstream.JetStream) error
@@ -211,7 +213,7 @@ func (p *Publisher) connected(ctx context.Context) error {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := p.jetStream(nc)
 	if err != nil {
 		return fmt.Errorf("use JetStream: %w", err)
 	}
@@ -303,4 +305,11 @@ func (p *Publisher) pause(ctx context.Context, status <-chan nats.Status) error 
 	case <-t.C:
 	}
 	return nil
+}
+
+func (p *Publisher) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
+	if p.cfg.JetStream == nil {
+		return jetstream.New(nc)
+	}
+	return p.cfg.JetStream(nc)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,15 +16,28 @@ import (
 	"supernats/schema/stream"
 )
 
-// headerSeq is the header of a notification that holds the sequence of the last
-// message that the rules had seen when they made it.
-const headerSeq = "Supernats-Event-Seq"
+const (
+	// headerSeq is the header of a notification that holds the sequence of the last
+	// message that the rules had seen when they made it.
+	headerSeq = "Supernats-Event-Seq"
+	// headerID holds the id of the notification or of the part of one. The message id is
+	// the same unless somebody else had used that.
+	headerID = "Supernats-Notification"
+)
+
+// sending is a message with a notification, or a part of one, that is on its way.
+type sending struct {
+	note *rules.Notification
+	msg  *nats.Msg
+	ack  jetstream.PubAckFuture
+}
 
 // publish stores notifications, each once.
 func (v *events) publish(ctx context.Context, notes []rules.Notification) error {
-	acks := make([]jetstream.PubAckFuture, 0, len(notes))
+	var sent []sending
 	now := time.Now().Add(v.skew)
-	for _, n := range notes {
+	for i := range notes {
+		n := &notes[i]
 		// The stream recognises the id for a while. A notification of before that may
 		// have been made by a daemon that was killed.
 		if now.Sub(n.At) > v.window/2 {
@@ -37,67 +49,169 @@ func (v *events) publish(ctx context.Context, notes []rules.Notification) error 
 				continue
 			}
 		}
-		json, err := v.write(&n)
+		messages, err := v.messages(n)
 		if err != nil {
 			return err
 		}
-		msg := &nats.Msg{Subject: n.Alert.Subject(), Data: json, Header: nats.Header{
-			stream.HeaderContentType: {schema.ContentType},
-			headerSeq:                {strconv.FormatUint(n.Seq, 10)},
-		}}
-		ack, err := v.js.PublishMsgAsync(msg, jetstream.WithMsgID(n.ID))
-		if err != nil {
-			return fmt.Errorf("publish notification %s: %w", n.ID, err)
+		for _, m := range messages {
+			ack, err := v.js.PublishMsgAsync(m, jetstream.WithMsgID(m.Header.Get(headerID)))
+			switch {
+			case isTooBig(err): // the server is another one by now
+				var seq uint64
+				if seq, err = v.publishSmaller(ctx, n); err == nil {
+					v.engine.Published(n.Alert, seq)
+				}
+			case err == nil:
+				sent = append(sent, sending{n, m, ack})
+			}
+			if err != nil {
+				return fmt.Errorf("publish notification %s: %w", n.ID, err)
+			}
 		}
-		acks = append(acks, ack)
 		v.log.Info().Str("id", n.ID).Str("type", n.Type[strings.LastIndexByte(n.Type, '.')+1:]).Str("rule", n.Alert.Rule).Str("host", n.Alert.Host).
 			Str("group", n.Alert.Group).Str("process", n.Alert.Process).Int("events", len(n.Alert.Events)).Msg("alert")
 	}
-	for _, ack := range acks {
-		select {
-		case <-ack.Ok():
-		case err := <-ack.Err():
-			if isTooBig(err) {
-				err = v.publishSmaller(ctx, ack.Msg(), notes)
-			}
-			if err == nil {
-				continue
-			}
-			return fmt.Errorf("publish notification %s: %w", ack.Msg().Header.Get(nats.MsgIdHdr), err)
-		case <-ctx.Done():
-			return ctx.Err()
+	for _, s := range sent {
+		seq, err := v.confirm(ctx, s)
+		if err != nil {
+			return fmt.Errorf("publish notification %s: %w", s.note.ID, err)
 		}
+		v.engine.Published(s.note.Alert, seq)
 	}
 	return nil
 }
 
-// publishSmaller publishes a notification that the stream refused as too large.
-func (v *events) publishSmaller(ctx context.Context, msg *nats.Msg, notes []rules.Notification) error {
-	s, err := v.js.Stream(ctx, stream.Alerts)
+// messages are those of one notification, mostly one.
+func (v *events) messages(n *rules.Notification) ([]*nats.Msg, error) {
+	pieces, err := v.write(n)
 	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+		return nil, err
 	}
-	v.maxAlert = max(0, int(s.CachedInfo().Config.MaxMsgSize))
-	id := msg.Header.Get(nats.MsgIdHdr)
-	i := slices.IndexFunc(notes, func(n rules.Notification) bool { return n.ID == id })
-	small := &nats.Msg{Subject: msg.Subject, Header: msg.Header}
-	if small.Data, err = v.write(&notes[i]); err != nil {
-		return err
+	messages := make([]*nats.Msg, 0, len(pieces))
+	for _, p := range pieces {
+		m := &nats.Msg{Subject: n.Alert.Subject(), Data: p.json, Header: nats.Header{
+			stream.HeaderContentType: {schema.ContentType},
+			headerID:                 {p.id},
+			headerSeq:                {strconv.FormatUint(n.Seq, 10)},
+		}}
+		v.signer.sign(m)
+		messages = append(messages, m)
 	}
-	_, err = v.js.PublishMsg(ctx, small)
-	return err
+	return messages, nil
 }
 
-// isTooBig reports that a stream takes no message of that size
+// confirm waits until a message is stored, and returns its sequence.
+func (v *events) confirm(ctx context.Context, s sending) (seq uint64, err error) {
+	select {
+	case a := <-s.ack.Ok():
+		if !a.Duplicate {
+			return a.Sequence, nil
+		}
+		return v.duplicate(ctx, s.msg, a.Sequence)
+	case err := <-s.ack.Err():
+		if isTooBig(err) {
+			return v.publishSmaller(ctx, s.note)
+		}
+		return 0, err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// maxForged is how often a message is sent under another id after the stream has taken
+// it for a duplicate of one that is not ours. Then it is sent without.
+const maxForged = 3
+
+// duplicate finds out whether the message that the stream takes ours for is ours: from
+// before a restart, or of an answer that was lost. Whoever else used its id would keep
+// people from being notified. It returns the sequence of ours.
+func (v *events) duplicate(ctx context.Context, m *nats.Msg, of uint64) (seq uint64, err error) {
+	for try := 1; ; try++ {
+		ours, err := v.isOurs(ctx, m.Header.Get(headerID), of)
+		if err != nil || ours {
+			return of, err
+		}
+		id := m.Header.Get(headerID) + "~" + strconv.FormatUint(of, 10)
+		v.log.Error().Str("id", m.Header.Get(headerID)).Uint64("seq", of).Str("stream", stream.Alerts).
+			Msg("somebody else has used the message id of a notification; it is published under another one")
+
+		again := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
+		for name, values := range m.Header {
+			if name != nats.MsgIdHdr {
+				again.Header[name] = values
+			}
+		}
+		if try > maxForged {
+			ack, err := v.js.PublishMsg(ctx, again)
+			if err != nil {
+				return 0, err
+			}
+			return ack.Sequence, nil
+		}
+		ack, err := v.js.PublishMsg(ctx, again, jetstream.WithMsgID(id))
+		if err != nil {
+			return 0, err
+		}
+		if !ack.Duplicate {
+			return ack.Sequence, nil
+		}
+		of = ack.Sequence
+	}
+}
+
+// isOurs reports whether a message of the stream of alerts is ours, with an id. One
+// that was there and is gone has been removed by somebody, or by the stream's limits.
+func (v *events) isOurs(ctx context.Context, id string, seq uint64) (bool, error) {
+	s, err := v.js.Stream(ctx, stream.Alerts)
+	if err != nil {
+		return false, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+	}
+	m, err := s.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read message %d of stream %s: %w", seq, stream.Alerts, err)
+	}
+	return m.Header.Get(headerID) == id && v.signer.isOurs(m), nil
+}
+
+// publishSmaller publishes a notification of which a message was refused as too
+// large, and returns the sequence of its last message.
+func (v *events) publishSmaller(ctx context.Context, n *rules.Notification) (seq uint64, err error) {
+	s, err := v.js.Stream(ctx, stream.Alerts)
+	if err != nil {
+		return 0, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+	}
+	v.maxAlert = max(0, int(s.CachedInfo().Config.MaxMsgSize))
+	messages, err := v.messages(n)
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range messages {
+		ack, err := v.js.PublishMsg(ctx, m, jetstream.WithMsgID(m.Header.Get(headerID)))
+		if err != nil {
+			return 0, err
+		}
+		if seq = ack.Sequence; ack.Duplicate {
+			if seq, err = v.duplicate(ctx, m, ack.Sequence); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return seq, nil
+}
+
+// isTooBig reports that a server or a stream takes no message of that size
 // (JSStreamMessageExceedsMaximumErr).
 func isTooBig(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == 10054
+	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && api.ErrorCode == 10054
 }
 
 // published reports whether a notification, or a later one on its subject, is
 // already stored: they are made in order.
-func (v *events) published(ctx context.Context, n rules.Notification) (bool, error) {
+func (v *events) published(ctx context.Context, n *rules.Notification) (bool, error) {
 	s, err := v.js.Stream(ctx, stream.Alerts)
 	if err != nil {
 		return false, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
@@ -109,19 +223,32 @@ func (v *events) published(ctx context.Context, n rules.Notification) (bool, err
 	if err != nil {
 		return false, fmt.Errorf("look up the last alert on %s: %w", n.Alert.Subject(), err)
 	}
+	if !v.signer.isOurs(last) {
+		return false, nil // an alarm too many is better than one that a forged message hides
+	}
 	seq, err := strconv.ParseUint(last.Header.Get(headerSeq), 10, 64)
 	if err != nil || n.Seq != seq {
 		return err == nil && n.Seq < seq, nil
 	}
 	// Both follow from the same message: of one alert, by their numbers.
-	alert, number := cutNumber(last.Header.Get(nats.MsgIdHdr))
-	own, ours := cutNumber(n.ID)
-	return alert == own && ours <= number, nil
+	alert, number, end := cutID(last.Header.Get(headerID))
+	own, ours, _ := cutID(n.ID)
+	return alert == own && (ours < number || ours == number && (end == 0 || end == len(n.Alert.Events))), nil
 }
 
-// cutNumber takes an id apart into that of the alert and the notification's number.
-func cutNumber(id string) (alert string, number int) {
+// partID is the id of a part of a notification: the events from first to before end.
+func partID(id string, first, end int) string {
+	return id + "." + strconv.Itoa(first) + "." + strconv.Itoa(end)
+}
+
+// cutID takes an id apart into that of the alert, the notification's number and, of a
+// part, where it ends.
+func cutID(id string) (alert string, number, end int) {
 	i := strings.LastIndexByte(id, '/')
-	number, _ = strconv.Atoi(id[i+1:])
-	return id[:max(i, 0)], number
+	numbers := strings.Split(id[i+1:], ".")
+	number, _ = strconv.Atoi(numbers[0])
+	if len(numbers) == 3 {
+		end, _ = strconv.Atoi(numbers[2])
+	}
+	return id[:max(i, 0)], number, end
 }

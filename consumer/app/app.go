@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
@@ -36,10 +35,24 @@ type App struct {
 	instance string
 	log      zerolog.Logger
 	health   *health
+	store    *storeWatch
+	server   atomic.Pointer[embeddedServer] // nil: it is somebody else's
 	ready    chan struct{}
 	plan     atomic.Pointer[plan]
 	reloaded chan struct{} // holds one value: plan was replaced
 	rebuilt  bool
+	again    chan struct{} // holds one value: what is on NATS is not what it was
+	isActive atomic.Bool
+	queues   queues
+	said     sync.Map // what sayOnce has logged
+	// reloading lets one reload at a time read the file.
+	reloading sync.Mutex
+
+	// progress is looked at by supervise; announced says that systemd was told READY,
+	// deaf that it could not be told something.
+	progress                  progress
+	stuckAfter, readyPatience time.Duration
+	announced, deaf           atomic.Bool
 }
 
 // Options of a daemon beside its configuration.
@@ -69,8 +82,11 @@ func New(cfg Config, o Options) (*App, error) {
 	a := &App{
 		cfg: cfg, options: o, instance: host, log: o.Log.With().Str("component", "consume").Logger(),
 		ready: make(chan struct{}), reloaded: make(chan struct{}, 1),
+		again:      make(chan struct{}, 1),
+		stuckAfter: stuckAfter, readyPatience: readyPatience,
 	}
 	a.health = newHealth(a.log)
+	a.store = newStoreWatch(a.health, a.log)
 	p, err := a.prepare(cfg)
 	if err != nil {
 		return nil, err
@@ -99,6 +115,9 @@ var errNoFile = errors.New("there is no configuration file to reload (-c FILE)")
 // Reload reads the configuration file again. If anything is wrong with it, the old
 // one goes on, and the error says what.
 func (a *App) Reload() error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	defer a.reloads()()
 	err := func() error {
 		if a.options.Load == nil {
 			return errNoFile
@@ -113,6 +132,11 @@ func (a *App) Reload() error {
 		p, err := a.prepare(cfg)
 		if err != nil {
 			return err
+		}
+		if server := a.server.Load(); server != nil {
+			if err := server.reload(); err != nil {
+				return err
+			}
 		}
 		a.plan.Store(p)
 		return nil
@@ -162,32 +186,33 @@ func (a *App) setReady() {
 func (a *App) Run(ctx context.Context) error {
 	settings := a.cfg.Client()
 	var opts []nats.Option
+	var server *embeddedServer
 	if a.cfg.embeds() {
 		if err := a.cfg.FindDataDir(); err != nil {
 			return err
 		}
-		s, err := startEmbedded(a.cfg.Embedded, a.cfg.DataDir, a.options.Log)
+		lock, err := lockDataDir(a.cfg.DataDir, a.log)
 		if err != nil {
 			return err
 		}
-		defer shutdown(s)
-		opts = append(opts, nats.InProcessServer(s))
-		a.log.Info().Str("url", s.ClientURL()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
-	}
-	nc, err := settings.Connect("supernats consume", opts...)
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(10*time.Second), jetstream.WithDefaultTimeout(10*time.Second))
-	if err != nil {
-		return fmt.Errorf("use JetStream: %w", err)
+		defer lock.Close()
+		if server, err = startEmbedded(&a.cfg, a.options.Log); err != nil {
+			return err
+		}
+		defer server.shutdown()
+		a.server.Store(server)
+		settings = server.client(settings)
+		opts = append(opts, server.login()...)
+		a.log.Info().Str("url", server.url()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if a.cfg.Listen != "" {
 		g.Go(func() error { return a.serve(ctx) })
 	}
-	g.Go(func() error { return a.work(ctx, js) })
+	a.store.server = server
+	g.Go(func() error { return a.store.Run(ctx) })
+	g.Go(func() error { return a.overConnections(ctx, settings, opts) })
+	g.Go(func() error { return a.supervise(ctx) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}
@@ -195,33 +220,66 @@ func (a *App) Run(ctx context.Context) error {
 	return nil
 }
 
-func shutdown(s *server.Server) {
-	s.Shutdown()
-	s.WaitForShutdown()
-}
-
 // work creates what is missing, and works whenever this is the active instance.
 func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
-	create := retry{log: a.log, what: "creating streams and buckets"}
+	a.store.use(js)
+	create := retry{
+		log: a.log, what: "creating streams and buckets", conn: js.Conn(),
+		health: a.health, cause: causeMissing, fix: lookCloser,
+	}
 	if err := create.until(ctx, func() error { return a.ensure(ctx, js) }); err != nil {
 		return err
 	}
+	k := &keeper{
+		js: js, log: a.log, health: a.health, changed: a.isChanged, consumers: a.reads,
+		create: func(ctx context.Context) error { return a.ensure(ctx, js) },
+	}
 	// Several may run on one host.
 	l := newLease(js, fmt.Sprintf("%s, pid %d", a.instance, os.Getpid()), a.log)
-	l.standby = a.setReady
-	return l.Run(ctx, func(ctx context.Context) error { return a.active(ctx, js, l.Held) })
+	l.standby, l.health = a.setReady, a.health
+	l.create = k.create
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return k.run(ctx) })
+	g.Go(func() error { return l.Run(ctx, func(ctx context.Context) error { return a.active(ctx, js, l.Held) }) })
+	return g.Wait()
+}
+
+// isChanged has the events read again: records may have to be written again from
+// memory. Deliveries see it by themselves.
+func (a *App) isChanged([]string) {
+	select {
+	case a.again <- struct{}{}:
+	default:
+	}
+}
+
+// reads returns the consumers that this instance reads now, by stream.
+func (a *App) reads() map[string][]string {
+	if !a.isActive.Load() {
+		return nil
+	}
+	names := map[string][]string{stream.Events: {durableName}}
+	for _, r := range a.plan.Load().receivers {
+		names[stream.Alerts] = append(names[stream.Alerts], deliveryName(r.Name()))
+	}
+	return names
 }
 
 // active works by one plan after the other. held returns an error if another
 // instance may be active.
 func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() error) error {
+	a.isActive.Store(true)
+	defer a.isActive.Store(false)
 	if a.options.Rebuild && !a.rebuilt {
-		again := retry{log: a.log, what: "making the states anew"}
+		again := retry{log: a.log, what: "making the states anew", conn: js.Conn(), health: a.health, cause: causeEvents, fix: lookCloser}
 		if err := again.until(ctx, func() error { return a.rebuild(ctx, js) }); err != nil {
 			return err
 		}
 		a.rebuilt = true
 	}
+	v := newEvents(js, nil, a.log)
+	v.held, v.health, v.again = held, a.health, a.again
 	for {
 		now, cancel := context.WithCancel(ctx)
 		done := make(chan struct{})
@@ -233,7 +291,7 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 			case <-now.Done():
 			}
 		}()
-		err := a.follow(now, js, a.plan.Load(), held)
+		err := a.follow(now, js, a.plan.Load(), held, v)
 		cancel()
 		<-done
 		if ctx.Err() != nil || !errors.Is(err, context.Canceled) {
@@ -243,29 +301,44 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 	}
 }
 
-// follow runs the parts by one plan.
-func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held func() error) error {
+// follow runs the parts by one plan. What v knows outlives it.
+func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held func() error, v *events) error {
 	if len(p.receivers) == 0 {
 		a.log.Warn().Msg("no receiver is configured: state and alerts are recorded, nobody is told (add a section mail: to the configuration file, -c FILE)")
 	}
+	over := make(chan struct{})
+	defer close(over)
+	go a.watchEnd(ctx, over)
 	var deliveries []*delivery
 	for _, r := range p.receivers {
 		d := newDelivery(js, r, held, defaultTiming(), a.log)
+		d.inbox.queues, d.health = &a.queues, a.health
 		// Before the first event is read, so that its alert finds the queue.
-		create := retry{log: a.log, what: "creating the queue of " + r.Name()}
+		create := retry{
+			log: a.log, what: "creating the queue of " + r.Name(), conn: js.Conn(),
+			health: a.health, cause: causeAlerts + " " + r.Name(), fix: lookCloser,
+		}
 		if err := create.until(ctx, func() error { return d.Create(ctx) }); err != nil {
 			return err
 		}
 		deliveries = append(deliveries, d)
 	}
+	say := retry{log: a.log, what: "writing down the receivers"}
+	if err := say.until(ctx, func() error { return a.publishRoster(ctx, js, p) }); err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, d := range deliveries {
 		g.Go(func() error { return d.Run(ctx) })
 	}
-	v := newEvents(js, p, a.log)
+	v.plan = p
 	var reading sync.Once
+	beat, leave := a.progress.enter("reading events")
+	v.beat = beat
 	g.Go(func() error {
+		defer leave()
 		return v.run(ctx, func() {
+			beat()
 			reading.Do(func() { a.log.Info().Int("receivers", len(p.receivers)).Msg("reading events") })
 			a.setReady()
 		})
@@ -282,10 +355,14 @@ func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
 	if err := needTTL(ctx, js); err != nil {
 		return err
 	}
-	limits := stream.DefaultLimits()
-	limits.Replicas = a.cfg.NATS.Replicas
-	if a.cfg.embeds() {
-		limits.EventBytes = int64(a.cfg.Embedded.MaxStore)
-	}
+	limits := a.cfg.limits()
+	limits.Say = a.sayOnce
 	return stream.EnsureAll(ctx, js, limits)
+}
+
+// sayOnce logs what the streams could not be made like.
+func (a *App) sayOnce(text string) {
+	if _, again := a.said.LoadOrStore(text, true); !again {
+		a.log.Warn().Msg(text)
+	}
 }

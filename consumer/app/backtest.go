@@ -59,10 +59,10 @@ func (b *Backtest) Run(ctx context.Context, js jetstream.JetStream) (Summary, er
 	if until.IsZero() || until.After(info.TimeStamp) {
 		until = info.TimeStamp
 	}
-	m := newMachine(set)
+	m := newMachine(set, b.Config.Limits.fleet())
 	// Ticks and snapshots are kept for an hour: a host of before that looks silent.
 	m.engine.TrustSilence(info.TimeStamp.Add(-heartbeatsKept))
-	if err := b.read(ctx, s, info.State.LastSeq, until, m, &sum); err != nil {
+	if err := b.read(ctx, js, s, info.State.LastSeq, until, m, &sum); err != nil {
 		return sum, err
 	}
 	m.engine.Advance(until)
@@ -71,7 +71,7 @@ func (b *Backtest) Run(ctx context.Context, js jetstream.JetStream) (Summary, er
 }
 
 // read feeds the machine until the last sequence or the time to end.
-func (b *Backtest) read(ctx context.Context, s jetstream.Stream, last uint64, until time.Time, m *machine, sum *Summary) error {
+func (b *Backtest) read(ctx context.Context, js jetstream.JetStream, s jetstream.Stream, last uint64, until time.Time, m *machine, sum *Summary) error {
 	cfg := jetstream.OrderedConsumerConfig{}
 	if !b.Since.IsZero() {
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &b.Since
@@ -84,7 +84,7 @@ func (b *Backtest) read(ctx context.Context, s jetstream.Stream, last uint64, un
 	if total == 0 {
 		return nil
 	}
-	msgs, err := oc.Messages(jetstream.PullMaxMessages(4 * batchSize))
+	msgs, err := oc.Messages(jetstream.PullMaxMessagesWithBytesLimit(4*batchSize, pullBytes(js)))
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", stream.Events, err)
 	}

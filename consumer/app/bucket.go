@@ -1,15 +1,17 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 // maxWrites is how many records are on their way to a bucket at a time.
@@ -20,9 +22,22 @@ const maxWrites = 1000
 // is the end of the one that is not the active one any more.
 type bucket[T any] struct {
 	js        jetstream.JetStream
+	log       zerolog.Logger
 	name      string
+	limit     int // of a record in bytes
 	revisions map[string]uint64
+	// opened is what it was when it was read, last the newest write since.
+	opened identity
+	last   uint64
+	// restored says that a write has shown that it is not that any more.
+	restored bool
+	// unheld is the highest revision of a key that is not in revisions: of one that was
+	// deleted, or for whose record there was no room.
+	unheld uint64
 }
+
+// errRestored says that a bucket is not the one that was read.
+var errRestored = errors.New("bucket is another one than before, or was restored from a backup")
 
 // record is what is written under a key; a nil value deletes it.
 type record[T any] struct {
@@ -31,8 +46,15 @@ type record[T any] struct {
 }
 
 // openBucket reads all of a bucket. A record that cannot be understood begins anew,
-// since no event may wait for a person; what it was stays in the log.
-func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string, log zerolog.Logger) (*bucket[T], map[string]*T, error) {
+// since no event may wait for a person; what it was stays in the log. room says which
+// records are kept; nil keeps all.
+func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string, room *share[T], log zerolog.Logger) (*bucket[T], map[string]*T, error) {
+	b := &bucket[T]{js: js, log: log, name: name, revisions: map[string]uint64{}}
+	info, err := b.look(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	b.opened, b.limit = identityOf(info), recordLimit(js, info.Config)
 	kv, err := js.KeyValue(ctx, name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open bucket %s: %w", name, err)
@@ -42,7 +64,6 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 		return nil, nil, fmt.Errorf("read bucket %s: %w", name, err)
 	}
 	defer func() { _ = w.Stop() }()
-	b := &bucket[T]{js: js, name: name, revisions: map[string]uint64{}}
 	records := map[string]*T{}
 	for {
 		select {
@@ -55,18 +76,56 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 			if e == nil { // that was all
 				return b, records, nil
 			}
-			b.revisions[e.Key()] = e.Revision()
 			if e.Operation() != jetstream.KeyValuePut {
+				b.drop(e.Key(), e.Revision())
 				continue
 			}
 			v := new(T)
 			if err := json.Unmarshal(e.Value(), v); err != nil {
 				log.Error().Err(err).Str("bucket", name).Str("key", e.Key()).Bytes("record", e.Value()).Msg("record is malformed and begins anew")
+				b.drop(e.Key(), e.Revision())
 				continue
 			}
-			records[e.Key()] = v
+			if room != nil {
+				instead, kept := room.add(e.Key(), v)
+				if !kept {
+					b.drop(e.Key(), e.Revision())
+					continue
+				}
+				if instead != "" {
+					b.drop(instead, b.revisions[instead])
+					delete(records, instead)
+				}
+			}
+			b.revisions[e.Key()], records[e.Key()] = e.Revision(), v
 		}
 	}
+}
+
+// look returns what the bucket is now.
+func (b *bucket[T]) look(ctx context.Context) (*jetstream.StreamInfo, error) {
+	s, err := b.js.Stream(ctx, "KV_"+b.name)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", b.name, err)
+	}
+	return s.CachedInfo(), nil
+}
+
+// isOther reports whether the bucket is not the one that was read, or lacks most of
+// what it had: that is in memory alone. A record that somebody deletes leaves a marker.
+func (b *bucket[T]) isOther(ctx context.Context) (bool, error) {
+	info, err := b.look(ctx)
+	if err != nil {
+		return false, err
+	}
+	known := identity{b.opened.created, b.newest()}
+	return b.restored || !identityOf(info).follows(known) || 2*info.State.NumSubjects < uint64(len(b.revisions)), nil
+}
+
+// drop forgets the revision of a key without a record: there may be millions of them.
+func (b *bucket[T]) drop(key string, revision uint64) {
+	delete(b.revisions, key)
+	b.unheld = max(b.unheld, revision)
 }
 
 // write stores records, each key at most once.
@@ -84,13 +143,21 @@ func (b *bucket[T]) write(ctx context.Context, records []record[T]) error {
 func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 	acks := make([]jetstream.PubAckFuture, len(records))
 	for i, r := range records {
-		m := &nats.Msg{Subject: "$KV." + b.name + "." + r.key}
+		m := &nats.Msg{Subject: stream.KeySubject(b.js, b.name, r.key)}
 		if r.value == nil {
 			m.Header = nats.Header{"KV-Operation": {"DEL"}}
 		} else {
-			data, err := schema.Marshal(r.value)
+			data, short, err := fitted(r.value, min(b.limit, int(b.js.Conn().MaxPayload())-recordHeaders))
+			if errors.Is(err, errTooLarge) {
+				// Nobody may wait for it; it is in memory until the daemon ends.
+				b.log.Error().Err(err).Str("bucket", b.name).Str("key", r.key).Msg("record is not stored")
+				continue
+			}
 			if err != nil {
 				return fmt.Errorf("write %s of bucket %s: %w", r.key, b.name, err)
+			}
+			if short {
+				b.log.Warn().Str("bucket", b.name).Str("key", r.key).Int("bytes", len(data)).Msg("record is too large for this server and is shortened")
 			}
 			m.Data = data
 		}
@@ -100,16 +167,66 @@ func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 		}
 		acks[i] = ack
 	}
+
+	// All answers are looked at: a write that took a number of before shows that the
+	// bucket was restored from a backup, whatever the others say.
+	var failed error
+	before := b.newest()
 	for i, ack := range acks {
 		key := records[i].key
+		if ack == nil {
+			continue // too large
+		}
 		select {
 		case a := <-ack.Ok():
-			b.revisions[key] = a.Sequence
+			b.last = max(b.last, a.Sequence)
+			if a.Sequence <= before {
+				b.restored = true
+				failed = fmt.Errorf("write %s of bucket %s: %w", key, b.name, errRestored)
+			}
+			if b.revisions[key] = a.Sequence; records[i].value == nil {
+				b.drop(key, a.Sequence)
+			}
 		case err := <-ack.Err():
-			return fmt.Errorf("write %s of bucket %s: %w", key, b.name, err)
+			if wrongLast(err) && b.revisions[key] == 0 {
+				err = b.writeAgain(ctx, ack.Msg(), key)
+			}
+			switch {
+			case err != nil:
+				failed = cmp.Or(failed, fmt.Errorf("write %s of bucket %s: %w", key, b.name, err))
+			case records[i].value == nil:
+				b.drop(key, b.revisions[key])
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return nil
+	return failed
+}
+
+// newest is the highest revision that is known.
+func (b *bucket[T]) newest() uint64 { return max(b.opened.last, b.last) }
+
+// writeAgain writes a record whose key has a revision that was not kept.
+func (b *bucket[T]) writeAgain(ctx context.Context, m *nats.Msg, key string) error {
+	s, err := b.js.Stream(ctx, "KV_"+b.name)
+	if err != nil {
+		return fmt.Errorf("open bucket: %w", err)
+	}
+	last, err := s.GetLastMsgForSubject(ctx, m.Subject)
+	if err != nil {
+		return fmt.Errorf("read its last revision: %w", err)
+	}
+	if last.Sequence > b.unheld {
+		return fmt.Errorf("somebody else has written it: %w", errors.New("wrong last sequence"))
+	}
+	again := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
+	if op := m.Header.Get("KV-Operation"); op != "" {
+		again.Header.Set("KV-Operation", op)
+	}
+	ack, err := b.js.PublishMsg(ctx, again, jetstream.WithExpectLastSequencePerSubject(last.Sequence))
+	if err == nil {
+		b.revisions[key] = ack.Sequence
+	}
+	return err
 }

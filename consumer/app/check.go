@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strconv"
 	"strings"
@@ -60,6 +61,8 @@ func (c *Config) check() problems {
 		p.add("listen", "found %q, allowed is host:port, the port a number up to 65535, or nothing: ''", c.Listen)
 	}
 	p.receivers(c)
+	p.limits(c.Limits)
+	p.holds(c)
 	for i, g := range c.Groups {
 		if !doublestar.ValidatePattern(g) {
 			p.add(fmt.Sprintf("groups[%d]", i), "found %q, allowed are names with *, ?, [a-z] and {a,b}", g)
@@ -92,18 +95,15 @@ func (c *Config) check() problems {
 
 // rules adds what is wrong in the rules by themselves.
 func (p *problems) rules(err error) {
-	var bad *rules.ConfigError
-	if errors.As(err, &bad) {
+	for _, bad := range rules.Mistakes(err) {
 		p.section("rules"+bad.Path, bad.Err)
-	} else {
-		p.section("rules", err)
 	}
 }
 
 func (p *problems) server(c *Config) {
 	if err := c.NATS.Check(); err != nil {
 		p.add("nats", "%s", strings.TrimPrefix(err.Error(), "nats: "))
-	} else if c.embeds() && c.NATS.Settings != (natsconn.Settings{}) {
+	} else if c.embeds() && c.Embedded.Config == "" && c.NATS.Settings != (natsconn.Settings{}) {
 		p.add("nats", "credentials are set, but neither url nor context: the embedded server needs none")
 	}
 	if c.NATS.Replicas < 1 || c.NATS.Replicas > 5 {
@@ -112,13 +112,35 @@ func (p *problems) server(c *Config) {
 	if !isListen(c.Embedded.Listen) {
 		p.add("embedded.listen", "found %q, allowed is host:port, the port a number up to 65535", c.Embedded.Listen)
 	}
+	p.embedded(c)
 	if c.Embedded.MaxStore < 1<<20 {
 		p.add("embedded.max_store", "found %v, allowed are 1MiB or more", c.Embedded.MaxStore)
 	}
 }
 
-// compileRules reports what is wrong in the rules by themselves: the first thing
-// found, a *rules.ConfigError.
+// embedded adds what is wrong in nats-server's own configuration file.
+func (p *problems) embedded(c *Config) {
+	if c.Embedded.Config == "" {
+		if c.Embedded.Account != "" {
+			p.add("embedded.account", "found %q, but no embedded.config: accounts are in that file", c.Embedded.Account)
+		}
+		return
+	}
+	if !c.embeds() {
+		p.add("embedded.config", "found %q, but nats.url or nats.context too: no server is embedded then", c.Embedded.Config)
+		return
+	}
+	user, err := newInProcessUser()
+	if err == nil {
+		_, _, err = c.serverOptions(user)
+	}
+	// A command is often run by somebody who may not read the file.
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		p.add("embedded.config", "%s", strings.TrimPrefix(strings.TrimPrefix(err.Error(), "embedded.config: "), "embedded.config "))
+	}
+}
+
+// compileRules reports what is wrong in the rules by themselves, see rules.Mistakes.
 func compileRules(c Config) error {
 	_, err := compile(c)
 	return err

@@ -10,6 +10,7 @@ import (
 	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/natsconn"
+	"supernats/schema/stream"
 )
 
 // Config is the configuration file of `supernats`. The loader knows structs,
@@ -43,6 +44,9 @@ type Config struct {
 	ResolveAfter   schema.Duration `yaml:"resolve_after"`
 	SendResolved   bool            `yaml:"send_resolved"`
 
+	// Limits bound what hosts can make the daemon hold.
+	Limits Limits `yaml:"limits"`
+
 	// MaxAge is how old an event may be to be told to people.
 	MaxAge schema.Duration `yaml:"max_age"`
 	// MuteRestarts is how long at most a host is silenced that restarts or stops,
@@ -55,6 +59,9 @@ type NATS struct {
 	natsconn.Settings `yaml:",inline"`
 	// Replicas of the streams and buckets that are missing and get created.
 	Replicas int `yaml:"replicas"`
+	// Streams are how much each of them may take at most; what is not written has a
+	// default that fits what the account may store.
+	Streams stream.Sizes `yaml:"streams"`
 }
 
 // Embedded are the settings of the server in `supernats consume`.
@@ -63,6 +70,13 @@ type Embedded struct {
 	// MaxStore bounds the stream of events; alerts and states take up to a
 	// quarter of it more.
 	MaxStore schema.Size `yaml:"max_store"`
+	// Config is a file in nats-server's own form: users, TLS, limits. What it does not
+	// say is as it is without it.
+	Config string `yaml:"config"`
+	// Account is the one of several in that file that has the streams.
+	Account string `yaml:"account"`
+	// Insecure lets a server without users listen where others reach it.
+	Insecure bool `yaml:"insecure"`
 }
 
 // Default returns the settings of an installation without a file.
@@ -76,6 +90,7 @@ func Default() Config {
 		ResolveAfter:   schema.Duration(30 * time.Second),
 		SendResolved:   true,
 		MaxAge:         schema.Duration(24 * time.Hour),
+		Limits:         defaultLimits(),
 	}
 }
 
@@ -130,7 +145,17 @@ func (c *Config) embeds() bool { return c.NATS.URL == "" && c.NATS.Context == ""
 func (c *Config) Client() natsconn.Settings {
 	s := c.NATS.Settings
 	if c.embeds() {
-		s.URL = "nats://" + c.Embedded.Listen
+		s.URL = c.Embedded.address()
 	}
 	return s
+}
+
+// limits are those of the streams and buckets that are created.
+func (c *Config) limits() stream.Limits {
+	l := stream.DefaultLimits()
+	l.Replicas, l.Sizes = c.NATS.Replicas, c.NATS.Streams
+	if c.embeds() {
+		l.EventBytes = int64(c.Embedded.MaxStore)
+	}
+	return l
 }

@@ -18,14 +18,23 @@ import (
 // way. It does so in place of the YAML package's own so that every mistake is
 // found in one run and has a position, and none shows a secret.
 type decoder struct {
-	path    string
+	path string
+	// anchors are the last of each name so far, aliases what each stands for.
 	anchors map[string]ast.Node
+	aliases map[*ast.AliasNode]ast.Node
 	// keys remembers where the value of each key stands, or of a section its key;
 	// empty those whose value is null, which leaves the default.
-	keys     map[string]*token.Token
-	empty    map[string]bool
+	keys  map[string]*token.Token
+	empty map[string]bool
+	// failed are those whose value could not be decoded: what is wrong with them
+	// beyond that only follows from it. broken says that a part of the file could not
+	// be parsed, and the anchors in it are lost.
+	failed   map[string]bool
+	broken   bool
 	values   int
 	mistakes []mistake
+	// seen are the mistakes without the paths of their keys.
+	seen map[mistake]bool
 }
 
 // maxValues bounds what a few lines of aliases of aliases can become.
@@ -35,6 +44,9 @@ var listType = reflect.TypeFor[rules.List]()
 
 // value decodes n, the value of a key, into v.
 func (d *decoder) value(n ast.Node, v reflect.Value, key string) {
+	if d.failed[key] { // its text could not be parsed
+		return
+	}
 	n, literal := d.resolve(n, key)
 	if n == nil {
 		return
@@ -88,23 +100,24 @@ func (d *decoder) resolve(n ast.Node, key string) (value ast.Node, literal bool)
 	for {
 		if d.values++; d.values >= maxValues {
 			if d.values == maxValues {
-				d.fail(n.GetToken(), "%s: aliases make more than %d values", key, maxValues)
+				d.fail(n.GetToken(), key, "aliases make more than %d values", maxValues)
 			}
 			return nil, false
 		}
 		switch x := n.(type) {
 		case *ast.AnchorNode:
-			d.anchors[x.Name.GetToken().Value] = x.Value
 			n = x.Value
 		case *ast.AliasNode:
-			name := x.Value.GetToken()
-			if n = d.anchors[name.Value]; n == nil {
-				d.fail(name, "could not find alias %q", name.Value)
+			if n = d.aliases[x]; n == nil {
+				d.failed[key] = true
+				if name := x.Value.GetToken(); !d.broken {
+					d.fail(name, "", "could not find alias %q", name.Value)
+				}
 				return nil, false
 			}
 		case *ast.TagNode:
 			if x.Start.Value != string(token.StringTag) {
-				d.fail(x.Start, "%s: found the tag %s, allowed is %s", key, x.Start.Value, token.StringTag)
+				d.fail(x.Start, key, "found the tag %s, allowed is %s", x.Start.Value, token.StringTag)
 				return nil, false
 			}
 			n, literal = x.Value, true
@@ -118,22 +131,60 @@ func (d *decoder) resolve(n ast.Node, key string) (value ast.Node, literal bool)
 
 func (d *decoder) mapping(n ast.Node, v reflect.Value, key string) {
 	allowed := fields(v.Type())
-	pairs, ok := pairsOf(n)
+	pairs, ok := d.pairs(n, key)
 	if !ok {
 		d.wrong(n, key, "a mapping with the keys "+strings.Join(names(v.Type()), ", "))
 		return
 	}
+
+	written := map[string]bool{}
 	for _, p := range pairs {
-		t := p.Key.GetToken()
-		full := strings.TrimPrefix(key+"."+t.Value, ".")
-		field, ok := allowed[t.Value]
-		if !ok {
-			d.fail(t, "unknown key %q; allowed are %s", full, strings.Join(names(v.Type()), ", "))
-			continue
-		}
-		d.keys[full] = t
-		d.value(p.Value, v.FieldByIndex(field.Index), full)
+		written[p.key.GetToken().Value] = true
 	}
+	for _, p := range pairs {
+		t := p.key.GetToken()
+		name := t.Value
+		if _, ok := allowed[name]; !ok {
+			if key == "" && strings.HasPrefix(name, "x-") { // a place for anchors
+				continue
+			}
+			name = d.unknown(p, key, v.Type())
+			if name == "" || written[name] {
+				continue
+			}
+			written[name] = true
+		}
+		full := below(key, name)
+		d.keys[full] = t
+		d.value(p.value, v.FieldByIndex(allowed[name].Index), full)
+	}
+}
+
+// unknown reports a key that is not allowed, and returns the one that was meant if
+// that is plain: its value is looked at too, and the key is not missing.
+func (d *decoder) unknown(p pair, key string, section reflect.Type) (meant string) {
+	t := p.key.GetToken()
+	if text := strings.TrimLeft(t.Value, foreignSpaces); text != t.Value && text != "" {
+		d.add(t, fmt.Sprintf(foreignFound, foreign(t.Value)))
+		return ""
+	}
+	list := names(section)
+	message := fmt.Sprintf("unknown key %q", below(key, t.Value))
+	if p.by != nil {
+		message += fmt.Sprintf(", merged at line %d", p.by.Position.Line)
+	}
+	message += "; allowed are " + strings.Join(list, ", ")
+	if meant = rules.Nearest(t.Value, list); meant == "" { // start, for start_time
+		longer := slices.DeleteFunc(slices.Clone(list), func(k string) bool { return !strings.HasPrefix(k, t.Value+"_") })
+		if len(longer) == 1 {
+			meant = longer[0]
+		}
+	}
+	if meant != "" {
+		message += "; did you mean " + meant + "?"
+	}
+	d.add(t, message)
+	return meant
 }
 
 func (d *decoder) list(n ast.Node, v reflect.Value, key string) {
@@ -158,21 +209,21 @@ func (d *decoder) list(n ast.Node, v reflect.Value, key string) {
 
 // texts decodes a mapping with keys of the user's own.
 func (d *decoder) texts(n ast.Node, v reflect.Value, key string) {
-	pairs, ok := pairsOf(n)
+	pairs, ok := d.pairs(n, key)
 	if !ok {
 		d.wrong(n, key, "a mapping: {name: text}")
 		return
 	}
 	v.Set(reflect.MakeMap(v.Type()))
 	for _, p := range pairs {
-		if _, ok := p.Key.(ast.ScalarNode); !ok || p.Key.IsMergeKey() {
-			d.wrong(p.Key, key, "a name before the colon")
+		if _, ok := p.key.(ast.ScalarNode); !ok {
+			d.wrong(p.key, key, "a name before the colon")
 			continue
 		}
-		t := p.Key.GetToken()
+		t := p.key.GetToken()
 		d.keys[key+"."+t.Value] = t
 		text := reflect.New(v.Type().Elem()).Elem()
-		d.value(p.Value, text, key+"."+t.Value)
+		d.value(p.value, text, key+"."+t.Value)
 		v.SetMapIndex(reflect.ValueOf(t.Value), text)
 	}
 }
@@ -224,5 +275,5 @@ func (d *decoder) wrong(n ast.Node, key, allowed string) {
 	if key == "" {
 		key = "the file"
 	}
-	d.fail(where(n), "%s: found %s, allowed is %s", key, strings.ToLower(n.Type().String()), allowed)
+	d.fail(where(n), key, "found %s, allowed is %s", strings.ToLower(n.Type().String()), allowed)
 }

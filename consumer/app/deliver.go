@@ -57,7 +57,7 @@ func (l limit) limiter() *rate.Limiter {
 	return rate.NewLimiter(rate.Every(l.every), l.burst)
 }
 
-// item is a notification; n is nil if it is not for this receiver.
+// item is a notification; n is nil if it is not for this receiver, or done.
 type item struct {
 	raw    jetstream.Msg
 	n      *schema.CloudEvent[*schema.Alert]
@@ -67,10 +67,32 @@ type item struct {
 
 // delivery brings notifications to one address, in the order of the stream: one
 // batch at a time, with all that is waiting. What cannot be delivered waits in
-// the stream, over restarts too, and holds up no other receiver. A batch that is
-// refused for good is halved until the bad notification stands alone; that one is
-// parked, so that it holds up no other, and tried again now and then for as long
-// as it is kept (90 days).
+// the stream, over restarts too, and holds up no other receiver.
+//
+// A try that fails is one of three things, and the receiver is asked which:
+//
+//   - It was an outage (notify.Outage: nothing of the batch was seen), or the
+//     receiver takes nothing else either. Then everything waits in its order, for
+//     pauses of 1, 2, 4 … seconds up to 5 minutes, and nothing is parked.
+//   - The batch is too much, or has a bad one in it: it takes a part of it. Then
+//     the batch is halved until the bad notification stands alone.
+//   - It is this one notification: it takes another. Then that one is set aside: it
+//     is parked with the reason, and tried again after 5 minutes, then after 10, 20
+//     and so on up to an hour, for as long as it is kept (90 days).
+//
+// To ask is to send one notification alone, before its turn (probe). It is done when
+// the same try has failed three times (after 0, 1 and 3 seconds) or for 10 seconds;
+// at once if the answer was a refusal for good or if a batch of several ran out of
+// time. If that one is taken, the batch is tried once more before the verdict, since
+// the receiver may just have come back. So a notification on which a receiver chokes
+// holds up those after it for 3 seconds, or for one time-out and the 10 seconds; of
+// several, each takes a second or two more. One that comes in a pause is itself what
+// is asked with, at once, or 5 seconds after the last try if that is later. Of
+// a batch that is in parts, up to 8 are set aside in the 10 seconds after something
+// was taken, without asking again.
+//
+// Killed anywhere, the same batch, or the same one alone, is sent again (its
+// Message-ID is the same), and what was taken before its turn is remembered.
 //
 // Memory is that of a batch: 8 MiB and the last chunk of 100 notifications.
 type delivery struct {
@@ -81,15 +103,30 @@ type delivery struct {
 	// held returns an error if another instance may be the active one.
 	held    func() error
 	inbox   *inbox
+	health  *health // nil in tests
 	limiter *rate.Limiter
 	counters
 
-	// rest is what was read and not delivered, size how many of it to send at once.
-	rest []item
+	// rest is what was read and not finished, size how many of it to send at once.
+	rest []*item
 	size int
-	// refused counts those that were parked since something was accepted.
-	refused int
-	parked  parked
+	// most bounds size since a bigger batch ran out of time at tooSlow.
+	most    int
+	tooSlow time.Time
+	// divided is the last sequence of a batch that is being sent in parts, 0 if none
+	// is.
+	divided uint64
+	// took says that something was taken since the batch, or the one of which it is a
+	// part, first failed, and since the last one was set aside.
+	took bool
+	// credit is how many more may be set aside of a batch that is being sent in parts,
+	// since something was taken at credited: if there are more bad ones than good ones,
+	// not each of them can have its own proof.
+	credit   int
+	credited time.Time
+	// probes counts them, so that it is not always the same.
+	probes int
+	parked parked
 	// failing are the errors since something was accepted, unparked those of what was
 	// parked and is tried again.
 	failing, unparked repeat.Errors
@@ -100,7 +137,7 @@ func newDelivery(js jetstream.JetStream, to addressee, held func() error, times 
 	return &delivery{
 		to: to, js: js, log: log, times: times, held: held,
 		inbox: newInbox(js, to.Name(), log), limiter: to.limit.limiter(),
-		parked: parked{due: time.Now()},
+		most: maxBatch, parked: parked{due: time.Now()},
 	}
 }
 
@@ -124,7 +161,11 @@ func (d *delivery) open(ctx context.Context) error {
 // Run delivers until ctx ends and returns its error. Whatever else goes wrong is
 // tried again.
 func (d *delivery) Run(ctx context.Context) error {
-	t := retry{log: d.log, what: "reading notifications"}
+	t := retry{
+		log: d.log, what: "reading the notifications for " + d.to.Name(), conn: d.js.Conn(),
+		health: d.health, cause: causeAlerts + " " + d.to.Name(), fix: lookCloser,
+	}
+	defer t.end()
 	for {
 		err := d.open(ctx)
 		for err == nil {
@@ -142,11 +183,14 @@ func (d *delivery) Run(ctx context.Context) error {
 
 // turn delivers a batch, or waits for one for a while.
 func (d *delivery) turn(ctx context.Context) error {
-	if d.parked.isDue() {
+	if d.parked.overdue() {
 		return d.retryParked(ctx)
 	}
 	if len(d.rest) == 0 {
 		msgs, err := d.inbox.next(ctx, d.parked.before(d.times.idle))
+		if err == nil && len(msgs) == 0 && d.parked.isDue() {
+			return d.retryParked(ctx)
+		}
 		if err != nil || len(msgs) == 0 {
 			return err
 		}
@@ -154,23 +198,26 @@ func (d *delivery) turn(ctx context.Context) error {
 			return err
 		}
 	}
+	if d.inbox.at.Alone > 0 {
+		return d.resumeAlone(ctx)
+	}
 	return d.send(ctx, d.batch())
 }
 
 // gather waits until something may be sent, and reads what is there by then.
 func (d *delivery) gather(ctx context.Context, msgs []jetstream.Msg) error {
-	d.size = maxBatch
+	d.size = d.limitSize()
 	if err := d.add(ctx, msgs); err != nil {
 		return err
 	}
 	resuming := d.inbox.resumes() > 0
-	if resuming || !d.wanted() {
+	if resuming {
+		return d.whole(ctx)
+	}
+	if !d.wanted() {
 		if err := d.grow(ctx); err != nil {
 			return err
 		}
-	}
-	if resuming {
-		return d.whole()
 	}
 	if !d.wanted() {
 		return nil
@@ -181,21 +228,36 @@ func (d *delivery) gather(ctx context.Context, msgs []jetstream.Msg) error {
 	return d.grow(ctx)
 }
 
-// whole sees that a batch that is to be sent again is there as it was.
-func (d *delivery) whole() error {
-	last := d.rest[len(d.rest)-1]
-	meta, err := last.raw.Metadata()
-	if err != nil {
-		return fmt.Errorf("read a message's metadata: %w", err)
+// whole reads on until a batch that is to be sent again is there as it was.
+func (d *delivery) whole(ctx context.Context) error {
+	for {
+		before := d.rest[len(d.rest)-1]
+		if before.seq >= d.inbox.resumes() || len(d.rest) >= maxBatch || d.bytes() >= maxBatchBytes {
+			return nil
+		}
+		if err := d.grow(ctx); err != nil {
+			return err
+		}
+		last := d.rest[len(d.rest)-1]
+		if last != before {
+			continue // what is for others takes no room
+		}
+		meta, err := last.raw.Metadata()
+		if err != nil {
+			return fmt.Errorf("read a message's metadata: %w", err)
+		}
+		if meta.NumPending > 0 {
+			return errReopen
+		}
+		return nil
 	}
-	if last.seq < d.inbox.resumes() && meta.NumPending > 0 && len(d.rest) < maxBatch && d.bytes() < maxBatchBytes {
-		return errReopen
-	}
-	return nil
 }
 
+// waits reports whether there is something to be sent.
+func (i *item) waits() bool { return i.n != nil }
+
 func (d *delivery) wanted() bool {
-	return slices.ContainsFunc(d.rest, func(i item) bool { return i.n != nil })
+	return slices.ContainsFunc(d.rest, (*item).waits)
 }
 
 // grow adds what is there now, up to the size of a batch.
@@ -226,10 +288,17 @@ func (d *delivery) add(ctx context.Context, msgs []jetstream.Msg) error {
 			if err := d.park(ctx, raw, m.Seq, err); err != nil {
 				return err
 			}
-		} else if len(n.Data.Notify) > 0 && !slices.ContainsFunc(n.Data.Notify, d.to.called) {
+		} else if d.inbox.isDone(m.Seq) || len(n.Data.Notify) > 0 && !slices.ContainsFunc(n.Data.Notify, d.to.called) {
 			n = nil
 		}
-		d.rest = append(d.rest, item{raw, n, m.Seq, m.Stored})
+		it := &item{raw, n, m.Seq, m.Stored}
+		if last := len(d.rest) - 1; n == nil && last >= 0 && !d.rest[last].waits() && !d.inbox.old {
+			// An acknowledgement is one of all before it: what is for others takes no
+			// room, however long something waits here.
+			d.rest[last] = it
+			continue
+		}
+		d.rest = append(d.rest, it)
 	}
 	d.setOldest(d.rest)
 	return nil
@@ -253,7 +322,7 @@ func decode(subject string, data []byte) (*schema.CloudEvent[*schema.Alert], err
 
 // batch is what to send next: the one that was being sent when the daemon ended,
 // if there is one.
-func (d *delivery) batch() []item {
+func (d *delivery) batch() []*item {
 	resumes, count, size := d.inbox.resumes(), 0, 0
 	for i, it := range d.rest {
 		size += len(it.raw.Data())
@@ -267,60 +336,46 @@ func (d *delivery) batch() []item {
 	return d.rest
 }
 
-func notifications(batch []item) (list []*schema.CloudEvent[*schema.Alert]) {
+func notifications(batch []*item) (list []*schema.CloudEvent[*schema.Alert]) {
 	for _, it := range batch {
-		if it.n != nil {
+		if it.waits() {
 			list = append(list, it.n)
 		}
 	}
 	return list
 }
 
-// send delivers a batch, parks it, or leaves it to be sent in halves. A batch that
-// was tried is not extended, so that a mail that was accepted and sent again has
-// the same Message-ID.
-func (d *delivery) send(ctx context.Context, batch []item) error {
-	list := notifications(batch)
-	if len(list) == 0 {
-		return d.finish(ctx, batch)
+// finish acknowledges a batch.
+func (d *delivery) finish(ctx context.Context, batch []*item) error {
+	raw := make([]jetstream.Msg, len(batch))
+	for i, it := range batch {
+		raw[i] = it.raw
 	}
-	if err := d.inbox.begin(ctx, batch[len(batch)-1].seq); err != nil {
+	d.rest = d.rest[len(batch):]
+	d.setOldest(d.rest)
+	d.inbox.delivered(batch[len(batch)-1].seq)
+	if err := d.held(); err != nil {
+		return err // another instance has its own order
+	}
+	if err := d.inbox.ack(ctx, raw); err != nil {
 		return err
 	}
-	for tries, refusals := 1, 0; ; tries++ {
-		err := d.notify(ctx, list)
-		pause := time.Duration(0)
-		switch {
-		case err == nil:
-			d.refused = 0
-			overAfter(d.log.Info(), &d.failing).Int("notifications", len(list)).Str("alert", list[0].ID).Int("try", tries).Msg("notified")
-			return d.finish(ctx, batch)
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case !notify.IsPermanent(err):
-			pause = d.times.again(tries, err)
-		case len(list) > 1:
-			d.log.Warn().Err(err).Int("notifications", len(list)).Msg("batch is refused; trying it in halves")
-			d.size = len(list) / 2
-			return nil
-		case d.refused > 0 || refusals == len(d.times.refused):
-			return d.giveUp(ctx, batch, list[0], err)
-		default:
-			pause = d.times.refused[refusals]
-			refusals++
-		}
-		onceOf(d.log, &d.failing, err).Int("notifications", len(list)).Int("try", tries).Dur("again_in_ms", pause).Msg("notifications could not be delivered")
-		if err := sleep(ctx, pause); err != nil {
-			return err
-		}
-	}
+	return d.inbox.recovered(ctx)
 }
 
-// notify hands a batch to the receiver if this is still the active instance.
-func (d *delivery) notify(ctx context.Context, list []*schema.CloudEvent[*schema.Alert]) error {
-	if err := d.held(); err != nil {
+func (d *delivery) park(ctx context.Context, raw jetstream.Msg, seq uint64, reason error) error {
+	if err := consumer.ParkMessage(ctx, d.js, stream.Alerts, d.inbox.name, raw, reason); err != nil {
 		return err
 	}
+	d.log.Error().Err(reason).Uint64("seq", seq).Str("subject", raw.Subject()).Str("parked", stream.ParkedSubject(d.inbox.name)).
+		Msg("notification is parked")
+	d.setParked(1)
+	d.parked.add(d.times)
+	return nil
+}
+
+// notify hands notifications to the receiver.
+func (d *delivery) notify(ctx context.Context, list []*schema.CloudEvent[*schema.Alert]) error {
 	// A stop lets what is under way end, which another instance that is active
 	// does not.
 	calm, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -335,45 +390,4 @@ func (d *delivery) notify(ctx context.Context, list []*schema.CloudEvent[*schema
 	err := d.to.Notify(calm, list)
 	d.count(len(list), err)
 	return err
-}
-
-// finish acknowledges a batch.
-func (d *delivery) finish(ctx context.Context, batch []item) error {
-	raw := make([]jetstream.Msg, len(batch))
-	for i, it := range batch {
-		raw[i] = it.raw
-	}
-	d.rest = d.rest[len(batch):]
-	d.setOldest(d.rest)
-	d.inbox.delivered(batch[len(batch)-1].seq)
-	if err := d.held(); err != nil {
-		return err // another instance has its own order
-	}
-	return d.inbox.ack(ctx, raw)
-}
-
-// giveUp parks the only notification of a batch. If the one before was refused
-// too, it is likely that all are, and each is tried once; if not, the others go
-// out together.
-func (d *delivery) giveUp(ctx context.Context, batch []item, n *schema.CloudEvent[*schema.Alert], reason error) error {
-	i := slices.IndexFunc(batch, func(it item) bool { return it.n == n })
-	if err := d.park(ctx, batch[i].raw, batch[i].seq, reason); err != nil {
-		return err
-	}
-	if d.size = maxBatch; d.refused > 0 {
-		d.size = 1
-	}
-	d.refused++
-	return d.finish(ctx, batch)
-}
-
-func (d *delivery) park(ctx context.Context, raw jetstream.Msg, seq uint64, reason error) error {
-	if err := consumer.ParkMessage(ctx, d.js, stream.Alerts, d.inbox.name, raw, reason); err != nil {
-		return err
-	}
-	d.log.Error().Err(reason).Uint64("seq", seq).Str("subject", raw.Subject()).Str("parked", stream.ParkedSubject(d.inbox.name)).
-		Msg("notification is parked")
-	d.setParked(1)
-	d.parked.add(d.times)
-	return nil
 }

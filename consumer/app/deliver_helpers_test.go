@@ -97,7 +97,7 @@ func refusing(err error, bad ...string) func(context.Context, batch) error {
 // quick is a timing that waits for nothing.
 func quick() timing {
 	ms := time.Millisecond
-	return timing{first: ms, last: 4 * ms, refused: []time.Duration{ms, ms, ms}, parkedFirst: time.Hour, parkedMax: time.Hour, idle: 50 * ms}
+	return timing{first: ms, last: 4 * ms, patience: 3, patienceFor: time.Hour, spacing: ms, parkedFirst: time.Hour, parkedMax: time.Hour, idle: 50 * ms}
 }
 
 func isHeld() error { return nil }
@@ -180,9 +180,20 @@ func (f *fleet) alert(processes ...string) {
 // alertFor publishes one for some receivers.
 func (f *fleet) alertFor(receivers []string, processes ...string) {
 	f.Helper()
+	f.alertAs("", receivers, processes...)
+}
+
+// alertIDs publishes about processes of which there may have been notifications.
+func (f *fleet) alertIDs(prefix string, processes ...string) {
+	f.Helper()
+	f.alertAs(prefix, nil, processes...)
+}
+
+func (f *fleet) alertAs(prefix string, receivers []string, processes ...string) {
+	f.Helper()
 	for _, p := range processes {
-		a := &schema.Alert{Alert: p, Rule: "fatal", Severity: "critical", Host: "web1", Group: "api", Process: p, Count: 1, Notify: receivers}
-		id := p + "/1"
+		a := &schema.Alert{Alert: prefix + p, Rule: "fatal", Severity: "critical", Host: "web1", Group: "api", Process: p, Count: 1, Notify: receivers}
+		id := prefix + p + "/1"
 		b := f.json(a.Envelope(id, schema.TypeAlertFiring, time.Now()))
 		f.until("the notification is stored", func() bool { // the server may be away
 			ctx, cancel := context.WithTimeout(f.Context(), time.Second)

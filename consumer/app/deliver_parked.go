@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,9 +18,18 @@ import (
 	"supernats/schema/stream"
 )
 
-// maxParkedTries bounds how often the other side is asked in one round: of a
-// recipient that does not exist every single notification is refused.
-const maxParkedTries = 32
+const (
+	// maxParkedTries bounds how often the other side is asked in one round: it may
+	// refuse every single one.
+	maxParkedTries = 32
+	// parkedTime is after what time of a round no further try begins: what is new
+	// waits for it.
+	parkedTime = 10 * time.Second
+	// parkedWaits is how long a round waits for a moment in which nothing is new.
+	parkedWaits = time.Minute
+	// maxEnd bounds how many notifications are read to find the end of an alert.
+	maxEnd = 100
+)
 
 // parked says when those that were parked are tried again.
 type parked struct {
@@ -60,15 +70,20 @@ func (p *parked) done(t timing, left, some bool) {
 	p.due = time.Now().Add(p.pause)
 }
 
-// parkedOne is a notification in the stream of parked messages, under seq there.
+// overdue reports whether it was due some time ago, and there was always something
+// new to be delivered first.
+func (p *parked) overdue() bool { return p.isDue() && time.Since(p.due) > parkedWaits }
+
+// parkedOne is a notification in the stream of parked messages, under seq there; it
+// was under from in the stream of notifications.
 type parkedOne struct {
-	n   *schema.CloudEvent[*schema.Alert]
-	seq uint64
+	n         *schema.CloudEvent[*schema.Alert]
+	seq, from uint64
 }
 
 // retryParked tries what was parked again, as one batch if that is taken, and
 // deletes what was delivered. At the start this comes first: somebody may have
-// mended the settings.
+// fixed the settings.
 func (d *delivery) retryParked(ctx context.Context) error {
 	s, err := d.js.Stream(ctx, stream.Parked)
 	if err != nil {
@@ -78,11 +93,12 @@ func (d *delivery) retryParked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tries, left := maxParkedTries, len(all)
-	err = d.tryParked(ctx, s, all, &tries, &left)
+	r := round{d: d, parked: s, tries: maxParkedTries, until: time.Now().Add(parkedTime), left: len(all)}
+	err = r.try(ctx, all)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	left := r.left
 	d.parked.done(d.times, left > 0 || more, left < len(all))
 	d.resetParked(left + unread)
 	if len(all) > 0 {
@@ -127,7 +143,8 @@ func (d *delivery) readParked(ctx context.Context, s jetstream.Stream) (all []pa
 		if size += len(m.Data); len(all) == maxBatch || len(all) > 0 && size > maxBatchBytes {
 			return all, unread, true, nil
 		}
-		all = append(all, parkedOne{n, seq})
+		from, _ := strconv.ParseUint(m.Header.Get(consumer.HeaderParkedSeq), 10, 64)
+		all = append(all, parkedOne{n, seq, from})
 	}
 }
 
@@ -148,32 +165,50 @@ func (d *delivery) original(ctx context.Context, m *jetstream.RawStreamMsg) (*sc
 	return decode(whole.Subject, whole.Data)
 }
 
-// tryParked sends a batch, in halves if it is refused; left counts down what was
-// delivered. Its error is the last one, and not a refusal if there was another.
-func (d *delivery) tryParked(ctx context.Context, s jetstream.Stream, batch []parkedOne, tries, left *int) error {
-	if len(batch) == 0 || *tries == 0 {
+// round is one in which what is parked is tried again.
+type round struct {
+	d      *delivery
+	parked jetstream.Stream
+	// tries are left, and left of those that are parked.
+	tries, left int
+	until       time.Time
+	// took says that something was taken, refused how many were not, each alone.
+	took    bool
+	refused int
+}
+
+// over reports whether to stop: there is nothing to be learned from a receiver that
+// takes nothing at all.
+func (r *round) over() bool {
+	return r.tries == 0 || time.Now().After(r.until) || !r.took && r.refused >= 2
+}
+
+// try sends a batch, in halves if it is not taken. Its error is the last one, and an
+// outage or that of the stream if there was such a one.
+func (r *round) try(ctx context.Context, batch []parkedOne) error {
+	if len(batch) == 0 || r.over() {
 		return nil
 	}
-	*tries--
-	list := make([]*schema.CloudEvent[*schema.Alert], len(batch))
-	for i, p := range batch {
-		list[i] = p.n
-	}
-	err := d.notify(ctx, list)
-	if err == nil {
-		d.log.Info().Int("notifications", len(list)).Str("alert", list[0].ID).Msg("notified of what was parked")
-		return d.unpark(ctx, s, batch, left)
-	}
-	if !notify.IsPermanent(err) || len(batch) == 1 {
+	r.tries--
+	err := r.send(ctx, &batch)
+	if err == nil || len(batch) == 0 || notify.IsOutage(err) || errors.Is(err, errParked) || ctx.Err() != nil {
 		return err
 	}
+	if _, asked := notify.RetryAfter(err); asked {
+		return err
+	}
+	if len(batch) == 1 {
+		r.refused++
+		return err
+	}
+
 	halves := [][]parkedOne{batch[:len(batch)/2], batch[len(batch)/2:]}
 	if rand.N(2) == 0 { // so that no half is the one that there are no tries left for
 		halves[0], halves[1] = halves[1], halves[0]
 	}
 	for _, half := range halves {
-		if e := d.tryParked(ctx, s, half, tries, left); e != nil {
-			if err = e; !notify.IsPermanent(e) {
+		if e := r.try(ctx, half); e != nil {
+			if err = e; notify.IsOutage(e) || errors.Is(e, errParked) {
 				return e
 			}
 		}
@@ -181,15 +216,116 @@ func (d *delivery) tryParked(ctx context.Context, s jetstream.Stream, batch []pa
 	return err
 }
 
+// send sends a batch, with the ends of its alerts, and leaves of it what was not
+// taken.
+func (r *round) send(ctx context.Context, batch *[]parkedOne) error {
+	if err := r.d.held(); err != nil {
+		return fmt.Errorf("%w: %w", errParked, err)
+	}
+	list, err := r.d.withEnds(ctx, *batch)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errParked, err)
+	}
+
+	failure := r.d.notify(ctx, list)
+	taken := *batch
+	if failure != nil {
+		taken = nil
+		for _, i := range notify.Taken(failure) {
+			if i < len(*batch) {
+				taken = append(taken, (*batch)[i])
+			}
+		}
+	}
+	if len(taken) == 0 {
+		return failure
+	}
+	r.took = true
+	r.d.log.Info().Int("notifications", len(taken)).Str("alert", taken[0].n.ID).Msg("notified of what was parked")
+	if err := r.unpark(ctx, taken); err != nil {
+		return err
+	}
+	*batch = slices.DeleteFunc(slices.Clone(*batch), func(p parkedOne) bool { return slices.Contains(taken, p) })
+	return failure
+}
+
 // unpark deletes what was delivered.
-func (d *delivery) unpark(ctx context.Context, s jetstream.Stream, batch []parkedOne, left *int) error {
+func (r *round) unpark(ctx context.Context, taken []parkedOne) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 	defer cancel()
-	for _, p := range batch {
-		if err := s.DeleteMsg(ctx, p.seq); err != nil {
+	for _, p := range taken {
+		if err := r.parked.DeleteMsg(ctx, p.seq); err != nil {
 			return fmt.Errorf("%w: delete message %d: %w", errParked, p.seq, err)
 		}
-		*left--
+		r.left--
 	}
 	return nil
+}
+
+// withEnds adds the end of each alert that has ended since: who is told of it so late
+// shall not take it for one that lasts, and a service that keeps incidents would wait
+// for that end for ever. If there is a younger alert about the same, what was said of
+// it last comes after that end.
+func (d *delivery) withEnds(ctx context.Context, batch []parkedOne) (list []*schema.CloudEvent[*schema.Alert], err error) {
+	alerts, err := d.js.Stream(ctx, stream.Alerts)
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+	}
+	for _, p := range batch {
+		list = append(list, p.n)
+	}
+	seen := map[string]bool{}
+	for _, p := range slices.Backward(batch) {
+		if alert := p.n.Data.Alert; !seen[alert] && p.n.Type != schema.TypeAlertResolved {
+			end, err := endOf(ctx, alerts, p)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, end...)
+		}
+		seen[p.n.Data.Alert] = true
+	}
+	return list, nil
+}
+
+// endOf returns the end of an alert, if the stream has it.
+func endOf(ctx context.Context, alerts jetstream.Stream, p parkedOne) ([]*schema.CloudEvent[*schema.Alert], error) {
+	n, subject := p.n, p.n.Data.Subject()
+	last, err := alerts.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read stream %s: %w", stream.Alerts, err)
+	}
+	latest, err := decode(last.Subject, last.Data)
+	if err != nil {
+		return nil, nil // nobody can read it
+	}
+	if latest.Data.Alert == n.Data.Alert {
+		if latest.Type == schema.TypeAlertResolved {
+			return []*schema.CloudEvent[*schema.Alert]{latest}, nil
+		}
+		return nil, nil
+	}
+
+	// Another alert followed: its own end is further back.
+	var end *schema.CloudEvent[*schema.Alert]
+	for seq, read := p.from+1, 0; read < maxEnd && seq < last.Sequence; read++ {
+		m, err := alerts.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read stream %s: %w", stream.Alerts, err)
+		}
+		seq = m.Sequence + 1
+		if one, err := decode(m.Subject, m.Data); err == nil && one.Data.Alert == n.Data.Alert && one.Type == schema.TypeAlertResolved {
+			end = one
+		}
+	}
+	if end == nil {
+		return nil, nil
+	}
+	return []*schema.CloudEvent[*schema.Alert]{end, latest}, nil
 }

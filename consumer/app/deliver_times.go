@@ -14,8 +14,16 @@ type timing struct {
 	// first and last are the pauses after a try that may succeed later: it begins
 	// short, since most outages are, and ends at a pace that a mail server bears.
 	first, last time.Duration
-	// refused are the pauses after refusals of one notification; then it is parked.
-	refused []time.Duration
+	// patience is how often a try fails, and patienceFor how long, before the receiver
+	// is asked whether it takes anything else.
+	patience    int
+	patienceFor time.Duration
+	// spacing is how long after a try a notification that has just come may be the
+	// next one.
+	spacing time.Duration
+	// trust is for how long something that was taken proves of others, which fail alone
+	// and again a second later, that it is them and not the receiver.
+	trust time.Duration
 	// parkedFirst and parkedMax are the pauses between tries of what is parked.
 	parkedFirst, parkedMax time.Duration
 	// idle is how often to look whether something was lost on the way.
@@ -25,7 +33,7 @@ type timing struct {
 func defaultTiming() timing {
 	return timing{
 		first: time.Second, last: 5 * time.Minute,
-		refused:     []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second, 30 * time.Second},
+		patience: 3, patienceFor: 10 * time.Second, spacing: 5 * time.Second, trust: 10 * time.Second,
 		parkedFirst: 5 * time.Minute, parkedMax: time.Hour,
 		idle: 2 * time.Second,
 	}
@@ -103,7 +111,7 @@ func (c *counters) resetParked(n int) {
 	c.snap.Parked = n
 }
 
-func (c *counters) setOldest(rest []item) {
+func (c *counters) setOldest(rest []*item) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.snap.Oldest = (time.Time{}); len(rest) > 0 {

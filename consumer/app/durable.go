@@ -23,10 +23,18 @@ const maxPending = 2 * maxUnacked
 type beginning struct {
 	policy jetstream.DeliverPolicy
 	seq    uint64
+	time   *time.Time
 }
 
 func from(seq uint64) *beginning {
-	return &beginning{jetstream.DeliverByStartSequencePolicy, seq}
+	return &beginning{policy: jetstream.DeliverByStartSequencePolicy, seq: seq}
+}
+
+// after begins after a message that was stored at a time. What a record says of it is
+// cut off at a microsecond.
+func after(stored time.Time) *beginning {
+	stored = stored.Add(storedWithin)
+	return &beginning{policy: jetstream.DeliverByStartTimePolicy, time: &stored}
 }
 
 // open returns the consumer. begin says from where it has to be made, in place of
@@ -45,16 +53,20 @@ func (d durable) open(ctx context.Context, js jetstream.JetStream, begin func(ha
 		}
 		switch {
 		case b == nil:
-			b = &beginning{have.Config.DeliverPolicy, have.Config.OptStartSeq}
+			b = &beginning{have.Config.DeliverPolicy, have.Config.OptStartSeq, have.Config.OptStartTime}
 		case have != nil:
 			if err := js.DeleteConsumer(ctx, d.stream, d.name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 				return nil, fmt.Errorf("rewind consumer %s: %w", d.name, err)
 			}
 		}
-		c, err := js.CreateOrUpdateConsumer(ctx, d.stream, jetstream.ConsumerConfig{
+		config := jetstream.ConsumerConfig{
 			Durable: d.name, AckPolicy: jetstream.AckAllPolicy, AckWait: d.ackWait, MaxDeliver: -1,
-			MaxAckPending: maxPending, DeliverPolicy: b.policy, OptStartSeq: b.seq,
-		})
+			MaxAckPending: maxPending, DeliverPolicy: b.policy, OptStartSeq: b.seq, OptStartTime: b.time,
+		}
+		if have != nil && have.Paused {
+			config.PauseUntil = have.Config.PauseUntil // it is not for us to end that
+		}
+		c, err := js.CreateOrUpdateConsumer(ctx, d.stream, config)
 		var api *jetstream.APIError
 		if errors.As(err, &api) && api.Code == 500 && have != nil && !broken {
 			// A consumer that was deleted and made at once may be left without its

@@ -21,13 +21,15 @@ import (
 // embedded runs a server until stop, with a connection to it.
 func embedded(t *testing.T, cfg Embedded, dir string) (js jetstream.JetStream, stop func()) {
 	t.Helper()
-	s, err := startEmbedded(cfg, dir, zerolog.Nop())
+	c := Default()
+	c.Embedded, c.DataDir = cfg, dir
+	s, err := startEmbedded(&c, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect("", nats.InProcessServer(s))
 	if err != nil {
-		shutdown(s)
+		s.shutdown()
 		t.Fatal(err)
 	}
 	js, err = jetstream.New(nc)
@@ -36,7 +38,7 @@ func embedded(t *testing.T, cfg Embedded, dir string) (js jetstream.JetStream, s
 	}
 	return js, func() {
 		nc.Close()
-		shutdown(s)
+		s.shutdown()
 	}
 }
 
@@ -65,9 +67,11 @@ func TestEmbeddedRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			begun := time.Now()
-			s, err := startEmbedded(Embedded{Listen: c.listen, MaxStore: 1 << 20}, c.dir, zerolog.Nop())
+			cfg := Default()
+			cfg.Embedded, cfg.DataDir = Embedded{Listen: c.listen, MaxStore: 1 << 20, Insecure: true}, c.dir
+			s, err := startEmbedded(&cfg, zerolog.Nop())
 			if err == nil {
-				shutdown(s)
+				s.shutdown()
 				t.Fatal("it started")
 			}
 			for _, want := range c.want {

@@ -29,24 +29,44 @@ type events struct {
 	// was read since is read again after a restart.
 	seenEvery time.Duration
 
+	// held returns an error if another instance may be the active one. health gets what
+	// keeps events from being read, again a value when streams or buckets are not what
+	// they were; each may be nil.
+	held   func() error
+	health *health
+	again  <-chan struct{}
+
+	// What is below but for the machine is of one reading. The machine is what this
+	// process knows: when a bucket vanishes, its records are written again from it.
 	*machine
 	states *bucket[schema.State]
 	hosts  *bucket[schema.Host]
 	alerts *bucket[schema.OpenAlert]
 	mutes  *mutes
+	// pending are notifications that the rules have made and the stream may not have.
+	pending []rules.Notification
+	// known is what was read before, line says what positions are sequences of.
+	known reading
+	line  lineage
 	// window is how long the stream of alerts remembers an id.
 	window time.Duration
-	// maxAlert is how large it takes a message, once it has refused one; 0: as the
-	// server.
+	// maxAlert is how large it takes a message; 0: as the server.
 	maxAlert int
+	// signer knows our own notifications.
+	signer *signer
+	// refusals are messages that nobody could read.
+	refusals refusals
 
 	horizon time.Time // what is older is told to nobody
 	behind  bool      // the stream has more than was read
 	flushed time.Time // when records were stored the last time
 	unacked int       // messages read since
 	waiting time.Time // since when messages that were sent have not arrived
+	looked  time.Time // when the buckets were looked at
 	// skew is how far the server's clock is ahead of ours.
 	skew time.Duration
+	// beat is called whenever reading begins again, see progress.
+	beat func()
 }
 
 const (
@@ -63,17 +83,34 @@ const (
 	// heartbeatsKept is how long the stream keeps what every host sends: TICK_5 and
 	// snapshots. Before that nobody can say that a host was silent.
 	heartbeatsKept = time.Hour
+	// lookAgain is how soon it is noticed that the keeper has found another stream,
+	// lookEvery how often the buckets are looked at.
+	lookAgain = time.Second
+	lookEvery = 5 * time.Second
+	// repeatsFor is how long a bridge may send again, after the stream was made again,
+	// what the old one had taken and never confirmed.
+	repeatsFor = 10 * time.Minute
 )
 
 func newEvents(js jetstream.JetStream, p *plan, log zerolog.Logger) *events {
-	return &events{js: js, plan: p, log: log, seenEvery: defaultSeenEvery}
+	v := &events{js: js, plan: p, log: log, held: func() error { return nil }, seenEvery: defaultSeenEvery, beat: func() {}}
+	v.known = reading{lineages: new(lineages), highest: v.highest}
+	return v
 }
+
+const causeEvents, causeAlerts = "events", "alerts"
 
 // run works until ctx ends; whatever goes wrong is tried again.
 func (v *events) run(ctx context.Context, ready func()) error {
-	t := retry{log: v.log, what: "reading events"}
+	t := retry{log: v.log, what: "reading events", conn: v.js.Conn(), health: v.health, cause: causeEvents, fix: lookCloser}
+	defer t.end()
+
 	for {
+		v.beat()
 		err := v.read(ctx, func() { t.over(); ready() })
+		if errors.Is(err, errReopen) && ctx.Err() == nil {
+			continue
+		}
 		if err := t.wait(ctx, err); err != nil {
 			return err
 		}
@@ -81,12 +118,19 @@ func (v *events) run(ctx context.Context, ready func()) error {
 }
 
 func (v *events) read(ctx context.Context, ok func()) error {
-	src, err := newDurableSource(ctx, v.js)
+	if err := v.findPlace(ctx); err != nil {
+		return err
+	}
+	src, err := newDurableSource(ctx, v.js, v.known, v.log)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	if err := v.restore(ctx, src.floor); err != nil {
+	v.line = src.lineage
+	if err := v.remember(ctx, src.continuity != isSame); err != nil {
+		return err
+	}
+	if err := v.restore(ctx, src); err != nil {
 		return err
 	}
 	defer v.mutes.stop()
@@ -94,67 +138,88 @@ func (v *events) read(ctx context.Context, ok func()) error {
 	return v.follow(ctx, src, ok)
 }
 
-// restore takes up where the last daemon was: floor is the sequence of the last
-// message that will not come again.
-func (v *events) restore(ctx context.Context, floor uint64) error {
+// restore takes up where the last daemon was.
+func (v *events) restore(ctx context.Context, src *durableSource) error {
 	alerts, err := v.js.Stream(ctx, stream.Alerts)
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
 	}
 	v.window = alerts.CachedInfo().Config.Duplicates
+	v.maxAlert = max(0, int(alerts.CachedInfo().Config.MaxMsgSize))
+	if v.signer, err = newSigner(ctx, v.js); err != nil {
+		return err
+	}
 	v.skew = time.Until(alerts.CachedInfo().TimeStamp)
 	var saved rules.Saved
-	var states map[string]*schema.State
-	var hosts map[string]*schema.Host
-	var open map[string]*schema.OpenAlert
-	if v.states, states, err = openBucket[schema.State](ctx, v.js, stream.StateBucket, v.log); err != nil {
+	records, err := v.openBuckets(ctx)
+	if err != nil {
 		return err
 	}
-	if v.hosts, hosts, err = openBucket[schema.Host](ctx, v.js, stream.HostsBucket, v.log); err != nil {
-		return err
-	}
-	if v.alerts, open, err = openBucket[schema.OpenAlert](ctx, v.js, stream.AlertsBucket, v.log); err != nil {
-		return err
-	}
-	if v.mutes, err = watchMutes(ctx, v.js, v.log); err != nil {
-		return err
-	}
-	for _, s := range states {
+	for _, s := range records.states {
 		saved.States = append(saved.States, *s)
 	}
-	for _, h := range hosts {
+	for _, h := range records.hosts {
 		saved.Hosts = append(saved.Hosts, *h)
 	}
-	for _, a := range open {
+	for _, a := range records.alerts {
 		saved.Alerts = append(saved.Alerts, a)
 	}
-	if saved.Clock, err = storedAt(ctx, v.js, floor); err != nil {
+	if saved.Clock, err = storedAt(ctx, v.js, src.floor); err != nil {
 		return err
 	}
+	if src.continuity != isSame { // what the stream lacks will not come again either
+		saved.Clock = later(saved.Clock, v.known.read.stored)
+	}
+	m := newMachine(v.plan.set, v.plan.cfg.Limits.fleet())
+	m.fleet.Load(saved.Hosts, saved.States)
+	m.engine.LostUpTo(v.line.Base)
 	var missing error
+	var listed map[uint64]schema.AlertEvent
+	if v.machine != nil {
+		listed = v.engine.Unsent()
+	}
 	saved.Event = func(seq uint64) *schema.AlertEvent {
-		e, err := v.alertEvent(ctx, seq)
+		if e, ok := listed[seq]; ok {
+			return &e
+		}
+		e, err := v.alertEvent(ctx, m, seq)
 		missing = cmp.Or(missing, err)
 		return e
 	}
-	v.machine = newMachine(v.plan.set)
-	v.fleet.Load(saved.Hosts, saved.States)
-	v.engine.Restore(saved)
+	m.engine.Restore(saved)
 	if missing != nil {
 		return missing
 	}
+	mutes, err := watchMutes(ctx, v.js, v.mutes, v.log)
+	if err != nil {
+		return err
+	}
+	v.mutes = mutes
+	if src.continuity != isSame {
+		m.repeatsUntil = time.Now().Add(v.skew + repeatsFor)
+	}
+	v.machine = m
 	v.engine.SetHorizon(v.oldest())
 	list, _ := v.mutes.now()
 	v.engine.SetMutes(saved.Clock, list)
 	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
 	v.flushed, v.unacked, v.waiting = time.Now(), 0, time.Time{}
+	v.looked = v.flushed
 	return nil
 }
 
 // follow handles batch after batch of a source.
 func (v *events) follow(ctx context.Context, src source, ok func()) error {
 	for {
-		batch, err := src.Batch(ctx, v.pause())
+		select {
+		case <-v.again:
+			return errReopen
+		default:
+		}
+		if other, err := v.isOther(ctx); err != nil || other {
+			return cmp.Or(err, errReopen)
+		}
+		batch, err := src.Batch(ctx, min(v.pause(), lookAgain))
 		if err != nil {
 			return err
 		}
@@ -166,6 +231,7 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 			if err := v.one(ctx, &batch[i]); err != nil {
 				return err
 			}
+			v.known.read = place{max(v.known.read.position, batch[i].Seq), later(v.known.read.stored, batch[i].Stored)}
 			v.behind = batch[i].meta.NumPending > 0
 		}
 		v.unacked += len(batch)
@@ -174,7 +240,7 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 		} else if err := v.timers(ctx, src); err != nil {
 			return err
 		}
-		if err := v.publish(ctx, v.take()); err != nil {
+		if err := v.publishPending(ctx); err != nil {
 			return err
 		}
 		if v.due(!v.behind) {
@@ -196,8 +262,7 @@ func (v *events) oldest() time.Time {
 func (v *events) one(ctx context.Context, m *received) error {
 	err := v.apply(&m.Message, v.horizon)
 	if errors.As(err, new(unreadable)) {
-		v.log.Error().Err(err).Str("subject", m.Subject).Str("parked", stream.ParkedSubject(durableName)).Msg("message is not one of ours; it is parked")
-		return consumer.ParkMessage(ctx, v.js, stream.Events, durableName, m.raw, err)
+		return v.refuse(ctx, m, err)
 	}
 	return err
 }
@@ -222,6 +287,10 @@ func (v *events) timers(ctx context.Context, src source) error {
 		return nil
 	}
 	now, all, err := src.Now(ctx)
+	if errors.Is(err, errPaused) {
+		v.skew, v.waiting = time.Until(now), time.Time{}
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -282,6 +351,7 @@ func (v *events) flush(ctx context.Context, src source) error {
 		if err := src.Done(ctx); err != nil {
 			return err
 		}
+		v.known.acked = v.known.read
 	}
 	v.flushed, v.unacked = time.Now(), 0
 	if v.tooOld > 0 {
@@ -314,25 +384,29 @@ func storedAt(ctx context.Context, js jetstream.JetStream, seq uint64) (time.Tim
 
 // alertEvent reads what a notification says of a message, nil if the stream does
 // not have it any more. Its time is corrected as it was when it came.
-func (v *events) alertEvent(ctx context.Context, seq uint64) (*schema.AlertEvent, error) {
-	m, err := stored(ctx, v.js, seq)
-	if err != nil || m == nil {
+func (v *events) alertEvent(ctx context.Context, m *machine, position uint64) (*schema.AlertEvent, error) {
+	seq := v.line.seq(position)
+	if seq == 0 {
+		return nil, nil // it was in a stream that is no more
+	}
+	raw, err := stored(ctx, v.js, seq)
+	if err != nil || raw == nil {
 		return nil, err
 	}
-	in := &consumer.Message{Subject: m.Subject, Data: m.Data, Seq: seq, Stored: m.Time, Sent: consumer.SentAt(m.Header)}
-	if strings.HasSuffix(m.Subject, "."+schema.BridgeLoss) && strings.HasPrefix(m.Subject, schema.BridgePrefix) {
+	in := &consumer.Message{Subject: raw.Subject, Data: raw.Data, Seq: position, Stored: raw.Time, Sent: consumer.SentAt(raw.Header)}
+	if strings.HasSuffix(raw.Subject, "."+schema.BridgeLoss) && strings.HasPrefix(raw.Subject, schema.BridgePrefix) {
 		ce, err := read(in, schema.BridgePrefix, func(l *schema.Loss) string { return l.Host })
 		if err != nil {
 			return nil, nil // it cannot have matched
 		}
-		at := correct(v.machine.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
+		at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
 		return rules.LossOf(ruleMeta(at), ce), nil
 	}
-	ce, err := in.Event()
+	ce, err := eventOf(in)
 	if err != nil {
 		return nil, nil // it cannot have matched
 	}
-	at := correct(v.machine.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
+	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
 	return rules.EventOf(ruleMeta(at), ce), nil
 }
 

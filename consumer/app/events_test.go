@@ -315,7 +315,7 @@ func (l *list) Batch(context.Context, time.Duration) ([]received, error) {
 	}
 	var batch []received
 	for _, raw := range l.msgs {
-		m, err := receive(raw)
+		m, err := receive(raw, lineage{})
 		if err != nil {
 			return nil, err
 		}
@@ -334,7 +334,7 @@ func (l *list) Now(context.Context) (time.Time, bool, error) {
 // id is not told twice, one that never was is told.
 func TestNotificationIsNotDoubledBehindTheWindow(t *testing.T) {
 	f := newFleet(t, func(js jetstream.JetStream) {
-		c := stream.AlertsConfig(1)
+		c := stream.AlertsConfig(stream.DefaultLimits())
 		c.Duplicates = 100 * time.Millisecond
 		if _, err := js.CreateStream(t.Context(), c); err != nil {
 			t.Fatal(err)
@@ -351,7 +351,7 @@ func TestNotificationIsNotDoubledBehindTheWindow(t *testing.T) {
 	read := func(msgs ...jetstream.Msg) {
 		t.Helper()
 		v := f.events()
-		if err := v.restore(t.Context(), 0); err != nil {
+		if err := v.restore(t.Context(), &durableSource{}); err != nil {
 			t.Fatal(err)
 		}
 		defer v.mutes.stop()

@@ -218,3 +218,15 @@ func (f *fleet) bucket(name string) jetstream.KeyValue {
 	}
 	return kv
 }
+
+// host is the record of a host.
+func (f *fleet) host(name string) schema.Host {
+	f.Helper()
+	e, err := f.bucket(stream.HostsBucket).Get(f.Context(), schema.Token(name))
+	if err != nil {
+		f.Fatal(err)
+	}
+	var h schema.Host
+	f.unjson(e.Value(), &h)
+	return h
+}

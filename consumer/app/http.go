@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,10 +11,11 @@ import (
 
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/rs/zerolog"
-	"golang.org/x/net/netutil"
+
+	"supernats/schema/httplimit"
 )
 
-// maxClients is how many connections are served at once; more have to wait.
+// maxClients is how many connections there are at once, see httplimit.
 const maxClients = 256
 
 // serve answers HTTP at the address of `listen` until ctx ends. Alerts do not wait
@@ -39,19 +39,13 @@ func (a *App) serveOnce(ctx context.Context) error {
 	defer l.Close()
 	a.log.Info().Stringer("listen", l.Addr()).Msg("serving HTTP")
 	// Clients can make an error of each request.
-	few := a.log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour})
-	server := &http.Server{
-		Handler:           a.handler(),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          stdlog.New(few, "", 0),
-	}
+	few := slog.New(zerolog.NewSlogHandler(a.log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour})))
+	server := &http.Server{Handler: a.handler()}
+	limited := httplimit.Apply(server, l, pageConnections(descriptors()), few)
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	// It reads the file, and the certificates, anew for each connection.
-	return web.Serve(netutil.LimitListener(l, maxClients), server, &web.FlagConfig{WebConfigFile: &a.cfg.WebConfig}, slog.New(zerolog.NewSlogHandler(few)))
+	return web.Serve(limited, server, &web.FlagConfig{WebConfigFile: &a.cfg.WebConfig}, few)
 }
 
 func (a *App) handler() http.Handler {
@@ -70,7 +64,18 @@ func (a *App) handler() http.Handler {
 	}
 	mux.HandleFunc("POST /-/reload", reload)
 	mux.HandleFunc("PUT /-/reload", reload)
-	return mux
+	return sameOrigin(mux)
+}
+
+// sameOrigin refuses what a page of another site makes a browser send: only reading
+// is free. Programs send no Origin and are let through; who may do what is up to
+// web_config.
+func sameOrigin(h http.Handler) http.Handler {
+	p := http.NewCrossOriginProtection()
+	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "refused: the request comes from a page of another site", http.StatusForbidden)
+	}))
+	return p.Handler(h)
 }
 
 // readyz answers 200 if nothing keeps the daemon from its work.

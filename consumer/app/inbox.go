@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/schema"
 	"supernats/schema/stream"
 )
 
@@ -35,11 +36,34 @@ type position struct {
 	// Stream is when the stream of notifications was created: the numbers of
 	// another one begin anew.
 	Stream time.Time `json:"stream"`
-	// Done is a sequence up to which everything was delivered.
-	Done uint64 `json:"done"`
+	// Done is a sequence up to which everything was delivered, Stored when the stream
+	// got that message; zero if that is not known. By both a stream is recognised that
+	// was restored from a backup.
+	Done   uint64    `json:"done"`
+	Stored time.Time `json:"stored,omitzero"`
 	// Batch is the last sequence of the batch that is being sent. After a restart
 	// the same batch is sent, so that its Message-ID is the same.
 	Batch uint64 `json:"batch,omitempty"`
+	// Alone is a sequence that is being sent alone, before its turn.
+	Alone uint64 `json:"alone,omitempty"`
+	// Ahead are sequences after Done that were delivered or parked before their turn.
+	Ahead []uint64 `json:"ahead,omitempty"`
+	// Begin is the last sequence before the receiver was there: what is up to it was
+	// never meant for it.
+	Begin uint64 `json:"begin,omitempty"`
+	status
+}
+
+// status is how a delivery stands, for people.
+type status struct {
+	// Error is why the last try failed, Tries how many have failed in a row, Since
+	// when the first of them did and Tried the last; zero after a success.
+	Error string       `json:"error,omitempty"`
+	Tries int          `json:"tries,omitempty"`
+	Since *schema.Time `json:"since,omitempty"`
+	Tried *schema.Time `json:"tried,omitempty"`
+	// Trying is the last sequence of what was tried.
+	Trying uint64 `json:"trying,omitempty"`
 }
 
 // inbox reads the notifications for one receiver, in the order of the stream. It
@@ -55,8 +79,12 @@ type inbox struct {
 	at        position
 	consumer  jetstream.Consumer
 	order     contiguous
-	// done is what this process has delivered: its acknowledgement may be lost.
-	done uint64
+	// done is what this process has delivered, stored at doneAt: its acknowledgement
+	// may be lost.
+	done   uint64
+	doneAt time.Time
+	// queues has where this receiver stood when it was opened last, or is nil.
+	queues *queues
 	// left is what a consumer that acknowledged each message had in flight.
 	left []jetstream.Msg
 	old  bool
@@ -71,7 +99,7 @@ func newInbox(js jetstream.JetStream, receiver string, log zerolog.Logger) *inbo
 
 // open finds where the receiver stands, takes it over from any other instance and
 // makes the consumer begin there. One that is new begins with what is stored from
-// now on.
+// now on; one whose queue or stream has vanished is not new.
 func (b *inbox) open(ctx context.Context) error {
 	b.left, b.old = nil, false
 	var err error
@@ -86,13 +114,12 @@ func (b *inbox) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	created := alerts.CachedInfo().Created
-	b.at = position{Receiver: b.receiver, Stream: created}
-	if was != nil && was.Stream.Equal(created) {
-		b.at.Done, b.at.Batch = max(was.Done, b.done), was.Batch
-	} else {
-		b.done = 0
+	was = newer(was, b.queues.of(b.name), alerts.CachedInfo().Created)
+	back, err := b.resume(ctx, alerts, was)
+	if err != nil {
+		return err
 	}
+
 	have, err := b.look(ctx, b.js)
 	if err != nil {
 		return err
@@ -104,10 +131,14 @@ func (b *inbox) open(ctx context.Context) error {
 		switch {
 		case have == nil && was == nil:
 			return &beginning{policy: jetstream.DeliverNewPolicy}, nil
+		case back != nil:
+			begin := back
+			back = nil // the consumer that is made now is right
+			return begin, nil
 		case have == nil:
 			return from(b.at.Done + 1), nil
 		}
-		b.at.Done = max(b.at.Done, have.AckFloor.Stream)
+		b.raise(have.AckFloor.Stream)
 		if have.NumAckPending == 0 && b.at.Done == have.AckFloor.Stream && have.Config.AckPolicy == jetstream.AckAllPolicy {
 			return nil, nil
 		}
@@ -119,8 +150,52 @@ func (b *inbox) open(ctx context.Context) error {
 	}
 	have = b.consumer.CachedInfo()
 	b.order = contiguous{seen: have.Delivered.Consumer}
-	b.at.Done = max(b.at.Done, have.AckFloor.Stream)
+	b.raise(have.AckFloor.Stream)
+	if was == nil {
+		b.at.Begin = b.at.Done
+	}
 	return b.claim(ctx)
+}
+
+// resume finds out where the receiver stands in the stream that there is now. back is
+// where its consumer has to begin, if the stream was restored from a backup: after
+// what was delivered, by the time at which that was stored.
+func (b *inbox) resume(ctx context.Context, alerts jetstream.Stream, was *position) (back *beginning, err error) {
+	info := alerts.CachedInfo()
+	b.at = position{Receiver: b.receiver, Stream: info.Created, status: b.at.status}
+	if was == nil || !was.Stream.Equal(info.Created) {
+		if was != nil {
+			b.log.Warn().Time("created", info.Created).Msg("stream of notifications is another one than before; what waited in the old one cannot be delivered any more")
+		}
+		b.done, b.doneAt = 0, time.Time{}
+		return nil, nil
+	}
+
+	b.at = *was
+	b.at.Receiver = b.receiver
+	if b.done > b.at.Done {
+		b.at.Done, b.at.Stored = b.done, b.doneAt
+	}
+	restored, err := wentBack(ctx, alerts, b.at.Done, b.at.Stored)
+	if err != nil || !restored {
+		return nil, err
+	}
+	b.log.Warn().Uint64("last_seq", info.State.LastSeq).Uint64("delivered", b.at.Done).
+		Msg("stream of notifications was restored from a backup; what it lacks cannot be delivered any more")
+	back = from(info.State.LastSeq + 1)
+	if !b.at.Stored.IsZero() {
+		back = after(b.at.Stored)
+	}
+	b.at = position{Receiver: b.receiver, Stream: info.Created}
+	b.done, b.doneAt = 0, time.Time{}
+	return back, nil
+}
+
+// raise says that everything up to a message was delivered.
+func (b *inbox) raise(seq uint64) {
+	if seq > b.at.Done {
+		b.at.Done, b.at.Stored = seq, time.Time{}
+	}
 }
 
 // claim writes the position.
@@ -132,7 +207,11 @@ func (b *inbox) claim(ctx context.Context) error {
 		return err
 	}
 	b.positions.Set(b.name, &at)
-	return b.positions.Flush(ctx)
+	if err := b.positions.Flush(ctx); err != nil {
+		return err
+	}
+	b.queues.set(b.name, at)
+	return nil
 }
 
 // resumes returns the last sequence of a batch that was being sent, 0 if none was.
@@ -152,17 +231,24 @@ func (b *inbox) begin(ctx context.Context, last uint64) error {
 	return b.claim(ctx)
 }
 
-// delivered remembers up to where everything is, so that it is not sent again if
-// the server does not hear of it.
-func (b *inbox) delivered(seq uint64) {
-	b.done = max(b.done, seq)
-	b.at.Done = b.done
+// deliveredAt remembers when the last message was stored that was delivered.
+func (b *inbox) deliveredAt(m jetstream.Msg) {
+	meta, err := m.Metadata()
+	if err != nil || meta.Sequence.Stream != b.at.Done {
+		return
+	}
+	b.at.Stored = meta.Timestamp
+	if b.done == b.at.Done {
+		b.doneAt = meta.Timestamp
+	}
+	b.queues.set(b.name, b.at)
 }
 
 // ack tells the server that a batch is delivered, and all before it.
 func (b *inbox) ack(ctx context.Context, batch []jetstream.Msg) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 	defer cancel()
+	b.deliveredAt(batch[len(batch)-1])
 	if !b.old {
 		batch = batch[len(batch)-1:]
 	}

@@ -23,7 +23,7 @@ func (b *inbox) openOld(ctx context.Context, have *jetstream.ConsumerInfo) error
 	}
 	b.log.Info().Int("notifications", have.NumAckPending).Msg("delivering what the version before had in flight")
 	b.consumer, b.old = c, true
-	b.at.Done = max(b.at.Done, have.AckFloor.Stream)
+	b.raise(have.AckFloor.Stream)
 	if err := b.claim(ctx); err != nil {
 		return err
 	}

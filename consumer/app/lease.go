@@ -46,6 +46,16 @@ type lease struct {
 	refresh  time.Duration
 	// standby is called, more than once, when another instance is active.
 	standby func()
+	// create makes the bucket if it is missing; health gets what keeps every instance
+	// from being active, or is nil.
+	create func(ctx context.Context) error
+	health *health
+
+	// other is who was active when the bucket was looked at last; empty: nobody, or
+	// nobody knows. Its key has been missing since gone, without a word that the lease
+	// was given back or has expired: the bucket was deleted, emptied or restored.
+	other string
+	gone  time.Time
 
 	// token tells our value in the bucket from those of other lives.
 	token string
@@ -64,7 +74,8 @@ type leaseRecord struct {
 func newLease(js jetstream.JetStream, instance string, log zerolog.Logger) *lease {
 	return &lease{
 		js: js, log: log, instance: instance, ttl: leaseTTL, refresh: leaseRefresh, standby: func() {},
-		token: nuid.Next(),
+		create: func(context.Context) error { return nil },
+		token:  nuid.Next(),
 	}
 }
 
@@ -98,16 +109,37 @@ func (l *lease) Run(ctx context.Context, work func(ctx context.Context) error) e
 
 // possible asks until NATS has answered.
 func (l *lease) possible(ctx context.Context) error {
-	t := retry{log: l.log, what: "looking up bucket " + stream.LeasesBucket}
+	t := l.retry("looking up bucket " + stream.LeasesBucket)
 	var s jetstream.Stream
 	err := t.until(ctx, func() (err error) {
-		s, err = l.js.Stream(ctx, "KV_"+stream.LeasesBucket)
+		s, err = l.open(ctx)
 		return err
 	})
 	if err == nil && !s.CachedInfo().Config.AllowMsgTTL {
 		return fmt.Errorf("bucket %s allows no TTL of keys, by which several instances agree who is active: upgrade to nats-server 2.11 or later and delete it (nats kv del %[1]s): the next start makes it anew", stream.LeasesBucket)
 	}
 	return err
+}
+
+const causeLease = "lease"
+
+func (l *lease) retry(what string) retry {
+	return retry{log: l.log, what: what, conn: l.js.Conn(), health: l.health, cause: causeLease, fix: lookCloser}
+}
+
+// open looks up the bucket, which is made if it is missing.
+func (l *lease) open(ctx context.Context) (jetstream.Stream, error) {
+	s, err := l.js.Stream(ctx, "KV_"+stream.LeasesBucket)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if err := l.create(ctx); err != nil {
+			return nil, err
+		}
+		s, err = l.js.Stream(ctx, "KV_"+stream.LeasesBucket)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", stream.LeasesBucket, err)
+	}
+	return s, nil
 }
 
 // needTTL says what is missing on a server that knows no TTL of messages.
@@ -131,7 +163,8 @@ type holding struct {
 
 // acquire waits until the lease is ours.
 func (l *lease) acquire(ctx context.Context) (*holding, error) {
-	t := retry{log: l.log, what: "taking the lease"}
+	t := l.retry("taking the lease")
+	defer t.end()
 	holder := ""
 	for {
 		h, err := l.stand(ctx, &holder, t.over)
@@ -149,6 +182,9 @@ func (l *lease) acquire(ctx context.Context) (*holding, error) {
 func (l *lease) stand(ctx context.Context, holder *string, ok func()) (*holding, error) {
 	short, cancel := context.WithTimeout(ctx, l.ttl)
 	defer cancel()
+	if _, err := l.open(short); err != nil {
+		return nil, err
+	}
 	kv, err := l.js.KeyValue(short, stream.LeasesBucket)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", stream.LeasesBucket, err)
@@ -202,18 +238,22 @@ func (l *lease) try(ctx context.Context, kv jetstream.KeyValue, holder *string) 
 	if err != nil {
 		return nil, err
 	}
+	if free, err := l.isFree(ctx); err != nil || !free {
+		return nil, err
+	}
 	short, cancel := context.WithTimeout(ctx, l.refresh)
 	defer cancel()
 	until := time.Now().Add(l.ttl)
 	revision, err := kv.Create(short, leaseKey, value, jetstream.KeyTTL(l.ttl))
 	if err == nil {
 		l.until.Store(&until)
+		l.other, l.gone = "", time.Time{}
 		return &holding{lease: l, revision: revision, value: value}, nil
 	}
 	if !errors.Is(err, jetstream.ErrKeyExists) {
 		return nil, fmt.Errorf("take the lease: %w", err)
 	}
-	revision, other, err := l.look(ctx)
+	revision, other, _, err := l.look(ctx)
 	switch {
 	case err != nil:
 		return nil, err
@@ -224,8 +264,10 @@ func (l *lease) try(ctx context.Context, kv jetstream.KeyValue, holder *string) 
 		// nobody knows, so it counts from the refresh of now.
 		h := &holding{lease: l, revision: revision, value: value}
 		l.until.Store(nil)
+		l.other, l.gone = "", time.Time{}
 		return h, h.put(ctx, nil)
 	}
+	l.other, l.gone = other.Token, time.Time{}
 	if *holder != other.Token {
 		*holder = other.Token
 		l.log.Info().Str("instance", l.instance).Str("active", other.Instance).Time("since", other.Since.Time).
@@ -235,25 +277,73 @@ func (l *lease) try(ctx context.Context, kv jetstream.KeyValue, holder *string) 
 	return nil, nil
 }
 
-// look returns who holds the lease; an empty record if nobody does.
-func (l *lease) look(ctx context.Context) (revision uint64, r leaseRecord, err error) {
+// isFree reports whether a key that is not there may be taken. Who gives the lease back
+// says so, and the server does when it expires. A key that has vanished without a word
+// was deleted or lost with its bucket: whoever held it may do so for ttl yet.
+func (l *lease) isFree(ctx context.Context) (bool, error) {
+	_, other, ended, err := l.look(ctx)
+	if err != nil || other.Token != "" || ended {
+		return true, err // if there is a key, taking it fails
+	}
+	if l.other == "" {
+		return l.isSettled(ctx)
+	}
+	if l.gone.IsZero() {
+		l.gone = time.Now()
+		l.log.Warn().Str("instance", l.instance).Dur("wait_ms", l.ttl).Msg("lease has vanished; who held it may do so for a while yet")
+	}
+	return time.Since(l.gone) >= l.ttl, nil
+}
+
+// isSettled reports whether nobody can hold a lease of a bucket that was there before
+// this one: an instance that has just started cannot know. A bucket that is as old as
+// the other streams is the first one.
+func (l *lease) isSettled(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.refresh)
+	defer cancel()
+	s, err := l.open(ctx)
+	if err != nil {
+		return false, err
+	}
+	info := s.CachedInfo()
+	if info.TimeStamp.Sub(info.Created) >= l.ttl {
+		return true, nil
+	}
+	alerts, err := l.js.Stream(ctx, stream.Alerts)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+	}
+	return info.Created.Sub(alerts.CachedInfo().Created) < l.ttl, nil
+}
+
+// headerReleased is that of a deletion by which an instance gives the lease back.
+const headerReleased = "Supernats-Released"
+
+// look returns who holds the lease; an empty record if nobody does. ended says that the
+// one before has given it back, or that it has expired. Revision 0: there is no trace of
+// any.
+func (l *lease) look(ctx context.Context) (revision uint64, r leaseRecord, ended bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.refresh/2)
 	defer cancel()
 	s, err := l.js.Stream(ctx, "KV_"+stream.LeasesBucket)
 	if err != nil {
-		return 0, r, fmt.Errorf("open bucket %s: %w", stream.LeasesBucket, err)
+		return 0, r, false, fmt.Errorf("open bucket %s: %w", stream.LeasesBucket, err)
 	}
 	m, err := s.GetLastMsgForSubject(ctx, leaseSubject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return 0, r, nil
+		return 0, r, false, nil
 	}
 	if err != nil {
-		return 0, r, fmt.Errorf("look who has the lease: %w", err)
+		return 0, r, false, fmt.Errorf("look who has the lease: %w", err)
 	}
+	ended = m.Header.Get(headerReleased) != "" || m.Header.Get(jetstream.MarkerReasonHeader) == "MaxAge"
 	if len(m.Data) > 0 && json.Unmarshal(m.Data, &r) != nil || len(m.Data) > 0 && r.Token == "" {
 		r = leaseRecord{Instance: "?", Token: "?"} // somebody else's, until it expires or is deleted
 	}
-	return m.Sequence, r, nil
+	return m.Sequence, r, ended, nil
 }
 
 const leaseSubject = "$KV." + stream.LeasesBucket + "." + leaseKey
@@ -322,13 +412,21 @@ func (h *holding) extend(ctx context.Context) error {
 		return h.expired()
 	}
 	err := h.put(ctx, until)
-	if !wrongLast(err) {
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
+		// The bucket is gone. Nobody else takes the lease before ours has ended.
+		if _, e := h.open(ctx); e != nil {
+			return fmt.Errorf("%w; %w", err, e)
+		}
+	} else if !wrongLast(err) {
 		return err
 	}
-	revision, other, err := h.look(ctx)
+	revision, other, _, err := h.look(ctx)
 	switch {
 	case err != nil:
 		return err
+	case revision == 0:
+		h.revision = 0 // the bucket was made again, or emptied
+		return h.put(ctx, until)
 	case other.Token == h.token:
 		h.revision = revision // of an earlier refresh, whose answer was lost
 		return h.put(ctx, until)
@@ -344,7 +442,7 @@ func (h *holding) put(ctx context.Context, was *time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, h.refresh/2)
 	defer cancel()
 	until := time.Now().Add(h.ttl)
-	ack, err := h.js.PublishMsg(ctx, &nats.Msg{Subject: leaseSubject, Data: h.value},
+	ack, err := h.js.PublishMsg(ctx, &nats.Msg{Subject: stream.KeySubject(h.js, stream.LeasesBucket, leaseKey), Data: h.value},
 		jetstream.WithMsgTTL(h.ttl), jetstream.WithExpectLastSequencePerSubject(h.revision))
 	if err != nil {
 		return fmt.Errorf("refresh the lease: %w", err)
@@ -361,9 +459,11 @@ func (h *holding) release() {
 	h.until.Store(nil)
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
-	kv, err := h.js.KeyValue(ctx, stream.LeasesBucket)
-	if err == nil {
-		err = kv.Delete(ctx, leaseKey, jetstream.LastRevision(h.revision))
+	var err error = nats.ErrConnectionClosed
+	if h.js.Conn().IsConnected() { // a stop waits for nothing that is in vain
+		_, err = h.js.PublishMsg(ctx, &nats.Msg{Subject: leaseSubject, Header: nats.Header{
+			"KV-Operation": {"DEL"}, headerReleased: {h.token},
+		}}, jetstream.WithExpectLastSequencePerSubject(h.revision))
 	}
 	if err != nil {
 		h.log.Debug().Err(err).Msg("lease was not given back; it expires by itself")

@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 	"time"
 
@@ -20,8 +19,12 @@ type machine struct {
 	fleet  *state.Fleet
 	engine *rules.Engine
 	tooOld int // events that matched a rule and were behind the horizon
+	// repeatsUntil is up to when the stream may get events that an earlier stream had:
+	// nobody is notified twice of one. The zero time: of none.
+	repeatsUntil time.Time
 
-	// What changed since it was last taken: by key, so each once.
+	// What changed since it was last taken: by key, so each once. A state that is nil is
+	// forgotten.
 	states map[string]*schema.State
 	hosts  map[string]*schema.Host
 	// worth says that it is more than the times at which hosts were seen.
@@ -34,11 +37,13 @@ type unreadable struct{ error }
 
 func (e unreadable) Unwrap() error { return e.error }
 
-func newMachine(set *rules.Set) *machine {
-	return &machine{
+func newMachine(set *rules.Set, limits state.Limits) *machine {
+	m := &machine{
 		fleet: state.NewFleet(), engine: rules.New(set),
 		states: map[string]*schema.State{}, hosts: map[string]*schema.Host{},
 	}
+	m.fleet.Limit(limits)
+	return m
 }
 
 // apply takes in a message. What is older than the horizon is state, and nobody is
@@ -50,6 +55,9 @@ func (m *machine) apply(in *consumer.Message, horizon time.Time) error {
 	case strings.HasPrefix(in.Subject, schema.SnapshotPrefix):
 		ce, err := read(in, schema.SnapshotPrefix, func(s *schema.Snapshot) string { return s.Host })
 		if err != nil {
+			return err
+		}
+		if err := m.admit(ce.Data.Host); err != nil {
 			return err
 		}
 		at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
@@ -72,17 +80,31 @@ func (m *machine) event(in *consumer.Message, horizon time.Time) error {
 			return nil
 		}
 	}
-	ce, err := in.Event()
+	ce, err := eventOf(in)
 	if err != nil {
 		return unreadable{err}
 	}
+	if err := m.admit(ce.Data.Host); err != nil {
+		return err
+	}
 	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
 	m.seen(at, ce.Data.Host)
-	if m.engine.Event(ruleMeta(at), ce, horizon) {
+	if !m.isRepeat(in, ce.Data) && m.engine.Event(ruleMeta(at), ce, horizon) {
 		m.tooOld++
 	}
 	m.changed(at, m.fleet.Event(at, ce))
 	return nil
+}
+
+// isRepeat reports whether an event is one that the record of its process knows: of
+// one process they come in the order of their serials. It is not asked for the whole
+// time, since a change of leader may swap neighbours in a replicated stream.
+func (m *machine) isRepeat(in *consumer.Message, e *schema.Event) bool {
+	if e.Process == "" || in.Stored.After(m.repeatsUntil) {
+		return false
+	}
+	s := m.fleet.State(e.Host, e.Group, e.Process)
+	return s != nil && s.Boot == e.Boot && e.Serial > 0 && e.Serial <= s.Serial
 }
 
 // bootOf returns the boot in the id of an event that is not decoded, "" if it is not
@@ -95,18 +117,6 @@ func bootOf(payload []byte, host string) string {
 	}
 	boot, _, _ := bytes.Cut(rest[len(host)+1:], []byte{'/'})
 	return string(boot[:min(len(boot), maxBoot)])
-}
-
-// maxBoot is longer than a boot is.
-const maxBoot = 64
-
-// correct makes the time of a message right if its host's clock is wrong.
-func correct[T any](f *state.Fleet, in *consumer.Message, host, boot string, ce *schema.CloudEvent[T]) state.Meta {
-	at := state.Meta{Seq: in.Seq, Stored: in.Stored, Sent: in.Sent}
-	if at.Shift = f.Shift(at, host, boot, ce.Time.Time); at.Shift != 0 {
-		ce.Time.Time = ce.Time.Add(at.Shift)
-	}
-	return at
 }
 
 func ruleMeta(at state.Meta) rules.Meta {
@@ -134,6 +144,9 @@ func (m *machine) loss(in *consumer.Message, horizon time.Time) error {
 	if err != nil {
 		return err
 	}
+	if err := m.admit(ce.Data.Host); err != nil {
+		return err
+	}
 	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
 	m.seen(at, ce.Data.Host)
 	m.engine.Loss(ruleMeta(at), ce, horizon)
@@ -145,6 +158,9 @@ func (m *machine) loss(in *consumer.Message, horizon time.Time) error {
 func (m *machine) life(in *consumer.Message, kind string) error {
 	ce, err := read(in, schema.BridgePrefix, func(b *schema.Bridge) string { return b.Host })
 	if err != nil {
+		return err
+	}
+	if err := m.admit(ce.Data.Host); err != nil {
 		return err
 	}
 	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
@@ -161,26 +177,40 @@ func apply[T any](m *machine, in *consumer.Message, of func(*T) (host, boot stri
 		return err
 	}
 	host, boot := of(ce.Data)
+	if err := m.admit(host); err != nil {
+		return err
+	}
 	at := correct(m.fleet, in, host, boot, ce)
 	m.seen(at, host)
 	m.changed(at, do(at, ce))
 	return nil
 }
 
-// read decodes a record of a bridge, which must be of the host of its subject.
-func read[T any](in *consumer.Message, prefix string, host func(*T) string) (*schema.CloudEvent[*T], error) {
-	ce, err := schema.Unmarshal[*T](in.Data)
-	switch {
-	case err != nil:
-	case ce.Data == nil || host(ce.Data) == "":
-		err = fmt.Errorf("record %q has no host", ce.ID)
-	case !schema.OfHost(in.Subject, prefix, host(ce.Data)):
-		err = fmt.Errorf("record %q of host %q was published on %s, by another host", ce.ID, host(ce.Data), in.Subject)
+// admit refuses hosts that are too many: anybody can invent names where users of NATS
+// have no permissions.
+func (m *machine) admit(host string) error {
+	if err := m.fleet.Admits(host); err != nil {
+		return unreadable{err}
 	}
-	if err != nil {
-		return nil, unreadable{err}
+	return nil
+}
+
+// refused notes that a message on the subject of a host was none of ours.
+func (m *machine) refused(in *consumer.Message, reason string, n, dropped int) {
+	at := state.Meta{Seq: in.Seq, Stored: in.Stored}
+	if c := m.fleet.Refused(at, hostToken(in.Subject), reason, n, dropped); c.Host != nil {
+		m.sawHost(at, c)
+		m.worth = true
 	}
-	return ce, nil
+}
+
+// hostToken is the third token of each of our subjects.
+func hostToken(subject string) string {
+	tokens := strings.SplitN(subject, ".", 4)
+	if len(tokens) < 3 {
+		return ""
+	}
+	return tokens[2]
 }
 
 func (m *machine) seen(at state.Meta, host string) { m.engine.Seen(ruleMeta(at), host) }
@@ -190,8 +220,10 @@ func (m *machine) seen(at state.Meta, host string) { m.engine.Seen(ruleMeta(at),
 func (m *machine) changed(at state.Meta, c state.Changes) {
 	for _, s := range c.States {
 		m.states[s.Key] = s.State
-		m.engine.Process(ruleMeta(at), s.State)
 		m.worth = true
+		if s.State != nil {
+			m.engine.Process(ruleMeta(at), s.State)
+		}
 	}
 	m.sawHost(at, c)
 }

@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
@@ -18,30 +20,49 @@ type mutes struct {
 	watcher jetstream.KeyWatcher
 	log     zerolog.Logger
 	done    chan struct{}
+	opened  identity
 
 	mu   sync.Mutex
 	byID map[string]schema.Mute
-	list []schema.Mute // what byID holds; never changed, only replaced
-	news bool          // since now was called
+	// ended are the ids that were deleted, by somebody or by the server: a backup may
+	// have them still. At most maxEnded.
+	ended map[string]bool
+	last  uint64        // the newest revision
+	list  []schema.Mute // what byID holds; never changed, only replaced
+	news  bool          // since now was called
 }
 
-// watchMutes returns when it has all that there are.
-func watchMutes(ctx context.Context, js jetstream.JetStream, log zerolog.Logger) (*mutes, error) {
+// maxEnded bounds what is remembered of silences that are over.
+const maxEnded = 10_000
+
+// watchMutes returns when it has all that there are. before is what this process knew,
+// or nil: if the bucket is another one by now, it gets the silences that have not run
+// out.
+func watchMutes(ctx context.Context, js jetstream.JetStream, before *mutes, log zerolog.Logger) (*mutes, error) {
 	kv, err := js.KeyValue(ctx, stream.MutesBucket)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", stream.MutesBucket, err)
 	}
-	w, err := kv.WatchAll(ctx)
+	s, err := js.Stream(ctx, "KV_"+stream.MutesBucket)
 	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", stream.MutesBucket, err)
+	}
+	m := &mutes{log: log, done: make(chan struct{}), opened: identityOf(s.CachedInfo()), byID: map[string]schema.Mute{}, ended: map[string]bool{}}
+	if before != nil {
+		if err := m.keep(ctx, js, kv, before); err != nil {
+			return nil, err
+		}
+	}
+
+	if m.watcher, err = kv.WatchAll(ctx); err != nil {
 		return nil, fmt.Errorf("read bucket %s: %w", stream.MutesBucket, err)
 	}
-	m := &mutes{watcher: w, log: log, done: make(chan struct{}), byID: map[string]schema.Mute{}}
 	for {
 		select {
 		case <-ctx.Done():
-			_ = w.Stop()
+			_ = m.watcher.Stop()
 			return nil, ctx.Err()
-		case e, ok := <-w.Updates():
+		case e, ok := <-m.watcher.Updates():
 			if !ok {
 				return nil, fmt.Errorf("read bucket %s: the connection was closed", stream.MutesBucket)
 			}
@@ -52,6 +73,66 @@ func watchMutes(ctx context.Context, js jetstream.JetStream, log zerolog.Logger)
 			m.take(e)
 		}
 	}
+}
+
+// isOther reports whether the bucket is not the one that is followed, or was emptied
+// without a word.
+func (m *mutes) isOther(ctx context.Context, js jetstream.JetStream) (bool, error) {
+	s, err := js.Stream(ctx, "KV_"+stream.MutesBucket)
+	if err != nil {
+		return false, fmt.Errorf("open bucket %s: %w", stream.MutesBucket, err)
+	}
+	info := s.CachedInfo()
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := false // one that does not expire before the server has had time to delete it
+	for _, mute := range m.byID {
+		last = last || time.Until(mute.Expires.Time) > time.Minute
+	}
+	known := identity{m.opened.created, max(m.opened.last, m.last)}
+	return !identityOf(info).follows(known) || last && info.State.Msgs == 0, nil
+}
+
+// keep writes what another life of the bucket held and this one lacks, and deletes what
+// was over there.
+func (m *mutes) keep(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue, before *mutes) error {
+	other, err := before.isOther(ctx, js)
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	m.ended = before.ended
+	if err != nil || !other {
+		return err
+	}
+
+	for id := range m.ended {
+		if _, err := kv.Get(ctx, id); errors.Is(err, jetstream.ErrKeyNotFound) {
+			continue
+		}
+		if err := kv.Delete(ctx, id); err != nil {
+			return fmt.Errorf("delete silence %s again: %w", id, err)
+		}
+		m.log.Warn().Str("id", id).Msg("bucket of silences was restored from a backup; one that was over is deleted again")
+	}
+	for id, mute := range before.byID {
+		left := time.Until(mute.Expires.Time)
+		if left < time.Second { // the server counts in seconds
+			continue
+		}
+		value, err := schema.Marshal(mute)
+		if err != nil {
+			return err
+		}
+		_, err = kv.Create(ctx, id, value, jetstream.KeyTTL(left.Truncate(time.Second)))
+		if errors.Is(err, jetstream.ErrKeyExists) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("store silence %s again: %w", id, err)
+		}
+		m.log.Warn().Str("id", id).Time("expires", mute.Expires.Time).Msg("silence had vanished with its bucket and is stored again")
+	}
+	return nil
 }
 
 func (m *mutes) run() {
@@ -66,6 +147,11 @@ func (m *mutes) take(e jetstream.KeyValueEntry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.byID, e.Key())
+	delete(m.ended, e.Key())
+	m.last = max(m.last, e.Revision())
+	if e.Operation() != jetstream.KeyValuePut && len(m.ended) < maxEnded {
+		m.ended[e.Key()] = true
+	}
 	if e.Operation() == jetstream.KeyValuePut {
 		var mute schema.Mute
 		if err := json.Unmarshal(e.Value(), &mute); err != nil {

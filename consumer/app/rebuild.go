@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"supernats/consumer"
 	"supernats/consumer/rules"
@@ -28,10 +29,18 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 	if err != nil {
 		return err
 	}
-	m := newMachine(none)
+	limits := a.cfg.Limits.fleet()
+	m := newMachine(none, limits)
 	var read uint64
 	if have != nil {
-		if read, err = replay(ctx, js, m, have.AckFloor.Stream); err != nil {
+		was, err := new(lineages).open(ctx, js, a.log)
+		if err != nil {
+			return err
+		}
+		if was == nil {
+			was = &lineage{}
+		}
+		if read, err = replay(ctx, js, m, *was, have.AckFloor.Stream); err != nil {
 			return err
 		}
 	}
@@ -42,10 +51,10 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 	for key, h := range m.fleet.Hosts() {
 		hosts[key] = h
 	}
-	if err := replace(ctx, js, stream.StateBucket, states, a); err != nil {
+	if err := replace(ctx, js, stream.StateBucket, states, stateShare(limits), func() error { return nil }, a.log); err != nil {
 		return err
 	}
-	if err := replace(ctx, js, stream.HostsBucket, hosts, a); err != nil {
+	if err := replace(ctx, js, stream.HostsBucket, hosts, hostShare(limits), func() error { return nil }, a.log); err != nil {
 		return err
 	}
 	a.log.Info().Uint64("messages", read).Int("processes", len(states)).Int("hosts", len(hosts)).
@@ -54,7 +63,7 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 }
 
 // replay feeds a machine with the stream of events, up to a sequence.
-func replay(ctx context.Context, js jetstream.JetStream, m *machine, last uint64) (read uint64, err error) {
+func replay(ctx context.Context, js jetstream.JetStream, m *machine, line lineage, last uint64) (read uint64, err error) {
 	s, err := js.Stream(ctx, stream.Events)
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", stream.Events, err)
@@ -66,7 +75,7 @@ func replay(ctx context.Context, js jetstream.JetStream, m *machine, last uint64
 	if err != nil {
 		return 0, fmt.Errorf("read stream %s: %w", stream.Events, err)
 	}
-	msgs, err := oc.Messages(jetstream.PullMaxMessages(4 * batchSize))
+	msgs, err := oc.Messages(jetstream.PullMaxMessagesWithBytesLimit(4*batchSize, pullBytes(js)))
 	if err != nil {
 		return 0, fmt.Errorf("read stream %s: %w", stream.Events, err)
 	}
@@ -84,19 +93,25 @@ func replay(ctx context.Context, js jetstream.JetStream, m *machine, last uint64
 			return read, nil
 		}
 		read++
+		seq := in.Seq
+		in.Seq = line.position(seq)
 		if err := m.apply(in, in.Stored); err != nil && !errors.As(err, new(unreadable)) {
 			return read, err
 		}
-		if meta, err := raw.Metadata(); err != nil || in.Seq == last || meta.NumPending == 0 {
+		if meta, err := raw.Metadata(); err != nil || seq == last || meta.NumPending == 0 {
 			return read, err
 		}
 	}
 }
 
-// replace makes a bucket hold these records and no others.
-func replace[T any](ctx context.Context, js jetstream.JetStream, name string, want map[string]*T, a *App) error {
-	b, have, err := openBucket[T](ctx, js, name, a.log)
+// replace makes a bucket hold these records and no others, if held returns no error
+// after it was read: what another instance writes from then on is not overwritten.
+func replace[T any](ctx context.Context, js jetstream.JetStream, name string, want map[string]*T, room *share[T], held func() error, log zerolog.Logger) error {
+	b, have, err := openBucket(ctx, js, name, room, log)
 	if err != nil {
+		return err
+	}
+	if err := held(); err != nil {
 		return err
 	}
 	var changes []record[T]

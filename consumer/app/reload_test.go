@@ -98,11 +98,11 @@ func TestRebuild(t *testing.T) {
 	stop()
 	records := func() (map[string]*schema.State, map[string]*schema.Host) {
 		t.Helper()
-		_, states, err := openBucket[schema.State](t.Context(), f.js, stream.StateBucket, zerolog.Nop())
+		_, states, err := openBucket[schema.State](t.Context(), f.js, stream.StateBucket, nil, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, hosts, err := openBucket[schema.Host](t.Context(), f.js, stream.HostsBucket, zerolog.Nop())
+		_, hosts, err := openBucket[schema.Host](t.Context(), f.js, stream.HostsBucket, nil, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -19,7 +20,7 @@ func (d *decoder) unmarshal(n ast.Node, v encoding.TextUnmarshaler, key string) 
 	}
 	d.keys[key] = n.GetToken()
 	if err := v.UnmarshalText([]byte(text)); err != nil {
-		d.fail(n.GetToken(), "%s: %v", key, err)
+		d.fail(n.GetToken(), key, "%v", err)
 	}
 }
 
@@ -36,7 +37,7 @@ func (d *decoder) string(n ast.Node, v reflect.Value, literal bool, key string) 
 		}
 		if text != written { // a password 007 would become 7
 			v.SetString(written)
-			d.fail(n.GetToken(), "%s: found the number %[2]v, allowed is a text: '%[2]v' with quotes", key, v.Interface())
+			d.fail(n.GetToken(), key, "found the number %[1]v, allowed is a text: '%[1]v' with quotes", v.Interface())
 			return
 		}
 	}
@@ -51,7 +52,7 @@ func (d *decoder) bool(n ast.Node, v reflect.Value, key string) {
 	}
 	d.keys[key] = n.GetToken()
 	if text != "true" && text != "false" {
-		d.fail(n.GetToken(), "%s: found %q, allowed is %s", key, text, allowed)
+		d.fail(n.GetToken(), key, "found %q, allowed is %s", text, allowed)
 		return
 	}
 	v.SetBool(text == "true")
@@ -66,7 +67,7 @@ func (d *decoder) number(n ast.Node, v reflect.Value, key string) {
 	d.keys[key] = n.GetToken()
 	i, err := strconv.ParseInt(text, 10, v.Type().Bits())
 	if err != nil {
-		d.fail(n.GetToken(), "%s: found %q, allowed is %s up to %d", key, text, allowed, uint64(1)<<(v.Type().Bits()-1)-1)
+		d.fail(n.GetToken(), key, "found %q, allowed is %s up to %d", text, allowed, uint64(1)<<(v.Type().Bits()-1)-1)
 		return
 	}
 	v.SetInt(i)
@@ -87,9 +88,9 @@ func (d *decoder) plain(n ast.Node, want ast.NodeType, key, allowed string) (str
 func (d *decoder) text(n ast.Node, key, allowed string) (string, bool) {
 	switch s := n.(type) {
 	case *ast.StringNode:
-		return d.expand(s)
+		return d.expand(s, key)
 	case *ast.LiteralNode:
-		return d.expand(s.Value)
+		return d.expand(s.Value, key)
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
 		return fmt.Sprint(s.(ast.ScalarNode).GetValue()), true
 	}
@@ -100,18 +101,32 @@ func (d *decoder) text(n ast.Node, key, allowed string) (string, bool) {
 	return "", false
 }
 
-var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
+var (
+	// variable is ${NAME}; $${NAME} is the text itself, as a shell may want it.
+	variable     = regexp.MustCompile(`\$?\$\{([^}]*)\}`)
+	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
 
-// expand puts the values of variables in place of ${NAME}.
-func (d *decoder) expand(s *ast.StringNode) (text string, ok bool) {
+// expand puts the values of variables in place of ${NAME}. Each one that is not set is
+// reported.
+func (d *decoder) expand(s *ast.StringNode, key string) (text string, ok bool) {
 	ok = true
 	text = variable.ReplaceAllStringFunc(s.Value, func(ref string) string {
-		value, isSet := os.LookupEnv(ref[2 : len(ref)-1])
-		if !isSet && ok {
-			d.fail(s.GetToken(), "variable %s is not set", ref)
-			ok = false
+		if literal, ok := strings.CutPrefix(ref, "$$"); ok {
+			return "$" + literal
 		}
-		return value
+		name := ref[2 : len(ref)-1]
+		value, isSet := os.LookupEnv(name)
+		if isSet {
+			return value
+		}
+		d.failed[key], ok = true, false
+		message := "variable " + ref + " is not set"
+		if name != "" && !variableName.MatchString(name) {
+			message += "; allowed are letters, digits and _, without a default, and $" + ref + " for the text itself"
+		}
+		d.fail(s.GetToken(), "", "%s", message)
+		return ""
 	})
 	return text, ok
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -10,54 +11,170 @@ import (
 	"supernats/schema"
 )
 
-// alertHeaders is more than the headers of a notification take.
-const alertHeaders = 1 << 10
+const (
+	// alertHeaders is more than the headers of a notification take, without its id.
+	alertHeaders = 1 << 10
+	// leastLog is how much of each log is kept before a notification is divided.
+	leastLog = 256
+	// shortText is how much is kept of texts for which there is no room.
+	shortText = 200
+)
+
+// piece is a notification as it is published, or a part of one.
+type piece struct {
+	id   string
+	json []byte
+}
 
 // write makes a notification's JSON, no larger than the server and the stream take
-// it. One that lists many crashes loses of their logs first, then details of the
-// events, then the oldest events: its count stays, and `supernats replay` has them.
-func (v *events) write(n *rules.Notification) ([]byte, error) {
-	limit := int(v.js.Conn().MaxPayload())
+// it. One that lists many crashes loses of their logs first; then it is divided, so
+// that every crash is listed; what is left of a part with one crash loses its texts.
+// Its count stays, and `supernats replay` has all that was cut.
+func (v *events) write(n *rules.Notification) ([]piece, error) {
+	alert := *n.Alert
+	alert.Events = v.line.sequences(slices.Clone(alert.Events))
+	own := *n
+	own.Alert = &alert
+	w := writer{note: &own, limit: int(v.js.Conn().MaxPayload())}
 	if v.maxAlert > 0 {
-		limit = min(limit, v.maxAlert)
+		w.limit = min(w.limit, v.maxAlert)
 	}
-	limit -= alertHeaders + len(n.ID)
+	w.limit -= alertHeaders + 2*len(partID(n.ID, len(n.Alert.Events), len(n.Alert.Events))) // a message id too
 
-	a := *n.Alert
-	a.Events = slices.Clone(a.Events)
-	write := func() ([]byte, error) {
-		json, err := schema.Marshal(a.Envelope(n.ID, n.Type, n.At))
-		if err != nil {
-			return nil, fmt.Errorf("write notification %s: %w", n.ID, err)
-		}
-		return json, nil
+	json, err := w.fit(n.ID, n.Type, w.part(0, len(n.Alert.Events)))
+	if err != nil || json != nil {
+		return []piece{{n.ID, json}}, err
 	}
-	json, err := write()
-	for kept := 4096; err == nil && len(json) > limit && kept > 0; kept /= 4 {
+	w.texts = true
+	err = w.divide(0, len(n.Alert.Events))
+	return w.pieces, err
+}
+
+// writer makes the messages of one notification.
+type writer struct {
+	note   *rules.Notification
+	limit  int  // of one message
+	texts  bool // to be shortened
+	pieces []piece
+}
+
+// divide writes the events from first to before end, in as many parts as it takes.
+func (w *writer) divide(first, end int) error {
+	all := len(w.note.Alert.Events)
+	id, typ, a := w.note.ID, w.note.Type, w.part(first, end)
+	if first > 0 || end < all {
+		id = partID(id, first, end)
+	}
+	switch {
+	case typ == schema.TypeAlertFiring && first > 0:
+		typ = schema.TypeAlertUpdate
+	case typ == schema.TypeAlertResolved && end < all: // there is more to come
+		typ, a.Closed = schema.TypeAlertUpdate, nil
+	}
+
+	json, err := w.fit(id, typ, a)
+	if err == nil && json == nil && end-first > 1 {
+		middle := (first + end) / 2
+		if err := w.divide(first, middle); err != nil {
+			return err
+		}
+		return w.divide(middle, end)
+	}
+	if err == nil && json == nil {
+		json, err = w.least(id, typ, a)
+	}
+	w.pieces = append(w.pieces, piece{id, json})
+	return err
+}
+
+// part is a copy of the notification with some of its events.
+func (w *writer) part(first, end int) *schema.Alert {
+	a := *w.note.Alert
+	a.Events = slices.Clone(a.Events[first:end])
+	if w.texts {
+		a.Labels, a.Annotations = shorterTexts(a.Labels, w.limit/8), shorterTexts(a.Annotations, w.limit/8)
+	}
+	return &a
+}
+
+func (w *writer) json(id, typ string, a *schema.Alert) ([]byte, error) {
+	json, err := schema.Marshal(a.Envelope(id, typ, w.note.At))
+	if err != nil {
+		return nil, fmt.Errorf("write notification %s: %w", id, err)
+	}
+	return json, nil
+}
+
+// fit writes a part with as much of the logs as there is room for, or nil.
+func (w *writer) fit(id, typ string, a *schema.Alert) ([]byte, error) {
+	json, err := w.json(id, typ, a)
+	for kept := 4096; err == nil && len(json) > w.limit && kept >= leastLog; kept /= 4 {
 		for i := range a.Events {
 			a.Events[i].Log = shorterLog(a.Events[i].Log, kept)
 		}
-		json, err = write()
+		json, err = w.json(id, typ, a)
 	}
-	if err != nil || len(json) <= limit {
-		return json, err
+	if len(json) > w.limit {
+		json = nil
 	}
+	return json, err
+}
 
-	for i := range a.Events {
-		e := &a.Events[i]
-		e.Log, e.Server = nil, ""
-		if e.Exit != nil && len(e.Exit.SpawnErr) > 200 {
-			exit := *e.Exit
-			exit.SpawnErr = strings.ToValidUTF8(exit.SpawnErr[:200], "") + "…"
-			e.Exit = &exit
+// least writes a part that is too large with hardly any event: without logs, and with
+// less and less of all texts.
+func (w *writer) least(id, typ string, a *schema.Alert) (json []byte, err error) {
+	for kept := 4 * shortText; ; kept /= 4 {
+		for i := range a.Events {
+			shortenEvent(&a.Events[i], kept)
 		}
-	}
-	for {
-		if json, err = write(); err != nil || len(json) <= limit || len(a.Events) == 0 {
+		a.Labels, a.Annotations = shorterTexts(a.Labels, kept*len(a.Labels)), shorterTexts(a.Annotations, kept*len(a.Annotations))
+		if json, err = w.json(id, typ, a); err != nil || len(json) <= w.limit || kept == 0 {
 			return json, err
 		}
-		a.Events = a.Events[(len(a.Events)+7)/8:]
 	}
+}
+
+// shortenEvent takes from an event what is not needed to know what happened.
+func shortenEvent(e *schema.AlertEvent, kept int) {
+	e.Log, e.Server = nil, ""
+	e.Text, e.Fix, e.Cause = shorter(e.Text, kept), shorter(e.Fix, kept), shorter(e.Cause, kept)
+	if e.Exit != nil {
+		exit := *e.Exit
+		exit.SpawnErr, exit.Signal = shorter(exit.SpawnErr, kept), shorter(exit.Signal, max(kept, 10))
+		e.Exit = &exit
+	}
+}
+
+// shorterTexts keeps so many bytes of texts, of each its share.
+func shorterTexts(texts map[string]string, kept int) map[string]string {
+	size := 0
+	for name, text := range texts {
+		size += len(name) + len(text)
+	}
+	if size <= kept {
+		return texts
+	}
+	short := maps.Clone(texts)
+	for name, text := range short {
+		if text = shorter(text, kept/len(texts)-len(name)); text == "" {
+			delete(short, name)
+		} else {
+			short[name] = text
+		}
+	}
+	return short
+}
+
+// shorter is the beginning of a text, with an ellipsis where something is cut.
+func shorter(s string, n int) string {
+	const cut = "…"
+	switch {
+	case len(s) <= n:
+		return s
+	case n <= len(cut):
+		return ""
+	}
+	return strings.ToValidUTF8(s[:n-len(cut)], "") + cut
 }
 
 // shorterLog keeps the last bytes of a log; nil if that is nothing.

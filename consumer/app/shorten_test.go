@@ -6,56 +6,139 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"supernats/consumer/rules"
 	"supernats/schema"
+	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
 
-// A notification that lists more than a message may hold is shortened: logs first,
-// then the oldest events; its count stays.
+// crashes is a notification of so many, each with a log.
+func crashes(n int, log string, change ...func(*schema.Alert)) rules.Notification {
+	at := time.Date(2026, 11, 21, 19, 0, 31, 0, time.UTC)
+	a := &schema.Alert{Alert: "a", Rule: "r", Severity: "critical", Host: "h", Opened: schema.Time{Time: at}, Closed: &schema.Time{Time: at}, Count: n}
+	for i := range n {
+		a.Events = append(a.Events, schema.AlertEvent{ID: fmt.Sprint("h/b/", i), Time: schema.Time{Time: at}, Event: "PROCESS_STATE_EXITED", Process: fmt.Sprint("p", i), Log: &schema.Log{Stderr: log}})
+	}
+	for _, c := range change {
+		c(a)
+	}
+	return rules.Notification{ID: "a/1", Type: schema.TypeAlertResolved, At: at, Alert: a}
+}
+
+// A notification that lists more than a message may hold is shortened, logs first, and
+// then divided: every crash is listed, and its count stays.
 func TestNotificationFits(t *testing.T) {
 	v := &events{js: streamtest.Start(t).JetStream()}
-	at := time.Date(2026, 11, 21, 19, 0, 31, 0, time.UTC)
-	list := func(n int, log string) rules.Notification {
-		a := &schema.Alert{Alert: "a", Rule: "r", Severity: "critical", Host: "h", Opened: schema.Time{Time: at}, Count: n}
-		for i := range n {
-			a.Events = append(a.Events, schema.AlertEvent{ID: fmt.Sprint("h/b/", i), Time: schema.Time{Time: at}, Event: "PROCESS_STATE_EXITED", Process: fmt.Sprint("p", i), Log: &schema.Log{Stderr: log}})
-		}
-		return rules.Notification{ID: "a/1", Type: schema.TypeAlertFiring, At: at, Alert: a}
-	}
 	log := strings.Repeat("a line of the log\n", 200)
+	long := func(a *schema.Alert) {
+		a.Annotations = map[string]string{"summary": strings.Repeat("é", 8000), "description": strings.Repeat("x", 16000)}
+		a.Labels = map[string]string{"team": "a"}
+		for i := range a.Events {
+			a.Events[i].Exit = &schema.Exit{SpawnErr: strings.Repeat("x", 20000)}
+		}
+	}
 	for _, tc := range []struct {
 		name      string
 		n, limit  int
-		least     int // events
+		change    func(*schema.Alert)
+		parts     int // at most
 		logs, all bool
 	}{
-		{"as it is", 100, 1 << 20, 100, true, true},
-		{"shorter logs", 100, 64 << 10, 100, true, false},
-		{"hardly any logs", 250, 64 << 10, 250, true, false},
-		{"newest events", 5000, 64 << 10, 200, false, false},
+		{"as it is", 100, 1 << 20, func(*schema.Alert) {}, 1, true, true},
+		{"shorter logs", 100, 64 << 10, func(*schema.Alert) {}, 1, true, false},
+		{"in parts", 100, 32 << 10, func(*schema.Alert) {}, 2, true, false},
+		{"in many parts", 500, 32 << 10, func(*schema.Alert) {}, 16, true, false},
+		{"long texts", 3, 32 << 10, long, 3, true, false},
+		{"hardly anything", 3, 4 << 10, long, 4, false, false},
+		{"texts alone", 0, 8 << 10, long, 1, false, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			n := list(tc.n, log)
+			n := crashes(tc.n, log, tc.change)
 			v.maxAlert = tc.limit
-			json, err := v.write(&n)
-			if err != nil || len(json) > tc.limit-alertHeaders {
-				t.Fatalf("%d bytes: %v", len(json), err)
+			pieces, err := v.write(&n)
+			if err != nil || len(pieces) > tc.parts || tc.n > 0 && len(pieces) == 0 {
+				t.Fatalf("%d pieces: %v", len(pieces), err)
 			}
-			ce, err := schema.Unmarshal[*schema.Alert](json)
-			if err != nil {
+			listed := 0
+			for i, p := range pieces {
+				ce, err := schema.Unmarshal[*schema.Alert](p.json)
+				if err != nil || len(p.json) > tc.limit-alertHeaders || ce.ID != p.id || ce.Data.Count != tc.n || ce.Data.Alert != "a" {
+					t.Fatalf("%s of %d bytes: %v", p.id, len(p.json), err)
+				}
+				if last := i == len(pieces)-1; (ce.Type == schema.TypeAlertResolved) != last || (ce.Data.Closed != nil) != last {
+					t.Errorf("%s is %s", p.id, ce.Type)
+				}
+				for _, e := range ce.Data.Events {
+					if e.ID != fmt.Sprint("h/b/", listed) {
+						t.Errorf("%s is where the event %d should be", e.ID, listed)
+					}
+					if (e.Log != nil) != tc.logs || tc.logs && !strings.HasSuffix(log, e.Log.Stderr) || tc.all && e.Log.Stderr != log {
+						t.Errorf("log: %v", e.Log)
+					}
+					listed++
+				}
+			}
+			if listed != tc.n {
+				t.Errorf("%d crashes of %d are listed", listed, tc.n)
+			}
+			if tc.n > 0 && n.Alert.Events[0].Log.Stderr != log {
+				t.Error("the notification itself was changed")
+			}
+		})
+	}
+}
+
+// The first part of what is new opens the alert, the others go on with it.
+func TestPartsOfAFirstNotification(t *testing.T) {
+	v := &events{js: streamtest.Start(t).JetStream(), maxAlert: 8 << 10}
+	n := crashes(100, "")
+	n.Type, n.Alert.Closed = schema.TypeAlertFiring, nil
+	pieces, err := v.write(&n)
+	if err != nil || len(pieces) < 2 {
+		t.Fatal(len(pieces), err)
+	}
+	for i, p := range pieces {
+		ce, err := schema.Unmarshal[*schema.Alert](p.json)
+		if err != nil || (ce.Type == schema.TypeAlertFiring) != (i == 0) || i > 0 && ce.Type != schema.TypeAlertUpdate {
+			t.Error(p.id, ce.Type, err)
+		}
+	}
+	if _, number, end := cutID(pieces[len(pieces)-1].id); number != 1 || end != 100 {
+		t.Errorf("the last is %s", pieces[len(pieces)-1].id)
+	}
+}
+
+// On a server and on a stream with small limits, every crash of a storm is reported, and
+// a restart in between repeats none.
+func TestStormOnASmallServer(t *testing.T) {
+	for name, c := range map[string]struct{ payload, alerts int32 }{"server": {32 << 10, -1}, "stream": {1 << 20, 8 << 10}} {
+		t.Run(name, func(t *testing.T) {
+			f := &fleet{T: t, server: streamtest.Start(t, func(o *server.Options) { o.MaxPayload = c.payload }), serials: map[string]uint64{}}
+			f.js = f.server.JetStream()
+			config := stream.AlertsConfig(stream.DefaultLimits())
+			config.MaxMsgSize = c.alerts
+			if _, err := f.js.CreateStream(t.Context(), config); err != nil {
 				t.Fatal(err)
 			}
-			got := ce.Data.Events
-			last := got[len(got)-1]
-			if len(got) < tc.least || ce.Data.Count != tc.n || last.ID != fmt.Sprint("h/b/", tc.n-1) {
-				t.Errorf("%d events of %d, the last is %s", len(got), ce.Data.Count, last.ID)
+			if err := stream.EnsureAll(t.Context(), f.js, stream.DefaultLimits()); err != nil {
+				t.Fatal(err)
 			}
-			if (last.Log != nil) != tc.logs || tc.logs && !strings.HasSuffix(log, last.Log.Stderr) || tc.all && last.Log.Stderr != log {
-				t.Errorf("log: %v", last.Log)
+			stop := f.run()
+			const n = 150
+			log := &schema.Log{Stderr: strings.Repeat("a line of the log\n", 200)}
+			for range n {
+				f.publish(f.crash(func(e *schema.Event) { e.Log = log }))
 			}
-			if n.Alert.Events[0].Log.Stderr != log {
-				t.Error("the notification itself was changed")
+			f.told(n)
+			stop()
+			f.run()
+			f.handled(f.publish(f.crash()))
+			for id, times := range f.told(n + 1) {
+				if times != 1 {
+					t.Errorf("%s is in %d notifications", id, times)
+				}
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 // table is a bucket of records with what was read or changed of it in memory.
@@ -19,7 +20,7 @@ type table[T any] struct {
 	js     jetstream.JetStream
 	log    zerolog.Logger
 	bucket string
-	stream jetstream.Stream
+	source jetstream.Stream
 	rows   map[string]*row[T]
 	// dirty are the keys changed since the last Flush.
 	dirty map[string]bool
@@ -35,9 +36,10 @@ func newTable[T any](ctx context.Context, js jetstream.JetStream, bucket string,
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
 	}
-	return &table[T]{js: js, log: log, bucket: bucket, stream: s, rows: map[string]*row[T]{}, dirty: map[string]bool{}}, nil
+	return &table[T]{js: js, log: log, bucket: bucket, source: s, rows: map[string]*row[T]{}, dirty: map[string]bool{}}, nil
 }
 
+// subject is that of a key in the stream. Where it is written to may be another one.
 func (t *table[T]) subject(key string) string { return "$KV." + t.bucket + "." + key }
 
 // Get returns the record of a key, nil if there is none.
@@ -48,7 +50,7 @@ func (t *table[T]) Get(ctx context.Context, key string) (*T, error) {
 	r := &row[T]{}
 	// Not kv.Get: it does not tell the revision of a key that was deleted, and
 	// without it the key could not be written again.
-	m, err := t.stream.GetLastMsgForSubject(ctx, t.subject(key))
+	m, err := t.source.GetLastMsgForSubject(ctx, t.subject(key))
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 	case err != nil:
@@ -86,7 +88,7 @@ func (t *table[T]) Flush(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			ack, err := t.js.PublishAsync(t.subject(key), b, jetstream.WithExpectLastSequencePerSubject(r.revision))
+			ack, err := t.js.PublishAsync(stream.KeySubject(t.js, t.bucket, key), b, jetstream.WithExpectLastSequencePerSubject(r.revision))
 			if err != nil {
 				return fmt.Errorf("write %s of bucket %s: %w", key, t.bucket, err)
 			}

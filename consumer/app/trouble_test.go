@@ -123,11 +123,11 @@ func TestWrongClock(t *testing.T) {
 			// The same when it is read back, and in a back-test.
 			stop()
 			v := f.events()
-			if err := v.restore(t.Context(), 0); err != nil {
+			if err := v.restore(t.Context(), &durableSource{}); err != nil {
 				t.Fatal(err)
 			}
 			defer v.mutes.stop()
-			back, err := v.alertEvent(t.Context(), seq)
+			back, err := v.alertEvent(t.Context(), v.machine, seq)
 			if err != nil || !back.Time.Equal(e.Time.Time) || back.Late {
 				t.Errorf("%+v %v", back, err)
 			}

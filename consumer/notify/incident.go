@@ -16,6 +16,8 @@ type Incident struct {
 	Alert *schema.Alert
 	// Type and ID are those of the last notification: what it says holds now.
 	Type, ID string
+	// Of are the indexes of its notifications in the batch.
+	Of []int
 	// Told says that the batch has a notification that is no end: one that only
 	// ends was told of by an earlier batch.
 	Told bool
@@ -28,7 +30,7 @@ func (i *Incident) Resolved() bool { return i.Type == schema.TypeAlertResolved }
 // last notifications. Nothing of the events is lost. It does not change the batch.
 func Incidents(batch []*schema.CloudEvent[*schema.Alert]) []*Incident {
 	var list []*Incident
-	for _, n := range batch {
+	for index, n := range batch {
 		// From the end: what comes again came just before, mostly.
 		last := len(list) - 1
 		for last >= 0 && list[last].Alert.Alert != n.Data.Alert {
@@ -36,10 +38,12 @@ func Incidents(batch []*schema.CloudEvent[*schema.Alert]) []*Incident {
 		}
 		data := *n.Data
 		i := &Incident{Alert: &data, Type: n.Type, ID: n.ID, Told: n.Type != schema.TypeAlertResolved}
+		i.Of = []int{index}
 		if last >= 0 {
 			before := list[last]
 			data.Events = slices.Concat(before.Alert.Events, data.Events)
 			i.Told = i.Told || before.Told
+			i.Of = append(before.Of, index)
 			list = slices.Delete(list, last, last+1)
 		}
 		list = append(list, i)
@@ -149,17 +153,34 @@ func (i *Incident) Annotations(lines int) map[string]string {
 	return notes
 }
 
-// Ended is when the alert was over, and the zero time while it is not. It is
-// never before the alert opened: clocks of hosts differ, and Alertmanager refuses
-// such an alert.
-func (i *Incident) Ended() time.Time {
-	switch {
-	case i.Alert.Closed != nil && i.Alert.Closed.After(i.Alert.Opened.Time):
-		return i.Alert.Closed.UTC()
-	case i.Alert.Closed != nil || i.Resolved():
-		return i.Alert.Opened.UTC()
+// Times are when the alert began and when it was over, the zero time while it is
+// open, for those who hold them against a clock of their own. Neither is after now,
+// and the end is never before the beginning: what is in the future there is neither
+// active nor over. Both are of one clock; if that is ahead of now, both are set back
+// by as much, so that the length stays what it is.
+func (i *Incident) Times(now time.Time) (began, over time.Time) {
+	began, over, now = i.Alert.Opened.UTC(), time.Time{}, now.UTC()
+	if i.Alert.Closed == nil && !i.Resolved() {
+		return earlier(began, now), time.Time{}
 	}
-	return time.Time{}
+
+	if i.Alert.Closed != nil {
+		over = i.Alert.Closed.UTC()
+	}
+	if over.Before(began) {
+		over = began
+	}
+	if ahead := over.Sub(now); ahead > 0 {
+		began, over = began.Add(-ahead), now
+	}
+	return began, over
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // LabelName makes a name that Prometheus allows for a label.

@@ -28,7 +28,9 @@ type Receiver interface {
 	// batch, which are in the order in which they were made, at least one. It
 	// returns within the receiver's time-out, and sooner if ctx ends. An error
 	// wrapped by Permanent will come back at every try, at least for one of the
-	// batch; any other may pass. One wrapped by After says when to try again.
+	// batch; any other may pass. One wrapped by Outage has nothing to do with this
+	// batch, one wrapped by After says when to try again, and one wrapped by Partly
+	// which of the batch were accepted all the same.
 	// The same batch may come again: what is sent carries its IDs.
 	Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Alert]) error
 }
@@ -75,4 +77,45 @@ func RetryAfter(err error) (time.Duration, bool) {
 		return 0, false
 	}
 	return a.wait, true
+}
+
+type outageError struct{ error }
+
+func (e outageError) Unwrap() error { return e.error }
+
+// Outage marks an error that came before the other side had seen anything of the
+// batch: no connection, no login, a program that cannot be started. It would be the
+// same for any other batch, so nobody has to look for a notification that causes it.
+func Outage(err error) error { return outageError{err} }
+
+// IsOutage reports whether err was marked by Outage.
+func IsOutage(err error) bool {
+	var o outageError
+	return errors.As(err, &o)
+}
+
+type partlyError struct {
+	error
+	taken []int
+}
+
+func (e partlyError) Unwrap() error { return e.error }
+
+// Partly marks an error of a batch of which some notifications were accepted: taken
+// holds their indexes. The others were refused, or not tried.
+func Partly(err error, taken []int) error {
+	if len(taken) == 0 {
+		return err
+	}
+	return partlyError{err, taken}
+}
+
+// Taken returns the indexes of the notifications that were accepted although there
+// was an error.
+func Taken(err error) []int {
+	var p partlyError
+	if !errors.As(err, &p) {
+		return nil
+	}
+	return p.taken
 }

@@ -12,9 +12,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	neturl "net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"supernats/schema"
@@ -23,7 +25,7 @@ import (
 const (
 	// maxAnswer is how much of the text of an answer is read, in bytes, and
 	// maxQuote how much of that an error quotes, in characters.
-	maxAnswer = 4 << 10
+	maxAnswer = 64 << 10
 	maxQuote  = 300
 	// maxAnswerHeader is how big the header of an answer may be.
 	maxAnswerHeader = 64 << 10
@@ -84,6 +86,10 @@ type Post struct {
 	// RetryAfter finds in an answer how long to wait, where it is not in a header;
 	// may be nil.
 	RetryAfter func(body []byte) time.Duration
+	// Accepted decides about an answer 2xx by what the service documents as success,
+	// and returns nil for one. If it is nil, 2xx is one, but for a page that asks to
+	// log in. No page is a success where it is not nil.
+	Accepted func(Answer) *Refusal
 
 	header http.Header
 }
@@ -109,14 +115,15 @@ func (p *Post) SetBearer(token string) {
 	p.Secrets = append(p.Secrets, token)
 }
 
-// Do sends the request and returns nil when the answer is 2xx. It returns within
-// the time-out, and sooner if ctx ends. What waits or comes without end in the
-// text of an answer changes nothing.
+// Do sends the request and returns nil when the answer is 2xx and Accepted by its
+// text. It returns within the time-out, and sooner if ctx ends. Where the text does
+// not decide, it changes nothing that it waits or comes without end.
 //
 // Errors name the receiver, the server without the path of its URL, what was
 // answered and the key to look at. They may pass, but for answers 3xx and 4xx
 // other than 408, 425 and 429, which are Permanent. A Retry-After with 429 or 5xx
-// is honoured up to an hour (RetryAfter). A redirect is not followed.
+// is honoured up to an hour (RetryAfter). An error without a connection is an
+// Outage. A redirect is not followed.
 func (p *Poster) Do(ctx context.Context, r Post) error {
 	body, err := encode(r.Body)
 	if err != nil {
@@ -124,13 +131,15 @@ func (p *Poster) Do(ctx context.Context, r Post) error {
 	}
 	u, err := neturl.Parse(r.URL)
 	if err != nil || ValidateURL(r.URLKey, r.URL) != nil {
-		return fmt.Errorf("%s: %w", p.who, ValidateURL(r.URLKey, r.URL))
+		return Outage(fmt.Errorf("%s: %w", p.who, ValidateURL(r.URLKey, r.URL)))
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(body))
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodPost, r.URL, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("%s: %s cannot be used", p.who, r.URLKey)
+		return Outage(fmt.Errorf("%s: %s cannot be used", p.who, r.URLKey))
 	}
 	for name, values := range r.header {
 		req.Header[name] = values
@@ -139,15 +148,23 @@ func (p *Poster) Do(ctx context.Context, r Post) error {
 	req.Header.Set("User-Agent", p.agent)
 	answer, err := p.client.Do(req)
 	if err != nil {
-		return p.unanswered(ctx, err, r, u)
+		err = p.unanswered(ctx, err, r, u)
+		if !connected.Load() {
+			// Also no TLS: the other side knows nothing of what would have come.
+			return Outage(err)
+		}
+		return err
 	}
 	defer answer.Body.Close()
 	// Even of a success the text is read: else the connection cannot be used again.
-	late := time.AfterFunc(answerTimeout, cancel)
-	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	late.Stop()
+	// Where it decides, it has all the time there is.
+	if answer.StatusCode/100 != 2 || r.Accepted == nil {
+		late := time.AfterFunc(answerTimeout, cancel)
+		defer late.Stop()
+	}
+	text, cut := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if answer.StatusCode/100 == 2 {
-		return nil
+		return p.accepted(answer, text, cut, r, u)
 	}
 	return p.refused(answer, text, r, u)
 }
@@ -255,7 +272,7 @@ func advice(err error, r Post) string {
 	)
 	switch {
 	case errors.As(err, &hostname):
-		return r.URLKey + " (the certificate is made out to another name)"
+		return r.URLKey + " (" + WrongName(hostname) + ")"
 	case errors.As(err, &authority), errors.As(err, &verify):
 		return "tls.ca (the certificate is signed by nobody trusted, or out of date)"
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
@@ -266,6 +283,19 @@ func advice(err error, r Post) string {
 		return r.URLKey + ", and the name server"
 	}
 	return r.URLKey + ", and whether the server runs"
+}
+
+// WrongName says why a certificate is not one for the server's name.
+func WrongName(err x509.HostnameError) string {
+	if c := err.Certificate; c != nil && len(c.DNSNames)+len(c.IPAddresses)+len(c.EmailAddresses)+len(c.URIs) == 0 {
+		entry := "DNS:" + err.Host
+		if net.ParseIP(strings.Trim(err.Host, "[]")) != nil {
+			entry = "IP:" + err.Host
+		}
+		return "the certificate has no subjectAltName (SAN), and its common name " + strconv.Quote(Clip(c.Subject.CommonName, maxName)) +
+			" does not count; have it issued with subjectAltName=" + entry
+	}
+	return "the certificate is made out to another name"
 }
 
 // postError has a text of its own: those of net/http quote the URL.

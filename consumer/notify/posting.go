@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,15 +19,34 @@ type Posting struct {
 	// Address returns a request without a body. It is called once for every batch,
 	// to read files with secrets anew.
 	Address func() (Post, error)
-	// Bodies writes a batch: one request for each.
+	// Bodies writes a batch: one request for each. They are sent up to the first that
+	// is not accepted, and all of them again with the next try.
 	Bodies func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error)
+	// Parts takes the place of Bodies where a batch is many requests: what is
+	// accepted of them is not sent again.
+	Parts func(batch []*schema.CloudEvent[*schema.Alert]) ([]Part, error)
 }
+
+// Part is a share of a batch that is accepted or not by itself: one incident.
+type Part struct {
+	// Of are the indexes of its notifications in the batch.
+	Of []int
+	// Bodies are its requests; one that is not accepted is the last.
+	Bodies []any
+}
+
+// maxFailures is how many parts of a batch may fail one after the other before the
+// rest is left for later: if the other side takes nothing, hundreds of requests, each
+// with its time-out, say no more about that than a few.
+const maxFailures = 3
 
 // Receiver returns the receiver. Errors are those of Address now, and of files of
 // HTTP that cannot be read now.
 //
-// The requests of a batch are sent one after the other, up to the first that is
-// not accepted; the time-out is that of each of them.
+// The requests of a batch are sent one after the other; the time-out is that of each
+// of them. Of Parts, one that is not accepted holds up no other: the error is that
+// of the first, marked by Partly. It ends with an error of Outage or After, since the
+// others would not fare better, and after maxFailures one after the other.
 func (p Posting) Receiver() (Receiver, error) {
 	if _, err := p.Address(); err != nil {
 		return nil, err
@@ -51,20 +71,78 @@ func (p posting) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.
 	}
 	post, err := p.Address()
 	if err != nil {
-		return fmt.Errorf("%s: %w", who, err)
+		return Outage(fmt.Errorf("%s: %w", who, err))
 	}
-	bodies, err := p.Bodies(batch)
+	parts, err := p.parts(batch)
 	if err != nil {
 		return fmt.Errorf("%s: %w", who, err)
 	}
 	poster, err := NewPoster(who, p.HTTP, p.Identity)
 	if err != nil {
-		return err
+		return Outage(err)
 	}
 	defer poster.Close()
-	for _, body := range bodies {
+
+	return postAll(parts, func(body any) error {
 		post.Body = body
-		if err := poster.Do(ctx, post); err != nil {
+		return poster.Do(ctx, post)
+	})
+}
+
+func (p posting) parts(batch []*schema.CloudEvent[*schema.Alert]) ([]Part, error) {
+	if p.Parts != nil {
+		return p.Parts(batch)
+	}
+	bodies, err := p.Bodies(batch)
+	return []Part{{Bodies: bodies}}, err
+}
+
+// postAll sends the requests of all parts. Its error is Permanent if all errors are:
+// each of the rest would be refused for good.
+func postAll(parts []Part, do func(body any) error) error {
+	var (
+		first    error
+		taken    []int
+		final    = true
+		failures int
+	)
+	for _, part := range parts {
+		err := postPart(part, do)
+		if err == nil {
+			taken, failures = append(taken, part.Of...), 0
+			continue
+		}
+
+		failures++
+		first, final = cmp.Or(first, err), final && IsPermanent(err)
+		_, asked := RetryAfter(err)
+		if asked || IsOutage(err) {
+			// It says more than the one before it.
+			return Partly(err, taken)
+		}
+		if failures == maxFailures || errors.Is(err, context.Canceled) {
+			break
+		}
+	}
+
+	switch {
+	case first == nil:
+		return nil
+	case IsPermanent(first) && !final:
+		first = temporary{first.Error()}
+	}
+	return Partly(first, taken)
+}
+
+// temporary is an error that was marked as Permanent, and stands for others that are
+// not.
+type temporary struct{ text string }
+
+func (e temporary) Error() string { return e.text }
+
+func postPart(part Part, do func(body any) error) error {
+	for _, body := range part.Bodies {
+		if err := do(body); err != nil {
 			return err
 		}
 	}

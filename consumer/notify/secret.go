@@ -2,14 +2,11 @@ package notify
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
-)
 
-// maxFile is the size of the biggest file with a secret or a certificate.
-const maxFile = 1 << 20
+	"supernats/schema/secretfile"
+)
 
 // Secret is a text that shows neither in logs nor in a configuration printed. A
 // URL with a token in it is one.
@@ -30,43 +27,25 @@ func (s Secret) GoString() string { return strconv.Quote(s.String()) }
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Reveal returns the secret, or what is in file if that is not empty. key is that
-// of the secret in the configuration, and key_file that of the file.
+// of the secret in the configuration, and key_file that of the file. What editors
+// and clipboards leave around a secret in a file is cut off.
 func (s Secret) Reveal(key, file string) (string, error) {
 	if file == "" {
-		return string(s), nil
+		// Variables of containers often end with a line end.
+		return strings.Trim(string(s), "\r\n\ufeff"), nil
 	}
-	b, err := readFile(key+"_file", file)
+	text, err := secretfile.Read(file)
 	if err != nil {
-		return "", err
-	}
-	text := strings.TrimRight(string(b), "\r\n")
-	if text == "" {
-		return "", fmt.Errorf("%s_file: %s is empty", key, file)
+		return "", fmt.Errorf("%s_file: %w", key, err)
 	}
 	return text, nil
 }
 
-// readFile reads a file that is one: a pipe would block for as long as nobody
-// writes, and a time-out does not reach there.
+// readFile reads a file that a key names.
 func readFile(key, name string) ([]byte, error) {
-	info, err := os.Stat(name)
+	b, err := secretfile.Bytes(name)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %s is no regular file", key, name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
-	}
-	if len(b) > maxFile {
-		return nil, fmt.Errorf("%s: %s is bigger than %d bytes", key, name, maxFile)
 	}
 	return b, nil
 }

@@ -53,6 +53,21 @@ type ConfigError struct {
 func (e *ConfigError) Error() string { return e.Path + ": " + e.Err.Error() }
 func (e *ConfigError) Unwrap() error { return e.Err }
 
+// Mistakes returns each *ConfigError in an error of Compile.
+func Mistakes(err error) (found []*ConfigError) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			found = append(found, Mistakes(e)...)
+		}
+		return found
+	}
+	var c *ConfigError
+	if errors.As(err, &c) {
+		found = append(found, c)
+	}
+	return found
+}
+
 // Set is rules that were found to be right. It is read only, so several engines
 // may share one.
 type Set struct {
@@ -145,26 +160,26 @@ func (r *rule) key(host, group, process string) key {
 	return k
 }
 
-// Compile checks rules and makes them ready to be used; an error is a
-// *ConfigError about the first thing found.
+// Compile checks rules and makes them ready to be used; an error joins a
+// *ConfigError for each mistake.
 func Compile(set []Config, o Options) (*Set, error) {
 	s := &Set{byEvent: map[string][]*rule{}, groups: globs(o.Groups), mute: o.MuteRestarts}
 	names := map[string]int{}
+	var errs []error
 	for i, c := range set {
 		r, err := compileRule(c, o)
-		if err == nil {
-			if first, ok := names[c.Name]; ok {
-				err = at("name", fmt.Errorf("found %q, which is the name of rules[%d] too; every rule needs a name of its own", c.Name, first))
-			}
+		if first, ok := names[c.Name]; ok && c.Name != "" {
+			err = errors.Join(err, at("name", fmt.Errorf("found %q, which is the name of rules[%d] too; every rule needs a name of its own", c.Name, first)))
+		} else {
 			names[c.Name] = i
 		}
 		if err != nil {
-			return nil, below(fmt.Sprintf("[%d]", i), err)
+			errs = append(errs, below(fmt.Sprintf("[%d]", i), err))
 		}
 		r.index = i
 		s.rules = append(s.rules, r)
 	}
-	if err := s.inhibitions(set); err != nil {
+	if err := errors.Join(append(errs, s.inhibitions(set))...); err != nil {
 		return nil, err
 	}
 	s.sort()
@@ -213,6 +228,13 @@ func (s *Set) lookUp(name string) (found []*rule) {
 func at(key string, err error) *ConfigError { return &ConfigError{Path: "." + key, Err: err} }
 
 func below(path string, err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, e := range joined.Unwrap() {
+			errs = append(errs, below(path, e))
+		}
+		return errors.Join(errs...)
+	}
 	var c *ConfigError
 	if !errors.As(err, &c) {
 		return &ConfigError{Path: path, Err: err}
@@ -228,25 +250,27 @@ func element(key string, list []string, i int) string {
 	return fmt.Sprintf("%s[%d]", key, i)
 }
 
+// compileRule returns a rule even if something is wrong with it, so that those that
+// name it are not wrong too.
 func compileRule(c Config, o Options) (*rule, error) {
-	if err := checkName(c.Name); err != nil {
-		return nil, at("name", err)
-	}
+	var errs []error
 	r := &rule{name: c.Name, severity: c.Severity, notify: c.Notify}
+	if err := checkName(c.Name); err != nil {
+		errs = append(errs, at("name", err))
+	}
 	if r.severity == "" {
 		r.severity = "warning"
 	}
 	if !isWord(r.severity) {
-		return nil, at("severity", fmt.Errorf("found %q, allowed is one word: critical, warning, info or another", c.Severity))
+		errs = append(errs, at("severity", fmt.Errorf("found %q, allowed is one word: critical, warning, info or another", c.Severity)))
 	}
+	// The kind is first: what the others allow depends on it.
 	for _, check := range []func(*rule, Config) error{
 		compileKind, compileMatch, compileSelectors, compileGroupBy, compileTexts, compileIntervals,
 	} {
-		if err := check(r, c); err != nil {
-			return nil, err
-		}
+		errs = append(errs, check(r, c))
 	}
-	return r, compileTimes(r, c, o)
+	return r, errors.Join(append(errs, compileTimes(r, c, o))...)
 }
 
 const maxName = 64
@@ -275,6 +299,7 @@ func clip(s string) string {
 }
 
 func compileSelectors(r *rule, c Config) error {
+	var errs []error
 	for _, l := range []struct {
 		key  string
 		list List
@@ -282,12 +307,12 @@ func compileSelectors(r *rule, c Config) error {
 	}{{"hosts", c.Hosts, &r.hosts}, {"groups", c.Groups, &r.groups}, {"processes", c.Processes, &r.processes}} {
 		for i, g := range l.list {
 			if err := checkGlob(g); err != nil {
-				return at(element(l.key, l.list, i), err)
+				errs = append(errs, at(element(l.key, l.list, i), err))
 			}
 		}
 		*l.to = globs(l.list)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // compileGroupBy finds out what makes one alert.
@@ -297,10 +322,14 @@ func compileGroupBy(r *rule, c Config) error {
 		kindQuorum: {"host", "group"}, kindSilent: {"host"}, kindLoss: {"host"}, kindTrouble: {"host"},
 	}[r.kind]
 	by := []string(c.GroupBy)
+	var errs []error
 	for i, w := range by {
-		if !slices.Contains(words, w) {
-			return at(element("group_by", by, i), fmt.Errorf("found %q, allowed for a rule of kind %s are %s", w, r.kind, strings.Join(words, ", ")))
+		if r.kind != "" && !slices.Contains(words, w) {
+			errs = append(errs, at(element("group_by", by, i), fmt.Errorf("found %q, allowed for a rule of kind %s are %s", w, r.kind, strings.Join(words, ", "))))
 		}
+	}
+	if r.kind == "" { // it is wrong, but its kind is to blame
+		by = []string{"host", "group", "process"}
 	}
 	if len(by) == 0 {
 		by = words
@@ -309,11 +338,12 @@ func compileGroupBy(r *rule, c Config) error {
 	if r.kind == kindSilent || r.kind == kindLoss || r.kind == kindTrouble { // about no process, so about one thing
 		r.byGroup, r.byProcess = true, true
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // compileTimes takes a rule's own settings, or the shared ones.
 func compileTimes(r *rule, c Config, o Options) error {
+	var errs []error
 	for _, d := range []struct {
 		key    string
 		own    *schema.Duration
@@ -331,15 +361,15 @@ func compileTimes(r *rule, c Config, o Options) error {
 			*d.to = time.Duration(*d.own)
 		}
 		if *d.to < 0 {
-			return at(d.key, fmt.Errorf("found %v, allowed is a duration that is not negative", schema.Duration(*d.to)))
+			errs = append(errs, at(d.key, fmt.Errorf("found %v, allowed is a duration that is not negative", schema.Duration(*d.to))))
 		}
 		if d.own != nil && *d.own == 0 && d.why != "" {
-			return at(d.key, fmt.Errorf("found 0s, allowed is a duration above zero: %s", d.why))
+			errs = append(errs, at(d.key, fmt.Errorf("found 0s, allowed is a duration above zero: %s", d.why)))
 		}
 	}
 	r.sendResolved = o.SendResolved
 	if c.SendResolved != nil {
 		r.sendResolved = *c.SendResolved
 	}
-	return nil
+	return errors.Join(errs...)
 }

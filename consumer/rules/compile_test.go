@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -59,6 +61,8 @@ func TestCompileRefuses(t *testing.T) {
 		{with(func(c *rules.Config) { c.Event = rules.List{schema.Tick5, "tick_60"} }), "[1].event[1]", "did you mean TICK_60?"},
 		{with(func(c *rules.Config) { c.Event = rules.List{"xyz"} }), "[1].event", "globs of names"},
 		{with(func(c *rules.Config) { c.Event = rules.List{""} }), "[1].event", `found ""`},
+		{with(func(c *rules.Config) { c.Event = rules.List{"PROCESS_STATE_.*"} }), "[1].event", "looks like a regular expression"},
+		{with(func(c *rules.Config) { c.Event = rules.List{"*(EXITED|FATAL)"} }), "[1].event", "looks like a regular expression"},
 		{with(func(c *rules.Config) { c.Event = rules.List{"PROCESS_[STATE"} }), "[1].event", "[a-z]"},
 		{[]rules.Config{{Name: "x", State: rules.List{"RUNNING", "FATLA"}}}, "[0].state[1]", `found "FATLA", allowed are STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL, UNKNOWN; did you mean FATAL?`},
 		{with(func(c *rules.Config) { c.Hosts = rules.List{"web[1"} }), "[1].hosts", `found "web[1", allowed are names with *, ?, [a-z] and {a,b}`},
@@ -139,6 +143,34 @@ func TestCompileRefuses(t *testing.T) {
 		if !errors.As(err, &e) || e.Path != c.path || !strings.Contains(e.Err.Error(), c.says) {
 			t.Errorf("found %v, not %s: …%s…", err, c.path, c.says)
 		}
+	}
+}
+
+// One run finds every mistake of every rule, and none that only follows from another.
+func TestCompileFindsAll(t *testing.T) {
+	_, err := rules.Compile([]rules.Config{
+		{Severity: "very bad", Hosts: rules.List{"a[", "b"}, Groups: rules.List{"c["}},
+		{
+			Name: "b", Event: rules.List{"PROCESS_STATE_EXITTED", "PROCESS_[", "TICK"}, If: "pid ==", InhibitedBy: rules.List{"c", "d"},
+			Labels: map[string]string{"a": "{{", "b": "{{.Hosst}}"}, Annotations: map[string]string{"c": "{{.Labels.a}}{{.Labels.d}}"},
+			MuteDuring: []rules.Interval{{Weekdays: rules.List{"mon", "tue"}, Location: "x"}, {}},
+		},
+		{Name: "b", Loss: true, Count: 3, GroupWait: dur(-1), GroupBy: rules.List{"group", "process"}},
+		{Name: "e", Event: rules.List{"TICK"}, State: rules.List{"FATLA"}, GroupBy: rules.List{"host"}},
+	}, options())
+	var paths []string
+	for _, e := range rules.Mistakes(err) {
+		paths = append(paths, e.Path)
+	}
+	want := []string{
+		"[0].name", "[0].severity", "[0]", "[0].hosts[0]", "[0].groups",
+		"[1].event[0]", "[1].event[1]", "[1].if", "[1].labels.a", "[1].labels.b", "[1].annotations.c",
+		"[1].mute_during[0].weekdays[0]", "[1].mute_during[0].weekdays[1]", "[1].mute_during[0].location", "[1].mute_during[1]",
+		"[2].count", "[2].count", "[2].group_by[0]", "[2].group_by[1]", "[2].group_wait", "[2].name",
+		"[3].state", "[3].state", "[1].inhibited_by[0]", "[1].inhibited_by[1]",
+	}
+	if d := cmp.Diff(want, paths); d != "" {
+		t.Errorf("%s\n%v", d, err)
 	}
 }
 

@@ -97,6 +97,7 @@ type Engine struct {
 	notes   []Notification
 	logs    int // bytes of logs in events that are not told yet
 	stats   []RuleStats
+	lost    uint64 // see LostUpTo
 }
 
 type firing struct {

@@ -160,8 +160,13 @@ func (g *Engine) enough(inc *incident, ev *schema.AlertEvent, at time.Time) bool
 }
 
 // open makes an alert fire. cause is the last part of its id, opened what people
-// see, at when the stream told it.
+// see, at when the stream told it. Its end will be of the stream's clock: a host
+// whose clock is up to state.WrongClock ahead opens nothing in the future, or the
+// alert would seem to have ended before it began.
 func (g *Engine) open(inc *incident, cause string, opened, at time.Time) {
+	if opened.After(at) {
+		opened = at
+	}
 	inc.rec.Alert, inc.rec.Phase, inc.rec.Opened = inc.r.name+"/"+cause, schema.PhaseFiring, schema.Time{Time: opened}
 	inc.due = at.Add(inc.r.groupWait)
 	g.fires(inc, 1)

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,10 @@ func (s *Set) inhibitions(set []Config) error {
 	for _, r := range s.rules {
 		byName[r.name] = r
 	}
+	var errs []error
+	wrong := func(path, format string, args ...any) {
+		errs = append(errs, &ConfigError{path, fmt.Errorf(format, args...)})
+	}
 	for i, r := range s.rules {
 		by := set[i].InhibitedBy
 		for j, name := range by {
@@ -19,11 +24,14 @@ func (s *Set) inhibitions(set []Config) error {
 			other := byName[name]
 			switch {
 			case other == nil:
-				return &ConfigError{path, fmt.Errorf("found %q, which is no rule%s", clip(name), suggest(name, keys(byName)))}
+				wrong(path, "found %q, which is no rule%s", clip(name), suggest(name, keys(byName)))
+				continue
 			case !other.byHost:
-				return &ConfigError{path, fmt.Errorf("found %q, whose alerts are about no single host; add host to its group_by", name)}
+				wrong(path, "found %q, whose alerts are about no single host; add host to its group_by", name)
+				continue
 			case !r.byHost:
-				return &ConfigError{path, fmt.Errorf("found in a rule whose alerts are about no single host; add host to its group_by")}
+				wrong(path, "found in a rule whose alerts are about no single host; add host to its group_by")
+				continue
 			}
 			if !slices.Contains(r.inhibitedBy, other) {
 				r.inhibitedBy = append(r.inhibitedBy, other)
@@ -33,8 +41,12 @@ func (s *Set) inhibitions(set []Config) error {
 	}
 	for i, r := range s.rules {
 		if loop := findLoop(r, nil); loop != nil {
-			return &ConfigError{fmt.Sprintf("[%d].inhibited_by", i), fmt.Errorf("found a circle: %s", strings.Join(loop, " is inhibited by "))}
+			wrong(fmt.Sprintf("[%d].inhibited_by", i), "found a circle: %s", strings.Join(loop, " is inhibited by "))
+			break // the others of the circle would say the same
 		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
 	}
 	for _, r := range s.rules {
 		r.rank = rankOf(r)

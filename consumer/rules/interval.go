@@ -76,24 +76,26 @@ func onDay(list []span, day, last int) bool {
 }
 
 func compileIntervals(r *rule, c Config) error {
+	var errs []error
 	for i, v := range c.MuteDuring {
 		compiled, err := compileInterval(v)
 		if err != nil {
-			return below(fmt.Sprintf(".mute_during[%d]", i), err)
+			errs = append(errs, below(fmt.Sprintf(".mute_during[%d]", i), err))
 		}
 		r.muteDuring = append(r.muteDuring, compiled)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func compileInterval(v Interval) (c interval, err error) {
 	if len(v.Times)+len(v.Weekdays)+len(v.DaysOfMonth)+len(v.Months)+len(v.Years) == 0 {
 		return c, errors.New("is empty, which would be always; it needs times, weekdays, days_of_month, months or years")
 	}
+	var errs []error
 	for i, t := range v.Times {
 		s, err := compileTimeRange(t)
 		if err != nil {
-			return c, below(fmt.Sprintf(".times[%d]", i), err)
+			errs = append(errs, below(fmt.Sprintf(".times[%d]", i), err))
 		}
 		c.times = append(c.times, s)
 	}
@@ -111,7 +113,7 @@ func compileInterval(v Interval) (c interval, err error) {
 		for i, text := range l.list {
 			s, err := compileSpan(text, l.read)
 			if err != nil {
-				return c, at(element(l.key, l.list, i), err)
+				errs = append(errs, at(element(l.key, l.list, i), err))
 			}
 			*l.to = append(*l.to, s)
 		}
@@ -119,10 +121,10 @@ func compileInterval(v Interval) (c interval, err error) {
 	c.location = time.UTC
 	if v.Location != "" {
 		if c.location, err = time.LoadLocation(v.Location); err != nil {
-			return c, at("location", fmt.Errorf("found %q, allowed is a name of the time zone database: Europe/Berlin", clip(v.Location)))
+			errs = append(errs, at("location", fmt.Errorf("found %q, allowed is a name of the time zone database: Europe/Berlin", clip(v.Location))))
 		}
 	}
-	return c, nil
+	return c, errors.Join(errs...)
 }
 
 // compileTimeRange reads a range of the day.

@@ -36,6 +36,7 @@ func compileKind(r *rule, c Config) error {
 	default:
 		return at(kinds[1], fmt.Errorf("found %s in one rule, allowed is one of them: write a rule for each", strings.Join(kinds, " and ")))
 	}
+	var errs []error
 	for _, k := range []struct {
 		key   string
 		given bool
@@ -51,10 +52,10 @@ func compileKind(r *rule, c Config) error {
 		{"resolve_after", c.ResolveAfter != nil, []string{kindEvent, kindState, kindQuorum, kindLoss, kindTrouble}},
 	} {
 		if k.given && !slices.Contains(k.of, r.kind) {
-			return at(k.key, fmt.Errorf("found in a rule of kind %s, allowed in rules of kind %s", r.kind, strings.Join(k.of, " and ")))
+			errs = append(errs, at(k.key, fmt.Errorf("found in a rule of kind %s, allowed in rules of kind %s", r.kind, strings.Join(k.of, " and "))))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // maxCount is how many matches make one alert at most: they are all in its first
@@ -62,43 +63,37 @@ func compileKind(r *rule, c Config) error {
 const maxCount = maxListed
 
 // compileMatch reads what must be true.
-func compileMatch(r *rule, c Config) (err error) {
+func compileMatch(r *rule, c Config) error {
 	r.expected, r.count, r.within, r.forTime = c.Expected, c.Count, time.Duration(c.Within), time.Duration(c.For)
 	r.quorum, r.silent = c.Quorum, time.Duration(c.Silent)
-	if r.events, err = compileEvents(c.Event); err != nil {
-		return err
-	}
-	if r.states, err = compileStates(c.State); err != nil {
-		return err
-	}
-	if r.causes, err = compileCauses(c.Trouble); err != nil {
-		return err
-	}
-	exits := slices.ContainsFunc(r.events, func(e eventName) bool { return e.match(schema.ProcessStateExited) })
-	switch {
-	case c.Expected != nil && !exits && !slices.Contains(r.states, "EXITED"):
-		return at("expected", errors.New("only an exit is expected or not; it needs PROCESS_STATE_EXITED in event or EXITED in state"))
-	case c.Count < 0 || c.Count > maxCount:
-		return at("count", fmt.Errorf("found %d, allowed are 1 to %d", c.Count, maxCount))
-	case c.Count != 0 && c.Within == 0:
-		return at("count", errors.New("found without within; it needs both: count: 5, within: 10m"))
-	case c.Within < 0:
-		return at("within", fmt.Errorf("found %v, allowed is a duration above zero", c.Within))
-	case c.Within != 0 && c.Count == 0:
-		return at("within", errors.New("found without count; it needs both: count: 5, within: 10m"))
-	case c.For < 0:
-		return at("for", fmt.Errorf("found %v, allowed is a duration", c.For))
-	case c.Quorum < 0:
-		return at("quorum", fmt.Errorf("found %d, allowed is how many processes must be RUNNING, 1 or more", c.Quorum))
-	case c.Silent < 0:
-		return at("silent", fmt.Errorf("found %v, allowed is a duration above zero", c.Silent))
-	}
-	if c.If != "" {
-		if r.program, err = compileIf(c.If); err != nil {
-			return at("if", err)
+	var events, states, troubles error
+	r.events, events = compileEvents(c.Event)
+	r.states, states = compileStates(c.State)
+	r.causes, troubles = compileCauses(c.Trouble)
+	errs := []error{events, states, troubles}
+
+	wrong := func(key string, is bool, format string, args ...any) {
+		if is {
+			errs = append(errs, at(key, fmt.Errorf(format, args...)))
 		}
 	}
-	return nil
+	exits := slices.ContainsFunc(r.events, func(e eventName) bool { return e.match(schema.ProcessStateExited) })
+	wrong("expected", c.Expected != nil && (r.kind == kindEvent || r.kind == kindState) && events == nil && states == nil &&
+		!exits && !slices.Contains(r.states, "EXITED"),
+		"only an exit is expected or not; it needs PROCESS_STATE_EXITED in event or EXITED in state")
+	wrong("count", c.Count < 0 || c.Count > maxCount, "found %d, allowed are 1 to %d", c.Count, maxCount)
+	wrong("count", c.Count != 0 && c.Within == 0, "found without within; it needs both: count: 5, within: 10m")
+	wrong("within", c.Within < 0, "found %v, allowed is a duration above zero", c.Within)
+	wrong("within", c.Within != 0 && c.Count == 0, "found without count; it needs both: count: 5, within: 10m")
+	wrong("for", c.For < 0, "found %v, allowed is a duration", c.For)
+	wrong("quorum", c.Quorum < 0, "found %d, allowed is how many processes must be RUNNING, 1 or more", c.Quorum)
+	wrong("silent", c.Silent < 0, "found %v, allowed is a duration above zero", c.Silent)
+	if c.If != "" {
+		var err error
+		r.program, err = compileIf(c.If)
+		wrong("if", err != nil, "%w", err)
+	}
+	return errors.Join(errs...)
 }
 
 // compileCauses reads `trouble: true` or a list of causes.
@@ -106,13 +101,13 @@ func compileCauses(list List) (causes, error) {
 	if len(list) == 1 && list[0] == "true" {
 		return nil, nil
 	}
+	var errs []error
 	for i, g := range list {
 		if g == "true" || g == "false" {
-			return nil, at(element("trouble", list, i), fmt.Errorf("found %s, allowed is true alone, or causes: [disk-full, nats-*]", g))
-		}
-		if err := checkGlob(g); err != nil {
-			return nil, at(element("trouble", list, i), err)
+			errs = append(errs, at(element("trouble", list, i), fmt.Errorf("found %s, allowed is true alone, or causes: [disk-full, nats-*]", g)))
+		} else if err := checkGlob(g); err != nil {
+			errs = append(errs, at(element("trouble", list, i), err))
 		}
 	}
-	return globs(list), nil
+	return globs(list), errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -73,34 +74,51 @@ func (n eventName) match(event string) bool {
 	return schema.Is(event, n.name) || !n.glob.plain && n.glob.match(event)
 }
 
+// regexpSign is what regular expressions have, and names of events and their globs
+// do not.
+var regexpSign = regexp.MustCompile(`\.[*+?]|^\^|\$$|[()|]`)
+
 func compileEvents(list List) (events []eventName, err error) {
 	known := append(schema.Names(), schema.Families()...)
+	var errs []error
 	for i, name := range list {
 		g := globs([]string{name})[0]
-		if g.plain && !slices.Contains(known, name) {
-			return nil, at(element("event", list, i), fmt.Errorf("found %q, allowed are supervisor's names (abstract ones too) and globs of names%s", clip(name), suggest(name, known)))
+		switch err := checkGlob(name); {
+		case g.plain && !slices.Contains(known, name):
+			errs = append(errs, at(element("event", list, i), fmt.Errorf("found %q, allowed are supervisor's names (abstract ones too) and globs of names%s", clip(name), suggest(name, known))))
+		case err != nil:
+			errs = append(errs, at(element("event", list, i), err))
+		case regexpSign.MatchString(name):
+			errs = append(errs, at(element("event", list, i), fmt.Errorf("found %q, which looks like a regular expression and matches no event; allowed are supervisor's names and globs of names: PROCESS_STATE_*", clip(name))))
+		default:
+			events = append(events, eventName{name, g})
 		}
-		if err := checkGlob(name); err != nil {
-			return nil, at(element("event", list, i), err)
-		}
-		events = append(events, eventName{name, g})
 	}
-	return events, nil
+	return events, errors.Join(errs...)
 }
 
 var processStates = []string{"STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"}
 
 func compileStates(list List) ([]string, error) {
+	var errs []error
 	for i, name := range list {
 		if !slices.Contains(processStates, name) {
-			return nil, at(element("state", list, i), fmt.Errorf("found %q, allowed are %s%s", clip(name), strings.Join(processStates, ", "), suggest(name, processStates)))
+			errs = append(errs, at(element("state", list, i), fmt.Errorf("found %q, allowed are %s%s", clip(name), strings.Join(processStates, ", "), suggest(name, processStates))))
 		}
 	}
-	return list, nil
+	return list, errors.Join(errs...)
 }
 
 // suggest names the one that was meant, if it is plain which.
 func suggest(name string, known []string) string {
+	if best := Nearest(name, known); best != "" {
+		return "; did you mean " + best + "?"
+	}
+	return ""
+}
+
+// Nearest returns the name that was meant, or nothing if it is not plain which.
+func Nearest(name string, known []string) string {
 	if len(name) > 200 {
 		return ""
 	}
@@ -110,10 +128,7 @@ func suggest(name string, known []string) string {
 			best, least = k, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
+	return best
 }
 
 // distance is Levenshtein's.

@@ -38,7 +38,7 @@ func (g *Engine) Changed() []Change {
 		if g.incidents[inc.key] != inc {
 			continue
 		}
-		all = append(all, ranked{inc.r.rank, inc.key, Change{g.recordKey(inc.key), inc.record()}})
+		all = append(all, ranked{inc.r.rank, inc.key, Change{g.recordKey(inc.key), inc.record(g.lost)}})
 		inc.stored = true
 	}
 	g.flushed = mark{g.seq, g.read}
@@ -77,8 +77,9 @@ func (g *Engine) recordKey(k key) string {
 	return schema.AlertKey(g.set.rules[k.rule].name, k.host, k.group, k.process)
 }
 
-// record writes down all that there is to know about an incident.
-func (inc *incident) record() *schema.OpenAlert {
+// record writes down all that there is to know about an incident. Events up to the
+// sequence lost are not in the stream any more.
+func (inc *incident) record(lost uint64) *schema.OpenAlert {
 	rec := inc.rec
 	rec.Due, rec.HeldUntil = timeOf(inc.due), timeOf(inc.retry)
 	rec.Unsent, rec.UnsentStates, rec.Members, rec.Matched = nil, nil, nil, nil
@@ -86,8 +87,14 @@ func (inc *incident) record() *schema.OpenAlert {
 		rec.UnsentStates = slices.Clone(inc.unsent.events)
 	} else {
 		for i := range inc.unsent.events {
+			if ev := inc.unsent.events[i]; ev.Seq <= lost {
+				ev.Log = nil // a record has to fit into a message
+				rec.UnsentStates = append(rec.UnsentStates, ev)
+				continue
+			}
 			rec.Unsent = append(rec.Unsent, inc.unsent.events[i].Seq)
 		}
+		rec.UnsentStates = rec.UnsentStates[max(0, len(rec.UnsentStates)-maxListed):] // no more than these are listed
 	}
 	for _, t := range inc.matched {
 		rec.Matched = append(rec.Matched, schema.Time{Time: t})
@@ -217,6 +224,11 @@ func (g *Engine) restore(inc *incident, rec *schema.OpenAlert, event func(uint64
 		}
 	}
 	for _, ev := range rec.UnsentStates {
+		if inc.r.kind == kindEvent && event != nil { // who has read it may know its log
+			if whole := event(ev.Seq); whole != nil {
+				ev = *whole
+			}
+		}
 		g.relist(inc, ev)
 	}
 	for _, t := range rec.Matched {

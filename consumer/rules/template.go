@@ -87,20 +87,21 @@ func lastLines(n int, s string) string {
 }
 
 // compileTexts reads labels and annotations, and tries them.
-func compileTexts(r *rule, c Config) (err error) {
-	if r.labels, err = compileTemplates("labels", c.Labels, nil); err != nil {
-		return err
-	}
-	r.annotations, err = compileTemplates("annotations", c.Annotations, r.labels)
-	return err
+func compileTexts(r *rule, c Config) error {
+	var labels, annotations error
+	r.labels, labels = compileTemplates("labels", c.Labels, nil)
+	r.annotations, annotations = compileTemplates("annotations", c.Annotations, slices.Sorted(maps.Keys(c.Labels)))
+	return errors.Join(labels, annotations)
 }
 
 // compileTemplates reads the templates of one key; labels are those that they may
 // use.
-func compileTemplates(key string, sources map[string]string, labels []text) (all []text, err error) {
+func compileTemplates(key string, sources map[string]string, labels []string) (all []text, err error) {
+	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		if !isLabelName(name) {
-			return nil, at(key, fmt.Errorf("found the name %q, allowed are letters, digits and '_', no digit first", clip(name)))
+			errs = append(errs, at(key, fmt.Errorf("found the name %q, allowed are letters, digits and '_', no digit first", clip(name))))
+			continue
 		}
 		t, err := template.New(name).Option("missingkey=error").Funcs(functions).Parse(sources[name])
 		if err == nil {
@@ -111,11 +112,12 @@ func compileTemplates(key string, sources map[string]string, labels []text) (all
 			}
 		}
 		if err != nil {
-			return nil, at(key+"."+name, fmt.Errorf("found %q: %w; allowed is a text, {{.Host}} and the like in it", clip(sources[name]), plainError(err)))
+			errs = append(errs, at(key+"."+name, fmt.Errorf("found %q: %w; allowed is a text, {{.Host}} and the like in it", clip(sources[name]), plainError(err))))
+			continue
 		}
 		all = append(all, text{name, t})
 	}
-	return all, nil
+	return all, errors.Join(errs...)
 }
 
 // plainError leaves out what text/template says of its own.
@@ -201,10 +203,10 @@ func reason(x *schema.Exit) string {
 
 // samples are alerts on which templates are tried: one with all there can be,
 // one with as little.
-func samples(names []text) []*View {
+func samples(names []string) []*View {
 	labels := map[string]string{}
-	for _, l := range names {
-		labels[l.name] = "text"
+	for _, name := range names {
+		labels[name] = "text"
 	}
 	code, no := 3, false
 	at := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)

@@ -21,6 +21,9 @@ type Fleet struct {
 	byToken map[string]*host
 	round   uint64 // of tables
 	changes Changes
+	limits  Limits
+	// processes is how many there are of all hosts.
+	processes int
 }
 
 // Changes is what a message changed. It is valid until the next one.
@@ -30,7 +33,7 @@ type Changes struct {
 	Host    *schema.Host
 	HostKey string
 	// States are the processes that changed, in an order that depends on nothing
-	// but the messages.
+	// but the messages. Those without a State are forgotten.
 	States []Changed
 }
 
@@ -47,6 +50,8 @@ type host struct {
 	// tables are those that came in parts and are not complete, by their boot. They
 	// are not kept over a restart: the next table says again what has gone.
 	tables map[string]*table
+	// searched is when no record was found that can be forgotten.
+	searched time.Time
 }
 
 type id struct{ group, process string }
@@ -59,13 +64,16 @@ type process struct {
 
 // NewFleet returns a Fleet without hosts.
 func NewFleet() *Fleet {
-	return &Fleet{byName: map[string]*host{}, byToken: map[string]*host{}}
+	return &Fleet{byName: map[string]*host{}, byToken: map[string]*host{}, limits: DefaultLimits()}
 }
 
 // Load takes over records as they were stored. The counts of hosts are made from
 // those of their processes: the two are not stored at once.
 func (f *Fleet) Load(hosts []schema.Host, states []schema.State) {
 	for i := range hosts {
+		if f.Admits(hosts[i].Host) != nil {
+			continue
+		}
 		h := f.host(hosts[i].Host)
 		key := h.rec.Host
 		h.rec = hosts[i]
@@ -75,8 +83,14 @@ func (f *Fleet) Load(hosts []schema.Host, states []schema.State) {
 	}
 	for i := range states {
 		s := &states[i]
+		if f.Admits(s.Host) != nil {
+			continue
+		}
 		h := f.host(s.Host)
-		p := h.process(s.Group, s.Process)
+		p := f.room(h, Meta{}, s.Group, s.Process)
+		if p == nil {
+			continue
+		}
 		group, process := p.rec.Group, p.rec.Process
 		p.rec = *s
 		p.rec.Host, p.rec.Group, p.rec.Process = h.rec.Host, group, process
@@ -171,7 +185,11 @@ func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
 // not the one that the record shows is counted only.
 func (f *Fleet) processEvent(h *host, m Meta, ce *schema.CloudEvent[*schema.Event], to, boot string) {
 	e := ce.Data
-	p := h.process(e.Group, e.Process)
+	p := f.room(h, m, e.Group, e.Process)
+	if p == nil {
+		f.crowded(h, boot, 0, m, false)
+		return
+	}
 	may := h.claimOf(boot, &p.rec, m.Stored)
 	if may == claimConflict && !h.isBridge(e.Group) {
 		var c conflict
@@ -210,7 +228,11 @@ func (f *Fleet) Snapshot(m Meta, ce *schema.CloudEvent[*schema.Snapshot]) Change
 		if row.Process == "" {
 			continue
 		}
-		p := h.process(row.Group, row.Process)
+		p := f.room(h, m, row.Group, row.Process)
+		if p == nil {
+			t.over++
+			continue
+		}
 		switch h.claimOf(s.boot, &p.rec, m.Stored) {
 		case claimAll, claimRows:
 			p.round = t.round
@@ -233,6 +255,9 @@ func (f *Fleet) Snapshot(m Meta, ce *schema.CloudEvent[*schema.Snapshot]) Change
 		f.sort(rows)
 	}
 	h.conflicts(s.boot, t.conflict, m.Stored, complete)
+	if complete || t.over > 0 {
+		f.crowded(h, s.boot, t.over, m, complete)
+	}
 	return f.changes
 }
 
@@ -244,6 +269,7 @@ type table struct {
 	seen     map[int]bool
 	round    uint64
 	conflict conflict
+	over     int // rows for which there was no room
 }
 
 func (t *table) complete() bool { return len(t.seen) >= t.parts }
@@ -302,8 +328,8 @@ func (f *Fleet) unseen(h *host, m Meta, ce *schema.CloudEvent[*schema.Loss], l *
 		if m.Seq <= r.Seq || l.Starts <= 0 && l.Exits <= 0 {
 			return false
 		}
-		r.Starts += uint64(max(l.Starts, 0))
-		r.Exits += uint64(max(l.Exits, 0))
+		r.Starts = sum(r.Starts, uint64(max(l.Starts, 0)))
+		r.Exits = sum(r.Exits, uint64(max(l.Exits, 0)))
 		r.Seq = m.Seq
 		if r.Snapshot != nil && r.Boot == boot {
 			mark := *r.Snapshot

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -194,13 +195,21 @@ func reasonsOf(r *schema.Reasons) *schema.Reasons {
 
 // lose counts what a pool has lost.
 func (h *host) lose(l *schema.Loss, at schema.Time) {
-	h.rec.Lost += l.Count
+	h.rec.Lost = sum(h.rec.Lost, l.Count)
 	h.rec.LastLoss = new(at)
 	for i := range h.rec.Bridges {
 		if b := &h.rec.Bridges[i]; b.Boot == l.Boot && b.Pool == l.Pool {
-			b.Lost, b.LastLoss, b.LossCause = b.Lost+l.Count, new(at), Clean(l.Cause, maxCause)
+			b.Lost, b.LastLoss, b.LossCause = sum(b.Lost, l.Count), new(at), Clean(l.Cause, maxCause)
 		}
 	}
+}
+
+// sum adds what hosts say: it does not begin at 0 again.
+func sum(a, b uint64) uint64 {
+	if a+b < a {
+		return math.MaxUint64
+	}
+	return a + b
 }
 
 // add counts a process in or out.

@@ -136,8 +136,14 @@ func beginning(row *schema.SnapshotProcess, to string, at schema.Time, shift tim
 	return earlier(unix, at, shift), true
 }
 
+// latestUnix is the end of the year 9999: a time.Time of much later ones is negative.
+const latestUnix = 253402300799
+
 // earlier is a time by a host's clock, of which shift makes one that is right.
 func earlier(unix int64, at schema.Time, shift time.Duration) schema.Time {
+	if unix > latestUnix {
+		return at
+	}
 	if t := time.Unix(unix, 0).UTC().Add(shift); t.Before(at.Time) {
 		return schema.Time{Time: t}
 	}

@@ -47,8 +47,8 @@ func (f *Fleet) Trouble(m Meta, ce *schema.CloudEvent[*schema.Trouble]) Changes 
 		return f.changes
 	}
 	since := at
-	if !t.Since.IsZero() {
-		since = instant(t.Since.Add(m.Shift))
+	if told := instant(t.Since.Add(m.Shift)); !t.Since.IsZero() && told.Year() > 0 && told.Before(at.Time) {
+		since = told
 	}
 	// A bridge that is a new process says of a trouble that lasts that it is new.
 	h.endTroubles(func(old *schema.HostTrouble) bool {
@@ -108,7 +108,12 @@ func (h *host) trouble(t schema.HostTrouble) {
 	}
 	if len(h.rec.Troubles) >= maxTroubles {
 		h.rec.MoreTroubles++
-		return
+		// What bridges report, which may be anything, hides nothing that was found here.
+		i := slices.IndexFunc(h.rec.Troubles, func(old schema.HostTrouble) bool { return !isOwn(&old) })
+		if i < 0 || !isOwn(&t) {
+			return
+		}
+		h.rec.Troubles = slices.Delete(h.rec.Troubles, i, i+1)
 	}
 	h.rec.Troubles = append(h.rec.Troubles, t)
 }

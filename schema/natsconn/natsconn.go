@@ -3,6 +3,13 @@
 // connects when a server comes, and reconnects for ever. Nothing is buffered
 // while it is down, publishing fails at once instead; what must not be lost
 // waits with its owner.
+//
+// Files of credentials are read again at each attempt, but for those of an nkey and
+// of a context of the CLI, which nats.go wants to know once. A server that refuses
+// the same credentials twice, and a few errors of the protocol, make nats.go close
+// the connection: a program that runs for long watches for that and calls Connect
+// again, which reads every file again. Options.IgnoreAuthErrorAbort is for those
+// that do not.
 package natsconn
 
 import (
@@ -20,6 +27,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 	"github.com/synadia-io/orbit.go/natscontext"
+
+	"supernats/schema/secretfile"
 )
 
 // DefaultURL is where a server is looked for if nothing else is said.
@@ -41,6 +50,8 @@ type Settings struct {
 	User         string `name:"nats-user" placeholder:"NAME" help:"User name." yaml:"user"`
 	PasswordFile string `name:"nats-password-file" placeholder:"FILE" help:"File with the user's password (or SUPERNATS_NATS_PASSWORD holds it)." yaml:"password_file"`
 	TokenFile    string `name:"nats-token-file" placeholder:"FILE" help:"File with a token (or SUPERNATS_NATS_TOKEN holds it)." yaml:"token_file"`
+	Domain       string `name:"nats-domain" placeholder:"NAME" help:"JetStream domain of the streams, if it is not that of the server." yaml:"domain"`
+	APIPrefix    string `name:"nats-api-prefix" placeholder:"SUBJECT" help:"Prefix of the JetStream API, where another account exports it." yaml:"api_prefix"`
 	TLS          TLS    `embed:"" prefix:"nats-tls-" yaml:"tls"`
 }
 
@@ -49,6 +60,8 @@ type TLS struct {
 	CA   string `name:"ca" placeholder:"FILE" help:"Certificate authority of the NATS server." yaml:"ca"`
 	Cert string `name:"cert" placeholder:"FILE" help:"Our certificate." yaml:"cert"`
 	Key  string `name:"key" placeholder:"FILE" help:"The key of our certificate." yaml:"key"`
+	// First says what is found out by itself where TLS is asked for at all.
+	First bool `name:"first" help:"The TLS handshake comes before anything else, without waiting for the server to say so." yaml:"first"`
 }
 
 // With returns the settings with those of other that are set in place of ours.
@@ -56,6 +69,9 @@ type TLS struct {
 func (s Settings) With(other Settings) Settings {
 	if other.URL != "" || other.Context != "" {
 		s.URL, s.Context = other.URL, other.Context
+		s.Domain, s.APIPrefix = other.Domain, other.APIPrefix
+	} else if other.Domain != "" || other.APIPrefix != "" {
+		s.Domain, s.APIPrefix = other.Domain, other.APIPrefix
 	}
 	if other.CredsFile != "" || other.NkeyFile != "" || other.User != "" || other.TokenFile != "" {
 		s.CredsFile, s.NkeyFile, s.TokenFile = other.CredsFile, other.NkeyFile, other.TokenFile
@@ -69,7 +85,13 @@ func (s Settings) With(other Settings) Settings {
 	if other.TLS.Cert != "" || other.TLS.Key != "" {
 		s.TLS.Cert, s.TLS.Key = other.TLS.Cert, other.TLS.Key
 	}
+	s.TLS.First = s.TLS.First || other.TLS.First
 	return s
+}
+
+// LogsIn reports whether the settings say who we are.
+func (s Settings) LogsIn() bool {
+	return s.CredsFile != "" || s.NkeyFile != "" || s.User != "" || s.TokenFile != "" || os.Getenv(EnvToken) != ""
 }
 
 // Check reports settings that contradict each other.
@@ -92,7 +114,7 @@ func (s Settings) Check() error {
 	case s.Context != "" && s.URL != "":
 		return fmt.Errorf("nats: url %s and context %s are set, allowed is one of them", withoutSecrets(s.URL), s.Context)
 	}
-	return nil
+	return s.checkPlace()
 }
 
 // Connect returns a connection that is being made: it may not be there yet. name
@@ -118,6 +140,11 @@ func (s Settings) Connect(name string, more ...nats.Option) (*nats.Conn, error) 
 	)
 	opts = append(opts, more...)
 	if s.Context != "" {
+		c, err := readContext(s.Context)
+		if err != nil {
+			return nil, fmt.Errorf("connect with the nats context %q: %w", s.Context, err)
+		}
+		opts = append(opts, findTLSFirst(c.URL))
 		nc, _, err := natscontext.Connect(s.Context, opts...)
 		if err != nil {
 			return nil, fmt.Errorf("connect with the nats context %q: %w", s.Context, err)
@@ -128,7 +155,7 @@ func (s Settings) Connect(name string, more ...nats.Option) (*nats.Conn, error) 
 	if url == "" {
 		url = DefaultURL
 	}
-	nc, err := nats.Connect(url, opts...)
+	nc, err := nats.Connect(url, append(opts, findTLSFirst(url))...)
 	if err != nil {
 		if malformed := new(neturl.Error); errors.As(err, &malformed) {
 			err = malformed.Err // it quotes the URL, with the password in it
@@ -142,31 +169,9 @@ func (s Settings) options() ([]nats.Option, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	var opts []nats.Option
-	switch {
-	case s.CredsFile != "":
-		if err := checkCreds(s.CredsFile); err != nil {
-			return nil, &FileError{"nats-creds", s.CredsFile, err}
-		}
-		opts = append(opts, nats.UserCredentials(s.CredsFile))
-	case s.NkeyFile != "":
-		opt, err := nats.NkeyOptionFromSeed(s.NkeyFile)
-		if err != nil {
-			return nil, &FileError{"nats-nkey", s.NkeyFile, err}
-		}
-		opts = append(opts, opt)
-	case s.User != "":
-		password, err := secret(s.PasswordFile, EnvPassword)
-		if err != nil {
-			return nil, &FileError{"nats-password-file", s.PasswordFile, err}
-		}
-		opts = append(opts, nats.UserInfo(s.User, password))
-	case s.TokenFile != "" || os.Getenv(EnvToken) != "":
-		token, err := secret(s.TokenFile, EnvToken)
-		if err != nil {
-			return nil, &FileError{"nats-token-file", s.TokenFile, err}
-		}
-		opts = append(opts, nats.Token(token))
+	opts, err := s.credentials()
+	if err != nil {
+		return nil, err
 	}
 	if s.TLS.CA != "" {
 		if err := checkCA(s.TLS.CA); err != nil {
@@ -183,8 +188,58 @@ func (s Settings) options() ([]nats.Option, error) {
 		}
 		opts = append(opts, nats.ClientCert(s.TLS.Cert, s.TLS.Key))
 	}
+	if s.TLS.First {
+		opts = append(opts, nats.TLSHandshakeFirst())
+	}
 	return opts, nil
 }
+
+// credentials say who we are.
+func (s Settings) credentials() ([]nats.Option, error) {
+	var opts []nats.Option
+	switch {
+	case s.CredsFile != "":
+		if err := checkCreds(s.CredsFile); err != nil {
+			return nil, &FileError{"nats-creds", s.CredsFile, err}
+		}
+		opts = append(opts, nats.UserCredentials(s.CredsFile))
+	case s.NkeyFile != "":
+		opt, err := nkeyOption(s.NkeyFile)
+		if err != nil {
+			return nil, &FileError{"nats-nkey", s.NkeyFile, err}
+		}
+		opts = append(opts, opt)
+	case s.User != "":
+		password, err := secret(s.PasswordFile, EnvPassword)
+		if err != nil {
+			return nil, &FileError{"nats-password-file", s.PasswordFile, err}
+		}
+		if s.isFixed() {
+			return append(opts, nats.UserInfo(s.User, password)), nil
+		}
+		opts = append(opts, nats.UserInfoHandler(func() (string, string) {
+			password = again(s.PasswordFile, EnvPassword, password)
+			return s.User, password
+		}))
+	case s.TokenFile != "" || os.Getenv(EnvToken) != "":
+		token, err := secret(s.TokenFile, EnvToken)
+		if err != nil {
+			return nil, &FileError{"nats-token-file", s.TokenFile, err}
+		}
+		if s.isFixed() {
+			return append(opts, nats.Token(token)), nil
+		}
+		opts = append(opts, nats.TokenHandler(func() string {
+			token = again(s.TokenFile, EnvToken, token)
+			return token
+		}))
+	}
+	return opts, nil
+}
+
+// isFixed reports that a context or a URL may say who we are too. What is set here
+// wins as long as it is no function: nats.go refuses to have both.
+func (s Settings) isFixed() bool { return s.Context != "" || userinfo.MatchString(s.URL) }
 
 // FileError is an error of a file that a setting names.
 type FileError struct {
@@ -232,20 +287,33 @@ func checkCA(file string) error {
 	return nil
 }
 
-// secret reads a file without its last line break, or else a variable.
+// secret reads a file, or else a variable. What tools leave around a secret is cut
+// off: secrets of Kubernetes often end with a line end, in a variable too. Spaces
+// around one in a variable are its own.
 func secret(file, variable string) (string, error) {
 	if file == "" {
-		return os.Getenv(variable), nil
+		return strings.Trim(os.Getenv(variable), "\r\n\ufeff"), nil
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
-	text := strings.TrimRight(string(b), "\r\n")
-	if text == "" {
-		return "", errors.New("file is empty")
+	text, err := secretfile.Clean(string(b))
+	if err != nil {
+		return "", fmt.Errorf("file %w", err)
 	}
 	return text, nil
+}
+
+// again reads a secret for another attempt to connect, which nats.go makes one at a
+// time. A file that is just being replaced may not be there: the secret is the one
+// of before then.
+func again(file, variable, before string) string {
+	text, err := secret(file, variable)
+	if err != nil {
+		return before
+	}
+	return text
 }
 
 // userinfo is what a URL says of who we are.

@@ -1,6 +1,7 @@
 package natsconn_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -96,6 +97,7 @@ func TestUnusableFiles(t *testing.T) {
 	_, seed := natsconntest.Nkey(t)
 	none, dir := filepath.Join(t.TempDir(), "none"), t.TempDir()
 	garbage, empty := natsconntest.File(t, "garbage", "s3cret garbage\n"), natsconntest.File(t, "empty", "\n")
+	lines, wide := natsconntest.File(t, "lines", "user\ns3cret\n"), natsconntest.File(t, "wide", "\xff\xfes\x003\x00")
 	account, err := nkeys.CreateAccount()
 	if err != nil {
 		t.Fatal(err)
@@ -122,6 +124,9 @@ func TestUnusableFiles(t *testing.T) {
 		{natsconn.Settings{User: "a", PasswordFile: none}, "--nats-password-file", none, noFile},
 		{natsconn.Settings{User: "a", PasswordFile: dir}, "--nats-password-file", dir, isDir},
 		{natsconn.Settings{User: "a", PasswordFile: empty}, "--nats-password-file", empty, "is empty"},
+		{natsconn.Settings{User: "a", PasswordFile: lines}, "--nats-password-file", lines, "holds 2 lines"},
+		{natsconn.Settings{User: "a", PasswordFile: wide}, "--nats-password-file", wide, "UTF-16"},
+		{natsconn.Settings{TokenFile: lines}, "--nats-token-file", lines, "holds 2 lines"},
 		{natsconn.Settings{TokenFile: none}, "--nats-token-file", none, noFile},
 		{natsconn.Settings{TokenFile: empty}, "--nats-token-file", empty, "is empty"},
 		{natsconn.Settings{TLS: natsconn.TLS{CA: none}}, "--nats-tls-ca", none, noFile},
@@ -218,20 +223,24 @@ func TestSecretsInURLs(t *testing.T) {
 
 func TestPassword(t *testing.T) {
 	s := streamtest.Start(t, func(o *server.Options) {
-		o.Users = []*server.User{{Username: "ops", Password: "s3cret "}, {Username: "open", Password: ""}}
+		o.Users = []*server.User{{Username: "ops", Password: "s3cret"}, {Username: "space", Password: "s3cret "}, {Username: "open", Password: ""}}
 	})
 	for _, c := range []struct {
 		name, user, file, env string
 		ok                    bool
 	}{
-		{"file", "ops", "s3cret ", "", true},
-		{"file with a line end", "ops", "s3cret \n", "", true},
-		{"file from Windows", "ops", "s3cret \r\n", "", true},
-		{"file wins", "ops", "s3cret \n", "wrong", true},
-		{"variable", "ops", "", "s3cret ", true},
-		{"wrong", "ops", "s3cret", "", false},
+		{"file", "ops", "s3cret", "", true},
+		{"file with a line end", "ops", "s3cret\n", "", true},
+		{"file from Windows", "ops", "\ufeffs3cret\r\n", "", true},
+		{"file with a space after it", "ops", "s3cret \n", "", true},
+		{"file with a tab and lines around it", "ops", "\n\ts3cret\n\n", "", true},
+		{"file wins", "ops", "s3cret\n", "wrong", true},
+		{"variable", "ops", "", "s3cret", true},
+		{"variable with a line end", "ops", "", "s3cret\n", true},
+		{"variable with a space", "space", "", "s3cret ", true},
+		{"wrong", "ops", "S3cret", "", false},
 		{"nothing", "ops", "", "", false},
-		{"nobody", "", "", "s3cret ", false},
+		{"nobody", "", "", "s3cret", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			settings := natsconn.Settings{URL: s.URL, User: c.user}
@@ -241,6 +250,28 @@ func TestPassword(t *testing.T) {
 			t.Setenv(natsconn.EnvPassword, c.env)
 			if err := connect(t, settings); err == nil != c.ok {
 				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// TestNkeyFromWindows: a seed is found whatever an editor has left around it.
+func TestNkeyFromWindows(t *testing.T) {
+	public, file := natsconntest.Nkey(t)
+	s := streamtest.Start(t, func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} })
+	seed, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed = bytes.TrimSpace(seed)
+
+	for name, text := range map[string]string{
+		"CRLF": "%s\r\n", "mark": "\ufeff%s\n", "space": " %s \n", "tab": "%s\t", "blank line": "\r\n%s\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := natsconntest.File(t, "seed", fmt.Sprintf(text, seed))
+			if err := connect(t, natsconn.Settings{URL: s.URL, NkeyFile: file}); err != nil {
+				t.Error(err)
 			}
 		})
 	}
@@ -307,5 +338,56 @@ func TestContextOfTheCLI(t *testing.T) {
 		if err := connect(t, natsconn.Settings{Context: name}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("connect with the nats context %q: ", name)) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Files of a password and a token are read again whenever a connection is made; one
+// that is not there for a moment is no reason to forget what it held.
+func TestSecretsAreReadAgain(t *testing.T) {
+	file := natsconntest.File(t, "secret", "old")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		settings natsconn.Settings
+		serve    func(o *server.Options, secret string)
+	}{
+		"password": {natsconn.Settings{User: "ops", PasswordFile: file}, func(o *server.Options, secret string) {
+			o.Users = []*server.User{{Username: "ops", Password: secret}}
+		}},
+		"token": {natsconn.Settings{TokenFile: file}, func(o *server.Options, secret string) { o.Authorization = secret }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			write("old")
+			old := streamtest.Start(t, func(o *server.Options) { c.serve(o, "old") })
+			c.settings.URL = old.URL
+			nc, err := c.settings.Connect("test", nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0), nats.IgnoreAuthErrorAbort())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			if err := nc.Flush(); err != nil {
+				t.Fatal(err)
+			}
+
+			old.Stop()
+			port := old.Port()
+			current := streamtest.Start(t, func(o *server.Options) { o.Port = port; c.serve(o, "new") })
+			defer current.Stop()
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+			write("new")
+
+			for end := time.Now().Add(20 * time.Second); !nc.IsConnected(); time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("it does not connect: %v", nc.LastError())
+				}
+			}
+		})
 	}
 }

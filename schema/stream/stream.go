@@ -1,14 +1,13 @@
 // Package stream names the JetStream streams and buckets of supernats, holds
-// their settings, and creates what is missing. It never changes what exists:
-// limits belong to the operator.
+// their settings, and creates what is missing. Limits of what exists belong to the
+// operator; only a stream of ours that has no size at all, as earlier versions made
+// them, gets one.
+//
+// All of them are bounded and drop the oldest when they are full: what one host
+// sends must not fill an account, for then nobody could write any more.
 package stream
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"time"
-
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
@@ -42,6 +41,7 @@ const (
 	AllBridges   = schema.BridgePrefix + ">"
 	AllAlerts    = schema.AlertPrefix + ">"
 	parkedPrefix = "supervisor.parked."
+	bucketPrefix = "KV_"
 )
 
 // Headers beside those of NATS itself.
@@ -53,136 +53,14 @@ const (
 	HeaderSent = "Supernats-Sent"
 )
 
-// DuplicateWindow is how long a Nats-Msg-Id is remembered by the streams that
-// are created here.
-const DuplicateWindow = 10 * time.Minute
-
-const (
-	day = 24 * time.Hour
-	gib = 1 << 30
-)
-
-// Levels of the JetStream API at which the server can do more
-// (nats-server/server/jetstream_versioning.go).
-const (
-	levelMsgTTL       = 1 // 2.11
-	levelBatchPublish = 4 // 2.14
-)
-
 // ParkedSubject is where a durable consumer parks what it gave up.
 func ParkedSubject(durable string) string { return parkedPrefix + durable }
 
-// Limits are what an installation may choose of the streams that are created.
-type Limits struct {
-	// Replicas of each stream and bucket, 1 to 5.
-	Replicas int
-	// EventBytes bounds the stream Events.
-	EventBytes int64
-}
-
-// DefaultLimits are those of one server.
-func DefaultLimits() Limits { return Limits{Replicas: 1, EventBytes: 4 * gib} }
-
-// EventsConfig are the settings of the stream Events on a server whose
-// JetStream API has a level.
-func EventsConfig(limits Limits, level int) jetstream.StreamConfig {
-	c := logConfig(Events, limits.Replicas, 30*day, AllEvents, AllSnapshots, AllBridges)
-	c.Description = "Events of Supervisor, published by supernats-bridge"
-	c.MaxBytes = limits.EventBytes
-	c.Compression = jetstream.S2Compression
-	c.AllowMsgTTL = level >= levelMsgTTL
-	c.AllowBatchPublish = level >= levelBatchPublish
-	return c
-}
-
-// AlertsConfig are the settings of the stream Alerts.
-func AlertsConfig(replicas int) jetstream.StreamConfig {
-	c := logConfig(Alerts, replicas, 90*day, AllAlerts)
-	c.Description = "Notifications of supernats, one message each"
-	return c
-}
-
-// ParkedConfig are the settings of the stream Parked.
-func ParkedConfig(replicas int) jetstream.StreamConfig {
-	c := logConfig(Parked, replicas, 90*day, parkedPrefix+"*")
-	c.Description = "What a consumer of supernats gave up, with the reason"
-	return c
-}
-
-func logConfig(name string, replicas int, maxAge time.Duration, subjects ...string) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: name, Subjects: subjects, Replicas: replicas,
-		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
-		MaxAge: maxAge, Duplicates: DuplicateWindow, AllowDirect: true,
+// Names are those of all streams, the ones of the buckets too.
+func Names() []string {
+	names := []string{Events, Alerts, Parked}
+	for _, b := range []string{StateBucket, HostsBucket, AlertsBucket, MutesBucket, LeasesBucket} {
+		names = append(names, bucketPrefix+b)
 	}
-}
-
-// EnsureEvents creates the stream Events if it is missing.
-func EnsureEvents(ctx context.Context, js jetstream.JetStream, limits Limits) error {
-	return ensure(ctx, js, Events, func() (jetstream.StreamConfig, error) {
-		info, err := js.AccountInfo(ctx)
-		if err != nil {
-			return jetstream.StreamConfig{}, fmt.Errorf("ask for the level of the JetStream API: %w", err)
-		}
-		return EventsConfig(limits, info.API.Level), nil
-	})
-}
-
-// EnsureAll creates every stream and bucket that is missing.
-func EnsureAll(ctx context.Context, js jetstream.JetStream, limits Limits) error {
-	if err := EnsureEvents(ctx, js, limits); err != nil {
-		return err
-	}
-	for _, c := range []jetstream.StreamConfig{AlertsConfig(limits.Replicas), ParkedConfig(limits.Replicas)} {
-		if err := ensure(ctx, js, c.Name, func() (jetstream.StreamConfig, error) { return c, nil }); err != nil {
-			return err
-		}
-	}
-	for _, c := range []jetstream.KeyValueConfig{
-		{Bucket: StateBucket, History: 16, Description: "The state of every process"},
-		{Bucket: HostsBucket, History: 1, Description: "What is known of every host"},
-		{Bucket: AlertsBucket, History: 1, Description: "Alerts that are open"},
-		// With a limit for markers a key may have a TTL of its own.
-		{Bucket: MutesBucket, History: 1, LimitMarkerTTL: time.Minute, Description: "Silences"},
-		{Bucket: LeasesBucket, History: 1, LimitMarkerTTL: time.Second, Description: "The active supernats consume"},
-	} {
-		c.Replicas = limits.Replicas
-		if err := ensureBucket(ctx, js, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func ensure(ctx context.Context, js jetstream.JetStream, name string, config func() (jetstream.StreamConfig, error)) error {
-	_, err := js.Stream(ctx, name)
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("look up stream %s: %w", name, err)
-	}
-	c, err := config()
-	if err != nil {
-		return fmt.Errorf("create stream %s: %w", name, err)
-	}
-	// Another program may have been faster, with other limits: those stay.
-	if _, err = js.CreateStream(ctx, c); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		return fmt.Errorf("create stream %s: %w", name, err)
-	}
-	return nil
-}
-
-func ensureBucket(ctx context.Context, js jetstream.JetStream, c jetstream.KeyValueConfig) error {
-	_, err := js.KeyValue(ctx, c.Bucket)
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, jetstream.ErrBucketNotFound) {
-		return fmt.Errorf("look up bucket %s: %w", c.Bucket, err)
-	}
-	if _, err = js.CreateKeyValue(ctx, c); err != nil && !errors.Is(err, jetstream.ErrBucketExists) {
-		return fmt.Errorf("create bucket %s: %w", c.Bucket, err)
-	}
-	return nil
+	return names
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -43,18 +44,27 @@ type cli struct {
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-func run(args []string) int {
-	var c cli
-	exited := -1
-	parser, err := kong.New(&c,
+func newParser(c *cli, exit func(code int)) (*kong.Kong, error) {
+	return kong.New(c,
 		kong.Name("supernats-bridge"),
 		kong.Description("Publishes every event of a supervisord to NATS JetStream. It is the command of an [eventlistener:x] section: see `supernats-bridge conf`."),
 		kong.DefaultEnvars("SUPERNATS"),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Help(printHelp),
+		kong.ValueFormatter(describe),
 		kong.Vars{"version": "supernats-bridge " + version},
-		kong.Exit(func(code int) { exited = code }))
+		kong.Exit(exit))
+}
+
+func run(args []string) int {
+	var c cli
+	exited := -1
+	parser, err := newParser(&c, func(code int) { exited = code })
 	if err != nil {
 		return usage(err)
+	}
+	if len(args) > 0 && args[0] == "help" { // as git and go have it
+		args = append(args[1:], "--help")
 	}
 	k, err := parser.Parse(args)
 	switch {
@@ -97,7 +107,8 @@ func listen(cfg bridge.Config) int {
 	}
 	defer func() { _, _ = in.Close(), out.Close() }()
 	log := newLog(cfg.LogLevel)
-	build.Version = version // for build_info
+	slog.SetDefault(slog.New(zerolog.NewSlogHandler(log))) // what libraries say by the package log
+	build.Version = version                                // for build_info
 	b, err := bridge.New(cfg, [8]byte{}, version, log)
 	if err != nil {
 		return usage(err)

@@ -36,6 +36,13 @@ type shownAlert struct {
 	schema.OpenAlert
 	// Mutes are the ids of the silences in force that it matches.
 	Mutes []string `json:"mutes,omitempty"`
+	// Told says that a receiver has taken the last notification, Receivers what became
+	// of it at each that it is for.
+	Told      bool            `json:"told"`
+	Receivers []shownDelivery `json:"receivers"`
+
+	// known says that Told is, begun that somebody was told of the first notification.
+	known, begun bool
 }
 
 // shownNotification is a CloudEvent, with an attribute more.
@@ -60,9 +67,13 @@ func (a *alertsCmd) Run(ctx context.Context, c *common) error {
 		if err != nil {
 			return err
 		}
-		var told []shownNotification
+		told, err := readTold(ctx, js)
+		if err != nil {
+			return err
+		}
+		var made []shownNotification
 		if !a.Since.IsZero() || !a.Until.IsZero() {
-			if told, err = w.notifications(ctx, js); err != nil {
+			if made, err = w.notifications(ctx, js); err != nil {
 				return err
 			}
 		}
@@ -70,13 +81,18 @@ func (a *alertsCmd) Run(ctx context.Context, c *common) error {
 		if err != nil {
 			return err
 		}
-		alerts, told, parked = first(alerts, a.Limit), first(told, a.Limit), first(parked, a.Limit)
+		alerts, made, parked = first(alerts, a.Limit), first(made, a.Limit), first(parked, a.Limit)
+		for i := range alerts {
+			if err := told.fill(ctx, &alerts[i]); err != nil {
+				return err
+			}
+		}
 		if output := outputFor(os.Stdout, a.Output); output != outputTable {
 			var all []any
 			for _, r := range alerts {
 				all = append(all, r)
 			}
-			for _, r := range told {
+			for _, r := range made {
 				all = append(all, r)
 			}
 			for _, r := range parked {
@@ -84,7 +100,7 @@ func (a *alertsCmd) Run(ctx context.Context, c *common) error {
 			}
 			return printJSON(os.Stdout, output, all)
 		}
-		return printAlerts(os.Stdout, alerts, told, parked)
+		return printAlerts(os.Stdout, alerts, made, parked, told)
 	})
 }
 
@@ -134,7 +150,7 @@ func (w *alertFilter) alerts(ctx context.Context, js jetstream.JetStream) ([]sho
 		if !w.match(r.Rule, r.Host, r.Group, r.Process) || !w.hasEvent(last...) {
 			continue
 		}
-		shown := shownAlert{Kind: kindAlert, OpenAlert: r}
+		shown := shownAlert{Kind: kindAlert, OpenAlert: r, Receivers: []shownDelivery{}}
 		for _, m := range mutes {
 			if r.Phase != schema.PhaseResolved && silences(&m, &r) {
 				shown.Mutes = append(shown.Mutes, m.ID)
@@ -180,11 +196,13 @@ func (w *alertFilter) notifications(ctx context.Context, js jetstream.JetStream)
 var (
 	alertColumns        = []string{"STATUS", "SEVERITY", "RULE", "HOST", "PROCESS", "SINCE", "COUNT", "LAST", "NOTIFIED", "MUTED"}
 	notificationColumns = []string{"TIME", "TYPE", "SEVERITY", "RULE", "HOST", "PROCESS", "EVENTS", "LAST", "RECEIVERS"}
+	failingColumns      = []string{"RECEIVER", "WAITING", "SINCE", "TRIES", "ERROR"}
 	parkedColumns       = []string{"PARKED", "RECEIVER", "RULE", "HOST", "PROCESS", "TRIES", "SEQ", "REASON"}
 )
 
-func printAlerts(w *os.File, alerts []shownAlert, told []shownNotification, parked []shownParked) error {
-	if len(alerts)+len(told)+len(parked) == 0 {
+func printAlerts(w *os.File, alerts []shownAlert, made []shownNotification, parked []shownParked, told *told) error {
+	told.warn(w)
+	if len(alerts)+len(made)+len(parked)+len(told.failing()) == 0 {
 		_, err := fmt.Fprintln(os.Stderr, "no alert that matches; --since 7d shows the notifications of a week")
 		return err
 	}
@@ -202,6 +220,10 @@ func printAlerts(w *os.File, alerts []shownAlert, told []shownNotification, park
 			optional: []string{"EVENTS", "SEVERITY", "RECEIVERS", "RULE"},
 			flexible: map[string]int{"RULE": wideText, "HOST": wideName, "PROCESS": wideName, "LAST": wideText, "RECEIVERS": wideText},
 		}},
+		{"WAITING: these receivers do not take what is there for them (`supernats test-alert RECEIVER` tries one)", grid{
+			columns: failingColumns, optional: []string{"TRIES", "SINCE"},
+			flexible: map[string]int{"RECEIVER": wideName, "ERROR": wideText},
+		}},
 		{"PARKED: nobody got these (`nats stream rmm SUPERVISOR_PARKED SEQ` forgets one)", grid{
 			columns: parkedColumns, optional: []string{"TRIES", "PARKED", "RULE"},
 			flexible: map[string]int{"RECEIVER": wideName, "RULE": wideText, "HOST": wideName, "PROCESS": wideName, "REASON": wideText},
@@ -210,11 +232,14 @@ func printAlerts(w *os.File, alerts []shownAlert, told []shownNotification, park
 	for _, a := range alerts {
 		sections[0].grid.add(phaseColor(a.Phase), alertRow(a)...)
 	}
-	for _, n := range told {
+	for _, n := range made {
 		sections[1].grid.add(phaseColor(kindOf(n.Type)), notificationRow(n)...)
 	}
+	for _, q := range told.failing() {
+		sections[2].grid.add(red, q.receiver, fmt.Sprint(q.waiting()), date(q.at.Since), fmt.Sprint(q.at.Tries), q.at.Error)
+	}
 	for _, p := range parked {
-		sections[2].grid.add(red, date(&p.Parked), p.Receiver, p.Rule, cmp.Or(p.Host, "-"), who(p.Group, p.Process), fmt.Sprint(p.Tries), fmt.Sprint(p.Seq), p.Reason)
+		sections[3].grid.add(red, date(&p.Parked), p.Receiver, p.Rule, cmp.Or(p.Host, "-"), who(p.Group, p.Process), fmt.Sprint(p.Tries), fmt.Sprint(p.Seq), p.Reason)
 	}
 	begun := false
 	for _, s := range sections {
@@ -248,12 +273,9 @@ func phaseColor(phase string) lipgloss.ANSIColor {
 func kindOf(typ string) string { return typ[strings.LastIndexByte(typ, '.')+1:] }
 
 func alertRow(a shownAlert) []string {
-	last, notified, muted := "-", date(a.Notified), "-"
+	last, muted := "-", "-"
 	if a.Last != nil {
 		last = date(&a.Last.Time) + " (" + happened(a.Last) + ")"
-	}
-	if a.Notifications > 1 {
-		notified += fmt.Sprintf(" (%d)", a.Notifications)
 	}
 	switch {
 	case len(a.Mutes) > 0:
@@ -265,7 +287,7 @@ func alertRow(a shownAlert) []string {
 		muted += fmt.Sprintf(" (%d)", a.Muted)
 	}
 	return []string{
-		a.Phase, a.Severity, a.Rule, cmp.Or(a.Host, "-"), who(a.Group, a.Process), date(&a.Opened), fmt.Sprint(a.Count), last, notified, muted,
+		a.Phase, a.Severity, a.Rule, cmp.Or(a.Host, "-"), who(a.Group, a.Process), date(&a.Opened), fmt.Sprint(a.Count), last, a.notified(), muted,
 	}
 }
 

@@ -81,12 +81,33 @@ const openAlerts = `STATUS  SEVERITY  RULE  HOST  PROCESS  SINCE  COUNT  LAST  N
 firing  warning  unexpected-exit  web1  api:api_00  2026-11-21 12:00:20  5  2026-11-21 12:00:01 (SIGKILL)  2026-11-21 12:00:21 (3)  by m1
 firing  warning  loss  db  -  2026-11-21 12:00:10  3  2026-11-21 12:00:02 (7 events lost)  -  was by expired (2)
 pending  warning  crash-loop  web1  api:api_01  2026-11-21 12:00:50  2  2026-11-21 12:00:01 (SIGKILL)  -  -
-resolved  critical  fatal  db  pg  2026-11-21 12:01:00  1  -  2026-11-21 12:01:31 (2)  -
+resolved  critical  fatal  db  pg  2026-11-21 12:01:00  1  -  nobody yet  -
+
+WAITING: these receivers do not take what is there for them (` + "`supernats test-alert RECEIVER`" + ` tries one)
+RECEIVER  WAITING  SINCE  TRIES  ERROR
+chat  2  2026-11-21 12:00:05  7  404 Not Found
 `
+
+// takes has a queue acknowledge what is up to a sequence, and says how it stands.
+func (i *installation) takes(durable string, seq uint64, at position) {
+	i.Helper()
+	c := i.durable(stream.Alerts, durable)
+	for range seq {
+		m, err := c.Next()
+		if err != nil {
+			i.Fatal(err)
+		}
+		if err := m.DoubleAck(i.Context()); err != nil {
+			i.Fatal(err)
+		}
+	}
+	i.put(stream.LeasesBucket, durable, at)
+}
 
 func TestAlertsTable(t *testing.T) {
 	i := newInstallation(t)
 	i.trouble()
+	i.takes("notify_chat", 2, position{Error: "404 Not Found", Tries: 7, Since: ptr(at(5))})
 	got := spaces.ReplaceAllString(i.run("alerts", "-o", "table"), "  ")
 	open, parked, ok := strings.Cut(got, "\nPARKED: nobody got these (`nats stream rmm SUPERVISOR_PARKED SEQ` forgets one)\n")
 	if d := cmp.Diff(openAlerts, open); d != "" || !ok {
@@ -161,7 +182,7 @@ func TestAlertsFilters(t *testing.T) {
 func TestNoAlerts(t *testing.T) {
 	i := newInstallation(t)
 	out, errs, code := supernats(t, "alerts", "-o", "table", "--since", "1d", "--nats-url", i.url)
-	if code != exitDone || out != "" || !strings.Contains(errs, "no alert that matches") {
+	if code != exitDone || out != nobody+"\n" || !strings.Contains(errs, "no alert that matches") {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	if out := i.run("alerts", "-o", "json"); out != "[]\n" {
@@ -201,5 +222,91 @@ func TestScan(t *testing.T) {
 	}
 	if len(seen) != n-5-3 || seen[0] != 6 || seen[len(seen)-1] != n-1 {
 		t.Errorf("%d messages from %d to %d", len(seen), seen[0], seen[len(seen)-1])
+	}
+}
+
+// An alert is NOTIFIED when a receiver that is in use has taken it, and not because a
+// notification was made.
+func TestTold(t *testing.T) {
+	i := newInstallation(t)
+	a := schema.Alert{Alert: "a", Rule: "fatal", Host: "web1", Group: "api", Process: "api_00"}
+	open := schema.OpenAlert{Alert: "a", Rule: "fatal", Severity: "critical", Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: at(0), Count: 1, Notified: ptr(at(1))}
+	seqs := []uint64{i.notify(schema.TypeAlertFiring, at(0), a), i.notify(schema.TypeAlertUpdate, at(1), a)}
+	other := i.notify(schema.TypeAlertFiring, at(2), schema.Alert{Alert: "b", Rule: "fatal", Host: "web2"})
+	for _, c := range []struct {
+		name   string
+		change func(*schema.OpenAlert)
+		queues map[string]uint64 // what each has acknowledged
+		at     position
+		roster []string
+		parked uint64
+		column string
+		told   bool
+		want   []shownDelivery
+	}{
+		{"no queue", nil, nil, position{}, nil, 0, "nobody: no receiver", false, []shownDelivery{}},
+		{"nothing taken", nil, map[string]uint64{"notify_chat": 0}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
+		{"it fails", nil, map[string]uint64{"notify_chat": 0}, position{Error: "500", Tries: 3, Since: ptr(at(3))}, nil, 0, "nobody yet", false,
+			[]shownDelivery{{Receiver: "chat", Status: "waiting", Error: "500", Tries: 3, Since: ptr(at(3))}}},
+		{"the first taken", nil, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "not of the last", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
+		{"all taken", nil, map[string]uint64{"notify_chat": 2}, position{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken"}}},
+		{"taken before its turn", nil, map[string]uint64{"notify_chat": 0}, position{Ahead: seqs}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken"}}},
+		{"parked", nil, map[string]uint64{"notify_chat": 2}, position{}, nil, seqs[1], "not of the last", false, []shownDelivery{{Receiver: "chat", Status: "parked", Error: "why"}}},
+		{"one of two", nil, map[string]uint64{"notify_chat": 0, "notify_mail=2Fx": 3}, position{}, nil, 0, "2026-11-21 12:00:01 (2)", true,
+			[]shownDelivery{{Receiver: "chat", Status: "waiting"}, {Receiver: "mail/x", Status: "taken"}}},
+		{"not for it", func(a *schema.OpenAlert) { a.Notify = []string{"MAIL"} }, map[string]uint64{"notify_chat": 3, "notify_mail=2Fx": 0}, position{}, nil, 0, "nobody yet", false,
+			[]shownDelivery{{Receiver: "mail/x", Status: "waiting"}}},
+		{"a queue that nobody reads", nil, map[string]uint64{"notify_chat": 0, "notify_mail=2Fx": 3}, position{}, []string{"Chat"}, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
+		{"no receiver any more", nil, map[string]uint64{"notify_chat": 3}, position{}, []string{}, 0, "nobody: no receiver", false, []shownDelivery{}},
+		{"a receiver of later", nil, map[string]uint64{"notify_chat": 3}, position{Begin: 3}, nil, 0, "nobody: no receiver", false, []shownDelivery{}},
+		{"a record of the version before", func(a *schema.OpenAlert) { a.FirstSeq, a.LastSeq = 0, 0 }, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
+		{"of a stream before", func(a *schema.OpenAlert) { a.FirstSeq, a.LastSeq = 100, 101 }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken"}}},
+		{"not made yet", func(a *schema.OpenAlert) { a.Notifications, a.Notified = 0, nil }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "-", false, []shownDelivery{}},
+	} {
+		record := open
+		record.Notifications, record.FirstSeq, record.LastSeq = 2, seqs[0], seqs[1]
+		if c.change != nil {
+			c.change(&record)
+		}
+		i.alert(record)
+		for durable, seq := range c.queues {
+			i.takes(durable, seq, c.at)
+		}
+		kv, err := i.js.KeyValue(t.Context(), stream.LeasesBucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.roster != nil {
+			i.put(stream.LeasesBucket, rosterKey, map[string]any{"receivers": c.roster})
+		}
+		if c.parked > 0 {
+			i.park("notify_chat", a.Subject(), c.parked, "why", nil)
+		}
+
+		var got []shownAlert
+		if err := json.Unmarshal([]byte(i.run("alerts", "-o", "json", "--rule", "fatal")), &got); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(c.want, got[0].Receivers); d != "" || got[0].Told != c.told {
+			t.Errorf("%s: told %t %s", c.name, got[0].Told, d)
+		}
+		table := spaces.ReplaceAllString(i.run("alerts", "-o", "table"), "  ")
+		if !strings.Contains(table, "  1  -  "+c.column+"  -\n") {
+			t.Errorf("%s: %s", c.name, table)
+		}
+		if fails := c.at.Error != ""; strings.Contains(table, "chat  "+fmt.Sprint(other)+"  2026-11-21 12:00:03  3  500\n") != fails {
+			t.Errorf("%s: %s", c.name, table)
+		}
+
+		_ = kv.Purge(t.Context(), rosterKey)
+		for durable := range c.queues {
+			_ = kv.Purge(t.Context(), durable)
+			if err := i.js.DeleteConsumer(t.Context(), stream.Alerts, durable); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s, err := i.js.Stream(t.Context(), stream.Parked); err != nil || s.Purge(t.Context()) != nil {
+			t.Fatal(err)
+		}
 	}
 }

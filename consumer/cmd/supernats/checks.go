@@ -69,7 +69,7 @@ const missing = "start `supernats consume`: it creates what is missing"
 func (d *doctor) streams(ctx context.Context) error {
 	limits := stream.DefaultLimits()
 	const level = 1 // what a server of 2.11 can do, all must
-	for _, want := range []jetstream.StreamConfig{stream.EventsConfig(limits, level), stream.AlertsConfig(1), stream.ParkedConfig(1)} {
+	for _, want := range []jetstream.StreamConfig{stream.EventsConfig(limits, level), stream.AlertsConfig(limits), stream.ParkedConfig(limits)} {
 		s, err := d.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			d.fail(missing, "stream %s is missing", want.Name)

@@ -88,22 +88,35 @@ func (d *doctor) receivers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	inUse, known, err := readRoster(ctx, d.js)
+	if err != nil {
+		return err
+	}
 	for _, name := range receivers(d.cfg) {
 		if !slices.ContainsFunc(queues, func(q queue) bool { return q.of(name) }) {
 			d.fail("restart `supernats consume` with this configuration file", "receiver %s of the configuration file has no queue: it is told nothing", name)
 		}
 	}
-	if len(queues) == 0 {
+	if len(queues) == 0 || known && len(inUse) == 0 {
 		d.warn("add a section mail: or receivers: to the configuration file of `supernats consume`", "there is no receiver: nobody is told of anything")
 	}
-	for _, q := range queues {
+
+	for i := range queues {
+		q := &queues[i]
 		wait, err := d.oldest(ctx, stream.Alerts, q.info)
 		if err != nil {
 			return err
 		}
+		unread := q.info.NumWaiting == 0 && q.info.NumAckPending == 0
+		if known {
+			unread = !q.isIn(inUse)
+		}
 		switch {
-		case q.waiting() > 0 && q.info.NumWaiting == 0 && q.info.NumAckPending == 0 && d.active:
+		case q.waiting() > 0 && unread && d.active:
 			d.warn("put the receiver into the configuration file again, or forget it: nats consumer rm "+stream.Alerts+" "+q.durable, "receiver %s: %d notifications wait and nobody reads its queue", q.receiver, q.waiting())
+		case q.failure() != "":
+			d.fail("fix what the error says; `supernats consume` keeps trying by itself, and so does: supernats test-alert "+quote(q.receiver),
+				"receiver %s: %d notifications wait, and the last try failed (%d since %s): %s", q.receiver, q.waiting(), q.at.Tries, date(q.at.Since), q.failure())
 		case wait > untoldFor:
 			d.warn("the log of `supernats consume` says why it is not told; try it: supernats test-alert "+quote(q.receiver), "receiver %s: %d notifications wait, the oldest for %s", q.receiver, q.waiting(), age(wait))
 		default:
@@ -113,7 +126,11 @@ func (d *doctor) receivers(ctx context.Context) error {
 	return nil
 }
 
-// parked reports what was given up, for each consumer with its last reason.
+// critical is the severity of what nobody may miss.
+const critical = "critical"
+
+// parked reports what was given up, for each consumer with its last reason. That
+// nobody was told of something critical is a failure.
 func (d *doctor) parked(ctx context.Context) error {
 	s, err := d.js.Stream(ctx, stream.Parked)
 	if err != nil {
@@ -123,6 +140,15 @@ func (d *doctor) parked(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", stream.Parked, err)
 	}
+	inUse, known, err := readRoster(ctx, d.js)
+	if err != nil {
+		return err
+	}
+	untold, err := readUntold(ctx, d.js)
+	if err != nil {
+		return err
+	}
+
 	var subjects []string
 	for subject := range info.State.Subjects {
 		subjects = append(subjects, subject)
@@ -133,18 +159,44 @@ func (d *doctor) parked(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", stream.Parked, err)
 		}
-		durable := strings.TrimPrefix(subject, stream.ParkedSubject(""))
-		mend := fmt.Sprintf("nats stream get %s %d shows it; when it is mended: nats stream purge %[1]s --subject=%[3]s", stream.Parked, m.Sequence, subject)
-		if strings.HasPrefix(durable, queuePrefix) {
-			durable, mend = "receiver "+receiverOf(durable), "supernats alerts shows it; mend the receiver: supernats consume tries again by itself, at its start and at least every hour"
+		durable, count := strings.TrimPrefix(subject, stream.ParkedSubject("")), info.State.Subjects[subject]
+		last := fmt.Sprintf("the last one %s ago: %s", age(info.TimeStamp.Sub(m.Time)), m.Header.Get(consumer.HeaderParkedReason))
+		if !strings.HasPrefix(durable, queuePrefix) {
+			d.warn(fmt.Sprintf("nats stream get %s %d shows it; when it is fixed: nats stream purge %[1]s --subject=%[3]s", stream.Parked, m.Sequence, subject),
+				"%s gave up %d messages, %s", durable, count, last)
+			continue
 		}
-		d.warn(mend,
-			"%s gave up %d messages, the last one %s ago: %s", durable, info.State.Subjects[subject], age(info.TimeStamp.Sub(m.Time)), m.Header.Get(consumer.HeaderParkedReason))
+
+		q := queue{durable: durable, receiver: receiverOf(durable)}
+		switch {
+		case known && !q.isIn(inUse):
+			d.warn("the receiver is not in the configuration file any more; to forget them: nats stream purge "+stream.Parked+" --subject="+subject,
+				"receiver %s gave up %d messages, %s", q.receiver, count, last)
+		case untold[durable] > 0:
+			d.fail("supernats alerts shows them; fix what the reason says: `supernats consume` tries again by itself, at its start and at least every hour",
+				"receiver %s did not take %d notifications, %d of them critical: nobody got them there; %s", q.receiver, count, untold[durable], last)
+		default:
+			d.warn("supernats alerts shows them; fix what the reason says: `supernats consume` tries again by itself, at its start and at least every hour",
+				"receiver %s did not take %d notifications, %s", q.receiver, count, last)
+		}
 	}
 	if len(subjects) == 0 {
 		d.ok("nothing was given up")
 	}
 	return nil
+}
+
+// readUntold counts by queue what is parked and critical, or too damaged to say that
+// it is not.
+func readUntold(ctx context.Context, js jetstream.JetStream) (map[string]int, error) {
+	untold := map[string]int{}
+	all, err := readParked(ctx, js, start{})
+	for _, p := range all {
+		if p.Severity == critical || p.ID == "" {
+			untold[p.durable]++
+		}
+	}
+	return untold, err
 }
 
 // quote writes a name so that a shell takes it for one: the commands are there to

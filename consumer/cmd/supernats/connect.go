@@ -28,19 +28,19 @@ func (c *common) with(ctx context.Context, do func(ctx context.Context, js jetst
 
 // connect reaches the NATS server of the installation, or fails.
 func (c *common) connect(g *guard) (jetstream.JetStream, func(), error) {
-	cfg, err := c.load()
+	cfg, err := c.connection()
 	if err != nil {
 		return nil, nil, err
 	}
 	settings := cfg.Client()
-	nc, err := settings.Connect("supernats", nats.RetryOnFailedConnect(false), nats.ErrorHandler(g.heard))
+	nc, err := settings.Connect("supernats", nats.RetryOnFailedConnect(false), nats.IgnoreAuthErrorAbort(), nats.ErrorHandler(g.heard))
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (is `supernats consume` or a nats-server running? --nats-url says where)", err)
 	}
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(10*time.Second))
+	js, err := settings.JetStream(nc, jetstream.WithDefaultTimeout(10*time.Second))
 	if err != nil {
 		nc.Close()
-		return nil, nil, fmt.Errorf("use JetStream: %w", err)
+		return nil, nil, err
 	}
 	return js, nc.Close, nil
 }

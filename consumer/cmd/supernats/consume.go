@@ -2,32 +2,45 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 
+	"github.com/rs/zerolog"
+
 	"supernats/consumer/app"
 )
 
 type consumeCmd struct {
-	Rebuild bool `env:"-" help:"Make the records of processes and hosts anew from the stream first."`
+	Rebuild   bool   `env:"-" help:"Make the records of processes and hosts anew from the stream first."`
+	PrintUnit string `env:"-" enum:"systemd,supervisord," default:"" placeholder:"KIND" help:"Print how systemd or supervisord is to run it, with the flags given here, and end."`
 }
 
 // Run is the daemon.
 func (d *consumeCmd) Run(ctx context.Context, c *common) error {
+	if d.PrintUnit != "" {
+		return printUnit(os.Stdout, d.PrintUnit, c, os.Args[1:])
+	}
 	collectRarely()
 	cfg, err := c.load()
 	if err != nil {
 		return err
 	}
 	o := app.Options{Version: version, Log: c.log(), Rebuild: d.Rebuild}
+	slog.SetDefault(slog.New(zerolog.NewSlogHandler(o.Log))) // what libraries say by the package log
 	if c.Config != "" {
 		o.Load = c.load
 	}
 	a, err := app.New(cfg, o)
 	if err != nil {
 		return usageError{err}
+	}
+	if c.Config != "" {
+		o.Log.Info().Str("config", c.Config).Str("holds", cfg.Summary()).Msg("configuration is read")
+	} else {
+		o.Log.Info().Str("config", systemConfig).Msg("there is no configuration file, the defaults are in force")
 	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)

@@ -67,6 +67,10 @@ func (c *doctorCmd) Run(ctx context.Context, common *common) error {
 		return err
 	}
 	d := doctor{guard: new(guard), cfg: cfg}
+	if common.found { // nobody has named it
+		d.check = "config"
+		d.ok("%s: %s", common.Config, cfg.Summary())
+	}
 	js, closeConn, err := common.connect(d.guard)
 	if err != nil {
 		d.check = "nats"

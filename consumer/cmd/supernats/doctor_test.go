@@ -188,8 +188,8 @@ func TestDoctorWarns(t *testing.T) {
 		"ok events: `supernats consume` is 1 messages behind",
 		"fail receivers: receiver mail of the configuration file has no queue: it is told nothing [restart `supernats consume` with this configuration file]",
 		"warn receivers: receiver chat: 1 notifications wait and nobody reads its queue [put the receiver into the configuration file again, or forget it: nats consumer rm SUPERVISOR_ALERTS notify_chat]",
-		"warn parked: receiver chat gave up 2 messages, the last one SPAN ago: 404 [supernats alerts shows it; mend the receiver: supernats consume tries again by itself, at its start and at least every hour]",
-		"warn parked: supernats gave up 1 messages, the last one SPAN ago: malformed [nats stream get SUPERVISOR_PARKED 1 shows it; when it is mended: nats stream purge SUPERVISOR_PARKED --subject=supervisor.parked.supernats]",
+		"fail parked: receiver chat did not take 2 notifications, 2 of them critical: nobody got them there; the last one SPAN ago: 404 [supernats alerts shows them; fix what the reason says: `supernats consume` tries again by itself, at its start and at least every hour]",
+		"warn parked: supernats gave up 1 messages, the last one SPAN ago: malformed [nats stream get SUPERVISOR_PARKED 1 shows it; when it is fixed: nats stream purge SUPERVISOR_PARKED --subject=supervisor.parked.supernats]",
 		"warn hosts: host a b;c lost 9 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host 'a b;c'` shows what fills it]",
 		"warn hosts: host web2 lost 12 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host web2` shows what fills it]",
 		"warn hosts: 1 hosts are silent: web2 (SPAN)"+" [there: supervisorctl status, and supervisorctl tail supernats stderr]",
@@ -198,6 +198,56 @@ func TestDoctorWarns(t *testing.T) {
 	out, _, _ := supernats(t, "doctor", "-o", "table", "--nats-url", i.url)
 	if !strings.Contains(out, "\nwarn  receivers  receiver chat: 1 notifications wait and nobody reads its queue\n              -> put the receiver into") {
 		t.Errorf("%s", out)
+	}
+}
+
+// A receiver that does not take what waits for it is a failure at once, and so is
+// something critical that one of them did not take.
+func TestDoctorOfReceivers(t *testing.T) {
+	i := well(t)
+	i.put(stream.LeasesBucket, rosterKey, map[string]any{"receivers": []string{"chat"}})
+	i.put(stream.LeasesBucket, "notify_chat", position{Error: "500 Internal Server Error", Tries: 3, Since: ptr(i.ago(time.Minute))})
+	line := func(status, check string) string {
+		for _, l := range i.doctor(map[string]int{"fail": exitFailed, "ok": exitDone, "warn": exitDone}[status]) {
+			if strings.HasPrefix(l, status+" "+check+": ") {
+				return l
+			}
+		}
+		return ""
+	}
+	if l := line("ok", "receivers"); l != "ok receivers: receiver chat: 0 notifications wait" {
+		t.Errorf("nothing waits: %q", l)
+	}
+	a := schema.Alert{Alert: "a", Rule: "fatal", Host: "web1", Severity: "info"}
+	i.notify(schema.TypeAlertFiring, i.ago(0), a)
+	if l := line("fail", "receivers"); !strings.HasPrefix(l, "fail receivers: receiver chat: 1 notifications wait, and the last try failed (3 N 500 Internal Server Error [fix what") || !strings.HasSuffix(l, "supernats test-alert chat]") {
+		t.Errorf("%q", l)
+	}
+	i.put(stream.LeasesBucket, "notify_chat", position{Ahead: []uint64{1}})
+	if l := line("ok", "receivers"); l != "ok receivers: receiver chat: 0 notifications wait" {
+		t.Errorf("taken before its turn: %q", l)
+	}
+
+	park := func(durable, severity string) {
+		a.Severity = severity
+		b, err := schema.Marshal(a.Envelope("a/1", schema.TypeAlertFiring, time.Now()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		i.park(durable, a.Subject(), 1, "404", b)
+	}
+	park("notify_gone", "critical")
+	park("notify_chat", "info")
+	if l := line("warn", "parked"); !strings.HasPrefix(l, "warn parked: receiver chat did not take 1 notifications, the last one") {
+		t.Errorf("%q", l)
+	}
+	park("notify_chat", "critical")
+	if l := line("fail", "parked"); !strings.HasPrefix(l, "fail parked: receiver chat did not take 2 notifications, 1 of them critical: nobody got them there; the last one") {
+		t.Errorf("%q", l)
+	}
+	i.put(stream.LeasesBucket, rosterKey, map[string]any{"receivers": []string{}})
+	if l := line("warn", "receivers"); !strings.HasPrefix(l, "warn receivers: there is no receiver: nobody is told of anything") {
+		t.Errorf("%q", l)
 	}
 }
 

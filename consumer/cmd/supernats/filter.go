@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"supernats/consumer"
@@ -11,7 +14,7 @@ import (
 // whose are the flags that choose processes. They have no variables: those of
 // the same name are the bridge's.
 type whose struct {
-	Host    []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these hosts. Repeatable, like the other filters."`
+	Host    []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these hosts. Repeatable, like the other filters; default: all."`
 	Group   []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these groups."`
 	Process []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these processes."`
 }
@@ -28,9 +31,9 @@ func (w *whose) filter() (consumer.Filter, error) {
 type filters struct {
 	whose
 	Event []string `env:"-" sep:"none" placeholder:"NAME" help:"Only these events: supervisor's own names, abstract ones too (PROCESS_STATE), or globs."`
-	Since moment   `env:"-" placeholder:"WHEN" help:"From then on: a duration back from now (90s, 2h, 7d) or RFC 3339."`
-	Until moment   `env:"-" placeholder:"WHEN" help:"Up to then."`
-	Limit int      `env:"-" placeholder:"N" help:"At most N events."`
+	Since moment   `env:"-" placeholder:"WHEN" help:"From then on: a duration back from now (90s, 2h, 7d) or RFC 3339; default: all that is stored, tail: what is to come."`
+	Until moment   `env:"-" placeholder:"WHEN" help:"Up to then; also +5m, from now on. Default: no end."`
+	Limit int      `env:"-" placeholder:"N" help:"At most N events; default: no limit."`
 }
 
 func (f *filters) filter() (consumer.Filter, error) {
@@ -41,11 +44,55 @@ func (f *filters) filter() (consumer.Filter, error) {
 	if err != nil {
 		return c, err
 	}
+	f.hint()
 	c.Events = globs(f.Event)
 	if err := c.Check(); err != nil {
 		return c, usageError{err}
 	}
+	if err := checkEvents(c.Events); err != nil {
+		return c, usageError{err}
+	}
+	if !f.Since.IsZero() && !f.Until.IsZero() && f.Until.Before(f.Since.Time) {
+		return c, usageError{fmt.Errorf("--until %s is before --since %s", f.Until.Format(time.RFC3339), f.Since.Format(time.RFC3339))}
+	}
 	return c, nil
+}
+
+// hint says on stderr which globs were meant to be something else: nothing that is
+// printed, or waited for, says so.
+func (w *whose) hint() {
+	for _, f := range []struct {
+		flag  string
+		globs []string
+	}{{"host", w.Host}, {"group", w.Group}, {"process", w.Process}} {
+		for _, g := range globs(f.globs) {
+			if looksLikeRegexp(g) {
+				fmt.Fprintf(os.Stderr, "supernats: --%s %q looks like a regular expression, and globs are meant: did you mean %q?\n", f.flag, clean(g), clean(asGlob(g)))
+			}
+		}
+	}
+}
+
+// checkEvents refuses names that no event has: with one, a command would print nothing,
+// as if nothing had happened. A glob may be of names that are not known here.
+func checkEvents(events []string) error {
+	known := append(schema.Names(), schema.Families()...)
+	for _, name := range events {
+		isGlob := strings.ContainsAny(name, `*?[{\`)
+		if strings.HasPrefix(name, schema.TypeBridgePrefix) { // what alerts may be about
+			continue
+		}
+		matches := slices.ContainsFunc(known, func(k string) bool { return k == name || isGlob && consumer.Glob(name, k) })
+		if matches || isGlob && !looksLikeRegexp(name) {
+			continue
+		}
+		problem := fmt.Sprintf("--event %q is no event", name)
+		if meant := meantGlob(name, known); meant != "" {
+			return fmt.Errorf("%s; did you mean %s?", problem, meant)
+		}
+		return fmt.Errorf("%s; allowed are %s, and globs of names", problem, strings.Join(known, ", "))
+	}
+	return nil
 }
 
 // globs divides what was given at the commas, as supervisor's events= is, but not
@@ -79,7 +126,8 @@ func (f *filters) inTime(t schema.Time) bool {
 	return (f.Since.IsZero() || !t.Before(f.Since.Time)) && (f.Until.IsZero() || !t.After(f.Until.Time))
 }
 
-// moment is a point in time: RFC 3339, or a duration back from now.
+// moment is a point in time: RFC 3339, or a duration back from now, or with a plus
+// from now on.
 type moment struct{ time.Time }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -89,10 +137,14 @@ func (m *moment) UnmarshalText(b []byte) error {
 		m.Time = t
 		return nil
 	}
-	d, err := schema.ParseDuration(s)
+	ahead, future := strings.CutPrefix(s, "+")
+	d, err := schema.ParseDuration(ahead)
 	if err != nil {
 		return fmt.Errorf("%q is no time; allowed are a duration back from now (90s, 2h, 7d) and RFC 3339 (2026-11-21T19:00:00Z)", s)
 	}
-	m.Time = time.Now().Add(-time.Duration(d))
+	if !future {
+		d = -d
+	}
+	m.Time = time.Now().Add(time.Duration(d))
 	return nil
 }

@@ -24,6 +24,9 @@ import (
 // version is set by the linker.
 var version = "dev"
 
+// systemConfig is the configuration file that is read if none is named and it is there.
+var systemConfig = "/etc/supernats/supernats.yaml"
+
 // Exit codes.
 const (
 	exitDone   = 0
@@ -46,32 +49,49 @@ type cli struct {
 	TestAlert testAlertCmd `cmd:"" help:"Send a test alert the whole way."`
 	Doctor    doctorCmd    `cmd:"" help:"What is wrong with this installation, and what to do."`
 	Rules     rulesCmd     `cmd:"" help:"Try a configuration before it is used."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
+
+	Completion completionCmd `cmd:"" help:"Print the completion of commands, flags and names for a shell."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
 
 // common are the flags of every command.
 type common struct {
-	Config   string            `short:"c" env:"SUPERNATS_CONFIG" placeholder:"FILE" help:"Configuration file (YAML)."`
+	Config   string            `short:"c" env:"SUPERNATS_CONFIG" placeholder:"FILE" help:"Configuration file (YAML); default: ${config} if it is there."`
 	NATS     natsconn.Settings `embed:""`
 	LogLevel string            `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
+
+	// found says that nobody has named the file.
+	found bool
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-func run(args []string) int {
-	var c cli
-	exited := -1
-	parser, err := kong.New(&c,
+func newParser(c *cli, exit func(code int)) (*kong.Kong, error) {
+	return kong.New(c,
 		kong.Name("supernats"),
 		kong.Description("Turns the events of Supervisor into alerts, states and history."),
 		kong.DefaultEnvars("SUPERNATS"),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Vars{"version": "supernats " + version, "states": strings.Join(stateNames, ", ")},
-		kong.Exit(func(code int) { exited = code }))
+		kong.Help(printHelp),
+		kong.ValueFormatter(describe),
+		kong.Vars{"version": "supernats " + version, "config": systemConfig, "states": strings.Join(stateNames, ", ")},
+		kong.Exit(exit))
+}
+
+func run(args []string) int {
+	var c cli
+	exited := -1
+	parser, err := newParser(&c, func(code int) { exited = code })
 	if err != nil {
 		return usage(err)
+	}
+	if isCompletion(args) {
+		return (&completer{parser: parser, common: &c.common}).answer(args)
+	}
+	if len(args) > 0 && args[0] == "help" { // as git and go have it
+		args = append(args[1:], "--help")
 	}
 	k, err := parser.Parse(args)
 	switch {
@@ -80,6 +100,7 @@ func run(args []string) int {
 	case err != nil:
 		return usage(err)
 	}
+	c.findConfig()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	k.BindTo(ctx, (*context.Context)(nil))
@@ -119,6 +140,35 @@ func (versionCmd) Run() error {
 	return err
 }
 
+// findConfig takes the system's configuration file if none is named. One that cannot
+// be looked at is taken too: whoever needs it says why it cannot be read.
+func (c *common) findConfig() {
+	if c.Config != "" {
+		return
+	}
+	if _, err := os.Stat(systemConfig); !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		c.Config, c.found = systemConfig, true
+	}
+}
+
+// connection reads how NATS is reached. What else is wrong with a file that nobody has
+// named keeps no operator from looking: its secrets and variables may be the daemon's
+// alone.
+func (c *common) connection() (app.Config, error) {
+	if !c.found {
+		return c.load()
+	}
+	cfg, err := app.LoadConnection(c.Config)
+	if errors.Is(err, os.ErrPermission) {
+		fmt.Fprintf(os.Stderr, "supernats: this user may not read %s: what it says about NATS is not known\n", c.Config)
+		cfg, err = app.Default(), nil
+	}
+	if err != nil {
+		return cfg, usageError{err}
+	}
+	return c.over(cfg)
+}
+
 // load reads the configuration file, if there is one, and lays the flags over it.
 func (c *common) load() (app.Config, error) {
 	cfg := app.Default()
@@ -128,6 +178,11 @@ func (c *common) load() (app.Config, error) {
 			return cfg, usageError{err}
 		}
 	}
+	return c.over(cfg)
+}
+
+// over lays the flags over a configuration.
+func (c *common) over(cfg app.Config) (app.Config, error) {
 	cfg.NATS.Settings = cfg.NATS.With(c.NATS)
 	if err := cfg.NATS.Check(); err != nil {
 		return cfg, usageError{err}

@@ -20,8 +20,9 @@ import (
 	"supernats/schema/stream/streamtest"
 )
 
-// binary is the program under test, built once.
-var binary string
+// binary is the program under test, built once; the configuration file that it finds by
+// itself is systemFile, which is not there unless a test writes it.
+var binary, systemFile string
 
 func TestMain(m *testing.M) { os.Exit(build(m)) }
 
@@ -33,7 +34,8 @@ func build(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "supernats")
-	if out, err := exec.Command("go", "build", "-o", binary, "-ldflags", "-X main.version=v1.2.3", ".").CombinedOutput(); err != nil {
+	systemFile = filepath.Join(dir, "etc", "supernats.yaml")
+	if out, err := exec.Command("go", "build", "-o", binary, "-ldflags", "-X main.version=v1.2.3 -X main.systemConfig="+systemFile, ".").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s%v\n", out, err)
 		return 1
 	}

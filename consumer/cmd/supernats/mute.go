@@ -92,12 +92,18 @@ func (m *muteCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	return c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+	var rules namedRules
+	if cfg, err := c.load(); err == nil && c.Config != "" { // if not, it is said when NATS is reached
+		rules = namedRules{c.Config, cfg.RuleNames()}
+	}
+
+	stored := false
+	err = c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 		kv, err := openBucket(ctx, js, stream.MutesBucket)
 		if err != nil {
 			return err
 		}
-		for stored := false; !stored; {
+		for !stored {
 			mute.ID = newMuteID(mute.Created.Time)
 			value, err := schema.Marshal(mute)
 			if err != nil {
@@ -110,18 +116,41 @@ func (m *muteCmd) Run(ctx context.Context, c *common) error {
 		}
 		alerts, err := readAlerts(ctx, js)
 		if err != nil {
-			return errors.Join(fmt.Errorf("silence %s holds, but the open alerts could not be read", mute.ID), err)
+			return err
 		}
 		shown := shownMute{Mute: *mute, Alerts: mutedBy(mute, alerts)}
+		if shown.Covers, err = coverage(ctx, js, mute, rules); err != nil {
+			return err
+		}
 		if output := outputFor(os.Stdout, m.Output); output != outputTable {
+			shown.warn()
 			return printJSON(os.Stdout, output, []shownMute{shown})
 		}
 		return printMute(&shown, alerts)
 	})
+	if err != nil && stored {
+		return fmt.Errorf("silence %s holds, but what it matches could not be read: %w", mute.ID, err)
+	}
+	return err
+}
+
+// warn says on stderr, for those who read no JSON, that a silence matches nothing.
+func (m *shownMute) warn() {
+	if !m.Covers.nothing() || len(m.Alerts) > 0 {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "supernats: silence %s %s\n", m.ID, m.Covers)
+	for _, hint := range m.Covers.Hints {
+		fmt.Fprintln(os.Stderr, "supernats:", clean(hint))
+	}
 }
 
 func printMute(m *shownMute, alerts []schema.OpenAlert) error {
 	fmt.Printf("%s mutes %s until %s\n", m.ID, clean(matchers(&m.Mute)), date(&m.Expires))
+	fmt.Printf("It %s.\n", m.Covers)
+	for _, hint := range m.Covers.Hints {
+		fmt.Println(clean(hint))
+	}
 	if len(m.Alerts) == 0 {
 		_, err := fmt.Println("No alert is open that it mutes.")
 		return err
@@ -188,6 +217,8 @@ type shownMute struct {
 	schema.Mute
 	// Alerts are the ids of the open alerts that it matches.
 	Alerts []string `json:"alerts"`
+	// Covers is what it matches of the fleet, known when it is made.
+	Covers *covers `json:"covers,omitempty"`
 }
 
 func readMutes(ctx context.Context, js jetstream.JetStream) ([]schema.Mute, error) {

@@ -24,12 +24,14 @@ type shownParked struct {
 	// AlertSeq is its sequence in SUPERVISOR_ALERTS.
 	AlertSeq uint64 `json:"alert_seq"`
 	ID       string `json:"id,omitempty"`
+	Severity string `json:"severity,omitempty"`
 	Rule     string `json:"rule"`
 	Host     string `json:"host,omitempty"`
 	Group    string `json:"group,omitempty"`
 	Process  string `json:"process,omitempty"`
 
-	events []schema.AlertEvent
+	events  []schema.AlertEvent
+	durable string
 }
 
 // queuePrefix begins the names of the durable consumers of the receivers.
@@ -73,13 +75,14 @@ func readParked(ctx context.Context, js jetstream.JetStream, from start) ([]show
 func parkedOf(m *scanned, durable string) shownParked {
 	p := shownParked{
 		Kind: kindParked, Receiver: receiverOf(durable), Reason: m.header.Get(consumer.HeaderParkedReason),
-		Seq: m.seq, Parked: schema.Time{Time: m.stored},
+		Seq: m.seq, Parked: schema.Time{Time: m.stored}, durable: durable,
 	}
 	p.Tries, _ = strconv.ParseUint(m.header.Get(consumer.HeaderParkedTries), 10, 64)
 	p.AlertSeq, _ = strconv.ParseUint(m.header.Get(consumer.HeaderParkedSeq), 10, 64)
 	if n, err := schema.Unmarshal[*schema.Alert](m.data); err == nil && n.Data != nil {
 		a := n.Data
-		p.ID, p.Rule, p.Host, p.Group, p.Process, p.events = n.ID, a.Rule, a.Host, a.Group, a.Process, a.Events
+		p.ID, p.Severity, p.events = n.ID, a.Severity, a.Events
+		p.Rule, p.Host, p.Group, p.Process = a.Rule, a.Host, a.Group, a.Process
 		return p
 	}
 	subject, ok := strings.CutPrefix(m.header.Get(consumer.HeaderParkedSubject), schema.AlertPrefix)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -19,8 +21,11 @@ type tailCmd struct {
 	outputFlag
 }
 
-// Run prints events until it is interrupted.
+// Run prints events until it is interrupted, or --until is there.
 func (t *tailCmd) Run(ctx context.Context, c *common) error {
+	if until := t.Until; !until.IsZero() && t.Since.IsZero() && until.Before(time.Now()) {
+		return usageError{fmt.Errorf("--until %s is over, and tail prints what is to come: give --since too, or a time to come (+5m)", until.Format(time.RFC3339))}
+	}
 	return t.read(ctx, c, t.Output, true)
 }
 
@@ -40,6 +45,11 @@ func (f *filters) read(ctx context.Context, c *common, output string, follow boo
 	filter, err := f.filter()
 	if err != nil {
 		return err
+	}
+	for _, name := range filter.Events {
+		if strings.HasPrefix(name, schema.TypeBridgePrefix) {
+			return usageError{fmt.Errorf("--event %q is no event of supervisor: `supernats alerts` and `supernats hosts` show what the bridges report themselves", name)}
+		}
 	}
 	return c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 		return f.readFrom(ctx, js, filter, output, follow)
@@ -65,7 +75,15 @@ func (f *filters) readFrom(ctx context.Context, js jetstream.JetStream, filter c
 		return fmt.Errorf("read stream %s: %w", stream.Events, err)
 	}
 	p := newPrinter(os.Stdout, output)
-	if !follow && oc.CachedInfo().NumPending == 0 {
+	behind := oc.CachedInfo().NumPending > 0
+	waiting := ctx
+	if follow && !f.Until.IsZero() {
+		// What happened just before it is stored a little later.
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithDeadline(ctx, f.Until.Add(time.Second))
+		defer cancel()
+	}
+	if (!follow || waiting.Err() != nil) && !behind {
 		return p.end()
 	}
 	msgs, err := oc.Messages()
@@ -74,7 +92,18 @@ func (f *filters) readFrom(ctx context.Context, js jetstream.JetStream, filter c
 	}
 	defer msgs.Stop()
 	for printed := 0; ; {
-		raw, err := msgs.Next(jetstream.NextContext(ctx))
+		raw, err := msgs.Next(jetstream.NextContext(waiting))
+		if err != nil && behind && ctx.Err() == nil && waiting.Err() != nil {
+			// It is over, but not all that was stored by now has been read.
+			if s, err = js.Stream(ctx, stream.Events); err != nil {
+				return errors.Join(fmt.Errorf("look up stream %s: %w", stream.Events, err), p.end())
+			}
+			waiting, follow, last = ctx, false, s.CachedInfo().State.LastSeq
+			continue
+		}
+		if err != nil && ctx.Err() == nil && waiting.Err() != nil {
+			return p.end()
+		}
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 				return p.end()
@@ -91,7 +120,7 @@ func (f *filters) readFrom(ctx context.Context, js jetstream.JetStream, filter c
 			}
 			printed++
 		}
-		behind := meta.NumPending > 0
+		behind = meta.NumPending > 0
 		if !behind {
 			if err := p.flush(); err != nil {
 				return err

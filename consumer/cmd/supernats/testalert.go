@@ -43,6 +43,18 @@ type outcome struct {
 	Reason string `json:"reason,omitempty"`
 
 	durable string
+	// failed is when a failure of the receiver was seen here first, failure the last one.
+	failed  time.Time
+	failure string
+}
+
+// settle is how long to wait, after a receiver's error is known, whether its next try
+// succeeds: the first ones follow after 1 and 2 seconds.
+const settle = 4 * time.Second
+
+// open reports whether there is more to wait for.
+func (o *outcome) open() bool {
+	return o.Result == resultPending && (o.failed.IsZero() || time.Since(o.failed) < settle)
 }
 
 // Run sends a notification the whole way, and waits for what becomes of it.
@@ -148,7 +160,7 @@ func (t *testAlertCmd) send(ctx context.Context, js jetstream.JetStream, queues 
 	if err != nil {
 		return err
 	}
-	w := testWait{js: js, before: parked.CachedInfo().State.LastSeq, seq: seq, begun: begun}
+	w := testWait{js: js, before: parked.CachedInfo().State.LastSeq, seq: seq, begun: begun, said: map[string]string{}}
 	for _, q := range queues {
 		w.outcomes = append(w.outcomes, outcome{Receiver: q.receiver, Result: resultPending, durable: q.durable})
 	}
@@ -194,6 +206,8 @@ type testWait struct {
 	before, seq uint64
 	begun       time.Time
 	outcomes    []outcome
+	// said are the errors that were printed, by receiver.
+	said map[string]string
 }
 
 func (w *testWait) wait(ctx context.Context, timeout time.Duration) error {
@@ -208,11 +222,13 @@ func (w *testWait) wait(ctx context.Context, timeout time.Duration) error {
 		if err := w.look(ctx); err != nil {
 			return err
 		}
-		open := w.with(resultPending)
+		open := w.with((*outcome).open)
+		clear()
+		w.tellErrors()
 		if len(open) == 0 || time.Since(w.begun) > timeout {
 			return w.explain(ctx)
 		}
-		if clear(); progress {
+		if progress {
 			fmt.Fprintf(os.Stderr, "waiting for %s (%s of %s)", strings.Join(open, ", "), age(time.Since(w.begun)), age(timeout))
 		}
 		select {
@@ -224,13 +240,28 @@ func (w *testWait) wait(ctx context.Context, timeout time.Duration) error {
 	}
 }
 
-func (w *testWait) with(result string) (names []string) {
-	for _, o := range w.outcomes {
-		if o.Result == result {
-			names = append(names, clean(o.Receiver))
+// with names the receivers for which something holds.
+func (w *testWait) with(is func(*outcome) bool) (names []string) {
+	for i := range w.outcomes {
+		if is(&w.outcomes[i]) {
+			names = append(names, clean(w.outcomes[i].Receiver))
 		}
 	}
 	return names
+}
+
+func (o *outcome) delivered() bool { return o.Result == resultDelivered }
+
+func (o *outcome) pending() bool { return o.Result == resultPending }
+
+// tellErrors says at once what goes wrong, each error once.
+func (w *testWait) tellErrors() {
+	for i := range w.outcomes {
+		if o := &w.outcomes[i]; o.failure != "" && o.failure != w.said[o.Receiver] {
+			w.said[o.Receiver] = o.failure
+			fmt.Fprintf(os.Stderr, "supernats: %s does not take it: %s\n", clean(o.Receiver), clean(o.failure))
+		}
+	}
 }
 
 // look asks how far each receiver is. What was acknowledged was delivered, or
@@ -240,14 +271,17 @@ func (w *testWait) look(ctx context.Context) error {
 	read := false
 	for i := range w.outcomes {
 		o := &w.outcomes[i]
-		if o.Result != resultPending {
+		if !o.pending() {
 			continue
 		}
-		c, err := w.js.Consumer(ctx, stream.Alerts, o.durable)
+		q, err := w.queue(ctx, o)
 		if err != nil {
-			return fmt.Errorf("look up the queue of %s: %w", o.Receiver, err)
+			return err
 		}
-		if c.CachedInfo().AckFloor.Stream < w.seq {
+		if !q.took(w.seq) {
+			if o.failure = q.failure(); o.failure != "" && o.failed.IsZero() {
+				o.failed = time.Now()
+			}
 			continue
 		}
 		if !read {
@@ -256,12 +290,22 @@ func (w *testWait) look(ctx context.Context) error {
 			}
 			read = true
 		}
-		o.Result, o.Seconds = resultDelivered, time.Since(w.begun).Round(time.Millisecond).Seconds()
+		o.Result, o.Seconds, o.failure = resultDelivered, time.Since(w.begun).Round(time.Millisecond).Seconds(), ""
 		if reason, ok := reasons[o.Receiver]; ok {
 			o.Result, o.Reason = resultParked, reason
 		}
 	}
 	return nil
+}
+
+// queue looks up that of a receiver.
+func (w *testWait) queue(ctx context.Context, o *outcome) (*queue, error) {
+	c, err := w.js.Consumer(ctx, stream.Alerts, o.durable)
+	if err != nil {
+		return nil, fmt.Errorf("look up the queue of %s: %w", o.Receiver, err)
+	}
+	queues := []queue{{durable: o.durable, receiver: o.Receiver, info: c.CachedInfo()}}
+	return &queues[0], readPositions(ctx, w.js, queues)
 }
 
 // reasons are why the test was parked, by receiver.
@@ -278,7 +322,7 @@ func (w *testWait) reasons(ctx context.Context) (map[string]string, error) {
 
 // explain says of those that wait what is in their way.
 func (w *testWait) explain(ctx context.Context) error {
-	if len(w.with(resultPending)) == 0 {
+	if len(w.with((*outcome).pending)) == 0 {
 		return nil
 	}
 	active, err := readLease(ctx, w.js)
@@ -287,20 +331,21 @@ func (w *testWait) explain(ctx context.Context) error {
 	}
 	for i := range w.outcomes {
 		o := &w.outcomes[i]
-		if o.Result != resultPending {
+		if !o.pending() {
 			continue
 		}
-		c, err := w.js.Consumer(ctx, stream.Alerts, o.durable)
+		q, err := w.queue(ctx, o)
 		if err != nil {
-			return fmt.Errorf("look up the queue of %s: %w", o.Receiver, err)
+			return err
 		}
-		info := c.CachedInfo()
-		q := queue{info: info}
+		info := q.info
 		o.Seconds = time.Since(w.begun).Round(time.Millisecond).Seconds()
 		o.Reason = fmt.Sprintf("%d notifications wait; ", q.waiting())
 		switch {
 		case active == nil:
 			o.Reason += "no `supernats consume` is active: start it"
+		case q.failure() != "":
+			o.Reason = fmt.Sprintf("%s (%d tries, %d notifications wait; `supernats consume` on %s keeps trying)", q.failure(), q.at.Tries, q.waiting(), active.Instance)
 		case info.NumAckPending > 0:
 			o.Reason += "it is being tried, the log of `supernats consume` on " + active.Instance + " says what happens"
 		case info.NumWaiting == 0:
@@ -314,7 +359,7 @@ func (w *testWait) explain(ctx context.Context) error {
 
 // verdict is an error if anybody did not get the test.
 func (w *testWait) verdict() error {
-	if n := len(w.with(resultDelivered)); n < len(w.outcomes) {
+	if n := len(w.with((*outcome).delivered)); n < len(w.outcomes) {
 		return fmt.Errorf("%d of %d receivers did not get the test alert", len(w.outcomes)-n, len(w.outcomes))
 	}
 	return nil

@@ -153,6 +153,30 @@ func TestTestAlertThatFails(t *testing.T) {
 	}
 }
 
+// The error of a receiver is shown as soon as it is there, and not after the whole
+// time.
+func TestTestAlertShowsTheError(t *testing.T) {
+	i := newInstallation(t)
+	i.leased()
+	i.durable(stream.Alerts, "notify_chat")
+	i.put(stream.LeasesBucket, "notify_chat", position{Error: "404 Not Found; check url", Tries: 2})
+	begun := time.Now()
+	list, errs := i.testAlert(exitFailed, "--timeout", "10m")
+	if took := time.Since(begun); took > time.Minute {
+		t.Errorf("it took %v", took)
+	}
+	want := []outcome{{Receiver: "chat", Result: "pending", Reason: "404 Not Found; check url (2 tries, 1 notifications wait; `supernats consume` on box/1 keeps trying)"}}
+	if d := cmp.Diff(want, list, outcomesEqual); d != "" || errs != "supernats: chat does not take it: 404 Not Found; check url\nsupernats: 1 of 1 receivers did not get the test alert\n" {
+		t.Error(d, errs)
+	}
+	// It is taken before its turn, while another one is in the way.
+	i.put(stream.LeasesBucket, "notify_chat", position{Error: "500", Tries: 9, Ahead: []uint64{2}})
+	list, errs = i.testAlert(exitDone)
+	if d := cmp.Diff([]outcome{{Receiver: "chat", Result: "delivered"}}, list, outcomesEqual); d != "" || errs != "" {
+		t.Error(d, errs)
+	}
+}
+
 func TestTestAlertOfNobody(t *testing.T) {
 	i := newInstallation(t)
 	if _, errs := i.testAlert(exitFailed); !strings.Contains(errs, "there is no receiver: `supernats consume -c FILE` makes a queue for each one") {

@@ -9,7 +9,8 @@
 // moves that on by sending an alert again every minute. We send when something
 // happens, and every repeat_interval; so a firing alert's endsAt is Config.Hold
 // from the delivery, which has to be longer than the longest repeat_interval. What
-// is muted longer than that looks resolved there until it is told again.
+// is muted longer than that looks resolved there until it is told again. All times
+// are by its clock: see clock.go.
 //
 // Under pressure: Notify keeps nothing but which of the Alertmanagers failed last,
 // and waits Config.Timeout for the slowest. Only the last 100 events of an
@@ -97,8 +98,10 @@ type Receiver struct {
 	now  func() time.Time
 
 	mu sync.Mutex
-	// failing has the Alertmanagers that did not take the last batch.
+	// failing has the Alertmanagers that did not take the last batch, and clocks by
+	// how much the clock of each was ahead of ours at the last answer.
 	failing map[string]bool
+	clocks  map[string]time.Duration
 }
 
 var _ notify.Receiver = (*Receiver)(nil)
@@ -109,7 +112,7 @@ func New(name string, c Config, id notify.Identity, log zerolog.Logger) (*Receiv
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Receiver{name: name, cfg: c, id: id, log: log.With().Str("receiver", name).Logger(), now: time.Now, failing: map[string]bool{}}
+	r := &Receiver{name: name, cfg: c, id: id, log: log.With().Str("receiver", name).Logger(), now: time.Now, failing: map[string]bool{}, clocks: map[string]time.Duration{}}
 	if _, err := r.post(c.URLs[0]); err != nil {
 		return nil, err
 	}
@@ -133,10 +136,10 @@ func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schem
 	}
 	poster, err := notify.NewPoster(who, r.cfg.HTTPConfig, r.id)
 	if err != nil {
-		return err
+		return notify.Outage(err)
 	}
 	defer poster.Close()
-	body := r.alerts(batch)
+	incidents := notify.Incidents(batch)
 	errs := make([]error, len(r.cfg.URLs))
 	var all sync.WaitGroup
 	for i, url := range r.cfg.URLs {
@@ -146,8 +149,7 @@ func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schem
 				errs[i] = fmt.Errorf("%s: %w", who, err)
 				return
 			}
-			p.Body = body
-			errs[i] = poster.Do(ctx, p)
+			errs[i] = r.sendTo(ctx, poster, p, url, incidents)
 		})
 	}
 	all.Wait()
@@ -169,10 +171,11 @@ func (r *Receiver) post(url string) (notify.Post, error) {
 // together is the error of all of them.
 func together(errs []error) error {
 	lines := make([]string, len(errs))
-	permanent, wait := true, time.Duration(0)
+	permanent, outage, wait := true, true, time.Duration(0)
 	for i, err := range errs {
 		lines[i] = err.Error()
 		permanent = permanent && notify.IsPermanent(err)
+		outage = outage && notify.IsOutage(err)
 		d, ok := notify.RetryAfter(err)
 		if !ok {
 			d = 0
@@ -186,6 +189,8 @@ func together(errs []error) error {
 	switch {
 	case permanent:
 		return notify.Permanent(err)
+	case outage:
+		return notify.Outage(err)
 	case wait > 0:
 		return notify.After(wait, err)
 	}
@@ -233,24 +238,4 @@ type postableAlert struct {
 	StartsAt     time.Time         `json:"startsAt"`
 	EndsAt       time.Time         `json:"endsAt"`
 	GeneratorURL string            `json:"generatorURL,omitempty"`
-}
-
-func (r *Receiver) alerts(batch []*schema.CloudEvent[*schema.Alert]) []postableAlert {
-	incidents := notify.Incidents(batch)
-	list := make([]postableAlert, len(incidents))
-	for k, i := range incidents {
-		a := postableAlert{
-			Labels: i.Labels(), Annotations: i.Annotations(maxLines),
-			StartsAt: i.Alert.Opened.UTC(), EndsAt: i.Ended(), GeneratorURL: r.id.URL,
-		}
-		if a.EndsAt.IsZero() {
-			a.EndsAt = r.now().UTC().Add(time.Duration(r.cfg.Hold))
-			if a.EndsAt.Before(a.StartsAt) {
-				// The host's clock is ahead of ours.
-				a.EndsAt = a.StartsAt.Add(time.Duration(r.cfg.Hold))
-			}
-		}
-		list[k] = a
-	}
-	return list
 }

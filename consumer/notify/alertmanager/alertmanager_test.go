@@ -257,3 +257,103 @@ func TestValidate(t *testing.T) {
 		t.Errorf("missing tls.ca: %v", err)
 	}
 }
+
+// TestLoginPage: a proxy before Alertmanager that asks for a login has not passed
+// the alerts on.
+func TestLoginPage(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body      string
+		delivered bool
+	}{
+		"empty": {"", true},
+		"page":  {"<!DOCTYPE html><html><title>oauth2-proxy</title></html>", false},
+		"error": {`{"status":"error","error":"no tenant"}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := notifytest.ServeFunc(t, func(_ *notifytest.Server, w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write([]byte(tc.body))
+			})
+			r := receiver(t, Config{URLs: []string{server.URL}}, zerolog.Nop())
+			if err := r.Notify(t.Context(), notifytest.Many(1)); (err == nil) != tc.delivered || notify.IsPermanent(err) {
+				t.Errorf("delivered %t, want %t: %v", err == nil, tc.delivered, err)
+			}
+		})
+	}
+}
+
+// TestClocks: an end is over by Alertmanager's own clock, whosever clock is wrong,
+// or the alert would fire on there for as long as hold.
+func TestClocks(t *testing.T) {
+	for name, tc := range map[string]struct {
+		ours   time.Duration // by how much our clock is ahead of Alertmanager's
+		closed time.Duration // from now, by Alertmanager's clock
+	}{
+		"right":                     {0, -time.Minute},
+		"just now":                  {0, 0},
+		"closed in the future":      {0, time.Hour},
+		"ours ahead":                {10 * time.Minute, 10 * time.Minute},
+		"ours ahead by two seconds": {2 * time.Second, 2 * time.Second},
+		"ours behind":               {-10 * time.Minute, -10 * time.Minute},
+		"ours far behind":           {-24 * time.Hour, -24 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := notifytest.Alertmanager(t, "")
+			r := receiver(t, Config{URLs: []string{url}}, zerolog.Nop())
+			r.now = func() time.Time { return time.Now().Add(tc.ours) }
+			closed := schema.Time{Time: time.Now().Add(tc.closed)}
+			opened := schema.Time{Time: closed.Add(-3 * time.Minute)}
+
+			send := func(typ string, change func(*schema.Alert)) {
+				t.Helper()
+				n := notifytest.Notification(typ, "a/1", 1, change)
+				if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Alert]{n}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			send(schema.TypeAlertFiring, func(a *schema.Alert) { a.Opened = opened })
+			until(t, "active", func() bool { return len(shown(t, url)) == 1 })
+			if hold := time.Until(shown(t, url)[0].EndsAt); hold < 4*time.Hour || hold > 6*time.Hour {
+				t.Errorf("is held for %s, want 5h", hold)
+			}
+			if starts := shown(t, url)[0].StartsAt; starts.After(time.Now().Add(time.Second)) {
+				t.Errorf("begins in the future: %s", starts)
+			}
+
+			send(schema.TypeAlertResolved, func(a *schema.Alert) { a.Opened, a.Closed = opened, &closed })
+			if l := shown(t, url); len(l) != 0 {
+				t.Errorf("fires until %s", l[0].EndsAt)
+			}
+		})
+	}
+}
+
+// TestOnce: an Alertmanager whose clock is right gets each batch once, and one
+// that has no clock too.
+func TestOnce(t *testing.T) {
+	for name, date := range map[string]func() string{
+		"right":   func() string { return time.Now().UTC().Format(http.TimeFormat) },
+		"none":    nil,
+		"no date": func() string { return "today" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := notifytest.ServeFunc(t, func(_ *notifytest.Server, w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Date"] = nil
+				if date != nil {
+					w.Header().Set("Date", date())
+				}
+			})
+			r := receiver(t, Config{URLs: []string{server.URL}}, zerolog.Nop())
+			closed := schema.Time{Time: time.Now()}
+			batch := []*schema.CloudEvent[*schema.Alert]{notifytest.Notification(schema.TypeAlertResolved, "a/1", 2, func(a *schema.Alert) { a.Closed = &closed })}
+			for range 3 {
+				if err := r.Notify(t.Context(), append(batch, notifytest.Many(1)...)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := len(server.Requests()); n != 3 {
+				t.Errorf("%d requests, want 3", n)
+			}
+		})
+	}
+}

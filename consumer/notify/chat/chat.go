@@ -97,8 +97,8 @@ func unless(special string, escape, code func(string) string) func(string) strin
 }
 
 // hook is a URL that is a secret itself.
-func hook(url notify.Secret, file string) (notify.Post, error) {
-	p := notify.Post{URLKey: "url"}
+func hook(url notify.Secret, file string, accepted func(notify.Answer) *notify.Refusal) (notify.Post, error) {
+	p := notify.Post{URLKey: "url", Accepted: accepted}
 	if file != "" {
 		p.URLKey = "url_file"
 	}

@@ -60,7 +60,7 @@ func NewDiscord(name string, c DiscordConfig, id notify.Identity) (notify.Receiv
 	return notify.Posting{
 		Name: name, Kind: "discord", HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) {
-			p, err := hook(c.URL, c.URLFile)
+			p, err := hook(c.URL, c.URLFile, discordAccepted)
 			if err == nil {
 				p.URL, err = waiting(p.URL)
 			}

@@ -78,7 +78,7 @@ func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, er
 	return notify.Posting{
 		Name: name, Kind: "ntfy", HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) {
-			p := notify.Post{URL: c.URL, URLKey: "url", BodyKey: "topic and url"}
+			p := notify.Post{URL: c.URL, URLKey: "url", BodyKey: "topic and url", Accepted: ntfyAccepted}
 			err := notify.AuthConfig{BasicAuth: c.BasicAuth}.Apply(&p)
 			p.AuthKey = "token_file or basic_auth, and topic"
 			if c.Token == "" && c.TokenFile == "" {

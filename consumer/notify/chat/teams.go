@@ -82,7 +82,7 @@ func NewTeams(name string, c TeamsConfig, id notify.Identity) (notify.Receiver, 
 	}
 	return notify.Posting{
 		Name: name, Kind: "teams", HTTP: c.HTTPConfig, Identity: id,
-		Address: func() (notify.Post, error) { return hook(c.URL, c.URLFile) },
+		Address: func() (notify.Post, error) { return hook(c.URL, c.URLFile, teamsAccepted) },
 		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
 			return []any{card(batch)}, nil
 		},

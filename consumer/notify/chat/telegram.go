@@ -108,7 +108,7 @@ func NewTelegram(name string, c TelegramConfig, id notify.Identity) (notify.Rece
 				URL: strings.TrimSuffix(c.APIURL, "/") + "/bot" + token + "/sendMessage",
 				// 404 is the answer to a token of the wrong form.
 				URLKey: "api_url and " + key, AuthKey: key + " and chat_id", BodyKey: "chat_id",
-				Secrets: []string{token}, RetryAfter: telegramWait,
+				Secrets: []string{token}, RetryAfter: telegramWait, Accepted: telegramAccepted,
 			}, err
 		},
 		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {

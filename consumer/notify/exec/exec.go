@@ -7,7 +7,8 @@
 // SUPERNATS_RECEIVER, SUPERNATS_INSTANCE, and what Config.Env has. It runs in the
 // directory of supernats, without a shell.
 //
-// Exit code 0 says that all is delivered. Of the codes of sysexits.h 64 to 78, those
+// A command that cannot be started is an Outage: it would not start for any other
+// batch either. Exit code 0 says that all is delivered. Of the codes of sysexits.h 64 to 78, those
 // say that trying again is of no use, but for 69 (service unavailable), 71 (system
 // error), 74 (input/output error) and 75 (temporary failure). Everything else is
 // worth another try: most programs say 1 whatever has happened.
@@ -25,7 +26,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	osexec "os/exec"
@@ -136,6 +136,10 @@ func New(name string, c Config, id notify.Identity) (*Receiver, error) {
 		return nil, err
 	}
 	if _, err := osexec.LookPath(c.Command[0]); err != nil {
+		var failed *osexec.Error
+		if errors.As(err, &failed) && !errors.Is(err, osexec.ErrNotFound) {
+			return nil, fmt.Errorf("command: %s: %s", notify.Clip(c.Command[0], maxQuote), whyNot(c.Command[0], failed.Err))
+		}
 		return nil, fmt.Errorf("command: %w", err)
 	}
 	return &Receiver{name, c, id}, nil
@@ -164,10 +168,10 @@ func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schem
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(r.cfg.Timeout))
 	defer cancel()
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s: %s was not started: %w", who, r.program(), err)
+		return notify.Outage(fmt.Errorf("%s: %s was not started: %w", who, r.program(), err))
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("%s: start %s: %w; check command", who, r.program(), cause(err))
+		return notify.Outage(fmt.Errorf("%s: start %s: %s; check command", who, r.program(), whyNot(r.cfg.Command[0], err)))
 	}
 	err = r.wait(ctx, cmd)
 	return r.judge(ctx, who, err, output)
@@ -226,7 +230,7 @@ func (r *Receiver) judge(ctx context.Context, who string, err error, output *tai
 	case errors.As(err, &stopped):
 		return fmt.Errorf("%s: %s was stopped: %w%s", who, r.program(), ctx.Err(), said)
 	case errors.As(err, &exit) && exit.Exited():
-		err := fmt.Errorf("%s: %s exited with %d%s; check command", who, r.program(), exit.ExitCode(), said)
+		err := fmt.Errorf("%s: %s exited with %d%s%s; check command", who, r.program(), exit.ExitCode(), said, r.hint(exit.ExitCode()))
 		if final(exit.ExitCode()) {
 			return notify.Permanent(err)
 		}
@@ -261,15 +265,6 @@ func (r *Receiver) environment() []string {
 		env = append(env, name+"="+string(r.cfg.Env[name]))
 	}
 	return env
-}
-
-// cause takes the path off an error, which names it a second time.
-func cause(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
 }
 
 // tail keeps the end of what is written to it. Its methods may be called at the

@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"net"
 	netmail "net/mail"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
+	gomail "github.com/wneessen/go-mail"
+
+	"supernats/consumer/notify"
 	"supernats/schema"
 )
 
@@ -31,28 +35,15 @@ const (
 )
 
 // Secret is a text that shows neither in logs nor in a configuration printed.
-type Secret string
-
-// String implements fmt.Stringer: it never shows the secret.
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return "<secret>"
-}
-
-// GoString implements fmt.GoStringer, for %#v.
-func (s Secret) GoString() string { return strconv.Quote(s.String()) }
-
-// MarshalText implements encoding.TextMarshaler: it never shows the secret.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+type Secret = notify.Secret
 
 // Config is the section mail of the configuration, and mail of a receiver.
 //
 // With a username the best mechanism that the server offers is used: SCRAM,
-// CRAM-MD5, PLAIN, LOGIN. PLAIN and LOGIN show the password to everybody on the
-// way, so without TLS (tls: none) they are used with a server on this machine
-// only (localhost, 127.0.0.0/8, ::1).
+// CRAM-MD5, PLAIN, LOGIN, and the next one if the server refuses the login by it;
+// with an access token XOAUTH2 or OAUTHBEARER. PLAIN, LOGIN and tokens show the
+// secret to everybody on the way, so without TLS (tls: none) they are used with a
+// server on this machine only (localhost, 127.0.0.0/8, ::1).
 type Config struct {
 	// Smarthost is the mail server, host:port. With TLS its certificate must be
 	// valid for exactly that host.
@@ -67,8 +58,17 @@ type Config struct {
 	Username string `yaml:"username"`
 	Password Secret `yaml:"password"`
 	// PasswordFile and CAFile are read at every delivery: a new password or
-	// certificate needs no restart. Line ends behind the password are cut off.
+	// certificate needs no restart. White space around the password is cut off. A
+	// server that takes access tokens only gets it as one.
 	PasswordFile string `yaml:"password_file"`
+	// TokenFile holds an access token of OAuth 2.0, which something else renews;
+	// TokenCommand is a program with its arguments that prints one. It is run at
+	// every delivery, without a shell, and takes part of Timeout.
+	TokenFile    string   `yaml:"token_file"`
+	TokenCommand []string `yaml:"token_command"`
+	// Auth is the one mechanism to log in by, in place of those that the server
+	// offers, one after the other: scram-sha-256, cram-md5, plain, login, xoauth2 …
+	Auth string `yaml:"auth"`
 	// CAFile holds PEM certificates of the authorities to trust, in place of the
 	// system's.
 	CAFile string `yaml:"ca_file"`
@@ -136,18 +136,12 @@ func (c Config) Validate() error {
 			seen[key] = true
 		}
 	}
+	errs = append(errs, c.checkCredentials()...)
 	switch {
-	case c.Password != "" && c.PasswordFile != "":
-		wrong("password: given together with password_file; allowed is one of the two")
-	case c.Username == "" && c.Password != "":
-		wrong("username: missing, but there is a password")
-	case c.Username == "" && c.PasswordFile != "":
-		wrong("username: missing, but there is a password_file (%s)", c.PasswordFile)
-	case c.Username != "" && c.Password == "" && c.PasswordFile == "":
-		wrong("password_file: missing, but there is a username (%q)", c.Username)
-	}
-	if hasControl(c.Username) {
+	case hasControl(c.Username):
 		wrong("username: %q holds control characters", c.Username)
+	case strings.TrimSpace(c.Username) != c.Username:
+		wrong("username: %q begins or ends with white space", c.Username)
 	}
 	if c.Hello != "" && !validHello(c.Hello) {
 		wrong("hello: %q is no host name; allowed is a name like mon1.example.com or an address like [192.0.2.1]", c.Hello)
@@ -164,6 +158,59 @@ func (c Config) Validate() error {
 		errs = append(errs, t.check()...)
 	}
 	return errors.Join(errs...)
+}
+
+// checkCredentials reports what is wrong with the keys of the login.
+func (c Config) checkCredentials() []error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	var given []string
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{
+		{"password", c.Password != ""},
+		{"password_file", c.PasswordFile != ""},
+		{"token_file", c.TokenFile != ""},
+		{"token_command", len(c.TokenCommand) > 0},
+	} {
+		if k.set {
+			given = append(given, k.name)
+		}
+	}
+	switch {
+	case len(given) > 1:
+		wrong("%s: given together with %s; allowed is one of the two", given[0], given[1])
+	case c.Username == "" && c.PasswordFile != "":
+		wrong("username: missing, but there is a password_file (%s)", c.PasswordFile)
+	case c.Username == "" && len(given) > 0:
+		wrong("username: missing, but there is a %s", given[0])
+	case c.Username != "" && len(given) == 0:
+		wrong("password_file: missing, but there is a username (%q)", c.Username)
+	}
+	if len(c.TokenCommand) > 0 && c.TokenCommand[0] == "" {
+		wrong("token_command: begins with an empty name; want a program and its arguments, for example [/usr/local/bin/token, ops@example.com]")
+	}
+
+	if c.Auth == "" {
+		return errs
+	}
+	token := c.TokenFile != "" || len(c.TokenCommand) > 0
+	chosen := gomail.SMTPAuthType(strings.ToUpper(c.Auth))
+	switch {
+	case !slices.Contains(allMechanisms(), strings.ToLower(c.Auth)):
+		wrong("auth: invalid value %q: want one of %s, or nothing for what the server offers", c.Auth, strings.Join(allMechanisms(), ", "))
+	case token && !slices.Contains(tokens, chosen):
+		wrong("auth: %s takes a password, but there is a token; want xoauth2 or oauthbearer", c.Auth)
+	case len(given) == 0 && c.Username == "":
+		wrong("username: missing, but there is an auth (%s)", c.Auth)
+	case c.TLS == TLSNone && !slices.Contains(hashed, chosen):
+		if host, _, err := splitSmarthost(c.Smarthost); err == nil && !isLoopback(host) {
+			wrong("auth: %s shows the secret to everybody on the way; want TLS, or one of scram-sha-256, scram-sha-1, cram-md5", c.Auth)
+		}
+	}
+	return errs
 }
 
 // mode is the value of tls that is in force.
@@ -187,8 +234,11 @@ func splitSmarthost(s string) (host string, port int, err error) {
 		return "", 0, fmt.Errorf("smarthost: %q is not host and port; %s", s, allowed)
 	}
 	// A slash would make go-mail take the host for the path of a socket.
-	if host == "" || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`/@<>"\`, r) }) {
+	if host == "" || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`/@<>"\`, r) }) {
 		return "", 0, fmt.Errorf("smarthost: %q has no host name; %s", s, allowed)
+	}
+	if _, err := asciiDomain(host); err != nil {
+		return "", 0, fmt.Errorf("smarthost: %w; %s", err, allowed)
 	}
 	n, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil || n == 0 {
@@ -219,6 +269,9 @@ func parseAddress(key, s string) (*netmail.Address, error) {
 	}
 	if len(address.Address) > maxAddress {
 		return nil, fmt.Errorf("%s: %.40q… has %d characters; allowed are %d", key, s, len(address.Address), maxAddress)
+	}
+	if _, err := inASCII(address); err != nil {
+		return nil, fmt.Errorf("%s: %q is no mail address: %w", key, s, err)
 	}
 	return address, nil
 }

@@ -5,8 +5,8 @@
 // out, only logs are.
 //
 // Under pressure: Notify keeps nothing, sends one mail and waits for its answer.
-// It is over when Config.Timeout is (and the time that writing the mail takes),
-// whatever the server does: does not connect, never greets, stalls, drips a byte
+// It is over when Config.Timeout is, a second more for each 64 KiB of the mail (and
+// the time that writing the mail takes), whatever the server does: does not connect, never greets, stalls, drips a byte
 // now and then or sends without end (1 MiB is the most that is read). So a server
 // that takes 2 s for a mail takes 30 a minute, and who batches what has come
 // meanwhile tells a thousand crashes in ten seconds by a handful of them.
@@ -24,7 +24,8 @@
 //
 // A server that says by SIZE that it takes less is not sent the mail, and that is
 // an error of notify.Permanent, as its answer 552 is: half of the batch may pass.
-// The time-out is for the mail as a whole: 2 MB take 16 s on a line of 1 Mbit/s.
+// The time-out is for the mail as a whole: 2 MB take 16 s on a line of 1 Mbit/s, and
+// may take 10 s and 30.
 //
 // A mail that the server has accepted is sent, even if the server then breaks
 // off: trying again would send it twice. If the connection ends between the text
@@ -37,6 +38,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	netmail "net/mail"
 	"os"
@@ -58,12 +60,18 @@ type Identity struct {
 type Receiver struct {
 	cfg      Config
 	identity Identity
-	from, to *netmail.Address
-	host     string
-	port     int
-	mode     string
-	hello    string
-	own      *templates
+	// to is the recipient as it is written in the configuration; sender and
+	// recipient are what servers get, their domains in ASCII.
+	to                *netmail.Address
+	sender, recipient *netmail.Address
+	// host is that of the server, in ASCII.
+	host  string
+	port  int
+	mode  string
+	hello string
+	own   *templates
+	// logins is shared by all recipients of a section.
+	logins *lastLogin
 	// location is the zone of the times in a mail.
 	location *time.Location
 
@@ -78,14 +86,17 @@ var _ notify.Receiver = (*Receiver)(nil)
 // the server refuses does not stop the mail of the others.
 //
 // It does not connect. Errors are those of Config.Validate, and of a
-// password_file or ca_file that cannot be read now; both are read again at every
-// delivery.
+// password_file, token_file or ca_file that cannot be read now; they are read again
+// at every delivery.
 func New(cfg Config, from Identity) ([]*Receiver, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if _, err := cfg.password(); err != nil {
-		return nil, err
+	// A program that gives a token may take its time, and may fail now and then.
+	if len(cfg.TokenCommand) == 0 {
+		if _, err := cfg.credentials(context.Background()); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := cfg.authorities(); err != nil {
 		return nil, err
@@ -98,6 +109,12 @@ func New(cfg Config, from Identity) ([]*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
+	if sender, err = inASCII(sender); err != nil {
+		return nil, fmt.Errorf("from: %w", err)
+	}
+	if host, err = asciiDomain(host); err != nil {
+		return nil, fmt.Errorf("smarthost: %w", err)
+	}
 	own, err := cfg.templates()
 	if err != nil {
 		return nil, err
@@ -106,15 +123,20 @@ func New(cfg Config, from Identity) ([]*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
+	logins := &lastLogin{}
 	receivers := make([]*Receiver, 0, len(cfg.To))
 	for i, s := range cfg.To {
 		to, err := parseAddress(fmt.Sprintf("to[%d]", i), s)
 		if err != nil {
 			return nil, err
 		}
+		recipient, err := inASCII(to)
+		if err != nil {
+			return nil, fmt.Errorf("to[%d]: %w", i, err)
+		}
 		receivers = append(receivers, &Receiver{
-			cfg: cfg, identity: from, from: sender, to: to,
-			host: host, port: port, mode: cfg.mode(), hello: helloName(cfg.Hello, from.Instance), own: own, location: location,
+			cfg: cfg, identity: from, to: to, sender: sender, recipient: recipient,
+			host: host, port: port, mode: cfg.mode(), hello: helloName(cfg.Hello, from.Instance), own: own, logins: logins, location: location,
 			now: time.Now, dial: (&net.Dialer{}).DialContext,
 		})
 	}
@@ -135,7 +157,8 @@ func (r *Receiver) Address() string { return r.to.Address }
 // final refusals (5xx) of this sender, recipient or text, and a mail that is
 // bigger than the server says it takes: half the batch may pass. All others may
 // pass, by themselves or by an operator's hand: no connection, TLS,
-// authentication, 4xx, time-outs, the end of ctx.
+// authentication, 4xx, time-outs, the end of ctx. What comes before the mail itself,
+// up to the recipient, is an Outage: it would be the same for any other mail.
 func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Alert]) error {
 	if len(batch) == 0 {
 		return notify.Permanent(errors.New("mail: empty batch"))
@@ -149,11 +172,24 @@ func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schem
 	if err != nil {
 		return notify.Permanent(fmt.Errorf("write mail about %s: %w", clip(batch[0].ID, maxField), err))
 	}
+	size, err := msg.WriteTo(io.Discard)
+	if err != nil {
+		return notify.Permanent(fmt.Errorf("write mail about %s: %w", clip(batch[0].ID, maxField), err))
+	}
+
 	// The clock starts with the dialogue: a digest of thousands of events on a
 	// busy machine must not run out of time before it has begun.
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(r.cfg.Timeout))
+	ctx, cancel := context.WithTimeout(ctx, r.timeout(size))
 	defer cancel()
-	return r.send(ctx, msg)
+	return r.send(ctx, msg, size)
+}
+
+// slowest is the speed in bytes a second with which a mail may be on its way.
+const slowest = 64 << 10
+
+// timeout is how long a mail of a size may take.
+func (r *Receiver) timeout(size int64) time.Duration {
+	return time.Duration(r.cfg.Timeout) + time.Duration(size/slowest)*time.Second
 }
 
 // helloName is the first of the three that may stand behind EHLO.

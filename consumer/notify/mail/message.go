@@ -34,8 +34,8 @@ func (r *Receiver) message(batch []*schema.CloudEvent[*schema.Alert]) (*gomail.M
 		return nil, err
 	}
 	m := gomail.NewMsg()
-	m.FromMailAddress(r.from)
-	m.ToMailAddress(r.to)
+	m.FromMailAddress(r.sender)
+	m.ToMailAddress(r.recipient)
 	m.Subject(headerValue(c.subject))
 	m.SetDateWithValue(now.UTC())
 	m.SetMessageIDWithValue(r.batchID(batch))
@@ -121,7 +121,7 @@ func (r *Receiver) messageID(id string) string { return schema.Token(id) + "@" +
 
 // domain is the right part of a msg-id.
 func (r *Receiver) domain() string {
-	domain := r.from.Address[strings.LastIndexByte(r.from.Address, '@')+1:]
+	domain := r.sender.Address[strings.LastIndexByte(r.sender.Address, '@')+1:]
 	if strings.ContainsFunc(domain, func(c rune) bool {
 		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.')
 	}) {

@@ -1,13 +1,11 @@
 package mail
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strconv"
@@ -17,6 +15,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"supernats/consumer/notify"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -26,49 +25,49 @@ const (
 	maxAnswers = 1 << 20
 	// quitTimeout is how long the farewell may take when all is said.
 	quitTimeout = time.Second
-	// maxSecret is the size of the biggest password_file or ca_file.
-	maxSecret = 1 << 20
 )
 
 // errFlood ends the dialogue with a server that sends more than maxAnswers.
 var errFlood = errors.New("server sends without end")
 
-// Mechanisms of AUTH in the order of preference. NTLM is left out: it wants a
-// domain, and servers that offer it offer LOGIN too.
-var (
-	mechanismsTLS = []gomail.SMTPAuthType{
-		gomail.SMTPAuthSCRAMSHA256PLUS, gomail.SMTPAuthSCRAMSHA256,
-		gomail.SMTPAuthSCRAMSHA1PLUS, gomail.SMTPAuthSCRAMSHA1,
-		gomail.SMTPAuthCramMD5, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin,
-	}
-	// Without TLS those that do not show the password.
-	mechanismsOpen = []gomail.SMTPAuthType{
-		gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1, gomail.SMTPAuthCramMD5,
-	}
-	// Without TLS and without a way on which anybody could listen.
-	mechanismsLoopback = append(append([]gomail.SMTPAuthType(nil), mechanismsOpen...),
-		gomail.SMTPAuthPlainNoEnc, gomail.SMTPAuthLoginNoEnc)
-)
-
-// send has one dialogue with the server. ctx must have a deadline.
-func (r *Receiver) send(ctx context.Context, msg *gomail.Msg) error {
-	password, err := r.cfg.password()
+// send has one dialogue with the server about a mail of a size, or one more for each
+// mechanism of AUTH after whose refusal the server hangs up. ctx must have a deadline.
+func (r *Receiver) send(ctx context.Context, msg *gomail.Msg, size int64) error {
+	has, err := r.cfg.credentials(ctx)
 	if err != nil {
-		return r.fail(err.Error(), "", err)
+		return notify.Outage(r.fail(err.Error(), "", err))
 	}
 	tlsConfig, err := r.tlsConfig()
 	if err != nil {
-		return r.fail(err.Error(), "", err)
+		return notify.Outage(r.fail(err.Error(), "", err))
 	}
+
+	tried := map[gomail.SMTPAuthType]error{}
+	for {
+		again, err := r.dialogue(ctx, msg, size, has, tlsConfig, tried)
+		if !again || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// dialogue says hello, logs in and sends the mail; again says that another one may
+// get further.
+func (r *Receiver) dialogue(
+	ctx context.Context, msg *gomail.Msg, size int64, has credentials, tlsConfig *tls.Config, tried map[gomail.SMTPAuthType]error,
+) (again bool, err error) {
 	// go-mail's context ends with its dialling, and its deadline is moved on with
 	// every message: the connection itself has to know when all is over.
 	var conn *boundConn
 	dial := func(dialCtx context.Context, network, _ string) (net.Conn, error) {
+		// How big the mail is makes no difference yet.
+		dialCtx, cancel := context.WithTimeout(dialCtx, time.Duration(r.cfg.Timeout))
+		defer cancel()
 		inner, err := r.dial(dialCtx, network, net.JoinHostPort(r.host, fmt.Sprint(r.port)))
 		if err != nil {
 			return nil, err
 		}
-		conn = bind(ctx, inner)
+		conn = bind(ctx, inner, time.Duration(r.cfg.Timeout))
 		if r.mode != TLSImplicit {
 			return conn, nil
 		}
@@ -83,51 +82,69 @@ func (r *Receiver) send(ctx context.Context, msg *gomail.Msg) error {
 			_ = conn.Close()
 		}
 	}()
-	client, err := gomail.NewClient(r.host, r.options(password, tlsConfig, dial)...)
+	client, err := gomail.NewClient(r.host, r.options(tlsConfig, dial, r.timeout(size))...)
 	if err != nil {
-		return r.fail(err.Error(), "smarthost", err)
+		return false, notify.Outage(r.fail(err.Error(), "smarthost", err))
 	}
+
 	session, err := client.DialToSMTPClientWithContext(ctx)
-	if err == nil {
-		if _, size := session.Extension("SIZE"); tooBig(msg, size) {
-			_ = conn.SetDeadline(time.Now().Add(quitTimeout))
-			_ = session.Quit()
-			return notify.Permanent(r.fail("mail is bigger than the "+clip(size, maxSubjectName)+" bytes that the server takes", "how big a mail may be there", nil))
-		}
-		err = client.SendWithSMTPClient(session, msg)
+	if err != nil {
+		return false, notify.Outage(r.explain(ctx, err, conn, has.secret, size))
+	}
+	quit := func() {
 		// Polite, and of no consequence: the answer to the text was the last that
 		// mattered. A failed QUIT counted as an error would send the mail twice.
 		_ = conn.SetDeadline(time.Now().Add(quitTimeout))
-		if msg.IsDelivered() {
-			_ = session.Quit()
-			return nil
-		}
-		if ctx.Err() == nil {
-			_ = session.Quit()
+		_ = session.Quit()
+	}
+	var notLoggedIn *loginError
+	if r.cfg.Username != "" {
+		more, err := r.login(session, has, tried)
+		if err != nil && (!errors.As(err, &notLoggedIn) || !notLoggedIn.mayDoWithout) {
+			if !more && ctx.Err() == nil {
+				quit()
+			}
+			return more, notify.Outage(r.explain(ctx, err, conn, has.secret, size))
 		}
 	}
-	if err == nil {
+	if err := r.carries(session); err != nil {
+		quit()
+		return false, err
+	}
+	if _, limit := session.Extension("SIZE"); tooBig(size, limit) {
+		quit()
+		return false, notify.Permanent(r.fail("mail is bigger than the "+clip(limit, maxSubjectName)+" bytes that the server takes", "how big a mail may be there", nil))
+	}
+
+	err = client.SendWithSMTPClient(session, msg)
+	if msg.IsDelivered() {
+		quit()
+		return false, nil
+	}
+	if ctx.Err() == nil {
+		quit()
+	}
+	switch {
+	case notLoggedIn != nil && ctx.Err() == nil:
+		return false, notify.Outage(r.explain(ctx, notLoggedIn, conn, has.secret, size))
+	case err == nil:
 		err = errors.New("mail was not sent, for no reason that is known")
 	}
-	return r.explain(ctx, err, conn, password)
+	return false, r.explain(ctx, err, conn, has.secret, size)
 }
 
 // tooBig reports whether a mail has more bytes than a server announces with
 // SIZE (RFC 1870): it would take the whole text in and then refuse it. No number
 // and 0 are no limit.
-func tooBig(msg *gomail.Msg, size string) bool {
-	limit, err := strconv.ParseInt(size, 10, 64)
-	if err != nil || limit <= 0 {
-		return false
-	}
-	n, err := msg.WriteTo(io.Discard)
-	return err == nil && n > limit
+func tooBig(size int64, announced string) bool {
+	limit, err := strconv.ParseInt(announced, 10, 64)
+	return err == nil && limit > 0 && size > limit
 }
 
-func (r *Receiver) options(password string, tlsConfig *tls.Config, dial gomail.DialContextFunc) []gomail.Option {
+func (r *Receiver) options(tlsConfig *tls.Config, dial gomail.DialContextFunc, timeout time.Duration) []gomail.Option {
 	options := []gomail.Option{
 		gomail.WithPort(r.port),
-		gomail.WithTimeout(time.Duration(r.cfg.Timeout)),
+		gomail.WithTimeout(timeout),
 		gomail.WithHELO(r.hello),
 		gomail.WithDialContextFunc(dial),
 		gomail.WithTLSConfig(tlsConfig),
@@ -143,28 +160,12 @@ func (r *Receiver) options(password string, tlsConfig *tls.Config, dial gomail.D
 	case TLSNone:
 		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS))
 	}
-	if isASCII(r.from.Address) && isASCII(r.to.Address) {
+	if isASCII(r.sender.Address) && isASCII(r.recipient.Address) {
 		// go-mail marks every mail as SMTPUTF8 where the server knows it, and the
 		// next server that does not know it would send the mail back.
 		options = append(options, gomail.WithoutSMTPUTF8())
 	}
-	if r.cfg.Username != "" {
-		// Not go-mail's own order: with a dialler of one's own and implicit TLS it
-		// does not see the TLS and leaves out PLAIN and LOGIN.
-		options = append(options, gomail.WithUsername(r.cfg.Username), gomail.WithPassword(password),
-			gomail.WithOpportunisticSMTPAuth(r.mechanisms()...))
-	}
 	return options
-}
-
-func (r *Receiver) mechanisms() []gomail.SMTPAuthType {
-	switch {
-	case r.mode != TLSNone:
-		return mechanismsTLS
-	case isLoopback(r.host):
-		return mechanismsLoopback
-	}
-	return mechanismsOpen
 }
 
 func (r *Receiver) tlsConfig() (*tls.Config, error) {
@@ -175,61 +176,20 @@ func (r *Receiver) tlsConfig() (*tls.Config, error) {
 	return &tls.Config{ServerName: r.host, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
-// password is the one in force now.
-func (c Config) password() (string, error) {
-	if c.PasswordFile == "" {
-		return string(c.Password), nil
-	}
-	b, err := readSecret("password_file", c.PasswordFile)
-	if err != nil {
-		return "", err
-	}
-	password := strings.TrimRight(string(b), "\r\n")
-	if password == "" {
-		return "", fmt.Errorf("password_file: %s is empty", c.PasswordFile)
-	}
-	return password, nil
-}
-
 // authorities are those of ca_file, nil for the system's.
 func (c Config) authorities() (*x509.CertPool, error) {
 	if c.CAFile == "" {
 		return nil, nil
 	}
-	b, err := readSecret("ca_file", c.CAFile)
+	b, err := secretfile.Bytes(c.CAFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ca_file: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {
 		return nil, fmt.Errorf("ca_file: %s holds no certificate in PEM", c.CAFile)
 	}
 	return pool, nil
-}
-
-// readSecret reads a file that is one: a pipe would block for as long as nobody
-// writes, and a time-out does not reach there.
-func readSecret(key, name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %s is no regular file", key, name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
-	}
-	defer f.Close()
-	var b bytes.Buffer
-	if _, err := io.Copy(&b, io.LimitReader(f, maxSecret+1)); err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
-	}
-	if b.Len() > maxSecret {
-		return nil, fmt.Errorf("%s: %s is bigger than %d bytes", key, name, maxSecret)
-	}
-	return b.Bytes(), nil
 }
 
 func isLoopback(host string) bool {
@@ -242,18 +202,22 @@ func isASCII(s string) bool {
 }
 
 // boundConn is a connection that ends with a context, whatever deadlines are
-// set on it, and reads no more than maxAnswers.
+// set on it, and reads no more than maxAnswers. A server that reads nothing ends it
+// sooner: however big a mail is, some of it has to be read within stall.
 type boundConn struct {
 	net.Conn
 	deadline time.Time
+	stall    time.Duration
 	received int
-	stop     func() bool
+	// stalled says that nothing was read in time.
+	stalled bool
+	stop    func() bool
 }
 
 // bind takes over c, which is closed when ctx ends or by Close.
-func bind(ctx context.Context, c net.Conn) *boundConn {
+func bind(ctx context.Context, c net.Conn, stall time.Duration) *boundConn {
 	deadline, _ := ctx.Deadline()
-	b := &boundConn{Conn: c, deadline: deadline}
+	b := &boundConn{Conn: c, deadline: deadline, stall: stall}
 	_ = c.SetDeadline(deadline)
 	b.stop = context.AfterFunc(ctx, func() { _ = c.Close() })
 	return b
@@ -266,6 +230,14 @@ func (b *boundConn) Read(p []byte) (int, error) {
 	}
 	n, err := b.Conn.Read(p)
 	b.received += n
+	return n, err
+}
+
+// Write implements net.Conn. One goroutine at a time calls it.
+func (b *boundConn) Write(p []byte) (int, error) {
+	_ = b.SetWriteDeadline(time.Now().Add(b.stall))
+	n, err := b.Conn.Write(p)
+	b.stalled = b.stalled || errors.Is(err, os.ErrDeadlineExceeded)
 	return n, err
 }
 

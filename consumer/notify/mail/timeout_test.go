@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
 )
@@ -228,4 +229,43 @@ func TestFlood(t *testing.T) {
 		t.Error(err)
 	}
 	<-served
+}
+
+// A big mail has more time than a small one: what it takes on a slow line is no fault
+// of the server.
+func TestTimeoutGrowsWithTheMail(t *testing.T) {
+	r := receiver(t, Config{Smarthost: "mail.example.com:25", From: from, To: []string{ops}, Timeout: schema.Duration(10 * time.Second)})
+	for size, want := range map[int64]time.Duration{
+		0: 10 * time.Second, 5_000: 10 * time.Second, 200_000: 13 * time.Second, 2_000_000: 40 * time.Second,
+	} {
+		if got := r.timeout(size); got != want {
+			t.Errorf("%d bytes: %v", size, got)
+		}
+	}
+}
+
+// What comes before the text would be the same for any other mail.
+func TestOutages(t *testing.T) {
+	for name, c := range map[string]struct {
+		behaviour smtptest.Behaviour
+		outage    bool
+	}{
+		"sender":          {smtptest.Behaviour{Sender: smtptest.Answer{Code: 452, Text: "4.3.1 too big for now"}}, false},
+		"recipient":       {smtptest.Behaviour{Recipients: map[string]smtptest.Answer{ops: {Code: 450, Text: "4.2.0 greylisted"}}}, true},
+		"no such mailbox": {smtptest.Behaviour{Recipients: map[string]smtptest.Answer{ops: {Code: 550, Text: "5.1.1 no such user"}}}, true},
+		"text":            {smtptest.Behaviour{Data: smtptest.Answer{Code: 451, Text: "4.7.1 try later"}}, false},
+		"greeting":        {smtptest.Behaviour{Stall: smtptest.Greeting}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, smtptest.Options{Behaviour: c.behaviour})
+			cfg := config(t, s, TLSNone)
+			if c.behaviour.Stall != smtptest.Nowhere {
+				cfg.Timeout = schema.Duration(short)
+			}
+			err := receiver(t, cfg).Notify(t.Context(), []*notification{firing()})
+			if err == nil || notify.IsOutage(err) != c.outage {
+				t.Errorf("outage %v: %v", notify.IsOutage(err), err)
+			}
+		})
+	}
 }

@@ -71,6 +71,9 @@ func (s *Server) Bodies() [][]byte {
 	return list
 }
 
+// accepted is what the services answer to a message that they take, all in one.
+const accepted = `{"ok":true,"success":true,"status":"success","id":"1","event":"message"}`
+
 func (s *Server) behave(b Behaviour, w http.ResponseWriter, r *http.Request) {
 	switch b {
 	case RefuseForGood:
@@ -90,7 +93,7 @@ func (s *Server) behave(b Behaviour, w http.ResponseWriter, r *http.Request) {
 		s.pour(w, "X-Flood: flood flood flood flood\r\n", 0)
 	case Accept:
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"ok":true}`)
+		_, _ = io.WriteString(w, accepted)
 	}
 }
 

@@ -6,14 +6,15 @@
 // incident in it, two if the batch tells its beginning and its end. The same
 // request again changes nothing there.
 //
-// Under pressure: Notify keeps nothing and sends one request after the other, up
-// to the first that is not accepted; Config.Timeout is that of each. PagerDuty
+// Under pressure: Notify keeps nothing and sends one request after the other;
+// Config.Timeout is that of each, and what is refused holds up no other. PagerDuty
 // takes some 120 a minute for a key, and then answers 429.
 package pagerduty
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -120,42 +121,67 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 		Name: name, Kind: "pagerduty", HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) {
 			key, value, err := c.key()
-			return notify.Post{URL: c.URL, URLKey: "url", AuthKey: key, BodyKey: key, Secrets: []string{value}}, err
+			return notify.Post{URL: c.URL, URLKey: "url", AuthKey: key, BodyKey: key, Secrets: []string{value}, Accepted: accepted}, err
 		},
-		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
+		Parts: func(batch []*schema.CloudEvent[*schema.Alert]) ([]notify.Part, error) {
 			_, value, err := c.key()
 			if err != nil {
 				return nil, err
 			}
-			return events(batch, value, id), nil
+			return parts(batch, value, id), nil
 		},
 	}.Receiver()
 }
 
-func events(batch []*schema.CloudEvent[*schema.Alert], key string, id notify.Identity) []any {
-	var list []any
+// accepted: {"status":"success",…}, with 202.
+func accepted(a notify.Answer) *notify.Refusal {
+	var answer struct {
+		Status, Message string
+		Errors          []string
+	}
+	if err := json.Unmarshal([]byte(a.Text()), &answer); err != nil || answer.Status == "" {
+		return &notify.Refusal{Want: `{"status":"success"}`}
+	}
+	if answer.Status == "success" {
+		return nil
+	}
+
+	why := strings.Join(append([]string{answer.Status, answer.Message}, answer.Errors...), ": ")
+	return &notify.Refusal{
+		Why: strings.ReplaceAll(why, ": : ", ": "), Key: "routing_key",
+		// The other one of its words is "throttle exceeded".
+		Permanent: strings.HasPrefix(answer.Status, "invalid"),
+	}
+}
+
+// parts has the requests of each incident.
+func parts(batch []*schema.CloudEvent[*schema.Alert], key string, id notify.Identity) []notify.Part {
+	var list []notify.Part
 	for _, i := range notify.Incidents(batch) {
+		part := notify.Part{Of: i.Of}
 		e := event{
 			RoutingKey: key, EventAction: trigger, DedupKey: dedupKey(i.Alert.Alert),
 			Client: "supernats", ClientURL: id.URL, Payload: payloadOf(i, id),
 		}
 		// What was never triggered cannot be resolved, and nobody would hear of it.
 		if i.Told {
-			list = append(list, e)
+			part.Bodies = append(part.Bodies, e)
 		}
 		if i.Resolved() {
 			e.EventAction = resolve
-			list = append(list, e)
+			part.Bodies = append(part.Bodies, e)
 		}
+		list = append(list, part)
 	}
 	return list
 }
 
 func payloadOf(i *notify.Incident, id notify.Identity) payload {
 	a := i.Alert
+	began, _ := i.Times(time.Now())
 	p := payload{
 		Summary: notify.Clip(i.Summary(), maxSummary-1), Source: notify.Clip(a.Host, maxValue),
-		Severity: severity(a.Severity), Timestamp: a.Opened.UTC(),
+		Severity: severity(a.Severity), Timestamp: began,
 		Component: notify.Clip(notify.ProcessName(a.Group, a.Process), maxValue),
 		Group:     notify.Clip(a.Group, maxValue), Class: notify.Clip(a.Rule, maxValue),
 		Details: map[string]string{},

@@ -3,6 +3,7 @@ package pagerduty
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,9 +140,9 @@ func TestSeverity(t *testing.T) {
 	}
 }
 
-// TestStopsAtTheFirst: what comes after an event that is not accepted waits with
+// TestStopsWhenAsked: what comes after an event that PagerDuty wants later waits with
 // it.
-func TestStopsAtTheFirst(t *testing.T) {
+func TestStopsWhenAsked(t *testing.T) {
 	server := notifytest.Serve(t, notifytest.RefuseForNow)
 	r, err := New("pd", Config{URL: server.URL, RoutingKey: key}.WithDefaults(), id)
 	if err != nil {
@@ -192,5 +193,43 @@ func TestConfig(t *testing.T) {
 	}
 	if got := parse(t, server.Bodies()[0]).RoutingKey; got != other {
 		t.Errorf("routing_key is %q, not the one that is in the file now", got)
+	}
+}
+
+// TestAccepted: PagerDuty says in its text whether it has taken an event.
+func TestAccepted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status    int
+		body      string
+		words     string // of the error; none if it is delivered
+		permanent bool
+	}{
+		"success":  {202, `{"status":"success","message":"Event processed","dedup_key":"x"}`, "", false},
+		"invalid":  {200, `{"status":"invalid event","message":"Event object is invalid","errors":["Length of 'routing_key' is incorrect"]}`, "invalid event: Event object is invalid: Length of 'routing_key' is incorrect; check routing_key", true},
+		"throttle": {202, `{"status":"throttle exceeded","message":"Requests for this service are arriving too quickly."}`, "throttle exceeded: Requests", false},
+		"page":     {200, "<html><title>Sign in</title></html>", "a web page (\"Sign in\") that looks like a login", false},
+		"text":     {200, "ok", `without the {"status":"success"} of a success: ok`, false},
+		"empty":    {200, "", "the answer is empty", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := notifytest.ServeFunc(t, func(_ *notifytest.Server, w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(tc.status)
+				_, _ = w.Write([]byte(tc.body))
+			})
+			r, err := New("pd", Config{URL: server.URL, RoutingKey: key}.WithDefaults(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = r.Notify(t.Context(), notifytest.Many(1))
+			if tc.words == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil || notify.IsPermanent(err) != tc.permanent || !strings.Contains(err.Error(), tc.words) {
+				t.Errorf("%v, permanent %t; want %q, %t", err, notify.IsPermanent(err), tc.words, tc.permanent)
+			}
+		})
 	}
 }

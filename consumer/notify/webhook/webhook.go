@@ -97,7 +97,7 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return notify.Posting{
+	p := notify.Posting{
 		Name: name, Kind: "webhook", HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) {
 			p := notify.Post{URLKey: "url", BodyKey: "url (does it read webhooks of Alertmanager?)"}
@@ -111,17 +111,19 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 			return p, errors.Join(notify.ValidateURL(p.URLKey, p.URL), c.Apply(&p))
 		},
 		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
-			incidents := notify.Incidents(batch)
-			if !c.PerIncident {
-				return []any{message(name, incidents, c.MaxAlerts, id)}, nil
-			}
-			bodies := make([]any, len(incidents))
-			for i := range incidents {
-				bodies[i] = message(name, incidents[i:i+1], 0, id)
-			}
-			return bodies, nil
+			return []any{message(name, notify.Incidents(batch), c.MaxAlerts, id)}, nil
 		},
-	}.Receiver()
+	}
+	if c.PerIncident {
+		p.Parts = func(batch []*schema.CloudEvent[*schema.Alert]) ([]notify.Part, error) {
+			var parts []notify.Part
+			for _, i := range notify.Incidents(batch) {
+				parts = append(parts, notify.Part{Of: i.Of, Bodies: []any{message(name, []*notify.Incident{i}, 0, id)}})
+			}
+			return parts, nil
+		}
+	}
+	return p.Receiver()
 }
 
 func message(receiver string, incidents []*notify.Incident, limit int, id notify.Identity) Message {
@@ -154,10 +156,12 @@ func message(receiver string, incidents []*notify.Incident, limit int, id notify
 func alert(i *notify.Incident, id notify.Identity) Alert {
 	a := Alert{
 		Status: statusFiring, Labels: i.Labels(), Annotations: i.Annotations(0),
-		StartsAt: i.Alert.Opened.UTC(), GeneratorURL: id.URL,
+		GeneratorURL: id.URL,
 	}
+	began, over := i.Times(time.Now())
+	a.StartsAt = began
 	if i.Resolved() {
-		a.Status, a.EndsAt = statusResolved, i.Ended()
+		a.Status, a.EndsAt = statusResolved, over
 	}
 	a.Fingerprint = fingerprint(a.Labels)
 	return a

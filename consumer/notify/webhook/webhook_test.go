@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -449,5 +450,69 @@ headers: {X-A: 1}
 	}
 	if err := yaml.UnmarshalWithOptions([]byte("timeout: 3s\nurls: x"), &got, yaml.Strict()); err == nil {
 		t.Error("a key that is not known is taken")
+	}
+}
+
+// TestLoginPage: 2xx is a success whatever is said with it, but for the page with
+// which a proxy asks who is there.
+func TestLoginPage(t *testing.T) {
+	for name, tc := range map[string]struct {
+		kind, body string
+		delivered  bool
+	}{
+		"empty":             {"", "", true},
+		"ok":                {"text/plain", "ok", true},
+		"ok of PHP":         {"text/html; charset=UTF-8", "ok", true},
+		"page of thanks":    {"text/html", "<html><body><h1>Thanks</h1></body></html>", true},
+		"JSON":              {"application/json", `{"password":"<form>"}`, true},
+		"text of a login":   {"text/plain", "login ok", true},
+		"form":              {"text/html", "<!DOCTYPE html>\n<html><body><form action=/auth method=post>", false},
+		"password":          {"", `<html><body><input type="password"></body></html>`, false},
+		"script":            {"text/html", `<script>window.location="https://idp.example.com/"</script>`, false},
+		"refresh":           {"text/html", `<meta http-equiv="refresh" content="0; url=https://idp.example.com/">`, false},
+		"XHTML":             {"application/xhtml+xml", `<?xml version="1.0"?><!DOCTYPE html><html><title>Log in</title></html>`, false},
+		"behind long heads": {"text/html", "<html><head><style>" + strings.Repeat("a{} ", 5000) + "</style></head><form>", false},
+		"maintenance":       {"text/html", "<html><title>Maintenance</title></html>", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := notifytest.ServeFunc(t, func(_ *notifytest.Server, w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Content-Type"] = nil // none is guessed
+				if tc.kind != "" {
+					w.Header().Set("Content-Type", tc.kind)
+				}
+				_, _ = w.Write([]byte(tc.body))
+			})
+			err := receiver(t, Config{URL: notify.Secret(server.URL)}).Notify(t.Context(), notifytest.Many(1))
+			if (err == nil) != tc.delivered || notify.IsPermanent(err) {
+				t.Errorf("delivered %t, want %t: %v", err == nil, tc.delivered, err)
+			}
+			if err != nil && !strings.Contains(err.Error(), "check url, and whether a proxy") {
+				t.Errorf("%v does not name url", err)
+			}
+		})
+	}
+}
+
+// One request of per_incident that is not accepted holds up no other.
+func TestPerIncidentThatFails(t *testing.T) {
+	n := 0
+	s := notifytest.ServeFunc(t, func(_ *notifytest.Server, w http.ResponseWriter, _ *http.Request) {
+		if n++; n == 2 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	r, err := New("hook", Config{URL: notify.Secret(s.URL), PerIncident: true}.WithDefaults(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := []*schema.CloudEvent[*schema.Alert]{
+		notifytest.Firing("a"), notifytest.Firing("b"), notifytest.Firing("c"), notifytest.Notification(schema.TypeAlertUpdate, "a", 2),
+	}
+	// In the order of their last notifications: b, c, a.
+	if err := r.Notify(t.Context(), batch); err == nil || !slices.Equal(notify.Taken(err), []int{1, 0, 3}) {
+		t.Errorf("taken are %v: %v", notify.Taken(err), err)
+	}
+	if n != 3 {
+		t.Errorf("%d requests", n)
 	}
 }

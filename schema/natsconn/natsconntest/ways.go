@@ -55,8 +55,8 @@ func Ways(tb testing.TB) map[string]Way {
 	const violation = "authorization violation"
 	return map[string]Way{
 		"password": {
-			func(o *server.Options) { o.Users = []*server.User{{Username: "ops", Password: "s3cret "}} }, password("s3cret \r\n"),
-			map[string]Wrong{"another": {password("s3cret\n"), violation}, "nobody": {natsconn.Settings{}, violation}},
+			func(o *server.Options) { o.Users = []*server.User{{Username: "ops", Password: "s3cret"}} }, password("\ufeffs3cret \r\n"),
+			map[string]Wrong{"another": {password("S3cret\n"), violation}, "nobody": {natsconn.Settings{}, violation}},
 		},
 		"token": {
 			func(o *server.Options) { o.Authorization = "t0ken" }, token("t0ken\n"),
@@ -102,6 +102,8 @@ func Flags(s natsconn.Settings) (flags []string) {
 		{"user", s.User},
 		{"password-file", s.PasswordFile},
 		{"token-file", s.TokenFile},
+		{"domain", s.Domain},
+		{"api-prefix", s.APIPrefix},
 		{"tls-ca", s.TLS.CA},
 		{"tls-cert", s.TLS.Cert},
 		{"tls-key", s.TLS.Key},

@@ -2,7 +2,10 @@
 package streamtest
 
 import (
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -50,6 +53,7 @@ func (s *Server) Restart() {
 	}
 	s.URL = s.s.ClientURL()
 	s.opts.Port = s.s.Addr().(*net.TCPAddr).Port
+	s.opts.LeafNode.Port = opts.LeafNode.Port
 }
 
 // Stop stops the server; connections to it are cut.
@@ -57,6 +61,50 @@ func (s *Server) Stop() {
 	if s.s != nil {
 		s.s.Shutdown()
 		s.s.WaitForShutdown()
+	}
+}
+
+// Port is the port of the server, also while it is stopped.
+func (s *Server) Port() int { return s.opts.Port }
+
+// Forget removes the store of a server that is stopped, as when a volume is lost.
+func (s *Server) Forget() {
+	s.tb.Helper()
+	if err := os.RemoveAll(s.opts.StoreDir); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+// Backup copies the store of a server that is stopped.
+func (s *Server) Backup() fs.FS {
+	s.tb.Helper()
+	dir := s.tb.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(s.opts.StoreDir)); err != nil {
+		s.tb.Fatal(err)
+	}
+	return os.DirFS(dir)
+}
+
+// Restore puts streams back as a backup has them, all if none is named; the server is
+// stopped.
+func (s *Server) Restore(backup fs.FS, names ...string) {
+	s.tb.Helper()
+	const streams = "jetstream/$G/streams"
+	if len(names) == 0 {
+		names = append(names, "")
+	}
+	for _, name := range names {
+		path := filepath.Join(s.opts.StoreDir, streams, name)
+		if err := os.RemoveAll(path); err != nil {
+			s.tb.Fatal(err)
+		}
+		one, err := fs.Sub(backup, filepath.Join(streams, name))
+		if err == nil {
+			err = os.CopyFS(path, one)
+		}
+		if err != nil {
+			s.tb.Fatal(err)
+		}
 	}
 }
 

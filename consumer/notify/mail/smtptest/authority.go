@@ -22,8 +22,16 @@ type Authority struct {
 	leaf tls.Certificate
 }
 
-// NewAuthority makes an authority and its one certificate.
-func NewAuthority() (*Authority, error) {
+// WithoutSAN makes the certificate one of old, that has its name in its subject
+// only.
+func WithoutSAN(name string) func(*x509.Certificate) {
+	return func(c *x509.Certificate) {
+		c.Subject.CommonName, c.DNSNames, c.IPAddresses = name, nil, nil
+	}
+}
+
+// NewAuthority makes an authority and its one certificate, changed by change.
+func NewAuthority(change ...func(*x509.Certificate)) (*Authority, error) {
 	now := time.Now()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -55,6 +63,9 @@ func NewAuthority() (*Authority, error) {
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:     []string{"localhost"},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	for _, f := range change {
+		f(leaf)
 	}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
 	if err != nil {

@@ -1,0 +1,209 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"supernats/consumer/notify"
+	"supernats/consumer/notify/chat"
+	"supernats/consumer/notify/exec"
+	"supernats/consumer/notify/mail"
+	"supernats/consumer/notify/mail/smtptest"
+	"supernats/consumer/notify/pagerduty"
+	"supernats/consumer/notify/webhook"
+	"supernats/schema"
+)
+
+// raw serves connections that speak whatever they like, until the test ends.
+func raw(t *testing.T, serve func(ctx context.Context, c net.Conn)) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(context.Background())
+	t.Cleanup(func() { end(); _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+				serve(ctx, c)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// script writes a program.
+func script(t *testing.T, text string) []string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "page")
+	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return []string{file}
+}
+
+// broken are receivers that are, each in its own way.
+func broken(t *testing.T) []Receiver {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	status := func(code int) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	drip := func(text string) func(context.Context, net.Conn) {
+		return func(ctx context.Context, c net.Conn) {
+			for {
+				if _, err := io.WriteString(c, text); err != nil || sleep(ctx, 20*time.Millisecond) != nil {
+					return
+				}
+			}
+		}
+	}
+	unknownAuthority := httptest.NewUnstartedServer(http.NotFoundHandler())
+	unknownAuthority.Config.ErrorLog = log.New(io.Discard, "", 0)
+	unknownAuthority.StartTLS()
+	t.Cleanup(unknownAuthority.Close)
+	smtp, err := smtptest.Start(smtptest.Options{Behaviour: smtptest.Behaviour{Data: smtptest.Answer{Code: 451, Text: "4.7.1 try later"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = smtp.Close() })
+
+	waits := notify.HTTPConfig{Timeout: schema.Duration(2 * time.Second)}
+	hook := func(name, url string) Receiver {
+		c := webhook.Config{URL: notify.Secret(url), HTTPConfig: waits}.WithDefaults()
+		return Receiver{Name: name, Kinds: Kinds{Webhook: &c}}
+	}
+	command := func(name, text string) Receiver {
+		c := exec.Config{Command: script(t, text), Timeout: schema.Duration(2 * time.Second), KillAfter: schema.Duration(200 * time.Millisecond)}.WithDefaults()
+		return Receiver{Name: name, Kinds: Kinds{Exec: &c}}
+	}
+	mails := func(name, address string) Receiver {
+		c := mail.Config{Smarthost: address, TLS: mail.TLSNone, From: "a@example.com", To: []string{"b@example.com"}, Timeout: schema.Duration(2 * time.Second)}.WithDefaults()
+		return Receiver{Name: name, Kinds: Kinds{Mail: &c}}
+	}
+	slack := chat.SlackConfig{URL: notify.Secret(status(http.StatusServiceUnavailable)), HTTPConfig: waits}.WithDefaults()
+	pager := pagerduty.Config{URL: status(http.StatusTooManyRequests), RoutingKey: "0123456789abcdef0123456789abcdef", HTTPConfig: waits}.WithDefaults()
+	return []Receiver{
+		hook("refused", "http://"+closed.Addr().String()),
+		hook("hangs", "http://"+raw(t, func(ctx context.Context, _ net.Conn) { <-ctx.Done() })),
+		hook("error", status(http.StatusInternalServerError)),
+		hook("drips", "http://"+raw(t, drip("H"))),
+		hook("floods", "http://"+raw(t, func(_ context.Context, c net.Conn) {
+			for b := make([]byte, 64<<10); ; {
+				if _, err := c.Write(b); err != nil {
+					return
+				}
+			}
+		})),
+		hook("garbage", "http://"+raw(t, func(_ context.Context, c net.Conn) { _, _ = io.WriteString(c, "\x00\xff\r\n\x1b[2J\r\n\r\n") })),
+		hook("tls", unknownAuthority.URL),
+		hook("no-such-host", "http://nowhere.invalid/"),
+		hook("gone", status(http.StatusGone)),
+		command("never-ends", `trap "" TERM; while :; do sleep 0.1; done`),
+		command("fails", "exit 1"),
+		mails("mail-451", smtp.Addr()),
+		mails("mail-drips", raw(t, drip("2"))),
+		{Name: "slack-503", Kinds: Kinds{Slack: &slack}},
+		{Name: "pager-429", Kinds: Kinds{PagerDuty: &pager}},
+	}
+}
+
+// However others are broken, one that works is told at once, and they take no more
+// memory and goroutines the longer it lasts.
+func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
+	f := newFleet(t)
+	var told atomic.Pointer[func(process string)]
+	works := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		if tell := told.Load(); tell != nil {
+			(*tell)(string(b))
+		}
+	}))
+	t.Cleanup(works.Close)
+
+	cfg := Default()
+	cfg.Listen, cfg.NATS.URL = "", f.server.URL
+	cfg.Receivers = broken(t)
+	good := webhook.Config{URL: notify.Secret(works.URL)}.WithDefaults()
+	cfg.Receivers = append(cfg.Receivers, Receiver{Name: "works", Kinds: Kinds{Webhook: &good}})
+	a, err := New(cfg, Options{Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.background(func(ctx context.Context) error { return cmp.Or(a.Run(ctx), ctx.Err()) })()
+	<-a.Ready()
+
+	const crashes = 9
+	var took []time.Duration
+	goroutines, most := 0, 0
+	for i := range crashes {
+		process, heard := fmt.Sprintf("api_%02d", i), make(chan bool, 1)
+		tell := func(body string) {
+			if strings.Contains(body, process) {
+				select {
+				case heard <- true:
+				default:
+				}
+			}
+		}
+		told.Store(&tell)
+		begun := time.Now()
+		f.publish(f.crash(func(e *schema.Event) { e.Process = process }))
+		select {
+		case <-heard:
+			took = append(took, time.Since(begun))
+		case <-time.After(20 * time.Second):
+			t.Fatalf("nobody is told of %s", process)
+		}
+		time.Sleep(400 * time.Millisecond) // so that the others come to their time-outs
+		if n := runtime.NumGoroutine(); i < crashes/2 {
+			goroutines = max(goroutines, n)
+		} else {
+			most = max(most, n)
+		}
+	}
+
+	// A busy machine may be late once or twice.
+	slices.Sort(took)
+	if took[len(took)/2] > time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if most > goroutines+60 {
+		t.Errorf("%d goroutines have become %d", goroutines, most)
+	}
+	var mem runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&mem)
+	if mem.HeapAlloc > 128<<20 {
+		t.Errorf("%d MiB are in use", mem.HeapAlloc>>20)
+	}
+	t.Logf("told in %v, %d goroutines, %d MiB", took, most, mem.HeapAlloc>>20)
+}

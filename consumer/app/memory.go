@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// findPlace finds out which message is the last one that was read, if this process has
+// not read it itself. A host's record says of its last message when it was stored.
+func (v *events) findPlace(ctx context.Context) error {
+	if v.known.read.position > 0 {
+		return nil
+	}
+	_, hosts, err := openBucket(ctx, v.js, stream.HostsBucket, hostShare(v.plan.cfg.Limits.fleet()), v.log)
+	if err != nil {
+		return err
+	}
+	var last place
+	for _, h := range hosts {
+		if h.Seq > last.position {
+			last = place{h.Seq, h.LastSeen.Time}
+		}
+	}
+	v.known.read, v.known.acked = last, last
+	return nil
+}
+
+// highest returns the highest position in any record. Those of processes and alerts are
+// stored before those of hosts: after a crash they may know more.
+func (v *events) highest(ctx context.Context) (uint64, error) {
+	most, limits := v.known.read.position, v.plan.cfg.Limits.fleet()
+	states, alerts := stateShare(limits), alertShare(limits)
+	states.see = func(s *schema.State) { most = max(most, s.Seq) }
+	alerts.see = func(a *schema.OpenAlert) { most = max(most, a.Seq) }
+
+	if _, _, err := openBucket(ctx, v.js, stream.StateBucket, states, v.log); err != nil {
+		return 0, err
+	}
+	if _, _, err := openBucket(ctx, v.js, stream.AlertsBucket, alerts, v.log); err != nil {
+		return 0, err
+	}
+	return most, nil
+}
+
+// remember writes what this process knows to buckets that are not what they were when
+// it read them: deleted, lost with a volume, restored from a backup. That is done before
+// they are read, and only as the active instance. moved says that the stream of events
+// is another one too.
+//
+// A bucket that is the one of before wins over memory: somebody may have deleted a
+// record, which is respected.
+func (v *events) remember(ctx context.Context, moved bool) error {
+	if v.machine == nil {
+		return nil
+	}
+	if err := v.publishPending(ctx); err != nil {
+		return err
+	}
+	other, err := v.recordsVanished(ctx)
+	if err != nil {
+		return err
+	}
+	if !moved && !other {
+		return nil
+	}
+
+	v.engine.LostUpTo(v.line.Base)
+	alerts := map[string]*schema.OpenAlert{}
+	for _, c := range v.engine.Records() {
+		alerts[c.Key] = c.Record
+	}
+	states, hosts := maps.Collect(v.fleet.States()), maps.Collect(v.fleet.Hosts())
+	// In the order in which they are always stored.
+	limits := v.plan.cfg.Limits.fleet()
+	if err := replace(ctx, v.js, stream.AlertsBucket, alerts, alertShare(limits), v.held, v.log); err != nil {
+		return err
+	}
+	if err := replace(ctx, v.js, stream.StateBucket, states, stateShare(limits), v.held, v.log); err != nil {
+		return err
+	}
+	if err := replace(ctx, v.js, stream.HostsBucket, hosts, hostShare(limits), v.held, v.log); err != nil {
+		return err
+	}
+	v.log.Warn().Int("processes", len(states)).Int("hosts", len(hosts)).Int("alerts", len(alerts)).
+		Msg("streams or buckets are not what they were; records are written again from memory")
+	return nil
+}
+
+// recordsVanished reports whether a bucket is not what it was when it was read.
+func (v *events) recordsVanished(ctx context.Context) (bool, error) {
+	for _, b := range []interface {
+		isOther(ctx context.Context) (bool, error)
+	}{v.alerts, v.states, v.hosts} {
+		if other, err := b.isOther(ctx); err != nil || other {
+			return other, err
+		}
+	}
+	return false, nil
+}
+
+// isOther looks now and then whether a bucket is not what it was when it was read.
+// Where nothing happens, nothing would be written to it.
+func (v *events) isOther(ctx context.Context) (bool, error) {
+	if v.states == nil || time.Since(v.looked) < lookEvery {
+		return false, nil
+	}
+	v.looked = time.Now()
+	if other, err := v.recordsVanished(ctx); err != nil || other {
+		return other, err
+	}
+	return v.mutes.isOther(ctx, v.js)
+}
+
+// publishPending publishes what the rules have made. It is kept until the stream has
+// it, also if that vanishes meanwhile.
+func (v *events) publishPending(ctx context.Context) error {
+	v.pending = append(v.pending, v.take()...)
+	if len(v.pending) == 0 {
+		return nil
+	}
+	if err := v.publish(ctx, v.pending); err != nil {
+		return err
+	}
+	v.pending = nil
+	return nil
+}
+
+// sequences returns the events of a notification as others know them: by their
+// sequences in the stream that there is, 0 if they were in an earlier one.
+func (l lineage) sequences(events []schema.AlertEvent) []schema.AlertEvent {
+	for i := range events {
+		events[i].Seq = l.seq(events[i].Seq)
+	}
+	return events
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

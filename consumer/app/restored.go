@@ -1,0 +1,161 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer/state"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// An earlier version stored whatever names hosts invented: a bucket may hold a million
+// records. They are never all in memory at once, and those for which there is no room
+// are removed.
+
+// maxOpenAlerts is how many alerts of one host are taken over at a start. The rules open
+// fewer than that.
+const maxOpenAlerts = 10_000
+
+// share says which records of a bucket are kept while it is read.
+type share[T any] struct {
+	// hostOf is the host's token in a key.
+	hostOf func(key string) string
+	// most is how many are kept of one host, all how many in total.
+	most, all int
+	// worse reports whether a record may go if there is no room for others; may be nil.
+	worse func(*T) bool
+	// see is given every record, kept or not; may be nil.
+	see func(*T)
+
+	count   map[string]int
+	total   int
+	spare   map[string][]string // keys of those that may go, by host
+	skipped map[string]int      // how many were not kept, by host
+}
+
+func firstToken(key string) string { token, _, _ := strings.Cut(key, "."); return token }
+
+// secondToken is the host in the key of an alert: <rule>.<host>.<group>.<process>.
+func secondToken(key string) string {
+	_, rest, _ := strings.Cut(key, ".")
+	return firstToken(rest)
+}
+
+func stateShare(l state.Limits) *share[schema.State] {
+	return &share[schema.State]{hostOf: firstToken, most: l.Processes, all: l.AllProcesses, worse: func(s *schema.State) bool { return s.Gone != nil }}
+}
+
+func hostShare(l state.Limits) *share[schema.Host] {
+	return &share[schema.Host]{hostOf: func(string) string { return "" }, most: l.Hosts, all: l.Hosts}
+}
+
+func alertShare(l state.Limits) *share[schema.OpenAlert] {
+	return &share[schema.OpenAlert]{hostOf: secondToken, most: maxOpenAlerts, all: l.AllProcesses, worse: func(a *schema.OpenAlert) bool { return a.Phase == schema.PhaseResolved }}
+}
+
+// add reports whether a record is kept, and the key of one that goes instead.
+func (s *share[T]) add(key string, v *T) (instead string, kept bool) {
+	if s.count == nil {
+		s.count, s.spare, s.skipped = map[string]int{}, map[string][]string{}, map[string]int{}
+	}
+	if s.see != nil {
+		s.see(v)
+	}
+	host := s.hostOf(key)
+	worse := s.worse != nil && s.worse(v)
+	if s.count[host] >= s.most || s.total >= s.all {
+		s.skipped[host]++
+		spare := s.spare[host]
+		if worse || len(spare) == 0 {
+			return "", false
+		}
+		s.spare[host] = spare[:len(spare)-1]
+		return spare[len(spare)-1], true
+	}
+	s.count[host]++
+	s.total++
+	if worse {
+		s.spare[host] = append(s.spare[host], key)
+	}
+	return "", true
+}
+
+// removeSurplus removes the records that were not kept: those that were are written
+// again first, so that a kill at any point loses none of them. filter are the subjects of
+// a host in the bucket.
+func (b *bucket[T]) removeSurplus(ctx context.Context, s *share[T], records map[string]*T, filter func(host string) string) error {
+	if len(s.skipped) == 0 {
+		return nil
+	}
+	bucketStream, err := b.js.Stream(ctx, "KV_"+b.name)
+	if err != nil {
+		return fmt.Errorf("open bucket %s: %w", b.name, err)
+	}
+	for _, host := range slices.Sorted(maps.Keys(s.skipped)) {
+		b.log.Error().Str("bucket", b.name).Str("host", host).Int("records", s.skipped[host]).Int("kept", s.count[host]).
+			Msg("host has more records than there is room for; those are removed")
+		info, err := bucketStream.Info(ctx)
+		if err != nil {
+			return fmt.Errorf("look up bucket %s: %w", b.name, err)
+		}
+		var kept []record[T]
+		for key, v := range records {
+			if s.hostOf(key) == host {
+				kept = append(kept, record[T]{key, v})
+			}
+		}
+		if err := b.write(ctx, kept); err != nil {
+			return err
+		}
+		err = bucketStream.Purge(ctx, jetstream.WithPurgeSubject(filter(host)), jetstream.WithPurgeSequence(info.State.LastSeq+1))
+		if err != nil {
+			return fmt.Errorf("remove records of host %s from bucket %s: %w", host, b.name, err)
+		}
+	}
+	return nil
+}
+
+// removeSurplus makes the buckets as small as what is in memory.
+func (v *events) removeSurplus(ctx context.Context, r *restored) error {
+	err := v.states.removeSurplus(ctx, r.stateShare, r.states, func(host string) string { return "$KV." + stream.StateBucket + "." + host + ".>" })
+	if err == nil {
+		err = v.alerts.removeSurplus(ctx, r.alertShare, r.alerts, func(host string) string { return "$KV." + stream.AlertsBucket + ".*." + host + ".>" })
+	}
+	return err
+}
+
+// restored is what the buckets hold.
+type restored struct {
+	states     map[string]*schema.State
+	hosts      map[string]*schema.Host
+	alerts     map[string]*schema.OpenAlert
+	stateShare *share[schema.State]
+	alertShare *share[schema.OpenAlert]
+}
+
+// openBuckets reads the records, within the limits.
+func (v *events) openBuckets(ctx context.Context) (*restored, error) {
+	limits := v.plan.cfg.Limits.fleet()
+	r := &restored{stateShare: stateShare(limits), alertShare: alertShare(limits)}
+	var err error
+	if v.states, r.states, err = openBucket(ctx, v.js, stream.StateBucket, r.stateShare, v.log); err != nil {
+		return nil, err
+	}
+	hosts := hostShare(limits)
+	if v.hosts, r.hosts, err = openBucket(ctx, v.js, stream.HostsBucket, hosts, v.log); err != nil {
+		return nil, err
+	}
+	if n := hosts.skipped[""]; n > 0 {
+		v.log.Error().Int("hosts", n).Int("limit", limits.Hosts).Msg("there are more hosts than limits.hosts allows; nothing of the others is read")
+	}
+	if v.alerts, r.alerts, err = openBucket(ctx, v.js, stream.AlertsBucket, r.alertShare, v.log); err != nil {
+		return nil, err
+	}
+	return r, v.removeSurplus(ctx, r)
+}

@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// manager is a service manager: it keeps what it is told.
+type manager struct {
+	conn *net.UnixConn
+	mu   sync.Mutex
+	said []string
+}
+
+func newManager(t *testing.T, watchdog string) *manager {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", watchdog)
+	m := &manager{conn: conn}
+	go func() {
+		b := make([]byte, 4096)
+		for {
+			n, err := conn.Read(b)
+			if err != nil {
+				return
+			}
+			m.mu.Lock()
+			m.said = append(m.said, strings.Split(string(b[:n]), "\n")...)
+			m.mu.Unlock()
+		}
+	}()
+	t.Cleanup(func() { _ = conn.Close() })
+	return m
+}
+
+func (m *manager) lines() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.said)
+}
+
+func (m *manager) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.said = nil
+}
+
+func (m *manager) heard(prefix string) bool {
+	return slices.ContainsFunc(m.lines(), func(l string) bool { return strings.HasPrefix(l, prefix) })
+}
+
+// until waits for a line.
+func (m *manager) until(t *testing.T, prefix string) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !m.heard(prefix); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s was not said, but %q", prefix, m.lines())
+		}
+	}
+}
+
+// A daemon that is stuck is not alive for its service manager, and says on /readyz
+// which part it is.
+func TestWatchdogOfAStuckDaemon(t *testing.T) {
+	m := newManager(t, "150000")
+	a, err := New(Default(), Options{Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.stuckAfter = time.Second
+	a.setReady()
+	beat, leave := a.progress.enter("reading events")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = a.supervise(ctx)
+	}()
+	m.until(t, "READY=1")
+	m.until(t, "WATCHDOG=1")
+
+	m.until(t, "STATUS=not ready: reading events has made no progress since ")
+	m.forget()
+	time.Sleep(300 * time.Millisecond)
+	if m.heard("WATCHDOG=1") {
+		t.Errorf("it is alive: %q", m.lines())
+	}
+	if list := a.health.list(); len(list) != 1 || list[0].Cause != "stuck" {
+		t.Errorf("%+v", list)
+	}
+
+	beat()
+	m.until(t, "WATCHDOG=1")
+	m.until(t, "STATUS=at work: 6 rules, 0 receivers")
+	leave() // as a standby
+
+	ending, ended := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go a.watchEnd(ending, over)
+	ended()
+	m.until(t, "STATUS=not ready: ending the work has made no progress since ")
+	close(over)
+	m.forget()
+	m.until(t, "WATCHDOG=1")
+	time.Sleep(1200 * time.Millisecond)
+	if list := a.health.list(); len(list) != 0 {
+		t.Errorf("%+v", list)
+	}
+	cancel()
+	<-done
+	m.until(t, "STOPPING=1")
+}
+
+// NATS that is away keeps no machine from starting, and the status says it.
+func TestReadyWithoutNATS(t *testing.T) {
+	m := newManager(t, "")
+	a, err := New(Default(), Options{Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.readyPatience = 200 * time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { _ = a.supervise(ctx) }()
+
+	_ = a.Reload() // says nothing of it, since READY would end the start
+	if m.heard("READY") || m.heard("RELOADING") {
+		t.Errorf("%q", m.lines())
+	}
+	m.until(t, "READY=1")
+	if !m.heard("STATUS=not ready: streams and buckets cannot be reached yet") || m.heard("WATCHDOG") {
+		t.Errorf("%q", m.lines())
+	}
+}

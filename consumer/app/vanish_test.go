@@ -1,0 +1,355 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"supernats/schema"
+	"supernats/schema/natsconn"
+	"supernats/schema/stream"
+)
+
+// hook is a webhook that counts how often each process was in a firing alert.
+type hook struct {
+	*httptest.Server
+	mu    sync.Mutex
+	fired map[string]int
+	over  map[string]int
+}
+
+func newHook(t *testing.T) *hook {
+	h := &hook{fired: map[string]int{}, over: map[string]int{}}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		var m struct {
+			Alerts []struct {
+				Status string
+				Labels map[string]string
+			}
+		}
+		if err := json.Unmarshal(body, &m); err != nil {
+			t.Errorf("%v: %s", err, body)
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, a := range m.Alerts {
+			if a.Status == "resolved" {
+				h.over[a.Labels["process"]]++
+			} else {
+				h.fired[a.Labels["process"]]++
+			}
+		}
+		fmt.Fprint(w, "ok")
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
+func (h *hook) told(process string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fired[process]
+}
+
+func (h *hook) resolved(process string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.over[process]
+}
+
+// installation is a daemon with a webhook on a server of its own.
+type installation struct {
+	*fleet
+	hook *hook
+	app  *App
+	log  *buffer
+	*running
+}
+
+func install(t *testing.T, change ...func(*Config)) *installation {
+	t.Helper()
+	in := &installation{fleet: newFleet(t), hook: newHook(t), log: &buffer{}}
+	in.boot(change...)
+	return in
+}
+
+// boot starts the daemon.
+func (in *installation) boot(change ...func(*Config)) {
+	in.Helper()
+	path := filepath.Join(in.TempDir(), "s.yaml")
+	text := fmt.Sprintf("nats: {url: %q}\nlisten: ''\nresolve_after: 100ms\nrules: [{name: exit, event: PROCESS_STATE_EXITED, expected: false}]\n"+
+		"receivers: [{name: hook, webhook: {url: %q}}]\n", in.server.URL, in.hook.URL)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		in.Fatal(err)
+	}
+	cfg, err := Load(path)
+	if err != nil {
+		in.Fatal(err)
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	if in.app, err = New(cfg, Options{Log: zerolog.New(in.log)}); err != nil {
+		in.Fatal(err)
+	}
+	in.running = start(in.T, func(ctx context.Context) error {
+		if err := in.app.Run(ctx); err != nil {
+			return err
+		}
+		return ctx.Err()
+	})
+	select {
+	case <-in.app.Ready():
+	case <-time.After(20 * time.Second):
+		in.Fatalf("not ready: %s", in.log)
+	}
+}
+
+// crashes publishes a crash of a process as a bridge does: again and again until the
+// stream has it.
+func (in *installation) crashes(process string) {
+	in.Helper()
+	in.happens(process, schema.ProcessStateStarting, schema.ProcessStateRunning, schema.ProcessStateExited)
+}
+
+func (in *installation) happens(process string, names ...string) {
+	in.Helper()
+	no := false
+	for _, name := range names {
+		e := in.event(name, func(e *schema.Event) {
+			if e.Process = process; name == schema.ProcessStateExited {
+				e.Expected = &no
+			}
+		})
+		data := []byte(in.json(e.Envelope(time.Now())))
+		in.until("the stream takes an event", func() bool {
+			ctx, cancel := context.WithTimeout(in.Context(), time.Second)
+			defer cancel()
+			_, err := in.js.Publish(ctx, e.Subject(), data, jetstream.WithMsgID(in.id(e)))
+			return err == nil
+		})
+	}
+}
+
+func (in *installation) id(e *schema.Event) string { return e.Envelope(time.Now()).ID }
+
+// isTold waits until a crash of a process is notified.
+func (in *installation) isTold(process string) {
+	in.Helper()
+	for end := time.Now().Add(30 * time.Second); in.hook.told(process) == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			in.Fatalf("the crash of %s is not told; readyz: %v; log:\n%s", process, in.app.health.list(), in.log)
+		}
+	}
+}
+
+// shows waits until the record of a process says its state.
+func (in *installation) shows(process, state string) {
+	in.Helper()
+	in.until(process+" is shown as "+state, func() bool {
+		kv, err := in.js.KeyValue(in.Context(), stream.StateBucket)
+		if err != nil {
+			return false
+		}
+		e, err := kv.Get(in.Context(), "web1.api."+process)
+		if err != nil {
+			return false
+		}
+		var s schema.State
+		in.unjson(e.Value(), &s)
+		return s.State == state
+	})
+}
+
+// removals are everything on NATS that somebody may delete, empty, or lose.
+func removals() map[string]func(in *installation) error {
+	all := map[string]func(in *installation) error{}
+	for _, name := range allStreams() {
+		all["delete "+name] = func(in *installation) error { return in.js.DeleteStream(in.Context(), name) }
+		all["make again "+name] = func(in *installation) error {
+			s, err := in.js.Stream(in.Context(), name)
+			if err != nil {
+				return err
+			}
+			if err := in.js.DeleteStream(in.Context(), name); err != nil {
+				return err
+			}
+			_, err = in.js.CreateStream(in.Context(), s.CachedInfo().Config)
+			return err
+		}
+		all["purge "+name] = func(in *installation) error {
+			s, err := in.js.Stream(in.Context(), name)
+			if err != nil {
+				return err
+			}
+			return s.Purge(in.Context())
+		}
+	}
+	all["delete the consumer of events"] = func(in *installation) error { return in.js.DeleteConsumer(in.Context(), stream.Events, durableName) }
+	all["delete the queue"] = func(in *installation) error {
+		return in.js.DeleteConsumer(in.Context(), stream.Alerts, deliveryName("hook"))
+	}
+	all["lose the store"] = func(in *installation) error {
+		in.server.Stop()
+		in.server.Forget()
+		in.server.Restart()
+		return nil
+	}
+	all["delete everything"] = func(in *installation) error {
+		for _, name := range allStreams() {
+			if err := in.js.DeleteStream(in.Context(), name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return all
+}
+
+// Whatever vanishes from NATS while the daemon runs: later crashes are told, each once,
+// states are right, what was open ends, and nothing has to be restarted.
+func TestWhatVanishesComesBack(t *testing.T) {
+	for name, remove := range removals() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := install(t)
+			in.crashes("known")
+			in.crashes("open")
+			in.isTold("known")
+			in.isTold("open")
+			in.happens("idle", schema.ProcessStateStarting, schema.ProcessStateRunning)
+			in.happens("known", schema.ProcessStateStarting, schema.ProcessStateRunning)
+			in.until("the recovery is told", func() bool { return in.hook.resolved("known") == 1 })
+			in.shows("known", "RUNNING")
+			in.shows("open", "EXITED")
+			time.Sleep(300 * time.Millisecond) // so that all is stored
+
+			if err := remove(in); err != nil {
+				t.Fatal(err)
+			}
+			in.crashes("new")
+			in.crashes("known")
+			in.isTold("new")
+			in.until("the second crash of what was known before is told", func() bool { return in.hook.told("known") == 2 })
+			in.shows("new", "EXITED")
+			in.shows("known", "EXITED")
+			in.shows("idle", "RUNNING")
+			in.happens("open", schema.ProcessStateStarting, schema.ProcessStateRunning)
+			in.until("what was open before ends", func() bool { return in.hook.resolved("open") == 1 })
+			in.shows("open", "RUNNING")
+
+			in.until("everything is there", func() bool {
+				return !slices.ContainsFunc(allStreams(), func(name string) bool {
+					_, err := in.js.Stream(t.Context(), name)
+					return err != nil
+				})
+			})
+			in.until("nothing is wrong any more", func() bool { return len(in.app.health.list()) == 0 })
+			for process, want := range map[string]int{"known": 2, "open": 1, "new": 1} {
+				if n := in.hook.told(process); n != want {
+					t.Errorf("%s was told %d times, want %d", process, n, want)
+				}
+			}
+			if strings.Contains(in.log.String(), "lease lost") && !strings.Contains(name, "leases") && !strings.Contains(name, "store") {
+				t.Errorf("the lease was lost:\n%s", in.log)
+			}
+
+			// A restart finds what it needs.
+			in.stop()
+			in.boot()
+			in.crashes("restarted")
+			in.isTold("restarted")
+			in.happens("new", schema.ProcessStateStarting, schema.ProcessStateRunning)
+			in.until("an alert of before the restart ends", func() bool { return in.hook.resolved("new") == 1 })
+			in.shows("idle", "RUNNING")
+			if n := in.hook.told("known") + in.hook.told("new"); n != 3 {
+				t.Errorf("after a restart crashes are told again: %v", in.hook.fired)
+			}
+		})
+	}
+}
+
+var _ natsconn.Settings
+
+// What is restored from a backup, each of the streams and buckets and all of them, while
+// the daemon runs and while it does not: what was told in between is not told again,
+// later crashes are told once, and states are right.
+func TestRestoreFromABackup(t *testing.T) {
+	parts := map[string][]string{"everything": nil}
+	for _, name := range allStreams() {
+		parts[name] = []string{name}
+	}
+	for name, streams := range parts {
+		for _, running := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, running %t", name, running), func(t *testing.T) {
+				t.Parallel()
+				in := install(t)
+				in.crashes("known")
+				in.crashes("before")
+				in.isTold("known")
+				in.isTold("before")
+				in.happens("known", schema.ProcessStateStarting, schema.ProcessStateRunning)
+				in.until("the recovery is told", func() bool { return in.hook.resolved("known") == 1 })
+				in.shows("known", "RUNNING")
+				time.Sleep(300 * time.Millisecond) // so that all is stored
+				in.server.Stop()
+				backup := in.server.Backup()
+				in.server.Restart()
+
+				for range 10 {
+					in.happens("known", schema.ProcessStateStopping, schema.ProcessStateStopped, schema.ProcessStateStarting, schema.ProcessStateRunning)
+				}
+				in.crashes("between")
+				in.isTold("between")
+				in.shows("between", "EXITED")
+				time.Sleep(300 * time.Millisecond)
+				if !running {
+					in.stop()
+				}
+				in.server.Stop()
+				in.server.Restore(backup, streams...)
+				in.server.Restart()
+				if !running {
+					in.boot()
+				}
+
+				in.crashes("known")
+				in.crashes("new")
+				in.isTold("new")
+				in.until("the second crash of what was known before is told", func() bool { return in.hook.told("known") == 2 })
+				in.shows("known", "EXITED")
+				in.shows("new", "EXITED")
+				in.happens("before", schema.ProcessStateStarting, schema.ProcessStateRunning)
+				in.until("what was open before the backup ends", func() bool { return in.hook.resolved("before") == 1 })
+				if running {
+					in.shows("between", "EXITED")
+					in.happens("between", schema.ProcessStateStarting, schema.ProcessStateRunning)
+					in.until("what was open ends", func() bool { return in.hook.resolved("between") == 1 })
+				}
+				in.until("nothing is wrong any more", func() bool { return len(in.app.health.list()) == 0 })
+				for process, want := range map[string]int{"known": 2, "before": 1, "between": 1, "new": 1} {
+					if n := in.hook.told(process); n != want {
+						t.Errorf("%s was told %d times, want %d", process, n, want)
+					}
+				}
+				if t.Failed() {
+					t.Log(in.log)
+				}
+			})
+		}
+	}
+}

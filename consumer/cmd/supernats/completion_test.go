@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"supernats/schema"
+)
+
+// completes returns what the program answers to a shell.
+func completes(t *testing.T, words ...string) []string {
+	t.Helper()
+	out, errs, code := supernats(t, append([]string{completeCommand, "--"}, words...)...)
+	if code != exitDone || errs != "" {
+		t.Errorf("%q: %d %s", words, code, errs)
+	}
+	var list []string
+	for line := range strings.Lines(out) {
+		word, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		list = append(list, word)
+	}
+	return list
+}
+
+func (i *installation) forCompletion() {
+	i.state(schema.State{Host: "web1", Group: "api", Process: "api_00", State: "RUNNING"})
+	i.state(schema.State{Host: "web2", Group: "api", Process: "a name", State: "RUNNING"})
+	i.mute(schema.Mute{ID: "m1", Comment: "c", Author: "a", Created: schema.Time{Time: time.Now()}, Expires: schema.Time{Time: time.Now().Add(time.Hour)}})
+	i.alert(schema.OpenAlert{Alert: "fatal/web1/x", Rule: "fatal", Host: "web1", Phase: schema.PhaseFiring, Opened: schema.Time{Time: time.Now()}})
+}
+
+func TestComplete(t *testing.T) {
+	i := newInstallation(t)
+	i.forCompletion()
+	url := "--nats-url=" + i.url
+	file := filepath.Join(t.TempDir(), "f.yaml")
+	if err := os.WriteFile(file, []byte("receivers: [{name: chat, webhook: {url: 'http://x'}}]\nrules: [{name: down, state: FATAL}]\nnats: {url: '"+i.url+"'}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		words []string
+		want  []string
+	}{
+		{[]string{"re"}, []string{"replay"}},
+		{[]string{"rules", ""}, []string{"check", "backtest"}},
+		{[]string{"--log-level", "w"}, []string{"warn"}},
+		{[]string{"ps", "--al"}, []string{"--all"}},
+		{[]string{"ps", "--all", "--ho"}, []string{"--host"}},
+		{[]string{"ps", "-o", "j"}, []string{"json", "jsonl"}},
+		{[]string{"ps", "--output=js"}, []string{"--output=json", "--output=jsonl"}},
+		{[]string{"ps", "--output", "=", "js"}, []string{"json", "jsonl"}}, // as bash divides
+		{[]string{"tail", "--event", "TICK_6"}, []string{"TICK_60"}},
+		{[]string{"ps", "-c", ""}, []string{":files"}},
+		{[]string{"rules", "check", "x"}, []string{":files"}},
+		{[]string{"ps", url, "--host", "web"}, []string{"web1", "web2"}},
+		{[]string{"ps", "--nats-url", i.url, "--group", ""}, []string{"api"}},
+		{[]string{url, "ps", "--process", "a"}, []string{"a name", "api_00"}},
+		{[]string{"ps", url, ""}, []string{"a name", "api_00", "web1", "web2"}},
+		{[]string{"hosts", url, "web2"}, []string{"web2"}},
+		{[]string{"unmute", url, ""}, []string{"m1"}},
+		{[]string{"unmute", url, "m1", ""}, []string{"m1"}},
+		{[]string{"test-alert", "-c", file, ""}, []string{"chat"}},
+		{[]string{"mute", "-c", file, "--rule", "d"}, []string{"down"}},
+		{[]string{"ps", "--nats-url=nats://127.0.0.1:1", "--host", ""}, nil},
+		{[]string{"nonsense", "--host", ""}, nil},
+		{[]string{"completion", "f"}, []string{"fish"}},
+	} {
+		if got := completes(t, c.words...); !slices.Equal(got, c.want) {
+			t.Errorf("%q: %q, want %q", c.words, got, c.want)
+		}
+	}
+	if got := completes(t, ""); len(got) < 10 || !slices.Contains(got, "consume") || slices.Contains(got, completeCommand) {
+		t.Errorf("%q", got)
+	}
+	if got := completes(t); !slices.Contains(got, "consume") {
+		t.Errorf("%q", got)
+	}
+	for _, flag := range completes(t, "ps", "-") {
+		if !strings.HasPrefix(flag, "--") {
+			t.Errorf("%s", flag)
+		}
+	}
+	if _, errs, code := supernats(t, "completion", "tcsh"); code != exitUsage || !strings.Contains(errs, `"bash","zsh","fish"`) {
+		t.Errorf("%d %s", code, errs)
+	}
+}
+
+// shell runs a line in a shell that has read the completion.
+func shell(t *testing.T, name, line string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("%v: on Debian it is in the package %s", err, name)
+	}
+	script, _, _ := supernats(t, "completion", name)
+	file := filepath.Join(t.TempDir(), "completion")
+	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := map[string][]string{"bash": {"--norc", "-c"}, "zsh": {"-f", "-c"}, "fish": {"--no-config", "-c"}}[name]
+	cmd := exec.CommandContext(t.Context(), path, append(args, strings.ReplaceAll(line, "FILE", file))...)
+	cmd.Env = []string{"HOME=" + t.TempDir(), "PATH=" + filepath.Dir(binary) + ":" + os.Getenv("PATH"), "LC_ALL=C.UTF-8"}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil || errs.Len() > 0 {
+		t.Fatalf("%s: %v: %s%s", name, err, out, errs.String())
+	}
+	return string(out)
+}
+
+// Real shells complete commands, flags, names and files.
+func TestCompletionInShells(t *testing.T) {
+	i := newInstallation(t)
+	i.forCompletion()
+	dir := t.TempDir()
+	for _, name := range []string{"one.yaml", "two words.yaml"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bash := func(words ...string) string {
+		return `. FILE; COMP_WORDS=(supernats ` + strings.Join(words, " ") + `); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _supernats; printf '%s\n' "${COMPREPLY[@]}"`
+	}
+	zsh := func(words ...string) string {
+		return `compdef() { }; _describe() { print -l "${(@P)4}"; }; compadd() { print -l "${(@P)2}"; }; _files() { print files; }
+			. FILE; words=(supernats ` + strings.Join(words, " ") + `); CURRENT=$#words; _supernats`
+	}
+	fish := func(words ...string) string {
+		return `source FILE; complete -C "supernats ` + strings.Join(words, " ") + `"`
+	}
+	for _, c := range []struct{ shell, line, want string }{
+		{"bash", bash("repl"), "replay\n"},
+		{"bash", bash("ps", "--al"), "--all\n"},
+		{"bash", bash("ps", "--output", "=", "js"), "json\njsonl\n"},
+		{"bash", bash("ps", "--output", "="), "table\njson\njsonl\nauto\n"},
+		{"bash", bash("ps", "--nats-url", i.url, "--host", "web"), "web1\nweb2\n"},
+		{"bash", bash("ps", "--nats-url", i.url, "--process", "a"), "a\\ name\napi_00\n"},
+		{"bash", bash("rules", "check", dir+"/o"), dir + "/one.yaml\n"},
+		{"bash", bash("rules", "check", dir+"/t"), dir + "/two words.yaml\n"}, // readline quotes it
+		{"zsh", zsh("repl"), "replay:Events from the stream, oldest first.\n"},
+		{"zsh", zsh("ps", "--nats-url", i.url, "--host", "web"), "web1\nweb2\n"},
+		{"zsh", zsh("ps", "--nats-url", i.url, "--process", "''"), "a name\napi_00\n"},
+		{"zsh", zsh("rules", "check", "''"), "files\n"},
+		{"fish", fish("repl"), "replay\tEvents from the stream, oldest first.\n"},
+		{"fish", fish("ps", "--nats-url", i.url, "--host", "web"), "web1\nweb2\n"},
+		{"fish", fish("rules", "check", dir+"/o"), dir + "/one.yaml\n"},
+	} {
+		if got := shell(t, c.shell, c.line); got != c.want {
+			t.Errorf("%s: %q, want %q", c.shell, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// What became of a notification at a receiver.
+const (
+	toldTaken   = "taken"
+	toldWaiting = "waiting"
+	toldParked  = "parked"
+)
+
+// shownDelivery is how far the last notification of an alert has come at a receiver.
+type shownDelivery struct {
+	Receiver string `json:"receiver"`
+	// Status is taken, waiting or parked.
+	Status string `json:"status"`
+	// Error is why it was not taken, Since when the receiver has been failing, and
+	// Tries how often.
+	Error string       `json:"error,omitempty"`
+	Since *schema.Time `json:"since,omitempty"`
+	Tries int          `json:"tries,omitempty"`
+}
+
+// told knows what every receiver has taken.
+type told struct {
+	queues []queue
+	// parked are the reasons, by queue and sequence of the notification.
+	parked map[string]map[uint64]string
+	// last is the last sequence of the stream: alerts of a stream before may know
+	// greater ones.
+	last   uint64
+	stream jetstream.Stream
+}
+
+// readTold reads the queues of the receivers that are in use.
+func readTold(ctx context.Context, js jetstream.JetStream) (*told, error) {
+	s, err := js.Stream(ctx, stream.Alerts)
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w (it is created by `supernats consume`)", stream.Alerts, err)
+	}
+	t := &told{parked: map[string]map[uint64]string{}, last: s.CachedInfo().State.LastSeq, stream: s}
+	if t.queues, err = readQueues(ctx, js); err != nil {
+		return nil, err
+	}
+	inUse, known, err := readRoster(ctx, js)
+	if err != nil {
+		return nil, err
+	}
+	if known {
+		t.queues = slices.DeleteFunc(t.queues, func(q queue) bool { return !q.isIn(inUse) })
+	}
+	parked, err := readParked(ctx, js, start{})
+	for _, p := range parked {
+		durable := p.durable
+		if t.parked[durable] == nil {
+			t.parked[durable] = map[uint64]string{}
+		}
+		t.parked[durable][p.AlertSeq] = p.Reason
+	}
+	return t, err
+}
+
+// of says what became of the notification with a sequence that is for some
+// receivers, or for all.
+func (t *told) of(notify []string, seq uint64) []shownDelivery {
+	list := []shownDelivery{}
+	for i := range t.queues {
+		q := &t.queues[i]
+		if len(notify) > 0 && !slices.ContainsFunc(notify, q.of) || seq <= q.at.Begin {
+			continue
+		}
+		d := shownDelivery{Receiver: q.receiver, Status: toldWaiting}
+		reason, parked := t.parked[q.durable][seq]
+		switch {
+		case parked:
+			d.Status, d.Error = toldParked, reason
+		case q.took(seq):
+			d.Status = toldTaken
+		default:
+			d.Error, d.Since, d.Tries = q.at.Error, q.at.Since, q.at.Tries
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
+// fill says of an alert what became of its last notification, and when the first one
+// of it was taken by anybody. Of records that a version before has written the
+// stream says which notification was the last.
+func (t *told) fill(ctx context.Context, a *shownAlert) error {
+	if a.Notifications == 0 {
+		return nil
+	}
+	first, last := a.FirstSeq, a.LastSeq
+	if last == 0 || last > t.last {
+		m, err := t.stream.GetLastMsgForSubject(ctx, schema.AlertSubject(a.Host, a.Group, a.Process, a.Rule))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", stream.Alerts, err)
+		}
+		if n, err := schema.Unmarshal[*schema.Alert](m.Data); err != nil || n.Data == nil || n.Data.Alert != a.Alert {
+			return nil
+		}
+		first, last = m.Sequence, m.Sequence
+	}
+	a.known = true
+	a.Receivers = t.of(a.Notify, last)
+	a.Told = anyTook(a.Receivers)
+	a.begun = anyTook(t.of(a.Notify, cmp.Or(first, last)))
+	return nil
+}
+
+func anyTook(list []shownDelivery) bool {
+	return slices.ContainsFunc(list, func(d shownDelivery) bool { return d.Status == toldTaken })
+}
+
+// notified says in a table when people were last told of an alert.
+func (a *shownAlert) notified() string {
+	at := date(a.Notified)
+	if a.Notifications > 1 {
+		at += fmt.Sprintf(" (%d)", a.Notifications)
+	}
+	switch {
+	case !a.known || a.Told:
+		return at
+	case len(a.Receivers) == 0:
+		return "nobody: no receiver"
+	case a.begun:
+		return "not of the last"
+	}
+	return "nobody yet"
+}
+
+// failing are the receivers that do not take what waits for them.
+func (t *told) failing() (list []*queue) {
+	for i := range t.queues {
+		if t.queues[i].failure() != "" {
+			list = append(list, &t.queues[i])
+		}
+	}
+	return list
+}
+
+// nobody says that nobody is told of anything, and what to do.
+const nobody = "NOBODY IS TOLD: `supernats consume` has no receiver (add a section mail: or receivers: to its configuration file, -c FILE)"
+
+func (t *told) warn(w *os.File) {
+	if len(t.queues) == 0 {
+		fmt.Fprintln(w, nobody)
+	}
+}

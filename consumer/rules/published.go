@@ -1,0 +1,24 @@
+package rules
+
+import (
+	"slices"
+
+	"supernats/schema"
+)
+
+// Published tells under which sequence the stream of notifications has one: by that
+// people can see which receivers have taken it. It is to be called before Changed.
+func (g *Engine) Published(n *schema.Alert, seq uint64) {
+	i := slices.IndexFunc(g.set.rules, func(r *rule) bool { return r.name == n.Rule })
+	if i < 0 || seq == 0 {
+		return
+	}
+	inc := g.incidents[key{i, n.Host, n.Group, n.Process}]
+	if inc == nil || inc.rec.Alert != n.Alert {
+		return
+	}
+	if inc.rec.FirstSeq == 0 || inc.rec.Notifications == 1 {
+		inc.rec.FirstSeq = seq
+	}
+	inc.rec.LastSeq = seq
+}

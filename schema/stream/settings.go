@@ -1,0 +1,81 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// DuplicateWindow is how long a Nats-Msg-Id is remembered by the streams that
+// are created here.
+const DuplicateWindow = 10 * time.Minute
+
+const day = 24 * time.Hour
+
+// Levels of the JetStream API at which the server can do more
+// (nats-server/server/jetstream_versioning.go).
+const (
+	levelMsgTTL       = 1 // 2.11
+	levelBatchPublish = 4 // 2.14
+)
+
+// EventsConfig are the settings of the stream Events on a server whose
+// JetStream API has a level.
+func EventsConfig(limits Limits, level int) jetstream.StreamConfig {
+	c := logConfig(Events, limits, 30*day, AllEvents, AllSnapshots, AllBridges)
+	c.Description = "Events of Supervisor, published by supernats-bridge"
+	c.Compression = jetstream.S2Compression
+	c.AllowMsgTTL = level >= levelMsgTTL
+	c.AllowBatchPublish = level >= levelBatchPublish
+	return c
+}
+
+// AlertsConfig are the settings of the stream Alerts.
+func AlertsConfig(limits Limits) jetstream.StreamConfig {
+	c := logConfig(Alerts, limits, 90*day, AllAlerts)
+	c.Description = "Notifications of supernats, one message each"
+	return c
+}
+
+// ParkedConfig are the settings of the stream Parked.
+func ParkedConfig(limits Limits) jetstream.StreamConfig {
+	c := logConfig(Parked, limits, 90*day, parkedPrefix+"*")
+	c.Description = "What a consumer of supernats gave up, with the reason"
+	return c
+}
+
+// Configs are the settings of all streams, in the order of Names.
+func Configs(limits Limits, level int) []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{
+		EventsConfig(limits, level), AlertsConfig(limits), ParkedConfig(limits),
+		bucketConfig(StateBucket, limits, 16, 0, "The state of every process"),
+		bucketConfig(HostsBucket, limits, 1, 0, "What is known of every host"),
+		bucketConfig(AlertsBucket, limits, 1, 0, "Alerts that are open"),
+		// With a limit for markers a key may have a TTL of its own.
+		bucketConfig(MutesBucket, limits, 1, time.Minute, "Silences"),
+		bucketConfig(LeasesBucket, limits, 1, time.Second, "The active supernats consume"),
+	}
+}
+
+func logConfig(name string, limits Limits, maxAge time.Duration, subjects ...string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: name, Subjects: subjects, Replicas: limits.Replicas,
+		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
+		MaxBytes: limits.Bytes(name), MaxAge: maxAge, Duplicates: DuplicateWindow, AllowDirect: true,
+	}
+}
+
+// bucketConfig is what a key-value bucket is to the server, but for one thing: one
+// that is full drops its oldest record. It is of a process that has not changed for
+// longest, and comes back with the next snapshot; a bucket that refused new records
+// would stop the work for all hosts.
+func bucketConfig(bucket string, limits Limits, history int64, markerTTL time.Duration, description string) jetstream.StreamConfig {
+	name := bucketPrefix + bucket
+	return jetstream.StreamConfig{
+		Name: name, Subjects: []string{"$KV." + bucket + ".>"}, Description: description, Replicas: limits.Replicas,
+		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
+		MaxMsgsPerSubject: history, MaxMsgs: -1, MaxConsumers: -1, MaxMsgSize: -1, MaxBytes: limits.Bytes(name),
+		Duplicates: 2 * time.Minute, AllowRollup: true, DenyDelete: true, AllowDirect: true,
+		AllowMsgTTL: markerTTL > 0, SubjectDeleteMarkerTTL: markerTTL,
+	}
+}
