@@ -160,6 +160,6 @@ const nobody = "NOBODY IS TOLD: `supernats consume` has no receiver (add a secti
 
 func (t *told) warn(w *os.File) {
 	if len(t.queues) == 0 {
-		fmt.Fprintln(w, nobody)
+		fmt.Fprint(w, hanging(nobody, 0, screenWidth(w)))
 	}
 }
