@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/schema/repeat"
 	"supernats/schema/stream"
 )
 
@@ -39,6 +41,8 @@ type bucket[T any] struct {
 	// unheld is the highest revision of a key that is not in revisions: of one that was
 	// deleted, or for whose record there was no room.
 	unheld uint64
+	// failing are records that do not fit: they are written again and again.
+	failing repeat.Errors
 }
 
 // errRestored says that a bucket is not the one that was read.
@@ -158,14 +162,16 @@ func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 			data, short, err := fitted(r.value, min(b.limit, int(b.js.Conn().MaxPayload())-recordHeaders))
 			if errors.Is(err, errTooLarge) {
 				// Nobody may wait for it; it is in memory until the daemon ends.
-				b.log.Error().Err(err).Str("bucket", b.name).Str("key", r.key).Msg("record is not stored")
+				if b.failing.FailedAt(r.key+" "+err.Error(), time.Now()) {
+					b.log.Error().Err(err).Str("bucket", b.name).Str("key", r.key).Msg("record is not stored")
+				}
 				continue
 			}
 			if err != nil {
 				return fmt.Errorf("write %s of bucket %s: %w", r.key, b.name, err)
 			}
-			if short {
-				b.log.Warn().Str("bucket", b.name).Str("key", r.key).Int("bytes", len(data)).Msg("record is too large for this server and is shortened")
+			if short && b.failing.FailedAt(r.key+" is shortened", time.Now()) {
+				b.log.Warn().Str("bucket", b.name).Str("key", r.key).Int("record_bytes", len(data)).Msg("record is too large for this server and is shortened")
 			}
 			m.Data = data
 		}

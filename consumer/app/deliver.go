@@ -130,6 +130,8 @@ type delivery struct {
 	// failing are the errors since something was accepted, unparked those of what was
 	// parked and is tried again.
 	failing, unparked repeat.Errors
+	// dividing are the errors for which a batch was divided.
+	dividing repeat.Errors
 }
 
 func newDelivery(js jetstream.JetStream, to addressee, held func() error, times timing, log zerolog.Logger) *delivery {

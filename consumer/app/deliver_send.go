@@ -147,7 +147,7 @@ func (d *delivery) divide(failure error, left []*item, last uint64) {
 	if isTimeout(failure) {
 		d.most, d.tooSlow = d.size, time.Now()
 	}
-	d.log.Warn().Err(failure).Int("notifications", len(left)).Msg("batch is not taken although others are; trying it in halves")
+	onceOf(d.log, &d.dividing, failure).Int("notifications", len(left)).Msg("batch is not taken although others are; trying it in halves")
 }
 
 // limitSize is how big a batch may be.

@@ -10,8 +10,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"supernats/consumer"
+	"supernats/schema/repeat"
 	"supernats/schema/stream"
 )
 
@@ -44,6 +46,8 @@ type refusals struct {
 	most    int // of total
 	// seen are those since the daemon was started.
 	seen map[string]*refused
+	// failing are the errors of parking, and the reasons for it.
+	failing repeat.Errors
 }
 
 type parkedShare struct{ messages, bytes int }
@@ -75,7 +79,9 @@ func (v *events) refuse(ctx context.Context, m *received, reason error) error {
 		var refusal *jetstream.APIError
 		if errors.As(err, &refusal) && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			// There is no room in the account: alerts must not wait for that.
-			v.log.Error().Err(err).Str("stream", stream.Parked).Msg("message cannot be parked; it is counted")
+			if r.failing.Failed(err) {
+				v.log.Error().Err(err).Str("stream", stream.Parked).Msg("message cannot be parked; it is counted")
+			}
 			kept, err = false, nil
 		}
 		if err != nil {
@@ -85,7 +91,11 @@ func (v *events) refuse(ctx context.Context, m *received, reason error) error {
 	of.n++
 	if kept {
 		r.add(host, min(keep, len(m.Data)))
-		v.log.Error().Err(reason).Str("subject", m.Subject).Str("parked", stream.ParkedSubject(durableName)).Msg("message is not one of ours; it is parked")
+		level := zerolog.ErrorLevel
+		if !r.failing.FailedAt(host+" "+reason.Error(), time.Now()) {
+			level = zerolog.DebugLevel
+		}
+		v.log.WithLevel(level).Err(reason).Str("subject", m.Subject).Str("parked", stream.ParkedSubject(durableName)).Msg("message is not one of ours; it is parked")
 	} else if of.dropped++; bits.OnesCount(uint(of.dropped)) == 1 { // 1, 2, 4, 8 …
 		v.log.Error().Err(reason).Str("subject", m.Subject).Int("messages", of.dropped).Uint64("stream_seq", m.meta.Sequence.Stream).
 			Msg("messages are not ours, and more of the host are parked than it may have; they are counted")

@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
+
+	"supernats/schema/repeat"
 )
 
 // grace is how long something may fail before it is a trouble of the daemon: a
@@ -26,7 +28,8 @@ type retry struct {
 	health     *health
 	cause, fix string
 
-	last   string
+	failing repeat.Errors
+
 	pause  time.Duration
 	since  time.Time // of the first error; zero: it works
 	raised bool
@@ -34,13 +37,13 @@ type retry struct {
 
 // over says that it works (again).
 func (r *retry) over() {
-	if r.last != "" {
-		r.log.Info().Msg(r.what + " works again")
+	if n, begun := r.failing.Over(); n > 0 {
+		r.log.Info().Int("failed_before", n).Dur("lasted_ms", time.Since(begun)).Msg(r.what + " works again")
 	}
 	if r.raised {
 		r.health.clear(r.cause)
 	}
-	r.last, r.pause, r.since, r.raised = "", 0, time.Time{}, false
+	r.pause, r.since, r.raised = 0, time.Time{}, false
 }
 
 // wait returns when it is time to try again, with an error when ctx has ended.
@@ -66,9 +69,8 @@ func (r *retry) report(err error) {
 		r.pause = min(r.pause, time.Second) // it may be back at any time
 		return
 	}
-	if err.Error() != r.last {
+	if r.failing.Failed(err) {
 		r.log.Warn().Err(err).Msg(r.what + " was interrupted; trying again")
-		r.last = err.Error()
 	}
 	if r.since.IsZero() {
 		r.since = time.Now()

@@ -190,6 +190,6 @@ const nobody = "NOBODY IS TOLD: `supernats consume` has no receiver (add a secti
 
 func (t *told) warn(w *os.File) {
 	if len(t.queues) == 0 && !t.denied {
-		fmt.Fprintln(w, nobody)
+		fmt.Fprint(w, hanging(nobody, 0, screenWidth(w)))
 	}
 }

@@ -58,7 +58,7 @@ func TestWords(t *testing.T) {
 		},
 		{
 			in(alertOf(update, "unexpected-exit", "web1", "", "crasher"), four),
-			"CRITICAL UPDATE web1 crasher crashed (still open for 4h, 4 event…",
+			"CRITICAL UPDATE web1 crasher crashed (still open for 4h, 4...",
 			"crasher on web1 exited unexpectedly (still open for 4h, 4 events).",
 		},
 		{
@@ -72,12 +72,12 @@ func TestWords(t *testing.T) {
 		},
 		{
 			in(alertOf(resolved, "down", "web1", "api", ""), closed),
-			"RESOLVED web1 group api is well again: open for 4m30s, 17 events…",
+			"RESOLVED web1 group api is well again after 4m30s, 17 events...",
 			"group api on web1 is well again: open for 4m30s, 17 events (rule down).",
 		},
 		{
 			in(in(alertOf(resolved, "down", "", "", ""), closed), nobody),
-			"RESOLVED alert down is well again: open for 4m30s, 17 events (ru…",
+			"RESOLVED alert down is well again after 4m30s, 17 events (rule...",
 			"alert down is well again: open for 4m30s, 17 events (rule down).",
 		},
 		{
@@ -100,7 +100,7 @@ func TestWords(t *testing.T) {
 		},
 		{
 			alertOf(update, "cron", "web1", "", "job", expected, expected),
-			"CRITICAL UPDATE web1 job exited as expected (exit 0; ru… (1 more)",
+			"CRITICAL UPDATE web1 job exited as expected (exit 0... (1 more)",
 			"job on web1 exited as expected 2 more times (the last time exit code 0; rule cron).",
 		},
 		{
@@ -184,7 +184,7 @@ func TestDigestWords(t *testing.T) {
 	}{
 		{
 			append(storm(200), wellAfter("web1", "api", "api_00", time.Minute, 1), wellAfter("web1", "api", "api_01", time.Minute, 1)),
-			"CRITICAL worker_000, worker_001 +198 crashed (and 2 resolved)",
+			"CRITICAL worker_000, worker_001, worker_002 +197 crashed",
 		},
 		{storm(2), "CRITICAL worker:worker_000, worker:worker_001 exited unexpectedly"},
 		{storm(1), "CRITICAL web1 worker:worker_000 exited unexpectedly (exit code 1)"},
@@ -195,7 +195,7 @@ func TestDigestWords(t *testing.T) {
 		},
 		{
 			batch(storm(1)[0], wellAfter("web1", "worker", "worker_000", 270*time.Second, 1)),
-			"RESOLVED worker:worker_000 on web1 is well again: open for 4m30s…",
+			"RESOLVED worker:worker_000 on web1 is well again after 4m30s...",
 		},
 		{
 			batch(wellAfter("web1", "a", "a", time.Second, 1), wellAfter("web2", "b", "b", time.Second, 1), heard("web3")),
@@ -206,7 +206,7 @@ func TestDigestWords(t *testing.T) {
 			"RESOLVED 2 alerts on web1 are over",
 		},
 		{batch(silent("web1"), silent("web2")), "CRITICAL 2 hosts are silent"},
-		{append(storm(3), silent("web9")), "CRITICAL worker_000, worker_001 +1 crashed, web9 is silent"},
+		{append(storm(3), silent("web9")), "CRITICAL worker_000, worker_001, worker_002 crashed, +1 alert"},
 		// The worst comes first, even if there is more of another.
 		{
 			batch(warning(storm(3)[0]), warning(storm(3)[1]), warning(storm(3)[2]), silent("web9")),
@@ -214,7 +214,7 @@ func TestDigestWords(t *testing.T) {
 		},
 		{
 			append(storm(2), silent("web9"), warning(down("disk", "", "")), warning(down("quorum", "api", ""))),
-			"CRITICAL worker_000, worker_001 crashed and 3 other alerts",
+			"CRITICAL worker:worker_000, worker:worker_001 crashed, +3 alerts",
 		},
 		{batch(down("quorum", "api", ""), down("quorum", "db", "")), "CRITICAL 2 alerts of rule quorum on web1"},
 		{batch(down("unexpected-exit", "api", ""), down("unexpected-exit", "db", "")), "CRITICAL 2 alerts on web1: exited unexpectedly"},
@@ -235,7 +235,7 @@ var (
 	htmlEvent = regexp.MustCompile(`(?m)^(?:<li>|<br>)<i>(` + aTime + `)</i> (.*)$`)
 )
 
-const aTime = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [A-Z]+(?: \([^()]* ago\))?(?:, late)?`
+const aTime = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [A-Z]+(?: \((?:just now|[^()]* ago)\))?(?:, late)?`
 
 // eventsOf are the events of both bodies, each as "when: who what", and how often.
 func eventsOf(m smtptest.Mail) (text, page map[string]int) {

@@ -51,14 +51,14 @@ func TestSubject(t *testing.T) {
 		{firing(event(schema.ProcessStateFatal, nil)), "[supervisor] CRITICAL web1 api:api_00 is FATAL, gave up starting it"},
 		{
 			firing(event(schema.ProcessStateFatal, &schema.Exit{SpawnErr: "can't find command '/opt/api'"})),
-			"[supervisor] CRITICAL web1 api:api_00 is FATAL (spawn error: can't find comma…",
+			"[supervisor] CRITICAL web1 api:api_00 is FATAL (spawn error: can't find...",
 		},
 		{firing(event(schema.ProcessStateFatal, code(1))), "[supervisor] CRITICAL web1 api:api_00 is FATAL (exit code 1)"},
 		{firing(event(schema.ProcessLogStderr, nil), rule("oom")), "[supervisor] CRITICAL web1 api:api_00 wrote to stderr (rule oom)"},
 		{firing(event("PROCESS_SPLIT", nil), rule("odd")), "[supervisor] CRITICAL web1 api:api_00 alert odd by PROCESS_SPLIT"},
 		{firing(host, rule("host-silent")), "[supervisor] CRITICAL web1 is silent, its bridge sends nothing"},
 		{firing(host, rule("loss")), "[supervisor] CRITICAL web1 has lost events"},
-		{firing(host, rule("loss"), lost), "[supervisor] CRITICAL web1 has lost at least 3 events (supervisord did not ru…"},
+		{firing(host, rule("loss"), lost), "[supervisor] CRITICAL web1 has lost at least 3 events (supervisord did not..."},
 		{firing(host, rule("bridge-trouble"), trouble), "[supervisor] CRITICAL web1 is in trouble (disk-full: 3 MiB are left)"},
 		{of(schema.TypeAlertResolved, firing(host, rule("bridge-trouble"))), "[supervisor] RESOLVED web1 is out of trouble: open for 0s, 1 event"},
 		{firing(host, rule("host-silent"), reasoned), "[supervisor] CRITICAL web1 is silent, its bridge was stopped"},
@@ -71,7 +71,7 @@ func TestSubject(t *testing.T) {
 		{of(schema.TypeAlertResolved, firing(func(a *schema.Alert) { a.Events = nil })), "[supervisor] RESOLVED web1 api:api_00 is well again: open for 0s, 1 event"},
 		{
 			of(schema.TypeAlertResolved, firing(func(a *schema.Alert) { a.Events, a.Annotations = nil, map[string]string{"reason": "it was stopped"} })),
-			"[supervisor] RESOLVED web1 api:api_00 needs no more attention (it was stopped…",
+			"[supervisor] RESOLVED web1 api:api_00 needs no more attention (it was...",
 		},
 		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"))), "[supervisor] RESOLVED web1 is heard again: open for 0s"},
 	} {

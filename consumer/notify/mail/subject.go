@@ -2,7 +2,6 @@ package mail
 
 import (
 	"cmp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -89,7 +88,7 @@ func subjectOne(n *schema.CloudEvent[*schema.Alert]) string {
 
 // terse says the same with fewer letters.
 func terse(s string) string {
-	return strings.NewReplacer("exit code ", "exit ", " (and ", " (", "exited unexpectedly", "crashed").Replace(s)
+	return strings.NewReplacer("exit code ", "exit ", " (and ", " (", ": open for ", " after ", "exited unexpectedly", "crashed").Replace(s)
 }
 
 // subjectMany is the subject of a digest. It names as many processes as fit, the worst
@@ -113,16 +112,20 @@ func subjectMany(batch []*schema.CloudEvent[*schema.Alert], d *digest) string {
 		if more := rest - list[1].alerts; more > 0 {
 			text += ", and " + count(more, "other alert", "other alerts")
 		}
-		behind = append(behind, headerValue(text), " and "+count(rest, "other alert", "other alerts"))
+		behind = append(behind, headerValue(text), " and "+count(rest, "other alert", "other alerts"), ", +"+count(rest, "alert", "alerts"))
 	} else {
 		behind = append(behind, "")
 	}
-	tails := slices.Compact([]string{d.tail(), d.shortTail()})
-	for _, named := range list[0].wordings() {
-		for _, b := range behind {
-			for _, tail := range tails {
-				if s := head + " " + headerValue(named) + b + tail; displaywidth.String(s) <= maxSubjectWidth {
-					return s
+	// As many names as possible count more than how many are over.
+	for _, wordings := range list[0].wordings() {
+		for _, tails := range [][]string{{d.tail(), d.shortTail()}, {""}} {
+			for _, named := range wordings {
+				for _, b := range behind {
+					for _, tail := range tails {
+						if s := head + " " + headerValue(named) + b + tail; displaywidth.String(s) <= maxSubjectWidth {
+							return s
+						}
+					}
 				}
 			}
 		}
@@ -133,9 +136,9 @@ func subjectMany(batch []*schema.CloudEvent[*schema.Alert], d *digest) string {
 }
 
 // wordings say what happened to a group, with the names of three processes, of two, of
-// one, and of none.
-func (g *group) wordings() []string {
-	var list []string
+// one, and of none, each in several ways.
+func (g *group) wordings() [][]string {
+	var all [][]string
 	if names := g.names; len(names) > 0 && !g.vague && g.phrase != (phrase{}) && g.only == nil {
 		words := g.phrase.plural()
 		if len(g.processes) == 1 {
@@ -151,25 +154,31 @@ func (g *group) wordings() []string {
 			on = " on " + strconv.Itoa(len(g.hosts)) + " hosts"
 		}
 		for n := min(maxNamed, len(names)); n > 0; n-- {
+			var list []string
 			for _, named := range [][]string{names, g.shortNames} {
 				text, tersely := host+strings.Join(named[:n], ", "), host+strings.Join(named[:n], ", ")
-				if others := len(names) - n; others > 0 {
+				others := len(g.processes) - n
+				if n == len(names) {
+					others = 0 // those of the same names on other hosts
+				}
+				if others > 0 {
 					text += " and " + count(others, "other", "others")
 					tersely += " +" + strconv.Itoa(others)
 				}
 				list = append(list, text+" "+words+on)
-				// The same name on several hosts is not one process.
-				if len(g.processes) == len(names) {
+				hostsMatter := n == len(names) && len(g.processes) > len(names)
+				if !hostsMatter {
 					list = append(list, text+" "+words, text+" "+terse(words))
 				}
 				list = append(list, tersely+" "+terse(words)+on)
-				if len(g.processes) == len(names) {
+				if !hostsMatter {
 					list = append(list, tersely+" "+terse(words))
 				}
 			}
+			all = append(all, list)
 		}
 	}
-	return append(list, g.text(), terse(g.text()))
+	return append(all, []string{g.text(), terse(g.text())})
 }
 
 // joinWords leaves out what is empty.
@@ -183,9 +192,22 @@ func joinWords(list ...string) string {
 	return strings.Join(words, " ")
 }
 
-// cutEnd makes a text fit into so many columns.
+// cutMark stands for what is cut off. It is ASCII, so that a subject need not be encoded
+// for its sake and can be found with grep.
+const cutMark = "..."
+
+// cutEnd makes a text fit into so many columns. It cuts between words where that costs
+// little: half a number would be another one.
 func cutEnd(s string, width int) string {
-	return displaywidth.TruncateString(s, max(width, 1), "…")
+	cut := displaywidth.TruncateString(s, max(width, len(cutMark)), cutMark)
+	head, ok := strings.CutSuffix(cut, cutMark)
+	if !ok || cut == s {
+		return cut
+	}
+	if i := strings.LastIndexByte(head, ' '); i > len(head)/2 && s[len(head)] != ' ' {
+		head = head[:i]
+	}
+	return strings.TrimRight(head, " ,;:(") + cutMark
 }
 
 // cutMiddle makes a name fit: its end says as much as its beginning.
@@ -195,10 +217,10 @@ func cutMiddle(s string, width int) string {
 	}
 	head := displaywidth.TruncateString(s, max(width/2, 1), "")
 	rest := s[len(head):]
-	for rest != "" && displaywidth.String(head)+1+displaywidth.String(rest) > width {
+	for rest != "" && displaywidth.String(head)+len(cutMark)+displaywidth.String(rest) > width {
 		signs := displaywidth.StringGraphemes(rest)
 		signs.Next()
 		rest = rest[len(signs.Value()):]
 	}
-	return head + "…" + rest
+	return head + cutMark + rest
 }

@@ -21,12 +21,15 @@ func stamp(t, mail time.Time) string {
 	return t.In(mail.Location()).Format(timeFormat)
 }
 
-// age is how old something was when the mail was written: "3m ago", "" if it is new or
-// a clock is wrong.
+// age is how old something was when the mail was written: "3m ago", "" if a clock is
+// wrong.
 func age(t, mail time.Time) string {
 	d := mail.Sub(t)
-	if t.IsZero() || d < time.Second {
+	switch {
+	case t.IsZero(), d <= -time.Second:
 		return ""
+	case d < time.Second:
+		return "just now"
 	}
 	if d >= lateAfter {
 		d = d.Round(time.Minute)
