@@ -226,14 +226,55 @@ type Alert struct {
 	Process  string `json:"process,omitempty"`
 	Opened   Time   `json:"opened"`
 	Closed   *Time  `json:"closed,omitempty"`
+	// Ended is why it closed, one of the Ended… constants, and State that of its
+	// process by then; of the notification that it is over only. State is left out
+	// where the alert is about several or supervisord does not have the process.
+	Ended string `json:"ended,omitempty"`
+	State string `json:"state,omitempty"`
+	// WellSince is set where all that is reported is late, and the process had
+	// recovered by the time that it became known.
+	WellSince *Time `json:"well_since,omitempty"`
 	// Count is how many events matched since the incident opened.
 	Count int `json:"count"`
+	// Recurring is set where one process has matched again and again.
+	Recurring *Recurring `json:"recurring,omitempty"`
 	// Events are those that matched since the last notification.
 	Events      []AlertEvent      `json:"events"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// Notify names the receivers; none means all of them.
 	Notify []string `json:"notify,omitempty"`
+}
+
+// Why an alert closed.
+const (
+	// EndedRecovered: all that matched has recovered, or nothing is wrong any more.
+	EndedRecovered = "recovered"
+	// EndedSnapshot: a process table shows that; no event did.
+	EndedSnapshot = "snapshot"
+	// EndedStopped: somebody stopped the process.
+	EndedStopped = "stopped"
+	// EndedRemoved: its supervisord does not have it any more.
+	EndedRemoved = "removed"
+	// EndedSupervisord: its supervisord was stopped.
+	EndedSupervisord = "supervisord-stopped"
+	// EndedRule: the rule was removed.
+	EndedRule = "rule-removed"
+	// EndedForgotten: its host was forgotten.
+	EndedForgotten = "host-forgotten"
+)
+
+// Recurring says what a process did since the last notification.
+type Recurring struct {
+	// Times is how often it matched since Since, when the last notification was made.
+	Times int  `json:"times"`
+	Since Time `json:"since"`
+	// RunMS is for how long it ran each time, on average, 0 where that is not known.
+	RunMS int64 `json:"run_ms,omitempty"`
+	// Unlisted is how many of them there was no room for.
+	Unlisted int `json:"unlisted,omitempty"`
+	// Reopened is how often it matched again soon after the alert had closed.
+	Reopened int `json:"reopened,omitempty"`
 }
 
 // AlertEvent is one matched event of an alert.
@@ -505,6 +546,10 @@ type OpenAlert struct {
 	Closed *Time  `json:"closed,omitempty"`
 	// Ended is why it closed, for people, where that is not that all is well again.
 	Ended string `json:"ended,omitempty"`
+	// EndedBy is the same in a word, one of the Ended… constants, and State that of its
+	// process, where the alert is about one.
+	EndedBy string `json:"ended_by,omitempty"`
+	State   string `json:"state,omitempty"`
 	// Count is how many events matched since it opened, Last the last of them.
 	Count       int               `json:"count"`
 	Last        *AlertEvent       `json:"last,omitempty"`
@@ -514,6 +559,24 @@ type OpenAlert struct {
 	// Notified is when the last of its Notifications was made.
 	Notified      *Time `json:"notified,omitempty"`
 	Notifications int   `json:"notifications"`
+	// Reported is what Count was then, Unlisted how many events since then are counted
+	// only, Runs and Ran how often and for how long the process ran meanwhile.
+	Reported int      `json:"reported,omitempty"`
+	Unlisted int      `json:"unlisted,omitempty"`
+	Runs     int      `json:"runs,omitempty"`
+	Ran      Duration `json:"ran,omitempty"`
+	// Updates is how many notifications have told of the same processes again.
+	Updates int `json:"updates,omitempty"`
+	// Reopened is how often the alert closed and something matched soon after, Earlier
+	// how many alerts of the same thing came shortly before. Again says that the next
+	// notification is the first since it reopened, Hold how long all must be well
+	// until it closes, if that is longer than resolve_after.
+	Reopened int      `json:"reopened,omitempty"`
+	Earlier  int      `json:"earlier,omitempty"`
+	Again    bool     `json:"again,omitempty"`
+	Hold     Duration `json:"hold,omitempty"`
+	// Prior is the alert before this one, which has not opened yet.
+	Prior *PriorAlert `json:"prior,omitempty"`
 	// Due is when the next notification is to be made or, of a pending alert, when
 	// it is forgotten.
 	Due *Time `json:"due,omitempty"`
@@ -540,6 +603,21 @@ type OpenAlert struct {
 	Clock Time   `json:"clock"`
 }
 
+// PriorAlert is what an alert that has not opened yet keeps of the closed one before.
+type PriorAlert struct {
+	Alert         string            `json:"alert"`
+	Opened        Time              `json:"opened"`
+	Closed        Time              `json:"closed"`
+	Count         int               `json:"count"`
+	Labels        map[string]string `json:"labels,omitempty"`
+	Notified      *Time             `json:"notified,omitempty"`
+	Notifications int               `json:"notifications"`
+	Updates       int               `json:"updates,omitempty"`
+	Reopened      int               `json:"reopened,omitempty"`
+	Earlier       int               `json:"earlier,omitempty"`
+	Hold          Duration          `json:"hold,omitempty"`
+}
+
 // AlertMember is a process of an OpenAlert. What it shares with the alert (its
 // host, its group) is left out.
 type AlertMember struct {
@@ -554,6 +632,8 @@ type AlertMember struct {
 	Well *Time `json:"well,omitempty"`
 	// Matched is the sequence of the last message of it that matched.
 	Matched uint64 `json:"matched,omitempty"`
+	// Began is since when it has run, by its host's time.
+	Began *Time `json:"began,omitempty"`
 }
 
 // Mute is a silence in the bucket supervisor_mutes: alerts that match it are not

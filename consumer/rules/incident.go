@@ -2,6 +2,7 @@ package rules
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"supernats/schema"
@@ -57,8 +58,9 @@ func (g *Engine) put(inc *incident) {
 
 // renew begins another alert in the place of one that is over.
 func (inc *incident) renew() {
+	before := prior(&inc.rec)
 	inc.rec = schema.OpenAlert{
-		Rule: inc.r.name, Severity: inc.r.severity, Kind: inc.r.kind, Phase: schema.PhasePending, Notify: inc.r.notify,
+		Prior: before, Rule: inc.r.name, Severity: inc.r.severity, Kind: inc.r.kind, Phase: schema.PhasePending, Notify: inc.r.notify,
 		Host: inc.key.host, Group: inc.key.group, Process: inc.key.process, Seq: inc.rec.Seq, Clock: inc.rec.Clock,
 	}
 	inc.parting = false
@@ -86,12 +88,20 @@ func (g *Engine) match(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, we
 // add counts and lists an event.
 func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well bool) {
 	g.stats[inc.r.index].Matched++
-	if mem := g.join(inc, p); mem != nil {
+	mem, is := g.membership(inc, p)
+	if inc.rec.Phase == schema.PhaseFiring && (!is || inc.quiet(ev)) {
+		inc.rec.Updates = 0 // it must not wait for long because of another one, or of what was long ago
+	}
+	if mem != nil {
+		inc.ran(mem, ev.Time.Time)
 		mem.setSince(time.Time{}, nil)
 		mem.setWell(time.Time{})
 		if mem.seq = m.Seq; well {
 			mem.setWell(m.Stored)
 		}
+	}
+	if state, ok := strings.CutPrefix(ev.Event, "PROCESS_STATE_"); ok && !well {
+		inc.rec.State = state
 	}
 	g.reopen(inc)
 	listed := *ev
@@ -106,6 +116,7 @@ func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well
 func (g *Engine) reopen(inc *incident) {
 	if inc.rec.Phase == schema.PhaseResolved {
 		inc.rec.Phase, inc.rec.Closed, inc.rec.Ended = schema.PhaseFiring, nil, ""
+		inc.rec.EndedBy = ""
 		g.fires(inc, 1)
 	}
 }
@@ -125,6 +136,9 @@ func (g *Engine) list(inc *incident, ev schema.AlertEvent) {
 	before := inc.unsent.logs
 	inc.unsent.add(ev, maxLogs-g.logs)
 	g.logs += inc.unsent.logs - before
+	if !inc.r.many() && !inc.held && inc.rec.Phase == schema.PhaseFiring && len(inc.unsent.events) > maxFlapping {
+		g.logs += inc.fold()
+	}
 	ev.Log = nil
 	inc.rec.Last = &ev
 	if inc.held && inc.rec.MutedBy != "" {
@@ -164,6 +178,7 @@ func (g *Engine) enough(inc *incident, ev *schema.AlertEvent, at time.Time) bool
 func (g *Engine) open(inc *incident, cause string, opened, at time.Time) {
 	inc.rec.Alert, inc.rec.Phase, inc.rec.Opened = inc.r.name+"/"+cause, schema.PhaseFiring, schema.Time{Time: opened}
 	inc.due = at.Add(inc.r.groupWait)
+	g.resume(inc, at)
 	g.fires(inc, 1)
 }
 
@@ -181,12 +196,13 @@ func (g *Engine) fires(inc *incident, n int) {
 // want makes the next notification due, now if it is time.
 func (g *Engine) want(inc *incident, at time.Time) {
 	if inc.rec.Notified != nil {
-		due := later(inc.rec.Notified.Add(inc.r.groupInterval), at)
+		due := later(inc.rec.Notified.Add(inc.wait()), at)
 		if inc.due.IsZero() || due.Before(inc.due) {
 			inc.due = due
 		}
 	}
-	full := len(inc.unsent.events) >= maxListed
+	// What one process does can wait: see recur.go.
+	full := len(inc.unsent.events) >= maxListed && (inc.r.many() || inc.rec.Notifications == 0 || g.blocked(inc, at).any())
 	switch {
 	case inc.held && len(inc.unsent.events) < maxHeld:
 	case inc.held || full || !inc.due.After(at):
@@ -245,7 +261,7 @@ func (g *Engine) schedule(inc *incident) {
 		case inc.rec.Count == 0: // nothing that people would want to see
 			sooner(inc.rec.Closed.Time)
 		default:
-			sooner(inc.rec.Closed.Add(keepClosed))
+			sooner(inc.rec.Closed.Add(max(keepClosed, inc.r.groupInterval)))
 		}
 	default:
 		sooner(inc.due)
@@ -276,7 +292,7 @@ func (inc *incident) closing() (at time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	for _, mem := range inc.members {
-		if t := mem.well.Add(inc.r.resolveAfter); t.After(at) {
+		if t := mem.well.Add(max(inc.r.resolveAfter, time.Duration(inc.rec.Hold))); t.After(at) {
 			at = t
 		}
 	}

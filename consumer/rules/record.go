@@ -96,7 +96,7 @@ func (inc *incident) record() *schema.OpenAlert {
 		n := mem.p.name
 		rec.Members = append(rec.Members, schema.AlertMember{
 			Host: unlike(n.host, rec.Host), Group: unlike(n.group, rec.Group), Process: unlike(n.process, rec.Process),
-			Since: timeOf(mem.since), State: mem.state, Well: timeOf(mem.well), Matched: mem.seq,
+			Since: timeOf(mem.since), State: mem.state, Well: timeOf(mem.well), Matched: mem.seq, Began: timeOf(mem.began),
 		})
 	}
 	return &rec
@@ -233,6 +233,9 @@ func (g *Engine) restore(inc *incident, rec *schema.OpenAlert, event func(uint64
 		if m.Well != nil {
 			mem.setWell(m.Well.Time)
 		}
+		if m.Began != nil {
+			mem.began = m.Began.Time
+		}
 	}
 	if rec.Due != nil {
 		inc.due = rec.Due.Time
@@ -290,7 +293,10 @@ func (g *Engine) orphan(rec *schema.OpenAlert) {
 	last := *rec
 	last.Closed = &schema.Time{Time: later(g.clock, rec.Clock.Time)}
 	last.Notifications++
-	g.notes = append(g.notes, note(&last, schema.TypeAlertResolved, nil, last.Closed.Time))
+	last.Annotations = explain(maps.Clone(last.Annotations), endings[schema.EndedRule])
+	n := note(&last, schema.TypeAlertResolved, nil, last.Closed.Time)
+	n.Alert.Ended = schema.EndedRule
+	g.notes = append(g.notes, n)
 }
 
 // catchUp ends Restore when the states of all processes are those of one time,

@@ -64,6 +64,9 @@ func (g *Engine) tell(inc *incident, at time.Time) {
 		return
 	}
 	g.unhold(inc)
+	if inc.rec.Notifications > 0 && len(inc.unsent.events) > 0 {
+		inc.rec.Updates++
+	}
 	for first := true; first || len(inc.unsent.events) > 0; first = false {
 		g.send(inc, false, at)
 	}
@@ -199,9 +202,10 @@ func (g *Engine) send(inc *incident, resolved bool, at time.Time) {
 	switch {
 	case resolved:
 		typ = schema.TypeAlertResolved
-	case rec.Notifications == 0:
+	case rec.Notifications == 0 || rec.Again:
 		typ = schema.TypeAlertFiring
 	}
+	last := len(inc.unsent.events) == 0
 	v := view(rec, events, at)
 	if rec.Notifications == 0 {
 		// Receivers know an alert by its labels: they stay as they were.
@@ -214,10 +218,18 @@ func (g *Engine) send(inc *incident, resolved bool, at time.Time) {
 	why := g.whyOf(inc)
 	rec.Annotations = explain(render(inc.r.annotations, v), why)
 	rec.Notifications++
+	n := note(rec, typ, events, at)
+	if last {
+		inc.account(n.Alert)
+	}
+	if resolved {
+		inc.finish(n.Alert)
+	}
+	rec.Again = rec.Again && !last
 	rec.Notified = &schema.Time{Time: at}
 	g.touch(inc, at)
 	g.stats[inc.r.index].Notified++
-	g.notes = append(g.notes, note(rec, typ, events, at))
+	g.notes = append(g.notes, n)
 }
 
 // AnnotationReason is the annotation that says why a host is silent, or why an alert

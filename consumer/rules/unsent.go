@@ -62,6 +62,24 @@ func (u *unsent) drop(n int) {
 	}
 }
 
+// remove drops one event that is neither the first nor the last.
+func (u *unsent) remove(i int) {
+	size := u.sizes[i]
+	u.events, u.sizes = slices.Delete(u.events, i, i+1), slices.Delete(u.sizes, i, i+1)
+	u.logs -= size
+	switch {
+	case u.tailFrom == 0:
+		return
+	case u.tailFrom > i:
+		u.tailFrom--
+	default:
+		u.tail -= size
+	}
+	if u.cut > i {
+		u.cut--
+	}
+}
+
 // sizeInJSON is what a byte takes, where a control character takes six.
 var sizeInJSON = func() (n [256]uint8) {
 	for c := range n {
