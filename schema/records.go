@@ -575,6 +575,9 @@ type OpenAlert struct {
 	Earlier  int      `json:"earlier,omitempty"`
 	Again    bool     `json:"again,omitempty"`
 	Hold     Duration `json:"hold,omitempty"`
+	// WellSince is since when the process has been well if all that is to be told came
+	// late.
+	WellSince *Time `json:"well_since,omitempty"`
 	// Prior is the alert before this one, which has not opened yet.
 	Prior *PriorAlert `json:"prior,omitempty"`
 	// Due is when the next notification is to be made or, of a pending alert, when

@@ -109,6 +109,7 @@ func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well
 		listed.Host, listed.Group, listed.Process = "", "", ""
 	}
 	g.list(inc, listed)
+	g.lateNews(inc, m.Stored)
 	g.touch(inc, m.Stored)
 }
 

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"time"
 
 	"supernats/schema"
@@ -69,13 +70,41 @@ func (g *Engine) resume(inc *incident, at time.Time) {
 	rec.Alert, rec.Opened, rec.Labels = p.Alert, p.Opened, p.Labels
 	rec.Count, rec.Reported = rec.Count+p.Count, p.Count
 	rec.Notified, rec.Notifications, rec.Updates = p.Notified, p.Notifications, p.Updates
-	rec.Reopened, rec.Earlier = p.Reopened+1, p.Earlier
+	rec.Reopened, rec.Earlier, rec.Hold = p.Reopened, p.Earlier, p.Hold
+	if inc.onlyLate() { // what is over stays over: its end is reported once more, with what came late
+		rec.WellSince, inc.due = &p.Closed, time.Time{}
+		return
+	}
+	rec.Reopened++
 	held := gap + max(inc.r.resolveAfter, time.Duration(p.Hold))
 	rec.Hold = schema.Duration(min(max(interval, 2*held, time.Duration(p.Hold)), recent*interval))
 	if inc.r.sendResolved {
 		rec.Again = true // whoever was told that it is over learns at once that it is not
 	} else {
 		inc.due = time.Time{}
+	}
+}
+
+// onlyLate reports whether all that is to be told came late and its process has
+// recovered by now.
+func (inc *incident) onlyLate() bool {
+	if inc.r.many() || inc.ill > 0 || len(inc.unsent.events) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(inc.unsent.events, func(e schema.AlertEvent) bool { return !e.Late })
+}
+
+// lateNews notes since when the process has been well of which a late event tells.
+func (g *Engine) lateNews(inc *incident, at time.Time) {
+	rec := &inc.rec
+	switch late := inc.onlyLate(); {
+	case rec.Phase == schema.PhasePending && late && len(inc.members) > 0:
+		rec.WellSince = timeOf(inc.members[0].p.seen.at)
+	case rec.Phase == schema.PhaseFiring && !late && rec.WellSince != nil:
+		// It was quiet about what is over, and now it is not over any more.
+		if rec.WellSince = nil; rec.Notifications > 0 && inc.r.sendResolved {
+			rec.Again, inc.due = true, at.Add(inc.r.groupWait)
+		}
 	}
 }
 

@@ -226,3 +226,74 @@ func TestReopening(t *testing.T) {
 		}
 	}
 }
+
+// What a spool brings late is reported, but nobody is led to think that it happens now.
+func TestLateNews(t *testing.T) {
+	late := func(w *world, age time.Duration) {
+		m := w.meta(time.Second)
+		e := &schema.Event{Event: schema.ProcessStateExited, Expected: p(false), Host: "web1", Boot: "4f0c6d1e2a90b7c3", Serial: 0, Group: "api", Process: "api_00"}
+		ce := e.Envelope(w.at.Add(-age))
+		w.events[m.Seq] = rules.EventOf(m, ce)
+		w.hostSeen("web1")
+		w.Event(m, ce, w.horizon)
+		w.take()
+	}
+	since := func(w *world) (list []string) {
+		for _, n := range w.notes {
+			if s := n.Alert.WellSince; s != nil {
+				list = append(list, fmt.Sprint(n.ID[len(n.ID)-1:], " ", s.Sub(t0)))
+			}
+		}
+		return list
+	}
+	for _, restarts := range []bool{false, true} {
+		t.Run(fmt.Sprint("it runs, restarts ", restarts), func(t *testing.T) {
+			w := newWorld(t, options(), crashRule())
+			w.restarts = restarts
+			w.serial = 5
+			w.snapshot(0, "api_00", "RUNNING")
+			late(w, time.Hour)
+			w.pass(time.Hour)
+			w.want("1s firing exit/1 web1/api/api_00 count 1 [EXITED#2]", "31s resolved exit/2 web1/api/api_00 count 1 []")
+			if d := cmp.Diff([]string{"1 0s"}, since(w)); d != "" {
+				t.Error(d)
+			}
+		})
+		t.Run(fmt.Sprint("its alert has closed, restarts ", restarts), func(t *testing.T) {
+			w := newWorld(t, options(), crashRule())
+			w.restarts = restarts
+			w.event(0, "EXITED")
+			w.snapshot(time.Second, "api_00", "RUNNING")
+			w.pass(time.Minute)
+			late(w, 2*time.Minute)
+			late(w, 2*time.Minute)
+			w.pass(time.Hour)
+			w.want(
+				"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]", "31s resolved exit/2 web1/api/api_00 count 1 []",
+				"1m33s resolved exit/3 web1/api/api_00 count 3 [EXITED#3 EXITED#4]",
+			)
+			if d := cmp.Diff([]string{"3 31s"}, since(w)); d != "" {
+				t.Error(d)
+			}
+			if n := w.notes[1]; n.Alert.Ended != schema.EndedSnapshot || n.Alert.State != "RUNNING" {
+				t.Errorf("%+v", n.Alert)
+			}
+		})
+		t.Run(fmt.Sprint("and then it crashes, restarts ", restarts), func(t *testing.T) {
+			w := newWorld(t, options(), crashRule())
+			w.restarts = restarts
+			w.event(0, "EXITED")
+			w.event(time.Second, "RUNNING")
+			w.pass(time.Minute)
+			late(w, 2*time.Minute)
+			w.event(time.Second, "EXITED")
+			w.want(
+				"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]", "31s resolved exit/2 web1/api/api_00 count 1 []",
+				"1m3s firing exit/3 web1/api/api_00 count 3 [EXITED#3 EXITED#4]",
+			)
+			if d := cmp.Diff([]string(nil), since(w)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}

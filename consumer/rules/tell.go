@@ -225,6 +225,9 @@ func (g *Engine) send(inc *incident, resolved bool, at time.Time) {
 	if resolved {
 		inc.finish(n.Alert)
 	}
+	if len(events) > 0 {
+		n.Alert.WellSince = rec.WellSince
+	}
 	rec.Again = rec.Again && !last
 	rec.Notified = &schema.Time{Time: at}
 	g.touch(inc, at)
