@@ -84,7 +84,7 @@ Since the last mail:
   Notifications  2: 2 firing
 
   2026-11-21T19:00:31.833Z  web1  api:crash_001  PROCESS_STATE_EXITED  exit code 3
- * api:crash_002 on web1 is well again, since 2026-11-21T19:00:00.833Z
+ * api:crash_002 on web1 has recovered, since 2026-11-21T19:00:00.833Z
    2026-11-21T19:00:31.873Z  web1  api:crash_002  PROCESS_STATE_EXITED  exit code 3
 `, []told{{"crash_001", "2026-11-21T19:00:31.833Z"}, {"crash_002", "2026-11-21T19:00:31.873Z"}}},
 		{"none", "\n  Process  crash_001\n  Closed  2026-11-21T19:00:31.833Z\n", nil},

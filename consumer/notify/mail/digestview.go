@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"supernats/consumer/notify"
 	"supernats/schema"
 )
 
@@ -145,7 +146,7 @@ func (v *view) section(batch []*schema.CloudEvent[*schema.Alert], list []int, ti
 	last := ""
 	for _, i := range worded {
 		a, head, note := &v.Alerts[i], v.Alerts[i].Sentence, notes[i]
-		if len(a.Events) == 0 && !a.Opened.IsZero() && batch[i].Type != schema.TypeAlertResolved {
+		if len(a.Events) == 0 && !a.Opened.IsZero() && notify.LastHeard(batch[i].Data) == "" && batch[i].Type != schema.TypeAlertResolved {
 			head += ", since " + a.Opened.Format(timeFormat)
 		}
 		t.words(head, "")

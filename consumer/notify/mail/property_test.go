@@ -19,7 +19,7 @@ import (
 var pieces = []string{
 	"a", "api_00", "-", " ", "  ", "\t", "\r\n", "\n", "\r", "\x00", "\x1b[31m", "\u2028", "\u202e", "\u00a0", "\xff", "进", "=?utf-8?q?=0D=0A?=",
 	"<b>", "</table>", "<tr><td>2026-11-21T19:00:31.833Z<td>web1", "&amp;", "\"'", "\r\nBcc: x@y.z\r\n\r\n", ".\r\n", "{{.Subject}}",
-	"2026-11-21T19:00:31.833Z", "  2026-11-21T19:00:31.833Z  web1  api  PROCESS_STATE_EXITED", " * api on web1 is well again", "   Note: x",
+	"2026-11-21T19:00:31.833Z", "  2026-11-21T19:00:31.833Z  web1  api  PROCESS_STATE_EXITED", " * api on web1 has recovered", "   Note: x",
 	"Firing: x (critical), 1 alert", "Last lines of stderr:", "Look further:", "\n\nSummary:\n\n", ": ", ", ",
 }
 

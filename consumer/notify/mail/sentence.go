@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"supernats/consumer/notify"
 	"supernats/schema"
 )
 
@@ -91,7 +92,7 @@ func words(batch []*schema.CloudEvent[*schema.Alert]) (subject, first string) {
 			who += ":"
 		}
 		list = append(list, late(batch), who, said)
-		if k := more(n); n.Type == schema.TypeAlertResolved || k == 0 {
+		if k := more(n); n.Type == schema.TypeAlertResolved || k == 0 || recurs(n) != "" {
 			// Told, or nothing to tell.
 		} else if p.many() {
 			tail = p.besides(k)
@@ -111,9 +112,14 @@ func sentence(n *schema.CloudEvent[*schema.Alert]) string {
 	said, k := told(n, p.many()), more(n)
 	switch s := again(a); {
 	case n.Type == schema.TypeAlertResolved:
+		said += notify.RecurredBefore(n.Data)
 		return cmp.Or(p.String(), "alert "+cell(a.Rule, maxSubjectName)) + " " + said
+	case recurs(n) != "":
+		said += ", " + strconv.Itoa(a.Count) + " times since the alert opened"
 	case n.Type == schema.TypeAlertUpdate && s != "":
 		said = s
+	case notify.LastHeard(a) != "":
+		said += ", " + notify.LastHeard(a)
 	case k > 0 && p.many():
 		said += p.besides(k)
 	case k == 1:
