@@ -583,6 +583,9 @@ type OpenAlert struct {
 	// Due is when the next notification is to be made or, of a pending alert, when
 	// it is forgotten.
 	Due *Time `json:"due,omitempty"`
+	// Graced is until when a host has time to come back that may have been silent only
+	// because nobody could reach the stream.
+	Graced *Time `json:"graced,omitempty"`
 	// HeldUntil is set while it is due and something holds it back: when to look
 	// again at the latest.
 	HeldUntil *Time `json:"held_until,omitempty"`

@@ -279,6 +279,9 @@ func (g *Engine) restoreSilence(inc *incident) {
 		h.watches = append(h.watches, w)
 	}
 	w.inc = inc
+	if inc.rec.Graced != nil {
+		h.graced = later(h.graced, inc.rec.Graced.Time)
+	}
 	if inc.rec.Phase == schema.PhaseFiring {
 		g.timers.set(&w.timer, time.Time{})
 	}

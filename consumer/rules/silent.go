@@ -11,15 +11,17 @@ import (
 // host is a host that was seen.
 type host struct {
 	name string
-	// seen is when its last message was stored, or since when nobody could send.
+	// seen is when its last message was stored.
 	seen     time.Time
 	stopping time.Time // since when its supervisord has been stopping
 	// stops says that its supervisord stops, whether alerts are held back for it or not.
 	stops bool
 	// several says that it has more than one supervisord: seen is that of the most
-	// silent one then, and not before graced, when nobody could reach the stream.
+	// silent one then.
 	several bool
-	graced  time.Time
+	// graced is until when it has time to come back, after nobody could reach the
+	// stream.
+	graced time.Time
 	// why is what is known of its silence, troubles are those of its record.
 	why      string
 	troubles []schema.HostTrouble
@@ -75,14 +77,20 @@ func (g *Engine) seen(m Meta, name string) {
 		w.inc = nil
 		g.touch(inc, m.Stored)
 		g.close(inc, m.Stored)
-		g.timers.set(&w.timer, h.seen.Add(w.r.silent))
+		g.timers.set(&w.timer, g.silentAt(w))
 	}
+}
+
+// silentAt is when a host will have been silent for too long. Whoever else is silent
+// makes no difference, unless nobody could reach the stream.
+func (g *Engine) silentAt(w *watch) time.Time {
+	return later(later(w.h.seen, g.trusted).Add(w.r.silent), w.h.graced)
 }
 
 // silent is a watch's timer. It is not set anew for each message, so it may find
 // that it is too early.
 func (g *Engine) silent(w *watch, at time.Time) {
-	if due := later(w.h.seen, g.trusted).Add(w.r.silent); due.After(at) {
+	if due := g.silentAt(w); due.After(at) {
 		g.timers.set(&w.timer, due)
 		return
 	}
@@ -104,9 +112,13 @@ func (g *Engine) silent(w *watch, at time.Time) {
 // to mean that nobody could reach it.
 const outage = 30 * time.Second
 
+// comeBack is how long a bridge may take to reach a NATS that is there again: it tries
+// each of its servers twice a second, and one that does not answer costs it seconds.
+const comeBack = 45 * time.Second
+
 // Bridge takes a record of a bridge: started, stopping or reconnect. The first
-// one after a gap of the whole stream says that NATS was away, and so no host was
-// silent. It must come before Seen of the same message, if that comes at all.
+// one after a gap of the whole stream may mean that NATS was away, and so each host
+// gets time to come back; all that are there do so at once. It must come before Seen of the same message, if that comes at all.
 func (g *Engine) Bridge(m Meta, host, kind string) {
 	at := instant(m.Stored)
 	if (kind == schema.BridgeStarted || kind == schema.BridgeReconnect) && !g.last.IsZero() && at.Sub(g.last) > outage {
@@ -115,19 +127,19 @@ func (g *Engine) Bridge(m Meta, host, kind string) {
 	g.begin(m, host)
 }
 
-// grace gives every host the time of its rule to come back. The record of a
-// pending alert remembers it.
+// grace gives every host time to come back. The record of a pending alert remembers
+// it.
 func (g *Engine) grace(m Meta) {
 	if g.floor.covers(m) {
 		return
 	}
 	for _, h := range g.hosts {
-		h.seen = later(h.seen, m.Stored)
-		h.graced = m.Stored
 		for _, w := range h.watches {
 			if w.inc != nil && w.inc.rec.Phase == schema.PhaseFiring {
 				continue
 			}
+			// Never longer than the rule would wait for a sign of now.
+			h.graced = later(h.graced, m.Stored.Add(min(comeBack, w.r.silent)))
 			inc := g.incidents[w.timer.key]
 			if inc != nil && (inc.held || inc.known.covers(m)) {
 				continue
@@ -135,6 +147,7 @@ func (g *Engine) grace(m Meta) {
 			inc = g.incident(w.r, w.timer.key)
 			w.inc = inc
 			inc.rec.Alert, inc.rec.Opened = w.r.name+"/"+path(h.name)+micros(h.seen), schema.Time{Time: h.seen}
+			inc.rec.Graced = &schema.Time{Time: h.graced}
 			g.touch(inc, m.Stored)
 		}
 	}
