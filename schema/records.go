@@ -76,6 +76,9 @@ type Bridge struct {
 	// SupervisorState, of a record stopping only, is STOPPING if supervisord goes
 	// down or reloads, and RUNNING if only the bridge is stopped.
 	SupervisorState string `json:"supervisor_state,omitempty"`
+	// Ephemeral says that the host is gone for good once its supervisord has been
+	// stopped, as a container is.
+	Ephemeral bool `json:"ephemeral,omitempty"`
 	// Spool is where events wait: disk or memory.
 	Spool string `json:"spool,omitempty"`
 	// Section is the bridge's own section of supervisord's configuration, nil where
@@ -206,6 +209,39 @@ type Resent struct {
 func (r *Resent) Envelope(at time.Time) *CloudEvent[*Resent] {
 	id := r.Host + "/" + r.Boot + "/" + BridgeResent + "/" + micros(at)
 	return record(id, r.Host, TypeBridgePrefix+BridgeResent, schemaBridge, "", at, r)
+}
+
+// Forgotten is the data of supervisor.bridge.<host>.forgotten: the host is gone for good,
+// and what is known of it is dropped. One that speaks again after that is a new one.
+type Forgotten struct {
+	Host string `json:"host"`
+	// Reason is one of the Forgotten… constants, By who wants it so.
+	Reason string `json:"reason"`
+	By     string `json:"by,omitempty"`
+	// LastSeen is when the stream had got the last message of the host, unless somebody
+	// has asked to forget it whatever it does: if another one has come since, it stays.
+	LastSeen *Time `json:"last_seen,omitempty"`
+}
+
+// Why a host is forgotten.
+const (
+	// ForgottenByHand: somebody has asked for it.
+	ForgottenByHand = "operator"
+	// ForgottenByAge: it has been silent for as long as forget_after says.
+	ForgottenByAge = "forget_after"
+	// ForgottenEphemeral: it was to be gone when its supervisord had been stopped.
+	ForgottenEphemeral = "ephemeral"
+)
+
+// Envelope wraps the wish to forget a host at a time.
+func (f *Forgotten) Envelope(at time.Time) *CloudEvent[*Forgotten] {
+	id := f.Host + "/" + BridgeForgotten + "/" + f.Reason + "/"
+	if f.LastSeen != nil {
+		id += micros(f.LastSeen.Time) // several that find the same say it once
+	} else {
+		id += micros(at)
+	}
+	return record(id, f.Host, TypeBridgePrefix+BridgeForgotten, schemaBridge, "", at, f)
 }
 
 // Envelope wraps a loss that was noticed at a time.
@@ -426,6 +462,8 @@ type HostLife struct {
 	SupervisorState   string `json:"supervisor_state,omitempty"`
 	Serial            uint64 `json:"serial,omitempty"`
 	Stopping          *Time  `json:"stopping,omitempty"`
+	// Ephemeral is as a bridge of it said.
+	Ephemeral bool `json:"ephemeral,omitempty"`
 	// StoppedAt is when its bridge said so, by the host's clock.
 	StoppedAt *Time `json:"stopped_at,omitempty"`
 	// Begun is when the first of its messages happened that is known, Happened when
@@ -457,6 +495,25 @@ func (h *Host) Heard(l *HostLife) time.Time {
 		}
 	}
 	return at
+}
+
+// SaidGoodbye reports whether a host is not expected to come back: its supervisord has
+// announced its shutdown (of several, all have), and each was to be gone after that.
+func (h *Host) SaidGoodbye() bool {
+	if h.Stopping == nil {
+		return false
+	}
+	left := 0
+	for i := range h.Lives {
+		switch l := &h.Lives[i]; {
+		case l.Ended != nil || l.Succeeded:
+		case !l.Ephemeral || l.Stopping == nil:
+			return false
+		default:
+			left++
+		}
+	}
+	return left > 0
 }
 
 // HostClock is how far the clock of a host is behind that of the stream: negative
@@ -583,6 +640,8 @@ type OpenAlert struct {
 	// Due is when the next notification is to be made or, of a pending alert, when
 	// it is forgotten.
 	Due *Time `json:"due,omitempty"`
+	// Once says that it is not repeated while nothing happens.
+	Once bool `json:"once,omitempty"`
 	// Graced is until when a host has time to come back that may have been silent only
 	// because nobody could reach the stream.
 	Graced *Time `json:"graced,omitempty"`

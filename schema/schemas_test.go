@@ -194,6 +194,7 @@ func TestSchemasMatchStructs(t *testing.T) {
 		{schemaBridge, "reasons", Reasons{}},
 		{schemaBridge, "trouble", Trouble{}},
 		{schemaBridge, "resent", Resent{}},
+		{schemaBridge, "forgotten", Forgotten{}},
 		{schemaAlert, "", CloudEvent[int]{}},
 		{schemaAlert, "alert", Alert{}},
 		{schemaAlert, "alertEvent", AlertEvent{}},
@@ -307,7 +308,7 @@ func TestRecordsAreValid(t *testing.T) {
 		{schemaBridge, (&Bridge{
 			"web1", "supervisor", boot, "supernats", "1.0.0", 4711,
 			map[string]string{"host": "web1"},
-			"supernats", 1, "STOPPING", SpoolMemory,
+			"supernats", 1, "STOPPING", true, SpoolMemory,
 			&Section{[]string{"EVENT"}, 65536, -17, []string{"crashmail"}, "/etc/supervisord.conf"},
 			&Reasons{ReasonsNone, "logfile=/dev/null", "set logfile="},
 		}).Envelope(BridgeStopping, at)},
@@ -318,6 +319,8 @@ func TestRecordsAreValid(t *testing.T) {
 		{schemaBridge, (&Trouble{Host: "web1", Cause: "disk-full", Text: "full", Since: Time{at}}).Envelope(at)},
 		{schemaBridge, (&Trouble{"web1", "supervisor", boot, "supernats", "disk-full", "full", "make room", Time{at}, true}).Envelope(at)},
 		{schemaBridge, (&Resent{"web1", "supervisor", boot, "supernats", "web1/" + boot + "/1", "web1/" + boot + "/1/again"}).Envelope(at)},
+		{schemaBridge, (&Forgotten{Host: "web1", Reason: ForgottenEphemeral}).Envelope(at)},
+		{schemaBridge, (&Forgotten{"web1", ForgottenByHand, "root@mon1", &Time{at}}).Envelope(at)},
 		{schemaAlert, (&Alert{Alert: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/1", TypeAlertFiring, at)},
 		{schemaAlert, (&Alert{Alert: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/2", TypeAlertUpdate, at)},
 		{schemaAlert, (&Alert{"1", "fatal", "critical", "web1", "api", "api_00", Time{at}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, []AlertEvent{

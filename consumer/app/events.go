@@ -45,6 +45,9 @@ type events struct {
 	flushed time.Time // when records were stored the last time
 	unacked int       // messages read since
 	waiting time.Time // since when messages that were sent have not arrived
+	// began is since when events are read; swept is when hosts that are gone were looked
+	// for the last time, sweptGone processes.
+	began, swept, sweptGone time.Time
 	// skew is how far the server's clock is ahead of ours.
 	skew time.Duration
 }
@@ -119,6 +122,10 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 	if v.mutes, err = watchMutes(ctx, v.js, v.log); err != nil {
 		return err
 	}
+	gone, err := v.forgottenBefore(ctx, floor, hosts, states)
+	if err != nil {
+		return err
+	}
 	for _, s := range states {
 		saved.States = append(saved.States, *s)
 	}
@@ -138,6 +145,9 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 		return e
 	}
 	v.machine = newMachine(v.plan.set)
+	for _, left := range gone {
+		v.drop(left)
+	}
 	v.fleet.Load(saved.Hosts, saved.States)
 	v.engine.Restore(saved)
 	if missing != nil {
@@ -148,6 +158,7 @@ func (v *events) restore(ctx context.Context, floor uint64) error {
 	v.engine.SetMutes(saved.Clock, list)
 	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
 	v.flushed, v.unacked, v.waiting = time.Now(), 0, time.Time{}
+	v.began, v.swept, v.sweptGone = time.Now(), time.Now(), time.Now()
 	return nil
 }
 
@@ -173,6 +184,9 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 			v.waiting = time.Time{}
 		} else if err := v.timers(ctx, src); err != nil {
 			return err
+		}
+		if !v.behind {
+			v.sweep(ctx)
 		}
 		if err := v.publish(ctx, v.take()); err != nil {
 			return err
@@ -275,14 +289,17 @@ func (v *events) flush(ctx context.Context, src source) error {
 	if err := v.hosts.write(ctx, records(v.machine.hosts)); err != nil {
 		return err
 	}
-	clear(v.machine.states)
-	clear(v.machine.hosts)
-	v.worth = false
 	if v.unacked > 0 {
 		if err := src.Done(ctx); err != nil {
 			return err
 		}
 	}
+	if err := v.cleanUp(ctx); err != nil {
+		return err
+	}
+	clear(v.machine.states)
+	clear(v.machine.hosts)
+	v.worth = false
 	v.flushed, v.unacked = time.Now(), 0
 	if v.tooOld > 0 {
 		v.log.Info().Int("events", v.tooOld).Stringer("max_age", v.plan.cfg.MaxAge).Msg("events are too old to be told to people; their state is recorded")
@@ -294,7 +311,9 @@ func (v *events) flush(ctx context.Context, src source) error {
 func records[T any](changed map[string]*T) []record[T] {
 	list := make([]record[T], 0, len(changed))
 	for key, value := range changed {
-		list = append(list, record[T]{key, value})
+		if value != nil { // what is to be deleted comes last, see forget.go
+			list = append(list, record[T]{key, value})
+		}
 	}
 	return list
 }

@@ -340,6 +340,7 @@ func (g *Engine) forget(inc *incident) {
 	g.unhold(inc)
 	g.clear(inc, len(inc.unsent.events))
 	g.timers.set(&inc.timer, time.Time{})
+	inc.parting = false
 	delete(g.incidents, inc.key)
 	if inc.stored {
 		g.deleted = append(g.deleted, inc.key)

@@ -152,7 +152,7 @@ func (g *Engine) Restore(s Saved) {
 		if h.Stopping != nil {
 			restored.stopping = instant(h.Stopping.Time)
 		}
-		restored.why, restored.stops = whySilent(h), h.Stopping != nil
+		restored.why, restored.stops, restored.goodbye = whySilent(h), h.Stopping != nil, h.SaidGoodbye()
 		restored.learn(h)
 		g.follows(restored, h)
 	}
@@ -264,6 +264,9 @@ func (g *Engine) relist(inc *incident, ev schema.AlertEvent) {
 
 // restoreSilence connects an alert with the host that it is about.
 func (g *Engine) restoreSilence(inc *incident) {
+	if inc.rec.EndedBy == schema.EndedForgotten {
+		return // there is no such host any more, or another one
+	}
 	seen := inc.rec.Opened.Time
 	if inc.rec.Closed != nil { // by a message, which the record of the host may not have seen
 		seen = inc.rec.Closed.Time

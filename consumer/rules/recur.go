@@ -36,7 +36,7 @@ const (
 // prior is what a new alert must know of the closed one before it, nil where nobody
 // was told of that.
 func prior(rec *schema.OpenAlert) *schema.PriorAlert {
-	if rec.Kind == kindSilent || rec.Phase != schema.PhaseResolved || rec.Notifications == 0 || rec.Closed == nil {
+	if rec.Kind == kindSilent || rec.EndedBy == schema.EndedForgotten || rec.Phase != schema.PhaseResolved || rec.Notifications == 0 || rec.Closed == nil {
 		return nil
 	}
 	return &schema.PriorAlert{

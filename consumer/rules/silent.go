@@ -16,6 +16,8 @@ type host struct {
 	stopping time.Time // since when its supervisord has been stopping
 	// stops says that its supervisord stops, whether alerts are held back for it or not.
 	stops bool
+	// goodbye says that it is not to come back.
+	goodbye bool
 	// several says that it has more than one supervisord: seen is that of the most
 	// silent one then.
 	several bool
@@ -94,8 +96,13 @@ func (g *Engine) silent(w *watch, at time.Time) {
 		g.timers.set(&w.timer, due)
 		return
 	}
+	if w.h.goodbye { // it is to be forgotten; if it is not, and comes back, this is looked at again
+		g.timers.set(&w.timer, at.Add(w.r.silent))
+		return
+	}
 	inc := g.incident(w.r, w.timer.key)
 	w.inc = inc
+	inc.rec.Once = w.h.stops // somebody knows, and it will stay so
 	g.stats[w.r.index].Matched++
 	inc.rec.Count++
 	if inc.rec.Phase == schema.PhaseResolved {

@@ -71,7 +71,7 @@ func (g *Engine) tell(inc *incident, at time.Time) {
 		g.send(inc, false, at)
 	}
 	inc.due = time.Time{}
-	if inc.r.repeatInterval > 0 {
+	if inc.r.repeatInterval > 0 && !inc.rec.Once {
 		inc.due = at.Add(inc.r.repeatInterval)
 	}
 }

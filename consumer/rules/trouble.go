@@ -15,7 +15,7 @@ import (
 func (g *Engine) Host(m Meta, rec *schema.Host) {
 	m = g.begin(m, "")
 	h := g.host(rec.Host, m.Stored)
-	h.why, h.stops = whySilent(rec), rec.Stopping != nil
+	h.why, h.stops, h.goodbye = whySilent(rec), rec.Stopping != nil, rec.SaidGoodbye()
 	if g.floor.covers(m) {
 		g.follows(h, rec)
 		h.learn(rec)
