@@ -122,3 +122,19 @@ func (f *flapper) says(process, name string, after time.Duration) {
 		f.Fatal(fmt.Errorf("apply %s: %w", name, err))
 	}
 }
+
+// bridge is a record of the bridge of web1.
+func (f *flapper) bridge(b *schema.Bridge, kind string) {
+	f.Helper()
+	f.now = f.now.Add(time.Second)
+	f.serial++
+	b.Host, b.Server, b.Boot, b.Pool, b.PID = "web1", "supervisor", "4f0c6d1e2a90b7c3", "supernats", 1
+	data, err := schema.Marshal(b.Envelope(kind, f.now))
+	if err != nil {
+		f.Fatal(err)
+	}
+	in := consumer.Message{Subject: schema.BridgeSubject("web1", kind), Data: data, Seq: f.serial, Stored: f.now, Sent: f.now}
+	if err := f.m.apply(&in, f.now.Add(-24*time.Hour)); err != nil {
+		f.Fatal(err)
+	}
+}

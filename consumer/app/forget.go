@@ -31,6 +31,8 @@ const (
 	// comeBack is how long all hosts have, after the daemon began to read, until one may
 	// be forgotten for its age: nobody may have read for a month.
 	comeBack = 15 * time.Minute
+	// publishWithin is how long the stream may take to store the record.
+	publishWithin = 3 * time.Second
 	// sweepAgain is when it tries again what it was not allowed to do.
 	sweepAgain = 10 * time.Minute
 	// sweepGoneEvery is how often it looks for processes that have gone long ago.
@@ -111,6 +113,9 @@ func PublishForgotten(ctx context.Context, js jetstream.JetStream, f *schema.For
 	m.Data = data
 	m.Header.Set("Content-Type", "application/cloudevents+json")
 	m.Header.Set(jetstream.MsgIDHeader, ce.ID)
+	// What is not allowed is not answered.
+	ctx, cancel := context.WithTimeout(ctx, publishWithin)
+	defer cancel()
 	if _, err := js.PublishMsg(ctx, m); err != nil {
 		return fmt.Errorf("publish %s: %w", m.Subject, err)
 	}

@@ -33,7 +33,7 @@ func loadText(t *testing.T, text string) (Config, error) {
 }
 
 const (
-	topKeys     = "data_dir, embedded, group_interval, group_wait, groups, listen, mail, max_age, mute_restarts, nats, receivers, repeat_interval, resolve_after, rules, send_resolved, web_config"
+	topKeys     = "data_dir, embedded, forget_after, group_interval, group_wait, groups, listen, mail, max_age, mute_restarts, nats, receivers, repeat_interval, resolve_after, rules, send_resolved, web_config"
 	natsKeys    = "context, creds_file, nkey_file, password_file, replicas, tls, token_file, url, user"
 	topMailKeys = "ca_file, from, hello, html, password, password_file, rate_limit, smarthost, subject, text, timeout, tls, to, username"
 	ruleKeys    = "annotations, count, event, expected, for, group_by, group_interval, group_wait, groups, hosts, if, inhibited_by, labels, loss, mute_during, name, notify, processes, quorum, repeat_interval, resolve_after, send_resolved, severity, silent, state, trouble, within"

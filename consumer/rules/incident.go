@@ -196,11 +196,12 @@ func (g *Engine) fires(inc *incident, n int) {
 
 // want makes the next notification due, now if it is time.
 func (g *Engine) want(inc *incident, at time.Time) {
-	if inc.rec.Notified != nil {
-		due := later(inc.rec.Notified.Add(inc.wait()), at)
-		if inc.due.IsZero() || due.Before(inc.due) {
-			inc.due = due
+	if inc.rec.Notified != nil && !inc.rec.Again {
+		due, quiet := inc.rec.Notified.Add(inc.wait()), at.Add(inc.quietAfter())
+		if quiet.Before(due) {
+			due = quiet
 		}
+		inc.due = later(due, at)
 	}
 	// What one process does can wait: see recur.go.
 	full := len(inc.unsent.events) >= maxListed && (inc.r.many() || inc.rec.Notifications == 0 || g.blocked(inc, at).any())

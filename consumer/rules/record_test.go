@@ -102,7 +102,7 @@ func TestRestoreWithoutEvents(t *testing.T) {
 	w.Engine = rules.New(w.set)
 	w.Restore(rules.Saved{Alerts: []*schema.OpenAlert{w.records["exit.web1.api.api_00"]}, Clock: w.at})
 	w.pass(time.Hour)
-	w.want("1h0m1s update exit/2 web1/api/api_00 count 3 [EXITED#3]", "1h15m1s update exit/3 web1/api/api_00 count 4 []")
+	w.want("1h0m1s update exit/2 web1/api/api_00 count 3 [EXITED#3]", "1h10m2s update exit/3 web1/api/api_00 count 4 []")
 }
 
 func TestOtherRules(t *testing.T) {

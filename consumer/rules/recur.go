@@ -20,14 +20,14 @@ import (
 //
 // How often an open alert is reported is bounded too. Once a process has been reported,
 // its further matches wait for the first time group_interval, then calm times that, then
-// repeat_interval: with the default settings a program that crashes every 40 s for a day
-// makes ten notifications. A process that joins an alert of several begins with
-// group_interval again.
+// seldom times that, repeat_interval at most: with the default settings (5 m, 15 m, 4 h) a
+// program that crashes every 40 s for a day makes ten notifications. If it stops matching,
+// what waits is reported sooner: after group_interval, which doubles with each time. A
+// process that joins an alert of several begins with group_interval again.
 const (
 	recent = 12
 	calm   = 3
-	// neverRepeats stands for a repeat_interval of 0, in group_intervals.
-	neverRepeats = 48
+	seldom = 48
 	// maxFlapping is how many untold events of one process are listed; what is between
 	// the first and the last of them is counted.
 	maxFlapping = 4 * maxListed
@@ -110,11 +110,11 @@ func (g *Engine) lateNews(inc *incident, at time.Time) {
 
 // wait is how long after a notification the next one may come if more has matched.
 func (inc *incident) wait() time.Duration {
-	interval, repeat := inc.r.groupInterval, inc.r.repeatInterval
-	if repeat <= 0 {
-		repeat = neverRepeats * interval
+	interval := inc.r.groupInterval
+	most := seldom * interval
+	if repeat := inc.r.repeatInterval; repeat > 0 {
+		most = max(interval, min(most, repeat))
 	}
-	most := max(interval, repeat)
 	switch inc.rec.Updates {
 	case 0:
 		return interval
@@ -127,6 +127,11 @@ func (inc *incident) wait() time.Duration {
 // quiet reports whether nothing has matched for long when an event does.
 func (inc *incident) quiet(ev *schema.AlertEvent) bool {
 	return inc.rec.Last != nil && ev.Time.Sub(inc.rec.Last.Time.Time) > recent*inc.r.groupInterval
+}
+
+// quietAfter is how long nothing must match until what waits is reported.
+func (inc *incident) quietAfter() time.Duration {
+	return inc.r.groupInterval << min(inc.rec.Updates, 8)
 }
 
 // ran notes that a process ran until it matched.

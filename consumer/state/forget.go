@@ -18,7 +18,7 @@ type Forgotten struct {
 // been applied to it. What it sends later makes a new one.
 func (f *Fleet) Forget(m Meta, w *schema.Forgotten) (gone Forgotten) {
 	h := f.byName[w.Host]
-	if h == nil || h.rec.Seq >= m.Seq && h.rec.Seq > 0 || w.LastSeen != nil && h.rec.LastSeen.After(w.LastSeen.Time) {
+	if h == nil || h.rec.Seq >= m.Seq && h.rec.Seq > 0 || w.LastSeen != nil && instant(h.rec.LastSeen.Time).After(w.LastSeen.Time) {
 		return gone
 	}
 	gone.HostKey = h.key
