@@ -284,6 +284,7 @@ func (d *delivery) send(ctx context.Context, batch []item) error {
 		return err
 	}
 	for tries, refusals := 1, 0; ; tries++ {
+		d.markOver(ctx, list)
 		err := d.notify(ctx, list)
 		pause := time.Duration(0)
 		switch {

@@ -338,7 +338,7 @@ func told(n *schema.CloudEvent[*schema.Alert], many bool) string {
 		}
 		return s
 	case recurs(n) != "":
-		return recurs(n)
+		return recurs(n) + lateTail(a)
 	case n.Type == schema.TypeAlertUpdate && len(a.Events) == 0:
 		return what(a, many, false) + details("still "+history(a, n.Time.Time))
 	}
@@ -346,10 +346,15 @@ func told(n *schema.CloudEvent[*schema.Alert], many bool) string {
 	if r := a.Recurring; r != nil && r.Reopened > 0 && n.Type == schema.TypeAlertFiring {
 		s += ", again " + notify.Span(n.Time.Sub(r.Since.Time)) + " after its end was reported"
 	}
-	if late := notify.WellSince(a); late != "" {
-		s += ", " + late
+	return s + lateTail(a)
+}
+
+// lateTail marks what is over by now.
+func lateTail(a *schema.Alert) string {
+	if s := notify.WellSince(a); s != "" {
+		return ", " + s
 	}
-	return s
+	return ""
 }
 
 // recurs says that one process has done the same again and again, "" if it has not or
