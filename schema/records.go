@@ -640,6 +640,9 @@ type OpenAlert struct {
 	// Due is when the next notification is to be made or, of a pending alert, when
 	// it is forgotten.
 	Due *Time `json:"due,omitempty"`
+	// HeardSince is since when a host has been heard again that was silent again and
+	// again, until that has lasted.
+	HeardSince *Time `json:"heard_since,omitempty"`
 	// Once says that it is not repeated while nothing happens.
 	Once bool `json:"once,omitempty"`
 	// Graced is until when a host has time to come back that may have been silent only

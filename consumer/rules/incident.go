@@ -117,7 +117,7 @@ func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well
 func (g *Engine) reopen(inc *incident) {
 	if inc.rec.Phase == schema.PhaseResolved {
 		inc.rec.Phase, inc.rec.Closed, inc.rec.Ended = schema.PhaseFiring, nil, ""
-		inc.rec.EndedBy = ""
+		inc.rec.EndedBy, inc.rec.HeardSince = "", nil
 		g.fires(inc, 1)
 	}
 }
@@ -290,6 +290,9 @@ func later(a, b time.Time) time.Time {
 // closing returns when the alert closes if nothing happens: when all have been
 // well for long enough.
 func (inc *incident) closing() (at time.Time, ok bool) {
+	if inc.rec.Phase == schema.PhaseFiring && inc.rec.HeardSince != nil {
+		return inc.rec.HeardSince.Add(time.Duration(inc.rec.Hold)), true
+	}
 	if inc.rec.Phase != schema.PhaseFiring || inc.r.kind == kindSilent || inc.ill > 0 {
 		return time.Time{}, false
 	}
@@ -303,8 +306,11 @@ func (inc *incident) closing() (at time.Time, ok bool) {
 
 // close ends an alert.
 func (g *Engine) close(inc *incident, at time.Time) {
-	if inc.rec.Phase == schema.PhaseFiring {
+	if inc.rec.Phase == schema.PhaseFiring && inc.rec.HeardSince == nil {
 		g.fires(inc, -1)
+	}
+	if inc.rec.HeardSince != nil {
+		g.unwatched(inc)
 	}
 	inc.rec.Phase, inc.rec.Closed = schema.PhaseResolved, &schema.Time{Time: at}
 	for len(inc.members) > 0 {
@@ -316,6 +322,15 @@ func (g *Engine) close(inc *incident, at time.Time) {
 		g.release(inc.key.host, at)
 	}
 	g.schedule(inc)
+}
+
+// unwatched says that the alert of a host that was silent again and again is over.
+func (g *Engine) unwatched(inc *incident) {
+	if h := g.hosts[inc.key.host]; h != nil {
+		if w := h.watch(inc.r); w != nil && w.inc == inc {
+			w.inc = nil
+		}
+	}
 }
 
 // part forgets a closed alert once its end has been stored, and the messages that

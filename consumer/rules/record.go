@@ -243,7 +243,7 @@ func (g *Engine) restore(inc *incident, rec *schema.OpenAlert, event func(uint64
 	if rec.HeldUntil != nil {
 		g.hold(inc, block{mutedBy: rec.MutedBy, inhibitedBy: rec.InhibitedBy, until: rec.HeldUntil.Time}, rec.Clock.Time)
 	}
-	if rec.Phase == schema.PhaseFiring {
+	if rec.Phase == schema.PhaseFiring && rec.HeardSince == nil {
 		g.fires(inc, 1)
 	}
 	if inc.r.kind == kindSilent {
@@ -268,7 +268,10 @@ func (g *Engine) restoreSilence(inc *incident) {
 		return // there is no such host any more, or another one
 	}
 	seen := inc.rec.Opened.Time
-	if inc.rec.Closed != nil { // by a message, which the record of the host may not have seen
+	switch {
+	case inc.rec.HeardSince != nil:
+		seen = inc.rec.HeardSince.Time
+	case inc.rec.Closed != nil: // by a message, which the record of the host may not have seen
 		seen = inc.rec.Closed.Time
 	}
 	h := g.host(inc.key.host, seen)
@@ -285,7 +288,10 @@ func (g *Engine) restoreSilence(inc *incident) {
 	if inc.rec.Graced != nil {
 		h.graced = later(h.graced, inc.rec.Graced.Time)
 	}
-	if inc.rec.Phase == schema.PhaseFiring {
+	switch {
+	case inc.rec.HeardSince != nil:
+		g.timers.set(&w.timer, later(g.silentAt(w), g.clock))
+	case inc.rec.Phase == schema.PhaseFiring:
 		g.timers.set(&w.timer, time.Time{})
 	}
 }

@@ -36,7 +36,7 @@ const (
 // prior is what a new alert must know of the closed one before it, nil where nobody
 // was told of that.
 func prior(rec *schema.OpenAlert) *schema.PriorAlert {
-	if rec.Kind == kindSilent || rec.EndedBy == schema.EndedForgotten || rec.Phase != schema.PhaseResolved || rec.Notifications == 0 || rec.Closed == nil {
+	if rec.EndedBy == schema.EndedForgotten || rec.Phase != schema.PhaseResolved || rec.Notifications == 0 || rec.Closed == nil {
 		return nil
 	}
 	return &schema.PriorAlert{
@@ -60,6 +60,9 @@ func (g *Engine) resume(inc *incident, at time.Time) {
 	if p.Earlier+p.Reopened > 0 {
 		window *= recent
 	}
+	if inc.r.kind == kindSilent && p.Earlier+p.Reopened == 0 {
+		window = 0 // when a host was heard the last time is what its alert is about
+	}
 	if gap > window {
 		if gap <= recent*interval {
 			rec.Earlier = p.Earlier + 1
@@ -67,7 +70,10 @@ func (g *Engine) resume(inc *incident, at time.Time) {
 		return
 	}
 
-	rec.Alert, rec.Opened, rec.Labels = p.Alert, p.Opened, p.Labels
+	rec.Alert, rec.Labels = p.Alert, p.Labels
+	if inc.r.kind != kindSilent {
+		rec.Opened = p.Opened
+	}
 	rec.Count, rec.Reported = rec.Count+p.Count, p.Count
 	rec.Notified, rec.Notifications, rec.Updates = p.Notified, p.Notifications, p.Updates
 	rec.Reopened, rec.Earlier, rec.Hold = p.Reopened, p.Earlier, p.Hold

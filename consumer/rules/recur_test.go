@@ -297,3 +297,42 @@ func TestLateNews(t *testing.T) {
 		})
 	}
 }
+
+// A host whose network comes and goes is one alert too, and hides nothing while it is there.
+func TestAHostThatComesAndGoes(t *testing.T) {
+	for _, restarts := range []bool{false, true} {
+		t.Run(fmt.Sprint("restarts ", restarts), func(t *testing.T) {
+			w := newWorld(t, options(), crashRule(func(c *rules.Config) { c.InhibitedBy = rules.List{"host-silent"} }),
+				rules.Config{Name: "host-silent", Silent: schema.Duration(3 * time.Minute)})
+			w.restarts = restarts
+			for range 24 * 60 / 6 {
+				w.beat(0, "web1")
+				w.beat(time.Minute, "web1")
+				w.pass(5 * time.Minute)
+			}
+			w.beat(0, "web1")
+			if n := len(w.notes); n > 13 {
+				t.Errorf("%d notifications", n)
+			}
+			w.notes = nil
+			w.event(time.Second, "EXITED")
+			if len(w.notes) != 1 || w.notes[0].Alert.Rule != "exit" {
+				t.Errorf("a crash is hidden: %v", w.notes)
+			}
+			for range 300 {
+				w.beat(time.Minute, "web1")
+			}
+			ends := 0
+			for _, n := range w.notes {
+				if n.Alert.Rule == "host-silent" && n.Type == schema.TypeAlertResolved {
+					if ends++; n.Alert.Count != 239 { // the first one is an alert of its own
+						t.Errorf("silent %d times", n.Alert.Count)
+					}
+				}
+			}
+			if ends != 1 {
+				t.Errorf("its end is reported %d times", ends)
+			}
+		})
+	}
+}

@@ -52,7 +52,7 @@ func (g *Engine) host(name string, at time.Time) *host {
 			continue
 		}
 		w := &watch{r: r, h: h}
-		w.timer = timer{index: -1, rank: r.rank, key: r.key(h.name, "", ""), fire: func(at time.Time) { g.silent(w, at) }}
+		w.timer = timer{index: -1, rank: r.rank, key: r.key(h.name, "", ""), watch: true, fire: func(at time.Time) { g.silent(w, at) }}
 		h.watches = append(h.watches, w)
 		g.timers.set(&w.timer, later(at.Add(r.silent), g.clock))
 	}
@@ -75,12 +75,43 @@ func (g *Engine) seen(m Meta, name string) {
 		if w.inc == nil || w.inc.known.covers(m) || g.floor.covers(m) {
 			continue
 		}
-		inc := w.inc
-		w.inc = nil
-		g.touch(inc, m.Stored)
-		g.close(inc, m.Stored)
-		g.timers.set(&w.timer, g.silentAt(w))
+		g.isBack(w, m.Stored)
 	}
+}
+
+// isBack ends the alert of a host that has been heard again. One that was silent again
+// and again must have been heard for a while first, but hides nothing meanwhile.
+func (g *Engine) isBack(w *watch, at time.Time) {
+	inc := w.inc
+	if inc.rec.HeardSince != nil {
+		return
+	}
+	g.touch(inc, at)
+	if inc.rec.Phase == schema.PhaseFiring && inc.rec.Hold > 0 {
+		inc.rec.HeardSince = &schema.Time{Time: at}
+		g.fires(inc, -1)
+		if inc.r.inhibits {
+			g.release(inc.key.host, at)
+		}
+		g.schedule(inc)
+	} else {
+		w.inc = nil
+		g.close(inc, at)
+	}
+	g.timers.set(&w.timer, g.silentAt(w))
+}
+
+// silentAgain goes on with the alert of a host that has not been heard for long enough.
+func (g *Engine) silentAgain(w *watch, at time.Time) {
+	inc := w.inc
+	inc.rec.HeardSince, inc.rec.Opened.Time = nil, w.h.seen
+	inc.rec.Once = w.h.stops
+	inc.rec.Count++
+	g.stats[w.r.index].Matched++
+	g.fires(inc, 1)
+	g.touch(inc, at)
+	g.want(inc, at)
+	g.schedule(inc)
 }
 
 // silentAt is when a host will have been silent for too long. Whoever else is silent
@@ -98,6 +129,10 @@ func (g *Engine) silent(w *watch, at time.Time) {
 	}
 	if w.h.goodbye { // it is to be forgotten; if it is not, and comes back, this is looked at again
 		g.timers.set(&w.timer, at.Add(w.r.silent))
+		return
+	}
+	if w.inc != nil && w.inc.rec.HeardSince != nil {
+		g.silentAgain(w, at)
 		return
 	}
 	inc := g.incident(w.r, w.timer.key)

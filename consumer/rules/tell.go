@@ -64,7 +64,7 @@ func (g *Engine) tell(inc *incident, at time.Time) {
 		return
 	}
 	g.unhold(inc)
-	if inc.rec.Notifications > 0 && len(inc.unsent.events) > 0 {
+	if inc.rec.Notifications > 0 && inc.rec.Count > inc.rec.Reported {
 		inc.rec.Updates++
 	}
 	for first := true; first || len(inc.unsent.events) > 0; first = false {

@@ -71,12 +71,8 @@ func (g *Engine) heard(h *host, m Meta) {
 		if w.inc == nil || w.inc.known.covers(m) {
 			continue
 		}
-		if due := g.silentAt(w); due.After(m.Stored) {
-			inc := w.inc
-			w.inc = nil
-			g.touch(inc, m.Stored)
-			g.close(inc, m.Stored)
-			g.timers.set(&w.timer, due)
+		if g.silentAt(w).After(m.Stored) {
+			g.isBack(w, m.Stored)
 		}
 	}
 }
