@@ -14,7 +14,7 @@ type timer struct {
 	rank  int
 	key   key
 	watch bool // of a host, and so after that of its alert
-	index int // in the heap; -1 if not set
+	index int  // in the heap; -1 if not set
 	fire  func(at time.Time)
 }
 
