@@ -134,11 +134,9 @@ func (g *Engine) matched(inc *incident, at time.Time) {
 // list adds an event to what is to be told.
 func (g *Engine) list(inc *incident, ev schema.AlertEvent) {
 	inc.rec.Count++
-	before := inc.unsent.logs
-	inc.unsent.add(ev, maxLogs-g.logs)
-	g.logs += inc.unsent.logs - before
+	g.keep(inc, func(u *unsent) { u.add(ev, maxLogs-g.logs) })
 	if !inc.r.many() && !inc.held && inc.rec.Phase == schema.PhaseFiring && len(inc.unsent.events) > maxFlapping {
-		g.logs += inc.fold()
+		g.fold(inc)
 	}
 	ev.Log = nil
 	inc.rec.Last = &ev
@@ -160,9 +158,7 @@ func (g *Engine) enough(inc *incident, ev *schema.AlertEvent, at time.Time) bool
 		old++
 	}
 	inc.matched = inc.matched[old:]
-	before := inc.unsent.logs
-	inc.unsent.drop(old)
-	g.logs += inc.unsent.logs - before
+	g.keep(inc, func(u *unsent) { u.drop(old) })
 	inc.rec.Count = len(inc.matched)
 	if len(inc.matched) >= inc.r.count {
 		inc.matched = nil
@@ -204,7 +200,7 @@ func (g *Engine) want(inc *incident, at time.Time) {
 		inc.due = later(due, at)
 	}
 	// What one process does can wait: see recur.go.
-	full := len(inc.unsent.events) >= maxListed && (inc.r.many() || inc.rec.Notifications == 0 || g.blocked(inc, at).any())
+	full := len(inc.unsent.events) >= maxListed && (inc.r.many() || inc.rec.Notifications == 0 || g.blocked(inc, at).any()) || g.tooMuch(inc, at)
 	switch {
 	case inc.held && len(inc.unsent.events) < maxHeld:
 	case inc.held || full || !inc.due.After(at):

@@ -257,9 +257,7 @@ func (g *Engine) relist(inc *incident, ev schema.AlertEvent) {
 	if !inc.r.many() {
 		ev.Host, ev.Group, ev.Process = "", "", ""
 	}
-	before := inc.unsent.logs
-	inc.unsent.add(ev, maxLogs-g.logs)
-	g.logs += inc.unsent.logs - before
+	g.keep(inc, func(u *unsent) { u.add(ev, maxLogs-g.logs) })
 }
 
 // restoreSilence connects an alert with the host that it is about.

@@ -31,6 +31,9 @@ const (
 	// maxFlapping is how many untold events of one process are listed; what is between
 	// the first and the last of them is counted.
 	maxFlapping = 4 * maxListed
+	// maxUntold is how many untold events all alerts may have until none waits for longer
+	// than group_interval: 50 MB.
+	maxUntold = 100_000
 )
 
 // prior is what a new alert must know of the closed one before it, nil where nobody
@@ -163,9 +166,13 @@ func (inc *incident) account(a *schema.Alert) {
 }
 
 // fold drops an event from the middle of a long list, which stays counted.
-func (inc *incident) fold() (logs int) {
-	before := inc.unsent.logs
-	inc.unsent.remove(maxFlapping / 2)
+func (g *Engine) fold(inc *incident) {
+	g.keep(inc, func(u *unsent) { u.remove(maxFlapping / 2) })
 	inc.rec.Unlisted++
-	return inc.unsent.logs - before
+}
+
+// tooMuch reports whether there is no room for more that waits: then an alert is reported
+// every group_interval, as long as that is so.
+func (g *Engine) tooMuch(inc *incident, at time.Time) bool {
+	return g.untold > maxUntold && inc.rec.Notified != nil && !inc.rec.Notified.Add(inc.r.groupInterval).After(at)
 }

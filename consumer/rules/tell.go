@@ -187,17 +187,14 @@ func (g *Engine) again(inc *incident, at time.Time) {
 
 // clear removes events from what is to be told.
 func (g *Engine) clear(inc *incident, n int) {
-	before := inc.unsent.logs
-	inc.unsent.drop(n)
-	g.logs += inc.unsent.logs - before
+	g.keep(inc, func(u *unsent) { u.drop(n) })
 }
 
 // send makes one notification of up to maxListed events.
 func (g *Engine) send(inc *incident, resolved bool, at time.Time) {
 	rec := &inc.rec
-	before := inc.unsent.logs
-	events := inc.unsent.take(min(len(inc.unsent.events), maxListed))
-	g.logs += inc.unsent.logs - before
+	var events []schema.AlertEvent
+	g.keep(inc, func(u *unsent) { events = u.take(min(len(u.events), maxListed)) })
 	typ := schema.TypeAlertUpdate
 	switch {
 	case resolved:

@@ -30,6 +30,14 @@ type unsent struct {
 	logs, tail, tailFrom, cut int
 }
 
+// keep changes what an alert has to tell, and counts what that takes.
+func (g *Engine) keep(inc *incident, change func(*unsent)) {
+	logs, events := inc.unsent.logs, len(inc.unsent.events)
+	change(&inc.unsent)
+	g.logs += inc.unsent.logs - logs
+	g.untold += len(inc.unsent.events) - events
+}
+
 // add appends an event, whose logs may take up to a number of bytes.
 func (u *unsent) add(ev schema.AlertEvent, budget int) {
 	size := 0
