@@ -31,6 +31,7 @@ type Config struct {
 	Length        eventlistener.Length       `default:"auto" help:"How supervisord counts len: chars, bytes or auto."`
 	Drain         schema.Duration            `default:"5s" help:"How long to go on publishing after supervisord asks to stop."`
 	TTL           map[string]schema.Duration `placeholder:"NAME=DURATION" help:"How long a class of events stays in the stream, by event name or 'snapshot'; 0 for as long as the stream keeps it. Repeatable."`
+	Ephemeral     bool                       `help:"This host is gone for good once its supervisord has been stopped, as a container is: supernats forgets it then, without an alert."`
 	LogLevel      string                     `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
 
 	// StartedTogether says that nobody has listened to this life of supervisord
@@ -112,6 +113,9 @@ func (c Config) settings() map[string]string {
 		"log-tail":       c.LogTail.String(),
 		"length":         c.Length.String(),
 		"drain":          c.Drain.String(),
+	}
+	if c.Ephemeral {
+		s["ephemeral"] = "true"
 	}
 	if len(c.Skip) > 0 {
 		s["skip"] = strings.Join(c.Skip, ",")

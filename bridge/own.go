@@ -42,7 +42,7 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 	rec := schema.Bridge{
 		Host: b.cfg.Host, Server: who.server, Boot: b.boot.String(), Pool: who.pool,
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
-		SupervisorPID: b.SupervisorPID(), Section: b.section.of(who.pool),
+		SupervisorPID: b.SupervisorPID(), Ephemeral: b.cfg.Ephemeral, Section: b.section.of(who.pool),
 	}
 	if b.sees(schema.ProcessStateExited) {
 		rec.Reasons = b.reasons.Status(sectionWait)
@@ -84,7 +84,7 @@ func (b *Bridge) fence() *publish.Fence {
 			subject, id, json, err := b.own(schema.BridgeReconnect, time.Now())
 			return message(subject, id, json, 0), err
 		},
-		Consumer: "bridge_" + token, Filter: "supervisor.*." + token + ".>",
+		Consumer: schema.BridgeConsumer(b.cfg.Host), Filter: "supervisor.*." + token + ".>",
 		Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },
 		Passed:   func() { b.wantSnapshot(snapshotReconnect) },
 		Boot: func(id string) string { // host/boot/…

@@ -145,7 +145,7 @@ func TestAsyncAPIEnums(t *testing.T) {
 	if diff := cmp.Diff(families, list(at(t, doc, "channels", "event", "parameters", "family")["enum"])); diff != "" {
 		t.Errorf("families (-names +document):\n%s", diff)
 	}
-	kinds := []string{BridgeStarted, BridgeStopping, BridgeReconnect, BridgeLoss, BridgeTrouble, BridgeResent}
+	kinds := []string{BridgeStarted, BridgeStopping, BridgeReconnect, BridgeLoss, BridgeTrouble, BridgeResent, BridgeForgotten}
 	if diff := cmp.Diff(kinds, list(at(t, doc, "channels", "bridge", "parameters", "kind")["enum"])); diff != "" {
 		t.Errorf("kinds (-constants +document):\n%s", diff)
 	}
@@ -153,7 +153,7 @@ func TestAsyncAPIEnums(t *testing.T) {
 		"event": "org.supervisord", "snapshot": TypeSnapshot,
 		"started": TypeBridgePrefix + BridgeStarted, "stopping": TypeBridgePrefix + BridgeStopping,
 		"reconnect": TypeBridgePrefix + BridgeReconnect, "loss": TypeBridgePrefix + BridgeLoss,
-		"trouble": TypeBridgePrefix + BridgeTrouble, "resent": TypeBridgePrefix + BridgeResent,
+		"trouble": TypeBridgePrefix + BridgeTrouble, "resent": TypeBridgePrefix + BridgeResent, "forgotten": TypeBridgePrefix + BridgeForgotten,
 		"firing": TypeAlertFiring, "update": TypeAlertUpdate, "resolved": TypeAlertResolved,
 	}
 	got := map[string]string{}

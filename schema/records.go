@@ -76,6 +76,9 @@ type Bridge struct {
 	// SupervisorState, of a record stopping only, is STOPPING if supervisord goes
 	// down or reloads, and RUNNING if only the bridge is stopped.
 	SupervisorState string `json:"supervisor_state,omitempty"`
+	// Ephemeral says that the host is gone for good once its supervisord has been
+	// stopped, as a container is.
+	Ephemeral bool `json:"ephemeral,omitempty"`
 	// Spool is where events wait: disk or memory.
 	Spool string `json:"spool,omitempty"`
 	// Section is the bridge's own section of supervisord's configuration, nil where
@@ -208,6 +211,39 @@ func (r *Resent) Envelope(at time.Time) *CloudEvent[*Resent] {
 	return record(id, r.Host, TypeBridgePrefix+BridgeResent, schemaBridge, "", at, r)
 }
 
+// Forgotten is the data of supervisor.bridge.<host>.forgotten: the host is gone for good,
+// and what is known of it is dropped. One that speaks again after that is a new one.
+type Forgotten struct {
+	Host string `json:"host"`
+	// Reason is one of the Forgotten… constants, By who wants it so.
+	Reason string `json:"reason"`
+	By     string `json:"by,omitempty"`
+	// LastSeen is when the stream had got the last message of the host, unless somebody
+	// has asked to forget it whatever it does: if another one has come since, it stays.
+	LastSeen *Time `json:"last_seen,omitempty"`
+}
+
+// Why a host is forgotten.
+const (
+	// ForgottenByHand: somebody has asked for it.
+	ForgottenByHand = "operator"
+	// ForgottenByAge: it has been silent for as long as forget_after says.
+	ForgottenByAge = "forget_after"
+	// ForgottenEphemeral: it was to be gone when its supervisord had been stopped.
+	ForgottenEphemeral = "ephemeral"
+)
+
+// Envelope wraps the wish to forget a host at a time.
+func (f *Forgotten) Envelope(at time.Time) *CloudEvent[*Forgotten] {
+	id := f.Host + "/" + BridgeForgotten + "/" + f.Reason + "/"
+	if f.LastSeen != nil {
+		id += micros(f.LastSeen.Time) // several that find the same say it once
+	} else {
+		id += micros(at)
+	}
+	return record(id, f.Host, TypeBridgePrefix+BridgeForgotten, schemaBridge, "", at, f)
+}
+
 // Envelope wraps a loss that was noticed at a time.
 func (l *Loss) Envelope(at time.Time) *CloudEvent[*Loss] {
 	id := l.Host + "/" + l.Boot + "/" + BridgeLoss + "/" + l.Pool + "/" + l.Cause + "/" + micros(at)
@@ -226,14 +262,55 @@ type Alert struct {
 	Process  string `json:"process,omitempty"`
 	Opened   Time   `json:"opened"`
 	Closed   *Time  `json:"closed,omitempty"`
+	// Ended is why it closed, one of the Ended… constants, and State that of its
+	// process by then; of the notification that it is over only. State is left out
+	// where the alert is about several or supervisord does not have the process.
+	Ended string `json:"ended,omitempty"`
+	State string `json:"state,omitempty"`
+	// WellSince is set where all that is reported is late, and the process had
+	// recovered by the time that it became known.
+	WellSince *Time `json:"well_since,omitempty"`
 	// Count is how many events matched since the incident opened.
 	Count int `json:"count"`
+	// Recurring is set where one process has matched again and again.
+	Recurring *Recurring `json:"recurring,omitempty"`
 	// Events are those that matched since the last notification.
 	Events      []AlertEvent      `json:"events"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// Notify names the receivers; none means all of them.
 	Notify []string `json:"notify,omitempty"`
+}
+
+// Why an alert closed.
+const (
+	// EndedRecovered: all that matched has recovered, or nothing is wrong any more.
+	EndedRecovered = "recovered"
+	// EndedSnapshot: a process table shows that; no event did.
+	EndedSnapshot = "snapshot"
+	// EndedStopped: somebody stopped the process.
+	EndedStopped = "stopped"
+	// EndedRemoved: its supervisord does not have it any more.
+	EndedRemoved = "removed"
+	// EndedSupervisord: its supervisord was stopped.
+	EndedSupervisord = "supervisord-stopped"
+	// EndedRule: the rule was removed.
+	EndedRule = "rule-removed"
+	// EndedForgotten: its host was forgotten.
+	EndedForgotten = "host-forgotten"
+)
+
+// Recurring says what a process did since the last notification.
+type Recurring struct {
+	// Times is how often it matched since Since, when the last notification was made.
+	Times int  `json:"times"`
+	Since Time `json:"since"`
+	// RunMS is for how long it ran each time, on average, 0 where that is not known.
+	RunMS int64 `json:"run_ms,omitempty"`
+	// Unlisted is how many of them there was no room for.
+	Unlisted int `json:"unlisted,omitempty"`
+	// Reopened is how often it matched again soon after the alert had closed.
+	Reopened int `json:"reopened,omitempty"`
 }
 
 // AlertEvent is one matched event of an alert.
@@ -386,6 +463,8 @@ type HostLife struct {
 	SupervisorState   string `json:"supervisor_state,omitempty"`
 	Serial            uint64 `json:"serial,omitempty"`
 	Stopping          *Time  `json:"stopping,omitempty"`
+	// Ephemeral is as a bridge of it said.
+	Ephemeral bool `json:"ephemeral,omitempty"`
 	// StoppedAt is when its bridge said so, by the host's clock.
 	StoppedAt *Time `json:"stopped_at,omitempty"`
 	// Begun is when the first of its messages happened that is known, Happened when
@@ -417,6 +496,25 @@ func (h *Host) Heard(l *HostLife) time.Time {
 		}
 	}
 	return at
+}
+
+// SaidGoodbye reports whether a host is not expected to come back: its supervisord has
+// announced its shutdown (of several, all have), and each was to be gone after that.
+func (h *Host) SaidGoodbye() bool {
+	if h.Stopping == nil {
+		return false
+	}
+	left := 0
+	for i := range h.Lives {
+		switch l := &h.Lives[i]; {
+		case l.Ended != nil || l.Succeeded:
+		case !l.Ephemeral || l.Stopping == nil:
+			return false
+		default:
+			left++
+		}
+	}
+	return left > 0
 }
 
 // HostClock is how far the clock of a host is behind that of the stream: negative
@@ -510,6 +608,10 @@ type OpenAlert struct {
 	Closed *Time  `json:"closed,omitempty"`
 	// Ended is why it closed, for people, where that is not that all is well again.
 	Ended string `json:"ended,omitempty"`
+	// EndedBy is the same in a word, one of the Ended… constants, and State that of its
+	// process, where the alert is about one.
+	EndedBy string `json:"ended_by,omitempty"`
+	State   string `json:"state,omitempty"`
 	// Count is how many events matched since it opened, Last the last of them.
 	Count       int               `json:"count"`
 	Last        *AlertEvent       `json:"last,omitempty"`
@@ -524,9 +626,38 @@ type OpenAlert struct {
 	// them has taken them.
 	FirstSeq uint64 `json:"first_seq,omitempty"`
 	LastSeq  uint64 `json:"last_seq,omitempty"`
+	// Reported is what Count was then, Unlisted how many events since then are counted
+	// only, Runs and Ran how often and for how long the process ran meanwhile.
+	Reported int      `json:"reported,omitempty"`
+	Unlisted int      `json:"unlisted,omitempty"`
+	Runs     int      `json:"runs,omitempty"`
+	Ran      Duration `json:"ran,omitempty"`
+	// Updates is how many notifications have told of the same processes again.
+	Updates int `json:"updates,omitempty"`
+	// Reopened is how often the alert closed and something matched soon after, Earlier
+	// how many alerts of the same thing came shortly before. Again says that the next
+	// notification is the first since it reopened, Hold how long all must be well
+	// until it closes, if that is longer than resolve_after.
+	Reopened int      `json:"reopened,omitempty"`
+	Earlier  int      `json:"earlier,omitempty"`
+	Again    bool     `json:"again,omitempty"`
+	Hold     Duration `json:"hold,omitempty"`
+	// WellSince is since when the process has been well if all that is to be told came
+	// late.
+	WellSince *Time `json:"well_since,omitempty"`
+	// Prior is the alert before this one, which has not opened yet.
+	Prior *PriorAlert `json:"prior,omitempty"`
 	// Due is when the next notification is to be made or, of a pending alert, when
 	// it is forgotten.
 	Due *Time `json:"due,omitempty"`
+	// HeardSince is since when a host has been heard again that was silent again and
+	// again, until that has lasted.
+	HeardSince *Time `json:"heard_since,omitempty"`
+	// Once says that it is not repeated while nothing happens.
+	Once bool `json:"once,omitempty"`
+	// Graced is until when a host has time to come back that may have been silent only
+	// because nobody could reach the stream.
+	Graced *Time `json:"graced,omitempty"`
 	// HeldUntil is set while it is due and something holds it back: when to look
 	// again at the latest.
 	HeldUntil *Time `json:"held_until,omitempty"`
@@ -550,6 +681,21 @@ type OpenAlert struct {
 	Clock Time   `json:"clock"`
 }
 
+// PriorAlert is what an alert that has not opened yet keeps of the closed one before.
+type PriorAlert struct {
+	Alert         string            `json:"alert"`
+	Opened        Time              `json:"opened"`
+	Closed        Time              `json:"closed"`
+	Count         int               `json:"count"`
+	Labels        map[string]string `json:"labels,omitempty"`
+	Notified      *Time             `json:"notified,omitempty"`
+	Notifications int               `json:"notifications"`
+	Updates       int               `json:"updates,omitempty"`
+	Reopened      int               `json:"reopened,omitempty"`
+	Earlier       int               `json:"earlier,omitempty"`
+	Hold          Duration          `json:"hold,omitempty"`
+}
+
 // AlertMember is a process of an OpenAlert. What it shares with the alert (its
 // host, its group) is left out.
 type AlertMember struct {
@@ -564,6 +710,8 @@ type AlertMember struct {
 	Well *Time `json:"well,omitempty"`
 	// Matched is the sequence of the last message of it that matched.
 	Matched uint64 `json:"matched,omitempty"`
+	// Began is since when it has run, by its host's time.
+	Began *Time `json:"began,omitempty"`
 }
 
 // Mute is a silence in the bucket supervisor_mutes: alerts that match it are not

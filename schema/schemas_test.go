@@ -194,9 +194,11 @@ func TestSchemasMatchStructs(t *testing.T) {
 		{schemaBridge, "reasons", Reasons{}},
 		{schemaBridge, "trouble", Trouble{}},
 		{schemaBridge, "resent", Resent{}},
+		{schemaBridge, "forgotten", Forgotten{}},
 		{schemaAlert, "", CloudEvent[int]{}},
 		{schemaAlert, "alert", Alert{}},
 		{schemaAlert, "alertEvent", AlertEvent{}},
+		{schemaAlert, "recurring", Recurring{}},
 		{"urn:supernats:state:1", "", State{}},
 	} {
 		doc := readSchema(t, c.id)
@@ -306,7 +308,7 @@ func TestRecordsAreValid(t *testing.T) {
 		{schemaBridge, (&Bridge{
 			"web1", "supervisor", boot, "supernats", "1.0.0", 4711,
 			map[string]string{"host": "web1"},
-			"supernats", 1, "STOPPING", SpoolMemory,
+			"supernats", 1, "STOPPING", true, SpoolMemory,
 			&Section{[]string{"EVENT"}, 65536, -17, []string{"crashmail"}, "/etc/supervisord.conf"},
 			&Reasons{ReasonsNone, "logfile=/dev/null", "set logfile="},
 		}).Envelope(BridgeStopping, at)},
@@ -317,9 +319,11 @@ func TestRecordsAreValid(t *testing.T) {
 		{schemaBridge, (&Trouble{Host: "web1", Cause: "disk-full", Text: "full", Since: Time{at}}).Envelope(at)},
 		{schemaBridge, (&Trouble{"web1", "supervisor", boot, "supernats", "disk-full", "full", "make room", Time{at}, true}).Envelope(at)},
 		{schemaBridge, (&Resent{"web1", "supervisor", boot, "supernats", "web1/" + boot + "/1", "web1/" + boot + "/1/again"}).Envelope(at)},
+		{schemaBridge, (&Forgotten{Host: "web1", Reason: ForgottenEphemeral}).Envelope(at)},
+		{schemaBridge, (&Forgotten{"web1", ForgottenByHand, "root@mon1", &Time{at}}).Envelope(at)},
 		{schemaAlert, (&Alert{Alert: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/1", TypeAlertFiring, at)},
 		{schemaAlert, (&Alert{Alert: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/2", TypeAlertUpdate, at)},
-		{schemaAlert, (&Alert{"1", "fatal", "critical", "web1", "api", "api_00", Time{at}, &Time{at}, 2, []AlertEvent{
+		{schemaAlert, (&Alert{"1", "fatal", "critical", "web1", "api", "api_00", Time{at}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, []AlertEvent{
 			{ID: "web1/" + boot + "/1", Time: Time{at}, Event: ProcessStateFatal},
 			{"web1/" + boot + "/2", Time{at}, 9, ProcessStateExited, "web1", "api", "api_00", "supervisor", "RUNNING", new(false), 7, exit, log, true, &Time{at}, 3, "disk-full", "full", "make room"},
 		}, map[string]string{"team": "a"}, map[string]string{"runbook": "b"}, []string{"mail"}}).Envelope("1/3", TypeAlertResolved, at)},

@@ -84,7 +84,7 @@ func (c *Config) check() problems {
 	for _, d := range []struct {
 		key   string
 		value schema.Duration
-	}{{"group_wait", c.GroupWait}, {"resolve_after", c.ResolveAfter}, {"mute_restarts", c.MuteRestarts}} {
+	}{{"group_wait", c.GroupWait}, {"resolve_after", c.ResolveAfter}, {"mute_restarts", c.MuteRestarts}, {"forget_after", c.ForgetAfter}} {
 		if d.value < 0 { // no file can say so, a program can
 			p.add(d.key, "found %v, allowed are 0s and more", d.value)
 		}

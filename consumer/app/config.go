@@ -49,6 +49,9 @@ type Config struct {
 
 	// MaxAge is how old an event may be to be told to people.
 	MaxAge schema.Duration `yaml:"max_age"`
+	// ForgetAfter is how long a host must have been silent until it is forgotten, and how
+	// long a process must have been out of its supervisord's configuration; 0: never.
+	ForgetAfter schema.Duration `yaml:"forget_after"`
 	// MuteRestarts is how long at most a host is silenced that restarts or stops,
 	// until it is running again; 0: not at all.
 	MuteRestarts schema.Duration `yaml:"mute_restarts"`
@@ -91,6 +94,7 @@ func Default() Config {
 		SendResolved:   true,
 		MaxAge:         schema.Duration(24 * time.Hour),
 		Limits:         defaultLimits(),
+		ForgetAfter:    schema.Duration(30 * 24 * time.Hour),
 	}
 }
 

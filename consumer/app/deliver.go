@@ -277,6 +277,7 @@ func (d *delivery) notify(ctx context.Context, list []*schema.CloudEvent[*schema
 		cancel(context.Cause(ctx))
 	})
 	defer stop()
+	d.markOver(calm, list)
 	err := d.to.Notify(calm, list)
 	d.count(len(list), err)
 	return err

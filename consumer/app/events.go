@@ -62,6 +62,9 @@ type events struct {
 	looked  time.Time // when the buckets were looked at
 	// reconnects is how often the connection had been made again when mutes was opened.
 	reconnects uint64
+	// began is since when events are read; swept is when hosts that are gone were looked
+	// for the last time, sweptGone processes.
+	began, swept, sweptGone time.Time
 	// skew is how far the server's clock is ahead of ours.
 	skew time.Duration
 	// beat is called whenever reading begins again, see progress.
@@ -179,6 +182,9 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 		} else if err := v.timers(ctx, src); err != nil {
 			return err
 		}
+		if !v.behind {
+			v.sweep(ctx)
+		}
 		if err := v.publishPending(ctx); err != nil {
 			return err
 		}
@@ -288,15 +294,18 @@ func (v *events) flush(ctx context.Context, src source) error {
 	if err := v.hosts.write(ctx, records(v.machine.hosts)); err != nil {
 		return err
 	}
-	clear(v.machine.states)
-	clear(v.machine.hosts)
-	v.worth = false
 	if v.unacked > 0 {
 		if err := src.Done(ctx); err != nil {
 			return err
 		}
 		v.known.acked = v.known.read
 	}
+	if err := v.cleanUp(ctx); err != nil {
+		return err
+	}
+	clear(v.machine.states)
+	clear(v.machine.hosts)
+	v.worth = false
 	v.flushed, v.unacked = time.Now(), 0
 	if v.tooOld > 0 {
 		v.log.Info().Int("events", v.tooOld).Stringer("max_age", v.plan.cfg.MaxAge).Msg("events are too old to be told to people; their state is recorded")
@@ -308,7 +317,9 @@ func (v *events) flush(ctx context.Context, src source) error {
 func records[T any](changed map[string]*T) []record[T] {
 	list := make([]record[T], 0, len(changed))
 	for key, value := range changed {
-		list = append(list, record[T]{key, value})
+		if value != nil { // what is to be deleted comes last, see forget.go
+			list = append(list, record[T]{key, value})
+		}
 	}
 	return list
 }

@@ -23,10 +23,12 @@ type machine struct {
 	// nobody is notified twice of one. The zero time: of none.
 	repeatsUntil time.Time
 
-	// What changed since it was last taken: by key, so each once. A state that is nil is
-	// forgotten.
+	// What changed since it was last taken: by key, so each once; nil is to be deleted.
 	states map[string]*schema.State
 	hosts  map[string]*schema.Host
+	// forgotten are the hosts that are gone for good, whose consumers are to be
+	// deleted too.
+	forgotten map[string]bool
 	// worth says that it is more than the times at which hosts were seen.
 	worth bool
 }
@@ -40,7 +42,7 @@ func (e unreadable) Unwrap() error { return e.error }
 func newMachine(set *rules.Set, limits state.Limits) *machine {
 	m := &machine{
 		fleet: state.NewFleet(), engine: rules.New(set),
-		states: map[string]*schema.State{}, hosts: map[string]*schema.Host{},
+		states: map[string]*schema.State{}, hosts: map[string]*schema.Host{}, forgotten: map[string]bool{},
 	}
 	m.fleet.Limit(limits)
 	return m
@@ -128,6 +130,8 @@ func (m *machine) bridge(in *consumer.Message, horizon time.Time) error {
 	switch kind := in.Subject[strings.LastIndexByte(in.Subject, '.')+1:]; kind {
 	case schema.BridgeLoss:
 		err = m.loss(in, horizon)
+	case schema.BridgeForgotten:
+		err = m.forget(in)
 	case schema.BridgeTrouble:
 		err = apply(m, in, func(t *schema.Trouble) (string, string) { return t.Host, t.Boot }, m.fleet.Trouble)
 	case schema.BridgeResent:

@@ -38,7 +38,7 @@ func (v *events) restore(ctx context.Context, src *durableSource) error {
 	v.engine.SetMutes(clock, list)
 	v.engine.TrustSilence(time.Now().Add(v.skew - heartbeatsKept))
 	v.flushed, v.unacked, v.waiting = time.Now(), 0, time.Time{}
-	v.looked = v.flushed
+	v.looked, v.began, v.swept, v.sweptGone = v.flushed, v.flushed, v.flushed, v.flushed
 	return nil
 }
 
@@ -59,6 +59,10 @@ func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock 
 	if err != nil {
 		return time.Time{}, err
 	}
+	gone, err := v.forgottenBefore(ctx, src.floor, records.hosts, records.states)
+	if err != nil {
+		return time.Time{}, err
+	}
 	var saved rules.Saved
 	for _, s := range records.states {
 		saved.States = append(saved.States, *s)
@@ -76,6 +80,9 @@ func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock 
 		saved.Clock = later(saved.Clock, v.known.read.stored)
 	}
 	m := newMachine(v.plan.set, v.plan.cfg.Limits.fleet())
+	for _, left := range gone {
+		m.drop(left)
+	}
 	m.engine.Room(records.alertBucket.limit)
 	m.fleet.Load(saved.Hosts, saved.States)
 	m.engine.LostUpTo(v.line.Base)

@@ -26,19 +26,6 @@ func (f *fleet) put(bucket string, records map[string]any) {
 	}
 }
 
-func (f *fleet) keys(bucket string) []string {
-	f.Helper()
-	lister, err := f.bucket(bucket).ListKeys(f.Context())
-	if err != nil {
-		f.Fatal(err)
-	}
-	var keys []string
-	for k := range lister.Keys() {
-		keys = append(keys, k)
-	}
-	return keys
-}
-
 // A bucket holds more names of one host than there is room for: those that the host still
 // has are kept, the others are removed, and no other host is touched.
 func TestTooManyRecordsAreRemoved(t *testing.T) {

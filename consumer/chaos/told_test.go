@@ -90,7 +90,7 @@ Since the last mail:
 
  * api:crash_001 on web1 exited unexpectedly (exit code 3)
    2026-11-21 19:00:31.833 UTC (3m ago)
- * api:crash_002 on web1 is well again, since 2026-11-21 19:00:00.833 UTC
+ * api:crash_002 on web1 has recovered, since 2026-11-21 19:00:00.833 UTC
    2026-11-21 19:00:31.873 UTC (3m ago): exit code 3
  * group api on web1: alert quorum
    2026-11-21 19:00:31.973 UTC (3m ago): api:crash_003 on web1 exit code 3

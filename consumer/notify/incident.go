@@ -14,10 +14,11 @@ import (
 type Incident struct {
 	// Alert is that of the last notification, with the events of all of them.
 	Alert *schema.Alert
-	// Type and ID are those of the last notification: what it says holds now.
+	// Type, ID and Time are those of the last notification: what it says holds now.
 	Type, ID string
 	// Of are the indexes of its notifications in the batch.
-	Of []int
+	Of   []int
+	Time schema.Time
 	// Told says that the batch has a notification that is no end: one that only
 	// ends was told of by an earlier batch.
 	Told bool
@@ -37,7 +38,7 @@ func Incidents(batch []*schema.CloudEvent[*schema.Alert]) []*Incident {
 			last--
 		}
 		data := *n.Data
-		i := &Incident{Alert: &data, Type: n.Type, ID: n.ID, Told: n.Type != schema.TypeAlertResolved}
+		i := &Incident{Alert: &data, Type: n.Type, ID: n.ID, Time: n.Time, Told: n.Type != schema.TypeAlertResolved}
 		i.Of = []int{index}
 		if last >= 0 {
 			before := list[last]
@@ -54,7 +55,7 @@ func Incidents(batch []*schema.CloudEvent[*schema.Alert]) []*Incident {
 // Summary is the incident in one line, without a status: "web1 api:api_00 exited
 // unexpectedly (exit code 3)".
 func (i *Incident) Summary() string {
-	l := LineOf(&schema.CloudEvent[*schema.Alert]{Type: i.Type, Data: i.Alert})
+	l := LineOf(&schema.CloudEvent[*schema.Alert]{Type: i.Type, Time: i.Time, Data: i.Alert})
 	l.Status = ""
 	return l.String()
 }
@@ -142,6 +143,15 @@ func (i *Incident) Annotations(lines int) map[string]string {
 	notes["count"] = strconv.Itoa(a.Count)
 	notes["alert"] = strings.ToValidUTF8(a.Alert, "\ufffd")
 	notes["notification"] = strings.ToValidUTF8(i.ID, "\ufffd")
+	if i.Resolved() {
+		notes["ended"], notes["state"] = a.Ended, a.State
+	}
+	if s := WellSince(a); s != "" {
+		notes["late"] = s
+	}
+	if s := Recurrence(&schema.CloudEvent[*schema.Alert]{Time: i.Time, Data: a}); s != "" {
+		notes["recurring"] = s
+	}
 	if address := a.Labels[LabelAddress]; address != "" {
 		notes[LabelAddress] = strings.ToValidUTF8(address, "\ufffd")
 	}

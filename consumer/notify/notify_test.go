@@ -134,11 +134,27 @@ func TestLine(t *testing.T) {
 		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped"},
 		{"silent", notifytest.Firing("a", func(a *schema.Alert) {
 			a.Rule, a.Group, a.Process, a.Events = "host-silent", "", "", nil
-		}), "FIRING web1 is silent, its bridge sends nothing"},
+		}), "FIRING web1 is silent, its bridge sends nothing, last heard 2026-11-21 19:00:31 UTC"},
 		{"silent, and why", notifytest.Firing("a", func(a *schema.Alert) {
 			a.Rule, a.Group, a.Process, a.Events = "host-silent", "", "", nil
 			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
-		}), "FIRING web1 is silent, its bridge was stopped"},
+		}), "FIRING web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC"},
+		{"recovered", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Alert) {
+			a.Ended, a.State = schema.EndedRecovered, "RUNNING"
+		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it has recovered; its state is RUNNING"},
+		{"stopped, its state", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Alert) {
+			a.Ended, a.State, a.Annotations = schema.EndedStopped, "STOPPED", map[string]string{"reason": "it was stopped"}
+		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped; its state is STOPPED"},
+		{"reporting again", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Alert) {
+			a.Rule, a.Group, a.Process, a.Events, a.Ended = "host-silent", "", "", nil, schema.EndedRecovered
+			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
+		}), "RESOLVED web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC, over after 0s: it is reporting again"},
+		{"again and again", notifytest.Notification(schema.TypeAlertUpdate, "a", 3, func(a *schema.Alert) {
+			a.Count, a.Recurring = 24, &schema.Recurring{Times: 22, Since: schema.Time{Time: a.Opened.Add(-14 * time.Minute)}, RunMS: 40_000}
+		}), "UPDATE web1 api:api_00 crashed 22 times in 16 minutes, runs 40 s each (exit code 3), 24 times since it opened"},
+		{"late and over", notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Late = true }), func(a *schema.Alert) {
+			a.WellSince = &schema.Time{Time: a.Opened.Add(time.Minute)}
+		}), "FIRING web1 api:api_00 exited unexpectedly (exit code 1), late: it was at 2026-11-21 19:00:31 UTC, closed since 2026-11-21 19:01:31 UTC"},
 		{"no events", notifytest.Firing("a", func(a *schema.Alert) { a.Rule, a.Events = "down", nil }), "FIRING web1 api:api_00 alert down"},
 		{"several processes", notifytest.Firing("a", func(a *schema.Alert) {
 			a.Process, a.Count = "", 7

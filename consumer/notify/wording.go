@@ -144,7 +144,10 @@ func Headline(a *schema.Alert) string {
 func silence(a *schema.Alert, words string) string {
 	why := Clip(a.Annotations[AnnotationReason], maxText)
 	if head, _, ok := strings.Cut(words, ","); ok && why != "" && a.Rule == "host-silent" {
-		return head + ", " + why
+		words = head + ", " + why
+	}
+	if s := LastHeard(a); s != "" {
+		words += ", " + s
 	}
 	return words
 }
@@ -193,6 +196,16 @@ type Line struct {
 func LineOf(n *schema.CloudEvent[*schema.Alert]) Line {
 	a := n.Data
 	l := Line{Status: Status(n), Host: a.Host, Process: ProcessName(a.Group, a.Process), Text: Headline(a)}
+	again := Recurrence(n)
+	if again != "" && a.Annotations[AnnotationSummary] == "" {
+		l.Text = again
+		if k := len(a.Events); k > 0 {
+			if why := Reason(a.Events[k-1].Exit); why != "" {
+				l.Text += " (" + why + ")"
+			}
+		}
+		again = ""
+	}
 	late := ""
 	if k := len(a.Events); k > 0 {
 		ev := &a.Events[k-1]
@@ -208,16 +221,28 @@ func LineOf(n *schema.CloudEvent[*schema.Alert]) Line {
 		}
 	}
 	l.Host, l.Process = Clip(l.Host, maxName), Clip(l.Process, 2*maxName)
-	if a.Count > 1 {
-		l.Tail = ", " + strconv.Itoa(a.Count) + " times"
+	if again != "" { // the rule's own words stand before it
+		l.Tail = ", " + again
+	}
+	switch r := a.Recurring; {
+	case r != nil && a.Count > r.Times:
+		l.Tail += ", " + strconv.Itoa(a.Count) + " times since it opened"
+	case a.Count > 1 && r == nil:
+		l.Tail += ", " + strconv.Itoa(a.Count) + " times"
 	}
 	if a.Closed != nil {
 		l.Tail += ", over after " + span(a)
-		if why := Clip(a.Annotations[AnnotationReason], maxText); why != "" && n.Type == schema.TypeAlertResolved && a.Rule != "host-silent" {
+		if why := Ending(a); why != "" && n.Type == schema.TypeAlertResolved {
 			l.Tail += ": " + why
 		}
 	}
 	l.Tail += late
+	if s := WellSince(a); s != "" {
+		if late != "" {
+			s = strings.TrimPrefix(s, "late, ")
+		}
+		l.Tail += ", " + s
+	}
 	return l
 }
 

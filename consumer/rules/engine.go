@@ -8,7 +8,8 @@
 // One incident is open for each rule and process (or what group_by says). The
 // first match is told at once or after group_wait, what matches while it is open
 // is counted and listed in updates, and it closes when everything that matched is
-// well again. A silence or the alert of an inhibiting rule holds notifications
+// well again. What matches again soon after that opens it again, and an alert that is
+// reported again and again is reported ever less often: see recur.go. A silence or the alert of an inhibiting rule holds notifications
 // back.
 //
 // Under pressure nothing blocks and nothing is dropped but logs. An engine takes
@@ -17,11 +18,13 @@
 // 100,000 incidents at once are some 200 MB (BenchmarkStorm). Logs are bounded
 // three times: an event keeps at most 16 KiB of them, an incident 256 KiB, those of its
 // first and of its last events, and all incidents together 64 MiB, beyond which events
-// are listed without. An incident with 500 untold events is told at once. Held back by a
-// silence it keeps 10,000, then it forgets them, and they stay counted as muted;
-// held back by an inhibiting rule it is told at 10,000. It names some 7,000
-// processes that keep it open. One host has at most 10,000 incidents at a time: what
-// matches beyond is told together, see room.go. Closed alerts are kept an hour; what was notified
+// are listed without. An incident with 500 untold events is told at once, but one about
+// a single process that was told before keeps 2,000 and counts those between the first
+// and the last half; with 100,000 untold events in all none waits for longer than
+// group_interval. Held back by a silence it keeps 10,000, then it forgets them, and they
+// stay counted as muted; held back by an inhibiting rule it is told at 10,000. It names
+// some 7,000 processes that keep it open. One host has at most 10,000 incidents at a time:
+// what matches beyond is told together, see room.go. Closed alerts are kept an hour; what was notified
 // waits for Take, so who calls bounds it by the number of messages between two
 // calls.
 //
@@ -101,6 +104,7 @@ type Engine struct {
 	orphans []string    // keys of records without a rule
 	notes   []Notification
 	logs    int // bytes of logs in events that are not told yet
+	untold  int // how many those are
 	stats   []RuleStats
 	lost    uint64 // see LostUpTo
 }

@@ -53,6 +53,8 @@ type world struct {
 	records map[string]*schema.OpenAlert
 	orders  [][]string // keys of each Changed
 	serial  uint64     // of the last event
+	// shown is set while the states are those of a snapshot.
+	shown *schema.SnapshotMark
 	// silences are those in force.
 	silences []schema.Mute
 	// restarts kills the engine before every message.
@@ -191,7 +193,7 @@ func (w *world) deliver(m rules.Meta, ce *schema.CloudEvent[*schema.Event]) uint
 func (w *world) state(m rules.Meta, host, group, process, state string, expected *bool) {
 	s := schema.State{
 		Host: host, Group: group, Process: process, State: state, Since: schema.Time{Time: m.Stored}, Expected: expected,
-		Seq: m.Seq, Updated: schema.Time{Time: m.Stored}, Boot: "4f0c6d1e2a90b7c3", Serial: w.serial,
+		Seq: m.Seq, Updated: schema.Time{Time: m.Stored}, Boot: "4f0c6d1e2a90b7c3", Serial: w.serial, Snapshot: w.shown,
 	}
 	if state == "GONE" {
 		s.State, s.Gone = "RUNNING", &schema.Time{Time: m.Stored}
@@ -204,7 +206,9 @@ func (w *world) state(m rules.Meta, host, group, process, state string, expected
 func (w *world) snapshot(after time.Duration, process, state string) {
 	m := w.meta(after)
 	w.hostSeen("web1")
+	w.shown = &schema.SnapshotMark{Serial: w.serial, Time: schema.Time{Time: w.at}}
 	w.state(m, "web1", "api", process, state, p(false))
+	w.shown = nil
 	w.take()
 }
 

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"supernats/schema"
@@ -59,8 +60,9 @@ func (g *Engine) put(inc *incident) {
 
 // renew begins another alert in the place of one that is over.
 func (inc *incident) renew() {
+	before := prior(&inc.rec)
 	inc.rec = schema.OpenAlert{
-		Rule: inc.r.name, Severity: inc.r.severity, Kind: inc.r.kind, Phase: schema.PhasePending, Notify: inc.r.notify,
+		Prior: before, Rule: inc.r.name, Severity: inc.r.severity, Kind: inc.r.kind, Phase: schema.PhasePending, Notify: inc.r.notify,
 		Host: inc.key.host, Group: inc.key.group, Process: inc.key.process, Seq: inc.rec.Seq, Clock: inc.rec.Clock,
 	}
 	inc.parting = false
@@ -88,12 +90,20 @@ func (g *Engine) match(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, we
 // add counts and lists an event.
 func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well bool) {
 	g.stats[inc.r.index].Matched++
-	if mem := g.join(inc, p); mem != nil {
+	mem, is := g.membership(inc, p)
+	if inc.rec.Phase == schema.PhaseFiring && (!is || inc.quiet(ev)) {
+		inc.rec.Updates = 0 // it must not wait for long because of another one, or of what was long ago
+	}
+	if mem != nil {
+		inc.ran(mem, ev.Time.Time)
 		mem.setSince(time.Time{}, nil)
 		mem.setWell(time.Time{})
 		if mem.seq = m.Seq; well {
 			mem.setWell(m.Stored)
 		}
+	}
+	if state, ok := strings.CutPrefix(ev.Event, "PROCESS_STATE_"); ok && !well {
+		inc.rec.State = state
 	}
 	g.reopen(inc)
 	listed := *ev
@@ -101,6 +111,7 @@ func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well
 		listed.Host, listed.Group, listed.Process = "", "", ""
 	}
 	g.list(inc, listed)
+	g.lateNews(inc, m.Stored)
 	g.touch(inc, m.Stored)
 }
 
@@ -108,6 +119,7 @@ func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well
 func (g *Engine) reopen(inc *incident) {
 	if inc.rec.Phase == schema.PhaseResolved {
 		inc.rec.Phase, inc.rec.Closed, inc.rec.Ended = schema.PhaseFiring, nil, ""
+		inc.rec.EndedBy, inc.rec.HeardSince = "", nil
 		g.fires(inc, 1)
 	}
 }
@@ -124,9 +136,10 @@ func (g *Engine) matched(inc *incident, at time.Time) {
 // list adds an event to what is to be told.
 func (g *Engine) list(inc *incident, ev schema.AlertEvent) {
 	inc.rec.Count++
-	before := inc.unsent.logs
-	inc.unsent.add(ev, maxLogs-g.logs)
-	g.logs += inc.unsent.logs - before
+	g.keep(inc, func(u *unsent) { u.add(ev, maxLogs-g.logs) })
+	if !inc.many() && !inc.held && inc.rec.Phase == schema.PhaseFiring && len(inc.unsent.events) > min(maxFlapping, g.fits(inc)) {
+		g.fold(inc)
+	}
 	ev.Log = nil
 	inc.rec.Last = &ev
 	if inc.held && inc.rec.MutedBy != "" {
@@ -147,9 +160,7 @@ func (g *Engine) enough(inc *incident, ev *schema.AlertEvent, at time.Time) bool
 		old++
 	}
 	inc.matched = inc.matched[old:]
-	before := inc.unsent.logs
-	inc.unsent.drop(old)
-	g.logs += inc.unsent.logs - before
+	g.keep(inc, func(u *unsent) { u.drop(old) })
 	inc.rec.Count = len(inc.matched)
 	if len(inc.matched) >= inc.r.count {
 		inc.matched = nil
@@ -171,6 +182,7 @@ func (g *Engine) open(inc *incident, cause string, opened, at time.Time) {
 	}
 	inc.rec.Alert, inc.rec.Phase, inc.rec.Opened = inc.r.name+"/"+cause, schema.PhaseFiring, schema.Time{Time: opened}
 	inc.due = at.Add(inc.r.groupWait)
+	g.resume(inc, at)
 	g.fires(inc, 1)
 }
 
@@ -187,13 +199,15 @@ func (g *Engine) fires(inc *incident, n int) {
 
 // want makes the next notification due, now if it is time.
 func (g *Engine) want(inc *incident, at time.Time) {
-	if inc.rec.Notified != nil {
-		due := later(inc.rec.Notified.Add(inc.r.groupInterval), at)
-		if inc.due.IsZero() || due.Before(inc.due) {
-			inc.due = due
+	if inc.rec.Notified != nil && !inc.rec.Again {
+		due, quiet := inc.rec.Notified.Add(inc.wait()), at.Add(inc.quietAfter())
+		if quiet.Before(due) {
+			due = quiet
 		}
+		inc.due = later(due, at)
 	}
-	full := len(inc.unsent.events) >= g.listed(inc)
+	// What one process does can wait: see recur.go.
+	full := len(inc.unsent.events) >= g.listed(inc) && (inc.many() || inc.rec.Notifications == 0 || g.blocked(inc, at).any()) || g.tooMuch(inc, at)
 	switch {
 	case inc.held && len(inc.unsent.events) < g.keeps(inc):
 	case inc.held || full || !inc.due.After(at):
@@ -252,7 +266,7 @@ func (g *Engine) schedule(inc *incident) {
 		case inc.rec.Count == 0: // nothing that people would want to see
 			sooner(inc.rec.Closed.Time)
 		default:
-			sooner(inc.rec.Closed.Add(keepClosed))
+			sooner(inc.rec.Closed.Add(max(keepClosed, inc.r.groupInterval)))
 		}
 	default:
 		sooner(inc.due)
@@ -279,11 +293,14 @@ func later(a, b time.Time) time.Time {
 // closing returns when the alert closes if nothing happens: when all have been
 // well for long enough.
 func (inc *incident) closing() (at time.Time, ok bool) {
+	if inc.rec.Phase == schema.PhaseFiring && inc.rec.HeardSince != nil {
+		return inc.rec.HeardSince.Add(time.Duration(inc.rec.Hold)), true
+	}
 	if inc.rec.Phase != schema.PhaseFiring || inc.r.kind == kindSilent || inc.ill > 0 {
 		return time.Time{}, false
 	}
 	for _, mem := range inc.members {
-		if t := mem.well.Add(inc.r.resolveAfter); t.After(at) {
+		if t := mem.well.Add(max(inc.r.resolveAfter, time.Duration(inc.rec.Hold))); t.After(at) {
 			at = t
 		}
 	}
@@ -292,8 +309,11 @@ func (inc *incident) closing() (at time.Time, ok bool) {
 
 // close ends an alert.
 func (g *Engine) close(inc *incident, at time.Time) {
-	if inc.rec.Phase == schema.PhaseFiring {
+	if inc.rec.Phase == schema.PhaseFiring && inc.rec.HeardSince == nil {
 		g.fires(inc, -1)
+	}
+	if inc.rec.HeardSince != nil {
+		g.unwatched(inc)
 	}
 	inc.rec.Phase, inc.rec.Closed = schema.PhaseResolved, &schema.Time{Time: at}
 	for len(inc.members) > 0 {
@@ -305,6 +325,15 @@ func (g *Engine) close(inc *incident, at time.Time) {
 		g.release(inc.key.host, at)
 	}
 	g.schedule(inc)
+}
+
+// unwatched says that the alert of a host that was silent again and again is over.
+func (g *Engine) unwatched(inc *incident) {
+	if h := g.hosts[inc.key.host]; h != nil {
+		if w := h.watch(inc.r); w != nil && w.inc == inc {
+			w.inc = nil
+		}
+	}
 }
 
 // part forgets a closed alert once its end has been stored, and the messages that
@@ -330,6 +359,7 @@ func (g *Engine) forget(inc *incident) {
 	g.unhold(inc)
 	g.clear(inc, len(inc.unsent.events))
 	g.timers.set(&inc.timer, time.Time{})
+	inc.parting = false
 	delete(g.incidents, inc.key)
 	if g.perHost[inc.key.host]--; g.perHost[inc.key.host] == 0 {
 		delete(g.perHost, inc.key.host)

@@ -168,3 +168,33 @@ func TestOpenAlertsOfAHostAreBounded(t *testing.T) {
 		t.Errorf("%d have ended", resolved)
 	}
 }
+
+// A fleet in which everything flaps takes no more than there is room for: what waits is
+// reported sooner then, and nothing of it is lost.
+func TestUntoldEventsAreBounded(t *testing.T) {
+	w := newWorld(t, options(), crashRule())
+	const processes, rounds = 4000, 45
+	listed, seen, most := 0, 0, 0
+	count := func() {
+		for ; seen < len(w.notes); seen++ {
+			listed += len(w.notes[seen].Alert.Events)
+		}
+	}
+	for round := range rounds {
+		for i := range processes {
+			m := w.meta(time.Millisecond)
+			e := &schema.Event{Event: schema.ProcessStateExited, Expected: p(false), Host: "web1", Boot: "b", Serial: m.Seq, Group: "api", Process: fmt.Sprint(i)}
+			w.Event(m, e.Envelope(w.at), w.horizon)
+		}
+		w.pass(20 * time.Second)
+		count()
+		most = max(most, (round+1)*processes-listed)
+	}
+	if most > 105_000 || most < 95_000 {
+		t.Errorf("up to %d events wait", most)
+	}
+	w.pass(4 * time.Hour)
+	if count(); listed != processes*rounds || len(w.notes) > 6*processes {
+		t.Errorf("%d of %d events are listed in %d notifications", listed, processes*rounds, len(w.notes))
+	}
+}

@@ -21,6 +21,8 @@ type member struct {
 	// well is since when it has been well; seq the last message that matched.
 	well time.Time
 	seq  uint64
+	// began is since when it has run, by its host's time, until it matches again.
+	began time.Time
 }
 
 func (m *member) setWell(t time.Time) {
@@ -42,21 +44,27 @@ func one(b bool) int {
 
 // join returns the membership of a process, nil if there are too many.
 func (g *Engine) join(inc *incident, p *proc) *member {
+	mem, _ := g.membership(inc, p)
+	return mem
+}
+
+// membership is join, and says whether the process was a member before.
+func (g *Engine) membership(inc *incident, p *proc) (mem *member, before bool) {
 	for _, mem := range p.in {
 		if mem.inc == inc {
-			return mem
+			return mem, true
 		}
 	}
 	if !g.hasRoom(inc, p) {
 		g.drop(p)
-		return nil
+		return nil, false
 	}
-	mem := &member{inc: inc, p: p, i: len(inc.members)}
+	mem = &member{inc: inc, p: p, i: len(inc.members)}
 	inc.ill++
 	inc.size += inc.sizeOf(p)
 	inc.members = append(inc.members, mem)
 	p.in = append(p.in, mem)
-	return mem
+	return mem, false
 }
 
 // leave ends a membership.

@@ -22,7 +22,7 @@ func (g *Engine) Unsent() map[uint64]schema.AlertEvent {
 				continue
 			}
 			// One that is listed says whose it is only where that is not the alert's.
-			if !inc.r.many() {
+			if !inc.many() {
 				ev.Host, ev.Group, ev.Process = inc.rec.Host, inc.rec.Group, inc.rec.Process
 			}
 			events[ev.Seq] = ev

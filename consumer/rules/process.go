@@ -26,8 +26,10 @@ type proc struct {
 	// its boot.
 	told, serial uint64
 	boot         string
-	rules        []*rule // over states, that select it
-	in           []*member
+	// shown says that a snapshot told the state, and no event has since.
+	shown bool
+	rules []*rule // over states, that select it
+	in    []*member
 }
 
 // proc returns what is known of a process.
@@ -101,7 +103,7 @@ func (g *Engine) Process(m Meta, s *schema.State) {
 	p.note(m.Seq, s)
 	if s.Gone == nil && p.state == s.State && (s.State != exited || p.expected == expected) {
 		if !g.floor.covers(m) {
-			g.follow(p, m)
+			g.follow(p, s, m)
 		}
 		return
 	}
@@ -112,7 +114,7 @@ func (g *Engine) Process(m Meta, s *schema.State) {
 	g.learn(p, s, expected, mark{m.Seq, m.Stored})
 	known := g.floor.covers(m)
 	if !known {
-		g.follow(p, m)
+		g.follow(p, s, m)
 	}
 	for _, r := range was.rulesOf(p) {
 		g.condition(r, &was, p, s, m, known)
@@ -146,20 +148,21 @@ func (g *Engine) learn(p *proc, s *schema.State, expected bool, at mark) {
 			}
 		}
 	}
-	p.state, p.expected, p.seen = s.State, expected, at
+	p.state, p.expected, p.seen, p.shown = s.State, expected, at, s.Snapshot != nil
 	if s.Gone != nil {
 		p.state = ""
 	}
 }
 
 // follow tells the alerts of events about the new state of a process.
-func (g *Engine) follow(p *proc, m Meta) {
+func (g *Engine) follow(p *proc, s *schema.State, m Meta) {
 	for i := len(p.in) - 1; i >= 0; i-- {
 		mem := p.in[i]
 		inc := mem.inc
 		if inc.known.covers(m) || inc.r.kind != kindEvent {
 			continue
 		}
+		g.shows(mem, s, m)
 		away := p.state == "" || isStopped(p.state)
 		if mem.seq == m.Seq { // the event that matched is the one that told the state
 			g.recover(mem, m, away || p.isWell(), false)
@@ -169,31 +172,17 @@ func (g *Engine) follow(p *proc, m Meta) {
 	}
 }
 
-// whyAway says why a process needs not be well any more.
-func (g *Engine) whyAway(p *proc) string {
-	h := g.hosts[p.name.host]
-	switch {
-	case p.name.group == "": // what is no process
-		return ""
-	case h != nil && h.stops:
-		return "its supervisord was stopped"
-	case p.state == "":
-		return "supervisord does not have it any more"
-	}
-	return "it was stopped"
-}
-
 // recover notes whether a member is well, or needs not be any more.
 func (g *Engine) recover(mem *member, m Meta, well, away bool) {
 	inc := mem.inc
 	switch {
 	case away:
-		inc.rec.Ended = g.whyAway(mem.p)
+		inc.ended(g.whyAway(mem.p))
 		g.leave(mem)
 	case well == !mem.well.IsZero():
 		return
 	case well:
-		inc.rec.Ended = ""
+		inc.ended(whyWell(mem.p))
 		mem.setWell(m.Stored)
 	default:
 		mem.setWell(time.Time{})
@@ -283,6 +272,9 @@ func (g *Engine) change(c change) {
 			mem = in
 		}
 	}
+	if mem != nil && c.r.kind == kindState {
+		inc.shows(c.p)
+	}
 	switch {
 	case c.now && (mem == nil || !c.was):
 		inc = g.incident(c.r, c.key)
@@ -294,6 +286,9 @@ func (g *Engine) change(c change) {
 		ev := c.event()
 		mem.setSince(c.m.Stored, ev)
 		mem.setWell(time.Time{})
+		if c.r.kind == kindState {
+			inc.shows(c.p)
+		}
 		if inc.rec.Phase == schema.PhasePending && len(inc.members) == 1 {
 			inc.rec.Alert, inc.rec.Opened = c.r.name+"/"+ev.ID, ev.Time
 		}

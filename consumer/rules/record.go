@@ -103,7 +103,7 @@ func (inc *incident) record(lost uint64) *schema.OpenAlert {
 		n := mem.p.name
 		rec.Members = append(rec.Members, schema.AlertMember{
 			Host: unlike(n.host, rec.Host), Group: unlike(n.group, rec.Group), Process: unlike(n.process, rec.Process),
-			Since: timeOf(mem.since), State: mem.state, Well: timeOf(mem.well), Matched: mem.seq,
+			Since: timeOf(mem.since), State: mem.state, Well: timeOf(mem.well), Matched: mem.seq, Began: timeOf(mem.began),
 		})
 	}
 	return &rec
@@ -159,7 +159,7 @@ func (g *Engine) Restore(s Saved) {
 		if h.Stopping != nil {
 			restored.stopping = instant(h.Stopping.Time)
 		}
-		restored.why, restored.stops = whySilent(h), h.Stopping != nil
+		restored.why, restored.stops, restored.goodbye = whySilent(h), h.Stopping != nil, h.SaidGoodbye()
 		restored.learn(h)
 		g.follows(restored, h)
 	}
@@ -245,6 +245,9 @@ func (g *Engine) restore(inc *incident, rec *schema.OpenAlert, event func(uint64
 		if m.Well != nil {
 			mem.setWell(m.Well.Time)
 		}
+		if m.Began != nil {
+			mem.began = m.Began.Time
+		}
 	}
 	if rec.Due != nil {
 		inc.due = rec.Due.Time
@@ -252,7 +255,7 @@ func (g *Engine) restore(inc *incident, rec *schema.OpenAlert, event func(uint64
 	if rec.HeldUntil != nil {
 		g.hold(inc, block{mutedBy: rec.MutedBy, inhibitedBy: rec.InhibitedBy, until: rec.HeldUntil.Time}, rec.Clock.Time)
 	}
-	if rec.Phase == schema.PhaseFiring {
+	if rec.Phase == schema.PhaseFiring && rec.HeardSince == nil {
 		g.fires(inc, 1)
 	}
 	if inc.r.kind == kindSilent {
@@ -266,15 +269,19 @@ func (g *Engine) relist(inc *incident, ev schema.AlertEvent) {
 	if !inc.many() {
 		ev.Host, ev.Group, ev.Process = "", "", ""
 	}
-	before := inc.unsent.logs
-	inc.unsent.add(ev, maxLogs-g.logs)
-	g.logs += inc.unsent.logs - before
+	g.keep(inc, func(u *unsent) { u.add(ev, maxLogs-g.logs) })
 }
 
 // restoreSilence connects an alert with the host that it is about.
 func (g *Engine) restoreSilence(inc *incident) {
+	if inc.rec.EndedBy == schema.EndedForgotten {
+		return // there is no such host any more, or another one
+	}
 	seen := inc.rec.Opened.Time
-	if inc.rec.Closed != nil { // by a message, which the record of the host may not have seen
+	switch {
+	case inc.rec.HeardSince != nil:
+		seen = inc.rec.HeardSince.Time
+	case inc.rec.Closed != nil: // by a message, which the record of the host may not have seen
 		seen = inc.rec.Closed.Time
 	}
 	h := g.host(inc.key.host, seen)
@@ -288,7 +295,13 @@ func (g *Engine) restoreSilence(inc *incident) {
 		h.watches = append(h.watches, w)
 	}
 	w.inc = inc
-	if inc.rec.Phase == schema.PhaseFiring {
+	if inc.rec.Graced != nil {
+		h.graced = later(h.graced, inc.rec.Graced.Time)
+	}
+	switch {
+	case inc.rec.HeardSince != nil:
+		g.timers.set(&w.timer, later(g.silentAt(w), g.clock))
+	case inc.rec.Phase == schema.PhaseFiring:
 		g.timers.set(&w.timer, time.Time{})
 	}
 }
@@ -302,7 +315,10 @@ func (g *Engine) orphan(rec *schema.OpenAlert) {
 	last := *rec
 	last.Closed = &schema.Time{Time: later(g.clock, rec.Clock.Time)}
 	last.Notifications++
-	g.notes = append(g.notes, note(&last, schema.TypeAlertResolved, nil, last.Closed.Time))
+	last.Annotations = explain(maps.Clone(last.Annotations), endings[schema.EndedRule])
+	n := note(&last, schema.TypeAlertResolved, nil, last.Closed.Time)
+	n.Alert.Ended = schema.EndedRule
+	g.notes = append(g.notes, n)
 }
 
 // catchUp ends Restore when the states of all processes are those of one time,

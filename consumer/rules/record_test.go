@@ -21,9 +21,10 @@ func TestRecord(t *testing.T) {
 	want := map[string]*schema.OpenAlert{"exit.web1.api.api_00": {
 		Alert: "exit/web1/4f0c6d1e2a90b7c3/1", Rule: "exit", Severity: "warning", Host: "web1", Group: "api", Process: "api_00",
 		Kind: "event", Phase: schema.PhaseFiring, Opened: at(0), Count: 2,
-		Last:     &schema.AlertEvent{ID: "web1/4f0c6d1e2a90b7c3/2", Time: at(time.Second), Seq: seq + 1, Event: schema.ProcessStateExited, Server: "supervisor", FromState: "RUNNING", Expected: p(false)},
-		Notified: p(at(0)), Notifications: 1, Due: p(at(5 * time.Minute)), Unsent: []uint64{2},
-		Members: []schema.AlertMember{{Well: p(at(2 * time.Second)), Matched: 2}}, Seq: 3, Clock: at(2 * time.Second),
+		Last:    &schema.AlertEvent{ID: "web1/4f0c6d1e2a90b7c3/2", Time: at(time.Second), Seq: seq + 1, Event: schema.ProcessStateExited, Server: "supervisor", FromState: "RUNNING", Expected: p(false)},
+		EndedBy: schema.EndedRecovered, State: "RUNNING",
+		Notified: p(at(0)), Notifications: 1, Reported: 1, Due: p(at(5 * time.Minute)), Unsent: []uint64{2},
+		Members: []schema.AlertMember{{Well: p(at(2 * time.Second)), Matched: 2, Began: p(at(2 * time.Second))}}, Seq: 3, Clock: at(2 * time.Second),
 	}}
 	if d := cmp.Diff(want, w.records); d != "" {
 		t.Error(d)
@@ -101,7 +102,7 @@ func TestRestoreWithoutEvents(t *testing.T) {
 	w.Engine = rules.New(w.set)
 	w.Restore(rules.Saved{Alerts: []*schema.OpenAlert{w.records["exit.web1.api.api_00"]}, Clock: w.at})
 	w.pass(time.Hour)
-	w.want("1h0m1s update exit/2 web1/api/api_00 count 3 [EXITED#3]", "1h5m1s update exit/3 web1/api/api_00 count 4 []")
+	w.want("1h0m1s update exit/2 web1/api/api_00 count 3 [EXITED#3]", "1h10m2s update exit/3 web1/api/api_00 count 4 []")
 }
 
 func TestOtherRules(t *testing.T) {

@@ -266,12 +266,22 @@ func TestSilentHosts(t *testing.T) {
 			w.beat(0, "web1")
 			w.beat(time.Second, "web2")
 			w.beat(0, "web3")
-			w.bridge(time.Hour, "web1", schema.BridgeReconnect)
-			w.beat(time.Minute, "web2")
-			w.beat(time.Minute+59*time.Second, "web1")
+			w.bridge(2*time.Minute+50*time.Second, "web1", schema.BridgeReconnect)
+			w.beat(44*time.Second, "web2")
 			w.want()
-			w.beat(time.Minute, "web2")
-		}, []string{"1h3m1s firing host-silent/1 web3 count 1 []"}},
+			w.beat(time.Minute, "web1")
+		}, []string{"3m36s firing host-silent/1 web3 count 1 []"}},
+		{"two are silent, and one of them comes back: nothing new about the other", nil, []rules.Config{silent}, func(w *world) {
+			w.beat(0, "web1")
+			w.beat(20*time.Second, "web2")
+			w.bridge(100*time.Second, "web2", schema.BridgeStarted)
+			w.pass(time.Minute)
+			w.beat(0, "web2")
+			w.want("3m0s firing host-silent/1 web1 count 1 []")
+			if at := w.notes[0].Alert.Opened; !at.Equal(t0) {
+				w.Errorf("last heard %v", at)
+			}
+		}, nil},
 		{"a record of a bridge after no gap excuses nobody", nil, []rules.Config{silent}, func(w *world) {
 			w.beat(0, "web1")
 			for range 8 {

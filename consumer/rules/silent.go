@@ -11,15 +11,19 @@ import (
 // host is a host that was seen.
 type host struct {
 	name string
-	// seen is when its last message was stored, or since when nobody could send.
+	// seen is when its last message was stored.
 	seen     time.Time
 	stopping time.Time // since when its supervisord has been stopping
 	// stops says that its supervisord stops, whether alerts are held back for it or not.
 	stops bool
+	// goodbye says that it is not to come back.
+	goodbye bool
 	// several says that it has more than one supervisord: seen is that of the most
-	// silent one then, and not before graced, when nobody could reach the stream.
+	// silent one then.
 	several bool
-	graced  time.Time
+	// graced is until when it has time to come back, after nobody could reach the
+	// stream.
+	graced time.Time
 	// why is what is known of its silence, troubles are those of its record.
 	why      string
 	troubles []schema.HostTrouble
@@ -48,7 +52,7 @@ func (g *Engine) host(name string, at time.Time) *host {
 			continue
 		}
 		w := &watch{r: r, h: h}
-		w.timer = timer{index: -1, rank: r.rank, key: r.key(h.name, "", ""), fire: func(at time.Time) { g.silent(w, at) }}
+		w.timer = timer{index: -1, rank: r.rank, key: r.key(h.name, "", ""), watch: true, fire: func(at time.Time) { g.silent(w, at) }}
 		h.watches = append(h.watches, w)
 		g.timers.set(&w.timer, later(at.Add(r.silent), g.clock))
 	}
@@ -71,23 +75,69 @@ func (g *Engine) seen(m Meta, name string) {
 		if w.inc == nil || w.inc.known.covers(m) || g.floor.covers(m) {
 			continue
 		}
-		inc := w.inc
-		w.inc = nil
-		g.touch(inc, m.Stored)
-		g.close(inc, m.Stored)
-		g.timers.set(&w.timer, h.seen.Add(w.r.silent))
+		g.isBack(w, m.Stored)
 	}
+}
+
+// isBack ends the alert of a host that has been heard again. One that was silent again
+// and again must have been heard for a while first, but hides nothing meanwhile.
+func (g *Engine) isBack(w *watch, at time.Time) {
+	inc := w.inc
+	if inc.rec.HeardSince != nil {
+		return
+	}
+	g.touch(inc, at)
+	if inc.rec.Phase == schema.PhaseFiring && inc.rec.Hold > 0 {
+		inc.rec.HeardSince = &schema.Time{Time: at}
+		g.fires(inc, -1)
+		if inc.r.inhibits {
+			g.release(inc.key.host, at)
+		}
+		g.schedule(inc)
+	} else {
+		w.inc = nil
+		g.close(inc, at)
+	}
+	g.timers.set(&w.timer, g.silentAt(w))
+}
+
+// silentAgain goes on with the alert of a host that has not been heard for long enough.
+func (g *Engine) silentAgain(w *watch, at time.Time) {
+	inc := w.inc
+	inc.rec.HeardSince, inc.rec.Opened.Time = nil, w.h.seen
+	inc.rec.Once = w.h.stops
+	inc.rec.Count++
+	g.stats[w.r.index].Matched++
+	g.fires(inc, 1)
+	g.touch(inc, at)
+	g.want(inc, at)
+	g.schedule(inc)
+}
+
+// silentAt is when a host will have been silent for too long. Whoever else is silent
+// makes no difference, unless nobody could reach the stream.
+func (g *Engine) silentAt(w *watch) time.Time {
+	return later(later(w.h.seen, g.trusted).Add(w.r.silent), w.h.graced)
 }
 
 // silent is a watch's timer. It is not set anew for each message, so it may find
 // that it is too early.
 func (g *Engine) silent(w *watch, at time.Time) {
-	if due := later(w.h.seen, g.trusted).Add(w.r.silent); due.After(at) {
+	if due := g.silentAt(w); due.After(at) {
 		g.timers.set(&w.timer, due)
+		return
+	}
+	if w.h.goodbye { // it is to be forgotten; if it is not, and comes back, this is looked at again
+		g.timers.set(&w.timer, at.Add(w.r.silent))
+		return
+	}
+	if w.inc != nil && w.inc.rec.HeardSince != nil {
+		g.silentAgain(w, at)
 		return
 	}
 	inc := g.incident(w.r, w.timer.key)
 	w.inc = inc
+	inc.rec.Once = w.h.stops // somebody knows, and it will stay so
 	g.stats[w.r.index].Matched++
 	inc.rec.Count++
 	if inc.rec.Phase == schema.PhaseResolved {
@@ -104,9 +154,13 @@ func (g *Engine) silent(w *watch, at time.Time) {
 // to mean that nobody could reach it.
 const outage = 30 * time.Second
 
+// comeBack is how long a bridge may take to reach a NATS that is there again: it tries
+// each of its servers twice a second, and one that does not answer costs it seconds.
+const comeBack = 45 * time.Second
+
 // Bridge takes a record of a bridge: started, stopping or reconnect. The first
-// one after a gap of the whole stream says that NATS was away, and so no host was
-// silent. It must come before Seen of the same message, if that comes at all.
+// one after a gap of the whole stream may mean that NATS was away, and so each host
+// gets time to come back; all that are there do so at once. It must come before Seen of the same message, if that comes at all.
 func (g *Engine) Bridge(m Meta, host, kind string) {
 	at := instant(m.Stored)
 	if (kind == schema.BridgeStarted || kind == schema.BridgeReconnect) && !g.last.IsZero() && at.Sub(g.last) > outage {
@@ -115,19 +169,19 @@ func (g *Engine) Bridge(m Meta, host, kind string) {
 	g.begin(m, host)
 }
 
-// grace gives every host the time of its rule to come back. The record of a
-// pending alert remembers it.
+// grace gives every host time to come back. The record of a pending alert remembers
+// it.
 func (g *Engine) grace(m Meta) {
 	if g.floor.covers(m) {
 		return
 	}
 	for _, h := range g.hosts {
-		h.seen = later(h.seen, m.Stored)
-		h.graced = m.Stored
 		for _, w := range h.watches {
 			if w.inc != nil && w.inc.rec.Phase == schema.PhaseFiring {
 				continue
 			}
+			// Never longer than the rule would wait for a sign of now.
+			h.graced = later(h.graced, m.Stored.Add(min(comeBack, w.r.silent)))
 			inc := g.incidents[w.timer.key]
 			if inc != nil && (inc.held || inc.known.covers(m)) {
 				continue
@@ -135,6 +189,7 @@ func (g *Engine) grace(m Meta) {
 			inc = g.incident(w.r, w.timer.key)
 			w.inc = inc
 			inc.rec.Alert, inc.rec.Opened = w.r.name+"/"+path(h.name)+micros(h.seen), schema.Time{Time: h.seen}
+			inc.rec.Graced = &schema.Time{Time: h.graced}
 			g.touch(inc, m.Stored)
 		}
 	}

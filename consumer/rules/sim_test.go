@@ -25,6 +25,7 @@ type step struct {
 	loss    *schema.CloudEvent[*schema.Loss]
 	trouble string // that begins or ends
 	bridge  string
+	forget  bool
 	table   map[string]string // a snapshot: states by process
 	// counted is an event that a snapshot before it had told already.
 	counted bool
@@ -44,6 +45,8 @@ func (s step) String() string {
 		what = s.event.Data.Event + " " + s.event.Data.Process
 	case s.loss != nil:
 		what = "loss"
+	case s.forget:
+		what = "forget"
 	}
 	return fmt.Sprintf("%v #%d %s %s", s.at.Sub(t0), s.seq, s.host, what)
 }
@@ -53,7 +56,7 @@ func drawHistory(t *rapid.T) history {
 	at, seq := t0, uint64(0)
 	truth := map[string]map[string]string{"web1": {}, "web2": {}}
 	pauses := rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Second, 7 * time.Second, 31 * time.Second, 100 * time.Second, 4 * time.Minute, 20 * time.Minute})
-	kinds := rapid.SampledFrom([]string{"event", "event", "event", "event", "event", "event", "log", "snapshot", "beat", "pass", "pass", "loss", "bridge", "supervisor", "trouble", "trouble"})
+	kinds := rapid.SampledFrom([]string{"event", "event", "event", "event", "event", "event", "log", "snapshot", "beat", "pass", "pass", "loss", "bridge", "supervisor", "trouble", "trouble", "forget"})
 	for range rapid.IntRange(5, 120).Draw(t, "steps") {
 		at = at.Add(pauses.Draw(t, "pause")).Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "ms")) * time.Millisecond)
 		host := rapid.SampledFrom([]string{"web1", "web1", "web2"}).Draw(t, "host")
@@ -103,6 +106,9 @@ func drawHistory(t *rapid.T) history {
 			for len(h.steps) > 0 && h.steps[len(h.steps)-1].seq == 0 {
 				h.steps = h.steps[:len(h.steps)-1]
 			}
+		case "forget":
+			s.forget = true
+			truth[host] = map[string]string{}
 		case "supervisor":
 			e.Event, e.Group = rapid.SampledFrom([]string{schema.SupervisorStateChangeStopping, schema.SupervisorStateChangeRunning}).Draw(t, "change"), ""
 			s.event = e.Envelope(happened)
@@ -198,6 +204,10 @@ func (x *daemon) apply(s step) {
 	}
 	m := rules.Meta{Seq: s.seq, Stored: s.at}
 	x.clock = s.at
+	if s.forget {
+		x.forget(m, s.host)
+		return
+	}
 	if s.bridge != "" {
 		x.engine.Bridge(m, s.host, s.bridge)
 	}
@@ -235,6 +245,22 @@ func (x *daemon) apply(s step) {
 		x.hosts[s.host] = host
 		x.dirty["host "+s.host] = true
 		x.engine.Host(m, &host)
+	}
+}
+
+// forget drops what is known of a host, unless that is of a later message.
+func (x *daemon) forget(m rules.Meta, host string) {
+	x.engine.Forget(m, host)
+	if h, ok := x.hosts[host]; !ok || h.Seq >= m.Seq {
+		return
+	}
+	delete(x.hosts, host)
+	x.dirty["host "+host] = true
+	for key, s := range x.states {
+		if s.Host == host {
+			delete(x.states, key)
+			x.dirty[key] = true
+		}
 	}
 }
 
@@ -297,15 +323,24 @@ func (x *daemon) flush(t tester, next, writes int) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(x.dirty)) {
 		if host, ok := strings.CutPrefix(key, "host "); ok {
-			todo = append(todo, func() { x.disk.hosts[host] = x.hosts[host] })
+			todo = append(todo, func() { put(x.disk.hosts, host, x.hosts) })
 		} else {
-			todo = slices.Insert(todo, len(todo), func() { x.disk.states[key] = x.states[key] })
+			todo = slices.Insert(todo, len(todo), func() { put(x.disk.states, key, x.states) })
 		}
 	}
 	x.dirty = map[string]bool{}
 	todo = append(todo, func() { x.disk.next, x.disk.clock = next, x.clock })
 	for _, do := range todo[:min(writes, len(todo))] {
 		do()
+	}
+}
+
+// put copies a record, or that there is none.
+func put[V any](to map[string]V, key string, from map[string]V) {
+	if v, ok := from[key]; ok {
+		to[key] = v
+	} else {
+		delete(to, key)
 	}
 }
 
@@ -354,7 +389,14 @@ func TestKilledAnywhereItTellsTheSame(t *testing.T) {
 				if h.steps[i].seq == 0 && rapid.Bool().Draw(t, "nobody asked") {
 					continue
 				}
+				if h.steps[i].forget { // the daemon acknowledges what was before
+					x.flush(t, i, all)
+				}
 				x.apply(h.steps[i])
+				if h.steps[i].forget {
+					x.flush(t, i+1, all)
+					continue
+				}
 				switch do := rapid.IntRange(0, 7).Draw(t, "what now"); {
 				case do < 2 || kills > 30:
 					x.flush(t, i+1, all)

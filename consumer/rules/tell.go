@@ -64,11 +64,14 @@ func (g *Engine) tell(inc *incident, at time.Time) {
 		return
 	}
 	g.unhold(inc)
+	if inc.rec.Notifications > 0 && inc.rec.Count > inc.rec.Reported {
+		inc.rec.Updates++
+	}
 	for first := true; first || len(inc.unsent.events) > 0; first = false {
 		g.send(inc, false, at)
 	}
 	inc.due = time.Time{}
-	if inc.r.repeatInterval > 0 {
+	if inc.r.repeatInterval > 0 && !inc.rec.Once {
 		inc.due = at.Add(inc.r.repeatInterval)
 	}
 }
@@ -184,24 +187,22 @@ func (g *Engine) again(inc *incident, at time.Time) {
 
 // clear removes events from what is to be told.
 func (g *Engine) clear(inc *incident, n int) {
-	before := inc.unsent.logs
-	inc.unsent.drop(n)
-	g.logs += inc.unsent.logs - before
+	g.keep(inc, func(u *unsent) { u.drop(n) })
 }
 
 // send makes one notification of as many events as it may list.
 func (g *Engine) send(inc *incident, resolved bool, at time.Time) {
 	rec := &inc.rec
-	before := inc.unsent.logs
-	events := inc.unsent.take(min(len(inc.unsent.events), g.listed(inc)))
-	g.logs += inc.unsent.logs - before
+	var events []schema.AlertEvent
+	g.keep(inc, func(u *unsent) { events = u.take(min(len(u.events), g.listed(inc))) })
 	typ := schema.TypeAlertUpdate
 	switch {
 	case resolved:
 		typ = schema.TypeAlertResolved
-	case rec.Notifications == 0:
+	case rec.Notifications == 0 || rec.Again:
 		typ = schema.TypeAlertFiring
 	}
+	last := len(inc.unsent.events) == 0
 	v := view(rec, events, at)
 	if rec.Notifications == 0 {
 		// Receivers know an alert by its labels: they stay as they were.
@@ -214,10 +215,21 @@ func (g *Engine) send(inc *incident, resolved bool, at time.Time) {
 	why := g.whyOf(inc)
 	rec.Annotations = explain(render(inc.r.annotations, v), why)
 	rec.Notifications++
+	n := note(rec, typ, events, at)
+	if last {
+		inc.account(n.Alert)
+	}
+	if resolved {
+		inc.finish(n.Alert)
+	}
+	if len(events) > 0 {
+		n.Alert.WellSince = rec.WellSince
+	}
+	rec.Again = rec.Again && !last
 	rec.Notified = &schema.Time{Time: at}
 	g.touch(inc, at)
 	g.stats[inc.r.index].Notified++
-	g.notes = append(g.notes, note(rec, typ, events, at))
+	g.notes = append(g.notes, n)
 }
 
 // AnnotationReason is the annotation that says why a host is silent, or why an alert

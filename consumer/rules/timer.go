@@ -13,7 +13,8 @@ type timer struct {
 	at    time.Time
 	rank  int
 	key   key
-	index int // in the heap; -1 if not set
+	watch bool // of a host, and so after that of its alert
+	index int  // in the heap; -1 if not set
 	fire  func(at time.Time)
 }
 
@@ -24,7 +25,10 @@ func (t *timer) before(u *timer) bool {
 	if t.rank != u.rank {
 		return t.rank < u.rank
 	}
-	return t.key.compare(u.key) < 0
+	if c := t.key.compare(u.key); c != 0 {
+		return c < 0
+	}
+	return !t.watch && u.watch
 }
 
 // key says which alert: one of a rule about what is named.

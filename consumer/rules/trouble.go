@@ -15,7 +15,7 @@ import (
 func (g *Engine) Host(m Meta, rec *schema.Host) {
 	m = g.begin(m, "")
 	h := g.host(rec.Host, m.Stored)
-	h.why, h.stops = whySilent(rec), rec.Stopping != nil
+	h.why, h.stops, h.goodbye = whySilent(rec), rec.Stopping != nil, rec.SaidGoodbye()
 	if g.floor.covers(m) {
 		g.follows(h, rec)
 		h.learn(rec)
@@ -35,12 +35,12 @@ func (g *Engine) follows(h *host, rec *schema.Host) {
 		return
 	}
 	before := h.seen
-	if h.seen = later(least, h.graced); !h.seen.Before(before) {
+	if h.seen = least; !h.seen.Before(before) {
 		return
 	}
 	for _, w := range h.watches {
 		if w.inc == nil {
-			g.timers.set(&w.timer, later(h.seen.Add(w.r.silent), g.clock))
+			g.timers.set(&w.timer, later(g.silentAt(w), g.clock))
 		}
 	}
 }
@@ -71,12 +71,8 @@ func (g *Engine) heard(h *host, m Meta) {
 		if w.inc == nil || w.inc.known.covers(m) {
 			continue
 		}
-		if due := later(h.seen, g.trusted).Add(w.r.silent); due.After(m.Stored) {
-			inc := w.inc
-			w.inc = nil
-			g.touch(inc, m.Stored)
-			g.close(inc, m.Stored)
-			g.timers.set(&w.timer, due)
+		if g.silentAt(w).After(m.Stored) {
+			g.isBack(w, m.Stored)
 		}
 	}
 }
@@ -98,7 +94,7 @@ func (g *Engine) mood(h *host, rec *schema.Host, m Meta) {
 // whySilent says what is known of a host that sends nothing more, "" if nothing.
 func whySilent(rec *schema.Host) string {
 	if rec.Stopping != nil {
-		return "its supervisord was stopped"
+		return "its supervisord announced its shutdown"
 	}
 	var silent []string
 	living := 0

@@ -33,6 +33,14 @@ type unsent struct {
 	logs, tail, tailFrom, cut int
 }
 
+// keep changes what an alert has to tell, and counts what that takes.
+func (g *Engine) keep(inc *incident, change func(*unsent)) {
+	logs, events := inc.unsent.logs, len(inc.unsent.events)
+	change(&inc.unsent)
+	g.logs += inc.unsent.logs - logs
+	g.untold += len(inc.unsent.events) - events
+}
+
 // add appends an event, whose logs may take up to a number of bytes.
 func (u *unsent) add(ev schema.AlertEvent, budget int) {
 	size := 0
@@ -62,6 +70,24 @@ func (u *unsent) drop(n int) {
 	*u = unsent{}
 	for _, e := range rest {
 		u.add(e, maxLogs)
+	}
+}
+
+// remove drops one event that is neither the first nor the last.
+func (u *unsent) remove(i int) {
+	size := u.sizes[i]
+	u.events, u.sizes = slices.Delete(u.events, i, i+1), slices.Delete(u.sizes, i, i+1)
+	u.logs -= size
+	switch {
+	case u.tailFrom == 0:
+		return
+	case u.tailFrom > i:
+		u.tailFrom--
+	default:
+		u.tail -= size
+	}
+	if u.cut > i {
+		u.cut--
 	}
 }
 

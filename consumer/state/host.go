@@ -96,6 +96,7 @@ func (h *host) bridge(m Meta, kind string, b *schema.Bridge, at schema.Time) {
 		if b.SupervisorPID != 0 {
 			l.PID = b.SupervisorPID
 		}
+		l.Ephemeral = l.Ephemeral && kind != schema.BridgeStarted || b.Ephemeral
 	}
 	switch kind {
 	case schema.BridgeStarted:

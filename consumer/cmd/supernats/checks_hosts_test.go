@@ -41,7 +41,7 @@ func TestDoctorOfHosts(t *testing.T) {
 			"warn host box: 2 troubles more were reported than are kept [there: supervisorctl tail supernats stderr]",
 			"warn host web2 lost 12 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host web2` shows what fills it]",
 			"warn host web3: the stream took 3 of its events for duplicates that they were not, the last time SPAN ago: somebody else uses its message ids [find out which NATS user publishes message ids of this host that are not its own, and take its rights away; the events of the host are stored all the same]",
-			"warn 2 hosts are silent: box (its supervisord user, SPAN), web2 (SPAN) [there: supervisorctl status, and supervisorctl tail supernats stderr]",
+			"warn 2 hosts are silent: box (its supervisord user, SPAN), web2 (SPAN) [there: supervisorctl status, and supervisorctl tail supernats stderr; of one that is gone for good: supernats hosts forget HOST]",
 		}
 		got := findings(now, several(now),
 			schema.Host{Host: "web3", BridgeVersion: version, LastSeen: ago(0), Resent: 3, LastResent: ptr(ago(time.Hour)), Lost: 3, LastLoss: ptr(ago(8 * 24 * time.Hour))},

@@ -193,7 +193,7 @@ func TestDoctorWarns(t *testing.T) {
 		"warn parked: supernats gave up 1 messages, the last one SPAN ago: malformed [nats stream get SUPERVISOR_PARKED 1 shows it; when it is fixed: nats stream purge SUPERVISOR_PARKED --subject=supervisor.parked.supernats]",
 		"warn hosts: host a b;c lost 9 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host 'a b;c'` shows what fills it]",
 		"warn hosts: host web2 lost 12 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host web2` shows what fills it]",
-		"warn hosts: 1 hosts are silent: web2 (SPAN)"+" [there: supervisorctl status, and supervisorctl tail supernats stderr]",
+		"warn hosts: 1 hosts are silent: web2 (SPAN)"+" [there: supervisorctl status, and supervisorctl tail supernats stderr; of one that is gone for good: supernats hosts forget HOST]",
 		"warn hosts: bridge of an unknown version, not v1.2.3, on 1 hosts: old [install supernats-bridge v1.2.3 there, then: supervisorctl restart supernats]",
 		"warn hosts: bridge v1.0.0, not v1.2.3, on 2 hosts: a b;c, web2 [install supernats-bridge v1.2.3 there, then: supervisorctl restart supernats]")
 	out, _, _ := supernats(t, "doctor", "-o", "table", "--nats-url", i.url)

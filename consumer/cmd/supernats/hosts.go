@@ -18,6 +18,11 @@ import (
 )
 
 type hostsCmd struct {
+	List   hostsListCmd   `cmd:"" default:"withargs" help:"Every host: last seen, what is wrong with it or its bridge, its clock, versions, processes, lost events."`
+	Forget hostsForgetCmd `cmd:"" help:"A host that is gone for good: drop its records, its alerts and its consumer."`
+}
+
+type hostsListCmd struct {
 	Pattern string `arg:"" optional:"" help:"A glob for a host."`
 	outputFlag
 }
@@ -34,7 +39,7 @@ type shownHost struct {
 }
 
 // Run prints the records of the hosts.
-func (h *hostsCmd) Run(ctx context.Context, c *common) error {
+func (h *hostsListCmd) Run(ctx context.Context, c *common) error {
 	if err := (consumer.Filter{Hosts: []string{h.Pattern}}).Check(); err != nil {
 		return usageError{err}
 	}

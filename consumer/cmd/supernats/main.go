@@ -39,7 +39,7 @@ type cli struct {
 
 	Consume   consumeCmd   `cmd:"" help:"The consumer daemon: records the state of every process, and tells people what the rules find."`
 	Ps        psCmd        `cmd:"" help:"The state of every process in the fleet."`
-	Hosts     hostsCmd     `cmd:"" help:"Every host: last seen, what is wrong with it or its bridge, its clock, versions, processes, lost events."`
+	Hosts     hostsCmd     `cmd:"" help:"Every host, or forget one that is gone for good."`
 	Tail      tailCmd      `cmd:"" help:"Events as they happen."`
 	Replay    replayCmd    `cmd:"" help:"Events from the stream, oldest first."`
 	Alerts    alertsCmd    `cmd:"" help:"Alerts, open ones first, and what could not be delivered."`

@@ -189,27 +189,27 @@ func TestText(t *testing.T) {
 		"slack": "FIRING `web1` `api:api_00` exited unexpectedly (exit code 1)\n" +
 			"UPDATE `web1` `api:api_00` exited unexpectedly (exit code 5), 5 times\n" +
 			"RESOLVED `web1` `api:api_00` exited unexpectedly (exit code 9), 9 times, over after 8m\n" +
-			"FIRING `web1` is silent, its bridge sends nothing\n" +
+			"FIRING `web1` is silent, its bridge sends nothing, last heard 2026-11-21 19:00:31 UTC\n" +
 			"FIRING `web1` `&lt;b&gt;&amp;'x':*y*_z_` `exited unexpectedly (spawn error: can't find @everyone &lt;!channel&gt; http://x\\n)`, late: it was at 2026-11-21 19:00:31 UTC",
 		"teams": "FIRING web1 api:api_00 exited unexpectedly (exit code 1)\n" +
 			"UPDATE web1 api:api_00 exited unexpectedly (exit code 5), 5 times\n" +
 			"RESOLVED web1 api:api_00 exited unexpectedly (exit code 9), 9 times, over after 8m\n" +
-			"FIRING web1 is silent, its bridge sends nothing\n" +
+			"FIRING web1 is silent, its bridge sends nothing, last heard 2026-11-21 19:00:31 UTC\n" +
 			"FIRING web1 <b>&`x`:*y*_z_ exited unexpectedly (spawn error: can't find @everyone <!channel> http://x\\n), late: it was at 2026-11-21 19:00:31 UTC",
 		"discord": `**FIRING** web1 api\:api\_00 exited unexpectedly (exit code 1)` + "\n" +
 			`**UPDATE** web1 api\:api\_00 exited unexpectedly (exit code 5), 5 times` + "\n" +
 			`**RESOLVED** web1 api\:api\_00 exited unexpectedly (exit code 9), 9 times, over after 8m` + "\n" +
-			`**FIRING** web1 is silent, its bridge sends nothing` + "\n" +
+			`**FIRING** web1 is silent, its bridge sends nothing, last heard 2026-11-21 19\:00\:31 UTC` + "\n" +
 			"**FIRING** web1 \\<b\\>&\\`x\\`\\:\\*y\\*\\_z\\_ exited unexpectedly (spawn error\\: can't find \\@everyone \\<!channel\\> http\\://x\\\\n), late: it was at 2026-11-21 19:00:31 UTC",
 		"telegram": "<b>FIRING</b> <code>web1</code> <code>api:api_00</code> exited unexpectedly (exit code 1)\n" +
 			"<b>UPDATE</b> <code>web1</code> <code>api:api_00</code> exited unexpectedly (exit code 5), 5 times\n" +
 			"<b>RESOLVED</b> <code>web1</code> <code>api:api_00</code> exited unexpectedly (exit code 9), 9 times, over after 8m\n" +
-			"<b>FIRING</b> <code>web1</code> is silent, its bridge sends nothing\n" +
+			"<b>FIRING</b> <code>web1</code> is silent, its bridge sends nothing, last heard 2026-11-21 19:00:31 UTC\n" +
 			"<b>FIRING</b> <code>web1</code> <code>&lt;b&gt;&amp;`x`:*y*_z_</code> <code>exited unexpectedly (spawn error: can't find @everyone &lt;!channel&gt; http://x\\n)</code>, late: it was at 2026-11-21 19:00:31 UTC",
 		"ntfy": "FIRING web1 api:api_00 exited unexpectedly (exit code 1)\n" +
 			"UPDATE web1 api:api_00 exited unexpectedly (exit code 5), 5 times\n" +
 			"RESOLVED web1 api:api_00 exited unexpectedly (exit code 9), 9 times, over after 8m\n" +
-			"FIRING web1 is silent, its bridge sends nothing\n" +
+			"FIRING web1 is silent, its bridge sends nothing, last heard 2026-11-21 19:00:31 UTC\n" +
 			"FIRING web1 <b>&`x`:*y*_z_ exited unexpectedly (spawn error: can't find @everyone <!channel> http://x\\n), late: it was at 2026-11-21 19:00:31 UTC",
 	}
 	for _, s := range services {

@@ -132,6 +132,9 @@ func (in *incident) text() string {
 		return sentence(in.last)
 	}
 	p := partyOf(in.news.Data)
+	if s := recurs(in.news); s != "" {
+		return say(in.news.Data, p, s)
+	}
 	return say(in.news.Data, p, what(in.news.Data, p.many(), false))
 }
 

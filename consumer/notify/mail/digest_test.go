@@ -63,26 +63,26 @@ func TestWords(t *testing.T) {
 		},
 		{
 			in(alertOf(update, "host-silent", "web1", "", ""), four),
-			"CRITICAL UPDATE web1 is silent (still open for 4h)", "web1 is silent (still open for 4h).",
+			"CRITICAL UPDATE web1 is silent (still open for 4h), last heard...", "web1 is silent (still open for 4h), last heard 2026-11-21 15:00:31 UTC.",
 		},
 		{
 			in(alertOf(resolved, "unexpected-exit", "web1", "", "crasher"), closed),
-			"RESOLVED web1 crasher is well again: open for 4m30s, 17 events",
-			"crasher on web1 is well again: open for 4m30s, 17 events.",
+			"RESOLVED web1 crasher has recovered: open for 4m30s, 17 events",
+			"crasher on web1 has recovered: open for 4m30s, 17 events.",
 		},
 		{
 			in(alertOf(resolved, "down", "web1", "api", ""), closed),
-			"RESOLVED web1 group api is well again after 4m30s, 17 events...",
-			"group api on web1 is well again: open for 4m30s, 17 events (rule down).",
+			"RESOLVED web1 group api has recovered after 4m30s, 17 events...",
+			"group api on web1 has recovered: open for 4m30s, 17 events (rule down).",
 		},
 		{
 			in(in(alertOf(resolved, "down", "", "", ""), closed), nobody),
-			"RESOLVED alert down is well again after 4m30s, 17 events (rule...",
-			"alert down is well again: open for 4m30s, 17 events (rule down).",
+			"RESOLVED alert down has recovered after 4m30s, 17 events (rule...",
+			"alert down has recovered: open for 4m30s, 17 events (rule down).",
 		},
 		{
 			in(alertOf(resolved, "host-silent", "web1", "", ""), closed),
-			"RESOLVED web1 is heard again: open for 4m30s", "web1 is heard again: open for 4m30s.",
+			"RESOLVED web1 is reporting again: open for 4m30s", "web1 is reporting again: open for 4m30s.",
 		},
 		{
 			in(alertOf(resolved, "loss", "web1", "", ""), closed),
@@ -195,11 +195,11 @@ func TestDigestWords(t *testing.T) {
 		},
 		{
 			batch(storm(1)[0], wellAfter("web1", "worker", "worker_000", 270*time.Second, 1)),
-			"RESOLVED worker:worker_000 on web1 is well again after 4m30s...",
+			"RESOLVED worker:worker_000 on web1 has recovered after 4m30s...",
 		},
 		{
 			batch(wellAfter("web1", "a", "a", time.Second, 1), wellAfter("web2", "b", "b", time.Second, 1), heard("web3")),
-			"RESOLVED a, b are well again on 2 hosts and 1 other alert",
+			"RESOLVED a, b have recovered on 2 hosts and 1 other alert",
 		},
 		{
 			batch(alertOf(schema.TypeAlertResolved, "quorum", "web1", "api", ""), alertOf(schema.TypeAlertResolved, "quorum", "web1", "db", "")),

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"supernats/consumer/notify"
 	"supernats/schema"
 )
 
@@ -152,7 +153,7 @@ func (v *view) section(batch []*schema.CloudEvent[*schema.Alert], of []int, titl
 	last := ""
 	for _, i := range worded {
 		a, head, note := &v.Alerts[i], v.Alerts[i].Sentence, notes[i]
-		if len(a.Events) == 0 && !a.Opened.IsZero() && batch[i].Type != schema.TypeAlertResolved {
+		if len(a.Events) == 0 && !a.Opened.IsZero() && notify.LastHeard(batch[i].Data) == "" && batch[i].Type != schema.TypeAlertResolved {
 			head += ", since " + when(a.Opened, v.Time)
 		}
 		l.head(head)

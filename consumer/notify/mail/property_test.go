@@ -17,7 +17,7 @@ import (
 var pieces = []string{
 	"a", "api_00", "-", " ", "  ", "\t", "\r\n", "\n", "\r", "\x00", "\x1b[31m", "\u2028", "\u202e", "\u00a0", "\xff", "进", "=?utf-8?q?=0D=0A?=",
 	"<b>", "</ul>", "<li><i>2026-11-21 19:00:31.833 UTC</i> web1", "<br><i>2026-11-21 19:00:31.833 UTC</i>", "&amp;", "\"'", "\r\nBcc: x@y.z\r\n\r\n", ".\r\n", "{{.Subject}}",
-	"2026-11-21 19:00:31.833 UTC", "   2026-11-21 19:00:31.833 UTC (3m ago): api on web1 exited unexpectedly", " * api on web1 is well again", "   Note: x",
+	"2026-11-21 19:00:31.833 UTC", "   2026-11-21 19:00:31.833 UTC (3m ago): api on web1 exited unexpectedly", " * api on web1 has recovered", "   Note: x",
 	"Firing: x (critical), 1 alert", "Last lines of stderr:", "To investigate:", "\n\nSummary:\n\n", ": ", ", ",
 }
 

@@ -26,6 +26,7 @@ type content struct{ subject, text, html string }
 // A template that goes wrong on these alerts must not keep them from being told:
 // supernats' own words stand in for it, and the mistake is shown among them.
 func render(batch []*schema.CloudEvent[*schema.Alert], own *templates, from Identity, now time.Time) (content, error) {
+	batch = fold(batch)
 	d := newData(batch, from, now)
 	c, err := own.render(d)
 	if err != nil {

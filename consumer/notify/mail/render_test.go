@@ -68,12 +68,12 @@ func TestSubject(t *testing.T) {
 		// A notification that holds fewer events than it is about.
 		{firing(func(a *schema.Alert) { a.Count = 300 }), "[supervisor] CRITICAL web1 api:api_00 crashed (exit 3) (and 299 more)"},
 		{of(schema.TypeAlertUpdate, firing(five, func(a *schema.Alert) { a.Count = 70 })), "[supervisor] CRITICAL UPDATE web1 api:api_00 crashed (exit 4) (and 4 more)"},
-		{of(schema.TypeAlertResolved, firing(func(a *schema.Alert) { a.Events = nil })), "[supervisor] RESOLVED web1 api:api_00 is well again: open for 0s, 1 event"},
+		{of(schema.TypeAlertResolved, firing(func(a *schema.Alert) { a.Events = nil })), "[supervisor] RESOLVED web1 api:api_00 has recovered: open for 0s, 1 event"},
 		{
 			of(schema.TypeAlertResolved, firing(func(a *schema.Alert) { a.Events, a.Annotations = nil, map[string]string{"reason": "it was stopped"} })),
 			"[supervisor] RESOLVED web1 api:api_00 needs no more attention (it was...",
 		},
-		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"))), "[supervisor] RESOLVED web1 is heard again: open for 0s"},
+		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"))), "[supervisor] RESOLVED web1 is reporting again: open for 0s"},
 	} {
 		if got, _ := words(batch(tc.n)); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)

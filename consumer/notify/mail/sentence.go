@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"supernats/consumer/notify"
 	"supernats/schema"
 )
 
@@ -75,9 +76,14 @@ func sentence(n *schema.CloudEvent[*schema.Alert]) string {
 	said, k := told(n, p.many(), true), more(n)
 	switch s := again(a); {
 	case n.Type == schema.TypeAlertResolved:
+		said += notify.RecurredBefore(n.Data)
 		return cmp.Or(p.String(), "alert "+cell(a.Rule, maxSubjectName)) + " " + said
+	case recurs(n) != "":
+		said += ", " + strconv.Itoa(a.Count) + " times since the alert opened"
 	case n.Type == schema.TypeAlertUpdate && s != "":
 		said = s
+	case notify.LastHeard(a) != "":
+		said += ", " + notify.LastHeard(a)
 	case k > 0 && p.many():
 		said += p.besides(k)
 	case k == 1:

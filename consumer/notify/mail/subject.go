@@ -49,6 +49,7 @@ func subjectOne(n *schema.CloudEvent[*schema.Alert]) string {
 	whos, said, short := p.subjects(), told(n, p.many(), true), told(n, p.many(), false)
 	who := &whos[len(whos)-1]
 	switch k := more(n); {
+	case !over && recurs(n) != "": // which says how many
 	case over:
 		*who = cmp.Or(*who, "alert "+cell(a.Rule, maxSubjectName))
 	case k > 0 && p.many():

@@ -39,7 +39,7 @@ func TestTemplates(t *testing.T) {
 - 2026-11-21 19:00:31.833 UTC worker:worker_000 exit code 1
 firing worker:worker_001 on web2: worker:worker_001 on web2 exited unexpectedly (exit code 2)
 - 2026-11-21 19:00:31.843 UTC worker:worker_001 exit code 2
-resolved api on web1: api on web1 is well again: open for 4m30s, 17 events
+resolved api on web1: api on web1 has recovered: open for 4m30s, 17 events
 `
 	if m.Text != want {
 		t.Errorf("text:\n%s\nwant:\n%s", m.Text, want)
@@ -49,7 +49,7 @@ resolved api on web1: api on web1 is well again: open for 4m30s, 17 events
 	}
 	// What is not given is supernats' own.
 	m = deliverBy(t, list, func(c *Config) { c.Subject = "x" })
-	mustContain(t, m.Text, "2 processes on 2 hosts exited unexpectedly (and 1 resolved).\n", "api on web1 is well again")
+	mustContain(t, m.Text, "2 processes on 2 hosts exited unexpectedly (and 1 resolved).\n", "api on web1 has recovered")
 	if m.Subject() != "x" {
 		t.Errorf("subject %q", m.Subject())
 	}

@@ -250,14 +250,14 @@ func lossCause(a *schema.Alert) string {
 // more is how many events there are besides the headline.
 func more(n *schema.CloudEvent[*schema.Alert]) int {
 	count := len(n.Data.Events)
-	if n.Type == schema.TypeAlertFiring {
+	if n.Type == schema.TypeAlertFiring && n.Data.Recurring == nil {
 		// Nothing was told before, so what is not listed is new too.
 		count = max(count, n.Data.Count)
 	}
 	return max(count-1, 0)
 }
 
-// wellAgain says how an alert ended, for one or for many.
+// wellAgain says how an alert ended, for one or for many, without the state.
 func wellAgain(a *schema.Alert, many bool) string {
 	verb := func(one, other string) string {
 		if many {
@@ -271,7 +271,7 @@ func wellAgain(a *schema.Alert, many bool) string {
 	case why != "" && p != isSilent:
 		return verb("needs no more attention", "need no more attention") + " (" + why + ")"
 	case p == isSilent:
-		return verb("is heard again", "are heard again")
+		return verb("is reporting again", "are reporting again")
 	case p == hasLost:
 		return verb("loses no more events", "lose no more events")
 	case p == isTroubled:
@@ -282,7 +282,7 @@ func wellAgain(a *schema.Alert, many bool) string {
 		// Nothing was wrong with it.
 		return verb("is quiet again", "are quiet again")
 	}
-	return verb("is well again", "are well again")
+	return verb("has recovered", "have recovered")
 }
 
 // history says how long an alert is or was open and how many events it had.
@@ -328,6 +328,9 @@ func told(n *schema.CloudEvent[*schema.Alert], many, aside bool) string {
 	switch {
 	case n.Type == schema.TypeAlertResolved:
 		s := wellAgain(a, many)
+		if state := cell(a.State, maxSubjectName); state != "" {
+			s += ", its state is " + state
+		}
 		if h := history(a, n.Time.Time); h != "" {
 			s += ": " + h
 		}
@@ -335,10 +338,38 @@ func told(n *schema.CloudEvent[*schema.Alert], many, aside bool) string {
 			s += details("rule " + cell(a.Rule, maxSubjectName))
 		}
 		return s
+	case recurs(n) != "":
+		return recurs(n) + lateTail(a)
 	case n.Type == schema.TypeAlertUpdate && len(a.Events) == 0:
 		return what(a, many, false) + details("still "+history(a, n.Time.Time))
 	}
-	return what(a, many, aside)
+	s := what(a, many, aside)
+	if r := a.Recurring; r != nil && r.Reopened > 0 && n.Type == schema.TypeAlertFiring {
+		s += ", again " + notify.Span(n.Time.Sub(r.Since.Time)) + " after its end was reported"
+	}
+	return s + lateTail(a)
+}
+
+// lateTail marks what is over by now.
+func lateTail(a *schema.Alert) string {
+	if s := notify.WellSince(a); s != "" {
+		return ", " + s
+	}
+	return ""
+}
+
+// recurs says that one process has done the same again and again, "" if it has not or
+// if the rule's author has put it into words.
+func recurs(n *schema.CloudEvent[*schema.Alert]) string {
+	s := notify.Recurrence(n)
+	if s == "" || summaryOf(n.Data) != "" {
+		return ""
+	}
+	w := why(n.Data, false)
+	if len(n.Data.Events) > 1 && w != "" {
+		w = "the last time " + w
+	}
+	return s + details(w)
 }
 
 // again is told of an update whose events are all of one kind, "" for others.

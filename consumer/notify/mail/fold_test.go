@@ -1,0 +1,74 @@
+package mail
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"supernats/schema"
+)
+
+// A server that was away gets in one mail what happened meanwhile: each process is in it
+// once, as it is by now, with all of its events.
+func TestFold(t *testing.T) {
+	at := func(typ, alert string, after time.Duration, change ...func(*schema.Alert)) *notification {
+		n := firing(append([]func(*schema.Alert){func(a *schema.Alert) { a.Alert = alert }}, change...)...)
+		n.Type, n.Time = typ, schema.Time{Time: happened.Add(after)}
+		return n
+	}
+	over := func(a *schema.Alert) {
+		a.Events, a.Closed, a.Ended, a.State = nil, &schema.Time{Time: happened.Add(time.Minute)}, schema.EndedRecovered, "RUNNING"
+	}
+	recurring := func(times int) func(*schema.Alert) {
+		return func(a *schema.Alert) {
+			a.Count = 1 + times
+			a.Recurring = &schema.Recurring{Times: times, Since: schema.Time{Time: happened}, RunMS: 40_000}
+		}
+	}
+	const fires, more, ends = schema.TypeAlertFiring, schema.TypeAlertUpdate, schema.TypeAlertResolved
+	for name, c := range map[string]struct {
+		batch   []*notification
+		subject string
+		not     string
+	}{
+		"over by now": {
+			batch(at(fires, "1", 0), at(ends, "1", time.Minute, over)),
+			"[supervisor] RESOLVED web1 api:api_00 has recovered, its state is RUNNING: open for 1m, 1 event", "exited unexpectedly",
+		},
+		"not over any more": {
+			batch(at(fires, "1", 0), at(ends, "1", time.Minute, over), at(fires, "1", 2*time.Minute)),
+			"[supervisor] web1 api:api_00 exited unexpectedly (exit code 3) (and 1 more)", "recovered",
+		},
+		"another alert of the same": {
+			batch(at(fires, "1", 0), at(ends, "1", time.Minute, over), at(fires, "2", 20*time.Minute)),
+			"[supervisor] web1 api:api_00 exited unexpectedly (exit code 3) (and 1 more)", "recovered",
+		},
+		"again and again": {
+			batch(at(fires, "1", 0), at(more, "1", 5*time.Minute, recurring(7)), at(more, "1", 20*time.Minute, recurring(22))),
+			"[supervisor] web1 api:api_00 crashed 30 times in 20 minutes, runs 40 s each (the last time exit code 3)", "recovered",
+		},
+		"one that was divided": {
+			batch(at(more, "1", 5*time.Minute), at(more, "1", 5*time.Minute, recurring(2))),
+			"[supervisor] UPDATE web1 api:api_00 crashed 2 times in 5 minutes, runs 40 s each (the last time exit code 3)", "recovered",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			events := 0
+			for _, n := range c.batch {
+				events += len(n.Data.Events)
+			}
+			m := deliverAll(t, c.batch)
+			if m.Subject() != c.subject || strings.Contains(m.Text, c.not) {
+				t.Errorf("got  %s\nwant %s\n%s", m.Subject(), c.subject, m.Text)
+			}
+			if n := strings.Count(m.Text, eventID); n < events {
+				t.Errorf("%d of %d events are in\n%s", n, events, m.Text)
+			}
+			for _, n := range c.batch {
+				if n.Type == ends && len(n.Data.Events) != 0 {
+					t.Error("the batch was changed")
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,80 @@
+package state_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"supernats/consumer/state"
+	"supernats/schema"
+)
+
+// What has been out of supervisord's configuration for long is dropped, what is in it or
+// has left it lately is not.
+func TestForgetGone(t *testing.T) {
+	at := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
+	gone := func(process string, since time.Time) schema.State {
+		return schema.State{Host: "web1", Group: "api", Process: process, State: "EXITED", Gone: &schema.Time{Time: since}, Updated: schema.Time{Time: since}}
+	}
+	f := state.NewFleet()
+	f.Load([]schema.Host{{Host: "web1", LastSeen: schema.Time{Time: at}}}, []schema.State{
+		gone("long", at.Add(-31*24*time.Hour)), gone("lately", at.Add(-time.Hour)), {Host: "web1", Group: "api", Process: "here", State: "RUNNING"},
+	})
+	if d := cmp.Diff([]string{"web1.api.long"}, f.ForgetGone(at.Add(-30*24*time.Hour))); d != "" {
+		t.Error(d)
+	}
+	var left []string
+	for key := range f.States() {
+		left = append(left, key)
+	}
+	slices.Sort(left)
+	if d := cmp.Diff([]string{"web1.api.here", "web1.api.lately"}, left); d != "" {
+		t.Error(d)
+	}
+}
+
+// A message that the record of a host has seen, or that was written before the host spoke
+// again, does not drop it.
+func TestForgetAgain(t *testing.T) {
+	at := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		seq    uint64
+		seen   *schema.Time
+		forget bool
+	}{
+		"seen before":       {7, nil, false},
+		"not seen":          {8, nil, true},
+		"silent since then": {8, &schema.Time{Time: at}, true},
+		"has spoken since":  {8, &schema.Time{Time: at.Add(-time.Second)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := state.NewFleet()
+			f.Load([]schema.Host{{Host: "web1", Seq: 7, LastSeen: schema.Time{Time: at.Add(300)}}}, []schema.State{{Host: "web1", Group: "api", Process: "a", State: "RUNNING"}})
+			gone := f.Forget(state.Meta{Seq: c.seq, Stored: at}, &schema.Forgotten{Host: "web1", LastSeen: c.seen})
+			if (gone.HostKey == "web1") != c.forget || (len(gone.States) == 1) != c.forget || (f.Host("web1") == nil) != c.forget || (f.Named("web1") == "") != c.forget {
+				t.Errorf("%+v, host is %v", gone, f.Host("web1"))
+			}
+		})
+	}
+}
+
+func TestSaidGoodbye(t *testing.T) {
+	at := &schema.Time{Time: time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)}
+	for name, c := range map[string]struct {
+		h    schema.Host
+		want bool
+	}{
+		"runs":                        {schema.Host{Lives: []schema.HostLife{{Ephemeral: true}}}, false},
+		"stops":                       {schema.Host{Stopping: at, Lives: []schema.HostLife{{Ephemeral: true, Stopping: at}}}, true},
+		"stops, and is to come back":  {schema.Host{Stopping: at, Lives: []schema.HostLife{{Stopping: at}}}, false},
+		"one of two is to come back":  {schema.Host{Stopping: at, Lives: []schema.HostLife{{Stopping: at}, {Ephemeral: true, Stopping: at}}}, false},
+		"one that was before it":      {schema.Host{Stopping: at, Lives: []schema.HostLife{{Ended: at}, {Ephemeral: true, Stopping: at}}}, true},
+		"written by an older version": {schema.Host{Stopping: at}, false},
+	} {
+		if got := c.h.SaidGoodbye(); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
