@@ -57,6 +57,7 @@ func TestWhatIsWrittenCanBeRead(t *testing.T) {
 		Loss{},
 		Trouble{},
 		Resent{},
+		Forgotten{},
 		Alert{},
 		Event{},
 		CloudEvent[*Event]{},
@@ -65,6 +66,7 @@ func TestWhatIsWrittenCanBeRead(t *testing.T) {
 		CloudEvent[*Loss]{},
 		CloudEvent[*Trouble]{},
 		CloudEvent[*Resent]{},
+		CloudEvent[*Forgotten]{},
 		CloudEvent[*Alert]{},
 	} {
 		typ := reflect.TypeOf(record)

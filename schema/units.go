@@ -45,7 +45,7 @@ func (d *Duration) UnmarshalText(b []byte) (err error) {
 // String writes whole days as days and the rest as Go does.
 func (d Duration) String() string {
 	const day = Duration(24 * time.Hour)
-	if d >= day && d%day == 0 {
+	if d >= day && d%day == 0 && d/day <= math.MaxUint16 {
 		return strconv.FormatInt(int64(d/day), 10) + "d"
 	}
 	s := time.Duration(d).String()
@@ -58,8 +58,9 @@ func (d Duration) String() string {
 	return s
 }
 
-// MarshalText implements encoding.TextMarshaler.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+// MarshalText implements encoding.TextMarshaler. What it writes can be read: a negative
+// value becomes 0.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(max(0, d).String()), nil }
 
 // Size is a number of bytes, written with a unit of 1024 (KiB, MiB, GiB, TiB)
 // or of 1000 (kB, MB, GB, TB), or without one.

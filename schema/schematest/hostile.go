@@ -49,6 +49,9 @@ func hostile(r *rand.Rand, v reflect.Value, depth int) {
 	case reflect.Int, reflect.Int64:
 		odd := []int64{0, 1, -1, 1 << 53, math.MaxInt64, math.MinInt64, r.Int64()}
 		v.SetInt(odd[r.IntN(len(odd))])
+		if v.Type().Name() == "Duration" && v.Int() < 0 { // schema's are never negative
+			v.SetInt(math.MaxInt64)
+		}
 	case reflect.Uint64:
 		odd := []uint64{0, 1, 1<<53 + 1, math.MaxUint64, r.Uint64()}
 		v.SetUint(odd[r.IntN(len(odd))])

@@ -63,7 +63,7 @@ func TestWords(t *testing.T) {
 		},
 		{
 			in(alertOf(update, "host-silent", "web1", "", ""), four),
-			"CRITICAL UPDATE web1 is silent (still open for 4h), last heard...", "web1 is silent (still open for 4h), last heard 2026-11-21 15:00:31 UTC.",
+			"CRITICAL UPDATE web1 is silent (still open for 4h)", "web1 is silent (still open for 4h), last heard 2026-11-21 15:00:31 UTC.",
 		},
 		{
 			in(alertOf(resolved, "unexpected-exit", "web1", "", "crasher"), closed),

@@ -328,7 +328,7 @@ func told(n *schema.CloudEvent[*schema.Alert], many, aside bool) string {
 	switch {
 	case n.Type == schema.TypeAlertResolved:
 		s := wellAgain(a, many)
-		if state := cell(a.State, maxSubjectName); state != "" {
+		if state := cell(a.State, maxSubjectName); state != "" && aside {
 			s += ", its state is " + state
 		}
 		if h := history(a, n.Time.Time); h != "" {
