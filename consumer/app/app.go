@@ -43,6 +43,9 @@ type App struct {
 	again    chan struct{} // holds one value: what is on NATS is not what it was
 	isActive atomic.Bool
 	queues   queues
+	// memory is what the reading of events knows, over the times for which this instance
+	// is the active one without another one between. It belongs to active.
+	memory *events
 }
 
 // Options of a daemon beside its configuration.
@@ -215,7 +218,14 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return k.run(ctx) })
-	g.Go(func() error { return l.Run(ctx, func(ctx context.Context) error { return a.active(ctx, js, l.Held) }) })
+	g.Go(func() error {
+		return l.Run(ctx, func(ctx context.Context) error {
+			if l.others { // what we know is old
+				a.memory, l.others = nil, false
+			}
+			return a.active(ctx, js, l.Held)
+		})
+	})
 	return g.Wait()
 }
 
@@ -252,7 +262,11 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 		}
 		a.rebuilt = true
 	}
-	v := newEvents(js, nil, a.log)
+	if a.memory == nil {
+		a.memory = newEvents(js, nil, a.log)
+	}
+	v := a.memory
+	v.over(js)
 	v.held, v.health, v.again = held, a.health, a.again
 	for {
 		now, cancel := context.WithCancel(ctx)
