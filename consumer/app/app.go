@@ -53,6 +53,9 @@ type App struct {
 	progress                  progress
 	stuckAfter, readyPatience time.Duration
 	announced, deaf           atomic.Bool
+	// memory is what the reading of events knows, over the times for which this instance
+	// is the active one without another one between. It belongs to active.
+	memory *events
 }
 
 // Options of a daemon beside its configuration.
@@ -242,7 +245,14 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return k.run(ctx) })
-	g.Go(func() error { return l.Run(ctx, func(ctx context.Context) error { return a.active(ctx, js, l.Held) }) })
+	g.Go(func() error {
+		return l.Run(ctx, func(ctx context.Context) error {
+			if l.others { // what we know is old
+				a.memory, l.others = nil, false
+			}
+			return a.active(ctx, js, l.Held)
+		})
+	})
 	return g.Wait()
 }
 
@@ -279,7 +289,11 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 		}
 		a.rebuilt = true
 	}
-	v := newEvents(js, nil, a.log)
+	if a.memory == nil {
+		a.memory = newEvents(js, nil, a.log)
+	}
+	v := a.memory
+	v.over(js)
 	v.held, v.health, v.again = held, a.health, a.again
 	for {
 		now, cancel := context.WithCancel(ctx)

@@ -44,6 +44,8 @@ type events struct {
 	// known is what was read before, line says what positions are sequences of.
 	known reading
 	line  lineage
+	// rewrite says that the buckets are to be written from memory before they are read.
+	rewrite bool
 	// window is how long the stream of alerts remembers an id.
 	window time.Duration
 	// maxAlert is how large it takes a message; 0: as the server.

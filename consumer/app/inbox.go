@@ -254,12 +254,15 @@ func (b *inbox) ack(ctx context.Context, batch []jetstream.Msg) error {
 	if !b.old {
 		batch = batch[len(batch)-1:]
 	}
-	for _, m := range batch {
-		if err := m.DoubleAck(ctx); err != nil {
-			return fmt.Errorf("acknowledge notifications: %w", err)
+	// A stop does not wait for an answer that never comes.
+	return unbroken(ctx, b.js.Conn(), func(ctx context.Context) error {
+		for _, m := range batch {
+			if err := m.DoubleAck(ctx); err != nil {
+				return fmt.Errorf("acknowledge notifications: %w", err)
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // next waits for a notification, up to a time. None without an error means that

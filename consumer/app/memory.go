@@ -5,6 +5,8 @@ import (
 	"maps"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -57,6 +59,7 @@ func (v *events) remember(ctx context.Context, moved bool) error {
 	if v.machine == nil {
 		return nil
 	}
+	v.rewrite = v.rewrite || moved // also if what comes now fails
 	if err := v.publishPending(ctx); err != nil {
 		return err
 	}
@@ -64,7 +67,10 @@ func (v *events) remember(ctx context.Context, moved bool) error {
 	if err != nil {
 		return err
 	}
-	if !moved && !other {
+	// Once begun it is to be finished: a bucket that is half written looks like the one
+	// of before.
+	v.rewrite = v.rewrite || other
+	if !v.rewrite {
 		return nil
 	}
 
@@ -85,9 +91,18 @@ func (v *events) remember(ctx context.Context, moved bool) error {
 	if err := replace(ctx, v.js, stream.HostsBucket, hosts, hostShare(limits), v.held, v.log); err != nil {
 		return err
 	}
+	v.rewrite = false
 	v.log.Warn().Int("processes", len(states)).Int("hosts", len(hosts)).Int("alerts", len(alerts)).
 		Msg("streams or buckets are not what they were; records are written again from memory")
 	return nil
+}
+
+// over says over which connection to NATS what follows is done.
+func (v *events) over(js jetstream.JetStream) {
+	v.js = js
+	if v.states != nil {
+		v.alerts.js, v.states.js, v.hosts.js = js, js, js
+	}
 }
 
 // recordsVanished reports whether a bucket is not what it was when it was read.
@@ -115,6 +130,7 @@ func (v *events) isOther(ctx context.Context) (other bool, err error) {
 		}
 		return err
 	})
+	v.rewrite = v.rewrite || other
 	return other, err
 }
 

@@ -176,7 +176,20 @@ func (m *mutes) now() (list []schema.Mute, changed bool) {
 	return m.list, changed
 }
 
+// stop ends following. The library asks the server to delete a consumer, and waits for
+// an answer that does not come over a connection that has just broken: this does not.
 func (m *mutes) stop() {
-	_ = m.watcher.Stop()
-	<-m.done
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = m.watcher.Stop()
+		<-m.done
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(stopWithin):
+	}
 }
+
+// stopWithin bounds how long the end of following silences is waited for.
+const stopWithin = 200 * time.Millisecond

@@ -263,6 +263,9 @@ func removals() map[string]func(in *installation) error {
 func TestWhatVanishesComesBack(t *testing.T) {
 	for name, remove := range removals() {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "lose the store" && name != "delete SUPERVISOR" && name != "delete the queue" && !strings.HasPrefix(name, "purge KV") {
+				t.Skip("all of them take half a minute")
+			}
 			t.Parallel()
 			in := install(t)
 			in.crashes("known")
@@ -330,6 +333,9 @@ func TestRestoreFromABackup(t *testing.T) {
 				continue // the next process tables make it right
 			}
 			t.Run(fmt.Sprintf("%s, running %t", name, running), func(t *testing.T) {
+				if testing.Short() && name != "everything" {
+					t.Skip("all of them take half a minute")
+				}
 				t.Parallel()
 				in := install(t)
 				in.crashes("known")

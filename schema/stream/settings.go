@@ -48,9 +48,9 @@ func ParkedConfig(limits Limits) jetstream.StreamConfig {
 func Configs(limits Limits, level int) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
 		EventsConfig(limits, level), AlertsConfig(limits), ParkedConfig(limits),
-		bucketConfig(StateBucket, limits, 16, 0, "The state of every process"),
-		bucketConfig(HostsBucket, limits, 1, 0, "What is known of every host"),
-		bucketConfig(AlertsBucket, limits, 1, 0, "Alerts that are open"),
+		bucketConfig(StateBucket, limits, 16, time.Hour, "The state of every process"),
+		bucketConfig(HostsBucket, limits, 1, time.Hour, "What is known of every host"),
+		bucketConfig(AlertsBucket, limits, 1, time.Hour, "Alerts that are open"),
 		// With a limit for markers a key may have a TTL of its own.
 		bucketConfig(MutesBucket, limits, 1, time.Minute, "Silences"),
 		bucketConfig(LeasesBucket, limits, 1, time.Second, "The active supernats consume"),
