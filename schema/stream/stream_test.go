@@ -65,14 +65,12 @@ func all(eventBytes int64) map[string]settings {
 	alerts.Subjects, parked.Subjects = []string{"supervisor.alert.>"}, []string{"supervisor.parked.*"}
 	bucket := settings{
 		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
-		Duplicates: 2 * time.Minute, Direct: true, Replicas: 1, DenyDelete: true, RollupAllowed: true,
+		Duplicates: 2 * time.Minute, Direct: true, MsgTTL: true, Replicas: 1, DenyDelete: true, RollupAllowed: true,
 	}
 	states, hosts := bucket, bucket
 	states.Subjects, states.PerSubject = []string{"$KV.supervisor_state.>"}, 16
 	hosts.Subjects, hosts.PerSubject = []string{"$KV.supervisor_hosts.>"}, 1
-	open, expiring := bucket, bucket
-	open.PerSubject, expiring.PerSubject, expiring.MsgTTL = 1, 1, true
-	mutes, leases := expiring, expiring
+	open, mutes, leases := hosts, hosts, hosts
 	open.Subjects, mutes.Subjects, leases.Subjects = []string{"$KV.supervisor_alerts.>"}, []string{"$KV.supervisor_mutes.>"}, []string{"$KV.supervisor_leases.>"}
 	states.MaxBytes, hosts.MaxBytes, open.MaxBytes = size(512), size(32), size(64)
 	mutes.MaxBytes, leases.MaxBytes = size(16), size(16)

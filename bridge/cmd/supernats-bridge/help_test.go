@@ -51,7 +51,7 @@ func TestHelp(t *testing.T) {
 				}
 			}
 		}
-		folded := strings.Contains(out, "\nConnection flags (--nats-url, …, --nats-tls-key): supernats-bridge --help\n")
+		folded := strings.Contains(out, "\nConnection flags (--nats-url, …, --nats-tls-first): supernats-bridge --help\n")
 		if folded != (name != "") || name == "" && strings.Index(out, "\nConnection flags:\n") < strings.Index(out, "\nFlags of the bridge:\n") {
 			t.Errorf("%s", out)
 		}

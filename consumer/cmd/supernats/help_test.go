@@ -62,7 +62,7 @@ func words(line string) (list []string) {
 func TestHelpOfCommands(t *testing.T) {
 	for _, leaf := range parserOf(t).Model.Leaves(true) {
 		out, _, _ := supernats(t, append(strings.Fields(leaf.Path()), "--help")...)
-		if strings.Count(out, "--nats-") != 2 || !strings.Contains(out, "\nConnection flags (--nats-url, …, --nats-tls-key): supernats --help\n") {
+		if strings.Count(out, "--nats-") != 2 || !strings.Contains(out, "\nConnection flags (--nats-url, …, --nats-tls-first): supernats --help\n") {
 			t.Errorf("%s", out)
 		}
 		own, general := strings.Index(out, "\nFlags:\n"), strings.Index(out, "\nGeneral flags:\n")

@@ -2,7 +2,9 @@
 package streamtest
 
 import (
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -35,8 +37,28 @@ func Start(tb testing.TB, change ...func(*server.Options)) *Server {
 		c(&s.opts)
 	}
 	tb.Cleanup(s.Stop)
+	if s.opts.Port == server.RANDOM_PORT {
+		s.opts.Port = freePort(tb)
+	}
 	s.Restart()
 	return s
+}
+
+// freePort returns a port that the kernel gives to nobody by itself (Linux's
+// ip_local_port_range begins at 32768): while a server is stopped its port must not
+// become that of another test's.
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	for range 100 {
+		port := 10_000 + rand.IntN(22_000)
+		l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
+	}
+	tb.Fatal("no port is free")
+	return 0
 }
 
 // Restart starts the server again after Stop.
