@@ -119,7 +119,8 @@ func (f *fleet) deliver(r *receiver, change ...func(*delivery)) *running {
 
 func (f *fleet) runDelivery(d *delivery) *running {
 	f.Helper()
-	if err := d.Create(f.Context()); err != nil {
+	again := retry{log: zerolog.Nop()} // as the daemon does: the one before may be writing
+	if err := again.until(f.Context(), func() error { return d.Create(f.Context()) }); err != nil {
 		f.Fatal(err)
 	}
 	return start(f.T, d.Run)

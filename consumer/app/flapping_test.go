@@ -71,7 +71,7 @@ func TestMailsOfADayOfCrashes(t *testing.T) {
 	listed, firing, recovered := 0, 0, 0
 	for _, m := range mails {
 		t.Log(m.Subject())
-		listed += len(regexp.MustCompile(`(?m)^Event ID|^  Event  |^  [0-9TZ:.-]+ .*PROCESS_STATE_EXITED`).FindAllString(m.Text, -1))
+		listed += len(regexp.MustCompile(`(?m)^  Event  |^ +\d{4}-\d\d-\d\d [0-9:.]+ UTC.*exit code 3`).FindAllString(m.Text, -1))
 		switch over := strings.Contains(m.Subject(), "RESOLVED"); {
 		case over:
 			recovered++
@@ -89,7 +89,7 @@ func TestMailsOfADayOfCrashes(t *testing.T) {
 	if listed < crashes-2 { // one that is alone in a mail is no row of a table
 		t.Errorf("%d of %d crashes are listed", listed, crashes)
 	}
-	if recovered != 2 || !strings.Contains(mails[3].Subject(), "crashed 22 times in 15 minutes, runs 40 s each") {
+	if recovered != 2 || !strings.Contains(mails[3].Subject(), "crashed 22x in 15m, runs 40s each") {
 		t.Errorf("%d mails say that it has recovered; the fourth is %q", recovered, mails[3].Subject())
 	}
 }

@@ -87,7 +87,7 @@ stdout_logfile=NONE
 	if n := strings.Count(log("supernats"), "the spool cannot be used"); n != 1 {
 		t.Errorf("the bridge says %d times that it has no spool:\n%s", n, log("supernats"))
 	}
-	if text := log("consume"); strings.Count(text, "connect to NATS") != 1 {
+	if text := log("consume"); strings.Count(text, "NATS is not connected") != 1 {
 		t.Errorf("the consumer does not say once that it has no NATS:\n%s", text)
 	}
 

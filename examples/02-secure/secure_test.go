@@ -189,7 +189,17 @@ func (in *installation) forge(t *testing.T, consumed func() string) {
 			t.Fatal(err)
 		}
 	}
-	supervisordtest.Wait(t, 30*time.Second, func() bool { return strings.Count(consumed(), "it is parked") == 4 }, "forged events to be parked")
+	js, err := jetstream.New(in.client(t, "consume").nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	supervisordtest.Wait(t, 30*time.Second, func() bool {
+		s, err := js.Stream(t.Context(), stream.Parked)
+		return err == nil && s.CachedInfo().State.Msgs == 4
+	}, "forged events to be parked")
+	if !strings.Contains(consumed(), "it is parked") {
+		t.Errorf("the log does not say that forged events are parked:\n%s", consumed())
+	}
 	if out := in.supernats(t, "ps", "db1", "-o", "jsonl"); len(out) > 0 {
 		t.Errorf("web1 made a state of db1:\n%s", out)
 	}

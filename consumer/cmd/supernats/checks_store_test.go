@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,18 +51,24 @@ func TestDoctorTriesAWrite(t *testing.T) {
 // What keeps the daemon from its work is what the doctor says.
 func TestDoctorAsksTheDaemon(t *testing.T) {
 	i := well(t)
-	status, answer := http.StatusOK, "ready\n"
+	var notReady atomic.Pointer[string]
 	daemon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/readyz" {
-			w.WriteHeader(status)
-			fmt.Fprint(w, answer)
+			text := notReady.Load()
+			if text == nil {
+				fmt.Fprintln(w, "ready")
+				return
+			}
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, *text)
 		}
 	}))
 	defer daemon.Close()
 	file := natsconntest.File(t, "c.yaml", "listen: "+daemon.Listener.Addr().String()+"\n")
 
 	i.wants("ready", has(i.doctor(exitDone, "-c", file), "ready"))
-	status, answer = http.StatusServiceUnavailable, "not ready: nothing can be stored in /x: no space left on device (store); free some space there\n"
+	text := "not ready: nothing can be stored in /x: no space left on device (store); free some space there\n"
+	notReady.Store(&text)
 	i.wants("not ready", has(i.doctor(exitFailed, "-c", file), "ready"),
 		"fail ready: `supernats consume` at N is not ready: nothing can be stored in /x: no space left on device (store) [free some space there]")
 }

@@ -92,8 +92,12 @@ func (c *completer) complete(w io.Writer, words []string) {
 				list = append(list, candidate{child.Name, child.Help})
 			}
 		}
-		if n := len(node.Positional); n > 0 {
-			list = append(list, c.values(node.Positional[min(arguments, n-1)])...)
+		of := node
+		if node.DefaultCmd != nil { // hosts is hosts list
+			of = node.DefaultCmd
+		}
+		if n := len(of.Positional); n > 0 {
+			list = append(list, c.values(of.Positional[min(arguments, n-1)])...)
 		}
 	}
 	printed := 0

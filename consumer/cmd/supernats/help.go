@@ -12,7 +12,8 @@ import (
 var examples = map[string][]string{
 	"consume":        {"supernats consume", "supernats consume -c /etc/supernats/supernats.yaml --log-level debug", "supernats consume --print-unit systemd > /etc/systemd/system/supernats.service"},
 	"ps":             {"supernats ps", "supernats ps 'api*' --host 'web*'", "supernats ps --all -o json"},
-	"hosts":          {"supernats hosts", "supernats hosts 'web*' -o json"},
+	"hosts list":     {"supernats hosts", "supernats hosts 'web*' -o json"},
+	"hosts forget":   {"supernats hosts forget web9", "supernats hosts forget web8 web9"},
 	"tail":           {"supernats tail --event PROCESS_STATE", "supernats tail --host web1 --since 10m", "supernats tail --event TICK_5 --until +1m"},
 	"replay":         {"supernats replay --since 2h --event PROCESS_STATE_EXITED", "supernats replay --group api --since 7d -o jsonl"},
 	"alerts":         {"supernats alerts", "supernats alerts --since 1d --rule fatal", "supernats alerts -o json"},
@@ -23,6 +24,7 @@ var examples = map[string][]string{
 	"doctor":         {"supernats doctor", "supernats doctor -c /etc/supernats/supernats.yaml -o json"},
 	"rules check":    {"supernats rules check /etc/supernats/supernats.yaml", "supernats rules check --no-files supernats.yaml"},
 	"rules backtest": {"supernats rules backtest new.yaml --since 7d", "supernats rules backtest new.yaml --compare -c /etc/supernats/supernats.yaml"},
+	"init":           {"supernats init", "supernats init --replicas 3 --nats-url nats://nats.example.com:4222"},
 	"completion":     {"supernats completion bash > /etc/bash_completion.d/supernats", "supernats completion zsh > /usr/local/share/zsh/site-functions/_supernats", "supernats completion fish > ~/.config/fish/completions/supernats.fish"},
 	"version":        {"supernats version", "supernats --version"},
 }

@@ -45,11 +45,11 @@ func TestFold(t *testing.T) {
 		},
 		"again and again": {
 			batch(at(fires, "1", 0), at(more, "1", 5*time.Minute, recurring(7)), at(more, "1", 20*time.Minute, recurring(22))),
-			"[supervisor] CRITICAL web1 api:api_00 crashed 30 times in 20 minutes, runs...", "recovered",
+			"[supervisor] CRITICAL web1 api:api_00 crashed 30x in 20m, runs 40s each", "recovered",
 		},
 		"one that was divided": {
 			batch(at(more, "1", 5*time.Minute), at(more, "1", 5*time.Minute, recurring(2))),
-			"[supervisor] CRITICAL UPDATE web1 api:api_00 crashed 2 times in 5 minutes...", "recovered",
+			"[supervisor] CRITICAL UPDATE web1 api:api_00 crashed 2x in 5m, runs 40s each", "recovered",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

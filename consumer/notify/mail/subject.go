@@ -7,6 +7,7 @@ import (
 
 	"github.com/clipperhouse/displaywidth"
 
+	"supernats/consumer/notify"
 	"supernats/schema"
 )
 
@@ -47,6 +48,9 @@ func subjectOne(n *schema.CloudEvent[*schema.Alert]) string {
 
 	p, tail := partyOf(a), ""
 	whos, said, short := p.subjects(), told(n, p.many(), true), told(n, p.many(), false)
+	if s := notify.Recurrence(n); s != "" && recurs(n) != "" {
+		short = briefly.Replace(s)
+	}
 	who := &whos[len(whos)-1]
 	switch k := more(n); {
 	case !over && recurs(n) != "": // which says how many
@@ -86,6 +90,12 @@ func subjectOne(n *schema.CloudEvent[*schema.Alert]) string {
 	}
 	return joinWords(head, *who, cutEnd(short, room)) + tail
 }
+
+// briefly shortens how often something happened: "crashed 22x in 15m, runs 40s each".
+var briefly = strings.NewReplacer(
+	" times", "x", " seconds", "s", " second", "s", " minutes", "m", " minute", "m", " hours", "h", " hour", "h",
+	" days", "d", " day", "d", " s each", "s each", " m each", "m each", " h each", "h each",
+)
 
 // terse says the same with fewer letters.
 func terse(s string) string {
