@@ -24,7 +24,7 @@ var examples = map[string][]string{
 	"doctor":         {"supernats doctor", "supernats doctor -c /etc/supernats/supernats.yaml -o json"},
 	"rules check":    {"supernats rules check /etc/supernats/supernats.yaml", "supernats rules check --no-files supernats.yaml"},
 	"rules backtest": {"supernats rules backtest new.yaml --since 7d", "supernats rules backtest new.yaml --compare -c /etc/supernats/supernats.yaml"},
-	"init":           {"supernats init", "supernats init --replicas 3 --nats-url nats://nats.example.com:4222"},
+	"init":           {"supernats init", "supernats init --replicas 3 -c /etc/supernats/supernats.yaml"},
 	"completion":     {"supernats completion bash > /etc/bash_completion.d/supernats", "supernats completion zsh > /usr/local/share/zsh/site-functions/_supernats", "supernats completion fish > ~/.config/fish/completions/supernats.fish"},
 	"version":        {"supernats version", "supernats --version"},
 }
