@@ -260,3 +260,16 @@ func newDir(t *rapid.T) string {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
 }
+
+// An event that was let go and is followed by several records of ours stays counted.
+func TestRecordsAfterAnEventThatWasLetGo(t *testing.T) {
+	boot, y := [bootBytes]byte{1}, new(history)
+	stored, letGo := simEvent{10, 0}.header(), simEvent{11, 1}.header()
+	y.record(1, appendEvent(nil, readAt, boot, stored, nil))
+	for number := range uint64(3) {
+		y.record(2+number, appendMessage(nil, readAt, boot, letGo, "supervisor.snapshot.web1", "id", []byte("{}")))
+	}
+	if len(y.losses.open) != 1 || y.losses.open[0].Count != 1 {
+		t.Errorf("losses are %+v, want one event", y.losses.open)
+	}
+}

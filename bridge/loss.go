@@ -205,7 +205,9 @@ func (y *history) record(number uint64, rec []byte) {
 	if string(line) == beginning {
 		y.losses.fromStart = true
 	}
-	if h, err := eventlistener.ParseHeader(line); err == nil {
+	// Records of our own repeat where we are: only an event that is offered again is found.
+	stays := rec[0] == kindMessage && bytes.Equal(line, y.header)
+	if h, err := eventlistener.ParseHeader(line); err == nil && !stays {
 		before := y.losses.place
 		if y.losses.seen(&h) {
 			y.header = append(y.header[:0], line...)
