@@ -247,8 +247,8 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 	g.Go(func() error { return k.run(ctx) })
 	g.Go(func() error {
 		return l.Run(ctx, func(ctx context.Context) error {
-			if l.others { // what we know is old
-				a.memory, l.others = nil, false
+			if l.others.Swap(false) { // what we know is old
+				a.memory = nil
 			}
 			return a.active(ctx, js, l.Held)
 		})

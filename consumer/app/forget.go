@@ -111,7 +111,7 @@ func PublishForgotten(ctx context.Context, js jetstream.JetStream, f *schema.For
 	}
 	m := nats.NewMsg(schema.BridgeSubject(f.Host, schema.BridgeForgotten))
 	m.Data = data
-	m.Header.Set("Content-Type", "application/cloudevents+json")
+	m.Header.Set(stream.HeaderContentType, schema.ContentType)
 	m.Header.Set(jetstream.MsgIDHeader, ce.ID)
 	// What is not allowed is not answered.
 	ctx, cancel := context.WithTimeout(ctx, publishWithin)

@@ -104,7 +104,7 @@ func (h *holding) extend(ctx context.Context) error {
 	case other.Token == "":
 		return fmt.Errorf("%w: it expired or was deleted", errLeaseLost)
 	}
-	h.others = true
+	h.others.Store(true)
 	return fmt.Errorf("%w: host %s has taken over", errLeaseLost, other.Instance)
 }
 
