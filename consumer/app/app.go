@@ -145,7 +145,7 @@ func (a *App) Reload() error {
 		return nil
 	}()
 	if err != nil {
-		a.log.Error().Err(err).Msg("configuration is not reloaded, the old one goes on")
+		a.log.Error().Err(err).Msg("configuration is not reloaded, the old one stays in force")
 		return err
 	}
 	select {
@@ -283,7 +283,7 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 	a.isActive.Store(true)
 	defer a.isActive.Store(false)
 	if a.options.Rebuild && !a.rebuilt {
-		again := retry{log: a.log, what: "making the states anew", conn: js.Conn(), health: a.health, cause: causeEvents, fix: lookCloser}
+		again := retry{log: a.log, what: "rebuilding the states", conn: js.Conn(), health: a.health, cause: causeEvents, fix: lookCloser}
 		if err := again.until(ctx, func() error { return a.rebuild(ctx, js) }); err != nil {
 			return err
 		}

@@ -91,7 +91,7 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 			}
 			v := new(T)
 			if err := unmarshalRecord(e.Value(), v); err != nil {
-				log.Error().Err(err).Str("bucket", name).Str("key", e.Key()).Bytes("record", e.Value()).Msg("record is malformed and begins anew")
+				log.Error().Err(err).Str("bucket", name).Str("key", e.Key()).Bytes("record", e.Value()).Msg("record is malformed and begins again from nothing")
 				b.drop(e.Key(), e.Revision())
 				continue
 			}

@@ -117,7 +117,7 @@ func (l *lease) possible(ctx context.Context) error {
 		return err
 	})
 	if err == nil && !s.CachedInfo().Config.AllowMsgTTL {
-		return fmt.Errorf("bucket %s allows no TTL of keys, by which several instances agree who is active: upgrade to nats-server 2.11 or later and delete it (nats kv del %[1]s): the next start makes it anew", stream.LeasesBucket)
+		return fmt.Errorf("bucket %s allows no TTL of keys, by which several instances agree who is active: upgrade to nats-server 2.11 or later and delete it (nats kv del %[1]s): the next start creates it again", stream.LeasesBucket)
 	}
 	return err
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// remindAfter is after how long an error is logged again that goes on.
+	// remindAfter is after how long an error that lasts is logged again.
 	remindAfter = time.Hour
 	// maxKinds and maxKind bound what is kept: how many kinds, and how long their texts
 	// are, in bytes.
