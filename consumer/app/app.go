@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"supernats/consumer/rules"
+	"supernats/schema/repeat"
 	"supernats/schema/stream"
 )
 
@@ -44,7 +45,8 @@ type App struct {
 	again    chan struct{} // holds one value: what is on NATS is not what it was
 	isActive atomic.Bool
 	queues   queues
-	said     sync.Map // what sayOnce has logged
+	said     sync.Map      // what sayOnce has logged
+	reported repeat.Errors // what a connection reports
 	// reloading lets one reload at a time read the file.
 	reloading sync.Mutex
 
