@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"supernats/consumer/rules"
+	"supernats/schema/repeat"
 	"supernats/schema/stream"
 )
 
@@ -44,7 +45,8 @@ type App struct {
 	again    chan struct{} // holds one value: what is on NATS is not what it was
 	isActive atomic.Bool
 	queues   queues
-	said     sync.Map // what sayOnce has logged
+	said     sync.Map      // what sayOnce has logged
+	reported repeat.Errors // what a connection reports
 	// reloading lets one reload at a time read the file.
 	reloading sync.Mutex
 
@@ -145,7 +147,7 @@ func (a *App) Reload() error {
 		return nil
 	}()
 	if err != nil {
-		a.log.Error().Err(err).Msg("configuration is not reloaded, the old one goes on")
+		a.log.Error().Err(err).Msg("configuration is not reloaded, the old one stays in force")
 		return err
 	}
 	select {
@@ -247,8 +249,8 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 	g.Go(func() error { return k.run(ctx) })
 	g.Go(func() error {
 		return l.Run(ctx, func(ctx context.Context) error {
-			if l.others { // what we know is old
-				a.memory, l.others = nil, false
+			if l.others.Swap(false) { // what we know is old
+				a.memory = nil
 			}
 			return a.active(ctx, js, l.Held)
 		})
@@ -283,7 +285,7 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 	a.isActive.Store(true)
 	defer a.isActive.Store(false)
 	if a.options.Rebuild && !a.rebuilt {
-		again := retry{log: a.log, what: "making the states anew", conn: js.Conn(), health: a.health, cause: causeEvents, fix: lookCloser}
+		again := retry{log: a.log, what: "rebuilding the states", conn: js.Conn(), health: a.health, cause: causeEvents, fix: lookCloser}
 		if err := again.until(ctx, func() error { return a.rebuild(ctx, js) }); err != nil {
 			return err
 		}

@@ -91,7 +91,7 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 			}
 			v := new(T)
 			if err := unmarshalRecord(e.Value(), v); err != nil {
-				log.Error().Err(err).Str("bucket", name).Str("key", e.Key()).Bytes("record", e.Value()).Msg("record is malformed and begins anew")
+				log.Error().Err(err).Str("bucket", name).Str("key", e.Key()).Bytes("record", e.Value()).Msg("record is malformed and begins again from nothing")
 				b.drop(e.Key(), e.Revision())
 				continue
 			}
@@ -154,7 +154,9 @@ func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 	for i, r := range records {
 		m := &nats.Msg{Subject: stream.KeySubject(b.js, b.name, r.key)}
 		if r.value == nil {
-			m.Header = nats.Header{"KV-Operation": {"DEL"}}
+			// With its history: what a marker is written over would be there again when
+			// the marker expires.
+			m.Header = nats.Header{"KV-Operation": {"PURGE"}, jetstream.MsgRollup: {jetstream.MsgRollupSubject}}
 			if b.expires {
 				m.Header.Set(jetstream.MsgTTLHeader, markerTTL)
 			}
@@ -235,7 +237,7 @@ func (b *bucket[T]) writeAgain(ctx context.Context, m *nats.Msg, key string) err
 		return fmt.Errorf("somebody else has written it: %w", errors.New("wrong last sequence"))
 	}
 	again := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
-	for _, name := range []string{"KV-Operation", jetstream.MsgTTLHeader} {
+	for _, name := range []string{"KV-Operation", jetstream.MsgRollup, jetstream.MsgTTLHeader} {
 		if value := m.Header.Get(name); value != "" {
 			again.Header.Set(name, value)
 		}

@@ -66,6 +66,7 @@ func (a *App) overConnection(ctx context.Context, settings natsconn.Settings, op
 	opts = append(opts[:len(opts):len(opts)],
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { why.Store(&err) }),
 		nats.ClosedHandler(func(*nats.Conn) { cancel(errClosed) }),
+		nats.ErrorHandler(a.natsReports),
 	)
 	nc, err := settings.Connect("supernats consume", opts...)
 	if err != nil {
@@ -87,6 +88,16 @@ func (a *App) overConnection(ctx context.Context, settings natsconn.Settings, op
 		return errClosed
 	}
 	return err
+}
+
+// natsReports logs what belongs to no call, such as a right that is missing. (By itself
+// the library writes it to stderr each time.)
+func (a *App) natsReports(_ *nats.Conn, sub *nats.Subscription, err error) {
+	e := onceOf(a.log, &a.reported, err)
+	if sub != nil {
+		e = e.Str("subject", sub.Subject)
+	}
+	e.Msg("NATS reports an error")
 }
 
 // watchConnection says when NATS is not connected, and why, until ctx ends.

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// tellsNow is how old a notification may be to be taken for what is the case now.
-	tellsNow = time.Minute
+	// isNews is how old a notification may be to be taken for what is the case now.
+	isNews = time.Minute
 	// maxOver bounds the questions to the stream about one batch.
 	maxOver = 500
 )
@@ -24,7 +24,7 @@ func (d *delivery) markOver(ctx context.Context, list []*schema.CloudEvent[*sche
 	}
 	asked := 0
 	for _, n := range list {
-		if ended[n.Data.Alert] || n.Data.WellSince != nil || time.Since(n.Time.Time) < tellsNow || asked == maxOver {
+		if ended[n.Data.Alert] || n.Data.WellSince != nil || time.Since(n.Time.Time) < isNews || asked == maxOver {
 			continue
 		}
 		if asked++; ctx.Err() != nil {

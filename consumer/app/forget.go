@@ -111,7 +111,7 @@ func PublishForgotten(ctx context.Context, js jetstream.JetStream, f *schema.For
 	}
 	m := nats.NewMsg(schema.BridgeSubject(f.Host, schema.BridgeForgotten))
 	m.Data = data
-	m.Header.Set("Content-Type", "application/cloudevents+json")
+	m.Header.Set(stream.HeaderContentType, schema.ContentType)
 	m.Header.Set(jetstream.MsgIDHeader, ce.ID)
 	// What is not allowed is not answered.
 	ctx, cancel := context.WithTimeout(ctx, publishWithin)
@@ -147,17 +147,8 @@ func (v *events) cleanUp(ctx context.Context) error {
 	if err := v.hosts.write(ctx, hosts); err != nil {
 		return err
 	}
-	// Markers of what was deleted, and what was before them, would be kept for ever.
-	for _, r := range states {
-		if err := v.states.purge(ctx, r.key); err != nil {
-			return err
-		}
-	}
-	for _, r := range hosts {
-		if err := v.hosts.purge(ctx, r.key); err != nil {
-			return err
-		}
-	}
+	purge(ctx, v.states, states)
+	purge(ctx, v.hosts, hosts)
 	for host := range v.forgotten {
 		name := schema.BridgeConsumer(host)
 		err := v.js.DeleteConsumer(ctx, stream.Events, name)
@@ -169,8 +160,24 @@ func (v *events) cleanUp(ctx context.Context) error {
 	return nil
 }
 
-// purge removes a key with its history and the marker of its end.
+// purge removes the markers of keys that were deleted, which would be kept for an hour, or
+// for ever in a bucket of an earlier version. It is no matter if that is not allowed.
+func purge[T any](ctx context.Context, b *bucket[T], deleted []record[T]) {
+	for _, r := range deleted {
+		if err := b.purge(ctx, r.key); err != nil {
+			if b.failing.Failed(err) {
+				b.log.Warn().Err(err).Msg("the mark of a deleted record cannot be removed; it is of no harm")
+			}
+			return
+		}
+	}
+}
+
+// purge removes a key with the marker of its end.
 func (b *bucket[T]) purge(ctx context.Context, key string) error {
+	// What is not allowed is not answered.
+	ctx, cancel := context.WithTimeout(ctx, publishWithin)
+	defer cancel()
 	s, err := b.js.Stream(ctx, "KV_"+b.name)
 	if err != nil {
 		return fmt.Errorf("open bucket %s: %w", b.name, err)
@@ -178,7 +185,6 @@ func (b *bucket[T]) purge(ctx context.Context, key string) error {
 	if err := s.Purge(ctx, jetstream.WithPurgeSubject("$KV."+b.name+"."+key)); err != nil {
 		return fmt.Errorf("purge %s of bucket %s: %w", key, b.name, err)
 	}
-	delete(b.revisions, key)
 	return nil
 }
 

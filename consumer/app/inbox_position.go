@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"supernats/schema"
@@ -43,9 +42,7 @@ func (b *inbox) failed(ctx context.Context, seq uint64, err error) error {
 	if b.at.Error == "" || since == nil {
 		since = now
 	}
-	text := err.Error()
-	text = strings.ToValidUTF8(text[:min(len(text), maxError)], "")
-	b.at.status = status{Error: text, Tries: b.at.Tries + 1, Since: since, Tried: now, Trying: seq}
+	b.at.status = status{Error: shorter(err.Error(), maxError), Tries: b.at.Tries + 1, Since: since, Tried: now, Trying: seq}
 	return b.claim(ctx)
 }
 

@@ -62,15 +62,6 @@ func (i identity) follows(before identity) bool {
 	return i.created.Equal(before.created) && i.last >= before.last
 }
 
-// allStreams are those of everything that supernats keeps on NATS.
-func allStreams() []string {
-	names := []string{stream.Events, stream.Alerts, stream.Parked}
-	for _, b := range []string{stream.StateBucket, stream.HostsBucket, stream.AlertsBucket, stream.MutesBucket, stream.LeasesBucket} {
-		names = append(names, "KV_"+b)
-	}
-	return names
-}
-
 // run looks until ctx ends.
 func (k *keeper) run(ctx context.Context) error {
 	k.seen, k.paused = map[string]identity{}, map[string]bool{}
@@ -141,7 +132,7 @@ func (k *keeper) look(ctx context.Context) error {
 
 // streams returns what is missing, and what is not the one of before.
 func (k *keeper) streams(ctx context.Context) (missing, changed []string, err error) {
-	for _, name := range allStreams() {
+	for _, name := range stream.Names() {
 		s, err := k.js.Stream(ctx, name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			missing = append(missing, name)

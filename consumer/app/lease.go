@@ -55,8 +55,8 @@ type lease struct {
 	// was given back or has expired: the bucket was deleted, emptied or restored.
 	other string
 	gone  time.Time
-	// others says that another instance was seen to be active.
-	others bool
+	// others says that another instance was seen to be active. The work clears it.
+	others atomic.Bool
 
 	// token tells our value in the bucket from those of other lives.
 	token string
@@ -117,7 +117,7 @@ func (l *lease) possible(ctx context.Context) error {
 		return err
 	})
 	if err == nil && !s.CachedInfo().Config.AllowMsgTTL {
-		return fmt.Errorf("bucket %s allows no TTL of keys, by which several instances agree who is active: upgrade to nats-server 2.11 or later and delete it (nats kv del %[1]s): the next start makes it anew", stream.LeasesBucket)
+		return fmt.Errorf("bucket %s allows no TTL of keys, by which several instances agree who is active: upgrade to nats-server 2.11 or later and delete it (nats kv del %[1]s): the next start creates it again", stream.LeasesBucket)
 	}
 	return err
 }
@@ -262,7 +262,8 @@ func (l *lease) try(ctx context.Context, kv jetstream.KeyValue, holder *string) 
 		l.other, l.gone = "", time.Time{}
 		return h, h.put(ctx, nil)
 	}
-	l.other, l.gone, l.others = other.Token, time.Time{}, true
+	l.other, l.gone = other.Token, time.Time{}
+	l.others.Store(true)
 	if *holder != other.Token {
 		*holder = other.Token
 		l.log.Info().Str("instance", l.instance).Str("active", other.Instance).Time("since", other.Since.Time).

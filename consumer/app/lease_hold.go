@@ -104,11 +104,11 @@ func (h *holding) extend(ctx context.Context) error {
 	case other.Token == "":
 		return fmt.Errorf("%w: it expired or was deleted", errLeaseLost)
 	}
-	h.others = true
+	h.others.Store(true)
 	return fmt.Errorf("%w: host %s has taken over", errLeaseLost, other.Instance)
 }
 
-// put writes the key anew, if the lease is what it was until then: nil, or a time
+// put writes the key again, if the lease is what it was until then: nil, or a time
 // that is not over. There is no call for it: what kv.Update writes would stay.
 func (h *holding) put(ctx context.Context, was *time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, h.refresh/2)

@@ -30,7 +30,7 @@ func (c *cluster) vanish(how string) {
 		}
 		err = s.Purge(c.Context())
 	case "delete everything":
-		for _, name := range allStreams() {
+		for _, name := range stream.Names() {
 			if err = c.js.DeleteStream(c.Context(), name); err != nil {
 				break
 			}

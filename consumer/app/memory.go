@@ -153,7 +153,9 @@ func (v *events) followMutes(ctx context.Context) error {
 // publishPending publishes what the rules have made. It is kept until the stream has
 // it, also if that vanishes meanwhile.
 func (v *events) publishPending(ctx context.Context) error {
-	v.pending = append(v.pending, v.take()...)
+	for _, n := range v.take() {
+		v.pending = append(v.pending, v.budgeted(n)) // once, however often it is tried
+	}
 	if len(v.pending) == 0 {
 		return nil
 	}

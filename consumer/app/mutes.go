@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -100,7 +101,7 @@ func (m *mutes) keep(ctx context.Context, js jetstream.JetStream, kv jetstream.K
 	other, err := before.isOther(ctx, js)
 	before.mu.Lock()
 	defer before.mu.Unlock()
-	m.ended = before.ended
+	m.ended = maps.Clone(before.ended) // before is still followed
 	if err != nil || !other {
 		return err
 	}

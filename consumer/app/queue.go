@@ -27,12 +27,15 @@ func (a *App) createQueue(ctx context.Context, d *delivery) error {
 	}
 
 	cause := "queue of " + d.to.Name()
-	a.health.raise(cause, fmt.Sprintf("receiver %s is not notified: this NATS account allows no more consumers of stream %s", d.to.Name(), stream.Alerts),
-		"raise max_consumers of the account (nsc edit account --js-consumer), or remove a consumer or a receiver: nats consumer ls "+stream.Alerts)
+	missing := func() {
+		a.health.raise(cause, fmt.Sprintf("receiver %s is not notified: this NATS account allows no more consumers of stream %s", d.to.Name(), stream.Alerts),
+			"raise max_consumers of the account (nsc edit account --js-consumer), or remove a consumer or a receiver: nats consumer ls "+stream.Alerts)
+	}
+	missing()
 	go func() {
 		t := time.NewTicker(queueLook)
 		defer t.Stop()
-		defer a.health.clear(cause) // at the end of this plan too: the next one says it again
+		defer a.health.clear(cause) // at the end of this plan too, and the next one says it again
 		for {
 			select {
 			case <-ctx.Done():
@@ -42,6 +45,7 @@ func (a *App) createQueue(ctx context.Context, d *delivery) error {
 			if have, err := d.inbox.look(ctx, d.js); err == nil && have != nil {
 				return
 			}
+			missing() // the plan before may have cleared it at its end
 		}
 	}()
 	return nil

@@ -58,7 +58,7 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 		return err
 	}
 	a.log.Info().Uint64("messages", read).Int("processes", len(states)).Int("hosts", len(hosts)).
-		Stringer("took", time.Since(begun).Round(time.Millisecond)).Msg("states are made anew")
+		Stringer("took", time.Since(begun).Round(time.Millisecond)).Msg("states are rebuilt")
 	return nil
 }
 

@@ -35,7 +35,7 @@ func TestShareOfParkedMessages(t *testing.T) {
 		return ""
 	}
 	for i := range 4 {
-		for range 60 {
+		for range 30 {
 			f.raw("supervisor.event.web1.api.api_00.process_state.exited", "no JSON "+strings.Repeat("x", 200<<10))
 		}
 		last := f.raw("supervisor.event.db1.api.api_00.process_state.exited", fmt.Sprint("no JSON ", i))

@@ -131,6 +131,37 @@ func TestForgottenRevisions(t *testing.T) {
 	}
 }
 
+// A record is deleted with its history: when the marker of a deletion expires, the record
+// before it would be there again.
+func TestDeletedRecordsHaveNoHistory(t *testing.T) {
+	f := newFleet(t)
+	b, _, err := openBucket[schema.State](t.Context(), f.js, stream.StateBucket, nil, f.events().log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []*schema.State{{Starts: 1}, {Starts: 2}, nil} {
+		if err := b.write(t.Context(), []record[schema.State]{{"web1.api.api_00", v}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := f.left(stream.StateBucket); n != 1 {
+		t.Errorf("%d messages are left of a deleted record: want its marker", n)
+	}
+
+	// Also by a daemon that does not remember the revision.
+	if b, _, err = openBucket[schema.State](t.Context(), f.js, stream.StateBucket, nil, f.events().log); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []*schema.State{{Starts: 3}, nil, nil} {
+		if err := b.write(t.Context(), []record[schema.State]{{"web1.api.api_00", v}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := f.left(stream.StateBucket); n != 1 {
+		t.Errorf("%d messages are left of a record that was deleted again", n)
+	}
+}
+
 // What was read is bounded in bytes, not only in messages.
 func TestBigMessagesDoNotFillMemory(t *testing.T) {
 	f := newFleet(t)
@@ -233,7 +264,7 @@ func TestMarkersExpire(t *testing.T) {
 			t.Fatal(err)
 		}
 		m, err := s.GetLastMsgForSubject(t.Context(), "$KV."+bucket+".a.b.c.d")
-		if err != nil || m.Header.Get("KV-Operation") != "DEL" || (m.Header.Get(jetstream.MsgTTLHeader) != "") != (want != "") {
+		if err != nil || m.Header.Get("KV-Operation") != "PURGE" || (m.Header.Get(jetstream.MsgTTLHeader) != "") != (want != "") {
 			t.Errorf("%s: %v, %v", bucket, m, err)
 		}
 	}

@@ -31,9 +31,10 @@ type piece struct {
 // that every crash is listed; what is left of a part with one crash loses its texts.
 // Its count stays, and `supernats replay` has all that was cut.
 func (v *events) write(n *rules.Notification) ([]piece, error) {
-	own := v.budgeted(n)
-	own.Alert.Events = v.line.sequences(own.Alert.Events)
-	w := writer{note: own, limit: int(v.js.Conn().MaxPayload())}
+	own, a := *n, *n.Alert
+	a.Events = v.line.sequences(slices.Clone(a.Events))
+	own.Alert = &a
+	w := writer{note: &own, limit: int(v.js.Conn().MaxPayload())}
 	if v.maxAlert > 0 {
 		w.limit = min(w.limit, v.maxAlert)
 	}
@@ -49,12 +50,12 @@ func (v *events) write(n *rules.Notification) ([]piece, error) {
 }
 
 // budgeted is a notification with as much of its logs as its hosts may have.
-func (v *events) budgeted(n *rules.Notification) *rules.Notification {
-	note, a := *n, *n.Alert
+func (v *events) budgeted(n rules.Notification) rules.Notification {
+	a := *n.Alert
 	a.Events = slices.Clone(a.Events)
 	v.logBudget.take(&a, n.At)
-	note.Alert = &a
-	return &note
+	n.Alert = &a
+	return n
 }
 
 // writer makes the messages of one notification.

@@ -156,6 +156,12 @@ func TestLogsOfOneHostAreBounded(t *testing.T) {
 			}
 		})
 		n.At = n.At.Add(time.Duration(i) * time.Second)
+		n = v.budgeted(n)
+		for range 2 { // as often as the stream does not take it
+			if _, err := v.write(&n); err != nil {
+				t.Fatal(err)
+			}
+		}
 		pieces, err := v.write(&n)
 		if err != nil {
 			t.Fatal(err)

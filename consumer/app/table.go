@@ -62,7 +62,7 @@ func (t *table[T]) Get(ctx context.Context, key string) (*T, error) {
 		if err := json.Unmarshal(m.Data, r.value); err != nil {
 			// Somebody else wrote it. It begins anew, since no event may wait for a
 			// person; what it was stays in the bucket's history.
-			t.log.Error().Err(err).Str("bucket", t.bucket).Str("key", key).Msg("record is malformed and begins anew; `nats kv history` shows what it was")
+			t.log.Error().Err(err).Str("bucket", t.bucket).Str("key", key).Msg("record is malformed and begins again from nothing; `nats kv history` shows what it was")
 			r.value = nil
 		}
 	}

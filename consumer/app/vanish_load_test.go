@@ -103,7 +103,7 @@ func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
 	}()
 
 	all := removals()
-	for _, name := range append([]string{""}, allStreams()...) {
+	for _, name := range append([]string{""}, stream.Names()...) {
 		all["restore "+name] = func(in *installation) error {
 			in.server.Stop()
 			if name == "" {

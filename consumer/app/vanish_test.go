@@ -206,7 +206,7 @@ func (in *installation) shows(process, state string) {
 func (in *installation) isWhole() {
 	in.Helper()
 	in.until("everything is there", func() bool {
-		return !slices.ContainsFunc(allStreams(), func(name string) bool {
+		return !slices.ContainsFunc(stream.Names(), func(name string) bool {
 			_, err := in.js.Stream(in.Context(), name)
 			return err != nil
 		})
@@ -216,7 +216,7 @@ func (in *installation) isWhole() {
 // removals are everything on NATS that somebody may delete, empty, or lose.
 func removals() map[string]func(in *installation) error {
 	all := map[string]func(in *installation) error{}
-	for _, name := range allStreams() {
+	for _, name := range stream.Names() {
 		all["delete "+name] = func(in *installation) error { return in.js.DeleteStream(in.Context(), name) }
 		all["make again "+name] = func(in *installation) error {
 			s, err := in.js.Stream(in.Context(), name)
@@ -248,7 +248,7 @@ func removals() map[string]func(in *installation) error {
 		return nil
 	}
 	all["delete everything"] = func(in *installation) error {
-		for _, name := range allStreams() {
+		for _, name := range stream.Names() {
 			if err := in.js.DeleteStream(in.Context(), name); err != nil {
 				return err
 			}
@@ -324,7 +324,7 @@ func TestWhatVanishesComesBack(t *testing.T) {
 // later crashes are told once, and states are right.
 func TestRestoreFromABackup(t *testing.T) {
 	parts := map[string][]string{"everything": nil}
-	for _, name := range allStreams() {
+	for _, name := range stream.Names() {
 		parts[name] = []string{name}
 	}
 	for name, streams := range parts {

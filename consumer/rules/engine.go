@@ -7,10 +7,10 @@
 //
 // One incident is open for each rule and process (or what group_by says). The
 // first match is told at once or after group_wait, what matches while it is open
-// is counted and listed in updates, and it closes when everything that matched is
-// well again. What matches again soon after that opens it again, and an alert that is
-// reported again and again is reported ever less often: see recur.go. A silence or the alert of an inhibiting rule holds notifications
-// back.
+// is counted and listed in updates, and it closes when everything that matched has
+// recovered. What matches soon after that opens it again, and an alert that is reported
+// again and again is reported ever less often: see recur.go. A silence or the alert of an
+// inhibiting rule holds notifications back.
 //
 // Under pressure nothing blocks and nothing is dropped but logs. An engine takes
 // some 300 bytes for each process that is known and for each host, 2 KiB for each
@@ -22,11 +22,11 @@
 // a single process that was told before keeps 2,000 and counts those between the first
 // and the last half; with 100,000 untold events in all none waits for longer than
 // group_interval. Held back by a silence it keeps 10,000, then it forgets them, and they
-// stay counted as muted; held back by an inhibiting rule it is told at 10,000. It names
+// stay counted as muted; held back by an inhibiting rule it is reported at 10,000. It names
 // some 7,000 processes that keep it open. One host has at most 10,000 incidents at a time:
-// what matches beyond is told together, see room.go. Closed alerts are kept an hour; what was notified
-// waits for Take, so who calls bounds it by the number of messages between two
-// calls.
+// what matches beyond is reported together, see room.go. Closed alerts are kept an hour;
+// what was notified waits for Take, so the caller bounds it by the number of messages
+// between two calls.
 //
 // An Engine is not safe for concurrent use.
 package rules

@@ -63,7 +63,7 @@ func (g *Engine) forgetAlerts(m Meta, host string) {
 		switch {
 		case g.incidents[inc.key] != inc:
 		case inc.rec.Phase == schema.PhaseResolved && !inc.held:
-			inc.rec.EndedBy = schema.EndedForgotten // also of one that had closed: nothing goes on with it
+			inc.rec.EndedBy = schema.EndedForgotten // also of one that had closed: nothing continues it
 			g.touch(inc, m.Stored)
 			g.timers.set(&inc.timer, time.Time{})
 			g.part(inc)

@@ -151,6 +151,15 @@ func TestOpenAlertsOfAHostAreBounded(t *testing.T) {
 	if listed["exit"] != n+1 || listed["down"] != 1 {
 		t.Errorf("told are %v", listed)
 	}
+	for i, note := range w.notes { // that of the crowd too
+		w.Published(note.Alert, uint64(i+1))
+	}
+	w.flush()
+	for key, r := range w.records {
+		if r.Notifications > 0 && r.FirstSeq == 0 {
+			t.Errorf("nobody knows where the notifications of %s are", key)
+		}
+	}
 	w.notes = nil
 	w.restart()
 	for i := range n {

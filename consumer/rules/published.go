@@ -6,14 +6,18 @@ import (
 	"supernats/schema"
 )
 
-// Published tells under which sequence the stream of notifications has one: by that
+// Published says under which sequence the stream of notifications has one: by that
 // people can see which receivers have taken it. It is to be called before Changed.
 func (g *Engine) Published(n *schema.Alert, seq uint64) {
 	i := slices.IndexFunc(g.set.rules, func(r *rule) bool { return r.name == n.Rule })
 	if i < 0 || seq == 0 {
 		return
 	}
-	inc := g.incidents[key{i, n.Host, n.Group, n.Process}]
+	own := key{i, n.Host, n.Group, n.Process}
+	inc := g.incidents[own]
+	if inc == nil || inc.rec.Alert != n.Alert {
+		inc = g.incidents[crowdOf(g.set.rules[i], own)] // whose names are not in the notification
+	}
 	if inc == nil || inc.rec.Alert != n.Alert {
 		return
 	}

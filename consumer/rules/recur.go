@@ -49,7 +49,7 @@ func prior(rec *schema.OpenAlert) *schema.PriorAlert {
 	}
 }
 
-// resume goes on with the alert that closed a moment ago in place of the one that has
+// resume continues the alert that closed a moment ago in place of the one that has
 // just opened.
 func (g *Engine) resume(inc *incident, at time.Time) {
 	rec := &inc.rec

@@ -101,7 +101,7 @@ func (g *Engine) isBack(w *watch, at time.Time) {
 	g.timers.set(&w.timer, g.silentAt(w))
 }
 
-// silentAgain goes on with the alert of a host that has not been heard for long enough.
+// silentAgain continues the alert of a host that has not been heard for long enough.
 func (g *Engine) silentAgain(w *watch, at time.Time) {
 	inc := w.inc
 	inc.rec.HeardSince, inc.rec.Opened.Time = nil, w.h.seen

@@ -3,18 +3,19 @@
 //
 // An error is equal to another one if only numbers differ: the port of a connection, the
 // number of a message, how long something took. One that lasts is logged again after an
-// hour, since logs are rotated. At most 64 kinds are kept; what comes beyond them counts
-// as one kind.
+// hour, since logs are rotated. At most 64 kinds of an hour are kept; what comes beyond
+// them counts as one kind.
 package repeat
 
 import (
+	"maps"
 	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	// remindAfter is after how long an error is logged again that goes on.
+	// remindAfter is after how long an error that lasts is logged again.
 	remindAfter = time.Hour
 	// maxKinds and maxKind bound what is kept: how many kinds, and how long their texts
 	// are, in bytes.
@@ -46,6 +47,10 @@ func (e *Errors) FailedAt(text string, now time.Time) bool {
 
 	kind := kindOf(text)
 	said, known := e.said[kind]
+	if !known && len(e.said) >= maxKinds {
+		// Those that would be logged again anyway need not be kept.
+		maps.DeleteFunc(e.said, func(_ string, said time.Time) bool { return now.Sub(said) >= remindAfter })
+	}
 	if !known && len(e.said) >= maxKinds {
 		kind = ""
 		said, known = e.said[kind]

@@ -55,3 +55,18 @@ func TestManyKinds(t *testing.T) {
 		t.Errorf("kind of %d bytes", len(kind))
 	}
 }
+
+// What was logged long ago takes no room from what is new: some tasks never end.
+func TestKindsOfLongAgo(t *testing.T) {
+	var e Errors
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	for i := range 2 * maxKinds {
+		e.FailedAt(strings.Repeat("x", 1+i), now)
+	}
+	now = now.Add(2 * remindAfter)
+	for _, text := range []string{"disk is full", "connection refused"} {
+		if !e.FailedAt(text, now) || e.FailedAt(text, now) {
+			t.Errorf("%q is not logged once", text)
+		}
+	}
+}

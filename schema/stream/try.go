@@ -83,14 +83,21 @@ func TryWrite(ctx context.Context, js jetstream.JetStream, name string) error {
 		// same store, and changes nothing.
 		return tryError(name, deleteNothing(short, js, name))
 	}
+	subject := KeySubject(js, bucket, tryKey)
 	_, err = js.PublishMsg(short, &nats.Msg{
-		Subject: KeySubject(js, bucket, tryKey),
+		Subject: subject,
 		Header:  nats.Header{"KV-Operation": {"PURGE"}, jetstream.MsgRollup: {jetstream.MsgRollupSubject}},
 	}, jetstream.WithRetryAttempts(0))
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && !isDenied(js.Conn(), subject) {
 		return &WriteError{Stream: name, Err: errors.New("a write was not answered within 2 s")}
 	}
 	return tryError(name, err)
+}
+
+// isDenied reports whether this user may not publish on a subject: that is not answered.
+func isDenied(nc *nats.Conn, subject string) bool {
+	err := nc.LastError()
+	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(err.Error()), strings.ToLower(subject))
 }
 
 // fullBucket reports a bucket that drops records, or is about to: they are what is

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -118,5 +119,38 @@ func TestTryWritesOfAFullBucket(t *testing.T) {
 	}
 	if refusal == nil || !refusal.Full {
 		t.Errorf("%v, with %d bytes", refusal, s.CachedInfo().State.Bytes)
+	}
+}
+
+// What this user may not write is not tried, and no reason to restart a server.
+func TestTryWritesThatAreDenied(t *testing.T) {
+	s := streamtest.Start(t, func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "all", Password: "all"},
+			{Username: "some", Password: "some", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"$KV." + stream.MutesBucket + ".>"}}}},
+		}
+	})
+	connect := func(user string) jetstream.JetStream {
+		t.Helper()
+		nc, err := nats.Connect(s.URL, nats.UserInfo(user, user))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nc.Close)
+		js, err := jetstream.New(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return js
+	}
+	if err := stream.EnsureAll(t.Context(), connect("all"), stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	js := connect("some")
+	if err := stream.TryWrite(t.Context(), js, "KV_"+stream.MutesBucket); err != nil {
+		t.Error(err)
+	}
+	if err := stream.TryWrites(t.Context(), js); err != nil {
+		t.Error(err)
 	}
 }

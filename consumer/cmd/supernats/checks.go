@@ -106,7 +106,7 @@ func (d *doctor) settings(want jetstream.StreamConfig, info *jetstream.StreamInf
 		}
 	}
 	if have.Retention != jetstream.LimitsPolicy {
-		d.fail("make it anew with the retention policy limits", "stream %s drops what one consumer has read (retention %v)", want.Name, have.Retention)
+		d.fail("create it again with the retention policy limits", "stream %s drops what one consumer has read (retention %v)", want.Name, have.Retention)
 	}
 	if have.Discard != jetstream.DiscardOld {
 		d.warn(edit+"--discard=old", "stream %s refuses new messages when it is full", want.Name)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -34,6 +35,10 @@ func (d *doctor) writes(ctx context.Context) error {
 	return nil
 }
 
+// notReady is a line of /readyz: what is wrong, which may have semicolons of its own,
+// with its cause and since when, and what to do.
+var notReady = regexp.MustCompile(`^not ready: (.*?, since [^()]*\)); (.*)$`)
+
 // ready asks the daemon itself, where the configuration file says that it listens.
 // That nobody answers says nothing: it may run somewhere else.
 func (d *doctor) ready(ctx context.Context) error {
@@ -59,7 +64,10 @@ func (d *doctor) ready(ctx context.Context) error {
 		return nil
 	}
 	for _, line := range lines {
-		text, fix, _ := strings.Cut(strings.TrimPrefix(line, "not ready: "), "; ")
+		text, fix := strings.TrimPrefix(line, "not ready: "), ""
+		if m := notReady.FindStringSubmatch(line); m != nil {
+			text, fix = m[1], m[2]
+		}
 		d.fail(fix, "`supernats consume` at %s is not ready: %s", d.cfg.Listen, text)
 	}
 	return nil

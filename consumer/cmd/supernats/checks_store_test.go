@@ -67,10 +67,12 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 	file := natsconntest.File(t, "c.yaml", "listen: "+daemon.Listener.Addr().String()+"\n")
 
 	i.wants("ready", has(i.doctor(exitDone, "-c", file), "ready"))
-	text := "not ready: nothing can be stored in /x: no space left on device (store); free some space there\n"
+	text := "not ready: nothing can be stored in /x; no space left on device (store, since 2026-11-21T19:00:00Z); free some space there; look again\n" +
+		"not ready: streams and buckets cannot be reached yet, the log says why\n"
 	notReady.Store(&text)
 	i.wants("not ready", has(i.doctor(exitFailed, "-c", file), "ready"),
-		"fail ready: `supernats consume` at N is not ready: nothing can be stored in /x: no space left on device (store) [free some space there]")
+		"fail ready: `supernats consume` at N is not ready: nothing can be stored in /x; no space left on device (store, N some space there; look again]",
+		"fail ready: `supernats consume` at N is not ready: streams and buckets cannot be reached yet, the log says why")
 }
 
 // What an account does not allow is said, in place of a command that cannot help.

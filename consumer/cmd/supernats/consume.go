@@ -14,7 +14,7 @@ import (
 )
 
 type consumeCmd struct {
-	Rebuild   bool   `env:"-" help:"Make the records of processes and hosts anew from the stream first."`
+	Rebuild   bool   `env:"-" help:"Rebuild the records of processes and hosts from the stream first."`
 	PrintUnit string `env:"-" enum:"systemd,supervisord," default:"" placeholder:"KIND" help:"Print how systemd or supervisord is to run it, with the flags given here, and end."`
 }
 

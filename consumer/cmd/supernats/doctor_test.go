@@ -163,7 +163,7 @@ func TestDoctorSettings(t *testing.T) {
 		"warn streams: stream SUPERVISOR forgets after SPAN what it has stored: it may store a message twice that is sent again [nats stream edit SUPERVISOR --dupe-window=SPAN]",
 		"warn streams: stream SUPERVISOR keeps ticks and snapshots as long as crashes: messages may have no time to live of their own [nats stream edit SUPERVISOR --allow-msg-ttl]",
 		"warn streams: stream SUPERVISOR has no size limit: it may fill the account, and then nothing is stored any more [nats stream edit SUPERVISOR --max-bytes=4294967296 --discard=old]",
-		"fail streams: stream SUPERVISOR_ALERTS drops what one consumer has read (retention Interest) [make it anew with the retention policy limits]",
+		"fail streams: stream SUPERVISOR_ALERTS drops what one consumer has read (retention Interest) [create it again with the retention policy limits]",
 		"warn streams: stream SUPERVISOR_ALERTS forgets after SPAN what it has stored: it may store a message twice that is sent again [nats stream edit SUPERVISOR_ALERTS --dupe-window=SPAN]",
 		"warn streams: stream SUPERVISOR_ALERTS cannot be read directly: `supernats alerts` needs it [nats stream edit SUPERVISOR_ALERTS --allow-direct]",
 		"warn streams: stream SUPERVISOR_ALERTS is full and goes back no more than SPAN [nats stream edit SUPERVISOR_ALERTS --max-bytes=4096]",

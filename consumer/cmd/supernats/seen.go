@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,7 +19,8 @@ const silentAfter = state.SilentAfter
 
 // fleet is what is known of every host at a time.
 type fleet struct {
-	hosts []schema.Host
+	hosts  []schema.Host
+	byName map[string]int // where a host is in hosts
 	// now is the server's time: that of an operator's machine may be another.
 	now time.Time
 	// quiet are supervisords that are silent while another one of their host is not,
@@ -34,9 +34,10 @@ type life struct{ host, boot string }
 // newFleet finds the silent ones among several supervisords of a host. They are held
 // against the others in the record, which may be older than the host's last message.
 func newFleet(hosts []schema.Host, now time.Time) *fleet {
-	f := &fleet{hosts: hosts, now: now, quiet: map[life]schema.Time{}}
+	f := &fleet{hosts: hosts, byName: map[string]int{}, now: now, quiet: map[life]schema.Time{}}
 	for i := range hosts {
 		h := &hosts[i]
+		f.byName[h.Host] = i
 		for j := range h.Lives {
 			l := &h.Lives[j]
 			if h.LastSeen.Sub(h.Heard(l)) > silentAfter && l.Ended == nil && l.Stopping == nil && !l.Succeeded {
@@ -102,7 +103,7 @@ func (f *fleet) unknownSince(silent map[string]schema.Time, s *schema.State) (si
 // whether it does: what is known of a silent host must not look well.
 func (f *fleet) down(s *schema.State) bool {
 	var h *schema.Host
-	if i := slices.IndexFunc(f.hosts, func(h schema.Host) bool { return h.Host == s.Host }); i >= 0 {
+	if i, known := f.byName[s.Host]; known {
 		h = &f.hosts[i]
 	}
 	status, _ := state.Status(s, h, f.now, silentAfter)

@@ -3,6 +3,8 @@ package mail
 import (
 	"fmt"
 	"time"
+
+	"supernats/schema"
 )
 
 const (
@@ -44,6 +46,30 @@ func when(t, mail time.Time) string {
 		s += " (" + a + ")"
 	}
 	return s
+}
+
+// openFor is how long an alert was open at a time, "" if that is not known.
+func openFor(a *schema.Alert, until time.Time) string {
+	if a.Closed != nil {
+		until = a.Closed.Time
+	}
+	if a.Opened.IsZero() || until.Before(a.Opened.Time) {
+		return ""
+	}
+	return duration(until.Sub(a.Opened.Time))
+}
+
+// duration rounds so that a person can take it in.
+func duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		d = d.Round(time.Millisecond)
+	case d < time.Hour:
+		d = d.Round(time.Second)
+	default:
+		d = d.Round(time.Minute)
+	}
+	return schema.Duration(d).String()
 }
 
 // location is the zone of a mail's times.

@@ -297,30 +297,6 @@ func history(a *schema.Alert, until time.Time) string {
 	return strings.Join(parts, ", ")
 }
 
-// openFor is how long an alert was open at a time, "" if that is not known.
-func openFor(a *schema.Alert, until time.Time) string {
-	if a.Closed != nil {
-		until = a.Closed.Time
-	}
-	if a.Opened.IsZero() || until.Before(a.Opened.Time) {
-		return ""
-	}
-	return duration(until.Sub(a.Opened.Time))
-}
-
-// duration rounds so that a person can take it in.
-func duration(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		d = d.Round(time.Millisecond)
-	case d < time.Hour:
-		d = d.Round(time.Second)
-	default:
-		d = d.Round(time.Minute)
-	}
-	return schema.Duration(d).String()
-}
-
 // told is what a notification says about its alert, without saying who that is. Without
 // an aside it is shorter.
 func told(n *schema.CloudEvent[*schema.Alert], many, aside bool) string {
