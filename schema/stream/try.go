@@ -14,8 +14,9 @@ import (
 
 const (
 	// tryKey is a key of each bucket that never has a value: a mark that it is deleted
-	// is written over the one before.
-	tryKey = "write-test"
+	// is written over the one before. No name of a host, a silence or a receiver is
+	// written like that: in a token, two digits follow a '='.
+	tryKey = "write=test"
 	// noSequence is one that no stream will ever reach.
 	noSequence = 1 << 62
 	// written is how young the last message of a stream is that needs no try.
@@ -163,4 +164,20 @@ func apiSubject(js jetstream.JetStream, request string) string {
 		return strings.TrimSuffix(o.APIPrefix, ".") + "." + request
 	}
 	return jetstream.DefaultAPIPrefix + request
+}
+
+// Keys returns how many keys a bucket has, those that were deleted and have left a mark
+// too, without that of tries.
+func Keys(ctx context.Context, s jetstream.Stream) (uint64, error) {
+	all := s.CachedInfo()
+	if all.State.NumSubjects == 0 {
+		return 0, nil
+	}
+	bucket := strings.TrimPrefix(all.Config.Name, bucketPrefix)
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter("$KV."+bucket+"."+tryKey))
+	if err != nil {
+		return 0, err
+	}
+	n := info.State.NumSubjects
+	return n - min(n, uint64(len(info.State.Subjects))), nil
 }
