@@ -1,8 +1,11 @@
 package app
 
 import (
+	"context"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -119,4 +122,33 @@ func TestReceiverWithoutPositionIsNotNew(t *testing.T) {
 	if got := r.got(); len(got) != 3 {
 		t.Errorf("delivered are %q", got)
 	}
+}
+
+// Events are read, and what they change cannot be stored, again and again: that is not
+// ready, until it is stored.
+func TestReadingWithoutStoringIsNotReady(t *testing.T) {
+	f := newFleet(t)
+	h := newHealth(zerolog.Nop())
+	f.background(func(ctx context.Context) error {
+		v := f.events()
+		v.health = h
+		return v.run(ctx, func() {})
+	})
+	f.handled(f.publish(f.event(schema.ProcessStateRunning)))
+	kv := f.bucket(stream.StateBucket)
+	stop := f.background(func(ctx context.Context) error {
+		for ctx.Err() == nil { // somebody else writes what is ours
+			_, _ = kv.Put(ctx, "web1.api.api_00", []byte("{}"))
+		}
+		return ctx.Err()
+	})
+	f.until("it is said", func() bool {
+		f.publish(f.event(schema.ProcessStateRunning))
+		return len(h.list()) > 0
+	})
+	if list := h.list(); list[0].Cause != causeEvents {
+		t.Errorf("%+v", list)
+	}
+	stop()
+	f.until("it is over", func() bool { return len(h.list()) == 0 })
 }
