@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"supernats/schema"
@@ -151,4 +152,77 @@ func TestReadingWithoutStoringIsNotReady(t *testing.T) {
 	}
 	stop()
 	f.until("it is over", func() bool { return len(h.list()) == 0 })
+}
+
+// Killed after a notification was published and before that was stored, for long: the
+// record says all the same which one of the stream it is.
+func TestLatePublishedIsKnownByItsSequence(t *testing.T) {
+	f := newFleet(t)
+	stored := time.Now().Add(-stream.DuplicateWindow)
+	e := f.crash()
+	data := []byte(f.json(e.Envelope(stored)))
+	src := func() *list {
+		return &list{msgs: []jetstream.Msg{message{subject: e.Subject(), data: data, seq: 1, stored: stored}}}
+	}
+	v := f.events()
+	if err := v.restore(t.Context(), &durableSource{}); err != nil {
+		t.Fatal(err)
+	}
+	batch, err := src().Batch(t.Context(), time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.one(t.Context(), &batch[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.publishPending(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	v.mutes.stop()
+	if n := f.ownAlerts(); len(n) != 1 {
+		t.Fatalf("stored are %v", n)
+	}
+
+	v = f.events()
+	if err := v.restore(t.Context(), &durableSource{}); err != nil {
+		t.Fatal(err)
+	}
+	defer v.mutes.stop()
+	_ = v.follow(t.Context(), src(), func() {})
+	if n := f.ownAlerts(); len(n) != 1 {
+		t.Errorf("stored are %v", n)
+	}
+	kept, err := f.bucket(stream.AlertsBucket).Get(t.Context(), "unexpected-exit.web1.api.api_00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a schema.OpenAlert
+	if f.unjson(kept.Value(), &a); a.FirstSeq != 1 || a.LastSeq != 1 {
+		t.Errorf("%s", kept.Value())
+	}
+}
+
+// The numbers of messages begin low again where all buckets were lost: what was notified
+// before that with higher ones hides nothing that happened after it.
+func TestHigherNumbersOfBeforeHideNothing(t *testing.T) {
+	f := newFleet(t)
+	v := f.events()
+	if err := v.restore(t.Context(), &durableSource{}); err != nil {
+		t.Fatal(err)
+	}
+	defer v.mutes.stop()
+	before, later := crashes(1, "a log\n"), crashes(1, "a log\n")
+	before.At, before.Seq = time.Now(), 5000
+	if err := v.publish(t.Context(), append(v.take(), before)); err != nil {
+		t.Fatal(err)
+	}
+
+	v.skew = time.Hour
+	later.ID, later.At, later.Seq = "b/1", time.Now().Add(30*time.Minute), 3
+	if err := v.publish(t.Context(), append(v.take(), later)); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.ownAlerts(); len(n) != 2 {
+		t.Errorf("stored are %v", n)
+	}
 }
