@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -118,5 +119,35 @@ func TestTryWritesOfAFullBucket(t *testing.T) {
 	}
 	if refusal == nil || !refusal.Full {
 		t.Errorf("%v, with %d bytes", refusal, s.CachedInfo().State.Bytes)
+	}
+}
+
+// Who may not write a bucket learns nothing about it, and does not say that it is broken.
+func TestTryWriteOfWhoMayNot(t *testing.T) {
+	s := streamtest.Start(t, func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "all", Password: "p"},
+			{Username: "few", Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"$JS.API.>"}}}},
+		}
+	})
+	connect := func(user string) jetstream.JetStream {
+		nc, err := nats.Connect(s.URL, nats.UserInfo(user, "p"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nc.Close)
+		js, err := jetstream.New(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return js
+	}
+	if _, err := connect("all").CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: stream.MutesBucket}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := stream.TryWrite(t.Context(), connect("few"), "KV_"+stream.MutesBucket); err != nil {
+			t.Error(err)
+		}
 	}
 }
