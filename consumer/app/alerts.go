@@ -41,11 +41,12 @@ func (v *events) publish(ctx context.Context, notes []rules.Notification) error 
 		// The stream recognises the id for a while. A notification of before that may
 		// have been made by a daemon that was killed.
 		if now.Sub(n.At) > v.window/2 {
-			done, err := v.published(ctx, n)
+			seq, err := v.published(ctx, n)
 			if err != nil {
 				return err
 			}
-			if done {
+			if seq > 0 {
+				v.engine.Published(n.Alert, seq)
 				continue
 			}
 		}
@@ -209,31 +210,42 @@ func isTooBig(err error) bool {
 	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && api.ErrorCode == 10054
 }
 
-// published reports whether a notification, or a later one on its subject, is
-// already stored: they are made in order.
-func (v *events) published(ctx context.Context, n *rules.Notification) (bool, error) {
+// clocksDiffer is by how much those of the servers of a cluster may.
+const clocksDiffer = time.Minute
+
+// published returns the sequence of a notification, or of a later one on its subject, if
+// that is already stored, else 0: they are made in order.
+func (v *events) published(ctx context.Context, n *rules.Notification) (stored uint64, err error) {
 	s, err := v.js.Stream(ctx, stream.Alerts)
 	if err != nil {
-		return false, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+		return 0, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
 	}
 	last, err := s.GetLastMsgForSubject(ctx, n.Alert.Subject())
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return false, nil
+		return 0, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("look up the last alert on %s: %w", n.Alert.Subject(), err)
+		return 0, fmt.Errorf("look up the last alert on %s: %w", n.Alert.Subject(), err)
 	}
 	if !v.signer.isOurs(last) {
-		return false, nil // an alarm too many is better than one that a forged message hides
+		return 0, nil // an alarm too many is better than one that a forged message hides
 	}
 	seq, err := strconv.ParseUint(last.Header.Get(headerSeq), 10, 64)
-	if err != nil || n.Seq != seq {
-		return err == nil && n.Seq < seq, nil
+	switch {
+	case err != nil || n.Seq > seq:
+		return 0, nil
+	case last.Time.Before(n.At.Add(-clocksDiffer)):
+		return 0, nil // it is older, whatever the numbers say: who lost all buckets begins low
+	case n.Seq < seq:
+		return last.Sequence, nil
 	}
 	// Both follow from the same message: of one alert, by their numbers.
 	alert, number, end := cutID(last.Header.Get(headerID))
 	own, ours, _ := cutID(n.ID)
-	return alert == own && (ours < number || ours == number && (end == 0 || end == len(n.Alert.Events))), nil
+	if alert == own && (ours < number || ours == number && (end == 0 || end == len(n.Alert.Events))) {
+		return last.Sequence, nil
+	}
+	return 0, nil
 }
 
 // partID is the id of a part of a notification: the events from first to before end.

@@ -59,10 +59,11 @@ type record[T any] struct {
 // records are kept; nil keeps all.
 func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string, room *share[T], log zerolog.Logger) (*bucket[T], map[string]*T, error) {
 	b := &bucket[T]{js: js, log: log, name: name, revisions: map[string]uint64{}}
-	info, err := b.look(ctx)
+	s, err := b.look(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
+	info := s.CachedInfo()
 	b.opened, b.limit, b.expires = identityOf(info), recordLimit(js, info.Config), info.Config.AllowMsgTTL
 	kv, err := js.KeyValue(ctx, name)
 	if err != nil {
@@ -112,23 +113,36 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 }
 
 // look returns what the bucket is now.
-func (b *bucket[T]) look(ctx context.Context) (*jetstream.StreamInfo, error) {
+func (b *bucket[T]) look(ctx context.Context) (jetstream.Stream, error) {
 	s, err := b.js.Stream(ctx, "KV_"+b.name)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", b.name, err)
 	}
-	return s.CachedInfo(), nil
+	return s, nil
 }
 
 // isOther reports whether the bucket is not the one that was read, or lacks most of
 // what it had: that is in memory alone. A record that somebody deletes leaves a marker.
 func (b *bucket[T]) isOther(ctx context.Context) (bool, error) {
-	info, err := b.look(ctx)
+	s, err := b.look(ctx)
 	if err != nil {
 		return false, err
 	}
+	info := s.CachedInfo()
 	known := identity{b.opened.created, b.newest()}
-	return b.restored || !identityOf(info).follows(known) || 2*info.State.NumSubjects < uint64(len(b.revisions)), nil
+	if b.restored || !identityOf(info).follows(known) {
+		return true, nil
+	}
+
+	have, lacking := info.State.NumSubjects, func(keys uint64) bool { return 2*keys < uint64(len(b.revisions)) }
+	if !lacking(have - min(have, 1)) { // whatever one of them is
+		return false, nil
+	}
+	keys, err := stream.Keys(ctx, s)
+	if err != nil {
+		return false, fmt.Errorf("look up bucket %s: %w", b.name, err)
+	}
+	return lacking(keys), nil
 }
 
 // drop forgets the revision of a key without a record: there may be millions of them.

@@ -60,6 +60,7 @@ type events struct {
 	behind  bool      // the stream has more than was read
 	flushed time.Time // when records were stored the last time
 	unacked int       // messages read since
+	failed  bool      // reading was interrupted, and nothing has been stored since
 	waiting time.Time // since when messages that were sent have not arrived
 	looked  time.Time // when the buckets were looked at
 	// reconnects is how often the connection had been made again when mutes was opened.
@@ -111,17 +112,20 @@ func (v *events) run(ctx context.Context, ready func()) error {
 
 	for {
 		v.beat()
-		err := v.read(ctx, func() { t.over(); ready() })
+		err := v.read(ctx, ready, func() { v.failed = false; t.over() })
 		if errors.Is(err, errReopen) && ctx.Err() == nil {
 			continue
 		}
+		v.failed = err != nil
 		if err := t.wait(ctx, err); err != nil {
 			return err
 		}
 	}
 }
 
-func (v *events) read(ctx context.Context, ok func()) error {
+// read works until something goes wrong. ready is called when it begins, ok whenever all
+// that was read is done.
+func (v *events) read(ctx context.Context, ready, ok func()) error {
 	var src *durableSource
 	defer func() {
 		if src != nil {
@@ -145,7 +149,7 @@ func (v *events) read(ctx context.Context, ok func()) error {
 		return err
 	}
 	defer func() { v.mutes.stop() }()
-	ok()
+	ready()
 	return v.follow(ctx, src, ok)
 }
 
@@ -195,7 +199,11 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 				return err
 			}
 		}
-		ok()
+		v.beat()
+		// Reading alone is not enough: what cannot be stored is read again and again.
+		if v.unacked == 0 && !v.worth && !v.engine.Dirty() {
+			ok()
+		}
 	}
 }
 
@@ -273,7 +281,7 @@ func (v *events) due(all bool) bool {
 	switch {
 	case v.unacked == 0 && !v.worth && !v.engine.Dirty():
 		return false
-	case v.unacked >= maxUnacked, since >= v.seenEvery:
+	case v.unacked >= maxUnacked, since >= v.seenEvery, v.failed && all:
 		return true
 	}
 	return (v.worth || v.engine.Dirty()) && (all || since >= flushEvery)

@@ -15,7 +15,7 @@ import (
 // ownAlerts are the notifications that the daemon itself has published, by their ids.
 func (f *fleet) ownAlerts() map[string]int {
 	f.Helper()
-	s, err := newSigner(f.Context(), f.js)
+	s, err := newSigner(f.Context(), f.js, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -213,8 +213,10 @@ func (v *events) forgottenBefore(ctx context.Context, floor uint64, hosts map[st
 		switch {
 		case err != nil || ce.Data == nil || ce.Data.Host != h.Host:
 			continue // nobody has done what it says
-		case m.Sequence > floor || h.Seq >= v.line.position(m.Sequence):
-			continue // it is still to come, or the host has come back
+		case m.Sequence > floor || h.Seq >= v.line.position(m.Sequence) || h.LastSeen.After(m.Time):
+			// It is still to come, or the host has come back. Positions do not say all:
+			// a stream that was restored from a backup has it further on than it was.
+			continue
 		case ce.Data.LastSeen != nil && h.LastSeen.After(ce.Data.LastSeen.Time):
 			continue
 		}

@@ -129,6 +129,7 @@ func (b *inbox) openOver(ctx context.Context) error {
 	if have != nil && have.Config.AckPolicy == jetstream.AckExplicitPolicy && have.NumAckPending > 0 {
 		return b.openOld(ctx, have)
 	}
+	isNew := was == nil && have == nil
 	b.consumer, err = b.durable.open(ctx, b.js, func(have *jetstream.ConsumerInfo) (*beginning, error) {
 		switch {
 		case have == nil && was == nil:
@@ -153,7 +154,7 @@ func (b *inbox) openOver(ctx context.Context) error {
 	have = b.consumer.CachedInfo()
 	b.order = contiguous{seen: have.Delivered.Consumer}
 	b.raise(have.AckFloor.Stream)
-	if was == nil {
+	if isNew {
 		b.at.Begin = b.at.Done
 	}
 	return b.claim(ctx)

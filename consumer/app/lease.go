@@ -292,9 +292,16 @@ func (l *lease) isFree(ctx context.Context) (bool, error) {
 }
 
 // isSettled reports whether nobody can hold a lease that has vanished before this
-// instance saw it: whoever is active writes to the bucket more often than ttl. One that
+// instance saw it: whoever is active writes its key again, and to the bucket more often
+// than ttl. So do others, though, that try whether the bucket can be written. One that
 // was made together with streams that were never used is the first one.
 func (l *lease) isSettled(ctx context.Context) (bool, error) {
+	if l.gone.IsZero() {
+		l.gone = time.Now()
+	}
+	if time.Since(l.gone) >= l.ttl {
+		return true, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, l.refresh)
 	defer cancel()
 	s, err := l.open(ctx)
@@ -304,10 +311,7 @@ func (l *lease) isSettled(ctx context.Context) (bool, error) {
 	info := s.CachedInfo()
 	written := info.State.LastTime
 	if info.State.LastSeq > 0 && written.IsZero() { // it was emptied; nobody knows when
-		if l.gone.IsZero() {
-			l.gone = time.Now()
-		}
-		return time.Since(l.gone) >= l.ttl, nil
+		return false, nil
 	}
 	if info.TimeStamp.Sub(later(written, info.Created)) >= l.ttl {
 		return true, nil

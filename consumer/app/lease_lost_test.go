@@ -100,3 +100,30 @@ func TestLeaseThatVanishesWithItsHolder(t *testing.T) {
 		})
 	}
 }
+
+// The bucket was emptied while nobody was active, and others write to it, to try whether
+// that is possible: somebody becomes active all the same.
+func TestLeaseOfAnEmptiedBucketThatOthersTry(t *testing.T) {
+	c := vanishing(t)
+	c.vanish("purge")
+	tries := start(t, func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			kv, err := c.js.KeyValue(ctx, stream.LeasesBucket)
+			if err == nil {
+				err = kv.Purge(ctx, "tried")
+			}
+			if err != nil && ctx.Err() == nil {
+				return err
+			}
+			_ = sleep(ctx, testTTL/4)
+		}
+		return ctx.Err()
+	})
+	defer tries.stop()
+	c.until("the bucket is written", func() bool { return len(c.keys(stream.LeasesBucket)) == 0 })
+	time.Sleep(testTTL / 2)
+	a := c.join("a", nil)
+	if next, took := c.next(); next != a || took > testTTL+3*time.Second {
+		t.Errorf("%s is active after %v\n%s", next.name, took, a.log)
+	}
+}

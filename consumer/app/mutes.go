@@ -85,14 +85,26 @@ func (m *mutes) isOther(ctx context.Context, js jetstream.JetStream) (bool, erro
 	}
 	info := s.CachedInfo()
 
+	known, lasts := m.known()
+	if other := !identityOf(info).follows(known); other || !lasts || info.State.NumSubjects > 1 {
+		return other, nil
+	}
+	keys, err := stream.Keys(ctx, s)
+	if err != nil {
+		return false, fmt.Errorf("look up bucket %s: %w", stream.MutesBucket, err)
+	}
+	return keys == 0, nil
+}
+
+// known returns what the bucket was when it was heard of last, and whether it had a
+// silence that does not expire before the server has had time to delete it.
+func (m *mutes) known() (id identity, lasts bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	last := false // one that does not expire before the server has had time to delete it
 	for _, mute := range m.byID {
-		last = last || time.Until(mute.Expires.Time) > time.Minute
+		lasts = lasts || time.Until(mute.Expires.Time) > time.Minute
 	}
-	known := identity{m.opened.created, max(m.opened.last, m.last)}
-	return !identityOf(info).follows(known) || last && info.State.Msgs == 0, nil
+	return identity{m.opened.created, max(m.opened.last, m.last)}, lasts
 }
 
 // keep writes what another life of the bucket held and this one lacks, and deletes what
@@ -147,11 +159,15 @@ func (m *mutes) run() {
 func (m *mutes) take(e jetstream.KeyValueEntry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	_, had := m.byID[e.Key()]
 	delete(m.byID, e.Key())
 	delete(m.ended, e.Key())
 	m.last = max(m.last, e.Revision())
 	if e.Operation() != jetstream.KeyValuePut && len(m.ended) < maxEnded {
 		m.ended[e.Key()] = true
+	}
+	if e.Operation() != jetstream.KeyValuePut && !had {
+		return
 	}
 	if e.Operation() == jetstream.KeyValuePut {
 		var mute schema.Mute

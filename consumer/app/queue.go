@@ -62,5 +62,6 @@ func (b *inbox) beginLater(ctx context.Context) error {
 		return fmt.Errorf("look up stream %s: %w", b.stream, err)
 	}
 	b.at.Done = s.CachedInfo().State.LastSeq
+	b.at.Begin = b.at.Done
 	return b.claim(ctx)
 }

@@ -52,7 +52,7 @@ func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock 
 	v.window = alerts.CachedInfo().Config.Duplicates
 	v.maxAlert = max(0, int(alerts.CachedInfo().Config.MaxMsgSize))
 	v.skew = time.Until(alerts.CachedInfo().TimeStamp)
-	if v.signer, err = newSigner(ctx, v.js); err != nil {
+	if v.signer, err = newSigner(ctx, v.js, v.signer); err != nil {
 		return time.Time{}, err
 	}
 	records, err := v.openBuckets(ctx)

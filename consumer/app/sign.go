@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -25,10 +26,18 @@ const headerSignature = "Supernats-Signature"
 const signatureKey = "signature"
 
 // signer knows the notifications of this installation.
-type signer struct{ key []byte }
+type signer struct {
+	key []byte
+	// before is the key by which this process signed before, if that was another one.
+	before []byte
+}
 
-// newSigner reads the key, and makes one where there is none.
-func newSigner(ctx context.Context, js jetstream.JetStream) (*signer, error) {
+// newSigner reads the key, and makes one where there is none. was is what this process
+// had, or nil: a key that vanished with its bucket is stored again, and what was signed
+// with one that somebody has replaced is still ours. Else the stream's answer that it has
+// a notification already would be taken for that of somebody else, and people would be
+// notified twice.
+func newSigner(ctx context.Context, js jetstream.JetStream, was *signer) (*signer, error) {
 	kv, err := js.KeyValue(ctx, stream.LeasesBucket)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", stream.LeasesBucket, err)
@@ -36,30 +45,51 @@ func newSigner(ctx context.Context, js jetstream.JetStream) (*signer, error) {
 	for {
 		e, err := kv.Get(ctx, signatureKey)
 		if err == nil {
-			return &signer{e.Value()}, nil
+			return was.replacedBy(e.Value()), nil
 		}
 		if !errors.Is(err, jetstream.ErrKeyNotFound) {
 			return nil, fmt.Errorf("read %s of bucket %s: %w", signatureKey, stream.LeasesBucket, err)
 		}
-		key := rand.Text()
-		if _, err := kv.Create(ctx, signatureKey, []byte(key)); err == nil {
-			return &signer{[]byte(key)}, nil
+		key := []byte(rand.Text())
+		if was != nil {
+			key = was.key
+		}
+		if _, err := kv.Create(ctx, signatureKey, key); err == nil {
+			return was.replacedBy(key), nil
 		} else if !errors.Is(err, jetstream.ErrKeyExists) { // another daemon was faster
 			return nil, fmt.Errorf("write %s of bucket %s: %w", signatureKey, stream.LeasesBucket, err)
 		}
 	}
 }
 
+// replacedBy returns the signer with a key, which may be the same; s may be nil.
+func (s *signer) replacedBy(key []byte) *signer {
+	switch {
+	case s == nil:
+		return &signer{key: key}
+	case bytes.Equal(s.key, key):
+		return s
+	}
+	return &signer{key: key, before: s.key}
+}
+
 // sign puts the signature on a message.
-func (s *signer) sign(m *nats.Msg) { m.Header.Set(headerSignature, s.of(m.Subject, m.Header, m.Data)) }
+func (s *signer) sign(m *nats.Msg) {
+	m.Header.Set(headerSignature, signature(s.key, m.Subject, m.Header, m.Data))
+}
 
 // isOurs reports whether a stored message is one that a daemon has signed.
 func (s *signer) isOurs(m *jetstream.RawStreamMsg) bool {
-	return hmac.Equal([]byte(m.Header.Get(headerSignature)), []byte(s.of(m.Subject, m.Header, m.Data)))
+	for _, key := range [][]byte{s.key, s.before} {
+		if len(key) > 0 && hmac.Equal([]byte(m.Header.Get(headerSignature)), []byte(signature(key, m.Subject, m.Header, m.Data))) {
+			return true
+		}
+	}
+	return false
 }
 
-func (s *signer) of(subject string, h nats.Header, data []byte) string {
-	mac := hmac.New(sha256.New, s.key)
+func signature(key []byte, subject string, h nats.Header, data []byte) string {
+	mac := hmac.New(sha256.New, key)
 	for _, part := range []string{subject, h.Get(headerID), h.Get(headerSeq)} {
 		mac.Write([]byte(part))
 		mac.Write([]byte{0})

@@ -149,7 +149,7 @@ func (w *storeWatch) try(ctx context.Context) {
 	defer cancel()
 
 	w.refused, w.tried = stream.TryWrites(ctx, *js), time.Now()
-	if w.server == nil && w.refused != nil { // it may have met an election
+	if w.refused != nil { // it may have met an election, or a disk that was busy
 		w.refused = stream.TryWrites(ctx, *js)
 	}
 }

@@ -26,6 +26,7 @@ func (f *Fleet) Forget(m Meta, w *schema.Forgotten) (gone Forgotten) {
 		gone.States = append(gone.States, p.key)
 	}
 	slices.Sort(gone.States)
+	f.processes -= len(h.processes)
 	delete(f.byName, h.rec.Host)
 	delete(f.byToken, h.key)
 	return gone
@@ -39,6 +40,7 @@ func (f *Fleet) ForgetGone(before time.Time) (states []string) {
 			if p.rec.Gone != nil && p.rec.Gone.Before(before) && p.rec.Updated.Before(before) {
 				states = append(states, p.key)
 				delete(h.processes, who)
+				f.processes--
 			}
 		}
 	}

@@ -78,3 +78,37 @@ func TestSaidGoodbye(t *testing.T) {
 		}
 	}
 }
+
+// Containers come and go: the room that those had which are forgotten is for others.
+func TestForgottenMakeRoom(t *testing.T) {
+	at := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
+	f := state.NewFleet()
+	f.Limit(state.Limits{Hosts: 2, Processes: 4, AllProcesses: 4})
+	running := func(host, process string, seq uint64) state.Changes {
+		e := &schema.Event{Event: schema.ProcessStateRunning, Host: host, Server: "supervisor", Boot: "4f0c6d1e2a90b7c3", Serial: seq, Group: "api", Process: process}
+		return f.Event(state.Meta{Seq: seq, Stored: at}, e.Envelope(at))
+	}
+	seq := uint64(0)
+	for range 5 {
+		for _, process := range []string{"a", "b", "c"} {
+			if seq++; len(running("web1", process, seq).States) != 1 {
+				t.Fatalf("message %d: there is no room for a process", seq)
+			}
+		}
+		seq++
+		if gone := f.Forget(state.Meta{Seq: seq, Stored: at}, &schema.Forgotten{Host: "web1"}); len(gone.States) != 3 {
+			t.Fatalf("%+v", gone)
+		}
+	}
+
+	long := schema.Time{Time: at.Add(-31 * 24 * time.Hour)}
+	f.Load(nil, []schema.State{{Host: "web1", Group: "api", Process: "a", State: "EXITED", Gone: &long, Updated: long}})
+	if gone := f.ForgetGone(at.Add(-30 * 24 * time.Hour)); len(gone) != 1 {
+		t.Fatalf("%q", gone)
+	}
+	for _, process := range []string{"b", "c", "d", "e"} {
+		if seq++; len(running("web1", process, seq).States) != 1 {
+			t.Errorf("there is no room for process %s", process)
+		}
+	}
+}

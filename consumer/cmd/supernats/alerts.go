@@ -41,8 +41,9 @@ type shownAlert struct {
 	Told      bool            `json:"told"`
 	Receivers []shownDelivery `json:"receivers"`
 
-	// known says that Told is, begun that somebody was told of the first notification.
-	known, begun bool
+	// known says that Told is, begun that somebody was told of the first notification,
+	// lost that the stream which had the last one is no more.
+	known, begun, lost bool
 }
 
 // shownNotification is a CloudEvent, with an attribute more.

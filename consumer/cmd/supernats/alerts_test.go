@@ -276,6 +276,8 @@ func TestTold(t *testing.T) {
 		{"a receiver of later", nil, map[string]uint64{"notify_chat": 3}, position{Begin: 3}, nil, 0, "nobody: no receiver", false, []shownDelivery{}},
 		{"a record of the version before", func(a *schema.OpenAlert) { a.FirstSeq, a.LastSeq = 0, 0 }, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
 		{"of a stream before", func(a *schema.OpenAlert) { a.FirstSeq, a.LastSeq = 100, 101 }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken"}}},
+		{"of a stream before, made again", func(a *schema.OpenAlert) { a.FirstSeq, a.LastSeq = 2, other }, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
+		{"of a stream that is no more", func(a *schema.OpenAlert) { a.Alert, a.FirstSeq, a.LastSeq = "z", 1, 2 }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "not known", false, []shownDelivery{}},
 		{"not made yet", func(a *schema.OpenAlert) { a.Notifications, a.Notified = 0, nil }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "-", false, []shownDelivery{}},
 	} {
 		record := open

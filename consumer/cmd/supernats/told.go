@@ -40,7 +40,8 @@ type told struct {
 	parked map[string]map[uint64]string
 	// last is the last sequence of the stream: alerts of a stream before may know
 	// greater ones.
-	last uint64
+	last  uint64
+	asked int // how many alerts the stream was asked about
 	// denied says that this user may not look.
 	denied bool
 }
@@ -120,26 +121,32 @@ func (t *told) of(notify []string, seq uint64) []shownDelivery {
 }
 
 // fill says of an alert what became of its last notification, and when the first one
-// of it was taken by anybody. Of records that a version before has written the
-// stream says which notification was the last.
+// of it was taken by anybody. Of records that a version before has written, or that are
+// of another life of the stream, the stream says which notification was the last.
 func (t *told) fill(ctx context.Context, js jetstream.JetStream, a *shownAlert) error {
 	if a.Notifications == 0 {
 		return nil
 	}
+	s, err := js.Stream(ctx, stream.Alerts)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+	}
 	first, last := a.FirstSeq, a.LastSeq
-	if last == 0 || last > t.last {
-		s, err := js.Stream(ctx, stream.Alerts)
-		if err != nil {
-			return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
-		}
+	have, err := t.has(ctx, s, a)
+	if err != nil {
+		return err
+	}
+	if !have {
 		m, err := s.GetLastMsgForSubject(ctx, schema.AlertSubject(a.Host, a.Group, a.Process, a.Rule))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			a.lost = true
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", stream.Alerts, err)
 		}
-		if n, err := schema.Unmarshal[*schema.Alert](m.Data); err != nil || n.Data == nil || n.Data.Alert != a.Alert {
+		if !isOf(m, a) {
+			a.lost = true
 			return nil
 		}
 		first, last = m.Sequence, m.Sequence
@@ -154,6 +161,34 @@ func (t *told) fill(ctx context.Context, js jetstream.JetStream, a *shownAlert) 
 	return nil
 }
 
+// maxAsked bounds the questions to the stream about what alerts know of it.
+const maxAsked = 1000
+
+// has reports whether the stream has the last notification of an alert where its record
+// says. One that was made again, or restored from a backup, has another one there.
+func (t *told) has(ctx context.Context, s jetstream.Stream, a *shownAlert) (bool, error) {
+	if a.LastSeq == 0 || a.LastSeq > t.last {
+		return false, nil
+	}
+	if t.asked++; t.asked > maxAsked {
+		return true, nil
+	}
+	m, err := s.GetMsg(ctx, a.LastSeq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return true, nil // it was removed since
+	}
+	if err != nil {
+		return false, fmt.Errorf("read stream %s: %w", stream.Alerts, err)
+	}
+	return isOf(m, a), nil
+}
+
+// isOf reports whether a message is a notification of an alert.
+func isOf(m *jetstream.RawStreamMsg, a *shownAlert) bool {
+	n, err := schema.Unmarshal[*schema.Alert](m.Data)
+	return err == nil && n.Data != nil && n.Data.Alert == a.Alert
+}
+
 func anyTook(list []shownDelivery) bool {
 	return slices.ContainsFunc(list, func(d shownDelivery) bool { return d.Status == toldTaken })
 }
@@ -165,6 +200,8 @@ func (a *shownAlert) notified() string {
 		at += fmt.Sprintf(" (%d)", a.Notifications)
 	}
 	switch {
+	case a.lost:
+		return "not known"
 	case !a.known || a.Told:
 		return at
 	case len(a.Receivers) == 0:
