@@ -153,7 +153,7 @@ func age(d time.Duration) string {
 
 // ago writes how long ago something was, in its largest unit.
 func ago(d time.Duration) string {
-	d = max(0, d)
+	d = max(0, d).Round(time.Second) // as age, which stands beside it
 	switch {
 	case d >= 24*time.Hour:
 		return fmt.Sprintf("%dd ago", d/(24*time.Hour))
