@@ -42,6 +42,10 @@ func (d *doctor) events(ctx context.Context) error {
 	const durable = "supernats"
 	c, err := d.js.Consumer(ctx, stream.Events, durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		if d.active {
+			d.fail("its log says why", "consumer %s of stream %s is missing, and `supernats consume` has not created it again: no events are read", durable, stream.Events)
+			return nil
+		}
 		d.fail("supernats consume -c FILE", "consumer %s of stream %s is missing: no `supernats consume` has ever read events", durable, stream.Events)
 		return nil
 	}

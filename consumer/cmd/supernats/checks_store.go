@@ -60,6 +60,9 @@ func (d *doctor) ready(ctx context.Context) error {
 	}
 	for _, line := range lines {
 		text, fix, _ := strings.Cut(strings.TrimPrefix(line, "not ready: "), "; ")
+		if strings.Contains(fix, "supernats doctor") { // which this is
+			fix = "the log of `supernats consume` says more"
+		}
 		d.fail(fix, "`supernats consume` at %s is not ready: %s", d.cfg.Listen, text)
 	}
 	return nil

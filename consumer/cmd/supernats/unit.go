@@ -102,6 +102,8 @@ var supervisordSection = template.Must(template.New("supervisord").Funcs(templat
 ;   chown -R root:supernats /etc/supernats && chmod -R u=rwX,g=rX,o= /etc/supernats
 ;   install -d -o supernats -g supernats -m 750 {{or .DataDir "/var/lib/supernats"}}
 ;   supervisorctl reread && supervisorctl update
+; If another user has run it before, its store is that user's:
+;   cd {{or .DataDir "/var/lib/supernats"}} && chown -R supernats:supernats lock nats
 ; It reloads its configuration on: supervisorctl signal HUP supernats-consume
 [program:supernats-consume]
 command={{quote .Program}}{{range .Args}} {{quote .}}{{end}}
