@@ -149,6 +149,7 @@ func TestPsFilters(t *testing.T) {
 		"--group {api,cron}":       {"api_00", "api_01", "cron"},
 		"--process *_01":           {"api_01"},
 		"--host web2 api*":         nil,
+		"api":                      {"api_00", "api_01"}, // a group
 	} {
 		var got []string
 		for line := range strings.Lines(i.run(append([]string{"ps"}, strings.Fields(args)...)...)) {
