@@ -313,7 +313,7 @@ func (c *Consumer) one(ctx context.Context, raw jetstream.Msg) error {
 	if c.failing.Failed(err) {
 		level = zerolog.WarnLevel
 	}
-	c.log.WithLevel(level).Err(err).Uint64("seq", m.Seq).Str("subject", m.Subject).Int("try", m.Tries).Dur("again_in_ms", wait).Msg("message could not be handled")
+	c.log.WithLevel(level).Err(err).Uint64("seq", m.Seq).Str("subject", m.Subject).Int("try", m.Tries).Dur("again_in_ms", wait.Round(time.Millisecond)).Msg("message could not be handled")
 	if err := raw.NakWithDelay(wait); err != nil {
 		return fmt.Errorf("postpone message %d: %w", m.Seq, err)
 	}

@@ -181,7 +181,7 @@ func (d *delivery) setAside(ctx context.Context, batch []*item, it *item, reason
 // reports whether that one was taken.
 func (d *delivery) pause(ctx context.Context, left []*item, failure error, failures int) (took bool, err error) {
 	wait := d.times.again(failures, failure)
-	onceOf(d.log, &d.failing, failure).Int("notifications", len(left)).Int("try", failures).Dur("again_in_ms", wait).Msg("notifications could not be delivered")
+	onceOf(d.log, &d.failing, failure).Int("notifications", len(left)).Int("try", failures).Dur("again_in_ms", wait.Round(time.Millisecond)).Msg("notifications could not be delivered")
 	until := time.Now().Add(wait)
 	if _, asked := notify.RetryAfter(failure); asked || d.inbox.old {
 		return false, sleep(ctx, wait)

@@ -51,6 +51,9 @@ func startEmbedded(cfg *Config, log zerolog.Logger) (*embeddedServer, error) {
 	if kept != "" {
 		log.Warn().Str("listen", kept).Str("fix", keptLocalFix).Msg(keptLocal)
 	}
+	if err := checkOwner(o.StoreDir, log); err != nil {
+		return nil, err
+	}
 	if err := e.start(o); err != nil {
 		return nil, err
 	}

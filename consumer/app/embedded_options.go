@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -62,7 +61,7 @@ func (c *Config) serverOptions(user *inProcessUser) (o *server.Options, kept str
 	}
 	o.JetStream = true
 	if o.StoreDir == "" {
-		o.StoreDir = filepath.Join(c.DataDir, "nats")
+		o.StoreDir = storeIn(c.DataDir)
 	}
 	// Unset, it would take three quarters of the free disk. The streams reserve what
 	// they may take; a quarter more is for those of others.

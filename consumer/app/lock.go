@@ -22,6 +22,9 @@ func lockDataDir(dir string, log zerolog.Logger) (io.Closer, error) {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o640)
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("data_dir: %w", notOurs(filepath.Join(dir, lockName), err, filepath.Join(dir, lockName), storeIn(dir)))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}

@@ -97,8 +97,8 @@ var endings = map[string]string{
 // stopped; its state is STOPPED".
 func Ending(a *schema.Alert) string {
 	why := Clip(a.Annotations[AnnotationReason], maxText)
-	if why == "" || a.Rule == "host-silent" && a.Ended == schema.EndedRecovered {
-		why = endings[a.Ended]
+	if why == "" || a.Ended == schema.EndedForgotten || a.Rule == "host-silent" && a.Ended == schema.EndedRecovered {
+		why = endings[a.Ended] // the annotation says why it fired
 	}
 	if a.Rule == "host-silent" && a.Ended == schema.EndedRecovered {
 		why = "it is reporting again"

@@ -149,6 +149,10 @@ func TestLine(t *testing.T) {
 			a.Rule, a.Group, a.Process, a.Events, a.Ended = "host-silent", "", "", nil, schema.EndedRecovered
 			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
 		}), "RESOLVED web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC, over after 0s: it is reporting again"},
+		{"forgotten", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Alert) {
+			a.Rule, a.Group, a.Process, a.Events, a.Ended = "host-silent", "", "", nil, schema.EndedForgotten
+			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
+		}), "RESOLVED web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC, over after 0s: the host was forgotten"},
 		{"again and again", notifytest.Notification(schema.TypeAlertUpdate, "a", 3, func(a *schema.Alert) {
 			a.Count, a.Recurring = 24, &schema.Recurring{Times: 22, Since: schema.Time{Time: a.Opened.Add(-14 * time.Minute)}, RunMS: 40_000}
 		}), "UPDATE web1 api:api_00 crashed 22 times in 16 minutes, runs 40 s each (exit code 3), 24 times since it opened"},

@@ -77,6 +77,36 @@ func TestProgramsMissing(t *testing.T) {
 	}
 }
 
+// One supervisord can run what both programs print: of two groups of one name it would
+// start the first only, and say nothing.
+func TestSectionsDiffer(t *testing.T) {
+	var sections string
+	for _, args := range [][]string{
+		{"supernats", "consume", "--print-unit", "supervisord"},
+		{"supernats-bridge", "conf", "--stderr-logfile", "%(here)s/bridge.log"},
+	} {
+		out, err := exec.Command(filepath.Join(bin, args[0]), args[1:]...).Output()
+		if err != nil {
+			t.Fatalf("%s: %v", args[0], err)
+		}
+		sections += string(out)
+	}
+
+	// What it prints is meant for a machine of its own.
+	sections = strings.Replace(sections, "user=supernats\n", "", 1)
+	sections = strings.ReplaceAll(sections, "/var/log/supervisor", "%(here)s")
+	sections = strings.ReplaceAll(sections, "autostart=true", "autostart=false")
+	super := supervisordtest.Start(t, sections)
+
+	// supervisorctl's exit code is 3: nothing runs.
+	status, _ := super.Ctl("status")
+	for _, name := range []string{"supernats", "supernats-consume", "supernats-logs"} {
+		if !strings.Contains("\n"+status, "\n"+name+" ") {
+			t.Errorf("no %s in\n%s", name, status)
+		}
+	}
+}
+
 // Crashes while the mail server is away are all told when it is back, over a
 // restart of the consumer too; meanwhile their states are recorded.
 func TestMailServerDown(t *testing.T) {

@@ -91,7 +91,7 @@ func TryWrite(ctx context.Context, js jetstream.JetStream, name string) error {
 	}, jetstream.WithRetryAttempts(0))
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		// What is not allowed is not answered either; the connection hears of it.
-		if last := js.Conn().LastError(); last != before && errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), subject) {
+		if last := js.Conn().LastError(); last != before && errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(last.Error()), strings.ToLower(subject)) {
 			return nil
 		}
 		return &WriteError{Stream: name, Err: errors.New("a write was not answered within 2 s")}

@@ -102,7 +102,7 @@ func (t *tested) run(ctx context.Context, js jetstream.JetStream, b *backtestCmd
 func progress(what string) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(1, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetDescription(clean(what)),
 		progressbar.OptionSetVisibility(term.IsTerminal(int(os.Stderr.Fd()))), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-		progressbar.OptionSetItsString("messages"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+		progressbar.OptionSetItsString("msg"), progressbar.OptionSetWidth(10), progressbar.OptionSetPredictTime(false), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 }
 
 func (t *tested) notify(n *schema.CloudEvent[*schema.Alert]) error {

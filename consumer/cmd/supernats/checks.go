@@ -90,7 +90,7 @@ func (d *doctor) streams(ctx context.Context) error {
 		info := s.CachedInfo()
 
 		if d.settings(want, info) {
-			d.ok("stream %s: %d messages, %s", want.Name, info.State.Msgs, mebibytes(schema.Size(info.State.Bytes)))
+			d.ok("stream %s: %s, %s", want.Name, counted(info.State.Msgs, "message"), mebibytes(schema.Size(info.State.Bytes)))
 		}
 	}
 	return nil

@@ -51,13 +51,13 @@ func (d *doctor) fleet(f *fleet) {
 	}
 	d.clocks(f)
 	if len(silent) > 0 {
-		d.warn("there: supervisorctl status, and supervisorctl tail supernats stderr; of one that is gone for good: supernats hosts forget HOST", "%d hosts are silent: %s", len(silent), some(silent))
+		d.warn("there: supervisorctl status, and supervisorctl tail supernats stderr; of one that is gone for good: supernats hosts forget HOST", "%s silent: %s", are(len(silent), "host"), some(silent))
 	}
 	for _, v := range keys(others) {
-		d.warn("install supernats-bridge "+version+" there, then: supervisorctl restart supernats", "bridge %s, not %s, on %d hosts: %s", cmp.Or(v, "of an unknown version"), version, len(others[v]), some(others[v]))
+		d.warn("install supernats-bridge "+version+" there, then: supervisorctl restart supernats", "bridge %s, not %s, on %s: %s", cmp.Or(v, "of an unknown version"), version, counted(len(others[v]), "host"), some(others[v]))
 	}
 	if len(d.findings) == before {
-		d.ok("%d hosts, all seen within %s", len(f.hosts), age(silentAfter))
+		d.ok("%s, all seen within %s", counted(len(f.hosts), "host"), age(silentAfter))
 	}
 }
 

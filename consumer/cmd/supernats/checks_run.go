@@ -42,6 +42,10 @@ func (d *doctor) events(ctx context.Context) error {
 	const durable = "supernats"
 	c, err := d.js.Consumer(ctx, stream.Events, durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		if d.active {
+			d.fail("its log says why", "consumer %s of stream %s is missing, and `supernats consume` has not created it again: no events are read", durable, stream.Events)
+			return nil
+		}
 		d.fail("supernats consume -c FILE", "consumer %s of stream %s is missing: no `supernats consume` has ever read events", durable, stream.Events)
 		return nil
 	}
@@ -59,11 +63,11 @@ func (d *doctor) events(ctx context.Context) error {
 	}
 	switch {
 	case wait > behindFor && !d.active:
-		d.fail("supernats consume -c FILE", "%d messages wait to be read, the oldest for %s", q.waiting(), age(wait))
+		d.fail("supernats consume -c FILE", "%s to be read, the oldest for %s", waits(q.waiting(), "message"), age(wait))
 	case wait > behindFor:
-		d.warn("if it does not get less, the log of `supernats consume` says why", "`supernats consume` is %d messages behind, the oldest waits for %s", q.waiting(), age(wait))
+		d.warn("if it does not get less, the log of `supernats consume` says why", "`supernats consume` is %s behind, the oldest waits for %s", counted(q.waiting(), "message"), age(wait))
 	default:
-		d.ok("`supernats consume` is %d messages behind", q.waiting())
+		d.ok("`supernats consume` is %s behind", counted(q.waiting(), "message"))
 	}
 	return nil
 }
@@ -108,7 +112,7 @@ func (d *doctor) receivers(ctx context.Context) error {
 	for i := range queues {
 		q := &queues[i]
 		if q.info.Paused {
-			d.fail(resume(stream.Alerts, q.durable), "receiver %s: its consumer %s is paused until %s, %d notifications wait", q.receiver, q.durable, pausedUntil(q.info), q.waiting())
+			d.fail(resume(stream.Alerts, q.durable), "receiver %s: its consumer %s is paused until %s, %s", q.receiver, q.durable, pausedUntil(q.info), waits(q.waiting(), "notification"))
 			continue
 		}
 		wait, err := d.oldest(ctx, stream.Alerts, q.info)
@@ -121,14 +125,14 @@ func (d *doctor) receivers(ctx context.Context) error {
 		}
 		switch {
 		case q.waiting() > 0 && unread && d.active:
-			d.warn("put the receiver into the configuration file again, or forget it: nats consumer rm "+stream.Alerts+" "+q.durable, "receiver %s: %d notifications wait and nobody reads its queue", q.receiver, q.waiting())
+			d.warn("put the receiver into the configuration file again, or forget it: nats consumer rm "+stream.Alerts+" "+q.durable, "receiver %s: %s and nobody reads its queue", q.receiver, waits(q.waiting(), "notification"))
 		case q.failure() != "":
 			d.fail("fix what the error says, and try it: supernats test-alert "+quote(q.receiver)+" (`supernats consume` keeps trying by itself)",
-				"receiver %s: %d notifications wait, and the last try failed (%d since %s): %s", q.receiver, q.waiting(), q.at.Tries, date(q.at.Since), q.failure())
+				"receiver %s: %s, and the last try failed (%s since %s): %s", q.receiver, waits(q.waiting(), "notification"), tries(q.at.Tries), date(q.at.Since), q.failure())
 		case wait > untoldFor:
-			d.warn("the log of `supernats consume` says why it is not told; try it: supernats test-alert "+quote(q.receiver), "receiver %s: %d notifications wait, the oldest for %s", q.receiver, q.waiting(), age(wait))
+			d.warn("the log of `supernats consume` says why it is not told; try it: supernats test-alert "+quote(q.receiver), "receiver %s: %s, the oldest for %s", q.receiver, waits(q.waiting(), "notification"), age(wait))
 		default:
-			d.ok("receiver %s: %d notifications wait", q.receiver, q.waiting())
+			d.ok("receiver %s: %s", q.receiver, waits(q.waiting(), "notification"))
 		}
 	}
 	return nil
@@ -181,7 +185,7 @@ func (d *doctor) parked(ctx context.Context) error {
 		last := fmt.Sprintf("the last one %s ago: %s", age(info.TimeStamp.Sub(m.Time)), m.Header.Get(consumer.HeaderParkedReason))
 		if !strings.HasPrefix(durable, queuePrefix) {
 			d.warn(fmt.Sprintf("nats stream get %s %d shows it; when it is fixed: nats stream purge %[1]s --subject=%[3]s", stream.Parked, m.Sequence, subject),
-				"%s gave up %d messages, %s", durable, count, last)
+				"%s gave up %s, %s", durable, counted(count, "message"), last)
 			continue
 		}
 
@@ -189,10 +193,10 @@ func (d *doctor) parked(ctx context.Context) error {
 		switch {
 		case known && !q.isIn(inUse):
 			d.warn("the receiver is not in the configuration file any more; to forget them: nats stream purge "+stream.Parked+" --subject="+subject,
-				"receiver %s gave up %d messages, %s", q.receiver, count, last)
+				"receiver %s gave up %s, %s", q.receiver, counted(count, "message"), last)
 		case untold[durable] > 0:
 			d.fail("supernats alerts shows them; fix what the reason says: `supernats consume` tries again by itself, at its start and at least every hour",
-				"receiver %s did not take %d notifications, %d of them critical: nobody got them there; %s", q.receiver, count, untold[durable], last)
+				"receiver %s did not take %s, %d of them critical: nobody got them there; %s", q.receiver, counted(count, "notification"), untold[durable], last)
 		default:
 			d.warn("supernats alerts shows them; fix what the reason says: `supernats consume` tries again by itself, at its start and at least every hour",
 				"receiver %s did not take %d notifications, %s", q.receiver, count, last)

@@ -68,6 +68,9 @@ func (d *doctor) ready(ctx context.Context) error {
 		if m := notReady.FindStringSubmatch(line); m != nil {
 			text, fix = m[1], m[2]
 		}
+		if strings.Contains(fix, "supernats doctor") { // which this is
+			fix = "the log of `supernats consume` says more"
+		}
 		d.fail(fix, "`supernats consume` at %s is not ready: %s", d.cfg.Listen, text)
 	}
 	return nil

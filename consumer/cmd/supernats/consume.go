@@ -35,7 +35,7 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 	}
 	a, err := app.New(cfg, o)
 	if err != nil {
-		return usageError{err}
+		return usageError{configError{err, c.Config}}
 	}
 	if c.Config != "" {
 		o.Log.Info().Str("config", c.Config).Str("holds", cfg.Summary()).Msg("configuration is read")

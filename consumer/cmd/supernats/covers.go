@@ -32,9 +32,9 @@ func (c *covers) nothing() bool {
 }
 
 func (c *covers) String() string {
-	s := fmt.Sprintf("matches %d of %d processes", c.Processes, c.KnownProcesses)
+	s := fmt.Sprintf("matches %d of %s", c.Processes, processes(c.KnownProcesses))
 	if c.Processes == 0 || c.Hosts == 0 {
-		s += fmt.Sprintf(" and %d of %d hosts", c.Hosts, c.KnownHosts)
+		s += fmt.Sprintf(" and %d of %s", c.Hosts, counted(c.KnownHosts, "host"))
 	}
 	if c.nothing() {
 		s += "; globs are meant, not regular expressions"

@@ -93,7 +93,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 		"ok events: `supernats consume` is 0 messages behind",
 		"ok receivers: receiver chat: 0 notifications wait",
 		"ok parked: nothing was given up",
-		"ok hosts: 1 hosts, all seen within SPAN")
+		"ok hosts: 1 host, all seen within SPAN")
 	out := i.run("doctor", "-o", "table")
 	if !strings.HasPrefix(out, "ok    nats       nats-server ") || strings.Count(out, "\n") != 11 {
 		t.Errorf("%s", out)
@@ -186,18 +186,18 @@ func TestDoctorWarns(t *testing.T) {
 	}
 	i.wants("warnings", i.doctor(exitFailed, "-c", file)[6:],
 		"ok consume: `supernats consume` is active on box/1 N",
-		"ok events: `supernats consume` is 1 messages behind",
+		"ok events: `supernats consume` is 1 message behind",
 		"fail receivers: receiver mail of the configuration file has no queue: it is told nothing [restart `supernats consume` with this configuration file]",
-		"warn receivers: receiver chat: 1 notifications wait and nobody reads its queue [put the receiver into the configuration file again, or forget it: nats consumer rm SUPERVISOR_ALERTS notify_chat]",
+		"warn receivers: receiver chat: 1 notification waits and nobody reads its queue [put the receiver into the configuration file again, or forget it: nats consumer rm SUPERVISOR_ALERTS notify_chat]",
 		"fail parked: receiver chat did not take 2 notifications, 2 of them critical: nobody got them there; the last one SPAN ago: 404 [supernats alerts shows them; fix what the reason says: `supernats consume` tries again by itself, at its start and at least every hour]",
-		"warn parked: supernats gave up 1 messages, the last one SPAN ago: malformed [nats stream get SUPERVISOR_PARKED 1 shows it; when it is fixed: nats stream purge SUPERVISOR_PARKED --subject=supervisor.parked.supernats]",
+		"warn parked: supernats gave up 1 message, the last one SPAN ago: malformed [nats stream get SUPERVISOR_PARKED 1 shows it; when it is fixed: nats stream purge SUPERVISOR_PARKED --subject=supervisor.parked.supernats]",
 		"warn hosts: host a b;c lost 9 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host 'a b;c'` shows what fills it]",
 		"warn hosts: host web2 lost 12 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host web2` shows what fills it]",
-		"warn hosts: 1 hosts are silent: web2 (SPAN)"+" [there: supervisorctl status, and supervisorctl tail supernats stderr; of one that is gone for good: supernats hosts forget HOST]",
-		"warn hosts: bridge of an unknown version, not v1.2.3, on 1 hosts: old [install supernats-bridge v1.2.3 there, then: supervisorctl restart supernats]",
+		"warn hosts: 1 host is silent: web2 (SPAN)"+" [there: supervisorctl status, and supervisorctl tail supernats stderr; of one that is gone for good: supernats hosts forget HOST]",
+		"warn hosts: bridge of an unknown version, not v1.2.3, on 1 host: old [install supernats-bridge v1.2.3 there, then: supervisorctl restart supernats]",
 		"warn hosts: bridge v1.0.0, not v1.2.3, on 2 hosts: a b;c, web2 [install supernats-bridge v1.2.3 there, then: supervisorctl restart supernats]")
 	out, _, _ := supernats(t, "doctor", "-o", "table", "--nats-url", i.url)
-	if !strings.Contains(out, "\nwarn  receivers  receiver chat: 1 notifications wait and nobody reads its queue\n              -> put the receiver into") {
+	if !strings.Contains(out, "\nwarn  receivers  receiver chat: 1 notification waits and nobody reads its queue\n              -> put the receiver into") {
 		t.Errorf("%s", out)
 	}
 }
@@ -221,7 +221,7 @@ func TestDoctorOfReceivers(t *testing.T) {
 	}
 	a := schema.Alert{Alert: "a", Rule: "fatal", Host: "web1", Severity: "info"}
 	i.notify(schema.TypeAlertFiring, i.ago(0), a)
-	if l := line("fail", "receivers"); !strings.HasPrefix(l, "fail receivers: receiver chat: 1 notifications wait, and the last try failed (3 N 500 Internal Server Error [fix what") || !strings.HasSuffix(l, "supernats test-alert chat (`supernats consume` keeps trying by itself)]") {
+	if l := line("fail", "receivers"); !strings.HasPrefix(l, "fail receivers: receiver chat: 1 notification waits, and the last try failed (3 tries N 500 Internal Server Error [fix what") || !strings.HasSuffix(l, "supernats test-alert chat (`supernats consume` keeps trying by itself)]") {
 		t.Errorf("%q", l)
 	}
 	i.put(stream.LeasesBucket, "notify_chat", position{Ahead: []uint64{1}})

@@ -17,7 +17,7 @@ var examples = map[string][]string{
 	"tail":           {"supernats tail --event PROCESS_STATE", "supernats tail --host web1 --since 10m", "supernats tail --event TICK_5 --until +1m"},
 	"replay":         {"supernats replay --since 2h --event PROCESS_STATE_EXITED", "supernats replay --group api --since 7d -o jsonl"},
 	"alerts":         {"supernats alerts", "supernats alerts --since 1d --rule fatal", "supernats alerts -o json"},
-	"mute":           {"supernats mute --host web1 --for 2h --comment 'new disk'", "supernats mute --group 'api*' --rule unexpected-exit --until 2026-11-21T19:00:00Z --comment deployment", "supernats mute --all --for 30m --comment 'data centre moves'"},
+	"mute":           {"supernats mute --host web1 --for 2h --comment 'new disk'", "supernats mute --group 'api*' --until 2026-11-21T19:00:00Z --comment deploy", "supernats mute --all --for 30m --comment 'data centre moves'"},
 	"mutes":          {"supernats mutes", "supernats mutes -o json"},
 	"unmute":         {"supernats unmute 0df8k2m3qa", "supernats unmute 0df8k2m3qa 0df8k2m3qb"},
 	"test-alert":     {"supernats test-alert", "supernats test-alert mail/ops@example.com --timeout 2m", "supernats test-alert pager --resolve"},

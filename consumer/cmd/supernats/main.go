@@ -86,7 +86,7 @@ func run(args []string) int {
 	exited := -1
 	parser, err := newParser(&c, func(code int) { exited = code })
 	if err != nil {
-		return usage(err)
+		return usage(err, nil)
 	}
 	if isCompletion(args) {
 		return (&completer{parser: parser, common: &c.common}).answer(args)
@@ -99,7 +99,11 @@ func run(args []string) int {
 	case exited >= 0: // --help
 		return exited
 	case err != nil:
-		return usage(err)
+		var wrong *kong.ParseError
+		if errors.As(err, &wrong) {
+			return usage(err, wrong.Context)
+		}
+		return usage(err, nil)
 	}
 	c.findConfig()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -109,7 +113,7 @@ func run(args []string) int {
 	case err == nil, errors.Is(err, syscall.EPIPE): // `supernats replay | head`
 		return exitDone
 	case errors.As(err, new(usageError)):
-		return usage(err)
+		return usage(err, k)
 	case errors.As(err, new(fileError)):
 		fmt.Fprintln(os.Stderr, err)
 		return exitUsage
@@ -128,8 +132,25 @@ func (e usageError) Unwrap() error { return e.error }
 // so that editors jump to it.
 type fileError struct{ error }
 
-func usage(err error) int {
-	fmt.Fprintf(os.Stderr, "supernats: %v\nTry: supernats --help\n", err)
+// configError is an error of the configuration file.
+type configError struct {
+	error
+	file string
+}
+
+func (e configError) Unwrap() error { return e.error }
+
+// usage prints what is wrong, and the command that says more about it. k is nil where no
+// command line could be read.
+func usage(err error, k *kong.Context) int {
+	try, wrong := "supernats --help", configError{}
+	switch {
+	case errors.As(err, &wrong) && wrong.file != "":
+		try = "supernats rules check " + quote(wrong.file)
+	case k != nil && k.Selected() != nil:
+		try = k.Selected().FullPath() + " --help"
+	}
+	fmt.Fprintf(os.Stderr, "supernats: %v\nTry: %s\n", err, try)
 	return exitUsage
 }
 
@@ -165,7 +186,7 @@ func (c *common) connection() (app.Config, error) {
 		cfg, err = app.Default(), nil
 	}
 	if err != nil {
-		return cfg, usageError{err}
+		return cfg, usageError{configError{err, c.Config}}
 	}
 	return c.over(cfg)
 }
@@ -176,7 +197,7 @@ func (c *common) load() (app.Config, error) {
 	if c.Config != "" {
 		var err error
 		if cfg, err = app.Load(c.Config); err != nil {
-			return cfg, usageError{err}
+			return cfg, usageError{configError{err, c.Config}}
 		}
 	}
 	return c.over(cfg)

@@ -202,6 +202,17 @@ func TestWrongUsage(t *testing.T) {
 	bad := file("bad.yaml", "max_age: 1h\nembedded:\n  listen: x\n")
 	typo := file("typo.yaml", "rulez: []\n")
 	secret := file("mail.yaml", "mail:\n  smarthost: 127.0.0.1:25\n  tls: none\n  from: a@example.com\n  to: [b@example.com]\n  username: u\n  password_file: "+dir+"/none\n")
+	try := func(args []string) string {
+		switch {
+		case len(args) > 2 && args[1] == "-c":
+			return "supernats rules check " + args[2]
+		case len(args) == 0 || args[0] == "frobnicate":
+			return "supernats --help"
+		case args[0] == "hosts":
+			return "supernats hosts list --help"
+		}
+		return "supernats " + args[0] + " --help"
+	}
 	for _, c := range []struct {
 		args []string
 		want string
@@ -234,7 +245,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"consume", "-c", dir + "/none.yaml"}, "no such file"},
 	} {
 		out, errs, code := supernats(t, c.args...)
-		if code != exitUsage || out != "" || !strings.Contains(errs, c.want) || !strings.HasPrefix(errs, "supernats: ") || !strings.Contains(errs, "Try: supernats --help") {
+		if code != exitUsage || out != "" || !strings.Contains(errs, c.want) || !strings.HasPrefix(errs, "supernats: ") || !strings.HasSuffix(errs, "\nTry: "+try(c.args)+"\n") {
 			t.Errorf("%q ended with %d, printed %q and %q", c.args, code, out, errs)
 		}
 	}

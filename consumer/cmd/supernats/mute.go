@@ -143,13 +143,20 @@ func (m *shownMute) warn() {
 	for _, hint := range m.Covers.Hints {
 		fmt.Fprintln(os.Stderr, "supernats:", clean(hint))
 	}
+	fmt.Fprintln(os.Stderr, "supernats: if something else was meant:", unmuteIt(m))
 }
+
+// unmuteIt is the command that takes a silence back.
+func unmuteIt(m *shownMute) string { return "supernats unmute " + m.ID }
 
 func printMute(m *shownMute, alerts []schema.OpenAlert) error {
 	fmt.Printf("%s mutes %s until %s\n", m.ID, clean(matchers(&m.Mute)), date(&m.Expires))
 	fmt.Printf("It %s.\n", m.Covers)
 	for _, hint := range m.Covers.Hints {
 		fmt.Println(clean(hint))
+	}
+	if m.Covers.nothing() {
+		fmt.Println("If something else was meant:", unmuteIt(m))
 	}
 	if len(m.Alerts) == 0 {
 		_, err := fmt.Println("No alert is open that it mutes.")
@@ -252,7 +259,7 @@ func (m *mutesCmd) Run(ctx context.Context, c *common) error {
 			return err
 		}
 		g := grid{
-			columns:  []string{"ID", "MATCHES", "ENDS IN", "ALERTS", "AUTHOR", "CREATED", "COMMENT"},
+			columns:  []string{"ID", "MATCHES", "LEFT", "ALERTS", "AUTHOR", "CREATED", "COMMENT"},
 			optional: []string{"CREATED", "ALERTS", "AUTHOR"},
 			flexible: map[string]int{"MATCHES": wideName, "AUTHOR": wideName, "COMMENT": wideText},
 		}

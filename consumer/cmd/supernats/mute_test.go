@@ -64,7 +64,7 @@ func TestMuteAndUnmute(t *testing.T) {
 	}
 	table := narrow(i.run("mutes", "-o", "table"))
 	created := aSpan.ReplaceAllString(m.Created.UTC().Format("2006-01-02 15:04:05"), "SPAN")
-	if d := cmp.Diff("ID  MATCHES  ENDS IN  ALERTS  AUTHOR  CREATED  COMMENT\n"+
+	if d := cmp.Diff("ID  MATCHES  LEFT  ALERTS  AUTHOR  CREATED  COMMENT\n"+
 		m.ID+"  --host web* --group api --group worker --rule {unexpected-exit,crash-loop}  SPAN  2  "+m.Author+"@"+host+"  "+created+"  moving\uFFFDracks\n", table); d != "" {
 		t.Error(d)
 	}

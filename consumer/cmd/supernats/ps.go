@@ -18,7 +18,7 @@ import (
 )
 
 type psCmd struct {
-	Pattern string   `arg:"" optional:"" help:"A glob for a process, group:process or host."`
+	Pattern string   `arg:"" optional:"" help:"A glob for a process, group, group:process or host."`
 	All     bool     `env:"-" help:"Also processes that their supervisord does not have any more."`
 	Down    bool     `env:"-" help:"Only processes that should run and do not, or of which nobody knows because their host is silent."`
 	State   []string `env:"-" sep:"none" placeholder:"STATE" help:"Only processes in these states, by supervisor's names: ${states}. Repeatable, or with commas."`
@@ -72,7 +72,7 @@ func (p *psCmd) matches(filter consumer.Filter, s *shownState) bool {
 	if !filter.Match(&schema.Event{Host: s.Host, Group: s.Group, Process: s.Process}) || !p.inState(s) || p.Down && !s.down {
 		return false
 	}
-	return p.Pattern == "" || consumer.Glob(p.Pattern, s.Process) || consumer.Glob(p.Pattern, s.Group+":"+s.Process) || consumer.Glob(p.Pattern, s.Host)
+	return p.Pattern == "" || consumer.Glob(p.Pattern, s.Process) || consumer.Glob(p.Pattern, s.Group) || consumer.Glob(p.Pattern, s.Group+":"+s.Process) || consumer.Glob(p.Pattern, s.Host)
 }
 
 // readStates returns the records of all processes and the time by which they are
@@ -153,7 +153,7 @@ func age(d time.Duration) string {
 
 // ago writes how long ago something was, in its largest unit.
 func ago(d time.Duration) string {
-	d = max(0, d)
+	d = max(0, d).Round(time.Second) // as age, which stands beside it
 	switch {
 	case d >= 24*time.Hour:
 		return fmt.Sprintf("%dd ago", d/(24*time.Hour))

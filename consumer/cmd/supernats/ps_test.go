@@ -63,7 +63,7 @@ func TestAge(t *testing.T) {
 
 func TestAgo(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		-time.Hour: "0s ago", 59900 * time.Millisecond: "59s ago", 23*time.Minute + 59*time.Second: "23m ago", 119 * time.Minute: "1h ago", 50 * time.Hour: "2d ago",
+		-time.Hour: "0s ago", 59400 * time.Millisecond: "59s ago", 59900 * time.Millisecond: "1m ago", 23*time.Minute + 59*time.Second: "23m ago", 119 * time.Minute: "1h ago", 50 * time.Hour: "2d ago",
 	} {
 		if got := ago(d); got != want {
 			t.Errorf("%v is %s", d, got)
@@ -149,6 +149,7 @@ func TestPsFilters(t *testing.T) {
 		"--group {api,cron}":       {"api_00", "api_01", "cron"},
 		"--process *_01":           {"api_01"},
 		"--host web2 api*":         nil,
+		"api":                      {"api_00", "api_01"}, // a group
 	} {
 		var got []string
 		for line := range strings.Lines(i.run(append([]string{"ps"}, strings.Fields(args)...)...)) {

@@ -62,7 +62,7 @@ func TestRulesCheck(t *testing.T) {
 		t.Errorf("no file: %d %q %q", code, out, errs)
 	}
 	for _, args := range [][]string{{"rules"}, {"rules", "check"}, {"rules", "check", path, path}} {
-		if out, errs, code := supernats(t, args...); code != exitUsage || out != "" || !strings.Contains(errs, "Try: supernats --help") {
+		if out, errs, code := supernats(t, args...); code != exitUsage || out != "" || !strings.Contains(errs, "Try: supernats rules") {
 			t.Errorf("%q: %d %q %q", args, code, out, errs)
 		}
 	}

@@ -136,9 +136,9 @@ func TestTestAlertThatFails(t *testing.T) {
 	i.park("notify_fine", "supervisor.alert.x.-.-.x", 99, "an older one", nil)
 	want := []outcome{
 		{Receiver: "chat", Result: "parked", Reason: "404 Not Found"},
-		{Receiver: "down", Result: "pending", Reason: "1 notifications wait; no `supernats consume` is active: start it"},
+		{Receiver: "down", Result: "pending", Reason: "1 notification waits; no `supernats consume` is active: start it"},
 		{Receiver: "fine", Result: "delivered"},
-		{Receiver: "gone", Result: "pending", Reason: "1 notifications wait; no `supernats consume` is active: start it"},
+		{Receiver: "gone", Result: "pending", Reason: "1 notification waits; no `supernats consume` is active: start it"},
 	}
 	list, errs := i.testAlert(exitFailed, "--timeout", "1s")
 	if d := cmp.Diff(want, list, outcomesEqual); d != "" || errs != "supernats: 3 of 4 receivers did not get the test alert\n" {
@@ -165,8 +165,8 @@ func TestTestAlertShowsTheError(t *testing.T) {
 	if took := time.Since(begun); took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
-	want := []outcome{{Receiver: "chat", Result: "pending", Reason: "404 Not Found; check url (2 tries, 1 notifications wait; `supernats consume` on box/1 keeps trying)"}}
-	if d := cmp.Diff(want, list, outcomesEqual); d != "" || errs != "supernats: chat does not take it: 404 Not Found; check url\nsupernats: 1 of 1 receivers did not get the test alert\n" {
+	want := []outcome{{Receiver: "chat", Result: "pending", Reason: "404 Not Found; check url (2 tries, 1 notification waits; `supernats consume` on box/1 keeps trying)"}}
+	if d := cmp.Diff(want, list, outcomesEqual); d != "" || errs != "supernats: chat does not take it: 404 Not Found; check url\nsupernats: 1 of 1 receiver did not get the test alert\n" {
 		t.Error(d, errs)
 	}
 	// It is taken before its turn, while another one is in the way.

@@ -158,12 +158,12 @@ func (w *testWait) explain(ctx context.Context) error {
 		}
 		info := q.info
 		o.Seconds = time.Since(w.begun).Round(time.Millisecond).Seconds()
-		o.Reason = fmt.Sprintf("%d notifications wait; ", q.waiting())
+		o.Reason = waits(q.waiting(), "notification") + "; "
 		switch {
 		case active == nil:
 			o.Reason += "no `supernats consume` is active: start it"
 		case q.failure() != "":
-			o.Reason = fmt.Sprintf("%s (%d tries, %d notifications wait; `supernats consume` on %s keeps trying)", q.failure(), q.at.Tries, q.waiting(), active.Instance)
+			o.Reason = fmt.Sprintf("%s (%s, %s; `supernats consume` on %s keeps trying)", q.failure(), tries(q.at.Tries), waits(q.waiting(), "notification"), active.Instance)
 		case info.NumAckPending > 0:
 			o.Reason += "it is being tried, the log of `supernats consume` on " + active.Instance + " says what happens"
 		case info.NumWaiting == 0:
@@ -178,7 +178,7 @@ func (w *testWait) explain(ctx context.Context) error {
 // verdict is an error if anybody did not get the test.
 func (w *testWait) verdict() error {
 	if n := len(w.with((*outcome).delivered)); n < len(w.outcomes) {
-		return fmt.Errorf("%d of %d receivers did not get the test alert", len(w.outcomes)-n, len(w.outcomes))
+		return fmt.Errorf("%d of %s did not get the test alert", len(w.outcomes)-n, counted(len(w.outcomes), "receiver"))
 	}
 	return nil
 }

@@ -94,14 +94,18 @@ WantedBy=multi-user.target
 `))
 
 // supervisordSection is for a supervisord that runs the daemon too. It is tried again
-// for as long as it fails: FATAL would be the end of all alerts.
-var supervisordSection = template.Must(template.New("supervisord").Funcs(template.FuncMap{"quote": quoteSupervisord}).Parse(`; /etc/supervisor/conf.d/supernats.conf
+// for as long as it fails: FATAL would be the end of all alerts. Its name is not that of
+// the bridge's section: of two groups of one name supervisord starts the first only, and
+// says nothing (supervisord.py add_process_group).
+var supervisordSection = template.Must(template.New("supervisord").Funcs(template.FuncMap{"quote": quoteSupervisord}).Parse(`; /etc/supervisor/conf.d/supernats-consume.conf
 ;   useradd --system --no-create-home --shell /usr/sbin/nologin supernats
 ;   chown -R root:supernats /etc/supernats && chmod -R u=rwX,g=rX,o= /etc/supernats
 ;   install -d -o supernats -g supernats -m 750 {{or .DataDir "/var/lib/supernats"}}
 ;   supervisorctl reread && supervisorctl update
-; It reloads its configuration on: supervisorctl signal HUP supernats
-[program:supernats]
+; If another user has run it before, its store is that user's:
+;   cd {{or .DataDir "/var/lib/supernats"}} && chown -R supernats:supernats lock nats
+; It reloads its configuration on: supervisorctl signal HUP supernats-consume
+[program:supernats-consume]
 command={{quote .Program}}{{range .Args}} {{quote .}}{{end}}
 user=supernats
 directory=/
@@ -113,7 +117,7 @@ startretries=1000000
 stopsignal=TERM
 stopwaitsecs=45
 redirect_stderr=true
-stdout_logfile=/var/log/supervisor/supernats.log
+stdout_logfile=/var/log/supervisor/supernats-consume.log
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=5
 `))

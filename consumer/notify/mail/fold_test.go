@@ -51,6 +51,12 @@ func TestFold(t *testing.T) {
 			batch(at(more, "1", 5*time.Minute), at(more, "1", 5*time.Minute, recurring(2))),
 			"[supervisor] CRITICAL UPDATE web1 api:api_00 crashed 2x in 5m, runs 40s each", "recovered",
 		},
+		"soon after its end": {
+			batch(at(fires, "1", 8*time.Second, func(a *schema.Alert) {
+				a.Recurring = &schema.Recurring{Times: 1, Since: schema.Time{Time: happened}, Reopened: 1}
+			})),
+			"[supervisor] CRITICAL web1 api:api_00 crashed (exit 3), again after 8s", "its end",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			events := 0

@@ -32,6 +32,7 @@ func TestSubject(t *testing.T) {
 		a.Events = []schema.AlertEvent{{Event: eventTrouble, Cause: "disk-full", Text: "3 MiB are left", Fix: "make room"}}
 	}
 	reasoned := func(a *schema.Alert) { a.Annotations = map[string]string{"reason": "its bridge was stopped"} }
+	endedBy := func(why string) func(*schema.Alert) { return func(a *schema.Alert) { a.Ended = why } }
 	five := func(a *schema.Alert) {
 		a.Count, a.Events = 5, slices.Repeat(a.Events, 5)
 		a.Events[4].Exit = code(4)
@@ -74,6 +75,9 @@ func TestSubject(t *testing.T) {
 			"[supervisor] RESOLVED web1 api:api_00 needs no more attention (it was...",
 		},
 		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"))), "[supervisor] RESOLVED web1 is reporting again: open for 0s"},
+		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"), reasoned, endedBy(schema.EndedForgotten))), "[supervisor] RESOLVED web1 was forgotten: open for 0s"},
+		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"), reasoned, endedBy(schema.EndedRule))), "[supervisor] RESOLVED web1 is not watched any more (its rule was removed)..."},
+		{of(schema.TypeAlertResolved, firing(endedBy(schema.EndedForgotten))), "[supervisor] RESOLVED web1 api:api_00 needs no more attention (the host was..."},
 	} {
 		if got, _ := words(batch(tc.n)); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)

@@ -268,6 +268,12 @@ func wellAgain(a *schema.Alert, many bool) string {
 	p, _ := alertPhrase(a)
 	why := cell(a.Annotations[notify.AnnotationReason], maxField)
 	switch {
+	case a.Ended == schema.EndedForgotten && a.Group == "":
+		return verb("was forgotten", "were forgotten")
+	case a.Ended == schema.EndedForgotten:
+		return verb("needs no more attention", "need no more attention") + " (the host was forgotten)"
+	case a.Ended == schema.EndedRule && p == isSilent:
+		return verb("is not watched any more", "are not watched any more") + " (its rule was removed)"
 	case why != "" && p != isSilent:
 		return verb("needs no more attention", "need no more attention") + " (" + why + ")"
 	case p == isSilent:
@@ -321,7 +327,12 @@ func told(n *schema.CloudEvent[*schema.Alert], many, aside bool) string {
 	}
 	s := what(a, many, aside)
 	if r := a.Recurring; r != nil && r.Reopened > 0 && n.Type == schema.TypeAlertFiring {
-		s += ", again " + notify.Span(n.Time.Sub(r.Since.Time)) + " after its end was reported"
+		span := notify.Span(n.Time.Sub(r.Since.Time))
+		if aside {
+			s += ", again " + span + " after its recovery was reported"
+		} else {
+			s += ", again after " + briefly.Replace(span)
+		}
 	}
 	return s + lateTail(a)
 }
