@@ -59,6 +59,7 @@ type Bridge struct {
 	// stoppingRead says that supervisord has reported its own end. stopState is set
 	// before our last record is made, see supervisorState.
 	stoppingRead bool
+	stopped      bool // we were told to end, see ended
 	stopState    string
 	serial       atomic.Uint64 // the last one read
 	identity     atomic.Pointer[identity]
@@ -202,6 +203,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	err = b.listen(ctx, listener)
 	stopAside()
 	tasks.Wait()
+	b.stopped = ctx.Err() != nil
 	b.lastRecords()
 	b.ending.Store(true)
 	b.spool.Wake()

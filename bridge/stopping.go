@@ -13,6 +13,7 @@ import (
 const (
 	supervisorStopping = "STOPPING"
 	supervisorRunning  = "RUNNING"
+	supervisorGone     = schema.SupervisorGone
 )
 
 const (
@@ -46,8 +47,10 @@ func (b *Bridge) supervisorState() string {
 		stopping, err = b.server.Stopping(ctx)
 	}
 	switch {
-	case err == nil && stopping, errors.Is(err, syscall.ECONNREFUSED):
-		return supervisorStopping // nobody listens at its socket: it has ended
+	case err == nil && stopping:
+		return supervisorStopping
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return b.ended() // nobody listens at its socket
 	case err == nil:
 		return supervisorRunning
 	}
@@ -56,9 +59,19 @@ func (b *Bridge) supervisorState() string {
 
 func (b *Bridge) stoppingIfGone(within time.Duration) string {
 	if b.life.evidence.Gone(within) {
-		return supervisorStopping
+		return b.ended()
 	}
 	return ""
+}
+
+// ended is the word for a supervisord that is no more. One that shuts down stops its
+// listeners first (supervisord.py, stop_all); one that was killed, by the kernel for want
+// of memory too, only closes their pipes.
+func (b *Bridge) ended() string {
+	if b.stopped {
+		return supervisorStopping
+	}
+	return supervisorGone
 }
 
 // lastRecords stores what is to be told when no event will come any more, as far
@@ -69,7 +82,8 @@ func (b *Bridge) lastRecords() {
 	if !b.started {
 		return
 	}
-	if b.stopState = b.supervisorState(); b.stopState == supervisorStopping {
+	b.stopState = b.supervisorState()
+	if b.stopState == supervisorStopping || b.stopState == supervisorGone {
 		b.table.Forget()
 	} else {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

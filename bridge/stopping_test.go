@@ -100,7 +100,7 @@ func TestLastRecordWithoutServer(t *testing.T) {
 	if err := s.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if got := lastWord(t, js, 2); got != "STOPPING" {
+	if got := lastWord(t, js, 2); got != "GONE" {
 		t.Errorf("kill -9: supervisord is %q", got)
 	}
 }

@@ -74,7 +74,7 @@ type Bridge struct {
 	// SupervisorPID is supervisord's own process id, 0 where it is not known.
 	SupervisorPID int `json:"supervisor_pid,omitempty"`
 	// SupervisorState, of a record stopping only, is STOPPING if supervisord goes
-	// down or reloads, and RUNNING if only the bridge is stopped.
+	// down or reloads, RUNNING if only the bridge is stopped, and SupervisorGone.
 	SupervisorState string `json:"supervisor_state,omitempty"`
 	// Ephemeral says that the host is gone for good once its supervisord has been
 	// stopped, as a container is.
@@ -87,6 +87,10 @@ type Bridge struct {
 	// Reasons says whether the reasons of deaths can be had.
 	Reasons *Reasons `json:"reasons,omitempty"`
 }
+
+// SupervisorGone is the state of a supervisord that has ended without stopping its
+// listener first: it was killed.
+const SupervisorGone = "GONE"
 
 // Section is what supervisord's configuration says of a listener.
 type Section struct {

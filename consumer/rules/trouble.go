@@ -96,6 +96,9 @@ func whySilent(rec *schema.Host) string {
 	if rec.Stopping != nil {
 		return "its supervisord announced its shutdown"
 	}
+	if rec.SupervisorState == schema.SupervisorGone {
+		return "its supervisord was killed, or ended without a shutdown"
+	}
 	var silent []string
 	living := 0
 	for i := range rec.Lives {

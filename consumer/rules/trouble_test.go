@@ -144,7 +144,8 @@ func TestWhySilent(t *testing.T) {
 	for why, change := range map[string]func(*schema.Host){
 		"":                                       func(*schema.Host) {},
 		"its supervisord announced its shutdown": func(h *schema.Host) { h.Stopping = &schema.Time{Time: t0} },
-		"its bridge was stopped":                 func(h *schema.Host) { h.Bridges = []schema.HostBridge{{Stopped: &schema.Time{Time: t0}}} },
+		"its supervisord was killed, or ended without a shutdown": func(h *schema.Host) { h.SupervisorState = "GONE" },
+		"its bridge was stopped":                                  func(h *schema.Host) { h.Bridges = []schema.HostBridge{{Stopped: &schema.Time{Time: t0}}} },
 	} {
 		w := newWorld(t, options(), rules.Config{Name: "host-silent", Silent: schema.Duration(3 * time.Minute)})
 		w.record(0, change)

@@ -131,6 +131,9 @@ func (h *host) stopped(l *schema.HostLife, b *schema.Bridge, at, stored schema.T
 	h.endTroubles(func(t *schema.HostTrouble) bool {
 		return h.sameBridge(t, b.Boot, b.Pool) && !t.Happened.After(at.Time)
 	})
+	if b.SupervisorState == schema.SupervisorGone { // nobody has announced that
+		l.SupervisorState = schema.SupervisorGone
+	}
 	if b.SupervisorState != supervisorStopping {
 		return
 	}

@@ -273,6 +273,22 @@ func TestOneNameForTwo(t *testing.T) {
 
 func (w *world) event(s *sup, process string) { s.event(schema.ProcessStateExited, process, w.now) }
 
+// A supervisord that was killed has announced nothing: its host is not stopping, and what
+// it had is unknown when it has been silent for long.
+func TestKilledSupervisord(t *testing.T) {
+	for word, stopping := range map[string]bool{"STOPPING": true, "GONE": false, "": false} {
+		w := newWorld(t)
+		a := w.sup("system", "a", "one")
+		a.started()
+		w.live(time.Minute, a)
+		a.table("api")
+		a.record(schema.BridgeStopping, word)
+		if h := w.host(); (h.Stopping != nil) != stopping || word != "" && h.SupervisorState != word {
+			t.Errorf("%q: the host is %q, stopping since %v", word, h.SupervisorState, h.Stopping)
+		}
+	}
+}
+
 // The conflict ends when one of the two no longer has the process.
 func TestAConflictEnds(t *testing.T) {
 	w := newWorld(t)
