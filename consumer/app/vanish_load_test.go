@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,12 +78,14 @@ func (l *crasher) untold(but map[string]bool) (names []string) {
 	return names
 }
 
+var vanishLoad = flag.Bool("vanish.load", false, "take everything on NATS away in turn, under load")
+
 // Under load every stream, bucket and consumer is deleted in turn, restored from a backup
 // of the beginning, and the store is lost, with one daemon that is never restarted: every
 // later crash is told once, and every state is right.
 func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes a minute")
+	if !*vanishLoad {
+		t.Skip("a minute of load: `task storm` runs it, or -vanish.load")
 	}
 	in := install(t)
 	in.crashes("begin")
