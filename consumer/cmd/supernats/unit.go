@@ -188,9 +188,12 @@ func absolute(path string) string {
 	return path
 }
 
+// homes are the directories that ProtectHome= hides from a service (systemd.exec(5)).
+var homes = []string{"/home/", "/root/", "/run/user/"}
+
 // inHome reports whether an argument is a path in a home directory, or a flag with one.
 func inHome(arg string) bool {
-	for _, home := range []string{"/home/", "/root/"} {
+	for _, home := range homes {
 		if strings.HasPrefix(arg, home) || strings.Contains(arg, "="+home) {
 			return true
 		}
