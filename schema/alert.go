@@ -6,8 +6,11 @@ import "time"
 // notification.
 type Alert struct {
 	// Alert is the id of the incident that the notification is about.
-	Alert    string `json:"alert"`
-	Rule     string `json:"rule"`
+	Alert string `json:"alert"`
+	Rule  string `json:"rule"`
+	// Kind is that of the rule, one of the Kind… constants; empty in a notification of
+	// an earlier version.
+	Kind     string `json:"kind,omitempty"`
 	Severity string `json:"severity"`
 	Host     string `json:"host"`
 	Group    string `json:"group,omitempty"`
@@ -33,6 +36,16 @@ type Alert struct {
 	// Notify names the receivers; none means all of them.
 	Notify []string `json:"notify,omitempty"`
 }
+
+// Kinds of rules: what they are about.
+const (
+	KindEvent   = "event"
+	KindState   = "state"
+	KindQuorum  = "quorum"
+	KindSilent  = "silent"
+	KindLoss    = "loss"
+	KindTrouble = "trouble"
+)
 
 // Why an alert closed.
 const (

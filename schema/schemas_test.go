@@ -323,7 +323,7 @@ func TestRecordsAreValid(t *testing.T) {
 		{schemaBridge, (&Forgotten{"web1", ForgottenByHand, "root@mon1", &Time{at}}).Envelope(at)},
 		{schemaAlert, (&Alert{Alert: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/1", TypeAlertFiring, at)},
 		{schemaAlert, (&Alert{Alert: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/2", TypeAlertUpdate, at)},
-		{schemaAlert, (&Alert{"1", "fatal", "critical", "web1", "api", "api_00", Time{at}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, []AlertEvent{
+		{schemaAlert, (&Alert{"1", "fatal", KindEvent, "critical", "web1", "api", "api_00", Time{at}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, []AlertEvent{
 			{ID: "web1/" + boot + "/1", Time: Time{at}, Event: ProcessStateFatal},
 			{"web1/" + boot + "/2", Time{at}, 9, ProcessStateExited, "web1", "api", "api_00", "supervisor", "RUNNING", new(false), 7, exit, log, true, &Time{at}, 3, "disk-full", "full", "make room"},
 		}, map[string]string{"team": "a"}, map[string]string{"runbook": "b"}, []string{"mail"}}).Envelope("1/3", TypeAlertResolved, at)},

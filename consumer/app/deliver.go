@@ -254,7 +254,10 @@ func (d *delivery) finish(ctx context.Context, batch []*item) error {
 }
 
 func (d *delivery) park(ctx context.Context, raw jetstream.Msg, seq uint64, reason error) error {
-	if err := consumer.ParkMessage(ctx, d.js, stream.Alerts, d.inbox.name, raw, reason); err != nil {
+	err := unbroken(ctx, d.js.Conn(), func(ctx context.Context) error {
+		return consumer.ParkMessage(ctx, d.js, stream.Alerts, d.inbox.name, raw, reason)
+	})
+	if err != nil {
 		return err
 	}
 	d.log.Error().Err(reason).Uint64("seq", seq).Str("subject", raw.Subject()).Str("parked", stream.ParkedSubject(d.inbox.name)).

@@ -30,7 +30,10 @@ func (d *delivery) markOver(ctx context.Context, list []*schema.CloudEvent[*sche
 		if asked++; ctx.Err() != nil {
 			return
 		}
-		n.Data.WellSince = d.overSince(ctx, n.Data)
+		_ = unbroken(ctx, d.js.Conn(), func(ctx context.Context) error {
+			n.Data.WellSince = d.overSince(ctx, n.Data)
+			return nil
+		})
 	}
 }
 

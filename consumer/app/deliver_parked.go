@@ -86,11 +86,17 @@ type parkedOne struct {
 // deletes what was delivered. At the start this comes first: somebody may have
 // fixed the settings.
 func (d *delivery) retryParked(ctx context.Context) error {
-	s, err := d.js.Stream(ctx, stream.Parked)
-	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", stream.Parked, err)
-	}
-	all, unread, more, err := d.readParked(ctx, s)
+	var s jetstream.Stream
+	var all []parkedOne
+	var unread int
+	var more bool
+	err := unbroken(ctx, d.js.Conn(), func(ctx context.Context) (err error) {
+		if s, err = d.js.Stream(ctx, stream.Parked); err != nil {
+			return fmt.Errorf("look up stream %s: %w", stream.Parked, err)
+		}
+		all, unread, more, err = d.readParked(ctx, s)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -226,7 +232,11 @@ func (r *round) send(ctx context.Context, batch *[]parkedOne) error {
 	if err := r.d.held(); err != nil {
 		return fmt.Errorf("%w: %w", errParked, err)
 	}
-	list, err := r.d.withEnds(ctx, *batch)
+	var list []*schema.CloudEvent[*schema.Alert]
+	err := unbroken(ctx, r.d.js.Conn(), func(ctx context.Context) (err error) {
+		list, err = r.d.withEnds(ctx, *batch)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errParked, err)
 	}
@@ -257,11 +267,13 @@ func (r *round) send(ctx context.Context, batch *[]parkedOne) error {
 func (r *round) unpark(ctx context.Context, taken []parkedOne) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 	defer cancel()
-	for _, p := range taken {
-		if err := r.parked.DeleteMsg(ctx, p.seq); err != nil {
-			return fmt.Errorf("%w: delete message %d: %w", errParked, p.seq, err)
+	return unbroken(ctx, r.d.js.Conn(), func(ctx context.Context) error {
+		for _, p := range taken {
+			if err := r.parked.DeleteMsg(ctx, p.seq); err != nil {
+				return fmt.Errorf("%w: delete message %d: %w", errParked, p.seq, err)
+			}
+			r.left--
 		}
-		r.left--
-	}
-	return nil
+		return nil
+	})
 }

@@ -195,7 +195,8 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 			return err
 		}
 		if v.due(!v.behind) {
-			if err := v.flush(ctx, src); err != nil {
+			err := unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.flush(ctx, src) })
+			if err != nil {
 				return err
 			}
 		}
@@ -217,7 +218,7 @@ func (v *events) oldest() time.Time {
 func (v *events) one(ctx context.Context, m *received) error {
 	err := v.apply(&m.Message, v.horizon)
 	if errors.As(err, new(unreadable)) {
-		return v.refuse(ctx, m, err)
+		return unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.refuse(ctx, m, err) })
 	}
 	return err
 }

@@ -206,15 +206,17 @@ func (b *inbox) claim(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
 	at := b.at
-	if _, err := b.positions.Get(ctx, b.name); err != nil {
-		return err
+	err := unbroken(ctx, b.js.Conn(), func(ctx context.Context) error {
+		if _, err := b.positions.Get(ctx, b.name); err != nil {
+			return err
+		}
+		b.positions.Set(b.name, &at)
+		return b.positions.Flush(ctx)
+	})
+	if err == nil {
+		b.queues.set(b.name, at)
 	}
-	b.positions.Set(b.name, &at)
-	if err := b.positions.Flush(ctx); err != nil {
-		return err
-	}
-	b.queues.set(b.name, at)
-	return nil
+	return err
 }
 
 // resumes returns the last sequence of a batch that was being sent, 0 if none was.
@@ -326,7 +328,11 @@ func (b *inbox) take(msgs []jetstream.Msg, m jetstream.Msg) ([]jetstream.Msg, er
 
 // check looks for notifications that were sent to us and did not arrive.
 func (b *inbox) check(ctx context.Context) error {
-	info, err := b.consumer.Info(ctx)
+	var info *jetstream.ConsumerInfo
+	err := unbroken(ctx, b.js.Conn(), func(ctx context.Context) (err error) {
+		info, err = b.consumer.Info(ctx)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("look up consumer %s: %w", b.name, err)
 	}

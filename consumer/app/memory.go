@@ -82,19 +82,28 @@ func (v *events) remember(ctx context.Context, moved bool) error {
 	states, hosts := maps.Collect(v.fleet.States()), maps.Collect(v.fleet.Hosts())
 	// In the order in which they are always stored.
 	limits := v.plan.cfg.Limits.fleet()
-	if err := replace(ctx, v.js, stream.AlertsBucket, alerts, alertShare(limits), v.held, v.log); err != nil {
+	if err := rewrite(ctx, v, &v.alerts, alerts, alertShare(limits)); err != nil {
 		return err
 	}
-	if err := replace(ctx, v.js, stream.StateBucket, states, stateShare(limits), v.held, v.log); err != nil {
+	if err := rewrite(ctx, v, &v.states, states, stateShare(limits)); err != nil {
 		return err
 	}
-	if err := replace(ctx, v.js, stream.HostsBucket, hosts, hostShare(limits), v.held, v.log); err != nil {
+	if err := rewrite(ctx, v, &v.hosts, hosts, hostShare(limits)); err != nil {
 		return err
 	}
 	v.rewrite = false
 	v.log.Warn().Int("processes", len(states)).Int("hosts", len(hosts)).Int("alerts", len(alerts)).
 		Msg("streams or buckets are not what they were; records are written again from memory")
 	return nil
+}
+
+// rewrite makes a bucket hold what this process knows. That is what it is from then on.
+func rewrite[T any](ctx context.Context, v *events, b **bucket[T], records map[string]*T, room *share[T]) error {
+	again, err := replace(ctx, v.js, (*b).name, records, room, v.held, v.log)
+	if err == nil {
+		*b = again
+	}
+	return err
 }
 
 // over says over which connection to NATS what follows is done.
@@ -159,7 +168,8 @@ func (v *events) publishPending(ctx context.Context) error {
 	if len(v.pending) == 0 {
 		return nil
 	}
-	if err := v.publish(ctx, v.pending); err != nil {
+	err := unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.publish(ctx, v.pending) })
+	if err != nil {
 		return err
 	}
 	v.pending = nil

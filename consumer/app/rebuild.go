@@ -51,10 +51,10 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 	for key, h := range m.fleet.Hosts() {
 		hosts[key] = h
 	}
-	if err := replace(ctx, js, stream.StateBucket, states, stateShare(limits), func() error { return nil }, a.log); err != nil {
+	if _, err := replace(ctx, js, stream.StateBucket, states, stateShare(limits), func() error { return nil }, a.log); err != nil {
 		return err
 	}
-	if err := replace(ctx, js, stream.HostsBucket, hosts, hostShare(limits), func() error { return nil }, a.log); err != nil {
+	if _, err := replace(ctx, js, stream.HostsBucket, hosts, hostShare(limits), func() error { return nil }, a.log); err != nil {
 		return err
 	}
 	a.log.Info().Uint64("messages", read).Int("processes", len(states)).Int("hosts", len(hosts)).
@@ -105,14 +105,15 @@ func replay(ctx context.Context, js jetstream.JetStream, m *machine, line lineag
 }
 
 // replace makes a bucket hold these records and no others, if held returns no error
-// after it was read: what another instance writes from then on is not overwritten.
-func replace[T any](ctx context.Context, js jetstream.JetStream, name string, want map[string]*T, room *share[T], held func() error, log zerolog.Logger) error {
+// after it was read: what another instance writes from then on is not overwritten. It
+// returns the bucket as it is then.
+func replace[T any](ctx context.Context, js jetstream.JetStream, name string, want map[string]*T, room *share[T], held func() error, log zerolog.Logger) (*bucket[T], error) {
 	b, have, err := openBucket(ctx, js, name, room, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := held(); err != nil {
-		return err
+		return nil, err
 	}
 	var changes []record[T]
 	for key, value := range want {
@@ -125,5 +126,5 @@ func replace[T any](ctx context.Context, js jetstream.JetStream, name string, wa
 			changes = append(changes, record[T]{key, nil})
 		}
 	}
-	return b.write(ctx, changes)
+	return b, b.write(ctx, changes)
 }

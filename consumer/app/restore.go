@@ -59,6 +59,12 @@ func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock 
 	if err != nil {
 		return time.Time{}, err
 	}
+	if v.machine != nil {
+		// What vanished while it was read is in memory alone.
+		if vanished, err := v.recordsVanished(ctx); err != nil || vanished {
+			return time.Time{}, cmp.Or(err, errRestored)
+		}
+	}
 	gone, err := v.forgottenBefore(ctx, src.floor, records.hosts, records.states)
 	if err != nil {
 		return time.Time{}, err

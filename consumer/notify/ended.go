@@ -81,7 +81,7 @@ const clock = "2006-01-02 15:04:05 UTC"
 // LastHeard says when a silent host was heard the last time, "" of other alerts: theirs
 // opened by something that happened.
 func LastHeard(a *schema.Alert) string {
-	if a.Rule != "host-silent" || a.Opened.IsZero() {
+	if !IsSilence(a) || a.Opened.IsZero() {
 		return ""
 	}
 	return "last heard " + a.Opened.UTC().Format(clock)
@@ -97,10 +97,10 @@ var endings = map[string]string{
 // stopped; its state is STOPPED".
 func Ending(a *schema.Alert) string {
 	why := Clip(a.Annotations[AnnotationReason], maxText)
-	if why == "" || a.Ended == schema.EndedForgotten || a.Rule == "host-silent" && a.Ended == schema.EndedRecovered {
+	if why == "" || a.Ended == schema.EndedForgotten || IsSilence(a) && a.Ended == schema.EndedRecovered {
 		why = endings[a.Ended] // the annotation says why it fired
 	}
-	if a.Rule == "host-silent" && a.Ended == schema.EndedRecovered {
+	if IsSilence(a) && a.Ended == schema.EndedRecovered {
 		why = "it is reporting again"
 	}
 	if a.State != "" {

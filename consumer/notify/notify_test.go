@@ -136,7 +136,7 @@ func TestLine(t *testing.T) {
 			a.Rule, a.Group, a.Process, a.Events = "host-silent", "", "", nil
 		}), "FIRING web1 is silent, its bridge sends nothing, last heard 2026-11-21 19:00:31 UTC"},
 		{"silent, and why", notifytest.Firing("a", func(a *schema.Alert) {
-			a.Rule, a.Group, a.Process, a.Events = "host-silent", "", "", nil
+			a.Kind, a.Rule, a.Group, a.Process, a.Events = schema.KindSilent, "quiet", "", "", nil
 			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
 		}), "FIRING web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC"},
 		{"recovered", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Alert) {
@@ -146,7 +146,7 @@ func TestLine(t *testing.T) {
 			a.Ended, a.State, a.Annotations = schema.EndedStopped, "STOPPED", map[string]string{"reason": "it was stopped"}
 		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped; its state is STOPPED"},
 		{"reporting again", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Alert) {
-			a.Rule, a.Group, a.Process, a.Events, a.Ended = "host-silent", "", "", nil, schema.EndedRecovered
+			a.Kind, a.Rule, a.Group, a.Process, a.Events, a.Ended = schema.KindSilent, "quiet", "", "", nil, schema.EndedRecovered
 			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
 		}), "RESOLVED web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC, over after 0s: it is reporting again"},
 		{"forgotten", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Alert) {

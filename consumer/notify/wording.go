@@ -49,6 +49,23 @@ const (
 	eventTrouble = schema.TypeBridgePrefix + schema.BridgeTrouble
 )
 
+// OwnRule names the rule of supernats' own that is about the same as that of an alert,
+// whatever its author has called it: there are words for it.
+func OwnRule(a *schema.Alert) string {
+	switch a.Kind {
+	case schema.KindSilent:
+		return "host-silent"
+	case schema.KindLoss:
+		return "loss"
+	case schema.KindTrouble:
+		return "bridge-trouble"
+	}
+	return a.Rule
+}
+
+// IsSilence reports whether an alert is about a host of which nothing is heard.
+func IsSilence(a *schema.Alert) bool { return OwnRule(a) == "host-silent" }
+
 // rulePhrases are for the rules that supernats has by itself, where no event
 // says it: a host that is silent sends none.
 var rulePhrases = map[string]string{
@@ -126,7 +143,7 @@ func Headline(a *schema.Alert) string {
 		ev = a.Events[n-1]
 	}
 	if phrases[ev.Event] == "" {
-		if s := rulePhrases[a.Rule]; s != "" {
+		if s := rulePhrases[OwnRule(a)]; s != "" {
 			return silence(a, s)
 		}
 		if ev.Event == "" {
@@ -143,7 +160,7 @@ func Headline(a *schema.Alert) string {
 // silence adds to the words for a silent host why it is, where that is known.
 func silence(a *schema.Alert, words string) string {
 	why := Clip(a.Annotations[AnnotationReason], maxText)
-	if head, _, ok := strings.Cut(words, ","); ok && why != "" && a.Rule == "host-silent" {
+	if head, _, ok := strings.Cut(words, ","); ok && why != "" && IsSilence(a) {
 		words = head + ", " + why
 	}
 	if s := LastHeard(a); s != "" {

@@ -83,17 +83,6 @@ type Set struct {
 	mute     time.Duration // Options.MuteRestarts
 }
 
-// Kinds of rules.
-const (
-	kindEvent  = "event"
-	kindState  = "state"
-	kindQuorum = "quorum"
-	kindSilent = "silent"
-	kindLoss   = "loss"
-
-	kindTrouble = "trouble"
-)
-
 // rule is a Config that was checked.
 type rule struct {
 	name, kind, severity string
@@ -190,13 +179,13 @@ func Compile(set []Config, o Options) (*Set, error) {
 func (s *Set) sort() {
 	for _, r := range s.rules {
 		switch r.kind {
-		case kindEvent:
+		case schema.KindEvent:
 			s.events = append(s.events, r)
-		case kindSilent:
+		case schema.KindSilent:
 			s.silent = append(s.silent, r)
-		case kindLoss:
+		case schema.KindLoss:
 			s.loss = append(s.loss, r)
-		case kindTrouble:
+		case schema.KindTrouble:
 			s.troubles = append(s.troubles, r)
 		default:
 			s.states = append(s.states, r)
@@ -318,8 +307,8 @@ func compileSelectors(r *rule, c Config) error {
 // compileGroupBy finds out what makes one alert.
 func compileGroupBy(r *rule, c Config) error {
 	words := map[string][]string{
-		kindEvent: {"host", "group", "process"}, kindState: {"host", "group", "process"},
-		kindQuorum: {"host", "group"}, kindSilent: {"host"}, kindLoss: {"host"}, kindTrouble: {"host"},
+		schema.KindEvent: {"host", "group", "process"}, schema.KindState: {"host", "group", "process"},
+		schema.KindQuorum: {"host", "group"}, schema.KindSilent: {"host"}, schema.KindLoss: {"host"}, schema.KindTrouble: {"host"},
 	}[r.kind]
 	by := []string(c.GroupBy)
 	var errs []error
@@ -335,7 +324,7 @@ func compileGroupBy(r *rule, c Config) error {
 		by = words
 	}
 	r.byHost, r.byGroup, r.byProcess = slices.Contains(by, "host"), slices.Contains(by, "group"), slices.Contains(by, "process")
-	if r.kind == kindSilent || r.kind == kindLoss || r.kind == kindTrouble { // about no process, so about one thing
+	if r.kind == schema.KindSilent || r.kind == schema.KindLoss || r.kind == schema.KindTrouble { // about no process, so about one thing
 		r.byGroup, r.byProcess = true, true
 	}
 	return errors.Join(errs...)

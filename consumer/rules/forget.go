@@ -112,7 +112,7 @@ func (g *Engine) leavePools(p *proc, below map[key]bool) {
 	for _, r := range p.rules {
 		k := r.key(p.name.host, p.name.group, "")
 		pool := g.pools[k]
-		if r.kind != kindQuorum || pool == nil {
+		if r.kind != schema.KindQuorum || pool == nil {
 			continue
 		}
 		if _, ok := below[k]; !ok {

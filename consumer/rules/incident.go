@@ -228,7 +228,7 @@ func (g *Engine) fire(inc *incident, at time.Time) {
 		g.schedule(inc)
 		return
 	case schema.PhasePending:
-		if r.kind == kindEvent { // not often enough
+		if r.kind == schema.KindEvent { // not often enough
 			g.forget(inc)
 			return
 		}
@@ -296,7 +296,7 @@ func (inc *incident) closing() (at time.Time, ok bool) {
 	if inc.rec.Phase == schema.PhaseFiring && inc.rec.HeardSince != nil {
 		return inc.rec.HeardSince.Add(time.Duration(inc.rec.Hold)), true
 	}
-	if inc.rec.Phase != schema.PhaseFiring || inc.r.kind == kindSilent || inc.ill > 0 {
+	if inc.rec.Phase != schema.PhaseFiring || inc.r.kind == schema.KindSilent || inc.ill > 0 {
 		return time.Time{}, false
 	}
 	for _, mem := range inc.members {

@@ -17,12 +17,12 @@ func compileKind(r *rule, c Config) error {
 		kind  string
 		given bool
 	}{
-		{kindEvent, len(c.Event) > 0},
-		{kindState, len(c.State) > 0},
-		{kindQuorum, c.Quorum != 0},
-		{kindSilent, c.Silent != 0},
-		{kindLoss, c.Loss},
-		{kindTrouble, len(c.Trouble) > 0},
+		{schema.KindEvent, len(c.Event) > 0},
+		{schema.KindState, len(c.State) > 0},
+		{schema.KindQuorum, c.Quorum != 0},
+		{schema.KindSilent, c.Silent != 0},
+		{schema.KindLoss, c.Loss},
+		{schema.KindTrouble, len(c.Trouble) > 0},
 	} {
 		if k.given {
 			kinds = append(kinds, k.kind)
@@ -42,14 +42,14 @@ func compileKind(r *rule, c Config) error {
 		given bool
 		of    []string
 	}{
-		{"expected", c.Expected != nil, []string{kindEvent, kindState}},
-		{"if", c.If != "", []string{kindEvent}},
-		{"count", c.Count != 0, []string{kindEvent}},
-		{"within", c.Within != 0, []string{kindEvent}},
-		{"for", c.For != 0, []string{kindState, kindQuorum, kindTrouble}},
-		{"groups", len(c.Groups) > 0, []string{kindEvent, kindState, kindQuorum}},
-		{"processes", len(c.Processes) > 0, []string{kindEvent, kindState, kindQuorum}},
-		{"resolve_after", c.ResolveAfter != nil, []string{kindEvent, kindState, kindQuorum, kindLoss, kindTrouble}},
+		{"expected", c.Expected != nil, []string{schema.KindEvent, schema.KindState}},
+		{"if", c.If != "", []string{schema.KindEvent}},
+		{"count", c.Count != 0, []string{schema.KindEvent}},
+		{"within", c.Within != 0, []string{schema.KindEvent}},
+		{"for", c.For != 0, []string{schema.KindState, schema.KindQuorum, schema.KindTrouble}},
+		{"groups", len(c.Groups) > 0, []string{schema.KindEvent, schema.KindState, schema.KindQuorum}},
+		{"processes", len(c.Processes) > 0, []string{schema.KindEvent, schema.KindState, schema.KindQuorum}},
+		{"resolve_after", c.ResolveAfter != nil, []string{schema.KindEvent, schema.KindState, schema.KindQuorum, schema.KindLoss, schema.KindTrouble}},
 	} {
 		if k.given && !slices.Contains(k.of, r.kind) {
 			errs = append(errs, at(k.key, fmt.Errorf("found in a rule of kind %s, allowed in rules of kind %s", r.kind, strings.Join(k.of, " and "))))
@@ -78,7 +78,7 @@ func compileMatch(r *rule, c Config) error {
 		}
 	}
 	exits := slices.ContainsFunc(r.events, func(e eventName) bool { return e.match(schema.ProcessStateExited) })
-	wrong("expected", c.Expected != nil && (r.kind == kindEvent || r.kind == kindState) && events == nil && states == nil &&
+	wrong("expected", c.Expected != nil && (r.kind == schema.KindEvent || r.kind == schema.KindState) && events == nil && states == nil &&
 		!exits && !slices.Contains(r.states, "EXITED"),
 		"only an exit is expected or not; it needs PROCESS_STATE_EXITED in event or EXITED in state")
 	wrong("count", c.Count < 0 || c.Count > maxCount, "found %d, allowed are 1 to %d", c.Count, maxCount)

@@ -159,7 +159,7 @@ func (g *Engine) follow(p *proc, s *schema.State, m Meta) {
 	for i := len(p.in) - 1; i >= 0; i-- {
 		mem := p.in[i]
 		inc := mem.inc
-		if inc.known.covers(m) || inc.r.kind != kindEvent {
+		if inc.known.covers(m) || inc.r.kind != schema.KindEvent {
 			continue
 		}
 		g.shows(mem, s, m)
@@ -192,7 +192,7 @@ func (g *Engine) recover(mem *member, m Meta, well, away bool) {
 		g.close(inc, m.Stored)
 		return
 	}
-	if inc.rec.Phase == schema.PhasePending && len(inc.members) == 0 && inc.r.kind != kindEvent {
+	if inc.rec.Phase == schema.PhasePending && len(inc.members) == 0 && inc.r.kind != schema.KindEvent {
 		g.forget(inc)
 		return
 	}
@@ -202,7 +202,7 @@ func (g *Engine) recover(mem *member, m Meta, well, away bool) {
 // condition brings a rule over states up to the new state of a process. known
 // says that the alerts have seen the message, and only the counting is to be done.
 func (g *Engine) condition(r *rule, was, now *proc, s *schema.State, m Meta, known bool) {
-	if r.kind == kindQuorum {
+	if r.kind == schema.KindQuorum {
 		g.quorum(r, was, now, s, m, known)
 		return
 	}
@@ -272,7 +272,7 @@ func (g *Engine) change(c change) {
 			mem = in
 		}
 	}
-	if mem != nil && c.r.kind == kindState {
+	if mem != nil && c.r.kind == schema.KindState {
 		inc.shows(c.p)
 	}
 	switch {
@@ -286,7 +286,7 @@ func (g *Engine) change(c change) {
 		ev := c.event()
 		mem.setSince(c.m.Stored, ev)
 		mem.setWell(time.Time{})
-		if c.r.kind == kindState {
+		if c.r.kind == schema.KindState {
 			inc.shows(c.p)
 		}
 		if inc.rec.Phase == schema.PhasePending && len(inc.members) == 1 {

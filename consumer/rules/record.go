@@ -83,7 +83,7 @@ func (inc *incident) record(lost uint64) *schema.OpenAlert {
 	rec := inc.rec
 	rec.Due, rec.HeldUntil = timeOf(inc.due), timeOf(inc.retry)
 	rec.Unsent, rec.UnsentStates, rec.Members, rec.Matched = nil, nil, nil, nil
-	if inc.r.kind == kindState || inc.r.kind == kindQuorum || inc.r.kind == kindTrouble {
+	if inc.r.kind == schema.KindState || inc.r.kind == schema.KindQuorum || inc.r.kind == schema.KindTrouble {
 		rec.UnsentStates = slices.Clone(inc.unsent.events)
 	} else {
 		for i := range inc.unsent.events {
@@ -189,7 +189,7 @@ func (g *Engine) restoreProcess(s *schema.State) {
 	p.note(s.Seq, s)
 	g.learn(p, s, s.Expected != nil && *s.Expected, at)
 	for _, r := range p.rules {
-		if r.kind == kindQuorum {
+		if r.kind == schema.KindQuorum {
 			g.quorum(r, &proc{}, p, s, Meta{}, true)
 		}
 	}
@@ -224,7 +224,7 @@ func (g *Engine) restore(inc *incident, rec *schema.OpenAlert, event func(uint64
 		}
 	}
 	for _, ev := range rec.UnsentStates {
-		if inc.r.kind == kindEvent && event != nil { // who has read it may know its log
+		if inc.r.kind == schema.KindEvent && event != nil { // who has read it may know its log
 			if whole := event(ev.Seq); whole != nil {
 				ev = *whole
 			}
@@ -258,7 +258,7 @@ func (g *Engine) restore(inc *incident, rec *schema.OpenAlert, event func(uint64
 	if rec.Phase == schema.PhaseFiring && rec.HeardSince == nil {
 		g.fires(inc, 1)
 	}
-	if inc.r.kind == kindSilent {
+	if inc.r.kind == schema.KindSilent {
 		g.restoreSilence(inc)
 	}
 	g.schedule(inc)
@@ -341,7 +341,7 @@ func (g *Engine) catchUp() {
 			continue
 		}
 		for _, r := range p.rules {
-			if r.kind == kindState {
+			if r.kind == schema.KindState {
 				check(r, p)
 				continue
 			}

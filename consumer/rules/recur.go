@@ -63,7 +63,7 @@ func (g *Engine) resume(inc *incident, at time.Time) {
 	if p.Earlier+p.Reopened > 0 {
 		window *= recent
 	}
-	if inc.r.kind == kindSilent && p.Earlier+p.Reopened == 0 {
+	if inc.r.kind == schema.KindSilent && p.Earlier+p.Reopened == 0 {
 		window = 0 // when a host was heard the last time is what its alert is about
 	}
 	if gap > window {
@@ -74,7 +74,7 @@ func (g *Engine) resume(inc *incident, at time.Time) {
 	}
 
 	rec.Alert, rec.Labels = p.Alert, p.Labels
-	if inc.r.kind != kindSilent {
+	if inc.r.kind != schema.KindSilent {
 		rec.Opened = p.Opened
 	}
 	rec.Count, rec.Reported = rec.Count+p.Count, p.Count

@@ -1,5 +1,7 @@
 package rules
 
+import "supernats/schema"
+
 // What hosts can make an engine hold is bounded: whoever may publish invents as many
 // names as it likes. Beyond the bounds nothing is dropped but told together.
 
@@ -79,7 +81,7 @@ func (g *Engine) keeps(inc *incident) int  { return min(maxHeld, g.fits(inc)) }
 // them.
 func (g *Engine) fits(inc *incident) int {
 	each := seqSize
-	if inc.r.kind == kindState || inc.r.kind == kindQuorum || inc.r.kind == kindTrouble {
+	if inc.r.kind == schema.KindState || inc.r.kind == schema.KindQuorum || inc.r.kind == schema.KindTrouble {
 		each = eventSize
 	}
 	return max(1, g.room/4/each)

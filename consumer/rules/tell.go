@@ -50,7 +50,7 @@ func (g *Engine) blocked(inc *incident, at time.Time) block {
 	}
 	// An event that is too old does not match at all. What time alone has made
 	// must be as young; if it still holds when the horizon is passed, it is told.
-	if (r.kind == kindState || r.kind == kindQuorum || r.kind == kindSilent || r.kind == kindTrouble) && at.Before(g.horizon) {
+	if (r.kind == schema.KindState || r.kind == schema.KindQuorum || r.kind == schema.KindSilent || r.kind == schema.KindTrouble) && at.Before(g.horizon) {
 		return block{old: true, until: instant(g.horizon.Add(time.Microsecond))}
 	}
 	return block{}
@@ -239,7 +239,7 @@ const AnnotationReason = "reason"
 // whyOf is what is known of the end of an alert, or of the silence that it is about:
 // what its first notification says of that stands in all of them.
 func (g *Engine) whyOf(inc *incident) string {
-	if inc.r.kind != kindSilent {
+	if inc.r.kind != schema.KindSilent {
 		if inc.rec.Phase == schema.PhaseResolved {
 			return inc.rec.Ended
 		}
@@ -278,7 +278,7 @@ func note(rec *schema.OpenAlert, typ string, events []schema.AlertEvent, at time
 	return Notification{
 		ID: rec.Alert + "/" + strconv.Itoa(rec.Notifications), Type: typ, At: at, Seq: seq,
 		Alert: &schema.Alert{
-			Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: uncrowded(rec.Group), Process: uncrowded(rec.Process),
+			Alert: rec.Alert, Rule: rec.Rule, Kind: rec.Kind, Severity: rec.Severity, Host: rec.Host, Group: uncrowded(rec.Group), Process: uncrowded(rec.Process),
 			Opened: rec.Opened, Closed: rec.Closed, Count: rec.Count, Events: events,
 			Labels: maps.Clone(rec.Labels), Annotations: maps.Clone(rec.Annotations), Notify: slices.Clone(rec.Notify),
 		},

@@ -161,7 +161,9 @@ func TestWords(t *testing.T) {
 // TestDigestWords are the subjects of mails about several notifications.
 func TestDigestWords(t *testing.T) {
 	silent := func(host string) *notification {
-		return alertOf(schema.TypeAlertFiring, "host-silent", host, "", "")
+		a := alertOf(schema.TypeAlertFiring, "quiet", host, "", "")
+		a.Data.Kind = schema.KindSilent
+		return a
 	}
 	heard := func(host string) *notification {
 		return alertOf(schema.TypeAlertResolved, "host-silent", host, "", "")

@@ -90,7 +90,7 @@ func alertPhrase(a *schema.Alert) (p phrase, ok bool) {
 			return p, true
 		}
 	}
-	p, ok = rulePhrases[a.Rule]
+	p, ok = rulePhrases[notify.OwnRule(a)]
 	return p, ok
 }
 
