@@ -51,6 +51,10 @@ type position struct {
 	// Begin is the last sequence before the receiver was there: what is up to it was
 	// never meant for it.
 	Begin uint64 `json:"begin,omitempty"`
+	// Late are the last batches that were taken some time after they were made, Forgot the
+	// highest sequence of those that are not kept any more.
+	Late   []lateBatch `json:"late,omitempty"`
+	Forgot uint64      `json:"forgot,omitempty"`
 	status
 }
 
@@ -83,6 +87,8 @@ type inbox struct {
 	// may be lost.
 	done   uint64
 	doneAt time.Time
+	// isLate says that Late has something that was not written.
+	isLate bool
 	// queues has where this receiver stood when it was opened last, or is nil.
 	queues *queues
 	// left is what a consumer that acknowledged each message had in flight.
@@ -165,6 +171,7 @@ func (b *inbox) openOver(ctx context.Context) error {
 // what was delivered, by the time at which that was stored.
 func (b *inbox) resume(ctx context.Context, alerts jetstream.Stream, was *position) (back *beginning, err error) {
 	info := alerts.CachedInfo()
+	before := b.at
 	b.at = position{Receiver: b.receiver, Stream: info.Created, status: b.at.status}
 	if was == nil || !was.Stream.Equal(info.Created) {
 		if was != nil {
@@ -176,6 +183,7 @@ func (b *inbox) resume(ctx context.Context, alerts jetstream.Stream, was *positi
 
 	b.at = *was
 	b.at.Receiver = b.receiver
+	b.keepLate(before)
 	if b.done > b.at.Done {
 		b.at.Done, b.at.Stored = b.done, b.doneAt
 	}
@@ -215,6 +223,7 @@ func (b *inbox) claim(ctx context.Context) error {
 	})
 	if err == nil {
 		b.queues.set(b.name, at)
+		b.isLate = false
 	}
 	return err
 }
