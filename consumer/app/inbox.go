@@ -51,6 +51,9 @@ type position struct {
 	// Begin is the last sequence before the receiver was there: what is up to it was
 	// never meant for it.
 	Begin uint64 `json:"begin,omitempty"`
+	// Unmade says that there was no queue yet: one that is found all the same is older, and
+	// knows better than Done what was delivered.
+	Unmade bool `json:"unmade,omitempty"`
 	// Late are the last batches that were taken some time after they were made, Forgot the
 	// highest sequence of those that are not kept any more.
 	Late   []lateBatch `json:"late,omitempty"`
@@ -135,6 +138,9 @@ func (b *inbox) openOver(ctx context.Context) error {
 	if have != nil && have.Config.AckPolicy == jetstream.AckExplicitPolicy && have.NumAckPending > 0 {
 		return b.openOld(ctx, have)
 	}
+	if b.at.Unmade && have != nil {
+		b.at.Done, b.at.Stored, b.at.Begin = 0, time.Time{}, 0
+	}
 	isNew := was == nil && have == nil
 	b.consumer, err = b.durable.open(ctx, b.js, func(have *jetstream.ConsumerInfo) (*beginning, error) {
 		switch {
@@ -163,6 +169,7 @@ func (b *inbox) openOver(ctx context.Context) error {
 	if isNew {
 		b.at.Begin = b.at.Done
 	}
+	b.at.Unmade = false
 	return b.claim(ctx)
 }
 

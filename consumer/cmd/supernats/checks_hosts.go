@@ -124,8 +124,12 @@ func (d *doctor) killed(f *fleet, h *schema.Host) {
 	lives, _ := f.living(h)
 	for _, l := range lives {
 		if l.SupervisorState == schema.SupervisorGone {
+			who := "its supervisord"
+			if len(lives) > 1 {
+				who += " " + l.Server
+			}
 			d.fail("there: end what it has left running (ps -ef), or it will run twice; then: systemctl start supervisor; of a host that is gone for good: supernats hosts forget HOST",
-				"host %s: its supervisord %s died without a shutdown %s ago: nobody knows whether its processes live, and nobody starts them again", h.Host, l.Server, age(f.now.Sub(l.LastSeen.Time)))
+				"host %s: %s died without a shutdown %s ago: nobody knows whether its processes live, and nobody starts them again", h.Host, who, age(f.now.Sub(l.LastSeen.Time)))
 		}
 	}
 }

@@ -84,8 +84,8 @@ var hostColumns = []string{"HOST", "LAST SEEN", "SUPERVISORD", "STATE", "TROUBLE
 
 func printHosts(w *os.File, hosts []shownHost, now time.Time) error {
 	if len(hosts) == 0 {
-		_, err := fmt.Fprintln(os.Stderr, "no host is known that matches; a host appears when its supernats-bridge starts")
-		return err
+		say("no host is known that matches; a host appears when its supernats-bridge starts")
+		return nil
 	}
 	g := grid{
 		columns: hostColumns, colored: "STATE", now: now,

@@ -190,8 +190,8 @@ func TestEndedSupervisord(t *testing.T) {
 		}
 	}
 	i.wants("doctor", found,
-		"fail hosts: host died: its supervisord supervisor died without a shutdown SPAN ago: nobody knows whether its processes live, and nobody starts them again",
-		"fail hosts: host died-long-ago: its supervisord supervisor died without a shutdown SPAN ago: nobody knows whether its processes live, and nobody starts them again",
+		"fail hosts: host died: its supervisord died without a shutdown SPAN ago: nobody knows whether its processes live, and nobody starts them again",
+		"fail hosts: host died-long-ago: its supervisord died without a shutdown SPAN ago: nobody knows whether its processes live, and nobody starts them again",
 		"warn hosts: 1 host is shut down, as its supervisord announced, and not back: shut-long-ago (SPAN)")
 }
 

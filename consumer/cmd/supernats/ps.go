@@ -177,8 +177,8 @@ func shortReason(x *schema.Exit) string { return strings.Replace(reason(x), "exi
 
 func printStates(w *os.File, states []shownState, now time.Time) error {
 	if len(states) == 0 {
-		_, err := fmt.Fprintln(os.Stderr, "no process is known that matches; states appear with the first event of a process")
-		return err
+		say("no process is known that matches; states appear with the first event of a process")
+		return nil
 	}
 	g := grid{
 		columns: stateColumns, colored: "STATE", now: now,

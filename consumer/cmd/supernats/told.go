@@ -64,7 +64,7 @@ func lookTold(ctx context.Context, c *common, alerts []shownAlert) (t *told, err
 	})
 	var denied *deniedError
 	if errors.As(err, &denied) {
-		fmt.Fprintln(os.Stderr, "supernats: who was notified is not known:", err)
+		say("supernats: who was notified is not known: %v", err)
 		return &told{denied: true}, nil
 	}
 	return t, err
