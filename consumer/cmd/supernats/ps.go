@@ -121,8 +121,12 @@ func stateRow(s shownState, now time.Time) []string {
 	case s.StoppedSince != nil:
 		state, since = "stopped (was "+state+")", *s.StoppedSince
 	}
+	pid := dash(s.PID)
+	if s.StoppedSince != nil {
+		pid = "-"
+	}
 	return []string{
-		s.Host, processName(s.Group, s.Process), state, age(now.Sub(since.Time)), dash(s.PID),
+		s.Host, processName(s.Group, s.Process), state, age(now.Sub(since.Time)), pid,
 		fmt.Sprint(s.Starts), fmt.Sprint(s.Exits), fmt.Sprint(s.UnexpectedExits), fmt.Sprint(s.Fatals), last,
 	}
 }
