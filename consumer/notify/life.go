@@ -30,6 +30,7 @@ func Ran(ev *schema.AlertEvent) string {
 // "3.2 s", "12 ms".
 func Lasted(d time.Duration) string {
 	const day = 24 * time.Hour
+	d = max(d, 0)
 	// As it is rounded: 59.6 s are a minute.
 	switch seconds, minutes := d.Round(time.Second), d.Round(time.Minute); {
 	case d < time.Second:
@@ -69,9 +70,9 @@ func OutOfMemory(x *schema.Exit) string {
 	return s
 }
 
-// LastLook says what the last look at a process saw, and how long before its end that
-// was: "1.9 GiB of memory, 9120 s of processor time, 9 threads, 31 descriptors; 2.2 s
-// before". It is empty where nobody looked.
+// LastLook says how long before its end the last look at a process was, and what it saw:
+// "2.2 s before: 1.9 GiB (peak 2.0 GiB), 2 h 32 min CPU, 9 threads, 31 open files". It is
+// empty where nobody looked.
 func LastLook(ev *schema.AlertEvent) string {
 	l := ev.Last
 	if l == nil {
@@ -79,25 +80,23 @@ func LastLook(ev *schema.AlertEvent) string {
 	}
 	s := ""
 	if l.RSS > 0 {
-		s = schema.Bytes(l.RSS) + " of memory"
-		if l.PeakRSS > l.RSS && schema.Bytes(l.PeakRSS) != schema.Bytes(l.RSS) {
-			s += " (at most " + schema.Bytes(l.PeakRSS) + ")"
+		s = schema.Bytes(l.RSS)
+		if peak := schema.Bytes(l.PeakRSS); l.PeakRSS > l.RSS && peak != s {
+			s += " (peak " + peak + ")"
 		}
 	}
 	if l.CPU > 0 {
-		s = joined(s, Lasted(schema.Lasted(l.CPU))+" of processor time")
+		s = joined(s, Lasted(schema.Lasted(l.CPU))+" CPU")
 	}
 	if l.Threads > 0 {
 		s = joined(s, plural(int64(l.Threads), "thread"))
 	}
 	if l.Descriptors > 0 {
-		s = joined(s, plural(int64(l.Descriptors), "descriptor"))
+		s = joined(s, plural(int64(l.Descriptors), "open file"))
 	}
-	if s == "" {
-		return ""
-	}
-	if before := lookedBefore(ev); before > 0 {
-		s += "; " + Lasted(before) + " before"
+
+	if before := lookedBefore(ev); before > 0 && s != "" {
+		s = Lasted(before) + " before: " + s
 	}
 	return s
 }

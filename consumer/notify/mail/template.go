@@ -175,6 +175,9 @@ func templateError(key string, err error, sample string) error {
 	if strings.Contains(text, "map has no entry for key") {
 		text += `; {{index .Labels "key"}} is empty where there is none`
 	}
+	if strings.Contains(text, "nil pointer evaluating") {
+		text += "; {{with }} asks first whether there is one"
+	}
 	if sample != "" {
 		text += " (tried on " + sample + ")"
 	}

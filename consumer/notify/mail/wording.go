@@ -393,6 +393,8 @@ func again(a *schema.Alert) string {
 		if why != "" {
 			why = "the last time " + why
 		}
+	} else {
+		why = withRan(headline(a), why)
 	}
 	s = p.one + s + details(why, rule)
 	if a.Count > len(a.Events) {
