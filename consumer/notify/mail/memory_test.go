@@ -127,6 +127,22 @@ func TestMemoryInWords(t *testing.T) {
 	}
 }
 
+// A digest counts them; in the subject the names come first, and then the number where
+// there is room.
+func TestMemoryInDigests(t *testing.T) {
+	subject, first := words(hungryMany())
+	if want := "[supervisor] CRITICAL importer, api:api_00 exited unexpectedly on 3 hosts"; subject != want {
+		t.Errorf("subject %q, want %q", subject, want)
+	}
+	both := batch(crash("web1", "", "a", 0, outOfMemory()), crash("web1", "", "b", 0, outOfMemory()))
+	if subject, _ := words(both); subject != "[supervisor] CRITICAL web1 a, b exited unexpectedly (2 out of memory)" {
+		t.Errorf("subject %q", subject)
+	}
+	if want := "3 processes on 3 hosts exited unexpectedly (1 out of memory)."; first != want {
+		t.Errorf("first line %q, want %q", first, want)
+	}
+}
+
 func TestTemplatesSeeTheLastLife(t *testing.T) {
 	m := deliverBy(t, hungryMany(), func(c *Config) {
 		c.Text = `{{len .Alerts}}:{{"\n"}}{{range .Alerts}}{{range .Events}}{{.Name}}: {{.Reason}}{{with .Exit.OOM}}, {{.Cgroup}} had {{bytes .Limit}}{{end}}` +
