@@ -200,6 +200,9 @@ func (g *Engine) matches(r *rule, ce *schema.CloudEvent[*schema.Event]) bool {
 	if r.expected != nil && e.Event == schema.ProcessStateExited && (e.Expected == nil || *e.Expected != *r.expected) {
 		return false
 	}
+	if r.oom != nil && *r.oom != (e.Exit != nil && e.Exit.OOM != nil) {
+		return false
+	}
 	if !r.selects(e.Host, e.Group, e.Process) {
 		return false
 	}

@@ -44,6 +44,45 @@ func TestConditionsOverTheLastLife(t *testing.T) {
 	}
 }
 
+func TestRulesOverALackOfMemory(t *testing.T) {
+	killed := func(e *schema.Event) { e.Exit = &schema.Exit{Signal: "SIGKILL"} }
+	nothing := func(*schema.Event) {}
+	deaths := rules.List{schema.ProcessStateExited, schema.ProcessStateBackoff}
+	for _, c := range []struct {
+		event string
+		oom   bool
+		edit  func(*schema.Event)
+		want  bool
+	}{
+		{"EXITED", true, hungry, true},
+		{"BACKOFF", true, hungry, true},
+		{"EXITED", true, killed, false},
+		{"EXITED", true, nothing, false},
+		{"EXITED", false, hungry, false},
+		{"EXITED", false, killed, true},
+		{"EXITED", false, nothing, true},
+	} {
+		w := newWorld(t, options(), rules.Config{Name: "x", Event: deaths, OOM: &c.oom})
+		if w.event(0, c.event, c.edit); len(w.notes) == 1 != c.want {
+			t.Errorf("oom: %t, %s: %q", c.oom, c.event, w.got)
+		}
+	}
+
+	for _, c := range []struct {
+		rule  rules.Config
+		wrong string
+	}{
+		{rules.Config{Name: "x", Event: rules.List{"PROCESS_STATE_RUNNING", "TICK"}, OOM: p(true)}, "[0].oom: memory runs out where a process dies"},
+		{rules.Config{Name: "x", State: rules.List{"EXITED"}, OOM: p(true)}, "[0].oom: found in a rule of kind state, allowed in rules of kind event"},
+		{rules.Config{Name: "x", Event: rules.List{"PROCESS_STATE"}, OOM: p(true)}, ""},
+	} {
+		_, err := rules.Compile([]rules.Config{c.rule}, options())
+		if c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
+			t.Errorf("%+v: %v, want %q", c.rule, err, c.wrong)
+		}
+	}
+}
+
 // What an alert lists has all of it, after a restart too; templates may ask.
 func TestAlertsHaveTheLastLife(t *testing.T) {
 	w := newWorld(t, options(), rules.Config{
