@@ -54,7 +54,7 @@ func drawEvent(t *rapid.T) *Event {
 	if rapid.Bool().Draw(t, "has log") {
 		e.Log = &Log{text.Draw(t, "stdout"), text.Draw(t, "stderr")}
 	}
-	seconds := rapid.OneOf(rapid.SampledFrom([]float64{0, -0.0, 1e-6, 9.99e-7, 1e21, 9.99e20, 5e-324, -1e-9, 187_442.031}), rapid.Float64())
+	seconds := rapid.OneOf(rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 1e-6, 9.99e-7, 1e21, 9.99e20, 5e-324, -1e-9, 187_442.031}), rapid.Float64())
 	e.Ran = rapid.Ptr(seconds, true).Draw(t, "ran")
 	if rapid.Bool().Draw(t, "has last") {
 		e.Last = &Look{
