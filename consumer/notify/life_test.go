@@ -27,19 +27,6 @@ func TestLasted(t *testing.T) {
 	}
 }
 
-// hungry is the first notification of a process that was killed because memory ran out.
-func hungry(change ...func(*schema.AlertEvent)) *schema.CloudEvent[*schema.Alert] {
-	return notifytest.Firing("a", func(a *schema.Alert) {
-		ev := &a.Events[0]
-		ev.Exit = &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel, OOM: &schema.OOM{Cgroup: "/system.slice/a\x1b.service", Limit: 2 << 30, Peak: 2 << 30}}
-		ev.Ran = new(187_442.031)
-		ev.Last = &schema.Look{Time: schema.Time{Time: ev.Time.Add(-3 * time.Second)}, RSS: 1966 << 20, PeakRSS: 1997 << 20, CPU: 0.5, Threads: 1, Descriptors: 31, Age: 187_439.83}
-		for _, f := range change {
-			f(ev)
-		}
-	})
-}
-
 func TestWhy(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*schema.AlertEvent)
@@ -53,7 +40,7 @@ func TestWhy(t *testing.T) {
 		"a length that is none": {func(ev *schema.AlertEvent) { ev.Exit, *ev.Ran = nil, -math.MaxFloat64 }, "ran 0 ms"},
 		"a length beyond all":   {func(ev *schema.AlertEvent) { ev.Exit, *ev.Ran = nil, math.MaxFloat64 }, "ran 106751 d 23 h"},
 	} {
-		if got := notify.Why(&hungry(c.change).Data.Events[0]); got != c.want {
+		if got := notify.Why(&notifytest.OutOfMemory("a", c.change).Data.Events[0]); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
@@ -77,7 +64,7 @@ func TestLastLook(t *testing.T) {
 		}, "1 min before: 1.9 GiB (peak 2.0 GiB), 500 ms CPU, 1 thread, 31 open files"},
 		"after its end": {func(ev *schema.AlertEvent) { ev.Last.Age = 1e9 }, "1.9 GiB (peak 2.0 GiB), 500 ms CPU, 1 thread, 31 open files"},
 	} {
-		if got := notify.LastLook(&hungry(c.change).Data.Events[0]); got != c.want {
+		if got := notify.LastLook(&notifytest.OutOfMemory("a", c.change).Data.Events[0]); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
@@ -85,7 +72,7 @@ func TestLastLook(t *testing.T) {
 
 // What chats, Alertmanager and PagerDuty show of it.
 func TestALackOfMemoryIsSaid(t *testing.T) {
-	n := hungry()
+	n := notifytest.OutOfMemory("a")
 	const text = "web1 api:api_00 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB)"
 	if got := notify.LineOf(n).String(); got != "FIRING "+text {
 		t.Errorf("line: %s", got)
