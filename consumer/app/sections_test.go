@@ -193,6 +193,7 @@ rules:
   - name: one
     event: PROCESS_STATE_EXITED
     expected: ${NO}
+    oom: ${NO}
     if: 'exit.signal == "SIGKILL"'
     count: ${N}
     within: 10m
@@ -246,7 +247,7 @@ rules:
 	want.SendResolved, want.MuteRestarts = false, schema.Duration(5*time.Minute)
 	want.Rules = []rules.Config{
 		{
-			Name: "one", Event: rules.List{"PROCESS_STATE_EXITED"}, Expected: &no, If: `exit.signal == "SIGKILL"`,
+			Name: "one", Event: rules.List{"PROCESS_STATE_EXITED"}, Expected: &no, OOM: &no, If: `exit.signal == "SIGKILL"`,
 			Count: 3, Within: schema.Duration(10 * time.Minute), Hosts: rules.List{"web*", "7"}, Groups: rules.List{"api"},
 			Labels: map[string]string{"team": "web", "on_call": "1", "three": ""}, Notify: rules.List{"night"},
 			GroupWait: &zero, SendResolved: &no,

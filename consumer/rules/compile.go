@@ -93,6 +93,7 @@ type rule struct {
 
 	events   []eventName
 	expected *bool
+	oom      *bool
 	program  *program
 	count    int
 	within   time.Duration

@@ -14,6 +14,9 @@ type Config struct {
 	// EXITED can stand in one rule. It narrows State in the same way.
 	Event    List  `yaml:"event"`
 	Expected *bool `yaml:"expected"`
+	// OOM true matches only what says that the kernel killed the process because memory
+	// ran out, false all else.
+	OOM *bool `yaml:"oom"`
 	// If is an expression over the event: exit.signal == "SIGKILL". What the event
 	// does not have is zero; exit.known and expected_known tell whether it has.
 	If string `yaml:"if"`

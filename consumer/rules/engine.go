@@ -200,6 +200,9 @@ func (g *Engine) matches(r *rule, ce *schema.CloudEvent[*schema.Event]) bool {
 	if r.expected != nil && e.Event == schema.ProcessStateExited && (e.Expected == nil || *e.Expected != *r.expected) {
 		return false
 	}
+	if r.oom != nil && *r.oom != (e.Exit != nil && e.Exit.OOM != nil) {
+		return false
+	}
 	if !r.selects(e.Host, e.Group, e.Process) {
 		return false
 	}
@@ -238,6 +241,7 @@ func EventOf(m Meta, ce *schema.CloudEvent[*schema.Event]) *schema.AlertEvent {
 	return &schema.AlertEvent{
 		ID: ce.ID, Time: ce.Time, Seq: m.Seq, Event: e.Event, Host: e.Host, Group: e.Group, Process: e.Process,
 		Server: e.Server, FromState: e.FromState, Expected: e.Expected, PID: e.PID, Exit: e.Exit, Log: e.Log,
+		Ran: e.Ran, Last: e.Last,
 		Late: isLate(m, ce.Time), HostTime: hostTime(m, ce.Time),
 	}
 }

@@ -43,6 +43,7 @@ func compileKind(r *rule, c Config) error {
 		of    []string
 	}{
 		{"expected", c.Expected != nil, []string{schema.KindEvent, schema.KindState}},
+		{"oom", c.OOM != nil, []string{schema.KindEvent}},
 		{"if", c.If != "", []string{schema.KindEvent}},
 		{"count", c.Count != 0, []string{schema.KindEvent}},
 		{"within", c.Within != 0, []string{schema.KindEvent}},
@@ -64,7 +65,8 @@ const maxCount = maxListed
 
 // compileMatch reads what must be true.
 func compileMatch(r *rule, c Config) error {
-	r.expected, r.count, r.within, r.forTime = c.Expected, c.Count, time.Duration(c.Within), time.Duration(c.For)
+	r.expected, r.oom = c.Expected, c.OOM
+	r.count, r.within, r.forTime = c.Count, time.Duration(c.Within), time.Duration(c.For)
 	r.quorum, r.silent = c.Quorum, time.Duration(c.Silent)
 	var events, states, troubles error
 	r.events, events = compileEvents(c.Event)
@@ -81,6 +83,8 @@ func compileMatch(r *rule, c Config) error {
 	wrong("expected", c.Expected != nil && (r.kind == schema.KindEvent || r.kind == schema.KindState) && events == nil && states == nil &&
 		!exits && !slices.Contains(r.states, "EXITED"),
 		"only an exit is expected or not; it needs PROCESS_STATE_EXITED in event or EXITED in state")
+	wrong("oom", c.OOM != nil && r.kind == schema.KindEvent && events == nil && !slices.ContainsFunc(r.events, eventName.isDeath),
+		"memory runs out where a process dies; it needs PROCESS_STATE_EXITED, PROCESS_STATE_BACKOFF or PROCESS_STATE_FATAL in event")
 	wrong("count", c.Count < 0 || c.Count > maxCount, "found %d, allowed are 1 to %d", c.Count, maxCount)
 	wrong("count", c.Count != 0 && c.Within == 0, "found without within; it needs both: count: 5, within: 10m")
 	wrong("within", c.Within < 0, "found %v, allowed is a duration above zero", c.Within)

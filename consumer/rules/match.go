@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/expr-lang/expr"
@@ -77,6 +76,11 @@ func (n eventName) match(event string) bool {
 // regexpSign is what regular expressions have, and names of events and their globs
 // do not.
 var regexpSign = regexp.MustCompile(`\.[*+?]|^\^|\$$|[()|]`)
+
+// isDeath reports whether an event of the name may say why a process died.
+func (n eventName) isDeath() bool {
+	return n.match(schema.ProcessStateExited) || n.match(schema.ProcessStateBackoff) || n.match(schema.ProcessStateFatal)
+}
 
 func compileEvents(list List) (events []eventName, err error) {
 	known := append(schema.Names(), schema.Families()...)
@@ -154,68 +158,6 @@ func distance(a, b string) int {
 // program is a compiled expression.
 type program = vm.Program
 
-// environment is what an expression sees of an event, by the event's names in
-// JSON. What an event does not have is the zero value of its type; exit.known
-// and expected_known tell such a zero from a real one.
-type environment struct {
-	Event         string            `expr:"event"`
-	Host          string            `expr:"host"`
-	Server        string            `expr:"server"`
-	Group         string            `expr:"group"`
-	Process       string            `expr:"process"`
-	FromState     string            `expr:"from_state"`
-	Expected      bool              `expr:"expected"`
-	ExpectedKnown bool              `expr:"expected_known"`
-	PID           int               `expr:"pid"`
-	Tries         int               `expr:"tries"`
-	Channel       string            `expr:"channel"`
-	Type          string            `expr:"type"`
-	Data          string            `expr:"data"`
-	Exit          exit              `expr:"exit"`
-	Log           logs              `expr:"log"`
-	Extra         map[string]string `expr:"extra"`
-	Time          time.Time         `expr:"time"`
-}
-
-type exit struct {
-	Known    bool   `expr:"known"`
-	Code     int    `expr:"code"`
-	Signal   string `expr:"signal"`
-	Core     bool   `expr:"core"`
-	SpawnErr string `expr:"spawnerr"`
-}
-
-type logs struct {
-	Stdout string `expr:"stdout"`
-	Stderr string `expr:"stderr"`
-}
-
-func (v *environment) set(ce *schema.CloudEvent[*schema.Event]) {
-	e := ce.Data
-	*v = environment{
-		Event: e.Event, Host: e.Host, Server: e.Server, Group: e.Group, Process: e.Process,
-		FromState: e.FromState, PID: e.PID, Channel: e.Channel, Type: e.Type, Extra: e.Extra, Time: ce.Time.Time,
-	}
-	if e.Expected != nil {
-		v.Expected, v.ExpectedKnown = *e.Expected, true
-	}
-	if e.Tries != nil {
-		v.Tries = *e.Tries
-	}
-	if e.Data != nil {
-		v.Data = *e.Data
-	}
-	if x := e.Exit; x != nil {
-		v.Exit = exit{Known: true, Signal: x.Signal, Core: x.Core, SpawnErr: x.SpawnErr}
-		if x.Code != nil {
-			v.Exit.Code = *x.Code
-		}
-	}
-	if e.Log != nil {
-		v.Log = logs(*e.Log)
-	}
-}
-
 // Bounds of one evaluation: values that it may make, and nodes of its source.
 const (
 	memoryBudget = 100_000
@@ -230,7 +172,7 @@ func compileIf(source string) (*program, error) {
 	const allowed = `allowed is a condition over the event: exit.signal == "SIGKILL"`
 	var where *file.Error
 	if errors.As(err, &where) {
-		message := strings.NewReplacer("type rules.environment ", "", "type rules.exit", "exit", "type rules.logs", "log").Replace(where.Message)
+		message := strings.NewReplacer("type rules.environment ", "", "type rules.exit", "exit", "type rules.logs", "log", "type rules.oom", "exit.oom", "type rules.look", "last").Replace(where.Message)
 		return nil, fmt.Errorf("found %q: line %d, column %d: %s; %s", clip(source), where.Line, where.Column+1, message, allowed)
 	}
 	return nil, fmt.Errorf("found %q: %w; %s", clip(source), err, allowed)

@@ -115,7 +115,7 @@ stdout_logfile=NONE
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log("consume"))
 	}
-	if subject := mails[0].Subject(); subject != "[supervisor] CRITICAL web1 crash exited unexpectedly (exit code 3)" {
+	if subject := withoutLife(mails[0].Subject()); subject != "[supervisor] CRITICAL web1 crash exited unexpectedly (exit code 3)" {
 		t.Errorf("the mail is %q", subject)
 	}
 	events, err := nats.JetStream().Stream(ctx, stream.Events)

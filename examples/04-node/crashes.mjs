@@ -30,10 +30,12 @@ for await (const m of messages) {
     m.term("no JSON"); // it will not become better
     continue;
   }
-  const { host, group, process: program, expected, exit } = event.data;
+  const { host, group, process: program, expected, exit, ran } = event.data;
   if (expected === false) {
     const why = exit?.signal ?? (exit?.code === undefined ? "unknown" : `exit code ${exit.code}`);
-    console.log(`${event.time} ${host} ${group}:${program} ${why} seq=${m.seq}`);
+    const memory = exit?.oom ? ", out of memory" : "";
+    const life = ran === undefined ? "" : ` after ${ran} s`;
+    console.log(`${event.time} ${host} ${group}:${program} ${why}${memory}${life} seq=${m.seq}`);
   }
   // Only now is it done. It may come again if we die before: m.seq tells.
   m.ack();

@@ -132,11 +132,13 @@ func TestNode(t *testing.T) {
 	if _, err := js.Publish(t.Context(), "supervisor.event.web1.api.api.process_state.exited", []byte("garbage")); err != nil {
 		t.Fatal(err)
 	}
-	crash(t, js, 5, func(e *schema.Event) { e.Exit = &schema.Exit{Signal: "SIGKILL"} })
+	crash(t, js, 5, func(e *schema.Event) {
+		e.Exit, e.Ran = &schema.Exit{Signal: "SIGKILL", OOM: &schema.OOM{Cgroup: "/api", Limit: 2 << 30}}, new(187_442.031)
+	})
 	crash(t, js, 6, func(e *schema.Event) { e.Host = "db1.example.com" })
 	dir := install(t)
 	first := run(t, dir, s.URL)
-	if d := cmp.Diff([]string{"web1 api:api_00 exit code 3 seq=1", "web1 api:api_00 SIGKILL seq=5", "db1.example.com api:api_00 unknown seq=6"}, first.next(3)); d != "" {
+	if d := cmp.Diff([]string{"web1 api:api_00 exit code 3 seq=1", "web1 api:api_00 SIGKILL, out of memory after 187442.031 s seq=5", "db1.example.com api:api_00 unknown seq=6"}, first.next(3)); d != "" {
 		t.Error(d)
 	}
 	if more := first.end(syscall.SIGTERM); len(more) > 0 {

@@ -8,4 +8,6 @@ set -eu
 supernats tail --event PROCESS_STATE_EXITED -o jsonl "$@" | jq --raw-output --unbuffered '
   select(.data.expected == false)
   | "\(.time) \(.data.host) \(.data.group):\(.data.process) "
-    + (.data.exit.signal // if .data.exit.code then "exit code \(.data.exit.code)" else "unknown" end)'
+    + (.data.exit.signal // if .data.exit.code then "exit code \(.data.exit.code)" else "unknown" end)
+    + (if .data.exit.oom then ", out of memory" else "" end)
+    + (if .data.ran then " after \(.data.ran) s" else "" end)'

@@ -53,11 +53,14 @@ func TestMain(m *testing.M) {
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-func exited(t *testing.T, js jetstream.JetStream, serial int, host, process string, expected bool, exit *schema.Exit) {
+func exited(t *testing.T, js jetstream.JetStream, serial int, host, process string, expected bool, exit *schema.Exit, change ...func(*schema.Event)) {
 	t.Helper()
 	e := &schema.Event{
 		Event: schema.ProcessStateExited, Host: host, Server: "supervisor", Boot: "4f0c6d1e2a90b7c3", Serial: uint64(serial), Pool: "supernats",
 		Group: "api", Process: process, FromState: "RUNNING", PID: 42, Expected: &expected, Exit: exit,
+	}
+	for _, f := range change {
+		f(e)
 	}
 	payload, err := schema.Marshal(e.Envelope(noon.Add(time.Duration(serial) * time.Second)))
 	if err == nil {
@@ -104,12 +107,15 @@ func TestCrashes(t *testing.T) {
 	}
 	got := []string{next(), next(), next()}
 	exited(t, js, 6, "web2", "live", false, &schema.Exit{Signal: "SIGSEGV", Core: true})
-	got = append(got, next())
+	memory := &schema.Exit{Signal: "SIGKILL", OOM: &schema.OOM{Cgroup: "/api"}}
+	exited(t, js, 7, "web2", "hungry", false, memory, func(e *schema.Event) { e.Ran = new(187_442.031) })
+	got = append(got, next(), next())
 	want := []string{
 		"2026-11-21T12:00:01.000000Z web1 api:api_00 exit code 3",
 		"2026-11-21T12:00:03.000000Z web1 api:api_01 unknown",
 		"2026-11-21T12:00:05.000000Z web1 api:api_00 exit code 0",
 		"2026-11-21T12:00:06.000000Z web2 api:live SIGSEGV",
+		"2026-11-21T12:00:07.000000Z web2 api:hungry SIGKILL, out of memory after 187442.031 s",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

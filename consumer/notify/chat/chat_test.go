@@ -222,6 +222,17 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestALackOfMemory(t *testing.T) {
+	plain := strings.NewReplacer(`\`, "", "`", "", "<code>", "", "</code>", "", "<b>", "", "</b>", "", "*", "")
+	for _, s := range services {
+		body := send(t, func(url string) (notify.Receiver, error) { return s.make(url, httpConfig(time.Minute)) }, notifytest.OutOfMemory("a")).Body
+		const want = "FIRING web1 api:api_00 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB)"
+		if got := plain.Replace(s.text(t, body)); got != want {
+			t.Errorf("%s: %q, want %q", s.name, got, want)
+		}
+	}
+}
+
 // TestBody compares a whole request with what the manual of the service says.
 func TestBody(t *testing.T) {
 	line := "exited unexpectedly (exit code 1)"

@@ -310,3 +310,24 @@ func TestGone(t *testing.T) {
 		t.Errorf("error is none, permanent or names the command twice: %v", err)
 	}
 }
+
+// A program gets the last life in full, as the schema says.
+func TestALackOfMemory(t *testing.T) {
+	c, dir := script(t, `cat >"$1/got"`)
+	n := notifytest.OutOfMemory("a")
+	if err := receiver(t, c).Notify(t.Context(), []*schema.CloudEvent[*schema.Alert]{n}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "got"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"source":"pidfd","oom":{"cgroup":"/system.slice/a\u001b.service","limit":2147483648,"peak":2147483648}`, `"ran":187442.031`,
+		`"rss_bytes":2061500416,"rss_peak_bytes":2094006272,"cpu_seconds":0.5,"threads":1,"fds":31,"age_seconds":187439.83`,
+	} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("no %s in %s", want, b)
+		}
+	}
+}

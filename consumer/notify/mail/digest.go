@@ -20,6 +20,8 @@ type digest struct {
 	alerts       int
 	resolved     int
 	events, late int
+	// hungry is how many of the events say that memory ran out.
+	hungry int
 }
 
 // incident is what a batch says about one alert.
@@ -80,8 +82,12 @@ func newDigest(batch []*schema.CloudEvent[*schema.Alert]) *digest {
 			g.add(n.Data)
 			d.events += len(n.Data.Events)
 			for i := range n.Data.Events {
-				if n.Data.Events[i].Late {
+				ev := &n.Data.Events[i]
+				if ev.Late {
 					d.late++
+				}
+				if ev.Exit != nil && ev.Exit.OOM != nil {
+					d.hungry++
 				}
 			}
 		}
@@ -236,6 +242,9 @@ func (d *digest) tail() string {
 	var parts []string
 	if d.events > d.alerts && d.resolved < d.alerts {
 		parts = append(parts, count(d.events, "event", "events"))
+	}
+	if d.hungry > 0 {
+		parts = append(parts, strconv.Itoa(d.hungry)+" out of memory")
 	}
 	if d.late > 0 && d.late < d.events {
 		parts = append(parts, strconv.Itoa(d.late)+" late")

@@ -13,6 +13,7 @@ package notifytest
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,26 @@ func Firing(alert string, change ...func(*schema.Alert)) *schema.CloudEvent[*sch
 	return Notification(schema.TypeAlertFiring, alert, 1, change...)
 }
 
+// OutOfMemory is the first notification of a process that the kernel killed because
+// memory ran out, with all that a bridge may know of its last life.
+func OutOfMemory(alert string, change ...func(*schema.AlertEvent)) *schema.CloudEvent[*schema.Alert] {
+	return Firing(alert, func(a *schema.Alert) {
+		ev := &a.Events[0]
+		ev.Exit = &schema.Exit{
+			Signal: "SIGKILL", Source: schema.ExitFromKernel,
+			OOM: &schema.OOM{Cgroup: "/system.slice/a\x1b.service", Limit: 2 << 30, Peak: 2 << 30},
+		}
+		ev.Ran = new(187_442.031)
+		ev.Last = &schema.Look{
+			Time: schema.Time{Time: ev.Time.Add(-3 * time.Second)}, RSS: 1966 << 20, PeakRSS: 1997 << 20,
+			CPU: 0.5, Threads: 1, Descriptors: 31, Age: 187_439.83,
+		}
+		for _, f := range change {
+			f(ev)
+		}
+	})
+}
+
 // Many is a batch of n incidents, of which every third is told as an update and
 // every fourth as its end too.
 func Many(n int) []*schema.CloudEvent[*schema.Alert] {
@@ -141,6 +162,10 @@ func hostile(i int, s string) *schema.CloudEvent[*schema.Alert] {
 		ev := &a.Events[0]
 		ev.ID, ev.Host, ev.Group, ev.Process, ev.Server, ev.FromState = s, s, s, s, s, s
 		ev.Exit = &schema.Exit{SpawnErr: s}
+		if i%2 == 1 {
+			ev.Exit = &schema.Exit{Signal: s, Source: s, OOM: &schema.OOM{Cgroup: s, Limit: 1, Peak: math.MaxUint64}}
+			ev.Ran, ev.Last = new(math.MaxFloat64), &schema.Look{RSS: math.MaxUint64, CPU: -1, Threads: math.MinInt, Age: math.MaxFloat64}
+		}
 		ev.Log = &schema.Log{Stdout: s, Stderr: s}
 		if i%3 == 0 {
 			ev.Event = s

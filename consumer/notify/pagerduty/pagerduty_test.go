@@ -76,6 +76,17 @@ func TestBody(t *testing.T) {
 	}
 }
 
+func TestALackOfMemory(t *testing.T) {
+	events, _ := send(t, notifytest.OutOfMemory("a"))
+	p := events[0].Payload
+	if want := "web1 api:api_00 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB)"; p.Summary != want {
+		t.Errorf("summary %q, want %q", p.Summary, want)
+	}
+	if p.Details["ran"] != "2 d 4 h" || p.Details["out_of_memory"] != `2.0 of 2 GiB in cgroup /system.slice/a\x1b.service` || !strings.HasPrefix(p.Details["last_look"], "2.2 s before: 1.9 GiB") {
+		t.Errorf("details %q", p.Details)
+	}
+}
+
 // TestActions: what is told for the first time is triggered, even if it is over
 // already; what only ends is resolved.
 func TestActions(t *testing.T) {

@@ -146,6 +146,22 @@ func TestBatch(t *testing.T) {
 	}
 }
 
+func TestALackOfMemory(t *testing.T) {
+	got, _ := post(t, Config{}, notifytest.OutOfMemory("a"))
+	notes := got[0].Alerts[0].Annotations
+	if want := "web1 api:api_00 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB)"; notes["summary"] != want {
+		t.Errorf("summary %q, want %q", notes["summary"], want)
+	}
+	if notes["ran"] != "2 d 4 h" || notes["out_of_memory"] != `2.0 of 2 GiB in cgroup /system.slice/a\x1b.service` || !strings.HasPrefix(notes["last_look"], "2.2 s before: 1.9 GiB") {
+		t.Errorf("annotations %q", notes)
+	}
+	// It is the same alert as one without.
+	without, _ := post(t, Config{}, notifytest.Firing("a"))
+	if got[0].Alerts[0].Fingerprint != without[0].Alerts[0].Fingerprint {
+		t.Error("the fingerprint is another one")
+	}
+}
+
 // prometheusFingerprint is what Prometheus's own code computes.
 func prometheusFingerprint(labels map[string]string) string {
 	set := model.LabelSet{}
