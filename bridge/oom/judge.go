@@ -1,0 +1,266 @@
+package oom
+
+import (
+	"time"
+
+	"supernats/schema"
+)
+
+// Dead takes note that processes have died, best before they are reaped, and decides
+// for each that is followed whether memory ran out. A counter that is read now has
+// counted them.
+func (w *Watch) Dead(pids ...int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	groups := map[*group][]int{}
+	for _, pid := range pids {
+		p := w.alive[pid]
+		if p == nil {
+			continue
+		}
+		if p.group != nil && p.group.h.v2 {
+			w.move(pid, p) // v2 still says where the dead are
+		}
+		groups[p.group] = append(groups[p.group], pid)
+	}
+	if len(groups) == 0 {
+		return
+	}
+
+	for g := range groups {
+		if g != nil {
+			w.sample(g)
+		}
+	}
+	complete := w.readLog()
+	for g, dead := range groups {
+		dead = w.judgeNamed(g, dead)
+		if g == nil {
+			continue
+		}
+		if complete {
+			g.raises, g.unclear = nil, nil // of whom, is known
+		} else if g.open(time.Now()) > 0 {
+			w.judgeCounted(g, dead)
+		}
+	}
+	for _, pid := range pids {
+		w.drop(pid)
+	}
+}
+
+// readLog reads the kernel's log, and reports whether it has named all that the machine
+// has killed.
+func (w *Watch) readLog() (complete bool) {
+	if w.log == nil {
+		return false
+	}
+	kills, ok := w.tree.kills(w.buf) // first: each is named after it is counted
+	w.log.drain(time.Now())
+	return ok && w.log.complete(kills)
+}
+
+// judgeNamed decides for those that the log names, and returns the others. The group is
+// nil where it is not known.
+func (w *Watch) judgeNamed(g *group, dead []int) (others []int) {
+	if w.log == nil {
+		return dead
+	}
+	now := time.Now()
+	for _, pid := range dead {
+		v, ok := w.log.named[pid]
+		if !ok {
+			others = append(others, pid)
+			continue
+		}
+		delete(w.log.named, pid)
+		verdict := verdict{oom: w.place(g, v, now)}
+		if g != nil {
+			verdict.raise = g.claim(now)
+		}
+		w.keep(pid, verdict)
+	}
+	return others
+}
+
+// place says where memory ran out for a victim that the log names.
+func (w *Watch) place(g *group, v victim, now time.Time) *schema.OOM {
+	if v.machine {
+		return w.machine()
+	}
+	if v.cgroup != "" {
+		if at := w.byName(v.cgroup); at != nil && w.initial {
+			w.sizes(at)
+			return at.told()
+		}
+		return &schema.OOM{Cgroup: clean(v.cgroup)}
+	}
+	if g == nil {
+		return &schema.OOM{Cgroup: "/"}
+	}
+	return w.ranOut(g, now)
+}
+
+// byName returns a group to read the sizes of, or nil.
+func (w *Watch) byName(name string) *group {
+	for i := range w.mounts {
+		h := &w.mounts[i]
+		dir, ok := h.dir(name)
+		if !ok {
+			continue
+		}
+		if g := w.groups[dir]; g != nil {
+			return g
+		}
+		if g := (&group{h: h, name: name, dir: dir}); w.tree.exists(dir + "/" + h.limitFile()) {
+			return g
+		}
+	}
+	return nil
+}
+
+// judgeCounted decides by numbers: the dead of a group whose counter rose are victims if
+// no more processes can be than it rose by.
+func (w *Watch) judgeCounted(g *group, dead []int) {
+	var killed []int
+	for _, pid := range dead {
+		if sent, gone := w.tree.pendingKill(pid, w.buf); sent || gone {
+			killed = append(killed, pid)
+		}
+	}
+	if len(killed) == 0 {
+		return
+	}
+	// The counter is read again if it is too low: for those that are dying it rose before
+	// they were sent the signal.
+	fits := func(candidates int) bool {
+		if candidates > g.open(time.Now()) {
+			w.sample(g)
+		}
+		return candidates <= g.open(time.Now())
+	}
+	candidates := len(killed) + len(g.unclear)
+	certain := fits(candidates) && fits(candidates+w.dying(g, dead, g.open(time.Now())-candidates))
+
+	now := time.Now()
+	for _, pid := range killed {
+		if certain {
+			w.keep(pid, verdict{oom: w.ranOut(g, now), raise: g.claim(now)})
+		} else {
+			g.unclear = append(g.unclear, now)
+		}
+	}
+}
+
+// dying counts the other processes of a group that were sent SIGKILL. Where there is
+// room for all of them it does not look.
+func (w *Watch) dying(g *group, dead []int, room int) (n int) {
+	known := make(map[int]bool, len(dead))
+	for _, pid := range dead {
+		known[pid] = true
+	}
+	var others []int
+	for pid, p := range w.alive {
+		if p.group == g && !known[pid] {
+			others = append(others, pid)
+		}
+	}
+	if len(others) <= room {
+		return len(others)
+	}
+	for _, pid := range others {
+		if sent, gone := w.tree.pendingKill(pid, w.buf); sent || gone {
+			n++
+		}
+	}
+	return n
+}
+
+// Look asks whether the machine has killed anyone since the last look, and reads the
+// counters if it has. Run calls it.
+func (w *Watch) Look() {
+	w.mu.Lock()
+	if w.log != nil {
+		w.log.mark()
+	}
+	kills, counts := w.tree.kills(w.buf)
+	quiet := counts && w.counts && kills == w.kills
+	w.kills, w.counts = kills, counts
+	if !quiet {
+		w.changed = time.Now()
+	}
+	named := w.lookLog(kills, quiet)
+	var due []*group
+	for _, g := range w.groups {
+		if !quiet || len(g.raises) > 0 {
+			due = append(due, g)
+		}
+	}
+	w.mu.Unlock()
+
+	for _, g := range due { // each on its own: others wait for mu
+		w.mu.Lock()
+		w.sample(g)
+		if named {
+			g.raises, g.unclear = nil, nil
+		}
+		w.mu.Unlock()
+		if !named {
+			w.dismiss(g)
+		}
+	}
+}
+
+// lookLog reads the log if there may be something in it, and reports whether it has
+// named everyone.
+func (w *Watch) lookLog(kills uint64, quiet bool) (complete bool) {
+	switch {
+	case w.log == nil:
+		return false
+	case quiet && w.log.complete(kills), quiet && time.Since(w.changed) > namedFor:
+		w.log.settle(kills)
+		return true
+	}
+	w.log.drain(time.Now())
+	return w.counts && w.log.complete(kills)
+}
+
+// settled is how long after its counter rose a victim has been sent its signal for
+// certain.
+const settled = 100 * time.Millisecond
+
+// dismiss drops the rises of a group if none of its processes is dying of them: the
+// victim is a process that is not followed.
+func (w *Watch) dismiss(g *group) {
+	now := time.Now()
+	w.mu.Lock()
+	var pids []int
+	if g.open(now) > 0 && now.Sub(g.raises[0].at) >= settled {
+		for pid, p := range w.alive {
+			if p.group == g {
+				pids = append(pids, pid)
+			}
+		}
+	} else {
+		now = time.Time{}
+	}
+	w.mu.Unlock()
+	if now.IsZero() {
+		return
+	}
+
+	buf := make([]byte, 0, 4<<10)
+	for _, pid := range pids {
+		if sent, gone := w.tree.pendingKill(pid, buf); sent || gone {
+			return
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range g.raises {
+		if now.Sub(r.at) >= settled {
+			r.left = 0
+		}
+	}
+}
