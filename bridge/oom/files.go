@@ -18,7 +18,9 @@ type tree string
 // read reads a small file of the kernel. It leaves the runtime's poller alone, which
 // would cost more than the file does.
 func (t tree) read(name string, buf []byte) ([]byte, error) {
-	fd, err := retried(func() (int, error) { return syscall.Open(path.Join(string(t), name), syscall.O_RDONLY|syscall.O_CLOEXEC, 0) })
+	fd, err := retried(func() (int, error) {
+		return syscall.Open(path.Join(string(t), name), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -99,15 +99,16 @@ func (h *hierarchy) dir(name string) (dir string, ok bool) {
 const maxDepth = 64
 
 // find returns the group of a process, of which the caller holds one reference, or nil
-// where nothing can be known of it. mu is held.
-func (w *Watch) find(pid int) *group {
+// where nothing can be known of it; there is false if there is no such process. mu is
+// held.
+func (w *Watch) find(pid int) (g *group, there bool) {
 	text, err := w.tree.read("proc/"+strconv.Itoa(pid)+"/cgroup", w.buf)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	name, v2, ok := memoryOf(text)
 	if !ok {
-		return nil
+		return nil, true
 	}
 	for i := range w.mounts {
 		h := &w.mounts[i]
@@ -115,10 +116,10 @@ func (w *Watch) find(pid int) *group {
 			continue
 		}
 		if _, ok := h.dir(name); ok {
-			return w.open(h, name, maxDepth, true)
+			return w.open(h, name, maxDepth, true), true
 		}
 	}
-	return nil
+	return nil, true
 }
 
 // open returns the group with a name, or the nearest one above it that has memory

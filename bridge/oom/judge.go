@@ -28,12 +28,14 @@ func (w *Watch) Dead(pids ...int) {
 		return
 	}
 
-	for g := range groups {
-		if g != nil {
+	// The machine's counter rises first. If it has not since the last look, no group's has.
+	kills, counts := w.tree.kills(w.buf)
+	if !counts || !w.counts || kills != w.kills {
+		for g := range groups {
 			w.sample(g)
 		}
 	}
-	complete := w.readLog()
+	complete := w.readLog(kills, counts)
 	for g, dead := range groups {
 		dead = w.judgeNamed(g, dead)
 		if g == nil {
@@ -50,15 +52,16 @@ func (w *Watch) Dead(pids ...int) {
 	}
 }
 
-// readLog reads the kernel's log, and reports whether it has named all that the machine
-// has killed.
-func (w *Watch) readLog() (complete bool) {
+// readLog reads the kernel's log if it has not named everyone yet whom the machine's
+// counter has counted, and reports whether it has then.
+func (w *Watch) readLog(kills uint64, counts bool) (complete bool) {
 	if w.log == nil {
 		return false
 	}
-	kills, ok := w.tree.kills(w.buf) // first: each is named after it is counted
-	w.log.drain(time.Now())
-	return ok && w.log.complete(kills)
+	if !counts || !w.log.complete(kills) {
+		w.log.drain(time.Now())
+	}
+	return counts && w.log.complete(kills)
 }
 
 // judgeNamed decides for those that the log names, and returns the others. The group is
@@ -162,7 +165,7 @@ func (w *Watch) dying(g *group, dead []int, room int) (n int) {
 	}
 	var others []int
 	for pid, p := range w.alive {
-		if p.group == g && !known[pid] {
+		if p.group == g && !known[pid] && !p.gone() {
 			others = append(others, pid)
 		}
 	}
@@ -175,92 +178,4 @@ func (w *Watch) dying(g *group, dead []int, room int) (n int) {
 		}
 	}
 	return n
-}
-
-// Look asks whether the machine has killed anyone since the last look, and reads the
-// counters if it has. Run calls it.
-func (w *Watch) Look() {
-	w.mu.Lock()
-	if w.log != nil {
-		w.log.mark()
-	}
-	kills, counts := w.tree.kills(w.buf)
-	quiet := counts && w.counts && kills == w.kills
-	w.kills, w.counts = kills, counts
-	if !quiet {
-		w.changed = time.Now()
-	}
-	named := w.lookLog(kills, quiet)
-	var due []*group
-	for _, g := range w.groups {
-		if !quiet || len(g.raises) > 0 {
-			due = append(due, g)
-		}
-	}
-	w.mu.Unlock()
-
-	for _, g := range due { // each on its own: others wait for mu
-		w.mu.Lock()
-		w.sample(g)
-		if named {
-			g.raises, g.unclear = nil, nil
-		}
-		w.mu.Unlock()
-		if !named {
-			w.dismiss(g)
-		}
-	}
-}
-
-// lookLog reads the log if there may be something in it, and reports whether it has
-// named everyone.
-func (w *Watch) lookLog(kills uint64, quiet bool) (complete bool) {
-	switch {
-	case w.log == nil:
-		return false
-	case quiet && w.log.complete(kills), quiet && time.Since(w.changed) > namedFor:
-		w.log.settle(kills)
-		return true
-	}
-	w.log.drain(time.Now())
-	return w.counts && w.log.complete(kills)
-}
-
-// settled is how long after its counter rose a victim has been sent its signal for
-// certain.
-const settled = 100 * time.Millisecond
-
-// dismiss drops the rises of a group if none of its processes is dying of them: the
-// victim is a process that is not followed.
-func (w *Watch) dismiss(g *group) {
-	now := time.Now()
-	w.mu.Lock()
-	var pids []int
-	if g.open(now) > 0 && now.Sub(g.raises[0].at) >= settled {
-		for pid, p := range w.alive {
-			if p.group == g {
-				pids = append(pids, pid)
-			}
-		}
-	} else {
-		now = time.Time{}
-	}
-	w.mu.Unlock()
-	if now.IsZero() {
-		return
-	}
-
-	buf := make([]byte, 0, 4<<10)
-	for _, pid := range pids {
-		if sent, gone := w.tree.pendingKill(pid, buf); sent || gone {
-			return
-		}
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, r := range g.raises {
-		if now.Sub(r.at) >= settled {
-			r.left = 0
-		}
-	}
 }

@@ -29,7 +29,7 @@
 package oom
 
 import (
-	"context"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -42,22 +42,20 @@ const (
 	maxGroups    = 4 << 10
 	// maxDead bounds the verdicts that nobody has asked for yet; the oldest go first.
 	maxDead = 16 << 10
-
-	// lookEvery is how often the machine is asked whether it has killed anyone.
-	lookEvery = 500 * time.Millisecond
-	// A process may move itself to another cgroup, most likely before it executes its
-	// program: where it is is looked up after firstLook, and then after twice as long,
-	// up to lastLook.
-	firstLook = 5 * time.Millisecond
-	lastLook  = 10 * time.Second
 )
 
 // process is one that is followed.
 type process struct {
 	group *group // nil where nothing is known
-	next  time.Time
-	wait  time.Duration
+	// next is when it is looked up where it runs, and wait for how long that was put off;
+	// lost is how often it was not there.
+	next time.Time
+	wait time.Duration
+	lost int
 }
+
+// gone reports whether it has been away for a while: its death is not reported to us.
+func (p *process) gone() bool { return p.lost > 1 }
 
 // verdict is what is known of a dead process.
 type verdict struct {
@@ -162,7 +160,7 @@ func (w *Watch) Follow(pid int) {
 		w.unfollowed++
 		return
 	}
-	g := w.find(pid)
+	g, _ := w.find(pid)
 	if w.stale(g, pid) {
 		w.release(g)
 		g = nil
@@ -176,7 +174,10 @@ func (w *Watch) Follow(pid int) {
 
 // move looks up the cgroup of a process again. One that cannot be read is kept.
 func (w *Watch) move(pid int, p *process) {
-	g := w.find(pid)
+	g, there := w.find(pid)
+	if p.lost++; there {
+		p.lost = 0
+	}
 	if g == nil {
 		return
 	}
@@ -264,74 +265,18 @@ func (w *Watch) keep(pid int, v verdict) {
 	}
 }
 
-// Run looks every now and then until ctx ends.
-func (w *Watch) Run(ctx context.Context) error {
-	look := time.Now().Add(lookEvery)
-	due := look
-	timer := time.NewTimer(lookEvery)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-w.fresh:
-			if time.Until(due) > firstLook {
-				due = time.Now().Add(firstLook)
-				timer.Reset(firstLook)
-			}
-			continue
-		case <-timer.C:
-		}
-
-		due = w.followMoves()
-		if now := time.Now(); !now.Before(look) {
-			w.Look()
-			look = now.Add(lookEvery)
-		}
-		if due.IsZero() || due.After(look) {
-			due = look
-		}
-		due = later(due, time.Now().Add(firstLook))
-		timer.Reset(time.Until(due))
-	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// followMoves looks where processes are for which it is time, and returns when it is
-// for the next one.
-func (w *Watch) followMoves() (next time.Time) {
-	now := time.Now()
-	w.mu.Lock()
-	var due []int
-	for pid, p := range w.alive {
-		if !p.next.After(now) {
-			due = append(due, pid)
-		}
-	}
-	w.mu.Unlock()
-
-	for _, pid := range due { // each on its own: others wait for mu
-		w.mu.Lock()
-		if p := w.alive[pid]; p != nil {
-			w.move(pid, p)
-			p.wait = min(2*p.wait, lastLook)
-			p.next = now.Add(p.wait)
-		}
-		w.mu.Unlock()
-	}
-
+// Trouble says why nothing can be known here, empty if something can.
+func (w *Watch) Trouble() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, p := range w.alive {
-		if next.IsZero() || p.next.Before(next) {
-			next = p.next
-		}
+
+	g, _ := w.find(os.Getpid())
+	defer w.release(g)
+	switch {
+	case w.log != nil, g != nil && g.known:
+		return ""
+	case g != nil:
+		return "the counters of this cgroup do not say how many processes were killed for want of memory (Linux 4.13 is needed)"
 	}
-	return next
+	return "no cgroup with the memory controller is seen here, and /dev/kmsg cannot be read"
 }

@@ -1,0 +1,113 @@
+package oom
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// children starts processes that sleep.
+func children(b *testing.B, n int) (pids []int) {
+	for range n {
+		cmd := exec.Command("sleep", "1000")
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		pids = append(pids, cmd.Process.Pid)
+	}
+	return pids
+}
+
+// What a start and a death cost, of a process among 500 of one cgroup.
+func BenchmarkFollowDied(b *testing.B) {
+	w := New("/")
+	defer w.Close()
+	pids := children(b, 500)
+	for _, pid := range pids {
+		w.Follow(pid)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		w.Dead(pids[0])
+		w.Died(pids[0], syscall.SIGKILL)
+		w.Follow(pids[0])
+	}
+}
+
+// What the clock costs: nobody is killed; somebody else is; where processes are.
+func BenchmarkLook(b *testing.B) {
+	b.Run("quiet", func(b *testing.B) {
+		w := New("/")
+		defer w.Close()
+		for _, pid := range children(b, 500) {
+			w.Follow(pid)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			w.Look()
+		}
+	})
+	b.Run("killed elsewhere, 500 groups", func(b *testing.B) {
+		w := New("/")
+		defer w.Close()
+		pids := children(b, 1)
+		w.Follow(pids[0])
+		g := w.alive[pids[0]].group
+		for i := range 499 {
+			w.groups[fmt.Sprint(i)] = &group{h: g.h, name: g.name, dir: g.dir, refs: 1}
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			w.kills++
+			w.Look()
+		}
+	})
+	b.Run("where 500 are", func(b *testing.B) {
+		w := New("/")
+		defer w.Close()
+		pids := children(b, 500)
+		for _, pid := range pids {
+			w.Follow(pid)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, pid := range pids {
+				w.Follow(pid)
+			}
+		}
+	})
+}
+
+// The share of a processor that Run takes with 500 processes.
+func BenchmarkRun(b *testing.B) {
+	w := New("/")
+	defer w.Close()
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	for _, pid := range children(b, 500) {
+		w.Follow(pid)
+	}
+	i := 0
+	for _, p := range w.alive { // they have been running for a while
+		p.wait, p.next = lastLook, time.Now().Add(lastLook*time.Duration(i)/500)
+		i++
+	}
+	go func() { _ = w.Run(ctx) }()
+
+	used := func() time.Duration {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	before, begun := used(), time.Now()
+	for b.Loop() {
+		time.Sleep(5 * time.Second)
+	}
+	b.ReportMetric(100*float64(used()-before)/float64(time.Since(begun)), "%cpu")
+}
