@@ -4,55 +4,19 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"supernats/bridge/oom/oomtest"
 	"supernats/schema"
 )
 
-const cageLimit = 24 << 20
-
-// cage makes a real cgroup with a limit, below ours. It skips the test where that is
-// not allowed, as in most containers and without root.
-func cage(t *testing.T) (name, dir string) {
-	t.Helper()
-	w := New("/")
-	defer w.Close()
-	w.Follow(os.Getpid())
-	g := w.alive[os.Getpid()].group
-	if g == nil {
-		t.Skip("no cgroup of this process with memory counters is seen here (no controller, or not mounted)")
-	}
-	name = filepath.Join(g.name, fmt.Sprintf("supernats-test-%d", os.Getpid()))
-	dir = filepath.Join(g.dir, filepath.Base(name))
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Skipf("no cgroup can be made here (it takes root, and a hierarchy that is not read-only): %v", err)
-	}
-	t.Cleanup(func() {
-		for range 100 { // it is busy until its last process has gone
-			if os.Remove(dir) == nil {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		t.Errorf("cannot remove %s", dir)
-	})
-	if err := os.WriteFile(filepath.Join(dir, g.h.limitFile()), []byte(fmt.Sprint(cageLimit)), 0); err != nil {
-		t.Skipf("the memory controller is not delegated here: %v", err)
-	}
-	// Without this, v2 and v1 with swap would use that up first.
-	_ = os.WriteFile(filepath.Join(dir, "memory.swap.max"), []byte("0"), 0)
-	_ = os.WriteFile(filepath.Join(dir, "memory.memsw.limit_in_bytes"), []byte(fmt.Sprint(cageLimit)), 0)
-	return name, dir
-}
-
 // caged starts a program in a cgroup, which waits for a line before it goes on.
-func caged(t *testing.T, dir, program string) (pid int, goOn, reap func()) {
+func caged(t *testing.T, c *oomtest.Cage, program string) (pid int, goOn, reap func()) {
 	t.Helper()
-	cmd := exec.Command("sh", "-c", `echo $$ >"$0/cgroup.procs" && echo ready && read x && `+program, dir)
+	cmd := exec.Command("sh", "-c", c.Enter()+" && echo ready && read x && "+program)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -72,8 +36,7 @@ func caged(t *testing.T, dir, program string) (pid int, goOn, reap func()) {
 	return cmd.Process.Pid, func() { fmt.Fprintln(in) }, reap
 }
 
-// hungry takes memory until there is no more: it waits for the end of a line.
-const hungry = "exec tail /dev/zero"
+const hungry = "exec " + oomtest.Hungry
 
 // zombie waits until a process has died.
 func zombie(t *testing.T, pid int) {
@@ -87,20 +50,20 @@ func zombie(t *testing.T, pid int) {
 	t.Fatalf("process %d does not die", pid)
 }
 
-func checkReal(t *testing.T, out *schema.OOM, name string) {
+func checkReal(t *testing.T, out *schema.OOM, c *oomtest.Cage) {
 	t.Helper()
 	if out == nil {
 		t.Fatal("it is not said that memory ran out")
 	}
-	if out.Cgroup != name || out.Limit != cageLimit || out.Peak < cageLimit*9/10 || out.Peak > cageLimit {
-		t.Errorf("memory ran out in %+v, want %s", out, name)
+	if out.Cgroup != c.Name || out.Limit != c.Limit || out.Peak < c.Limit*9/10 || out.Peak > c.Limit {
+		t.Errorf("memory ran out in %+v, want %+v", out, c)
 	}
 }
 
 // The real thing, with and without the kernel's log: what eats its memory up is
 // reported, and who is killed by hand is not.
 func TestReal(t *testing.T) {
-	name, dir := cage(t)
+	c := oomtest.New(t)
 	for _, log := range []bool{true, false} {
 		t.Run(fmt.Sprintf("log %v", log), func(t *testing.T) {
 			w := New("/")
@@ -113,7 +76,7 @@ func TestReal(t *testing.T) {
 				w.log = nil
 			}
 
-			plain, _, reapPlain := caged(t, dir, "read x")
+			plain, _, reapPlain := caged(t, c, "read x")
 			w.Follow(plain)
 			_ = syscall.Kill(plain, syscall.SIGKILL)
 			zombie(t, plain)
@@ -123,15 +86,15 @@ func TestReal(t *testing.T) {
 				t.Errorf("kill -9 ran out of memory: %+v", out)
 			}
 
-			pid, goOn, reap := caged(t, dir, hungry)
+			pid, goOn, reap := caged(t, c, hungry)
 			w.Follow(pid)
 			goOn()
 			zombie(t, pid)
 			w.Dead(pid)
 			reap()
-			checkReal(t, w.Died(pid, kill), name)
+			checkReal(t, w.Died(pid, kill), c)
 
-			plain, _, reapPlain = caged(t, dir, "read x")
+			plain, _, reapPlain = caged(t, c, "read x")
 			w.Follow(plain)
 			_ = syscall.Kill(plain, syscall.SIGKILL)
 			reapPlain()
@@ -145,7 +108,7 @@ func TestReal(t *testing.T) {
 // A program that is reaped before anybody has looked, and one that moves itself while
 // it is followed.
 func TestRealMoves(t *testing.T) {
-	name, dir := cage(t)
+	c := oomtest.New(t)
 	w := New("/")
 	defer w.Close()
 	go func() { _ = w.Run(t.Context()) }()
@@ -154,7 +117,7 @@ func TestRealMoves(t *testing.T) {
 		w.log = nil
 	}
 
-	cmd := exec.Command("sh", "-c", `read x; echo $$ >"$0/cgroup.procs" && read x && `+hungry, dir)
+	cmd := exec.Command("sh", "-c", "read x; "+c.Enter()+" && read x && "+hungry)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +133,7 @@ func TestRealMoves(t *testing.T) {
 		w.mu.Lock()
 		g := w.alive[pid].group
 		w.mu.Unlock()
-		if g.name == name {
+		if g.name == c.Name {
 			break
 		}
 		if time.Now().After(end) {
@@ -179,13 +142,13 @@ func TestRealMoves(t *testing.T) {
 	}
 	fmt.Fprintln(in)
 	_ = cmd.Wait()
-	checkReal(t, w.Died(pid, kill), name)
+	checkReal(t, w.Died(pid, kill), c)
 }
 
 // Two die at once, one of them by hand: the kernel's log says which, and without it
 // neither is said.
 func TestRealTwo(t *testing.T) {
-	name, dir := cage(t)
+	c := oomtest.New(t)
 	for _, log := range []bool{true, false} {
 		t.Run(fmt.Sprintf("log %v", log), func(t *testing.T) {
 			w := New("/")
@@ -197,8 +160,8 @@ func TestRealTwo(t *testing.T) {
 				w.log.close()
 				w.log = nil
 			}
-			victim, goOn, _ := caged(t, dir, hungry)
-			other, _, _ := caged(t, dir, "read x")
+			victim, goOn, _ := caged(t, c, hungry)
+			other, _, _ := caged(t, c, "read x")
 			w.Follow(victim)
 			w.Follow(other)
 			goOn()
@@ -211,7 +174,7 @@ func TestRealTwo(t *testing.T) {
 			}
 			out := w.Died(victim, kill)
 			if log {
-				checkReal(t, out, name)
+				checkReal(t, out, c)
 			} else if out != nil {
 				t.Errorf("the victim is guessed: %+v", out)
 			}

@@ -61,7 +61,7 @@ func later(a, b time.Time) time.Time {
 }
 
 // followMoves looks where processes are for which it is time, and returns when it is
-// for the next one.
+// for the next one; for those that have been running for a while the next look will do.
 func (w *Watch) followMoves() (next time.Time) {
 	now := time.Now()
 	w.mu.Lock()
@@ -89,7 +89,7 @@ func (w *Watch) followMoves() (next time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, p := range w.alive {
-		if next.IsZero() || p.next.Before(next) {
+		if p.wait < lookEvery && (next.IsZero() || p.next.Before(next)) {
 			next = p.next
 		}
 	}
