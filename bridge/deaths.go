@@ -23,7 +23,7 @@ const (
 	// While a program is about to start, supervisord's children are looked for every
 	// lookSoon for hurry, and then every lookLater: what dies at once is reaped by the
 	// time that its event is read.
-	lookSoon  = 500 * time.Microsecond
+	lookSoon  = 100 * time.Microsecond
 	hurry     = 50 * time.Millisecond
 	lookLater = 20 * time.Millisecond
 	// hurryLasts is how long after the last start or death somebody looks.
@@ -48,9 +48,9 @@ type deaths struct {
 	hurry chan struct{} // holds a value when programs are about to start
 	buf   []byte
 
-	mu sync.Mutex
-	// last is how a program that is about to be given up died, by group and process.
-	last map[[2]string]*schema.Exit
+	// last is how programs that may be given up died; it belongs to the goroutine that
+	// listens.
+	last map[deathwatch.Name]*schema.Exit
 }
 
 // newDeaths returns nil and why where nothing can be watched.
@@ -63,7 +63,7 @@ func newDeaths(supervisord int, w *waker) (*deaths, error) {
 		return nil, fmt.Errorf("ask for the limit of open files: %w", err)
 	}
 	// The Go runtime has raised the soft limit to the hard one (os/rlimit.go).
-	d := &deaths{waker: w, hurry: make(chan struct{}, 1), last: map[[2]string]*schema.Exit{}}
+	d := &deaths{waker: w, hurry: make(chan struct{}, 1), last: map[deathwatch.Name]*schema.Exit{}}
 	var err error
 	d.watch, err = deathwatch.New(deathwatch.Config{
 		Parent: func() int { return supervisord }, Died: w.wake, Files: max(0, int(min(limit.Cur, 1<<20))-reservedFiles),
@@ -92,11 +92,10 @@ func (d *deaths) look(ctx context.Context) {
 		}
 		for begun := time.Now(); time.Since(begun) < hurryLasts; {
 			d.watch.Look()
-			pause := lookLater
 			if time.Since(begun) < hurry {
-				pause = lookSoon
-			}
-			if !sleep(ctx, pause) {
+				// Timers of the Go runtime have the resolution of epoll, a millisecond.
+				_ = unix.Nanosleep(&unix.Timespec{Nsec: int64(lookSoon)}, nil)
+			} else if !sleep(ctx, lookLater) {
 				return
 			}
 			select {
@@ -126,27 +125,48 @@ func (d *deaths) note(h *eventlistener.Header, payload []byte) *facts {
 		return nil
 	}
 
-	group, process, pid := processOf(payload)
-	name := [2]string{group, process}
+	name, pid := processOf(payload)
 	switch state {
 	case "STARTING":
 		d.soon()
 	case "RUNNING":
 		d.watch.Add(pid)
+		delete(d.last, name)
+	case "STOPPED":
+		d.watch.Exit(pid) // nobody asks for it any more
+		delete(d.last, name)
 	case "EXITED":
 		d.soon() // it may be started again
-		exit, ok := d.watch.Exit(pid)
+		return factsOfDeath(h.Serial)(d.watch.Exit(pid))
+	case "BACKOFF":
+		d.soon()
+		f := factsOfDeath(h.Serial)(d.watch.ExitNamed(name))
+		if f != nil && len(d.last) < maxGivenUp {
+			d.last[name] = f.Exit
+		} else {
+			delete(d.last, name)
+		}
+		return f
+	case "FATAL": // the last death was a BACKOFF
+		exit := d.last[name]
+		delete(d.last, name)
+		if exit != nil {
+			return &facts{Serial: h.Serial, Exit: exit}
+		}
+	}
+	return nil
+}
+
+// maxGivenUp bounds how many programs are remembered that may be given up.
+const maxGivenUp = 10_000
+
+func factsOfDeath(serial uint64) func(deathwatch.Exit, bool) *facts {
+	return func(exit deathwatch.Exit, ok bool) *facts {
 		if !ok {
 			return nil
 		}
-		return &facts{Serial: h.Serial, Exit: exitOf(exit.Status), Ran: exit.Died.Sub(exit.Started).Seconds()}
-	case "STOPPED":
-		d.watch.Exit(pid) // nobody asks for it any more
-	case "BACKOFF":
-		d.soon()
+		return &facts{Serial: serial, Exit: exitOf(exit.Status), Ran: exit.Died.Sub(exit.Started).Seconds()}
 	}
-	_ = name
-	return nil
 }
 
 // exitOf is a wait status in the words of the contract.
@@ -162,20 +182,20 @@ func exitOf(s unix.WaitStatus) *schema.Exit {
 }
 
 // processOf returns whose event it is and its process id, 0 without one.
-func processOf(payload []byte) (group, process string, pid int) {
+func processOf(payload []byte) (name deathwatch.Name, pid int) {
 	line, _, _ := bytes.Cut(payload, []byte("\n"))
 	for _, word := range strings.Fields(string(line)) {
 		key, value, _ := strings.Cut(word, ":")
 		switch key {
 		case "groupname":
-			group = value
+			name.Group = value
 		case "processname":
-			process = value
+			name.Process = value
 		case "pid":
 			pid, _ = strconv.Atoi(value)
 		}
 	}
-	return group, process, pid
+	return name, pid
 }
 
 // kindFacts is the kind of a record of facts. Its header line is that of the last

@@ -53,6 +53,7 @@ func (w *Watch) Look() {
 	if w.cfg.Parent() == 0 {
 		return
 	}
+	defer w.nameAll()
 	last, ok := lastPID(w.cfg.Proc)
 	if !ok {
 		return
@@ -97,4 +98,44 @@ func pids(proc string) (list []int) {
 		}
 	}
 	return list
+}
+
+// maxAsked bounds how often the variables of one process are read: those of another
+// user are hidden for good.
+const maxAsked = 100
+
+// nameAll finds out the names of processes that are not known yet. supervisord gives
+// them to its children as variables (process.py _spawn_as_child), which are there when
+// the program is executed and gone when it has died.
+func (w *Watch) nameAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	if w.base == nil {
+		w.base = environ(w.cfg.Proc, w.cfg.Parent())
+	}
+	for pid, p := range w.alive {
+		if p.name != (Name{}) || p.asked >= maxAsked {
+			continue
+		}
+		p.asked++
+		if env := environ(w.cfg.Proc, pid); !bytes.Equal(env, w.base) {
+			p.name = Name{Group: variable(env, "SUPERVISOR_GROUP_NAME"), Process: variable(env, "SUPERVISOR_PROCESS_NAME")}
+		}
+	}
+}
+
+func environ(proc string, pid int) []byte {
+	b, _ := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "environ"))
+	return b
+}
+
+// variable returns the last value of a variable, as a program would see it.
+func variable(environ []byte, name string) (value string) {
+	for _, line := range bytes.Split(environ, []byte{0}) {
+		if v, ok := bytes.CutPrefix(line, []byte(name+"=")); ok {
+			value = string(v)
+		}
+	}
+	return value
 }

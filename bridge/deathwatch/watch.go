@@ -60,10 +60,16 @@ type Exit struct {
 	Started, Died time.Time
 }
 
+// Name is how supervisord calls a process.
+type Name struct{ Group, Process string }
+
 // process is one that is watched, or a status that waits for its event.
 type process struct {
-	pid    int
-	fd     int
+	pid int
+	fd  int
+	// name is zero while it is not known; asked is how often its variables were read.
+	name   Name
+	asked  int
 	opened time.Time
 	died   time.Time
 	status unix.WaitStatus
@@ -85,6 +91,10 @@ type Watch struct {
 	// when they came.
 	kept  map[int][]*process
 	order []*process
+
+	// base are the variables of supervisord itself, which its children have until they
+	// execute their program.
+	base []byte
 
 	// looked is up to which process id Look has looked; looks guards it.
 	looks  sync.Mutex
@@ -270,6 +280,26 @@ func (w *Watch) take(pid int, p *process) bool {
 		return true
 	}
 	return false
+}
+
+// ExitNamed returns how the process with a name ended, once: the oldest one of that
+// name that nobody has taken. It is for events without a process id, and for
+// processes that lived long enough for their variables to be read.
+func (w *Watch) ExitNamed(name Name) (Exit, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	for _, p := range w.alive {
+		if p.name == name && !p.died.IsZero() {
+			w.settle(p)
+		}
+	}
+	for _, p := range w.order {
+		if p.name == name && w.take(p.pid, p) {
+			return Exit{Status: p.status, Started: p.opened, Died: p.died}, true
+		}
+	}
+	return Exit{}, false
 }
 
 // Exit returns how the process with a pid ended, once: the oldest one that nobody
