@@ -110,8 +110,10 @@ func (w *Watch) Exit(pid int, name Name) (Exit, bool) {
 //
 // One that has died before its name could be read is found by elimination: if all
 // processes without a name ended the same way, that is how it ended. That needs the
-// connector, by which none is missing.
-func (w *Watch) ExitNamed(name Name) (Exit, bool) {
+// connector, by which none is missing. starting are other programs that are being
+// started: as long as they have no process with their name they may have ended too.
+// With certain, there has been a process of this program, and that does not matter.
+func (w *Watch) ExitNamed(name Name, certain bool, starting []Name) (Exit, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
@@ -135,7 +137,7 @@ func (w *Watch) ExitNamed(name Name) (Exit, bool) {
 			nameless = append(nameless, p)
 		}
 	}
-	if w.connector == nil || len(nameless) == 0 {
+	if w.connector == nil || len(nameless) == 0 || !certain && !w.allNamed(starting) {
 		return Exit{}, false
 	}
 	for _, p := range nameless {
@@ -145,6 +147,18 @@ func (w *Watch) ExitNamed(name Name) (Exit, bool) {
 	}
 	w.take(nameless[0], name)
 	return nameless[0].exit(), true
+}
+
+// allNamed reports whether each of some programs has a process. mu is held.
+func (w *Watch) allNamed(names []Name) bool {
+	missing := make(map[Name]bool, len(names))
+	for _, name := range names {
+		missing[name.whole()] = true
+	}
+	for _, p := range w.alive {
+		delete(missing, p.name)
+	}
+	return len(missing) == 0
 }
 
 // settleFor settles a process whose event has come: it has been reaped. mu is held.

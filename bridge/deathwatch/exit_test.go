@@ -40,10 +40,10 @@ func TestExitNamed(t *testing.T) {
 			return w.alive[pid] == nil || w.alive[pid].name == app
 		})
 		reap()
-		if exit, ok := w.ExitNamed(app); !ok || exit.Status.ExitStatus() == 0 {
+		if exit, ok := w.ExitNamed(app, true, nil); !ok || exit.Status.ExitStatus() == 0 {
 			t.Errorf("%+v %v", exit, ok)
 		}
-		if _, ok := w.ExitNamed(app); ok {
+		if _, ok := w.ExitNamed(app, true, nil); ok {
 			t.Error("an end is taken twice")
 		}
 	})
@@ -59,18 +59,21 @@ func TestElimination(t *testing.T) {
 	end(3)
 	end(3)
 	for range 2 {
-		if exit, ok := w.ExitNamed(app); !ok || exit.Status.ExitStatus() != 3 {
+		if exit, ok := w.ExitNamed(app, true, nil); !ok || exit.Status.ExitStatus() != 3 {
 			t.Errorf("%+v %v", exit, ok)
 		}
 	}
 	end(3)
 	end(4)
-	if exit, ok := w.ExitNamed(app); ok {
+	if exit, ok := w.ExitNamed(app, true, nil); ok {
 		t.Errorf("%+v of two that differ", exit)
 	}
 	w.Gap()
 	end(5)
-	if exit, ok := w.ExitNamed(app); !ok || exit.Status.ExitStatus() != 5 {
+	if exit, ok := w.ExitNamed(app, false, []Name{{"g", "other"}}); ok {
+		t.Errorf("%+v may be that of another program", exit)
+	}
+	if exit, ok := w.ExitNamed(app, false, nil); !ok || exit.Status.ExitStatus() != 5 {
 		t.Errorf("after a gap: %+v %v", exit, ok)
 	}
 }
@@ -83,7 +86,7 @@ func TestOrder(t *testing.T) {
 	w.ended(11, Name{"g", "other"}, 9)
 	w.ended(12, app, 2)
 	for _, code := range []int{1, 2} {
-		if exit, ok := w.ExitNamed(app); !ok || exit.Status.ExitStatus() != code {
+		if exit, ok := w.ExitNamed(app, true, nil); !ok || exit.Status.ExitStatus() != code {
 			t.Errorf("%+v %v instead of %d", exit, ok, code)
 		}
 	}
@@ -93,13 +96,13 @@ func TestOrder(t *testing.T) {
 	if exit, ok := w.Exit(14, app); !ok || exit.Status.ExitStatus() != 4 {
 		t.Errorf("%+v %v", exit, ok)
 	}
-	if exit, ok := w.ExitNamed(app); ok {
+	if exit, ok := w.ExitNamed(app, true, nil); ok {
 		t.Errorf("%+v is of an event before", exit)
 	}
 
 	w.ended(15, app, 5)
 	w.Gap()
-	if exit, ok := w.ExitNamed(app); ok {
+	if exit, ok := w.ExitNamed(app, true, nil); ok {
 		t.Errorf("%+v though events were lost", exit)
 	}
 	if exit, ok := w.Exit(15, app); !ok || exit.Status.ExitStatus() != 5 {

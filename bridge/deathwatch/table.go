@@ -118,6 +118,9 @@ func (w *Watch) add(pid int, started time.Time, reported bool) *process {
 	}
 
 	w.alive[pid] = p
+	if len(w.unnamed) >= maxKept {
+		w.unnamed = slices.Delete(w.unnamed, 0, maxKept/2)
+	}
 	w.unnamed = append(w.unnamed, p)
 	return p
 }

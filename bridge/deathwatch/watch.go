@@ -43,6 +43,9 @@ type Config struct {
 	// Died is called when processes have died that nobody has asked to stop. It must
 	// not block, and must not call the Watch.
 	Died func()
+	// Started is called when the connector has reported the start of a process, whose
+	// name is to be found then. The same holds for it; it may be nil.
+	Started func()
 	// Files bounds how many processes are watched.
 	Files int
 	// Proc is where procfs is mounted; /proc if it is empty.
@@ -80,6 +83,9 @@ var ErrUnsupported = errors.New("no pidfd")
 func New(cfg Config) (*Watch, error) {
 	if cfg.Proc == "" {
 		cfg.Proc = "/proc"
+	}
+	if cfg.Started == nil {
+		cfg.Started = func() {}
 	}
 	if cfg.Info == nil {
 		cfg.Info = unix.IoctlPidfdInfo
@@ -233,6 +239,7 @@ func (w *Watch) receive() (died bool) {
 		switch what(msg) {
 		case whatFork:
 			w.add(field(msg, forkPID), at, true)
+			w.cfg.Started()
 		case whatExit:
 			died = w.left(field(msg, exitPID), unix.WaitStatus(field(msg, exitStatus)), at) || died
 		}

@@ -275,7 +275,7 @@ func TestInherited(t *testing.T) {
 				break
 			}
 		}
-		if exit, ok := w.ExitNamed(app); ok {
+		if exit, ok := w.ExitNamed(app, true, nil); ok {
 			t.Errorf("an inherited process is taken for the program: %+v", exit)
 		}
 		if calls.Load() != 0 {
