@@ -152,6 +152,11 @@ func (i *Incident) Annotations(lines int) map[string]string {
 	if s := Recurrence(&schema.CloudEvent[*schema.Alert]{Time: i.Time, Data: a}); s != "" {
 		notes["recurring"] = s
 	}
+	if k := len(a.Events); k > 0 && !i.Resolved() {
+		ev := &a.Events[k-1]
+		notes["ran"] = strings.TrimPrefix(Ran(ev), "ran ")
+		notes["out_of_memory"], notes["last_look"] = OutOfMemory(ev.Exit), LastLook(ev)
+	}
 	if address := a.Labels[LabelAddress]; address != "" {
 		notes[LabelAddress] = strings.ToValidUTF8(address, "\ufffd")
 	}

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"cmp"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -73,7 +74,7 @@ func subjectOne(n *schema.CloudEvent[*schema.Alert]) string {
 	}
 	said, short = headerValue(said), headerValue(short)
 	for _, who := range whos {
-		for _, text := range []string{said, short, terse(short)} {
+		for _, text := range []string{said, short, crashed.Replace(short), terse(short)} {
 			for _, t := range []string{tail, terse(tail)} {
 				if s := joinWords(head, who, text) + t; displaywidth.String(s) <= maxSubjectWidth {
 					return s
@@ -97,10 +98,12 @@ var briefly = strings.NewReplacer(
 	" days", "d", " day", "d", " s each", "s each", " m each", "m each", " h each", "h each",
 )
 
-// terse says the same with fewer letters.
-func terse(s string) string {
-	return strings.NewReplacer("exit code ", "exit ", " (and ", " (", ": open for ", " after ", "exited unexpectedly", "crashed").Replace(s)
-}
+// terse says the same with fewer letters, and leaves out at how much memory ran out.
+func terse(s string) string { return memoryAmount.ReplaceAllString(crashed.Replace(s), "out of memory") }
+
+var crashed = strings.NewReplacer("exit code ", "exit ", " (and ", " (", ": open for ", " after ", "exited unexpectedly", "crashed")
+
+var memoryAmount = regexp.MustCompile(`out of memory at (?:a limit of )?[0-9.]+(?: (?:[KMGTPE]i)?B)?(?: of [0-9.]+ (?:[KMGTPE]i)?B)?`)
 
 // subjectMany is the subject of a digest. It names as many processes as fit, the worst
 // first, and then says what else there is as long as there is room.
