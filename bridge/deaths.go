@@ -15,6 +15,7 @@ import (
 
 	"supernats/bridge/deathwatch"
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/oom"
 	"supernats/schema"
 )
 
@@ -34,8 +35,9 @@ const (
 // Its goroutines: the watch, which reports deaths; the waker; one that looks for new
 // processes and their names. The one that listens takes what they have found out.
 type deaths struct {
-	watch *deathwatch.Watch
-	waker *waker
+	watch  *deathwatch.Watch
+	memory *oom.Watch
+	waker  *waker
 	// starts holds a value when a program has been started, or is about to be.
 	starts chan struct{}
 	// limit is how many can be watched.
@@ -66,10 +68,13 @@ func newDeaths(supervisord int, w *waker) (*deaths, error) {
 		starting: map[deathwatch.Name]uint64{},
 		limit:    max(0, limit-reservedFiles),
 	}
-	d.watch, err = deathwatch.New(deathwatch.Config{Parent: supervisord, Died: w.wake, Started: d.started, Files: d.limit})
+	d.watch, err = deathwatch.New(deathwatch.Config{
+		Parent: supervisord, Died: w.wake, Started: d.started, Files: d.limit, Added: d.added, Dead: d.dead,
+	})
 	if err != nil {
 		return nil, err
 	}
+	d.memory = oom.New("/")
 	w.pending = d.watch.Pending
 	return d, nil
 }
@@ -97,6 +102,7 @@ func (d *deaths) run(ctx context.Context, limited func(watched, refused int)) {
 	tasks.Go(func() { _ = d.watch.Run(ctx) })
 	tasks.Go(func() { d.waker.run(ctx) })
 	tasks.Go(func() { d.look(ctx) })
+	tasks.Go(func() { _ = d.memory.Run(ctx) })
 
 	for sleep(ctx, sweepEvery) {
 		d.watch.Sweep()
@@ -105,6 +111,7 @@ func (d *deaths) run(ctx context.Context, limited func(watched, refused int)) {
 	}
 	tasks.Wait()
 	d.watch.Close()
+	d.memory.Close()
 }
 
 // started takes note that a program has been started, or is about to be.
@@ -144,7 +151,11 @@ func (d *deaths) note(h *eventlistener.Header, payload []byte) *facts {
 		delete(d.last, name)
 	case "STOPPING":
 		d.watch.Stopping(pid)
-	case "STOPPED", "EXITED":
+	case "STOPPED":
+		delete(d.last, name)
+		d.memory.Forget(pid) // it was asked to, and may have been killed for that
+		return d.ended(d.exit(name, pid, false))
+	case "EXITED":
 		delete(d.last, name)
 		return d.ended(d.exit(name, pid, false))
 	case "BACKOFF":

@@ -21,7 +21,10 @@ type facts struct {
 	// Exit is what the kernel said.
 	Exit *schema.Exit `json:"exit,omitempty"`
 	// Ran is how long the process had been running, in seconds.
-	Ran  *float64     `json:"ran,omitempty"`
+	Ran *float64 `json:"ran,omitempty"`
+	// OOM is set if the process was killed because memory ran out; the reason is in Exit
+	// or comes from supervisord's log.
+	OOM  *schema.OOM  `json:"oom,omitempty"`
 	Last *schema.Look `json:"last,omitempty"`
 }
 
@@ -30,9 +33,11 @@ type facts struct {
 // is on supervisord's path: it must not wait.
 func (d *deaths) gather(exit deathwatch.Exit) *facts {
 	f := new(facts)
+	signal := unix.SIGKILL // that is what it is about; apply looks whether it was
 	if exit.Known {
-		f.Exit = exitOf(exit.Status)
+		f.Exit, signal = exitOf(exit.Status), exit.Status.Signal()
 	}
+	f.OOM = d.memory.Died(exit.PID, signal)
 	if !exit.Started.IsZero() && !exit.Died.Before(exit.Started) {
 		f.Ran = new(exit.Died.Sub(exit.Started).Round(time.Millisecond).Seconds())
 	}
@@ -47,6 +52,11 @@ func (f *facts) apply(e *schema.Event) {
 	}
 	if e.Exit == nil && explained(e) {
 		e.Exit = f.Exit
+	}
+	if f.OOM != nil && e.Exit != nil && e.Exit.Signal == "SIGKILL" {
+		exit := *e.Exit // others hold it too
+		exit.OOM = f.OOM
+		e.Exit = &exit
 	}
 	if e.Ran == nil {
 		e.Ran = f.Ran

@@ -65,6 +65,12 @@ func (d *deaths) describe(wake bool) *schema.Watch {
 	case !d.watch.Connected() && err != nil:
 		said.Problem = "/proc is hidden: programs that die before startsecs are over are not watched"
 	}
+	if trouble := d.memory.Trouble(); trouble != "" {
+		if said.Problem != "" {
+			said.Problem += "; "
+		}
+		said.Problem += "programs that run out of memory are reported as killed only: " + trouble
+	}
 	return said
 }
 

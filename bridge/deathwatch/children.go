@@ -52,7 +52,7 @@ func (w *Watch) try(pid, parent int) {
 		return
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 	w.add(pid, s.started, false)
 }
 

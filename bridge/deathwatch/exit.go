@@ -16,7 +16,7 @@ func (w *Watch) Add(pid int, name Name) {
 		return
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 
 	w.catchUp()
 	name = name.whole()
@@ -75,7 +75,7 @@ func (w *Watch) Gap() {
 // known.
 func (w *Watch) Exit(pid int, name Name) (Exit, bool) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 
 	w.catchUp()
 	name = name.whole()
@@ -115,7 +115,7 @@ func (w *Watch) Exit(pid int, name Name) (Exit, bool) {
 // With certain, there has been a process of this program, and that does not matter.
 func (w *Watch) ExitNamed(name Name, certain bool, starting []Name) (Exit, bool) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.unlock()
 
 	w.catchUp()
 	name = name.whole()
@@ -146,7 +146,11 @@ func (w *Watch) ExitNamed(name Name, certain bool, starting []Name) (Exit, bool)
 		}
 	}
 	w.take(nameless[0], name)
-	return nameless[0].exit(), true
+	exit := nameless[0].exit()
+	if len(nameless) > 1 {
+		exit.PID = 0
+	}
+	return exit, true
 }
 
 // allNamed reports whether each of some programs has a process. mu is held.
@@ -232,7 +236,7 @@ func (w *Watch) Sweep() {
 	}
 	overrun := w.overrun
 	w.overrun = false
-	w.mu.Unlock()
+	w.unlock()
 
 	if overrun {
 		w.looks.Lock()

@@ -37,6 +37,7 @@ func (n Name) whole() Name {
 
 // Exit is how a process ended.
 type Exit struct {
+	// PID is 0 if it was one of several that ended the same way.
 	PID int
 	// Status is that of wait(2), if Known.
 	Status unix.WaitStatus
@@ -122,6 +123,7 @@ func (w *Watch) add(pid int, started time.Time, reported bool) *process {
 		w.unnamed = slices.Delete(w.unnamed, 0, maxKept/2)
 	}
 	w.unnamed = append(w.unnamed, p)
+	w.added = append(w.added, pid)
 	return p
 }
 
@@ -173,6 +175,7 @@ func (w *Watch) dies(p *process, at time.Time) {
 	if p.died.IsZero() {
 		p.died = at
 		w.dying[p] = true
+		w.dead = append(w.dead, p.pid)
 	}
 }
 

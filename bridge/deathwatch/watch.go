@@ -46,6 +46,10 @@ type Config struct {
 	// Started is called when the connector has reported the start of a process, whose
 	// name is to be found then. The same holds for it; it may be nil.
 	Started func()
+	// Added is called with processes that are watched from now on, and Dead with those
+	// that have died, most of them before supervisord has reaped them. The same holds for
+	// both; they may be nil.
+	Added, Dead func(pids []int)
 	// Files bounds how many processes are watched.
 	Files int
 	// Proc is where procfs is mounted; /proc if it is empty.
@@ -67,6 +71,8 @@ type Watch struct {
 	closed    bool
 	connector *connector // nil where the kernel has none for us
 	table
+	// added and dead are what unlock reports.
+	added, dead []int
 
 	// Of Look; looks guards them. looked is up to which process id it has looked,
 	// session is supervisord's.
@@ -181,10 +187,24 @@ func (w *Watch) Run(ctx context.Context) error {
 		}
 		w.mu.Lock()
 		died := w.handle(events[:max(n, 0)])
-		w.mu.Unlock()
+		w.unlock()
 		if died {
 			w.cfg.Died()
 		}
+	}
+}
+
+// unlock unlocks mu and reports what has changed while it was held.
+func (w *Watch) unlock() {
+	added, dead := w.added, w.dead
+	w.added, w.dead = nil, nil
+	w.mu.Unlock()
+
+	if len(added) > 0 && w.cfg.Added != nil {
+		w.cfg.Added(added)
+	}
+	if len(dead) > 0 && w.cfg.Dead != nil {
+		w.cfg.Dead(dead)
 	}
 }
 

@@ -13,13 +13,17 @@ func (w *Watch) Dead(pids ...int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
+	// The machine's counter rises first. If it has not since the last look, no group's has.
+	kills, counts := w.tree.kills(w.buf)
+	rose := !counts || !w.counts || kills != w.kills
+
 	groups := map[*group][]int{}
 	for _, pid := range pids {
 		p := w.alive[pid]
 		if p == nil {
 			continue
 		}
-		if p.group != nil && p.group.h.v2 {
+		if rose && p.group != nil && p.group.h.v2 {
 			w.move(pid, p) // v2 still says where the dead are
 		}
 		groups[p.group] = append(groups[p.group], pid)
@@ -27,11 +31,8 @@ func (w *Watch) Dead(pids ...int) {
 	if len(groups) == 0 {
 		return
 	}
-
-	// The machine's counter rises first. If it has not since the last look, no group's has.
-	kills, counts := w.tree.kills(w.buf)
-	if !counts || !w.counts || kills != w.kills {
-		for g := range groups {
+	for g := range groups {
+		if rose {
 			w.sample(g)
 		}
 	}
