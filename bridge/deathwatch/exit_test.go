@@ -110,6 +110,50 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// What dies at once is found by its place among the starts.
+func TestPlace(t *testing.T) {
+	w := nobody(t)
+	other := Name{"g", "other"}
+	end := func(fork int, name Name, code int) {
+		w.ended(fork, name, code)
+		w.order[len(w.order)-1].fork = fork
+	}
+	named := func(what string, name Name, certain bool, code int) {
+		t.Helper()
+		exit, ok := w.ExitNamed(name, certain, nil)
+		if ok != (code != 0) || exit.Status.ExitStatus() != code {
+			t.Errorf("%s: %+v %v instead of %d", what, exit, ok, code)
+		}
+	}
+
+	w.Starting(other)
+	end(7, Name{}, 1)
+	w.Exit(7, other)
+	w.Starting(app)
+	end(8, Name{}, 2)
+	end(9, Name{}, 3)
+	named("next to another", app, true, 2)
+
+	w.Starting(Name{"g", "unsure"})
+	w.Starting(app)
+	end(10, Name{}, 4)
+	named("after one that may have had no process", app, true, 0)
+	w.Starting(other)
+	end(11, Name{}, 5)
+	w.Exit(11, other)
+	named("between two, and the one before had a process", app, true, 4)
+
+	w.Starting(Name{"g", "without"})
+	w.Starting(app)
+	end(12, Name{}, 6)
+	w.Starting(other)
+	end(13, Name{}, 7)
+	w.Exit(13, other)
+	named("between two, and the one before had none", app, true, 0)
+	w.Gap()
+	named("after a gap", app, true, 0)
+}
+
 // A number that was used again is not guessed.
 func TestNumberUsedAgain(t *testing.T) {
 	w := nobody(t)

@@ -52,6 +52,7 @@ type process struct {
 	pid        int
 	fd         int // -1 without a descriptor
 	generation int32
+	fork       int // its number among those that the connector has reported, else 0
 	// refused says that there are too many descriptors; without one and not refused it
 	// had been reaped before it was opened.
 	refused bool
@@ -89,6 +90,7 @@ type table struct {
 	kept       map[int][]*process // ended, and nobody has asked; by pid, oldest first
 	order      []*process         // the same in their order
 
+	starts  starts
 	refused map[int]bool // processes that there was no descriptor for
 	dropped uint64       // ends that nobody has asked for
 	overrun bool         // the connector has missed something, see Sweep
@@ -265,6 +267,7 @@ func (t *table) drop(p *process) {
 
 // loosen is for when events or processes were missed. mu is held.
 func (t *table) loosen() {
+	t.starts.forget()
 	for _, p := range t.order {
 		p.loose = true
 	}

@@ -258,7 +258,10 @@ func (w *Watch) receive() (died bool) {
 		at := when(msg)
 		switch what(msg) {
 		case whatFork:
-			w.add(field(msg, forkPID), at, true)
+			w.starts.forks++
+			if p := w.add(field(msg, forkPID), at, true); p != nil {
+				p.fork, p.started = w.starts.forks, at
+			}
 			w.cfg.Started()
 		case whatExit:
 			died = w.left(field(msg, exitPID), unix.WaitStatus(field(msg, exitStatus)), at) || died
