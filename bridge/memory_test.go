@@ -48,6 +48,7 @@ func TestOutOfMemory(t *testing.T) {
 		{"reasons by the log", "pidfd_info,connector", schema.ExitFromLog},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			cage := oomtest.New(t)
 			nats := streamtest.Start(t)
 			sections := conf(t, "--nats-url", nats.URL, "--host", "web1")

@@ -107,6 +107,7 @@ func newMetrics(reg prometheus.Registerer, b *Bridge) *metrics {
 		Name: "wakeups_total",
 		Help: "How often supervisord was woken since one of its programs had died.",
 	}, func() float64 { _, _, n := b.watchStats(); return float64(n) })
+	b.memoryMetrics(with)
 	return m
 }
 

@@ -118,3 +118,29 @@ func usage(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// The worst that may come: one of 500 processes of a cgroup runs out of memory, and all
+// others are killed by hand, one by one; each asks who else may be the victim.
+func BenchmarkStorm(b *testing.B) {
+	const n = 500
+	for b.Loop() {
+		b.StopTimer()
+		f, w := apps(b)
+		for pid := 1; pid <= n; pid++ {
+			f.process(pid, "0::/app")
+			w.Follow(pid)
+		}
+		f.raise(1)
+		for pid := 1; pid <= n; pid++ {
+			f.kill(pid)
+		}
+		b.StartTimer()
+		for pid := 1; pid <= n; pid++ {
+			w.Dead(pid)
+			if w.Died(pid, syscall.SIGKILL) != nil {
+				b.Fatal("the victim is guessed")
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/n, "µs/death")
+}

@@ -139,7 +139,8 @@ func (w *Watch) open(h *hierarchy, name string, depth int, runs bool) *group {
 		if name != h.root && !counts {
 			continue
 		}
-		if len(w.groups) >= maxGroups || !counts && !(runs && h.v2 && h.whole && !h.local) {
+		w.full = w.full || len(w.groups) >= maxGroups
+		if w.full || !counts && !(runs && h.v2 && h.whole && !h.local) {
 			return nil
 		}
 

@@ -153,6 +153,7 @@ func (w *Watch) judgeCounted(g *group, dead []int) {
 			w.keep(pid, verdict{oom: w.ranOut(g, now), raise: g.claim(now)})
 		} else {
 			g.unclear = append(g.unclear, now)
+			w.unclear++
 		}
 	}
 }

@@ -11,12 +11,12 @@ import (
 
 // fake is a machine whose files the tests write.
 type fake struct {
-	t    *testing.T
+	t    testing.TB
 	root string
 }
 
 // machine is a fake one, of which all cgroups are seen: in the initial namespaces.
-func machine(t *testing.T) *fake {
+func machine(t testing.TB) *fake {
 	f := &fake{t: t, root: t.TempDir()}
 	f.write("proc/vmstat", "nr_free_pages 1\noom_kill 0\n")
 	f.write("proc/meminfo", "MemTotal:       16384 kB\nMemFree: 1 kB\n")

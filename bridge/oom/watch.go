@@ -93,7 +93,10 @@ type Watch struct {
 	counts  bool
 	changed time.Time
 
-	unfollowed uint64
+	// said, unclear and unfollowed are of Stats; full is set while there are too many
+	// groups.
+	said, unclear, unfollowed uint64
+	full                      bool
 
 	fresh chan struct{} // holds a value if processes are followed that Run has not seen
 }
@@ -130,11 +133,16 @@ func (w *Watch) Close() {
 	}
 }
 
-// Stats are how many processes and cgroups are followed, and how many processes were
-// not, since there are too many.
+// Stats are counts since New, but for those of what is followed now.
 type Stats struct {
+	// Processes and Groups are followed.
 	Processes, Groups int
-	Unfollowed        uint64
+	// Unfollowed are processes that are not, since there are too many, or too many
+	// cgroups.
+	Unfollowed uint64
+	// OutOfMemory are deaths that are said to be of that, Unclear those that may have been:
+	// it is not certain who of several was the victim.
+	OutOfMemory, Unclear uint64
 	// Log is set if the kernel's log names victims here.
 	Log bool
 }
@@ -143,7 +151,10 @@ type Stats struct {
 func (w *Watch) Stats() Stats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return Stats{Processes: len(w.alive), Groups: len(w.groups), Unfollowed: w.unfollowed, Log: w.log != nil}
+	return Stats{
+		Processes: len(w.alive), Groups: len(w.groups), Unfollowed: w.unfollowed,
+		OutOfMemory: w.said, Unclear: w.unclear, Log: w.log != nil,
+	}
 }
 
 // Follow remembers the cgroup of a process that runs, and its counter. Of one that is
@@ -160,7 +171,11 @@ func (w *Watch) Follow(pid int) {
 		w.unfollowed++
 		return
 	}
+	w.full = false
 	g, _ := w.find(pid)
+	if w.full {
+		w.unfollowed++
+	}
 	if w.stale(g, pid) {
 		w.release(g)
 		g = nil
@@ -233,6 +248,9 @@ func (w *Watch) Died(pid int, signal syscall.Signal) *schema.OOM {
 
 	switch {
 	case judged && signal == syscall.SIGKILL:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.said++
 		return v.oom
 	case signal != syscall.SIGKILL:
 		w.mu.Lock()

@@ -25,7 +25,7 @@ func check(t *testing.T, w *Watch, pid int, want *schema.OOM) {
 }
 
 // apps is a machine with a cgroup of v2 and processes in it.
-func apps(t *testing.T, pids ...int) (*fake, *Watch) {
+func apps(t testing.TB, pids ...int) (*fake, *Watch) {
 	f := machine(t)
 	f.mounts("/ /sys/fs/cgroup cgroup2 rw")
 	f.v2("sys/fs/cgroup/app", 0, 0, "1000", "1000")
@@ -70,6 +70,9 @@ func TestTwoDie(t *testing.T) {
 		w.Dead(1, 2)
 		check(t, w, 1, nil)
 		check(t, w, 2, nil)
+		if s := w.Stats(); s.OutOfMemory != 0 || s.Unclear != 2 {
+			t.Errorf("%+v", s)
+		}
 	})
 	t.Run("the victim takes its time", func(t *testing.T) {
 		f, w := apps(t, 1, 2)
@@ -88,6 +91,9 @@ func TestTwoDie(t *testing.T) {
 		check(t, w, 2, appRanOut)
 		f.kill(3)
 		check(t, w, 3, nil)
+		if s := w.Stats(); s.OutOfMemory != 2 || s.Unclear != 0 {
+			t.Errorf("%+v", s)
+		}
 	})
 	t.Run("another signal", func(t *testing.T) {
 		f, w := apps(t, 1, 2)
@@ -246,6 +252,15 @@ func TestBounds(t *testing.T) {
 	}
 	w.Follow(7)
 	if s := w.Stats(); s.Unfollowed != 1 {
+		t.Errorf("%+v", s)
+	}
+	clear(w.alive)
+	for i := range maxGroups {
+		w.groups[fmt.Sprint(i)] = &group{}
+	}
+	f.process(7, "0::/app")
+	w.Follow(7)
+	if s := w.Stats(); s.Unfollowed != 2 || s.Groups != maxGroups {
 		t.Errorf("%+v", s)
 	}
 }
