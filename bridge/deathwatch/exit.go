@@ -123,8 +123,11 @@ func (w *Watch) ExitNamed(name Name, certain bool, starting []Name) (Exit, bool)
 	name = name.whole()
 	for _, p := range w.alive {
 		// Its descriptor may be readable, and Run has not come to it.
-		if p.name == name || p.name == (Name{}) && !p.leftAt.IsZero() {
+		switch {
+		case p.name == name:
 			w.settleFor(p)
+		case p.name == Name{} && !p.leftAt.IsZero():
+			w.settle(p)
 		}
 	}
 
@@ -169,9 +172,13 @@ func (w *Watch) allNamed(names []Name) bool {
 	return len(missing) == 0
 }
 
-// settleFor settles a process whose event has come: it has been reaped. mu is held.
+// settleFor settles a process whose event has come: it has been reaped, or its number
+// is that of another one by now. mu is held.
 func (w *Watch) settleFor(p *process) {
-	if w.settle(p); p.reaped || p.fd >= 0 || p.leftAt.IsZero() {
+	p.reported = true
+	w.settle(p)
+	p.reported = p.reaped
+	if p.reaped || p.fd >= 0 || p.leftAt.IsZero() {
 		return
 	}
 	p.status, p.known = p.first, time.Since(p.leftAt) < pendingFor
@@ -198,7 +205,7 @@ func (w *Watch) Pending() bool {
 
 	late := time.Now().Add(-pendingFor)
 	for p := range w.dying {
-		if !p.stopping && p.died.After(late) {
+		if p.pending && p.died.After(late) {
 			return true
 		}
 	}
@@ -206,7 +213,7 @@ func (w *Watch) Pending() bool {
 		if p.died.Before(late) {
 			return false
 		}
-		if !p.stopping {
+		if p.pending {
 			return true
 		}
 	}

@@ -240,6 +240,27 @@ func TestOldKernel(t *testing.T) {
 	}
 }
 
+// A death that is of no interest is not waited for, and how long it had run is known.
+func TestPending(t *testing.T) {
+	each(t, func(t *testing.T, mode func(*Config)) {
+		lasted := make(chan time.Duration, 1)
+		w, _ := start(t, mode, func(c *Config) {
+			c.Died = func(ran time.Duration) bool { lasted <- ran; return false }
+		})
+		pid, reap := child(t, "exec sleep 100")
+		w.Add(pid, app)
+		time.Sleep(50 * time.Millisecond)
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+		defer reap()
+		if ran := <-lasted; ran < 30*time.Millisecond || ran > 5*time.Second {
+			t.Errorf("it had run %v", ran)
+		}
+		if w.Pending() {
+			t.Error("its event is waited for")
+		}
+	})
+}
+
 // A death that somebody has asked for wakes nobody.
 func TestStopping(t *testing.T) {
 	each(t, func(t *testing.T, mode func(*Config)) {
@@ -282,7 +303,7 @@ func TestKeptIsBounded(t *testing.T) {
 }
 
 func BenchmarkAddExit(b *testing.B) {
-	w, err := New(Config{Parent: os.Getpid(), Died: func() {}, Files: 10})
+	w, err := New(Config{Parent: os.Getpid(), Died: func(time.Duration) bool { return false }, Files: 10})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -133,11 +133,11 @@ func TestRealMoves(t *testing.T) {
 		w.mu.Lock()
 		g := w.alive[pid].group
 		w.mu.Unlock()
-		if g.name == c.Name {
+		if g != nil && g.name == c.Name {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("the program is seen in %s", g.name)
+			t.Fatalf("the program is seen in %+v", g)
 		}
 	}
 	fmt.Fprintln(in)
