@@ -50,14 +50,6 @@ func New(t testing.TB) *Cage {
 // Enter is a command line for sh that moves it into the cgroup.
 func (c *Cage) Enter() string { return "echo $$ >" + filepath.Join(c.Dir, "cgroup.procs") }
 
-// Add moves a process into it.
-func (c *Cage) Add(t testing.TB, pid int) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(c.Dir, "cgroup.procs"), fmt.Appendln(nil, pid), 0); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func open() (*Cage, error) {
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
