@@ -57,11 +57,14 @@ func TestOutOfMemory(t *testing.T) {
 			}
 			s := supervisordtest.Start(t, sections+caged(cage))
 			js := nats.JetStream()
+			valid := validator(t)
 			waitStored(t, js, stream.AllEvents, 1)
 			exit := func(state, name string) *schema.Exit {
 				t.Helper()
 				msgs := waitStored(t, js, "supervisor.event.web1."+name+"."+name+".process_state."+state, 1)
-				return event(t, msgs[len(msgs)-1]).Exit
+				m := msgs[len(msgs)-1]
+				valid(m.Data())
+				return event(t, m).Exit
 			}
 			ranOut := func(state, name string) {
 				t.Helper()
