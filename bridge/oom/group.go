@@ -203,20 +203,20 @@ func (w *Watch) ranOut(g *group, now time.Time) *schema.OOM {
 		}
 		if at.h.v2 && !at.reachedAt.IsZero() && now.Sub(at.reachedAt) <= recent ||
 			!at.h.v2 && at.limit > 0 && at.peak >= at.limit-at.limit/64 {
-			return at.told()
+			return at.report()
 		}
 	}
 	if g.h.whole {
 		return w.machine()
 	}
-	out := g.told()
+	out := g.report()
 	out.Limit = 0 // it was not this one
 	return out
 }
 
-// told is a group in the words of the contract. Before Linux 5.19 v2 has no peak; that
+// report is a group in the words of the contract. Before Linux 5.19 v2 has no peak; that
 // of a group whose limit was reached is its limit.
-func (g *group) told() *schema.OOM {
+func (g *group) report() *schema.OOM {
 	out := &schema.OOM{Cgroup: clean(g.name), Limit: g.limit, Peak: g.peak}
 	if out.Peak == 0 && !g.reachedAt.IsZero() {
 		out.Peak = g.limit

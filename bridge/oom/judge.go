@@ -96,7 +96,7 @@ func (w *Watch) place(g *group, v victim, now time.Time) *schema.OOM {
 	if v.cgroup != "" {
 		if at := w.byName(v.cgroup); at != nil && w.initial {
 			w.sizes(at)
-			return at.told()
+			return at.report()
 		}
 		return &schema.OOM{Cgroup: clean(v.cgroup)}
 	}

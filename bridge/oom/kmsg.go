@@ -78,7 +78,7 @@ func openLog(t tree) *kernelLog {
 			return err
 		},
 	}
-	// A file that is no kernel log (a container has /dev/null there) cannot be told.
+	// A container may have /dev/null or a file there, which names nobody.
 	if l.seek(fd) != nil || !l.real() {
 		l.close()
 		return nil

@@ -115,7 +115,7 @@ func TestTwoDie(t *testing.T) {
 		f.kill(2)
 		check(t, w, 2, appRanOut)
 	})
-	t.Run("nobody was told of the death", func(t *testing.T) {
+	t.Run("the death was not reported before", func(t *testing.T) {
 		f, w := apps(t, 1)
 		f.raise(1)
 		f.remove("proc/1")
