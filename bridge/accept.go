@@ -110,7 +110,11 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		// that it is published the stream may have forgotten that it has it.
 		return nil
 	}
-	b.buf = appendEvent(b.buf[:0], now, b.boot.load(), header, payload)
+	var f *facts
+	if d := b.deaths.Load(); d != nil {
+		f = d.note(&h, payload)
+	}
+	b.buf = f.append(appendEvent(b.buf[:0], now, b.boot.load(), header, payload))
 	if err := b.store(ctx, b.buf, &h); err != nil {
 		return err
 	}

@@ -52,6 +52,7 @@ type decoded struct {
 	rec   []byte
 	at    time.Time
 	event *schema.Event
+	facts *facts // of the death that the event reports, where known
 }
 
 // Next implements publish.Source.
@@ -93,14 +94,17 @@ func (r *reader) fill() error {
 		}
 		r.arena = append(r.arena, rec...)
 		d := decoded{rec: r.arena[len(r.arena)-len(rec) : len(r.arena) : len(r.arena)]}
-		if at, event, err := r.encoder.decode(d.rec); err == nil && event != nil {
-			d.at, d.event = at, event
-			r.deaths = append(r.deaths, supervisord.Received{Event: event, At: at})
+		if at, event, f, err := r.encoder.decode(d.rec); err == nil && event != nil {
+			d.at, d.event, d.facts = at, event, f
+			r.deaths = append(r.deaths, f.received(event, at))
 		}
 		r.batch = append(r.batch, d)
 	}
 	if len(r.deaths) > 0 {
 		r.reasons.Explain(context.Background(), r.deaths) // bounded by its own limit
+	}
+	for i := range r.batch {
+		r.batch[i].facts.apply(r.batch[i].event)
 	}
 	return nil
 }

@@ -184,7 +184,7 @@ func (f *fixture) read(tb testing.TB) []Received {
 				raw.Event = value
 			}
 		}
-		events = append(events, Received{schema.Decode(raw, "host", testBoot), time.UnixMicro(at)})
+		events = append(events, Received{Event: schema.Decode(raw, "host", testBoot), At: time.UnixMicro(at)})
 	}
 }
 
@@ -330,7 +330,7 @@ func fresh(events []Received) []Received {
 	for i, r := range events {
 		e := *r.Event
 		e.Exit, e.Log = nil, nil
-		copies[i] = Received{&e, r.At}
+		copies[i] = Received{Event: &e, At: r.At}
 	}
 	return copies
 }

@@ -1,0 +1,146 @@
+package oom
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// children starts processes that sleep.
+func children(b *testing.B, n int) (pids []int) {
+	for range n {
+		cmd := exec.Command("sleep", "1000")
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		pids = append(pids, cmd.Process.Pid)
+	}
+	return pids
+}
+
+// What a start and a death cost, of a process among 500 of one cgroup.
+func BenchmarkFollowDied(b *testing.B) {
+	w := New("/")
+	defer w.Close()
+	pids := children(b, 500)
+	for _, pid := range pids {
+		w.Follow(pid)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		w.Dead(pids[0])
+		w.Died(pids[0], syscall.SIGKILL)
+		w.Follow(pids[0])
+	}
+}
+
+// What the clock costs: nobody is killed; somebody else is; where processes are.
+func BenchmarkLook(b *testing.B) {
+	b.Run("quiet", func(b *testing.B) {
+		w := New("/")
+		defer w.Close()
+		for _, pid := range children(b, 500) {
+			w.Follow(pid)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			w.Look()
+		}
+	})
+	b.Run("killed elsewhere, 500 groups", func(b *testing.B) {
+		w := New("/")
+		defer w.Close()
+		pids := children(b, 1)
+		w.Follow(pids[0])
+		g := w.alive[pids[0]].group
+		for i := range 499 {
+			w.groups[fmt.Sprint(i)] = &group{h: g.h, name: g.name, dir: g.dir, refs: 1}
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			w.kills++
+			w.Look()
+		}
+	})
+	b.Run("where 500 are", func(b *testing.B) {
+		w := New("/")
+		defer w.Close()
+		pids := children(b, 500)
+		for _, pid := range pids {
+			w.Follow(pid)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, pid := range pids {
+				w.Follow(pid)
+			}
+		}
+	})
+}
+
+// The share of a processor that Run takes with 500 processes.
+func BenchmarkRun(b *testing.B) {
+	w := New("/")
+	defer w.Close()
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	for _, pid := range children(b, 500) {
+		w.Follow(pid)
+	}
+	i := 0
+	for _, p := range w.alive { // they have been running for a while
+		p.wait, p.next = lastLook, time.Now().Add(lastLook*time.Duration(i)/500)
+		i++
+	}
+	runtime.GC()
+	used := func(d time.Duration) float64 {
+		before, begun := usage(b), time.Now()
+		time.Sleep(d)
+		return 100 * float64(usage(b)-before) / float64(time.Since(begun))
+	}
+	idle := used(3 * time.Second)
+	go func() { _ = w.Run(ctx) }()
+	for b.Loop() {
+		b.ReportMetric(used(5*time.Second), "%cpu")
+	}
+	b.ReportMetric(idle, "%cpu-without")
+}
+
+func usage(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// The worst that may come: one of 500 processes of a cgroup runs out of memory, and all
+// others are killed by hand, one by one; each asks who else may be the victim.
+func BenchmarkStorm(b *testing.B) {
+	const n = 500
+	for b.Loop() {
+		b.StopTimer()
+		f, w := apps(b)
+		for pid := 1; pid <= n; pid++ {
+			f.process(pid, "0::/app")
+			w.Follow(pid)
+		}
+		f.raise(1)
+		for pid := 1; pid <= n; pid++ {
+			f.kill(pid)
+		}
+		b.StartTimer()
+		for pid := 1; pid <= n; pid++ {
+			w.Dead(pid)
+			if w.Died(pid, syscall.SIGKILL) != nil {
+				b.Fatal("the victim is guessed")
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/n, "µs/death")
+}
