@@ -96,6 +96,9 @@ type AlertEvent struct {
 	PID       int    `json:"pid,omitempty"`
 	Exit      *Exit  `json:"exit,omitempty"`
 	Log       *Log   `json:"log,omitempty"`
+	// Ran and Last are those of the event.
+	Ran  *float64 `json:"ran,omitempty"`
+	Last *Look    `json:"last,omitempty"`
 	// Late says that the stream got the event long after it happened.
 	Late bool `json:"late,omitempty"`
 	// HostTime is what the host's clock said where that is wrong by more than a

@@ -87,6 +87,12 @@ func (e *Event) appendData(b []byte) []byte {
 		b = appendField(b, `,"stderr":`, e.Log.Stderr)
 		b = append(dropComma(b, start), '}')
 	}
+	if e.Ran != nil {
+		b = appendFloat(append(b, `,"ran":`...), *e.Ran)
+	}
+	if e.Last != nil {
+		b = e.Last.append(append(b, `,"last":`...))
+	}
 	if e.Part != 0 {
 		b = append(b, `,"part":`...)
 		b = strconv.AppendInt(b, int64(e.Part), 10)
@@ -126,6 +132,10 @@ func (x *Exit) append(b []byte) []byte {
 		b = append(b, `,"core":true`...)
 	}
 	b = appendField(b, `,"spawnerr":`, x.SpawnErr)
+	b = appendField(b, `,"source":`, x.Source)
+	if x.OOM != nil {
+		b = x.OOM.append(append(b, `,"oom":`...))
+	}
 	return append(dropComma(b, start), '}')
 }
 

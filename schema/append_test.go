@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,10 +46,33 @@ func drawEvent(t *rapid.T) *Event {
 		Extra: rapid.MapOfN(text, text, 0, 3).Draw(t, "extra"),
 	}
 	if rapid.Bool().Draw(t, "has exit") {
-		e.Exit = &Exit{optional.Draw(t, "code"), text.Draw(t, "signal"), rapid.Bool().Draw(t, "core"), text.Draw(t, "spawnerr")}
+		e.Exit = &Exit{Code: optional.Draw(t, "code"), Signal: text.Draw(t, "signal"), Core: rapid.Bool().Draw(t, "core"), SpawnErr: text.Draw(t, "spawnerr"), Source: text.Draw(t, "source")}
+		if rapid.Bool().Draw(t, "has oom") {
+			e.Exit.OOM = &OOM{text.Draw(t, "cgroup"), rapid.Uint64().Draw(t, "limit"), rapid.Uint64().Draw(t, "peak")}
+		}
 	}
 	if rapid.Bool().Draw(t, "has log") {
 		e.Log = &Log{text.Draw(t, "stdout"), text.Draw(t, "stderr")}
 	}
+	seconds := rapid.OneOf(rapid.SampledFrom([]float64{0, -0.0, 1e-6, 9.99e-7, 1e21, 9.99e20, 5e-324, -1e-9, 187_442.031}), rapid.Float64())
+	e.Ran = rapid.Ptr(seconds, true).Draw(t, "ran")
+	if rapid.Bool().Draw(t, "has last") {
+		e.Last = &Look{
+			Time{time.UnixMicro(rapid.Int64Range(0, 4e15).Draw(t, "look"))},
+			rapid.Uint64().Draw(t, "rss"), rapid.Uint64().Draw(t, "peak rss"),
+			seconds.Draw(t, "cpu"), rapid.Int().Draw(t, "threads"), rapid.Int().Draw(t, "fds"), seconds.Draw(t, "age"),
+		}
+	}
 	return e
+}
+
+// JSON has no such numbers: an event that has one is written all the same.
+func TestAppendJSONOfWhatIsNoNumber(t *testing.T) {
+	for _, f := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		e := &Event{Event: ProcessStateExited, Ran: &f, Last: &Look{CPU: f, Age: f}}
+		got := string(e.AppendJSON(nil, testTime))
+		if want := `"ran":0,"last":{"time":"0001-01-01T00:00:00.000000Z","cpu_seconds":0,"age_seconds":0}`; !strings.Contains(got, want) {
+			t.Errorf("%g is written as %s, want %s in it", f, got, want)
+		}
+	}
 }

@@ -42,6 +42,10 @@ type Event struct {
 	// Exit is why the process died and Log what it wrote last, where known.
 	Exit *Exit `json:"exit,omitempty"`
 	Log  *Log  `json:"log,omitempty"`
+	// Ran is how long this life of the process lasted, in seconds, to the millisecond,
+	// and Last the last look at it: of an event that ends it, where known.
+	Ran  *float64 `json:"ran,omitempty"`
+	Last *Look    `json:"last,omitempty"`
 	// Part counts from 1 to Parts if the event was too big for one message.
 	Part  int `json:"part,omitempty"`
 	Parts int `json:"parts,omitempty"`
@@ -57,6 +61,41 @@ type Exit struct {
 	Core   bool   `json:"core,omitempty"`
 	// SpawnErr is supervisord's own text.
 	SpawnErr string `json:"spawnerr,omitempty"`
+	// Source says who knew the reason: ExitFromKernel or ExitFromLog.
+	Source string `json:"source,omitempty"`
+	// OOM is set where the kernel killed the process because memory ran out.
+	OOM *OOM `json:"oom,omitempty"`
+}
+
+// Sources of the reason of a death.
+const (
+	// ExitFromKernel: the kernel, by a pidfd of the process.
+	ExitFromKernel = "pidfd"
+	// ExitFromLog: supervisord's log.
+	ExitFromLog = "log"
+)
+
+// OOM says in which cgroup memory ran out, in bytes.
+type OOM struct {
+	Cgroup string `json:"cgroup"`
+	// Limit is what its processes may use together, Peak the most they have used; 0
+	// where that is not known or there is none.
+	Limit uint64 `json:"limit,omitempty"`
+	Peak  uint64 `json:"peak,omitempty"`
+}
+
+// Look is what /proc said of a process at a time.
+type Look struct {
+	Time Time `json:"time"`
+	// RSS is its memory in bytes, PeakRSS the most it has had.
+	RSS     uint64 `json:"rss_bytes,omitempty"`
+	PeakRSS uint64 `json:"rss_peak_bytes,omitempty"`
+	// CPU is the processor time it has used, Age how long it had run, in seconds.
+	CPU     float64 `json:"cpu_seconds,omitempty"`
+	Threads int     `json:"threads,omitempty"`
+	// Descriptors is how many it had open, left out where /proc does not show them.
+	Descriptors int     `json:"fds,omitempty"`
+	Age         float64 `json:"age_seconds,omitempty"`
 }
 
 // Log holds the last bytes of a process's logs, cut at a line.

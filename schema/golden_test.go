@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -21,7 +22,14 @@ func TestGolden(t *testing.T) {
 	killed.Exit = &Exit{Signal: "SIGSEGV", Core: true}
 	gaveUp := Decode(raw(ProcessStateFatal, "processname:api_00 groupname:api from_state:BACKOFF"), testHost, testBoot)
 	gaveUp.Exit = &Exit{SpawnErr: "can't find command '/usr/bin/api'"}
-	events := []*Event{crash, killed, gaveUp}
+	hungry := Decode(raw(ProcessStateExited, "processname:importer groupname:importer from_state:RUNNING expected:0 pid:11204"), testHost, testBoot)
+	hungry.Exit = &Exit{Signal: "SIGKILL", Source: ExitFromKernel, OOM: &OOM{Cgroup: "/system.slice/supervisor.service", Limit: 2 << 30, Peak: 2 << 30}}
+	hungry.Ran = new(187_442.031)
+	hungry.Last = &Look{
+		Time: Time{testTime.Add(-3 * time.Second)}, RSS: 1966 << 20, PeakRSS: 1970 << 20,
+		CPU: 9120.44, Threads: 9, Descriptors: 31, Age: 187_439.83,
+	}
+	events := []*Event{crash, killed, gaveUp, hungry}
 
 	for _, r := range []Raw{
 		raw(ProcessStateStopped, "processname:cat groupname:cat from_state:STOPPING pid:2766"),

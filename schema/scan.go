@@ -10,7 +10,8 @@ import (
 // fields in another order or with white space, is left to encoding/json, and so is
 // what is wrong: the errors are its own.
 
-// scanned is all of an event but its strings, so that it is allocated at once.
+// scanned is all of an event but its strings, so that it is allocated at once; what
+// only the end of a process has, its last look and a lack of memory, is not here.
 type scanned struct {
 	ce       CloudEvent[*Event]
 	e        Event
@@ -19,6 +20,7 @@ type scanned struct {
 	tries    int
 	when     int64
 	code     int
+	ran      float64
 }
 
 // scanEvent returns what encoding/json would, or false. The strings are parts of
@@ -127,6 +129,14 @@ func (c *scanner) rare(d *scanned) {
 		}
 		c.must(`}`)
 	}
+	if c.has(`,"ran":`) {
+		d.ran = c.float()
+		e.Ran = &d.ran
+	}
+	if c.has(`,"last":`) {
+		e.Last = &Look{}
+		c.look(e.Last)
+	}
 	if c.has(`,"part":`) {
 		e.Part = c.int()
 	}
@@ -162,6 +172,49 @@ func (c *scanner) exit(d *scanned) {
 	}
 	if c.next(`"spawnerr":`) {
 		x.SpawnErr = c.text()
+	}
+	if c.next(`"source":`) {
+		x.Source = c.text()
+	}
+	if c.next(`"oom":`) {
+		x.OOM = &OOM{}
+		c.oom(x.OOM)
+	}
+	c.must(`}`)
+}
+
+func (c *scanner) oom(o *OOM) {
+	c.must(`{"cgroup":`)
+	o.Cgroup = c.text()
+	if c.has(`,"limit":`) {
+		o.Limit = c.uint()
+	}
+	if c.has(`,"peak":`) {
+		o.Peak = c.uint()
+	}
+	c.must(`}`)
+}
+
+func (c *scanner) look(l *Look) {
+	c.must(`{"time":`)
+	l.Time = c.time()
+	if c.has(`,"rss_bytes":`) {
+		l.RSS = c.uint()
+	}
+	if c.has(`,"rss_peak_bytes":`) {
+		l.PeakRSS = c.uint()
+	}
+	if c.has(`,"cpu_seconds":`) {
+		l.CPU = c.float()
+	}
+	if c.has(`,"threads":`) {
+		l.Threads = c.int()
+	}
+	if c.has(`,"fds":`) {
+		l.Descriptors = c.int()
+	}
+	if c.has(`,"age_seconds":`) {
+		l.Age = c.float()
 	}
 	c.must(`}`)
 }

@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/binary"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -94,6 +95,43 @@ func (c *scanner) int() int {
 	n := c.int64()
 	c.bad = c.bad || n != int64(int(n))
 	return int(n)
+}
+
+// float reads a number of JSON.
+func (c *scanner) float() float64 {
+	start := c.i
+	c.has(`-`)
+	c.whole()
+	if c.has(`.`) {
+		c.someDigits()
+	}
+	if c.has(`e`) || c.has(`E`) {
+		if !c.has(`+`) {
+			c.has(`-`)
+		}
+		c.someDigits()
+	}
+	if c.bad {
+		return 0
+	}
+	f, err := strconv.ParseFloat(c.s[start:c.i], 64)
+	c.bad = err != nil
+	return f
+}
+
+// whole passes the digits before the point: a 0 is the only one that begins with 0.
+func (c *scanner) whole() {
+	if !c.has(`0`) {
+		c.someDigits()
+	}
+}
+
+func (c *scanner) someDigits() {
+	start := c.i
+	for c.i < len(c.b) && '0' <= c.b[c.i] && c.b[c.i] <= '9' {
+		c.i++
+	}
+	c.bad = c.bad || c.i == start
 }
 
 // time reads a time as Time.MarshalJSON writes it.

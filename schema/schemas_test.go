@@ -149,7 +149,7 @@ func TestSharedDefinitions(t *testing.T) {
 	event := readSchema(t, schemaEvent)["$defs"].(map[string]any)
 	for id := range schemaFiles {
 		defs := readSchema(t, id)["$defs"].(map[string]any)
-		for _, name := range []string{"state", "exit", "log"} {
+		for _, name := range []string{"state", "exit", "oom", "look", "log"} {
 			if _, ok := defs[name]; !ok {
 				continue
 			}
@@ -183,6 +183,8 @@ func TestSchemasMatchStructs(t *testing.T) {
 		{schemaEvent, "event", Event{}},
 		{schemaEvent, "exit", Exit{}},
 		{schemaEvent, "log", Log{}},
+		{schemaEvent, "oom", OOM{}},
+		{schemaEvent, "look", Look{}},
 		{schemaSnapshot, "", CloudEvent[int]{}},
 		{schemaSnapshot, "snapshot", Snapshot{}},
 		{schemaSnapshot, "process", SnapshotProcess{}},
@@ -287,6 +289,8 @@ func goType(t reflect.Type) string {
 		return "array"
 	case t.Kind() == reflect.String:
 		return "string"
+	case t.Kind() == reflect.Float64:
+		return "number"
 	}
 	return "integer"
 }
@@ -295,7 +299,8 @@ func goType(t reflect.Type) string {
 func TestRecordsAreValid(t *testing.T) {
 	at := time.Date(2026, 11, 21, 19, 0, 31, 833512000, time.UTC)
 	const boot = "4f0c6d1e2a90b7c3"
-	exit, log := &Exit{Signal: "SIGSEGV", Core: true}, &Log{Stdout: "a\n", Stderr: "<b>\n"}
+	exit, log := &Exit{Signal: "SIGSEGV", Core: true, Source: ExitFromLog, OOM: &OOM{"/a", 2, 1}}, &Log{Stdout: "a\n", Stderr: "<b>\n"}
+	ran, look := new(3.5), &Look{Time{at}, 1, 2, 0.5, 3, 4, 3.25}
 	for _, c := range []struct {
 		id     string
 		record any
@@ -325,10 +330,10 @@ func TestRecordsAreValid(t *testing.T) {
 		{schemaAlert, (&Alert{Alert: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/2", TypeAlertUpdate, at)},
 		{schemaAlert, (&Alert{"1", "fatal", KindEvent, "critical", "web1", "api", "api_00", Time{at}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, []AlertEvent{
 			{ID: "web1/" + boot + "/1", Time: Time{at}, Event: ProcessStateFatal},
-			{"web1/" + boot + "/2", Time{at}, 9, ProcessStateExited, "web1", "api", "api_00", "supervisor", "RUNNING", new(false), 7, exit, log, true, &Time{at}, 3, "disk-full", "full", "make room"},
+			{"web1/" + boot + "/2", Time{at}, 9, ProcessStateExited, "web1", "api", "api_00", "supervisor", "RUNNING", new(false), 7, exit, log, ran, look, true, &Time{at}, 3, "disk-full", "full", "make room"},
 		}, map[string]string{"team": "a"}, map[string]string{"runbook": "b"}, []string{"mail"}}).Envelope("1/3", TypeAlertResolved, at)},
 		{"urn:supernats:state:1", State{Host: "web1", Group: "api", Process: "api_00", State: "UNKNOWN", Boot: boot}},
-		{"urn:supernats:state:1", State{"web1", "api", "api_00", "FATAL", Time{at}, 7, new(false), &Exit{SpawnErr: "no such file"}, 1, 2, 3, 4, &Time{at}, &Time{at}, boot, 5, 6, Time{at}, &SnapshotMark{4, Time{at}, true}}},
+		{"urn:supernats:state:1", State{"web1", "api", "api_00", "FATAL", Time{at}, 7, new(false), &Exit{SpawnErr: "no such file"}, new(0.0), &Look{Time: Time{at}}, 1, 2, 3, 4, &Time{at}, &Time{at}, boot, 5, 6, Time{at}, &SnapshotMark{4, Time{at}, true}}},
 	} {
 		b := marshal(t, c.record)
 		if got := validate(t, c.id, b); got != nil {

@@ -13,9 +13,12 @@ type State struct {
 	Since Time   `json:"since"`
 	// PID is 0 where there is none or where nobody told it.
 	PID int `json:"pid"`
-	// Expected tells of the last exit whether it was, Exit its reason.
-	Expected *bool `json:"expected,omitempty"`
-	Exit     *Exit `json:"exit,omitempty"`
+	// Expected tells of the last exit whether it was, Exit its reason, Ran how long that
+	// life lasted, in seconds, and Last what the last look at it saw.
+	Expected *bool    `json:"expected,omitempty"`
+	Exit     *Exit    `json:"exit,omitempty"`
+	Ran      *float64 `json:"ran,omitempty"`
+	Last     *Look    `json:"last,omitempty"`
 	// Counters over all that was ever recorded of the process.
 	Starts          uint64 `json:"starts"`
 	Exits           uint64 `json:"exits"`

@@ -84,7 +84,7 @@ func (s *snapshot) mark(r *schema.State) {
 func (s *snapshot) ended(r *schema.State, row *schema.SnapshotProcess, to string) {
 	switch to {
 	case exited:
-		r.Expected, r.Exit = nil, nil
+		r.Expected, r.Exit, r.Ran, r.Last = nil, nil, nil, nil
 		switch {
 		case row.SpawnErr != "":
 			r.Expected = new(false)
@@ -98,7 +98,7 @@ func (s *snapshot) ended(r *schema.State, row *schema.SnapshotProcess, to string
 		if to == fatal && r.State == backoff && r.Exit != nil && r.Boot == s.boot {
 			break // the last event told more
 		}
-		r.Expected, r.Exit = nil, nil
+		r.Expected, r.Exit, r.Ran, r.Last = nil, nil, nil, nil
 		if row.SpawnErr != "" {
 			r.Exit = &schema.Exit{SpawnErr: strings.Clone(row.SpawnErr)}
 		}

@@ -151,11 +151,37 @@ func died(r *schema.State, ce *schema.CloudEvent[*schema.Event]) {
 		if e.Exit != nil {
 			r.Exit = reason(e.Exit)
 		}
+		if e.Ran != nil { // of the life that BACKOFF was about, mostly, which has told it
+			r.Ran, r.Last = life(e)
+		}
 		return
 	default:
 		return
 	}
 	r.LastExit, r.Exit = new(ce.Time), reason(e.Exit)
+	r.Ran, r.Last = life(e)
+}
+
+// source is one of our own strings, where it is one that is known.
+func source(s string) string {
+	switch s {
+	case schema.ExitFromKernel:
+		return schema.ExitFromKernel
+	case schema.ExitFromLog:
+		return schema.ExitFromLog
+	}
+	return strings.Clone(s)
+}
+
+// life copies how long a life lasted and the last look at it.
+func life(e *schema.Event) (ran *float64, last *schema.Look) {
+	if e.Ran != nil {
+		ran = new(*e.Ran)
+	}
+	if e.Last != nil {
+		last = new(*e.Last)
+	}
+	return ran, last
 }
 
 // reason copies x, which may be a part of a decoded payload.
@@ -163,9 +189,12 @@ func reason(x *schema.Exit) *schema.Exit {
 	if x == nil {
 		return nil
 	}
-	c := &schema.Exit{Signal: strings.Clone(x.Signal), Core: x.Core, SpawnErr: strings.Clone(x.SpawnErr)}
+	c := &schema.Exit{Signal: strings.Clone(x.Signal), Core: x.Core, SpawnErr: strings.Clone(x.SpawnErr), Source: source(x.Source)}
 	if x.Code != nil {
 		c.Code = new(*x.Code)
+	}
+	if x.OOM != nil {
+		c.OOM = &schema.OOM{Cgroup: strings.Clone(x.OOM.Cgroup), Limit: x.OOM.Limit, Peak: x.OOM.Peak}
 	}
 	return c
 }

@@ -55,6 +55,9 @@ func hostile(r *rand.Rand, v reflect.Value, depth int) {
 	case reflect.Uint64:
 		odd := []uint64{0, 1, 1<<53 + 1, math.MaxUint64, r.Uint64()}
 		v.SetUint(odd[r.IntN(len(odd))])
+	case reflect.Float64: // JSON has none that is not finite
+		odd := []float64{0, 1, -1, 0.1, -1e-9, math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, math.Ldexp(r.Float64(), r.IntN(2000)-1000)}
+		v.SetFloat(odd[r.IntN(len(odd))])
 	case reflect.Uint8:
 		v.SetUint(uint64(r.IntN(256)))
 	default:
