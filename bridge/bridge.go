@@ -55,6 +55,7 @@ type Bridge struct {
 	full    bool // said that the spool is full
 	lag     lag  // of the goroutine that listens
 	late    *lateDeaths
+	deaths  *deaths // from Run on; nil where the kernel cannot be asked
 	pace    pace
 	// stoppingRead says that supervisord has reported its own end. stopState is set
 	// before our last record is made, see supervisorState.
@@ -195,6 +196,9 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	aside, stopAside := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
+	if b.watchDeaths() {
+		tasks.Go(func() { b.deaths.run(aside) })
+	}
 	tasks.Go(func() { b.snapshots(aside) })
 	tasks.Go(func() { b.tellings(aside) })
 	tasks.Go(func() { b.checkSection(aside) })

@@ -35,8 +35,9 @@ type reader struct {
 	encoder encoder
 	reasons *supervisord.Reasons
 	metrics *metrics
-	skip    []string  // events that are not published, by name
-	batch   []decoded // what was read together; next is handed on next
+	facts   map[uint64]*facts // of deaths whose events have not been read yet, by serial
+	skip    []string          // events that are not published, by name
+	batch   []decoded         // what was read together; next is handed on next
 	next    int
 	deaths  []supervisord.Received // those of a batch, while it is read
 	arena   []byte                 // what holds the records of the batch
@@ -93,7 +94,12 @@ func (r *reader) fill() error {
 		}
 		r.arena = append(r.arena, rec...)
 		d := decoded{rec: r.arena[len(r.arena)-len(rec) : len(r.arena) : len(r.arena)]}
-		if at, event, err := r.encoder.decode(d.rec); err == nil && event != nil {
+		if f := factsOf(d.rec); f != nil {
+			r.remember(f)
+		} else if at, event, err := r.encoder.decode(d.rec); err == nil && event != nil {
+			if f := r.facts[event.Serial]; f != nil {
+				event.Exit = f.Exit
+			}
 			d.at, d.event = at, event
 			r.deaths = append(r.deaths, supervisord.Received{Event: event, At: at})
 		}
@@ -103,6 +109,17 @@ func (r *reader) fill() error {
 		r.reasons.Explain(context.Background(), r.deaths) // bounded by its own limit
 	}
 	return nil
+}
+
+// maxFacts bounds the facts that are remembered: their event follows them at once, but
+// after a kill in between.
+const maxFacts = 1 << 12
+
+func (r *reader) remember(f *facts) {
+	if r.facts == nil || len(r.facts) >= maxFacts {
+		r.facts = map[uint64]*facts{}
+	}
+	r.facts[f.Serial] = f
 }
 
 // forget lets the batch go. What it took of memory stays for the next one, unless
@@ -166,6 +183,9 @@ func (r *reader) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 			r.msg = new(nats.Msg)
 		}
 		return r.encoder.event(r.msg, r.current.event, r.current.at, maxPayload)
+	}
+	if factsOf(rec) != nil {
+		return nil, nil // they are in the event
 	}
 	return r.encoder.Encode(rec, maxPayload)
 }

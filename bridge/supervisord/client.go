@@ -53,6 +53,7 @@ const (
 // Client calls one supervisord. It may be used by several goroutines.
 type Client struct {
 	http        http.Client
+	dial        func(context.Context) (net.Conn, error)
 	url         string
 	name        string // for errors: no password
 	auth        string
@@ -135,10 +136,15 @@ func New(cfg Config) (*Client, error) {
 		// more in each of supervisord's polls, and a reload closes it anyway.
 		DisableKeepAlives: true,
 	}
+	network, address := "tcp", a.hostPort
 	if a.socket != "" {
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", a.socket)
-		}
+		network, address = "unix", a.socket
+	}
+	c.dial = func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	if a.socket != "" {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) }
 	}
 	c.http.Transport = transport
 	// A redirect would send the password elsewhere; supervisord has none.

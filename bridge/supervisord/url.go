@@ -2,6 +2,7 @@ package supervisord
 
 import (
 	"errors"
+	"net"
 	"net/url"
 	"strings"
 )
@@ -10,6 +11,7 @@ import (
 type address struct {
 	socket         string // path, for unix:// only
 	url            string // what is asked for: no user, ends in /RPC2
+	hostPort       string // where it listens, but for unix://
 	name           string // what errors show
 	user, password string
 }
@@ -44,6 +46,11 @@ func parseURL(s string) (address, error) {
 		u.Path += "/RPC2"
 	}
 	u.RawPath = ""
+	port := u.Port()
+	if port == "" {
+		port = u.Scheme // its usual one
+	}
+	a.hostPort = net.JoinHostPort(u.Hostname(), port)
 	a.url = u.String()
 	a.name = strings.TrimSuffix(a.url, "/RPC2")
 	return a, nil
