@@ -11,12 +11,20 @@ type Life struct {
 	Last Look
 }
 
+// keepFor is how long a process that is gone waits for its event, which may stand in
+// supervisord's buffer behind thousands of others.
+const keepFor = time.Hour
+
 // process is one that runs, or has died and waits for its event.
 type process struct {
 	pid   int
 	start uint64 // ticks since the start of the machine: with pid, its identity
 	last  Look
-	next  *process // one that had the same pid later, and is gone too
+	// inherited says that it is none of supervisord's programs, which lead a group each
+	// (process.py _spawn_as_child), but something that one of them has left to it.
+	inherited bool
+	buried    time.Duration // when it was noticed that it is gone
+	next      *process      // one that had the same pid later, and is gone too
 }
 
 // Add says that supervisord has a process. One that is known changes nothing.
@@ -32,27 +40,56 @@ func (l *Looker) Add(pid int) {
 	}
 }
 
-// Take returns what is known of a process that supervisord has reaped, once: of
-// several with its pid, the oldest. died is when that was, by the clock of Now: a
-// process that was started after it is another one.
-func (l *Looker) Take(pid int, died time.Duration) (Life, bool) {
+// Death is that of a process which supervisord has reaped; times are by the clock of
+// Now.
+type Death struct {
+	PID int
+	// Started is when the process was started, 0 if that is not known.
+	Started time.Duration
+	// Died is when it has died, or when that was reported.
+	Died time.Duration
+}
+
+// Take returns what is known of a process that has died, once: of several with its pid
+// the one that was started then, or the oldest. What is older than it is forgotten:
+// its event was lost.
+func (l *Looker) Take(d Death) (Life, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
-	p := l.gone[pid]
+	p := l.gone[d.PID]
+	for p != nil && !p.is(d) {
+		p = p.next
+	}
+	for p != nil && l.gone[d.PID] != p {
+		l.drop(l.gone[d.PID])
+	}
 	if p != nil {
 		l.drop(p)
-	} else if p = l.alive[pid]; p != nil && ticks(p.start) <= died {
-		delete(l.alive, pid)
+	} else if p = l.alive[d.PID]; p != nil && p.is(d) {
+		delete(l.alive, d.PID)
 	} else {
 		return Life{}, false
 	}
 	return Life{Started: ticks(p.start) + tick/2, Last: p.last}, true
 }
 
+// is reports whether a process can be the one that has died.
+func (p *process) is(d Death) bool {
+	start := ticks(p.start)
+	if d.Started != 0 && (d.Started-start).Abs() > 2*tick {
+		return false
+	}
+	return start <= d.Died
+}
+
 // bury moves a process to those that wait for their event. mu is held.
 func (l *Looker) bury(p *process) {
 	delete(l.alive, p.pid)
+	if p.inherited {
+		return // no event will come
+	}
+	p.buried = Now()
 	if first := l.gone[p.pid]; first == nil {
 		l.gone[p.pid] = p
 	} else {
@@ -63,6 +100,13 @@ func (l *Looker) bury(p *process) {
 	}
 	l.order = append(l.order, p)
 	if len(l.order) > l.cfg.Max {
+		l.drop(l.order[0])
+	}
+}
+
+// forget drops those whose event has not come for keepFor. mu is held.
+func (l *Looker) forget() {
+	for now := Now(); len(l.order) > 0 && now-l.order[0].buried > keepFor; {
 		l.drop(l.order[0])
 	}
 }

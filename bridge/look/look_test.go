@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 func start(tb testing.TB, name string, arg ...string) *exec.Cmd {
 	tb.Helper()
 	cmd := exec.Command(name, arg...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as supervisord does
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -75,7 +77,7 @@ func TestLook(t *testing.T) {
 
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	life, ok := l.Take(cmd.Process.Pid, Now())
+	life, ok := l.Take(Death{PID: cmd.Process.Pid, Died: Now()})
 	if !ok {
 		t.Fatal("nothing is known")
 	}
@@ -93,7 +95,7 @@ func TestLook(t *testing.T) {
 	if d := life.Started + last.Age; d < began || d > looked+tick || time.Since(last.Time) > time.Minute {
 		t.Errorf("was %v old at %v", last.Age, last.Time)
 	}
-	if _, again := l.Take(cmd.Process.Pid, Now()); again {
+	if _, again := l.Take(Death{PID: cmd.Process.Pid, Died: Now()}); again {
 		t.Error("the same life twice")
 	}
 }
@@ -116,7 +118,7 @@ func TestZombie(t *testing.T) {
 	if looking, _ := l.Stats(); l.alive[pid] != nil {
 		t.Errorf("%d processes are looked at, and one of them is gone", looking)
 	}
-	life, ok := l.Take(pid, Now())
+	life, ok := l.Take(Death{PID: pid, Died: Now()})
 	if !ok || life.Last.RSS == 0 || life.Last.Threads != 1 {
 		t.Errorf("%v, %+v", ok, life)
 	}
@@ -137,7 +139,7 @@ func TestOthers(t *testing.T) {
 	l = newLooker(t, Config{})
 	l.Add(cmd.Process.Pid)
 	l.pass(t.Context(), false)
-	if life, ok := l.Take(cmd.Process.Pid, Now()); !ok || life.Last.RSS == 0 {
+	if life, ok := l.Take(Death{PID: cmd.Process.Pid, Died: Now()}); !ok || life.Last.RSS == 0 {
 		t.Errorf("%v, %+v", ok, life)
 	}
 }
@@ -169,7 +171,7 @@ sys.stdin.read()
 		t.Fatalf("%d are looked at, %d are not; reported: %v", looking, beyond, said)
 	}
 	for pid := range l.alive {
-		if _, ok := l.Take(pid, Now()); !ok {
+		if _, ok := l.Take(Death{PID: pid, Died: Now()}); !ok {
 			t.Fatal("nothing is known")
 		}
 	}
@@ -212,18 +214,25 @@ func TestUsedAgain(t *testing.T) {
 	const pid = 4_100_000 // above what a kernel gives
 	dir := newTree(t)
 	l := newLooker(t, Config{Proc: string(dir)})
-	for i, start := range []uint64{100, 200, 300} {
-		dir.process(t, pid, start, "a) S 1 (b\n) R", i+1)
+	for i, start := range []uint64{50, 70, 100, 200, 300} {
+		dir.process(t, pid, start, "a) S 1 (b\n) R", i-1)
 		l.Add(pid)
 		l.pass(t.Context(), true) // notices that the one before is gone
 		l.Add(pid)
 		l.pass(t.Context(), true)
 	}
-	if _, ok := l.Take(pid, ticks(99)); !ok {
-		t.Fatal("the first one is gone, whenever that was")
+	if _, ok := l.Take(Death{PID: pid, Died: ticks(1000), Started: ticks(85)}); ok {
+		t.Error("one that was started at another time is taken for it")
+	}
+	if life, ok := l.Take(Death{PID: pid, Died: ticks(100)}); !ok || life.Started != ticks(50)+tick/2 {
+		t.Errorf("%v, %+v; want the oldest", ok, life)
+	}
+	// That of the second one was lost.
+	if life, ok := l.Take(Death{PID: pid, Died: ticks(1000), Started: ticks(101)}); !ok || life.Started != ticks(100)+tick/2 {
+		t.Errorf("%v, %+v; want the one that was started then", ok, life)
 	}
 	for i := 2; i <= 3; i++ {
-		life, ok := l.Take(pid, ticks(1000))
+		life, ok := l.Take(Death{PID: pid, Died: ticks(1000)})
 		want := Life{Started: ticks(uint64(i)*100) + tick/2, Last: life.Last}
 		page := uint64(os.Getpagesize())
 		if !ok || life != want || life.Last.RSS != uint64(i)*page || life.Last.Peak != 1<<30 || life.Last.Threads != 3 || life.Last.CPU != 2*time.Second {
@@ -238,7 +247,7 @@ func TestUsedAgain(t *testing.T) {
 	dir.process(t, pid, 400, "later", 1)
 	l.Add(pid)
 	l.pass(t.Context(), true)
-	if _, ok := l.Take(pid, ticks(399)); ok {
+	if _, ok := l.Take(Death{PID: pid, Died: ticks(399)}); ok {
 		t.Error("a process that was started later is taken for it")
 	}
 }
@@ -261,10 +270,10 @@ func TestBound(t *testing.T) {
 	if len(l.gone) != 10 || len(l.order) != 10 || len(l.alive) != 0 {
 		t.Fatalf("%d, %d and %d are remembered", len(l.gone), len(l.order), len(l.alive))
 	}
-	if _, ok := l.Take(first+14, Now()); ok {
+	if _, ok := l.Take(Death{PID: first + 14, Died: Now()}); ok {
 		t.Error("the oldest is remembered")
 	}
-	if _, ok := l.Take(first+15, Now()); !ok {
+	if _, ok := l.Take(Death{PID: first + 15, Died: Now()}); !ok {
 		t.Error("a younger one is forgotten")
 	}
 }

@@ -48,6 +48,7 @@ func (l *Looker) pass(ctx context.Context, all bool) {
 	l.find()
 	young := Now() - hurryLasts
 	l.mu.Lock()
+	l.forget()
 	for _, p := range l.alive {
 		if all || ticks(p.start) > young || p.last.Time.IsZero() {
 			l.turn = append(l.turn, p)
@@ -149,6 +150,8 @@ func (l *Looker) look(p *process) {
 	case l.alive[p.pid] != p: // taken meanwhile
 	case same:
 		p.last = seen
+		// supervisord's own lead a group as soon as they run.
+		p.inherited = l.cfg.Parent != 0 && s.group != p.pid && seen.Age > hurryEvery
 	case err == nil, errors.Is(err, unix.ENOENT), errors.Is(err, unix.ESRCH):
 		l.bury(p)
 	}

@@ -90,6 +90,7 @@ func (p *procfs) read(pid int, file string) ([]byte, error) {
 type stat struct {
 	state   byte
 	parent  int
+	group   int    // of processes
 	cpu     uint64 // ticks, of all of its threads
 	threads int
 	start   uint64 // ticks since the start of the machine
@@ -113,7 +114,7 @@ func (p *procfs) stat(pid int) (s stat, err error) {
 		return s, errStat
 	}
 	b = b[end+2:]
-	const state, ppid, utime, stime, numThreads, starttime, rss = 0, 1, 11, 12, 17, 19, 21
+	const state, ppid, pgrp, utime, stime, numThreads, starttime, rss = 0, 1, 2, 11, 12, 17, 19, 21
 	field := 0
 	for ; field <= rss && len(b) > 0; field++ {
 		end := bytes.IndexByte(b, ' ')
@@ -125,6 +126,8 @@ func (p *procfs) stat(pid int) (s stat, err error) {
 			s.state = word[0]
 		case ppid:
 			s.parent = int(number(word))
+		case pgrp:
+			s.group = int(number(word))
 		case utime, stime:
 			s.cpu += number(word)
 		case numThreads:
