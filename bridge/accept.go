@@ -110,11 +110,13 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		// that it is published the stream may have forgotten that it has it.
 		return nil
 	}
+	var f *facts
 	if b.deaths != nil {
-		if f := b.deaths.note(&h, payload); f != nil {
-			if err := b.recordFacts(ctx, f, now); err != nil {
-				return err
-			}
+		f = b.deaths.note(&h, payload)
+	}
+	if f = b.lives.note(&h, payload, f); f != nil {
+		if err := b.recordFacts(ctx, f, now); err != nil {
+			return err
 		}
 	}
 	b.buf = appendEvent(b.buf[:0], now, b.boot.load(), header, payload)

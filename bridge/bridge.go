@@ -56,6 +56,7 @@ type Bridge struct {
 	lag     lag  // of the goroutine that listens
 	late    *lateDeaths
 	deaths  *deaths // from Run on; nil where the kernel cannot be asked
+	lives   *lives  // from Run on; nil in a section for output
 	pace    pace
 	// stoppingRead says that supervisord has reported its own end. stopState is set
 	// before our last record is made, see supervisorState.
@@ -199,6 +200,8 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if b.watchDeaths() {
 		tasks.Go(func() { b.deaths.run(aside) })
 	}
+	b.followLives()
+	tasks.Go(func() { b.lives.run(aside) })
 	tasks.Go(func() { b.snapshots(aside) })
 	tasks.Go(func() { b.tellings(aside) })
 	tasks.Go(func() { b.checkSection(aside) })

@@ -36,8 +36,12 @@ const (
 type facts struct {
 	Serial uint64       `json:"serial"`
 	Exit   *schema.Exit `json:"exit,omitempty"`
-	// Ran is for how long the process had been running, in seconds.
-	Ran float64 `json:"ran,omitempty"`
+	// Ran is for how long the process had been running, in seconds, Last the last look
+	// at it, see lives.
+	Ran  *float64     `json:"ran,omitempty"`
+	Last *schema.Look `json:"last,omitempty"`
+
+	end end // for lives
 }
 
 // deaths learns from the kernel how supervisord's programs end, and has supervisord
@@ -46,7 +50,6 @@ type deaths struct {
 	watch *deathwatch.Watch
 	waker *waker
 	hurry chan struct{} // holds a value when programs are about to start
-	buf   []byte
 
 	// last is how programs that may be given up died; it belongs to the goroutine that
 	// listens.
@@ -165,7 +168,7 @@ func factsOfDeath(serial uint64) func(deathwatch.Exit, bool) *facts {
 		if !ok {
 			return nil
 		}
-		return &facts{Serial: serial, Exit: exitOf(exit.Status), Ran: exit.Died.Sub(exit.Started).Seconds()}
+		return &facts{Serial: serial, Exit: exitOf(exit.Status), end: end{died: exit.Died}}
 	}
 }
 
@@ -198,25 +201,24 @@ func processOf(payload []byte) (name deathwatch.Name, pid int) {
 	return name, pid
 }
 
-// kindFacts is the kind of a record of facts. Its header line is that of the last
-// event before it, as in a message's; the rest is JSON.
+// kindFacts is the kind of a record of facts. It has no header line, since it says
+// nothing of which events there were; the rest is JSON.
 const kindFacts = 'f'
 
-func appendFacts(b []byte, at time.Time, boot [bootBytes]byte, header []byte, f *facts) ([]byte, error) {
+func appendFacts(b []byte, at time.Time, boot [bootBytes]byte, f *facts) ([]byte, error) {
 	data, err := json.Marshal(f)
 	if err != nil {
 		return nil, fmt.Errorf("encode facts of a death: %w", err)
 	}
-	b = appendHead(b, kindFacts, at, boot)
-	b = append(append(b, header...), '\n')
+	b = append(appendHead(b, kindFacts, at, boot), '\n')
 	return append(b, data...), nil
 }
 
-// factsOf returns the facts that a record holds, nil of any other record.
+// isFacts reports whether a record is one of facts.
+func isFacts(rec []byte) bool { return len(rec) >= recordHead && rec[0] == kindFacts }
+
+// factsOf returns the facts that a record of them holds, nil if it is malformed.
 func factsOf(rec []byte) *facts {
-	if len(rec) < recordHead || rec[0] != kindFacts {
-		return nil
-	}
 	_, data, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
 	f := new(facts)
 	if json.Unmarshal(data, f) != nil {
@@ -226,15 +228,11 @@ func factsOf(rec []byte) *facts {
 }
 
 // recordFacts stores what is known of a death before the event that reports it.
-func (b *Bridge) recordFacts(ctx context.Context, f *facts, at time.Time) error {
-	b.mu.Lock()
-	rec, err := appendFacts(b.deaths.buf[:0], at, b.boot.load(), b.header, f)
-	b.mu.Unlock()
-	if err != nil {
+func (b *Bridge) recordFacts(ctx context.Context, f *facts, at time.Time) (err error) {
+	if b.buf, err = appendFacts(b.buf[:0], at, b.boot.load(), f); err != nil {
 		return err
 	}
-	b.deaths.buf = rec
-	return b.store(ctx, rec, nil)
+	return b.store(ctx, b.buf, nil)
 }
 
 // watchDeaths prepares the watch of deaths, and reports whether there is one. A section

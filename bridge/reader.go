@@ -35,24 +35,29 @@ type reader struct {
 	encoder encoder
 	reasons *supervisord.Reasons
 	metrics *metrics
-	facts   map[uint64]*facts // of deaths whose events have not been read yet, by serial
-	skip    []string          // events that are not published, by name
-	batch   []decoded         // what was read together; next is handed on next
+	skip    []string  // events that are not published, by name
+	batch   []decoded // what was read together; next is handed on next
 	next    int
+	// facts are those of deaths whose events have not been read yet, by serial; read is
+	// how many records of facts have been read since the last one of another kind.
+	facts   map[uint64]*facts
+	read    int
 	deaths  []supervisord.Received // those of a batch, while it is read
 	arena   []byte                 // what holds the records of the batch
 	current decoded
 	msg     *nats.Msg   // the last event's message: the next one is made in its memory
 	flying  []time.Time // when each event handed on, and not acknowledged, was read; zero for other records
 	tables  []int       // which of flying are process tables
+	before  []int       // how many records of facts stand before each of flying
 	stored  func()      // called when the stream has a process table; may be nil
 }
 
 // decoded is a record; event is nil if it is none, or cannot be decoded.
 type decoded struct {
-	rec   []byte
-	at    time.Time
-	event *schema.Event
+	rec    []byte
+	at     time.Time
+	event  *schema.Event
+	before int // records of facts before it: they are stored when it is
 }
 
 // Next implements publish.Source.
@@ -71,6 +76,7 @@ func (r *reader) Next() ([]byte, bool, error) {
 		r.tables = append(r.tables, len(r.flying))
 	}
 	r.flying = append(r.flying, r.current.at)
+	r.before = append(r.before, r.current.before)
 	return r.current.rec, true, nil
 }
 
@@ -92,13 +98,16 @@ func (r *reader) fill() error {
 		if err != nil || !ok {
 			break
 		}
+		if isFacts(rec) {
+			r.remember(factsOf(rec))
+			continue
+		}
 		r.arena = append(r.arena, rec...)
-		d := decoded{rec: r.arena[len(r.arena)-len(rec) : len(r.arena) : len(r.arena)]}
-		if f := factsOf(d.rec); f != nil {
-			r.remember(f)
-		} else if at, event, err := r.encoder.decode(d.rec); err == nil && event != nil {
+		d := decoded{rec: r.arena[len(r.arena)-len(rec) : len(r.arena) : len(r.arena)], before: r.read}
+		r.read = 0
+		if at, event, err := r.encoder.decode(d.rec); err == nil && event != nil {
 			if f := r.facts[event.Serial]; f != nil {
-				event.Exit = f.Exit
+				r.complete(event, f)
 			}
 			d.at, d.event = at, event
 			r.deaths = append(r.deaths, supervisord.Received{Event: event, At: at})
@@ -107,6 +116,7 @@ func (r *reader) fill() error {
 	}
 	if len(r.deaths) > 0 {
 		r.reasons.Explain(context.Background(), r.deaths) // bounded by its own limit
+		neverRan(r.deaths)
 	}
 	return nil
 }
@@ -115,11 +125,27 @@ func (r *reader) fill() error {
 // after a kill in between.
 const maxFacts = 1 << 12
 
+// remember keeps facts for their event. Their record is not handed on: it stays in the
+// spool until the event is stored, so that a next run reads it too. nil is a malformed
+// one.
 func (r *reader) remember(f *facts) {
+	r.read++
+	if f == nil {
+		return
+	}
 	if r.facts == nil || len(r.facts) >= maxFacts {
 		r.facts = map[uint64]*facts{}
 	}
 	r.facts[f.Serial] = f
+}
+
+// complete adds facts to the event of a death. That an expected exit was one of the
+// program's exitcodes is all that is said of its reason.
+func (r *reader) complete(event *schema.Event, f *facts) {
+	if event.Ran, event.Last = f.Ran, f.Last; event.Expected == nil || !*event.Expected {
+		event.Exit = f.Exit
+	}
+	delete(r.facts, event.Serial)
 }
 
 // forget lets the batch go. What it took of memory stays for the next one, unless
@@ -152,7 +178,12 @@ func (r *reader) Ack(n int, seq uint64) error {
 	if done > 0 && r.stored != nil {
 		r.stored()
 	}
-	return r.Queue.Ack(n, seq)
+	records := n
+	for _, facts := range r.before[:n] {
+		records += facts
+	}
+	r.before = slices.Delete(r.before, 0, n)
+	return r.Queue.Ack(records, seq)
 }
 
 // isTable reports whether a record is a process table.
@@ -167,7 +198,7 @@ func isTable(rec []byte) bool {
 // Rewind implements publish.Source.
 func (r *reader) Rewind() error {
 	r.forget()
-	r.current, r.flying, r.tables = decoded{}, nil, nil
+	r.current, r.flying, r.tables, r.before, r.read = decoded{}, nil, nil, nil, 0
 	return r.Queue.Rewind()
 }
 
@@ -183,9 +214,6 @@ func (r *reader) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 			r.msg = new(nats.Msg)
 		}
 		return r.encoder.event(r.msg, r.current.event, r.current.at, maxPayload)
-	}
-	if factsOf(rec) != nil {
-		return nil, nil // they are in the event
 	}
 	return r.encoder.Encode(rec, maxPayload)
 }

@@ -122,6 +122,8 @@ func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 		return nil, err
 	case event != nil:
 		return c.event(new(nats.Msg), event, at, maxPayload)
+	case isFacts(rec):
+		return nil, nil // they are in the event that follows
 	case rec[0] != kindMessage:
 		return nil, fmt.Errorf("%w: kind %q", errRecord, rec[0])
 	}

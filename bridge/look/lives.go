@@ -51,37 +51,51 @@ type Death struct {
 }
 
 // Take returns what is known of a process that has died, once: of several with its pid
-// the one that was started then, or the oldest. What is older than it is forgotten:
-// its event was lost.
+// the one that was started then, or else the oldest. What is older than it is
+// forgotten: its event was lost.
 func (l *Looker) Take(d Death) (Life, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
-	p := l.gone[d.PID]
-	for p != nil && !p.is(d) {
-		p = p.next
+	p := l.find(d, (*process).exactly)
+	if p == nil {
+		p = l.find(d, (*process).possibly)
 	}
-	for p != nil && l.gone[d.PID] != p {
-		l.drop(l.gone[d.PID])
+	if p == nil {
+		return Life{}, false
 	}
-	if p != nil {
-		l.drop(p)
-	} else if p = l.alive[d.PID]; p != nil && p.is(d) {
+	for first := l.gone[d.PID]; first != nil && first != p; first = l.gone[d.PID] {
+		l.drop(first)
+	}
+	if l.alive[d.PID] == p {
 		delete(l.alive, d.PID)
 	} else {
-		return Life{}, false
+		l.drop(p)
 	}
 	return Life{Started: ticks(p.start) + tick/2, Last: p.last}, true
 }
 
-// is reports whether a process can be the one that has died.
-func (p *process) is(d Death) bool {
-	start := ticks(p.start)
-	if d.Started != 0 && (d.Started-start).Abs() > 2*tick {
-		return false
+// find returns the oldest process with the pid of a death that is the one; nil without
+// any. mu is held.
+func (l *Looker) find(d Death, is func(*process, Death) bool) *process {
+	for p := l.gone[d.PID]; p != nil; p = p.next {
+		if is(p, d) {
+			return p
+		}
 	}
-	return start <= d.Died
+	if p := l.alive[d.PID]; p != nil && is(p, d) {
+		return p
+	}
+	return nil
 }
+
+func (p *process) exactly(d Death) bool {
+	return d.Started != 0 && (d.Started-ticks(p.start)).Abs() <= 2*tick
+}
+
+// possibly also is for a start by a clock that stood still while the machine was
+// suspended.
+func (p *process) possibly(d Death) bool { return ticks(p.start) <= d.Died }
 
 // bury moves a process to those that wait for their event. mu is held.
 func (l *Looker) bury(p *process) {

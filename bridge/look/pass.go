@@ -45,7 +45,7 @@ func (l *Looker) Run(ctx context.Context) error {
 // pass looks at all processes, or at those that are new or young.
 func (l *Looker) pass(ctx context.Context, all bool) {
 	begun := time.Now()
-	l.find()
+	l.discover()
 	young := Now() - hurryLasts
 	l.mu.Lock()
 	l.forget()
@@ -81,9 +81,9 @@ func (l *Looker) rest(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// find begins to look at new processes: children of supervisord, and those that events
+// discover begins to look at new processes: children of supervisord, and those that events
 // have named.
-func (l *Looker) find() {
+func (l *Looker) discover() {
 	l.found = l.found[:0]
 	children := false
 	if l.cfg.Parent != 0 {

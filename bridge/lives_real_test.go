@@ -1,0 +1,130 @@
+package bridge_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"supernats/bridge/supervisord/supervisordtest"
+	"supernats/schema"
+	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
+)
+
+// hungry has 50 MB, two threads and 10 files more, and dies when there is a file "go".
+const hungry = `
+import os, sys, threading, time
+open("started." + sys.argv[1], "w").close()
+t = threading.Thread(target=time.sleep, args=(1000,), daemon=True); t.start()
+files = [os.open("/dev/null", os.O_RDONLY) for _ in range(10)]
+keep = bytearray(os.urandom(1) * (50 << 20))
+until = time.process_time() + 0.1
+while time.process_time() < until: pass
+open("ready." + sys.argv[1], "w").write("%f" % time.time())
+while not os.path.exists("go." + sys.argv[1]): time.sleep(0.02)
+open("died." + sys.argv[1], "w").write("%f" % time.time())
+os._exit(3)
+`
+
+// world is a directory in which programs of a supervisord work.
+type world struct {
+	t   *testing.T
+	dir string
+}
+
+func newWorld(t *testing.T) world {
+	t.Helper()
+	w := world{t, t.TempDir()}
+	if err := os.WriteFile(filepath.Join(w.dir, "hungry.py"), []byte(hungry), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w world) has(name string) bool {
+	_, err := os.Stat(filepath.Join(w.dir, name))
+	return err == nil
+}
+
+func (w world) touch(name string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, name), nil, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// wait waits for a file, and returns when it was written.
+func (w world) wait(name string) time.Time {
+	w.t.Helper()
+	supervisordtest.Wait(w.t, 30*time.Second, func() bool { return w.has(name) }, "the file %s", name)
+	st, err := os.Stat(filepath.Join(w.dir, name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return st.ModTime()
+}
+
+func (w world) program(name string, options ...string) string {
+	s := "[program:" + name + "]\ncommand=python3 hungry.py " + name + "\ndirectory=" + w.dir + "\nautorestart=false\n"
+	for _, o := range options {
+		s += o + "\n"
+	}
+	return s
+}
+
+// The event of a death says for how long the process had been running and what it was
+// like, be it expected or not, a stop or a death; also when the bridge was restarted in
+// between.
+func TestRanAndLast(t *testing.T) {
+	t.Parallel()
+	nats := streamtest.Start(t)
+	w := newWorld(t)
+	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1")+w.program("hungry")+w.program("expected", "exitcodes=3")+w.program("stopped"))
+	js := nats.JetStream()
+	names := []string{"hungry", "expected", "stopped"}
+	ready := map[string]time.Time{}
+	for _, name := range names {
+		ready[name] = w.wait("ready." + name)
+		waitStored(t, js, "supervisor.event.web1."+name+".*.process_state.running", 1)
+	}
+	s.MustCtl(t, "restart", "supernats")
+	time.Sleep(600 * time.Millisecond) // a look by the new one
+
+	died := map[string]time.Time{}
+	for _, name := range names[:2] {
+		w.touch("go." + name)
+		died[name] = w.wait("died." + name)
+	}
+	died["stopped"] = time.Now()
+	s.MustCtl(t, "stop", "stopped")
+
+	validate := validator(t)
+	for name, kind := range map[string]string{"hungry": "exited", "expected": "exited", "stopped": "stopped"} {
+		m := waitStored(t, js, "supervisor.event.web1."+name+".*.process_state."+kind, 1)[0]
+		validate(m.Data())
+		e := event(t, m)
+		if e.Ran == nil || e.Last == nil {
+			t.Errorf("%s: ran %v, last %v\n%s", name, e.Ran, e.Last, m.Data())
+			continue
+		}
+		ran := time.Duration(*e.Ran * float64(time.Second))
+		// An interpreter takes some 20 ms to start, on a busy machine more.
+		if own := died[name].Sub(w.wait("started." + name)); ran < own-10*time.Millisecond || ran > own+500*time.Millisecond {
+			t.Errorf("%s ran for %v, by itself for %v", name, ran, own)
+		}
+		l := e.Last
+		if l.RSS < 50<<20 || l.RSS > 150<<20 || l.PeakRSS < l.RSS || l.Threads != 2 || l.CPU < 0.1 || l.CPU > 10 {
+			t.Errorf("%s: %+v", name, l)
+		}
+		if l.Descriptors < 13 || l.Descriptors > 30 || l.Age <= 0 || l.Age > *e.Ran+0.02 || l.Time.Before(ready[name]) || l.Time.After(at(t, m)) {
+			t.Errorf("%s: %+v, ran %v", name, l, *e.Ran)
+		}
+	}
+	for _, m := range stored(t, js, stream.AllEvents) {
+		e := event(t, m)
+		if dead := e.Event == schema.ProcessStateExited || e.Event == schema.ProcessStateStopped; !dead && (e.Ran != nil || e.Last != nil) {
+			t.Errorf("no death: %s", m.Data())
+		}
+	}
+}
