@@ -58,11 +58,7 @@ var errTooLarge = errors.New("record is too large")
 func stateSteps(r *schema.State) (*schema.State, []func()) {
 	s := *r
 	return &s, []func(){func() {
-		if s.Exit != nil {
-			exit := *s.Exit
-			exit.SpawnErr = shorter(exit.SpawnErr, shortText)
-			s.Exit = &exit
-		}
+		s.Exit, s.Last = shorterExit(s.Exit, shortText), nil
 	}}
 }
 

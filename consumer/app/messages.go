@@ -60,7 +60,10 @@ func eventOf(in *consumer.Message) (*schema.CloudEvent[*schema.Event], error) {
 		return nil, fmt.Errorf("event %.100q: %w", ce.ID, err)
 	}
 	if x := e.Exit; x != nil {
-		x.SpawnErr, x.Signal = shorter(x.SpawnErr, maxSpawnErr), shorter(x.Signal, longestLabel)
+		x.SpawnErr, x.Signal, x.Source = shorter(x.SpawnErr, maxSpawnErr), shorter(x.Signal, longestLabel), shorter(x.Source, longestLabel)
+		if x.OOM != nil {
+			x.OOM.Cgroup = shorter(x.OOM.Cgroup, longestName)
+		}
 	}
 	return ce, nil
 }

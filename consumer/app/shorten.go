@@ -144,13 +144,25 @@ func (w *writer) least(id, typ string, a *schema.Alert) (json []byte, err error)
 
 // shortenEvent takes from an event what is not needed to know what happened.
 func shortenEvent(e *schema.AlertEvent, kept int) {
-	e.Log, e.Server = nil, ""
+	e.Log, e.Last, e.Server = nil, nil, ""
 	e.Text, e.Fix, e.Cause = shorter(e.Text, kept), shorter(e.Fix, kept), shorter(e.Cause, kept)
-	if e.Exit != nil {
-		exit := *e.Exit
-		exit.SpawnErr, exit.Signal = shorter(exit.SpawnErr, kept), shorter(exit.Signal, max(kept, 10))
-		e.Exit = &exit
+	e.Exit = shorterExit(e.Exit, kept)
+}
+
+// shorterExit keeps so many bytes of each text that is longer; what says why the process
+// died is kept.
+func shorterExit(x *schema.Exit, kept int) *schema.Exit {
+	if x == nil {
+		return nil
 	}
+	short, least := *x, max(kept, 10)
+	short.SpawnErr, short.Signal, short.Source = shorter(x.SpawnErr, kept), shorter(x.Signal, least), shorter(x.Source, kept)
+	if x.OOM != nil {
+		oom := *x.OOM
+		oom.Cgroup = shorter(oom.Cgroup, least)
+		short.OOM = &oom
+	}
+	return &short
 }
 
 // shorterTexts keeps so many bytes of texts, of each its share.

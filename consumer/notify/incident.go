@@ -152,6 +152,9 @@ func (i *Incident) Annotations(lines int) map[string]string {
 	if s := Recurrence(&schema.CloudEvent[*schema.Alert]{Time: i.Time, Data: a}); s != "" {
 		notes["recurring"] = s
 	}
+	if k := len(a.Events); k > 0 && !i.Resolved() {
+		lastLife(&a.Events[k-1], notes)
+	}
 	if address := a.Labels[LabelAddress]; address != "" {
 		notes[LabelAddress] = strings.ToValidUTF8(address, "\ufffd")
 	}
@@ -161,6 +164,18 @@ func (i *Incident) Annotations(lines int) map[string]string {
 		}
 	}
 	return notes
+}
+
+// lastLife annotates how the last event's life of a process ended, where the rule has no
+// annotation of that name.
+func lastLife(ev *schema.AlertEvent, notes map[string]string) {
+	for name, value := range map[string]string{
+		"ran": strings.TrimPrefix(Ran(ev), "ran "), "out_of_memory": OutOfMemory(ev.Exit), "last_look": LastLook(ev),
+	} {
+		if notes[name] == "" {
+			notes[name] = value
+		}
+	}
 }
 
 // Times are when the alert began and when it was over, the zero time while it is

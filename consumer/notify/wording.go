@@ -119,7 +119,7 @@ func Reason(x *schema.Exit) string {
 	switch {
 	case x == nil:
 		return ""
-	case x.SpawnErr != "":
+	case x.SpawnErr != "" && x.OOM == nil:
 		return "spawn error: " + Clip(x.SpawnErr, maxText)
 	case x.Signal != "":
 		s = Clip(x.Signal, maxName)
@@ -127,7 +127,10 @@ func Reason(x *schema.Exit) string {
 		s = "exit code " + strconv.Itoa(*x.Code)
 	}
 	if x.Core {
-		s = strings.TrimPrefix(s+", core dumped", ", ")
+		s = joined(s, "core dumped")
+	}
+	if x.OOM != nil {
+		s = joined(s, x.OOM.String())
 	}
 	return s
 }
@@ -192,7 +195,7 @@ func what(ev *schema.AlertEvent) string {
 			s += " (" + why + ")"
 		}
 	}
-	if why := Reason(ev.Exit); why != "" {
+	if why := Why(ev); why != "" {
 		s += " (" + why + ")"
 	}
 	return s

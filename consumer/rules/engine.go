@@ -238,6 +238,7 @@ func EventOf(m Meta, ce *schema.CloudEvent[*schema.Event]) *schema.AlertEvent {
 	return &schema.AlertEvent{
 		ID: ce.ID, Time: ce.Time, Seq: m.Seq, Event: e.Event, Host: e.Host, Group: e.Group, Process: e.Process,
 		Server: e.Server, FromState: e.FromState, Expected: e.Expected, PID: e.PID, Exit: e.Exit, Log: e.Log,
+		Ran: e.Ran, Last: e.Last,
 		Late: isLate(m, ce.Time), HostTime: hostTime(m, ce.Time),
 	}
 }

@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -172,6 +173,9 @@ type environment struct {
 	Type          string            `expr:"type"`
 	Data          string            `expr:"data"`
 	Exit          exit              `expr:"exit"`
+	Ran           float64           `expr:"ran"`
+	RanKnown      bool              `expr:"ran_known"`
+	Last          look              `expr:"last"`
 	Log           logs              `expr:"log"`
 	Extra         map[string]string `expr:"extra"`
 	Time          time.Time         `expr:"time"`
@@ -183,6 +187,25 @@ type exit struct {
 	Signal   string `expr:"signal"`
 	Core     bool   `expr:"core"`
 	SpawnErr string `expr:"spawnerr"`
+	Source   string `expr:"source"`
+	OOM      oom    `expr:"oom"`
+}
+
+type oom struct {
+	Known  bool   `expr:"known"`
+	Cgroup string `expr:"cgroup"`
+	Limit  int    `expr:"limit"`
+	Peak   int    `expr:"peak"`
+}
+
+type look struct {
+	Known   bool    `expr:"known"`
+	RSS     int     `expr:"rss_bytes"`
+	PeakRSS int     `expr:"rss_peak_bytes"`
+	CPU     float64 `expr:"cpu_seconds"`
+	Threads int     `expr:"threads"`
+	FDs     int     `expr:"fds"`
+	Age     float64 `expr:"age_seconds"`
 }
 
 type logs struct {
@@ -206,15 +229,31 @@ func (v *environment) set(ce *schema.CloudEvent[*schema.Event]) {
 		v.Data = *e.Data
 	}
 	if x := e.Exit; x != nil {
-		v.Exit = exit{Known: true, Signal: x.Signal, Core: x.Core, SpawnErr: x.SpawnErr}
-		if x.Code != nil {
-			v.Exit.Code = *x.Code
-		}
+		v.Exit.set(x)
+	}
+	if e.Ran != nil {
+		v.Ran, v.RanKnown = *e.Ran, true
+	}
+	if l := e.Last; l != nil {
+		v.Last = look{true, whole(l.RSS), whole(l.PeakRSS), l.CPU, l.Threads, l.Descriptors, l.Age}
 	}
 	if e.Log != nil {
 		v.Log = logs(*e.Log)
 	}
 }
+
+func (v *exit) set(x *schema.Exit) {
+	*v = exit{Known: true, Signal: x.Signal, Core: x.Core, SpawnErr: x.SpawnErr, Source: x.Source}
+	if x.Code != nil {
+		v.Code = *x.Code
+	}
+	if o := x.OOM; o != nil {
+		v.OOM = oom{true, o.Cgroup, whole(o.Limit), whole(o.Peak)}
+	}
+}
+
+// whole is a number as expressions have them.
+func whole(n uint64) int { return int(min(n, math.MaxInt)) }
 
 // Bounds of one evaluation: values that it may make, and nodes of its source.
 const (
@@ -230,7 +269,7 @@ func compileIf(source string) (*program, error) {
 	const allowed = `allowed is a condition over the event: exit.signal == "SIGKILL"`
 	var where *file.Error
 	if errors.As(err, &where) {
-		message := strings.NewReplacer("type rules.environment ", "", "type rules.exit", "exit", "type rules.logs", "log").Replace(where.Message)
+		message := strings.NewReplacer("type rules.environment ", "", "type rules.exit", "exit", "type rules.logs", "log", "type rules.oom", "exit.oom", "type rules.look", "last").Replace(where.Message)
 		return nil, fmt.Errorf("found %q: line %d, column %d: %s; %s", clip(source), where.Line, where.Column+1, message, allowed)
 	}
 	return nil, fmt.Errorf("found %q: %w; %s", clip(source), err, allowed)

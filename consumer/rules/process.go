@@ -370,7 +370,7 @@ func stateEvent(s *schema.State, m Meta) *schema.AlertEvent {
 		Host: s.Host, Group: s.Group, Process: s.Process, PID: s.PID, Late: isLate(m, s.Since),
 	}
 	if s.State == exited || s.State == "FATAL" || s.State == "BACKOFF" {
-		ev.Exit = s.Exit
+		ev.Exit, ev.Ran, ev.Last = s.Exit, s.Ran, s.Last
 		if s.State == exited {
 			ev.Expected = s.Expected
 		}

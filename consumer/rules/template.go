@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +22,8 @@ type text struct {
 }
 
 // View is what templates see: the alert and, as Event, the last event that
-// matched. What is not known is the zero value of its type, so nothing in it is
-// nil.
+// matched. What is not known is the zero value of its type, so nothing in it is nil
+// but what a template has to ask for: Exit.OOM and Last of an event.
 type View struct {
 	Alert, Rule, Severity, Host, Group, Process string
 	// Status is firing or resolved.
@@ -47,10 +48,29 @@ type ViewEvent struct {
 	Lost                                       uint64
 	// Cause, Text and Fix are those of a trouble, Cause that of a loss too.
 	Cause, Text, Fix string
-	Exit             exit
+	Exit             ViewExit
 	Log              logs
-	// Reason is Exit in words: "exit code 3", "SIGKILL, core dumped".
+	// Reason is Exit in words: "exit code 3", "SIGKILL, core dumped", "SIGKILL, out of
+	// memory at 2.0 of 2 GiB".
 	Reason string
+	// Ran is how long that life of the process lasted, 0 where that is not known.
+	Ran time.Duration
+	// Last is the last look at it, nil where there was none: {{with .Event.Last}}.
+	Last *schema.Look
+}
+
+// ViewExit is the reason of a death in a template.
+type ViewExit struct {
+	Known    bool
+	Code     int
+	Signal   string
+	Core     bool
+	SpawnErr string
+	// Source is pidfd or log, empty where the bridge does not say.
+	Source string
+	// OOM is nil unless memory ran out: {{with .Event.Exit.OOM}}{{.Cgroup}} has
+	// {{bytes .Limit}}{{end}}. By itself it is "out of memory at 2.0 of 2 GiB".
+	OOM *schema.OOM
 }
 
 // functions are what templates may call besides those of text/template.
@@ -73,12 +93,33 @@ var functions = template.FuncMap{
 		return s
 	},
 	"lastLines": lastLines,
-	"duration":  func(d time.Duration) string { return schema.Duration(d.Round(time.Second)).String() },
+	"duration":  durationText,
 	"date":      func(layout string, t time.Time) string { return t.UTC().Format(layout) },
+	"bytes":     bytesText,
 	"json": func(v any) (string, error) {
 		b, err := json.Marshal(v)
 		return string(b), err
 	},
+}
+
+// durationText writes whole seconds, and of less than one milliseconds.
+func durationText(d time.Duration) string {
+	unit := time.Second
+	if d < time.Second {
+		unit = time.Millisecond
+	}
+	return schema.Duration(d.Round(unit)).String()
+}
+
+// bytesText writes a number of bytes: "2.0 GiB".
+func bytesText(n any) (string, error) {
+	switch v := reflect.ValueOf(n); {
+	case v.CanUint():
+		return schema.Bytes(v.Uint()), nil
+	case v.CanInt() && v.Int() >= 0:
+		return schema.Bytes(uint64(v.Int())), nil
+	}
+	return "", fmt.Errorf("bytes: found %v, want a number of bytes", n)
 }
 
 func lastLines(n int, s string) string {
@@ -122,7 +163,7 @@ func compileTemplates(key string, sources map[string]string, labels []string) (a
 
 // plainError leaves out what text/template says of its own.
 func plainError(err error) error {
-	return errors.New(strings.NewReplacer("template: ", "", "in type rules.View", "in an alert", "in type rules.ViewEvent", "in an event").Replace(err.Error()))
+	return errors.New(strings.NewReplacer("template: ", "", "in type rules.ViewEvent", "in an event", "in type rules.ViewExit", "in Exit", "in type rules.View", "in an alert", "in type *schema.OOM", "in Exit.OOM", "in type *schema.Look", "in Last").Replace(err.Error()))
 }
 
 func isLabelName(s string) bool {
@@ -175,7 +216,7 @@ func viewEvent(e *schema.AlertEvent) ViewEvent {
 		Cause: e.Cause, Text: e.Text, Fix: e.Fix,
 	}
 	if x := e.Exit; x != nil {
-		v.Exit = exit{Known: true, Signal: x.Signal, Core: x.Core, SpawnErr: x.SpawnErr}
+		v.Exit = ViewExit{Known: true, Signal: x.Signal, Core: x.Core, SpawnErr: x.SpawnErr, Source: x.Source, OOM: x.OOM}
 		if x.Code != nil {
 			v.Exit.Code = *x.Code
 		}
@@ -184,11 +225,16 @@ func viewEvent(e *schema.AlertEvent) ViewEvent {
 	if e.Log != nil {
 		v.Log = logs(*e.Log)
 	}
+	if v.Last = e.Last; e.Ran != nil {
+		v.Ran = schema.Lasted(*e.Ran)
+	}
 	return v
 }
 
 func reason(x *schema.Exit) string {
 	switch {
+	case x.OOM != nil:
+		return x.Signal + ", " + x.OOM.String()
 	case x.SpawnErr != "":
 		return "spawn error: " + x.SpawnErr
 	case x.Signal != "" && x.Core:
@@ -208,12 +254,13 @@ func samples(names []string) []*View {
 	for _, name := range names {
 		labels[name] = "text"
 	}
-	code, no := 3, false
+	code, no, ran := 3, false, 187_442.031
 	at := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
 	e := viewEvent(&schema.AlertEvent{
 		ID: "web1/4f0c6d1e2a90b7c3/1234", Time: schema.Time{Time: at}, Seq: 1, Event: schema.ProcessStateExited,
 		Host: "web1", Group: "api", Process: "api_00", FromState: "RUNNING", Expected: &no, PID: 1,
-		Exit: &schema.Exit{Code: &code}, Log: &schema.Log{Stdout: "text\n", Stderr: "text\n"},
+		Exit: &schema.Exit{Code: &code, Signal: "SIGKILL", OOM: &schema.OOM{Cgroup: "/a", Limit: 1, Peak: 1}},
+		Log:  &schema.Log{Stdout: "text\n", Stderr: "text\n"}, Ran: &ran, Last: &schema.Look{Time: schema.Time{Time: at}, RSS: 1},
 	})
 	return []*View{
 		{

@@ -319,7 +319,7 @@ func who(group, process string) string {
 func happened(e *schema.AlertEvent) string {
 	switch {
 	case e.Exit != nil && reason(e.Exit) != "":
-		return shortReason(e.Exit)
+		return strings.TrimPrefix(ran(e.Ran)+", "+shortReason(e.Exit), ", ")
 	case e.Lost > 0 && e.Cause != "":
 		return fmt.Sprintf("%d events lost, %s", e.Lost, e.Cause)
 	case e.Lost > 0:

@@ -173,6 +173,9 @@ func details(e *schema.Event) (list []detail) {
 	if e.When != nil {
 		spare("%s", time.Unix(*e.When, 0).Local().Format(time.TimeOnly))
 	}
+	if s := ran(e.Ran); s != "" {
+		spare("%s", s)
+	}
 	if e.Part > 0 {
 		spare("part %d of %d", e.Part, e.Parts)
 	}

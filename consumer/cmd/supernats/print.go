@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf16"
 
@@ -114,7 +115,25 @@ func reason(x *schema.Exit) string {
 	if x.Core {
 		s += ", core dumped"
 	}
+	if x.OOM != nil {
+		s += ", " + x.OOM.String()
+	}
 	return s
+}
+
+// ran says how long that life of a process lasted, "" if that is not known.
+func ran(seconds *float64) string {
+	if seconds == nil {
+		return ""
+	}
+	d := schema.Lasted(*seconds)
+	switch {
+	case d < time.Second:
+		return "ran " + d.String()
+	case d < 10*time.Second:
+		return "ran " + d.Round(100*time.Millisecond).String()
+	}
+	return "ran " + age(d)
 }
 
 // clean takes out what would steer a terminal.

@@ -165,8 +165,14 @@ func ago(d time.Duration) string {
 	return fmt.Sprintf("%ds ago", d/time.Second)
 }
 
-// shortReason is reason for a column: "exit 3".
-func shortReason(x *schema.Exit) string { return strings.Replace(reason(x), "exit code ", "exit ", 1) }
+// shortReason is reason for a column: "exit 3", "SIGKILL, out of memory".
+func shortReason(x *schema.Exit) string {
+	short := *x
+	if x.OOM != nil {
+		short.OOM = &schema.OOM{}
+	}
+	return strings.Replace(reason(&short), "exit code ", "exit ", 1)
+}
 
 func printStates(w *os.File, states []shownState, now time.Time) error {
 	if len(states) == 0 {

@@ -41,7 +41,7 @@ const noBreak = "\u00a0"
 
 // together are words between which no line is broken: a date and its time, a number
 // and what it is of, a command.
-var together = regexp.MustCompile("\\b\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d|\\bpid \\d+|\\b(?:exit|code) \\d+|\\d+[dhms] ago\\b|`[^`]+`")
+var together = regexp.MustCompile("\\b\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d|\\bpid \\d+|\\b(?:exit|code) \\d+|\\d+[dhms] ago\\b|\\bout of memory\\b|`[^`]+`")
 
 // cellText makes a cell of what other machines say. Whether a sign is drawn as an emoji
 // is left to the terminal, since terminals do not agree on how wide it is then.

@@ -79,12 +79,32 @@ type Event struct {
 	// died or how much was lost: "exit code 3", "SIGKILL, core dumped".
 	Event, Reason, FromState string
 	PID                      int
+	// Ran is how long that life of the process lasted, 0 where that is not known.
+	Ran time.Duration
+	// Exit is why the process died, in parts.
+	Exit Exit
+	// Last is the last look at the process, nil where there was none: {{with .Last}}.
+	Last *schema.Look
 	// Late is how long ago it happened if it was told late, "3h", else empty.
 	Late string
 	// HostTime is what the host's clock said, where that is wrong by more than a
 	// minute, else zero. Fix is what to do about a trouble.
 	HostTime time.Time
 	Fix      string
+}
+
+// Exit is the reason of a death. What is not known is empty, and 0 is a code only if
+// Known.
+type Exit struct {
+	Known            bool
+	Code             int
+	Signal, SpawnErr string
+	Core             bool
+	// Source is pidfd or log, empty where the bridge does not say.
+	Source string
+	// OOM is nil unless memory ran out: {{with .Exit.OOM}}{{.Cgroup}} has {{bytes .Limit}}{{end}}.
+	// By itself it is "out of memory at 2.0 of 2 GiB".
+	OOM *schema.OOM
 }
 
 // Log holds lines, so that a template can indent them: a log cannot draw a line
@@ -195,11 +215,29 @@ func newEvent(a *schema.Alert, ev *schema.AlertEvent, now time.Time) Event {
 		PID: ev.PID,
 	}
 	v.Name, v.Fix = processName(v.Group, v.Process), clip(ev.Fix, maxField)
+	v.Exit, v.Last = newExit(ev.Exit), ev.Last
+	if ev.Ran != nil {
+		v.Ran = schema.Lasted(*ev.Ran)
+	}
 	if ev.HostTime != nil {
 		v.HostTime = ev.HostTime.In(now.Location())
 	}
 	if ev.Late {
 		v.Late = duration(max(0, now.Sub(ev.Time.Time)))
+	}
+	return v
+}
+
+func newExit(x *schema.Exit) Exit {
+	if x == nil {
+		return Exit{}
+	}
+	v := Exit{Known: true, Signal: cell(x.Signal, maxSubjectName), SpawnErr: cell(x.SpawnErr, maxField), Core: x.Core, Source: cell(x.Source, maxSubjectName)}
+	if x.Code != nil {
+		v.Code = *x.Code
+	}
+	if x.OOM != nil {
+		v.OOM = &schema.OOM{Cgroup: cell(x.OOM.Cgroup, maxField), Limit: x.OOM.Limit, Peak: x.OOM.Peak}
 	}
 	return v
 }

@@ -49,7 +49,7 @@ func drawEvent(t *rapid.T) schema.AlertEvent {
 		expected := rapid.Bool().Draw(t, "expected")
 		ev.Expected = &expected
 	}
-	switch rapid.IntRange(0, 4).Draw(t, "exit") {
+	switch rapid.IntRange(0, 5).Draw(t, "exit") {
 	case 0:
 		ev.Exit = code(rapid.IntRange(0, 255).Draw(t, "code"))
 	case 1:
@@ -58,6 +58,17 @@ func drawEvent(t *rapid.T) schema.AlertEvent {
 		ev.Exit = &schema.Exit{SpawnErr: hostile().Draw(t, "spawnerr")}
 	case 3:
 		ev.Lost = uint64(rapid.IntRange(1, 1000).Draw(t, "lost"))
+	case 4:
+		ev.Exit = &schema.Exit{Signal: hostile().Draw(t, "signal"), Source: hostile().Draw(t, "source"), OOM: &schema.OOM{
+			Cgroup: hostile().Draw(t, "cgroup"), Limit: rapid.Uint64().Draw(t, "limit"), Peak: rapid.Uint64().Draw(t, "peak"),
+		}}
+	}
+	ev.Ran = rapid.Ptr(rapid.Float64(), true).Draw(t, "ran")
+	if rapid.Bool().Draw(t, "looked") {
+		ev.Last = &schema.Look{
+			Time: at(0), RSS: rapid.Uint64().Draw(t, "rss"), PeakRSS: rapid.Uint64().Draw(t, "peak rss"), CPU: rapid.Float64().Draw(t, "cpu"),
+			Threads: rapid.Int().Draw(t, "threads"), Descriptors: rapid.Int().Draw(t, "fds"), Age: rapid.Float64().Draw(t, "age"),
+		}
 	}
 	if rapid.Bool().Draw(t, "log") {
 		ev.Log = &schema.Log{Stdout: hostile().Draw(t, "stdout"), Stderr: hostile().Draw(t, "stderr")}

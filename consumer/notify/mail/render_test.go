@@ -3,6 +3,7 @@ package mail
 import (
 	"fmt"
 	"io"
+	"math"
 	netmail "net/mail"
 	"regexp"
 	"slices"
@@ -135,6 +136,8 @@ func TestGolden(t *testing.T) {
 		{"digest", mixed()},
 		{"quorum", batch(quorum)},
 		{"update", batch(again)},
+		{"memory", batch(hungry())},
+		{"memories", hungryMany()},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := deliverAll(t, tc.batch, func(r *Receiver) { r.now = func() time.Time { return happened.Add(10 * time.Minute) } })
@@ -165,6 +168,7 @@ func sortedFields(h netmail.Header) []string {
 // TestInjection mails what a hostile process could call itself and write.
 func TestInjection(t *testing.T) {
 	fields := sortedFields(deliver(t, firing()).Header)
+	updateFields := sortedFields(deliver(t, alertOf(schema.TypeAlertUpdate, "unexpected-exit", "web1", "", "a", exit(time.Minute, code(3)))).Header)
 	digestFields := sortedFields(deliverAll(t, storm(2)).Header)
 	long := strings.Repeat("x", 100_000)
 	for _, evil := range []string{
@@ -185,6 +189,10 @@ func TestInjection(t *testing.T) {
 					ev := &a.Events[0]
 					ev.ID, ev.Server, ev.FromState = evil, evil, evil
 					ev.Exit = &schema.Exit{SpawnErr: evil}
+					if typ == schema.TypeAlertUpdate {
+						ev.Exit = &schema.Exit{Signal: evil, OOM: &schema.OOM{Cgroup: evil, Limit: 1, Peak: math.MaxUint64}}
+						ev.Ran, ev.Last = new(-1.0), &schema.Look{RSS: math.MaxUint64, CPU: math.MaxFloat64, Threads: -1, Descriptors: math.MinInt}
+					}
 					ev.Log = &schema.Log{Stdout: evil, Stderr: evil}
 				}}, change...)...)
 				n.ID, n.Type = evil, typ
@@ -199,6 +207,8 @@ func TestInjection(t *testing.T) {
 			who := func(r *Receiver) { r.identity = Identity{Instance: evil, Version: evil} }
 			single := batch(hostile(schema.TypeAlertFiring))
 			harmless(t, single, deliverAll(t, single, who), fields)
+			single = batch(hostile(schema.TypeAlertUpdate))
+			harmless(t, single, deliverAll(t, single, who), updateFields)
 			words := batch(hostile("evil", hostiles))
 			harmless(t, words, deliverAll(t, words, who), fields)
 			digest := batch(single[0], words[0], hostile(schema.TypeAlertUpdate, hostiles), hostile(schema.TypeAlertResolved))

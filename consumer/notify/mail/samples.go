@@ -32,6 +32,9 @@ var samples = sync.OnceValue(func() []sample {
 	late.Time, late.Late = at(3*time.Hour), true
 	last := exit
 	last.Log = &schema.Log{Stderr: "out of memory\n"}
+	hungry := exit
+	hungry.Exit = &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel, OOM: &schema.OOM{Cgroup: "/system.slice/supervisor.service", Limit: 2 << 30, Peak: 2 << 30}}
+	hungry.Ran, hungry.Last = new(187_442.031), &schema.Look{Time: at(3 * time.Second), RSS: 2 << 30, PeakRSS: 2 << 30, CPU: 9120.4, Threads: 9, Descriptors: 31, Age: 187_440}
 	lost := schema.AlertEvent{ID: "web1/4f0c6d1e2a90b7c3/loss/supernats/1", Time: at(time.Second), Event: "supernats.bridge.loss", Lost: 17}
 	trouble := schema.AlertEvent{
 		ID: "web1/trouble/disk-full/1", Time: at(time.Minute), Event: eventTrouble,
@@ -60,6 +63,7 @@ var samples = sync.OnceValue(func() []sample {
 		all = append(all, sample{name, newData(batch[len(batch)-1:], Identity{Instance: "mon1", Version: "1.2.3"}, now)})
 	}
 	add("an unexpected exit", schema.TypeAlertFiring, alert("unexpected-exit", "api", "api_00", last))
+	add("a lack of memory", schema.TypeAlertFiring, alert("unexpected-exit", "api", "api_00", hungry))
 	add("an update with two exits", schema.TypeAlertUpdate, alert("unexpected-exit", "api", "api_00", exit, exit))
 	add("an update without events", schema.TypeAlertUpdate, alert("unexpected-exit", "api", "api_00"))
 	add("a resolved alert", schema.TypeAlertResolved, over)

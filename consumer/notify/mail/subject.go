@@ -2,6 +2,7 @@ package mail
 
 import (
 	"cmp"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -73,7 +74,7 @@ func subjectOne(n *schema.CloudEvent[*schema.Alert]) string {
 	}
 	said, short = headerValue(said), headerValue(short)
 	for _, who := range whos {
-		for _, text := range []string{said, short, terse(short)} {
+		for _, text := range []string{said, short, crashed.Replace(short), terse(short), tersest(short)} {
 			for _, t := range []string{tail, terse(tail)} {
 				if s := joinWords(head, who, text) + t; displaywidth.String(s) <= maxSubjectWidth {
 					return s
@@ -82,7 +83,7 @@ func subjectOne(n *schema.CloudEvent[*schema.Alert]) string {
 		}
 	}
 	// What is cut off last are the names, and never how many there are more.
-	tail, short = terse(tail), terse(short)
+	tail, short = terse(tail), tersest(short)
 	room := maxSubjectWidth - displaywidth.String(head) - displaywidth.String(tail) - 1
 	if *who != "" {
 		*who = cutMiddle(*who, max(room-min(displaywidth.String(short), minSaid)-1, minWho))
@@ -97,9 +98,19 @@ var briefly = strings.NewReplacer(
 	" days", "d", " day", "d", " s each", "s each", " m each", "m each", " h each", "h each",
 )
 
-// terse says the same with fewer letters.
-func terse(s string) string {
-	return strings.NewReplacer("exit code ", "exit ", " (and ", " (", ": open for ", " after ", "exited unexpectedly", "crashed").Replace(s)
+// crashed says the same with fewer letters.
+var crashed = strings.NewReplacer("exit code ", "exit ", " (and ", " (", ": open for ", " after ", "exited unexpectedly", "crashed")
+
+// memoryAmount is what schema.OOM says of amounts.
+var memoryAmount = regexp.MustCompile(`(out of memory) at (?:a limit of )?[0-9.]+(?: (?:[KMGTPE]i)?B)?(?: of [0-9.]+ (?:[KMGTPE]i)?B)?`)
+
+// terse is crashed, and leaves out at how much memory ran out.
+func terse(s string) string { return memoryAmount.ReplaceAllString(crashed.Replace(s), "$1") }
+
+// tersest is terse, and leaves out the signal by which the kernel ends what it has no
+// memory for.
+func tersest(s string) string {
+	return strings.Replace(terse(s), "crashed (SIGKILL, out of memory)", "ran out of memory", 1)
 }
 
 // subjectMany is the subject of a digest. It names as many processes as fit, the worst

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"io"
+	"reflect"
 	"regexp"
 	"strings"
 	texttemplate "text/template"
 	"time"
+
+	"supernats/schema"
 )
 
 // maxBody is how much one template of the configuration may write, in bytes.
@@ -27,11 +30,24 @@ var functions = map[string]any{
 	"default":  func(other, s string) string { return cmp.Or(s, other) },
 	"truncate": func(n int, s string) string { return clip(s, max(n, 0)) },
 	"date":     func(layout string, t time.Time) string { return t.Format(layout) },
+	"duration": duration,
+	"bytes":    bytesText,
 }
 
 // executor is what text/template and html/template have in common.
 type executor interface {
 	Execute(w io.Writer, data any) error
+}
+
+// bytesText writes a number of bytes: "2.0 GiB".
+func bytesText(n any) (string, error) {
+	switch v := reflect.ValueOf(n); {
+	case v.CanUint():
+		return schema.Bytes(v.Uint()), nil
+	case v.CanInt() && v.Int() >= 0:
+		return schema.Bytes(uint64(v.Int())), nil
+	}
+	return "", fmt.Errorf("bytes: found %v, want a number of bytes", n)
 }
 
 // templates are those of the configuration; nil ones are not given.
@@ -158,6 +174,9 @@ func templateError(key string, err error, sample string) error {
 	}
 	if strings.Contains(text, "map has no entry for key") {
 		text += `; {{index .Labels "key"}} is empty where there is none`
+	}
+	if strings.Contains(text, "nil pointer evaluating") {
+		text += "; {{with }} asks first whether there is one"
 	}
 	if sample != "" {
 		text += " (tried on " + sample + ")"

@@ -221,6 +221,11 @@ func (v *view) event(a *schema.Alert, ev *Event) {
 	v.row("From state", ev.FromState)
 	// In full: tables cut it shorter.
 	v.row("Reason", clip(reason(headline(a)), maxField))
+	if ev.Exit.OOM != nil {
+		v.row("Cgroup", ev.Exit.OOM.Cgroup)
+	}
+	v.row("Ran for", strings.TrimPrefix(notify.Ran(headline(a)), "ran "))
+	v.row("Last look", notify.LastLook(headline(a)))
 	v.row("To fix it", clip(ev.Fix, maxField))
 	v.row("Time", when(ev.At, v.Time))
 	if !ev.HostTime.IsZero() {
@@ -282,14 +287,14 @@ func (ev *Event) what(a *schema.Alert, record *schema.AlertEvent) string {
 	if p, ok := eventPhrase(a.Rule, record); ok {
 		words = p.one
 	}
-	return strings.TrimSpace(words + details(ev.Reason))
+	return strings.TrimSpace(words + details(withRan(record, ev.Reason)))
 }
 
 // why says it below a sentence that has said what happened last.
 func (ev *Event) why(a *schema.Alert, record *schema.AlertEvent) string {
 	said, ok := alertPhrase(a)
 	if p, known := eventPhrase(a.Rule, record); ok && known && p == said && ev.Reason != "" && record.Lost == 0 {
-		return ev.Reason
+		return withRan(record, ev.Reason)
 	}
 	return ev.what(a, record)
 }

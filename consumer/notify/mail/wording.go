@@ -126,7 +126,7 @@ func reason(ev *schema.AlertEvent) string {
 	switch {
 	case x == nil:
 		return ""
-	case x.SpawnErr != "":
+	case x.SpawnErr != "" && x.OOM == nil:
 		return "spawn error: " + clip(x.SpawnErr, maxField)
 	case x.Signal != "":
 		s = clip(x.Signal, maxSubjectName)
@@ -135,6 +135,9 @@ func reason(ev *schema.AlertEvent) string {
 	}
 	if x.Core {
 		s = strings.TrimPrefix(s+", core dumped", ", ")
+	}
+	if x.OOM != nil {
+		s = strings.TrimPrefix(s+", "+x.OOM.String(), ", ")
 	}
 	return s
 }
@@ -195,6 +198,7 @@ func what(a *schema.Alert, many, aside bool) string {
 		words, why = strings.Fields(words)[0]+" lost at least "+count(lost, "event", "events"), lossCause(a)
 	} else if aside && !many {
 		words += asideOf(a, p)
+		why = withRan(headline(a), why)
 	}
 	if p.evident {
 		return words + details(why)
@@ -224,6 +228,15 @@ func why(a *schema.Alert, many bool) string {
 		}
 	}
 	return s
+}
+
+// withRan puts how long that life of the process lasted before the reason of its end:
+// "ran 2 d 4 h, SIGKILL".
+func withRan(ev *schema.AlertEvent, reason string) string {
+	if ev == nil || notify.Ran(ev) == "" {
+		return reason
+	}
+	return strings.TrimSuffix(notify.Ran(ev)+", "+reason, ", ")
 }
 
 func (p phrase) plural() string { return cmp.Or(p.many, p.one) }
@@ -380,6 +393,8 @@ func again(a *schema.Alert) string {
 		if why != "" {
 			why = "the last time " + why
 		}
+	} else {
+		why = withRan(headline(a), why)
 	}
 	s = p.one + s + details(why, rule)
 	if a.Count > len(a.Events) {

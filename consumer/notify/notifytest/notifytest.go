@@ -13,6 +13,7 @@ package notifytest
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,10 @@ func hostile(i int, s string) *schema.CloudEvent[*schema.Alert] {
 		ev := &a.Events[0]
 		ev.ID, ev.Host, ev.Group, ev.Process, ev.Server, ev.FromState = s, s, s, s, s, s
 		ev.Exit = &schema.Exit{SpawnErr: s}
+		if i%2 == 1 {
+			ev.Exit = &schema.Exit{Signal: s, Source: s, OOM: &schema.OOM{Cgroup: s, Limit: 1, Peak: math.MaxUint64}}
+			ev.Ran, ev.Last = new(math.MaxFloat64), &schema.Look{RSS: math.MaxUint64, CPU: -1, Threads: math.MinInt, Age: math.MaxFloat64}
+		}
 		ev.Log = &schema.Log{Stdout: s, Stderr: s}
 		if i%3 == 0 {
 			ev.Event = s
