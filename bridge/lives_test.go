@@ -1,0 +1,160 @@
+package bridge
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"supernats/bridge/eventlistener"
+	"supernats/bridge/look"
+	"supernats/bridge/supervisord"
+	"supernats/schema"
+)
+
+// step is an event that is read some time after the one before it.
+type step struct {
+	after time.Duration
+	state string
+	pid   int
+}
+
+func (s step) event(serial uint64) (*eventlistener.Header, []byte) {
+	if s.state == "tick" {
+		return &eventlistener.Header{Event: "TICK_5", Serial: serial}, []byte("when:5")
+	}
+	payload := "processname:api_00 groupname:api from_state:STARTING"
+	if s.pid != 0 {
+		payload += fmt.Sprintf(" pid:%d", s.pid)
+	}
+	return &eventlistener.Header{Event: "PROCESS_STATE_" + s.state, Serial: serial}, []byte(payload)
+}
+
+// Where nothing but events is known, they say for how long a process ran, if they were
+// read when they happened; what they cannot say is left out.
+func TestRanByEvents(t *testing.T) {
+	t.Parallel()
+	const ms, s = time.Millisecond, time.Second
+	starts := []step{{0, "STARTING", 0}, {s, "RUNNING", 7}}
+	for _, tc := range []struct {
+		name    string
+		current bool
+		steps   []step
+		want    string // of each death
+	}{
+		{"an exit", true, append(starts[:2:2], step{9*s + 250*ms, "EXITED", 7}), "10.25"},
+		{"a stop", true, append(starts[:2:2], step{s, "STOPPING", 7}, step{500 * ms, "STOPPED", 7}), "2.5"},
+		{"out of control", true, append(starts[:2:2], step{s, "UNKNOWN", 0}), "2"},
+		{"a bridge that was not there", true, []step{{s, "EXITED", 7}}, "-"},
+		{"a restart, events wait", false, append(starts[:2:2], step{9 * s, "EXITED", 7}), "-"},
+		{"a restart, no events wait any more", false, append([]step{{10 * ms, "tick", 0}, {3 * s, "tick", 0}}, append(starts[:2:2], step{9 * s, "EXITED", 7})...), "10"},
+		{"as late as short", true, []step{{0, "STARTING", 0}, {900 * ms, "BACKOFF", 0}}, "-"},
+		{"given up", true, []step{{0, "STARTING", 0}, {3 * s, "BACKOFF", 0}, {s, "STARTING", 0}, {4 * s, "BACKOFF", 0}, {0, "FATAL", 0}}, "3 4 4"},
+		{"given up later", true, []step{{0, "STARTING", 0}, {3 * s, "BACKOFF", 0}, {0, "RUNNING", 7}, {0, "FATAL", 0}}, "3 -"},
+		{"started twice", true, append(append(starts[:2:2], step{3 * s, "EXITED", 7}), append(starts[:2:2], step{s, "EXITED", 7})...), "4 2"},
+		{"dead twice", true, append(starts[:2:2], step{3 * s, "EXITED", 7}, step{3 * s, "EXITED", 7}), "4 -"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			clock := 1000 * time.Second
+			l := newLives(nil, tc.current)
+			l.now, l.read = func() time.Duration { return clock }, clock
+			got := ""
+			for i, step := range tc.steps {
+				clock += step.after
+				h, payload := step.event(uint64(i))
+				f := l.note(h, payload, nil)
+				switch {
+				case f != nil && f.Ran != nil:
+					got += fmt.Sprint(" ", *f.Ran)
+				case step.state == "EXITED" || step.state == "STOPPED" || step.state == "UNKNOWN" || step.state == "BACKOFF" || step.state == "FATAL":
+					got += " -"
+				}
+			}
+			if got != " "+tc.want {
+				t.Errorf("got%s, want %s", got, tc.want)
+			}
+			if n := len(l.running) + len(l.ended); n > 0 && tc.name != "given up later" {
+				t.Errorf("%d lives are left over", n)
+			}
+		})
+	}
+}
+
+// What the kernel has reported of a death is right, whenever its event comes.
+func TestRanByKernel(t *testing.T) {
+	t.Parallel()
+	l := newLives(nil, true)
+	now := time.Now()
+	for _, step := range []step{{0, "STARTING", 0}, {0, "RUNNING", 7}} {
+		h, payload := step.event(1)
+		l.note(h, payload, nil)
+	}
+	h, payload := step{0, "EXITED", 7}.event(2)
+	exit := &schema.Exit{Signal: "SIGKILL"}
+	f := l.note(h, payload, &facts{Serial: 2, Exit: exit, end: end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}})
+	if f.Ran == nil || *f.Ran != 60 || f.Exit != exit || f.Serial != 2 || f.Last != nil {
+		t.Errorf("%+v", f)
+	}
+}
+
+// A program that could not be started has not run.
+func TestNeverRan(t *testing.T) {
+	t.Parallel()
+	ran := 1.5
+	for _, tc := range []struct {
+		exit *schema.Exit
+		want bool
+	}{{nil, true}, {&schema.Exit{Signal: "SIGKILL"}, true}, {&schema.Exit{SpawnErr: "can't find command"}, false}} {
+		e := &schema.Event{Event: schema.ProcessStateBackoff, Exit: tc.exit, Ran: &ran, Last: &schema.Look{}}
+		neverRan([]supervisord.Received{{Event: e}})
+		if got := e.Ran != nil && e.Last != nil; got != tc.want {
+			t.Errorf("%+v: %v, %v", tc.exit, e.Ran, e.Last)
+		}
+	}
+}
+
+// BenchmarkNote is what the listener spends on lives: for an event of another kind, for
+// the tick that asks for looks, and for a death of a process that was looked at.
+func BenchmarkNote(b *testing.B) {
+	looks, err := look.New(look.Config{Parent: os.Getpid()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer looks.Close()
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	l := newLives(looks, true)
+	for _, bc := range []struct {
+		name  string
+		steps []step
+	}{
+		{"log", nil},
+		{"tick", []step{{0, "tick", 0}}},
+		{"life", []step{{0, "STARTING", 0}, {0, "RUNNING", cmd.Process.Pid}, {0, "EXITED", cmd.Process.Pid}}},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			type event struct {
+				h       *eventlistener.Header
+				payload []byte
+			}
+			events := []event{{&eventlistener.Header{Event: "PROCESS_LOG_STDOUT"}, []byte("processname:a groupname:a pid:1 channel:stdout\nx")}}
+			if bc.steps != nil {
+				events = nil
+			}
+			for i, s := range bc.steps {
+				h, payload := s.event(uint64(i))
+				events = append(events, event{h, payload})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, e := range events {
+					l.note(e.h, e.payload, nil)
+				}
+			}
+		})
+	}
+}
