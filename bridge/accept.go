@@ -114,7 +114,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	if b.deaths != nil {
 		f = b.deaths.note(&h, payload)
 	}
-	if f = b.lives.note(&h, payload, f); f != nil {
+	if f = b.lives.note(&h, payload, now, f); f != nil {
 		if err := b.recordFacts(ctx, f, now); err != nil {
 			return err
 		}

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// quietFor is for how long supervisord has to send nothing to show that no events
-	// wait in its buffer: it sends the next one as soon as it is answered.
-	quietFor = 500 * time.Millisecond
+	// promptTick is how late a tick may be read: supervisord makes it up to a second after
+	// its time (supervisord.py runforever).
+	promptTick = 1500 * time.Millisecond
 	// leastRan is the shortest life that two events can tell: supervisord hands each of
 	// them on up to a second late (supervisord.py runforever).
 	leastRan = time.Second
@@ -37,8 +37,8 @@ const (
 //   - from its PROCESS_STATE_STARTING, where neither is to be had (hidepid, another pid
 //     namespace), to a second: only if the bridge was there and not behind.
 //
-// A death is when the kernel has reported it, or else when its event was read. All
-// times are those since the machine was started: setting its clock moves none.
+// A death is when the kernel has reported it, or else when it was noticed, by a look or
+// by its event; of an event that has waited nothing is said. All times are those since the machine was started: setting its clock moves none.
 //
 // All but run and know belongs to the goroutine that listens, and reads no file.
 type lives struct {
@@ -50,11 +50,13 @@ type lives struct {
 	// that has none of its own.
 	ended map[lifeKey]lived
 
-	now  func() time.Duration // look.Now; tests have their own
-	read time.Duration        // when the last event was read
-	// current says that events are read when they happen: after a restart of the bridge,
-	// old ones may have waited for it.
-	current bool
+	now func() time.Duration // look.Now; tests have their own
+	// current says that events are read when they happen, as the last tick was; late, that
+	// it was not: after a restart of the bridge, and in a rush, they have waited in
+	// supervisord's buffer. Neither is so before the first tick. prompt is when the last
+	// tick was read that was not late.
+	current, late bool
+	prompt        time.Duration
 }
 
 type lifeKey struct{ group, process string }
@@ -79,30 +81,27 @@ type end struct {
 
 func newLives(looks *look.Looker, current bool) *lives {
 	return &lives{
-		looks: looks, current: current, now: look.Now, read: look.Now(),
+		looks: looks, current: current, now: look.Now,
 		running: map[lifeKey]running{}, ended: map[lifeKey]lived{},
 	}
 }
 
 // note takes an event that is being accepted, and adds to what is known of the death
 // that it reports; nil is nothing.
-func (l *lives) note(h *eventlistener.Header, payload []byte, f *facts) *facts {
+// at is when it was read.
+func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, f *facts) *facts {
 	if l == nil {
 		return f
 	}
 	state, ok := strings.CutPrefix(h.Event, "PROCESS_STATE_")
 	if !ok {
-		if h.Event == schema.Tick5 && l.looks != nil {
-			l.looks.Tick()
-		}
-		if !l.current {
-			l.follow(l.now()) // a system call: no vDSO for this clock in Go
+		if ticks[h.Event] != 0 {
+			l.tick(h.Event, at.Sub(tickTime(payload, at)))
 		}
 		return f
 	}
 
 	now := l.now()
-	l.follow(now)
 	key, pid := lifeOf(payload)
 	var is lived
 	switch state {
@@ -134,19 +133,30 @@ func (l *lives) note(h *eventlistener.Header, payload []byte, f *facts) *facts {
 	return f
 }
 
-// follow finds out whether events are read when they happen.
-func (l *lives) follow(now time.Duration) {
-	l.current = l.current || now-l.read >= quietFor
-	l.read = now
+// tick takes a tick that is so late. If all events since the tick before it have waited,
+// or may have, nobody knows when the starts among them were.
+func (l *lives) tick(event string, late time.Duration) {
+	prompt := late < promptTick
+	if l.late || !prompt {
+		for key, r := range l.running {
+			if r.started > l.prompt {
+				r.started = 0
+				l.running[key] = r
+			}
+		}
+	}
+	l.current, l.late = prompt, !prompt
+	if prompt {
+		l.prompt = l.now()
+	}
+	if event == schema.Tick5 && l.looks != nil {
+		l.looks.Tick()
+	}
 }
 
 func (l *lives) begin(key lifeKey, now time.Duration) {
-	var r running
-	if l.current {
-		r.started = now
-	}
 	if len(l.running) < maxLives {
-		l.running[key] = r
+		l.running[key] = running{started: now}
 	}
 	if l.looks != nil {
 		l.looks.Soon()
@@ -170,9 +180,9 @@ func (l *lives) over(key lifeKey, e end, now time.Duration) (is lived) {
 	if e.pid == 0 {
 		e.pid = r.pid
 	}
-	died, started := now, time.Duration(0)
+	died, started, prompt := now, time.Duration(0), l.current
 	if !e.died.IsZero() {
-		died = now - max(0, time.Since(e.died))
+		died, prompt = now-max(0, time.Since(e.died)), true
 	}
 	if !e.started.IsZero() {
 		started = now - max(0, time.Since(e.started))
@@ -183,10 +193,14 @@ func (l *lives) over(key lifeKey, e end, now time.Duration) (is lived) {
 		if ok && (seen.Started-started).Abs() > sameStart {
 			started = seen.Started // the machine was suspended since, or nothing was known
 		}
+		if ok && seen.Gone != 0 && e.died.IsZero() {
+			died, prompt = seen.Gone, true
+		}
 		is.last = lookOf(seen.Last)
 		l.looks.Soon() // it may be started again
 	}
 	switch {
+	case !prompt: // it has died some time ago
 	case started != 0:
 		is.ran = seconds(died - started)
 	case r.started != 0 && died-r.started >= leastRan:

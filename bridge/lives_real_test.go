@@ -1,8 +1,10 @@
 package bridge_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,5 +128,54 @@ func TestRanAndLast(t *testing.T) {
 		if dead := e.Event == schema.ProcessStateExited || e.Event == schema.ProcessStateStopped; !dead && (e.Ran != nil || e.Last != nil) {
 			t.Errorf("no death: %s", m.Data())
 		}
+	}
+}
+
+// Where /proc shows nothing, the events alone say for how long a process ran, to a
+// second; what it was like is left out, and that is said once.
+func TestLivesHidden(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	for name, wrapper := range map[string]string{
+		"no proc":   `unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$@"' sh`,
+		"hidepid":   `unshare --mount sh -c 'mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"' sh`,
+		"namespace": `unshare --pid --fork --kill-child --mount-proc`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nats := streamtest.Start(t)
+			w := newWorld(t)
+			spool := supervisordtest.Dir(t)
+			if err := os.Chmod(spool, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			section := conf(t, "--nats-url", nats.URL, "--host", "web1", "--spool-dir", spool, "--no-wake")
+			// unshare does not pass a signal on.
+			wrapped := strings.Replace(section, "command=", "stopwaitsecs=1\ncommand="+wrapper+" ", 1)
+			dir := supervisordtest.Dir(t)
+			if err := errors.Join(os.Chmod(dir, 0o755), supervisordtest.WriteConf(dir, "supervisor", wrapped+w.program("hungry"))); err != nil {
+				t.Fatal(err)
+			}
+			s := supervisordtest.StartIn(t, dir)
+			js := nats.JetStream()
+			waitStored(t, js, "supervisor.event.web1.-.-.tick.5", 1)
+			w.touch("go.hungry")
+			m := waitStored(t, js, "supervisor.event.web1.hungry.hungry.process_state.exited", 1)[0]
+			validator(t)(m.Data())
+			e := event(t, m)
+			own := w.wait("died.hungry").Sub(w.wait("started.hungry"))
+			if e.Last != nil || e.Ran == nil {
+				t.Fatalf("ran %v, last %v\n%s", e.Ran, e.Last, m.Data())
+			}
+			if ran := time.Duration(*e.Ran * float64(time.Second)); (ran - own).Abs() > 1500*time.Millisecond {
+				t.Errorf("ran for %v, by itself for %v", ran, own)
+			}
+			log, err := os.ReadFile(filepath.Join(s.Dir, "supernats-stderr.log"))
+			if n := strings.Count(string(log), "looked at"); err != nil || n != 1 {
+				t.Errorf("%v; that is said %d times", err, n)
+			}
+		})
 	}
 }

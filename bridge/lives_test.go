@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 	"supernats/schema"
 )
 
+// read is when events are read in these tests.
+var read = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+
 // step is an event that is read some time after the one before it.
 type step struct {
 	after time.Duration
@@ -21,8 +25,9 @@ type step struct {
 }
 
 func (s step) event(serial uint64) (*eventlistener.Header, []byte) {
-	if s.state == "tick" {
-		return &eventlistener.Header{Event: "TICK_5", Serial: serial}, []byte("when:5")
+	if late, ok := strings.CutPrefix(s.state, "tick "); ok {
+		d, _ := time.ParseDuration(late)
+		return &eventlistener.Header{Event: "TICK_5", Serial: serial}, fmt.Appendf(nil, "when:%d", read.Add(-d).Unix())
 	}
 	payload := "processname:api_00 groupname:api from_state:STARTING"
 	if s.pid != 0 {
@@ -47,8 +52,13 @@ func TestRanByEvents(t *testing.T) {
 		{"a stop", true, append(starts[:2:2], step{s, "STOPPING", 7}, step{500 * ms, "STOPPED", 7}), "2.5"},
 		{"out of control", true, append(starts[:2:2], step{s, "UNKNOWN", 0}), "2"},
 		{"a bridge that was not there", true, []step{{s, "EXITED", 7}}, "-"},
-		{"a restart, events wait", false, append(starts[:2:2], step{9 * s, "EXITED", 7}), "-"},
-		{"a restart, no events wait any more", false, append([]step{{10 * ms, "tick", 0}, {3 * s, "tick", 0}}, append(starts[:2:2], step{9 * s, "EXITED", 7})...), "10"},
+		{"a restart, events wait", false, append(starts[:2:2], step{3 * s, "EXITED", 7}), "-"},
+		{"a restart, an old tick", false, append(starts[:2:2], step{0, "tick 5s", 0}, step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}), "-"},
+		{"a restart, behind an old tick", false, append(append([]step{{0, "tick 5s", 0}}, starts...), step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}), "-"},
+		{"a restart, nothing has waited", false, append(starts[:2:2], step{3 * s, "tick 1s", 0}, step{9 * s, "EXITED", 7}), "13"},
+		{"a rush", true, append(append(starts[:2:2], step{s, "tick 9s", 0}, step{s, "tick 0s", 0}), append(starts[:2:2], step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7})...), "11"},
+		{"a rush long after a start", true, append(starts[:2:2], step{s, "tick 0s", 0}, step{9 * s, "tick 9s", 0}, step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}), "21"},
+		{"a death that has waited", true, append(starts[:2:2], step{9 * s, "tick 20s", 0}, step{0, "EXITED", 7}), "-"},
 		{"as late as short", true, []step{{0, "STARTING", 0}, {900 * ms, "BACKOFF", 0}}, "-"},
 		{"given up", true, []step{{0, "STARTING", 0}, {3 * s, "BACKOFF", 0}, {s, "STARTING", 0}, {4 * s, "BACKOFF", 0}, {0, "FATAL", 0}}, "3 4 4"},
 		{"given up later", true, []step{{0, "STARTING", 0}, {3 * s, "BACKOFF", 0}, {0, "RUNNING", 7}, {0, "FATAL", 0}}, "3 -"},
@@ -58,12 +68,12 @@ func TestRanByEvents(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			clock := 1000 * time.Second
 			l := newLives(nil, tc.current)
-			l.now, l.read = func() time.Duration { return clock }, clock
+			l.now = func() time.Duration { return clock }
 			got := ""
 			for i, step := range tc.steps {
 				clock += step.after
 				h, payload := step.event(uint64(i))
-				f := l.note(h, payload, nil)
+				f := l.note(h, payload, read, nil)
 				switch {
 				case f != nil && f.Ran != nil:
 					got += fmt.Sprint(" ", *f.Ran)
@@ -88,11 +98,11 @@ func TestRanByKernel(t *testing.T) {
 	now := time.Now()
 	for _, step := range []step{{0, "STARTING", 0}, {0, "RUNNING", 7}} {
 		h, payload := step.event(1)
-		l.note(h, payload, nil)
+		l.note(h, payload, read, nil)
 	}
 	h, payload := step{0, "EXITED", 7}.event(2)
 	exit := &schema.Exit{Signal: "SIGKILL"}
-	f := l.note(h, payload, &facts{Serial: 2, Exit: exit, end: end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}})
+	f := l.note(h, payload, read, &facts{Serial: 2, Exit: exit, end: end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}})
 	if f.Ran == nil || *f.Ran != 60 || f.Exit != exit || f.Serial != 2 || f.Last != nil {
 		t.Errorf("%+v", f)
 	}
@@ -133,7 +143,7 @@ func BenchmarkNote(b *testing.B) {
 		steps []step
 	}{
 		{"log", nil},
-		{"tick", []step{{0, "tick", 0}}},
+		{"tick", []step{{0, "tick 0s", 0}}},
 		{"life", []step{{0, "STARTING", 0}, {0, "RUNNING", cmd.Process.Pid}, {0, "EXITED", cmd.Process.Pid}}},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
@@ -152,7 +162,7 @@ func BenchmarkNote(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				for _, e := range events {
-					l.note(e.h, e.payload, nil)
+					l.note(e.h, e.payload, read, nil)
 				}
 			}
 		})

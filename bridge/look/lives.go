@@ -7,6 +7,8 @@ type Life struct {
 	// Started is when it was started, by the clock of Now: right to 5 ms, since /proc
 	// counts in hundredths of a second.
 	Started time.Duration
+	// Gone is when it was noticed that it was gone, 0 if it was not.
+	Gone time.Duration
 	// Last is the last look at it; its Time is zero if it died before one.
 	Last Look
 }
@@ -72,7 +74,7 @@ func (l *Looker) Take(d Death) (Life, bool) {
 	} else {
 		l.drop(p)
 	}
-	return Life{Started: ticks(p.start) + tick/2, Last: p.last}, true
+	return Life{Started: ticks(p.start) + tick/2, Gone: p.buried, Last: p.last}, true
 }
 
 // find returns the oldest process with the pid of a death that is the one; nil without

@@ -230,9 +230,9 @@ func TestUsedAgain(t *testing.T) {
 	}
 	for i := 2; i <= 3; i++ {
 		life, ok := l.Take(Death{PID: pid, Died: ticks(1000)})
-		want := Life{Started: ticks(uint64(i)*100) + tick/2, Last: life.Last}
+		want := Life{Started: ticks(uint64(i)*100) + tick/2, Gone: life.Gone, Last: life.Last}
 		page := uint64(os.Getpagesize())
-		if !ok || life != want || life.Last.RSS != uint64(i)*page || life.Last.Peak != 1<<30 || life.Last.Threads != 3 || life.Last.CPU != 2*time.Second {
+		if !ok || life != want || (life.Gone != 0) != (i == 2) || life.Last.RSS != uint64(i)*page || life.Last.Peak != 1<<30 || life.Last.Threads != 3 || life.Last.CPU != 2*time.Second {
 			t.Errorf("%d: %v, %+v", i, ok, life)
 		}
 	}
