@@ -111,15 +111,11 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		return nil
 	}
 	var f *facts
-	if b.deaths != nil {
-		f = b.deaths.note(&h, payload)
+	if d := b.deaths.Load(); d != nil {
+		f = d.note(&h, payload)
 	}
-	if f = b.lives.note(&h, payload, now, f); f != nil {
-		if err := b.recordFacts(ctx, f, now); err != nil {
-			return err
-		}
-	}
-	b.buf = appendEvent(b.buf[:0], now, b.boot.load(), header, payload)
+	f = b.lives.note(&h, payload, now, f)
+	b.buf = f.append(appendEvent(b.buf[:0], now, b.boot.load(), header, payload))
 	if err := b.store(ctx, b.buf, &h); err != nil {
 		return err
 	}

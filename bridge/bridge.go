@@ -55,8 +55,9 @@ type Bridge struct {
 	full    bool // said that the spool is full
 	lag     lag  // of the goroutine that listens
 	late    *lateDeaths
-	deaths  *deaths // from Run on; nil where the kernel cannot be asked
-	lives   *lives  // from Run on; nil in a section for output
+	deaths  atomic.Pointer[deaths] // from Run on; nil where the kernel cannot be asked
+	watched atomic.Pointer[schema.Watch]
+	lives   *lives // from Run on; nil in a section for output
 	pace    pace
 	// stoppingRead says that supervisord has reported its own end. stopState is set
 	// before our last record is made, see supervisorState.
@@ -126,8 +127,9 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
 		Client: b.server, Boot: b.boot.String(), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
 		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.cfg.StartedTogether },
-		Raise: func(cause, text, fix string) { b.troubles.raise(cause, text, fix) },
-		Clear: func(cause string) { b.troubles.clear(cause) },
+		Raise:   func(cause, text, fix string) { b.troubles.raise(cause, text, fix) },
+		Clear:   func(cause string) { b.troubles.clear(cause) },
+		Differs: func(e *schema.Event, kernel, log *schema.Exit) { b.differs(e, kernel, log) },
 	})
 	b.registry = prometheus.NewRegistry()
 	b.metrics = newMetrics(b.registry, b)
@@ -161,6 +163,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		return nil // ctx has ended: nothing was accepted
 	}
 	b.opened.Store(b.spool)
+	watch := b.watchDeaths()
 	defer func() {
 		if err := b.spool.Close(); err != nil {
 			b.log.Error().Err(err).Msg("spool is closed with an error")
@@ -197,8 +200,8 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	aside, stopAside := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
-	if b.watchDeaths() {
-		tasks.Go(func() { b.deaths.run(aside) })
+	if watch != nil {
+		tasks.Go(func() { watch(aside) })
 	}
 	b.followLives()
 	tasks.Go(func() { b.lives.run(aside) })

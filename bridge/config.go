@@ -32,7 +32,7 @@ type Config struct {
 	Drain         schema.Duration            `default:"5s" help:"How long to go on publishing after supervisord asks to stop."`
 	TTL           map[string]schema.Duration `placeholder:"NAME=DURATION" help:"How long a class of events stays in the stream, by event name or 'snapshot'; 0 for as long as the stream keeps it. Repeatable."`
 	Ephemeral     bool                       `help:"This host is gone for good once its supervisord has been stopped, as a container is: supernats forgets it then, without an alert."`
-	Wake          bool                       `default:"true" negatable:"" help:"Watch supervisord's programs and wake it when one has died, instead of after up to a second."`
+	Wake          bool                       `default:"true" negatable:"" help:"Wake supervisord when one of its programs has died: its event comes at once instead of up to a second later."`
 	LogLevel      string                     `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
 
 	// StartedTogether says that nobody has listened to this life of supervisord

@@ -1,10 +1,11 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,99 +21,96 @@ import (
 const (
 	// reservedFiles are the descriptors that the bridge needs for all else.
 	reservedFiles = 100
-	// While a program is about to start, supervisord's children are looked for every
-	// lookSoon for hurry, and then every lookLater: what dies at once is reaped by the
-	// time that its event is read.
-	lookSoon  = 100 * time.Microsecond
-	hurry     = 50 * time.Millisecond
-	lookLater = 20 * time.Millisecond
-	// hurryLasts is how long after the last start or death somebody looks.
-	hurryLasts = 3 * time.Second
+	// sweepEvery is how often is done what no event leads to.
+	sweepEvery = 5 * time.Second
+	// maxGivenUp bounds how many programs are remembered that are being started, or that
+	// may be given up.
+	maxGivenUp = 10_000
 )
 
-// facts are what only this moment knows of the death that an event reports. They are
-// stored before the event, in a record of their own, since after a restart, or when
-// NATS has been away for hours, nobody could find them out.
-type facts struct {
-	Serial uint64       `json:"serial"`
-	Exit   *schema.Exit `json:"exit,omitempty"`
-	// Ran is for how long the process had been running, in seconds, Last the last look
-	// at it, see lives.
-	Ran  *float64     `json:"ran,omitempty"`
-	Last *schema.Look `json:"last,omitempty"`
-
-	end end // for lives
-}
-
 // deaths learns from the kernel how supervisord's programs end, and has supervisord
-// reap them at once. It is nil where that is impossible.
+// report them at once. It is nil where that is impossible.
+//
+// Its goroutines: the watch, which reports deaths; the waker; one that looks for new
+// processes and their names. The one that listens takes what they have found out.
 type deaths struct {
 	watch *deathwatch.Watch
 	waker *waker
-	hurry chan struct{} // holds a value when programs are about to start
+	// starts holds a value when a program has been started, or is about to be.
+	starts chan struct{}
+	// limit is how many can be watched.
+	limit int
 
-	// last is how programs that may be given up died; it belongs to the goroutine that
-	// listens.
-	last map[deathwatch.Name]*schema.Exit
+	// Of the goroutine that listens. last is how programs ended that may be given up,
+	// starting are those that are being started, with the serial of that event; pool
+	// and poolSerial are of the last event.
+	last       map[deathwatch.Name]*facts
+	starting   map[deathwatch.Name]uint64
+	pool       string
+	poolSerial uint64
 }
 
-// newDeaths returns nil and why where nothing can be watched.
+var errHidden = errors.New("supervisord's processes cannot be seen from here: it is hidden, or in another pid namespace")
+
+// newDeaths returns why where nothing can be watched.
 func newDeaths(supervisord int, w *waker) (*deaths, error) {
 	if supervisord == 0 {
-		return nil, fmt.Errorf("supervisord's processes cannot be seen from here: it is in another pid namespace, or hidden")
+		return nil, errHidden
 	}
+	limit, err := fileLimit()
+	if err != nil {
+		return nil, err
+	}
+	d := &deaths{
+		waker: w, starts: make(chan struct{}, 1), last: map[deathwatch.Name]*facts{},
+		starting: map[deathwatch.Name]uint64{},
+		limit:    max(0, limit-reservedFiles),
+	}
+	d.watch, err = deathwatch.New(deathwatch.Config{Parent: supervisord, Died: w.wake, Started: d.started, Files: d.limit})
+	if err != nil {
+		return nil, err
+	}
+	w.pending = d.watch.Pending
+	return d, nil
+}
+
+// fileLimit returns how many files may be open, after it has raised that as far as it
+// may be.
+func fileLimit() (int, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return nil, fmt.Errorf("ask for the limit of open files: %w", err)
+		return 0, fmt.Errorf("get the limit of open files: %w", err)
 	}
-	// The Go runtime has raised the soft limit to the hard one (os/rlimit.go).
-	d := &deaths{waker: w, hurry: make(chan struct{}, 1), last: map[deathwatch.Name]*schema.Exit{}}
-	var err error
-	d.watch, err = deathwatch.New(deathwatch.Config{
-		Parent: func() int { return supervisord }, Died: w.wake, Files: max(0, int(min(limit.Cur, 1<<20))-reservedFiles),
-	})
-	return d, err
+	if limit.Cur < limit.Max {
+		// The Go runtime has done so already, but for limits it does not like.
+		raised := unix.Rlimit{Cur: limit.Max, Max: limit.Max}
+		if unix.Setrlimit(unix.RLIMIT_NOFILE, &raised) == nil {
+			limit = raised
+		}
+	}
+	return int(min(limit.Cur, 1<<20)), nil
 }
 
 // run watches until ctx ends.
-func (d *deaths) run(ctx context.Context) {
+func (d *deaths) run(ctx context.Context, limited func(watched, refused int)) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { _ = d.watch.Run(ctx) })
 	tasks.Go(func() { d.waker.run(ctx) })
-	d.look(ctx)
+	tasks.Go(func() { d.look(ctx) })
+
+	for sleep(ctx, sweepEvery) {
+		d.watch.Sweep()
+		watched, refused, _ := d.watch.Stats()
+		limited(watched, refused)
+	}
 	tasks.Wait()
 	d.watch.Close()
 }
 
-// look looks for supervisord's new children: often while programs start.
-func (d *deaths) look(ctx context.Context) {
-	d.watch.Look()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-d.hurry:
-		}
-		for begun := time.Now(); time.Since(begun) < hurryLasts; {
-			d.watch.Look()
-			if time.Since(begun) < hurry {
-				// Timers of the Go runtime have the resolution of epoll, a millisecond.
-				_ = unix.Nanosleep(&unix.Timespec{Nsec: int64(lookSoon)}, nil)
-			} else if !sleep(ctx, lookLater) {
-				return
-			}
-			select {
-			case <-d.hurry:
-				begun = time.Now()
-			default:
-			}
-		}
-	}
-}
-
-func (d *deaths) soon() {
+// started takes note that a program has been started, or is about to be.
+func (d *deaths) started() {
 	select {
-	case d.hurry <- struct{}{}:
+	case d.starts <- struct{}{}:
 	default:
 	}
 }
@@ -120,6 +118,10 @@ func (d *deaths) soon() {
 // note takes an event that is being accepted, and returns what is known of the death
 // that it reports; nil without one.
 func (d *deaths) note(h *eventlistener.Header, payload []byte) *facts {
+	if h.Pool == d.pool && h.PoolSerial > d.poolSerial+1 {
+		d.watch.Gap()
+	}
+	d.pool, d.poolSerial = h.Pool, h.PoolSerial
 	if h.Event == schema.SupervisorStateChangeStopping {
 		d.waker.off.Store(true)
 	}
@@ -129,65 +131,58 @@ func (d *deaths) note(h *eventlistener.Header, payload []byte) *facts {
 	}
 
 	name, pid := processOf(payload)
+	begun, starting := d.starting[name]
+	delete(d.starting, name)
 	switch state {
 	case "STARTING":
-		d.soon()
+		d.started()
+		if len(d.starting) < maxGivenUp {
+			d.starting[name] = h.Serial
+		}
 	case "RUNNING":
-		d.watch.Add(pid)
+		d.watch.Add(pid, name)
 		delete(d.last, name)
-	case "STOPPED":
-		d.watch.Exit(pid) // nobody asks for it any more
+	case "STOPPING":
+		d.watch.Stopping(pid)
+	case "STOPPED", "EXITED":
 		delete(d.last, name)
-	case "EXITED":
-		d.soon() // it may be started again
-		return factsOfDeath(h.Serial)(d.watch.Exit(pid))
+		return d.ended(d.exit(name, pid, false))
 	case "BACKOFF":
-		d.soon()
-		f := factsOfDeath(h.Serial)(d.watch.ExitNamed(name))
-		if f != nil && len(d.last) < maxGivenUp {
-			d.last[name] = f.Exit
-		} else {
-			delete(d.last, name)
+		// Without another event since its start it may have had no process at all.
+		f := d.ended(d.exit(name, pid, starting && h.Serial > begun+1))
+		if delete(d.last, name); f != nil && len(d.last) < maxGivenUp {
+			d.last[name] = f
 		}
 		return f
-	case "FATAL": // the last death was a BACKOFF
-		exit := d.last[name]
+	case "FATAL": // it ended with the last BACKOFF
+		f := d.last[name]
 		delete(d.last, name)
-		if exit != nil {
-			return &facts{Serial: h.Serial, Exit: exit}
-		}
+		return f
 	}
 	return nil
 }
 
-// maxGivenUp bounds how many programs are remembered that may be given up.
-const maxGivenUp = 10_000
-
-func factsOfDeath(serial uint64) func(deathwatch.Exit, bool) *facts {
-	return func(exit deathwatch.Exit, ok bool) *facts {
-		if !ok {
-			return nil
-		}
-		return &facts{Serial: serial, Exit: exitOf(exit.Status), end: end{died: exit.Died}}
+// exit finds out how a process ended. certain says that there has been one.
+func (d *deaths) exit(name deathwatch.Name, pid int, certain bool) (deathwatch.Exit, bool) {
+	d.waker.came.Add(1)
+	d.started() // it may be started again
+	if pid != 0 {
+		return d.watch.Exit(pid, name)
 	}
+	return d.watch.ExitNamed(name, certain, slices.Collect(maps.Keys(d.starting)))
 }
 
-// exitOf is a wait status in the words of the contract.
-func exitOf(s unix.WaitStatus) *schema.Exit {
-	switch {
-	case s.Exited():
-		code := s.ExitStatus()
-		return &schema.Exit{Code: &code}
-	case s.Signaled():
-		return &schema.Exit{Signal: unix.SignalName(s.Signal()), Core: s.CoreDump()}
+// ended returns what is known of a death.
+func (d *deaths) ended(exit deathwatch.Exit, ok bool) *facts {
+	if !ok {
+		return nil
 	}
-	return nil
+	return d.gather(exit)
 }
 
 // processOf returns whose event it is and its process id, 0 without one.
 func processOf(payload []byte) (name deathwatch.Name, pid int) {
-	line, _, _ := bytes.Cut(payload, []byte("\n"))
-	for _, word := range strings.Fields(string(line)) {
+	for word := range strings.FieldsFuncSeq(string(payload), func(r rune) bool { return r == ' ' || r == '\n' }) {
 		key, value, _ := strings.Cut(word, ":")
 		switch key {
 		case "groupname":
@@ -199,57 +194,4 @@ func processOf(payload []byte) (name deathwatch.Name, pid int) {
 		}
 	}
 	return name, pid
-}
-
-// kindFacts is the kind of a record of facts. It has no header line, since it says
-// nothing of which events there were; the rest is JSON.
-const kindFacts = 'f'
-
-func appendFacts(b []byte, at time.Time, boot [bootBytes]byte, f *facts) ([]byte, error) {
-	data, err := json.Marshal(f)
-	if err != nil {
-		return nil, fmt.Errorf("encode facts of a death: %w", err)
-	}
-	b = append(appendHead(b, kindFacts, at, boot), '\n')
-	return append(b, data...), nil
-}
-
-// isFacts reports whether a record is one of facts.
-func isFacts(rec []byte) bool { return len(rec) >= recordHead && rec[0] == kindFacts }
-
-// factsOf returns the facts that a record of them holds, nil if it is malformed.
-func factsOf(rec []byte) *facts {
-	_, data, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
-	f := new(facts)
-	if json.Unmarshal(data, f) != nil {
-		return nil
-	}
-	return f
-}
-
-// recordFacts stores what is known of a death before the event that reports it.
-func (b *Bridge) recordFacts(ctx context.Context, f *facts, at time.Time) (err error) {
-	if b.buf, err = appendFacts(b.buf[:0], at, b.boot.load(), f); err != nil {
-		return err
-	}
-	return b.store(ctx, b.buf, nil)
-}
-
-// watchDeaths prepares the watch of deaths, and reports whether there is one. A section
-// for output has no use for it.
-func (b *Bridge) watchDeaths() bool {
-	if !b.cfg.Wake || !b.sees(schema.ProcessStateExited) {
-		return false
-	}
-	var touch func(context.Context) error
-	if b.server != nil {
-		touch = b.server.Touch
-	}
-	d, err := newDeaths(b.life.evidence.LocalPID(), newWaker(touch, b.log))
-	if err != nil {
-		b.log.Info().Err(err).Msg("deaths are known from supervisord only, up to a second later")
-		return false
-	}
-	b.deaths = d
-	return true
 }

@@ -1,8 +1,12 @@
 package bridge_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,96 +14,192 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
+
 	"supernats/bridge/supervisord/supervisordtest"
+	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
 
-// A death is an event at once, not when supervisord's poll is over.
-func TestDeathWakesSupervisord(t *testing.T) {
-	t.Parallel()
-	nats := streamtest.Start(t)
-	sections := conf(t, "--nats-url", nats.URL, "--host", "web1")
-	sections += "\n[program:p]\ncommand=sleep 1000\nautorestart=true\nstartsecs=0\n"
-	s := supervisordtest.Start(t, sections)
-	js := nats.JetStream()
-	waitStored(t, js, stream.AllEvents, 1)
-	sub, err := js.Conn().SubscribeSync("supervisor.event.*.*.*.process_state.exited")
+// silent starts a supervisord that logs nothing and has no XML-RPC.
+func silent(t *testing.T, sections string) (dir string, pid int) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: needs a supervisord")
+	}
+	dir = supervisordtest.Dir(t)
+	text := fmt.Sprintf("[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\nloglevel=error\npidfile=%[1]s/pid\nchildlogdir=%[1]s\ndirectory=%[1]s\n\n%[2]s", dir, sections)
+	if err := os.WriteFile(dir+"/supervisord.conf", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("supervisord", "-n", "-c", dir+"/supervisord.conf")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(supervisordtest.ErrMissing)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+		if t.Failed() {
+			logs, _ := filepath.Glob(dir + "/supernats-stderr*")
+			for _, l := range logs {
+				b, _ := os.ReadFile(l)
+				t.Logf("%s", b[:min(len(b), 5000)])
+			}
+		}
+	})
+	return dir, cmd.Process.Pid
+}
+
+// refusing has the kernel refuse some calls of the bridge.
+func refusing(t *testing.T, sections, calls string) string {
+	t.Helper()
+	script, err := filepath.Abs("testdata/refuse.py")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var waits []time.Duration
-	for i := range 15 {
-		pid, err := strconv.Atoi(strings.TrimSpace(s.MustCtl(t, "pid", "p")))
+	return strings.Replace(sections, "command="+program, "command=/usr/bin/python3 "+script+" "+calls+" "+program, 1)
+}
+
+// dying are programs that end in all ways, at once as soon as there is a file go. The
+// nth end of count is exit code n modulo 200.
+func dying() string {
+	var b strings.Builder
+	for name, script := range map[string]string{
+		"coded":   "exit 42",
+		"killed":  "kill -KILL $$",
+		"dumped":  "ulimit -c unlimited; kill -SEGV $$",
+		"aborted": "ulimit -c 0; kill -ABRT $$",
+		"count":   "n=$(cat count 2>/dev/null || echo 0); echo $((n+1)) > count; exit $((n %% 200))",
+		"never":   "exit 7",
+	} {
+		fmt.Fprintf(&b, "\n[program:%s]\ncommand=sh -c \"[ -e go ] || sleep 1000; %s\"\ndirectory=%%(here)s\n", name, script)
+		if name == "never" {
+			b.WriteString("startretries=2\n")
+		} else {
+			b.WriteString("startsecs=0\nautorestart=true\nexitcodes=255\n")
+		}
+	}
+	return b.String()
+}
+
+// begin lets them die, when the bridge is there.
+func begin(t *testing.T, nats *streamtest.Server, dir string, supervisord int) {
+	t.Helper()
+	waitStored(t, nats.JetStream(), "supervisor.event.*.*.*.process_state.starting", 6)
+	if err := os.WriteFile(dir+"/go", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range childrenOf(t, supervisord, "sh") {
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+	}
+}
+
+// childrenOf are the processes that a process has started, of a name.
+func childrenOf(t *testing.T, parent int, name string) (pids []int) {
+	t.Helper()
+	all, err := procfs.AllProcs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		if stat, err := p.Stat(); err == nil && stat.PPID == parent && stat.Comm == name {
+			pids = append(pids, p.PID)
+		}
+	}
+	return pids
+}
+
+// ends counts the deaths in the stream whose reason is right, is missing, and is wrong.
+func ends(t *testing.T, nats *streamtest.Server) (right, missing, wrong int, most int) {
+	t.Helper()
+	var times []time.Time
+	counted := 0
+	begun := map[string]bool{}
+	for _, m := range stored(t, nats.JetStream(), "supervisor.event.*.*.*.process_state.>") {
+		ce, err := schema.UnmarshalEvent(m.Data())
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(300+i*37) * time.Millisecond)
-		begun := time.Now()
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
+		e := ce.Data
+		if e.Event != schema.ProcessStateExited && e.Event != schema.ProcessStateBackoff && e.Event != schema.ProcessStateFatal {
+			continue
 		}
-		m, err := sub.NextMsg(10 * time.Second)
-		if err != nil || !strings.Contains(string(m.Data), fmt.Sprintf(`"pid":%d`, pid)) {
-			t.Fatal(err, m)
+		want := map[string]string{
+			"coded": "exit 42", "killed": "SIGKILL", "dumped": "SIGSEGV core", "aborted": "SIGABRT", "never": "exit 7",
+			"count": "exit " + strconv.Itoa(counted%200),
+		}[e.Process]
+		if !begun[e.Process] {
+			begun[e.Process], want = true, "SIGTERM" // by begin
+		} else if e.Process == "count" {
+			counted++
 		}
-		waits = append(waits, time.Since(begun))
-		if i == 0 {
-			t.Log(string(m.Data))
+		times = append(times, ce.Time.Time)
+		switch got := endText(e.Exit); {
+		case got == want && e.Exit.Source == schema.ExitFromKernel:
+			right++
+		case got == "":
+			missing++
+			t.Logf("%s of %s at %v has no reason", e.Event, e.Process, ce.Time)
+		default:
+			wrong++
+			t.Logf("%s of %s is %s (%s), want %s", e.Event, e.Process, got, e.Exit.Source, want)
 		}
 	}
-	t.Log(waits)
-	slices.Sort(waits)
-	t.Log("p50", waits[len(waits)/2], "max", waits[len(waits)-1])
-	if p50 := waits[len(waits)/2]; p50 > 500*time.Millisecond {
-		t.Errorf("half of the deaths took more than %v to become an event", p50)
+	slices.SortFunc(times, time.Time.Compare)
+	for i := range times { // the most in one second
+		n, _ := slices.BinarySearchFunc(times, times[i].Add(time.Second), time.Time.Compare)
+		most = max(most, n-i)
 	}
+	return right, missing, wrong, most
 }
 
-// Without a word in supervisord's log every death has its reason, those of programs
-// that die at once too.
+func endText(e *schema.Exit) string {
+	switch {
+	case e == nil:
+		return ""
+	case e.Code != nil:
+		return "exit " + strconv.Itoa(*e.Code)
+	case e.Core:
+		return e.Signal + " core"
+	}
+	return e.Signal
+}
+
+// Without a log and without XML-RPC every death has its reason.
 func TestReasonsFromTheKernel(t *testing.T) {
 	t.Parallel()
 	nats := streamtest.Start(t)
-	dir := supervisordtest.Dir(t)
-	sections := conf(t, "--nats-url", nats.URL, "--host", "web1") + `
-[program:quick]
-command=sh -c "exit 42"
-startsecs=0
-autorestart=true
+	dir, pid := silent(t, conf(t, "--nats-url", nats.URL, "--host", "web1")+dying())
+	begin(t, nats, dir, pid)
+	supervisordtest.Wait(t, 60*time.Second, func() bool {
+		return pending(nats.JetStream(), "supervisor.event.*.*.*.process_state.exited") >= 1000 &&
+			pending(nats.JetStream(), "supervisor.event.*.*.never.process_state.fatal") >= 1
+	}, "1,000 deaths")
 
-[program:never]
-command=sh -c "exit 3"
-startretries=3
-`
-	if err := supervisordtest.WriteConf(dir, "supervisor", sections); err != nil {
-		t.Fatal(err)
-	}
-	silence(t, dir)
-	supervisordtest.StartIn(t, dir)
-	js := nats.JetStream()
-	exits := waitStored(t, js, "supervisor.event.*.*.*.process_state.exited", 200)
-	with := 0
-	for _, m := range exits {
-		if e := event(t, m); e.Exit != nil && e.Exit.Code != nil && *e.Exit.Code == 42 {
-			with++
-		}
-	}
-	t.Logf("%d of %d exits have their reason", with, len(exits))
-	for _, kind := range []string{"backoff", "fatal"} {
-		for _, m := range waitStored(t, js, "supervisor.event.*.*.*.process_state."+kind, 1) {
-			t.Log(kind, event(t, m).Exit)
-		}
+	right, missing, wrong, most := ends(t, nats)
+	t.Logf("%d right, %d missing, %d wrong; %d within one second", right, missing, wrong, most)
+	if wrong > 0 || missing > 0 || right < 1000 {
+		t.Errorf("of %d deaths %d have no reason and %d a wrong one", right+missing+wrong, missing, wrong)
 	}
 }
 
-func silence(t *testing.T, dir string) {
-	t.Helper()
-	b, err := os.ReadFile(dir + "/supervisord.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(dir+"/supervisord.conf", []byte(strings.Replace(string(b), "loglevel=info", "loglevel=error", 1)), 0o600); err != nil {
-		t.Fatal(err)
+// Where the kernel reports no starts, what dies within a millisecond may be missed: then
+// it has no reason, and never a wrong one.
+func TestReasonsWithoutConnector(t *testing.T) {
+	t.Parallel()
+	nats := streamtest.Start(t)
+	dir, pid := silent(t, refusing(t, conf(t, "--nats-url", nats.URL, "--host", "web1"), "connector")+dying())
+	begin(t, nats, dir, pid)
+	waitStored(t, nats.JetStream(), "supervisor.event.*.*.*.process_state.exited", 300)
+
+	right, missing, wrong, most := ends(t, nats)
+	t.Logf("%d right, %d missing, %d wrong; %d within one second", right, missing, wrong, most)
+	if wrong > 0 || right == 0 {
+		t.Errorf("of %d deaths %d have no reason and %d a wrong one", right+missing+wrong, missing, wrong)
 	}
 }
+
+var _ = bytes.Contains
+var _ = context.Background
+var _ = stream.AllEvents

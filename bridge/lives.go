@@ -10,7 +10,6 @@ import (
 
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/look"
-	"supernats/bridge/supervisord"
 	"supernats/schema"
 )
 
@@ -127,9 +126,11 @@ func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, f *f
 	}
 
 	if f == nil {
-		f = &facts{Serial: h.Serial}
+		f = new(facts)
 	}
-	f.Ran, f.Last = is.ran, is.last
+	if f.Last = is.last; is.ran != nil {
+		f.Ran = is.ran
+	}
 	return f
 }
 
@@ -234,16 +235,6 @@ func lookOf(l look.Look) *schema.Look {
 	return &schema.Look{
 		Time: schema.Time{Time: l.Time.UTC()}, RSS: l.RSS, PeakRSS: l.Peak, CPU: *seconds(l.CPU), Threads: l.Threads,
 		Descriptors: l.Descriptors, Age: *seconds(l.Age),
-	}
-}
-
-// neverRan removes what events alone tell of the life of programs that could not be
-// started: there was none.
-func neverRan(deaths []supervisord.Received) {
-	for _, d := range deaths {
-		if e := d.Event; e.Exit != nil && e.Exit.SpawnErr != "" {
-			e.Ran, e.Last = nil, nil
-		}
 	}
 }
 

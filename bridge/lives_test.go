@@ -10,7 +10,6 @@ import (
 
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/look"
-	"supernats/bridge/supervisord"
 	"supernats/schema"
 )
 
@@ -102,8 +101,8 @@ func TestRanByKernel(t *testing.T) {
 	}
 	h, payload := step{0, "EXITED", 7}.event(2)
 	exit := &schema.Exit{Signal: "SIGKILL"}
-	f := l.note(h, payload, read, &facts{Serial: 2, Exit: exit, end: end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}})
-	if f.Ran == nil || *f.Ran != 60 || f.Exit != exit || f.Serial != 2 || f.Last != nil {
+	f := l.note(h, payload, read, &facts{Exit: exit, end: end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}})
+	if f.Ran == nil || *f.Ran != 60 || f.Exit != exit || f.Last != nil {
 		t.Errorf("%+v", f)
 	}
 }
@@ -116,8 +115,8 @@ func TestNeverRan(t *testing.T) {
 		exit *schema.Exit
 		want bool
 	}{{nil, true}, {&schema.Exit{Signal: "SIGKILL"}, true}, {&schema.Exit{SpawnErr: "can't find command"}, false}} {
-		e := &schema.Event{Event: schema.ProcessStateBackoff, Exit: tc.exit, Ran: &ran, Last: &schema.Look{}}
-		neverRan([]supervisord.Received{{Event: e}})
+		e := &schema.Event{Event: schema.ProcessStateBackoff, Exit: tc.exit}
+		(&facts{Ran: &ran, Last: &schema.Look{}}).apply(e)
 		if got := e.Ran != nil && e.Last != nil; got != tc.want {
 			t.Errorf("%+v: %v, %v", tc.exit, e.Ran, e.Last)
 		}

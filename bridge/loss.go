@@ -213,7 +213,8 @@ func (y *history) record(number uint64, rec []byte) {
 			y.header = append(y.header[:0], line...)
 			if rec[0] == kindEvent && y.table != nil {
 				at, _ := RecordTime(rec)
-				y.table.Event(tableEvent(y.losses.boot, &h, rest, at))
+				payload, _ := cutFacts(&h, rest)
+				y.table.Event(tableEvent(y.losses.boot, &h, payload, at))
 			}
 			if rec[0] == kindMessage && before.known && before.pool == h.Pool {
 				// A place without a record of its event: that was let go.

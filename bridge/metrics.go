@@ -33,6 +33,8 @@ type metrics struct {
 	lost       *prometheus.CounterVec
 	reconnects prometheus.Counter
 	duplicates prometheus.Counter
+	// disagreements are between the kernel and supervisord's log.
+	disagreements prometheus.Counter
 
 	nats      atomic.Pointer[nats.Conn] // nil while there is no connection
 	connected atomic.Bool               // there was one
@@ -71,6 +73,10 @@ func newMetrics(reg prometheus.Registerer, b *Bridge) *metrics {
 			Help: "Events sent for the first time that the stream already had: of another listener of this supervisord, or of another one with our host and boot.",
 		}),
 	}
+	m.disagreements = with.NewCounter(prometheus.CounterOpts{
+		Name: "exit_disagreements_total",
+		Help: "Deaths of which supervisord's log says otherwise than the kernel how the process ended; the kernel is believed.",
+	})
 	events := with.NewCounterVec(prometheus.CounterOpts{
 		Name: "events_total",
 		Help: "Events that supervisord was answered OK to, by name; " + otherEvent + " are those that supervisor's manual does not know.",
@@ -91,10 +97,16 @@ func newMetrics(reg prometheus.Registerer, b *Bridge) *metrics {
 		{"spool_limit_bytes", "What --spool-max allows.", func() float64 { return float64(b.cfg.SpoolMax) }},
 		{"spool_records", "Records that wait for JetStream.", func() float64 { return float64(b.spoolStats().Records) }},
 		{"spool_memory_records", "How many of them are in memory, since the disk takes none.", func() float64 { return float64(b.spoolStats().Memory) }},
+		{"watched_processes", "Processes of supervisord whose death the kernel reports at once.", func() float64 { n, _, _ := b.watchStats(); return float64(n) }},
+		{"unwatched_processes", "Processes that there is no descriptor for, so that their death is reported by supervisord alone.", func() float64 { _, n, _ := b.watchStats(); return float64(n) }},
 		{"spool_oldest_record_age_seconds", "Since when the oldest of them was read from supervisord; 0 without one.", b.oldestAge},
 	} {
 		with.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, Help: g.help}, g.value)
 	}
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "wakeups_total",
+		Help: "How often supervisord was woken since one of its programs had died.",
+	}, func() float64 { _, _, n := b.watchStats(); return float64(n) })
 	return m
 }
 

@@ -46,6 +46,7 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 	}
 	if b.sees(schema.ProcessStateExited) {
 		rec.Reasons = b.reasons.Status(sectionWait)
+		rec.Watch = b.watched.Load()
 	}
 	if by := b.identifiedBy(); by != "" {
 		rec.Settings["identity"] = by

@@ -38,26 +38,21 @@ type reader struct {
 	skip    []string  // events that are not published, by name
 	batch   []decoded // what was read together; next is handed on next
 	next    int
-	// facts are those of deaths whose events have not been read yet, by serial; read is
-	// how many records of facts have been read since the last one of another kind.
-	facts   map[uint64]*facts
-	read    int
 	deaths  []supervisord.Received // those of a batch, while it is read
 	arena   []byte                 // what holds the records of the batch
 	current decoded
 	msg     *nats.Msg   // the last event's message: the next one is made in its memory
 	flying  []time.Time // when each event handed on, and not acknowledged, was read; zero for other records
 	tables  []int       // which of flying are process tables
-	before  []int       // how many records of facts stand before each of flying
 	stored  func()      // called when the stream has a process table; may be nil
 }
 
 // decoded is a record; event is nil if it is none, or cannot be decoded.
 type decoded struct {
-	rec    []byte
-	at     time.Time
-	event  *schema.Event
-	before int // records of facts before it: they are stored when it is
+	rec   []byte
+	at    time.Time
+	event *schema.Event
+	facts *facts // of the death that the event reports, where known
 }
 
 // Next implements publish.Source.
@@ -76,7 +71,6 @@ func (r *reader) Next() ([]byte, bool, error) {
 		r.tables = append(r.tables, len(r.flying))
 	}
 	r.flying = append(r.flying, r.current.at)
-	r.before = append(r.before, r.current.before)
 	return r.current.rec, true, nil
 }
 
@@ -98,54 +92,21 @@ func (r *reader) fill() error {
 		if err != nil || !ok {
 			break
 		}
-		if isFacts(rec) {
-			r.remember(factsOf(rec))
-			continue
-		}
 		r.arena = append(r.arena, rec...)
-		d := decoded{rec: r.arena[len(r.arena)-len(rec) : len(r.arena) : len(r.arena)], before: r.read}
-		r.read = 0
-		if at, event, err := r.encoder.decode(d.rec); err == nil && event != nil {
-			if f := r.facts[event.Serial]; f != nil {
-				r.complete(event, f)
-			}
-			d.at, d.event = at, event
-			r.deaths = append(r.deaths, supervisord.Received{Event: event, At: at})
+		d := decoded{rec: r.arena[len(r.arena)-len(rec) : len(r.arena) : len(r.arena)]}
+		if at, event, f, err := r.encoder.decode(d.rec); err == nil && event != nil {
+			d.at, d.event, d.facts = at, event, f
+			r.deaths = append(r.deaths, f.received(event, at))
 		}
 		r.batch = append(r.batch, d)
 	}
 	if len(r.deaths) > 0 {
 		r.reasons.Explain(context.Background(), r.deaths) // bounded by its own limit
-		neverRan(r.deaths)
+	}
+	for i := range r.batch {
+		r.batch[i].facts.apply(r.batch[i].event)
 	}
 	return nil
-}
-
-// maxFacts bounds the facts that are remembered: their event follows them at once, but
-// after a kill in between.
-const maxFacts = 1 << 12
-
-// remember keeps facts for their event. Their record is not handed on: it stays in the
-// spool until the event is stored, so that a next run reads it too. nil is a malformed
-// one.
-func (r *reader) remember(f *facts) {
-	r.read++
-	if f == nil {
-		return
-	}
-	if r.facts == nil || len(r.facts) >= maxFacts {
-		r.facts = map[uint64]*facts{}
-	}
-	r.facts[f.Serial] = f
-}
-
-// complete adds facts to the event of a death. That an expected exit was one of the
-// program's exitcodes is all that is said of its reason.
-func (r *reader) complete(event *schema.Event, f *facts) {
-	if event.Ran, event.Last = f.Ran, f.Last; event.Expected == nil || !*event.Expected {
-		event.Exit = f.Exit
-	}
-	delete(r.facts, event.Serial)
 }
 
 // forget lets the batch go. What it took of memory stays for the next one, unless
@@ -178,12 +139,7 @@ func (r *reader) Ack(n int, seq uint64) error {
 	if done > 0 && r.stored != nil {
 		r.stored()
 	}
-	records := n
-	for _, facts := range r.before[:n] {
-		records += facts
-	}
-	r.before = slices.Delete(r.before, 0, n)
-	return r.Queue.Ack(records, seq)
+	return r.Queue.Ack(n, seq)
 }
 
 // isTable reports whether a record is a process table.
@@ -198,7 +154,7 @@ func isTable(rec []byte) bool {
 // Rewind implements publish.Source.
 func (r *reader) Rewind() error {
 	r.forget()
-	r.current, r.flying, r.tables, r.before, r.read = decoded{}, nil, nil, nil, 0
+	r.current, r.flying, r.tables = decoded{}, nil, nil
 	return r.Queue.Rewind()
 }
 

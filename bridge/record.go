@@ -25,7 +25,7 @@ import (
 //	 0       1                9               17
 //	┌──────┬────────────────┬───────────────┬──────────────────────────┐
 //	│ kind │ time read,     │ boot          │ event: header line, \n,  │
-//	│      │ Unix µs, LE    │               │        payload           │
+//	│      │ Unix µs, LE    │               │        payload, facts    │
 //	│      │                │               │ message: header line, \n,│
 //	│      │                │               │        subject, \n,      │
 //	│      │                │               │        id, \n, JSON      │
@@ -92,38 +92,38 @@ type encoder struct {
 	ttl  ttlTable
 }
 
-// decode returns the event of a record, and when it was read; nil for a record of
-// our own.
-func (c *encoder) decode(rec []byte) (time.Time, *schema.Event, error) {
+// decode returns the event of a record, when it was read, and what was known of the
+// death that it reports; nil for a record of our own.
+func (c *encoder) decode(rec []byte) (time.Time, *schema.Event, *facts, error) {
 	at, err := RecordTime(rec)
 	if err != nil || rec[0] != kindEvent {
-		return at, nil, err
+		return at, nil, nil, err
 	}
 	header, payload, ok := bytes.Cut(rec[recordHead:], []byte("\n"))
 	if !ok {
-		return at, nil, errRecord
+		return at, nil, nil, errRecord
 	}
 	h, err := eventlistener.ParseHeader(header)
 	if err != nil {
-		return at, nil, err
+		return at, nil, nil, err
 	}
+	payload, f := cutFacts(&h, payload)
 	return at, schema.Decode(schema.Raw{
 		Event: h.Event, Server: h.Server, Pool: h.Pool,
 		Serial: h.Serial, PoolSerial: h.PoolSerial, Payload: payload,
-	}, c.host, hex.EncodeToString(rec[9:recordHead])), nil
+	}, c.host, hex.EncodeToString(rec[9:recordHead])), f, nil
 }
 
 // Encode returns the messages of a record, none larger than maxPayload: one, or the
 // parts of one that is larger, see fit, divide and shorten.
 func (c *encoder) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
-	at, event, err := c.decode(rec)
+	at, event, f, err := c.decode(rec)
 	switch {
 	case err != nil:
 		return nil, err
 	case event != nil:
+		f.apply(event)
 		return c.event(new(nats.Msg), event, at, maxPayload)
-	case isFacts(rec):
-		return nil, nil // they are in the event that follows
 	case rec[0] != kindMessage:
 		return nil, fmt.Errorf("%w: kind %q", errRecord, rec[0])
 	}

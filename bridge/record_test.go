@@ -224,7 +224,7 @@ func TestEncodeInPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.Reply = "of the last one"
-		at, event, err := enc.decode(rec)
+		at, event, _, err := enc.decode(rec)
 		if err != nil {
 			t.Fatal(err)
 		}

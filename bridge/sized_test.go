@@ -186,7 +186,7 @@ func TestShortenLog(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			enc := testEncoder()
-			at, e, err := enc.decode(eventRecord("PROCESS_STATE_EXITED", "processname:p groupname:g from_state:RUNNING expected:0 pid:7"))
+			at, e, _, err := enc.decode(eventRecord("PROCESS_STATE_EXITED", "processname:p groupname:g from_state:RUNNING expected:0 pid:7"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -36,7 +36,7 @@ const (
 
 // warnings are the causes with which events arrive all the same.
 var warnings = []string{
-	troubleXMLRPC, troubleListen, troubleNoTicks, troubleSection, "reasons", "log-rotated", "log-tail", "clock", troubleIdentity,
+	troubleXMLRPC, troubleListen, troubleNoTicks, troubleSection, "reasons", "log-rotated", "log-tail", "clock", troubleIdentity, troubleWatch,
 	publish.CauseLook, publish.CauseTTL, publish.CauseTooLarge, publish.CauseTaken, publish.CauseConflict,
 }
 

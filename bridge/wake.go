@@ -9,41 +9,58 @@ import (
 )
 
 const (
-	// wakeEvery bounds how often supervisord is woken: 50 times a second.
-	wakeEvery = 20 * time.Millisecond
+	// wakeEvery and wakeBurst bound how often supervisord is woken: 50 times in a
+	// second, two at once.
+	wakeEvery = time.Second / 48
+	wakeBurst = 2
+	// followUp is how long after a wake-up its events are looked for, twice as long
+	// with each that has brought none; after followUps of them supervisord is left to
+	// itself.
+	followUp  = 2 * time.Millisecond
+	followUps = 8
 	// wakeTimeout is how long a supervisord that accepts no connection is tried.
 	wakeTimeout = time.Second
 )
 
 // waker ends supervisord's sleep when one of its programs has died. It sleeps in poll
-// for up to a second and reaps only after it (supervisord.py runforever), and a signal
-// does not end the sleep: Python goes on with it (PEP 475). Any activity on one of its
+// for up to a second, reaps and spawns after it, and hands out events at the beginning
+// of the next round, after another sleep (supervisord.py runforever); a signal does not
+// end the sleep: Python goes on with it (PEP 475). Any activity on one of its
 // descriptors does: a connection to its XML-RPC that is closed at once, which asks
-// nothing and needs no password, or a line on our standard error, which it reads too.
+// nothing, needs no password and makes two rounds of it, or a line on our standard
+// error, which supervisord reads too.
 //
-// It is off the path of the listener, and of no use while supervisord shuts down.
+//	idle ──death──► wake-up ──2 ms──► all events have come: idle
+//	                   ▲                │ events are coming: wait on
+//	                   └── none came ◄──┘ at most 50 a second, then ever rarer
+//
+// It is off the path of the listener, and does nothing while supervisord shuts down or
+// for programs that it was asked to stop.
 type waker struct {
 	// touch connects to supervisord and hangs up; nil if it has no XML-RPC for us.
 	touch func(ctx context.Context) error
 	log   zerolog.Logger
+	// pending reports whether there are deaths without their event.
+	pending func() bool
 	// off is set when supervisord shuts down.
 	off atomic.Bool
 
-	died  chan int // deaths that wait for a wake-up; holds one value
-	wakes atomic.Uint64
+	died chan struct{} // holds a value when there are new deaths
+	came atomic.Uint64 // events of deaths that have come
+	// wakes counts, for metrics; tokens and filled are how many may follow now.
+	wakes  atomic.Uint64
+	tokens float64
+	filled time.Time
 }
 
 func newWaker(touch func(ctx context.Context) error, log zerolog.Logger) *waker {
-	return &waker{touch: touch, log: log, died: make(chan int, 1)}
+	return &waker{touch: touch, log: log, died: make(chan struct{}, 1), pending: func() bool { return false }}
 }
 
 // wake asks for a wake-up and waits for nothing.
-func (w *waker) wake(deaths int) {
-	if w.off.Load() {
-		return
-	}
+func (w *waker) wake() {
 	select {
-	case w.died <- deaths:
+	case w.died <- struct{}{}:
 	default: // one is due already
 	}
 }
@@ -51,28 +68,85 @@ func (w *waker) wake(deaths int) {
 // run wakes supervisord until ctx ends.
 func (w *waker) run(ctx context.Context) {
 	for {
-		var deaths int
 		select {
 		case <-ctx.Done():
 			return
-		case deaths = <-w.died:
+		case <-w.died:
 		}
-		if w.off.Load() {
+		w.pursue(ctx)
+	}
+}
+
+// pursue wakes supervisord until the events of all deaths have come, or waking it is of
+// no use.
+func (w *waker) pursue(ctx context.Context) {
+	for tries, pause := 0, followUp; tries < followUps && !w.off.Load() && w.pending(); {
+		if !w.take(ctx) {
+			return
+		}
+		came := w.came.Load()
+		w.once(ctx)
+
+		more, ok := w.pause(ctx, pause)
+		if !ok {
+			return
+		}
+		if more {
+			tries, pause = 0, followUp
 			continue
 		}
-
-		w.wakes.Add(1)
-		if w.touch == nil || w.try(ctx) != nil {
-			w.log.Info().Int("deaths", deaths).Msg("processes have died; this line wakes supervisord")
+		for now := w.came.Load(); now != came; now = w.came.Load() {
+			// Each event that we answer makes another round.
+			came, tries, pause = now, 0, followUp
+			if !w.pending() || !sleep(ctx, followUp) {
+				return
+			}
 		}
-		if !sleep(ctx, wakeEvery) {
-			return
+		tries++
+		pause *= 2
+	}
+}
+
+// pause waits for the events that a wake-up brings. It ends early when more have died.
+func (w *waker) pause(ctx context.Context, d time.Duration) (more, ok bool) {
+	if !sleep(ctx, followUp) {
+		return false, false
+	}
+	t := time.NewTimer(d - followUp)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false, false
+	case <-w.died:
+		return true, true
+	case <-t.C:
+		return false, true
+	}
+}
+
+// take waits until supervisord may be woken again.
+func (w *waker) take(ctx context.Context) bool {
+	for {
+		now := time.Now()
+		w.tokens = min(wakeBurst, w.tokens+float64(now.Sub(w.filled))/float64(wakeEvery))
+		w.filled = now
+		if w.tokens >= 1 {
+			w.tokens--
+			return true
+		}
+		if !sleep(ctx, time.Duration((1-w.tokens)*float64(wakeEvery))+time.Microsecond) {
+			return false
 		}
 	}
 }
 
-func (w *waker) try(ctx context.Context) error {
+func (w *waker) once(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, wakeTimeout)
 	defer cancel()
-	return w.touch(ctx)
+
+	w.wakes.Add(1)
+	if w.touch == nil || w.touch(ctx) != nil {
+		// Whatever the level of the log is.
+		w.log.Log().Msg("a process has died; this line wakes supervisord")
+	}
 }

@@ -86,6 +86,8 @@ type Bridge struct {
 	Section *Section `json:"section,omitempty"`
 	// Reasons says whether the reasons of deaths can be had.
 	Reasons *Reasons `json:"reasons,omitempty"`
+	// Watch says what the kernel reports of supervisord's processes.
+	Watch *Watch `json:"watch,omitempty"`
 }
 
 // SupervisorGone is the state of a supervisord that has ended without stopping its
@@ -124,6 +126,27 @@ const (
 	ReasonsFile = "file"
 	ReasonsRPC  = "rpc"
 	ReasonsNone = "none"
+)
+
+// Watch says what a bridge learns of supervisord's processes from the kernel itself.
+type Watch struct {
+	// Exits are the sources of the reasons of deaths: WatchPidfd, WatchConnector.
+	Exits []string `json:"exits,omitempty"`
+	// Wake is how supervisord is woken when a process has died, WakeByConnection or
+	// WakeByLine; empty if it is not.
+	Wake string `json:"wake,omitempty"`
+	// Limit is how many processes can be watched at once.
+	Limit int `json:"limit,omitempty"`
+	// Problem is why nothing is watched, or not all.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Values of Watch.
+const (
+	WatchPidfd       = "pidfd"
+	WatchConnector   = "connector"
+	WakeByConnection = "connection"
+	WakeByLine       = "stderr"
 )
 
 // Envelope wraps a record of the bridge; kind is BridgeStarted, BridgeStopping or

@@ -1,21 +1,28 @@
 // Package deathwatch learns from the kernel that a program of supervisord has died,
-// and why. supervisord itself sleeps in poll for up to a second before it reaps a
-// child (supervisord.py runforever), and of a death that nobody may see in its log it
-// says nothing at all.
+// and why. supervisord itself sleeps in poll for up to a second before its next round
+// (supervisord.py runforever), and of a death that nobody may see in its log it says
+// nothing at all.
 //
-//	fork          found by its pid, or among supervisord's children: pidfd_open
+//	fork      reported by the process connector, or found by its number, or among
+//	  │       supervisord's children: pidfd_open
+//	exit      its descriptor is readable: Died, upon which the bridge wakes supervisord
 //	  │
-//	exit          its descriptor is readable: Died, upon which the bridge wakes supervisord
+//	reap      it is hung up: the wait status is read and kept, the descriptor closed
 //	  │
-//	reap          it is hung up: the wait status is read and kept, the descriptor closed
-//	  │
-//	EXITED        Exit takes the status of its pid
+//	EXITED    Exit takes the status
 //
-// A pidfd stays with its process: a pid that is used again is another entry. What
+// Two sources say how a process ended. A pidfd knows the wait status after the reap
+// (Linux 6.15), but only if it was opened before: what dies within a millisecond may be
+// gone by then. The connector knows of every process; of one whose first thread ends
+// before the others it gives the status of that thread, so the pidfd goes first.
+//
+// A pidfd stays with its process: a number that is used again is another entry. What
 // the kernel cannot say is left out and never guessed: supervisord's log says it then.
 //
-// Descriptors are bounded by Config.Files, one for each process that runs; statuses
-// that nobody has taken by maxKept, the oldest go first. That is 1 MB at most.
+// Under pressure: one descriptor for each process that runs, Config.Files at most, the
+// rest is counted; maxKept ends that nobody has asked for yet, 2 MB at most, the oldest
+// are dropped and counted. Nobody waits for anything but for a mutex, under which
+// nothing but descriptors of this process is asked.
 package deathwatch
 
 import (
@@ -24,56 +31,29 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// maxKept bounds the statuses that wait for their event.
-	maxKept = 16 << 10
-	// together is how long after a death others are waited for before Died is called.
-	together = 2 * time.Millisecond
-)
-
 // Config is what a Watch needs.
 type Config struct {
-	// Parent returns the process id of supervisord as it is seen here, 0 while it is
-	// not known.
-	Parent func() int
-	// Died is called after one or more processes have died, 2 ms after the first of
-	// them at the latest, from Run's goroutine.
-	Died func(deaths int)
+	// Parent is the process id of supervisord as it is seen here.
+	Parent int
+	// Died is called when processes have died that nobody has asked to stop. It must
+	// not block, and must not call the Watch.
+	Died func()
+	// Started is called when the connector has reported the start of a process, whose
+	// name is to be found then. The same holds for it; it may be nil.
+	Started func()
 	// Files bounds how many processes are watched.
 	Files int
 	// Proc is where procfs is mounted; /proc if it is empty.
 	Proc string
-}
-
-// Exit is how a process ended.
-type Exit struct {
-	// Status is that of wait(2).
-	Status unix.WaitStatus
-	// Started is when the descriptor was opened, Died when the kernel reported the
-	// death; both are of this process's clock.
-	Started, Died time.Time
-}
-
-// Name is how supervisord calls a process.
-type Name struct{ Group, Process string }
-
-// process is one that is watched, or a status that waits for its event.
-type process struct {
-	pid int
-	fd  int
-	// name is zero while it is not known; asked is how often its variables were read.
-	name   Name
-	asked  int
-	opened time.Time
-	died   time.Time
-	status unix.WaitStatus
-	reaped bool
+	// NoConnector leaves the process connector alone.
+	NoConnector bool
+	// Info asks a pidfd; unix.IoctlPidfdInfo if it is nil.
+	Info func(fd int, info *unix.PidfdInfo) error
 }
 
 // Watch watches the children of one supervisord. Its methods may be called from
@@ -83,29 +63,16 @@ type Watch struct {
 	poll int // the epoll
 	wake int // an eventfd in it, that ends Run
 
-	mu sync.Mutex
-	// alive are those with a descriptor, by pid; byFD are the same.
-	alive map[int]*process
-	byFD  map[int32]*process
-	// kept are the statuses that nobody has taken, by pid, the oldest first; order is
-	// when they came.
-	kept  map[int][]*process
-	order []*process
+	mu        sync.Mutex
+	closed    bool
+	connector *connector // nil where the kernel has none for us
+	table
 
-	// base are the variables of supervisord itself, which its children have until they
-	// execute their program.
-	base []byte
-
-	// looked is up to which process id Look has looked; looks guards it.
-	looks  sync.Mutex
-	looked int
-
-	// unwatched is how many there was no descriptor for.
-	unwatched atomic.Uint64
-	// dropped is how many statuses went because nobody took them.
-	dropped atomic.Uint64
-
-	info func(fd int, info *unix.PidfdInfo) error // the ioctl; tests play older kernels
+	// Of Look; looks guards them. looked is up to which process id it has looked,
+	// session is supervisord's.
+	looks   sync.Mutex
+	looked  int
+	session int
 }
 
 // ErrUnsupported means that this kernel, or what stands between it and us, has no
@@ -117,30 +84,58 @@ func New(cfg Config) (*Watch, error) {
 	if cfg.Proc == "" {
 		cfg.Proc = "/proc"
 	}
+	if cfg.Started == nil {
+		cfg.Started = func() {}
+	}
+	if cfg.Info == nil {
+		cfg.Info = unix.IoctlPidfdInfo
+	}
 	self, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
-	defer unix.Close(self)
+	_ = unix.Close(self)
 
-	w := &Watch{
-		cfg: cfg, alive: map[int]*process{}, byFD: map[int32]*process{}, kept: map[int][]*process{},
-		info: unix.IoctlPidfdInfo,
-	}
+	w := &Watch{cfg: cfg, table: newTable()}
 	if w.poll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("watch processes: %w", err)
 	}
 	if w.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
-		err = unix.EpollCtl(w.poll, unix.EPOLL_CTL_ADD, w.wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(w.wake)})
+		err = w.expect(w.wake, unix.EPOLLIN, 0)
 	}
 	if err != nil {
 		_ = unix.Close(w.poll)
 		return nil, fmt.Errorf("watch processes: %w", err)
 	}
+	if !cfg.NoConnector {
+		w.connect()
+	}
 	return w, nil
 }
 
-// Tells reports whether the kernel says how a process ended: from Linux 6.15 on.
+// connect subscribes to the process connector where there is one.
+func (w *Watch) connect() {
+	c, err := openConnector(w.cfg.Parent)
+	if err != nil {
+		return
+	}
+	if w.expect(c.fd, unix.EPOLLIN, 0) != nil {
+		c.close()
+		return
+	}
+	w.connector = c
+}
+
+// expect adds a descriptor to the epoll. generation tells those with one number apart.
+func (w *Watch) expect(fd int, events uint32, generation int32) error {
+	return unix.EpollCtl(w.poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd), Pad: generation})
+}
+
+// Connected reports whether every start and death is reported by the kernel: then
+// nobody has to look for them.
+func (w *Watch) Connected() bool { return w.connector != nil }
+
+// Tells reports whether a pidfd says how a process ended: from Linux 6.15 on.
 func (w *Watch) Tells() bool {
 	fd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
@@ -148,17 +143,17 @@ func (w *Watch) Tells() bool {
 	}
 	defer unix.Close(fd)
 	info := unix.PidfdInfo{Mask: maskSupported}
-	if w.info(fd, &info) != nil {
+	if w.cfg.Info(fd, &info) != nil {
 		return false
 	}
 	// Which masks there are is said from 6.17 on; before, the version says it.
-	return info.Mask&maskSupported != 0 && info.Supported_mask&unix.PIDFD_INFO_EXIT != 0 || w.release(6, 15)
+	return info.Mask&maskSupported != 0 && info.Supported_mask&unix.PIDFD_INFO_EXIT != 0 || release(6, 15)
 }
 
 // maskSupported is PIDFD_INFO_SUPPORTED_MASK of linux/pidfd.h.
 const maskSupported = 0x20
 
-func (w *Watch) release(major, minor int) bool {
+func release(major, minor int) bool {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {
 		return false
@@ -166,158 +161,6 @@ func (w *Watch) release(major, minor int) bool {
 	var a, b int
 	_, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &a, &b)
 	return err == nil && (a > major || a == major && b >= minor)
-}
-
-// Add watches a child of supervisord. One that is watched already, or is not its
-// child (any more), changes nothing.
-func (w *Watch) Add(pid int) {
-	if pid <= 0 {
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-
-	if p := w.alive[pid]; p != nil {
-		if w.settle(p); !p.reaped {
-			return
-		}
-	}
-	if len(w.alive) >= w.cfg.Files {
-		w.unwatched.Add(1)
-		return
-	}
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return // it has been reaped
-	}
-	if !w.ours(pid, fd) {
-		_ = unix.Close(fd)
-		return
-	}
-
-	p := &process{pid: pid, fd: fd, opened: time.Now()}
-	// Edges: one for the death, one for the reap.
-	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(fd)}
-	if err := unix.EpollCtl(w.poll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
-		_ = unix.Close(fd)
-		w.unwatched.Add(1)
-		return
-	}
-	w.alive[pid], w.byFD[int32(fd)] = p, p
-}
-
-// ours reports whether a process is a child of supervisord: a number that was used
-// again by another program is not. Where that cannot be known it is taken for one.
-func (w *Watch) ours(pid, fd int) bool {
-	parent := w.cfg.Parent()
-	if parent == 0 {
-		return true
-	}
-	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_PID}
-	if w.info(fd, &info) == nil && info.Mask&unix.PIDFD_INFO_PID != 0 {
-		return int(info.Ppid) == parent
-	}
-	if of, ok := parentOf(w.cfg.Proc, pid); ok {
-		return of == parent
-	}
-	return true
-}
-
-// settle reads the wait status of a process if it has been reaped, and lets its
-// descriptor go. mu is held.
-func (w *Watch) settle(p *process) {
-	poll := []unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}
-	if n, err := unix.Poll(poll, 0); err != nil || n == 0 || poll[0].Revents&unix.POLLHUP == 0 && !w.gone(p) {
-		return
-	}
-	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT | unix.PIDFD_INFO_COREDUMP}
-	known := w.info(p.fd, &info) == nil && info.Mask&unix.PIDFD_INFO_EXIT != 0
-
-	p.reaped = true
-	if p.died.IsZero() {
-		p.died = time.Now()
-	}
-	delete(w.alive, p.pid)
-	delete(w.byFD, int32(p.fd))
-	_ = unix.Close(p.fd) // takes it out of the epoll too
-	if !known {
-		return
-	}
-	p.status = unix.WaitStatus(info.Exit_code)
-	w.keep(p)
-}
-
-// gone reports whether a process has been reaped, where the kernel does not hang up
-// (before Linux 6.9).
-func (w *Watch) gone(p *process) bool {
-	return errors.Is(unix.PidfdSendSignal(p.fd, 0, nil, 0), unix.ESRCH)
-}
-
-func (w *Watch) keep(p *process) {
-	w.kept[p.pid] = append(w.kept[p.pid], p)
-	w.order = append(w.order, p)
-	for len(w.order) > maxKept {
-		oldest := w.order[0]
-		w.order = w.order[1:]
-		if w.take(oldest.pid, oldest) {
-			w.dropped.Add(1)
-		}
-	}
-}
-
-// take removes a status.
-func (w *Watch) take(pid int, p *process) bool {
-	list := w.kept[pid]
-	for i := range list {
-		if list[i] != p {
-			continue
-		}
-		if len(list) == 1 {
-			delete(w.kept, pid)
-		} else {
-			w.kept[pid] = append(list[:i:i], list[i+1:]...)
-		}
-		return true
-	}
-	return false
-}
-
-// ExitNamed returns how the process with a name ended, once: the oldest one of that
-// name that nobody has taken. It is for events without a process id, and for
-// processes that lived long enough for their variables to be read.
-func (w *Watch) ExitNamed(name Name) (Exit, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-
-	for _, p := range w.alive {
-		if p.name == name && !p.died.IsZero() {
-			w.settle(p)
-		}
-	}
-	for _, p := range w.order {
-		if p.name == name && w.take(p.pid, p) {
-			return Exit{Status: p.status, Started: p.opened, Died: p.died}, true
-		}
-	}
-	return Exit{}, false
-}
-
-// Exit returns how the process with a pid ended, once: the oldest one that nobody
-// has taken. It is for the event that reports the death: supervisord has reaped it.
-func (w *Watch) Exit(pid int) (Exit, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-
-	if p := w.alive[pid]; p != nil {
-		w.settle(p)
-	}
-	list := w.kept[pid]
-	if len(list) == 0 {
-		return Exit{}, false
-	}
-	p := list[0]
-	w.take(pid, p)
-	return Exit{Status: p.status, Started: p.opened, Died: p.died}, true
 }
 
 // Run reports deaths until ctx ends.
@@ -328,48 +171,47 @@ func (w *Watch) Run(ctx context.Context) error {
 	defer stop()
 
 	events := make([]unix.EpollEvent, 256)
-	deaths, first := 0, time.Time{}
 	for {
-		wait := -1
-		if deaths > 0 {
-			wait = int(max(0, time.Until(first.Add(together))+time.Millisecond-1) / time.Millisecond)
-		}
-		n, err := unix.EpollWait(w.poll, events, wait)
+		n, err := unix.EpollWait(w.poll, events, -1)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("watch processes: %w", err)
 		}
-		if died := w.handle(events[:max(n, 0)]); died > 0 {
-			if deaths == 0 {
-				first = time.Now()
-			}
-			deaths += died
-		}
-		if deaths > 0 && time.Since(first) >= together {
-			w.cfg.Died(deaths)
-			deaths = 0
+		w.mu.Lock()
+		died := w.handle(events[:max(n, 0)])
+		w.mu.Unlock()
+		if died {
+			w.cfg.Died()
 		}
 	}
 }
 
-// handle takes note of what epoll reports, and returns how many have died.
-func (w *Watch) handle(events []unix.EpollEvent) (died int) {
-	now := time.Now()
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// catchUp takes what the connector has reported and Run has not come to: a process
+// that has been reaped has been reported before. mu is held.
+func (w *Watch) catchUp() {
+	if w.connector != nil && !w.closed && w.receive() {
+		w.cfg.Died()
+	}
+}
 
+// handle takes note of what epoll reports, and whether it is a death that supervisord
+// has to be woken for. mu is held.
+func (w *Watch) handle(events []unix.EpollEvent) (died bool) {
+	now := time.Now()
 	for _, e := range events {
+		if w.connector != nil && e.Fd == int32(w.connector.fd) {
+			died = w.receive() || died
+			continue
+		}
 		p := w.byFD[e.Fd]
-		if p == nil {
-			continue // ours, or one that Exit was faster with
+		if p == nil || p.generation != e.Pad {
+			continue // the end of Run, or one that has been closed
 		}
 		if p.died.IsZero() {
-			p.died = now
-			if e.Events&unix.EPOLLHUP == 0 {
-				died++
-			}
+			w.dies(p, now)
+			died = died || !p.stopping
 		}
 		if e.Events&unix.EPOLLHUP != 0 {
 			w.settle(p)
@@ -378,24 +220,45 @@ func (w *Watch) handle(events []unix.EpollEvent) (died int) {
 	return died
 }
 
+// receive takes what the connector reports. mu is held.
+func (w *Watch) receive() (died bool) {
+	for {
+		msg, err := w.connector.next()
+		switch {
+		case errors.Is(err, unix.EINTR), err == nil && msg == nil:
+			continue
+		case errors.Is(err, unix.ENOBUFS):
+			w.overrun = true
+			w.loosen()
+			continue
+		case err != nil:
+			return died
+		}
+
+		at := when(msg)
+		switch what(msg) {
+		case whatFork:
+			w.add(field(msg, forkPID), at, true)
+			w.cfg.Started()
+		case whatExit:
+			died = w.left(field(msg, exitPID), unix.WaitStatus(field(msg, exitStatus)), at) || died
+		}
+	}
+}
+
 // Close lets all descriptors go. Call it when Run has returned.
 func (w *Watch) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
-	for _, p := range w.alive {
+	w.closed = true
+	for _, p := range w.byFD {
 		_ = unix.Close(p.fd)
 	}
-	clear(w.alive)
-	clear(w.byFD)
+	w.table = newTable()
+	if w.connector != nil {
+		w.connector.close()
+	}
 	_ = unix.Close(w.poll)
 	_ = unix.Close(w.wake)
-}
-
-// Stats are how many processes are watched now, how many there was no descriptor
-// for, and how many statuses were dropped since nobody took them.
-func (w *Watch) Stats() (watched int, unwatched, dropped uint64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.alive), w.unwatched.Load(), w.dropped.Load()
 }

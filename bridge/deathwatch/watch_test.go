@@ -14,20 +14,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The tests of this package are not parallel: they watch the children of one process,
+// their own.
+
+// each runs a test with the process connector, where it is to be had, and without.
+func each(t *testing.T, test func(*testing.T, func(*Config))) {
+	t.Run("looking", func(t *testing.T) {
+		test(t, func(c *Config) { c.NoConnector = true })
+	})
+	t.Run("connected", func(t *testing.T) {
+		c, err := openConnector(os.Getpid())
+		if err != nil {
+			t.Skip(err)
+		}
+		c.close()
+		test(t, func(*Config) {})
+	})
+}
+
 // start runs a Watch over the children of this process.
-func start(t *testing.T, change func(*Config)) (w *Watch, deaths *atomic.Int64) {
+func start(t *testing.T, changes ...func(*Config)) (w *Watch, calls *atomic.Int64) {
 	t.Helper()
-	deaths = new(atomic.Int64)
-	cfg := Config{Parent: os.Getpid, Died: func(n int) { deaths.Add(int64(n)) }, Files: 1000}
-	if change != nil {
+	calls = new(atomic.Int64)
+	cfg := Config{Parent: os.Getpid(), Died: func() { calls.Add(1) }, Files: 1000}
+	for _, change := range changes {
 		change(&cfg)
 	}
 	w, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if !w.Tells() {
-		t.Fatal("this kernel does not say how processes end: Linux 6.15 is needed for this test")
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error)
@@ -38,14 +53,26 @@ func start(t *testing.T, change func(*Config)) (w *Watch, deaths *atomic.Int64) 
 			t.Error(err)
 		}
 		w.Close()
+		if _, ok := w.Exit(os.Getpid(), Name{}); ok {
+			t.Error("an exit after Close")
+		}
 	})
-	return w, deaths
+	return w, calls
 }
 
-// child runs a shell command that is reaped when reap is called.
-func child(t *testing.T, script string) (pid int, reap func()) {
+// needTells skips a test for which the kernel has to say how processes end.
+func needTells(t *testing.T, w *Watch) {
+	t.Helper()
+	if !w.Tells() && !w.Connected() {
+		t.Skip("this kernel does not say how processes end: Linux 6.15 is needed")
+	}
+}
+
+// child runs a shell command, with variables, that is reaped when reap is called.
+func child(t *testing.T, script string, env ...string) (pid int, reap func()) {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", script)
+	cmd.Env = append(os.Environ(), env...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -61,190 +88,198 @@ func wait(t *testing.T, what string, done func() bool) {
 	}
 }
 
+var app = Name{"g", "app"}
+
 func TestExit(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name, script string
-		want         func(unix.WaitStatus) bool
-	}{
-		{"code", "read x; exit 42", func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 42 }},
-		{"success", "read x; exit 0", func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 0 }},
-		{"killed", "read x; kill -9 $$", func(s unix.WaitStatus) bool { return s.Signaled() && s.Signal() == unix.SIGKILL }},
-		{"aborted", "read x; ulimit -c 0; kill -ABRT $$", func(s unix.WaitStatus) bool { return s.Signaled() && s.Signal() == unix.SIGABRT }},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			w, deaths := start(t, nil)
-			cmd := exec.Command("sh", "-c", tt.script)
-			in, err := cmd.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
+	each(t, func(t *testing.T, mode func(*Config)) {
+		for _, tt := range []struct {
+			name, script string
+			want         func(unix.WaitStatus) bool
+		}{
+			{"code", "read x; exit 42", func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 42 }},
+			{"success", "read x; exit 0", func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 0 }},
+			{"killed", "read x; kill -9 $$", func(s unix.WaitStatus) bool { return s.Signaled() && s.Signal() == unix.SIGKILL }},
+			{"aborted", "read x; ulimit -c 0; kill -ABRT $$", func(s unix.WaitStatus) bool { return s.Signaled() && s.Signal() == unix.SIGABRT }},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				w, calls := start(t, mode)
+				needTells(t, w)
+				cmd := exec.Command("sh", "-c", tt.script)
+				in, err := cmd.StdinPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				begun := time.Now()
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				pid := cmd.Process.Pid
+				w.Add(pid, app)
+				w.Add(pid, app) // twice is once
+				in.Close()
+				wait(t, "the death", func() bool { return calls.Load() > 0 })
+
+				if _, ok := w.Exit(pid, app); ok {
+					t.Error("an end before the reap")
+				}
+				if !w.Pending() {
+					t.Error("the death is not pending")
+				}
+				_ = cmd.Wait()
+				exit, ok := w.Exit(pid, app)
+				if !ok || !exit.Known || !tt.want(exit.Status) {
+					t.Errorf("end %+v, known: %v", exit, ok)
+				}
+				// The start is known to a hundredth of a second by procfs.
+				if exit.Died.Before(exit.Started) || exit.Started.Before(begun.Add(-20*time.Millisecond)) {
+					t.Errorf("begun %v, started %v, died %v", begun, exit.Started, exit.Died)
+				}
+				if _, ok := w.Exit(pid, app); ok || w.Pending() {
+					t.Error("an end is taken twice")
+				}
+				if n, _, _ := w.Stats(); n != 0 {
+					t.Errorf("%d are watched still", n)
+				}
+			})
+		}
+	})
+}
+
+// Deaths of one moment are few calls, and each end is there.
+func TestManyDie(t *testing.T) {
+	each(t, func(t *testing.T, mode func(*Config)) {
+		w, calls := start(t, mode)
+		needTells(t, w)
+		const n = 100
+		pids, reaps := make([]int, n), make([]func(), n)
+		for i := range n {
+			pids[i], reaps[i] = child(t, "exec sleep 100")
+			w.Add(pids[i], Name{})
+		}
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		wait(t, "a death", func() bool { return calls.Load() > 0 })
+		for i, pid := range pids {
+			reaps[i]()
+			if exit, ok := w.Exit(pid, app); !ok || exit.Status.Signal() != unix.SIGKILL {
+				t.Errorf("process %d: %v %v", i, exit, ok)
 			}
+		}
+	})
+}
+
+// Each of many that are over at once has its end, with the connector.
+func TestDieAtOnce(t *testing.T) {
+	w, _ := start(t)
+	if !w.Connected() {
+		t.Skip("no process connector")
+	}
+	for i := range 300 {
+		cmd := exec.Command("/bin/sh", "-c", "exit "+strconv.Itoa(i%100))
+		_ = cmd.Run()
+		exit, ok := w.Exit(cmd.Process.Pid, app)
+		if !ok || !exit.Known || exit.Status.ExitStatus() != i%100 {
+			t.Fatalf("process %d: %+v %v", i, exit, ok)
+		}
+	}
+}
+
+// A process whose first thread has ended runs on: that one's status is not its own.
+func TestFirstThreadEnds(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip(err)
+	}
+	each(t, func(t *testing.T, mode func(*Config)) {
+		for _, old := range []bool{false, true} {
+			w, calls := start(t, mode, func(c *Config) {
+				if old {
+					c.Info = func(int, *unix.PidfdInfo) error { return unix.ENOTTY }
+				}
+			})
+			cmd := exec.Command(python, "-c", `
+import ctypes, os, threading, time
+def work():
+    time.sleep(1.5)
+    os._exit(7)
+threading.Thread(target=work).start()
+ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 5)`)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			w.Add(cmd.Process.Pid)
-			w.Add(cmd.Process.Pid) // twice is once
-			in.Close()
-			wait(t, "the death", func() bool { return deaths.Load() == 1 })
-
-			if _, ok := w.Exit(cmd.Process.Pid); ok {
-				t.Error("a status before the reap")
+			w.Add(cmd.Process.Pid, app)
+			time.Sleep(time.Second)
+			if calls.Load() != 0 {
+				t.Error("a thread that ends is a death")
 			}
 			_ = cmd.Wait()
-			exit, ok := w.Exit(cmd.Process.Pid)
-			if !ok || !tt.want(exit.Status) {
-				t.Errorf("status %#x, known: %v", exit.Status, ok)
+			exit, ok := w.Exit(cmd.Process.Pid, app)
+			if !ok || exit.Known && exit.Status.ExitStatus() != 7 || !exit.Known && !old && w.Tells() {
+				t.Errorf("old kernel %v: %+v %v", old, exit, ok)
 			}
-			if exit.Died.Before(exit.Started) {
-				t.Errorf("died %v, started %v", exit.Died, exit.Started)
-			}
-			if _, ok := w.Exit(cmd.Process.Pid); ok {
-				t.Error("a status is taken twice")
-			}
-			if n, _, _ := w.Stats(); n != 0 {
-				t.Errorf("%d are watched still", n)
-			}
-		})
-	}
-}
-
-// Deaths of one moment are one call, and each status is there.
-func TestManyDie(t *testing.T) {
-	t.Parallel()
-	var calls atomic.Int64
-	deaths := new(atomic.Int64)
-	w, _ := start(t, func(c *Config) {
-		c.Died = func(n int) { calls.Add(1); deaths.Add(int64(n)) }
-	})
-	const n = 100
-	pids, reaps := make([]int, n), make([]func(), n)
-	for i := range n {
-		pids[i], reaps[i] = child(t, "sleep 100")
-		w.Add(pids[i])
-	}
-	for _, pid := range pids {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-	}
-	wait(t, "all deaths", func() bool { return deaths.Load() == n })
-	for i, pid := range pids {
-		reaps[i]()
-		if exit, ok := w.Exit(pid); !ok || exit.Status.Signal() != unix.SIGKILL {
-			t.Errorf("process %d: %v %v", i, exit, ok)
 		}
-	}
-	if c := calls.Load(); c > n/2 {
-		t.Errorf("%d calls for %d deaths", c, n)
-	}
+	})
 }
 
-// Look finds what was started since, and nobody else's children.
+// Children of supervisord are found, and nobody else.
 func TestLook(t *testing.T) {
-	t.Parallel()
-	w, _ := start(t, nil)
+	w, _ := start(t, func(c *Config) { c.NoConnector = true })
 	w.Look()
-	before, _, _ := w.Stats()
 	pid, reap := child(t, "sleep 100 & wait") // its own child is not ours
+	defer reap()
+	defer func() { _ = syscall.Kill(pid, syscall.SIGKILL) }()
 	wait(t, "the child", func() bool {
 		w.Look()
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.alive[pid] != nil
 	})
-	_ = before
-	_ = syscall.Kill(pid, syscall.SIGKILL)
-	reap()
-	if exit, ok := w.Exit(pid); !ok || exit.Status.Signal() != unix.SIGKILL {
-		t.Errorf("%v %v", exit, ok)
+	if n, _, _ := w.Stats(); n != 1 {
+		t.Errorf("%d processes are watched", n)
 	}
 
-	other, err := New(Config{Parent: func() int { return 1 << 30 }, Died: func(int) {}, Files: 10})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	pid, reap = child(t, "sleep 100")
-	other.Add(pid)
+	other, _ := start(t, func(c *Config) { c.NoConnector, c.Parent = true, 1<<30 })
+	other.Add(pid, app)
 	other.Look()
 	if n, _, _ := other.Stats(); n != 0 {
 		t.Error("a process is watched that is not a child of supervisord")
 	}
-	_ = syscall.Kill(pid, syscall.SIGKILL)
-	reap()
 }
 
-// More processes than descriptors: the rest is counted.
-func TestFewFiles(t *testing.T) {
-	t.Parallel()
-	w, _ := start(t, func(c *Config) { c.Files = 2 })
-	var pids []int
-	for range 3 {
-		pid, reap := child(t, "sleep 100")
-		t.Cleanup(reap)
-		pids = append(pids, pid)
-		w.Add(pid)
+// A process that supervisord has inherited from a program has its variables too, and
+// is none of its children.
+func TestInherited(t *testing.T) {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Skip(err)
 	}
-	if n, unwatched, _ := w.Stats(); n != 2 || unwatched != 1 {
-		t.Errorf("%d are watched, %d are not", n, unwatched)
-	}
-	for _, pid := range pids {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-	}
-}
-
-// An older kernel reports the death and does not say why.
-func TestOldKernel(t *testing.T) {
-	t.Parallel()
-	w, deaths := start(t, nil)
-	w.mu.Lock()
-	w.info = func(int, *unix.PidfdInfo) error { return unix.ENOTTY }
-	w.mu.Unlock()
-	pid, reap := child(t, "sleep 100")
-	w.Add(pid)
-	_ = syscall.Kill(pid, syscall.SIGKILL)
-	wait(t, "the death", func() bool { return deaths.Load() == 1 })
-	reap()
-	if exit, ok := w.Exit(pid); ok {
-		t.Errorf("status %v is made up", exit)
-	}
-	if n, _, _ := w.Stats(); n != 0 {
-		t.Errorf("%d are watched still", n)
-	}
-}
-
-// What nobody takes is bounded, and counted.
-func TestKeptIsBounded(t *testing.T) {
-	t.Parallel()
-	w := &Watch{kept: map[int][]*process{}}
-	for i := range maxKept + 10 {
-		w.keep(&process{pid: i % 100})
-	}
-	if len(w.order) != maxKept {
-		t.Errorf("%d are kept", len(w.order))
-	}
-	held := 0
-	for _, list := range w.kept {
-		held += len(list)
-	}
-	if held != maxKept || w.dropped.Load() != 10 {
-		t.Errorf("%d are kept, %d dropped", held, w.dropped.Load())
-	}
-}
-
-func BenchmarkAddExit(b *testing.B) {
-	w, err := New(Config{Parent: os.Getpid, Died: func(int) {}, Files: 10})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer w.Close()
-	cmd := exec.Command("sleep", strconv.Itoa(1000))
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	b.ReportAllocs()
-	for b.Loop() {
-		w.Add(cmd.Process.Pid)
-		w.Exit(cmd.Process.Pid)
-	}
+	defer func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }()
+	each(t, func(t *testing.T, mode func(*Config)) {
+		w, calls := start(t, mode)
+		pid, reap := child(t, "setsid sh -c 'sleep 0.1; exit 9' >/dev/null 2>&1 & exit 0", "SUPERVISOR_PROCESS_NAME=app", "SUPERVISOR_GROUP_NAME=g")
+		w.Add(pid, app)
+		reap()
+		if _, ok := w.Exit(pid, app); !ok {
+			t.Error("the program's own end is missing")
+		}
+		time.Sleep(20 * time.Millisecond)
+		calls.Store(0)
+		for range 50 {
+			w.Look()
+			w.FindNames()
+			time.Sleep(4 * time.Millisecond)
+		}
+		var status unix.WaitStatus
+		for { // it has been left to us
+			if n, err := unix.Wait4(-1, &status, unix.WNOHANG, nil); n <= 0 || err != nil {
+				break
+			}
+		}
+		if exit, ok := w.ExitNamed(app, true, nil); ok {
+			t.Errorf("an inherited process is taken for the program: %+v", exit)
+		}
+		if calls.Load() != 0 {
+			t.Error("its death is reported")
+		}
+	})
 }

@@ -128,7 +128,7 @@ func TestGoPort(t *testing.T) {
 	died := map[string]int{}
 	for _, e := range g.events {
 		g.visible = e.Serial
-		r.Explain(t.Context(), []Received{{e, time.Now()}})
+		r.Explain(t.Context(), []Received{{Event: e, At: time.Now()}})
 		if e.Event == "PROCESS_STATE_STOPPING" {
 			want[e.Process] = "SIGTERM"
 		}

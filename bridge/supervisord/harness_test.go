@@ -184,7 +184,7 @@ func (f *fixture) read(tb testing.TB) []Received {
 				raw.Event = value
 			}
 		}
-		events = append(events, Received{schema.Decode(raw, "host", testBoot), time.UnixMicro(at)})
+		events = append(events, Received{Event: schema.Decode(raw, "host", testBoot), At: time.UnixMicro(at)})
 	}
 }
 

@@ -28,6 +28,9 @@ const (
 type Received struct {
 	Event *schema.Event
 	At    time.Time
+	// Kernel is how the kernel said that the process ended, nil where that is not known.
+	// It goes before what supervisord's log says.
+	Kernel *schema.Exit
 }
 
 // ReasonsConfig is what Reasons needs.
@@ -58,6 +61,9 @@ type ReasonsConfig struct {
 	// are called again and again with the same cause.
 	Raise func(cause, text, fix string)
 	Clear func(cause string)
+	// Differs, if not nil, is called with an event of which the kernel and supervisord's
+	// log say different things.
+	Differs func(e *schema.Event, kernel, log *schema.Exit)
 }
 
 // Causes of troubles.
@@ -141,6 +147,9 @@ func NewReasons(cfg ReasonsConfig) *Reasons {
 	if cfg.Clear == nil {
 		cfg.Clear = func(string) {}
 	}
+	if cfg.Differs == nil {
+		cfg.Differs = func(*schema.Event, *schema.Exit, *schema.Exit) {}
+	}
 	if cfg.Fresh == nil {
 		cfg.Fresh = func() bool { return false }
 	}
@@ -217,7 +226,7 @@ func (r *Reasons) Explain(ctx context.Context, batch []Received) {
 		}
 		if isDeath(e.Event) {
 			own := *e.Event
-			deaths, found = append(deaths, e), append(found, Received{&own, e.At})
+			deaths, found = append(deaths, e), append(found, Received{&own, e.At, e.Kernel})
 			e = found[len(found)-1]
 		}
 		r.note(e)
@@ -229,6 +238,7 @@ func (r *Reasons) Explain(ctx context.Context, batch []Received) {
 
 	if !r.during(func() {
 		r.follow(ctx)
+		r.prefer(found)
 		r.complete(ctx, found)
 	}) {
 		return
@@ -378,7 +388,7 @@ func (r *Reasons) follow(ctx context.Context) {
 		switch {
 		case s.death == nil:
 		case exit != nil:
-			r.explain(s.death, exit)
+			r.explain(s.death, fromLog(exit))
 		default:
 			r.made[s.serial] = r.replay.from
 		}
