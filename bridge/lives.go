@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// promptTick is how late a tick may be read: supervisord makes it up to a second after
-	// its time (supervisord.py runforever).
-	promptTick = 1500 * time.Millisecond
-	// leastRan is the shortest life that two events can tell: supervisord hands each of
-	// them on up to a second late (supervisord.py runforever).
-	leastRan = time.Second
+	// promptTick is how late a tick may be read if no events wait: supervisord makes it up
+	// to a second after its time (supervisord.py runforever), and later when it is busy.
+	promptTick = 2 * time.Second
+	// leastRan is the shortest life that two events can tell: each of them may be late by
+	// as much.
+	leastRan = promptTick
 	// sameStart is how far apart two times of one start may be.
 	sameStart = 30 * time.Millisecond
 	// maxLives bounds the programs whose start is remembered.
@@ -34,7 +34,7 @@ const (
 //   - from the looks, which see all that have been running since before this run of the
 //     bridge: a restart of it changes nothing.
 //   - from its PROCESS_STATE_STARTING, where neither is to be had (hidepid, another pid
-//     namespace), to a second: only if the bridge was there and not behind.
+//     namespace), to two seconds: only if the bridge was there and not behind.
 //
 // A death is when the kernel has reported it, or else when it was noticed, by a look or
 // by its event; of an event that has waited nothing is said. All times are those since the machine was started: setting its clock moves none.
