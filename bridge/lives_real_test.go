@@ -2,7 +2,9 @@ package bridge_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -220,5 +222,76 @@ func TestLivesHidden(t *testing.T) {
 				t.Errorf("%v; that is said %d times", err, n)
 			}
 		})
+	}
+}
+
+// What is known of a death is in the spool with it: an outage of NATS and a kill -9 of
+// the bridge change nothing.
+func TestLastOverOutage(t *testing.T) {
+	t.Parallel()
+	nats := streamtest.Start(t)
+	w := newWorld(t)
+	spool := t.TempDir()
+	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--spool-dir", spool)+w.program("hungry"))
+	waitStored(t, nats.JetStream(), "supervisor.event.web1.hungry.hungry.process_state.running", 1)
+	w.wait("ready.hungry")
+	time.Sleep(600 * time.Millisecond) // looks while it is young
+
+	nats.Stop()
+	w.touch("go.hungry")
+	supervisordtest.Wait(t, 20*time.Second, func() bool {
+		out, _ := exec.Command(program, "spool", "--dump", "--spool-dir", spool).Output()
+		return strings.Contains(string(out), "PROCESS_STATE_EXITED")
+	}, "the death in the spool")
+	if out, err := exec.Command("kill", "-KILL", strings.TrimSpace(s.MustCtl(t, "pid", "supernats"))).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	nats.Restart()
+	m := waitStored(t, nats.JetStream(), "supervisor.event.web1.hungry.hungry.process_state.exited", 1)[0]
+	if e := event(t, m); e.Ran == nil || *e.Ran < 0.6 || e.Last == nil || e.Last.RSS < 50<<20 {
+		t.Errorf("%s", m.Data())
+	}
+}
+
+// Programs that die all at once each have their own look.
+func TestLastOfManyDeaths(t *testing.T) {
+	t.Parallel()
+	const programs = 100
+	nats := streamtest.Start(t)
+	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1")+fmt.Sprintf(`
+[program:sleeper]
+command=sleep 10%%(process_num)03d
+numprocs=%d
+process_name=%%(program_name)s_%%(process_num)03d
+startsecs=0
+autorestart=false
+`, programs))
+	js := nats.JetStream()
+	waitStored(t, js, "supervisor.event.web1.sleeper.*.process_state.running", programs)
+	waitStored(t, js, tick5, pending(js, tick5)+2) // all were looked at when the first one came
+
+	var pids []int
+	for _, line := range strings.Fields(s.MustCtl(t, "pid", "all")) {
+		pid, err := strconv.Atoi(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); string(comm) == "sleep\n" {
+			pids = append(pids, pid)
+		}
+	}
+	if len(pids) != programs {
+		t.Fatalf("%d programs run", len(pids))
+	}
+	for _, pid := range pids {
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range waitStored(t, js, "supervisor.event.web1.sleeper.*.process_state.exited", programs) {
+		e := event(t, m)
+		if e.Ran == nil || *e.Ran < 4 || e.Last == nil || e.Last.RSS == 0 || e.Last.Threads != 1 || e.Last.Age > *e.Ran+0.02 || e.Last.CPU > 1 {
+			t.Errorf("%s", m.Data())
+		}
 	}
 }
