@@ -114,7 +114,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	if d := b.deaths.Load(); d != nil {
 		f = d.note(&h, payload)
 	}
-	f = b.lives.note(&h, payload, now, f)
+	f = b.lives.Load().note(&h, payload, now, f)
 	b.buf = f.append(appendEvent(b.buf[:0], now, b.boot.load(), header, payload))
 	if err := b.store(ctx, b.buf, &h); err != nil {
 		return err

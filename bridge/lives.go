@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"bytes"
-	"context"
 	"math"
 	"strconv"
 	"strings"
@@ -210,32 +209,10 @@ func (l *lives) over(key lifeKey, e end, now time.Duration) (is lived) {
 	return is
 }
 
-// know takes a process table: where the kernel does not list children, that is how those
-// are found which were running before us.
-func (l *lives) know(processes []schema.SnapshotProcess) {
-	if l == nil || l.looks == nil {
-		return
-	}
-	for _, p := range processes {
-		l.looks.Add(p.PID)
-	}
-}
-
 // seconds is a time in seconds, to the millisecond.
 func seconds(d time.Duration) *float64 {
 	s := math.Round(max(0, d).Seconds()*1000) / 1000
 	return &s
-}
-
-// lookOf is a look in the words of the contract, nil if there was none.
-func lookOf(l look.Look) *schema.Look {
-	if l.Time.IsZero() {
-		return nil
-	}
-	return &schema.Look{
-		Time: schema.Time{Time: l.Time.UTC()}, RSS: l.RSS, PeakRSS: l.Peak, CPU: *seconds(l.CPU), Threads: l.Threads,
-		Descriptors: l.Descriptors, Age: *seconds(l.Age),
-	}
 }
 
 // lifeOf returns whose event it is and its process id, 0 without one.
@@ -253,40 +230,4 @@ func lifeOf(payload []byte) (key lifeKey, pid int) {
 		}
 	}
 	return key, pid
-}
-
-// followLives prepares looks at processes, where that is possible; where it is not, the
-// events of deaths do without, and that is said once.
-func (b *Bridge) followLives() {
-	if !b.sees(schema.ProcessStateExited) {
-		return // a section for output
-	}
-	b.lives = newLives(nil, b.cfg.StartedTogether)
-	evidence := &b.life.evidence
-	if evidence.LocalPID() == 0 {
-		b.log.Info().Msg("processes cannot be looked at: supervisord is in another pid namespace, or hidden")
-		return
-	}
-
-	parent := evidence.LocalPID()
-	if !evidence.Certain {
-		parent = 0 // what started us may be a wrapper
-	}
-	looks, err := look.New(look.Config{Parent: parent, Say: func(err error) {
-		b.log.Info().Err(err).Msg("not all processes are looked at while they run")
-	}})
-	if err != nil {
-		b.log.Info().Err(err).Msg("processes cannot be looked at")
-		return
-	}
-	b.lives.looks = looks
-}
-
-// run looks at processes until ctx ends.
-func (l *lives) run(ctx context.Context) {
-	if l == nil || l.looks == nil {
-		return
-	}
-	_ = l.looks.Run(ctx)
-	l.looks.Close()
 }
