@@ -135,6 +135,7 @@ func (d *deaths) note(h *eventlistener.Header, payload []byte) *facts {
 	delete(d.starting, name)
 	switch state {
 	case "STARTING":
+		d.watch.Starting(name)
 		d.started()
 		if len(d.starting) < maxGivenUp {
 			d.starting[name] = h.Serial

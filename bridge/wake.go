@@ -18,6 +18,16 @@ const (
 	// itself.
 	followUp  = 2 * time.Millisecond
 	followUps = 8
+	// A program that dies again and again is started again when supervisord wakes up, so
+	// waking it would have it die and start many times faster. One that has run for less
+	// than youngBelow wakes it once in youngEvery, at most youngBurst times at once, and
+	// one for less than freshBelow once in freshEvery.
+	youngBelow = time.Second
+	youngEvery = 200 * time.Millisecond
+	youngBurst = 20
+	freshBelow = 100 * time.Millisecond
+	freshEvery = 10 * time.Second
+	freshBurst = 3
 	// wakeTimeout is how long a supervisord that accepts no connection is tried.
 	wakeTimeout = time.Second
 )
@@ -34,8 +44,8 @@ const (
 //	                   ▲                │ events are coming: wait on
 //	                   └── none came ◄──┘ at most 50 a second, then ever rarer
 //
-// It is off the path of the listener, and does nothing while supervisord shuts down or
-// for programs that it was asked to stop.
+// It is off the path of the listener, and does nothing while supervisord shuts down, or
+// for programs that it was asked to stop or that die as soon as they are started.
 type waker struct {
 	// touch connects to supervisord and hangs up; nil if it has no XML-RPC for us.
 	touch func(ctx context.Context) error
@@ -45,24 +55,38 @@ type waker struct {
 	// off is set when supervisord shuts down.
 	off atomic.Bool
 
-	died chan struct{} // holds a value when there are new deaths
-	came atomic.Uint64 // events of deaths that have come
-	// wakes counts, for metrics; tokens and filled are how many may follow now.
-	wakes  atomic.Uint64
-	tokens float64
-	filled time.Time
+	died  chan struct{} // holds a value when there are new deaths
+	came  atomic.Uint64 // events of deaths that have come
+	wakes atomic.Uint64 // how often supervisord was woken
+
+	all          bucket // of the goroutine that wakes
+	young, fresh bucket // of the one that calls wake
 }
 
 func newWaker(touch func(ctx context.Context) error, log zerolog.Logger) *waker {
-	return &waker{touch: touch, log: log, died: make(chan struct{}, 1), pending: func() bool { return false }}
+	return &waker{
+		touch: touch, log: log, died: make(chan struct{}, 1), pending: func() bool { return false },
+		all:   bucket{every: wakeEvery, size: wakeBurst},
+		young: bucket{every: youngEvery, size: youngBurst},
+		fresh: bucket{every: freshEvery, size: freshBurst},
+	}
 }
 
-// wake asks for a wake-up and waits for nothing.
-func (w *waker) wake() {
+// wake asks for a wake-up, and reports whether there will be one, for a process that
+// had been running for a time. It waits for nothing. Calls must not overlap.
+func (w *waker) wake(ran time.Duration) bool {
+	now := time.Now()
+	switch {
+	case w.off.Load():
+		return false
+	case ran < freshBelow && w.fresh.take(now) > 0, ran < youngBelow && w.young.take(now) > 0:
+		return false
+	}
 	select {
 	case w.died <- struct{}{}:
 	default: // one is due already
 	}
+	return true
 }
 
 // run wakes supervisord until ctx ends.
@@ -127,14 +151,11 @@ func (w *waker) pause(ctx context.Context, d time.Duration) (more, ok bool) {
 // take waits until supervisord may be woken again.
 func (w *waker) take(ctx context.Context) bool {
 	for {
-		now := time.Now()
-		w.tokens = min(wakeBurst, w.tokens+float64(now.Sub(w.filled))/float64(wakeEvery))
-		w.filled = now
-		if w.tokens >= 1 {
-			w.tokens--
+		wait := w.all.take(time.Now())
+		if wait == 0 {
 			return true
 		}
-		if !sleep(ctx, time.Duration((1-w.tokens)*float64(wakeEvery))+time.Microsecond) {
+		if !sleep(ctx, wait) {
 			return false
 		}
 	}
@@ -149,4 +170,23 @@ func (w *waker) once(ctx context.Context) {
 		// Whatever the level of the log is.
 		w.log.Log().Msg("a process has died; this line wakes supervisord")
 	}
+}
+
+// bucket bounds how often something is done.
+type bucket struct {
+	every time.Duration
+	size  float64 // how often at once
+	used  float64
+	at    time.Time
+}
+
+// take returns 0 if it may be done now, else after how long.
+func (b *bucket) take(now time.Time) time.Duration {
+	b.used = max(0, b.used-float64(now.Sub(b.at))/float64(b.every))
+	b.at = now
+	if b.used+1 <= b.size {
+		b.used++
+		return 0
+	}
+	return time.Duration((b.used+1-b.size)*float64(b.every)) + time.Microsecond
 }

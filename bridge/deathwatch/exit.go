@@ -31,6 +31,7 @@ func (w *Watch) Add(pid int, name Name) {
 	}
 	if p != nil && (p.name == Name{} || !p.reaped) {
 		p.name = name
+		w.starts.bind(name, p)
 	}
 }
 
@@ -101,6 +102,7 @@ func (w *Watch) Exit(pid int, name Name) (Exit, bool) {
 			return Exit{}, false
 		}
 	}
+	w.starts.bind(name, p)
 	w.take(p, name)
 	return p.exit(), true
 }
@@ -108,9 +110,9 @@ func (w *Watch) Exit(pid int, name Name) (Exit, bool) {
 // ExitNamed returns how the process with a name ended, once, for an event without a
 // process id: the oldest one that nobody has asked for.
 //
-// One that has died before its name could be read is found by elimination: if all
-// processes without a name ended the same way, that is how it ended. That needs the
-// connector, by which none is missing. starting are other programs that are being
+// One that has died before its name could be read is found by its place among those that
+// were started, or by elimination: if all processes without a name ended the same way,
+// that is how it ended. That needs the connector, by which none is missing. starting are other programs that are being
 // started: as long as they have no process with their name they may have ended too.
 // With certain, there has been a process of this program, and that does not matter.
 func (w *Watch) ExitNamed(name Name, certain bool, starting []Name) (Exit, bool) {
@@ -121,16 +123,21 @@ func (w *Watch) ExitNamed(name Name, certain bool, starting []Name) (Exit, bool)
 	name = name.whole()
 	for _, p := range w.alive {
 		// Its descriptor may be readable, and Run has not come to it.
-		if p.name == name || p.name == (Name{}) && !p.leftAt.IsZero() {
+		switch {
+		case p.name == name:
 			w.settleFor(p)
+		case p.name == Name{} && !p.leftAt.IsZero():
+			w.settle(p)
 		}
 	}
 
+	fork := w.starts.forkOf(name, certain)
 	var nameless []*process
 	for _, p := range w.order {
 		switch {
 		case p.loose:
-		case p.name == name:
+		case p.name == name, p.name == Name{} && fork != 0 && p.fork == fork:
+			w.starts.bind(name, p)
 			w.take(p, name)
 			return p.exit(), true
 		case p.name == Name{} && p.known:
@@ -161,9 +168,13 @@ func (w *Watch) allNamed(names []Name) bool {
 	return len(missing) == 0
 }
 
-// settleFor settles a process whose event has come: it has been reaped. mu is held.
+// settleFor settles a process whose event has come: it has been reaped, or its number
+// is that of another one by now. mu is held.
 func (w *Watch) settleFor(p *process) {
-	if w.settle(p); p.reaped || p.fd >= 0 || p.leftAt.IsZero() {
+	p.reported = true
+	w.settle(p)
+	p.reported = p.reaped
+	if p.reaped || p.fd >= 0 || p.leftAt.IsZero() {
 		return
 	}
 	p.status, p.known = p.first, time.Since(p.leftAt) < pendingFor
@@ -190,7 +201,7 @@ func (w *Watch) Pending() bool {
 
 	late := time.Now().Add(-pendingFor)
 	for p := range w.dying {
-		if !p.stopping && p.died.After(late) {
+		if p.pending && p.died.After(late) {
 			return true
 		}
 	}
@@ -198,7 +209,7 @@ func (w *Watch) Pending() bool {
 		if p.died.Before(late) {
 			return false
 		}
-		if !p.stopping {
+		if p.pending {
 			return true
 		}
 	}

@@ -110,6 +110,50 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// What dies at once is found by its place among the starts.
+func TestPlace(t *testing.T) {
+	w := nobody(t)
+	other := Name{"g", "other"}
+	end := func(fork int, name Name, code int) {
+		w.ended(fork, name, code)
+		w.order[len(w.order)-1].fork = fork
+	}
+	named := func(what string, name Name, certain bool, code int) {
+		t.Helper()
+		exit, ok := w.ExitNamed(name, certain, nil)
+		if ok != (code != 0) || exit.Status.ExitStatus() != code {
+			t.Errorf("%s: %+v %v instead of %d", what, exit, ok, code)
+		}
+	}
+
+	w.Starting(other)
+	end(7, Name{}, 1)
+	w.Exit(7, other)
+	w.Starting(app)
+	end(8, Name{}, 2)
+	end(9, Name{}, 3)
+	named("next to another", app, true, 2)
+
+	w.Starting(Name{"g", "unsure"})
+	w.Starting(app)
+	end(10, Name{}, 4)
+	named("after one that may have had no process", app, true, 0)
+	w.Starting(other)
+	end(11, Name{}, 5)
+	w.Exit(11, other)
+	named("between two, and the one before had a process", app, true, 4)
+
+	w.Starting(Name{"g", "without"})
+	w.Starting(app)
+	end(12, Name{}, 6)
+	w.Starting(other)
+	end(13, Name{}, 7)
+	w.Exit(13, other)
+	named("between two, and the one before had none", app, true, 0)
+	w.Gap()
+	named("after a gap", app, true, 0)
+}
+
 // A number that was used again is not guessed.
 func TestNumberUsedAgain(t *testing.T) {
 	w := nobody(t)
@@ -196,6 +240,27 @@ func TestOldKernel(t *testing.T) {
 	}
 }
 
+// A death that is of no interest is not waited for, and how long it had run is known.
+func TestPending(t *testing.T) {
+	each(t, func(t *testing.T, mode func(*Config)) {
+		lasted := make(chan time.Duration, 1)
+		w, _ := start(t, mode, func(c *Config) {
+			c.Died = func(ran time.Duration) bool { lasted <- ran; return false }
+		})
+		pid, reap := child(t, "exec sleep 100")
+		w.Add(pid, app)
+		time.Sleep(50 * time.Millisecond)
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+		defer reap()
+		if ran := <-lasted; ran < 30*time.Millisecond || ran > 5*time.Second {
+			t.Errorf("it had run %v", ran)
+		}
+		if w.Pending() {
+			t.Error("its event is waited for")
+		}
+	})
+}
+
 // A death that somebody has asked for wakes nobody.
 func TestStopping(t *testing.T) {
 	each(t, func(t *testing.T, mode func(*Config)) {
@@ -238,7 +303,7 @@ func TestKeptIsBounded(t *testing.T) {
 }
 
 func BenchmarkAddExit(b *testing.B) {
-	w, err := New(Config{Parent: os.Getpid(), Died: func() {}, Files: 10})
+	w, err := New(Config{Parent: os.Getpid(), Died: func(time.Duration) bool { return false }, Files: 10})
 	if err != nil {
 		b.Fatal(err)
 	}

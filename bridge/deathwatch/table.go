@@ -51,6 +51,7 @@ type process struct {
 	pid        int
 	fd         int // -1 without a descriptor
 	generation int32
+	fork       int // its number among those that the connector has reported, else 0
 	// refused says that there are too many descriptors; without one and not refused it
 	// had been reaped before it was opened.
 	refused bool
@@ -59,7 +60,8 @@ type process struct {
 	name  Name
 	asked int
 	// stopping is set when it has been asked to stop: nobody waits for its death.
-	stopping bool
+	// pending is set when somebody does.
+	stopping, pending bool
 	// loose is set when events or processes were missed: then it is not certain which
 	// one an event without a process id is about.
 	loose bool
@@ -69,9 +71,11 @@ type process struct {
 	first  unix.WaitStatus
 	leftAt time.Time
 
-	reaped bool
-	status unix.WaitStatus
-	known  bool
+	// reported is set when its event has come.
+	reported bool
+	reaped   bool
+	status   unix.WaitStatus
+	known    bool
 }
 
 func (p *process) exit() Exit {
@@ -88,6 +92,7 @@ type table struct {
 	kept       map[int][]*process // ended, and nobody has asked; by pid, oldest first
 	order      []*process         // the same in their order
 
+	starts  starts
 	refused map[int]bool // processes that there was no descriptor for
 	dropped uint64       // ends that nobody has asked for
 	overrun bool         // the connector has missed something, see Sweep
@@ -170,27 +175,33 @@ func (w *Watch) close(p *process) {
 
 // dies takes note of a death. mu is held.
 func (w *Watch) dies(p *process, at time.Time) {
-	if p.died.IsZero() {
-		p.died = at
-		w.dying[p] = true
+	if !p.died.IsZero() {
+		return
 	}
+	p.died = at
+	w.dying[p] = true
+	if p.stopping || p.reported {
+		return
+	}
+	ran := Unknown
+	if !p.started.IsZero() {
+		ran = at.Sub(p.started)
+	}
+	p.pending = w.cfg.Died(ran)
 }
 
-// left takes note of the end of the first thread of a process, and reports whether it
-// is a death that nobody has asked for: of one with a descriptor that says it, when all
-// threads have ended. mu is held.
-func (w *Watch) left(pid int, status unix.WaitStatus, at time.Time) (died bool) {
+// left takes note of the end of the first thread of a process. Of one with a descriptor
+// that says when all threads have ended. mu is held.
+func (w *Watch) left(pid int, status unix.WaitStatus, at time.Time) {
 	p := w.alive[pid]
 	if p == nil {
-		return false // supervisord has inherited it
+		return // supervisord has inherited it
 	}
 	p.first, p.leftAt = status, at
-	if p.fd >= 0 {
-		return false
+	if p.fd < 0 {
+		w.dies(p, at)
+		w.settle(p)
 	}
-	w.dies(p, at)
-	w.settle(p)
-	return !p.stopping
 }
 
 // settle ends the watch of a process if it has been reaped. mu is held.
@@ -262,6 +273,7 @@ func (t *table) drop(p *process) {
 
 // loosen is for when events or processes were missed. mu is held.
 func (t *table) loosen() {
+	t.starts.forget()
 	for _, p := range t.order {
 		p.loose = true
 	}

@@ -40,9 +40,10 @@ import (
 type Config struct {
 	// Parent is the process id of supervisord as it is seen here.
 	Parent int
-	// Died is called when processes have died that nobody has asked to stop. It must
-	// not block, and must not call the Watch.
-	Died func()
+	// Died is called with the death of a process that nobody has asked to stop, and how
+	// long it had been running, Unknown if that is not known. It returns whether its
+	// event is waited for, see Pending. It must not block, and must not call the Watch.
+	Died func(ran time.Duration) bool
 	// Started is called when the connector has reported the start of a process, whose
 	// name is to be found then. The same holds for it; it may be nil.
 	Started func()
@@ -74,6 +75,9 @@ type Watch struct {
 	looked  int
 	session int
 }
+
+// Unknown is a time that is not known.
+const Unknown = time.Duration(1<<63 - 1)
 
 // ErrUnsupported means that this kernel, or what stands between it and us, has no
 // pidfd (before Linux 5.3; a seccomp filter; gVisor).
@@ -180,48 +184,40 @@ func (w *Watch) Run(ctx context.Context) error {
 			return fmt.Errorf("watch processes: %w", err)
 		}
 		w.mu.Lock()
-		died := w.handle(events[:max(n, 0)])
+		w.handle(events[:max(n, 0)])
 		w.mu.Unlock()
-		if died {
-			w.cfg.Died()
-		}
 	}
 }
 
 // catchUp takes what the connector has reported and Run has not come to: a process
 // that has been reaped has been reported before. mu is held.
 func (w *Watch) catchUp() {
-	if w.connector != nil && !w.closed && w.receive() {
-		w.cfg.Died()
+	if w.connector != nil && !w.closed {
+		w.receive()
 	}
 }
 
-// handle takes note of what epoll reports, and whether it is a death that supervisord
-// has to be woken for. mu is held.
-func (w *Watch) handle(events []unix.EpollEvent) (died bool) {
+// handle takes note of what epoll reports. mu is held.
+func (w *Watch) handle(events []unix.EpollEvent) {
 	now := time.Now()
 	for _, e := range events {
 		if w.connector != nil && e.Fd == int32(w.connector.fd) {
-			died = w.receive() || died
+			w.receive()
 			continue
 		}
 		p := w.byFD[e.Fd]
 		if p == nil || p.generation != e.Pad {
 			continue // the end of Run, or one that has been closed
 		}
-		if p.died.IsZero() {
-			w.dies(p, now)
-			died = died || !p.stopping
-		}
+		w.dies(p, now)
 		if e.Events&unix.EPOLLHUP != 0 {
 			w.settle(p)
 		}
 	}
-	return died
 }
 
 // receive takes what the connector reports. mu is held.
-func (w *Watch) receive() (died bool) {
+func (w *Watch) receive() {
 	for {
 		msg, err := w.connector.next()
 		switch {
@@ -232,16 +228,19 @@ func (w *Watch) receive() (died bool) {
 			w.loosen()
 			continue
 		case err != nil:
-			return died
+			return
 		}
 
 		at := when(msg)
 		switch what(msg) {
 		case whatFork:
-			w.add(field(msg, forkPID), at, true)
+			w.starts.forks++
+			if p := w.add(field(msg, forkPID), at, true); p != nil {
+				p.fork, p.started = w.starts.forks, at
+			}
 			w.cfg.Started()
 		case whatExit:
-			died = w.left(field(msg, exitPID), unix.WaitStatus(field(msg, exitStatus)), at) || died
+			w.left(field(msg, exitPID), unix.WaitStatus(field(msg, exitStatus)), at)
 		}
 	}
 }

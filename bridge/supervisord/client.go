@@ -136,7 +136,7 @@ func New(cfg Config) (*Client, error) {
 		// more in each of supervisord's polls, and a reload closes it anyway.
 		DisableKeepAlives: true,
 	}
-	network, address := "tcp", a.hostPort
+	network, address := "tcp", hostPort(a.url)
 	if a.socket != "" {
 		network, address = "unix", a.socket
 	}

@@ -330,7 +330,7 @@ func fresh(events []Received) []Received {
 	for i, r := range events {
 		e := *r.Event
 		e.Exit, e.Log = nil, nil
-		copies[i] = Received{&e, r.At}
+		copies[i] = Received{Event: &e, At: r.At}
 	}
 	return copies
 }

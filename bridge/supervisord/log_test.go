@@ -274,7 +274,7 @@ func TestLimit(t *testing.T) {
 	begin := time.Now()
 	for i := range uint64(100) {
 		e := &schema.Event{Event: schema.ProcessStateExited, Boot: testBoot, Serial: i, PoolSerial: i, Group: "a", Process: "a", PID: 7, Expected: &no}
-		r.Explain(t.Context(), []Received{{e, time.Now()}})
+		r.Explain(t.Context(), []Received{{Event: e, At: time.Now()}})
 		if e.Exit != nil || e.Log != nil {
 			t.Fatal("it has a reason")
 		}

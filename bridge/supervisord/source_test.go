@@ -191,7 +191,7 @@ func TestHeldUp(t *testing.T) {
 	die := func(serial uint64) time.Duration {
 		e := &schema.Event{Event: schema.ProcessStateExited, Boot: testBoot, Serial: serial, PoolSerial: serial, Group: "a", Process: "a", PID: 7, Expected: &no}
 		begin := time.Now()
-		r.Explain(t.Context(), []Received{{e, begin}})
+		r.Explain(t.Context(), []Received{{Event: e, At: begin}})
 		return time.Since(begin)
 	}
 	r.logs.mu.Lock() // as if a file was being looked at

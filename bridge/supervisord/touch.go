@@ -3,6 +3,8 @@ package supervisord
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/url"
 )
 
 // Touch connects to supervisord's XML-RPC and hangs up: it asks nothing, needs no
@@ -14,4 +16,17 @@ func (c *Client) Touch(ctx context.Context) error {
 		return fmt.Errorf("connect to %s: %w", c.name, err)
 	}
 	return conn.Close()
+}
+
+// hostPort is where the server of an address that parseURL has accepted listens.
+func hostPort(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = u.Scheme // its usual one
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }

@@ -2,7 +2,6 @@ package supervisord
 
 import (
 	"errors"
-	"net"
 	"net/url"
 	"strings"
 )
@@ -11,7 +10,6 @@ import (
 type address struct {
 	socket         string // path, for unix:// only
 	url            string // what is asked for: no user, ends in /RPC2
-	hostPort       string // where it listens, but for unix://
 	name           string // what errors show
 	user, password string
 }
@@ -46,11 +44,6 @@ func parseURL(s string) (address, error) {
 		u.Path += "/RPC2"
 	}
 	u.RawPath = ""
-	port := u.Port()
-	if port == "" {
-		port = u.Scheme // its usual one
-	}
-	a.hostPort = net.JoinHostPort(u.Hostname(), port)
 	a.url = u.String()
 	a.name = strings.TrimSuffix(a.url, "/RPC2")
 	return a, nil
