@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -104,6 +105,61 @@ func TestRanByKernel(t *testing.T) {
 	f := l.note(h, payload, read, &facts{Exit: exit, end: end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}})
 	if f.Ran == nil || *f.Ran != 60 || f.Exit != exit || f.Last != nil {
 		t.Errorf("%+v", f)
+	}
+}
+
+// Without the kernel's word, looks know when a process was started, before us too, and
+// that it is gone, whenever its event comes.
+func TestRanByLooks(t *testing.T) {
+	t.Parallel()
+	looks, err := look.New(look.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer looks.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	before := time.Now()
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	begun := time.Now()
+	looks.Add(cmd.Process.Pid)
+	go func() { defer close(done); _ = looks.Run(ctx) }()
+	defer func() { stop(); <-done }()
+	until := func(want int) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			looks.Soon()
+			if n, _ := looks.Stats(); n == want {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("waited in vain for %d processes to be looked at", want)
+			}
+		}
+	}
+	until(1)
+	time.Sleep(500 * time.Millisecond)
+
+	died := time.Now()
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	until(0)
+	noticed := time.Now()
+	l := newLives(looks, false) // the event may have waited
+	l.now = func() time.Duration { return look.Now() + time.Hour }
+	h, payload := step{0, "EXITED", cmd.Process.Pid}.event(2)
+	f := l.note(h, payload, read, nil)
+	if f == nil || f.Ran == nil || f.Last == nil {
+		t.Fatalf("%+v", f)
+	}
+	ran := time.Duration(*f.Ran * float64(time.Second))
+	const tick = 15 * time.Millisecond // of /proc
+	if ran < died.Sub(begun)-tick || ran > noticed.Sub(before)+tick || f.Last.RSS == 0 {
+		t.Errorf("ran for %v, want between %v and %v; last %+v", ran, died.Sub(begun), noticed.Sub(before), f.Last)
 	}
 }
 
