@@ -1,8 +1,6 @@
 package bridge_test
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,7 +16,6 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
-	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -199,7 +196,3 @@ func TestReasonsWithoutConnector(t *testing.T) {
 		t.Errorf("of %d deaths %d have no reason and %d a wrong one", right+missing+wrong, missing, wrong)
 	}
 }
-
-var _ = bytes.Contains
-var _ = context.Background
-var _ = stream.AllEvents

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"supernats/bridge/deathwatch"
 )
 
 const (
@@ -13,9 +15,9 @@ const (
 	// second, two at once.
 	wakeEvery = time.Second / 48
 	wakeBurst = 2
-	// followUp is how long after a wake-up its events are looked for, twice as long
-	// with each that has brought none; after followUps of them supervisord is left to
-	// itself.
+	// followUp is how long after the first wake-up its events are looked for, 20 ms after
+	// the next one, and twice as long with each that has brought none; after followUps of
+	// them, more than a second, supervisord is left to itself.
 	followUp  = 2 * time.Millisecond
 	followUps = 8
 	// A program that dies again and again is started again when supervisord wakes up, so
@@ -28,6 +30,9 @@ const (
 	freshBelow = 100 * time.Millisecond
 	freshEvery = 10 * time.Second
 	freshBurst = 3
+	// stopWithin is how long the event that a program is being stopped is waited for when
+	// it has ended as if it was: supervisord need not be woken for that.
+	stopWithin = 50 * time.Millisecond
 	// wakeTimeout is how long a supervisord that accepts no connection is tried.
 	wakeTimeout = time.Second
 )
@@ -36,18 +41,18 @@ const (
 // for up to a second, reaps and spawns after it, and hands out events at the beginning
 // of the next round, after another sleep (supervisord.py runforever); a signal does not
 // end the sleep: Python goes on with it (PEP 475). Any activity on one of its
-// descriptors does: a connection to its XML-RPC that is closed at once, which asks
-// nothing, needs no password and makes two rounds of it, or a line on our standard
+// descriptors does: a connection to its XML-RPC that asks nothing, needs no password and
+// makes two rounds of it, or a line on our standard
 // error, which supervisord reads too.
 //
 //	idle ──death──► wake-up ──2 ms──► all events have come: idle
-//	                   ▲                │ events are coming: wait on
-//	                   └── none came ◄──┘ at most 50 a second, then ever rarer
+//	                   ▲                │ some have come: wait on
+//	                   └── none came ◄──┘ at most 50 a second, and ever rarer
 //
 // It is off the path of the listener, and does nothing while supervisord shuts down, or
 // for programs that it was asked to stop or that die as soon as they are started.
 type waker struct {
-	// touch connects to supervisord and hangs up; nil if it has no XML-RPC for us.
+	// touch connects to supervisord until that has noticed; nil if it has no XML-RPC for us.
 	touch func(ctx context.Context) error
 	log   zerolog.Logger
 	// pending reports whether there are deaths without their event.
@@ -72,21 +77,28 @@ func newWaker(touch func(ctx context.Context) error, log zerolog.Logger) *waker 
 	}
 }
 
-// wake asks for a wake-up, and reports whether there will be one, for a process that
-// had been running for a time. It waits for nothing. Calls must not overlap.
-func (w *waker) wake(ran time.Duration) bool {
+// wake asks for a wake-up for a death, and reports whether there will be one. It waits
+// for nothing. Calls must not overlap.
+func (w *waker) wake(d deathwatch.Death) bool {
 	now := time.Now()
 	switch {
 	case w.off.Load():
 		return false
-	case ran < freshBelow && w.fresh.take(now) > 0, ran < youngBelow && w.young.take(now) > 0:
+	case d.Ran < freshBelow && w.fresh.take(now) > 0, d.Ran < youngBelow && w.young.take(now) > 0:
 		return false
+	case d.Orderly:
+		time.AfterFunc(stopWithin, w.ask)
+	default:
+		w.ask()
 	}
+	return true
+}
+
+func (w *waker) ask() {
 	select {
 	case w.died <- struct{}{}:
 	default: // one is due already
 	}
-	return true
 }
 
 // run wakes supervisord until ctx ends.
@@ -104,48 +116,43 @@ func (w *waker) run(ctx context.Context) {
 // pursue wakes supervisord until the events of all deaths have come, or waking it is of
 // no use.
 func (w *waker) pursue(ctx context.Context) {
-	for tries, pause := 0, followUp; tries < followUps && !w.off.Load() && w.pending(); {
+	pause := followUp
+	for tries := 0; tries < followUps && !w.off.Load() && w.pending(); tries++ {
 		if !w.take(ctx) {
 			return
 		}
 		came := w.came.Load()
 		w.once(ctx)
 
-		more, ok := w.pause(ctx, pause)
-		if !ok {
-			return
-		}
-		if more {
-			tries, pause = 0, followUp
-			continue
-		}
-		for now := w.came.Load(); now != came; now = w.came.Load() {
-			// Each event that we answer makes another round.
-			came, tries, pause = now, 0, followUp
-			if !w.pending() || !sleep(ctx, followUp) {
+		// Each event that we answer makes another round.
+		for more := true; more; {
+			if !w.pause(ctx, pause) || !w.pending() {
 				return
 			}
+			now := w.came.Load()
+			if more = now != came; more {
+				came, tries, pause = now, 0, wakeEvery
+			}
 		}
-		tries++
-		pause *= 2
+		pause = max(2*pause, wakeEvery)
 	}
 }
 
-// pause waits for the events that a wake-up brings. It ends early when more have died.
-func (w *waker) pause(ctx context.Context, d time.Duration) (more, ok bool) {
-	if !sleep(ctx, followUp) {
-		return false, false
+// pause waits for the events that a wake-up brings, not for long when more have died.
+func (w *waker) pause(ctx context.Context, d time.Duration) bool {
+	least := min(d, wakeEvery)
+	if !sleep(ctx, least) {
+		return false
 	}
-	t := time.NewTimer(d - followUp)
+	t := time.NewTimer(d - least)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return false, false
+		return false
 	case <-w.died:
-		return true, true
 	case <-t.C:
-		return false, true
 	}
+	return true
 }
 
 // take waits until supervisord may be woken again.

@@ -54,12 +54,15 @@ func (w *Watch) ours(pid int) (started time.Time, ours bool) {
 	return started, true
 }
 
-// Stopping takes note that a process has been asked to stop: its death wakes nobody.
+// Stopping takes note that a process has been asked to stop: its death is not waited for.
 func (w *Watch) Stopping(pid int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if p := w.alive[pid]; p != nil {
-		p.stopping = true
+		p.stopping, p.pending = true, false
+	}
+	for _, p := range w.kept[pid] {
+		p.pending = false
 	}
 }
 

@@ -243,17 +243,17 @@ func TestOldKernel(t *testing.T) {
 // A death that is of no interest is not waited for, and how long it had run is known.
 func TestPending(t *testing.T) {
 	each(t, func(t *testing.T, mode func(*Config)) {
-		lasted := make(chan time.Duration, 1)
+		died := make(chan Death, 1)
 		w, _ := start(t, mode, func(c *Config) {
-			c.Died = func(ran time.Duration) bool { lasted <- ran; return false }
+			c.Died = func(d Death) bool { died <- d; return false }
 		})
 		pid, reap := child(t, "exec sleep 100")
 		w.Add(pid, app)
 		time.Sleep(50 * time.Millisecond)
 		_ = syscall.Kill(pid, syscall.SIGTERM)
 		defer reap()
-		if ran := <-lasted; ran < 30*time.Millisecond || ran > 5*time.Second {
-			t.Errorf("it had run %v", ran)
+		if d := <-died; d.Ran < 30*time.Millisecond || d.Ran > 5*time.Second || d.Orderly != w.Connected() {
+			t.Errorf("%+v", d)
 		}
 		if w.Pending() {
 			t.Error("its event is waited for")
@@ -276,6 +276,16 @@ func TestStopping(t *testing.T) {
 		}
 		if _, ok := w.Exit(pid, app); !ok {
 			t.Error("its end is not known")
+		}
+
+		pid, reap = child(t, "exec sleep 100")
+		w.Add(pid, app)
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+		wait(t, "the death", w.Pending)
+		w.Stopping(pid) // its event comes later
+		reap()
+		if w.Pending() {
+			t.Error("the death is waited for")
 		}
 	})
 }
@@ -303,7 +313,7 @@ func TestKeptIsBounded(t *testing.T) {
 }
 
 func BenchmarkAddExit(b *testing.B) {
-	w, err := New(Config{Parent: os.Getpid(), Died: func(time.Duration) bool { return false }, Files: 10})
+	w, err := New(Config{Parent: os.Getpid(), Died: func(Death) bool { return false }, Files: 10})
 	if err != nil {
 		b.Fatal(err)
 	}

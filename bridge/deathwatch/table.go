@@ -2,6 +2,7 @@ package deathwatch
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -183,11 +184,22 @@ func (w *Watch) dies(p *process, at time.Time) {
 	if p.stopping || p.reported {
 		return
 	}
-	ran := Unknown
+	d := Death{Ran: math.MaxInt64, Orderly: !p.leftAt.IsZero() && orderly(p.first)}
 	if !p.started.IsZero() {
-		ran = at.Sub(p.started)
+		d.Ran = at.Sub(p.started)
 	}
-	p.pending = w.cfg.Died(ran)
+	p.pending = w.cfg.Died(d)
+}
+
+func orderly(s unix.WaitStatus) bool {
+	if s.Exited() {
+		return s.ExitStatus() == 0
+	}
+	switch s.Signal() {
+	case unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2:
+		return true
+	}
+	return false
 }
 
 // left takes note of the end of the first thread of a process. Of one with a descriptor

@@ -40,10 +40,10 @@ import (
 type Config struct {
 	// Parent is the process id of supervisord as it is seen here.
 	Parent int
-	// Died is called with the death of a process that nobody has asked to stop, and how
-	// long it had been running, Unknown if that is not known. It returns whether its
-	// event is waited for, see Pending. It must not block, and must not call the Watch.
-	Died func(ran time.Duration) bool
+	// Died is called with the death of a process that nobody is known to have asked to
+	// stop. It returns whether its event is waited for, see Pending. It must not block,
+	// and must not call the Watch.
+	Died func(Death) bool
 	// Started is called when the connector has reported the start of a process, whose
 	// name is to be found then. The same holds for it; it may be nil.
 	Started func()
@@ -76,8 +76,15 @@ type Watch struct {
 	session int
 }
 
-// Unknown is a time that is not known.
-const Unknown = time.Duration(1<<63 - 1)
+// Death is what is known of one before supervisord has reaped the process.
+type Death struct {
+	// Ran is how long it had been running, very long if that is not known.
+	Ran time.Duration
+	// Orderly says that it has ended as one that was asked to stop: by itself and with
+	// success, or by a signal that supervisord may be told to send. False if that is
+	// not known.
+	Orderly bool
+}
 
 // ErrUnsupported means that this kernel, or what stands between it and us, has no
 // pidfd (before Linux 5.3; a seccomp filter; gVisor).
@@ -200,9 +207,11 @@ func (w *Watch) catchUp() {
 // handle takes note of what epoll reports. mu is held.
 func (w *Watch) handle(events []unix.EpollEvent) {
 	now := time.Now()
+	if w.connector != nil {
+		w.receive() // it knows how those that epoll reports have ended
+	}
 	for _, e := range events {
 		if w.connector != nil && e.Fd == int32(w.connector.fd) {
-			w.receive()
 			continue
 		}
 		p := w.byFD[e.Fd]

@@ -36,7 +36,7 @@ func each(t *testing.T, test func(*testing.T, func(*Config))) {
 func start(t *testing.T, changes ...func(*Config)) (w *Watch, calls *atomic.Int64) {
 	t.Helper()
 	calls = new(atomic.Int64)
-	cfg := Config{Parent: os.Getpid(), Died: func(time.Duration) bool { calls.Add(1); return true }, Files: 1000}
+	cfg := Config{Parent: os.Getpid(), Died: func(Death) bool { calls.Add(1); return true }, Files: 1000}
 	for _, change := range changes {
 		change(&cfg)
 	}
