@@ -19,8 +19,15 @@ import (
 	"supernats/schema/stream/streamtest"
 )
 
-// silent starts a supervisord that logs nothing and has no XML-RPC.
-func silent(t *testing.T, sections string) (dir string, pid int) {
+// contained is silent in a pid namespace of its own, as in a container.
+func contained(t *testing.T, sections string) {
+	t.Helper()
+	silent(t, sections, "unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+}
+
+// silent starts a supervisord that logs nothing and has no XML-RPC, by another program
+// if there is one.
+func silent(t *testing.T, sections string, within ...string) (dir string, pid int) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: needs a supervisord")
@@ -31,11 +38,18 @@ func silent(t *testing.T, sections string) (dir string, pid int) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("supervisord", "-n", "-c", dir+"/supervisord.conf")
+	if len(within) > 0 {
+		cmd = exec.Command(within[0], append(within[1:], cmd.Args...)...)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(supervisordtest.ErrMissing)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
+		end := syscall.SIGTERM
+		if len(within) > 0 {
+			end = syscall.SIGKILL // unshare ignores the other one
+		}
+		_ = cmd.Process.Signal(end)
 		_ = cmd.Wait()
 		if t.Failed() {
 			logs, _ := filepath.Glob(dir + "/supernats-stderr*")
@@ -93,7 +107,7 @@ func begin(t *testing.T, nats *streamtest.Server, dir string, supervisord int) {
 }
 
 // childrenOf are the processes that a process has started, of a name.
-func childrenOf(t *testing.T, parent int, name string) (pids []int) {
+func childrenOf(t testing.TB, parent int, name string) (pids []int) {
 	t.Helper()
 	all, err := procfs.AllProcs()
 	if err != nil {

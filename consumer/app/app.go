@@ -335,7 +335,8 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 			log: a.log, what: "creating the queue of " + r.Name(), conn: js.Conn(),
 			health: a.health, cause: causeAlerts + " " + r.Name(), fix: lookCloser,
 		}
-		if err := create.until(ctx, func() error { return a.createQueue(ctx, d) }); err != nil {
+		begun := time.Now()
+		if err := create.until(ctx, func() error { return a.createQueue(ctx, d, begun) }); err != nil {
 			return err
 		}
 		deliveries = append(deliveries, d)

@@ -259,6 +259,13 @@ func (r *round) send(ctx context.Context, batch *[]parkedOne) error {
 	if err := r.unpark(ctx, taken); err != nil {
 		return err
 	}
+	now := time.Now().UTC()
+	for _, p := range taken {
+		r.d.inbox.took(now, made{p.from, p.n.Time.Time})
+	}
+	if err := r.d.inbox.recovered(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errParked, err)
+	}
 	*batch = slices.DeleteFunc(slices.Clone(*batch), func(p parkedOne) bool { return slices.Contains(taken, p) })
 	return failure
 }

@@ -122,11 +122,13 @@ func (d *delivery) hand(ctx context.Context, batch []*item) (failure, err error)
 	failure = d.notify(ctx, notifications(left))
 	if failure == nil {
 		d.taken()
+		d.inbox.took(time.Now().UTC(), madeOf(left...)...)
 		return nil, nil
 	}
 
 	var done []uint64
 	for _, i := range notify.Taken(failure) {
+		d.inbox.took(time.Now().UTC(), madeOf(left[i])...)
 		left[i].n = nil
 		done = append(done, left[i].seq)
 	}

@@ -68,6 +68,10 @@ type events struct {
 	// began is since when events are read; swept is when hosts that are gone were looked
 	// for the last time, sweptGone processes.
 	began, swept, sweptGone time.Time
+	// surplusDue is when what a bucket holds too much is tried to be removed again, zero if
+	// there is nothing; surplusEvery how long after it failed.
+	surplusDue   time.Time
+	surplusEvery time.Duration
 	// skew is how far the server's clock is ahead of ours.
 	skew time.Duration
 	// beat is called whenever reading begins again, see progress.
@@ -98,7 +102,7 @@ const (
 )
 
 func newEvents(js jetstream.JetStream, p *plan, log zerolog.Logger) *events {
-	v := &events{js: js, plan: p, log: log, held: func() error { return nil }, seenEvery: defaultSeenEvery, beat: func() {}}
+	v := &events{js: js, plan: p, log: log, held: func() error { return nil }, seenEvery: defaultSeenEvery, surplusEvery: surplusEvery, beat: func() {}}
 	v.known = reading{lineages: new(lineages), highest: v.highest}
 	return v
 }
@@ -161,7 +165,7 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 			return errReopen
 		default:
 		}
-		if other, err := v.isOther(ctx); err != nil || other {
+		if other, err := v.isOther(ctx); err != nil || other || v.isSurplusDue() {
 			return cmp.Or(err, errReopen)
 		}
 		if err := v.followMutes(ctx); err != nil {

@@ -78,7 +78,8 @@ func sameOrigin(h http.Handler) http.Handler {
 	return p.Handler(h)
 }
 
-// readyz answers 200 if nothing keeps the daemon from its work.
+// readyz answers 200 if nothing keeps the daemon from its work, with what is wrong all the
+// same.
 func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	wrong := a.health.list()
 	started := false
@@ -88,16 +89,25 @@ func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	default:
 	}
 
-	if len(wrong) == 0 && started {
-		fmt.Fprintln(w, "ready")
-		return
+	say := func(how string, t trouble) {
+		fmt.Fprintf(w, "%s: %s (%s, since %s); %s\n", how, t.Text, t.Cause, t.Since.UTC().Format(time.RFC3339), t.Fix)
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if len(wrong) == 0 && started {
+		fmt.Fprintln(w, "ready")
+		for _, t := range a.health.warnings() {
+			say("warning", t)
+		}
+		return
+	}
 	w.WriteHeader(http.StatusServiceUnavailable)
 	if len(wrong) == 0 {
 		fmt.Fprintln(w, "not ready: streams and buckets cannot be reached yet, the log says why")
 	}
 	for _, t := range wrong {
-		fmt.Fprintf(w, "not ready: %s (%s, since %s); %s\n", t.Text, t.Cause, t.Since.UTC().Format(time.RFC3339), t.Fix)
+		say("not ready", t)
+	}
+	for _, t := range a.health.warnings() {
+		say("warning", t)
 	}
 }

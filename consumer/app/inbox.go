@@ -51,6 +51,13 @@ type position struct {
 	// Begin is the last sequence before the receiver was there: what is up to it was
 	// never meant for it.
 	Begin uint64 `json:"begin,omitempty"`
+	// Unmade says that there was no queue yet: one that is found all the same is older, and
+	// knows better than Done what was delivered.
+	Unmade bool `json:"unmade,omitempty"`
+	// Late are the last batches that were taken some time after they were made, Forgot the
+	// highest sequence of those that are not kept any more.
+	Late   []lateBatch `json:"late,omitempty"`
+	Forgot uint64      `json:"forgot,omitempty"`
 	status
 }
 
@@ -83,6 +90,8 @@ type inbox struct {
 	// may be lost.
 	done   uint64
 	doneAt time.Time
+	// isLate says that Late has something that was not written.
+	isLate bool
 	// queues has where this receiver stood when it was opened last, or is nil.
 	queues *queues
 	// left is what a consumer that acknowledged each message had in flight.
@@ -129,6 +138,9 @@ func (b *inbox) openOver(ctx context.Context) error {
 	if have != nil && have.Config.AckPolicy == jetstream.AckExplicitPolicy && have.NumAckPending > 0 {
 		return b.openOld(ctx, have)
 	}
+	if b.at.Unmade && have != nil {
+		b.at.Done, b.at.Stored, b.at.Begin = 0, time.Time{}, 0
+	}
 	isNew := was == nil && have == nil
 	b.consumer, err = b.durable.open(ctx, b.js, func(have *jetstream.ConsumerInfo) (*beginning, error) {
 		switch {
@@ -157,6 +169,7 @@ func (b *inbox) openOver(ctx context.Context) error {
 	if isNew {
 		b.at.Begin = b.at.Done
 	}
+	b.at.Unmade = false
 	return b.claim(ctx)
 }
 
@@ -165,6 +178,7 @@ func (b *inbox) openOver(ctx context.Context) error {
 // what was delivered, by the time at which that was stored.
 func (b *inbox) resume(ctx context.Context, alerts jetstream.Stream, was *position) (back *beginning, err error) {
 	info := alerts.CachedInfo()
+	before := b.at
 	b.at = position{Receiver: b.receiver, Stream: info.Created, status: b.at.status}
 	if was == nil || !was.Stream.Equal(info.Created) {
 		if was != nil {
@@ -176,6 +190,7 @@ func (b *inbox) resume(ctx context.Context, alerts jetstream.Stream, was *positi
 
 	b.at = *was
 	b.at.Receiver = b.receiver
+	b.keepLate(before)
 	if b.done > b.at.Done {
 		b.at.Done, b.at.Stored = b.done, b.doneAt
 	}
@@ -215,6 +230,7 @@ func (b *inbox) claim(ctx context.Context) error {
 	})
 	if err == nil {
 		b.queues.set(b.name, at)
+		b.isLate = false
 	}
 	return err
 }

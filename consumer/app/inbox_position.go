@@ -46,9 +46,9 @@ func (b *inbox) failed(ctx context.Context, seq uint64, err error) error {
 	return b.claim(ctx)
 }
 
-// recovered tells that there is no error any more.
+// recovered tells that there is no error any more, and what was taken late.
 func (b *inbox) recovered(ctx context.Context) error {
-	if b.at.status == (status{}) {
+	if b.at.status == (status{}) && !b.isLate {
 		return nil
 	}
 	b.at.status = status{}

@@ -28,6 +28,7 @@ type mutes struct {
 	// ended are the ids that were deleted, by somebody or by the server: a backup may
 	// have them still. At most maxEnded.
 	ended map[string]bool
+	full  bool          // somebody was told that there were more
 	last  uint64        // the newest revision
 	list  []schema.Mute // what byID holds; never changed, only replaced
 	news  bool          // since now was called
@@ -113,7 +114,7 @@ func (m *mutes) keep(ctx context.Context, js jetstream.JetStream, kv jetstream.K
 	other, err := before.isOther(ctx, js)
 	before.mu.Lock()
 	defer before.mu.Unlock()
-	m.ended = maps.Clone(before.ended) // before is still followed
+	m.ended, m.full = maps.Clone(before.ended), before.full // before is still followed
 	if err != nil || !other {
 		return err
 	}
@@ -163,8 +164,8 @@ func (m *mutes) take(e jetstream.KeyValueEntry) {
 	delete(m.byID, e.Key())
 	delete(m.ended, e.Key())
 	m.last = max(m.last, e.Revision())
-	if e.Operation() != jetstream.KeyValuePut && len(m.ended) < maxEnded {
-		m.ended[e.Key()] = true
+	if e.Operation() != jetstream.KeyValuePut {
+		m.remember(e.Key())
 	}
 	if e.Operation() != jetstream.KeyValuePut && !had {
 		return
@@ -182,6 +183,18 @@ func (m *mutes) take(e jetstream.KeyValueEntry) {
 		m.list = append(m.list, mute)
 	}
 	m.news = true
+}
+
+// remember notes that a silence is over.
+func (m *mutes) remember(id string) {
+	if len(m.ended) < maxEnded {
+		m.ended[id] = true
+		return
+	}
+	if !m.full {
+		m.log.Warn().Int("kept", maxEnded).Msg("more silences have ended than are remembered: if their bucket is restored from a backup, those that ended from now on may be in force again; `supernats mutes` shows them")
+	}
+	m.full = true
 }
 
 // now returns the silences that there are, and whether they have changed since it

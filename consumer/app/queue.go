@@ -11,25 +11,50 @@ import (
 	"supernats/schema/stream"
 )
 
-// queueLook is how often it is looked whether a queue has been made after all.
-const queueLook = 5 * time.Second
+const (
+	// queueLook is how often it is looked whether a queue has been made after all.
+	queueLook = 5 * time.Second
+	// queuePatience is how long the making of a queue may take, and fail, until events
+	// are read without it: where the right is missing, the server does not answer.
+	queuePatience = 5 * time.Second
+)
 
-// createQueue makes the queue of a receiver. An account may allow fewer consumers
-// than there are receivers: that holds up no event and no other receiver. The
-// delivery tries again by itself, and begins then with what is stored from now on.
-func (a *App) createQueue(ctx context.Context, d *delivery) error {
-	err := d.Create(ctx)
-	if !errors.Is(err, jetstream.ErrMaximumConsumersLimit) {
+// createQueue makes the queue of a receiver; begun is when that was tried first. An
+// account may allow fewer consumers than there are receivers, or this one not at all: that
+// holds up no event and no other receiver. It is written down where the queue has to
+// begin, so that nothing is lost to the receiver that is stored from now on; the delivery
+// tries again by itself.
+func (a *App) createQueue(ctx context.Context, d *delivery, begun time.Time) error {
+	trying, cancel := context.WithTimeout(ctx, queuePatience)
+	defer cancel()
+	why := d.Create(trying)
+	full := errors.Is(why, jetstream.ErrMaximumConsumersLimit)
+	switch {
+	case why == nil, ctx.Err() != nil, errors.Is(why, errBroke), !d.js.Conn().IsConnected():
+		return why
+	case !full && time.Since(begun) < queuePatience:
+		return why
+	}
+	if err := d.held(); err != nil {
 		return err
 	}
 	if err := d.inbox.beginLater(ctx); err != nil {
 		return err
 	}
 
+	reason := fmt.Sprint(why)
+	if errors.Is(why, context.DeadlineExceeded) {
+		reason = "the server does not answer, as it does where the right is missing"
+	}
 	cause := "queue of " + d.to.Name()
 	missing := func() {
-		a.health.raise(cause, fmt.Sprintf("receiver %s is not notified: this NATS account allows no more consumers of stream %s", d.to.Name(), stream.Alerts),
-			"raise max_consumers of the account (nsc edit account --js-consumer), or remove a consumer or a receiver: nats consumer ls "+stream.Alerts)
+		if full {
+			a.health.raise(cause, fmt.Sprintf("receiver %s is not notified: this NATS account allows no more consumers of stream %s", d.to.Name(), stream.Alerts),
+				"raise max_consumers of the account (nsc edit account --js-consumer), or remove a consumer or a receiver: nats consumer ls "+stream.Alerts)
+			return
+		}
+		a.health.raise(cause, fmt.Sprintf("receiver %s is not notified: its consumer %s of stream %s cannot be made: %s", d.to.Name(), d.inbox.name, stream.Alerts, reason),
+			fmt.Sprintf("give this NATS user the right to publish $JS.API.CONSUMER.*.%s.%s (the log of nats-server names what it denies); what is for the receiver is kept until then", stream.Alerts, d.inbox.name))
 	}
 	missing()
 	go func() {
@@ -54,6 +79,9 @@ func (a *App) createQueue(ctx context.Context, d *delivery) error {
 // beginLater makes a queue that cannot be made now begin with what is stored from
 // now on, whenever that is.
 func (b *inbox) beginLater(ctx context.Context) error {
+	if b.positions == nil {
+		return fmt.Errorf("bucket %s cannot be opened", stream.LeasesBucket)
+	}
 	if was, err := b.positions.Get(ctx, b.name); err != nil || was != nil {
 		return err
 	}
@@ -61,7 +89,9 @@ func (b *inbox) beginLater(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", b.stream, err)
 	}
-	b.at.Done = s.CachedInfo().State.LastSeq
-	b.at.Begin = b.at.Done
+	info := s.CachedInfo()
+	b.at = position{
+		Receiver: b.receiver, Stream: info.Created, Done: info.State.LastSeq, Begin: info.State.LastSeq, Unmade: true, status: b.at.status,
+	}
 	return b.claim(ctx)
 }

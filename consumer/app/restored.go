@@ -2,12 +2,7 @@ package app
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	"slices"
 	"strings"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer/state"
 	"supernats/schema"
@@ -86,50 +81,6 @@ func (s *share[T]) add(key string, v *T) (instead string, kept bool) {
 	return "", true
 }
 
-// removeSurplus removes the records that were not kept: those that were are written
-// again first, so that a kill at any point loses none of them. filter are the subjects of
-// a host in the bucket.
-func (b *bucket[T]) removeSurplus(ctx context.Context, s *share[T], records map[string]*T, filter func(host string) string) error {
-	if len(s.skipped) == 0 {
-		return nil
-	}
-	bucketStream, err := b.js.Stream(ctx, "KV_"+b.name)
-	if err != nil {
-		return fmt.Errorf("open bucket %s: %w", b.name, err)
-	}
-	for _, host := range slices.Sorted(maps.Keys(s.skipped)) {
-		b.log.Error().Str("bucket", b.name).Str("host", host).Int("records", s.skipped[host]).Int("kept", s.count[host]).
-			Msg("host has more records than there is room for; those are removed")
-		info, err := bucketStream.Info(ctx)
-		if err != nil {
-			return fmt.Errorf("look up bucket %s: %w", b.name, err)
-		}
-		var kept []record[T]
-		for key, v := range records {
-			if s.hostOf(key) == host {
-				kept = append(kept, record[T]{key, v})
-			}
-		}
-		if err := b.write(ctx, kept); err != nil {
-			return err
-		}
-		err = bucketStream.Purge(ctx, jetstream.WithPurgeSubject(filter(host)), jetstream.WithPurgeSequence(info.State.LastSeq+1))
-		if err != nil {
-			return fmt.Errorf("remove records of host %s from bucket %s: %w", host, b.name, err)
-		}
-	}
-	return nil
-}
-
-// removeSurplus makes the buckets as small as what is in memory.
-func (r *restored) removeSurplus(ctx context.Context) error {
-	err := r.stateBucket.removeSurplus(ctx, r.stateShare, r.states, func(host string) string { return "$KV." + stream.StateBucket + "." + host + ".>" })
-	if err == nil {
-		err = r.alertBucket.removeSurplus(ctx, r.alertShare, r.alerts, func(host string) string { return "$KV." + stream.AlertsBucket + ".*." + host + ".>" })
-	}
-	return err
-}
-
 // restored is what the buckets hold.
 type restored struct {
 	states     map[string]*schema.State
@@ -161,5 +112,5 @@ func (v *events) openBuckets(ctx context.Context) (*restored, error) {
 	if r.alertBucket, r.alerts, err = openBucket(ctx, v.js, stream.AlertsBucket, r.alertShare, v.log); err != nil {
 		return nil, err
 	}
-	return r, r.removeSurplus(ctx)
+	return r, v.removeSurplus(ctx, r)
 }

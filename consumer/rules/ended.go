@@ -13,8 +13,12 @@ var endings = map[string]string{
 	schema.EndedRule:        "its rule is not in the configuration any more",
 }
 
-// ended notes why an alert is about to end. That stands until it opens again.
+// ended notes why an alert is about to end. That stands until it lasts after all.
 func (inc *incident) ended(by string) { inc.rec.EndedBy, inc.rec.Ended = by, endings[by] }
+
+// lasts notes that an alert does not end, or has not ended: what was known of its end is
+// no longer true.
+func (inc *incident) lasts() { inc.rec.EndedBy, inc.rec.Ended = "", "" }
 
 // whyAway says why a process needs not be well any more, "" of what is no process.
 func (g *Engine) whyAway(p *proc) string {

@@ -102,6 +102,9 @@ func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well
 			mem.setWell(m.Stored)
 		}
 	}
+	if !well {
+		inc.lasts()
+	}
 	if state, ok := strings.CutPrefix(ev.Event, "PROCESS_STATE_"); ok && !well {
 		inc.rec.State = state
 	}
@@ -118,8 +121,8 @@ func (g *Engine) add(inc *incident, p *proc, ev *schema.AlertEvent, m Meta, well
 // reopen goes on with an alert that closed but could not say so yet.
 func (g *Engine) reopen(inc *incident) {
 	if inc.rec.Phase == schema.PhaseResolved {
-		inc.rec.Phase, inc.rec.Closed, inc.rec.Ended = schema.PhaseFiring, nil, ""
-		inc.rec.EndedBy, inc.rec.HeardSince = "", nil
+		inc.rec.Phase, inc.rec.Closed, inc.rec.HeardSince = schema.PhaseFiring, nil, nil
+		inc.lasts()
 		g.fires(inc, 1)
 	}
 }

@@ -186,6 +186,7 @@ func (g *Engine) recover(mem *member, m Meta, well, away bool) {
 		mem.setWell(m.Stored)
 	default:
 		mem.setWell(time.Time{})
+		inc.lasts()
 	}
 	g.touch(inc, m.Stored)
 	if inc.rec.Phase == schema.PhaseFiring && len(inc.members) == 0 {

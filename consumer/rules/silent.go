@@ -105,6 +105,7 @@ func (g *Engine) isBack(w *watch, at time.Time) {
 func (g *Engine) silentAgain(w *watch, at time.Time) {
 	inc := w.inc
 	inc.rec.HeardSince, inc.rec.Opened.Time = nil, w.h.seen
+	delete(inc.rec.Annotations, AnnotationReason) // of the silence before
 	inc.rec.Once = w.h.stops
 	inc.rec.Count++
 	g.stats[w.r.index].Matched++
@@ -142,6 +143,7 @@ func (g *Engine) silent(w *watch, at time.Time) {
 	inc.rec.Count++
 	if inc.rec.Phase == schema.PhaseResolved {
 		g.reopen(inc)
+		delete(inc.rec.Annotations, AnnotationReason)
 	} else {
 		g.open(inc, path(w.h.name)+micros(w.h.seen), w.h.seen, at)
 	}

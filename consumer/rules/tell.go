@@ -237,7 +237,7 @@ func (g *Engine) send(inc *incident, resolved bool, at time.Time) {
 const AnnotationReason = "reason"
 
 // whyOf is what is known of the end of an alert, or of the silence that it is about:
-// what its first notification says of that stands in all of them.
+// what the first notification of a silence says of that stands until its end.
 func (g *Engine) whyOf(inc *incident) string {
 	if inc.r.kind != schema.KindSilent {
 		if inc.rec.Phase == schema.PhaseResolved {
@@ -245,10 +245,10 @@ func (g *Engine) whyOf(inc *incident) string {
 		}
 		return ""
 	}
-	if inc.rec.Notifications > 0 {
-		return inc.rec.Annotations[AnnotationReason]
+	if why := inc.rec.Annotations[AnnotationReason]; why != "" || inc.rec.Phase != schema.PhaseFiring {
+		return why
 	}
-	if h := g.hosts[inc.key.host]; h != nil && inc.rec.Phase == schema.PhaseFiring {
+	if h := g.hosts[inc.key.host]; h != nil {
 		return h.why
 	}
 	return ""

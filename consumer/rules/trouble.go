@@ -97,7 +97,7 @@ func whySilent(rec *schema.Host) string {
 		return "its supervisord announced its shutdown"
 	}
 	if rec.SupervisorState == schema.SupervisorGone {
-		return "its supervisord was killed, or ended without a shutdown"
+		return "its supervisord died without a shutdown"
 	}
 	var silent []string
 	living := 0

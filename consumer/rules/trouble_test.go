@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -144,14 +146,79 @@ func TestWhySilent(t *testing.T) {
 	for why, change := range map[string]func(*schema.Host){
 		"":                                       func(*schema.Host) {},
 		"its supervisord announced its shutdown": func(h *schema.Host) { h.Stopping = &schema.Time{Time: t0} },
-		"its supervisord was killed, or ended without a shutdown": func(h *schema.Host) { h.SupervisorState = "GONE" },
-		"its bridge was stopped":                                  func(h *schema.Host) { h.Bridges = []schema.HostBridge{{Stopped: &schema.Time{Time: t0}}} },
+		"its supervisord died without a shutdown": func(h *schema.Host) { h.SupervisorState = "GONE" },
+		"its bridge was stopped":                  func(h *schema.Host) { h.Bridges = []schema.HostBridge{{Stopped: &schema.Time{Time: t0}}} },
 	} {
 		w := newWorld(t, options(), rules.Config{Name: "host-silent", Silent: schema.Duration(3 * time.Minute)})
 		w.record(0, change)
 		w.pass(10 * time.Minute)
 		if len(w.notes) != 1 || w.notes[0].Alert.Annotations[rules.AnnotationReason] != why {
 			t.Errorf("%s: %+v", why, w.notes)
+		}
+	}
+}
+
+// A host that is silent again and again is so for another reason each time: that of the
+// silence before is not said of the next one.
+func TestWhySilentAgain(t *testing.T) {
+	for _, restarts := range []bool{false, true} {
+		w := newWorld(t, options(), rules.Config{Name: "host-silent", Silent: schema.Duration(3 * time.Minute)})
+		w.restarts = restarts
+		reasons := []string{"its supervisord announced its shutdown", "its supervisord died without a shutdown", "its bridge was stopped", "", "its supervisord died without a shutdown"}
+		for _, why := range reasons {
+			w.record(time.Second, func(h *schema.Host) {
+				switch why {
+				case "its supervisord announced its shutdown":
+					h.Stopping = &schema.Time{Time: w.at}
+				case "its supervisord died without a shutdown":
+					h.SupervisorState = "GONE"
+				case "its bridge was stopped":
+					h.Bridges = []schema.HostBridge{{Stopped: &schema.Time{Time: w.at}}}
+				}
+			})
+			w.pass(90 * time.Minute)
+			w.record(0, func(h *schema.Host) { h.Stopping, h.SupervisorState, h.Bridges = nil, "RUNNING", nil })
+		}
+
+		var got []string
+		for _, n := range w.notes {
+			if n.Type != schema.TypeAlertResolved {
+				got = append(got, n.Alert.Annotations[rules.AnnotationReason])
+			}
+		}
+		if d := cmp.Diff(reasons, got); d != "" {
+			t.Errorf("restarts %v: %s %q", restarts, d, w.got)
+		}
+	}
+}
+
+// Of an alert that fires again, or still, nothing is said of its end.
+func TestNoEndOfWhatLasts(t *testing.T) {
+	for name, again := range map[string]func(*world){
+		"before it closed": func(w *world) { w.event(time.Second, "EXITED") },
+		"after it closed":  func(w *world) { w.pass(time.Minute); w.event(time.Second, "EXITED") },
+		"it only stopped to run": func(w *world) {
+			w.event(time.Second, "BACKOFF")
+		},
+	} {
+		for _, restarts := range []bool{false, true} {
+			w := newWorld(t, options(), crashRule())
+			w.restarts = restarts
+			w.event(0, "EXITED")
+			w.event(time.Minute, "RUNNING")
+			w.flush()
+			for _, r := range w.records {
+				if r.EndedBy != schema.EndedRecovered {
+					t.Errorf("%s: before, it is about to end by %q", name, r.EndedBy)
+				}
+			}
+			again(w)
+			w.flush()
+			for _, r := range w.records {
+				if r.Phase != schema.PhaseFiring || r.EndedBy != "" || r.Ended != "" {
+					t.Errorf("%s: it is %s, ended by %q (%q)", name, r.Phase, r.EndedBy, r.Ended)
+				}
+			}
 		}
 	}
 }

@@ -196,7 +196,7 @@ func (f *Fleet) processEvent(h *host, m Meta, ce *schema.CloudEvent[*schema.Even
 		c.add(&p.rec)
 		h.conflicts(boot, c, m.Stored, false)
 	}
-	before := statusOf(&p.rec)
+	before := countedAs(&p.rec)
 	if may == claimConflict || may == claimNothing {
 		if m.Seq > p.rec.Seq {
 			count(&p.rec, e)
@@ -352,7 +352,7 @@ func (f *Fleet) saw(h *host, m Meta) {
 
 // change applies something to the record of a process.
 func (f *Fleet) change(h *host, p *process, apply func(*schema.State) bool) {
-	before := statusOf(&p.rec)
+	before := countedAs(&p.rec)
 	if apply(&p.rec) {
 		f.changed(h, p, before)
 	}

@@ -120,7 +120,7 @@ func (h *host) started(l *schema.HostLife, b *schema.Bridge, at schema.Time) {
 	h.endTroubles(func(t *schema.HostTrouble) bool {
 		return h.sameBridge(t, b.Boot, b.Pool) && t.Happened.Before(at.Add(-startMargin))
 	})
-	if l.StoppedAt != nil && at.After(l.StoppedAt.Time) {
+	if l.StoppedAt != nil && at.After(l.StoppedAt.Time) || l.SupervisorState == schema.SupervisorGone {
 		l.SupervisorState, l.Stopping, l.StoppedAt = supervisorRunning, nil, nil
 	}
 }
@@ -217,7 +217,7 @@ func sum(a, b uint64) uint64 {
 }
 
 // add counts a process in or out.
-func (h *host) add(s *schema.State, n int) { h.count(statusOf(s), n) }
+func (h *host) add(s *schema.State, n int) { h.count(countedAs(s), n) }
 
 func (h *host) count(status string, n int) {
 	switch status {

@@ -265,7 +265,7 @@ func (h *host) main(stored time.Time) (found *schema.HostLife) {
 		l := &h.rec.Lives[i]
 		switch {
 		case l.Ended != nil || l.Succeeded:
-		case l.Stopping == nil && !h.silent(l, stored, SilentAfter):
+		case l.Stopping == nil && l.SupervisorState != schema.SupervisorGone && !h.silent(l, stored, SilentAfter):
 			return l
 		case found == nil:
 			found = l

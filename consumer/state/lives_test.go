@@ -289,6 +289,65 @@ func TestKilledSupervisord(t *testing.T) {
 	}
 }
 
+// Nobody knows how the processes of a supervisord are that died, from then on, and of those
+// that it runs when it is back everybody does. Another one of the host is not concerned,
+// and is the one that the host shows.
+func TestProcessesOfAKilledSupervisord(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.sup("system", "a", "one"), w.sup("user", "b", "two")
+	a.started()
+	b.started()
+	w.live(time.Minute, a, b)
+	a.table("api")
+	b.table("job")
+	a.record(schema.BridgeStopping, schema.SupervisorGone)
+	status := func(process string) string {
+		s, _ := state.Status(w.fleet.State("web1", process, process), w.host(), w.now, state.SilentAfter)
+		return s
+	}
+	if got := status("api") + " " + status("job"); got != "unknown running" || w.host().SupervisorState != "RUNNING" {
+		t.Errorf("they are %s, the host is %s", got, w.host().SupervisorState)
+	}
+	c := w.sup("system", "c", "one")
+	c.started()
+	c.table("api")
+	if got := status("api") + " " + status("job"); got != "running running" {
+		t.Errorf("after it is back they are %s", got)
+	}
+}
+
+// The section for output that nobody needs counts for nothing, until it has run.
+func TestSpareSection(t *testing.T) {
+	w := newWorld(t)
+	a := w.sup("system", "a", "one")
+	a.started()
+	snap := &schema.Snapshot{Host: "web1", Server: a.server, Boot: a.boot, SupervisorState: "RUNNING"}
+	for _, p := range []string{"supernats-logs", "off"} {
+		snap.Processes = append(snap.Processes, schema.SnapshotProcess{Group: p, Process: p, State: "STOPPED"})
+	}
+	a.fleet.Snapshot(w.meta(), snap.Envelope(w.now))
+	counts := func(when string, running, stopped int) {
+		t.Helper()
+		for range 2 {
+			if h := w.host(); h.Running != running || h.Stopped != stopped {
+				t.Errorf("%s: %d run, %d are stopped; want %d and %d", when, h.Running, h.Stopped, running, stopped)
+			}
+			w.restart()
+		}
+	}
+	counts("never started", 0, 1)
+
+	for _, step := range []struct {
+		event            string
+		running, stopped int
+	}{{schema.ProcessStateStarting, 0, 1}, {schema.ProcessStateRunning, 1, 1}, {schema.ProcessStateStopped, 0, 2}} {
+		w.wait(time.Second)
+		a = &sup{world: w, server: a.server, boot: a.boot, instance: a.instance, serial: a.serial}
+		a.event(step.event, "supernats-logs", w.now)
+		counts(step.event, step.running, step.stopped)
+	}
+}
+
 // The conflict ends when one of the two no longer has the process.
 func TestAConflictEnds(t *testing.T) {
 	w := newWorld(t)

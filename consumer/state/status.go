@@ -28,7 +28,8 @@ const (
 // if there is none; a host is silent that was not seen for longer than
 // silentAfter, never if that is 0, and so may be one of its several supervisords
 // while another is not. Of one that said that it shuts down before it went silent
-// the processes are stopped: supervisord ends after them.
+// the processes are stopped: supervisord ends after them. Of one that was killed they
+// are unknown from then on: they may live without it.
 func Status(s *schema.State, h *schema.Host, now time.Time, silentAfter time.Duration) (status string, since time.Time) {
 	if s.Gone != nil {
 		return Gone, s.Gone.Time
@@ -37,23 +38,40 @@ func Status(s *schema.State, h *schema.Host, now time.Time, silentAfter time.Dur
 	if h == nil || silentAfter <= 0 {
 		return status, since
 	}
-	seen, stopping := h.LastSeen.Time, h.SupervisorState == supervisorStopping
+	seen, last := h.LastSeen.Time, h.SupervisorState
 	if l := lifeOf(h, s.Boot); l != nil {
-		if h.LastSeen.Sub(h.Heard(l)) > silentAfter {
+		if last = l.SupervisorState; last == schema.SupervisorGone || h.LastSeen.Sub(h.Heard(l)) > silentAfter {
 			seen = l.LastSeen.Time
 		}
-		stopping = l.SupervisorState == supervisorStopping
+	}
+	if last == schema.SupervisorGone {
+		return Unknown, seen
 	}
 	if now.Sub(seen) <= silentAfter {
 		return status, since
 	}
-	if stopping {
+	if last == supervisorStopping {
 		if status == Running || status == Down {
 			return Stopped, seen
 		}
 		return status, since
 	}
 	return Unknown, seen
+}
+
+// spareSection is the section for the output of programs that `supernats-bridge conf`
+// prints: the bridge starts it when there is such a program.
+const spareSection = "supernats-logs"
+
+// countedAs is the status as which a process is counted of its host, "" if it is not: that
+// nobody has needed the spare section is nothing to look at. It depends on the record
+// alone, so that what is counted in is counted out again.
+func countedAs(s *schema.State) string {
+	status := statusOf(s)
+	if status == Stopped && s.Group == spareSection && s.Process == spareSection && s.Starts == 0 {
+		return ""
+	}
+	return status
 }
 
 // statusOf is the status that the record alone tells.

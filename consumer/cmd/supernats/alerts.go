@@ -184,7 +184,7 @@ func (w *alertFilter) notifications(ctx context.Context, js jetstream.JetStream)
 			err = errors.New("has no data")
 		}
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "supernats: message on %q: %v\n", m.subject, err)
+			say("supernats: message on %q: %v", m.subject, err)
 			return nil
 		}
 		if a := n.Data; w.match(a.Rule, a.Host, a.Group, a.Process) && w.hasEvent(a.Events...) && w.inTime(n.Time) {
@@ -205,8 +205,8 @@ var (
 func printAlerts(w *os.File, alerts []shownAlert, made []shownNotification, parked []shownParked, told *told) error {
 	told.warn(w)
 	if len(alerts)+len(made)+len(parked)+len(told.failing()) == 0 {
-		_, err := fmt.Fprintln(os.Stderr, "no alert that matches; --since 7d shows the notifications of a week")
-		return err
+		say("no alert that matches; --since 7d shows the notifications of a week")
+		return nil
 	}
 	sections := []struct {
 		title string

@@ -254,15 +254,36 @@ func TestTold(t *testing.T) {
 			[]shownDelivery{{Receiver: "chat", Status: "waiting", Error: "500", Tries: 3, Since: ptr(at(3))}},
 		},
 		{"the first taken", nil, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "not of the last", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
-		{"all taken", nil, map[string]uint64{"notify_chat": 2}, position{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken"}}},
-		{"taken before its turn", nil, map[string]uint64{"notify_chat": 0}, position{Ahead: seqs}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken"}}},
+		{"all taken", nil, map[string]uint64{"notify_chat": 2}, position{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
+		{"taken before its turn", nil, map[string]uint64{"notify_chat": 0}, position{Ahead: seqs}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
+		{
+			"taken late", nil,
+			map[string]uint64{"notify_chat": 2},
+			position{Late: []lateBatch{{1, 1, at(2)}, {2, 2, at(9)}, {3, 3, at(60)}}},
+			nil, 0, "2026-11-21 12:00:09 (2)", true,
+			[]shownDelivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(9))}},
+		},
+		{
+			"taken before its turn, and the batch around it later", nil,
+			map[string]uint64{"notify_chat": 3},
+			position{Late: []lateBatch{{2, 2, at(5)}, {1, 3, at(9)}}},
+			nil, 0, "2026-11-21 12:00:05 (2)", true,
+			[]shownDelivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(5))}},
+		},
+		{
+			"taken at a time that is not kept", nil,
+			map[string]uint64{"notify_chat": 3},
+			position{Late: []lateBatch{{3, 3, at(9)}}, Forgot: 2},
+			nil, 0, "yes, its time is not kept (2)", true,
+			[]shownDelivery{{Receiver: "chat", Status: "taken"}},
+		},
 		{"parked", nil, map[string]uint64{"notify_chat": 2}, position{}, nil, seqs[1], "not of the last", false, []shownDelivery{{Receiver: "chat", Status: "parked", Error: "why"}}},
 		{
 			"one of two", nil,
 			map[string]uint64{"notify_chat": 0, "notify_mail=2Fx": 3},
 			position{},
 			nil, 0, "2026-11-21 12:00:01 (2)", true,
-			[]shownDelivery{{Receiver: "chat", Status: "waiting"}, {Receiver: "mail/x", Status: "taken"}},
+			[]shownDelivery{{Receiver: "chat", Status: "waiting"}, {Receiver: "mail/x", Status: "taken", Taken: ptr(at(1))}},
 		},
 		{
 			"not for it", func(a *schema.OpenAlert) { a.Notify = []string{"MAIL"} },
@@ -275,7 +296,7 @@ func TestTold(t *testing.T) {
 		{"no receiver any more", nil, map[string]uint64{"notify_chat": 3}, position{}, []string{}, 0, "nobody: no receiver", false, []shownDelivery{}},
 		{"a receiver of later", nil, map[string]uint64{"notify_chat": 3}, position{Begin: 3}, nil, 0, "nobody: no receiver", false, []shownDelivery{}},
 		{"a record of the version before", func(a *schema.OpenAlert) { a.FirstSeq, a.LastSeq = 0, 0 }, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
-		{"of a stream before", func(a *schema.OpenAlert) { a.FirstSeq, a.LastSeq = 100, 101 }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken"}}},
+		{"of a stream before", func(a *schema.OpenAlert) { a.FirstSeq, a.LastSeq = 100, 101 }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
 		{"of a stream before, made again", func(a *schema.OpenAlert) { a.FirstSeq, a.LastSeq = 2, other }, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
 		{"of a stream that is no more", func(a *schema.OpenAlert) { a.Alert, a.FirstSeq, a.LastSeq = "z", 1, 2 }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "not known", false, []shownDelivery{}},
 		{"not made yet", func(a *schema.OpenAlert) { a.Notifications, a.Notified = 0, nil }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "-", false, []shownDelivery{}},
@@ -304,7 +325,7 @@ func TestTold(t *testing.T) {
 		if err := json.Unmarshal([]byte(i.run("alerts", "-o", "json", "--rule", "fatal")), &got); err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(c.want, got[0].Receivers); d != "" || got[0].Told != c.told || c.told && got[0].Notified == nil || c.column == "nobody yet" && got[0].Notified != nil {
+		if d := cmp.Diff(c.want, got[0].Receivers); d != "" || got[0].Told != c.told || c.told && (got[0].Notified == nil) != (got[0].Receivers[len(got[0].Receivers)-1].Taken == nil) || c.column == "nobody yet" && got[0].Notified != nil {
 			t.Errorf("%s: told %t %s", c.name, got[0].Told, d)
 		}
 		table := spaces.ReplaceAllString(i.run("alerts", "-o", "table"), "  ")

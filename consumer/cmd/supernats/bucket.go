@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -49,7 +48,7 @@ func readBucket[T any](ctx context.Context, js jetstream.JetStream, bucket strin
 				err = errors.New("is of another one")
 			}
 			if err != nil { // not written by us
-				fmt.Fprintf(os.Stderr, "supernats: record %s of bucket %s: %v\n", clean(e.Key()), bucket, err)
+				say("supernats: record %s of bucket %s: %v", e.Key(), bucket, err)
 				continue
 			}
 			records = append(records, r)

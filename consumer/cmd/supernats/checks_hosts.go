@@ -38,10 +38,15 @@ func (d *doctor) fleet(f *fleet) {
 	before := len(d.findings)
 	slices.SortFunc(f.hosts, func(a, b schema.Host) int { return strings.Compare(a.Host, b.Host) })
 	others := map[string][]string{}
-	var silent []string
+	var silent, shut []string
 	for i := range f.hosts {
 		h := &f.hosts[i]
-		silent = append(silent, f.silences(h)...)
+		d.killed(f, h)
+		if f.isShutDown(h) {
+			shut = append(shut, f.since(h))
+		} else {
+			silent = append(silent, f.silences(h)...)
+		}
 		d.troubles(f, h)
 		d.losses(f, h)
 		d.sections(f, h)
@@ -52,6 +57,9 @@ func (d *doctor) fleet(f *fleet) {
 	d.clocks(f)
 	if len(silent) > 0 {
 		d.warn("there: supervisorctl status, and supervisorctl tail supernats stderr; of one that is gone for good: supernats hosts forget HOST", "%s silent: %s", are(len(silent), "host"), some(silent))
+	}
+	if len(shut) > 0 {
+		d.warn("there: systemctl start supervisor; of one that is gone for good: supernats hosts forget HOST", "%s shut down, as %s announced, and not back: %s", are(len(shut), "host"), its(len(shut)), some(shut))
 	}
 	for _, v := range keys(others) {
 		d.warn("install supernats-bridge "+version+" there, then: supervisorctl restart supernats", "bridge %s, not %s, on %s: %s", cmp.Or(v, "of an unknown version"), version, counted(len(others[v]), "host"), some(others[v]))
@@ -84,15 +92,46 @@ func (d *doctor) clocks(f *fleet) {
 
 // silences are a silent host, or the silent ones of its supervisords.
 func (f *fleet) silences(h *schema.Host) (list []string) {
+	if f.isGone(h) {
+		return nil // see killed
+	}
 	if f.silent(h) {
-		return []string{h.Host + " (" + age(f.now.Sub(h.LastSeen.Time)) + ")"}
+		return []string{f.since(h)}
 	}
 	for _, l := range h.Lives {
-		if since, ok := f.quiet[life{h.Host, l.Boot}]; ok {
+		if since, ok := f.quiet[life{h.Host, l.Boot}]; ok && l.SupervisorState != schema.SupervisorGone {
 			list = append(list, h.Host+" (its supervisord "+l.Server+", "+age(f.now.Sub(since.Time))+")")
 		}
 	}
 	return list
+}
+
+// since is a host with how long ago it was seen.
+func (f *fleet) since(h *schema.Host) string {
+	return h.Host + " (" + age(f.now.Sub(h.LastSeen.Time)) + ")"
+}
+
+// its is who announced something: one supervisord, or several.
+func its(n int) string {
+	if n == 1 {
+		return "its supervisord"
+	}
+	return "their supervisords"
+}
+
+// killed reports supervisords of a host that have ended without a shutdown.
+func (d *doctor) killed(f *fleet, h *schema.Host) {
+	lives, _ := f.living(h)
+	for _, l := range lives {
+		if l.SupervisorState == schema.SupervisorGone {
+			who := "its supervisord"
+			if len(lives) > 1 {
+				who += " " + l.Server
+			}
+			d.fail("there: end what it has left running (ps -ef), or it will run twice; then: systemctl start supervisor; of a host that is gone for good: supernats hosts forget HOST",
+				"host %s: %s died without a shutdown %s ago: nobody knows whether its processes live, and nobody starts them again", h.Host, who, age(f.now.Sub(l.LastSeen.Time)))
+		}
+	}
 }
 
 // mere are the troubles by which no event is lost and everybody is notified.
@@ -172,7 +211,7 @@ func (d *doctor) sections(f *fleet, h *schema.Host) {
 // section reports on one of them by itself.
 func (d *doctor) section(f *fleet, h *schema.Host, l *schema.HostLife, b *schema.HostBridge) {
 	where := "host " + h.Host + ": section " + b.Pool
-	if b.Stopped != nil && l.Stopping == nil && !f.silent(h) {
+	if b.Stopped != nil && l.Stopping == nil && l.SupervisorState != schema.SupervisorGone && !f.silent(h) {
 		d.warn("supervisorctl start "+quote(b.Pool), "%s was stopped %s ago: nothing comes from it", where, age(f.now.Sub(b.Stopped.Time)))
 	}
 	if s := b.Section; s != nil && !reported(h, b, "section") {

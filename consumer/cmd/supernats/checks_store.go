@@ -37,7 +37,7 @@ func (d *doctor) writes(ctx context.Context) error {
 
 // notReady is a line of /readyz: what is wrong, which may have semicolons of its own,
 // with its cause and since when, and what to do.
-var notReady = regexp.MustCompile(`^not ready: (.*?, since [^()]*\)); (.*)$`)
+var notReady = regexp.MustCompile(`^(?:not ready|warning): (.*?, since [^()]*\)); (.*)$`)
 
 // ready asks the daemon itself, where the configuration file says that it listens.
 // That nobody answers says nothing: it may run somewhere else.
@@ -60,16 +60,24 @@ func (d *doctor) ready(ctx context.Context) error {
 	if err != nil && scheme == "https" { // its web_config has no TLS
 		code, lines, err = readyz(ctx, "http://"+d.cfg.Listen+"/readyz")
 	}
-	if err != nil || code != http.StatusServiceUnavailable {
+	if err != nil || code != http.StatusServiceUnavailable && code != http.StatusOK {
 		return nil
 	}
 	for _, line := range lines {
+		mere := strings.HasPrefix(line, "warning: ")
+		if code == http.StatusOK && !mere {
+			continue
+		}
 		text, fix := strings.TrimPrefix(line, "not ready: "), ""
 		if m := notReady.FindStringSubmatch(line); m != nil {
 			text, fix = m[1], m[2]
 		}
 		if strings.Contains(fix, "supernats doctor") { // which this is
 			fix = "the log of `supernats consume` says more"
+		}
+		if mere {
+			d.warn(fix, "`supernats consume` at %s: %s", d.cfg.Listen, text)
+			continue
 		}
 		d.fail(fix, "`supernats consume` at %s is not ready: %s", d.cfg.Listen, text)
 	}

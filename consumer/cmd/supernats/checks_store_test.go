@@ -59,6 +59,10 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 				fmt.Fprintln(w, "ready")
 				return
 			}
+			if strings.HasPrefix(*text, "ready") {
+				fmt.Fprint(w, *text)
+				return
+			}
 			w.WriteHeader(http.StatusServiceUnavailable)
 			fmt.Fprint(w, *text)
 		}
@@ -73,6 +77,10 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 	i.wants("not ready", has(i.doctor(exitFailed, "-c", file), "ready"),
 		"fail ready: `supernats consume` at N is not ready: nothing can be stored in /x; no space left on device (store, N some space there; look again]",
 		"fail ready: `supernats consume` at N is not ready: streams and buckets cannot be reached yet, the log says why")
+	text = "ready\nwarning: bucket x holds more than it should (surplus x, since 2026-11-21T19:00:00Z); add a right\n"
+	notReady.Store(&text)
+	i.wants("ready, with a warning", has(i.doctor(exitDone, "-c", file), "ready"),
+		"warn ready: `supernats consume` at N: bucket x holds more than it should (surplus x, N a right]")
 }
 
 // What an account does not allow is said, in place of a command that cannot help.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer/app"
 )
 
 // with reaches the NATS server of the installation and does something there. What
@@ -32,6 +34,11 @@ func (c *common) connect(g *guard) (jetstream.JetStream, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return dial(cfg, g)
+}
+
+// dial reaches the NATS server of a configuration, or fails.
+func dial(cfg app.Config, g *guard) (jetstream.JetStream, func(), error) {
 	settings := cfg.Client()
 	nc, err := settings.Connect("supernats", nats.RetryOnFailedConnect(false), nats.IgnoreAuthErrorAbort(), nats.ErrorHandler(g.heard))
 	if err != nil {

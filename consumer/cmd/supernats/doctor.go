@@ -63,16 +63,11 @@ func (d *doctor) add(grade, mend, format string, args ...any) {
 
 // Run prints what is wrong with the installation.
 func (c *doctorCmd) Run(ctx context.Context, common *common) error {
-	cfg, err := common.load()
-	if err != nil {
+	d := doctor{guard: new(guard), written: common.Config != ""}
+	if err := d.configure(common); err != nil {
 		return err
 	}
-	d := doctor{guard: new(guard), cfg: cfg, written: common.Config != ""}
-	if common.found { // nobody has named it
-		d.check = "config"
-		d.ok("%s: %s", common.Config, cfg.Summary())
-	}
-	js, closeConn, err := common.connect(d.guard)
+	js, closeConn, err := dial(d.cfg, d.guard)
 	if err != nil {
 		d.check = "nats"
 		d.fail("start nats-server or `supernats consume`; --nats-url, --nats-context or -c FILE say where it is", "%v", errors.Unwrap(err))
@@ -113,6 +108,7 @@ func (d *doctor) failed() (n int) {
 
 // look makes all checks. One that cannot be made hides no other.
 func (d *doctor) look(ctx context.Context) {
+	before := d.failed() // in the configuration file
 	for _, c := range []struct {
 		name string
 		do   func(ctx context.Context) error
@@ -129,7 +125,7 @@ func (d *doctor) look(ctx context.Context) {
 		{"parked", d.parked},
 		{"hosts", d.hosts},
 	} {
-		if d.failed() > 0 && c.name == "streams" {
+		if d.failed() > before && c.name == "streams" {
 			return // without JetStream nothing else can be looked at
 		}
 		d.check = c.name

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
+	"supernats/schema/natsconn/natsconntest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -314,4 +315,50 @@ func TestDoctorPaused(t *testing.T) {
 	i.wants("two are paused", paused,
 		"fail events: consumer supernats is paused until TIME: no event is read, 0 messages wait [nats consumer resume SUPERVISOR supernats]",
 		"fail receivers: receiver chat: its consumer notify_chat is paused until TIME, 0 notifications wait [nats consumer resume SUPERVISOR_ALERTS notify_chat]")
+}
+
+// A configuration file with mistakes is a finding: all else is looked at with what is
+// known, from the file, from flags or by default.
+func TestDoctorOfAWrongConfiguration(t *testing.T) {
+	i := well(t)
+	rest := i.doctor(exitDone)
+	const mend = " [correct it, and see whether it is right: supernats rules check FILE (`supernats consume` does not start with it; one that runs keeps the configuration that it has)]"
+	for text, mistakes := range map[string][]string{
+		"max_age: x\nrepeat_interval: 1h\nrecievers: []\n":     {"FILE:1:10: max_age: \"x\" is no duration", "FILE:3:1: unknown key \"recievers\""},
+		"nats: {url: '" + i.url + "', replicas: 9}\nx: [\n":    {"FILE:"},
+		"nats: {urls: [x]}\n":                                  {"FILE:1:"},
+		"nats: {url: '" + i.url + "'}\nmail: {from: nobody}\n": {"FILE:"},
+	} {
+		file := natsconntest.File(t, "c.yaml", text)
+		got := i.doctor(exitFailed, "-c", file)
+		var config []string
+		for len(got) > 0 && strings.Contains(got[0], " config: ") {
+			config, got = append(config, strings.ReplaceAll(got[0], file, "FILE")), got[1:]
+		}
+		if len(config) < len(mistakes) {
+			t.Errorf("%q: %q", text, config)
+			continue
+		}
+		for n, want := range mistakes {
+			if !strings.HasPrefix(config[n], "fail config: "+want) || !strings.HasSuffix(config[n], mend) {
+				t.Errorf("%q: %q\nwant %q", text, config[n], want)
+			}
+		}
+		i.wants(text, got, rest...)
+	}
+
+	// The file alone says where NATS is.
+	file := natsconntest.File(t, "c.yaml", "nats: {url: '"+i.url+"'}\nmax_age: x\n")
+	out, errs, code := supernats(t, "doctor", "-o", "json", "-c", file)
+	if code != exitFailed || !strings.Contains(out, `"nats-server `) || !strings.Contains(out, "1 host, all seen") || errs != fmt.Sprintf("supernats: 1 of %d checks failed\n", len(rest)+1) {
+		t.Errorf("%d %q\n%s", code, errs, out)
+	}
+
+	missing := filepath.Join(t.TempDir(), "none.yaml")
+	if got := i.doctor(exitFailed, "-c", missing); len(got) != len(rest)+1 || !strings.HasPrefix(got[0], "fail config: read configuration: open "+missing) {
+		t.Errorf("%q", got)
+	}
+	if _, errs, code := supernats(t, "doctor", "-c", file, "--nats-creds", missing, "--nats-token", "x"); code != exitUsage {
+		t.Errorf("flags that are wrong: %d %s", code, errs)
+	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -66,7 +65,7 @@ func (w *whose) hint(sign func(glob string) bool) {
 	}{{"host", w.Host}, {"group", w.Group}, {"process", w.Process}} {
 		for _, g := range globs(f.globs) {
 			if sign(g) {
-				fmt.Fprintf(os.Stderr, "supernats: --%s %q looks like a regular expression, and globs are meant: did you mean %q?\n", f.flag, clean(g), clean(asGlob(g)))
+				say("supernats: --%s %q looks like a regular expression, and globs are meant: did you mean %q?", f.flag, clean(g), clean(asGlob(g)))
 			}
 		}
 	}

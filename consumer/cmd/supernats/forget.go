@@ -90,7 +90,7 @@ func forgetHost(ctx context.Context, js jetstream.JetStream, h *schema.Host, sil
 
 	fmt.Fprintf(os.Stdout, "host %s is forgotten: its records, its alerts and its consumer are deleted\n", clean(h.Host))
 	if !silent {
-		fmt.Fprintf(os.Stderr, "supernats: host %s was reporting until now, and comes back as a new one with its next message\n", clean(h.Host))
+		say("supernats: host %s was reporting until now, and comes back as a new one with its next message", h.Host)
 	}
 	return nil
 }

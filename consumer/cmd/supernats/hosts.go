@@ -30,8 +30,10 @@ type hostsListCmd struct {
 // shownHost is a record of a host as it is printed.
 type shownHost struct {
 	schema.Host
-	// UnknownSince is set if nothing has come from the host since then.
-	UnknownSince *schema.Time `json:"unknown_since,omitempty"`
+	// UnknownSince is set if nothing has come from the host since then, or its supervisord
+	// was killed then; ShutDownSince if it announced its shutdown, and nothing came since.
+	UnknownSince  *schema.Time `json:"unknown_since,omitempty"`
+	ShutDownSince *schema.Time `json:"shut_down_since,omitempty"`
 	// Supervisords is how many it has, Silent how many of several say nothing while
 	// another one does.
 	Supervisords int `json:"supervisords"`
@@ -53,13 +55,7 @@ func (h *hostsListCmd) Run(ctx context.Context, c *common) error {
 			if h.Pattern != "" && !consumer.Glob(h.Pattern, r.Host) {
 				continue
 			}
-			shown := shownHost{Host: r}
-			if f.silent(&r) {
-				shown.UnknownSince = &r.LastSeen
-			}
-			lives, quiet := f.living(&r)
-			shown.Supervisords, shown.Silent = len(lives), quiet
-			hosts = append(hosts, shown)
+			hosts = append(hosts, f.host(r))
 		}
 		slices.SortFunc(hosts, func(a, b shownHost) int { return strings.Compare(a.Host.Host, b.Host.Host) })
 		if output := outputFor(os.Stdout, h.Output); output != outputTable {
@@ -69,12 +65,27 @@ func (h *hostsListCmd) Run(ctx context.Context, c *common) error {
 	})
 }
 
+// host is a record with what has become of the host since.
+func (f *fleet) host(r schema.Host) shownHost {
+	h := shownHost{Host: r}
+	switch {
+	case f.isShutDown(&r):
+		h.ShutDownSince = &r.LastSeen
+		h.Running, h.Down, h.Stopped = 0, 0, r.Running+r.Down+r.Stopped
+	case f.silent(&r), f.isGone(&r):
+		h.UnknownSince = &r.LastSeen
+	}
+	lives, quiet := f.living(&r)
+	h.Supervisords, h.Silent = len(lives), quiet
+	return h
+}
+
 var hostColumns = []string{"HOST", "LAST SEEN", "SUPERVISORD", "STATE", "TROUBLE", "CLOCK", "BRIDGE", "RUNNING", "DOWN", "STOPPED", "EXITED", "LOST", "LAST LOSS"}
 
 func printHosts(w *os.File, hosts []shownHost, now time.Time) error {
 	if len(hosts) == 0 {
-		_, err := fmt.Fprintln(os.Stderr, "no host is known that matches; a host appears when its supernats-bridge starts")
-		return err
+		say("no host is known that matches; a host appears when its supernats-bridge starts")
+		return nil
 	}
 	g := grid{
 		columns: hostColumns, colored: "STATE", now: now,
@@ -86,9 +97,15 @@ func printHosts(w *os.File, hosts []shownHost, now time.Time) error {
 		if !h.LastSeen.IsZero() {
 			seen = age(now.Sub(h.LastSeen.Time)) + " ago"
 		}
+		count := func(n int) string {
+			if h.UnknownSince != nil { // the record says how many there were
+				return "-"
+			}
+			return fmt.Sprint(n)
+		}
 		g.add(hostColor(h), h.Host.Host, seen, cmp.Or(h.SupervisorVersion, "-"), hostState(h),
 			cmp.Or(strings.Join(causes(&h.Host), " "), "-"), cmp.Or(clock(&h.Host), "-"), cmp.Or(h.BridgeVersion, "-"),
-			fmt.Sprint(h.Running), fmt.Sprint(h.Down), fmt.Sprint(h.Stopped), fmt.Sprint(h.Exited), dash(h.Lost), date(h.LastLoss))
+			count(h.Running), count(h.Down), count(h.Stopped), count(h.Exited), dash(h.Lost), date(h.LastLoss))
 	}
 	return g.print(w)
 }
@@ -98,6 +115,10 @@ func printHosts(w *os.File, hosts []shownHost, now time.Time) error {
 func hostState(h shownHost) string {
 	s := cmp.Or(h.SupervisorState, "-")
 	switch {
+	case h.ShutDownSince != nil:
+		return "shut down since " + date(h.ShutDownSince)
+	case h.UnknownSince != nil && h.SupervisorState == schema.SupervisorGone:
+		return "died, unknown since " + date(h.UnknownSince)
 	case h.UnknownSince != nil:
 		return "unknown since " + date(h.UnknownSince)
 	case h.Silent > 0:
@@ -144,6 +165,8 @@ func clock(h *schema.Host) string {
 
 func hostColor(h shownHost) lipgloss.ANSIColor {
 	switch {
+	case h.ShutDownSince != nil:
+		return grey
 	case h.UnknownSince != nil:
 		return red
 	case len(h.Troubles) > 0 || h.Silent > 0:

@@ -65,7 +65,7 @@ func TestHosts(t *testing.T) {
 db1.example.com  SPAN ago  4.2.5  SHUTDOWN  -  -  v1.2.3  0  0  0  0  -  -
 old  -  -  -  -  -  -  0  0  0  0  -  -
 web1  SPAN ago  4.3.0  RUNNING  -  -  v1.2.3  3  0  0  4  -  -
-web2  SPAN ago  4.2.5  unknown since DATE  -  -  v1.0.0  7  1  2  0  12  DATE
+web2  SPAN ago  4.2.5  unknown since DATE  -  -  v1.0.0  -  -  -  -  12  DATE
 `
 	got := regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`).ReplaceAllString(narrow(i.run("hosts", "-o", "table")), "DATE")
 	if d := cmp.Diff(want, got); d != "" {
@@ -124,6 +124,75 @@ func TestPsOfSilentHostsAndGoneProcesses(t *testing.T) {
 	if err := json.Unmarshal([]byte(i.run("ps", "--host", "web2")), &s); err != nil || s.State != "RUNNING" || s.Since == nil {
 		t.Errorf("%+v %v", s, err)
 	}
+}
+
+// A host whose supervisord has ended: hosts, ps, ps --down and doctor agree on what is
+// known of it, at once and when it has been silent for long.
+func TestEndedSupervisord(t *testing.T) {
+	i := newInstallation(t)
+	i.leased()
+	life := func(state string, ago time.Duration, stopping bool) schema.Host {
+		at := i.ago(ago)
+		l := schema.HostLife{Boot: "a", Server: "supervisor", SupervisorState: state, Begun: i.ago(2 * time.Hour), Happened: at, FirstSeen: i.ago(2 * time.Hour), LastSeen: at, Steady: i.ago(2 * time.Hour)}
+		h := schema.Host{
+			Boot: "a", Server: "supervisor", SupervisorState: state, BridgeVersion: "v1.2.3", LastSeen: at, Running: 1, Stopped: 1,
+			Bridges: []schema.HostBridge{{Pool: "supernats", Boot: "a", Stopped: &at, LastSeen: at}},
+		}
+		if stopping {
+			l.Stopping, h.Stopping = &at, &at
+		}
+		h.Lives = []schema.HostLife{l}
+		return h
+	}
+	for host, h := range map[string]schema.Host{
+		"died": life("GONE", 2*time.Second, false), "died-long-ago": life("GONE", time.Hour, false),
+		"shut": life("STOPPING", 2*time.Second, true), "shut-long-ago": life("STOPPING", time.Hour, true),
+	} {
+		h.Host = host
+		i.host(h)
+		i.state(schema.State{Host: host, Group: "api", Process: "api", Boot: "a", State: "RUNNING", Since: i.ago(90 * time.Minute)})
+		i.state(schema.State{Host: host, Group: "off", Process: "off", Boot: "a", State: "STOPPED", Since: i.ago(90 * time.Minute)})
+	}
+
+	dates := regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
+	lines := func(columns int, args ...string) (list []string) {
+		t.Helper()
+		for line := range strings.Lines(i.run(append(args, "-o", "table")...)) {
+			cells := regexp.MustCompile(`  +`).Split(strings.TrimSpace(line), columns+1)
+			list = append(list, dates.ReplaceAllString(strings.Join(cells[:columns], ", "), "DATE"))
+		}
+		return list[1:]
+	}
+	i.wants("ps", lines(3, "ps"),
+		"died, api, unknown (was RUNNING)", "died, off, unknown (was STOPPED)",
+		"died-long-ago, api, unknown (was RUNNING)", "died-long-ago, off, unknown (was STOPPED)",
+		"shut, api, stopping (was RUNNING)", "shut, off, STOPPED",
+		"shut-long-ago, api, stopped (was RUNNING)", "shut-long-ago, off, STOPPED")
+	i.wants("ps --down", lines(2, "ps", "--down"), "died, api", "died-long-ago, api")
+	i.wants("ps --state STOPPED", lines(2, "ps", "--state", "STOPPED"), "died, off", "died-long-ago, off", "shut, off", "shut-long-ago, api", "shut-long-ago, off")
+
+	var hosts []string
+	for _, line := range lines(11, "hosts") {
+		cells := strings.Split(line, ", ")
+		if cells[3] == "died" { // "died, unknown since"
+			cells = append([]string{cells[0], cells[1], cells[2], cells[3] + ", " + cells[4]}, cells[5:]...)
+		}
+		hosts = append(hosts, cells[0]+": "+cells[3]+": "+strings.Join(cells[7:10], " "))
+	}
+	i.wants("hosts", hosts,
+		"died: died, unknown since DATE: - - -", "died-long-ago: died, unknown since DATE: - - -",
+		"shut: STOPPING: 1 0 1", "shut-long-ago: shut down since DATE: 0 0 2")
+
+	var found []string
+	for _, f := range i.doctor(exitFailed) {
+		if strings.Contains(f, " hosts: ") {
+			found = append(found, f[:strings.Index(f, " [")])
+		}
+	}
+	i.wants("doctor", found,
+		"fail hosts: host died: its supervisord died without a shutdown SPAN ago: nobody knows whether its processes live, and nobody starts them again",
+		"fail hosts: host died-long-ago: its supervisord died without a shutdown SPAN ago: nobody knows whether its processes live, and nobody starts them again",
+		"warn hosts: 1 host is shut down, as its supervisord announced, and not back: shut-long-ago (SPAN)")
 }
 
 // several is a host with three supervisords, one of which is silent and one has

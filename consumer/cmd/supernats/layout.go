@@ -80,24 +80,52 @@ func (l *layout) comfortable(flexible map[string]int) []int {
 }
 
 // share takes from the flexible columns what is missing, from the widest first, or
-// gives them what there is to spare.
+// gives them what there is to spare. Words are broken only if nothing else helps.
 func (l *layout) share(flexible map[string]int, width int) {
 	natural := l.measure()
-	for l.total() > width {
-		widest := -1
-		for i, name := range l.columns {
-			if _, ok := flexible[name]; ok && l.widths[i] > minFlexible && (widest < 0 || l.widths[i] > l.widths[widest]) {
-				widest = i
-			}
-		}
-		if widest < 0 {
-			return // the terminal has to break the lines
-		}
-		l.widths[widest]--
+	whole := l.longestWords(flexible)
+	l.shrink(flexible, width, func(i int) int { return whole[i] })
+	l.shrink(flexible, width, func(int) int { return minFlexible })
+	if l.total() > width {
+		return // the terminal has to break the lines
 	}
 	for i := range l.widths {
 		l.widths[i] += min(max(0, natural[i]-l.widths[i]), width-l.total())
 	}
+}
+
+// shrink makes flexible columns narrower, the widest first, but not narrower than least.
+func (l *layout) shrink(flexible map[string]int, width int, least func(column int) int) {
+	for l.total() > width {
+		widest := -1
+		for i, name := range l.columns {
+			if _, ok := flexible[name]; ok && l.widths[i] > least(i) && (widest < 0 || l.widths[i] > l.widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return
+		}
+		l.widths[widest]--
+	}
+}
+
+// longestWords are the widths down to which the words of a column stay whole. Those that
+// are wider than the column should be, as a path, count for nothing: they are broken
+// anyway.
+func (l *layout) longestWords(flexible map[string]int) []int {
+	widths := make([]int, len(l.columns))
+	for i, name := range l.columns {
+		widths[i] = minFlexible
+		for _, row := range l.rows {
+			for word := range strings.SplitSeq(row[i], " ") {
+				if n := textWidth(word); n <= flexible[name] {
+					widths[i] = max(widths[i], n)
+				}
+			}
+		}
+	}
+	return widths
 }
 
 func (l *layout) total() int {

@@ -118,7 +118,7 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return exitUsage
 	default:
-		fmt.Fprintln(os.Stderr, "supernats:", err)
+		say("supernats: %v", err)
 		return exitFailed
 	}
 }
@@ -150,7 +150,8 @@ func usage(err error, k *kong.Context) int {
 	case k != nil && k.Selected() != nil:
 		try = k.Selected().FullPath() + " --help"
 	}
-	fmt.Fprintf(os.Stderr, "supernats: %v\nTry: %s\n", err, try)
+	say("supernats: %v", err)
+	fmt.Fprintln(os.Stderr, "Try:", try) // whole, for it is there to be copied
 	return exitUsage
 }
 
@@ -182,7 +183,7 @@ func (c *common) connection() (app.Config, error) {
 	}
 	cfg, err := app.LoadConnection(c.Config)
 	if errors.Is(err, os.ErrPermission) {
-		fmt.Fprintf(os.Stderr, "supernats: this user may not read %s: what it says about NATS is not known\n", c.Config)
+		say("supernats: this user may not read %s: what it says about NATS is not known", c.Config)
 		cfg, err = app.Default(), nil
 	}
 	if err != nil {

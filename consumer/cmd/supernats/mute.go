@@ -139,9 +139,9 @@ func (m *shownMute) warn() {
 	if !m.Covers.nothing() || len(m.Alerts) > 0 {
 		return
 	}
-	fmt.Fprintf(os.Stderr, "supernats: silence %s %s\n", m.ID, m.Covers)
+	say("supernats: silence %s %s", m.ID, m.Covers)
 	for _, hint := range m.Covers.Hints {
-		fmt.Fprintln(os.Stderr, "supernats:", clean(hint))
+		say("supernats: %s", hint)
 	}
 	fmt.Fprintln(os.Stderr, "supernats: if something else was meant:", unmuteIt(m))
 }

@@ -20,7 +20,7 @@ import (
 type psCmd struct {
 	Pattern string   `arg:"" optional:"" help:"A glob for a process, group, group:process or host."`
 	All     bool     `env:"-" help:"Also processes that their supervisord does not have any more."`
-	Down    bool     `env:"-" help:"Only processes that should run and do not, or of which nobody knows because their host is silent."`
+	Down    bool     `env:"-" help:"Only processes that should run and do not, or of which nobody knows because their host is silent or its supervisord was killed."`
 	State   []string `env:"-" sep:"none" placeholder:"STATE" help:"Only processes in these states, by supervisor's names: ${states}. Repeatable, or with commas."`
 	whose
 	outputFlag
@@ -30,8 +30,14 @@ type psCmd struct {
 type shownState struct {
 	schema.State
 	// UnknownSince is set if the host, or the supervisord of the process, is silent
-	// since then: the state is what it was.
+	// since then or was killed then: the state is what it was.
 	UnknownSince *schema.Time `json:"unknown_since,omitempty"`
+	// StoppingSince is set if its supervisord shuts down since then: not all listeners are
+	// told of what it stops.
+	StoppingSince *schema.Time `json:"stopping_since,omitempty"`
+	// StoppedSince is set if its supervisord announced its shutdown, and was seen last
+	// then: it has stopped the process, and nobody was told any more.
+	StoppedSince *schema.Time `json:"stopped_since,omitempty"`
 
 	// down says that it should run, and does not or nobody knows.
 	down bool
@@ -86,13 +92,10 @@ func readStates(ctx context.Context, js jetstream.JetStream) ([]shownState, time
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	silent := f.silentSince()
 	states := make([]shownState, len(records))
 	for i, r := range records {
-		states[i].State, states[i].down = r, f.down(&r)
-		if since, ok := f.unknownSince(silent, &r); ok && r.Gone == nil {
-			states[i].UnknownSince = &since
-		}
+		states[i].State = r
+		f.show(&states[i])
 	}
 	return states, f.now, nil
 }
@@ -113,9 +116,17 @@ func stateRow(s shownState, now time.Time) []string {
 		state, since = "gone (was "+state+")", *s.Gone
 	case s.UnknownSince != nil:
 		state, since = "unknown (was "+state+")", *s.UnknownSince
+	case s.StoppingSince != nil:
+		state, since = "stopping (was "+state+")", *s.StoppingSince
+	case s.StoppedSince != nil:
+		state, since = "stopped (was "+state+")", *s.StoppedSince
+	}
+	pid := dash(s.PID)
+	if s.StoppedSince != nil {
+		pid = "-"
 	}
 	return []string{
-		s.Host, processName(s.Group, s.Process), state, age(now.Sub(since.Time)), dash(s.PID),
+		s.Host, processName(s.Group, s.Process), state, age(now.Sub(since.Time)), pid,
 		fmt.Sprint(s.Starts), fmt.Sprint(s.Exits), fmt.Sprint(s.UnexpectedExits), fmt.Sprint(s.Fatals), last,
 	}
 }
@@ -176,8 +187,8 @@ func shortReason(x *schema.Exit) string {
 
 func printStates(w *os.File, states []shownState, now time.Time) error {
 	if len(states) == 0 {
-		_, err := fmt.Fprintln(os.Stderr, "no process is known that matches; states appear with the first event of a process")
-		return err
+		say("no process is known that matches; states appear with the first event of a process")
+		return nil
 	}
 	g := grid{
 		columns: stateColumns, colored: "STATE", now: now,
@@ -194,8 +205,11 @@ func stateColor(s shownState) lipgloss.ANSIColor {
 	if s.Gone != nil {
 		return grey
 	}
-	if s.UnknownSince != nil {
+	if s.UnknownSince != nil || s.StoppingSince != nil {
 		return yellow
+	}
+	if s.StoppedSince != nil {
+		return grey
 	}
 	switch s.State.State {
 	case "RUNNING":

@@ -32,6 +32,10 @@ type position struct {
 	// is the last one before there was the queue.
 	Ahead []uint64 `json:"ahead"`
 	Begin uint64   `json:"begin"`
+	// Late is when what was taken some time after it was made; up to Forgot that is not
+	// known any more of what is not in it.
+	Late   []lateBatch `json:"late"`
+	Forgot uint64      `json:"forgot"`
 	// Error is why the last of so many Tries failed, since when none has succeeded, and
 	// Trying up to which sequence that was.
 	Error  string       `json:"error"`
@@ -41,10 +45,37 @@ type position struct {
 	Trying uint64       `json:"trying"`
 }
 
+// lateBatch is when notifications were taken, by their sequences.
+type lateBatch struct {
+	From uint64      `json:"from"`
+	To   uint64      `json:"to"`
+	At   schema.Time `json:"at"`
+}
+
 // took reports whether the receiver has taken, or was not meant to get, what has a
 // sequence. It may be parked.
 func (q *queue) took(seq uint64) bool {
 	return q.info.AckFloor.Stream >= seq || slices.Contains(q.at.Ahead, seq)
+}
+
+// tookAt is when the receiver took what has a sequence and was made at a time, nil if
+// that is not known.
+func (q *queue) tookAt(seq uint64, made *schema.Time) *schema.Time {
+	found := -1
+	for i, l := range q.at.Late {
+		// One that was taken before its turn, or parked, stands alone: the batch around it
+		// did not have it.
+		if l.From <= seq && seq <= l.To && (found < 0 || l.To-l.From < q.at.Late[found].To-q.at.Late[found].From) {
+			found = i
+		}
+	}
+	switch {
+	case found >= 0:
+		return &q.at.Late[found].At
+	case seq <= q.at.Forgot:
+		return nil
+	}
+	return made
 }
 
 // of reports whether a queue is one of a receiver's, by its name, or the one that

@@ -146,7 +146,7 @@ func (f *filters) readFrom(ctx context.Context, js jetstream.JetStream, filter c
 func (f *filters) passes(raw jetstream.Msg, meta *jetstream.MsgMetadata, filter consumer.Filter, p *printer) bool {
 	ce, err := (&consumer.Message{Subject: raw.Subject(), Data: raw.Data()}).Event()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "supernats: message on %q: %v\n", raw.Subject(), err)
+		say("supernats: message on %q: %v", raw.Subject(), err)
 		return false
 	}
 	p.last = ce

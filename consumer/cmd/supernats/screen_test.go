@@ -97,9 +97,6 @@ func (i *installation) crowd() {
 func shows(t *testing.T, screen string, width int) {
 	t.Helper()
 	for line := range strings.Lines(screen) {
-		if strings.HasPrefix(line, "supernats: ") {
-			continue // is no table
-		}
 		if line = strings.TrimSuffix(line, "\n"); textWidth(line) > width {
 			t.Errorf("%d columns on a screen of %d: %s", textWidth(line), width, line)
 		}
@@ -196,6 +193,53 @@ func TestTablesOnNarrowScreens(t *testing.T) {
 					t.Log("\n" + screen)
 				}
 			})
+		}
+	}
+}
+
+// Sentences are broken between their words, in tables as beside them.
+func TestNoWordIsBroken(t *testing.T) {
+	i := newInstallation(t)
+	i.trouble()
+	const sentence = "the administrator of the neighbouring department disconnected everything yesterday"
+	i.takes("notify_operations", 0, position{Error: sentence, Tries: 3, Since: ptr(i.ago(time.Hour))})
+	i.alert(schema.OpenAlert{
+		Alert: "long", Rule: "a-rule-with-quite-a-long-name", Severity: "critical", Host: "web-frontend-01.fra.example.com", Group: "payment-workers", Process: "payment-worker_00",
+		Phase: schema.PhaseFiring, Opened: at(0), Count: 1, Last: &schema.AlertEvent{Time: at(1), Event: schema.ProcessStateFatal, Exit: &schema.Exit{SpawnErr: sentence}},
+	})
+	words := map[string]bool{}
+	for word := range strings.FieldsSeq(sentence) {
+		words[word] = true
+	}
+	for _, width := range []int{60, 80, 100} {
+		screen := i.onScreen(width, nil, "alerts")
+		shows(t, screen, width)
+		for word := range words {
+			if !strings.Contains(screen, word) {
+				t.Errorf("at %d columns %q is broken:\n%s", width, word, screen)
+			}
+		}
+	}
+
+	g := grid{columns: []string{"NAME", "ERROR", "REASON", "MORE"}, flexible: map[string]int{"ERROR": wideText, "REASON": wideText, "MORE": wideText}}
+	g.add(grey, "something", strings.Repeat("neighbourhoods ", 3)+"disconnections", "a sentence of short words, and of some more of them", "and another sentence of short words")
+	l := g.fit(54)
+	table := g.text(l, false)
+	shows(t, table, 54)
+	if !strings.Contains(table, "neighbourhoods") || !strings.Contains(table, "disconnections") {
+		t.Errorf("a word is broken though there is room:\n%s", table)
+	}
+
+	for _, args := range [][]string{
+		{"ps", "nobody"},
+		{"hosts", "nobody"},
+		{"tail", "--until", "1h"},
+	} {
+		const width = 60
+		screen := i.onScreen(width, nil, args...)
+		shows(t, screen, width)
+		if strings.Count(screen, "\n") < 2 {
+			t.Errorf("%q: %s", args, screen)
 		}
 	}
 }

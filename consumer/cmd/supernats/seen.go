@@ -40,7 +40,8 @@ func newFleet(hosts []schema.Host, now time.Time) *fleet {
 		f.byName[h.Host] = i
 		for j := range h.Lives {
 			l := &h.Lives[j]
-			if h.LastSeen.Sub(h.Heard(l)) > silentAfter && l.Ended == nil && l.Stopping == nil && !l.Succeeded {
+			gone := l.SupervisorState == schema.SupervisorGone
+			if (gone || h.LastSeen.Sub(h.Heard(l)) > silentAfter) && l.Ended == nil && l.Stopping == nil && !l.Succeeded {
 				f.quiet[life{h.Host, l.Boot}] = l.LastSeen
 			}
 		}
@@ -74,7 +75,7 @@ func readFleet(ctx context.Context, js jetstream.JetStream) (*fleet, error) {
 				return nil, fmt.Errorf("look for the last message of host %s: %w", h.Host, err)
 			}
 			if m.Time.After(h.LastSeen.Time) {
-				h.LastSeen = schema.Time{Time: m.Time}
+				f.heard(h, schema.Time{Time: m.Time})
 			}
 			if !f.silent(h) {
 				break
@@ -84,45 +85,66 @@ func readFleet(ctx context.Context, js jetstream.JetStream) (*fleet, error) {
 	return f, nil
 }
 
+// heard notes that a host was seen after its record was written: so may those of its
+// supervisords have been that were not silent then.
+func (f *fleet) heard(h *schema.Host, at schema.Time) {
+	h.LastSeen = at
+	for i := range h.Lives {
+		l := &h.Lives[i]
+		if _, quiet := f.quiet[life{h.Host, l.Boot}]; !quiet && l.Ended == nil && l.Stopping == nil && !l.Succeeded {
+			l.LastSeen = at
+		}
+	}
+}
+
 // silent reports whether nothing has come from a host for too long. A record that
 // does not say when the host was seen says nothing.
 func (f *fleet) silent(h *schema.Host) bool {
 	return !h.LastSeen.IsZero() && f.now.Sub(h.LastSeen.Time) > silentAfter
 }
 
-// unknownSince returns since when nothing is known of a process any more: it is the
-// process of a silent host, or of a silent one of its supervisords.
-func (f *fleet) unknownSince(silent map[string]schema.Time, s *schema.State) (since schema.Time, unknown bool) {
-	if since, unknown = silent[s.Host]; !unknown {
-		since, unknown = f.quiet[life{s.Host, s.Boot}]
-	}
-	return since, unknown
+// isGone reports whether the supervisord of a host was killed: nothing is known of what
+// it had, from then on.
+func (f *fleet) isGone(h *schema.Host) bool { return h.SupervisorState == schema.SupervisorGone }
+
+// isShutDown reports whether the supervisord of a host announced its end, and nothing has
+// come since: it ends after all that it ran.
+func (f *fleet) isShutDown(h *schema.Host) bool {
+	announced := h.Stopping != nil || len(h.Lives) == 0 && h.SupervisorState == "STOPPING"
+	return announced && f.silent(h)
 }
 
-// down reports whether a process should run and does not, or should and nobody knows
-// whether it does: what is known of a silent host must not look well.
-func (f *fleet) down(s *schema.State) bool {
+// show fills in what has become of a process beside its record.
+func (f *fleet) show(s *shownState) {
 	var h *schema.Host
-	if i, known := f.byName[s.Host]; known {
+	if i, known := f.byName[s.Host]; known && !f.hosts[i].LastSeen.IsZero() {
 		h = &f.hosts[i]
 	}
-	status, _ := state.Status(s, h, f.now, silentAfter)
-	if status == state.Unknown {
-		was, _ := state.Status(s, nil, f.now, 0)
-		return was == state.Running || was == state.Down
+	was, _ := state.Status(&s.State, nil, f.now, 0)
+	runs := was == state.Running || was == state.Down
+	switch status, since := state.Status(&s.State, h, f.now, silentAfter); {
+	case status == state.Unknown:
+		s.UnknownSince, s.down = &schema.Time{Time: since}, runs // what is known of it must not look well
+	case status == state.Stopped && runs:
+		s.StoppedSince = &schema.Time{Time: since}
+	case status == state.Running:
+		s.StoppingSince = stoppingSince(h, s.Boot)
+	default:
+		s.down = status == state.Down
 	}
-	return status == state.Down
 }
 
-// silentSince are the silent hosts, and when each was last seen.
-func (f *fleet) silentSince() map[string]schema.Time {
-	since := map[string]schema.Time{}
-	for i := range f.hosts {
-		if h := &f.hosts[i]; f.silent(h) {
-			since[h.Host] = h.LastSeen
+// stoppingSince is since when the supervisord of a boot shuts down, nil if it does not.
+func stoppingSince(h *schema.Host, boot string) *schema.Time {
+	if h == nil {
+		return nil
+	}
+	for i := range h.Lives {
+		if h.Lives[i].Boot == boot {
+			return h.Lives[i].Stopping
 		}
 	}
-	return since
+	return h.Stopping
 }
 
 // living are the supervisords of a host that have not ended, and how many of them

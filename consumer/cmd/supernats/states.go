@@ -28,7 +28,9 @@ func (p *psCmd) checkStates() error {
 }
 
 // inState reports whether a process is one of those that --state asks for. One whose
-// host is silent was in the state of its record, and is UNKNOWN now.
+// host is silent was in the state of its record, and is UNKNOWN now; one whose supervisord
+// was shut down is STOPPED.
 func (p *psCmd) inState(s *shownState) bool {
-	return len(p.State) == 0 || slices.Contains(p.State, s.State.State) || s.UnknownSince != nil && slices.Contains(p.State, "UNKNOWN")
+	return len(p.State) == 0 || slices.Contains(p.State, s.State.State) ||
+		s.UnknownSince != nil && slices.Contains(p.State, "UNKNOWN") || s.StoppedSince != nil && slices.Contains(p.State, "STOPPED")
 }

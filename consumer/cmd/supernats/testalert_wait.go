@@ -77,7 +77,7 @@ func (w *testWait) tellErrors() {
 	for i := range w.outcomes {
 		if o := &w.outcomes[i]; o.failure != "" && o.failure != w.said[o.Receiver] {
 			w.said[o.Receiver] = o.failure
-			fmt.Fprintf(os.Stderr, "supernats: %s does not take it: %s\n", clean(o.Receiver), clean(o.failure))
+			say("supernats: %s does not take it: %s", o.Receiver, o.failure)
 		}
 	}
 }

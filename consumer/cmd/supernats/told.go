@@ -26,6 +26,8 @@ type shownDelivery struct {
 	Receiver string `json:"receiver"`
 	// Status is taken, waiting or parked.
 	Status string `json:"status"`
+	// Taken is when it was, left out where that is not known any more.
+	Taken *schema.Time `json:"taken,omitempty"`
 	// Error is why it was not taken, Since when the receiver has been failing, and
 	// Tries how often.
 	Error string       `json:"error,omitempty"`
@@ -62,7 +64,7 @@ func lookTold(ctx context.Context, c *common, alerts []shownAlert) (t *told, err
 	})
 	var denied *deniedError
 	if errors.As(err, &denied) {
-		fmt.Fprintln(os.Stderr, "supernats: who was notified is not known:", err)
+		say("supernats: who was notified is not known: %v", err)
 		return &told{denied: true}, nil
 	}
 	return t, err
@@ -97,8 +99,8 @@ func readTold(ctx context.Context, js jetstream.JetStream) (*told, error) {
 }
 
 // of says what became of the notification with a sequence that is for some
-// receivers, or for all.
-func (t *told) of(notify []string, seq uint64) []shownDelivery {
+// receivers, or for all; made is when that was, nil where it is not known.
+func (t *told) of(notify []string, seq uint64, made *schema.Time) []shownDelivery {
 	list := []shownDelivery{}
 	for i := range t.queues {
 		q := &t.queues[i]
@@ -111,7 +113,7 @@ func (t *told) of(notify []string, seq uint64) []shownDelivery {
 		case parked:
 			d.Status, d.Error = toldParked, reason
 		case q.took(seq):
-			d.Status = toldTaken
+			d.Status, d.Taken = toldTaken, q.tookAt(seq, made)
 		default:
 			d.Error, d.Since, d.Tries = q.at.Error, q.at.Since, q.at.Tries
 		}
@@ -152,13 +154,30 @@ func (t *told) fill(ctx context.Context, js jetstream.JetStream, a *shownAlert) 
 		first, last = m.Sequence, m.Sequence
 	}
 	a.known = true
-	a.Receivers = t.of(a.Notify, last)
+	a.Receivers = t.of(a.Notify, last, a.Notified)
 	a.Told = anyTook(a.Receivers)
-	a.begun = anyTook(t.of(a.Notify, cmp.Or(first, last)))
-	if !a.Told && !a.begun {
-		a.Notified = nil // it was made, and nobody has seen it
+	var made *schema.Time
+	if first == last {
+		made = a.Notified
+	}
+	began := t.of(a.Notify, cmp.Or(first, last), made)
+	a.begun = anyTook(began)
+	// The record says when it was made, which nobody may have seen by then.
+	if a.Notified = firstTook(a.Receivers); !a.Told {
+		a.Notified = firstTook(began)
 	}
 	return nil
+}
+
+// firstTook is when the first of the receivers took something, nil if none did or that is
+// not known any more.
+func firstTook(list []shownDelivery) (at *schema.Time) {
+	for _, d := range list {
+		if d.Taken != nil && (at == nil || d.Taken.Before(at.Time)) {
+			at = d.Taken
+		}
+	}
+	return at
 }
 
 // maxAsked bounds the questions to the stream about what alerts know of it.
@@ -196,6 +215,9 @@ func anyTook(list []shownDelivery) bool {
 // notified says in a table when people were last told of an alert.
 func (a *shownAlert) notified() string {
 	at := date(a.Notified)
+	if a.Told && a.Notified == nil {
+		at = "yes, its time is not kept"
+	}
 	if a.Notifications > 1 {
 		at += fmt.Sprintf(" (%d)", a.Notifications)
 	}

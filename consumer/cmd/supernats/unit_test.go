@@ -182,10 +182,14 @@ func TestSystemConfig(t *testing.T) {
 			t.Errorf("%q: %d %s", args, code, errs)
 		}
 	}
-	for _, args := range [][]string{{"consume"}, {"doctor"}, {"test-alert"}} {
-		if _, errs, code := supernats(t, args...); code != exitUsage || !strings.Contains(errs, systemFile+":2:18: variable ${ONLY_THE_DAEMON_HAS_IT} is not set") {
+	const missing = ":2:18: variable ${ONLY_THE_DAEMON_HAS_IT} is not set"
+	for _, args := range [][]string{{"consume"}, {"test-alert"}} {
+		if _, errs, code := supernats(t, args...); code != exitUsage || !strings.Contains(errs, systemFile+missing) {
 			t.Errorf("%q: %d %s", args, code, errs)
 		}
+	}
+	if out, errs, code := supernats(t, "doctor"); code != exitFailed || !strings.Contains(out, systemFile+missing) || !strings.Contains(out, "nats-server 2.") {
+		t.Errorf("doctor: %d %s%s", code, out, errs)
 	}
 	// Another one that is named takes its place.
 	if out, errs, code := supernats(t, "replay", "-c", "/dev/null", "--nats-url", "nats://127.0.0.1:1"); code != exitFailed || !strings.Contains(errs, "nats://127.0.0.1:1") {

@@ -1,0 +1,91 @@
+package bridge_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"supernats/schema"
+	"supernats/schema/stream/streamtest"
+)
+
+// Where the bridge may see little, or supervisord is in a container, deaths have their
+// reason all the same, or it is said why not.
+func TestReasonsInOddPlaces(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, for namespaces")
+	}
+	t.Parallel()
+	if err := os.Chmod(filepath.Dir(program), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups "
+	for name, tt := range map[string]struct {
+		setup  string // for a mount namespace of the bridge's own
+		prefix string // of the bridge
+		hidden bool
+	}{
+		"root":                {},
+		"nobody":              {prefix: nobody},
+		"nobody, hidepid=2":   {setup: "mount -t proc -o hidepid=2 proc /proc", prefix: nobody},
+		"nobody, subset=pid":  {setup: "mount -t proc -o subset=pid proc /proc", prefix: nobody},
+		"no proc":             {setup: "mount -t tmpfs none /proc"},
+		"another pid space":   {prefix: "unshare --pid --fork --kill-child --mount-proc ", hidden: true},
+		"with hidepid, alone": {setup: "mount -t proc -o hidepid=2 proc /proc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nats := streamtest.Start(t)
+			command := tt.prefix + program
+			if tt.setup != "" {
+				if out, err := exec.Command("unshare", "--mount", "sh", "-c", tt.setup).CombinedOutput(); err != nil {
+					t.Skipf("%v: %s", err, out)
+				}
+				command = "unshare --mount sh -c '" + tt.setup + ` && exec "$0" "$@"' ` + command
+			}
+			section := strings.Replace(conf(t, "--nats-url", nats.URL, "--host", "web1"), "command="+program, "command="+command, 1)
+			silent(t, section+"\n[program:p]\ncommand=sh -c \"sleep 2; exit 3\"\nautorestart=true\nexitcodes=9\n")
+			js := nats.JetStream()
+			ce, err := schema.Unmarshal[*schema.Bridge](waitStored(t, js, "supervisor.bridge.web1.started", 1)[0].Data())
+			if err != nil {
+				t.Fatal(err)
+			}
+			watch := ce.Data.Watch
+			t.Logf("%+v", watch)
+
+			exited := waitStored(t, js, "supervisor.event.*.p.*.process_state.exited", 2)[1]
+			e := event(t, exited)
+			switch {
+			case tt.hidden && (watch == nil || watch.Problem == ""):
+				t.Errorf("what is not watched is not said: %+v", watch)
+			case !tt.hidden && (e.Exit == nil || *e.Exit.Code != 3 || e.Exit.Source != schema.ExitFromKernel):
+				t.Errorf("%s", exited.Data())
+			}
+		})
+	}
+}
+
+// In a container the kernel reports no starts; what lives for a while has its reason.
+func TestReasonsInContainer(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, for namespaces")
+	}
+	t.Parallel()
+	nats := streamtest.Start(t)
+	section := conf(t, "--nats-url", nats.URL, "--host", "web1")
+	contained(t, section+"\n[program:p]\ncommand=sh -c \"sleep 1.2; kill -SEGV $$\"\nautorestart=true\n[program:never]\ncommand=sh -c \"sleep 0.3; exit 7\"\nstartretries=1\n")
+	js := nats.JetStream()
+	ce, err := schema.Unmarshal[*schema.Bridge](waitStored(t, js, "supervisor.bridge.web1.started", 1)[0].Data())
+	if err != nil || ce.Data.Watch == nil || strings.Join(ce.Data.Watch.Exits, " ") != schema.WatchPidfd {
+		t.Errorf("%v %+v", err, ce.Data.Watch)
+	}
+	for subject, want := range map[string]string{"p.p.process_state.exited": "SIGSEGV", "never.never.process_state.fatal": "exit 7"} {
+		for _, m := range waitStored(t, js, "supervisor.event.*."+subject, 1) {
+			if e := event(t, m); !strings.HasPrefix(endText(e.Exit), want) {
+				t.Errorf("%s", m.Data())
+			}
+		}
+	}
+}

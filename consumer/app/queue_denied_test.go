@@ -1,0 +1,146 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"supernats/schema/stream"
+)
+
+// A receiver whose queue may not be made holds up no event and no other receiver. It is
+// said; and when the right is there, it is notified of all that was stored meanwhile, over
+// a restart of the daemon too, and of nothing before.
+func TestQueueThatMayNotBeMade(t *testing.T) {
+	f := newFleet(t)
+	f.raw("supervisor.alert.web0.-.-.fatal", "{}") // of the past
+	users := func(deny ...string) {
+		t.Helper()
+		f.server.Stop()
+		f.server.Change(func(o *server.Options) {
+			o.Users = []*server.User{
+				{Username: "all", Password: "all"},
+				{Username: "daemon", Password: "daemon", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: append(deny, "nothing")}}},
+			}
+		})
+		f.server.Restart()
+	}
+	users("$JS.API.CONSUMER.*.SUPERVISOR_ALERTS.notify_two")
+	nc, err := nats.Connect(f.server.URL, nats.UserInfo("all", "all"), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if f.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+
+	told := map[string]chan string{}
+	serve := func(name string) string {
+		told[name] = make(chan string, 100)
+		s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			body := new(strings.Builder)
+			if err := r.Write(body); err == nil {
+				told[name] <- body.String()
+			}
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	cfg, err := loadText(t, "nats: {url: '"+strings.Replace(f.server.URL, "://", "://daemon:daemon@", 1)+"'}\nlisten: ''\ngroup_interval: 1s\nreceivers:\n"+
+		"  - {name: two, webhook: {url: '"+serve("two")+"'}}\n  - {name: one, webhook: {url: '"+serve("one")+"'}}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func() (a *App, stop func()) {
+		a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- a.Run(ctx) }()
+		return a, func() {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	wait := func(name, process string) {
+		t.Helper()
+		select {
+		case body := <-told[name]:
+			if !strings.Contains(body, process) || strings.Contains(body, "web0") {
+				t.Errorf("%s is told, want %s: %s", name, process, body)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s is not told of %s", name, process)
+		}
+	}
+
+	for _, process := range []string{"first", "second"} {
+		a, stop := run()
+		<-a.Ready()
+		e := f.crash()
+		e.Process = process
+		f.publish(e)
+		wait("one", process)
+		said := fmt.Sprint(a.health.list())
+		if !strings.Contains(said, "receiver two is not notified: its consumer notify_two of stream SUPERVISOR_ALERTS cannot be made") {
+			t.Errorf("what is wrong: %s", said)
+		}
+		stop()
+	}
+
+	users()
+	a, stop := run()
+	defer stop()
+	wait("two", "first")
+	f.until("nothing is wrong", func() bool { return len(a.health.list()) == 0 })
+	if n := len(told["one"]); n != 0 {
+		t.Errorf("the other one is told %d more", n)
+	}
+}
+
+// A queue that was there all the time goes on where it was, whatever was written down
+// while it could not be looked at.
+func TestQueueThatCouldNotBeSeen(t *testing.T) {
+	f := newFleet(t)
+	r := &receiver{name: "mail/ops@example.com"}
+	config := jetstream.ConsumerConfig{Durable: deliveryName(r.name), AckPolicy: jetstream.AckAllPolicy, AckWait: neverAgain, MaxAckPending: maxPending}
+	if _, err := f.js.CreateOrUpdateConsumer(t.Context(), stream.Alerts, config); err != nil {
+		t.Fatal(err)
+	}
+	f.alert("a", "b")
+	d := f.delivery(r)
+	positions, err := newTable[position](t.Context(), f.js, stream.LeasesBucket, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.inbox.positions = positions
+	if err := d.inbox.beginLater(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p := f.position(r); !p.Unmade || p.Done != 2 {
+		t.Fatalf("%+v", p)
+	}
+	f.alert("c")
+	f.runDelivery(d)
+	f.delivered(r)
+	if got := strings.Join(r.got(), " "); got != "a b c" {
+		t.Errorf("delivered is %s", got)
+	}
+	if p := f.position(r); p.Unmade || p.Begin != 0 {
+		t.Errorf("%+v", p)
+	}
+}
