@@ -24,15 +24,14 @@ type facts struct {
 	Ran *float64 `json:"ran,omitempty"`
 	// Last is the last look at it.
 	Last *schema.Look `json:"last,omitempty"`
-
-	end end // what lives needs to know
 }
 
 // gather puts together what is known of a death: how the process ended, and for how
 // long it had been running. What else only this moment knows of it belongs here too. It
 // is on supervisord's path: it must not wait.
 func (d *deaths) gather(exit deathwatch.Exit) *facts {
-	f := &facts{end: end{pid: exit.PID, started: exit.Started, died: exit.Died}}
+	d.end = end{pid: exit.PID, started: exit.Started, died: exit.Died}
+	f := new(facts)
 	if exit.Known {
 		f.Exit = exitOf(exit.Status)
 	}

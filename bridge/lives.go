@@ -85,9 +85,9 @@ func newLives(looks *look.Looker, current bool) *lives {
 }
 
 // note takes an event that is being accepted, and adds to what is known of the death
-// that it reports; nil is nothing.
-// at is when it was read.
-func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, f *facts) *facts {
+// that it reports; nil is nothing. at is when it was read, e what the kernel has reported
+// of the death.
+func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, e end, f *facts) *facts {
 	if l == nil {
 		return f
 	}
@@ -108,10 +108,6 @@ func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, f *f
 	case "RUNNING":
 		l.up(key, pid)
 	case "EXITED", "STOPPED", "BACKOFF", "UNKNOWN":
-		var e end
-		if f != nil {
-			e = f.end
-		}
 		e.pid = max(e.pid, pid)
 		is = l.over(key, e, now)
 	case "FATAL":

@@ -73,7 +73,7 @@ func TestRanByEvents(t *testing.T) {
 			for i, step := range tc.steps {
 				clock += step.after
 				h, payload := step.event(uint64(i))
-				f := l.note(h, payload, read, nil)
+				f := l.note(h, payload, read, end{}, nil)
 				switch {
 				case f != nil && f.Ran != nil:
 					got += fmt.Sprint(" ", *f.Ran)
@@ -98,11 +98,11 @@ func TestRanByKernel(t *testing.T) {
 	now := time.Now()
 	for _, step := range []step{{0, "STARTING", 0}, {0, "RUNNING", 7}} {
 		h, payload := step.event(1)
-		l.note(h, payload, read, nil)
+		l.note(h, payload, read, end{}, nil)
 	}
 	h, payload := step{0, "EXITED", 7}.event(2)
 	exit := &schema.Exit{Signal: "SIGKILL"}
-	f := l.note(h, payload, read, &facts{Exit: exit, end: end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}})
+	f := l.note(h, payload, read, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}, &facts{Exit: exit})
 	if f.Ran == nil || *f.Ran != 60 || f.Exit != exit || f.Last != nil {
 		t.Errorf("%+v", f)
 	}
@@ -152,7 +152,7 @@ func TestRanByLooks(t *testing.T) {
 	l := newLives(looks, false) // the event may have waited
 	l.now = func() time.Duration { return look.Now() + time.Hour }
 	h, payload := step{0, "EXITED", cmd.Process.Pid}.event(2)
-	f := l.note(h, payload, read, nil)
+	f := l.note(h, payload, read, end{}, nil)
 	if f == nil || f.Ran == nil || f.Last == nil {
 		t.Fatalf("%+v", f)
 	}
@@ -217,7 +217,7 @@ func BenchmarkNote(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				for _, e := range events {
-					l.note(e.h, e.payload, read, nil)
+					l.note(e.h, e.payload, read, end{}, nil)
 				}
 			}
 		})
