@@ -17,7 +17,7 @@ func start(tb testing.TB, name string, arg ...string) *exec.Cmd {
 	tb.Helper()
 	cmd := exec.Command(name, arg...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as supervisord does
-	_, err := cmd.StdinPipe() // stays open
+	_, err := cmd.StdinPipe()                             // stays open
 	if err != nil {
 		tb.Fatal(err)
 	}
