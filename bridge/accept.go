@@ -110,10 +110,15 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		// that it is published the stream may have forgotten that it has it.
 		return nil
 	}
-	var f *facts
+	var (
+		f *facts
+		e end
+	)
 	if d := b.deaths.Load(); d != nil {
 		f = d.note(&h, payload)
+		e = d.end
 	}
+	f = b.lives.Load().note(&h, payload, now, e, f)
 	b.buf = f.append(appendEvent(b.buf[:0], now, b.boot.load(), header, payload))
 	if err := b.store(ctx, b.buf, &h); err != nil {
 		return err

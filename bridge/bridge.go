@@ -57,6 +57,7 @@ type Bridge struct {
 	late    *lateDeaths
 	deaths  atomic.Pointer[deaths] // from Run on; nil where the kernel cannot be asked
 	watched atomic.Pointer[schema.Watch]
+	lives   atomic.Pointer[lives] // from Run on; nil in a section for output
 	pace    pace
 	// stoppingRead says that supervisord has reported its own end. stopState is set
 	// before our last record is made, see supervisorState.
@@ -202,6 +203,8 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if watch != nil {
 		tasks.Go(func() { watch(aside) })
 	}
+	b.followLives()
+	tasks.Go(func() { b.lives.Load().run(aside) })
 	tasks.Go(func() { b.snapshots(aside) })
 	tasks.Go(func() { b.tellings(aside) })
 	tasks.Go(func() { b.checkSection(aside) })

@@ -50,6 +50,8 @@ type deaths struct {
 	starting   map[deathwatch.Name]uint64
 	pool       string
 	poolSerial uint64
+	// end is what the event noted last has shown of a death, for lives.
+	end end
 }
 
 var errHidden = errors.New("supervisord's processes cannot be seen from here: it is hidden, or in another pid namespace")
@@ -125,6 +127,7 @@ func (d *deaths) started() {
 // note takes an event that is being accepted, and returns what is known of the death
 // that it reports; nil without one.
 func (d *deaths) note(h *eventlistener.Header, payload []byte) *facts {
+	d.end = end{}
 	if h.Pool == d.pool && h.PoolSerial > d.poolSerial+1 {
 		d.watch.Gap()
 	}

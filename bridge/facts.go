@@ -24,7 +24,8 @@ type facts struct {
 	Ran *float64 `json:"ran,omitempty"`
 	// OOM is set if the process was killed because memory ran out; the reason is in Exit
 	// or comes from supervisord's log.
-	OOM  *schema.OOM  `json:"oom,omitempty"`
+	OOM *schema.OOM `json:"oom,omitempty"`
+	// Last is the last look at it.
 	Last *schema.Look `json:"last,omitempty"`
 }
 
@@ -32,6 +33,7 @@ type facts struct {
 // long it had been running. What else only this moment knows of it belongs here too. It
 // is on supervisord's path: it must not wait.
 func (d *deaths) gather(exit deathwatch.Exit) *facts {
+	d.end = end{pid: exit.PID, started: exit.Started, died: exit.Died}
 	f := new(facts)
 	signal := unix.SIGKILL // that is what it is about; apply looks whether it was
 	if exit.Known {
@@ -57,6 +59,9 @@ func (f *facts) apply(e *schema.Event) {
 		exit := *e.Exit // others hold it too
 		exit.OOM = f.OOM
 		e.Exit = &exit
+	}
+	if e.Exit != nil && e.Exit.SpawnErr != "" {
+		return // it has never run
 	}
 	if e.Ran == nil {
 		e.Ran = f.Ran

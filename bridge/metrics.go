@@ -98,6 +98,8 @@ func newMetrics(reg prometheus.Registerer, b *Bridge) *metrics {
 		{"spool_records", "Records that wait for JetStream.", func() float64 { return float64(b.spoolStats().Records) }},
 		{"spool_memory_records", "How many of them are in memory, since the disk takes none.", func() float64 { return float64(b.spoolStats().Memory) }},
 		{"watched_processes", "Processes of supervisord whose death the kernel reports at once.", func() float64 { n, _, _ := b.watchStats(); return float64(n) }},
+		{"looked_at_processes", "Processes of supervisord whose memory, CPU time and descriptors are looked at while they run.", func() float64 { n, _ := b.lookStats(); return float64(n) }},
+		{"not_looked_at_processes", "Processes that are too many to be looked at.", func() float64 { _, n := b.lookStats(); return float64(n) }},
 		{"unwatched_processes", "Processes that there is no descriptor for, so that their death is reported by supervisord alone.", func() float64 { _, n, _ := b.watchStats(); return float64(n) }},
 		{"spool_oldest_record_age_seconds", "Since when the oldest of them was read from supervisord; 0 without one.", b.oldestAge},
 	} {
