@@ -179,6 +179,8 @@ func exitText(e *schema.Exit) string {
 		return "unknown reason"
 	case e.Code != nil:
 		return fmt.Sprintf("exit status %d", *e.Code)
+	case e.OOM != nil:
+		return e.Signal + ", " + e.OOM.String()
 	case e.Signal != "":
 		return e.Signal
 	}

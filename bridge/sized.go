@@ -151,6 +151,11 @@ func shortenTexts(e *schema.Event, _ int) {
 	if e.Exit != nil {
 		exit := *e.Exit
 		exit.SpawnErr = firstBytes(exit.SpawnErr, minText)
+		if exit.OOM != nil {
+			memory := *exit.OOM
+			memory.Cgroup = firstBytes(memory.Cgroup, minText)
+			exit.OOM = &memory
+		}
 		e.Exit = &exit
 	}
 	extra := make(map[string]string, len(e.Extra))

@@ -132,8 +132,8 @@ func (l *Looker) begin(pid int) {
 func (l *Looker) look(p *process) {
 	s, err := l.proc.stat(p.pid)
 	same := err == nil && s.start == p.start
-	if same && s.dead() {
-		return // its memory is gone: what was seen before is worth more
+	if same && (s.dead() || s.forked) {
+		return // its memory is gone, so that what was seen before is worth more, or supervisord's
 	}
 	var seen Look
 	if same {

@@ -91,11 +91,15 @@ type stat struct {
 	state   byte
 	parent  int
 	group   int    // of processes
+	forked  bool   // it runs what supervisord runs: it was forked, and has executed nothing yet
 	cpu     uint64 // ticks, of all of its threads
 	threads int
 	start   uint64 // ticks since the start of the machine
 	rss     uint64 // bytes
 }
+
+// forkedNoExec is PF_FORKNOEXEC of linux/sched.h.
+const forkedNoExec = 0x40
 
 // dead reports whether the process has died and was not reaped.
 func (s *stat) dead() bool { return s.state == 'Z' || s.state == 'X' || s.state == 'x' }
@@ -114,7 +118,7 @@ func (p *procfs) stat(pid int) (s stat, err error) {
 		return s, errStat
 	}
 	b = b[end+2:]
-	const state, ppid, pgrp, utime, stime, numThreads, starttime, rss = 0, 1, 2, 11, 12, 17, 19, 21
+	const state, ppid, pgrp, flags, utime, stime, numThreads, starttime, rss = 0, 1, 2, 6, 11, 12, 17, 19, 21
 	field := 0
 	for ; field <= rss && len(b) > 0; field++ {
 		end := bytes.IndexByte(b, ' ')
@@ -128,6 +132,8 @@ func (p *procfs) stat(pid int) (s stat, err error) {
 			s.parent = int(number(word))
 		case pgrp:
 			s.group = int(number(word))
+		case flags:
+			s.forked = number(word)&forkedNoExec != 0
 		case utime, stime:
 			s.cpu += number(word)
 		case numThreads:

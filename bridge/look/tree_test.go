@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,4 +176,32 @@ func TestClock(t *testing.T) {
 		stop()
 		<-done
 	})
+}
+
+// A child that has executed nothing yet has the memory and the files of supervisord.
+func TestForkedOnly(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("python3", "-c", "import os, time\nchild = os.fork()\nif child: print(child, flush=True)\ntime.sleep(60)")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = cmd.Wait()
+	}()
+	var child int
+	if _, err := fmt.Fscan(out, &child); err != nil {
+		t.Fatal(err)
+	}
+
+	l := newLooker(t, Config{Parent: cmd.Process.Pid})
+	l.pass(t.Context(), true)
+	if life, ok := l.Take(Death{PID: child, Died: Now()}); !ok || life.Last != (Look{}) || life.Started == 0 {
+		t.Errorf("%v, %+v; want a start and no look", ok, life)
+	}
 }
