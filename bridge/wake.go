@@ -126,8 +126,12 @@ func (w *waker) pursue(ctx context.Context) {
 
 		// Each event that we answer makes another round.
 		for more := true; more; {
-			if !w.pause(ctx, pause) || !w.pending() {
+			died, ok := w.pause(ctx, pause)
+			if !ok || !died && !w.pending() {
 				return
+			}
+			if died {
+				tries, pause = 0, wakeEvery/2
 			}
 			now := w.came.Load()
 			if more = now != came; more {
@@ -139,20 +143,21 @@ func (w *waker) pursue(ctx context.Context) {
 }
 
 // pause waits for the events that a wake-up brings, not for long when more have died.
-func (w *waker) pause(ctx context.Context, d time.Duration) bool {
+func (w *waker) pause(ctx context.Context, d time.Duration) (died, ok bool) {
 	least := min(d, wakeEvery)
 	if !sleep(ctx, least) {
-		return false
+		return false, false
 	}
 	t := time.NewTimer(d - least)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return false
+		return false, false
 	case <-w.died:
+		return true, true
 	case <-t.C:
+		return false, true
 	}
-	return true
 }
 
 // take waits until supervisord may be woken again.
