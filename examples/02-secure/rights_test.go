@@ -30,7 +30,7 @@ func (in *installation) client(t *testing.T, user string) *client {
 	if user == "web1" || user == "db1" {
 		prefix += "_" + user
 	}
-	c := &client{T: t, inbox: prefix + ".test", answers: make(chan *nats.Msg, 64), denied: make(chan string, 64)}
+	c := &client{T: t, inbox: prefix + "." + user, answers: make(chan *nats.Msg, 64), denied: make(chan string, 64)}
 	var err error
 	c.nc, err = in.users[user].Connect(user, nats.RetryOnFailedConnect(false), nats.CustomInboxPrefix(prefix),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -183,7 +183,7 @@ func TestRights(t *testing.T) {
 				t.Errorf("%s may not do it: %s", a.other, answer)
 			}
 			if _, last, is := stored(t, js, a.subject); !strings.HasPrefix(a.subject, api) && last != lastBefore+1 {
-				t.Errorf("the streams held%s, now%s: %s stored none", was, is, a.other)
+				t.Errorf("the streams held%s, now%s: %s stored none, and was answered %q", was, is, a.other, answer)
 			}
 		})
 	}
