@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -46,8 +45,8 @@ type deaths struct {
 	// Of the goroutine that listens. last is how programs ended that may be given up,
 	// starting are those that are being started, with the serial of that event; pool
 	// and poolSerial are of the last event.
-	last       map[deathwatch.Name]*facts
-	starting   map[deathwatch.Name]uint64
+	last       map[schema.ProcessName]*facts
+	starting   map[schema.ProcessName]uint64
 	pool       string
 	poolSerial uint64
 	// end is what the event noted last has shown of a death, for lives.
@@ -66,8 +65,8 @@ func newDeaths(supervisord int, w *waker) (*deaths, error) {
 		return nil, err
 	}
 	d := &deaths{
-		waker: w, starts: make(chan struct{}, 1), last: map[deathwatch.Name]*facts{},
-		starting: map[deathwatch.Name]uint64{},
+		waker: w, starts: make(chan struct{}, 1), last: map[schema.ProcessName]*facts{},
+		starting: map[schema.ProcessName]uint64{},
 		limit:    max(0, limit-reservedFiles),
 	}
 	d.watch, err = deathwatch.New(deathwatch.Config{
@@ -140,7 +139,7 @@ func (d *deaths) note(h *eventlistener.Header, payload []byte) *facts {
 		return nil
 	}
 
-	name, pid := processOf(payload)
+	name, pid := schema.ProcessOf(payload)
 	begun, starting := d.starting[name]
 	delete(d.starting, name)
 	switch state {
@@ -178,7 +177,7 @@ func (d *deaths) note(h *eventlistener.Header, payload []byte) *facts {
 }
 
 // exit finds out how a process ended. certain says that there has been one.
-func (d *deaths) exit(name deathwatch.Name, pid int, certain bool) (deathwatch.Exit, bool) {
+func (d *deaths) exit(name schema.ProcessName, pid int, certain bool) (deathwatch.Exit, bool) {
 	d.waker.came.Add(1)
 	d.started() // it may be started again
 	if pid != 0 {
@@ -193,20 +192,4 @@ func (d *deaths) ended(exit deathwatch.Exit, ok bool) *facts {
 		return nil
 	}
 	return d.gather(exit)
-}
-
-// processOf returns whose event it is and its process id, 0 without one.
-func processOf(payload []byte) (name deathwatch.Name, pid int) {
-	for word := range strings.FieldsFuncSeq(string(payload), func(r rune) bool { return r == ' ' || r == '\n' }) {
-		key, value, _ := strings.Cut(word, ":")
-		switch key {
-		case "groupname":
-			name.Group = value
-		case "processname":
-			name.Process = value
-		case "pid":
-			pid, _ = strconv.Atoi(value)
-		}
-	}
-	return name, pid
 }

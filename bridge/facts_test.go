@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"supernats/bridge/deathwatch"
 	"supernats/bridge/eventlistener"
 	"supernats/schema"
 )
@@ -106,18 +105,6 @@ func TestExitOf(t *testing.T) {
 	}
 	if e := exitOf(0x7f); e != nil { // stopped
 		t.Errorf("a process that was stopped has ended: %+v", e)
-	}
-}
-
-func TestProcessOf(t *testing.T) {
-	t.Parallel()
-	for payload, want := range map[string]deathwatch.Name{
-		"processname:p groupname:g from_state:RUNNING expected:0 pid:7": {Group: "g", Process: "p"},
-		"processname:my.app-weird*>é groupname: from_state:x pid:7\n":   {Process: "my.app-weird*>é"},
-	} {
-		if name, pid := processOf([]byte(payload)); name != want || pid != 7 {
-			t.Errorf("%q: %+v %d", payload, name, pid)
-		}
 	}
 }
 

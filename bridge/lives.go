@@ -1,9 +1,7 @@
 package bridge
 
 import (
-	"bytes"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -43,10 +41,10 @@ type lives struct {
 	looks *look.Looker // nil where processes cannot be looked at
 
 	// running is what events have said of processes that run, by name.
-	running map[lifeKey]running
+	running map[schema.ProcessName]running
 	// ended is how the last life of programs ended that may be given up: the event of
 	// that has none of its own.
-	ended map[lifeKey]lived
+	ended map[schema.ProcessName]lived
 
 	now func() time.Duration // look.Now; tests have their own
 	// current says that events are read when they happen, as the last tick was; late, that
@@ -56,8 +54,6 @@ type lives struct {
 	current, late bool
 	prompt        time.Duration
 }
-
-type lifeKey struct{ group, process string }
 
 // running is a process that runs.
 type running struct {
@@ -80,7 +76,7 @@ type end struct {
 func newLives(looks *look.Looker, current bool) *lives {
 	return &lives{
 		looks: looks, current: current, now: look.Now,
-		running: map[lifeKey]running{}, ended: map[lifeKey]lived{},
+		running: map[schema.ProcessName]running{}, ended: map[schema.ProcessName]lived{},
 	}
 }
 
@@ -100,7 +96,7 @@ func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, e en
 	}
 
 	now := l.now()
-	key, pid := lifeOf(payload)
+	key, pid := schema.ProcessOf(payload)
 	var is lived
 	switch state {
 	case "STARTING":
@@ -150,7 +146,7 @@ func (l *lives) tick(event string, late time.Duration) {
 	}
 }
 
-func (l *lives) begin(key lifeKey, now time.Duration) {
+func (l *lives) begin(key schema.ProcessName, now time.Duration) {
 	if len(l.running) < maxLives {
 		l.running[key] = running{started: now}
 	}
@@ -159,7 +155,7 @@ func (l *lives) begin(key lifeKey, now time.Duration) {
 	}
 }
 
-func (l *lives) up(key lifeKey, pid int) {
+func (l *lives) up(key schema.ProcessName, pid int) {
 	if r, ok := l.running[key]; ok {
 		r.pid = pid
 		l.running[key] = r
@@ -170,7 +166,7 @@ func (l *lives) up(key lifeKey, pid int) {
 }
 
 // over ends a life.
-func (l *lives) over(key lifeKey, e end, now time.Duration) (is lived) {
+func (l *lives) over(key schema.ProcessName, e end, now time.Duration) (is lived) {
 	r := l.running[key]
 	delete(l.running, key)
 	if e.pid == 0 {
@@ -209,21 +205,4 @@ func (l *lives) over(key lifeKey, e end, now time.Duration) (is lived) {
 func seconds(d time.Duration) *float64 {
 	s := math.Round(max(0, d).Seconds()*1000) / 1000
 	return &s
-}
-
-// lifeOf returns whose event it is and its process id, 0 without one.
-func lifeOf(payload []byte) (key lifeKey, pid int) {
-	line, _, _ := bytes.Cut(payload, []byte("\n"))
-	for word := range bytes.SplitSeq(line, []byte(" ")) {
-		name, value, _ := bytes.Cut(word, []byte(":"))
-		switch string(name) {
-		case "groupname":
-			key.group = string(value)
-		case "processname":
-			key.process = string(value)
-		case "pid":
-			pid, _ = strconv.Atoi(string(value))
-		}
-	}
-	return key, pid
 }

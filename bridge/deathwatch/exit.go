@@ -19,7 +19,6 @@ func (w *Watch) Add(pid int, name Name) {
 	defer w.unlock()
 
 	w.catchUp()
-	name = name.whole()
 	p := w.alive[pid]
 	if p == nil && !w.closed {
 		if started, ours := w.ours(pid); ours {
@@ -82,7 +81,6 @@ func (w *Watch) Exit(pid int, name Name) (Exit, bool) {
 	defer w.unlock()
 
 	w.catchUp()
-	name = name.whole()
 	if p := w.alive[pid]; p != nil {
 		w.settleFor(p)
 	}
@@ -123,7 +121,6 @@ func (w *Watch) ExitNamed(name Name, certain bool, starting []Name) (Exit, bool)
 	defer w.unlock()
 
 	w.catchUp()
-	name = name.whole()
 	for _, p := range w.alive {
 		// Its descriptor may be readable, and Run has not come to it.
 		switch {
@@ -167,7 +164,7 @@ func (w *Watch) ExitNamed(name Name, certain bool, starting []Name) (Exit, bool)
 func (w *Watch) allNamed(names []Name) bool {
 	missing := make(map[Name]bool, len(names))
 	for _, name := range names {
-		missing[name.whole()] = true
+		missing[name] = true
 	}
 	for _, p := range w.alive {
 		delete(missing, p.name)

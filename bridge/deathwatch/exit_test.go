@@ -70,7 +70,7 @@ func TestElimination(t *testing.T) {
 	}
 	w.Gap()
 	end(5)
-	if exit, ok := w.ExitNamed(app, false, []Name{{"g", "other"}}); ok {
+	if exit, ok := w.ExitNamed(app, false, []Name{{Group: "g", Process: "other"}}); ok {
 		t.Errorf("%+v may be that of another program", exit)
 	}
 	if exit, ok := w.ExitNamed(app, false, nil); !ok || exit.Status.ExitStatus() != 5 {
@@ -83,7 +83,7 @@ func TestElimination(t *testing.T) {
 func TestOrder(t *testing.T) {
 	w := nobody(t)
 	w.ended(10, app, 1)
-	w.ended(11, Name{"g", "other"}, 9)
+	w.ended(11, Name{Group: "g", Process: "other"}, 9)
 	w.ended(12, app, 2)
 	for _, code := range []int{1, 2} {
 		if exit, ok := w.ExitNamed(app, true, nil); !ok || exit.Status.ExitStatus() != code {
@@ -113,7 +113,7 @@ func TestOrder(t *testing.T) {
 // What dies at once is found by its place among the starts.
 func TestPlace(t *testing.T) {
 	w := nobody(t)
-	other := Name{"g", "other"}
+	other := Name{Group: "g", Process: "other"}
 	end := func(fork int, name Name, code int) {
 		w.ended(fork, name, code)
 		w.order[len(w.order)-1].fork = fork
@@ -134,7 +134,7 @@ func TestPlace(t *testing.T) {
 	end(9, Name{}, 3)
 	named("next to another", app, true, 2)
 
-	w.Starting(Name{"g", "unsure"})
+	w.Starting(Name{Group: "g", Process: "unsure"})
 	w.Starting(app)
 	end(10, Name{}, 4)
 	named("after one that may have had no process", app, true, 0)
@@ -143,7 +143,7 @@ func TestPlace(t *testing.T) {
 	w.Exit(11, other)
 	named("between two, and the one before had a process", app, true, 4)
 
-	w.Starting(Name{"g", "without"})
+	w.Starting(Name{Group: "g", Process: "without"})
 	w.Starting(app)
 	end(12, Name{}, 6)
 	w.Starting(other)
@@ -162,7 +162,7 @@ func TestNumberUsedAgain(t *testing.T) {
 	if exit, ok := w.Exit(10, app); ok {
 		t.Errorf("%+v of two", exit)
 	}
-	w.ended(10, Name{"g", "other"}, 1)
+	w.ended(10, Name{Group: "g", Process: "other"}, 1)
 	w.ended(10, app, 2)
 	if exit, ok := w.Exit(10, app); !ok || exit.Status.ExitStatus() != 2 {
 		t.Errorf("%+v %v", exit, ok)

@@ -25,8 +25,8 @@ func TestAddedAndDead(t *testing.T) {
 			t.Fatal(err)
 		}
 		pid := cmd.Process.Pid
-		w.Add(pid, Name{Process: "p"})
-		w.Add(pid, Name{Process: "p"})
+		w.Add(pid, Name{Group: "p", Process: "p"})
+		w.Add(pid, Name{Group: "p", Process: "p"})
 
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -41,7 +41,7 @@ func TestAddedAndDead(t *testing.T) {
 			}
 		}
 		_ = cmd.Wait()
-		w.Exit(pid, Name{Process: "p"})
+		w.Exit(pid, Name{Group: "p", Process: "p"})
 		mu.Lock()
 		defer mu.Unlock()
 		if diff := cmp.Diff([][]int{{pid}, {pid}}, [][]int{added, dead}); diff != "" {

@@ -88,5 +88,8 @@ func nameIn(environ []byte) (n Name) {
 			n.Process = string(v)
 		}
 	}
-	return n.whole()
+	if n.Group == "" {
+		n.Group = n.Process // the Go port leaves it out
+	}
+	return n
 }

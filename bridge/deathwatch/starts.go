@@ -43,7 +43,7 @@ func (w *Watch) Starting(name Name) {
 		s.list, s.last = nil, map[Name]*begun{}
 	}
 	s.list = append(s.list, b)
-	s.last[name.whole()] = b
+	s.last[name] = b
 }
 
 // forget is for when starts or processes were missed.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"supernats/schema"
 )
 
 const (
@@ -25,16 +27,7 @@ const (
 )
 
 // Name is how supervisord calls a process.
-type Name struct{ Group, Process string }
-
-// whole gives a program without a group its own name as one, as supervisord does; the
-// Go port leaves it empty.
-func (n Name) whole() Name {
-	if n.Group == "" {
-		n.Group = n.Process
-	}
-	return n
-}
+type Name = schema.ProcessName
 
 // Exit is how a process ended.
 type Exit struct {

@@ -88,7 +88,7 @@ func wait(t *testing.T, what string, done func() bool) {
 	}
 }
 
-var app = Name{"g", "app"}
+var app = Name{Group: "g", Process: "app"}
 
 func TestExit(t *testing.T) {
 	each(t, func(t *testing.T, mode func(*Config)) {

@@ -23,17 +23,17 @@ func (t *Table) Compare(processes []schema.SnapshotProcess, seesStarts, seesExit
 	}
 
 	loss := &schema.Loss{Boot: t.boot, Pool: t.pool, Cause: schema.LossNotListening, Events: map[string]int{}}
-	now := make(map[key]schema.SnapshotProcess, len(processes))
+	now := make(map[schema.ProcessName]schema.SnapshotProcess, len(processes))
 	for _, p := range processes {
-		now[key{p.Group, p.Process}] = p
+		now[schema.ProcessName{Group: p.Group, Process: p.Process}] = p
 	}
 	for k := range t.rows {
 		if _, ok := now[k]; !ok {
-			now[k] = schema.SnapshotProcess{Group: k.group, Process: k.process, State: "STOPPED"} // removed
+			now[k] = schema.SnapshotProcess{Group: k.Group, Process: k.Process, State: "STOPPED"} // removed
 		}
 	}
 	for k, p := range now {
-		if k.group == t.pool || k.group == t.before {
+		if k.Group == t.pool || k.Group == t.before {
 			continue // the bridge itself, whose records say more
 		}
 		first, changed := t.changes[k]
@@ -48,7 +48,7 @@ func (t *Table) Compare(processes []schema.SnapshotProcess, seesStarts, seesExit
 			continue
 		}
 		loss.Count += uint64(starts + exits)
-		loss.Processes = append(loss.Processes, schema.LossProcess{Group: k.group, Process: k.process, Starts: starts, Exits: exits})
+		loss.Processes = append(loss.Processes, schema.LossProcess{Group: k.Group, Process: k.Process, Starts: starts, Exits: exits})
 		if starts > 0 {
 			loss.Events[processState+"STARTING"] += starts
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"supernats/schema"
 )
 
 // fileName is where a table is kept, beside the spool.
@@ -49,7 +51,7 @@ func (t *Table) Save(dir string) error {
 	}
 	f := file{Boot: t.boot, Pool: t.pool, Serial: t.serial, PoolSerial: t.poolSerial, Rows: make([]kept, 0, len(t.rows))}
 	for k, r := range t.rows {
-		f.Rows = append(f.Rows, kept{k.group, k.process, r})
+		f.Rows = append(f.Rows, kept{k.Group, k.Process, r})
 	}
 	t.dirty, t.saved = false, t.poolSerial
 	t.mu.Unlock()
@@ -80,8 +82,8 @@ func (t *Table) Load(dir string) {
 	t.begin(f.Boot)
 	t.known, t.placed, t.dirty = true, true, false
 	t.pool, t.serial, t.poolSerial, t.saved = f.Pool, f.Serial, f.PoolSerial, f.PoolSerial
-	t.rows = make(map[key]row, len(f.Rows))
+	t.rows = make(map[schema.ProcessName]row, len(f.Rows))
 	for _, r := range f.Rows {
-		t.rows[key{r.Group, r.Process}] = r.row
+		t.rows[schema.ProcessName{Group: r.Group, Process: r.Process}] = r.row
 	}
 }

@@ -25,7 +25,6 @@ package proctable
 
 import (
 	"bytes"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -43,9 +42,6 @@ type Event struct {
 	Payload    []byte
 	At         time.Time // when it was read
 }
-
-// key names a process.
-type key struct{ group, process string }
 
 // row is what is known of a process. PID is 0 while it does not run, and unknownPID
 // if it does but nobody has said under which one.
@@ -71,7 +67,7 @@ type Table struct {
 	boot string
 	// known says that rows are right: there was a table, and no event is missing since.
 	known bool
-	rows  map[key]row
+	rows  map[schema.ProcessName]row
 	// The last event that rows and changes hold.
 	placed     bool
 	pool       string
@@ -80,7 +76,7 @@ type Table struct {
 
 	// changes is not nil while a comparison is due: from the first event of another
 	// pool on.
-	changes map[key]change
+	changes map[schema.ProcessName]change
 	before  string // the pool before
 	// asked says that supervisord is being asked for its table; since are the events
 	// that came meanwhile.
@@ -118,7 +114,7 @@ func (t *Table) Event(e Event) {
 	case !t.placed:
 	case e.Pool != t.pool || e.PoolSerial <= t.poolSerial:
 		if t.known && t.changes == nil {
-			t.changes, t.before = map[key]change{}, t.pool
+			t.changes, t.before = map[schema.ProcessName]change{}, t.pool
 		}
 	case e.PoolSerial != t.poolSerial+1:
 		t.known, t.changes = false, nil // events are missing, which is counted elsewhere
@@ -140,7 +136,7 @@ func (t *Table) Event(e Event) {
 
 // apply makes a row or a change of an event.
 func (t *Table) apply(e Event) {
-	k, pid := process(e.Payload)
+	k, pid := schema.ProcessOf(e.Payload)
 	if t.changes != nil {
 		if _, ok := t.changes[k]; !ok && strings.TrimPrefix(e.Name, processState) != "UNKNOWN" {
 			t.changes[k] = stateBefore(e.Name, pid)
@@ -187,26 +183,6 @@ func stateBefore(name string, pid int) change {
 	return change{ran: true, pid: pid}
 }
 
-// process returns whose event it is and its pid, 0 if there is none.
-func process(payload []byte) (k key, pid int) {
-	line, _, _ := bytes.Cut(payload, []byte("\n"))
-	for _, word := range strings.Fields(string(line)) {
-		name, value, _ := strings.Cut(word, ":")
-		switch name {
-		case "processname":
-			k.process = value
-		case "groupname":
-			k.group = value
-		case "pid":
-			pid, _ = strconv.Atoi(value)
-		}
-	}
-	if k.group == "" {
-		k.group = k.process // the Go port's program without a group
-	}
-	return k, pid
-}
-
 // Ask says that supervisord is asked for its table, which Answer is then given.
 func (t *Table) Ask() {
 	t.mu.Lock()
@@ -229,9 +205,9 @@ func (t *Table) Answer(processes []schema.SnapshotProcess) {
 // replace makes the rows of a table, corrected by the events that came while it was
 // asked for.
 func (t *Table) replace(processes []schema.SnapshotProcess) {
-	t.rows, t.known, t.dirty = make(map[key]row, len(processes)), t.placed, true
+	t.rows, t.known, t.dirty = make(map[schema.ProcessName]row, len(processes)), t.placed, true
 	for _, p := range processes {
-		t.rows[key{p.Group, p.Process}] = row{p.PID, p.Start, p.Stop}
+		t.rows[schema.ProcessName{Group: p.Group, Process: p.Process}] = row{p.PID, p.Start, p.Stop}
 	}
 	for _, e := range t.since {
 		t.apply(e)
