@@ -55,7 +55,7 @@ func silent(t *testing.T, sections string, within ...string) (dir string, pid in
 			logs, _ := filepath.Glob(dir + "/supernats-stderr*")
 			for _, l := range logs {
 				b, _ := os.ReadFile(l)
-				t.Logf("%s", b[:min(len(b), 5000)])
+				t.Logf("%s", b[max(0, len(b)-5000):])
 			}
 		}
 	})
@@ -72,8 +72,9 @@ func refusing(t *testing.T, sections, calls string) string {
 	return strings.Replace(sections, "command="+program, "command=/usr/bin/python3 "+script+" "+calls+" "+program, 1)
 }
 
-// dying are programs that end in all ways, at once as soon as there is a file go. The
-// nth end of count is exit code n modulo 200.
+// dying are programs that end in all ways as soon as there is a file go: dyingAtOnce times
+// at once, and then after a while, since supervisord would have time for nothing but to
+// start them. The nth end of count is exit code n modulo 200.
 func dying() string {
 	var b strings.Builder
 	for name, script := range map[string]string{
@@ -81,28 +82,42 @@ func dying() string {
 		"killed":  "kill -KILL $$",
 		"dumped":  "ulimit -c unlimited; kill -SEGV $$",
 		"aborted": "ulimit -c 0; kill -ABRT $$",
-		"count":   "n=$(cat count 2>/dev/null || echo 0); echo $((n+1)) > count; exit $((n %% 200))",
+		"count":   "exit $((n %% 200))",
 		"never":   "exit 7",
+		"later":   "sleep 0.3; exit 9",
 	} {
-		fmt.Fprintf(&b, "\n[program:%s]\ncommand=sh -c \"[ -e go ] || sleep 1000; %s\"\ndirectory=%%(here)s\n", name, script)
-		if name == "never" {
-			b.WriteString("startretries=2\n")
-		} else {
-			b.WriteString("startsecs=0\nautorestart=true\nexitcodes=255\n")
+		counting := fmt.Sprintf("n=$(cat n.%[1]s 2>/dev/null || echo 0); echo $((n+1)) > n.%[1]s; [ $n -lt %[2]d ] || sleep 0.3; ", name, dyingAtOnce)
+		if name == "later" {
+			counting = "" // there are several
 		}
+		fmt.Fprintf(&b, "\n[program:%s]\ndirectory=%%(here)s\ncommand=sh -c \"[ -e go ] || sleep 1000; %s%s\"\n", name, counting, script)
+		switch name {
+		case "never":
+			b.WriteString("startretries=2\n")
+			continue
+		case "later":
+			fmt.Fprintf(&b, "numprocs=%d\nprocess_name=%%(program_name)s_%%(process_num)d\n", dyingLater)
+		}
+		b.WriteString("startsecs=0\nautorestart=true\nexitcodes=255\n")
 	}
 	return b.String()
 }
 
+const (
+	dyingAtOnce = 60
+	// dyingLater is how many there are of the program that dies after a while.
+	dyingLater = 24
+)
+
 // begin lets them die, when the bridge is there.
 func begin(t *testing.T, nats *streamtest.Server, dir string, supervisord int) {
 	t.Helper()
-	waitStored(t, nats.JetStream(), "supervisor.event.*.*.*.process_state.starting", 6)
+	waitStored(t, nats.JetStream(), "supervisor.event.*.*.*.process_state.starting", 6+dyingLater)
 	if err := os.WriteFile(dir+"/go", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, pid := range childrenOf(t, supervisord, "sh") {
-		_ = syscall.Kill(pid, syscall.SIGTERM)
+		_ = syscall.Kill(-pid, syscall.SIGTERM) // their group
 	}
 }
 
@@ -140,8 +155,8 @@ func ends(t *testing.T, nats *streamtest.Server) (right, missing, wrong int, mos
 		}
 		want := map[string]string{
 			"coded": "exit 42", "killed": "SIGKILL", "dumped": "SIGSEGV core", "aborted": "SIGABRT", "never": "exit 7",
-			"count": "exit " + strconv.Itoa(counted%200),
-		}[e.Process]
+			"count": "exit " + strconv.Itoa(counted%200), "later": "exit 9",
+		}[e.Group]
 		if !begun[e.Process] {
 			begun[e.Process], want = true, "SIGTERM" // by begin
 		} else if e.Process == "count" {
@@ -187,7 +202,7 @@ func TestReasonsFromTheKernel(t *testing.T) {
 	nats := streamtest.Start(t)
 	dir, pid := silent(t, conf(t, "--nats-url", nats.URL, "--host", "web1")+dying())
 	begin(t, nats, dir, pid)
-	supervisordtest.Wait(t, 60*time.Second, func() bool {
+	supervisordtest.Wait(t, 3*time.Minute, func() bool {
 		return pending(nats.JetStream(), "supervisor.event.*.*.*.process_state.exited") >= 1000 &&
 			pending(nats.JetStream(), "supervisor.event.*.*.never.process_state.fatal") >= 1
 	}, "1,000 deaths")

@@ -202,19 +202,28 @@ func TestWakeLeavesStopsAlone(t *testing.T) {
 	}
 }
 
-// A program that dies at once is not started more often for it.
+// Supervisord is not woken again and again for a program that dies at once: it would be
+// started, and die, as often.
 func TestLoopIsNotFaster(t *testing.T) {
 	t.Parallel()
 	nats := streamtest.Start(t)
 	address := freeAddress(t)
 	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address)+
 		"\n[program:p]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=true\n")
-	waitStored(t, nats.JetStream(), "supervisor.event.*.p.*.process_state.exited", 1)
 	begun := time.Now()
-	exits := waitStored(t, nats.JetStream(), "supervisor.event.*.p.*.process_state.exited", 10)
-	// Each time awake it would take some milliseconds, and a second else.
-	if took := time.Since(begun); took < 2*time.Second {
-		t.Errorf("%d deaths took %v, with %v wake-ups", len(exits), took, scrape(t, address, wakeups))
+	exits := waitStored(t, nats.JetStream(), "supervisor.event.*.p.*.process_state.exited", 12)
+	wakes := scrape(t, address, wakeups)[wakeups]
+	took := time.Since(begun)
+
+	// Where the machine is busy it may have lived longer.
+	longer := 0
+	for _, m := range exits {
+		if ran := event(t, m).Ran; ran == nil || *ran >= 0.1 {
+			longer++
+		}
+	}
+	if most := float64(3+1+longer) + took.Seconds()/10; wakes == 0 || wakes > most {
+		t.Errorf("%v wake-ups for %d deaths in %v, %d of them after a longer life; want 1 to %v", wakes, len(exits), took, longer, most)
 	}
 }
 

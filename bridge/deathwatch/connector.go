@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -31,6 +32,9 @@ import (
 type connector struct {
 	fd  int
 	buf []byte
+	// mark is in what we ask, and comes back with the answer: everybody gets the
+	// answers to all others too.
+	mark uint32
 }
 
 const (
@@ -42,6 +46,7 @@ const (
 	whatFork = 0x00000001 // PROC_EVENT_FORK
 	whatExit = 0x80000000 // PROC_EVENT_EXIT
 
+	atSeq, atAck           = 24, 28 // of cn_msg
 	atWhat, atTime, atData = 36, 44, 52
 	cnLength               = 76 // of a message
 
@@ -65,7 +70,7 @@ func openConnector(parent int) (*connector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoConnector, err)
 	}
-	c := &connector{fd: fd, buf: make([]byte, 4<<10)}
+	c := &connector{fd: fd, buf: make([]byte, 4<<10), mark: rand.Uint32()}
 	if err := c.subscribe(parent); err != nil {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("%w: %w", errNoConnector, err)
@@ -90,18 +95,20 @@ func (c *connector) subscribe(parent int) error {
 		return err
 	}
 
-	for {
+	for begun := time.Now(); ; {
 		poll := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
-		if n, err := unix.Poll(poll, ackWithin); err != nil && !errors.Is(err, unix.EINTR) {
+		n, err := unix.Poll(poll, ackWithin)
+		if err != nil && !errors.Is(err, unix.EINTR) {
 			return err
-		} else if n == 0 && err == nil {
+		}
+		if n == 0 && err == nil || time.Since(begun) > 2*ackWithin*time.Millisecond {
 			return errors.New("the kernel does not answer: another namespace")
 		}
 		msg, err := c.next()
-		if err != nil {
+		if err != nil && !errors.Is(err, unix.EAGAIN) {
 			return err
 		}
-		if msg == nil || what(msg) != whatAck {
+		if msg == nil || !c.answers(msg) {
 			continue // forks that are not missed: the children are looked for after this
 		}
 		if errno := unix.Errno(binary.NativeEndian.Uint32(msg[atData:])); errno != 0 {
@@ -109,6 +116,13 @@ func (c *connector) subscribe(parent int) error {
 		}
 		return nil
 	}
+}
+
+// answers reports whether a message is the answer to what we have asked (cn_proc_ack).
+// In another namespace there is none, but those to others come all the same.
+func (c *connector) answers(msg []byte) bool {
+	order := binary.NativeEndian
+	return what(msg) == whatAck && order.Uint32(msg[atSeq:]) == c.mark && order.Uint32(msg[atAck:]) == c.mark+1
 }
 
 // control subscribes or ends the subscription.
@@ -120,6 +134,8 @@ func (c *connector) control(op uint32) error {
 	order.PutUint32(b[12:], uint32(os.Getpid()))
 	order.PutUint32(b[16:], cnIndex)
 	order.PutUint32(b[20:], cnValue)
+	order.PutUint32(b[atSeq:], c.mark)
+	order.PutUint32(b[atAck:], c.mark)
 	order.PutUint16(b[32:], 4) // length of what follows
 	order.PutUint32(b[36:], op)
 	return unix.Sendto(c.fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})

@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	// maxKept bounds the ends that wait for their event, and keepFor for how long: it
-	// may stand in supervisord's buffer behind thousands of others.
-	maxKept = 16 << 10
+	// maxKept bounds the ends that wait for their event, and keepFor for how long: it may
+	// stand in supervisord's buffer after thousands of others. One of 65,536 events, as
+	// the bridge's section has it, holds fewer deaths: each has its start there too.
+	maxKept = 32 << 10
 	keepFor = time.Hour
 	// maxAlive bounds the processes without a descriptor that are remembered.
 	maxAlive = 64 << 10

@@ -20,7 +20,7 @@
 // the kernel cannot say is left out and never guessed: supervisord's log says it then.
 //
 // Under pressure: one descriptor for each process that runs, Config.Files at most, the
-// rest is counted; maxKept ends that nobody has asked for yet, 2 MB at most, the oldest
+// rest is counted; maxKept ends that nobody has asked for yet, 5 MB at most, the oldest
 // are dropped and counted. Nobody waits for anything but for a mutex, under which
 // nothing but descriptors of this process is asked.
 package deathwatch
