@@ -221,7 +221,9 @@ func TestReasonsWithoutConnector(t *testing.T) {
 	nats := streamtest.Start(t)
 	dir, pid := silent(t, refusing(t, conf(t, "--nats-url", nats.URL, "--host", "web1"), "connector")+dying())
 	begin(t, nats, dir, pid)
-	waitStored(t, nats.JetStream(), "supervisor.event.*.*.*.process_state.exited", 300)
+	supervisordtest.Wait(t, 3*time.Minute, func() bool {
+		return pending(nats.JetStream(), "supervisor.event.*.*.*.process_state.exited") >= 300
+	}, "300 deaths")
 
 	right, missing, wrong, most := ends(t, nats)
 	t.Logf("%d right, %d missing, %d wrong; %d within one second", right, missing, wrong, most)

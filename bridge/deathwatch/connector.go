@@ -60,9 +60,14 @@ const (
 	// ackWithin is how long the kernel is waited for. It answers before sendto returns,
 	// and not at all in other namespaces.
 	ackWithin = 100 // ms
+	// maxBefore bounds what is read before the answer.
+	maxBefore = 16 << 10
 )
 
-var errNoConnector = errors.New("no process connector")
+var (
+	errNoConnector    = errors.New("no process connector")
+	errOtherNamespace = errors.New("the kernel does not answer: another namespace")
+)
 
 // openConnector subscribes to the children of a process.
 func openConnector(parent int) (*connector, error) {
@@ -95,27 +100,33 @@ func (c *connector) subscribe(parent int) error {
 		return err
 	}
 
-	for begun := time.Now(); ; {
-		poll := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(poll, ackWithin)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return err
-		}
-		if n == 0 && err == nil || time.Since(begun) > 2*ackWithin*time.Millisecond {
-			return errors.New("the kernel does not answer: another namespace")
-		}
+	return c.answer()
+}
+
+// answer reads the kernel's answer. It is there by now, after what others were told, or
+// never comes; how long reading takes does not matter.
+func (c *connector) answer() error {
+	waited := false
+	for range maxBefore {
 		msg, err := c.next()
-		if err != nil && !errors.Is(err, unix.EAGAIN) {
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN) && !waited:
+			waited = true
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}, ackWithin)
+		case errors.Is(err, unix.EAGAIN):
+			return errOtherNamespace
+		case err != nil:
 			return err
+		case msg != nil && c.answers(msg):
+			if errno := unix.Errno(binary.NativeEndian.Uint32(msg[atData:])); errno != 0 {
+				return errno
+			}
+			return nil
 		}
-		if msg == nil || !c.answers(msg) {
-			continue // forks that are not missed: the children are looked for after this
-		}
-		if errno := unix.Errno(binary.NativeEndian.Uint32(msg[atData:])); errno != 0 {
-			return errno
-		}
-		return nil
+		// Forks are not missed: the children are looked for after this.
 	}
+	return errOtherNamespace
 }
 
 // answers reports whether a message is the answer to what we have asked (cn_proc_ack).
