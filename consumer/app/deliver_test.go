@@ -20,7 +20,7 @@ import (
 
 func TestDeliveredOnceInOrderOverOutagesAndRestarts(t *testing.T) {
 	f := newFleet(t)
-	r := &receiver{name: "mail/ops@example.com", answer: always(errors.New("connection refused"))}
+	r := &receiver{name: "mail/ops@example.com", answer: always(notify.Outage(errors.New("connection refused")))}
 	d := f.deliver(r)
 	f.alert("a", "b", "c")
 	f.until("it is tried", func() bool { return len(r.tried()) > 10 })
