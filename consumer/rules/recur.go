@@ -37,9 +37,10 @@ const (
 )
 
 // prior is what a new alert must know of the closed one before it, nil where nobody
-// was told of that.
+// was told of that, or where what it was about is gone: what has its name later was
+// configured since, and does not flap.
 func prior(rec *schema.OpenAlert) *schema.PriorAlert {
-	if rec.EndedBy == schema.EndedForgotten || rec.Phase != schema.PhaseResolved || rec.Notifications == 0 || rec.Closed == nil {
+	if rec.EndedBy == schema.EndedForgotten || rec.EndedBy == schema.EndedRemoved || rec.Phase != schema.PhaseResolved || rec.Notifications == 0 || rec.Closed == nil {
 		return nil
 	}
 	return &schema.PriorAlert{
