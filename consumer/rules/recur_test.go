@@ -336,3 +336,28 @@ func TestAHostThatComesAndGoes(t *testing.T) {
 		})
 	}
 }
+
+// A program that was taken out of the configuration, and is in it again, does not flap:
+// its next alert is one of its own, and ends when it has been well for a while.
+func TestRemovedAndConfiguredAgain(t *testing.T) {
+	w := newWorld(t, options(), crashRule())
+	w.event(0, "RUNNING")
+	w.event(time.Second, "EXITED")
+	w.snapshot(5*time.Second, "api_00", "GONE")
+	w.pass(time.Second)
+	if last := w.notes[len(w.notes)-1]; last.Alert.Ended != schema.EndedRemoved {
+		t.Fatalf("the last one is %s, ended %q", describe(last), last.Alert.Ended)
+	}
+	first := w.notes[0].Alert.Alert
+
+	w.event(10*time.Second, "STARTING")
+	w.event(time.Second, "RUNNING")
+	w.event(time.Second, "EXITED")
+	w.event(time.Second, "STARTING")
+	w.event(time.Second, "RUNNING")
+	w.pass(40 * time.Second)
+	last := w.notes[len(w.notes)-1]
+	if last.Type != schema.TypeAlertResolved || last.Alert.Alert == first {
+		t.Errorf("after 40 s the last one is %s", describe(last))
+	}
+}
