@@ -32,8 +32,8 @@ import (
 type connector struct {
 	fd  int
 	buf []byte
-	// mark is in what we ask, and comes back with the answer: everybody gets the
-	// answers to all others too.
+	// mark is in what we ask and comes back, plus one, in the answer's ack. Every
+	// listener gets the answers to all others too.
 	mark uint32
 }
 
@@ -46,7 +46,7 @@ const (
 	whatFork = 0x00000001 // PROC_EVENT_FORK
 	whatExit = 0x80000000 // PROC_EVENT_EXIT
 
-	atSeq, atAck           = 24, 28 // of cn_msg
+	atAck                  = 28 // of cn_msg
 	atWhat, atTime, atData = 36, 44, 52
 	cnLength               = 76 // of a message
 
@@ -130,10 +130,10 @@ func (c *connector) answer() error {
 }
 
 // answers reports whether a message is the answer to what we have asked (cn_proc_ack).
-// In another namespace there is none, but those to others come all the same.
+// In another namespace there is none, but those to others come all the same. The
+// sequence of an answer says nothing: send_msg counts it for each processor.
 func (c *connector) answers(msg []byte) bool {
-	order := binary.NativeEndian
-	return what(msg) == whatAck && order.Uint32(msg[atSeq:]) == c.mark && order.Uint32(msg[atAck:]) == c.mark+1
+	return what(msg) == whatAck && binary.NativeEndian.Uint32(msg[atAck:]) == c.mark+1
 }
 
 // control subscribes or ends the subscription.
@@ -145,7 +145,6 @@ func (c *connector) control(op uint32) error {
 	order.PutUint32(b[12:], uint32(os.Getpid()))
 	order.PutUint32(b[16:], cnIndex)
 	order.PutUint32(b[20:], cnValue)
-	order.PutUint32(b[atSeq:], c.mark)
 	order.PutUint32(b[atAck:], c.mark)
 	order.PutUint16(b[32:], 4) // length of what follows
 	order.PutUint32(b[36:], op)

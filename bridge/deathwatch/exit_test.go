@@ -51,10 +51,8 @@ func TestExitNamed(t *testing.T) {
 
 // What dies before its name can be read is found by elimination, if there is no doubt.
 func TestElimination(t *testing.T) {
+	needConnector(t)
 	w, _ := start(t)
-	if !w.Connected() {
-		t.Skip("no process connector")
-	}
 	end := func(code int) { _ = exec.Command("sh", "-c", "exit "+strconv.Itoa(code)).Run() }
 	end(3)
 	end(3)
@@ -204,10 +202,8 @@ func TestFewFiles(t *testing.T) {
 
 // Without a descriptor for it the connector says how a process ended.
 func TestRefusedIsReported(t *testing.T) {
+	needConnector(t)
 	w, calls := start(t, func(c *Config) { c.Files = 0 })
-	if !w.Connected() {
-		t.Skip("no process connector")
-	}
 	pid, reap := child(t, "read x; exit 6")
 	reap()
 	if exit, ok := w.Exit(pid, app); !ok || !exit.Known {

@@ -23,13 +23,27 @@ func each(t *testing.T, test func(*testing.T, func(*Config))) {
 		test(t, func(c *Config) { c.NoConnector = true })
 	})
 	t.Run("connected", func(t *testing.T) {
-		c, err := openConnector(os.Getpid())
-		if err != nil {
-			t.Skip(err)
-		}
-		c.close()
+		needConnector(t)
 		test(t, func(*Config) {})
 	})
+}
+
+// needConnector fails the test if there is no process connector where the kernel has one
+// for us, and skips it elsewhere: a connector that never answers must not go unseen.
+func needConnector(t *testing.T) {
+	t.Helper()
+	c, err := openConnector(os.Getpid())
+	if err == nil {
+		c.close()
+		return
+	}
+	pid, _ := os.Readlink("/proc/self/ns/pid")
+	user, _ := os.Readlink("/proc/self/ns/user")
+	// The numbers of the initial namespaces (linux/nsfs.h), which alone have it.
+	if release(6, 6) && pid == "pid:[4026531836]" && user == "user:[4026531837]" {
+		t.Fatal(err)
+	}
+	t.Skip(err)
 }
 
 // start runs a Watch over the children of this process.
@@ -171,10 +185,8 @@ func TestManyDie(t *testing.T) {
 
 // Each of many that are over at once has its end, with the connector.
 func TestDieAtOnce(t *testing.T) {
+	needConnector(t)
 	w, _ := start(t)
-	if !w.Connected() {
-		t.Skip("no process connector")
-	}
 	for i := range 300 {
 		cmd := exec.Command("/bin/sh", "-c", "exit "+strconv.Itoa(i%100))
 		_ = cmd.Run()
