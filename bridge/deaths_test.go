@@ -196,12 +196,28 @@ func endText(e *schema.Exit) string {
 	return e.Signal
 }
 
+// showCounts shows how many events of each program there are, if the test fails.
+func showCounts(t *testing.T, nats *streamtest.Server) {
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		counts := map[string]int{}
+		for _, m := range stored(t, nats.JetStream(), "supervisor.event.*.*.*.process_state.>") {
+			words := strings.Split(m.Subject(), ".")
+			counts[words[3]+" "+words[len(words)-1]]++
+		}
+		t.Log(counts)
+	})
+}
+
 // Without a log and without XML-RPC every death has its reason.
 func TestReasonsFromTheKernel(t *testing.T) {
 	t.Parallel()
 	nats := streamtest.Start(t)
 	dir, pid := silent(t, conf(t, "--nats-url", nats.URL, "--host", "web1")+dying())
 	begin(t, nats, dir, pid)
+	showCounts(t, nats)
 	supervisordtest.Wait(t, 3*time.Minute, func() bool {
 		return pending(nats.JetStream(), "supervisor.event.*.*.*.process_state.exited") >= 1000 &&
 			pending(nats.JetStream(), "supervisor.event.*.*.never.process_state.fatal") >= 1

@@ -21,11 +21,17 @@ func TestReasonsInOddPlaces(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(program), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	script, err := filepath.Abs("testdata/refuse.py")
+	if err != nil {
+		t.Fatal(err)
+	}
 	const nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups "
+	unconnected := "/usr/bin/python3 " + script + " connector "
 	for name, tt := range map[string]struct {
 		setup  string // for a mount namespace of the bridge's own
 		prefix string // of the bridge
 		hidden bool
+		late   bool // programs are watched from RUNNING on
 	}{
 		"root":                {},
 		"nobody":              {prefix: nobody},
@@ -33,6 +39,11 @@ func TestReasonsInOddPlaces(t *testing.T) {
 		"nobody, subset=pid":  {setup: "mount -t proc -o subset=pid proc /proc", prefix: nobody},
 		"no proc":             {setup: "mount -t tmpfs none /proc"},
 		"another pid space":   {prefix: "unshare --pid --fork --kill-child --mount-proc ", hidden: true},
+		"nobody, hidepid=2, no connector": {
+			setup: "mount -t proc -o hidepid=2 proc /proc", prefix: unconnected + nobody, late: true,
+		},
+		"no proc, no connector": {setup: "mount -t tmpfs none /proc", prefix: unconnected, late: true},
+		"no connector":          {prefix: unconnected},
 		"with hidepid, alone": {setup: "mount -t proc -o hidepid=2 proc /proc"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -46,7 +57,8 @@ func TestReasonsInOddPlaces(t *testing.T) {
 				command = "unshare --mount sh -c '" + tt.setup + ` && exec "$0" "$@"' ` + command
 			}
 			section := strings.Replace(conf(t, "--nats-url", nats.URL, "--host", "web1"), "command="+program, "command="+command, 1)
-			silent(t, section+"\n[program:p]\ncommand=sh -c \"sleep 2; exit 3\"\nautorestart=true\nexitcodes=9\n")
+			// It lives on when it is RUNNING, for which supervisord takes up to a second more.
+			silent(t, section+"\n[program:p]\ncommand=sh -c \"sleep 4; exit 3\"\nautorestart=true\nexitcodes=9\n")
 			js := nats.JetStream()
 			ce, err := schema.Unmarshal[*schema.Bridge](waitStored(t, js, "supervisor.bridge.web1.started", 1)[0].Data())
 			if err != nil {
@@ -54,6 +66,9 @@ func TestReasonsInOddPlaces(t *testing.T) {
 			}
 			watch := ce.Data.Watch
 			t.Logf("%+v", watch)
+			if said := strings.Contains(watch.Problem, "before supervisord takes them for RUNNING"); said != tt.late {
+				t.Errorf("programs are watched late: %v, and it is said: %q", tt.late, watch.Problem)
+			}
 
 			exited := waitStored(t, js, "supervisor.event.*.p.*.process_state.exited", 2)[1]
 			e := event(t, exited)

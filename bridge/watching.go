@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"supernats/schema"
 )
@@ -58,12 +57,11 @@ func (d *deaths) describe(wake bool) *schema.Watch {
 		said.Wake = schema.WakeByLine
 	}
 
-	_, err := os.ReadFile("/proc/loadavg")
 	switch {
 	case len(said.Exits) == 0:
 		said.Problem = "the kernel does not say how processes end (Linux 6.15 is needed, or CAP_NET_ADMIN in the initial namespaces): supervisord's log does"
-	case !d.watch.Connected() && err != nil:
-		said.Problem = "/proc is hidden: programs that die before startsecs are over are not watched"
+	case !d.watch.Connected() && !d.watch.Sees():
+		said.Problem = "/proc is hidden: programs that die before supervisord takes them for RUNNING are not watched"
 	}
 	if trouble := d.memory.Trouble(); trouble != "" {
 		if said.Problem != "" {

@@ -35,6 +35,13 @@ func (w *Watch) Look() {
 	}
 }
 
+// Sees reports whether Look finds anything: procfs shows the processes of supervisord's
+// user, and which process id was given last.
+func (w *Watch) Sees() bool {
+	_, shown := readStat(w.cfg.Proc, w.cfg.Parent)
+	return shown && lastPID(w.cfg.Proc) > 0
+}
+
 // try watches a process if procfs shows that supervisord has started it. What a
 // program has started, and left to supervisord when it died, has another session:
 // only the children of supervisord are leaders of their group (process.py
