@@ -218,7 +218,7 @@ func TestReasonsFromTheKernel(t *testing.T) {
 	dir, pid := silent(t, conf(t, "--nats-url", nats.URL, "--host", "web1")+dying())
 	begin(t, nats, dir, pid)
 	showCounts(t, nats)
-	supervisordtest.Wait(t, 3*time.Minute, func() bool {
+	supervisordtest.Wait(t, 10*time.Minute, func() bool {
 		return pending(nats.JetStream(), "supervisor.event.*.*.*.process_state.exited") >= 1000 &&
 			pending(nats.JetStream(), "supervisor.event.*.*.never.process_state.fatal") >= 1
 	}, "1,000 deaths")
@@ -237,7 +237,7 @@ func TestReasonsWithoutConnector(t *testing.T) {
 	nats := streamtest.Start(t)
 	dir, pid := silent(t, refusing(t, conf(t, "--nats-url", nats.URL, "--host", "web1"), "connector")+dying())
 	begin(t, nats, dir, pid)
-	supervisordtest.Wait(t, 3*time.Minute, func() bool {
+	supervisordtest.Wait(t, 10*time.Minute, func() bool {
 		return pending(nats.JetStream(), "supervisor.event.*.*.*.process_state.exited") >= 300
 	}, "300 deaths")
 
