@@ -33,18 +33,18 @@ func TestReasonsInOddPlaces(t *testing.T) {
 		hidden bool
 		late   bool // programs are watched from RUNNING on
 	}{
-		"root":                {},
-		"nobody":              {prefix: nobody},
-		"nobody, hidepid=2":   {setup: "mount -t proc -o hidepid=2 proc /proc", prefix: nobody},
-		"nobody, subset=pid":  {setup: "mount -t proc -o subset=pid proc /proc", prefix: nobody},
-		"no proc":             {setup: "mount -t tmpfs none /proc"},
-		"another pid space":   {prefix: "unshare --pid --fork --kill-child --mount-proc ", hidden: true},
+		"root":               {},
+		"nobody":             {prefix: nobody},
+		"nobody, hidepid=2":  {setup: "mount -t proc -o hidepid=2 proc /proc", prefix: nobody},
+		"nobody, subset=pid": {setup: "mount -t proc -o subset=pid proc /proc", prefix: nobody},
+		"no proc":            {setup: "mount -t tmpfs none /proc"},
+		"another pid space":  {prefix: "unshare --pid --fork --kill-child --mount-proc ", hidden: true},
 		"nobody, hidepid=2, no connector": {
 			setup: "mount -t proc -o hidepid=2 proc /proc", prefix: unconnected + nobody, late: true,
 		},
 		"no proc, no connector": {setup: "mount -t tmpfs none /proc", prefix: unconnected, late: true},
 		"no connector":          {prefix: unconnected},
-		"with hidepid, alone": {setup: "mount -t proc -o hidepid=2 proc /proc"},
+		"with hidepid, alone":   {setup: "mount -t proc -o hidepid=2 proc /proc"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,127 +1,150 @@
 package schema
 
-import "time"
+// Phases of an alert.
+const (
+	// PhasePending: something matched, but not often or long enough yet.
+	PhasePending = "pending"
+	PhaseFiring  = "firing"
+	// PhaseResolved: closed, and kept for a while.
+	PhaseResolved = "resolved"
+)
 
-// Alert is the data of supervisor.alert.<host>.<group>.<process>.<rule>: one
-// notification.
+// Alert is the record of an alert in the bucket supervisor_alerts under
+// <rule>.<host>.<group>.<process>: what people want to see of it, and what
+// consumer/rules needs to go on with it after a restart.
 type Alert struct {
-	// Alert is the id of the incident that the notification is about.
-	Alert string `json:"alert"`
-	Rule  string `json:"rule"`
-	// Kind is that of the rule, one of the Kind… constants; empty in a notification of
-	// an earlier version.
-	Kind     string `json:"kind,omitempty"`
+	// Incident is its id, as in its notifications.
+	Incident string `json:"alert"`
+	Rule     string `json:"rule"`
 	Severity string `json:"severity"`
-	Host     string `json:"host"`
+	Host     string `json:"host,omitempty"`
 	Group    string `json:"group,omitempty"`
 	Process  string `json:"process,omitempty"`
-	Opened   Time   `json:"opened"`
-	Closed   *Time  `json:"closed,omitempty"`
-	// Ended is why it closed, one of the Ended… constants, and State that of its
-	// process by then; of the notification that it is over only. State is left out
-	// where the alert is about several or supervisord does not have the process.
+	// Kind is that of the rule: event, state, quorum, silent, loss, trouble.
+	Kind string `json:"kind,omitempty"`
+	// Phase is one of the Phase… constants.
+	Phase  string `json:"phase"`
+	Opened Time   `json:"opened"`
+	Closed *Time  `json:"closed,omitempty"`
+	// Ended is why it closed, for people, where that is not that all is well again.
 	Ended string `json:"ended,omitempty"`
-	State string `json:"state,omitempty"`
-	// WellSince is set where all that is reported is late, and the process had
-	// recovered by the time that it became known.
-	WellSince *Time `json:"well_since,omitempty"`
-	// Count is how many events matched since the incident opened.
-	Count int `json:"count"`
-	// Recurring is set where one process has matched again and again.
-	Recurring *Recurring `json:"recurring,omitempty"`
-	// Events are those that matched since the last notification.
-	Events      []AlertEvent      `json:"events"`
+	// EndedBy is the same in a word, one of the Ended… constants, and State that of its
+	// process, where the alert is about one.
+	EndedBy string `json:"ended_by,omitempty"`
+	State   string `json:"state,omitempty"`
+	// Count is how many events matched since it opened, Last the last of them.
+	Count       int               `json:"count"`
+	Last        *AlertEvent       `json:"last,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	// Notify names the receivers; none means all of them.
-	Notify []string `json:"notify,omitempty"`
-}
-
-// Kinds of rules: what they are about.
-const (
-	KindEvent   = "event"
-	KindState   = "state"
-	KindQuorum  = "quorum"
-	KindSilent  = "silent"
-	KindLoss    = "loss"
-	KindTrouble = "trouble"
-)
-
-// Why an alert closed.
-const (
-	// EndedRecovered: all that matched has recovered, or nothing is wrong any more.
-	EndedRecovered = "recovered"
-	// EndedSnapshot: a process table shows that; no event did.
-	EndedSnapshot = "snapshot"
-	// EndedStopped: somebody stopped the process.
-	EndedStopped = "stopped"
-	// EndedRemoved: its supervisord does not have it any more.
-	EndedRemoved = "removed"
-	// EndedSupervisord: its supervisord was stopped.
-	EndedSupervisord = "supervisord-stopped"
-	// EndedRule: the rule was removed.
-	EndedRule = "rule-removed"
-	// EndedForgotten: its host was forgotten.
-	EndedForgotten = "host-forgotten"
-)
-
-// Recurring says what a process did since the last notification.
-type Recurring struct {
-	// Times is how often it matched since Since, when the last notification was made.
-	Times int  `json:"times"`
-	Since Time `json:"since"`
-	// RunMS is for how long it ran each time, on average, 0 where that is not known.
-	RunMS int64 `json:"run_ms,omitempty"`
-	// Unlisted is how many of them there was no room for.
-	Unlisted int `json:"unlisted,omitempty"`
-	// Reopened is how often it matched again soon after the alert had closed.
-	Reopened int `json:"reopened,omitempty"`
-}
-
-// AlertEvent is one matched event of an alert.
-type AlertEvent struct {
-	ID   string `json:"id"`
-	Time Time   `json:"time"`
-	// Seq is the event's sequence in the stream SUPERVISOR.
+	Notify      []string          `json:"notify,omitempty"`
+	// Notified is when the last of its Notifications was made.
+	Notified      *Time `json:"notified,omitempty"`
+	Notifications int   `json:"notifications"`
+	// FirstSeq and LastSeq are the sequences of the first and the last of them in the
+	// stream of notifications, where they are known: a receiver whose queue is past
+	// them has taken them.
+	FirstSeq uint64 `json:"first_seq,omitempty"`
+	LastSeq  uint64 `json:"last_seq,omitempty"`
+	// Reported is what Count was then, Unlisted how many events since then are counted
+	// only, Runs and Ran how often and for how long the process ran meanwhile.
+	Reported int      `json:"reported,omitempty"`
+	Unlisted int      `json:"unlisted,omitempty"`
+	Runs     int      `json:"runs,omitempty"`
+	Ran      Duration `json:"ran,omitempty"`
+	// Updates is how many notifications have told of the same processes again.
+	Updates int `json:"updates,omitempty"`
+	// Reopened is how often the alert closed and something matched soon after, Earlier
+	// how many alerts of the same thing came shortly before. Again says that the next
+	// notification is the first since it reopened, Hold how long all must be well
+	// until it closes, if that is longer than resolve_after.
+	Reopened int      `json:"reopened,omitempty"`
+	Earlier  int      `json:"earlier,omitempty"`
+	Again    bool     `json:"again,omitempty"`
+	Hold     Duration `json:"hold,omitempty"`
+	// WellSince is since when the process has been well if all that is to be told came
+	// late.
+	WellSince *Time `json:"well_since,omitempty"`
+	// Prior is the alert before this one, which has not opened yet.
+	Prior *PriorAlert `json:"prior,omitempty"`
+	// Due is when the next notification is to be made or, of a pending alert, when
+	// it is forgotten.
+	Due *Time `json:"due,omitempty"`
+	// HeardSince is since when a host has been heard again that was silent again and
+	// again, until that has lasted.
+	HeardSince *Time `json:"heard_since,omitempty"`
+	// Once says that it is not repeated while nothing happens.
+	Once bool `json:"once,omitempty"`
+	// Graced is until when a host has time to come back that may have been silent only
+	// because nobody could reach the stream.
+	Graced *Time `json:"graced,omitempty"`
+	// HeldUntil is set while it is due and something holds it back: when to look
+	// again at the latest.
+	HeldUntil *Time `json:"held_until,omitempty"`
+	// Unsent are the sequences of matched events that are in no notification yet,
+	// Matched the times of those events while the alert is pending.
+	Unsent  []uint64 `json:"unsent,omitempty"`
+	Matched []Time   `json:"matched,omitempty"`
+	// UnsentStates stand for Unsent where what matched was the state of a process,
+	// which may come from a snapshot and so be no event of the stream.
+	UnsentStates []AlertEvent `json:"unsent_states,omitempty"`
+	// Members are the processes that keep it open.
+	Members []AlertMember `json:"members,omitempty"`
+	// InhibitedBy is the rule whose alert about the host hides this one.
+	InhibitedBy string `json:"inhibited_by,omitempty"`
+	// Muted is how many were not told because of a silence, MutedBy the last one.
+	Muted   int    `json:"muted,omitempty"`
+	MutedBy string `json:"muted_by,omitempty"`
+	// Seq is the sequence of the last message that it has seen, Clock up to when
+	// its timers have run.
 	Seq   uint64 `json:"seq"`
-	Event string `json:"event"`
-	// Host, Group and Process say whose event it is where the alert is about more
-	// than one process.
-	Host      string `json:"host,omitempty"`
-	Group     string `json:"group,omitempty"`
-	Process   string `json:"process,omitempty"`
-	Server    string `json:"server,omitempty"`
-	FromState string `json:"from_state,omitempty"`
-	Expected  *bool  `json:"expected,omitempty"`
-	PID       int    `json:"pid,omitempty"`
-	Exit      *Exit  `json:"exit,omitempty"`
-	Log       *Log   `json:"log,omitempty"`
-	// Ran and Last are those of the event.
-	Ran  *float64 `json:"ran,omitempty"`
-	Last *Look    `json:"last,omitempty"`
-	// Late says that the stream got the event long after it happened.
-	Late bool `json:"late,omitempty"`
-	// HostTime is what the host's clock said where that is wrong by more than a
-	// minute; Time is right then.
-	HostTime *Time `json:"host_time,omitempty"`
-	// Lost is how many events a loss record tells.
-	Lost uint64 `json:"lost,omitempty"`
-	// Cause is a word: that of a loss or of a trouble. Text says of a trouble what is
-	// wrong, Fix what to do about it.
-	Cause string `json:"cause,omitempty"`
-	Text  string `json:"text,omitempty"`
-	Fix   string `json:"fix,omitempty"`
+	Clock Time   `json:"clock"`
 }
 
-// Envelope wraps a notification; id is that of the notification, typ one of the
-// TypeAlert… constants.
-func (a *Alert) Envelope(id, typ string, at time.Time) *CloudEvent[*Alert] {
-	data := *a
-	if data.Events == nil {
-		data.Events = []AlertEvent{} // never null
-	}
-	return record(id, a.Host, typ, schemaAlert, processSubject(a.Group, a.Process), at, &data)
+// PriorAlert is what an alert that has not opened yet keeps of the closed one before.
+type PriorAlert struct {
+	Incident      string            `json:"alert"`
+	Opened        Time              `json:"opened"`
+	Closed        Time              `json:"closed"`
+	Count         int               `json:"count"`
+	Labels        map[string]string `json:"labels,omitempty"`
+	Notified      *Time             `json:"notified,omitempty"`
+	Notifications int               `json:"notifications"`
+	Updates       int               `json:"updates,omitempty"`
+	Reopened      int               `json:"reopened,omitempty"`
+	Earlier       int               `json:"earlier,omitempty"`
+	Hold          Duration          `json:"hold,omitempty"`
 }
 
-// Subject is the NATS subject of the alert.
-func (a *Alert) Subject() string { return AlertSubject(a.Host, a.Group, a.Process, a.Rule) }
+// AlertMember is a process of an Alert. What it shares with the alert (its
+// host, its group) is left out.
+type AlertMember struct {
+	Host    string `json:"host,omitempty"`
+	Group   string `json:"group,omitempty"`
+	Process string `json:"process,omitempty"`
+	// Since is when it came into the state that the rule is about, while it has
+	// not been in it for long enough; State is what will be told of it then.
+	Since *Time       `json:"since,omitempty"`
+	State *AlertEvent `json:"state,omitempty"`
+	// Well is since when it has been well after it matched.
+	Well *Time `json:"well,omitempty"`
+	// Matched is the sequence of the last message of it that matched.
+	Matched uint64 `json:"matched,omitempty"`
+	// Began is since when it has run, by its host's time.
+	Began *Time `json:"began,omitempty"`
+}
+
+// Mute is a silence in the bucket supervisor_mutes: alerts that match it are not
+// told while it lasts.
+type Mute struct {
+	ID string `json:"id"`
+	// Hosts, Groups, Processes and Rules are globs; an empty list matches all.
+	Hosts     []string `json:"hosts,omitempty"`
+	Groups    []string `json:"groups,omitempty"`
+	Processes []string `json:"processes,omitempty"`
+	Rules     []string `json:"rules,omitempty"`
+	Comment   string   `json:"comment"`
+	Author    string   `json:"author"`
+	Created   Time     `json:"created"`
+	Expires   Time     `json:"expires"`
+}

@@ -199,10 +199,10 @@ func TestSchemasMatchStructs(t *testing.T) {
 		{schemaBridge, "resent", Resent{}},
 		{schemaBridge, "forgotten", Forgotten{}},
 		{schemaAlert, "", CloudEvent[int]{}},
-		{schemaAlert, "alert", Alert{}},
+		{schemaAlert, "alert", Notification{}},
 		{schemaAlert, "alertEvent", AlertEvent{}},
 		{schemaAlert, "recurring", Recurring{}},
-		{"urn:supernats:state:1", "", State{}},
+		{"urn:supernats:state:1", "", ProcessRecord{}},
 	} {
 		doc := readSchema(t, c.id)
 		object := doc
@@ -328,14 +328,14 @@ func TestRecordsAreValid(t *testing.T) {
 		{schemaBridge, (&Resent{"web1", "supervisor", boot, "supernats", "web1/" + boot + "/1", "web1/" + boot + "/1/again"}).Envelope(at)},
 		{schemaBridge, (&Forgotten{Host: "web1", Reason: ForgottenEphemeral}).Envelope(at)},
 		{schemaBridge, (&Forgotten{"web1", ForgottenByHand, "root@mon1", &Time{at}}).Envelope(at)},
-		{schemaAlert, (&Alert{Alert: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/1", TypeAlertFiring, at)},
-		{schemaAlert, (&Alert{Alert: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/2", TypeAlertUpdate, at)},
-		{schemaAlert, (&Alert{"1", "fatal", KindEvent, "critical", "web1", "api", "api_00", Time{at}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, []AlertEvent{
+		{schemaAlert, (&Notification{Incident: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/1", TypeAlertFiring, at)},
+		{schemaAlert, (&Notification{Incident: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/2", TypeAlertUpdate, at)},
+		{schemaAlert, (&Notification{"1", "fatal", KindEvent, "critical", "web1", "api", "api_00", Time{at}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, []AlertEvent{
 			{ID: "web1/" + boot + "/1", Time: Time{at}, Event: ProcessStateFatal},
 			{"web1/" + boot + "/2", Time{at}, 9, ProcessStateExited, "web1", "api", "api_00", "supervisor", "RUNNING", new(false), 7, exit, log, ran, look, true, &Time{at}, 3, "disk-full", "full", "make room"},
 		}, map[string]string{"team": "a"}, map[string]string{"runbook": "b"}, []string{"mail"}}).Envelope("1/3", TypeAlertResolved, at)},
-		{"urn:supernats:state:1", State{Host: "web1", Group: "api", Process: "api_00", State: "UNKNOWN", Boot: boot}},
-		{"urn:supernats:state:1", State{"web1", "api", "api_00", "FATAL", Time{at}, 7, new(false), &Exit{SpawnErr: "no such file"}, new(0.0), &Look{Time: Time{at}}, 1, 2, 3, 4, &Time{at}, &Time{at}, boot, 5, 6, Time{at}, &SnapshotMark{4, Time{at}, true}}},
+		{"urn:supernats:state:1", ProcessRecord{Host: "web1", Group: "api", Process: "api_00", State: "UNKNOWN", Boot: boot}},
+		{"urn:supernats:state:1", ProcessRecord{"web1", "api", "api_00", "FATAL", Time{at}, 7, new(false), &Exit{SpawnErr: "no such file"}, new(0.0), &Look{Time: Time{at}}, 1, 2, 3, 4, &Time{at}, &Time{at}, boot, 5, 6, Time{at}, &SnapshotMark{4, Time{at}, true}}},
 	} {
 		b := marshal(t, c.record)
 		if got := validate(t, c.id, b); got != nil {

@@ -170,7 +170,7 @@ func TestOtherSubjects(t *testing.T) {
 		{BridgeSubject("web1", BridgeReconnect), "supervisor.bridge.web1.reconnect"},
 		{BridgeSubject("web1", BridgeLoss), "supervisor.bridge.web1.loss"},
 		{AlertSubject("web1", "", "", "host silent"), "supervisor.alert.web1.-.-.host=20silent"},
-		{(&Alert{Host: "web1", Group: "api", Process: "api.00", Rule: "fatal"}).Subject(), "supervisor.alert.web1.api.api=2E00.fatal"},
+		{(&Notification{Host: "web1", Group: "api", Process: "api.00", Rule: "fatal"}).Subject(), "supervisor.alert.web1.api.api=2E00.fatal"},
 		{(&Event{Host: "web1", Event: Tick5}).Subject(), "supervisor.event.web1.-.-.tick.5"},
 		{StateKey("web1.example.com", "api", "-"), "web1=2Eexample=2Ecom.api.=2D"},
 	} {

@@ -48,9 +48,9 @@ func TestTimesThatCannotBeWritten(t *testing.T) {
 // cannot be read is one that is lost, with all that it holds of others.
 func TestWhatIsWrittenCanBeRead(t *testing.T) {
 	for _, record := range []any{
-		State{},
-		Host{},
-		OpenAlert{},
+		ProcessRecord{},
+		HostRecord{},
+		Alert{},
 		Mute{},
 		Snapshot{},
 		Bridge{},
@@ -58,7 +58,7 @@ func TestWhatIsWrittenCanBeRead(t *testing.T) {
 		Trouble{},
 		Resent{},
 		Forgotten{},
-		Alert{},
+		Notification{},
 		Event{},
 		CloudEvent[*Event]{},
 		CloudEvent[*Snapshot]{},
@@ -67,7 +67,7 @@ func TestWhatIsWrittenCanBeRead(t *testing.T) {
 		CloudEvent[*Trouble]{},
 		CloudEvent[*Resent]{},
 		CloudEvent[*Forgotten]{},
-		CloudEvent[*Alert]{},
+		CloudEvent[*Notification]{},
 	} {
 		typ := reflect.TypeOf(record)
 		t.Run(strings.ReplaceAll(typ.String(), "/", "."), func(t *testing.T) {

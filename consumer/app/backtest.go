@@ -23,7 +23,7 @@ type Backtest struct {
 	// now.
 	Since, Until time.Time
 	// Notify is told of each notification that the rules would have made, in order.
-	Notify func(*schema.CloudEvent[*schema.Alert]) error
+	Notify func(*schema.CloudEvent[*schema.Notification]) error
 	// Progress is called now and then with how many of the messages are read; may be
 	// nil.
 	Progress func(read, total uint64)
@@ -138,7 +138,7 @@ func (b *Backtest) take(m *machine) error {
 
 // Addressees returns the names of the receivers that a notification of this
 // configuration goes to.
-func (c *Config) Addressees(a *schema.Alert) []string {
+func (c *Config) Addressees(a *schema.Notification) []string {
 	if len(a.Notify) > 0 {
 		return a.Notify
 	}

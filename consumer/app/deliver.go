@@ -58,7 +58,7 @@ func (l limit) limiter() *rate.Limiter {
 // item is a notification; n is nil if it is not for this receiver, or done.
 type item struct {
 	raw    jetstream.Msg
-	n      *schema.CloudEvent[*schema.Alert]
+	n      *schema.CloudEvent[*schema.Notification]
 	seq    uint64
 	stored time.Time
 }
@@ -226,7 +226,7 @@ func (d *delivery) batch() []*item {
 	return d.rest
 }
 
-func notifications(batch []*item) (list []*schema.CloudEvent[*schema.Alert]) {
+func notifications(batch []*item) (list []*schema.CloudEvent[*schema.Notification]) {
 	for _, it := range batch {
 		if it.waits() {
 			list = append(list, it.n)
@@ -268,7 +268,7 @@ func (d *delivery) park(ctx context.Context, raw jetstream.Msg, seq uint64, reas
 }
 
 // notify hands notifications to the receiver.
-func (d *delivery) notify(ctx context.Context, list []*schema.CloudEvent[*schema.Alert]) error {
+func (d *delivery) notify(ctx context.Context, list []*schema.CloudEvent[*schema.Notification]) error {
 	// A stop lets what is under way end, which another instance that is active
 	// does not.
 	calm, cancel := context.WithCancelCause(context.WithoutCancel(ctx))

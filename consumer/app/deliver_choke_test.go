@@ -268,7 +268,7 @@ func TestKilledWhileItChokes(t *testing.T) {
 func TestParkedComesWithItsEnd(t *testing.T) {
 	f := newFleet(t)
 	publish := func(process, alert, typ string, n int) {
-		a := &schema.Alert{Alert: alert, Rule: "fatal", Host: "web1", Group: "api", Process: process, Count: 1}
+		a := &schema.Notification{Incident: alert, Rule: "fatal", Host: "web1", Group: "api", Process: process, Count: 1}
 		f.raw(a.Subject(), f.json(a.Envelope(fmt.Sprintf("%s/%d", alert, n), typ, time.Now())))
 	}
 	var chokes atomic.Bool

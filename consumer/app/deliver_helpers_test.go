@@ -19,7 +19,7 @@ import (
 	"supernats/schema/stream"
 )
 
-type batch = []*schema.CloudEvent[*schema.Alert]
+type batch = []*schema.CloudEvent[*schema.Notification]
 
 // receiver is a notify.Receiver that answers what the test says, and remembers by
 // their processes what it was asked to deliver and what it accepted.
@@ -193,7 +193,7 @@ func (f *fleet) alertIDs(prefix string, processes ...string) {
 func (f *fleet) alertAs(prefix string, receivers []string, processes ...string) {
 	f.Helper()
 	for _, p := range processes {
-		a := &schema.Alert{Alert: prefix + p, Rule: "fatal", Severity: "critical", Host: "web1", Group: "api", Process: p, Count: 1, Notify: receivers}
+		a := &schema.Notification{Incident: prefix + p, Rule: "fatal", Severity: "critical", Host: "web1", Group: "api", Process: p, Count: 1, Notify: receivers}
 		id := prefix + p + "/1"
 		b := f.json(a.Envelope(id, schema.TypeAlertFiring, time.Now()))
 		f.until("the notification is stored", func() bool { // the server may be away

@@ -17,14 +17,14 @@ const (
 
 // markOver marks what has waited for its receiver until its alert was over: whoever reads
 // it must not take it for news. What cannot be found out is left as it is.
-func (d *delivery) markOver(ctx context.Context, list []*schema.CloudEvent[*schema.Alert]) {
+func (d *delivery) markOver(ctx context.Context, list []*schema.CloudEvent[*schema.Notification]) {
 	ended := map[string]bool{}
 	for _, n := range list {
-		ended[n.Data.Alert] = ended[n.Data.Alert] || n.Type == schema.TypeAlertResolved
+		ended[n.Data.Incident] = ended[n.Data.Incident] || n.Type == schema.TypeAlertResolved
 	}
 	asked := 0
 	for _, n := range list {
-		if ended[n.Data.Alert] || n.Data.WellSince != nil || time.Since(n.Time.Time) < isNews || asked == maxOver {
+		if ended[n.Data.Incident] || n.Data.WellSince != nil || time.Since(n.Time.Time) < isNews || asked == maxOver {
 			continue
 		}
 		if asked++; ctx.Err() != nil {
@@ -38,7 +38,7 @@ func (d *delivery) markOver(ctx context.Context, list []*schema.CloudEvent[*sche
 }
 
 // overSince returns when an alert was over, nil if it is not or nobody says so.
-func (d *delivery) overSince(ctx context.Context, a *schema.Alert) *schema.Time {
+func (d *delivery) overSince(ctx context.Context, a *schema.Notification) *schema.Time {
 	s, err := d.js.Stream(ctx, stream.Alerts)
 	if err != nil {
 		return nil
@@ -48,7 +48,7 @@ func (d *delivery) overSince(ctx context.Context, a *schema.Alert) *schema.Time 
 		return nil
 	}
 	last, err := decode(m.Subject, m.Data)
-	if err != nil || last.Type != schema.TypeAlertResolved || last.Data.Alert != a.Alert {
+	if err != nil || last.Type != schema.TypeAlertResolved || last.Data.Incident != a.Incident {
 		return nil
 	}
 	return last.Data.Closed

@@ -13,8 +13,8 @@ func TestMarkOver(t *testing.T) {
 	f := newFleet(t)
 	at := time.Now().Add(-time.Hour)
 	closed := schema.Time{Time: at.Add(30 * time.Second).UTC().Truncate(time.Microsecond)}
-	note := func(process, typ string, when time.Time) *schema.CloudEvent[*schema.Alert] {
-		a := &schema.Alert{Alert: "a/" + process, Rule: "unexpected-exit", Host: "web1", Group: "api", Process: process, Opened: schema.Time{Time: at}}
+	note := func(process, typ string, when time.Time) *schema.CloudEvent[*schema.Notification] {
+		a := &schema.Notification{Incident: "a/" + process, Rule: "unexpected-exit", Host: "web1", Group: "api", Process: process, Opened: schema.Time{Time: at}}
 		if typ == schema.TypeAlertResolved {
 			a.Closed = &closed
 		}
@@ -24,7 +24,7 @@ func TestMarkOver(t *testing.T) {
 		n := note(process, schema.TypeAlertResolved, at.Add(time.Minute))
 		f.raw(n.Data.Subject(), f.json(n))
 	}
-	list := []*schema.CloudEvent[*schema.Alert]{
+	list := []*schema.CloudEvent[*schema.Notification]{
 		note("over", schema.TypeAlertFiring, at), note("open", schema.TypeAlertFiring, at), note("news", schema.TypeAlertFiring, time.Now()),
 		note("here", schema.TypeAlertFiring, at), note("here", schema.TypeAlertResolved, at.Add(time.Minute)),
 	}

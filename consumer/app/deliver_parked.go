@@ -78,7 +78,7 @@ func (p *parked) overdue() bool { return p.isDue() && time.Since(p.due) > parked
 // parkedOne is a notification in the stream of parked messages, under seq there; it
 // was under from in the stream of notifications.
 type parkedOne struct {
-	n         *schema.CloudEvent[*schema.Alert]
+	n         *schema.CloudEvent[*schema.Notification]
 	seq, from uint64
 }
 
@@ -156,7 +156,7 @@ func (d *delivery) readParked(ctx context.Context, s jetstream.Stream) (all []pa
 }
 
 // original returns the whole of a notification that left no room for a reason.
-func (d *delivery) original(ctx context.Context, m *jetstream.RawStreamMsg) (*schema.CloudEvent[*schema.Alert], error) {
+func (d *delivery) original(ctx context.Context, m *jetstream.RawStreamMsg) (*schema.CloudEvent[*schema.Notification], error) {
 	seq, err := strconv.ParseUint(m.Header.Get(consumer.HeaderParkedSeq), 10, 64)
 	if err != nil {
 		return nil, err
@@ -232,7 +232,7 @@ func (r *round) send(ctx context.Context, batch *[]parkedOne) error {
 	if err := r.d.held(); err != nil {
 		return fmt.Errorf("%w: %w", errParked, err)
 	}
-	var list []*schema.CloudEvent[*schema.Alert]
+	var list []*schema.CloudEvent[*schema.Notification]
 	err := unbroken(ctx, r.d.js.Conn(), func(ctx context.Context) (err error) {
 		list, err = r.d.withEnds(ctx, *batch)
 		return err

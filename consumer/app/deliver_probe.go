@@ -32,15 +32,15 @@ func (d *delivery) candidates(left []*item) (list []*item) {
 		list = append(list, first)
 	}
 	var others, same []*item
-	seen := map[string]bool{first.n.Data.Alert: true}
+	seen := map[string]bool{first.n.Data.Incident: true}
 	for _, it := range waiting(d.rest) {
-		switch alert := it.n.Data.Alert; {
+		switch alert := it.n.Data.Incident; {
 		case it == first:
 		case !seen[alert]:
 			// An update before its beginning would be misleading.
 			seen[alert] = true
 			others = append(others, it)
-		case alert == first.n.Data.Alert:
+		case alert == first.n.Data.Incident:
 			same = append(same, it)
 		}
 	}
@@ -57,7 +57,7 @@ func (d *delivery) candidates(left []*item) (list []*item) {
 // firstOf is the first notification of an alert that is waiting.
 func (d *delivery) firstOf(alert string) *item {
 	all := waiting(d.rest)
-	return all[slices.IndexFunc(all, func(it *item) bool { return it.n.Data.Alert == alert })]
+	return all[slices.IndexFunc(all, func(it *item) bool { return it.n.Data.Incident == alert })]
 }
 
 // alone sends a notification before its turn.

@@ -114,8 +114,8 @@ func (d *delivery) add(ctx context.Context, msgs []jetstream.Msg) error {
 
 // decode reads a notification. Whoever may have a consumer may have it deliver
 // into the stream of alerts: what is not about its subject is none.
-func decode(subject string, data []byte) (*schema.CloudEvent[*schema.Alert], error) {
-	n, err := schema.Unmarshal[*schema.Alert](data)
+func decode(subject string, data []byte) (*schema.CloudEvent[*schema.Notification], error) {
+	n, err := schema.Unmarshal[*schema.Notification](data)
 	if err == nil && n.Data == nil {
 		err = errors.New("notification has no data")
 	}

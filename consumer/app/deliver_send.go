@@ -201,7 +201,7 @@ func (d *delivery) pause(ctx context.Context, left []*item, failure error, failu
 		if err := sleep(ctx, time.Until(soonest)); err != nil || notify.IsOutage(failure) {
 			return false, err
 		}
-		first := d.firstOf(came.n.Data.Alert)
+		first := d.firstOf(came.n.Data.Incident)
 		if slices.Contains(left, first) {
 			continue // what is about the same alert waits with it
 		}

@@ -214,7 +214,7 @@ func TestCutParkedIsSentWhole(t *testing.T) {
 	f := newFleet(t)
 	r := &receiver{name: "mail/ops@example.com", answer: refusing(notify.Permanent(errors.New("552 too big")), "big")}
 	d := f.deliver(r)
-	a := &schema.Alert{Alert: "a", Rule: "fatal", Host: "web1", Group: "api", Process: "big", Labels: map[string]string{"x": ""}}
+	a := &schema.Notification{Incident: "a", Rule: "fatal", Host: "web1", Group: "api", Process: "big", Labels: map[string]string{"x": ""}}
 	envelope := a.Envelope("a/1", schema.TypeAlertFiring, time.Now())
 	big := strings.Repeat("x", int(f.js.Conn().MaxPayload())-len(f.json(envelope)))
 	a.Labels["x"] = big
@@ -300,7 +300,7 @@ func TestNoNotificationIsParked(t *testing.T) {
 	run := f.runDelivery(d)
 	f.raw("supervisor.alert.x", "garbage")
 	f.raw("supervisor.alert.x", `{"specversion":"1.0","id":"x","type":"supernats.alert.firing"}`)
-	forged := &schema.Alert{Host: "db1", Process: "forged"}
+	forged := &schema.Notification{Host: "db1", Process: "forged"}
 	f.raw("supervisor.alert.web1.x.forged.fatal", f.json(forged.Envelope("x", schema.TypeAlertFiring, time.Now())))
 	f.alert("a")
 	f.delivered(r)
@@ -354,7 +354,7 @@ func TestBatchesAreBounded(t *testing.T) {
 	d.stop()
 	big := strings.Repeat("x", 900_000)
 	for _, p := range numbered(20) {
-		a := &schema.Alert{Alert: p, Rule: "fatal", Host: "web1", Group: "api", Process: p, Labels: map[string]string{"x": big}}
+		a := &schema.Notification{Incident: p, Rule: "fatal", Host: "web1", Group: "api", Process: p, Labels: map[string]string{"x": big}}
 		f.raw(a.Subject(), f.json(a.Envelope(p, schema.TypeAlertFiring, time.Now())))
 	}
 	d = f.deliver(r)

@@ -45,7 +45,7 @@ func TestSurplusThatMayNotBeRemoved(t *testing.T) {
 	many := map[string]any{}
 	at := schema.Time{Time: time.Now()}
 	for i := range 50 {
-		s := schema.State{Host: "web1", Group: "api", Process: fmt.Sprint("p", i), State: "RUNNING", Since: at, Updated: at, Boot: "4f0c6d1e2a90b7c3"}
+		s := schema.ProcessRecord{Host: "web1", Group: "api", Process: fmt.Sprint("p", i), State: "RUNNING", Since: at, Updated: at, Boot: "4f0c6d1e2a90b7c3"}
 		many[schema.StateKey("web1", "api", s.Process)] = s
 	}
 	f.put(stream.StateBucket, many)

@@ -35,9 +35,9 @@ type events struct {
 	// What is below but for the machine is of one reading. The machine is what this
 	// process knows: when a bucket vanishes, its records are written again from it.
 	*machine
-	states *bucket[schema.State]
-	hosts  *bucket[schema.Host]
-	alerts *bucket[schema.OpenAlert]
+	states *bucket[schema.ProcessRecord]
+	hosts  *bucket[schema.HostRecord]
+	alerts *bucket[schema.Alert]
 	mutes  *mutes
 	// pending are notifications that the rules have made and the stream may not have.
 	pending []rules.Notification
@@ -294,9 +294,9 @@ func (v *events) due(all bool) bool {
 
 // flush stores what changed and acknowledges what was read.
 func (v *events) flush(ctx context.Context, src source) error {
-	var open []record[schema.OpenAlert]
+	var open []record[schema.Alert]
 	for _, c := range v.engine.Changed() {
-		open = append(open, record[schema.OpenAlert]{c.Key, c.Record})
+		open = append(open, record[schema.Alert]{c.Key, c.Record})
 	}
 	// In this order: what alerts know of processes and hosts must not be younger
 	// than what they know of themselves.

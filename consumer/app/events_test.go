@@ -19,13 +19,13 @@ import (
 	"supernats/schema/stream"
 )
 
-func (f *fleet) state(host, group, process string) schema.State {
+func (f *fleet) state(host, group, process string) schema.ProcessRecord {
 	f.Helper()
 	e, err := f.bucket(stream.StateBucket).Get(f.Context(), schema.StateKey(host, group, process))
 	if err != nil {
 		f.Fatal(err)
 	}
-	var s schema.State
+	var s schema.ProcessRecord
 	if err := json.Unmarshal(e.Value(), &s); err != nil {
 		f.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestEventsBecomeStatesAndAlerts(t *testing.T) {
 	if m.Header.Get(nats.MsgIdHdr) != "unexpected-exit/"+id+"/1" || m.Header.Get("Content-Type") != schema.ContentType {
 		t.Errorf("headers are %v", m.Header)
 	}
-	ce, err := schema.Unmarshal[*schema.Alert](m.Data)
+	ce, err := schema.Unmarshal[*schema.Notification](m.Data)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,11 +35,11 @@ func fitted(record any, limit int) (json []byte, short bool, err error) {
 
 	var steps []func()
 	switch r := record.(type) {
-	case *schema.Host:
+	case *schema.HostRecord:
 		record, steps = hostSteps(r)
-	case *schema.OpenAlert:
+	case *schema.Alert:
 		record, steps = alertSteps(r, limit)
-	case *schema.State:
+	case *schema.ProcessRecord:
 		record, steps = stateSteps(r)
 	}
 	for _, step := range steps {
@@ -55,7 +55,7 @@ func fitted(record any, limit int) (json []byte, short bool, err error) {
 var errTooLarge = errors.New("record is too large")
 
 // stateSteps make the record of a process shorter.
-func stateSteps(r *schema.State) (*schema.State, []func()) {
+func stateSteps(r *schema.ProcessRecord) (*schema.ProcessRecord, []func()) {
 	s := *r
 	return &s, []func(){func() {
 		s.Exit, s.Last = shorterExit(s.Exit, shortText), nil
@@ -65,7 +65,7 @@ func stateSteps(r *schema.State) (*schema.State, []func()) {
 // hostSteps make the record of a host shorter: by what is told again first, and by what
 // the daemon needs last. What is left out of a living host comes back with its next
 // messages.
-func hostSteps(r *schema.Host) (*schema.Host, []func()) {
+func hostSteps(r *schema.HostRecord) (*schema.HostRecord, []func()) {
 	h := *r
 	h.Lives, h.Bridges, h.Troubles = slices.Clone(h.Lives), slices.Clone(h.Bridges), slices.Clone(h.Troubles)
 
@@ -114,7 +114,7 @@ func hostSteps(r *schema.Host) (*schema.Host, []func()) {
 
 // alertSteps make the record of an alert shorter. The rules keep what it lists below
 // the limit, see rules.Room; this is for what nobody has thought of.
-func alertSteps(r *schema.OpenAlert, limit int) (*schema.OpenAlert, []func()) {
+func alertSteps(r *schema.Alert, limit int) (*schema.Alert, []func()) {
 	a := *r
 	texts := func(kept int) func() {
 		return func() {

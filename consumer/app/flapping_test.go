@@ -49,7 +49,7 @@ func TestMailsOfADayOfCrashes(t *testing.T) {
 		day.says("", schema.Tick60, time.Minute)
 	}
 	day.m.engine.Advance(day.now)
-	var all []*schema.CloudEvent[*schema.Alert]
+	var all []*schema.CloudEvent[*schema.Notification]
 	for _, n := range day.m.take() {
 		all = append(all, n.Alert.Envelope(n.ID, n.Type, n.At))
 	}

@@ -191,7 +191,7 @@ func (f *fleet) alerts() map[string]int {
 	f.Helper()
 	n := map[string]int{}
 	for _, m := range f.stored(stream.Alerts) {
-		ce, err := schema.Unmarshal[*schema.Alert](m.Data)
+		ce, err := schema.Unmarshal[*schema.Notification](m.Data)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -220,13 +220,13 @@ func (f *fleet) bucket(name string) jetstream.KeyValue {
 }
 
 // host is the record of a host.
-func (f *fleet) host(name string) schema.Host {
+func (f *fleet) host(name string) schema.HostRecord {
 	f.Helper()
 	e, err := f.bucket(stream.HostsBucket).Get(f.Context(), schema.Token(name))
 	if err != nil {
 		f.Fatal(err)
 	}
-	var h schema.Host
+	var h schema.HostRecord
 	f.unjson(e.Value(), &h)
 	return h
 }

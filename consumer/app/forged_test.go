@@ -35,7 +35,7 @@ func TestForgedIDsHideNoAlert(t *testing.T) {
 	const subject = "supervisor.alert.web1.api.api_00.unexpected-exit"
 	at := time.Date(2026, 11, 21, 19, 0, 31, 0, time.UTC)
 	lookalike := func() string {
-		b, err := schema.Marshal((&schema.Alert{Alert: strings.TrimSuffix(id, "/1"), Rule: "unexpected-exit", Host: "web1", Group: "api", Process: "api_00", Notify: []string{"nobody"}}).Envelope(id, schema.TypeAlertFiring, at))
+		b, err := schema.Marshal((&schema.Notification{Incident: strings.TrimSuffix(id, "/1"), Rule: "unexpected-exit", Host: "web1", Group: "api", Process: "api_00", Notify: []string{"nobody"}}).Envelope(id, schema.TypeAlertFiring, at))
 		if err != nil {
 			t.Fatal(err)
 		}

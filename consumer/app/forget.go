@@ -125,16 +125,16 @@ func PublishForgotten(ctx context.Context, js jetstream.JetStream, f *schema.For
 // cleanUp deletes what is left of hosts and processes that were forgotten: their records
 // with the history of those, and the consumers by which their bridges look at the stream.
 func (v *events) cleanUp(ctx context.Context) error {
-	var states []record[schema.State]
-	var hosts []record[schema.Host]
+	var states []record[schema.ProcessRecord]
+	var hosts []record[schema.HostRecord]
 	for key, s := range v.machine.states {
 		if s == nil {
-			states = append(states, record[schema.State]{key, nil})
+			states = append(states, record[schema.ProcessRecord]{key, nil})
 		}
 	}
 	for key, h := range v.machine.hosts {
 		if h == nil {
-			hosts = append(hosts, record[schema.Host]{key, nil})
+			hosts = append(hosts, record[schema.HostRecord]{key, nil})
 		}
 	}
 	if len(states)+len(hosts)+len(v.forgotten) == 0 {
@@ -190,7 +190,7 @@ func (b *bucket[T]) purge(ctx context.Context, key string) error {
 
 // forgottenBefore drops from records what a kill has left of hosts that were forgotten by
 // a message up to floor. It returns what is to be deleted of them.
-func (v *events) forgottenBefore(ctx context.Context, floor uint64, hosts map[string]*schema.Host, states map[string]*schema.State) (gone []state.Forgotten, err error) {
+func (v *events) forgottenBefore(ctx context.Context, floor uint64, hosts map[string]*schema.HostRecord, states map[string]*schema.ProcessRecord) (gone []state.Forgotten, err error) {
 	s, err := v.js.Stream(ctx, stream.Events)
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w", stream.Events, err)

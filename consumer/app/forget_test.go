@@ -62,7 +62,7 @@ func TestForget(t *testing.T) {
 		return errors.Is(err, jetstream.ErrConsumerNotFound)
 	})
 	all := f.stored(stream.Alerts)
-	ce, err := schema.Unmarshal[*schema.Alert](all[len(all)-1].Data)
+	ce, err := schema.Unmarshal[*schema.Notification](all[len(all)-1].Data)
 	if err != nil || len(all) != 2 || ce.Type != schema.TypeAlertResolved || ce.Data.Ended != schema.EndedForgotten {
 		t.Errorf("%d notifications, the last is %s", len(all), all[len(all)-1].Data)
 	}

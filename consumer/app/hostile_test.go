@@ -83,7 +83,7 @@ func TestHostileMessages(t *testing.T) {
 	const limit = 32<<10 - recordHeaders
 	r := rand.New(rand.NewPCG(5, 6))
 	m := newMachine(set, state.DefaultLimits())
-	states, hosts, alerts := map[string]schema.State{}, map[string]schema.Host{}, map[string]schema.OpenAlert{}
+	states, hosts, alerts := map[string]schema.ProcessRecord{}, map[string]schema.HostRecord{}, map[string]schema.Alert{}
 	now := time.Now()
 	for seq := uint64(1); seq <= 8_000; seq++ {
 		now = now.Add(time.Duration(r.IntN(2000)) * time.Millisecond)
@@ -102,7 +102,7 @@ func TestHostileMessages(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, p := range pieces {
-				if _, err := schema.Unmarshal[*schema.Alert](p.json); err != nil || len(p.json) > 32<<10 {
+				if _, err := schema.Unmarshal[*schema.Notification](p.json); err != nil || len(p.json) > 32<<10 {
 					t.Fatalf("%d bytes: %v", len(p.json), err)
 				}
 			}
@@ -164,7 +164,7 @@ func keep[T any](t *testing.T, records map[string]T, key string, v *T, limit int
 // The record of a host that has all that there can be fits a small server.
 func TestRecordOfAHostFits(t *testing.T) {
 	long := func(n int) string { return fmt.Sprintf("%0*d", n, 7) }
-	h := &schema.Host{Host: "web1"}
+	h := &schema.HostRecord{Host: "web1"}
 	for i := range 32 {
 		h.Troubles = append(h.Troubles, schema.HostTrouble{Cause: fmt.Sprint("c", i), Text: long(300), Fix: long(300), Boot: long(64), Pool: long(256), Server: long(256)})
 	}
@@ -188,7 +188,7 @@ func TestRecordOfAHostFits(t *testing.T) {
 		if err != nil || len(written) > limit || short != (limit < len(before)) {
 			t.Errorf("%d of %d bytes, short %t: %v", len(written), limit, short, err)
 		}
-		var read schema.Host
+		var read schema.HostRecord
 		if err := json.Unmarshal(written, &read); err != nil || read.Host != "web1" || len(read.Troubles)+read.MoreTroubles != 32 {
 			t.Errorf("%d bytes: %d troubles and %d more: %v", limit, len(read.Troubles), read.MoreTroubles, err)
 		}
@@ -201,13 +201,13 @@ func TestRecordOfAHostFits(t *testing.T) {
 // A record for which there is no room at all holds up no other.
 func TestRecordThatDoesNotFit(t *testing.T) {
 	f := newFleet(t)
-	b, _, err := openBucket[schema.State](t.Context(), f.js, stream.StateBucket, nil, f.events().log)
+	b, _, err := openBucket[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, f.events().log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.limit = 1000
-	long := &schema.State{Host: "web1", Group: "api", Process: fmt.Sprintf("%01000d", 7)}
-	if err := b.write(t.Context(), []record[schema.State]{{"web1.api.long", long}, {"web1.api.api_00", &schema.State{Starts: 7}}}); err != nil {
+	long := &schema.ProcessRecord{Host: "web1", Group: "api", Process: fmt.Sprintf("%01000d", 7)}
+	if err := b.write(t.Context(), []record[schema.ProcessRecord]{{"web1.api.long", long}, {"web1.api.api_00", &schema.ProcessRecord{Starts: 7}}}); err != nil {
 		t.Fatal(err)
 	}
 	if s := f.state("web1", "api", "api_00"); s.Starts != 7 {

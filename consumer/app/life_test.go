@@ -37,7 +37,7 @@ func TestTheLastLifeIsHandedOn(t *testing.T) {
 		t.Fatalf("%d alerts", len(all))
 	}
 	told := []json.RawMessage{all[0].Data}
-	test := Backtest{Config: Default(), Notify: func(n *schema.CloudEvent[*schema.Alert]) error {
+	test := Backtest{Config: Default(), Notify: func(n *schema.CloudEvent[*schema.Notification]) error {
 		b, err := schema.Marshal(n)
 		told = append(told, b)
 		return err
@@ -49,7 +49,7 @@ func TestTheLastLifeIsHandedOn(t *testing.T) {
 		t.Fatalf("%d notifications, want that of the alert and that of the back-test", len(told))
 	}
 	for _, b := range told {
-		var n schema.CloudEvent[*schema.Alert]
+		var n schema.CloudEvent[*schema.Notification]
 		f.unjson(b, &n)
 		ev := n.Data.Events[0]
 		if d := cmp.Diff(want, life{ev.Exit, ev.Ran, ev.Last}); d != "" {
@@ -74,7 +74,7 @@ func TestALongCgroupIsShortened(t *testing.T) {
 	}
 
 	// Even in a message that has room for hardly anything.
-	n := crashes(3, "a log\n", func(a *schema.Alert) {
+	n := crashes(3, "a log\n", func(a *schema.Notification) {
 		for i := range a.Events {
 			a.Events[i].Exit, a.Events[i].Last = f.crash(long).Exit, &schema.Look{RSS: 7}
 		}
@@ -89,7 +89,7 @@ func TestALongCgroupIsShortened(t *testing.T) {
 		if len(p.json) > v.maxAlert {
 			t.Errorf("a message of %d bytes", len(p.json))
 		}
-		var ce schema.CloudEvent[*schema.Alert]
+		var ce schema.CloudEvent[*schema.Notification]
 		f.unjson(p.json, &ce)
 		for _, ev := range ce.Data.Events {
 			listed++
@@ -105,7 +105,7 @@ func TestALongCgroupIsShortened(t *testing.T) {
 		t.Error("the notification itself was changed")
 	}
 
-	s := &schema.State{Host: "web1", Exit: n.Alert.Events[0].Exit, Last: &schema.Look{RSS: 7}}
+	s := &schema.ProcessRecord{Host: "web1", Exit: n.Alert.Events[0].Exit, Last: &schema.Look{RSS: 7}}
 	b, short, err := fitted(s, 4<<10)
 	if err != nil || !short || !strings.Contains(string(b), `"limit":7`) {
 		t.Errorf("%v, shortened %t: %.300s", err, short, b)

@@ -22,7 +22,7 @@ const (
 )
 
 // take cuts the logs of events of an alert for which there is nothing left.
-func (b *logBudget) take(a *schema.Alert, at time.Time) {
+func (b *logBudget) take(a *schema.Notification, at time.Time) {
 	if b.used == nil || at.Sub(b.begun).Abs() >= logsEvery {
 		b.begun, b.used = at, map[string]int{}
 	}

@@ -24,8 +24,8 @@ type machine struct {
 	repeatsUntil time.Time
 
 	// What changed since it was last taken: by key, so each once; nil is to be deleted.
-	states map[string]*schema.State
-	hosts  map[string]*schema.Host
+	states map[string]*schema.ProcessRecord
+	hosts  map[string]*schema.HostRecord
 	// forgotten are the hosts that are gone for good, whose consumers are to be
 	// deleted too.
 	forgotten map[string]bool
@@ -42,7 +42,7 @@ func (e unreadable) Unwrap() error { return e.error }
 func newMachine(set *rules.Set, limits state.Limits) *machine {
 	m := &machine{
 		fleet: state.NewFleet(), engine: rules.New(set),
-		states: map[string]*schema.State{}, hosts: map[string]*schema.Host{}, forgotten: map[string]bool{},
+		states: map[string]*schema.ProcessRecord{}, hosts: map[string]*schema.HostRecord{}, forgotten: map[string]bool{},
 	}
 	m.fleet.Limit(limits)
 	return m

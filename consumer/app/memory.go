@@ -36,8 +36,8 @@ func (v *events) findPlace(ctx context.Context) error {
 func (v *events) highest(ctx context.Context) (uint64, error) {
 	most, limits := v.known.read.position, v.plan.cfg.Limits.fleet()
 	states, alerts := stateShare(limits), alertShare(limits)
-	states.see = func(s *schema.State) { most = max(most, s.Seq) }
-	alerts.see = func(a *schema.OpenAlert) { most = max(most, a.Seq) }
+	states.see = func(s *schema.ProcessRecord) { most = max(most, s.Seq) }
+	alerts.see = func(a *schema.Alert) { most = max(most, a.Seq) }
 
 	if _, _, err := openBucket(ctx, v.js, stream.StateBucket, states, v.log); err != nil {
 		return 0, err
@@ -75,7 +75,7 @@ func (v *events) remember(ctx context.Context, moved bool) error {
 	}
 
 	v.engine.LostUpTo(v.line.Base)
-	alerts := map[string]*schema.OpenAlert{}
+	alerts := map[string]*schema.Alert{}
 	for _, c := range v.engine.Records() {
 		alerts[c.Key] = c.Record
 	}

@@ -44,7 +44,7 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 			return err
 		}
 	}
-	states, hosts := map[string]*schema.State{}, map[string]*schema.Host{}
+	states, hosts := map[string]*schema.ProcessRecord{}, map[string]*schema.HostRecord{}
 	for key, s := range m.fleet.States() {
 		states[key] = s
 	}

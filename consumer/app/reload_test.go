@@ -96,13 +96,13 @@ func TestRebuild(t *testing.T) {
 	}
 	f.handled(f.publish(f.event(schema.ProcessStateStarting), f.event(schema.Tick5)))
 	stop()
-	records := func() (map[string]*schema.State, map[string]*schema.Host) {
+	records := func() (map[string]*schema.ProcessRecord, map[string]*schema.HostRecord) {
 		t.Helper()
-		_, states, err := openBucket[schema.State](t.Context(), f.js, stream.StateBucket, nil, zerolog.Nop())
+		_, states, err := openBucket[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, hosts, err := openBucket[schema.Host](t.Context(), f.js, stream.HostsBucket, nil, zerolog.Nop())
+		_, hosts, err := openBucket[schema.HostRecord](t.Context(), f.js, stream.HostsBucket, nil, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,16 +42,16 @@ func secondToken(key string) string {
 	return firstToken(rest)
 }
 
-func stateShare(l state.Limits) *share[schema.State] {
-	return &share[schema.State]{hostOf: firstToken, most: l.Processes, all: l.AllProcesses, worse: func(s *schema.State) bool { return s.Gone != nil }}
+func stateShare(l state.Limits) *share[schema.ProcessRecord] {
+	return &share[schema.ProcessRecord]{hostOf: firstToken, most: l.Processes, all: l.AllProcesses, worse: func(s *schema.ProcessRecord) bool { return s.Gone != nil }}
 }
 
-func hostShare(l state.Limits) *share[schema.Host] {
-	return &share[schema.Host]{hostOf: func(string) string { return "" }, most: l.Hosts, all: l.Hosts}
+func hostShare(l state.Limits) *share[schema.HostRecord] {
+	return &share[schema.HostRecord]{hostOf: func(string) string { return "" }, most: l.Hosts, all: l.Hosts}
 }
 
-func alertShare(l state.Limits) *share[schema.OpenAlert] {
-	return &share[schema.OpenAlert]{hostOf: secondToken, most: maxOpenAlerts, all: l.AllProcesses, worse: func(a *schema.OpenAlert) bool { return a.Phase == schema.PhaseResolved }}
+func alertShare(l state.Limits) *share[schema.Alert] {
+	return &share[schema.Alert]{hostOf: secondToken, most: maxOpenAlerts, all: l.AllProcesses, worse: func(a *schema.Alert) bool { return a.Phase == schema.PhaseResolved }}
 }
 
 // add reports whether a record is kept, and the key of one that goes instead.
@@ -83,15 +83,15 @@ func (s *share[T]) add(key string, v *T) (instead string, kept bool) {
 
 // restored is what the buckets hold.
 type restored struct {
-	states     map[string]*schema.State
-	hosts      map[string]*schema.Host
-	alerts     map[string]*schema.OpenAlert
-	stateShare *share[schema.State]
-	alertShare *share[schema.OpenAlert]
+	states     map[string]*schema.ProcessRecord
+	hosts      map[string]*schema.HostRecord
+	alerts     map[string]*schema.Alert
+	stateShare *share[schema.ProcessRecord]
+	alertShare *share[schema.Alert]
 
-	stateBucket *bucket[schema.State]
-	hostBucket  *bucket[schema.Host]
-	alertBucket *bucket[schema.OpenAlert]
+	stateBucket *bucket[schema.ProcessRecord]
+	hostBucket  *bucket[schema.HostRecord]
+	alertBucket *bucket[schema.Alert]
 }
 
 // openBuckets reads the records, within the limits.

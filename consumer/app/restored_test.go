@@ -33,7 +33,7 @@ func TestTooManyRecordsAreRemoved(t *testing.T) {
 	at := schema.Time{Time: time.Now().Add(-2 * time.Hour)}
 	many := map[string]any{}
 	add := func(host, process string, gone bool) {
-		s := schema.State{Host: host, Group: "api", Process: process, State: "RUNNING", Since: at, Updated: at, Boot: "4f0c6d1e2a90b7c3", Starts: 7}
+		s := schema.ProcessRecord{Host: host, Group: "api", Process: process, State: "RUNNING", Since: at, Updated: at, Boot: "4f0c6d1e2a90b7c3", Starts: 7}
 		if gone {
 			s.Gone = &at
 		}
@@ -100,25 +100,25 @@ func has(list []string, s string) bool {
 // A key whose revision nobody remembers, since it was deleted, is written again.
 func TestForgottenRevisions(t *testing.T) {
 	f := newFleet(t)
-	b, _, err := openBucket[schema.State](t.Context(), f.js, stream.StateBucket, nil, f.events().log)
+	b, _, err := openBucket[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, f.events().log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write := func(v *schema.State) {
+	write := func(v *schema.ProcessRecord) {
 		t.Helper()
-		if err := b.write(t.Context(), []record[schema.State]{{"web1.api.api_00", v}}); err != nil {
+		if err := b.write(t.Context(), []record[schema.ProcessRecord]{{"web1.api.api_00", v}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write(&schema.State{Starts: 1})
+	write(&schema.ProcessRecord{Starts: 1})
 	write(nil)
 	if len(b.revisions) != 0 {
 		t.Errorf("a deleted key takes memory: %v", b.revisions)
 	}
-	write(&schema.State{Starts: 2})
+	write(&schema.ProcessRecord{Starts: 2})
 	write(nil)
 	write(nil)
-	write(&schema.State{Starts: 3})
+	write(&schema.ProcessRecord{Starts: 3})
 	if s := f.state("web1", "api", "api_00"); s.Starts != 3 {
 		t.Errorf("%+v", s)
 	}
@@ -126,7 +126,7 @@ func TestForgottenRevisions(t *testing.T) {
 	if _, err := f.bucket(stream.StateBucket).Put(t.Context(), "web1.api.api_00", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.write(t.Context(), []record[schema.State]{{"web1.api.api_00", &schema.State{}}}); err == nil {
+	if err := b.write(t.Context(), []record[schema.ProcessRecord]{{"web1.api.api_00", &schema.ProcessRecord{}}}); err == nil {
 		t.Error("what somebody else has written was overwritten")
 	}
 }
@@ -135,12 +135,12 @@ func TestForgottenRevisions(t *testing.T) {
 // before it would be there again.
 func TestDeletedRecordsHaveNoHistory(t *testing.T) {
 	f := newFleet(t)
-	b, _, err := openBucket[schema.State](t.Context(), f.js, stream.StateBucket, nil, f.events().log)
+	b, _, err := openBucket[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, f.events().log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []*schema.State{{Starts: 1}, {Starts: 2}, nil} {
-		if err := b.write(t.Context(), []record[schema.State]{{"web1.api.api_00", v}}); err != nil {
+	for _, v := range []*schema.ProcessRecord{{Starts: 1}, {Starts: 2}, nil} {
+		if err := b.write(t.Context(), []record[schema.ProcessRecord]{{"web1.api.api_00", v}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -149,11 +149,11 @@ func TestDeletedRecordsHaveNoHistory(t *testing.T) {
 	}
 
 	// Also by a daemon that does not remember the revision.
-	if b, _, err = openBucket[schema.State](t.Context(), f.js, stream.StateBucket, nil, f.events().log); err != nil {
+	if b, _, err = openBucket[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, f.events().log); err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []*schema.State{{Starts: 3}, nil, nil} {
-		if err := b.write(t.Context(), []record[schema.State]{{"web1.api.api_00", v}}); err != nil {
+	for _, v := range []*schema.ProcessRecord{{Starts: 3}, nil, nil} {
+		if err := b.write(t.Context(), []record[schema.ProcessRecord]{{"web1.api.api_00", v}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -207,7 +207,7 @@ func TestTooManyOpenAlerts(t *testing.T) {
 	kept := map[string]bool{}
 	add := func(host, process, phase string) {
 		key := schema.AlertKey("fatal", host, "api", process)
-		if instead, ok := s.add(key, &schema.OpenAlert{Phase: phase}); ok {
+		if instead, ok := s.add(key, &schema.Alert{Phase: phase}); ok {
 			kept[key] = true
 			delete(kept, instead)
 		}
@@ -230,12 +230,12 @@ func TestTooManyOpenAlerts(t *testing.T) {
 // other hosts' crashes are in it too.
 func TestTimesOfEarlierVersions(t *testing.T) {
 	for _, bad := range []string{"10000-01-01T11:59:59.000000Z", "-0001-12-31T00:00:00.000000Z", "-292277022399-01-01T00:00:00.000000Z"} {
-		var a schema.OpenAlert
-		if err := unmarshalRecord([]byte(`{"alert":"a","opened":"`+bad+`","unsent":[7],"members":[{"host":"db1","matched":7}]}`), &a); err != nil || a.Alert != "a" || len(a.Unsent) != 1 || len(a.Members) != 1 {
+		var a schema.Alert
+		if err := unmarshalRecord([]byte(`{"alert":"a","opened":"`+bad+`","unsent":[7],"members":[{"host":"db1","matched":7}]}`), &a); err != nil || a.Incident != "a" || len(a.Unsent) != 1 || len(a.Members) != 1 {
 			t.Errorf("%s: %+v, %v", bad, a, err)
 		}
 	}
-	if err := unmarshalRecord([]byte(`{"alert":"a","opened":"yesterday"}`), &schema.OpenAlert{}); err == nil {
+	if err := unmarshalRecord([]byte(`{"alert":"a","opened":"yesterday"}`), &schema.Alert{}); err == nil {
 		t.Error("anything is read")
 	}
 }
@@ -248,13 +248,13 @@ func TestMarkersExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	for bucket, want := range map[string]string{"lasting": "", stream.AlertsBucket: markerTTL} {
-		b, _, err := openBucket[schema.OpenAlert](t.Context(), f.js, bucket, nil, f.events().log)
+		b, _, err := openBucket[schema.Alert](t.Context(), f.js, bucket, nil, f.events().log)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			for _, v := range []*schema.OpenAlert{{}, nil} {
-				if err := b.write(t.Context(), []record[schema.OpenAlert]{{"a.b.c.d", v}}); err != nil {
+			for _, v := range []*schema.Alert{{}, nil} {
+				if err := b.write(t.Context(), []record[schema.Alert]{{"a.b.c.d", v}}); err != nil {
 					t.Fatal(err)
 				}
 			}

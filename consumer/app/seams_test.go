@@ -196,7 +196,7 @@ func TestLatePublishedIsKnownByItsSequence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var a schema.OpenAlert
+	var a schema.Alert
 	if f.unjson(kept.Value(), &a); a.FirstSeq != 1 || a.LastSeq != 1 {
 		t.Errorf("%s", kept.Value())
 	}

@@ -96,7 +96,7 @@ func (w *writer) divide(first, end int) error {
 }
 
 // part is a copy of the notification with some of its events.
-func (w *writer) part(first, end int) *schema.Alert {
+func (w *writer) part(first, end int) *schema.Notification {
 	a := *w.note.Alert
 	a.Events = slices.Clone(a.Events[first:end])
 	if w.texts {
@@ -105,7 +105,7 @@ func (w *writer) part(first, end int) *schema.Alert {
 	return &a
 }
 
-func (w *writer) json(id, typ string, a *schema.Alert) ([]byte, error) {
+func (w *writer) json(id, typ string, a *schema.Notification) ([]byte, error) {
 	json, err := schema.Marshal(a.Envelope(id, typ, w.note.At))
 	if err != nil {
 		return nil, fmt.Errorf("write notification %s: %w", id, err)
@@ -114,7 +114,7 @@ func (w *writer) json(id, typ string, a *schema.Alert) ([]byte, error) {
 }
 
 // fit writes a part with as much of the logs as there is room for, or nil.
-func (w *writer) fit(id, typ string, a *schema.Alert) ([]byte, error) {
+func (w *writer) fit(id, typ string, a *schema.Notification) ([]byte, error) {
 	json, err := w.json(id, typ, a)
 	for kept := 4096; err == nil && len(json) > w.limit && kept >= leastLog; kept /= 4 {
 		for i := range a.Events {
@@ -130,7 +130,7 @@ func (w *writer) fit(id, typ string, a *schema.Alert) ([]byte, error) {
 
 // least writes a part that is too large with hardly any event: without logs, and with
 // less and less of all texts.
-func (w *writer) least(id, typ string, a *schema.Alert) (json []byte, err error) {
+func (w *writer) least(id, typ string, a *schema.Notification) (json []byte, err error) {
 	for kept := 4 * shortText; ; kept /= 4 {
 		for i := range a.Events {
 			shortenEvent(&a.Events[i], kept)

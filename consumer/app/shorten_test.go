@@ -15,9 +15,9 @@ import (
 )
 
 // crashes is a notification of so many, each with a log.
-func crashes(n int, log string, change ...func(*schema.Alert)) rules.Notification {
+func crashes(n int, log string, change ...func(*schema.Notification)) rules.Notification {
 	at := time.Date(2026, 11, 21, 19, 0, 31, 0, time.UTC)
-	a := &schema.Alert{Alert: "a", Rule: "r", Severity: "critical", Host: "h", Opened: schema.Time{Time: at}, Closed: &schema.Time{Time: at}, Count: n}
+	a := &schema.Notification{Incident: "a", Rule: "r", Severity: "critical", Host: "h", Opened: schema.Time{Time: at}, Closed: &schema.Time{Time: at}, Count: n}
 	for i := range n {
 		a.Events = append(a.Events, schema.AlertEvent{ID: fmt.Sprint("h/b/", i), Time: schema.Time{Time: at}, Event: "PROCESS_STATE_EXITED", Process: fmt.Sprint("p", i), Log: &schema.Log{Stderr: log}})
 	}
@@ -32,7 +32,7 @@ func crashes(n int, log string, change ...func(*schema.Alert)) rules.Notificatio
 func TestNotificationFits(t *testing.T) {
 	v := &events{js: streamtest.Start(t).JetStream()}
 	log := strings.Repeat("a line of the log\n", 200)
-	long := func(a *schema.Alert) {
+	long := func(a *schema.Notification) {
 		a.Annotations = map[string]string{"summary": strings.Repeat("é", 8000), "description": strings.Repeat("x", 16000)}
 		a.Labels = map[string]string{"team": "a"}
 		for i := range a.Events {
@@ -42,14 +42,14 @@ func TestNotificationFits(t *testing.T) {
 	for _, tc := range []struct {
 		name      string
 		n, limit  int
-		change    func(*schema.Alert)
+		change    func(*schema.Notification)
 		parts     int // at most
 		logs, all bool
 	}{
-		{"as it is", 100, 1 << 20, func(*schema.Alert) {}, 1, true, true},
-		{"shorter logs", 100, 64 << 10, func(*schema.Alert) {}, 1, true, false},
-		{"in parts", 100, 32 << 10, func(*schema.Alert) {}, 2, true, false},
-		{"in many parts", 500, 32 << 10, func(*schema.Alert) {}, 16, true, false},
+		{"as it is", 100, 1 << 20, func(*schema.Notification) {}, 1, true, true},
+		{"shorter logs", 100, 64 << 10, func(*schema.Notification) {}, 1, true, false},
+		{"in parts", 100, 32 << 10, func(*schema.Notification) {}, 2, true, false},
+		{"in many parts", 500, 32 << 10, func(*schema.Notification) {}, 16, true, false},
 		{"long texts", 3, 32 << 10, long, 3, true, false},
 		{"hardly anything", 3, 4 << 10, long, 4, false, false},
 		{"texts alone", 0, 8 << 10, long, 1, false, false},
@@ -63,8 +63,8 @@ func TestNotificationFits(t *testing.T) {
 			}
 			listed := 0
 			for i, p := range pieces {
-				ce, err := schema.Unmarshal[*schema.Alert](p.json)
-				if err != nil || len(p.json) > tc.limit-alertHeaders || ce.ID != p.id || ce.Data.Count != tc.n || ce.Data.Alert != "a" {
+				ce, err := schema.Unmarshal[*schema.Notification](p.json)
+				if err != nil || len(p.json) > tc.limit-alertHeaders || ce.ID != p.id || ce.Data.Count != tc.n || ce.Data.Incident != "a" {
 					t.Fatalf("%s of %d bytes: %v", p.id, len(p.json), err)
 				}
 				if last := i == len(pieces)-1; (ce.Type == schema.TypeAlertResolved) != last || (ce.Data.Closed != nil) != last {
@@ -100,7 +100,7 @@ func TestPartsOfAFirstNotification(t *testing.T) {
 		t.Fatal(len(pieces), err)
 	}
 	for i, p := range pieces {
-		ce, err := schema.Unmarshal[*schema.Alert](p.json)
+		ce, err := schema.Unmarshal[*schema.Notification](p.json)
 		if err != nil || (ce.Type == schema.TypeAlertFiring) != (i == 0) || i > 0 && ce.Type != schema.TypeAlertUpdate {
 			t.Error(p.id, ce.Type, err)
 		}
@@ -150,7 +150,7 @@ func TestLogsOfOneHostAreBounded(t *testing.T) {
 	log := strings.Repeat("x", 15<<10)
 	written := map[string]int{}
 	for i := range 2000 {
-		n := crashes(1, log, func(a *schema.Alert) {
+		n := crashes(1, log, func(a *schema.Notification) {
 			if a.Host = "web1"; i%100 == 99 {
 				a.Host = "db1"
 			}
@@ -168,7 +168,7 @@ func TestLogsOfOneHostAreBounded(t *testing.T) {
 		}
 		for _, p := range pieces {
 			written[n.Alert.Host] += len(p.json)
-			ce, err := schema.Unmarshal[*schema.Alert](p.json)
+			ce, err := schema.Unmarshal[*schema.Notification](p.json)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,7 +15,7 @@ import (
 // killed before it was written: the stream knows the notification, and its sequence.
 func TestRecordKnowsItsNotification(t *testing.T) {
 	f := newFleet(t)
-	record := func() (a schema.OpenAlert) {
+	record := func() (a schema.Alert) {
 		e, err := f.bucket(stream.AlertsBucket).Get(t.Context(), "unexpected-exit.web1.api.api_00")
 		if err == nil {
 			f.unjson(e.Value(), &a)

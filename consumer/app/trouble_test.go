@@ -35,10 +35,10 @@ func (f *fleet) trouble(cause string, over bool) uint64 {
 
 // notes are the notifications of a rule: their kinds, and the causes and events in
 // them.
-func (f *fleet) notes(rule string) (lines []string, alerts []*schema.Alert) {
+func (f *fleet) notes(rule string) (lines []string, alerts []*schema.Notification) {
 	f.Helper()
 	for _, m := range f.stored(stream.Alerts) {
-		ce, err := schema.Unmarshal[*schema.Alert](m.Data)
+		ce, err := schema.Unmarshal[*schema.Notification](m.Data)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -54,9 +54,9 @@ func (f *fleet) notes(rule string) (lines []string, alerts []*schema.Alert) {
 	return lines, alerts
 }
 
-func (f *fleet) untilNotes(rule string, want ...string) []*schema.Alert {
+func (f *fleet) untilNotes(rule string, want ...string) []*schema.Notification {
 	f.Helper()
-	var alerts []*schema.Alert
+	var alerts []*schema.Notification
 	f.until(rule+" "+strings.Join(want, ", "), func() bool {
 		var got []string
 		got, alerts = f.notes(rule)
@@ -132,7 +132,7 @@ func TestWrongClock(t *testing.T) {
 				t.Errorf("%+v %v", back, err)
 			}
 			n := 0
-			test := Backtest{Config: Default(), Notify: func(ce *schema.CloudEvent[*schema.Alert]) error {
+			test := Backtest{Config: Default(), Notify: func(ce *schema.CloudEvent[*schema.Notification]) error {
 				if n++; len(ce.Data.Events) != 1 || !ce.Data.Events[0].Time.Equal(e.Time.Time) {
 					t.Errorf("%+v", ce.Data)
 				}
@@ -170,19 +170,19 @@ func TestTwoUnderOneHost(t *testing.T) {
 		f.handled(table(b, "good"))
 	}
 	f.untilNotes("fatal", "firing /FATAL")
-	state := func(process string) *schema.State {
+	state := func(process string) *schema.ProcessRecord {
 		entry, err := f.bucket(stream.StateBucket).Get(t.Context(), schema.StateKey("web1", "api", process))
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &schema.State{}
+		s := &schema.ProcessRecord{}
 		f.unjson(entry.Value(), s)
 		return s
 	}
 	if bad, good := state("bad"), state("good"); bad.Gone != nil || bad.State != "FATAL" || good.Gone != nil || good.Boot != b {
 		t.Errorf("%+v %+v", bad, good)
 	}
-	h := &schema.Host{}
+	h := &schema.HostRecord{}
 	entry, err := f.bucket(stream.HostsBucket).Get(t.Context(), "web1")
 	if err != nil {
 		t.Fatal(err)

@@ -190,7 +190,7 @@ func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
 				wrong = fmt.Sprintf("%s, stored at %v: %v", process, c.at, err)
 				return false
 			}
-			var s schema.State
+			var s schema.ProcessRecord
 			if in.unjson(e.Value(), &s); s.State != "EXITED" || s.UnexpectedExits != 1 {
 				wrong = fmt.Sprintf("%s, stored at %v: %+v", process, c.at, s)
 				return false

@@ -196,7 +196,7 @@ func (in *installation) shows(process, state string) {
 		if err != nil {
 			return false
 		}
-		var s schema.State
+		var s schema.ProcessRecord
 		in.unjson(e.Value(), &s)
 		return s.State == state
 	})

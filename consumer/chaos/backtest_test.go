@@ -150,8 +150,8 @@ type brief struct {
 	Events          []string
 }
 
-func briefOf(n *schema.CloudEvent[*schema.Alert]) brief {
-	b := brief{ID: n.ID, Type: n.Type, Alert: n.Data.Alert, Time: n.Time.Time, Count: n.Data.Count}
+func briefOf(n *schema.CloudEvent[*schema.Notification]) brief {
+	b := brief{ID: n.ID, Type: n.Type, Alert: n.Data.Incident, Time: n.Time.Time, Count: n.Data.Count}
 	for _, e := range n.Data.Events {
 		b.Events = append(b.Events, e.ID)
 	}
@@ -230,7 +230,7 @@ func TestBacktest(t *testing.T) {
 	took := time.Since(begin)
 	var again []brief
 	for line := range bytes.Lines(out) {
-		n, err := schema.Unmarshal[*schema.Alert](line)
+		n, err := schema.Unmarshal[*schema.Notification](line)
 		if err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}

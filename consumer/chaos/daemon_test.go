@@ -219,7 +219,7 @@ func settle(limit time.Duration, done func() bool) bool {
 
 // note is a notification with the time at which the stream stored it.
 type note struct {
-	*schema.CloudEvent[*schema.Alert]
+	*schema.CloudEvent[*schema.Notification]
 	stored time.Time
 }
 
@@ -231,7 +231,7 @@ func notifications(tb testing.TB, js jetstream.JetStream) (notes []note) {
 		if err != nil {
 			return err
 		}
-		n, err := schema.Unmarshal[*schema.Alert](m.Data())
+		n, err := schema.Unmarshal[*schema.Notification](m.Data())
 		if err != nil {
 			return err
 		}
@@ -295,7 +295,7 @@ func openAlerts(tb testing.TB, js jetstream.JetStream) (open []string) {
 		if e == nil { // that was all there is
 			break
 		}
-		var r schema.OpenAlert
+		var r schema.Alert
 		if err := json.Unmarshal(e.Value(), &r); err != nil {
 			tb.Fatal(err)
 		}
@@ -327,7 +327,7 @@ func untold(known []crash, notes []note) (list []string) {
 func alertsOf(notes []note) int {
 	ids := map[string]bool{}
 	for _, n := range notes {
-		ids[n.Data.Alert] = true
+		ids[n.Data.Incident] = true
 	}
 	return len(ids)
 }

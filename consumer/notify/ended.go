@@ -10,7 +10,7 @@ import (
 // Recurrence says what one process did since the last notification, behind its name:
 // "crashed 22 times in 15 minutes, runs 40 s each". It is empty where it did nothing
 // again and again.
-func Recurrence(n *schema.CloudEvent[*schema.Alert]) string {
+func Recurrence(n *schema.CloudEvent[*schema.Notification]) string {
 	r := n.Data.Recurring
 	if r == nil || r.Times < 2 {
 		return ""
@@ -28,7 +28,7 @@ func Recurrence(n *schema.CloudEvent[*schema.Alert]) string {
 
 // RecurredBefore says, behind the end of an alert, what its process did since the last
 // notification and before it recovered.
-func RecurredBefore(a *schema.Alert) string {
+func RecurredBefore(a *schema.Notification) string {
 	r := a.Recurring
 	if r == nil || r.Times < 2 {
 		return ""
@@ -41,7 +41,7 @@ func RecurredBefore(a *schema.Alert) string {
 }
 
 // recurringVerb is what it did, if all that is listed says the same.
-func recurringVerb(a *schema.Alert) string {
+func recurringVerb(a *schema.Notification) string {
 	verb := ""
 	for i := range a.Events {
 		v := "matched"
@@ -68,7 +68,7 @@ func recurringVerb(a *schema.Alert) string {
 
 // WellSince marks what is told after its end: "late, closed since 2026-11-21 19:00:31
 // UTC", empty where that is not so.
-func WellSince(a *schema.Alert) string {
+func WellSince(a *schema.Notification) string {
 	if a.WellSince == nil {
 		return ""
 	}
@@ -80,7 +80,7 @@ const clock = "2006-01-02 15:04:05 UTC"
 
 // LastHeard says when a silent host was heard the last time, "" of other alerts: theirs
 // opened by something that happened.
-func LastHeard(a *schema.Alert) string {
+func LastHeard(a *schema.Notification) string {
 	if !IsSilence(a) || a.Opened.IsZero() {
 		return ""
 	}
@@ -95,7 +95,7 @@ var endings = map[string]string{
 
 // Ending says why an alert ended and what the state of its process is now: "it was
 // stopped; its state is STOPPED".
-func Ending(a *schema.Alert) string {
+func Ending(a *schema.Notification) string {
 	why := Clip(a.Annotations[AnnotationReason], maxText)
 	if why == "" || a.Ended == schema.EndedForgotten || IsSilence(a) && a.Ended == schema.EndedRecovered {
 		why = endings[a.Ended] // the annotation says why it fired

@@ -13,7 +13,7 @@ import (
 // Incident is all that a batch says of one alert.
 type Incident struct {
 	// Alert is that of the last notification, with the events of all of them.
-	Alert *schema.Alert
+	Alert *schema.Notification
 	// Type, ID and Time are those of the last notification: what it says holds now.
 	Type, ID string
 	// Of are the indexes of its notifications in the batch.
@@ -29,12 +29,12 @@ func (i *Incident) Resolved() bool { return i.Type == schema.TypeAlertResolved }
 
 // Incidents folds a batch into one entry for each alert, in the order of their
 // last notifications. Nothing of the events is lost. It does not change the batch.
-func Incidents(batch []*schema.CloudEvent[*schema.Alert]) []*Incident {
+func Incidents(batch []*schema.CloudEvent[*schema.Notification]) []*Incident {
 	var list []*Incident
 	for index, n := range batch {
 		// From the end: what comes again came just before, mostly.
 		last := len(list) - 1
-		for last >= 0 && list[last].Alert.Alert != n.Data.Alert {
+		for last >= 0 && list[last].Alert.Incident != n.Data.Incident {
 			last--
 		}
 		data := *n.Data
@@ -55,7 +55,7 @@ func Incidents(batch []*schema.CloudEvent[*schema.Alert]) []*Incident {
 // Summary is the incident in one line, without a status: "web1 api:api_00 exited
 // unexpectedly (exit code 3)".
 func (i *Incident) Summary() string {
-	l := LineOf(&schema.CloudEvent[*schema.Alert]{Type: i.Type, Time: i.Time, Data: i.Alert})
+	l := LineOf(&schema.CloudEvent[*schema.Notification]{Type: i.Type, Time: i.Time, Data: i.Alert})
 	l.Status = ""
 	return l.String()
 }
@@ -141,7 +141,7 @@ func (i *Incident) Annotations(lines int) map[string]string {
 		notes[AnnotationSummary] = i.Summary()
 	}
 	notes["count"] = strconv.Itoa(a.Count)
-	notes["alert"] = strings.ToValidUTF8(a.Alert, "\ufffd")
+	notes["alert"] = strings.ToValidUTF8(a.Incident, "\ufffd")
 	notes["notification"] = strings.ToValidUTF8(i.ID, "\ufffd")
 	if i.Resolved() {
 		notes["ended"], notes["state"] = a.Ended, a.State
@@ -149,7 +149,7 @@ func (i *Incident) Annotations(lines int) map[string]string {
 	if s := WellSince(a); s != "" {
 		notes["late"] = s
 	}
-	if s := Recurrence(&schema.CloudEvent[*schema.Alert]{Time: i.Time, Data: a}); s != "" {
+	if s := Recurrence(&schema.CloudEvent[*schema.Notification]{Time: i.Time, Data: a}); s != "" {
 		notes["recurring"] = s
 	}
 	if k := len(a.Events); k > 0 && !i.Resolved() {

@@ -33,13 +33,13 @@ func TestTimes(t *testing.T) {
 			if tc.closed != open {
 				typ = schema.TypeAlertResolved
 			}
-			n := notifytest.Notification(typ, "a/1", 1, func(a *schema.Alert) {
+			n := notifytest.Notification(typ, "a/1", 1, func(a *schema.Notification) {
 				a.Opened, a.Closed = schema.Time{Time: at(tc.opened)}, nil
 				if tc.closed != open {
 					a.Closed = &schema.Time{Time: at(tc.closed)}
 				}
 			})
-			began, over := notify.Incidents([]*schema.CloudEvent[*schema.Alert]{n})[0].Times(now)
+			began, over := notify.Incidents([]*schema.CloudEvent[*schema.Notification]{n})[0].Times(now)
 			want := at(tc.over)
 			if tc.over == open {
 				want = time.Time{}

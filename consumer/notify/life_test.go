@@ -78,7 +78,7 @@ func TestALackOfMemoryIsSaid(t *testing.T) {
 		t.Errorf("line: %s", got)
 	}
 
-	i := notify.Incidents([]*schema.CloudEvent[*schema.Alert]{n})[0]
+	i := notify.Incidents([]*schema.CloudEvent[*schema.Notification]{n})[0]
 	notes := i.Annotations(10)
 	want := map[string]string{
 		"summary": text, "description": "2026-11-21T19:00:31.833Z " + text, "count": "1", "alert": "a", "notification": "a/1",
@@ -96,7 +96,7 @@ func TestALackOfMemoryIsSaid(t *testing.T) {
 	}
 	// What the rule's author has called so is kept.
 	n.Data.Annotations = map[string]string{"ran": "by cron"}
-	if got := notify.Incidents([]*schema.CloudEvent[*schema.Alert]{n})[0].Annotations(10)["ran"]; got != "by cron" {
+	if got := notify.Incidents([]*schema.CloudEvent[*schema.Notification]{n})[0].Annotations(10)["ran"]; got != "by cron" {
 		t.Errorf("the annotation of the rule has become %q", got)
 	}
 }

@@ -32,7 +32,7 @@ type Receiver interface {
 	// batch, one wrapped by After says when to try again, and one wrapped by Partly
 	// which of the batch were accepted all the same.
 	// The same batch may come again: what is sent carries its IDs.
-	Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Alert]) error
+	Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Notification]) error
 }
 
 // Sized is a receiver that makes a request of each incident, and so gains nothing from

@@ -96,78 +96,78 @@ func TestProcessName(t *testing.T) {
 }
 
 func TestLine(t *testing.T) {
-	event := func(change func(*schema.AlertEvent)) func(*schema.Alert) {
-		return func(a *schema.Alert) { change(&a.Events[0]) }
+	event := func(change func(*schema.AlertEvent)) func(*schema.Notification) {
+		return func(a *schema.Notification) { change(&a.Events[0]) }
 	}
 	for _, c := range []struct {
 		name string
-		n    *schema.CloudEvent[*schema.Alert]
+		n    *schema.CloudEvent[*schema.Notification]
 		want string
 	}{
 		{"exit", notifytest.Firing("a"), "FIRING web1 api:api_00 exited unexpectedly (exit code 1)"},
 		{"signal", notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Exit = &schema.Exit{Signal: "SIGSEGV", Core: true} })), "FIRING web1 api:api_00 exited unexpectedly (SIGSEGV, core dumped)"},
-		{"another rule and event", notifytest.Firing("a", func(a *schema.Alert) {
+		{"another rule and event", notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Events[0].Event, a.Events[0].Exit = "loop", schema.ProcessStateBackoff, nil
 		}), "FIRING web1 api:api_00 died while starting, will be tried again (rule loop)"},
-		{"unknown event", notifytest.Firing("a", func(a *schema.Alert) { a.Rule, a.Events[0].Event, a.Events[0].Exit = "odd", "THING", nil }), "FIRING web1 api:api_00 THING (rule odd)"},
-		{"summary", notifytest.Firing("a", func(a *schema.Alert) { a.Annotations = map[string]string{"summary": "the API\nis down"} }), `FIRING web1 api:api_00 the API\nis down`},
-		{"loss", notifytest.Firing("a", func(a *schema.Alert) {
+		{"unknown event", notifytest.Firing("a", func(a *schema.Notification) { a.Rule, a.Events[0].Event, a.Events[0].Exit = "odd", "THING", nil }), "FIRING web1 api:api_00 THING (rule odd)"},
+		{"summary", notifytest.Firing("a", func(a *schema.Notification) { a.Annotations = map[string]string{"summary": "the API\nis down"} }), `FIRING web1 api:api_00 the API\nis down`},
+		{"loss", notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Group, a.Process = "loss", "", ""
 			a.Events = []schema.AlertEvent{{Event: "supernats.bridge.loss", Lost: 42}}
 		}), "FIRING web1 has lost events: 42"},
-		{"not listening", notifytest.Firing("a", func(a *schema.Alert) {
+		{"not listening", notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Group, a.Process = "loss", "", ""
 			a.Events = []schema.AlertEvent{{Event: "supernats.bridge.loss", Lost: 3, Cause: "not-listening"}}
 		}), "FIRING web1 has lost events: 3 (supervisord did not run the bridge for a while)"},
-		{"trouble", notifytest.Firing("a", func(a *schema.Alert) {
+		{"trouble", notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Group, a.Process = "bridge-trouble", "", ""
 			a.Events = []schema.AlertEvent{{Event: "supernats.bridge.trouble", Cause: "disk-full", Text: "3 MiB\x1b are left", Fix: "make room"}}
 		}), "FIRING web1 is in trouble: disk-full: 3 MiB\\x1b are left; to fix it: make room"},
-		{"trouble over", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Alert) {
+		{"trouble over", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
 			a.Count, a.Rule, a.Group, a.Process, a.Events = 1, "bridge-trouble", "", "", nil
 		}), "RESOLVED web1 is in trouble, over after 2m"},
-		{"lost process", notifytest.Firing("a", func(a *schema.Alert) {
+		{"lost process", notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Events[0].Event, a.Events[0].Exit = "unknown", schema.ProcessStateUnknown, nil
 		}), "FIRING web1 api:api_00 is in state UNKNOWN, supervisord has lost it, it may still run (rule unknown)"},
-		{"stopped", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Alert) {
+		{"stopped", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
 			a.Annotations = map[string]string{"reason": "it was stopped"}
 		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped"},
-		{"silent", notifytest.Firing("a", func(a *schema.Alert) {
+		{"silent", notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Group, a.Process, a.Events = "host-silent", "", "", nil
 		}), "FIRING web1 is silent, its bridge sends nothing, last heard 2026-11-21 19:00:31 UTC"},
-		{"silent, and why", notifytest.Firing("a", func(a *schema.Alert) {
+		{"silent, and why", notifytest.Firing("a", func(a *schema.Notification) {
 			a.Kind, a.Rule, a.Group, a.Process, a.Events = schema.KindSilent, "quiet", "", "", nil
 			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
 		}), "FIRING web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC"},
-		{"recovered", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Alert) {
+		{"recovered", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
 			a.Ended, a.State = schema.EndedRecovered, "RUNNING"
 		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it has recovered; its state is RUNNING"},
-		{"stopped, its state", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Alert) {
+		{"stopped, its state", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
 			a.Ended, a.State, a.Annotations = schema.EndedStopped, "STOPPED", map[string]string{"reason": "it was stopped"}
 		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped; its state is STOPPED"},
-		{"reporting again", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Alert) {
+		{"reporting again", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Notification) {
 			a.Kind, a.Rule, a.Group, a.Process, a.Events, a.Ended = schema.KindSilent, "quiet", "", "", nil, schema.EndedRecovered
 			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
 		}), "RESOLVED web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC, over after 0s: it is reporting again"},
-		{"forgotten", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Alert) {
+		{"forgotten", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Notification) {
 			a.Rule, a.Group, a.Process, a.Events, a.Ended = "host-silent", "", "", nil, schema.EndedForgotten
 			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
 		}), "RESOLVED web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC, over after 0s: the host was forgotten"},
-		{"again and again", notifytest.Notification(schema.TypeAlertUpdate, "a", 3, func(a *schema.Alert) {
+		{"again and again", notifytest.Notification(schema.TypeAlertUpdate, "a", 3, func(a *schema.Notification) {
 			a.Count, a.Recurring = 24, &schema.Recurring{Times: 22, Since: schema.Time{Time: a.Opened.Add(-14 * time.Minute)}, RunMS: 40_000}
 		}), "UPDATE web1 api:api_00 crashed 22 times in 16 minutes, runs 40 s each (exit code 3), 24 times since it opened"},
-		{"late and over", notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Late = true }), func(a *schema.Alert) {
+		{"late and over", notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Late = true }), func(a *schema.Notification) {
 			a.WellSince = &schema.Time{Time: a.Opened.Add(time.Minute)}
 		}), "FIRING web1 api:api_00 exited unexpectedly (exit code 1), late: it was at 2026-11-21 19:00:31 UTC, closed since 2026-11-21 19:01:31 UTC"},
-		{"no events", notifytest.Firing("a", func(a *schema.Alert) { a.Rule, a.Events = "down", nil }), "FIRING web1 api:api_00 alert down"},
-		{"several processes", notifytest.Firing("a", func(a *schema.Alert) {
+		{"no events", notifytest.Firing("a", func(a *schema.Notification) { a.Rule, a.Events = "down", nil }), "FIRING web1 api:api_00 alert down"},
+		{"several processes", notifytest.Firing("a", func(a *schema.Notification) {
 			a.Process, a.Count = "", 7
 			a.Events[0].Group, a.Events[0].Process = "api", "api_03"
 		}), "FIRING web1 api:api_03 exited unexpectedly (exit code 1), 7 times"},
-		{"several hosts", notifytest.Firing("a", func(a *schema.Alert) { a.Host, a.Events[0].Host = "", "web9" }), "FIRING web9 api:api_00 exited unexpectedly (exit code 1)"},
+		{"several hosts", notifytest.Firing("a", func(a *schema.Notification) { a.Host, a.Events[0].Host = "", "web9" }), "FIRING web9 api:api_00 exited unexpectedly (exit code 1)"},
 		{"update", notifytest.Notification(schema.TypeAlertUpdate, "a", 3), "UPDATE web1 api:api_00 exited unexpectedly (exit code 3), 3 times"},
 		{"resolved", notifytest.Notification(schema.TypeAlertResolved, "a", 3), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m"},
-		{"resolved at once", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Alert) { a.Closed = &schema.Time{Time: a.Opened.Add(-time.Second)} }), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 1), over after 0s"},
+		{"resolved at once", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Notification) { a.Closed = &schema.Time{Time: a.Opened.Add(-time.Second)} }), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 1), over after 0s"},
 		{"late", notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Late = true })), "FIRING web1 api:api_00 exited unexpectedly (exit code 1), late: it was at 2026-11-21 19:00:31 UTC"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestClip(t *testing.T) {
 
 func TestIncidents(t *testing.T) {
 	n := notifytest.Notification
-	batch := []*schema.CloudEvent[*schema.Alert]{
+	batch := []*schema.CloudEvent[*schema.Notification]{
 		n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertResolved, "c", 4), n(schema.TypeAlertFiring, "b", 1), n(schema.TypeAlertUpdate, "a", 2), n(schema.TypeAlertResolved, "a", 3),
 	}
 	type summary struct {
@@ -216,7 +216,7 @@ func TestIncidents(t *testing.T) {
 	}
 	var got []summary
 	for _, i := range notify.Incidents(batch) {
-		s := summary{Alert: i.Alert.Alert, ID: i.ID, Resolved: i.Resolved(), Told: i.Told}
+		s := summary{Alert: i.Alert.Incident, ID: i.ID, Resolved: i.Resolved(), Told: i.Told}
 		for _, e := range i.Alert.Events {
 			s.Events = append(s.Events, e.ID)
 		}
@@ -237,12 +237,12 @@ func TestIncidents(t *testing.T) {
 }
 
 func TestDescription(t *testing.T) {
-	i := notify.Incidents([]*schema.CloudEvent[*schema.Alert]{
+	i := notify.Incidents([]*schema.CloudEvent[*schema.Notification]{
 		notifytest.Notification(schema.TypeAlertFiring, "a", 1),
-		notifytest.Notification(schema.TypeAlertUpdate, "a", 2, func(a *schema.Alert) {
+		notifytest.Notification(schema.TypeAlertUpdate, "a", 2, func(a *schema.Notification) {
 			a.Events[0].Host, a.Events[0].Group, a.Events[0].Process, a.Events[0].Late = "web2", "w", "w\n1", true
 		}),
-		notifytest.Notification(schema.TypeAlertUpdate, "a", 3, func(a *schema.Alert) {
+		notifytest.Notification(schema.TypeAlertUpdate, "a", 3, func(a *schema.Notification) {
 			a.Events[0] = schema.AlertEvent{Time: a.Events[0].Time, Event: "supernats.bridge.loss", Lost: 42}
 			a.Annotations = map[string]string{"description": "Look here."}
 		}),

@@ -51,7 +51,7 @@ const (
 
 // OwnRule names the rule of supernats' own that is about the same as that of an alert,
 // whatever its author has called it: there are words for it.
-func OwnRule(a *schema.Alert) string {
+func OwnRule(a *schema.Notification) string {
 	switch a.Kind {
 	case schema.KindSilent:
 		return "host-silent"
@@ -64,7 +64,7 @@ func OwnRule(a *schema.Alert) string {
 }
 
 // IsSilence reports whether an alert is about a host of which nothing is heard.
-func IsSilence(a *schema.Alert) bool { return OwnRule(a) == "host-silent" }
+func IsSilence(a *schema.Notification) bool { return OwnRule(a) == "host-silent" }
 
 // rulePhrases are for the rules that supernats has by itself, where no event
 // says it: a host that is silent sends none.
@@ -137,7 +137,7 @@ func Reason(x *schema.Exit) string {
 
 // Headline says what happened, without saying to whom: by the rule's own summary
 // or by the last event, which says how things are now. It is one visible line.
-func Headline(a *schema.Alert) string {
+func Headline(a *schema.Notification) string {
 	if s := Clip(a.Annotations[AnnotationSummary], maxText); s != "" {
 		return s
 	}
@@ -161,7 +161,7 @@ func Headline(a *schema.Alert) string {
 }
 
 // silence adds to the words for a silent host why it is, where that is known.
-func silence(a *schema.Alert, words string) string {
+func silence(a *schema.Notification, words string) string {
 	why := Clip(a.Annotations[AnnotationReason], maxText)
 	if head, _, ok := strings.Cut(words, ","); ok && why != "" && IsSilence(a) {
 		words = head + ", " + why
@@ -213,7 +213,7 @@ type Line struct {
 }
 
 // LineOf says a notification in one line.
-func LineOf(n *schema.CloudEvent[*schema.Alert]) Line {
+func LineOf(n *schema.CloudEvent[*schema.Notification]) Line {
 	a := n.Data
 	l := Line{Status: Status(n), Host: a.Host, Process: ProcessName(a.Group, a.Process), Text: Headline(a)}
 	again := Recurrence(n)
@@ -267,7 +267,7 @@ func LineOf(n *schema.CloudEvent[*schema.Alert]) Line {
 }
 
 // Status is FIRING, UPDATE or RESOLVED.
-func Status(n *schema.CloudEvent[*schema.Alert]) string {
+func Status(n *schema.CloudEvent[*schema.Notification]) string {
 	switch n.Type {
 	case schema.TypeAlertUpdate:
 		return "UPDATE"
@@ -292,7 +292,7 @@ func (l Line) String() string {
 }
 
 // span is how long a closed alert was open.
-func span(a *schema.Alert) string {
+func span(a *schema.Notification) string {
 	d := max(a.Closed.Sub(a.Opened.Time), 0)
 	if d > time.Minute {
 		d = d.Round(time.Second)

@@ -51,7 +51,7 @@ func BenchmarkEvent(b *testing.B) {
 func BenchmarkProcess(b *testing.B) {
 	g := rules.New(compile(b, rules.Defaults(), options()))
 	m := rules.Meta{Stored: t0}
-	states := []*schema.State{
+	states := []*schema.ProcessRecord{
 		{Host: "web1", Group: "api", Process: "api_00", State: "STARTING"},
 		{Host: "web1", Group: "api", Process: "api_00", State: "RUNNING"},
 	}
@@ -79,7 +79,7 @@ func BenchmarkStorm(b *testing.B) {
 			ce.ID = ce.Data.ID()
 			m := rules.Meta{Seq: uint64(i + 1), Stored: t0}
 			g.Event(m, ce, time.Time{})
-			g.Process(m, &schema.State{Host: "web1", Group: "api", Process: ce.Data.Process, State: "EXITED"})
+			g.Process(m, &schema.ProcessRecord{Host: "web1", Group: "api", Process: ce.Data.Process, State: "EXITED"})
 			g.Take()
 		}
 		g.Changed()

@@ -44,7 +44,7 @@ func whyWell(p *proc) string {
 
 // shows notes the state of a process in an alert that is about that alone, and since
 // when it has run.
-func (g *Engine) shows(mem *member, s *schema.State, m Meta) {
+func (g *Engine) shows(mem *member, s *schema.ProcessRecord, m Meta) {
 	changed := mem.inc.shows(mem.p)
 	switch since := instant(s.Since.Time); {
 	case mem.p.state == "STARTING" && !mem.began.Equal(since), mem.p.state == running && mem.began.IsZero():
@@ -64,7 +64,7 @@ func (inc *incident) shows(p *proc) (changed bool) {
 }
 
 // finish adds to the end of an alert why it came and what the state is now.
-func (inc *incident) finish(a *schema.Alert) {
+func (inc *incident) finish(a *schema.Notification) {
 	a.Ended = inc.rec.EndedBy
 	if a.Ended == "" {
 		a.Ended = schema.EndedRecovered

@@ -56,7 +56,7 @@ type Notification struct {
 	// last event that matched, 0 if no event did.
 	At    time.Time
 	Seq   uint64
-	Alert *schema.Alert
+	Alert *schema.Notification
 }
 
 // Engine is the machine. Its inputs are Event, Process, Seen, Bridge, Loss, Host,
@@ -78,7 +78,7 @@ type Engine struct {
 	floor mark
 	// restored are the states as they were stored, until all are of one time;
 	// resumed is when the last message was stored that does not come again.
-	restored map[name]schema.State
+	restored map[name]schema.ProcessRecord
 	resumed  time.Time
 	catching bool // in catchUp
 

@@ -48,9 +48,9 @@ type world struct {
 	got     []string
 	notes   []rules.Notification
 	events  map[uint64]*schema.AlertEvent
-	states  map[string]schema.State
-	hosts   map[string]schema.Host
-	records map[string]*schema.OpenAlert
+	states  map[string]schema.ProcessRecord
+	hosts   map[string]schema.HostRecord
+	records map[string]*schema.Alert
 	orders  [][]string // keys of each Changed
 	serial  uint64     // of the last event
 	// shown is set while the states are those of a snapshot.
@@ -63,7 +63,7 @@ type world struct {
 
 func newWorld(t *testing.T, o rules.Options, set ...rules.Config) *world {
 	w := &world{T: t, set: compile(t, set, o), at: t0}
-	w.events, w.states, w.hosts, w.records = map[uint64]*schema.AlertEvent{}, map[string]schema.State{}, map[string]schema.Host{}, map[string]*schema.OpenAlert{}
+	w.events, w.states, w.hosts, w.records = map[uint64]*schema.AlertEvent{}, map[string]schema.ProcessRecord{}, map[string]schema.HostRecord{}, map[string]*schema.Alert{}
 	w.Engine = rules.New(w.set)
 	return w
 }
@@ -191,7 +191,7 @@ func (w *world) deliver(m rules.Meta, ce *schema.CloudEvent[*schema.Event]) uint
 }
 
 func (w *world) state(m rules.Meta, host, group, process, state string, expected *bool) {
-	s := schema.State{
+	s := schema.ProcessRecord{
 		Host: host, Group: group, Process: process, State: state, Since: schema.Time{Time: m.Stored}, Expected: expected,
 		Seq: m.Seq, Updated: schema.Time{Time: m.Stored}, Boot: "4f0c6d1e2a90b7c3", Serial: w.serial, Snapshot: w.shown,
 	}

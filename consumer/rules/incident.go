@@ -13,7 +13,7 @@ import (
 type incident struct {
 	r   *rule
 	key key
-	rec schema.OpenAlert
+	rec schema.Alert
 	// known is the last message that the record had seen when it was restored.
 	known   mark
 	timer   timer
@@ -61,7 +61,7 @@ func (g *Engine) put(inc *incident) {
 // renew begins another alert in the place of one that is over.
 func (inc *incident) renew() {
 	before := prior(&inc.rec)
-	inc.rec = schema.OpenAlert{
+	inc.rec = schema.Alert{
 		Prior: before, Rule: inc.r.name, Severity: inc.r.severity, Kind: inc.r.kind, Phase: schema.PhasePending, Notify: inc.r.notify,
 		Host: inc.key.host, Group: inc.key.group, Process: inc.key.process, Seq: inc.rec.Seq, Clock: inc.rec.Clock,
 	}
@@ -170,7 +170,7 @@ func (g *Engine) enough(inc *incident, ev *schema.AlertEvent, at time.Time) bool
 		return true
 	}
 	first := inc.unsent.events[0]
-	inc.rec.Alert, inc.rec.Opened = inc.r.name+"/"+first.ID, first.Time
+	inc.rec.Incident, inc.rec.Opened = inc.r.name+"/"+first.ID, first.Time
 	inc.due = at.Add(inc.r.within)
 	return false
 }
@@ -183,7 +183,7 @@ func (g *Engine) open(inc *incident, cause string, opened, at time.Time) {
 	if opened.After(at) {
 		opened = at
 	}
-	inc.rec.Alert, inc.rec.Phase, inc.rec.Opened = inc.r.name+"/"+cause, schema.PhaseFiring, schema.Time{Time: opened}
+	inc.rec.Incident, inc.rec.Phase, inc.rec.Opened = inc.r.name+"/"+cause, schema.PhaseFiring, schema.Time{Time: opened}
 	inc.due = at.Add(inc.r.groupWait)
 	g.resume(inc, at)
 	g.fires(inc, 1)

@@ -129,7 +129,7 @@ func TestStatesHaveTheLastLife(t *testing.T) {
 	hungry(e)
 	m := w.meta(0)
 	w.hostSeen("web1")
-	s := schema.State{
+	s := schema.ProcessRecord{
 		Host: "web1", Group: "api", Process: "api_00", State: "EXITED", Since: schema.Time{Time: m.Stored}, Expected: p(false),
 		Exit: e.Exit, Ran: e.Ran, Last: e.Last, Seq: m.Seq, Updated: schema.Time{Time: m.Stored}, Boot: "4f0c6d1e2a90b7c3", Serial: 1,
 	}

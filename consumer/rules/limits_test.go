@@ -74,7 +74,7 @@ func TestMemoryOfProcesses(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	for i := range processes {
 		m := rules.Meta{Seq: uint64(i + 1), Stored: t0}
-		g.Process(m, &schema.State{Host: "web1", Group: "api", Process: fmt.Sprint("api_", i), State: "RUNNING", Boot: "4f0c6d1e2a90b7c3"})
+		g.Process(m, &schema.ProcessRecord{Host: "web1", Group: "api", Process: fmt.Sprint("api_", i), State: "RUNNING", Boot: "4f0c6d1e2a90b7c3"})
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)

@@ -86,7 +86,7 @@ func (p *proc) isWell() bool { return p.state == running || p.state == exited &&
 
 // Process takes the record of a process after a message changed it: an event, or
 // a snapshot. With Gone set, its host does not have it any more.
-func (g *Engine) Process(m Meta, s *schema.State) {
+func (g *Engine) Process(m Meta, s *schema.ProcessRecord) {
 	m = g.begin(m, s.Host)
 	if s.Group != "" && !matchAny(g.set.groups, s.Group) {
 		return
@@ -123,7 +123,7 @@ func (g *Engine) Process(m Meta, s *schema.State) {
 }
 
 // note remembers which message and event a record has seen.
-func (p *proc) note(seq uint64, s *schema.State) {
+func (p *proc) note(seq uint64, s *schema.ProcessRecord) {
 	p.told, p.serial = seq, s.Serial
 	if p.boot != s.Boot {
 		p.boot = strings.Clone(s.Boot)
@@ -139,7 +139,7 @@ func (p *proc) rulesOf(now *proc) []*rule {
 }
 
 // learn notes the state of a process.
-func (g *Engine) learn(p *proc, s *schema.State, expected bool, at mark) {
+func (g *Engine) learn(p *proc, s *schema.ProcessRecord, expected bool, at mark) {
 	if p.state == "" {
 		p.rules = nil
 		for _, r := range g.set.states {
@@ -155,7 +155,7 @@ func (g *Engine) learn(p *proc, s *schema.State, expected bool, at mark) {
 }
 
 // follow tells the alerts of events about the new state of a process.
-func (g *Engine) follow(p *proc, s *schema.State, m Meta) {
+func (g *Engine) follow(p *proc, s *schema.ProcessRecord, m Meta) {
 	for i := len(p.in) - 1; i >= 0; i-- {
 		mem := p.in[i]
 		inc := mem.inc
@@ -202,7 +202,7 @@ func (g *Engine) recover(mem *member, m Meta, well, away bool) {
 
 // condition brings a rule over states up to the new state of a process. known
 // says that the alerts have seen the message, and only the counting is to be done.
-func (g *Engine) condition(r *rule, was, now *proc, s *schema.State, m Meta, known bool) {
+func (g *Engine) condition(r *rule, was, now *proc, s *schema.ProcessRecord, m Meta, known bool) {
 	if r.kind == schema.KindQuorum {
 		g.quorum(r, was, now, s, m, known)
 		return
@@ -220,7 +220,7 @@ func (g *Engine) condition(r *rule, was, now *proc, s *schema.State, m Meta, kno
 }
 
 // quorum counts the processes of a group.
-func (g *Engine) quorum(r *rule, was, now *proc, s *schema.State, m Meta, known bool) {
+func (g *Engine) quorum(r *rule, was, now *proc, s *schema.ProcessRecord, m Meta, known bool) {
 	k := r.key(s.Host, s.Group, "")
 	p := g.pools[k]
 	if p == nil {
@@ -291,7 +291,7 @@ func (g *Engine) change(c change) {
 			inc.shows(c.p)
 		}
 		if inc.rec.Phase == schema.PhasePending && len(inc.members) == 1 {
-			inc.rec.Alert, inc.rec.Opened = c.r.name+"/"+ev.ID, ev.Time
+			inc.rec.Incident, inc.rec.Opened = c.r.name+"/"+ev.ID, ev.Time
 		}
 		g.touch(inc, c.m.Stored)
 		if c.r.forTime == 0 {
@@ -365,7 +365,7 @@ func path(names ...string) string {
 }
 
 // stateEvent describes a state as alerts list it.
-func stateEvent(s *schema.State, m Meta) *schema.AlertEvent {
+func stateEvent(s *schema.ProcessRecord, m Meta) *schema.AlertEvent {
 	ev := &schema.AlertEvent{
 		ID: path(s.Host, s.Group, s.Process) + micros(m.Stored), Time: s.Since, Seq: m.Seq, Event: "PROCESS_STATE_" + s.State,
 		Host: s.Host, Group: s.Group, Process: s.Process, PID: s.PID, Late: isLate(m, s.Since),

@@ -8,17 +8,17 @@ import (
 
 // Published says under which sequence the stream of notifications has one: by that
 // people can see which receivers have taken it. It is to be called before Changed.
-func (g *Engine) Published(n *schema.Alert, seq uint64) {
+func (g *Engine) Published(n *schema.Notification, seq uint64) {
 	i := slices.IndexFunc(g.set.rules, func(r *rule) bool { return r.name == n.Rule })
 	if i < 0 || seq == 0 {
 		return
 	}
 	own := key{i, n.Host, n.Group, n.Process}
 	inc := g.incidents[own]
-	if inc == nil || inc.rec.Alert != n.Alert {
+	if inc == nil || inc.rec.Incident != n.Incident {
 		inc = g.incidents[crowdOf(g.set.rules[i], own)] // whose names are not in the notification
 	}
-	if inc == nil || inc.rec.Alert != n.Alert {
+	if inc == nil || inc.rec.Incident != n.Incident {
 		return
 	}
 	if inc.rec.FirstSeq == 0 || inc.rec.Notifications == 1 {

@@ -22,9 +22,9 @@ func TestPublished(t *testing.T) {
 	}
 	w.Published(w.notes[1].Alert, 9)
 	other := *first
-	other.Alert = "another"
+	other.Incident = "another"
 	w.Published(&other, 11)
-	w.Published(&schema.Alert{Rule: "no such rule", Host: "web1"}, 12)
+	w.Published(&schema.Notification{Rule: "no such rule", Host: "web1"}, 12)
 	w.flush()
 	if r := w.records["exit.web1.api.api_00"]; r.FirstSeq != 7 || r.LastSeq != 9 {
 		t.Errorf("%+v", r)

@@ -13,7 +13,7 @@ import (
 // nil deletes it.
 type Change struct {
 	Key    string
-	Record *schema.OpenAlert
+	Record *schema.Alert
 }
 
 // Changed returns the records that have changed since the last call, in the order
@@ -79,7 +79,7 @@ func (g *Engine) recordKey(k key) string {
 
 // record writes down all that there is to know about an incident. Events up to the
 // sequence lost are not in the stream any more.
-func (inc *incident) record(lost uint64) *schema.OpenAlert {
+func (inc *incident) record(lost uint64) *schema.Alert {
 	rec := inc.rec
 	rec.Due, rec.HeldUntil = timeOf(inc.due), timeOf(inc.retry)
 	rec.Unsent, rec.UnsentStates, rec.Members, rec.Matched = nil, nil, nil, nil
@@ -125,12 +125,12 @@ func unlike(s, same string) string {
 
 // Saved is what the buckets hold of an engine that was.
 type Saved struct {
-	Alerts []*schema.OpenAlert
+	Alerts []*schema.Alert
 	// Event describes the message with a sequence by EventOf or LossOf, as it is in
 	// the stream, or returns nil if it is not there any more.
 	Event  func(seq uint64) *schema.AlertEvent
-	States []schema.State
-	Hosts  []schema.Host
+	States []schema.ProcessRecord
+	Hosts  []schema.HostRecord
 	// Clock is when the last message was stored that will not come again.
 	Clock time.Time
 }
@@ -141,7 +141,7 @@ type Saved struct {
 func (g *Engine) Restore(s Saved) {
 	g.clock = instant(s.Clock)
 	g.last, g.resumed = g.clock, g.clock
-	g.restored = map[name]schema.State{}
+	g.restored = map[name]schema.ProcessRecord{}
 	for i := range s.States {
 		g.restoreProcess(&s.States[i])
 	}
@@ -164,7 +164,7 @@ func (g *Engine) Restore(s Saved) {
 		g.follows(restored, h)
 	}
 	alerts := slices.Clone(s.Alerts)
-	slices.SortFunc(alerts, func(a, b *schema.OpenAlert) int { return cmp.Compare(recordKey(a), recordKey(b)) })
+	slices.SortFunc(alerts, func(a, b *schema.Alert) int { return cmp.Compare(recordKey(a), recordKey(b)) })
 	for _, rec := range alerts {
 		if inc := g.incidentOf(rec); inc != nil {
 			g.restore(inc, rec, s.Event)
@@ -174,11 +174,11 @@ func (g *Engine) Restore(s Saved) {
 	}
 }
 
-func recordKey(rec *schema.OpenAlert) string {
+func recordKey(rec *schema.Alert) string {
 	return schema.AlertKey(rec.Rule, rec.Host, rec.Group, rec.Process)
 }
 
-func (g *Engine) restoreProcess(s *schema.State) {
+func (g *Engine) restoreProcess(s *schema.ProcessRecord) {
 	at := mark{s.Seq, instant(s.Updated.Time)}
 	g.floor.raise(at.seq, at.at)
 	if s.Gone != nil || s.Group != "" && !matchAny(g.set.groups, s.Group) {
@@ -197,7 +197,7 @@ func (g *Engine) restoreProcess(s *schema.State) {
 
 // incidentOf returns the incident that a record is of, nil if the rules have no
 // such any more.
-func (g *Engine) incidentOf(rec *schema.OpenAlert) *incident {
+func (g *Engine) incidentOf(rec *schema.Alert) *incident {
 	i := slices.IndexFunc(g.set.rules, func(r *rule) bool { return r.name == rec.Rule })
 	if i < 0 {
 		return nil
@@ -210,7 +210,7 @@ func (g *Engine) incidentOf(rec *schema.OpenAlert) *incident {
 	return &incident{r: r, key: k}
 }
 
-func (g *Engine) restore(inc *incident, rec *schema.OpenAlert, event func(uint64) *schema.AlertEvent) {
+func (g *Engine) restore(inc *incident, rec *schema.Alert, event func(uint64) *schema.AlertEvent) {
 	g.put(inc)
 	inc.rec, inc.stored = *rec, true
 	inc.rec.Severity, inc.rec.Notify = inc.r.severity, inc.r.notify
@@ -307,7 +307,7 @@ func (g *Engine) restoreSilence(inc *incident) {
 }
 
 // orphan ends an alert of a rule that is not there any more.
-func (g *Engine) orphan(rec *schema.OpenAlert) {
+func (g *Engine) orphan(rec *schema.Alert) {
 	g.orphans = append(g.orphans, recordKey(rec))
 	if rec.Phase != schema.PhaseFiring || rec.Notifications == 0 {
 		return

@@ -18,8 +18,8 @@ func TestRecord(t *testing.T) {
 	w.event(time.Second, "RUNNING")
 	w.flush()
 	at := func(d time.Duration) schema.Time { return schema.Time{Time: t0.Add(d)} }
-	want := map[string]*schema.OpenAlert{"exit.web1.api.api_00": {
-		Alert: "exit/web1/4f0c6d1e2a90b7c3/1", Rule: "exit", Severity: "warning", Host: "web1", Group: "api", Process: "api_00",
+	want := map[string]*schema.Alert{"exit.web1.api.api_00": {
+		Incident: "exit/web1/4f0c6d1e2a90b7c3/1", Rule: "exit", Severity: "warning", Host: "web1", Group: "api", Process: "api_00",
 		Kind: "event", Phase: schema.PhaseFiring, Opened: at(0), Count: 2,
 		Last:    &schema.AlertEvent{ID: "web1/4f0c6d1e2a90b7c3/2", Time: at(time.Second), Seq: seq + 1, Event: schema.ProcessStateExited, Server: "supervisor", FromState: "RUNNING", Expected: p(false)},
 		EndedBy: schema.EndedRecovered, State: "RUNNING",
@@ -66,7 +66,7 @@ func TestClosedAlertsAreKept(t *testing.T) {
 	w.event(0, "EXITED") // another alert in its place
 	w.pass(time.Hour)
 	w.flush()
-	if r := w.records["exit.web1.api.api_00"]; r.Phase != schema.PhaseFiring || r.Alert != "exit/web1/4f0c6d1e2a90b7c3/5" || r.Count != 1 || r.Notifications != 1 {
+	if r := w.records["exit.web1.api.api_00"]; r.Phase != schema.PhaseFiring || r.Incident != "exit/web1/4f0c6d1e2a90b7c3/5" || r.Count != 1 || r.Notifications != 1 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -100,7 +100,7 @@ func TestRestoreWithoutEvents(t *testing.T) {
 	w.event(time.Second, "EXITED")
 	w.flush()
 	w.Engine = rules.New(w.set)
-	w.Restore(rules.Saved{Alerts: []*schema.OpenAlert{w.records["exit.web1.api.api_00"]}, Clock: w.at})
+	w.Restore(rules.Saved{Alerts: []*schema.Alert{w.records["exit.web1.api.api_00"]}, Clock: w.at})
 	w.pass(time.Hour)
 	w.want("1h0m1s update exit/2 web1/api/api_00 count 3 [EXITED#3]", "1h10m2s update exit/3 web1/api/api_00 count 4 []")
 }

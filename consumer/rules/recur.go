@@ -39,12 +39,12 @@ const (
 // prior is what a new alert must know of the closed one before it, nil where nobody
 // was told of that, or where what it was about is gone: what has its name later was
 // configured since, and does not flap.
-func prior(rec *schema.OpenAlert) *schema.PriorAlert {
+func prior(rec *schema.Alert) *schema.PriorAlert {
 	if rec.EndedBy == schema.EndedForgotten || rec.EndedBy == schema.EndedRemoved || rec.Phase != schema.PhaseResolved || rec.Notifications == 0 || rec.Closed == nil {
 		return nil
 	}
 	return &schema.PriorAlert{
-		Alert: rec.Alert, Opened: rec.Opened, Closed: *rec.Closed, Count: rec.Count, Labels: rec.Labels,
+		Incident: rec.Incident, Opened: rec.Opened, Closed: *rec.Closed, Count: rec.Count, Labels: rec.Labels,
 		Notified: rec.Notified, Notifications: rec.Notifications, Updates: rec.Updates,
 		Reopened: rec.Reopened, Earlier: rec.Earlier, Hold: rec.Hold,
 	}
@@ -74,7 +74,7 @@ func (g *Engine) resume(inc *incident, at time.Time) {
 		return
 	}
 
-	rec.Alert, rec.Labels = p.Alert, p.Labels
+	rec.Incident, rec.Labels = p.Incident, p.Labels
 	if inc.r.kind != schema.KindSilent {
 		rec.Opened = p.Opened
 	}
@@ -154,7 +154,7 @@ func (inc *incident) ran(mem *member, until time.Time) {
 }
 
 // account adds to a notification what one process did since the one before.
-func (inc *incident) account(a *schema.Alert) {
+func (inc *incident) account(a *schema.Notification) {
 	rec := &inc.rec
 	times := rec.Count - rec.Reported
 	if !inc.many() && rec.Notified != nil && times > 0 && (times > 1 || rec.Reopened > 0) {

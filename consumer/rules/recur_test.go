@@ -348,7 +348,7 @@ func TestRemovedAndConfiguredAgain(t *testing.T) {
 	if last := w.notes[len(w.notes)-1]; last.Alert.Ended != schema.EndedRemoved {
 		t.Fatalf("the last one is %s, ended %q", describe(last), last.Alert.Ended)
 	}
-	first := w.notes[0].Alert.Alert
+	first := w.notes[0].Alert.Incident
 
 	w.event(10*time.Second, "STARTING")
 	w.event(time.Second, "RUNNING")
@@ -357,7 +357,7 @@ func TestRemovedAndConfiguredAgain(t *testing.T) {
 	w.event(time.Second, "RUNNING")
 	w.pass(40 * time.Second)
 	last := w.notes[len(w.notes)-1]
-	if last.Type != schema.TypeAlertResolved || last.Alert.Alert == first {
+	if last.Type != schema.TypeAlertResolved || last.Alert.Incident == first {
 		t.Errorf("after 40 s the last one is %s", describe(last))
 	}
 }

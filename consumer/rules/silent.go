@@ -190,7 +190,7 @@ func (g *Engine) grace(m Meta) {
 			}
 			inc = g.incident(w.r, w.timer.key)
 			w.inc = inc
-			inc.rec.Alert, inc.rec.Opened = w.r.name+"/"+path(h.name)+micros(h.seen), schema.Time{Time: h.seen}
+			inc.rec.Incident, inc.rec.Opened = w.r.name+"/"+path(h.name)+micros(h.seen), schema.Time{Time: h.seen}
 			inc.rec.Graced = &schema.Time{Time: h.graced}
 			g.touch(inc, m.Stored)
 		}

@@ -150,8 +150,8 @@ type daemon struct {
 	h      *history
 	set    *rules.Set
 	engine *rules.Engine
-	states map[string]schema.State
-	hosts  map[string]schema.Host
+	states map[string]schema.ProcessRecord
+	hosts  map[string]schema.HostRecord
 	clock  time.Time
 	dirty  map[string]bool
 	disk   *disk
@@ -159,9 +159,9 @@ type daemon struct {
 
 // disk is what survives a kill.
 type disk struct {
-	alerts map[string]*schema.OpenAlert
-	states map[string]schema.State
-	hosts  map[string]schema.Host
+	alerts map[string]*schema.Alert
+	states map[string]schema.ProcessRecord
+	hosts  map[string]schema.HostRecord
 	next   int // the first step that was not acknowledged
 	clock  time.Time
 	sent   map[string]string
@@ -169,7 +169,7 @@ type disk struct {
 }
 
 func newDisk() *disk {
-	return &disk{alerts: map[string]*schema.OpenAlert{}, states: map[string]schema.State{}, hosts: map[string]schema.Host{}, clock: t0, sent: map[string]string{}}
+	return &disk{alerts: map[string]*schema.Alert{}, states: map[string]schema.ProcessRecord{}, hosts: map[string]schema.HostRecord{}, clock: t0, sent: map[string]string{}}
 }
 
 func start(t tester, h *history, set *rules.Set, d *disk) *daemon {
@@ -282,7 +282,7 @@ func (x *daemon) process(m rules.Meta, host, name, state string, expected *bool,
 	if known && m.Seq <= old.Seq || gone && (!known || old.Gone != nil) || state == "" {
 		return
 	}
-	s := schema.State{
+	s := schema.ProcessRecord{
 		Host: host, Group: "api", Process: name, State: state, Expected: expected,
 		Since: schema.Time{Time: m.Stored}, Updated: schema.Time{Time: m.Stored}, Seq: m.Seq, Boot: "4f0c6d1e2a90b7c3", Serial: m.Seq,
 	}
@@ -428,7 +428,7 @@ var ofEvents = map[string]bool{"exit": true, "group": true, "loop": true, "log":
 func complete(t *rapid.T, h *history, x *daemon) {
 	listed := map[string]map[uint64]int{}
 	for _, text := range x.disk.sent {
-		ce, err := schema.Unmarshal[*schema.Alert]([]byte(text))
+		ce, err := schema.Unmarshal[*schema.Notification]([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -478,7 +478,7 @@ func complete(t *rapid.T, h *history, x *daemon) {
 	}
 }
 
-func keysOf(m map[string]*schema.OpenAlert) string {
+func keysOf(m map[string]*schema.Alert) string {
 	out := ""
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		out += fmt.Sprintf("\n   %s %s seq %d clock %v due %v held %v", k, m[k].Phase, m[k].Seq, m[k].Clock.Sub(t0), m[k].Due, m[k].HeldUntil)

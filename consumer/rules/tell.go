@@ -19,7 +19,7 @@ type block struct {
 
 func (b block) any() bool { return b != block{} }
 
-// Reasons in OpenAlert.MutedBy besides the id of a silence.
+// Reasons in Alert.MutedBy besides the id of a silence.
 const (
 	byInterval = "mute_during"
 	byRestart  = "mute_restarts"
@@ -267,7 +267,7 @@ func explain(notes map[string]string, why string) map[string]string {
 }
 
 // note is a notification of what a record says.
-func note(rec *schema.OpenAlert, typ string, events []schema.AlertEvent, at time.Time) Notification {
+func note(rec *schema.Alert, typ string, events []schema.AlertEvent, at time.Time) Notification {
 	var seq uint64
 	if rec.Last != nil {
 		seq = rec.Last.Seq
@@ -276,18 +276,18 @@ func note(rec *schema.OpenAlert, typ string, events []schema.AlertEvent, at time
 		events = []schema.AlertEvent{}
 	}
 	return Notification{
-		ID: rec.Alert + "/" + strconv.Itoa(rec.Notifications), Type: typ, At: at, Seq: seq,
-		Alert: &schema.Alert{
-			Alert: rec.Alert, Rule: rec.Rule, Kind: rec.Kind, Severity: rec.Severity, Host: rec.Host, Group: uncrowded(rec.Group), Process: uncrowded(rec.Process),
+		ID: rec.Incident + "/" + strconv.Itoa(rec.Notifications), Type: typ, At: at, Seq: seq,
+		Alert: &schema.Notification{
+			Incident: rec.Incident, Rule: rec.Rule, Kind: rec.Kind, Severity: rec.Severity, Host: rec.Host, Group: uncrowded(rec.Group), Process: uncrowded(rec.Process),
 			Opened: rec.Opened, Closed: rec.Closed, Count: rec.Count, Events: events,
 			Labels: maps.Clone(rec.Labels), Annotations: maps.Clone(rec.Annotations), Notify: slices.Clone(rec.Notify),
 		},
 	}
 }
 
-func view(rec *schema.OpenAlert, events []schema.AlertEvent, at time.Time) *View {
+func view(rec *schema.Alert, events []schema.AlertEvent, at time.Time) *View {
 	v := &View{
-		Alert: rec.Alert, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: uncrowded(rec.Group), Process: uncrowded(rec.Process),
+		Alert: rec.Incident, Rule: rec.Rule, Severity: rec.Severity, Host: rec.Host, Group: uncrowded(rec.Group), Process: uncrowded(rec.Process),
 		Status: "firing", Opened: rec.Opened.Time, Duration: at.Sub(rec.Opened.Time), Count: rec.Count, Labels: map[string]string{},
 	}
 	if rec.Closed != nil {

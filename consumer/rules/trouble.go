@@ -12,7 +12,7 @@ import (
 // Host takes the record of a host after a message changed it: what its bridges
 // cannot do, which supervisords it has, and when each was seen. It is to be called
 // after the Seen, Event, Loss or Bridge of the same message.
-func (g *Engine) Host(m Meta, rec *schema.Host) {
+func (g *Engine) Host(m Meta, rec *schema.HostRecord) {
 	m = g.begin(m, "")
 	h := g.host(rec.Host, m.Stored)
 	h.why, h.stops, h.goodbye = whySilent(rec), rec.Stopping != nil, rec.SaidGoodbye()
@@ -29,7 +29,7 @@ func (g *Engine) Host(m Meta, rec *schema.Host) {
 
 // follows notes when the most silent of several supervisords was seen: a host is as
 // silent as that one.
-func (g *Engine) follows(h *host, rec *schema.Host) {
+func (g *Engine) follows(h *host, rec *schema.HostRecord) {
 	least, several := mostSilent(rec)
 	if h.several = several; !several {
 		return
@@ -47,7 +47,7 @@ func (g *Engine) follows(h *host, rec *schema.Host) {
 
 // mostSilent returns when that one of the supervisords of a host was seen which is
 // silent for longest, and whether there are several that should be heard.
-func mostSilent(rec *schema.Host) (seen time.Time, several bool) {
+func mostSilent(rec *schema.HostRecord) (seen time.Time, several bool) {
 	n := 0
 	for i := range rec.Lives {
 		l := &rec.Lives[i]
@@ -78,7 +78,7 @@ func (g *Engine) heard(h *host, m Meta) {
 }
 
 // mood notes whether the host's supervisord stops: of several, all of them.
-func (g *Engine) mood(h *host, rec *schema.Host, m Meta) {
+func (g *Engine) mood(h *host, rec *schema.HostRecord, m Meta) {
 	if g.set.mute <= 0 || h.known.covers(m) {
 		return
 	}
@@ -92,7 +92,7 @@ func (g *Engine) mood(h *host, rec *schema.Host, m Meta) {
 }
 
 // whySilent says what is known of a host that sends nothing more, "" if nothing.
-func whySilent(rec *schema.Host) string {
+func whySilent(rec *schema.HostRecord) string {
 	if rec.Stopping != nil {
 		return "its supervisord announced its shutdown"
 	}
@@ -126,7 +126,7 @@ func whySilent(rec *schema.Host) string {
 }
 
 // troubles compares the troubles of a host with those that it had before.
-func (g *Engine) troubles(h *host, rec *schema.Host, m Meta) {
+func (g *Engine) troubles(h *host, rec *schema.HostRecord, m Meta) {
 	before := h.troubles
 	h.learn(rec)
 	for _, r := range g.set.troubles {
@@ -159,7 +159,7 @@ func (g *Engine) trouble(r *rule, h *host, t schema.HostTrouble, was, now bool, 
 }
 
 // learn keeps one trouble of each cause, the oldest.
-func (h *host) learn(rec *schema.Host) {
+func (h *host) learn(rec *schema.HostRecord) {
 	h.troubles = nil
 	for _, t := range rec.Troubles {
 		if _, ok := find(h.troubles, t.Cause); !ok {

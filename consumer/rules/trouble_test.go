@@ -12,7 +12,7 @@ import (
 )
 
 // record hands in the record of a host, with a message of it.
-func (w *world) record(after time.Duration, change func(*schema.Host)) {
+func (w *world) record(after time.Duration, change func(*schema.HostRecord)) {
 	m := w.meta(after)
 	w.hostSeen("web1")
 	h := w.hosts["web1"]
@@ -25,7 +25,7 @@ func (w *world) record(after time.Duration, change func(*schema.Host)) {
 
 // causes are the troubles of a host from now on.
 func (w *world) causes(after time.Duration, causes ...string) {
-	w.record(after, func(h *schema.Host) {
+	w.record(after, func(h *schema.HostRecord) {
 		h.Troubles = nil
 		for _, c := range causes {
 			h.Troubles = append(h.Troubles, schema.HostTrouble{Cause: c, Text: "text of " + c, Fix: "fix", Since: schema.Time{Time: w.at}})
@@ -88,7 +88,7 @@ func TestUnknownEnds(t *testing.T) {
 
 // lives says when each supervisord of a host was seen.
 func (w *world) lives(after time.Duration, seen map[string]time.Duration, change ...func(*schema.HostLife)) {
-	w.record(after, func(h *schema.Host) {
+	w.record(after, func(h *schema.HostRecord) {
 		h.Lives = nil
 		for _, boot := range []string{"a", "b"} {
 			if ago, ok := seen[boot]; ok {
@@ -143,11 +143,11 @@ func TestOneOfTwoIsSilent(t *testing.T) {
 
 // Why a host is silent, where that is known.
 func TestWhySilent(t *testing.T) {
-	for why, change := range map[string]func(*schema.Host){
-		"":                                       func(*schema.Host) {},
-		"its supervisord announced its shutdown": func(h *schema.Host) { h.Stopping = &schema.Time{Time: t0} },
-		"its supervisord died without a shutdown": func(h *schema.Host) { h.SupervisorState = "GONE" },
-		"its bridge was stopped":                  func(h *schema.Host) { h.Bridges = []schema.HostBridge{{Stopped: &schema.Time{Time: t0}}} },
+	for why, change := range map[string]func(*schema.HostRecord){
+		"":                                       func(*schema.HostRecord) {},
+		"its supervisord announced its shutdown": func(h *schema.HostRecord) { h.Stopping = &schema.Time{Time: t0} },
+		"its supervisord died without a shutdown": func(h *schema.HostRecord) { h.SupervisorState = "GONE" },
+		"its bridge was stopped":                  func(h *schema.HostRecord) { h.Bridges = []schema.HostBridge{{Stopped: &schema.Time{Time: t0}}} },
 	} {
 		w := newWorld(t, options(), rules.Config{Name: "host-silent", Silent: schema.Duration(3 * time.Minute)})
 		w.record(0, change)
@@ -166,7 +166,7 @@ func TestWhySilentAgain(t *testing.T) {
 		w.restarts = restarts
 		reasons := []string{"its supervisord announced its shutdown", "its supervisord died without a shutdown", "its bridge was stopped", "", "its supervisord died without a shutdown"}
 		for _, why := range reasons {
-			w.record(time.Second, func(h *schema.Host) {
+			w.record(time.Second, func(h *schema.HostRecord) {
 				switch why {
 				case "its supervisord announced its shutdown":
 					h.Stopping = &schema.Time{Time: w.at}
@@ -177,7 +177,7 @@ func TestWhySilentAgain(t *testing.T) {
 				}
 			})
 			w.pass(90 * time.Minute)
-			w.record(0, func(h *schema.Host) { h.Stopping, h.SupervisorState, h.Bridges = nil, "RUNNING", nil })
+			w.record(0, func(h *schema.HostRecord) { h.Stopping, h.SupervisorState, h.Bridges = nil, "RUNNING", nil })
 		}
 
 		var got []string
@@ -229,12 +229,12 @@ func TestMuteRestartsByRecord(t *testing.T) {
 	o := options()
 	o.MuteRestarts = 5 * time.Minute
 	w := newWorld(t, o, rules.Config{Name: "host-silent", Silent: schema.Duration(time.Minute)})
-	w.record(0, func(h *schema.Host) { h.Stopping = &schema.Time{Time: w.at} })
+	w.record(0, func(h *schema.HostRecord) { h.Stopping = &schema.Time{Time: w.at} })
 	w.pass(4 * time.Minute)
 	w.want()
-	w.record(0, func(h *schema.Host) { h.Stopping = nil })
+	w.record(0, func(h *schema.HostRecord) { h.Stopping = nil })
 	w.want()
-	w.record(time.Second, func(h *schema.Host) { h.Stopping = &schema.Time{Time: w.at} })
+	w.record(time.Second, func(h *schema.HostRecord) { h.Stopping = &schema.Time{Time: w.at} })
 	w.pass(6 * time.Minute)
 	if len(w.got) != 1 || !strings.Contains(w.got[0], "firing host-silent/1") {
 		t.Errorf("%q", w.got)
@@ -250,7 +250,7 @@ func TestWhyItEnded(t *testing.T) {
 		},
 		"supervisord does not have it any more": func(w *world) { w.snapshot(time.Minute, "api_00", "GONE") },
 		"its supervisord was stopped": func(w *world) {
-			w.record(time.Second, func(h *schema.Host) { h.Stopping = &schema.Time{Time: w.at} })
+			w.record(time.Second, func(h *schema.HostRecord) { h.Stopping = &schema.Time{Time: w.at} })
 			w.event(time.Second, "STOPPED")
 		},
 	} {

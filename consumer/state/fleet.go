@@ -30,7 +30,7 @@ type Fleet struct {
 type Changes struct {
 	// Host is nil if the message was applied before; HostKey is its key in the
 	// bucket supervisor_hosts.
-	Host    *schema.Host
+	Host    *schema.HostRecord
 	HostKey string
 	// States are the processes that changed, in an order that depends on nothing
 	// but the messages. Those without a State are forgotten.
@@ -40,12 +40,12 @@ type Changes struct {
 // Changed is the record of a process and its key in the bucket supervisor_state.
 type Changed struct {
 	Key   string
-	State *schema.State
+	State *schema.ProcessRecord
 }
 
 type host struct {
 	key       string
-	rec       schema.Host
+	rec       schema.HostRecord
 	processes map[id]*process
 	// tables are those that came in parts and are not complete, by their boot. They
 	// are not kept over a restart: the next table says again what has gone.
@@ -58,7 +58,7 @@ type id struct{ group, process string }
 
 type process struct {
 	key   string
-	rec   schema.State
+	rec   schema.ProcessRecord
 	round uint64 // of the last snapshot that has it
 }
 
@@ -69,7 +69,7 @@ func NewFleet() *Fleet {
 
 // Load takes over records as they were stored. The counts of hosts are made from
 // those of their processes: the two are not stored at once.
-func (f *Fleet) Load(hosts []schema.Host, states []schema.State) {
+func (f *Fleet) Load(hosts []schema.HostRecord, states []schema.ProcessRecord) {
 	for i := range hosts {
 		if f.Admits(hosts[i].Host) != nil {
 			continue
@@ -103,7 +103,7 @@ func (f *Fleet) Load(hosts []schema.Host, states []schema.State) {
 }
 
 // Host returns the record of a host, nil if it is not known.
-func (f *Fleet) Host(name string) *schema.Host {
+func (f *Fleet) Host(name string) *schema.HostRecord {
 	if h := f.byName[name]; h != nil {
 		return &h.rec
 	}
@@ -111,7 +111,7 @@ func (f *Fleet) Host(name string) *schema.Host {
 }
 
 // State returns the record of a process, nil if it is not known.
-func (f *Fleet) State(host, group, process string) *schema.State {
+func (f *Fleet) State(host, group, process string) *schema.ProcessRecord {
 	if h := f.byName[host]; h != nil {
 		if p := h.processes[id{group, process}]; p != nil {
 			return &p.rec
@@ -121,8 +121,8 @@ func (f *Fleet) State(host, group, process string) *schema.State {
 }
 
 // Hosts returns all hosts by their keys, in no order.
-func (f *Fleet) Hosts() iter.Seq2[string, *schema.Host] {
-	return func(yield func(string, *schema.Host) bool) {
+func (f *Fleet) Hosts() iter.Seq2[string, *schema.HostRecord] {
+	return func(yield func(string, *schema.HostRecord) bool) {
 		for _, h := range f.byName {
 			if !yield(h.key, &h.rec) {
 				return
@@ -132,8 +132,8 @@ func (f *Fleet) Hosts() iter.Seq2[string, *schema.Host] {
 }
 
 // States returns all processes by their keys, in no order.
-func (f *Fleet) States() iter.Seq2[string, *schema.State] {
-	return func(yield func(string, *schema.State) bool) {
+func (f *Fleet) States() iter.Seq2[string, *schema.ProcessRecord] {
+	return func(yield func(string, *schema.ProcessRecord) bool) {
 		for _, h := range f.byName {
 			for _, p := range h.processes {
 				if !yield(p.key, &p.rec) {
@@ -171,7 +171,7 @@ func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
 	case e.Event == schema.ProcessGroupRemoved:
 		for who, p := range h.processes {
 			if who.group == e.Group && h.claimOf(boot, &p.rec, m.Stored) == claimAll {
-				f.change(h, p, func(r *schema.State) bool { return groupRemoved(r, m, ce, boot) })
+				f.change(h, p, func(r *schema.ProcessRecord) bool { return groupRemoved(r, m, ce, boot) })
 			}
 		}
 		f.sort(0)
@@ -236,7 +236,7 @@ func (f *Fleet) Snapshot(m Meta, ce *schema.CloudEvent[*schema.Snapshot]) Change
 		switch h.claimOf(s.boot, &p.rec, m.Stored) {
 		case claimAll, claimRows:
 			p.round = t.round
-			f.change(h, p, func(r *schema.State) bool { return s.row(r, row) })
+			f.change(h, p, func(r *schema.ProcessRecord) bool { return s.row(r, row) })
 		case claimConflict:
 			if !h.isBridge(row.Group) {
 				t.conflict.add(&p.rec)
@@ -292,7 +292,7 @@ func (f *Fleet) unseen(h *host, m Meta, ce *schema.CloudEvent[*schema.Loss], l *
 		return // the next table shows it
 	}
 	boot := h.bootOf(ce.Data.Boot)
-	f.change(h, p, func(r *schema.State) bool {
+	f.change(h, p, func(r *schema.ProcessRecord) bool {
 		if m.Seq <= r.Seq || l.Starts <= 0 && l.Exits <= 0 {
 			return false
 		}
@@ -351,7 +351,7 @@ func (f *Fleet) saw(h *host, m Meta) {
 }
 
 // change applies something to the record of a process.
-func (f *Fleet) change(h *host, p *process, apply func(*schema.State) bool) {
+func (f *Fleet) change(h *host, p *process, apply func(*schema.ProcessRecord) bool) {
 	before := countedAs(&p.rec)
 	if apply(&p.rec) {
 		f.changed(h, p, before)
@@ -371,7 +371,7 @@ func (f *Fleet) gap(h *host, m Meta, boot string) {
 		if boot != "" && p.rec.Boot != boot {
 			continue
 		}
-		f.change(h, p, func(r *schema.State) bool { return gap(r, m) })
+		f.change(h, p, func(r *schema.ProcessRecord) bool { return gap(r, m) })
 	}
 	f.sort(0)
 }
@@ -386,7 +386,7 @@ func (f *Fleet) host(name string) *host {
 	h := f.byName[name]
 	if h == nil {
 		name = strings.Clone(name)
-		h = &host{key: schema.Token(name), rec: schema.Host{Host: name}, processes: map[id]*process{}}
+		h = &host{key: schema.Token(name), rec: schema.HostRecord{Host: name}, processes: map[id]*process{}}
 		f.byName[name], f.byToken[h.key] = h, h
 	}
 	return h

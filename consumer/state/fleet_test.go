@@ -57,15 +57,15 @@ func encode(v any) string {
 
 // load is a Fleet with what a bucket holds.
 func load(all map[string]string) *state.Fleet {
-	var hosts []schema.Host
-	var states []schema.State
+	var hosts []schema.HostRecord
+	var states []schema.ProcessRecord
 	for key, b := range all {
 		var err error
 		if key == "web1" {
-			hosts = append(hosts, schema.Host{})
+			hosts = append(hosts, schema.HostRecord{})
 			err = json.Unmarshal([]byte(b), &hosts[len(hosts)-1])
 		} else {
-			states = append(states, schema.State{})
+			states = append(states, schema.ProcessRecord{})
 			err = json.Unmarshal([]byte(b), &states[len(states)-1])
 		}
 		if err != nil {
@@ -167,7 +167,7 @@ func TestNothingIsCountedTwiceOrMissed(t *testing.T) {
 		s.readAll()
 		for _, r := range fold(s.stream).States() {
 			want := s.counts[r.Group+":"+r.Process]
-			got := schema.State{Starts: r.Starts, Exits: r.Exits, UnexpectedExits: r.UnexpectedExits, Fatals: r.Fatals}
+			got := schema.ProcessRecord{Starts: r.Starts, Exits: r.Exits, UnexpectedExits: r.UnexpectedExits, Fatals: r.Fatals}
 			if d := cmp.Diff(want, got); d != "" {
 				t.Fatalf("%s:%s: %s", r.Group, r.Process, d)
 			}
@@ -180,7 +180,7 @@ func TestCountersOnlyRise(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newSupervisor(t)
 		s.steps(true, true, 60)
-		f, was := state.NewFleet(), map[string]schema.State{}
+		f, was := state.NewFleet(), map[string]schema.ProcessRecord{}
 		for _, m := range s.stream {
 			for _, c := range apply(f, m).States {
 				r, old := c.State, was[c.Key]

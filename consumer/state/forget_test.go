@@ -15,11 +15,11 @@ import (
 // has left it lately is not.
 func TestForgetGone(t *testing.T) {
 	at := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
-	gone := func(process string, since time.Time) schema.State {
-		return schema.State{Host: "web1", Group: "api", Process: process, State: "EXITED", Gone: &schema.Time{Time: since}, Updated: schema.Time{Time: since}}
+	gone := func(process string, since time.Time) schema.ProcessRecord {
+		return schema.ProcessRecord{Host: "web1", Group: "api", Process: process, State: "EXITED", Gone: &schema.Time{Time: since}, Updated: schema.Time{Time: since}}
 	}
 	f := state.NewFleet()
-	f.Load([]schema.Host{{Host: "web1", LastSeen: schema.Time{Time: at}}}, []schema.State{
+	f.Load([]schema.HostRecord{{Host: "web1", LastSeen: schema.Time{Time: at}}}, []schema.ProcessRecord{
 		gone("long", at.Add(-31*24*time.Hour)), gone("lately", at.Add(-time.Hour)), {Host: "web1", Group: "api", Process: "here", State: "RUNNING"},
 	})
 	if d := cmp.Diff([]string{"web1.api.long"}, f.ForgetGone(at.Add(-30*24*time.Hour))); d != "" {
@@ -51,7 +51,7 @@ func TestForgetAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := state.NewFleet()
-			f.Load([]schema.Host{{Host: "web1", Seq: 7, LastSeen: schema.Time{Time: at.Add(300)}}}, []schema.State{{Host: "web1", Group: "api", Process: "a", State: "RUNNING"}})
+			f.Load([]schema.HostRecord{{Host: "web1", Seq: 7, LastSeen: schema.Time{Time: at.Add(300)}}}, []schema.ProcessRecord{{Host: "web1", Group: "api", Process: "a", State: "RUNNING"}})
 			gone := f.Forget(state.Meta{Seq: c.seq, Stored: at}, &schema.Forgotten{Host: "web1", LastSeen: c.seen})
 			if (gone.HostKey == "web1") != c.forget || (len(gone.States) == 1) != c.forget || (f.Host("web1") == nil) != c.forget || (f.Named("web1") == "") != c.forget {
 				t.Errorf("%+v, host is %v", gone, f.Host("web1"))
@@ -63,15 +63,15 @@ func TestForgetAgain(t *testing.T) {
 func TestSaidGoodbye(t *testing.T) {
 	at := &schema.Time{Time: time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)}
 	for name, c := range map[string]struct {
-		h    schema.Host
+		h    schema.HostRecord
 		want bool
 	}{
-		"runs":                        {schema.Host{Lives: []schema.HostLife{{Ephemeral: true}}}, false},
-		"stops":                       {schema.Host{Stopping: at, Lives: []schema.HostLife{{Ephemeral: true, Stopping: at}}}, true},
-		"stops, and is to come back":  {schema.Host{Stopping: at, Lives: []schema.HostLife{{Stopping: at}}}, false},
-		"one of two is to come back":  {schema.Host{Stopping: at, Lives: []schema.HostLife{{Stopping: at}, {Ephemeral: true, Stopping: at}}}, false},
-		"one that was before it":      {schema.Host{Stopping: at, Lives: []schema.HostLife{{Ended: at}, {Ephemeral: true, Stopping: at}}}, true},
-		"written by an older version": {schema.Host{Stopping: at}, false},
+		"runs":                        {schema.HostRecord{Lives: []schema.HostLife{{Ephemeral: true}}}, false},
+		"stops":                       {schema.HostRecord{Stopping: at, Lives: []schema.HostLife{{Ephemeral: true, Stopping: at}}}, true},
+		"stops, and is to come back":  {schema.HostRecord{Stopping: at, Lives: []schema.HostLife{{Stopping: at}}}, false},
+		"one of two is to come back":  {schema.HostRecord{Stopping: at, Lives: []schema.HostLife{{Stopping: at}, {Ephemeral: true, Stopping: at}}}, false},
+		"one that was before it":      {schema.HostRecord{Stopping: at, Lives: []schema.HostLife{{Ended: at}, {Ephemeral: true, Stopping: at}}}, true},
+		"written by an older version": {schema.HostRecord{Stopping: at}, false},
 	} {
 		if got := c.h.SaidGoodbye(); got != c.want {
 			t.Errorf("%s: %v", name, got)
@@ -102,7 +102,7 @@ func TestForgottenMakeRoom(t *testing.T) {
 	}
 
 	long := schema.Time{Time: at.Add(-31 * 24 * time.Hour)}
-	f.Load(nil, []schema.State{{Host: "web1", Group: "api", Process: "a", State: "EXITED", Gone: &long, Updated: long}})
+	f.Load(nil, []schema.ProcessRecord{{Host: "web1", Group: "api", Process: "a", State: "EXITED", Gone: &long, Updated: long}})
 	if gone := f.ForgetGone(at.Add(-30 * 24 * time.Hour)); len(gone) != 1 {
 		t.Fatalf("%q", gone)
 	}

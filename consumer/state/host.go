@@ -21,7 +21,7 @@ func (h *host) process(group, name string) *process {
 	if p == nil {
 		key := schema.StateKey(h.rec.Host, group, name)
 		group, name = within(key, group), within(key, name)
-		p = &process{key: key, rec: schema.State{Host: h.rec.Host, Group: group, Process: name}}
+		p = &process{key: key, rec: schema.ProcessRecord{Host: h.rec.Host, Group: group, Process: name}}
 		h.processes[id{group, name}] = p
 	}
 	return p
@@ -217,7 +217,7 @@ func sum(a, b uint64) uint64 {
 }
 
 // add counts a process in or out.
-func (h *host) add(s *schema.State, n int) { h.count(countedAs(s), n) }
+func (h *host) add(s *schema.ProcessRecord, n int) { h.count(countedAs(s), n) }
 
 func (h *host) count(status string, n int) {
 	switch status {

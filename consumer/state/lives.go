@@ -49,7 +49,7 @@ const (
 func instant(t time.Time) schema.Time { return schema.Time{Time: t.UTC().Truncate(time.Microsecond)} }
 
 // lifeOf returns the life of a boot, nil if there is none.
-func lifeOf(h *schema.Host, boot string) *schema.HostLife {
+func lifeOf(h *schema.HostRecord, boot string) *schema.HostLife {
 	for i := range h.Lives {
 		if h.Lives[i].Boot == boot {
 			return &h.Lives[i]
@@ -307,7 +307,7 @@ const (
 )
 
 // claimOf decides what a boot may do to a record.
-func (h *host) claimOf(boot string, r *schema.State, stored time.Time) claim {
+func (h *host) claimOf(boot string, r *schema.ProcessRecord, stored time.Time) claim {
 	if r.Boot == boot || r.Boot == "" {
 		return claimAll
 	}

@@ -98,7 +98,7 @@ func (w *world) wants(what, ps string) {
 	}
 }
 
-func (w *world) host() *schema.Host { return w.fleet.Host("web1") }
+func (w *world) host() *schema.HostRecord { return w.fleet.Host("web1") }
 
 func (w *world) causes() (list []string) {
 	for _, t := range w.host().Troubles {

@@ -27,7 +27,7 @@ type supervisor struct {
 	untold   uint64 // of what was lost
 	read     uint64 // the serial of the last event read
 	stream   []message
-	counts   map[string]schema.State
+	counts   map[string]schema.ProcessRecord
 	pending  *schema.Snapshot // asked for; Processes are set when it is answered
 	asked    uint64           // the serial of the last one
 	answered time.Time
@@ -49,7 +49,7 @@ func newSupervisor(t *rapid.T) *supervisor { return newNamed(t, "") }
 
 // newNamed is one of several of one host; name is what its groups begin with.
 func newNamed(t *rapid.T, name string) *supervisor {
-	s := &supervisor{t: t, name: name, now: zero, pid: 100, table: map[string]*program{}, counts: map[string]schema.State{}, removed: map[string]uint64{}}
+	s := &supervisor{t: t, name: name, now: zero, pid: 100, table: map[string]*program{}, counts: map[string]schema.ProcessRecord{}, removed: map[string]uint64{}}
 	for _, group := range s.groups() {
 		s.addGroup(group)
 	}

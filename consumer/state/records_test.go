@@ -65,24 +65,24 @@ func TestARow(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		row    schema.SnapshotProcess
-		want   schema.State
+		want   schema.ProcessRecord
 		status string
 	}{
-		"runs":                         {row("RUNNING", pid(7), times(second(-60), second(-90))), schema.State{State: "RUNNING", Since: at(-60), PID: 7}, state.Running},
-		"started in the future":        {row("RUNNING", pid(7), times(second(60), 0)), schema.State{State: "RUNNING", Since: at(1), PID: 7}, state.Running},
-		"starts":                       {row("STARTING", pid(7), times(second(-1), 0)), schema.State{State: "STARTING", Since: at(-1), PID: 7}, state.Down},
-		"never started":                {row("STOPPED"), schema.State{State: "STOPPED", Since: at(1)}, state.Stopped},
-		"stopped":                      {row("STOPPED", times(second(-60), second(-30)), end(-1, "")), schema.State{State: "STOPPED", Since: at(-30)}, state.Stopped},
-		"stops":                        {row("STOPPING", pid(7), times(second(-60), second(-90))), schema.State{State: "STOPPING", Since: at(1), PID: 7}, state.Stopped},
-		"ran to its end":               {row("EXITED", times(second(-60), second(-30))), schema.State{State: "EXITED", Since: at(-30), Expected: p(true), Exit: &schema.Exit{Code: p(0)}, LastExit: atp(-30)}, state.Exited},
-		"crashed":                      {row("EXITED", times(second(-60), second(-30)), end(3, "Bad exit code 3")), schema.State{State: "EXITED", Since: at(-30), Expected: p(false), Exit: &schema.Exit{Code: p(3)}, LastExit: atp(-30)}, state.Down},
-		"killed":                       {row("EXITED", times(second(-60), second(-30)), end(-1, "Bad exit code -1")), schema.State{State: "EXITED", Since: at(-30), Expected: p(false), LastExit: atp(-30)}, state.Down},
-		"ended, nobody knows if right": {row("EXITED", times(second(-60), second(-30)), end(2, "")), schema.State{State: "EXITED", Since: at(-30), Exit: &schema.Exit{Code: p(2)}, LastExit: atp(-30)}, state.Down},
-		"exits at start":               {row("BACKOFF", times(second(-9), second(-8)), end(0, "Exited too quickly")), schema.State{State: "BACKOFF", Since: at(-8), Exit: &schema.Exit{SpawnErr: "Exited too quickly"}, LastExit: atp(-8)}, state.Down},
-		"cannot be started":            {row("FATAL", times(second(-9), second(-90)), end(0, "can't find command")), schema.State{State: "FATAL", Since: at(-9), Exit: &schema.Exit{SpawnErr: "can't find command"}}, state.Down},
-		"given up":                     {row("FATAL", times(second(-9), second(-8))), schema.State{State: "FATAL", Since: at(-8), LastExit: atp(-8)}, state.Down},
-		"a port's own state":           {row("RESTING", times(second(-9), second(-8))), schema.State{State: "UNKNOWN", Since: at(1)}, state.Down},
-		"pid of one that is gone":      {row("STOPPED", pid(7)), schema.State{State: "STOPPED", Since: at(1)}, state.Stopped},
+		"runs":                         {row("RUNNING", pid(7), times(second(-60), second(-90))), schema.ProcessRecord{State: "RUNNING", Since: at(-60), PID: 7}, state.Running},
+		"started in the future":        {row("RUNNING", pid(7), times(second(60), 0)), schema.ProcessRecord{State: "RUNNING", Since: at(1), PID: 7}, state.Running},
+		"starts":                       {row("STARTING", pid(7), times(second(-1), 0)), schema.ProcessRecord{State: "STARTING", Since: at(-1), PID: 7}, state.Down},
+		"never started":                {row("STOPPED"), schema.ProcessRecord{State: "STOPPED", Since: at(1)}, state.Stopped},
+		"stopped":                      {row("STOPPED", times(second(-60), second(-30)), end(-1, "")), schema.ProcessRecord{State: "STOPPED", Since: at(-30)}, state.Stopped},
+		"stops":                        {row("STOPPING", pid(7), times(second(-60), second(-90))), schema.ProcessRecord{State: "STOPPING", Since: at(1), PID: 7}, state.Stopped},
+		"ran to its end":               {row("EXITED", times(second(-60), second(-30))), schema.ProcessRecord{State: "EXITED", Since: at(-30), Expected: p(true), Exit: &schema.Exit{Code: p(0)}, LastExit: atp(-30)}, state.Exited},
+		"crashed":                      {row("EXITED", times(second(-60), second(-30)), end(3, "Bad exit code 3")), schema.ProcessRecord{State: "EXITED", Since: at(-30), Expected: p(false), Exit: &schema.Exit{Code: p(3)}, LastExit: atp(-30)}, state.Down},
+		"killed":                       {row("EXITED", times(second(-60), second(-30)), end(-1, "Bad exit code -1")), schema.ProcessRecord{State: "EXITED", Since: at(-30), Expected: p(false), LastExit: atp(-30)}, state.Down},
+		"ended, nobody knows if right": {row("EXITED", times(second(-60), second(-30)), end(2, "")), schema.ProcessRecord{State: "EXITED", Since: at(-30), Exit: &schema.Exit{Code: p(2)}, LastExit: atp(-30)}, state.Down},
+		"exits at start":               {row("BACKOFF", times(second(-9), second(-8)), end(0, "Exited too quickly")), schema.ProcessRecord{State: "BACKOFF", Since: at(-8), Exit: &schema.Exit{SpawnErr: "Exited too quickly"}, LastExit: atp(-8)}, state.Down},
+		"cannot be started":            {row("FATAL", times(second(-9), second(-90)), end(0, "can't find command")), schema.ProcessRecord{State: "FATAL", Since: at(-9), Exit: &schema.Exit{SpawnErr: "can't find command"}}, state.Down},
+		"given up":                     {row("FATAL", times(second(-9), second(-8))), schema.ProcessRecord{State: "FATAL", Since: at(-8), LastExit: atp(-8)}, state.Down},
+		"a port's own state":           {row("RESTING", times(second(-9), second(-8))), schema.ProcessRecord{State: "UNKNOWN", Since: at(1)}, state.Down},
+		"pid of one that is gone":      {row("STOPPED", pid(7)), schema.ProcessRecord{State: "STOPPED", Since: at(1)}, state.Stopped},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := history(table(5, c.row))
@@ -235,33 +235,33 @@ func TestAReasonIsKept(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	now, quiet := zero.Add(time.Hour), 3*time.Minute
-	alive, silent := &schema.Host{LastSeen: schema.Time{Time: now.Add(-quiet)}}, &schema.Host{LastSeen: schema.Time{Time: now.Add(-quiet - 1)}}
-	shut := &schema.Host{LastSeen: silent.LastSeen, SupervisorState: "STOPPING"}
+	alive, silent := &schema.HostRecord{LastSeen: schema.Time{Time: now.Add(-quiet)}}, &schema.HostRecord{LastSeen: schema.Time{Time: now.Add(-quiet - 1)}}
+	shut := &schema.HostRecord{LastSeen: silent.LastSeen, SupervisorState: "STOPPING"}
 	for i, c := range []struct {
-		state  schema.State
-		host   *schema.Host
+		state  schema.ProcessRecord
+		host   *schema.HostRecord
 		status string
 		since  time.Time
 	}{
-		{schema.State{State: "RUNNING"}, nil, state.Running, zero},
-		{schema.State{State: "RUNNING"}, alive, state.Running, zero},
-		{schema.State{State: "RUNNING"}, silent, state.Unknown, silent.LastSeen.Time},
-		{schema.State{State: "FATAL"}, silent, state.Unknown, silent.LastSeen.Time},
-		{schema.State{State: "STOPPED"}, silent, state.Unknown, silent.LastSeen.Time},
-		{schema.State{State: "RUNNING"}, shut, state.Stopped, silent.LastSeen.Time},
-		{schema.State{State: "STOPPED"}, shut, state.Stopped, zero},
-		{schema.State{State: "EXITED", Expected: p(true)}, shut, state.Exited, zero},
-		{schema.State{State: "EXITED", Expected: p(true)}, alive, state.Exited, zero},
-		{schema.State{State: "EXITED", Expected: p(false)}, alive, state.Down, zero},
-		{schema.State{State: "EXITED"}, alive, state.Down, zero},
-		{schema.State{State: "RUNNING", Gone: atp(9)}, silent, state.Gone, at(9).Time},
+		{schema.ProcessRecord{State: "RUNNING"}, nil, state.Running, zero},
+		{schema.ProcessRecord{State: "RUNNING"}, alive, state.Running, zero},
+		{schema.ProcessRecord{State: "RUNNING"}, silent, state.Unknown, silent.LastSeen.Time},
+		{schema.ProcessRecord{State: "FATAL"}, silent, state.Unknown, silent.LastSeen.Time},
+		{schema.ProcessRecord{State: "STOPPED"}, silent, state.Unknown, silent.LastSeen.Time},
+		{schema.ProcessRecord{State: "RUNNING"}, shut, state.Stopped, silent.LastSeen.Time},
+		{schema.ProcessRecord{State: "STOPPED"}, shut, state.Stopped, zero},
+		{schema.ProcessRecord{State: "EXITED", Expected: p(true)}, shut, state.Exited, zero},
+		{schema.ProcessRecord{State: "EXITED", Expected: p(true)}, alive, state.Exited, zero},
+		{schema.ProcessRecord{State: "EXITED", Expected: p(false)}, alive, state.Down, zero},
+		{schema.ProcessRecord{State: "EXITED"}, alive, state.Down, zero},
+		{schema.ProcessRecord{State: "RUNNING", Gone: atp(9)}, silent, state.Gone, at(9).Time},
 	} {
 		c.state.Since = at(0)
 		if status, since := state.Status(&c.state, c.host, now, quiet); status != c.status || !since.Equal(c.since) {
 			t.Errorf("%d: %s since %s, not %s since %s", i, status, since, c.status, c.since)
 		}
 	}
-	if status, _ := state.Status(&schema.State{State: "RUNNING"}, silent, now, 0); status != state.Running {
+	if status, _ := state.Status(&schema.ProcessRecord{State: "RUNNING"}, silent, now, 0); status != state.Running {
 		t.Errorf("without a limit it is %s", status)
 	}
 }
@@ -279,7 +279,7 @@ func TestHostRecord(t *testing.T) {
 		return s.Envelope(zero)
 	}
 	loss := &schema.Loss{Host: "web1.example.com", Boot: "a", Count: 3}
-	want := schema.Host{Host: "web1.example.com"}
+	want := schema.HostRecord{Host: "web1.example.com"}
 	for i, c := range []struct {
 		apply  func(m state.Meta) state.Changes
 		change func()

@@ -18,7 +18,7 @@ type snapshot struct {
 // old reports whether the record knows better than the snapshot: it was seen
 // already, or an event that the bridge read after the snapshot had been asked
 // for, or a snapshot taken later (by another listener of that supervisord).
-func (s *snapshot) old(r *schema.State) bool {
+func (s *snapshot) old(r *schema.ProcessRecord) bool {
 	switch {
 	case s.meta.Seq <= r.Seq:
 		return true
@@ -33,7 +33,7 @@ func (s *snapshot) old(r *schema.State) bool {
 // row applies what the snapshot tells of a process. What is known already is not
 // told anew: an event's time is better than a table's, and a record that does not
 // change need not be written.
-func (s *snapshot) row(r *schema.State, row *schema.SnapshotProcess) (changed bool) {
+func (s *snapshot) row(r *schema.ProcessRecord, row *schema.SnapshotProcess) (changed bool) {
 	if s.old(r) {
 		return false
 	}
@@ -60,7 +60,7 @@ func (s *snapshot) row(r *schema.State, row *schema.SnapshotProcess) (changed bo
 }
 
 // gone applies that the snapshot does not have a process.
-func (s *snapshot) gone(r *schema.State) (changed bool) {
+func (s *snapshot) gone(r *schema.ProcessRecord) (changed bool) {
 	if r.Gone != nil || s.old(r) {
 		return false
 	}
@@ -70,7 +70,7 @@ func (s *snapshot) gone(r *schema.State) (changed bool) {
 	return true
 }
 
-func (s *snapshot) mark(r *schema.State) {
+func (s *snapshot) mark(r *schema.ProcessRecord) {
 	if r.Boot != s.boot {
 		r.Boot, r.Serial = s.boot, 0
 	}
@@ -81,7 +81,7 @@ func (s *snapshot) mark(r *schema.State) {
 // the next start, and is not set by an exit before startsecs; spawnerr is set by
 // an exit that was not expected ("Bad exit code 3") and by whatever leads to
 // BACKOFF (process.py, finish and record_spawnerr).
-func (s *snapshot) ended(r *schema.State, row *schema.SnapshotProcess, to string) {
+func (s *snapshot) ended(r *schema.ProcessRecord, row *schema.SnapshotProcess, to string) {
 	switch to {
 	case exited:
 		r.Expected, r.Exit, r.Ran, r.Last = nil, nil, nil, nil
@@ -154,7 +154,7 @@ func earlier(unix int64, at schema.Time, shift time.Duration) schema.Time {
 // record's state has shown already. follows says that the event may have come
 // after that state. An event that does not follow has been shown, or others before
 // it are missing, which a message may have told, see gap.
-func shown(r *schema.State, boot string, ce *schema.CloudEvent[*schema.Event], follows bool) bool {
+func shown(r *schema.ProcessRecord, boot string, ce *schema.CloudEvent[*schema.Event], follows bool) bool {
 	mark := r.Snapshot
 	if mark == nil || boot != r.Boot {
 		return false
@@ -163,7 +163,7 @@ func shown(r *schema.State, boot string, ce *schema.CloudEvent[*schema.Event], f
 }
 
 // gap applies that events are missing.
-func gap(r *schema.State, m Meta) (changed bool) {
+func gap(r *schema.ProcessRecord, m Meta) (changed bool) {
 	if r.Snapshot == nil || r.Snapshot.Gap || m.Seq <= r.Seq {
 		return false
 	}
@@ -178,7 +178,7 @@ var order = map[string]int{starting: 1, running: 2, stopping: 3, stopped: 4, exi
 
 // follows reports whether an event can be what happened next to a process that a
 // snapshot has shown.
-func follows(r *schema.State, e *schema.Event, to string) bool {
+func follows(r *schema.ProcessRecord, e *schema.Event, to string) bool {
 	switch {
 	case e.FromState == "":
 		return true
@@ -192,7 +192,7 @@ func follows(r *schema.State, e *schema.Event, to string) bool {
 
 // groupRemoved applies that a group was taken out of supervisord, which it allows
 // when all its processes are stopped (rpcinterface.py, removeProcessGroup).
-func groupRemoved(r *schema.State, m Meta, ce *schema.CloudEvent[*schema.Event], boot string) (changed bool) {
+func groupRemoved(r *schema.ProcessRecord, m Meta, ce *schema.CloudEvent[*schema.Event], boot string) (changed bool) {
 	e := ce.Data
 	if m.Seq <= r.Seq || boot == r.Boot && e.Serial <= r.Serial {
 		return false

@@ -78,13 +78,13 @@ var told = map[string]string{
 // that is not known yet. ok is false, and nothing changes, for an event that is
 // no change of a process's state, and for one that was applied before or is older
 // than what was. A Fleet does this for all processes.
-func Apply(old *schema.State, m Meta, ce *schema.CloudEvent[*schema.Event]) (next *schema.State, ok bool) {
+func Apply(old *schema.ProcessRecord, m Meta, ce *schema.CloudEvent[*schema.Event]) (next *schema.ProcessRecord, ok bool) {
 	e := ce.Data
 	to := told[e.Event]
 	if to == "" || e.Process == "" {
 		return old, false
 	}
-	var r schema.State
+	var r schema.ProcessRecord
 	if old != nil {
 		r = *old
 	}
@@ -98,7 +98,7 @@ func Apply(old *schema.State, m Meta, ce *schema.CloudEvent[*schema.Event]) (nex
 
 // event applies one that changes a process's state to another. boot is
 // ce.Data.Boot.
-func event(r *schema.State, m Meta, ce *schema.CloudEvent[*schema.Event], to, boot string) (changed bool) {
+func event(r *schema.ProcessRecord, m Meta, ce *schema.CloudEvent[*schema.Event], to, boot string) (changed bool) {
 	e := ce.Data
 	if m.Seq <= r.Seq || boot == r.Boot && e.Serial <= r.Serial {
 		return false
@@ -122,7 +122,7 @@ func event(r *schema.State, m Meta, ce *schema.CloudEvent[*schema.Event], to, bo
 }
 
 // count counts what happened, whatever is known of the state by now.
-func count(r *schema.State, e *schema.Event) {
+func count(r *schema.ProcessRecord, e *schema.Event) {
 	switch e.Event {
 	case schema.ProcessStateStarting:
 		r.Starts++
@@ -137,7 +137,7 @@ func count(r *schema.State, e *schema.Event) {
 }
 
 // died records an end that nobody asked for.
-func died(r *schema.State, ce *schema.CloudEvent[*schema.Event]) {
+func died(r *schema.ProcessRecord, ce *schema.CloudEvent[*schema.Event]) {
 	e := ce.Data
 	switch e.Event {
 	case schema.ProcessStateExited:

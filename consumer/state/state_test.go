@@ -52,8 +52,8 @@ func (s step) envelope(n int) *schema.CloudEvent[*schema.Event] {
 }
 
 // replay applies all steps in order.
-func replay(steps []step) *schema.State {
-	var r *schema.State
+func replay(steps []step) *schema.ProcessRecord {
+	var r *schema.ProcessRecord
 	for i, s := range steps {
 		r, _ = state.Apply(r, meta(i+1), s.envelope(i+1))
 	}
@@ -62,8 +62,8 @@ func replay(steps []step) *schema.State {
 
 func TestApply(t *testing.T) {
 	code, killed, spawn := &schema.Exit{Code: p(3)}, &schema.Exit{Signal: "SIGKILL", Core: true}, &schema.Exit{SpawnErr: "can't find command"}
-	who := schema.State{Host: "web1", Group: "api", Process: "api_00", Boot: "a"}
-	with := func(change func(*schema.State)) *schema.State {
+	who := schema.ProcessRecord{Host: "web1", Group: "api", Process: "api_00", Boot: "a"}
+	with := func(change func(*schema.ProcessRecord)) *schema.ProcessRecord {
 		r := who
 		change(&r)
 		return &r
@@ -71,14 +71,14 @@ func TestApply(t *testing.T) {
 	running := []step{{event: "STARTING", boot: "a", serial: 2}, {event: "RUNNING", boot: "a", serial: 5, pid: 100}}
 	for name, c := range map[string]struct {
 		steps []step
-		want  *schema.State
+		want  *schema.ProcessRecord
 	}{
-		"started": {running, with(func(r *schema.State) {
+		"started": {running, with(func(r *schema.ProcessRecord) {
 			r.State, r.Since, r.PID, r.Starts, r.Serial, r.Seq = "RUNNING", at(2), 100, 1, 5, 2
 		})},
 		"crashed": {
 			append(slices.Clone(running), step{event: "EXITED", boot: "a", serial: 6, pid: 100, expected: p(false), exit: code}),
-			with(func(r *schema.State) {
+			with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq = "EXITED", at(3), 6, 3
 				r.Starts, r.Exits, r.UnexpectedExits = 1, 1, 1
 				r.Expected, r.Exit, r.LastExit = p(false), code, atp(3)
@@ -88,7 +88,7 @@ func TestApply(t *testing.T) {
 			append(slices.Clone(running),
 				step{event: "EXITED", boot: "a", serial: 6, pid: 100, expected: p(false), exit: killed},
 				step{event: "STARTING", boot: "a", serial: 7}, step{event: "RUNNING", boot: "a", serial: 8, pid: 101}),
-			with(func(r *schema.State) {
+			with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.PID, r.Serial, r.Seq = "RUNNING", at(5), 101, 8, 5
 				r.Starts, r.Exits, r.UnexpectedExits = 2, 1, 1
 				r.Expected, r.Exit, r.LastExit = p(false), killed, atp(3)
@@ -96,7 +96,7 @@ func TestApply(t *testing.T) {
 		},
 		"ended as expected": {
 			append(slices.Clone(running), step{event: "EXITED", boot: "a", serial: 6, pid: 100, expected: p(true)}),
-			with(func(r *schema.State) {
+			with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq = "EXITED", at(3), 6, 3
 				r.Starts, r.Exits, r.Expected, r.LastExit = 1, 1, p(true), atp(3)
 			}),
@@ -109,7 +109,7 @@ func TestApply(t *testing.T) {
 				{event: "BACKOFF", boot: "a", serial: 4},
 				{event: "FATAL", boot: "a", serial: 5},
 			},
-			with(func(r *schema.State) {
+			with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq = "FATAL", at(5), 5, 5
 				r.Starts, r.Fatals, r.LastExit = 2, 1, atp(4)
 			}),
@@ -119,49 +119,49 @@ func TestApply(t *testing.T) {
 				{event: "BACKOFF", boot: "a", serial: 4, exit: code},
 				{event: "FATAL", boot: "a", serial: 5},
 			},
-			with(func(r *schema.State) {
+			with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq, r.Fatals, r.LastExit, r.Exit = "FATAL", at(2), 5, 2, 1, atp(1), code
 			}),
 		},
 		"FATAL with its own reason": {
 			[]step{{event: "FATAL", boot: "a", serial: 5, exit: spawn}},
-			with(func(r *schema.State) {
+			with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq, r.Fatals, r.Exit = "FATAL", at(1), 5, 1, 1, spawn
 			}),
 		},
 		"stopping": {
 			append(slices.Clone(running), step{event: "STOPPING", boot: "a", serial: 6, pid: 100}),
-			with(func(r *schema.State) {
+			with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.PID, r.Serial, r.Seq, r.Starts = "STOPPING", at(3), 100, 6, 3, 1
 			}),
 		},
 		"stopped by an operator is no exit": {
 			append(slices.Clone(running), step{event: "STOPPING", boot: "a", serial: 6, pid: 100}, step{event: "STOPPED", boot: "a", serial: 7, pid: 100}),
-			with(func(r *schema.State) {
+			with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq, r.Starts = "STOPPED", at(4), 7, 4, 1
 			}),
 		},
 		"reload: other serials within the boot": {
 			append(slices.Clone(running), step{event: "STOPPED", boot: "a", serial: 60, pid: 100}, step{event: "STARTING", boot: "a", serial: 1000}),
-			with(func(r *schema.State) {
+			with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq, r.Starts = "STARTING", at(4), 1000, 4, 2
 			}),
 		},
 		"a new boot begins at serial 0": {
 			append(slices.Clone(running), step{event: "STARTING", boot: "b", serial: 0}),
-			with(func(r *schema.State) {
+			with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Boot, r.Serial, r.Seq, r.Starts = "STARTING", at(3), "b", 0, 3, 2
 			}),
 		},
 		"an older serial of the same boot": {
 			append(slices.Clone(running), step{event: "STARTING", boot: "a", serial: 2}, step{event: "FATAL", boot: "a", serial: 4}, step{event: "RUNNING", boot: "a", serial: 5, pid: 100}),
-			with(func(r *schema.State) {
+			with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.PID, r.Starts, r.Serial, r.Seq = "RUNNING", at(2), 100, 1, 5, 2
 			}),
 		},
 		"UNKNOWN": {
 			append(slices.Clone(running), step{event: "UNKNOWN", boot: "a", serial: 6}),
-			with(func(r *schema.State) {
+			with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq, r.Starts = "UNKNOWN", at(3), 6, 3, 1
 			}),
 		},
@@ -188,7 +188,7 @@ func TestWhatIsNoChangeOfState(t *testing.T) {
 		{Event: schema.ProcessGroupAdded, Group: "api"},
 	} {
 		e.Host, e.Boot, e.Serial = "web1", "a", 9
-		for _, before := range []*schema.State{nil, old} {
+		for _, before := range []*schema.ProcessRecord{nil, old} {
 			if next, ok := state.Apply(before, meta(9), e.Envelope(zero)); ok || next != before {
 				t.Errorf("%s is applied: %+v", e.Event, next)
 			}
@@ -225,7 +225,7 @@ func TestAnyRepetitionGivesTheSameRecord(t *testing.T) {
 		}
 		want := replay(steps)
 
-		var got *schema.State
+		var got *schema.ProcessRecord
 		for i := range steps {
 			got, _ = state.Apply(got, meta(i+1), steps[i].envelope(i+1))
 			for range rapid.IntRange(0, 3).Draw(t, "repeats") {
@@ -253,8 +253,8 @@ func TestAnyRepetitionGivesTheSameRecord(t *testing.T) {
 
 func TestCounters(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var want schema.State
-		var r *schema.State
+		var want schema.ProcessRecord
+		var r *schema.ProcessRecord
 		for i, name := range rapid.SliceOf(rapid.SampledFrom([]string{"STARTING", "RUNNING", "EXITED", "crash", "BACKOFF", "FATAL", "STOPPED"})).Draw(t, "events") {
 			s := step{event: name, boot: "a", serial: uint64(i + 1)}
 			switch name {

@@ -30,7 +30,7 @@ const (
 // while another is not. Of one that said that it shuts down before it went silent
 // the processes are stopped: supervisord ends after them. Of one that was killed they
 // are unknown from then on: they may live without it.
-func Status(s *schema.State, h *schema.Host, now time.Time, silentAfter time.Duration) (status string, since time.Time) {
+func Status(s *schema.ProcessRecord, h *schema.HostRecord, now time.Time, silentAfter time.Duration) (status string, since time.Time) {
 	if s.Gone != nil {
 		return Gone, s.Gone.Time
 	}
@@ -66,7 +66,7 @@ const spareSection = "supernats-logs"
 // countedAs is the status as which a process is counted of its host, "" if it is not: that
 // nobody has needed the spare section is nothing to look at. It depends on the record
 // alone, so that what is counted in is counted out again.
-func countedAs(s *schema.State) string {
+func countedAs(s *schema.ProcessRecord) string {
 	status := statusOf(s)
 	if status == Stopped && s.Group == spareSection && s.Process == spareSection && s.Starts == 0 {
 		return ""
@@ -75,7 +75,7 @@ func countedAs(s *schema.State) string {
 }
 
 // statusOf is the status that the record alone tells.
-func statusOf(s *schema.State) string {
+func statusOf(s *schema.ProcessRecord) string {
 	switch {
 	case s.Gone != nil, s.State == "":
 		return Gone

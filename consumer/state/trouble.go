@@ -160,7 +160,7 @@ func (h *host) isBridge(group string) bool {
 
 const logsSuffix = "-logs"
 
-func (c *conflict) add(r *schema.State) {
+func (c *conflict) add(r *schema.ProcessRecord) {
 	if c.owner = r.Boot; len(c.names) == maxNamed {
 		c.more++
 		return

@@ -225,9 +225,9 @@ func waitMails(t *testing.T, s *stage, n int) {
 }
 
 // waitState waits until an unexpected exit of a process is recorded.
-func waitState(t *testing.T, s *stage, process string) schema.State {
+func waitState(t *testing.T, s *stage, process string) schema.ProcessRecord {
 	t.Helper()
-	var r schema.State
+	var r schema.ProcessRecord
 	supervisordtest.Wait(t, 30*time.Second, func() bool {
 		states, err := s.states()
 		r = states[process]

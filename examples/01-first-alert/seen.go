@@ -92,14 +92,14 @@ func followEvents(r io.Reader, seen *seen, screen *screen) error {
 }
 
 // states returns what `supernats ps` tells, by process.
-func (s *stage) states() (map[string]schema.State, error) {
+func (s *stage) states() (map[string]schema.ProcessRecord, error) {
 	out, err := s.command("supernats", "ps", "-c", s.config(), "-o", "jsonl").Output()
 	if err != nil {
 		return nil, fmt.Errorf("supernats ps: %w", err)
 	}
-	states := map[string]schema.State{}
+	states := map[string]schema.ProcessRecord{}
 	for line := range bytes.Lines(out) {
-		var r schema.State
+		var r schema.ProcessRecord
 		if err := json.Unmarshal(line, &r); err != nil {
 			return nil, fmt.Errorf("supernats ps printed %q: %w", line, err)
 		}

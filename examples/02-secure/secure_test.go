@@ -108,7 +108,7 @@ func TestPrograms(t *testing.T) {
 				t.Helper()
 				supervisordtest.Wait(t, 30*time.Second, func() bool {
 					for line := range bytes.Lines(in.supernats(t, "ps", "-o", "jsonl")) {
-						var r schema.State
+						var r schema.ProcessRecord
 						if err := json.Unmarshal(line, &r); err != nil {
 							t.Fatal(err)
 						}

@@ -26,7 +26,7 @@ const (
 	StateBucket = "supervisor_state"
 	// HostsBucket holds <host> -> schema.Host.
 	HostsBucket = "supervisor_hosts"
-	// AlertsBucket holds <rule>.<host>.<group>.<process> -> schema.OpenAlert.
+	// AlertsBucket holds <rule>.<host>.<group>.<process> -> schema.Alert.
 	AlertsBucket = "supervisor_alerts"
 	// MutesBucket holds an id -> schema.Mute until it expires.
 	MutesBucket = "supervisor_mutes"

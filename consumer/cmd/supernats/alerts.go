@@ -33,7 +33,7 @@ const (
 // shownAlert is a record of an alert as it is printed.
 type shownAlert struct {
 	Kind string `json:"kind"`
-	schema.OpenAlert
+	schema.Alert
 	// Mutes are the ids of the silences in force that it matches.
 	Mutes []string `json:"mutes,omitempty"`
 	// Told says that a receiver has taken the last notification, Receivers what became
@@ -49,7 +49,7 @@ type shownAlert struct {
 // shownNotification is a CloudEvent, with an attribute more.
 type shownNotification struct {
 	Kind string `json:"kind"`
-	schema.CloudEvent[*schema.Alert]
+	schema.CloudEvent[*schema.Notification]
 }
 
 // Run prints the alerts, with --since or --until the notifications, and what could
@@ -152,7 +152,7 @@ func (w *alertFilter) alerts(ctx context.Context, js jetstream.JetStream) ([]sho
 		if !w.match(r.Rule, r.Host, r.Group, r.Process) || !w.hasEvent(last...) {
 			continue
 		}
-		shown := shownAlert{Kind: kindAlert, OpenAlert: r, Receivers: []shownDelivery{}}
+		shown := shownAlert{Kind: kindAlert, Alert: r, Receivers: []shownDelivery{}}
 		for _, m := range mutes {
 			if r.Phase != schema.PhaseResolved && silences(&m, &r) {
 				shown.Mutes = append(shown.Mutes, m.ID)
@@ -164,13 +164,13 @@ func (w *alertFilter) alerts(ctx context.Context, js jetstream.JetStream) ([]sho
 	slices.SortFunc(list, func(a, b shownAlert) int {
 		return cmp.Or(
 			cmp.Compare(slices.Index(phases, a.Phase), slices.Index(phases, b.Phase)),
-			b.Opened.Compare(a.Opened.Time), strings.Compare(a.Alert, b.Alert))
+			b.Opened.Compare(a.Opened.Time), strings.Compare(a.Incident, b.Incident))
 	})
 	return list, nil
 }
 
-func readAlerts(ctx context.Context, js jetstream.JetStream) ([]schema.OpenAlert, error) {
-	return readBucket(ctx, js, stream.AlertsBucket, func(a *schema.OpenAlert) string {
+func readAlerts(ctx context.Context, js jetstream.JetStream) ([]schema.Alert, error) {
+	return readBucket(ctx, js, stream.AlertsBucket, func(a *schema.Alert) string {
 		return schema.AlertKey(a.Rule, a.Host, a.Group, a.Process)
 	})
 }
@@ -179,7 +179,7 @@ func readAlerts(ctx context.Context, js jetstream.JetStream) ([]schema.OpenAlert
 func (w *alertFilter) notifications(ctx context.Context, js jetstream.JetStream) ([]shownNotification, error) {
 	var list []shownNotification
 	err := scan(ctx, js, stream.Alerts, start{time: w.Since.Time}, func(m *scanned) error {
-		n, err := schema.Unmarshal[*schema.Alert](m.data)
+		n, err := schema.Unmarshal[*schema.Notification](m.data)
 		if err == nil && n.Data == nil {
 			err = errors.New("has no data")
 		}

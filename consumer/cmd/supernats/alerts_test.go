@@ -16,7 +16,7 @@ import (
 	"supernats/schema/stream"
 )
 
-func (i *installation) alert(a schema.OpenAlert) {
+func (i *installation) alert(a schema.Alert) {
 	i.put(stream.AlertsBucket, schema.AlertKey(a.Rule, a.Host, a.Group, a.Process), a)
 }
 
@@ -27,10 +27,10 @@ func at(second int) schema.Time {
 }
 
 // notify stores a notification and returns its sequence.
-func (i *installation) notify(typ string, when schema.Time, a schema.Alert) uint64 {
+func (i *installation) notify(typ string, when schema.Time, a schema.Notification) uint64 {
 	i.Helper()
 	a.Severity, a.Opened = "warning", at(0)
-	b, err := schema.Marshal(a.Envelope(a.Alert+"/1", typ, when.Time))
+	b, err := schema.Marshal(a.Envelope(a.Incident+"/1", typ, when.Time))
 	if err != nil {
 		i.Fatal(err)
 	}
@@ -58,18 +58,18 @@ func (i *installation) park(durable, subject string, seq uint64, reason string, 
 func (i *installation) trouble() {
 	exit := schema.AlertEvent{ID: "web1/b/1", Time: at(1), Event: schema.ProcessStateExited, Exit: &schema.Exit{Signal: "SIGKILL"}}
 	loss := schema.AlertEvent{ID: "db/b/2", Time: at(2), Event: "loss", Lost: 7}
-	i.alert(schema.OpenAlert{Alert: "done", Rule: "fatal", Severity: "critical", Host: "db", Group: "pg", Process: "pg", Phase: schema.PhaseResolved, Opened: at(60), Closed: ptr(at(90)), Count: 1, Notified: ptr(at(91)), Notifications: 2})
-	i.alert(schema.OpenAlert{Alert: "loop", Rule: "crash-loop", Severity: "warning", Host: "web1", Group: "api", Process: "api_01", Phase: schema.PhasePending, Opened: at(50), Count: 2, Last: &exit})
-	i.alert(schema.OpenAlert{Alert: "old", Rule: "loss", Severity: "warning", Host: "db", Phase: schema.PhaseFiring, Opened: at(10), Count: 3, Last: &loss, Muted: 2, MutedBy: "expired"})
-	i.alert(schema.OpenAlert{Alert: "new", Rule: "unexpected-exit", Severity: "warning", Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: at(20), Count: 5, Last: &exit, Notified: ptr(at(21)), Notifications: 3})
+	i.alert(schema.Alert{Incident: "done", Rule: "fatal", Severity: "critical", Host: "db", Group: "pg", Process: "pg", Phase: schema.PhaseResolved, Opened: at(60), Closed: ptr(at(90)), Count: 1, Notified: ptr(at(91)), Notifications: 2})
+	i.alert(schema.Alert{Incident: "loop", Rule: "crash-loop", Severity: "warning", Host: "web1", Group: "api", Process: "api_01", Phase: schema.PhasePending, Opened: at(50), Count: 2, Last: &exit})
+	i.alert(schema.Alert{Incident: "old", Rule: "loss", Severity: "warning", Host: "db", Phase: schema.PhaseFiring, Opened: at(10), Count: 3, Last: &loss, Muted: 2, MutedBy: "expired"})
+	i.alert(schema.Alert{Incident: "new", Rule: "unexpected-exit", Severity: "warning", Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: at(20), Count: 5, Last: &exit, Notified: ptr(at(21)), Notifications: 3})
 	i.mute(schema.Mute{ID: "m1", Hosts: []string{"web*"}, Rules: []string{"unexpected-exit"}, Comment: "c", Author: "a", Created: at(0), Expires: at(1e6)})
-	i.notify(schema.TypeAlertFiring, i.ago(48*time.Hour), schema.Alert{Alert: "past", Rule: "fatal", Host: "db"})
-	seq := i.notify(schema.TypeAlertFiring, i.ago(time.Minute), schema.Alert{Alert: "new", Rule: "unexpected-exit", Host: "web1", Group: "api", Process: "api_00", Events: []schema.AlertEvent{exit}})
-	i.notify(schema.TypeAlertResolved, i.ago(time.Minute), schema.Alert{Alert: "done", Rule: "fatal", Host: "db", Group: "pg", Process: "pg", Notify: []string{"chat", "mail"}})
+	i.notify(schema.TypeAlertFiring, i.ago(48*time.Hour), schema.Notification{Incident: "past", Rule: "fatal", Host: "db"})
+	seq := i.notify(schema.TypeAlertFiring, i.ago(time.Minute), schema.Notification{Incident: "new", Rule: "unexpected-exit", Host: "web1", Group: "api", Process: "api_00", Events: []schema.AlertEvent{exit}})
+	i.notify(schema.TypeAlertResolved, i.ago(time.Minute), schema.Notification{Incident: "done", Rule: "fatal", Host: "db", Group: "pg", Process: "pg", Notify: []string{"chat", "mail"}})
 	i.publish(schema.AlertSubject("x", "", "", "x"), []byte("garbage"))
 	i.park("supernats", "supervisor.event.x.y.z.tick.5", 1, "no alert", nil)
 	i.park(schema.Token("notify_mail/ops@example.com"), schema.AlertSubject("web1", "api", "api_00", "unexpected-exit"), seq, "550 no such mailbox\x1b[31m", []byte("cut"))
-	a := schema.Alert{Alert: "old", Rule: "loss", Host: "db", Severity: "warning", Opened: at(10)}
+	a := schema.Notification{Incident: "old", Rule: "loss", Host: "db", Severity: "warning", Opened: at(10)}
 	b, err := schema.Marshal(a.Envelope("old/1", schema.TypeAlertFiring, at(11).Time))
 	if err != nil {
 		i.Fatal(err)
@@ -162,12 +162,12 @@ func TestAlertsFilters(t *testing.T) {
 		for line := range strings.Lines(out) {
 			var r struct {
 				Kind, Alert, Receiver, Type string
-				Data                        schema.Alert
+				Data                        schema.Notification
 			}
 			if err := json.Unmarshal([]byte(line), &r); err != nil {
 				t.Fatalf("%q: %v", line, err)
 			}
-			got = append(got, r.Kind+" "+r.Alert+r.Receiver+r.Data.Alert)
+			got = append(got, r.Kind+" "+r.Alert+r.Receiver+r.Data.Incident)
 		}
 		if d := cmp.Diff(c.want, got); d != "" {
 			t.Errorf("%s: %s", c.args, d)
@@ -229,13 +229,13 @@ func TestScan(t *testing.T) {
 // notification was made.
 func TestTold(t *testing.T) {
 	i := newInstallation(t)
-	a := schema.Alert{Alert: "a", Rule: "fatal", Host: "web1", Group: "api", Process: "api_00"}
-	open := schema.OpenAlert{Alert: "a", Rule: "fatal", Severity: "critical", Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: at(0), Count: 1, Notified: ptr(at(1))}
+	a := schema.Notification{Incident: "a", Rule: "fatal", Host: "web1", Group: "api", Process: "api_00"}
+	open := schema.Alert{Incident: "a", Rule: "fatal", Severity: "critical", Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: at(0), Count: 1, Notified: ptr(at(1))}
 	seqs := []uint64{i.notify(schema.TypeAlertFiring, at(0), a), i.notify(schema.TypeAlertUpdate, at(1), a)}
-	other := i.notify(schema.TypeAlertFiring, at(2), schema.Alert{Alert: "b", Rule: "fatal", Host: "web2"})
+	other := i.notify(schema.TypeAlertFiring, at(2), schema.Notification{Incident: "b", Rule: "fatal", Host: "web2"})
 	for _, c := range []struct {
 		name   string
-		change func(*schema.OpenAlert)
+		change func(*schema.Alert)
 		queues map[string]uint64 // what each has acknowledged
 		at     position
 		roster []string
@@ -286,7 +286,7 @@ func TestTold(t *testing.T) {
 			[]shownDelivery{{Receiver: "chat", Status: "waiting"}, {Receiver: "mail/x", Status: "taken", Taken: ptr(at(1))}},
 		},
 		{
-			"not for it", func(a *schema.OpenAlert) { a.Notify = []string{"MAIL"} },
+			"not for it", func(a *schema.Alert) { a.Notify = []string{"MAIL"} },
 			map[string]uint64{"notify_chat": 3, "notify_mail=2Fx": 0},
 			position{},
 			nil, 0, "nobody yet", false,
@@ -295,11 +295,11 @@ func TestTold(t *testing.T) {
 		{"a queue that nobody reads", nil, map[string]uint64{"notify_chat": 0, "notify_mail=2Fx": 3}, position{}, []string{"Chat"}, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
 		{"no receiver any more", nil, map[string]uint64{"notify_chat": 3}, position{}, []string{}, 0, "nobody: no receiver", false, []shownDelivery{}},
 		{"a receiver of later", nil, map[string]uint64{"notify_chat": 3}, position{Begin: 3}, nil, 0, "nobody: no receiver", false, []shownDelivery{}},
-		{"a record of the version before", func(a *schema.OpenAlert) { a.FirstSeq, a.LastSeq = 0, 0 }, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
-		{"of a stream before", func(a *schema.OpenAlert) { a.FirstSeq, a.LastSeq = 100, 101 }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
-		{"of a stream before, made again", func(a *schema.OpenAlert) { a.FirstSeq, a.LastSeq = 2, other }, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
-		{"of a stream that is no more", func(a *schema.OpenAlert) { a.Alert, a.FirstSeq, a.LastSeq = "z", 1, 2 }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "not known", false, []shownDelivery{}},
-		{"not made yet", func(a *schema.OpenAlert) { a.Notifications, a.Notified = 0, nil }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "-", false, []shownDelivery{}},
+		{"a record of the version before", func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 0, 0 }, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
+		{"of a stream before", func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 100, 101 }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
+		{"of a stream before, made again", func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 2, other }, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
+		{"of a stream that is no more", func(a *schema.Alert) { a.Incident, a.FirstSeq, a.LastSeq = "z", 1, 2 }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "not known", false, []shownDelivery{}},
+		{"not made yet", func(a *schema.Alert) { a.Notifications, a.Notified = 0, nil }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "-", false, []shownDelivery{}},
 	} {
 		record := open
 		record.Notifications, record.FirstSeq, record.LastSeq = 2, seqs[0], seqs[1]

@@ -72,7 +72,7 @@ type tested struct {
 	name string
 	cfg  app.Config
 	keep bool // in told; else each is printed at once
-	told []*schema.CloudEvent[*schema.Alert]
+	told []*schema.CloudEvent[*schema.Notification]
 	sum  app.Summary
 	took time.Duration
 	// counts are by rule and receiver.
@@ -105,7 +105,7 @@ func progress(what string) *progressbar.ProgressBar {
 		progressbar.OptionSetItsString("msg"), progressbar.OptionSetWidth(10), progressbar.OptionSetPredictTime(false), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 }
 
-func (t *tested) notify(n *schema.CloudEvent[*schema.Alert]) error {
+func (t *tested) notify(n *schema.CloudEvent[*schema.Notification]) error {
 	to := t.cfg.Addressees(n.Data)
 	if len(to) == 0 {
 		to = []string{"-"}
@@ -121,10 +121,10 @@ func (t *tested) notify(n *schema.CloudEvent[*schema.Alert]) error {
 		t.told = append(t.told, n)
 		return nil
 	}
-	return printJSON(os.Stdout, outputJSONL, []*schema.CloudEvent[*schema.Alert]{n})
+	return printJSON(os.Stdout, outputJSONL, []*schema.CloudEvent[*schema.Notification]{n})
 }
 
-func (c *counts) add(n *schema.CloudEvent[*schema.Alert]) {
+func (c *counts) add(n *schema.CloudEvent[*schema.Notification]) {
 	switch n.Type {
 	case schema.TypeAlertFiring:
 		c.firing++

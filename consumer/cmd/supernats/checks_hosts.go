@@ -36,7 +36,7 @@ func (d *doctor) fleet(f *fleet) {
 		return
 	}
 	before := len(d.findings)
-	slices.SortFunc(f.hosts, func(a, b schema.Host) int { return strings.Compare(a.Host, b.Host) })
+	slices.SortFunc(f.hosts, func(a, b schema.HostRecord) int { return strings.Compare(a.Host, b.Host) })
 	others := map[string][]string{}
 	var silent, shut []string
 	for i := range f.hosts {
@@ -91,7 +91,7 @@ func (d *doctor) clocks(f *fleet) {
 }
 
 // silences are a silent host, or the silent ones of its supervisords.
-func (f *fleet) silences(h *schema.Host) (list []string) {
+func (f *fleet) silences(h *schema.HostRecord) (list []string) {
 	if f.isGone(h) {
 		return nil // see killed
 	}
@@ -107,7 +107,7 @@ func (f *fleet) silences(h *schema.Host) (list []string) {
 }
 
 // since is a host with how long ago it was seen.
-func (f *fleet) since(h *schema.Host) string {
+func (f *fleet) since(h *schema.HostRecord) string {
 	return h.Host + " (" + age(f.now.Sub(h.LastSeen.Time)) + ")"
 }
 
@@ -120,7 +120,7 @@ func its(n int) string {
 }
 
 // killed reports supervisords of a host that have ended without a shutdown.
-func (d *doctor) killed(f *fleet, h *schema.Host) {
+func (d *doctor) killed(f *fleet, h *schema.HostRecord) {
 	lives, _ := f.living(h)
 	for _, l := range lives {
 		if l.SupervisorState == schema.SupervisorGone {
@@ -143,7 +143,7 @@ var mere = map[string]bool{
 
 // troubles reports what bridges of a host have reported, and what the daemon has
 // found.
-func (d *doctor) troubles(f *fleet, h *schema.Host) {
+func (d *doctor) troubles(f *fleet, h *schema.HostRecord) {
 	for _, t := range h.Troubles {
 		grade := gradeFail
 		if mere[t.Cause] {
@@ -165,7 +165,7 @@ func (d *doctor) troubles(f *fleet, h *schema.Host) {
 }
 
 // losses reports lost events.
-func (d *doctor) losses(f *fleet, h *schema.Host) {
+func (d *doctor) losses(f *fleet, h *schema.HostRecord) {
 	if h.LastLoss == nil || f.now.Sub(h.LastLoss.Time) >= lossFor {
 		return
 	}
@@ -173,7 +173,7 @@ func (d *doctor) losses(f *fleet, h *schema.Host) {
 }
 
 // mendOfLoss is what to do about the last loss of a host.
-func mendOfLoss(h *schema.Host) string {
+func mendOfLoss(h *schema.HostRecord) string {
 	cause := ""
 	for i := range h.Bridges {
 		if b := &h.Bridges[i]; b.LastLoss != nil && b.LastLoss.Equal(h.LastLoss.Time) {
@@ -192,7 +192,7 @@ func mendOfLoss(h *schema.Host) string {
 }
 
 // sections reports what is wrong with the sections of a host's bridges.
-func (d *doctor) sections(f *fleet, h *schema.Host) {
+func (d *doctor) sections(f *fleet, h *schema.HostRecord) {
 	lives, _ := f.living(h)
 	for _, l := range lives {
 		var bridges []*schema.HostBridge
@@ -209,7 +209,7 @@ func (d *doctor) sections(f *fleet, h *schema.Host) {
 }
 
 // section reports on one of them by itself.
-func (d *doctor) section(f *fleet, h *schema.Host, l *schema.HostLife, b *schema.HostBridge) {
+func (d *doctor) section(f *fleet, h *schema.HostRecord, l *schema.HostLife, b *schema.HostBridge) {
 	where := "host " + h.Host + ": section " + b.Pool
 	if b.Stopped != nil && l.Stopping == nil && l.SupervisorState != schema.SupervisorGone && !f.silent(h) {
 		d.warn("supervisorctl start "+quote(b.Pool), "%s was stopped %s ago: nothing comes from it", where, age(f.now.Sub(b.Stopped.Time)))
@@ -240,7 +240,7 @@ func sometimes(r *schema.Reasons) string {
 
 // reported reports whether a bridge has reported one of these troubles, which say the
 // same.
-func reported(h *schema.Host, b *schema.HostBridge, causes ...string) bool {
+func reported(h *schema.HostRecord, b *schema.HostBridge, causes ...string) bool {
 	return slices.ContainsFunc(h.Troubles, func(t schema.HostTrouble) bool {
 		return t.Boot == b.Boot && t.Pool == b.Pool && slices.Contains(causes, t.Cause)
 	})
@@ -248,7 +248,7 @@ func reported(h *schema.Host, b *schema.HostBridge, causes ...string) bool {
 
 // together reports what all sections of one supervisord do not listen to, and which
 // of them crowd each other out. It needs to know all of them.
-func (d *doctor) together(h *schema.Host, bridges []*schema.HostBridge) {
+func (d *doctor) together(h *schema.HostRecord, bridges []*schema.HostBridge) {
 	var events []string
 	for _, b := range bridges {
 		if b.Section == nil {

@@ -17,7 +17,7 @@ var dates = []time.Time{
 }
 
 // findings are what the doctor says of hosts at a time, a line each.
-func findings(now time.Time, hosts ...schema.Host) (lines []string) {
+func findings(now time.Time, hosts ...schema.HostRecord) (lines []string) {
 	d := doctor{check: "hosts"}
 	d.fleet(newFleet(hosts, now))
 	for _, f := range d.findings {
@@ -44,8 +44,8 @@ func TestDoctorOfHosts(t *testing.T) {
 			"warn 2 hosts are silent: box (its supervisord user, SPAN), web2 (SPAN) [there: supervisorctl status, and supervisorctl tail supernats stderr; of one that is gone for good: supernats hosts forget HOST]",
 		}
 		got := findings(now, several(now),
-			schema.Host{Host: "web3", BridgeVersion: version, LastSeen: ago(0), Resent: 3, LastResent: ptr(ago(time.Hour)), Lost: 3, LastLoss: ptr(ago(8 * 24 * time.Hour))},
-			schema.Host{Host: "web2", BridgeVersion: version, LastSeen: ago(10 * time.Minute), Lost: 12, LastLoss: ptr(ago(6 * 24 * time.Hour))})
+			schema.HostRecord{Host: "web3", BridgeVersion: version, LastSeen: ago(0), Resent: 3, LastResent: ptr(ago(time.Hour)), Lost: 3, LastLoss: ptr(ago(8 * 24 * time.Hour))},
+			schema.HostRecord{Host: "web2", BridgeVersion: version, LastSeen: ago(10 * time.Minute), Lost: 12, LastLoss: ptr(ago(6 * 24 * time.Hour))})
 		for i := range got {
 			got[i] = strings.ReplaceAll(got[i], "bridge v1.2.3, not", "")
 		}
@@ -59,7 +59,7 @@ func TestDoctorOfHosts(t *testing.T) {
 // A host with any trouble is not said to be well.
 func TestDoctorSaysNotOK(t *testing.T) {
 	now := time.Now()
-	h := schema.Host{Host: "web1", BridgeVersion: version, LastSeen: schema.Time{Time: now}}
+	h := schema.HostRecord{Host: "web1", BridgeVersion: version, LastSeen: schema.Time{Time: now}}
 	if got := findings(now, h); len(got) != 1 || !strings.HasPrefix(got[0], "ok ") {
 		t.Errorf("%q", got)
 	}
@@ -91,14 +91,14 @@ func TestDoctorOfSections(t *testing.T) {
 	})...)
 	for name, c := range map[string]struct {
 		bridges []schema.HostBridge
-		change  func(*schema.Host)
+		change  func(*schema.HostRecord)
 		want    []string
 	}{
 		"good":               {one(func(*schema.HostBridge) {}), nil, nil},
 		"two good ones":      {two, nil, nil},
 		"of an older bridge": {one(func(b *schema.HostBridge) { b.Section, b.Reasons, b.Spool = nil, nil, "" }), nil, nil},
 		"in small letters":   {one(events("process_state", "tick_60")), nil, nil},
-		"no ticks, and reported": {one(events("PROCESS_STATE")), func(h *schema.Host) {
+		"no ticks, and reported": {one(events("PROCESS_STATE")), func(h *schema.HostRecord) {
 			h.Troubles = []schema.HostTrouble{{Cause: "section", Boot: "a", Pool: "supernats", Text: "no ticks", Fix: "add TICK_60", Since: seen}}
 		}, []string{"warn host web1: section for SPAN: no ticks [add TICK_60]"}},
 		"abstract TICK":           {one(events("PROCESS_STATE", "TICK")), nil, nil},
@@ -114,25 +114,25 @@ func TestDoctorOfSections(t *testing.T) {
 		"not always":               {one(func(b *schema.HostBridge) { b.Reasons = &schema.Reasons{Source: "rpc", Problem: "slow"} }), nil, []string{"warn host web1: section supernats: reasons of deaths cannot be had always: slow"}},
 		"in memory":                {one(func(b *schema.HostBridge) { b.Spool = schema.SpoolMemory }), nil, []string{"warn host web1: section supernats has its spool in memory"}},
 		"stopped":                  {one(func(b *schema.HostBridge) { b.Stopped = &seen }), nil, []string{"warn host web1: section supernats was stopped"}},
-		"stopped with supervisord": {one(func(b *schema.HostBridge) { b.Stopped = &seen }), func(h *schema.Host) { h.Lives[0].Stopping = &seen }, nil},
-		"of a life that is over":   {one(func(b *schema.HostBridge) { b.Section.BufferSize = 10 }), func(h *schema.Host) { h.Lives[0].Ended = &seen }, nil},
-		"no reasons, reported": {one(func(b *schema.HostBridge) { b.Reasons = &schema.Reasons{Source: "none"} }), func(h *schema.Host) {
+		"stopped with supervisord": {one(func(b *schema.HostBridge) { b.Stopped = &seen }), func(h *schema.HostRecord) { h.Lives[0].Stopping = &seen }, nil},
+		"of a life that is over":   {one(func(b *schema.HostBridge) { b.Section.BufferSize = 10 }), func(h *schema.HostRecord) { h.Lives[0].Ended = &seen }, nil},
+		"no reasons, reported": {one(func(b *schema.HostBridge) { b.Reasons = &schema.Reasons{Source: "none"} }), func(h *schema.HostRecord) {
 			h.Troubles = []schema.HostTrouble{{Cause: "reasons", Boot: "a", Pool: "supernats", Text: "no log", Fix: "set it", Since: seen}}
 		}, []string{"warn host web1: reasons for"}},
 		"what programs write": {one(func(b *schema.HostBridge) {
 			b.Lost, b.LastLoss, b.LossCause = 3, &seen, schema.LossBuffer
-		}), func(h *schema.Host) { h.Lost, h.LastLoss = 3, &seen }, []string{
+		}), func(h *schema.HostRecord) { h.Lost, h.LastLoss = 3, &seen }, []string{
 			"warn host web1 lost 3 events, the last time SPAN ago [its supervisord needs buffer_size=65536",
 			"warn host web1: section supernats has lost events, and gets PROCESS_LOG beside PROCESS_STATE",
 		}},
 		"nobody listened": {one(func(b *schema.HostBridge) {
 			b.Lost, b.LastLoss, b.LossCause = 3, &seen, schema.LossNotListening
-		}), func(h *schema.Host) { h.Lost, h.LastLoss = 3, &seen }, []string{
+		}), func(h *schema.HostRecord) { h.Lost, h.LastLoss = 3, &seen }, []string{
 			"warn host web1 lost 3 events, the last time SPAN ago [supervisord did not run the bridge for a while",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := schema.Host{Host: "web1", BridgeVersion: version, LastSeen: seen, Lives: []schema.HostLife{{Boot: "a", LastSeen: seen}}, Bridges: c.bridges}
+			h := schema.HostRecord{Host: "web1", BridgeVersion: version, LastSeen: seen, Lives: []schema.HostLife{{Boot: "a", LastSeen: seen}}, Bridges: c.bridges}
 			if c.change != nil {
 				c.change(&h)
 			}
@@ -152,21 +152,21 @@ func TestDoctorOfSections(t *testing.T) {
 // One clock that is wrong looks like many.
 func TestDoctorOfTheServersClock(t *testing.T) {
 	now := time.Now()
-	host := func(name string, offset time.Duration) schema.Host {
-		return schema.Host{Host: name, BridgeVersion: version, LastSeen: schema.Time{Time: now}, Lives: []schema.HostLife{
+	host := func(name string, offset time.Duration) schema.HostRecord {
+		return schema.HostRecord{Host: name, BridgeVersion: version, LastSeen: schema.Time{Time: now}, Lives: []schema.HostLife{
 			{Boot: name, LastSeen: schema.Time{Time: now}, Clock: &schema.HostClock{Offset: offset.Milliseconds(), Settled: true}},
 		}}
 	}
 	const words = "the clocks of all"
 	for name, c := range map[string]struct {
-		hosts []schema.Host
+		hosts []schema.HostRecord
 		want  bool
 	}{
-		"all the same":  {[]schema.Host{host("a", time.Hour), host("b", time.Hour+time.Second)}, true},
-		"one is right":  {[]schema.Host{host("a", time.Hour), host("b", 0)}, false},
-		"all are right": {[]schema.Host{host("a", 0), host("b", time.Second)}, false},
-		"only one":      {[]schema.Host{host("a", time.Hour)}, false},
-		"not the same":  {[]schema.Host{host("a", time.Hour), host("b", -time.Hour)}, false},
+		"all the same":  {[]schema.HostRecord{host("a", time.Hour), host("b", time.Hour+time.Second)}, true},
+		"one is right":  {[]schema.HostRecord{host("a", time.Hour), host("b", 0)}, false},
+		"all are right": {[]schema.HostRecord{host("a", 0), host("b", time.Second)}, false},
+		"only one":      {[]schema.HostRecord{host("a", time.Hour)}, false},
+		"not the same":  {[]schema.HostRecord{host("a", time.Hour), host("b", -time.Hour)}, false},
 	} {
 		if got := strings.Join(findings(now, c.hosts...), "\n"); strings.Contains(got, words) != c.want {
 			t.Errorf("%s: %s", name, got)

@@ -228,7 +228,7 @@ func (c *completer) names(ctx context.Context, flag string, add func(string)) {
 	_ = c.common.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 		switch flag {
 		case "host", "group", "process", "pattern":
-			states, err := readBucket(ctx, js, stream.StateBucket, func(s *schema.State) string { return schema.StateKey(s.Host, s.Group, s.Process) })
+			states, err := readBucket(ctx, js, stream.StateBucket, func(s *schema.ProcessRecord) string { return schema.StateKey(s.Host, s.Group, s.Process) })
 			if err != nil {
 				return err
 			}
@@ -259,7 +259,7 @@ func (c *completer) names(ctx context.Context, flag string, add func(string)) {
 				return err
 			}
 			for _, a := range alerts {
-				add(a.Alert)
+				add(a.Incident)
 			}
 		}
 		return nil

@@ -29,10 +29,10 @@ func completes(t *testing.T, words ...string) []string {
 }
 
 func (i *installation) forCompletion() {
-	i.state(schema.State{Host: "web1", Group: "api", Process: "api_00", State: "RUNNING"})
-	i.state(schema.State{Host: "web2", Group: "api", Process: "a name", State: "RUNNING"})
+	i.state(schema.ProcessRecord{Host: "web1", Group: "api", Process: "api_00", State: "RUNNING"})
+	i.state(schema.ProcessRecord{Host: "web2", Group: "api", Process: "a name", State: "RUNNING"})
 	i.mute(schema.Mute{ID: "m1", Comment: "c", Author: "a", Created: schema.Time{Time: time.Now()}, Expires: schema.Time{Time: time.Now().Add(time.Hour)}})
-	i.alert(schema.OpenAlert{Alert: "fatal/web1/x", Rule: "fatal", Host: "web1", Phase: schema.PhaseFiring, Opened: schema.Time{Time: time.Now()}})
+	i.alert(schema.Alert{Incident: "fatal/web1/x", Rule: "fatal", Host: "web1", Phase: schema.PhaseFiring, Opened: schema.Time{Time: time.Now()}})
 }
 
 func TestComplete(t *testing.T) {

@@ -51,12 +51,12 @@ func coverage(ctx context.Context, js jetstream.JetStream, m *schema.Mute, rules
 
 	c := &covers{KnownHosts: len(hosts), KnownProcesses: len(states)}
 	for _, s := range states {
-		if silences(m, &schema.OpenAlert{Host: s.Host, Group: s.Group, Process: s.Process, Rule: rules.match(m.Rules)}) {
+		if silences(m, &schema.Alert{Host: s.Host, Group: s.Group, Process: s.Process, Rule: rules.match(m.Rules)}) {
 			c.Processes++
 		}
 	}
 	for _, h := range hosts {
-		if silences(m, &schema.OpenAlert{Host: h.Host, Rule: rules.match(m.Rules)}) {
+		if silences(m, &schema.Alert{Host: h.Host, Rule: rules.match(m.Rules)}) {
 			c.Hosts++
 		}
 	}
@@ -83,13 +83,13 @@ func coverage(ctx context.Context, js jetstream.JetStream, m *schema.Mute, rules
 type knownNames map[string]map[string]bool
 
 // readKnown reads the processes that there are, the hosts, and their names.
-func readKnown(ctx context.Context, js jetstream.JetStream) ([]schema.State, []schema.Host, knownNames, error) {
-	states, err := readBucket(ctx, js, stream.StateBucket, func(s *schema.State) string { return schema.StateKey(s.Host, s.Group, s.Process) })
+func readKnown(ctx context.Context, js jetstream.JetStream) ([]schema.ProcessRecord, []schema.HostRecord, knownNames, error) {
+	states, err := readBucket(ctx, js, stream.StateBucket, func(s *schema.ProcessRecord) string { return schema.StateKey(s.Host, s.Group, s.Process) })
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	states = slices.DeleteFunc(states, func(s schema.State) bool { return s.Gone != nil })
-	hosts, err := readBucket(ctx, js, stream.HostsBucket, func(h *schema.Host) string { return schema.Token(h.Host) })
+	states = slices.DeleteFunc(states, func(s schema.ProcessRecord) bool { return s.Gone != nil })
+	hosts, err := readBucket(ctx, js, stream.HostsBucket, func(h *schema.HostRecord) string { return schema.Token(h.Host) })
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -53,13 +53,13 @@ func TestMuteSaysWhatItCovers(t *testing.T) {
 	i := newInstallation(t)
 	for _, process := range []string{"api_00", "api_01"} {
 		for _, host := range []string{"web1", "web2"} {
-			i.state(schema.State{Host: host, Group: "api", Process: process, State: "RUNNING"})
+			i.state(schema.ProcessRecord{Host: host, Group: "api", Process: process, State: "RUNNING"})
 		}
 	}
-	i.state(schema.State{Host: "web3", Group: "old", Process: "old", State: "RUNNING", Gone: &schema.Time{Time: time.Now()}})
-	i.host(schema.Host{Host: "web1"})
-	i.host(schema.Host{Host: "web2"})
-	i.host(schema.Host{Host: "empty"})
+	i.state(schema.ProcessRecord{Host: "web3", Group: "old", Process: "old", State: "RUNNING", Gone: &schema.Time{Time: time.Now()}})
+	i.host(schema.HostRecord{Host: "web1"})
+	i.host(schema.HostRecord{Host: "web2"})
+	i.host(schema.HostRecord{Host: "empty"})
 	file := filepath.Join(t.TempDir(), "f.yaml")
 	if err := os.WriteFile(file, []byte("rules: [{name: down, state: FATAL}]\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -75,7 +75,7 @@ func well(t *testing.T) *installation {
 	i.leased()
 	i.durable(stream.Events, "supernats")
 	i.durable(stream.Alerts, "notify_chat")
-	i.host(schema.Host{Host: "web1", BridgeVersion: "v1.2.3", LastSeen: i.ago(0), LastLoss: ptr(i.ago(30 * 24 * time.Hour)), Lost: 3})
+	i.host(schema.HostRecord{Host: "web1", BridgeVersion: "v1.2.3", LastSeen: i.ago(0), LastLoss: ptr(i.ago(30 * 24 * time.Hour)), Lost: 3})
 	return i
 }
 
@@ -176,8 +176,8 @@ func TestDoctorSettings(t *testing.T) {
 func TestDoctorWarns(t *testing.T) {
 	i := well(t)
 	i.hosts() // web2 is silent, has lost and is old
-	i.host(schema.Host{Host: "a b;c", BridgeVersion: "v1.0.0", LastSeen: i.ago(0), LastLoss: ptr(i.ago(time.Hour)), Lost: 9})
-	i.notify(schema.TypeAlertFiring, i.ago(0), schema.Alert{Alert: "a", Rule: "fatal", Host: "web1"})
+	i.host(schema.HostRecord{Host: "a b;c", BridgeVersion: "v1.0.0", LastSeen: i.ago(0), LastLoss: ptr(i.ago(time.Hour)), Lost: 9})
+	i.notify(schema.TypeAlertFiring, i.ago(0), schema.Notification{Incident: "a", Rule: "fatal", Host: "web1"})
 	i.park("supernats", "supervisor.event.x", 1, "malformed", nil)
 	i.park("notify_chat", "supervisor.alert.x.-.-.x", 1, "403", nil)
 	i.park("notify_chat", "supervisor.alert.x.-.-.x", 2, "404", nil)
@@ -220,7 +220,7 @@ func TestDoctorOfReceivers(t *testing.T) {
 	if l := line("ok", "receivers"); l != "ok receivers: receiver chat: 0 notifications wait" {
 		t.Errorf("nothing waits: %q", l)
 	}
-	a := schema.Alert{Alert: "a", Rule: "fatal", Host: "web1", Severity: "info"}
+	a := schema.Notification{Incident: "a", Rule: "fatal", Host: "web1", Severity: "info"}
 	i.notify(schema.TypeAlertFiring, i.ago(0), a)
 	if l := line("fail", "receivers"); !strings.HasPrefix(l, "fail receivers: receiver chat: 1 notification waits, and the last try failed (3 tries N 500 Internal Server Error [fix what") || !strings.HasSuffix(l, "supernats test-alert chat (`supernats consume` keeps trying by itself)]") {
 		t.Errorf("%q", l)

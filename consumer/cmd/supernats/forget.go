@@ -35,7 +35,7 @@ func (h *hostsForgetCmd) Run(ctx context.Context, c *common) error {
 		if err != nil {
 			return err
 		}
-		known := map[string]*schema.Host{}
+		known := map[string]*schema.HostRecord{}
 		for i := range f.hosts {
 			known[f.hosts[i].Host] = &f.hosts[i]
 		}
@@ -57,7 +57,7 @@ func (h *hostsForgetCmd) Run(ctx context.Context, c *common) error {
 	})
 }
 
-func forgetHost(ctx context.Context, js jetstream.JetStream, h *schema.Host, silent bool) error {
+func forgetHost(ctx context.Context, js jetstream.JetStream, h *schema.HostRecord, silent bool) error {
 	if err := app.PublishForgotten(ctx, js, &schema.Forgotten{Host: h.Host, Reason: schema.ForgottenByHand, By: whoami()}); err != nil {
 		return err
 	}
@@ -97,8 +97,8 @@ func forgetHost(ctx context.Context, js jetstream.JetStream, h *schema.Host, sil
 
 // cameBack reports whether a record is of a host that was forgotten and has spoken again:
 // its lives have begun again.
-func cameBack(record []byte, before *schema.Host) bool {
-	var now schema.Host
+func cameBack(record []byte, before *schema.HostRecord) bool {
+	var now schema.HostRecord
 	if err := json.Unmarshal(record, &now); err != nil || len(now.Lives) == 0 || len(before.Lives) == 0 {
 		return false
 	}

@@ -29,7 +29,7 @@ type hostsListCmd struct {
 
 // shownHost is a record of a host as it is printed.
 type shownHost struct {
-	schema.Host
+	schema.HostRecord
 	// UnknownSince is set if nothing has come from the host since then, or its supervisord
 	// was killed then; ShutDownSince if it announced its shutdown, and nothing came since.
 	UnknownSince  *schema.Time `json:"unknown_since,omitempty"`
@@ -57,7 +57,7 @@ func (h *hostsListCmd) Run(ctx context.Context, c *common) error {
 			}
 			hosts = append(hosts, f.host(r))
 		}
-		slices.SortFunc(hosts, func(a, b shownHost) int { return strings.Compare(a.Host.Host, b.Host.Host) })
+		slices.SortFunc(hosts, func(a, b shownHost) int { return strings.Compare(a.HostRecord.Host, b.HostRecord.Host) })
 		if output := outputFor(os.Stdout, h.Output); output != outputTable {
 			return printJSON(os.Stdout, output, hosts)
 		}
@@ -66,8 +66,8 @@ func (h *hostsListCmd) Run(ctx context.Context, c *common) error {
 }
 
 // host is a record with what has become of the host since.
-func (f *fleet) host(r schema.Host) shownHost {
-	h := shownHost{Host: r}
+func (f *fleet) host(r schema.HostRecord) shownHost {
+	h := shownHost{HostRecord: r}
 	switch {
 	case f.isShutDown(&r):
 		h.ShutDownSince = &r.LastSeen
@@ -103,8 +103,8 @@ func printHosts(w *os.File, hosts []shownHost, now time.Time) error {
 			}
 			return fmt.Sprint(n)
 		}
-		g.add(hostColor(h), h.Host.Host, seen, cmp.Or(h.SupervisorVersion, "-"), hostState(h),
-			cmp.Or(strings.Join(causes(&h.Host), " "), "-"), cmp.Or(clock(&h.Host), "-"), cmp.Or(h.BridgeVersion, "-"),
+		g.add(hostColor(h), h.HostRecord.Host, seen, cmp.Or(h.SupervisorVersion, "-"), hostState(h),
+			cmp.Or(strings.Join(causes(&h.HostRecord), " "), "-"), cmp.Or(clock(&h.HostRecord), "-"), cmp.Or(h.BridgeVersion, "-"),
 			count(h.Running), count(h.Down), count(h.Stopped), count(h.Exited), dash(h.Lost), date(h.LastLoss))
 	}
 	return g.print(w)
@@ -130,7 +130,7 @@ func hostState(h shownHost) string {
 }
 
 // causes are those of the troubles of a host, each once.
-func causes(h *schema.Host) (list []string) {
+func causes(h *schema.HostRecord) (list []string) {
 	for _, t := range h.Troubles {
 		if !slices.Contains(list, t.Cause) {
 			list = append(list, t.Cause)
@@ -144,7 +144,7 @@ func causes(h *schema.Host) (list []string) {
 
 // clock says how wrong a host's is: "+3d" is ahead, "" is right. Of several
 // supervisords, which may be on two machines, the one that is farthest off counts.
-func clock(h *schema.Host) string {
+func clock(h *schema.HostRecord) string {
 	var worst time.Duration
 	for _, l := range h.Lives {
 		if l.Ended != nil || l.Clock == nil {

@@ -29,7 +29,7 @@ func (i *installation) put(bucket, key string, record any) {
 	}
 }
 
-func (i *installation) host(h schema.Host) { i.put(stream.HostsBucket, schema.Token(h.Host), h) }
+func (i *installation) host(h schema.HostRecord) { i.put(stream.HostsBucket, schema.Token(h.Host), h) }
 
 func (i *installation) ago(d time.Duration) schema.Time {
 	return schema.Time{Time: time.Now().Add(-d).UTC()}
@@ -38,14 +38,14 @@ func (i *installation) ago(d time.Duration) schema.Time {
 // hosts are a silent one, one whose record is old but not its last snapshot, one
 // that is well, and one whose record says nothing of it.
 func (i *installation) hosts() {
-	i.host(schema.Host{
+	i.host(schema.HostRecord{
 		Host: "web2", BridgeVersion: "v1.0.0", SupervisorVersion: "4.2.5", SupervisorState: "RUNNING",
 		LastSeen: i.ago(10 * time.Minute), Running: 7, Down: 1, Stopped: 2, Lost: 12, LastLoss: ptr(i.ago(26 * time.Hour)),
 	})
-	i.host(schema.Host{Host: "db1.example.com", BridgeVersion: "v1.2.3", SupervisorVersion: "4.2.5", SupervisorState: "SHUTDOWN", LastSeen: i.ago(time.Hour)})
+	i.host(schema.HostRecord{Host: "db1.example.com", BridgeVersion: "v1.2.3", SupervisorVersion: "4.2.5", SupervisorState: "SHUTDOWN", LastSeen: i.ago(time.Hour)})
 	i.publish(schema.SnapshotSubject("db1.example.com"), []byte("{}"))
-	i.host(schema.Host{Host: "web1", BridgeVersion: "v1.2.3", SupervisorVersion: "4.3.0", SupervisorState: "RUNNING", LastSeen: i.ago(2 * time.Second), Running: 3, Exited: 4})
-	i.host(schema.Host{Host: "old"})
+	i.host(schema.HostRecord{Host: "web1", BridgeVersion: "v1.2.3", SupervisorVersion: "4.3.0", SupervisorState: "RUNNING", LastSeen: i.ago(2 * time.Second), Running: 3, Exited: 4})
+	i.host(schema.HostRecord{Host: "old"})
 }
 
 var (
@@ -90,10 +90,10 @@ func TestPsOfSilentHostsAndGoneProcesses(t *testing.T) {
 	i := newInstallation(t)
 	i.hosts()
 	for _, host := range []string{"web1", "web2", "db1.example.com", "old", "without record"} {
-		i.state(schema.State{Host: host, Group: "api", Process: "api", State: "RUNNING", Since: i.ago(time.Hour)})
+		i.state(schema.ProcessRecord{Host: host, Group: "api", Process: "api", State: "RUNNING", Since: i.ago(time.Hour)})
 	}
-	i.state(schema.State{Host: "web1", Group: "was", Process: "was", State: "STOPPED", Gone: ptr(i.ago(time.Hour))})
-	i.state(schema.State{Host: "web2", Group: "was", Process: "was", State: "STOPPED", Gone: ptr(i.ago(time.Hour))})
+	i.state(schema.ProcessRecord{Host: "web1", Group: "was", Process: "was", State: "STOPPED", Gone: ptr(i.ago(time.Hour))})
+	i.state(schema.ProcessRecord{Host: "web2", Group: "was", Process: "was", State: "STOPPED", Gone: ptr(i.ago(time.Hour))})
 	type row struct{ Who, State, For string }
 	table := func(args ...string) (rows []row) {
 		t.Helper()
@@ -131,10 +131,10 @@ func TestPsOfSilentHostsAndGoneProcesses(t *testing.T) {
 func TestEndedSupervisord(t *testing.T) {
 	i := newInstallation(t)
 	i.leased()
-	life := func(state string, ago time.Duration, stopping bool) schema.Host {
+	life := func(state string, ago time.Duration, stopping bool) schema.HostRecord {
 		at := i.ago(ago)
 		l := schema.HostLife{Boot: "a", Server: "supervisor", SupervisorState: state, Begun: i.ago(2 * time.Hour), Happened: at, FirstSeen: i.ago(2 * time.Hour), LastSeen: at, Steady: i.ago(2 * time.Hour)}
-		h := schema.Host{
+		h := schema.HostRecord{
 			Boot: "a", Server: "supervisor", SupervisorState: state, BridgeVersion: "v1.2.3", LastSeen: at, Running: 1, Stopped: 1,
 			Bridges: []schema.HostBridge{{Pool: "supernats", Boot: "a", Stopped: &at, LastSeen: at}},
 		}
@@ -144,14 +144,14 @@ func TestEndedSupervisord(t *testing.T) {
 		h.Lives = []schema.HostLife{l}
 		return h
 	}
-	for host, h := range map[string]schema.Host{
+	for host, h := range map[string]schema.HostRecord{
 		"died": life("GONE", 2*time.Second, false), "died-long-ago": life("GONE", time.Hour, false),
 		"shut": life("STOPPING", 2*time.Second, true), "shut-long-ago": life("STOPPING", time.Hour, true),
 	} {
 		h.Host = host
 		i.host(h)
-		i.state(schema.State{Host: host, Group: "api", Process: "api", Boot: "a", State: "RUNNING", Since: i.ago(90 * time.Minute)})
-		i.state(schema.State{Host: host, Group: "off", Process: "off", Boot: "a", State: "STOPPED", Since: i.ago(90 * time.Minute)})
+		i.state(schema.ProcessRecord{Host: host, Group: "api", Process: "api", Boot: "a", State: "RUNNING", Since: i.ago(90 * time.Minute)})
+		i.state(schema.ProcessRecord{Host: host, Group: "off", Process: "off", Boot: "a", State: "STOPPED", Since: i.ago(90 * time.Minute)})
 	}
 
 	dates := regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
@@ -197,12 +197,12 @@ func TestEndedSupervisord(t *testing.T) {
 
 // several is a host with three supervisords, one of which is silent and one has
 // ended, with troubles and a clock that is wrong.
-func several(now time.Time) schema.Host {
+func several(now time.Time) schema.HostRecord {
 	ago := func(d time.Duration) schema.Time { return schema.Time{Time: now.Add(-d)} }
 	trouble := func(cause, pool, text, fix string) schema.HostTrouble {
 		return schema.HostTrouble{Cause: cause, Pool: pool, Boot: "a", Text: text, Fix: fix, Since: ago(time.Hour), Last: ago(time.Minute)}
 	}
-	return schema.Host{
+	return schema.HostRecord{
 		Host: "box", Boot: "a", BridgeVersion: "v1.2.3", SupervisorState: "RUNNING", LastSeen: ago(time.Second), Running: 2,
 		Lives: []schema.HostLife{
 			{Boot: "z", Server: "system", LastSeen: ago(time.Hour), Ended: ptr(ago(time.Hour))},
@@ -228,8 +228,8 @@ func TestHostWithSeveralSupervisords(t *testing.T) {
 		t.Errorf("%+v %v", h, err)
 	}
 
-	i.state(schema.State{Host: "box", Group: "web", Process: "web", Boot: "a", State: "RUNNING", Since: i.ago(time.Hour)})
-	i.state(schema.State{Host: "box", Group: "job", Process: "job", Boot: "b", State: "RUNNING", Since: i.ago(time.Hour)})
+	i.state(schema.ProcessRecord{Host: "box", Group: "web", Process: "web", Boot: "a", State: "RUNNING", Since: i.ago(time.Hour)})
+	i.state(schema.ProcessRecord{Host: "box", Group: "job", Process: "job", Boot: "b", State: "RUNNING", Since: i.ago(time.Hour)})
 	table = narrow(i.run("ps", "-o", "table"))
 	if !strings.Contains(table, "box  job  unknown (was RUNNING)  SPAN") || !strings.Contains(table, "box  web  RUNNING  SPAN") {
 		t.Error(table)
@@ -237,9 +237,9 @@ func TestHostWithSeveralSupervisords(t *testing.T) {
 
 	// supernats consume has been away for an hour, the host has not: nobody knows
 	// which of its supervisords are silent.
-	h = shownHost{Host: several(time.Now().Add(-time.Hour))}
-	h.Host.Lives[2].LastSeen = h.Host.LastSeen
-	i.host(h.Host)
+	h = shownHost{HostRecord: several(time.Now().Add(-time.Hour))}
+	h.HostRecord.Lives[2].LastSeen = h.HostRecord.LastSeen
+	i.host(h.HostRecord)
 	i.publish(schema.SnapshotSubject("box"), []byte("{}"))
 	if table := i.run("ps", "-o", "table"); strings.Contains(table, "unknown") {
 		t.Error(table)

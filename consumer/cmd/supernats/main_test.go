@@ -144,7 +144,7 @@ func (i *installation) publish(subject string, payload []byte) {
 	}
 }
 
-func (i *installation) state(s schema.State) {
+func (i *installation) state(s schema.ProcessRecord) {
 	i.Helper()
 	kv, err := i.js.KeyValue(i.Context(), stream.StateBucket)
 	if err != nil {

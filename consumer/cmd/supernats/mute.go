@@ -149,7 +149,7 @@ func (m *shownMute) warn() {
 // unmuteIt is the command that takes a silence back.
 func unmuteIt(m *shownMute) string { return "supernats unmute " + m.ID }
 
-func printMute(m *shownMute, alerts []schema.OpenAlert) error {
+func printMute(m *shownMute, alerts []schema.Alert) error {
 	fmt.Printf("%s mutes %s until %s\n", m.ID, clean(matchers(&m.Mute)), date(&m.Expires))
 	fmt.Printf("It %s.\n", m.Covers)
 	for _, hint := range m.Covers.Hints {
@@ -165,7 +165,7 @@ func printMute(m *shownMute, alerts []schema.OpenAlert) error {
 	fmt.Println("It mutes these open alerts:")
 	g := grid{columns: []string{"STATUS", "SEVERITY", "RULE", "HOST", "PROCESS", "SINCE"}, colored: "STATUS"}
 	for _, a := range alerts {
-		if slices.Contains(m.Alerts, a.Alert) {
+		if slices.Contains(m.Alerts, a.Incident) {
 			g.add(phaseColor(a.Phase), a.Phase, a.Severity, a.Rule, cmp.Or(a.Host, "-"), who(a.Group, a.Process), date(&a.Opened))
 		}
 	}
@@ -189,17 +189,17 @@ func newMuteID(at time.Time) string {
 }
 
 // silences reports whether a silence matches an alert.
-func silences(m *schema.Mute, a *schema.OpenAlert) bool {
+func silences(m *schema.Mute, a *schema.Alert) bool {
 	return consumer.MatchAny(m.Hosts, a.Host) && consumer.MatchAny(m.Groups, a.Group) &&
 		consumer.MatchAny(m.Processes, a.Process) && consumer.MatchAny(m.Rules, a.Rule)
 }
 
 // mutedBy are the open alerts that a silence matches.
-func mutedBy(m *schema.Mute, alerts []schema.OpenAlert) []string {
+func mutedBy(m *schema.Mute, alerts []schema.Alert) []string {
 	ids := []string{}
 	for _, a := range alerts {
 		if a.Phase != schema.PhaseResolved && silences(m, &a) {
-			ids = append(ids, a.Alert)
+			ids = append(ids, a.Incident)
 		}
 	}
 	return ids

@@ -15,16 +15,16 @@ import (
 func (i *installation) hungry() {
 	exit := &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel, OOM: &schema.OOM{Cgroup: "/system.slice/supervisor.service", Limit: 2 << 30, Peak: 2 << 30}}
 	ran, last := ptr(187_442.031), &schema.Look{Time: i.ago(23*time.Minute + 30*time.Second), RSS: 1966 << 20, Threads: 9}
-	i.state(schema.State{
+	i.state(schema.ProcessRecord{
 		Host: "web1", Group: "importer", Process: "importer", State: "RUNNING", Since: i.ago(23 * time.Minute), PID: 7, Starts: 2, Exits: 1, UnexpectedExits: 1,
 		LastExit: ptr(i.ago(23*time.Minute + 20*time.Second)), Expected: ptr(false), Exit: exit, Ran: ran, Last: last,
 	})
-	i.state(schema.State{
+	i.state(schema.ProcessRecord{
 		Host: "web1", Group: "api", Process: "api_00", State: "RUNNING", Since: i.ago(23 * time.Minute), PID: 8, Starts: 2, Exits: 1, UnexpectedExits: 1,
 		LastExit: ptr(i.ago(23*time.Minute + 20*time.Second)), Expected: ptr(false), Exit: &schema.Exit{Signal: "SIGKILL"},
 	})
-	i.alert(schema.OpenAlert{
-		Alert: "new", Rule: "unexpected-exit", Severity: "critical", Host: "web1", Group: "importer", Process: "importer", Phase: schema.PhaseFiring,
+	i.alert(schema.Alert{
+		Incident: "new", Rule: "unexpected-exit", Severity: "critical", Host: "web1", Group: "importer", Process: "importer", Phase: schema.PhaseFiring,
 		Opened: at(1), Count: 1, Notified: ptr(at(1)), Notifications: 1,
 		Last: &schema.AlertEvent{ID: "web1/b/1", Time: at(1), Event: schema.ProcessStateExited, Exit: exit, Ran: ran, Last: last},
 	})

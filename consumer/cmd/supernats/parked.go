@@ -79,7 +79,7 @@ func parkedOf(m *scanned, durable string) shownParked {
 	}
 	p.Tries, _ = strconv.ParseUint(m.header.Get(consumer.HeaderParkedTries), 10, 64)
 	p.AlertSeq, _ = strconv.ParseUint(m.header.Get(consumer.HeaderParkedSeq), 10, 64)
-	if n, err := schema.Unmarshal[*schema.Alert](m.data); err == nil && n.Data != nil {
+	if n, err := schema.Unmarshal[*schema.Notification](m.data); err == nil && n.Data != nil {
 		a := n.Data
 		p.ID, p.Severity, p.events = n.ID, a.Severity, a.Events
 		p.Rule, p.Host, p.Group, p.Process = a.Rule, a.Host, a.Group, a.Process

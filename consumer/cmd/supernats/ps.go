@@ -28,7 +28,7 @@ type psCmd struct {
 
 // shownState is a record of state as it is printed.
 type shownState struct {
-	schema.State
+	schema.ProcessRecord
 	// UnknownSince is set if the host, or the supervisord of the process, is silent
 	// since then or was killed then: the state is what it was.
 	UnknownSince *schema.Time `json:"unknown_since,omitempty"`
@@ -84,7 +84,7 @@ func (p *psCmd) matches(filter consumer.Filter, s *shownState) bool {
 // readStates returns the records of all processes and the time by which they are
 // to be read.
 func readStates(ctx context.Context, js jetstream.JetStream) ([]shownState, time.Time, error) {
-	records, err := readBucket(ctx, js, stream.StateBucket, func(s *schema.State) string { return schema.StateKey(s.Host, s.Group, s.Process) })
+	records, err := readBucket(ctx, js, stream.StateBucket, func(s *schema.ProcessRecord) string { return schema.StateKey(s.Host, s.Group, s.Process) })
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -94,7 +94,7 @@ func readStates(ctx context.Context, js jetstream.JetStream) ([]shownState, time
 	}
 	states := make([]shownState, len(records))
 	for i, r := range records {
-		states[i].State = r
+		states[i].ProcessRecord = r
 		f.show(&states[i])
 	}
 	return states, f.now, nil
@@ -110,7 +110,7 @@ func stateRow(s shownState, now time.Time) []string {
 			last += ", " + shortReason(s.Exit)
 		}
 	}
-	state, since := s.State.State, s.Since
+	state, since := s.ProcessRecord.State, s.Since
 	switch {
 	case s.Gone != nil:
 		state, since = "gone (was "+state+")", *s.Gone
@@ -211,7 +211,7 @@ func stateColor(s shownState) lipgloss.ANSIColor {
 	if s.StoppedSince != nil {
 		return grey
 	}
-	switch s.State.State {
+	switch s.ProcessRecord.State {
 	case "RUNNING":
 		return green
 	case "FATAL", "EXITED", "UNKNOWN":

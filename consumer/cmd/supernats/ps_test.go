@@ -20,16 +20,16 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 func (i *installation) fleet() {
 	at := func(before time.Duration) schema.Time { return schema.Time{Time: noon.Add(-before)} }
 	exit := at(2 * time.Second)
-	i.state(schema.State{Host: "web2", Group: "cron", Process: "cron", State: "RUNNING", Since: at(50 * time.Hour), PID: 7, Starts: 1})
-	i.state(schema.State{
+	i.state(schema.ProcessRecord{Host: "web2", Group: "cron", Process: "cron", State: "RUNNING", Since: at(50 * time.Hour), PID: 7, Starts: 1})
+	i.state(schema.ProcessRecord{
 		Host: "web1.example.com", Group: "api", Process: "api_01", State: "FATAL", Since: at(2 * time.Second),
 		Starts: 4, Fatals: 1, LastExit: &exit, Exit: &schema.Exit{SpawnErr: "can't find command 'x'"},
 	})
-	i.state(schema.State{
+	i.state(schema.ProcessRecord{
 		Host: "web1.example.com", Group: "api", Process: "api_00", State: "EXITED", Since: at(90 * time.Second),
 		Starts: 12, Exits: 11, UnexpectedExits: 3, LastExit: &exit, Exit: &schema.Exit{Signal: "SIGSEGV", Core: true},
 	})
-	i.state(schema.State{Host: "db", Group: "my.app-weird*>é", Process: "a/b", State: "STOPPED", Since: at(3 * time.Hour)})
+	i.state(schema.ProcessRecord{Host: "db", Group: "my.app-weird*>é", Process: "a/b", State: "STOPPED", Since: at(3 * time.Hour)})
 }
 
 func TestPsTable(t *testing.T) {
@@ -73,11 +73,11 @@ func TestAgo(t *testing.T) {
 
 func TestPsStates(t *testing.T) {
 	i := newInstallation(t)
-	i.host(schema.Host{Host: "alive", SupervisorState: "RUNNING", LastSeen: i.ago(time.Second)})
-	i.host(schema.Host{Host: "silent", SupervisorState: "RUNNING", LastSeen: i.ago(time.Hour)})
-	i.host(schema.Host{Host: "shut", SupervisorState: "STOPPING", LastSeen: i.ago(time.Hour)})
+	i.host(schema.HostRecord{Host: "alive", SupervisorState: "RUNNING", LastSeen: i.ago(time.Second)})
+	i.host(schema.HostRecord{Host: "silent", SupervisorState: "RUNNING", LastSeen: i.ago(time.Hour)})
+	i.host(schema.HostRecord{Host: "shut", SupervisorState: "STOPPING", LastSeen: i.ago(time.Hour)})
 	yes, no := true, false
-	for _, s := range []schema.State{
+	for _, s := range []schema.ProcessRecord{
 		{Process: "up", State: "RUNNING"},
 		{Process: "starting", State: "STARTING"},
 		{Process: "backoff", State: "BACKOFF"},
@@ -113,7 +113,7 @@ func TestPsStates(t *testing.T) {
 	} {
 		var got []string
 		for line := range strings.Lines(i.run(append([]string{"ps"}, strings.Fields(args)...)...)) {
-			var s schema.State
+			var s schema.ProcessRecord
 			if err := json.Unmarshal([]byte(line), &s); err != nil {
 				t.Fatalf("%q: %v", line, err)
 			}
@@ -154,7 +154,7 @@ func TestPsFilters(t *testing.T) {
 	} {
 		var got []string
 		for line := range strings.Lines(i.run(append([]string{"ps"}, strings.Fields(args)...)...)) {
-			var s schema.State
+			var s schema.ProcessRecord
 			if err := json.Unmarshal([]byte(line), &s); err != nil {
 				t.Fatalf("%q: %v", line, err)
 			}
@@ -171,7 +171,7 @@ func TestPsJSONIsOneArray(t *testing.T) {
 	list := func(args ...string) (hosts []string) {
 		t.Helper()
 		out := i.run(append([]string{"ps", "-o", "json"}, args...)...)
-		var states []schema.State
+		var states []schema.ProcessRecord
 		if err := json.Unmarshal([]byte(out), &states); err != nil || states == nil {
 			t.Fatalf("%q: %v", out, err)
 		}

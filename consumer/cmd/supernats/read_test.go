@@ -146,13 +146,13 @@ func TestNoControlCharacterReachesTheTerminal(t *testing.T) {
 	i.publish("supervisor.event.x\x1b[31m", []byte("\x1b[31m garbage"))
 	i.publish("supervisor.event.x", []byte(`{"specversion":"\u001b[31m"}`))
 	i.publish("supervisor.event.x", []byte(`{"specversion":"1.0","id":"\u001b[31m","type":"t"}`))
-	i.state(schema.State{
+	i.state(schema.ProcessRecord{
 		Host: "h" + evil, Group: "g" + evil, Process: "p" + evil, State: "RUNNING" + evil, Since: schema.Time{Time: i.base},
 		LastExit: &schema.Time{Time: i.base}, Exit: &schema.Exit{SpawnErr: evil},
 	})
-	i.host(schema.Host{Host: "h" + evil, BridgeVersion: evil, SupervisorVersion: evil, SupervisorState: evil})
-	i.alert(schema.OpenAlert{
-		Alert: evil, Rule: evil, Severity: evil, Host: "h" + evil, Group: evil, Process: evil, Phase: evil, MutedBy: evil, Muted: 1,
+	i.host(schema.HostRecord{Host: "h" + evil, BridgeVersion: evil, SupervisorVersion: evil, SupervisorState: evil})
+	i.alert(schema.Alert{
+		Incident: evil, Rule: evil, Severity: evil, Host: "h" + evil, Group: evil, Process: evil, Phase: evil, MutedBy: evil, Muted: 1,
 		Last: &schema.AlertEvent{Event: evil}, Opened: schema.Time{Time: i.base},
 	})
 	i.mute(schema.Mute{ID: "m", Hosts: []string{evil}, Rules: []string{evil}, Comment: evil, Author: evil})

@@ -37,7 +37,7 @@ func TestRulesCheck(t *testing.T) {
 	}
 	// Globs that match nothing are no mistake, but may be one.
 	i := newInstallation(t)
-	i.state(schema.State{Host: "web1", Group: "api", Process: "api_00", State: "RUNNING"})
+	i.state(schema.ProcessRecord{Host: "web1", Group: "api", Process: "api_00", State: "RUNNING"})
 	hinted := "groups: [api, wrker]\nrules:\n- {name: a, event: PROCESS_STATE_FATAL, hosts: ['web.*', '^db$'], groups: api}\n"
 	if err := os.WriteFile(path, []byte(hinted), 0o600); err != nil {
 		t.Fatal(err)

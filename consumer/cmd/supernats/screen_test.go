@@ -75,14 +75,14 @@ func (i *installation) onScreen(width int, env []string, args ...string) string 
 
 // crowd are records that no screen of 80 columns has room for.
 func (i *installation) crowd() {
-	i.host(schema.Host{
+	i.host(schema.HostRecord{
 		Host: "web-frontend-01.fra.example.com", BridgeVersion: "v1.2.3", SupervisorVersion: "4.2.5", SupervisorState: "RUNNING",
 		LastSeen: i.ago(2 * time.Second), Running: 412, Down: 17, Stopped: 3, Exited: 5, Lost: 1200, LastLoss: ptr(i.ago(26 * time.Hour)),
 		Troubles: []schema.HostTrouble{{Cause: "disk-full"}, {Cause: "rpc-unreachable"}},
 	})
-	i.host(schema.Host{Host: "データベース", SupervisorState: "RUNNING", LastSeen: i.ago(time.Hour)})
+	i.host(schema.HostRecord{Host: "データベース", SupervisorState: "RUNNING", LastSeen: i.ago(time.Hour)})
 	crash := ptr(i.ago(23*time.Minute + 10*time.Second))
-	for _, s := range []schema.State{
+	for _, s := range []schema.ProcessRecord{
 		{Host: "web-frontend-01.fra.example.com", Group: "payment-workers", Process: "payment-worker_00", State: "RUNNING", PID: 4194303, LastExit: crash, Exit: &schema.Exit{Code: ptr(3)}},
 		{Host: "web-frontend-01.fra.example.com", Group: "api", Process: "api", State: "FATAL", LastExit: crash, Exit: &schema.Exit{SpawnErr: "can't find command '/opt/payments/current/bin/api-server'"}},
 		{Host: "データベース", Group: "集計", Process: "集計", State: "RUNNING", PID: 4194302},
@@ -203,8 +203,8 @@ func TestNoWordIsBroken(t *testing.T) {
 	i.trouble()
 	const sentence = "the administrator of the neighbouring department disconnected everything yesterday"
 	i.takes("notify_operations", 0, position{Error: sentence, Tries: 3, Since: ptr(i.ago(time.Hour))})
-	i.alert(schema.OpenAlert{
-		Alert: "long", Rule: "a-rule-with-quite-a-long-name", Severity: "critical", Host: "web-frontend-01.fra.example.com", Group: "payment-workers", Process: "payment-worker_00",
+	i.alert(schema.Alert{
+		Incident: "long", Rule: "a-rule-with-quite-a-long-name", Severity: "critical", Host: "web-frontend-01.fra.example.com", Group: "payment-workers", Process: "payment-worker_00",
 		Phase: schema.PhaseFiring, Opened: at(0), Count: 1, Last: &schema.AlertEvent{Time: at(1), Event: schema.ProcessStateFatal, Exit: &schema.Exit{SpawnErr: sentence}},
 	})
 	words := map[string]bool{}

@@ -19,7 +19,7 @@ const silentAfter = state.SilentAfter
 
 // fleet is what is known of every host at a time.
 type fleet struct {
-	hosts  []schema.Host
+	hosts  []schema.HostRecord
 	byName map[string]int // where a host is in hosts
 	// now is the server's time: that of an operator's machine may be another.
 	now time.Time
@@ -33,7 +33,7 @@ type life struct{ host, boot string }
 
 // newFleet finds the silent ones among several supervisords of a host. They are held
 // against the others in the record, which may be older than the host's last message.
-func newFleet(hosts []schema.Host, now time.Time) *fleet {
+func newFleet(hosts []schema.HostRecord, now time.Time) *fleet {
 	f := &fleet{hosts: hosts, byName: map[string]int{}, now: now, quiet: map[life]schema.Time{}}
 	for i := range hosts {
 		h := &hosts[i]
@@ -52,7 +52,7 @@ func newFleet(hosts []schema.Host, now time.Time) *fleet {
 // readFleet reads the records of all hosts. Of those that look silent it asks the
 // stream itself: the records are no younger than `supernats consume`.
 func readFleet(ctx context.Context, js jetstream.JetStream) (*fleet, error) {
-	hosts, err := readBucket(ctx, js, stream.HostsBucket, func(h *schema.Host) string { return schema.Token(h.Host) })
+	hosts, err := readBucket(ctx, js, stream.HostsBucket, func(h *schema.HostRecord) string { return schema.Token(h.Host) })
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func readFleet(ctx context.Context, js jetstream.JetStream) (*fleet, error) {
 
 // heard notes that a host was seen after its record was written: so may those of its
 // supervisords have been that were not silent then.
-func (f *fleet) heard(h *schema.Host, at schema.Time) {
+func (f *fleet) heard(h *schema.HostRecord, at schema.Time) {
 	h.LastSeen = at
 	for i := range h.Lives {
 		l := &h.Lives[i]
@@ -99,30 +99,30 @@ func (f *fleet) heard(h *schema.Host, at schema.Time) {
 
 // silent reports whether nothing has come from a host for too long. A record that
 // does not say when the host was seen says nothing.
-func (f *fleet) silent(h *schema.Host) bool {
+func (f *fleet) silent(h *schema.HostRecord) bool {
 	return !h.LastSeen.IsZero() && f.now.Sub(h.LastSeen.Time) > silentAfter
 }
 
 // isGone reports whether the supervisord of a host was killed: nothing is known of what
 // it had, from then on.
-func (f *fleet) isGone(h *schema.Host) bool { return h.SupervisorState == schema.SupervisorGone }
+func (f *fleet) isGone(h *schema.HostRecord) bool { return h.SupervisorState == schema.SupervisorGone }
 
 // isShutDown reports whether the supervisord of a host announced its end, and nothing has
 // come since: it ends after all that it ran.
-func (f *fleet) isShutDown(h *schema.Host) bool {
+func (f *fleet) isShutDown(h *schema.HostRecord) bool {
 	announced := h.Stopping != nil || len(h.Lives) == 0 && h.SupervisorState == "STOPPING"
 	return announced && f.silent(h)
 }
 
 // show fills in what has become of a process beside its record.
 func (f *fleet) show(s *shownState) {
-	var h *schema.Host
+	var h *schema.HostRecord
 	if i, known := f.byName[s.Host]; known && !f.hosts[i].LastSeen.IsZero() {
 		h = &f.hosts[i]
 	}
-	was, _ := state.Status(&s.State, nil, f.now, 0)
+	was, _ := state.Status(&s.ProcessRecord, nil, f.now, 0)
 	runs := was == state.Running || was == state.Down
-	switch status, since := state.Status(&s.State, h, f.now, silentAfter); {
+	switch status, since := state.Status(&s.ProcessRecord, h, f.now, silentAfter); {
 	case status == state.Unknown:
 		s.UnknownSince, s.down = &schema.Time{Time: since}, runs // what is known of it must not look well
 	case status == state.Stopped && runs:
@@ -135,7 +135,7 @@ func (f *fleet) show(s *shownState) {
 }
 
 // stoppingSince is since when the supervisord of a boot shuts down, nil if it does not.
-func stoppingSince(h *schema.Host, boot string) *schema.Time {
+func stoppingSince(h *schema.HostRecord, boot string) *schema.Time {
 	if h == nil {
 		return nil
 	}
@@ -149,7 +149,7 @@ func stoppingSince(h *schema.Host, boot string) *schema.Time {
 
 // living are the supervisords of a host that have not ended, and how many of them
 // are silent.
-func (f *fleet) living(h *schema.Host) (lives []*schema.HostLife, quiet int) {
+func (f *fleet) living(h *schema.HostRecord) (lives []*schema.HostLife, quiet int) {
 	for i := range h.Lives {
 		l := &h.Lives[i]
 		if l.Ended != nil || l.Succeeded {

@@ -31,6 +31,6 @@ func (p *psCmd) checkStates() error {
 // host is silent was in the state of its record, and is UNKNOWN now; one whose supervisord
 // was shut down is STOPPED.
 func (p *psCmd) inState(s *shownState) bool {
-	return len(p.State) == 0 || slices.Contains(p.State, s.State.State) ||
+	return len(p.State) == 0 || slices.Contains(p.State, s.ProcessRecord.State) ||
 		s.UnknownSince != nil && slices.Contains(p.State, "UNKNOWN") || s.StoppedSince != nil && slices.Contains(p.State, "STOPPED")
 }

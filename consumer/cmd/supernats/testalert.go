@@ -128,15 +128,15 @@ func known(queues []queue) string {
 }
 
 // notification is what is sent: nobody shall take it for real.
-func testNotification(now time.Time, notify []string) (*schema.Alert, error) {
+func testNotification(now time.Time, notify []string) (*schema.Notification, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("find out the hostname: %w", err)
 	}
 	at := schema.Time{Time: now}
 	id := testRule + "/" + host + "/" + strconv.FormatInt(now.UnixMicro(), 10)
-	return &schema.Alert{
-		Alert: id, Rule: testRule, Severity: "info", Host: host, Opened: at, Count: 1, Notify: notify,
+	return &schema.Notification{
+		Incident: id, Rule: testRule, Severity: "info", Host: host, Opened: at, Count: 1, Notify: notify,
 		Events:      []schema.AlertEvent{{ID: id, Time: at, Event: "TEST"}},
 		Labels:      map[string]string{"test": "true"},
 		Annotations: map[string]string{"summary": "TEST: nothing is wrong, " + whoami() + " tries out `supernats test-alert`"},
@@ -182,8 +182,8 @@ func (t *testAlertCmd) send(ctx context.Context, js jetstream.JetStream, queues 
 	return w.verdict()
 }
 
-func publishAlert(ctx context.Context, js jetstream.JetStream, a *schema.Alert, n int, typ string) (uint64, error) {
-	id := a.Alert + "/" + strconv.Itoa(n)
+func publishAlert(ctx context.Context, js jetstream.JetStream, a *schema.Notification, n int, typ string) (uint64, error) {
+	id := a.Incident + "/" + strconv.Itoa(n)
 	payload, err := schema.Marshal(a.Envelope(id, typ, time.Now()))
 	if err != nil {
 		return 0, err

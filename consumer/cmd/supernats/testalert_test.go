@@ -21,13 +21,13 @@ import (
 
 // receiver runs a queue as `supernats consume` does, until the test ends, and
 // returns what comes.
-func (i *installation) receiver(name string, answer error) <-chan *schema.CloudEvent[*schema.Alert] {
+func (i *installation) receiver(name string, answer error) <-chan *schema.CloudEvent[*schema.Notification] {
 	i.Helper()
-	got := make(chan *schema.CloudEvent[*schema.Alert], 100)
+	got := make(chan *schema.CloudEvent[*schema.Notification], 100)
 	c, err := consumer.New(consumer.Config{
 		JetStream: i.js, Stream: stream.Alerts, Durable: schema.Token(queuePrefix + name), NewOnly: true,
 		Handler: consumer.HandlerFunc(func(_ context.Context, m *consumer.Message) error {
-			n, err := schema.Unmarshal[*schema.Alert](m.Data)
+			n, err := schema.Unmarshal[*schema.Notification](m.Data)
 			if err != nil {
 				return consumer.Park(err)
 			}
@@ -90,7 +90,7 @@ func TestTestAlert(t *testing.T) {
 	n := <-mails
 	a := n.Data
 	if n.Type != schema.TypeAlertFiring || a.Rule != "test-alert" || a.Severity != "info" || a.Host != host || a.Notify != nil || a.Count != 1 ||
-		len(a.Events) != 1 || a.Events[0].Event != "TEST" || !strings.HasPrefix(a.Annotations["summary"], "TEST: nothing is wrong") || n.ID != a.Alert+"/1" {
+		len(a.Events) != 1 || a.Events[0].Event != "TEST" || !strings.HasPrefix(a.Annotations["summary"], "TEST: nothing is wrong") || n.ID != a.Incident+"/1" {
 		t.Errorf("%+v", a)
 	}
 	if again := <-chat; again.ID != n.ID {
@@ -113,7 +113,7 @@ func TestTestAlert(t *testing.T) {
 		<-mails
 	}
 	i.testAlert(exitDone, "chat", "--resolve")
-	if first, second := <-chat, <-chat; second.Type != schema.TypeAlertResolved || second.Data.Alert != first.Data.Alert || second.Data.Closed == nil || second.ID == first.ID {
+	if first, second := <-chat, <-chat; second.Type != schema.TypeAlertResolved || second.Data.Incident != first.Data.Incident || second.Data.Closed == nil || second.ID == first.ID {
 		t.Errorf("%+v", second)
 	}
 	if out := i.run("test-alert", "chat", "-o", "table"); !strings.HasPrefix(out, "RECEIVER ") || !strings.Contains(out, "chat      delivered  0.") {

@@ -204,8 +204,8 @@ func (t *told) has(ctx context.Context, s jetstream.Stream, a *shownAlert) (bool
 
 // isOf reports whether a message is a notification of an alert.
 func isOf(m *jetstream.RawStreamMsg, a *shownAlert) bool {
-	n, err := schema.Unmarshal[*schema.Alert](m.Data)
-	return err == nil && n.Data != nil && n.Data.Alert == a.Alert
+	n, err := schema.Unmarshal[*schema.Notification](m.Data)
+	return err == nil && n.Data != nil && n.Data.Incident == a.Incident
 }
 
 func anyTook(list []shownDelivery) bool {

@@ -98,14 +98,14 @@ func until(t *testing.T, what string, ok func() bool) {
 func TestRealAlertmanager(t *testing.T) {
 	url := notifytest.Alertmanager(t, "")
 	r := receiver(t, Config{URLs: []string{url}}, zerolog.Nop())
-	send := func(n *schema.CloudEvent[*schema.Alert]) {
+	send := func(n *schema.CloudEvent[*schema.Notification]) {
 		t.Helper()
-		if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Alert]{n}); err != nil {
+		if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	rule := func(address string) func(*schema.Alert) {
-		return func(a *schema.Alert) {
+	rule := func(address string) func(*schema.Notification) {
+		return func(a *schema.Notification) {
 			a.Labels = map[string]string{"team": "api", "cost-center": "7", notify.LabelAddress: address, "alertname": "mine", "empty": ""}
 			a.Annotations = map[string]string{"runbook": "https://wiki/api"}
 		}
@@ -152,10 +152,10 @@ func TestRealAlertmanagerTakesAll(t *testing.T) {
 	url := notifytest.Alertmanager(t, "")
 	r := receiver(t, Config{URLs: []string{url}}, zerolog.Nop())
 	batch := append(notifytest.Many(300), notifytest.HostileBatch()...)
-	batch = append(batch, notifytest.Notification(schema.TypeAlertResolved, "clock", 2, func(a *schema.Alert) {
+	batch = append(batch, notifytest.Notification(schema.TypeAlertResolved, "clock", 2, func(a *schema.Notification) {
 		a.Process = "clock"
 		a.Closed = &schema.Time{Time: a.Opened.Add(-time.Hour)}
-	}), notifytest.Firing("future", func(a *schema.Alert) {
+	}), notifytest.Firing("future", func(a *schema.Notification) {
 		a.Process = "future"
 		a.Opened = schema.Time{Time: time.Now().Add(48 * time.Hour)}
 	}))
@@ -304,14 +304,14 @@ func TestClocks(t *testing.T) {
 			closed := schema.Time{Time: time.Now().Add(tc.closed)}
 			opened := schema.Time{Time: closed.Add(-3 * time.Minute)}
 
-			send := func(typ string, change func(*schema.Alert)) {
+			send := func(typ string, change func(*schema.Notification)) {
 				t.Helper()
 				n := notifytest.Notification(typ, "a/1", 1, change)
-				if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Alert]{n}); err != nil {
+				if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			send(schema.TypeAlertFiring, func(a *schema.Alert) { a.Opened = opened })
+			send(schema.TypeAlertFiring, func(a *schema.Notification) { a.Opened = opened })
 			until(t, "active", func() bool { return len(shown(t, url)) == 1 })
 			if hold := time.Until(shown(t, url)[0].EndsAt); hold < 4*time.Hour || hold > 6*time.Hour {
 				t.Errorf("is held for %s, want 5h", hold)
@@ -320,7 +320,7 @@ func TestClocks(t *testing.T) {
 				t.Errorf("begins in the future: %s", starts)
 			}
 
-			send(schema.TypeAlertResolved, func(a *schema.Alert) { a.Opened, a.Closed = opened, &closed })
+			send(schema.TypeAlertResolved, func(a *schema.Notification) { a.Opened, a.Closed = opened, &closed })
 			if l := shown(t, url); len(l) != 0 {
 				t.Errorf("fires until %s", l[0].EndsAt)
 			}
@@ -345,7 +345,7 @@ func TestOnce(t *testing.T) {
 			})
 			r := receiver(t, Config{URLs: []string{server.URL}}, zerolog.Nop())
 			closed := schema.Time{Time: time.Now()}
-			batch := []*schema.CloudEvent[*schema.Alert]{notifytest.Notification(schema.TypeAlertResolved, "a/1", 2, func(a *schema.Alert) { a.Closed = &closed })}
+			batch := []*schema.CloudEvent[*schema.Notification]{notifytest.Notification(schema.TypeAlertResolved, "a/1", 2, func(a *schema.Notification) { a.Closed = &closed })}
 			for range 3 {
 				if err := r.Notify(t.Context(), append(batch, notifytest.Many(1)...)); err != nil {
 					t.Fatal(err)

@@ -37,7 +37,7 @@ type dialect struct {
 }
 
 // write makes the text of a message.
-func (d dialect) write(batch []*schema.CloudEvent[*schema.Alert]) string {
+func (d dialect) write(batch []*schema.CloudEvent[*schema.Notification]) string {
 	lines := make([]string, len(batch))
 	sizes := make([]int, len(batch))
 	for i, n := range batch {

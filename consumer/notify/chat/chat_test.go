@@ -110,7 +110,7 @@ func TestReceivers(t *testing.T) {
 }
 
 // send delivers a batch and returns the request.
-func send(t *testing.T, r func(url string) (notify.Receiver, error), batch ...*schema.CloudEvent[*schema.Alert]) notifytest.Request {
+func send(t *testing.T, r func(url string) (notify.Receiver, error), batch ...*schema.CloudEvent[*schema.Notification]) notifytest.Request {
 	t.Helper()
 	server := notifytest.Serve(t, notifytest.Accept)
 	receiver, err := r(server.URL)
@@ -132,7 +132,7 @@ func send(t *testing.T, r func(url string) (notify.Receiver, error), batch ...*s
 func TestLimits(t *testing.T) {
 	hostile := append(notifytest.HostileBatch(), notifytest.HostileBatch()...)
 	for _, s := range services {
-		for name, batch := range map[string][]*schema.CloudEvent[*schema.Alert]{
+		for name, batch := range map[string][]*schema.CloudEvent[*schema.Notification]{
 			"few": notifytest.Many(5), "many": notifytest.Many(1000), "hostile": hostile,
 		} {
 			t.Run(s.name+"/"+name, func(t *testing.T) {
@@ -168,15 +168,15 @@ func TestLimits(t *testing.T) {
 }
 
 // told is a batch with every status and with markup in a name.
-func told() []*schema.CloudEvent[*schema.Alert] {
-	return []*schema.CloudEvent[*schema.Alert]{
+func told() []*schema.CloudEvent[*schema.Notification] {
+	return []*schema.CloudEvent[*schema.Notification]{
 		notifytest.Firing("a/1"),
 		notifytest.Notification(schema.TypeAlertUpdate, "a/1", 5),
 		notifytest.Notification(schema.TypeAlertResolved, "a/1", 9),
-		notifytest.Firing("b/1", func(a *schema.Alert) {
+		notifytest.Firing("b/1", func(a *schema.Notification) {
 			a.Rule, a.Group, a.Process, a.Events = "host-silent", "", "", nil
 		}),
-		notifytest.Firing("c/1", func(a *schema.Alert) {
+		notifytest.Firing("c/1", func(a *schema.Notification) {
 			a.Group, a.Process = "<b>&`x`", "*y*_z_"
 			a.Events[0].Exit = &schema.Exit{SpawnErr: "can't find @everyone <!channel> http://x\n"}
 			a.Events[0].Late = true
@@ -286,15 +286,15 @@ func TestBody(t *testing.T) {
 }
 
 func TestPriority(t *testing.T) {
-	severity := func(s string) func(*schema.Alert) { return func(a *schema.Alert) { a.Severity = s } }
+	severity := func(s string) func(*schema.Notification) { return func(a *schema.Notification) { a.Severity = s } }
 	for _, c := range []struct {
-		batch []*schema.CloudEvent[*schema.Alert]
+		batch []*schema.CloudEvent[*schema.Notification]
 		want  int
 	}{
-		{[]*schema.CloudEvent[*schema.Alert]{notifytest.Firing("a", severity("info"))}, 3},
-		{[]*schema.CloudEvent[*schema.Alert]{notifytest.Firing("a", severity("info")), notifytest.Firing("a", severity("warning"))}, 4},
-		{[]*schema.CloudEvent[*schema.Alert]{notifytest.Firing("a", severity("warning")), notifytest.Firing("b")}, 5},
-		{[]*schema.CloudEvent[*schema.Alert]{notifytest.Notification(schema.TypeAlertResolved, "a", 2)}, 3},
+		{[]*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a", severity("info"))}, 3},
+		{[]*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a", severity("info")), notifytest.Firing("a", severity("warning"))}, 4},
+		{[]*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a", severity("warning")), notifytest.Firing("b")}, 5},
+		{[]*schema.CloudEvent[*schema.Notification]{notifytest.Notification(schema.TypeAlertResolved, "a", 2)}, 3},
 	} {
 		if got := (NtfyConfig{}).priority(c.batch); got != c.want {
 			t.Errorf("priority of %s is %d, want %d", c.batch[0].Data.Severity, got, c.want)

@@ -66,7 +66,7 @@ func NewDiscord(name string, c DiscordConfig, id notify.Identity) (notify.Receiv
 			}
 			return p, err
 		},
-		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
+		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
 			m := discordMessage{Content: d.write(batch), Username: c.Username, Flags: suppressEmbeds}
 			m.AllowedMentions.Parse = []string{}
 			return []any{m}, nil

@@ -88,7 +88,7 @@ func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, er
 			p.SetBearer(token)
 			return p, err
 		},
-		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
+		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
 			return []any{ntfyMessage{
 				Topic: c.Topic, Title: title(batch), Message: d.write(batch),
 				Priority: c.priority(batch), Click: id.URL,
@@ -98,7 +98,7 @@ func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, er
 }
 
 // title is what a locked screen shows.
-func title(batch []*schema.CloudEvent[*schema.Alert]) string {
+func title(batch []*schema.CloudEvent[*schema.Notification]) string {
 	l := notify.LineOf(batch[0])
 	first := notify.Line{Status: l.Status, Host: l.Host, Process: l.Process}.String()
 	if len(batch) > 1 {
@@ -107,7 +107,7 @@ func title(batch []*schema.CloudEvent[*schema.Alert]) string {
 	return first
 }
 
-func (c NtfyConfig) priority(batch []*schema.CloudEvent[*schema.Alert]) int {
+func (c NtfyConfig) priority(batch []*schema.CloudEvent[*schema.Notification]) int {
 	if c.Priority != 0 {
 		return c.Priority
 	}

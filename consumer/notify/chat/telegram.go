@@ -111,7 +111,7 @@ func NewTelegram(name string, c TelegramConfig, id notify.Identity) (notify.Rece
 				Secrets: []string{token}, RetryAfter: telegramWait, Accepted: telegramAccepted,
 			}, err
 		},
-		Bodies: func(batch []*schema.CloudEvent[*schema.Alert]) ([]any, error) {
+		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
 			m := telegramMessage{ChatID: c.ChatID, Thread: c.Thread, Text: d.write(batch), ParseMode: "HTML"}
 			m.Preview.Disabled = true
 			return []any{m}, nil

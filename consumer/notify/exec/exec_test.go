@@ -86,9 +86,9 @@ func got(t testing.TB, dir string) [][]byte {
 	return list
 }
 
-func batch(t testing.TB, body []byte) []*schema.CloudEvent[*schema.Alert] {
+func batch(t testing.TB, body []byte) []*schema.CloudEvent[*schema.Notification] {
 	t.Helper()
-	var list []*schema.CloudEvent[*schema.Alert]
+	var list []*schema.CloudEvent[*schema.Notification]
 	if err := json.Unmarshal(body, &list); err != nil {
 		t.Error(err)
 	}
@@ -315,7 +315,7 @@ func TestGone(t *testing.T) {
 func TestALackOfMemory(t *testing.T) {
 	c, dir := script(t, `cat >"$1/got"`)
 	n := notifytest.OutOfMemory("a")
-	if err := receiver(t, c).Notify(t.Context(), []*schema.CloudEvent[*schema.Alert]{n}); err != nil {
+	if err := receiver(t, c).Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "got"))

@@ -123,7 +123,7 @@ func kind(typ string) string {
 	return clip(typ[strings.LastIndexByte(typ, '.')+1:], maxSubjectName)
 }
 
-func newData(batch []*schema.CloudEvent[*schema.Alert], from Identity, now time.Time) *Data {
+func newData(batch []*schema.CloudEvent[*schema.Notification], from Identity, now time.Time) *Data {
 	d := &Data{
 		Severity: cell(worst(batch), maxField),
 		Command:  command(batch), Time: now,
@@ -164,7 +164,7 @@ func newData(batch []*schema.CloudEvent[*schema.Alert], from Identity, now time.
 // addLogs gives the worst alerts their logs, each of up to limit bytes: maxLogAlerts
 // that are different, and all that are the same as one of those. The same text has the
 // same lines.
-func (d *Data) addLogs(batch []*schema.CloudEvent[*schema.Alert], limit int) {
+func (d *Data) addLogs(batch []*schema.CloudEvent[*schema.Notification], limit int) {
 	lines, told := map[string][]string{}, 0
 	for _, i := range byWeight(batch) {
 		tails := tails(batch[i].Data)
@@ -184,10 +184,10 @@ func (d *Data) addLogs(batch []*schema.CloudEvent[*schema.Alert], limit int) {
 	}
 }
 
-func newAlert(n *schema.CloudEvent[*schema.Alert], now time.Time) Alert {
+func newAlert(n *schema.CloudEvent[*schema.Notification], now time.Time) Alert {
 	a := n.Data
 	v := Alert{
-		Kind: kind(n.Type), ID: clip(a.Alert, maxField),
+		Kind: kind(n.Type), ID: clip(a.Incident, maxField),
 		Rule: cell(a.Rule, maxField), Severity: cell(a.Severity, maxField),
 		Host: cell(a.Host, maxField), Address: cell(a.Labels[notify.LabelAddress], maxSubjectName),
 		Group: cell(a.Group, maxField), Process: cell(a.Process, maxField),
@@ -206,7 +206,7 @@ func newAlert(n *schema.CloudEvent[*schema.Alert], now time.Time) Alert {
 	return v
 }
 
-func newEvent(a *schema.Alert, ev *schema.AlertEvent, now time.Time) Event {
+func newEvent(a *schema.Notification, ev *schema.AlertEvent, now time.Time) Event {
 	o := originOf(a, ev)
 	v := Event{
 		ID: cell(ev.ID, maxField), Time: stamp(ev.Time.Time, now), At: ev.Time.In(now.Location()),
@@ -255,7 +255,7 @@ func cleanMap(m map[string]string) map[string]string {
 
 // tails are the logs of the last event that has any; those of the others are in the
 // stream.
-func tails(a *schema.Alert) []row {
+func tails(a *schema.Notification) []row {
 	for i := len(a.Events) - 1; i >= 0; i-- {
 		l := a.Events[i].Log
 		if l == nil {
@@ -276,7 +276,7 @@ func tails(a *schema.Alert) []row {
 
 // command is one to look further with. Its times are absolute: who reads the
 // mail in the morning would find nothing in the last hour.
-func command(batch []*schema.CloudEvent[*schema.Alert]) string {
+func command(batch []*schema.CloudEvent[*schema.Notification]) string {
 	a := batch[0].Data
 	host, same := a.Host, true
 	var first time.Time
@@ -286,7 +286,7 @@ func command(batch []*schema.CloudEvent[*schema.Alert]) string {
 		}
 	}
 	for _, n := range batch {
-		same = same && n.Data.Alert == a.Alert
+		same = same && n.Data.Incident == a.Incident
 		if n.Data.Host != host {
 			host = ""
 		}

@@ -26,9 +26,9 @@ type digest struct {
 
 // incident is what a batch says about one alert.
 type incident struct {
-	notifications []*schema.CloudEvent[*schema.Alert]
+	notifications []*schema.CloudEvent[*schema.Notification]
 	// last says how it stands, news is the last one with events, or else the last.
-	last, news *schema.CloudEvent[*schema.Alert]
+	last, news *schema.CloudEvent[*schema.Notification]
 }
 
 // groupKey is what alerts of one group have in common.
@@ -56,7 +56,7 @@ type group struct {
 	only *incident
 }
 
-func newDigest(batch []*schema.CloudEvent[*schema.Alert]) *digest {
+func newDigest(batch []*schema.CloudEvent[*schema.Notification]) *digest {
 	d := &digest{}
 	found := make(map[groupKey]*group)
 	for _, in := range incidents(batch) {
@@ -101,14 +101,14 @@ func newDigest(batch []*schema.CloudEvent[*schema.Alert]) *digest {
 }
 
 // incidents are the alerts of a batch, in the order in which they are told.
-func incidents(batch []*schema.CloudEvent[*schema.Alert]) []*incident {
+func incidents(batch []*schema.CloudEvent[*schema.Notification]) []*incident {
 	list := make([]*incident, 0, len(batch))
 	found := make(map[string]*incident, len(batch))
 	for _, n := range batch {
-		in := found[n.Data.Alert]
+		in := found[n.Data.Incident]
 		if in == nil {
 			in = &incident{news: n}
-			found[n.Data.Alert] = in
+			found[n.Data.Incident] = in
 			list = append(list, in)
 		}
 		in.notifications, in.last = append(in.notifications, n), n
@@ -144,7 +144,7 @@ func (in *incident) text() string {
 	return say(in.news.Data, p, what(in.news.Data, p.many(), false))
 }
 
-func (g *group) add(a *schema.Alert) {
+func (g *group) add(a *schema.Notification) {
 	if a.Host != "" {
 		g.hosts[a.Host] = true
 	}

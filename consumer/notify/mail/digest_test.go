@@ -16,27 +16,27 @@ import (
 
 // alertOf is a notification with no more than what is given.
 func alertOf(typ, rule, host, group, process string, events ...schema.AlertEvent) *notification {
-	return note(typ, 1, schema.Alert{Rule: rule, Host: host, Group: group, Process: process, Count: len(events), Events: events})
+	return note(typ, 1, schema.Notification{Rule: rule, Host: host, Group: group, Process: process, Count: len(events), Events: events})
 }
 
 // TestWords are the subjects and first sentences of mails about one alert.
 func TestWords(t *testing.T) {
 	const firing, update, resolved = schema.TypeAlertFiring, schema.TypeAlertUpdate, schema.TypeAlertResolved
-	in := func(n *notification, change func(a *schema.Alert)) *notification {
+	in := func(n *notification, change func(a *schema.Notification)) *notification {
 		change(n.Data)
 		return n
 	}
-	closed := func(a *schema.Alert) { end := at(270 * time.Second); a.Closed, a.Count = &end, 17 }
+	closed := func(a *schema.Notification) { end := at(270 * time.Second); a.Closed, a.Count = &end, 17 }
 	minutes := []schema.AlertEvent{exit(time.Minute, code(3)), exit(2*time.Minute, code(3)), exit(3*time.Minute, &schema.Exit{Signal: "SIGKILL"})}
 	expected := schema.AlertEvent{Event: schema.ProcessStateExited, Expected: yes(), Exit: code(0)}
 	lost := schema.AlertEvent{Event: "supernats.bridge.loss", Lost: 17}
 	late := exit(-3*time.Hour, code(3))
 	late.Late = true
-	summary := func(a *schema.Alert) {
+	summary := func(a *schema.Notification) {
 		a.Annotations = map[string]string{"summary": "fewer than 7 of 8 are running"}
 	}
-	nobody := func(a *schema.Alert) { a.Host = "" }
-	four := func(a *schema.Alert) { a.Opened, a.Count = at(-4*time.Hour), 4 }
+	nobody := func(a *schema.Notification) { a.Host = "" }
+	four := func(a *schema.Notification) { a.Opened, a.Count = at(-4*time.Hour), 4 }
 	for _, tc := range []struct {
 		n              *notification
 		subject, first string
@@ -47,7 +47,7 @@ func TestWords(t *testing.T) {
 			"crasher on web1 exited unexpectedly 3 more times (the last time SIGKILL).",
 		},
 		{
-			in(alertOf(update, "unexpected-exit", "web1", "", "crasher", minutes[0]), func(a *schema.Alert) { a.Count = 17 }),
+			in(alertOf(update, "unexpected-exit", "web1", "", "crasher", minutes[0]), func(a *schema.Notification) { a.Count = 17 }),
 			"CRITICAL UPDATE web1 crasher exited unexpectedly (exit code 3)",
 			"crasher on web1 exited unexpectedly once more (exit code 3), 17 times since the alert opened.",
 		},
@@ -172,7 +172,7 @@ func TestDigestWords(t *testing.T) {
 		return alertOf(schema.TypeAlertFiring, rule, "web1", group, process)
 	}
 	warning := func(n *notification) *notification { n.Data.Severity = "warning"; return n }
-	again := note(schema.TypeAlertUpdate, 2, schema.Alert{
+	again := note(schema.TypeAlertUpdate, 2, schema.Notification{
 		Rule: "unexpected-exit", Host: "web1", Group: "worker", Process: "worker_000", Count: 3,
 		Events: []schema.AlertEvent{exit(time.Minute, code(3)), exit(2*time.Minute, code(4))},
 	})
@@ -323,7 +323,7 @@ func TestHostileSize(t *testing.T) {
 	long := strings.Repeat("\x00进", 100)
 	batch := storm(100)
 	for _, n := range batch {
-		n.Data.Alert += long
+		n.Data.Incident += long
 		n.Data.Host, n.Data.Group, n.Data.Process = long, long, long
 		n.Data.Annotations = map[string]string{"summary": n.ID + long, "description": strings.Repeat(n.ID+long+"\n", 100)}
 		n.Data.Events[0].Exit = &schema.Exit{SpawnErr: strings.Repeat(long, 100)}

@@ -13,7 +13,7 @@ import (
 const maxSummary = 20
 
 // digest fills in what a mail about several notifications shows.
-func (v *view) digest(batch []*schema.CloudEvent[*schema.Alert]) {
+func (v *view) digest(batch []*schema.CloudEvent[*schema.Notification]) {
 	var parts []string
 	for _, k := range []struct {
 		n    int
@@ -41,7 +41,7 @@ type tally struct {
 }
 
 // summary counts by rule and host, the worst first.
-func (v *view) summary(batch []*schema.CloudEvent[*schema.Alert]) *list {
+func (v *view) summary(batch []*schema.CloudEvent[*schema.Notification]) *list {
 	type key struct{ rule, host string }
 	found := make(map[key]*tally)
 	var tallies []*tally
@@ -105,7 +105,7 @@ func (c *tally) String() string {
 }
 
 // sections list every alert with its events: the worst rule first, what is over last.
-func (v *view) sections(batch []*schema.CloudEvent[*schema.Alert]) []*list {
+func (v *view) sections(batch []*schema.CloudEvent[*schema.Notification]) []*list {
 	type key struct{ kind, rule, severity string }
 	found := make(map[key][]int)
 	var order []key
@@ -131,7 +131,7 @@ func (v *view) sections(batch []*schema.CloudEvent[*schema.Alert]) []*list {
 	return sections
 }
 
-func (v *view) section(batch []*schema.CloudEvent[*schema.Alert], of []int, title string) *list {
+func (v *view) section(batch []*schema.CloudEvent[*schema.Notification], of []int, title string) *list {
 	events := 0
 	for _, i := range of {
 		events += len(v.Alerts[i].Events)

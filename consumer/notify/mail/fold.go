@@ -13,10 +13,10 @@ type subjectOf struct{ rule, host, group, process string }
 // fold makes one notification of all that a batch says about one thing, in the order of
 // the last ones: how it stands at the end, with the events of all. No mail says of one
 // process both that it crashed and that it has recovered. Nothing of the events is lost.
-func fold(batch []*schema.CloudEvent[*schema.Alert]) []*schema.CloudEvent[*schema.Alert] {
-	list := make([]*schema.CloudEvent[*schema.Alert], 0, len(batch))
+func fold(batch []*schema.CloudEvent[*schema.Notification]) []*schema.CloudEvent[*schema.Notification] {
+	list := make([]*schema.CloudEvent[*schema.Notification], 0, len(batch))
 	at := make(map[subjectOf]int, len(batch))
-	own := make(map[*schema.CloudEvent[*schema.Alert]]bool) // the events of which may be appended to
+	own := make(map[*schema.CloudEvent[*schema.Notification]]bool) // the events of which may be appended to
 	for _, n := range batch {
 		key := subjectOf{n.Data.Rule, n.Data.Host, n.Data.Group, n.Data.Process}
 		if i, ok := at[key]; ok {
@@ -27,11 +27,11 @@ func fold(batch []*schema.CloudEvent[*schema.Alert]) []*schema.CloudEvent[*schem
 		at[key] = len(list)
 		list = append(list, n)
 	}
-	return slices.DeleteFunc(list, func(n *schema.CloudEvent[*schema.Alert]) bool { return n == nil })
+	return slices.DeleteFunc(list, func(n *schema.CloudEvent[*schema.Notification]) bool { return n == nil })
 }
 
 // join is the later one of two notifications with what the earlier one says besides.
-func join(before, n *schema.CloudEvent[*schema.Alert], own bool) *schema.CloudEvent[*schema.Alert] {
+func join(before, n *schema.CloudEvent[*schema.Notification], own bool) *schema.CloudEvent[*schema.Notification] {
 	joined, data, was := *n, *n.Data, *before.Data
 	joined.Data = &data
 	if !own {
@@ -39,7 +39,7 @@ func join(before, n *schema.CloudEvent[*schema.Alert], own bool) *schema.CloudEv
 	}
 	data.Events = append(was.Events, data.Events...)
 
-	if data.Alert != was.Alert {
+	if data.Incident != was.Incident {
 		data.Count += was.Count
 	}
 	if !before.Time.Equal(n.Time.Time) { // one that had to be divided says all at its end
@@ -54,7 +54,7 @@ func join(before, n *schema.CloudEvent[*schema.Alert], own bool) *schema.CloudEv
 	return &joined
 }
 
-func joinRecurring(was, is *schema.Alert) *schema.Recurring {
+func joinRecurring(was, is *schema.Notification) *schema.Recurring {
 	a, b := was.Recurring, is.Recurring
 	switch {
 	case a == nil && b != nil && len(was.Events) > 0:

@@ -11,16 +11,16 @@ import (
 // A server that was away gets in one mail what happened meanwhile: each process is in it
 // once, as it is by now, with all of its events.
 func TestFold(t *testing.T) {
-	at := func(typ, alert string, after time.Duration, change ...func(*schema.Alert)) *notification {
-		n := firing(append([]func(*schema.Alert){func(a *schema.Alert) { a.Alert = alert }}, change...)...)
+	at := func(typ, alert string, after time.Duration, change ...func(*schema.Notification)) *notification {
+		n := firing(append([]func(*schema.Notification){func(a *schema.Notification) { a.Incident = alert }}, change...)...)
 		n.Type, n.Time = typ, schema.Time{Time: happened.Add(after)}
 		return n
 	}
-	over := func(a *schema.Alert) {
+	over := func(a *schema.Notification) {
 		a.Events, a.Closed, a.Ended, a.State = nil, &schema.Time{Time: happened.Add(time.Minute)}, schema.EndedRecovered, "RUNNING"
 	}
-	recurring := func(times int) func(*schema.Alert) {
-		return func(a *schema.Alert) {
+	recurring := func(times int) func(*schema.Notification) {
+		return func(a *schema.Notification) {
 			a.Count = 1 + times
 			a.Recurring = &schema.Recurring{Times: times, Since: schema.Time{Time: happened}, RunMS: 40_000}
 		}
@@ -52,7 +52,7 @@ func TestFold(t *testing.T) {
 			"[supervisor] CRITICAL UPDATE web1 api:api_00 crashed 2x in 5m, runs 40s each", "recovered",
 		},
 		"soon after its end": {
-			batch(at(fires, "1", 8*time.Second, func(a *schema.Alert) {
+			batch(at(fires, "1", 8*time.Second, func(a *schema.Notification) {
 				a.Recurring = &schema.Recurring{Times: 1, Since: schema.Time{Time: happened}, Reopened: 1}
 			})),
 			"[supervisor] CRITICAL web1 api:api_00 crashed (exit 3), again after 8s", "its end",

@@ -37,9 +37,9 @@ var (
 func code(n int) *schema.Exit { return &schema.Exit{Code: &n} }
 
 // firing is the notification of one unexpected exit, changed by change.
-func firing(change ...func(*schema.Alert)) *schema.CloudEvent[*schema.Alert] {
-	a := &schema.Alert{
-		Alert: "web1/api/api_00/unexpected-exit/1", Rule: "unexpected-exit", Severity: "critical",
+func firing(change ...func(*schema.Notification)) *schema.CloudEvent[*schema.Notification] {
+	a := &schema.Notification{
+		Incident: "web1/api/api_00/unexpected-exit/1", Rule: "unexpected-exit", Severity: "critical",
 		Host: "web1", Group: "api", Process: "api_00",
 		Opened: schema.Time{Time: happened}, Count: 1,
 		Events: []schema.AlertEvent{{

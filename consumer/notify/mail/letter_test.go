@@ -29,7 +29,7 @@ func TestSubjectFits(t *testing.T) {
 		{batch(wellAfter(long, long, long, time.Minute, 1)), "[supervisor] RESOLVED payment-work"},
 		{batch(crash("web1", "a", "a", 0, nil), crash("web1", "b", "b", 0, nil), crash("web1", "c", "c", 0, nil)), "[supervisor] CRITICAL web1 a, b, c exited unexpectedly"},
 		{append(batch(crash("web1", "a", "a", 0, nil), crash("web1", "b", "b", 0, nil), crash("web1", "c", "c", 0, nil)), crash("web1", "d", "d", 0, nil)), "[supervisor] CRITICAL web1 a, b, c and 1 other exited unexpectedly"},
-		{batch(note(schema.TypeAlertFiring, 1, schema.Alert{Rule: "x", Severity: strings.Repeat("sev", 30), Host: "h"})), "[supervisor] SEVSEVSEVSEV… h "},
+		{batch(note(schema.TypeAlertFiring, 1, schema.Notification{Rule: "x", Severity: strings.Repeat("sev", 30), Host: "h"})), "[supervisor] SEVSEVSEVSEV… h "},
 	} {
 		subject, _ := words(tc.batch)
 		if width := displaywidth.String(subject); width > 78 || !strings.HasPrefix(subject, tc.want) {

@@ -159,7 +159,7 @@ func (r *Receiver) Address() string { return r.to.Address }
 // pass, by themselves or by an operator's hand: no connection, TLS,
 // authentication, 4xx, time-outs, the end of ctx. What comes before the mail itself,
 // up to the recipient, is an Outage: it would be the same for any other mail.
-func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Alert]) error {
+func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Notification]) error {
 	if len(batch) == 0 {
 		return notify.Permanent(errors.New("mail: empty batch"))
 	}

@@ -29,7 +29,7 @@ func watched(ev schema.AlertEvent, seconds float64) schema.AlertEvent {
 // hungry is the notification of one lack of memory, hungryMany are those of several
 // processes, one of which an older bridge reports.
 func hungry() *notification {
-	return firing(func(a *schema.Alert) {
+	return firing(func(a *schema.Notification) {
 		a.Group, a.Process = "importer", "importer"
 		a.Events[0].Exit = outOfMemory()
 		a.Events[0] = watched(a.Events[0], 187_442.031)

@@ -27,7 +27,7 @@ const (
 )
 
 // message writes the mail about a batch.
-func (r *Receiver) message(batch []*schema.CloudEvent[*schema.Alert]) (*gomail.Msg, error) {
+func (r *Receiver) message(batch []*schema.CloudEvent[*schema.Notification]) (*gomail.Msg, error) {
 	now := r.now().In(r.location)
 	c, err := render(batch, r.own, r.identity, now)
 	if err != nil {
@@ -42,7 +42,7 @@ func (r *Receiver) message(batch []*schema.CloudEvent[*schema.Alert]) (*gomail.M
 	if sameAlert(batch) {
 		// All mails of one incident are one thread; its root need not exist. One of
 		// several incidents would tie their threads together.
-		m.SetGenHeader(gomail.HeaderReferences, "<"+r.messageID("alert/"+batch[0].Data.Alert)+">")
+		m.SetGenHeader(gomail.HeaderReferences, "<"+r.messageID("alert/"+batch[0].Data.Incident)+">")
 	}
 	// So that no out-of-office answers: RFC 3834, and what Exchange reads.
 	m.SetGenHeader(headerAutoSubmitted, "auto-generated")
@@ -59,8 +59,8 @@ func (r *Receiver) message(batch []*schema.CloudEvent[*schema.Alert]) (*gomail.M
 }
 
 // headers are those by which a mailbox can sort the mail.
-func headers(batch []*schema.CloudEvent[*schema.Alert]) []row {
-	type notification = schema.CloudEvent[*schema.Alert]
+func headers(batch []*schema.CloudEvent[*schema.Notification]) []row {
+	type notification = schema.CloudEvent[*schema.Notification]
 	// all lists what the notifications of a batch have of something.
 	all := func(value func(*notification) string) string {
 		var list []string
@@ -88,7 +88,7 @@ func headers(batch []*schema.CloudEvent[*schema.Alert]) []row {
 		{headerHost, all(func(n *notification) string { return n.Data.Host })},
 	}
 	if a := batch[0].Data; sameAlert(batch) {
-		rows = append(rows, row{headerAlert, a.Alert}, row{headerProcess, processName(a.Group, a.Process)})
+		rows = append(rows, row{headerAlert, a.Incident}, row{headerProcess, processName(a.Group, a.Process)})
 	}
 	if len(batch) > 1 {
 		events := 0
@@ -102,7 +102,7 @@ func headers(batch []*schema.CloudEvent[*schema.Alert]) []row {
 
 // batchID is the Message-ID of a mail: made of the ids of its notifications, so
 // that the same batch has the same and another batch another.
-func (r *Receiver) batchID(batch []*schema.CloudEvent[*schema.Alert]) string {
+func (r *Receiver) batchID(batch []*schema.CloudEvent[*schema.Notification]) string {
 	if len(batch) == 1 {
 		return r.messageID(batch[0].ID)
 	}

@@ -77,8 +77,8 @@ func drawEvent(t *rapid.T) schema.AlertEvent {
 }
 
 func drawNotification(t *rapid.T) *notification {
-	a := schema.Alert{
-		Alert:    rapid.OneOf(rapid.SampledFrom([]string{"one", "two"}), hostile()).Draw(t, "alert"),
+	a := schema.Notification{
+		Incident: rapid.OneOf(rapid.SampledFrom([]string{"one", "two"}), hostile()).Draw(t, "alert"),
 		Rule:     rapid.OneOf(rapid.SampledFrom([]string{"unexpected-exit", "fatal", "host-silent", "loss"}), hostile()).Draw(t, "rule"),
 		Severity: rapid.OneOf(rapid.SampledFrom([]string{"critical", "warning", ""}), hostile()).Draw(t, "severity"),
 		Host:     hostile().Draw(t, "host"), Group: hostile().Draw(t, "group"), Process: hostile().Draw(t, "process"),

@@ -25,7 +25,7 @@ type content struct{ subject, text, html string }
 // render writes it, by the templates of the configuration where there are any.
 // A template that goes wrong on these alerts must not keep them from being told:
 // supernats' own words stand in for it, and the mistake is shown among them.
-func render(batch []*schema.CloudEvent[*schema.Alert], own *templates, from Identity, now time.Time) (content, error) {
+func render(batch []*schema.CloudEvent[*schema.Notification], own *templates, from Identity, now time.Time) (content, error) {
 	batch = fold(batch)
 	d := newData(batch, from, now)
 	c, err := own.render(d)

@@ -17,29 +17,29 @@ import (
 )
 
 func TestSubject(t *testing.T) {
-	event := func(name string, x *schema.Exit) func(*schema.Alert) {
-		return func(a *schema.Alert) { a.Events[0].Event, a.Events[0].Exit = name, x }
+	event := func(name string, x *schema.Exit) func(*schema.Notification) {
+		return func(a *schema.Notification) { a.Events[0].Event, a.Events[0].Exit = name, x }
 	}
-	rule := func(name string) func(*schema.Alert) { return func(a *schema.Alert) { a.Rule = name } }
-	host := func(a *schema.Alert) { a.Group, a.Process, a.Events = "", "", nil }
-	of := func(typ string, n *schema.CloudEvent[*schema.Alert]) *schema.CloudEvent[*schema.Alert] {
+	rule := func(name string) func(*schema.Notification) { return func(a *schema.Notification) { a.Rule = name } }
+	host := func(a *schema.Notification) { a.Group, a.Process, a.Events = "", "", nil }
+	of := func(typ string, n *schema.CloudEvent[*schema.Notification]) *schema.CloudEvent[*schema.Notification] {
 		n.Type = typ
 		return n
 	}
-	lost := func(a *schema.Alert) {
+	lost := func(a *schema.Notification) {
 		a.Events = []schema.AlertEvent{{Event: "supernats.bridge.loss", Lost: 3, Cause: schema.LossNotListening}}
 	}
-	trouble := func(a *schema.Alert) {
+	trouble := func(a *schema.Notification) {
 		a.Events = []schema.AlertEvent{{Event: eventTrouble, Cause: "disk-full", Text: "3 MiB are left", Fix: "make room"}}
 	}
-	reasoned := func(a *schema.Alert) { a.Annotations = map[string]string{"reason": "its bridge was stopped"} }
-	endedBy := func(why string) func(*schema.Alert) { return func(a *schema.Alert) { a.Ended = why } }
-	five := func(a *schema.Alert) {
+	reasoned := func(a *schema.Notification) { a.Annotations = map[string]string{"reason": "its bridge was stopped"} }
+	endedBy := func(why string) func(*schema.Notification) { return func(a *schema.Notification) { a.Ended = why } }
+	five := func(a *schema.Notification) {
 		a.Count, a.Events = 5, slices.Repeat(a.Events, 5)
 		a.Events[4].Exit = code(4)
 	}
 	for _, tc := range []struct {
-		n    *schema.CloudEvent[*schema.Alert]
+		n    *schema.CloudEvent[*schema.Notification]
 		want string
 	}{
 		{firing(), "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (exit code 3)"},
@@ -49,7 +49,7 @@ func TestSubject(t *testing.T) {
 		{firing(event(schema.ProcessStateExited, &schema.Exit{Signal: "SIGKILL"})), "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (SIGKILL)"},
 		{firing(event(schema.ProcessStateExited, &schema.Exit{Signal: "SIGSEGV", Core: true})), "[supervisor] CRITICAL web1 api:api_00 crashed (SIGSEGV, core dumped)"},
 		{firing(event(schema.ProcessStateExited, &schema.Exit{Core: true})), "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (core dumped)"},
-		{firing(func(a *schema.Alert) { a.Process = "api" }), "[supervisor] CRITICAL web1 api exited unexpectedly (exit code 3)"},
+		{firing(func(a *schema.Notification) { a.Process = "api" }), "[supervisor] CRITICAL web1 api exited unexpectedly (exit code 3)"},
 		{firing(event(schema.ProcessStateFatal, nil)), "[supervisor] CRITICAL web1 api:api_00 is FATAL, gave up starting it"},
 		{
 			firing(event(schema.ProcessStateFatal, &schema.Exit{SpawnErr: "can't find command '/opt/api'"})),
@@ -68,11 +68,13 @@ func TestSubject(t *testing.T) {
 		{firing(host, rule("odd")), "[supervisor] CRITICAL web1 alert odd"},
 		{firing(five), "[supervisor] CRITICAL web1 api:api_00 crashed (exit 4) (and 4 more)"},
 		// A notification that holds fewer events than it is about.
-		{firing(func(a *schema.Alert) { a.Count = 300 }), "[supervisor] CRITICAL web1 api:api_00 crashed (exit 3) (and 299 more)"},
-		{of(schema.TypeAlertUpdate, firing(five, func(a *schema.Alert) { a.Count = 70 })), "[supervisor] CRITICAL UPDATE web1 api:api_00 crashed (exit 4) (and 4 more)"},
-		{of(schema.TypeAlertResolved, firing(func(a *schema.Alert) { a.Events = nil })), "[supervisor] RESOLVED web1 api:api_00 has recovered: open for 0s, 1 event"},
+		{firing(func(a *schema.Notification) { a.Count = 300 }), "[supervisor] CRITICAL web1 api:api_00 crashed (exit 3) (and 299 more)"},
+		{of(schema.TypeAlertUpdate, firing(five, func(a *schema.Notification) { a.Count = 70 })), "[supervisor] CRITICAL UPDATE web1 api:api_00 crashed (exit 4) (and 4 more)"},
+		{of(schema.TypeAlertResolved, firing(func(a *schema.Notification) { a.Events = nil })), "[supervisor] RESOLVED web1 api:api_00 has recovered: open for 0s, 1 event"},
 		{
-			of(schema.TypeAlertResolved, firing(func(a *schema.Alert) { a.Events, a.Annotations = nil, map[string]string{"reason": "it was stopped"} })),
+			of(schema.TypeAlertResolved, firing(func(a *schema.Notification) {
+				a.Events, a.Annotations = nil, map[string]string{"reason": "it was stopped"}
+			})),
 			"[supervisor] RESOLVED web1 api:api_00 needs no more attention (it was...",
 		},
 		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"))), "[supervisor] RESOLVED web1 is reporting again: open for 0s"},
@@ -90,13 +92,13 @@ func TestSubject(t *testing.T) {
 // between the parts is random and not among it.
 func TestGolden(t *testing.T) {
 	closed := schema.Time{Time: happened.Add(5 * time.Minute)}
-	crashed := firing(func(a *schema.Alert) {
+	crashed := firing(func(a *schema.Notification) {
 		a.Events[0].Log = &schema.Log{
 			Stdout: "listening on :8080\n",
 			Stderr: "Traceback (most recent call last):\n  File \"api.py\", line 3\n\tresult = 1 / 0\n\x1b[31mZeroDivisionError\x1b[0m: division by zero – 进程退出\n",
 		}
 	})
-	several := firing(func(a *schema.Alert) {
+	several := firing(func(a *schema.Notification) {
 		a.Count = 7
 		a.Events = []schema.AlertEvent{
 			{ID: "web1/b/1", Time: schema.Time{Time: happened.Add(-2 * time.Hour)}, Event: schema.ProcessStateExited, PID: 11, Exit: code(3)},
@@ -107,18 +109,18 @@ func TestGolden(t *testing.T) {
 		a.Labels["team"] = "payments"
 		a.Annotations = map[string]string{"runbook": "https://wiki.example.com/api?x=1&y=2"}
 	})
-	resolved := firing(func(a *schema.Alert) { a.Events, a.Closed, a.Count = nil, &closed, 3 })
+	resolved := firing(func(a *schema.Notification) { a.Events, a.Closed, a.Count = nil, &closed, 3 })
 	resolved.Type = schema.TypeAlertResolved
-	silent := firing(func(a *schema.Alert) {
+	silent := firing(func(a *schema.Notification) {
 		a.Rule, a.Group, a.Process, a.Events, a.Labels = "host-silent", "", "", nil, nil
 	})
-	quorum := note(schema.TypeAlertFiring, 1, schema.Alert{
+	quorum := note(schema.TypeAlertFiring, 1, schema.Notification{
 		Rule: "api-quorum", Host: "web1", Group: "api", Annotations: map[string]string{
 			"summary":     "fewer than 7 of 8 are running",
 			"description": "Customers wait.\nRunbook: https://wiki.example.com/api",
 		},
 	})
-	again := note(schema.TypeAlertUpdate, 2, schema.Alert{
+	again := note(schema.TypeAlertUpdate, 2, schema.Notification{
 		Rule: "unexpected-exit", Host: "web1", Group: "api", Count: 4, Annotations: map[string]string{"summary": "api is shaky"},
 		Events: []schema.AlertEvent{
 			of(exit(time.Minute, code(3)), "", "", "api_00"), of(exit(2*time.Minute, code(3)), "", "", "api_01"),
@@ -182,9 +184,9 @@ func TestInjection(t *testing.T) {
 	} {
 		name := clip(evil, 20)
 		t.Run(name, func(t *testing.T) {
-			hostile := func(typ string, change ...func(*schema.Alert)) *notification {
-				n := firing(append([]func(*schema.Alert){func(a *schema.Alert) {
-					a.Host, a.Group, a.Process, a.Rule, a.Severity, a.Alert = evil, evil, evil, evil, evil, evil
+			hostile := func(typ string, change ...func(*schema.Notification)) *notification {
+				n := firing(append([]func(*schema.Notification){func(a *schema.Notification) {
+					a.Host, a.Group, a.Process, a.Rule, a.Severity, a.Incident = evil, evil, evil, evil, evil, evil
 					a.Labels, a.Annotations = map[string]string{"address": evil, evil: evil}, map[string]string{evil: evil}
 					ev := &a.Events[0]
 					ev.ID, ev.Server, ev.FromState = evil, evil, evil
@@ -198,8 +200,8 @@ func TestInjection(t *testing.T) {
 				n.ID, n.Type = evil, typ
 				return n
 			}
-			hostiles := func(a *schema.Alert) {
-				a.Alert, a.Process = evil+"2", ""
+			hostiles := func(a *schema.Notification) {
+				a.Incident, a.Process = evil+"2", ""
 				a.Events = slices.Repeat(a.Events, 3)
 				a.Events[1].Host, a.Events[2].Process, a.Events[2].Event = evil, evil, evil
 				a.Annotations = map[string]string{"summary": evil, "description": evil}
@@ -365,7 +367,7 @@ func TestCleanLog(t *testing.T) {
 }
 
 func BenchmarkBodies(b *testing.B) {
-	n := firing(func(a *schema.Alert) {
+	n := firing(func(a *schema.Notification) {
 		a.Events[0].Log = &schema.Log{Stderr: strings.Repeat("a line of some length in a log\n", 128)}
 	})
 	b.ReportAllocs()

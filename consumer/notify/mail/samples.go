@@ -41,9 +41,9 @@ var samples = sync.OnceValue(func() []sample {
 		Cause: "disk-full", Text: "the file system of the spool has 3 MiB left", Fix: "make room in /var/lib/supernats",
 	}
 	closed := at(time.Second)
-	alert := func(rule, group, process string, events ...schema.AlertEvent) schema.Alert {
-		return schema.Alert{
-			Alert: rule + "/1", Rule: rule, Severity: "critical", Host: "web1", Group: group, Process: process,
+	alert := func(rule, group, process string, events ...schema.AlertEvent) schema.Notification {
+		return schema.Notification{
+			Incident: rule + "/1", Rule: rule, Severity: "critical", Host: "web1", Group: group, Process: process,
 			Opened: at(4 * time.Hour), Count: len(events), Events: events,
 		}
 	}
@@ -56,9 +56,9 @@ var samples = sync.OnceValue(func() []sample {
 	anywhere.Host = ""
 
 	var all []sample
-	var batch []*schema.CloudEvent[*schema.Alert]
-	add := func(name, typ string, a schema.Alert) {
-		n := a.Envelope(a.Alert+"/1", typ, now)
+	var batch []*schema.CloudEvent[*schema.Notification]
+	add := func(name, typ string, a schema.Notification) {
+		n := a.Envelope(a.Incident+"/1", typ, now)
 		batch = append(batch, n)
 		all = append(all, sample{name, newData(batch[len(batch)-1:], Identity{Instance: "mon1", Version: "1.2.3"}, now)})
 	}

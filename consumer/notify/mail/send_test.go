@@ -256,7 +256,7 @@ func TestRefusals(t *testing.T) {
 	})
 	t.Run("no data", func(t *testing.T) {
 		r := receiver(t, Config{Smarthost: "127.0.0.1:1", TLS: TLSNone, From: from, To: []string{ops}}.WithDefaults())
-		if err := r.Notify(t.Context(), batch(&schema.CloudEvent[*schema.Alert]{ID: "x"})); !notify.IsPermanent(err) {
+		if err := r.Notify(t.Context(), batch(&schema.CloudEvent[*schema.Notification]{ID: "x"})); !notify.IsPermanent(err) {
 			t.Errorf("not permanent: %v", err)
 		}
 	})
@@ -293,7 +293,7 @@ func TestMessageIDOverTries(t *testing.T) {
 	s.Behave(smtptest.Behaviour{})
 	other := firing()
 	other.ID += "0"
-	for _, n := range []*schema.CloudEvent[*schema.Alert]{firing(), firing(), other} {
+	for _, n := range []*schema.CloudEvent[*schema.Notification]{firing(), firing(), other} {
 		if err := r.Notify(t.Context(), batch(n)); err != nil {
 			t.Fatal(err)
 		}
@@ -327,7 +327,7 @@ func TestUTF8(t *testing.T) {
 	c := config(t, s, TLSNone)
 	c.To = []string{ops, "müller@example.com"}
 	for i, r := range receivers(t, c) {
-		if err := r.Notify(t.Context(), batch(firing(func(a *schema.Alert) { a.Process = "进程" }))); err != nil {
+		if err := r.Notify(t.Context(), batch(firing(func(a *schema.Notification) { a.Process = "进程" }))); err != nil {
 			t.Fatal(err)
 		}
 		if m := s.Mails()[i]; m.UTF8 != (i == 1) || m.Subject() != "[supervisor] CRITICAL web1 api:进程 exited unexpectedly (exit code 3)" {

@@ -22,12 +22,12 @@ func weight(severity string) int {
 }
 
 // worst is the severity of the worst alert that is not over, or else of any.
-func worst(batch []*schema.CloudEvent[*schema.Alert]) string {
+func worst(batch []*schema.CloudEvent[*schema.Notification]) string {
 	return batch[byWeight(batch)[0]].Data.Severity
 }
 
 // byWeight are the indices of a batch, the worst first: what is over comes last.
-func byWeight(batch []*schema.CloudEvent[*schema.Alert]) []int {
+func byWeight(batch []*schema.CloudEvent[*schema.Notification]) []int {
 	order, weights := make([]int, len(batch)), make([]int, len(batch))
 	for i, n := range batch {
 		order[i], weights[i] = i, weight(n.Data.Severity)
@@ -40,14 +40,14 @@ func byWeight(batch []*schema.CloudEvent[*schema.Alert]) []int {
 }
 
 // sameAlert reports whether all of a batch is about one alert.
-func sameAlert(batch []*schema.CloudEvent[*schema.Alert]) bool {
-	return !slices.ContainsFunc(batch, func(n *schema.CloudEvent[*schema.Alert]) bool {
-		return n.Data.Alert != batch[0].Data.Alert
+func sameAlert(batch []*schema.CloudEvent[*schema.Notification]) bool {
+	return !slices.ContainsFunc(batch, func(n *schema.CloudEvent[*schema.Notification]) bool {
+		return n.Data.Incident != batch[0].Data.Incident
 	})
 }
 
 // late is a word in the subject if there are events and all of them are late.
-func late(batch []*schema.CloudEvent[*schema.Alert]) string {
+func late(batch []*schema.CloudEvent[*schema.Notification]) string {
 	word := ""
 	for _, n := range batch {
 		for i := range n.Data.Events {
@@ -61,7 +61,7 @@ func late(batch []*schema.CloudEvent[*schema.Alert]) string {
 
 // words are the subject of the mail, one visible line, and the first sentence of
 // its text.
-func words(batch []*schema.CloudEvent[*schema.Alert]) (subject, first string) {
+func words(batch []*schema.CloudEvent[*schema.Notification]) (subject, first string) {
 	if len(batch) == 1 {
 		return subjectOne(batch[0]), sentence(batch[0]) + "."
 	}
@@ -70,7 +70,7 @@ func words(batch []*schema.CloudEvent[*schema.Alert]) (subject, first string) {
 }
 
 // sentence says what happened to whom, without a full stop.
-func sentence(n *schema.CloudEvent[*schema.Alert]) string {
+func sentence(n *schema.CloudEvent[*schema.Notification]) string {
 	a := n.Data
 	p := partyOf(a)
 	said, k := told(n, p.many(), true), more(n)
@@ -96,7 +96,7 @@ func sentence(n *schema.CloudEvent[*schema.Alert]) string {
 
 // say puts whom it happened to before what happened. Where that is in the words
 // of the rule's author, or in none, a colon parts them.
-func say(a *schema.Alert, p party, said string) string {
+func say(a *schema.Notification, p party, said string) string {
 	who := p.String()
 	if _, ok := alertPhrase(a); !ok && who != "" {
 		who += ":"

@@ -28,7 +28,7 @@ const (
 )
 
 // subjectHead is what a subject begins with: how bad it is, or that it is over.
-func subjectHead(batch []*schema.CloudEvent[*schema.Alert], over bool, more ...string) string {
+func subjectHead(batch []*schema.CloudEvent[*schema.Notification], over bool, more ...string) string {
 	words := []string{subjectPrefix}
 	if over {
 		words = append(words, "RESOLVED")
@@ -39,13 +39,13 @@ func subjectHead(batch []*schema.CloudEvent[*schema.Alert], over bool, more ...s
 }
 
 // subjectOne is the subject of a mail about one notification.
-func subjectOne(n *schema.CloudEvent[*schema.Alert]) string {
+func subjectOne(n *schema.CloudEvent[*schema.Notification]) string {
 	a, over := n.Data, n.Type == schema.TypeAlertResolved
 	kind := ""
 	if n.Type == schema.TypeAlertUpdate {
 		kind = "UPDATE"
 	}
-	head := subjectHead([]*schema.CloudEvent[*schema.Alert]{n}, over, kind, late([]*schema.CloudEvent[*schema.Alert]{n}))
+	head := subjectHead([]*schema.CloudEvent[*schema.Notification]{n}, over, kind, late([]*schema.CloudEvent[*schema.Notification]{n}))
 
 	p, tail := partyOf(a), ""
 	whos, said, short := p.subjects(), told(n, p.many(), true), told(n, p.many(), false)
@@ -115,7 +115,7 @@ func tersest(s string) string {
 
 // subjectMany is the subject of a digest. It names as many processes as fit, the worst
 // first, and then says what else there is as long as there is room.
-func subjectMany(batch []*schema.CloudEvent[*schema.Alert], d *digest) string {
+func subjectMany(batch []*schema.CloudEvent[*schema.Notification], d *digest) string {
 	over := len(d.open) == 0
 	list := d.open
 	if over {

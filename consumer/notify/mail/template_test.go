@@ -58,8 +58,8 @@ resolved api on web1: api on web1 has recovered: open for 4m30s, 17 events
 // TestTemplatesHostile: what templates see cannot harm either.
 func TestTemplatesHostile(t *testing.T) {
 	const evil = "x\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</script>"
-	n := firing(func(a *schema.Alert) {
-		a.Host, a.Group, a.Process, a.Rule, a.Severity, a.Alert = evil, evil, evil, evil, evil, evil
+	n := firing(func(a *schema.Notification) {
+		a.Host, a.Group, a.Process, a.Rule, a.Severity, a.Incident = evil, evil, evil, evil, evil, evil
 		a.Labels, a.Annotations = map[string]string{"team": evil}, map[string]string{"summary": evil, "description": evil}
 		a.Events[0].Exit, a.Events[0].Log = &schema.Exit{SpawnErr: evil}, &schema.Log{Stderr: evil}
 	})
@@ -76,7 +76,7 @@ func TestTemplatesHostile(t *testing.T) {
 // TestTemplateFails: a template that passed the samples and fails on a real
 // alert must not keep the alert from being told.
 func TestTemplateFails(t *testing.T) {
-	n := firing(func(a *schema.Alert) { a.Host = "web66" })
+	n := firing(func(a *schema.Notification) { a.Host = "web66" })
 	fails := `{{range .Alerts}}{{if eq .Host "web66"}}{{index .Events 7}}{{end}}{{end}}x`
 	for key, change := range map[string]func(*Config){
 		"subject": func(c *Config) { c.Subject = fails },

@@ -40,7 +40,7 @@ var modes = []struct {
 // runOut notifies with a short time-out, and again with longer ones until the
 // dialogue has come as far as it should: on a loaded machine 300 ms may be over
 // before the server was asked anything. It checks that each try ends in time.
-func runOut(t *testing.T, c Config, n *schema.CloudEvent[*schema.Alert], far func(error) bool, change ...func(*Receiver)) error {
+func runOut(t *testing.T, c Config, n *schema.CloudEvent[*schema.Notification], far func(error) bool, change ...func(*Receiver)) error {
 	t.Helper()
 	for timeout := short; ; timeout *= 2 {
 		c.Timeout = schema.Duration(timeout)
@@ -92,7 +92,7 @@ func TestStall(t *testing.T) {
 func TestStallWhileWriting(t *testing.T) {
 	s := serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Stall: smtptest.InData}})
 	// The text and the HTML of each are some 600 bytes: 6 MB.
-	n := firing(func(a *schema.Alert) { a.Events = slices.Repeat(a.Events, 10_000) })
+	n := firing(func(a *schema.Notification) { a.Events = slices.Repeat(a.Events, 10_000) })
 	runOut(t, config(t, s, TLSNone), n, func(err error) bool {
 		return strings.Contains(err.Error(), "sending message content")
 	}, func(r *Receiver) {

@@ -54,7 +54,7 @@ type shownLog struct {
 	alerts int
 }
 
-func newView(batch []*schema.CloudEvent[*schema.Alert], d *Data) *view {
+func newView(batch []*schema.CloudEvent[*schema.Notification], d *Data) *view {
 	v := &view{Data: d}
 	v.LateNews = v.lateNews()
 	if len(batch) == 1 {
@@ -100,7 +100,7 @@ func (v *view) Color() string {
 const maxLogOwners = 3
 
 // shownLogs are the logs of all alerts, those of the worst first.
-func shownLogs(batch []*schema.CloudEvent[*schema.Alert], d *Data) []shownLog {
+func shownLogs(batch []*schema.CloudEvent[*schema.Notification], d *Data) []shownLog {
 	type key struct {
 		name string
 		line *string // the same text has the same lines, see addLogs
@@ -163,7 +163,7 @@ func (v *view) row(name, value string) {
 }
 
 // single fills in what a mail about one notification shows.
-func (v *view) single(n *schema.CloudEvent[*schema.Alert]) {
+func (v *view) single(n *schema.CloudEvent[*schema.Notification]) {
 	a, d := n.Data, &v.Alerts[0]
 	switch {
 	case d.Summary != "" && strings.Contains(v.Sentence, d.Summary):
@@ -211,7 +211,7 @@ func (v *view) single(n *schema.CloudEvent[*schema.Alert]) {
 }
 
 // event shows the one that the alert is told by.
-func (v *view) event(a *schema.Alert, ev *Event) {
+func (v *view) event(a *schema.Notification, ev *Event) {
 	if a.Process == "" && ev.Name != "" || a.Host == "" && ev.Host != "" {
 		v.row("Last of", party{host: ev.Host, group: ev.Group, process: ev.Process}.String())
 	}
@@ -236,7 +236,7 @@ func (v *view) event(a *schema.Alert, ev *Event) {
 }
 
 // list shows the events of a notification if the rows have not told all of them.
-func (v *view) list(n *schema.CloudEvent[*schema.Alert], d *Alert) {
+func (v *view) list(n *schema.CloudEvent[*schema.Notification], d *Alert) {
 	unlisted := more(n) + 1 - len(d.Events)
 	if len(d.Events) < 2 && (n.Type == schema.TypeAlertFiring || len(d.Events) == 0) {
 		return
@@ -279,7 +279,7 @@ func (ev *Event) when(mail time.Time) string {
 }
 
 // what says what it means and why it is so.
-func (ev *Event) what(a *schema.Alert, record *schema.AlertEvent) string {
+func (ev *Event) what(a *schema.Notification, record *schema.AlertEvent) string {
 	if record.Lost > 0 {
 		return "lost at least " + count(record.Lost, "event", "events") + details(notify.LossCause(record.Cause))
 	}
@@ -291,7 +291,7 @@ func (ev *Event) what(a *schema.Alert, record *schema.AlertEvent) string {
 }
 
 // why says it below a sentence that has said what happened last.
-func (ev *Event) why(a *schema.Alert, record *schema.AlertEvent) string {
+func (ev *Event) why(a *schema.Notification, record *schema.AlertEvent) string {
 	said, ok := alertPhrase(a)
 	if p, known := eventPhrase(a.Rule, record); ok && known && p == said && ev.Reason != "" && record.Lost == 0 {
 		return withRan(record, ev.Reason)

@@ -49,7 +49,7 @@ func when(t, mail time.Time) string {
 }
 
 // openFor is how long an alert was open at a time, "" if that is not known.
-func openFor(a *schema.Alert, until time.Time) string {
+func openFor(a *schema.Notification, until time.Time) string {
 	if a.Closed != nil {
 		until = a.Closed.Time
 	}

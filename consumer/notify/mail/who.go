@@ -23,7 +23,7 @@ type party struct {
 type origin struct{ host, group, process string }
 
 // originOf is whose event ev is.
-func originOf(a *schema.Alert, ev *schema.AlertEvent) origin {
+func originOf(a *schema.Notification, ev *schema.AlertEvent) origin {
 	o := origin{a.Host, a.Group, a.Process}
 	if ev.Host != "" {
 		o.host = ev.Host
@@ -38,7 +38,7 @@ func originOf(a *schema.Alert, ev *schema.AlertEvent) origin {
 }
 
 // partyOf finds out whom an alert is about.
-func partyOf(a *schema.Alert) party {
+func partyOf(a *schema.Notification) party {
 	p := party{host: a.Host, group: a.Group, process: a.Process}
 	if p.host == "" || p.process == "" {
 		// An alert about several processes: their events say which.

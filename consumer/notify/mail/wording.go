@@ -84,7 +84,7 @@ func eventPhrase(rule string, ev *schema.AlertEvent) (p phrase, ok bool) {
 
 // alertPhrase is what an alert is told by; ok is false for a rule that only its
 // author can put into words.
-func alertPhrase(a *schema.Alert) (p phrase, ok bool) {
+func alertPhrase(a *schema.Notification) (p phrase, ok bool) {
 	if ev := headline(a); ev != nil {
 		if p, ok = eventPhrase(a.Rule, ev); ok {
 			return p, true
@@ -151,7 +151,7 @@ func count[N int | uint64](n N, one, many string) string {
 
 // headline is the event that an alert is told by: the last one, which says how
 // things are now. Without events it is nil.
-func headline(a *schema.Alert) *schema.AlertEvent {
+func headline(a *schema.Notification) *schema.AlertEvent {
 	if len(a.Events) == 0 {
 		return nil
 	}
@@ -174,10 +174,10 @@ func details(parts ...string) string {
 }
 
 // summaryOf is the annotation that puts an alert into words, if there is one.
-func summaryOf(a *schema.Alert) string { return cell(a.Annotations["summary"], maxField) }
+func summaryOf(a *schema.Notification) string { return cell(a.Annotations["summary"], maxField) }
 
 // what says what happened, behind the names of those it happened to.
-func what(a *schema.Alert, many, aside bool) string {
+func what(a *schema.Notification, many, aside bool) string {
 	p, ok := alertPhrase(a)
 	rule := cell(a.Rule, maxSubjectName)
 	if !ok {
@@ -207,7 +207,7 @@ func what(a *schema.Alert, many, aside bool) string {
 }
 
 // asideOf is what a mail about one adds; of a silent host why it is, where known.
-func asideOf(a *schema.Alert, p phrase) string {
+func asideOf(a *schema.Notification, p phrase) string {
 	if why := cell(a.Annotations[notify.AnnotationReason], maxField); p == isSilent && why != "" {
 		return ", " + why
 	}
@@ -216,7 +216,7 @@ func asideOf(a *schema.Alert, p phrase) string {
 
 // why is the reason of what happened last; of several processes only one that
 // is that of all.
-func why(a *schema.Alert, many bool) string {
+func why(a *schema.Notification, many bool) string {
 	ev := headline(a)
 	if ev == nil {
 		return ""
@@ -242,7 +242,7 @@ func withRan(ev *schema.AlertEvent, reason string) string {
 func (p phrase) plural() string { return cmp.Or(p.many, p.one) }
 
 // lost is how many events an alert says are lost.
-func lost(a *schema.Alert) (n uint64) {
+func lost(a *schema.Notification) (n uint64) {
 	for i := range a.Events {
 		n += a.Events[i].Lost
 	}
@@ -250,7 +250,7 @@ func lost(a *schema.Alert) (n uint64) {
 }
 
 // lossCause is why events are lost, if all of them are for one cause.
-func lossCause(a *schema.Alert) string {
+func lossCause(a *schema.Notification) string {
 	cause := headline(a).Cause
 	for i := range a.Events {
 		if a.Events[i].Cause != cause {
@@ -261,7 +261,7 @@ func lossCause(a *schema.Alert) string {
 }
 
 // more is how many events there are besides the headline.
-func more(n *schema.CloudEvent[*schema.Alert]) int {
+func more(n *schema.CloudEvent[*schema.Notification]) int {
 	count := len(n.Data.Events)
 	if n.Type == schema.TypeAlertFiring && n.Data.Recurring == nil {
 		// Nothing was told before, so what is not listed is new too.
@@ -271,7 +271,7 @@ func more(n *schema.CloudEvent[*schema.Alert]) int {
 }
 
 // wellAgain says how an alert ended, for one or for many, without the state.
-func wellAgain(a *schema.Alert, many bool) string {
+func wellAgain(a *schema.Notification, many bool) string {
 	verb := func(one, other string) string {
 		if many {
 			return other
@@ -305,7 +305,7 @@ func wellAgain(a *schema.Alert, many bool) string {
 }
 
 // history says how long an alert is or was open and how many events it had.
-func history(a *schema.Alert, until time.Time) string {
+func history(a *schema.Notification, until time.Time) string {
 	var parts []string
 	if d := openFor(a, until); d != "" {
 		parts = append(parts, "open for "+d)
@@ -318,7 +318,7 @@ func history(a *schema.Alert, until time.Time) string {
 
 // told is what a notification says about its alert, without saying who that is. Without
 // an aside it is shorter.
-func told(n *schema.CloudEvent[*schema.Alert], many, aside bool) string {
+func told(n *schema.CloudEvent[*schema.Notification], many, aside bool) string {
 	a := n.Data
 	switch {
 	case n.Type == schema.TypeAlertResolved:
@@ -351,7 +351,7 @@ func told(n *schema.CloudEvent[*schema.Alert], many, aside bool) string {
 }
 
 // lateTail marks what is over by now.
-func lateTail(a *schema.Alert) string {
+func lateTail(a *schema.Notification) string {
 	if s := notify.WellSince(a); s != "" {
 		return ", " + s
 	}
@@ -360,7 +360,7 @@ func lateTail(a *schema.Alert) string {
 
 // recurs says that one process has done the same again and again, "" if it has not or
 // if the rule's author has put it into words.
-func recurs(n *schema.CloudEvent[*schema.Alert]) string {
+func recurs(n *schema.CloudEvent[*schema.Notification]) string {
 	s := notify.Recurrence(n)
 	if s == "" || summaryOf(n.Data) != "" {
 		return ""
@@ -373,7 +373,7 @@ func recurs(n *schema.CloudEvent[*schema.Alert]) string {
 }
 
 // again is told of an update whose events are all of one kind, "" for others.
-func again(a *schema.Alert) string {
+func again(a *schema.Notification) string {
 	p, ok := alertPhrase(a)
 	if !ok || !p.countable || len(a.Events) == 0 {
 		return ""

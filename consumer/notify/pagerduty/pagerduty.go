@@ -123,7 +123,7 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 			key, value, err := c.key()
 			return notify.Post{URL: c.URL, URLKey: "url", AuthKey: key, BodyKey: key, Secrets: []string{value}, Accepted: accepted}, err
 		},
-		Parts: func(batch []*schema.CloudEvent[*schema.Alert]) ([]notify.Part, error) {
+		Parts: func(batch []*schema.CloudEvent[*schema.Notification]) ([]notify.Part, error) {
 			_, value, err := c.key()
 			if err != nil {
 				return nil, err
@@ -155,12 +155,12 @@ func accepted(a notify.Answer) *notify.Refusal {
 }
 
 // parts has the requests of each incident.
-func parts(batch []*schema.CloudEvent[*schema.Alert], key string, id notify.Identity) []notify.Part {
+func parts(batch []*schema.CloudEvent[*schema.Notification], key string, id notify.Identity) []notify.Part {
 	var list []notify.Part
 	for _, i := range notify.Incidents(batch) {
 		part := notify.Part{Of: i.Of}
 		e := event{
-			RoutingKey: key, EventAction: trigger, DedupKey: dedupKey(i.Alert.Alert),
+			RoutingKey: key, EventAction: trigger, DedupKey: dedupKey(i.Alert.Incident),
 			Client: "supernats", ClientURL: id.URL, Payload: payloadOf(i, id),
 		}
 		// What was never triggered cannot be resolved, and nobody would hear of it.

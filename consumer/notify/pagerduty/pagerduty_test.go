@@ -45,7 +45,7 @@ func parse(t *testing.T, body []byte) event {
 }
 
 // send delivers a batch and returns what PagerDuty got.
-func send(t *testing.T, batch ...*schema.CloudEvent[*schema.Alert]) (list []event, bodies [][]byte) {
+func send(t *testing.T, batch ...*schema.CloudEvent[*schema.Notification]) (list []event, bodies [][]byte) {
 	t.Helper()
 	server := notifytest.Serve(t, notifytest.Accept)
 	r, err := New("pd", Config{URL: server.URL, RoutingKey: key}.WithDefaults(), id)
@@ -93,14 +93,14 @@ func TestActions(t *testing.T) {
 	n := notifytest.Notification
 	for _, c := range []struct {
 		name  string
-		batch []*schema.CloudEvent[*schema.Alert]
+		batch []*schema.CloudEvent[*schema.Notification]
 		want  []string
 	}{
-		{"firing", []*schema.CloudEvent[*schema.Alert]{n(schema.TypeAlertFiring, "a", 1)}, []string{"trigger a"}},
-		{"firing and updates", []*schema.CloudEvent[*schema.Alert]{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertUpdate, "a", 2), n(schema.TypeAlertUpdate, "a", 3)}, []string{"trigger a"}},
-		{"resolved", []*schema.CloudEvent[*schema.Alert]{n(schema.TypeAlertResolved, "a", 2)}, []string{"resolve a"}},
-		{"both", []*schema.CloudEvent[*schema.Alert]{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertFiring, "b", 1), n(schema.TypeAlertResolved, "a", 2)}, []string{"trigger b", "trigger a", "resolve a"}},
-		{"again", []*schema.CloudEvent[*schema.Alert]{n(schema.TypeAlertResolved, "a", 2), n(schema.TypeAlertFiring, "b", 1)}, []string{"resolve a", "trigger b"}},
+		{"firing", []*schema.CloudEvent[*schema.Notification]{n(schema.TypeAlertFiring, "a", 1)}, []string{"trigger a"}},
+		{"firing and updates", []*schema.CloudEvent[*schema.Notification]{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertUpdate, "a", 2), n(schema.TypeAlertUpdate, "a", 3)}, []string{"trigger a"}},
+		{"resolved", []*schema.CloudEvent[*schema.Notification]{n(schema.TypeAlertResolved, "a", 2)}, []string{"resolve a"}},
+		{"both", []*schema.CloudEvent[*schema.Notification]{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertFiring, "b", 1), n(schema.TypeAlertResolved, "a", 2)}, []string{"trigger b", "trigger a", "resolve a"}},
+		{"again", []*schema.CloudEvent[*schema.Notification]{n(schema.TypeAlertResolved, "a", 2), n(schema.TypeAlertFiring, "b", 1)}, []string{"resolve a", "trigger b"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			events, _ := send(t, c.batch...)
@@ -118,7 +118,7 @@ func TestActions(t *testing.T) {
 // TestLimits: PagerDuty refuses an event that has more.
 func TestLimits(t *testing.T) {
 	batch := notifytest.HostileBatch()
-	batch = append(batch, notifytest.Firing("big", func(a *schema.Alert) {
+	batch = append(batch, notifytest.Firing("big", func(a *schema.Notification) {
 		for range 5000 {
 			a.Events = append(a.Events, a.Events[0])
 		}

@@ -41,7 +41,7 @@ func receiver(t *testing.T, c Config) notify.Receiver {
 }
 
 // post delivers a batch and returns the messages that arrived.
-func post(t *testing.T, c Config, batch ...*schema.CloudEvent[*schema.Alert]) ([]Message, []notifytest.Request) {
+func post(t *testing.T, c Config, batch ...*schema.CloudEvent[*schema.Notification]) ([]Message, []notifytest.Request) {
 	t.Helper()
 	server := notifytest.Serve(t, notifytest.Accept)
 	c.URL = notify.Secret(server.URL + "/hook")
@@ -100,7 +100,7 @@ func fingerprints(t *testing.T) func([]byte) []string {
 func TestBatch(t *testing.T) {
 	got, requests := post(t, Config{AuthConfig: notify.AuthConfig{
 		Headers: map[string]notify.Secret{"x-team": "api"}, BasicAuth: notify.BasicAuth{Username: "me", Password: "pw"},
-	}}, notifytest.Firing("a/1"), notifytest.Firing("b/1", func(a *schema.Alert) { a.Process = "api_01" }),
+	}}, notifytest.Firing("a/1"), notifytest.Firing("b/1", func(a *schema.Notification) { a.Process = "api_01" }),
 		notifytest.Notification(schema.TypeAlertUpdate, "a/1", 2), notifytest.Notification(schema.TypeAlertResolved, "a/1", 3))
 	if len(got) != 1 {
 		t.Fatalf("%d requests, want 1", len(got))
@@ -216,9 +216,9 @@ func TestSameAsAlertmanager(t *testing.T) {
 	}
 	ours := notifytest.Serve(t, notifytest.Accept)
 	hook := receiver(t, Config{URL: notify.Secret(ours.URL)})
-	for i, n := range []*schema.CloudEvent[*schema.Alert]{notifytest.Firing("a/1"), notifytest.Notification(schema.TypeAlertResolved, "a/1", 2)} {
+	for i, n := range []*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a/1"), notifytest.Notification(schema.TypeAlertResolved, "a/1", 2)} {
 		for _, r := range []notify.Receiver{am, hook} {
-			if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Alert]{n}); err != nil {
+			if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -320,9 +320,9 @@ func TestReader(t *testing.T) {
 		}
 	})
 	r := receiver(t, Config{URL: notify.Secret("http://127.0.0.1:" + free + "/ops")})
-	batch := []*schema.CloudEvent[*schema.Alert]{
-		notifytest.Firing("a/1"), notifytest.Firing("b/1", func(a *schema.Alert) { a.Process = "api_01" }),
-		notifytest.Notification(schema.TypeAlertResolved, "b/1", 2, func(a *schema.Alert) { a.Process = "api_01" }),
+	batch := []*schema.CloudEvent[*schema.Notification]{
+		notifytest.Firing("a/1"), notifytest.Firing("b/1", func(a *schema.Notification) { a.Process = "api_01" }),
+		notifytest.Notification(schema.TypeAlertResolved, "b/1", 2, func(a *schema.Notification) { a.Process = "api_01" }),
 	}
 	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		if err = r.Notify(t.Context(), batch); err == nil {
@@ -521,7 +521,7 @@ func TestPerIncidentThatFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch := []*schema.CloudEvent[*schema.Alert]{
+	batch := []*schema.CloudEvent[*schema.Notification]{
 		notifytest.Firing("a"), notifytest.Firing("b"), notifytest.Firing("c"), notifytest.Notification(schema.TypeAlertUpdate, "a", 2),
 	}
 	// In the order of their last notifications: b, c, a.

@@ -2,9 +2,9 @@ package schema
 
 import "time"
 
-// State is the record of a process in the bucket supervisor_state, see
+// ProcessRecord is the record of a process in the bucket supervisor_state, see
 // consumer/state.
-type State struct {
+type ProcessRecord struct {
 	Host    string `json:"host"`
 	Group   string `json:"group"`
 	Process string `json:"process"`
@@ -50,8 +50,8 @@ type SnapshotMark struct {
 	Gap bool `json:"gap,omitempty"`
 }
 
-// Host is the record of a host in the bucket supervisor_hosts.
-type Host struct {
+// HostRecord is the record of a host in the bucket supervisor_hosts.
+type HostRecord struct {
 	Host          string `json:"host"`
 	Server        string `json:"server"`
 	Boot          string `json:"boot"`
@@ -135,7 +135,7 @@ type HostLife struct {
 
 // Heard returns when one of the lives of a host was heard the last time or, if that is
 // later, since when it would have been beside another one that is.
-func (h *Host) Heard(l *HostLife) time.Time {
+func (h *HostRecord) Heard(l *HostLife) time.Time {
 	at := l.LastSeen.Time
 	for i := range h.Lives {
 		if o := &h.Lives[i]; o.Boot != l.Boot && o.Ended == nil && o.LastSeen.After(l.LastSeen.Time) && o.Steady.After(at) {
@@ -147,7 +147,7 @@ func (h *Host) Heard(l *HostLife) time.Time {
 
 // SaidGoodbye reports whether a host is not expected to come back: its supervisord has
 // announced its shutdown (of several, all have), and each was to be gone after that.
-func (h *Host) SaidGoodbye() bool {
+func (h *HostRecord) SaidGoodbye() bool {
 	if h.Stopping == nil {
 		return false
 	}
