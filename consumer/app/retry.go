@@ -37,9 +37,7 @@ type retry struct {
 
 // over says that it works (again).
 func (r *retry) over() {
-	if n, begun := r.failing.Over(); n > 0 {
-		r.log.Info().Int("failed_before", n).Dur("lasted_ms", time.Since(begun)).Msg(r.what + " works again")
-	}
+	r.failing.LogOver(r.log).Msg(r.what + " works again")
 	if r.raised {
 		r.health.clear(r.cause)
 	}
