@@ -65,36 +65,6 @@ func TestSecret(t *testing.T) {
 	}
 }
 
-func code(n int) *schema.Exit { return &schema.Exit{Code: &n} }
-
-func TestReason(t *testing.T) {
-	for _, c := range []struct {
-		exit *schema.Exit
-		want string
-	}{
-		{nil, ""},
-		{&schema.Exit{}, ""},
-		{code(0), "exit code 0"},
-		{code(3), "exit code 3"},
-		{&schema.Exit{Signal: "SIGKILL"}, "SIGKILL"},
-		{&schema.Exit{Signal: "SIGSEGV", Core: true}, "SIGSEGV, core dumped"},
-		{&schema.Exit{Core: true}, "core dumped"},
-		{&schema.Exit{SpawnErr: "can't find\ncommand"}, `spawn error: can't find\ncommand`},
-	} {
-		if got := notify.Reason(c.exit); got != c.want {
-			t.Errorf("reason of %+v is %q, want %q", c.exit, got, c.want)
-		}
-	}
-}
-
-func TestProcessName(t *testing.T) {
-	for _, c := range [][3]string{{"", "", ""}, {"api", "", "api"}, {"api", "api", "api"}, {"", "api", "api"}, {"api", "api_00", "api:api_00"}} {
-		if got := notify.ProcessName(c[0], c[1]); got != c[2] {
-			t.Errorf("name of %q and %q is %q, want %q", c[0], c[1], got, c[2])
-		}
-	}
-}
-
 func TestLine(t *testing.T) {
 	event := func(change func(*schema.AlertEvent)) func(*schema.Notification) {
 		return func(a *schema.Notification) { change(&a.Events[0]) }
@@ -128,7 +98,7 @@ func TestLine(t *testing.T) {
 		}), "RESOLVED web1 is in trouble, over after 2m"},
 		{"lost process", notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Events[0].Event, a.Events[0].Exit = "unknown", schema.ProcessStateUnknown, nil
-		}), "FIRING web1 api:api_00 is in state UNKNOWN, supervisord has lost it, it may still run (rule unknown)"},
+		}), "FIRING web1 api:api_00 is in state UNKNOWN, supervisord has lost it, it may still run"},
 		{"stopped", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
 			a.Annotations = map[string]string{"reason": "it was stopped"}
 		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped"},
@@ -179,27 +149,6 @@ func TestLine(t *testing.T) {
 	for _, n := range notifytest.HostileBatch() {
 		if s := notify.LineOf(n).String(); len([]rune(s)) > 1000 || strings.ContainsAny(s, "\r\n\x00\x1b\u202e") || strings.ToValidUTF8(s, "") != s {
 			t.Errorf("line is %.300q", s)
-		}
-	}
-}
-
-func TestClip(t *testing.T) {
-	for _, c := range []struct {
-		s    string
-		max  int
-		want string
-	}{
-		{"", 5, ""},
-		{"hello", 5, "hello"},
-		{"hello!", 5, "hello…"},
-		{"进程退出", 3, "进程退…"},
-		{"a\nb", 10, `a\nb`},
-		{"abcd\n", 5, "abcd…"}, // no half of an escape
-		{"\x1b\u202e", 20, `\x1b\u202e`},
-		{"\xff", 5, "\ufffd"},
-	} {
-		if got := notify.Clip(c.s, c.max); got != c.want {
-			t.Errorf("Clip(%q, %d) = %q, want %q", c.s, c.max, got, c.want)
 		}
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"unicode/utf16"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -121,8 +122,8 @@ func validateHook(url notify.Secret, file string) error {
 
 // singleLine checks a setting that is shown to people.
 func singleLine(key, s string) error {
-	if notify.Clip(s, 80) != s {
-		return fmt.Errorf("%s: %s is no name; allowed are up to 80 visible characters", key, notify.Clip(s, 80))
+	if wording.Clip(s, 80) != s {
+		return fmt.Errorf("%s: %s is no name; allowed are up to 80 visible characters", key, wording.Clip(s, 80))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -47,7 +48,7 @@ var ntfyTopic = regexp.MustCompile(`^[-_A-Za-z0-9]{1,64}$`)
 func (c NtfyConfig) Validate() error {
 	errs := []error{notify.ValidateURL("url", c.URL)}
 	if !ntfyTopic.MatchString(c.Topic) {
-		errs = append(errs, fmt.Errorf("topic: %q is none; allowed are up to 64 letters, digits, _ and -", notify.Clip(c.Topic, 80)))
+		errs = append(errs, fmt.Errorf("topic: %q is none; allowed are up to 64 letters, digits, _ and -", wording.Clip(c.Topic, 80)))
 	}
 	if c.Token != "" && c.TokenFile != "" {
 		errs = append(errs, notify.ValidateOne("token", c.Token, c.TokenFile))

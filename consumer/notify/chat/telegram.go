@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -53,7 +54,7 @@ func (c TelegramConfig) Validate() error {
 		errs = append(errs, checkToken("token", string(c.Token)))
 	}
 	if !chatID.MatchString(c.ChatID) {
-		errs = append(errs, fmt.Errorf("chat_id: %q is none; allowed is a number, -1001234567890 for a group, or the @name of a channel", notify.Clip(c.ChatID, 80)))
+		errs = append(errs, fmt.Errorf("chat_id: %q is none; allowed is a number, -1001234567890 for a group, or the @name of a channel", wording.Clip(c.ChatID, 80)))
 	}
 	if c.Thread < 0 {
 		errs = append(errs, fmt.Errorf("message_thread_id: found %d, allowed are numbers above zero", c.Thread))

@@ -37,6 +37,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -138,7 +139,7 @@ func New(name string, c Config, id notify.Identity) (*Receiver, error) {
 	if _, err := osexec.LookPath(c.Command[0]); err != nil {
 		var failed *osexec.Error
 		if errors.As(err, &failed) && !errors.Is(err, osexec.ErrNotFound) {
-			return nil, fmt.Errorf("command: %s: %s", notify.Clip(c.Command[0], maxQuote), whyNot(c.Command[0], failed.Err))
+			return nil, fmt.Errorf("command: %s: %s", wording.Clip(c.Command[0], maxQuote), whyNot(c.Command[0], failed.Err))
 		}
 		return nil, fmt.Errorf("command: %w", err)
 	}
@@ -249,7 +250,7 @@ func final(code int) bool {
 }
 
 // program is the command without its arguments, which may be secrets.
-func (r *Receiver) program() string { return notify.Clip(r.cfg.Command[0], maxQuote) }
+func (r *Receiver) program() string { return wording.Clip(r.cfg.Command[0], maxQuote) }
 
 func (r *Receiver) environment() []string {
 	env := []string{"SUPERNATS_RECEIVER=" + r.name, "SUPERNATS_INSTANCE=" + r.id.Instance}
@@ -304,5 +305,5 @@ func (t *tail) line(secrets map[string]notify.Secret) string {
 	if cut {
 		s = "…" + s
 	}
-	return notify.Clip(s, 2*maxQuote)
+	return wording.Clip(s, 2*maxQuote)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema/secretfile"
 )
 
@@ -66,7 +67,7 @@ func runTokenCommand(ctx context.Context, argv []string) (string, error) {
 		}
 		// What it says on standard output may be a token.
 		if said := strings.TrimSpace(problem.String()); said != "" {
-			return "", fmt.Errorf("token_command: %s: %w: %s", argv[0], err, clip(said, maxAnswer))
+			return "", fmt.Errorf("token_command: %s: %w: %s", argv[0], err, wording.Clip(said, maxAnswer))
 		}
 		return "", fmt.Errorf("token_command: %s: %w", argv[0], err)
 	}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -180,10 +181,10 @@ func payloadOf(i *notify.Incident, id notify.Identity) payload {
 	a := i.Alert
 	began, _ := i.Times(time.Now())
 	p := payload{
-		Summary: notify.Clip(i.Summary(), maxSummary-1), Source: notify.Clip(a.Host, maxValue),
+		Summary: wording.Clip(i.Summary(), maxSummary-1), Source: wording.Clip(a.Host, maxValue),
 		Severity: severity(a.Severity), Timestamp: began,
-		Component: notify.Clip(notify.ProcessName(a.Group, a.Process), maxValue),
-		Group:     notify.Clip(a.Group, maxValue), Class: notify.Clip(a.Rule, maxValue),
+		Component: wording.Clip(wording.ProcessName(a.Group, a.Process), maxValue),
+		Group:     wording.Clip(a.Group, maxValue), Class: wording.Clip(a.Rule, maxValue),
 		Details: map[string]string{},
 	}
 	if p.Source == "" {
@@ -191,11 +192,11 @@ func payloadOf(i *notify.Incident, id notify.Identity) payload {
 		p.Source = "supernats " + id.Instance
 	}
 	for name, value := range i.Labels() {
-		p.Details[name] = notify.Clip(value, maxValue)
+		p.Details[name] = wording.Clip(value, maxValue)
 	}
 	for name, value := range i.Annotations(maxLines) {
 		if name != "description" {
-			value = notify.Clip(value, maxValue)
+			value = wording.Clip(value, maxValue)
 		}
 		p.Details[name] = value
 	}
