@@ -25,6 +25,7 @@ import (
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 // dialect is how a service wants text.
@@ -101,7 +102,7 @@ func unless(special string, escape, code func(string) string) func(string) strin
 }
 
 // hook is a URL that is a secret itself.
-func hook(url notify.Secret, file string, accepted func(notify.Answer) *notify.Refusal) (notify.Post, error) {
+func hook(url secretfile.Secret, file string, accepted func(notify.Answer) *notify.Refusal) (notify.Post, error) {
 	p := notify.Post{URLKey: "url", Accepted: accepted}
 	if file != "" {
 		p.URLKey = "url_file"
@@ -113,7 +114,7 @@ func hook(url notify.Secret, file string, accepted func(notify.Answer) *notify.R
 	return p, notify.ValidateURL(p.URLKey, p.URL)
 }
 
-func validateHook(url notify.Secret, file string) error {
+func validateHook(url secretfile.Secret, file string) error {
 	if err := notify.ValidateOne("url", url, file); err != nil || file != "" {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -24,9 +25,9 @@ type NtfyConfig struct {
 	Topic string `yaml:"topic"`
 	// Token is an access token, BasicAuth the other way to log in. The files are
 	// read at every delivery.
-	Token     notify.Secret    `yaml:"token"`
-	TokenFile string           `yaml:"token_file"`
-	BasicAuth notify.BasicAuth `yaml:"basic_auth"`
+	Token     secretfile.Secret `yaml:"token"`
+	TokenFile string            `yaml:"token_file"`
+	BasicAuth notify.BasicAuth  `yaml:"basic_auth"`
 	// Priority is 1 to 5; 0 goes by the severity: critical 5, warning and others 4,
 	// info 3, and 3 if all is resolved.
 	Priority          int `yaml:"priority"`

@@ -11,6 +11,7 @@ import (
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -22,8 +23,8 @@ const (
 // TelegramConfig is the section telegram of a receiver: a message of a bot.
 type TelegramConfig struct {
 	// Token is the bot's; TokenFile is read at every delivery.
-	Token     notify.Secret `yaml:"token"`
-	TokenFile string        `yaml:"token_file"`
+	Token     secretfile.Secret `yaml:"token"`
+	TokenFile string            `yaml:"token_file"`
 	// ChatID is a number, below zero for groups, or the @name of a channel.
 	ChatID string `yaml:"chat_id"`
 	// Thread is the topic of a group that has topics.

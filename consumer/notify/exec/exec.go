@@ -39,6 +39,7 @@ import (
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -74,9 +75,9 @@ type Config struct {
 	// in our PATH.
 	Command []string `yaml:"command"`
 	// Env is added to the environment. Its values are secrets.
-	Env       map[string]notify.Secret `yaml:"env"`
-	Timeout   schema.Duration          `yaml:"timeout"`
-	KillAfter schema.Duration          `yaml:"kill_after"`
+	Env       map[string]secretfile.Secret `yaml:"env"`
+	Timeout   schema.Duration              `yaml:"timeout"`
+	KillAfter schema.Duration              `yaml:"kill_after"`
 }
 
 // WithDefaults fills in what is not set.
@@ -289,7 +290,7 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 // line is the end of what was written as one visible line without secrets.
-func (t *tail) line(secrets map[string]notify.Secret) string {
+func (t *tail) line(secrets map[string]secretfile.Secret) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s, cut := strings.ToValidUTF8(string(t.data), "\ufffd"), t.cut

@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"supernats/consumer/notify"
 	"supernats/consumer/wording"
 	"supernats/schema/secretfile"
 )
@@ -36,7 +35,7 @@ type credentials struct {
 func (c Config) credentials(ctx context.Context) (credentials, error) {
 	switch {
 	case c.TokenFile != "":
-		token, err := notify.Secret("").Reveal("token", c.TokenFile)
+		token, err := secretfile.Secret("").Reveal("token", c.TokenFile)
 		if err == nil {
 			err = checkToken("token_file: "+c.TokenFile, token)
 		}

@@ -24,6 +24,7 @@ import (
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -41,8 +42,8 @@ const (
 type Config struct {
 	// RoutingKey is the integration key of a service ("Events API v2");
 	// RoutingKeyFile is read at every delivery.
-	RoutingKey     notify.Secret `yaml:"routing_key"`
-	RoutingKeyFile string        `yaml:"routing_key_file"`
+	RoutingKey     secretfile.Secret `yaml:"routing_key"`
+	RoutingKeyFile string            `yaml:"routing_key_file"`
 	// URL is https://events.eu.pagerduty.com/v2/enqueue for accounts in the EU.
 	URL               string `yaml:"url"`
 	notify.HTTPConfig `yaml:",inline"`
