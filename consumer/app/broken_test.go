@@ -12,6 +12,7 @@ import (
 
 	"supernats/consumer/rules"
 	"supernats/schema"
+	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 )
 
@@ -50,7 +51,7 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 
 			p.set(true, false)
 			time.AfterFunc(50*time.Millisecond, p.cut)
-			if err := ask(t.Context()); !errors.Is(err, errBroke) && !errors.Is(err, nats.ErrDisconnected) {
+			if err := ask(t.Context()); !errors.Is(err, natsconn.ErrBroke) && !errors.Is(err, nats.ErrDisconnected) {
 				t.Errorf("%v", err)
 			}
 		})

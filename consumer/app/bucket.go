@@ -34,7 +34,7 @@ type bucket[T any] struct {
 	expires   bool
 	revisions map[string]uint64
 	// opened is what it was when it was read, last the newest write since.
-	opened identity
+	opened stream.Identity
 	last   uint64
 	// restored says that a write has shown that it is not that any more.
 	restored bool
@@ -64,7 +64,7 @@ func openBucket[T any](ctx context.Context, js jetstream.JetStream, name string,
 		return nil, nil, err
 	}
 	info := s.CachedInfo()
-	b.opened, b.limit, b.expires = identityOf(info), recordLimit(js, info.Config), info.Config.AllowMsgTTL
+	b.opened, b.limit, b.expires = stream.IdentityOf(info), recordLimit(js, info.Config), info.Config.AllowMsgTTL
 	kv, err := js.KeyValue(ctx, name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open bucket %s: %w", name, err)
@@ -129,8 +129,8 @@ func (b *bucket[T]) isOther(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	info := s.CachedInfo()
-	known := identity{b.opened.created, b.newest()}
-	if b.restored || !identityOf(info).follows(known) {
+	known := stream.Identity{Created: b.opened.Created, Last: b.newest()}
+	if b.restored || !stream.IdentityOf(info).Follows(known) {
 		return true, nil
 	}
 
@@ -218,7 +218,7 @@ func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 				b.drop(key, a.Sequence)
 			}
 		case err := <-ack.Err():
-			if wrongLast(err) && b.revisions[key] == 0 {
+			if stream.IsWrongLast(err) && b.revisions[key] == 0 {
 				err = b.writeAgain(ctx, ack.Msg(), key)
 			}
 			switch {
@@ -235,7 +235,7 @@ func (b *bucket[T]) writeSome(ctx context.Context, records []record[T]) error {
 }
 
 // newest is the highest revision that is known.
-func (b *bucket[T]) newest() uint64 { return max(b.opened.last, b.last) }
+func (b *bucket[T]) newest() uint64 { return max(b.opened.Last, b.last) }
 
 // writeAgain writes a record whose key has a revision that was not kept.
 func (b *bucket[T]) writeAgain(ctx context.Context, m *nats.Msg, key string) error {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"supernats/schema/natsconn"
+	"supernats/schema/repeat"
 )
 
 const (
@@ -21,8 +22,6 @@ const (
 	downFor = time.Second
 	// connectPause is between a connection that was closed and the next one.
 	connectPause = time.Second
-	// brokenWithin is how soon it is noticed that a connection broke.
-	brokenWithin = 100 * time.Millisecond
 	startServer  = "is nats-server running at nats.url or --nats-url? It is connected to as soon as it is there"
 	rightAccess  = "correct the credentials, here or at the server: their files are read again at each try"
 )
@@ -51,7 +50,7 @@ func (a *App) overConnections(ctx context.Context, settings natsconn.Settings, o
 			return err
 		}
 
-		if err := sleep(ctx, connectPause); err != nil {
+		if err := repeat.Sleep(ctx, connectPause); err != nil {
 			return err
 		}
 	}
@@ -111,7 +110,7 @@ func (a *App) watchConnection(ctx context.Context, nc *nats.Conn, why *atomic.Po
 			a.notConnected(lastError(nc, why))
 		}
 
-		if err := sleep(ctx, downFor/4); err != nil {
+		if err := repeat.Sleep(ctx, downFor/4); err != nil {
 			return err
 		}
 	}
@@ -134,28 +133,4 @@ func (a *App) notConnected(err error) {
 		}
 	}
 	a.health.raise(causeNATS, "NATS is not connected: "+err.Error(), fix)
-}
-
-// errBroke says that a connection has broken while something was asked over it.
-var errBroke = errors.New("connection to NATS broke meanwhile")
-
-// unbroken asks something of NATS. The answer to what was asked before a connection broke
-// never comes, and the library waits for it: what is asked is ended then.
-func unbroken(ctx context.Context, nc *nats.Conn, ask func(ctx context.Context) error) error {
-	asking, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	before := nc.Stats().Reconnects
-	go func() {
-		for sleep(asking, brokenWithin) == nil {
-			if !nc.IsConnected() || nc.Stats().Reconnects != before {
-				end(errBroke)
-			}
-		}
-	}()
-
-	err := ask(asking)
-	if err != nil && errors.Is(context.Cause(asking), errBroke) {
-		return errBroke
-	}
-	return err
 }

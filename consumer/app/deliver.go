@@ -13,6 +13,7 @@ import (
 	"supernats/consumer"
 	"supernats/consumer/notify"
 	"supernats/schema"
+	"supernats/schema/natsconn"
 	"supernats/schema/repeat"
 	"supernats/schema/stream"
 )
@@ -254,7 +255,7 @@ func (d *delivery) finish(ctx context.Context, batch []*item) error {
 }
 
 func (d *delivery) park(ctx context.Context, raw jetstream.Msg, seq uint64, reason error) error {
-	err := unbroken(ctx, d.js.Conn(), func(ctx context.Context) error {
+	err := natsconn.Unbroken(ctx, d.js.Conn(), func(ctx context.Context) error {
 		return consumer.ParkMessage(ctx, d.js, stream.Alerts, d.inbox.name, raw, reason)
 	})
 	if err != nil {
@@ -275,7 +276,7 @@ func (d *delivery) notify(ctx context.Context, list []*schema.CloudEvent[*schema
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() {
 		if !errors.Is(context.Cause(ctx), errLeaseLost) {
-			_ = sleep(calm, farewell)
+			_ = repeat.Sleep(calm, farewell)
 		}
 		cancel(context.Cause(ctx))
 	})

@@ -28,6 +28,7 @@ import (
 	"supernats/consumer/notify/pagerduty"
 	"supernats/consumer/notify/webhook"
 	"supernats/schema"
+	"supernats/schema/repeat"
 )
 
 // raw serves connections that speak whatever they like, until the test ends.
@@ -80,7 +81,7 @@ func broken(t *testing.T) []Receiver {
 	drip := func(text string) func(context.Context, net.Conn) {
 		return func(ctx context.Context, c net.Conn) {
 			for {
-				if _, err := io.WriteString(c, text); err != nil || sleep(ctx, 20*time.Millisecond) != nil {
+				if _, err := io.WriteString(c, text); err != nil || repeat.Sleep(ctx, 20*time.Millisecond) != nil {
 					return
 				}
 			}

@@ -11,6 +11,7 @@ import (
 
 	"supernats/consumer/rules"
 	"supernats/schema"
+	"supernats/schema/natsconn"
 )
 
 // events reads the stream of events: what the rules make of it is published, then
@@ -146,7 +147,7 @@ func (v *events) read(ctx context.Context, ready, ok func()) error {
 		v.line = src.lineage
 		return v.remember(asking, src.continuity != isSame)
 	}
-	if err := unbroken(ctx, v.js.Conn(), open); err != nil {
+	if err := natsconn.Unbroken(ctx, v.js.Conn(), open); err != nil {
 		return err
 	}
 	if err := v.restore(ctx, src); err != nil {
@@ -199,7 +200,7 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 			return err
 		}
 		if v.due(!v.behind) {
-			err := unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.flush(ctx, src) })
+			err := natsconn.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.flush(ctx, src) })
 			if err != nil {
 				return err
 			}
@@ -222,7 +223,7 @@ func (v *events) oldest() time.Time {
 func (v *events) one(ctx context.Context, m *received) error {
 	err := v.apply(&m.Message, v.horizon)
 	if errors.As(err, new(unreadable)) {
-		return unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.refuse(ctx, m, err) })
+		return natsconn.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.refuse(ctx, m, err) })
 	}
 	return err
 }
@@ -248,7 +249,7 @@ func (v *events) timers(ctx context.Context, src source) error {
 	}
 	var now time.Time
 	var all bool
-	err := unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
+	err := natsconn.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
 		now, all, err = src.Now(ctx)
 		return err
 	})

@@ -13,13 +13,14 @@ import (
 	"supernats/consumer"
 	"supernats/consumer/rules"
 	"supernats/schema"
+	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 )
 
 // restore takes up where the last daemon was.
 func (v *events) restore(ctx context.Context, src *durableSource) error {
 	var clock time.Time
-	err := unbroken(ctx, v.js.Conn(), func(asking context.Context) (err error) {
+	err := natsconn.Unbroken(ctx, v.js.Conn(), func(asking context.Context) (err error) {
 		clock, err = v.restoreRecords(asking, src)
 		return err
 	})
