@@ -33,6 +33,8 @@ var arrows = []arrow{
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
 	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
+	{`consumer/fit`, `schema`, `-`},
+	{`consumer/records`, `schema(/stream|/repeat)?|consumer/fit`, ``},
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/notify`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`consumer/app`, `schema.*|consumer.*`, ``},

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/records"
 	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/natsconn"
@@ -46,7 +47,7 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 			}
 			defer v.mutes.stop()
 			note := crashes(1, "a log\n")
-			note.At = time.Now().Add(-time.Hour) // it is looked whether it is there
+			note.At = time.Now().Add(-time.Hour) // the stream is asked whether it is there
 			v.pending, v.looked = []rules.Notification{note}, time.Time{}
 
 			p.set(true, false)
@@ -91,7 +92,7 @@ func TestRecordsThatVanishBeforeTheyAreRead(t *testing.T) {
 	if err := stream.EnsureAll(t.Context(), f.js, stream.DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
-	if err := v.restore(t.Context(), &durableSource{}); !errors.Is(err, errRestored) {
+	if err := v.restore(t.Context(), &durableSource{}); !errors.Is(err, records.ErrRestored) {
 		t.Fatalf("an empty bucket is read: %v", err)
 	}
 	if err := errors.Join(v.remember(t.Context(), false), v.restore(t.Context(), &durableSource{})); err != nil {

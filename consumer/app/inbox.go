@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
@@ -83,7 +84,7 @@ type inbox struct {
 	receiver string
 	log      zerolog.Logger
 
-	positions *table[position]
+	positions *records.Table[position]
 	at        position
 	consumer  jetstream.Consumer
 	order     contiguous
@@ -110,12 +111,14 @@ func newInbox(js jetstream.JetStream, receiver string, log zerolog.Logger) *inbo
 // open finds where the receiver stands, takes it over from any other instance and
 // makes the consumer begin there. One that is new begins with what is stored from
 // now on; one whose queue or stream has vanished is not new.
-func (b *inbox) open(ctx context.Context) error { return natsconn.Unbroken(ctx, b.js.Conn(), b.openOver) }
+func (b *inbox) open(ctx context.Context) error {
+	return natsconn.Unbroken(ctx, b.js.Conn(), b.openOver)
+}
 
 func (b *inbox) openOver(ctx context.Context) error {
 	b.left, b.old = nil, false
 	var err error
-	if b.positions, err = newTable[position](ctx, b.js, stream.LeasesBucket, b.log); err != nil {
+	if b.positions, err = records.OpenTable[position](ctx, b.js, stream.LeasesBucket, b.log); err != nil {
 		return err
 	}
 	alerts, err := b.js.Stream(ctx, stream.Alerts)
