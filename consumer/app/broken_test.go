@@ -52,7 +52,7 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 
 			p.set(true, false)
 			time.AfterFunc(50*time.Millisecond, p.cut)
-			if err := ask(t.Context()); !errors.Is(err, natsconn.ErrBroke) && !errors.Is(err, nats.ErrDisconnected) {
+			if err := ask(t.Context()); !errors.Is(err, health.ErrBroke) && !errors.Is(err, nats.ErrDisconnected) {
 				t.Errorf("%v", err)
 			}
 		})

@@ -50,7 +50,7 @@ func (a *App) overConnections(ctx context.Context, settings natsconn.Settings, o
 			return err
 		}
 
-		if err := repeat.Sleep(ctx, connectPause); err != nil {
+		if err := health.Sleep(ctx, connectPause); err != nil {
 			return err
 		}
 	}
@@ -110,7 +110,7 @@ func (a *App) watchConnection(ctx context.Context, nc *nats.Conn, why *atomic.Po
 			a.notConnected(lastError(nc, why))
 		}
 
-		if err := repeat.Sleep(ctx, downFor/4); err != nil {
+		if err := health.Sleep(ctx, downFor/4); err != nil {
 			return err
 		}
 	}

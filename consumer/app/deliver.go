@@ -255,7 +255,7 @@ func (d *delivery) finish(ctx context.Context, batch []*item) error {
 }
 
 func (d *delivery) park(ctx context.Context, raw jetstream.Msg, seq uint64, reason error) error {
-	err := natsconn.Unbroken(ctx, d.js.Conn(), func(ctx context.Context) error {
+	err := health.Unbroken(ctx, d.js.Conn(), func(ctx context.Context) error {
 		return consumer.ParkMessage(ctx, d.js, stream.Alerts, d.inbox.name, raw, reason)
 	})
 	if err != nil {
@@ -276,7 +276,7 @@ func (d *delivery) notify(ctx context.Context, list []*schema.CloudEvent[*schema
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() {
 		if !errors.Is(context.Cause(ctx), errLeaseLost) {
-			_ = repeat.Sleep(calm, farewell)
+			_ = health.Sleep(calm, farewell)
 		}
 		cancel(context.Cause(ctx))
 	})

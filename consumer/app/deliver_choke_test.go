@@ -217,7 +217,7 @@ func TestKilledWhileItChokes(t *testing.T) {
 	bad := []string{"p0000", "p0017", "p0018", "p0044"}
 	var taken atomic.Int64
 	r := &receiver{name: "mail/ops@example.com", answer: func(ctx context.Context, b batch) error {
-		_ = repeat.Sleep(ctx, time.Duration(rand.N(1500))*time.Microsecond)
+		_ = health.Sleep(ctx, time.Duration(rand.N(1500))*time.Microsecond)
 		err := refusing(errors.New("500"), bad...)(ctx, b)
 		if err == nil {
 			taken.Add(1)

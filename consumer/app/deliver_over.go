@@ -31,7 +31,7 @@ func (d *delivery) markOver(ctx context.Context, list []*schema.CloudEvent[*sche
 		if asked++; ctx.Err() != nil {
 			return
 		}
-		_ = natsconn.Unbroken(ctx, d.js.Conn(), func(ctx context.Context) error {
+		_ = health.Unbroken(ctx, d.js.Conn(), func(ctx context.Context) error {
 			n.Data.WellSince = d.overSince(ctx, n.Data)
 			return nil
 		})

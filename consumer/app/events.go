@@ -149,7 +149,7 @@ func (v *events) read(ctx context.Context, ready, ok func()) error {
 		v.line = src.lineage
 		return v.remember(asking, src.continuity != isSame)
 	}
-	if err := natsconn.Unbroken(ctx, v.js.Conn(), open); err != nil {
+	if err := health.Unbroken(ctx, v.js.Conn(), open); err != nil {
 		return err
 	}
 	if err := v.restore(ctx, src); err != nil {
@@ -202,7 +202,7 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 			return err
 		}
 		if v.due(!v.behind) {
-			err := natsconn.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.flush(ctx, src) })
+			err := health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.flush(ctx, src) })
 			if err != nil {
 				return err
 			}
@@ -225,7 +225,7 @@ func (v *events) oldest() time.Time {
 func (v *events) one(ctx context.Context, m *received) error {
 	err := v.apply(&m.Message, v.horizon)
 	if errors.As(err, new(unreadable)) {
-		return natsconn.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.refuse(ctx, m, err) })
+		return health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.refuse(ctx, m, err) })
 	}
 	return err
 }
@@ -251,7 +251,7 @@ func (v *events) timers(ctx context.Context, src source) error {
 	}
 	var now time.Time
 	var all bool
-	err := natsconn.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
+	err := health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
 		now, all, err = src.Now(ctx)
 		return err
 	})

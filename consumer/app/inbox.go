@@ -112,7 +112,7 @@ func newInbox(js jetstream.JetStream, receiver string, log zerolog.Logger) *inbo
 // makes the consumer begin there. One that is new begins with what is stored from
 // now on; one whose queue or stream has vanished is not new.
 func (b *inbox) open(ctx context.Context) error {
-	return natsconn.Unbroken(ctx, b.js.Conn(), b.openOver)
+	return health.Unbroken(ctx, b.js.Conn(), b.openOver)
 }
 
 func (b *inbox) openOver(ctx context.Context) error {
@@ -225,7 +225,7 @@ func (b *inbox) claim(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
 	at := b.at
-	err := natsconn.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) error {
+	err := health.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) error {
 		if _, err := b.positions.Get(ctx, b.name); err != nil {
 			return err
 		}
@@ -278,7 +278,7 @@ func (b *inbox) ack(ctx context.Context, batch []jetstream.Msg) error {
 		batch = batch[len(batch)-1:]
 	}
 	// A stop does not wait for an answer that never comes.
-	return natsconn.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) error {
+	return health.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) error {
 		for _, m := range batch {
 			if err := m.DoubleAck(ctx); err != nil {
 				return fmt.Errorf("acknowledge notifications: %w", err)
@@ -349,7 +349,7 @@ func (b *inbox) take(msgs []jetstream.Msg, m jetstream.Msg) ([]jetstream.Msg, er
 // check looks for notifications that were sent to us and did not arrive.
 func (b *inbox) check(ctx context.Context) error {
 	var info *jetstream.ConsumerInfo
-	err := natsconn.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) (err error) {
+	err := health.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) (err error) {
 		info, err = b.consumer.Info(ctx)
 		return err
 	})

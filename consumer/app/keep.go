@@ -55,14 +55,14 @@ func (k *keeper) run(ctx context.Context) error {
 
 	for {
 		if k.js.Conn().IsConnected() {
-			err := natsconn.Unbroken(ctx, k.js.Conn(), k.look)
+			err := health.Unbroken(ctx, k.js.Conn(), k.look)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			k.report(err)
 		}
 
-		if err := repeat.Sleep(ctx, keepEvery); err != nil {
+		if err := health.Sleep(ctx, keepEvery); err != nil {
 			return err
 		}
 	}

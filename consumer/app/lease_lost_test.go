@@ -116,7 +116,7 @@ func TestLeaseOfAnEmptiedBucketThatOthersTry(t *testing.T) {
 			if err != nil && ctx.Err() == nil {
 				return err
 			}
-			_ = repeat.Sleep(ctx, testTTL/4)
+			_ = health.Sleep(ctx, testTTL/4)
 		}
 		return ctx.Err()
 	})

@@ -31,7 +31,7 @@ func (a *App) createQueue(ctx context.Context, d *delivery, begun time.Time) err
 	why := d.Create(trying)
 	full := errors.Is(why, jetstream.ErrMaximumConsumersLimit)
 	switch {
-	case why == nil, ctx.Err() != nil, errors.Is(why, natsconn.ErrBroke), !d.js.Conn().IsConnected():
+	case why == nil, ctx.Err() != nil, errors.Is(why, health.ErrBroke), !d.js.Conn().IsConnected():
 		return why
 	case !full && time.Since(begun) < queuePatience:
 		return why

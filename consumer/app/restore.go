@@ -21,7 +21,7 @@ import (
 // restore takes up where the last daemon was.
 func (v *events) restore(ctx context.Context, src *durableSource) error {
 	var clock time.Time
-	err := natsconn.Unbroken(ctx, v.js.Conn(), func(asking context.Context) (err error) {
+	err := health.Unbroken(ctx, v.js.Conn(), func(asking context.Context) (err error) {
 		clock, err = v.restoreRecords(asking, src)
 		return err
 	})

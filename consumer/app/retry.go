@@ -53,7 +53,7 @@ func (r *retry) wait(ctx context.Context, err error) error {
 	}
 	r.report(err)
 	r.pause = min(5*time.Second, max(100*time.Millisecond, 2*r.pause))
-	return repeat.Sleep(ctx, r.pause/2+rand.N(r.pause/2))
+	return health.Sleep(ctx, r.pause/2+rand.N(r.pause/2))
 }
 
 func (r *retry) report(err error) {

@@ -48,7 +48,7 @@ func (l *crasher) run(ctx context.Context) {
 			l.stored[process] = crashAt{host, time.Now()}
 			l.mu.Unlock()
 		}
-		_ = repeat.Sleep(ctx, 5*time.Millisecond)
+		_ = health.Sleep(ctx, 5*time.Millisecond)
 	}
 }
 
@@ -71,7 +71,7 @@ func (l *crasher) publish(ctx context.Context, host, process, name string) {
 		if e == nil {
 			return
 		}
-		_ = repeat.Sleep(ctx, 20*time.Millisecond)
+		_ = health.Sleep(ctx, 20*time.Millisecond)
 	}
 }
 
