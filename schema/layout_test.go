@@ -35,6 +35,7 @@ var arrows = []arrow{
 	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/notify`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
+	{`consumer/health`, `schema/repeat`, ``},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
 	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|state)`, ``},
 	{`examples/.*`, `.*`, ``},

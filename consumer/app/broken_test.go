@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -50,7 +51,7 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 
 			p.set(true, false)
 			time.AfterFunc(50*time.Millisecond, p.cut)
-			if err := ask(t.Context()); !errors.Is(err, errBroke) && !errors.Is(err, nats.ErrDisconnected) {
+			if err := ask(t.Context()); !errors.Is(err, health.ErrBroken) && !errors.Is(err, nats.ErrDisconnected) {
 				t.Errorf("%v", err)
 			}
 		})

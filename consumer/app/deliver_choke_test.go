@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer"
+	"supernats/consumer/health"
 	"supernats/consumer/notify"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -215,7 +216,7 @@ func TestKilledWhileItChokes(t *testing.T) {
 	bad := []string{"p0000", "p0017", "p0018", "p0044"}
 	var taken atomic.Int64
 	r := &receiver{name: "mail/ops@example.com", answer: func(ctx context.Context, b batch) error {
-		_ = sleep(ctx, time.Duration(rand.N(1500))*time.Microsecond)
+		_ = health.Sleep(ctx, time.Duration(rand.N(1500))*time.Microsecond)
 		err := refusing(errors.New("500"), bad...)(ctx, b)
 		if err == nil {
 			taken.Add(1)

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -29,7 +30,7 @@ type events struct {
 	// keeps events from being read, again a value when streams or buckets are not what
 	// they were; each may be nil.
 	held   func() error
-	health *health
+	health *health.Health
 	again  <-chan struct{}
 
 	// What is below but for the machine is of one reading. The machine is what this
@@ -111,17 +112,17 @@ const causeEvents, causeAlerts = "events", "alerts"
 
 // run works until ctx ends; whatever goes wrong is tried again.
 func (v *events) run(ctx context.Context, ready func()) error {
-	t := retry{log: v.log, what: "reading events", conn: v.js.Conn(), health: v.health, cause: causeEvents, fix: lookCloser}
-	defer t.end()
+	t := health.Retry{Log: v.log, What: "reading events", Conn: v.js.Conn(), Health: v.health, Cause: causeEvents, Fix: health.RunDoctor}
+	defer t.Stop()
 
 	for {
 		v.beat()
-		err := v.read(ctx, ready, func() { v.failed = false; t.over() })
+		err := v.read(ctx, ready, func() { v.failed = false; t.Recovered() })
 		if errors.Is(err, errReopen) && ctx.Err() == nil {
 			continue
 		}
 		v.failed = err != nil
-		if err := t.wait(ctx, err); err != nil {
+		if err := t.Wait(ctx, err); err != nil {
 			return err
 		}
 	}
@@ -146,7 +147,7 @@ func (v *events) read(ctx context.Context, ready, ok func()) error {
 		v.line = src.lineage
 		return v.remember(asking, src.continuity != isSame)
 	}
-	if err := unbroken(ctx, v.js.Conn(), open); err != nil {
+	if err := health.Unbroken(ctx, v.js.Conn(), open); err != nil {
 		return err
 	}
 	if err := v.restore(ctx, src); err != nil {
@@ -199,7 +200,7 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 			return err
 		}
 		if v.due(!v.behind) {
-			err := unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.flush(ctx, src) })
+			err := health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.flush(ctx, src) })
 			if err != nil {
 				return err
 			}
@@ -222,7 +223,7 @@ func (v *events) oldest() time.Time {
 func (v *events) one(ctx context.Context, m *received) error {
 	err := v.apply(&m.Message, v.horizon)
 	if errors.As(err, new(unreadable)) {
-		return unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.refuse(ctx, m, err) })
+		return health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.refuse(ctx, m, err) })
 	}
 	return err
 }
@@ -248,7 +249,7 @@ func (v *events) timers(ctx context.Context, src source) error {
 	}
 	var now time.Time
 	var all bool
-	err := unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
+	err := health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
 		now, all, err = src.Now(ctx)
 		return err
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/health"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -133,7 +134,7 @@ func (v *events) isOther(ctx context.Context) (other bool, err error) {
 		return false, nil
 	}
 	v.looked = time.Now()
-	err = unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
+	err = health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
 		if other, err = v.recordsVanished(ctx); err == nil && !other {
 			other, err = v.mutes.isOther(ctx, v.js)
 		}
@@ -168,7 +169,7 @@ func (v *events) publishPending(ctx context.Context) error {
 	if len(v.pending) == 0 {
 		return nil
 	}
-	err := unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.publish(ctx, v.pending) })
+	err := health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.publish(ctx, v.pending) })
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
+	"supernats/consumer/health"
 	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -19,7 +20,7 @@ import (
 // restore takes up where the last daemon was.
 func (v *events) restore(ctx context.Context, src *durableSource) error {
 	var clock time.Time
-	err := unbroken(ctx, v.js.Conn(), func(asking context.Context) (err error) {
+	err := health.Unbroken(ctx, v.js.Conn(), func(asking context.Context) (err error) {
 		clock, err = v.restoreRecords(asking, src)
 		return err
 	})
