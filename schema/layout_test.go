@@ -37,6 +37,7 @@ var arrows = []arrow{
 	{`consumer/records`, `schema(/stream|/repeat)?|consumer/fit`, ``},
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/notify`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
+	{`consumer/health`, `schema/repeat`, ``},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
 	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|state)`, ``},
 	{`examples/.*`, `.*`, ``},

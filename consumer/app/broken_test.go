@@ -10,10 +10,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/consumer/records"
 	"supernats/consumer/rules"
 	"supernats/schema"
-	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 )
 
@@ -52,7 +52,7 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 
 			p.set(true, false)
 			time.AfterFunc(50*time.Millisecond, p.cut)
-			if err := ask(t.Context()); !errors.Is(err, health.ErrBroke) && !errors.Is(err, nats.ErrDisconnected) {
+			if err := ask(t.Context()); !errors.Is(err, health.ErrBroken) && !errors.Is(err, nats.ErrDisconnected) {
 				t.Errorf("%v", err)
 			}
 		})

@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
+	"supernats/consumer/health"
 	"supernats/schema/natsconn"
-	"supernats/schema/repeat"
 )
 
 const (
@@ -45,7 +45,7 @@ func (a *App) overConnections(ctx context.Context, settings natsconn.Settings, o
 		case errors.Is(err, errClosed):
 		case begun && errors.As(err, &file):
 			// It is just being replaced.
-			a.health.raise(causeNATS, "NATS is not connected: "+err.Error(), rightAccess)
+			a.health.Raise(causeNATS, "NATS is not connected: "+err.Error(), rightAccess)
 		default:
 			return err
 		}
@@ -92,7 +92,7 @@ func (a *App) overConnection(ctx context.Context, settings natsconn.Settings, op
 // natsReports logs what belongs to no call, such as a right that is missing. (By itself
 // the library writes it to stderr each time.)
 func (a *App) natsReports(_ *nats.Conn, sub *nats.Subscription, err error) {
-	e := onceOf(a.log, &a.reported, err)
+	e := health.LogOnce(a.log, &a.reported, err)
 	if sub != nil {
 		e = e.Str("subject", sub.Subject)
 	}
@@ -105,7 +105,7 @@ func (a *App) watchConnection(ctx context.Context, nc *nats.Conn, why *atomic.Po
 		switch {
 		case nc.IsConnected():
 			up = time.Now()
-			a.health.clear(causeNATS)
+			a.health.Clear(causeNATS)
 		case time.Since(up) >= downFor && !nc.IsClosed():
 			a.notConnected(lastError(nc, why))
 		}
@@ -132,5 +132,5 @@ func (a *App) notConnected(err error) {
 			fix = rightAccess
 		}
 	}
-	a.health.raise(causeNATS, "NATS is not connected: "+err.Error(), fix)
+	a.health.Raise(causeNATS, "NATS is not connected: "+err.Error(), fix)
 }

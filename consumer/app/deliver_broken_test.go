@@ -20,6 +20,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/chat"
 	"supernats/consumer/notify/exec"
@@ -28,7 +29,6 @@ import (
 	"supernats/consumer/notify/pagerduty"
 	"supernats/consumer/notify/webhook"
 	"supernats/schema"
-	"supernats/schema/repeat"
 )
 
 // raw serves connections that speak whatever they like, until the test ends.

@@ -15,10 +15,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer"
+	"supernats/consumer/health"
 	"supernats/consumer/notify"
 	"supernats/consumer/records"
 	"supernats/schema"
-	"supernats/schema/repeat"
 	"supernats/schema/stream"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer"
-	"supernats/schema/repeat"
+	"supernats/consumer/health"
 	"supernats/schema/stream"
 )
 

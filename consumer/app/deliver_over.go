@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"supernats/consumer/health"
 	"supernats/schema"
-	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 )
 

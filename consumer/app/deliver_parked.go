@@ -14,9 +14,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer"
+	"supernats/consumer/health"
 	"supernats/consumer/notify"
 	"supernats/schema"
-	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 )
 
@@ -112,9 +112,9 @@ func (d *delivery) retryParked(ctx context.Context) error {
 	if len(all) > 0 {
 		var e *zerolog.Event
 		if err != nil {
-			e = onceOf(d.log, &d.unparked, err)
+			e = health.LogOnce(d.log, &d.unparked, err)
 		} else {
-			e = overAfter(d.log.Info(), &d.unparked)
+			e = health.LogRecovered(d.log.Info(), &d.unparked)
 		}
 		e.Int("delivered", len(all)-left).Int("parked", left).Dur("again_in_ms", d.parked.pause).Msg("parked notifications were tried again")
 	}

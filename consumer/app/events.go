@@ -10,10 +10,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/fit"
+	"supernats/consumer/health"
 	"supernats/consumer/records"
 	"supernats/consumer/rules"
 	"supernats/schema"
-	"supernats/schema/natsconn"
 )
 
 // events reads the stream of events: what the rules make of it is published, then
@@ -32,7 +32,7 @@ type events struct {
 	// keeps events from being read, again a value when streams or buckets are not what
 	// they were; each may be nil.
 	held   func() error
-	health *health
+	health *health.Health
 	again  <-chan struct{}
 
 	// What is below but for the machine is of one reading. The machine is what this
@@ -114,17 +114,17 @@ const causeEvents, causeAlerts = "events", "alerts"
 
 // run works until ctx ends; whatever goes wrong is tried again.
 func (v *events) run(ctx context.Context, ready func()) error {
-	t := retry{log: v.log, what: "reading events", conn: v.js.Conn(), health: v.health, cause: causeEvents, fix: lookCloser}
-	defer t.end()
+	t := health.Retry{Log: v.log, What: "reading events", Conn: v.js.Conn(), Health: v.health, Cause: causeEvents, Fix: health.RunDoctor}
+	defer t.Stop()
 
 	for {
 		v.beat()
-		err := v.read(ctx, ready, func() { v.failed = false; t.over() })
+		err := v.read(ctx, ready, func() { v.failed = false; t.Recovered() })
 		if errors.Is(err, errReopen) && ctx.Err() == nil {
 			continue
 		}
 		v.failed = err != nil
-		if err := t.wait(ctx, err); err != nil {
+		if err := t.Wait(ctx, err); err != nil {
 			return err
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/consumer/records"
 	"supernats/schema"
-	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 )
 
@@ -111,9 +111,7 @@ func newInbox(js jetstream.JetStream, receiver string, log zerolog.Logger) *inbo
 // open finds where the receiver stands, takes it over from any other instance and
 // makes the consumer begin there. One that is new begins with what is stored from
 // now on; one whose queue or stream has vanished is not new.
-func (b *inbox) open(ctx context.Context) error {
-	return health.Unbroken(ctx, b.js.Conn(), b.openOver)
-}
+func (b *inbox) open(ctx context.Context) error { return health.Unbroken(ctx, b.js.Conn(), b.openOver) }
 
 func (b *inbox) openOver(ctx context.Context) error {
 	b.left, b.old = nil, false

@@ -10,8 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"supernats/schema/natsconn"
-	"supernats/schema/repeat"
+	"supernats/consumer/health"
 	"supernats/schema/stream"
 )
 
@@ -24,7 +23,6 @@ const (
 
 	causeJetStream = "jetstream"
 	causeMissing   = "missing"
-	lookCloser     = "`supernats doctor` looks closer"
 )
 
 // keeper sees that all streams and buckets are there for as long as the daemon runs.
@@ -35,7 +33,7 @@ const (
 type keeper struct {
 	js     jetstream.JetStream
 	log    zerolog.Logger
-	health *health
+	health *health.Health
 	// create makes what is missing.
 	create func(ctx context.Context) error
 	// changed is called with the names of streams that are others than before.
@@ -70,10 +68,10 @@ func (k *keeper) run(ctx context.Context) error {
 
 // forget ends what is said here: who looks next says it again.
 func (k *keeper) forget() {
-	k.health.clear(causeJetStream)
-	k.health.clear(causeMissing)
+	k.health.Clear(causeJetStream)
+	k.health.Clear(causeMissing)
 	for cause := range k.paused {
-		k.health.clear(cause)
+		k.health.Clear(cause)
 	}
 }
 
@@ -82,13 +80,13 @@ func (k *keeper) report(err error) {
 	switch {
 	case err == nil:
 		k.failed = time.Time{}
-		k.health.clear(causeJetStream)
+		k.health.Clear(causeJetStream)
 	case !k.js.Conn().IsConnected():
 		// Whoever watches the connection says so.
 	case k.failed.IsZero():
 		k.failed = time.Now()
-	case time.Since(k.failed) >= grace:
-		k.health.raise(causeJetStream, "JetStream does not answer: "+err.Error(), lookCloser)
+	case time.Since(k.failed) >= health.Grace:
+		k.health.Raise(causeJetStream, "JetStream does not answer: "+err.Error(), health.RunDoctor)
 	}
 }
 
@@ -109,7 +107,7 @@ func (k *keeper) look(ctx context.Context) error {
 		}
 		changed = append(changed, missing...)
 	}
-	k.health.clear(causeMissing)
+	k.health.Clear(causeMissing)
 	if len(changed) > 0 {
 		k.changed(changed)
 	}
@@ -144,7 +142,7 @@ func (k *keeper) streams(ctx context.Context) (missing, changed []string, err er
 func (k *keeper) again(ctx context.Context, missing []string) error {
 	what := "not on NATS any more: " + strings.Join(missing, ", ")
 	if err := k.create(ctx); err != nil {
-		k.health.raise(causeMissing, what+"; it cannot be created again: "+err.Error(), lookCloser)
+		k.health.Raise(causeMissing, what+"; it cannot be created again: "+err.Error(), health.RunDoctor)
 		return err
 	}
 	k.log.Warn().Strs("streams", missing).Msg("streams were missing and are created again; what they held is gone, but for what this process knows")
@@ -169,12 +167,12 @@ func (k *keeper) pauses(ctx context.Context) error {
 			}
 			cause := "consumer-paused " + durable
 			paused[cause] = true
-			k.health.raise(cause, pausedText(name, info), "nats consumer resume "+name+" "+durable)
+			k.health.Raise(cause, pausedText(name, info), "nats consumer resume "+name+" "+durable)
 		}
 	}
 	for cause := range k.paused {
 		if !paused[cause] {
-			k.health.clear(cause)
+			k.health.Clear(cause)
 		}
 	}
 	k.paused = paused

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"supernats/schema/repeat"
+	"supernats/consumer/health"
 	"supernats/schema/stream"
 )
 

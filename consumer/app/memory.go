@@ -7,9 +7,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/health"
 	"supernats/consumer/records"
 	"supernats/schema"
-	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 )
 

@@ -96,7 +96,7 @@ func TestQueueThatMayNotBeMade(t *testing.T) {
 		e.Process = process
 		f.publish(e)
 		wait("one", process)
-		said := fmt.Sprint(a.health.list())
+		said := fmt.Sprint(a.health.Failures())
 		if !strings.Contains(said, "receiver two is not notified: its consumer notify_two of stream SUPERVISOR_ALERTS cannot be made") {
 			t.Errorf("what is wrong: %s", said)
 		}
@@ -107,7 +107,7 @@ func TestQueueThatMayNotBeMade(t *testing.T) {
 	a, stop := run()
 	defer stop()
 	wait("two", "first")
-	f.until("nothing is wrong", func() bool { return len(a.health.list()) == 0 })
+	f.until("nothing is wrong", func() bool { return len(a.health.Failures()) == 0 })
 	if n := len(told["one"]); n != 0 {
 		t.Errorf("the other one is told %d more", n)
 	}

@@ -28,7 +28,7 @@ func (v *events) removeSurplus(ctx context.Context, r *restored) error {
 	case errors.As(err, &failed):
 		v.surplusDue = time.Now().Add(v.surplusEvery)
 		if v.health != nil {
-			v.health.warn(causeSurplus, "bucket "+failed.Bucket+" holds more records than there is room for, and they cannot be removed: "+failed.Err.Error(),
+			v.health.Warn(causeSurplus, "bucket "+failed.Bucket+" holds more records than there is room for, and they cannot be removed: "+failed.Err.Error(),
 				"give this NATS user the right to publish $JS.API.STREAM.PURGE.KV_"+failed.Bucket+" (examples/02-secure); it is tried again every hour, and at a start of `supernats consume`")
 		}
 		return nil
@@ -37,7 +37,7 @@ func (v *events) removeSurplus(ctx context.Context, r *restored) error {
 	}
 	v.surplusDue = time.Time{}
 	if v.health != nil {
-		v.health.clear(causeSurplus)
+		v.health.Clear(causeSurplus)
 	}
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/health"
 	"supernats/schema"
-	"supernats/schema/repeat"
 	"supernats/schema/stream"
 )
 
