@@ -10,6 +10,7 @@ import (
 
 	"supernats/bridge/publish"
 	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 // identity is what supervisord calls itself and our section. Both are known from
@@ -85,7 +86,7 @@ func (b *Bridge) fence() *publish.Fence {
 			subject, id, json, err := b.own(schema.BridgeReconnect, time.Now())
 			return message(subject, id, json, 0), err
 		},
-		Consumer: schema.BridgeConsumer(b.cfg.Host), Filter: "supervisor.*." + token + ".>",
+		Consumer: stream.BridgeConsumer(b.cfg.Host), Filter: "supervisor.*." + token + ".>",
 		Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },
 		Passed:   func() { b.wantSnapshot(snapshotReconnect) },
 		Boot: func(id string) string { // host/boot/…

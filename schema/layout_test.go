@@ -25,10 +25,11 @@ var arrows = []arrow{
 	{`schema`, ``, `-`},
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
 	{`schema/httplimit`, ``, `-`},
-	{`schema/repeat`, ``, `-`},
+	{`schema/repeat`, ``, `github.com/rs/zerolog`},
+	{`schema/program`, ``, ``},
 	{`schema/secretfile`, ``, `-`},
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `bridge(/eventlistener|/spool)?`, ``},
+	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool)?`, ``},
 	{`bridge/(eventlistener|spool)`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 	{`consumer`, `schema(/stream|/repeat)?`, ``},

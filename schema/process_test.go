@@ -17,3 +17,34 @@ func TestProcessOf(t *testing.T) {
 		}
 	}
 }
+
+func TestStates(t *testing.T) {
+	type facts struct {
+		code        int
+		up, stopped bool
+	}
+	want := map[string]facts{
+		schema.StateStopped:  {code: 0, stopped: true},
+		schema.StateStarting: {code: 10, up: true},
+		schema.StateRunning:  {code: 20, up: true},
+		schema.StateBackoff:  {code: 30},
+		schema.StateStopping: {code: 40, stopped: true},
+		schema.StateExited:   {code: 100},
+		schema.StateFatal:    {code: 200},
+		schema.StateUnknown:  {code: 1000},
+	}
+	last := -1
+	for _, state := range schema.States() {
+		got := facts{schema.StateCode(state), schema.IsUp(state), schema.IsStopped(state)}
+		if got != want[state] || got.code <= last {
+			t.Errorf("%s: %+v, want %+v, after %d", state, got, want[state], last)
+		}
+		if !schema.IsState(state) || !schema.Known("PROCESS_STATE_"+state) {
+			t.Errorf("%s is not known", state)
+		}
+		last = got.code
+	}
+	if len(schema.States()) != len(want) || schema.IsState("running") || schema.IsState("") {
+		t.Errorf("states are %q", schema.States())
+	}
+}

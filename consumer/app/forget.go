@@ -151,7 +151,7 @@ func (v *events) cleanUp(ctx context.Context) error {
 	v.states.PurgeMarkers(ctx, states)
 	v.hosts.PurgeMarkers(ctx, hosts)
 	for host := range v.forgotten {
-		name := schema.BridgeConsumer(host)
+		name := stream.BridgeConsumer(host)
 		err := v.js.DeleteConsumer(ctx, stream.Events, name)
 		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			v.log.Warn().Err(err).Str("consumer", name).Msg("the consumer of a host that was forgotten cannot be deleted; `nats consumer rm SUPERVISOR` deletes it")

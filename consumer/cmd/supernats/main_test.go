@@ -35,7 +35,7 @@ func build(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "supernats")
 	systemFile = filepath.Join(dir, "etc", "supernats.yaml")
-	if out, err := exec.Command("go", "build", "-o", binary, "-ldflags", "-X main.version=v1.2.3 -X main.systemConfig="+systemFile, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", binary, "-ldflags", "-X supernats/schema/program.Version=v1.2.3 -X main.systemConfig="+systemFile, ".").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s%v\n", out, err)
 		return 1
 	}
