@@ -33,6 +33,7 @@ var arrows = []arrow{
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
 	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
+	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/notify`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`consumer/app`, `schema.*|consumer.*`, ``},

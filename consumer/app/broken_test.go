@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"supernats/consumer/rules"
+	"supernats/consumer/alerts"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -46,7 +46,7 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 			defer v.mutes.stop()
 			note := crashes(1, "a log\n")
 			note.At = time.Now().Add(-time.Hour) // it is looked whether it is there
-			v.pending, v.looked = []rules.Notification{note}, time.Time{}
+			v.pending, v.looked = []alerts.Notification{note}, time.Time{}
 
 			p.set(true, false)
 			time.AfterFunc(50*time.Millisecond, p.cut)

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"supernats/consumer/rules"
+	"supernats/consumer/alerts"
 	"supernats/schema"
 )
 
@@ -40,7 +40,7 @@ type events struct {
 	alerts *bucket[schema.Alert]
 	mutes  *mutes
 	// pending are notifications that the rules have made and the stream may not have.
-	pending []rules.Notification
+	pending []alerts.Notification
 	// known is what was read before, line says what positions are sequences of.
 	known reading
 	line  lineage

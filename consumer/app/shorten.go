@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"supernats/consumer/rules"
+	"supernats/consumer/alerts"
 	"supernats/schema"
 )
 
@@ -30,7 +30,7 @@ type piece struct {
 // it. One that lists many crashes loses of their logs first; then it is divided, so
 // that every crash is listed; what is left of a part with one crash loses its texts.
 // Its count stays, and `supernats replay` has all that was cut.
-func (v *events) write(n *rules.Notification) ([]piece, error) {
+func (v *events) write(n *alerts.Notification) ([]piece, error) {
 	own, a := *n, *n.Alert
 	a.Events = v.line.sequences(slices.Clone(a.Events))
 	own.Alert = &a
@@ -50,7 +50,7 @@ func (v *events) write(n *rules.Notification) ([]piece, error) {
 }
 
 // budgeted is a notification with as much of its logs as its hosts may have.
-func (v *events) budgeted(n rules.Notification) rules.Notification {
+func (v *events) budgeted(n alerts.Notification) alerts.Notification {
 	a := *n.Alert
 	a.Events = slices.Clone(a.Events)
 	v.logBudget.take(&a, n.At)
@@ -60,7 +60,7 @@ func (v *events) budgeted(n rules.Notification) rules.Notification {
 
 // writer makes the messages of one notification.
 type writer struct {
-	note   *rules.Notification
+	note   *alerts.Notification
 	limit  int  // of one message
 	texts  bool // to be shortened
 	pieces []piece

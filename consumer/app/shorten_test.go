@@ -8,14 +8,14 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"supernats/consumer/rules"
+	"supernats/consumer/alerts"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
 
 // crashes is a notification of so many, each with a log.
-func crashes(n int, log string, change ...func(*schema.Notification)) rules.Notification {
+func crashes(n int, log string, change ...func(*schema.Notification)) alerts.Notification {
 	at := time.Date(2026, 11, 21, 19, 0, 31, 0, time.UTC)
 	a := &schema.Notification{Incident: "a", Rule: "r", Severity: "critical", Host: "h", Opened: schema.Time{Time: at}, Closed: &schema.Time{Time: at}, Count: n}
 	for i := range n {
@@ -24,7 +24,7 @@ func crashes(n int, log string, change ...func(*schema.Notification)) rules.Noti
 	for _, c := range change {
 		c(a)
 	}
-	return rules.Notification{ID: "a/1", Type: schema.TypeAlertResolved, At: at, Alert: a}
+	return alerts.Notification{ID: "a/1", Type: schema.TypeAlertResolved, At: at, Alert: a}
 }
 
 // A notification that lists more than a message may hold is shortened, logs first, and
