@@ -36,6 +36,7 @@ var arrows = []arrow{
 	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
 	{`consumer/fit`, `schema`, `-`},
 	{`consumer/records`, `schema(/stream|/repeat)?|consumer/fit`, ``},
+	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/notify`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`consumer/health`, `schema/repeat`, ``},

@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/alerts"
 	"supernats/consumer/fit"
-	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -29,13 +29,13 @@ const (
 
 // sending is a message with a notification, or a part of one, that is on its way.
 type sending struct {
-	note *rules.Notification
+	note *alerts.Notification
 	msg  *nats.Msg
 	ack  jetstream.PubAckFuture
 }
 
 // publish stores notifications, each once.
-func (v *events) publish(ctx context.Context, notes []rules.Notification) error {
+func (v *events) publish(ctx context.Context, notes []alerts.Notification) error {
 	var sent []sending
 	now := time.Now().Add(v.skew)
 	for i := range notes {
@@ -85,7 +85,7 @@ func (v *events) publish(ctx context.Context, notes []rules.Notification) error 
 }
 
 // messages are those of one notification, mostly one.
-func (v *events) messages(n *rules.Notification) ([]*nats.Msg, error) {
+func (v *events) messages(n *alerts.Notification) ([]*nats.Msg, error) {
 	pieces, err := v.pieces(n)
 	if err != nil {
 		return nil, err
@@ -181,7 +181,7 @@ func (v *events) isOurs(ctx context.Context, id string, seq uint64) (bool, error
 
 // publishSmaller publishes a notification of which a message was refused as too
 // large, and returns the sequence of its last message.
-func (v *events) publishSmaller(ctx context.Context, n *rules.Notification) (seq uint64, err error) {
+func (v *events) publishSmaller(ctx context.Context, n *alerts.Notification) (seq uint64, err error) {
 	s, err := v.js.Stream(ctx, stream.Alerts)
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
@@ -217,7 +217,7 @@ const clocksDiffer = time.Minute
 
 // published returns the sequence of a notification, or of a later one on its subject, if
 // that is already stored, else 0: they are made in order.
-func (v *events) published(ctx context.Context, n *rules.Notification) (stored uint64, err error) {
+func (v *events) published(ctx context.Context, n *alerts.Notification) (stored uint64, err error) {
 	s, err := v.js.Stream(ctx, stream.Alerts)
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
@@ -251,7 +251,7 @@ func (v *events) published(ctx context.Context, n *rules.Notification) (stored u
 }
 
 // pieces writes a notification as messages that the server and the stream take.
-func (v *events) pieces(n *rules.Notification) ([]fit.Piece, error) {
+func (v *events) pieces(n *alerts.Notification) ([]fit.Piece, error) {
 	limit := int(v.js.Conn().MaxPayload())
 	if v.maxAlert > 0 {
 		limit = min(limit, v.maxAlert)

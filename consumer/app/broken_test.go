@@ -10,9 +10,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/alerts"
 	"supernats/consumer/health"
 	"supernats/consumer/records"
-	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -47,8 +47,8 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 			}
 			defer v.mutes.stop()
 			note := crashes(1, "a log\n")
-			note.At = time.Now().Add(-time.Hour) // the stream is asked whether it is there
-			v.pending, v.looked = []rules.Notification{note}, time.Time{}
+			note.At = time.Now().Add(-time.Hour) // it is looked whether it is there
+			v.pending, v.looked = []alerts.Notification{note}, time.Time{}
 
 			p.set(true, false)
 			time.AfterFunc(50*time.Millisecond, p.cut)

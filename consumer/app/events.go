@@ -9,10 +9,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/alerts"
 	"supernats/consumer/fit"
 	"supernats/consumer/health"
 	"supernats/consumer/records"
-	"supernats/consumer/rules"
 	"supernats/schema"
 )
 
@@ -43,7 +43,7 @@ type events struct {
 	alerts *records.Bucket[schema.Alert]
 	mutes  *mutes
 	// pending are notifications that the rules have made and the stream may not have.
-	pending []rules.Notification
+	pending []alerts.Notification
 	// known is what was read before, line says what positions are sequences of.
 	known reading
 	line  lineage

@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"supernats/consumer"
+	"supernats/consumer/alerts"
 	"supernats/consumer/fit"
-	"supernats/consumer/rules"
 	"supernats/consumer/state"
 	"supernats/schema"
 	"supernats/schema/schematest"
@@ -83,7 +83,7 @@ func TestHostileMessages(t *testing.T) {
 	const limit = 32<<10 - 512
 	r := rand.New(rand.NewPCG(5, 6))
 	m := newMachine(set, state.DefaultLimits())
-	states, hosts, alerts := map[string]schema.ProcessRecord{}, map[string]schema.HostRecord{}, map[string]schema.Alert{}
+	states, hosts, open := map[string]schema.ProcessRecord{}, map[string]schema.HostRecord{}, map[string]schema.Alert{}
 	now := time.Now()
 	for seq := uint64(1); seq <= 8_000; seq++ {
 		now = now.Add(time.Duration(r.IntN(2000)) * time.Millisecond)
@@ -111,7 +111,7 @@ func TestHostileMessages(t *testing.T) {
 			continue
 		}
 		for _, c := range m.engine.Changed() {
-			keep(t, alerts, c.Key, c.Record, limit)
+			keep(t, open, c.Key, c.Record, limit)
 		}
 		for key, s := range m.states {
 			keep(t, states, key, s, limit)
@@ -123,14 +123,14 @@ func TestHostileMessages(t *testing.T) {
 		clear(m.hosts)
 		if seq%2000 == 0 {
 			m = newMachine(set, state.DefaultLimits())
-			saved := rules.Saved{Clock: now}
+			saved := alerts.Saved{Clock: now}
 			for _, s := range states {
 				saved.States = append(saved.States, s)
 			}
 			for _, h := range hosts {
 				saved.Hosts = append(saved.Hosts, h)
 			}
-			for _, a := range alerts {
+			for _, a := range open {
 				saved.Alerts = append(saved.Alerts, &a)
 			}
 			m.fleet.Load(saved.Hosts, saved.States)
@@ -138,8 +138,8 @@ func TestHostileMessages(t *testing.T) {
 			m.engine.Restore(saved)
 		}
 	}
-	if len(states) < 20 || len(hosts) != 3 || len(alerts) == 0 {
-		t.Errorf("%d states, %d hosts, %d alerts", len(states), len(hosts), len(alerts))
+	if len(states) < 20 || len(hosts) != 3 || len(open) == 0 {
+		t.Errorf("%d states, %d hosts, %d alerts", len(states), len(hosts), len(open))
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
+	"supernats/consumer/alerts"
 	"supernats/consumer/health"
 	"supernats/consumer/records"
-	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -47,13 +47,13 @@ func (v *events) restore(ctx context.Context, src *durableSource) error {
 // restoreRecords makes a machine that is where the records are. It returns when the last
 // message was stored that will not come again.
 func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock time.Time, err error) {
-	alerts, err := v.js.Stream(ctx, stream.Alerts)
+	published, err := v.js.Stream(ctx, stream.Alerts)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
 	}
-	v.window = alerts.CachedInfo().Config.Duplicates
-	v.maxAlert = max(0, int(alerts.CachedInfo().Config.MaxMsgSize))
-	v.skew = time.Until(alerts.CachedInfo().TimeStamp)
+	v.window = published.CachedInfo().Config.Duplicates
+	v.maxAlert = max(0, int(published.CachedInfo().Config.MaxMsgSize))
+	v.skew = time.Until(published.CachedInfo().TimeStamp)
 	if v.signer, err = newSigner(ctx, v.js, v.signer); err != nil {
 		return time.Time{}, err
 	}
@@ -71,7 +71,7 @@ func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock 
 	if err != nil {
 		return time.Time{}, err
 	}
-	var saved rules.Saved
+	var saved alerts.Saved
 	for _, s := range stored.states {
 		saved.States = append(saved.States, *s)
 	}
@@ -151,14 +151,14 @@ func (v *events) alertEvent(ctx context.Context, m *machine, position uint64) (*
 			return nil, nil // it cannot have matched
 		}
 		at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
-		return rules.LossOf(ruleMeta(at), ce), nil
+		return alerts.LossOf(ruleMeta(at), ce), nil
 	}
 	ce, err := eventOf(in)
 	if err != nil {
 		return nil, nil // it cannot have matched
 	}
 	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
-	return rules.EventOf(ruleMeta(at), ce), nil
+	return alerts.EventOf(ruleMeta(at), ce), nil
 }
 
 // storedMessage reads a message of the stream of events, nil if it is not there any more.
