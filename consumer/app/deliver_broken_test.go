@@ -20,6 +20,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/chat"
 	"supernats/consumer/notify/exec"
@@ -81,7 +82,7 @@ func broken(t *testing.T) []Receiver {
 	drip := func(text string) func(context.Context, net.Conn) {
 		return func(ctx context.Context, c net.Conn) {
 			for {
-				if _, err := io.WriteString(c, text); err != nil || sleep(ctx, 20*time.Millisecond) != nil {
+				if _, err := io.WriteString(c, text); err != nil || health.Sleep(ctx, 20*time.Millisecond) != nil {
 					return
 				}
 			}
