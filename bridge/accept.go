@@ -55,7 +55,7 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 				b.catchUp(y, own)
 			}
 		},
-		Raise: b.troubles.raise, Clear: b.troubles.clear,
+		Raise: b.troubles.Raise, Clear: b.troubles.Clear,
 	})
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 			return err
 		}
 		b.started = true
-		b.troubles.restate()
+		b.troubles.Restate()
 		b.wantSnapshot(snapshotStart)
 	}
 	b.serial.Store(h.Serial)
@@ -145,7 +145,7 @@ func (b *Bridge) store(ctx context.Context, rec []byte, h *eventlistener.Header)
 		case err == nil:
 			if b.full && b.spool.Used() < shedAbove {
 				b.full = false
-				b.troubles.clear(troubleFull)
+				b.troubles.Clear(troubleFull)
 			}
 			return settled(ctx, done)
 		case errors.Is(err, spool.ErrTooBig), errors.Is(err, spool.ErrFinished):
@@ -156,7 +156,7 @@ func (b *Bridge) store(ctx context.Context, rec []byte, h *eventlistener.Header)
 		}
 		if !b.full {
 			b.full = true
-			b.troubles.raise(troubleFull, "spool takes no events, supervisord buffers them: "+err.Error(), fixFull)
+			b.troubles.Raise(troubleFull, "spool takes no events, supervisord buffers them: "+err.Error(), fixFull)
 		}
 		select {
 		case <-ctx.Done():
@@ -220,7 +220,7 @@ func (b *Bridge) account(rec []byte, h *eventlistener.Header, letGo bool) {
 func (b *Bridge) shed(rec []byte, h *eventlistener.Header) {
 	if !b.full {
 		b.full = true
-		b.troubles.raise(troubleFull, "spool is nearly full; TICK and PROCESS_LOG are dropped and counted", fixFull)
+		b.troubles.Raise(troubleFull, "spool is nearly full; TICK and PROCESS_LOG are dropped and counted", fixFull)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -144,11 +144,11 @@ func (b *Bridge) keepIdentity() {
 	}
 	v, dir := b.life.verdict.Load(), b.keepDir()
 	if v.Random && dir == "" {
-		b.troubles.raise(troubleIdentity, "supervisord cannot be identified ("+b.life.evidence.By+"), and there is no spool to keep its boot in: after a restart of this bridge its events seem to be those of another supervisord",
+		b.troubles.Raise(troubleIdentity, "supervisord cannot be identified ("+b.life.evidence.By+"), and there is no spool to keep its boot in: after a restart of this bridge its events seem to be those of another supervisord",
 			"give the bridge a directory that it may write to (--spool-dir), or mount /proc without hidepid= and subset=")
 		return
 	}
-	b.troubles.clear(troubleIdentity)
+	b.troubles.Clear(troubleIdentity)
 	if dir == "" {
 		return
 	}

@@ -31,6 +31,7 @@ import (
 	"supernats/bridge/publish"
 	"supernats/bridge/spool"
 	"supernats/bridge/supervisord"
+	"supernats/bridge/trouble"
 	"supernats/schema"
 	"supernats/schema/repeat"
 	"supernats/schema/stream"
@@ -74,7 +75,7 @@ type Bridge struct {
 	ours       atomic.Value        // of type map[string]bool: our processes, see publish.Fence
 	server     *supervisord.Client // nil without an XML-RPC of supervisord
 	reasons    *supervisord.Reasons
-	troubles   *troubles
+	troubles   *trouble.Board
 	// Errors that are logged once: of the spool, and of storing process tables.
 	spoolFails, snapshotFails repeat.Errors
 
@@ -127,13 +128,13 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
 		Client: b.server, Boot: b.boot.String(), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
 		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.cfg.StartedTogether },
-		Raise:   func(cause, text, fix string) { b.troubles.raise(cause, text, fix) },
-		Clear:   func(cause string) { b.troubles.clear(cause) },
+		Raise:   func(cause, text, fix string) { b.troubles.Raise(cause, text, fix) },
+		Clear:   func(cause string) { b.troubles.Clear(cause) },
 		Differs: func(e *schema.Event, kernel, log *schema.Exit) { b.differs(e, kernel, log) },
 	})
 	b.registry = prometheus.NewRegistry()
 	b.metrics = newMetrics(b.registry, b)
-	b.troubles = newTroubles(b.log, b.registry, b.troubleMessage)
+	b.troubles = b.newBoard()
 	b.late = newLateDeaths(b.troubles, b.followDeaths)
 	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
 	return b, nil
@@ -179,14 +180,14 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		Source: reader, Connect: b.connect, JetStream: b.jetStream, Ensure: ensure, Stream: stream.Events,
 		Encode: reader.Encode, Lost: b.lost, Duplicate: b.metrics.duplicates.Inc, Log: b.log,
 		GiveWay: b.giveWay,
-		Raise:   b.troubles.raise, Clear: b.troubles.clear,
+		Raise:   b.troubles.Raise, Clear: b.troubles.Clear,
 		Resent: func(id, messageID string) { publisher.Aside("resent/"+id, b.resent(id, messageID)) },
 		Left:   int(left.Records), Seq: left.Seq, Fence: b.fence(),
 	})
 	if err != nil {
 		return err
 	}
-	b.troubles.attach(publisher.Aside, false)
+	b.troubles.Attach(publisher.Aside, false)
 	publishing, stopPublishing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPublishing()
 	published := make(chan error, 1)
@@ -195,7 +196,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	b.log.Info().Stringer("boot", &b.boot).Str("version", b.version).Msg("listening to supervisord")
 	// A section for output only has no use for it.
 	if b.server == nil && (b.cfg.SnapshotEvery != 0 || b.cfg.Listen != "") {
-		b.troubles.raise(troubleXMLRPC, "supervisord has no XML-RPC for us: no process tables",
+		b.troubles.Raise(troubleXMLRPC, "supervisord has no XML-RPC for us: no process tables",
 			"add [unix_http_server] and [rpcinterface:supervisor] to supervisord's configuration, or set --server-url")
 	}
 	aside, stopAside := context.WithCancel(ctx)
@@ -220,7 +221,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	drain := time.Duration(b.cfg.Drain)
 	if b.spool.Stats().Records == 0 {
 		drain = 0
-		if b.troubles.justSaid() {
+		if b.troubles.JustReported() {
 			drain = min(time.Duration(b.cfg.Drain), time.Second) // that of a publisher's Aside
 		}
 	}
@@ -250,7 +251,7 @@ func (b *Bridge) listen(ctx context.Context, l *eventlistener.Listener) error {
 	go func() {
 		defer close(watched)
 		if err := b.watch.run(ctx); err != nil {
-			b.troubles.raise(troubleSilent, err.Error(), "nothing if it does not come again; else look for what writes to the standard output of the command= of this section")
+			b.troubles.Raise(troubleSilent, err.Error(), "nothing if it does not come again; else look for what writes to the standard output of the command= of this section")
 			stop(err)
 		}
 	}()
@@ -268,7 +269,7 @@ func (b *Bridge) Heard() bool { return b.heard }
 
 func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
 	token := schema.Token(b.cfg.Host)
-	more = append(more, b.metrics.connection(b.troubles.again)...)
+	more = append(more, b.metrics.connection(b.troubles.Repeat)...)
 	return b.cfg.NATS.Connect("supernats-bridge "+b.cfg.Host, append(more,
 		// An inbox of its own, so that a host's permissions can name it.
 		nats.CustomInboxPrefix("_INBOX_"+token),

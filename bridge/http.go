@@ -68,7 +68,7 @@ func (b *Bridge) serve(ctx context.Context) (stop func()) {
 			if ctx.Err() != nil {
 				return
 			}
-			b.troubles.raise(troubleListen, "no metrics are served at --listen "+b.cfg.Listen+": "+err.Error(),
+			b.troubles.Raise(troubleListen, "no metrics are served at --listen "+b.cfg.Listen+": "+err.Error(),
 				"choose an address that is free, or end what listens there; it is tried again every few seconds")
 			select {
 			case <-ctx.Done():
@@ -90,7 +90,7 @@ func (b *Bridge) serveOnce(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
-	b.troubles.clear(troubleListen)
+	b.troubles.Clear(troubleListen)
 	// Clients can make an error of each request: ten an hour are logged, of the
 	// handler, the server and what is around them each.
 	few := func() zerolog.Logger { return b.log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour}) }
@@ -148,7 +148,7 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		nats = "no connection, events wait in the spool"
 	}
 	fmt.Fprintln(w, "nats:", nats)
-	for _, t := range b.troubles.lasting() {
+	for _, t := range b.troubles.Lasting() {
 		fmt.Fprintf(w, "trouble: %s since %s: %s (%s)\n", t.Cause, t.Since.UTC().Format(time.RFC3339), oneLine(t.Text), oneLine(t.Fix))
 	}
 }

@@ -153,7 +153,7 @@ func TestLifeWithoutAPlace(t *testing.T) {
 	b, _ := aRun(t, t.TempDir(), boot.Evidence{BootID: "b", PID: 1}, [2]uint64{2, 0})
 	defer lostIn(t, b)
 	raised := func() bool {
-		return slices.ContainsFunc(b.troubles.lasting(), func(tr schema.Trouble) bool { return tr.Cause == troubleIdentity })
+		return slices.ContainsFunc(b.troubles.Lasting(), func(tr schema.Trouble) bool { return tr.Cause == troubleIdentity })
 	}
 	if raised() {
 		t.Error("a trouble although there is a spool")

@@ -164,14 +164,14 @@ func (b *Bridge) serverTrouble(err error) {
 		b.log.Debug().Err(err).Msg("supervisord's XML-RPC has not answered in time")
 		return
 	}
-	b.troubles.raise(troubleXMLRPC, "supervisord's XML-RPC does not answer, no process tables: "+err.Error(),
+	b.troubles.Raise(troubleXMLRPC, "supervisord's XML-RPC does not answer, no process tables: "+err.Error(),
 		"check that supervisord's configuration has a [unix_http_server] and [rpcinterface:supervisor] and that this user may open its socket; or set --server-url")
 }
 
 // serverAnswered says that it does.
 func (b *Bridge) serverAnswered() {
 	b.calls.timeouts.Store(0)
-	b.troubles.clear(troubleXMLRPC)
+	b.troubles.Clear(troubleXMLRPC)
 }
 
 func isTimeout(err error) bool {
