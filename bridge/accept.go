@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/record"
 	"supernats/bridge/spool"
 	"supernats/schema"
 )
@@ -28,7 +29,7 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 	q, err := spool.OpenQueue(ctx, spool.QueueOptions{
 		Options: spool.Options{
 			Max: int64(b.cfg.SpoolMax), Sync: b.cfg.SpoolSync.every,
-			Lost: b.spoolLost, Event: eventPlace,
+			Lost: b.spoolLost, Event: record.EventPlace,
 			Waiting: func(holder string) {
 				b.log.Info().Str("pid", holder).Msg("another supernats-bridge has our spool open; waiting for it for a moment")
 			},
@@ -111,7 +112,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		return nil
 	}
 	var (
-		f *facts
+		f *record.Facts
 		e end
 	)
 	if d := b.deaths.Load(); d != nil {
@@ -119,7 +120,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		e = d.end
 	}
 	f = b.lives.Load().note(&h, payload, now, e, f)
-	b.buf = f.append(appendEvent(b.buf[:0], now, b.boot.load(), header, payload))
+	b.buf = f.AppendTo(record.AppendEvent(b.buf[:0], now, b.boot.load(), header, payload))
 	if err := b.store(ctx, b.buf, &h); err != nil {
 		return err
 	}
@@ -208,10 +209,10 @@ func (b *Bridge) account(rec []byte, h *eventlistener.Header, letGo bool) {
 		b.losses.shed(h)
 		b.metrics.loss(causeFull, 1)
 	}
-	line, payload, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
-	b.header = append(b.header[:0], line...)
-	at, _ := RecordTime(rec)
-	b.table.Event(tableEvent(b.losses.boot, h, payload, at))
+	v, _ := record.Parse(rec)
+	b.header = append(b.header[:0], v.Header...)
+	at, _ := record.Time(rec)
+	b.table.Event(tableEvent(b.losses.boot, h, v.Body, at))
 	if len(b.losses.open) > 0 {
 		b.noteLoss()
 	}
@@ -266,17 +267,4 @@ func (b *Bridge) endOfSpool() (more bool) {
 	}
 	b.spool.Finish()
 	return true
-}
-
-// eventPlace returns of the record of an event its boot and its header line: that is
-// how far the events are accounted for with it. nil of any other record.
-func eventPlace(rec []byte) []byte {
-	if len(rec) < recordHead || rec[0] != kindEvent {
-		return nil
-	}
-	end := bytes.IndexByte(rec[recordHead:], '\n')
-	if end < 0 {
-		return nil
-	}
-	return rec[recordHead-bootBytes : recordHead+end]
 }

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"testing"
@@ -9,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/record"
 	"supernats/schema"
 )
 
@@ -20,7 +20,7 @@ func TestOfferedAgain(t *testing.T) {
 	var got []string
 	life := func(boot byte, headers ...string) {
 		t.Helper()
-		b, err := New(cfg, [bootBytes]byte{boot}, "test", zerolog.Nop())
+		b, err := New(cfg, [record.BootSize]byte{boot}, "test", zerolog.Nop())
 		if err == nil {
 			err = b.openSpool(context.Background())
 		}
@@ -45,8 +45,8 @@ func TestOfferedAgain(t *testing.T) {
 			if err != nil || !ok {
 				t.Fatal(ok, err)
 			}
-			if line, _, _ := bytes.Cut(rec[recordHead:], []byte("\n")); rec[0] == kindEvent {
-				got = append(got, string(line))
+			if v, _ := record.Parse(rec); v.IsEvent() {
+				got = append(got, string(v.Header))
 			}
 		}
 		// The stream has all of them, and forgets.

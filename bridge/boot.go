@@ -9,6 +9,7 @@ import (
 	"supernats/bridge/boot"
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/proctable"
+	"supernats/bridge/record"
 	"supernats/schema"
 )
 
@@ -16,17 +17,17 @@ import (
 // goroutine, and set by the one that listens: when the spool is open and, if the
 // first event shows another life, once more before anything of it is stored.
 type bootValue struct {
-	p atomic.Pointer[[bootBytes]byte]
+	p atomic.Pointer[[record.BootSize]byte]
 }
 
-func (v *bootValue) load() [bootBytes]byte {
+func (v *bootValue) load() [record.BootSize]byte {
 	if boot := v.p.Load(); boot != nil {
 		return *boot
 	}
-	return [bootBytes]byte{}
+	return [record.BootSize]byte{}
 }
 
-func (v *bootValue) store(boot [bootBytes]byte) { v.p.Store(&boot) }
+func (v *bootValue) store(boot [record.BootSize]byte) { v.p.Store(&boot) }
 
 func (v *bootValue) String() string {
 	boot := v.load()
@@ -179,7 +180,7 @@ func (b *Bridge) keepDir() string {
 
 // past is what the spool tells of the run before.
 func (y *history) past() boot.Past {
-	past := boot.Past{Known: len(y.boot) == bootBytes, Damaged: y.damaged}
+	past := boot.Past{Known: len(y.boot) == record.BootSize, Damaged: y.damaged}
 	if !past.Known {
 		return past
 	}

@@ -29,6 +29,7 @@ import (
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/proctable"
 	"supernats/bridge/publish"
+	"supernats/bridge/record"
 	"supernats/bridge/spool"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/trouble"
@@ -47,7 +48,7 @@ type Bridge struct {
 	loaded  sync.Once // what the run before has kept of it
 	version string
 	log     zerolog.Logger
-	encoder encoder
+	encoder record.Encoder
 
 	spool   *spool.Queue // from Run on
 	watch   watch
@@ -105,18 +106,18 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	if err != nil {
 		return nil, err
 	}
-	ttl, err := newTTLTable(cfg.TTL)
+	ttl, err := record.NewTTL(cfg.TTL)
 	if err != nil {
 		return nil, err
 	}
 	b := &Bridge{
 		cfg: cfg, version: version, table: new(proctable.Table),
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
-		encoder: encoder{host: cfg.Host, ttl: ttl},
+		encoder: record.Encoder{Host: cfg.Host, TTL: ttl},
 		snap:    make(chan string, 1), groups: make(chan struct{}, 1), lossNoted: make(chan struct{}, 1),
 	}
 	b.boot.store(boot)
-	b.life.fixed = boot != [bootBytes]byte{}
+	b.life.fixed = boot != [record.BootSize]byte{}
 	if cfg.ServerURL != "" {
 		b.server, err = supervisord.New(supervisord.Config{
 			URL: cfg.ServerURL, Username: os.Getenv("SUPERVISOR_USERNAME"), Password: os.Getenv("SUPERVISOR_PASSWORD"),

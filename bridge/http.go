@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/record"
 	"supernats/bridge/spool"
 	"supernats/schema/httplimit"
 )
@@ -184,7 +185,7 @@ func (b *Bridge) oldestAge() float64 {
 	}
 	var at time.Time
 	if err == nil {
-		at, err = RecordTime(rec)
+		at, err = record.Time(rec)
 	}
 	if err != nil {
 		return math.NaN() // the disk cannot be read, or not understood

@@ -9,6 +9,7 @@ import (
 
 	"supernats/bridge/boot"
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/record"
 	"supernats/schema"
 )
 
@@ -19,7 +20,7 @@ func aRun(t *testing.T, dir string, e boot.Evidence, events ...[2]uint64) (b *Br
 	cfg := goodConfig()
 	cfg.SpoolDir = dir
 	cfg.SpoolSync.every = -1
-	b, err := New(cfg, [bootBytes]byte{}, "test", zerolog.Nop())
+	b, err := New(cfg, [record.BootSize]byte{}, "test", zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,10 +46,10 @@ func lostIn(t *testing.T, b *Bridge) (count uint64) {
 		if !ok {
 			break
 		}
-		if rec[0] != kindMessage {
+		if v, _ := record.Parse(rec); !v.IsMessage() {
 			continue
 		}
-		payloads, err := Payloads("web1", rec)
+		payloads, err := record.Payloads("web1", rec)
 		if err != nil {
 			t.Fatal(err)
 		}

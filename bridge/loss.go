@@ -9,6 +9,7 @@ import (
 
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/proctable"
+	"supernats/bridge/record"
 	"supernats/bridge/spool"
 	"supernats/schema"
 )
@@ -189,11 +190,12 @@ type history struct {
 
 // record is given the records in their order.
 func (y *history) record(number uint64, rec []byte) {
-	if len(rec) < recordHead {
+	v, ok := record.Parse(rec)
+	if !ok {
 		return
 	}
-	if boot := rec[recordHead-bootBytes : recordHead]; !bytes.Equal(boot, y.boot) {
-		*y = history{boot: bytes.Clone(boot), losses: losses{boot: hex.EncodeToString(boot)}, table: y.table}
+	if !bytes.Equal(v.Boot, y.boot) {
+		*y = history{boot: bytes.Clone(v.Boot), losses: losses{boot: hex.EncodeToString(v.Boot)}, table: y.table}
 	}
 	if y.number > 0 && number != y.number+1 {
 		// What cannot be read is counted by the spool, so the events among it must not
@@ -201,37 +203,36 @@ func (y *history) record(number uint64, rec []byte) {
 		y.losses.place, y.losses.fromStart, y.damaged = place{}, false, true
 	}
 	y.number = number
-	line, rest, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
+	line := v.Header
 	if string(line) == beginning {
 		y.losses.fromStart = true
 	}
 	// Records of our own repeat where we are: only an event that is offered again is found.
-	stays := rec[0] == kindMessage && bytes.Equal(line, y.header)
+	stays := v.IsMessage() && bytes.Equal(line, y.header)
 	if h, err := eventlistener.ParseHeader(line); err == nil && !stays {
 		before := y.losses.place
 		if y.losses.seen(&h) {
 			y.header = append(y.header[:0], line...)
-			if rec[0] == kindEvent && y.table != nil {
-				at, _ := RecordTime(rec)
-				payload, _ := cutFacts(&h, rest)
+			if v.IsEvent() && y.table != nil {
+				at, _ := record.Time(rec)
+				payload, _ := record.CutFacts(&h, v.Body)
 				y.table.Event(tableEvent(y.losses.boot, &h, payload, at))
 			}
-			if rec[0] == kindMessage && before.known && before.pool == h.Pool {
+			if v.IsMessage() && before.known && before.pool == h.Pool {
 				// A place without a record of its event: that was let go.
 				y.losses.missing(h.PoolSerial, h.PoolSerial)
 			}
 		}
 	}
-	if rec[0] == kindMessage {
-		y.told(rest)
+	if v.IsMessage() {
+		y.told(v)
 	}
 }
 
 // told takes away what a record of losses has told. What was let go looks like
 // events that supervisord threw away.
-func (y *history) told(msg []byte) {
-	subject, rest, _ := bytes.Cut(msg, []byte("\n"))
-	_, json, _ := bytes.Cut(rest, []byte("\n"))
+func (y *history) told(v record.View) {
+	subject, json := v.Message()
 	if !bytes.HasPrefix(subject, []byte(schema.BridgePrefix)) || !bytes.HasSuffix(subject, []byte("."+schema.BridgeLoss)) {
 		return
 	}
@@ -256,8 +257,8 @@ func (y *history) end(left spool.Left) {
 	if left.Damaged {
 		y.losses.place, y.losses.fromStart, y.damaged = place{}, false, true
 	}
-	if len(left.Place) > bootBytes {
-		y.stand(left.Place[:bootBytes], left.Place[bootBytes:])
+	if len(left.Place) > record.BootSize {
+		y.stand(left.Place[:record.BootSize], left.Place[record.BootSize:])
 	}
 	if left.Memory > 0 {
 		y.losses.of(causeFull, y.losses.place.pool).Count += left.Memory
@@ -374,7 +375,7 @@ func (b *Bridge) tellLosses() error {
 		if err != nil {
 			return err
 		}
-		rec := appendMessage(nil, now, b.boot.load(), b.header, schema.BridgeSubject(b.cfg.Host, schema.BridgeLoss), ce.ID, json)
+		rec := record.AppendMessage(nil, now, b.boot.load(), b.header, schema.BridgeSubject(b.cfg.Host, schema.BridgeLoss), ce.ID, json)
 		switch loss.Cause {
 		case causeCorrupt:
 			err = b.spool.AppendLoss(rec, false)

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/record"
 	"supernats/bridge/spool"
 	"supernats/schema"
 )
@@ -66,7 +67,7 @@ func TestLossesAreCounted(t *testing.T) {
 	b.shed(eventRecord(schema.Tick5, ""), &eventlistener.Header{Event: schema.Tick5})
 	b.spoolLost(spool.Loss{Records: 3})
 	b.spoolLost(spool.Loss{Bytes: 100})
-	b.lost(nil, errRecord)
+	b.lost(nil, record.ErrMalformed)
 	for cause, want := range map[string]float64{causeBuffer: 0, causeFull: 1, causeCorrupt: 4, causeUnpublishable: 1} {
 		if got := testutil.ToFloat64(b.metrics.lost.WithLabelValues(cause)); got != want {
 			t.Errorf("%s: %v, want %v", cause, got, want)

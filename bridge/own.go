@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"supernats/bridge/publish"
+	"supernats/bridge/record"
 	"supernats/schema"
 )
 
@@ -30,7 +31,7 @@ func (b *Bridge) ownRecord(kind string, at time.Time) ([]byte, error) {
 	subject, id, json, err := b.own(kind, at)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return appendMessage(nil, at, b.boot.load(), b.header, subject, id, json), err
+	return record.AppendMessage(nil, at, b.boot.load(), b.header, subject, id, json), err
 }
 
 // own makes a record of ourselves.
@@ -72,7 +73,7 @@ func (b *Bridge) resent(event, messageID string) *nats.Msg {
 	}
 	ce := rec.Envelope(time.Now())
 	json, _ := schema.Marshal(ce) // texts only: they always encode
-	return message(schema.BridgeSubject(b.cfg.Host, schema.BridgeResent), ce.ID, json, 0)
+	return record.NewMessage(schema.BridgeSubject(b.cfg.Host, schema.BridgeResent), ce.ID, json, 0)
 }
 
 // fence is how the publisher finds out what the stream has of ours. All listeners
@@ -83,7 +84,7 @@ func (b *Bridge) fence() *publish.Fence {
 	return &publish.Fence{
 		Record: func() (*nats.Msg, error) {
 			subject, id, json, err := b.own(schema.BridgeReconnect, time.Now())
-			return message(subject, id, json, 0), err
+			return record.NewMessage(subject, id, json, 0), err
 		},
 		Consumer: schema.BridgeConsumer(b.cfg.Host), Filter: "supervisor.*." + token + ".>",
 		Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },

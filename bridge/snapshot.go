@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"supernats/bridge/record"
 	"supernats/schema"
 )
 
@@ -142,7 +143,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.spool.Append(appendMessage(nil, now, b.boot.load(), b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
+	if err := b.spool.Append(record.AppendMessage(nil, now, b.boot.load(), b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
 		if b.snapshotFails.Failed(err) {
 			b.log.Warn().Err(err).Msg("snapshot cannot be stored")
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"supernats/bridge/publish"
+	"supernats/bridge/record"
 	"supernats/bridge/trouble"
 	"supernats/schema"
 
@@ -37,7 +38,7 @@ var warnings = []string{
 // what supervisord's environment says, and its name is not known.
 func (b *Bridge) troubleMessage(t schema.Trouble, at time.Time) (*nats.Msg, error) {
 	t.Host, t.Pool = b.cfg.Host, b.pool()
-	if b.boot.load() != [bootBytes]byte{} {
+	if b.boot.load() != [record.BootSize]byte{} {
 		t.Boot = b.boot.String()
 	}
 	if who := b.identity.Load(); who != nil {
@@ -48,7 +49,7 @@ func (b *Bridge) troubleMessage(t schema.Trouble, at time.Time) (*nats.Msg, erro
 	if err != nil {
 		return nil, fmt.Errorf("encode a trouble: %w", err)
 	}
-	return message(schema.BridgeSubject(b.cfg.Host, schema.BridgeTrouble), ce.ID, json, 0), nil
+	return record.NewMessage(schema.BridgeSubject(b.cfg.Host, schema.BridgeTrouble), ce.ID, json, 0), nil
 }
 
 // newBoard makes the board of this bridge's troubles.
