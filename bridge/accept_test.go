@@ -32,13 +32,13 @@ func TestOfferedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := b.spool.Rewind(); err != nil {
+		if err := b.journal.spool.Load().Rewind(); err != nil {
 			t.Fatal(err)
 		}
-		b.spool.Finish()
+		b.journal.spool.Load().Finish()
 		got = nil
 		for {
-			rec, ok, err := b.spool.Next()
+			rec, ok, err := b.journal.spool.Load().Next()
 			if err == io.EOF {
 				break
 			}
@@ -51,11 +51,11 @@ func TestOfferedAgain(t *testing.T) {
 		}
 		// The stream has all of them, and forgets.
 		if boot == 1 && len(headers) == 2 {
-			if err := b.spool.Ack(int(b.spool.Stats().Records), 7); err != nil {
+			if err := b.journal.spool.Load().Ack(int(b.journal.spool.Load().Stats().Records), 7); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := b.spool.Close(); err != nil {
+		if err := b.journal.spool.Load().Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

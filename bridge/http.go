@@ -118,7 +118,7 @@ var errSpoolClosed = errors.New("spool is not open yet, the log says why")
 
 // notReady is why no events are accepted, nil if they are.
 func (b *Bridge) notReady() error {
-	if s := b.opened.Load(); s != nil {
+	if s := b.journal.spool.Load(); s != nil {
 		return s.Stats().Err
 	}
 	return errSpoolClosed
@@ -134,7 +134,7 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 	} else {
 		fmt.Fprintln(w, "ready")
 	}
-	if s := b.opened.Load(); s != nil {
+	if s := b.journal.spool.Load(); s != nil {
 		st := s.Stats()
 		fmt.Fprintf(w, "spool: %d records wait for JetStream, %.0f %% of what they may take is used\n", st.Records, 100*s.Used())
 		if st.Disk != nil {
@@ -166,7 +166,7 @@ func oneLine(s string) string {
 
 // spoolStats are those of the spool, zeros before it is open.
 func (b *Bridge) spoolStats() spool.QueueStats {
-	if s := b.opened.Load(); s != nil {
+	if s := b.journal.spool.Load(); s != nil {
 		return s.Stats()
 	}
 	return spool.QueueStats{}
@@ -175,7 +175,7 @@ func (b *Bridge) spoolStats() spool.QueueStats {
 // oldestAge is how many seconds ago the oldest record in the spool was read from
 // supervisord.
 func (b *Bridge) oldestAge() float64 {
-	s := b.opened.Load()
+	s := b.journal.spool.Load()
 	if s == nil {
 		return 0
 	}

@@ -13,35 +13,29 @@ import (
 	"supernats/schema"
 )
 
-// identity is what supervisord calls itself and our section. Both are known from
-// the first event on.
-type identity struct{ server, pool string }
-
 // recordStarted tells that the bridge runs, when it knows under whom.
 func (b *Bridge) recordStarted(ctx context.Context, at time.Time) error {
 	rec, err := b.ownRecord(schema.BridgeStarted, at)
 	if err != nil {
 		return err
 	}
-	return b.store(ctx, rec, nil)
+	return b.journal.store(ctx, rec, nil)
 }
 
 // ownRecord makes a record of ourselves for the spool.
 func (b *Bridge) ownRecord(kind string, at time.Time) ([]byte, error) {
 	subject, id, json, err := b.own(kind, at)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return record.AppendMessage(nil, at, b.boot.load(), b.header, subject, id, json), err
+	return b.journal.message(at, subject, id, json), err
 }
 
 // own makes a record of ourselves.
 func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte, err error) {
-	who := b.identity.Load()
+	who := b.life.names.Load()
 	if who == nil {
-		who = &identity{pool: b.pool()}
+		who = &names{pool: b.pool()}
 	}
 	rec := schema.Bridge{
-		Host: b.cfg.Host, Server: who.server, Boot: b.boot.String(), Pool: who.pool,
+		Host: b.cfg.Host, Server: who.server, Boot: b.life.boot.String(), Pool: who.pool,
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
 		SupervisorPID: b.SupervisorPID(), Ephemeral: b.cfg.Ephemeral, Section: b.section.of(who.pool),
 	}
@@ -49,7 +43,7 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 		rec.Reasons = b.reasons.Status(sectionWait)
 		rec.Watch = b.watched.Load()
 	}
-	if by := b.identifiedBy(); by != "" {
+	if by := b.life.identifiedBy(); by != "" {
 		rec.Settings["identity"] = by
 	}
 	if kind == schema.BridgeStopping {
@@ -63,12 +57,12 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 
 // resent makes the record of an event that was stored under another message id.
 func (b *Bridge) resent(event, messageID string) *nats.Msg {
-	who := b.identity.Load()
+	who := b.life.names.Load()
 	if who == nil {
-		who = &identity{}
+		who = &names{}
 	}
 	rec := schema.Resent{
-		Host: b.cfg.Host, Server: who.server, Boot: b.boot.String(), Pool: who.pool,
+		Host: b.cfg.Host, Server: who.server, Boot: b.life.boot.String(), Pool: who.pool,
 		Event: event, MessageID: messageID,
 	}
 	ce := rec.Envelope(time.Now())
@@ -80,7 +74,7 @@ func (b *Bridge) resent(event, messageID string) *nats.Msg {
 // of a host use one consumer: a user's permissions name it.
 func (b *Bridge) fence() *publish.Fence {
 	token := schema.Token(b.cfg.Host)
-	ours := b.boot.String()
+	ours := b.life.boot.String()
 	return &publish.Fence{
 		Record: func() (*nats.Msg, error) {
 			subject, id, json, err := b.own(schema.BridgeReconnect, time.Now())
@@ -92,7 +86,7 @@ func (b *Bridge) fence() *publish.Fence {
 		Boot: func(id string) string { // host/boot/…
 			rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
 			boot, _, _ := strings.Cut(rest, "/")
-			if boot == b.boot.String() {
+			if boot == b.life.boot.String() {
 				return ours // also if the first event shows another life
 			}
 			return boot

@@ -72,8 +72,13 @@ func (b *Bridge) sees(event string) bool {
 
 // pool is the name of our section, empty where that is not known yet.
 func (b *Bridge) pool() string {
-	if who := b.identity.Load(); who != nil {
-		return who.pool
+	return b.life.pool()
+}
+
+// pool is the name of our section, empty where that is not known yet.
+func (l *life) pool() string {
+	if names := l.names.Load(); names != nil {
+		return names.pool
 	}
 	return os.Getenv("SUPERVISOR_GROUP_NAME")
 }

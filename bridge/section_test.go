@@ -142,7 +142,7 @@ func TestNoTicks(t *testing.T) {
 				b := &Bridge{troubles: trouble.New(trouble.Config{Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()})}
 				b.section.done = make(chan struct{})
 				close(b.section.done)
-				b.identity.Store(&identity{pool: "supernats"})
+				b.life.names.Store(&names{pool: "supernats"})
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan struct{})
 				go func() {
@@ -183,7 +183,7 @@ func TestSees(t *testing.T) {
 		{"", true, true}, // not known
 	} {
 		b := &Bridge{}
-		b.identity.Store(&identity{pool: "supernats"})
+		b.life.names.Store(&names{pool: "supernats"})
 		b.section.done = make(chan struct{})
 		close(b.section.done)
 		if tc.events != "" {

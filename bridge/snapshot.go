@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"supernats/bridge/record"
 	"supernats/schema"
 )
 
@@ -131,19 +130,17 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	b.table.Answer(snap.Processes)
 	b.unheard.answer(b.table.Due(), snap.Processes)
 	now := time.Now()
-	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, b.boot.String(), serial, reason
+	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, b.life.boot.String(), serial, reason
 	ce := snap.Envelope(now)
 	json, err := schema.Marshal(ce)
 	if err != nil {
 		b.log.Error().Err(err).Msg("snapshot cannot be encoded")
 		return
 	}
-	if b.spool.Used() > shedAbove {
+	if b.journal.spool.Load().Used() > shedAbove {
 		return // the next one tells the same
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.spool.Append(record.AppendMessage(nil, now, b.boot.load(), b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
+	if err := b.journal.appendMessage(now, schema.SnapshotSubject(b.cfg.Host), ce.ID, json); err != nil {
 		if b.snapshotFails.Failed(err) {
 			b.log.Warn().Err(err).Msg("snapshot cannot be stored")
 		}

@@ -26,6 +26,8 @@ const (
 	troubleOutput  = "output"
 	troubleLate    = "late-deaths"
 	troubleSlow    = "spool-slow"
+
+	troubleIdentity = "identity"
 )
 
 // warnings are the causes with which events arrive all the same.
@@ -38,10 +40,10 @@ var warnings = []string{
 // what supervisord's environment says, and its name is not known.
 func (b *Bridge) troubleMessage(t schema.Trouble, at time.Time) (*nats.Msg, error) {
 	t.Host, t.Pool = b.cfg.Host, b.pool()
-	if b.boot.load() != [record.BootSize]byte{} {
-		t.Boot = b.boot.String()
+	if b.life.boot.load() != [record.BootSize]byte{} {
+		t.Boot = b.life.boot.String()
 	}
-	if who := b.identity.Load(); who != nil {
+	if who := b.life.names.Load(); who != nil {
 		t.Server = who.server
 	}
 	ce := t.Envelope(at)
