@@ -30,9 +30,15 @@ var arrows = []arrow{
 	{`schema/program`, ``, ``},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool|/record|/section)?`, ``},
 	{`bridge/(eventlistener|spool)`, ``, `-`},
 	{`bridge/ledger`, `schema`, `-`},
+	// A record holds an event's header line, and its messages are made for a publisher.
+	{`bridge/record`, `schema(/stream)?|bridge/(eventlistener|publish)`, ``},
+	// The facts of a death come from the kernel by three ways, and go into a record.
+	{`bridge/deaths`, `schema|bridge/(eventlistener|record|deathwatch|oom|look)`, ``},
+	// The section is one of supervisord's configuration.
+	{`bridge/section`, `schema|bridge/supervisord.*`, ``},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 
 	{`consumer`, `schema(/stream|/repeat)?`, ``},

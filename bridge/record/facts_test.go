@@ -1,4 +1,4 @@
-package bridge
+package record
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"supernats/bridge/eventlistener"
 	"supernats/schema"
@@ -20,14 +19,14 @@ const exitedHeader = "ver:3.0 server:supervisor serial:21 pool:supernats poolser
 func TestFactsAreStoredWithTheirEvent(t *testing.T) {
 	t.Parallel()
 	const payload = "processname:p groupname:g from_state:RUNNING expected:0 pid:7"
-	f := &facts{
+	f := &Facts{
 		Exit: &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel, OOM: &schema.OOM{Cgroup: "/a b/\n\"c\"", Limit: 5}},
 		Ran:  new(12.345), Last: &schema.Look{Time: schema.Time{Time: time.Unix(1, 0).UTC()}, RSS: 9},
 	}
-	rec := f.append(appendEvent(nil, time.UnixMicro(5), [bootBytes]byte{1}, []byte(exitedHeader), []byte(payload)))
+	rec := f.AppendTo(AppendEvent(nil, time.UnixMicro(5), [BootSize]byte{1}, []byte(exitedHeader), []byte(payload)))
 
-	enc := &encoder{host: "web1"}
-	_, e, got, err := enc.decode(rec)
+	enc := &Encoder{Host: "web1"}
+	_, e, got, err := enc.Decode(rec)
 	if err != nil || e.PID != 7 || e.Extra != nil {
 		t.Fatalf("%+v, %v", e, err)
 	}
@@ -39,7 +38,7 @@ func TestFactsAreStoredWithTheirEvent(t *testing.T) {
 		t.Errorf("%v %s", err, msgs[0].Data)
 	}
 
-	_, body, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
+	_, body, _ := bytes.Cut(rec[headSize:], []byte("\n"))
 	old := schema.Decode(schema.Raw{Event: schema.ProcessStateExited, Payload: body}, "web1", "")
 	if old.Process != "p" || old.PID != 7 || old.Data != nil || len(old.Extra) != 1 {
 		t.Errorf("an older bridge reads %+v", old)
@@ -54,7 +53,7 @@ func TestForeignFacts(t *testing.T) {
 		{"PROCESS_STATE_EXITED", "processname:p groupname:g\nsupernats:{", "processname:p groupname:g"},
 	} {
 		h := &eventlistener.Header{Event: tt.event}
-		rest, f := cutFacts(h, []byte(tt.payload))
+		rest, f := CutFacts(h, []byte(tt.payload))
 		if string(rest) != tt.rest || f != nil {
 			t.Errorf("%s: %q %+v", tt.event, rest, f)
 		}
@@ -64,7 +63,7 @@ func TestForeignFacts(t *testing.T) {
 // Only a death that nobody wanted has a reason.
 func TestFactsApply(t *testing.T) {
 	t.Parallel()
-	f := &facts{Exit: &schema.Exit{Code: new(3)}, Ran: new(1.5)}
+	f := &Facts{Exit: &schema.Exit{Code: new(3)}, Ran: new(1.5)}
 	for _, tt := range []struct {
 		e    schema.Event
 		want bool
@@ -75,51 +74,69 @@ func TestFactsApply(t *testing.T) {
 		{schema.Event{Event: schema.ProcessStateBackoff}, true},
 		{schema.Event{Event: schema.ProcessStateFatal}, true},
 	} {
-		f.apply(&tt.e)
+		f.Apply(&tt.e)
 		if (tt.e.Exit != nil) != tt.want || tt.e.Ran == nil {
 			t.Errorf("%s has reason %v, ran %v", tt.e.Event, tt.e.Exit, tt.e.Ran)
 		}
 	}
 	known := schema.Event{Event: schema.ProcessStateBackoff, Exit: &schema.Exit{SpawnErr: "no such file"}}
-	if f.apply(&known); known.Exit.SpawnErr == "" {
+	if f.Apply(&known); known.Exit.SpawnErr == "" {
 		t.Errorf("the reason of a program without a process is replaced: %+v", known.Exit)
 	}
 }
 
-func TestExitOf(t *testing.T) {
-	t.Parallel()
-	for status, want := range map[unix.WaitStatus]schema.Exit{
-		42 << 8:   {Code: new(42)},
-		0:         {Code: new(0)},
-		9:         {Signal: "SIGKILL"},
-		11 | 0x80: {Signal: "SIGSEGV", Core: true},
-		29:        {Signal: "SIGPOLL"},
-		34:        {Signal: "SIGRTMIN"},
-		35:        {Signal: "signal 35"},
-		64:        {Signal: "SIGRTMAX"},
+// Where memory ran out is stored with its event, whatever the cgroup is called, and
+// belongs to a process that was killed only.
+func TestMemoryFacts(t *testing.T) {
+	ranOut := &schema.OOM{Cgroup: "/a b\n\"c\" supernats:{}", Limit: 2, Peak: 1}
+	for _, tt := range []struct {
+		name       string
+		kernel, by *schema.Exit // by is what supervisord's log says
+		want       *schema.OOM
+	}{
+		{"by the kernel", &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel}, nil, ranOut},
+		{"by the log", nil, &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromLog}, ranOut},
+		{"another signal by the log", nil, &schema.Exit{Signal: "SIGTERM", Source: schema.ExitFromLog}, nil},
+		{"a code by the log", nil, &schema.Exit{Code: new(1), Source: schema.ExitFromLog}, nil},
+		{"no reason", nil, nil, nil},
 	} {
-		want.Source = schema.ExitFromKernel
-		if diff := cmp.Diff(&want, exitOf(status)); diff != "" {
-			t.Errorf("status %#x: %s", int(status), diff)
-		}
-	}
-	if e := exitOf(0x7f); e != nil { // stopped
-		t.Errorf("a process that was stopped has ended: %+v", e)
+		t.Run(tt.name, func(t *testing.T) {
+			const payload = "processname:web groupname:web from_state:RUNNING expected:0 pid:7"
+			f := &Facts{Exit: tt.kernel, OOM: ranOut}
+			h := &eventlistener.Header{Event: schema.ProcessStateExited}
+			line, f := CutFacts(h, f.AppendTo([]byte(payload)))
+			if string(line) != payload || f == nil {
+				t.Fatalf("read back as %q, %+v", line, f)
+			}
+
+			e := &schema.Event{Event: schema.ProcessStateExited, Expected: new(false), Exit: tt.by}
+			f.Apply(e)
+			var got *schema.OOM
+			if e.Exit != nil {
+				got = e.Exit.OOM
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if tt.by != nil && tt.by.OOM != nil || f.Exit != nil && f.Exit.OOM != nil {
+				t.Error("what others hold is changed")
+			}
+		})
 	}
 }
 
-// A bucket never gives more than its size at once, and then one each time.
-func TestBucket(t *testing.T) {
+// A program that could not be started has not run.
+func TestNeverRan(t *testing.T) {
 	t.Parallel()
-	b, now, n := bucket{every: time.Second / 48, size: 2}, time.Unix(1, 0), 0
-	for end := now.Add(time.Second); now.Before(end); now = now.Add(time.Millisecond) {
-		if wait := b.take(now); wait == 0 {
-			n++
-		} else if wait > time.Second/48+time.Millisecond {
-			t.Fatalf("%v to wait", wait)
+	ran := 1.5
+	for _, tc := range []struct {
+		exit *schema.Exit
+		want bool
+	}{{nil, true}, {&schema.Exit{Signal: "SIGKILL"}, true}, {&schema.Exit{SpawnErr: "can't find command"}, false}} {
+		e := &schema.Event{Event: schema.ProcessStateBackoff, Exit: tc.exit}
+		(&Facts{Ran: &ran, Last: &schema.Look{}}).Apply(e)
+		if got := e.Ran != nil && e.Last != nil; got != tc.want {
+			t.Errorf("%+v: %v, %v", tc.exit, e.Ran, e.Last)
 		}
-	}
-	if n < 45 || n > 50 {
-		t.Errorf("%d times in a second", n)
 	}
 }

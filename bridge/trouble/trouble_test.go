@@ -1,4 +1,4 @@
-package bridge
+package trouble
 
 import (
 	"bytes"
@@ -26,13 +26,16 @@ type reported struct {
 }
 
 // troublesIn runs troubles in a bubble, and returns what they publish and log.
-func troublesIn(t *testing.T, attached bool) (list *troubles, published func() []reported, logged func() string) {
+func troublesIn(t *testing.T, attached bool) (list *Board, published func() []reported, logged func() string) {
 	t.Helper()
 	var got []reported
 	var log bytes.Buffer
 	begun := time.Now()
-	list = newTroubles(zerolog.New(&log), prometheus.NewRegistry(), func(tr schema.Trouble, at time.Time) (*nats.Msg, error) {
-		return &nats.Msg{Subject: tr.Cause + ": " + tr.Text + " (" + tr.Fix + ")", Reply: fmt.Sprint(tr.Over)}, nil
+	list = New(Config{
+		Log: zerolog.New(&log), Metrics: prometheus.NewRegistry(), Warnings: []string{"xmlrpc"},
+		Encode: func(tr schema.Trouble, at time.Time) (*nats.Msg, error) {
+			return &nats.Msg{Subject: tr.Cause + ": " + tr.Text + " (" + tr.Fix + ")", Reply: fmt.Sprint(tr.Over)}, nil
+		},
 	})
 	publish := func(key string, m *nats.Msg) {
 		if !strings.HasPrefix(key, "trouble/") {
@@ -41,13 +44,13 @@ func troublesIn(t *testing.T, attached bool) (list *troubles, published func() [
 		got = append(got, reported{time.Since(begun), m.Subject, m.Reply == "true"})
 	}
 	if attached {
-		list.attach(publish, false)
+		list.Attach(publish, false)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		list.run(ctx)
+		list.Run(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -72,7 +75,7 @@ func TestTroubleReported(t *testing.T) {
 		list, published, logged := troublesIn(t, true)
 		const full = "disk-full: no room (make some)"
 		for range 1000 {
-			list.raise("disk-full", "no room", "make some")
+			list.Raise("disk-full", "no room", "make some")
 		}
 		if diff := cmp.Diff([]reported{{0, full, false}}, published(), allowReported); diff != "" {
 			t.Errorf("raised (-want +got):\n%s", diff)
@@ -88,11 +91,11 @@ func TestTroubleReported(t *testing.T) {
 		if log := logged(); log != "" {
 			t.Errorf("logged %s", log)
 		}
-		if got := list.lasting(); len(got) != 1 || got[0].Cause != "disk-full" || time.Since(got[0].Since.Time) != 2*time.Hour+time.Second {
+		if got := list.Lasting(); len(got) != 1 || got[0].Cause != "disk-full" || time.Since(got[0].Since.Time) != 2*time.Hour+time.Second {
 			t.Errorf("lasting are %v", got)
 		}
 		for range 1000 {
-			list.clear("disk-full")
+			list.Clear("disk-full")
 		}
 		if diff := cmp.Diff([]reported{{2*time.Hour + time.Second, full, true}}, published(), allowReported); diff != "" {
 			t.Errorf("cleared (-want +got):\n%s", diff)
@@ -101,7 +104,7 @@ func TestTroubleReported(t *testing.T) {
 			t.Errorf("logged %s", log)
 		}
 		time.Sleep(24 * time.Hour)
-		if got, lasting := published(), list.lasting(); len(got)+len(lasting) != 0 {
+		if got, lasting := published(), list.Lasting(); len(got)+len(lasting) != 0 {
 			t.Errorf("after its end %v, %v", got, lasting)
 		}
 	})
@@ -114,14 +117,14 @@ var allowReported = cmp.AllowUnexported(reported{})
 func TestTroubleBeforePublisher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list, _, _ := troublesIn(t, false)
-		list.raise("listen", "address in use", "")
-		list.raise("spool-locked", "locked", "")
+		list.Raise("listen", "address in use", "")
+		list.Raise("spool-locked", "locked", "")
 		time.Sleep(3 * time.Hour)
-		list.clear("spool-locked")
+		list.Clear("spool-locked")
 		var got []string
-		list.attach(func(_ string, m *nats.Msg) { got = append(got, m.Subject) }, false)
-		list.attach(func(string, *nats.Msg) { t.Error("published early") }, true) // too late
-		list.raise("clock", "slow", "")
+		list.Attach(func(_ string, m *nats.Msg) { got = append(got, m.Subject) }, false)
+		list.Attach(func(string, *nats.Msg) { t.Error("published early") }, true) // too late
+		list.Raise("clock", "slow", "")
 		if diff := cmp.Diff([]string{"listen: address in use ()", "clock: slow ()"}, got); diff != "" {
 			t.Errorf("published (-want +got):\n%s", diff)
 		}
@@ -132,17 +135,17 @@ func TestTroubleBeforePublisher(t *testing.T) {
 func TestTroubleAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list, published, logged := troublesIn(t, true)
-		list.raise("xmlrpc", "no answer", "")
-		list.raise("gone", "gone", "")
-		list.clear("gone")
+		list.Raise("xmlrpc", "no answer", "")
+		list.Raise("gone", "gone", "")
+		list.Clear("gone")
 		published()
 		time.Sleep(5 * time.Minute)
-		list.again()
+		list.Repeat()
 		if diff := cmp.Diff([]reported{{5 * time.Minute, "xmlrpc: no answer ()", false}}, published(), allowReported); diff != "" {
 			t.Errorf("reconnected (-want +got):\n%s", diff)
 		}
 		for range 600 {
-			list.again()
+			list.Repeat()
 			time.Sleep(time.Second)
 		}
 		if n := len(published()); n < 9 || n > 10 {
@@ -161,9 +164,9 @@ func TestTroubleFlaps(t *testing.T) {
 		const day = 24 * time.Hour
 		begun := time.Now()
 		for time.Since(begun) < day {
-			list.raise("disk-full", "no room", "")
+			list.Raise("disk-full", "no room", "")
 			time.Sleep(100 * time.Millisecond)
-			list.clear("disk-full")
+			list.Clear("disk-full")
 			time.Sleep(900 * time.Millisecond)
 		}
 		got := published()
@@ -181,8 +184,8 @@ func TestTroubleFlaps(t *testing.T) {
 		begun = time.Now()
 		records := 0
 		for time.Since(begun) < day {
-			list.raise("disk-full", "no room", "")
-			list.clear("disk-full")
+			list.Raise("disk-full", "no room", "")
+			list.Clear("disk-full")
 			for over := false; !over; {
 				time.Sleep(time.Second)
 				for _, r := range published() {
@@ -195,8 +198,8 @@ func TestTroubleFlaps(t *testing.T) {
 			t.Errorf("%d records in a day, want %d at most", records, most)
 		}
 		time.Sleep(2 * calm)
-		list.raise("disk-full", "no room", "")
-		list.clear("disk-full")
+		list.Raise("disk-full", "no room", "")
+		list.Clear("disk-full")
 		if got := published(); len(got) != 2 || got[0].over || !got[1].over {
 			t.Errorf("after a calm %v", got)
 		}
@@ -208,7 +211,7 @@ func TestTroubleText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list, published, logged := troublesIn(t, true)
 		for i := range 300 {
-			list.raise("disk-full", fmt.Sprintf("%d bytes are left", i), "")
+			list.Raise("disk-full", fmt.Sprintf("%d bytes are left", i), "")
 			time.Sleep(time.Second)
 		}
 		if got := published(); len(got) < 4 || len(got) > 6 || got[1].subject != "disk-full: 60 bytes are left ()" && got[1].subject != "disk-full: 59 bytes are left ()" {
@@ -224,20 +227,20 @@ func TestTroubleBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list, published, _ := troublesIn(t, true)
 		for i := range 1000 {
-			list.raise(fmt.Sprint("cause-", i), strings.Repeat("é\xff", 10000), strings.Repeat("日", 10000))
+			list.Raise(fmt.Sprint("cause-", i), strings.Repeat("é\xff", 10000), strings.Repeat("日", 10000))
 		}
-		if n := len(list.lasting()); n != maxTroubles+1 {
+		if n := len(list.Lasting()); n != maxCauses+1 {
 			t.Errorf("%d causes are kept", n)
 		}
-		for _, x := range list.lasting() {
-			if len(x.Text) > maxTroubleText+3 || len(x.Fix) > maxTroubleText+3 || strings.ToValidUTF8(x.Text, "") != x.Text {
+		for _, x := range list.Lasting() {
+			if len(x.Text) > maxText+3 || len(x.Fix) > maxText+3 || strings.ToValidUTF8(x.Text, "") != x.Text {
 				t.Errorf("text of %d bytes", len(x.Text))
 			}
 		}
-		if n := len(published()); n != maxTroubles+1 {
+		if n := len(published()); n != maxCauses+1 {
 			t.Errorf("%d records", n)
 		}
-		list.clear("never raised")
+		list.Clear("never raised")
 		if n := len(published()); n != 0 {
 			t.Errorf("%d records", n)
 		}
@@ -247,9 +250,9 @@ func TestTroubleBounds(t *testing.T) {
 func TestTroubleMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list, _, _ := troublesIn(t, false)
-		list.raise("a", "a", "")
-		list.raise("b", "b", "")
-		list.clear("b")
+		list.Raise("a", "a", "")
+		list.Raise("b", "b", "")
+		list.Clear("b")
 		for cause, want := range map[string]float64{"a": 1, "b": 0} {
 			if got := testutil.ToFloat64(list.gauge.WithLabelValues(cause)); got != want {
 				t.Errorf("%s is %v, want %v", cause, got, want)

@@ -1,4 +1,4 @@
-package bridge
+package record
 
 import (
 	"strings"
@@ -26,7 +26,7 @@ func TestTTLErrors(t *testing.T) {
 		{"negative", durations{"TICK_5": -1}, "allowed are 0 and 1s or more"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			table, err := newTTLTable(tc.settings)
+			table, err := NewTTL(tc.settings)
 			if err == nil {
 				t.Fatalf("got %v", table)
 			}
@@ -75,13 +75,13 @@ func TestTTL(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			table, err := newTTLTable(tc.settings)
+			table, err := NewTTL(tc.settings)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want, got := map[string]time.Duration{}, map[string]time.Duration{}
 			for name, d := range defaults {
-				want[name], got[name] = d, table.of(name)
+				want[name], got[name] = d, table.Of(name)
 			}
 			for name, d := range tc.want {
 				want[name] = d
@@ -94,7 +94,7 @@ func TestTTL(t *testing.T) {
 			}
 		})
 	}
-	table, err := newTTLTable(durations{ttlSnapshot: set(2 * hour)})
+	table, err := NewTTL(durations{ttlSnapshot: set(2 * hour)})
 	if err != nil || table[ttlSnapshot] != 2*hour {
 		t.Errorf("snapshots stay for %v, %v", table[ttlSnapshot], err)
 	}

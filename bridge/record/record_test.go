@@ -1,4 +1,4 @@
-package bridge
+package record
 
 import (
 	"bytes"
@@ -22,17 +22,17 @@ const mib = 1 << 20
 
 var (
 	readAt   = time.Date(2026, 11, 21, 19, 0, 31, 833512999, time.UTC)
-	testBoot = [bootBytes]byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}
+	testBoot = [BootSize]byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}
 )
 
-func testEncoder() *encoder { return &encoder{host: "web 1", ttl: defaultTTL} }
+func testEncoder() *Encoder { return &Encoder{Host: "web 1", TTL: defaultTTL} }
 
 func header(event string, n int) string {
 	return fmt.Sprintf("ver:3.0 server:my supervisor serial:1234 pool:supernats poolserial:1200 eventname:%s len:%d", event, n)
 }
 
 func eventRecord(event, payload string) []byte {
-	return appendEvent(nil, readAt, testBoot, []byte(header(event, len(payload))), []byte(payload))
+	return AppendEvent(nil, readAt, testBoot, []byte(header(event, len(payload))), []byte(payload))
 }
 
 func TestEncodeErrors(t *testing.T) {
@@ -44,14 +44,14 @@ func TestEncodeErrors(t *testing.T) {
 		want error // nil: any
 		text string
 	}{
-		{"nothing", nil, errRecord, "malformed"},
-		{"cut in its head", whole[:recordHead-1], errRecord, "malformed"},
-		{"only a head", whole[:recordHead], errRecord, "malformed"},
-		{"cut in its header", whole[:recordHead+20], errRecord, "malformed"},
-		{"of a kind not known", unknown, errRecord, `kind 'x'`},
-		{"with a header that is none", append(bytes.Clone(whole[:recordHead]), "READY\nwhen:1"...), nil, `"READY"`},
-		{"message without id", appendHead([]byte{}, kindMessage, readAt, testBoot), errRecord, "malformed"},
-		{"message without JSON", append(appendHead(nil, kindMessage, readAt, testBoot), "\nsubject\nid"...), errRecord, "malformed"},
+		{"nothing", nil, ErrMalformed, "malformed"},
+		{"cut in its head", whole[:headSize-1], ErrMalformed, "malformed"},
+		{"only a head", whole[:headSize], ErrMalformed, "malformed"},
+		{"cut in its header", whole[:headSize+20], ErrMalformed, "malformed"},
+		{"of a kind not known", unknown, ErrMalformed, `kind 'x'`},
+		{"with a header that is none", append(bytes.Clone(whole[:headSize]), "READY\nwhen:1"...), nil, `"READY"`},
+		{"message without id", appendHead([]byte{}, kindMessage, readAt, testBoot), ErrMalformed, "malformed"},
+		{"message without JSON", append(appendHead(nil, kindMessage, readAt, testBoot), "\nsubject\nid"...), ErrMalformed, "malformed"},
 		{"names beyond max_payload", eventRecord("PROCESS_LOG_STDOUT", "processname:"+strings.Repeat("p", 2*mib)+" groupname:g\ndata"), publish.ErrTooLarge, "web 1/0123456789abcdef/1234 needs"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestEncode(t *testing.T) {
 			},
 		},
 		{
-			"a message of our own", appendMessage(nil, readAt, testBoot, nil, "supervisor.bridge.web=201.started", "an id", []byte("{\n}")),
+			"a message of our own", AppendMessage(nil, readAt, testBoot, nil, "supervisor.bridge.web=201.started", "an id", []byte("{\n}")),
 			&nats.Msg{Subject: "supervisor.bridge.web=201.started", Header: headers("an id", ""), Data: []byte("{\n}")},
 		},
 	} {
@@ -138,7 +138,7 @@ func TestEncode(t *testing.T) {
 // The buffer is used again from one event to the next.
 func TestAppendEvent(t *testing.T) {
 	buf := eventRecord("X", strings.Repeat("x", 1000))
-	again := appendEvent(buf[:0], readAt, testBoot, []byte(header("TICK_5", 6)), []byte("when:1"))
+	again := AppendEvent(buf[:0], readAt, testBoot, []byte(header("TICK_5", 6)), []byte("when:1"))
 	if &again[0] != &buf[0] || !bytes.Equal(again, eventRecord("TICK_5", "when:1")) {
 		t.Errorf("record is %q", again)
 	}
@@ -224,11 +224,11 @@ func TestEncodeInPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.Reply = "of the last one"
-		at, event, _, err := enc.decode(rec)
+		at, event, _, err := enc.Decode(rec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := enc.event(m, event, at, mib)
+		got, err := enc.EncodeEvent(m, event, at, mib)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package bridge
+package record
 
 import (
 	"fmt"
@@ -15,11 +15,11 @@ const ttlSnapshot = "snapshot"
 // ttlTable says how long messages stay in the stream, by the name of an event,
 // concrete or abstract, or "snapshot". What is not in it stays for as long as
 // the stream keeps it.
-type ttlTable map[string]time.Duration
+type TTL map[string]time.Duration
 
 // defaultTTL keeps ticks and logs from pushing last week's crashes out: 1,000
 // hosts make 17 million TICK_5 a day.
-var defaultTTL = ttlTable{
+var defaultTTL = TTL{
 	schema.Tick5:            time.Hour,
 	ttlSnapshot:             time.Hour,
 	schema.Tick60:           24 * time.Hour,
@@ -30,8 +30,8 @@ var defaultTTL = ttlTable{
 // newTTLTable lays the settings over the defaults. 0 means for as long as the
 // stream keeps it. A concrete name wins over an abstract one; an abstract one
 // that is set wins over defaults for the names below it.
-func newTTLTable(settings map[string]schema.Duration) (ttlTable, error) {
-	t := ttlTable{}
+func NewTTL(settings map[string]schema.Duration) (TTL, error) {
+	t := TTL{}
 	for name, d := range defaultTTL {
 		t[name] = d
 	}
@@ -53,13 +53,13 @@ func newTTLTable(settings map[string]schema.Duration) (ttlTable, error) {
 		t[name] = time.Duration(d)
 	}
 	for _, name := range schema.Names() {
-		t[name] = t.of(name)
+		t[name] = t.Of(name)
 	}
 	return t, nil
 }
 
 // of returns the time for an event, 0 for none.
-func (t ttlTable) of(event string) time.Duration {
+func (t TTL) Of(event string) time.Duration {
 	if d, ok := t[event]; ok {
 		return d
 	}

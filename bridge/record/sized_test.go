@@ -1,9 +1,7 @@
-package bridge
+package record
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,27 +9,18 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"supernats/bridge/publish"
-	"supernats/bridge/spool"
-	"supernats/bridge/supervisord"
 	"supernats/schema"
 	"supernats/schema/stream"
-	"supernats/schema/stream/streamtest"
 )
-
-var orderedAll = jetstream.OrderedConsumerConfig{}
 
 // schemaOf checks payloads against a published schema.
 func schemaOf(tb testing.TB, name string) func(payload []byte) {
 	tb.Helper()
-	compiled, err := jsonschema.NewCompiler().Compile("../schema/" + name + ".schema.json")
+	compiled, err := jsonschema.NewCompiler().Compile("../../schema/" + name + ".schema.json")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -47,21 +36,6 @@ func schemaOf(tb testing.TB, name string) func(payload []byte) {
 	}
 }
 
-// leave puts a record into a spool, as an earlier run does.
-func leave(tb testing.TB, dir string, rec []byte) {
-	tb.Helper()
-	s, err := spool.Open(context.Background(), spool.Options{Dir: dir, Max: 1 << 30})
-	if err == nil {
-		err = s.Append(rec)
-	}
-	if err == nil {
-		err = s.Close()
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-}
-
 // tableOf is the record of a process table.
 func tableOf(t *testing.T, rows []schema.SnapshotProcess) ([]byte, *schema.Snapshot) {
 	t.Helper()
@@ -74,7 +48,7 @@ func tableOf(t *testing.T, rows []schema.SnapshotProcess) ([]byte, *schema.Snaps
 	if err != nil {
 		t.Fatal(err)
 	}
-	return appendMessage(nil, readAt, testBoot, nil, schema.SnapshotSubject("web 1"), ce.ID, json), s
+	return AppendMessage(nil, readAt, testBoot, nil, schema.SnapshotSubject("web 1"), ce.ID, json), s
 }
 
 func row(i int) schema.SnapshotProcess {
@@ -186,13 +160,13 @@ func TestShortenLog(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			enc := testEncoder()
-			at, e, _, err := enc.decode(eventRecord("PROCESS_STATE_EXITED", "processname:p groupname:g from_state:RUNNING expected:0 pid:7"))
+			at, e, _, err := enc.Decode(eventRecord("PROCESS_STATE_EXITED", "processname:p groupname:g from_state:RUNNING expected:0 pid:7"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			code := 3
 			e.Exit, e.Log = &schema.Exit{Code: &code}, &schema.Log{Stdout: tc.out, Stderr: tc.err}
-			msgs, err := enc.event(new(nats.Msg), e, at, tc.limit)
+			msgs, err := enc.EncodeEvent(new(nats.Msg), e, at, tc.limit)
 			if err != nil || len(msgs) != 1 {
 				t.Fatalf("%d messages: %v", len(msgs), err)
 			}
@@ -260,7 +234,7 @@ func TestShortenRecords(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rec := appendMessage(nil, readAt, testBoot, nil, schema.BridgeSubject("h", kind), "an id", whole)
+			rec := AppendMessage(nil, readAt, testBoot, nil, schema.BridgeSubject("h", kind), "an id", whole)
 			for _, limit := range []int{64 << 10, 4 << 10, 2 << 10} {
 				msgs, err := testEncoder().Encode(rec, limit)
 				if err != nil || len(msgs) != 1 || size(msgs[0]) > limit {
@@ -272,126 +246,5 @@ func TestShortenRecords(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// A table in the spool is divided by what the server takes when it is published.
-func TestTableOverServer(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	defer cancel()
-	server := streamtest.Start(t, func(o *server.Options) { o.MaxPayload = 64 << 10 })
-	var rows []schema.SnapshotProcess
-	for i := range 3000 {
-		rows = append(rows, row(i))
-	}
-	rec, _ := tableOf(t, rows)
-	dir := t.TempDir()
-	leave(t, dir, rec)
-	sp, err := spool.OpenQueue(ctx, spool.QueueOptions{
-		Options: spool.Options{Max: 1 << 30, Event: eventPlace},
-		Find:    func() (string, error) { return dir, nil },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sp.Finish()
-	reader := &reader{Queue: sp, encoder: *testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{})}
-	p, err := publish.New(publish.Config{
-		Source: reader, Encode: reader.Encode, Stream: stream.Events, Ensure: ensure, Log: zerolog.Nop(),
-		Lost:    func(_ []byte, err error) { t.Error(err) },
-		Connect: func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(server.URL, more...) },
-	})
-	if err == nil {
-		err = p.Run(ctx)
-	}
-	if err == nil {
-		err = sp.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := server.JetStream().Stream(ctx, stream.Events)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := s.OrderedConsumer(ctx, orderedAll)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for range c.CachedInfo().NumPending {
-		m, err := c.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var ce struct {
-			Data struct{ Processes []json.RawMessage }
-		}
-		if err := json.Unmarshal(m.Data(), &ce); err != nil {
-			t.Fatal(err)
-		}
-		n += len(ce.Data.Processes)
-		if sent, err := time.Parse(time.RFC3339, m.Headers().Get(stream.HeaderSent)); err != nil || time.Since(sent) > time.Minute || time.Since(sent) < -time.Minute {
-			t.Errorf("header %s: %q", stream.HeaderSent, m.Headers().Get(stream.HeaderSent))
-		}
-	}
-	if n != len(rows) {
-		t.Errorf("the stream has %d rows, want %d", n, len(rows))
-	}
-}
-
-// What asks for a snapshot again and again gets no more than a share of supervisord.
-func TestSnapshotPause(t *testing.T) {
-	for took, want := range map[time.Duration]time.Duration{
-		time.Millisecond: snapshotLeast, 100 * time.Millisecond: snapshotLeast, 3 * time.Second: 30 * time.Second,
-	} {
-		ended := readAt.Add(took)
-		if got := afterSnapshot(readAt, ended).Sub(ended); got != want {
-			t.Errorf("after one that took %v the next may come after %v, want %v", took, got, want)
-		}
-	}
-}
-
-// Over an outage no process tables fill the spool: one waits, and the next one is
-// taken when the stream has it, or after a long time.
-func TestSnapshotWaits(t *testing.T) {
-	dir := t.TempDir()
-	rec, _ := tableOf(t, []schema.SnapshotProcess{row(0)})
-	sp, err := spool.OpenQueue(t.Context(), spool.QueueOptions{
-		Options: spool.Options{Max: 1 << 30, Event: eventPlace},
-		Find:    func() (string, error) { return dir, nil },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sp.Close()
-	b := &Bridge{}
-	r := &reader{
-		Queue: sp, encoder: *testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
-		stored: func() { b.tableWaits.Store(0) },
-	}
-	if b.snapshotWaits(readAt) {
-		t.Error("there is none")
-	}
-	for _, rec := range [][]byte{eventRecord("TICK_5", "when:1"), rec, eventRecord("TICK_5", "when:2")} {
-		if err := sp.Append(rec); err != nil {
-			t.Fatal(err)
-		}
-		if _, ok, err := r.Next(); !ok || err != nil {
-			t.Fatal(ok, err)
-		}
-	}
-	b.tableWaits.Store(readAt.UnixNano())
-	for i, want := range []bool{true, false, false} {
-		if err := r.Ack(1, uint64(i+1)); err != nil {
-			t.Fatal(err)
-		}
-		if got := b.snapshotWaits(readAt.Add(time.Second)); got != want {
-			t.Errorf("after %d records: %v", i+1, got)
-		}
-	}
-	b.tableWaits.Store(readAt.UnixNano())
-	if b.snapshotWaits(readAt.Add(snapshotWaits)) {
-		t.Error("it waits for ever")
 	}
 }
