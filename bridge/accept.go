@@ -24,7 +24,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	b.lag.saw(b.troubles, h.Event, payload, now)
 	b.late.saw(h.Event, payload, now)
 	if h.Event == schema.ProcessGroupAdded {
-		b.noteGroup()
+		b.output.GroupAdded()
 	}
 	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping
 	if !b.started {

@@ -30,6 +30,7 @@ import (
 	"supernats/bridge/proctable"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
+	"supernats/bridge/section"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/trouble"
 	"supernats/schema"
@@ -54,7 +55,8 @@ type Bridge struct {
 	metrics  *metrics
 	table    *proctable.Table // the last process table, kept for the next run
 	calls    calls            // of the XML-RPC
-	section  ownSection       // read from Run on
+	section  *section.Own     // read from Run on
+	output   *section.Starter
 
 	// From Run on. deaths is nil where the kernel cannot be asked, lives in a section for
 	// output.
@@ -79,7 +81,6 @@ type Bridge struct {
 
 	serial atomic.Uint64 // of the last event read
 	snap   chan string
-	groups chan struct{} // receives a value when a group was added, see startOutput
 	// tableWaits is when a process table was stored that the stream does not have yet,
 	// Unix nanoseconds; 0 if there is none.
 	tableWaits atomic.Int64
@@ -104,7 +105,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		cfg: cfg, version: version, table: new(proctable.Table),
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
 		encoder: record.Encoder{Host: cfg.Host, TTL: ttl},
-		snap:    make(chan string, 1), groups: make(chan struct{}, 1),
+		snap:    make(chan string, 1), section: new(section.Own),
 	}
 	if cfg.ServerURL != "" {
 		b.server, err = supervisord.New(supervisord.Config{
@@ -133,6 +134,11 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.life.together },
 		Raise: b.troubles.Raise, Clear: b.troubles.Clear, Differs: b.differs,
 	})
+	b.output = section.NewStarter(b.troubles)
+	b.output.Pool, b.output.SupervisorPID = b.life.pool, b.SupervisorPID
+	if b.server != nil {
+		b.output.Start = b.server.StartStopped
+	}
 	b.late = newLateDeaths(b.troubles, b.followDeaths)
 	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
 	return b, nil
@@ -157,7 +163,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		askPID = b.server.PID
 	}
 	b.life.identify(ctx, askPID)
-	b.section.read(b.SupervisorPID)
+	b.section.Read(b.SupervisorPID)
 	defer b.followReasons(ctx)()
 	stopEarly := b.publishEarly(ctx)
 	err = b.openSpool(ctx)
@@ -209,9 +215,9 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	tasks.Go(func() { b.lives.Load().run(aside) })
 	tasks.Go(func() { b.snapshots(aside) })
 	tasks.Go(func() { b.journal.reportNoted(aside) })
-	tasks.Go(func() { b.checkSection(aside) })
+	tasks.Go(func() { b.sectionChecker().Run(aside) })
 	tasks.Go(func() { b.late.run(aside) })
-	tasks.Go(func() { b.startOutput(aside) })
+	tasks.Go(func() { b.output.Run(aside) })
 	err = b.listen(ctx, listener)
 	stopAside()
 	tasks.Wait()
@@ -302,6 +308,18 @@ const ExitDelay = time.Second
 func (b *Bridge) eventsDropped(events uint64) {
 	b.wantSnapshot(snapshotLoss)
 	b.lag.dropped.Add(events)
+}
+
+// sees reports whether our section is subscribed to an event; true if that is not known.
+func (b *Bridge) sees(event string) bool { return b.section.Sees(b.life.pool(), event) }
+
+// sectionChecker checks our section. A section for output does not lag: what is dropped
+// from it is reported as lost, and that is all.
+func (b *Bridge) sectionChecker() *section.Checker {
+	return &section.Checker{
+		Own: b.section, Arrivals: &b.watch, Troubles: b.troubles, Log: b.log, Pool: b.life.pool,
+		SeesDeaths: func(sees bool) { b.lag.off.Store(!sees) },
+	}
 }
 
 // SupervisorPID returns supervisord's process id as this process sees it, 0 where it

@@ -17,6 +17,7 @@ import (
 	"supernats/bridge/oom"
 	"supernats/bridge/record"
 	"supernats/schema"
+	"supernats/schema/repeat"
 )
 
 const (
@@ -106,7 +107,7 @@ func (d *deaths) run(ctx context.Context, limited func(watched, refused int)) {
 	tasks.Go(func() { d.look(ctx) })
 	tasks.Go(func() { _ = d.memory.Run(ctx) })
 
-	for sleep(ctx, sweepEvery) {
+	for repeat.Sleep(ctx, sweepEvery) {
 		d.watch.Sweep()
 		watched, refused, _ := d.watch.Stats()
 		limited(watched, refused)

@@ -14,6 +14,7 @@ import (
 	"supernats/bridge/supervisord"
 	"supernats/bridge/trouble"
 	"supernats/schema"
+	"supernats/schema/repeat"
 )
 
 const (
@@ -105,7 +106,7 @@ func (l *lateDeaths) run(ctx context.Context) {
 			l.during(ctx, log)
 			log.Close()
 		}
-		if !sleep(ctx, deathsEvery) { // without a log, the next rush is another try
+		if !repeat.Sleep(ctx, deathsEvery) { // without a log, the next rush is another try
 			return
 		}
 	}
@@ -193,7 +194,7 @@ var errNoDeaths = errors.New("this section is not subscribed to all deaths")
 // followDeaths opens supervisord's log for lateDeaths. In a section for output no
 // death has an event.
 func (b *Bridge) followDeaths(ctx context.Context) (deathLog, error) {
-	if !b.sees(schema.ProcessStateExited) || !b.sees(schema.ProcessStateBackoff) {
+	if !b.section.SeesAllDeaths(b.life.pool()) {
 		return nil, errNoDeaths
 	}
 	return supervisord.FollowDeaths(ctx, b.SupervisorPID(), b.server)

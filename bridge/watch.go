@@ -53,6 +53,10 @@ func (w *watch) saw(event string) {
 	}
 }
 
+// AnyEvent and AnyTick implement section.Arrivals.
+func (w *watch) AnyEvent() bool { return w.count.Load() != 0 }
+func (w *watch) AnyTick() bool  { return w.period.Load() != 0 }
+
 // silentError tells that supervisord has stopped to send events.
 type silentError struct{ limit, period time.Duration }
 

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/kong"
+	"supernats/bridge/section"
 
-	"supernats/bridge"
+	"github.com/alecthomas/kong"
 )
 
 // confCmd prints the sections with the flags that were given to us.
@@ -39,7 +39,7 @@ func (c confCmd) print(model *kong.Application, args []string) int {
 		return line
 	}
 
-	err = bridge.WriteConf(os.Stdout, command(confFlags), command(slices.Concat(confFlags, sectionFlags)), bridge.ConfOptions{
+	err = section.Write(os.Stdout, command(confFlags), command(slices.Concat(confFlags, sectionFlags)), section.Options{
 		OneSection: c.OneSection, StderrLogfile: c.StderrLogfile, Container: c.Container,
 	})
 	if err != nil {
