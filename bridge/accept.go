@@ -5,24 +5,25 @@ import (
 	"time"
 
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/pulse"
 	"supernats/bridge/record"
 	"supernats/schema"
 )
 
 // accept puts an event into the spool; supervisord is answered when it returns.
 func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
-	b.watch.begin()
-	defer b.watch.end()
+	b.watch.Begin()
+	defer b.watch.End()
 	now := time.Now()
 	h, err := eventlistener.ParseHeader(header)
 	if err != nil {
 		return err
 	}
 	b.heard = true
-	b.pace.saw(now)
-	b.watch.saw(h.Event)
-	b.lag.saw(b.troubles, h.Event, payload, now)
-	b.late.saw(h.Event, payload, now)
+	b.pace.EventRead(now)
+	b.watch.EventRead(h.Event)
+	b.lag.EventRead(h.Event, payload, now)
+	b.late.EventRead(h.Event, payload, now)
 	if h.Event == schema.ProcessGroupAdded {
 		b.output.GroupAdded()
 	}
@@ -50,6 +51,9 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	if d := b.deaths.Load(); d != nil {
 		f = d.note(&h, payload)
 		e = d.end
+	}
+	if late, ok := pulse.TickLate(h.Event, payload, now); ok {
+		b.lives.Load().tick(h.Event, late)
 	}
 	f = b.lives.Load().note(&h, payload, now, e, f)
 	b.buf = f.AppendTo(record.AppendEvent(b.buf[:0], now, b.life.boot.load(), header, payload))

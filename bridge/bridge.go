@@ -29,6 +29,7 @@ import (
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/proctable"
 	"supernats/bridge/publish"
+	"supernats/bridge/pulse"
 	"supernats/bridge/record"
 	"supernats/bridge/section"
 	"supernats/bridge/supervisord"
@@ -65,10 +66,10 @@ type Bridge struct {
 	watched atomic.Pointer[schema.Watch]
 
 	unheard unheard
-	watch   watch
-	lag     lag // of the goroutine that listens
-	late    *lateDeaths
-	pace    pace
+	watch   pulse.Silence
+	lag     pulse.Lag // of the goroutine that listens
+	late    *pulse.LateDeaths
+	pace    pulse.Burst
 
 	// Of the goroutine that listens. heard says that an event has come, started that the
 	// record of our start is stored, stoppingRead that supervisord has reported its own
@@ -139,7 +140,8 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	if b.server != nil {
 		b.output.Start = b.server.StartStopped
 	}
-	b.late = newLateDeaths(b.troubles, b.followDeaths)
+	b.late = pulse.NewLateDeaths(b.troubles, b.followDeaths)
+	b.lag.Troubles = b.troubles
 	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
 	return b, nil
 }
@@ -216,7 +218,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	tasks.Go(func() { b.snapshots(aside) })
 	tasks.Go(func() { b.journal.reportNoted(aside) })
 	tasks.Go(func() { b.sectionChecker().Run(aside) })
-	tasks.Go(func() { b.late.run(aside) })
+	tasks.Go(func() { b.late.Run(aside) })
 	tasks.Go(func() { b.output.Run(aside) })
 	err = b.listen(ctx, listener)
 	stopAside()
@@ -257,8 +259,8 @@ func (b *Bridge) listen(ctx context.Context, l *eventlistener.Listener) error {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		if err := b.watch.run(ctx); err != nil {
-			b.troubles.Raise(troubleSilent, err.Error(), "nothing if it does not come again; else look for what writes to the standard output of the command= of this section")
+		if err := b.watch.Run(ctx); err != nil {
+			b.troubles.Raise(pulse.CauseSilent, err.Error(), "nothing if it does not come again; else look for what writes to the standard output of the command= of this section")
 			stop(err)
 		}
 	}()
@@ -307,7 +309,7 @@ const ExitDelay = time.Second
 // eventsDropped is called when the loss of events that supervisord dropped is stored.
 func (b *Bridge) eventsDropped(events uint64) {
 	b.wantSnapshot(snapshotLoss)
-	b.lag.dropped.Add(events)
+	b.lag.Dropped.Add(events)
 }
 
 // sees reports whether our section is subscribed to an event; true if that is not known.
@@ -318,9 +320,18 @@ func (b *Bridge) sees(event string) bool { return b.section.Sees(b.life.pool(), 
 func (b *Bridge) sectionChecker() *section.Checker {
 	return &section.Checker{
 		Own: b.section, Arrivals: &b.watch, Troubles: b.troubles, Log: b.log, Pool: b.life.pool,
-		SeesDeaths: func(sees bool) { b.lag.off.Store(!sees) },
+		SeesDeaths: func(sees bool) { b.lag.Off.Store(!sees) },
 	}
 }
+
+// giveWay reports whether the publisher is to wait: there is a burst, and room for it.
+func (b *Bridge) giveWay() bool {
+	return b.pace.Running(time.Now()) && b.journal.spool.Load().Used() < giveWayBelow
+}
+
+// giveWayBelow is the part of the spool up to which bursts are taken before anything
+// is published.
+const giveWayBelow = 0.5
 
 // SupervisorPID returns supervisord's process id as this process sees it, 0 where it
 // is hidden.

@@ -90,9 +90,6 @@ func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, e en
 	}
 	state, ok := strings.CutPrefix(h.Event, "PROCESS_STATE_")
 	if !ok {
-		if ticks[h.Event] != 0 {
-			l.tick(h.Event, at.Sub(tickTime(payload, at)))
-		}
 		return f
 	}
 
@@ -129,6 +126,9 @@ func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, e en
 // tick takes a tick that is so late. If all events since the tick before it have waited,
 // or may have, nobody knows when the starts among them were.
 func (l *lives) tick(event string, late time.Duration) {
+	if l == nil {
+		return
+	}
 	prompt := late < promptTick
 	if l.late || !prompt {
 		for key, r := range l.running {

@@ -25,11 +25,24 @@ type step struct {
 	pid   int
 }
 
-func (s step) event(serial uint64) (*eventlistener.Header, []byte) {
-	if late, ok := strings.CutPrefix(s.state, "tick "); ok {
-		d, _ := time.ParseDuration(late)
-		return &eventlistener.Header{Event: "TICK_5", Serial: serial}, fmt.Appendf(nil, "when:%d", read.Add(-d).Unix())
+// noteIn notes the event in the lives, and returns what is known of a death.
+func (s step) noteIn(l *lives, serial uint64) *record.Facts {
+	if late, ok := s.tick(); ok {
+		l.tick(schema.Tick5, late)
+		return nil
 	}
+	h, payload := s.event(serial)
+	return l.note(h, payload, read, end{}, nil)
+}
+
+// tick returns how late a tick is read.
+func (s step) tick() (late time.Duration, ok bool) {
+	text, ok := strings.CutPrefix(s.state, "tick ")
+	late, _ = time.ParseDuration(text)
+	return late, ok
+}
+
+func (s step) event(serial uint64) (*eventlistener.Header, []byte) {
 	payload := "processname:api_00 groupname:api from_state:STARTING"
 	if s.pid != 0 {
 		payload += fmt.Sprintf(" pid:%d", s.pid)
@@ -73,8 +86,7 @@ func TestRanByEvents(t *testing.T) {
 			got := ""
 			for i, step := range tc.steps {
 				clock += step.after
-				h, payload := step.event(uint64(i))
-				f := l.note(h, payload, read, end{}, nil)
+				f := step.noteIn(l, uint64(i))
 				switch {
 				case f != nil && f.Ran != nil:
 					got += fmt.Sprint(" ", *f.Ran)
@@ -190,18 +202,27 @@ func BenchmarkNote(b *testing.B) {
 			type event struct {
 				h       *eventlistener.Header
 				payload []byte
+				late    time.Duration // of a tick
 			}
-			events := []event{{&eventlistener.Header{Event: "PROCESS_LOG_STDOUT"}, []byte("processname:a groupname:a pid:1 channel:stdout\nx")}}
+			events := []event{{h: &eventlistener.Header{Event: "PROCESS_LOG_STDOUT"}, payload: []byte("processname:a groupname:a pid:1 channel:stdout\nx")}}
 			if bc.steps != nil {
 				events = nil
 			}
 			for i, s := range bc.steps {
+				if late, ok := s.tick(); ok {
+					events = append(events, event{late: late})
+					continue
+				}
 				h, payload := s.event(uint64(i))
-				events = append(events, event{h, payload})
+				events = append(events, event{h: h, payload: payload})
 			}
 			b.ReportAllocs()
 			for b.Loop() {
 				for _, e := range events {
+					if e.h == nil {
+						l.tick(schema.Tick5, e.late)
+						continue
+					}
 					l.note(e.h, e.payload, read, end{}, nil)
 				}
 			}

@@ -17,13 +17,10 @@ import (
 
 // Causes of troubles that package bridge notices itself; its parts have others.
 const (
-	troubleFull    = "spool-full"
-	troubleXMLRPC  = "xmlrpc"
-	troubleListen  = "listen"
-	troubleSilent  = "silent"
-	troubleBacklog = "backlog"
-	troubleLate    = "late-deaths"
-	troubleSlow    = "spool-slow"
+	troubleFull   = "spool-full"
+	troubleXMLRPC = "xmlrpc"
+	troubleListen = "listen"
+	troubleSlow   = "spool-slow"
 
 	troubleIdentity = "identity"
 )
