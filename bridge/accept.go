@@ -44,18 +44,10 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		// that it is published the stream may have forgotten that it has it.
 		return nil
 	}
-	var (
-		f *record.Facts
-		e end
-	)
-	if d := b.deaths.Load(); d != nil {
-		f = d.note(&h, payload)
-		e = d.end
-	}
 	if late, ok := pulse.TickLate(h.Event, payload, now); ok {
-		b.lives.Load().tick(h.Event, late)
+		b.deaths.Tick(h.Event, late)
 	}
-	f = b.lives.Load().note(&h, payload, now, e, f)
+	f := b.deaths.Note(&h, payload, now)
 	b.buf = f.AppendTo(record.AppendEvent(b.buf[:0], now, b.life.boot.load(), header, payload))
 	if err := b.journal.store(ctx, b.buf, &h); err != nil {
 		return err

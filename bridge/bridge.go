@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/deaths"
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/proctable"
 	"supernats/bridge/publish"
@@ -58,12 +59,7 @@ type Bridge struct {
 	calls    calls            // of the XML-RPC
 	section  *section.Own     // read from Run on
 	output   *section.Starter
-
-	// From Run on. deaths is nil where the kernel cannot be asked, lives in a section for
-	// output.
-	deaths  atomic.Pointer[deaths]
-	lives   atomic.Pointer[lives]
-	watched atomic.Pointer[schema.Watch]
+	deaths   *deaths.Finder
 
 	unheard unheard
 	watch   pulse.Silence
@@ -135,6 +131,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.life.together },
 		Raise: b.troubles.Raise, Clear: b.troubles.Clear, Differs: b.differs,
 	})
+	b.deaths = b.newDeaths()
 	b.output = section.NewStarter(b.troubles)
 	b.output.Pool, b.output.SupervisorPID = b.life.pool, b.SupervisorPID
 	if b.server != nil {
@@ -213,8 +210,8 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if watch != nil {
 		tasks.Go(func() { watch(aside) })
 	}
-	b.followLives()
-	tasks.Go(func() { b.lives.Load().run(aside) })
+	b.lookAtProcesses()
+	tasks.Go(func() { b.deaths.RunLooks(aside) })
 	tasks.Go(func() { b.snapshots(aside) })
 	tasks.Go(func() { b.journal.reportNoted(aside) })
 	tasks.Go(func() { b.sectionChecker().Run(aside) })
@@ -305,6 +302,42 @@ func (b *Bridge) lost(rec []byte, err error) {
 // ExitDelay is how long the program waits before it exits with an error: with
 // startsecs=0 supervisord starts it again at once, for ever.
 const ExitDelay = time.Second
+
+// newDeaths is what finds out about deaths.
+func (b *Bridge) newDeaths() *deaths.Finder {
+	cfg := deaths.Config{Log: b.log, Troubles: b.troubles, Wake: b.cfg.Wake}
+	if b.server != nil {
+		cfg.Touch = b.server.Touch
+	}
+	return deaths.New(cfg)
+}
+
+// watchDeaths begins to watch how supervisord's programs end, where that is possible. run
+// does it until its context ends; it is nil where there is nothing to watch. A section for
+// output has no use for it.
+func (b *Bridge) watchDeaths() (run func(context.Context)) {
+	if !b.sees(schema.ProcessStateExited) {
+		return nil
+	}
+	return b.deaths.Watch(b.life.evidence.LocalPID())
+}
+
+// lookAtProcesses prepares looks at processes. A section for output has no use for them.
+func (b *Bridge) lookAtProcesses() {
+	if !b.sees(schema.ProcessStateExited) {
+		return
+	}
+	evidence := &b.life.evidence
+	b.deaths.Look(deaths.Supervisord{PID: evidence.LocalPID(), Certain: evidence.Certain, Current: b.life.together})
+}
+
+// differs reports that supervisord's log and the kernel say different things.
+func (b *Bridge) differs(e *schema.Event, kernel, log *schema.Exit) {
+	b.metrics.disagreements.Inc()
+	b.log.Warn().Str("process", e.Group+":"+e.Process).Uint64("serial", e.Serial).
+		Str("kernel", deaths.ExitText(kernel)).Str("supervisord", deaths.ExitText(log)).
+		Msg("supervisord's log says otherwise than the kernel how a process ended; the kernel is right")
+}
 
 // eventsDropped is called when the loss of events that supervisord dropped is stored.
 func (b *Bridge) eventsDropped(events uint64) {

@@ -45,7 +45,7 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 	}
 	if b.sees(schema.ProcessStateExited) {
 		rec.Reasons = b.reasons.Status(reasonsWait)
-		rec.Watch = b.watched.Load()
+		rec.Watch = b.deaths.Status()
 	}
 	if by := b.life.identifiedBy(); by != "" {
 		rec.Settings["identity"] = by

@@ -111,7 +111,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	b.serverAnswered()
 	b.reasons.Know(snap.Processes)
 	b.keepProcesses(snap)
-	b.lives.Load().know(snap.Processes)
+	b.deaths.Know(snap.Processes)
 	b.reasons.Follow(ctx)
 	b.table.Answer(snap.Processes)
 	b.unheard.answer(b.table.Due(), snap.Processes)

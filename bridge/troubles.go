@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"supernats/bridge/deaths"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
 	"supernats/bridge/section"
@@ -27,7 +28,7 @@ const (
 
 // warnings are the causes with which events arrive all the same.
 var warnings = []string{
-	troubleXMLRPC, troubleListen, section.CauseNoTicks, section.CauseSection, "reasons", "log-rotated", "log-tail", "clock", troubleIdentity, troubleWatch,
+	troubleXMLRPC, troubleListen, section.CauseNoTicks, section.CauseSection, "reasons", "log-rotated", "log-tail", "clock", troubleIdentity, deaths.CauseWatch,
 	publish.CauseLook, publish.CauseTTL, publish.CauseTooLarge, publish.CauseTaken, publish.CauseConflict,
 }
 

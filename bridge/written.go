@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"supernats/bridge/deaths"
 	"supernats/bridge/pulse"
 	"supernats/bridge/supervisord"
 )
@@ -27,10 +28,10 @@ func (b *Bridge) followDeaths(ctx context.Context) (pulse.DeathLog, error) {
 type writtenDeaths struct{ log *supervisord.Deaths }
 
 func (w writtenDeaths) Next(ctx context.Context) ([]pulse.Death, error) {
-	deaths, err := w.log.Next(ctx)
-	written := make([]pulse.Death, len(deaths))
-	for i, d := range deaths {
-		written[i] = pulse.Death{Process: d.Process, Reason: exitText(d.Exit)}
+	ends, err := w.log.Next(ctx)
+	written := make([]pulse.Death, len(ends))
+	for i, d := range ends {
+		written[i] = pulse.Death{Process: d.Process, Reason: deaths.ExitText(d.Exit)}
 	}
 	return written, err
 }

@@ -1,4 +1,4 @@
-package bridge
+package deaths
 
 import (
 	"context"
@@ -15,9 +15,6 @@ import (
 	"supernats/schema"
 )
 
-// read is when events are read in these tests.
-var read = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
-
 // step is an event that is read some time after the one before it.
 type step struct {
 	after time.Duration
@@ -32,7 +29,7 @@ func (s step) noteIn(l *lives, serial uint64) *record.Facts {
 		return nil
 	}
 	h, payload := s.event(serial)
-	return l.note(h, payload, read, end{}, nil)
+	return l.note(h, payload, end{}, nil)
 }
 
 // tick returns how late a tick is read.
@@ -111,11 +108,11 @@ func TestRanByKernel(t *testing.T) {
 	now := time.Now()
 	for _, step := range []step{{0, "STARTING", 0}, {0, "RUNNING", 7}} {
 		h, payload := step.event(1)
-		l.note(h, payload, read, end{}, nil)
+		l.note(h, payload, end{}, nil)
 	}
 	h, payload := step{0, "EXITED", 7}.event(2)
 	exit := &schema.Exit{Signal: "SIGKILL"}
-	f := l.note(h, payload, read, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}, &record.Facts{Exit: exit})
+	f := l.note(h, payload, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}, &record.Facts{Exit: exit})
 	if f.Ran == nil || *f.Ran != 60 || f.Exit != exit || f.Last != nil {
 		t.Errorf("%+v", f)
 	}
@@ -165,7 +162,7 @@ func TestRanByLooks(t *testing.T) {
 	l := newLives(looks, false) // the event may have waited
 	l.now = func() time.Duration { return look.Now() + time.Hour }
 	h, payload := step{0, "EXITED", cmd.Process.Pid}.event(2)
-	f := l.note(h, payload, read, end{}, nil)
+	f := l.note(h, payload, end{}, nil)
 	if f == nil || f.Ran == nil || f.Last == nil {
 		t.Fatalf("%+v", f)
 	}
@@ -223,7 +220,7 @@ func BenchmarkNote(b *testing.B) {
 						l.tick(schema.Tick5, e.late)
 						continue
 					}
-					l.note(e.h, e.payload, read, end{}, nil)
+					l.note(e.h, e.payload, end{}, nil)
 				}
 			}
 		})

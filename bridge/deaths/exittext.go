@@ -1,4 +1,4 @@
-package bridge
+package deaths
 
 import (
 	"cmp"
@@ -7,8 +7,8 @@ import (
 	"supernats/schema"
 )
 
-// exitText is the reason of a death in supervisord's words.
-func exitText(e *schema.Exit) string {
+// ExitText is the reason of a death in supervisord's words.
+func ExitText(e *schema.Exit) string {
 	switch {
 	case e == nil:
 		return "unknown reason"
