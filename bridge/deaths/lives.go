@@ -1,4 +1,4 @@
-package bridge
+package deaths
 
 import (
 	"math"
@@ -82,17 +82,13 @@ func newLives(looks *look.Looker, current bool) *lives {
 }
 
 // note takes an event that is being accepted, and adds to what is known of the death
-// that it reports; nil is nothing. at is when it was read, e what the kernel has reported
-// of the death.
-func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, e end, f *record.Facts) *record.Facts {
+// that it reports; nil is nothing. e is what the kernel has reported of the death.
+func (l *lives) note(h *eventlistener.Header, payload []byte, e end, f *record.Facts) *record.Facts {
 	if l == nil {
 		return f
 	}
 	state, ok := strings.CutPrefix(h.Event, "PROCESS_STATE_")
 	if !ok {
-		if ticks[h.Event] != 0 {
-			l.tick(h.Event, at.Sub(tickTime(payload, at)))
-		}
 		return f
 	}
 
@@ -129,6 +125,9 @@ func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, e en
 // tick takes a tick that is so late. If all events since the tick before it have waited,
 // or may have, nobody knows when the starts among them were.
 func (l *lives) tick(event string, late time.Duration) {
+	if l == nil {
+		return
+	}
 	prompt := late < promptTick
 	if l.late || !prompt {
 		for key, r := range l.running {
@@ -206,4 +205,26 @@ func (l *lives) over(key schema.ProcessName, e end, now time.Duration) (is lived
 func seconds(d time.Duration) *float64 {
 	s := math.Round(max(0, d).Seconds()*1000) / 1000
 	return &s
+}
+
+// know takes a process table: where the kernel does not list children, that is how those
+// are found which were running before us.
+func (l *lives) know(processes []schema.SnapshotProcess) {
+	if l == nil || l.looks == nil {
+		return
+	}
+	for _, p := range processes {
+		l.looks.Add(p.PID)
+	}
+}
+
+// lookOf is a look in the words of the contract, nil if there was none.
+func lookOf(l look.Look) *schema.Look {
+	if l.Time.IsZero() {
+		return nil
+	}
+	return &schema.Look{
+		Time: schema.Time{Time: l.Time.UTC()}, RSS: l.RSS, PeakRSS: l.Peak, CPU: *seconds(l.CPU), Threads: l.Threads,
+		Descriptors: l.Descriptors, Age: *seconds(l.Age),
+	}
 }

@@ -1,11 +1,11 @@
-package bridge
+package section
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,7 +78,7 @@ func TestSectionProblems(t *testing.T) {
 			if tc.want != nil {
 				tc.want.File = c.File
 			}
-			got, text, fix := describeSection(c, "supernats")
+			got, text, fix := describe(c, "supernats")
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("section (-want +got):\n%s", diff)
 			}
@@ -103,7 +103,7 @@ func TestSectionProblems(t *testing.T) {
 func TestConfHasNoProblem(t *testing.T) {
 	for _, one := range []bool{true, false} {
 		var b strings.Builder
-		if err := WriteConf(&b, []string{"x"}, []string{"x"}, ConfOptions{OneSection: one}); err != nil {
+		if err := Write(&b, []string{"x"}, []string{"x"}, Options{OneSection: one}); err != nil {
 			t.Fatal(err)
 		}
 		c := configuration(t, b.String())
@@ -113,7 +113,7 @@ func TestConfHasNoProblem(t *testing.T) {
 			if !ok {
 				continue
 			}
-			data, text, _ := describeSection(c, pool)
+			data, text, _ := describe(c, pool)
 			if data == nil || text != "" || seen[data.Priority] {
 				t.Errorf("%s: %v %s", pool, data, text)
 				continue
@@ -129,38 +129,39 @@ func TestConfHasNoProblem(t *testing.T) {
 // Where the configuration cannot be read, the ticks are waited for.
 func TestNoTicks(t *testing.T) {
 	for _, tc := range []struct {
-		name   string
-		events func(w *watch)
-		want   bool
+		name  string
+		event bool
+		tick  bool
+		want  bool
 	}{
-		{"no event", func(*watch) {}, false},
-		{"events without a tick", func(w *watch) { w.begin(); w.end() }, true},
-		{"a tick", func(w *watch) { w.begin(); w.saw("TICK_60"); w.end() }, false},
+		{"no event", false, false, false},
+		{"events without a tick", true, false, true},
+		{"a tick", true, true, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := &Bridge{troubles: trouble.New(trouble.Config{Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()})}
-				b.section.done = make(chan struct{})
-				close(b.section.done)
-				b.life.names.Store(&names{pool: "supernats"})
+				board := trouble.New(trouble.Config{Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()})
+				come := new(arrivals)
+				come.event.Store(tc.event)
+				come.tick.Store(tc.tick)
+				c := &Checker{Own: readAs(nil), Arrivals: come, Troubles: board, Log: zerolog.Nop(), Pool: supernatsPool}
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
-					b.checkSection(ctx)
+					c.Run(ctx)
 				}()
-				tc.events(&b.watch)
 				time.Sleep(ticksWait - time.Second)
-				if got := b.troubles.Lasting(); len(got) > 0 {
+				if got := board.Lasting(); len(got) > 0 {
 					t.Errorf("too early: %v", got)
 				}
 				time.Sleep(time.Minute)
-				if got := b.troubles.Lasting(); len(got) > 0 != tc.want || tc.want && got[0].Cause != troubleNoTicks {
+				if got := board.Lasting(); len(got) > 0 != tc.want || tc.want && got[0].Cause != CauseNoTicks {
 					t.Errorf("lasting: %v", got)
 				}
-				b.watch.saw("TICK_3600") // better than nothing
+				come.tick.Store(true) // TICK_3600 is better than nothing
 				time.Sleep(time.Minute)
-				if got := b.troubles.Lasting(); len(got) > 0 {
+				if got := board.Lasting(); len(got) > 0 {
 					t.Errorf("lasting after a tick: %v", got)
 				}
 				cancel()
@@ -170,11 +171,11 @@ func TestNoTicks(t *testing.T) {
 	}
 }
 
-// Deaths are only waited for where their events come.
+// A section is subscribed to what its events= name.
 func TestSees(t *testing.T) {
 	for _, tc := range []struct {
-		events          string
-		deaths, reasons bool
+		events        string
+		deaths, exits bool
 	}{
 		{"PROCESS_LOG,PROCESS_COMMUNICATION,TICK_60", false, false},
 		{"process_state_exited,TICK_60", false, true}, // no BACKOFF
@@ -182,19 +183,30 @@ func TestSees(t *testing.T) {
 		{"EVENT", true, true},
 		{"", true, true}, // not known
 	} {
-		b := &Bridge{}
-		b.life.names.Store(&names{pool: "supernats"})
-		b.section.done = make(chan struct{})
-		close(b.section.done)
+		own := readAs(nil)
 		if tc.events != "" {
-			b.section.conf = configuration(t, "[eventlistener:supernats]\nevents="+tc.events+"\n")
+			own = readAs(configuration(t, "[eventlistener:supernats]\nevents="+tc.events+"\n"))
 		}
-		_, err := b.followDeaths(t.Context())
-		if got := !errors.Is(err, errNoDeaths); got != tc.deaths {
-			t.Errorf("%s: deaths are followed: %v", tc.events, got)
+		if got := own.SeesAllDeaths("supernats"); got != tc.deaths {
+			t.Errorf("%s: all deaths are seen: %v", tc.events, got)
 		}
-		if got := b.sees(schema.ProcessStateExited); got != tc.reasons {
-			t.Errorf("%s: reasons are looked for: %v", tc.events, got)
+		if got := own.Sees("supernats", schema.ProcessStateExited); got != tc.exits {
+			t.Errorf("%s: exits are seen: %v", tc.events, got)
 		}
 	}
 }
+
+// readAs is our section when a configuration is read.
+func readAs(c *supervisord.Configuration) *Own {
+	done := make(chan struct{})
+	close(done)
+	return &Own{done: done, conf: c}
+}
+
+func supernatsPool() string { return "supernats" }
+
+// arrivals is what has come.
+type arrivals struct{ event, tick atomic.Bool }
+
+func (a *arrivals) AnyEvent() bool { return a.event.Load() }
+func (a *arrivals) AnyTick() bool  { return a.tick.Load() }

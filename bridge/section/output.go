@@ -1,4 +1,4 @@
-package bridge
+package section
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"supernats/bridge/supervisord"
+	"supernats/schema/repeat"
 )
 
 // The output of programs has a section of its own, see WriteConf. On most hosts no
@@ -20,8 +21,8 @@ const (
 	// outputSoon is how long the groups of an update have to follow each other to be
 	// looked at together.
 	outputSoon = 200 * time.Millisecond
-	// outputAgain is when it is tried again to start the section.
-	outputAgain = 10 * time.Second
+	// retryStart is when it is tried again to start the section.
+	retryStart = 10 * time.Second
 )
 
 // hasOutput reports whether any section of a configuration publishes the output of a
@@ -53,9 +54,12 @@ func isFalse(v string) bool {
 	return false
 }
 
-// outputSections returns the groups and processes of the sections for output that
+// outputSection is a section for output.
+type outputSection struct{ group, process string }
+
+// outputSections returns the sections for output that
 // supervisord does not start by itself.
-func outputSections(c *supervisord.Configuration) (sections [][2]string) {
+func outputSections(c *supervisord.Configuration) (sections []outputSection) {
 	for _, s := range c.Sections {
 		name, ok := strings.CutPrefix(s.Name, "eventlistener:")
 		events, err := s.Value("events", "")
@@ -71,38 +75,68 @@ func outputSections(c *supervisord.Configuration) (sections [][2]string) {
 		if process == "" || strings.Contains(process, "%") {
 			process = name
 		}
-		sections = append(sections, [2]string{name, process})
+		sections = append(sections, outputSection{group: name, process: process})
 	}
 	return sections
 }
 
-// startOutput starts the section for output when it is needed, at our start and each
-// time that a group was added, until ctx ends.
-func (b *Bridge) startOutput(ctx context.Context) {
-	b.noteGroup()
+// Starter starts the section for output when it is needed.
+type Starter struct {
+	Troubles Troubles
+	// Pool returns the name of our own section, which is not started.
+	Pool func() string
+	// SupervisorPID returns supervisord's process id, 0 where it is hidden.
+	SupervisorPID func() int
+	// Start starts a process that does not run; nil without an XML-RPC of supervisord.
+	Start func(ctx context.Context, group, process string) error
+
+	groups chan struct{} // holds a value when a group was added
+}
+
+// NewStarter returns a starter that looks at once when it runs.
+func NewStarter(troubles Troubles) *Starter {
+	s := &Starter{Troubles: troubles, groups: make(chan struct{}, 1)}
+	s.GroupAdded()
+	return s
+}
+
+// GroupAdded takes note that supervisord has a new group of processes. It waits for
+// nothing.
+func (s *Starter) GroupAdded() {
+	select {
+	case s.groups <- struct{}{}:
+	default:
+	}
+}
+
+// Run starts the section for output when it is needed, at our start and each time that a
+// group was added, until ctx ends.
+func (s *Starter) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-b.groups:
+		case <-s.groups:
 		}
-		if !sleep(ctx, outputSoon) {
+		if !repeat.Sleep(ctx, outputSoon) {
 			return
 		}
-		for err := b.startNeeded(ctx); err != nil; err = b.startNeeded(ctx) {
-			b.troubles.Raise(troubleOutput, "programs have their output published, and the section for it does not run: "+err.Error(),
+
+		for err := s.startNeeded(ctx); err != nil; err = s.startNeeded(ctx) {
+			s.Troubles.Raise(CauseOutput,
+				"programs have their output published, and the section for it does not run: "+err.Error(),
 				"set autostart=true in that section of supervisord's configuration, then run: supervisorctl update")
-			if !sleep(ctx, outputAgain) {
+			if !repeat.Sleep(ctx, retryStart) {
 				return
 			}
 		}
-		b.troubles.Clear(troubleOutput)
+		s.Troubles.Clear(CauseOutput)
 	}
 }
 
 // startNeeded starts the sections for output if there is some.
-func (b *Bridge) startNeeded(ctx context.Context) error {
-	path, err := supervisord.FindConfiguration(b.SupervisorPID())
+func (s *Starter) startNeeded(ctx context.Context) error {
+	path, err := supervisord.FindConfiguration(s.SupervisorPID())
 	if err != nil {
 		return nil
 	}
@@ -110,24 +144,17 @@ func (b *Bridge) startNeeded(ctx context.Context) error {
 	if err != nil || !hasOutput(conf) {
 		return nil
 	}
-	for _, s := range outputSections(conf) {
-		if s[0] == b.pool() {
+
+	for _, section := range outputSections(conf) {
+		if section.group == s.Pool() {
 			continue // ourselves
 		}
-		if b.server == nil {
-			return fmt.Errorf("start %s: supervisord has no XML-RPC for us", s[0])
+		if s.Start == nil {
+			return fmt.Errorf("start %s: supervisord has no XML-RPC for us", section.group)
 		}
-		if err := b.server.StartStopped(ctx, s[0], s[1]); err != nil {
-			return fmt.Errorf("start %s: %w", s[0], err)
+		if err := s.Start(ctx, section.group, section.process); err != nil {
+			return fmt.Errorf("start %s: %w", section.group, err)
 		}
 	}
 	return nil
-}
-
-// noteGroup wakes startOutput.
-func (b *Bridge) noteGroup() {
-	select {
-	case b.groups <- struct{}{}:
-	default:
-	}
 }

@@ -1,4 +1,4 @@
-package bridge
+package pulse
 
 import (
 	"sync/atomic"
@@ -13,23 +13,23 @@ import (
 // Events are counted in slots of paceSlot. The goroutine that listens writes, others
 // read: the number of the slot, the events in it and those in the slot before are one
 // word.
-type pace struct {
+type Burst struct {
 	word atomic.Uint64 // number of the slot << 32, events in it << 16, events before
 }
 
 const (
-	paceSlot = 10 * time.Millisecond
+	slotLength = 10 * time.Millisecond
 	// paceBurst is how many events in a slot are a burst: 3,000 a second.
-	paceBurst = 30
+	burstEvents = 30
 	// paceAfter is for how many slots after one that was a burst it is thought to go on:
 	// on a busy machine supervisord does not get the processor all the time.
-	paceAfter = 2
+	burstSlots = 2
 )
 
 // saw counts an event that came at a time.
-func (p *pace) saw(now time.Time) {
+func (p *Burst) EventRead(now time.Time) {
 	const most = 1<<16 - 1
-	word, slot := p.word.Load(), paceSlotOf(now)
+	word, slot := p.word.Load(), slotOf(now)
 	switch last := word >> 32; {
 	case last == slot && word>>16&most < most:
 		word += 1 << 16
@@ -43,25 +43,16 @@ func (p *pace) saw(now time.Time) {
 }
 
 // burst reports whether a burst is going on.
-func (p *pace) burst(now time.Time) bool {
-	word, slot := p.word.Load(), paceSlotOf(now)
+func (p *Burst) Running(now time.Time) bool {
+	word, slot := p.word.Load(), slotOf(now)
 	count, before := word>>16&0xffff, word&0xffff
 	switch ago := slot - word>>32; {
-	case ago > paceAfter: // also if the clock was set back
+	case ago > burstSlots: // also if the clock was set back
 		return false
-	case ago == paceAfter:
-		return count >= paceBurst
+	case ago == burstSlots:
+		return count >= burstEvents
 	}
-	return count >= paceBurst || before >= paceBurst
+	return count >= burstEvents || before >= burstEvents
 }
 
-func paceSlotOf(t time.Time) uint64 { return uint64(t.UnixNano()/int64(paceSlot)) & (1<<32 - 1) }
-
-// giveWay reports whether the publisher is to wait: there is a burst, and room for it.
-func (b *Bridge) giveWay() bool {
-	return b.pace.burst(time.Now()) && b.journal.spool.Load().Used() < giveWayBelow
-}
-
-// giveWayBelow is the part of the spool up to which bursts are taken before anything
-// is published.
-const giveWayBelow = 0.5
+func slotOf(t time.Time) uint64 { return uint64(t.UnixNano()/int64(slotLength)) & (1<<32 - 1) }

@@ -1,4 +1,4 @@
-package bridge
+package deaths
 
 import (
 	"os"
@@ -12,7 +12,7 @@ import (
 
 // Where nothing can be known of memory, the record of the start says so.
 func TestMemoryTrouble(t *testing.T) {
-	d, err := newDeaths(os.Getpid(), newWaker(nil, zerolog.Nop()))
+	d, err := newKernel(os.Getpid(), newWaker(nil, zerolog.Nop()))
 	if err != nil {
 		t.Fatal(err)
 	}

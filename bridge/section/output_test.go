@@ -1,4 +1,4 @@
-package bridge
+package section
 
 import (
 	"os"
@@ -53,7 +53,7 @@ func TestOutputSections(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := outputSections(conf)
-		if len(got) != c.want || c.want == 1 && got[0] != [2]string{"logs", "bridge"} {
+		if len(got) != c.want || c.want == 1 && got[0] != (outputSection{"logs", "bridge"}) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

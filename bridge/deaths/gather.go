@@ -1,4 +1,4 @@
-package bridge
+package deaths
 
 import (
 	"strconv"
@@ -14,14 +14,14 @@ import (
 // gather puts together what is known of a death: how the process ended, and for how
 // long it had been running. What else only this moment knows of it belongs here too. It
 // is on supervisord's path: it must not wait.
-func (d *deaths) gather(exit deathwatch.Exit) *record.Facts {
-	d.end = end{pid: exit.PID, started: exit.Started, died: exit.Died}
+func (k *kernel) gather(exit deathwatch.Exit) *record.Facts {
+	k.end = end{pid: exit.PID, started: exit.Started, died: exit.Died}
 	f := new(record.Facts)
 	signal := unix.SIGKILL // that is what it is about; apply looks whether it was
 	if exit.Known {
 		f.Exit, signal = exitOf(exit.Status), exit.Status.Signal()
 	}
-	f.OOM = d.memory.Died(exit.PID, signal)
+	f.OOM = k.memory.Died(exit.PID, signal)
 	if !exit.Started.IsZero() && !exit.Died.Before(exit.Started) {
 		f.Ran = new(exit.Died.Sub(exit.Started).Round(time.Millisecond).Seconds())
 	}

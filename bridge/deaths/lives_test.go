@@ -1,4 +1,4 @@
-package bridge
+package deaths
 
 import (
 	"context"
@@ -15,9 +15,6 @@ import (
 	"supernats/schema"
 )
 
-// read is when events are read in these tests.
-var read = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
-
 // step is an event that is read some time after the one before it.
 type step struct {
 	after time.Duration
@@ -25,11 +22,24 @@ type step struct {
 	pid   int
 }
 
-func (s step) event(serial uint64) (*eventlistener.Header, []byte) {
-	if late, ok := strings.CutPrefix(s.state, "tick "); ok {
-		d, _ := time.ParseDuration(late)
-		return &eventlistener.Header{Event: "TICK_5", Serial: serial}, fmt.Appendf(nil, "when:%d", read.Add(-d).Unix())
+// noteIn notes the event in the lives, and returns what is known of a death.
+func (s step) noteIn(l *lives, serial uint64) *record.Facts {
+	if late, ok := s.tick(); ok {
+		l.tick(schema.Tick5, late)
+		return nil
 	}
+	h, payload := s.event(serial)
+	return l.note(h, payload, end{}, nil)
+}
+
+// tick returns how late a tick is read.
+func (s step) tick() (late time.Duration, ok bool) {
+	text, ok := strings.CutPrefix(s.state, "tick ")
+	late, _ = time.ParseDuration(text)
+	return late, ok
+}
+
+func (s step) event(serial uint64) (*eventlistener.Header, []byte) {
 	payload := "processname:api_00 groupname:api from_state:STARTING"
 	if s.pid != 0 {
 		payload += fmt.Sprintf(" pid:%d", s.pid)
@@ -73,8 +83,7 @@ func TestRanByEvents(t *testing.T) {
 			got := ""
 			for i, step := range tc.steps {
 				clock += step.after
-				h, payload := step.event(uint64(i))
-				f := l.note(h, payload, read, end{}, nil)
+				f := step.noteIn(l, uint64(i))
 				switch {
 				case f != nil && f.Ran != nil:
 					got += fmt.Sprint(" ", *f.Ran)
@@ -99,11 +108,11 @@ func TestRanByKernel(t *testing.T) {
 	now := time.Now()
 	for _, step := range []step{{0, "STARTING", 0}, {0, "RUNNING", 7}} {
 		h, payload := step.event(1)
-		l.note(h, payload, read, end{}, nil)
+		l.note(h, payload, end{}, nil)
 	}
 	h, payload := step{0, "EXITED", 7}.event(2)
 	exit := &schema.Exit{Signal: "SIGKILL"}
-	f := l.note(h, payload, read, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}, &record.Facts{Exit: exit})
+	f := l.note(h, payload, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}, &record.Facts{Exit: exit})
 	if f.Ran == nil || *f.Ran != 60 || f.Exit != exit || f.Last != nil {
 		t.Errorf("%+v", f)
 	}
@@ -153,7 +162,7 @@ func TestRanByLooks(t *testing.T) {
 	l := newLives(looks, false) // the event may have waited
 	l.now = func() time.Duration { return look.Now() + time.Hour }
 	h, payload := step{0, "EXITED", cmd.Process.Pid}.event(2)
-	f := l.note(h, payload, read, end{}, nil)
+	f := l.note(h, payload, end{}, nil)
 	if f == nil || f.Ran == nil || f.Last == nil {
 		t.Fatalf("%+v", f)
 	}
@@ -190,19 +199,28 @@ func BenchmarkNote(b *testing.B) {
 			type event struct {
 				h       *eventlistener.Header
 				payload []byte
+				late    time.Duration // of a tick
 			}
-			events := []event{{&eventlistener.Header{Event: "PROCESS_LOG_STDOUT"}, []byte("processname:a groupname:a pid:1 channel:stdout\nx")}}
+			events := []event{{h: &eventlistener.Header{Event: "PROCESS_LOG_STDOUT"}, payload: []byte("processname:a groupname:a pid:1 channel:stdout\nx")}}
 			if bc.steps != nil {
 				events = nil
 			}
 			for i, s := range bc.steps {
+				if late, ok := s.tick(); ok {
+					events = append(events, event{late: late})
+					continue
+				}
 				h, payload := s.event(uint64(i))
-				events = append(events, event{h, payload})
+				events = append(events, event{h: h, payload: payload})
 			}
 			b.ReportAllocs()
 			for b.Loop() {
 				for _, e := range events {
-					l.note(e.h, e.payload, read, end{}, nil)
+					if e.h == nil {
+						l.tick(schema.Tick5, e.late)
+						continue
+					}
+					l.note(e.h, e.payload, end{}, nil)
 				}
 			}
 		})

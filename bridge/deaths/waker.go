@@ -1,4 +1,4 @@
-package bridge
+package deaths
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/deathwatch"
+	"supernats/schema/repeat"
 )
 
 const (
@@ -145,7 +146,7 @@ func (w *waker) pursue(ctx context.Context) {
 // pause waits for the events that a wake-up brings, not for long when more have died.
 func (w *waker) pause(ctx context.Context, d time.Duration) (died, ok bool) {
 	least := min(d, wakeEvery)
-	if !sleep(ctx, least) {
+	if !repeat.Sleep(ctx, least) {
 		return false, false
 	}
 	t := time.NewTimer(d - least)
@@ -167,7 +168,7 @@ func (w *waker) take(ctx context.Context) bool {
 		if wait == 0 {
 			return true
 		}
-		if !sleep(ctx, wait) {
+		if !repeat.Sleep(ctx, wait) {
 			return false
 		}
 	}

@@ -1,4 +1,4 @@
-package bridge
+package deaths
 
 import (
 	"context"
@@ -22,24 +22,24 @@ const (
 )
 
 // look finds new processes and their names until ctx ends.
-func (d *deaths) look(ctx context.Context) {
+func (k *kernel) look(ctx context.Context) {
 	// Timers of the Go runtime have the resolution of epoll, a millisecond.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(lookSoon/10), 0, 0, 0)
 
-	d.watch.Look()
+	k.watch.Look()
 	for {
-		d.watch.FindNames()
+		k.watch.FindNames()
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.starts:
+		case <-k.starts:
 		}
 		for begun := time.Now(); ctx.Err() == nil && time.Since(begun) < hurryLasts; {
-			more := d.watch.FindNames()
-			if !d.watch.Connected() {
-				d.watch.Look()
+			more := k.watch.FindNames()
+			if !k.watch.Connected() {
+				k.watch.Look()
 			} else if !more {
 				break
 			}
@@ -47,14 +47,14 @@ func (d *deaths) look(ctx context.Context) {
 			nap := lookSoon
 			switch {
 			case time.Since(begun) < hurry:
-			case d.watch.Connected():
+			case k.watch.Connected():
 				nap = nameLater
 			default:
 				nap = lookLater
 			}
 			_ = unix.Nanosleep(&unix.Timespec{Nsec: int64(nap)}, nil)
 			select {
-			case <-d.starts:
+			case <-k.starts:
 				begun = time.Now()
 			default:
 			}

@@ -1,4 +1,4 @@
-package bridge
+package section
 
 import (
 	"fmt"
@@ -12,12 +12,19 @@ import (
 	"supernats/bridge/supervisord"
 )
 
-// confPriority is that of the first section that WriteConf prints; the second one's
-// is one less.
-const confPriority = -17
+// The sections that Write prints are Name and, for the output of programs, Name +
+// LogsSuffix.
+const (
+	Name       = "supernats"
+	LogsSuffix = "-logs"
+)
 
-// ConfOptions say what WriteConf prints.
-type ConfOptions struct {
+// mainPriority is that of the first section that Write prints; the second one's
+// is one less.
+const mainPriority = -17
+
+// Options say what Write prints.
+type Options struct {
 	// OneSection prints a single section, with all events.
 	OneSection bool
 	// StderrLogfile is where the bridge's log goes, in the language of supervisord's
@@ -32,38 +39,39 @@ type ConfOptions struct {
 // section publishes its ticks and the process table, and serves the metrics.
 var logsFlags = []string{"--skip", "TICK", "--snapshot-every", "0", "--listen", "off"}
 
-// WriteConf prints the sections that lose nothing: [eventlistener:supernats] and,
+// Write prints the sections that lose nothing: [eventlistener:supernats] and,
 // for the output of programs, [eventlistener:supernats-logs]. command is what
 // supervisord shall run, logs the same without the flags that logsFlags sets.
-func WriteConf(w io.Writer, command, logs []string, o ConfOptions) error {
+func Write(w io.Writer, command, logs []string, o Options) error {
 	file, err := o.stderrLogfile()
 	if err != nil {
 		return err
 	}
-	main := confSection{
-		Name: "supernats", Events: mainEvents, Buffer: 65536, Priority: confPriority, Stderr: file, Container: o.Container,
+	main := printed{
+		Name: Name, Events: mainEvents, Buffer: 65536, Priority: mainPriority, Stderr: file, Container: o.Container,
 	}
 	if o.OneSection {
 		main.Events = "EVENT"
 	}
-	if main.Command, err = confCommand(command); err != nil {
+	if main.Command, err = commandLine(command); err != nil {
 		return err
 	}
 
-	sections := []confSection{main}
+	list := []printed{main}
 	if !o.OneSection {
 		second := main
-		second.Name, second.Events, second.Priority, second.Logs = "supernats-logs", logsEvents, confPriority-1, true
+		second.Name, second.Events = Name+LogsSuffix, logsEvents
+		second.Priority, second.Logs = mainPriority-1, true
 		second.Buffer = 16384
 		second.Stderr = logsName(file)
-		if second.Command, err = confCommand(logs); err != nil {
+		if second.Command, err = commandLine(logs); err != nil {
 			return err
 		}
 		// Its own flags have a line of their own.
 		second.Command = "\n  " + second.Command + "\n  " + strings.Join(logsFlags, " ")
-		sections = append(sections, second)
+		list = append(list, second)
 	}
-	return confTemplate.Execute(w, map[string]any{"Sections": sections, "Two": !o.OneSection})
+	return confTemplate.Execute(w, map[string]any{"Sections": list, "Two": !o.OneSection})
 }
 
 // What the two sections are subscribed to; together it is every event of supervisor
@@ -73,28 +81,28 @@ const (
 	logsEvents = "PROCESS_LOG,PROCESS_COMMUNICATION,TICK_3600"
 )
 
-type confSection struct {
+type printed struct {
 	Name, Command, Events, Stderr string
 	Buffer, Priority              int
 	Logs, Container               bool
 }
 
-// confCommand writes a command for supervisord.
-func confCommand(command []string) (string, error) {
+// commandLine writes a command for supervisord.
+func commandLine(command []string) (string, error) {
 	words := make([]string, len(command))
 	for i, word := range command {
 		if strings.ContainsAny(word, "\r\n") {
 			return "", fmt.Errorf("write %q into supervisord's configuration: it cannot hold a line break", word)
 		}
-		words[i] = confWord(word)
+		words[i] = quoteWord(word)
 	}
 	return strings.Join(words, " "), nil
 }
 
-// confWord quotes one word of a command for supervisord: shlex, and % is its
+// quoteWord quotes one word of a command for supervisord: shlex, and % is its
 // own sign for variables. A ; or # after a space would begin a comment even
 // inside of quotes: it gets a quote in front.
-func confWord(word string) string {
+func quoteWord(word string) string {
 	plain := func(r rune) bool {
 		return r > ' ' && !strings.ContainsRune(`"'\;#`, r)
 	}
@@ -105,7 +113,7 @@ func confWord(word string) string {
 }
 
 // stderrLogfile is the value of stderr_logfile.
-func (o ConfOptions) stderrLogfile() (string, error) {
+func (o Options) stderrLogfile() (string, error) {
 	switch {
 	case o.StderrLogfile == "" && o.Container:
 		return "/dev/stderr", nil
@@ -126,7 +134,7 @@ func logsName(file string) string {
 		return file // AUTO, NONE, syslog, or no file
 	}
 	ext := filepath.Ext(file)
-	return strings.TrimSuffix(file, ext) + "-logs" + ext
+	return strings.TrimSuffix(file, ext) + LogsSuffix + ext
 }
 
 // Where supervisord's configuration is, if nobody says otherwise (options.py

@@ -1,4 +1,4 @@
-package bridge
+package pulse
 
 import (
 	"testing"
@@ -8,41 +8,41 @@ import (
 // A burst is noticed within a slot, and its end some slots later; single events are
 // none, however many.
 func TestPace(t *testing.T) {
-	var p pace
-	at := readAt
+	var p Burst
+	at := time.Date(2026, 11, 21, 19, 0, 31, 833512999, time.UTC)
 	for range 1000 {
 		at = at.Add(time.Millisecond)
-		p.saw(at)
-		if p.burst(at) {
+		p.EventRead(at)
+		if p.Running(at) {
 			t.Fatal("a thousand events a second are a burst")
 		}
 	}
 	for range 100_000 {
 		at = at.Add(50 * time.Microsecond)
-		p.saw(at)
+		p.EventRead(at)
 	}
-	if !p.burst(at) || !p.burst(at.Add(paceSlot)) {
+	if !p.Running(at) || !p.Running(at.Add(slotLength)) {
 		t.Error("20,000 events a second are no burst")
 	}
-	if p.burst(at.Add(4*paceSlot)) || p.burst(at.Add(-time.Second)) {
+	if p.Running(at.Add(4*slotLength)) || p.Running(at.Add(-time.Second)) {
 		t.Error("the burst does not end")
 	}
-	p.saw(at.Add(4 * paceSlot))
-	if p.burst(at.Add(4 * paceSlot)) {
+	p.EventRead(at.Add(4 * slotLength))
+	if p.Running(at.Add(4 * slotLength)) {
 		t.Error("one event after a burst is a burst")
 	}
 	for range 1 << 17 {
-		p.saw(at.Add(time.Second))
+		p.EventRead(at.Add(time.Second))
 	}
-	if !p.burst(at.Add(time.Second)) || p.word.Load()>>32 != paceSlotOf(at.Add(time.Second)) {
+	if !p.Running(at.Add(time.Second)) || p.word.Load()>>32 != slotOf(at.Add(time.Second)) {
 		t.Error("many events in one slot are counted wrong")
 	}
 }
 
 func BenchmarkPace(b *testing.B) {
-	var p pace
+	var p Burst
 	now := time.Now()
 	for b.Loop() {
-		p.saw(now)
+		p.EventRead(now)
 	}
 }

@@ -1,4 +1,4 @@
-package bridge
+package section
 
 import (
 	"encoding/json"
@@ -43,12 +43,12 @@ func writeArgs(file string) int {
 func TestWriteConfErrors(t *testing.T) {
 	for _, bad := range []string{"a\nb", "a\r", "\n"} {
 		var b strings.Builder
-		if err := WriteConf(&b, []string{"supernats-bridge", bad}, nil, ConfOptions{OneSection: true}); err == nil || b.Len() > 0 {
+		if err := Write(&b, []string{"supernats-bridge", bad}, nil, Options{OneSection: true}); err == nil || b.Len() > 0 {
 			t.Errorf("%q: %v\n%s", bad, err, &b)
 		}
 	}
 	broken := errors.New("disk is full")
-	if err := WriteConf(failingWriter{broken}, []string{"x"}, []string{"x"}, ConfOptions{}); !errors.Is(err, broken) {
+	if err := Write(failingWriter{broken}, []string{"x"}, []string{"x"}, Options{}); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -71,8 +71,8 @@ func TestConfWord(t *testing.T) {
 		"#1":                              `"""#1"`,
 		"é":                               `é`,
 	} {
-		if got := confWord(word); got != want {
-			t.Errorf("confWord(%q) = %s, want %s", word, got, want)
+		if got := quoteWord(word); got != want {
+			t.Errorf("quoteWord(%q) = %s, want %s", word, got, want)
 		}
 	}
 }
@@ -88,8 +88,8 @@ func TestConfCommand(t *testing.T) {
 		";", " ;", "a;b", "a ; b", "#", "a #b", "$HOME", "`id`", "tab\there", "a\u00a0;b", "~", "*", "{}", "(", "=", "last ",
 	}
 	var section strings.Builder
-	o := ConfOptions{OneSection: true, StderrLogfile: "%(here)s/stderr.log"}
-	if err := WriteConf(&section, append([]string{self}, words...), nil, o); err != nil {
+	o := Options{OneSection: true, StderrLogfile: "%(here)s/stderr.log"}
+	if err := Write(&section, append([]string{self}, words...), nil, o); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "args.json")
@@ -149,21 +149,21 @@ func TestStderrLogfile(t *testing.T) {
 func TestConfStderr(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
-		o     ConfOptions
+		o     Options
 		want  []string // what stderr_logfile and its size are in the sections
 		wrong bool
 	}{
-		{name: "given", o: ConfOptions{StderrLogfile: "%(here)s/a b.log"}, want: []string{"%(here)s/a b.log", "10MB", "%(here)s/a b-logs.log", "10MB"}},
-		{name: "a word of supervisord's", o: ConfOptions{StderrLogfile: "NONE"}, want: []string{"NONE", "10MB", "NONE", "10MB"}},
-		{name: "a container", o: ConfOptions{Container: true}, want: []string{"/dev/stderr", "0", "/dev/stderr", "0"}},
-		{name: "a container with a file", o: ConfOptions{Container: true, StderrLogfile: "/proc/1/fd/2"}, want: []string{"/proc/1/fd/2", "0", "/proc/1/fd/2", "0"}},
-		{name: "a line break", o: ConfOptions{StderrLogfile: "a\nb"}, wrong: true},
-		{name: "a comment", o: ConfOptions{StderrLogfile: "a ;b"}, wrong: true},
-		{name: "all comment", o: ConfOptions{StderrLogfile: "#b"}, wrong: true},
-		{name: "spaces", o: ConfOptions{StderrLogfile: " b"}, wrong: true},
+		{name: "given", o: Options{StderrLogfile: "%(here)s/a b.log"}, want: []string{"%(here)s/a b.log", "10MB", "%(here)s/a b-logs.log", "10MB"}},
+		{name: "a word of supervisord's", o: Options{StderrLogfile: "NONE"}, want: []string{"NONE", "10MB", "NONE", "10MB"}},
+		{name: "a container", o: Options{Container: true}, want: []string{"/dev/stderr", "0", "/dev/stderr", "0"}},
+		{name: "a container with a file", o: Options{Container: true, StderrLogfile: "/proc/1/fd/2"}, want: []string{"/proc/1/fd/2", "0", "/proc/1/fd/2", "0"}},
+		{name: "a line break", o: Options{StderrLogfile: "a\nb"}, wrong: true},
+		{name: "a comment", o: Options{StderrLogfile: "a ;b"}, wrong: true},
+		{name: "all comment", o: Options{StderrLogfile: "#b"}, wrong: true},
+		{name: "spaces", o: Options{StderrLogfile: " b"}, wrong: true},
 	} {
 		var b strings.Builder
-		err := WriteConf(&b, []string{"x"}, []string{"x"}, tc.o)
+		err := Write(&b, []string{"x"}, []string{"x"}, tc.o)
 		if err != nil || tc.wrong {
 			if !tc.wrong || err == nil || b.Len() > 0 {
 				t.Errorf("%s: %v", tc.name, err)

@@ -1,19 +1,16 @@
-package bridge
+package pulse
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"supernats/bridge/supervisord"
-	"supernats/bridge/trouble"
 	"supernats/schema"
+	"supernats/schema/repeat"
 )
 
 const (
@@ -34,9 +31,9 @@ const (
 // dropped from it. It looks only while events rush in, so that it costs nothing else.
 //
 // A death is matched with its event by the name of the process, in their order.
-type lateDeaths struct {
-	troubles *trouble.Board
-	follow   func(context.Context) (deathLog, error)
+type LateDeaths struct {
+	troubles Troubles
+	follow   func(context.Context) (DeathLog, error)
 
 	// Of the goroutine that listens.
 	second time.Time
@@ -49,22 +46,30 @@ type lateDeaths struct {
 	waiting []lateDeath // oldest first
 }
 
-type deathLog interface {
-	Next(ctx context.Context) ([]supervisord.Death, error)
+// deathLog is supervisord's log, from now on.
+type DeathLog interface {
+	// Next returns the deaths that were written since the last call.
+	Next(ctx context.Context) ([]Death, error)
 	Close()
 }
 
-type lateDeath struct {
-	supervisord.Death
-	seen time.Time
+// writtenDeath is a death as supervisord has written it into its log.
+type Death struct {
+	Process string
+	Reason  string // for people
 }
 
-func newLateDeaths(t *trouble.Board, follow func(context.Context) (deathLog, error)) *lateDeaths {
-	return &lateDeaths{troubles: t, follow: follow, rush: make(chan struct{}, 1)}
+type lateDeath struct {
+	death Death
+	seen  time.Time
+}
+
+func NewLateDeaths(t Troubles, follow func(context.Context) (DeathLog, error)) *LateDeaths {
+	return &LateDeaths{troubles: t, follow: follow, rush: make(chan struct{}, 1)}
 }
 
 // saw takes note of an event that is read now.
-func (l *lateDeaths) saw(event string, payload []byte, now time.Time) {
+func (l *LateDeaths) EventRead(event string, payload []byte, now time.Time) {
 	if now.Sub(l.second) >= time.Second {
 		l.second, l.events = now, 0
 	}
@@ -85,7 +90,7 @@ func (l *lateDeaths) saw(event string, payload []byte, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.waiting {
-		if l.waiting[i].Process == string(name) {
+		if l.waiting[i].death.Process == string(name) {
 			l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
 			return
 		}
@@ -93,7 +98,7 @@ func (l *lateDeaths) saw(event string, payload []byte, now time.Time) {
 }
 
 // run looks at the log in each rush until ctx ends.
-func (l *lateDeaths) run(ctx context.Context) {
+func (l *LateDeaths) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -102,24 +107,24 @@ func (l *lateDeaths) run(ctx context.Context) {
 		}
 		log, err := l.follow(ctx)
 		if err == nil {
-			l.during(ctx, log)
+			l.followRush(ctx, log)
 			log.Close()
 		}
-		if !sleep(ctx, deathsEvery) { // without a log, the next rush is another try
+		if !repeat.Sleep(ctx, deathsEvery) { // without a log, the next rush is another try
 			return
 		}
 	}
 }
 
 // during reports late deaths until the rush is over. What is late then was dropped.
-func (l *lateDeaths) during(ctx context.Context, log deathLog) {
+func (l *LateDeaths) followRush(ctx context.Context, log DeathLog) {
 	l.active.Store(true)
 	defer func() {
 		l.active.Store(false)
 		l.mu.Lock()
 		l.waiting = nil
 		l.mu.Unlock()
-		l.troubles.Clear(troubleLate)
+		l.troubles.Clear(CauseLate)
 	}()
 	t := time.NewTicker(deathsEvery)
 	defer t.Stop()
@@ -136,16 +141,16 @@ func (l *lateDeaths) during(ctx context.Context, log deathLog) {
 		if err != nil {
 			return
 		}
-		if text := l.late(deaths, time.Now()); text != "" {
-			l.troubles.Raise(troubleLate, text, "events wait in supervisord's buffer: "+fixChatty)
+		if text := l.addWritten(deaths, time.Now()); text != "" {
+			l.troubles.Raise(CauseLate, text, "events wait in supervisord's buffer: "+fixOutput)
 		} else {
-			l.troubles.Clear(troubleLate)
+			l.troubles.Clear(CauseLate)
 		}
 	}
 }
 
 // late adds deaths, and returns a text about those that are late; empty without any.
-func (l *lateDeaths) late(deaths []supervisord.Death, now time.Time) string {
+func (l *LateDeaths) addWritten(deaths []Death, now time.Time) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, d := range deaths {
@@ -160,7 +165,7 @@ func (l *lateDeaths) late(deaths []supervisord.Death, now time.Time) string {
 			break
 		}
 		if n++; n <= namedLate {
-			names = append(names, d.Process+" exited ("+exitText(d.Exit)+")")
+			names = append(names, d.death.Process+" exited ("+d.death.Reason+")")
 		}
 	}
 	if n == 0 {
@@ -171,30 +176,4 @@ func (l *lateDeaths) late(deaths []supervisord.Death, now time.Time) string {
 		text += fmt.Sprintf(" and %d more", n-namedLate)
 	}
 	return text
-}
-
-// exitText is the reason of a death in supervisord's words.
-func exitText(e *schema.Exit) string {
-	switch {
-	case e == nil:
-		return "unknown reason"
-	case e.Code != nil:
-		return fmt.Sprintf("exit status %d", *e.Code)
-	case e.OOM != nil:
-		return e.Signal + ", " + e.OOM.String()
-	case e.Signal != "":
-		return e.Signal
-	}
-	return cmp.Or(e.SpawnErr, "unknown reason")
-}
-
-var errNoDeaths = errors.New("this section is not subscribed to all deaths")
-
-// followDeaths opens supervisord's log for lateDeaths. In a section for output no
-// death has an event.
-func (b *Bridge) followDeaths(ctx context.Context) (deathLog, error) {
-	if !b.sees(schema.ProcessStateExited) || !b.sees(schema.ProcessStateBackoff) {
-		return nil, errNoDeaths
-	}
-	return supervisord.FollowDeaths(ctx, b.SupervisorPID(), b.server)
 }

@@ -1,4 +1,4 @@
-package bridge
+package pulse
 
 import (
 	"context"
@@ -17,12 +17,12 @@ const (
 	missedTicks  = 4
 	leastSilence = 30 * time.Second
 	// looks is how often the watch looks in that time.
-	looks = 10
+	looksPerLimit = 10
 )
 
 // silence is how long a supervisord that sends a tick of this period may say
 // nothing.
-func silence(period time.Duration) time.Duration { return max(missedTicks*period, leastSilence) }
+func silenceLimit(period time.Duration) time.Duration { return max(missedTicks*period, leastSilence) }
 
 // watch notices that supervisord sends nothing any more. One byte on standard
 // output that is none of the protocol puts a listener into state UNKNOWN for
@@ -34,7 +34,7 @@ func silence(period time.Duration) time.Duration { return max(missedTicks*period
 // is what a supervisord without work sounds like, and neither the environment nor
 // the XML-RPC tells what events= is. So a pipe that is broken before the first tick
 // is not noticed.
-type watch struct {
+type Silence struct {
 	// count is raised when an event comes and when it is accepted: it is odd while
 	// we owe supervisord an answer, and then the silence is ours.
 	count  atomic.Uint64
@@ -42,16 +42,20 @@ type watch struct {
 }
 
 // begin and end stand around the acceptance of an event.
-func (w *watch) begin() { w.count.Add(1) }
-func (w *watch) end()   { w.count.Add(1) }
+func (w *Silence) Begin() { w.count.Add(1) }
+func (w *Silence) End()   { w.count.Add(1) }
 
 // saw takes note of a tick; other events tell nothing here.
-func (w *watch) saw(event string) {
+func (w *Silence) EventRead(event string) {
 	period, ok := ticks[event]
 	if old := time.Duration(w.period.Load()); ok && (old == 0 || period < old) {
 		w.period.Store(int64(period))
 	}
 }
+
+// AnyEvent and AnyTick implement section.Arrivals.
+func (w *Silence) AnyEvent() bool { return w.count.Load() != 0 }
+func (w *Silence) AnyTick() bool  { return w.period.Load() != 0 }
 
 // silentError tells that supervisord has stopped to send events.
 type silentError struct{ limit, period time.Duration }
@@ -64,10 +68,10 @@ func (e *silentError) Error() string {
 
 // run returns a *silentError when supervisord has been silent for too long, or nil
 // when ctx ends.
-func (w *watch) run(ctx context.Context) error {
+func (w *Silence) Run(ctx context.Context) error {
 	t := time.NewTimer(0)
 	defer t.Stop()
-	var v view
+	var v look
 	for {
 		select {
 		case <-ctx.Done():
@@ -75,16 +79,16 @@ func (w *watch) run(ctx context.Context) error {
 		case <-t.C:
 		}
 		period := time.Duration(w.period.Load())
-		limit := silence(period) // of no tick: that of the shortest
-		if v.look(time.Now(), w.count.Load(), limit) >= limit && period > 0 {
+		limit := silenceLimit(period) // of no tick: that of the shortest
+		if v.silentFor(time.Now(), w.count.Load(), limit) >= limit && period > 0 {
 			return &silentError{limit, period}
 		}
-		t.Reset(limit / looks)
+		t.Reset(limit / looksPerLimit)
 	}
 }
 
 // view is what the watch has seen at its last look.
-type view struct {
+type look struct {
 	count uint64
 	at    time.Time
 	since time.Time // from when on nothing was heard, as far as we know
@@ -92,10 +96,10 @@ type view struct {
 
 // look returns how long it has been silent. Times are those of the monotonic clock:
 // a clock that is set changes nothing.
-func (v *view) look(now time.Time, count uint64, limit time.Duration) time.Duration {
+func (v *look) silentFor(now time.Time, count uint64, limit time.Duration) time.Duration {
 	// A look that comes late was not taken because we, or all of the machine, stood
 	// still (SIGSTOP, a paused virtual machine): supervisord gets its time again.
-	late := now.Sub(v.at) > 2*limit/looks
+	late := now.Sub(v.at) > 2*limit/looksPerLimit
 	if count != v.count || count%2 == 1 || late {
 		v.since = now
 	}
