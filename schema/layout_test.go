@@ -36,8 +36,11 @@ var arrows = []arrow{
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/notify`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`consumer/health`, `schema/repeat`, ``},
+	{`consumer/config/strict`, ``, `github.com/goccy/go-yaml.*`},
+	{`consumer/embedded`, `schema.*|consumer/health`, ``},
+	{`consumer/config`, `schema.*|consumer/(config/strict|embedded|rules|state|notify.*)`, ``},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|state)`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|rules|state)`, ``},
 	{`examples/.*`, `.*`, ``},
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -122,10 +123,10 @@ func (f *fleet) raw(subject, data string) uint64 {
 
 func (f *fleet) events() *events {
 	f.Helper()
-	cfg := Default()
+	cfg := config.Default()
 	cfg.GroupInterval = schema.Duration(20 * time.Millisecond)
 	cfg.ResolveAfter = schema.Duration(20 * time.Millisecond)
-	set, err := compile(cfg)
+	set, err := cfg.CompileRules()
 	if err != nil {
 		f.Fatal(err)
 	}
