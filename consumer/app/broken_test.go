@@ -10,8 +10,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/alerts"
 	"supernats/consumer/health"
-	"supernats/consumer/rules"
+	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -47,7 +48,7 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 			defer v.mutes.stop()
 			note := crashes(1, "a log\n")
 			note.At = time.Now().Add(-time.Hour) // it is looked whether it is there
-			v.pending, v.looked = []rules.Notification{note}, time.Time{}
+			v.pending, v.looked = []alerts.Notification{note}, time.Time{}
 
 			p.set(true, false)
 			time.AfterFunc(50*time.Millisecond, p.cut)
@@ -91,7 +92,7 @@ func TestRecordsThatVanishBeforeTheyAreRead(t *testing.T) {
 	if err := stream.EnsureAll(t.Context(), f.js, stream.DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
-	if err := v.restore(t.Context(), &durableSource{}); !errors.Is(err, errRestored) {
+	if err := v.restore(t.Context(), &durableSource{}); !errors.Is(err, records.ErrRestored) {
 		t.Fatalf("an empty bucket is read: %v", err)
 	}
 	if err := errors.Join(v.remember(t.Context(), false), v.restore(t.Context(), &durableSource{})); err != nil {

@@ -92,7 +92,7 @@ func (a *App) overConnection(ctx context.Context, settings natsconn.Settings, op
 // natsReports logs what belongs to no call, such as a right that is missing. (By itself
 // the library writes it to stderr each time.)
 func (a *App) natsReports(_ *nats.Conn, sub *nats.Subscription, err error) {
-	e := health.LogOnce(a.log, &a.reported, err)
+	e := a.reported.Log(a.log, err)
 	if sub != nil {
 		e = e.Str("subject", sub.Subject)
 	}

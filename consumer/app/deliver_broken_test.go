@@ -30,6 +30,7 @@ import (
 	"supernats/consumer/notify/pagerduty"
 	"supernats/consumer/notify/webhook"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 // raw serves connections that speak whatever they like, until the test ends.
@@ -100,7 +101,7 @@ func broken(t *testing.T) []config.Receiver {
 
 	waits := notify.HTTPConfig{Timeout: schema.Duration(2 * time.Second)}
 	hook := func(name, url string) config.Receiver {
-		c := webhook.Config{URL: notify.Secret(url), HTTPConfig: waits}.WithDefaults()
+		c := webhook.Config{URL: secretfile.Secret(url), HTTPConfig: waits}.WithDefaults()
 		return config.Receiver{Name: name, Kinds: config.Kinds{Webhook: &c}}
 	}
 	command := func(name, text string) config.Receiver {
@@ -111,7 +112,7 @@ func broken(t *testing.T) []config.Receiver {
 		c := mail.Config{Smarthost: address, TLS: mail.TLSNone, From: "a@example.com", To: []string{"b@example.com"}, Timeout: schema.Duration(2 * time.Second)}.WithDefaults()
 		return config.Receiver{Name: name, Kinds: config.Kinds{Mail: &c}}
 	}
-	slack := chat.SlackConfig{URL: notify.Secret(status(http.StatusServiceUnavailable)), HTTPConfig: waits}.WithDefaults()
+	slack := chat.SlackConfig{URL: secretfile.Secret(status(http.StatusServiceUnavailable)), HTTPConfig: waits}.WithDefaults()
 	pager := pagerduty.Config{URL: status(http.StatusTooManyRequests), RoutingKey: "0123456789abcdef0123456789abcdef", HTTPConfig: waits}.WithDefaults()
 	return []config.Receiver{
 		hook("refused", "http://"+closed.Addr().String()),
@@ -154,7 +155,7 @@ func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
 	cfg := config.Default()
 	cfg.Listen, cfg.NATS.URL = "", f.server.URL
 	cfg.Receivers = broken(t)
-	good := webhook.Config{URL: notify.Secret(works.URL)}.WithDefaults()
+	good := webhook.Config{URL: secretfile.Secret(works.URL)}.WithDefaults()
 	cfg.Receivers = append(cfg.Receivers, config.Receiver{Name: "works", Kinds: config.Kinds{Webhook: &good}})
 	a, err := New(cfg, Options{Log: zerolog.Nop()})
 	if err != nil {

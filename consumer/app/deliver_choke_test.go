@@ -17,6 +17,7 @@ import (
 	"supernats/consumer"
 	"supernats/consumer/health"
 	"supernats/consumer/notify"
+	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -391,7 +392,7 @@ func TestPositionSaysWhy(t *testing.T) {
 	f := newFleet(t)
 	r := &receiver{name: "mail/ops@example.com", answer: always(errors.New("451 try later"))}
 	at := func() *position {
-		table, err := newTable[position](t.Context(), f.js, stream.LeasesBucket, zerolog.Nop())
+		table, err := records.OpenTable[position](t.Context(), f.js, stream.LeasesBucket, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}

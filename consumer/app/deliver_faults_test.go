@@ -239,7 +239,7 @@ func TestQueueThatAnotherHasOpened(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := a.begin(t.Context(), 1); !wrongLast(err) {
+	if err := a.begin(t.Context(), 1); !stream.IsWrongLast(err) {
 		t.Errorf("the first one may send: %v", err)
 	}
 	if err := b.begin(t.Context(), 1); err != nil {

@@ -112,9 +112,9 @@ func (d *delivery) retryParked(ctx context.Context) error {
 	if len(all) > 0 {
 		var e *zerolog.Event
 		if err != nil {
-			e = health.LogOnce(d.log, &d.unparked, err)
+			e = d.unparked.Log(d.log, err)
 		} else {
-			e = health.LogRecovered(d.log.Info(), &d.unparked)
+			e = d.unparked.AddOver(d.log.Info())
 		}
 		e.Int("delivered", len(all)-left).Int("parked", left).Dur("again_in_ms", d.parked.pause).Msg("parked notifications were tried again")
 	}

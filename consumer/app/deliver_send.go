@@ -38,7 +38,7 @@ func (d *delivery) send(ctx context.Context, batch []*item) error {
 			return err
 		}
 		if failure == nil {
-			health.LogRecovered(d.log.Info(), &d.failing).Int("notifications", count).Str("alert", first).Int("try", failures).Msg("notified")
+			d.failing.AddOver(d.log.Info()).Int("notifications", count).Str("alert", first).Int("try", failures).Msg("notified")
 			if d.divided > 0 {
 				d.size = min(2*d.size, d.limitSize())
 			}
@@ -150,7 +150,7 @@ func (d *delivery) divide(failure error, left []*item, last uint64) {
 	if isTimeout(failure) {
 		d.most, d.tooSlow = d.size, time.Now()
 	}
-	health.LogOnce(d.log, &d.dividing, failure).Int("notifications", len(left)).Msg("batch is not taken although others are; trying it in halves")
+	d.dividing.Log(d.log, failure).Int("notifications", len(left)).Msg("batch is not taken although others are; trying it in halves")
 }
 
 // limitSize is how big a batch may be.
@@ -184,7 +184,7 @@ func (d *delivery) setAside(ctx context.Context, batch []*item, it *item, reason
 // reports whether that one was taken.
 func (d *delivery) pause(ctx context.Context, left []*item, failure error, failures int) (took bool, err error) {
 	wait := d.times.again(failures, failure)
-	health.LogOnce(d.log, &d.failing, failure).Int("notifications", len(left)).Int("try", failures).Dur("again_in_ms", wait.Round(time.Millisecond)).Msg("notifications could not be delivered")
+	d.failing.Log(d.log, failure).Int("notifications", len(left)).Int("try", failures).Dur("again_in_ms", wait.Round(time.Millisecond)).Msg("notifications could not be delivered")
 	until := time.Now().Add(wait)
 	if _, asked := notify.RetryAfter(failure); asked || d.inbox.old {
 		return false, health.Sleep(ctx, wait)

@@ -9,8 +9,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/alerts"
+	"supernats/consumer/fit"
 	"supernats/consumer/health"
-	"supernats/consumer/rules"
+	"supernats/consumer/records"
 	"supernats/schema"
 )
 
@@ -36,12 +38,12 @@ type events struct {
 	// What is below but for the machine is of one reading. The machine is what this
 	// process knows: when a bucket vanishes, its records are written again from it.
 	*machine
-	states *bucket[schema.ProcessRecord]
-	hosts  *bucket[schema.HostRecord]
-	alerts *bucket[schema.Alert]
+	states *records.Bucket[schema.ProcessRecord]
+	hosts  *records.Bucket[schema.HostRecord]
+	alerts *records.Bucket[schema.Alert]
 	mutes  *mutes
 	// pending are notifications that the rules have made and the stream may not have.
-	pending []rules.Notification
+	pending []alerts.Notification
 	// known is what was read before, line says what positions are sequences of.
 	known reading
 	line  lineage
@@ -53,7 +55,7 @@ type events struct {
 	maxAlert int
 	// signer knows our own notifications.
 	signer    *signer
-	logBudget logBudget
+	logBudget fit.LogBudget
 	// refusals are messages that nobody could read.
 	refusals refusals
 
@@ -295,19 +297,19 @@ func (v *events) due(all bool) bool {
 
 // flush stores what changed and acknowledges what was read.
 func (v *events) flush(ctx context.Context, src source) error {
-	var open []record[schema.Alert]
+	var open []records.Record[schema.Alert]
 	for _, c := range v.engine.Changed() {
-		open = append(open, record[schema.Alert]{c.Key, c.Record})
+		open = append(open, records.Record[schema.Alert]{Key: c.Key, Value: c.Record})
 	}
 	// In this order: what alerts know of processes and hosts must not be younger
 	// than what they know of themselves.
-	if err := v.alerts.write(ctx, open); err != nil {
+	if err := v.alerts.Write(ctx, open); err != nil {
 		return err
 	}
-	if err := v.states.write(ctx, records(v.machine.states)); err != nil {
+	if err := v.states.Write(ctx, changedRecords(v.machine.states)); err != nil {
 		return err
 	}
-	if err := v.hosts.write(ctx, records(v.machine.hosts)); err != nil {
+	if err := v.hosts.Write(ctx, changedRecords(v.machine.hosts)); err != nil {
 		return err
 	}
 	if v.unacked > 0 {
@@ -330,11 +332,11 @@ func (v *events) flush(ctx context.Context, src source) error {
 	return nil
 }
 
-func records[T any](changed map[string]*T) []record[T] {
-	list := make([]record[T], 0, len(changed))
+func changedRecords[T any](changed map[string]*T) []records.Record[T] {
+	list := make([]records.Record[T], 0, len(changed))
 	for key, value := range changed {
 		if value != nil { // what is to be deleted comes last, see forget.go
-			list = append(list, record[T]{key, value})
+			list = append(list, records.Record[T]{Key: key, Value: value})
 		}
 	}
 	return list

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/health"
+	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -83,7 +84,7 @@ type inbox struct {
 	receiver string
 	log      zerolog.Logger
 
-	positions *table[position]
+	positions *records.Table[position]
 	at        position
 	consumer  jetstream.Consumer
 	order     contiguous
@@ -115,7 +116,7 @@ func (b *inbox) open(ctx context.Context) error { return health.Unbroken(ctx, b.
 func (b *inbox) openOver(ctx context.Context) error {
 	b.left, b.old = nil, false
 	var err error
-	if b.positions, err = newTable[position](ctx, b.js, stream.LeasesBucket, b.log); err != nil {
+	if b.positions, err = records.OpenTable[position](ctx, b.js, stream.LeasesBucket, b.log); err != nil {
 		return err
 	}
 	alerts, err := b.js.Stream(ctx, stream.Alerts)

@@ -41,30 +41,14 @@ type keeper struct {
 	// consumers are those of ours that this instance reads now: names by stream.
 	consumers func() map[string][]string
 
-	seen   map[string]identity
+	seen   map[string]stream.Identity
 	paused map[string]bool // by cause
 	failed time.Time       // since when nothing can be looked up
 }
 
-// identity tells a stream from another one of its name.
-type identity struct {
-	created time.Time
-	last    uint64
-}
-
-func identityOf(info *jetstream.StreamInfo) identity {
-	return identity{info.Created, info.State.LastSeq}
-}
-
-// follows reports whether a stream may be what another look has seen, later. One that
-// was restored from a backup was created when it was, and has gone back.
-func (i identity) follows(before identity) bool {
-	return i.created.Equal(before.created) && i.last >= before.last
-}
-
 // run looks until ctx ends.
 func (k *keeper) run(ctx context.Context) error {
-	k.seen, k.paused = map[string]identity{}, map[string]bool{}
+	k.seen, k.paused = map[string]stream.Identity{}, map[string]bool{}
 	defer k.forget()
 
 	for {
@@ -143,9 +127,9 @@ func (k *keeper) streams(ctx context.Context) (missing, changed []string, err er
 			return nil, nil, fmt.Errorf("look up stream %s: %w", name, err)
 		}
 
-		now := identityOf(s.CachedInfo())
-		if was, known := k.seen[name]; known && !now.follows(was) {
-			k.log.Warn().Str("stream", name).Time("created", now.created).Uint64("last_seq", now.last).Uint64("last_seq_before", was.last).
+		now := stream.IdentityOf(s.CachedInfo())
+		if was, known := k.seen[name]; known && !now.Follows(was) {
+			k.log.Warn().Str("stream", name).Time("created", now.Created).Uint64("last_seq", now.Last).Uint64("last_seq_before", was.Last).
 				Msg("stream is another one than before, or was restored from a backup")
 			changed = append(changed, name)
 		}

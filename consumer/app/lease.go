@@ -357,10 +357,3 @@ func (l *lease) look(ctx context.Context) (revision uint64, r leaseRecord, ended
 }
 
 const leaseSubject = "$KV." + stream.LeasesBucket + "." + leaseKey
-
-// wrongLast reports whether a write was refused since something else was written.
-func wrongLast(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
-}

@@ -17,8 +17,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/config"
-	"supernats/consumer/notify"
 	"supernats/consumer/notify/webhook"
+	"supernats/schema/secretfile"
 )
 
 var numbers = regexp.MustCompile(`\d+`)
@@ -115,7 +115,7 @@ func TestLogOfTheDaemonOverFailures(t *testing.T) {
 	}))
 	defer hook.Close()
 
-	hooked := webhook.Config{URL: notify.Secret(hook.URL)}.WithDefaults()
+	hooked := webhook.Config{URL: secretfile.Secret(hook.URL)}.WithDefaults()
 	cfg := config.Default()
 	cfg.DataDir = t.TempDir()
 	cfg.NATS.URL = f.server.URL

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/records"
 	"supernats/schema/stream"
 )
 
@@ -123,7 +124,7 @@ func TestQueueThatCouldNotBeSeen(t *testing.T) {
 	}
 	f.alert("a", "b")
 	d := f.delivery(r)
-	positions, err := newTable[position](t.Context(), f.js, stream.LeasesBucket, zerolog.Nop())
+	positions, err := records.OpenTable[position](t.Context(), f.js, stream.LeasesBucket, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

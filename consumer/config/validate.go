@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"supernats/consumer/config/strict"
 	"supernats/consumer/rules"
 	"supernats/schema"
@@ -55,7 +53,7 @@ func (c *Config) check() (*rules.Set, problems) {
 	p.limits(c.Limits)
 	p.holds(c)
 	for i, g := range c.Groups {
-		if !doublestar.ValidatePattern(g) {
+		if _, err := schema.ParseGlob(g); err != nil {
 			p.add(fmt.Sprintf("groups[%d]", i), "found %q, allowed are names with *, ?, [a-z] and {a,b}", g)
 		}
 	}
