@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"supernats/consumer"
+	"supernats/consumer/config"
 	"supernats/consumer/notify/mail"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/consumer/state"
@@ -30,8 +31,8 @@ func TestMailsOfADayOfCrashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Default()
-	set, err := compile(cfg)
+	cfg := config.Default()
+	set, err := cfg.CompileRules()
 	if err != nil {
 		t.Fatal(err)
 	}
