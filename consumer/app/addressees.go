@@ -71,7 +71,7 @@ func (r *Receiver) make(id notify.Identity, log zerolog.Logger) (made []notify.R
 
 // mails returns a receiver for each address.
 func mails(name string, cfg mail.Config, id notify.Identity) ([]notify.Receiver, error) {
-	made, err := mail.New(cfg, mail.Identity{Instance: id.Instance, Version: id.Version})
+	made, err := mail.New(cfg, id)
 	if err != nil {
 		return nil, err
 	}
