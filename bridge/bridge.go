@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/proctable"
 	"supernats/bridge/publish"
@@ -73,7 +74,7 @@ type Bridge struct {
 	tableWaits atomic.Int64
 	ours       atomic.Value        // of type map[string]bool: our processes, see publish.Fence
 	server     *supervisord.Client // nil without an XML-RPC of supervisord
-	reasons    *supervisord.Reasons
+	reasons    *deathreason.Reasons
 	troubles   *troubles
 	// Errors that are logged once: of the spool, and of storing process tables.
 	spoolFails, snapshotFails repeat.Errors
@@ -124,13 +125,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 			return nil, fmt.Errorf("--server-url: %w", err)
 		}
 	}
-	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
-		Client: b.server, Boot: b.boot.String(), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
-		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.cfg.StartedTogether },
-		Raise:   func(cause, text, fix string) { b.troubles.raise(cause, text, fix) },
-		Clear:   func(cause string) { b.troubles.clear(cause) },
-		Differs: func(e *schema.Event, kernel, log *schema.Exit) { b.differs(e, kernel, log) },
-	})
+	b.reasons = b.newReasons()
 	b.registry = prometheus.NewRegistry()
 	b.metrics = newMetrics(b.registry, b)
 	b.troubles = newTroubles(b.log, b.registry, b.troubleMessage)

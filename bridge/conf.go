@@ -9,7 +9,7 @@ import (
 	"strings"
 	"text/template"
 
-	"supernats/bridge/supervisord"
+	"supernats/bridge/supervisordconf"
 )
 
 // confPriority is that of the first section that WriteConf prints; the second one's
@@ -147,7 +147,7 @@ func StderrLogfile() string { return stderrLogfile(usualConfigurations, usualLog
 func stderrLogfile(configurations []string, logs string, uid int) string {
 	const name = "supernats-bridge.log"
 	for _, path := range configurations {
-		c, err := supervisord.ReadConfiguration(path)
+		c, err := supervisordconf.Read(path)
 		if err != nil {
 			continue
 		}

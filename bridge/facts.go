@@ -8,9 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/deathwatch"
 	"supernats/bridge/eventlistener"
-	"supernats/bridge/supervisord"
 	"supernats/schema"
 )
 
@@ -72,11 +72,11 @@ func (f *facts) apply(e *schema.Event) {
 }
 
 // received is an event for the search of reasons, with what the kernel said.
-func (f *facts) received(e *schema.Event, at time.Time) supervisord.Received {
+func (f *facts) received(e *schema.Event, at time.Time) deathreason.Received {
 	if f == nil {
-		return supervisord.Received{Event: e, At: at}
+		return deathreason.Received{Event: e, At: at}
 	}
-	return supervisord.Received{Event: e, At: at, Kernel: f.Exit}
+	return deathreason.Received{Event: e, At: at, Kernel: f.Exit}
 }
 
 // explained reports whether an event is one of those that have a reason.

@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"supernats/bridge/supervisord"
+	"supernats/bridge/deathreason/ownlog"
 	"supernats/schema"
 )
 
@@ -49,12 +48,12 @@ type lateDeaths struct {
 }
 
 type deathLog interface {
-	Next(ctx context.Context) ([]supervisord.Death, error)
+	Next(ctx context.Context) ([]ownlog.Death, error)
 	Close()
 }
 
 type lateDeath struct {
-	supervisord.Death
+	ownlog.Death
 	seen time.Time
 }
 
@@ -144,7 +143,7 @@ func (l *lateDeaths) during(ctx context.Context, log deathLog) {
 }
 
 // late adds deaths, and returns a text about those that are late; empty without any.
-func (l *lateDeaths) late(deaths []supervisord.Death, now time.Time) string {
+func (l *lateDeaths) late(deaths []ownlog.Death, now time.Time) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, d := range deaths {
@@ -185,15 +184,4 @@ func exitText(e *schema.Exit) string {
 		return e.Signal
 	}
 	return cmp.Or(e.SpawnErr, "unknown reason")
-}
-
-var errNoDeaths = errors.New("this section is not subscribed to all deaths")
-
-// followDeaths opens supervisord's log for lateDeaths. In a section for output no
-// death has an event.
-func (b *Bridge) followDeaths(ctx context.Context) (deathLog, error) {
-	if !b.sees(schema.ProcessStateExited) || !b.sees(schema.ProcessStateBackoff) {
-		return nil, errNoDeaths
-	}
-	return supervisord.FollowDeaths(ctx, b.SupervisorPID(), b.server)
 }

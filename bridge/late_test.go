@@ -13,14 +13,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"supernats/bridge/supervisord"
+	"supernats/bridge/deathreason/ownlog"
 	"supernats/schema"
 )
 
 // written is a log into which a test writes.
 type written struct {
 	mu     sync.Mutex
-	deaths []supervisord.Death
+	deaths []ownlog.Death
 	err    error
 }
 
@@ -28,13 +28,13 @@ func (w *written) follow(context.Context) (deathLog, error) {
 	return w, w.err
 }
 
-func (w *written) add(deaths ...supervisord.Death) {
+func (w *written) add(deaths ...ownlog.Death) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.deaths = append(w.deaths, deaths...)
 }
 
-func (w *written) Next(context.Context) ([]supervisord.Death, error) {
+func (w *written) Next(context.Context) ([]ownlog.Death, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer func() { w.deaths = nil }()
@@ -45,8 +45,8 @@ func (w *written) Close() {}
 
 func TestLateDeaths(t *testing.T) {
 	code := 3
-	api := supervisord.Death{Process: "api", Exit: &schema.Exit{Signal: "SIGKILL"}}
-	web := supervisord.Death{Process: "web", Exit: &schema.Exit{Code: &code}}
+	api := ownlog.Death{Process: "api", Exit: &schema.Exit{Signal: "SIGKILL"}}
+	web := ownlog.Death{Process: "web", Exit: &schema.Exit{Code: &code}}
 	for _, tc := range []struct {
 		name string
 		do   func(l *lateDeaths, w *written)
@@ -88,7 +88,7 @@ func TestLateDeaths(t *testing.T) {
 		{"many", func(l *lateDeaths, w *written) {
 			rush(l)
 			for range 2 * maxLate {
-				w.add(supervisord.Death{Process: "x"})
+				w.add(ownlog.Death{Process: "x"})
 			}
 			time.Sleep(5 * time.Second)
 		}, "supervisord's log has deaths whose events have not come: x exited (unknown reason)" +

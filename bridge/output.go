@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"supernats/bridge/supervisord"
+	"supernats/bridge/supervisordconf"
 )
 
 // The output of programs has a section of its own, see WriteConf. On most hosts no
@@ -26,7 +26,7 @@ const (
 
 // hasOutput reports whether any section of a configuration publishes the output of a
 // program; true if that is not certain.
-func hasOutput(c *supervisord.Configuration) bool {
+func hasOutput(c *supervisordconf.Configuration) bool {
 	for _, s := range c.Sections {
 		for _, option := range []string{"stdout_events_enabled", "stderr_events_enabled"} {
 			v, err := s.Value(option, "false")
@@ -55,7 +55,7 @@ func isFalse(v string) bool {
 
 // outputSections returns the groups and processes of the sections for output that
 // supervisord does not start by itself.
-func outputSections(c *supervisord.Configuration) (sections [][2]string) {
+func outputSections(c *supervisordconf.Configuration) (sections [][2]string) {
 	for _, s := range c.Sections {
 		name, ok := strings.CutPrefix(s.Name, "eventlistener:")
 		events, err := s.Value("events", "")
@@ -102,11 +102,11 @@ func (b *Bridge) startOutput(ctx context.Context) {
 
 // startNeeded starts the sections for output if there is some.
 func (b *Bridge) startNeeded(ctx context.Context) error {
-	path, err := supervisord.FindConfiguration(b.SupervisorPID())
+	path, err := supervisordconf.Find(b.SupervisorPID())
 	if err != nil {
 		return nil
 	}
-	conf, err := supervisord.ReadConfiguration(path)
+	conf, err := supervisordconf.Read(path)
 	if err != nil || !hasOutput(conf) {
 		return nil
 	}

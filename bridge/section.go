@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"supernats/bridge/supervisord"
+	"supernats/bridge/supervisordconf"
 	"supernats/schema"
 )
 
@@ -29,7 +29,7 @@ const (
 // read: what is not known is not guessed.
 type ownSection struct {
 	done chan struct{} // closed when conf or err is there
-	conf *supervisord.Configuration
+	conf *supervisordconf.Configuration
 	err  error
 }
 
@@ -39,9 +39,9 @@ func (s *ownSection) read(pid func() int) {
 	s.done = make(chan struct{})
 	go func() {
 		defer close(s.done)
-		path, err := supervisord.FindConfiguration(pid())
+		path, err := supervisordconf.Find(pid())
 		if err == nil {
-			s.conf, err = supervisord.ReadConfiguration(path)
+			s.conf, err = supervisordconf.Read(path)
 		}
 		s.err = err
 	}()
@@ -138,7 +138,7 @@ const fixTicks = "add TICK_60 to events= in this section of supervisord's config
 // describeSection returns a pool's section, what is wrong with it and the lines to
 // write there; nil if it is not there or cannot be understood. The defaults are
 // those of supervisord (options.py process_groups_from_parser).
-func describeSection(c *supervisord.Configuration, pool string) (data *schema.Section, text, fix string) {
+func describeSection(c *supervisordconf.Configuration, pool string) (data *schema.Section, text, fix string) {
 	if c == nil {
 		return nil, "", ""
 	}
@@ -180,7 +180,7 @@ func describeSection(c *supervisord.Configuration, pool string) (data *schema.Se
 
 // sectionProblems are those of a section, as one text, and the lines to write; free
 // is a priority that no other listener has.
-func sectionProblems(own *supervisord.ConfigSection, data *schema.Section, free int) (text, fix string) {
+func sectionProblems(own *supervisordconf.Section, data *schema.Section, free int) (text, fix string) {
 	var wrong, lines []string
 	complain := func(line, format string, args ...any) {
 		wrong, lines = append(wrong, fmt.Sprintf(format, args...)), append(lines, line)
@@ -238,7 +238,7 @@ func onlyOutput(events []string) bool {
 }
 
 // optionInt is an option of a section that is a number.
-func optionInt(s *supervisord.ConfigSection, name string, preset int) (n int, known bool) {
+func optionInt(s *supervisordconf.Section, name string, preset int) (n int, known bool) {
 	v, err := s.Value(name, strconv.Itoa(preset))
 	if err != nil {
 		return 0, false

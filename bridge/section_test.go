@@ -14,17 +14,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"supernats/bridge/supervisord"
+	"supernats/bridge/supervisordconf"
 	"supernats/schema"
 )
 
-func configuration(t *testing.T, sections string) *supervisord.Configuration {
+func configuration(t *testing.T, sections string) *supervisordconf.Configuration {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "supervisord.conf")
 	if err := os.WriteFile(file, []byte("[supervisord]\n"+sections), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c, err := supervisord.ReadConfiguration(file)
+	c, err := supervisordconf.Read(file)
 	if err != nil {
 		t.Fatal(err)
 	}

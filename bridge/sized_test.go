@@ -18,9 +18,9 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/publish"
 	"supernats/bridge/spool"
-	"supernats/bridge/supervisord"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -295,7 +295,7 @@ func TestTableOverServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	sp.Finish()
-	reader := &reader{Queue: sp, encoder: *testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{})}
+	reader := &reader{Queue: sp, encoder: *testEncoder(), reasons: deathreason.New(deathreason.Config{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{})}
 	p, err := publish.New(publish.Config{
 		Source: reader, Encode: reader.Encode, Stream: stream.Events, Ensure: ensure, Log: zerolog.Nop(),
 		Lost:    func(_ []byte, err error) { t.Error(err) },
@@ -367,7 +367,7 @@ func TestSnapshotWaits(t *testing.T) {
 	defer sp.Close()
 	b := &Bridge{}
 	r := &reader{
-		Queue: sp, encoder: *testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
+		Queue: sp, encoder: *testEncoder(), reasons: deathreason.New(deathreason.Config{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
 		stored: func() { b.tableWaits.Store(0) },
 	}
 	if b.snapshotWaits(readAt) {

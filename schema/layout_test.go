@@ -30,6 +30,10 @@ var arrows = []arrow{
 	{`bridge`, `schema.*|bridge/.*`, ``},
 	{`bridge/cmd/.*`, `bridge(/eventlistener|/spool)?`, ``},
 	{`bridge/(eventlistener|spool)`, ``, `-`},
+	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
+	{`bridge/deathreason/ownlog`, `schema`, `-`},
+	{`bridge/deathreason/programlog`, `schema|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
+	{`bridge/supervisordconf`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
 	{`consumer/(rules|state|web|metrics)`, `schema`, ``},

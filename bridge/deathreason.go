@@ -1,0 +1,70 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+
+	"supernats/bridge/deathreason"
+	"supernats/bridge/deathreason/ownlog"
+	"supernats/bridge/deathreason/programlog"
+	"supernats/bridge/supervisord"
+	"supernats/bridge/supervisordconf"
+	"supernats/schema"
+)
+
+// newReasons returns what finds out why processes died.
+func (b *Bridge) newReasons() *deathreason.Reasons {
+	cfg := deathreason.Config{
+		Boot: b.boot.String(), Tail: int(b.cfg.LogTail), Warn: b.serverTrouble,
+		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.cfg.StartedTogether },
+		Settings: logSettings,
+		Raise:    func(cause, text, fix string) { b.troubles.raise(cause, text, fix) },
+		Clear:    func(cause string) { b.troubles.clear(cause) },
+		Differs:  func(e *schema.Event, kernel, log *schema.Exit) { b.differs(e, kernel, log) },
+	}
+	if b.server != nil {
+		cfg.Server, cfg.Journal = reasonServer{b.server}, b.server.OwnLog()
+	}
+	return deathreason.New(cfg)
+}
+
+// reasonServer lets deathreason ask a supervisord.
+type reasonServer struct{ *supervisord.Client }
+
+// ReadProcessLogs implements deathreason.Server.
+func (s reasonServer) ReadProcessLogs(ctx context.Context, parts []deathreason.LogPart) ([]*string, error) {
+	asked := make([]supervisord.LogPart, len(parts))
+	for i, p := range parts {
+		asked[i] = supervisord.LogPart(p)
+	}
+	return s.Client.ReadProcessLogs(ctx, asked)
+}
+
+// logSettings is what the command line and the configuration of a supervisord say of logs.
+func logSettings(pid int) deathreason.Settings {
+	running, err := supervisordconf.ReadRunning(pid)
+	s := deathreason.Settings{OwnLog: ownlog.Settings{
+		Logfile: running.Logfile, Loglevel: running.Loglevel, Hidden: running.Hidden,
+		Outputs: running.Config.Outputs(), Err: err,
+	}}
+	for _, p := range running.Config.Programs() {
+		s.Programs = append(s.Programs, programlog.Program(p))
+	}
+	return s
+}
+
+var errNoDeaths = errors.New("this section is not subscribed to all deaths")
+
+// followDeaths opens supervisord's log for lateDeaths. In a section for output no death has
+// an event.
+func (b *Bridge) followDeaths(ctx context.Context) (deathLog, error) {
+	if !b.sees(schema.ProcessStateExited) || !b.sees(schema.ProcessStateBackoff) {
+		return nil, errNoDeaths
+	}
+	pid := b.SupervisorPID()
+	who := ownlog.Supervisord{PID: pid, Settings: logSettings(pid).OwnLog}
+	if b.server != nil {
+		who.LogEnd = b.server.OwnLog().End
+	}
+	return ownlog.FollowDeaths(ctx, who)
+}
