@@ -15,12 +15,9 @@ import (
 // newReasons returns what finds out why processes died.
 func (b *Bridge) newReasons() *deathreason.Reasons {
 	cfg := deathreason.Config{
-		Boot: b.boot.String(), Tail: int(b.cfg.LogTail), Warn: b.serverTrouble,
-		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.cfg.StartedTogether },
-		Settings: logSettings,
-		Raise:    func(cause, text, fix string) { b.troubles.raise(cause, text, fix) },
-		Clear:    func(cause string) { b.troubles.clear(cause) },
-		Differs:  func(e *schema.Event, kernel, log *schema.Exit) { b.differs(e, kernel, log) },
+		Boot: b.life.boot.String(), Tail: int(b.cfg.LogTail), Warn: b.serverTrouble,
+		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.life.together }, Settings: logSettings,
+		Raise: b.troubles.Raise, Clear: b.troubles.Clear, Differs: b.differs,
 	}
 	if b.server != nil {
 		cfg.Server, cfg.Journal = reasonServer{b.server}, b.server.OwnLog()
