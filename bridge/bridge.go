@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/deaths"
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/proctable"
@@ -52,7 +53,7 @@ type Bridge struct {
 	life     *life
 	troubles *trouble.Board
 	server   *supervisord.Client // nil without an XML-RPC of supervisord
-	reasons  *supervisord.Reasons
+	reasons  *deathreason.Reasons
 	registry *prometheus.Registry
 	metrics  *metrics
 	table    *proctable.Table // the last process table, kept for the next run
@@ -126,11 +127,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		noted: make(chan struct{}, 1), dropped: b.eventsDropped,
 	}
 	b.life.journal = b.journal
-	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
-		Client: b.server, Boot: b.life.boot.String(), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
-		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.life.together },
-		Raise: b.troubles.Raise, Clear: b.troubles.Clear, Differs: b.differs,
-	})
+	b.reasons = b.newReasons()
 	b.deaths = b.newDeaths()
 	b.output = section.NewStarter(b.troubles)
 	b.output.Pool, b.output.SupervisorPID = b.life.pool, b.SupervisorPID
