@@ -133,18 +133,3 @@ type AlertMember struct {
 	// Began is since when it has run, by its host's time.
 	Began *Time `json:"began,omitempty"`
 }
-
-// Mute is a silence in the bucket supervisor_mutes: alerts that match it are not
-// told while it lasts.
-type Mute struct {
-	ID string `json:"id"`
-	// Hosts, Groups, Processes and Rules are globs; an empty list matches all.
-	Hosts     []string `json:"hosts,omitempty"`
-	Groups    []string `json:"groups,omitempty"`
-	Processes []string `json:"processes,omitempty"`
-	Rules     []string `json:"rules,omitempty"`
-	Comment   string   `json:"comment"`
-	Author    string   `json:"author"`
-	Created   Time     `json:"created"`
-	Expires   Time     `json:"expires"`
-}

@@ -114,6 +114,9 @@ func record[T any](id, host, typ, dataSchema, subject string, at time.Time, data
 	}
 }
 
+// micros makes an id unique that says no more than what happened.
+func micros(at time.Time) string { return strconv.FormatInt(at.UnixMicro(), 10) }
+
 func processSubject(group, process string) string {
 	if process == "" {
 		return group

@@ -53,37 +53,6 @@ type Event struct {
 	Extra map[string]string `json:"extra,omitempty"`
 }
 
-// Exit is the reason of a death: a Code or a Signal, or why it never started.
-type Exit struct {
-	Code *int `json:"code,omitempty"`
-	// Signal is a name, SIGKILL.
-	Signal string `json:"signal,omitempty"`
-	Core   bool   `json:"core,omitempty"`
-	// SpawnErr is supervisord's own text.
-	SpawnErr string `json:"spawnerr,omitempty"`
-	// Source says who knew the reason: ExitFromKernel or ExitFromLog.
-	Source string `json:"source,omitempty"`
-	// OOM is set where the kernel killed the process because memory ran out.
-	OOM *OOM `json:"oom,omitempty"`
-}
-
-// Sources of the reason of a death.
-const (
-	// ExitFromKernel: the kernel, by a pidfd of the process.
-	ExitFromKernel = "pidfd"
-	// ExitFromLog: supervisord's log.
-	ExitFromLog = "log"
-)
-
-// OOM says in which cgroup memory ran out, in bytes.
-type OOM struct {
-	Cgroup string `json:"cgroup"`
-	// Limit is what its processes may use together, Peak the most they have used; 0
-	// where that is not known or there is none.
-	Limit uint64 `json:"limit,omitempty"`
-	Peak  uint64 `json:"peak,omitempty"`
-}
-
 // Look is what /proc said of a process at a time.
 type Look struct {
 	Time Time `json:"time"`

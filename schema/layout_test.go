@@ -22,7 +22,8 @@ type arrow struct {
 }
 
 var arrows = []arrow{
-	{`schema`, ``, `-`},
+	{`schema`, `schema/internal/.*`, `-`},
+	{`schema/internal/.*`, ``, `-`},
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
 	{`schema/httplimit`, ``, `-`},
 	{`schema/repeat`, ``, `github.com/rs/zerolog`},

@@ -2,72 +2,8 @@ package schema
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 )
-
-// States of a process (supervisor/states.py ProcessStates).
-const (
-	StateStopped  = "STOPPED"
-	StateStarting = "STARTING"
-	StateRunning  = "RUNNING"
-	StateBackoff  = "BACKOFF"
-	StateStopping = "STOPPING"
-	StateExited   = "EXITED"
-	StateFatal    = "FATAL"
-	StateUnknown  = "UNKNOWN"
-)
-
-// States of a supervisord (supervisor/states.py SupervisorStates), and one of our own.
-const (
-	SupervisorRunning    = "RUNNING"
-	SupervisorStopping   = "STOPPING"
-	SupervisorRestarting = "RESTARTING"
-	SupervisorShutdown   = "SHUTDOWN"
-	SupervisorFatal      = "FATAL"
-	// SupervisorGone is that of one that has ended without stopping its listener first:
-	// it was killed.
-	SupervisorGone = "GONE"
-)
-
-var states = []string{
-	StateStopped, StateStarting, StateRunning, StateBackoff, StateStopping, StateExited, StateFatal, StateUnknown,
-}
-
-// States returns the states of a process, in the order of their numbers.
-func States() []string { return slices.Clone(states) }
-
-// IsState reports whether a text is a state of a process.
-func IsState(text string) bool { return slices.Contains(states, text) }
-
-// StateCode returns supervisor's number of a state, 0 for what is none.
-func StateCode(state string) int {
-	switch state {
-	case StateStarting:
-		return 10
-	case StateRunning:
-		return 20
-	case StateBackoff:
-		return 30
-	case StateStopping:
-		return 40
-	case StateExited:
-		return 100
-	case StateFatal:
-		return 200
-	case StateUnknown:
-		return 1000
-	}
-	return 0
-}
-
-// IsUp reports whether a process in a state is there and is meant to stay: it runs, or
-// has not run for its startsecs yet.
-func IsUp(state string) bool { return state == StateStarting || state == StateRunning }
-
-// IsStopped reports whether somebody wants the process to be down: it has stopped, or
-// is about to.
-func IsStopped(state string) bool { return state == StateStopping || state == StateStopped }
 
 // ProcessName is how supervisord calls a process.
 type ProcessName struct{ Group, Process string }
@@ -93,4 +29,52 @@ func ProcessOf(payload []byte) (name ProcessName, pid int) {
 		name.Group = name.Process
 	}
 	return name, pid
+}
+
+// ProcessRecord is the record of a process in the bucket supervisor_state, see
+// consumer/state.
+type ProcessRecord struct {
+	Host    string `json:"host"`
+	Group   string `json:"group"`
+	Process string `json:"process"`
+	// State is supervisor's name, RUNNING, since Since.
+	State string `json:"state"`
+	Since Time   `json:"since"`
+	// PID is 0 where there is none or where nobody told it.
+	PID int `json:"pid"`
+	// Expected tells of the last exit whether it was, Exit its reason, Ran how long that
+	// life lasted, in seconds, and Last what the last look at it saw.
+	Expected *bool    `json:"expected,omitempty"`
+	Exit     *Exit    `json:"exit,omitempty"`
+	Ran      *float64 `json:"ran,omitempty"`
+	Last     *Look    `json:"last,omitempty"`
+	// Counters over all that was ever recorded of the process.
+	Starts          uint64 `json:"starts"`
+	Exits           uint64 `json:"exits"`
+	UnexpectedExits uint64 `json:"unexpected_exits"`
+	Fatals          uint64 `json:"fatals"`
+	// LastExit is when the process last left RUNNING or STARTING by itself.
+	LastExit *Time `json:"last_exit,omitempty"`
+	// Gone is since when the host's supervisord does not have the process any more.
+	Gone *Time `json:"gone,omitempty"`
+	// Boot and Serial are those of the last event applied; Serial is 0 if there
+	// was none in this boot. Seq is the sequence of the last message applied, counted on
+	// from the stream before where the stream was made again, and Updated when the
+	// stream got the one that told the state.
+	Boot    string `json:"boot"`
+	Serial  uint64 `json:"serial"`
+	Seq     uint64 `json:"seq"`
+	Updated Time   `json:"updated"`
+	// Snapshot is set while the state is one that a snapshot told and no event
+	// since.
+	Snapshot *SnapshotMark `json:"snapshot,omitempty"`
+}
+
+// SnapshotMark says which snapshot told a state.
+type SnapshotMark struct {
+	// Serial is the snapshot's, Time when it was taken.
+	Serial uint64 `json:"serial"`
+	Time   Time   `json:"time"`
+	// Gap says that since then events were lost.
+	Gap bool `json:"gap,omitempty"`
 }

@@ -1,6 +1,10 @@
 package schema
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"supernats/schema/internal/fastjson"
+)
 
 // Split divides an event whose data would make its message too big into parts:
 // equal but for Part (from 1), Parts and their share of the data. limit is the
@@ -41,22 +45,11 @@ func share(data []byte, base64 bool, limit int) int {
 	size := 2
 	for n := 0; n < len(data); {
 		_, w := utf8.DecodeRune(data[n:])
-		size += jsonSize(data[n : n+w])
+		size += fastjson.SizeOf(data[n : n+w])
 		if size > limit && n > 0 {
 			return n
 		}
 		n += w
 	}
 	return len(data)
-}
-
-// jsonSize is the length of one character in a JSON string as Marshal writes it.
-func jsonSize(char []byte) int {
-	switch c := char[0]; {
-	case c == '"', c == '\\', '\b' <= c && c <= '\r' && c != '\v':
-		return len(`\n`)
-	case c < ' ', string(char) == "\u2028", string(char) == "\u2029":
-		return len(`\u2028`)
-	}
-	return len(char)
 }

@@ -2,7 +2,10 @@ package schema
 
 import (
 	"fmt"
+	"math"
 	"time"
+
+	"supernats/schema/internal/fastjson"
 )
 
 // Time is an instant in UTC, written in JSON as RFC 3339 with microseconds. What is
@@ -10,34 +13,12 @@ import (
 // refused when they are read, and written as the first or the last instant that can be.
 type Time struct{ time.Time }
 
-const timeFormat = "2006-01-02T15:04:05.000000Z"
-
-var (
-	firstTime = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
-	lastTime  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
-)
-
 // Stamp is a time as it stands in messages: UTC, RFC 3339 with microseconds.
-func Stamp(t time.Time) string { return within(t).Format(timeFormat) }
-
-// within returns t in UTC, or the instant next to it that can be written.
-func within(t time.Time) time.Time {
-	switch t = t.UTC(); {
-	case t.Before(firstTime):
-		return firstTime
-	case t.After(lastTime):
-		return lastTime
-	}
-	return t
-}
-
-func appendTime(b []byte, t time.Time) []byte {
-	return within(t).AppendFormat(b, `"`+timeFormat+`"`)
-}
+func Stamp(t time.Time) string { return fastjson.Writable(t).Format(fastjson.TimeFormat) }
 
 // MarshalJSON implements json.Marshaler.
 func (t Time) MarshalJSON() ([]byte, error) {
-	return appendTime(make([]byte, 0, 32), t.Time), nil
+	return fastjson.AppendTime(make([]byte, 0, 32), t.Time), nil
 }
 
 // UnmarshalJSON implements json.Unmarshaler: any RFC 3339 time that is in the years 0
@@ -50,4 +31,18 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 		return fmt.Errorf("schema: invalid time %s: want the years 0 to 9999 in UTC", b)
 	}
 	return nil
+}
+
+// Lasted is a number of seconds, as of Event.Ran, as a length of time, to the
+// millisecond: 0 for what is none, and never more than a time.Duration can be.
+func Lasted(seconds float64) time.Duration {
+	const longest = float64(math.MaxInt64 / int64(time.Millisecond))
+	ms := math.Round(seconds * 1000)
+	switch {
+	case !(ms > 0):
+		return 0
+	case ms >= longest:
+		return math.MaxInt64
+	}
+	return time.Duration(ms) * time.Millisecond
 }
