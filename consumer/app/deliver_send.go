@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"supernats/consumer/health"
 	"supernats/consumer/notify"
 )
 
@@ -186,7 +187,7 @@ func (d *delivery) pause(ctx context.Context, left []*item, failure error, failu
 	d.failing.Log(d.log, failure).Int("notifications", len(left)).Int("try", failures).Dur("again_in_ms", wait.Round(time.Millisecond)).Msg("notifications could not be delivered")
 	until := time.Now().Add(wait)
 	if _, asked := notify.RetryAfter(failure); asked || d.inbox.old {
-		return false, sleep(ctx, wait)
+		return false, health.Sleep(ctx, wait)
 	}
 
 	for {
@@ -196,9 +197,9 @@ func (d *delivery) pause(ctx context.Context, left []*item, failure error, failu
 			return false, err
 		}
 		if soonest.After(until) {
-			return false, sleep(ctx, time.Until(until))
+			return false, health.Sleep(ctx, time.Until(until))
 		}
-		if err := sleep(ctx, time.Until(soonest)); err != nil || notify.IsOutage(failure) {
+		if err := health.Sleep(ctx, time.Until(soonest)); err != nil || notify.IsOutage(failure) {
 			return false, err
 		}
 		first := d.firstOf(came.n.Data.Incident)
@@ -215,7 +216,7 @@ func (d *delivery) pause(ctx context.Context, left []*item, failure error, failu
 func (d *delivery) listen(ctx context.Context, until time.Time) (*item, error) {
 	for time.Now().Before(until) {
 		if len(d.rest) >= maxBatch || d.bytes() >= maxBatchBytes {
-			return nil, sleep(ctx, time.Until(until))
+			return nil, health.Sleep(ctx, time.Until(until))
 		}
 		msgs, err := d.inbox.next(ctx, min(time.Until(until), d.times.idle))
 		if err != nil {
@@ -237,7 +238,7 @@ func (d *delivery) listen(ctx context.Context, until time.Time) (*item, error) {
 // says when to try again.
 func (d *delivery) ask(ctx context.Context, left []*item, failure error, failures int) (_ error, took, alone bool, err error) {
 	if _, asked := notify.RetryAfter(failure); asked {
-		if err := sleep(ctx, d.times.again(failures, failure)); err != nil {
+		if err := health.Sleep(ctx, d.times.again(failures, failure)); err != nil {
 			return nil, false, false, err
 		}
 	}
