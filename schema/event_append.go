@@ -18,11 +18,14 @@ func (e *Event) AppendJSON(b []byte, read time.Time) []byte {
 	family, kind := Tail(e.Event, e.Type)
 	b = append(b, `{"specversion":"`+specVersion+`","id":`...)
 	b = fastjson.AppendString(b, e.ID())
+
+	// Escaped paths and tokens have nothing that JSON escapes.
 	b = append(b, `,"source":"/supervisor/`...)
-	b = append(append(append(b, url.PathEscape(e.Host)...), '/'), url.PathEscape(e.Server)...) // nothing to escape in JSON
+	b = append(append(append(b, url.PathEscape(e.Host)...), '/'), url.PathEscape(e.Server)...)
 	b = append(b, `","type":"`+eventTypePrefix...)
-	b = append(append(append(b, family...), '.'), kind...) // tokens: nothing to escape
+	b = append(append(append(b, family...), '.'), kind...)
 	b = append(b, '"')
+
 	b = fastjson.AppendField(b, `,"subject":`, processSubject(e.Group, e.Process))
 	b = append(b, `,"time":`...)
 	b = fastjson.AppendTime(b, read)

@@ -1,6 +1,6 @@
 package schema
 
-// Exit is the reason of a death: a Code or a Signal, or why it never started.
+// Exit is why a process died: a Code or a Signal. SpawnErr is why it never started.
 type Exit struct {
 	Code *int `json:"code,omitempty"`
 	// Signal is a name, SIGKILL.
@@ -8,30 +8,30 @@ type Exit struct {
 	Core   bool   `json:"core,omitempty"`
 	// SpawnErr is supervisord's own text.
 	SpawnErr string `json:"spawnerr,omitempty"`
-	// Source says who knew the reason: ExitFromKernel or ExitFromLog.
+	// Source is where the reason was found: ExitFromKernel or ExitFromLog.
 	Source string `json:"source,omitempty"`
-	// OOM is set where the kernel killed the process because memory ran out.
+	// OOM is set if the kernel killed the process because memory ran out.
 	OOM *OOM `json:"oom,omitempty"`
 }
 
-// Sources of the reason of a death.
+// Sources of exit reasons.
 const (
-	// ExitFromKernel: the kernel, by a pidfd of the process.
+	// ExitFromKernel: the kernel, through a pidfd of the process.
 	ExitFromKernel = "pidfd"
-	// ExitFromLog: supervisord's log.
+	// ExitFromLog: supervisord's own log.
 	ExitFromLog = "log"
 )
 
 // OOM says in which cgroup memory ran out, in bytes.
 type OOM struct {
 	Cgroup string `json:"cgroup"`
-	// Limit is what its processes may use together, Peak the most they have used; 0
-	// where that is not known or there is none.
+	// Limit is what its processes may use together, Peak the most that they have used; 0
+	// if that is not known or there is none.
 	Limit uint64 `json:"limit,omitempty"`
 	Peak  uint64 `json:"peak,omitempty"`
 }
 
-// String says it in words: "out of memory at 2.0 of 2 GiB".
+// String is for people: "out of memory at 2.0 of 2 GiB".
 func (o *OOM) String() string {
 	const words = "out of memory"
 	switch {
@@ -54,7 +54,7 @@ func (o *OOM) Amount() string {
 		return Bytes(o.Peak)
 	case o.Peak == 0:
 		return "limit " + roundBytes(o.Limit)
-	case o.Peak < o.Limit/20: // of the same unit it would have next to none
+	case o.Peak < o.Limit/20: // in the unit of the limit it would be next to nothing
 		return Bytes(o.Peak) + " of " + roundBytes(o.Limit)
 	default:
 		return inUnit(o.Peak, unit) + " of " + roundBytes(o.Limit)

@@ -2,33 +2,33 @@ package schema
 
 import "time"
 
-// Forgotten is the data of supervisor.bridge.<host>.forgotten: the host is gone for good,
-// and what is known of it is dropped. One that speaks again after that is a new one.
+// Forgotten is the data of a message on supervisor.bridge.<host>.forgotten: the host is
+// gone for good, and its records are deleted. If it reports again, it is a new host.
 type Forgotten struct {
 	Host string `json:"host"`
-	// Reason is one of the Forgotten… constants, By who wants it so.
+	// Reason is one of the Forgotten… constants, By the operator.
 	Reason string `json:"reason"`
 	By     string `json:"by,omitempty"`
-	// LastSeen is when the stream had got the last message of the host, unless somebody
-	// has asked to forget it whatever it does: if another one has come since, it stays.
+	// LastSeen is when the stream got the last message of the host: if another one has
+	// come since, the host stays. It is nil if an operator wants it forgotten in any case.
 	LastSeen *Time `json:"last_seen,omitempty"`
 }
 
-// Why a host is forgotten.
+// Reasons why a host is forgotten.
 const (
-	// ForgottenByHand: somebody has asked for it.
+	// ForgottenByHand: an operator has asked for it.
 	ForgottenByHand = "operator"
-	// ForgottenByAge: it has been silent for as long as forget_after says.
+	// ForgottenByAge: it has been silent for forget_after.
 	ForgottenByAge = "forget_after"
-	// ForgottenEphemeral: it was to be gone when its supervisord had been stopped.
+	// ForgottenEphemeral: its supervisord has been stopped, and it was ephemeral.
 	ForgottenEphemeral = "ephemeral"
 )
 
-// Envelope wraps the wish to forget a host at a time.
+// Envelope wraps a request to forget a host.
 func (f *Forgotten) Envelope(at time.Time) *CloudEvent[*Forgotten] {
 	id := f.Host + "/" + BridgeForgotten + "/" + f.Reason + "/"
 	if f.LastSeen != nil {
-		id += micros(f.LastSeen.Time) // several that find the same say it once
+		id += micros(f.LastSeen.Time) // several instances that find the same are one message
 	} else {
 		id += micros(at)
 	}

@@ -2,8 +2,8 @@ package schema
 
 import "time"
 
-// Loss is the data of supervisor.bridge.<host>.loss: events that will never be
-// in the stream.
+// Loss is the data of a message on supervisor.bridge.<host>.loss: events that will never
+// be in the stream.
 type Loss struct {
 	Host string `json:"host"`
 	Boot string `json:"boot"`
@@ -14,8 +14,8 @@ type Loss struct {
 	FirstPoolSerial *uint64        `json:"first_poolserial,omitempty"`
 	LastPoolSerial  *uint64        `json:"last_poolserial,omitempty"`
 	Events          map[string]int `json:"events,omitempty"`
-	// Processes are what the process tables before and after show of the events
-	// that nobody read; with the cause not-listening only.
+	// Processes is what the process tables before and after show about events that nobody
+	// read: with the cause LossNotListening only.
 	Processes []LossProcess `json:"processes,omitempty"`
 }
 
@@ -25,13 +25,13 @@ const (
 	LossBuffer = "supervisord-buffer"
 	// LossFull: the spool reached its limit.
 	LossFull = "spool-full"
-	// LossCorrupt: the spool cannot be read, or a part of it is gone.
+	// LossCorrupt: the spool, or a part of it, is damaged or missing.
 	LossCorrupt = "spool-corrupt"
-	// LossNotListening: supervisord had no section of the bridge for a while.
+	// LossNotListening: supervisord's configuration had no bridge for a while.
 	LossNotListening = "not-listening"
 )
 
-// LossProcess is how often a process started and ended unseen, at least.
+// LossProcess is how often, at least, a process started and ended unseen.
 type LossProcess struct {
 	Group   string `json:"group"`
 	Process string `json:"process"`

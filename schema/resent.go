@@ -2,16 +2,16 @@ package schema
 
 import "time"
 
-// Resent is the data of supervisor.bridge.<host>.resent: the stream took an event
-// for a duplicate that it was not, so it was sent under another message id.
+// Resent is the data of a message on supervisor.bridge.<host>.resent: the stream mistook
+// an event for a duplicate, so the bridge sent it under another message id.
 type Resent struct {
 	Host   string `json:"host"`
 	Server string `json:"server"`
 	Boot   string `json:"boot"`
 	Pool   string `json:"pool"`
-	// Event is the CloudEvent's id, which is the message id that was taken.
+	// Event is the CloudEvent's id: the message id that was already in use.
 	Event string `json:"event"`
-	// MessageID is the one under which it was stored.
+	// MessageID is the one under which the event was stored.
 	MessageID string `json:"message_id"`
 }
 

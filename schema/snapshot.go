@@ -5,20 +5,21 @@ import (
 	"time"
 )
 
-// Snapshot is the data of supervisor.snapshot.<host>: the whole process table.
+// Snapshot is the data of a message on supervisor.snapshot.<host>: the process table of
+// one supervisord.
 type Snapshot struct {
 	Host   string `json:"host"`
 	Server string `json:"server"`
 	Boot   string `json:"boot"`
-	// Serial is the last one that the bridge read before the snapshot was taken.
+	// Serial is that of the last event that the bridge read before the snapshot was taken.
 	Serial uint64 `json:"serial"`
 	// Reason is start, interval, loss, reconnect or stopping.
 	Reason            string            `json:"reason"`
 	SupervisorVersion string            `json:"supervisor_version"`
 	SupervisorState   string            `json:"supervisor_state"`
 	Processes         []SnapshotProcess `json:"processes"`
-	// Part counts from 1 to Parts if the table was too big for one message: each
-	// part has its share of Processes, and all have the time of the table.
+	// Part counts from 1 to Parts if the table was too big for one message. Each part has
+	// its share of Processes; all have the time of the table.
 	Part  int `json:"part,omitempty"`
 	Parts int `json:"parts,omitempty"`
 }

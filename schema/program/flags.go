@@ -66,7 +66,8 @@ func PrintHidden(k *kong.Context, flags []string) error {
 	if k.Selected() == nil || len(flags) == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(k.Stdout, "\nConnection flags (--%s, …, --%s): %s --help\n", flags[0], flags[len(flags)-1], k.Model.Name)
+	_, err := fmt.Fprintf(k.Stdout, "\nConnection flags (--%s, …, --%s): %s --help\n",
+		flags[0], flags[len(flags)-1], k.Model.Name)
 	return err
 }
 

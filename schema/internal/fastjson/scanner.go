@@ -261,6 +261,7 @@ func unescape(s string) (r rune, size int) {
 	switch s[1] {
 	case '"', '\\':
 		return rune(s[1]), 2
+
 	case 'b':
 		return '\b', 2
 	case 'f':
@@ -271,6 +272,7 @@ func unescape(s string) (r rune, size int) {
 		return '\r', 2
 	case 't':
 		return '\t', 2
+
 	case 'u':
 		return unescapeHex(s)
 	}
