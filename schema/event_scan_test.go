@@ -260,7 +260,7 @@ func TestNamesAreOurOwn(t *testing.T) {
 	if !ok {
 		t.Fatal("not scanned")
 	}
-	for name, want := range map[string]string{ce.Data.Event: owned[ProcessStateExited], ce.Data.FromState: owned["RUNNING"]} {
+	for name, want := range map[string]string{ce.Data.Event: ownNames[ProcessStateExited], ce.Data.FromState: ownNames["RUNNING"]} {
 		if unsafe.StringData(name) != unsafe.StringData(want) {
 			t.Errorf("%s is a part of the payload", name)
 		}
