@@ -26,6 +26,7 @@ import (
 	"supernats/consumer/config"
 	"supernats/consumer/embedded"
 	"supernats/consumer/health"
+	"supernats/consumer/lease"
 	"supernats/consumer/rules"
 	"supernats/schema/repeat"
 	"supernats/schema/stream"
@@ -224,16 +225,19 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 		js: js, log: a.log, health: a.health, changed: a.isChanged, consumers: a.reads,
 		create: func(ctx context.Context) error { return a.ensure(ctx, js) },
 	}
-	// Several may run on one host.
-	l := newLease(js, fmt.Sprintf("%s, pid %d", a.instance, os.Getpid()), a.log)
-	l.standby, l.health = a.setReady, a.health
-	l.create = k.create
+	l := lease.New(js, lease.Options{
+		Instance: fmt.Sprintf("%s, pid %d", a.instance, os.Getpid()), // several may run on one host
+		Standby:  a.setReady,
+		Create:   k.create,
+		Health:   a.health,
+		Log:      a.log,
+	})
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return k.run(ctx) })
 	g.Go(func() error {
 		return l.Run(ctx, func(ctx context.Context) error {
-			if l.others.Swap(false) { // what we know is old
+			if l.OthersWereActive() { // what we know is old
 				a.memory = nil
 			}
 			return a.active(ctx, js, l.Held)
@@ -354,7 +358,7 @@ func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := needTTL(ctx, js); err != nil {
+	if err := lease.CheckServer(ctx, js); err != nil {
 		return err
 	}
 	limits := a.cfg.StreamLimits()
