@@ -36,9 +36,13 @@ var arrows = []arrow{
 	// A record holds an event's header line, and its messages are made for a publisher.
 	{`bridge/record`, `schema(/stream)?|bridge/(eventlistener|publish)`, ``},
 	// The facts of a death come from the kernel by three ways, and go into a record.
-	{`bridge/deaths`, `schema|bridge/(eventlistener|record|deathwatch|oom|look)`, ``},
+	{`bridge/deaths`, `schema(/repeat)?|bridge/(eventlistener|record|deathwatch|oom|look)`, ``},
 	// The section is one of supervisord's configuration.
-	{`bridge/section`, `schema|bridge/supervisord.*`, ``},
+	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
+	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
+	{`bridge/deathreason/ownlog`, `schema`, `-`},
+	{`bridge/deathreason/programlog`, `schema|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
+	{`bridge/supervisordconf`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 
 	{`consumer`, `schema(/stream|/repeat)?`, ``},

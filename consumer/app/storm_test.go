@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/config"
+	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail"
 	"supernats/consumer/notify/mail/smtptest"
 )
@@ -20,7 +21,7 @@ func mailTo(t *testing.T, server *smtptest.Server) *mail.Receiver {
 	t.Helper()
 	all, err := mail.New(mail.Config{
 		Smarthost: server.Addr(), TLS: mail.TLSNone, From: "supernats@example.com", To: []string{"ops@example.com"},
-	}.WithDefaults(), mail.Identity{Instance: "mon1", Version: "test"})
+	}.WithDefaults(), notify.Identity{Instance: "mon1", Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

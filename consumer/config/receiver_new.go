@@ -69,7 +69,7 @@ func (r *Receiver) Limit() *RateLimit {
 
 // newMails returns a receiver for each address.
 func newMails(name string, cfg mail.Config, id notify.Identity) ([]notify.Receiver, error) {
-	made, err := mail.New(cfg, mail.Identity{Instance: id.Instance, Version: id.Version})
+	made, err := mail.New(cfg, id)
 	if err != nil {
 		return nil, err
 	}
