@@ -1,4 +1,4 @@
-package app
+package lease
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // vanishing is a cluster whose instances make the bucket of leases again.
 func vanishing(t *testing.T) *cluster {
 	c := newCluster(t)
-	c.alert("used") // it is no new installation
+	c.use() // it is no new installation
 	c.create = func(ctx context.Context) error { return stream.EnsureAll(ctx, c.js, stream.DefaultLimits()) }
 	return c
 }
@@ -121,7 +121,7 @@ func TestLeaseOfAnEmptiedBucketThatOthersTry(t *testing.T) {
 		return ctx.Err()
 	})
 	defer tries.stop()
-	c.until("the bucket is written", func() bool { return len(c.keys(stream.LeasesBucket)) == 0 })
+	c.until("the bucket is written", func() bool { return !c.hasKeys() })
 	time.Sleep(testTTL / 2)
 	a := c.join("a", nil)
 	if next, took := c.next(); next != a || took > testTTL+3*time.Second {

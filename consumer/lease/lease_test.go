@@ -1,4 +1,4 @@
-package app
+package lease
 
 import (
 	"bufio"
@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,95 +18,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"supernats/consumer/config"
-	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
-
-const (
-	testTTL     = time.Second
-	testRefresh = 250 * time.Millisecond
-)
-
-// cluster is instances that want one lease. Whenever one begins to work, no other
-// may hold it.
-type cluster struct {
-	*fleet
-	ttl       time.Duration
-	mu        sync.Mutex
-	instances []*instance
-	active    chan *instance
-	create    func(ctx context.Context) error // of leases; nil: as newLease has it
-}
-
-type instance struct {
-	*running
-	name  string
-	lease *lease
-	log   *buffer
-	nc    *nats.Conn
-}
-
-func newCluster(t *testing.T) *cluster {
-	t.Helper()
-	return &cluster{fleet: newFleet(t), ttl: testTTL, active: make(chan *instance, 100)}
-}
-
-// join starts an instance, with a connection of its own unless it is given one.
-func (c *cluster) join(name string, js jetstream.JetStream) *instance {
-	c.Helper()
-	if js == nil {
-		js = c.server.JetStream()
-	}
-	i := &instance{name: name, log: &buffer{}, nc: js.Conn()}
-	i.lease = newLease(js, name, zerolog.New(i.log))
-	i.lease.ttl, i.lease.refresh = c.ttl, testRefresh
-	if c.create != nil {
-		i.lease.create = c.create
-	}
-	c.mu.Lock()
-	c.instances = append(c.instances, i)
-	c.mu.Unlock()
-	i.running = start(c.T, func(ctx context.Context) error {
-		return i.lease.Run(ctx, func(ctx context.Context) error {
-			c.mu.Lock()
-			for _, other := range c.instances {
-				if other != i && other.lease.Held() == nil {
-					c.Errorf("%s and %s are active", i.name, other.name)
-				}
-			}
-			c.mu.Unlock()
-			if err := i.lease.Held(); err != nil {
-				return err
-			}
-			c.active <- i
-			<-ctx.Done()
-			return ctx.Err()
-		})
-	})
-	return i
-}
-
-// next is the instance that becomes active, and how long that took.
-func (c *cluster) next() (*instance, time.Duration) {
-	c.Helper()
-	begun := time.Now()
-	select {
-	case i := <-c.active:
-		return i, time.Since(begun)
-	case <-time.After(30 * time.Second):
-		c.Fatal("nobody is active")
-		return nil, 0
-	}
-}
-
-func (c *cluster) standsBy(i *instance, behind string) {
-	c.Helper()
-	c.until(i.name+" stands by", func() bool {
-		return strings.Contains(i.log.String(), "standby: host "+behind+" is active")
-	})
-}
 
 func TestLeaseIsHandedOnByACleanStop(t *testing.T) {
 	c := newCluster(t)
@@ -163,19 +76,19 @@ func TestLeaseOfADeadInstance(t *testing.T) {
 
 func TestLeaseIsLostInAPartition(t *testing.T) {
 	c := newCluster(t)
-	p := newProxy(t, c.js.Conn().ConnectedAddr())
-	a := c.join("a", p.connect(t))
+	p := streamtest.NewProxy(t, c.js.Conn().ConnectedAddr())
+	a := c.join("a", p.JetStream())
 	c.next()
 	b := c.join("b", nil)
 	c.standsBy(b, "a")
-	p.set(true, false)
+	p.SetFault(streamtest.Stalled)
 	if next, took := c.next(); next != b || took > 2*testTTL {
 		t.Errorf("%s is active after %v", next.name, took)
 	}
 	if a.lease.Held() == nil {
 		t.Error("a still holds it")
 	}
-	p.set(false, false)
+	p.SetFault(streamtest.NoFault)
 	c.standsBy(a, "b")
 	time.Sleep(testTTL)
 	if err := b.lease.Held(); err != nil {
@@ -187,29 +100,21 @@ func TestLeaseIsLostInAPartition(t *testing.T) {
 func TestLeaseOverABrokenConnection(t *testing.T) {
 	c := newCluster(t)
 	c.ttl = 4 * time.Second
-	p := newProxy(t, c.js.Conn().ConnectedAddr())
-	a := c.join("a", p.connect(t))
+	p := streamtest.NewProxy(t, c.js.Conn().ConnectedAddr())
+	a := c.join("a", p.JetStream())
 	c.next()
 	for range 5 {
-		p.set(false, true)
+		p.SetFault(streamtest.LosesAnswers)
 		revision := c.leaseRevision()
 		c.until("a refresh is stored that is not answered", func() bool { return c.leaseRevision() > revision })
-		p.set(false, false)
-		p.cut()
+		p.SetFault(streamtest.NoFault)
+		p.Cut()
 		revision = c.leaseRevision()
 		c.until("it is refreshed again", func() bool { return c.leaseRevision() > revision+1 })
 	}
 	if err := a.lease.Held(); err != nil || strings.Contains(a.log.String(), "lost") {
 		t.Errorf("a: %v\n%s", err, a.log)
 	}
-}
-
-func (c *cluster) leaseRevision() uint64 {
-	s, err := c.js.Stream(c.Context(), "KV_"+stream.LeasesBucket)
-	if err != nil {
-		c.Fatal(err)
-	}
-	return s.CachedInfo().State.LastSeq
 }
 
 func TestLeaseOverARestartOfTheServer(t *testing.T) {
@@ -229,7 +134,7 @@ func TestLeaseOverARestartOfTheServer(t *testing.T) {
 	c.server.Restart()
 	revision := uint64(0)
 	c.until("the server answers", func() bool {
-		s, err := c.js.Stream(t.Context(), "KV_"+stream.LeasesBucket)
+		s, err := c.js.Stream(t.Context(), stream.OfBucket(stream.LeasesBucket))
 		if err == nil {
 			revision = s.CachedInfo().State.LastSeq
 		}
@@ -244,7 +149,7 @@ func TestLeaseThatSomebodyDeletes(t *testing.T) {
 	c := newCluster(t)
 	a := c.join("a", nil)
 	c.next()
-	if err := c.bucket(stream.LeasesBucket).Delete(t.Context(), leaseKey); err != nil {
+	if err := c.bucket().Delete(t.Context(), stream.LeaseKey); err != nil {
 		t.Fatal(err)
 	}
 	c.next()
@@ -253,12 +158,12 @@ func TestLeaseThatSomebodyDeletes(t *testing.T) {
 	}
 	// Somebody else's value is waited for as long as it is there.
 	a.stop()
-	if _, err := c.bucket(stream.LeasesBucket).PutString(t.Context(), leaseKey, "x"); err != nil {
+	if _, err := c.bucket().PutString(t.Context(), stream.LeaseKey, "x"); err != nil {
 		t.Fatal(err)
 	}
 	b := c.join("b", nil)
 	c.standsBy(b, "?")
-	if err := c.bucket(stream.LeasesBucket).Delete(t.Context(), leaseKey); err != nil {
+	if err := c.bucket().Delete(t.Context(), stream.LeaseKey); err != nil {
 		t.Fatal(err)
 	}
 	if next, _ := c.next(); next != b {
@@ -271,7 +176,7 @@ func TestLeaseShowsWhoHasIt(t *testing.T) {
 	before := time.Now().Add(-time.Second)
 	a := c.join("web1.example.com", nil)
 	c.next()
-	e, err := c.bucket(stream.LeasesBucket).Get(t.Context(), "consume")
+	e, err := c.bucket().Get(t.Context(), "consume")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +188,7 @@ func TestLeaseShowsWhoHasIt(t *testing.T) {
 		t.Errorf("%s (%v)", e.Value(), err)
 	}
 	a.stop()
-	if _, err := c.bucket(stream.LeasesBucket).Get(t.Context(), "consume"); !errors.Is(err, jetstream.ErrKeyNotFound) {
+	if _, err := c.bucket().Get(t.Context(), "consume"); !errors.Is(err, jetstream.ErrKeyNotFound) {
 		t.Errorf("after the stop: %v", err)
 	}
 }
@@ -293,7 +198,7 @@ func TestLeaseShowsWhoHasIt(t *testing.T) {
 func TestLeaseEndsWithTheWork(t *testing.T) {
 	c := newCluster(t)
 	broken := errors.New("broken")
-	l := newLease(c.js, "a", zerolog.Nop())
+	l := New(c.js, Options{Instance: "a", Log: zerolog.Nop()})
 	l.ttl, l.refresh = testTTL, testRefresh
 	if err := l.Run(t.Context(), func(context.Context) error { return broken }); err != broken {
 		t.Errorf("it ended with %v", err)
@@ -310,7 +215,7 @@ func TestLeaseEndsWithTheWork(t *testing.T) {
 	}()
 	<-begun
 	cancel()
-	if err := <-ended; errors.Is(err, errLeaseLost) || !errors.Is(err, context.Canceled) {
+	if err := <-ended; errors.Is(err, ErrLost) || !errors.Is(err, context.Canceled) {
 		t.Errorf("it ended with %v", err)
 	}
 	if l.Held() == nil {
@@ -321,13 +226,13 @@ func TestLeaseEndsWithTheWork(t *testing.T) {
 func TestLeaseNeedsTTL(t *testing.T) {
 	s := streamtest.Start(t)
 	js := s.JetStream()
-	if err := needTTL(t.Context(), js); err != nil {
+	if err := CheckServer(t.Context(), js); err != nil {
 		t.Error(err)
 	}
 	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: stream.LeasesBucket}); err != nil {
 		t.Fatal(err)
 	}
-	err := newLease(js, "a", zerolog.Nop()).Run(t.Context(), func(context.Context) error { return nil })
+	err := New(js, Options{Instance: "a", Log: zerolog.Nop()}).Run(t.Context(), func(context.Context) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "bucket supervisor_leases allows no TTL of keys") || !strings.Contains(err.Error(), "2.11") {
 		t.Errorf("%v", err)
 	}
@@ -341,7 +246,7 @@ func TestLeaseNeedsTTL(t *testing.T) {
 	if js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
-	if err := needTTL(t.Context(), js); err == nil || !strings.Contains(err.Error(), "nats-server 2.11 or later is needed") {
+	if err := CheckServer(t.Context(), js); err == nil || !strings.Contains(err.Error(), "nats-server 2.11 or later is needed") {
 		t.Errorf("%v", err)
 	}
 }
@@ -367,7 +272,7 @@ func untilFrozen(url string) error {
 	if err != nil {
 		return err
 	}
-	l := newLease(js, "frozen", zerolog.New(os.Stdout))
+	l := New(js, Options{Instance: "frozen", Log: zerolog.New(os.Stdout)})
 	l.ttl, l.refresh = testTTL, testRefresh
 	return l.Run(context.Background(), func(ctx context.Context) error {
 		for ctx.Err() == nil {
@@ -444,46 +349,4 @@ func TestLeaseOfAFrozenInstance(t *testing.T) {
 	if b.lease.Held() != nil {
 		t.Error("b has lost it")
 	}
-}
-
-// Two daemons on one NATS: one works, the other is ready and goes on when the
-// first one stops.
-func TestDaemonStandsBy(t *testing.T) {
-	f := newFleet(t)
-	daemon := func() (*App, *running) {
-		cfg := config.Default()
-		cfg.NATS.URL, cfg.Listen = f.server.URL, "127.0.0.1:0"
-		a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := start(t, func(ctx context.Context) error {
-			if err := a.Run(ctx); err != nil {
-				return err
-			}
-			return ctx.Err()
-		})
-		select {
-		case <-a.Ready():
-		case <-time.After(20 * time.Second):
-			t.Fatal("it is not ready")
-		}
-		return a, r
-	}
-	of := func(process string) func(*schema.Event) { return func(e *schema.Event) { e.Process = process } }
-	_, first := daemon()
-	f.handled(f.publish(f.crash(of("a"))))
-	_, second := daemon()
-	f.handled(f.publish(f.crash(of("b"))))
-	first.stop()
-	f.handled(f.publish(f.crash(of("c"))))
-	if n := f.alerts(); len(n) != 3 {
-		t.Errorf("alerts: %v", n)
-	}
-	for _, process := range []string{"a", "b", "c"} {
-		if s := f.state("web1", "api", process); s.UnexpectedExits != 1 {
-			t.Errorf("%+v", s)
-		}
-	}
-	second.stop()
 }

@@ -1,4 +1,4 @@
-package app
+package service
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"supernats/consumer/config"
+	"supernats/consumer/health"
 )
 
-// manager is a service manager: it keeps what it is told.
+// manager is a service manager that keeps what it is notified of.
 type manager struct {
 	conn *net.UnixConn
 	mu   sync.Mutex
@@ -74,22 +74,28 @@ func (m *manager) until(t *testing.T, prefix string) {
 	}
 }
 
+// newService returns a service of a daemon without troubles, which is not ready yet.
+func newService() (s *Service, h *health.Health, ready chan struct{}) {
+	h = health.New(zerolog.Nop())
+	ready = make(chan struct{})
+	return New(Options{
+		Health: h, Ready: ready, Summary: func() string { return "6 rules, 0 receivers" }, Log: zerolog.Nop(),
+	}), h, ready
+}
+
 // A daemon that is stuck is not alive for its service manager, and says on /readyz
 // which part it is.
 func TestWatchdogOfAStuckDaemon(t *testing.T) {
 	m := newManager(t, "150000")
-	a, err := New(config.Default(), Options{Log: zerolog.Nop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.stuckAfter = time.Second
-	a.setReady()
-	beat, leave := a.progress.enter(partEvents)
+	s, h, ready := newService()
+	s.stuckAfter = time.Second
+	close(ready)
+	beat, leave := s.Progress.Enter(ReadingEvents)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = a.supervise(ctx)
+		_ = s.Run(ctx)
 	}()
 	m.until(t, "READY=1")
 	m.until(t, "WATCHDOG=1")
@@ -100,7 +106,7 @@ func TestWatchdogOfAStuckDaemon(t *testing.T) {
 	if m.heard("WATCHDOG=1") {
 		t.Errorf("it is alive: %q", m.lines())
 	}
-	if list := a.health.Failures(); len(list) != 1 || list[0].Cause != "stuck" {
+	if list := h.Failures(); len(list) != 1 || list[0].Cause != "stuck" {
 		t.Errorf("%+v", list)
 	}
 
@@ -112,14 +118,14 @@ func TestWatchdogOfAStuckDaemon(t *testing.T) {
 
 	ending, ended := context.WithCancel(t.Context())
 	over := make(chan struct{})
-	go a.watchEnd(ending, over)
+	go s.WatchEnd(ending, over)
 	ended()
 	m.until(t, "STATUS=not ready: ending the work has made no progress since ")
 	close(over)
 	m.forget()
 	m.until(t, "WATCHDOG=1")
 	time.Sleep(1200 * time.Millisecond)
-	if list := a.health.Failures(); len(list) != 0 {
+	if list := h.Failures(); len(list) != 0 {
 		t.Errorf("%+v", list)
 	}
 	cancel()
@@ -130,16 +136,13 @@ func TestWatchdogOfAStuckDaemon(t *testing.T) {
 // NATS that is away keeps no machine from starting, and the status says it.
 func TestReadyWithoutNATS(t *testing.T) {
 	m := newManager(t, "")
-	a, err := New(config.Default(), Options{Log: zerolog.Nop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.readyPatience = 200 * time.Millisecond
+	s, _, _ := newService()
+	s.readyPatience = 200 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go func() { _ = a.supervise(ctx) }()
+	go func() { _ = s.Run(ctx) }()
 
-	_ = a.Reload() // says nothing of it, since READY would end the start
+	s.Reloading()() // is not reported, since READY would end the start
 	if m.heard("READY") || m.heard("RELOADING") {
 		t.Errorf("%q", m.lines())
 	}
