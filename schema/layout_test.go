@@ -34,7 +34,7 @@ var arrows = []arrow{
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
 	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
 	{`consumer/wording`, `schema`, `-`},
-	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/letter)?`, ``},
+	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/(letter|summary))?`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`consumer/app`, `schema.*|consumer.*`, ``},
 	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|state)`, ``},
