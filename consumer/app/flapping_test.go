@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"supernats/consumer"
+	"supernats/consumer/config"
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail"
 	"supernats/consumer/notify/mail/smtptest"
@@ -31,8 +32,8 @@ func TestMailsOfADayOfCrashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Default()
-	set, err := compile(cfg)
+	cfg := config.Default()
+	set, err := cfg.CompileRules()
 	if err != nil {
 		t.Fatal(err)
 	}

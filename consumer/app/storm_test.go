@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail"
 	"supernats/consumer/notify/mail/smtptest"
@@ -53,7 +54,8 @@ func TestStorm(t *testing.T) {
 	const crashes, scale = 1000, 10
 	f := newFleet(t)
 	server := mailServer(t, 2*time.Second/scale)
-	d := newDelivery(f.js, addressee{Receiver: mailTo(t, server), name: "mail", limit: limit{forPeople.burst, forPeople.every / scale}}, isHeld, quick(), zerolog.Nop())
+	people := config.ForPeople()
+	d := newDelivery(f.js, addressee{Receiver: mailTo(t, server), name: "mail", limit: limit{people.Burst, time.Duration(people.Every) / scale}}, isHeld, quick(), zerolog.Nop())
 	run := f.runDelivery(d)
 	all := numbered(crashes)
 	begun := time.Now()
