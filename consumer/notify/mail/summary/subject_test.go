@@ -1,8 +1,12 @@
-package letter
+package summary
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/clipperhouse/displaywidth"
 
 	"supernats/consumer/wording"
 	"supernats/schema"
@@ -67,12 +71,12 @@ func TestSubject(t *testing.T) {
 			of(schema.TypeAlertResolved, firing(func(a *schema.Notification) {
 				a.Events, a.Annotations = nil, map[string]string{"reason": "it was stopped"}
 			})),
-			"[supervisor] RESOLVED web1 api:api_00 needs no more attention (it was...",
+			"[supervisor] RESOLVED web1 api:api_00 no longer needs attention (it was...",
 		},
 		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"))), "[supervisor] RESOLVED web1 is reporting again: open for 0s"},
 		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"), reasoned, endedBy(schema.EndedForgotten))), "[supervisor] RESOLVED web1 was forgotten: open for 0s"},
-		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"), reasoned, endedBy(schema.EndedRule))), "[supervisor] RESOLVED web1 is not watched any more (its rule was removed)..."},
-		{of(schema.TypeAlertResolved, firing(endedBy(schema.EndedForgotten))), "[supervisor] RESOLVED web1 api:api_00 needs no more attention (the host was..."},
+		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"), reasoned, endedBy(schema.EndedRule))), "[supervisor] RESOLVED web1 is no longer watched (its rule was removed)..."},
+		{of(schema.TypeAlertResolved, firing(endedBy(schema.EndedForgotten))), "[supervisor] RESOLVED web1 api:api_00 no longer needs attention (the host..."},
 	} {
 		if got, _ := words(batch(tc.n)); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)
@@ -80,8 +84,27 @@ func TestSubject(t *testing.T) {
 	}
 }
 
-func TestCommand(t *testing.T) {
-	if got, want := command(batch(firing())), "supernats replay --host web1 --process api_00 --since 2026-11-21T18:50:31Z"; got != want {
-		t.Errorf("got %s, want %s", got, want)
+// The severity and names come first, whatever there is to say, and the subject fits into
+// a line.
+func TestSubjectFits(t *testing.T) {
+	long := strings.Repeat("payment-worker-", 6)
+	wide := strings.Repeat("集計", 20)
+	for _, tc := range []struct {
+		batch []*notification
+		want  string
+	}{
+		{batch(crash("web1", "api", "api_00", 0, code(3))), "[supervisor] CRITICAL web1 api:api_00 exited"},
+		{batch(crash(long, long, long, 0, code(3))), "[supervisor] CRITICAL payment-work"},
+		{batch(crash(wide, wide, wide, 0, code(3))), "[supervisor] CRITICAL 集計"},
+		{batch(crash(long, long, long, 0, code(3)), crash(wide, wide, wide, 0, code(3))), "[supervisor] CRITICAL "},
+		{batch(recovered(long, long, long, time.Minute, 1)), "[supervisor] RESOLVED payment-work"},
+		{batch(crash("web1", "a", "a", 0, nil), crash("web1", "b", "b", 0, nil), crash("web1", "c", "c", 0, nil)), "[supervisor] CRITICAL web1 a, b, c exited unexpectedly"},
+		{append(batch(crash("web1", "a", "a", 0, nil), crash("web1", "b", "b", 0, nil), crash("web1", "c", "c", 0, nil)), crash("web1", "d", "d", 0, nil)), "[supervisor] CRITICAL web1 a, b, c and 1 other exited unexpectedly"},
+		{batch(note(schema.TypeAlertFiring, 1, schema.Notification{Rule: "x", Severity: strings.Repeat("sev", 30), Host: "h"})), "[supervisor] SEVSEVSEVSEV… h "},
+	} {
+		subject, _ := words(tc.batch)
+		if width := displaywidth.String(subject); width > 78 || !strings.HasPrefix(subject, tc.want) {
+			t.Errorf("%d columns, want %s…: %s", width, tc.want, subject)
+		}
 	}
 }
