@@ -51,3 +51,7 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	}
 	return nil
 }
+
+// Instant is a time as a record holds it: in UTC and whole microseconds. What was read
+// back from a record compares equal to it.
+func Instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -89,7 +89,7 @@ func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock 
 	for _, left := range gone {
 		m.drop(left)
 	}
-	m.engine.Room(records.alertBucket.limit)
+	m.engine.LimitRecords(records.alertBucket.limit)
 	m.fleet.Load(saved.Hosts, saved.States)
 	m.engine.LostUpTo(v.line.Base)
 	var missing error
