@@ -22,22 +22,48 @@ type arrow struct {
 }
 
 var arrows = []arrow{
-	{`schema`, ``, `-`},
+	{`schema`, `schema/internal/.*`, `-`},
+	{`schema/internal/.*`, `schema/internal/.*`, `-`},
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
-	{`schema/httplimit`, ``, `-`},
-	{`schema/repeat`, ``, `-`},
-	{`schema/secretfile`, ``, `-`},
+	{`schema/(httplimit|secretfile)`, ``, `-`},
+	{`schema/repeat`, ``, `github.com/rs/zerolog`},
+	{`schema/program`, ``, ``},
+
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `bridge(/eventlistener|/spool)?`, ``},
+	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool|/record|/section)?`, ``},
 	{`bridge/(eventlistener|spool)`, ``, `-`},
+	{`bridge/ledger`, `schema`, `-`},
+	// A record holds an event's header line, and its messages are made for a publisher.
+	{`bridge/record`, `schema(/stream)?|bridge/(eventlistener|publish)`, ``},
+	// The facts of a death come from the kernel by three ways, and go into a record.
+	{`bridge/deaths`, `schema(/repeat)?|bridge/(eventlistener|record|deathwatch|oom|look)`, ``},
+	// The section is one of supervisord's configuration.
+	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
+	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
+	{`bridge/deathreason/ownlog`, `schema`, `-`},
+	{`bridge/deathreason/programlog`, `schema|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
+	{`bridge/supervisordconf`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
+
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
-	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
+	{`consumer/(rules|state)`, `schema`, ``},
 	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
-	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/notify`, ``},
-	{`consumer/chaos`, ``, ``}, // nothing but tests
+	{`consumer/wording`, `schema`, `-`},
+	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/letter)?`, ``},
+	{`consumer/health`, `schema/repeat`, ``},
+	{`consumer/fit`, `schema`, `-`},
+	{`consumer/records`, `schema(/stream|/repeat)?|consumer/fit`, ``},
+	{`consumer/config/strict`, ``, `github.com/goccy/go-yaml.*`},
+	{`consumer/config`, `schema.*|consumer/(config/strict|embedded|rules|state|notify.*)`, ``},
+	{`consumer/(embedded|lease)`, `schema.*|consumer/health`, ``},
+	{`consumer/(source|outbox)`, `schema.*|consumer/(health|fit|records)`, ``},
+	{`consumer/deliver`, `schema.*|consumer/(health|records|notify|source)`, ``},
+	{`consumer/intake`, `schema.*|consumer/(alerts.*|fit|health|notify|outbox|records|rules|source|state)`, ``},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|state)`, ``},
+	{`consumer/(inspect|terminal)`, `schema.*|consumer/(state|wording)`, ``},
+	{`consumer/doctor`, `schema.*|consumer/(app|config|inspect|rules|state|wording)`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|rules|state|terminal|wording)`, ``},
+	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer/alerts"
+	"supernats/consumer/fit"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -84,15 +86,15 @@ func (v *events) publish(ctx context.Context, notes []alerts.Notification) error
 
 // messages are those of one notification, mostly one.
 func (v *events) messages(n *alerts.Notification) ([]*nats.Msg, error) {
-	pieces, err := v.write(n)
+	pieces, err := v.pieces(n)
 	if err != nil {
 		return nil, err
 	}
 	messages := make([]*nats.Msg, 0, len(pieces))
 	for _, p := range pieces {
-		m := &nats.Msg{Subject: n.Alert.Subject(), Data: p.json, Header: nats.Header{
+		m := &nats.Msg{Subject: n.Alert.Subject(), Data: p.JSON, Header: nats.Header{
 			stream.HeaderContentType: {schema.ContentType},
-			headerID:                 {p.id},
+			headerID:                 {p.ID},
 			headerSeq:                {strconv.FormatUint(n.Seq, 10)},
 		}}
 		v.signer.sign(m)
@@ -240,27 +242,21 @@ func (v *events) published(ctx context.Context, n *alerts.Notification) (stored 
 		return last.Sequence, nil
 	}
 	// Both follow from the same message: of one alert, by their numbers.
-	alert, number, end := cutID(last.Header.Get(headerID))
-	own, ours, _ := cutID(n.ID)
+	alert, number, end := fit.CutID(last.Header.Get(headerID))
+	own, ours, _ := fit.CutID(n.ID)
 	if alert == own && (ours < number || ours == number && (end == 0 || end == len(n.Alert.Events))) {
 		return last.Sequence, nil
 	}
 	return 0, nil
 }
 
-// partID is the id of a part of a notification: the events from first to before end.
-func partID(id string, first, end int) string {
-	return id + "." + strconv.Itoa(first) + "." + strconv.Itoa(end)
-}
-
-// cutID takes an id apart into that of the alert, the notification's number and, of a
-// part, where it ends.
-func cutID(id string) (alert string, number, end int) {
-	i := strings.LastIndexByte(id, '/')
-	numbers := strings.Split(id[i+1:], ".")
-	number, _ = strconv.Atoi(numbers[0])
-	if len(numbers) == 3 {
-		end, _ = strconv.Atoi(numbers[2])
+// pieces writes a notification as messages that the server and the stream take.
+func (v *events) pieces(n *alerts.Notification) ([]fit.Piece, error) {
+	limit := int(v.js.Conn().MaxPayload())
+	if v.maxAlert > 0 {
+		limit = min(limit, v.maxAlert)
 	}
-	return id[:max(i, 0)], number, end
+	a := *n.Alert
+	a.Events = v.line.sequences(slices.Clone(a.Events))
+	return fit.Notification(n.ID, n.Type, &a, n.At, limit)
 }

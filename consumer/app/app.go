@@ -23,6 +23,9 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"supernats/consumer/config"
+	"supernats/consumer/embedded"
+	"supernats/consumer/health"
 	"supernats/consumer/rules"
 	"supernats/schema/repeat"
 	"supernats/schema/stream"
@@ -31,13 +34,13 @@ import (
 // App is the daemon.
 type App struct {
 	// cfg is what it was started with. What a reload changes is in plan.
-	cfg      Config
+	cfg      config.Config
 	options  Options
 	instance string
 	log      zerolog.Logger
-	health   *health
-	store    *storeWatch
-	server   atomic.Pointer[embeddedServer] // nil: it is somebody else's
+	health   *health.Health
+	store    *embedded.StoreWatch
+	server   atomic.Pointer[embedded.Server] // nil: it is somebody else's
 	ready    chan struct{}
 	plan     atomic.Pointer[plan]
 	reloaded chan struct{} // holds one value: plan was replaced
@@ -64,7 +67,7 @@ type App struct {
 type Options struct {
 	Version string
 	// Load reads the configuration again; nil if there is no file.
-	Load func() (Config, error)
+	Load func() (config.Config, error)
 	// Rebuild makes the states anew from the stream first.
 	Rebuild bool
 	Log     zerolog.Logger
@@ -73,13 +76,13 @@ type Options struct {
 // plan is what a reload replaces: all that can be wrong with it is found out
 // before.
 type plan struct {
-	cfg       Config
+	cfg       config.Config
 	set       *rules.Set
 	receivers []addressee
 }
 
 // New checks the configuration; an error is one of the settings.
-func New(cfg Config, o Options) (*App, error) {
+func New(cfg config.Config, o Options) (*App, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("find out the hostname: %w", err)
@@ -90,8 +93,8 @@ func New(cfg Config, o Options) (*App, error) {
 		again:      make(chan struct{}, 1),
 		stuckAfter: stuckAfter, readyPatience: readyPatience,
 	}
-	a.health = newHealth(a.log)
-	a.store = newStoreWatch(a.health, a.log)
+	a.health = health.New(a.log)
+	a.store = embedded.NewStoreWatch(a.health, a.log)
 	p, err := a.prepare(cfg)
 	if err != nil {
 		return nil, err
@@ -100,19 +103,17 @@ func New(cfg Config, o Options) (*App, error) {
 	return a, nil
 }
 
-func (a *App) prepare(cfg Config) (*plan, error) {
-	if err := cfg.validate(); err != nil {
-		return nil, err
-	}
-	set, err := compile(cfg)
+// prepare does all of a reload that can fail.
+func (a *App) prepare(cfg config.Config) (*plan, error) {
+	valid, err := cfg.Plan()
 	if err != nil {
 		return nil, err
 	}
-	receivers, err := a.addressees(cfg)
+	receivers, err := a.addressees(&valid.Config)
 	if err != nil {
 		return nil, err
 	}
-	return &plan{cfg, set, receivers}, nil
+	return &plan{cfg: valid.Config, set: valid.Rules, receivers: receivers}, nil
 }
 
 var errNoFile = errors.New("there is no configuration file to reload (-c FILE)")
@@ -131,7 +132,7 @@ func (a *App) Reload() error {
 		if err != nil {
 			return err
 		}
-		if key := cfg.needsRestart(a.cfg); key != "" {
+		if key := cfg.NeedsRestart(a.cfg); key != "" {
 			a.log.Warn().Str("key", key).Msg("this change has no effect before a restart")
 		}
 		p, err := a.prepare(cfg)
@@ -139,7 +140,7 @@ func (a *App) Reload() error {
 			return err
 		}
 		if server := a.server.Load(); server != nil {
-			if err := server.reload(); err != nil {
+			if err := server.Reload(); err != nil {
 				return err
 			}
 		}
@@ -155,23 +156,6 @@ func (a *App) Reload() error {
 	default:
 	}
 	return nil
-}
-
-// needsRestart names the first section that differs and is only read at the start.
-func (c *Config) needsRestart(old Config) string {
-	switch {
-	case c.NATS != old.NATS:
-		return "nats"
-	case c.Embedded != old.Embedded:
-		return "embedded"
-	case c.DataDir != old.DataDir:
-		return "data_dir"
-	case c.Listen != old.Listen:
-		return "listen"
-	case c.WebConfig != old.WebConfig:
-		return "web_config"
-	}
-	return ""
 }
 
 // Ready is closed when events are read and every receiver has its queue, or when
@@ -191,31 +175,31 @@ func (a *App) setReady() {
 func (a *App) Run(ctx context.Context) error {
 	settings := a.cfg.Client()
 	var opts []nats.Option
-	var server *embeddedServer
-	if a.cfg.embeds() {
+	var server *embedded.Server
+	if a.cfg.Embeds() {
 		if err := a.cfg.FindDataDir(); err != nil {
 			return err
 		}
-		lock, err := lockDataDir(a.cfg.DataDir, a.log)
+		lock, err := embedded.LockDataDir(a.cfg.DataDir, a.log)
 		if err != nil {
 			return err
 		}
 		defer lock.Close()
 		a.notify("", "starting the embedded NATS server")
-		if server, err = startEmbedded(&a.cfg, a.options.Log); err != nil {
+		if server, err = embedded.Start(a.cfg.Server(), a.options.Log); err != nil {
 			return err
 		}
-		defer server.shutdown()
+		defer server.Shutdown()
 		a.server.Store(server)
-		settings = server.client(settings)
-		opts = append(opts, server.login()...)
-		a.log.Info().Str("url", server.url()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
+		settings = server.Client(settings)
+		opts = append(opts, server.LoginOptions()...)
+		a.log.Info().Str("url", server.URL()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if a.cfg.Listen != "" {
 		g.Go(func() error { return a.serve(ctx) })
 	}
-	a.store.server = server
+	a.store.SetServer(server)
 	g.Go(func() error { return a.store.Run(ctx) })
 	g.Go(func() error { return a.overConnections(ctx, settings, opts) })
 	g.Go(func() error { return a.supervise(ctx) })
@@ -228,12 +212,12 @@ func (a *App) Run(ctx context.Context) error {
 
 // work creates what is missing, and works whenever this is the active instance.
 func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
-	a.store.use(js)
-	create := retry{
-		log: a.log, what: "creating streams and buckets", conn: js.Conn(),
-		health: a.health, cause: causeMissing, fix: lookCloser,
+	a.store.Use(js)
+	create := health.Retry{
+		Log: a.log, What: "creating streams and buckets", Conn: js.Conn(),
+		Health: a.health, Cause: causeMissing, Fix: health.RunDoctor,
 	}
-	if err := create.until(ctx, func() error { return a.ensure(ctx, js) }); err != nil {
+	if err := create.Until(ctx, func() error { return a.ensure(ctx, js) }); err != nil {
 		return err
 	}
 	k := &keeper{
@@ -285,8 +269,8 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 	a.isActive.Store(true)
 	defer a.isActive.Store(false)
 	if a.options.Rebuild && !a.rebuilt {
-		again := retry{log: a.log, what: "rebuilding the states", conn: js.Conn(), health: a.health, cause: causeEvents, fix: lookCloser}
-		if err := again.until(ctx, func() error { return a.rebuild(ctx, js) }); err != nil {
+		again := health.Retry{Log: a.log, What: "rebuilding the states", Conn: js.Conn(), Health: a.health, Cause: causeEvents, Fix: health.RunDoctor}
+		if err := again.Until(ctx, func() error { return a.rebuild(ctx, js) }); err != nil {
 			return err
 		}
 		a.rebuilt = true
@@ -331,12 +315,12 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 		d := newDelivery(js, r, held, defaultTiming(), a.log)
 		d.inbox.queues, d.health = &a.queues, a.health
 		// Before the first event is read, so that its alert finds the queue.
-		create := retry{
-			log: a.log, what: "creating the queue of " + r.Name(), conn: js.Conn(),
-			health: a.health, cause: causeAlerts + " " + r.Name(), fix: lookCloser,
+		create := health.Retry{
+			Log: a.log, What: "creating the queue of " + r.Name(), Conn: js.Conn(),
+			Health: a.health, Cause: causeAlerts + " " + r.Name(), Fix: health.RunDoctor,
 		}
 		begun := time.Now()
-		if err := create.until(ctx, func() error { return a.createQueue(ctx, d, begun) }); err != nil {
+		if err := create.Until(ctx, func() error { return a.createQueue(ctx, d, begun) }); err != nil {
 			return err
 		}
 		deliveries = append(deliveries, d)
@@ -346,8 +330,8 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 		g.Go(func() error { return d.Run(ctx) })
 	}
 	g.Go(func() error { // nothing waits for it: it is for people
-		say := retry{log: a.log, what: "writing down the receivers"}
-		return say.until(ctx, func() error { return a.publishRoster(ctx, js, p) })
+		say := health.Retry{Log: a.log, What: "writing down the receivers"}
+		return say.Until(ctx, func() error { return a.publishRoster(ctx, js, p) })
 	})
 	v.plan = p
 	var reading sync.Once

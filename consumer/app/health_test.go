@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"supernats/consumer/config"
 )
 
 // TestReadyzSaysWhatIsWrong: 503 with every cause, once in the log, and 200 after it.
 func TestReadyzSaysWhatIsWrong(t *testing.T) {
 	var log bytes.Buffer
-	a, err := New(Default(), Options{Log: zerolog.New(&log)})
+	a, err := New(config.Default(), Options{Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,9 +33,9 @@ func TestReadyzSaysWhatIsWrong(t *testing.T) {
 	}
 
 	for range 3 {
-		a.health.raise("nats", "NATS is not connected", "start nats-server")
+		a.health.Raise("nats", "NATS is not connected", "start nats-server")
 	}
-	a.health.raise("store", "nothing can be written", "free some disk space")
+	a.health.Raise("store", "nothing can be written", "free some disk space")
 	code, body := get()
 	if code != http.StatusServiceUnavailable || !strings.Contains(body, "NATS is not connected") || !strings.Contains(body, "free some disk space") {
 		t.Errorf("while two things are wrong: %d %q", code, body)
@@ -42,8 +44,8 @@ func TestReadyzSaysWhatIsWrong(t *testing.T) {
 		t.Errorf("logged %d times", n)
 	}
 
-	a.health.clear("nats")
-	a.health.clear("store")
+	a.health.Clear("nats")
+	a.health.Clear("store")
 	if code, body := get(); code != http.StatusOK {
 		t.Errorf("when all is over: %d %q", code, body)
 	}

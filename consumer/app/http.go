@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/embedded"
+	"supernats/consumer/health"
 	"supernats/schema/httplimit"
 )
 
@@ -21,10 +23,10 @@ const maxClients = 256
 // serve answers HTTP at the address of `listen` until ctx ends. Alerts do not wait
 // for it: an address that is in use is logged once and tried again.
 func (a *App) serve(ctx context.Context) error {
-	t := retry{log: a.log.With().Str("listen", a.cfg.Listen).Logger(), what: "serving HTTP"}
+	t := health.Retry{Log: a.log.With().Str("listen", a.cfg.Listen).Logger(), What: "serving HTTP"}
 	for {
 		err := a.serveOnce(ctx)
-		if err := t.wait(ctx, err); err != nil {
+		if err := t.Wait(ctx, err); err != nil {
 			return err
 		}
 	}
@@ -41,11 +43,16 @@ func (a *App) serveOnce(ctx context.Context) error {
 	// Clients can make an error of each request.
 	few := slog.New(zerolog.NewSlogHandler(a.log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour})))
 	server := &http.Server{Handler: a.handler()}
-	limited := httplimit.Apply(server, l, pageConnections(descriptors()), few)
+	limited := httplimit.Apply(server, l, pageConnections(embedded.Descriptors()), few)
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	// It reads the file, and the certificates, anew for each connection.
 	return web.Serve(limited, server, &web.FlagConfig{WebConfigFile: &a.cfg.WebConfig}, few)
+}
+
+// pageConnections returns how many connections the HTTP address serves at once.
+func pageConnections(descriptors int) int {
+	return min(maxClients, max(4, (descriptors-embedded.OwnDescriptors)/4))
 }
 
 func (a *App) handler() http.Handler {
@@ -81,7 +88,7 @@ func sameOrigin(h http.Handler) http.Handler {
 // readyz answers 200 if nothing keeps the daemon from its work, with what is wrong all the
 // same.
 func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
-	wrong := a.health.list()
+	wrong := a.health.Failures()
 	started := false
 	select {
 	case <-a.ready:
@@ -89,13 +96,13 @@ func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	default:
 	}
 
-	say := func(how string, t trouble) {
+	say := func(how string, t health.Trouble) {
 		fmt.Fprintf(w, "%s: %s (%s, since %s); %s\n", how, t.Text, t.Cause, t.Since.UTC().Format(time.RFC3339), t.Fix)
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if len(wrong) == 0 && started {
 		fmt.Fprintln(w, "ready")
-		for _, t := range a.health.warnings() {
+		for _, t := range a.health.Warnings() {
 			say("warning", t)
 		}
 		return
@@ -107,7 +114,7 @@ func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	for _, t := range wrong {
 		say("not ready", t)
 	}
-	for _, t := range a.health.warnings() {
+	for _, t := range a.health.Warnings() {
 		say("warning", t)
 	}
 }

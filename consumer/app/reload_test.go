@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
+	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -27,7 +29,7 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	load := func() (Config, error) { return Load(path) }
+	load := func() (config.Config, error) { return config.Load(path) }
 	write("rules:\n- {name: first, event: PROCESS_STATE_EXITED, expected: false}\n")
 	cfg, err := load()
 	if err != nil {
@@ -98,11 +100,11 @@ func TestRebuild(t *testing.T) {
 	stop()
 	records := func() (map[string]*schema.ProcessRecord, map[string]*schema.HostRecord) {
 		t.Helper()
-		_, states, err := openBucket[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, zerolog.Nop())
+		_, states, err := records.Open[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, hosts, err := openBucket[schema.HostRecord](t.Context(), f.js, stream.HostsBucket, nil, zerolog.Nop())
+		_, hosts, err := records.Open[schema.HostRecord](t.Context(), f.js, stream.HostsBucket, nil, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +123,7 @@ func TestRebuild(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cfg := Default()
+	cfg := config.Default()
 	a, err := New(cfg, Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)

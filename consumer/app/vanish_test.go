@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
 	"supernats/schema"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
@@ -125,7 +126,7 @@ func (in *installation) boot() {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		in.Fatal(err)
 	}
-	cfg, err := Load(path)
+	cfg, err := config.Load(path)
 	if err != nil {
 		in.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func (in *installation) isTold(process string) {
 	in.Helper()
 	for end := time.Now().Add(30 * time.Second); in.hook.told(process) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			in.Fatalf("the crash of %s is not told; readyz: %v; log:\n%s", process, in.app.health.list(), in.log)
+			in.Fatalf("the crash of %s is not told; readyz: %v; log:\n%s", process, in.app.health.Failures(), in.log)
 		}
 	}
 }
@@ -294,7 +295,7 @@ func TestWhatVanishesComesBack(t *testing.T) {
 			in.shows("open", "RUNNING")
 
 			in.isWhole()
-			in.until("nothing is wrong any more", func() bool { return len(in.app.health.list()) == 0 })
+			in.until("nothing is wrong any more", func() bool { return len(in.app.health.Failures()) == 0 })
 			for process, want := range map[string]int{"known": 2, "open": 1, "new": 1} {
 				if n := in.hook.told(process); n != want {
 					t.Errorf("%s was told %d times, want %d", process, n, want)
@@ -380,7 +381,7 @@ func TestRestoreFromABackup(t *testing.T) {
 					in.happens("between", schema.ProcessStateStarting, schema.ProcessStateRunning)
 					in.until("what was open ends", func() bool { return in.hook.resolved("between") == 1 })
 				}
-				in.until("nothing is wrong any more", func() bool { return len(in.app.health.list()) == 0 })
+				in.until("nothing is wrong any more", func() bool { return len(in.app.health.Failures()) == 0 })
 				for process, want := range map[string]int{"known": 2, "before": 1, "between": 1, "new": 1} {
 					if n := in.hook.told(process); n != want {
 						t.Errorf("%s was told %d times, want %d", process, n, want)
