@@ -2,14 +2,12 @@ package bridge
 
 import (
 	"context"
-	"errors"
 
 	"supernats/bridge/deathreason"
 	"supernats/bridge/deathreason/ownlog"
 	"supernats/bridge/deathreason/programlog"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/supervisordconf"
-	"supernats/schema"
 )
 
 // newReasons returns what finds out why processes died.
@@ -48,20 +46,4 @@ func logSettings(pid int) deathreason.Settings {
 		s.Programs = append(s.Programs, programlog.Program(p))
 	}
 	return s
-}
-
-var errNoDeaths = errors.New("this section is not subscribed to all deaths")
-
-// followDeaths opens supervisord's log for lateDeaths. In a section for output no death has
-// an event.
-func (b *Bridge) followDeaths(ctx context.Context) (deathLog, error) {
-	if !b.sees(schema.ProcessStateExited) || !b.sees(schema.ProcessStateBackoff) {
-		return nil, errNoDeaths
-	}
-	pid := b.SupervisorPID()
-	who := ownlog.Supervisord{PID: pid, Settings: logSettings(pid).OwnLog}
-	if b.server != nil {
-		who.LogEnd = b.server.OwnLog().End
-	}
-	return ownlog.FollowDeaths(ctx, who)
 }
