@@ -52,7 +52,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	if err := b.journal.store(ctx, b.buf, &h); err != nil {
 		return err
 	}
-	b.metrics.accepted(h.Event)
+	b.metrics.Accepted(h.Event)
 	b.reasons.Note(h.Event, h.Serial, payload)
 	return nil
 }

@@ -28,6 +28,8 @@ import (
 
 	"supernats/bridge/deaths"
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/ledger"
+	"supernats/bridge/metrics"
 	"supernats/bridge/proctable"
 	"supernats/bridge/publish"
 	"supernats/bridge/pulse"
@@ -35,6 +37,7 @@ import (
 	"supernats/bridge/section"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/trouble"
+	"supernats/bridge/web"
 	"supernats/schema"
 	"supernats/schema/repeat"
 	"supernats/schema/stream"
@@ -54,7 +57,7 @@ type Bridge struct {
 	server   *supervisord.Client // nil without an XML-RPC of supervisord
 	reasons  *supervisord.Reasons
 	registry *prometheus.Registry
-	metrics  *metrics
+	metrics  *metrics.Metrics
 	table    *proctable.Table // the last process table, kept for the next run
 	calls    calls            // of the XML-RPC
 	section  *section.Own     // read from Run on
@@ -113,7 +116,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		}
 	}
 	b.registry = prometheus.NewRegistry()
-	b.metrics = newMetrics(b.registry, b)
+	b.metrics = b.newMetrics()
 	b.troubles = b.newBoard()
 	b.life = &life{
 		log: b.log, troubles: b.troubles, table: b.table, findSpool: cfg.findSpool, together: cfg.StartedTogether,
@@ -139,7 +142,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	}
 	b.late = pulse.NewLateDeaths(b.troubles, b.followDeaths)
 	b.lag.Troubles = b.troubles
-	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
+	b.registry.MustRegister(metrics.NewProcesses(b.processes, b.scrapeFailed))
 	return b, nil
 }
 
@@ -149,14 +152,14 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 // been published as well, as far as the drain time allowed.
 func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	listener, err := eventlistener.New(eventlistener.Config{
-		In: in, Out: out, Length: b.cfg.Length, Accept: b.accept, Answered: b.metrics.answered,
+		In: in, Out: out, Length: b.cfg.Length, Accept: b.accept, Answered: b.metrics.Answered,
 		Warn: func(msg string) { b.log.Warn().Msg(msg) },
 	})
 	if err != nil {
 		return err
 	}
 	defer b.runTroubles(ctx)()
-	defer b.serve(ctx)()
+	defer b.newServer().Serve(ctx)()
 	var askPID func(context.Context) (int, error)
 	if b.server != nil {
 		askPID = b.server.PID
@@ -184,7 +187,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	var publisher *publish.Publisher
 	publisher, err = publish.New(publish.Config{
 		Source: reader, Connect: b.connect, JetStream: b.jetStream, Ensure: ensure, Stream: stream.Events,
-		Encode: reader.Encode, Lost: b.lost, Duplicate: b.metrics.duplicates.Inc, Log: b.log,
+		Encode: reader.Encode, Lost: b.lost, Duplicate: b.metrics.Duplicate, Log: b.log,
 		GiveWay: b.giveWay,
 		Raise:   b.troubles.Raise, Clear: b.troubles.Clear,
 		Resent: func(id, messageID string) { publisher.Aside("resent/"+id, b.resent(id, messageID)) },
@@ -275,7 +278,7 @@ func (b *Bridge) Heard() bool { return b.heard }
 
 func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
 	token := schema.Token(b.cfg.Host)
-	more = append(more, b.metrics.connection(b.troubles.Repeat)...)
+	more = append(more, b.metrics.ConnectionOptions(b.troubles.Repeat)...)
 	return b.cfg.NATS.Connect("supernats-bridge "+b.cfg.Host, append(more,
 		// An inbox of its own, so that a host's permissions can name it.
 		nats.CustomInboxPrefix("_INBOX_"+token),
@@ -295,7 +298,7 @@ func ensure(ctx context.Context, js jetstream.JetStream) error {
 }
 
 func (b *Bridge) lost(rec []byte, err error) {
-	b.metrics.loss(causeUnpublishable, 1)
+	b.metrics.Loss(metrics.CauseUnpublishable, 1)
 	b.log.Error().Err(err).Int("record_bytes", len(rec)).Msg("event cannot be published and is lost")
 }
 
@@ -331,9 +334,75 @@ func (b *Bridge) lookAtProcesses() {
 	b.deaths.Look(deaths.Supervisord{PID: evidence.LocalPID(), Certain: evidence.Certain, Current: b.life.together})
 }
 
+// processes asks supervisord for its process table.
+func (b *Bridge) processes(ctx context.Context) ([]schema.SnapshotProcess, error) {
+	if b.server == nil {
+		return nil, errNoServer
+	}
+	table, err := b.server.Processes(ctx)
+	if err == nil {
+		b.serverAnswered()
+	}
+	return table, err
+}
+
+// scrapeFailed reports that supervisord has not answered a scrape.
+func (b *Bridge) scrapeFailed(err error) {
+	var fault *supervisord.Fault
+	switch {
+	case errors.Is(err, errNoServer): // reported at the start
+	case errors.As(err, &fault) && fault.Code == supervisord.FaultShutdownState: // it is stopping
+	default:
+		b.serverTrouble(err)
+	}
+}
+
+var errNoServer = errors.New("supervisord has no XML-RPC for us")
+
+// newMetrics registers the metrics of this bridge.
+func (b *Bridge) newMetrics() *metrics.Metrics {
+	return metrics.New(b.registry, metrics.Config{
+		LossCauses: []string{ledger.CauseBuffer, ledger.CauseFull, ledger.CauseCorrupt},
+		SpoolLimit: int64(b.cfg.SpoolMax), Ready: func() bool { return b.journal.notReady() == nil },
+		Spool: func() metrics.Spool {
+			st := b.journal.spoolStats()
+			return metrics.Spool{Bytes: st.Bytes, Records: st.Records, Memory: st.Memory}
+		},
+		OldestAge: func() float64 { return b.journal.oldestAge() },
+		Deaths: func() metrics.Deaths {
+			st := b.deaths.Stats()
+			return metrics.Deaths{
+				Watched: st.Watched, Unwatched: st.Unwatched, LookedAt: st.LookedAt, NotLookedAt: st.NotLookedAt,
+				Wakeups: st.Wakeups, OutOfMemory: st.Memory.OutOfMemory, Unclear: st.Memory.Unclear, Unfollowed: st.Memory.Unfollowed,
+			}
+		},
+	})
+}
+
+// newServer serves metrics and the state of the bridge.
+func (b *Bridge) newServer() *web.Server {
+	return &web.Server{
+		Listen: b.cfg.Listen, WebConfig: b.cfg.WebConfig, Log: b.log, Troubles: b.troubles,
+		Metrics: b.registry, Status: b.status,
+	}
+}
+
+// status is what /readyz shows.
+func (b *Bridge) status() web.Status {
+	s := web.Status{NotReady: b.journal.notReady(), Connected: b.metrics.Connected(), Troubles: b.troubles.Lasting()}
+	if queue := b.journal.spool.Load(); queue != nil {
+		st := queue.Stats()
+		s.Spool = &web.Spool{
+			Records: st.Records, Memory: st.Memory, Disk: st.Disk,
+			Used: queue.Used(), Shedding: queue.Used() > shedAbove,
+		}
+	}
+	return s
+}
+
 // differs reports that supervisord's log and the kernel say different things.
 func (b *Bridge) differs(e *schema.Event, kernel, log *schema.Exit) {
-	b.metrics.disagreements.Inc()
+	b.metrics.Disagreement()
 	b.log.Warn().Str("process", e.Group+":"+e.Process).Uint64("serial", e.Serial).
 		Str("kernel", deaths.ExitText(kernel)).Str("supervisord", deaths.ExitText(log)).
 		Msg("supervisord's log says otherwise than the kernel how a process ended; the kernel is right")

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/ledger"
+	"supernats/bridge/metrics"
 	"supernats/bridge/proctable"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
@@ -36,7 +38,7 @@ const fixFull = "bring NATS back, make room on the disk, or raise --spool-max"
 type journal struct {
 	host     string
 	log      zerolog.Logger
-	metrics  *metrics
+	metrics  *metrics.Metrics
 	troubles *trouble.Board
 	boot     *bootValue
 	table    *proctable.Table // is given the events that are accounted for
@@ -151,7 +153,7 @@ func (j *journal) accountFor(rec []byte, h *eventlistener.Header, shed bool) {
 	}
 	if shed {
 		j.account.Shed(event)
-		j.metrics.loss(ledger.CauseFull, 1)
+		j.metrics.Loss(ledger.CauseFull, 1)
 	}
 
 	at, _ := record.Time(rec)
@@ -226,4 +228,43 @@ func tableEvent(boot string, h *eventlistener.Header, payload []byte, at time.Ti
 		Boot: boot, Name: h.Event, Pool: h.Pool, Serial: h.Serial, PoolSerial: h.PoolSerial,
 		Payload: payload, At: at,
 	}
+}
+
+var errSpoolClosed = errors.New("spool is not open yet, the log says why")
+
+// notReady is why no events are accepted, nil if they are.
+func (j *journal) notReady() error {
+	if s := j.spool.Load(); s != nil {
+		return s.Stats().Err
+	}
+	return errSpoolClosed
+}
+
+// spoolStats are those of the spool, zeros before it is open.
+func (j *journal) spoolStats() spool.QueueStats {
+	if s := j.spool.Load(); s != nil {
+		return s.Stats()
+	}
+	return spool.QueueStats{}
+}
+
+// oldestAge is how many seconds ago the oldest record in the spool was read from
+// supervisord.
+func (j *journal) oldestAge() float64 {
+	s := j.spool.Load()
+	if s == nil {
+		return 0
+	}
+	rec, err := s.Oldest()
+	if err == nil && rec == nil {
+		return 0
+	}
+	var at time.Time
+	if err == nil {
+		at, err = record.Time(rec)
+	}
+	if err != nil {
+		return math.NaN() // the disk cannot be read, or not understood
+	}
+	return max(0, time.Since(at).Seconds())
 }

@@ -101,14 +101,14 @@ func (j *journal) storeLoss(loss *schema.Loss) error {
 func (j *journal) reportLoss(loss *schema.Loss) {
 	switch loss.Cause {
 	case ledger.CauseBuffer:
-		j.metrics.loss(ledger.CauseBuffer, loss.Count)
+		j.metrics.Loss(ledger.CauseBuffer, loss.Count)
 		j.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).
 			Str("fix", "buffer_size=65536 in the section of supernats-bridge, and another section for the output of programs: supernats-bridge conf").
 			Msg("supervisord dropped events: its buffer was full")
 		j.dropped(loss.Count)
 
 	case ledger.CauseNotListening:
-		j.metrics.loss(ledger.CauseNotListening, loss.Count)
+		j.metrics.Loss(ledger.CauseNotListening, loss.Count)
 		j.log.Warn().Uint64("events", loss.Count).Int("processes", len(loss.Processes)).
 			Msg("processes started or ended while supervisord had no section of supernats-bridge (supervisorctl update): these events were given to nobody")
 	}
@@ -127,7 +127,7 @@ func (j *journal) spoolLost(l spool.Loss) {
 		return
 	}
 
-	j.metrics.loss(ledger.CauseCorrupt, lost)
+	j.metrics.Loss(ledger.CauseCorrupt, lost)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.account.Corrupt(lost)

@@ -37,7 +37,7 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 			}
 			return past.record, func(left spool.Left) {
 				past.end(left)
-				b.metrics.lossOf(ledger.CauseFull, left.Memory)
+				b.metrics.LossOf(ledger.CauseFull, left.Memory)
 				if b.journal.spool.Load() == nil {
 					before = past
 					return

@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
 	"supernats/bridge/supervisord"
@@ -38,7 +36,7 @@ func TestSnapshotWaits(t *testing.T) {
 	defer sp.Close()
 	b := &Bridge{}
 	r := &reader{
-		Queue: sp, encoder: testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
+		Queue: sp, encoder: testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: testMetrics(),
 		stored: func() { b.tableWaits.Store(0) },
 	}
 	if b.snapshotWaits(readAt) {

@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"supernats/bridge/deaths"
+	"supernats/bridge/metrics"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
 	"supernats/bridge/section"
 	"supernats/bridge/trouble"
+	"supernats/bridge/web"
 	"supernats/schema"
 
 	"github.com/nats-io/nats.go"
@@ -20,7 +22,6 @@ import (
 const (
 	troubleFull   = "spool-full"
 	troubleXMLRPC = "xmlrpc"
-	troubleListen = "listen"
 	troubleSlow   = "spool-slow"
 
 	troubleIdentity = "identity"
@@ -28,7 +29,7 @@ const (
 
 // warnings are the causes with which events arrive all the same.
 var warnings = []string{
-	troubleXMLRPC, troubleListen, section.CauseNoTicks, section.CauseSection, "reasons", "log-rotated", "log-tail", "clock", troubleIdentity, deaths.CauseWatch,
+	troubleXMLRPC, web.CauseListen, section.CauseNoTicks, section.CauseSection, "reasons", "log-rotated", "log-tail", "clock", troubleIdentity, deaths.CauseWatch,
 	publish.CauseLook, publish.CauseTTL, publish.CauseTooLarge, publish.CauseTaken, publish.CauseConflict,
 }
 
@@ -53,7 +54,7 @@ func (b *Bridge) troubleMessage(t schema.Trouble, at time.Time) (*nats.Msg, erro
 // newBoard makes the board of this bridge's troubles.
 func (b *Bridge) newBoard() *trouble.Board {
 	return trouble.New(trouble.Config{
-		Log: b.log, Metrics: prometheus.WrapRegistererWithPrefix(metricsPrefix+"_", b.registry),
+		Log: b.log, Metrics: prometheus.WrapRegistererWithPrefix(metrics.Prefix+"_", b.registry),
 		Encode: b.troubleMessage, Warnings: warnings,
 	})
 }
