@@ -119,7 +119,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	b.metrics = b.newMetrics()
 	b.troubles = b.newBoard()
 	b.life = &life{
-		log: b.log, troubles: b.troubles, table: b.table, findSpool: cfg.findSpool, together: cfg.StartedTogether,
+		log: b.log, troubles: b.troubles, table: b.table, findSpool: cfg.spoolChoice().Find, together: cfg.StartedTogether,
 		bootChanged: func(boot string) { b.reasons.SetBoot(boot) },
 		fixed:       boot != [record.BootSize]byte{},
 	}

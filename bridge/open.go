@@ -28,7 +28,7 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 				}
 			},
 		},
-		Find: b.cfg.findSpool, Elsewhere: b.cfg.elsewhere(), Owner: b.cfg.owner(),
+		Find: b.cfg.spoolChoice().Find, Elsewhere: b.cfg.spoolChoice().Elsewhere(), Owner: b.cfg.owner(),
 		Supervisord: b.life.evidence.LocalPID(),
 		Opening: func(dir string, own bool) (func(uint64, []byte), func(spool.Left)) {
 			past := &pastRun{account: new(ledger.History)}

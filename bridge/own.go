@@ -116,3 +116,19 @@ func (b *Bridge) keepProcesses(snap *schema.Snapshot) {
 	}
 	b.ours.Store(ours)
 }
+
+// describeSpool says in a record of ourselves where events wait.
+func (b *Bridge) describeSpool(rec *schema.Bridge) {
+	rec.Spool = schema.SpoolMemory
+	queue := b.journal.spool.Load()
+	if queue == nil {
+		return
+	}
+	rec.Instance = queue.Instance()
+	if dir := queue.Dir(); dir != "" {
+		rec.Settings["spool-dir"] = dir
+		if queue.Stats().Disk == nil {
+			rec.Spool = schema.SpoolDisk
+		}
+	}
+}
