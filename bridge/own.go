@@ -12,6 +12,7 @@ import (
 	"supernats/bridge/record"
 	"supernats/bridge/section"
 	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 // reasonsWait is how long a record of ourselves waits to know how reasons are found.
@@ -84,7 +85,7 @@ func (b *Bridge) fence() *publish.Fence {
 			subject, id, json, err := b.own(schema.BridgeReconnect, time.Now())
 			return record.NewMessage(subject, id, json, 0), err
 		},
-		Consumer: schema.BridgeConsumer(b.cfg.Host), Filter: "supervisor.*." + token + ".>",
+		Consumer: stream.BridgeConsumer(b.cfg.Host), Filter: "supervisor.*." + token + ".>",
 		Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },
 		Passed:   func() { b.wantSnapshot(snapshotReconnect) },
 		Boot: func(id string) string { // host/boot/…

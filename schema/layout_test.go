@@ -22,13 +22,15 @@ type arrow struct {
 }
 
 var arrows = []arrow{
-	{`schema`, ``, `-`},
+	{`schema`, `schema/internal/.*`, `-`},
+	{`schema/internal/.*`, `schema/internal/.*`, `-`},
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
-	{`schema/httplimit`, ``, `-`},
-	{`schema/repeat`, ``, `-`},
-	{`schema/secretfile`, ``, `-`},
+	{`schema/(httplimit|secretfile)`, ``, `-`},
+	{`schema/repeat`, ``, `github.com/rs/zerolog`},
+	{`schema/program`, ``, ``},
+
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `bridge(/eventlistener|/spool|/record|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool|/record|/section)?`, ``},
 	{`bridge/(eventlistener|spool)`, ``, `-`},
 	{`bridge/ledger`, `schema`, `-`},
 	// A record holds an event's header line, and its messages are made for a publisher.
@@ -38,12 +40,26 @@ var arrows = []arrow{
 	// The section is one of supervisord's configuration.
 	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
+
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
-	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
-	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/notify`, ``},
-	{`consumer/chaos`, ``, ``}, // nothing but tests
+	{`consumer/(rules|state)`, `schema`, ``},
+	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
+	{`consumer/wording`, `schema`, `-`},
+	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/letter)?`, ``},
+	{`consumer/health`, `schema/repeat`, ``},
+	{`consumer/fit`, `schema`, `-`},
+	{`consumer/records`, `schema(/stream|/repeat)?|consumer/fit`, ``},
+	{`consumer/config/strict`, ``, ``},
+	{`consumer/config`, `schema.*|consumer/(config/strict|rules|notify.*)`, ``},
+	{`consumer/(embedded|lease)`, `schema.*|consumer/health`, ``},
+	{`consumer/(source|outbox)`, `schema.*|consumer/(health|fit|records)`, ``},
+	{`consumer/deliver`, `schema.*|consumer/(health|records|notify|source)`, ``},
+	{`consumer/intake`, `schema.*|consumer/(alerts.*|fit|health|notify|outbox|records|rules|source|state)`, ``},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|state)`, ``},
+	{`consumer/(inspect|terminal)`, `schema.*|consumer/(state|wording)`, ``},
+	{`consumer/doctor`, `schema.*|consumer/(app|config|inspect|rules|state|wording)`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|rules|state|terminal|wording)`, ``},
+	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"supernats/consumer/state"
 	"supernats/schema"
+	"supernats/schema/program"
 )
 
 const (
@@ -50,7 +51,7 @@ func (d *doctor) fleet(f *fleet) {
 		d.troubles(f, h)
 		d.losses(f, h)
 		d.sections(f, h)
-		if h.BridgeVersion != version {
+		if h.BridgeVersion != program.Version {
 			others[h.BridgeVersion] = append(others[h.BridgeVersion], h.Host)
 		}
 	}
@@ -62,7 +63,7 @@ func (d *doctor) fleet(f *fleet) {
 		d.warn("there: systemctl start supervisor; of one that is gone for good: supernats hosts forget HOST", "%s shut down, as %s announced, and not back: %s", are(len(shut), "host"), its(len(shut)), some(shut))
 	}
 	for _, v := range keys(others) {
-		d.warn("install supernats-bridge "+version+" there, then: supervisorctl restart supernats", "bridge %s, not %s, on %s: %s", cmp.Or(v, "of an unknown version"), version, counted(len(others[v]), "host"), some(others[v]))
+		d.warn("install supernats-bridge "+program.Version+" there, then: supervisorctl restart supernats", "bridge %s, not %s, on %s: %s", cmp.Or(v, "of an unknown version"), program.Version, counted(len(others[v]), "host"), some(others[v]))
 	}
 	if len(d.findings) == before {
 		d.ok("%s, all seen within %s", counted(len(f.hosts), "host"), age(silentAfter))

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"supernats/schema"
+	"supernats/schema/program"
 )
 
 // dates are some days on which the tests may run.
@@ -44,8 +45,8 @@ func TestDoctorOfHosts(t *testing.T) {
 			"warn 2 hosts are silent: box (its supervisord user, SPAN), web2 (SPAN) [there: supervisorctl status, and supervisorctl tail supernats stderr; of one that is gone for good: supernats hosts forget HOST]",
 		}
 		got := findings(now, several(now),
-			schema.HostRecord{Host: "web3", BridgeVersion: version, LastSeen: ago(0), Resent: 3, LastResent: ptr(ago(time.Hour)), Lost: 3, LastLoss: ptr(ago(8 * 24 * time.Hour))},
-			schema.HostRecord{Host: "web2", BridgeVersion: version, LastSeen: ago(10 * time.Minute), Lost: 12, LastLoss: ptr(ago(6 * 24 * time.Hour))})
+			schema.HostRecord{Host: "web3", BridgeVersion: program.Version, LastSeen: ago(0), Resent: 3, LastResent: ptr(ago(time.Hour)), Lost: 3, LastLoss: ptr(ago(8 * 24 * time.Hour))},
+			schema.HostRecord{Host: "web2", BridgeVersion: program.Version, LastSeen: ago(10 * time.Minute), Lost: 12, LastLoss: ptr(ago(6 * 24 * time.Hour))})
 		for i := range got {
 			got[i] = strings.ReplaceAll(got[i], "bridge v1.2.3, not", "")
 		}
@@ -59,7 +60,7 @@ func TestDoctorOfHosts(t *testing.T) {
 // A host with any trouble is not said to be well.
 func TestDoctorSaysNotOK(t *testing.T) {
 	now := time.Now()
-	h := schema.HostRecord{Host: "web1", BridgeVersion: version, LastSeen: schema.Time{Time: now}}
+	h := schema.HostRecord{Host: "web1", BridgeVersion: program.Version, LastSeen: schema.Time{Time: now}}
 	if got := findings(now, h); len(got) != 1 || !strings.HasPrefix(got[0], "ok ") {
 		t.Errorf("%q", got)
 	}
@@ -132,7 +133,7 @@ func TestDoctorOfSections(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := schema.HostRecord{Host: "web1", BridgeVersion: version, LastSeen: seen, Lives: []schema.HostLife{{Boot: "a", LastSeen: seen}}, Bridges: c.bridges}
+			h := schema.HostRecord{Host: "web1", BridgeVersion: program.Version, LastSeen: seen, Lives: []schema.HostLife{{Boot: "a", LastSeen: seen}}, Bridges: c.bridges}
 			if c.change != nil {
 				c.change(&h)
 			}
@@ -153,7 +154,7 @@ func TestDoctorOfSections(t *testing.T) {
 func TestDoctorOfTheServersClock(t *testing.T) {
 	now := time.Now()
 	host := func(name string, offset time.Duration) schema.HostRecord {
-		return schema.HostRecord{Host: name, BridgeVersion: version, LastSeen: schema.Time{Time: now}, Lives: []schema.HostLife{
+		return schema.HostRecord{Host: name, BridgeVersion: program.Version, LastSeen: schema.Time{Time: now}, Lives: []schema.HostLife{
 			{Boot: name, LastSeen: schema.Time{Time: now}, Clock: &schema.HostClock{Offset: offset.Milliseconds(), Settled: true}},
 		}}
 	}

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 
-	"github.com/rs/zerolog"
-
 	"supernats/consumer/app"
+	"supernats/schema/program"
 )
 
 type consumeCmd struct {
@@ -28,8 +26,8 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	o := app.Options{Version: version, Log: c.log(), Rebuild: d.Rebuild}
-	slog.SetDefault(slog.New(zerolog.NewSlogHandler(o.Log))) // what libraries say by the package log
+	o := app.Options{Version: program.Version, Log: c.log(), Rebuild: d.Rebuild}
+	program.LogLibraries(o.Log)
 	if c.Config != "" {
 		o.Load = c.load
 	}

@@ -10,28 +10,25 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 	_ "time/tzdata" // images without a zone database
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
-	"golang.org/x/term"
 
 	"supernats/consumer/app"
+	"supernats/schema"
 	"supernats/schema/natsconn"
+	"supernats/schema/program"
 )
-
-// version is set by the linker.
-var version = "dev"
 
 // systemConfig is the configuration file that is read if none is named and it is there.
 var systemConfig = "/etc/supernats/supernats.yaml"
 
 // Exit codes.
 const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitDone   = program.ExitDone
+	exitFailed = program.ExitFailed
+	exitUsage  = program.ExitUsage
 )
 
 type cli struct {
@@ -70,15 +67,13 @@ type common struct {
 func main() { os.Exit(run(os.Args[1:])) }
 
 func newParser(c *cli, exit func(code int)) (*kong.Kong, error) {
-	return kong.New(c,
-		kong.Name("supernats"),
-		kong.Description("Turns the events of Supervisor into alerts, states and history."),
-		kong.DefaultEnvars("SUPERNATS"),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Help(printHelp),
-		kong.ValueFormatter(describe),
-		kong.Vars{"version": "supernats " + version, "config": systemConfig, "states": strings.Join(stateNames, ", ")},
-		kong.Exit(exit))
+	return program.CommandLine{
+		Name:        "supernats",
+		Description: "Turns the events of Supervisor into alerts, states and history.",
+		Help:        printHelp,
+		Vars:        kong.Vars{"config": systemConfig, "states": strings.Join(schema.States(), ", ")},
+		Exit:        exit,
+	}.Parser(c)
 }
 
 func run(args []string) int {
@@ -91,10 +86,7 @@ func run(args []string) int {
 	if isCompletion(args) {
 		return (&completer{parser: parser, common: &c.common}).answer(args)
 	}
-	if len(args) > 0 && args[0] == "help" { // as git and go have it
-		args = append(args[1:], "--help")
-	}
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(program.HelpArgs(args))
 	switch {
 	case exited >= 0: // --help
 		return exited
@@ -159,7 +151,7 @@ type versionCmd struct{}
 
 // Run prints the version.
 func (versionCmd) Run() error {
-	_, err := fmt.Println("supernats", version)
+	_, err := fmt.Println("supernats", program.Version)
 	return err
 }
 
@@ -213,13 +205,4 @@ func (c *common) over(cfg app.Config) (app.Config, error) {
 	return cfg, nil
 }
 
-func (c *common) log() zerolog.Logger {
-	l, err := zerolog.ParseLevel(c.LogLevel)
-	if err != nil {
-		l = zerolog.InfoLevel
-	}
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		return zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.TimeOnly}).Level(l).With().Timestamp().Logger()
-	}
-	return zerolog.New(os.Stderr).Level(l).With().Timestamp().Logger()
-}
+func (c *common) log() zerolog.Logger { return program.NewLog(c.LogLevel) }

@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-)
 
-// stateNames are the states of a process, as supervisor names them.
-var stateNames = []string{"STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"}
+	"supernats/schema"
+)
 
 // checkStates makes the names of --state upper case, and refuses what is none.
 func (p *psCmd) checkStates() error {
@@ -18,8 +17,8 @@ func (p *psCmd) checkStates() error {
 	var names []string
 	for given := range strings.SplitSeq(strings.Join(p.State, ","), ",") {
 		name := strings.ToUpper(strings.TrimSpace(given))
-		if !slices.Contains(stateNames, name) {
-			return fmt.Errorf("--state: invalid state %q: want %s", given, strings.Join(stateNames, ", "))
+		if !schema.IsState(name) {
+			return fmt.Errorf("--state: invalid state %q: want %s", given, strings.Join(schema.States(), ", "))
 		}
 		names = append(names, name)
 	}
@@ -32,5 +31,5 @@ func (p *psCmd) checkStates() error {
 // was shut down is STOPPED.
 func (p *psCmd) inState(s *shownState) bool {
 	return len(p.State) == 0 || slices.Contains(p.State, s.ProcessRecord.State) ||
-		s.UnknownSince != nil && slices.Contains(p.State, "UNKNOWN") || s.StoppedSince != nil && slices.Contains(p.State, "STOPPED")
+		s.UnknownSince != nil && slices.Contains(p.State, schema.StateUnknown) || s.StoppedSince != nil && slices.Contains(p.State, schema.StateStopped)
 }
