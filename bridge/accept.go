@@ -30,7 +30,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.
-		b.life.settle(&h)
+		b.journal.settle(&h)
 		if err := b.recordStarted(ctx, now); err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		b.deaths.Tick(h.Event, late)
 	}
 	f := b.deaths.Note(&h, payload, now)
-	b.buf = f.AppendTo(record.AppendEvent(b.buf[:0], now, b.life.boot.load(), header, payload))
+	b.buf = f.AppendTo(record.AppendEvent(b.buf[:0], now, b.life.ID(), header, payload))
 	if err := b.journal.store(ctx, b.buf, &h); err != nil {
 		return err
 	}

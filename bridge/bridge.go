@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/boot"
 	"supernats/bridge/deaths"
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/ledger"
@@ -52,7 +53,7 @@ type Bridge struct {
 
 	// Collaborators, set once by New.
 	journal  *journal
-	life     *life
+	life     *boot.Life
 	troubles *trouble.Board
 	server   *supervisord.Client // nil without an XML-RPC of supervisord
 	reasons  *supervisord.Reasons
@@ -89,10 +90,10 @@ type Bridge struct {
 	snapshotFails repeat.Errors
 }
 
-// New checks the settings. boot is that of the supervisord, or zero: then Run finds
+// New checks the settings. bootID is that of the supervisord, or zero: then Run finds
 // it out. version is the program's.
 // An error is one of the settings: exit code 2.
-func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge, error) {
+func New(cfg Config, bootID [8]byte, version string, log zerolog.Logger) (*Bridge, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -118,25 +119,23 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	b.registry = prometheus.NewRegistry()
 	b.metrics = b.newMetrics()
 	b.troubles = b.newBoard()
-	b.life = &life{
-		log: b.log, troubles: b.troubles, table: b.table, findSpool: cfg.spoolChoice().Find, together: cfg.StartedTogether,
-		bootChanged: func(boot string) { b.reasons.SetBoot(boot) },
-		fixed:       boot != [record.BootSize]byte{},
-	}
-	b.life.boot.store(boot)
+	b.life = boot.NewLife(boot.LifeConfig{
+		Log: b.log, Troubles: b.troubles, FindSpool: cfg.spoolChoice().Find,
+		Changed: func(boot string) { b.reasons.SetBoot(boot) },
+		Fixed:   bootID, Together: cfg.StartedTogether,
+	})
 	b.journal = &journal{
-		host: cfg.Host, log: b.log, metrics: b.metrics, troubles: b.troubles, table: b.table, boot: &b.life.boot,
+		host: cfg.Host, log: b.log, metrics: b.metrics, troubles: b.troubles, table: b.table, life: b.life,
 		noted: make(chan struct{}, 1), dropped: b.eventsDropped,
 	}
-	b.life.journal = b.journal
 	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
-		Client: b.server, Boot: b.life.boot.String(), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
-		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.life.together },
+		Client: b.server, Boot: b.life.String(), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
+		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.life.Together() },
 		Raise: b.troubles.Raise, Clear: b.troubles.Clear, Differs: b.differs,
 	})
 	b.deaths = b.newDeaths()
 	b.output = section.NewStarter(b.troubles)
-	b.output.Pool, b.output.SupervisorPID = b.life.pool, b.SupervisorPID
+	b.output.Pool, b.output.SupervisorPID = b.life.Pool, b.SupervisorPID
 	if b.server != nil {
 		b.output.Start = b.server.StartStopped
 	}
@@ -164,7 +163,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if b.server != nil {
 		askPID = b.server.PID
 	}
-	b.life.identify(ctx, askPID)
+	b.life.Identify(ctx, askPID)
 	b.section.Read(b.SupervisorPID)
 	defer b.followReasons(ctx)()
 	stopEarly := b.publishEarly(ctx)
@@ -202,7 +201,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	published := make(chan error, 1)
 	go func() { published <- publisher.Run(publishing) }()
 
-	b.log.Info().Stringer("boot", &b.life.boot).Str("version", b.version).Msg("listening to supervisord")
+	b.log.Info().Stringer("boot", b.life).Str("version", b.version).Msg("listening to supervisord")
 	// A section for output only has no use for it.
 	if b.server == nil && (b.cfg.SnapshotEvery != 0 || b.cfg.Listen != "") {
 		b.troubles.Raise(troubleXMLRPC, "supervisord has no XML-RPC for us: no process tables",
@@ -322,7 +321,7 @@ func (b *Bridge) watchDeaths() (run func(context.Context)) {
 	if !b.sees(schema.ProcessStateExited) {
 		return nil
 	}
-	return b.deaths.Watch(b.life.evidence.LocalPID())
+	return b.deaths.Watch(b.life.Evidence().LocalPID())
 }
 
 // lookAtProcesses prepares looks at processes. A section for output has no use for them.
@@ -330,8 +329,8 @@ func (b *Bridge) lookAtProcesses() {
 	if !b.sees(schema.ProcessStateExited) {
 		return
 	}
-	evidence := &b.life.evidence
-	b.deaths.Look(deaths.Supervisord{PID: evidence.LocalPID(), Certain: evidence.Certain, Current: b.life.together})
+	evidence := b.life.Evidence()
+	b.deaths.Look(deaths.Supervisord{PID: evidence.LocalPID(), Certain: evidence.Certain, Current: b.life.Together()})
 }
 
 // processes asks supervisord for its process table.
@@ -415,13 +414,13 @@ func (b *Bridge) eventsDropped(events uint64) {
 }
 
 // sees reports whether our section is subscribed to an event; true if that is not known.
-func (b *Bridge) sees(event string) bool { return b.section.Sees(b.life.pool(), event) }
+func (b *Bridge) sees(event string) bool { return b.section.Sees(b.life.Pool(), event) }
 
 // sectionChecker checks our section. A section for output does not lag: what is dropped
 // from it is reported as lost, and that is all.
 func (b *Bridge) sectionChecker() *section.Checker {
 	return &section.Checker{
-		Own: b.section, Arrivals: &b.watch, Troubles: b.troubles, Log: b.log, Pool: b.life.pool,
+		Own: b.section, Arrivals: &b.watch, Troubles: b.troubles, Log: b.log, Pool: b.life.Pool,
 		SeesDeaths: func(sees bool) { b.lag.Off.Store(!sees) },
 	}
 }
@@ -437,7 +436,7 @@ const giveWayBelow = 0.5
 
 // SupervisorPID returns supervisord's process id as this process sees it, 0 where it
 // is hidden.
-func (b *Bridge) SupervisorPID() int { return b.life.evidence.PID }
+func (b *Bridge) SupervisorPID() int { return b.life.Evidence().PID }
 
 // Describe adds to an error of Run what an operator can do.
 func Describe(err error) error {

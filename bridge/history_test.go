@@ -107,7 +107,7 @@ func (s *simulated) deliver(shed bool) simEvent {
 		s.t.Fatal(err)
 	}
 	if shed && b.started {
-		b.journal.shed(record.AppendEvent(nil, readAt, b.life.boot.load(), e.header(), nil), &h)
+		b.journal.shed(record.AppendEvent(nil, readAt, b.life.ID(), e.header(), nil), &h)
 	} else {
 		if err := b.accept(s.t.Context(), e.header(), nil); err != nil {
 			s.t.Fatal(err)

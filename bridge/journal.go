@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/boot"
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/ledger"
 	"supernats/bridge/metrics"
@@ -40,7 +41,7 @@ type journal struct {
 	log      zerolog.Logger
 	metrics  *metrics.Metrics
 	troubles *trouble.Board
-	boot     *bootValue
+	life     *boot.Life
 	table    *proctable.Table // is given the events that are accounted for
 	// dropped is called when the loss of events that supervisord dropped is stored.
 	dropped func(events uint64)
@@ -54,6 +55,9 @@ type journal struct {
 	// is raised.
 	reportedFull bool
 	noted        chan struct{} // holds a value while there are losses to report
+	// before is what the run before has left in the spool: set when it is opened, and used
+	// until the first event.
+	before *pastRun
 
 	mu      sync.Mutex // guards the ledger, and the order of records in the spool
 	account ledger.Ledger
@@ -187,7 +191,7 @@ func (j *journal) message(at time.Time, subject, id string, json []byte) []byte 
 
 // encodeMessage is message while j.mu is held.
 func (j *journal) encodeMessage(at time.Time, subject, id string, json []byte) []byte {
-	return record.AppendMessage(nil, at, j.boot.load(), j.account.Header(), subject, id, json)
+	return record.AppendMessage(nil, at, j.life.ID(), j.account.Header(), subject, id, json)
 }
 
 // appendMessage makes and stores a record of our own.

@@ -29,11 +29,12 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 			},
 		},
 		Find: b.cfg.spoolChoice().Find, Elsewhere: b.cfg.spoolChoice().Elsewhere(), Owner: b.cfg.owner(),
-		Supervisord: b.life.evidence.LocalPID(),
+		Supervisord: b.life.Evidence().LocalPID(),
 		Opening: func(dir string, own bool) (func(uint64, []byte), func(spool.Left)) {
 			past := &pastRun{account: new(ledger.History)}
 			if own {
-				past.table = b.life.keepIn(dir)
+				past.table = b.table
+				b.life.KeepIn(dir, b.table.Load)
 			}
 			return past.record, func(left spool.Left) {
 				past.end(left)
@@ -42,7 +43,7 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 					before = past
 					return
 				}
-				b.life.catchUp(past, own)
+				b.journal.catchUp(past, own)
 			}
 		},
 		Raise: b.troubles.Raise, Clear: b.troubles.Clear,
@@ -54,7 +55,7 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 	if before == nil {
 		before = &pastRun{account: ledger.Unknown()} // what an earlier run had is not known
 	}
-	b.life.continueFrom(before)
+	b.journal.continueFrom(before)
 
 	log := b.log.Info().Str("spool", q.Dir())
 	if n := q.Stats().Records; n > 0 {

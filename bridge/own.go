@@ -35,20 +35,20 @@ func (b *Bridge) ownRecord(kind string, at time.Time) ([]byte, error) {
 
 // own makes a record of ourselves.
 func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte, err error) {
-	who := b.life.names.Load()
-	if who == nil {
-		who = &names{pool: b.life.pool()}
+	names, known := b.life.Names()
+	if !known {
+		names.Pool = b.life.Pool()
 	}
 	rec := schema.Bridge{
-		Host: b.cfg.Host, Server: who.server, Boot: b.life.boot.String(), Pool: who.pool,
+		Host: b.cfg.Host, Server: names.Server, Boot: b.life.String(), Pool: names.Pool,
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
-		SupervisorPID: b.SupervisorPID(), Ephemeral: b.cfg.Ephemeral, Section: b.section.Describe(who.pool),
+		SupervisorPID: b.SupervisorPID(), Ephemeral: b.cfg.Ephemeral, Section: b.section.Describe(names.Pool),
 	}
 	if b.sees(schema.ProcessStateExited) {
 		rec.Reasons = b.reasons.Status(reasonsWait)
 		rec.Watch = b.deaths.Status()
 	}
-	if by := b.life.identifiedBy(); by != "" {
+	if by := b.life.IdentifiedBy(); by != "" {
 		rec.Settings["identity"] = by
 	}
 	if kind == schema.BridgeStopping {
@@ -62,12 +62,9 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 
 // resent makes the record of an event that was stored under another message id.
 func (b *Bridge) resent(event, messageID string) *nats.Msg {
-	who := b.life.names.Load()
-	if who == nil {
-		who = &names{}
-	}
+	names, _ := b.life.Names()
 	rec := schema.Resent{
-		Host: b.cfg.Host, Server: who.server, Boot: b.life.boot.String(), Pool: who.pool,
+		Host: b.cfg.Host, Server: names.Server, Boot: b.life.String(), Pool: names.Pool,
 		Event: event, MessageID: messageID,
 	}
 	ce := rec.Envelope(time.Now())
@@ -79,7 +76,7 @@ func (b *Bridge) resent(event, messageID string) *nats.Msg {
 // of a host use one consumer: a user's permissions name it.
 func (b *Bridge) fence() *publish.Fence {
 	token := schema.Token(b.cfg.Host)
-	ours := b.life.boot.String()
+	ours := b.life.String()
 	return &publish.Fence{
 		Record: func() (*nats.Msg, error) {
 			subject, id, json, err := b.own(schema.BridgeReconnect, time.Now())
@@ -91,7 +88,7 @@ func (b *Bridge) fence() *publish.Fence {
 		Boot: func(id string) string { // host/boot/…
 			rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
 			boot, _, _ := strings.Cut(rest, "/")
-			if boot == b.life.boot.String() {
+			if boot == b.life.String() {
 				return ours // also if the first event shows another life
 			}
 			return boot
@@ -106,7 +103,7 @@ func (b *Bridge) fence() *publish.Fence {
 // ones that `supernats-bridge conf` prints.
 func (b *Bridge) isListener(group string) bool {
 	name := strings.TrimSuffix(group, section.LogsSuffix)
-	return name == section.Name || name == strings.TrimSuffix(schema.Token(b.life.pool()), section.LogsSuffix)
+	return name == section.Name || name == strings.TrimSuffix(schema.Token(b.life.Pool()), section.LogsSuffix)
 }
 
 // keepProcesses notes which processes our supervisord has.

@@ -58,7 +58,7 @@ func (b *Bridge) supervisorState() string {
 }
 
 func (b *Bridge) stoppingIfGone(within time.Duration) string {
-	if b.life.evidence.Gone(within) {
+	if b.life.Evidence().Gone(within) {
 		return b.ended()
 	}
 	return ""

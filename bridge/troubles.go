@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"supernats/bridge/boot"
 	"supernats/bridge/deaths"
 	"supernats/bridge/metrics"
 	"supernats/bridge/publish"
@@ -23,25 +24,23 @@ const (
 	troubleFull   = "spool-full"
 	troubleXMLRPC = "xmlrpc"
 	troubleSlow   = "spool-slow"
-
-	troubleIdentity = "identity"
 )
 
 // warnings are the causes with which events arrive all the same.
 var warnings = []string{
-	troubleXMLRPC, web.CauseListen, section.CauseNoTicks, section.CauseSection, "reasons", "log-rotated", "log-tail", "clock", troubleIdentity, deaths.CauseWatch,
+	troubleXMLRPC, web.CauseListen, section.CauseNoTicks, section.CauseSection, "reasons", "log-rotated", "log-tail", "clock", boot.CauseIdentity, deaths.CauseWatch,
 	publish.CauseLook, publish.CauseTTL, publish.CauseTooLarge, publish.CauseTaken, publish.CauseConflict,
 }
 
 // troubleMessage makes the record of a trouble. Before the first event the pool is
 // what supervisord's environment says, and its name is not known.
 func (b *Bridge) troubleMessage(t schema.Trouble, at time.Time) (*nats.Msg, error) {
-	t.Host, t.Pool = b.cfg.Host, b.life.pool()
-	if b.life.boot.load() != [record.BootSize]byte{} {
-		t.Boot = b.life.boot.String()
+	t.Host, t.Pool = b.cfg.Host, b.life.Pool()
+	if b.life.ID() != (boot.ID{}) {
+		t.Boot = b.life.String()
 	}
-	if who := b.life.names.Load(); who != nil {
-		t.Server = who.server
+	if names, known := b.life.Names(); known {
+		t.Server = names.Server
 	}
 	ce := t.Envelope(at)
 	json, err := schema.Marshal(ce)

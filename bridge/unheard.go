@@ -34,7 +34,7 @@ func (u *unheard) settled() <-chan time.Time { return u.timer }
 
 // keepTable keeps the table for the next run, if there is a spool to keep it in.
 func (b *Bridge) keepTable() {
-	dir := b.life.keptIn()
+	dir := b.life.Dir()
 	if dir == "" {
 		return
 	}
