@@ -7,6 +7,7 @@ import (
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/pulse"
 	"supernats/bridge/record"
+	"supernats/bridge/snapshot"
 	"supernats/schema"
 )
 
@@ -36,7 +37,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		}
 		b.started = true
 		b.troubles.Restate()
-		b.wantSnapshot(snapshotStart)
+		b.snapshots.Want(snapshot.Start)
 	}
 	b.serial.Store(h.Serial)
 	if b.journal.offeredAgain(header) {

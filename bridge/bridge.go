@@ -36,11 +36,11 @@ import (
 	"supernats/bridge/pulse"
 	"supernats/bridge/record"
 	"supernats/bridge/section"
+	"supernats/bridge/snapshot"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/trouble"
 	"supernats/bridge/web"
 	"supernats/schema"
-	"supernats/schema/repeat"
 	"supernats/schema/stream"
 )
 
@@ -52,24 +52,24 @@ type Bridge struct {
 	encoder record.Encoder
 
 	// Collaborators, set once by New.
-	journal  *journal
-	life     *boot.Life
-	troubles *trouble.Board
-	server   *supervisord.Client // nil without an XML-RPC of supervisord
-	reasons  *supervisord.Reasons
-	registry *prometheus.Registry
-	metrics  *metrics.Metrics
-	table    *proctable.Table // the last process table, kept for the next run
-	calls    calls            // of the XML-RPC
-	section  *section.Own     // read from Run on
-	output   *section.Starter
-	deaths   *deaths.Finder
+	journal   *journal
+	life      *boot.Life
+	troubles  *trouble.Board
+	server    *supervisord.Client // nil without an XML-RPC of supervisord
+	reasons   *supervisord.Reasons
+	registry  *prometheus.Registry
+	metrics   *metrics.Metrics
+	table     *proctable.Table // the last process table, kept for the next run
+	snapshots *snapshot.Taker
+	answers   *pulse.Answers // of the XML-RPC
+	section   *section.Own   // read from Run on
+	output    *section.Starter
+	deaths    *deaths.Finder
 
-	unheard unheard
-	watch   pulse.Silence
-	lag     pulse.Lag // of the goroutine that listens
-	late    *pulse.LateDeaths
-	pace    pulse.Burst
+	watch pulse.Silence
+	lag   pulse.Lag // of the goroutine that listens
+	late  *pulse.LateDeaths
+	pace  pulse.Burst
 
 	// Of the goroutine that listens. heard says that an event has come, started that the
 	// record of our start is stored, stoppingRead that supervisord has reported its own
@@ -81,13 +81,7 @@ type Bridge struct {
 	stopState string // set before our last record is made, see supervisorState
 
 	serial atomic.Uint64 // of the last event read
-	snap   chan string
-	// tableWaits is when a process table was stored that the stream does not have yet,
-	// Unix nanoseconds; 0 if there is none.
-	tableWaits atomic.Int64
-	ours       atomic.Value // of type map[string]bool: our processes, see publish.Fence
-	// snapshotFails are errors of storing process tables.
-	snapshotFails repeat.Errors
+	ours   atomic.Value  // of type map[string]bool: our processes, see publish.Fence
 }
 
 // New checks the settings. bootID is that of the supervisord, or zero: then Run finds
@@ -106,7 +100,7 @@ func New(cfg Config, bootID [8]byte, version string, log zerolog.Logger) (*Bridg
 		cfg: cfg, version: version, table: new(proctable.Table),
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
 		encoder: record.Encoder{Host: cfg.Host, TTL: ttl},
-		snap:    make(chan string, 1), section: new(section.Own),
+		section: new(section.Own),
 	}
 	if cfg.ServerURL != "" {
 		b.server, err = supervisord.New(supervisord.Config{
@@ -128,12 +122,14 @@ func New(cfg Config, bootID [8]byte, version string, log zerolog.Logger) (*Bridg
 		host: cfg.Host, log: b.log, metrics: b.metrics, troubles: b.troubles, table: b.table, life: b.life,
 		noted: make(chan struct{}, 1), dropped: b.eventsDropped,
 	}
+	b.answers = &pulse.Answers{Log: b.log, Troubles: b.troubles}
 	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
-		Client: b.server, Boot: b.life.String(), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
+		Client: b.server, Boot: b.life.String(), Tail: int(cfg.LogTail), Warn: b.answers.Failed,
 		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.life.Together() },
 		Raise: b.troubles.Raise, Clear: b.troubles.Clear, Differs: b.differs,
 	})
 	b.deaths = b.newDeaths()
+	b.snapshots = b.newSnapshots()
 	b.output = section.NewStarter(b.troubles)
 	b.output.Pool, b.output.SupervisorPID = b.life.Pool, b.SupervisorPID
 	if b.server != nil {
@@ -180,7 +176,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}()
 	reader := &reader{
 		Queue: b.journal.spool.Load(), end: b.journal.endOfSpool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip,
-		stored: func() { b.tableWaits.Store(0) },
+		stored: b.snapshots.Stored,
 	}
 	left := b.journal.spool.Load().Stats()
 	var publisher *publish.Publisher
@@ -204,8 +200,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	b.log.Info().Stringer("boot", b.life).Str("version", b.version).Msg("listening to supervisord")
 	// A section for output only has no use for it.
 	if b.server == nil && (b.cfg.SnapshotEvery != 0 || b.cfg.Listen != "") {
-		b.troubles.Raise(troubleXMLRPC, "supervisord has no XML-RPC for us: no process tables",
-			"add [unix_http_server] and [rpcinterface:supervisor] to supervisord's configuration, or set --server-url")
+		b.answers.Missing()
 	}
 	aside, stopAside := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
@@ -214,7 +209,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	b.lookAtProcesses()
 	tasks.Go(func() { b.deaths.RunLooks(aside) })
-	tasks.Go(func() { b.snapshots(aside) })
+	tasks.Go(func() { b.snapshots.Run(aside) })
 	tasks.Go(func() { b.journal.reportNoted(aside) })
 	tasks.Go(func() { b.sectionChecker().Run(aside) })
 	tasks.Go(func() { b.late.Run(aside) })
@@ -340,7 +335,7 @@ func (b *Bridge) processes(ctx context.Context) ([]schema.SnapshotProcess, error
 	}
 	table, err := b.server.Processes(ctx)
 	if err == nil {
-		b.serverAnswered()
+		b.answers.Answered()
 	}
 	return table, err
 }
@@ -352,11 +347,67 @@ func (b *Bridge) scrapeFailed(err error) {
 	case errors.Is(err, errNoServer): // reported at the start
 	case errors.As(err, &fault) && fault.Code == supervisord.FaultShutdownState: // it is stopping
 	default:
-		b.serverTrouble(err)
+		b.answers.Failed(err)
 	}
 }
 
 var errNoServer = errors.New("supervisord has no XML-RPC for us")
+
+// newSnapshots takes the snapshots of this bridge.
+func (b *Bridge) newSnapshots() *snapshot.Taker {
+	cfg := snapshot.Config{
+		Log: b.log, Host: b.cfg.Host, Every: time.Duration(b.cfg.SnapshotEvery), Table: b.table,
+		Failed: b.answers.Failed, Answered: b.tableAnswered,
+		Boot: b.life.String, Serial: b.serial.Load, Sees: b.sees,
+		Full: func() bool { return b.journal.spool.Load().Used() > shedAbove }, Store: b.journal.appendMessage,
+		Lost: b.journal.reportFound, Dir: b.life.Dir,
+	}
+	if b.server != nil {
+		cfg.Ask = func(ctx context.Context) (*schema.Snapshot, error) {
+			snap, _, err := b.server.Snapshot(ctx)
+			return snap, err
+		}
+	}
+	return snapshot.New(cfg)
+}
+
+// tableAnswered hands supervisord's process table to those that have use for it.
+func (b *Bridge) tableAnswered(ctx context.Context, snap *schema.Snapshot) {
+	b.answers.Answered()
+	b.reasons.Know(snap.Processes)
+	b.keepProcesses(snap)
+	b.deaths.Know(snap.Processes)
+	b.reasons.Follow(ctx)
+}
+
+// followReasons looks at the logs of programs when they die, until the function that
+// it returns is called. A section that is sent no deaths has no need of it.
+func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
+	if !b.sees(schema.ProcessStateExited) {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.section.Done():
+		}
+		if b.sees(schema.ProcessStateExited) {
+			b.reasons.Run(ctx)
+		}
+	}()
+	return func() {
+		cancel()
+		select {
+		case <-done:
+		case <-time.After(time.Second): // a file system does not answer
+		}
+		b.reasons.Close()
+	}
+}
 
 // newMetrics registers the metrics of this bridge.
 func (b *Bridge) newMetrics() *metrics.Metrics {
@@ -409,7 +460,7 @@ func (b *Bridge) differs(e *schema.Event, kernel, log *schema.Exit) {
 
 // eventsDropped is called when the loss of events that supervisord dropped is stored.
 func (b *Bridge) eventsDropped(events uint64) {
-	b.wantSnapshot(snapshotLoss)
+	b.snapshots.Want(snapshot.Loss)
 	b.lag.Dropped.Add(events)
 }
 

@@ -54,11 +54,18 @@ func (j *journal) openLosses() int {
 	return j.account.Open()
 }
 
-// addLoss opens a loss that was found elsewhere.
-func (j *journal) addLoss(loss *schema.Loss) {
+// reportFound reports a loss that was found elsewhere. If it cannot be stored, that is
+// tried again.
+func (j *journal) reportFound(loss *schema.Loss) error {
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.account.Add(loss)
+	j.mu.Unlock()
+
+	err := j.storeLosses()
+	if err != nil {
+		j.noteLosses()
+	}
+	return err
 }
 
 // storeLosses stores what was lost as records of our own.

@@ -11,6 +11,7 @@ import (
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
 	"supernats/bridge/section"
+	"supernats/bridge/snapshot"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -84,7 +85,7 @@ func (b *Bridge) fence() *publish.Fence {
 		},
 		Consumer: stream.BridgeConsumer(b.cfg.Host), Filter: "supervisor.*." + token + ".>",
 		Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },
-		Passed:   func() { b.wantSnapshot(snapshotReconnect) },
+		Passed:   func() { b.snapshots.Want(snapshot.Reconnect) },
 		Boot: func(id string) string { // host/boot/…
 			rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
 			boot, _, _ := strings.Cut(rest, "/")

@@ -9,6 +9,7 @@ import (
 	"supernats/bridge/deaths"
 	"supernats/bridge/metrics"
 	"supernats/bridge/publish"
+	"supernats/bridge/pulse"
 	"supernats/bridge/record"
 	"supernats/bridge/section"
 	"supernats/bridge/trouble"
@@ -21,14 +22,13 @@ import (
 
 // Causes of troubles that package bridge notices itself; its parts have others.
 const (
-	troubleFull   = "spool-full"
-	troubleXMLRPC = "xmlrpc"
-	troubleSlow   = "spool-slow"
+	troubleFull = "spool-full"
+	troubleSlow = "spool-slow"
 )
 
 // warnings are the causes with which events arrive all the same.
 var warnings = []string{
-	troubleXMLRPC, web.CauseListen, section.CauseNoTicks, section.CauseSection, "reasons", "log-rotated", "log-tail", "clock", boot.CauseIdentity, deaths.CauseWatch,
+	pulse.CauseXMLRPC, web.CauseListen, section.CauseNoTicks, section.CauseSection, "reasons", "log-rotated", "log-tail", "clock", boot.CauseIdentity, deaths.CauseWatch,
 	publish.CauseLook, publish.CauseTTL, publish.CauseTooLarge, publish.CauseTaken, publish.CauseConflict,
 }
 
