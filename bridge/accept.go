@@ -31,7 +31,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.
-		b.journal.settle(&h)
+		b.journal.Settle(&h)
 		if err := b.recordStarted(ctx, now); err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		b.snapshots.Want(snapshot.Start)
 	}
 	b.serial.Store(h.Serial)
-	if b.journal.offeredAgain(header) {
+	if b.journal.OfferedAgain(header) {
 		// Offered again: a bridge died between storing it and its answer. By the time
 		// that it is published the stream may have forgotten that it has it.
 		return nil
@@ -50,7 +50,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	}
 	f := b.deaths.Note(&h, payload, now)
 	b.buf = f.AppendTo(record.AppendEvent(b.buf[:0], now, b.life.ID(), header, payload))
-	if err := b.journal.store(ctx, b.buf, &h); err != nil {
+	if err := b.journal.Store(ctx, b.buf, &h); err != nil {
 		return err
 	}
 	b.metrics.Accepted(h.Event)

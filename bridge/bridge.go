@@ -29,6 +29,7 @@ import (
 	"supernats/bridge/boot"
 	"supernats/bridge/deaths"
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/journal"
 	"supernats/bridge/ledger"
 	"supernats/bridge/metrics"
 	"supernats/bridge/proctable"
@@ -37,6 +38,7 @@ import (
 	"supernats/bridge/record"
 	"supernats/bridge/section"
 	"supernats/bridge/snapshot"
+	"supernats/bridge/spool"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/trouble"
 	"supernats/bridge/web"
@@ -52,7 +54,7 @@ type Bridge struct {
 	encoder record.Encoder
 
 	// Collaborators, set once by New.
-	journal   *journal
+	journal   *journal.Journal
 	life      *boot.Life
 	troubles  *trouble.Board
 	server    *supervisord.Client // nil without an XML-RPC of supervisord
@@ -118,10 +120,10 @@ func New(cfg Config, bootID [8]byte, version string, log zerolog.Logger) (*Bridg
 		Changed: func(boot string) { b.reasons.SetBoot(boot) },
 		Fixed:   bootID, Together: cfg.StartedTogether,
 	})
-	b.journal = &journal{
-		host: cfg.Host, log: b.log, metrics: b.metrics, troubles: b.troubles, table: b.table, life: b.life,
-		noted: make(chan struct{}, 1), dropped: b.eventsDropped,
-	}
+	b.journal = journal.New(journal.Config{
+		Host: cfg.Host, Log: b.log, Metrics: b.metrics, Troubles: b.troubles, Life: b.life, Table: b.table,
+		Dropped: b.eventsDropped,
+	})
 	b.answers = &pulse.Answers{Log: b.log, Troubles: b.troubles}
 	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
 		Client: b.server, Boot: b.life.String(), Tail: int(cfg.LogTail), Warn: b.answers.Failed,
@@ -170,15 +172,15 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	watch := b.watchDeaths()
 	defer func() {
-		if err := b.journal.spool.Load().Close(); err != nil {
+		if err := b.journal.Spool().Close(); err != nil {
 			b.log.Error().Err(err).Msg("spool is closed with an error")
 		}
 	}()
 	reader := &reader{
-		Queue: b.journal.spool.Load(), end: b.journal.endOfSpool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip,
+		Queue: b.journal.Spool(), end: b.journal.EndOfSpool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip,
 		stored: b.snapshots.Stored,
 	}
-	left := b.journal.spool.Load().Stats()
+	left := b.journal.Spool().Stats()
 	var publisher *publish.Publisher
 	publisher, err = publish.New(publish.Config{
 		Source: reader, Connect: b.connect, JetStream: b.jetStream, Ensure: ensure, Stream: stream.Events,
@@ -210,7 +212,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	b.lookAtProcesses()
 	tasks.Go(func() { b.deaths.RunLooks(aside) })
 	tasks.Go(func() { b.snapshots.Run(aside) })
-	tasks.Go(func() { b.journal.reportNoted(aside) })
+	tasks.Go(func() { b.journal.ReportLosses(aside) })
 	tasks.Go(func() { b.sectionChecker().Run(aside) })
 	tasks.Go(func() { b.late.Run(aside) })
 	tasks.Go(func() { b.output.Run(aside) })
@@ -219,10 +221,9 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	tasks.Wait()
 	b.stopped = ctx.Err() != nil
 	b.lastRecords()
-	b.journal.ending.Store(true)
-	b.journal.spool.Load().Wake()
+	b.journal.End()
 	drain := time.Duration(b.cfg.Drain)
-	if b.journal.spool.Load().Stats().Records == 0 {
+	if b.journal.Spool().Stats().Records == 0 {
 		drain = 0
 		if b.troubles.JustReported() {
 			drain = min(time.Duration(b.cfg.Drain), time.Second) // that of a publisher's Aside
@@ -231,9 +232,9 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	drained := time.AfterFunc(drain, stopPublishing)
 	defer drained.Stop()
 	<-published
-	b.journal.endOfSpool() // what came to light at last waits for the next run
-	if n := b.journal.spool.Load().Stats().Records; n > 0 {
-		b.log.Warn().Uint64("records", n).Str("spool", b.journal.spool.Load().Dir()).Msg("stopped; what JetStream does not have yet waits in the spool")
+	b.journal.EndOfSpool() // what came to light at last waits for the next run
+	if n := b.journal.Spool().Stats().Records; n > 0 {
+		b.log.Warn().Uint64("records", n).Str("spool", b.journal.Spool().Dir()).Msg("stopped; what JetStream does not have yet waits in the spool")
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -359,8 +360,8 @@ func (b *Bridge) newSnapshots() *snapshot.Taker {
 		Log: b.log, Host: b.cfg.Host, Every: time.Duration(b.cfg.SnapshotEvery), Table: b.table,
 		Failed: b.answers.Failed, Answered: b.tableAnswered,
 		Boot: b.life.String, Serial: b.serial.Load, Sees: b.sees,
-		Full: func() bool { return b.journal.spool.Load().Used() > shedAbove }, Store: b.journal.appendMessage,
-		Lost: b.journal.reportFound, Dir: b.life.Dir,
+		Full: b.journal.NearlyFull, Store: b.journal.AppendMessage,
+		Lost: b.journal.ReportFound, Dir: b.life.Dir,
 	}
 	if b.server != nil {
 		cfg.Ask = func(ctx context.Context) (*schema.Snapshot, error) {
@@ -413,12 +414,12 @@ func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
 func (b *Bridge) newMetrics() *metrics.Metrics {
 	return metrics.New(b.registry, metrics.Config{
 		LossCauses: []string{ledger.CauseBuffer, ledger.CauseFull, ledger.CauseCorrupt},
-		SpoolLimit: int64(b.cfg.SpoolMax), Ready: func() bool { return b.journal.notReady() == nil },
+		SpoolLimit: int64(b.cfg.SpoolMax), Ready: func() bool { return b.journal.NotReady() == nil },
 		Spool: func() metrics.Spool {
-			st := b.journal.spoolStats()
+			st := b.journal.SpoolStats()
 			return metrics.Spool{Bytes: st.Bytes, Records: st.Records, Memory: st.Memory}
 		},
-		OldestAge: func() float64 { return b.journal.oldestAge() },
+		OldestAge: func() float64 { return b.journal.OldestAge() },
 		Deaths: func() metrics.Deaths {
 			st := b.deaths.Stats()
 			return metrics.Deaths{
@@ -426,6 +427,16 @@ func (b *Bridge) newMetrics() *metrics.Metrics {
 				Wakeups: st.Wakeups, OutOfMemory: st.Memory.OutOfMemory, Unclear: st.Memory.Unclear, Unfollowed: st.Memory.Unfollowed,
 			}
 		},
+	})
+}
+
+// openSpool opens the spool. The error is that of ctx.
+func (b *Bridge) openSpool(ctx context.Context) error {
+	where := b.cfg.spoolChoice()
+	return b.journal.Open(ctx, spool.QueueOptions{
+		Options: spool.Options{Max: int64(b.cfg.SpoolMax), Sync: b.cfg.SpoolSync.every},
+		Find:    where.Find, Elsewhere: where.Elsewhere(), Owner: b.cfg.owner(),
+		Supervisord: b.life.Evidence().LocalPID(),
 	})
 }
 
@@ -439,12 +450,12 @@ func (b *Bridge) newServer() *web.Server {
 
 // status is what /readyz shows.
 func (b *Bridge) status() web.Status {
-	s := web.Status{NotReady: b.journal.notReady(), Connected: b.metrics.Connected(), Troubles: b.troubles.Lasting()}
-	if queue := b.journal.spool.Load(); queue != nil {
+	s := web.Status{NotReady: b.journal.NotReady(), Connected: b.metrics.Connected(), Troubles: b.troubles.Lasting()}
+	if queue := b.journal.Spool(); queue != nil {
 		st := queue.Stats()
 		s.Spool = &web.Spool{
 			Records: st.Records, Memory: st.Memory, Disk: st.Disk,
-			Used: queue.Used(), Shedding: queue.Used() > shedAbove,
+			Used: queue.Used(), Shedding: b.journal.NearlyFull(),
 		}
 	}
 	return s
@@ -478,7 +489,7 @@ func (b *Bridge) sectionChecker() *section.Checker {
 
 // giveWay reports whether the publisher is to wait: there is a burst, and room for it.
 func (b *Bridge) giveWay() bool {
-	return b.pace.Running(time.Now()) && b.journal.spool.Load().Used() < giveWayBelow
+	return b.pace.Running(time.Now()) && b.journal.Spool().Used() < giveWayBelow
 }
 
 // giveWayBelow is the part of the spool up to which bursts are taken before anything

@@ -47,7 +47,7 @@ func lostIn(t *testing.T, b *Bridge) (count uint64) {
 	t.Helper()
 	read := 0
 	for ; ; read++ {
-		rec, ok, _ := b.journal.spool.Load().Next()
+		rec, ok, _ := b.journal.Spool().Next()
 		if !ok {
 			break
 		}
@@ -62,10 +62,10 @@ func lostIn(t *testing.T, b *Bridge) (count uint64) {
 			count += ce.Data.Count
 		}
 	}
-	if err := b.journal.spool.Load().Ack(read, 0); err != nil {
+	if err := b.journal.Spool().Ack(read, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.journal.spool.Load().Close(); err != nil {
+	if err := b.journal.Spool().Close(); err != nil {
 		t.Fatal(err)
 	}
 	return count
@@ -102,7 +102,7 @@ func TestLifeBySerialsAlone(t *testing.T) {
 		if id != boots[run.life] {
 			t.Errorf("%s: boot %s, want %s", run.name, id, boots[run.life])
 		}
-		if err := b.journal.storeLosses(); err != nil {
+		if err := b.journal.StoreLosses(); err != nil {
 			t.Fatal(err)
 		}
 		if lost := lostIn(t, b); lost != run.lost {
@@ -144,7 +144,7 @@ func TestLifeOfAPredecessor(t *testing.T) {
 	if err := b.accept(t.Context(), []byte(header), []byte("when:1")); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.journal.storeLosses(); err != nil {
+	if err := b.journal.StoreLosses(); err != nil {
 		t.Fatal(err)
 	}
 	if lost := lostIn(t, b); lost != 0 || id != first {
@@ -164,14 +164,14 @@ func TestLifeBesideAPredecessor(t *testing.T) {
 	lostIn(t, b)
 
 	b, id := aRun(t, dir, e, [2]uint64{6, 4}, [2]uint64{7, 5})
-	if err := b.journal.storeLosses(); err != nil {
+	if err := b.journal.StoreLosses(); err != nil {
 		t.Fatal(err)
 	}
 	if lost := lostIn(t, b); lost != 0 || id != first {
 		t.Errorf("boot %s, want %s; %d events are lost, want none", id, first, lost)
 	}
 	b, _ = aRun(t, dir, e, [2]uint64{10, 8})
-	if err := b.journal.storeLosses(); err != nil {
+	if err := b.journal.StoreLosses(); err != nil {
 		t.Fatal(err)
 	}
 	if lost := lostIn(t, b); lost != 2 {

@@ -26,9 +26,9 @@ func newBridge(tb testing.TB) *Bridge {
 // Each loss counts once, and damage that hides how much it took counts as one.
 func TestLossesAreCounted(t *testing.T) {
 	b := newBridge(t)
-	b.journal.shed(eventRecord(schema.Tick5, ""), &eventlistener.Header{Event: schema.Tick5})
-	b.journal.spoolLost(spool.Loss{Records: 3})
-	b.journal.spoolLost(spool.Loss{Bytes: 100})
+	b.journal.Shed(eventRecord(schema.Tick5, ""), &eventlistener.Header{Event: schema.Tick5})
+	b.journal.SpoolLost(spool.Loss{Records: 3})
+	b.journal.SpoolLost(spool.Loss{Bytes: 100})
 	b.lost(nil, record.ErrMalformed)
 	for cause, want := range map[string]float64{ledger.CauseBuffer: 0, ledger.CauseFull: 1, ledger.CauseCorrupt: 4, metrics.CauseUnpublishable: 1} {
 		if got := lostMetric(t, b, cause); got != want {

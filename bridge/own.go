@@ -21,17 +21,11 @@ const reasonsWait = 20 * time.Millisecond
 
 // recordStarted tells that the bridge runs, when it knows under whom.
 func (b *Bridge) recordStarted(ctx context.Context, at time.Time) error {
-	rec, err := b.ownRecord(schema.BridgeStarted, at)
+	subject, id, json, err := b.own(schema.BridgeStarted, at)
 	if err != nil {
 		return err
 	}
-	return b.journal.store(ctx, rec, nil)
-}
-
-// ownRecord makes a record of ourselves for the spool.
-func (b *Bridge) ownRecord(kind string, at time.Time) ([]byte, error) {
-	subject, id, json, err := b.own(kind, at)
-	return b.journal.message(at, subject, id, json), err
+	return b.journal.StoreMessage(ctx, at, subject, id, json)
 }
 
 // own makes a record of ourselves.
@@ -119,7 +113,7 @@ func (b *Bridge) keepProcesses(snap *schema.Snapshot) {
 // describeSpool says in a record of ourselves where events wait.
 func (b *Bridge) describeSpool(rec *schema.Bridge) {
 	rec.Spool = schema.SpoolMemory
-	queue := b.journal.spool.Load()
+	queue := b.journal.Spool()
 	if queue == nil {
 		return
 	}

@@ -27,9 +27,10 @@ func (b *Bridge) lastRecords() {
 		b.storeLastLosses()
 	}
 	b.snapshots.Keep()
-	msg, err := b.ownRecord(schema.BridgeStopping, time.Now())
+	now := time.Now()
+	subject, id, json, err := b.own(schema.BridgeStopping, now)
 	if err == nil {
-		_, err = b.journal.append(msg, nil, false)
+		err = b.journal.AppendMessage(now, subject, id, json)
 	}
 	if err != nil {
 		b.log.Error().Err(err).Msg("the record of the stop cannot be stored")
@@ -37,7 +38,7 @@ func (b *Bridge) lastRecords() {
 }
 
 func (b *Bridge) storeLastLosses() {
-	if err := b.journal.storeLosses(); err != nil {
+	if err := b.journal.StoreLosses(); err != nil {
 		b.log.Error().Err(err).Msg("losses cannot be stored")
 	}
 }

@@ -22,7 +22,6 @@ import (
 
 // Causes of troubles that package bridge notices itself; its parts have others.
 const (
-	troubleFull = "spool-full"
 	troubleSlow = "spool-slow"
 )
 

@@ -1,4 +1,11 @@
-package bridge
+// Package journal is what the bridge writes: it appends events, and records of our own, to
+// the spool, and keeps account of them for the next run.
+//
+// Under pressure: a spool that is nearly full (shedAbove) drops TICK and PROCESS_LOG, which
+// are counted and reported; a full one, or a disk that takes nothing while the memory for
+// events is full too, makes Store wait, so that supervisord buffers. Losses gather for
+// lossEvery before they become a record.
+package journal
 
 import (
 	"context"
@@ -13,11 +20,9 @@ import (
 	"supernats/bridge/boot"
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/ledger"
-	"supernats/bridge/metrics"
 	"supernats/bridge/proctable"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
-	"supernats/bridge/trouble"
 	"supernats/schema"
 )
 
@@ -28,7 +33,35 @@ const (
 	retryFull = 100 * time.Millisecond
 )
 
+// CauseFull is the cause of the trouble that the spool is full, or nearly.
+const CauseFull = "spool-full"
+
 const fixFull = "bring NATS back, make room on the disk, or raise --spool-max"
+
+// Metrics counts losses; n may be 0 for an unknown number.
+type Metrics interface {
+	Loss(cause string, n uint64)
+}
+
+// Troubles reports what is wrong, and that it is over. Either may be called again, from
+// any goroutine.
+type Troubles interface {
+	Raise(cause, text, fix string)
+	Clear(cause string)
+}
+
+// journalConfig is what a Journal needs.
+type Config struct {
+	Host     string
+	Log      zerolog.Logger
+	Metrics  Metrics
+	Troubles Troubles
+	Life     *boot.Life
+	Table    *proctable.Table // is given the events that are accounted for
+	// Dropped is called when the loss of events that supervisord dropped is stored. It must
+	// not call the journal.
+	Dropped func(events uint64)
+}
 
 // journal appends records to the spool and keeps account of them.
 //
@@ -36,43 +69,54 @@ const fixFull = "bring NATS back, make room on the disk, or raise --spool-max"
 //     the account in the records: see pastRun.
 //   - Every record of our own holds the header line of the last event before it.
 //   - Losses become records some time after they were noticed, see reportNoted.
-type journal struct {
-	host     string
-	log      zerolog.Logger
-	metrics  *metrics.Metrics
-	troubles *trouble.Board
-	life     *boot.Life
-	table    *proctable.Table // is given the events that are accounted for
-	// dropped is called when the loss of events that supervisord dropped is stored.
-	dropped func(events uint64)
+type Journal struct {
+	cfg Config
 
-	// spool is set once, when it is open; others than the goroutine that runs the bridge
-	// may look before that.
-	spool atomic.Pointer[spool.Queue]
+	// queue is set once, when the spool is open; others than the goroutine that runs the
+	// bridge may look before that.
+	queue atomic.Pointer[spool.Queue]
 	// ending says that no event will come any more.
 	ending atomic.Bool
+	noted  chan struct{} // holds a value while there are losses to report
+
 	// reportedFull, of the goroutine that listens, says that the trouble of a full spool
 	// is raised.
 	reportedFull bool
-	noted        chan struct{} // holds a value while there are losses to report
 	// before is what the run before has left in the spool: set when it is opened, and used
 	// until the first event.
-	before *pastRun
+	before *past
 
-	mu      sync.Mutex // guards the ledger, and the order of records in the spool
+	mu      sync.Mutex // guards the account, and the order of records in the spool
 	account ledger.Ledger
 }
+
+// newJournal returns a journal whose spool is not open yet.
+func New(cfg Config) *Journal {
+	return &Journal{cfg: cfg, noted: make(chan struct{}, 1)}
+}
+
+// spool returns the spool, nil before it is open.
+func (j *Journal) Spool() *spool.Queue { return j.queue.Load() }
+
+// end says that no event will come any more: endOfSpool ends the spool when all is read.
+func (j *Journal) End() {
+	j.ending.Store(true)
+	j.Spool().Wake()
+}
+
+// nearlyFull reports whether what matters least is dropped.
+func (j *Journal) NearlyFull() bool { return j.Spool().Used() > shedAbove }
 
 // store appends a record. If there is no room, an event that may be shed is counted and
 // dropped; for any other one it waits, and supervisord buffers. It also waits for one
 // that is in memory, which a kill takes away: until the stream has it, or the disk takes
 // it after all. h is nil for a record of our own.
-func (j *journal) store(ctx context.Context, rec []byte, h *eventlistener.Header) error {
-	queue := j.spool.Load()
+func (j *Journal) Store(ctx context.Context, rec []byte, h *eventlistener.Header) error {
+	queue := j.Spool()
 	sheddable := h != nil && (schema.Is(h.Event, "TICK") || schema.Is(h.Event, "PROCESS_LOG"))
 	for {
 		if sheddable && queue.Used() > shedAbove {
-			j.shed(rec, h)
+			j.Shed(rec, h)
 			return nil
 		}
 
@@ -83,7 +127,7 @@ func (j *journal) store(ctx context.Context, rec []byte, h *eventlistener.Header
 		case err == nil:
 			if j.reportedFull && queue.Used() < shedAbove {
 				j.reportedFull = false
-				j.troubles.Clear(troubleFull)
+				j.cfg.Troubles.Clear(CauseFull)
 			}
 			return awaitSettled(ctx, settled)
 
@@ -91,7 +135,7 @@ func (j *journal) store(ctx context.Context, rec []byte, h *eventlistener.Header
 			return err
 
 		case sheddable && errors.Is(err, spool.ErrFull):
-			j.shed(rec, h)
+			j.Shed(rec, h)
 			return nil
 		}
 
@@ -120,11 +164,11 @@ func awaitSettled(ctx context.Context, settled <-chan struct{}) error {
 
 // append stores a record; the event of h, if it is one, is then accounted for. If that
 // is in memory and has to be safe, settled is closed when it is.
-func (j *journal) append(rec []byte, h *eventlistener.Header, safe bool) (settled <-chan struct{}, err error) {
+func (j *Journal) append(rec []byte, h *eventlistener.Header, safe bool) (settled <-chan struct{}, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 
-	queue := j.spool.Load()
+	queue := j.Spool()
 	if h == nil {
 		return nil, queue.Append(rec)
 	}
@@ -140,7 +184,7 @@ func (j *journal) append(rec []byte, h *eventlistener.Header, safe bool) (settle
 }
 
 // shed drops an event, and accounts for it.
-func (j *journal) shed(rec []byte, h *eventlistener.Header) {
+func (j *Journal) Shed(rec []byte, h *eventlistener.Header) {
 	j.reportFull("spool is nearly full; TICK and PROCESS_LOG are dropped and counted")
 
 	j.mu.Lock()
@@ -149,7 +193,7 @@ func (j *journal) shed(rec []byte, h *eventlistener.Header) {
 }
 
 // accountFor takes note of an event that is stored or shed. j.mu is held.
-func (j *journal) accountFor(rec []byte, h *eventlistener.Header, shed bool) {
+func (j *Journal) accountFor(rec []byte, h *eventlistener.Header, shed bool) {
 	event := ledgerEvent(h)
 	view, _ := record.Parse(rec)
 	if !j.account.Account(event, view.Header) {
@@ -157,67 +201,68 @@ func (j *journal) accountFor(rec []byte, h *eventlistener.Header, shed bool) {
 	}
 	if shed {
 		j.account.Shed(event)
-		j.metrics.Loss(ledger.CauseFull, 1)
+		j.cfg.Metrics.Loss(ledger.CauseFull, 1)
 	}
 
 	at, _ := record.Time(rec)
-	j.table.Event(tableEvent(j.account.Boot(), h, view.Body, at))
+	j.cfg.Table.Event(tableEvent(j.account.Boot(), h, view.Body, at))
 	if j.account.Open() > 0 {
 		j.noteLosses()
 	}
 }
 
-func (j *journal) reportFull(text string) {
+func (j *Journal) reportFull(text string) {
 	if !j.reportedFull {
 		j.reportedFull = true
-		j.troubles.Raise(troubleFull, text, fixFull)
+		j.cfg.Troubles.Raise(CauseFull, text, fixFull)
 	}
 }
 
 // offeredAgain reports whether the event of a header is the last one that is accounted
 // for.
-func (j *journal) offeredAgain(header []byte) bool {
+func (j *Journal) OfferedAgain(header []byte) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return string(header) == string(j.account.Header())
 }
 
-// message makes a record of our own.
-func (j *journal) message(at time.Time, subject, id string, json []byte) []byte {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.encodeMessage(at, subject, id, json)
+// encodeMessage makes a record of our own. j.mu is held.
+func (j *Journal) encodeMessage(at time.Time, subject, id string, json []byte) []byte {
+	return record.AppendMessage(nil, at, j.cfg.Life.ID(), j.account.Header(), subject, id, json)
 }
 
-// encodeMessage is message while j.mu is held.
-func (j *journal) encodeMessage(at time.Time, subject, id string, json []byte) []byte {
-	return record.AppendMessage(nil, at, j.life.ID(), j.account.Header(), subject, id, json)
-}
-
-// appendMessage makes and stores a record of our own.
-func (j *journal) appendMessage(at time.Time, subject, id string, json []byte) error {
+// appendMessage stores a record of our own if there is room.
+func (j *Journal) AppendMessage(at time.Time, subject, id string, json []byte) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.spool.Load().Append(j.encodeMessage(at, subject, id, json))
+	return j.Spool().Append(j.encodeMessage(at, subject, id, json))
+}
+
+// storeMessage stores a record of our own, and waits for room.
+func (j *Journal) StoreMessage(ctx context.Context, at time.Time, subject, id string, json []byte) error {
+	j.mu.Lock()
+	rec := j.encodeMessage(at, subject, id, json)
+	j.mu.Unlock()
+	return j.Store(ctx, rec, nil)
 }
 
 // endOfSpool is called when all is read. When no event will come any more it stores
 // the losses that came to light by reading, and more is true: they, or the end of the
 // spool, can be read.
-func (j *journal) endOfSpool() (more bool) {
+func (j *Journal) EndOfSpool() (more bool) {
 	if !j.ending.Load() {
 		return false
 	}
 	if j.openLosses() > 0 {
-		err := j.storeLosses()
+		err := j.StoreLosses()
 		if err == nil {
 			return true
 		}
 		if !errors.Is(err, spool.ErrFinished) {
-			j.log.Error().Err(err).Msg("losses cannot be stored")
+			j.cfg.Log.Error().Err(err).Msg("losses cannot be stored")
 		}
 	}
-	j.spool.Load().Finish()
+	j.Spool().Finish()
 	return true
 }
 
@@ -237,16 +282,16 @@ func tableEvent(boot string, h *eventlistener.Header, payload []byte, at time.Ti
 var errSpoolClosed = errors.New("spool is not open yet, the log says why")
 
 // notReady is why no events are accepted, nil if they are.
-func (j *journal) notReady() error {
-	if s := j.spool.Load(); s != nil {
+func (j *Journal) NotReady() error {
+	if s := j.Spool(); s != nil {
 		return s.Stats().Err
 	}
 	return errSpoolClosed
 }
 
 // spoolStats are those of the spool, zeros before it is open.
-func (j *journal) spoolStats() spool.QueueStats {
-	if s := j.spool.Load(); s != nil {
+func (j *Journal) SpoolStats() spool.QueueStats {
+	if s := j.Spool(); s != nil {
 		return s.Stats()
 	}
 	return spool.QueueStats{}
@@ -254,8 +299,8 @@ func (j *journal) spoolStats() spool.QueueStats {
 
 // oldestAge is how many seconds ago the oldest record in the spool was read from
 // supervisord.
-func (j *journal) oldestAge() float64 {
-	s := j.spool.Load()
+func (j *Journal) OldestAge() float64 {
+	s := j.Spool()
 	if s == nil {
 		return 0
 	}
