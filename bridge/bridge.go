@@ -27,6 +27,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/boot"
+	"supernats/bridge/deathreason"
 	"supernats/bridge/deaths"
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/journal"
@@ -58,7 +59,7 @@ type Bridge struct {
 	life      *boot.Life
 	troubles  *trouble.Board
 	server    *supervisord.Client // nil without an XML-RPC of supervisord
-	reasons   *supervisord.Reasons
+	reasons   *deathreason.Reasons
 	registry  *prometheus.Registry
 	metrics   *metrics.Metrics
 	table     *proctable.Table // the last process table, kept for the next run
@@ -125,11 +126,7 @@ func New(cfg Config, bootID [8]byte, version string, log zerolog.Logger) (*Bridg
 		Dropped: b.eventsDropped,
 	})
 	b.answers = &pulse.Answers{Log: b.log, Troubles: b.troubles}
-	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
-		Client: b.server, Boot: b.life.String(), Tail: int(cfg.LogTail), Warn: b.answers.Failed,
-		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.life.Together() },
-		Raise: b.troubles.Raise, Clear: b.troubles.Clear, Differs: b.differs,
-	})
+	b.reasons = b.newReasons()
 	b.deaths = b.newDeaths()
 	b.snapshots = b.newSnapshots()
 	b.output = section.NewStarter(b.troubles)

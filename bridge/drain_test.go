@@ -12,10 +12,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
-	"supernats/bridge/supervisord"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -117,7 +117,7 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	s.Finish()
 	enc := record.Encoder{Host: "drain", TTL: drainTTL(b)}
 	r := &reader{
-		Queue: s, encoder: enc, reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}),
+		Queue: s, encoder: enc, reasons: deathreason.New(deathreason.Config{}),
 		metrics: testMetrics(),
 	}
 	p, err := publish.New(publish.Config{

@@ -11,10 +11,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
-	"supernats/bridge/supervisord"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -53,7 +53,7 @@ func TestTableOverServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	sp.Finish()
-	reader := &reader{Queue: sp, encoder: testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: testMetrics()}
+	reader := &reader{Queue: sp, encoder: testEncoder(), reasons: deathreason.New(deathreason.Config{}), metrics: testMetrics()}
 	p, err := publish.New(publish.Config{
 		Source: reader, Encode: reader.Encode, Stream: stream.Events, Ensure: ensure, Log: zerolog.Nop(),
 		Lost:    func(_ []byte, err error) { t.Error(err) },

@@ -3,9 +3,9 @@ package bridge
 import (
 	"testing"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
-	"supernats/bridge/supervisord"
 )
 
 // The reader knows when the stream has a process table.
@@ -23,7 +23,7 @@ func TestTableIsStored(t *testing.T) {
 	stored := 0
 	r := &reader{
 		Queue: sp, encoder: testEncoder(), metrics: testMetrics(), stored: func() { stored++ },
-		reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}),
+		reasons: deathreason.New(deathreason.Config{}),
 	}
 	for _, rec := range [][]byte{eventRecord("TICK_5", "when:1"), tableRecord(t, 1), eventRecord("TICK_5", "when:2")} {
 		if err := sp.Append(rec); err != nil {

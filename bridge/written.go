@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 
+	"supernats/bridge/deathreason/ownlog"
 	"supernats/bridge/deaths"
 	"supernats/bridge/pulse"
-	"supernats/bridge/supervisord"
 )
 
 var errNoDeaths = errors.New("this section is not subscribed to all deaths")
@@ -17,7 +17,12 @@ func (b *Bridge) followDeaths(ctx context.Context) (pulse.DeathLog, error) {
 	if !b.section.SeesAllDeaths(b.life.Pool()) {
 		return nil, errNoDeaths
 	}
-	log, err := supervisord.FollowDeaths(ctx, b.SupervisorPID(), b.server)
+	pid := b.SupervisorPID()
+	who := ownlog.Supervisord{PID: pid, Settings: logSettings(pid).OwnLog}
+	if b.server != nil {
+		who.LogEnd = b.server.OwnLog().End
+	}
+	log, err := ownlog.FollowDeaths(ctx, who)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +30,7 @@ func (b *Bridge) followDeaths(ctx context.Context) (pulse.DeathLog, error) {
 }
 
 // writtenDeaths are the deaths of supervisord's log, with their reasons for people.
-type writtenDeaths struct{ log *supervisord.Deaths }
+type writtenDeaths struct{ log *ownlog.Deaths }
 
 func (w writtenDeaths) Next(ctx context.Context) ([]pulse.Death, error) {
 	ends, err := w.log.Next(ctx)

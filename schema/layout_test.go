@@ -41,6 +41,10 @@ var arrows = []arrow{
 	{`bridge/journal`, `schema(/repeat)?|bridge/(boot|eventlistener|ledger|proctable|record|spool)`, ``},
 	// The section is one of supervisord's configuration.
 	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
+	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
+	{`bridge/deathreason/ownlog`, `schema`, `-`},
+	{`bridge/deathreason/programlog`, `schema|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
+	{`bridge/supervisordconf`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
@@ -51,8 +55,8 @@ var arrows = []arrow{
 	{`consumer/health`, `schema/repeat`, ``},
 	{`consumer/fit`, `schema`, `-`},
 	{`consumer/records`, `schema(/stream|/repeat)?|consumer/fit`, ``},
-	{`consumer/config/strict`, ``, ``},
-	{`consumer/config`, `schema.*|consumer/(config/strict|rules|notify.*)`, ``},
+	{`consumer/config/strict`, ``, `github.com/goccy/go-yaml.*`},
+	{`consumer/config`, `schema.*|consumer/(config/strict|embedded|rules|state|notify.*)`, ``},
 	{`consumer/(embedded|lease)`, `schema.*|consumer/health`, ``},
 	{`consumer/(source|outbox)`, `schema.*|consumer/(health|fit|records)`, ``},
 	{`consumer/deliver`, `schema.*|consumer/(health|records|notify|source)`, ``},

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"text/template"
 
-	"supernats/bridge/supervisord"
+	"supernats/bridge/supervisordconf"
 )
 
 // The sections that Write prints are Name and, for the output of programs, Name +
@@ -155,7 +155,7 @@ func StderrLogfile() string { return stderrLogfile(usualConfigurations, usualLog
 func stderrLogfile(configurations []string, logs string, uid int) string {
 	const name = "supernats-bridge.log"
 	for _, path := range configurations {
-		c, err := supervisord.ReadConfiguration(path)
+		c, err := supervisordconf.Read(path)
 		if err != nil {
 			continue
 		}

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"supernats/bridge/supervisord"
+	"supernats/bridge/supervisordconf"
 	"supernats/schema"
 )
 
@@ -17,7 +17,7 @@ const fewBuffered = 1024
 // describe returns a pool's section, what is wrong with it and the lines to
 // write there; nil if it is not there or cannot be understood. The defaults are
 // those of supervisord (options.py process_groups_from_parser).
-func describe(c *supervisord.Configuration, pool string) (data *schema.Section, text, fix string) {
+func describe(c *supervisordconf.Configuration, pool string) (data *schema.Section, text, fix string) {
 	if c == nil {
 		return nil, "", ""
 	}
@@ -59,7 +59,7 @@ func describe(c *supervisord.Configuration, pool string) (data *schema.Section, 
 
 // problemsOf are those of a section, as one text, and the lines to write; free
 // is a priority that no other listener has.
-func problemsOf(own *supervisord.ConfigSection, data *schema.Section, free int) (text, fix string) {
+func problemsOf(own *supervisordconf.Section, data *schema.Section, free int) (text, fix string) {
 	var wrong, lines []string
 	complain := func(line, format string, args ...any) {
 		wrong, lines = append(wrong, fmt.Sprintf(format, args...)), append(lines, line)
@@ -117,7 +117,7 @@ func onlyOutput(events []string) bool {
 }
 
 // optionInt is an option of a section that is a number.
-func optionInt(s *supervisord.ConfigSection, name string, preset int) (n int, known bool) {
+func optionInt(s *supervisordconf.Section, name string, preset int) (n int, known bool) {
 	v, err := s.Value(name, strconv.Itoa(preset))
 	if err != nil {
 		return 0, false

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"supernats/bridge/supervisord"
+	"supernats/bridge/supervisordconf"
 	"supernats/schema/repeat"
 )
 
@@ -27,7 +27,7 @@ const (
 
 // hasOutput reports whether any section of a configuration publishes the output of a
 // program; true if that is not certain.
-func hasOutput(c *supervisord.Configuration) bool {
+func hasOutput(c *supervisordconf.Configuration) bool {
 	for _, s := range c.Sections {
 		for _, option := range []string{"stdout_events_enabled", "stderr_events_enabled"} {
 			v, err := s.Value(option, "false")
@@ -59,7 +59,7 @@ type outputSection struct{ group, process string }
 
 // outputSections returns the sections for output that
 // supervisord does not start by itself.
-func outputSections(c *supervisord.Configuration) (sections []outputSection) {
+func outputSections(c *supervisordconf.Configuration) (sections []outputSection) {
 	for _, s := range c.Sections {
 		name, ok := strings.CutPrefix(s.Name, "eventlistener:")
 		events, err := s.Value("events", "")
@@ -136,11 +136,11 @@ func (s *Starter) Run(ctx context.Context) {
 
 // startNeeded starts the sections for output if there is some.
 func (s *Starter) startNeeded(ctx context.Context) error {
-	path, err := supervisord.FindConfiguration(s.SupervisorPID())
+	path, err := supervisordconf.Find(s.SupervisorPID())
 	if err != nil {
 		return nil
 	}
-	conf, err := supervisord.ReadConfiguration(path)
+	conf, err := supervisordconf.Read(path)
 	if err != nil || !hasOutput(conf) {
 		return nil
 	}

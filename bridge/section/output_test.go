@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"supernats/bridge/supervisord"
+	"supernats/bridge/supervisordconf"
 )
 
 // Values that publish output, and those that do not, as supervisord reads them.
@@ -20,7 +20,7 @@ func TestHasOutput(t *testing.T) {
 		if err := os.WriteFile(file, []byte("[supervisord]\n[program:a]\ncommand=a\n"+options+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		conf, err := supervisord.ReadConfiguration(file)
+		conf, err := supervisordconf.Read(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestOutputSections(t *testing.T) {
 		if err := os.WriteFile(file, []byte("[supervisord]\n"+c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		conf, err := supervisord.ReadConfiguration(file)
+		conf, err := supervisordconf.Read(file)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"supernats/bridge/supervisord"
+	"supernats/bridge/supervisordconf"
 	"supernats/schema"
 )
 
@@ -30,7 +30,7 @@ type Troubles interface {
 // is not known is not guessed. The zero value is of one that is not read.
 type Own struct {
 	done chan struct{} // closed when conf or err is there; nil before Read
-	conf *supervisord.Configuration
+	conf *supervisordconf.Configuration
 	err  error
 }
 
@@ -40,9 +40,9 @@ func (o *Own) Read(pid func() int) {
 	o.done = make(chan struct{})
 	go func() {
 		defer close(o.done)
-		path, err := supervisord.FindConfiguration(pid())
+		path, err := supervisordconf.Find(pid())
 		if err == nil {
-			o.conf, err = supervisord.ReadConfiguration(path)
+			o.conf, err = supervisordconf.Read(path)
 		}
 		o.err = err
 	}()

@@ -14,18 +14,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"supernats/bridge/supervisord"
+	"supernats/bridge/supervisordconf"
 	"supernats/bridge/trouble"
 	"supernats/schema"
 )
 
-func configuration(t *testing.T, sections string) *supervisord.Configuration {
+func configuration(t *testing.T, sections string) *supervisordconf.Configuration {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "supervisord.conf")
 	if err := os.WriteFile(file, []byte("[supervisord]\n"+sections), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c, err := supervisord.ReadConfiguration(file)
+	c, err := supervisordconf.Read(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestSees(t *testing.T) {
 }
 
 // readAs is our section when a configuration is read.
-func readAs(c *supervisord.Configuration) *Own {
+func readAs(c *supervisordconf.Configuration) *Own {
 	done := make(chan struct{})
 	close(done)
 	return &Own{done: done, conf: c}

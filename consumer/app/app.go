@@ -23,6 +23,8 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"supernats/consumer/config"
+	"supernats/consumer/embedded"
 	"supernats/consumer/health"
 	"supernats/consumer/rules"
 	"supernats/schema/repeat"
@@ -32,13 +34,13 @@ import (
 // App is the daemon.
 type App struct {
 	// cfg is what it was started with. What a reload changes is in plan.
-	cfg      Config
+	cfg      config.Config
 	options  Options
 	instance string
 	log      zerolog.Logger
 	health   *health.Health
-	store    *storeWatch
-	server   atomic.Pointer[embeddedServer] // nil: it is somebody else's
+	store    *embedded.StoreWatch
+	server   atomic.Pointer[embedded.Server] // nil: it is somebody else's
 	ready    chan struct{}
 	plan     atomic.Pointer[plan]
 	reloaded chan struct{} // holds one value: plan was replaced
@@ -65,7 +67,7 @@ type App struct {
 type Options struct {
 	Version string
 	// Load reads the configuration again; nil if there is no file.
-	Load func() (Config, error)
+	Load func() (config.Config, error)
 	// Rebuild makes the states anew from the stream first.
 	Rebuild bool
 	Log     zerolog.Logger
@@ -74,13 +76,13 @@ type Options struct {
 // plan is what a reload replaces: all that can be wrong with it is found out
 // before.
 type plan struct {
-	cfg       Config
+	cfg       config.Config
 	set       *rules.Set
 	receivers []addressee
 }
 
 // New checks the configuration; an error is one of the settings.
-func New(cfg Config, o Options) (*App, error) {
+func New(cfg config.Config, o Options) (*App, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("find out the hostname: %w", err)
@@ -92,7 +94,7 @@ func New(cfg Config, o Options) (*App, error) {
 		stuckAfter: stuckAfter, readyPatience: readyPatience,
 	}
 	a.health = health.New(a.log)
-	a.store = newStoreWatch(a.health, a.log)
+	a.store = embedded.NewStoreWatch(a.health, a.log)
 	p, err := a.prepare(cfg)
 	if err != nil {
 		return nil, err
@@ -101,19 +103,17 @@ func New(cfg Config, o Options) (*App, error) {
 	return a, nil
 }
 
-func (a *App) prepare(cfg Config) (*plan, error) {
-	if err := cfg.validate(); err != nil {
-		return nil, err
-	}
-	set, err := compile(cfg)
+// prepare does all of a reload that can fail.
+func (a *App) prepare(cfg config.Config) (*plan, error) {
+	valid, err := cfg.Plan()
 	if err != nil {
 		return nil, err
 	}
-	receivers, err := a.addressees(cfg)
+	receivers, err := a.addressees(&valid.Config)
 	if err != nil {
 		return nil, err
 	}
-	return &plan{cfg, set, receivers}, nil
+	return &plan{cfg: valid.Config, set: valid.Rules, receivers: receivers}, nil
 }
 
 var errNoFile = errors.New("there is no configuration file to reload (-c FILE)")
@@ -132,7 +132,7 @@ func (a *App) Reload() error {
 		if err != nil {
 			return err
 		}
-		if key := cfg.needsRestart(a.cfg); key != "" {
+		if key := cfg.NeedsRestart(a.cfg); key != "" {
 			a.log.Warn().Str("key", key).Msg("this change has no effect before a restart")
 		}
 		p, err := a.prepare(cfg)
@@ -140,7 +140,7 @@ func (a *App) Reload() error {
 			return err
 		}
 		if server := a.server.Load(); server != nil {
-			if err := server.reload(); err != nil {
+			if err := server.Reload(); err != nil {
 				return err
 			}
 		}
@@ -156,23 +156,6 @@ func (a *App) Reload() error {
 	default:
 	}
 	return nil
-}
-
-// needsRestart names the first section that differs and is only read at the start.
-func (c *Config) needsRestart(old Config) string {
-	switch {
-	case c.NATS != old.NATS:
-		return "nats"
-	case c.Embedded != old.Embedded:
-		return "embedded"
-	case c.DataDir != old.DataDir:
-		return "data_dir"
-	case c.Listen != old.Listen:
-		return "listen"
-	case c.WebConfig != old.WebConfig:
-		return "web_config"
-	}
-	return ""
 }
 
 // Ready is closed when events are read and every receiver has its queue, or when
@@ -192,31 +175,31 @@ func (a *App) setReady() {
 func (a *App) Run(ctx context.Context) error {
 	settings := a.cfg.Client()
 	var opts []nats.Option
-	var server *embeddedServer
-	if a.cfg.embeds() {
+	var server *embedded.Server
+	if a.cfg.Embeds() {
 		if err := a.cfg.FindDataDir(); err != nil {
 			return err
 		}
-		lock, err := lockDataDir(a.cfg.DataDir, a.log)
+		lock, err := embedded.LockDataDir(a.cfg.DataDir, a.log)
 		if err != nil {
 			return err
 		}
 		defer lock.Close()
 		a.notify("", "starting the embedded NATS server")
-		if server, err = startEmbedded(&a.cfg, a.options.Log); err != nil {
+		if server, err = embedded.Start(a.cfg.Server(), a.options.Log); err != nil {
 			return err
 		}
-		defer server.shutdown()
+		defer server.Shutdown()
 		a.server.Store(server)
-		settings = server.client(settings)
-		opts = append(opts, server.login()...)
-		a.log.Info().Str("url", server.url()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
+		settings = server.Client(settings)
+		opts = append(opts, server.LoginOptions()...)
+		a.log.Info().Str("url", server.URL()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if a.cfg.Listen != "" {
 		g.Go(func() error { return a.serve(ctx) })
 	}
-	a.store.server = server
+	a.store.SetServer(server)
 	g.Go(func() error { return a.store.Run(ctx) })
 	g.Go(func() error { return a.overConnections(ctx, settings, opts) })
 	g.Go(func() error { return a.supervise(ctx) })
@@ -229,7 +212,7 @@ func (a *App) Run(ctx context.Context) error {
 
 // work creates what is missing, and works whenever this is the active instance.
 func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
-	a.store.use(js)
+	a.store.Use(js)
 	create := health.Retry{
 		Log: a.log, What: "creating streams and buckets", Conn: js.Conn(),
 		Health: a.health, Cause: causeMissing, Fix: health.RunDoctor,

@@ -46,9 +46,6 @@ type limit struct {
 	every time.Duration
 }
 
-// forPeople is the limit of what people read one by one.
-var forPeople = limit{burst: 2, every: 30 * time.Second}
-
 func (l limit) limiter() *rate.Limiter {
 	if l.burst == 0 {
 		return rate.NewLimiter(rate.Inf, 0)

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -450,7 +451,7 @@ func TestLeaseOfAFrozenInstance(t *testing.T) {
 func TestDaemonStandsBy(t *testing.T) {
 	f := newFleet(t)
 	daemon := func() (*App, *running) {
-		cfg := Default()
+		cfg := config.Default()
 		cfg.NATS.URL, cfg.Listen = f.server.URL, "127.0.0.1:0"
 		a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
 	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -28,7 +29,7 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	load := func() (Config, error) { return Load(path) }
+	load := func() (config.Config, error) { return config.Load(path) }
 	write("rules:\n- {name: first, event: PROCESS_STATE_EXITED, expected: false}\n")
 	cfg, err := load()
 	if err != nil {
@@ -122,7 +123,7 @@ func TestRebuild(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cfg := Default()
+	cfg := config.Default()
 	a, err := New(cfg, Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
