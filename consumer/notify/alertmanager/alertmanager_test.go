@@ -228,11 +228,11 @@ func TestValidate(t *testing.T) {
 		cfg  Config
 		want []string
 	}{
-		{Config{}, []string{"urls: missing", "hold: found 0s", "timeout: 0s"}},
+		{Config{}, []string{"urls: missing", "hold: invalid value 0s", "timeout: invalid value 0s: want a duration above zero"}},
 		{Config{URLs: []string{
 			"x", "http://me:s3cret@a", "http://a/api/v2/alerts", "http://b", "http://b", "http://c?s3cret",
 		}, Hold: schema.Duration(time.Second)}.WithDefaults(), []string{
-			"urls[0]: does not begin", "urls[1]: has a password", "urls[2]: ", "urls[4]: http://b is there twice", "urls[5]: has a password", "hold: found 1s",
+			"urls[0]: invalid URL: want https:// or http://", "urls[1]: invalid URL with a password", "urls[2]: ", "urls[4]: duplicate URL http://b", "urls[5]: invalid URL with a password", "hold: invalid value 1s",
 		}},
 		{Config{URLs: []string{"http://a"}, AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Password: "s3cret"}}}.WithDefaults(), []string{"basic_auth.username: missing"}},
 	} {

@@ -124,7 +124,7 @@ func validateHook(url secretfile.Secret, file string) error {
 // singleLine checks a setting that is shown to people.
 func singleLine(key, s string) error {
 	if wording.Clip(s, 80) != s {
-		return fmt.Errorf("%s: %s is no name; allowed are up to 80 visible characters", key, wording.Clip(s, 80))
+		return fmt.Errorf("%s: invalid name %q: want up to 80 visible characters", key, wording.Clip(s, 80))
 	}
 	return nil
 }

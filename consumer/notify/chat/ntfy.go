@@ -49,16 +49,16 @@ var ntfyTopic = regexp.MustCompile(`^[-_A-Za-z0-9]{1,64}$`)
 func (c NtfyConfig) Validate() error {
 	errs := []error{notify.ValidateURL("url", c.URL)}
 	if !ntfyTopic.MatchString(c.Topic) {
-		errs = append(errs, fmt.Errorf("topic: %q is none; allowed are up to 64 letters, digits, _ and -", wording.Clip(c.Topic, 80)))
+		errs = append(errs, fmt.Errorf("topic: invalid value %q: want up to 64 letters, digits, _ and -", wording.Clip(c.Topic, 80)))
 	}
 	if c.Token != "" && c.TokenFile != "" {
 		errs = append(errs, notify.ValidateOne("token", c.Token, c.TokenFile))
 	}
 	if c.BasicAuth.Username != "" && (c.Token != "" || c.TokenFile != "") {
-		errs = append(errs, errors.New("token: given together with basic_auth; allowed is one of the two"))
+		errs = append(errs, errors.New("token: given together with basic_auth: want one of the two"))
 	}
 	if c.Priority < 0 || c.Priority > 5 {
-		errs = append(errs, fmt.Errorf("priority: found %d, allowed are 1 to 5, and 0 for by severity", c.Priority))
+		errs = append(errs, fmt.Errorf("priority: invalid value %d: want 1 to 5, or 0 for what the severity says", c.Priority))
 	}
 	return errors.Join(append(errs, notify.AuthConfig{BasicAuth: c.BasicAuth}.Validate(), c.HTTPConfig.Validate())...)
 }

@@ -46,7 +46,7 @@ func (c SlackConfig) Validate() error {
 	errs := []error{validateHook(c.URL, c.URLFile), singleLine("channel", c.Channel), singleLine("username", c.Username)}
 	// Below, a single line could be too long.
 	if c.MaxLength < defaultSlack || c.MaxLength > maxSlack {
-		errs = append(errs, fmt.Errorf("max_length: found %d, allowed are %d to %d", c.MaxLength, defaultSlack, maxSlack))
+		errs = append(errs, fmt.Errorf("max_length: invalid value %d: want %d to %d", c.MaxLength, defaultSlack, maxSlack))
 	}
 	return errors.Join(append(errs, c.HTTPConfig.Validate())...)
 }

@@ -55,10 +55,10 @@ func (c TelegramConfig) Validate() error {
 		errs = append(errs, checkToken("token", string(c.Token)))
 	}
 	if !chatID.MatchString(c.ChatID) {
-		errs = append(errs, fmt.Errorf("chat_id: %q is none; allowed is a number, -1001234567890 for a group, or the @name of a channel", wording.Clip(c.ChatID, 80)))
+		errs = append(errs, fmt.Errorf("chat_id: invalid value %q: want a number, -1001234567890 for a group, or the @name of a channel", wording.Clip(c.ChatID, 80)))
 	}
 	if c.Thread < 0 {
-		errs = append(errs, fmt.Errorf("message_thread_id: found %d, allowed are numbers above zero", c.Thread))
+		errs = append(errs, fmt.Errorf("message_thread_id: invalid value %d: want a number above zero", c.Thread))
 	}
 	return errors.Join(append(errs, notify.ValidateURL("api_url", c.APIURL), c.HTTPConfig.Validate())...)
 }
@@ -66,7 +66,7 @@ func (c TelegramConfig) Validate() error {
 // checkToken keeps a wrong one from becoming another path. The token is not shown.
 func checkToken(key, token string) error {
 	if !botToken.MatchString(token) {
-		return fmt.Errorf("%s: is no token of a bot; allowed is what BotFather gave, 123456:ABC…", key)
+		return fmt.Errorf("%s: invalid token: want what BotFather gave, 123456:ABC…", key)
 	}
 	return nil
 }

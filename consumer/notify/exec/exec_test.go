@@ -276,8 +276,8 @@ func TestConfig(t *testing.T) {
 		cfg  Config
 		want []string
 	}{
-		{Config{}, []string{"command: missing", "timeout: 0s", "kill_after: 0s"}},
-		{Config{Command: []string{"a", "b\x00"}, Env: map[string]secretfile.Secret{"A=B": "s3cret\x00"}}.WithDefaults(), []string{"command[1]: ", `env: "A=B" is no name`, "env: the value of A=B holds"}},
+		{Config{}, []string{"command: missing", "timeout: invalid value 0s: want a duration above zero", "kill_after: invalid value 0s: want a duration above zero"}},
+		{Config{Command: []string{"a", "b\x00"}, Env: map[string]secretfile.Secret{"A=B": "s3cret\x00"}}.WithDefaults(), []string{"command[1]: ", `env: invalid name "A=B"`, "env: the value of A=B holds"}},
 		{Config{Command: []string{"/does/not/exist"}}.WithDefaults(), []string{"command: "}},
 		{Config{Command: []string{"no-such-program-at-all"}}.WithDefaults(), []string{"command: "}},
 	} {

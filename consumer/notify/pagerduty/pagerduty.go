@@ -71,7 +71,7 @@ func (c Config) Validate() error {
 
 func checkKey(key, value string) error {
 	if !routingKey.MatchString(value) {
-		return fmt.Errorf("%s: is no integration key; allowed are 32 letters and digits", key)
+		return fmt.Errorf("%s: invalid integration key: want 32 letters and digits", key)
 	}
 	return nil
 }

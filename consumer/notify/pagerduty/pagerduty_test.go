@@ -174,9 +174,9 @@ func TestConfig(t *testing.T) {
 	}{
 		{Config{}.WithDefaults(), "routing_key_file: missing"},
 		{Config{RoutingKey: key, RoutingKeyFile: "f"}.WithDefaults(), "routing_key: given together"},
-		{Config{RoutingKey: "s3cret with spaces"}.WithDefaults(), "routing_key: is no integration key"},
-		{Config{RoutingKey: key, URL: "x"}.WithDefaults(), "url: does not begin"},
-		{Config{RoutingKey: key, URL: "https://x"}, "timeout: 0s"},
+		{Config{RoutingKey: "s3cret with spaces"}.WithDefaults(), "routing_key: invalid integration key"},
+		{Config{RoutingKey: key, URL: "x"}.WithDefaults(), "url: invalid URL: want https://"},
+		{Config{RoutingKey: key, URL: "https://x"}, "timeout: invalid value 0s: want a duration above zero"},
 	} {
 		_, err := New("pd", c.cfg, id)
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "s3cret") {

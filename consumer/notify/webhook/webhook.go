@@ -60,7 +60,7 @@ func (c Config) Validate() error {
 		errs = append(errs, notify.ValidateURL("url", string(c.URL)))
 	}
 	if c.MaxAlerts < 0 {
-		errs = append(errs, fmt.Errorf("max_alerts: found %d, allowed are numbers above zero, and 0 for no limit", c.MaxAlerts))
+		errs = append(errs, fmt.Errorf("max_alerts: invalid value %d: want a number above zero, or 0 for no limit", c.MaxAlerts))
 	}
 	return errors.Join(append(errs, c.AuthConfig.Validate(), c.HTTPConfig.Validate())...)
 }

@@ -407,8 +407,8 @@ func TestValidate(t *testing.T) {
 		cfg  Config
 		want []string
 	}{
-		{Config{}, []string{"url_file: missing", "timeout: 0s"}},
-		{Config{URL: "s3cret", URLFile: "f", MaxAlerts: -1}.WithDefaults(), []string{"url: given together", "url: does not begin", "max_alerts: found -1"}},
+		{Config{}, []string{"url_file: missing", "timeout: invalid value 0s: want a duration above zero"}},
+		{Config{URL: "s3cret", URLFile: "f", MaxAlerts: -1}.WithDefaults(), []string{"url: given together", "url: invalid URL: want https://", "max_alerts: invalid value -1"}},
 		{Config{
 			URL: "http://x", HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{Cert: "c"}},
 			AuthConfig: notify.AuthConfig{
@@ -417,7 +417,7 @@ func TestValidate(t *testing.T) {
 			},
 		}.WithDefaults(), []string{
 			"basic_auth.password: given together", "bearer_token_file: given together",
-			`headers: "A b" is no header`, `headers: "Content-Type" is set`, `headers: "X" is no header`, `headers: "Authorization" is given`, "tls.key: missing",
+			`headers: invalid header "A b"`, `headers: "Content-Type" is set`, `headers: invalid header "X"`, `headers: "Authorization" is given`, "tls.key: missing",
 		}},
 		{Config{URL: "http://x", HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{Key: "k"}}, AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Username: "a:b"}}}.WithDefaults(), []string{"basic_auth.username: ", "tls.cert: missing"}},
 	} {
