@@ -98,9 +98,9 @@ func until(t *testing.T, what string, ok func() bool) {
 func TestRealAlertmanager(t *testing.T) {
 	url := notifytest.Alertmanager(t, "")
 	r := receiver(t, Config{URLs: []string{url}}, zerolog.Nop())
-	send := func(n *schema.CloudEvent[*schema.Notification]) {
+	send := func(n *notify.Notification) {
 		t.Helper()
-		if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
+		if err := r.Notify(t.Context(), []*notify.Notification{n}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -307,7 +307,7 @@ func TestClocks(t *testing.T) {
 			send := func(typ string, change func(*schema.Notification)) {
 				t.Helper()
 				n := notifytest.Notification(typ, "a/1", 1, change)
-				if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
+				if err := r.Notify(t.Context(), []*notify.Notification{n}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -345,7 +345,7 @@ func TestOnce(t *testing.T) {
 			})
 			r := receiver(t, Config{URLs: []string{server.URL}}, zerolog.Nop())
 			closed := schema.Time{Time: time.Now()}
-			batch := []*schema.CloudEvent[*schema.Notification]{notifytest.Notification(schema.TypeAlertResolved, "a/1", 2, func(a *schema.Notification) { a.Closed = &closed })}
+			batch := []*notify.Notification{notifytest.Notification(schema.TypeAlertResolved, "a/1", 2, func(a *schema.Notification) { a.Closed = &closed })}
 			for range 3 {
 				if err := r.Notify(t.Context(), append(batch, notifytest.Many(1)...)); err != nil {
 					t.Fatal(err)

@@ -24,7 +24,6 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
-	"supernats/schema"
 	"supernats/schema/secretfile"
 )
 
@@ -39,7 +38,7 @@ type dialect struct {
 }
 
 // write makes the text of a message.
-func (d dialect) write(batch []*schema.CloudEvent[*schema.Notification]) string {
+func (d dialect) write(batch []*notify.Notification) string {
 	lines := make([]string, len(batch))
 	sizes := make([]int, len(batch))
 	for i, n := range batch {

@@ -111,7 +111,7 @@ func TestReceivers(t *testing.T) {
 }
 
 // send delivers a batch and returns the request.
-func send(t *testing.T, r func(url string) (notify.Receiver, error), batch ...*schema.CloudEvent[*schema.Notification]) notifytest.Request {
+func send(t *testing.T, r func(url string) (notify.Receiver, error), batch ...*notify.Notification) notifytest.Request {
 	t.Helper()
 	server := notifytest.Serve(t, notifytest.Accept)
 	receiver, err := r(server.URL)
@@ -133,7 +133,7 @@ func send(t *testing.T, r func(url string) (notify.Receiver, error), batch ...*s
 func TestLimits(t *testing.T) {
 	hostile := append(notifytest.HostileBatch(), notifytest.HostileBatch()...)
 	for _, s := range services {
-		for name, batch := range map[string][]*schema.CloudEvent[*schema.Notification]{
+		for name, batch := range map[string][]*notify.Notification{
 			"few": notifytest.Many(5), "many": notifytest.Many(1000), "hostile": hostile,
 		} {
 			t.Run(s.name+"/"+name, func(t *testing.T) {
@@ -169,8 +169,8 @@ func TestLimits(t *testing.T) {
 }
 
 // told is a batch with every status and with markup in a name.
-func told() []*schema.CloudEvent[*schema.Notification] {
-	return []*schema.CloudEvent[*schema.Notification]{
+func told() []*notify.Notification {
+	return []*notify.Notification{
 		notifytest.Firing("a/1"),
 		notifytest.Notification(schema.TypeAlertUpdate, "a/1", 5),
 		notifytest.Notification(schema.TypeAlertResolved, "a/1", 9),
@@ -289,13 +289,13 @@ func TestBody(t *testing.T) {
 func TestPriority(t *testing.T) {
 	severity := func(s string) func(*schema.Notification) { return func(a *schema.Notification) { a.Severity = s } }
 	for _, c := range []struct {
-		batch []*schema.CloudEvent[*schema.Notification]
+		batch []*notify.Notification
 		want  int
 	}{
-		{[]*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a", severity("info"))}, 3},
-		{[]*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a", severity("info")), notifytest.Firing("a", severity("warning"))}, 4},
-		{[]*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a", severity("warning")), notifytest.Firing("b")}, 5},
-		{[]*schema.CloudEvent[*schema.Notification]{notifytest.Notification(schema.TypeAlertResolved, "a", 2)}, 3},
+		{[]*notify.Notification{notifytest.Firing("a", severity("info"))}, 3},
+		{[]*notify.Notification{notifytest.Firing("a", severity("info")), notifytest.Firing("a", severity("warning"))}, 4},
+		{[]*notify.Notification{notifytest.Firing("a", severity("warning")), notifytest.Firing("b")}, 5},
+		{[]*notify.Notification{notifytest.Notification(schema.TypeAlertResolved, "a", 2)}, 3},
 	} {
 		if got := (NtfyConfig{}).priority(c.batch); got != c.want {
 			t.Errorf("priority of %s is %d, want %d", c.batch[0].Data.Severity, got, c.want)

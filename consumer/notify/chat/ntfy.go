@@ -90,7 +90,7 @@ func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, er
 			p.SetBearer(token)
 			return p, err
 		},
-		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
+		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			return []any{ntfyMessage{
 				Topic: c.Topic, Title: title(batch), Message: d.write(batch),
 				Priority: c.priority(batch), Click: id.URL,
@@ -100,7 +100,7 @@ func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, er
 }
 
 // title is what a locked screen shows.
-func title(batch []*schema.CloudEvent[*schema.Notification]) string {
+func title(batch []*notify.Notification) string {
 	l := notify.LineOf(batch[0])
 	first := notify.Line{Status: l.Status, Host: l.Host, Process: l.Process}.String()
 	if len(batch) > 1 {
@@ -109,7 +109,7 @@ func title(batch []*schema.CloudEvent[*schema.Notification]) string {
 	return first
 }
 
-func (c NtfyConfig) priority(batch []*schema.CloudEvent[*schema.Notification]) int {
+func (c NtfyConfig) priority(batch []*notify.Notification) int {
 	if c.Priority != 0 {
 		return c.Priority
 	}

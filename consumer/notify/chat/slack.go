@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"supernats/consumer/notify"
-	"supernats/schema"
 	"supernats/schema/secretfile"
 )
 
@@ -76,7 +75,7 @@ func NewSlack(name string, c SlackConfig, id notify.Identity) (notify.Receiver, 
 	return notify.Posting{
 		Name: name, Kind: "slack", HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) { return hook(c.URL, c.URLFile, slackAccepted) },
-		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
+		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			return []any{slackMessage{Text: d.write(batch), Channel: c.Channel, Username: c.Username}}, nil
 		},
 	}.Receiver()

@@ -10,7 +10,6 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
-	"supernats/schema"
 	"supernats/schema/secretfile"
 )
 
@@ -113,7 +112,7 @@ func NewTelegram(name string, c TelegramConfig, id notify.Identity) (notify.Rece
 				Secrets: []string{token}, RetryAfter: telegramWait, Accepted: telegramAccepted,
 			}, err
 		},
-		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
+		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			m := telegramMessage{ChatID: c.ChatID, Thread: c.Thread, Text: d.write(batch), ParseMode: "HTML"}
 			m.Preview.Disabled = true
 			return []any{m}, nil

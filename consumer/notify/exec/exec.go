@@ -151,7 +151,7 @@ func New(name string, c Config, id notify.Identity) (*Receiver, error) {
 func (r *Receiver) Name() string { return r.name }
 
 // Notify implements notify.Receiver.
-func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Notification]) error {
+func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) error {
 	who := notify.Who("exec", r.name)
 	if err := notify.Check(batch); err != nil {
 		return notify.Permanent(fmt.Errorf("%s: %w", who, err))

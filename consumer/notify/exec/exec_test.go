@@ -87,9 +87,9 @@ func got(t testing.TB, dir string) [][]byte {
 	return list
 }
 
-func batch(t testing.TB, body []byte) []*schema.CloudEvent[*schema.Notification] {
+func batch(t testing.TB, body []byte) []*notify.Notification {
 	t.Helper()
-	var list []*schema.CloudEvent[*schema.Notification]
+	var list []*notify.Notification
 	if err := json.Unmarshal(body, &list); err != nil {
 		t.Error(err)
 	}
@@ -316,7 +316,7 @@ func TestGone(t *testing.T) {
 func TestALackOfMemory(t *testing.T) {
 	c, dir := script(t, `cat >"$1/got"`)
 	n := notifytest.OutOfMemory("a")
-	if err := receiver(t, c).Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
+	if err := receiver(t, c).Notify(t.Context(), []*notify.Notification{n}); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "got"))

@@ -28,7 +28,6 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
-	"supernats/schema"
 	"supernats/schema/secretfile"
 )
 
@@ -114,12 +113,12 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 			}
 			return p, errors.Join(notify.ValidateURL(p.URLKey, p.URL), c.Apply(&p))
 		},
-		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
+		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			return []any{message(name, notify.Incidents(batch), c.MaxAlerts, id)}, nil
 		},
 	}
 	if c.PerIncident {
-		p.Parts = func(batch []*schema.CloudEvent[*schema.Notification]) ([]notify.Part, error) {
+		p.Parts = func(batch []*notify.Notification) ([]notify.Part, error) {
 			var parts []notify.Part
 			for _, i := range notify.Incidents(batch) {
 				parts = append(parts, notify.Part{Of: i.Of, Bodies: []any{message(name, []*notify.Incident{i}, 0, id)}})

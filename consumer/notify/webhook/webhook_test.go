@@ -42,7 +42,7 @@ func receiver(t *testing.T, c Config) notify.Receiver {
 }
 
 // post delivers a batch and returns the messages that arrived.
-func post(t *testing.T, c Config, batch ...*schema.CloudEvent[*schema.Notification]) ([]Message, []notifytest.Request) {
+func post(t *testing.T, c Config, batch ...*notify.Notification) ([]Message, []notifytest.Request) {
 	t.Helper()
 	server := notifytest.Serve(t, notifytest.Accept)
 	c.URL = secretfile.Secret(server.URL + "/hook")
@@ -217,9 +217,9 @@ func TestSameAsAlertmanager(t *testing.T) {
 	}
 	ours := notifytest.Serve(t, notifytest.Accept)
 	hook := receiver(t, Config{URL: secretfile.Secret(ours.URL)})
-	for i, n := range []*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a/1"), notifytest.Notification(schema.TypeAlertResolved, "a/1", 2)} {
+	for i, n := range []*notify.Notification{notifytest.Firing("a/1"), notifytest.Notification(schema.TypeAlertResolved, "a/1", 2)} {
 		for _, r := range []notify.Receiver{am, hook} {
-			if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
+			if err := r.Notify(t.Context(), []*notify.Notification{n}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -321,7 +321,7 @@ func TestReader(t *testing.T) {
 		}
 	})
 	r := receiver(t, Config{URL: secretfile.Secret("http://127.0.0.1:" + free + "/ops")})
-	batch := []*schema.CloudEvent[*schema.Notification]{
+	batch := []*notify.Notification{
 		notifytest.Firing("a/1"), notifytest.Firing("b/1", func(a *schema.Notification) { a.Process = "api_01" }),
 		notifytest.Notification(schema.TypeAlertResolved, "b/1", 2, func(a *schema.Notification) { a.Process = "api_01" }),
 	}
@@ -522,7 +522,7 @@ func TestPerIncidentThatFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch := []*schema.CloudEvent[*schema.Notification]{
+	batch := []*notify.Notification{
 		notifytest.Firing("a"), notifytest.Firing("b"), notifytest.Firing("c"), notifytest.Notification(schema.TypeAlertUpdate, "a", 2),
 	}
 	// In the order of their last notifications: b, c, a.
