@@ -36,21 +36,28 @@ var arrows = []arrow{
 	// A record holds an event's header line, and its messages are made for a publisher.
 	{`bridge/record`, `schema(/stream)?|bridge/(eventlistener|publish)`, ``},
 	// The facts of a death come from the kernel by three ways, and go into a record.
-	{`bridge/deaths`, `schema|bridge/(eventlistener|record|deathwatch|oom|look)`, ``},
+	{`bridge/deaths`, `schema(/repeat)?|bridge/(eventlistener|record|deathwatch|oom|look)`, ``},
 	// The section is one of supervisord's configuration.
-	{`bridge/section`, `schema|bridge/supervisord.*`, ``},
+	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
+	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
+	{`bridge/deathreason/ownlog`, `schema`, `-`},
+	{`bridge/deathreason/programlog`, `schema|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
+	{`bridge/supervisordconf`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
 	{`consumer/(rules|state)`, `schema`, ``},
 	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
 	{`consumer/wording`, `schema`, `-`},
-	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/letter)?`, ``},
+	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/(letter|summary))?`, ``},
 	{`consumer/health`, `schema/repeat`, ``},
+	{`consumer/service`, `consumer/health`, ``},
+	{`consumer/web`, `schema/httplimit|consumer/health`, ``},
+	{`consumer/keeper`, `schema/stream|consumer/health`, ``},
 	{`consumer/fit`, `schema`, `-`},
 	{`consumer/records`, `schema(/stream|/repeat)?|consumer/fit`, ``},
-	{`consumer/config/strict`, ``, ``},
-	{`consumer/config`, `schema.*|consumer/(config/strict|rules|notify.*)`, ``},
+	{`consumer/config/strict`, ``, `github.com/goccy/go-yaml.*`},
+	{`consumer/config`, `schema.*|consumer/(config/strict|embedded|rules|state|notify.*)`, ``},
 	{`consumer/(embedded|lease)`, `schema.*|consumer/health`, ``},
 	{`consumer/(source|outbox)`, `schema.*|consumer/(health|fit|records)`, ``},
 	{`consumer/deliver`, `schema.*|consumer/(health|records|notify|source)`, ``},

@@ -255,18 +255,3 @@ func (m *machine) take() []alerts.Notification {
 	}
 	return notes
 }
-
-// compile makes rules of a configuration; its error is a *rules.ConfigError.
-func compile(c Config) (*rules.Set, error) {
-	configs := c.Rules
-	if configs == nil {
-		configs = rules.Defaults()
-	}
-	// What is wrong with these is told by their own keys.
-	span := func(d schema.Duration) time.Duration { return max(0, time.Duration(d)) }
-	return rules.Compile(configs, rules.Options{
-		Groups:    c.Groups,
-		GroupWait: span(c.GroupWait), GroupInterval: span(c.GroupInterval), RepeatInterval: span(c.RepeatInterval),
-		ResolveAfter: span(c.ResolveAfter), SendResolved: c.SendResolved, MuteRestarts: span(c.MuteRestarts),
-	})
-}

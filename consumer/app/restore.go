@@ -87,7 +87,7 @@ func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock 
 	if src.continuity != isSame { // what the stream lacks will not come again either
 		saved.Clock = later(saved.Clock, v.known.read.stored)
 	}
-	m := newMachine(v.plan.set, v.plan.cfg.Limits.fleet())
+	m := newMachine(v.plan.set, v.plan.cfg.Limits.Fleet())
 	for _, left := range gone {
 		m.drop(left)
 	}

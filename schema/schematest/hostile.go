@@ -1,5 +1,5 @@
-// Package schematest makes values that nobody expects, for tests of the code that reads
-// them.
+// Package schematest helps tests of what writes and reads records: values that nobody
+// expects, and validation against the JSON Schemas.
 package schematest
 
 import (

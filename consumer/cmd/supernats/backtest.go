@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"supernats/consumer/app"
+	"supernats/consumer/config"
 	"supernats/schema"
 )
 
@@ -30,7 +31,7 @@ type backtestCmd struct {
 // Run reads the stream, once for each set of rules, and sends nothing.
 func (b *backtestCmd) Run(ctx context.Context, c *common) error {
 	collectRarely()
-	cfg, err := app.LoadRules(b.File)
+	cfg, err := config.LoadRules(b.File)
 	if err != nil {
 		return fileError{err}
 	}
@@ -70,7 +71,7 @@ func (b *backtestCmd) Run(ctx context.Context, c *common) error {
 // tested is what one set of rules would have told.
 type tested struct {
 	name string
-	cfg  app.Config
+	cfg  config.Config
 	keep bool // in told; else each is printed at once
 	told []*schema.CloudEvent[*schema.Notification]
 	sum  app.Summary

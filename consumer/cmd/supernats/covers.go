@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
-	"supernats/consumer/app"
+	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -212,5 +212,5 @@ func meantGlob(glob string, names []string) string {
 			return glob + "*"
 		}
 	}
-	return app.Nearest(glob, names)
+	return rules.Nearest(glob, names)
 }
