@@ -4,9 +4,9 @@ import (
 	"strconv"
 	"time"
 
+	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/incident"
-	"supernats/consumer/alerts/outbox"
 	"supernats/schema"
 )
 
@@ -14,7 +14,7 @@ import (
 // is a record to be stored.
 type (
 	Meta         = clock.Meta
-	Notification = outbox.Notification
+	Notification = backlog.Notification
 	Change       = incident.Change
 )
 
