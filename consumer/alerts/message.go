@@ -69,9 +69,9 @@ func stateOf(s *schema.ProcessRecord, m Meta) *schema.AlertEvent {
 		Host: s.Host, Group: s.Group, Process: s.Process, PID: s.PID, Late: isLate(m, s.Since),
 	}
 	switch s.State {
-	case "EXITED":
+	case schema.StateExited:
 		ev.Expected = s.Expected
-	case "FATAL", "BACKOFF":
+	case schema.StateFatal, schema.StateBackoff:
 	default:
 		return ev
 	}
