@@ -49,7 +49,8 @@ var arrows = []arrow{
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
-	{`consumer/(rules|state)`, `schema`, ``},
+	{`consumer/rules`, `schema|consumer/wording`, ``},
+	{`consumer/state`, `schema`, ``},
 	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
 	{`consumer/wording`, `schema`, `-`},
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/(letter|summary))?`, ``},
