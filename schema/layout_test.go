@@ -36,7 +36,9 @@ var arrows = []arrow{
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/notify`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`consumer/app`, `schema.*|consumer.*`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|state)`, ``},
+	{`consumer/terminal`, `schema`, ``},
+	{`consumer/(inspect|testalert|doctor)`, `schema(/stream)?|consumer(/inspect|/state|/rules|/terminal)?`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|state|inspect|doctor|testalert|terminal|cmd/.*)`, ``},
 	{`examples/.*`, `.*`, ``},
 }
 

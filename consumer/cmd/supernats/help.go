@@ -76,8 +76,8 @@ func printExamples(w io.Writer, command *kong.Node) error {
 	return nil
 }
 
-// describe adds the default to the help of a flag.
-func describe(v *kong.Value) string {
+// describeFlag adds the default to the help of a flag.
+func describeFlag(v *kong.Value) string {
 	text := kong.DefaultHelpValueFormatter(v)
 	if !v.HasDefault || v.Default == "" || v.IsBool() || strings.Contains(text, "default:") {
 		return text

@@ -1,0 +1,63 @@
+package terminal
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCounted(t *testing.T) {
+	for got, want := range map[string]string{
+		Counted(0, "host"): "0 hosts", Counted(1, "host"): "1 host", Counted(uint64(2), "host"): "2 hosts",
+		Wait(0, "message"): "0 messages wait", Wait(1, "message"): "1 message waits", Wait(2, "message"): "2 messages wait",
+		Are(1, "host"): "1 host is", Are(2, "host"): "2 hosts are",
+		Tries(1): "1 try", Tries(2): "2 tries", Processes(1): "1 process", Processes(0): "0 processes",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestAge(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Hour: "0s", 0: "0s", 400 * time.Millisecond: "0s", 59 * time.Second: "59s", 90 * time.Second: "1m30s",
+		time.Hour: "1h0m", 3*time.Hour + 59*time.Minute + 59*time.Second: "3h59m", 50 * time.Hour: "2d2h", 400 * 24 * time.Hour: "400d0h",
+	} {
+		if got := Age(d); got != want {
+			t.Errorf("%v is %s", d, got)
+		}
+	}
+}
+
+func TestAgo(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Hour: "0s ago", 59400 * time.Millisecond: "59s ago", 59900 * time.Millisecond: "1m ago", 23*time.Minute + 59*time.Second: "23m ago", 119 * time.Minute: "1h ago", 50 * time.Hour: "2d ago",
+	} {
+		if got := Ago(d); got != want {
+			t.Errorf("%v is %s", d, got)
+		}
+	}
+}
+
+func TestRan(t *testing.T) {
+	got := map[string]string{"none": Ran(nil)}
+	for name, seconds := range map[string]float64{"0": 0, "ms": 0.0124, "s": 3.26, "10 s": 9.96, "min": 200, "days": 187_442.031, "no length": -3} {
+		got[name] = Ran(&seconds)
+	}
+	want := map[string]string{
+		"none": "", "0": "ran 0s", "ms": "ran 12ms", "s": "ran 3.3s", "10 s": "ran 10s", "min": "ran 3m20s", "days": "ran 2d4h", "no length": "ran 0s",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestShellQuote(t *testing.T) {
+	for name, want := range map[string]string{"web1.example.com": "web1.example.com", "": "''", "a b": "'a b'", "$(x)": "'$(x)'", "it's": `'it'\''s'`} {
+		if got := ShellQuote(name); got != want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
