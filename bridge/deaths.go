@@ -15,6 +15,7 @@ import (
 	"supernats/bridge/deathwatch"
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/oom"
+	"supernats/bridge/record"
 	"supernats/schema"
 )
 
@@ -45,7 +46,7 @@ type deaths struct {
 	// Of the goroutine that listens. last is how programs ended that may be given up,
 	// starting are those that are being started, with the serial of that event; pool
 	// and poolSerial are of the last event.
-	last       map[schema.ProcessName]*facts
+	last       map[schema.ProcessName]*record.Facts
 	starting   map[schema.ProcessName]uint64
 	pool       string
 	poolSerial uint64
@@ -65,7 +66,7 @@ func newDeaths(supervisord int, w *waker) (*deaths, error) {
 		return nil, err
 	}
 	d := &deaths{
-		waker: w, starts: make(chan struct{}, 1), last: map[schema.ProcessName]*facts{},
+		waker: w, starts: make(chan struct{}, 1), last: map[schema.ProcessName]*record.Facts{},
 		starting: map[schema.ProcessName]uint64{},
 		limit:    max(0, limit-reservedFiles),
 	}
@@ -125,7 +126,7 @@ func (d *deaths) started() {
 
 // note takes an event that is being accepted, and returns what is known of the death
 // that it reports; nil without one.
-func (d *deaths) note(h *eventlistener.Header, payload []byte) *facts {
+func (d *deaths) note(h *eventlistener.Header, payload []byte) *record.Facts {
 	d.end = end{}
 	if h.Pool == d.pool && h.PoolSerial > d.poolSerial+1 {
 		d.watch.Gap()
@@ -187,7 +188,7 @@ func (d *deaths) exit(name schema.ProcessName, pid int, certain bool) (deathwatc
 }
 
 // ended returns what is known of a death.
-func (d *deaths) ended(exit deathwatch.Exit, ok bool) *facts {
+func (d *deaths) ended(exit deathwatch.Exit, ok bool) *record.Facts {
 	if !ok {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"supernats/bridge/trouble"
 	"supernats/schema"
 )
 
@@ -41,7 +42,7 @@ type lag struct {
 }
 
 // saw takes note of an event that is read now.
-func (l *lag) saw(t *troubles, event string, payload []byte, now time.Time) {
+func (l *lag) saw(t *trouble.Board, event string, payload []byte, now time.Time) {
 	if l.off.Load() {
 		return
 	}
@@ -56,7 +57,7 @@ func (l *lag) saw(t *troubles, event string, payload []byte, now time.Time) {
 		l.drops += l.dropped.Swap(0)
 		// A buffer that is too small for other events too is in the record of the loss.
 		if now.Sub(l.dropping) >= dropsFor && l.chatty() {
-			t.raise(troubleBacklog, fmt.Sprintf("supervisord has dropped %d events: its buffer is full%s", l.drops, l.share()), fixChatty)
+			t.Raise(troubleBacklog, fmt.Sprintf("supervisord has dropped %d events: its buffer is full%s", l.drops, l.share()), fixChatty)
 		}
 	}
 	if ticks[event] == 0 {
@@ -66,7 +67,7 @@ func (l *lag) saw(t *troubles, event string, payload []byte, now time.Time) {
 	late := now.Sub(tickTime(payload, now))
 	if late < lateTick {
 		l.since, l.events, l.output, l.drops, l.dropping = time.Time{}, 0, 0, 0, time.Time{}
-		t.clear(troubleBacklog)
+		t.Clear(troubleBacklog)
 		return
 	}
 	if l.since.IsZero() {
@@ -75,7 +76,7 @@ func (l *lag) saw(t *troubles, event string, payload []byte, now time.Time) {
 	if now.Sub(l.since) < lateFor {
 		return
 	}
-	t.raise(troubleBacklog, fmt.Sprintf("supervisord hands events on %v after they happened%s", late.Round(time.Second), l.share()), l.fix())
+	t.Raise(troubleBacklog, fmt.Sprintf("supervisord hands events on %v after they happened%s", late.Round(time.Second), l.share()), l.fix())
 }
 
 // chatty reports whether most of the events are output of programs.

@@ -9,51 +9,53 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"supernats/bridge/trouble"
 )
 
 func TestLag(t *testing.T) {
-	tick := func(l *lag, list *troubles, late time.Duration) {
+	tick := func(l *lag, list *trouble.Board, late time.Duration) {
 		due := time.Now().Add(-late).Unix()
 		l.saw(list, "TICK_5", fmt.Appendf(nil, "when:%d", due), time.Now())
 	}
 	for _, tc := range []struct {
 		name string
-		do   func(l *lag, list *troubles)
+		do   func(l *lag, list *trouble.Board)
 		want []string // words of the trouble; none: there is no trouble
 	}{
-		{"in time", func(l *lag, list *troubles) {
+		{"in time", func(l *lag, list *trouble.Board) {
 			for range 10 {
 				tick(l, list, time.Second)
 				time.Sleep(5 * time.Second)
 			}
 		}, nil},
-		{"after a restart, those that waited", func(l *lag, list *troubles) {
+		{"after a restart, those that waited", func(l *lag, list *trouble.Board) {
 			for n := range 100 {
 				tick(l, list, time.Duration(100-n)*5*time.Second)
 				time.Sleep(10 * time.Millisecond)
 			}
 		}, nil},
-		{"a clock that was set, once", func(l *lag, list *troubles) {
+		{"a clock that was set, once", func(l *lag, list *trouble.Board) {
 			tick(l, list, time.Hour)
 			time.Sleep(5 * time.Second)
 			tick(l, list, 0)
 			time.Sleep(5 * time.Second)
 			tick(l, list, 0)
 		}, nil},
-		{"not understood", func(l *lag, list *troubles) {
+		{"not understood", func(l *lag, list *trouble.Board) {
 			for range 3 {
 				l.saw(list, "TICK_5", []byte("when:never"), time.Now())
 				time.Sleep(5 * time.Second)
 			}
 		}, nil},
-		{"late, and nobody writes much", func(l *lag, list *troubles) {
+		{"late, and nobody writes much", func(l *lag, list *trouble.Board) {
 			for range 3 {
 				l.saw(list, "PROCESS_STATE_EXITED", nil, time.Now())
 				tick(l, list, 12*time.Second)
 				time.Sleep(5 * time.Second)
 			}
 		}, []string{"12s after they happened", "buffer_size=65536"}},
-		{"late, in a flood of output", func(l *lag, list *troubles) {
+		{"late, in a flood of output", func(l *lag, list *trouble.Board) {
 			for range 3 {
 				for range 99 {
 					l.saw(list, "PROCESS_LOG_STDOUT", nil, time.Now())
@@ -63,7 +65,7 @@ func TestLag(t *testing.T) {
 				time.Sleep(5 * time.Second)
 			}
 		}, []string{"12s after they happened", "98 % of its events are output", "supernats-bridge conf"}},
-		{"dropped in a flood", func(l *lag, list *troubles) {
+		{"dropped in a flood", func(l *lag, list *trouble.Board) {
 			for range 99 {
 				l.saw(list, "PROCESS_COMMUNICATION_STDOUT", nil, time.Now())
 			}
@@ -73,7 +75,7 @@ func TestLag(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}, []string{"dropped 84 events", "100 % of its events are output", "supernats-bridge conf"}},
-		{"dropped in a flood, for moments", func(l *lag, list *troubles) { // the loss says it
+		{"dropped in a flood, for moments", func(l *lag, list *trouble.Board) { // the loss says it
 			l.dropped.Add(7)
 			l.saw(list, "PROCESS_LOG_STDERR", nil, time.Now())
 			time.Sleep(5 * time.Second)
@@ -82,18 +84,18 @@ func TestLag(t *testing.T) {
 			l.dropped.Add(7)
 			l.saw(list, "PROCESS_LOG_STDERR", nil, time.Now())
 		}, nil},
-		{"dropped without a flood", func(l *lag, list *troubles) { // the loss says it
+		{"dropped without a flood", func(l *lag, list *trouble.Board) { // the loss says it
 			l.dropped.Add(7)
 			l.saw(list, "PROCESS_STATE_EXITED", nil, time.Now())
 		}, nil},
-		{"a section for output", func(l *lag, list *troubles) {
+		{"a section for output", func(l *lag, list *trouble.Board) {
 			l.off.Store(true)
 			for range 3 {
 				tick(l, list, 12*time.Second)
 				time.Sleep(5 * time.Second)
 			}
 		}, nil},
-		{"over", func(l *lag, list *troubles) {
+		{"over", func(l *lag, list *trouble.Board) {
 			for range 3 {
 				tick(l, list, 12*time.Second)
 				time.Sleep(5 * time.Second)
@@ -103,9 +105,9 @@ func TestLag(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				list := newTroubles(zerolog.Nop(), prometheus.NewRegistry(), nil)
+				list := trouble.New(trouble.Config{Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()})
 				tc.do(new(lag), list)
-				got := list.lasting()
+				got := list.Lasting()
 				if len(got) > 0 != (len(tc.want) > 0) || len(got) > 0 && got[0].Cause != troubleBacklog {
 					t.Fatalf("troubles: %v", got)
 				}

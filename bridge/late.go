@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"supernats/bridge/supervisord"
+	"supernats/bridge/trouble"
 	"supernats/schema"
 )
 
@@ -34,7 +35,7 @@ const (
 //
 // A death is matched with its event by the name of the process, in their order.
 type lateDeaths struct {
-	troubles *troubles
+	troubles *trouble.Board
 	follow   func(context.Context) (deathLog, error)
 
 	// Of the goroutine that listens.
@@ -58,7 +59,7 @@ type lateDeath struct {
 	seen time.Time
 }
 
-func newLateDeaths(t *troubles, follow func(context.Context) (deathLog, error)) *lateDeaths {
+func newLateDeaths(t *trouble.Board, follow func(context.Context) (deathLog, error)) *lateDeaths {
 	return &lateDeaths{troubles: t, follow: follow, rush: make(chan struct{}, 1)}
 }
 
@@ -118,7 +119,7 @@ func (l *lateDeaths) during(ctx context.Context, log deathLog) {
 		l.mu.Lock()
 		l.waiting = nil
 		l.mu.Unlock()
-		l.troubles.clear(troubleLate)
+		l.troubles.Clear(troubleLate)
 	}()
 	t := time.NewTicker(deathsEvery)
 	defer t.Stop()
@@ -136,9 +137,9 @@ func (l *lateDeaths) during(ctx context.Context, log deathLog) {
 			return
 		}
 		if text := l.late(deaths, time.Now()); text != "" {
-			l.troubles.raise(troubleLate, text, "events wait in supervisord's buffer: "+fixChatty)
+			l.troubles.Raise(troubleLate, text, "events wait in supervisord's buffer: "+fixChatty)
 		} else {
-			l.troubles.clear(troubleLate)
+			l.troubles.Clear(troubleLate)
 		}
 	}
 }

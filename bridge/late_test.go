@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/supervisord"
+	"supernats/bridge/trouble"
 	"supernats/schema"
 )
 
@@ -117,7 +118,7 @@ func TestLateDeaths(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var w written
-				list := newTroubles(zerolog.Nop(), prometheus.NewRegistry(), nil)
+				list := trouble.New(trouble.Config{Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()})
 				l := newLateDeaths(list, w.follow)
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan struct{})
@@ -129,7 +130,7 @@ func TestLateDeaths(t *testing.T) {
 				tc.do(l, &w)
 				synctest.Wait()
 				got := ""
-				if lasting := list.lasting(); len(lasting) > 0 {
+				if lasting := list.Lasting(); len(lasting) > 0 {
 					got = lasting[0].Text
 				}
 				if got != tc.want {

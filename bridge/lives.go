@@ -7,6 +7,7 @@ import (
 
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/look"
+	"supernats/bridge/record"
 	"supernats/schema"
 )
 
@@ -83,7 +84,7 @@ func newLives(looks *look.Looker, current bool) *lives {
 // note takes an event that is being accepted, and adds to what is known of the death
 // that it reports; nil is nothing. at is when it was read, e what the kernel has reported
 // of the death.
-func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, e end, f *facts) *facts {
+func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, e end, f *record.Facts) *record.Facts {
 	if l == nil {
 		return f
 	}
@@ -117,7 +118,7 @@ func (l *lives) note(h *eventlistener.Header, payload []byte, at time.Time, e en
 	}
 
 	if f == nil {
-		f = new(facts)
+		f = new(record.Facts)
 	}
 	if f.Last = is.last; is.ran != nil {
 		f.Ran = is.ran

@@ -11,6 +11,7 @@ import (
 
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/look"
+	"supernats/bridge/record"
 	"supernats/schema"
 )
 
@@ -102,7 +103,7 @@ func TestRanByKernel(t *testing.T) {
 	}
 	h, payload := step{0, "EXITED", 7}.event(2)
 	exit := &schema.Exit{Signal: "SIGKILL"}
-	f := l.note(h, payload, read, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}, &facts{Exit: exit})
+	f := l.note(h, payload, read, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}, &record.Facts{Exit: exit})
 	if f.Ran == nil || *f.Ran != 60 || f.Exit != exit || f.Last != nil {
 		t.Errorf("%+v", f)
 	}
@@ -160,22 +161,6 @@ func TestRanByLooks(t *testing.T) {
 	const tick = 15 * time.Millisecond // of /proc
 	if ran < died.Sub(begun)-tick || ran > noticed.Sub(before)+tick || f.Last.RSS == 0 {
 		t.Errorf("ran for %v, want between %v and %v; last %+v", ran, died.Sub(begun), noticed.Sub(before), f.Last)
-	}
-}
-
-// A program that could not be started has not run.
-func TestNeverRan(t *testing.T) {
-	t.Parallel()
-	ran := 1.5
-	for _, tc := range []struct {
-		exit *schema.Exit
-		want bool
-	}{{nil, true}, {&schema.Exit{Signal: "SIGKILL"}, true}, {&schema.Exit{SpawnErr: "can't find command"}, false}} {
-		e := &schema.Event{Event: schema.ProcessStateBackoff, Exit: tc.exit}
-		(&facts{Ran: &ran, Last: &schema.Look{}}).apply(e)
-		if got := e.Ran != nil && e.Last != nil; got != tc.want {
-			t.Errorf("%+v: %v, %v", tc.exit, e.Ran, e.Last)
-		}
 	}
 }
 

@@ -13,7 +13,7 @@ func (b *Bridge) followLives() {
 	if !b.sees(schema.ProcessStateExited) {
 		return // a section for output
 	}
-	l := newLives(nil, b.cfg.StartedTogether)
+	l := newLives(nil, b.life.together)
 	defer b.lives.Store(l)
 	evidence := &b.life.evidence
 	if evidence.LocalPID() == 0 {

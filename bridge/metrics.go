@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"supernats/bridge/ledger"
 	"supernats/schema"
 )
 
@@ -84,7 +85,7 @@ func newMetrics(reg prometheus.Registerer, b *Bridge) *metrics {
 	for _, name := range append(schema.Names(), otherEvent) {
 		m.events[name] = events.WithLabelValues(name)
 	}
-	for _, cause := range []string{causeBuffer, causeFull, causeCorrupt, causeUnpublishable} {
+	for _, cause := range []string{ledger.CauseBuffer, ledger.CauseFull, ledger.CauseCorrupt, causeUnpublishable} {
 		m.lost.WithLabelValues(cause)
 	}
 	for _, g := range []struct {

@@ -90,13 +90,13 @@ func (b *Bridge) startOutput(ctx context.Context) {
 			return
 		}
 		for err := b.startNeeded(ctx); err != nil; err = b.startNeeded(ctx) {
-			b.troubles.raise(troubleOutput, "programs have their output published, and the section for it does not run: "+err.Error(),
+			b.troubles.Raise(troubleOutput, "programs have their output published, and the section for it does not run: "+err.Error(),
 				"set autostart=true in that section of supervisord's configuration, then run: supervisorctl update")
 			if !sleep(ctx, outputAgain) {
 				return
 			}
 		}
-		b.troubles.clear(troubleOutput)
+		b.troubles.Clear(troubleOutput)
 	}
 }
 

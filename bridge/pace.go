@@ -58,7 +58,9 @@ func (p *pace) burst(now time.Time) bool {
 func paceSlotOf(t time.Time) uint64 { return uint64(t.UnixNano()/int64(paceSlot)) & (1<<32 - 1) }
 
 // giveWay reports whether the publisher is to wait: there is a burst, and room for it.
-func (b *Bridge) giveWay() bool { return b.pace.burst(time.Now()) && b.spool.Used() < giveWayBelow }
+func (b *Bridge) giveWay() bool {
+	return b.pace.burst(time.Now()) && b.journal.spool.Load().Used() < giveWayBelow
+}
 
 // giveWayBelow is the part of the spool up to which bursts are taken before anything
 // is published.

@@ -72,8 +72,13 @@ func (b *Bridge) sees(event string) bool {
 
 // pool is the name of our section, empty where that is not known yet.
 func (b *Bridge) pool() string {
-	if who := b.identity.Load(); who != nil {
-		return who.pool
+	return b.life.pool()
+}
+
+// pool is the name of our section, empty where that is not known yet.
+func (l *life) pool() string {
+	if names := l.names.Load(); names != nil {
+		return names.pool
 	}
 	return os.Getenv("SUPERVISOR_GROUP_NAME")
 }
@@ -98,7 +103,7 @@ func (b *Bridge) checkSection(ctx context.Context) {
 	case <-b.section.done:
 		data, text, fix := describeSection(b.section.conf, b.pool())
 		if text != "" {
-			b.troubles.raise(troubleSection, text, fix)
+			b.troubles.Raise(troubleSection, text, fix)
 		}
 		if data != nil {
 			b.lag.off.Store(!b.sees(schema.ProcessStateExited))
@@ -122,13 +127,13 @@ func (b *Bridge) awaitTicks(ctx context.Context) {
 		}
 		switch {
 		case b.watch.period.Load() != 0:
-			b.troubles.clear(troubleNoTicks)
+			b.troubles.Clear(troubleNoTicks)
 			return
 		case b.watch.count.Load() == 0:
 		case first.IsZero():
 			first = time.Now()
 		case time.Since(first) > ticksWait:
-			b.troubles.raise(troubleNoTicks, fmt.Sprintf("no TICK has come for %v: the bridge cannot notice that supervisord has stopped sending events to it", ticksWait), fixTicks)
+			b.troubles.Raise(troubleNoTicks, fmt.Sprintf("no TICK has come for %v: the bridge cannot notice that supervisord has stopped sending events to it", ticksWait), fixTicks)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/supervisord"
+	"supernats/bridge/trouble"
 	"supernats/schema"
 )
 
@@ -138,10 +139,10 @@ func TestNoTicks(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := &Bridge{troubles: newTroubles(zerolog.Nop(), prometheus.NewRegistry(), nil)}
+				b := &Bridge{troubles: trouble.New(trouble.Config{Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()})}
 				b.section.done = make(chan struct{})
 				close(b.section.done)
-				b.identity.Store(&identity{pool: "supernats"})
+				b.life.names.Store(&names{pool: "supernats"})
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan struct{})
 				go func() {
@@ -150,16 +151,16 @@ func TestNoTicks(t *testing.T) {
 				}()
 				tc.events(&b.watch)
 				time.Sleep(ticksWait - time.Second)
-				if got := b.troubles.lasting(); len(got) > 0 {
+				if got := b.troubles.Lasting(); len(got) > 0 {
 					t.Errorf("too early: %v", got)
 				}
 				time.Sleep(time.Minute)
-				if got := b.troubles.lasting(); len(got) > 0 != tc.want || tc.want && got[0].Cause != troubleNoTicks {
+				if got := b.troubles.Lasting(); len(got) > 0 != tc.want || tc.want && got[0].Cause != troubleNoTicks {
 					t.Errorf("lasting: %v", got)
 				}
 				b.watch.saw("TICK_3600") // better than nothing
 				time.Sleep(time.Minute)
-				if got := b.troubles.lasting(); len(got) > 0 {
+				if got := b.troubles.Lasting(); len(got) > 0 {
 					t.Errorf("lasting after a tick: %v", got)
 				}
 				cancel()
@@ -182,7 +183,7 @@ func TestSees(t *testing.T) {
 		{"", true, true}, // not known
 	} {
 		b := &Bridge{}
-		b.identity.Store(&identity{pool: "supernats"})
+		b.life.names.Store(&names{pool: "supernats"})
 		b.section.done = make(chan struct{})
 		close(b.section.done)
 		if tc.events != "" {

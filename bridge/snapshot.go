@@ -130,19 +130,17 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	b.table.Answer(snap.Processes)
 	b.unheard.answer(b.table.Due(), snap.Processes)
 	now := time.Now()
-	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, b.boot.String(), serial, reason
+	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, b.life.boot.String(), serial, reason
 	ce := snap.Envelope(now)
 	json, err := schema.Marshal(ce)
 	if err != nil {
 		b.log.Error().Err(err).Msg("snapshot cannot be encoded")
 		return
 	}
-	if b.spool.Used() > shedAbove {
+	if b.journal.spool.Load().Used() > shedAbove {
 		return // the next one tells the same
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.spool.Append(appendMessage(nil, now, b.boot.load(), b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
+	if err := b.journal.appendMessage(now, schema.SnapshotSubject(b.cfg.Host), ce.ID, json); err != nil {
 		if b.snapshotFails.Failed(err) {
 			b.log.Warn().Err(err).Msg("snapshot cannot be stored")
 		}
@@ -164,14 +162,14 @@ func (b *Bridge) serverTrouble(err error) {
 		b.log.Debug().Err(err).Msg("supervisord's XML-RPC has not answered in time")
 		return
 	}
-	b.troubles.raise(troubleXMLRPC, "supervisord's XML-RPC does not answer, no process tables: "+err.Error(),
+	b.troubles.Raise(troubleXMLRPC, "supervisord's XML-RPC does not answer, no process tables: "+err.Error(),
 		"check that supervisord's configuration has a [unix_http_server] and [rpcinterface:supervisor] and that this user may open its socket; or set --server-url")
 }
 
 // serverAnswered says that it does.
 func (b *Bridge) serverAnswered() {
 	b.calls.timeouts.Store(0)
-	b.troubles.clear(troubleXMLRPC)
+	b.troubles.Clear(troubleXMLRPC)
 }
 
 func isTimeout(err error) bool {

@@ -143,3 +143,19 @@ func TestWakeByLine(t *testing.T) {
 		t.Errorf("%q", out.String())
 	}
 }
+
+// A bucket never gives more than its size at once, and then one each time.
+func TestBucket(t *testing.T) {
+	t.Parallel()
+	b, now, n := bucket{every: time.Second / 48, size: 2}, time.Unix(1, 0), 0
+	for end := now.Add(time.Second); now.Before(end); now = now.Add(time.Millisecond) {
+		if wait := b.take(now); wait == 0 {
+			n++
+		} else if wait > time.Second/48+time.Millisecond {
+			t.Fatalf("%v to wait", wait)
+		}
+	}
+	if n < 45 || n > 50 {
+		t.Errorf("%d times in a second", n)
+	}
+}

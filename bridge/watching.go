@@ -75,10 +75,10 @@ func (d *deaths) describe(wake bool) *schema.Watch {
 // watchLimited reports processes that there is no descriptor for.
 func (b *Bridge) watchLimited(watched, refused int) {
 	if refused == 0 {
-		b.troubles.clear(troubleWatch)
+		b.troubles.Clear(troubleWatch)
 		return
 	}
-	b.troubles.raise(troubleWatch,
+	b.troubles.Raise(troubleWatch,
 		fmt.Sprintf("%d of %d processes are not watched, their deaths are reported up to a second later: the limit of open files is too low", refused, watched+refused),
 		fmt.Sprintf("raise the hard limit of open files of supervisord above %d (LimitNOFILE= of its systemd unit, or ulimit -Hn), and restart it", watched+refused+2*reservedFiles))
 }

@@ -153,9 +153,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	for {
 		err := c.read(ctx, func() {
 			wait = 0
-			if n, begun := failing.Over(); n > 0 {
-				c.log.Info().Int("failed_before", n).Dur("lasted_ms", time.Since(begun)).Msg("reading the stream works again")
-			}
+			failing.LogOver(c.log).Msg("reading the stream works again")
 		})
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -297,9 +295,7 @@ func (c *Consumer) one(ctx context.Context, raw jetstream.Msg) error {
 		if m.Tries == 1 {
 			return nil // says nothing of one that fails
 		}
-		if n, begun := c.failing.Over(); n > 0 {
-			c.log.Info().Uint64("seq", m.Seq).Int("failed_before", n).Dur("lasted_ms", time.Since(begun)).Msg("messages are handled again")
-		}
+		c.failing.LogOver(c.log).Uint64("seq", m.Seq).Msg("messages are handled again")
 		return nil
 	case ctx.Err() != nil:
 		_ = raw.Nak() // for the next one, at once
@@ -309,11 +305,7 @@ func (c *Consumer) one(ctx context.Context, raw jetstream.Msg) error {
 	}
 	c.at.seen(m, false)
 	wait := c.cfg.BackOff[min(m.Tries, len(c.cfg.BackOff))-1]
-	level := zerolog.DebugLevel
-	if c.failing.Failed(err) {
-		level = zerolog.WarnLevel
-	}
-	c.log.WithLevel(level).Err(err).Uint64("seq", m.Seq).Str("subject", m.Subject).Int("try", m.Tries).Dur("again_in_ms", wait.Round(time.Millisecond)).Msg("message could not be handled")
+	c.failing.Log(c.log, err).Uint64("seq", m.Seq).Str("subject", m.Subject).Int("try", m.Tries).Dur("again_in_ms", wait.Round(time.Millisecond)).Msg("message could not be handled")
 	if err := raw.NakWithDelay(wait); err != nil {
 		return fmt.Errorf("postpone message %d: %w", m.Seq, err)
 	}

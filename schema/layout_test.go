@@ -22,23 +22,45 @@ type arrow struct {
 }
 
 var arrows = []arrow{
-	{`schema`, ``, `-`},
+	{`schema`, `schema/internal/.*`, `-`},
+	{`schema/internal/.*`, `schema/internal/.*`, `-`},
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
-	{`schema/httplimit`, ``, `-`},
-	{`schema/repeat`, ``, `-`},
-	{`schema/secretfile`, ``, `-`},
+	{`schema/(httplimit|secretfile)`, ``, `-`},
+	{`schema/repeat`, ``, `github.com/rs/zerolog`},
+	{`schema/program`, ``, ``},
+
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `bridge(/eventlistener|/spool)?`, ``},
+	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool|/record|/section)?`, ``},
 	{`bridge/(eventlistener|spool)`, ``, `-`},
+	{`bridge/ledger`, `schema`, `-`},
+	// A record holds an event's header line, and its messages are made for a publisher.
+	{`bridge/record`, `schema(/stream)?|bridge/(eventlistener|publish)`, ``},
+	// The facts of a death come from the kernel by three ways, and go into a record.
+	{`bridge/deaths`, `schema|bridge/(eventlistener|record|deathwatch|oom|look)`, ``},
+	// The section is one of supervisord's configuration.
+	{`bridge/section`, `schema|bridge/supervisord.*`, ``},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
+
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
-	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
-	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/notify`, ``},
-	{`consumer/chaos`, ``, ``}, // nothing but tests
+	{`consumer/(rules|state)`, `schema`, ``},
+	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
+	{`consumer/wording`, `schema`, `-`},
+	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/letter)?`, ``},
+	{`consumer/health`, `schema/repeat`, ``},
+	{`consumer/fit`, `schema`, `-`},
+	{`consumer/records`, `schema(/stream|/repeat)?|consumer/fit`, ``},
+	{`consumer/config/strict`, ``, ``},
+	{`consumer/config`, `schema.*|consumer/(config/strict|rules|notify.*)`, ``},
+	{`consumer/(embedded|lease)`, `schema.*|consumer/health`, ``},
+	{`consumer/(source|outbox)`, `schema.*|consumer/(health|fit|records)`, ``},
+	{`consumer/deliver`, `schema.*|consumer/(health|records|notify|source)`, ``},
+	{`consumer/intake`, `schema.*|consumer/(alerts.*|fit|health|notify|outbox|records|rules|source|state)`, ``},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
-	{`consumer/terminal`, `schema`, ``},
-	{`consumer/(inspect|testalert|doctor)`, `schema(/stream)?|consumer(/inspect|/state|/rules|/terminal)?`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|state|inspect|doctor|testalert|terminal|cmd/.*)`, ``},
+	{`consumer/terminal`, `schema|consumer/wording`, ``},
+	{`consumer/(inspect|testalert)`, `schema(/stream)?|consumer(/inspect|/rules|/state|/wording)?`, ``},
+	{`consumer/doctor`, `schema(/stream)?|consumer(/inspect|/state|/wording)?`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|state|terminal|testalert|wording|cmd/.*)`, ``},
+	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }
 

@@ -90,10 +90,6 @@ type Bridge struct {
 	Watch *Watch `json:"watch,omitempty"`
 }
 
-// SupervisorGone is the state of a supervisord that has ended without stopping its
-// listener first: it was killed.
-const SupervisorGone = "GONE"
-
 // Section is what supervisord's configuration says of a listener.
 type Section struct {
 	// Events are the names of events=, as they are written.

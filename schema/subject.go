@@ -115,10 +115,6 @@ func SnapshotSubject(host string) string { return SnapshotPrefix + Token(host) }
 // BridgeSubject is where a host's bridge publishes its records of one kind.
 func BridgeSubject(host, kind string) string { return BridgePrefix + Token(host) + "." + kind }
 
-// BridgeConsumer is the name of the consumer by which the bridges of a host find out what
-// the stream of events has of them.
-func BridgeConsumer(host string) string { return "bridge_" + Token(host) }
-
 // OfHost reports whether a subject is one of a host's below a prefix. Rights are
 // granted on subjects, so what a payload says of its host is true only if the
 // subject says the same.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,7 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/rules"
+	"supernats/consumer/alerts"
+	"supernats/consumer/fit"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -27,13 +29,13 @@ const (
 
 // sending is a message with a notification, or a part of one, that is on its way.
 type sending struct {
-	note *rules.Notification
+	note *alerts.Notification
 	msg  *nats.Msg
 	ack  jetstream.PubAckFuture
 }
 
 // publish stores notifications, each once.
-func (v *events) publish(ctx context.Context, notes []rules.Notification) error {
+func (v *events) publish(ctx context.Context, notes []alerts.Notification) error {
 	var sent []sending
 	now := time.Now().Add(v.skew)
 	for i := range notes {
@@ -83,16 +85,16 @@ func (v *events) publish(ctx context.Context, notes []rules.Notification) error 
 }
 
 // messages are those of one notification, mostly one.
-func (v *events) messages(n *rules.Notification) ([]*nats.Msg, error) {
-	pieces, err := v.write(n)
+func (v *events) messages(n *alerts.Notification) ([]*nats.Msg, error) {
+	pieces, err := v.pieces(n)
 	if err != nil {
 		return nil, err
 	}
 	messages := make([]*nats.Msg, 0, len(pieces))
 	for _, p := range pieces {
-		m := &nats.Msg{Subject: n.Alert.Subject(), Data: p.json, Header: nats.Header{
+		m := &nats.Msg{Subject: n.Alert.Subject(), Data: p.JSON, Header: nats.Header{
 			stream.HeaderContentType: {schema.ContentType},
-			headerID:                 {p.id},
+			headerID:                 {p.ID},
 			headerSeq:                {strconv.FormatUint(n.Seq, 10)},
 		}}
 		v.signer.sign(m)
@@ -179,7 +181,7 @@ func (v *events) isOurs(ctx context.Context, id string, seq uint64) (bool, error
 
 // publishSmaller publishes a notification of which a message was refused as too
 // large, and returns the sequence of its last message.
-func (v *events) publishSmaller(ctx context.Context, n *rules.Notification) (seq uint64, err error) {
+func (v *events) publishSmaller(ctx context.Context, n *alerts.Notification) (seq uint64, err error) {
 	s, err := v.js.Stream(ctx, stream.Alerts)
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
@@ -215,7 +217,7 @@ const clocksDiffer = time.Minute
 
 // published returns the sequence of a notification, or of a later one on its subject, if
 // that is already stored, else 0: they are made in order.
-func (v *events) published(ctx context.Context, n *rules.Notification) (stored uint64, err error) {
+func (v *events) published(ctx context.Context, n *alerts.Notification) (stored uint64, err error) {
 	s, err := v.js.Stream(ctx, stream.Alerts)
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
@@ -240,27 +242,21 @@ func (v *events) published(ctx context.Context, n *rules.Notification) (stored u
 		return last.Sequence, nil
 	}
 	// Both follow from the same message: of one alert, by their numbers.
-	alert, number, end := cutID(last.Header.Get(headerID))
-	own, ours, _ := cutID(n.ID)
+	alert, number, end := fit.CutID(last.Header.Get(headerID))
+	own, ours, _ := fit.CutID(n.ID)
 	if alert == own && (ours < number || ours == number && (end == 0 || end == len(n.Alert.Events))) {
 		return last.Sequence, nil
 	}
 	return 0, nil
 }
 
-// partID is the id of a part of a notification: the events from first to before end.
-func partID(id string, first, end int) string {
-	return id + "." + strconv.Itoa(first) + "." + strconv.Itoa(end)
-}
-
-// cutID takes an id apart into that of the alert, the notification's number and, of a
-// part, where it ends.
-func cutID(id string) (alert string, number, end int) {
-	i := strings.LastIndexByte(id, '/')
-	numbers := strings.Split(id[i+1:], ".")
-	number, _ = strconv.Atoi(numbers[0])
-	if len(numbers) == 3 {
-		end, _ = strconv.Atoi(numbers[2])
+// pieces writes a notification as messages that the server and the stream take.
+func (v *events) pieces(n *alerts.Notification) ([]fit.Piece, error) {
+	limit := int(v.js.Conn().MaxPayload())
+	if v.maxAlert > 0 {
+		limit = min(limit, v.maxAlert)
 	}
-	return id[:max(i, 0)], number, end
+	a := *n.Alert
+	a.Events = v.line.sequences(slices.Clone(a.Events))
+	return fit.Notification(n.ID, n.Type, &a, n.At, limit)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"supernats/consumer/health"
 	"supernats/consumer/rules"
 	"supernats/schema/repeat"
 	"supernats/schema/stream"
@@ -35,7 +36,7 @@ type App struct {
 	options  Options
 	instance string
 	log      zerolog.Logger
-	health   *health
+	health   *health.Health
 	store    *storeWatch
 	server   atomic.Pointer[embeddedServer] // nil: it is somebody else's
 	ready    chan struct{}
@@ -90,7 +91,7 @@ func New(cfg Config, o Options) (*App, error) {
 		again:      make(chan struct{}, 1),
 		stuckAfter: stuckAfter, readyPatience: readyPatience,
 	}
-	a.health = newHealth(a.log)
+	a.health = health.New(a.log)
 	a.store = newStoreWatch(a.health, a.log)
 	p, err := a.prepare(cfg)
 	if err != nil {
@@ -229,11 +230,11 @@ func (a *App) Run(ctx context.Context) error {
 // work creates what is missing, and works whenever this is the active instance.
 func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 	a.store.use(js)
-	create := retry{
-		log: a.log, what: "creating streams and buckets", conn: js.Conn(),
-		health: a.health, cause: causeMissing, fix: lookCloser,
+	create := health.Retry{
+		Log: a.log, What: "creating streams and buckets", Conn: js.Conn(),
+		Health: a.health, Cause: causeMissing, Fix: health.RunDoctor,
 	}
-	if err := create.until(ctx, func() error { return a.ensure(ctx, js) }); err != nil {
+	if err := create.Until(ctx, func() error { return a.ensure(ctx, js) }); err != nil {
 		return err
 	}
 	k := &keeper{
@@ -285,8 +286,8 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 	a.isActive.Store(true)
 	defer a.isActive.Store(false)
 	if a.options.Rebuild && !a.rebuilt {
-		again := retry{log: a.log, what: "rebuilding the states", conn: js.Conn(), health: a.health, cause: causeEvents, fix: lookCloser}
-		if err := again.until(ctx, func() error { return a.rebuild(ctx, js) }); err != nil {
+		again := health.Retry{Log: a.log, What: "rebuilding the states", Conn: js.Conn(), Health: a.health, Cause: causeEvents, Fix: health.RunDoctor}
+		if err := again.Until(ctx, func() error { return a.rebuild(ctx, js) }); err != nil {
 			return err
 		}
 		a.rebuilt = true
@@ -331,12 +332,12 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 		d := newDelivery(js, r, held, defaultTiming(), a.log)
 		d.inbox.queues, d.health = &a.queues, a.health
 		// Before the first event is read, so that its alert finds the queue.
-		create := retry{
-			log: a.log, what: "creating the queue of " + r.Name(), conn: js.Conn(),
-			health: a.health, cause: causeAlerts + " " + r.Name(), fix: lookCloser,
+		create := health.Retry{
+			Log: a.log, What: "creating the queue of " + r.Name(), Conn: js.Conn(),
+			Health: a.health, Cause: causeAlerts + " " + r.Name(), Fix: health.RunDoctor,
 		}
 		begun := time.Now()
-		if err := create.until(ctx, func() error { return a.createQueue(ctx, d, begun) }); err != nil {
+		if err := create.Until(ctx, func() error { return a.createQueue(ctx, d, begun) }); err != nil {
 			return err
 		}
 		deliveries = append(deliveries, d)
@@ -346,8 +347,8 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 		g.Go(func() error { return d.Run(ctx) })
 	}
 	g.Go(func() error { // nothing waits for it: it is for people
-		say := retry{log: a.log, what: "writing down the receivers"}
-		return say.until(ctx, func() error { return a.publishRoster(ctx, js, p) })
+		say := health.Retry{Log: a.log, What: "writing down the receivers"}
+		return say.Until(ctx, func() error { return a.publishRoster(ctx, js, p) })
 	})
 	v.plan = p
 	var reading sync.Once

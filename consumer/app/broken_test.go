@@ -10,7 +10,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"supernats/consumer/rules"
+	"supernats/consumer/alerts"
+	"supernats/consumer/health"
+	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -46,11 +48,11 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 			defer v.mutes.stop()
 			note := crashes(1, "a log\n")
 			note.At = time.Now().Add(-time.Hour) // it is looked whether it is there
-			v.pending, v.looked = []rules.Notification{note}, time.Time{}
+			v.pending, v.looked = []alerts.Notification{note}, time.Time{}
 
 			p.set(true, false)
 			time.AfterFunc(50*time.Millisecond, p.cut)
-			if err := ask(t.Context()); !errors.Is(err, errBroke) && !errors.Is(err, nats.ErrDisconnected) {
+			if err := ask(t.Context()); !errors.Is(err, health.ErrBroken) && !errors.Is(err, nats.ErrDisconnected) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -90,7 +92,7 @@ func TestRecordsThatVanishBeforeTheyAreRead(t *testing.T) {
 	if err := stream.EnsureAll(t.Context(), f.js, stream.DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
-	if err := v.restore(t.Context(), &durableSource{}); !errors.Is(err, errRestored) {
+	if err := v.restore(t.Context(), &durableSource{}); !errors.Is(err, records.ErrRestored) {
 		t.Fatalf("an empty bucket is read: %v", err)
 	}
 	if err := errors.Join(v.remember(t.Context(), false), v.restore(t.Context(), &durableSource{})); err != nil {

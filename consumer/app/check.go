@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/natsconn"
@@ -64,7 +62,7 @@ func (c *Config) check() problems {
 	p.limits(c.Limits)
 	p.holds(c)
 	for i, g := range c.Groups {
-		if !doublestar.ValidatePattern(g) {
+		if _, err := schema.ParseGlob(g); err != nil {
 			p.add(fmt.Sprintf("groups[%d]", i), "found %q, allowed are names with *, ?, [a-z] and {a,b}", g)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
+	"supernats/consumer/health"
 	"supernats/schema/natsconn"
 )
 
@@ -21,8 +22,6 @@ const (
 	downFor = time.Second
 	// connectPause is between a connection that was closed and the next one.
 	connectPause = time.Second
-	// brokenWithin is how soon it is noticed that a connection broke.
-	brokenWithin = 100 * time.Millisecond
 	startServer  = "is nats-server running at nats.url or --nats-url? It is connected to as soon as it is there"
 	rightAccess  = "correct the credentials, here or at the server: their files are read again at each try"
 )
@@ -46,12 +45,12 @@ func (a *App) overConnections(ctx context.Context, settings natsconn.Settings, o
 		case errors.Is(err, errClosed):
 		case begun && errors.As(err, &file):
 			// It is just being replaced.
-			a.health.raise(causeNATS, "NATS is not connected: "+err.Error(), rightAccess)
+			a.health.Raise(causeNATS, "NATS is not connected: "+err.Error(), rightAccess)
 		default:
 			return err
 		}
 
-		if err := sleep(ctx, connectPause); err != nil {
+		if err := health.Sleep(ctx, connectPause); err != nil {
 			return err
 		}
 	}
@@ -93,7 +92,7 @@ func (a *App) overConnection(ctx context.Context, settings natsconn.Settings, op
 // natsReports logs what belongs to no call, such as a right that is missing. (By itself
 // the library writes it to stderr each time.)
 func (a *App) natsReports(_ *nats.Conn, sub *nats.Subscription, err error) {
-	e := onceOf(a.log, &a.reported, err)
+	e := a.reported.Log(a.log, err)
 	if sub != nil {
 		e = e.Str("subject", sub.Subject)
 	}
@@ -106,12 +105,12 @@ func (a *App) watchConnection(ctx context.Context, nc *nats.Conn, why *atomic.Po
 		switch {
 		case nc.IsConnected():
 			up = time.Now()
-			a.health.clear(causeNATS)
+			a.health.Clear(causeNATS)
 		case time.Since(up) >= downFor && !nc.IsClosed():
 			a.notConnected(lastError(nc, why))
 		}
 
-		if err := sleep(ctx, downFor/4); err != nil {
+		if err := health.Sleep(ctx, downFor/4); err != nil {
 			return err
 		}
 	}
@@ -133,29 +132,5 @@ func (a *App) notConnected(err error) {
 			fix = rightAccess
 		}
 	}
-	a.health.raise(causeNATS, "NATS is not connected: "+err.Error(), fix)
-}
-
-// errBroke says that a connection has broken while something was asked over it.
-var errBroke = errors.New("connection to NATS broke meanwhile")
-
-// unbroken asks something of NATS. The answer to what was asked before a connection broke
-// never comes, and the library waits for it: what is asked is ended then.
-func unbroken(ctx context.Context, nc *nats.Conn, ask func(ctx context.Context) error) error {
-	asking, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	before := nc.Stats().Reconnects
-	go func() {
-		for sleep(asking, brokenWithin) == nil {
-			if !nc.IsConnected() || nc.Stats().Reconnects != before {
-				end(errBroke)
-			}
-		}
-	}()
-
-	err := ask(asking)
-	if err != nil && errors.Is(context.Cause(asking), errBroke) {
-		return errBroke
-	}
-	return err
+	a.health.Raise(causeNATS, "NATS is not connected: "+err.Error(), fix)
 }

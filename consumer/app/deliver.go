@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"supernats/consumer"
+	"supernats/consumer/health"
 	"supernats/consumer/notify"
 	"supernats/schema"
 	"supernats/schema/repeat"
@@ -101,7 +102,7 @@ type delivery struct {
 	// held returns an error if another instance may be the active one.
 	held    func() error
 	inbox   *inbox
-	health  *health // nil in tests
+	health  *health.Health // nil in tests
 	limiter *rate.Limiter
 	counters
 
@@ -167,21 +168,21 @@ func (d *delivery) open(ctx context.Context) error {
 // Run delivers until ctx ends and returns its error. Whatever else goes wrong is
 // tried again.
 func (d *delivery) Run(ctx context.Context) error {
-	t := retry{
-		log: d.log, what: "reading the notifications for " + d.to.Name(), conn: d.js.Conn(),
-		health: d.health, cause: causeAlerts + " " + d.to.Name(), fix: lookCloser,
+	t := health.Retry{
+		Log: d.log, What: "reading the notifications for " + d.to.Name(), Conn: d.js.Conn(),
+		Health: d.health, Cause: causeAlerts + " " + d.to.Name(), Fix: health.RunDoctor,
 	}
-	defer t.end()
+	defer t.Stop()
 	for {
 		err := d.open(ctx)
 		for err == nil {
-			t.over()
+			t.Recovered()
 			err = d.turn(ctx)
 		}
 		if errors.Is(err, errReopen) && ctx.Err() == nil {
 			continue
 		}
-		if err := t.wait(ctx, err); err != nil {
+		if err := t.Wait(ctx, err); err != nil {
 			return err
 		}
 	}
@@ -254,7 +255,7 @@ func (d *delivery) finish(ctx context.Context, batch []*item) error {
 }
 
 func (d *delivery) park(ctx context.Context, raw jetstream.Msg, seq uint64, reason error) error {
-	err := unbroken(ctx, d.js.Conn(), func(ctx context.Context) error {
+	err := health.Unbroken(ctx, d.js.Conn(), func(ctx context.Context) error {
 		return consumer.ParkMessage(ctx, d.js, stream.Alerts, d.inbox.name, raw, reason)
 	})
 	if err != nil {
@@ -275,7 +276,7 @@ func (d *delivery) notify(ctx context.Context, list []*schema.CloudEvent[*schema
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() {
 		if !errors.Is(context.Cause(ctx), errLeaseLost) {
-			_ = sleep(calm, farewell)
+			_ = health.Sleep(calm, farewell)
 		}
 		cancel(context.Cause(ctx))
 	})

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/chat"
 	"supernats/consumer/notify/exec"
@@ -28,6 +29,7 @@ import (
 	"supernats/consumer/notify/pagerduty"
 	"supernats/consumer/notify/webhook"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 // raw serves connections that speak whatever they like, until the test ends.
@@ -80,7 +82,7 @@ func broken(t *testing.T) []Receiver {
 	drip := func(text string) func(context.Context, net.Conn) {
 		return func(ctx context.Context, c net.Conn) {
 			for {
-				if _, err := io.WriteString(c, text); err != nil || sleep(ctx, 20*time.Millisecond) != nil {
+				if _, err := io.WriteString(c, text); err != nil || health.Sleep(ctx, 20*time.Millisecond) != nil {
 					return
 				}
 			}
@@ -98,7 +100,7 @@ func broken(t *testing.T) []Receiver {
 
 	waits := notify.HTTPConfig{Timeout: schema.Duration(2 * time.Second)}
 	hook := func(name, url string) Receiver {
-		c := webhook.Config{URL: notify.Secret(url), HTTPConfig: waits}.WithDefaults()
+		c := webhook.Config{URL: secretfile.Secret(url), HTTPConfig: waits}.WithDefaults()
 		return Receiver{Name: name, Kinds: Kinds{Webhook: &c}}
 	}
 	command := func(name, text string) Receiver {
@@ -109,7 +111,7 @@ func broken(t *testing.T) []Receiver {
 		c := mail.Config{Smarthost: address, TLS: mail.TLSNone, From: "a@example.com", To: []string{"b@example.com"}, Timeout: schema.Duration(2 * time.Second)}.WithDefaults()
 		return Receiver{Name: name, Kinds: Kinds{Mail: &c}}
 	}
-	slack := chat.SlackConfig{URL: notify.Secret(status(http.StatusServiceUnavailable)), HTTPConfig: waits}.WithDefaults()
+	slack := chat.SlackConfig{URL: secretfile.Secret(status(http.StatusServiceUnavailable)), HTTPConfig: waits}.WithDefaults()
 	pager := pagerduty.Config{URL: status(http.StatusTooManyRequests), RoutingKey: "0123456789abcdef0123456789abcdef", HTTPConfig: waits}.WithDefaults()
 	return []Receiver{
 		hook("refused", "http://"+closed.Addr().String()),
@@ -152,7 +154,7 @@ func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
 	cfg := Default()
 	cfg.Listen, cfg.NATS.URL = "", f.server.URL
 	cfg.Receivers = broken(t)
-	good := webhook.Config{URL: notify.Secret(works.URL)}.WithDefaults()
+	good := webhook.Config{URL: secretfile.Secret(works.URL)}.WithDefaults()
 	cfg.Receivers = append(cfg.Receivers, Receiver{Name: "works", Kinds: Kinds{Webhook: &good}})
 	a, err := New(cfg, Options{Log: zerolog.Nop()})
 	if err != nil {

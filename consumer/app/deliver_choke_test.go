@@ -15,7 +15,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer"
+	"supernats/consumer/health"
 	"supernats/consumer/notify"
+	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -215,7 +217,7 @@ func TestKilledWhileItChokes(t *testing.T) {
 	bad := []string{"p0000", "p0017", "p0018", "p0044"}
 	var taken atomic.Int64
 	r := &receiver{name: "mail/ops@example.com", answer: func(ctx context.Context, b batch) error {
-		_ = sleep(ctx, time.Duration(rand.N(1500))*time.Microsecond)
+		_ = health.Sleep(ctx, time.Duration(rand.N(1500))*time.Microsecond)
 		err := refusing(errors.New("500"), bad...)(ctx, b)
 		if err == nil {
 			taken.Add(1)
@@ -390,7 +392,7 @@ func TestPositionSaysWhy(t *testing.T) {
 	f := newFleet(t)
 	r := &receiver{name: "mail/ops@example.com", answer: always(errors.New("451 try later"))}
 	at := func() *position {
-		table, err := newTable[position](t.Context(), f.js, stream.LeasesBucket, zerolog.Nop())
+		table, err := records.OpenTable[position](t.Context(), f.js, stream.LeasesBucket, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer"
+	"supernats/consumer/health"
 	"supernats/schema/stream"
 )
 
@@ -56,7 +57,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	all := numbered(400)
 	r := &receiver{name: "mail/ops@example.com", answer: func(ctx context.Context, _ batch) error {
 		// Accepted, and killed before or after it was heard of.
-		_ = sleep(ctx, time.Duration(rand.N(1500))*time.Microsecond)
+		_ = health.Sleep(ctx, time.Duration(rand.N(1500))*time.Microsecond)
 		return nil
 	}}
 	var dead *atomic.Bool
@@ -238,7 +239,7 @@ func TestQueueThatAnotherHasOpened(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := a.begin(t.Context(), 1); !wrongLast(err) {
+	if err := a.begin(t.Context(), 1); !stream.IsWrongLast(err) {
 		t.Errorf("the first one may send: %v", err)
 	}
 	if err := b.begin(t.Context(), 1); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -119,8 +120,8 @@ func (f *fleet) deliver(r *receiver, change ...func(*delivery)) *running {
 
 func (f *fleet) runDelivery(d *delivery) *running {
 	f.Helper()
-	again := retry{log: zerolog.Nop()} // as the daemon does: the one before may be writing
-	if err := again.until(f.Context(), func() error { return d.Create(f.Context()) }); err != nil {
+	again := health.Retry{Log: zerolog.Nop()} // as the daemon does: the one before may be writing
+	if err := again.Until(f.Context(), func() error { return d.Create(f.Context()) }); err != nil {
 		f.Fatal(err)
 	}
 	return start(f.T, d.Run)

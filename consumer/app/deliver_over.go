@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"supernats/consumer/health"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -30,7 +31,7 @@ func (d *delivery) markOver(ctx context.Context, list []*schema.CloudEvent[*sche
 		if asked++; ctx.Err() != nil {
 			return
 		}
-		_ = unbroken(ctx, d.js.Conn(), func(ctx context.Context) error {
+		_ = health.Unbroken(ctx, d.js.Conn(), func(ctx context.Context) error {
 			n.Data.WellSince = d.overSince(ctx, n.Data)
 			return nil
 		})

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer"
+	"supernats/consumer/health"
 	"supernats/consumer/notify"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -90,7 +91,7 @@ func (d *delivery) retryParked(ctx context.Context) error {
 	var all []parkedOne
 	var unread int
 	var more bool
-	err := unbroken(ctx, d.js.Conn(), func(ctx context.Context) (err error) {
+	err := health.Unbroken(ctx, d.js.Conn(), func(ctx context.Context) (err error) {
 		if s, err = d.js.Stream(ctx, stream.Parked); err != nil {
 			return fmt.Errorf("look up stream %s: %w", stream.Parked, err)
 		}
@@ -111,9 +112,9 @@ func (d *delivery) retryParked(ctx context.Context) error {
 	if len(all) > 0 {
 		var e *zerolog.Event
 		if err != nil {
-			e = onceOf(d.log, &d.unparked, err)
+			e = d.unparked.Log(d.log, err)
 		} else {
-			e = overAfter(d.log.Info(), &d.unparked)
+			e = d.unparked.AddOver(d.log.Info())
 		}
 		e.Int("delivered", len(all)-left).Int("parked", left).Dur("again_in_ms", d.parked.pause).Msg("parked notifications were tried again")
 	}
@@ -233,7 +234,7 @@ func (r *round) send(ctx context.Context, batch *[]parkedOne) error {
 		return fmt.Errorf("%w: %w", errParked, err)
 	}
 	var list []*schema.CloudEvent[*schema.Notification]
-	err := unbroken(ctx, r.d.js.Conn(), func(ctx context.Context) (err error) {
+	err := health.Unbroken(ctx, r.d.js.Conn(), func(ctx context.Context) (err error) {
 		list, err = r.d.withEnds(ctx, *batch)
 		return err
 	})
@@ -274,7 +275,7 @@ func (r *round) send(ctx context.Context, batch *[]parkedOne) error {
 func (r *round) unpark(ctx context.Context, taken []parkedOne) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 	defer cancel()
-	return unbroken(ctx, r.d.js.Conn(), func(ctx context.Context) error {
+	return health.Unbroken(ctx, r.d.js.Conn(), func(ctx context.Context) error {
 		for _, p := range taken {
 			if err := r.parked.DeleteMsg(ctx, p.seq); err != nil {
 				return fmt.Errorf("%w: delete message %d: %w", errParked, p.seq, err)

@@ -25,6 +25,7 @@ import (
 	"supernats/consumer/notify/pagerduty"
 	"supernats/consumer/notify/webhook"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 // inbound is what has arrived at the other side of a receiver, whole requests and
@@ -126,7 +127,7 @@ func TestRealReceiversChokeOnOne(t *testing.T) {
 	}
 	hook := func(choke http.HandlerFunc, each bool) maker {
 		return func(t *testing.T, in *inbound, wait notify.HTTPConfig) (notify.Receiver, error) {
-			return webhook.New("hook", webhook.Config{URL: notify.Secret(answering(t, in, choke)), PerIncident: each, HTTPConfig: wait}.WithDefaults(), id)
+			return webhook.New("hook", webhook.Config{URL: secretfile.Secret(answering(t, in, choke)), PerIncident: each, HTTPConfig: wait}.WithDefaults(), id)
 		}
 	}
 	mails := func(choke func(context.Context, net.Conn)) maker {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"supernats/consumer/health"
 	"supernats/consumer/notify"
 )
 
@@ -37,7 +38,7 @@ func (d *delivery) send(ctx context.Context, batch []*item) error {
 			return err
 		}
 		if failure == nil {
-			overAfter(d.log.Info(), &d.failing).Int("notifications", count).Str("alert", first).Int("try", failures).Msg("notified")
+			d.failing.AddOver(d.log.Info()).Int("notifications", count).Str("alert", first).Int("try", failures).Msg("notified")
 			if d.divided > 0 {
 				d.size = min(2*d.size, d.limitSize())
 			}
@@ -149,7 +150,7 @@ func (d *delivery) divide(failure error, left []*item, last uint64) {
 	if isTimeout(failure) {
 		d.most, d.tooSlow = d.size, time.Now()
 	}
-	onceOf(d.log, &d.dividing, failure).Int("notifications", len(left)).Msg("batch is not taken although others are; trying it in halves")
+	d.dividing.Log(d.log, failure).Int("notifications", len(left)).Msg("batch is not taken although others are; trying it in halves")
 }
 
 // limitSize is how big a batch may be.
@@ -183,10 +184,10 @@ func (d *delivery) setAside(ctx context.Context, batch []*item, it *item, reason
 // reports whether that one was taken.
 func (d *delivery) pause(ctx context.Context, left []*item, failure error, failures int) (took bool, err error) {
 	wait := d.times.again(failures, failure)
-	onceOf(d.log, &d.failing, failure).Int("notifications", len(left)).Int("try", failures).Dur("again_in_ms", wait.Round(time.Millisecond)).Msg("notifications could not be delivered")
+	d.failing.Log(d.log, failure).Int("notifications", len(left)).Int("try", failures).Dur("again_in_ms", wait.Round(time.Millisecond)).Msg("notifications could not be delivered")
 	until := time.Now().Add(wait)
 	if _, asked := notify.RetryAfter(failure); asked || d.inbox.old {
-		return false, sleep(ctx, wait)
+		return false, health.Sleep(ctx, wait)
 	}
 
 	for {
@@ -196,9 +197,9 @@ func (d *delivery) pause(ctx context.Context, left []*item, failure error, failu
 			return false, err
 		}
 		if soonest.After(until) {
-			return false, sleep(ctx, time.Until(until))
+			return false, health.Sleep(ctx, time.Until(until))
 		}
-		if err := sleep(ctx, time.Until(soonest)); err != nil || notify.IsOutage(failure) {
+		if err := health.Sleep(ctx, time.Until(soonest)); err != nil || notify.IsOutage(failure) {
 			return false, err
 		}
 		first := d.firstOf(came.n.Data.Incident)
@@ -215,7 +216,7 @@ func (d *delivery) pause(ctx context.Context, left []*item, failure error, failu
 func (d *delivery) listen(ctx context.Context, until time.Time) (*item, error) {
 	for time.Now().Before(until) {
 		if len(d.rest) >= maxBatch || d.bytes() >= maxBatchBytes {
-			return nil, sleep(ctx, time.Until(until))
+			return nil, health.Sleep(ctx, time.Until(until))
 		}
 		msgs, err := d.inbox.next(ctx, min(time.Until(until), d.times.idle))
 		if err != nil {
@@ -237,7 +238,7 @@ func (d *delivery) listen(ctx context.Context, until time.Time) (*item, error) {
 // says when to try again.
 func (d *delivery) ask(ctx context.Context, left []*item, failure error, failures int) (_ error, took, alone bool, err error) {
 	if _, asked := notify.RetryAfter(failure); asked {
-		if err := sleep(ctx, d.times.again(failures, failure)); err != nil {
+		if err := health.Sleep(ctx, d.times.again(failures, failure)); err != nil {
 			return nil, false, false, err
 		}
 	}

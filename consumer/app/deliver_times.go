@@ -51,17 +51,6 @@ func (t timing) again(tries int, err error) time.Duration {
 	return pause - pause/4 + rand.N(pause/2+1)
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
-
 // deliverySnapshot is how a delivery stands.
 type deliverySnapshot struct {
 	// Receiver is its name with the address, Name that of the configuration.

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -51,13 +52,13 @@ func TestSurplusThatMayNotBeRemoved(t *testing.T) {
 	f.put(stream.StateBucket, many)
 
 	v := f.events()
-	v.js, v.health, v.surplusEvery = as("daemon"), newHealth(zerolog.Nop()), time.Hour
+	v.js, v.health, v.surplusEvery = as("daemon"), health.New(zerolog.Nop()), time.Hour
 	v.plan.cfg.Limits.ProcessesPerHost = 10
 	stop := f.background(func(ctx context.Context) error { return v.run(ctx, func() {}) })
 	f.handled(f.publish(f.crash(func(e *schema.Event) { e.Process = "p1" })))
-	warnings := v.health.warnings()
-	if len(warnings) != 1 || !strings.Contains(warnings[0].Text, "bucket supervisor_state holds more records") || !strings.Contains(warnings[0].Fix, right) || len(v.health.list()) != 0 {
-		t.Errorf("it says %+v, and that it cannot work: %+v", warnings, v.health.list())
+	warnings := v.health.Warnings()
+	if len(warnings) != 1 || !strings.Contains(warnings[0].Text, "bucket supervisor_state holds more records") || !strings.Contains(warnings[0].Fix, right) || len(v.health.Failures()) != 0 {
+		t.Errorf("it says %+v, and that it cannot work: %+v", warnings, v.health.Failures())
 	}
 	if n := len(f.keys(stream.StateBucket)); n < 50 {
 		t.Errorf("%d records are left", n)
@@ -67,7 +68,7 @@ func TestSurplusThatMayNotBeRemoved(t *testing.T) {
 	v.js, v.surplusDue, v.surplusEvery = f.js, time.Time{}, time.Hour
 	f.background(func(ctx context.Context) error { return v.run(ctx, func() {}) })
 	f.until("the others are removed, and nothing is wrong", func() bool {
-		return len(f.keys(stream.StateBucket)) <= 11 && len(v.health.warnings()) == 0
+		return len(f.keys(stream.StateBucket)) <= 11 && len(v.health.Warnings()) == 0
 	})
 }
 

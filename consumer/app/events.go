@@ -9,7 +9,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"supernats/consumer/rules"
+	"supernats/consumer/alerts"
+	"supernats/consumer/fit"
+	"supernats/consumer/health"
+	"supernats/consumer/records"
 	"supernats/schema"
 )
 
@@ -29,18 +32,18 @@ type events struct {
 	// keeps events from being read, again a value when streams or buckets are not what
 	// they were; each may be nil.
 	held   func() error
-	health *health
+	health *health.Health
 	again  <-chan struct{}
 
 	// What is below but for the machine is of one reading. The machine is what this
 	// process knows: when a bucket vanishes, its records are written again from it.
 	*machine
-	states *bucket[schema.ProcessRecord]
-	hosts  *bucket[schema.HostRecord]
-	alerts *bucket[schema.Alert]
+	states *records.Bucket[schema.ProcessRecord]
+	hosts  *records.Bucket[schema.HostRecord]
+	alerts *records.Bucket[schema.Alert]
 	mutes  *mutes
 	// pending are notifications that the rules have made and the stream may not have.
-	pending []rules.Notification
+	pending []alerts.Notification
 	// known is what was read before, line says what positions are sequences of.
 	known reading
 	line  lineage
@@ -52,7 +55,7 @@ type events struct {
 	maxAlert int
 	// signer knows our own notifications.
 	signer    *signer
-	logBudget logBudget
+	logBudget fit.LogBudget
 	// refusals are messages that nobody could read.
 	refusals refusals
 
@@ -111,17 +114,17 @@ const causeEvents, causeAlerts = "events", "alerts"
 
 // run works until ctx ends; whatever goes wrong is tried again.
 func (v *events) run(ctx context.Context, ready func()) error {
-	t := retry{log: v.log, what: "reading events", conn: v.js.Conn(), health: v.health, cause: causeEvents, fix: lookCloser}
-	defer t.end()
+	t := health.Retry{Log: v.log, What: "reading events", Conn: v.js.Conn(), Health: v.health, Cause: causeEvents, Fix: health.RunDoctor}
+	defer t.Stop()
 
 	for {
 		v.beat()
-		err := v.read(ctx, ready, func() { v.failed = false; t.over() })
+		err := v.read(ctx, ready, func() { v.failed = false; t.Recovered() })
 		if errors.Is(err, errReopen) && ctx.Err() == nil {
 			continue
 		}
 		v.failed = err != nil
-		if err := t.wait(ctx, err); err != nil {
+		if err := t.Wait(ctx, err); err != nil {
 			return err
 		}
 	}
@@ -146,7 +149,7 @@ func (v *events) read(ctx context.Context, ready, ok func()) error {
 		v.line = src.lineage
 		return v.remember(asking, src.continuity != isSame)
 	}
-	if err := unbroken(ctx, v.js.Conn(), open); err != nil {
+	if err := health.Unbroken(ctx, v.js.Conn(), open); err != nil {
 		return err
 	}
 	if err := v.restore(ctx, src); err != nil {
@@ -199,7 +202,7 @@ func (v *events) follow(ctx context.Context, src source, ok func()) error {
 			return err
 		}
 		if v.due(!v.behind) {
-			err := unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.flush(ctx, src) })
+			err := health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.flush(ctx, src) })
 			if err != nil {
 				return err
 			}
@@ -222,7 +225,7 @@ func (v *events) oldest() time.Time {
 func (v *events) one(ctx context.Context, m *received) error {
 	err := v.apply(&m.Message, v.horizon)
 	if errors.As(err, new(unreadable)) {
-		return unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.refuse(ctx, m, err) })
+		return health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.refuse(ctx, m, err) })
 	}
 	return err
 }
@@ -248,7 +251,7 @@ func (v *events) timers(ctx context.Context, src source) error {
 	}
 	var now time.Time
 	var all bool
-	err := unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
+	err := health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
 		now, all, err = src.Now(ctx)
 		return err
 	})
@@ -294,19 +297,19 @@ func (v *events) due(all bool) bool {
 
 // flush stores what changed and acknowledges what was read.
 func (v *events) flush(ctx context.Context, src source) error {
-	var open []record[schema.Alert]
+	var open []records.Record[schema.Alert]
 	for _, c := range v.engine.Changed() {
-		open = append(open, record[schema.Alert]{c.Key, c.Record})
+		open = append(open, records.Record[schema.Alert]{Key: c.Key, Value: c.Record})
 	}
 	// In this order: what alerts know of processes and hosts must not be younger
 	// than what they know of themselves.
-	if err := v.alerts.write(ctx, open); err != nil {
+	if err := v.alerts.Write(ctx, open); err != nil {
 		return err
 	}
-	if err := v.states.write(ctx, records(v.machine.states)); err != nil {
+	if err := v.states.Write(ctx, changedRecords(v.machine.states)); err != nil {
 		return err
 	}
-	if err := v.hosts.write(ctx, records(v.machine.hosts)); err != nil {
+	if err := v.hosts.Write(ctx, changedRecords(v.machine.hosts)); err != nil {
 		return err
 	}
 	if v.unacked > 0 {
@@ -329,11 +332,11 @@ func (v *events) flush(ctx context.Context, src source) error {
 	return nil
 }
 
-func records[T any](changed map[string]*T) []record[T] {
-	list := make([]record[T], 0, len(changed))
+func changedRecords[T any](changed map[string]*T) []records.Record[T] {
+	list := make([]records.Record[T], 0, len(changed))
 	for key, value := range changed {
 		if value != nil { // what is to be deleted comes last, see forget.go
-			list = append(list, record[T]{key, value})
+			list = append(list, records.Record[T]{Key: key, Value: value})
 		}
 	}
 	return list

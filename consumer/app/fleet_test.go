@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/alerts"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -229,4 +230,14 @@ func (f *fleet) host(name string) schema.HostRecord {
 	var h schema.HostRecord
 	f.unjson(e.Value(), &h)
 	return h
+}
+
+// crashes is a notification of so many, each with a log.
+func crashes(n int, log string) alerts.Notification {
+	at := time.Date(2026, 11, 21, 19, 0, 31, 0, time.UTC)
+	a := &schema.Notification{Incident: "a", Rule: "r", Severity: "critical", Host: "h", Opened: schema.Time{Time: at}, Closed: &schema.Time{Time: at}, Count: n}
+	for i := range n {
+		a.Events = append(a.Events, schema.AlertEvent{ID: fmt.Sprint("h/b/", i), Time: schema.Time{Time: at}, Event: "PROCESS_STATE_EXITED", Process: fmt.Sprint("p", i), Log: &schema.Log{Stderr: log}})
+	}
+	return alerts.Notification{ID: "a/1", Type: schema.TypeAlertResolved, At: at, Alert: a}
 }

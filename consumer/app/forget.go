@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
+	"supernats/consumer/records"
 	"supernats/consumer/state"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -125,66 +126,38 @@ func PublishForgotten(ctx context.Context, js jetstream.JetStream, f *schema.For
 // cleanUp deletes what is left of hosts and processes that were forgotten: their records
 // with the history of those, and the consumers by which their bridges look at the stream.
 func (v *events) cleanUp(ctx context.Context) error {
-	var states []record[schema.ProcessRecord]
-	var hosts []record[schema.HostRecord]
+	var states []records.Record[schema.ProcessRecord]
+	var hosts []records.Record[schema.HostRecord]
 	for key, s := range v.machine.states {
 		if s == nil {
-			states = append(states, record[schema.ProcessRecord]{key, nil})
+			states = append(states, records.Record[schema.ProcessRecord]{Key: key})
 		}
 	}
 	for key, h := range v.machine.hosts {
 		if h == nil {
-			hosts = append(hosts, record[schema.HostRecord]{key, nil})
+			hosts = append(hosts, records.Record[schema.HostRecord]{Key: key})
 		}
 	}
 	if len(states)+len(hosts)+len(v.forgotten) == 0 {
 		return nil
 	}
 
-	if err := v.states.write(ctx, states); err != nil {
+	if err := v.states.Write(ctx, states); err != nil {
 		return err
 	}
-	if err := v.hosts.write(ctx, hosts); err != nil {
+	if err := v.hosts.Write(ctx, hosts); err != nil {
 		return err
 	}
-	purge(ctx, v.states, states)
-	purge(ctx, v.hosts, hosts)
+	v.states.PurgeMarkers(ctx, states)
+	v.hosts.PurgeMarkers(ctx, hosts)
 	for host := range v.forgotten {
-		name := schema.BridgeConsumer(host)
+		name := stream.BridgeConsumer(host)
 		err := v.js.DeleteConsumer(ctx, stream.Events, name)
 		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			v.log.Warn().Err(err).Str("consumer", name).Msg("the consumer of a host that was forgotten cannot be deleted; `nats consumer rm SUPERVISOR` deletes it")
 		}
 	}
 	clear(v.forgotten)
-	return nil
-}
-
-// purge removes the markers of keys that were deleted, which would be kept for an hour, or
-// for ever in a bucket of an earlier version. It is no matter if that is not allowed.
-func purge[T any](ctx context.Context, b *bucket[T], deleted []record[T]) {
-	for _, r := range deleted {
-		if err := b.purge(ctx, r.key); err != nil {
-			if b.failing.Failed(err) {
-				b.log.Warn().Err(err).Msg("the mark of a deleted record cannot be removed; it is of no harm")
-			}
-			return
-		}
-	}
-}
-
-// purge removes a key with the marker of its end.
-func (b *bucket[T]) purge(ctx context.Context, key string) error {
-	// What is not allowed is not answered.
-	ctx, cancel := context.WithTimeout(ctx, publishWithin)
-	defer cancel()
-	s, err := b.js.Stream(ctx, "KV_"+b.name)
-	if err != nil {
-		return fmt.Errorf("open bucket %s: %w", b.name, err)
-	}
-	if err := s.Purge(ctx, jetstream.WithPurgeSubject("$KV."+b.name+"."+key)); err != nil {
-		return fmt.Errorf("purge %s of bucket %s: %w", key, b.name, err)
-	}
 	return nil
 }
 

@@ -46,7 +46,7 @@ func (f *fleet) forget(w schema.Forgotten) {
 func TestForget(t *testing.T) {
 	f := newFleet(t)
 	f.run()
-	name := schema.BridgeConsumer("web1")
+	name := stream.BridgeConsumer("web1")
 	if _, err := f.js.CreateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{Durable: name}); err != nil {
 		t.Fatal(err)
 	}

@@ -31,9 +31,9 @@ func TestReadyzSaysWhatIsWrong(t *testing.T) {
 	}
 
 	for range 3 {
-		a.health.raise("nats", "NATS is not connected", "start nats-server")
+		a.health.Raise("nats", "NATS is not connected", "start nats-server")
 	}
-	a.health.raise("store", "nothing can be written", "free some disk space")
+	a.health.Raise("store", "nothing can be written", "free some disk space")
 	code, body := get()
 	if code != http.StatusServiceUnavailable || !strings.Contains(body, "NATS is not connected") || !strings.Contains(body, "free some disk space") {
 		t.Errorf("while two things are wrong: %d %q", code, body)
@@ -42,8 +42,8 @@ func TestReadyzSaysWhatIsWrong(t *testing.T) {
 		t.Errorf("logged %d times", n)
 	}
 
-	a.health.clear("nats")
-	a.health.clear("store")
+	a.health.Clear("nats")
+	a.health.Clear("store")
 	if code, body := get(); code != http.StatusOK {
 		t.Errorf("when all is over: %d %q", code, body)
 	}

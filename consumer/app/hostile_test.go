@@ -11,11 +11,11 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"supernats/consumer"
-	"supernats/consumer/rules"
+	"supernats/consumer/alerts"
+	"supernats/consumer/fit"
 	"supernats/consumer/state"
 	"supernats/schema"
 	"supernats/schema/schematest"
-	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -80,10 +80,10 @@ func TestHostileMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := &events{js: streamtest.Start(t, func(o *server.Options) { o.MaxPayload = 32 << 10 }).JetStream()}
-	const limit = 32<<10 - recordHeaders
+	const limit = 32<<10 - 512
 	r := rand.New(rand.NewPCG(5, 6))
 	m := newMachine(set, state.DefaultLimits())
-	states, hosts, alerts := map[string]schema.ProcessRecord{}, map[string]schema.HostRecord{}, map[string]schema.Alert{}
+	states, hosts, open := map[string]schema.ProcessRecord{}, map[string]schema.HostRecord{}, map[string]schema.Alert{}
 	now := time.Now()
 	for seq := uint64(1); seq <= 8_000; seq++ {
 		now = now.Add(time.Duration(r.IntN(2000)) * time.Millisecond)
@@ -97,13 +97,13 @@ func TestHostileMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, n := range m.take() {
-			pieces, err := v.write(&n)
+			pieces, err := v.pieces(&n)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, p := range pieces {
-				if _, err := schema.Unmarshal[*schema.Notification](p.json); err != nil || len(p.json) > 32<<10 {
-					t.Fatalf("%d bytes: %v", len(p.json), err)
+				if _, err := schema.Unmarshal[*schema.Notification](p.JSON); err != nil || len(p.JSON) > 32<<10 {
+					t.Fatalf("%d bytes: %v", len(p.JSON), err)
 				}
 			}
 		}
@@ -111,7 +111,7 @@ func TestHostileMessages(t *testing.T) {
 			continue
 		}
 		for _, c := range m.engine.Changed() {
-			keep(t, alerts, c.Key, c.Record, limit)
+			keep(t, open, c.Key, c.Record, limit)
 		}
 		for key, s := range m.states {
 			keep(t, states, key, s, limit)
@@ -123,14 +123,14 @@ func TestHostileMessages(t *testing.T) {
 		clear(m.hosts)
 		if seq%2000 == 0 {
 			m = newMachine(set, state.DefaultLimits())
-			saved := rules.Saved{Clock: now}
+			saved := alerts.Saved{Clock: now}
 			for _, s := range states {
 				saved.States = append(saved.States, s)
 			}
 			for _, h := range hosts {
 				saved.Hosts = append(saved.Hosts, h)
 			}
-			for _, a := range alerts {
+			for _, a := range open {
 				saved.Alerts = append(saved.Alerts, &a)
 			}
 			m.fleet.Load(saved.Hosts, saved.States)
@@ -138,8 +138,8 @@ func TestHostileMessages(t *testing.T) {
 			m.engine.Restore(saved)
 		}
 	}
-	if len(states) < 20 || len(hosts) != 3 || len(alerts) == 0 {
-		t.Errorf("%d states, %d hosts, %d alerts", len(states), len(hosts), len(alerts))
+	if len(states) < 20 || len(hosts) != 3 || len(open) == 0 {
+		t.Errorf("%d states, %d hosts, %d alerts", len(states), len(hosts), len(open))
 	}
 }
 
@@ -150,7 +150,7 @@ func keep[T any](t *testing.T, records map[string]T, key string, v *T, limit int
 		delete(records, key)
 		return
 	}
-	written, _, err := fitted(v, limit)
+	written, _, err := fit.Record(v, limit)
 	if err != nil {
 		t.Fatalf("%s: %v", key, err)
 	}
@@ -159,58 +159,4 @@ func keep[T any](t *testing.T, records map[string]T, key string, v *T, limit int
 		t.Fatalf("%s: %v: %.2000s", key, err, written)
 	}
 	records[key] = read
-}
-
-// The record of a host that has all that there can be fits a small server.
-func TestRecordOfAHostFits(t *testing.T) {
-	long := func(n int) string { return fmt.Sprintf("%0*d", n, 7) }
-	h := &schema.HostRecord{Host: "web1"}
-	for i := range 32 {
-		h.Troubles = append(h.Troubles, schema.HostTrouble{Cause: fmt.Sprint("c", i), Text: long(300), Fix: long(300), Boot: long(64), Pool: long(256), Server: long(256)})
-	}
-	for range 16 {
-		l := schema.HostLife{Boot: long(64), Server: long(256), SupervisorVersion: long(256)}
-		b := schema.HostBridge{Boot: long(64), Server: long(256), Pool: long(256), Instance: long(256), Version: long(256), Section: &schema.Section{}, Reasons: &schema.Reasons{Problem: long(300), Fix: long(300)}}
-		for range 32 {
-			b.Section.Events, b.Section.SamePriority = append(b.Section.Events, long(60)), append(b.Section.SamePriority, long(60))
-		}
-		for range 8 {
-			l.Instances, l.Pools = append(l.Instances, long(256)), append(l.Pools, long(256))
-		}
-		h.Lives, h.Bridges = append(h.Lives, l), append(h.Bridges, b)
-	}
-	before, err := schema.Marshal(h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, limit := range []int{1 << 20, 64 << 10, 32 << 10, 8 << 10, 4 << 10} {
-		written, short, err := fitted(h, limit)
-		if err != nil || len(written) > limit || short != (limit < len(before)) {
-			t.Errorf("%d of %d bytes, short %t: %v", len(written), limit, short, err)
-		}
-		var read schema.HostRecord
-		if err := json.Unmarshal(written, &read); err != nil || read.Host != "web1" || len(read.Troubles)+read.MoreTroubles != 32 {
-			t.Errorf("%d bytes: %d troubles and %d more: %v", limit, len(read.Troubles), read.MoreTroubles, err)
-		}
-	}
-	if after, err := schema.Marshal(h); err != nil || string(after) != string(before) {
-		t.Error("the record itself was changed")
-	}
-}
-
-// A record for which there is no room at all holds up no other.
-func TestRecordThatDoesNotFit(t *testing.T) {
-	f := newFleet(t)
-	b, _, err := openBucket[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, f.events().log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.limit = 1000
-	long := &schema.ProcessRecord{Host: "web1", Group: "api", Process: fmt.Sprintf("%01000d", 7)}
-	if err := b.write(t.Context(), []record[schema.ProcessRecord]{{"web1.api.long", long}, {"web1.api.api_00", &schema.ProcessRecord{Starts: 7}}}); err != nil {
-		t.Fatal(err)
-	}
-	if s := f.state("web1", "api", "api_00"); s.Starts != 7 {
-		t.Errorf("%+v", s)
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/schema/httplimit"
 )
 
@@ -21,10 +22,10 @@ const maxClients = 256
 // serve answers HTTP at the address of `listen` until ctx ends. Alerts do not wait
 // for it: an address that is in use is logged once and tried again.
 func (a *App) serve(ctx context.Context) error {
-	t := retry{log: a.log.With().Str("listen", a.cfg.Listen).Logger(), what: "serving HTTP"}
+	t := health.Retry{Log: a.log.With().Str("listen", a.cfg.Listen).Logger(), What: "serving HTTP"}
 	for {
 		err := a.serveOnce(ctx)
-		if err := t.wait(ctx, err); err != nil {
+		if err := t.Wait(ctx, err); err != nil {
 			return err
 		}
 	}
@@ -81,7 +82,7 @@ func sameOrigin(h http.Handler) http.Handler {
 // readyz answers 200 if nothing keeps the daemon from its work, with what is wrong all the
 // same.
 func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
-	wrong := a.health.list()
+	wrong := a.health.Failures()
 	started := false
 	select {
 	case <-a.ready:
@@ -89,13 +90,13 @@ func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	default:
 	}
 
-	say := func(how string, t trouble) {
+	say := func(how string, t health.Trouble) {
 		fmt.Fprintf(w, "%s: %s (%s, since %s); %s\n", how, t.Text, t.Cause, t.Since.UTC().Format(time.RFC3339), t.Fix)
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if len(wrong) == 0 && started {
 		fmt.Fprintln(w, "ready")
-		for _, t := range a.health.warnings() {
+		for _, t := range a.health.Warnings() {
 			say("warning", t)
 		}
 		return
@@ -107,7 +108,7 @@ func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	for _, t := range wrong {
 		say("not ready", t)
 	}
-	for _, t := range a.health.warnings() {
+	for _, t := range a.health.Warnings() {
 		say("warning", t)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
+	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -82,7 +84,7 @@ type inbox struct {
 	receiver string
 	log      zerolog.Logger
 
-	positions *table[position]
+	positions *records.Table[position]
 	at        position
 	consumer  jetstream.Consumer
 	order     contiguous
@@ -109,12 +111,12 @@ func newInbox(js jetstream.JetStream, receiver string, log zerolog.Logger) *inbo
 // open finds where the receiver stands, takes it over from any other instance and
 // makes the consumer begin there. One that is new begins with what is stored from
 // now on; one whose queue or stream has vanished is not new.
-func (b *inbox) open(ctx context.Context) error { return unbroken(ctx, b.js.Conn(), b.openOver) }
+func (b *inbox) open(ctx context.Context) error { return health.Unbroken(ctx, b.js.Conn(), b.openOver) }
 
 func (b *inbox) openOver(ctx context.Context) error {
 	b.left, b.old = nil, false
 	var err error
-	if b.positions, err = newTable[position](ctx, b.js, stream.LeasesBucket, b.log); err != nil {
+	if b.positions, err = records.OpenTable[position](ctx, b.js, stream.LeasesBucket, b.log); err != nil {
 		return err
 	}
 	alerts, err := b.js.Stream(ctx, stream.Alerts)
@@ -221,7 +223,7 @@ func (b *inbox) claim(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
 	at := b.at
-	err := unbroken(ctx, b.js.Conn(), func(ctx context.Context) error {
+	err := health.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) error {
 		if _, err := b.positions.Get(ctx, b.name); err != nil {
 			return err
 		}
@@ -274,7 +276,7 @@ func (b *inbox) ack(ctx context.Context, batch []jetstream.Msg) error {
 		batch = batch[len(batch)-1:]
 	}
 	// A stop does not wait for an answer that never comes.
-	return unbroken(ctx, b.js.Conn(), func(ctx context.Context) error {
+	return health.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) error {
 		for _, m := range batch {
 			if err := m.DoubleAck(ctx); err != nil {
 				return fmt.Errorf("acknowledge notifications: %w", err)
@@ -345,7 +347,7 @@ func (b *inbox) take(msgs []jetstream.Msg, m jetstream.Msg) ([]jetstream.Msg, er
 // check looks for notifications that were sent to us and did not arrive.
 func (b *inbox) check(ctx context.Context) error {
 	var info *jetstream.ConsumerInfo
-	err := unbroken(ctx, b.js.Conn(), func(ctx context.Context) (err error) {
+	err := health.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) (err error) {
 		info, err = b.consumer.Info(ctx)
 		return err
 	})

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"supernats/consumer/fit"
 	"supernats/schema"
 )
 
@@ -42,7 +43,7 @@ func (b *inbox) failed(ctx context.Context, seq uint64, err error) error {
 	if b.at.Error == "" || since == nil {
 		since = now
 	}
-	b.at.status = status{Error: shorter(err.Error(), maxError), Tries: b.at.Tries + 1, Since: since, Tried: now, Trying: seq}
+	b.at.status = status{Error: fit.Text(err.Error(), maxError), Tries: b.at.Tries + 1, Since: since, Tried: now, Trying: seq}
 	return b.claim(ctx)
 }
 

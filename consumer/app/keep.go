@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/schema/stream"
 )
 
@@ -22,7 +23,6 @@ const (
 
 	causeJetStream = "jetstream"
 	causeMissing   = "missing"
-	lookCloser     = "`supernats doctor` looks closer"
 )
 
 // keeper sees that all streams and buckets are there for as long as the daemon runs.
@@ -33,7 +33,7 @@ const (
 type keeper struct {
 	js     jetstream.JetStream
 	log    zerolog.Logger
-	health *health
+	health *health.Health
 	// create makes what is missing.
 	create func(ctx context.Context) error
 	// changed is called with the names of streams that are others than before.
@@ -41,42 +41,26 @@ type keeper struct {
 	// consumers are those of ours that this instance reads now: names by stream.
 	consumers func() map[string][]string
 
-	seen   map[string]identity
+	seen   map[string]stream.Identity
 	paused map[string]bool // by cause
 	failed time.Time       // since when nothing can be looked up
 }
 
-// identity tells a stream from another one of its name.
-type identity struct {
-	created time.Time
-	last    uint64
-}
-
-func identityOf(info *jetstream.StreamInfo) identity {
-	return identity{info.Created, info.State.LastSeq}
-}
-
-// follows reports whether a stream may be what another look has seen, later. One that
-// was restored from a backup was created when it was, and has gone back.
-func (i identity) follows(before identity) bool {
-	return i.created.Equal(before.created) && i.last >= before.last
-}
-
 // run looks until ctx ends.
 func (k *keeper) run(ctx context.Context) error {
-	k.seen, k.paused = map[string]identity{}, map[string]bool{}
+	k.seen, k.paused = map[string]stream.Identity{}, map[string]bool{}
 	defer k.forget()
 
 	for {
 		if k.js.Conn().IsConnected() {
-			err := unbroken(ctx, k.js.Conn(), k.look)
+			err := health.Unbroken(ctx, k.js.Conn(), k.look)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			k.report(err)
 		}
 
-		if err := sleep(ctx, keepEvery); err != nil {
+		if err := health.Sleep(ctx, keepEvery); err != nil {
 			return err
 		}
 	}
@@ -84,10 +68,10 @@ func (k *keeper) run(ctx context.Context) error {
 
 // forget ends what is said here: who looks next says it again.
 func (k *keeper) forget() {
-	k.health.clear(causeJetStream)
-	k.health.clear(causeMissing)
+	k.health.Clear(causeJetStream)
+	k.health.Clear(causeMissing)
 	for cause := range k.paused {
-		k.health.clear(cause)
+		k.health.Clear(cause)
 	}
 }
 
@@ -96,13 +80,13 @@ func (k *keeper) report(err error) {
 	switch {
 	case err == nil:
 		k.failed = time.Time{}
-		k.health.clear(causeJetStream)
+		k.health.Clear(causeJetStream)
 	case !k.js.Conn().IsConnected():
 		// Whoever watches the connection says so.
 	case k.failed.IsZero():
 		k.failed = time.Now()
-	case time.Since(k.failed) >= grace:
-		k.health.raise(causeJetStream, "JetStream does not answer: "+err.Error(), lookCloser)
+	case time.Since(k.failed) >= health.Grace:
+		k.health.Raise(causeJetStream, "JetStream does not answer: "+err.Error(), health.RunDoctor)
 	}
 }
 
@@ -123,7 +107,7 @@ func (k *keeper) look(ctx context.Context) error {
 		}
 		changed = append(changed, missing...)
 	}
-	k.health.clear(causeMissing)
+	k.health.Clear(causeMissing)
 	if len(changed) > 0 {
 		k.changed(changed)
 	}
@@ -143,9 +127,9 @@ func (k *keeper) streams(ctx context.Context) (missing, changed []string, err er
 			return nil, nil, fmt.Errorf("look up stream %s: %w", name, err)
 		}
 
-		now := identityOf(s.CachedInfo())
-		if was, known := k.seen[name]; known && !now.follows(was) {
-			k.log.Warn().Str("stream", name).Time("created", now.created).Uint64("last_seq", now.last).Uint64("last_seq_before", was.last).
+		now := stream.IdentityOf(s.CachedInfo())
+		if was, known := k.seen[name]; known && !now.Follows(was) {
+			k.log.Warn().Str("stream", name).Time("created", now.Created).Uint64("last_seq", now.Last).Uint64("last_seq_before", was.Last).
 				Msg("stream is another one than before, or was restored from a backup")
 			changed = append(changed, name)
 		}
@@ -158,7 +142,7 @@ func (k *keeper) streams(ctx context.Context) (missing, changed []string, err er
 func (k *keeper) again(ctx context.Context, missing []string) error {
 	what := "not on NATS any more: " + strings.Join(missing, ", ")
 	if err := k.create(ctx); err != nil {
-		k.health.raise(causeMissing, what+"; it cannot be created again: "+err.Error(), lookCloser)
+		k.health.Raise(causeMissing, what+"; it cannot be created again: "+err.Error(), health.RunDoctor)
 		return err
 	}
 	k.log.Warn().Strs("streams", missing).Msg("streams were missing and are created again; what they held is gone, but for what this process knows")
@@ -183,12 +167,12 @@ func (k *keeper) pauses(ctx context.Context) error {
 			}
 			cause := "consumer-paused " + durable
 			paused[cause] = true
-			k.health.raise(cause, pausedText(name, info), "nats consumer resume "+name+" "+durable)
+			k.health.Raise(cause, pausedText(name, info), "nats consumer resume "+name+" "+durable)
 		}
 	}
 	for cause := range k.paused {
 		if !paused[cause] {
-			k.health.clear(cause)
+			k.health.Clear(cause)
 		}
 	}
 	k.paused = paused

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nuid"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -48,7 +49,7 @@ type lease struct {
 	// create makes the bucket if it is missing; health gets what keeps every instance
 	// from being active, or is nil.
 	create func(ctx context.Context) error
-	health *health
+	health *health.Health
 
 	// other is who was active when the bucket was looked at last; empty: nobody, or
 	// nobody knows. Its key has been missing since gone, without a word that the lease
@@ -112,7 +113,7 @@ func (l *lease) Run(ctx context.Context, work func(ctx context.Context) error) e
 func (l *lease) possible(ctx context.Context) error {
 	t := l.retry("looking up bucket " + stream.LeasesBucket)
 	var s jetstream.Stream
-	err := t.until(ctx, func() (err error) {
+	err := t.Until(ctx, func() (err error) {
 		s, err = l.open(ctx)
 		return err
 	})
@@ -124,8 +125,8 @@ func (l *lease) possible(ctx context.Context) error {
 
 const causeLease = "lease"
 
-func (l *lease) retry(what string) retry {
-	return retry{log: l.log, what: what, conn: l.js.Conn(), health: l.health, cause: causeLease, fix: lookCloser}
+func (l *lease) retry(what string) health.Retry {
+	return health.Retry{Log: l.log, What: what, Conn: l.js.Conn(), Health: l.health, Cause: causeLease, Fix: health.RunDoctor}
 }
 
 // open looks up the bucket, which is made if it is missing.
@@ -159,14 +160,14 @@ func needTTL(ctx context.Context, js jetstream.JetStream) error {
 // acquire waits until the lease is ours.
 func (l *lease) acquire(ctx context.Context) (*holding, error) {
 	t := l.retry("taking the lease")
-	defer t.end()
+	defer t.Stop()
 	holder := ""
 	for {
-		h, err := l.stand(ctx, &holder, t.over)
+		h, err := l.stand(ctx, &holder, t.Recovered)
 		if err == nil {
 			return h, nil
 		}
-		if err := t.wait(ctx, err); err != nil {
+		if err := t.Wait(ctx, err); err != nil {
 			return nil, err
 		}
 	}
@@ -356,10 +357,3 @@ func (l *lease) look(ctx context.Context) (revision uint64, r leaseRecord, ended
 }
 
 const leaseSubject = "$KV." + stream.LeasesBucket + "." + leaseKey
-
-// wrongLast reports whether a write was refused since something else was written.
-func wrongLast(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
-}

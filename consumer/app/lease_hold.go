@@ -88,7 +88,7 @@ func (h *holding) extend(ctx context.Context) error {
 		if _, e := h.open(ctx); e != nil {
 			return fmt.Errorf("%w; %w", err, e)
 		}
-	} else if !wrongLast(err) {
+	} else if !stream.IsWrongLast(err) {
 		return err
 	}
 	revision, other, _, err := h.look(ctx)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/consumer/health"
 	"supernats/schema/stream"
 )
 
@@ -115,7 +116,7 @@ func TestLeaseOfAnEmptiedBucketThatOthersTry(t *testing.T) {
 			if err != nil && ctx.Err() == nil {
 				return err
 			}
-			_ = sleep(ctx, testTTL/4)
+			_ = health.Sleep(ctx, testTTL/4)
 		}
 		return ctx.Err()
 	})

@@ -2,12 +2,14 @@ package app
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"supernats/consumer/fit"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -74,23 +76,25 @@ func TestALongCgroupIsShortened(t *testing.T) {
 	}
 
 	// Even in a message that has room for hardly anything.
-	n := crashes(3, "a log\n", func(a *schema.Notification) {
-		for i := range a.Events {
-			a.Events[i].Exit, a.Events[i].Last = f.crash(long).Exit, &schema.Look{RSS: 7}
-		}
-	})
-	v := &events{js: f.js, maxAlert: 4 << 10}
-	pieces, err := v.write(&n)
+	const limit = 4 << 10
+	n := &schema.Notification{Incident: "a", Rule: "r", Severity: "critical", Host: "h"}
+	for i := range 3 {
+		n.Events = append(n.Events, schema.AlertEvent{
+			ID: fmt.Sprint("h/b/", i), Event: "PROCESS_STATE_EXITED", Process: fmt.Sprint("p", i),
+			Log: &schema.Log{Stderr: "a log\n"}, Exit: f.crash(long).Exit, Last: &schema.Look{RSS: 7},
+		})
+	}
+	pieces, err := fit.Notification("a/1", schema.TypeAlertResolved, n, time.Now(), limit)
 	if err != nil {
 		t.Fatal(err)
 	}
 	listed := 0
 	for _, p := range pieces {
-		if len(p.json) > v.maxAlert {
-			t.Errorf("a message of %d bytes", len(p.json))
+		if len(p.JSON) > limit {
+			t.Errorf("a message of %d bytes", len(p.JSON))
 		}
 		var ce schema.CloudEvent[*schema.Notification]
-		f.unjson(p.json, &ce)
+		f.unjson(p.JSON, &ce)
 		for _, ev := range ce.Data.Events {
 			listed++
 			if ev.Exit == nil || ev.Exit.OOM == nil || ev.Exit.OOM.Limit != 7 || ev.Exit.OOM.Cgroup == "" {
@@ -101,12 +105,12 @@ func TestALongCgroupIsShortened(t *testing.T) {
 	if listed != 3 {
 		t.Errorf("%d events are listed", listed)
 	}
-	if n.Alert.Events[0].Exit.OOM.Cgroup != strings.Repeat("/a", 50_000) {
+	if n.Events[0].Exit.OOM.Cgroup != strings.Repeat("/a", 50_000) {
 		t.Error("the notification itself was changed")
 	}
 
-	s := &schema.ProcessRecord{Host: "web1", Exit: n.Alert.Events[0].Exit, Last: &schema.Look{RSS: 7}}
-	b, short, err := fitted(s, 4<<10)
+	s := &schema.ProcessRecord{Host: "web1", Exit: n.Events[0].Exit, Last: &schema.Look{RSS: 7}}
+	b, short, err := fit.Record(s, 4<<10)
 	if err != nil || !short || !strings.Contains(string(b), `"limit":7`) {
 		t.Errorf("%v, shortened %t: %.300s", err, short, b)
 	}

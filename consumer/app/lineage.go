@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/records"
 	"supernats/schema/stream"
 )
 
@@ -113,7 +114,7 @@ func wentBack(ctx context.Context, s jetstream.Stream, seq uint64, stored time.T
 
 // lineages keeps the lineage of the stream of events in the bucket of leases.
 type lineages struct {
-	rows *table[lineage]
+	rows *records.Table[lineage]
 	// memory is what this process knows; it wins over the bucket, which may have been
 	// restored.
 	memory *lineage
@@ -122,7 +123,7 @@ type lineages struct {
 // open returns the lineage, nil if there is none.
 func (l *lineages) open(ctx context.Context, js jetstream.JetStream, log zerolog.Logger) (*lineage, error) {
 	var err error
-	if l.rows, err = newTable[lineage](ctx, js, stream.LeasesBucket, log); err != nil {
+	if l.rows, err = records.OpenTable[lineage](ctx, js, stream.LeasesBucket, log); err != nil {
 		return nil, err
 	}
 	stored, err := l.rows.Get(ctx, lineageKey)
@@ -134,7 +135,11 @@ func (l *lineages) open(ctx context.Context, js jetstream.JetStream, log zerolog
 
 // set stores the lineage, before the first message is read by it.
 func (l *lineages) set(ctx context.Context, now lineage) error {
-	if stored := l.rows.rows[lineageKey].value; stored == nil || !stored.Stream.Equal(now.Stream) || stored.Base != now.Base {
+	stored, err := l.rows.Get(ctx, lineageKey)
+	if err != nil {
+		return err
+	}
+	if stored == nil || !stored.Stream.Equal(now.Stream) || stored.Base != now.Base {
 		l.rows.Set(lineageKey, &now)
 		if err := l.rows.Flush(ctx); err != nil {
 			return err

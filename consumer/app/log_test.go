@@ -16,8 +16,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"supernats/consumer/notify"
 	"supernats/consumer/notify/webhook"
+	"supernats/schema/secretfile"
 )
 
 var numbers = regexp.MustCompile(`\d+`)
@@ -114,7 +114,7 @@ func TestLogOfTheDaemonOverFailures(t *testing.T) {
 	}))
 	defer hook.Close()
 
-	hooked := webhook.Config{URL: notify.Secret(hook.URL)}.WithDefaults()
+	hooked := webhook.Config{URL: secretfile.Secret(hook.URL)}.WithDefaults()
 	cfg := Default()
 	cfg.DataDir = t.TempDir()
 	cfg.NATS.URL = f.server.URL

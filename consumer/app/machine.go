@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"supernats/consumer"
+	"supernats/consumer/alerts"
 	"supernats/consumer/notify"
 	"supernats/consumer/rules"
 	"supernats/consumer/state"
@@ -17,7 +18,7 @@ import (
 // follows from the messages, from when the stream got them, and from the rules.
 type machine struct {
 	fleet  *state.Fleet
-	engine *rules.Engine
+	engine *alerts.Engine
 	tooOld int // events that matched a rule and were behind the horizon
 	// repeatsUntil is up to when the stream may get events that an earlier stream had:
 	// nobody is notified twice of one. The zero time: of none.
@@ -41,7 +42,7 @@ func (e unreadable) Unwrap() error { return e.error }
 
 func newMachine(set *rules.Set, limits state.Limits) *machine {
 	m := &machine{
-		fleet: state.NewFleet(), engine: rules.New(set),
+		fleet: state.NewFleet(), engine: alerts.New(set),
 		states: map[string]*schema.ProcessRecord{}, hosts: map[string]*schema.HostRecord{}, forgotten: map[string]bool{},
 	}
 	m.fleet.Limit(limits)
@@ -121,8 +122,8 @@ func bootOf(payload []byte, host string) string {
 	return string(boot[:min(len(boot), maxBoot)])
 }
 
-func ruleMeta(at state.Meta) rules.Meta {
-	return rules.Meta{Seq: at.Seq, Stored: at.Stored, Shift: at.Shift}
+func ruleMeta(at state.Meta) alerts.Meta {
+	return alerts.Meta{Seq: at.Seq, Stored: at.Stored, Shift: at.Shift}
 }
 
 func (m *machine) bridge(in *consumer.Message, horizon time.Time) error {
@@ -241,7 +242,7 @@ func (m *machine) sawHost(at state.Meta, c state.Changes) {
 }
 
 // take returns the notifications made since the last call.
-func (m *machine) take() []rules.Notification {
+func (m *machine) take() []alerts.Notification {
 	notes := m.engine.Take()
 	for _, n := range notes {
 		// An address is what people log in at.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/health"
+	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -17,7 +19,7 @@ func (v *events) findPlace(ctx context.Context) error {
 	if v.known.read.position > 0 {
 		return nil
 	}
-	_, hosts, err := openBucket(ctx, v.js, stream.HostsBucket, hostShare(v.plan.cfg.Limits.fleet()), v.log)
+	_, hosts, err := records.Open(ctx, v.js, stream.HostsBucket, hostShare(v.plan.cfg.Limits.fleet()), v.log)
 	if err != nil {
 		return err
 	}
@@ -36,13 +38,13 @@ func (v *events) findPlace(ctx context.Context) error {
 func (v *events) highest(ctx context.Context) (uint64, error) {
 	most, limits := v.known.read.position, v.plan.cfg.Limits.fleet()
 	states, alerts := stateShare(limits), alertShare(limits)
-	states.see = func(s *schema.ProcessRecord) { most = max(most, s.Seq) }
-	alerts.see = func(a *schema.Alert) { most = max(most, a.Seq) }
+	states.See = func(s *schema.ProcessRecord) { most = max(most, s.Seq) }
+	alerts.See = func(a *schema.Alert) { most = max(most, a.Seq) }
 
-	if _, _, err := openBucket(ctx, v.js, stream.StateBucket, states, v.log); err != nil {
+	if _, _, err := records.Open(ctx, v.js, stream.StateBucket, states, v.log); err != nil {
 		return 0, err
 	}
-	if _, _, err := openBucket(ctx, v.js, stream.AlertsBucket, alerts, v.log); err != nil {
+	if _, _, err := records.Open(ctx, v.js, stream.AlertsBucket, alerts, v.log); err != nil {
 		return 0, err
 	}
 	return most, nil
@@ -98,8 +100,8 @@ func (v *events) remember(ctx context.Context, moved bool) error {
 }
 
 // rewrite makes a bucket hold what this process knows. That is what it is from then on.
-func rewrite[T any](ctx context.Context, v *events, b **bucket[T], records map[string]*T, room *share[T]) error {
-	again, err := replace(ctx, v.js, (*b).name, records, room, v.held, v.log)
+func rewrite[T any](ctx context.Context, v *events, b **records.Bucket[T], rows map[string]*T, room *records.Share[T]) error {
+	again, err := records.Replace(ctx, v.js, (*b).Name(), rows, room, v.held, v.log)
 	if err == nil {
 		*b = again
 	}
@@ -110,16 +112,18 @@ func rewrite[T any](ctx context.Context, v *events, b **bucket[T], records map[s
 func (v *events) over(js jetstream.JetStream) {
 	v.js = js
 	if v.states != nil {
-		v.alerts.js, v.states.js, v.hosts.js = js, js, js
+		v.alerts.Use(js)
+		v.states.Use(js)
+		v.hosts.Use(js)
 	}
 }
 
 // recordsVanished reports whether a bucket is not what it was when it was read.
 func (v *events) recordsVanished(ctx context.Context) (bool, error) {
 	for _, b := range []interface {
-		isOther(ctx context.Context) (bool, error)
+		IsOther(ctx context.Context) (bool, error)
 	}{v.alerts, v.states, v.hosts} {
-		if other, err := b.isOther(ctx); err != nil || other {
+		if other, err := b.IsOther(ctx); err != nil || other {
 			return other, err
 		}
 	}
@@ -133,7 +137,7 @@ func (v *events) isOther(ctx context.Context) (other bool, err error) {
 		return false, nil
 	}
 	v.looked = time.Now()
-	err = unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
+	err = health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) (err error) {
 		if other, err = v.recordsVanished(ctx); err == nil && !other {
 			other, err = v.mutes.isOther(ctx, v.js)
 		}
@@ -163,12 +167,13 @@ func (v *events) followMutes(ctx context.Context) error {
 // it, also if that vanishes meanwhile.
 func (v *events) publishPending(ctx context.Context) error {
 	for _, n := range v.take() {
-		v.pending = append(v.pending, v.budgeted(n)) // once, however often it is tried
+		n.Alert = v.logBudget.Spend(n.Alert, n.At) // once, however often it is tried
+		v.pending = append(v.pending, n)
 	}
 	if len(v.pending) == 0 {
 		return nil
 	}
-	err := unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.publish(ctx, v.pending) })
+	err := health.Unbroken(ctx, v.js.Conn(), func(ctx context.Context) error { return v.publish(ctx, v.pending) })
 	if err != nil {
 		return err
 	}

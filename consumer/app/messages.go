@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"supernats/consumer"
+	"supernats/consumer/fit"
 	"supernats/consumer/state"
 	"supernats/schema"
 )
@@ -60,9 +61,9 @@ func eventOf(in *consumer.Message) (*schema.CloudEvent[*schema.Event], error) {
 		return nil, fmt.Errorf("event %.100q: %w", ce.ID, err)
 	}
 	if x := e.Exit; x != nil {
-		x.SpawnErr, x.Signal, x.Source = shorter(x.SpawnErr, maxSpawnErr), shorter(x.Signal, longestLabel), shorter(x.Source, longestLabel)
+		x.SpawnErr, x.Signal, x.Source = fit.Text(x.SpawnErr, maxSpawnErr), fit.Text(x.Signal, longestLabel), fit.Text(x.Source, longestLabel)
 		if x.OOM != nil {
-			x.OOM.Cgroup = shorter(x.OOM.Cgroup, longestName)
+			x.OOM.Cgroup = fit.Text(x.OOM.Cgroup, longestName)
 		}
 	}
 	return ce, nil
@@ -96,7 +97,7 @@ func boundedRecord(record any) error {
 		errs := []error{bounded(text{"server", r.Server, longestLabel}, text{"boot", r.Boot, maxBoot}, text{"supervisor_version", r.SupervisorVersion, longestLabel}, text{"supervisor_state", r.SupervisorState, longestLabel})}
 		for i := range r.Processes {
 			p := &r.Processes[i]
-			p.SpawnErr = shorter(p.SpawnErr, maxSpawnErr)
+			p.SpawnErr = fit.Text(p.SpawnErr, maxSpawnErr)
 			if len(p.Group) > longestName || len(p.Process) > longestName {
 				errs = append(errs, bounded(text{"group", p.Group, longestName}, text{"process", p.Process, longestName}))
 				break

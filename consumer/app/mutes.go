@@ -21,7 +21,7 @@ type mutes struct {
 	watcher jetstream.KeyWatcher
 	log     zerolog.Logger
 	done    chan struct{}
-	opened  identity
+	opened  stream.Identity
 
 	mu   sync.Mutex
 	byID map[string]schema.Mute
@@ -49,7 +49,7 @@ func watchMutes(ctx context.Context, js jetstream.JetStream, before *mutes, log 
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", stream.MutesBucket, err)
 	}
-	m := &mutes{log: log, done: make(chan struct{}), opened: identityOf(s.CachedInfo()), byID: map[string]schema.Mute{}, ended: map[string]bool{}}
+	m := &mutes{log: log, done: make(chan struct{}), opened: stream.IdentityOf(s.CachedInfo()), byID: map[string]schema.Mute{}, ended: map[string]bool{}}
 	if before != nil {
 		if err := m.keep(ctx, js, kv, before); err != nil {
 			return nil, err
@@ -87,7 +87,7 @@ func (m *mutes) isOther(ctx context.Context, js jetstream.JetStream) (bool, erro
 	info := s.CachedInfo()
 
 	known, lasts := m.known()
-	if other := !identityOf(info).follows(known); other || !lasts || info.State.NumSubjects > 1 {
+	if other := !stream.IdentityOf(info).Follows(known); other || !lasts || info.State.NumSubjects > 1 {
 		return other, nil
 	}
 	keys, err := stream.Keys(ctx, s)
@@ -99,13 +99,13 @@ func (m *mutes) isOther(ctx context.Context, js jetstream.JetStream) (bool, erro
 
 // known returns what the bucket was when it was heard of last, and whether it had a
 // silence that does not expire before the server has had time to delete it.
-func (m *mutes) known() (id identity, lasts bool) {
+func (m *mutes) known() (id stream.Identity, lasts bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, mute := range m.byID {
 		lasts = lasts || time.Until(mute.Expires.Time) > time.Minute
 	}
-	return identity{m.opened.created, max(m.opened.last, m.last)}, lasts
+	return stream.Identity{Created: m.opened.Created, Last: max(m.opened.Last, m.last)}, lasts
 }
 
 // keep writes what another life of the bucket held and this one lacks, and deletes what

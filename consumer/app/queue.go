@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/health"
 	"supernats/schema/stream"
 )
 
@@ -30,7 +31,7 @@ func (a *App) createQueue(ctx context.Context, d *delivery, begun time.Time) err
 	why := d.Create(trying)
 	full := errors.Is(why, jetstream.ErrMaximumConsumersLimit)
 	switch {
-	case why == nil, ctx.Err() != nil, errors.Is(why, errBroke), !d.js.Conn().IsConnected():
+	case why == nil, ctx.Err() != nil, errors.Is(why, health.ErrBroken), !d.js.Conn().IsConnected():
 		return why
 	case !full && time.Since(begun) < queuePatience:
 		return why
@@ -49,18 +50,18 @@ func (a *App) createQueue(ctx context.Context, d *delivery, begun time.Time) err
 	cause := "queue of " + d.to.Name()
 	missing := func() {
 		if full {
-			a.health.raise(cause, fmt.Sprintf("receiver %s is not notified: this NATS account allows no more consumers of stream %s", d.to.Name(), stream.Alerts),
+			a.health.Raise(cause, fmt.Sprintf("receiver %s is not notified: this NATS account allows no more consumers of stream %s", d.to.Name(), stream.Alerts),
 				"raise max_consumers of the account (nsc edit account --js-consumer), or remove a consumer or a receiver: nats consumer ls "+stream.Alerts)
 			return
 		}
-		a.health.raise(cause, fmt.Sprintf("receiver %s is not notified: its consumer %s of stream %s cannot be made: %s", d.to.Name(), d.inbox.name, stream.Alerts, reason),
+		a.health.Raise(cause, fmt.Sprintf("receiver %s is not notified: its consumer %s of stream %s cannot be made: %s", d.to.Name(), d.inbox.name, stream.Alerts, reason),
 			fmt.Sprintf("give this NATS user the right to publish $JS.API.CONSUMER.*.%s.%s (the log of nats-server names what it denies); what is for the receiver is kept until then", stream.Alerts, d.inbox.name))
 	}
 	missing()
 	go func() {
 		t := time.NewTicker(queueLook)
 		defer t.Stop()
-		defer a.health.clear(cause) // at the end of this plan too, and the next one says it again
+		defer a.health.Clear(cause) // at the end of this plan too, and the next one says it again
 		for {
 			select {
 			case <-ctx.Done():

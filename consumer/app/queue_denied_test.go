@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/records"
 	"supernats/schema/stream"
 )
 
@@ -95,7 +96,7 @@ func TestQueueThatMayNotBeMade(t *testing.T) {
 		e.Process = process
 		f.publish(e)
 		wait("one", process)
-		said := fmt.Sprint(a.health.list())
+		said := fmt.Sprint(a.health.Failures())
 		if !strings.Contains(said, "receiver two is not notified: its consumer notify_two of stream SUPERVISOR_ALERTS cannot be made") {
 			t.Errorf("what is wrong: %s", said)
 		}
@@ -106,7 +107,7 @@ func TestQueueThatMayNotBeMade(t *testing.T) {
 	a, stop := run()
 	defer stop()
 	wait("two", "first")
-	f.until("nothing is wrong", func() bool { return len(a.health.list()) == 0 })
+	f.until("nothing is wrong", func() bool { return len(a.health.Failures()) == 0 })
 	if n := len(told["one"]); n != 0 {
 		t.Errorf("the other one is told %d more", n)
 	}
@@ -123,7 +124,7 @@ func TestQueueThatCouldNotBeSeen(t *testing.T) {
 	}
 	f.alert("a", "b")
 	d := f.delivery(r)
-	positions, err := newTable[position](t.Context(), f.js, stream.LeasesBucket, zerolog.Nop())
+	positions, err := records.OpenTable[position](t.Context(), f.js, stream.LeasesBucket, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

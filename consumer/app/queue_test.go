@@ -73,7 +73,7 @@ func TestMoreReceiversThanConsumers(t *testing.T) {
 		}
 	}
 	wait("one")
-	if wrong := a.health.list(); len(wrong) != 1 || !strings.Contains(wrong[0].Text, "receiver two is not notified: this NATS account allows no more consumers") {
+	if wrong := a.health.Failures(); len(wrong) != 1 || !strings.Contains(wrong[0].Text, "receiver two is not notified: this NATS account allows no more consumers") {
 		t.Errorf("what is wrong: %+v", wrong)
 	}
 
@@ -81,5 +81,5 @@ func TestMoreReceiversThanConsumers(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait("two")
-	f.until("nothing is wrong", func() bool { return len(a.health.list()) == 0 })
+	f.until("nothing is wrong", func() bool { return len(a.health.Failures()) == 0 })
 }

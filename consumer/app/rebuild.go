@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/rs/zerolog"
 
 	"supernats/consumer"
+	"supernats/consumer/records"
 	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -51,10 +50,10 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 	for key, h := range m.fleet.Hosts() {
 		hosts[key] = h
 	}
-	if _, err := replace(ctx, js, stream.StateBucket, states, stateShare(limits), func() error { return nil }, a.log); err != nil {
+	if _, err := records.Replace(ctx, js, stream.StateBucket, states, stateShare(limits), func() error { return nil }, a.log); err != nil {
 		return err
 	}
-	if _, err := replace(ctx, js, stream.HostsBucket, hosts, hostShare(limits), func() error { return nil }, a.log); err != nil {
+	if _, err := records.Replace(ctx, js, stream.HostsBucket, hosts, hostShare(limits), func() error { return nil }, a.log); err != nil {
 		return err
 	}
 	a.log.Info().Uint64("messages", read).Int("processes", len(states)).Int("hosts", len(hosts)).
@@ -102,29 +101,4 @@ func replay(ctx context.Context, js jetstream.JetStream, m *machine, line lineag
 			return read, err
 		}
 	}
-}
-
-// replace makes a bucket hold these records and no others, if held returns no error
-// after it was read: what another instance writes from then on is not overwritten. It
-// returns the bucket as it is then.
-func replace[T any](ctx context.Context, js jetstream.JetStream, name string, want map[string]*T, room *share[T], held func() error, log zerolog.Logger) (*bucket[T], error) {
-	b, have, err := openBucket(ctx, js, name, room, log)
-	if err != nil {
-		return nil, err
-	}
-	if err := held(); err != nil {
-		return nil, err
-	}
-	var changes []record[T]
-	for key, value := range want {
-		if !reflect.DeepEqual(have[key], value) {
-			changes = append(changes, record[T]{key, value})
-		}
-	}
-	for key := range have {
-		if want[key] == nil {
-			changes = append(changes, record[T]{key, nil})
-		}
-	}
-	return b, b.write(ctx, changes)
 }

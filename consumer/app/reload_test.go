@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -98,11 +99,11 @@ func TestRebuild(t *testing.T) {
 	stop()
 	records := func() (map[string]*schema.ProcessRecord, map[string]*schema.HostRecord) {
 		t.Helper()
-		_, states, err := openBucket[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, zerolog.Nop())
+		_, states, err := records.Open[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, hosts, err := openBucket[schema.HostRecord](t.Context(), f.js, stream.HostsBucket, nil, zerolog.Nop())
+		_, hosts, err := records.Open[schema.HostRecord](t.Context(), f.js, stream.HostsBucket, nil, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
-	"supernats/consumer/rules"
+	"supernats/consumer/alerts"
+	"supernats/consumer/health"
+	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -19,7 +21,7 @@ import (
 // restore takes up where the last daemon was.
 func (v *events) restore(ctx context.Context, src *durableSource) error {
 	var clock time.Time
-	err := unbroken(ctx, v.js.Conn(), func(asking context.Context) (err error) {
+	err := health.Unbroken(ctx, v.js.Conn(), func(asking context.Context) (err error) {
 		clock, err = v.restoreRecords(asking, src)
 		return err
 	})
@@ -45,38 +47,38 @@ func (v *events) restore(ctx context.Context, src *durableSource) error {
 // restoreRecords makes a machine that is where the records are. It returns when the last
 // message was stored that will not come again.
 func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock time.Time, err error) {
-	alerts, err := v.js.Stream(ctx, stream.Alerts)
+	published, err := v.js.Stream(ctx, stream.Alerts)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
 	}
-	v.window = alerts.CachedInfo().Config.Duplicates
-	v.maxAlert = max(0, int(alerts.CachedInfo().Config.MaxMsgSize))
-	v.skew = time.Until(alerts.CachedInfo().TimeStamp)
+	v.window = published.CachedInfo().Config.Duplicates
+	v.maxAlert = max(0, int(published.CachedInfo().Config.MaxMsgSize))
+	v.skew = time.Until(published.CachedInfo().TimeStamp)
 	if v.signer, err = newSigner(ctx, v.js, v.signer); err != nil {
 		return time.Time{}, err
 	}
-	records, err := v.openBuckets(ctx)
+	stored, err := v.openBuckets(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
 	if v.machine != nil {
 		// What vanished while it was read is in memory alone.
 		if vanished, err := v.recordsVanished(ctx); err != nil || vanished {
-			return time.Time{}, cmp.Or(err, errRestored)
+			return time.Time{}, cmp.Or(err, records.ErrRestored)
 		}
 	}
-	gone, err := v.forgottenBefore(ctx, src.floor, records.hosts, records.states)
+	gone, err := v.forgottenBefore(ctx, src.floor, stored.hosts, stored.states)
 	if err != nil {
 		return time.Time{}, err
 	}
-	var saved rules.Saved
-	for _, s := range records.states {
+	var saved alerts.Saved
+	for _, s := range stored.states {
 		saved.States = append(saved.States, *s)
 	}
-	for _, h := range records.hosts {
+	for _, h := range stored.hosts {
 		saved.Hosts = append(saved.Hosts, *h)
 	}
-	for _, a := range records.alerts {
+	for _, a := range stored.alerts {
 		saved.Alerts = append(saved.Alerts, a)
 	}
 	if saved.Clock, err = storedAt(ctx, v.js, src.floor); err != nil {
@@ -89,7 +91,7 @@ func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock 
 	for _, left := range gone {
 		m.drop(left)
 	}
-	m.engine.Room(records.alertBucket.limit)
+	m.engine.Room(stored.alertBucket.Limit())
 	m.fleet.Load(saved.Hosts, saved.States)
 	m.engine.LostUpTo(v.line.Base)
 	var missing error
@@ -113,7 +115,7 @@ func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock 
 		m.repeatsUntil = time.Now().Add(v.skew + repeatsFor)
 	}
 	// All or none: as long as the machine is the old one, so is what it knows of buckets.
-	v.states, v.hosts, v.alerts = records.stateBucket, records.hostBucket, records.alertBucket
+	v.states, v.hosts, v.alerts = stored.stateBucket, stored.hostBucket, stored.alertBucket
 	v.machine = m
 	return saved.Clock, nil
 }
@@ -124,7 +126,7 @@ func storedAt(ctx context.Context, js jetstream.JetStream, seq uint64) (time.Tim
 	if seq == 0 {
 		return time.Time{}, nil
 	}
-	m, err := stored(ctx, js, seq)
+	m, err := storedMessage(ctx, js, seq)
 	if err != nil || m == nil {
 		return time.Time{}, err
 	}
@@ -138,7 +140,7 @@ func (v *events) alertEvent(ctx context.Context, m *machine, position uint64) (*
 	if seq == 0 {
 		return nil, nil // it was in a stream that is no more
 	}
-	raw, err := stored(ctx, v.js, seq)
+	raw, err := storedMessage(ctx, v.js, seq)
 	if err != nil || raw == nil {
 		return nil, err
 	}
@@ -149,18 +151,18 @@ func (v *events) alertEvent(ctx context.Context, m *machine, position uint64) (*
 			return nil, nil // it cannot have matched
 		}
 		at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
-		return rules.LossOf(ruleMeta(at), ce), nil
+		return alerts.LossOf(ruleMeta(at), ce), nil
 	}
 	ce, err := eventOf(in)
 	if err != nil {
 		return nil, nil // it cannot have matched
 	}
 	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
-	return rules.EventOf(ruleMeta(at), ce), nil
+	return alerts.EventOf(ruleMeta(at), ce), nil
 }
 
-// stored reads a message of the stream of events, nil if it is not there any more.
-func stored(ctx context.Context, js jetstream.JetStream, seq uint64) (*jetstream.RawStreamMsg, error) {
+// storedMessage reads a message of the stream of events, nil if it is not there any more.
+func storedMessage(ctx context.Context, js jetstream.JetStream, seq uint64) (*jetstream.RawStreamMsg, error) {
 	s, err := js.Stream(ctx, stream.Events)
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w", stream.Events, err)

@@ -7,10 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats.go/jetstream"
-
-	"supernats/consumer/state"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -97,71 +93,6 @@ func has(list []string, s string) bool {
 	return false
 }
 
-// A key whose revision nobody remembers, since it was deleted, is written again.
-func TestForgottenRevisions(t *testing.T) {
-	f := newFleet(t)
-	b, _, err := openBucket[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, f.events().log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(v *schema.ProcessRecord) {
-		t.Helper()
-		if err := b.write(t.Context(), []record[schema.ProcessRecord]{{"web1.api.api_00", v}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(&schema.ProcessRecord{Starts: 1})
-	write(nil)
-	if len(b.revisions) != 0 {
-		t.Errorf("a deleted key takes memory: %v", b.revisions)
-	}
-	write(&schema.ProcessRecord{Starts: 2})
-	write(nil)
-	write(nil)
-	write(&schema.ProcessRecord{Starts: 3})
-	if s := f.state("web1", "api", "api_00"); s.Starts != 3 {
-		t.Errorf("%+v", s)
-	}
-	write(nil)
-	if _, err := f.bucket(stream.StateBucket).Put(t.Context(), "web1.api.api_00", []byte("{}")); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.write(t.Context(), []record[schema.ProcessRecord]{{"web1.api.api_00", &schema.ProcessRecord{}}}); err == nil {
-		t.Error("what somebody else has written was overwritten")
-	}
-}
-
-// A record is deleted with its history: when the marker of a deletion expires, the record
-// before it would be there again.
-func TestDeletedRecordsHaveNoHistory(t *testing.T) {
-	f := newFleet(t)
-	b, _, err := openBucket[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, f.events().log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range []*schema.ProcessRecord{{Starts: 1}, {Starts: 2}, nil} {
-		if err := b.write(t.Context(), []record[schema.ProcessRecord]{{"web1.api.api_00", v}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := f.left(stream.StateBucket); n != 1 {
-		t.Errorf("%d messages are left of a deleted record: want its marker", n)
-	}
-
-	// Also by a daemon that does not remember the revision.
-	if b, _, err = openBucket[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, f.events().log); err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range []*schema.ProcessRecord{{Starts: 3}, nil, nil} {
-		if err := b.write(t.Context(), []record[schema.ProcessRecord]{{"web1.api.api_00", v}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := f.left(stream.StateBucket); n != 1 {
-		t.Errorf("%d messages are left of a record that was deleted again", n)
-	}
-}
-
 // What was read is bounded in bytes, not only in messages.
 func TestBigMessagesDoNotFillMemory(t *testing.T) {
 	f := newFleet(t)
@@ -196,76 +127,5 @@ func TestBigMessagesDoNotFillMemory(t *testing.T) {
 	}
 	if src.last.Seq != last {
 		t.Error(src.last.Seq)
-	}
-}
-
-// Alerts that an earlier version has opened are bounded too; those that have closed go
-// first.
-func TestTooManyOpenAlerts(t *testing.T) {
-	s := alertShare(state.DefaultLimits())
-	s.most = 3
-	kept := map[string]bool{}
-	add := func(host, process, phase string) {
-		key := schema.AlertKey("fatal", host, "api", process)
-		if instead, ok := s.add(key, &schema.Alert{Phase: phase}); ok {
-			kept[key] = true
-			delete(kept, instead)
-		}
-	}
-	add("web1", "a", schema.PhaseResolved)
-	add("web1", "b", schema.PhaseFiring)
-	add("web1", "c", schema.PhaseResolved)
-	add("web1", "d", schema.PhaseFiring)
-	add("web1", "e", schema.PhaseFiring)
-	add("web1", "f", schema.PhaseFiring)
-	add("web1", "g", schema.PhaseResolved)
-	add("db1", "a", schema.PhaseResolved)
-	want := map[string]bool{"fatal.web1.api.b": true, "fatal.web1.api.d": true, "fatal.web1.api.e": true, "fatal.db1.api.a": true}
-	if d := cmp.Diff(want, kept); d != "" || s.skipped["web1"] != 4 || s.skipped["db1"] != 0 {
-		t.Error(d, s.skipped)
-	}
-}
-
-// A record that an earlier version has written with a time that nobody can read is read:
-// other hosts' crashes are in it too.
-func TestTimesOfEarlierVersions(t *testing.T) {
-	for _, bad := range []string{"10000-01-01T11:59:59.000000Z", "-0001-12-31T00:00:00.000000Z", "-292277022399-01-01T00:00:00.000000Z"} {
-		var a schema.Alert
-		if err := unmarshalRecord([]byte(`{"alert":"a","opened":"`+bad+`","unsent":[7],"members":[{"host":"db1","matched":7}]}`), &a); err != nil || a.Incident != "a" || len(a.Unsent) != 1 || len(a.Members) != 1 {
-			t.Errorf("%s: %+v, %v", bad, a, err)
-		}
-	}
-	if err := unmarshalRecord([]byte(`{"alert":"a","opened":"yesterday"}`), &schema.Alert{}); err == nil {
-		t.Error("anything is read")
-	}
-}
-
-// What a deleted key leaves behind expires where that is possible.
-func TestMarkersExpire(t *testing.T) {
-	f := newFleet(t)
-	// One of an earlier version lets nothing expire.
-	if _, err := f.js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "lasting"}); err != nil {
-		t.Fatal(err)
-	}
-	for bucket, want := range map[string]string{"lasting": "", stream.AlertsBucket: markerTTL} {
-		b, _, err := openBucket[schema.Alert](t.Context(), f.js, bucket, nil, f.events().log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 2 {
-			for _, v := range []*schema.Alert{{}, nil} {
-				if err := b.write(t.Context(), []record[schema.Alert]{{"a.b.c.d", v}}); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		s, err := f.js.Stream(t.Context(), "KV_"+bucket)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m, err := s.GetLastMsgForSubject(t.Context(), "$KV."+bucket+".a.b.c.d")
-		if err != nil || m.Header.Get("KV-Operation") != "PURGE" || (m.Header.Get(jetstream.MsgTTLHeader) != "") != (want != "") {
-			t.Errorf("%s: %v, %v", bucket, m, err)
-		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -129,7 +130,7 @@ func TestReceiverWithoutPositionIsNotNew(t *testing.T) {
 // ready, until it is stored.
 func TestReadingWithoutStoringIsNotReady(t *testing.T) {
 	f := newFleet(t)
-	h := newHealth(zerolog.Nop())
+	h := health.New(zerolog.Nop())
 	f.background(func(ctx context.Context) error {
 		v := f.events()
 		v.health = h
@@ -145,13 +146,13 @@ func TestReadingWithoutStoringIsNotReady(t *testing.T) {
 	})
 	f.until("it is said", func() bool {
 		f.publish(f.event(schema.ProcessStateRunning))
-		return len(h.list()) > 0
+		return len(h.Failures()) > 0
 	})
-	if list := h.list(); list[0].Cause != causeEvents {
+	if list := h.Failures(); list[0].Cause != causeEvents {
 		t.Errorf("%+v", list)
 	}
 	stop()
-	f.until("it is over", func() bool { return len(h.list()) == 0 })
+	f.until("it is over", func() bool { return len(h.Failures()) == 0 })
 }
 
 // Killed after a notification was published and before that was stored, for long: the

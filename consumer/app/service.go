@@ -79,17 +79,17 @@ func (a *App) watchEnd(ctx context.Context, over <-chan struct{}) {
 func (a *App) getsOn() bool {
 	parts, since := a.progress.stuck(a.stuckAfter)
 	if parts == "" {
-		a.health.clear("stuck")
+		a.health.Clear("stuck")
 		return true
 	}
-	a.health.raise("stuck", fmt.Sprintf("%s has made no progress since %s", parts, since.UTC().Format(time.RFC3339)),
+	a.health.Raise("stuck", fmt.Sprintf("%s has made no progress since %s", parts, since.UTC().Format(time.RFC3339)),
 		"restart `supernats consume`; kill -QUIT first writes to its log where it is stuck")
 	return false
 }
 
 // status says in one line how the daemon is.
 func (a *App) status() string {
-	if wrong := a.health.list(); len(wrong) > 0 {
+	if wrong := a.health.Failures(); len(wrong) > 0 {
 		s := "not ready: " + wrong[0].Text
 		if len(wrong) > 1 {
 			s += fmt.Sprintf(" (and %d more)", len(wrong)-1)

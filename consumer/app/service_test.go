@@ -98,7 +98,7 @@ func TestWatchdogOfAStuckDaemon(t *testing.T) {
 	if m.heard("WATCHDOG=1") {
 		t.Errorf("it is alive: %q", m.lines())
 	}
-	if list := a.health.list(); len(list) != 1 || list[0].Cause != "stuck" {
+	if list := a.health.Failures(); len(list) != 1 || list[0].Cause != "stuck" {
 		t.Errorf("%+v", list)
 	}
 
@@ -117,7 +117,7 @@ func TestWatchdogOfAStuckDaemon(t *testing.T) {
 	m.forget()
 	m.until(t, "WATCHDOG=1")
 	time.Sleep(1200 * time.Millisecond)
-	if list := a.health.list(); len(list) != 0 {
+	if list := a.health.Failures(); len(list) != 0 {
 		t.Errorf("%+v", list)
 	}
 	cancel()

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/schema/stream"
 )
 
@@ -42,7 +43,7 @@ type storeWatch struct {
 	// js is that of the connection there is now; nil before the first one.
 	js     atomic.Pointer[jetstream.JetStream]
 	server *embeddedServer // nil if it is not ours
-	health *health
+	health *health.Health
 	log    zerolog.Logger
 
 	tried   time.Time // when the streams were tried
@@ -53,7 +54,7 @@ type storeWatch struct {
 	pause     time.Duration
 }
 
-func newStoreWatch(h *health, log zerolog.Logger) *storeWatch {
+func newStoreWatch(h *health.Health, log zerolog.Logger) *storeWatch {
 	return &storeWatch{health: h, log: log}
 }
 
@@ -116,10 +117,10 @@ func storeFix(refusal *stream.WriteError) string {
 // say raises or clears the trouble.
 func (w *storeWatch) say(err error, fix string) {
 	if err == nil {
-		w.health.clear(causeStore)
+		w.health.Clear(causeStore)
 		return
 	}
-	w.health.raise(causeStore, err.Error(), fix)
+	w.health.Raise(causeStore, err.Error(), fix)
 }
 
 // restart starts the embedded server again, but not all the time.

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/health"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -40,7 +41,7 @@ func watched(t *testing.T) (w *storeWatch, js jetstream.JetStream) {
 	if err := stream.EnsureAll(t.Context(), js, cfg.StreamLimits()); err != nil {
 		t.Fatal(err)
 	}
-	w = newStoreWatch(newHealth(zerolog.Nop()), zerolog.Nop())
+	w = newStoreWatch(health.New(zerolog.Nop()), zerolog.Nop())
 	w.server = s
 	w.use(js)
 	return w, js
@@ -67,7 +68,7 @@ func TestEmbeddedIsStartedAgainAfterAWriteError(t *testing.T) {
 	w, js := watched(t)
 	url := w.server.url()
 	w.look(t.Context())
-	if wrong := w.health.list(); len(wrong) > 0 {
+	if wrong := w.health.Failures(); len(wrong) > 0 {
 		t.Fatalf("before: %+v", wrong)
 	}
 
@@ -76,7 +77,7 @@ func TestEmbeddedIsStartedAgainAfterAWriteError(t *testing.T) {
 		t.Fatal("the server has forgotten the error by itself")
 	}
 	w.look(t.Context())
-	if wrong := w.health.list(); len(wrong) != 1 || !strings.Contains(wrong[0].Text, "stores nothing any more") {
+	if wrong := w.health.Failures(); len(wrong) != 1 || !strings.Contains(wrong[0].Text, "stores nothing any more") {
 		t.Errorf("while it lasts: %+v", wrong)
 	}
 	if !publishes(t, js, "supervisor.event.x", 10*time.Second) {
@@ -89,7 +90,7 @@ func TestEmbeddedIsStartedAgainAfterAWriteError(t *testing.T) {
 		t.Errorf("it is at %s, and was at %s", now, url)
 	}
 	w.look(t.Context())
-	if wrong := w.health.list(); len(wrong) > 0 {
+	if wrong := w.health.Failures(); len(wrong) > 0 {
 		t.Errorf("after that: %+v", wrong)
 	}
 }
@@ -107,7 +108,7 @@ func TestEmbeddedWaitsForTheDisk(t *testing.T) {
 	streamtest.FailWrite(t, js, dir, stream.Alerts, "supervisor.alert.x")
 
 	w.look(t.Context())
-	if wrong := w.health.list(); len(wrong) != 1 || !strings.Contains(wrong[0].Text, "nothing can be stored in "+dir) {
+	if wrong := w.health.Failures(); len(wrong) != 1 || !strings.Contains(wrong[0].Text, "nothing can be stored in "+dir) {
 		t.Errorf("while the disk is full: %+v", wrong)
 	}
 	if w.server.running.Load() != running {

@@ -53,8 +53,8 @@ func TestEmptiedBucketsAreNoticedBehindTries(t *testing.T) {
 	defer v.mutes.stop()
 	f.tries()
 	looks := map[string]func() (bool, error){
-		stream.StateBucket: func() (bool, error) { return v.states.isOther(t.Context()) },
-		stream.HostsBucket: func() (bool, error) { return v.hosts.isOther(t.Context()) },
+		stream.StateBucket: func() (bool, error) { return v.states.IsOther(t.Context()) },
+		stream.HostsBucket: func() (bool, error) { return v.hosts.IsOther(t.Context()) },
 		stream.MutesBucket: func() (bool, error) { return v.mutes.isOther(t.Context(), f.js) },
 	}
 	for name, isOther := range looks {

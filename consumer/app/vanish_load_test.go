@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/health"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -47,7 +48,7 @@ func (l *crasher) run(ctx context.Context) {
 			l.stored[process] = crashAt{host, time.Now()}
 			l.mu.Unlock()
 		}
-		_ = sleep(ctx, 5*time.Millisecond)
+		_ = health.Sleep(ctx, 5*time.Millisecond)
 	}
 }
 
@@ -70,7 +71,7 @@ func (l *crasher) publish(ctx context.Context, host, process, name string) {
 		if e == nil {
 			return
 		}
-		_ = sleep(ctx, 20*time.Millisecond)
+		_ = health.Sleep(ctx, 20*time.Millisecond)
 	}
 }
 

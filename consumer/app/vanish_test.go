@@ -179,7 +179,7 @@ func (in *installation) isTold(process string) {
 	in.Helper()
 	for end := time.Now().Add(30 * time.Second); in.hook.told(process) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			in.Fatalf("the crash of %s is not told; readyz: %v; log:\n%s", process, in.app.health.list(), in.log)
+			in.Fatalf("the crash of %s is not told; readyz: %v; log:\n%s", process, in.app.health.Failures(), in.log)
 		}
 	}
 }
@@ -294,7 +294,7 @@ func TestWhatVanishesComesBack(t *testing.T) {
 			in.shows("open", "RUNNING")
 
 			in.isWhole()
-			in.until("nothing is wrong any more", func() bool { return len(in.app.health.list()) == 0 })
+			in.until("nothing is wrong any more", func() bool { return len(in.app.health.Failures()) == 0 })
 			for process, want := range map[string]int{"known": 2, "open": 1, "new": 1} {
 				if n := in.hook.told(process); n != want {
 					t.Errorf("%s was told %d times, want %d", process, n, want)
@@ -380,7 +380,7 @@ func TestRestoreFromABackup(t *testing.T) {
 					in.happens("between", schema.ProcessStateStarting, schema.ProcessStateRunning)
 					in.until("what was open ends", func() bool { return in.hook.resolved("between") == 1 })
 				}
-				in.until("nothing is wrong any more", func() bool { return len(in.app.health.list()) == 0 })
+				in.until("nothing is wrong any more", func() bool { return len(in.app.health.Failures()) == 0 })
 				for process, want := range map[string]int{"known": 2, "before": 1, "between": 1, "new": 1} {
 					if n := in.hook.told(process); n != want {
 						t.Errorf("%s was told %d times, want %d", process, n, want)

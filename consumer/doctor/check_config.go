@@ -5,8 +5,7 @@ import (
 	"errors"
 	"os"
 	"strings"
-
-	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 )
 
 // checkConfig reports mistakes in the configuration file. They keep nothing else from being
@@ -26,7 +25,7 @@ func checkConfig(_ context.Context, in *Installation, r *report) error {
 	case unread:
 		r.fail("name the file that `supernats consume` reads: -c FILE, or SUPERNATS_CONFIG", "%v", err)
 	default:
-		fix := "correct it, then check it: supernats rules check " + terminal.ShellQuote(file) +
+		fix := "correct it, then check it: supernats rules check " + wording.ShellQuote(file) +
 			" (`supernats consume` does not start with it; one that runs keeps the configuration that it has)"
 		for _, mistake := range splitMistakes(err) {
 			r.fail(fix, "%s", mistake)

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer/inspect"
-	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema/stream"
 )
 
@@ -27,13 +27,13 @@ func checkConsume(ctx context.Context, in *Installation, r *report) error {
 			"no `supernats consume` is active: nobody is notified of anything")
 		return nil
 	}
-	r.ok("`supernats consume` is active on %s since %s", l.Instance, terminal.Date(&l.Since))
+	r.ok("`supernats consume` is active on %s since %s", l.Instance, wording.Date(&l.Since))
 	return nil
 }
 
 // checkEvents reports how far `supernats consume` is behind with reading events.
 func checkEvents(ctx context.Context, in *Installation, r *report) error {
-	const durable = "supernats"
+	const durable = stream.EventsConsumer
 	c, err := in.Reader.JS.Consumer(ctx, stream.Events, durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		if in.active {
@@ -58,13 +58,13 @@ func checkEvents(ctx context.Context, in *Installation, r *report) error {
 		return err
 	}
 
-	waiting := terminal.Counted(q.Waiting(), "message")
+	waiting := wording.Count(q.Waiting(), "message", "messages")
 	switch {
 	case wait > maxEventWait && !in.active:
-		r.fail("supernats consume -c FILE", "%s to be read, the oldest for %s", terminal.Wait(q.Waiting(), "message"), terminal.Age(wait))
+		r.fail("supernats consume -c FILE", "%s to be read, the oldest for %s", wording.Count(q.Waiting(), "message waits", "messages wait"), wording.Compact(wait))
 	case wait > maxEventWait:
 		r.warn("if it does not get less, the log of `supernats consume` says why",
-			"`supernats consume` is %s behind, the oldest waits for %s", waiting, terminal.Age(wait))
+			"`supernats consume` is %s behind, the oldest waits for %s", waiting, wording.Compact(wait))
 	default:
 		r.ok("`supernats consume` is %s behind", waiting)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"supernats/consumer/inspect"
 	"supernats/consumer/state"
-	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -78,21 +78,21 @@ func (h *hostReport) addFleet() {
 	h.addServerClock()
 	if len(silent) > 0 {
 		h.report.warn("there: supervisorctl status, and "+bridgeLog+"; if a host is gone for good: "+forgetHost,
-			"%s silent: %s", terminal.Are(len(silent), "host"), firstNames(silent))
+			"%s silent: %s", wording.Count(len(silent), "host is", "hosts are"), firstNames(silent))
 	}
 	if n := len(shutDown); n > 0 {
 		announced := map[bool]string{true: "its supervisord", false: "their supervisords"}[n == 1]
 		h.report.warn("there: systemctl start supervisor; if a host is gone for good: "+forgetHost,
-			"%s shut down, as %s announced, and not back: %s", terminal.Are(n, "host"), announced, firstNames(shutDown))
+			"%s shut down, as %s announced, and not back: %s", wording.Count(n, "host is", "hosts are"), announced, firstNames(shutDown))
 	}
 	for _, v := range slices.Sorted(maps.Keys(otherVersions)) {
 		h.report.warn("install supernats-bridge "+h.version+" there, then: supervisorctl restart supernats",
 			"bridge %s, not %s, on %s: %s", cmp.Or(v, "of an unknown version"), h.version,
-			terminal.Counted(len(otherVersions[v]), "host"), firstNames(otherVersions[v]))
+			wording.Count(len(otherVersions[v]), "host", "hosts"), firstNames(otherVersions[v]))
 	}
 
 	if len(h.report.findings) == before {
-		h.report.ok("%s, all seen within %s", terminal.Counted(len(hosts), "host"), terminal.Age(inspect.SilentAfter))
+		h.report.ok("%s, all seen within %s", wording.Count(len(hosts), "host", "hosts"), wording.Compact(schema.SilentAfter))
 	}
 }
 
@@ -144,7 +144,7 @@ func (h *hostReport) withAge(host *schema.HostRecord) string {
 	return host.Host + " (" + h.age(host.LastSeen) + ")"
 }
 
-func (h *hostReport) age(at schema.Time) string { return terminal.Age(h.fleet.Now.Sub(at.Time)) }
+func (h *hostReport) age(at schema.Time) string { return wording.Compact(h.fleet.Now.Sub(at.Time)) }
 
 // addKilled reports supervisords of a host that have ended without a shutdown.
 func (h *hostReport) addKilled(host *schema.HostRecord) {
@@ -220,7 +220,7 @@ func fixOfLoss(host *schema.HostRecord) string {
 		return "files of the spool were damaged or removed there: check the disk, and what else writes into the spool's directory"
 	}
 	return "its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host " +
-		terminal.ShellQuote(host.Host) + "` shows what fills it"
+		wording.ShellQuote(host.Host) + "` shows what fills it"
 }
 
 // firstNames lists the first of some names.

@@ -11,7 +11,7 @@ import (
 
 	"supernats/consumer"
 	"supernats/consumer/inspect"
-	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema/stream"
 )
 
@@ -64,8 +64,8 @@ func isUnread(q *inspect.Queue, roster inspect.Roster) bool {
 // addQueue reports what is wrong with a queue in which the oldest notification has waited
 // for some time. unread says that a `supernats consume` is active and does not read it.
 func (r *report) addQueue(q *inspect.Queue, wait time.Duration, unread bool) {
-	waiting := terminal.Wait(q.Waiting(), "notification")
-	try := "supernats test-alert " + terminal.ShellQuote(q.Receiver)
+	waiting := wording.Count(q.Waiting(), "notification waits", "notifications wait")
+	try := "supernats test-alert " + wording.ShellQuote(q.Receiver)
 
 	switch {
 	case q.Info.Paused:
@@ -77,10 +77,10 @@ func (r *report) addQueue(q *inspect.Queue, wait time.Duration, unread bool) {
 	case q.Failure() != "":
 		r.fail("fix what the error says, and try it: "+try+" (`supernats consume` keeps trying by itself)",
 			"receiver %s: %s, and the last try failed (%s since %s): %s",
-			q.Receiver, waiting, terminal.Tries(q.Progress.Tries), terminal.Date(q.Progress.Since), q.Failure())
+			q.Receiver, waiting, wording.Count(q.Progress.Tries, "try", "tries"), wording.Date(q.Progress.Since), q.Failure())
 	case wait > maxNotificationWait:
 		r.warn("the log of `supernats consume` says why they are not delivered; try it: "+try,
-			"receiver %s: %s, the oldest for %s", q.Receiver, waiting, terminal.Age(wait))
+			"receiver %s: %s, the oldest for %s", q.Receiver, waiting, wording.Compact(wait))
 	default:
 		r.ok("receiver %s: %s", q.Receiver, waiting)
 	}
@@ -142,22 +142,22 @@ type parkedSubject struct {
 }
 
 func (r *report) addParked(p parkedSubject) {
-	last := fmt.Sprintf("the last one %s ago: %s", terminal.Age(p.age), p.last.Header.Get(consumer.HeaderParkedReason))
-	if !inspect.IsQueue(p.durable) {
+	last := fmt.Sprintf("the last one %s ago: %s", wording.Compact(p.age), p.last.Header.Get(consumer.HeaderParkedReason))
+	receiver, isQueue := stream.ReceiverOf(p.durable)
+	if !isQueue {
 		r.warn(fmt.Sprintf("nats stream get %s %d shows it; when it is fixed: nats stream purge %[1]s --subject=%[3]s", stream.Parked, p.last.Sequence, p.subject),
-			"%s gave up %s, %s", p.durable, terminal.Counted(p.count, "message"), last)
+			"%s gave up %s, %s", p.durable, wording.Count(p.count, "message", "messages"), last)
 		return
 	}
 
 	const fix = "supernats alerts shows them; fix what the reason says: `supernats consume` tries again by itself, at its start and at least every hour"
-	receiver := inspect.ReceiverOf(p.durable)
 	switch {
 	case !p.inUse:
 		r.warn("the receiver is not in the configuration file any more; to forget them: nats stream purge "+stream.Parked+" --subject="+p.subject,
-			"receiver %s gave up %s, %s", receiver, terminal.Counted(p.count, "message"), last)
+			"receiver %s gave up %s, %s", receiver, wording.Count(p.count, "message", "messages"), last)
 	case p.critical > 0:
 		r.fail(fix, "receiver %s did not take %s, %d of them critical: nobody got them there; %s",
-			receiver, terminal.Counted(p.count, "notification"), p.critical, last)
+			receiver, wording.Count(p.count, "notification", "notifications"), p.critical, last)
 	default:
 		r.warn(fix, "receiver %s did not take %d notifications, %s", receiver, p.count, last)
 	}

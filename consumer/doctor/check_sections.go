@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -40,7 +40,7 @@ func (h *hostReport) addSections(host *schema.HostRecord) {
 func (h *hostReport) addSection(host *schema.HostRecord, l *schema.HostLife, b *schema.HostBridge) {
 	where := "host " + host.Host + ": section " + b.Pool
 	if b.Stopped != nil && l.Stopping == nil && l.SupervisorState != schema.SupervisorGone && !h.fleet.IsSilent(host) {
-		h.report.warn("supervisorctl start "+terminal.ShellQuote(b.Pool), "%s was stopped %s ago: nothing comes from it", where, h.age(*b.Stopped))
+		h.report.warn("supervisorctl start "+wording.ShellQuote(b.Pool), "%s was stopped %s ago: nothing comes from it", where, h.age(*b.Stopped))
 	}
 
 	if s := b.Section; s != nil && !hasReported(host, b, "section") {

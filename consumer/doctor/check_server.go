@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -64,7 +64,7 @@ func checkJetStream(ctx context.Context, in *Installation, r *report) error {
 			"JetStream has used %s of the %v that it may", percent(info.Store, limit), schema.Size(limit))
 		return nil
 	}
-	r.ok("JetStream is on and holds %s", terminal.Mebibytes(used))
+	r.ok("JetStream is on and holds %s", wording.Mebibytes(used))
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -38,7 +38,7 @@ func checkStreams(ctx context.Context, in *Installation, r *report) error {
 		r.checkLimits(limits, info)
 		r.checkReplicas(info)
 		if len(r.findings) == before {
-			r.ok("stream %s: %s, %s", want.Name, terminal.Counted(info.State.Msgs, "message"), terminal.Mebibytes(info.State.Bytes))
+			r.ok("stream %s: %s, %s", want.Name, wording.Count(info.State.Msgs, "message", "messages"), wording.Mebibytes(info.State.Bytes))
 		}
 	}
 	return nil
@@ -95,7 +95,7 @@ func (r *report) checkFullness(info *jetstream.StreamInfo) {
 	full := have.MaxBytes > 0 && info.State.Bytes > uint64(have.MaxBytes)*95/100
 	if span := info.TimeStamp.Sub(info.State.FirstTime); full && span < 24*time.Hour {
 		r.warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d", have.Name, have.MaxBytes*4),
-			"stream %s is full and goes back no more than %s", have.Name, terminal.Age(span))
+			"stream %s is full and goes back no more than %s", have.Name, wording.Compact(span))
 	}
 }
 
@@ -120,6 +120,7 @@ func (r *report) checkReplicas(info *jetstream.StreamInfo) {
 func (r *report) checkLimits(limits stream.Limits, info *jetstream.StreamInfo) {
 	have := info.Config
 	configured := limits.Sizes.Written(have.Name)
+	_, isBucket := stream.BucketOf(have.Name)
 	nearlyFull := info.State.Bytes > uint64(have.MaxBytes)*9/10
 
 	switch {
@@ -133,7 +134,7 @@ func (r *report) checkLimits(limits stream.Limits, info *jetstream.StreamInfo) {
 		r.warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d --discard=old", have.Name, 4*have.MaxBytes),
 			"stream %s has used %s of its %v, and refuses new records when it is full",
 			have.Name, percent(info.State.Bytes, have.MaxBytes), schema.Size(have.MaxBytes))
-	case strings.HasPrefix(have.Name, "KV_") && nearlyFull:
+	case isBucket && nearlyFull:
 		r.warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d", have.Name, 4*have.MaxBytes),
 			"stream %s has used %s of its %v, and drops its oldest records when it is full",
 			have.Name, percent(info.State.Bytes, have.MaxBytes), schema.Size(have.MaxBytes))
@@ -165,14 +166,14 @@ var bucketNeeds = []struct {
 func checkBuckets(ctx context.Context, in *Installation, r *report) error {
 	usable := 0
 	for _, need := range bucketNeeds {
-		s, err := in.Reader.JS.Stream(ctx, "KV_"+need.bucket)
+		s, err := in.Reader.JS.Stream(ctx, stream.OfBucket(need.bucket))
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			r.fail(fixForMissing(ctx, in), "bucket %s is missing", need.bucket)
 		case err != nil:
 			return fmt.Errorf("look up bucket %s: %w", need.bucket, err)
 		case need.ttl != "" && !s.CachedInfo().Config.AllowMsgTTL:
-			r.fail(fmt.Sprintf("nats stream edit KV_%s --allow-msg-ttl --subject-del-markers-ttl=%s", need.bucket, need.ttl),
+			r.fail(fmt.Sprintf("nats stream edit %s --allow-msg-ttl --subject-del-markers-ttl=%s", stream.OfBucket(need.bucket), need.ttl),
 				"bucket %s: its keys may have no time to live, so %s", need.bucket, need.without)
 		default:
 			r.checkLimits(in.Config.Limits, s.CachedInfo())

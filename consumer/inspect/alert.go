@@ -48,8 +48,8 @@ type AlertFilter struct {
 }
 
 func (f *AlertFilter) matches(rule, host, group, process string) bool {
-	return consumer.MatchAny(f.Rules, rule) && consumer.MatchAny(f.Events.Hosts, host) &&
-		consumer.MatchAny(f.Events.Groups, group) && consumer.MatchAny(f.Events.Processes, process)
+	return schema.MatchAny(f.Rules, rule) && schema.MatchAny(f.Events.Hosts, host) &&
+		schema.MatchAny(f.Events.Groups, group) && schema.MatchAny(f.Events.Processes, process)
 }
 
 // hasEvent reports whether one of the events has a name that the filter passes.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"supernats/consumer"
 	"supernats/schema"
 )
 
@@ -69,7 +68,7 @@ type NamedRules struct {
 // known which rules there are, and every glob may match one.
 func (n *NamedRules) match(globs []string) string {
 	for _, name := range n.Names {
-		if consumer.MatchAny(globs, name) {
+		if schema.MatchAny(globs, name) {
 			return name
 		}
 	}

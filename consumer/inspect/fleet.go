@@ -10,14 +10,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/state"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
-
-// SilentAfter is how long nothing may come from a host until what was known of it is known
-// no more. Its bridge publishes a snapshot every minute, and ticks.
-const SilentAfter = state.SilentAfter
 
 // Fleet is what is known of every host at a time.
 type Fleet struct {
@@ -44,8 +39,7 @@ func NewFleet(hosts []schema.HostRecord, now time.Time) *Fleet {
 		f.byName[h.Host] = i
 		for j := range h.Lives {
 			l := &h.Lives[j]
-			silent := l.SupervisorState == schema.SupervisorGone || h.LastSeen.Sub(h.Heard(l)) > SilentAfter
-			if silent && l.Ended == nil && l.Stopping == nil && !l.Succeeded {
+			if h.HasLost(l, schema.SilentAfter) && l.Ended == nil && l.Stopping == nil && !l.Succeeded {
 				f.quiet[supervisordID{h.Host, l.Boot}] = l.LastSeen
 			}
 		}
@@ -113,7 +107,7 @@ func (f *Fleet) markSeen(h *schema.HostRecord, at schema.Time) {
 // IsSilent reports whether nothing has come from a host for too long. A record that does
 // not say when the host was seen says nothing.
 func (f *Fleet) IsSilent(h *schema.HostRecord) bool {
-	return !h.LastSeen.IsZero() && f.Now.Sub(h.LastSeen.Time) > SilentAfter
+	return !h.LastSeen.IsZero() && f.Now.Sub(h.LastSeen.Time) > schema.SilentAfter
 }
 
 // IsGone reports whether the supervisord of a host was killed: from then on nothing is
@@ -123,7 +117,7 @@ func (f *Fleet) IsGone(h *schema.HostRecord) bool { return h.SupervisorState == 
 // IsShutDown reports whether the supervisord of a host announced its end, and nothing has
 // come since: it ends after all that it ran.
 func (f *Fleet) IsShutDown(h *schema.HostRecord) bool {
-	announced := h.Stopping != nil || len(h.Lives) == 0 && h.SupervisorState == "STOPPING"
+	announced := h.Stopping != nil || len(h.Lives) == 0 && h.SupervisorState == schema.SupervisorStopping
 	return announced && f.IsSilent(h)
 }
 

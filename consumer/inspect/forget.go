@@ -9,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/terminal"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -39,7 +38,7 @@ func (r *Reader) WaitForgotten(ctx context.Context, h *schema.HostRecord, silent
 
 		if time.Now().After(end) {
 			return fmt.Errorf("that host %s is gone is recorded, but nobody has dropped it within %v: is `supernats consume` running? It does so when it runs",
-				terminal.Clean(h.Host), timeout)
+				h.Host, timeout)
 		}
 		select {
 		case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 
 	"supernats/consumer"
 	"supernats/consumer/rules"
+	"supernats/schema"
 )
 
 // GlobHint says what may be wrong with a glob that matches none of the known names; it
@@ -16,7 +17,7 @@ import (
 func GlobHint(label, flag, glob string, known map[string]bool) string {
 	names := make([]string, 0, len(known))
 	for name := range known {
-		if consumer.Glob(glob, name) {
+		if schema.MatchGlob(glob, name) {
 			return ""
 		}
 		names = append(names, name)
@@ -87,7 +88,7 @@ func MeantGlob(glob string, names []string) string {
 	// the name.
 	for _, try := range []string{AsGlob(glob), "*" + AsGlob(glob) + "*"} {
 		valid := (consumer.Filter{Hosts: []string{try}}).Check() == nil
-		matches := func(name string) bool { return consumer.Glob(try, name) }
+		matches := func(name string) bool { return schema.MatchGlob(try, name) }
 		if valid && LooksLikeRegexp(glob) && slices.ContainsFunc(names, matches) {
 			return try
 		}
@@ -96,7 +97,7 @@ func MeantGlob(glob string, names []string) string {
 	// Another case, the beginning of names (web1 for web1.example.com, api for api_00), or
 	// a misspelling.
 	for _, n := range names {
-		if consumer.Glob(strings.ToLower(glob), strings.ToLower(n)) {
+		if schema.MatchGlob(strings.ToLower(glob), strings.ToLower(n)) {
 			return n
 		}
 	}

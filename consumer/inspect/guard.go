@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"supernats/consumer/wording"
 	"sync"
 
 	"github.com/nats-io/nats.go"
-
-	"supernats/consumer/terminal"
 )
 
 // Guard ends what waits for an answer that the server denies: nats.go alone would only see
@@ -31,12 +30,12 @@ type DeniedError struct {
 // Error says which right is missing and where to add it.
 func (e *DeniedError) Error() string {
 	return fmt.Sprintf("this NATS user may not %s %s: add %q to its %s permissions (examples/02-secure has the rights of each user)",
-		e.Verb, terminal.Clean(e.Subject), e.Right(), e.Verb)
+		e.Verb, visible(e.Subject), e.Right(), e.Verb)
 }
 
 // Right returns the right that a user who may do this usually has.
 func (e *DeniedError) Right() string {
-	tokens := strings.Split(terminal.Clean(e.Subject), ".")
+	tokens := strings.Split(visible(e.Subject), ".")
 	for prefix, keep := range map[string]int{
 		"$KV.": 2, "$JS.API.CONSUMER.CREATE.": 5, "$JS.API.DIRECT.GET.": 5, "supervisor.alert.": 2, "_INBOX": 1,
 	} {
@@ -45,6 +44,16 @@ func (e *DeniedError) Right() string {
 		}
 	}
 	return strings.Join(tokens, ".")
+}
+
+// visible replaces what may not stand in a message.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !wording.Visible(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
 }
 
 var violation = regexp.MustCompile(`(?i)Permissions Violation for (Publish|Subscription) to "([^"]*)"`)

@@ -12,9 +12,6 @@ import (
 	"supernats/schema/stream"
 )
 
-// rosterKey is the key of the receivers of the active `supernats consume`.
-const rosterKey = "receivers"
-
 // Roster is what the active `supernats consume` delivers to.
 type Roster struct {
 	// Receivers are named with their addresses.
@@ -29,43 +26,32 @@ func (r *Reader) Roster(ctx context.Context) (Roster, error) {
 	if err != nil {
 		return Roster{}, err
 	}
-	value, err := readKey(ctx, kv, rosterKey)
+	value, err := readKey(ctx, kv, stream.RosterKey)
 	if err != nil || value == nil {
 		return Roster{}, err
 	}
 
-	var record struct {
-		Receivers []string `json:"receivers"`
-	}
+	var record schema.RosterRecord
 	if err := json.Unmarshal(value, &record); err != nil {
 		return Roster{}, nil
 	}
 	return Roster{Receivers: record.Receivers, Known: true}, nil
 }
 
-// leaseKey is the key of the lease of the active `supernats consume`.
-const leaseKey = "consume"
-
-// Lease says which of several `supernats consume` is the active one.
-type Lease struct {
-	Instance string      `json:"instance"`
-	Since    schema.Time `json:"since"`
-}
-
 // Lease returns the lease of the active `supernats consume`, nil if none is active.
-func (r *Reader) Lease(ctx context.Context) (*Lease, error) {
+func (r *Reader) Lease(ctx context.Context) (*schema.LeaseRecord, error) {
 	kv, err := r.OpenBucket(ctx, stream.LeasesBucket)
 	if err != nil {
 		return nil, err
 	}
-	value, err := readKey(ctx, kv, leaseKey)
+	value, err := readKey(ctx, kv, stream.LeaseKey)
 	if err != nil || value == nil {
 		return nil, err
 	}
 
-	var l Lease
+	var l schema.LeaseRecord
 	if err := json.Unmarshal(value, &l); err != nil {
-		return nil, fmt.Errorf("lease %s is malformed: %w", leaseKey, err)
+		return nil, fmt.Errorf("lease %s is malformed: %w", stream.LeaseKey, err)
 	}
 	return &l, nil
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"supernats/consumer"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -28,8 +27,8 @@ func (r *Reader) Mutes(ctx context.Context) ([]schema.Mute, error) {
 
 // Silences reports whether a silence matches an alert.
 func Silences(m *schema.Mute, a *schema.Alert) bool {
-	return consumer.MatchAny(m.Hosts, a.Host) && consumer.MatchAny(m.Groups, a.Group) &&
-		consumer.MatchAny(m.Processes, a.Process) && consumer.MatchAny(m.Rules, a.Rule)
+	return schema.MatchAny(m.Hosts, a.Host) && schema.MatchAny(m.Groups, a.Group) &&
+		schema.MatchAny(m.Processes, a.Process) && schema.MatchAny(m.Rules, a.Rule)
 }
 
 // MutedBy returns the ids of the open alerts that a silence matches.

@@ -81,8 +81,8 @@ func (r *Reader) readParked(ctx context.Context, from position) ([]Parked, error
 	var list []Parked
 	err := r.scan(ctx, stream.Parked, from, func(m *storedMessage) error {
 		durable := strings.TrimPrefix(m.subject, stream.ParkedSubject(""))
-		if IsQueue(durable) {
-			list = append(list, parseParked(m, durable))
+		if receiver, ok := stream.ReceiverOf(durable); ok {
+			list = append(list, parseParked(m, durable, receiver))
 		}
 		return nil
 	})
@@ -91,9 +91,9 @@ func (r *Reader) readParked(ctx context.Context, from position) ([]Parked, error
 
 // parseParked reads what was parked. If its payload was cut, or could not be delivered just
 // because nobody can read it, its subject says what it is about.
-func parseParked(m *storedMessage, durable string) Parked {
+func parseParked(m *storedMessage, durable, receiver string) Parked {
 	p := Parked{
-		Kind: KindParked, Receiver: ReceiverOf(durable), Reason: m.header.Get(consumer.HeaderParkedReason),
+		Kind: KindParked, Receiver: receiver, Reason: m.header.Get(consumer.HeaderParkedReason),
 		Seq: m.seq, Parked: schema.Time{Time: m.stored}, durable: durable,
 	}
 	p.Tries, _ = strconv.ParseUint(m.header.Get(consumer.HeaderParkedTries), 10, 64)

@@ -66,7 +66,7 @@ func (f *Fleet) Process(record schema.ProcessRecord) Process {
 
 	was, _ := state.Status(&p.ProcessRecord, nil, f.Now, 0)
 	runs := was == state.Running || was == state.Down
-	switch status, since := state.Status(&p.ProcessRecord, h, f.Now, SilentAfter); {
+	switch status, since := state.Status(&p.ProcessRecord, h, f.Now, schema.SilentAfter); {
 	case status == state.Unknown:
 		// What is known of it must not look well.
 		p.UnknownSince, p.Down = &schema.Time{Time: since}, runs
@@ -86,10 +86,8 @@ func stoppingSince(h *schema.HostRecord, boot string) *schema.Time {
 	if h == nil {
 		return nil
 	}
-	for i := range h.Lives {
-		if h.Lives[i].Boot == boot {
-			return h.Lives[i].Stopping
-		}
+	if l := h.Life(boot); l != nil {
+		return l.Stopping
 	}
 	return h.Stopping
 }

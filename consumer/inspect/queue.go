@@ -86,7 +86,7 @@ func (q *Queue) BelongsTo(receiver string) bool {
 // addresses.
 func (q *Queue) IsAmong(receivers []string) bool {
 	return slices.ContainsFunc(receivers, func(name string) bool {
-		return schema.Token(queuePrefix+strings.ToLower(name)) == q.Durable
+		return stream.ReceiverConsumer(name) == q.Durable
 	})
 }
 
@@ -104,21 +104,6 @@ func (q *Queue) Failure() string {
 	return q.Progress.Error
 }
 
-// queuePrefix begins the names of the durable consumers of the receivers.
-const queuePrefix = "notify_"
-
-// IsQueue reports whether a durable consumer is the queue of a receiver.
-func IsQueue(durable string) bool { return strings.HasPrefix(durable, queuePrefix) }
-
-// ReceiverOf returns the receiver, with its address, whose queue has a name.
-func ReceiverOf(durable string) string {
-	name, err := schema.ParseToken(durable)
-	if err != nil { // a long name was cut
-		name = durable
-	}
-	return strings.TrimPrefix(name, queuePrefix)
-}
-
 // Queues returns those of all receivers, sorted by receiver.
 func (r *Reader) Queues(ctx context.Context) ([]Queue, error) {
 	s, err := r.JS.Stream(ctx, stream.Alerts)
@@ -129,8 +114,8 @@ func (r *Reader) Queues(ctx context.Context) ([]Queue, error) {
 	var queues []Queue
 	list := s.ListConsumers(ctx)
 	for info := range list.Info() {
-		if IsQueue(info.Name) {
-			queues = append(queues, Queue{Durable: info.Name, Receiver: ReceiverOf(info.Name), Info: info})
+		if receiver, ok := stream.ReceiverOf(info.Name); ok {
+			queues = append(queues, Queue{Durable: info.Name, Receiver: receiver, Info: info})
 		}
 	}
 	if err := list.Err(); err != nil {
@@ -146,7 +131,7 @@ func (r *Reader) Queues(ctx context.Context) ([]Queue, error) {
 
 // Queue returns the queue of a receiver whose name is known.
 func (r *Reader) Queue(ctx context.Context, durable string) (*Queue, error) {
-	receiver := ReceiverOf(durable)
+	receiver, _ := stream.ReceiverOf(durable)
 	c, err := r.JS.Consumer(ctx, stream.Alerts, durable)
 	if err != nil {
 		return nil, fmt.Errorf("look up the queue of %s: %w", receiver, err)

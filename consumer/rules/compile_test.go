@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"supernats/consumer/alerts"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -112,11 +113,11 @@ func TestCompileRefuses(t *testing.T) {
 
 		{interval(rules.Interval{}), "[1].mute_during[1]", "is empty"},
 		{interval(rules.Interval{Location: "UTC"}), "[1].mute_during[1]", "is empty"},
-		{interval(rules.Interval{Times: []rules.TimeRange{{"22:00", "06:00"}}}), "[1].mute_during[1].times[0].end_time", "write a range over midnight as two"},
-		{interval(rules.Interval{Times: []rules.TimeRange{{"06:00", "06:00"}}}), "[1].mute_during[1].times[0].end_time", "later time"},
+		{interval(rules.Interval{Times: []rules.TimeRange{{Start: "22:00", End: "06:00"}}}), "[1].mute_during[1].times[0].end_time", "write a range over midnight as two"},
+		{interval(rules.Interval{Times: []rules.TimeRange{{Start: "06:00", End: "06:00"}}}), "[1].mute_during[1].times[0].end_time", "later time"},
 		{interval(rules.Interval{Times: []rules.TimeRange{{"6:00", "07:00"}}}), "[1].mute_during[1].times[0].start_time", `found "6:00", allowed are times of the day, 00:00 to 24:00`},
-		{interval(rules.Interval{Times: []rules.TimeRange{{"06:00", "24:01"}}}), "[1].mute_during[1].times[0].end_time", `found "24:01"`},
-		{interval(rules.Interval{Times: []rules.TimeRange{{"06:60", "24:00"}}}), "[1].mute_during[1].times[0].start_time", `found "06:60"`},
+		{interval(rules.Interval{Times: []rules.TimeRange{{Start: "06:00", End: "24:01"}}}), "[1].mute_during[1].times[0].end_time", `found "24:01"`},
+		{interval(rules.Interval{Times: []rules.TimeRange{{Start: "06:60", End: "24:00"}}}), "[1].mute_during[1].times[0].start_time", `found "06:60"`},
 		{interval(rules.Interval{Times: []rules.TimeRange{{"", "24:00"}}}), "[1].mute_during[1].times[0].start_time", `found ""`},
 		{interval(rules.Interval{Weekdays: rules.List{"mon"}}), "[1].mute_during[1].weekdays", "sunday to saturday"},
 		{interval(rules.Interval{Weekdays: rules.List{"sunday", "friday:monday"}}), "[1].mute_during[1].weekdays[1]", "write it as two"},
@@ -193,7 +194,7 @@ func TestCompileAllows(t *testing.T) {
 				{{range .Events}}{{.Process}} {{end}}{{json .Host}} {{replace "a" "b" .Host}}`,
 		}},
 		{Event: exits, MuteDuring: []rules.Interval{{
-			Times: []rules.TimeRange{{"00:00", "06:00"}, {"22:00", "24:00"}}, Weekdays: rules.List{"monday:friday", "Sunday"},
+			Times: []rules.TimeRange{{Start: "00:00", End: "06:00"}, {Start: "22:00", End: "24:00"}}, Weekdays: rules.List{"monday:friday", "Sunday"},
 			DaysOfMonth: rules.List{"1:5", "-3:-1", "20:-1"}, Months: rules.List{"january:march", "5", "10:12"}, Years: rules.List{"2026:2028", "2030"}, Location: "Europe/Berlin",
 		}}},
 	} {
@@ -216,7 +217,7 @@ func FuzzCompile(f *testing.F) {
 		}
 		c := rules.Config{
 			Name: name, Event: rules.List{event}, If: condition, Hosts: rules.List{glob}, Annotations: map[string]string{"text": text},
-			MuteDuring: []rules.Interval{{Times: []rules.TimeRange{{from, to}}, DaysOfMonth: rules.List{days}, Weekdays: rules.List{word}, Months: rules.List{word}, Years: rules.List{days}}},
+			MuteDuring: []rules.Interval{{Times: []rules.TimeRange{{Start: from, End: to}}, DaysOfMonth: rules.List{days}, Weekdays: rules.List{word}, Months: rules.List{word}, Years: rules.List{days}}},
 		}
 		for _, edit := range []func(){func() {}, func() { c.MuteDuring = nil }, func() { c.If = "" }, func() { c.Annotations = nil }} {
 			edit()
@@ -229,9 +230,9 @@ func FuzzCompile(f *testing.F) {
 				continue
 			}
 			// What was found to be right must work.
-			g := rules.New(s)
-			ce := benchEvent(schema.ProcessStateExited)
-			g.Event(rules.Meta{Seq: 1, Stored: t0}, ce, time.Time{})
+			g := alerts.New(s)
+			ce := exitOf()
+			g.Event(alerts.Meta{Seq: 1, Stored: t0}, ce, time.Time{})
 			g.Advance(t0.Add(24 * time.Hour))
 			for _, n := range g.Take() {
 				if strings.Contains(n.Alert.Annotations["text"], "<error") && !strings.Contains(text, "error") {

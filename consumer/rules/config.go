@@ -1,6 +1,10 @@
 package rules
 
-import "supernats/schema"
+import (
+	"time"
+
+	"supernats/schema"
+)
 
 // Config is one entry of the section rules of the configuration file. An entry is
 // an event rule (Event), a state rule (State or Quorum) or a host rule (Silent, Loss
@@ -87,4 +91,36 @@ type Interval struct {
 type TimeRange struct {
 	Start string `yaml:"start_time"`
 	End   string `yaml:"end_time"`
+}
+
+// Options are the settings that all rules share. A rule's own win.
+type Options struct {
+	// Groups are globs of the groups that reach the rules; empty: all.
+	Groups []string
+	// GroupWait is the time from an alert's opening to its first notification,
+	// GroupInterval from one to the next if more has matched, RepeatInterval if
+	// nothing has; 0 of these two is at once and never. ResolveAfter is how long a
+	// process must have been well.
+	GroupWait, GroupInterval, RepeatInterval, ResolveAfter time.Duration
+	SendResolved                                           bool
+	// MuteRestarts is how long at most a host's alerts are held back from its
+	// supervisord's stopping to its running again; 0 turns it off.
+	MuteRestarts time.Duration
+}
+
+// Defaults are the rules of an installation that has written none: a process
+// exited unexpectedly; supervisord gave up starting one (a program that dies
+// before its startsecs never exits: it goes from BACKOFF to FATAL) or has lost one
+// that it could not kill; a host sends nothing any more; events of a host were lost;
+// a bridge cannot do its work, or something else is wrong with a host.
+func Defaults() []Config {
+	unexpected, silent := false, List{"host-silent"}
+	return []Config{
+		{Name: "unexpected-exit", Event: List{schema.ProcessStateExited}, Expected: &unexpected, Severity: "critical", InhibitedBy: silent},
+		{Name: "fatal", Event: List{schema.ProcessStateFatal}, Severity: "critical", InhibitedBy: silent},
+		{Name: "unknown", State: List{"UNKNOWN"}, Severity: "critical", InhibitedBy: silent},
+		{Name: "host-silent", Silent: schema.Duration(3 * time.Minute), Severity: "critical"},
+		{Name: "loss", Loss: true, Severity: "warning"},
+		{Name: "bridge-trouble", Trouble: List{"true"}, Severity: "warning"},
+	}
 }

@@ -9,15 +9,15 @@ import (
 
 // inhibitions connects the rules with those that hide them.
 func (s *Set) inhibitions(set []Config) error {
-	byName := map[string]*rule{}
-	for _, r := range s.rules {
-		byName[r.name] = r
+	byName := map[string]*Rule{}
+	for _, r := range s.Rules {
+		byName[r.Name] = r
 	}
 	var errs []error
 	wrong := func(path, format string, args ...any) {
 		errs = append(errs, &ConfigError{path, fmt.Errorf(format, args...)})
 	}
-	for i, r := range s.rules {
+	for i, r := range s.Rules {
 		by := set[i].InhibitedBy
 		for j, name := range by {
 			path := fmt.Sprintf("[%d].%s", i, element("inhibited_by", by, j))
@@ -33,13 +33,13 @@ func (s *Set) inhibitions(set []Config) error {
 				wrong(path, "found in a rule whose alerts are about no single host; add host to its group_by")
 				continue
 			}
-			if !slices.Contains(r.inhibitedBy, other) {
-				r.inhibitedBy = append(r.inhibitedBy, other)
+			if !slices.Contains(r.InhibitedBy, other) {
+				r.InhibitedBy = append(r.InhibitedBy, other)
 			}
-			other.inhibits = true
+			other.Inhibits = true
 		}
 	}
-	for i, r := range s.rules {
+	for i, r := range s.Rules {
 		if loop := findLoop(r, nil); loop != nil {
 			wrong(fmt.Sprintf("[%d].inhibited_by", i), "found a circle: %s", strings.Join(loop, " is inhibited by "))
 			break // the others of the circle would say the same
@@ -48,13 +48,13 @@ func (s *Set) inhibitions(set []Config) error {
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	for _, r := range s.rules {
-		r.rank = rankOf(r)
+	for _, r := range s.Rules {
+		r.Rank = rankOf(r)
 	}
 	return nil
 }
 
-func keys(m map[string]*rule) []string {
+func keys(m map[string]*Rule) []string {
 	var names []string
 	for name := range m {
 		names = append(names, name)
@@ -64,19 +64,19 @@ func keys(m map[string]*rule) []string {
 }
 
 // findLoop returns the names on a way from the first rule of a path back to it.
-func findLoop(r *rule, path []*rule) []string {
+func findLoop(r *Rule, path []*Rule) []string {
 	if slices.Contains(path, r) {
 		if r != path[0] {
 			return nil // a circle that r only leads to; it is found from within
 		}
 		var names []string
 		for _, p := range append(path, r) {
-			names = append(names, p.name)
+			names = append(names, p.Name)
 		}
 		return names
 	}
 	path = append(slices.Clone(path), r)
-	for _, by := range r.inhibitedBy {
+	for _, by := range r.InhibitedBy {
 		if loop := findLoop(by, path); loop != nil {
 			return loop
 		}
@@ -84,9 +84,9 @@ func findLoop(r *rule, path []*rule) []string {
 	return nil
 }
 
-func rankOf(r *rule) int {
+func rankOf(r *Rule) int {
 	rank := 0
-	for _, by := range r.inhibitedBy {
+	for _, by := range r.InhibitedBy {
 		rank = max(rank, rankOf(by)+1)
 	}
 	return rank

@@ -75,7 +75,7 @@ func onDay(list []span, day, last int) bool {
 	return len(list) == 0
 }
 
-func compileIntervals(r *rule, c Config) error {
+func compileIntervals(r *Rule, c Config) error {
 	var errs []error
 	for i, v := range c.MuteDuring {
 		compiled, err := compileInterval(v)

@@ -11,7 +11,7 @@ import (
 )
 
 // compileKind finds out what a rule is about.
-func compileKind(r *rule, c Config) error {
+func compileKind(r *Rule, c Config) error {
 	var kinds []string
 	for _, k := range []struct {
 		kind  string
@@ -32,7 +32,7 @@ func compileKind(r *rule, c Config) error {
 	case 0:
 		return errors.New("is about nothing; it needs one of event, state, quorum, silent, loss and trouble")
 	case 1:
-		r.kind = kinds[0]
+		r.Kind = kinds[0]
 	default:
 		return at(kinds[1], fmt.Errorf("found %s in one rule, allowed is one of them: write a rule for each", strings.Join(kinds, " and ")))
 	}
@@ -52,22 +52,22 @@ func compileKind(r *rule, c Config) error {
 		{"processes", len(c.Processes) > 0, []string{schema.KindEvent, schema.KindState, schema.KindQuorum}},
 		{"resolve_after", c.ResolveAfter != nil, []string{schema.KindEvent, schema.KindState, schema.KindQuorum, schema.KindLoss, schema.KindTrouble}},
 	} {
-		if k.given && !slices.Contains(k.of, r.kind) {
-			errs = append(errs, at(k.key, fmt.Errorf("found in a rule of kind %s, allowed in rules of kind %s", r.kind, strings.Join(k.of, " and "))))
+		if k.given && !slices.Contains(k.of, r.Kind) {
+			errs = append(errs, at(k.key, fmt.Errorf("found in a rule of kind %s, allowed in rules of kind %s", r.Kind, strings.Join(k.of, " and "))))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// maxCount is how many matches make one alert at most: they are all in its first
-// notification.
-const maxCount = maxListed
+// MaxCount is how many matches make one alert at most. They are all in its first
+// notification, so one notification lists as many.
+const MaxCount = 500
 
 // compileMatch reads what must be true.
-func compileMatch(r *rule, c Config) error {
+func compileMatch(r *Rule, c Config) error {
 	r.expected, r.oom = c.Expected, c.OOM
-	r.count, r.within, r.forTime = c.Count, time.Duration(c.Within), time.Duration(c.For)
-	r.quorum, r.silent = c.Quorum, time.Duration(c.Silent)
+	r.Count, r.Within, r.For = c.Count, time.Duration(c.Within), time.Duration(c.For)
+	r.Quorum, r.Silent = c.Quorum, time.Duration(c.Silent)
 	var events, states, troubles error
 	r.events, events = compileEvents(c.Event)
 	r.states, states = compileStates(c.State)
@@ -80,12 +80,12 @@ func compileMatch(r *rule, c Config) error {
 		}
 	}
 	exits := slices.ContainsFunc(r.events, func(e eventName) bool { return e.match(schema.ProcessStateExited) })
-	wrong("expected", c.Expected != nil && (r.kind == schema.KindEvent || r.kind == schema.KindState) && events == nil && states == nil &&
+	wrong("expected", c.Expected != nil && (r.Kind == schema.KindEvent || r.Kind == schema.KindState) && events == nil && states == nil &&
 		!exits && !slices.Contains(r.states, "EXITED"),
 		"only an exit is expected or not; it needs PROCESS_STATE_EXITED in event or EXITED in state")
-	wrong("oom", c.OOM != nil && r.kind == schema.KindEvent && events == nil && !slices.ContainsFunc(r.events, eventName.isDeath),
+	wrong("oom", c.OOM != nil && r.Kind == schema.KindEvent && events == nil && !slices.ContainsFunc(r.events, eventName.isDeath),
 		"memory runs out where a process dies; it needs PROCESS_STATE_EXITED, PROCESS_STATE_BACKOFF or PROCESS_STATE_FATAL in event")
-	wrong("count", c.Count < 0 || c.Count > maxCount, "found %d, allowed are 1 to %d", c.Count, maxCount)
+	wrong("count", c.Count < 0 || c.Count > MaxCount, "found %d, allowed are 1 to %d", c.Count, MaxCount)
 	wrong("count", c.Count != 0 && c.Within == 0, "found without within; it needs both: count: 5, within: 10m")
 	wrong("within", c.Within < 0, "found %v, allowed is a duration above zero", c.Within)
 	wrong("within", c.Within != 0 && c.Count == 0, "found without count; it needs both: count: 5, within: 10m")
@@ -101,7 +101,7 @@ func compileMatch(r *rule, c Config) error {
 }
 
 // compileCauses reads `trouble: true` or a list of causes.
-func compileCauses(list List) (causes, error) {
+func compileCauses(list List) (Globs, error) {
 	if len(list) == 1 && list[0] == "true" {
 		return nil, nil
 	}
@@ -113,5 +113,5 @@ func compileCauses(list List) (causes, error) {
 			errs = append(errs, at(element("trouble", list, i), err))
 		}
 	}
-	return globs(list), errors.Join(errs...)
+	return NewGlobs(list), errors.Join(errs...)
 }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"text/template"
 	"time"
@@ -19,58 +18,6 @@ import (
 type text struct {
 	name string
 	tmpl *template.Template
-}
-
-// View is what templates see: the alert and, as Event, the last event that
-// matched. What is not known is the zero value of its type, so nothing in it is nil
-// but what a template has to ask for: Exit.OOM and Last of an event.
-type View struct {
-	Alert, Rule, Severity, Host, Group, Process string
-	// Status is firing or resolved.
-	Status string
-	Opened time.Time
-	// Duration is how long it has been open.
-	Duration time.Duration
-	Count    int
-	// Event is the last event of Events or, if there is none, that of the alert.
-	Event  ViewEvent
-	Events []ViewEvent
-	// Labels are those of the rule; in the templates of labels there are none.
-	Labels map[string]string
-}
-
-// ViewEvent is one event in a template.
-type ViewEvent struct {
-	ID, Event, Host, Group, Process, FromState string
-	Time                                       time.Time
-	Expected, Late                             bool
-	PID                                        int
-	Lost                                       uint64
-	// Cause, Text and Fix are those of a trouble, Cause that of a loss too.
-	Cause, Text, Fix string
-	Exit             ViewExit
-	Log              logs
-	// Reason is Exit in words: "exit code 3", "SIGKILL, core dumped", "SIGKILL, out of
-	// memory at 2.0 of 2 GiB".
-	Reason string
-	// Ran is how long that life of the process lasted, 0 where that is not known.
-	Ran time.Duration
-	// Last is the last look at it, nil where there was none: {{with .Event.Last}}.
-	Last *schema.Look
-}
-
-// ViewExit is the reason of a death in a template.
-type ViewExit struct {
-	Known    bool
-	Code     int
-	Signal   string
-	Core     bool
-	SpawnErr string
-	// Source is pidfd or log, empty where the bridge does not say.
-	Source string
-	// OOM is nil unless memory ran out: {{with .Event.Exit.OOM}}{{.Cgroup}} has
-	// {{bytes .Limit}}{{end}}. By itself it is "out of memory at 2.0 of 2 GiB".
-	OOM *schema.OOM
 }
 
 // functions are what templates may call besides those of text/template.
@@ -128,7 +75,7 @@ func lastLines(n int, s string) string {
 }
 
 // compileTexts reads labels and annotations, and tries them.
-func compileTexts(r *rule, c Config) error {
+func compileTexts(r *Rule, c Config) error {
 	var labels, annotations error
 	r.labels, labels = compileTemplates("labels", c.Labels, nil)
 	r.annotations, annotations = compileTemplates("annotations", c.Annotations, slices.Sorted(maps.Keys(c.Labels)))
@@ -207,66 +154,4 @@ func render(all []text, v *View) map[string]string {
 		m[t.name] = s
 	}
 	return m
-}
-
-func viewEvent(e *schema.AlertEvent) ViewEvent {
-	v := ViewEvent{
-		ID: e.ID, Event: e.Event, Host: e.Host, Group: e.Group, Process: e.Process, FromState: e.FromState,
-		Time: e.Time.Time, Expected: e.Expected != nil && *e.Expected, Late: e.Late, PID: e.PID, Lost: e.Lost,
-		Cause: e.Cause, Text: e.Text, Fix: e.Fix,
-	}
-	if x := e.Exit; x != nil {
-		v.Exit = ViewExit{Known: true, Signal: x.Signal, Core: x.Core, SpawnErr: x.SpawnErr, Source: x.Source, OOM: x.OOM}
-		if x.Code != nil {
-			v.Exit.Code = *x.Code
-		}
-		v.Reason = reason(x)
-	}
-	if e.Log != nil {
-		v.Log = logs(*e.Log)
-	}
-	if v.Last = e.Last; e.Ran != nil {
-		v.Ran = schema.Lasted(*e.Ran)
-	}
-	return v
-}
-
-func reason(x *schema.Exit) string {
-	switch {
-	case x.OOM != nil:
-		return x.Signal + ", " + x.OOM.String()
-	case x.SpawnErr != "":
-		return "spawn error: " + x.SpawnErr
-	case x.Signal != "" && x.Core:
-		return x.Signal + ", core dumped"
-	case x.Signal != "":
-		return x.Signal
-	case x.Code != nil:
-		return "exit code " + strconv.Itoa(*x.Code)
-	}
-	return ""
-}
-
-// samples are alerts on which templates are tried: one with all there can be,
-// one with as little.
-func samples(names []string) []*View {
-	labels := map[string]string{}
-	for _, name := range names {
-		labels[name] = "text"
-	}
-	code, no, ran := 3, false, 187_442.031
-	at := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
-	e := viewEvent(&schema.AlertEvent{
-		ID: "web1/4f0c6d1e2a90b7c3/1234", Time: schema.Time{Time: at}, Seq: 1, Event: schema.ProcessStateExited,
-		Host: "web1", Group: "api", Process: "api_00", FromState: "RUNNING", Expected: &no, PID: 1,
-		Exit: &schema.Exit{Code: &code, Signal: "SIGKILL", OOM: &schema.OOM{Cgroup: "/a", Limit: 1, Peak: 1}},
-		Log:  &schema.Log{Stdout: "text\n", Stderr: "text\n"}, Ran: &ran, Last: &schema.Look{Time: schema.Time{Time: at}, RSS: 1},
-	})
-	return []*View{
-		{
-			Alert: "rule/" + e.ID, Rule: "rule", Severity: "critical", Host: e.Host, Group: e.Group, Process: e.Process,
-			Status: "firing", Opened: at, Count: 1, Event: e, Events: []ViewEvent{e}, Labels: labels,
-		},
-		{Status: "resolved", Labels: labels},
-	}
 }

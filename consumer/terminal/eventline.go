@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -43,7 +44,7 @@ func (p *EventPrinter) line(ce *schema.CloudEvent[*schema.Event]) string {
 	process := ""
 	switch {
 	case e.Process != "":
-		process = ProcessName(e.Group, e.Process)
+		process = wording.ProcessName(e.Group, e.Process)
 	case e.Group != "":
 		process = e.Group
 	}
@@ -164,7 +165,7 @@ func detailsOf(e *schema.Event) (list []detail) {
 		add("%s", map[bool]string{true: "expected", false: "unexpected"}[*e.Expected])
 	}
 	if e.Exit != nil {
-		add("%s", Reason(e.Exit))
+		add("%s", wording.Reason(e.Exit))
 	}
 	if e.FromState != "" {
 		addSpare("from %s", e.FromState)
@@ -183,7 +184,7 @@ func detailsOf(e *schema.Event) (list []detail) {
 	if e.When != nil {
 		addSpare("%s", time.Unix(*e.When, 0).Local().Format(time.TimeOnly))
 	}
-	if s := Ran(e.Ran); s != "" {
+	if s := wording.ShortRan(e.Ran); s != "" {
 		addSpare("%s", s)
 	}
 	if e.Part > 0 {

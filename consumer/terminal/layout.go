@@ -168,7 +168,7 @@ func (l *layout) droppedNote(width int) []string {
 	return wrap(fmt.Sprintf("not shown at %d columns: %s (-o json has all)", width, strings.Join(l.dropped, ", ")), width)
 }
 
-// datePattern matches a time as Date writes it. In cells the space that must stay is a
+// datePattern matches a time as wording.Date writes it. In cells the space that must stay is a
 // no-break space.
 var datePattern = regexp.MustCompile(`\b\d{4}-(\d\d-\d\d)[ \x{a0}](\d\d:\d\d)(:\d\d)\b`)
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -32,8 +33,8 @@ func TestDatesAreShort(t *testing.T) {
 	now := time.Now()
 	g := Table{Columns: []string{"TIME", "WHAT"}, Flexible: map[string]int{"WHAT": WideText}, Now: now}
 	today, before := schema.Time{Time: now}, schema.Time{Time: now.AddDate(0, 0, -3)}
-	g.Add(Grey, Date(&today), strings.Repeat("word ", 9))
-	g.Add(Grey, Date(&before), "x")
+	g.Add(Grey, wording.Date(&today), strings.Repeat("word ", 9))
+	g.Add(Grey, wording.Date(&before), "x")
 	l := g.fit(40)
 	got := []string{l.rows[0][0], strings.ReplaceAll(l.rows[1][0], noBreak, " ")}
 	if d := cmp.Diff([]string{today.Local().Format("15:04:05"), before.Local().Format("01-02 15:04")}, got); d != "" {

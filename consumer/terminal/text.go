@@ -7,6 +7,16 @@ import (
 	"github.com/clipperhouse/displaywidth"
 )
 
+// Clean replaces what would steer a terminal.
+func Clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if steers(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
 // textWidth returns how many columns of a terminal s takes: two for a Chinese letter or an
 // emoji, none for a combining mark.
 func textWidth(s string) int { return displaywidth.String(s) }

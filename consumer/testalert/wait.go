@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"supernats/consumer/inspect"
-	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
+	"supernats/schema"
 )
 
 const (
@@ -138,14 +139,14 @@ func (w *watch) explain(ctx context.Context) error {
 
 // pendingReason says what keeps a notification in a queue. lease is that of the active
 // `supernats consume`, nil if none is active.
-func pendingReason(q *inspect.Queue, lease *inspect.Lease) string {
-	waiting := terminal.Wait(q.Waiting(), "notification")
+func pendingReason(q *inspect.Queue, lease *schema.LeaseRecord) string {
+	waiting := wording.Count(q.Waiting(), "notification waits", "notifications wait")
 	switch {
 	case lease == nil:
 		return waiting + "; no `supernats consume` is active: start it"
 	case q.Failure() != "":
 		return fmt.Sprintf("%s (%s, %s; `supernats consume` on %s keeps trying)",
-			q.Failure(), terminal.Tries(q.Progress.Tries), waiting, lease.Instance)
+			q.Failure(), wording.Count(q.Progress.Tries, "try", "tries"), waiting, lease.Instance)
 	case q.Info.NumAckPending > 0:
 		return waiting + "; it is being tried, the log of `supernats consume` on " + lease.Instance + " says what happens"
 	case q.Info.NumWaiting == 0:

@@ -80,9 +80,9 @@ func logConfig(name string, limits Limits, maxAge time.Duration, subjects ...str
 // longest, and comes back with the next snapshot; a bucket that refused new records
 // would stop the work for all hosts.
 func bucketConfig(bucket string, limits Limits, history int64, markerTTL time.Duration, description string) jetstream.StreamConfig {
-	name := bucketPrefix + bucket
+	name := OfBucket(bucket)
 	return jetstream.StreamConfig{
-		Name: name, Subjects: []string{"$KV." + bucket + ".>"}, Description: description, Replicas: limits.Replicas,
+		Name: name, Subjects: []string{StoredKey(bucket, ">")}, Description: description, Replicas: limits.Replicas,
 		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
 		MaxMsgsPerSubject: history, MaxMsgs: -1, MaxConsumers: -1, MaxMsgSize: -1, MaxBytes: limits.Bytes(name),
 		Duplicates: 2 * time.Minute, AllowRollup: true, DenyDelete: true, AllowDirect: true,

@@ -22,15 +22,16 @@ const (
 	Alerts = "SUPERVISOR_ALERTS"
 	// Parked holds messages that a consumer gave up, with the reason.
 	Parked = "SUPERVISOR_PARKED"
-	// StateBucket holds <host>.<group>.<process> -> schema.State.
+	// StateBucket holds <host>.<group>.<process> -> schema.ProcessRecord.
 	StateBucket = "supervisor_state"
-	// HostsBucket holds <host> -> schema.Host.
+	// HostsBucket holds <host> -> schema.HostRecord.
 	HostsBucket = "supervisor_hosts"
 	// AlertsBucket holds <rule>.<host>.<group>.<process> -> schema.Alert.
 	AlertsBucket = "supervisor_alerts"
 	// MutesBucket holds an id -> schema.Mute until it expires.
 	MutesBucket = "supervisor_mutes"
-	// LeasesBucket holds who of several consumers is the active one.
+	// LeasesBucket holds which of several `supernats consume` is the active one, and how
+	// far it has delivered to each receiver.
 	LeasesBucket = "supervisor_leases"
 )
 
@@ -41,7 +42,6 @@ const (
 	AllBridges   = schema.BridgePrefix + ">"
 	AllAlerts    = schema.AlertPrefix + ">"
 	parkedPrefix = "supervisor.parked."
-	bucketPrefix = "KV_"
 )
 
 // Headers beside those of NATS itself.
@@ -60,7 +60,7 @@ func ParkedSubject(durable string) string { return parkedPrefix + durable }
 func Names() []string {
 	names := []string{Events, Alerts, Parked}
 	for _, b := range []string{StateBucket, HostsBucket, AlertsBucket, MutesBucket, LeasesBucket} {
-		names = append(names, bucketPrefix+b)
+		names = append(names, OfBucket(b))
 	}
 	return names
 }

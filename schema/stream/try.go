@@ -153,7 +153,7 @@ func tryError(name string, err error) error {
 // KeySubject is the subject of a key of a bucket, for this JetStream: that of
 // another domain is reached by its prefix only.
 func KeySubject(js jetstream.JetStream, bucket, key string) string {
-	subject := "$KV." + bucket + "." + key
+	subject := StoredKey(bucket, key)
 	if prefix := apiSubject(js, ""); prefix != jetstream.DefaultAPIPrefix {
 		return prefix + subject
 	}
@@ -179,7 +179,7 @@ func Keys(ctx context.Context, s jetstream.Stream) (uint64, error) {
 		return 0, nil
 	}
 	bucket := strings.TrimPrefix(all.Config.Name, bucketPrefix)
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter("$KV."+bucket+"."+tryKey))
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(StoredKey(bucket, tryKey)))
 	if err != nil {
 		return 0, err
 	}

@@ -8,13 +8,14 @@ import (
 	"github.com/alecthomas/kong"
 
 	"supernats/bridge"
+	"supernats/schema/program"
 )
 
 // confCmd prints the sections with the flags that were given to us.
 type confCmd struct {
-	OneSection    bool   `help:"Print one section, in which the output of programs shares supervisord's buffer with all other events."`
+	OneSection    bool   `help:"${help_one_section}"`
 	Container     bool   `help:"For a container: the bridge's log goes to supervisord's standard error."`
-	StderrLogfile string `placeholder:"FILE" help:"Where the bridge's log goes, as it is to stand in supervisord's configuration (default: a file beside supervisord's own log)."`
+	StderrLogfile string `placeholder:"FILE" help:"${help_stderr_logfile}"`
 }
 
 // confFlags are our own; sectionFlags those that the second section sets itself.
@@ -45,7 +46,7 @@ func (c confCmd) print(model *kong.Application, args []string) int {
 	if err != nil {
 		return usage(err)
 	}
-	return exitDone
+	return program.ExitDone
 }
 
 // argument is a flag as it was given, with its value.

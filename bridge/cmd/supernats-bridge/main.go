@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,27 +14,19 @@ import (
 	"github.com/alecthomas/kong"
 	build "github.com/prometheus/common/version"
 	"github.com/rs/zerolog"
-	"golang.org/x/term"
 
 	"supernats/bridge"
 	"supernats/bridge/eventlistener"
+	"supernats/schema/program"
 )
 
-// version is set by the linker.
-var version = "dev"
-
-// Exit codes.
-const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
+const name = "supernats-bridge"
 
 type cli struct {
 	bridge.Config `embed:""`
 
 	Run     struct{} `cmd:"" default:"1" hidden:"" help:"Run as the command of an [eventlistener:x] section (the default)."`
-	Conf    confCmd  `cmd:"" help:"Print such sections, ready to paste, with the settings that lose nothing and the flags given here: one for the output of programs, one for all other events."`
+	Conf    confCmd  `cmd:"" help:"${help_conf}"`
 	Spool   spoolCmd `cmd:"" help:"Show what the spool holds; a bridge may be running on it."`
 	Version struct{} `cmd:"" help:"Print the version."`
 
@@ -45,15 +36,14 @@ type cli struct {
 func main() { os.Exit(run(os.Args[1:])) }
 
 func newParser(c *cli, exit func(code int)) (*kong.Kong, error) {
-	return kong.New(c,
-		kong.Name("supernats-bridge"),
-		kong.Description("Publishes every event of a supervisord to NATS JetStream. It is the command of an [eventlistener:x] section: see `supernats-bridge conf`."),
-		kong.DefaultEnvars("SUPERNATS"),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Help(printHelp),
-		kong.ValueFormatter(describe),
-		kong.Vars{"version": "supernats-bridge " + version},
-		kong.Exit(exit))
+	return program.CommandLine{
+		Name: name,
+		Description: "Publishes every event of a supervisord to NATS JetStream. " +
+			"It is the command of an [eventlistener:x] section: see `supernats-bridge conf`.",
+		Help: printHelp,
+		Vars: helpTexts,
+		Exit: exit,
+	}.Parser(c)
 }
 
 func run(args []string) int {
@@ -63,28 +53,27 @@ func run(args []string) int {
 	if err != nil {
 		return usage(err)
 	}
-	if len(args) > 0 && args[0] == "help" { // as git and go have it
-		args = append(args[1:], "--help")
-	}
-	k, err := parser.Parse(args)
+
+	k, err := parser.Parse(program.HelpArgs(args))
 	switch {
 	case exited >= 0: // --help
 		return exited
 	case err != nil:
 		return usage(err)
 	}
+
 	switch k.Command() {
 	case "conf":
 		return c.Conf.print(k.Model, args)
 	case "spool":
 		if err := c.Spool.show(os.Stdout, c.Config); err != nil {
-			fmt.Fprintln(os.Stderr, "supernats-bridge:", err)
-			return exitFailed
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+			return program.ExitFailed
 		}
-		return exitDone
+		return program.ExitDone
 	case "version":
-		fmt.Println("supernats-bridge", version)
-		return exitDone
+		fmt.Println(name, program.Version)
+		return program.ExitDone
 	}
 	return listen(c.Config)
 }
@@ -95,41 +84,46 @@ func listen(cfg bridge.Config) int {
 	// (sudo, env -i) may have taken it away.
 	named := os.Getenv("SUPERVISOR_ENABLED") != ""
 	if kind := stdinKind(); kind == other || kind == file && !named {
-		// A wrong setting is told first, to one who tries it out at a terminal.
-		if _, err := bridge.New(cfg, [8]byte{}, version, zerolog.Nop()); err != nil {
+		// Somebody tries it at a terminal: a wrong setting is reported first.
+		if _, err := bridge.New(cfg, [8]byte{}, program.Version, zerolog.Nop()); err != nil {
 			return usage(err)
 		}
 		return usage(errOutside)
 	}
+
+	// Everything that prints must come after this: standard output is the protocol.
 	in, out, err := eventlistener.TakeStdio()
+	log := program.NewLog(cfg.LogLevel)
 	if err != nil {
-		return failed(newLog(cfg.LogLevel), err)
+		return failed(log, err)
 	}
 	defer func() { _, _ = in.Close(), out.Close() }()
-	log := newLog(cfg.LogLevel)
-	slog.SetDefault(slog.New(zerolog.NewSlogHandler(log))) // what libraries say by the package log
-	build.Version = version                                // for build_info
-	b, err := bridge.New(cfg, [8]byte{}, version, log)
+	program.LogLibraries(log)
+	build.Version = program.Version // for build_info
+
+	b, err := bridge.New(cfg, [8]byte{}, program.Version, log)
 	if err != nil {
 		return usage(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	err = b.Run(ctx, in, out)
-	if err != nil && !named && !b.Heard() {
+
+	switch {
+	case err == nil:
+		return program.ExitDone
+	case !named && !b.Heard():
 		return usage(errors.Join(errOutside, err))
 	}
-	if err != nil {
-		return failed(log, bridge.Describe(err))
-	}
-	return exitDone
+	return failed(log, bridge.Describe(err))
 }
 
-var errOutside = errors.New("supernats-bridge is started by supervisord, which talks to it over pipes: `supernats-bridge conf` prints the section for supervisord.conf")
+var errOutside = errors.New("supernats-bridge is started by supervisord, which talks to it over pipes: " +
+	"`supernats-bridge conf` prints the section for supervisord.conf")
 
-// What standard input may be: supervisord's is a pipe. A file is good for a look at
-// what was recorded; a terminal or /dev/null (which the Go runtime puts in the place
-// of a descriptor that is closed) talks to nobody.
+// Kinds of standard input. That of supervisord is a pipe; a file replays what was
+// recorded. Nobody talks over a terminal or /dev/null, which the Go runtime opens in the
+// place of a descriptor that is closed.
 const (
 	pipe = iota
 	file
@@ -149,27 +143,19 @@ func stdinKind() int {
 	return other
 }
 
-func newLog(level string) zerolog.Logger {
-	l, err := zerolog.ParseLevel(level)
-	if err != nil {
-		l = zerolog.InfoLevel
-	}
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		return zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.TimeOnly}).Level(l).With().Timestamp().Logger()
-	}
-	return zerolog.New(os.Stderr).Level(l).With().Timestamp().Logger()
-}
-
+// failed reports an error that a restart may cure, and waits so that supervisord's
+// restarts do not spin.
 func failed(log zerolog.Logger, err error) int {
 	log.Error().Err(err).Msg("supernats-bridge ends")
 	time.Sleep(bridge.ExitDelay)
-	return exitFailed
+	return program.ExitFailed
 }
 
+// usage reports a wrong command line, or a wrong setting.
 func usage(err error) int {
-	fmt.Fprintf(os.Stderr, "supernats-bridge: %v\nTry: supernats-bridge --help\n", err)
+	fmt.Fprintf(os.Stderr, "%s: %v\nTry: %[1]s --help\n", name, err)
 	if os.Getenv("SUPERVISOR_ENABLED") != "" {
 		time.Sleep(bridge.ExitDelay)
 	}
-	return exitUsage
+	return program.ExitUsage
 }

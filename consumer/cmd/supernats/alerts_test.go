@@ -280,7 +280,7 @@ func TestTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.roster != nil {
-			i.put(stream.LeasesBucket, "receivers", map[string]any{"receivers": c.roster})
+			i.put(stream.LeasesBucket, stream.RosterKey, map[string]any{"receivers": c.roster})
 		}
 		if c.parked > 0 {
 			i.park("notify_chat", a.Subject(), c.parked, "why", nil)
@@ -301,7 +301,7 @@ func TestTold(t *testing.T) {
 			t.Errorf("%s: %s", c.name, table)
 		}
 
-		_ = kv.Purge(t.Context(), "receivers")
+		_ = kv.Purge(t.Context(), stream.RosterKey)
 		for durable := range c.queues {
 			_ = kv.Purge(t.Context(), durable)
 			if err := i.js.DeleteConsumer(t.Context(), stream.Alerts, durable); err != nil {

@@ -10,8 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/rs/zerolog"
-	"golang.org/x/term"
 
 	"supernats/consumer/app"
 	"supernats/consumer/inspect"
@@ -88,18 +86,6 @@ func (c *common) applyFlags(cfg app.Config) (app.Config, error) {
 		return cfg, usageError{err}
 	}
 	return cfg, nil
-}
-
-// log is the logger of the daemon.
-func (c *common) log() zerolog.Logger {
-	l, err := zerolog.ParseLevel(c.LogLevel)
-	if err != nil {
-		l = zerolog.InfoLevel
-	}
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		return zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.TimeOnly}).Level(l).With().Timestamp().Logger()
-	}
-	return zerolog.New(os.Stderr).Level(l).With().Timestamp().Logger()
 }
 
 // withReader connects to the NATS server of the installation and calls do. A right that

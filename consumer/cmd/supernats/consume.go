@@ -2,16 +2,14 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 
-	"github.com/rs/zerolog"
-
 	"supernats/consumer/app"
 	"supernats/consumer/cmd/supernats/unit"
+	"supernats/schema/program"
 )
 
 type consumeCmd struct {
@@ -30,8 +28,8 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 
-	o := app.Options{Version: version, Log: c.log(), Rebuild: d.Rebuild}
-	slog.SetDefault(slog.New(zerolog.NewSlogHandler(o.Log))) // what libraries say by the package log
+	o := app.Options{Version: program.Version, Log: program.NewLog(c.LogLevel), Rebuild: d.Rebuild}
+	program.LogLibraries(o.Log)
 	if c.Config != "" {
 		o.Load = c.load
 	}

@@ -11,6 +11,7 @@ import (
 	"supernats/consumer/doctor"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
+	"supernats/schema/program"
 )
 
 type doctorCmd struct{ outputFlag }
@@ -21,7 +22,7 @@ func (d *doctorCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	in := doctor.Installation{Guard: new(inspect.Guard), Config: c.describe(cfg, wrong), Version: version}
+	in := doctor.Installation{Guard: new(inspect.Guard), Config: c.describe(cfg, wrong), Version: program.Version}
 	r, closeConn, err := dial(cfg, in.Guard)
 	if err != nil {
 		in.Unreachable = errors.Unwrap(err)

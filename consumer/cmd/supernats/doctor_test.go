@@ -209,7 +209,7 @@ func TestDoctorWarns(t *testing.T) {
 // something critical that one of them did not take.
 func TestDoctorOfReceivers(t *testing.T) {
 	i := well(t)
-	i.put(stream.LeasesBucket, "receivers", map[string]any{"receivers": []string{"chat"}})
+	i.put(stream.LeasesBucket, stream.RosterKey, map[string]any{"receivers": []string{"chat"}})
 	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Error: "500 Internal Server Error", Tries: 3, Since: ptr(i.ago(time.Minute))})
 	line := func(status, check string) string {
 		for _, l := range i.doctor(map[string]int{"fail": exitFailed, "ok": exitDone, "warn": exitDone}[status]) {
@@ -249,7 +249,7 @@ func TestDoctorOfReceivers(t *testing.T) {
 	if l := line("fail", "parked"); !strings.HasPrefix(l, "fail parked: receiver chat did not take 2 notifications, 1 of them critical: nobody got them there; the last one") {
 		t.Errorf("%q", l)
 	}
-	i.put(stream.LeasesBucket, "receivers", map[string]any{"receivers": []string{}})
+	i.put(stream.LeasesBucket, stream.RosterKey, map[string]any{"receivers": []string{}})
 	if l := line("warn", "receivers"); !strings.HasPrefix(l, "warn receivers: there is no receiver: nobody is notified of anything") {
 		t.Errorf("%q", l)
 	}

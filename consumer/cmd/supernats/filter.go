@@ -88,8 +88,8 @@ func checkEvents(events []string) error {
 		if strings.HasPrefix(name, schema.TypeBridgePrefix) { // what alerts may be about
 			continue
 		}
-		isGlob := strings.ContainsAny(name, `*?[{\`)
-		matches := slices.ContainsFunc(known, func(k string) bool { return k == name || isGlob && consumer.Glob(name, k) })
+		isGlob := schema.HasGlobSigns(name)
+		matches := slices.ContainsFunc(known, func(k string) bool { return k == name || isGlob && schema.MatchGlob(name, k) })
 		if matches || isGlob && !inspect.LooksLikeRegexp(name) {
 			continue
 		}

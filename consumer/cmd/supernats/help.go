@@ -3,9 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"supernats/schema/program"
 )
 
 // examples are two or more of each command, below its help.
@@ -38,22 +39,15 @@ var (
 // last. Those of the connection are many: commands only say where they are.
 func printHelp(options kong.HelpOptions, k *kong.Context) error {
 	command := k.Selected()
-	var folded []string
-	for _, f := range k.Model.Flags {
-		if !strings.HasPrefix(f.Name, "nats-") {
-			f.Group = generalFlags
-			continue
-		}
-		f.Group, f.Hidden = connectionFlags, command != nil
-		folded = append(folded, f.Name)
-	}
+	hidden := program.GroupFlags(k, connectionFlags, generalFlags)
+
 	options.FlagsLast = true
 	if err := kong.DefaultHelpPrinter(options, k); err != nil || command == nil {
 		return err
 	}
 
-	if len(folded) > 0 {
-		fmt.Fprintf(k.Stdout, "\nConnection flags (--%s, …, --%s): supernats --help\n", folded[0], folded[len(folded)-1])
+	if err := program.PrintHidden(k, hidden); err != nil {
+		return err
 	}
 	return printExamples(k.Stdout, command)
 }
@@ -74,13 +68,4 @@ func printExamples(w io.Writer, command *kong.Node) error {
 		}
 	}
 	return nil
-}
-
-// describeFlag adds the default to the help of a flag.
-func describeFlag(v *kong.Value) string {
-	text := kong.DefaultHelpValueFormatter(v)
-	if !v.HasDefault || v.Default == "" || v.IsBool() || strings.Contains(text, "default:") {
-		return text
-	}
-	return strings.TrimSuffix(text, ".") + " (default: " + v.Default + ")."
 }

@@ -9,6 +9,7 @@ import (
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
+	"supernats/schema"
 )
 
 type hostsCmd struct {
@@ -32,7 +33,7 @@ func (h *hostsListCmd) Run(ctx context.Context, c *common) error {
 		if err != nil {
 			return err
 		}
-		hosts := f.List(func(host string) bool { return h.Pattern == "" || consumer.Glob(h.Pattern, host) })
+		hosts := f.List(func(host string) bool { return h.Pattern == "" || schema.MatchGlob(h.Pattern, host) })
 
 		if form := h.form(); form != terminal.FormTable {
 			return terminal.PrintJSON(os.Stdout, form, hosts)

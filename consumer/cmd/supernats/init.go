@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -86,8 +86,12 @@ func (i *initCmd) print(before, after map[string]*jetstream.StreamInfo) error {
 		if info == nil {
 			continue // deleted meanwhile
 		}
+		shown := name
+		if bucket, ok := stream.BucketOf(name); ok {
+			shown = bucket
+		}
 		s := madeStream{
-			Name: strings.TrimPrefix(name, "KV_"), Created: before[name] == nil, MaxBytes: info.Config.MaxBytes,
+			Name: shown, Created: before[name] == nil, MaxBytes: info.Config.MaxBytes,
 			Bytes: info.State.Bytes, Messages: info.State.Msgs, Replicas: info.Config.Replicas,
 		}
 		list = append(list, s)
@@ -99,7 +103,7 @@ func (i *initCmd) print(before, after map[string]*jetstream.StreamInfo) error {
 		if s.MaxBytes > 0 {
 			size = schema.Size(s.MaxBytes).String()
 		}
-		t.Add(terminal.Grey, s.Name, what, size, terminal.Mebibytes(s.Bytes), strconv.Itoa(s.Replicas))
+		t.Add(terminal.Grey, s.Name, what, size, wording.Mebibytes(s.Bytes), strconv.Itoa(s.Replicas))
 	}
 
 	if form := i.form(); form != terminal.FormTable {

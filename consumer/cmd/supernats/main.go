@@ -16,16 +16,16 @@ import (
 
 	"supernats/consumer/cmd/supernats/completion"
 	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
+	"supernats/schema"
+	"supernats/schema/program"
 )
-
-// version is set by the linker.
-var version = "dev"
 
 // Exit codes.
 const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitDone   = program.ExitDone
+	exitFailed = program.ExitFailed
+	exitUsage  = program.ExitUsage
 )
 
 type cli struct {
@@ -54,19 +54,13 @@ type cli struct {
 func main() { os.Exit(run(os.Args[1:])) }
 
 func newParser(c *cli, exit func(code int)) (*kong.Kong, error) {
-	return kong.New(c,
-		kong.Name("supernats"),
-		kong.Description("Turns the events of Supervisor into alerts, states and history."),
-		kong.DefaultEnvars("SUPERNATS"),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Help(printHelp),
-		kong.ValueFormatter(describeFlag),
-		kong.Vars{
-			"version": "supernats " + version,
-			"config":  systemConfig,
-			"states":  strings.Join(stateNames, ", "),
-		},
-		kong.Exit(exit))
+	return program.CommandLine{
+		Name:        "supernats",
+		Description: "Turns the events of Supervisor into alerts, states and history.",
+		Help:        printHelp,
+		Vars:        kong.Vars{"config": systemConfig, "states": strings.Join(schema.States(), ", ")},
+		Exit:        exit,
+	}.Parser(c)
 }
 
 func run(args []string) int {
@@ -80,10 +74,7 @@ func run(args []string) int {
 	if len(args) > 0 && args[0] == completion.Command {
 		return complete(parser, &c.common, args[1:])
 	}
-	if len(args) > 0 && args[0] == "help" { // as git and go have it
-		args = append(args[1:], "--help")
-	}
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(program.HelpArgs(args))
 	switch {
 	case exited >= 0: // --help
 		return exited
@@ -140,7 +131,7 @@ func printUsage(err error, k *kong.Context) int {
 	try, wrong := "supernats --help", configError{}
 	switch {
 	case errors.As(err, &wrong) && wrong.file != "":
-		try = "supernats rules check " + terminal.ShellQuote(wrong.file)
+		try = "supernats rules check " + wording.ShellQuote(wrong.file)
 	case k != nil && k.Selected() != nil:
 		try = k.Selected().FullPath() + " --help"
 	}
@@ -154,6 +145,6 @@ type versionCmd struct{}
 
 // Run prints the version.
 func (versionCmd) Run() error {
-	_, err := fmt.Println("supernats", version)
+	_, err := fmt.Println("supernats", program.Version)
 	return err
 }

@@ -35,7 +35,7 @@ func build(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "supernats")
 	systemFile = filepath.Join(dir, "etc", "supernats.yaml")
-	if out, err := exec.Command("go", "build", "-o", binary, "-ldflags", "-X main.version=v1.2.3 -X main.systemConfig="+systemFile, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", binary, "-ldflags", "-X supernats/schema/program.Version=v1.2.3 -X main.systemConfig="+systemFile, ".").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s%v\n", out, err)
 		return 1
 	}
@@ -220,14 +220,14 @@ func TestWrongUsage(t *testing.T) {
 		{nil, "expected one of"},
 		{[]string{"frobnicate"}, "frobnicate"},
 		{[]string{"ps", "--frobnicate"}, "--frobnicate"},
-		{[]string{"replay", "--host", "["}, `"[" is no glob; allowed are names with *, ?, [a-z] and {a,b}`},
-		{[]string{"replay", "--event", "{a"}, `"{a" is no glob`},
-		{[]string{"tail", "--group", "a["}, `"a[" is no glob`},
-		{[]string{"ps", "a["}, `"a[" is no glob`},
-		{[]string{"hosts", "a["}, `"a[" is no glob`},
-		{[]string{"alerts", "--rule", "a["}, `"a[" is no glob`},
+		{[]string{"replay", "--host", "["}, `invalid glob "[": want a name with *, ?, [a-z] and {a,b}`},
+		{[]string{"replay", "--event", "{a"}, `invalid glob "{a"`},
+		{[]string{"tail", "--group", "a["}, `invalid glob "a["`},
+		{[]string{"ps", "a["}, `invalid glob "a["`},
+		{[]string{"hosts", "a["}, `invalid glob "a["`},
+		{[]string{"alerts", "--rule", "a["}, `invalid glob "a["`},
 		{[]string{"unmute"}, "<id>"},
-		{[]string{"ps", "--process", "["}, `"[" is no glob`},
+		{[]string{"ps", "--process", "["}, `invalid glob "["`},
 		{[]string{"replay", "--since", "yesterday"}, `"yesterday" is no time; allowed are a duration back from now (90s, 2h, 7d) and RFC 3339`},
 		{[]string{"replay", "--until", "-5m"}, "--until"},
 		{[]string{"replay", "--until", "2026-11-21"}, `"2026-11-21" is no time`},

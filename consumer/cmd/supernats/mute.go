@@ -17,6 +17,7 @@ import (
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -192,7 +193,7 @@ func warnOfEmptyMute(m *inspect.Mute) {
 func unmuteCommand(m *inspect.Mute) string { return "supernats unmute " + m.ID }
 
 func printMute(m *inspect.Mute, alerts []schema.Alert) error {
-	fmt.Printf("%s mutes %s until %s\n", m.ID, terminal.Clean(tables.Matchers(&m.Mute)), terminal.Date(&m.Expires))
+	fmt.Printf("%s mutes %s until %s\n", m.ID, terminal.Clean(tables.Matchers(&m.Mute)), wording.Date(&m.Expires))
 	fmt.Printf("It %s.\n", tables.Coverage(m.Covers))
 	for _, hint := range m.Covers.Hints {
 		fmt.Println(terminal.Clean(hint))

@@ -62,12 +62,9 @@ func (p *psCmd) matches(filter consumer.Filter, s *inspect.Process) bool {
 		return true
 	}
 	return slices.ContainsFunc([]string{s.Process, s.Group, s.Group + ":" + s.Process, s.Host}, func(name string) bool {
-		return consumer.Glob(p.Pattern, name)
+		return schema.MatchGlob(p.Pattern, name)
 	})
 }
-
-// stateNames are the states of a process, as supervisor names them.
-var stateNames = []string{"STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"}
 
 // checkStates makes the names of --state upper case, and refuses others.
 func (p *psCmd) checkStates() error {
@@ -78,8 +75,8 @@ func (p *psCmd) checkStates() error {
 	var names []string
 	for given := range strings.SplitSeq(strings.Join(p.State, ","), ",") {
 		name := strings.ToUpper(strings.TrimSpace(given))
-		if !slices.Contains(stateNames, name) {
-			return fmt.Errorf("--state: invalid state %q: want %s", given, strings.Join(stateNames, ", "))
+		if !schema.IsState(name) {
+			return fmt.Errorf("--state: invalid state %q: want %s", given, strings.Join(schema.States(), ", "))
 		}
 		names = append(names, name)
 	}
@@ -92,8 +89,8 @@ func (p *psCmd) checkStates() error {
 // supervisord was shut down is STOPPED.
 func (p *psCmd) isInState(s *inspect.Process) bool {
 	return len(p.State) == 0 || slices.Contains(p.State, s.ProcessRecord.State) ||
-		s.UnknownSince != nil && slices.Contains(p.State, "UNKNOWN") ||
-		s.StoppedSince != nil && slices.Contains(p.State, "STOPPED")
+		s.UnknownSince != nil && slices.Contains(p.State, schema.StateUnknown) ||
+		s.StoppedSince != nil && slices.Contains(p.State, schema.StateStopped)
 }
 
 func printProcesses(w *os.File, processes []inspect.Process, now time.Time) error {

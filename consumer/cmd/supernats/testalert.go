@@ -12,6 +12,7 @@ import (
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 	"supernats/consumer/testalert"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -67,7 +68,7 @@ func (t *testAlertCmd) send(ctx context.Context, test *testalert.Test) ([]testal
 		if terminal.Is(os.Stderr) {
 			clearLine()
 			fmt.Fprintf(os.Stderr, "waiting for %s (%s of %s)",
-				terminal.Clean(strings.Join(receivers, ", ")), terminal.Age(waited), terminal.Age(timeout))
+				terminal.Clean(strings.Join(receivers, ", ")), wording.Compact(waited), wording.Compact(timeout))
 		}
 	}
 	test.OnWaited = clearLine
@@ -93,7 +94,7 @@ func (t *testAlertCmd) print(outcomes []testalert.Outcome) error {
 		}
 	}
 	if missed > 0 {
-		return fmt.Errorf("%d of %s did not get the test alert", missed, terminal.Counted(len(outcomes), "receiver"))
+		return fmt.Errorf("%d of %s did not get the test alert", missed, wording.Count(len(outcomes), "receiver", "receivers"))
 	}
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
-	"supernats/consumer/notify"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 // The values of the key tls.
@@ -34,9 +34,6 @@ const (
 	maxAddress = 254
 )
 
-// Secret is a text that shows neither in logs nor in a configuration printed.
-type Secret = notify.Secret
-
 // Config is the section mail of the configuration, and mail of a receiver.
 //
 // With a username the best mechanism that the server offers is used: SCRAM,
@@ -55,8 +52,8 @@ type Config struct {
 	From string   `yaml:"from"`
 	To   []string `yaml:"to"`
 
-	Username string `yaml:"username"`
-	Password Secret `yaml:"password"`
+	Username string            `yaml:"username"`
+	Password secretfile.Secret `yaml:"password"`
 	// PasswordFile and CAFile are read at every delivery: a new password or
 	// certificate needs no restart. White space around the password is cut off. A
 	// server that takes access tokens only gets it as one.

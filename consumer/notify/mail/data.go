@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -120,14 +121,14 @@ func (t Log) Text() string { return strings.Join(t.Lines, "\n") }
 
 // kind is the last word of a notification's type.
 func kind(typ string) string {
-	return clip(typ[strings.LastIndexByte(typ, '.')+1:], maxSubjectName)
+	return wording.Clip(typ[strings.LastIndexByte(typ, '.')+1:], maxSubjectName)
 }
 
 func newData(batch []*schema.CloudEvent[*schema.Notification], from Identity, now time.Time) *Data {
 	d := &Data{
-		Severity: cell(worst(batch), maxField),
+		Severity: wording.Cell(worst(batch), maxField),
 		Command:  command(batch), Time: now,
-		Supernats: clip(strings.Trim(from.Instance+", version "+from.Version, ", "), maxField),
+		Supernats: wording.Clip(strings.Trim(from.Instance+", version "+from.Version, ", "), maxField),
 		Alerts:    make([]Alert, len(batch)),
 	}
 	d.Subject, d.Sentence = words(batch)
@@ -174,7 +175,7 @@ func (d *Data) addLogs(batch []*schema.CloudEvent[*schema.Notification], limit i
 		}
 		for _, t := range tails {
 			if lines[t.Value] == nil {
-				lines[t.Value] = strings.Split(cleanLog(t.Value, limit), "\n")
+				lines[t.Value] = strings.Split(wording.Log(t.Value, limit), "\n")
 			}
 			d.Alerts[i].Logs = append(d.Alerts[i].Logs, Log{t.Name, lines[t.Value]})
 		}
@@ -187,12 +188,12 @@ func (d *Data) addLogs(batch []*schema.CloudEvent[*schema.Notification], limit i
 func newAlert(n *schema.CloudEvent[*schema.Notification], now time.Time) Alert {
 	a := n.Data
 	v := Alert{
-		Kind: kind(n.Type), ID: clip(a.Incident, maxField),
-		Rule: cell(a.Rule, maxField), Severity: cell(a.Severity, maxField),
-		Host: cell(a.Host, maxField), Address: cell(a.Labels[notify.LabelAddress], maxSubjectName),
-		Group: cell(a.Group, maxField), Process: cell(a.Process, maxField),
+		Kind: kind(n.Type), ID: wording.Clip(a.Incident, maxField),
+		Rule: wording.Cell(a.Rule, maxField), Severity: wording.Cell(a.Severity, maxField),
+		Host: wording.Cell(a.Host, maxField), Address: wording.Cell(a.Labels[notify.LabelAddress], maxSubjectName),
+		Group: wording.Cell(a.Group, maxField), Process: wording.Cell(a.Process, maxField),
 		Who: partyOf(a).String(), Sentence: sentence(n),
-		Summary: summaryOf(a), Description: paragraph(a.Annotations["description"]),
+		Summary: summaryOf(a), Description: wording.Lines(a.Annotations["description"], maxParagraph, maxParagraphLine),
 		Opened: a.Opened.In(now.Location()), Open: openFor(a, n.Time.Time),
 		Count: a.Count, Labels: cleanMap(a.Labels), Annotations: cleanMap(a.Annotations),
 		Events: make([]Event, len(a.Events)),
@@ -209,12 +210,12 @@ func newAlert(n *schema.CloudEvent[*schema.Notification], now time.Time) Alert {
 func newEvent(a *schema.Notification, ev *schema.AlertEvent, now time.Time) Event {
 	o := originOf(a, ev)
 	v := Event{
-		ID: cell(ev.ID, maxField), Time: stamp(ev.Time.Time, now), At: ev.Time.In(now.Location()),
-		Host: cell(o.host, maxSubjectName), Group: cell(o.group, maxSubjectName), Process: cell(o.process, maxSubjectName),
-		Event: cell(ev.Event, maxSubjectName), Reason: cell(reason(ev), maxReason), FromState: cell(ev.FromState, maxSubjectName),
+		ID: wording.Cell(ev.ID, maxField), Time: stamp(ev.Time.Time, now), At: ev.Time.In(now.Location()),
+		Host: wording.Cell(o.host, maxSubjectName), Group: wording.Cell(o.group, maxSubjectName), Process: wording.Cell(o.process, maxSubjectName),
+		Event: wording.Cell(ev.Event, maxSubjectName), Reason: wording.Cell(reason(ev), maxReason), FromState: wording.Cell(ev.FromState, maxSubjectName),
 		PID: ev.PID,
 	}
-	v.Name, v.Fix = processName(v.Group, v.Process), clip(ev.Fix, maxField)
+	v.Name, v.Fix = wording.ProcessName(v.Group, v.Process), wording.Clip(ev.Fix, maxField)
 	v.Exit, v.Last = newExit(ev.Exit), ev.Last
 	if ev.Ran != nil {
 		v.Ran = schema.Lasted(*ev.Ran)
@@ -223,7 +224,7 @@ func newEvent(a *schema.Notification, ev *schema.AlertEvent, now time.Time) Even
 		v.HostTime = ev.HostTime.In(now.Location())
 	}
 	if ev.Late {
-		v.Late = duration(max(0, now.Sub(ev.Time.Time)))
+		v.Late = wording.Rounded(max(0, now.Sub(ev.Time.Time)))
 	}
 	return v
 }
@@ -232,12 +233,12 @@ func newExit(x *schema.Exit) Exit {
 	if x == nil {
 		return Exit{}
 	}
-	v := Exit{Known: true, Signal: cell(x.Signal, maxSubjectName), SpawnErr: cell(x.SpawnErr, maxField), Core: x.Core, Source: cell(x.Source, maxSubjectName)}
+	v := Exit{Known: true, Signal: wording.Cell(x.Signal, maxSubjectName), SpawnErr: wording.Cell(x.SpawnErr, maxField), Core: x.Core, Source: wording.Cell(x.Source, maxSubjectName)}
 	if x.Code != nil {
 		v.Code = *x.Code
 	}
 	if x.OOM != nil {
-		v.OOM = &schema.OOM{Cgroup: cell(x.OOM.Cgroup, maxField), Limit: x.OOM.Limit, Peak: x.OOM.Peak}
+		v.OOM = &schema.OOM{Cgroup: wording.Cell(x.OOM.Cgroup, maxField), Limit: x.OOM.Limit, Peak: x.OOM.Peak}
 	}
 	return v
 }
@@ -248,7 +249,7 @@ func cleanMap(m map[string]string) map[string]string {
 	}
 	clean := make(map[string]string, len(m))
 	for k, v := range m {
-		clean[cell(k, maxSubjectName)] = clip(v, maxField)
+		clean[wording.Cell(k, maxSubjectName)] = wording.Clip(v, maxField)
 	}
 	return clean
 }
@@ -263,7 +264,7 @@ func tails(a *schema.Notification) []row {
 		}
 		var tails []row
 		for _, t := range [...]row{{"stderr", l.Stderr}, {"stdout", l.Stdout}} {
-			if !blank(t.Value) {
+			if !wording.IsBlankLog(t.Value) {
 				tails = append(tails, t)
 			}
 		}
@@ -304,12 +305,12 @@ func command(batch []*schema.CloudEvent[*schema.Notification]) string {
 		s = "supernats alerts"
 	}
 	if host != "" {
-		s += option("host", host)
+		s += wording.Option("host", host)
 	}
 	if same && a.Process != "" {
-		s += option("process", a.Process)
+		s += wording.Option("process", a.Process)
 	} else if same && a.Group != "" {
-		s += option("group", a.Group)
+		s += wording.Option("group", a.Group)
 	}
 	if first.IsZero() {
 		return s + " --since 1h"

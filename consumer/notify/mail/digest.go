@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -34,7 +35,7 @@ type incident struct {
 // groupKey is what alerts of one group have in common.
 type groupKey struct {
 	weight int
-	phrase phrase
+	phrase wording.Phrase
 	// rule is set where only the rule says what happened.
 	rule     string
 	resolved bool
@@ -122,11 +123,11 @@ func incidents(batch []*schema.CloudEvent[*schema.Notification]) []*incident {
 func (in *incident) key() groupKey {
 	a := in.news.Data
 	if in.last.Type == schema.TypeAlertResolved {
-		return groupKey{resolved: true, phrase: phrase{one: wellAgain(a, false), many: wellAgain(a, true)}}
+		return groupKey{resolved: true, phrase: wording.Phrase{One: wellAgain(a, false), Many: wellAgain(a, true)}}
 	}
 	k := groupKey{weight: weight(a.Severity)}
 	var ok bool
-	if k.phrase, ok = alertPhrase(a); !ok {
+	if k.phrase, ok = wording.OfAlert(a); !ok {
 		k.rule = a.Rule
 	}
 	return k
@@ -170,7 +171,7 @@ func (g *group) process(o origin) {
 		return
 	}
 	g.processes[o] = true
-	name := processName(cell(o.group, maxSubjectName), cell(o.process, maxSubjectName))
+	name := wording.ProcessName(wording.Cell(o.group, maxSubjectName), wording.Cell(o.process, maxSubjectName))
 	if !g.named[name] {
 		g.named[name] = true
 		g.names = append(g.names, name)
@@ -186,34 +187,34 @@ func (g *group) text() string {
 	if g.only != nil {
 		return g.only.text()
 	}
-	hosts := count(len(g.hosts), "host", "hosts")
+	hosts := wording.Count(len(g.hosts), "host", "hosts")
 	if len(g.hosts) == 1 {
 		for h := range g.hosts {
-			hosts = cell(h, maxSubjectName)
+			hosts = wording.Cell(h, maxSubjectName)
 		}
 	}
 	on := ""
 	if len(g.hosts) > 0 {
 		on = " on " + hosts
 	}
-	alerts := count(g.alerts, "alert", "alerts")
+	alerts := wording.Count(g.alerts, "alert", "alerts")
 	switch {
-	case g.phrase == phrase{}:
-		return alerts + " of rule " + cell(g.rule, maxSubjectName) + on
+	case g.phrase == wording.Phrase{}:
+		return alerts + " of rule " + wording.Cell(g.rule, maxSubjectName) + on
 	case g.vague && g.resolved:
 		return alerts + on + " are over"
 	case g.vague, len(g.processes)+len(g.hosts) == 0:
-		return alerts + on + ": " + g.phrase.one
+		return alerts + on + ": " + g.phrase.One
 	case len(g.processes) == 0 && len(g.hosts) == 1:
-		return hosts + " " + g.phrase.one
+		return hosts + " " + g.phrase.One
 	case len(g.processes) == 0:
-		return hosts + " " + g.phrase.plural()
+		return hosts + " " + g.phrase.Plural()
 	case len(g.processes) == 1:
 		for o := range g.processes {
-			return processName(cell(o.group, maxSubjectName), cell(o.process, maxSubjectName)) + on + " " + g.phrase.one
+			return wording.ProcessName(wording.Cell(o.group, maxSubjectName), wording.Cell(o.process, maxSubjectName)) + on + " " + g.phrase.One
 		}
 	}
-	return strconv.Itoa(len(g.processes)) + " processes" + on + " " + g.phrase.plural()
+	return strconv.Itoa(len(g.processes)) + " processes" + on + " " + g.phrase.Plural()
 }
 
 // text is that of the worst groups.
@@ -232,7 +233,7 @@ func (d *digest) text() string {
 		}
 	}
 	if rest > 0 {
-		parts = append(parts, "and "+count(rest, "other alert", "other alerts"))
+		parts = append(parts, "and "+wording.Count(rest, "other alert", "other alerts"))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -241,7 +242,7 @@ func (d *digest) text() string {
 func (d *digest) tail() string {
 	var parts []string
 	if d.events > d.alerts && d.resolved < d.alerts {
-		parts = append(parts, count(d.events, "event", "events"))
+		parts = append(parts, wording.Count(d.events, "event", "events"))
 	}
 	if d.hungry > 0 {
 		parts = append(parts, strconv.Itoa(d.hungry)+" out of memory")

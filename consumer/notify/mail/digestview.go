@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -47,7 +48,7 @@ func (v *view) summary(batch []*schema.CloudEvent[*schema.Notification]) *list {
 	var tallies []*tally
 	for _, i := range byWeight(batch) {
 		a := &v.Alerts[i]
-		k := key{a.Rule, cell(a.Host, maxSubjectName)}
+		k := key{a.Rule, wording.Cell(a.Host, maxSubjectName)}
 		c := found[k]
 		if c == nil {
 			c = &tally{rule: k.rule, host: k.host}
@@ -74,7 +75,7 @@ func (v *view) summary(batch []*schema.CloudEvent[*schema.Notification]) *list {
 	}
 	l := newList("Summary:", len(shown))
 	for i, c := range shown {
-		about := cell(c.rule, maxSubjectName)
+		about := wording.Cell(c.rule, maxSubjectName)
 		switch {
 		case c.rule == "" && i == maxSummary-1:
 			about = strconv.Itoa(len(tallies)-maxSummary+1) + " more rules and hosts"
@@ -99,7 +100,7 @@ func (c *tally) String() string {
 		}
 	}
 	if c.events > 0 {
-		parts = append(parts, count(c.events, "event", "events"))
+		parts = append(parts, wording.Count(c.events, "event", "events"))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -126,7 +127,7 @@ func (v *view) sections(batch []*schema.CloudEvent[*schema.Notification]) []*lis
 		case "resolved":
 			title = "Resolved: "
 		}
-		sections = append(sections, v.section(batch, found[k], title+k.rule+details(k.severity)+", "+count(len(found[k]), "alert", "alerts")))
+		sections = append(sections, v.section(batch, found[k], title+k.rule+details(k.severity)+", "+wording.Count(len(found[k]), "alert", "alerts")))
 	}
 	return sections
 }
@@ -170,7 +171,7 @@ func (v *view) section(batch []*schema.CloudEvent[*schema.Notification], of []in
 			l.event(ev.when(v.Time), who, ev.why(batch[i].Data, &batch[i].Data.Events[j]))
 		}
 		if unlisted := more(batch[i]) + 1 - len(a.Events); unlisted > 0 && len(a.Events) > 0 {
-			l.note(count(unlisted, "more event is", "more events are") + " not listed")
+			l.note(wording.Count(unlisted, "more event is", "more events are") + " not listed")
 		}
 	}
 	return l
@@ -183,5 +184,5 @@ func (a *Alert) note() string {
 	if strings.Contains(a.Sentence, s) {
 		s = ""
 	}
-	return cell(strings.Trim(s+" – "+strings.Join(a.Description, " "), " –"), maxField)
+	return wording.Cell(strings.Trim(s+" – "+strings.Join(a.Description, " "), " –"), maxField)
 }

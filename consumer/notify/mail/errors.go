@@ -18,6 +18,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 )
 
 // maxAnswer is how much of a server's answer is quoted, in characters.
@@ -223,5 +224,5 @@ func (r *Receiver) redact(text, password string) (line string, clean bool) {
 			}
 		}
 	}
-	return clip(strings.ReplaceAll(text, "\n", " "), maxAnswer), clean
+	return wording.Clip(strings.ReplaceAll(text, "\n", " "), maxAnswer), clean
 }

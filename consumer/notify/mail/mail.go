@@ -45,6 +45,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -170,11 +171,11 @@ func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schem
 	}
 	msg, err := r.message(batch)
 	if err != nil {
-		return notify.Permanent(fmt.Errorf("write mail about %s: %w", clip(batch[0].ID, maxField), err))
+		return notify.Permanent(fmt.Errorf("write mail about %s: %w", wording.Clip(batch[0].ID, maxField), err))
 	}
 	size, err := msg.WriteTo(io.Discard)
 	if err != nil {
-		return notify.Permanent(fmt.Errorf("write mail about %s: %w", clip(batch[0].ID, maxField), err))
+		return notify.Permanent(fmt.Errorf("write mail about %s: %w", wording.Clip(batch[0].ID, maxField), err))
 	}
 
 	// The clock starts with the dialogue: a digest of thousands of events on a

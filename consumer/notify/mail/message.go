@@ -8,6 +8,7 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -47,9 +48,9 @@ func (r *Receiver) message(batch []*schema.CloudEvent[*schema.Notification]) (*g
 	// So that no out-of-office answers: RFC 3834, and what Exchange reads.
 	m.SetGenHeader(headerAutoSubmitted, "auto-generated")
 	m.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
-	m.SetUserAgent(strings.TrimSpace("supernats " + headerValue(clip(r.identity.Version, maxField))))
+	m.SetUserAgent(strings.TrimSpace("supernats " + headerValue(wording.Clip(r.identity.Version, maxField))))
 	for _, h := range headers(batch) {
-		if value := headerValue(clip(h.Value, maxField)); value != "" {
+		if value := headerValue(wording.Clip(h.Value, maxField)); value != "" {
 			m.SetGenHeader(gomail.Header(h.Name), value)
 		}
 	}
@@ -71,7 +72,7 @@ func headers(batch []*schema.CloudEvent[*schema.Notification]) []row {
 				continue
 			}
 			if len(batch) > 1 {
-				v = cell(v, maxSubjectName)
+				v = wording.Cell(v, maxSubjectName)
 			}
 			if size += len(v) + 2; size > maxField && len(list) > 0 {
 				return ""
@@ -88,7 +89,7 @@ func headers(batch []*schema.CloudEvent[*schema.Notification]) []row {
 		{headerHost, all(func(n *notification) string { return n.Data.Host })},
 	}
 	if a := batch[0].Data; sameAlert(batch) {
-		rows = append(rows, row{headerAlert, a.Incident}, row{headerProcess, processName(a.Group, a.Process)})
+		rows = append(rows, row{headerAlert, a.Incident}, row{headerProcess, wording.ProcessName(a.Group, a.Process)})
 	}
 	if len(batch) > 1 {
 		events := 0

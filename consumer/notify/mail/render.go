@@ -8,6 +8,7 @@ import (
 	texttemplate "text/template"
 	"time"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -40,7 +41,7 @@ func render(batch []*schema.CloudEvent[*schema.Notification], own *templates, fr
 	}
 	v := newView(batch, d)
 	if err != nil {
-		v.row("Template", clip(err.Error(), maxSentence))
+		v.row("Template", wording.Clip(err.Error(), maxSentence))
 	}
 	if c.text == "" {
 		var b strings.Builder

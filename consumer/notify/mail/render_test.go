@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"supernats/consumer/notify/mail/smtptest"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -30,7 +31,7 @@ func TestSubject(t *testing.T) {
 		a.Events = []schema.AlertEvent{{Event: "supernats.bridge.loss", Lost: 3, Cause: schema.LossNotListening}}
 	}
 	trouble := func(a *schema.Notification) {
-		a.Events = []schema.AlertEvent{{Event: eventTrouble, Cause: "disk-full", Text: "3 MiB are left", Fix: "make room"}}
+		a.Events = []schema.AlertEvent{{Event: wording.EventTrouble, Cause: "disk-full", Text: "3 MiB are left", Fix: "make room"}}
 	}
 	reasoned := func(a *schema.Notification) { a.Annotations = map[string]string{"reason": "its bridge was stopped"} }
 	endedBy := func(why string) func(*schema.Notification) { return func(a *schema.Notification) { a.Ended = why } }
@@ -182,7 +183,7 @@ func TestInjection(t *testing.T) {
 		strings.Repeat(" ", 500) + "end", strings.Repeat("进", 5000), strings.Repeat("\r\n", 5000), long,
 		"{{.Secret}}", "a.*>b", "进程 退出", "--help", "$(reboot)`reboot`'\"",
 	} {
-		name := clip(evil, 20)
+		name := wording.Clip(evil, 20)
 		t.Run(name, func(t *testing.T) {
 			hostile := func(typ string, change ...func(*schema.Notification)) *notification {
 				n := firing(append([]func(*schema.Notification){func(a *schema.Notification) {
@@ -251,7 +252,7 @@ func harmless(t reporter, batch []*notification, m smtptest.Mail, fields []strin
 		t.Errorf("subject of %d characters: %.300s", n, subject)
 	}
 	for _, text := range []string{subject, m.Text, m.HTML} {
-		if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && !visible(r) }); i >= 0 {
+		if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && !wording.Visible(r) }); i >= 0 {
 			t.Errorf("%q is not escaped", text[i:min(len(text), i+10)])
 		}
 	}
@@ -302,67 +303,8 @@ func TestMessageID(t *testing.T) {
 }
 
 func TestCommand(t *testing.T) {
-	for _, tc := range []struct{ name, want string }{
-		{"api_00", " --process api_00"},
-		{"进程 1", " --process '进程 1'"},
-		{"it's", ` --process 'it'\''s'`},
-		{"a*[b]?{c}", ` --process 'a\*\[b\]\?\{c\}'`},
-		{"-rf", " --process=-rf"},
-		{"a\r\nb'\\", ` --process $'a\x0d\x0ab\'\\\\'`},
-		{"\xff", ` --process $'\xff'`},
-		{"$(reboot)", " --process '$(reboot)'"},
-		{strings.Repeat("x", 500), " --process '" + strings.Repeat("x", 100) + "*'"},
-	} {
-		if got := option("process", tc.name); got != tc.want {
-			t.Errorf("%q: got %s, want %s", tc.name, got, tc.want)
-		}
-	}
 	if got, want := command(batch(firing())), "supernats replay --host web1 --process api_00 --since 2026-11-21T18:50:31Z"; got != want {
 		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
-func TestClip(t *testing.T) {
-	for _, tc := range []struct{ in, clip, cell string }{
-		{"", "", ""},
-		{"plain", "plain", "plain"},
-		{"0123456789", "0123456789", "0123456789"},
-		{"0123456789a", "0123456789…", "0123456789…"},
-		{"a  b   c", "a  b   c", "a b c"},
-		{"a\u00a0\u2003b", "a\u00a0\u2003b", "a b"},
-		{"进程进程进程进程进程", "进程进程进程进程进程", "进程进程进程进程进程"},
-		{"12345678\r\n", `12345678\r…`, `12345678\r…`},
-		{"12345678\u202e", `12345678…`, `12345678…`},
-		{strings.Repeat("\xff", 11), "\ufffd", "\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd…"},
-		{"a" + strings.Repeat(" ", 1000) + "b", "a         …", "a …"},
-		{strings.Repeat("进", 1000), "进进进进进进进进进进…", "进进进进进进进进进进…"},
-		{strings.Repeat("\xff", 1000), "\ufffd…", "\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd…"},
-	} {
-		if got := clip(tc.in, 10); got != tc.clip {
-			t.Errorf("clip %.20q: got %q, want %q", tc.in, got, tc.clip)
-		}
-		if got := cell(tc.in, 10); got != tc.cell {
-			t.Errorf("cell %.20q: got %q, want %q", tc.in, got, tc.cell)
-		}
-	}
-}
-
-func TestCleanLog(t *testing.T) {
-	const max = 4096
-	big := strings.Repeat("0123456789\n", max/10)
-	for _, tc := range []struct{ in, want string }{
-		{"a\r\nb\n\n", "a\nb"},
-		{"10%\r20%\r", "10%\n20%"},
-		{"\x1b[1;31mred\x1b[0m \x1b]8;;http://x\x1b\\link\x1b]0;t\x07", "red link"},
-		{"\x1b[", "\\x1b["},
-		{"\x1b[3\nx", "\\x1b[3\nx"},
-		{"nul\x00 bell\x07", "nul\\x00 bell\\a"},
-		{"\xff\xfe", "\ufffd"},
-		{big, "…\n" + strings.TrimSuffix(big[len(big)-(max-4)/11*11:], "\n")},
-	} {
-		if got := cleanLog(tc.in, max); got != tc.want {
-			t.Errorf("%.40q: got %.80q (%d), want %.80q (%d)", tc.in, got, len(got), tc.want, len(tc.want))
-		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -37,7 +38,7 @@ var samples = sync.OnceValue(func() []sample {
 	hungry.Ran, hungry.Last = new(187_442.031), &schema.Look{Time: at(3 * time.Second), RSS: 2 << 30, PeakRSS: 2 << 30, CPU: 9120.4, Threads: 9, Descriptors: 31, Age: 187_440}
 	lost := schema.AlertEvent{ID: "web1/4f0c6d1e2a90b7c3/loss/supernats/1", Time: at(time.Second), Event: "supernats.bridge.loss", Lost: 17}
 	trouble := schema.AlertEvent{
-		ID: "web1/trouble/disk-full/1", Time: at(time.Minute), Event: eventTrouble,
+		ID: "web1/trouble/disk-full/1", Time: at(time.Minute), Event: wording.EventTrouble,
 		Cause: "disk-full", Text: "the file system of the spool has 3 MiB left", Fix: "make room in /var/lib/supernats",
 	}
 	closed := at(time.Second)

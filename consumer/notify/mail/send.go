@@ -15,6 +15,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema/secretfile"
 )
 
@@ -113,7 +114,7 @@ func (r *Receiver) dialogue(
 	}
 	if _, limit := session.Extension("SIZE"); tooBig(size, limit) {
 		quit()
-		return false, notify.Permanent(r.fail("mail is bigger than the "+clip(limit, maxSubjectName)+" bytes that the server takes", "how big a mail may be there", nil))
+		return false, notify.Permanent(r.fail("mail is bigger than the "+wording.Clip(limit, maxSubjectName)+" bytes that the server takes", "how big a mail may be there", nil))
 	}
 
 	err = client.SendWithSMTPClient(session, msg)

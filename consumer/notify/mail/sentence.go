@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -66,7 +67,7 @@ func words(batch []*schema.CloudEvent[*schema.Notification]) (subject, first str
 		return subjectOne(batch[0]), sentence(batch[0]) + "."
 	}
 	d := newDigest(batch)
-	return subjectMany(batch, d), clip(d.text(), maxSentence) + d.tail() + "."
+	return subjectMany(batch, d), wording.Clip(d.text(), maxSentence) + d.tail() + "."
 }
 
 // sentence says what happened to whom, without a full stop.
@@ -77,7 +78,7 @@ func sentence(n *schema.CloudEvent[*schema.Notification]) string {
 	switch s := again(a); {
 	case n.Type == schema.TypeAlertResolved:
 		said += notify.RecurredBefore(n.Data)
-		return cmp.Or(p.String(), "alert "+cell(a.Rule, maxSubjectName)) + " " + said
+		return cmp.Or(p.String(), "alert "+wording.Cell(a.Rule, maxSubjectName)) + " " + said
 	case recurs(n) != "":
 		said += ", " + strconv.Itoa(a.Count) + " times since the alert opened"
 	case n.Type == schema.TypeAlertUpdate && s != "":
@@ -98,7 +99,7 @@ func sentence(n *schema.CloudEvent[*schema.Notification]) string {
 // of the rule's author, or in none, a colon parts them.
 func say(a *schema.Notification, p party, said string) string {
 	who := p.String()
-	if _, ok := alertPhrase(a); !ok && who != "" {
+	if _, ok := wording.OfAlert(a); !ok && who != "" {
 		who += ":"
 	}
 	return strings.TrimSpace(who + " " + said)

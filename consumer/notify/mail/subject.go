@@ -9,6 +9,7 @@ import (
 	"github.com/clipperhouse/displaywidth"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -33,7 +34,7 @@ func subjectHead(batch []*schema.CloudEvent[*schema.Notification], over bool, mo
 	if over {
 		words = append(words, "RESOLVED")
 	} else {
-		words = append(words, strings.ToUpper(cell(worst(batch), maxSeverity)))
+		words = append(words, strings.ToUpper(wording.Cell(worst(batch), maxSeverity)))
 	}
 	return headerValue(joinWords(append(words, more...)...))
 }
@@ -56,7 +57,7 @@ func subjectOne(n *schema.CloudEvent[*schema.Notification]) string {
 	switch k := more(n); {
 	case !over && recurs(n) != "": // which says how many
 	case over:
-		*who = cmp.Or(*who, "alert "+cell(a.Rule, maxSubjectName))
+		*who = cmp.Or(*who, "alert "+wording.Cell(a.Rule, maxSubjectName))
 	case k > 0 && p.many():
 		tail = p.besides(k)
 	case k > 0:
@@ -132,9 +133,9 @@ func subjectMany(batch []*schema.CloudEvent[*schema.Notification], d *digest) st
 	if len(list) > 1 {
 		text := ", " + list[1].text()
 		if more := rest - list[1].alerts; more > 0 {
-			text += ", and " + count(more, "other alert", "other alerts")
+			text += ", and " + wording.Count(more, "other alert", "other alerts")
 		}
-		behind = append(behind, headerValue(text), " and "+count(rest, "other alert", "other alerts"), ", +"+count(rest, "alert", "alerts"))
+		behind = append(behind, headerValue(text), " and "+wording.Count(rest, "other alert", "other alerts"), ", +"+wording.Count(rest, "alert", "alerts"))
 	} else {
 		behind = append(behind, "")
 	}
@@ -161,16 +162,16 @@ func subjectMany(batch []*schema.CloudEvent[*schema.Notification], d *digest) st
 // one, and of none, each in several ways.
 func (g *group) wordings() [][]string {
 	var all [][]string
-	if names := g.names; len(names) > 0 && !g.vague && g.phrase != (phrase{}) && g.only == nil {
-		words := g.phrase.plural()
+	if names := g.names; len(names) > 0 && !g.vague && g.phrase != (wording.Phrase{}) && g.only == nil {
+		words := g.phrase.Plural()
 		if len(g.processes) == 1 {
-			words = g.phrase.one
+			words = g.phrase.One
 		}
 		host, on := "", ""
 		switch {
 		case len(g.hosts) == 1:
 			for h := range g.hosts {
-				host = cell(h, maxSubjectName) + " "
+				host = wording.Cell(h, maxSubjectName) + " "
 			}
 		case len(g.hosts) > 1:
 			on = " on " + strconv.Itoa(len(g.hosts)) + " hosts"
@@ -184,7 +185,7 @@ func (g *group) wordings() [][]string {
 					others = 0 // those of the same names on other hosts
 				}
 				if others > 0 {
-					text += " and " + count(others, "other", "others")
+					text += " and " + wording.Count(others, "other", "others")
 					tersely += " +" + strconv.Itoa(others)
 				}
 				list = append(list, text+" "+words+on)

@@ -12,6 +12,7 @@ import (
 	texttemplate "text/template"
 	"time"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -28,9 +29,9 @@ var functions = map[string]any{
 	"join":     func(sep string, list []string) string { return strings.Join(list, sep) },
 	"replace":  func(from, to, s string) string { return strings.ReplaceAll(s, from, to) },
 	"default":  func(other, s string) string { return cmp.Or(s, other) },
-	"truncate": func(n int, s string) string { return clip(s, max(n, 0)) },
+	"truncate": func(n int, s string) string { return wording.Clip(s, max(n, 0)) },
 	"date":     func(layout string, t time.Time) string { return t.Format(layout) },
-	"duration": duration,
+	"duration": wording.Rounded,
 	"bytes":    bytesText,
 }
 
@@ -130,7 +131,7 @@ func (t *templates) render(d *Data) (c content, err error) {
 		}
 		switch p.key {
 		case "subject":
-			c.subject = clip(strings.Join(strings.Fields(s), " "), maxSubject)
+			c.subject = wording.Clip(strings.Join(strings.Fields(s), " "), maxSubject)
 		case "text":
 			c.text = s
 		case "html":

@@ -10,6 +10,7 @@ import (
 	"github.com/clipperhouse/displaywidth"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -127,7 +128,7 @@ func shownLogs(batch []*schema.CloudEvent[*schema.Notification], d *Data) []show
 		l := &list[i]
 		l.Of = strings.TrimPrefix(l.Of, ", ")
 		if others := l.alerts - maxLogOwners; others > 0 && l.Of != "" {
-			l.Of += " and " + count(others, "other", "others")
+			l.Of += " and " + wording.Count(others, "other", "others")
 		}
 	}
 	return list
@@ -146,7 +147,7 @@ func (v *view) lateNews() string {
 			}
 		}
 	}
-	ago := duration(v.Time.Sub(oldest)) + " ago, " + whyLate + "."
+	ago := wording.Rounded(v.Time.Sub(oldest)) + " ago, " + whyLate + "."
 	switch {
 	case v.Events == 1:
 		return "Late: happened " + ago
@@ -196,16 +197,16 @@ func (v *view) single(n *schema.CloudEvent[*schema.Notification]) {
 	}
 	for _, key := range sorted(a.Labels) {
 		if key != notify.LabelAddress {
-			v.row(cell(key, maxSubjectName), clip(a.Labels[key], maxField))
+			v.row(wording.Cell(key, maxSubjectName), wording.Clip(a.Labels[key], maxField))
 		}
 	}
 	for _, key := range sorted(a.Annotations) {
 		if key != "summary" && key != "description" {
-			v.row(cell(key, maxSubjectName), clip(a.Annotations[key], maxField))
+			v.row(wording.Cell(key, maxSubjectName), wording.Clip(a.Annotations[key], maxField))
 		}
 	}
-	if ev := headline(a); ev != nil {
-		v.row("supervisord", cell(ev.Server, maxField))
+	if ev := wording.LastEvent(a); ev != nil {
+		v.row("supervisord", wording.Cell(ev.Server, maxField))
 	}
 	v.list(n, d)
 }
@@ -220,13 +221,13 @@ func (v *view) event(a *schema.Notification, ev *Event) {
 	}
 	v.row("From state", ev.FromState)
 	// In full: tables cut it shorter.
-	v.row("Reason", clip(reason(headline(a)), maxField))
+	v.row("Reason", wording.Clip(reason(wording.LastEvent(a)), maxField))
 	if ev.Exit.OOM != nil {
 		v.row("Cgroup", ev.Exit.OOM.Cgroup)
 	}
-	v.row("Ran for", strings.TrimPrefix(notify.Ran(headline(a)), "ran "))
-	v.row("Last look", notify.LastLook(headline(a)))
-	v.row("To fix it", clip(ev.Fix, maxField))
+	v.row("Ran for", strings.TrimPrefix(wording.Ran(wording.LastEvent(a).Ran), "ran "))
+	v.row("Last look", wording.LastLook(wording.LastEvent(a)))
+	v.row("To fix it", wording.Clip(ev.Fix, maxField))
 	v.row("Time", when(ev.At, v.Time))
 	if !ev.HostTime.IsZero() {
 		v.row("By its clock", stamp(ev.HostTime, v.Time))
@@ -259,7 +260,7 @@ func (v *view) list(n *schema.CloudEvent[*schema.Notification], d *Alert) {
 		t.event(ev.when(v.Time), who, ev.why(n.Data, &n.Data.Events[i]))
 	}
 	if len(d.Events) > 1 && unlisted > 0 {
-		t.note(count(unlisted, "more event is", "more events are") + " not listed")
+		t.note(wording.Count(unlisted, "more event is", "more events are") + " not listed")
 	}
 	v.Lists = append(v.Lists, t)
 }
@@ -281,19 +282,19 @@ func (ev *Event) when(mail time.Time) string {
 // what says what it means and why it is so.
 func (ev *Event) what(a *schema.Notification, record *schema.AlertEvent) string {
 	if record.Lost > 0 {
-		return "lost at least " + count(record.Lost, "event", "events") + details(notify.LossCause(record.Cause))
+		return "lost at least " + wording.Count(record.Lost, "event", "events") + details(wording.LossCause(record.Cause))
 	}
 	words := ev.Event
-	if p, ok := eventPhrase(a.Rule, record); ok {
-		words = p.one
+	if p, ok := wording.OfEvent(a.Rule, record); ok {
+		words = p.One
 	}
 	return strings.TrimSpace(words + details(withRan(record, ev.Reason)))
 }
 
 // why says it below a sentence that has said what happened last.
 func (ev *Event) why(a *schema.Notification, record *schema.AlertEvent) string {
-	said, ok := alertPhrase(a)
-	if p, known := eventPhrase(a.Rule, record); ok && known && p == said && ev.Reason != "" && record.Lost == 0 {
+	said, ok := wording.OfAlert(a)
+	if p, known := wording.OfEvent(a.Rule, record); ok && known && p == said && ev.Reason != "" && record.Lost == 0 {
 		return withRan(record, ev.Reason)
 	}
 	return ev.what(a, record)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -36,7 +37,7 @@ func age(t, mail time.Time) string {
 	if d >= lateAfter {
 		d = d.Round(time.Minute)
 	}
-	return duration(d) + " ago"
+	return wording.Rounded(d) + " ago"
 }
 
 // when is a time with its age.
@@ -56,20 +57,7 @@ func openFor(a *schema.Notification, until time.Time) string {
 	if a.Opened.IsZero() || until.Before(a.Opened.Time) {
 		return ""
 	}
-	return duration(until.Sub(a.Opened.Time))
-}
-
-// duration rounds so that a person can take it in.
-func duration(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		d = d.Round(time.Millisecond)
-	case d < time.Hour:
-		d = d.Round(time.Second)
-	default:
-		d = d.Round(time.Minute)
-	}
-	return schema.Duration(d).String()
+	return wording.Rounded(until.Sub(a.Opened.Time))
 }
 
 // location is the zone of a mail's times.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -51,7 +52,7 @@ func partyOf(a *schema.Notification) party {
 			}
 			if last.process != "" && !processes[last] {
 				processes[last] = true
-				name := processName(cell(last.group, maxSubjectName), cell(last.process, maxSubjectName))
+				name := wording.ProcessName(wording.Cell(last.group, maxSubjectName), wording.Cell(last.process, maxSubjectName))
 				if len(p.names) < maxNamed && !slices.Contains(p.names, name) {
 					p.names = append(p.names, name)
 				}
@@ -65,7 +66,7 @@ func partyOf(a *schema.Notification) party {
 			p.group, p.process = last.group, last.process
 		}
 	}
-	p.host, p.group, p.process = cell(p.host, maxSubjectName), cell(p.group, maxSubjectName), cell(p.process, maxSubjectName)
+	p.host, p.group, p.process = wording.Cell(p.host, maxSubjectName), wording.Cell(p.group, maxSubjectName), wording.Cell(p.process, maxSubjectName)
 	return p
 }
 
@@ -86,13 +87,13 @@ func (p party) besides(k int) string {
 func (p party) name() string {
 	switch {
 	case p.many() && p.process != "":
-		return strconv.Itoa(p.processes) + " processes " + processName(p.group, p.process)
+		return strconv.Itoa(p.processes) + " processes " + wording.ProcessName(p.group, p.process)
 	case p.many() && p.group != "":
 		return strconv.Itoa(p.processes) + " processes of group " + p.group
 	case p.many():
 		return strconv.Itoa(p.processes) + " processes"
 	case p.process != "":
-		return processName(p.group, p.process)
+		return wording.ProcessName(p.group, p.process)
 	case p.group != "":
 		return "group " + p.group
 	}

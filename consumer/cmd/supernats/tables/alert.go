@@ -8,6 +8,7 @@ import (
 
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -26,10 +27,10 @@ func Alerts(alerts []inspect.Alert) *terminal.Table {
 		a := &alerts[i]
 		last := "-"
 		if a.Last != nil {
-			last = terminal.Date(&a.Last.Time) + " (" + happened(a.Last) + ")"
+			last = wording.Date(&a.Last.Time) + " (" + happened(a.Last) + ")"
 		}
 		t.Add(PhaseColor(a.Phase), a.Phase, a.Severity, a.Rule, cmp.Or(a.Host, "-"), subjectName(a.Group, a.Process),
-			terminal.Date(&a.Opened), fmt.Sprint(a.Count), last, notified(a), muted(a))
+			wording.Date(&a.Opened), fmt.Sprint(a.Count), last, notified(a), muted(a))
 	}
 	return t
 }
@@ -47,7 +48,7 @@ func notified(a *inspect.Alert) string {
 		return "nobody yet"
 	}
 
-	at := terminal.Date(a.Notified)
+	at := wording.Date(a.Notified)
 	if a.Told && a.Notified == nil {
 		at = "yes, its time is not kept"
 	}
@@ -89,7 +90,7 @@ func Notifications(notifications []inspect.Notification) *terminal.Table {
 			last = happened(&a.Events[len(a.Events)-1])
 		}
 		kind := NotificationKind(n.Type)
-		t.Add(PhaseColor(kind), terminal.Date(&n.Time), kind, a.Severity, a.Rule, cmp.Or(a.Host, "-"), subjectName(a.Group, a.Process),
+		t.Add(PhaseColor(kind), wording.Date(&n.Time), kind, a.Severity, a.Rule, cmp.Or(a.Host, "-"), subjectName(a.Group, a.Process),
 			fmt.Sprint(len(a.Events)), last, cmp.Or(strings.Join(a.Notify, ", "), "all"))
 	}
 	return t
@@ -103,7 +104,7 @@ func Failing(queues []*inspect.Queue) *terminal.Table {
 		Flexible: map[string]int{"RECEIVER": terminal.WideName, "ERROR": terminal.WideText},
 	}
 	for _, q := range queues {
-		t.Add(terminal.Red, q.Receiver, fmt.Sprint(q.Waiting()), terminal.Date(q.Progress.Since), fmt.Sprint(q.Progress.Tries), q.Progress.Error)
+		t.Add(terminal.Red, q.Receiver, fmt.Sprint(q.Waiting()), wording.Date(q.Progress.Since), fmt.Sprint(q.Progress.Tries), q.Progress.Error)
 	}
 	return t
 }
@@ -119,7 +120,7 @@ func Parked(parked []inspect.Parked) *terminal.Table {
 		},
 	}
 	for _, p := range parked {
-		t.Add(terminal.Red, terminal.Date(&p.Parked), p.Receiver, p.Rule, cmp.Or(p.Host, "-"), subjectName(p.Group, p.Process),
+		t.Add(terminal.Red, wording.Date(&p.Parked), p.Receiver, p.Rule, cmp.Or(p.Host, "-"), subjectName(p.Group, p.Process),
 			fmt.Sprint(p.Tries), fmt.Sprint(p.Seq), p.Reason)
 	}
 	return t
@@ -145,7 +146,7 @@ func MutedAlerts(m *inspect.Mute, alerts []schema.Alert) *terminal.Table {
 	for i := range alerts {
 		a := &alerts[i]
 		if slices.Contains(m.Alerts, a.Incident) {
-			t.Add(PhaseColor(a.Phase), a.Phase, a.Severity, a.Rule, cmp.Or(a.Host, "-"), subjectName(a.Group, a.Process), terminal.Date(&a.Opened))
+			t.Add(PhaseColor(a.Phase), a.Phase, a.Severity, a.Rule, cmp.Or(a.Host, "-"), subjectName(a.Group, a.Process), wording.Date(&a.Opened))
 		}
 	}
 	return t
@@ -155,7 +156,7 @@ func MutedAlerts(m *inspect.Mute, alerts []schema.Alert) *terminal.Table {
 func subjectName(group, process string) string {
 	switch {
 	case process != "" && group != "":
-		return terminal.ProcessName(group, process)
+		return wording.ProcessName(group, process)
 	case group != "":
 		return group + ":*"
 	}
@@ -165,8 +166,8 @@ func subjectName(group, process string) string {
 // happened says in a few words what an event of an alert is.
 func happened(e *schema.AlertEvent) string {
 	switch {
-	case e.Exit != nil && terminal.Reason(e.Exit) != "":
-		return strings.TrimPrefix(terminal.Ran(e.Ran)+", "+terminal.ShortReason(e.Exit), ", ")
+	case e.Exit != nil && wording.Reason(e.Exit) != "":
+		return strings.TrimPrefix(wording.ShortRan(e.Ran)+", "+wording.ShortReason(e.Exit), ", ")
 	case e.Lost > 0 && e.Cause != "":
 		return fmt.Sprintf("%d events lost, %s", e.Lost, e.Cause)
 	case e.Lost > 0:

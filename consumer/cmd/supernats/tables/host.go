@@ -10,6 +10,7 @@ import (
 	"supernats/consumer/inspect"
 	"supernats/consumer/state"
 	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -34,7 +35,7 @@ func Hosts(hosts []inspect.Host, now time.Time) *terminal.Table {
 func hostRow(h *inspect.Host, now time.Time) []string {
 	seen := "-"
 	if !h.LastSeen.IsZero() {
-		seen = terminal.Age(now.Sub(h.LastSeen.Time)) + " ago"
+		seen = wording.Compact(now.Sub(h.LastSeen.Time)) + " ago"
 	}
 	count := func(n int) string {
 		if h.UnknownSince != nil { // the record says how many there were
@@ -46,7 +47,7 @@ func hostRow(h *inspect.Host, now time.Time) []string {
 	return []string{
 		h.HostRecord.Host, seen, cmp.Or(h.SupervisorVersion, "-"), hostState(h),
 		cmp.Or(strings.Join(troubleCauses(&h.HostRecord), " "), "-"), cmp.Or(clockOffset(&h.HostRecord), "-"), cmp.Or(h.BridgeVersion, "-"),
-		count(h.Running), count(h.Down), count(h.Stopped), count(h.Exited), terminal.Dash(h.Lost), terminal.Date(h.LastLoss),
+		count(h.Running), count(h.Down), count(h.Stopped), count(h.Exited), wording.Number(h.Lost), wording.Date(h.LastLoss),
 	}
 }
 
@@ -56,11 +57,11 @@ func hostState(h *inspect.Host) string {
 	s := cmp.Or(h.SupervisorState, "-")
 	switch {
 	case h.ShutDownSince != nil:
-		return "shut down since " + terminal.Date(h.ShutDownSince)
+		return "shut down since " + wording.Date(h.ShutDownSince)
 	case h.UnknownSince != nil && h.SupervisorState == schema.SupervisorGone:
-		return "died, unknown since " + terminal.Date(h.UnknownSince)
+		return "died, unknown since " + wording.Date(h.UnknownSince)
 	case h.UnknownSince != nil:
-		return "unknown since " + terminal.Date(h.UnknownSince)
+		return "unknown since " + wording.Date(h.UnknownSince)
 	case h.Silent > 0:
 		return s + fmt.Sprintf(", %d of %d supervisords silent", h.Silent, h.Supervisords)
 	case h.Supervisords > 1:
@@ -112,7 +113,7 @@ func hostColor(h *inspect.Host) terminal.Color {
 		return terminal.Red
 	case len(h.Troubles) > 0 || h.Silent > 0:
 		return terminal.Yellow
-	case h.SupervisorState == "RUNNING":
+	case h.SupervisorState == schema.SupervisorRunning:
 		return terminal.Green
 	}
 	return terminal.Yellow

@@ -8,6 +8,7 @@ import (
 
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -19,17 +20,17 @@ func Mutes(mutes []inspect.Mute, now time.Time) *terminal.Table {
 		Flexible: map[string]int{"MATCHES": terminal.WideName, "AUTHOR": terminal.WideName, "COMMENT": terminal.WideText},
 	}
 	for _, m := range mutes {
-		t.Add(terminal.Grey, m.ID, Matchers(&m.Mute), terminal.Age(m.Expires.Sub(now)), terminal.Dash(len(m.Alerts)),
-			m.Author, terminal.Date(&m.Created), m.Comment)
+		t.Add(terminal.Grey, m.ID, Matchers(&m.Mute), wording.Compact(m.Expires.Sub(now)), wording.Number(len(m.Alerts)),
+			m.Author, wording.Date(&m.Created), m.Comment)
 	}
 	return t
 }
 
 // Coverage says how much a silence matches.
 func Coverage(c *inspect.Coverage) string {
-	s := fmt.Sprintf("matches %d of %s", c.Processes, terminal.Processes(c.KnownProcesses))
+	s := fmt.Sprintf("matches %d of %s", c.Processes, wording.Count(c.KnownProcesses, "process", "processes"))
 	if c.Processes == 0 || c.Hosts == 0 {
-		s += fmt.Sprintf(" and %d of %s", c.Hosts, terminal.Counted(c.KnownHosts, "host"))
+		s += fmt.Sprintf(" and %d of %s", c.Hosts, wording.Count(c.KnownHosts, "host", "hosts"))
 	}
 	if c.IsEmpty() {
 		s += "; globs are meant, not regular expressions"

@@ -9,6 +9,8 @@ import (
 
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
+	"supernats/schema"
 )
 
 // Processes shows the states of processes. now is the time by which spans are read.
@@ -31,9 +33,9 @@ func Processes(processes []inspect.Process, now time.Time) *terminal.Table {
 func processRow(s *inspect.Process, now time.Time) []string {
 	lastExit := "-"
 	if s.LastExit != nil {
-		lastExit = terminal.Ago(now.Sub(s.LastExit.Time))
-		if s.Exit != nil && terminal.Reason(s.Exit) != "" {
-			lastExit += ", " + terminal.ShortReason(s.Exit)
+		lastExit = wording.Ago(now.Sub(s.LastExit.Time))
+		if s.Exit != nil && wording.Reason(s.Exit) != "" {
+			lastExit += ", " + wording.ShortReason(s.Exit)
 		}
 	}
 
@@ -49,12 +51,12 @@ func processRow(s *inspect.Process, now time.Time) []string {
 		state, since = "stopped (was "+state+")", *s.StoppedSince
 	}
 
-	pid := terminal.Dash(s.PID)
+	pid := wording.Number(s.PID)
 	if s.StoppedSince != nil {
 		pid = "-"
 	}
 	return []string{
-		s.Host, terminal.ProcessName(s.Group, s.Process), state, terminal.Age(now.Sub(since.Time)), pid,
+		s.Host, wording.ProcessName(s.Group, s.Process), state, wording.Compact(now.Sub(since.Time)), pid,
 		fmt.Sprint(s.Starts), fmt.Sprint(s.Exits), fmt.Sprint(s.UnexpectedExits), fmt.Sprint(s.Fatals), lastExit,
 	}
 }
@@ -70,11 +72,11 @@ func processColor(s *inspect.Process) terminal.Color {
 	}
 
 	switch s.ProcessRecord.State {
-	case "RUNNING":
+	case schema.StateRunning:
 		return terminal.Green
-	case "FATAL", "EXITED", "UNKNOWN":
+	case schema.StateFatal, schema.StateExited, schema.StateUnknown:
 		return terminal.Red
-	case "BACKOFF", "STARTING", "STOPPING":
+	case schema.StateBackoff, schema.StateStarting, schema.StateStopping:
 		return terminal.Yellow
 	}
 	return terminal.Grey

@@ -20,6 +20,7 @@ import (
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -119,8 +120,8 @@ func (t *Trial) PrintSent(w *os.File) error {
 	}
 	for _, n := range t.Sent {
 		kind := tables.NotificationKind(n.Type)
-		table.Add(tables.PhaseColor(kind), terminal.Date(&n.Time), strings.ToUpper(kind), n.Data.Severity, n.Data.Rule, n.Data.Host,
-			terminal.ProcessName(n.Data.Group, n.Data.Process), strconv.Itoa(len(n.Data.Events)), strings.Join(t.Config.Addressees(n.Data), " "))
+		table.Add(tables.PhaseColor(kind), wording.Date(&n.Time), strings.ToUpper(kind), n.Data.Severity, n.Data.Rule, n.Data.Host,
+			wording.ProcessName(n.Data.Group, n.Data.Process), strconv.Itoa(len(n.Data.Events)), strings.Join(t.Config.Addressees(n.Data), " "))
 	}
 	if table.Len() == 0 {
 		return nil
@@ -192,7 +193,7 @@ func (t *Trial) footer() string {
 
 	from, to := schema.Time{Time: t.sum.From}, schema.Time{Time: t.sum.To}
 	text := fmt.Sprintf("%s: %d messages from %s to %s, %.0f a second", t.Name, t.sum.Messages,
-		terminal.Date(&from), terminal.Date(&to), float64(t.sum.Messages)/t.took.Seconds())
+		wording.Date(&from), wording.Date(&to), float64(t.sum.Messages)/t.took.Seconds())
 	if t.sum.TooOld > 0 {
 		text += fmt.Sprintf("; %d events matched and were older than max_age", t.sum.TooOld)
 	}

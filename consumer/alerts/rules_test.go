@@ -1,0 +1,689 @@
+package alerts_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"supernats/consumer/rules"
+	"supernats/schema"
+)
+
+// scenario is one history and what is told of it, the same without and with a
+// kill and a restart before every step.
+type scenario struct {
+	name    string
+	options func(*rules.Options)
+	rules   []rules.Config
+	do      func(w *world)
+	want    []string
+}
+
+func run(t *testing.T, scenarios []scenario) {
+	for _, c := range scenarios {
+		for _, restarts := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, restarts %t", c.name, restarts), func(t *testing.T) {
+				o := options()
+				if c.options != nil {
+					c.options(&o)
+				}
+				w := newWorld(t, o, c.rules...)
+				w.restarts = restarts
+				c.do(w)
+				w.want(c.want...)
+			})
+		}
+	}
+}
+
+const (
+	second = schema.Duration(time.Second)
+	minute = schema.Duration(time.Minute)
+)
+
+func TestCountWithin(t *testing.T) {
+	loop := rules.Config{Name: "loop", Event: rules.List{"PROCESS_STATE_EXITED", "PROCESS_STATE_BACKOFF"}, Expected: p(false), Count: 3, Within: 10 * minute}
+	spread := func(at ...time.Duration) func(w *world) {
+		return func(w *world) {
+			for _, d := range at {
+				m := w.meta(0)
+				e := &schema.Event{Event: schema.ProcessStateExited, Expected: p(false), Host: "web1", Boot: "b", Serial: m.Seq, Group: "api", Process: "api_00"}
+				w.deliver(m, e.Envelope(t0.Add(d)))
+			}
+		}
+	}
+	run(t, []scenario{
+		{"not often enough", nil, []rules.Config{loop}, func(w *world) {
+			w.event(0, "EXITED")
+			w.event(time.Minute, "EXITED")
+			w.flush()
+			if r := w.records["loop.web1.api.api_00"]; r.Phase != schema.PhasePending || r.Count != 2 || len(r.Unsent) != 2 {
+				w.Errorf("record is %+v", r)
+			}
+			w.pass(time.Hour)
+			w.flush()
+			if len(w.records) != 0 {
+				w.Errorf("records: %v", w.records)
+			}
+		}, nil},
+		{"not fast enough", nil, []rules.Config{loop}, func(w *world) {
+			for range 9 {
+				w.event(5*time.Minute+1, "EXITED")
+			}
+		}, nil},
+		{"exits and starts that failed count together, expected exits do not", nil, []rules.Config{loop}, func(w *world) {
+			w.event(0, "EXITED")
+			w.event(time.Second, "BACKOFF")
+			w.event(time.Second, "EXITED", func(e *schema.Event) { e.Expected = p(true) })
+			w.event(time.Second, "BACKOFF")
+			w.event(time.Second, "BACKOFF")
+			w.event(time.Second, "RUNNING")
+			w.pass(time.Hour)
+		}, []string{
+			"3s firing loop/1 web1/api/api_00 count 3 [EXITED#1 BACKOFF#2 BACKOFF#4]",
+			"35s resolved loop/2 web1/api/api_00 count 4 [BACKOFF#5]",
+		}},
+		{"the oldest are forgotten", nil, []rules.Config{loop}, func(w *world) {
+			w.event(0, "EXITED")
+			w.event(9*time.Minute, "EXITED")
+			w.event(9*time.Minute, "EXITED")
+			w.event(30*time.Second, "EXITED")
+		}, []string{"18m30s firing loop/1 web1/api/api_00 count 3 [EXITED#2 EXITED#3 EXITED#4]"}},
+		{"a drained spool: crashes of hours at once are no loop", nil, []rules.Config{loop}, spread(-3*time.Hour, -2*time.Hour, -time.Hour), nil},
+		{"a drained spool: a loop is one", nil, []rules.Config{loop}, spread(-3*time.Hour, -2*time.Hour, -2*time.Hour+time.Minute, -2*time.Hour+2*time.Minute), []string{
+			"0s firing loop/1 web1/api/api_00 count 3 [EXITED#2 EXITED#3 EXITED#4]",
+		}},
+	})
+}
+
+func TestStateRules(t *testing.T) {
+	down := rules.Config{Name: "down", State: rules.List{"EXITED", "FATAL", "BACKOFF"}, For: minute, Expected: p(false)}
+	grouped := rules.Config{Name: "down", State: rules.List{"FATAL"}, For: minute, GroupBy: rules.List{"host", "group"}}
+	run(t, []scenario{
+		{"back in time", nil, []rules.Config{down}, func(w *world) {
+			w.event(0, "EXITED")
+			w.event(59*time.Second, "STARTING")
+			w.event(0, "BACKOFF")
+			w.event(59*time.Second, "RUNNING")
+			w.pass(time.Hour)
+		}, nil},
+		{"a drained spool does not fire for what came back", nil, []rules.Config{down}, func(w *world) {
+			w.event(0, "FATAL")
+			w.event(0, "RUNNING")
+			w.pass(time.Hour)
+		}, nil},
+		{"down for long enough, whatever the state", nil, []rules.Config{down}, func(w *world) {
+			w.event(0, "EXITED")
+			w.event(30*time.Second, "BACKOFF")
+			w.pass(29 * time.Second)
+			w.want()
+			w.event(time.Minute, "RUNNING")
+			w.pass(time.Hour)
+		}, []string{
+			"1m0s firing down/1 web1/api/api_00 count 1 [BACKOFF#2]",
+			"2m29s resolved down/2 web1/api/api_00 count 1 []",
+		}},
+		{"an expected exit is not down", nil, []rules.Config{down}, func(w *world) {
+			w.event(0, "EXITED", func(e *schema.Event) { e.Expected = p(true) })
+			w.pass(time.Hour)
+		}, nil},
+		{"down again before it is well", nil, []rules.Config{down}, func(w *world) {
+			w.event(0, "FATAL")
+			w.event(2*time.Minute, "RUNNING")
+			w.event(10*time.Second, "FATAL")
+			w.event(30*time.Second, "STARTING")
+			w.event(10*time.Second, "BACKOFF")
+			w.pass(10 * time.Minute)
+			w.event(0, "STOPPED")
+		}, []string{
+			"1m0s firing down/1 web1/api/api_00 count 1 [FATAL#1]",
+			"6m0s update down/2 web1/api/api_00 count 2 [BACKOFF#5]",
+			"12m50s resolved down/3 web1/api/api_00 count 2 []",
+		}},
+		{"a snapshot is enough, and gone is gone", nil, []rules.Config{down}, func(w *world) {
+			w.snapshot(0, "api_07", "FATAL")
+			w.pass(2 * time.Minute)
+			w.snapshot(0, "api_07", "GONE")
+			w.snapshot(0, "api_08", "FATAL")
+			w.snapshot(time.Second, "api_08", "GONE")
+			w.pass(time.Hour)
+		}, []string{
+			"1m0s firing down/1 web1/api/api_07 count 1 [FATAL#1]",
+			"2m0s resolved down/2 web1/api/api_07 count 1 []",
+		}},
+		{"several processes in one alert", nil, []rules.Config{grouped}, func(w *world) {
+			w.event(0, "FATAL")
+			w.event(0, "FATAL", process("api_01"))
+			w.event(30*time.Second, "FATAL", process("api_02"))
+			w.event(0, "FATAL", process("api_03"))
+			w.event(10*time.Second, "RUNNING", process("api_03"))
+			w.pass(10 * time.Minute)
+			w.event(0, "RUNNING")
+			w.event(0, "RUNNING", process("api_01"))
+			w.event(0, "STOPPED", process("api_02"))
+			w.pass(time.Minute)
+		}, []string{
+			"1m0s firing down/1 web1/api count 2 [FATAL#1 FATAL#2]",
+			"6m0s update down/2 web1/api count 3 [FATAL#3]",
+			"11m10s resolved down/3 web1/api count 3 []",
+		}},
+		{"a state that one should be in: it closes when it is left", nil, []rules.Config{{Name: "up", State: rules.List{"RUNNING"}, ResolveAfter: dur(0)}}, func(w *world) {
+			w.event(0, "RUNNING")
+			w.event(time.Second, "EXITED")
+			w.pass(time.Second)
+		}, []string{
+			"0s firing up/1 web1/api/api_00 count 1 [RUNNING#1]",
+			"1s resolved up/2 web1/api/api_00 count 1 []",
+		}},
+		{"not selected", nil, []rules.Config{{Name: "down", State: rules.List{"FATAL"}, Processes: rules.List{"worker*"}}}, func(w *world) {
+			w.event(0, "FATAL")
+			w.event(0, "FATAL", process("worker/1"))
+		}, []string{"0s firing down/1 web1/api/worker/1 count 1 [FATAL#2]"}},
+	})
+}
+
+func TestQuorum(t *testing.T) {
+	quorum := rules.Config{Name: "quorum", Quorum: 2, For: 10 * second}
+	fleet := func(w *world) {
+		for _, name := range []string{"a", "b", "c"} {
+			w.event(0, "RUNNING", process(name))
+		}
+	}
+	run(t, []scenario{
+		{"enough", nil, []rules.Config{quorum}, func(w *world) {
+			fleet(w)
+			w.event(time.Minute, "FATAL", process("a"))
+			w.pass(time.Hour)
+		}, nil},
+		{"too few, but not for long", nil, []rules.Config{quorum}, func(w *world) {
+			fleet(w)
+			w.event(time.Minute, "FATAL", process("a"))
+			w.event(0, "EXITED", process("b"))
+			w.event(9*time.Second, "RUNNING", process("b"))
+			w.pass(time.Hour)
+		}, nil},
+		{"too few", nil, []rules.Config{quorum}, func(w *world) {
+			fleet(w)
+			w.event(time.Minute, "FATAL", process("a"))
+			w.event(0, "EXITED", process("b"))
+			w.pass(time.Minute)
+			w.event(0, "RUNNING", process("b"))
+			w.event(20*time.Second, "EXITED", process("b"))
+			w.event(0, "RUNNING", process("a"))
+			w.pass(time.Minute)
+		}, []string{
+			"1m10s firing quorum/1 web1/api count 1 [EXITED#5]",
+			"2m50s resolved quorum/2 web1/api count 1 []",
+		}},
+		{"the group is gone", nil, []rules.Config{quorum}, func(w *world) {
+			w.event(0, "FATAL", process("a"))
+			w.pass(time.Minute)
+			w.snapshot(0, "a", "GONE")
+		}, []string{
+			"10s firing quorum/1 web1/api count 1 [FATAL#1]",
+			"1m0s resolved quorum/2 web1/api count 1 []",
+		}},
+		{"over hosts", nil, []rules.Config{{Name: "quorum", Quorum: 2, GroupBy: rules.List{"group"}, For: second}}, func(w *world) {
+			w.event(0, "RUNNING")
+			w.event(0, "RUNNING", onHost("web2"))
+			w.event(time.Minute, "STOPPED", onHost("web2"))
+			w.pass(time.Minute)
+		}, []string{"1m1s firing quorum/1 /api count 1 [STOPPED#3]"}},
+	})
+}
+
+func TestSilentHosts(t *testing.T) {
+	silent := rules.Config{Name: "host-silent", Silent: 3 * minute}
+	run(t, []scenario{
+		{"never seen, never silent", nil, []rules.Config{silent}, func(w *world) { w.pass(time.Hour) }, nil},
+		{"silent and back", nil, []rules.Config{silent}, func(w *world) {
+			w.beat(0, "web1")
+			w.beat(2*time.Minute, "web1")
+			w.pass(2*time.Minute + 59*time.Second)
+			w.want()
+			w.pass(10 * time.Minute)
+			w.event(0, "RUNNING")
+			w.beat(time.Minute, "web1")
+			w.pass(4 * time.Minute)
+		}, []string{
+			"5m0s firing host-silent/1 web1 count 1 []",
+			"14m59s resolved host-silent/2 web1 count 1 []",
+			"18m59s firing host-silent/1 web1 count 1 []",
+		}},
+		{"another host is no sign of life", nil, []rules.Config{silent}, func(w *world) {
+			w.beat(0, "web1")
+			for range 10 {
+				w.beat(20*time.Second, "web2")
+			}
+		}, []string{"3m0s firing host-silent/1 web1 count 1 []"}},
+		{"only some hosts", nil, []rules.Config{{Name: "host-silent", Silent: minute, Hosts: rules.List{"db*"}}}, func(w *world) {
+			w.beat(0, "web1")
+			w.beat(0, "db1")
+			w.pass(time.Hour)
+		}, []string{"1m0s firing host-silent/1 db1 count 1 []"}},
+		{"NATS was away: everybody gets time to come back", nil, []rules.Config{silent}, func(w *world) {
+			w.beat(0, "web1")
+			w.beat(time.Second, "web2")
+			w.beat(0, "web3")
+			w.bridge(2*time.Minute+50*time.Second, "web1", schema.BridgeReconnect)
+			w.beat(44*time.Second, "web2")
+			w.want()
+			w.beat(time.Minute, "web1")
+		}, []string{"3m36s firing host-silent/1 web3 count 1 []"}},
+		{"two are silent, and one of them comes back: nothing new about the other", nil, []rules.Config{silent}, func(w *world) {
+			w.beat(0, "web1")
+			w.beat(20*time.Second, "web2")
+			w.bridge(100*time.Second, "web2", schema.BridgeStarted)
+			w.pass(time.Minute)
+			w.beat(0, "web2")
+			w.want("3m0s firing host-silent/1 web1 count 1 []")
+			if at := w.notes[0].Alert.Opened; !at.Equal(t0) {
+				w.Errorf("last heard %v", at)
+			}
+		}, nil},
+		{"a record of a bridge after no gap excuses nobody", nil, []rules.Config{silent}, func(w *world) {
+			w.beat(0, "web1")
+			for range 8 {
+				w.beat(25*time.Second, "web2")
+			}
+			w.bridge(0, "web2", schema.BridgeReconnect)
+		}, []string{"3m0s firing host-silent/1 web1 count 1 []"}},
+		{"nor does one that stops", nil, []rules.Config{silent}, func(w *world) {
+			w.beat(0, "web1")
+			w.bridge(time.Hour, "web2", schema.BridgeStopping)
+		}, []string{"3m0s firing host-silent/1 web1 count 1 []"}},
+	})
+}
+
+func TestLoss(t *testing.T) {
+	run(t, []scenario{{"each record, and the end", nil, []rules.Config{{Name: "loss", Loss: true, Hosts: rules.List{"web*"}}}, func(w *world) {
+		w.loss(0, "web1", 0)
+		w.loss(10*time.Second, "web1", 0)
+		w.loss(0, "db1", 0)
+		w.pass(time.Hour)
+		if e := w.notes[0].Alert.Events[0]; e.Lost != 7 || e.Host != "" || e.ID == "" {
+			w.Errorf("event is %+v", e)
+		}
+		w.horizon = w.at
+		w.loss(0, "web1", time.Second)
+		if s := w.Stats().Rules[0]; s.TooOld != 1 {
+			w.Errorf("%+v", s)
+		}
+	}, []string{
+		"0s firing loss/1 web1 count 1 [supernats.bridge.loss#1]",
+		"40s resolved loss/2 web1 count 2 [supernats.bridge.loss#2]",
+	}}})
+}
+
+func TestInhibition(t *testing.T) {
+	set := []rules.Config{
+		{Name: "down", State: rules.List{"FATAL"}, For: 4 * minute, InhibitedBy: rules.List{"host-silent"}},
+		{Name: "host-silent", Silent: 3 * minute},
+	}
+	run(t, []scenario{
+		{"held back while the host is silent, not lost", nil, set, func(w *world) {
+			w.event(0, "FATAL")
+			w.pass(10 * time.Minute)
+			w.flush()
+			if r := w.records["down.web1.api.api_00"]; r.InhibitedBy != "host-silent" || r.HeldUntil == nil || r.Phase != schema.PhaseFiring {
+				w.Errorf("record is %+v", r)
+			}
+			w.beat(0, "web1")
+			w.pass(time.Second)
+		}, []string{
+			"3m0s firing host-silent/1 web1 count 1 []",
+			"10m0s resolved host-silent/2 web1 count 1 []",
+			"10m0s firing down/1 web1/api/api_00 count 1 [FATAL#1]",
+		}},
+		{"another host hides nothing", nil, set, func(w *world) {
+			w.beat(0, "web2")
+			w.event(0, "FATAL")
+			w.beat(2*time.Minute, "web1")
+			w.beat(2*time.Minute, "web1")
+			w.beat(time.Second, "web1")
+		}, []string{
+			"3m0s firing host-silent/1 web2 count 1 []",
+			"4m0s firing down/1 web1/api/api_00 count 1 [FATAL#2]",
+		}},
+		{"what closed meanwhile is told when it may be", nil, []rules.Config{
+			{Name: "exit", Event: rules.List{schema.ProcessStateExited}, InhibitedBy: rules.List{"loss"}},
+			{Name: "loss", Loss: true, ResolveAfter: dur(5 * time.Minute)},
+		}, func(w *world) {
+			w.loss(0, "web1", 0)
+			w.event(time.Second, "EXITED")
+			w.event(time.Second, "RUNNING")
+			w.pass(time.Minute)
+			w.want("0s firing loss/1 web1 count 1 [supernats.bridge.loss#1]")
+			w.event(0, "EXITED")
+			w.event(time.Second, "RUNNING")
+			w.pass(10 * time.Minute)
+		}, []string{
+			"5m0s resolved loss/2 web1 count 1 []",
+			"5m0s resolved exit/1 web1/api/api_00 count 2 [EXITED#2 EXITED#4]",
+		}},
+	})
+}
+
+func TestDefaults(t *testing.T) {
+	run(t, []scenario{{"an operator, a reload and a shutdown are no crash; the rest is", nil, rules.Defaults(), func(w *world) {
+		w.event(0, "RUNNING")
+		w.event(time.Second, "STOPPING")
+		w.event(time.Second, "STOPPED")
+		w.event(time.Second, "", func(e *schema.Event) { e.Event, e.Group, e.Process = schema.SupervisorStateChangeStopping, "", "" })
+		w.event(time.Second, "EXITED", func(e *schema.Event) { e.Expected = nil })
+		w.event(time.Second, "EXITED", func(e *schema.Event) { e.Expected = p(true) })
+		w.event(time.Second, "BACKOFF")
+		w.want()
+		w.event(time.Second, "FATAL")
+		w.event(time.Second, "EXITED", process("b"))
+		w.loss(time.Second, "web1", 0)
+		w.pass(3 * time.Minute)
+	}, []string{
+		"7s firing fatal/1 web1/api/api_00 count 1 [FATAL#8]",
+		"8s firing unexpected-exit/1 web1/api/b count 1 [EXITED#9]",
+		"9s firing loss/1 web1 count 1 [supernats.bridge.loss#10]",
+		"39s resolved loss/2 web1 count 1 []",
+		"3m9s firing host-silent/1 web1 count 1 []",
+	}}})
+}
+
+func TestGroupsOption(t *testing.T) {
+	for _, c := range []struct {
+		groups []string
+		group  string
+		want   bool
+	}{
+		{[]string{"api"}, "api2", false},
+		{[]string{"api"}, "API", false},
+		{[]string{"work?r"}, "api", false},
+		{[]string{"[!a]pi"}, "api", false},
+		{nil, "api", true},
+		{[]string{}, "api", true},
+		{[]string{"api"}, "api", true},
+		{[]string{"api"}, "", true}, // of no group, so not of another
+		{[]string{"worker", "a*"}, "api", true},
+		{[]string{"{api,worker}"}, "worker", true},
+		{[]string{"[a-c]pi"}, "api", true},
+		{[]string{"*"}, "my.app-weird*>é", true},
+		{[]string{`my.app-weird\*>?`}, "my.app-weird*>é", true},
+		// The Go port of supervisord has names that are no file names.
+		{[]string{"*"}, "a/b", true},
+		{[]string{"a/b"}, "a/b", true},
+		{[]string{"a/*"}, "a/b", true},
+		{[]string{"a?b"}, "a/b", true},
+	} {
+		o := options()
+		o.Groups = c.groups
+		w := newWorld(t, o, rules.Config{Name: "e", Event: rules.List{schema.ProcessStateFatal}}, rules.Config{Name: "s", State: rules.List{"FATAL"}})
+		w.event(0, "FATAL", func(e *schema.Event) { e.Group = c.group })
+		if (len(w.notes) == 2) != c.want || len(w.notes) == 1 {
+			t.Errorf("groups %q and group %q: %q", c.groups, c.group, w.got)
+		}
+	}
+}
+
+func TestSelection(t *testing.T) {
+	exit := func(edit func(*rules.Config)) rules.Config {
+		c := rules.Config{Name: "x", Event: rules.List{schema.ProcessStateExited}}
+		edit(&c)
+		return c
+	}
+	for i, c := range []struct {
+		rule rules.Config
+		edit func(*schema.Event)
+		want bool
+	}{
+		{exit(func(c *rules.Config) { c.Hosts = rules.List{"web"} }), nil, false},
+		{exit(func(c *rules.Config) { c.Hosts = rules.List{"db", "web?"} }), nil, true},
+		{exit(func(c *rules.Config) { c.Groups = rules.List{"worker"} }), nil, false},
+		{exit(func(c *rules.Config) { c.Processes = rules.List{"api_0[1-9]"} }), nil, false},
+		{exit(func(c *rules.Config) { c.Processes = rules.List{"api_0[0-9]"} }), nil, true},
+		{exit(func(c *rules.Config) { c.Expected = p(true) }), nil, false},
+		{exit(func(c *rules.Config) { c.Expected = p(false) }), func(e *schema.Event) { e.Expected = nil }, false},
+		{exit(func(c *rules.Config) { c.Event = rules.List{"PROCESS_LOG"} }), nil, false},
+		{exit(func(c *rules.Config) { c.Event = rules.List{"PROCESS_STATE"} }), nil, true},
+		{exit(func(c *rules.Config) { c.Event = rules.List{"*EXIT*"} }), nil, true},
+		{exit(func(c *rules.Config) { c.Event = rules.List{"PROCESS_STATE"} }), func(e *schema.Event) { e.Event = "PROCESS_STATE_FROZEN" }, true},
+		{exit(func(c *rules.Config) { c.Event = rules.List{"EVENT"} }), func(e *schema.Event) { e.Event = "X"; e.Part, e.Parts = 1, 2 }, true},
+		{exit(func(c *rules.Config) { c.Event = rules.List{"EVENT"} }), func(e *schema.Event) { e.Event = "X"; e.Part, e.Parts = 2, 2 }, false},
+		{exit(func(c *rules.Config) { c.Event, c.If = rules.List{"EVENT"}, `data == "x"` }), func(e *schema.Event) { e.Data = p("x"); e.Part, e.Parts = 2, 2 }, true},
+		// What an event does not have is a zero, and no error.
+		{exit(func(c *rules.Config) {
+			c.If = `exit.code == 0 and not exit.known and tries == 0 and extra.a == "" and data == ""`
+		}), nil, true},
+		{exit(func(c *rules.Config) { c.If = `expected or expected_known` }), func(e *schema.Event) { e.Expected = nil }, false},
+		{exit(func(c *rules.Config) { c.If = `exit.signal == "SIGKILL" and exit.core and not expected` }), func(e *schema.Event) {
+			e.Exit = &schema.Exit{Signal: "SIGKILL", Core: true}
+		}, true},
+		{exit(func(c *rules.Config) {
+			c.If = `exit.code == 3 and log.stderr contains "panic" and tries == 2 and extra["k"] == "v" and time.Year() == 2026`
+		}), func(e *schema.Event) {
+			e.Exit, e.Log, e.Tries, e.Extra = &schema.Exit{Code: p(3)}, &schema.Log{Stderr: "a panic"}, p(2), map[string]string{"k": "v"}
+		}, true},
+	} {
+		w := newWorld(t, options(), c.rule)
+		if c.edit == nil {
+			c.edit = func(*schema.Event) {}
+		}
+		w.event(0, "EXITED", c.edit)
+		if s := w.Stats().Rules[0]; len(w.notes) == 1 != c.want || s.Errors != 0 {
+			t.Errorf("%d: %q, %+v", i, w.got, s)
+		}
+	}
+}
+
+// An expression that fails when it runs is no match, and is counted.
+func TestConditionFails(t *testing.T) {
+	for _, source := range []string{"int(data) == 3", "all(1..10000000, true)"} {
+		w := newWorld(t, options(), rules.Config{Name: "x", Event: rules.List{"EVENT"}, If: source})
+		w.event(0, "RUNNING", func(e *schema.Event) { e.Data = p("no number") })
+		if s := w.Stats().Rules[0]; s.Errors != 1 || s.Matched != 0 || len(w.notes) != 0 {
+			t.Errorf("%s: %+v", source, s)
+		}
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	w := newWorld(t, options(), rules.Config{
+		Name: "exit", Event: rules.List{schema.ProcessStateExited}, Severity: "page", Notify: rules.List{"chat"}, GroupInterval: dur(1),
+		Labels: map[string]string{"first": "{{.Event.Exit.Code}} {{.Group}}"},
+		Annotations: map[string]string{
+			"text":   `{{.Labels.first}} {{.Status}} {{.Host}} {{.Group}}:{{.Process}} {{.Event.Reason}} {{.Count}} {{.Duration | duration}}: {{.Event.Log.Stderr | lastLines 2 | json}}`,
+			"broken": `{{if eq .Event.Exit.Signal "SIGSEGV"}}here {{(index .Events 9).ID}}{{end}}`,
+		},
+	})
+	die := func(x schema.Exit) {
+		w.event(time.Minute, "EXITED", func(e *schema.Event) { e.Exit, e.Log = &x, &schema.Log{Stderr: "a\nb\nc\n"} })
+	}
+	die(schema.Exit{Code: p(3)})
+	die(schema.Exit{Signal: "SIGSEGV", Core: true})
+	w.restart()
+	die(schema.Exit{SpawnErr: "no such file"})
+	w.event(0, "RUNNING")
+	w.pass(time.Minute)
+	want := [][2]string{
+		{`3 api firing web1 api:api_00 exit code 3 1 0s: "b\nc"`, ""},
+		{`3 api firing web1 api:api_00 SIGSEGV, core dumped 2 1m: "b\nc"`, "here <error: "},
+		{`3 api firing web1 api:api_00 spawn error: no such file 3 2m: "b\nc"`, ""},
+		{`3 api resolved web1 api:api_00 spawn error: no such file 3 2m30s: ""`, ""},
+	}
+	for i, n := range w.notes {
+		a := n.Alert
+		if a.Annotations["text"] != want[i][0] || !strings.HasPrefix(a.Annotations["broken"], want[i][1]) || (want[i][1] == "") != (a.Annotations["broken"] == "") {
+			t.Errorf("%d: %q", i, a.Annotations)
+		}
+		if a.Labels["first"] != "3 api" || a.Severity != "page" || len(a.Notify) != 1 || a.Notify[0] != "chat" {
+			t.Errorf("%d: %+v", i, a)
+		}
+	}
+	if len(w.notes) != len(want) {
+		t.Errorf("%d notifications", len(w.notes))
+	}
+}
+
+func TestWants(t *testing.T) {
+	w := newWorld(t, options(), rules.Config{Name: "x", Event: rules.List{"PROCESS_STATE", "TICK_5", "*ADDED"}}, rules.Config{Name: "y", State: rules.List{"FATAL"}})
+	for name, want := range map[string]bool{
+		"PROCESS_STATE_EXITED": true, "PROCESS_STATE_FROZEN": true, "TICK_5": true, "TICK_60": false, "PROCESS_GROUP_ADDED": true,
+		"PROCESS_LOG_STDOUT": false, "MY_ADDED": true, "": false, "SUPERVISOR_STATE_CHANGE_STOPPING": false,
+	} {
+		if w.Wants(name) != want {
+			t.Errorf("%s: %t", name, !want)
+		}
+	}
+	o := options()
+	o.MuteRestarts = time.Minute
+	if !newWorld(t, o).Wants("SUPERVISOR_STATE_CHANGE_STOPPING") {
+		t.Error("a restart is not seen")
+	}
+}
+
+func TestTooOldAndLate(t *testing.T) {
+	w := newWorld(t, options(), rules.Defaults()...)
+	w.horizon = t0.Add(-24 * time.Hour)
+	at := func(age time.Duration, name string) bool {
+		m := w.meta(time.Second)
+		e := &schema.Event{Event: name, Expected: p(false), Host: "web1", Boot: "b", Serial: m.Seq, Group: "api", Process: fmt.Sprint(m.Seq)}
+		tooOld := w.Event(m, e.Envelope(w.horizon.Add(24*time.Hour-age)), w.horizon)
+		w.take()
+		return tooOld
+	}
+	for i, c := range []struct {
+		age          time.Duration
+		event        string
+		tooOld, told bool
+		late         bool
+	}{
+		{24*time.Hour + 1, schema.ProcessStateExited, true, false, false},
+		{1e4 * time.Hour, schema.ProcessStateFatal, true, false, false},
+		{1e4 * time.Hour, schema.ProcessStateRunning, false, false, false}, // no match, so none too old
+		{24 * time.Hour, schema.ProcessStateExited, false, true, true},
+		{time.Minute, schema.ProcessStateExited, false, true, true},
+		{50 * time.Second, schema.ProcessStateExited, false, true, false},
+		{-time.Hour, schema.ProcessStateExited, false, true, false}, // its host's clock is ahead
+	} {
+		w.notes = nil
+		tooOld := at(c.age, c.event)
+		if tooOld != c.tooOld || len(w.notes) == 1 != c.told {
+			t.Errorf("%d: too old %t, %d notifications", i, tooOld, len(w.notes))
+		}
+		if c.told && w.notes[0].Alert.Events[0].Late != c.late {
+			t.Errorf("%d: late %t", i, !c.late)
+		}
+	}
+	if s := w.Stats().Rules; s[0].TooOld != 1 || s[1].TooOld != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// What only time has made is as old as the time: it is told if it still holds
+// when the stream comes to what is not history.
+func TestOldStates(t *testing.T) {
+	run(t, []scenario{
+		{"over by then", nil, []rules.Config{{Name: "down", State: rules.List{"FATAL"}, For: minute}, {Name: "host-silent", Silent: 3 * minute}}, func(w *world) {
+			w.horizon = t0.Add(time.Hour)
+			w.event(0, "FATAL")
+			w.event(10*time.Minute, "RUNNING")
+			for range 40 {
+				w.beat(2*time.Minute, "web1")
+			}
+			if s := w.Stats().Rules; !w.restarts && (s[0].TooOld != 1 || s[1].TooOld != 1) {
+				w.Errorf("%+v", s)
+			}
+		}, nil},
+		{"still so", nil, []rules.Config{{Name: "down", State: rules.List{"FATAL"}, For: minute}}, func(w *world) {
+			w.horizon = t0.Add(time.Hour)
+			w.event(0, "FATAL")
+			w.event(0, "RUNNING", process("b")) // for the horizon
+			w.pass(59 * time.Minute)
+			w.want()
+			w.event(0, "RUNNING", process("b"))
+			w.pass(59 * time.Minute)
+		}, []string{"1h0m0.000001s firing down/1 web1/api/api_00 count 1 [FATAL#1]"}},
+	})
+}
+
+func TestLimits(t *testing.T) {
+	grouped := rules.Config{Name: "exit", Event: rules.List{schema.ProcessStateExited}, GroupBy: rules.List{"host"}, GroupWait: dur(time.Hour)}
+	w := newWorld(t, options(), grouped)
+	log := strings.Repeat("x", 4000)
+	for i := range 1200 {
+		w.event(time.Millisecond, "EXITED", process(fmt.Sprint(i)), func(e *schema.Event) { e.Log = &schema.Log{Stderr: log} })
+	}
+	if len(w.notes) != 2 {
+		t.Fatalf("%d notifications", len(w.notes))
+	}
+	for _, n := range w.notes {
+		size, with := 0, 0
+		for _, e := range n.Alert.Events {
+			if e.Log != nil {
+				size += len(e.Log.Stderr)
+				with++
+			}
+		}
+		if len(n.Alert.Events) != 500 || size > 256<<10 || with < 60 || n.Alert.Events[0].Log == nil || n.Alert.Events[499].Log == nil {
+			t.Errorf("%d events, %d of them with %d bytes of logs", len(n.Alert.Events), with, size)
+		}
+	}
+	// One log that is too long is cut at its beginning, between characters; one of
+	// control characters takes six times as much.
+	for _, text := range []string{"é", "\x1b"} {
+		w := newWorld(t, options(), grouped, crashRule(func(c *rules.Config) { c.Name = "each" }))
+		w.event(0, "EXITED", func(e *schema.Event) {
+			e.Log = &schema.Log{Stdout: strings.Repeat("a", 300_000), Stderr: "a" + strings.Repeat(text, 300_000) + "end"}
+		})
+		l := w.notes[0].Alert.Events[0].Log
+		b, err := schema.Marshal(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b) > 17_000 || len(b) < 15_000 || !strings.HasSuffix(l.Stderr, text+"end") || strings.Contains(l.Stderr, "\ufffd") || strings.HasPrefix(l.Stderr, "\xa9") {
+			t.Errorf("%q: %d bytes", text, len(b))
+		}
+	}
+}
+
+// Held back by a silence for as long as it likes, an alert takes no more than so
+// much; every event is told or counted.
+func TestHeldForLong(t *testing.T) {
+	for _, c := range []struct {
+		rule   rules.Config
+		before func(w *world)
+		told   int
+		muted  uint64
+	}{
+		{crashRule(), func(w *world) {
+			w.SetMutes(t0, []schema.Mute{{ID: "m", Expires: schema.Time{Time: t0.Add(time.Hour)}}})
+		}, 5_000, 20_000},
+		{crashRule(func(c *rules.Config) { c.InhibitedBy = rules.List{"loss"} }), func(w *world) { w.loss(0, "web1", 0) }, 25_000, 0},
+	} {
+		w := newWorld(t, options(), c.rule, rules.Config{Name: "loss", Loss: true, ResolveAfter: dur(time.Hour)})
+		c.before(w)
+		w.notes = nil
+		for range 25_000 {
+			m := w.meta(time.Millisecond)
+			e := &schema.Event{Event: schema.ProcessStateExited, Expected: p(false), Host: "web1", Boot: "b", Serial: m.Seq, Group: "api", Process: "a"}
+			w.Event(m, e.Envelope(w.at), w.horizon)
+		}
+		w.flush()
+		b, err := schema.Marshal(w.records["exit.web1.api.a"])
+		if err != nil || len(b) > 100_000 {
+			t.Errorf("record of %d bytes, %v", len(b), err)
+		}
+		w.pass(2 * time.Hour)
+		told := map[uint64]bool{}
+		for _, n := range w.notes {
+			if len(n.Alert.Events) > 500 {
+				t.Errorf("%d events in %s", len(n.Alert.Events), n.ID)
+			}
+			for _, e := range n.Alert.Events {
+				told[e.Seq] = told[e.Seq] || n.Alert.Rule == "exit"
+			}
+		}
+		delete(told, 1)
+		if s := w.Stats().Rules[0]; len(told) != c.told || s.Muted != c.muted || s.Matched != 25_000 {
+			t.Errorf("%d told, %+v", len(told), s)
+		}
+	}
+}

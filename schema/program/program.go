@@ -1,0 +1,43 @@
+// Package program is what the main packages of supernats-bridge and supernats share:
+// version, exit codes, logging and how the command line is read. Only they import it.
+package program
+
+import (
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/term"
+)
+
+// Version is that of the build; the linker sets it.
+var Version = "dev"
+
+// Exit codes.
+const (
+	ExitDone   = 0
+	ExitFailed = 1
+	// ExitUsage is for a wrong command line or configuration: to start again is no help.
+	ExitUsage = 2
+)
+
+// NewLog returns a log to standard error of what has a level ("info") and above: lines
+// for people on a terminal, JSON elsewhere. An unknown level stands for info.
+func NewLog(level string) zerolog.Logger {
+	least, err := zerolog.ParseLevel(level)
+	if err != nil {
+		least = zerolog.InfoLevel
+	}
+
+	log := zerolog.New(os.Stderr)
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		log = zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.TimeOnly})
+	}
+	return log.Level(least).With().Timestamp().Logger()
+}
+
+// LogLibraries sends to a log what libraries log with the package log or log/slog.
+func LogLibraries(log zerolog.Logger) {
+	slog.SetDefault(slog.New(zerolog.NewSlogHandler(log)))
+}
