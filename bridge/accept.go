@@ -5,26 +5,27 @@ import (
 	"time"
 
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/pulse"
 	"supernats/bridge/record"
 	"supernats/schema"
 )
 
 // accept puts an event into the spool; supervisord is answered when it returns.
 func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
-	b.watch.begin()
-	defer b.watch.end()
+	b.watch.Begin()
+	defer b.watch.End()
 	now := time.Now()
 	h, err := eventlistener.ParseHeader(header)
 	if err != nil {
 		return err
 	}
 	b.heard = true
-	b.pace.saw(now)
-	b.watch.saw(h.Event)
-	b.lag.saw(b.troubles, h.Event, payload, now)
-	b.late.saw(h.Event, payload, now)
+	b.pace.EventRead(now)
+	b.watch.EventRead(h.Event)
+	b.lag.EventRead(h.Event, payload, now)
+	b.late.EventRead(h.Event, payload, now)
 	if h.Event == schema.ProcessGroupAdded {
-		b.noteGroup()
+		b.output.GroupAdded()
 	}
 	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping
 	if !b.started {
@@ -43,15 +44,10 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		// that it is published the stream may have forgotten that it has it.
 		return nil
 	}
-	var (
-		f *record.Facts
-		e end
-	)
-	if d := b.deaths.Load(); d != nil {
-		f = d.note(&h, payload)
-		e = d.end
+	if late, ok := pulse.TickLate(h.Event, payload, now); ok {
+		b.deaths.Tick(h.Event, late)
 	}
-	f = b.lives.Load().note(&h, payload, now, e, f)
+	f := b.deaths.Note(&h, payload, now)
 	b.buf = f.AppendTo(record.AppendEvent(b.buf[:0], now, b.life.boot.load(), header, payload))
 	if err := b.journal.store(ctx, b.buf, &h); err != nil {
 		return err

@@ -26,10 +26,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/deathreason"
+	"supernats/bridge/deaths"
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/proctable"
 	"supernats/bridge/publish"
+	"supernats/bridge/pulse"
 	"supernats/bridge/record"
+	"supernats/bridge/section"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/trouble"
 	"supernats/schema"
@@ -49,24 +53,20 @@ type Bridge struct {
 	life     *life
 	troubles *trouble.Board
 	server   *supervisord.Client // nil without an XML-RPC of supervisord
-	reasons  *supervisord.Reasons
+	reasons  *deathreason.Reasons
 	registry *prometheus.Registry
 	metrics  *metrics
 	table    *proctable.Table // the last process table, kept for the next run
 	calls    calls            // of the XML-RPC
-	section  ownSection       // read from Run on
-
-	// From Run on. deaths is nil where the kernel cannot be asked, lives in a section for
-	// output.
-	deaths  atomic.Pointer[deaths]
-	lives   atomic.Pointer[lives]
-	watched atomic.Pointer[schema.Watch]
+	section  *section.Own     // read from Run on
+	output   *section.Starter
+	deaths   *deaths.Finder
 
 	unheard unheard
-	watch   watch
-	lag     lag // of the goroutine that listens
-	late    *lateDeaths
-	pace    pace
+	watch   pulse.Silence
+	lag     pulse.Lag // of the goroutine that listens
+	late    *pulse.LateDeaths
+	pace    pulse.Burst
 
 	// Of the goroutine that listens. heard says that an event has come, started that the
 	// record of our start is stored, stoppingRead that supervisord has reported its own
@@ -79,7 +79,6 @@ type Bridge struct {
 
 	serial atomic.Uint64 // of the last event read
 	snap   chan string
-	groups chan struct{} // receives a value when a group was added, see startOutput
 	// tableWaits is when a process table was stored that the stream does not have yet,
 	// Unix nanoseconds; 0 if there is none.
 	tableWaits atomic.Int64
@@ -104,7 +103,7 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		cfg: cfg, version: version, table: new(proctable.Table),
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
 		encoder: record.Encoder{Host: cfg.Host, TTL: ttl},
-		snap:    make(chan string, 1), groups: make(chan struct{}, 1),
+		snap:    make(chan string, 1), section: new(section.Own),
 	}
 	if cfg.ServerURL != "" {
 		b.server, err = supervisord.New(supervisord.Config{
@@ -128,12 +127,15 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 		noted: make(chan struct{}, 1), dropped: b.eventsDropped,
 	}
 	b.life.journal = b.journal
-	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
-		Client: b.server, Boot: b.life.boot.String(), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
-		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.life.together },
-		Raise: b.troubles.Raise, Clear: b.troubles.Clear, Differs: b.differs,
-	})
-	b.late = newLateDeaths(b.troubles, b.followDeaths)
+	b.reasons = b.newReasons()
+	b.deaths = b.newDeaths()
+	b.output = section.NewStarter(b.troubles)
+	b.output.Pool, b.output.SupervisorPID = b.life.pool, b.SupervisorPID
+	if b.server != nil {
+		b.output.Start = b.server.StartStopped
+	}
+	b.late = pulse.NewLateDeaths(b.troubles, b.followDeaths)
+	b.lag.Troubles = b.troubles
 	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
 	return b, nil
 }
@@ -157,7 +159,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		askPID = b.server.PID
 	}
 	b.life.identify(ctx, askPID)
-	b.section.read(b.SupervisorPID)
+	b.section.Read(b.SupervisorPID)
 	defer b.followReasons(ctx)()
 	stopEarly := b.publishEarly(ctx)
 	err = b.openSpool(ctx)
@@ -205,13 +207,13 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if watch != nil {
 		tasks.Go(func() { watch(aside) })
 	}
-	b.followLives()
-	tasks.Go(func() { b.lives.Load().run(aside) })
+	b.lookAtProcesses()
+	tasks.Go(func() { b.deaths.RunLooks(aside) })
 	tasks.Go(func() { b.snapshots(aside) })
 	tasks.Go(func() { b.journal.reportNoted(aside) })
-	tasks.Go(func() { b.checkSection(aside) })
-	tasks.Go(func() { b.late.run(aside) })
-	tasks.Go(func() { b.startOutput(aside) })
+	tasks.Go(func() { b.sectionChecker().Run(aside) })
+	tasks.Go(func() { b.late.Run(aside) })
+	tasks.Go(func() { b.output.Run(aside) })
 	err = b.listen(ctx, listener)
 	stopAside()
 	tasks.Wait()
@@ -251,8 +253,8 @@ func (b *Bridge) listen(ctx context.Context, l *eventlistener.Listener) error {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		if err := b.watch.run(ctx); err != nil {
-			b.troubles.Raise(troubleSilent, err.Error(), "nothing if it does not come again; else look for what writes to the standard output of the command= of this section")
+		if err := b.watch.Run(ctx); err != nil {
+			b.troubles.Raise(pulse.CauseSilent, err.Error(), "nothing if it does not come again; else look for what writes to the standard output of the command= of this section")
 			stop(err)
 		}
 	}()
@@ -298,11 +300,68 @@ func (b *Bridge) lost(rec []byte, err error) {
 // startsecs=0 supervisord starts it again at once, for ever.
 const ExitDelay = time.Second
 
+// newDeaths is what finds out about deaths.
+func (b *Bridge) newDeaths() *deaths.Finder {
+	cfg := deaths.Config{Log: b.log, Troubles: b.troubles, Wake: b.cfg.Wake}
+	if b.server != nil {
+		cfg.Touch = b.server.Touch
+	}
+	return deaths.New(cfg)
+}
+
+// watchDeaths begins to watch how supervisord's programs end, where that is possible. run
+// does it until its context ends; it is nil where there is nothing to watch. A section for
+// output has no use for it.
+func (b *Bridge) watchDeaths() (run func(context.Context)) {
+	if !b.sees(schema.ProcessStateExited) {
+		return nil
+	}
+	return b.deaths.Watch(b.life.evidence.LocalPID())
+}
+
+// lookAtProcesses prepares looks at processes. A section for output has no use for them.
+func (b *Bridge) lookAtProcesses() {
+	if !b.sees(schema.ProcessStateExited) {
+		return
+	}
+	evidence := &b.life.evidence
+	b.deaths.Look(deaths.Supervisord{PID: evidence.LocalPID(), Certain: evidence.Certain, Current: b.life.together})
+}
+
+// differs reports that supervisord's log and the kernel say different things.
+func (b *Bridge) differs(e *schema.Event, kernel, log *schema.Exit) {
+	b.metrics.disagreements.Inc()
+	b.log.Warn().Str("process", e.Group+":"+e.Process).Uint64("serial", e.Serial).
+		Str("kernel", deaths.ExitText(kernel)).Str("supervisord", deaths.ExitText(log)).
+		Msg("supervisord's log says otherwise than the kernel how a process ended; the kernel is right")
+}
+
 // eventsDropped is called when the loss of events that supervisord dropped is stored.
 func (b *Bridge) eventsDropped(events uint64) {
 	b.wantSnapshot(snapshotLoss)
-	b.lag.dropped.Add(events)
+	b.lag.Dropped.Add(events)
 }
+
+// sees reports whether our section is subscribed to an event; true if that is not known.
+func (b *Bridge) sees(event string) bool { return b.section.Sees(b.life.pool(), event) }
+
+// sectionChecker checks our section. A section for output does not lag: what is dropped
+// from it is reported as lost, and that is all.
+func (b *Bridge) sectionChecker() *section.Checker {
+	return &section.Checker{
+		Own: b.section, Arrivals: &b.watch, Troubles: b.troubles, Log: b.log, Pool: b.life.pool,
+		SeesDeaths: func(sees bool) { b.lag.Off.Store(!sees) },
+	}
+}
+
+// giveWay reports whether the publisher is to wait: there is a burst, and room for it.
+func (b *Bridge) giveWay() bool {
+	return b.pace.Running(time.Now()) && b.journal.spool.Load().Used() < giveWayBelow
+}
+
+// giveWayBelow is the part of the spool up to which bursts are taken before anything
+// is published.
+const giveWayBelow = 0.5
 
 // SupervisorPID returns supervisord's process id as this process sees it, 0 where it
 // is hidden.

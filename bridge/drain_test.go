@@ -13,10 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
-	"supernats/bridge/supervisord"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -118,7 +118,7 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	s.Finish()
 	enc := record.Encoder{Host: "drain", TTL: drainTTL(b)}
 	r := &reader{
-		Queue: s, encoder: enc, reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}),
+		Queue: s, encoder: enc, reasons: deathreason.New(deathreason.Config{}),
 		metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
 	}
 	p, err := publish.New(publish.Config{

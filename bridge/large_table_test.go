@@ -12,10 +12,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
-	"supernats/bridge/supervisord"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -54,7 +54,7 @@ func TestTableOverServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	sp.Finish()
-	reader := &reader{Queue: sp, encoder: testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{})}
+	reader := &reader{Queue: sp, encoder: testEncoder(), reasons: deathreason.New(deathreason.Config{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{})}
 	p, err := publish.New(publish.Config{
 		Source: reader, Encode: reader.Encode, Stream: stream.Events, Ensure: ensure, Log: zerolog.Nop(),
 		Lost:    func(_ []byte, err error) { t.Error(err) },

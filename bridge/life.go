@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"encoding/hex"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -87,6 +88,14 @@ func (l *life) identify(ctx context.Context, askPID func(context.Context) (int, 
 	if boot.StartedTogether(sys, l.evidence) {
 		l.together = true
 	}
+}
+
+// pool is the name of our section, empty where that is not known yet.
+func (l *life) pool() string {
+	if names := l.names.Load(); names != nil {
+		return names.pool
+	}
+	return os.Getenv("SUPERVISOR_GROUP_NAME")
 }
 
 // continueFrom decides about the boot as far as that can be known without an event, and

@@ -7,6 +7,7 @@ import (
 	"supernats/bridge/ledger"
 	"supernats/bridge/spool"
 	"supernats/schema"
+	"supernats/schema/repeat"
 )
 
 // lossEvery is how long losses gather before they are reported: a buffer that overflows
@@ -29,7 +30,7 @@ func (j *journal) reportNoted(ctx context.Context) {
 		if j.spool.Load().Used() > shedAbove {
 			wait = lossEveryFull
 		}
-		if !sleep(ctx, wait) {
+		if !repeat.Sleep(ctx, wait) {
 			return
 		}
 		if j.storeLosses() != nil { // supervisord is not answered either, which is reported

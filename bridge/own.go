@@ -10,9 +10,13 @@ import (
 
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
+	"supernats/bridge/section"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
+
+// reasonsWait is how long a record of ourselves waits to know how reasons are found.
+const reasonsWait = 20 * time.Millisecond
 
 // recordStarted tells that the bridge runs, when it knows under whom.
 func (b *Bridge) recordStarted(ctx context.Context, at time.Time) error {
@@ -33,16 +37,16 @@ func (b *Bridge) ownRecord(kind string, at time.Time) ([]byte, error) {
 func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte, err error) {
 	who := b.life.names.Load()
 	if who == nil {
-		who = &names{pool: b.pool()}
+		who = &names{pool: b.life.pool()}
 	}
 	rec := schema.Bridge{
 		Host: b.cfg.Host, Server: who.server, Boot: b.life.boot.String(), Pool: who.pool,
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
-		SupervisorPID: b.SupervisorPID(), Ephemeral: b.cfg.Ephemeral, Section: b.section.of(who.pool),
+		SupervisorPID: b.SupervisorPID(), Ephemeral: b.cfg.Ephemeral, Section: b.section.Describe(who.pool),
 	}
 	if b.sees(schema.ProcessStateExited) {
-		rec.Reasons = b.reasons.Status(sectionWait)
-		rec.Watch = b.watched.Load()
+		rec.Reasons = b.reasons.Status(reasonsWait)
+		rec.Watch = b.deaths.Status()
 	}
 	if by := b.life.identifiedBy(); by != "" {
 		rec.Settings["identity"] = by
@@ -101,15 +105,9 @@ func (b *Bridge) fence() *publish.Fence {
 // isListener reports whether a group, a token, is a section of a bridge: our own, or the
 // ones that `supernats-bridge conf` prints.
 func (b *Bridge) isListener(group string) bool {
-	name := strings.TrimSuffix(group, logsSuffix)
-	return name == confName || name == strings.TrimSuffix(schema.Token(b.pool()), logsSuffix)
+	name := strings.TrimSuffix(group, section.LogsSuffix)
+	return name == section.Name || name == strings.TrimSuffix(schema.Token(b.life.pool()), section.LogsSuffix)
 }
-
-// The sections that `supernats-bridge conf` prints are confName and confName + logsSuffix.
-const (
-	confName   = "supernats"
-	logsSuffix = "-logs"
-)
 
 // keepProcesses notes which processes our supervisord has.
 func (b *Bridge) keepProcesses(snap *schema.Snapshot) {

@@ -8,10 +8,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
-	"supernats/bridge/supervisord"
 	"supernats/schema"
 )
 
@@ -27,18 +27,18 @@ const (
 // reader is the publisher's side of the spool. It takes what is there as one
 // batch, has the reasons of the deaths in it found out, and hands it on record
 // by record. Events wait for their reasons here, in their order, some milliseconds
-// or for as long as supervisord.DefaultLimit: supervisord was answered before.
+// or for as long as deathreason.DefaultLimit: supervisord was answered before.
 type reader struct {
 	*spool.Queue
 	// end is called when all is read; more says that there is more, or the end.
 	end     func() (more bool)
 	encoder record.Encoder
-	reasons *supervisord.Reasons
+	reasons *deathreason.Reasons
 	metrics *metrics
 	skip    []string  // events that are not published, by name
 	batch   []decoded // what was read together; next is handed on next
 	next    int
-	deaths  []supervisord.Received // those of a batch, while it is read
+	deaths  []deathreason.Received // those of a batch, while it is read
 	arena   []byte                 // what holds the records of the batch
 	current decoded
 	msg     *nats.Msg   // the last event's message: the next one is made in its memory
@@ -170,9 +170,9 @@ func (r *reader) skips(event string) bool {
 }
 
 // received is an event for the search of reasons, with what the kernel said.
-func received(f *record.Facts, e *schema.Event, at time.Time) supervisord.Received {
+func received(f *record.Facts, e *schema.Event, at time.Time) deathreason.Received {
 	if f == nil {
-		return supervisord.Received{Event: e, At: at}
+		return deathreason.Received{Event: e, At: at}
 	}
-	return supervisord.Received{Event: e, At: at, Kernel: f.Exit}
+	return deathreason.Received{Event: e, At: at, Kernel: f.Exit}
 }

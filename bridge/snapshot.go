@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"supernats/schema"
+	"supernats/schema/repeat"
 )
 
 // Reasons why a snapshot is taken.
@@ -62,7 +63,7 @@ func (b *Bridge) snapshots(ctx context.Context) {
 			b.compareTables()
 			continue
 		}
-		if !sleep(ctx, time.Until(earliest)) {
+		if !repeat.Sleep(ctx, time.Until(earliest)) {
 			return
 		}
 
@@ -82,21 +83,6 @@ func (b *Bridge) snapshotWaits(now time.Time) bool {
 // afterSnapshot is when the next one may be taken.
 func afterSnapshot(begun, ended time.Time) time.Time {
 	return ended.Add(max(snapshotLeast, snapshotPart*ended.Sub(begun)))
-}
-
-// sleep waits, and reports whether ctx has not ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 // wantSnapshot asks for a snapshot without waiting for it.
@@ -125,7 +111,7 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	b.serverAnswered()
 	b.reasons.Know(snap.Processes)
 	b.keepProcesses(snap)
-	b.lives.Load().know(snap.Processes)
+	b.deaths.Know(snap.Processes)
 	b.reasons.Follow(ctx)
 	b.table.Answer(snap.Processes)
 	b.unheard.answer(b.table.Due(), snap.Processes)
@@ -190,7 +176,7 @@ func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-b.section.done:
+		case <-b.section.Done():
 		}
 		if b.sees(schema.ProcessStateExited) {
 			b.reasons.Run(ctx)

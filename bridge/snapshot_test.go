@@ -6,9 +6,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
-	"supernats/bridge/supervisord"
 )
 
 // What asks for a snapshot again and again gets no more than a share of supervisord.
@@ -38,7 +38,7 @@ func TestSnapshotWaits(t *testing.T) {
 	defer sp.Close()
 	b := &Bridge{}
 	r := &reader{
-		Queue: sp, encoder: testEncoder(), reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
+		Queue: sp, encoder: testEncoder(), reasons: deathreason.New(deathreason.Config{}), metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
 		stored: func() { b.tableWaits.Store(0) },
 	}
 	if b.snapshotWaits(readAt) {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"supernats/bridge/deaths"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
+	"supernats/bridge/section"
 	"supernats/bridge/trouble"
 	"supernats/schema"
 
@@ -16,30 +18,24 @@ import (
 
 // Causes of troubles that package bridge notices itself; its parts have others.
 const (
-	troubleFull    = "spool-full"
-	troubleXMLRPC  = "xmlrpc"
-	troubleListen  = "listen"
-	troubleNoTicks = "no-ticks"
-	troubleSilent  = "silent"
-	troubleBacklog = "backlog"
-	troubleSection = "section"
-	troubleOutput  = "output"
-	troubleLate    = "late-deaths"
-	troubleSlow    = "spool-slow"
+	troubleFull   = "spool-full"
+	troubleXMLRPC = "xmlrpc"
+	troubleListen = "listen"
+	troubleSlow   = "spool-slow"
 
 	troubleIdentity = "identity"
 )
 
 // warnings are the causes with which events arrive all the same.
 var warnings = []string{
-	troubleXMLRPC, troubleListen, troubleNoTicks, troubleSection, "reasons", "log-rotated", "log-tail", "clock", troubleIdentity, troubleWatch,
+	troubleXMLRPC, troubleListen, section.CauseNoTicks, section.CauseSection, "reasons", "log-rotated", "log-tail", "clock", troubleIdentity, deaths.CauseWatch,
 	publish.CauseLook, publish.CauseTTL, publish.CauseTooLarge, publish.CauseTaken, publish.CauseConflict,
 }
 
 // troubleMessage makes the record of a trouble. Before the first event the pool is
 // what supervisord's environment says, and its name is not known.
 func (b *Bridge) troubleMessage(t schema.Trouble, at time.Time) (*nats.Msg, error) {
-	t.Host, t.Pool = b.cfg.Host, b.pool()
+	t.Host, t.Pool = b.cfg.Host, b.life.pool()
 	if b.life.boot.load() != [record.BootSize]byte{} {
 		t.Boot = b.life.boot.String()
 	}

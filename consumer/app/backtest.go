@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
+	"supernats/consumer/config"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -18,7 +19,7 @@ import (
 // recorded.
 type Backtest struct {
 	// Config has the rules, and the receivers by their names.
-	Config Config
+	Config config.Config
 	// Since is when to begin, zero: with the oldest message; Until when to end, zero:
 	// now.
 	Since, Until time.Time
@@ -46,7 +47,7 @@ const progressEvery = 4096
 // Run reads the stream once.
 func (b *Backtest) Run(ctx context.Context, js jetstream.JetStream) (Summary, error) {
 	var sum Summary
-	set, err := compile(b.Config)
+	set, err := b.Config.CompileRules()
 	if err != nil {
 		return sum, err
 	}
@@ -59,7 +60,7 @@ func (b *Backtest) Run(ctx context.Context, js jetstream.JetStream) (Summary, er
 	if until.IsZero() || until.After(info.TimeStamp) {
 		until = info.TimeStamp
 	}
-	m := newMachine(set, b.Config.Limits.fleet())
+	m := newMachine(set, b.Config.Limits.Fleet())
 	// Ticks and snapshots are kept for an hour: a host of before that looks silent.
 	m.engine.TrustSilence(info.TimeStamp.Add(-heartbeatsKept))
 	if err := b.read(ctx, js, s, info.State.LastSeq, until, m, &sum); err != nil {
@@ -134,13 +135,4 @@ func (b *Backtest) take(m *machine) error {
 		}
 	}
 	return nil
-}
-
-// Addressees returns the names of the receivers that a notification of this
-// configuration goes to.
-func (c *Config) Addressees(a *schema.Notification) []string {
-	if len(a.Notify) > 0 {
-		return a.Notify
-	}
-	return c.receiverNames()
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/config"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -41,7 +42,7 @@ func BenchmarkBacktest(b *testing.B) {
 	<-js.PublishAsyncComplete()
 	for b.Loop() {
 		told := 0
-		test := Backtest{Config: Default(), Notify: func(*schema.CloudEvent[*schema.Notification]) error { told++; return nil }}
+		test := Backtest{Config: config.Default(), Notify: func(*schema.CloudEvent[*schema.Notification]) error { told++; return nil }}
 		sum, err := test.Run(b.Context(), js)
 		if err != nil || sum.Messages != events || told == 0 {
 			b.Fatalf("%v: %d messages, %d notifications", err, sum.Messages, told)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"supernats/consumer/config"
 )
 
 // buffer is a log that can be read while it is written.
@@ -32,7 +34,7 @@ func (b *buffer) String() string {
 // Without any setting the daemon runs its own server and says that nobody is
 // told; the end of the context is success.
 func TestDaemonWithoutSettings(t *testing.T) {
-	cfg := Default()
+	cfg := config.Default()
 	cfg.DataDir = t.TempDir()
 	cfg.Embedded.Listen = "127.0.0.1:0"
 	cfg.Listen = "127.0.0.1:0"

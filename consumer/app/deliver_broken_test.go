@@ -20,6 +20,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
 	"supernats/consumer/health"
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/chat"
@@ -68,7 +69,7 @@ func script(t *testing.T, text string) []string {
 }
 
 // broken are receivers that are, each in its own way.
-func broken(t *testing.T) []Receiver {
+func broken(t *testing.T) []config.Receiver {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -99,21 +100,21 @@ func broken(t *testing.T) []Receiver {
 	t.Cleanup(func() { _ = smtp.Close() })
 
 	waits := notify.HTTPConfig{Timeout: schema.Duration(2 * time.Second)}
-	hook := func(name, url string) Receiver {
+	hook := func(name, url string) config.Receiver {
 		c := webhook.Config{URL: secretfile.Secret(url), HTTPConfig: waits}.WithDefaults()
-		return Receiver{Name: name, Kinds: Kinds{Webhook: &c}}
+		return config.Receiver{Name: name, Kinds: config.Kinds{Webhook: &c}}
 	}
-	command := func(name, text string) Receiver {
+	command := func(name, text string) config.Receiver {
 		c := exec.Config{Command: script(t, text), Timeout: schema.Duration(2 * time.Second), KillAfter: schema.Duration(200 * time.Millisecond)}.WithDefaults()
-		return Receiver{Name: name, Kinds: Kinds{Exec: &c}}
+		return config.Receiver{Name: name, Kinds: config.Kinds{Exec: &c}}
 	}
-	mails := func(name, address string) Receiver {
+	mails := func(name, address string) config.Receiver {
 		c := mail.Config{Smarthost: address, TLS: mail.TLSNone, From: "a@example.com", To: []string{"b@example.com"}, Timeout: schema.Duration(2 * time.Second)}.WithDefaults()
-		return Receiver{Name: name, Kinds: Kinds{Mail: &c}}
+		return config.Receiver{Name: name, Kinds: config.Kinds{Mail: &c}}
 	}
 	slack := chat.SlackConfig{URL: secretfile.Secret(status(http.StatusServiceUnavailable)), HTTPConfig: waits}.WithDefaults()
 	pager := pagerduty.Config{URL: status(http.StatusTooManyRequests), RoutingKey: "0123456789abcdef0123456789abcdef", HTTPConfig: waits}.WithDefaults()
-	return []Receiver{
+	return []config.Receiver{
 		hook("refused", "http://"+closed.Addr().String()),
 		hook("hangs", "http://"+raw(t, func(ctx context.Context, _ net.Conn) { <-ctx.Done() })),
 		hook("error", status(http.StatusInternalServerError)),
@@ -133,8 +134,8 @@ func broken(t *testing.T) []Receiver {
 		command("fails", "exit 1"),
 		mails("mail-451", smtp.Addr()),
 		mails("mail-drips", raw(t, drip("2"))),
-		{Name: "slack-503", Kinds: Kinds{Slack: &slack}},
-		{Name: "pager-429", Kinds: Kinds{PagerDuty: &pager}},
+		{Name: "slack-503", Kinds: config.Kinds{Slack: &slack}},
+		{Name: "pager-429", Kinds: config.Kinds{PagerDuty: &pager}},
 	}
 }
 
@@ -151,11 +152,11 @@ func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
 	}))
 	t.Cleanup(works.Close)
 
-	cfg := Default()
+	cfg := config.Default()
 	cfg.Listen, cfg.NATS.URL = "", f.server.URL
 	cfg.Receivers = broken(t)
 	good := webhook.Config{URL: secretfile.Secret(works.URL)}.WithDefaults()
-	cfg.Receivers = append(cfg.Receivers, Receiver{Name: "works", Kinds: Kinds{Webhook: &good}})
+	cfg.Receivers = append(cfg.Receivers, config.Receiver{Name: "works", Kinds: config.Kinds{Webhook: &good}})
 	a, err := New(cfg, Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)

@@ -133,7 +133,7 @@ func TestRealReceiversChokeOnOne(t *testing.T) {
 	mails := func(choke func(context.Context, net.Conn)) maker {
 		return func(t *testing.T, in *inbound, wait notify.HTTPConfig) (notify.Receiver, error) {
 			c := mail.Config{Smarthost: filteringServer(t, in, choke), TLS: mail.TLSNone, From: "a@example.com", To: []string{"b@example.com"}, Timeout: wait.Timeout}
-			made, err := mail.New(c.WithDefaults(), mail.Identity{Instance: "mon1"})
+			made, err := mail.New(c.WithDefaults(), notify.Identity{Instance: "mon1"})
 			if err != nil {
 				return nil, err
 			}

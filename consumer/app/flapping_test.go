@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"supernats/consumer"
+	"supernats/consumer/config"
+	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/consumer/state"
@@ -26,12 +28,12 @@ func TestMailsOfADayOfCrashes(t *testing.T) {
 	t.Cleanup(func() { _ = srv.Close() })
 	receivers, err := mail.New(mail.Config{
 		Smarthost: srv.Addr(), TLS: mail.TLSNone, From: "supervisor@example.com", To: []string{"ops@example.com"}, Timeout: schema.Duration(time.Minute),
-	}, mail.Identity{Instance: "mon1"})
+	}, notify.Identity{Instance: "mon1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Default()
-	set, err := compile(cfg)
+	cfg := config.Default()
+	set, err := cfg.CompileRules()
 	if err != nil {
 		t.Fatal(err)
 	}

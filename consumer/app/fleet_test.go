@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/alerts"
+	"supernats/consumer/config"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -123,10 +124,10 @@ func (f *fleet) raw(subject, data string) uint64 {
 
 func (f *fleet) events() *events {
 	f.Helper()
-	cfg := Default()
+	cfg := config.Default()
 	cfg.GroupInterval = schema.Duration(20 * time.Millisecond)
 	cfg.ResolveAfter = schema.Duration(20 * time.Millisecond)
-	set, err := compile(cfg)
+	set, err := cfg.CompileRules()
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/config"
 	"supernats/consumer/state"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -136,8 +137,8 @@ func TestForgetAfter(t *testing.T) {
 // An ephemeral host that has said goodbye is forgotten after its silence, and nobody is
 // told; one that has not said so is told, once.
 func TestEphemeral(t *testing.T) {
-	cfg := Default()
-	set, err := compile(cfg)
+	cfg := config.Default()
+	set, err := cfg.CompileRules()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,18 +8,20 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"supernats/consumer/config"
 )
 
 // TestReadyzSaysWhatIsWrong: 503 with every cause, once in the log, and 200 after it.
 func TestReadyzSaysWhatIsWrong(t *testing.T) {
 	var log bytes.Buffer
-	a, err := New(Default(), Options{Log: zerolog.New(&log)})
+	a, err := New(config.Default(), Options{Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	get := func() (int, string) {
 		w := httptest.NewRecorder()
-		a.readyz(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		a.web().Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 		return w.Code, w.Body.String()
 	}
 	if code, body := get(); code != http.StatusServiceUnavailable || !strings.Contains(body, "not ready") {

@@ -12,6 +12,7 @@ import (
 
 	"supernats/consumer"
 	"supernats/consumer/alerts"
+	"supernats/consumer/config"
 	"supernats/consumer/fit"
 	"supernats/consumer/state"
 	"supernats/schema"
@@ -74,8 +75,8 @@ func hostileMessage(t *testing.T, r *rand.Rand, host string) (subject, data stri
 // Whatever a host sends: every record and every notification can be read again, fits a
 // small server, and another start takes up from there.
 func TestHostileMessages(t *testing.T) {
-	cfg := Default()
-	set, err := compile(cfg)
+	cfg := config.Default()
+	set, err := cfg.CompileRules()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +135,7 @@ func TestHostileMessages(t *testing.T) {
 				saved.Alerts = append(saved.Alerts, &a)
 			}
 			m.fleet.Load(saved.Hosts, saved.States)
-			m.engine.Room(limit)
+			m.engine.LimitRecords(limit)
 			m.engine.Restore(saved)
 		}
 	}

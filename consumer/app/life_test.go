@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"supernats/consumer/config"
 	"supernats/consumer/fit"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -39,7 +40,7 @@ func TestTheLastLifeIsHandedOn(t *testing.T) {
 		t.Fatalf("%d alerts", len(all))
 	}
 	told := []json.RawMessage{all[0].Data}
-	test := Backtest{Config: Default(), Notify: func(n *schema.CloudEvent[*schema.Notification]) error {
+	test := Backtest{Config: config.Default(), Notify: func(n *schema.CloudEvent[*schema.Notification]) error {
 		b, err := schema.Marshal(n)
 		told = append(told, b)
 		return err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
 	"supernats/consumer/notify/webhook"
 	"supernats/schema/secretfile"
 )
@@ -115,10 +116,10 @@ func TestLogOfTheDaemonOverFailures(t *testing.T) {
 	defer hook.Close()
 
 	hooked := webhook.Config{URL: secretfile.Secret(hook.URL)}.WithDefaults()
-	cfg := Default()
+	cfg := config.Default()
 	cfg.DataDir = t.TempDir()
 	cfg.NATS.URL = f.server.URL
-	cfg.Receivers = []Receiver{{Name: "hook", Kinds: Kinds{Webhook: &hooked}}}
+	cfg.Receivers = []config.Receiver{{Name: "hook", Kinds: config.Kinds{Webhook: &hooked}}}
 	var log buffer
 	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log).Level(zerolog.InfoLevel)})
 	if err != nil {
@@ -147,19 +148,5 @@ func TestLogOfTheDaemonOverFailures(t *testing.T) {
 	wellWritten(t, log.String())
 	if len(warnings(log.String())) == 0 {
 		t.Errorf("the failures are not in\n%s", log.String())
-	}
-}
-
-// What the embedded server repeats is there once.
-func TestLogOfTheEmbeddedServer(t *testing.T) {
-	var log buffer
-	l := &natsLog{log: zerolog.New(&log)}
-	for i := range 3 {
-		l.Errorf("JetStream failed to store message %d: no space left on device", i)
-		l.Warnf("slow consumer")
-	}
-	wellWritten(t, log.String())
-	if n := len(warnings(log.String())); n != 2 {
-		t.Errorf("%d lines in\n%s", n, log.String())
 	}
 }

@@ -19,7 +19,7 @@ func (v *events) findPlace(ctx context.Context) error {
 	if v.known.read.position > 0 {
 		return nil
 	}
-	_, hosts, err := records.Open(ctx, v.js, stream.HostsBucket, hostShare(v.plan.cfg.Limits.fleet()), v.log)
+	_, hosts, err := records.Open(ctx, v.js, stream.HostsBucket, hostShare(v.plan.cfg.Limits.Fleet()), v.log)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (v *events) findPlace(ctx context.Context) error {
 // highest returns the highest position in any record. Those of processes and alerts are
 // stored before those of hosts: after a crash they may know more.
 func (v *events) highest(ctx context.Context) (uint64, error) {
-	most, limits := v.known.read.position, v.plan.cfg.Limits.fleet()
+	most, limits := v.known.read.position, v.plan.cfg.Limits.Fleet()
 	states, alerts := stateShare(limits), alertShare(limits)
 	states.See = func(s *schema.ProcessRecord) { most = max(most, s.Seq) }
 	alerts.See = func(a *schema.Alert) { most = max(most, a.Seq) }
@@ -83,7 +83,7 @@ func (v *events) remember(ctx context.Context, moved bool) error {
 	}
 	states, hosts := maps.Collect(v.fleet.States()), maps.Collect(v.fleet.Hosts())
 	// In the order in which they are always stored.
-	limits := v.plan.cfg.Limits.fleet()
+	limits := v.plan.cfg.Limits.Fleet()
 	if err := rewrite(ctx, v, &v.alerts, alerts, alertShare(limits)); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (a *App) rebuild(ctx context.Context, js jetstream.JetStream) error {
 	if err != nil {
 		return err
 	}
-	limits := a.cfg.Limits.fleet()
+	limits := a.cfg.Limits.Fleet()
 	m := newMachine(none, limits)
 	var read uint64
 	if have != nil {

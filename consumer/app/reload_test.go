@@ -12,7 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
 	"supernats/consumer/records"
+	"supernats/consumer/web"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -28,7 +30,7 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	load := func() (Config, error) { return Load(path) }
+	load := func() (config.Config, error) { return config.Load(path) }
 	write("rules:\n- {name: first, event: PROCESS_STATE_EXITED, expected: false}\n")
 	cfg, err := load()
 	if err != nil {
@@ -81,7 +83,7 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := without.Reload(); !errors.Is(err, errNoFile) {
+	if err := without.Reload(); !errors.Is(err, web.ErrNoFile) {
 		t.Errorf("without a file: %v", err)
 	}
 }
@@ -122,7 +124,7 @@ func TestRebuild(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cfg := Default()
+	cfg := config.Default()
 	a, err := New(cfg, Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)

@@ -87,11 +87,11 @@ func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock 
 	if src.continuity != isSame { // what the stream lacks will not come again either
 		saved.Clock = later(saved.Clock, v.known.read.stored)
 	}
-	m := newMachine(v.plan.set, v.plan.cfg.Limits.fleet())
+	m := newMachine(v.plan.set, v.plan.cfg.Limits.Fleet())
 	for _, left := range gone {
 		m.drop(left)
 	}
-	m.engine.Room(stored.alertBucket.Limit())
+	m.engine.LimitRecords(stored.alertBucket.Limit())
 	m.fleet.Load(saved.Hosts, saved.States)
 	m.engine.LostUpTo(v.line.Base)
 	var missing error

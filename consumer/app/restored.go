@@ -53,7 +53,7 @@ type restored struct {
 
 // openBuckets reads the records, within the limits.
 func (v *events) openBuckets(ctx context.Context) (*restored, error) {
-	limits := v.plan.cfg.Limits.fleet()
+	limits := v.plan.cfg.Limits.Fleet()
 	r := &restored{stateShare: stateShare(limits), alertShare: alertShare(limits)}
 	var err error
 	if r.stateBucket, r.states, err = records.Open(ctx, v.js, stream.StateBucket, r.stateShare, v.log); err != nil {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
+	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail"
 	"supernats/consumer/notify/mail/smtptest"
 )
@@ -19,7 +21,7 @@ func mailTo(t *testing.T, server *smtptest.Server) *mail.Receiver {
 	t.Helper()
 	all, err := mail.New(mail.Config{
 		Smarthost: server.Addr(), TLS: mail.TLSNone, From: "supernats@example.com", To: []string{"ops@example.com"},
-	}.WithDefaults(), mail.Identity{Instance: "mon1", Version: "test"})
+	}.WithDefaults(), notify.Identity{Instance: "mon1", Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +54,8 @@ func TestStorm(t *testing.T) {
 	const crashes, scale = 1000, 10
 	f := newFleet(t)
 	server := mailServer(t, 2*time.Second/scale)
-	d := newDelivery(f.js, addressee{Receiver: mailTo(t, server), name: "mail", limit: limit{forPeople.burst, forPeople.every / scale}}, isHeld, quick(), zerolog.Nop())
+	people := config.ForPeople()
+	d := newDelivery(f.js, addressee{Receiver: mailTo(t, server), name: "mail", limit: limit{people.Burst, time.Duration(people.Every) / scale}}, isHeld, quick(), zerolog.Nop())
 	run := f.runDelivery(d)
 	all := numbered(crashes)
 	begun := time.Now()

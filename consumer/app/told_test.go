@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -48,9 +49,9 @@ func TestRecordKnowsItsNotification(t *testing.T) {
 // receiver is in use, and that there is none.
 func TestRoster(t *testing.T) {
 	f := newFleet(t)
-	cfg := Default()
+	cfg := config.Default()
 	cfg.Listen, cfg.NATS.URL = "", f.server.URL
-	for _, receivers := range [][]Receiver{broken(t)[:2], nil} {
+	for _, receivers := range [][]config.Receiver{broken(t)[:2], nil} {
 		cfg.Receivers = receivers
 		a, err := New(cfg, Options{Log: zerolog.Nop()})
 		if err != nil {
@@ -58,11 +59,11 @@ func TestRoster(t *testing.T) {
 		}
 		stop := f.background(func(ctx context.Context) error { return cmp.Or(a.Run(ctx), ctx.Err()) })
 		f.until("they are written down", func() bool {
-			e, err := f.bucket(stream.LeasesBucket).Get(t.Context(), rosterKey)
+			e, err := f.bucket(stream.LeasesBucket).Get(t.Context(), stream.RosterKey)
 			if err != nil {
 				return false
 			}
-			var r roster
+			var r schema.RosterRecord
 			f.unjson(e.Value(), &r)
 			return len(r.Receivers) == len(receivers) && (len(receivers) == 0 || r.Receivers[0] == receivers[0].Name)
 		})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"supernats/consumer/config"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -132,7 +133,7 @@ func TestWrongClock(t *testing.T) {
 				t.Errorf("%+v %v", back, err)
 			}
 			n := 0
-			test := Backtest{Config: Default(), Notify: func(ce *schema.CloudEvent[*schema.Notification]) error {
+			test := Backtest{Config: config.Default(), Notify: func(ce *schema.CloudEvent[*schema.Notification]) error {
 				if n++; len(ce.Data.Events) != 1 || !ce.Data.Events[0].Time.Equal(e.Time.Time) {
 					t.Errorf("%+v", ce.Data)
 				}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+
 	"supernats/consumer/wording"
 )
 

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"supernats/consumer/wording"
 	"sync"
+
+	"supernats/consumer/wording"
 
 	"github.com/nats-io/nats.go"
 )

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 
-	"supernats/consumer/app"
 	"supernats/consumer/cmd/supernats/trial"
+	"supernats/consumer/config"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 )
@@ -23,7 +23,7 @@ type backtestCmd struct {
 // Run reads the stream, once for each set of rules, and sends nothing.
 func (b *backtestCmd) Run(ctx context.Context, c *common) error {
 	collectRarely()
-	cfg, err := app.LoadRules(b.File)
+	cfg, err := config.LoadRules(b.File)
 	if err != nil {
 		return fileError{err}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/app"
+	"supernats/consumer/config"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 	"supernats/schema/natsconn"
@@ -52,14 +52,14 @@ func (c *common) findConfig() {
 
 // loadConnection reads how NATS is reached. Other mistakes in a file that nobody has named
 // keep no operator from looking: its secrets and variables may be the daemon's alone.
-func (c *common) loadConnection() (app.Config, error) {
+func (c *common) loadConnection() (config.Config, error) {
 	if !c.found {
 		return c.load()
 	}
-	cfg, err := app.LoadConnection(c.Config)
+	cfg, err := config.LoadConnection(c.Config)
 	if errors.Is(err, os.ErrPermission) {
 		terminal.Say("supernats: this user may not read %s: what it says about NATS is not known", c.Config)
-		cfg, err = app.Default(), nil
+		cfg, err = config.Default(), nil
 	}
 	if err != nil {
 		return cfg, usageError{configError{err, c.Config}}
@@ -68,11 +68,11 @@ func (c *common) loadConnection() (app.Config, error) {
 }
 
 // load reads the configuration file, if there is one, and applies the flags to it.
-func (c *common) load() (app.Config, error) {
-	cfg := app.Default()
+func (c *common) load() (config.Config, error) {
+	cfg := config.Default()
 	if c.Config != "" {
 		var err error
-		if cfg, err = app.Load(c.Config); err != nil {
+		if cfg, err = config.Load(c.Config); err != nil {
 			return cfg, usageError{configError{err, c.Config}}
 		}
 	}
@@ -80,7 +80,7 @@ func (c *common) load() (app.Config, error) {
 }
 
 // applyFlags replaces what a configuration says of NATS by what flags say.
-func (c *common) applyFlags(cfg app.Config) (app.Config, error) {
+func (c *common) applyFlags(cfg config.Config) (config.Config, error) {
 	cfg.NATS.Settings = cfg.NATS.With(c.NATS)
 	if err := cfg.NATS.Check(); err != nil {
 		return cfg, usageError{err}
@@ -109,7 +109,7 @@ func (c *common) withReader(ctx context.Context, do func(ctx context.Context, r 
 const jetStreamTimeout = 10 * time.Second
 
 // dial connects to the NATS server of a configuration.
-func dial(cfg app.Config, g *inspect.Guard) (r *inspect.Reader, closeConn func(), err error) {
+func dial(cfg config.Config, g *inspect.Guard) (r *inspect.Reader, closeConn func(), err error) {
 	settings := cfg.Client()
 	nc, err := settings.Connect("supernats",
 		nats.RetryOnFailedConnect(false), nats.IgnoreAuthErrorAbort(), nats.ErrorHandler(g.HandleError))

@@ -9,6 +9,7 @@ import (
 
 	"supernats/consumer/app"
 	"supernats/consumer/cmd/supernats/unit"
+	"supernats/consumer/config"
 	"supernats/schema/program"
 )
 
@@ -63,7 +64,7 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 // mistakes in the configuration file do not matter here.
 func printUnit(kind, file string) error {
 	d := unit.Daemon{Args: os.Args[1:]}
-	if cfg, err := app.LoadRules(file); err == nil {
+	if cfg, err := config.LoadRules(file); err == nil {
 		d.DataDir = cfg.DataDir
 		for _, r := range cfg.Receivers {
 			d.RunsCommands = d.RunsCommands || r.Exec != nil

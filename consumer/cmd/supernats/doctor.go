@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 
-	"supernats/consumer/app"
 	"supernats/consumer/cmd/supernats/tables"
+	"supernats/consumer/config"
 	"supernats/consumer/doctor"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
@@ -52,15 +52,15 @@ func (d *doctorCmd) Run(ctx context.Context, c *common) error {
 // loadForDoctor reads the configuration file. What is wrong with it is no error here: then
 // the configuration has what the file says of NATS and of the daemon's address, and the
 // defaults where the mistakes are there.
-func (c *common) loadForDoctor() (cfg app.Config, wrong, err error) {
+func (c *common) loadForDoctor() (cfg config.Config, wrong, err error) {
 	cfg, err = c.load()
 	var mistakes configError
 	if !errors.As(err, &mistakes) {
 		return cfg, nil, err
 	}
 
-	cfg = app.Default()
-	if written, err := app.LoadConnection(c.Config); err == nil {
+	cfg = config.Default()
+	if written, err := config.LoadConnection(c.Config); err == nil {
 		cfg.NATS.Settings, cfg.Embedded = written.NATS.Settings, written.Embedded
 		cfg.Listen, cfg.WebConfig = written.Listen, written.WebConfig
 	}
@@ -69,7 +69,7 @@ func (c *common) loadForDoctor() (cfg app.Config, wrong, err error) {
 }
 
 // describe tells the doctor what is configured.
-func (c *common) describe(cfg app.Config, wrong error) doctor.Configuration {
+func (c *common) describe(cfg config.Config, wrong error) doctor.Configuration {
 	return doctor.Configuration{
 		File: c.Config, Found: c.found, Err: wrong,
 		Summary: cfg.Summary(), Warnings: cfg.Warnings(),
@@ -79,7 +79,7 @@ func (c *common) describe(cfg app.Config, wrong error) doctor.Configuration {
 }
 
 // receiverNames are those that a configuration has.
-func receiverNames(cfg app.Config) []string {
+func receiverNames(cfg config.Config) []string {
 	var names []string
 	for _, r := range cfg.AllReceivers() {
 		names = append(names, r.Name)

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/app"
+	"supernats/consumer/config"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 )
@@ -27,9 +27,9 @@ type rulesCheckCmd struct {
 
 // Run prints what is configured, or all that is wrong, each with its place.
 func (r rulesCheckCmd) Run(ctx context.Context, c *common) error {
-	check := app.Check
+	check := config.Check
 	if !r.Files {
-		check = app.LoadRules
+		check = config.LoadRules
 	}
 	cfg, err := check(r.File)
 	if err != nil {
@@ -52,7 +52,7 @@ const fleetTimeout = 2 * time.Second
 // globPlace is where a glob stands in a configuration, and what it chooses.
 type globPlace struct{ label, flag, glob string }
 
-func globPlaces(cfg *app.Config) (list []globPlace) {
+func globPlaces(cfg *config.Config) (list []globPlace) {
 	add := func(key, flag string, globs []string) {
 		for i, g := range globs {
 			list = append(list, globPlace{fmt.Sprintf("%s[%d]", key, i), flag, g})
@@ -71,7 +71,7 @@ func globPlaces(cfg *app.Config) (list []globPlace) {
 
 // hints are about globs that are valid and match nothing: about those that look like a
 // regular expression in any case, about others if the fleet can be reached.
-func (c *common) hints(ctx context.Context, cfg *app.Config) (hints []string) {
+func (c *common) hints(ctx context.Context, cfg *config.Config) (hints []string) {
 	places := globPlaces(cfg)
 	if len(places) == 0 {
 		return nil
@@ -93,7 +93,7 @@ func (c *common) hints(ctx context.Context, cfg *app.Config) (hints []string) {
 
 // fleetNames reads the names of the fleet that a configuration is for. Whether it can be
 // reached does not matter to the configuration.
-func (c *common) fleetNames(ctx context.Context, cfg *app.Config) (names inspect.KnownNames, err error) {
+func (c *common) fleetNames(ctx context.Context, cfg *config.Config) (names inspect.KnownNames, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fleetTimeout)
 	defer cancel()
 	merged, err := c.applyFlags(*cfg)

@@ -18,6 +18,7 @@ import (
 
 	"supernats/consumer/app"
 	"supernats/consumer/cmd/supernats/tables"
+	"supernats/consumer/config"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 	"supernats/consumer/wording"
@@ -28,7 +29,7 @@ import (
 type Trial struct {
 	// Name is that of the file.
 	Name   string
-	Config app.Config
+	Config config.Config
 	// Keep says that notifications are kept in Sent; else each is printed at once.
 	Keep bool
 	Sent []*schema.CloudEvent[*schema.Notification]
