@@ -67,9 +67,10 @@ var arrows = []arrow{
 	{`consumer/deliver`, `schema.*|consumer/(health|records|notify|source)`, ``},
 	{`consumer/intake`, `schema.*|consumer/(alerts.*|fit|health|notify|outbox|records|rules|source|state)`, ``},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
-	{`consumer/(inspect|terminal)`, `schema.*|consumer/(state|wording)`, ``},
-	{`consumer/doctor`, `schema.*|consumer/(app|config|inspect|rules|state|wording)`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|rules|state|terminal|wording)`, ``},
+	{`consumer/terminal`, `schema|consumer/wording`, ``},
+	{`consumer/(inspect|testalert)`, `schema(/stream)?|consumer(/inspect|/rules|/state|/wording)?`, ``},
+	{`consumer/doctor`, `schema(/stream)?|consumer(/inspect|/state|/wording)?`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|state|terminal|testalert|wording|cmd/.*)`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }
