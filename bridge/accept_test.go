@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"testing"
@@ -9,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/record"
 	"supernats/schema"
 )
 
@@ -20,7 +20,7 @@ func TestOfferedAgain(t *testing.T) {
 	var got []string
 	life := func(boot byte, headers ...string) {
 		t.Helper()
-		b, err := New(cfg, [bootBytes]byte{boot}, "test", zerolog.Nop())
+		b, err := New(cfg, [record.BootSize]byte{boot}, "test", zerolog.Nop())
 		if err == nil {
 			err = b.openSpool(context.Background())
 		}
@@ -32,30 +32,30 @@ func TestOfferedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := b.spool.Rewind(); err != nil {
+		if err := b.journal.spool.Load().Rewind(); err != nil {
 			t.Fatal(err)
 		}
-		b.spool.Finish()
+		b.journal.spool.Load().Finish()
 		got = nil
 		for {
-			rec, ok, err := b.spool.Next()
+			rec, ok, err := b.journal.spool.Load().Next()
 			if err == io.EOF {
 				break
 			}
 			if err != nil || !ok {
 				t.Fatal(ok, err)
 			}
-			if line, _, _ := bytes.Cut(rec[recordHead:], []byte("\n")); rec[0] == kindEvent {
-				got = append(got, string(line))
+			if v, _ := record.Parse(rec); v.IsEvent() {
+				got = append(got, string(v.Header))
 			}
 		}
 		// The stream has all of them, and forgets.
 		if boot == 1 && len(headers) == 2 {
-			if err := b.spool.Ack(int(b.spool.Stats().Records), 7); err != nil {
+			if err := b.journal.spool.Load().Ack(int(b.journal.spool.Load().Stats().Records), 7); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := b.spool.Close(); err != nil {
+		if err := b.journal.spool.Load().Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -26,11 +26,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/deathreason"
+	"supernats/bridge/deaths"
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/proctable"
 	"supernats/bridge/publish"
-	"supernats/bridge/spool"
+	"supernats/bridge/pulse"
+	"supernats/bridge/record"
+	"supernats/bridge/section"
 	"supernats/bridge/supervisord"
+	"supernats/bridge/trouble"
 	"supernats/schema"
 	"supernats/schema/repeat"
 	"supernats/schema/stream"
@@ -39,61 +44,47 @@ import (
 // Bridge is one run of one listener.
 type Bridge struct {
 	cfg     Config
-	boot    bootValue
-	life    life
-	table   *proctable.Table // the last process table, kept for the next run
-	unheard unheard
-	loaded  sync.Once // what the run before has kept of it
 	version string
 	log     zerolog.Logger
-	encoder encoder
+	encoder record.Encoder
 
-	spool   *spool.Queue // from Run on
-	watch   watch
-	heard   bool
-	started bool
-	full    bool // said that the spool is full
-	lag     lag  // of the goroutine that listens
-	late    *lateDeaths
-	deaths  atomic.Pointer[deaths] // from Run on; nil where the kernel cannot be asked
-	watched atomic.Pointer[schema.Watch]
-	lives   atomic.Pointer[lives] // from Run on; nil in a section for output
-	pace    pace
-	// stoppingRead says that supervisord has reported its own end. stopState is set
-	// before our last record is made, see supervisorState.
-	stoppingRead bool
-	stopped      bool // we were told to end, see ended
-	stopState    string
-	serial       atomic.Uint64 // the last one read
-	identity     atomic.Pointer[identity]
-	snap         chan string
-	groups       chan struct{} // receives a value when a group was added, see startOutput
+	// Collaborators, set once by New.
+	journal  *journal
+	life     *life
+	troubles *trouble.Board
+	server   *supervisord.Client // nil without an XML-RPC of supervisord
+	reasons  *deathreason.Reasons
+	registry *prometheus.Registry
+	metrics  *metrics
+	table    *proctable.Table // the last process table, kept for the next run
+	calls    calls            // of the XML-RPC
+	section  *section.Own     // read from Run on
+	output   *section.Starter
+	deaths   *deaths.Finder
+
+	unheard unheard
+	watch   pulse.Silence
+	lag     pulse.Lag // of the goroutine that listens
+	late    *pulse.LateDeaths
+	pace    pulse.Burst
+
+	// Of the goroutine that listens. heard says that an event has come, started that the
+	// record of our start is stored, stoppingRead that supervisord has reported its own
+	// end. buf holds the record that is being made.
+	heard, started, stoppingRead bool
+	buf                          []byte
+
+	stopped   bool   // we were told to end, see ended
+	stopState string // set before our last record is made, see supervisorState
+
+	serial atomic.Uint64 // of the last event read
+	snap   chan string
 	// tableWaits is when a process table was stored that the stream does not have yet,
 	// Unix nanoseconds; 0 if there is none.
 	tableWaits atomic.Int64
-	ours       atomic.Value        // of type map[string]bool: our processes, see publish.Fence
-	server     *supervisord.Client // nil without an XML-RPC of supervisord
-	reasons    *supervisord.Reasons
-	troubles   *troubles
-	// Errors that are logged once: of the spool, and of storing process tables.
-	spoolFails, snapshotFails repeat.Errors
-
-	section  ownSection
-	calls    calls // of the XML-RPC
-	buf      []byte
-	registry *prometheus.Registry
-	metrics  *metrics
-	opened   atomic.Pointer[spool.Queue] // the spool, for those who look from outside
-	dir      atomic.Pointer[string]      // of our spool, see keepIn
-	ending   atomic.Bool                 // no event will come any more
-
-	lossNoted chan struct{} // receives a value when losses are to be told
-
-	// mu is held while a record is appended and what it tells is accounted for, so
-	// that the next run can find it out from the spool: see history.
-	mu     sync.Mutex
-	losses losses
-	header []byte // of the last event that is accounted for
+	ours       atomic.Value // of type map[string]bool: our processes, see publish.Fence
+	// snapshotFails are errors of storing process tables.
+	snapshotFails repeat.Errors
 }
 
 // New checks the settings. boot is that of the supervisord, or zero: then Run finds
@@ -104,18 +95,16 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	if err != nil {
 		return nil, err
 	}
-	ttl, err := newTTLTable(cfg.TTL)
+	ttl, err := record.NewTTL(cfg.TTL)
 	if err != nil {
 		return nil, err
 	}
 	b := &Bridge{
 		cfg: cfg, version: version, table: new(proctable.Table),
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
-		encoder: encoder{host: cfg.Host, ttl: ttl},
-		snap:    make(chan string, 1), groups: make(chan struct{}, 1), lossNoted: make(chan struct{}, 1),
+		encoder: record.Encoder{Host: cfg.Host, TTL: ttl},
+		snap:    make(chan string, 1), section: new(section.Own),
 	}
-	b.boot.store(boot)
-	b.life.fixed = boot != [bootBytes]byte{}
 	if cfg.ServerURL != "" {
 		b.server, err = supervisord.New(supervisord.Config{
 			URL: cfg.ServerURL, Username: os.Getenv("SUPERVISOR_USERNAME"), Password: os.Getenv("SUPERVISOR_PASSWORD"),
@@ -124,17 +113,29 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 			return nil, fmt.Errorf("--server-url: %w", err)
 		}
 	}
-	b.reasons = supervisord.NewReasons(supervisord.ReasonsConfig{
-		Client: b.server, Boot: b.boot.String(), Tail: int(cfg.LogTail), Warn: b.serverTrouble,
-		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.cfg.StartedTogether },
-		Raise:   func(cause, text, fix string) { b.troubles.raise(cause, text, fix) },
-		Clear:   func(cause string) { b.troubles.clear(cause) },
-		Differs: func(e *schema.Event, kernel, log *schema.Exit) { b.differs(e, kernel, log) },
-	})
 	b.registry = prometheus.NewRegistry()
 	b.metrics = newMetrics(b.registry, b)
-	b.troubles = newTroubles(b.log, b.registry, b.troubleMessage)
-	b.late = newLateDeaths(b.troubles, b.followDeaths)
+	b.troubles = b.newBoard()
+	b.life = &life{
+		log: b.log, troubles: b.troubles, table: b.table, findSpool: cfg.findSpool, together: cfg.StartedTogether,
+		bootChanged: func(boot string) { b.reasons.SetBoot(boot) },
+		fixed:       boot != [record.BootSize]byte{},
+	}
+	b.life.boot.store(boot)
+	b.journal = &journal{
+		host: cfg.Host, log: b.log, metrics: b.metrics, troubles: b.troubles, table: b.table, boot: &b.life.boot,
+		noted: make(chan struct{}, 1), dropped: b.eventsDropped,
+	}
+	b.life.journal = b.journal
+	b.reasons = b.newReasons()
+	b.deaths = b.newDeaths()
+	b.output = section.NewStarter(b.troubles)
+	b.output.Pool, b.output.SupervisorPID = b.life.pool, b.SupervisorPID
+	if b.server != nil {
+		b.output.Start = b.server.StartStopped
+	}
+	b.late = pulse.NewLateDeaths(b.troubles, b.followDeaths)
+	b.lag.Troubles = b.troubles
 	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
 	return b, nil
 }
@@ -153,8 +154,12 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	defer b.runTroubles(ctx)()
 	defer b.serve(ctx)()
-	b.identify(ctx)
-	b.section.read(b.SupervisorPID)
+	var askPID func(context.Context) (int, error)
+	if b.server != nil {
+		askPID = b.server.PID
+	}
+	b.life.identify(ctx, askPID)
+	b.section.Read(b.SupervisorPID)
 	defer b.followReasons(ctx)()
 	stopEarly := b.publishEarly(ctx)
 	err = b.openSpool(ctx)
@@ -162,40 +167,39 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return nil // ctx has ended: nothing was accepted
 	}
-	b.opened.Store(b.spool)
 	watch := b.watchDeaths()
 	defer func() {
-		if err := b.spool.Close(); err != nil {
+		if err := b.journal.spool.Load().Close(); err != nil {
 			b.log.Error().Err(err).Msg("spool is closed with an error")
 		}
 	}()
 	reader := &reader{
-		Queue: b.spool, end: b.endOfSpool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip,
+		Queue: b.journal.spool.Load(), end: b.journal.endOfSpool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip,
 		stored: func() { b.tableWaits.Store(0) },
 	}
-	left := b.spool.Stats()
+	left := b.journal.spool.Load().Stats()
 	var publisher *publish.Publisher
 	publisher, err = publish.New(publish.Config{
 		Source: reader, Connect: b.connect, JetStream: b.jetStream, Ensure: ensure, Stream: stream.Events,
 		Encode: reader.Encode, Lost: b.lost, Duplicate: b.metrics.duplicates.Inc, Log: b.log,
 		GiveWay: b.giveWay,
-		Raise:   b.troubles.raise, Clear: b.troubles.clear,
+		Raise:   b.troubles.Raise, Clear: b.troubles.Clear,
 		Resent: func(id, messageID string) { publisher.Aside("resent/"+id, b.resent(id, messageID)) },
 		Left:   int(left.Records), Seq: left.Seq, Fence: b.fence(),
 	})
 	if err != nil {
 		return err
 	}
-	b.troubles.attach(publisher.Aside, false)
+	b.troubles.Attach(publisher.Aside, false)
 	publishing, stopPublishing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPublishing()
 	published := make(chan error, 1)
 	go func() { published <- publisher.Run(publishing) }()
 
-	b.log.Info().Stringer("boot", &b.boot).Str("version", b.version).Msg("listening to supervisord")
+	b.log.Info().Stringer("boot", &b.life.boot).Str("version", b.version).Msg("listening to supervisord")
 	// A section for output only has no use for it.
 	if b.server == nil && (b.cfg.SnapshotEvery != 0 || b.cfg.Listen != "") {
-		b.troubles.raise(troubleXMLRPC, "supervisord has no XML-RPC for us: no process tables",
+		b.troubles.Raise(troubleXMLRPC, "supervisord has no XML-RPC for us: no process tables",
 			"add [unix_http_server] and [rpcinterface:supervisor] to supervisord's configuration, or set --server-url")
 	}
 	aside, stopAside := context.WithCancel(ctx)
@@ -203,33 +207,33 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if watch != nil {
 		tasks.Go(func() { watch(aside) })
 	}
-	b.followLives()
-	tasks.Go(func() { b.lives.Load().run(aside) })
+	b.lookAtProcesses()
+	tasks.Go(func() { b.deaths.RunLooks(aside) })
 	tasks.Go(func() { b.snapshots(aside) })
-	tasks.Go(func() { b.tellings(aside) })
-	tasks.Go(func() { b.checkSection(aside) })
-	tasks.Go(func() { b.late.run(aside) })
-	tasks.Go(func() { b.startOutput(aside) })
+	tasks.Go(func() { b.journal.reportNoted(aside) })
+	tasks.Go(func() { b.sectionChecker().Run(aside) })
+	tasks.Go(func() { b.late.Run(aside) })
+	tasks.Go(func() { b.output.Run(aside) })
 	err = b.listen(ctx, listener)
 	stopAside()
 	tasks.Wait()
 	b.stopped = ctx.Err() != nil
 	b.lastRecords()
-	b.ending.Store(true)
-	b.spool.Wake()
+	b.journal.ending.Store(true)
+	b.journal.spool.Load().Wake()
 	drain := time.Duration(b.cfg.Drain)
-	if b.spool.Stats().Records == 0 {
+	if b.journal.spool.Load().Stats().Records == 0 {
 		drain = 0
-		if b.troubles.justSaid() {
+		if b.troubles.JustReported() {
 			drain = min(time.Duration(b.cfg.Drain), time.Second) // that of a publisher's Aside
 		}
 	}
 	drained := time.AfterFunc(drain, stopPublishing)
 	defer drained.Stop()
 	<-published
-	b.endOfSpool() // what came to light at last waits for the next run
-	if n := b.spool.Stats().Records; n > 0 {
-		b.log.Warn().Uint64("records", n).Str("spool", b.spool.Dir()).Msg("stopped; what JetStream does not have yet waits in the spool")
+	b.journal.endOfSpool() // what came to light at last waits for the next run
+	if n := b.journal.spool.Load().Stats().Records; n > 0 {
+		b.log.Warn().Uint64("records", n).Str("spool", b.journal.spool.Load().Dir()).Msg("stopped; what JetStream does not have yet waits in the spool")
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -249,8 +253,8 @@ func (b *Bridge) listen(ctx context.Context, l *eventlistener.Listener) error {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		if err := b.watch.run(ctx); err != nil {
-			b.troubles.raise(troubleSilent, err.Error(), "nothing if it does not come again; else look for what writes to the standard output of the command= of this section")
+		if err := b.watch.Run(ctx); err != nil {
+			b.troubles.Raise(pulse.CauseSilent, err.Error(), "nothing if it does not come again; else look for what writes to the standard output of the command= of this section")
 			stop(err)
 		}
 	}()
@@ -268,7 +272,7 @@ func (b *Bridge) Heard() bool { return b.heard }
 
 func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
 	token := schema.Token(b.cfg.Host)
-	more = append(more, b.metrics.connection(b.troubles.again)...)
+	more = append(more, b.metrics.connection(b.troubles.Repeat)...)
 	return b.cfg.NATS.Connect("supernats-bridge "+b.cfg.Host, append(more,
 		// An inbox of its own, so that a host's permissions can name it.
 		nats.CustomInboxPrefix("_INBOX_"+token),
@@ -295,6 +299,73 @@ func (b *Bridge) lost(rec []byte, err error) {
 // ExitDelay is how long the program waits before it exits with an error: with
 // startsecs=0 supervisord starts it again at once, for ever.
 const ExitDelay = time.Second
+
+// newDeaths is what finds out about deaths.
+func (b *Bridge) newDeaths() *deaths.Finder {
+	cfg := deaths.Config{Log: b.log, Troubles: b.troubles, Wake: b.cfg.Wake}
+	if b.server != nil {
+		cfg.Touch = b.server.Touch
+	}
+	return deaths.New(cfg)
+}
+
+// watchDeaths begins to watch how supervisord's programs end, where that is possible. run
+// does it until its context ends; it is nil where there is nothing to watch. A section for
+// output has no use for it.
+func (b *Bridge) watchDeaths() (run func(context.Context)) {
+	if !b.sees(schema.ProcessStateExited) {
+		return nil
+	}
+	return b.deaths.Watch(b.life.evidence.LocalPID())
+}
+
+// lookAtProcesses prepares looks at processes. A section for output has no use for them.
+func (b *Bridge) lookAtProcesses() {
+	if !b.sees(schema.ProcessStateExited) {
+		return
+	}
+	evidence := &b.life.evidence
+	b.deaths.Look(deaths.Supervisord{PID: evidence.LocalPID(), Certain: evidence.Certain, Current: b.life.together})
+}
+
+// differs reports that supervisord's log and the kernel say different things.
+func (b *Bridge) differs(e *schema.Event, kernel, log *schema.Exit) {
+	b.metrics.disagreements.Inc()
+	b.log.Warn().Str("process", e.Group+":"+e.Process).Uint64("serial", e.Serial).
+		Str("kernel", deaths.ExitText(kernel)).Str("supervisord", deaths.ExitText(log)).
+		Msg("supervisord's log says otherwise than the kernel how a process ended; the kernel is right")
+}
+
+// eventsDropped is called when the loss of events that supervisord dropped is stored.
+func (b *Bridge) eventsDropped(events uint64) {
+	b.wantSnapshot(snapshotLoss)
+	b.lag.Dropped.Add(events)
+}
+
+// sees reports whether our section is subscribed to an event; true if that is not known.
+func (b *Bridge) sees(event string) bool { return b.section.Sees(b.life.pool(), event) }
+
+// sectionChecker checks our section. A section for output does not lag: what is dropped
+// from it is reported as lost, and that is all.
+func (b *Bridge) sectionChecker() *section.Checker {
+	return &section.Checker{
+		Own: b.section, Arrivals: &b.watch, Troubles: b.troubles, Log: b.log, Pool: b.life.pool,
+		SeesDeaths: func(sees bool) { b.lag.Off.Store(!sees) },
+	}
+}
+
+// giveWay reports whether the publisher is to wait: there is a burst, and room for it.
+func (b *Bridge) giveWay() bool {
+	return b.pace.Running(time.Now()) && b.journal.spool.Load().Used() < giveWayBelow
+}
+
+// giveWayBelow is the part of the spool up to which bursts are taken before anything
+// is published.
+const giveWayBelow = 0.5
+
+// SupervisorPID returns supervisord's process id as this process sees it, 0 where it
+// is hidden.
+func (b *Bridge) SupervisorPID() int { return b.life.evidence.PID }
 
 // Describe adds to an error of Run what an operator can do.
 func Describe(err error) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/ledger"
 	"supernats/schema"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
@@ -213,7 +214,7 @@ func TestDamagedSpool(t *testing.T) {
 			t.Errorf("seed %d, %s: out of order or double: %d", seed, how, got)
 		}
 		missing := uint64(events + 2 - len(got))
-		if missing != lost[causeCorrupt] || lost[causeBuffer]+lost[causeFull] > 0 {
+		if missing != lost[ledger.CauseCorrupt] || lost[ledger.CauseBuffer]+lost[ledger.CauseFull] > 0 {
 			t.Errorf("seed %d, %s: %d events are missing, reported are %v", seed, how, missing, lost)
 		}
 	}

@@ -13,9 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/publish"
+	"supernats/bridge/record"
 	"supernats/bridge/spool"
-	"supernats/bridge/supervisord"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -82,7 +83,7 @@ func drainRecords(round int) [][]byte {
 		payload := fmt.Sprintf(k.payload, i%100)
 		serial := round*drainEvents + i
 		header := fmt.Sprintf("ver:3.0 server:supervisor serial:%d pool:supernats poolserial:%d eventname:%s len:%d", serial, serial, k.event, len(payload))
-		recs[i] = appendEvent(nil, readAt, testBoot, []byte(header), []byte(payload))
+		recs[i] = record.AppendEvent(nil, readAt, testBoot, []byte(header), []byte(payload))
 	}
 	return recs
 }
@@ -94,7 +95,7 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	dir := b.TempDir()
 	open := func() *spool.Queue {
 		s, err := spool.OpenQueue(context.Background(), spool.QueueOptions{
-			Options: spool.Options{Max: 1 << 30, Sync: 100 * time.Millisecond, Event: eventPlace},
+			Options: spool.Options{Max: 1 << 30, Sync: 100 * time.Millisecond, Event: record.EventPlace},
 			Find:    func() (string, error) { return dir, nil },
 		})
 		if err != nil {
@@ -115,9 +116,9 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	begun := time.Now()
 	s = open()
 	s.Finish()
-	enc := encoder{host: "drain", ttl: drainTTL(b)}
+	enc := record.Encoder{Host: "drain", TTL: drainTTL(b)}
 	r := &reader{
-		Queue: s, encoder: enc, reasons: supervisord.NewReasons(supervisord.ReasonsConfig{}),
+		Queue: s, encoder: enc, reasons: deathreason.New(deathreason.Config{}),
 		metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
 	}
 	p, err := publish.New(publish.Config{
@@ -139,9 +140,9 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 }
 
 // drainTTL is the table as a bridge has it.
-func drainTTL(b *testing.B) ttlTable {
+func drainTTL(b *testing.B) record.TTL {
 	b.Helper()
-	ttl, err := newTTLTable(nil)
+	ttl, err := record.NewTTL(nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -151,7 +152,7 @@ func drainTTL(b *testing.B) ttlTable {
 // publishBare publishes the same messages of another host.
 func publishBare(b *testing.B, url string, recs [][]byte) time.Duration {
 	b.Helper()
-	enc := encoder{host: "bare!", ttl: drainTTL(b)}
+	enc := record.Encoder{Host: "bare!", TTL: drainTTL(b)}
 	var msgs []*nats.Msg
 	for _, rec := range recs {
 		m, err := enc.Encode(rec, 1<<20)

@@ -26,7 +26,7 @@ func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 	source := &nothing{end: make(chan struct{})}
 	begin := time.AfterFunc(earlyAfter, func() {
 		defer cancel()
-		b.troubles.raise(troubleSlow, fmt.Sprintf("opening the spool takes more than %v; until it is open no event is accepted", earlyAfter),
+		b.troubles.Raise(troubleSlow, fmt.Sprintf("opening the spool takes more than %v; until it is open no event is accepted", earlyAfter),
 			"check that the file system of --spool-dir answers, or set --spool-dir")
 		p, err := publish.New(publish.Config{
 			Source: source, Connect: b.connect, JetStream: b.jetStream, Ensure: ensure, Stream: stream.Events,
@@ -36,7 +36,7 @@ func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 			b.log.Error().Err(err).Msg("troubles cannot be published")
 			return
 		}
-		b.troubles.attach(p.Aside, true)
+		b.troubles.Attach(p.Aside, true)
 		_ = p.Run(ctx) // its error is that of ctx
 	})
 	return func() {
@@ -45,7 +45,7 @@ func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 			return
 		}
 		// That it is over is said beside the other publisher.
-		b.troubles.clear(troubleSlow)
+		b.troubles.Clear(troubleSlow)
 		close(source.end)
 		time.AfterFunc(earlyEnd, cancel)
 	}

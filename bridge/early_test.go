@@ -50,7 +50,7 @@ func TestTroubleEarly(t *testing.T) {
 	b.publishEarly(ctx)() // one that is open at once
 	stop := b.publishEarly(ctx)
 	supervisordtest.Wait(t, 30*time.Second, func() bool { return last() == "spool-slow" }, "the trouble")
-	if got := b.troubles.lasting(); len(got) != 1 || !strings.Contains(got[0].Text, "no event is accepted") {
+	if got := b.troubles.Lasting(); len(got) != 1 || !strings.Contains(got[0].Text, "no event is accepted") {
 		t.Errorf("lasting: %+v", got)
 	}
 	stop()

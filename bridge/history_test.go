@@ -12,6 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/ledger"
+	"supernats/bridge/record"
 	"supernats/schema"
 )
 
@@ -79,7 +81,7 @@ func (e simEvent) header() []byte {
 // bridge is the listener that runs, which may be a new one.
 func (s *simulated) bridge() *Bridge {
 	if s.current == nil {
-		b, err := New(s.cfg, [bootBytes]byte{s.boots}, "test", zerolog.Nop())
+		b, err := New(s.cfg, [record.BootSize]byte{s.boots}, "test", zerolog.Nop())
 		if err == nil {
 			err = b.openSpool(s.t.Context())
 		}
@@ -105,7 +107,7 @@ func (s *simulated) deliver(shed bool) simEvent {
 		s.t.Fatal(err)
 	}
 	if shed && b.started {
-		b.shed(appendEvent(nil, readAt, b.boot.load(), e.header(), nil), &h)
+		b.journal.shed(record.AppendEvent(nil, readAt, b.life.boot.load(), e.header(), nil), &h)
 	} else {
 		if err := b.accept(s.t.Context(), e.header(), nil); err != nil {
 			s.t.Fatal(err)
@@ -135,7 +137,7 @@ func (s *simulated) end(stop bool) {
 	}
 	read := 0
 	for {
-		rec, ok, err := b.spool.Next()
+		rec, ok, err := b.journal.spool.Load().Next()
 		if err != nil && !errors.Is(err, io.EOF) {
 			s.t.Fatal(err)
 		}
@@ -143,10 +145,10 @@ func (s *simulated) end(stop bool) {
 			break
 		}
 		read++
-		if rec[0] != kindMessage {
+		if v, _ := record.Parse(rec); !v.IsMessage() {
 			continue
 		}
-		payloads, err := Payloads("web1", rec)
+		payloads, err := record.Payloads("web1", rec)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -154,10 +156,10 @@ func (s *simulated) end(stop bool) {
 			s.told += ce.Data.Count
 		}
 	}
-	if err := b.spool.Ack(read, 0); err != nil {
+	if err := b.journal.spool.Load().Ack(read, 0); err != nil {
 		s.t.Fatal(err)
 	}
-	if err := b.spool.Close(); err != nil {
+	if err := b.journal.spool.Load().Close(); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -191,13 +193,13 @@ func TestLossesAddUp(t *testing.T) {
 				s.deliver(true)
 			},
 			"tell": func(*rapid.T) {
-				if err := s.bridge().tellLosses(); err != nil {
+				if err := s.bridge().journal.storeLosses(); err != nil {
 					t.Fatal(err)
 				}
 			},
 			"snapshot": func(*rapid.T) {
 				b := s.bridge()
-				if _, err := b.append(appendMessage(nil, readAt, b.boot.load(), b.header, "supervisor.snapshot.web1", "id", []byte("{}")), nil, false); err != nil {
+				if _, err := b.journal.append(b.journal.message(readAt, "supervisor.snapshot.web1", "id", []byte("{}")), nil, false); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -263,13 +265,13 @@ func newDir(t *rapid.T) string {
 
 // An event that was let go and is followed by several records of ours stays counted.
 func TestRecordsAfterAnEventThatWasLetGo(t *testing.T) {
-	boot, y := [bootBytes]byte{1}, new(history)
+	boot, past := [record.BootSize]byte{1}, &pastRun{account: new(ledger.History)}
 	stored, letGo := simEvent{10, 0}.header(), simEvent{11, 1}.header()
-	y.record(1, appendEvent(nil, readAt, boot, stored, nil))
+	past.record(1, record.AppendEvent(nil, readAt, boot, stored, nil))
 	for number := range uint64(3) {
-		y.record(2+number, appendMessage(nil, readAt, boot, letGo, "supervisor.snapshot.web1", "id", []byte("{}")))
+		past.record(2+number, record.AppendMessage(nil, readAt, boot, letGo, "supervisor.snapshot.web1", "id", []byte("{}")))
 	}
-	if len(y.losses.open) != 1 || y.losses.open[0].Count != 1 {
-		t.Errorf("losses are %+v, want one event", y.losses.open)
+	if open := past.account.TakeOpen(); len(open) != 1 || open[0].Count != 1 {
+		t.Errorf("losses are %+v, want one event", open)
 	}
 }

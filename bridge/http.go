@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/record"
 	"supernats/bridge/spool"
 	"supernats/schema/httplimit"
 )
@@ -68,7 +69,7 @@ func (b *Bridge) serve(ctx context.Context) (stop func()) {
 			if ctx.Err() != nil {
 				return
 			}
-			b.troubles.raise(troubleListen, "no metrics are served at --listen "+b.cfg.Listen+": "+err.Error(),
+			b.troubles.Raise(troubleListen, "no metrics are served at --listen "+b.cfg.Listen+": "+err.Error(),
 				"choose an address that is free, or end what listens there; it is tried again every few seconds")
 			select {
 			case <-ctx.Done():
@@ -90,7 +91,7 @@ func (b *Bridge) serveOnce(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
-	b.troubles.clear(troubleListen)
+	b.troubles.Clear(troubleListen)
 	// Clients can make an error of each request: ten an hour are logged, of the
 	// handler, the server and what is around them each.
 	few := func() zerolog.Logger { return b.log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour}) }
@@ -117,7 +118,7 @@ var errSpoolClosed = errors.New("spool is not open yet, the log says why")
 
 // notReady is why no events are accepted, nil if they are.
 func (b *Bridge) notReady() error {
-	if s := b.opened.Load(); s != nil {
+	if s := b.journal.spool.Load(); s != nil {
 		return s.Stats().Err
 	}
 	return errSpoolClosed
@@ -133,7 +134,7 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 	} else {
 		fmt.Fprintln(w, "ready")
 	}
-	if s := b.opened.Load(); s != nil {
+	if s := b.journal.spool.Load(); s != nil {
 		st := s.Stats()
 		fmt.Fprintf(w, "spool: %d records wait for JetStream, %.0f %% of what they may take is used\n", st.Records, 100*s.Used())
 		if st.Disk != nil {
@@ -148,7 +149,7 @@ func (b *Bridge) readyz(w http.ResponseWriter, _ *http.Request) {
 		nats = "no connection, events wait in the spool"
 	}
 	fmt.Fprintln(w, "nats:", nats)
-	for _, t := range b.troubles.lasting() {
+	for _, t := range b.troubles.Lasting() {
 		fmt.Fprintf(w, "trouble: %s since %s: %s (%s)\n", t.Cause, t.Since.UTC().Format(time.RFC3339), oneLine(t.Text), oneLine(t.Fix))
 	}
 }
@@ -165,7 +166,7 @@ func oneLine(s string) string {
 
 // spoolStats are those of the spool, zeros before it is open.
 func (b *Bridge) spoolStats() spool.QueueStats {
-	if s := b.opened.Load(); s != nil {
+	if s := b.journal.spool.Load(); s != nil {
 		return s.Stats()
 	}
 	return spool.QueueStats{}
@@ -174,7 +175,7 @@ func (b *Bridge) spoolStats() spool.QueueStats {
 // oldestAge is how many seconds ago the oldest record in the spool was read from
 // supervisord.
 func (b *Bridge) oldestAge() float64 {
-	s := b.opened.Load()
+	s := b.journal.spool.Load()
 	if s == nil {
 		return 0
 	}
@@ -184,7 +185,7 @@ func (b *Bridge) oldestAge() float64 {
 	}
 	var at time.Time
 	if err == nil {
-		at, err = RecordTime(rec)
+		at, err = record.Time(rec)
 	}
 	if err != nil {
 		return math.NaN() // the disk cannot be read, or not understood

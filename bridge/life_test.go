@@ -9,6 +9,7 @@ import (
 
 	"supernats/bridge/boot"
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/record"
 	"supernats/schema"
 )
 
@@ -19,7 +20,7 @@ func aRun(t *testing.T, dir string, e boot.Evidence, events ...[2]uint64) (b *Br
 	cfg := goodConfig()
 	cfg.SpoolDir = dir
 	cfg.SpoolSync.every = -1
-	b, err := New(cfg, [bootBytes]byte{}, "test", zerolog.Nop())
+	b, err := New(cfg, [record.BootSize]byte{}, "test", zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func aRun(t *testing.T, dir string, e boot.Evidence, events ...[2]uint64) (b *Br
 			t.Fatal(err)
 		}
 	}
-	return b, b.boot.String()
+	return b, b.life.boot.String()
 }
 
 // lostIn ends a run, and returns what its spool reports as lost.
@@ -41,14 +42,14 @@ func lostIn(t *testing.T, b *Bridge) (count uint64) {
 	t.Helper()
 	read := 0
 	for ; ; read++ {
-		rec, ok, _ := b.spool.Next()
+		rec, ok, _ := b.journal.spool.Load().Next()
 		if !ok {
 			break
 		}
-		if rec[0] != kindMessage {
+		if v, _ := record.Parse(rec); !v.IsMessage() {
 			continue
 		}
-		payloads, err := Payloads("web1", rec)
+		payloads, err := record.Payloads("web1", rec)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,10 +57,10 @@ func lostIn(t *testing.T, b *Bridge) (count uint64) {
 			count += ce.Data.Count
 		}
 	}
-	if err := b.spool.Ack(read, 0); err != nil {
+	if err := b.journal.spool.Load().Ack(read, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.spool.Close(); err != nil {
+	if err := b.journal.spool.Load().Close(); err != nil {
 		t.Fatal(err)
 	}
 	return count
@@ -96,7 +97,7 @@ func TestLifeBySerialsAlone(t *testing.T) {
 		if id != boots[run.life] {
 			t.Errorf("%s: boot %s, want %s", run.name, id, boots[run.life])
 		}
-		if err := b.tellLosses(); err != nil {
+		if err := b.journal.storeLosses(); err != nil {
 			t.Fatal(err)
 		}
 		if lost := lostIn(t, b); lost != run.lost {
@@ -134,13 +135,13 @@ func TestLifeOfAPredecessor(t *testing.T) {
 	defer lostIn(t, before)
 
 	b, id := aRun(t, dir, e)
-	b.cfg.StartedTogether = true
-	b.goOn(b.life.before)
+	b.life.together = true
+	b.life.resumeAccount()
 	header := "ver:3.0 server:s serial:40 pool:supernats poolserial:30 eventname:TICK_5 len:6"
 	if err := b.accept(t.Context(), []byte(header), []byte("when:1")); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.tellLosses(); err != nil {
+	if err := b.journal.storeLosses(); err != nil {
 		t.Fatal(err)
 	}
 	if lost := lostIn(t, b); lost != 0 || id != first {
@@ -153,17 +154,17 @@ func TestLifeWithoutAPlace(t *testing.T) {
 	b, _ := aRun(t, t.TempDir(), boot.Evidence{BootID: "b", PID: 1}, [2]uint64{2, 0})
 	defer lostIn(t, b)
 	raised := func() bool {
-		return slices.ContainsFunc(b.troubles.lasting(), func(tr schema.Trouble) bool { return tr.Cause == troubleIdentity })
+		return slices.ContainsFunc(b.troubles.Lasting(), func(tr schema.Trouble) bool { return tr.Cause == troubleIdentity })
 	}
 	if raised() {
 		t.Error("a trouble although there is a spool")
 	}
-	b.dir.Store(nil)
-	b.settle(&eventlistener.Header{Server: "s", Pool: "supernats", Serial: 2})
+	b.life.dir.Store(nil)
+	b.life.settle(&eventlistener.Header{Server: "s", Pool: "supernats", Serial: 2})
 	if !raised() {
 		t.Error("no trouble without a spool")
 	}
-	b.keepIn(t.TempDir())
+	b.life.keepIn(t.TempDir())
 }
 
 // A run that could not have the spool had its events in another one: the next run that
@@ -178,14 +179,14 @@ func TestLifeBesideAPredecessor(t *testing.T) {
 	lostIn(t, b)
 
 	b, id := aRun(t, dir, e, [2]uint64{6, 4}, [2]uint64{7, 5})
-	if err := b.tellLosses(); err != nil {
+	if err := b.journal.storeLosses(); err != nil {
 		t.Fatal(err)
 	}
 	if lost := lostIn(t, b); lost != 0 || id != first {
 		t.Errorf("boot %s, want %s; %d events are lost, want none", id, first, lost)
 	}
 	b, _ = aRun(t, dir, e, [2]uint64{10, 8})
-	if err := b.tellLosses(); err != nil {
+	if err := b.journal.storeLosses(); err != nil {
 		t.Fatal(err)
 	}
 	if lost := lostIn(t, b); lost != 2 {

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"supernats/bridge/ledger"
+	"supernats/bridge/oom"
 	"supernats/schema"
 )
 
@@ -84,7 +86,7 @@ func newMetrics(reg prometheus.Registerer, b *Bridge) *metrics {
 	for _, name := range append(schema.Names(), otherEvent) {
 		m.events[name] = events.WithLabelValues(name)
 	}
-	for _, cause := range []string{causeBuffer, causeFull, causeCorrupt, causeUnpublishable} {
+	for _, cause := range []string{ledger.CauseBuffer, ledger.CauseFull, ledger.CauseCorrupt, causeUnpublishable} {
 		m.lost.WithLabelValues(cause)
 	}
 	for _, g := range []struct {
@@ -97,10 +99,10 @@ func newMetrics(reg prometheus.Registerer, b *Bridge) *metrics {
 		{"spool_limit_bytes", "What --spool-max allows.", func() float64 { return float64(b.cfg.SpoolMax) }},
 		{"spool_records", "Records that wait for JetStream.", func() float64 { return float64(b.spoolStats().Records) }},
 		{"spool_memory_records", "How many of them are in memory, since the disk takes none.", func() float64 { return float64(b.spoolStats().Memory) }},
-		{"watched_processes", "Processes of supervisord whose death the kernel reports at once.", func() float64 { n, _, _ := b.watchStats(); return float64(n) }},
-		{"looked_at_processes", "Processes of supervisord whose memory, CPU time and descriptors are looked at while they run.", func() float64 { n, _ := b.lookStats(); return float64(n) }},
-		{"not_looked_at_processes", "Processes that are too many to be looked at.", func() float64 { _, n := b.lookStats(); return float64(n) }},
-		{"unwatched_processes", "Processes that there is no descriptor for, so that their death is reported by supervisord alone.", func() float64 { _, n, _ := b.watchStats(); return float64(n) }},
+		{"watched_processes", "Processes of supervisord whose death the kernel reports at once.", func() float64 { return float64(b.deaths.Stats().Watched) }},
+		{"looked_at_processes", "Processes of supervisord whose memory, CPU time and descriptors are looked at while they run.", func() float64 { return float64(b.deaths.Stats().LookedAt) }},
+		{"not_looked_at_processes", "Processes that are too many to be looked at.", func() float64 { return float64(b.deaths.Stats().NotLookedAt) }},
+		{"unwatched_processes", "Processes that there is no descriptor for, so that their death is reported by supervisord alone.", func() float64 { return float64(b.deaths.Stats().Unwatched) }},
 		{"spool_oldest_record_age_seconds", "Since when the oldest of them was read from supervisord; 0 without one.", b.oldestAge},
 	} {
 		with.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, Help: g.help}, g.value)
@@ -108,7 +110,7 @@ func newMetrics(reg prometheus.Registerer, b *Bridge) *metrics {
 	with.NewCounterFunc(prometheus.CounterOpts{
 		Name: "wakeups_total",
 		Help: "How often supervisord was woken since one of its programs had died.",
-	}, func() float64 { _, _, n := b.watchStats(); return float64(n) })
+	}, func() float64 { return float64(b.deaths.Stats().Wakeups) })
 	b.memoryMetrics(with)
 	return m
 }
@@ -169,5 +171,20 @@ func (m *metrics) connection(again func()) []nats.Option {
 		nats.ReconnectHandler(up),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, _ error) { down(nc) }),
 		nats.ClosedHandler(down),
+	}
+}
+
+// memoryMetrics show how many programs ran out of memory, and of how many that is not
+// known.
+func (b *Bridge) memoryMetrics(with promauto.Factory) {
+	for _, c := range []struct {
+		name, help string
+		value      func(oom.Stats) uint64
+	}{
+		{"out_of_memory_total", "Deaths of programs that the kernel killed because memory ran out.", func(s oom.Stats) uint64 { return s.OutOfMemory }},
+		{"out_of_memory_unclear_total", "Deaths by SIGKILL that may be another one's lack of memory, so that nothing is said of it; with CAP_SYSLOG the kernel's log decides.", func(s oom.Stats) uint64 { return s.Unclear }},
+		{"out_of_memory_unfollowed_total", "Processes of which it is not known whether they ran out of memory, since there are too many, or too many cgroups.", func(s oom.Stats) uint64 { return s.Unfollowed }},
+	} {
+		with.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help}, func() float64 { return float64(c.value(b.deaths.Stats().Memory)) })
 	}
 }

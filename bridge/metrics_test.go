@@ -16,6 +16,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/ledger"
+	"supernats/bridge/record"
 	"supernats/bridge/spool"
 	"supernats/schema"
 )
@@ -63,11 +65,11 @@ func TestEventsAreBounded(t *testing.T) {
 // Each loss counts once, and damage that hides how much it took counts as one.
 func TestLossesAreCounted(t *testing.T) {
 	b := newBridge(t)
-	b.shed(eventRecord(schema.Tick5, ""), &eventlistener.Header{Event: schema.Tick5})
-	b.spoolLost(spool.Loss{Records: 3})
-	b.spoolLost(spool.Loss{Bytes: 100})
-	b.lost(nil, errRecord)
-	for cause, want := range map[string]float64{causeBuffer: 0, causeFull: 1, causeCorrupt: 4, causeUnpublishable: 1} {
+	b.journal.shed(eventRecord(schema.Tick5, ""), &eventlistener.Header{Event: schema.Tick5})
+	b.journal.spoolLost(spool.Loss{Records: 3})
+	b.journal.spoolLost(spool.Loss{Bytes: 100})
+	b.lost(nil, record.ErrMalformed)
+	for cause, want := range map[string]float64{ledger.CauseBuffer: 0, ledger.CauseFull: 1, ledger.CauseCorrupt: 4, causeUnpublishable: 1} {
 		if got := testutil.ToFloat64(b.metrics.lost.WithLabelValues(cause)); got != want {
 			t.Errorf("%s: %v, want %v", cause, got, want)
 		}

@@ -9,13 +9,14 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"supernats/bridge/publish"
+	"supernats/bridge/record"
+	"supernats/bridge/section"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
 
-// identity is what supervisord calls itself and our section. Both are known from
-// the first event on.
-type identity struct{ server, pool string }
+// reasonsWait is how long a record of ourselves waits to know how reasons are found.
+const reasonsWait = 20 * time.Millisecond
 
 // recordStarted tells that the bridge runs, when it knows under whom.
 func (b *Bridge) recordStarted(ctx context.Context, at time.Time) error {
@@ -23,33 +24,31 @@ func (b *Bridge) recordStarted(ctx context.Context, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	return b.store(ctx, rec, nil)
+	return b.journal.store(ctx, rec, nil)
 }
 
 // ownRecord makes a record of ourselves for the spool.
 func (b *Bridge) ownRecord(kind string, at time.Time) ([]byte, error) {
 	subject, id, json, err := b.own(kind, at)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return appendMessage(nil, at, b.boot.load(), b.header, subject, id, json), err
+	return b.journal.message(at, subject, id, json), err
 }
 
 // own makes a record of ourselves.
 func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte, err error) {
-	who := b.identity.Load()
+	who := b.life.names.Load()
 	if who == nil {
-		who = &identity{pool: b.pool()}
+		who = &names{pool: b.life.pool()}
 	}
 	rec := schema.Bridge{
-		Host: b.cfg.Host, Server: who.server, Boot: b.boot.String(), Pool: who.pool,
+		Host: b.cfg.Host, Server: who.server, Boot: b.life.boot.String(), Pool: who.pool,
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
-		SupervisorPID: b.SupervisorPID(), Ephemeral: b.cfg.Ephemeral, Section: b.section.of(who.pool),
+		SupervisorPID: b.SupervisorPID(), Ephemeral: b.cfg.Ephemeral, Section: b.section.Describe(who.pool),
 	}
 	if b.sees(schema.ProcessStateExited) {
-		rec.Reasons = b.reasons.Status(sectionWait)
-		rec.Watch = b.watched.Load()
+		rec.Reasons = b.reasons.Status(reasonsWait)
+		rec.Watch = b.deaths.Status()
 	}
-	if by := b.identifiedBy(); by != "" {
+	if by := b.life.identifiedBy(); by != "" {
 		rec.Settings["identity"] = by
 	}
 	if kind == schema.BridgeStopping {
@@ -63,28 +62,28 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 
 // resent makes the record of an event that was stored under another message id.
 func (b *Bridge) resent(event, messageID string) *nats.Msg {
-	who := b.identity.Load()
+	who := b.life.names.Load()
 	if who == nil {
-		who = &identity{}
+		who = &names{}
 	}
 	rec := schema.Resent{
-		Host: b.cfg.Host, Server: who.server, Boot: b.boot.String(), Pool: who.pool,
+		Host: b.cfg.Host, Server: who.server, Boot: b.life.boot.String(), Pool: who.pool,
 		Event: event, MessageID: messageID,
 	}
 	ce := rec.Envelope(time.Now())
 	json, _ := schema.Marshal(ce) // texts only: they always encode
-	return message(schema.BridgeSubject(b.cfg.Host, schema.BridgeResent), ce.ID, json, 0)
+	return record.NewMessage(schema.BridgeSubject(b.cfg.Host, schema.BridgeResent), ce.ID, json, 0)
 }
 
 // fence is how the publisher finds out what the stream has of ours. All listeners
 // of a host use one consumer: a user's permissions name it.
 func (b *Bridge) fence() *publish.Fence {
 	token := schema.Token(b.cfg.Host)
-	ours := b.boot.String()
+	ours := b.life.boot.String()
 	return &publish.Fence{
 		Record: func() (*nats.Msg, error) {
 			subject, id, json, err := b.own(schema.BridgeReconnect, time.Now())
-			return message(subject, id, json, 0), err
+			return record.NewMessage(subject, id, json, 0), err
 		},
 		Consumer: stream.BridgeConsumer(b.cfg.Host), Filter: "supervisor.*." + token + ".>",
 		Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },
@@ -92,7 +91,7 @@ func (b *Bridge) fence() *publish.Fence {
 		Boot: func(id string) string { // host/boot/…
 			rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
 			boot, _, _ := strings.Cut(rest, "/")
-			if boot == b.boot.String() {
+			if boot == b.life.boot.String() {
 				return ours // also if the first event shows another life
 			}
 			return boot
@@ -106,15 +105,9 @@ func (b *Bridge) fence() *publish.Fence {
 // isListener reports whether a group, a token, is a section of a bridge: our own, or the
 // ones that `supernats-bridge conf` prints.
 func (b *Bridge) isListener(group string) bool {
-	name := strings.TrimSuffix(group, logsSuffix)
-	return name == confName || name == strings.TrimSuffix(schema.Token(b.pool()), logsSuffix)
+	name := strings.TrimSuffix(group, section.LogsSuffix)
+	return name == section.Name || name == strings.TrimSuffix(schema.Token(b.life.pool()), section.LogsSuffix)
 }
-
-// The sections that `supernats-bridge conf` prints are confName and confName + logsSuffix.
-const (
-	confName   = "supernats"
-	logsSuffix = "-logs"
-)
 
 // keepProcesses notes which processes our supervisord has.
 func (b *Bridge) keepProcesses(snap *schema.Snapshot) {

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -9,9 +8,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"supernats/bridge/deathreason"
 	"supernats/bridge/publish"
+	"supernats/bridge/record"
 	"supernats/bridge/spool"
-	"supernats/bridge/supervisord"
 	"supernats/schema"
 )
 
@@ -27,18 +27,18 @@ const (
 // reader is the publisher's side of the spool. It takes what is there as one
 // batch, has the reasons of the deaths in it found out, and hands it on record
 // by record. Events wait for their reasons here, in their order, some milliseconds
-// or for as long as supervisord.DefaultLimit: supervisord was answered before.
+// or for as long as deathreason.DefaultLimit: supervisord was answered before.
 type reader struct {
 	*spool.Queue
 	// end is called when all is read; more says that there is more, or the end.
 	end     func() (more bool)
-	encoder encoder
-	reasons *supervisord.Reasons
+	encoder record.Encoder
+	reasons *deathreason.Reasons
 	metrics *metrics
 	skip    []string  // events that are not published, by name
 	batch   []decoded // what was read together; next is handed on next
 	next    int
-	deaths  []supervisord.Received // those of a batch, while it is read
+	deaths  []deathreason.Received // those of a batch, while it is read
 	arena   []byte                 // what holds the records of the batch
 	current decoded
 	msg     *nats.Msg   // the last event's message: the next one is made in its memory
@@ -52,7 +52,7 @@ type decoded struct {
 	rec   []byte
 	at    time.Time
 	event *schema.Event
-	facts *facts // of the death that the event reports, where known
+	facts *record.Facts // of the death that the event reports, where known
 }
 
 // Next implements publish.Source.
@@ -67,7 +67,7 @@ func (r *reader) Next() ([]byte, bool, error) {
 	}
 	r.current = r.batch[r.next]
 	r.next++
-	if isTable(r.current.rec) {
+	if v, _ := record.Parse(r.current.rec); v.IsTable() {
 		r.tables = append(r.tables, len(r.flying))
 	}
 	r.flying = append(r.flying, r.current.at)
@@ -94,9 +94,9 @@ func (r *reader) fill() error {
 		}
 		r.arena = append(r.arena, rec...)
 		d := decoded{rec: r.arena[len(r.arena)-len(rec) : len(r.arena) : len(r.arena)]}
-		if at, event, f, err := r.encoder.decode(d.rec); err == nil && event != nil {
+		if at, event, f, err := r.encoder.Decode(d.rec); err == nil && event != nil {
 			d.at, d.event, d.facts = at, event, f
-			r.deaths = append(r.deaths, f.received(event, at))
+			r.deaths = append(r.deaths, received(f, event, at))
 		}
 		r.batch = append(r.batch, d)
 	}
@@ -104,7 +104,7 @@ func (r *reader) fill() error {
 		r.reasons.Explain(context.Background(), r.deaths) // bounded by its own limit
 	}
 	for i := range r.batch {
-		r.batch[i].facts.apply(r.batch[i].event)
+		r.batch[i].facts.Apply(r.batch[i].event)
 	}
 	return nil
 }
@@ -142,15 +142,6 @@ func (r *reader) Ack(n int, seq uint64) error {
 	return r.Queue.Ack(n, seq)
 }
 
-// isTable reports whether a record is a process table.
-func isTable(rec []byte) bool {
-	if len(rec) < recordHead || rec[0] != kindMessage {
-		return false
-	}
-	_, body, _ := bytes.Cut(rec[recordHead:], []byte("\n"))
-	return bytes.HasPrefix(body, []byte(schema.SnapshotPrefix))
-}
-
 // Rewind implements publish.Source.
 func (r *reader) Rewind() error {
 	r.forget()
@@ -169,11 +160,19 @@ func (r *reader) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 		if r.msg == nil || cap(r.msg.Data) > keepBytes {
 			r.msg = new(nats.Msg)
 		}
-		return r.encoder.event(r.msg, r.current.event, r.current.at, maxPayload)
+		return r.encoder.EncodeEvent(r.msg, r.current.event, r.current.at, maxPayload)
 	}
 	return r.encoder.Encode(rec, maxPayload)
 }
 
 func (r *reader) skips(event string) bool {
 	return slices.ContainsFunc(r.skip, func(name string) bool { return schema.Is(event, name) })
+}
+
+// received is an event for the search of reasons, with what the kernel said.
+func received(f *record.Facts, e *schema.Event, at time.Time) deathreason.Received {
+	if f == nil {
+		return deathreason.Received{Event: e, At: at}
+	}
+	return deathreason.Received{Event: e, At: at, Kernel: f.Exit}
 }

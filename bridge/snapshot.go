@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"supernats/schema"
+	"supernats/schema/repeat"
 )
 
 // Reasons why a snapshot is taken.
@@ -62,7 +63,7 @@ func (b *Bridge) snapshots(ctx context.Context) {
 			b.compareTables()
 			continue
 		}
-		if !sleep(ctx, time.Until(earliest)) {
+		if !repeat.Sleep(ctx, time.Until(earliest)) {
 			return
 		}
 
@@ -82,21 +83,6 @@ func (b *Bridge) snapshotWaits(now time.Time) bool {
 // afterSnapshot is when the next one may be taken.
 func afterSnapshot(begun, ended time.Time) time.Time {
 	return ended.Add(max(snapshotLeast, snapshotPart*ended.Sub(begun)))
-}
-
-// sleep waits, and reports whether ctx has not ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 // wantSnapshot asks for a snapshot without waiting for it.
@@ -125,24 +111,22 @@ func (b *Bridge) snapshot(ctx context.Context, reason string) {
 	b.serverAnswered()
 	b.reasons.Know(snap.Processes)
 	b.keepProcesses(snap)
-	b.lives.Load().know(snap.Processes)
+	b.deaths.Know(snap.Processes)
 	b.reasons.Follow(ctx)
 	b.table.Answer(snap.Processes)
 	b.unheard.answer(b.table.Due(), snap.Processes)
 	now := time.Now()
-	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, b.boot.String(), serial, reason
+	snap.Host, snap.Boot, snap.Serial, snap.Reason = b.cfg.Host, b.life.boot.String(), serial, reason
 	ce := snap.Envelope(now)
 	json, err := schema.Marshal(ce)
 	if err != nil {
 		b.log.Error().Err(err).Msg("snapshot cannot be encoded")
 		return
 	}
-	if b.spool.Used() > shedAbove {
+	if b.journal.spool.Load().Used() > shedAbove {
 		return // the next one tells the same
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.spool.Append(appendMessage(nil, now, b.boot.load(), b.header, schema.SnapshotSubject(b.cfg.Host), ce.ID, json)); err != nil {
+	if err := b.journal.appendMessage(now, schema.SnapshotSubject(b.cfg.Host), ce.ID, json); err != nil {
 		if b.snapshotFails.Failed(err) {
 			b.log.Warn().Err(err).Msg("snapshot cannot be stored")
 		}
@@ -164,14 +148,14 @@ func (b *Bridge) serverTrouble(err error) {
 		b.log.Debug().Err(err).Msg("supervisord's XML-RPC has not answered in time")
 		return
 	}
-	b.troubles.raise(troubleXMLRPC, "supervisord's XML-RPC does not answer, no process tables: "+err.Error(),
+	b.troubles.Raise(troubleXMLRPC, "supervisord's XML-RPC does not answer, no process tables: "+err.Error(),
 		"check that supervisord's configuration has a [unix_http_server] and [rpcinterface:supervisor] and that this user may open its socket; or set --server-url")
 }
 
 // serverAnswered says that it does.
 func (b *Bridge) serverAnswered() {
 	b.calls.timeouts.Store(0)
-	b.troubles.clear(troubleXMLRPC)
+	b.troubles.Clear(troubleXMLRPC)
 }
 
 func isTimeout(err error) bool {
@@ -192,7 +176,7 @@ func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-b.section.done:
+		case <-b.section.Done():
 		}
 		if b.sees(schema.ProcessStateExited) {
 			b.reasons.Run(ctx)

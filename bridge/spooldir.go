@@ -164,13 +164,14 @@ func (c Config) Spools() (found []string, err error) {
 // describeSpool says in a record of ourselves where events wait.
 func (b *Bridge) describeSpool(rec *schema.Bridge) {
 	rec.Spool = schema.SpoolMemory
-	if b.spool == nil {
+	queue := b.journal.spool.Load()
+	if queue == nil {
 		return
 	}
-	rec.Instance = b.spool.Instance()
-	if dir := b.spool.Dir(); dir != "" {
+	rec.Instance = queue.Instance()
+	if dir := queue.Dir(); dir != "" {
 		rec.Settings["spool-dir"] = dir
-		if b.spool.Stats().Disk == nil {
+		if queue.Stats().Disk == nil {
 			rec.Spool = schema.SpoolDisk
 		}
 	}

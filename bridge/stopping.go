@@ -94,7 +94,7 @@ func (b *Bridge) lastRecords() {
 	b.keepTable()
 	msg, err := b.ownRecord(schema.BridgeStopping, time.Now())
 	if err == nil {
-		_, err = b.append(msg, nil, false)
+		_, err = b.journal.append(msg, nil, false)
 	}
 	if err != nil {
 		b.log.Error().Err(err).Msg("the record of the stop cannot be stored")
@@ -102,7 +102,7 @@ func (b *Bridge) lastRecords() {
 }
 
 func (b *Bridge) storeLastLosses() {
-	if err := b.tellLosses(); err != nil {
+	if err := b.journal.storeLosses(); err != nil {
 		b.log.Error().Err(err).Msg("losses cannot be stored")
 	}
 }

@@ -3,8 +3,6 @@ package bridge
 import (
 	"time"
 
-	"supernats/bridge/eventlistener"
-	"supernats/bridge/proctable"
 	"supernats/schema"
 )
 
@@ -34,13 +32,9 @@ func (u *unheard) answer(due bool, processes []schema.SnapshotProcess) {
 // settled returns a channel that receives when it is time to compare.
 func (u *unheard) settled() <-chan time.Time { return u.timer }
 
-func tableEvent(boot string, h *eventlistener.Header, payload []byte, at time.Time) proctable.Event {
-	return proctable.Event{Boot: boot, Name: h.Event, Pool: h.Pool, Serial: h.Serial, PoolSerial: h.PoolSerial, Payload: payload, At: at}
-}
-
 // keepTable keeps the table for the next run, if there is a spool to keep it in.
 func (b *Bridge) keepTable() {
-	dir := b.keepDir()
+	dir := b.life.keptIn()
 	if dir == "" {
 		return
 	}
@@ -55,11 +49,9 @@ func (b *Bridge) compareTables() {
 	loss := b.table.Compare(b.unheard.first, b.sees(schema.ProcessStateStarting), b.sees(schema.ProcessStateExited))
 	b.unheard = unheard{}
 	if loss != nil {
-		b.mu.Lock()
-		b.losses.open = append(b.losses.open, loss)
-		b.mu.Unlock()
-		if b.tellLosses() != nil {
-			b.noteLoss()
+		b.journal.addLoss(loss)
+		if b.journal.storeLosses() != nil {
+			b.journal.noteLosses()
 			return
 		}
 	}

@@ -1,18 +1,14 @@
 package consumer
 
 import (
-	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/bmatcuk/doublestar/v4"
 
 	"supernats/schema"
 	"supernats/schema/stream"
 )
 
-// Filter chooses events by globs (*, ?, [a-z], {a,b}); an empty list lets
-// everything through.
+// Filter chooses events by globs, see schema.Glob. An empty list lets all pass.
 type Filter struct {
 	Hosts, Groups, Processes []string
 	// Events are supervisor's names, abstract ones too, or globs of them.
@@ -23,8 +19,8 @@ type Filter struct {
 func (f Filter) Check() error {
 	for _, list := range [][]string{f.Hosts, f.Groups, f.Processes, f.Events} {
 		for _, glob := range list {
-			if !doublestar.ValidatePattern(glob) {
-				return fmt.Errorf("%q is no glob; allowed are names with *, ?, [a-z] and {a,b}", glob)
+			if _, err := schema.ParseGlob(glob); err != nil {
+				return err
 			}
 		}
 	}
@@ -33,38 +29,43 @@ func (f Filter) Check() error {
 
 // Match reports whether an event passes.
 func (f Filter) Match(e *schema.Event) bool {
-	return MatchAny(f.Hosts, e.Host) && MatchAny(f.Groups, e.Group) && MatchAny(f.Processes, e.Process) &&
-		(len(f.Events) == 0 || slices.ContainsFunc(f.Events, func(want string) bool {
-			return schema.Is(e.Event, want) || Glob(want, e.Event)
-		}))
+	return schema.MatchAny(f.Hosts, e.Host) && schema.MatchAny(f.Groups, e.Group) &&
+		schema.MatchAny(f.Processes, e.Process) && f.matchEvent(e.Event)
 }
 
-// MatchAny reports whether a name matches one of the globs, or there are none.
-func MatchAny(globs []string, name string) bool {
-	return len(globs) == 0 || slices.ContainsFunc(globs, func(g string) bool { return Glob(g, name) })
+func (f Filter) matchEvent(name string) bool {
+	return len(f.Events) == 0 || slices.ContainsFunc(f.Events, func(event string) bool {
+		return schema.Is(name, event) || schema.MatchGlob(event, name)
+	})
 }
 
-// Glob reports whether a name matches a glob, which is written for any text: '/'
-// is a character like others.
-func Glob(glob, name string) bool {
-	const slash = "\x00"
-	return doublestar.MatchUnvalidated(strings.ReplaceAll(glob, "/", slash), strings.ReplaceAll(name, "/", slash))
-}
-
-// Subjects returns what to subscribe to: a superset of what passes, as small as
-// can be told without globs.
+// Subjects returns what to subscribe to: all that passes, and as little else as can be
+// said without globs.
 func (f Filter) Subjects() []string {
-	one := func(list []string) string {
-		if len(list) == 1 && !strings.ContainsAny(list[0], `*?[{\`) {
-			return schema.Token(list[0])
-		}
-		return "*"
+	names := schema.EventPrefix + onlyToken(f.Hosts) + "." + onlyToken(f.Groups) + "." + onlyToken(f.Processes) + "."
+	kinds := f.kinds()
+	if names == schema.EventPrefix+"*.*.*." && kinds[">"] {
+		return []string{stream.AllEvents}
 	}
-	kinds := make(map[string]bool)
+
+	var subjects []string
+	for kind := range kinds {
+		// Subjects of one consumer must not overlap.
+		if family, _, _ := strings.Cut(kind, "."); kind == family+".>" || !kinds[family+".>"] {
+			subjects = append(subjects, names+kind)
+		}
+	}
+	slices.Sort(subjects)
+	return subjects
+}
+
+// kinds are the last two tokens of the subjects, or ">" for all.
+func (f Filter) kinds() map[string]bool {
+	kinds := map[string]bool{}
 	for _, event := range f.Events {
 		switch {
-		case strings.ContainsAny(event, `*?[{\`) || event == "EVENT":
-			kinds[">"] = true
+		case schema.HasGlobSigns(event) || event == "EVENT":
+			return map[string]bool{">": true}
 		case event == schema.RemoteCommunication:
 			kinds["remote_communication.>"] = true
 		case slices.Contains(schema.Families(), event):
@@ -76,20 +77,17 @@ func (f Filter) Subjects() []string {
 			kinds[family+"."+kind] = true
 		}
 	}
-	if len(kinds) == 0 || kinds[">"] {
-		kinds = map[string]bool{">": true}
+
+	if len(kinds) == 0 {
+		kinds[">"] = true
 	}
-	prefix := schema.EventPrefix + one(f.Hosts) + "." + one(f.Groups) + "." + one(f.Processes) + "."
-	if prefix == schema.EventPrefix+"*.*.*." && kinds[">"] {
-		return []string{stream.AllEvents}
+	return kinds
+}
+
+// onlyToken is the token of the only name of a list, or a wildcard.
+func onlyToken(list []string) string {
+	if len(list) == 1 && !schema.HasGlobSigns(list[0]) {
+		return schema.Token(list[0])
 	}
-	var subjects []string
-	for kind := range kinds {
-		// Subjects of one consumer must not overlap.
-		if family, _, _ := strings.Cut(kind, "."); kind == family+".>" || !kinds[family+".>"] {
-			subjects = append(subjects, prefix+kind)
-		}
-	}
-	slices.Sort(subjects)
-	return subjects
+	return "*"
 }

@@ -15,7 +15,7 @@ import (
 func TestFilterCheck(t *testing.T) {
 	for _, bad := range []string{"[", "[a", "a{b", `a\`, "[]", "{a,b"} {
 		for _, f := range []consumer.Filter{{Hosts: []string{"ok", bad}}, {Groups: []string{bad}}, {Processes: []string{bad}}, {Events: []string{bad}}} {
-			if err := f.Check(); err == nil || !strings.Contains(err.Error(), "allowed are names with *, ?, [a-z] and {a,b}") {
+			if err := f.Check(); err == nil || !strings.Contains(err.Error(), "want a name with *, ?, [a-z] and {a,b}") {
 				t.Errorf("%+v: %v", f, err)
 			}
 		}

@@ -22,26 +22,52 @@ type arrow struct {
 }
 
 var arrows = []arrow{
-	{`schema`, ``, `-`},
+	{`schema`, `schema/internal/.*`, `-`},
+	{`schema/internal/.*`, `schema/internal/.*`, `-`},
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
-	{`schema/httplimit`, ``, `-`},
+	{`schema/(httplimit|secretfile)`, ``, `-`},
 	{`schema/repeat`, ``, `github.com/rs/zerolog`},
 	{`schema/program`, ``, ``},
-	{`schema/secretfile`, ``, `-`},
+
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool)?`, ``},
+	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool|/record|/section)?`, ``},
 	{`bridge/(eventlistener|spool)`, ``, `-`},
+	{`bridge/ledger`, `schema`, `-`},
+	// A record holds an event's header line, and its messages are made for a publisher.
+	{`bridge/record`, `schema(/stream)?|bridge/(eventlistener|publish)`, ``},
+	// The facts of a death come from the kernel by three ways, and go into a record.
+	{`bridge/deaths`, `schema(/repeat)?|bridge/(eventlistener|record|deathwatch|oom|look)`, ``},
+	// The section is one of supervisord's configuration.
+	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
+	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
+	{`bridge/deathreason/ownlog`, `schema`, `-`},
+	{`bridge/deathreason/programlog`, `schema|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
+	{`bridge/supervisordconf`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
+
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
-	{`consumer/(rules|state|web|metrics)`, `schema`, ``},
+	{`consumer/(rules|state)`, `schema`, ``},
+	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
+	{`consumer/wording`, `schema`, `-`},
+	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/letter)?`, ``},
+	{`consumer/health`, `schema/repeat`, ``},
 	{`consumer/fit`, `schema`, `-`},
 	{`consumer/records`, `schema(/stream|/repeat)?|consumer/fit`, ``},
-	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
-	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/notify`, ``},
-	{`consumer/chaos`, ``, ``}, // nothing but tests
-	{`consumer/health`, `schema/repeat`, ``},
+	{`consumer/config/strict`, ``, `github.com/goccy/go-yaml.*`},
+	{`consumer/config`, `schema.*|consumer/(config/strict|embedded|rules|state|notify.*)`, ``},
+	{`consumer/(embedded|lease)`, `schema.*|consumer/health`, ``},
+	{`consumer/source`, `schema/stream|consumer(/records)?`, ``},
+	{`consumer/silences`, `schema(/stream)?`, ``},
+	{`consumer/outbox`, `schema(/stream)?|consumer/(alerts|fit|health|source)`, ``},
+	{`consumer/deliver/inbox`, `schema(/stream)?|consumer/(fit|health|records|source)`, ``},
+	{`consumer/deliver`, `schema(/stream|/repeat)?|consumer(/(deliver/inbox|health|lease|notify))?`, ``},
+	{`consumer/intake/machine`, `schema|consumer(/(alerts|fit|notify|rules|state))?`, ``},
+	{`consumer/intake`, `schema(/stream|/repeat)?|consumer(/(alerts|health|intake/machine|outbox|records|rules|silences|source|state))?`, ``},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|state)`, ``},
+	{`consumer/(inspect|terminal)`, `schema.*|consumer/(state|wording)`, ``},
+	{`consumer/doctor`, `schema.*|consumer/(app|config|inspect|rules|state|wording)`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|intake|rules|state|terminal|wording)`, ``},
+	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }
 

@@ -1,19 +1,35 @@
-package schema
+package schema_test
 
-import "testing"
+import (
+	"testing"
+
+	"supernats/schema"
+)
 
 func TestProcessOf(t *testing.T) {
-	for payload, want := range map[string]struct {
-		name ProcessName
-		pid  int
+	for _, c := range []struct {
+		payload string
+		name    schema.ProcessName
+		pid     int
 	}{
-		"processname:p groupname:g from_state:RUNNING expected:0 pid:7": {ProcessName{"g", "p"}, 7},
-		"processname:my.app-weird*>é groupname: from_state:x pid:7\n":   {ProcessName{"my.app-weird*>é", "my.app-weird*>é"}, 7},
-		"processname:p groupname:g from_state:STARTING tries:1\npid:7":  {ProcessName{"g", "p"}, 0},
-		"": {},
+		{
+			payload: "processname:p groupname:g from_state:RUNNING expected:0 pid:7",
+			name:    schema.ProcessName{Group: "g", Process: "p"},
+			pid:     7,
+		},
+		{
+			payload: "processname:my.app-weird*>é groupname: from_state:x pid:7\n",
+			name:    schema.ProcessName{Group: "my.app-weird*>é", Process: "my.app-weird*>é"},
+			pid:     7,
+		},
+		{
+			payload: "processname:p groupname:g from_state:STARTING tries:1\npid:7",
+			name:    schema.ProcessName{Group: "g", Process: "p"},
+		},
+		{payload: ""},
 	} {
-		if name, pid := ProcessOf([]byte(payload)); name != want.name || pid != want.pid {
-			t.Errorf("%q: %+v %d, want %+v", payload, name, pid, want)
+		if name, pid := schema.ProcessOf([]byte(c.payload)); name != c.name || pid != c.pid {
+			t.Errorf("%q: %+v %d, want %+v %d", c.payload, name, pid, c.name, c.pid)
 		}
 	}
 }

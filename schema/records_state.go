@@ -133,6 +133,16 @@ type HostLife struct {
 	Clock *HostClock `json:"clock,omitempty"`
 }
 
+// Life returns the life of a boot, nil if there is none.
+func (h *HostRecord) Life(boot string) *HostLife {
+	for i := range h.Lives {
+		if h.Lives[i].Boot == boot {
+			return &h.Lives[i]
+		}
+	}
+	return nil
+}
+
 // Heard returns when one of the lives of a host was heard the last time or, if that is
 // later, since when it would have been beside another one that is.
 func (h *HostRecord) Heard(l *HostLife) time.Time {
@@ -143,6 +153,18 @@ func (h *HostRecord) Heard(l *HostLife) time.Time {
 		}
 	}
 	return at
+}
+
+// SilentAfter is how long nothing may come from a host, or from one of several
+// supervisords of it, until what was known of its processes is known no more: its bridge
+// publishes a snapshot every minute.
+const SilentAfter = 3 * time.Minute
+
+// HasLost reports whether nothing is known any more of what one of the lives of a host
+// runs: its supervisord was killed, or it has been silent for longer than after while
+// another one was heard.
+func (h *HostRecord) HasLost(l *HostLife, after time.Duration) bool {
+	return l.SupervisorState == SupervisorGone || h.LastSeen.Sub(h.Heard(l)) > after
 }
 
 // SaidGoodbye reports whether a host is not expected to come back: its supervisord has

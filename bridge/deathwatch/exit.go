@@ -19,19 +19,45 @@ func (w *Watch) Add(pid int, name Name) {
 	defer w.unlock()
 
 	w.catchUp()
-	p := w.alive[pid]
-	if p == nil && !w.closed {
+	if w.alive[pid] == nil && !w.closed {
 		if started, ours := w.ours(pid); ours {
-			p = w.add(pid, started, false)
+			w.add(pid, started, false)
 		}
 	}
-	if list := w.kept[pid]; p == nil && len(list) > 0 {
-		p = list[len(list)-1] // it is over already
-	}
-	if p != nil && (p.name == Name{} || !p.reaped) {
-		p.name = name
+	if p := w.named(pid, name); p != nil {
+		p.name, p.running = name, true
 		w.starts.bind(name, p)
 	}
+}
+
+// named returns the process that an event means with a program's name and a process id,
+// nil where that is ambiguous. While the event stood in supervisord's buffer the number
+// may have been used again, and the ends of both are kept. Events come in the order of
+// what they are about, so it is the oldest that has the name. mu is held.
+func (w *Watch) named(pid int, name Name) *process {
+	alive := w.alive[pid]
+	if alive != nil && alive.running {
+		return nil // a process table shows it again
+	}
+	var fitting []*process
+	for _, p := range append(slices.Clone(w.kept[pid]), alive) {
+		if p != nil && !p.running && (p.name == name || p.name == Name{}) {
+			fitting = append(fitting, p)
+		}
+	}
+	for _, p := range fitting {
+		if p.name == name && !p.loose {
+			return p
+		}
+	}
+
+	switch {
+	case len(fitting) == 1:
+		return fitting[0]
+	case len(fitting) == 0 && len(w.kept[pid]) == 0:
+		return alive // its variables have another name
+	}
+	return nil
 }
 
 // ours reports whether a process is a child of supervisord, and when it was started:
@@ -84,28 +110,41 @@ func (w *Watch) Exit(pid int, name Name) (Exit, bool) {
 	if p := w.alive[pid]; p != nil {
 		w.settleFor(p)
 	}
-	var found []*process
-	for _, p := range w.kept[pid] {
-		if p.name == name || p.name == (Name{}) {
-			found = append(found, p)
-		}
-	}
-	if len(found) == 0 {
+	p := w.endOf(pid, name)
+	if p == nil {
 		return Exit{}, false
-	}
-
-	p := found[0]
-	for _, other := range found[1:] {
-		if other.status != p.status || other.known != p.known {
-			for _, p := range found {
-				w.drop(p)
-			}
-			return Exit{}, false
-		}
 	}
 	w.starts.bind(name, p)
 	w.take(p, name)
 	return p.exit(), true
+}
+
+// endOf returns the end of a process by its number, nil where that is ambiguous: of ends
+// with one number the oldest that is the program's own, or one of those without a name,
+// if they are all the same. mu is held.
+func (w *Watch) endOf(pid int, name Name) *process {
+	var fitting []*process
+	for _, p := range w.kept[pid] {
+		switch {
+		case p.name == name && (p.running || !p.loose):
+			return p
+		case p.name == name, p.name == Name{}:
+			fitting = append(fitting, p)
+		}
+	}
+	if len(fitting) == 0 {
+		return nil
+	}
+
+	for _, p := range fitting {
+		if p.status != fitting[0].status || p.known != fitting[0].known {
+			for _, p := range fitting {
+				w.drop(p)
+			}
+			return nil
+		}
+	}
+	return fitting[0]
 }
 
 // ExitNamed returns how the process with a name ended, once, for an event without a

@@ -170,6 +170,46 @@ func TestNumberUsedAgain(t *testing.T) {
 	}
 }
 
+// While an event stands in supervisord's buffer its number may be used again: events come
+// in the order of the deaths, so a program's own oldest end is the one that is meant.
+func TestNumberUsedAgainBeforeItsEvent(t *testing.T) {
+	other := Name{Group: "g", Process: "other"}
+	w := nobody(t)
+	w.ended(10, app, 1)
+	w.ended(10, app, 2)
+	w.ended(10, other, 3)
+	w.ended(10, app, 4)
+	for _, want := range []struct {
+		name Name
+		code int
+	}{{app, 1}, {app, 2}, {other, 3}, {app, 4}} {
+		w.Add(10, want.name) // its RUNNING
+		if exit, ok := w.Exit(10, want.name); !ok || exit.Status.ExitStatus() != want.code {
+			t.Errorf("%v: %+v %v instead of %d", want.name, exit, ok, want.code)
+		}
+	}
+
+	w.ended(11, Name{}, 1) // of no event, or of this one
+	w.ended(11, app, 2)
+	w.Add(11, app)
+	if exit, ok := w.Exit(11, app); !ok || exit.Status.ExitStatus() != 2 {
+		t.Errorf("with a name: %+v %v", exit, ok)
+	}
+	w.ended(12, Name{}, 1)
+	w.ended(12, Name{}, 2)
+	w.Add(12, app)
+	if exit, ok := w.Exit(12, app); ok {
+		t.Errorf("without names: %+v of two", exit)
+	}
+	w.ended(13, app, 1)
+	w.Gap() // its event may be among those that were lost
+	w.ended(13, app, 2)
+	w.Add(13, app)
+	if exit, ok := w.Exit(13, app); !ok || exit.Status.ExitStatus() != 2 {
+		t.Errorf("after a gap: %+v %v", exit, ok)
+	}
+}
+
 // More processes than descriptors: the rest is counted, and watched when there is room.
 func TestFewFiles(t *testing.T) {
 	each(t, func(t *testing.T, mode func(*Config)) {

@@ -55,6 +55,8 @@ type process struct {
 	// name is zero while it is not known; asked is how often its variables were read.
 	name  Name
 	asked int
+	// running is set when an event has named it: supervisord took it for RUNNING.
+	running bool
 	// stopping is set when it has been asked to stop: nobody waits for its death.
 	// pending is set when somebody does.
 	stopping, pending bool

@@ -1,13 +1,11 @@
-// Package supervisord finds out what supervisord's events do not say: the process
-// table, why a process died and what it wrote last. Logs are read as files where that
-// is possible: supervisord may answer nothing when it counts, for it is being stopped.
-// The rest is asked for over XML-RPC.
+// Package supervisord asks a supervisord over XML-RPC: its process table, its own log and
+// the ends of its programs' logs.
 //
-// supervisord is one thread: while it answers it hands out no events. So every
-// question is put for many processes at once (system.multicall), answers are
-// limited in size and time, and nothing here is ever on the path of a
-// listener's answer. When supervisord is slow, gone or does not tell, callers
-// get what is known, and are not held up for longer than they said.
+// supervisord is one thread: while it answers it hands out no events. So every question
+// is put for many processes at once (system.multicall), answers are bounded in size and
+// time (Config), and no caller may wait for one before he answers supervisord as a
+// listener. When supervisord is slow or gone a call ends with an error, after
+// Config.Timeout or with its context; nothing is repeated and nothing is kept.
 package supervisord
 
 import (
@@ -75,6 +73,9 @@ type Fault struct {
 	Code   int
 	String string
 }
+
+// ShuttingDown reports that supervisord is stopping or restarting.
+func (f *Fault) ShuttingDown() bool { return f.Code == FaultShutdownState }
 
 func (f *Fault) Error() string {
 	return fmt.Sprintf("supervisord answers fault %d: %s", f.Code, f.String)

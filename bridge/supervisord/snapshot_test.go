@@ -1,7 +1,6 @@
 package supervisord
 
 import (
-	"bytes"
 	"errors"
 	"net"
 	"os"
@@ -10,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 )
 
 func TestSnapshot(t *testing.T) {
@@ -24,7 +22,7 @@ func TestSnapshot(t *testing.T) {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	f := start(t, `
+	s := supervisordtest.Start(t, `
 [inet_http_server]
 port=`+addr+`
 username=operator
@@ -46,18 +44,19 @@ startretries=0
 [program:never]
 command=cat
 autostart=false
+[program:another]
+command=cat
 `)
-	f.collect(t, "FATAL and EXITED", func(e []Received) bool {
-		return count(e, schema.ProcessStateFatal) == 1 && count(e, schema.ProcessStateExited) == 1
-	})
+	s.WaitLog(t, "entered FATAL state", 1)
+	s.WaitLog(t, "exited: ", 1)
 
-	t.Run("unix", func(t *testing.T) { checkSnapshot(t, f, f.client(t)) })
+	t.Run("unix", func(t *testing.T) { checkSnapshot(t, s, clientOf(t, s)) })
 	for _, url := range []string{"http://" + addr, "http://" + addr + "/RPC2"} {
 		c := newClient(t, Config{URL: url, Username: "operator", Password: "s3cr et:é"})
-		t.Run(url, func(t *testing.T) { checkSnapshot(t, f, c) })
+		t.Run(url, func(t *testing.T) { checkSnapshot(t, s, c) })
 	}
 	c := newClient(t, Config{URL: "http://operator:s3cr%20et%3A%C3%A9@" + addr, Username: "other", Password: "wrong"})
-	t.Run("user in the URL", func(t *testing.T) { checkSnapshot(t, f, c) })
+	t.Run("user in the URL", func(t *testing.T) { checkSnapshot(t, s, c) })
 	for _, cfg := range []Config{{URL: "http://" + addr}, {URL: "http://operator:wrong@" + addr}, {URL: "http://" + addr, Username: "other"}} {
 		if _, _, err := newClient(t, cfg).Snapshot(t.Context()); !errors.Is(err, ErrUnauthorized) {
 			t.Errorf("%+v: %v", cfg, err)
@@ -65,13 +64,27 @@ autostart=false
 	}
 }
 
-func checkSnapshot(t *testing.T, f *fixture, c *Client) {
+func clientOf(tb testing.TB, s *supervisordtest.Supervisord) *Client {
+	tb.Helper()
+	return newClient(tb, Config{URL: "unix://" + s.Dir + "/supervisor.sock"})
+}
+
+func newClient(tb testing.TB, cfg Config) *Client {
+	tb.Helper()
+	c, err := New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+func checkSnapshot(t *testing.T, s *supervisordtest.Supervisord, c *Client) {
 	t.Helper()
 	snap, pid, err := c.Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := os.ReadFile(f.Dir + "/supervisord.pid"); err != nil || strings.TrimSpace(string(b)) != strconv.Itoa(pid) {
+	if b, err := os.ReadFile(s.Dir + "/supervisord.pid"); err != nil || strings.TrimSpace(string(b)) != strconv.Itoa(pid) {
 		t.Errorf("pid %d, not %q, %v", pid, b, err)
 	}
 	if snap.Server != "supervisor" || snap.SupervisorState != "RUNNING" || !strings.HasPrefix(snap.SupervisorVersion, "4.") {
@@ -96,60 +109,36 @@ func checkSnapshot(t *testing.T, f *fixture, c *Client) {
 	if len(got) != 6 {
 		t.Errorf("%d processes", len(got))
 	}
-	snap.Host, snap.Boot, snap.Serial, snap.Reason = "host", testBoot, 1, "start"
-	validate(t, "snapshot", snap.Envelope(time.Now()))
-}
-
-// validate checks a record against its JSON Schema.
-func validate(tb testing.TB, name string, v any) {
-	tb.Helper()
-	path := "../../schema/" + name + ".schema.json"
-	file, err := os.Open(path)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer file.Close()
-	doc, err := jsonschema.UnmarshalJSON(file)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	if err := compiler.AddResource(path, doc); err != nil {
-		tb.Fatal(err)
-	}
-	b, err := schema.Marshal(v)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := compiler.MustCompile(path).Validate(instance); err != nil {
-		tb.Errorf("%s: %v", b, err)
-	}
+	snap.Host, snap.Boot, snap.Serial, snap.Reason = "host", "0123456789abcdef", 1, "start"
+	schematest.Validate(t, "snapshot", snap.Envelope(time.Now()))
 }
 
 // TestSnapshotAtShutdown: from the moment that it is told to stop, supervisord
 // answers nothing but that (rpcinterface.py _update).
 func TestSnapshotAtShutdown(t *testing.T) {
 	t.Parallel()
-	f := start(t, `
+	if testing.Short() {
+		t.Skip("-short: needs a supervisord")
+	}
+	dir := supervisordtest.Dir(t)
+	if err := supervisordtest.WriteConf(dir, "supervisor", `
 [program:stubborn]
 command=sh -c "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 stopwaitsecs=3
-stdout_logfile=DIR/stubborn.log
+stdout_logfile=`+dir+`/stubborn.log
 startsecs=0
-`)
+`); err != nil {
+		t.Fatal(err)
+	}
+	s := supervisordtest.StartIn(t, dir)
 	supervisordtest.Wait(t, 20*time.Second, func() bool {
-		b, _ := os.ReadFile(f.Dir + "/stubborn.log")
+		b, _ := os.ReadFile(s.Dir + "/stubborn.log")
 		return string(b) == "ready\n"
 	}, "the program")
 	stopped := make(chan error, 1)
-	go func() { stopped <- f.Stop() }()
-	f.WaitLog(t, " to die", 1)
-	_, _, err := f.client(t).Snapshot(t.Context())
+	go func() { stopped <- s.Stop() }()
+	s.WaitLog(t, " to die", 1)
+	_, _, err := clientOf(t, s).Snapshot(t.Context())
 	var fault *Fault
 	if !errors.As(err, &fault) || fault.Code != FaultShutdownState {
 		t.Error(err)

@@ -23,7 +23,13 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"supernats/consumer/config"
+	"supernats/consumer/deliver"
+	"supernats/consumer/deliver/inbox"
+	"supernats/consumer/embedded"
 	"supernats/consumer/health"
+	"supernats/consumer/intake"
+	"supernats/consumer/lease"
 	"supernats/consumer/rules"
 	"supernats/schema/repeat"
 	"supernats/schema/stream"
@@ -32,20 +38,20 @@ import (
 // App is the daemon.
 type App struct {
 	// cfg is what it was started with. What a reload changes is in plan.
-	cfg      Config
+	cfg      config.Config
 	options  Options
 	instance string
 	log      zerolog.Logger
 	health   *health.Health
-	store    *storeWatch
-	server   atomic.Pointer[embeddedServer] // nil: it is somebody else's
+	store    *embedded.StoreWatch
+	server   atomic.Pointer[embedded.Server] // nil: it is somebody else's
 	ready    chan struct{}
 	plan     atomic.Pointer[plan]
 	reloaded chan struct{} // holds one value: plan was replaced
 	rebuilt  bool
 	again    chan struct{} // holds one value: what is on NATS is not what it was
 	isActive atomic.Bool
-	queues   queues
+	queues   inbox.Memory
 	said     sync.Map      // what sayOnce has logged
 	reported repeat.Errors // what a connection reports
 	// reloading lets one reload at a time read the file.
@@ -58,14 +64,14 @@ type App struct {
 	announced, deaf           atomic.Bool
 	// memory is what the reading of events knows, over the times for which this instance
 	// is the active one without another one between. It belongs to active.
-	memory *events
+	memory *intake.Reader
 }
 
 // Options of a daemon beside its configuration.
 type Options struct {
 	Version string
 	// Load reads the configuration again; nil if there is no file.
-	Load func() (Config, error)
+	Load func() (config.Config, error)
 	// Rebuild makes the states anew from the stream first.
 	Rebuild bool
 	Log     zerolog.Logger
@@ -74,13 +80,21 @@ type Options struct {
 // plan is what a reload replaces: all that can be wrong with it is found out
 // before.
 type plan struct {
-	cfg       Config
+	cfg       config.Config
 	set       *rules.Set
-	receivers []addressee
+	receivers []deliver.Addressee
+}
+
+// intake is what the plan says of the reading of events.
+func (p *plan) intake() intake.Plan {
+	return intake.Plan{
+		Rules: p.set, Limits: p.cfg.Limits.Fleet(),
+		MaxAge: time.Duration(p.cfg.MaxAge), ForgetAfter: time.Duration(p.cfg.ForgetAfter),
+	}
 }
 
 // New checks the configuration; an error is one of the settings.
-func New(cfg Config, o Options) (*App, error) {
+func New(cfg config.Config, o Options) (*App, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("find out the hostname: %w", err)
@@ -92,7 +106,7 @@ func New(cfg Config, o Options) (*App, error) {
 		stuckAfter: stuckAfter, readyPatience: readyPatience,
 	}
 	a.health = health.New(a.log)
-	a.store = newStoreWatch(a.health, a.log)
+	a.store = embedded.NewStoreWatch(a.health, a.log)
 	p, err := a.prepare(cfg)
 	if err != nil {
 		return nil, err
@@ -101,19 +115,17 @@ func New(cfg Config, o Options) (*App, error) {
 	return a, nil
 }
 
-func (a *App) prepare(cfg Config) (*plan, error) {
-	if err := cfg.validate(); err != nil {
-		return nil, err
-	}
-	set, err := compile(cfg)
+// prepare does all of a reload that can fail.
+func (a *App) prepare(cfg config.Config) (*plan, error) {
+	valid, err := cfg.Plan()
 	if err != nil {
 		return nil, err
 	}
-	receivers, err := a.addressees(cfg)
+	receivers, err := a.addressees(&valid.Config)
 	if err != nil {
 		return nil, err
 	}
-	return &plan{cfg, set, receivers}, nil
+	return &plan{cfg: valid.Config, set: valid.Rules, receivers: receivers}, nil
 }
 
 var errNoFile = errors.New("there is no configuration file to reload (-c FILE)")
@@ -132,7 +144,7 @@ func (a *App) Reload() error {
 		if err != nil {
 			return err
 		}
-		if key := cfg.needsRestart(a.cfg); key != "" {
+		if key := cfg.NeedsRestart(a.cfg); key != "" {
 			a.log.Warn().Str("key", key).Msg("this change has no effect before a restart")
 		}
 		p, err := a.prepare(cfg)
@@ -140,7 +152,7 @@ func (a *App) Reload() error {
 			return err
 		}
 		if server := a.server.Load(); server != nil {
-			if err := server.reload(); err != nil {
+			if err := server.Reload(); err != nil {
 				return err
 			}
 		}
@@ -156,23 +168,6 @@ func (a *App) Reload() error {
 	default:
 	}
 	return nil
-}
-
-// needsRestart names the first section that differs and is only read at the start.
-func (c *Config) needsRestart(old Config) string {
-	switch {
-	case c.NATS != old.NATS:
-		return "nats"
-	case c.Embedded != old.Embedded:
-		return "embedded"
-	case c.DataDir != old.DataDir:
-		return "data_dir"
-	case c.Listen != old.Listen:
-		return "listen"
-	case c.WebConfig != old.WebConfig:
-		return "web_config"
-	}
-	return ""
 }
 
 // Ready is closed when events are read and every receiver has its queue, or when
@@ -192,31 +187,31 @@ func (a *App) setReady() {
 func (a *App) Run(ctx context.Context) error {
 	settings := a.cfg.Client()
 	var opts []nats.Option
-	var server *embeddedServer
-	if a.cfg.embeds() {
+	var server *embedded.Server
+	if a.cfg.Embeds() {
 		if err := a.cfg.FindDataDir(); err != nil {
 			return err
 		}
-		lock, err := lockDataDir(a.cfg.DataDir, a.log)
+		lock, err := embedded.LockDataDir(a.cfg.DataDir, a.log)
 		if err != nil {
 			return err
 		}
 		defer lock.Close()
 		a.notify("", "starting the embedded NATS server")
-		if server, err = startEmbedded(&a.cfg, a.options.Log); err != nil {
+		if server, err = embedded.Start(a.cfg.Server(), a.options.Log); err != nil {
 			return err
 		}
-		defer server.shutdown()
+		defer server.Shutdown()
 		a.server.Store(server)
-		settings = server.client(settings)
-		opts = append(opts, server.login()...)
-		a.log.Info().Str("url", server.url()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
+		settings = server.Client(settings)
+		opts = append(opts, server.LoginOptions()...)
+		a.log.Info().Str("url", server.URL()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if a.cfg.Listen != "" {
 		g.Go(func() error { return a.serve(ctx) })
 	}
-	a.store.server = server
+	a.store.SetServer(server)
 	g.Go(func() error { return a.store.Run(ctx) })
 	g.Go(func() error { return a.overConnections(ctx, settings, opts) })
 	g.Go(func() error { return a.supervise(ctx) })
@@ -229,7 +224,7 @@ func (a *App) Run(ctx context.Context) error {
 
 // work creates what is missing, and works whenever this is the active instance.
 func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
-	a.store.use(js)
+	a.store.Use(js)
 	create := health.Retry{
 		Log: a.log, What: "creating streams and buckets", Conn: js.Conn(),
 		Health: a.health, Cause: causeMissing, Fix: health.RunDoctor,
@@ -241,16 +236,19 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 		js: js, log: a.log, health: a.health, changed: a.isChanged, consumers: a.reads,
 		create: func(ctx context.Context) error { return a.ensure(ctx, js) },
 	}
-	// Several may run on one host.
-	l := newLease(js, fmt.Sprintf("%s, pid %d", a.instance, os.Getpid()), a.log)
-	l.standby, l.health = a.setReady, a.health
-	l.create = k.create
+	l := lease.New(js, lease.Options{
+		Instance: fmt.Sprintf("%s, pid %d", a.instance, os.Getpid()), // several may run on one host
+		Standby:  a.setReady,
+		Create:   k.create,
+		Health:   a.health,
+		Log:      a.log,
+	})
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return k.run(ctx) })
 	g.Go(func() error {
 		return l.Run(ctx, func(ctx context.Context) error {
-			if l.others.Swap(false) { // what we know is old
+			if l.OthersWereActive() { // what we know is old
 				a.memory = nil
 			}
 			return a.active(ctx, js, l.Held)
@@ -273,9 +271,9 @@ func (a *App) reads() map[string][]string {
 	if !a.isActive.Load() {
 		return nil
 	}
-	names := map[string][]string{stream.Events: {durableName}}
+	names := map[string][]string{stream.Events: {stream.EventsConsumer}}
 	for _, r := range a.plan.Load().receivers {
-		names[stream.Alerts] = append(names[stream.Alerts], deliveryName(r.Name()))
+		names[stream.Alerts] = append(names[stream.Alerts], stream.ReceiverConsumer(r.Name()))
 	}
 	return names
 }
@@ -286,18 +284,17 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 	a.isActive.Store(true)
 	defer a.isActive.Store(false)
 	if a.options.Rebuild && !a.rebuilt {
-		again := health.Retry{Log: a.log, What: "rebuilding the states", Conn: js.Conn(), Health: a.health, Cause: causeEvents, Fix: health.RunDoctor}
-		if err := again.Until(ctx, func() error { return a.rebuild(ctx, js) }); err != nil {
+		again := health.Retry{Log: a.log, What: "rebuilding the states", Conn: js.Conn(), Health: a.health, Cause: intake.CauseEvents, Fix: health.RunDoctor}
+		if err := again.Until(ctx, func() error { return intake.Rebuild(ctx, js, a.cfg.Limits.Fleet(), a.log) }); err != nil {
 			return err
 		}
 		a.rebuilt = true
 	}
 	if a.memory == nil {
-		a.memory = newEvents(js, nil, a.log)
+		a.memory = intake.New(a.log)
 	}
-	v := a.memory
-	v.over(js)
-	v.held, v.health, v.again = held, a.health, a.again
+	reader := a.memory
+	reader.Begin(intake.Session{JetStream: js, Held: held, Health: a.health, Again: a.again})
 	for {
 		now, cancel := context.WithCancel(ctx)
 		done := make(chan struct{})
@@ -309,7 +306,7 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 			case <-now.Done():
 			}
 		}()
-		err := a.follow(now, js, a.plan.Load(), held, v)
+		err := a.follow(now, js, a.plan.Load(), held, reader)
 		cancel()
 		<-done
 		if ctx.Err() != nil || !errors.Is(err, context.Canceled) {
@@ -319,25 +316,24 @@ func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() er
 	}
 }
 
-// follow runs the parts by one plan. What v knows outlives it.
-func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held func() error, v *events) error {
+// follow runs the parts by one plan. What reader knows outlives it.
+func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held func() error, reader *intake.Reader) error {
 	if len(p.receivers) == 0 {
 		a.log.Warn().Msg("no receiver is configured: state and alerts are recorded, nobody is told (add a section mail: to the configuration file, -c FILE)")
 	}
 	over := make(chan struct{})
 	defer close(over)
 	go a.watchEnd(ctx, over)
-	var deliveries []*delivery
+	var deliveries []*deliver.Delivery
 	for _, r := range p.receivers {
-		d := newDelivery(js, r, held, defaultTiming(), a.log)
-		d.inbox.queues, d.health = &a.queues, a.health
+		d := deliver.New(js, r, deliver.Options{Held: held, Memory: &a.queues, Health: a.health, Log: a.log})
 		// Before the first event is read, so that its alert finds the queue.
 		create := health.Retry{
 			Log: a.log, What: "creating the queue of " + r.Name(), Conn: js.Conn(),
-			Health: a.health, Cause: causeAlerts + " " + r.Name(), Fix: health.RunDoctor,
+			Health: a.health, Cause: deliver.CauseAlerts + " " + r.Name(), Fix: health.RunDoctor,
 		}
 		begun := time.Now()
-		if err := create.Until(ctx, func() error { return a.createQueue(ctx, d, begun) }); err != nil {
+		if err := create.Until(ctx, func() error { return d.CreateSoon(ctx, begun) }); err != nil {
 			return err
 		}
 		deliveries = append(deliveries, d)
@@ -350,13 +346,11 @@ func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held 
 		say := health.Retry{Log: a.log, What: "writing down the receivers"}
 		return say.Until(ctx, func() error { return a.publishRoster(ctx, js, p) })
 	})
-	v.plan = p
 	var reading sync.Once
 	beat, leave := a.progress.enter(partEvents)
-	v.beat = beat
 	g.Go(func() error {
 		defer leave()
-		return v.run(ctx, func() {
+		return reader.Run(ctx, p.intake(), beat, func() {
 			beat()
 			reading.Do(func() { a.log.Info().Int("receivers", len(p.receivers)).Msg("reading events") })
 			a.setReady()
@@ -371,7 +365,7 @@ func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := needTTL(ctx, js); err != nil {
+	if err := lease.CheckServer(ctx, js); err != nil {
 		return err
 	}
 	limits := a.cfg.StreamLimits()

@@ -8,6 +8,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
+	"supernats/consumer/fleettest"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -17,10 +19,10 @@ import (
 // which is a record that it has written there, and the leaf has nothing.
 func TestDaemonInAnotherDomain(t *testing.T) {
 	hub, leaf := streamtest.HubAndLeaf(t)
-	cfg := Default()
+	cfg := config.Default()
 	cfg.Listen = ""
 	cfg.NATS.Settings = natsconn.Settings{URL: leaf.URL, Domain: "hub"}
-	var log buffer
+	var log fleettest.Buffer
 	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/config"
+	"supernats/consumer/embedded"
+	"supernats/consumer/fleettest"
 	"supernats/schema/natsconn"
 	"supernats/schema/natsconn/natsconntest"
 	"supernats/schema/stream"
@@ -18,17 +21,17 @@ import (
 
 // runs starts the daemon with a file of nats-server's own and returns how it is
 // reached.
-func runs(t *testing.T, text string, change func(*Config)) (a *App, url string) {
+func runs(t *testing.T, text string, change func(*config.Config)) (a *App, url string) {
 	t.Helper()
-	cfg := Default()
+	cfg := config.Default()
 	cfg.DataDir, cfg.Listen = t.TempDir(), ""
 	cfg.Embedded.MaxStore = 16 << 20
 	cfg.Embedded.Config = natsconntest.File(t, "nats-server.conf", text)
 	if change != nil {
 		change(&cfg)
 	}
-	var log buffer
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log), Load: func() (Config, error) { return cfg, nil }})
+	var log fleettest.Buffer
+	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log), Load: func() (config.Config, error) { return cfg, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +49,7 @@ func runs(t *testing.T, text string, change func(*Config)) (a *App, url string) 
 	case <-time.After(30 * time.Second):
 		t.Fatalf("not ready after 30 s:\n%s", log.String())
 	}
-	return a, a.server.Load().url()
+	return a, a.server.Load().URL()
 }
 
 // The daemon needs no user of its own in the file, whatever others are asked for.
@@ -75,7 +78,7 @@ func TestEmbeddedWithUsers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, url := runs(t, "listen: 127.0.0.1:-1\n"+c.file, func(cfg *Config) { cfg.Embedded.Account = c.account })
+			_, url := runs(t, "listen: 127.0.0.1:-1\n"+c.file, func(cfg *config.Config) { cfg.Embedded.Account = c.account })
 			if nc, err := nats.Connect(url, nats.RootCAs(authority.CA)); err == nil {
 				nc.Close()
 				t.Error("somebody unknown is let in")
@@ -131,97 +134,14 @@ func TestEmbeddedReloadsItsFile(t *testing.T) {
 	}
 }
 
-// Without users the server is for this machine only, by every key and file.
-func TestEmbeddedStaysLocalWithoutUsers(t *testing.T) {
-	file := func(text string) func(*Embedded) {
-		return func(e *Embedded) { e.Config = natsconntest.File(t, "nats-server.conf", text) }
-	}
-	for name, c := range map[string]struct {
-		change func(*Embedded)
-		host   string
-		kept   string
-	}{
-		"listen":           {func(e *Embedded) { e.Listen = "0.0.0.0:4222" }, "127.0.0.1", "0.0.0.0:4222"},
-		"listen, IPv6":     {func(e *Embedded) { e.Listen = "[::]:4222" }, "127.0.0.1", "[::]:4222"},
-		"listen, insecure": {func(e *Embedded) { e.Listen, e.Insecure = "0.0.0.0:4222", true }, "0.0.0.0", ""},
-		"loopback, IPv6":   {func(e *Embedded) { e.Listen = "[::1]:4222" }, "::1", ""},
-		"a file":           {file("listen: 0.0.0.0:4333"), "127.0.0.1", "0.0.0.0:4333"},
-		"a file, port":     {file("port: 4333"), "127.0.0.1", "0.0.0.0:4333"},
-		"a file of limits": {file("max_payload: 2MB"), "127.0.0.1", ""},
-		"a file of users":  {file(`listen: "0.0.0.0:4333", authorization { user: a, password: b }`), "0.0.0.0", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cfg := Default()
-			c.change(&cfg.Embedded)
-			user, err := newInProcessUser()
-			if err != nil {
-				t.Fatal(err)
-			}
-			o, kept, err := cfg.serverOptions(user)
-			if err != nil || o.Host != c.host || kept != c.kept {
-				t.Errorf("it listens on %s, and not on %q: %v", o.Host, kept, err)
-			}
-			warned := strings.Join(cfg.Warnings(), "\n")
-			if (c.kept == "") != (warned == "") || !strings.Contains(warned, c.kept) {
-				t.Errorf("warnings: %q", warned)
-			}
-			if address := cfg.Client().URL; c.kept != "" && !strings.HasPrefix(address, "nats://127.0.0.1:4") {
-				t.Errorf("commands look for it at %s", address)
-			}
-		})
-	}
-	o, _, err := (&Config{Embedded: Embedded{
-		Listen: "127.0.0.1:4222", Config: natsconntest.File(t, "nats-server.conf", "listen: 0.0.0.0:4222, http: 0.0.0.0:8222, websocket { port: 8080, no_tls: true }"),
-	}}).serverOptions(nil)
-	if err != nil || o.HTTPHost != loopback || o.Websocket.Host != loopback {
-		t.Errorf("the other doors: %q %q, %v", o.HTTPHost, o.Websocket.Host, err)
-	}
-}
-
-func TestEmbeddedConfigIsChecked(t *testing.T) {
-	for text, c := range map[string]struct {
-		change func(*Config)
-		want   string
-	}{
-		"authorization {": {nil, "embedded.config: "},
-		"port: x":         {nil, "embedded.config: "},
-		"nonsense: 1":     {nil, `unknown field "nonsense"`},
-		"accounts { A { users: [ {user: a, password: a} ] }, B { users: [ {user: b, password: b} ] } }": {
-			nil, "it has the accounts A, B: say with embedded.account which one the streams are in",
-		},
-		"accounts { A { users: [ {user: a, password: a} ] } }": {
-			func(c *Config) { c.Embedded.Account = "Z" }, "it has no account Z (embedded.account), but: A",
-		},
-	} {
-		cfg := Default()
-		cfg.Embedded.Config = natsconntest.File(t, "nats-server.conf", text)
-		if c.change != nil {
-			c.change(&cfg)
-		}
-		if err := cfg.validate(); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v", text, err)
-		}
-	}
-	cfg := Default()
-	cfg.NATS.URL, cfg.Embedded.Config = "nats://h", "/not/used"
-	if w := cfg.Warnings(); cfg.validate() != nil || len(w) != 1 || !strings.Contains(w[0], "embedded.config is not used") {
-		t.Errorf("a server of somebody else: %q, %v", w, cfg.validate())
-	}
-	cfg = Default()
-	cfg.Embedded.Config = "/there/is/none"
-	if err := cfg.validate(); err == nil || !strings.Contains(err.Error(), "/there/is/none") {
-		t.Errorf("no file: %v", err)
-	}
-}
-
 // Two on one store would overwrite what the other acknowledged.
 func TestDataDirIsForOne(t *testing.T) {
 	dir := t.TempDir()
-	first, err := lockDataDir(dir, zerolog.Nop())
+	first, err := embedded.LockDataDir(dir, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Default()
+	cfg := config.Default()
 	cfg.DataDir, cfg.Embedded.Listen, cfg.Listen = dir, "127.0.0.1:0", ""
 	a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
 	if err != nil {
@@ -235,7 +155,7 @@ func TestDataDirIsForOne(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := lockDataDir(dir, zerolog.Nop())
+	again, err := embedded.LockDataDir(dir, zerolog.Nop())
 	if err != nil {
 		t.Fatalf("after the first has ended: %v", err)
 	}

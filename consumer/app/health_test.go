@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"supernats/consumer/config"
 )
 
 // TestReadyzSaysWhatIsWrong: 503 with every cause, once in the log, and 200 after it.
 func TestReadyzSaysWhatIsWrong(t *testing.T) {
 	var log bytes.Buffer
-	a, err := New(Default(), Options{Log: zerolog.New(&log)})
+	a, err := New(config.Default(), Options{Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
 	}

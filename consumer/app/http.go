@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/embedded"
 	"supernats/consumer/health"
 	"supernats/schema/httplimit"
 )
@@ -42,11 +43,16 @@ func (a *App) serveOnce(ctx context.Context) error {
 	// Clients can make an error of each request.
 	few := slog.New(zerolog.NewSlogHandler(a.log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour})))
 	server := &http.Server{Handler: a.handler()}
-	limited := httplimit.Apply(server, l, pageConnections(descriptors()), few)
+	limited := httplimit.Apply(server, l, pageConnections(embedded.Descriptors()), few)
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	// It reads the file, and the certificates, anew for each connection.
 	return web.Serve(limited, server, &web.FlagConfig{WebConfigFile: &a.cfg.WebConfig}, few)
+}
+
+// pageConnections returns how many connections the HTTP address serves at once.
+func pageConnections(descriptors int) int {
+	return min(maxClients, max(4, (descriptors-embedded.OwnDescriptors)/4))
 }
 
 func (a *App) handler() http.Handler {

@@ -16,6 +16,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/crypto/bcrypt"
+
+	"supernats/consumer/config"
 )
 
 // logLines is a log that can be read while it is written.
@@ -56,7 +58,7 @@ func serveHTTP(t *testing.T, webConfig string, o Options) (url string, log *logL
 	t.Helper()
 	log = new(logLines)
 	o.Log = zerolog.New(log)
-	cfg := Default()
+	cfg := config.Default()
 	cfg.Listen, cfg.WebConfig = "127.0.0.1:0", webConfig
 	a, err := New(cfg, o)
 	if err != nil {
@@ -88,9 +90,9 @@ func TestReloadRefusesOtherSites(t *testing.T) {
 	}
 
 	reloads := 0
-	load := func() (Config, error) {
+	load := func() (config.Config, error) {
 		reloads++
-		return Default(), nil
+		return config.Default(), nil
 	}
 	open, _ := serveHTTP(t, "", Options{Load: load})
 	closed, _ := serveHTTP(t, users, Options{Load: load})
@@ -169,5 +171,13 @@ func TestHalfOpenConnections(t *testing.T) {
 	}
 	if entry := log.find(t, "more connections than are served at once"); entry["level"] != "warn" {
 		t.Errorf("%v", entry)
+	}
+}
+
+func TestPagesLeaveDescriptors(t *testing.T) {
+	for have, want := range map[int]int{24: 4, 64: 6, 1024: 246, 1 << 20: maxClients} {
+		if n := pageConnections(have); n != want {
+			t.Errorf("of %d descriptors: %d connections of pages, want %d", have, n, want)
+		}
 	}
 }

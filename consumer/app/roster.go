@@ -10,6 +10,9 @@ import (
 	"supernats/schema/stream"
 )
 
+// rosterTimeout is how long the server may take to store the roster.
+const rosterTimeout = 5 * time.Second
+
 // rosterKey is the key of roster in the bucket of leases.
 const rosterKey = "receivers"
 
@@ -32,7 +35,7 @@ func (a *App) publishRoster(ctx context.Context, js jetstream.JetStream, p *plan
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rosterTimeout)
 	defer cancel()
 	_, err = js.Publish(ctx, stream.KeySubject(js, stream.LeasesBucket, rosterKey), b)
 	return err

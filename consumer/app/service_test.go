@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"supernats/consumer/config"
 )
 
 // manager is a service manager: it keeps what it is told.
@@ -76,7 +78,7 @@ func (m *manager) until(t *testing.T, prefix string) {
 // which part it is.
 func TestWatchdogOfAStuckDaemon(t *testing.T) {
 	m := newManager(t, "150000")
-	a, err := New(Default(), Options{Log: zerolog.Nop()})
+	a, err := New(config.Default(), Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +130,7 @@ func TestWatchdogOfAStuckDaemon(t *testing.T) {
 // NATS that is away keeps no machine from starting, and the status says it.
 func TestReadyWithoutNATS(t *testing.T) {
 	m := newManager(t, "")
-	a, err := New(Default(), Options{Log: zerolog.Nop()})
+	a, err := New(config.Default(), Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}

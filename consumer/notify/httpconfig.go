@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 // DefaultTimeout is how long one request may take, from the first packet to the
@@ -37,8 +38,8 @@ type TLSConfig struct {
 
 // BasicAuth are the credentials of HTTP's basic authentication.
 type BasicAuth struct {
-	Username string `yaml:"username"`
-	Password Secret `yaml:"password"`
+	Username string            `yaml:"username"`
+	Password secretfile.Secret `yaml:"password"`
 	// PasswordFile is read at every delivery.
 	PasswordFile string `yaml:"password_file"`
 }
@@ -50,7 +51,7 @@ type AuthConfig struct {
 	// every delivery.
 	BearerTokenFile string `yaml:"bearer_token_file"`
 	// Headers are sent with every request. Their values are secrets.
-	Headers map[string]Secret `yaml:"headers"`
+	Headers map[string]secretfile.Secret `yaml:"headers"`
 }
 
 // WithDefaults fills in the time-out.
@@ -159,7 +160,7 @@ func (c AuthConfig) Apply(p *Post) error {
 		p.SetBasicAuth(c.BasicAuth.Username, password)
 	case c.BearerTokenFile != "":
 		p.AuthKey = "bearer_token_file"
-		token, err := Secret("").Reveal("bearer_token", c.BearerTokenFile)
+		token, err := secretfile.Secret("").Reveal("bearer_token", c.BearerTokenFile)
 		if err != nil {
 			return err
 		}
@@ -169,7 +170,7 @@ func (c AuthConfig) Apply(p *Post) error {
 }
 
 // ValidateOne checks a secret that is given by one of two keys, key and key_file.
-func ValidateOne(key string, s Secret, file string) error {
+func ValidateOne(key string, s secretfile.Secret, file string) error {
 	switch {
 	case s == "" && file == "":
 		return fmt.Errorf("%s_file: missing; give the file that holds it, or %s itself", key, key)
@@ -198,4 +199,13 @@ func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 	})
+}
+
+// readFile reads a file that a key of the configuration names.
+func readFile(key, name string) ([]byte, error) {
+	b, err := secretfile.Bytes(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	return b, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -73,14 +74,14 @@ func (i *Incident) Description(max int) string {
 	for k := range events {
 		ev := &events[k]
 		b.WriteString(ev.Time.UTC().Format("2006-01-02T15:04:05.000Z"))
-		host, name := ev.Host, ProcessName(ev.Group, ev.Process)
+		host, name := ev.Host, wording.ProcessName(ev.Group, ev.Process)
 		if host == "" {
 			host = a.Host
 		}
 		if name == "" {
-			name = ProcessName(a.Group, a.Process)
+			name = wording.ProcessName(a.Group, a.Process)
 		}
-		for _, s := range []string{Clip(host, maxName), Clip(name, 2*maxName), what(ev)} {
+		for _, s := range []string{wording.Clip(host, wording.MaxName), wording.Clip(name, 2*wording.MaxName), eventText(a.Rule, ev)} {
 			if s != "" {
 				b.WriteString(" " + s)
 			}
@@ -146,7 +147,7 @@ func (i *Incident) Annotations(lines int) map[string]string {
 	if i.Resolved() {
 		notes["ended"], notes["state"] = a.Ended, a.State
 	}
-	if s := WellSince(a); s != "" {
+	if s := RecoveredSince(a); s != "" {
 		notes["late"] = s
 	}
 	if s := Recurrence(&schema.CloudEvent[*schema.Notification]{Time: i.Time, Data: a}); s != "" {
@@ -170,7 +171,8 @@ func (i *Incident) Annotations(lines int) map[string]string {
 // annotation of that name.
 func lastLife(ev *schema.AlertEvent, notes map[string]string) {
 	for name, value := range map[string]string{
-		"ran": strings.TrimPrefix(Ran(ev), "ran "), "out_of_memory": OutOfMemory(ev.Exit), "last_look": LastLook(ev),
+		"ran":           strings.TrimPrefix(wording.Ran(ev.Ran), "ran "),
+		"out_of_memory": wording.OutOfMemory(ev.Exit), "last_look": wording.LastLook(ev),
 	} {
 		if notes[name] == "" {
 			notes[name] = value

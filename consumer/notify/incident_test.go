@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
 	"supernats/schema"
@@ -48,5 +50,36 @@ func TestTimes(t *testing.T) {
 				t.Errorf("%s to %s; want %s to %s", began, over, at(tc.began), want)
 			}
 		})
+	}
+}
+
+// What chats, Alertmanager and PagerDuty show of it.
+func TestALackOfMemoryIsSaid(t *testing.T) {
+	n := notifytest.OutOfMemory("a")
+	const text = "web1 api:api_00 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB)"
+	if got := notify.LineOf(n).String(); got != "FIRING "+text {
+		t.Errorf("line: %s", got)
+	}
+
+	i := notify.Incidents([]*schema.CloudEvent[*schema.Notification]{n})[0]
+	notes := i.Annotations(10)
+	want := map[string]string{
+		"summary": text, "description": "2026-11-21T19:00:31.833Z " + text, "count": "1", "alert": "a", "notification": "a/1",
+		"ran": "2 d 4 h", "out_of_memory": `2.0 of 2 GiB in cgroup /system.slice/a\x1b.service`,
+		"last_look": "2.2 s before: 1.9 GiB (peak 2.0 GiB), 500 ms CPU, 1 thread, 31 open files", "address": "192.0.2.11",
+	}
+	if d := cmp.Diff(want, notes); d != "" {
+		t.Errorf("annotations (-want +got):\n%s", d)
+	}
+	// It is no label: these say which alert it is.
+	for name, value := range i.Labels() {
+		if name == "ran" || name == "out_of_memory" {
+			t.Errorf("label %s=%q", name, value)
+		}
+	}
+	// What the rule's author has called so is kept.
+	n.Data.Annotations = map[string]string{"ran": "by cron"}
+	if got := notify.Incidents([]*schema.CloudEvent[*schema.Notification]{n})[0].Annotations(10)["ran"]; got != "by cron" {
+		t.Errorf("the annotation of the rule has become %q", got)
 	}
 }

@@ -1,14 +1,12 @@
 package notify_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
@@ -33,64 +31,6 @@ func TestErrors(t *testing.T) {
 	for _, err := range []error{nil, base, notify.Permanent(base)} {
 		if d, ok := notify.RetryAfter(err); ok || d != 0 {
 			t.Errorf("%v: wait %s, %t", err, d, ok)
-		}
-	}
-}
-
-// TestSecret: in none of the ways in which a configuration gets into a log.
-func TestSecret(t *testing.T) {
-	c := struct {
-		URL   notify.Secret            `yaml:"url"`
-		Empty notify.Secret            `yaml:"empty"`
-		Env   map[string]notify.Secret `yaml:"env"`
-	}{"c0rrect", "", map[string]notify.Secret{"A": "c0rrect"}}
-	j, err := json.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	y, err := yaml.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range []string{string(j), string(y), fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%q %s", c.URL, c.URL)} {
-		if strings.Contains(s, "c0rrect") || !strings.Contains(s, "secret") {
-			t.Errorf("secret shows: %s", s)
-		}
-	}
-	if c.Empty.String() != "" {
-		t.Errorf("no secret is shown as one")
-	}
-	if err := yaml.Unmarshal([]byte("url: c0rrect"), &c); err != nil || string(c.URL) != "c0rrect" {
-		t.Errorf("secret is not read: %v", err)
-	}
-}
-
-func code(n int) *schema.Exit { return &schema.Exit{Code: &n} }
-
-func TestReason(t *testing.T) {
-	for _, c := range []struct {
-		exit *schema.Exit
-		want string
-	}{
-		{nil, ""},
-		{&schema.Exit{}, ""},
-		{code(0), "exit code 0"},
-		{code(3), "exit code 3"},
-		{&schema.Exit{Signal: "SIGKILL"}, "SIGKILL"},
-		{&schema.Exit{Signal: "SIGSEGV", Core: true}, "SIGSEGV, core dumped"},
-		{&schema.Exit{Core: true}, "core dumped"},
-		{&schema.Exit{SpawnErr: "can't find\ncommand"}, `spawn error: can't find\ncommand`},
-	} {
-		if got := notify.Reason(c.exit); got != c.want {
-			t.Errorf("reason of %+v is %q, want %q", c.exit, got, c.want)
-		}
-	}
-}
-
-func TestProcessName(t *testing.T) {
-	for _, c := range [][3]string{{"", "", ""}, {"api", "", "api"}, {"api", "api", "api"}, {"", "api", "api"}, {"api", "api_00", "api:api_00"}} {
-		if got := notify.ProcessName(c[0], c[1]); got != c[2] {
-			t.Errorf("name of %q and %q is %q, want %q", c[0], c[1], got, c[2])
 		}
 	}
 }
@@ -128,7 +68,7 @@ func TestLine(t *testing.T) {
 		}), "RESOLVED web1 is in trouble, over after 2m"},
 		{"lost process", notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Events[0].Event, a.Events[0].Exit = "unknown", schema.ProcessStateUnknown, nil
-		}), "FIRING web1 api:api_00 is in state UNKNOWN, supervisord has lost it, it may still run (rule unknown)"},
+		}), "FIRING web1 api:api_00 is in state UNKNOWN, supervisord has lost it, it may still run"},
 		{"stopped", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
 			a.Annotations = map[string]string{"reason": "it was stopped"}
 		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped"},
@@ -179,27 +119,6 @@ func TestLine(t *testing.T) {
 	for _, n := range notifytest.HostileBatch() {
 		if s := notify.LineOf(n).String(); len([]rune(s)) > 1000 || strings.ContainsAny(s, "\r\n\x00\x1b\u202e") || strings.ToValidUTF8(s, "") != s {
 			t.Errorf("line is %.300q", s)
-		}
-	}
-}
-
-func TestClip(t *testing.T) {
-	for _, c := range []struct {
-		s    string
-		max  int
-		want string
-	}{
-		{"", 5, ""},
-		{"hello", 5, "hello"},
-		{"hello!", 5, "hello…"},
-		{"进程退出", 3, "进程退…"},
-		{"a\nb", 10, `a\nb`},
-		{"abcd\n", 5, "abcd…"}, // no half of an escape
-		{"\x1b\u202e", 20, `\x1b\u202e`},
-		{"\xff", 5, "\ufffd"},
-	} {
-		if got := notify.Clip(c.s, c.max); got != c.want {
-			t.Errorf("Clip(%q, %d) = %q, want %q", c.s, c.max, got, c.want)
 		}
 	}
 }

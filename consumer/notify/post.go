@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
@@ -198,7 +199,7 @@ func (p *Poster) refused(answer *http.Response, text []byte, r Post, u *neturl.U
 		}
 		what += ", which is not followed"
 		if to, err := answer.Location(); err == nil {
-			what += " (to " + Clip(origin(to), maxName) + ")"
+			what += " (to " + wording.Clip(origin(to), wording.MaxName) + ")"
 		}
 	case (code == http.StatusUnauthorized || code == http.StatusForbidden) && r.AuthKey != "":
 		key = r.AuthKey
@@ -296,7 +297,7 @@ func WrongName(err x509.HostnameError) string {
 		if net.ParseIP(strings.Trim(err.Host, "[]")) != nil {
 			entry = "IP:" + err.Host
 		}
-		return "the certificate has no subjectAltName (SAN), and its common name " + strconv.Quote(Clip(c.Subject.CommonName, maxName)) +
+		return "the certificate has no subjectAltName (SAN), and its common name " + strconv.Quote(wording.Clip(c.Subject.CommonName, wording.MaxName)) +
 			" does not count; have it issued with subjectAltName=" + entry
 	}
 	return "the certificate is made out to another name"
@@ -343,7 +344,7 @@ func quote(text string, r Post, u *neturl.URL) string {
 			text = strings.ReplaceAll(text, s, "<secret>")
 		}
 	}
-	return Clip(strings.Join(strings.Fields(text), " "), maxQuote)
+	return wording.Clip(strings.Join(strings.Fields(text), " "), maxQuote)
 }
 
 func agentRune(r rune) rune {

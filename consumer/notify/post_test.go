@@ -25,6 +25,7 @@ import (
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -165,7 +166,7 @@ func TestSecrets(t *testing.T) {
 		"basic":  {BasicAuth: notify.BasicAuth{Username: "me", Password: secret}},
 		"file":   {BasicAuth: notify.BasicAuth{Username: "me", PasswordFile: file}},
 		"bearer": {BearerTokenFile: file},
-		"header": {Headers: map[string]notify.Secret{"X-Key": secret}},
+		"header": {Headers: map[string]secretfile.Secret{"X-Key": secret}},
 	} {
 		r := request(strings.Replace(s.URL, "http://", "http://me:"+secret+"@", 1) + "/hook/" + secret + "?key=" + secret)
 		if err := auth.Apply(&r); err != nil {

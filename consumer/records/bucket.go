@@ -175,7 +175,7 @@ func (b *Bucket[T]) Use(js jetstream.JetStream) { b.js = js }
 
 // stream looks up the stream of the bucket.
 func (b *Bucket[T]) stream(ctx context.Context) (jetstream.Stream, error) {
-	s, err := b.js.Stream(ctx, "KV_"+b.name)
+	s, err := b.js.Stream(ctx, stream.OfBucket(b.name))
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", b.name, err)
 	}

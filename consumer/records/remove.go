@@ -7,10 +7,12 @@ import (
 	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema/stream"
 )
 
-// noKey is the end of a subject that is none of a record: no token is a lone '='.
-const noKey = ".=.=.=.=.=.="
+// noKey is a key of no record: no token is a lone '='.
+const noKey = "=.=.=.=.=.="
 
 // PurgeError says that the server did not remove records from a bucket. Nothing has to
 // wait for that.
@@ -40,7 +42,7 @@ func (b *Bucket[T]) RemoveSurplus(ctx context.Context, s *Share[T], records map[
 
 	// Of a key that nobody can have: whether it may be done at all is known before all
 	// records of a host are written again for it.
-	if err := b.purge(ctx, bucket, jetstream.WithPurgeSubject("$KV."+b.name+noKey)); err != nil {
+	if err := b.purge(ctx, bucket, jetstream.WithPurgeSubject(stream.StoredKey(b.name, noKey))); err != nil {
 		return err
 	}
 	for _, host := range slices.Sorted(maps.Keys(s.skipped)) {
@@ -98,7 +100,7 @@ func (b *Bucket[T]) purgeMarker(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	if err := bucket.Purge(ctx, jetstream.WithPurgeSubject("$KV."+b.name+"."+key)); err != nil {
+	if err := bucket.Purge(ctx, jetstream.WithPurgeSubject(stream.StoredKey(b.name, key))); err != nil {
 		return fmt.Errorf("purge %s of bucket %s: %w", key, b.name, err)
 	}
 	return nil

@@ -39,7 +39,7 @@ const (
 	graceTick60 = 80 * time.Second
 	// SilentAfter is how long nothing may come from a host, or from one of several
 	// supervisords of it, until what was known of its processes is known no more.
-	SilentAfter = 3 * time.Minute
+	SilentAfter = schema.SilentAfter
 	// forgetAfter is how long a life that has ended is kept, and how long one of
 	// several may be silent until its processes are those of nobody.
 	forgetAfter = 24 * time.Hour
@@ -48,17 +48,7 @@ const (
 // instant drops what a record cannot hold.
 func instant(t time.Time) schema.Time { return schema.Time{Time: t.UTC().Truncate(time.Microsecond)} }
 
-// lifeOf returns the life of a boot, nil if there is none.
-func lifeOf(h *schema.HostRecord, boot string) *schema.HostLife {
-	for i := range h.Lives {
-		if h.Lives[i].Boot == boot {
-			return &h.Lives[i]
-		}
-	}
-	return nil
-}
-
-func (h *host) life(boot string) *schema.HostLife { return lifeOf(&h.rec, boot) }
+func (h *host) life(boot string) *schema.HostLife { return h.rec.Life(boot) }
 
 // concurrent reports whether two lives go on side by side.
 func concurrent(a, b *schema.HostLife) bool {

@@ -39,8 +39,9 @@ func Status(s *schema.ProcessRecord, h *schema.HostRecord, now time.Time, silent
 		return status, since
 	}
 	seen, last := h.LastSeen.Time, h.SupervisorState
-	if l := lifeOf(h, s.Boot); l != nil {
-		if last = l.SupervisorState; last == schema.SupervisorGone || h.LastSeen.Sub(h.Heard(l)) > silentAfter {
+	if l := h.Life(s.Boot); l != nil {
+		last = l.SupervisorState
+		if h.HasLost(l, silentAfter) {
 			seen = l.LastSeen.Time
 		}
 	}

@@ -1,4 +1,5 @@
-// Package schematest makes values that nobody expects, for tests of what reads them.
+// Package schematest helps tests of what writes and reads records: values that nobody
+// expects, and validation against the JSON Schemas.
 package schematest
 
 import (

@@ -7,7 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"supernats/bridge"
+	"supernats/bridge/section"
 	"supernats/schema/program"
 )
 
@@ -40,7 +40,7 @@ func (c confCmd) print(model *kong.Application, args []string) int {
 		return line
 	}
 
-	err = bridge.WriteConf(os.Stdout, command(confFlags), command(slices.Concat(confFlags, sectionFlags)), bridge.ConfOptions{
+	err = section.Write(os.Stdout, command(confFlags), command(slices.Concat(confFlags, sectionFlags)), section.Options{
 		OneSection: c.OneSection, StderrLogfile: c.StderrLogfile, Container: c.Container,
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"supernats/bridge"
+	"supernats/bridge/record"
 	"supernats/bridge/spool"
 )
 
@@ -42,7 +43,7 @@ func (c spoolCmd) show(w io.Writer, cfg bridge.Config) error {
 func dump(w io.Writer, cfg bridge.Config, dir string) error {
 	host := cmp.Or(spool.HostOf(dir), cfg.Host)
 	return spool.Dump(dir, func(_ uint64, rec []byte) error {
-		payloads, err := bridge.Payloads(host, rec)
+		payloads, err := record.Payloads(host, rec)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "supernats-bridge:", err)
 			return nil
@@ -95,7 +96,7 @@ func recordTime(dir string, number uint64) (text string, err error) {
 		if n != number {
 			return nil
 		}
-		at, err := bridge.RecordTime(rec)
+		at, err := record.Time(rec)
 		if err != nil {
 			return err
 		}

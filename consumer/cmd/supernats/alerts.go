@@ -122,8 +122,8 @@ type alertFilter struct {
 }
 
 func (w *alertFilter) match(rule, host, group, process string) bool {
-	return consumer.MatchAny(w.rules, rule) && consumer.MatchAny(w.events.Hosts, host) &&
-		consumer.MatchAny(w.events.Groups, group) && consumer.MatchAny(w.events.Processes, process)
+	return schema.MatchAny(w.rules, rule) && schema.MatchAny(w.events.Hosts, host) &&
+		schema.MatchAny(w.events.Groups, group) && schema.MatchAny(w.events.Processes, process)
 }
 
 // hasEvent reports whether one of the events is one of those that --event names.

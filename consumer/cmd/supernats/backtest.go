@@ -15,7 +15,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"supernats/consumer/app"
+	"supernats/consumer/config"
+	"supernats/consumer/intake"
 	"supernats/schema"
 )
 
@@ -30,7 +31,7 @@ type backtestCmd struct {
 // Run reads the stream, once for each set of rules, and sends nothing.
 func (b *backtestCmd) Run(ctx context.Context, c *common) error {
 	collectRarely()
-	cfg, err := app.LoadRules(b.File)
+	cfg, err := config.LoadRules(b.File)
 	if err != nil {
 		return fileError{err}
 	}
@@ -70,10 +71,10 @@ func (b *backtestCmd) Run(ctx context.Context, c *common) error {
 // tested is what one set of rules would have told.
 type tested struct {
 	name string
-	cfg  app.Config
+	cfg  config.Config
 	keep bool // in told; else each is printed at once
 	told []*schema.CloudEvent[*schema.Notification]
-	sum  app.Summary
+	sum  intake.Summary
 	took time.Duration
 	// counts are by rule and receiver.
 	counts map[[2]string]*counts
@@ -85,8 +86,13 @@ func (t *tested) run(ctx context.Context, js jetstream.JetStream, b *backtestCmd
 	t.counts = map[[2]string]*counts{}
 	bar := progress(filepath.Base(t.name))
 	begun := time.Now()
-	test := app.Backtest{
-		Config: t.cfg, Since: b.Since.Time, Until: b.Until.Time, Notify: t.notify,
+	set, err := t.cfg.CompileRules()
+	if err != nil {
+		return err
+	}
+	test := intake.Backtest{
+		Plan:  intake.Plan{Rules: set, Limits: t.cfg.Limits.Fleet(), MaxAge: time.Duration(t.cfg.MaxAge)},
+		Since: b.Since.Time, Until: b.Until.Time, Notify: t.notify,
 		Progress: func(read, total uint64) {
 			bar.ChangeMax64(int64(total))
 			_ = bar.Set64(int64(read))

@@ -5,7 +5,7 @@ import (
 	"os"
 	"strings"
 
-	"supernats/consumer/app"
+	"supernats/consumer/config"
 )
 
 // configure reads the configuration file. One with mistakes is a finding and no reason to
@@ -41,9 +41,9 @@ func (d *doctor) configure(common *common) error {
 
 // reachable is what a configuration file with mistakes says of NATS and of the daemon's
 // address, and the defaults where the mistakes are there.
-func reachable(file string) app.Config {
-	cfg := app.Default()
-	written, err := app.LoadConnection(file)
+func reachable(file string) config.Config {
+	cfg := config.Default()
+	written, err := config.LoadConnection(file)
 	if err != nil {
 		return cfg
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/app"
+	"supernats/consumer/config"
 )
 
 // with reaches the NATS server of the installation and does something there. What
@@ -38,7 +38,7 @@ func (c *common) connect(g *guard) (jetstream.JetStream, func(), error) {
 }
 
 // dial reaches the NATS server of a configuration, or fails.
-func dial(cfg app.Config, g *guard) (jetstream.JetStream, func(), error) {
+func dial(cfg config.Config, g *guard) (jetstream.JetStream, func(), error) {
 	settings := cfg.Client()
 	nc, err := settings.Connect("supernats", nats.RetryOnFailedConnect(false), nats.IgnoreAuthErrorAbort(), nats.ErrorHandler(g.heard))
 	if err != nil {

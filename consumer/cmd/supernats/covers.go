@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
-	"supernats/consumer/app"
+	"supernats/consumer/rules"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -114,7 +114,7 @@ type namedRules struct {
 // not known which rules there are, and every glob may match one.
 func (r *namedRules) match(globs []string) string {
 	for _, name := range r.names {
-		if consumer.MatchAny(globs, name) {
+		if schema.MatchAny(globs, name) {
 			return name
 		}
 	}
@@ -129,7 +129,7 @@ func (r *namedRules) match(globs []string) string {
 func hintOf(label, flag, glob string, known map[string]bool) string {
 	names := make([]string, 0, len(known))
 	for name := range known {
-		if consumer.Glob(glob, name) {
+		if schema.MatchGlob(glob, name) {
 			return ""
 		}
 		names = append(names, name)
@@ -198,12 +198,12 @@ func meantGlob(glob string, names []string) string {
 	// expressions do not.
 	for _, try := range []string{asGlob(glob), "*" + asGlob(glob) + "*"} {
 		valid := (consumer.Filter{Hosts: []string{try}}).Check() == nil
-		if valid && looksLikeRegexp(glob) && slices.ContainsFunc(names, func(n string) bool { return consumer.Glob(try, n) }) {
+		if valid && looksLikeRegexp(glob) && slices.ContainsFunc(names, func(n string) bool { return schema.MatchGlob(try, n) }) {
 			return try
 		}
 	}
 	for _, n := range names {
-		if consumer.Glob(strings.ToLower(glob), strings.ToLower(n)) {
+		if schema.MatchGlob(strings.ToLower(glob), strings.ToLower(n)) {
 			return n
 		}
 	}
@@ -212,5 +212,5 @@ func meantGlob(glob string, names []string) string {
 			return glob + "*"
 		}
 	}
-	return app.Nearest(glob, names)
+	return rules.Nearest(glob, names)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/term"
 
-	"supernats/consumer/app"
+	"supernats/consumer/config"
 )
 
 type doctorCmd struct{ outputFlag }
@@ -36,7 +36,7 @@ type finding struct {
 type doctor struct {
 	js       jetstream.JetStream
 	guard    *guard
-	cfg      app.Config
+	cfg      config.Config
 	written  bool // cfg is that of a file
 	findings []finding
 	// check is the one that is under way.

@@ -76,11 +76,11 @@ func (w *whose) hint(sign func(glob string) bool) {
 func checkEvents(events []string) error {
 	known := append(schema.Names(), schema.Families()...)
 	for _, name := range events {
-		isGlob := strings.ContainsAny(name, `*?[{\`)
+		isGlob := schema.HasGlobSigns(name)
 		if strings.HasPrefix(name, schema.TypeBridgePrefix) { // what alerts may be about
 			continue
 		}
-		matches := slices.ContainsFunc(known, func(k string) bool { return k == name || isGlob && consumer.Glob(name, k) })
+		matches := slices.ContainsFunc(known, func(k string) bool { return k == name || isGlob && schema.MatchGlob(name, k) })
 		if matches || isGlob && !looksLikeRegexp(name) {
 			continue
 		}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/app"
+	"supernats/consumer/intake"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -58,7 +58,7 @@ func (h *hostsForgetCmd) Run(ctx context.Context, c *common) error {
 }
 
 func forgetHost(ctx context.Context, js jetstream.JetStream, h *schema.HostRecord, silent bool) error {
-	if err := app.PublishForgotten(ctx, js, &schema.Forgotten{Host: h.Host, Reason: schema.ForgottenByHand, By: whoami()}); err != nil {
+	if err := intake.PublishForgotten(ctx, js, &schema.Forgotten{Host: h.Host, Reason: schema.ForgottenByHand, By: whoami()}); err != nil {
 		return err
 	}
 	kv, err := openBucket(ctx, js, stream.HostsBucket)

@@ -52,7 +52,7 @@ func (h *hostsListCmd) Run(ctx context.Context, c *common) error {
 		}
 		var hosts []shownHost
 		for _, r := range f.hosts {
-			if h.Pattern != "" && !consumer.Glob(h.Pattern, r.Host) {
+			if h.Pattern != "" && !schema.MatchGlob(h.Pattern, r.Host) {
 				continue
 			}
 			hosts = append(hosts, f.host(r))

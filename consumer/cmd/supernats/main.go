@@ -15,7 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
 
-	"supernats/consumer/app"
+	"supernats/consumer/config"
 	"supernats/schema"
 	"supernats/schema/natsconn"
 	"supernats/schema/program"
@@ -169,14 +169,14 @@ func (c *common) findConfig() {
 // connection reads how NATS is reached. What else is wrong with a file that nobody has
 // named keeps no operator from looking: its secrets and variables may be the daemon's
 // alone.
-func (c *common) connection() (app.Config, error) {
+func (c *common) connection() (config.Config, error) {
 	if !c.found {
 		return c.load()
 	}
-	cfg, err := app.LoadConnection(c.Config)
+	cfg, err := config.LoadConnection(c.Config)
 	if errors.Is(err, os.ErrPermission) {
 		say("supernats: this user may not read %s: what it says about NATS is not known", c.Config)
-		cfg, err = app.Default(), nil
+		cfg, err = config.Default(), nil
 	}
 	if err != nil {
 		return cfg, usageError{configError{err, c.Config}}
@@ -185,11 +185,11 @@ func (c *common) connection() (app.Config, error) {
 }
 
 // load reads the configuration file, if there is one, and lays the flags over it.
-func (c *common) load() (app.Config, error) {
-	cfg := app.Default()
+func (c *common) load() (config.Config, error) {
+	cfg := config.Default()
 	if c.Config != "" {
 		var err error
-		if cfg, err = app.Load(c.Config); err != nil {
+		if cfg, err = config.Load(c.Config); err != nil {
 			return cfg, usageError{configError{err, c.Config}}
 		}
 	}
@@ -197,7 +197,7 @@ func (c *common) load() (app.Config, error) {
 }
 
 // over lays the flags over a configuration.
-func (c *common) over(cfg app.Config) (app.Config, error) {
+func (c *common) over(cfg config.Config) (config.Config, error) {
 	cfg.NATS.Settings = cfg.NATS.With(c.NATS)
 	if err := cfg.NATS.Check(); err != nil {
 		return cfg, usageError{err}

@@ -190,8 +190,8 @@ func newMuteID(at time.Time) string {
 
 // silences reports whether a silence matches an alert.
 func silences(m *schema.Mute, a *schema.Alert) bool {
-	return consumer.MatchAny(m.Hosts, a.Host) && consumer.MatchAny(m.Groups, a.Group) &&
-		consumer.MatchAny(m.Processes, a.Process) && consumer.MatchAny(m.Rules, a.Rule)
+	return schema.MatchAny(m.Hosts, a.Host) && schema.MatchAny(m.Groups, a.Group) &&
+		schema.MatchAny(m.Processes, a.Process) && schema.MatchAny(m.Rules, a.Rule)
 }
 
 // mutedBy are the open alerts that a silence matches.

@@ -27,8 +27,8 @@ func TestMuteRefuses(t *testing.T) {
 		{"--host web1 --comment x --until 2020-01-01T00:00:00Z", "is not in the future"},
 		{"--host web1 --comment x --until tomorrow", "--until"},
 		{"--host web1 --comment x --for -1h", "--for"},
-		{"--host [ --comment x --for 1h", `"[" is no glob`},
-		{"--rule [ --comment x --for 1h", `"[" is no glob`},
+		{"--host [ --comment x --for 1h", `invalid glob "["`},
+		{"--rule [ --comment x --for 1h", `invalid glob "["`},
 	} {
 		out, errs, code := supernats(t, append([]string{"mute"}, strings.Fields(c.args)...)...)
 		if code != exitUsage || out != "" || !strings.Contains(errs, c.want) {

@@ -78,7 +78,7 @@ func (p *psCmd) matches(filter consumer.Filter, s *shownState) bool {
 	if !filter.Match(&schema.Event{Host: s.Host, Group: s.Group, Process: s.Process}) || !p.inState(s) || p.Down && !s.down {
 		return false
 	}
-	return p.Pattern == "" || consumer.Glob(p.Pattern, s.Process) || consumer.Glob(p.Pattern, s.Group) || consumer.Glob(p.Pattern, s.Group+":"+s.Process) || consumer.Glob(p.Pattern, s.Host)
+	return p.Pattern == "" || schema.MatchGlob(p.Pattern, s.Process) || schema.MatchGlob(p.Pattern, s.Group) || schema.MatchGlob(p.Pattern, s.Group+":"+s.Process) || schema.MatchGlob(p.Pattern, s.Host)
 }
 
 // readStates returns the records of all processes and the time by which they are

@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/app"
+	"supernats/consumer/config"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -188,7 +188,7 @@ func readRoster(ctx context.Context, js jetstream.JetStream) (receivers []string
 }
 
 // receivers names those that a configuration has.
-func receivers(cfg app.Config) []string {
+func receivers(cfg config.Config) []string {
 	var names []string
 	for _, r := range cfg.AllReceivers() {
 		names = append(names, r.Name)

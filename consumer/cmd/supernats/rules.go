@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/app"
+	"supernats/consumer/config"
 )
 
 // rulesCmd are the commands about rules.
@@ -25,9 +25,9 @@ type rulesCheckCmd struct {
 
 // Run prints what is configured, or all that is wrong, each with its place.
 func (r rulesCheckCmd) Run(ctx context.Context, c *common) error {
-	check := app.Check
+	check := config.Check
 	if !r.Files {
-		check = app.LoadRules
+		check = config.LoadRules
 	}
 	cfg, err := check(r.File)
 	if err != nil {
@@ -49,7 +49,7 @@ const hintTime = 2 * time.Second
 // place is where a glob stands in a configuration, and what it chooses.
 type place struct{ label, flag, glob string }
 
-func places(cfg *app.Config) (list []place) {
+func places(cfg *config.Config) (list []place) {
 	add := func(key, flag string, globs []string) {
 		for i, g := range globs {
 			list = append(list, place{fmt.Sprintf("%s[%d]", key, i), flag, g})
@@ -67,7 +67,7 @@ func places(cfg *app.Config) (list []place) {
 
 // hints are about globs that are valid and match nothing: of what looks like a regular
 // expression in any case, of others if the fleet can be reached.
-func (c *common) hints(ctx context.Context, cfg *app.Config) (hints []string) {
+func (c *common) hints(ctx context.Context, cfg *config.Config) (hints []string) {
 	globs := places(cfg)
 	if len(globs) == 0 {
 		return nil
@@ -88,7 +88,7 @@ func (c *common) hints(ctx context.Context, cfg *app.Config) (hints []string) {
 
 // fleetOf reads the names of the fleet that a configuration is for. What goes wrong is
 // of no matter to the configuration.
-func (c *common) fleetOf(ctx context.Context, cfg *app.Config) (known knownNames, err error) {
+func (c *common) fleetOf(ctx context.Context, cfg *config.Config) (known knownNames, err error) {
 	ctx, cancel := context.WithTimeout(ctx, hintTime)
 	defer cancel()
 	over, err := c.over(*cfg)

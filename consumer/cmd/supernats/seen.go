@@ -40,8 +40,7 @@ func newFleet(hosts []schema.HostRecord, now time.Time) *fleet {
 		f.byName[h.Host] = i
 		for j := range h.Lives {
 			l := &h.Lives[j]
-			gone := l.SupervisorState == schema.SupervisorGone
-			if (gone || h.LastSeen.Sub(h.Heard(l)) > silentAfter) && l.Ended == nil && l.Stopping == nil && !l.Succeeded {
+			if h.HasLost(l, silentAfter) && l.Ended == nil && l.Stopping == nil && !l.Succeeded {
 				f.quiet[life{h.Host, l.Boot}] = l.LastSeen
 			}
 		}
@@ -139,10 +138,8 @@ func stoppingSince(h *schema.HostRecord, boot string) *schema.Time {
 	if h == nil {
 		return nil
 	}
-	for i := range h.Lives {
-		if h.Lives[i].Boot == boot {
-			return h.Lives[i].Stopping
-		}
+	if l := h.Life(boot); l != nil {
+		return l.Stopping
 	}
 	return h.Stopping
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"text/template"
 
-	"supernats/consumer/app"
+	"supernats/consumer/config"
 )
 
 // unit is what a service manager is to know.
@@ -134,7 +134,7 @@ func printUnit(w io.Writer, kind string, c *common, args []string) error {
 		u.Home = u.Home || inHome(a)
 	}
 	// What is wrong with the file is not of matter here, if it is there at all.
-	if cfg, err := app.LoadRules(c.Config); err == nil {
+	if cfg, err := config.LoadRules(c.Config); err == nil {
 		if dir := cfg.DataDir; dir != "" && filepath.Clean(dir) != "/var/lib/supernats" {
 			u.DataDir = absolute(dir)
 			u.Home = u.Home || inHome(u.DataDir)

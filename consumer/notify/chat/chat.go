@@ -23,7 +23,9 @@ import (
 	"unicode/utf16"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 // dialect is how a service wants text.
@@ -100,7 +102,7 @@ func unless(special string, escape, code func(string) string) func(string) strin
 }
 
 // hook is a URL that is a secret itself.
-func hook(url notify.Secret, file string, accepted func(notify.Answer) *notify.Refusal) (notify.Post, error) {
+func hook(url secretfile.Secret, file string, accepted func(notify.Answer) *notify.Refusal) (notify.Post, error) {
 	p := notify.Post{URLKey: "url", Accepted: accepted}
 	if file != "" {
 		p.URLKey = "url_file"
@@ -112,7 +114,7 @@ func hook(url notify.Secret, file string, accepted func(notify.Answer) *notify.R
 	return p, notify.ValidateURL(p.URLKey, p.URL)
 }
 
-func validateHook(url notify.Secret, file string) error {
+func validateHook(url secretfile.Secret, file string) error {
 	if err := notify.ValidateOne("url", url, file); err != nil || file != "" {
 		return err
 	}
@@ -121,8 +123,8 @@ func validateHook(url notify.Secret, file string) error {
 
 // singleLine checks a setting that is shown to people.
 func singleLine(key, s string) error {
-	if notify.Clip(s, 80) != s {
-		return fmt.Errorf("%s: %s is no name; allowed are up to 80 visible characters", key, notify.Clip(s, 80))
+	if wording.Clip(s, 80) != s {
+		return fmt.Errorf("%s: %s is no name; allowed are up to 80 visible characters", key, wording.Clip(s, 80))
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -43,13 +44,13 @@ var services = []struct {
 	max  int
 }{
 	{"slack", func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
-		return NewSlack("chat", SlackConfig{URL: notify.Secret(url + path), HTTPConfig: h}.WithDefaults(), id)
+		return NewSlack("chat", SlackConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), id)
 	}, field("text"), 4000},
 	{"teams", func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
-		return NewTeams("chat", TeamsConfig{URL: notify.Secret(url + path), HTTPConfig: h}.WithDefaults(), id)
+		return NewTeams("chat", TeamsConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), id)
 	}, cardText, 28 << 10},
 	{"discord", func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
-		return NewDiscord("chat", DiscordConfig{URL: notify.Secret(url + path), HTTPConfig: h}.WithDefaults(), id)
+		return NewDiscord("chat", DiscordConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), id)
 	}, field("content"), 2000},
 	{"telegram", func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
 		return NewTelegram("chat", TelegramConfig{Token: botKey, ChatID: "-1001234567890", APIURL: url, HTTPConfig: h}.WithDefaults(), id)
@@ -244,10 +245,10 @@ func TestBody(t *testing.T) {
 		body        string
 	}{
 		{"slack", func(url string) (notify.Receiver, error) {
-			return NewSlack("chat", SlackConfig{URL: notify.Secret(url + path), Channel: "#ops", Username: "supervisor"}.WithDefaults(), id)
+			return NewSlack("chat", SlackConfig{URL: secretfile.Secret(url + path), Channel: "#ops", Username: "supervisor"}.WithDefaults(), id)
 		}, path, "", nil, `{"text":"FIRING ` + "`web1` `api:api_00`" + ` ` + line + `","channel":"#ops","username":"supervisor","unfurl_links":false,"unfurl_media":false}`},
 		{"discord", func(url string) (notify.Receiver, error) {
-			return NewDiscord("chat", DiscordConfig{URL: notify.Secret(url + path + "?thread_id=7"), Username: "supervisor"}.WithDefaults(), id)
+			return NewDiscord("chat", DiscordConfig{URL: secretfile.Secret(url + path + "?thread_id=7"), Username: "supervisor"}.WithDefaults(), id)
 		}, path, "thread_id=7&wait=true", nil, `{"content":"**FIRING** web1 api\\:api\\_00 ` + line + `","username":"supervisor","flags":4,"allowed_mentions":{"parse":[]}}`},
 		{"telegram", func(url string) (notify.Receiver, error) {
 			return NewTelegram("chat", TelegramConfig{Token: botKey, ChatID: "@ops", Thread: 3, APIURL: url + "/"}.WithDefaults(), id)
@@ -259,7 +260,7 @@ func TestBody(t *testing.T) {
 			return NewNtfy("chat", NtfyConfig{URL: url, Topic: "ops", BasicAuth: notify.BasicAuth{Username: "me", Password: "pw"}, Priority: 2}.WithDefaults(), id)
 		}, "/", "", map[string]string{"Authorization": "Basic bWU6cHc="}, `{"topic":"ops","title":"FIRING web1 api:api_00","message":"FIRING web1 api:api_00 ` + line + `","priority":2,"click":"https://mon1.example.com/"}`},
 		{"teams", func(url string) (notify.Receiver, error) {
-			return NewTeams("chat", TeamsConfig{URL: notify.Secret(url + path)}.WithDefaults(), id)
+			return NewTeams("chat", TeamsConfig{URL: secretfile.Secret(url + path)}.WithDefaults(), id)
 		}, path, "", nil, `{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","contentUrl":null,"content":{` +
 			`"$schema":"http://adaptivecards.io/schemas/adaptive-card.json","type":"AdaptiveCard","version":"1.4","msteams":{"width":"Full"},"body":[` +
 			`{"type":"RichTextBlock","spacing":"small","inlines":[{"type":"TextRun","text":"FIRING","weight":"bolder","color":"attention"},{"type":"TextRun","text":" web1 api:api_00 ` + line + `"}]}],` +

@@ -7,6 +7,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 // maxDiscord is Discord's limit of a message, in characters.
@@ -19,8 +20,8 @@ const suppressEmbeds = 1 << 2
 type DiscordConfig struct {
 	// URL is a secret; URLFile is read at every delivery. A thread is chosen by
 	// ?thread_id= in it.
-	URL     notify.Secret `yaml:"url"`
-	URLFile string        `yaml:"url_file"`
+	URL     secretfile.Secret `yaml:"url"`
+	URLFile string            `yaml:"url_file"`
 	// Username replaces the webhook's.
 	Username          string `yaml:"username"`
 	notify.HTTPConfig `yaml:",inline"`

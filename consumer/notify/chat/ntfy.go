@@ -6,7 +6,9 @@ import (
 	"regexp"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -23,9 +25,9 @@ type NtfyConfig struct {
 	Topic string `yaml:"topic"`
 	// Token is an access token, BasicAuth the other way to log in. The files are
 	// read at every delivery.
-	Token     notify.Secret    `yaml:"token"`
-	TokenFile string           `yaml:"token_file"`
-	BasicAuth notify.BasicAuth `yaml:"basic_auth"`
+	Token     secretfile.Secret `yaml:"token"`
+	TokenFile string            `yaml:"token_file"`
+	BasicAuth notify.BasicAuth  `yaml:"basic_auth"`
 	// Priority is 1 to 5; 0 goes by the severity: critical 5, warning and others 4,
 	// info 3, and 3 if all is resolved.
 	Priority          int `yaml:"priority"`
@@ -47,7 +49,7 @@ var ntfyTopic = regexp.MustCompile(`^[-_A-Za-z0-9]{1,64}$`)
 func (c NtfyConfig) Validate() error {
 	errs := []error{notify.ValidateURL("url", c.URL)}
 	if !ntfyTopic.MatchString(c.Topic) {
-		errs = append(errs, fmt.Errorf("topic: %q is none; allowed are up to 64 letters, digits, _ and -", notify.Clip(c.Topic, 80)))
+		errs = append(errs, fmt.Errorf("topic: %q is none; allowed are up to 64 letters, digits, _ and -", wording.Clip(c.Topic, 80)))
 	}
 	if c.Token != "" && c.TokenFile != "" {
 		errs = append(errs, notify.ValidateOne("token", c.Token, c.TokenFile))

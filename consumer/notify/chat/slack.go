@@ -7,6 +7,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -20,8 +21,8 @@ const (
 // Mattermost or Rocket.Chat.
 type SlackConfig struct {
 	// URL is a secret; URLFile is read at every delivery.
-	URL     notify.Secret `yaml:"url"`
-	URLFile string        `yaml:"url_file"`
+	URL     secretfile.Secret `yaml:"url"`
+	URLFile string            `yaml:"url_file"`
 	// Channel and Username are for Mattermost, Rocket.Chat and old webhooks of
 	// Slack, where they replace those of the webhook.
 	Channel  string `yaml:"channel"`

@@ -6,6 +6,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 // maxTeams is Microsoft's limit of a message, in bytes of JSON, less what is
@@ -17,8 +18,8 @@ const maxTeams = 28<<10 - 1024
 // are gone, and so are their cards.
 type TeamsConfig struct {
 	// URL is a secret; URLFile is read at every delivery.
-	URL               notify.Secret `yaml:"url"`
-	URLFile           string        `yaml:"url_file"`
+	URL               secretfile.Secret `yaml:"url"`
+	URLFile           string            `yaml:"url_file"`
 	notify.HTTPConfig `yaml:",inline"`
 }
 

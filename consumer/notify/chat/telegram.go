@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -21,8 +23,8 @@ const (
 // TelegramConfig is the section telegram of a receiver: a message of a bot.
 type TelegramConfig struct {
 	// Token is the bot's; TokenFile is read at every delivery.
-	Token     notify.Secret `yaml:"token"`
-	TokenFile string        `yaml:"token_file"`
+	Token     secretfile.Secret `yaml:"token"`
+	TokenFile string            `yaml:"token_file"`
 	// ChatID is a number, below zero for groups, or the @name of a channel.
 	ChatID string `yaml:"chat_id"`
 	// Thread is the topic of a group that has topics.
@@ -53,7 +55,7 @@ func (c TelegramConfig) Validate() error {
 		errs = append(errs, checkToken("token", string(c.Token)))
 	}
 	if !chatID.MatchString(c.ChatID) {
-		errs = append(errs, fmt.Errorf("chat_id: %q is none; allowed is a number, -1001234567890 for a group, or the @name of a channel", notify.Clip(c.ChatID, 80)))
+		errs = append(errs, fmt.Errorf("chat_id: %q is none; allowed is a number, -1001234567890 for a group, or the @name of a channel", wording.Clip(c.ChatID, 80)))
 	}
 	if c.Thread < 0 {
 		errs = append(errs, fmt.Errorf("message_thread_id: found %d, allowed are numbers above zero", c.Thread))

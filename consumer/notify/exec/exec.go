@@ -37,7 +37,9 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -73,9 +75,9 @@ type Config struct {
 	// in our PATH.
 	Command []string `yaml:"command"`
 	// Env is added to the environment. Its values are secrets.
-	Env       map[string]notify.Secret `yaml:"env"`
-	Timeout   schema.Duration          `yaml:"timeout"`
-	KillAfter schema.Duration          `yaml:"kill_after"`
+	Env       map[string]secretfile.Secret `yaml:"env"`
+	Timeout   schema.Duration              `yaml:"timeout"`
+	KillAfter schema.Duration              `yaml:"kill_after"`
 }
 
 // WithDefaults fills in what is not set.
@@ -138,7 +140,7 @@ func New(name string, c Config, id notify.Identity) (*Receiver, error) {
 	if _, err := osexec.LookPath(c.Command[0]); err != nil {
 		var failed *osexec.Error
 		if errors.As(err, &failed) && !errors.Is(err, osexec.ErrNotFound) {
-			return nil, fmt.Errorf("command: %s: %s", notify.Clip(c.Command[0], maxQuote), whyNot(c.Command[0], failed.Err))
+			return nil, fmt.Errorf("command: %s: %s", wording.Clip(c.Command[0], maxQuote), whyNot(c.Command[0], failed.Err))
 		}
 		return nil, fmt.Errorf("command: %w", err)
 	}
@@ -249,7 +251,7 @@ func final(code int) bool {
 }
 
 // program is the command without its arguments, which may be secrets.
-func (r *Receiver) program() string { return notify.Clip(r.cfg.Command[0], maxQuote) }
+func (r *Receiver) program() string { return wording.Clip(r.cfg.Command[0], maxQuote) }
 
 func (r *Receiver) environment() []string {
 	env := []string{"SUPERNATS_RECEIVER=" + r.name, "SUPERNATS_INSTANCE=" + r.id.Instance}
@@ -288,7 +290,7 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 // line is the end of what was written as one visible line without secrets.
-func (t *tail) line(secrets map[string]notify.Secret) string {
+func (t *tail) line(secrets map[string]secretfile.Secret) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s, cut := strings.ToValidUTF8(string(t.data), "\ufffd"), t.cut
@@ -304,5 +306,5 @@ func (t *tail) line(secrets map[string]notify.Secret) string {
 	if cut {
 		s = "…" + s
 	}
-	return notify.Clip(s, 2*maxQuote)
+	return wording.Clip(s, 2*maxQuote)
 }

@@ -17,6 +17,7 @@ import (
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 var id = notify.Identity{Instance: "mon1", Version: "1.2.3"}
@@ -148,7 +149,7 @@ func TestExit(t *testing.T) {
 // TestOutput: of a lot of it the end is shown, and no secret.
 func TestOutput(t *testing.T) {
 	c, _ := script(t, `i=0; while [ $i -lt 20000 ]; do echo "line $i"; i=$((i+1)); done; echo "key is $KEY"; exit 1`)
-	c.Env = map[string]notify.Secret{"KEY": "c0rrect"}
+	c.Env = map[string]secretfile.Secret{"KEY": "c0rrect"}
 	err := receiver(t, c).Notify(t.Context(), notifytest.Many(1))
 	if err == nil {
 		t.Fatal("no error")
@@ -163,7 +164,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("SUPERNATS_NATS_PASSWORD", "c0rrect")
 	t.Setenv("TZ", "Europe/Berlin")
 	c, dir := script(t, `env >"$1/got.env"`)
-	c.Env = map[string]notify.Secret{"PAGER_KEY": "k", "TZ": "UTC"}
+	c.Env = map[string]secretfile.Secret{"PAGER_KEY": "k", "TZ": "UTC"}
 	if err := receiver(t, c).Notify(t.Context(), notifytest.Many(1)); err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +277,7 @@ func TestConfig(t *testing.T) {
 		want []string
 	}{
 		{Config{}, []string{"command: missing", "timeout: 0s", "kill_after: 0s"}},
-		{Config{Command: []string{"a", "b\x00"}, Env: map[string]notify.Secret{"A=B": "s3cret\x00"}}.WithDefaults(), []string{"command[1]: ", `env: "A=B" is no name`, "env: the value of A=B holds"}},
+		{Config{Command: []string{"a", "b\x00"}, Env: map[string]secretfile.Secret{"A=B": "s3cret\x00"}}.WithDefaults(), []string{"command[1]: ", `env: "A=B" is no name`, "env: the value of A=B holds"}},
 		{Config{Command: []string{"/does/not/exist"}}.WithDefaults(), []string{"command: "}},
 		{Config{Command: []string{"no-such-program-at-all"}}.WithDefaults(), []string{"command: "}},
 	} {

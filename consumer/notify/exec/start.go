@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 )
 
 // maxHead is how much of a script is read to find out why it does not start: the
@@ -113,7 +113,7 @@ func (r *Receiver) hint(code int) string {
 	}
 	line, _, _ := bytes.Cut(head(file), []byte("\n"))
 	if bytes.HasPrefix(line, []byte("#!")) && bytes.HasSuffix(line, []byte("\r")) {
-		return fmt.Sprintf("; the lines of %s end with CR LF, as on Windows: sed -i 's/\\r$//' %[1]s", notify.Clip(file, maxQuote))
+		return fmt.Sprintf("; the lines of %s end with CR LF, as on Windows: sed -i 's/\\r$//' %[1]s", wording.Clip(file, maxQuote))
 	}
 	return ""
 }

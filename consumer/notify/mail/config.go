@@ -4,17 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	netmail "net/mail"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	gomail "github.com/wneessen/go-mail"
 
-	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/letter"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 // The values of the key tls.
@@ -34,9 +33,6 @@ const (
 	maxAddress = 254
 )
 
-// Secret is a text that shows neither in logs nor in a configuration printed.
-type Secret = notify.Secret
-
 // Config is the section mail of the configuration, and mail of a receiver.
 //
 // With a username the best mechanism that the server offers is used: SCRAM,
@@ -55,8 +51,8 @@ type Config struct {
 	From string   `yaml:"from"`
 	To   []string `yaml:"to"`
 
-	Username string `yaml:"username"`
-	Password Secret `yaml:"password"`
+	Username string            `yaml:"username"`
+	Password secretfile.Secret `yaml:"password"`
 	// PasswordFile and CAFile are read at every delivery: a new password or
 	// certificate needs no restart. White space around the password is cut off. A
 	// server that takes access tokens only gets it as one.
@@ -152,10 +148,10 @@ func (c Config) Validate() error {
 	if _, err := c.location(); err != nil {
 		errs = append(errs, err)
 	}
-	if t, err := c.templates(); err != nil {
+	if t, err := letter.Parse(c.Subject, c.Text, c.HTML); err != nil {
 		errs = append(errs, err)
 	} else {
-		errs = append(errs, t.check()...)
+		errs = append(errs, t.Check()...)
 	}
 	return errors.Join(errs...)
 }
@@ -247,35 +243,6 @@ func splitSmarthost(s string) (host string, port int, err error) {
 	return host, int(n), nil
 }
 
-// parseAddress reads one address, with or without a name before it.
-func parseAddress(key, s string) (*netmail.Address, error) {
-	if hasControl(s) {
-		// A line end here would begin a header or an SMTP command of its own.
-		return nil, fmt.Errorf("%s: %q holds control characters; allowed is one address, for example ops@example.com", key, s)
-	}
-	address, err := netmail.ParseAddress(s)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %q is no mail address (%s); allowed is one address, for example ops@example.com", key, s, strings.TrimPrefix(err.Error(), "mail: "))
-	}
-	at := strings.LastIndexByte(address.Address, '@')
-	local, domain := address.Address[:at], address.Address[at+1:]
-	// net/mail takes the quotes off, and go-mail puts what was in them between
-	// the angle brackets of MAIL and RCPT as it is.
-	if strings.ContainsAny(local, " \t<>\"\\,;:()[]@") || strings.ContainsAny(domain, " \t<>\"\\,;()@") {
-		return nil, fmt.Errorf("%s: %q needs quotes in its address; allowed are addresses without, for example ops@example.com", key, s)
-	}
-	if hasControl(address.Address) || hasControl(address.Name) {
-		return nil, fmt.Errorf("%s: %q holds control characters", key, s)
-	}
-	if len(address.Address) > maxAddress {
-		return nil, fmt.Errorf("%s: %.40q… has %d characters; allowed are %d", key, s, len(address.Address), maxAddress)
-	}
-	if _, err := inASCII(address); err != nil {
-		return nil, fmt.Errorf("%s: %q is no mail address: %w", key, s, err)
-	}
-	return address, nil
-}
-
 // validHello reports whether s may stand behind EHLO: a host name or an address
 // literal, which is more than RFC 5321 allows and less than could harm.
 func validHello(s string) bool {
@@ -284,4 +251,11 @@ func validHello(s string) bool {
 	})
 }
 
-func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
+// location is the zone of a mail's times.
+func (c Config) location() (*time.Location, error) {
+	l, err := time.LoadLocation(c.Location)
+	if err != nil {
+		return nil, fmt.Errorf("location: invalid zone %q: want one like Europe/Vienna, UTC or Local", c.Location)
+	}
+	return l, nil
+}

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema/secretfile"
 )
 
@@ -35,7 +35,7 @@ type credentials struct {
 func (c Config) credentials(ctx context.Context) (credentials, error) {
 	switch {
 	case c.TokenFile != "":
-		token, err := notify.Secret("").Reveal("token", c.TokenFile)
+		token, err := secretfile.Secret("").Reveal("token", c.TokenFile)
 		if err == nil {
 			err = checkToken("token_file: "+c.TokenFile, token)
 		}
@@ -66,7 +66,7 @@ func runTokenCommand(ctx context.Context, argv []string) (string, error) {
 		}
 		// What it says on standard output may be a token.
 		if said := strings.TrimSpace(problem.String()); said != "" {
-			return "", fmt.Errorf("token_command: %s: %w: %s", argv[0], err, clip(said, maxAnswer))
+			return "", fmt.Errorf("token_command: %s: %w: %s", argv[0], err, wording.Clip(said, maxAnswer))
 		}
 		return "", fmt.Errorf("token_command: %s: %w", argv[0], err)
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/lettertest"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
 )
@@ -22,38 +24,27 @@ const (
 	ops     = "ops@example.com"
 	oncall  = "oncall@example.com"
 	secret  = "correct horse"
-	eventID = "web1/4f0c6d1e2a90b7c3/1234"
+	eventID = lettertest.EventID
 	// short is the first time-out of receivers that have to run into it, see
 	// runOut; slack is what a loaded machine may add.
 	short = 300 * time.Millisecond
 	slack = 10 * time.Second
 )
 
+var identity = notify.Identity{Instance: "mon1", Version: "1.2.3"}
+
+// The notifications of the tests.
+type notification = lettertest.Notification
+
 var (
-	happened = time.Date(2026, 11, 21, 19, 0, 31, 833_512_000, time.UTC)
-	identity = Identity{Instance: "mon1", Version: "1.2.3"}
+	firing    = lettertest.Firing
+	crash     = lettertest.Crash
+	recovered = lettertest.Recovered
+	storm     = lettertest.Storm
+	batch     = lettertest.Batch
+	code      = lettertest.Code
+	happened  = lettertest.Happened
 )
-
-func code(n int) *schema.Exit { return &schema.Exit{Code: &n} }
-
-// firing is the notification of one unexpected exit, changed by change.
-func firing(change ...func(*schema.Notification)) *schema.CloudEvent[*schema.Notification] {
-	a := &schema.Notification{
-		Incident: "web1/api/api_00/unexpected-exit/1", Rule: "unexpected-exit", Severity: "critical",
-		Host: "web1", Group: "api", Process: "api_00",
-		Opened: schema.Time{Time: happened}, Count: 1,
-		Events: []schema.AlertEvent{{
-			ID: eventID, Time: schema.Time{Time: happened}, Seq: 77,
-			Event: schema.ProcessStateExited, Server: "supervisor", FromState: "RUNNING", PID: 11167,
-			Exit: code(3),
-		}},
-		Labels: map[string]string{"address": "192.0.2.11"},
-	}
-	for _, f := range change {
-		f(a)
-	}
-	return a.Envelope("web1/api/api_00/unexpected-exit/1/firing/1", schema.TypeAlertFiring, happened)
-}
 
 // serve starts a server that lives as long as the test.
 func serve(t testing.TB, o smtptest.Options) *smtptest.Server {
@@ -167,5 +158,3 @@ func mustContain(t *testing.T, text string, want ...string) {
 		}
 	}
 }
-
-func batch(n ...*notification) []*notification { return n }

@@ -343,8 +343,8 @@ func TestIDNSmarthost(t *testing.T) {
 	if err := r.Notify(t.Context(), batch(firing())); err != nil {
 		t.Error(err)
 	}
-	if r.host != "mail.xn--bcher-kva.example" {
-		t.Errorf("connects to %q", r.host)
+	if r.server.host != "mail.xn--bcher-kva.example" {
+		t.Errorf("connects to %q", r.server.host)
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// auth is our part of the exchange of a mechanism.
-func (r *Receiver) auth(session *smtp.Client, m gomail.SMTPAuthType, secret string) (smtp.Auth, error) {
-	user := r.cfg.Username
+// mechanism is our part of the exchange of a mechanism.
+func (a *authenticator) mechanism(session *smtp.Client, m gomail.SMTPAuthType, secret string) (smtp.Auth, error) {
+	user := a.username
 	switch m {
 	case gomail.SMTPAuthSCRAMSHA256PLUS, gomail.SMTPAuthSCRAMSHA1PLUS:
 		state, err := session.GetTLSConnectionState()
@@ -29,23 +29,26 @@ func (r *Receiver) auth(session *smtp.Client, m gomail.SMTPAuthType, secret stri
 		return smtp.CRAMMD5Auth(user, secret), nil
 	case gomail.SMTPAuthPlain:
 		// Whether it may be shown is decided in usable.
-		return smtp.PlainAuth("", user, secret, r.host, true), nil
+		return smtp.PlainAuth("", user, secret, a.server.host, true), nil
 	case gomail.SMTPAuthLogin:
-		return smtp.LoginAuth(user, secret, r.host, true), nil
+		return smtp.LoginAuth(user, secret, a.server.host, true), nil
 	case gomail.SMTPAuthXOAUTH2:
 		return &bearer{name: string(m), first: "user=" + user + "\x01auth=Bearer " + secret + "\x01\x01"}, nil
 	case oauthBearer:
 		user := strings.NewReplacer("=", "=3D", ",", "=2C").Replace(user)
-		first := fmt.Sprintf("n,a=%s,\x01host=%s\x01port=%d\x01auth=Bearer %s\x01\x01", user, r.host, r.port, secret)
+		first := fmt.Sprintf("n,a=%s,\x01host=%s\x01port=%d\x01auth=Bearer %s\x01\x01",
+			user, a.server.host, a.server.port, secret)
 		return &bearer{name: string(m), first: first, farewell: "\x01"}, nil
 	}
-	return nil, fmt.Errorf("%s is not known", m)
+	return nil, fmt.Errorf("unknown mechanism %s", m)
 }
 
 // bearer logs in with an access token: XOAUTH2 and OAUTHBEARER.
 type bearer struct {
-	name, first, farewell string
-	// problem is why the server does not take it, which it says before it refuses.
+	name, first string
+	// farewell is the answer to a challenge, after which the server refuses.
+	farewell string
+	// problem is why the server refuses it, which it says in a challenge.
 	problem string
 }
 

@@ -96,7 +96,7 @@ func TestStallWhileWriting(t *testing.T) {
 	runOut(t, config(t, s, TLSNone), n, func(err error) bool {
 		return strings.Contains(err.Error(), "sending message content")
 	}, func(r *Receiver) {
-		r.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		r.server.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 			if err == nil {
 				err = conn.(*net.TCPConn).SetWriteBuffer(4096)
@@ -196,7 +196,7 @@ func TestHints(t *testing.T) {
 	})
 	t.Run("no route", func(t *testing.T) {
 		r := receiver(t, Config{Smarthost: "mail.example.com:25", From: from, To: []string{ops}, Timeout: schema.Duration(time.Millisecond)})
-		r.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		r.server.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
@@ -238,7 +238,7 @@ func TestTimeoutGrowsWithTheMail(t *testing.T) {
 	for size, want := range map[int64]time.Duration{
 		0: 10 * time.Second, 5_000: 10 * time.Second, 200_000: 13 * time.Second, 2_000_000: 40 * time.Second,
 	} {
-		if got := r.timeout(size); got != want {
+		if got := r.server.timeoutFor(size); got != want {
 			t.Errorf("%d bytes: %v", size, got)
 		}
 	}

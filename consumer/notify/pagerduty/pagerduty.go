@@ -22,7 +22,9 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/wording"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 const (
@@ -40,8 +42,8 @@ const (
 type Config struct {
 	// RoutingKey is the integration key of a service ("Events API v2");
 	// RoutingKeyFile is read at every delivery.
-	RoutingKey     notify.Secret `yaml:"routing_key"`
-	RoutingKeyFile string        `yaml:"routing_key_file"`
+	RoutingKey     secretfile.Secret `yaml:"routing_key"`
+	RoutingKeyFile string            `yaml:"routing_key_file"`
 	// URL is https://events.eu.pagerduty.com/v2/enqueue for accounts in the EU.
 	URL               string `yaml:"url"`
 	notify.HTTPConfig `yaml:",inline"`
@@ -180,10 +182,10 @@ func payloadOf(i *notify.Incident, id notify.Identity) payload {
 	a := i.Alert
 	began, _ := i.Times(time.Now())
 	p := payload{
-		Summary: notify.Clip(i.Summary(), maxSummary-1), Source: notify.Clip(a.Host, maxValue),
+		Summary: wording.Clip(i.Summary(), maxSummary-1), Source: wording.Clip(a.Host, maxValue),
 		Severity: severity(a.Severity), Timestamp: began,
-		Component: notify.Clip(notify.ProcessName(a.Group, a.Process), maxValue),
-		Group:     notify.Clip(a.Group, maxValue), Class: notify.Clip(a.Rule, maxValue),
+		Component: wording.Clip(wording.ProcessName(a.Group, a.Process), maxValue),
+		Group:     wording.Clip(a.Group, maxValue), Class: wording.Clip(a.Rule, maxValue),
 		Details: map[string]string{},
 	}
 	if p.Source == "" {
@@ -191,11 +193,11 @@ func payloadOf(i *notify.Incident, id notify.Identity) payload {
 		p.Source = "supernats " + id.Instance
 	}
 	for name, value := range i.Labels() {
-		p.Details[name] = notify.Clip(value, maxValue)
+		p.Details[name] = wording.Clip(value, maxValue)
 	}
 	for name, value := range i.Annotations(maxLines) {
 		if name != "description" {
-			value = notify.Clip(value, maxValue)
+			value = wording.Clip(value, maxValue)
 		}
 		p.Details[name] = value
 	}

@@ -29,14 +29,15 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 // Config is the section webhook of a receiver.
 type Config struct {
 	// URL is a secret, since many have a token in it; URLFile is read at every
 	// delivery.
-	URL     notify.Secret `yaml:"url"`
-	URLFile string        `yaml:"url_file"`
+	URL     secretfile.Secret `yaml:"url"`
+	URLFile string            `yaml:"url_file"`
 	// MaxAlerts is how many alerts one request may have; the rest is counted in
 	// truncatedAlerts, and lost to the reader. 0 is no limit.
 	MaxAlerts int `yaml:"max_alerts"`

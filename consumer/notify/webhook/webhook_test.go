@@ -27,6 +27,7 @@ import (
 	"supernats/consumer/notify/alertmanager"
 	"supernats/consumer/notify/notifytest"
 	"supernats/schema"
+	"supernats/schema/secretfile"
 )
 
 var id = notify.Identity{Instance: "mon1", Version: "1.2.3", URL: "https://mon1.example.com/"}
@@ -44,7 +45,7 @@ func receiver(t *testing.T, c Config) notify.Receiver {
 func post(t *testing.T, c Config, batch ...*schema.CloudEvent[*schema.Notification]) ([]Message, []notifytest.Request) {
 	t.Helper()
 	server := notifytest.Serve(t, notifytest.Accept)
-	c.URL = notify.Secret(server.URL + "/hook")
+	c.URL = secretfile.Secret(server.URL + "/hook")
 	if err := receiver(t, c).Notify(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +72,8 @@ func TestReceiver(t *testing.T) {
 					t.Fatal(err)
 				}
 				r := receiver(t, Config{
-					URL: notify.Secret(server.URL + "/hook?key=c0rrectkey"), PerIncident: per,
-					AuthConfig: notify.AuthConfig{BearerTokenFile: token, Headers: map[string]notify.Secret{"X-Key": "c0rrecthead"}},
+					URL: secretfile.Secret(server.URL + "/hook?key=c0rrectkey"), PerIncident: per,
+					AuthConfig: notify.AuthConfig{BearerTokenFile: token, Headers: map[string]secretfile.Secret{"X-Key": "c0rrecthead"}},
 					HTTPConfig: notify.HTTPConfig{Timeout: schema.Duration(timeout)},
 				})
 				return notifytest.Peer{Receiver: r, Got: server.Bodies, IDs: fingerprints(t), Secrets: []string{"c0rrect"}}
@@ -99,7 +100,7 @@ func fingerprints(t *testing.T) func([]byte) []string {
 // and no event is lost.
 func TestBatch(t *testing.T) {
 	got, requests := post(t, Config{AuthConfig: notify.AuthConfig{
-		Headers: map[string]notify.Secret{"x-team": "api"}, BasicAuth: notify.BasicAuth{Username: "me", Password: "pw"},
+		Headers: map[string]secretfile.Secret{"x-team": "api"}, BasicAuth: notify.BasicAuth{Username: "me", Password: "pw"},
 	}}, notifytest.Firing("a/1"), notifytest.Firing("b/1", func(a *schema.Notification) { a.Process = "api_01" }),
 		notifytest.Notification(schema.TypeAlertUpdate, "a/1", 2), notifytest.Notification(schema.TypeAlertResolved, "a/1", 3))
 	if len(got) != 1 {
@@ -215,7 +216,7 @@ func TestSameAsAlertmanager(t *testing.T) {
 		t.Fatal(err)
 	}
 	ours := notifytest.Serve(t, notifytest.Accept)
-	hook := receiver(t, Config{URL: notify.Secret(ours.URL)})
+	hook := receiver(t, Config{URL: secretfile.Secret(ours.URL)})
 	for i, n := range []*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a/1"), notifytest.Notification(schema.TypeAlertResolved, "a/1", 2)} {
 		for _, r := range []notify.Receiver{am, hook} {
 			if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
@@ -319,7 +320,7 @@ func TestReader(t *testing.T) {
 			t.Log(log.String())
 		}
 	})
-	r := receiver(t, Config{URL: notify.Secret("http://127.0.0.1:" + free + "/ops")})
+	r := receiver(t, Config{URL: secretfile.Secret("http://127.0.0.1:" + free + "/ops")})
 	batch := []*schema.CloudEvent[*schema.Notification]{
 		notifytest.Firing("a/1"), notifytest.Firing("b/1", func(a *schema.Notification) { a.Process = "api_01" }),
 		notifytest.Notification(schema.TypeAlertResolved, "b/1", 2, func(a *schema.Notification) { a.Process = "api_01" }),
@@ -412,7 +413,7 @@ func TestValidate(t *testing.T) {
 			URL: "http://x", HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{Cert: "c"}},
 			AuthConfig: notify.AuthConfig{
 				BasicAuth: notify.BasicAuth{Username: "a:b", Password: "s3cret", PasswordFile: "f"}, BearerTokenFile: "t",
-				Headers: map[string]notify.Secret{"A b": "s3cret", "Content-Type": "s3cret", "X": "s3cret\r\nY: z", "authorization": "s3cret"},
+				Headers: map[string]secretfile.Secret{"A b": "s3cret", "Content-Type": "s3cret", "X": "s3cret\r\nY: z", "authorization": "s3cret"},
 			},
 		}.WithDefaults(), []string{
 			"basic_auth.password: given together", "bearer_token_file: given together",
@@ -457,7 +458,7 @@ headers: {X-A: 1}
 		URL: "http://x", URLFile: "f", MaxAlerts: 3, PerIncident: true,
 		AuthConfig: notify.AuthConfig{
 			BasicAuth: notify.BasicAuth{Username: "u", Password: "p", PasswordFile: "pf"}, BearerTokenFile: "t",
-			Headers: map[string]notify.Secret{"X-A": "1"},
+			Headers: map[string]secretfile.Secret{"X-A": "1"},
 		},
 		HTTPConfig: notify.HTTPConfig{Timeout: schema.Duration(3 * time.Second), TLS: notify.TLSConfig{CA: "a", Cert: "b", Key: "c"}},
 	}
@@ -498,7 +499,7 @@ func TestLoginPage(t *testing.T) {
 				}
 				_, _ = w.Write([]byte(tc.body))
 			})
-			err := receiver(t, Config{URL: notify.Secret(server.URL)}).Notify(t.Context(), notifytest.Many(1))
+			err := receiver(t, Config{URL: secretfile.Secret(server.URL)}).Notify(t.Context(), notifytest.Many(1))
 			if (err == nil) != tc.delivered || notify.IsPermanent(err) {
 				t.Errorf("delivered %t, want %t: %v", err == nil, tc.delivered, err)
 			}
@@ -517,7 +518,7 @@ func TestPerIncidentThatFails(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
-	r, err := New("hook", Config{URL: notify.Secret(s.URL), PerIncident: true}.WithDefaults(), id)
+	r, err := New("hook", Config{URL: secretfile.Secret(s.URL), PerIncident: true}.WithDefaults(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,131 @@
+package deathreason
+
+import (
+	"supernats/bridge/deathreason/ownlog"
+	"supernats/schema"
+)
+
+// class is a kind of line of one name, as an event asks for it. That of spawn errors has no
+// name.
+type class struct {
+	kind     ownlog.Kind
+	name     string
+	expected bool
+}
+
+// class returns which line an event has, if it is the end of a life.
+func (s *step) class() (of class, ok bool) {
+	switch s.event {
+	case schema.ProcessStateBackoff:
+		return class{ownlog.Exited, s.process, false}, true
+	case schema.ProcessStateExited:
+		return class{ownlog.Exited, s.process, s.expected}, true
+	case schema.ProcessStateStopped:
+		return class{ownlog.Stopped, s.process, false}, s.from == "STOPPING"
+	}
+	return class{}, false
+}
+
+// candidates are the lines that may be those of events where children may have written
+// some. What may be the one gets fewer with each event: of two events of a kind the second
+// one's line comes after the first that may be the first one's.
+type candidates struct {
+	// floors are the numbers of the lines before which the next death of a class cannot
+	// stand.
+	floors map[class]int
+	// waiting is how many events of a class are known, from the current one on.
+	waiting map[class]int
+}
+
+// expect takes all events that will be taken.
+func (c *candidates) expect(steps []step) {
+	clear(c.waiting)
+	for i := range steps {
+		if of, ok := steps[i].class(); ok {
+			c.waiting[of]++
+		}
+	}
+}
+
+// unanimous returns the reason that every line gives which may be that of an event, nil if
+// they differ or the right one may not be among them.
+//
+// The true line is among them if the log was read from before the death to after its event.
+// So every line that may be the one has to say the same; which of them it is does then not
+// matter. Where there are just as many lines as events, none is forged, and they belong
+// together in order.
+func (r *replay) unanimous(s *step, p *proc) *schema.Exit {
+	c := &r.candidates
+	of, _ := s.class()
+	waiting := c.waiting[of]
+	c.waiting[of]--
+	if r.log.goPort {
+		of, waiting = class{ownlog.Exited, s.process, false}, 0 // a stop looks as any other exit
+	}
+
+	known := r.log.readBefore(r.from) // nothing before can be of this event
+	floor := max(c.floors[of], known)
+	if !r.log.complete || !r.log.isWhole(floor, r.from) {
+		return nil
+	}
+
+	exits := r.log.search(floor, func(l *ownlog.Line) bool {
+		return l.Name == s.process &&
+			(l.Kind == of.kind && l.Expected == of.expected || l.GoPort && l.Kind == ownlog.SpawnErr)
+	})
+	errs := class{kind: ownlog.SpawnErr}
+	spawnErrs := r.log.search(max(c.floors[errs], known), func(l *ownlog.Line) bool {
+		return l.Kind == ownlog.SpawnErr && !l.GoPort
+	})
+	if exits.n > 0 {
+		c.floors[of] = exits.first + 1
+	}
+
+	certain := exits.n > 0 && exits.n == waiting && spawnErrs.n == 0
+	if certain || s.event != schema.ProcessStateBackoff || !p.maybeSpawnErr(s.serial) {
+		return exits.reason(r.log, certain)
+	}
+
+	// It may as well be a spawn error, which has no name.
+	switch {
+	case !r.log.spawns && !r.log.goPort:
+		return nil // and is not logged, as it seems
+	case spawnErrs.n == 0:
+		return exits.reason(r.log, false)
+	case exits.n > 0:
+		return nil
+	}
+	c.floors[errs] = spawnErrs.first + 1
+	return spawnErrs.reason(r.log, false)
+}
+
+// lines are the lines of a sort.
+type lines struct {
+	first int // the number of the first one
+	n     int
+	agree bool // they give the same reason
+}
+
+func (l lines) reason(h *history, certain bool) *schema.Exit {
+	if l.n == 0 || !l.agree && !certain {
+		return nil
+	}
+	return h.line(l.first).Exit()
+}
+
+// search returns the lines of a sort from a number on.
+func (h *history) search(floor int, is func(*ownlog.Line) bool) lines {
+	found := lines{agree: true}
+	for n := max(floor, h.first); n < h.end(); n++ {
+		l := h.line(n)
+		if !is(l) {
+			continue
+		}
+		if found.n++; found.n == 1 {
+			found.first = n
+		}
+		first := h.line(found.first)
+		found.agree = found.agree && l.Kind == first.Kind && sameReason(l, first)
+	}
+	return found
+}

@@ -1,0 +1,239 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/nats-io/nats.go"
+	"pgregory.net/rapid"
+
+	"supernats/bridge/publish"
+	"supernats/schema"
+)
+
+const mib = 1 << 20
+
+var (
+	readAt   = time.Date(2026, 11, 21, 19, 0, 31, 833512999, time.UTC)
+	testBoot = [BootSize]byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}
+)
+
+func testEncoder() *Encoder { return &Encoder{Host: "web 1", TTL: defaultTTL} }
+
+func header(event string, n int) string {
+	return fmt.Sprintf("ver:3.0 server:my supervisor serial:1234 pool:supernats poolserial:1200 eventname:%s len:%d", event, n)
+}
+
+func eventRecord(event, payload string) []byte {
+	return AppendEvent(nil, readAt, testBoot, []byte(header(event, len(payload))), []byte(payload))
+}
+
+func TestEncodeErrors(t *testing.T) {
+	whole := eventRecord("TICK_5", "when:1201063880")
+	unknown := append([]byte{'x'}, whole[1:]...)
+	for _, tc := range []struct {
+		name string
+		rec  []byte
+		want error // nil: any
+		text string
+	}{
+		{"nothing", nil, ErrMalformed, "malformed"},
+		{"cut in its head", whole[:headSize-1], ErrMalformed, "malformed"},
+		{"only a head", whole[:headSize], ErrMalformed, "malformed"},
+		{"cut in its header", whole[:headSize+20], ErrMalformed, "malformed"},
+		{"of a kind not known", unknown, ErrMalformed, `kind 'x'`},
+		{"with a header that is none", append(bytes.Clone(whole[:headSize]), "READY\nwhen:1"...), nil, `"READY"`},
+		{"message without id", appendHead([]byte{}, kindMessage, readAt, testBoot), ErrMalformed, "malformed"},
+		{"message without JSON", append(appendHead(nil, kindMessage, readAt, testBoot), "\nsubject\nid"...), ErrMalformed, "malformed"},
+		{"names beyond max_payload", eventRecord("PROCESS_LOG_STDOUT", "processname:"+strings.Repeat("p", 2*mib)+" groupname:g\ndata"), publish.ErrTooLarge, "web 1/0123456789abcdef/1234 needs"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			msgs, err := testEncoder().Encode(tc.rec, mib)
+			if err == nil || tc.want != nil && !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.text) {
+				t.Errorf("Encode: %d messages, %v", len(msgs), err)
+			}
+		})
+	}
+}
+
+func TestEncode(t *testing.T) {
+	const at = `"time":"2026-11-21T19:00:31.833512Z","datacontenttype":"application/json","dataschema":"urn:supernats:event:1"`
+	const data = `"host":"web 1","server":"my supervisor","boot":"0123456789abcdef","serial":1234,"pool":"supernats","poolserial":1200`
+	envelope := func(typ, subject string) string {
+		if subject != "" {
+			subject = `"subject":"` + subject + `",`
+		}
+		return `{"specversion":"1.0","id":"web 1/0123456789abcdef/1234","source":"/supervisor/web%201/my%20supervisor","type":"org.supervisord.` +
+			typ + `",` + subject + at + `,"data":{"event":`
+	}
+	headers := func(id, ttl string) nats.Header {
+		h := nats.Header{"Nats-Msg-Id": {id}, "Content-Type": {"application/cloudevents+json"}}
+		if ttl != "" {
+			h["Nats-TTL"] = []string{ttl}
+		}
+		return h
+	}
+	const id = "web 1/0123456789abcdef/1234"
+	for _, tc := range []struct {
+		name string
+		rec  []byte
+		want *nats.Msg
+	}{
+		{
+			"an exit", eventRecord("PROCESS_STATE_EXITED", "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:7"),
+			&nats.Msg{
+				Subject: "supervisor.event.web=201.api.api_00.process_state.exited", Header: headers(id, ""),
+				Data: []byte(envelope("process_state.exited", "api:api_00") + `"PROCESS_STATE_EXITED",` + data + `,"group":"api","process":"api_00","from_state":"RUNNING","expected":false,"pid":7}}`),
+			},
+		},
+		{
+			"a tick, with a time to live", eventRecord("TICK_5", "when:1201063880"),
+			&nats.Msg{
+				Subject: "supervisor.event.web=201.-.-.tick.5", Header: headers(id, "3600s"),
+				Data: []byte(envelope("tick.5", "") + `"TICK_5",` + data + `,"when":1201063880}}`),
+			},
+		},
+		{
+			"a log of line breaks and bytes", eventRecord("PROCESS_LOG_STDERR", "processname:a groupname:a pid:7 channel:stderr\n\n\n\xff\n"),
+			&nats.Msg{
+				Subject: "supervisor.event.web=201.a.a.process_log.stderr", Header: headers(id, "259200s"),
+				Data: []byte(envelope("process_log.stderr", "a:a") + `"PROCESS_LOG_STDERR",` + data + `,"group":"a","process":"a","pid":7,"channel":"stderr","data_base64":"Cgr/Cg=="}}`),
+			},
+		},
+		{
+			"a payload that is empty", eventRecord("SUPERVISOR_STATE_CHANGE_RUNNING", ""),
+			&nats.Msg{
+				Subject: "supervisor.event.web=201.-.-.supervisor_state_change.running", Header: headers(id, ""),
+				Data: []byte(envelope("supervisor_state_change.running", "") + `"SUPERVISOR_STATE_CHANGE_RUNNING",` + data + `}}`),
+			},
+		},
+		{
+			"a message of our own", AppendMessage(nil, readAt, testBoot, nil, "supervisor.bridge.web=201.started", "an id", []byte("{\n}")),
+			&nats.Msg{Subject: "supervisor.bridge.web=201.started", Header: headers("an id", ""), Data: []byte("{\n}")},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			msgs, err := testEncoder().Encode(tc.rec, mib)
+			if err != nil || len(msgs) != 1 {
+				t.Fatalf("%d messages, %v", len(msgs), err)
+			}
+			if diff := cmp.Diff(tc.want.Header, msgs[0].Header); diff != "" {
+				t.Errorf("headers (-want +got):\n%s", diff)
+			}
+			got := []string{msgs[0].Subject, string(msgs[0].Data)}
+			if diff := cmp.Diff([]string{tc.want.Subject, string(tc.want.Data)}, got); diff != "" {
+				t.Errorf("subject and payload (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The buffer is used again from one event to the next.
+func TestAppendEvent(t *testing.T) {
+	buf := eventRecord("X", strings.Repeat("x", 1000))
+	again := AppendEvent(buf[:0], readAt, testBoot, []byte(header("TICK_5", 6)), []byte("when:1"))
+	if &again[0] != &buf[0] || !bytes.Equal(again, eventRecord("TICK_5", "when:1")) {
+		t.Errorf("record is %q", again)
+	}
+}
+
+// Whatever an event holds: each of its messages fits, and together they are it.
+func TestParts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		most := rapid.IntRange(2000, 20_000).Draw(t, "max_payload")
+		piece := rapid.OneOf(
+			rapid.String(),
+			rapid.SampledFrom([]string{"\x00", "\"", "\\", "\n", "<&>", "\u2028", "进", "😀", "\x1b[1m", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}),
+			rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 9), func(b []byte) string { return string(b) }))
+		text := strings.Repeat(strings.Join(rapid.SliceOfN(piece, 1, 20).Draw(t, "pieces"), ""), rapid.IntRange(1, 300).Draw(t, "times"))
+		typ := rapid.SampledFrom([]string{"", "a type: of its own", "é*>"}).Draw(t, "type")
+
+		msgs, err := testEncoder().Encode(eventRecord("REMOTE_COMMUNICATION", "type:"+typ+"\n"+text), most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkParts(t, msgs, "web 1/0123456789abcdef/1234", text, most)
+	})
+}
+
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// checkParts checks that messages fit into a server's max_payload and are, one
+// behind the other, an event with a text.
+func checkParts(t fataler, msgs []*nats.Msg, id, text string, most int) {
+	t.Helper()
+	var got bytes.Buffer
+	for i, m := range msgs {
+		size := len("NATS/1.0\r\n\r\n") + len(m.Data)
+		for k, v := range m.Header {
+			size += len(k) + len(": \r\n") + len(v[0])
+		}
+		if size > most {
+			t.Fatalf("message %d has %d bytes, allowed are %d", i+1, size, most)
+		}
+		ce, err := schema.UnmarshalEvent(m.Data)
+		if err != nil {
+			t.Fatalf("message %d: %v", i+1, err)
+		}
+		want, e := id, ce.Data
+		if len(msgs) > 1 {
+			want += fmt.Sprintf("/%d", i+1)
+			if e.Part != i+1 || e.Parts != len(msgs) {
+				t.Fatalf("message %d of %d is part %d of %d", i+1, len(msgs), e.Part, e.Parts)
+			}
+		}
+		if ce.ID != want || m.Header.Get(nats.MsgIdHdr) != want {
+			t.Fatalf("message %d has the ids %q and %q, not %q", i+1, ce.ID, m.Header.Get(nats.MsgIdHdr), want)
+		}
+		if m.Subject != msgs[0].Subject {
+			t.Fatalf("message %d goes to %s, the first to %s", i+1, m.Subject, msgs[0].Subject)
+		}
+		if utf8.ValidString(text) != (e.Data != nil) {
+			t.Fatalf("message %d: text is %v", i+1, e.Data != nil)
+		}
+		if e.Data != nil {
+			got.WriteString(*e.Data)
+		}
+		got.Write(e.DataBase64)
+	}
+	if got.String() != text {
+		t.Fatalf("%d bytes in %d messages are not the text of %d bytes", got.Len(), len(msgs), len(text))
+	}
+}
+
+// A message that is made in the memory of another one has nothing of it left.
+func TestEncodeInPlace(t *testing.T) {
+	enc, m := testEncoder(), new(nats.Msg)
+	for _, rec := range [][]byte{
+		eventRecord("PROCESS_LOG_STDOUT", "processname:a groupname:a pid:7 channel:stdout\n"+strings.Repeat("long ", 1000)),
+		eventRecord("PROCESS_STATE_RUNNING", "processname:b groupname:g from_state:STARTING pid:8"),
+		eventRecord("TICK_5", "when:1201063880"),
+	} {
+		want, err := enc.Encode(rec, mib)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Reply = "of the last one"
+		at, event, _, err := enc.Decode(rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := enc.EncodeEvent(m, event, at, mib)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(nats.Msg{})); diff != "" {
+			t.Errorf("-new +in place:\n%s", diff)
+		}
+	}
+}

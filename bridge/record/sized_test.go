@@ -1,0 +1,250 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"supernats/bridge/publish"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// schemaOf checks payloads against a published schema.
+func schemaOf(tb testing.TB, name string) func(payload []byte) {
+	tb.Helper()
+	compiled, err := jsonschema.NewCompiler().Compile("../../schema/" + name + ".schema.json")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return func(payload []byte) {
+		tb.Helper()
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(payload))
+		if err == nil {
+			err = compiled.Validate(v)
+		}
+		if err != nil {
+			tb.Errorf("%v\n%.1000s", err, payload)
+		}
+	}
+}
+
+// tableOf is the record of a process table.
+func tableOf(t *testing.T, rows []schema.SnapshotProcess) ([]byte, *schema.Snapshot) {
+	t.Helper()
+	s := &schema.Snapshot{
+		Host: "web 1", Server: "supervisor", Boot: "0123456789abcdef", Serial: 77, Reason: "interval",
+		SupervisorVersion: "4.2.5", SupervisorState: "RUNNING", Processes: rows,
+	}
+	ce := s.Envelope(readAt)
+	json, err := schema.Marshal(ce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return AppendMessage(nil, readAt, testBoot, nil, schema.SnapshotSubject("web 1"), ce.ID, json), s
+}
+
+func row(i int) schema.SnapshotProcess {
+	return schema.SnapshotProcess{
+		Group: "g", Process: fmt.Sprintf("p_%04d", i), State: "RUNNING", PID: 1000 + i, Start: 1700000000, Description: "pid 7, uptime 1:00:00",
+		StdoutLogfile: "/var/log/p-stdout.log", StderrLogfile: "/var/log/p-stderr.log",
+	}
+}
+
+// size is the size of a message as nats-server counts it.
+func size(m *nats.Msg) int {
+	n := len("NATS/1.0\r\n\r\n") + len(m.Data)
+	for k, v := range m.Header {
+		n += len(k) + len(": \r\n") + len(v[0])
+	}
+	return n
+}
+
+// A process table is divided, whatever the limit is, into parts that are it together.
+func TestDivide(t *testing.T) {
+	var rows []schema.SnapshotProcess
+	for i := range 3000 {
+		rows = append(rows, row(i))
+	}
+	rows[7].Description = strings.Repeat("long ", 100_000)
+	rows[8].SpawnErr = strings.Repeat("é", 2000)
+	rec, table := tableOf(t, rows)
+	valid := schemaOf(t, "snapshot")
+	for _, limit := range []int{1 << 20, 64 << 10, 4 << 10, publishLeast} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			msgs, err := testEncoder().Encode(rec, limit)
+			if err != nil || len(msgs) < 2 {
+				t.Fatalf("%d messages: %v", len(msgs), err)
+			}
+			var got []schema.SnapshotProcess
+			for i, m := range msgs {
+				if n := size(m); n > limit {
+					t.Fatalf("message %d has %d bytes", i+1, n)
+				}
+				valid(m.Data)
+				ce, err := schema.Unmarshal[*schema.Snapshot](m.Data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s := ce.Data
+				want := *table
+				want.Part, want.Parts, want.Processes = i+1, len(msgs), s.Processes
+				if diff := cmp.Diff(&want, s); diff != "" {
+					t.Fatalf("part %d (-want +got):\n%s", i+1, diff)
+				}
+				id := fmt.Sprintf("%s/%d", table.Envelope(readAt).ID, i+1)
+				if ce.ID != id || m.Header.Get(nats.MsgIdHdr) != id || m.Header.Get(stream.HeaderTTL) != "3600s" || !ce.Time.Equal(table.Envelope(readAt).Time.Truncate(time.Microsecond)) {
+					t.Fatalf("part %d: %q, %v, %v", i+1, ce.ID, m.Header, ce.Time)
+				}
+				got = append(got, s.Processes...)
+			}
+			for i := range got {
+				got[i].Description, got[i].SpawnErr = "", ""
+				got[i].StdoutLogfile, got[i].StderrLogfile = "", ""
+			}
+			var want []schema.SnapshotProcess
+			for _, r := range rows {
+				r.Description, r.SpawnErr, r.StdoutLogfile, r.StderrLogfile = "", "", "", ""
+				want = append(want, r)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("rows (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// publishLeast is the least that messages are made for.
+const publishLeast = 1 << 10
+
+// One row that is too large by its names is left out, and that is said; a table that
+// only its texts make too large is not divided.
+func TestDivideOddTables(t *testing.T) {
+	odd := row(1)
+	odd.Process = strings.Repeat("n", 5000)
+	rec, _ := tableOf(t, []schema.SnapshotProcess{row(0), odd, row(2)})
+	msgs, err := testEncoder().Encode(rec, 4000)
+	if !errors.Is(err, publish.ErrPartly) || len(msgs) != 1 || strings.Contains(string(msgs[0].Data), `"part`) {
+		t.Errorf("%d messages, %v", len(msgs), err)
+	}
+	long := row(1)
+	long.Description = strings.Repeat("n", 5000)
+	rec, table := tableOf(t, []schema.SnapshotProcess{row(0), long})
+	msgs, err = testEncoder().Encode(rec, 4000)
+	if err != nil || len(msgs) != 1 || msgs[0].Header.Get(nats.MsgIdHdr) != table.Envelope(readAt).ID {
+		t.Errorf("%d messages, %v", len(msgs), err)
+	}
+}
+
+// Log tails are shortened from their beginning; what the event says stays.
+func TestShortenLog(t *testing.T) {
+	line := "2026-11-21 19:00:31 \"a line\" of é log\n"
+	for _, tc := range []struct {
+		name     string
+		out, err string
+		limit    int
+	}{
+		{"both long", strings.Repeat(line, 5000), strings.Repeat(line, 6000), 64 << 10},
+		{"one short", line, strings.Repeat(line, 6000), 64 << 10},
+		{"other short", strings.Repeat(line, 6000), line, 8 << 10},
+		{"one line", strings.Repeat("x", 100_000), "", 8 << 10},
+		{"escapes", strings.Repeat("\x01\n", 10_000), strings.Repeat("\"\\", 10_000), 8 << 10},
+		{"no room", strings.Repeat(line, 5000), strings.Repeat(line, 5000), publishLeast},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			enc := testEncoder()
+			at, e, _, err := enc.Decode(eventRecord("PROCESS_STATE_EXITED", "processname:p groupname:g from_state:RUNNING expected:0 pid:7"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			code := 3
+			e.Exit, e.Log = &schema.Exit{Code: &code}, &schema.Log{Stdout: tc.out, Stderr: tc.err}
+			msgs, err := enc.EncodeEvent(new(nats.Msg), e, at, tc.limit)
+			if err != nil || len(msgs) != 1 {
+				t.Fatalf("%d messages: %v", len(msgs), err)
+			}
+			if n := size(msgs[0]); n > tc.limit || tc.limit > 2000 && n < tc.limit-1000 {
+				t.Errorf("the message has %d bytes, allowed are %d", n, tc.limit)
+			}
+			ce, err := schema.UnmarshalEvent(msgs[0].Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ce.Data
+			if log := got.Log; log != nil {
+				if !strings.HasSuffix(tc.out, log.Stdout) || !strings.HasSuffix(tc.err, log.Stderr) {
+					t.Error("the log is not the end of the log")
+				}
+				if strings.HasPrefix(tc.out, line) && log.Stdout != "" && !strings.HasPrefix(log.Stdout, line) {
+					t.Errorf("stdout begins with %q", log.Stdout[:20])
+				}
+			}
+			got.Log, e.Log = nil, nil
+			if diff := cmp.Diff(e, got); diff != "" {
+				t.Errorf("event (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Pairs that are not known and texts of supervisord give way to the rest.
+func TestShortenTexts(t *testing.T) {
+	rec := eventRecord("PROCESS_STATE_RUNNING", "processname:p groupname:g from_state:STARTING x:"+strings.Repeat("p", 2*mib)+" pid:7")
+	msgs, err := testEncoder().Encode(rec, mib)
+	if err != nil || len(msgs) != 1 {
+		t.Fatalf("%d messages: %v", len(msgs), err)
+	}
+	ce, err := schema.UnmarshalEvent(msgs[0].Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x := ce.Data.Extra["x"]; ce.Data.PID != 7 || !strings.HasPrefix(x, "ppp") || !strings.HasSuffix(x, "…") {
+		t.Errorf("event: %.300s", msgs[0].Data)
+	}
+}
+
+// Records of the bridge are shortened, and stay what the schema wants.
+func TestShortenRecords(t *testing.T) {
+	valid := schemaOf(t, "bridge")
+	long := strings.Repeat("a long text ", 10_000)
+	events := map[string]int{}
+	var lost []schema.LossProcess
+	settings := map[string]string{}
+	for i := range 5000 {
+		events[fmt.Sprintf("OTHER_%d", i)] = i + 1
+		lost = append(lost, schema.LossProcess{Group: "g", Process: fmt.Sprint("p", i), Starts: 1})
+		settings[fmt.Sprint("ttl ", i)] = "1h"
+	}
+	first := uint64(1<<63 + 1)
+	envelopes := map[string]any{
+		"loss":    (&schema.Loss{Host: "h", Boot: "0123456789abcdef", Pool: "p", Cause: schema.LossNotListening, Count: 1 << 60, FirstPoolSerial: &first, LastPoolSerial: &first, Events: events, Processes: lost}).Envelope(readAt),
+		"started": (&schema.Bridge{Host: "h", Boot: "0123456789abcdef", PID: 7, BridgeVersion: "1", Settings: settings, Section: &schema.Section{Events: strings.Fields(long), BufferSize: 1, SamePriority: strings.Fields(long)}, Reasons: &schema.Reasons{Source: "none", Problem: long, Fix: long}}).Envelope(schema.BridgeStarted, readAt),
+		"trouble": (&schema.Trouble{Host: "h", Boot: "0123456789abcdef", Cause: "disk-full", Text: long, Fix: long, Since: schema.Time{Time: readAt}}).Envelope(readAt),
+	}
+	for kind, ce := range envelopes {
+		t.Run(kind, func(t *testing.T) {
+			whole, err := schema.Marshal(ce)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec := AppendMessage(nil, readAt, testBoot, nil, schema.BridgeSubject("h", kind), "an id", whole)
+			for _, limit := range []int{64 << 10, 4 << 10, 2 << 10} {
+				msgs, err := testEncoder().Encode(rec, limit)
+				if err != nil || len(msgs) != 1 || size(msgs[0]) > limit {
+					t.Fatalf("%d messages for %d: %v", len(msgs), limit, err)
+				}
+				valid(msgs[0].Data)
+				if kind == "loss" && (!strings.Contains(string(msgs[0].Data), `"count":1152921504606846976`) || !strings.Contains(string(msgs[0].Data), `"first_poolserial":9223372036854775809`)) {
+					t.Errorf("numbers are not kept: %.500s", msgs[0].Data)
+				}
+			}
+		})
+	}
+}

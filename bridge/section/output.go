@@ -1,0 +1,160 @@
+package section
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"supernats/bridge/supervisordconf"
+	"supernats/schema/repeat"
+)
+
+// The output of programs has a section of its own, see WriteConf. On most hosts no
+// program's output is published, and a bridge for it would have nothing to do, so
+// supervisord does not start it (autostart=false). The bridge of the other section
+// does, when it starts and when an update adds a program whose output is published.
+// Nothing is lost: supervisord fills the buffer of a section that does not run too.
+
+const (
+	// outputSoon is how long the groups of an update have to follow each other to be
+	// looked at together.
+	outputSoon = 200 * time.Millisecond
+	// retryStart is when it is tried again to start the section.
+	retryStart = 10 * time.Second
+)
+
+// hasOutput reports whether any section of a configuration publishes the output of a
+// program; true if that is not certain.
+func hasOutput(c *supervisordconf.Configuration) bool {
+	for _, s := range c.Sections {
+		for _, option := range []string{"stdout_events_enabled", "stderr_events_enabled"} {
+			v, err := s.Value(option, "false")
+			if err != nil || !isFalse(v) {
+				return true
+			}
+		}
+		for _, option := range []string{"stdout_capture_maxbytes", "stderr_capture_maxbytes"} {
+			v, err := s.Value(option, "0")
+			if err != nil || strings.Trim(v, "0") != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isFalse reports whether supervisord takes a value for false (datatypes.py boolean).
+func isFalse(v string) bool {
+	switch strings.ToLower(v) {
+	case "n", "no", "false", "off", "0":
+		return true
+	}
+	return false
+}
+
+// outputSection is a section for output.
+type outputSection struct{ group, process string }
+
+// outputSections returns the sections for output that
+// supervisord does not start by itself.
+func outputSections(c *supervisordconf.Configuration) (sections []outputSection) {
+	for _, s := range c.Sections {
+		name, ok := strings.CutPrefix(s.Name, "eventlistener:")
+		events, err := s.Value("events", "")
+		if !ok || err != nil || !onlyOutput(strings.FieldsFunc(events, func(r rune) bool { return r == ',' || r == ' ' })) {
+			continue
+		}
+		words := strings.Fields(s.Options["command"])
+		if v, err := s.Value("autostart", "true"); err != nil || !isFalse(v) || len(words) == 0 ||
+			!strings.HasPrefix(filepath.Base(words[0]), "supernats-bridge") {
+			continue
+		}
+		process := s.Options["process_name"]
+		if process == "" || strings.Contains(process, "%") {
+			process = name
+		}
+		sections = append(sections, outputSection{group: name, process: process})
+	}
+	return sections
+}
+
+// Starter starts the section for output when it is needed.
+type Starter struct {
+	Troubles Troubles
+	// Pool returns the name of our own section, which is not started.
+	Pool func() string
+	// SupervisorPID returns supervisord's process id, 0 where it is hidden.
+	SupervisorPID func() int
+	// Start starts a process that does not run; nil without an XML-RPC of supervisord.
+	Start func(ctx context.Context, group, process string) error
+
+	groups chan struct{} // holds a value when a group was added
+}
+
+// NewStarter returns a starter that looks at once when it runs.
+func NewStarter(troubles Troubles) *Starter {
+	s := &Starter{Troubles: troubles, groups: make(chan struct{}, 1)}
+	s.GroupAdded()
+	return s
+}
+
+// GroupAdded takes note that supervisord has a new group of processes. It waits for
+// nothing.
+func (s *Starter) GroupAdded() {
+	select {
+	case s.groups <- struct{}{}:
+	default:
+	}
+}
+
+// Run starts the section for output when it is needed, at our start and each time that a
+// group was added, until ctx ends.
+func (s *Starter) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.groups:
+		}
+		if !repeat.Sleep(ctx, outputSoon) {
+			return
+		}
+
+		for err := s.startNeeded(ctx); err != nil; err = s.startNeeded(ctx) {
+			s.Troubles.Raise(CauseOutput,
+				"programs have their output published, and the section for it does not run: "+err.Error(),
+				"set autostart=true in that section of supervisord's configuration, then run: supervisorctl update")
+			if !repeat.Sleep(ctx, retryStart) {
+				return
+			}
+		}
+		s.Troubles.Clear(CauseOutput)
+	}
+}
+
+// startNeeded starts the sections for output if there is some.
+func (s *Starter) startNeeded(ctx context.Context) error {
+	path, err := supervisordconf.Find(s.SupervisorPID())
+	if err != nil {
+		return nil
+	}
+	conf, err := supervisordconf.Read(path)
+	if err != nil || !hasOutput(conf) {
+		return nil
+	}
+
+	for _, section := range outputSections(conf) {
+		if section.group == s.Pool() {
+			continue // ourselves
+		}
+		if s.Start == nil {
+			return fmt.Errorf("start %s: supervisord has no XML-RPC for us", section.group)
+		}
+		if err := s.Start(ctx, section.group, section.process); err != nil {
+			return fmt.Errorf("start %s: %w", section.group, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,355 @@
+package trouble
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"supernats/schema"
+)
+
+// troubleOther is the cause of all that come after maxTroubles.
+const otherCause = "other"
+
+const (
+	// maxTroubles bounds how many causes are kept. There are some twenty.
+	maxCauses = 32
+	// maxTroubleText bounds a text: a record of a trouble fits everywhere.
+	maxText = 1000
+	// troubleAgain is how often a trouble that lasts is published again.
+	repeatEvery = time.Hour
+	// troubleGap is the least time between two records of a trouble that lasts, for
+	// one whose text changes and for connections that come and go.
+	repeatLeast = time.Minute
+	// minHold is how long a trouble has to be gone before it is reported as over,
+	// after it came back once; each further time doubles that, up to maxHold. calm
+	// without it forgets that.
+	minHold = 5 * time.Second
+	maxHold = 5 * time.Minute
+	calm    = time.Hour
+)
+
+// troubles keeps what the bridge cannot do at the moment, for whoever may look: its
+// log, the stream, /readyz and /metrics.
+//
+//	        raise                    clear                 hold is over
+//	gone ──────────► lasting ─────────────────► ending ──────────────────► gone
+//	     reported         ▲  repeated hourly      │                 reported as over
+//	                      └───────────────────────┘ raise: counted, hold doubles
+//
+// A trouble is reported at once, and its end too unless it came back before: one
+// that comes and goes makes a pair of records each five minutes at most. Its parts
+// may raise and clear it as often as they like, also before there is a publisher or
+// an event: then it is published when there is one.
+type Board struct {
+	cfg    Config
+	gauge  *prometheus.GaugeVec
+	raised *prometheus.CounterVec
+	wake   chan struct{} // holds a value when what is due has changed
+
+	mu      sync.Mutex
+	causes  map[string]*trouble
+	publish func(key string, m *nats.Msg) // nil until there is a publisher
+	// attached says that publish is that of the publisher of events.
+	attached bool
+}
+
+// trouble is one cause that was seen.
+type trouble struct {
+	cause, text, fix string
+	since            time.Time
+	// said is when it was last reported; zero while it is gone.
+	reported     time.Time
+	reportedText string
+	// cleared is since when it has not been raised; zero while it lasts.
+	cleared    time.Time
+	hold       time.Duration
+	ended      time.Time // when it was last reported as over
+	cameBack   int       // how often it came back while it was ending
+	repeatSoon bool      // it is to be published again as soon as troubleGap allows
+}
+
+// troublesConfig is what a Board needs.
+type Config struct {
+	Log zerolog.Logger
+	// Metrics is where the metrics "trouble" and "troubles_total" are registered.
+	Metrics prometheus.Registerer
+	// Encode makes the message of a trouble that is published at a time.
+	Encode func(schema.Trouble, time.Time) (*nats.Msg, error)
+	// Warnings are the causes with which events arrive all the same: they are logged as
+	// warnings, all others as errors.
+	Warnings []string
+}
+
+func New(cfg Config) *Board {
+	t := &Board{
+		cfg: cfg, causes: map[string]*trouble{}, wake: make(chan struct{}, 1),
+		gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "trouble",
+			Help: "1 while the bridge cannot do its work fully for this cause; 0 after that.",
+		}, []string{"cause"}),
+		raised: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "troubles_total",
+			Help: "How often a trouble began, or came back within moments, by cause.",
+		}, []string{"cause"}),
+	}
+	cfg.Metrics.MustRegister(t.gauge, t.raised)
+	return t
+}
+
+// raise says that something is wrong, and what to do about it. It may be called
+// again while it lasts.
+func (t *Board) Raise(cause, text, fix string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	x := t.causeOf(cause)
+	x.text, x.fix = cmp.Or(clip(text), cause), clip(fix)
+	switch {
+	case x.reported.IsZero():
+		if now.Sub(x.ended) > calm {
+			x.hold, x.cameBack = 0, 0
+		} else {
+			x.lengthenHold()
+		}
+		x.since, x.cleared = now, time.Time{}
+		t.count(x)
+		t.report(x, now)
+	case !x.cleared.IsZero():
+		x.cleared = time.Time{}
+		x.cameBack++
+		x.lengthenHold()
+		t.count(x)
+	case x.text != x.reportedText:
+		x.repeatSoon = true
+		t.wakeUp()
+	}
+}
+
+// clear says that it is right again, or always was.
+func (t *Board) Clear(cause string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	x := t.causes[cause]
+	if x == nil || x.reported.IsZero() || !x.cleared.IsZero() {
+		return
+	}
+	x.cleared = time.Now()
+	t.gauge.WithLabelValues(x.cause).Set(0)
+	if x.hold == 0 {
+		t.reportEnd(x, x.cleared)
+		return
+	}
+	t.wakeUp()
+}
+
+// again publishes what lasts once more: after a reconnect the stream may be
+// another one. Connections may come and go: troubleGap bounds it.
+func (t *Board) Repeat() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, x := range t.causes {
+		x.repeatSoon = !x.reported.IsZero()
+	}
+	t.wakeUp()
+}
+
+// attach publishes what lasts, and all that follows, with a publisher's Aside. One
+// that is early, and will end, has no say beside the other one.
+func (t *Board) Attach(publish func(key string, m *nats.Msg), early bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if early && t.attached {
+		return
+	}
+	t.publish, t.attached = publish, !early
+	t.sendAll()
+}
+
+// restate publishes what lasts once more, now: a record that says that we started,
+// or who we are, ends what was said before it.
+func (t *Board) Restate() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sendAll()
+}
+
+// sendAll publishes what lasts. t.mu is held.
+func (t *Board) sendAll() {
+	now := time.Now()
+	for _, x := range t.causes {
+		if !x.reported.IsZero() && x.cleared.IsZero() {
+			t.send(x, now, false)
+		}
+	}
+}
+
+// lasting returns what is wrong at the moment, by cause.
+func (t *Board) Lasting() []schema.Trouble {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []schema.Trouble
+	for _, x := range t.causes {
+		if !x.reported.IsZero() && x.cleared.IsZero() {
+			list = append(list, x.record(false))
+		}
+	}
+	slices.SortFunc(list, func(a, b schema.Trouble) int { return strings.Compare(a.Cause, b.Cause) })
+	return list
+}
+
+// justSaid reports whether a record may still be on its way to the stream.
+func (t *Board) JustReported() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, x := range t.causes {
+		if time.Since(x.reported) < time.Second || time.Since(x.ended) < time.Second {
+			return true
+		}
+	}
+	return false
+}
+
+// run reports what is due until ctx ends.
+func (t *Board) Run(ctx context.Context) {
+	timer := time.NewTimer(t.publishDue())
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.wake:
+		case <-timer.C:
+		}
+		timer.Reset(t.publishDue())
+	}
+}
+
+// due reports what is due by now, and returns how long it is until the next one.
+func (t *Board) publishDue() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now, next := time.Now(), repeatEvery
+	for _, x := range t.causes {
+		if x.reported.IsZero() {
+			continue
+		}
+		if !x.cleared.IsZero() {
+			if left := x.hold - now.Sub(x.cleared); left > 0 {
+				next = min(next, left)
+			} else {
+				t.reportEnd(x, now)
+			}
+			continue
+		}
+		after := repeatEvery
+		if x.repeatSoon {
+			after = repeatLeast
+		}
+		left := after - now.Sub(x.reported)
+		if left <= 0 {
+			if x.text != x.reportedText {
+				t.report(x, now)
+			} else {
+				t.send(x, now, false)
+			}
+			left = repeatEvery
+		}
+		next = min(next, left)
+	}
+	return next
+}
+
+// of returns the trouble of a cause. t.mu is held.
+func (t *Board) causeOf(cause string) *trouble {
+	if x := t.causes[cause]; x != nil {
+		return x
+	}
+	if len(t.causes) >= maxCauses {
+		t.cfg.Log.Error().Str("cause", cause).Msg("too many causes of trouble: this one counts among the others")
+		cause = otherCause
+	}
+	if t.causes[cause] == nil {
+		t.causes[cause] = &trouble{cause: cause}
+	}
+	return t.causes[cause]
+}
+
+// began counts a trouble. t.mu is held.
+func (t *Board) count(x *trouble) {
+	t.gauge.WithLabelValues(x.cause).Set(1)
+	t.raised.WithLabelValues(x.cause).Inc()
+}
+
+// say logs a trouble and publishes it. t.mu is held.
+func (t *Board) report(x *trouble, now time.Time) {
+	x.reportedText = x.text
+	level := zerolog.ErrorLevel
+	if slices.Contains(t.cfg.Warnings, x.cause) {
+		level = zerolog.WarnLevel
+	}
+	t.cfg.Log.WithLevel(level).Str("cause", x.cause).Str("fix", x.fix).Msg(x.text)
+	t.send(x, now, false)
+	t.wakeUp()
+}
+
+// end reports that a trouble is over. t.mu is held.
+func (t *Board) reportEnd(x *trouble, now time.Time) {
+	t.send(x, now, true)
+	e := t.cfg.Log.Info().Str("cause", x.cause).Dur("lasted_ms", x.cleared.Sub(x.since))
+	if x.cameBack > 0 {
+		e = e.Int("came_back", x.cameBack)
+	}
+	e.Msg("trouble is over")
+	x.reported, x.ended, x.cameBack = time.Time{}, now, 0
+}
+
+// send publishes a record of a trouble. t.mu is held.
+func (t *Board) send(x *trouble, now time.Time, over bool) {
+	x.reported, x.repeatSoon = now, false
+	if t.publish == nil {
+		return // attach does it
+	}
+	m, err := t.cfg.Encode(x.record(over), now)
+	if err != nil {
+		t.cfg.Log.Error().Err(err).Str("cause", x.cause).Msg("the record of a trouble cannot be encoded")
+		return
+	}
+	t.publish("trouble/"+x.cause, m)
+}
+
+// look wakes run. t.mu may be held.
+func (t *Board) wakeUp() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (x *trouble) record(over bool) schema.Trouble {
+	return schema.Trouble{Cause: x.cause, Text: x.text, Fix: x.fix, Since: schema.Time{Time: x.since}, Over: over}
+}
+
+// lengthen makes the time longer for which the trouble has to be gone.
+func (x *trouble) lengthenHold() { x.hold = min(maxHold, max(minHold, 2*x.hold)) }
+
+// clip bounds a text, and makes it valid UTF-8: it may hold a file's name.
+func clip(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= maxText {
+		return s
+	}
+	end := maxText
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
+}

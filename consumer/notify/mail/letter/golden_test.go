@@ -1,0 +1,33 @@
+package letter
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"supernats/consumer/notify/mail/lettertest"
+	"supernats/schema"
+)
+
+// TestGolden compares the two bodies with those of testdata.
+func TestGolden(t *testing.T) {
+	for _, s := range lettertest.Samples() {
+		t.Run(s.Name, func(t *testing.T) {
+			l := writeAt(t, s.Batch, happened.Add(10*time.Minute))
+			golden(t, s.Name+".txt", l.Text)
+			golden(t, s.Name+".html", l.HTML)
+		})
+	}
+}
+
+func BenchmarkBodies(b *testing.B) {
+	n := firing(func(a *schema.Notification) {
+		a.Events[0].Log = &schema.Log{Stderr: strings.Repeat("a line of some length in a log\n", 128)}
+	})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := render(batch(n), &Templates{}, identity, happened); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package letter
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/lettertest"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// The notifications of the tests.
+type notification = lettertest.Notification
+
+var (
+	firing    = lettertest.Firing
+	note      = lettertest.Note
+	exit      = lettertest.Exit
+	of        = lettertest.Of
+	alertOf   = lettertest.Alert
+	crash     = lettertest.Crash
+	recovered = lettertest.Recovered
+	storm     = lettertest.Storm
+	batch     = lettertest.Batch
+	at        = lettertest.At
+	code      = lettertest.Code
+	happened  = lettertest.Happened
+)
+
+var identity = notify.Identity{Instance: "mon1", Version: "1.2.3"}
+
+// keys are those of the configuration that letters follow.
+type keys struct{ Subject, Text, HTML, Location string }
+
+// parse is how the templates of a configuration are read.
+func (k keys) parse() (*Templates, error) {
+	own, err := Parse(k.Subject, k.Text, k.HTML)
+	if err != nil {
+		return nil, err
+	}
+	return own, errors.Join(own.Check()...)
+}
+
+// write words a batch a second after the event.
+func write(t testing.TB, batch []*notification) Letter {
+	t.Helper()
+	return writeBy(t, batch, func(*keys) {})
+}
+
+func writeAt(t testing.TB, batch []*notification, now time.Time) Letter {
+	t.Helper()
+	l, err := NewWriter(&Templates{}, identity, time.UTC).Write(batch, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// writeBy words a batch as a configuration wants it.
+func writeBy(t testing.TB, batch []*notification, change func(*keys)) Letter {
+	t.Helper()
+	var k keys
+	change(&k)
+	own, err := k.parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	location, err := time.LoadLocation(k.Location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := NewWriter(own, identity, location).Write(batch, happened.Add(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v (go test -update writes it)", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+// mustContain checks that a text holds all it should.
+func mustContain(t *testing.T, text string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(text, w) {
+			t.Errorf("%q does not hold %q", text, w)
+		}
+	}
+}

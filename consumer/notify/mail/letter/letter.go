@@ -1,0 +1,55 @@
+// Package letter words the mails: subject, text, page and header fields about a batch of
+// notifications. It sends nothing and opens nothing; package letter does.
+//
+// What processes call themselves and write is made harmless here: nothing in a letter can
+// look like a line, a field or an element of its own.
+package letter
+
+import (
+	"time"
+
+	"supernats/consumer/notify"
+	"supernats/schema"
+)
+
+// Letter is what a mail says.
+type Letter struct {
+	// Subject is one visible line; Text and HTML are the two bodies.
+	Subject, Text, HTML string
+	// Fields are those of the header by which a mailbox can sort the mail, those without
+	// a value left out.
+	Fields []Field
+	// OneIncident says that all of it is about one incident.
+	OneIncident bool
+}
+
+// Field is one of a header.
+type Field struct{ Name, Value string }
+
+// Writer writes the letters of one section of the configuration. Its methods may be
+// called at the same time.
+type Writer struct {
+	templates *Templates
+	from      notify.Identity
+	// location is the zone of the times in a letter.
+	location *time.Location
+}
+
+// NewWriter returns a writer. Templates take the place of supernats' own words.
+func NewWriter(own *Templates, from notify.Identity, location *time.Location) *Writer {
+	return &Writer{templates: own, from: from, location: location}
+}
+
+// Write words a batch, which has at least one notification and none without data. It
+// does not change the batch. now is the time of the mail.
+func (w *Writer) Write(batch []*schema.CloudEvent[*schema.Notification], now time.Time) (Letter, error) {
+	c, err := render(batch, w.templates, w.from, now.In(w.location))
+	if err != nil {
+		return Letter{}, err
+	}
+
+	return Letter{
+		Subject: HeaderValue(c.subject), Text: c.text, HTML: c.html,
+		Fields: fields(batch), OneIncident: sameAlert(batch),
+	}, nil
+}

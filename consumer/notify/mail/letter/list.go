@@ -1,0 +1,149 @@
+package letter
+
+import (
+	"html"
+	htmltemplate "html/template"
+	"strings"
+)
+
+// list is one of both bodies: what happened to whom, and when. In a page every entry is
+// a card, so that it needs no more room than the narrowest screen has; in a text it is
+// a line or two, which may be broken anywhere.
+type list struct {
+	// Title stands above it; it begins with a word of ours.
+	Title   string
+	entries []entry
+}
+
+// entry is one of a list. Names in it come from processes: in a text every line begins
+// with a mark, so that no name makes a line that looks like another one.
+type entry struct {
+	kind entryKind
+	// who it happened to, what it was and when.
+	who, what, when string
+}
+
+type entryKind int
+
+const (
+	// entryCard is all there is to say of one alert: who, what and when.
+	entryCard entryKind = iota
+	// entryHead begins a card of several events with a sentence, in what.
+	entryHead
+	// entryEvent is an event of the card: when, who if the head does not say it, what.
+	entryEvent
+	// entryNote is what there is to say beside, in what.
+	entryNote
+	// entryCount is a line of a summary, in what.
+	entryCount
+)
+
+func newList(title string, size int) *list {
+	return &list{Title: title, entries: make([]entry, 0, size)}
+}
+
+func (l *list) card(who, what, when string) {
+	l.entries = append(l.entries, entry{entryCard, who, what, when})
+}
+
+func (l *list) head(sentence string) {
+	l.entries = append(l.entries, entry{kind: entryHead, what: sentence})
+}
+
+func (l *list) event(when, who, what string) {
+	l.entries = append(l.entries, entry{entryEvent, who, what, when})
+}
+
+func (l *list) note(text string) {
+	if text != "" {
+		l.entries = append(l.entries, entry{kind: entryNote, what: text})
+	}
+}
+
+func (l *list) count(text string) { l.entries = append(l.entries, entry{kind: entryCount, what: text}) }
+
+// Text is the list in a text. Its lines are indented, and less than those of a log,
+// which begin with four spaces and what the process wrote.
+func (l *list) Text() string {
+	var b strings.Builder
+	b.Grow(len(l.entries) * 100)
+	line := func(parts ...string) {
+		for _, p := range parts {
+			b.WriteString(p)
+		}
+		b.WriteByte('\n')
+	}
+	for i := range l.entries {
+		switch e := &l.entries[i]; e.kind {
+		case entryCard:
+			line(" * ", spaced(e.who, e.what))
+			line("   ", e.when)
+		case entryHead:
+			line(" * ", e.what)
+		case entryEvent:
+			line("   ", e.when, ": ", spaced(e.who, e.what))
+		case entryNote:
+			line("   Note: ", e.what)
+		case entryCount:
+			line("  ", e.what)
+		}
+	}
+	return b.String()
+}
+
+// HTML is the list in a page. It is written here and not by the template, with which the
+// whole mail takes twice the time for ten thousand events; its style is that of the page,
+// since every one of ten thousand cards would repeat it.
+func (l *list) HTML() htmltemplate.HTML {
+	var b strings.Builder
+	b.Grow(len(l.entries) * 160)
+	put := func(before, text, after string) {
+		if text != "" {
+			b.WriteString(before)
+			b.WriteString(html.EscapeString(text))
+			b.WriteString(after)
+		}
+	}
+	b.WriteString("<ul>\n")
+	for i := range l.entries {
+		e := &l.entries[i]
+		if i > 0 && e.kind != entryEvent && e.kind != entryNote && e.kind != entryCount {
+			b.WriteByte('\n')
+		}
+		switch e.kind {
+		case entryCard:
+			b.WriteString("<li>")
+			put("<b>", e.who, "</b> ")
+			put("", e.what, "")
+			put("<br><i>", e.when, "</i>")
+		case entryHead:
+			put("<li><b>", e.what, "</b>")
+		case entryEvent:
+			if i == 0 {
+				b.WriteString("<li>")
+			} else {
+				b.WriteString("\n<br>")
+			}
+			put("<i>", e.when, "</i> ")
+			put("", spaced(e.who, e.what), "")
+		case entryNote:
+			put("\n<br>", e.what, "")
+		case entryCount:
+			if i == 0 {
+				put("<li>", e.what, "")
+			} else {
+				put("\n<br>", e.what, "")
+			}
+		}
+	}
+	b.WriteString("\n</ul>")
+	return htmltemplate.HTML(b.String())
+}
+
+// spaced is who and what, either of which may be missing.
+func spaced(who, what string) string {
+	if who == "" || what == "" {
+		return who + what
+	}
+	return who + " " + what
+}
