@@ -53,9 +53,11 @@ func MatchAny(globs []string, name string) bool {
 }
 
 // QuoteGlob returns the glob that matches a name and nothing else.
-func QuoteGlob(name string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `{`, `\{`, `}`, `\}`).Replace(name)
-}
+func QuoteGlob(name string) string { return globQuoter.Replace(name) }
+
+var globQuoter = strings.NewReplacer(
+	`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `{`, `\{`, `}`, `\}`,
+)
 
 // String returns the text of the glob.
 func (g Glob) String() string { return g.text }
@@ -221,6 +223,7 @@ func cutBraces(pattern string) (texts []string, rest string, ok bool) {
 			if end := classEnd(pattern[i:]); end > 0 {
 				i += end - 1
 			}
+
 		case '{':
 			depth++
 		case '}':
@@ -254,6 +257,7 @@ func isGlob(text string) bool {
 				return false
 			}
 			i += end - 1
+
 		case '{':
 			depth++
 		case '}':

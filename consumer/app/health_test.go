@@ -21,7 +21,7 @@ func TestReadyzSaysWhatIsWrong(t *testing.T) {
 	}
 	get := func() (int, string) {
 		w := httptest.NewRecorder()
-		a.readyz(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		a.web().Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 		return w.Code, w.Body.String()
 	}
 	if code, body := get(); code != http.StatusServiceUnavailable || !strings.Contains(body, "not ready") {

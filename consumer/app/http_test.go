@@ -68,7 +68,7 @@ func serveHTTP(t *testing.T, webConfig string, o Options) (url string, log *logL
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = a.serve(ctx)
+		_ = a.web().Run(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -171,13 +171,5 @@ func TestHalfOpenConnections(t *testing.T) {
 	}
 	if entry := log.find(t, "more connections than are served at once"); entry["level"] != "warn" {
 		t.Errorf("%v", entry)
-	}
-}
-
-func TestPagesLeaveDescriptors(t *testing.T) {
-	for have, want := range map[int]int{24: 4, 64: 6, 1024: 246, 1 << 20: maxClients} {
-		if n := pageConnections(have); n != want {
-			t.Errorf("of %d descriptors: %d connections of pages, want %d", have, n, want)
-		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
+	"supernats/consumer/web"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -80,7 +81,7 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := without.Reload(); !errors.Is(err, errNoFile) {
+	if err := without.Reload(); !errors.Is(err, web.ErrNoFile) {
 		t.Errorf("without a file: %v", err)
 	}
 }

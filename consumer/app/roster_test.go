@@ -9,6 +9,7 @@ import (
 
 	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
+	"supernats/schema"
 	"supernats/schema/stream"
 )
 
@@ -26,11 +27,11 @@ func TestRoster(t *testing.T) {
 		}
 		stop := f.Background(func(ctx context.Context) error { return cmp.Or(a.Run(ctx), ctx.Err()) })
 		f.Until("they are written down", func() bool {
-			e, err := f.Bucket(stream.LeasesBucket).Get(t.Context(), rosterKey)
+			e, err := f.Bucket(stream.LeasesBucket).Get(t.Context(), stream.RosterKey)
 			if err != nil {
 				return false
 			}
-			var r roster
+			var r schema.RosterRecord
 			f.Unmarshal(e.Value(), &r)
 			return len(r.Receivers) == len(receivers) && (len(receivers) == 0 || r.Receivers[0] == receivers[0].Name)
 		})

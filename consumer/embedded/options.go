@@ -73,7 +73,7 @@ func (s Settings) fillIn(o *server.Options) {
 		o.ServerName = "supernats"
 	}
 	if o.MaxConn == 0 {
-		o.MaxConn = connections(Descriptors())
+		o.MaxConn = connections(descriptors())
 	}
 
 	o.JetStream = true

@@ -42,9 +42,7 @@ type Retry struct {
 
 // Recovered reports that the work succeeds, for the first time or again.
 func (r *Retry) Recovered() {
-	if n, begun := r.failing.Over(); n > 0 {
-		r.Log.Info().Int("failed_before", n).Dur("lasted_ms", time.Since(begun)).Msg(r.What + " works again")
-	}
+	r.failing.LogOver(r.Log).Msg(r.What + " works again")
 	r.Stop()
 	r.pause = 0
 	r.since = time.Time{}

@@ -109,7 +109,7 @@ func (r *Reader) restoreRecords(ctx context.Context, src *source.Events) (clock 
 	for _, left := range gone {
 		m.Drop(left)
 	}
-	m.Engine.Room(have.alertBucket.Limit())
+	m.Engine.LimitRecords(have.alertBucket.Limit())
 	m.Fleet.Load(saved.Hosts, saved.States)
 	m.Engine.LostUpTo(r.line.Base)
 	if err := r.restoreAlerts(ctx, m, saved); err != nil {

@@ -203,3 +203,22 @@ func (s *Set) index() {
 		s.byEvent[name] = s.lookUp(name)
 	}
 }
+
+// Crowd stands for the group and the process in the key of an alert about all that are too
+// many to have one each. supervisord allows no program of that name.
+const Crowd = "*"
+
+// CrowdKey returns the key of the alert that takes what is too much for a host.
+func (r *Rule) CrowdKey(host string) Key { return r.Key(host, Crowd, Crowd) }
+
+// IsCrowd reports whether the alert is about what is too much.
+func (k Key) IsCrowd() bool { return k.Group == Crowd || k.Process == Crowd }
+
+// Uncrowded is the name of a group or a process as people see it: an alert about the crowd
+// is one about the host.
+func Uncrowded(name string) string {
+	if name == Crowd {
+		return ""
+	}
+	return name
+}

@@ -64,7 +64,7 @@ type ViewExit struct {
 func ViewOf(rec *schema.Alert, events []schema.AlertEvent, at time.Time) *View {
 	v := &View{
 		Alert: rec.Incident, Rule: rec.Rule, Severity: rec.Severity,
-		Host: rec.Host, Group: rec.Group, Process: rec.Process,
+		Host: rec.Host, Group: Uncrowded(rec.Group), Process: Uncrowded(rec.Process),
 		Status: "firing", Opened: rec.Opened.Time, Duration: at.Sub(rec.Opened.Time), Count: rec.Count,
 		Labels: map[string]string{},
 	}

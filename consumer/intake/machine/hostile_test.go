@@ -131,7 +131,7 @@ func TestHostileMessages(t *testing.T) {
 				saved.Alerts = append(saved.Alerts, &a)
 			}
 			m.Fleet.Load(saved.Hosts, saved.States)
-			m.Engine.Room(limit)
+			m.Engine.LimitRecords(limit)
 			m.Engine.Restore(saved)
 		}
 	}

@@ -34,6 +34,9 @@ type Machine struct {
 	// RepeatsUntil is up to when the stream may get events that an earlier stream had:
 	// nobody is notified twice of one. The zero time: of none.
 	RepeatsUntil time.Time
+
+	// records is the list of the message that is applied, whose memory is used again.
+	records []*schema.ProcessRecord
 }
 
 // Changes are the records that changed: by key, so each once; nil is to be deleted.
@@ -96,8 +99,7 @@ func (m *Machine) applyEvent(in *consumer.Message, horizon time.Time) error {
 		host := m.Fleet.Named(token)
 		if host != "" && m.Fleet.Alone(token, bootOf(in.Data, host)) {
 			at := state.Meta{Seq: in.Seq, Stored: in.Stored, Sent: in.Sent}
-			m.sawHost(at, host)
-			m.changedHost(at, m.Fleet.Seen(at, token))
+			m.changedHost(alerts.Message{Meta: ruleMeta(at), Host: host}, m.Fleet.Seen(at, token))
 			return nil
 		}
 	}
@@ -110,11 +112,11 @@ func (m *Machine) applyEvent(in *consumer.Message, horizon time.Time) error {
 	if err != nil {
 		return err
 	}
-	m.sawHost(at, ce.Data.Host)
-	if !m.isRepeat(in, ce.Data) && m.Engine.Event(ruleMeta(at), ce, horizon) {
-		m.TooOld++
+	msg := alerts.Message{Meta: ruleMeta(at), Host: ce.Data.Host, Horizon: horizon}
+	if !m.isRepeat(in, ce.Data) {
+		msg.Event = ce
 	}
-	m.changed(at, m.Fleet.Event(at, ce))
+	m.changed(msg, m.Fleet.Event(at, ce))
 	return nil
 }
 
@@ -150,8 +152,7 @@ func (m *Machine) applySnapshot(in *consumer.Message) error {
 	if err != nil {
 		return err
 	}
-	m.sawHost(at, ce.Data.Host)
-	m.changed(at, m.Fleet.Snapshot(at, ce))
+	m.changed(alerts.Message{Meta: ruleMeta(at), Host: ce.Data.Host}, m.Fleet.Snapshot(at, ce))
 	return nil
 }
 
@@ -182,9 +183,8 @@ func (m *Machine) applyLoss(in *consumer.Message, horizon time.Time) error {
 	if err != nil {
 		return err
 	}
-	m.sawHost(at, ce.Data.Host)
-	m.Engine.Loss(ruleMeta(at), ce, horizon)
-	m.changed(at, m.Fleet.Loss(at, ce))
+	msg := alerts.Message{Meta: ruleMeta(at), Host: ce.Data.Host, Loss: ce, Horizon: horizon}
+	m.changed(msg, m.Fleet.Loss(at, ce))
 	return nil
 }
 
@@ -198,9 +198,7 @@ func (m *Machine) applyLife(in *consumer.Message, kind string) error {
 	if err != nil {
 		return err
 	}
-	m.Engine.Bridge(ruleMeta(at), ce.Data.Host, kind)
-	m.sawHost(at, ce.Data.Host)
-	m.changed(at, m.Fleet.Bridge(at, kind, ce))
+	m.changed(alerts.Message{Meta: ruleMeta(at), Host: ce.Data.Host, Bridge: kind}, m.Fleet.Bridge(at, kind, ce))
 	return nil
 }
 
@@ -215,7 +213,7 @@ func (m *Machine) applyForgotten(in *consumer.Message) error {
 	if gone.HostKey == "" && ce.Data.LastSeen != nil {
 		return nil // it has come back, or is gone already
 	}
-	m.Engine.Forget(ruleMeta(at), ce.Data.Host)
+	m.Engine.Apply(alerts.Message{Meta: ruleMeta(at), Forgotten: ce.Data.Host})
 
 	if gone.HostKey == "" {
 		return nil
@@ -247,8 +245,7 @@ func applyHostRecord[T any](
 	if err != nil {
 		return err
 	}
-	m.sawHost(at, host)
-	m.changed(at, apply(at, ce))
+	m.changed(alerts.Message{Meta: ruleMeta(at), Host: host}, apply(at, ce))
 	return nil
 }
 
@@ -257,7 +254,7 @@ func applyHostRecord[T any](
 func (m *Machine) Refused(in *consumer.Message, reason string, n, dropped int) {
 	at := state.Meta{Seq: in.Seq, Stored: in.Stored}
 	if c := m.Fleet.Refused(at, HostToken(in.Subject), reason, n, dropped); c.Host != nil {
-		m.changedHost(at, c)
+		m.changedHost(alerts.Message{Meta: ruleMeta(at)}, c)
 		m.Changes.Urgent = true
 	}
 }
@@ -275,27 +272,32 @@ func ruleMeta(at state.Meta) alerts.Meta {
 	return alerts.Meta{Seq: at.Seq, Stored: at.Stored, Shift: at.Shift}
 }
 
-func (m *Machine) sawHost(at state.Meta, host string) { m.Engine.Seen(ruleMeta(at), host) }
-
-// changed reports processes whose state changed to the rules, and keeps what has to be
-// stored.
-func (m *Machine) changed(at state.Meta, c state.Changes) {
+// changed applies a message to the rules, with the records that it changed, and keeps
+// what has to be stored.
+func (m *Machine) changed(msg alerts.Message, c state.Changes) {
+	m.records = m.records[:0]
 	for _, s := range c.States {
 		m.Changes.States[s.Key] = s.State
 		m.Changes.Urgent = true
 		if s.State != nil {
-			m.Engine.Process(ruleMeta(at), s.State)
+			m.records = append(m.records, s.State)
 		}
 	}
-	m.changedHost(at, c)
+
+	msg.Processes = m.records
+	m.changedHost(msg, c)
+	clear(m.records)
 }
 
-func (m *Machine) changedHost(at state.Meta, c state.Changes) {
-	if c.Host == nil {
-		return
+// changedHost is changed for a message that changes no process.
+func (m *Machine) changedHost(msg alerts.Message, c state.Changes) {
+	if c.Host != nil {
+		m.Changes.Hosts[c.HostKey] = c.Host
+		msg.HostRecord = c.Host
 	}
-	m.Changes.Hosts[c.HostKey] = c.Host
-	m.Engine.Host(ruleMeta(at), c.Host)
+	if m.Engine.Apply(msg) {
+		m.TooOld++
+	}
 }
 
 // Take returns the notifications made since the last call, with the addresses of their

@@ -10,6 +10,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"supernats/consumer/notify/mail/letter"
+	"supernats/consumer/notify/mail/summary"
 	"supernats/consumer/wording"
 	"supernats/schema"
 )
@@ -47,7 +48,7 @@ func (c *composer) message(
 	// These keep out-of-office answers away: RFC 3834, and what Exchange reads.
 	m.SetGenHeader("Auto-Submitted", "auto-generated")
 	m.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
-	version := letter.HeaderValue(wording.Clip(c.version, wording.MaxName))
+	version := summary.HeaderValue(wording.Clip(c.version, wording.MaxName))
 	m.SetUserAgent(strings.TrimSpace("supernats " + version))
 	for _, f := range l.Fields {
 		m.SetGenHeader(gomail.Header(f.Name), f.Value)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/summary"
 	"supernats/schema"
 )
 
@@ -49,7 +50,7 @@ func (w *Writer) Write(batch []*schema.CloudEvent[*schema.Notification], now tim
 	}
 
 	return Letter{
-		Subject: HeaderValue(c.subject), Text: c.text, HTML: c.html,
-		Fields: fields(batch), OneIncident: sameAlert(batch),
+		Subject: summary.HeaderValue(c.subject), Text: c.text, HTML: c.html,
+		Fields: fields(batch), OneIncident: summary.IsOneIncident(batch),
 	}, nil
 }
