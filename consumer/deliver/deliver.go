@@ -225,7 +225,8 @@ func (d *Delivery) park(ctx context.Context, raw jetstream.Msg, seq uint64, reas
 		return err
 	}
 
-	d.log.Error().Err(reason).Uint64("seq", seq).Str("subject", raw.Subject()).Str("parked", stream.ParkedSubject(d.inbox.Name())).
+	d.log.Error().Err(reason).Uint64("seq", seq).Str("subject", raw.Subject()).
+		Str("parked", stream.ParkedSubject(d.inbox.Name())).
 		Msg("notification is parked")
 	d.parked.add(d.timing)
 	return nil

@@ -38,10 +38,12 @@ func (h history) markOver(ctx context.Context, list []notification) {
 
 	lookUps := 0
 	for _, n := range list {
-		if ended[n.Data.Incident] || n.Data.WellSince != nil || time.Since(n.Time.Time) < newsFor || lookUps == maxLookUps {
+		isNews := time.Since(n.Time.Time) < newsFor
+		if ended[n.Data.Incident] || n.Data.WellSince != nil || isNews || lookUps == maxLookUps {
 			continue
 		}
-		if lookUps++; ctx.Err() != nil {
+		lookUps++
+		if ctx.Err() != nil {
 			return
 		}
 		_ = health.Unbroken(ctx, h.js.Conn(), func(ctx context.Context) error {

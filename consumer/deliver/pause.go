@@ -16,7 +16,8 @@ import (
 func (d *Delivery) pause(ctx context.Context, s *sending, failure error) (took bool, err error) {
 	left := s.batch.waiting()
 	wait := d.timing.pause(s.tries, failure)
-	d.failing.Log(d.log, failure).Int("notifications", len(left)).Int("try", s.tries).Dur("again_in_ms", wait.Round(time.Millisecond)).
+	d.failing.Log(d.log, failure).Int("notifications", len(left)).Int("try", s.tries).
+		Dur("again_in_ms", wait.Round(time.Millisecond)).
 		Msg("notifications could not be delivered")
 	until := time.Now().Add(wait)
 	if isAsked(failure) {

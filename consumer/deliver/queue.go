@@ -66,9 +66,10 @@ type missingQueue struct {
 func (m *missingQueue) cause() string { return "queue of " + m.receiver }
 
 func (m *missingQueue) raise() {
+	who := fmt.Sprintf("receiver %s is not notified: ", m.receiver)
 	if m.isFull {
 		m.health.Raise(m.cause(),
-			fmt.Sprintf("receiver %s is not notified: this NATS account allows no more consumers of stream %s", m.receiver, stream.Alerts),
+			who+"this NATS account allows no more consumers of stream "+stream.Alerts,
 			"raise max_consumers of the account (nsc edit account --js-consumer), or remove a consumer or a receiver: "+
 				"nats consumer ls "+stream.Alerts)
 		return
@@ -78,10 +79,11 @@ func (m *missingQueue) raise() {
 	if errors.Is(m.reason, context.DeadlineExceeded) {
 		why = "the server does not answer, as it does where the right is missing"
 	}
+	right := fmt.Sprintf("$JS.API.CONSUMER.*.%s.%s", stream.Alerts, m.consumer)
 	m.health.Raise(m.cause(),
-		fmt.Sprintf("receiver %s is not notified: its consumer %s of stream %s cannot be made: %s", m.receiver, m.consumer, stream.Alerts, why),
-		fmt.Sprintf("give this NATS user the right to publish $JS.API.CONSUMER.*.%s.%s (the log of nats-server names what it denies); "+
-			"what is for the receiver is kept until then", stream.Alerts, m.consumer))
+		who+fmt.Sprintf("its consumer %s of stream %s cannot be made: %s", m.consumer, stream.Alerts, why),
+		"give this NATS user the right to publish "+right+" (the log of nats-server names what it denies); "+
+			"what is for the receiver is kept until then")
 }
 
 // watch clears the trouble when the queue is there, or at the end of ctx: the next

@@ -141,7 +141,8 @@ func (d *Delivery) divide(failure error, s *sending) {
 	count := len(s.batch.waiting())
 	d.divided = max(d.divided, s.last)
 	d.size.halve(count, isTimeout(failure))
-	d.dividing.Log(d.log, failure).Int("notifications", count).Msg("batch is not taken although others are; trying it in halves")
+	d.dividing.Log(d.log, failure).Int("notifications", count).
+		Msg("batch is not taken although others are; trying it in halves")
 }
 
 // setAside parks the only notification that is left of a batch: the receiver takes

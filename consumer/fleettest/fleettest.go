@@ -61,7 +61,8 @@ func (f *Fleet) Until(what string, holds func() bool) {
 // Event makes one of web1's api:api_00, or of what change says.
 func (f *Fleet) Event(name string, change ...func(*schema.Event)) *schema.Event {
 	e := &schema.Event{
-		Event: name, Host: "web1", Server: "supervisor", Boot: "4f0c6d1e2a90b7c3", Pool: "supernats", Group: "api", Process: "api_00",
+		Event: name, Host: "web1", Server: "supervisor", Boot: "4f0c6d1e2a90b7c3", Pool: "supernats",
+		Group: "api", Process: "api_00",
 	}
 	for _, c := range change {
 		c(e)
@@ -75,8 +76,8 @@ func (f *Fleet) Event(name string, change ...func(*schema.Event)) *schema.Event 
 
 // Crash is an unexpected exit.
 func (f *Fleet) Crash(change ...func(*schema.Event)) *schema.Event {
-	no := false
-	return f.Event(schema.ProcessStateExited, append([]func(*schema.Event){func(e *schema.Event) { e.Expected = &no }}, change...)...)
+	unexpected := func(e *schema.Event) { e.Expected = new(false) }
+	return f.Event(schema.ProcessStateExited, append([]func(*schema.Event){unexpected}, change...)...)
 }
 
 // Publish stores events that were read now, and returns the last sequence.

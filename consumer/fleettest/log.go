@@ -27,7 +27,10 @@ func (b *Buffer) String() string {
 	return b.b.String()
 }
 
-var numbers = regexp.MustCompile(`\d+`)
+var (
+	numbers   = regexp.MustCompile(`\d+`)
+	needsUnit = regexp.MustCompile(`(_in|lasted|took|wait|pause|size|bytes|age|timeout)$`)
+)
 
 // WellWritten checks a log: no key is there twice in a line, every time span and size
 // has its unit in its name, and no warning or error is there twice.
@@ -40,6 +43,7 @@ func WellWritten(t *testing.T, log string) {
 		if _, err := d.Token(); err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
+
 		for d.More() {
 			key, err := d.Token()
 			if err != nil {
@@ -55,12 +59,14 @@ func WellWritten(t *testing.T, log string) {
 			}
 			keys[name], record[name] = true, string(value)
 			isNumber := bytes.IndexByte([]byte("-0123456789"), value[0]) >= 0
-			if regexp.MustCompile(`(_in|lasted|took|wait|pause|size|bytes|age|timeout)$`).MatchString(name) && isNumber && !strings.HasSuffix(name, "_bytes") {
+			if isNumber && needsUnit.MatchString(name) && !strings.HasSuffix(name, "_bytes") {
 				t.Errorf("%q has no unit: %s", name, line)
 			}
 		}
+
 		if level := record["level"]; level == `"warn"` || level == `"error"` {
-			what := numbers.ReplaceAllString(record["message"]+record["error"]+record["receiver"]+record["consumer"], "#")
+			what := record["message"] + record["error"] + record["receiver"] + record["consumer"]
+			what = numbers.ReplaceAllString(what, "#")
 			if seen[what]++; seen[what] == 2 {
 				t.Errorf("is there again: %s", line)
 			}

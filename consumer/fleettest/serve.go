@@ -16,7 +16,11 @@ func Serve(t *testing.T, serve func(ctx context.Context, c net.Conn)) (address s
 		t.Fatal(err)
 	}
 	ctx, end := context.WithCancel(context.Background())
-	t.Cleanup(func() { end(); _ = l.Close() })
+	t.Cleanup(func() {
+		end()
+		_ = l.Close()
+	})
+
 	go func() {
 		for {
 			c, err := l.Accept()

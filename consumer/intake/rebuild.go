@@ -48,7 +48,9 @@ func Rebuild(ctx context.Context, js jetstream.JetStream, limits state.Limits, l
 
 // replay feeds a machine with the stream of events, up to what is acknowledged, and
 // returns how many messages that were.
-func replay(ctx context.Context, js jetstream.JetStream, m *machine.Machine, log zerolog.Logger) (read uint64, err error) {
+func replay(
+	ctx context.Context, js jetstream.JetStream, m *machine.Machine, log zerolog.Logger,
+) (read uint64, err error) {
 	have, err := source.EventsQueue.Look(ctx, js)
 	if err != nil || have == nil {
 		return 0, err

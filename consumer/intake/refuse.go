@@ -76,7 +76,8 @@ func (r *Reader) refuse(ctx context.Context, m *source.Received, reason error) e
 		r.refusals.parked.add(host, min(keep, len(m.Data)))
 		r.logParked(host, m, reason)
 	} else if of.dropped++; bits.OnesCount(uint(of.dropped)) == 1 { // 1, 2, 4, 8 …
-		r.log.Error().Err(reason).Str("subject", m.Subject).Int("messages", of.dropped).Uint64("stream_seq", m.Meta.Sequence.Stream).
+		r.log.Error().Err(reason).Str("subject", m.Subject).Int("messages", of.dropped).
+			Uint64("stream_seq", m.Meta.Sequence.Stream).
 			Msg("messages are not ours, and more of the host are parked than it may have; they are counted")
 	}
 
@@ -116,7 +117,8 @@ func (r *Reader) logParked(host string, m *source.Received, reason error) {
 	if !r.refusals.failing.FailedAt(host+" "+reason.Error(), time.Now()) {
 		level = zerolog.DebugLevel
 	}
-	r.log.WithLevel(level).Err(reason).Str("subject", m.Subject).Str("parked", stream.ParkedSubject(source.EventsQueue.Name)).
+	r.log.WithLevel(level).Err(reason).Str("subject", m.Subject).
+		Str("parked", stream.ParkedSubject(source.EventsQueue.Name)).
 		Msg("message is not one of ours; it is parked")
 }
 

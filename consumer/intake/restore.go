@@ -127,7 +127,9 @@ func (r *Reader) restoreRecords(ctx context.Context, src *source.Events) (clock 
 
 // readRecords reads the buckets, within the limits. gone is what is to be deleted of
 // hosts that were forgotten.
-func (r *Reader) readRecords(ctx context.Context, src *source.Events) (have *contents, gone []state.Forgotten, err error) {
+func (r *Reader) readRecords(
+	ctx context.Context, src *source.Events,
+) (have *contents, gone []state.Forgotten, err error) {
 	have, err = r.store.open(ctx, r.plan.Limits)
 	if err != nil {
 		return nil, nil, err

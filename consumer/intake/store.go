@@ -251,7 +251,8 @@ func (s *store) deleteForgotten(ctx context.Context, m *machine.Machine) error {
 		err := s.js.DeleteConsumer(ctx, stream.Events, name)
 		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			s.log.Warn().Err(err).Str("consumer", name).
-				Msg("the consumer of a host that was forgotten cannot be deleted; `nats consumer rm SUPERVISOR` deletes it")
+				Msg("the consumer of a host that was forgotten cannot be deleted; " +
+					"`nats consumer rm SUPERVISOR` deletes it")
 		}
 	}
 	clear(m.Changes.Forgotten)

@@ -41,7 +41,8 @@ func (s *surplus) remove(ctx context.Context, have *contents, h *health.Health) 
 		s.due = time.Now().Add(s.every)
 		if h != nil {
 			h.Warn(causeSurplus,
-				"bucket "+failed.Bucket+" holds more records than there is room for, and they cannot be removed: "+failed.Err.Error(),
+				"bucket "+failed.Bucket+" holds more records than there is room for, and they cannot be removed: "+
+					failed.Err.Error(),
 				"give this NATS user the right to publish $JS.API.STREAM.PURGE."+stream.OfBucket(failed.Bucket)+
 					" (examples/02-secure); it is tried again every hour, and at a start of `supernats consume`")
 		}

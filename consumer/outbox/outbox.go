@@ -129,7 +129,8 @@ func (o *Outbox) publish(ctx context.Context, now time.Time, published func(a *s
 		}
 		sent = append(sent, begun...)
 		o.log.Info().Str("id", n.ID).Str("type", n.Type[strings.LastIndexByte(n.Type, '.')+1:]).
-			Str("rule", n.Alert.Rule).Str("host", n.Alert.Host).Str("group", n.Alert.Group).Str("process", n.Alert.Process).
+			Str("rule", n.Alert.Rule).Str("host", n.Alert.Host).
+			Str("group", n.Alert.Group).Str("process", n.Alert.Process).
 			Int("events", len(n.Alert.Events)).Msg("alert")
 	}
 
@@ -151,6 +152,7 @@ func (o *Outbox) send(
 	if err != nil {
 		return nil, err
 	}
+
 	for _, m := range messages {
 		ack, err := o.js.PublishMsgAsync(m, jetstream.WithMsgID(m.Header.Get(HeaderID)))
 		switch {

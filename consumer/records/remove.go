@@ -31,7 +31,9 @@ func (e *PurgeError) Unwrap() error { return e.Err }
 // bucket was opened; records are those that it kept, filter returns the subjects of a
 // host in the bucket. The records that were kept are written again first, so that a kill
 // at any point loses none of them. A server that does not remove is a *PurgeError.
-func (b *Bucket[T]) RemoveSurplus(ctx context.Context, s *Share[T], records map[string]*T, filter func(host string) string) error {
+func (b *Bucket[T]) RemoveSurplus(
+	ctx context.Context, s *Share[T], records map[string]*T, filter func(host string) string,
+) error {
 	if len(s.skipped) == 0 {
 		return nil
 	}
@@ -46,7 +48,8 @@ func (b *Bucket[T]) RemoveSurplus(ctx context.Context, s *Share[T], records map[
 		return err
 	}
 	for _, host := range slices.Sorted(maps.Keys(s.skipped)) {
-		b.log.Error().Str("bucket", b.name).Str("host", host).Int("records", s.skipped[host]).Int("kept", s.count[host]).
+		b.log.Error().Str("bucket", b.name).Str("host", host).
+			Int("records", s.skipped[host]).Int("kept", s.count[host]).
 			Msg("host has more records than there is room for; those are removed")
 		info, err := bucket.Info(ctx)
 		if err != nil {
@@ -62,7 +65,8 @@ func (b *Bucket[T]) RemoveSurplus(ctx context.Context, s *Share[T], records map[
 		if err := b.Write(ctx, kept); err != nil {
 			return err
 		}
-		if err := b.purge(ctx, bucket, jetstream.WithPurgeSubject(filter(host)), jetstream.WithPurgeSequence(info.State.LastSeq+1)); err != nil {
+		older := jetstream.WithPurgeSequence(info.State.LastSeq + 1)
+		if err := b.purge(ctx, bucket, jetstream.WithPurgeSubject(filter(host)), older); err != nil {
 			return err
 		}
 	}

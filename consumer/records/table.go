@@ -31,7 +31,9 @@ type row[T any] struct {
 }
 
 // OpenTable opens a bucket and reads nothing yet.
-func OpenTable[T any](ctx context.Context, js jetstream.JetStream, bucket string, log zerolog.Logger) (*Table[T], error) {
+func OpenTable[T any](
+	ctx context.Context, js jetstream.JetStream, bucket string, log zerolog.Logger,
+) (*Table[T], error) {
 	s, err := js.Stream(ctx, stream.OfBucket(bucket))
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
@@ -99,7 +101,8 @@ func (t *Table[T]) write(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		ack, err := t.js.PublishAsync(stream.KeySubject(t.js, t.bucket, key), b, jetstream.WithExpectLastSequencePerSubject(r.revision))
+		replacing := jetstream.WithExpectLastSequencePerSubject(r.revision)
+		ack, err := t.js.PublishAsync(stream.KeySubject(t.js, t.bucket, key), b, replacing)
 		if err != nil {
 			return fmt.Errorf("write %s of bucket %s: %w", key, t.bucket, err)
 		}

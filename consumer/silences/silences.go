@@ -150,7 +150,9 @@ func (s *Silences) known() (id stream.Identity, lasts bool) {
 
 // restoreFrom writes what another life of the bucket held and this one lacks, and deletes
 // what was over there.
-func (s *Silences) restoreFrom(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue, before *Silences) error {
+func (s *Silences) restoreFrom(
+	ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue, before *Silences,
+) error {
 	other, err := before.IsOther(ctx, js)
 	before.mu.Lock()
 	defer before.mu.Unlock()
@@ -192,6 +194,7 @@ func (s *Silences) storeAgain(ctx context.Context, kv jetstream.KeyValue, id str
 	if err != nil {
 		return err
 	}
+
 	_, err = kv.Create(ctx, id, value, jetstream.KeyTTL(left.Truncate(time.Second)))
 	if errors.Is(err, jetstream.ErrKeyExists) {
 		return nil
@@ -199,7 +202,8 @@ func (s *Silences) storeAgain(ctx context.Context, kv jetstream.KeyValue, id str
 	if err != nil {
 		return fmt.Errorf("store silence %s again: %w", id, err)
 	}
-	s.log.Warn().Str("id", id).Time("expires", mute.Expires.Time).Msg("silence had vanished with its bucket and is stored again")
+	s.log.Warn().Str("id", id).Time("expires", mute.Expires.Time).
+		Msg("silence had vanished with its bucket and is stored again")
 	return nil
 }
 
@@ -248,8 +252,9 @@ func (s *Silences) rememberEnded(id string) {
 		return
 	}
 	if !s.full {
-		s.log.Warn().Int("kept", maxEnded).Msg("more silences have ended than are remembered: if their bucket is restored from a backup, " +
-			"those that ended from now on may be in force again; `supernats mutes` shows them")
+		s.log.Warn().Int("kept", maxEnded).Msg("more silences have ended than are remembered: " +
+			"if their bucket is restored from a backup, those that ended from now on may be in force again; " +
+			"`supernats mutes` shows them")
 	}
 	s.full = true
 }

@@ -133,7 +133,8 @@ func Open(ctx context.Context, js jetstream.JetStream, known Known, log zerolog.
 		// The next message comes after all that were read. Of another stream that is
 		// the first one.
 		line.Base = max(line.Base, max(highest, known.Read.Position, floor)-floor)
-		log.Warn().Time("created", line.Stream).Uint64("last_seq", events.CachedInfo().State.LastSeq).Uint64("read", known.Read.Position).
+		log.Warn().Time("created", line.Stream).Uint64("last_seq", events.CachedInfo().State.LastSeq).
+			Uint64("read", known.Read.Position).
 			Msg("stream of events is another one than before, or was restored from a backup; reading what is new in it")
 	}
 	if err := known.Lineages.store(ctx, line); err != nil {
@@ -152,6 +153,7 @@ func openConsumer(
 		if have != nil {
 			floor = have.AckFloor.Stream
 		}
+
 		switch {
 		case made && have != nil && have.NumAckPending == 0:
 			return nil, nil
@@ -177,7 +179,8 @@ func openConsumer(
 
 // read starts to read ahead.
 func read(js jetstream.JetStream, c jetstream.Consumer, s *Events) (*Events, error) {
-	msgs, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(batchSize, pullBytes(js)), jetstream.PullHeartbeat(heartbeat))
+	limits := jetstream.PullMaxMessagesWithBytesLimit(batchSize, pullBytes(js))
+	msgs, err := c.Messages(limits, jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return nil, fmt.Errorf("read from consumer %s: %w", EventsQueue.Name, err)
 	}

@@ -73,7 +73,8 @@ func (q Queue) Open(
 		case start == nil:
 			start = startOf(have)
 		case have != nil:
-			if err := js.DeleteConsumer(ctx, q.Stream, q.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			err := js.DeleteConsumer(ctx, q.Stream, q.Name)
+			if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 				return nil, fmt.Errorf("rewind consumer %s: %w", q.Name, err)
 			}
 		}
@@ -103,7 +104,8 @@ func (q Queue) Open(
 
 func (q Queue) config(start *Start, have *jetstream.ConsumerInfo) jetstream.ConsumerConfig {
 	config := jetstream.ConsumerConfig{
-		Durable: q.Name, AckPolicy: jetstream.AckAllPolicy, AckWait: q.AckWait, MaxDeliver: -1, MaxAckPending: MaxPending,
+		Durable: q.Name, AckPolicy: jetstream.AckAllPolicy, AckWait: q.AckWait,
+		MaxDeliver: -1, MaxAckPending: MaxPending,
 		DeliverPolicy: start.policy, OptStartSeq: start.seq, OptStartTime: start.time,
 	}
 	if have != nil && have.Paused {
@@ -137,7 +139,8 @@ type Order struct {
 // that a message before it was lost on the way.
 func (o *Order) Next(meta *jetstream.MsgMetadata) (fresh bool, err error) {
 	if n := meta.Sequence.Consumer; n != o.Seen+1 {
-		return false, fmt.Errorf("consumer %s delivered its message %d after %d: some were lost on the way, and are read again",
+		return false, fmt.Errorf("consumer %s delivered its message %d after %d: "+
+			"some were lost on the way, and are read again",
 			meta.Consumer, n, o.Seen)
 	}
 	o.Seen++

@@ -15,7 +15,8 @@ import (
 // the oldest one or from a time on, until there are no more or each returns false. It
 // needs no durable consumer. The error of each ends it.
 func Replay(
-	ctx context.Context, js jetstream.JetStream, line Lineage, since time.Time, each func(*Received) (more bool, err error),
+	ctx context.Context, js jetstream.JetStream, line Lineage, since time.Time,
+	each func(*Received) (more bool, err error),
 ) error {
 	config := jetstream.OrderedConsumerConfig{}
 	if !since.IsZero() {

@@ -130,7 +130,8 @@ func (b *Inbox) resume(ctx context.Context, alerts jetstream.Stream, was *Positi
 	if was == nil || !was.Stream.Equal(info.Created) {
 		if was != nil {
 			b.log.Warn().Time("created", info.Created).
-				Msg("stream of notifications is another one than before; what waited in the old one cannot be delivered any more")
+				Msg("stream of notifications is another one than before; " +
+					"what waited in the old one cannot be delivered any more")
 		}
 		b.done, b.doneAt = 0, time.Time{}
 		return nil, nil
@@ -176,7 +177,8 @@ func (b *Inbox) openConsumer(ctx context.Context, was *Position, rewind *source.
 		}
 
 		b.at.raise(have.AckFloor.Stream)
-		if have.NumAckPending == 0 && b.at.Done == have.AckFloor.Stream && have.Config.AckPolicy == jetstream.AckAllPolicy {
+		isThere := have.NumAckPending == 0 && b.at.Done == have.AckFloor.Stream
+		if isThere && have.Config.AckPolicy == jetstream.AckAllPolicy {
 			return nil, nil
 		}
 		return source.From(b.at.Done + 1), b.claim(ctx)

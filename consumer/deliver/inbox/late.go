@@ -54,10 +54,12 @@ func (t *Times) add(now time.Time, list []Taken) (added bool) {
 			continue
 		}
 		added = true
-		last := len(t.Late) - 1
-		if last >= 0 && t.Late[last].To < taken.Seq && t.Late[last].At.Equal(now) && follows(list, t.Late[last].To, taken.Seq) {
-			t.Late[last].To = taken.Seq
-			continue
+		if last := len(t.Late) - 1; last >= 0 {
+			l := &t.Late[last]
+			if l.To < taken.Seq && l.At.Equal(now) && follows(list, l.To, taken.Seq) {
+				l.To = taken.Seq
+				continue
+			}
 		}
 		t.Late = append(slices.Clone(t.Late), LateBatch{From: taken.Seq, To: taken.Seq, At: schema.Time{Time: now}})
 	}

@@ -139,7 +139,9 @@ func (b *Inbox) SetFailed(ctx context.Context, seq uint64, err error) error {
 	if b.at.Error == "" || since == nil {
 		since = now
 	}
-	b.at.Status = Status{Error: fit.Text(err.Error(), maxError), Tries: b.at.Tries + 1, Since: since, Tried: now, Trying: seq}
+	b.at.Status = Status{
+		Error: fit.Text(err.Error(), maxError), Tries: b.at.Tries + 1, Since: since, Tried: now, Trying: seq,
+	}
 	return b.claim(ctx)
 }
 

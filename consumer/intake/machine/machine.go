@@ -68,7 +68,9 @@ func New(set *rules.Set, limits state.Limits) *Machine {
 	m := &Machine{
 		Fleet: state.NewFleet(), Engine: alerts.New(set),
 		Changes: Changes{
-			States: map[string]*schema.ProcessRecord{}, Hosts: map[string]*schema.HostRecord{}, Forgotten: map[string]bool{},
+			States:    map[string]*schema.ProcessRecord{},
+			Hosts:     map[string]*schema.HostRecord{},
+			Forgotten: map[string]bool{},
 		},
 	}
 	m.Fleet.Limit(limits)
@@ -164,9 +166,11 @@ func (m *Machine) applyBridge(in *consumer.Message, horizon time.Time) error {
 	case schema.BridgeForgotten:
 		err = m.applyForgotten(in)
 	case schema.BridgeTrouble:
-		err = applyHostRecord(m, in, func(t *schema.Trouble) (string, string) { return t.Host, t.Boot }, m.Fleet.Trouble)
+		of := func(t *schema.Trouble) (host, boot string) { return t.Host, t.Boot }
+		err = applyHostRecord(m, in, of, m.Fleet.Trouble)
 	case schema.BridgeResent:
-		err = applyHostRecord(m, in, func(r *schema.Resent) (string, string) { return r.Host, r.Boot }, m.Fleet.Resent)
+		of := func(r *schema.Resent) (host, boot string) { return r.Host, r.Boot }
+		err = applyHostRecord(m, in, of, m.Fleet.Resent)
 	default:
 		err = m.applyLife(in, kind)
 	}
@@ -234,7 +238,8 @@ func (m *Machine) Drop(gone state.Forgotten) {
 
 // applyHostRecord takes in a record that is about a host alone.
 func applyHostRecord[T any](
-	m *Machine, in *consumer.Message, of func(*T) (host, boot string), apply func(state.Meta, *schema.CloudEvent[*T]) state.Changes,
+	m *Machine, in *consumer.Message,
+	of func(*T) (host, boot string), apply func(state.Meta, *schema.CloudEvent[*T]) state.Changes,
 ) error {
 	ce, err := decodeRecord(in, schema.BridgePrefix, func(r *T) string { host, _ := of(r); return host })
 	if err != nil {

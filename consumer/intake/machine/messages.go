@@ -90,7 +90,8 @@ func decodeRecord[T any](in *consumer.Message, prefix string, hostOf func(*T) st
 	}
 	host := hostOf(ce.Data)
 	if !schema.OfHost(in.Subject, prefix, host) {
-		return nil, Unreadable{fmt.Errorf("record %.100q of host %.100q was published on %s, by another host", ce.ID, host, in.Subject)}
+		err := fmt.Errorf("record %.100q of host %.100q was published on %s, by another host", ce.ID, host, in.Subject)
+		return nil, Unreadable{err}
 	}
 
 	if err := boundRecord(any(ce.Data)); err != nil {
@@ -114,15 +115,22 @@ func boundRecord(record any) error {
 			text{"bridge_version", r.BridgeVersion, maxLabel}, text{"instance", r.Instance, maxLabel},
 			text{"settings.address", r.Settings["address"], maxLabel},
 		)
+
 	case *schema.Loss:
-		return checkBounds(text{"boot", r.Boot, maxBoot}, text{"pool", r.Pool, maxLabel}, text{"cause", r.Cause, maxLabel})
+		return checkBounds(
+			text{"boot", r.Boot, maxBoot}, text{"pool", r.Pool, maxLabel}, text{"cause", r.Cause, maxLabel},
+		)
+
 	case *schema.Trouble:
 		return checkBounds(
 			text{"server", r.Server, maxLabel}, text{"boot", r.Boot, maxBoot}, text{"pool", r.Pool, maxLabel},
 			text{"cause", r.Cause, maxLabel},
 		)
+
 	case *schema.Resent:
-		return checkBounds(text{"server", r.Server, maxLabel}, text{"boot", r.Boot, maxBoot}, text{"pool", r.Pool, maxLabel})
+		return checkBounds(
+			text{"server", r.Server, maxLabel}, text{"boot", r.Boot, maxBoot}, text{"pool", r.Pool, maxLabel},
+		)
 	}
 	return nil
 }
@@ -130,12 +138,14 @@ func boundRecord(record any) error {
 func boundSnapshot(s *schema.Snapshot) error {
 	err := checkBounds(
 		text{"server", s.Server, maxLabel}, text{"boot", s.Boot, maxBoot},
-		text{"supervisor_version", s.SupervisorVersion, maxLabel}, text{"supervisor_state", s.SupervisorState, maxLabel},
+		text{"supervisor_version", s.SupervisorVersion, maxLabel},
+		text{"supervisor_state", s.SupervisorState, maxLabel},
 	)
 	for i := range s.Processes {
 		p := &s.Processes[i]
 		p.SpawnErr = fit.Text(p.SpawnErr, maxSpawnErr)
-		if tooLong := checkBounds(text{"group", p.Group, maxName}, text{"process", p.Process, maxName}); tooLong != nil {
+		tooLong := checkBounds(text{"group", p.Group, maxName}, text{"process", p.Process, maxName})
+		if tooLong != nil {
 			return errors.Join(err, tooLong)
 		}
 	}
