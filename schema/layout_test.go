@@ -27,11 +27,12 @@ var arrows = []arrow{
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
 	{`schema/(httplimit|secretfile)`, ``, `-`},
 	{`schema/repeat`, ``, `github.com/rs/zerolog`},
-	{`schema/program`, ``, ``},
+	{`schema/program`, `schema/natsconn`, ``},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
 	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool|/record|/section)?`, ``},
-	{`bridge/(eventlistener|spool)`, ``, `-`},
+	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
+	{`bridge/spool`, ``, `-`},
 	{`bridge/ledger`, `schema`, `-`},
 	// A record holds an event's header line, and its messages are made for a publisher.
 	{`bridge/record`, `schema(/stream)?|bridge/(eventlistener|publish)`, ``},
@@ -48,11 +49,15 @@ var arrows = []arrow{
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
-	{`consumer/(rules|state)`, `schema`, ``},
+	{`consumer/rules`, `schema|consumer/wording`, ``},
+	{`consumer/state`, `schema`, ``},
 	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
 	{`consumer/wording`, `schema`, `-`},
-	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/letter)?`, ``},
+	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/(letter|summary))?`, ``},
 	{`consumer/health`, `schema/repeat`, ``},
+	{`consumer/service`, `consumer/health`, ``},
+	{`consumer/web`, `schema/httplimit|consumer/health`, ``},
+	{`consumer/keeper`, `schema/stream|consumer/health`, ``},
 	{`consumer/fit`, `schema`, `-`},
 	{`consumer/records`, `schema(/stream|/repeat)?|consumer/fit`, ``},
 	{`consumer/config/strict`, ``, `github.com/goccy/go-yaml.*`},

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/lease"
 	"supernats/schema"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
@@ -21,7 +22,7 @@ import (
 // asks returns what /readyz answers.
 func (in *installation) asks() (code int, text string) {
 	w := httptest.NewRecorder()
-	in.app.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	in.app.web().Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 	return w.Code, w.Body.String()
 }
 
@@ -121,7 +122,7 @@ func TestNATSIsAway(t *testing.T) {
 // A stop is prompt also while NATS is away, whether for a moment or for longer than the
 // lease lasts.
 func TestStopWhileNATSIsAway(t *testing.T) {
-	for _, away := range []time.Duration{0, 300 * time.Millisecond, leaseTTL + time.Second} {
+	for _, away := range []time.Duration{0, 300 * time.Millisecond, lease.DefaultTTL + time.Second} {
 		t.Run(away.String(), func(t *testing.T) {
 			t.Parallel()
 			in := install(t)

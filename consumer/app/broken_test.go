@@ -15,6 +15,7 @@ import (
 	"supernats/consumer/records"
 	"supernats/schema"
 	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
 )
 
 // What was asked over a connection that broke is never answered: nobody waits for it.
@@ -34,8 +35,8 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 		"are the buckets as were": func(ctx context.Context) error { _, err := v.isOther(ctx); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newProxy(t, f.js.Conn().ConnectedAddr())
-			patient, err := jetstream.New(p.connect(t).Conn(), jetstream.WithDefaultTimeout(time.Minute))
+			p := streamtest.NewProxy(t, f.js.Conn().ConnectedAddr())
+			patient, err := jetstream.New(p.JetStream().Conn(), jetstream.WithDefaultTimeout(time.Minute))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,8 +51,8 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 			note.At = time.Now().Add(-time.Hour) // it is looked whether it is there
 			v.pending, v.looked = []alerts.Notification{note}, time.Time{}
 
-			p.set(true, false)
-			time.AfterFunc(50*time.Millisecond, p.cut)
+			p.SetFault(streamtest.Stalled)
+			time.AfterFunc(50*time.Millisecond, p.Cut)
 			if err := ask(t.Context()); !errors.Is(err, health.ErrBroken) && !errors.Is(err, nats.ErrDisconnected) {
 				t.Errorf("%v", err)
 			}

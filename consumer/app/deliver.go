@@ -12,6 +12,7 @@ import (
 
 	"supernats/consumer"
 	"supernats/consumer/health"
+	"supernats/consumer/lease"
 	"supernats/consumer/notify"
 	"supernats/schema"
 	"supernats/schema/repeat"
@@ -272,7 +273,7 @@ func (d *delivery) notify(ctx context.Context, list []*schema.CloudEvent[*schema
 	calm, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() {
-		if !errors.Is(context.Cause(ctx), errLeaseLost) {
+		if !errors.Is(context.Cause(ctx), lease.ErrLost) {
 			_ = health.Sleep(calm, farewell)
 		}
 		cancel(context.Cause(ctx))

@@ -16,6 +16,7 @@ import (
 
 	"supernats/consumer"
 	"supernats/consumer/health"
+	"supernats/consumer/lease"
 	"supernats/consumer/notify"
 	"supernats/consumer/records"
 	"supernats/schema"
@@ -233,7 +234,7 @@ func TestKilledWhileItChokes(t *testing.T) {
 		d = f.deliver(r, func(d *delivery) {
 			d.held = func() error {
 				if dead.Load() {
-					return errLeaseLost
+					return lease.ErrLost
 				}
 				return nil
 			}

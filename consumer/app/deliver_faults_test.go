@@ -16,7 +16,9 @@ import (
 
 	"supernats/consumer"
 	"supernats/consumer/health"
+	"supernats/consumer/lease"
 	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
 )
 
 // A stop lets what is under way end: breaking it off might send it twice.
@@ -67,7 +69,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		return f.deliver(r, func(d *delivery) {
 			d.held = func() error {
 				if own.Load() {
-					return errLeaseLost
+					return lease.ErrLost
 				}
 				return nil
 			}
@@ -162,9 +164,9 @@ func TestServerRestartsWhileDelivering(t *testing.T) {
 // with what comes after it.
 func TestNotificationsLostOnTheWay(t *testing.T) {
 	f := newFleet(t)
-	p := newProxy(t, f.js.Conn().ConnectedAddr())
+	p := streamtest.NewProxy(t, f.js.Conn().ConnectedAddr())
 	r := &receiver{name: "mail/ops@example.com"}
-	far := p.connect(t)
+	far := p.JetStream()
 	d := newDelivery(far, addressee{Receiver: r, name: "mail"}, isHeld, quick(), zerolog.Nop())
 	f.runDelivery(d)
 	var all []string
@@ -172,10 +174,10 @@ func TestNotificationsLostOnTheWay(t *testing.T) {
 		all = append(all, name)
 		switch i % 4 {
 		case 1:
-			p.set(false, true) // what comes now is lost
+			p.SetFault(streamtest.LosesAnswers) // what comes now is lost
 		case 2:
-			p.set(false, false)
-			p.cut()
+			p.SetFault(streamtest.NoFault)
+			p.Cut()
 		}
 		f.alert(name)
 		if i%4 == 3 {
@@ -197,7 +199,7 @@ func TestAnotherInstanceTakesOver(t *testing.T) {
 	var lost atomic.Bool
 	d.held = func() error {
 		if lost.Load() {
-			return errLeaseLost
+			return lease.ErrLost
 		}
 		if len(old.tried()) == 1 { // it freezes after this look at the clock
 			<-wake

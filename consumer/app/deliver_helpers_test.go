@@ -4,18 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/health"
+	"supernats/consumer/lease"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -149,7 +147,7 @@ func start(t *testing.T, do func(ctx context.Context) error) *running {
 // stop ends it in a clean way, kill as when another instance takes over: with
 // nothing that is under way brought to its end.
 func (r *running) stop() { r.finish(nil) }
-func (r *running) kill() { r.finish(errLeaseLost) }
+func (r *running) kill() { r.finish(lease.ErrLost) }
 
 func (r *running) finish(cause error) {
 	r.end(cause)
@@ -242,110 +240,4 @@ func numbered(n int) (list []string) {
 		list = append(list, fmt.Sprintf("p%04d", i))
 	}
 	return list
-}
-
-// proxy passes on TCP connections, and has one fault at a time.
-type proxy struct {
-	ln     net.Listener
-	target string
-
-	mu      sync.Mutex
-	changed *sync.Cond
-	// stalled holds what comes from either side; deaf loses what the server says.
-	stalled, deaf bool
-	conns         map[net.Conn]bool
-}
-
-func newProxy(t *testing.T, target string) *proxy {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{ln: ln, target: target, conns: map[net.Conn]bool{}}
-	p.changed = sync.NewCond(&p.mu)
-	go p.accept()
-	t.Cleanup(func() {
-		_ = ln.Close()
-		p.set(false, false)
-		p.cut()
-	})
-	return p
-}
-
-// connect connects through the proxy.
-func (p *proxy) connect(t *testing.T) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect("nats://"+p.ln.Addr().String(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectBufSize(-1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(500*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
-func (p *proxy) accept() {
-	for {
-		c, err := p.ln.Accept()
-		if err != nil {
-			return
-		}
-		s, err := net.Dial("tcp", p.target)
-		if err != nil {
-			_ = c.Close()
-			continue
-		}
-		p.mu.Lock()
-		p.conns[c], p.conns[s] = true, true
-		p.mu.Unlock()
-		go p.pump(c, s, false)
-		go p.pump(s, c, true)
-	}
-}
-
-func (p *proxy) pump(from, to net.Conn, down bool) {
-	defer to.Close()
-	defer from.Close()
-	b := make([]byte, 16<<10)
-	for {
-		n, err := from.Read(b)
-		p.mu.Lock()
-		for p.stalled {
-			p.changed.Wait()
-		}
-		lost := p.deaf && down
-		p.mu.Unlock()
-		if !lost {
-			if _, err := to.Write(b[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				_ = from.(*net.TCPConn).SetLinger(0)
-			}
-			return
-		}
-	}
-}
-
-func (p *proxy) set(stalled, deaf bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stalled, p.deaf = stalled, deaf
-	p.changed.Broadcast()
-}
-
-// cut ends all connections.
-func (p *proxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for c := range p.conns {
-		_ = c.Close()
-	}
-	clear(p.conns)
 }

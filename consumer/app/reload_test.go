@@ -14,6 +14,7 @@ import (
 
 	"supernats/consumer/config"
 	"supernats/consumer/records"
+	"supernats/consumer/web"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -82,7 +83,7 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := without.Reload(); !errors.Is(err, errNoFile) {
+	if err := without.Reload(); !errors.Is(err, web.ErrNoFile) {
 		t.Errorf("without a file: %v", err)
 	}
 }

@@ -59,11 +59,11 @@ func TestRoster(t *testing.T) {
 		}
 		stop := f.background(func(ctx context.Context) error { return cmp.Or(a.Run(ctx), ctx.Err()) })
 		f.until("they are written down", func() bool {
-			e, err := f.bucket(stream.LeasesBucket).Get(t.Context(), rosterKey)
+			e, err := f.bucket(stream.LeasesBucket).Get(t.Context(), stream.RosterKey)
 			if err != nil {
 				return false
 			}
-			var r roster
+			var r schema.RosterRecord
 			f.unjson(e.Value(), &r)
 			return len(r.Receivers) == len(receivers) && (len(receivers) == 0 || r.Receivers[0] == receivers[0].Name)
 		})

@@ -9,7 +9,9 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
+	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/letter"
+	"supernats/consumer/notify/mail/summary"
 	"supernats/consumer/wording"
 	"supernats/schema"
 )
@@ -25,7 +27,7 @@ type composer struct {
 
 // message writes the mail about a batch, with the time of now.
 func (c *composer) message(
-	batch []*schema.CloudEvent[*schema.Notification], now time.Time,
+	batch []*notify.Notification, now time.Time,
 ) (*gomail.Msg, error) {
 	l, err := c.writer.Write(batch, now)
 	if err != nil {
@@ -47,7 +49,7 @@ func (c *composer) message(
 	// These keep out-of-office answers away: RFC 3834, and what Exchange reads.
 	m.SetGenHeader("Auto-Submitted", "auto-generated")
 	m.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
-	version := letter.HeaderValue(wording.Clip(c.version, wording.MaxName))
+	version := summary.HeaderValue(wording.Clip(c.version, wording.MaxName))
 	m.SetUserAgent(strings.TrimSpace("supernats " + version))
 	for _, f := range l.Fields {
 		m.SetGenHeader(gomail.Header(f.Name), f.Value)
@@ -60,7 +62,7 @@ func (c *composer) message(
 
 // batchID is the Message-ID of a mail. It is made of the ids of its notifications, so that
 // the same batch has the same and another batch another.
-func (c *composer) batchID(batch []*schema.CloudEvent[*schema.Notification]) string {
+func (c *composer) batchID(batch []*notify.Notification) string {
 	if len(batch) == 1 {
 		return c.messageID(batch[0].ID)
 	}

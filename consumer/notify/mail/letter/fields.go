@@ -5,8 +5,9 @@ import (
 	"strconv"
 	"strings"
 
+	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/summary"
 	"supernats/consumer/wording"
-	"supernats/schema"
 )
 
 // Headers for filters of mailboxes, beside the standard ones. In a digest those
@@ -24,8 +25,8 @@ const (
 )
 
 // fields are those by which a mailbox can sort the mail.
-func fields(batch []*schema.CloudEvent[*schema.Notification]) []Field {
-	type notification = schema.CloudEvent[*schema.Notification]
+func fields(batch []*notify.Notification) []Field {
+	type notification = notify.Notification
 	// all lists what the notifications of a batch have of something.
 	all := func(value func(*notification) string) string {
 		var list []string
@@ -36,7 +37,7 @@ func fields(batch []*schema.CloudEvent[*schema.Notification]) []Field {
 				continue
 			}
 			if len(batch) > 1 {
-				v = wording.Cell(v, maxSubjectName)
+				v = summary.Short(v)
 			}
 			if size += len(v) + 2; size > maxField && len(list) > 0 {
 				return ""
@@ -49,10 +50,10 @@ func fields(batch []*schema.CloudEvent[*schema.Notification]) []Field {
 	list := []Field{
 		{fieldKind, all(func(n *notification) string { return n.Type[strings.LastIndexByte(n.Type, '.')+1:] })},
 		{fieldRule, all(func(n *notification) string { return n.Data.Rule })},
-		{fieldSeverity, worst(batch)},
+		{fieldSeverity, summary.Worst(batch)},
 		{fieldHost, all(func(n *notification) string { return n.Data.Host })},
 	}
-	if a := batch[0].Data; sameAlert(batch) {
+	if a := batch[0].Data; summary.IsOneIncident(batch) {
 		list = append(list, Field{fieldAlert, a.Incident}, Field{fieldProcess, wording.ProcessName(a.Group, a.Process)})
 	}
 	if len(batch) > 1 {
@@ -64,15 +65,7 @@ func fields(batch []*schema.CloudEvent[*schema.Notification]) []Field {
 	}
 
 	for i := range list {
-		list[i].Value = HeaderValue(wording.Clip(list[i].Value, maxField))
+		list[i].Value = summary.HeaderValue(wording.Clip(list[i].Value, maxField))
 	}
 	return slices.DeleteFunc(list, func(f Field) bool { return f.Value == "" })
-}
-
-// HeaderValue keeps a name that looks like an encoded word ("=?utf-8?q?…?=")
-// from being decoded by the reader's program, and runs of spaces from being
-// folded into an empty line, which some programs take for the end of the
-// header. Line ends are escaped already.
-func HeaderValue(s string) string {
-	return strings.Join(strings.Fields(strings.ReplaceAll(s, "=?", "= ?")), " ")
 }

@@ -9,6 +9,7 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/lettertest"
+	"supernats/consumer/notify/mail/summary"
 	"supernats/consumer/wording"
 )
 
@@ -30,7 +31,7 @@ func TestInjection(t *testing.T) {
 }
 
 // title is every line of a text that is not indented, but the first.
-var title = regexp.MustCompile(`^(Last lines of (stderr|stdout)( of .*)?:|To investigate:|Summary:|Events:|Since the last mail:|Not told before:|Late: .* NATS could be reached\.|(Firing|Update|Resolved): .*, \d+ alerts?)$`)
+var title = regexp.MustCompile(`^(Last lines of (stderr|stdout)( of .*)?:|To investigate:|Summary:|Events:|Since the last mail:|Not reported before:|Details:|Late: .* NATS could be reached\.|(Firing|Update|Resolved): .*, \d+ alerts?)$`)
 
 // reporter is what testing.T and rapid.T have in common.
 type reporter interface {
@@ -47,7 +48,7 @@ func harmless(t reporter, batch []*notification, l Letter) {
 		}
 	}
 	subject := l.Subject
-	if n := utf8.RuneCountInString(subject); n > maxSubjectWidth || !strings.HasPrefix(subject, "[supervisor] ") {
+	if n := utf8.RuneCountInString(subject); n > summary.MaxWidth || !strings.HasPrefix(subject, "[supervisor] ") {
 		t.Errorf("subject of %d characters: %.300s", n, subject)
 	}
 	for _, text := range []string{subject, l.Text, l.HTML} {
@@ -62,7 +63,7 @@ func harmless(t reporter, batch []*notification, l Letter) {
 		}
 	}
 	// Every line of the text is ours: a log and a list are indented.
-	_, first := words(batch)
+	first := summary.Of(newReport(batch).clean).Sentence
 	for line := range strings.SplitSeq(l.Text, "\n") {
 		if line != "" && !strings.HasPrefix(line, "  ") && !strings.HasPrefix(line, " * ") && !title.MatchString(line) && line != first {
 			t.Errorf("text holds the line %q", line)

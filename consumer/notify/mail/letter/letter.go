@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
-	"supernats/schema"
+	"supernats/consumer/notify/mail/summary"
 )
 
 // Letter is what a mail says.
@@ -42,14 +42,14 @@ func NewWriter(own *Templates, from notify.Identity, location *time.Location) *W
 
 // Write words a batch, which has at least one notification and none without data. It
 // does not change the batch. now is the time of the mail.
-func (w *Writer) Write(batch []*schema.CloudEvent[*schema.Notification], now time.Time) (Letter, error) {
+func (w *Writer) Write(batch []*notify.Notification, now time.Time) (Letter, error) {
 	c, err := render(batch, w.templates, w.from, now.In(w.location))
 	if err != nil {
 		return Letter{}, err
 	}
 
 	return Letter{
-		Subject: HeaderValue(c.subject), Text: c.text, HTML: c.html,
-		Fields: fields(batch), OneIncident: sameAlert(batch),
+		Subject: summary.HeaderValue(c.subject), Text: c.text, HTML: c.html,
+		Fields: fields(batch), OneIncident: summary.IsOneIncident(batch),
 	}, nil
 }

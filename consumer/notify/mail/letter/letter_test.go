@@ -7,35 +7,8 @@ import (
 	"time"
 	_ "time/tzdata" // machines without a zone database
 
-	"github.com/clipperhouse/displaywidth"
-
 	"supernats/schema"
 )
-
-// The severity and names come first, whatever there is to say, and the subject fits into
-// a line.
-func TestSubjectFits(t *testing.T) {
-	long := strings.Repeat("payment-worker-", 6)
-	wide := strings.Repeat("集計", 20)
-	for _, tc := range []struct {
-		batch []*notification
-		want  string
-	}{
-		{batch(crash("web1", "api", "api_00", 0, code(3))), "[supervisor] CRITICAL web1 api:api_00 exited"},
-		{batch(crash(long, long, long, 0, code(3))), "[supervisor] CRITICAL payment-work"},
-		{batch(crash(wide, wide, wide, 0, code(3))), "[supervisor] CRITICAL 集計"},
-		{batch(crash(long, long, long, 0, code(3)), crash(wide, wide, wide, 0, code(3))), "[supervisor] CRITICAL "},
-		{batch(recovered(long, long, long, time.Minute, 1)), "[supervisor] RESOLVED payment-work"},
-		{batch(crash("web1", "a", "a", 0, nil), crash("web1", "b", "b", 0, nil), crash("web1", "c", "c", 0, nil)), "[supervisor] CRITICAL web1 a, b, c exited unexpectedly"},
-		{append(batch(crash("web1", "a", "a", 0, nil), crash("web1", "b", "b", 0, nil), crash("web1", "c", "c", 0, nil)), crash("web1", "d", "d", 0, nil)), "[supervisor] CRITICAL web1 a, b, c and 1 other exited unexpectedly"},
-		{batch(note(schema.TypeAlertFiring, 1, schema.Notification{Rule: "x", Severity: strings.Repeat("sev", 30), Host: "h"})), "[supervisor] SEVSEVSEVSEV… h "},
-	} {
-		subject, _ := words(tc.batch)
-		if width := displaywidth.String(subject); width > 78 || !strings.HasPrefix(subject, tc.want) {
-			t.Errorf("%d columns, want %s…: %s", width, tc.want, subject)
-		}
-	}
-}
 
 // What many processes wrote alike is shown once, with whose it is.
 func TestSameLogIsShownOnce(t *testing.T) {

@@ -8,21 +8,23 @@ import (
 	"pgregory.net/rapid"
 
 	"supernats/consumer/notify/mail/lettertest"
+	"supernats/consumer/notify/mail/summary"
 	"supernats/schema"
 )
 
 // wanted are the events that the lists of a mail must have.
 func wanted(batch []*notification) map[string]int {
 	mail, lines := happened.Add(time.Second), map[string]int{}
-	for _, n := range batch {
+	r := newReport(batch)
+	for k, n := range r.clean {
 		a := n.Data
-		if len(batch) == 1 && (len(a.Events) == 0 || len(a.Events) == 1 && n.Type == schema.TypeAlertFiring) {
+		if len(r.clean) == 1 && (len(a.Events) == 0 || len(a.Events) == 1 && n.Type == schema.TypeAlertFiring) {
 			// Its one event stands in the rows.
 			continue
 		}
-		view := newAlert(n, mail)
+		view := newAlert(r, k, mail)
 		// An alert of which one event says all is a card of its own.
-		card := len(batch) > 1 && len(a.Events) == 1 && n.Type == schema.TypeAlertFiring && more(n) == 0 && view.note() == ""
+		card := len(r.clean) > 1 && len(a.Events) == 1 && n.Type == schema.TypeAlertFiring && summary.More(n) == 0 && view.note() == ""
 		for i := range a.Events {
 			ev := &view.Events[i]
 			line := ev.why(a, &a.Events[i])

@@ -58,11 +58,11 @@ var samples = sync.OnceValue(func() []sample {
 	anywhere.Host = ""
 
 	var all []sample
-	var batch []*schema.CloudEvent[*schema.Notification]
+	var batch []*notify.Notification
 	add := func(name, typ string, a schema.Notification) {
 		n := a.Envelope(a.Incident+"/1", typ, now)
 		batch = append(batch, n)
-		all = append(all, sample{name, newData(batch[len(batch)-1:], notify.Identity{Instance: "mon1", Version: "1.2.3"}, now)})
+		all = append(all, sample{name, newData(newReport(batch[len(batch)-1:]), notify.Identity{Instance: "mon1", Version: "1.2.3"}, now)})
 	}
 	add("an unexpected exit", schema.TypeAlertFiring, alert("unexpected-exit", "api", "api_00", last))
 	add("a lack of memory", schema.TypeAlertFiring, alert("unexpected-exit", "api", "api_00", hungry))
@@ -76,5 +76,5 @@ var samples = sync.OnceValue(func() []sample {
 	add("a state rule with annotations", schema.TypeAlertFiring, words)
 	add("an alert about a group", schema.TypeAlertFiring, alert("unexpected-exit", "api", "", of("api_00", time.Minute), of("api_01", time.Second)))
 	add("an alert about no host", schema.TypeAlertFiring, anywhere)
-	return append(all, sample{"a digest", newData(batch, notify.Identity{Instance: "mon1", Version: "1.2.3"}, now)})
+	return append(all, sample{"a digest", newData(newReport(batch), notify.Identity{Instance: "mon1", Version: "1.2.3"}, now)})
 })

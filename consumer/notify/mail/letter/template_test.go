@@ -89,7 +89,7 @@ func TestTemplatesSeeNoSecrets(t *testing.T) {
 	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := newData(storm(2), identity, happened)
+	d := newData(newReport(storm(2)), identity, happened)
 	if all := fmt.Sprintf("%+v %#v", d, d); strings.Contains(all, secret) {
 		t.Errorf("templates see %s", all)
 	}

@@ -73,6 +73,7 @@ func Samples() []Sample {
 			},
 		}))},
 		{Name: "update", Batch: Batch(updateOfGroup())},
+		{Name: "loop", Batch: Batch(crashLoop())},
 		{Name: "memory", Batch: Batch(Hungry())},
 		{Name: "memories", Batch: HungryBatch()},
 	}
@@ -106,6 +107,17 @@ func severalEvents() *Notification {
 		a.Labels["team"] = "payments"
 		a.Annotations = map[string]string{"runbook": "https://wiki.example.com/api?x=1&y=2"}
 	})
+}
+
+// crashLoop is a process that has crashed again and again.
+func crashLoop() *Notification {
+	n := crashWithLogs()
+	n.Type, n.Time = schema.TypeAlertUpdate, At(9*time.Minute)
+	n.Data.Opened, n.Data.Count = At(-20*time.Minute), 24
+	n.Data.Events[0] = Watched(n.Data.Events[0], 41.2)
+	n.Data.Events[0].Time = At(9*time.Minute - time.Second)
+	n.Data.Recurring = &schema.Recurring{Times: 22, Since: At(0), RunMS: 40_000}
+	return n
 }
 
 func resolved() *Notification {

@@ -1,0 +1,78 @@
+package letter
+
+import (
+	"strconv"
+	"strings"
+
+	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/summary"
+	"supernats/consumer/wording"
+	"supernats/schema"
+)
+
+// addFacts adds what a person needs first and the sentence does not say: where to log in,
+// since when, how long the process had run, how often it happened, what it does now and
+// how to fix it. What is not known is left out.
+func (v *view) addFacts(n *notify.Notification, d *Alert) {
+	a := n.Data
+	if d.Host != "" && d.Address != "" {
+		v.fact("Where", d.Host+" ("+d.Address+")")
+	}
+
+	v.fact("Since", when(a.Opened.Time, v.Time))
+	if a.Closed != nil {
+		v.fact("Until", when(a.Closed.Time, v.Time))
+	}
+
+	over := n.Type == schema.TypeAlertResolved
+	last := wording.LastEvent(a)
+	if last != nil && !over {
+		v.fact("Ran for", strings.TrimPrefix(wording.Ran(last.Ran), "ran "))
+	}
+	v.fact("How often", howOften(n))
+	v.fact("Now", stateNow(n))
+	if last != nil && !over {
+		v.fact("To fix it", last.Fix)
+	}
+}
+
+// howOften is how often it happened, "" for what happened once as far as is known, or for
+// what lasts.
+func howOften(n *notify.Notification) string {
+	a := n.Data
+	since := ""
+	if a.Count > 1 && !wording.IsSilence(a) {
+		since = strconv.Itoa(a.Count) + " times since the alert opened"
+	}
+	if r := a.Recurring; r != nil && r.Times > 1 && r.Times < a.Count {
+		until := n.Time.Time
+		if a.Closed != nil {
+			until = a.Closed.Time
+		}
+		recent := strconv.Itoa(r.Times) + " times in the last " + wording.Span(until.Sub(r.Since.Time))
+		return wording.Join(", ", recent, since)
+	}
+	return since
+}
+
+// stateNow is what a process does now, "" if that is not known: an event that is late says
+// what it did then.
+func stateNow(n *notify.Notification) string {
+	a := n.Data
+	last := wording.LastEvent(a)
+	switch {
+	case a.State != "":
+		return summary.Short(a.State)
+	case n.Type == schema.TypeAlertResolved || a.WellSince != nil:
+		return ""
+	case wording.IsSilence(a):
+		return "nothing is known of its processes"
+	case last == nil || last.Late || a.Process == "":
+		return ""
+	case last.Event == schema.ProcessStateFatal:
+		return "FATAL, down until somebody starts it"
+	case last.Event == schema.ProcessStateBackoff:
+		return "BACKOFF, supervisord will try again"
+	}
+	return ""
+}

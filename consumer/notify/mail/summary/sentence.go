@@ -1,0 +1,86 @@
+package summary
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+
+	"supernats/consumer/notify"
+	"supernats/consumer/wording"
+	"supernats/schema"
+)
+
+// Sentence says what happened to whom, without a full stop.
+func Sentence(n *Notification) string {
+	a := n.Data
+	p := PartyOf(a)
+	said, more := newsOf(n, p.isMany(), true), More(n)
+
+	switch again := onceMore(a); {
+	case n.Type == schema.TypeAlertResolved:
+		who := cmp.Or(p.String(), "alert "+Short(a.Rule))
+		return who + " " + said + notify.RecurredBefore(a)
+	case recurrence(n) != "":
+		said += ", " + strconv.Itoa(a.Count) + " times since the alert opened"
+	case n.Type == schema.TypeAlertUpdate && again != "":
+		said = again
+	case notify.LastHeard(a) != "":
+		said += ", " + notify.LastHeard(a)
+	case more > 0 && p.isMany():
+		said += p.moreEvents(more)
+	case more == 1:
+		said += ", and there is 1 more event"
+	case more > 1:
+		said += ", and there are " + strconv.Itoa(more) + " more events"
+	}
+	return withParty(a, p, said)
+}
+
+// withParty puts whom it happened to before what happened. Where that is in the words of
+// the rule's author, or in none, a colon parts them.
+func withParty(a *schema.Notification, p Party, said string) string {
+	who := p.String()
+	if _, ok := wording.OfAlert(a); !ok && who != "" {
+		who += ":"
+	}
+	return strings.TrimSpace(who + " " + said)
+}
+
+// newsOf is what a notification says about its alert, without saying who that is.
+// Without an aside it is shorter.
+func newsOf(n *Notification, many, aside bool) string {
+	a := n.Data
+	switch {
+	case n.Type == schema.TypeAlertResolved:
+		return ended(n, many, aside)
+	case recurrence(n) != "":
+		return wording.Join(", ", recurrence(n), notify.RecoveredSince(a))
+	case n.Type == schema.TypeAlertUpdate && len(a.Events) == 0:
+		return whatHappened(a, many, false) + Details("still "+history(a, n.Time.Time))
+	}
+
+	s := whatHappened(a, many, aside)
+	if r := a.Recurring; r != nil && r.Reopened > 0 && n.Type == schema.TypeAlertFiring {
+		span := wording.Span(n.Time.Sub(r.Since.Time))
+		if aside {
+			s += ", again " + span + " after its recovery was reported"
+		} else {
+			s += ", again after " + briefly.Replace(span)
+		}
+	}
+	return wording.Join(", ", s, notify.RecoveredSince(a))
+}
+
+// ended is what the notification of an end says.
+func ended(n *Notification, many, aside bool) string {
+	a := n.Data
+	s := ending(a, many)
+	if a.State != "" && aside {
+		s += ", its state is " + Short(a.State)
+	}
+	s = wording.Join(": ", s, history(a, n.Time.Time))
+	if _, ok := wording.OfAlert(a); !ok {
+		s += Details("rule " + Short(a.Rule))
+	}
+	return s
+}
