@@ -69,7 +69,9 @@ func (l natsLink) connect(more ...nats.Option) (*nats.Conn, error) {
 }
 
 // jetStream returns where the settings say that the streams are.
-func (l natsLink) jetStream(nc *nats.Conn) (jetstream.JetStream, error) { return l.settings.JetStream(nc) }
+func (l natsLink) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
+	return l.settings.JetStream(nc)
+}
 
 // ensure creates the stream if it is missing.
 func ensure(ctx context.Context, js jetstream.JetStream) error {
