@@ -21,8 +21,8 @@ func TestTableIsStored(t *testing.T) {
 	defer sp.Close()
 
 	stored := 0
-	r := &reader{
-		Queue: sp, encoder: testEncoder(), metrics: testMetrics(), stored: func() { stored++ },
+	r := &source{
+		queue: sp, encoder: testEncoder(), metrics: testMetrics(), tableStored: func() { stored++ },
 		reasons: deathreason.New(deathreason.Config{}),
 	}
 	for _, rec := range [][]byte{eventRecord("TICK_5", "when:1"), tableRecord(t, 1), eventRecord("TICK_5", "when:2")} {

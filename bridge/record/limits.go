@@ -17,12 +17,13 @@ import (
 //     beside its data, and its data is divided into parts,
 //   - of a record of the bridge the longest texts and lists are shortened.
 //
-// Names, numbers and ids stay: what does not fit with those alone is not published,
-// and reported.
+// Names, numbers and ids stay: what does not fit with those alone is not published, and is
+// reported.
 
 const (
 	// partRoom is more than `,"part":N,"parts":N` and two "/N" in the ids take.
 	partRoom = 128
+	// minShare is the least of an event's data that a part holds.
 	minShare = 256
 	// headerRoom is more than the headers of most messages take: their exact size
 	// takes as long to find out as an event to be encoded.
@@ -48,8 +49,9 @@ func messageSize(m *nats.Msg) int {
 	return n
 }
 
-// tooLarge is the error of what does not become as small as it has to.
+// errTooLarge is the error of what does not become as small as it has to.
 func errTooLarge(what string, size, limit int) error {
-	return fmt.Errorf("%w: %s needs %d bytes, more than the %d that are allowed (max_payload of the server, max_msg_size of the stream)",
+	return fmt.Errorf("%w: %s needs %d bytes, more than the %d that are allowed "+
+		"(max_payload of the server, max_msg_size of the stream)",
 		publish.ErrTooLarge, what, size, limit)
 }

@@ -10,22 +10,23 @@ import (
 	"supernats/schema"
 )
 
-// fit makes messages of an event that is too large for one; m is its whole message.
+// fitEvent makes messages of an event that is too large for one; m is its whole message.
 // The first result uses its memory.
 func (c *Encoder) fitEvent(m *nats.Msg, e *schema.Event, at time.Time, limit int) ([]*nats.Msg, error) {
 	ttl := c.TTL.Of(e.Event)
-	data := e.Data != nil || len(e.DataBase64) > 0
-	// What is not data: the envelope, names, headers, and room for the part's own
-	// numbers, which the whole event did not have.
-	beside := func() int {
+	hasData := e.Data != nil || len(e.DataBase64) > 0
+	// What is not data: the envelope, names, headers, and room for the part's own numbers,
+	// which the whole event did not have.
+	besideData := func() int {
 		n := messageSize(m)
-		if data {
+		if hasData {
 			n += partRoom + minShare - jsonData(e)
 		}
 		return n
 	}
+
 	for _, shorten := range []func(e *schema.Event, over int){shortenLog, shortenTexts, dropExtra} {
-		over := beside() - limit
+		over := besideData() - limit
 		if over <= 0 {
 			break
 		}
@@ -34,7 +35,7 @@ func (c *Encoder) fitEvent(m *nats.Msg, e *schema.Event, at time.Time, limit int
 		e = &small
 		c.writeEvent(m, e, at, ttl)
 	}
-	rest := beside()
+	rest := besideData()
 	if rest > limit {
 		return nil, errTooLarge("event "+schema.EventID(e.Host, e.Boot, e.Serial), rest, limit)
 	}
@@ -57,6 +58,8 @@ func shortenLog(e *schema.Event, over int) {
 	if e.Log == nil {
 		return
 	}
+
+	// What each of the two may take.
 	out, errs := jsonSize(e.Log.Stdout), jsonSize(e.Log.Stderr)
 	room := max(0, out+errs-over)
 	if out < errs {
@@ -66,6 +69,7 @@ func shortenLog(e *schema.Event, over int) {
 		errs = min(errs, room/2)
 		out = room - errs
 	}
+
 	log := schema.Log{Stdout: lastLines(e.Log.Stdout, out), Stderr: lastLines(e.Log.Stderr, errs)}
 	e.Log = &log
 	if log == (schema.Log{}) {
@@ -79,6 +83,7 @@ func lastLines(s string, size int) string {
 	if jsonSize(s) <= size {
 		return s
 	}
+
 	start, n := len(s), len(`""`)
 	for start > 0 {
 		_, w := utf8.DecodeLastRuneInString(s[:start])
@@ -87,6 +92,7 @@ func lastLines(s string, size int) string {
 		}
 		start -= w
 	}
+
 	end := s[start:]
 	if i := strings.IndexByte(end, '\n'); i >= 0 && i < len(end)-1 && start > 0 && s[start-1] != '\n' {
 		end = end[i+1:]
@@ -106,6 +112,7 @@ func shortenTexts(e *schema.Event, _ int) {
 		}
 		e.Exit = &exit
 	}
+
 	extra := make(map[string]string, len(e.Extra))
 	for k, v := range e.Extra {
 		extra[k] = firstBytes(v, minText)
@@ -115,7 +122,7 @@ func shortenTexts(e *schema.Event, _ int) {
 
 func dropExtra(e *schema.Event, _ int) { e.Extra = nil }
 
-// firstBytes is the beginning of a text, and a sign that there was more.
+// firstBytes is the beginning of a text of n bytes at most, with a sign that there was more.
 func firstBytes(s string, n int) string {
 	const more = "…"
 	if len(s) <= n {
