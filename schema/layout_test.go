@@ -31,7 +31,8 @@ var arrows = []arrow{
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
 	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool|/record|/section)?`, ``},
-	{`bridge/(eventlistener|spool)`, ``, `-`},
+	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
+	{`bridge/spool`, ``, `-`},
 	{`bridge/ledger`, `schema`, `-`},
 	// A record holds an event's header line, and its messages are made for a publisher.
 	{`bridge/record`, `schema(/stream)?|bridge/(eventlistener|publish)`, ``},

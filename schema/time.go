@@ -35,10 +35,6 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Instant is a time as a record holds it: in UTC and whole microseconds. What was read
-// back from a record compares equal to it.
-func Instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
-
 // Lasted turns seconds, such as Event.Ran, into a time.Duration to the millisecond: 0 for a
 // negative number and NaN, the longest one for a number that is too large.
 func Lasted(seconds float64) time.Duration {
@@ -53,3 +49,7 @@ func Lasted(seconds float64) time.Duration {
 	}
 	return time.Duration(ms) * time.Millisecond
 }
+
+// Instant is a time as a record holds it: in UTC and whole microseconds. What was read
+// back from a record compares equal to it.
+func Instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -245,7 +245,7 @@ func TestLook(t *testing.T) {
 		w.Look()
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		return w.alive[pid] != nil
+		return w.table.alive[pid] != nil
 	})
 	if n, _, _ := w.Stats(); n != 1 {
 		t.Errorf("%d processes are watched", n)

@@ -11,7 +11,7 @@
 // listener calls, wait for no file. A look costs 25 to 45 µs of a processor: stat,
 // status and the size of fd, each opened again. Kept open they would cost half of it,
 // and two descriptors for each process, which the watch of deaths needs more. After
-// every 32 looks it rests for 100 times as long as they took, so that it never takes
+// every 64 looks it rests for 100 times as long as they took, so that it never takes
 // more than 1 % of a processor, however many processes there are: 500 are looked at
 // within 2 s, and 10,000 take turns of 40 s.
 //
@@ -77,13 +77,13 @@ type Look struct {
 // several goroutines.
 type Looker struct {
 	cfg  Config
-	proc *procfs // of Run's goroutine
+	proc *procfs // Run's goroutine owns it
 
 	tick chan struct{} // holds a value when all are due
 	soon chan struct{} // holds a value when there are, or will be, new ones
 
-	// Of Run's goroutine: whom a pass looks at, which processes there are, and what was
-	// reported.
+	// Run's goroutine owns these: which processes a pass looks at, which there are, and what
+	// was reported.
 	turn  []*process
 	found []int
 	said  sayOnce
@@ -126,10 +126,10 @@ func New(cfg Config) (*Looker, error) {
 // Close closes /proc. Call it when Run has returned, or was never called.
 func (l *Looker) Close() { l.proc.close() }
 
-// Tick says that all processes are due. Without it they are, every 5 s.
+// Tick lets Run look at all processes. Without it Run does so every 5 s.
 func (l *Looker) Tick() { signal(l.tick) }
 
-// Soon says that a process is about to start, or has just been started.
+// Soon lets Run look for new processes: one is about to start, or has just been started.
 func (l *Looker) Soon() { signal(l.soon) }
 
 func signal(c chan struct{}) {

@@ -19,8 +19,8 @@
 // all processes, which is no loss of ours: SUPERVISOR_STATE_CHANGE_RUNNING follows
 // it. What is found is a lower bound, never too much.
 //
-// Memory is some 200 bytes for each process, and again for those that changed while
-// a comparison is due.
+// Nobody waits for anything but a mutex. Memory is some 200 bytes for each process, and
+// again for those that changed while a comparison is due.
 package proctable
 
 import (
@@ -65,7 +65,7 @@ type change struct {
 type Table struct {
 	mu   sync.Mutex
 	boot string
-	// known says that rows are right: there was a table, and no event is missing since.
+	// known means that rows are right: there was a table, and no event is missing since.
 	known bool
 	rows  map[schema.ProcessName]row
 	// The last event that rows and changes hold.
@@ -78,8 +78,8 @@ type Table struct {
 	// pool on.
 	changes map[schema.ProcessName]change
 	before  string // the pool before
-	// asked says that supervisord is being asked for its table; since are the events
-	// that came meanwhile.
+	// asked means that supervisord is being asked for its table; since are the events that
+	// came meanwhile.
 	asked bool
 	since []Event
 
@@ -90,8 +90,8 @@ type Table struct {
 // maxSince bounds the events that are kept while supervisord answers.
 const maxSince = 4096
 
-// begin says which life of supervisord events and tables are of from now on.
-func (t *Table) begin(boot string) {
+// beginBoot begins with a life of supervisord, if it is another one than before.
+func (t *Table) beginBoot(boot string) {
 	if t.boot == boot {
 		return
 	}
@@ -105,7 +105,7 @@ func (t *Table) begin(boot string) {
 func (t *Table) Event(e Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.begin(e.Boot)
+	t.beginBoot(e.Boot)
 	if t.placed && e.Serial <= t.serial {
 		return // offered again, or known from the file
 	}
@@ -146,6 +146,7 @@ func (t *Table) apply(e Event) {
 	if !t.known {
 		return
 	}
+
 	r := t.rows[k]
 	switch strings.TrimPrefix(e.Name, processState) {
 	case "STARTING":
@@ -162,6 +163,7 @@ func (t *Table) apply(e Event) {
 	default:
 		return
 	}
+
 	if r != t.rows[k] {
 		t.rows[k], t.dirty = r, true
 	}
@@ -183,7 +185,7 @@ func stateBefore(name string, pid int) change {
 	return change{ran: true, pid: pid}
 }
 
-// Ask says that supervisord is asked for its table, which Answer is then given.
+// Ask notes that supervisord is asked for its table, which Answer is then given.
 func (t *Table) Ask() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -19,12 +19,13 @@ func (c *Client) PID(ctx context.Context) (int, error) {
 func (c *Client) Stopping(ctx context.Context) (bool, error) {
 	value, _, err := c.call(ctx, "supervisor.getState")
 	var fault *Fault
-	if errors.As(err, &fault) && fault.Code == FaultShutdownState {
+	if errors.As(err, &fault) && fault.ShuttingDown() {
 		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
+
 	state, _ := value.(map[string]any)
 	name := strings.ToUpper(text(state["statename"]))
 	if name == "" {
@@ -45,8 +46,9 @@ func (c *Client) StartStopped(ctx context.Context, group, name string) error {
 		_, _, err = c.call(ctx, "supervisor.startProcess", group+":"+name, false)
 	}
 
+	harmless := []int{FaultBadName, FaultAlreadyStarted, FaultShutdownState}
 	var fault *Fault
-	if errors.As(err, &fault) && slices.Contains([]int{FaultBadName, FaultAlreadyStarted, FaultShutdownState}, fault.Code) {
+	if errors.As(err, &fault) && slices.Contains(harmless, fault.Code) {
 		return nil
 	}
 	return err

@@ -60,7 +60,9 @@ func (j *Log) Placed() bool { return j.placed }
 // reports whether the first read may begin with some lines. sink is called with whole
 // lines, or none; gap means that there may be lines before them that will never come.
 // An error with a method Unreadable means that there is no log to be read.
-func (j *Log) Read(ctx context.Context, farEnough func(lines string) bool, sink func(lines string, gap bool)) (done bool, err error) {
+func (j *Log) Read(
+	ctx context.Context, farEnough func(lines string) bool, sink func(lines string, gap bool),
+) (done bool, err error) {
 	for range maxChunks {
 		if !j.placed {
 			err = j.place(ctx, farEnough, sink)
@@ -84,11 +86,13 @@ func (j *Log) next(ctx context.Context, sink func(string, bool)) (done bool, err
 	if err != nil {
 		return false, err
 	}
+
 	lines, same := strings.CutPrefix(p.text, j.mark)
 	if !same {
 		j.placed = false // rotated, cleared or cut
 		return false, nil
 	}
+
 	end := strings.LastIndexByte(lines, '\n') + 1
 	if end > 0 {
 		j.advance(p, len(j.mark)+end)
@@ -106,6 +110,7 @@ func (j *Log) place(ctx context.Context, farEnough func(string) bool, sink func(
 	if err != nil {
 		return err
 	}
+
 	undecodable := false
 	for i := range tails {
 		start := max(end-tails[i], 0)
@@ -121,6 +126,7 @@ func (j *Log) place(ctx context.Context, farEnough func(string) bool, sink func(
 			j.short = i > 0
 			return err
 		}
+
 		cut := 0
 		if start > 0 {
 			cut = strings.IndexByte(s.text, '\n') + 1
@@ -130,6 +136,7 @@ func (j *Log) place(ctx context.Context, farEnough func(string) bool, sink func(
 		if start > 0 && !undecodable && !j.short && i < len(tails)-1 && !farEnough(lines) {
 			continue
 		}
+
 		j.placed, j.off = true, s.off
 		j.advance(s, end)
 		sink(lines, true)
@@ -221,13 +228,16 @@ func logFault(err error) error {
 // for one of its own and looks for a fault of the name "utf-8"; multicall makes
 // a text of that error.
 func undecodable(fault *Fault) bool {
-	return fault.Code == FaultFailed && (strings.Contains(fault.String, "no attribute 'utf") || strings.Contains(fault.String, "UnicodeDecodeError"))
+	return fault.Code == FaultFailed && (strings.Contains(fault.String, "no attribute 'utf") ||
+		strings.Contains(fault.String, "UnicodeDecodeError"))
 }
 
 // findEnd returns the offset of a byte of the log that is less than near from its
 // end.
 func (j *Log) findEnd(ctx context.Context) (int64, error) {
 	const longest = 50 // log2
+
+	// First powers of two, then 64 steps within what is left, again and again.
 	var probes []int64
 	for p := int64(near); p <= 1<<longest; p *= 2 {
 		probes = append(probes, p)
@@ -238,6 +248,7 @@ func (j *Log) findEnd(ctx context.Context) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
+
 		if there > 0 {
 			low = probes[there-1]
 		}
@@ -247,6 +258,7 @@ func (j *Log) findEnd(ctx context.Context) (int64, error) {
 		if high-low <= near {
 			return low, nil
 		}
+
 		probes = probes[:0]
 		step := max((high-low)/64, near)
 		for p := low + step; p < high; p += step {
@@ -268,6 +280,7 @@ func (j *Log) probe(ctx context.Context, offsets []int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+
 	for i, a := range answers {
 		err := logFault(a.err)
 		if err != nil && !errors.Is(err, errUndecodable) { // one byte of several
