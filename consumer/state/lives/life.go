@@ -222,10 +222,15 @@ func (h *Host) mirror(stored time.Time) {
 		return
 	}
 
-	rec.Boot = l.Boot
-	rec.Server = l.Server
-	rec.SupervisorVersion = l.SupervisorVersion
-	rec.SupervisorState = l.SupervisorState
+	// Mostly nothing has changed, and to compare is cheaper than to write.
+	if rec.Boot != l.Boot || rec.Server != l.Server {
+		rec.Boot = l.Boot
+		rec.Server = l.Server
+	}
+	if rec.SupervisorVersion != l.SupervisorVersion || rec.SupervisorState != l.SupervisorState {
+		rec.SupervisorVersion = l.SupervisorVersion
+		rec.SupervisorState = l.SupervisorState
+	}
 	rec.Serial = l.Serial
 	rec.Stopping = l.Stopping
 	for i := range rec.Lives {
