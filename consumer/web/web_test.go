@@ -1,4 +1,4 @@
-package app
+package web
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/crypto/bcrypt"
 
-	"supernats/consumer/config"
+	"supernats/consumer/health"
 )
 
 // logLines is a log that can be read while it is written.
@@ -53,22 +53,29 @@ func (l *logLines) find(t *testing.T, message string) map[string]any {
 	return nil
 }
 
-// serveHTTP serves the address of a daemon that does nothing else.
-func serveHTTP(t *testing.T, webConfig string, o Options) (url string, log *logLines) {
+// newServer returns a server of a daemon that is ready and has no troubles.
+func newServer(log zerolog.Logger) *Server {
+	ready := make(chan struct{})
+	close(ready)
+	return &Server{
+		Listen: "127.0.0.1:0", MaxConnections: 256, Ready: ready, Health: health.New(log),
+		Reload: func() error { return ErrNoFile }, Log: log,
+	}
+}
+
+// serve runs a server until the end of the test.
+func serve(t *testing.T, change func(*Server)) (url string, log *logLines) {
 	t.Helper()
 	log = new(logLines)
-	o.Log = zerolog.New(log)
-	cfg := config.Default()
-	cfg.Listen, cfg.WebConfig = "127.0.0.1:0", webConfig
-	a, err := New(cfg, o)
-	if err != nil {
-		t.Fatal(err)
+	s := newServer(zerolog.New(log))
+	if change != nil {
+		change(s)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = a.web().Run(ctx)
+		_ = s.Run(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -77,8 +84,8 @@ func serveHTTP(t *testing.T, webConfig string, o Options) (url string, log *logL
 	return "http://" + log.find(t, "serving HTTP")["listen"].(string), log
 }
 
-// Only those who are not sent by a page of another site reload, and where web_config
-// asks for a password, only those who have it.
+// A page of another site cannot reload, and where web_config asks for a password, nobody
+// without it can.
 func TestReloadRefusesOtherSites(t *testing.T) {
 	hash, err := bcrypt.GenerateFromPassword([]byte("hush"), bcrypt.MinCost)
 	if err != nil {
@@ -90,34 +97,39 @@ func TestReloadRefusesOtherSites(t *testing.T) {
 	}
 
 	reloads := 0
-	load := func() (config.Config, error) {
-		reloads++
-		return config.Default(), nil
+	count := func(s *Server) {
+		s.Reload = func() error {
+			reloads++
+			return nil
+		}
 	}
-	open, _ := serveHTTP(t, "", Options{Load: load})
-	closed, _ := serveHTTP(t, users, Options{Load: load})
+	open, _ := serve(t, count)
+	closed, _ := serve(t, func(s *Server) {
+		count(s)
+		s.WebConfig = users
+	})
 	for name, c := range map[string]struct {
 		url, method    string
 		header         map[string]string
 		user, password string
 		want           int
 	}{
-		"a program":                   {open, "POST", nil, "", "", 200},
-		"PUT":                         {open, "PUT", nil, "", "", 200},
-		"GET":                         {open, "GET", nil, "", "", 405},
-		"another site":                {open, "POST", map[string]string{"Sec-Fetch-Site": "cross-site"}, "", "", 403},
-		"another site, PUT":           {open, "PUT", map[string]string{"Sec-Fetch-Site": "cross-site"}, "", "", 403},
-		"another host of the site":    {open, "POST", map[string]string{"Sec-Fetch-Site": "same-site"}, "", "", 403},
-		"another origin":              {open, "POST", map[string]string{"Origin": "https://example.com"}, "", "", 403},
-		"another port":                {open, "POST", map[string]string{"Origin": "http://127.0.0.1:1"}, "", "", 403},
-		"a file":                      {open, "POST", map[string]string{"Origin": "null"}, "", "", 403},
-		"its own origin":              {open, "POST", map[string]string{"Origin": open}, "", "", 200},
-		"its own page":                {open, "POST", map[string]string{"Sec-Fetch-Site": "same-origin"}, "", "", 200},
-		"no password":                 {closed, "POST", nil, "", "", 401},
-		"a wrong password":            {closed, "POST", nil, "ops", "x", 401},
-		"the password":                {closed, "POST", nil, "ops", "hush", 200},
-		"the password, another site":  {closed, "POST", map[string]string{"Origin": "https://example.com"}, "ops", "hush", 403},
-		"another site may read, CORS": {open + "/healthz#", "GET", map[string]string{"Origin": "https://example.com"}, "", "", 200},
+		"a program":                   {url: open, method: "POST", want: 200},
+		"PUT":                         {url: open, method: "PUT", want: 200},
+		"GET":                         {url: open, method: "GET", want: 405},
+		"another site":                {url: open, method: "POST", header: map[string]string{"Sec-Fetch-Site": "cross-site"}, want: 403},
+		"another site, PUT":           {url: open, method: "PUT", header: map[string]string{"Sec-Fetch-Site": "cross-site"}, want: 403},
+		"another host of the site":    {url: open, method: "POST", header: map[string]string{"Sec-Fetch-Site": "same-site"}, want: 403},
+		"another origin":              {url: open, method: "POST", header: map[string]string{"Origin": "https://example.com"}, want: 403},
+		"another port":                {url: open, method: "POST", header: map[string]string{"Origin": "http://127.0.0.1:1"}, want: 403},
+		"a file":                      {url: open, method: "POST", header: map[string]string{"Origin": "null"}, want: 403},
+		"its own origin":              {url: open, method: "POST", header: map[string]string{"Origin": open}, want: 200},
+		"its own page":                {url: open, method: "POST", header: map[string]string{"Sec-Fetch-Site": "same-origin"}, want: 200},
+		"no password":                 {url: closed, method: "POST", want: 401},
+		"a wrong password":            {url: closed, method: "POST", user: "ops", password: "x", want: 401},
+		"the password":                {url: closed, method: "POST", user: "ops", password: "hush", want: 200},
+		"the password, another site":  {url: closed, method: "POST", header: map[string]string{"Origin": "https://example.com"}, user: "ops", password: "hush", want: 403},
+		"another site may read, CORS": {url: open + "/healthz#", method: "GET", header: map[string]string{"Origin": "https://example.com"}, want: 200},
 	} {
 		before := reloads
 		url := c.url + "/-/reload"
@@ -143,10 +155,10 @@ func TestReloadRefusesOtherSites(t *testing.T) {
 	}
 }
 
-// Half-open connections hold up no look at the daemon, and what net/http says of
-// anything is a line of JSON with a level.
+// Half-open connections do not block /readyz, and what net/http logs is a line of JSON with
+// a level.
 func TestHalfOpenConnections(t *testing.T) {
-	url, log := serveHTTP(t, "", Options{})
+	url, log := serve(t, nil)
 	address := strings.TrimPrefix(url, "http://")
 	for i := range 600 {
 		c, err := net.Dial("tcp", address)
