@@ -50,7 +50,7 @@ var arrows = []arrow{
 
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
 	{`consumer/rules`, `schema|consumer/wording`, ``},
-	{`consumer/state`, `schema`, ``},
+	{`consumer/state(/lives)?`, `schema|consumer/state/lives`, `-`},
 	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
 	{`consumer/wording`, `schema`, `-`},
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/(letter|summary))?`, ``},
