@@ -30,7 +30,7 @@ var arrows = []arrow{
 	{`schema/program`, `schema/natsconn`, ``},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool|/record|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/spool|/record|/section)?`, ``},
 	{`bridge/(eventlistener|spool)`, ``, `-`},
 	{`bridge/ledger`, `schema`, `-`},
 	// A record holds an event's header line, and its messages are made for a publisher.
