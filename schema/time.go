@@ -49,3 +49,7 @@ func Lasted(seconds float64) time.Duration {
 	}
 	return time.Duration(ms) * time.Millisecond
 }
+
+// Instant is a time as a record holds it: in UTC and whole microseconds. What was read
+// back from a record compares equal to it.
+func Instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

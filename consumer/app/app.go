@@ -52,14 +52,14 @@ type App struct {
 	// changed holds one value when what is on NATS is not what it was: the events are
 	// read again.
 	changed chan struct{}
-	// isActive says that this instance has the lease.
+	// isActive is set while this instance has the lease.
 	isActive atomic.Bool
 	queues   queues
 	// logged holds the texts that logOnce has logged.
 	logged sync.Map
 
-	// The rest belongs to runActive, which one goroutine at a time runs: rebuilt says
-	// that Options.Rebuild is done; memory is what the reading of events knows, for as
+	// The rest belongs to runActive, which one goroutine at a time runs: rebuilt is
+	// set when Options.Rebuild is done; memory is what the reading of events knows, for as
 	// long as no other instance was active.
 	rebuilt bool
 	memory  *events
@@ -125,7 +125,7 @@ func (a *App) prepare(cfg config.Config) (*plan, error) {
 }
 
 // Reload reads the configuration file again. If anything is wrong with it, the old one
-// stays in force, and the error says what.
+// stays in force, and the error names it.
 func (a *App) Reload() error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()

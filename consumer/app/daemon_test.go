@@ -58,7 +58,7 @@ func TestDaemonWithoutSettings(t *testing.T) {
 		t.Error(err)
 	}
 	if !strings.Contains(log.String(), "no receiver is configured") {
-		t.Errorf("the log does not say that nobody is told:\n%s", log.String())
+		t.Errorf("the log does not say that nobody is notified:\n%s", log.String())
 	}
 	wellWritten(t, log.String())
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
+	"supernats/consumer/alerts"
 	"supernats/consumer/records"
 	"supernats/consumer/state"
 	"supernats/schema"
@@ -51,7 +52,7 @@ func (m *machine) forget(in *consumer.Message) error {
 	if gone.HostKey == "" && ce.Data.LastSeen != nil {
 		return nil // it has come back, or is gone already
 	}
-	m.engine.Forget(ruleMeta(at), ce.Data.Host)
+	m.engine.Apply(alerts.Message{Meta: ruleMeta(at), Forgotten: ce.Data.Host})
 
 	if gone.HostKey == "" {
 		return nil

@@ -135,7 +135,7 @@ func TestHostileMessages(t *testing.T) {
 				saved.Alerts = append(saved.Alerts, &a)
 			}
 			m.fleet.Load(saved.Hosts, saved.States)
-			m.engine.Room(limit)
+			m.engine.LimitRecords(limit)
 			m.engine.Restore(saved)
 		}
 	}

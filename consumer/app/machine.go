@@ -30,6 +30,8 @@ type machine struct {
 	// forgotten are the hosts that are gone for good, whose consumers are to be
 	// deleted too.
 	forgotten map[string]bool
+	// records is the list of the message that is applied, whose memory is used again.
+	records []*schema.ProcessRecord
 	// worth says that it is more than the times at which hosts were seen.
 	worth bool
 }
@@ -64,8 +66,7 @@ func (m *machine) apply(in *consumer.Message, horizon time.Time) error {
 			return err
 		}
 		at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
-		m.seen(at, ce.Data.Host)
-		m.changed(at, m.fleet.Snapshot(at, ce))
+		m.changed(alerts.Message{Meta: ruleMeta(at), Host: ce.Data.Host}, m.fleet.Snapshot(at, ce))
 	case strings.HasPrefix(in.Subject, schema.BridgePrefix):
 		return m.bridge(in, horizon)
 	}
@@ -78,8 +79,7 @@ func (m *machine) event(in *consumer.Message, horizon time.Time) error {
 		host := m.fleet.Named(token)
 		if host != "" && m.fleet.Alone(token, bootOf(in.Data, host)) {
 			at := state.Meta{Seq: in.Seq, Stored: in.Stored, Sent: in.Sent}
-			m.seen(at, host)
-			m.sawHost(at, m.fleet.Seen(at, token))
+			m.sawHost(alerts.Message{Meta: ruleMeta(at), Host: host}, m.fleet.Seen(at, token))
 			return nil
 		}
 	}
@@ -91,11 +91,11 @@ func (m *machine) event(in *consumer.Message, horizon time.Time) error {
 		return err
 	}
 	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
-	m.seen(at, ce.Data.Host)
-	if !m.isRepeat(in, ce.Data) && m.engine.Event(ruleMeta(at), ce, horizon) {
-		m.tooOld++
+	msg := alerts.Message{Meta: ruleMeta(at), Host: ce.Data.Host, Horizon: horizon}
+	if !m.isRepeat(in, ce.Data) {
+		msg.Event = ce
 	}
-	m.changed(at, m.fleet.Event(at, ce))
+	m.changed(msg, m.fleet.Event(at, ce))
 	return nil
 }
 
@@ -153,9 +153,8 @@ func (m *machine) loss(in *consumer.Message, horizon time.Time) error {
 		return err
 	}
 	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
-	m.seen(at, ce.Data.Host)
-	m.engine.Loss(ruleMeta(at), ce, horizon)
-	m.changed(at, m.fleet.Loss(at, ce))
+	msg := alerts.Message{Meta: ruleMeta(at), Host: ce.Data.Host, Loss: ce, Horizon: horizon}
+	m.changed(msg, m.fleet.Loss(at, ce))
 	return nil
 }
 
@@ -169,9 +168,7 @@ func (m *machine) life(in *consumer.Message, kind string) error {
 		return err
 	}
 	at := correct(m.fleet, in, ce.Data.Host, ce.Data.Boot, ce)
-	m.engine.Bridge(ruleMeta(at), ce.Data.Host, kind)
-	m.seen(at, ce.Data.Host)
-	m.changed(at, m.fleet.Bridge(at, kind, ce))
+	m.changed(alerts.Message{Meta: ruleMeta(at), Host: ce.Data.Host, Bridge: kind}, m.fleet.Bridge(at, kind, ce))
 	return nil
 }
 
@@ -186,8 +183,7 @@ func apply[T any](m *machine, in *consumer.Message, of func(*T) (host, boot stri
 		return err
 	}
 	at := correct(m.fleet, in, host, boot, ce)
-	m.seen(at, host)
-	m.changed(at, do(at, ce))
+	m.changed(alerts.Message{Meta: ruleMeta(at), Host: host}, do(at, ce))
 	return nil
 }
 
@@ -204,7 +200,7 @@ func (m *machine) admit(host string) error {
 func (m *machine) refused(in *consumer.Message, reason string, n, dropped int) {
 	at := state.Meta{Seq: in.Seq, Stored: in.Stored}
 	if c := m.fleet.Refused(at, hostToken(in.Subject), reason, n, dropped); c.Host != nil {
-		m.sawHost(at, c)
+		m.sawHost(alerts.Message{Meta: ruleMeta(at)}, c)
 		m.worth = true
 	}
 }
@@ -218,27 +214,31 @@ func hostToken(subject string) string {
 	return tokens[2]
 }
 
-func (m *machine) seen(at state.Meta, host string) { m.engine.Seen(ruleMeta(at), host) }
-
-// changed reports processes whose state changed to the rules, and keeps in mind what
-// has to be stored.
-func (m *machine) changed(at state.Meta, c state.Changes) {
+// changed applies a message to the rules, with the records that it changed, and keeps in
+// mind what has to be stored.
+func (m *machine) changed(msg alerts.Message, c state.Changes) {
+	m.records = m.records[:0]
 	for _, s := range c.States {
 		m.states[s.Key] = s.State
 		m.worth = true
 		if s.State != nil {
-			m.engine.Process(ruleMeta(at), s.State)
+			m.records = append(m.records, s.State)
 		}
 	}
-	m.sawHost(at, c)
+	msg.Processes = m.records
+	m.sawHost(msg, c)
+	clear(m.records)
 }
 
-func (m *machine) sawHost(at state.Meta, c state.Changes) {
-	if c.Host == nil {
-		return
+// sawHost is changed for a message that changes no process.
+func (m *machine) sawHost(msg alerts.Message, c state.Changes) {
+	if c.Host != nil {
+		m.hosts[c.HostKey] = c.Host
+		msg.HostRecord = c.Host
 	}
-	m.hosts[c.HostKey] = c.Host
-	m.engine.Host(ruleMeta(at), c.Host)
+	if m.engine.Apply(msg) {
+		m.tooOld++
+	}
 }
 
 // take returns the notifications made since the last call.

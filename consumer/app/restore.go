@@ -91,7 +91,7 @@ func (v *events) restoreRecords(ctx context.Context, src *durableSource) (clock 
 	for _, left := range gone {
 		m.drop(left)
 	}
-	m.engine.Room(stored.alertBucket.Limit())
+	m.engine.LimitRecords(stored.alertBucket.Limit())
 	m.fleet.Load(saved.Hosts, saved.States)
 	m.engine.LostUpTo(v.line.Base)
 	var missing error

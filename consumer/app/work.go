@@ -166,7 +166,7 @@ func (a *App) runUntilReload(ctx context.Context, work func(ctx context.Context)
 // runPlan runs the parts by one plan. What v knows outlives it.
 func (a *App) runPlan(ctx context.Context, js jetstream.JetStream, p *plan, held func() error, v *events) error {
 	if len(p.receivers) == 0 {
-		a.log.Warn().Msg("no receiver is configured: state and alerts are recorded, nobody is told " +
+		a.log.Warn().Msg("no receiver is configured: state and alerts are recorded, nobody is notified " +
 			"(add a section mail: to the configuration file, -c FILE)")
 	}
 	ended := make(chan struct{})
@@ -184,7 +184,7 @@ func (a *App) runPlan(ctx context.Context, js jetstream.JetStream, p *plan, held
 		g.Go(func() error { return d.Run(ctx) })
 	}
 	g.Go(func() error { // nothing waits for it: it is for people
-		roster := health.Retry{Log: a.log, What: "writing down the receivers"}
+		roster := health.Retry{Log: a.log, What: "recording the receivers"}
 		return roster.Until(ctx, func() error { return a.publishRoster(ctx, js, p) })
 	})
 
