@@ -30,7 +30,7 @@ var arrows = []arrow{
 	{`schema/program`, `schema/natsconn`, ``},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool|/record|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/spool|/record|/section)?`, ``},
 	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
 	{`bridge/spool`, ``, `-`},
 	{`bridge/ledger`, `schema`, `-`},
