@@ -14,14 +14,14 @@ type Posting struct {
 	Name, Kind string
 	HTTP       HTTPConfig
 	Identity   Identity
-	// Address returns a request without a body. It is called once for every batch,
-	// to read files with secrets anew.
+	// Address returns a request without a body. It is called once for every batch, since
+	// it reads files with secrets.
 	Address func() (Post, error)
-	// Bodies writes a batch: one request for each. They are sent up to the first that
-	// is not accepted, and all of them again with the next try.
+	// Bodies writes a batch, a request for each. They are sent up to the first that is not
+	// accepted, and all of them again with the next try.
 	Bodies func(batch []*Notification) ([]any, error)
-	// Parts takes the place of Bodies where a batch is many requests: what is
-	// accepted of them is not sent again.
+	// Parts takes the place of Bodies where a batch is many requests: what is accepted of
+	// them is not sent again.
 	Parts func(batch []*Notification) ([]Part, error)
 }
 
@@ -33,17 +33,17 @@ type Part struct {
 	Bodies []any
 }
 
-// maxFailures is how many parts of a batch may fail one after the other before the
-// rest is left for later: if the other side takes nothing, hundreds of requests, each
-// with its time-out, say no more about that than a few.
+// maxFailures is how many parts of a batch may fail one after the other before the rest
+// waits for the next try: if the other side takes nothing, hundreds of requests, each with
+// its time limit, say no more about that than a few.
 const maxFailures = 3
 
-// Receiver returns the receiver. Errors are those of Address now, and of files of
-// HTTP that cannot be read now.
+// Receiver returns the receiver. Errors are those of Address now, and of files of HTTP
+// that cannot be read now.
 //
-// The requests of a batch are sent one after the other; the time-out is that of each
-// of them. Of Parts, one that is not accepted holds up no other: the error is that
-// of the first, marked by Partly. It ends with an error of Outage or After, since the
+// The requests of a batch are sent one after the other; the time limit is that of each of
+// them. Of Parts, one that is not accepted holds up no other: the error is that of the
+// first, marked by Partly. The batch ends with an error of Outage or After, since the
 // others would not fare better, and after maxFailures one after the other.
 func (p Posting) Receiver() (Receiver, error) {
 	if _, err := p.Address(); err != nil {
@@ -58,7 +58,7 @@ func (p Posting) Receiver() (Receiver, error) {
 	return posting{p}, nil
 }
 
-// maxParts is how many requests are made before it is remembered what was accepted.
+// maxParts is how many requests are made before the caller remembers what was accepted.
 const maxParts = 20
 
 // partwise is a posting of many requests.
@@ -107,8 +107,8 @@ func (p posting) parts(batch []*Notification) ([]Part, error) {
 	return []Part{{Bodies: bodies}}, err
 }
 
-// postAll sends the requests of all parts. Its error is Permanent if all errors are:
-// each of the rest would be refused for good.
+// postAll sends the requests of all parts. Its error is Permanent if all errors are: each
+// of the rest would be refused for good.
 func postAll(parts []Part, do func(body any) error) error {
 	var (
 		first    error
@@ -119,14 +119,16 @@ func postAll(parts []Part, do func(body any) error) error {
 	for _, part := range parts {
 		err := postPart(part, do)
 		if err == nil {
-			taken, failures = append(taken, part.Of...), 0
+			taken = append(taken, part.Of...)
+			failures = 0
 			continue
 		}
 
 		failures++
-		first, final = cmp.Or(first, err), final && IsPermanent(err)
-		_, asked := RetryAfter(err)
-		if asked || IsOutage(err) {
+		first = cmp.Or(first, err)
+		final = final && IsPermanent(err)
+		_, hasToWait := RetryAfter(err)
+		if hasToWait || IsOutage(err) {
 			// It says more than the one before it.
 			return Partly(err, taken)
 		}
@@ -144,8 +146,7 @@ func postAll(parts []Part, do func(body any) error) error {
 	return Partly(first, taken)
 }
 
-// temporary is an error that was marked as Permanent, and stands for others that are
-// not.
+// temporary is an error that was marked as Permanent, and stands for others that are not.
 type temporary struct{ text string }
 
 func (e temporary) Error() string { return e.text }
@@ -154,19 +155,6 @@ func postPart(part Part, do func(body any) error) error {
 	for _, body := range part.Bodies {
 		if err := do(body); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// Check reports a batch that nobody can send.
-func Check(batch []*Notification) error {
-	if len(batch) == 0 {
-		return errors.New("batch without notifications")
-	}
-	for _, n := range batch {
-		if n == nil || n.Data == nil {
-			return errors.New("notification without data")
 		}
 	}
 	return nil

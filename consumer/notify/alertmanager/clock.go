@@ -88,7 +88,7 @@ func (r *Receiver) mistimed(incidents []*notify.Incident, sent []postableAlert, 
 	return false
 }
 
-func isOver(i *notify.Incident) bool { return i.Resolved() || i.Alert.Closed != nil }
+func isOver(i *notify.Incident) bool { return i.IsResolved() || i.Alert.Closed != nil }
 
 // alerts writes incidents by a clock that says now.
 func (r *Receiver) alerts(incidents []*notify.Incident, now time.Time) []postableAlert {

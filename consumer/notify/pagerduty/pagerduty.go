@@ -165,10 +165,10 @@ func parts(batch []*notify.Notification, key string, id notify.Identity) []notif
 			Client: "supernats", ClientURL: id.URL, Payload: payloadOf(i, id),
 		}
 		// What was never triggered cannot be resolved, and nobody would hear of it.
-		if i.Told {
+		if i.Fired {
 			part.Bodies = append(part.Bodies, e)
 		}
-		if i.Resolved() {
+		if i.IsResolved() {
 			e.EventAction = resolve
 			part.Bodies = append(part.Bodies, e)
 		}

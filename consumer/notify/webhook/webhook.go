@@ -163,7 +163,7 @@ func alert(i *notify.Incident, id notify.Identity) Alert {
 	}
 	began, over := i.Times(time.Now())
 	a.StartsAt = began
-	if i.Resolved() {
+	if i.IsResolved() {
 		a.Status, a.EndsAt = statusResolved, over
 	}
 	a.Fingerprint = fingerprint(a.Labels)
