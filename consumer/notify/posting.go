@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // Posting is how a receiver that posts JSON to one place differs from others.
@@ -62,32 +63,44 @@ func (p Posting) Receiver() (Receiver, error) {
 const maxParts = 20
 
 // partwise is a posting of many requests.
-type partwise struct{ posting }
+type partwise struct{ posting posting }
+
+// Name implements Receiver.
+func (p partwise) Name() string { return p.posting.Name() }
+
+// Notify implements Receiver.
+func (p partwise) Notify(ctx context.Context, batch []*Notification) error {
+	return p.posting.Notify(ctx, batch)
+}
 
 // MaxBatch implements Sized.
 func (partwise) MaxBatch() int { return maxParts }
 
-type posting struct{ Posting }
-
-func (p posting) Name() string { return p.Posting.Name }
-
 // Who is how the errors of a receiver begin.
-func Who(kind, name string) string { return kind + " receiver " + fmt.Sprintf("%q", name) }
+func Who(kind, name string) string { return kind + " receiver " + strconv.Quote(name) }
 
+// posting is a receiver that posts in its own way.
+type posting struct{ way Posting }
+
+// Name implements Receiver.
+func (p posting) Name() string { return p.way.Name }
+
+// Notify implements Receiver.
 func (p posting) Notify(ctx context.Context, batch []*Notification) error {
-	who := Who(p.Kind, p.Posting.Name)
+	who := Who(p.way.Kind, p.way.Name)
 	if err := Check(batch); err != nil {
 		return Permanent(fmt.Errorf("%s: %w", who, err))
 	}
-	post, err := p.Address()
+
+	post, err := p.way.Address()
 	if err != nil {
 		return Outage(fmt.Errorf("%s: %w", who, err))
 	}
-	parts, err := p.parts(batch)
+	parts, err := p.way.parts(batch)
 	if err != nil {
 		return fmt.Errorf("%s: %w", who, err)
 	}
-	poster, err := NewPoster(who, p.HTTP, p.Identity)
+	poster, err := NewPoster(who, p.way.HTTP, p.way.Identity)
 	if err != nil {
 		return Outage(err)
 	}
@@ -99,7 +112,8 @@ func (p posting) Notify(ctx context.Context, batch []*Notification) error {
 	})
 }
 
-func (p posting) parts(batch []*Notification) ([]Part, error) {
+// parts are the requests of a batch.
+func (p Posting) parts(batch []*Notification) ([]Part, error) {
 	if p.Parts != nil {
 		return p.Parts(batch)
 	}
