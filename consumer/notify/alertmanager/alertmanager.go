@@ -73,8 +73,8 @@ func (c Config) Validate() error {
 
 	if c.Hold < schema.Duration(time.Minute) {
 		errs = append(errs, fmt.Errorf(
-			"hold: invalid value %s: want a minute or more, and more than the longest repeat_interval; the default is %s",
-			c.Hold, DefaultHold))
+			"hold: invalid value %s: want a minute or more, and more than the longest repeat_interval; "+
+				"the default is %s", c.Hold, DefaultHold))
 	}
 	return errors.Join(append(errs, c.AuthConfig.Validate(), c.HTTPConfig.Validate())...)
 }

@@ -119,6 +119,7 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+
 	return notify.Posting{
 		Name: name, Kind: "pagerduty", HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) {
