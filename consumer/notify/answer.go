@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	neturl "net/url"
@@ -56,31 +57,21 @@ type Refusal struct {
 	// Why are the service's own words; "" where it says nothing that it documents:
 	// then the error quotes the answer and Want, what a success would have been.
 	Why, Want string
-	// Key is that of the configuration to look at, if it is another than that of a
-	// URL.
+	// Key is that of the configuration to check, if it is another than that of a URL.
 	Key string
 	// Permanent and Wait are as in the functions Permanent and After.
 	Permanent bool
 	Wait      time.Duration
 }
 
-// accepted decides about an answer 2xx: services and what stands before them say
-// in its text that they did not take the message. cut is why its text could not be
-// read to the end.
+// accepted decides about an answer 2xx: services and what stands before them say in its
+// text that they did not take the message. cut is why its text could not be read to the
+// end.
 func (p *Poster) accepted(answer *http.Response, text []byte, cut error, r Post, u *neturl.URL) error {
-	status := "answered " + strings.TrimSpace(strconv.Itoa(answer.StatusCode)+" "+http.StatusText(answer.StatusCode))
-
-	if page, login := webPage(answer.Header.Get("Content-Type"), text); login || page && r.Accepted != nil {
-		what := status + " with a web page"
-		if title := pageTitle(text); title != "" {
-			what += " (" + strconv.Quote(quote(title, r, u)) + ")"
-		}
-		if login {
-			what += " that looks like a login or an error"
-		}
+	page, login := webPage(answer.Header.Get("Content-Type"), text)
+	if login || page && r.Accepted != nil {
 		// Of any other message it would say the same.
-		check := r.URLKey + ", and whether a proxy before the server asks for a login"
-		return Outage(p.fail(u, what+", so the message was not delivered", check, nil))
+		return Outage(p.pageError(answer.StatusCode, text, login, r, u))
 	}
 	if r.Accepted == nil {
 		return nil
@@ -91,23 +82,13 @@ func (p *Poster) accepted(answer *http.Response, text []byte, cut error, r Post,
 		return nil
 	}
 
-	what, key := status+", and did not take the message: "+quote(refusal.Why, r, u), refusal.Key
-	if refusal.Why == "" {
-		what = status + " without the " + refusal.Want + " of a success"
-		switch said := quote(string(text), r, u); {
-		case cut != nil:
-			what += ": the answer breaks off"
-		case said == "":
-			what += ": the answer is empty"
-		default:
-			what += ": " + said
-		}
+	what := statusText(answer.StatusCode)
+	if refusal.Why != "" {
+		what += ", and did not take the message: " + quote(refusal.Why, r, u)
+	} else {
+		what += " without the " + refusal.Want + " of a success: " + answerText(text, cut, r, u)
 	}
-	if key == "" {
-		key = r.URLKey
-	}
-
-	err := p.fail(u, what, key, nil)
+	err := p.fail(u, what, cmp.Or(refusal.Key, r.URLKey), nil)
 	switch {
 	case refusal.Wait > 0:
 		return After(min(refusal.Wait, maxRetryAfter), err)
@@ -117,16 +98,42 @@ func (p *Poster) accepted(answer *http.Response, text []byte, cut error, r Post,
 	return err
 }
 
+// pageError is the error of a page in place of an answer.
+func (p *Poster) pageError(code int, text []byte, login bool, r Post, u *neturl.URL) error {
+	what := statusText(code) + " with a web page"
+	if title := pageTitle(text); title != "" {
+		what += " (" + strconv.Quote(quote(title, r, u)) + ")"
+	}
+	if login {
+		what += " that looks like a login or an error"
+	}
+	check := r.URLKey + ", and whether a proxy before the server asks for a login"
+	return p.fail(u, what+", so the message was not delivered", check, nil)
+}
+
+// answerText is the text of an answer in an error, or that there is none.
+func answerText(text []byte, cut error, r Post, u *neturl.URL) string {
+	said := quote(string(text), r, u)
+	switch {
+	case cut != nil:
+		return "the answer breaks off"
+	case said == "":
+		return "the answer is empty"
+	}
+	return said
+}
+
 var (
 	// pageStart is how a page begins, after comments and declarations; any tag will
 	// do where the header says that it is one.
 	pageStart = regexp.MustCompile(`(?is)^(?:\s|<!--.*?-->|<\?xml[^>]*>)*` +
 		`<(?:!doctype\s+html|html|head|body|meta|title|script|form|center|h1)\b`)
 	anyTag = regexp.MustCompile(`(?i)<(?:!doctype|[a-z][a-z0-9]*)\b[^>]*>`)
-	// loginSign are the words, forms and redirects of pages that ask who is there, or
-	// say that nobody is let in.
+	// loginSign are the words, forms and redirects of pages that ask for a login, or say
+	// that the server lets nobody in.
 	loginSign = regexp.MustCompile(`(?i)<form\b|password|log[ -]?[io]n\b|sign[ -]?in\b|single sign-on|\bsso\b|` +
-		`saml|oauth|openid|captcha|captive|challenge|authenticat(?:e\b|ion)|access denied|forbidden|unauthori[sz]ed|blocked|` +
+		`saml|oauth|openid|captcha|captive|challenge|authenticat(?:e\b|ion)|` +
+		`access denied|forbidden|unauthori[sz]ed|blocked|` +
 		`http-equiv=.?refresh|location\.(?:href|replace|assign)|window\.location|` +
 		`maintenance|temporarily unavailable|service unavailable|bad gateway|gateway time-?out`)
 	title = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
