@@ -55,7 +55,8 @@ type kernel struct {
 }
 
 // errHidden is why nothing can be watched in another pid namespace.
-var errHidden = errors.New("supervisord's processes cannot be seen from here: it is hidden, or in another pid namespace")
+var errHidden = errors.New("supervisord's processes cannot be seen from here: " +
+	"it is hidden, or in another pid namespace")
 
 // newKernel returns an error that says why where nothing can be watched.
 func newKernel(supervisord int, w *waker) (*kernel, error) {

@@ -103,8 +103,8 @@ func (l *Lag) noteTick(late time.Duration, now time.Time) {
 	if l.mostlyOutput() {
 		fix = fixOutput
 	}
-	l.Troubles.Raise(CauseBacklog,
-		fmt.Sprintf("supervisord hands events on %v after they happened%s", late.Round(time.Second), l.outputShare()), fix)
+	l.Troubles.Raise(CauseBacklog, fmt.Sprintf("supervisord hands events on %v after they happened%s",
+		late.Round(time.Second), l.outputShare()), fix)
 }
 
 // mostlyOutput reports whether most of the events are output of programs.

@@ -54,7 +54,8 @@ func Write(w io.Writer, command, logs []string, o Options) error {
 	}
 
 	main := printed{
-		Name: Name, Events: mainEvents, Buffer: mainBuffer, Priority: mainPriority, Stderr: file, Container: o.Container,
+		Name: Name, Events: mainEvents, Buffer: mainBuffer, Priority: mainPriority,
+		Stderr: file, Container: o.Container,
 	}
 	if o.OneSection {
 		main.Events = "EVENT"

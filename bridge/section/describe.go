@@ -47,7 +47,9 @@ func describe(c *supervisordconf.Configuration, pool string) (data *schema.Secti
 
 // priorities returns the other listeners that have a priority, and the best one that none
 // of them has.
-func priorities(c *supervisordconf.Configuration, own *supervisordconf.Section, priority int) (same []string, free int) {
+func priorities(c *supervisordconf.Configuration, own *supervisordconf.Section, priority int) (
+	same []string, free int,
+) {
 	var taken []int
 	for _, other := range c.Sections {
 		name, ok := strings.CutPrefix(other.Name, "eventlistener:")
