@@ -25,7 +25,7 @@ const name = "supernats-bridge"
 type cli struct {
 	bridge.Config `embed:""`
 
-	Run     struct{} `cmd:"" default:"1" hidden:"" help:"Run as the command of an [eventlistener:x] section (the default)."`
+	Run     struct{} `cmd:"" default:"1" hidden:"" help:"${help_run}"`
 	Conf    confCmd  `cmd:"" help:"${help_conf}"`
 	Spool   spoolCmd `cmd:"" help:"Show what the spool holds; a bridge may be running on it."`
 	Version struct{} `cmd:"" help:"Print the version."`
