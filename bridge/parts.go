@@ -113,7 +113,9 @@ func (b *Bridge) newServer() *web.Server {
 
 // status is what /readyz shows.
 func (b *Bridge) status() web.Status {
-	s := web.Status{NotReady: b.journal.State().NotReady(), Connected: b.metrics.Connected(), Troubles: b.troubles.Lasting()}
+	s := web.Status{
+		NotReady: b.journal.State().NotReady(), Connected: b.metrics.Connected(), Troubles: b.troubles.Lasting(),
+	}
 	if queue := b.journal.Spool(); queue != nil {
 		st := queue.Stats()
 		s.Spool = &web.Spool{

@@ -14,7 +14,7 @@ import (
 // spoolChoice is where our spool may lie.
 func (c Config) spoolChoice() spooldir.Choice { return spooldir.Choice{Host: c.Host, Dir: c.SpoolDir} }
 
-// owner says whose our spool is, where several share a directory.
+// owner says whose our spool is, where several bridges share a directory.
 func (c Config) owner() queue.Owner {
 	section := os.Getenv("SUPERVISOR_GROUP_NAME") + ":" + os.Getenv("SUPERVISOR_PROCESS_NAME")
 	return queue.Owner{Host: c.Host, Server: c.ServerURL, Section: section, UID: os.Geteuid()}
@@ -26,6 +26,7 @@ func (c Config) Spools() (found []string, err error) {
 	if c.Host, err = c.host(); err != nil {
 		return nil, err
 	}
+
 	dirs := c.spoolChoice().All()
 	for _, dir := range dirs {
 		slots, err := queue.Slots(dir)
@@ -38,8 +39,10 @@ func (c Config) Spools() (found []string, err error) {
 			}
 		}
 	}
+
 	if len(found) == 0 {
-		return nil, fmt.Errorf("there is no spool of host %q in %s: want the --host or --spool-dir of a bridge that has run here", c.Host, strings.Join(dirs, ", "))
+		return nil, fmt.Errorf("there is no spool of host %q in %s: "+
+			"want the --host or --spool-dir of a bridge that has run here", c.Host, strings.Join(dirs, ", "))
 	}
 	return found, nil
 }

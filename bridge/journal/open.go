@@ -10,7 +10,7 @@ import (
 	"supernats/schema/repeat"
 )
 
-// open opens the spool, and continues the account where the run before ended. The options
+// Open opens the spool, and continues the account where the run before ended. The options
 // say where it lies and how large it may be. Where it cannot be opened, events go through
 // memory, and the spool is tried again: a listener that waits for a directory is as good
 // as none. The error is that of ctx.
@@ -18,7 +18,8 @@ func (j *Journal) Open(ctx context.Context, o queue.Options) error {
 	var fails repeat.Errors // of the spool
 	o.Spool.Lost, o.Spool.Event = j.SpoolLost, record.EventPlace
 	o.Spool.Waiting = func(holder string) {
-		j.cfg.Log.Info().Str("pid", holder).Msg("another supernats-bridge has our spool open; waiting for it for a moment")
+		j.cfg.Log.Info().Str("pid", holder).
+			Msg("another supernats-bridge has our spool open; waiting for it for a moment")
 	}
 	o.Spool.Failed = func(err error) {
 		if fails.Failed(err) {
@@ -29,21 +30,21 @@ func (j *Journal) Open(ctx context.Context, o queue.Options) error {
 
 	var before *past // what the spool says, if it is open at once
 	o.Opening = func(dir string, own bool) (func(uint64, []byte), func(spool.Left)) {
-		past := newPast()
+		p := newPast()
 		if own {
-			past.table = j.cfg.Table
+			p.table = j.cfg.Table
 			j.cfg.Life.KeepIn(dir, j.cfg.Table.Load)
 		}
-		return past.record, func(left spool.Left) {
-			past.end(left)
+		return p.record, func(left spool.Left) {
+			p.end(left)
 			if left.Memory > 0 {
 				j.cfg.Metrics.Loss(ledger.CauseFull, left.Memory)
 			}
 			if j.Spool() == nil {
-				before = past
+				before = p
 				return
 			}
-			j.catchUp(past, own)
+			j.catchUp(p, own)
 		}
 	}
 

@@ -339,7 +339,7 @@ func check(t *testing.T, dir string, want []string, lost []Loss, next uint64) {
 	closeSpool(t, s)
 	s = open(t, Options{Dir: dir, Sync: -1, Lost: func(l Loss) { t.Errorf("lost when all is done: %+v", l) }})
 	defer s.Close()
-	if got := readAll(t, s); len(got) != 0 || s.next != next || s.Checkpoint() != (marks.Checkpoint{next, 7}) || len(segmentsOf(t, dir)) != 1 {
+	if got := readAll(t, s); len(got) != 0 || s.next != next || s.Checkpoint() != (marks.Checkpoint{Next: next, Seq: 7}) || len(segmentsOf(t, dir)) != 1 {
 		t.Fatalf("when all is done: %q, next %d, %+v, %v", got, s.next, s.Checkpoint(), segmentsOf(t, dir))
 	}
 }

@@ -105,7 +105,7 @@ func (m *memFS) Open(name string, flag int) (f files.File, err error) {
 func (m *memFS) List(dir string) (list []files.Listed, err error) {
 	err = m.do("list", func() error {
 		for _, name := range slices.Sorted(maps.Keys(m.names)) {
-			list = append(list, files.Listed{filepath.Base(name), int64(len(m.names[name].data))})
+			list = append(list, files.Listed{Name: filepath.Base(name), Size: int64(len(m.names[name].data))})
 		}
 		return nil
 	})

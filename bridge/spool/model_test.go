@@ -113,7 +113,7 @@ func TestModel(t *testing.T) {
 				}
 			},
 			"": func(rt *rapid.T) {
-				if stats := s.Stats(); stats.Records != uint64(len(recs)-acked) || s.Checkpoint() != (marks.Checkpoint{uint64(acked) + 1, seq}) {
+				if stats := s.Stats(); stats.Records != uint64(len(recs)-acked) || s.Checkpoint() != (marks.Checkpoint{Next: uint64(acked) + 1, Seq: seq}) {
 					rt.Fatalf("%+v %+v, want %d records, %d done", stats, s.Checkpoint(), len(recs)-acked, acked)
 				}
 			},
