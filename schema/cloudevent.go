@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// ContentType is the value of the header Content-Type of every message: one
+// ContentType is the value of the header Content-Type of every message: it is one
 // CloudEvent in structured mode (NATS binding of CloudEvents 1.0.2).
 const ContentType = "application/cloudevents+json"
 
@@ -31,11 +31,11 @@ const (
 	dataContentTypeJSON = "application/json"
 )
 
-// CloudEvent is the envelope of everything on our subjects, with data of type
-// T. The order of the fields is the order in the JSON.
+// CloudEvent is the envelope of every message on our subjects, with data of type T. The
+// order of the fields is the order in the JSON.
 type CloudEvent[T any] struct {
 	SpecVersion string `json:"specversion"`
-	// ID is unique within Source and is the Nats-Msg-Id too.
+	// ID is unique within Source, and also the Nats-Msg-Id.
 	ID     string `json:"id"`
 	Source string `json:"source"`
 	Type   string `json:"type"`
@@ -47,8 +47,8 @@ type CloudEvent[T any] struct {
 	Data            T      `json:"data"`
 }
 
-// EventID is the id of an event: host/boot/serial. supervisord gives an event
-// one serial whichever pool it goes to, so two listeners make no duplicates.
+// EventID is the id of an event: host/boot/serial. supervisord gives an event one serial
+// whatever pools it goes to, so two listeners make no duplicates.
 func EventID(host, boot string, serial uint64) string {
 	return host + "/" + boot + "/" + strconv.FormatUint(serial, 10)
 }
@@ -72,7 +72,8 @@ func (e *Event) hasID(id string) bool {
 	if !ok || !strings.HasPrefix(rest, "/") {
 		return false
 	}
-	var buf [48]byte // two numbers of 20 digits and what stands between
+
+	var buf [48]byte // two numbers of 20 digits and a slash
 	b := strconv.AppendUint(buf[:0], e.Serial, 10)
 	if e.Parts > 0 {
 		b = strconv.AppendInt(append(b, '/'), int64(e.Part), 10)
@@ -80,15 +81,14 @@ func (e *Event) hasID(id string) bool {
 	return rest[1:] == string(b)
 }
 
-// Envelope wraps an event that the bridge read at a time. A part of a divided
-// event (see Event.Split) has its number behind the id.
+// Envelope wraps an event that the bridge read at a time.
 func (e *Event) Envelope(read time.Time) *CloudEvent[*Event] {
 	family, kind := Tail(e.Event, e.Type)
 	return &CloudEvent[*Event]{
 		SpecVersion: specVersion,
 		ID:          e.ID(),
-		// The identifier of a supervisord is any text: escaped, so that the
-		// source stays the URI reference that CloudEvents asks for.
+		// The identifier of a supervisord may be any text. It is escaped, because the source
+		// has to be a URI reference.
 		Source:          "/supervisor/" + url.PathEscape(e.Host) + "/" + url.PathEscape(e.Server),
 		Type:            eventTypePrefix + family + "." + kind,
 		Subject:         processSubject(e.Group, e.Process),
@@ -114,6 +114,9 @@ func record[T any](id, host, typ, dataSchema, subject string, at time.Time, data
 	}
 }
 
+// micros is a time as it stands in an id that would not be unique without it.
+func micros(at time.Time) string { return strconv.FormatInt(at.UnixMicro(), 10) }
+
 func processSubject(group, process string) string {
 	if process == "" {
 		return group
@@ -121,7 +124,7 @@ func processSubject(group, process string) string {
 	return group + ":" + process
 }
 
-// Marshal writes v as JSON without escaping <, > and &: what a process wrote
+// Marshal writes v as JSON without escaping <, > and &, so that the output of processes
 // stays readable in a terminal. v must hold valid UTF-8 only.
 func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
@@ -133,16 +136,17 @@ func Marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// Unmarshal reads a payload of one of our subjects and checks what every
-// reader relies on: it is a CloudEvent 1.0 with an id and a type.
+// Unmarshal reads the payload of a message on one of our subjects. It checks what every
+// reader relies on: that it is a CloudEvent 1.0 with an id and a type.
 func Unmarshal[T any](payload []byte) (*CloudEvent[T], error) {
 	var ce CloudEvent[T]
 	if err := json.Unmarshal(payload, &ce); err != nil {
 		return nil, errorf("payload is no CloudEvent of ours: %w", err)
 	}
+
 	switch {
 	case ce.SpecVersion != specVersion:
-		return nil, errorf("payload has specversion %q, not %q", ce.SpecVersion, specVersion)
+		return nil, errorf("payload has specversion %q: want %q", ce.SpecVersion, specVersion)
 	case ce.ID == "":
 		return nil, errorf("payload has no id")
 	case ce.Type == "":
@@ -151,9 +155,9 @@ func Unmarshal[T any](payload []byte) (*CloudEvent[T], error) {
 	return &ce, nil
 }
 
-// UnmarshalEvent reads the payload of a message on supervisor.event.>. The strings
-// of the result may share one copy of the payload, and its parts one allocation:
-// who keeps a few of them for long clones them.
+// UnmarshalEvent reads the payload of a message on supervisor.event.>. The strings of the
+// result may share one copy of the payload, and its parts one allocation: clone what is to
+// be kept for long.
 //
 // Errors name the attribute that is missing or malformed.
 func UnmarshalEvent(payload []byte) (*CloudEvent[*Event], error) {
@@ -164,6 +168,7 @@ func UnmarshalEvent(payload []byte) (*CloudEvent[*Event], error) {
 			return nil, err
 		}
 	}
+
 	e := ce.Data
 	switch {
 	case e == nil:

@@ -12,69 +12,97 @@ type Raw struct {
 	// Event, Server, Serial, Pool and PoolSerial stand in the header line.
 	Event, Server, Pool string
 	Serial, PoolSerial  uint64
-	// Payload is all that followed the header line.
+	// Payload is what follows the header line.
 	Payload []byte
 }
 
-// Decode turns what a listener of host read in one boot of its supervisord into
-// an event. It never fails: a pair that it does not understand is kept in Extra,
-// and a payload that is not of the event's form, or lacks what every event of
-// its name tells, as a whole in Data. The result does not share memory with
-// r.Payload.
+// Decode turns what a listener of a host has read, in one boot of its supervisord, into an
+// event. It never fails: Extra keeps a pair that it does not understand. Data keeps all of
+// a payload that is not of the event's form, or lacks what every event of its name has.
+// The result does not share memory with r.Payload.
 func Decode(r Raw, host, boot string) *Event {
 	e := &Event{
-		Event: valid(r.Event), Host: host, Server: valid(r.Server), Boot: boot,
-		Serial: r.Serial, Pool: valid(r.Pool), PoolSerial: r.PoolSerial,
+		Event:      valid(r.Event),
+		Host:       host,
+		Server:     valid(r.Server),
+		Boot:       boot,
+		Serial:     r.Serial,
+		Pool:       valid(r.Pool),
+		PoolSerial: r.PoolSerial,
 	}
+
+	var understood bool
 	switch {
 	case r.Event == RemoteCommunication:
-		// The type may hold spaces and colons, so it is no list of pairs
-		// (supervisor/events.py RemoteCommunicationEvent.payload).
-		line, data, found := bytes.Cut(r.Payload, []byte("\n"))
-		typ, ok := bytes.CutPrefix(line, []byte("type:"))
-		if !ok || !found {
-			e.setData(r.Payload)
-			return e
-		}
-		e.Type = valid(string(typ))
-		e.setData(data)
-		return e
+		understood = e.decodeRemote(r.Payload)
 	case Is(r.Event, "PROCESS_LOG"), Is(r.Event, "PROCESS_COMMUNICATION"):
-		line, data, found := bytes.Cut(r.Payload, []byte("\n"))
-		if !found || !e.setPairs(line) || e.Process == "" {
-			e.setData(r.Payload)
-			return e
-		}
-		// Neither PROCESS_COMMUNICATION nor the Go port's PROCESS_LOG tells it.
-		if e.Channel == "" {
-			e.setPair("channel", strings.ToLower(r.Event[strings.LastIndexByte(r.Event, '_')+1:]))
-		}
-		e.setData(data)
+		understood = e.decodeOutput(r.Payload)
 	case Known(r.Event):
-		if !e.setPairs(r.Payload) || !e.complete() {
-			e.setData(r.Payload)
-		}
+		understood = e.setPairs(r.Payload) && e.isComplete()
 	default:
-		line, data, found := bytes.Cut(r.Payload, []byte("\n"))
-		switch {
-		case !e.setPairs(line):
-			e.setData(r.Payload)
-		case found && len(data) > 0:
-			e.setData(data)
-		}
+		understood = e.decodeUnknown(r.Payload)
 	}
-	// The Go port of supervisord leaves the group of a program without one
-	// empty; Python's takes the program's name, and so do we.
+	if !understood {
+		e.setData(r.Payload)
+	}
+
+	// The Go port leaves the group of a program without one empty; Python's supervisord
+	// takes the name of the program.
 	if e.Group == "" {
 		e.Group = e.Process
 	}
 	return e
 }
 
-// complete reports whether an event of a known name without text has the pairs
-// that each of its name has (supervisor/events.py). A pid is none of them: the
-// Go port leaves it out of an EXITED.
-func (e *Event) complete() bool {
+// decodeRemote reads the payload of a REMOTE_COMMUNICATION. Its type may hold spaces and
+// colons, so its first line is no list of pairs (supervisor/events.py
+// RemoteCommunicationEvent.payload).
+func (e *Event) decodeRemote(payload []byte) (understood bool) {
+	line, data, found := bytes.Cut(payload, []byte("\n"))
+	typ, ok := bytes.CutPrefix(line, []byte("type:"))
+	if !ok || !found {
+		return false
+	}
+
+	e.Type = valid(string(typ))
+	e.setData(data)
+	return true
+}
+
+// decodeOutput reads the payload of an event with the output of a process.
+func (e *Event) decodeOutput(payload []byte) (understood bool) {
+	line, data, found := bytes.Cut(payload, []byte("\n"))
+	if !found || !e.setPairs(line) || e.Process == "" {
+		return false
+	}
+
+	// PROCESS_COMMUNICATION does not name its channel, and neither does the PROCESS_LOG
+	// of the Go port.
+	if e.Channel == "" {
+		e.setPair("channel", strings.ToLower(e.Event[strings.LastIndexByte(e.Event, '_')+1:]))
+	}
+	e.setData(data)
+	return true
+}
+
+// decodeUnknown reads the payload of an event that is not known here: pairs in the first
+// line, and perhaps a text after it.
+func (e *Event) decodeUnknown(payload []byte) (understood bool) {
+	line, data, _ := bytes.Cut(payload, []byte("\n"))
+	if !e.setPairs(line) {
+		return false
+	}
+
+	if len(data) > 0 {
+		e.setData(data)
+	}
+	return true
+}
+
+// isComplete reports whether an event of a known name without text has the pairs that every
+// event of its name has (supervisor/events.py). A pid is not among them: the Go port leaves
+// it out of an EXITED.
+func (e *Event) isComplete() bool {
 	switch {
 	case Is(e.Event, "PROCESS_STATE"):
 		return e.Process != "" && e.FromState != "" && (e.Event != ProcessStateExited || e.Expected != nil)
@@ -86,10 +114,9 @@ func (e *Event) complete() bool {
 	return true
 }
 
-// setPairs takes "key:value key:value …" apart. It reports false, and sets
-// nothing, if line is not of that form. Only spaces and line feeds stand
-// between pairs: any other white space is legal in a name
-// (supervisor/datatypes.py process_or_group_name).
+// setPairs takes "key:value key:value …" apart. It reports false, and sets nothing, if the
+// line is not of that form. Only spaces and line feeds separate pairs: a name may hold any
+// other white space (supervisor/datatypes.py process_or_group_name).
 func (e *Event) setPairs(line []byte) bool {
 	text := string(line)
 	for pair, rest := cutPair(text); pair != ""; pair, rest = cutPair(rest) {
@@ -97,6 +124,7 @@ func (e *Event) setPairs(line []byte) bool {
 			return false
 		}
 	}
+
 	for pair, rest := cutPair(text); pair != ""; pair, rest = cutPair(rest) {
 		key, value, _ := strings.Cut(pair, ":")
 		if !e.setPair(key, value) {
@@ -109,22 +137,21 @@ func (e *Event) setPairs(line []byte) bool {
 	return true
 }
 
-// cutPair cuts the first pair off; it is empty if there is none.
+// cutPair returns the first pair, empty if there is none, and what follows it.
 func cutPair(s string) (pair, rest string) {
-	gap := func(c byte) bool { return c == ' ' || c == '\n' }
+	isGap := func(c byte) bool { return c == ' ' || c == '\n' }
 	start := 0
-	for start < len(s) && gap(s[start]) {
+	for start < len(s) && isGap(s[start]) {
 		start++
 	}
 	end := start
-	for end < len(s) && !gap(s[end]) {
+	for end < len(s) && !isGap(s[end]) {
 		end++
 	}
 	return s[start:end], s[end:]
 }
 
-// setPair reports false for a key that is not known or a value that is not of
-// its type.
+// setPair reports false for an unknown key and for a value that is not of its type.
 func (e *Event) setPair(key, value string) bool {
 	switch key {
 	case "processname":
@@ -138,6 +165,7 @@ func (e *Event) setPair(key, value string) bool {
 			return false
 		}
 		e.FromState = state
+
 	case "channel":
 		if value != "stdout" && value != "stderr" {
 			return false
@@ -149,6 +177,7 @@ func (e *Event) setPair(key, value string) bool {
 			return false
 		}
 		e.Expected = &b
+
 	case "pid":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 {
@@ -161,6 +190,7 @@ func (e *Event) setPair(key, value string) bool {
 			return false
 		}
 		e.Tries = &n
+
 	case "when":
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil {
@@ -173,8 +203,8 @@ func (e *Event) setPair(key, value string) bool {
 	return true
 }
 
-// setData keeps text as text and everything else as bytes: encoding/json would
-// turn bad UTF-8 into U+FFFD without a word.
+// setData keeps text as text and everything else as bytes: encoding/json would replace
+// invalid UTF-8 by U+FFFD silently.
 func (e *Event) setData(data []byte) {
 	if utf8.Valid(data) {
 		s := string(data)
@@ -184,6 +214,5 @@ func (e *Event) setData(data []byte) {
 	e.Data, e.DataBase64 = nil, bytes.Clone(data)
 }
 
-// valid makes a name valid UTF-8. Python's supervisord cannot send another; the
-// Go port can.
+// valid makes a name valid UTF-8. Python's supervisord sends nothing else; the Go port may.
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

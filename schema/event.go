@@ -1,21 +1,20 @@
 package schema
 
-// Event is the data of one supervisor event: what supervisord sent, in plain
+// Event is the data of a message on supervisor.event.>: what supervisord sent, in plain
 // names and JSON types, and what the bridge found out about it.
 //
-// Which of the optional fields are set depends on the event, see
-// event.schema.json. Strings hold valid UTF-8.
+// Which of the optional fields are set depends on the event, see event.schema.json.
+// Strings hold valid UTF-8.
 type Event struct {
 	// Event is supervisor's own name, PROCESS_STATE_EXITED. Host is the name
 	// under which the bridge publishes, Server supervisord's identifier.
 	Event  string `json:"event"`
 	Host   string `json:"host"`
 	Server string `json:"server"`
-	// Boot is one life of one supervisord process: 16 hex digits.
+	// Boot identifies one life of one supervisord process: 16 hex digits.
 	Boot string `json:"boot"`
-	// Serial counts the events of a boot, PoolSerial those of one listener's
-	// buffer since the last start or reload: a gap in it is what supervisord
-	// threw away.
+	// Serial counts the events of a boot. PoolSerial counts those of one listener's buffer
+	// since the last start or reload: supervisord dropped the events of a gap.
 	Serial     uint64 `json:"serial"`
 	Pool       string `json:"pool"`
 	PoolSerial uint64 `json:"poolserial"`
@@ -34,71 +33,43 @@ type Event struct {
 	Type string `json:"type,omitempty"`
 	// When is a TICK's time in Unix seconds, rounded down to its period.
 	When *int64 `json:"when,omitempty"`
-	// Data is the text of PROCESS_LOG, PROCESS_COMMUNICATION and
-	// REMOTE_COMMUNICATION, and the whole payload of any event that could not be
-	// understood; DataBase64 stands in its place if it was no valid UTF-8.
+	// Data is the text of PROCESS_LOG, PROCESS_COMMUNICATION and REMOTE_COMMUNICATION, and
+	// the whole payload of an event that could not be understood. DataBase64 stands in its
+	// place if it is not valid UTF-8.
 	Data       *string `json:"data,omitempty"`
 	DataBase64 []byte  `json:"data_base64,omitempty"`
-	// Exit is why the process died and Log what it wrote last, where known.
+
+	// Exit is why the process died and Log what it wrote last, if known.
 	Exit *Exit `json:"exit,omitempty"`
 	Log  *Log  `json:"log,omitempty"`
-	// Ran is how long this life of the process lasted, in seconds, to the millisecond,
-	// and Last the last look at it: of an event that ends it, where known.
+	// Ran is how long this life of the process lasted, in seconds, to the millisecond;
+	// Last is what /proc said shortly before its end. Both are set if known, in an event
+	// that ends the life.
 	Ran  *float64 `json:"ran,omitempty"`
 	Last *Look    `json:"last,omitempty"`
-	// Part counts from 1 to Parts if the event was too big for one message.
+
+	// Part counts from 1 to Parts if the event was too big for one message, see Split.
 	Part  int `json:"part,omitempty"`
 	Parts int `json:"parts,omitempty"`
-	// Extra holds key:value pairs that are not known here.
+	// Extra holds the key:value pairs that are not known here.
 	Extra map[string]string `json:"extra,omitempty"`
 }
 
-// Exit is the reason of a death: a Code or a Signal, or why it never started.
-type Exit struct {
-	Code *int `json:"code,omitempty"`
-	// Signal is a name, SIGKILL.
-	Signal string `json:"signal,omitempty"`
-	Core   bool   `json:"core,omitempty"`
-	// SpawnErr is supervisord's own text.
-	SpawnErr string `json:"spawnerr,omitempty"`
-	// Source says who knew the reason: ExitFromKernel or ExitFromLog.
-	Source string `json:"source,omitempty"`
-	// OOM is set where the kernel killed the process because memory ran out.
-	OOM *OOM `json:"oom,omitempty"`
-}
-
-// Sources of the reason of a death.
-const (
-	// ExitFromKernel: the kernel, by a pidfd of the process.
-	ExitFromKernel = "pidfd"
-	// ExitFromLog: supervisord's log.
-	ExitFromLog = "log"
-)
-
-// OOM says in which cgroup memory ran out, in bytes.
-type OOM struct {
-	Cgroup string `json:"cgroup"`
-	// Limit is what its processes may use together, Peak the most they have used; 0
-	// where that is not known or there is none.
-	Limit uint64 `json:"limit,omitempty"`
-	Peak  uint64 `json:"peak,omitempty"`
-}
-
-// Look is what /proc said of a process at a time.
+// Look is what /proc said about a process at a time.
 type Look struct {
 	Time Time `json:"time"`
 	// RSS is its memory in bytes, PeakRSS the most it has had.
 	RSS     uint64 `json:"rss_bytes,omitempty"`
 	PeakRSS uint64 `json:"rss_peak_bytes,omitempty"`
-	// CPU is the processor time it has used, Age how long it had run, in seconds.
+	// CPU is the processor time that it had used, Age how long it had run, in seconds.
 	CPU     float64 `json:"cpu_seconds,omitempty"`
 	Threads int     `json:"threads,omitempty"`
-	// Descriptors is how many it had open, left out where /proc does not show them.
+	// Descriptors is how many files it had open; 0 if /proc does not show that.
 	Descriptors int     `json:"fds,omitempty"`
 	Age         float64 `json:"age_seconds,omitempty"`
 }
 
-// Log holds the last bytes of a process's logs, cut at a line.
+// Log holds the end of a process's logs, from the beginning of a line on.
 type Log struct {
 	Stdout string `json:"stdout,omitempty"`
 	Stderr string `json:"stderr,omitempty"`
@@ -109,9 +80,8 @@ func (e *Event) Subject() string {
 	return Subject{Host: e.Host, Group: e.Group, Process: e.Process, Event: e.Event, Type: e.Type}.String()
 }
 
-// UnexpectedExit reports whether the event is the one that supernats exists
-// for: a process exited with a code that its exitcodes do not list, or by a
-// signal.
+// UnexpectedExit reports whether the event is the one that supernats exists for: a process
+// exited with a code that its exitcodes do not list, or was killed by a signal.
 func (e *Event) UnexpectedExit() bool {
 	return e.Event == ProcessStateExited && e.Expected != nil && !*e.Expected
 }

@@ -1,10 +1,12 @@
 package schema
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// The event names that Supervisor's Python implementation can send to a
-// listener (supervisor/events.py, class EventTypes). Whatever else arrives is
-// kept under its own name, see Tail.
+// Names of the events that Supervisor's Python implementation can send to a listener
+// (supervisor/events.py EventTypes). Any other event keeps its own name, see Tail.
 const (
 	ProcessStateStopped           = "PROCESS_STATE_STOPPED"
 	ProcessStateExited            = "PROCESS_STATE_EXITED"
@@ -31,8 +33,7 @@ const (
 	familyOther                   = "other"
 )
 
-// concrete lists every event name known here, in the order of Supervisor's
-// manual.
+// concrete are the names that events have, in the order of Supervisor's manual.
 var concrete = []string{
 	ProcessStateStopped, ProcessStateExited, ProcessStateStarting, ProcessStateStopping,
 	ProcessStateBackoff, ProcessStateFatal, ProcessStateRunning, ProcessStateUnknown,
@@ -44,8 +45,8 @@ var concrete = []string{
 	ProcessGroupAdded, ProcessGroupRemoved,
 }
 
-// families are the abstract types that have concrete ones below them
-// (supervisor/events.py); the part of a name behind the family is its kind.
+// families are the abstract names, each of which stands for several concrete ones
+// (supervisor/events.py). What follows the family in a name is its kind.
 var families = []string{
 	"PROCESS_STATE", "PROCESS_COMMUNICATION", "PROCESS_LOG",
 	"SUPERVISOR_STATE_CHANGE", "TICK", "PROCESS_GROUP",
@@ -59,8 +60,7 @@ var known = func() map[string]bool {
 	return m
 }()
 
-// Names returns the concrete event names that are known, in the order of
-// Supervisor's manual.
+// Names returns the concrete names of events, in the order of Supervisor's manual.
 func Names() []string { return append([]string(nil), concrete...) }
 
 // Known reports whether name is one of Supervisor's concrete event names.
@@ -69,28 +69,19 @@ func Known(name string) bool { return known[name] }
 // Families returns the abstract names that stand for several concrete ones.
 func Families() []string { return append([]string{abstractAll}, families...) }
 
-// Is reports whether an event called name is one of those that Supervisor
-// would deliver for a subscription to want: the same name, or an abstract one
-// above it (PROCESS_STATE, EVENT).
-func Is(name, want string) bool {
-	if want == abstractAll || name == want {
+// Is reports whether Supervisor delivers an event with a name to a listener that has
+// subscribed to another one: the same name, or an abstract one above it (PROCESS_STATE,
+// EVENT).
+func Is(name, subscribed string) bool {
+	if subscribed == abstractAll || name == subscribed {
 		return true
 	}
-	rest, ok := strings.CutPrefix(name, want)
-	if !ok || !strings.HasPrefix(rest, "_") {
-		return false
-	}
-	for _, f := range families {
-		if f == want {
-			return true
-		}
-	}
-	return false
+	rest, ok := strings.CutPrefix(name, subscribed)
+	return ok && strings.HasPrefix(rest, "_") && slices.Contains(families, subscribed)
 }
 
-// Tail returns the last two tokens of an event's subject: its family and its
-// kind, encoded. typ is the type of a REMOTE_COMMUNICATION and empty
-// otherwise. A name that is not known here is other.<name>.
+// Tail returns the last two tokens of an event's subject: its family and its kind, encoded.
+// typ is the type of a REMOTE_COMMUNICATION. A name that is not known here is other.<name>.
 func Tail(name, typ string) (family, kind string) {
 	if name == RemoteCommunication {
 		return familyRemoteCommunication, Token(typ)
@@ -101,7 +92,7 @@ func Tail(name, typ string) (family, kind string) {
 	return familyOther, Token(name)
 }
 
-// tails are family and kind of the names known.
+// tails are the families and kinds of the known names.
 var tails = func() map[string][2]string {
 	m := map[string][2]string{}
 	for _, name := range concrete {
@@ -114,7 +105,7 @@ var tails = func() map[string][2]string {
 	return m
 }()
 
-// fromTail is the inverse of Tail. typ is set for a REMOTE_COMMUNICATION only.
+// fromTail is the inverse of Tail.
 func fromTail(family, kind string) (name, typ string, err error) {
 	switch family {
 	case familyRemoteCommunication:
@@ -124,9 +115,10 @@ func fromTail(family, kind string) (name, typ string, err error) {
 		name, err = ParseToken(kind)
 		return name, "", err
 	}
+
 	name = strings.ToUpper(family + "_" + kind)
 	if f, k := Tail(name, ""); !known[name] || f != family || k != kind {
-		return "", "", errorf("family and kind %q are of no event known", family+"."+kind)
+		return "", "", errorf("unknown family and kind %q", family+"."+kind)
 	}
 	return name, "", nil
 }

@@ -2,14 +2,13 @@ package schema
 
 import "time"
 
-// Notification is the data of supervisor.alert.<host>.<group>.<process>.<rule>: one
-// notification.
+// Notification is the data of a message on
+// supervisor.alert.<host>.<group>.<process>.<rule>.
 type Notification struct {
 	// Incident is the id of the incident that the notification is about.
 	Incident string `json:"alert"`
 	Rule     string `json:"rule"`
-	// Kind is that of the rule, one of the Kind… constants; empty in a notification of
-	// an earlier version.
+	// Kind is that of the rule, one of the Kind… constants.
 	Kind     string `json:"kind,omitempty"`
 	Severity string `json:"severity"`
 	Host     string `json:"host"`
@@ -17,17 +16,17 @@ type Notification struct {
 	Process  string `json:"process,omitempty"`
 	Opened   Time   `json:"opened"`
 	Closed   *Time  `json:"closed,omitempty"`
-	// Ended is why it closed, one of the Ended… constants, and State that of its
-	// process by then; of the notification that it is over only. State is left out
-	// where the alert is about several or supervisord does not have the process.
+	// Ended is why the alert closed, one of the Ended… constants, and State that of its
+	// process at that time: in the notification that reports the end only. State is left
+	// out if the alert is about several processes or supervisord does not have it.
 	Ended string `json:"ended,omitempty"`
 	State string `json:"state,omitempty"`
-	// WellSince is set where all that is reported is late, and the process had
-	// recovered by the time that it became known.
+	// WellSince is set if everything reported is late, and the process had recovered
+	// before it became known.
 	WellSince *Time `json:"well_since,omitempty"`
 	// Count is how many events matched since the incident opened.
 	Count int `json:"count"`
-	// Recurring is set where one process has matched again and again.
+	// Recurring is set if one process has matched repeatedly.
 	Recurring *Recurring `json:"recurring,omitempty"`
 	// Events are those that matched since the last notification.
 	Events      []AlertEvent      `json:"events"`
@@ -37,7 +36,7 @@ type Notification struct {
 	Notify []string `json:"notify,omitempty"`
 }
 
-// Kinds of rules: what they are about.
+// Kinds of rules, by what they are about.
 const (
 	KindEvent   = "event"
 	KindState   = "state"
@@ -47,15 +46,15 @@ const (
 	KindTrouble = "trouble"
 )
 
-// Why an alert closed.
+// Reasons why an alert closed.
 const (
-	// EndedRecovered: all that matched has recovered, or nothing is wrong any more.
+	// EndedRecovered: everything that matched has recovered, or nothing is wrong any more.
 	EndedRecovered = "recovered"
-	// EndedSnapshot: a process table shows that; no event did.
+	// EndedSnapshot: it has recovered, as a process table shows and no event did.
 	EndedSnapshot = "snapshot"
 	// EndedStopped: somebody stopped the process.
 	EndedStopped = "stopped"
-	// EndedRemoved: its supervisord does not have it any more.
+	// EndedRemoved: its supervisord does not have the process any more.
 	EndedRemoved = "removed"
 	// EndedSupervisord: its supervisord was stopped.
 	EndedSupervisord = "supervisord-stopped"
@@ -65,14 +64,14 @@ const (
 	EndedForgotten = "host-forgotten"
 )
 
-// Recurring says what a process did since the last notification.
+// Recurring says what a process has done since the last notification.
 type Recurring struct {
 	// Times is how often it matched since Since, when the last notification was made.
 	Times int  `json:"times"`
 	Since Time `json:"since"`
-	// RunMS is for how long it ran each time, on average, 0 where that is not known.
+	// RunMS is how long it ran each time, on average, in milliseconds; 0 if unknown.
 	RunMS int64 `json:"run_ms,omitempty"`
-	// Unlisted is how many of them there was no room for.
+	// Unlisted is how many of these events the notification had no room for.
 	Unlisted int `json:"unlisted,omitempty"`
 	// Reopened is how often it matched again soon after the alert had closed.
 	Reopened int `json:"reopened,omitempty"`
@@ -85,8 +84,7 @@ type AlertEvent struct {
 	// Seq is the event's sequence in the stream SUPERVISOR.
 	Seq   uint64 `json:"seq"`
 	Event string `json:"event"`
-	// Host, Group and Process say whose event it is where the alert is about more
-	// than one process.
+	// Host, Group and Process are set if the alert is about more than one process.
 	Host      string `json:"host,omitempty"`
 	Group     string `json:"group,omitempty"`
 	Process   string `json:"process,omitempty"`
@@ -101,27 +99,26 @@ type AlertEvent struct {
 	Last *Look    `json:"last,omitempty"`
 	// Late says that the stream got the event long after it happened.
 	Late bool `json:"late,omitempty"`
-	// HostTime is what the host's clock said where that is wrong by more than a
-	// minute; Time is right then.
+	// HostTime is what the host's clock said if that is wrong by more than a minute;
+	// Time is corrected then.
 	HostTime *Time `json:"host_time,omitempty"`
-	// Lost is how many events a loss record tells.
+	// Lost is how many events a loss record reports.
 	Lost uint64 `json:"lost,omitempty"`
-	// Cause is a word: that of a loss or of a trouble. Text says of a trouble what is
-	// wrong, Fix what to do about it.
+	// Cause is the word of a loss or of a trouble. Text says what is wrong, Fix what to do
+	// about it: of a trouble only.
 	Cause string `json:"cause,omitempty"`
 	Text  string `json:"text,omitempty"`
 	Fix   string `json:"fix,omitempty"`
 }
 
-// Envelope wraps a notification; id is that of the notification, typ one of the
-// TypeAlert… constants.
-func (a *Notification) Envelope(id, typ string, at time.Time) *CloudEvent[*Notification] {
-	data := *a
+// Envelope wraps a notification with an id; typ is one of the TypeAlert… constants.
+func (n *Notification) Envelope(id, typ string, at time.Time) *CloudEvent[*Notification] {
+	data := *n
 	if data.Events == nil {
 		data.Events = []AlertEvent{} // never null
 	}
-	return record(id, a.Host, typ, schemaAlert, processSubject(a.Group, a.Process), at, &data)
+	return record(id, n.Host, typ, schemaAlert, processSubject(n.Group, n.Process), at, &data)
 }
 
-// Subject is the NATS subject of the alert.
-func (a *Notification) Subject() string { return AlertSubject(a.Host, a.Group, a.Process, a.Rule) }
+// Subject is the NATS subject of the notification.
+func (n *Notification) Subject() string { return AlertSubject(n.Host, n.Group, n.Process, n.Rule) }

@@ -2,79 +2,15 @@ package schema
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 )
 
-// States of a process (supervisor/states.py ProcessStates).
-const (
-	StateStopped  = "STOPPED"
-	StateStarting = "STARTING"
-	StateRunning  = "RUNNING"
-	StateBackoff  = "BACKOFF"
-	StateStopping = "STOPPING"
-	StateExited   = "EXITED"
-	StateFatal    = "FATAL"
-	StateUnknown  = "UNKNOWN"
-)
-
-// States of a supervisord (supervisor/states.py SupervisorStates), and one of our own.
-const (
-	SupervisorRunning    = "RUNNING"
-	SupervisorStopping   = "STOPPING"
-	SupervisorRestarting = "RESTARTING"
-	SupervisorShutdown   = "SHUTDOWN"
-	SupervisorFatal      = "FATAL"
-	// SupervisorGone is that of one that has ended without stopping its listener first:
-	// it was killed.
-	SupervisorGone = "GONE"
-)
-
-var states = []string{
-	StateStopped, StateStarting, StateRunning, StateBackoff, StateStopping, StateExited, StateFatal, StateUnknown,
-}
-
-// States returns the states of a process, in the order of their numbers.
-func States() []string { return slices.Clone(states) }
-
-// IsState reports whether a text is a state of a process.
-func IsState(text string) bool { return slices.Contains(states, text) }
-
-// StateCode returns supervisor's number of a state, 0 for what is none.
-func StateCode(state string) int {
-	switch state {
-	case StateStarting:
-		return 10
-	case StateRunning:
-		return 20
-	case StateBackoff:
-		return 30
-	case StateStopping:
-		return 40
-	case StateExited:
-		return 100
-	case StateFatal:
-		return 200
-	case StateUnknown:
-		return 1000
-	}
-	return 0
-}
-
-// IsUp reports whether a process in a state is there and is meant to stay: it runs, or
-// has not run for its startsecs yet.
-func IsUp(state string) bool { return state == StateStarting || state == StateRunning }
-
-// IsStopped reports whether somebody wants the process to be down: it has stopped, or
-// is about to.
-func IsStopped(state string) bool { return state == StateStopping || state == StateStopped }
-
-// ProcessName is how supervisord calls a process.
+// ProcessName is what supervisord calls a process.
 type ProcessName struct{ Group, Process string }
 
-// ProcessOf reads from the payload of a PROCESS_STATE event whose it is, and its process
-// id, 0 if it has none. A program without a group, of the Go port, is a group of its own,
-// as it is for supervisord.
+// ProcessOf returns the process that the payload of a PROCESS_STATE event is about, and
+// its process id, 0 if there is none. A program without a group is a group of its own: the
+// Go port leaves the group empty, supervisord itself fills it in.
 func ProcessOf(payload []byte) (name ProcessName, pid int) {
 	line, _, _ := bytes.Cut(payload, []byte("\n"))
 	for word := range bytes.SplitSeq(line, []byte(" ")) {
@@ -93,4 +29,55 @@ func ProcessOf(payload []byte) (name ProcessName, pid int) {
 		name.Group = name.Process
 	}
 	return name, pid
+}
+
+// ProcessRecord is the record of a process in the bucket supervisor_state under
+// <host>.<group>.<process>, see consumer/state.
+type ProcessRecord struct {
+	Host    string `json:"host"`
+	Group   string `json:"group"`
+	Process string `json:"process"`
+	// State is one of the State… constants, Since when the process entered it.
+	State string `json:"state"`
+	Since Time   `json:"since"`
+	// PID is 0 if there is none or it is not known.
+	PID int `json:"pid"`
+	// Expected, Exit, Ran and Last are those of the last exit, see Event.
+	Expected *bool    `json:"expected,omitempty"`
+	Exit     *Exit    `json:"exit,omitempty"`
+	Ran      *float64 `json:"ran,omitempty"`
+	Last     *Look    `json:"last,omitempty"`
+
+	// Counters over everything that was ever recorded of the process.
+	Starts          uint64 `json:"starts"`
+	Exits           uint64 `json:"exits"`
+	UnexpectedExits uint64 `json:"unexpected_exits"`
+	Fatals          uint64 `json:"fatals"`
+	// LastExit is when the process last left RUNNING or STARTING by itself.
+	LastExit *Time `json:"last_exit,omitempty"`
+	// Gone is since when the host's supervisord does not have the process any more.
+	Gone *Time `json:"gone,omitempty"`
+
+	// Boot and Serial are those of the last event applied; Serial is 0 if there was none in
+	// this boot.
+	//
+	// Seq is the sequence of the last message applied. If the stream was deleted and created
+	// again, it continues from the sequences of the old one.
+	//
+	// Updated is when the stream got the message that reported the state.
+	Boot    string `json:"boot"`
+	Serial  uint64 `json:"serial"`
+	Seq     uint64 `json:"seq"`
+	Updated Time   `json:"updated"`
+	// Snapshot is set while the state comes from a snapshot, and no event has come since.
+	Snapshot *SnapshotMark `json:"snapshot,omitempty"`
+}
+
+// SnapshotMark says which snapshot reported a state.
+type SnapshotMark struct {
+	// Serial is the snapshot's, Time when it was taken.
+	Serial uint64 `json:"serial"`
+	Time   Time   `json:"time"`
+	// Gap says that events have been lost since.
+	Gap bool `json:"gap,omitempty"`
 }

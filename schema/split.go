@@ -1,11 +1,15 @@
 package schema
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
 
-// Split divides an event whose data would make its message too big into parts:
-// equal but for Part (from 1), Parts and their share of the data. limit is the
-// largest share in bytes as it stands in the JSON, quotes and escapes included.
-// An event whose data fits is returned as it is.
+	"supernats/schema/internal/fastjson"
+)
+
+// Split divides an event whose data would make its message too big into parts, which differ
+// in Part (from 1) and their share of the data only. limit is the size of the largest share
+// in bytes, as it stands in the JSON with quotes and escapes. An event whose data fits is
+// returned as it is.
 func (e *Event) Split(limit int) []*Event {
 	var shares [][]byte
 	for rest := e.text(); len(rest) > 0; {
@@ -16,6 +20,7 @@ func (e *Event) Split(limit int) []*Event {
 	if len(shares) < 2 {
 		return []*Event{e}
 	}
+
 	parts := make([]*Event, len(shares))
 	for i, s := range shares {
 		p := *e
@@ -32,31 +37,21 @@ func (e *Event) Split(limit int) []*Event {
 	return parts
 }
 
-// share returns how many bytes of data, at least one character, take no more
-// than limit bytes in JSON.
+// share returns how many bytes of data take no more than limit bytes in JSON, at least one
+// character.
 func share(data []byte, base64 bool, limit int) int {
 	if base64 {
 		return min(len(data), max(3, limit/4*3-3))
 	}
+
 	size := 2
 	for n := 0; n < len(data); {
 		_, w := utf8.DecodeRune(data[n:])
-		size += jsonSize(data[n : n+w])
+		size += fastjson.SizeOf(data[n : n+w])
 		if size > limit && n > 0 {
 			return n
 		}
 		n += w
 	}
 	return len(data)
-}
-
-// jsonSize is the length of one character in a JSON string as Marshal writes it.
-func jsonSize(char []byte) int {
-	switch c := char[0]; {
-	case c == '"', c == '\\', '\b' <= c && c <= '\r' && c != '\v':
-		return len(`\n`)
-	case c < ' ', string(char) == "\u2028", string(char) == "\u2029":
-		return len(`\u2028`)
-	}
-	return len(char)
 }

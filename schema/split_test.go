@@ -119,16 +119,6 @@ func TestSplitProperties(t *testing.T) {
 	})
 }
 
-// Marshal is encoding/json's, whose choice of escapes is no promise.
-func TestJSONSize(t *testing.T) {
-	for r := range rune(0x2100) {
-		char := string(r)
-		if got, want := jsonSize([]byte(char)), len(marshal(t, char))-2; got != want {
-			t.Errorf("%q takes %d bytes, jsonSize says %d", char, want, got)
-		}
-	}
-}
-
 // textOf is what stands in the JSON for the data of e.
 func textOf(e *Event) any {
 	if e.Data != nil {

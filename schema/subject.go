@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// What a subject of ours begins with.
+// Prefixes of our subjects.
 const (
 	EventPrefix    = "supervisor.event."
 	SnapshotPrefix = "supervisor.snapshot."
@@ -13,7 +13,7 @@ const (
 	AlertPrefix    = "supervisor.alert."
 )
 
-// Kinds of the bridge's own records, the last token of their subject.
+// Kinds of the bridge's own records: the last token of their subject.
 const (
 	BridgeStarted   = "started"
 	BridgeStopping  = "stopping"
@@ -21,11 +21,11 @@ const (
 	BridgeLoss      = "loss"
 	BridgeTrouble   = "trouble"
 	BridgeResent    = "resent"
-	// BridgeForgotten is no bridge's own: it says that its host is gone for good.
+	// BridgeForgotten comes from the consumer: the host is gone for good.
 	BridgeForgotten = "forgotten"
 )
 
-// Subject is what the subject of an event tells, in plain names.
+// Subject is what stands in the subject of an event, in plain names.
 type Subject struct {
 	Host, Group, Process string
 	// Event is Supervisor's name of the event, Type the type of a
@@ -41,8 +41,8 @@ func (s Subject) String() string {
 
 // ParseSubject is the inverse of Subject.String.
 //
-// Errors: ErrShortened (wrapped) where a name is too long to be recovered, or
-// one that says which token is malformed.
+// Errors: ErrShortened (wrapped) if a name is too long to be recovered, or one that says
+// which token is malformed.
 func ParseSubject(subject string) (Subject, error) {
 	rest, ok := strings.CutPrefix(subject, EventPrefix)
 	if !ok {
@@ -50,8 +50,10 @@ func ParseSubject(subject string) (Subject, error) {
 	}
 	tokens := strings.Split(rest, ".")
 	if len(tokens) != 5 {
-		return Subject{}, errorf("subject %q has %d tokens behind %q, not host.group.process.family.kind", subject, len(tokens), EventPrefix)
+		return Subject{}, errorf("subject %q has %d tokens after %q: want host.group.process.family.kind",
+			subject, len(tokens), EventPrefix)
 	}
+
 	var s Subject
 	for i, to := range []*string{&s.Host, &s.Group, &s.Process} {
 		name, err := ParseToken(tokens[i])
@@ -60,6 +62,7 @@ func ParseSubject(subject string) (Subject, error) {
 		}
 		*to = name
 	}
+
 	var err error
 	if s.Event, s.Type, err = fromTail(tokens[3], tokens[4]); err != nil {
 		return Subject{}, fmt.Errorf("subject %q: %w", subject, err)
@@ -67,26 +70,28 @@ func ParseSubject(subject string) (Subject, error) {
 	return s, nil
 }
 
-// SubjectEvent takes the subject of an event apart without allocating: the tokens
-// of its host, group and process, and supervisor's name of the event. Who counts
-// ticks or filters by name need not decode the payload.
+// SubjectEvent takes the subject of an event apart without allocating: the tokens of its
+// host, group and process, and supervisor's name of the event. With it, ticks can be
+// counted and names filtered without decoding the payload.
 //
-// ok is false for what is no subject of an event, and for an event that is not
-// known here whose name cannot be told by its token.
+// ok is false for any other subject, and for an event whose name is not known here and is
+// too long for its token.
 func SubjectEvent(subject string) (host, group, process, event string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, EventPrefix)
 	if !ok {
 		return "", "", "", "", false
 	}
+
 	host, rest, _ = strings.Cut(rest, ".")
 	group, rest, _ = strings.Cut(rest, ".")
 	process, rest, _ = strings.Cut(rest, ".")
 	if host == "" || group == "" || process == "" {
 		return "", "", "", "", false
 	}
-	if event = named[rest]; event != "" {
+	if event = namesByTail[rest]; event != "" {
 		return host, group, process, event, true
 	}
+
 	family, kind, _ := strings.Cut(rest, ".")
 	switch {
 	case kind == "" || strings.Contains(kind, "."):
@@ -100,8 +105,8 @@ func SubjectEvent(subject string) (host, group, process, event string, ok bool) 
 	return "", "", "", "", false
 }
 
-// named are the names known by their last two tokens.
-var named = func() map[string]string {
+// namesByTail are the known names by the last two tokens of their subjects.
+var namesByTail = func() map[string]string {
 	m := make(map[string]string, len(tails))
 	for name, tail := range tails {
 		m[tail[0]+"."+tail[1]] = name
@@ -115,16 +120,16 @@ func SnapshotSubject(host string) string { return SnapshotPrefix + Token(host) }
 // BridgeSubject is where a host's bridge publishes its records of one kind.
 func BridgeSubject(host, kind string) string { return BridgePrefix + Token(host) + "." + kind }
 
-// OfHost reports whether a subject is one of a host's below a prefix. Rights are
-// granted on subjects, so what a payload says of its host is true only if the
-// subject says the same.
+// OfHost reports whether a subject below a prefix belongs to a host. Rights are granted on
+// subjects, so what a payload says about its host is true only if the subject says the
+// same.
 func OfHost(subject, prefix, host string) bool {
 	rest, ok := strings.CutPrefix(subject, prefix)
 	token, _, _ := strings.Cut(rest, ".")
 	return ok && isToken(token, host)
 }
 
-// AlertSubject is where the notifications of a rule about a process go.
+// AlertSubject is where the notifications of a rule about a process are published.
 func AlertSubject(host, group, process, rule string) string {
 	return AlertPrefix + Token(host) + "." + Token(group) + "." + Token(process) + "." + Token(rule)
 }
@@ -134,7 +139,7 @@ func StateKey(host, group, process string) string {
 	return Token(host) + "." + Token(group) + "." + Token(process)
 }
 
-// AlertKey is the key of an alert in the bucket of open alerts.
+// AlertKey is the key of an alert in the bucket of alerts.
 func AlertKey(rule, host, group, process string) string {
 	return Token(rule) + "." + StateKey(host, group, process)
 }

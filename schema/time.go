@@ -2,52 +2,54 @@ package schema
 
 import (
 	"fmt"
+	"math"
 	"time"
+
+	"supernats/schema/internal/fastjson"
 )
 
-// Time is an instant in UTC, written in JSON as RFC 3339 with microseconds. What is
-// written can always be read again: RFC 3339 has the years 0 to 9999, others are
-// refused when they are read, and written as the first or the last instant that can be.
+// Time is an instant in UTC, in JSON as RFC 3339 with microseconds. What is written can
+// always be read again. RFC 3339 has the years 0 to 9999: reading refuses others, and
+// writing replaces them by the first or the last instant.
 type Time struct{ time.Time }
 
-const timeFormat = "2006-01-02T15:04:05.000000Z"
-
-var (
-	firstTime = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
-	lastTime  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
-)
-
-// Stamp is a time as it stands in messages: UTC, RFC 3339 with microseconds.
-func Stamp(t time.Time) string { return within(t).Format(timeFormat) }
-
-// within returns t in UTC, or the instant next to it that can be written.
-func within(t time.Time) time.Time {
-	switch t = t.UTC(); {
-	case t.Before(firstTime):
-		return firstTime
-	case t.After(lastTime):
-		return lastTime
-	}
-	return t
-}
-
-func appendTime(b []byte, t time.Time) []byte {
-	return within(t).AppendFormat(b, `"`+timeFormat+`"`)
-}
+// Stamp is a time as it stands in messages.
+func Stamp(t time.Time) string { return fastjson.Writable(t).Format(fastjson.TimeFormat) }
 
 // MarshalJSON implements json.Marshaler.
 func (t Time) MarshalJSON() ([]byte, error) {
-	return appendTime(make([]byte, 0, 32), t.Time), nil
+	return fastjson.AppendTime(make([]byte, 0, 32), t.Time), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler: any RFC 3339 time that is in the years 0
-// to 9999 in UTC too. 9999-12-31T23:59:59-12:00 is not.
+// UnmarshalJSON implements json.Unmarshaler. It takes any RFC 3339 time that is in the years
+// 0 to 9999 in UTC: 9999-12-31T23:59:59-12:00 is not.
 func (t *Time) UnmarshalJSON(b []byte) error {
 	if err := t.Time.UnmarshalJSON(b); err != nil {
 		return fmt.Errorf("schema: time %s: %w", b, err)
 	}
-	if t.Time = t.UTC(); t.Year() < 0 || t.Year() > 9999 {
+
+	t.Time = t.UTC()
+	if t.Year() < 0 || t.Year() > 9999 {
 		return fmt.Errorf("schema: invalid time %s: want the years 0 to 9999 in UTC", b)
 	}
 	return nil
 }
+
+// Lasted turns seconds, such as Event.Ran, into a time.Duration to the millisecond: 0 for a
+// negative number and NaN, the longest one for a number that is too large.
+func Lasted(seconds float64) time.Duration {
+	const longest = float64(math.MaxInt64 / int64(time.Millisecond))
+
+	ms := math.Round(seconds * 1000)
+	switch {
+	case !(ms > 0):
+		return 0
+	case ms >= longest:
+		return math.MaxInt64
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+// Instant is a time as a record holds it: in UTC and whole microseconds. What was read
+// back from a record compares equal to it.
+func Instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

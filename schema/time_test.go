@@ -112,3 +112,18 @@ func TestEventsThatAreWrittenCanBeRead(t *testing.T) {
 
 // replaced is JSON in which a byte that is no UTF-8 looks the same whenever it was replaced.
 func replaced(json []byte) string { return strings.ReplaceAll(string(json), `\ufffd`, "\ufffd") }
+
+func TestLasted(t *testing.T) {
+	for seconds, want := range map[float64]time.Duration{
+		-3: 0, math.Inf(-1): 0, 0: 0, 0.0004: 0, 0.0006: time.Millisecond, 3.25: 3250 * time.Millisecond,
+		187_442.031: 52*time.Hour + 4*time.Minute + 2*time.Second + 31*time.Millisecond,
+		1e300:       math.MaxInt64, math.Inf(1): math.MaxInt64,
+	} {
+		if got := Lasted(seconds); got != want {
+			t.Errorf("Lasted(%g) is %v, want %v", seconds, got, want)
+		}
+	}
+	if got := Lasted(math.NaN()); got != 0 {
+		t.Errorf("Lasted(NaN) is %v", got)
+	}
+}

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// maxToken is the longest token written out in full. A NATS server closes
-	// the connection for good at a subject above 4 KB (MAX_CONTROL_LINE).
+	// maxToken is the length of the longest token that is written in full. A NATS server
+	// closes the connection at a subject above 4 KB (MAX_CONTROL_LINE).
 	maxToken = 200
 	// shortToken is how much of a longer one is kept before its hash.
 	shortToken = 180
@@ -18,18 +18,21 @@ const (
 	hashDigits = 16
 )
 
-// ErrShortened is returned for a token that holds only the beginning of its
-// name and a hash: the plain name stands in the JSON.
+// ErrShortened is returned for a token that holds only the beginning of its name and a
+// hash. The full name stands in the JSON.
 var ErrShortened = errors.New("token is shortened, its name cannot be recovered")
 
 func errorf(format string, args ...any) error { return fmt.Errorf("schema: "+format, args...) }
 
 const upperHex = "0123456789ABCDEF"
 
-// Token encodes a name (any bytes, of any length) as one token of a NATS
-// subject and of a key of a bucket. Letters, digits, '_' and '-' of ASCII stay;
-// every other byte is '=' and two hex digits; the empty name is "-", the name
-// "-" is "=2D". At most 200 bytes long: see ErrShortened.
+// Token encodes a name (any bytes, of any length) as one token of a NATS subject and of a
+// key of a bucket:
+//
+//   - the letters, digits, '_' and '-' of ASCII stay;
+//   - every other byte becomes '=' and two hex digits;
+//   - the empty name is "-", the name "-" is "=2D";
+//   - what would be longer than 200 bytes is cut and gets a hash, see ErrShortened.
 func Token(name string) string {
 	switch name {
 	case "":
@@ -37,38 +40,50 @@ func Token(name string) string {
 	case "-":
 		return "=2D"
 	}
-	n := len(name)
-	for i := 0; i < len(name); i++ {
-		if !plain(name[i]) {
-			n += 2
-		}
-	}
-	if n == len(name) && n <= maxToken {
+	size := tokenSize(name)
+	if size == len(name) && size <= maxToken {
 		return name
 	}
+
 	var b strings.Builder
-	b.Grow(min(n, maxToken))
+	b.Grow(min(size, maxToken))
 	for i := 0; i < len(name); i++ {
-		size := 1
-		if !plain(name[i]) {
-			size = 3
+		c := name[i]
+		width := 1
+		if !isPlain(c) {
+			width = escapeWidth
 		}
-		if n > maxToken && b.Len()+size > shortToken {
+		if size > maxToken && b.Len()+width > shortToken {
 			sum := sha256.Sum256([]byte(name))
 			return b.String() + "==" + hex.EncodeToString(sum[:])[:hashDigits]
 		}
-		if size == 1 {
-			b.WriteByte(name[i])
+
+		if width == 1 {
+			b.WriteByte(c)
 			continue
 		}
 		b.WriteByte('=')
-		b.WriteByte(upperHex[name[i]>>4])
-		b.WriteByte(upperHex[name[i]&15])
+		b.WriteByte(upperHex[c>>4])
+		b.WriteByte(upperHex[c&15])
 	}
 	return b.String()
 }
 
-// isToken reports whether token is Token(name), without making that.
+// escapeWidth is the length of an escaped byte: "=2D".
+const escapeWidth = 3
+
+// tokenSize is the length of a name with every escape.
+func tokenSize(name string) int {
+	n := len(name)
+	for i := 0; i < len(name); i++ {
+		if !isPlain(name[i]) {
+			n += escapeWidth - 1
+		}
+	}
+	return n
+}
+
+// isToken reports whether token is Token(name), without allocating that.
 func isToken(token, name string) bool {
 	switch {
 	case name == "", name == "-", len(token) > shortToken-2:
@@ -76,34 +91,38 @@ func isToken(token, name string) bool {
 	case len(token) < len(name):
 		return false
 	}
+
 	i := 0
 	for j := 0; j < len(name); j++ {
 		switch c := name[j]; {
 		case i >= len(token):
 			return false
-		case plain(c):
+		case isPlain(c):
 			if token[i] != c {
 				return false
 			}
 			i++
 		default:
-			if i+3 > len(token) || token[i] != '=' || token[i+1] != upperHex[c>>4] || token[i+2] != upperHex[c&15] {
+			if i+escapeWidth > len(token) {
 				return false
 			}
-			i += 3
+			if token[i] != '=' || token[i+1] != upperHex[c>>4] || token[i+2] != upperHex[c&15] {
+				return false
+			}
+			i += escapeWidth
 		}
 	}
 	return i == len(token)
 }
 
-func plain(c byte) bool {
+func isPlain(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
 }
 
-// ParseToken returns the name that a token stands for. It refuses whatever
-// Token does not write, so that one name has one token.
+// ParseToken returns the name that a token stands for. It refuses what Token does not
+// write, so that a name has one token only.
 //
-// Errors: ErrShortened, or one that quotes the token and says what is wrong.
+// Errors: ErrShortened, or one that quotes the token and says what is wrong with it.
 func ParseToken(token string) (string, error) {
 	switch {
 	case token == "":
@@ -111,14 +130,17 @@ func ParseToken(token string) (string, error) {
 	case token == "-":
 		return "", nil
 	case len(token) > maxToken:
-		return "", errorf("token %.40q… has %d characters, at most %d are allowed", token, len(token), maxToken)
+		return "", errorf("token %.40q… has %d characters: want at most %d", token, len(token), maxToken)
 	}
+
 	if head, hash, ok := strings.Cut(token, "=="); ok {
 		if name, err := unescape(head); err != nil || Token(name) != head || !isShortened(head, hash) {
-			return "", errorf("token %q: \"==\" stands for a cut after %d characters and %d hex digits", token, shortToken, hashDigits)
+			return "", errorf("token %q: want %d characters before \"==\" and %d hex digits after it",
+				token, shortToken, hashDigits)
 		}
 		return "", ErrShortened
 	}
+
 	name, err := unescape(token)
 	if err != nil {
 		return "", err
@@ -133,14 +155,15 @@ func unescape(token string) (string, error) {
 	name := make([]byte, 0, len(token))
 	for i := 0; i < len(token); i++ {
 		c := token[i]
-		if plain(c) {
+		if isPlain(c) {
 			name = append(name, c)
 			continue
 		}
 		if c != '=' {
 			return "", errorf("token %q: character %q at %d is not allowed", token, c, i)
 		}
-		if i+2 >= len(token) {
+
+		if i+escapeWidth > len(token) {
 			return "", errorf("token %q: escape at %d is cut short", token, i)
 		}
 		hi, lo := strings.IndexByte(upperHex, token[i+1]), strings.IndexByte(upperHex, token[i+2])
@@ -148,7 +171,7 @@ func unescape(token string) (string, error) {
 			return "", errorf("token %q: escape at %d is not two upper-case hex digits", token, i)
 		}
 		name = append(name, byte(hi<<4|lo))
-		i += 2
+		i += escapeWidth - 1
 	}
 	return string(name), nil
 }

@@ -34,14 +34,14 @@ func TestParseTokenErrors(t *testing.T) {
 		{"=61", "stands for itself"},
 		{"a=2D", "stands for itself"},
 		{strings.Repeat("a", 201), "201 characters"},
-		{"==" + hash, "cut after 180"},
-		{strings.Repeat("a", 177) + "==" + hash, "cut after 180"},
-		{strings.Repeat("a", 181) + "==" + hash, "cut after 180"},
-		{strings.Repeat("a", 180) + "==", "cut after 180"},
-		{strings.Repeat("a", 180) + "==" + strings.ToUpper(hash), "cut after 180"},
-		{strings.Repeat("a", 180) + "==" + hash[1:] + "g", "cut after 180"},
-		{strings.Repeat("a", 179) + "=" + "==" + hash, "cut after 180"},
-		{strings.Repeat("a", 177) + "=61" + "==" + hash, "cut after 180"},
+		{"==" + hash, "want 180 characters"},
+		{strings.Repeat("a", 177) + "==" + hash, "want 180 characters"},
+		{strings.Repeat("a", 181) + "==" + hash, "want 180 characters"},
+		{strings.Repeat("a", 180) + "==", "want 180 characters"},
+		{strings.Repeat("a", 180) + "==" + strings.ToUpper(hash), "want 180 characters"},
+		{strings.Repeat("a", 180) + "==" + hash[1:] + "g", "want 180 characters"},
+		{strings.Repeat("a", 179) + "=" + "==" + hash, "want 180 characters"},
+		{strings.Repeat("a", 177) + "=61" + "==" + hash, "want 180 characters"},
 	} {
 		name, err := ParseToken(c.token)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

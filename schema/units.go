@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Duration is a time.Duration that is written as Go's (90s, 5m, 1h30m) or with
-// d for days (30d, 1d12h) in flags and in configuration files.
+// Duration is a time.Duration that flags and configuration files write as Go does (90s, 5m,
+// 1h30m), or with d for days (30d, 1d12h).
 type Duration time.Duration
 
 // ParseDuration reads a Duration. It is never negative.
@@ -25,6 +25,7 @@ func ParseDuration(s string) (Duration, error) {
 			return Duration(days), nil
 		}
 	}
+
 	d, err := time.ParseDuration(rest)
 	if err != nil || d < 0 || d > math.MaxInt64-days {
 		return 0, badDuration(s)
@@ -42,7 +43,7 @@ func (d *Duration) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// String writes whole days as days and the rest as Go does.
+// String writes whole days as days, and other values as Go does.
 func (d Duration) String() string {
 	const day = Duration(24 * time.Hour)
 	if d >= day && d%day == 0 && d/day <= math.MaxUint16 {
@@ -58,12 +59,12 @@ func (d Duration) String() string {
 	return s
 }
 
-// MarshalText implements encoding.TextMarshaler. What it writes can be read: a negative
-// value becomes 0.
+// MarshalText implements encoding.TextMarshaler. A negative value, which could not be read
+// again, becomes 0.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(max(0, d).String()), nil }
 
-// Size is a number of bytes, written with a unit of 1024 (KiB, MiB, GiB, TiB)
-// or of 1000 (kB, MB, GB, TB), or without one.
+// Size is a number of bytes. It is written with a unit of 1024 (KiB, MiB, GiB, TiB) or of
+// 1000 (kB, MB, GB, TB), or without one.
 type Size int64
 
 var sizeUnits = []struct {
@@ -91,6 +92,7 @@ func ParseSize(s string) (Size, error) {
 			break
 		}
 	}
+
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil || !(n >= 0) || n*unit >= math.MaxInt64 || strings.ContainsAny(number, "xXpPeEnN") {
 		return 0, fmt.Errorf("%q is no size; allowed are a number of bytes or a number with a unit: 4KiB, 512MiB, 1GiB, 2GB", s)

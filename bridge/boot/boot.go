@@ -11,14 +11,15 @@
 //
 //	            evidence: same       unknown            different
 //	serial
-//	goes on     same life            same life          same life if poolserial goes
-//	                                                    on without a gap, else another
+//	continues   same life            same life          same life if poolserial
+//	                                                    continues without a gap,
+//	                                                    else another
 //	begins      another if it is the another            another
 //	again       pool's first event,
 //	            else offered again
 //
 // Nothing here is an error: a bridge without any evidence takes a random boot, and
-// keeps it as long as serials go on.
+// keeps it as long as serials continue.
 package boot
 
 import (
@@ -43,23 +44,23 @@ type Evidence struct {
 	// Inode is its inode in pidfs, which no other process has until the machine is
 	// started again.
 	Inode uint64 `json:"inode,omitempty"`
-	// Lasting says that PID is one of the whole machine, where it comes again after
+	// Lasting means that PID is one of the whole machine, where it comes again after
 	// many others, and not of a container, where it is the same at each start.
 	Lasting bool `json:"lasting,omitempty"`
-	// Certain says that the process was recognised as a supervisord, and is not only
-	// the one that happens to have started us.
+	// Certain means that the process was recognised as a supervisord, and is not only the
+	// one that happens to have started us.
 	Certain bool `json:"certain,omitempty"`
 	// By says how it was recognised, for people.
 	By string `json:"by,omitempty"`
 
-	// here says that PID is one of our pid namespace.
+	// here means that PID is one of our pid namespace.
 	here bool
 	// random is the boot of evidence that stands for none.
 	random ID
 }
 
-// perLife reports whether the evidence belongs to one process only.
-func (e *Evidence) perLife() bool {
+// isUnique reports whether the evidence belongs to one process only.
+func (e *Evidence) isUnique() bool {
 	return e.Inode != 0 || e.Ticks != 0 || e.PID != 0 && e.Lasting && e.BootID != ""
 }
 
@@ -71,29 +72,24 @@ func (e *Evidence) ID() (id ID, derived bool) {
 	if machine == "" {
 		machine = fmt.Sprintf("started %d", e.BootTime)
 	}
+
 	switch {
-	case !e.perLife() || machine == "started 0":
+	case !e.isUnique() || machine == "started 0":
 		return e.random, false
 	case e.Inode != 0:
 		// First: it needs no rights, so all listeners of a supervisord find it, whatever
 		// their user=.
 		return hash("%s pidfs %d", machine, e.Inode), true
 	case e.Ticks != 0:
-		return e.ticksBoot(machine), true
+		return hash("%s %d %d", machine, e.PID, e.Ticks), true
 	}
 	return hash("%s pid %d", machine, e.PID), true
 }
 
-// ticksBoot is what earlier versions took for every boot.
-func (e *Evidence) ticksBoot(machine string) ID { return hash("%s %d %d", machine, e.PID, e.Ticks) }
-
-// standsFor reports whether a boot was made of this evidence, by us or by an
-// earlier version.
+// standsFor reports whether a boot was made of this evidence.
 func (e *Evidence) standsFor(boot ID) bool {
-	if own, derived := e.ID(); derived && own == boot {
-		return true
-	}
-	return e.BootID != "" && e.Ticks != 0 && e.ticksBoot(e.BootID) == boot
+	own, derived := e.ID()
+	return derived && own == boot
 }
 
 func hash(format string, args ...any) ID {
@@ -124,6 +120,7 @@ func relate(old, now *Evidence) relation {
 	case old.BootTime != 0 && abs(old.BootTime-now.BootTime) <= clockNoise:
 		machine = same
 	}
+
 	process := unknown
 	switch {
 	case old.Inode != 0 && now.Inode != 0:
@@ -131,6 +128,7 @@ func relate(old, now *Evidence) relation {
 	case old.Ticks != 0 && now.Ticks != 0 && old.PID != 0 && now.PID != 0:
 		process = relationOf(old.PID == now.PID && old.Ticks == now.Ticks)
 	}
+
 	switch {
 	case process == same && machine == same:
 		return same
@@ -166,14 +164,14 @@ type Place struct {
 
 // Past is what an earlier run of the bridge has left.
 type Past struct {
-	// Known says that there was one, ID is its boot.
+	// Known means that there was one; ID is its boot.
 	Known bool
 	ID    ID
 	// Last is the last event that it accounted for, nil if that is not known.
 	Last *Place
-	// Damaged says that events may be missing after Last.
+	// Damaged means that events may be missing after Last.
 	Damaged bool
-	// Listened says that a listener of our pool has listened to this life before, whose
+	// Listened means that a listener of our pool has listened to this life before, whose
 	// place is not known.
 	Listened bool
 	// Evidence is what it had, nil if that was not kept.
@@ -183,9 +181,9 @@ type Past struct {
 // Verdict is a boot and why it is that.
 type Verdict struct {
 	ID ID
-	// Same says that it is the life that the run before listened to.
+	// Same means that it is the life that the run before listened to.
 	Same bool
-	// Random says that nothing but the spool can find it again.
+	// Random means that nothing but the spool can find it again.
 	Random bool
 	Why    string
 }
@@ -200,6 +198,7 @@ func Settle(past Past, now Evidence, first *Place) Verdict {
 		fresh.Why = "no earlier run is known"
 		return fresh
 	}
+
 	r := unknown
 	if past.Evidence != nil {
 		r = relate(past.Evidence, &now)
@@ -237,7 +236,7 @@ func Settle(past Past, now Evidence, first *Place) Verdict {
 		fresh.Why = "supervisord has another identifier"
 		return fresh
 	}
-	kept.Why = "serials go on"
+	kept.Why = "serials continue"
 	return kept
 }
 

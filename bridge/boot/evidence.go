@@ -59,6 +59,7 @@ func (s System) withDefaults() System {
 	if s.Environ == nil {
 		s.Environ = os.Environ()
 	}
+
 	if s.Pidfd == nil {
 		s.Pidfd = openPidfd
 	}
@@ -77,8 +78,8 @@ type process struct {
 	ticks       uint64
 	comm        string
 	cmdline     []string
-	// child is which of supervisord's children has its variables; hasEnviron says
-	// that they could be read.
+	// child is which of supervisord's children has its variables; hasEnviron means that
+	// they could be read.
 	child      child
 	hasEnviron bool
 }
@@ -125,8 +126,8 @@ func Gather(ctx context.Context, s System) Evidence {
 	return e
 }
 
-// chain returns this process and its ancestors, the nearest first. ours says that
-// the process ids are those of our own namespace.
+// chain returns this process and its ancestors, the nearest first. ours means that the
+// process ids are those of our own namespace.
 func (s System) chain() (self process, ancestors []process, ours bool) {
 	self, ours = process{pid: s.PID, parent: s.Parent}, true
 	hidden := true
@@ -177,12 +178,14 @@ func (s System) stat(pid int) (p process, err error) {
 	if err != nil {
 		return p, err
 	}
+
 	// The name may hold anything, parentheses too.
 	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
 	if open < 0 || end < open {
 		return p, fmt.Errorf("read stat of process %d: no name", pid)
 	}
 	p.comm = string(b[open+1 : end])
+
 	const ppid, starttime = 1, 19 // after the name
 	rest := strings.Fields(string(b[end+1:]))
 	if len(rest) <= starttime {
@@ -224,7 +227,7 @@ func recognise(self process, ancestors []process) (found *process, by string) {
 	return nil, ""
 }
 
-// isSupervisord tells by the command: supervisord, python /usr/bin/supervisord,
+// isSupervisord decides by the command: supervisord, python /usr/bin/supervisord,
 // python -m supervisor.supervisord. Anybody's options may hold the word.
 func (p *process) isSupervisord() bool {
 	if p.comm == "supervisord" || len(p.cmdline) > 0 && path.Base(p.cmdline[0]) == "supervisord" {

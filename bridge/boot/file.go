@@ -25,6 +25,7 @@ func Save(dir, pool string, boot ID, e Evidence) error {
 	if err != nil {
 		return err
 	}
+
 	name := filepath.Join(dir, fileName)
 	if err := os.WriteFile(name+".new", b, 0o640); err != nil {
 		return fmt.Errorf("keep the boot: %w", err)
@@ -61,11 +62,13 @@ func ListenedSince(own, pool string, boot ID) bool {
 	if err != nil {
 		return false
 	}
+
 	names := []string{filepath.Join(filepath.Dir(own), fileName)}
 	for _, dir := range []string{own, filepath.Dir(own)} {
 		more, _ := filepath.Glob(filepath.Join(dir, "*", fileName)) // fails for a malformed pattern only
 		names = append(names, more...)
 	}
+
 	for _, name := range names {
 		info, err := os.Stat(name)
 		if err != nil || os.SameFile(info, mine) || !info.ModTime().After(mine.ModTime()) {

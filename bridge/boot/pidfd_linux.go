@@ -35,6 +35,7 @@ func openPidfd(pid int) (p Pidfd) {
 	if unix.Fstatfs(fd, &fs) == nil && uint32(fs.Type) == pidfsMagic && unix.Fstat(fd, &stat) == nil {
 		p.Inode = stat.Ino
 	}
+
 	info := pidfdInfo{mask: 1}
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), getInfo, uintptr(unsafe.Pointer(&info))); errno == 0 {
 		p.Parent = int(info.ppid)
@@ -72,10 +73,12 @@ func bootTime() int64 {
 	best, bestSpread := int64(0), int64(-1)
 	for range 10 {
 		var before, now, after unix.Timespec
-		if unix.ClockGettime(unix.CLOCK_BOOTTIME, &before) != nil || unix.ClockGettime(unix.CLOCK_REALTIME, &now) != nil ||
+		if unix.ClockGettime(unix.CLOCK_BOOTTIME, &before) != nil ||
+			unix.ClockGettime(unix.CLOCK_REALTIME, &now) != nil ||
 			unix.ClockGettime(unix.CLOCK_BOOTTIME, &after) != nil {
 			return 0
 		}
+
 		// The two were read at the same time if nothing came between them.
 		if spread := after.Nano() - before.Nano(); bestSpread < 0 || spread < bestSpread {
 			best, bestSpread = now.Nano()-before.Nano()-spread/2, spread

@@ -94,19 +94,20 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// A boot of an earlier version, which took the start in ticks always, goes on.
-func TestUpgrade(t *testing.T) {
+// Without the evidence of the run before, serials decide, also where a boot is that of a
+// wrapper which was taken for supervisord.
+func TestNoPastEvidence(t *testing.T) {
 	e := full()
-	earlier := hash("%s %d %d", "b", 10, 1000)
+	derived := must(t, e)
 	for name, first := range map[string]*Place{"stopped": at(501, 401), "added again": at(501, 0), "no event": nil} {
-		if v := Settle(Past{Known: true, ID: earlier, Last: &place}, e, first); v.ID != earlier {
-			t.Errorf("%s: boot %x (%s), want %x", name, v.ID, v.Why, earlier)
+		if v := Settle(Past{Known: true, ID: derived, Last: &place}, e, first); v.ID != derived {
+			t.Errorf("%s: boot %x (%s), want %x", name, v.ID, v.Why, derived)
 		}
 	}
-	if v := Settle(Past{Known: true, ID: earlier, Last: &place}, e, at(2, 0)); v.ID == earlier {
+	if v := Settle(Past{Known: true, ID: derived, Last: &place}, e, at(2, 0)); v.ID == derived {
 		t.Error("serials that begin again are of another life")
 	}
-	// What it took for supervisord was a wrapper.
+
 	for _, first := range []*Place{at(501, 401), at(501, 0)} {
 		if v := Settle(Past{Known: true, ID: old, Last: &place}, e, first); v.ID != old {
 			t.Errorf("boot %x (%s), want %x", v.ID, v.Why, old)
@@ -123,7 +124,7 @@ func TestEvidenceID(t *testing.T) {
 	}
 	old := with(full, func(e *Evidence) { e.Inode = 0 })
 	if must(t, old) != hash("b 10 1000") {
-		t.Error("without pidfs the boot is not that of earlier versions")
+		t.Error("without pidfs the boot is not that of its start in ticks")
 	}
 	noBootID := with(full, func(e *Evidence) { e.BootID, e.BootTime = "", 17_000_000_000 })
 	later := with(noBootID, func(e *Evidence) { e.BootTime += 20 })

@@ -1,112 +1,91 @@
 package deathwatch
 
 import (
-	"bytes"
 	"errors"
-	"io/fs"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxSteps bounds how many new process ids are tried one by one; above it, all of
 // procfs is read.
 const maxSteps = 4 << 10
 
-// Look watches the children of supervisord that were started since the last look. An
-// event names a process id only when the program has stayed up for startsecs, which is
-// too late for those that die before. Where Connected, only the first look is needed.
-func (w *Watch) Look() {
-	parent := w.cfg.Parent
-	last := lastPID(w.cfg.Proc)
-	w.looks.Lock()
-	defer w.looks.Unlock()
+// children finds the processes that supervisord has started, in procfs.
+type children struct {
+	cfg *Config
 
-	from := w.looked
-	w.looked = last
-	switch {
-	case last == from && last != 0:
+	mu      sync.Mutex // guards what is below it
+	looked  int        // up to which process id it has looked; 0 for none
+	session int        // supervisord's, 0 while it is not known
+}
+
+// find calls a func with the children that were started since the last call.
+func (c *children) find(found func(pid int, started time.Time)) {
+	last := lastPID(c.cfg.Proc)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	from := c.looked
+	c.looked = last
+	if last == from && last != 0 {
 		return
-	case from != 0 && last > from && last-from <= maxSteps:
+	}
+
+	var list []int
+	if from != 0 && last > from && last-from <= maxSteps {
 		for pid := from + 1; pid <= last; pid++ {
-			w.try(pid, parent)
+			list = append(list, pid)
 		}
-	default: // the first look, or the numbers began again
-		for _, pid := range pids(w.cfg.Proc) {
-			w.try(pid, parent)
+	} else { // the first look, or the numbers began again
+		list = pids(c.cfg.Proc)
+	}
+	for _, pid := range list {
+		if s, ok := readStat(c.cfg.Proc, pid); ok && c.isStarted(s) {
+			found(pid, s.started)
 		}
 	}
 }
 
-// Sees reports whether Look finds anything: procfs shows the processes of supervisord's
-// user, and which process id was given last.
-func (w *Watch) Sees() bool {
-	_, shown := readStat(w.cfg.Proc, w.cfg.Parent)
-	return shown && lastPID(w.cfg.Proc) > 0
+// startOver lets the next find look at all processes.
+func (c *children) startOver() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.looked = 0
 }
 
-// try watches a process if procfs shows that supervisord has started it. What a
-// program has started, and left to supervisord when it died, has another session:
-// only the children of supervisord are leaders of their group (process.py
-// _spawn_as_child calls setpgrp), which cannot leave their session.
-func (w *Watch) try(pid, parent int) {
-	s, ok := readStat(w.cfg.Proc, pid)
-	if !ok || s.parent != parent {
-		return
+// isStarted reports whether supervisord has started a process. What a program has started,
+// and left to supervisord when it died, has another session: only the children of
+// supervisord are leaders of their group (process.py _spawn_as_child calls setpgrp), which
+// cannot leave their session.
+func (c *children) isStarted(s stat) bool {
+	parent := c.cfg.Parent
+	if s.parent != parent {
+		return false
 	}
-	if w.session == 0 {
-		own, _ := readStat(w.cfg.Proc, parent)
-		w.session = own.session
+	if c.session == 0 {
+		own, _ := readStat(c.cfg.Proc, parent)
+		c.session = own.session
 	}
-	if s.session != w.session {
-		return
-	}
-	w.mu.Lock()
-	defer w.unlock()
-	w.add(pid, s.started, false)
+	return s.session == c.session
 }
 
-const (
-	// maxAsked bounds how often the variables of one process are read, maxYoung how many
-	// are read in one call.
-	maxAsked = 200
-	maxYoung = 64
-)
-
-// FindNames finds out the names of processes that are not known yet, and reports
-// whether there are more to try. supervisord gives them to its children as variables,
-// which are there when the program is executed and gone when it has died.
-func (w *Watch) FindNames() (more bool) {
-	w.mu.Lock()
-	var young []*process
-	for len(w.unnamed) > 0 && len(young) < maxYoung {
-		p := w.unnamed[len(w.unnamed)-1]
-		w.unnamed = w.unnamed[:len(w.unnamed)-1]
-		if p.name == (Name{}) && !p.reaped {
-			young = append(young, p)
-		}
+// isOurs reports whether a process is a child of supervisord, and when it was started: a
+// number that was used again by another program is not. Where that cannot be known it is
+// taken for one.
+func (c *children) isOurs(pid int) (started time.Time, ours bool) {
+	if s, ok := readStat(c.cfg.Proc, pid); ok {
+		return s.started, s.parent == c.cfg.Parent
 	}
-	w.mu.Unlock()
-
-	// Until it executes its program a child shows the variables of supervisord.
-	own, _ := environ(w.cfg.Proc, w.cfg.Parent)
-	names, hidden := make([]Name, len(young)), make([]bool, len(young))
-	for i, p := range young {
-		env, err := environ(w.cfg.Proc, p.pid)
-		hidden[i] = errors.Is(err, fs.ErrPermission)
-		if !bytes.Equal(env, own) {
-			names[i] = nameIn(env)
-		}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return started, !errors.Is(err, unix.ESRCH)
 	}
+	defer unix.Close(fd)
 
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i, p := range young {
-		p.asked++
-		switch {
-		case p.name != Name{}:
-		case names[i] != Name{}:
-			p.name = names[i]
-		case p.asked < maxAsked && !hidden[i]:
-			w.unnamed = append(w.unnamed, p)
-		}
+	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_PID}
+	if c.cfg.Info(fd, &info) == nil && info.Mask&unix.PIDFD_INFO_PID != 0 {
+		return started, int(info.Ppid) == c.cfg.Parent
 	}
-	return len(w.unnamed) > 0
+	return started, true
 }

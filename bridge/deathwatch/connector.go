@@ -71,7 +71,8 @@ var (
 
 // openConnector subscribes to the children of a process.
 func openConnector(parent int) (*connector, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_CONNECTOR)
+	const kind = unix.SOCK_DGRAM | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	fd, err := unix.Socket(unix.AF_NETLINK, kind, unix.NETLINK_CONNECTOR)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoConnector, err)
 	}
@@ -87,6 +88,7 @@ func (c *connector) subscribe(parent int) error {
 	if unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, cnBuffer) != nil {
 		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, cnBuffer) // as much as we may
 	}
+
 	// Before the group is joined, so that nothing else ever waits in the buffer.
 	filter := childrenOf(parent)
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
@@ -99,16 +101,17 @@ func (c *connector) subscribe(parent int) error {
 	if err := c.control(cnListen); err != nil {
 		return err
 	}
-
-	return c.answer()
+	return c.readAnswer()
 }
 
-// answer reads the kernel's answer. It is there by now, after what others were told, or
-// never comes; how long reading takes does not matter.
-func (c *connector) answer() error {
+// readAnswer reads the kernel's answer. It is there by now, after the answers to others, or
+// never comes; how long reading takes does not matter. What comes before it is dropped: the
+// children are looked for after this.
+func (c *connector) readAnswer() error {
 	waited := false
 	for range maxBefore {
 		msg, err := c.next()
+
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN) && !waited:
@@ -118,21 +121,20 @@ func (c *connector) answer() error {
 			return errOtherNamespace
 		case err != nil:
 			return err
-		case msg != nil && c.answers(msg):
+		case msg != nil && c.isAnswer(msg):
 			if errno := unix.Errno(binary.NativeEndian.Uint32(msg[atData:])); errno != 0 {
 				return errno
 			}
 			return nil
 		}
-		// Forks are not missed: the children are looked for after this.
 	}
 	return errOtherNamespace
 }
 
-// answers reports whether a message is the answer to what we have asked (cn_proc_ack).
+// isAnswer reports whether a message is the answer to what we have asked (cn_proc_ack).
 // In another namespace there is none, but those to others come all the same. The
 // sequence of an answer says nothing: send_msg counts it for each processor.
-func (c *connector) answers(msg []byte) bool {
+func (c *connector) isAnswer(msg []byte) bool {
 	return what(msg) == whatAck && binary.NativeEndian.Uint32(msg[atAck:]) == c.mark+1
 }
 
@@ -166,7 +168,7 @@ func (c *connector) next() ([]byte, error) {
 }
 
 func (c *connector) close() {
-	// Before Linux 6.6 the kernel counts the subscription on without it.
+	// Before Linux 6.6 the kernel counts the subscription for ever without it.
 	_ = c.control(cnIgnore)
 	_ = unix.Close(c.fd)
 }

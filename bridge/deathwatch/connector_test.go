@@ -32,7 +32,7 @@ func TestAnswerToAnother(t *testing.T) {
 		if err != nil || msg == nil || what(msg) != whatAck {
 			continue
 		}
-		if c.answers(msg) {
+		if c.isAnswer(msg) {
 			t.Fatal("the answer to another one is taken for ours")
 		}
 		return

@@ -1,12 +1,6 @@
 package deathwatch
 
-import (
-	"errors"
-	"slices"
-	"time"
-
-	"golang.org/x/sys/unix"
-)
+import "time"
 
 // Add watches a process of supervisord's with its name, by an event or a process table.
 // One that is watched already gets its name; one that is not supervisord's child (any
@@ -17,76 +11,35 @@ func (w *Watch) Add(pid int, name Name) {
 	}
 	w.mu.Lock()
 	defer w.unlock()
-
 	w.catchUp()
-	if w.alive[pid] == nil && !w.closed {
-		if started, ours := w.ours(pid); ours {
-			w.add(pid, started, false)
+
+	t := &w.table
+	if t.alive[pid] == nil && !w.closed {
+		if started, ours := w.children.isOurs(pid); ours {
+			t.add(pid, started, false)
 		}
 	}
-	if p := w.named(pid, name); p != nil {
+	if p := t.named(pid, name); p != nil {
 		p.name, p.running = name, true
-		w.starts.bind(name, p)
+		t.starts.bind(name, p)
 	}
 }
 
-// named returns the process that an event means with a program's name and a process id,
-// nil where that is ambiguous. While the event stood in supervisord's buffer the number
-// may have been used again, and the ends of both are kept. Events come in the order of
-// what they are about, so it is the oldest that has the name. mu is held.
-func (w *Watch) named(pid int, name Name) *process {
-	alive := w.alive[pid]
-	if alive != nil && alive.running {
-		return nil // a process table shows it again
-	}
-	var fitting []*process
-	for _, p := range append(slices.Clone(w.kept[pid]), alive) {
-		if p != nil && !p.running && (p.name == name || p.name == Name{}) {
-			fitting = append(fitting, p)
-		}
-	}
-	for _, p := range fitting {
-		if p.name == name && !p.loose {
-			return p
-		}
-	}
-
-	switch {
-	case len(fitting) == 1:
-		return fitting[0]
-	case len(fitting) == 0 && len(w.kept[pid]) == 0:
-		return alive // its variables have another name
-	}
-	return nil
-}
-
-// ours reports whether a process is a child of supervisord, and when it was started:
-// a number that was used again by another program is not. Where that cannot be known it
-// is taken for one.
-func (w *Watch) ours(pid int) (started time.Time, ours bool) {
-	if s, ok := readStat(w.cfg.Proc, pid); ok {
-		return s.started, s.parent == w.cfg.Parent
-	}
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return started, !errors.Is(err, unix.ESRCH)
-	}
-	defer unix.Close(fd)
-	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_PID}
-	if w.cfg.Info(fd, &info) == nil && info.Mask&unix.PIDFD_INFO_PID != 0 {
-		return started, int(info.Ppid) == w.cfg.Parent
-	}
-	return started, true
+// Starting takes note that supervisord has reported the start of a program.
+func (w *Watch) Starting(name Name) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.table.starts.add(name)
 }
 
 // Stopping takes note that a process has been asked to stop: its death is not waited for.
 func (w *Watch) Stopping(pid int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if p := w.alive[pid]; p != nil {
+	if p := w.table.alive[pid]; p != nil {
 		p.stopping, p.pending = true, false
 	}
-	for _, p := range w.kept[pid] {
+	for _, p := range w.table.ends.byPID[pid] {
 		p.pending = false
 	}
 }
@@ -96,7 +49,7 @@ func (w *Watch) Stopping(pid int) {
 func (w *Watch) Gap() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.loosen()
+	w.table.loosen()
 }
 
 // Exit returns how a process ended, once, for the event that reports its death:
@@ -105,85 +58,57 @@ func (w *Watch) Gap() {
 func (w *Watch) Exit(pid int, name Name) (Exit, bool) {
 	w.mu.Lock()
 	defer w.unlock()
-
 	w.catchUp()
-	if p := w.alive[pid]; p != nil {
-		w.settleFor(p)
+
+	t := &w.table
+	if p := t.alive[pid]; p != nil {
+		t.settleReported(p)
 	}
-	p := w.endOf(pid, name)
+	p := t.ends.find(pid, name)
 	if p == nil {
 		return Exit{}, false
 	}
-	w.starts.bind(name, p)
-	w.take(p, name)
-	return p.exit(), true
-}
-
-// endOf returns the end of a process by its number, nil where that is ambiguous: of ends
-// with one number the oldest that is the program's own, or one of those without a name,
-// if they are all the same. mu is held.
-func (w *Watch) endOf(pid int, name Name) *process {
-	var fitting []*process
-	for _, p := range w.kept[pid] {
-		switch {
-		case p.name == name && (p.running || !p.loose):
-			return p
-		case p.name == name, p.name == Name{}:
-			fitting = append(fitting, p)
-		}
-	}
-	if len(fitting) == 0 {
-		return nil
-	}
-
-	for _, p := range fitting {
-		if p.status != fitting[0].status || p.known != fitting[0].known {
-			for _, p := range fitting {
-				w.drop(p)
-			}
-			return nil
-		}
-	}
-	return fitting[0]
+	t.starts.bind(name, p)
+	return t.take(p, name), true
 }
 
 // ExitNamed returns how the process with a name ended, once, for an event without a
-// process id: the oldest one that nobody has asked for.
+// process id: the oldest one that was not asked for yet.
 //
 // One that has died before its name could be read is found by its place among those that
 // were started, or by elimination: if all processes without a name ended the same way,
-// that is how it ended. That needs the connector, by which none is missing. starting are other programs that are being
-// started: as long as they have no process with their name they may have ended too.
-// With certain, there has been a process of this program, and that does not matter.
+// that is how it ended. That needs the connector, by which none is missing. starting are
+// other programs that are being started: as long as they have no process with their name
+// they may have ended too. With certain, there has been a process of this program, and that
+// does not matter.
 func (w *Watch) ExitNamed(name Name, certain bool, starting []Name) (Exit, bool) {
 	w.mu.Lock()
 	defer w.unlock()
-
 	w.catchUp()
-	for _, p := range w.alive {
+
+	t := &w.table
+	for _, p := range t.alive {
 		// Its descriptor may be readable, and Run has not come to it.
 		switch {
 		case p.name == name:
-			w.settleFor(p)
+			t.settleReported(p)
 		case p.name == Name{} && !p.leftAt.IsZero():
-			w.settle(p)
+			t.settle(p)
 		}
 	}
 
-	fork := w.starts.forkOf(name, certain)
-	var nameless []*process
-	for _, p := range w.order {
-		switch {
-		case p.loose:
-		case p.name == name, p.name == Name{} && fork != 0 && p.fork == fork:
-			w.starts.bind(name, p)
-			w.take(p, name)
-			return p.exit(), true
-		case p.name == Name{} && p.known:
-			nameless = append(nameless, p)
+	// By its name, or by its place among those that were started.
+	fork := t.starts.forkOf(name, certain)
+	for _, p := range t.ends.order {
+		if !p.loose && (p.name == name || p.name == Name{} && fork != 0 && p.fork == fork) {
+			t.starts.bind(name, p)
+			return t.take(p, name), true
 		}
 	}
-	if w.connector == nil || len(nameless) == 0 || !certain && !w.allNamed(starting) {
+
+	// By elimination.
+	nameless := t.ends.nameless()
+	if !t.connected || len(nameless) == 0 || !certain && !t.allNamed(starting) {
 		return Exit{}, false
 	}
 	for _, p := range nameless {
@@ -191,50 +116,11 @@ func (w *Watch) ExitNamed(name Name, certain bool, starting []Name) (Exit, bool)
 			return Exit{}, false
 		}
 	}
-	w.take(nameless[0], name)
-	exit := nameless[0].exit()
+	exit := t.take(nameless[0], name)
 	if len(nameless) > 1 {
 		exit.PID = 0
 	}
 	return exit, true
-}
-
-// allNamed reports whether each of some programs has a process. mu is held.
-func (w *Watch) allNamed(names []Name) bool {
-	missing := make(map[Name]bool, len(names))
-	for _, name := range names {
-		missing[name] = true
-	}
-	for _, p := range w.alive {
-		delete(missing, p.name)
-	}
-	return len(missing) == 0
-}
-
-// settleFor settles a process whose event has come: it has been reaped, or its number
-// is that of another one by now. mu is held.
-func (w *Watch) settleFor(p *process) {
-	p.reported = true
-	w.settle(p)
-	p.reported = p.reaped
-	if p.reaped || p.fd >= 0 || p.leftAt.IsZero() {
-		return
-	}
-	p.status, p.known = p.first, time.Since(p.leftAt) < pendingFor
-	w.end(p)
-}
-
-// take forgets an end that is reported, and what is before it: the events of those were
-// lost. mu is held.
-func (w *Watch) take(p *process, name Name) {
-	for i := 0; i < len(w.order) && w.order[i] != p; {
-		if w.order[i].name == name {
-			w.drop(w.order[i])
-		} else {
-			i++
-		}
-	}
-	w.drop(p)
 }
 
 // Pending reports whether there are deaths that supervisord has not reported yet.
@@ -242,64 +128,59 @@ func (w *Watch) Pending() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
-	late := time.Now().Add(-pendingFor)
-	for p := range w.dying {
-		if p.pending && p.died.After(late) {
+	since := time.Now().Add(-pendingFor)
+	for p := range w.table.dying {
+		if p.pending && p.died.After(since) {
 			return true
 		}
 	}
-	for _, p := range slices.Backward(w.order) {
-		if p.died.Before(late) {
-			return false
-		}
-		if p.pending {
-			return true
-		}
-	}
-	return false
+	return w.table.ends.pendingSince(since)
 }
 
 // Sweep does what nothing else has led to: it watches processes that were refused a
 // descriptor if there is room now, looks for what the connector has missed, and drops
-// ends that nobody has asked for. Call it every few seconds.
+// ends that were never asked for. Call it every few seconds.
 func (w *Watch) Sweep() {
 	w.mu.Lock()
-	for p := range w.dying {
-		w.settle(p) // before Linux 6.9 nobody reports the reap
+	for p := range w.table.dying {
+		w.table.settle(p) // before Linux 6.9 the reap is not reported
 	}
-	for len(w.order) > 0 && time.Since(w.order[0].died) > keepFor {
-		w.drop(w.order[0])
-		w.dropped++
-	}
-	tries := 0
-	for pid := range w.refused {
-		if tries++; tries > maxYoung || len(w.byFD) >= w.cfg.Files {
-			break
-		}
-		if p := w.alive[pid]; p != nil {
-			_ = w.open(p)
-		} else if started, ours := w.ours(pid); ours {
-			w.add(pid, started, false)
-		} else {
-			delete(w.refused, pid)
-		}
-	}
+	w.table.ends.dropOld()
+	w.tryRefused()
 	overrun := w.overrun
 	w.overrun = false
 	w.unlock()
 
 	if overrun {
-		w.looks.Lock()
-		w.looked = 0
-		w.looks.Unlock()
+		w.children.startOver()
 		w.Look()
 	}
 }
 
+// tryRefused tries to watch some of the processes that were refused a descriptor. mu is
+// held.
+func (w *Watch) tryRefused() {
+	t := &w.table
+	tries := 0
+	for pid := range t.refused {
+		if tries++; tries > maxYoung || len(t.byFD) >= w.cfg.Files {
+			break
+		}
+		if p := t.alive[pid]; p != nil {
+			_ = t.open(p)
+		} else if started, ours := w.children.isOurs(pid); ours {
+			t.add(pid, started, false)
+		} else {
+			delete(t.refused, pid)
+		}
+	}
+}
+
 // Stats are how many processes are watched now, how many are not since there is no
-// descriptor for them, and how many ends were dropped since nobody has asked.
+// descriptor for them, and how many ends were dropped because no event has asked for
+// them.
 func (w *Watch) Stats() (watched, refused int, dropped uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.byFD), len(w.refused), w.dropped
+	return len(w.table.byFD), len(w.table.refused), w.table.ends.dropped
 }

@@ -22,14 +22,14 @@ func (w *Watch) ended(pid int, name Name, code int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	w.end(&process{pid: pid, fd: -1, name: name, died: now, started: now.Add(-time.Second), status: unix.WaitStatus(code << 8), known: true})
+	w.table.end(&process{pid: pid, fd: -1, name: name, died: now, started: now.Add(-time.Second), status: unix.WaitStatus(code << 8), known: true})
 }
 
 // A name is read from the variables of a process, and its end is found by it.
 func TestExitNamed(t *testing.T) {
 	each(t, func(t *testing.T, mode func(*Config)) {
 		w, _ := start(t, mode)
-		needTells(t, w)
+		needExits(t, w)
 		w.Look()
 		pid, reap := child(t, "sleep 0.2; exit 4", "SUPERVISOR_PROCESS_NAME=app", "SUPERVISOR_GROUP_NAME=g")
 		wait(t, "the name", func() bool {
@@ -37,7 +37,7 @@ func TestExitNamed(t *testing.T) {
 			w.FindNames()
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			return w.alive[pid] == nil || w.alive[pid].name == app
+			return w.table.alive[pid] == nil || w.table.alive[pid].name == app
 		})
 		reap()
 		if exit, ok := w.ExitNamed(app, true, nil); !ok || exit.Status.ExitStatus() == 0 {
@@ -114,7 +114,7 @@ func TestPlace(t *testing.T) {
 	other := Name{Group: "g", Process: "other"}
 	end := func(fork int, name Name, code int) {
 		w.ended(fork, name, code)
-		w.order[len(w.order)-1].fork = fork
+		w.table.ends.order[len(w.table.ends.order)-1].fork = fork
 	}
 	named := func(what string, name Name, certain bool, code int) {
 		t.Helper()
@@ -260,7 +260,7 @@ func TestOldKernel(t *testing.T) {
 		c.NoConnector = true
 		c.Info = func(int, *unix.PidfdInfo) error { return unix.ENOTTY }
 	})
-	if w.Tells() && !release(6, 15) {
+	if w.ReportsExits() && !release(6, 15) {
 		t.Error("it is said that the kernel knows")
 	}
 	pid, reap := child(t, "exec sleep 100")
@@ -333,18 +333,18 @@ func TestKeptIsBounded(t *testing.T) {
 		w.ended(i%100, Name{}, 1)
 	}
 	held := 0
-	for _, list := range w.kept {
+	for _, list := range w.table.ends.byPID {
 		held += len(list)
 	}
-	if len(w.order) != maxKept || held != maxKept || w.dropped != 10 {
-		t.Errorf("%d and %d are kept, %d dropped", len(w.order), held, w.dropped)
+	if len(w.table.ends.order) != maxKept || held != maxKept || w.table.ends.dropped != 10 {
+		t.Errorf("%d and %d are kept, %d dropped", len(w.table.ends.order), held, w.table.ends.dropped)
 	}
-	for _, p := range w.order {
+	for _, p := range w.table.ends.order {
 		p.died = p.died.Add(-2 * keepFor)
 	}
 	w.Sweep()
-	if len(w.order) != 0 || len(w.kept) != 0 {
-		t.Errorf("%d and %d are kept for ever", len(w.order), len(w.kept))
+	if len(w.table.ends.order) != 0 || len(w.table.ends.byPID) != 0 {
+		t.Errorf("%d and %d are kept for ever", len(w.table.ends.order), len(w.table.ends.byPID))
 	}
 }
 

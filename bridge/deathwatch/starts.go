@@ -31,12 +31,8 @@ type begun struct {
 	certain bool
 }
 
-// Starting takes note that supervisord has reported the start of a program.
-func (w *Watch) Starting(name Name) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-
-	s := &w.starts
+// add takes note that supervisord has reported the start of a program.
+func (s *starts) add(name Name) {
 	s.count++
 	b := &begun{number: s.count}
 	if len(s.list) >= maxStarts || s.last == nil {
@@ -45,6 +41,9 @@ func (w *Watch) Starting(name Name) {
 	s.list = append(s.list, b)
 	s.last[name] = b
 }
+
+// difference is how many programs had no process until this start, if its process is known.
+func (b *begun) difference() int { return b.number - b.fork }
 
 // forget is for when starts or processes were missed.
 func (s *starts) forget() { s.list, s.last = nil, nil }
@@ -66,22 +65,20 @@ func (s *starts) forkOf(name Name, had bool) int {
 	b.certain = b.certain || had
 	i := slices.Index(s.list, b)
 
-	// The difference at the last start before with a known process, and whether all
-	// since then have had one.
-	before, same := 0, b.certain
-	for j := i - 1; ; j-- {
-		if j < 0 {
-			return 0
-		}
-		if s.list[j].fork != 0 {
-			before = s.list[j].number - s.list[j].fork
-			break
-		}
+	// The last start before with a known process, and whether all since then have had one.
+	j, same := i-1, b.certain
+	for ; j >= 0 && s.list[j].fork == 0; j-- {
 		same = same && s.list[j].certain
 	}
+	if j < 0 {
+		return 0
+	}
+	before := s.list[j].difference()
+
+	// Else the first one after it, if the difference has not grown until there.
 	for j := i + 1; j < len(s.list) && !same; j++ {
 		if s.list[j].fork != 0 {
-			same = s.list[j].number-s.list[j].fork == before
+			same = s.list[j].difference() == before
 			break
 		}
 	}

@@ -1,7 +1,6 @@
-// Package deathwatch learns from the kernel that a program of supervisord has died,
-// and why. supervisord itself sleeps in poll for up to a second before its next round
-// (supervisord.py runforever), and of a death that nobody may see in its log it says
-// nothing at all.
+// Package deathwatch learns from the kernel that a program of supervisord has died, and
+// why. supervisord itself sleeps in poll for up to a second before its next round
+// (supervisord.py runforever), and reports no reason where its log may not be read.
 //
 //	fork      reported by the process connector, or found by its number, or among
 //	  │       supervisord's children: pidfd_open
@@ -20,9 +19,9 @@
 // the kernel cannot say is left out and never guessed: supervisord's log says it then.
 //
 // Under pressure: one descriptor for each process that runs, Config.Files at most, the
-// rest is counted; maxKept ends that nobody has asked for yet, 5 MB at most, the oldest
-// are dropped and counted. Nobody waits for anything but for a mutex, under which
-// nothing but descriptors of this process is asked.
+// rest is counted; maxKept ends that were not asked for yet, 5 MB at most, the oldest are
+// dropped and counted. No method waits for anything but a mutex, under which nothing but
+// descriptors of this process is asked.
 package deathwatch
 
 import (
@@ -40,7 +39,7 @@ import (
 type Config struct {
 	// Parent is the process id of supervisord as it is seen here.
 	Parent int
-	// Died is called with the death of a process that nobody is known to have asked to
+	// Died is called with the death of a process that is not known to have been asked to
 	// stop. It returns whether its event is waited for, see Pending. It must not block,
 	// and must not call the Watch.
 	Died func(Death) bool
@@ -64,22 +63,20 @@ type Config struct {
 // Watch watches the children of one supervisord. Its methods may be called from
 // several goroutines.
 type Watch struct {
-	cfg  Config
-	poll int // the epoll
-	wake int // an eventfd in it, that ends Run
+	cfg      Config
+	poller   poller
+	children children
 
-	mu        sync.Mutex
-	closed    bool
-	connector *connector // nil where the kernel has none for us
-	table
-	// added and dead are what unlock reports.
-	added, dead []int
+	// connector is nil where the kernel has none for us. It is set by New; mu guards its
+	// use.
+	connector *connector
 
-	// Of Look; looks guards them. looked is up to which process id it has looked,
-	// session is supervisord's.
-	looks   sync.Mutex
-	looked  int
-	session int
+	// mu guards what is below it.
+	mu     sync.Mutex
+	closed bool
+	table  table
+	// overrun means that the connector has missed something, see Sweep.
+	overrun bool
 }
 
 // Death is what is known of one before supervisord has reaped the process.
@@ -96,7 +93,8 @@ type Death struct {
 // pidfd (before Linux 5.3; a seccomp filter; gVisor).
 var ErrUnsupported = errors.New("no pidfd")
 
-// New makes a Watch. The error says why nothing can be watched here.
+// New makes a Watch, which the caller closes. The error says why nothing can be watched
+// here.
 func New(cfg Config) (*Watch, error) {
 	if cfg.Proc == "" {
 		cfg.Proc = "/proc"
@@ -107,26 +105,22 @@ func New(cfg Config) (*Watch, error) {
 	if cfg.Info == nil {
 		cfg.Info = unix.IoctlPidfdInfo
 	}
+
 	self, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	_ = unix.Close(self)
 
-	w := &Watch{cfg: cfg, table: newTable()}
-	if w.poll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("watch processes: %w", err)
-	}
-	if w.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
-		err = w.expect(w.wake, unix.EPOLLIN, 0)
-	}
-	if err != nil {
-		_ = unix.Close(w.poll)
-		return nil, fmt.Errorf("watch processes: %w", err)
+	w := &Watch{cfg: cfg}
+	w.children.cfg = &w.cfg
+	if w.poller, err = newPoller(); err != nil {
+		return nil, err
 	}
 	if !cfg.NoConnector {
 		w.connect()
 	}
+	w.table = newTable(&w.cfg, w.poller, w.Connected())
 	return w, nil
 }
 
@@ -136,29 +130,25 @@ func (w *Watch) connect() {
 	if err != nil {
 		return
 	}
-	if w.expect(c.fd, unix.EPOLLIN, 0) != nil {
+	if w.poller.add(c.fd, unix.EPOLLIN, 0) != nil {
 		c.close()
 		return
 	}
 	w.connector = c
 }
 
-// expect adds a descriptor to the epoll. generation tells those with one number apart.
-func (w *Watch) expect(fd int, events uint32, generation int32) error {
-	return unix.EpollCtl(w.poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd), Pad: generation})
-}
-
 // Connected reports whether every start and death is reported by the kernel: then
-// nobody has to look for them.
+// Look need not be called again.
 func (w *Watch) Connected() bool { return w.connector != nil }
 
-// Tells reports whether a pidfd says how a process ended: from Linux 6.15 on.
-func (w *Watch) Tells() bool {
+// ReportsExits reports whether a pidfd says how a process ended: from Linux 6.15 on.
+func (w *Watch) ReportsExits() bool {
 	fd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
 		return false
 	}
 	defer unix.Close(fd)
+
 	info := unix.PidfdInfo{Mask: maskSupported}
 	if w.cfg.Info(fd, &info) != nil {
 		return false
@@ -180,22 +170,39 @@ func release(major, minor int) bool {
 	return err == nil && (a > major || a == major && b >= minor)
 }
 
+// Look watches the children of supervisord that were started since the last look. An
+// event names a process id only when the program has stayed up for startsecs, which is
+// too late for those that die before. Where Connected, only the first look is needed.
+func (w *Watch) Look() {
+	w.children.find(func(pid int, started time.Time) {
+		w.mu.Lock()
+		defer w.unlock()
+		w.table.add(pid, started, false)
+	})
+}
+
+// Sees reports whether Look finds anything: procfs shows the processes of supervisord's
+// user, and which process id was given last.
+func (w *Watch) Sees() bool {
+	_, shown := readStat(w.cfg.Proc, w.cfg.Parent)
+	return shown && lastPID(w.cfg.Proc) > 0
+}
+
 // Run reports deaths until ctx ends.
 func (w *Watch) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() {
-		_, _ = unix.Write(w.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
-	})
+	stop := context.AfterFunc(ctx, w.poller.interrupt)
 	defer stop()
 
 	events := make([]unix.EpollEvent, 256)
 	for {
-		n, err := unix.EpollWait(w.poll, events, -1)
+		n, err := w.poller.wait(events)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("watch processes: %w", err)
 		}
+
 		w.mu.Lock()
 		w.handle(events[:max(n, 0)])
 		w.unlock()
@@ -204,8 +211,9 @@ func (w *Watch) Run(ctx context.Context) error {
 
 // unlock unlocks mu and reports what has changed while it was held.
 func (w *Watch) unlock() {
-	added, dead := w.added, w.dead
-	w.added, w.dead = nil, nil
+	t := &w.table
+	added, dead := t.added, t.dead
+	t.added, t.dead = nil, nil
 	w.mu.Unlock()
 
 	if len(added) > 0 && w.cfg.Added != nil {
@@ -234,18 +242,18 @@ func (w *Watch) handle(events []unix.EpollEvent) {
 		if w.connector != nil && e.Fd == int32(w.connector.fd) {
 			continue
 		}
-		p := w.byFD[e.Fd]
+		p := w.table.byFD[e.Fd]
 		if p == nil || p.generation != e.Pad {
 			continue // the end of Run, or one that has been closed
 		}
-		w.dies(p, now)
+		w.table.noteDeath(p, now)
 		if e.Events&unix.EPOLLHUP != 0 {
-			w.settle(p)
+			w.table.settle(p)
 		}
 	}
 }
 
-// receive takes what the connector reports. mu is held.
+// receive takes what the connector reports. mu is held, and connector is not nil.
 func (w *Watch) receive() {
 	for {
 		msg, err := w.connector.next()
@@ -254,39 +262,36 @@ func (w *Watch) receive() {
 			continue
 		case errors.Is(err, unix.ENOBUFS):
 			w.overrun = true
-			w.loosen()
+			w.table.loosen()
 			continue
-		case err != nil:
+		case err != nil: // EAGAIN: there is no more
 			return
 		}
 
 		at := when(msg)
 		switch what(msg) {
 		case whatFork:
-			w.starts.forks++
-			if p := w.add(field(msg, forkPID), at, true); p != nil {
-				p.fork, p.started = w.starts.forks, at
+			starts := &w.table.starts
+			starts.forks++
+			if p := w.table.add(field(msg, forkPID), at, true); p != nil {
+				p.fork, p.started = starts.forks, at
 			}
 			w.cfg.Started()
 		case whatExit:
-			w.left(field(msg, exitPID), unix.WaitStatus(field(msg, exitStatus)), at)
+			w.table.noteLeaderEnd(field(msg, exitPID), unix.WaitStatus(field(msg, exitStatus)), at)
 		}
 	}
 }
 
-// Close lets all descriptors go. Call it when Run has returned.
+// Close closes all descriptors. Call it when Run has returned.
 func (w *Watch) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
 	w.closed = true
-	for _, p := range w.byFD {
-		_ = unix.Close(p.fd)
-	}
-	w.table = newTable()
+	w.table.closeAll()
 	if w.connector != nil {
 		w.connector.close()
 	}
-	_ = unix.Close(w.poll)
-	_ = unix.Close(w.wake)
+	w.poller.close()
 }

@@ -43,7 +43,7 @@ func malformed(line []byte, format string, args ...any) error {
 
 // ParseHeader reads a header line, with or without its newline
 // (supervisor/process.py, EventListenerPool._eventEnvelope). Keys that are not
-// known are passed over. The error is a *HeaderError.
+// known are ignored. The error is a *HeaderError.
 func ParseHeader(line []byte) (Header, error) {
 	f, err := parse(line)
 	if err != nil {
@@ -73,11 +73,13 @@ func parse(line []byte) (fields, error) {
 		return f, malformed(line, "no server: followed by serial:")
 	}
 	f.server = server
+
 	var seen [5]bool
 	for len(rest) > 0 {
 		var field []byte
 		field, rest, _ = bytes.Cut(rest, []byte(" "))
 		key, value, _ := bytes.Cut(field, []byte(":"))
+
 		var err error
 		switch string(key) {
 		case "serial":
@@ -99,10 +101,12 @@ func parse(line []byte) (fields, error) {
 				return f, malformed(line, "len is %d, allowed are 0 to %d", f.len, MaxPayload)
 			}
 		}
+
 		if err != nil {
 			return f, malformed(line, "%s is %q, not a number", key, value)
 		}
 	}
+
 	for i, key := range [...]string{"serial", "pool", "poolserial", "eventname", "len"} {
 		if !seen[i] {
 			return f, malformed(line, "no %s", key)

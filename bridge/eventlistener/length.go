@@ -12,7 +12,7 @@ import (
 type Length int
 
 const (
-	// LengthAuto finds out at the first payload that tells.
+	// LengthAuto finds out at the first payload that shows it.
 	LengthAuto Length = iota
 	// LengthChars counts characters: Python's supervisord takes len() of a str
 	// and encodes it afterwards (process.py, _eventEnvelope).
@@ -33,10 +33,10 @@ func (n *Length) UnmarshalText(b []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no way to count; allowed are auto, chars, bytes", b)
+	return fmt.Errorf("invalid value %q: want auto, chars or bytes", b)
 }
 
-// grace is how long a payload that may have ended is given to go on. Nothing
+// grace is how long a payload that may have ended is given to continue. Nothing
 // follows a payload before it is answered, so characters come within
 // milliseconds and bytes never; it is waited once in the life of a listener.
 const grace = 100 * time.Millisecond
@@ -44,8 +44,8 @@ const grace = 100 * time.Millisecond
 // counter remembers how supervisord counts.
 type counter struct {
 	mode Length
-	// guessed says that bytes was concluded from a silence. If that was wrong,
-	// the last payload went on to owed characters; 0 if it cannot have.
+	// guessed means that bytes was concluded from a silence. If that was wrong, the last
+	// payload has owed characters in all; 0 if it was not.
 	guessed bool
 	owed    int
 	// The last payload begins with so many complete characters, of so many bytes.
@@ -57,6 +57,7 @@ type counter struct {
 func (c *counter) count(p []byte) int {
 	rest := p[c.bytes:]
 	rest = rest[:len(rest)-cutRune(rest)]
+
 	for i := 0; i < len(rest); c.chars++ { // utf8.RuneCount copies what is not ASCII
 		w := 1
 		if rest[i] >= utf8.RuneSelf {
@@ -64,6 +65,7 @@ func (c *counter) count(p []byte) int {
 		}
 		i += w
 	}
+
 	c.bytes += len(rest)
 	return c.chars
 }
@@ -88,11 +90,12 @@ func (l *Listener) readPayload(n int) ([]byte, error) {
 		l.payload = nil
 	}
 	c := &l.length
-	c.owed, c.chars, c.bytes = 0, 0, 0
+	*c = counter{mode: c.mode, guessed: c.guessed}
+
 	p, err := l.readMore(l.payload[:0], n)
 	if err == nil && (c.mode != LengthBytes || c.guessed) && c.count(p) < n {
 		if c.mode == LengthAuto {
-			err = l.tellApart()
+			err = l.findMode()
 		}
 		switch {
 		case err != nil:
@@ -102,6 +105,7 @@ func (l *Listener) readPayload(n int) ([]byte, error) {
 			c.owed = n
 		}
 	}
+
 	l.payload = p
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
@@ -109,9 +113,9 @@ func (l *Listener) readPayload(n int) ([]byte, error) {
 	return p, err
 }
 
-// tellApart finds out how supervisord counts, behind a payload that has ended if
-// it was counted in bytes.
-func (l *Listener) tellApart() error {
+// findMode finds out how supervisord counts, after a payload that has ended if it was
+// counted in bytes.
+func (l *Listener) findMode() error {
 	more, err := l.moreWithin(grace)
 	switch {
 	case err != nil:
@@ -133,6 +137,7 @@ func (l *Listener) readChars(p []byte, n int) ([]byte, error) {
 		if missing <= 0 {
 			return p, nil
 		}
+
 		var err error
 		if p, err = l.readMore(p, missing); err != nil {
 			return p, err
@@ -158,21 +163,24 @@ func (l *Listener) readMore(p []byte, n int) ([]byte, error) {
 	return p, nil
 }
 
-// dropLeftover is called behind a payload that was taken to be counted in bytes
-// because nothing followed it for a while. If that was wrong, its rest comes
-// before the next header.
+// dropLeftover is called after a payload that was taken to be counted in bytes because
+// nothing followed it for a while. If that was wrong, its rest comes before the next header.
 func (l *Listener) dropLeftover() error {
-	// An end of the stream is for the reader of the header to tell.
+	// The end of the stream is found again when the header is read.
 	if next, err := l.in.Peek(len(headerStart)); err != nil || string(next) == headerStart {
 		return nil
 	}
+
 	c := &l.length
 	c.mode, c.guessed = LengthChars, false
 	had := len(l.payload)
 	p, err := l.readChars(l.payload, c.owed)
-	if l.payload = p; err != nil {
+	l.payload = p
+	if err != nil {
 		return fmt.Errorf("read the rest of an event that was taken to be complete: %w", err)
 	}
-	l.cfg.Warn(fmt.Sprintf("supervisord counts characters, not bytes, but was silent for over %v in the middle of an event: its last %d bytes were lost", grace, len(p)-had))
+
+	l.cfg.Warn(fmt.Sprintf("supervisord counts characters, not bytes, but was silent for over %v "+
+		"in the middle of an event: its last %d bytes were lost", grace, len(p)-had))
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 func TestLengthText(t *testing.T) {
 	for _, bad := range []string{"", "Chars", "runes", "0"} {
 		var l eventlistener.Length
-		if err := l.UnmarshalText([]byte(bad)); err == nil || !strings.Contains(err.Error(), "allowed are auto, chars, bytes") {
+		if err := l.UnmarshalText([]byte(bad)); err == nil || !strings.Contains(err.Error(), "want auto, chars or bytes") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

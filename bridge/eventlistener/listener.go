@@ -1,11 +1,12 @@
 // Package eventlistener speaks supervisord's event listener protocol over an
 // io.Reader and an io.Writer: READY, an event, RESULT, READY.
 //
-// It never answers FAIL: supervisord would offer the event again to every pool
-// whose priority equals ours (Subprocess.__eq__ compares priorities only). It
-// answers OK when the event has been accepted, and not before; as long as
-// Accept blocks, supervisord buffers (buffer_size events, then it throws the
-// oldest away). Memory is bounded by the largest payload, at most MaxPayload.
+// It never answers FAIL: supervisord would offer the event again to every pool whose
+// priority equals ours (Subprocess.__eq__ compares priorities only). It answers OK when the
+// event has been accepted, and not before.
+//
+// Under pressure it blocks: as long as Accept does, supervisord buffers (buffer_size events,
+// then it drops the oldest). Memory is bounded by the largest payload, at most MaxPayload.
 package eventlistener
 
 import (
@@ -55,23 +56,27 @@ type Config struct {
 	// changed. It may block. An error ends Run, and the event is not answered:
 	// supervisord will offer it again.
 	Accept func(ctx context.Context, header, payload []byte) error
-	// Answered is told, behind each answer, how long supervisord has waited for it
-	// since the event's header was read; may be nil. The next event waits for it.
+	// Answered, if not nil, is called after each answer with how long supervisord has waited
+	// for it since the event's header was read. The next event waits for it.
 	Answered func(took time.Duration)
-	// Warn is told of what was recovered from; may be nil.
+	// Warn, if not nil, is called with what was recovered from.
 	Warn func(msg string)
 }
 
 // Listener is one conversation with one supervisord.
 type Listener struct {
-	cfg     Config
-	made    time.Time
-	in      *bufio.Reader
-	waker   deadliner
-	length  counter
-	header  []byte
-	payload []byte
+	cfg  Config
+	made time.Time // what times are measured from
 
+	// Run owns these.
+	in      *bufio.Reader
+	length  counter
+	header  []byte // of the current event
+	payload []byte // of the last event; its memory is used again
+
+	// waker is In if its reads can be bounded in time, else nil. mu guards its deadline;
+	// once stopped is set, the deadline is in the past for good.
+	waker   deadliner
 	mu      sync.Mutex
 	stopped bool
 }
@@ -87,6 +92,7 @@ func New(cfg Config) (*Listener, error) {
 	if cfg.Warn == nil {
 		cfg.Warn = func(string) {}
 	}
+
 	l := &Listener{cfg: cfg, made: time.Now(), in: bufio.NewReaderSize(cfg.In, maxHeader)}
 	l.length.mode = cfg.Length
 	if d, ok := cfg.In.(deadliner); ok && d.SetReadDeadline(time.Time{}) == nil {
@@ -102,10 +108,11 @@ func (l *Listener) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, l.stop)
 	defer stop()
 	if _, err := l.cfg.Out.Write(ready); err != nil {
-		return fmt.Errorf("tell supervisord READY: %w", err)
+		return fmt.Errorf("send READY to supervisord: %w", err)
 	}
+
 	for {
-		if err := l.one(ctx); err != nil {
+		if err := l.handleEvent(ctx); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -114,30 +121,23 @@ func (l *Listener) Run(ctx context.Context) error {
 	}
 }
 
-// one reads, accepts and answers one event.
-func (l *Listener) one(ctx context.Context) error {
+// handleEvent reads, accepts and answers one event.
+func (l *Listener) handleEvent(ctx context.Context) error {
 	if l.length.owed > 0 {
 		if err := l.dropLeftover(); err != nil {
 			return err
 		}
 	}
-	line, err := l.in.ReadSlice('\n')
-	switch {
-	case err == nil:
-	case errors.Is(err, bufio.ErrBufferFull):
-		return malformed(line, "longer than %d bytes", maxHeader)
-	case errors.Is(err, io.EOF) && len(line) == 0:
-		return ErrClosed
-	case errors.Is(err, io.EOF):
-		return malformed(line, "supervisord closed the stream in its middle")
-	default:
-		return fmt.Errorf("read event header: %w", err)
+	line, err := l.readLine()
+	if err != nil {
+		return err
 	}
 	var begun time.Duration
 	if l.cfg.Answered != nil {
 		begun = time.Since(l.made) // half of what time.Now costs
 	}
-	l.header = append(l.header[:0], line[:len(line)-1]...) // reading on overwrites line
+
+	l.header = append(l.header[:0], line...) // reading on overwrites line
 	h, err := parse(l.header)
 	if err != nil {
 		return err
@@ -149,6 +149,7 @@ func (l *Listener) one(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+
 	if err := l.cfg.Accept(ctx, l.header, payload); err != nil {
 		return fmt.Errorf("accept %s with serial %d: %w", h.event, h.serial, err)
 	}
@@ -159,6 +160,22 @@ func (l *Listener) one(ctx context.Context) error {
 		l.cfg.Answered(time.Since(l.made) - begun)
 	}
 	return nil
+}
+
+// readLine reads a header line without its newline. It is valid until the next read.
+func (l *Listener) readLine() ([]byte, error) {
+	line, err := l.in.ReadSlice('\n')
+	switch {
+	case err == nil:
+		return line[:len(line)-1], nil
+	case errors.Is(err, bufio.ErrBufferFull):
+		return nil, malformed(line, "longer than %d bytes", maxHeader)
+	case errors.Is(err, io.EOF) && len(line) == 0:
+		return nil, ErrClosed
+	case errors.Is(err, io.EOF):
+		return nil, malformed(line, "supervisord closed the stream in its middle")
+	}
+	return nil, fmt.Errorf("read event header: %w", err)
 }
 
 // stop makes a blocked or later read return.
@@ -177,9 +194,11 @@ func (l *Listener) moreWithin(d time.Duration) (bool, error) {
 	if l.in.Buffered() > 0 {
 		return true, nil
 	}
+
 	l.setDeadline(time.Now().Add(d))
 	_, err := l.in.Peek(1)
 	l.setDeadline(time.Time{})
+
 	switch {
 	case err == nil:
 		return true, nil

@@ -6,30 +6,34 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// spinFor is how long a read of a burst looks again and again for the next event
-// before it sleeps. supervisord needs some 50 µs from an answer to the next
-// event; to put a processor to sleep in between and to wake it takes longer than
-// that, on a virtual machine twice as long.
+// spinFor is how long a read in a burst polls for the next event before it sleeps.
+// supervisord needs some 50 µs from an answer to the next event; to put a processor to
+// sleep in between and to wake it takes longer than that, on a virtual machine twice as
+// long.
 const spinFor = 100 * time.Microsecond
 
 // Stdin is the descriptor on which supervisord writes.
 //
-// A read sleeps in the kernel: by way of the runtime's poller each event would
-// cost a read in vain and a thread more to wake. In a burst, when the event before
-// it has come within spinFor, it does not sleep at once. It yields between two
-// looks, so it takes nothing from what has work to do.
+// A read sleeps in the kernel: by way of the runtime's poller each event would cost a read
+// in vain and a thread more to wake. In a burst, when the event before it has come within
+// spinFor, it does not sleep at once. It yields between two looks, so it takes no time from
+// anything that has work to do.
+//
+// Read is for one goroutine at a time, SetReadDeadline for any.
 type Stdin struct {
-	fd       int
-	wake     [2]int // a pipe that wakes a read whose deadline changes
+	fd   int
+	wake [2]int // a pipe that wakes a read whose deadline changes
+	// deadline is that of the current and of later reads.
 	deadline atomic.Pointer[time.Time]
 	spins    bool // there is more than one processor
-	burst    bool // the last read had not long to wait
+	burst    bool // the last read had not long to wait; only Read uses it
 }
 
 func newStdin(fd int) (*Stdin, error) {
@@ -41,9 +45,6 @@ func newStdin(fd int) (*Stdin, error) {
 	if err := syscall.Pipe2(s.wake[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK); err != nil {
 		return nil, fmt.Errorf("make a pipe to wake the reader of standard input: %w", err)
 	}
-	if last := max(fd, s.wake[0]); last >= syscall.FD_SETSIZE {
-		return nil, fmt.Errorf("wait for descriptor %d: only those below %d can be waited for", last, syscall.FD_SETSIZE)
-	}
 	return s, nil
 }
 
@@ -53,11 +54,13 @@ func (s *Stdin) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
+
 	begun := time.Now()
 	for {
 		if d := *s.deadline.Load(); !d.IsZero() && !time.Now().Before(d) {
 			return 0, os.ErrDeadlineExceeded
 		}
+
 		n, err := syscall.Read(s.fd, b)
 		switch {
 		case err == nil && n == 0:
@@ -81,22 +84,25 @@ func (s *Stdin) Read(b []byte) (int, error) {
 // sleep returns when there may be something to read, or the deadline has passed
 // or changed.
 func (s *Stdin) sleep() error {
-	var timeout *syscall.Timeval
+	var timeout *unix.Timespec
 	if d := *s.deadline.Load(); !d.IsZero() {
-		t := syscall.NsecToTimeval(int64(max(0, time.Until(d)) + time.Microsecond))
+		t := unix.NsecToTimespec(int64(max(0, time.Until(d)) + time.Microsecond))
 		timeout = &t
 	}
-	var set syscall.FdSet
-	add(&set, s.fd)
-	add(&set, s.wake[0])
-	_, err := syscall.Select(max(s.fd, s.wake[0])+1, &set, nil, nil, timeout)
+
+	fds := []unix.PollFd{
+		{Fd: int32(s.fd), Events: unix.POLLIN},
+		{Fd: int32(s.wake[0]), Events: unix.POLLIN},
+	}
+	_, err := unix.Ppoll(fds, timeout, nil)
+	if errors.Is(err, unix.EINTR) {
+		return nil
+	}
 	if err != nil {
-		if errors.Is(err, syscall.EINTR) {
-			return nil
-		}
 		return fmt.Errorf("wait for standard input: %w", err)
 	}
-	if has(&set, s.wake[0]) {
+
+	if fds[1].Revents != 0 {
 		var rest [64]byte
 		_, _ = syscall.Read(s.wake[0], rest[:])
 	}
@@ -118,10 +124,3 @@ func (s *Stdin) SetReadDeadline(t time.Time) error {
 func (s *Stdin) Close() error {
 	return errors.Join(syscall.Close(s.fd), syscall.Close(s.wake[0]), syscall.Close(s.wake[1]))
 }
-
-// wordBits is how many descriptors an element of an FdSet holds.
-const wordBits = strconv.IntSize
-
-func add(set *syscall.FdSet, fd int) { set.Bits[fd/wordBits] |= 1 << (fd % wordBits) }
-
-func has(set *syscall.FdSet, fd int) bool { return set.Bits[fd/wordBits]&(1<<(fd%wordBits)) != 0 }

@@ -16,10 +16,12 @@ func TakeStdio() (in *Stdin, out *os.File, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("move standard output aside: %w", err)
 	}
+
 	syscall.CloseOnExec(fd)
 	if err := syscall.Dup3(2, 1, 0); err != nil {
 		return nil, nil, fmt.Errorf("point standard output at standard error: %w", err)
 	}
+
 	if in, err = newStdin(0); err != nil {
 		return nil, nil, err
 	}

@@ -14,7 +14,7 @@ type Life struct {
 }
 
 // keepFor is how long a process that is gone waits for its event, which may stand in
-// supervisord's buffer behind thousands of others.
+// supervisord's buffer after thousands of others.
 const keepFor = time.Hour
 
 // process is one that runs, or has died and waits for its event.
@@ -22,14 +22,14 @@ type process struct {
 	pid   int
 	start uint64 // ticks since the start of the machine: with pid, its identity
 	last  Look
-	// inherited says that it is none of supervisord's programs, which lead a group each
+	// inherited means that it is none of supervisord's programs, which lead a group each
 	// (process.py _spawn_as_child), but something that one of them has left to it.
 	inherited bool
 	buried    time.Duration // when it was noticed that it is gone
 	next      *process      // one that had the same pid later, and is gone too
 }
 
-// Add says that supervisord has a process. One that is known changes nothing.
+// Add notes that supervisord has a process. One that is known changes nothing.
 func (l *Looker) Add(pid int) {
 	if pid <= 0 {
 		return
@@ -59,13 +59,14 @@ func (l *Looker) Take(d Death) (Life, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
-	p := l.find(d, (*process).exactly)
+	p := l.find(d, (*process).startedWith)
 	if p == nil {
-		p = l.find(d, (*process).possibly)
+		p = l.find(d, (*process).startedBefore)
 	}
 	if p == nil {
 		return Life{}, false
 	}
+
 	for first := l.gone[d.PID]; first != nil && first != p; first = l.gone[d.PID] {
 		l.drop(first)
 	}
@@ -91,13 +92,14 @@ func (l *Looker) find(d Death, is func(*process, Death) bool) *process {
 	return nil
 }
 
-func (p *process) exactly(d Death) bool {
+// startedWith reports whether a process was started when the one that died was.
+func (p *process) startedWith(d Death) bool {
 	return d.Started != 0 && (d.Started-ticks(p.start)).Abs() <= 2*tick
 }
 
-// possibly also is for a start by a clock that stood still while the machine was
-// suspended.
-func (p *process) possibly(d Death) bool { return ticks(p.start) <= d.Died }
+// startedBefore reports whether a process may be the one that died: the time of a start may
+// be by a clock that stood still while the machine was suspended.
+func (p *process) startedBefore(d Death) bool { return ticks(p.start) <= d.Died }
 
 // bury moves a process to those that wait for their event. mu is held.
 func (l *Looker) bury(p *process) {
@@ -105,6 +107,7 @@ func (l *Looker) bury(p *process) {
 	if p.inherited {
 		return // no event will come
 	}
+
 	p.buried = Now()
 	if first := l.gone[p.pid]; first == nil {
 		l.gone[p.pid] = p
@@ -120,8 +123,8 @@ func (l *Looker) bury(p *process) {
 	}
 }
 
-// forget drops those whose event has not come for keepFor. mu is held.
-func (l *Looker) forget() {
+// forgetOld drops those whose event has not come for keepFor. mu is held.
+func (l *Looker) forgetOld() {
 	for now := Now(); len(l.order) > 0 && now-l.order[0].buried > keepFor; {
 		l.drop(l.order[0])
 	}

@@ -1,7 +1,7 @@
 // Package look looks at supervisord's programs while they run: how much memory, CPU
 // time, threads and descriptors each of them has, and for how long it has been
-// running. When one has died, nobody can find that out any more; the event of its
-// death then holds the last look.
+// running. Once one has died that cannot be found out any more; the event of its death
+// then holds the last look.
 //
 //	every 5 s, upon TICK_5   each process once
 //	at the start of one      new and young ones, every 200 ms for 3 s
@@ -11,7 +11,7 @@
 // listener calls, wait for no file. A look costs 25 to 45 µs of a processor: stat,
 // status and the size of fd, each opened again. Kept open they would cost half of it,
 // and two descriptors for each process, which the watch of deaths needs more. After
-// every 32 looks it rests for 100 times as long as they took, so that it never takes
+// every 64 looks it rests for 100 times as long as they took, so that it never takes
 // more than 1 % of a processor, however many processes there are: 500 are looked at
 // within 2 s, and 10,000 take turns of 40 s.
 //
@@ -57,8 +57,8 @@ type Config struct {
 	Max int
 	// Proc is where procfs is mounted; /proc if it is empty.
 	Proc string
-	// Say is called once, from Run's goroutine, when processes cannot be looked at;
-	// err says which and why.
+	// Say is called once for each kind of error, from Run's goroutine, when processes cannot
+	// be looked at; err says which and why.
 	Say func(err error)
 }
 
@@ -77,13 +77,13 @@ type Look struct {
 // several goroutines.
 type Looker struct {
 	cfg  Config
-	proc *procfs // of Run's goroutine
+	proc *procfs // Run's goroutine owns it
 
 	tick chan struct{} // holds a value when all are due
 	soon chan struct{} // holds a value when there are, or will be, new ones
 
-	// Of Run's goroutine: whom a pass looks at, which processes there are, and what was
-	// reported.
+	// Run's goroutine owns these: which processes a pass looks at, which there are, and what
+	// was reported.
 	turn  []*process
 	found []int
 	said  sayOnce
@@ -126,10 +126,10 @@ func New(cfg Config) (*Looker, error) {
 // Close closes /proc. Call it when Run has returned, or was never called.
 func (l *Looker) Close() { l.proc.close() }
 
-// Tick says that all processes are due. Without it they are, every 5 s.
+// Tick lets Run look at all processes. Without it Run does so every 5 s.
 func (l *Looker) Tick() { signal(l.tick) }
 
-// Soon says that a process is about to start, or has just been started.
+// Soon lets Run look for new processes: one is about to start, or has just been started.
 func (l *Looker) Soon() { signal(l.soon) }
 
 func signal(c chan struct{}) {
@@ -140,7 +140,7 @@ func signal(c chan struct{}) {
 }
 
 // Now is the clock of starts and deaths: the time since the machine was started, the
-// time that it was suspended included. Nobody sets it.
+// time that it was suspended included. It cannot be set.
 func Now() time.Duration {
 	var now unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
@@ -170,6 +170,6 @@ func (s *sayOnce) report(kind, err error) {
 var (
 	// ErrHidden means that /proc does not show a process.
 	ErrHidden = errors.New("hidden")
-	// ErrTooMany means that there is no place for more.
+	// ErrTooMany means that there are more processes than Config.Max.
 	ErrTooMany = errors.New("too many processes")
 )

@@ -110,7 +110,7 @@ func TestZombie(t *testing.T) {
 	pid := cmd.Process.Pid
 	l.pass(t.Context(), true)
 	_ = cmd.Process.Kill()
-	for s, err := l.proc.stat(pid); err == nil && !s.dead(); s, err = l.proc.stat(pid) {
+	for s, err := l.proc.stat(pid); err == nil && !s.isDead(); s, err = l.proc.stat(pid) {
 		time.Sleep(time.Millisecond)
 	}
 	l.pass(t.Context(), true)

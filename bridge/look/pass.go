@@ -46,9 +46,10 @@ func (l *Looker) Run(ctx context.Context) error {
 func (l *Looker) pass(ctx context.Context, all bool) {
 	begun := time.Now()
 	l.discover()
+
 	young := Now() - hurryLasts
 	l.mu.Lock()
-	l.forget()
+	l.forgetOld()
 	for _, p := range l.alive {
 		if all || ticks(p.start) > young || p.last.Time.IsZero() {
 			l.turn = append(l.turn, p)
@@ -89,6 +90,7 @@ func (l *Looker) discover() {
 	if l.cfg.Parent != 0 {
 		l.found, children = l.proc.children(l.found, l.cfg.Parent)
 	}
+
 	l.mu.Lock()
 	if !children { // what events name is among them otherwise
 		l.found = append(l.found, l.added...)
@@ -105,7 +107,8 @@ func (l *Looker) discover() {
 	l.mu.Unlock()
 
 	if len(fresh) > free {
-		l.said.report(ErrTooMany, fmt.Errorf("%w: %d are looked at, %d are not", ErrTooMany, l.cfg.Max, len(fresh)-free))
+		err := fmt.Errorf("%w: %d are looked at, %d are not", ErrTooMany, l.cfg.Max, len(fresh)-free)
+		l.said.report(ErrTooMany, err)
 		fresh = fresh[:free]
 	}
 	for _, pid := range fresh {
@@ -120,9 +123,10 @@ func (l *Looker) begin(pid int) {
 	case err != nil && !errors.Is(unix.Kill(pid, 0), unix.ESRCH):
 		l.said.report(ErrHidden, fmt.Errorf("process %d is %w: %w", pid, ErrHidden, err))
 		return
-	case err != nil || s.dead() || l.cfg.Parent != 0 && s.parent != l.cfg.Parent:
+	case err != nil || s.isDead() || l.cfg.Parent != 0 && s.parent != l.cfg.Parent:
 		return
 	}
+
 	l.mu.Lock()
 	l.alive[pid] = &process{pid: pid, start: s.start}
 	l.mu.Unlock()
@@ -132,9 +136,10 @@ func (l *Looker) begin(pid int) {
 func (l *Looker) look(p *process) {
 	s, err := l.proc.stat(p.pid)
 	same := err == nil && s.start == p.start
-	if same && (s.dead() || s.forked) {
+	if same && (s.isDead() || s.forked) {
 		return // its memory is gone, so that what was seen before is worth more, or supervisord's
 	}
+
 	var seen Look
 	if same {
 		seen = Look{

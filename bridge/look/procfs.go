@@ -28,7 +28,7 @@ const maxCounted = 10_000
 // libraries allocate each path.
 type procfs struct {
 	root int // /proc
-	// sized says that the size of a directory fd is how many descriptors are open
+	// sized means that the size of a directory fd is how many descriptors are open
 	// (from Linux 6.2 on). It needs no right, whoever's the process is.
 	sized bool
 	page  uint64
@@ -67,7 +67,8 @@ func (p *procfs) name(pid int, file string) unsafe.Pointer {
 }
 
 func (p *procfs) open(pid int, file string, flags int) (fd int, err error) {
-	r, _, errno := unix.Syscall6(unix.SYS_OPENAT, uintptr(p.root), uintptr(p.name(pid, file)), uintptr(flags|unix.O_CLOEXEC), 0, 0, 0)
+	r, _, errno := unix.Syscall6(unix.SYS_OPENAT,
+		uintptr(p.root), uintptr(p.name(pid, file)), uintptr(flags|unix.O_CLOEXEC), 0, 0, 0)
 	if errno != 0 {
 		return -1, errno
 	}
@@ -101,8 +102,8 @@ type stat struct {
 // forkedNoExec is PF_FORKNOEXEC of linux/sched.h.
 const forkedNoExec = 0x40
 
-// dead reports whether the process has died and was not reaped.
-func (s *stat) dead() bool { return s.state == 'Z' || s.state == 'X' || s.state == 'x' }
+// isDead reports whether the process has died and was not reaped.
+func (s *stat) isDead() bool { return s.state == 'Z' || s.state == 'X' || s.state == 'x' }
 
 var errStat = errors.New("/proc/PID/stat is malformed")
 
@@ -112,12 +113,14 @@ func (p *procfs) stat(pid int) (s stat, err error) {
 	if err != nil {
 		return s, err
 	}
+
 	// The name may hold anything, brackets and line breaks too.
 	end := bytes.LastIndexByte(b, ')')
 	if end < 0 || end+2 >= len(b) {
 		return s, errStat
 	}
 	b = b[end+2:]
+
 	const state, ppid, pgrp, flags, utime, stime, numThreads, starttime, rss = 0, 1, 2, 6, 11, 12, 17, 19, 21
 	field := 0
 	for ; field <= rss && len(b) > 0; field++ {
@@ -145,6 +148,7 @@ func (p *procfs) stat(pid int) (s stat, err error) {
 		}
 		b = b[min(end+1, len(b)):]
 	}
+
 	if field <= rss {
 		return s, errStat
 	}
@@ -187,6 +191,7 @@ func (p *procfs) descriptors(pid int) int {
 		return 0
 	}
 	defer unix.Close(fd)
+
 	n := -2 // . and ..
 	for {
 		b, err := p.entries(fd)
@@ -206,7 +211,8 @@ func (p *procfs) descriptors(pid int) int {
 // size returns the size of the directory fd, 0 where that is not known.
 func (p *procfs) size(pid int) int {
 	var st unix.Statx_t
-	_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(p.root), uintptr(p.name(pid, "fd")), 0, unix.STATX_SIZE, uintptr(unsafe.Pointer(&st)), 0)
+	_, _, errno := unix.Syscall6(unix.SYS_STATX,
+		uintptr(p.root), uintptr(p.name(pid, "fd")), 0, unix.STATX_SIZE, uintptr(unsafe.Pointer(&st)), 0)
 	if errno != 0 {
 		return 0
 	}
@@ -221,6 +227,7 @@ func (p *procfs) children(list []int, pid int) (all []int, ok bool) {
 		return list, false
 	}
 	defer unix.Close(fd)
+
 	p.threads = p.threads[:0]
 	for {
 		b, err := p.entries(fd)
@@ -235,6 +242,7 @@ func (p *procfs) children(list []int, pid int) (all []int, ok bool) {
 			}
 		}
 	}
+
 	for _, thread := range p.threads {
 		var err error
 		if list, err = p.childrenOf(list, pid, thread); err == nil {

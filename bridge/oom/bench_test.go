@@ -59,7 +59,7 @@ func BenchmarkLook(b *testing.B) {
 		w.Follow(pids[0])
 		g := w.alive[pids[0]].group
 		for i := range 499 {
-			w.groups[fmt.Sprint(i)] = &group{h: g.h, name: g.name, dir: g.dir, refs: 1}
+			w.cgroups.groups[fmt.Sprint(i)] = &group{h: g.h, name: g.name, dir: g.dir, refs: 1}
 		}
 		b.ReportAllocs()
 		for b.Loop() {

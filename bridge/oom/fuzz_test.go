@@ -22,7 +22,7 @@ func FuzzParse(f *testing.F) {
 		}
 		counter([]byte(counters), "oom_kill")
 		number([]byte(counters))
-		clean(cgroup)
+		cleanName(cgroup)
 		l := &kernelLog{named: map[int]victim{}}
 		l.record([]byte(rec), time.Time{})
 		for pid := range l.named {

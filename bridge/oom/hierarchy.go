@@ -29,6 +29,7 @@ func hierarchies(mountinfo []byte, machine bool) (list []hierarchy) {
 		if !ok || len(fields) < 5 || len(kind) < 3 {
 			continue
 		}
+
 		h := hierarchy{root: unescape(fields[3]), point: unescape(fields[4])}
 		h.whole = machine && h.root == "/"
 		options := strings.Split(kind[2], ",")
@@ -93,75 +94,6 @@ func (h *hierarchy) dir(name string) (dir string, ok bool) {
 		return "", false // outside of our namespace of cgroups
 	}
 	return path.Join(h.point, rest), true
-}
-
-// maxDepth bounds how far up cgroups are followed.
-const maxDepth = 64
-
-// find returns the group of a process, of which the caller holds one reference, or nil
-// where nothing can be known of it; there is false if there is no such process. mu is
-// held.
-func (w *Watch) find(pid int) (g *group, there bool) {
-	text, err := w.tree.read("proc/"+strconv.Itoa(pid)+"/cgroup", w.buf)
-	if err != nil {
-		return nil, false
-	}
-	name, v2, ok := memoryOf(text)
-	if !ok {
-		return nil, true
-	}
-	for i := range w.mounts {
-		h := &w.mounts[i]
-		if h.v2 != v2 {
-			continue
-		}
-		if _, ok := h.dir(name); ok {
-			return w.open(h, name, maxDepth, true), true
-		}
-	}
-	return nil, true
-}
-
-// open returns the group with a name, or the nearest one above it that has memory
-// counters: only that one is charged. The root of v2 has none, and is of use to those
-// that run in it only.
-func (w *Watch) open(h *hierarchy, name string, depth int, runs bool) *group {
-	for ; ; name, depth = path.Dir(name), depth-1 {
-		dir, ok := h.dir(name)
-		if !ok || depth <= 0 {
-			return nil
-		}
-		if g := w.groups[dir]; g != nil {
-			g.refs++
-			return g
-		}
-		counts := w.tree.exists(path.Join(dir, h.limitFile()))
-		if name != h.root && !counts {
-			continue
-		}
-		w.full = w.full || len(w.groups) >= maxGroups
-		if w.full || !counts && !(runs && h.v2 && h.whole && !h.local) {
-			return nil
-		}
-
-		g := &group{h: h, name: name, dir: dir, refs: 1, machine: !counts}
-		if name != h.root {
-			g.parent = w.open(h, path.Dir(name), depth-1, false)
-		}
-		w.groups[dir] = g
-		w.sample(g)
-		return g
-	}
-}
-
-// release gives a reference back.
-func (w *Watch) release(g *group) {
-	for ; g != nil; g = g.parent {
-		if g.refs--; g.refs > 0 {
-			return
-		}
-		delete(w.groups, g.dir)
-	}
 }
 
 func (h *hierarchy) limitFile() string {

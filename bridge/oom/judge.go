@@ -1,10 +1,6 @@
 package oom
 
-import (
-	"time"
-
-	"supernats/schema"
-)
+import "time"
 
 // Dead takes note that processes have died, best before they are reaped, and decides
 // for each that is followed whether memory ran out. A counter that is read now has
@@ -31,9 +27,10 @@ func (w *Watch) Dead(pids ...int) {
 	if len(groups) == 0 {
 		return
 	}
+
 	for g := range groups {
 		if rose {
-			w.sample(g)
+			w.cgroups.sample(g)
 		}
 	}
 	complete := w.readLog(kills, counts)
@@ -44,10 +41,11 @@ func (w *Watch) Dead(pids ...int) {
 		}
 		if complete {
 			g.raises, g.unclear = nil, nil // of whom, is known
-		} else if g.open(time.Now()) > 0 {
+		} else if g.unassigned(time.Now()) > 0 {
 			w.judgeCounted(g, dead)
 		}
 	}
+
 	for _, pid := range pids {
 		w.drop(pid)
 	}
@@ -71,6 +69,7 @@ func (w *Watch) judgeNamed(g *group, dead []int) (others []int) {
 	if w.log == nil {
 		return dead
 	}
+
 	now := time.Now()
 	for _, pid := range dead {
 		v, ok := w.log.named[pid]
@@ -79,49 +78,14 @@ func (w *Watch) judgeNamed(g *group, dead []int) (others []int) {
 			continue
 		}
 		delete(w.log.named, pid)
-		verdict := verdict{oom: w.place(g, v, now)}
+
+		verdict := verdict{oom: w.cgroups.namedPlace(g, v, now)}
 		if g != nil {
 			verdict.raise = g.claim(now)
 		}
-		w.keep(pid, verdict)
+		w.verdicts.keep(pid, verdict)
 	}
 	return others
-}
-
-// place says where memory ran out for a victim that the log names.
-func (w *Watch) place(g *group, v victim, now time.Time) *schema.OOM {
-	if v.machine {
-		return w.machine()
-	}
-	if v.cgroup != "" {
-		if at := w.byName(v.cgroup); at != nil && w.initial {
-			w.sizes(at)
-			return at.report()
-		}
-		return &schema.OOM{Cgroup: clean(v.cgroup)}
-	}
-	if g == nil {
-		return &schema.OOM{Cgroup: "/"}
-	}
-	return w.ranOut(g, now)
-}
-
-// byName returns a group to read the sizes of, or nil.
-func (w *Watch) byName(name string) *group {
-	for i := range w.mounts {
-		h := &w.mounts[i]
-		dir, ok := h.dir(name)
-		if !ok {
-			continue
-		}
-		if g := w.groups[dir]; g != nil {
-			return g
-		}
-		if g := (&group{h: h, name: name, dir: dir}); w.tree.exists(dir + "/" + h.limitFile()) {
-			return g
-		}
-	}
-	return nil
 }
 
 // judgeCounted decides by numbers: the dead of a group whose counter rose are victims if
@@ -136,21 +100,22 @@ func (w *Watch) judgeCounted(g *group, dead []int) {
 	if len(killed) == 0 {
 		return
 	}
+
 	// The counter is read again if it is too low: for those that are dying it rose before
 	// they were sent the signal.
 	fits := func(candidates int) bool {
-		if candidates > g.open(time.Now()) {
-			w.sample(g)
+		if candidates > g.unassigned(time.Now()) {
+			w.cgroups.sample(g)
 		}
-		return candidates <= g.open(time.Now())
+		return candidates <= g.unassigned(time.Now())
 	}
 	candidates := len(killed) + len(g.unclear)
-	certain := fits(candidates) && fits(candidates+w.dying(g, dead, g.open(time.Now())-candidates))
+	certain := fits(candidates) && fits(candidates+w.dying(g, dead, g.unassigned(time.Now())-candidates))
 
 	now := time.Now()
 	for _, pid := range killed {
 		if certain {
-			w.keep(pid, verdict{oom: w.ranOut(g, now), raise: g.claim(now)})
+			w.verdicts.keep(pid, verdict{oom: w.cgroups.countedPlace(g, now), raise: g.claim(now)})
 		} else {
 			g.unclear = append(g.unclear, now)
 			w.unclear++
@@ -167,13 +132,14 @@ func (w *Watch) dying(g *group, dead []int, room int) (n int) {
 	}
 	var others []int
 	for pid, p := range w.alive {
-		if p.group == g && !known[pid] && !p.gone() {
+		if p.group == g && !known[pid] && !p.isGone() {
 			others = append(others, pid)
 		}
 	}
 	if len(others) <= room {
 		return len(others)
 	}
+
 	for _, pid := range others {
 		if sent, gone := w.tree.pendingKill(pid, w.buf); sent || gone {
 			n++

@@ -18,10 +18,10 @@ const (
 	namedFor = 10 * time.Second
 )
 
-// kernelLog is /dev/kmsg: who may read it learns which process was killed. It counts
-// processes as the machine does, hence it is of no use in another pid namespace.
+// kernelLog is /dev/kmsg, which names the processes that were killed. It counts processes
+// as the machine does, hence it is of no use in another pid namespace.
 //
-// Nothing is read while the machine kills nobody: two descriptors take turns in being
+// Nothing is read while the machine kills no process: two descriptors take turns in being
 // moved to the end of the log. The one that was there before the counter was found
 // unchanged has skipped no victim, since the counter rises before the line is written.
 type kernelLog struct {
@@ -59,8 +59,10 @@ func openLog(t tree) *kernelLog {
 		return nil
 	}
 	open := func() (int, error) {
-		return syscall.Open(path.Join(string(t), "dev/kmsg"), syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+		const mode = syscall.O_RDONLY | syscall.O_NONBLOCK | syscall.O_CLOEXEC
+		return syscall.Open(path.Join(string(t), "dev/kmsg"), mode, 0)
 	}
+
 	fd, err := open()
 	if err != nil {
 		return nil
@@ -70,26 +72,31 @@ func openLog(t tree) *kernelLog {
 		_ = syscall.Close(fd)
 		return nil
 	}
+
 	l := &kernelLog{
-		read: syscall.Read, shut: syscall.Close, fd: fd, spare: spare, buf: make([]byte, 8<<10), named: map[int]victim{},
+		fd: fd, spare: spare, buf: make([]byte, 8<<10), named: map[int]victim{},
+		read: syscall.Read, shut: syscall.Close,
 		seek: func(fd int) error {
 			const end = 2 // SEEK_END
 			_, err := syscall.Seek(fd, 0, end)
 			return err
 		},
 	}
-	// A container may have /dev/null or a file there, which names nobody.
-	if l.seek(fd) != nil || !l.real() {
+	// A container may have /dev/null or a file there, which names no victim.
+	if l.seek(fd) != nil || !l.isLog() {
 		l.close()
 		return nil
 	}
 	return l
 }
 
-// real reports whether the end of the log is one: it has no more, and no end of file.
-func (l *kernelLog) real() bool {
+// isLog reports whether the end is that of a log: it has no more, and no end of file.
+func (l *kernelLog) isLog() bool {
 	_, err := l.read(l.fd, l.buf)
-	return err == nil && bytes.IndexByte(l.buf, ';') > 0 || errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EPIPE)
+	if err == nil {
+		return bytes.IndexByte(l.buf, ';') > 0
+	}
+	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EPIPE)
 }
 
 func (l *kernelLog) close() {
@@ -100,7 +107,7 @@ func (l *kernelLog) close() {
 // mark remembers the end of the log. Call it before the counter is read.
 func (l *kernelLog) mark() { _ = l.seek(l.spare) }
 
-// settle goes on from the mark: the counter was the same before and after it. All
+// settle continues from the mark: the counter was the same before and after it. All
 // victims must have been read by then.
 func (l *kernelLog) settle(kills uint64) {
 	l.fd, l.spare = l.spare, l.fd
@@ -123,6 +130,7 @@ func (l *kernelLog) drain(now time.Time) {
 		}
 		l.record(l.buf[:n], now)
 	}
+
 	for pid, v := range l.named {
 		if now.Sub(v.at) > namedFor {
 			delete(l.named, pid)
@@ -138,6 +146,7 @@ func (l *kernelLog) record(rec []byte, now time.Time) {
 	if n, err := strconv.ParseUint(string(priority), 10, 32); !ok || err != nil || n > 7 {
 		return
 	}
+
 	text, _, _ = bytes.Cut(text, []byte("\n"))
 	if pid, cgroup, ok := ranOutIn(text); ok {
 		l.pid, l.cgroup = pid, cgroup
@@ -165,6 +174,7 @@ func ranOutIn(text []byte) (pid int, cgroup string, ok bool) {
 	if !ok {
 		return 0, "", false
 	}
+
 	_, memcg, found := bytes.Cut(rest, []byte(",oom_memcg="))
 	if found {
 		// A name may hold anything, and ",task_memcg=" too; the end of the line is fixed.
@@ -172,6 +182,7 @@ func ranOutIn(text []byte) (pid int, cgroup string, ok bool) {
 			cgroup = string(memcg[:i])
 		}
 	}
+
 	// ",task=<name>,pid=<pid>,uid=<uid>"
 	i := bytes.LastIndex(rest, []byte(",pid="))
 	if i < 0 {
@@ -202,6 +213,7 @@ func killed(text []byte) (pid int, machine, ok bool) {
 	default:
 		return 0, false, false
 	}
+
 	digits, _, found := bytes.Cut(rest, []byte(" ("))
 	pid, err := strconv.Atoi(string(digits))
 	return pid, machine, found && err == nil && pid > 0

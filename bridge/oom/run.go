@@ -16,17 +16,18 @@ const (
 	// lostAfter is how many looks a process that is not there any more is kept for its
 	// death to be reported: some two hours.
 	lostAfter = 128
-	// settled is how long after its counter rose a victim has been sent its signal for
+	// settledAfter is how long after its counter rose a victim has been sent its signal for
 	// certain.
-	settled = 100 * time.Millisecond
+	settledAfter = 100 * time.Millisecond
 )
 
-// Run looks every now and then until ctx ends.
+// Run looks where processes are, and whether the machine has killed anyone, until ctx ends.
 func (w *Watch) Run(ctx context.Context) error {
-	look := time.Now().Add(lookEvery)
-	due := look
+	look := time.Now().Add(lookEvery) // the next Look
+	due := look                       // the next of those and of followMoves
 	timer := time.NewTimer(lookEvery)
 	defer timer.Stop()
+
 	for {
 		select {
 		case <-ctx.Done():
@@ -109,9 +110,10 @@ func (w *Watch) Look() {
 	if !quiet {
 		w.changed = time.Now()
 	}
+
 	named := w.lookLog(kills, quiet)
 	var due []*group
-	for _, g := range w.groups {
+	for _, g := range w.cgroups.groups {
 		if !quiet || len(g.raises) > 0 {
 			due = append(due, g)
 		}
@@ -120,7 +122,7 @@ func (w *Watch) Look() {
 
 	for _, g := range due { // each on its own: others wait for mu
 		w.mu.Lock()
-		w.sample(g)
+		w.cgroups.sample(g)
 		if named {
 			g.raises, g.unclear = nil, nil
 		}
@@ -148,19 +150,8 @@ func (w *Watch) lookLog(kills uint64, quiet bool) (complete bool) {
 // victim is a process that is not followed.
 func (w *Watch) dismiss(g *group) {
 	now := time.Now()
-	w.mu.Lock()
-	var pids []int
-	if g.open(now) > 0 && now.Sub(g.raises[0].at) >= settled {
-		for pid, p := range w.alive {
-			if p.group == g && !p.gone() {
-				pids = append(pids, pid)
-			}
-		}
-	} else {
-		now = time.Time{}
-	}
-	w.mu.Unlock()
-	if now.IsZero() {
+	pids, ok := w.suspects(g, now)
+	if !ok {
 		return
 	}
 
@@ -170,11 +161,29 @@ func (w *Watch) dismiss(g *group) {
 			return
 		}
 	}
+
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range g.raises {
-		if now.Sub(r.at) >= settled {
+		if now.Sub(r.at) >= settledAfter {
 			r.left = 0
 		}
 	}
+}
+
+// suspects returns the processes of a group that may be victims of its rises; ok is false
+// if it has none whose victim was sent its signal for certain.
+func (w *Watch) suspects(g *group, now time.Time) (pids []int, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if g.unassigned(now) == 0 || now.Sub(g.raises[0].at) < settledAfter {
+		return nil, false
+	}
+
+	for pid, p := range w.alive {
+		if p.group == g && !p.isGone() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, true
 }

@@ -21,7 +21,7 @@ func (w *Watch) Stats() Stats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return Stats{
-		Processes: len(w.alive), Groups: len(w.groups), Unfollowed: w.unfollowed,
+		Processes: len(w.alive), Groups: len(w.cgroups.groups), Unfollowed: w.unfollowed,
 		OutOfMemory: w.said, Unclear: w.unclear, Log: w.log != nil,
 	}
 }
@@ -31,13 +31,14 @@ func (w *Watch) Trouble() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 
-	g, _ := w.find(os.Getpid())
-	defer w.release(g)
+	g, _ := w.cgroups.find(os.Getpid())
+	defer w.cgroups.release(g)
 	switch {
 	case w.log != nil, g != nil && g.known:
 		return ""
 	case g != nil:
-		return "the counters of this cgroup do not say how many processes were killed for want of memory (Linux 4.13 is needed)"
+		return "the counters of this cgroup do not say how many processes were killed for want of memory " +
+			"(Linux 4.13 is needed)"
 	}
 	return "no cgroup with the memory controller is seen here, and /dev/kmsg cannot be read"
 }

@@ -26,11 +26,11 @@ func TestBounds(t *testing.T) {
 	if s := w.Stats(); s.Processes != 0 || s.Groups != 0 {
 		t.Errorf("%+v", s)
 	}
-	for i := range maxDead + 10 {
-		w.keep(i, verdict{})
+	for i := range maxVerdicts + 10 {
+		w.verdicts.keep(i, verdict{})
 	}
-	if len(w.dead) != maxDead || len(w.order) != maxDead {
-		t.Errorf("%d verdicts, %d in order", len(w.dead), len(w.order))
+	if len(w.verdicts.byPID) != maxVerdicts || len(w.verdicts.order) != maxVerdicts {
+		t.Errorf("%d verdicts, %d in order", len(w.verdicts.byPID), len(w.verdicts.order))
 	}
 	for i := range maxProcesses + 10 {
 		w.alive[1000+i] = &process{}
@@ -44,7 +44,7 @@ func TestBounds(t *testing.T) {
 	}
 	clear(w.alive)
 	for i := range maxGroups {
-		w.groups[fmt.Sprint(i)] = &group{}
+		w.cgroups.groups[fmt.Sprint(i)] = &group{}
 	}
 	f.process(7, "0::/app")
 	w.Follow(7)

@@ -11,7 +11,7 @@
 //	Dead      the counter again, before supervisord reaps the process: the verdict
 //	Died      the verdict is handed out, if the signal was SIGKILL
 //
-// What is said is true or it is not said. A counter that has risen does not name the
+// What is reported is certain; what is not certain is not reported. A counter that has risen does not name the
 // victim, which may be a child of a program as well. /dev/kmsg names it: where that may
 // be read, it decides. Where not,
 //
@@ -19,7 +19,7 @@
 //   - if more processes of the cgroup have died by SIGKILL, or are about to, than the
 //     counter rose by, it means no for each of them;
 //   - a rise of which none of those that are followed seems to die within 500 ms was
-//     somebody else's.
+//     that of another process.
 //
 // What is left: a program that is killed by hand within half a second after one of its
 // children ran out of memory, where the kernel's log is closed, is taken for the victim.
@@ -39,8 +39,8 @@ import (
 const (
 	maxProcesses = 64 << 10
 	maxGroups    = 4 << 10
-	// maxDead bounds the verdicts that nobody has asked for yet; the oldest go first.
-	maxDead = 16 << 10
+	// bufSize is what the files are first read into, in bytes; it grows up to maxFile.
+	bufSize = 16 << 10
 )
 
 // process is one that is followed.
@@ -53,37 +53,20 @@ type process struct {
 	lost int
 }
 
-// gone reports whether it has been away for a while: its death is not reported to us.
-func (p *process) gone() bool { return p.lost > 1 }
-
-// verdict is what is known of a dead process.
-type verdict struct {
-	number uint64 // its place in order
-	oom    *schema.OOM
-	raise  *raise // what it was assigned, to be given back
-}
-
-// place is a verdict in the order in which they came.
-type place struct {
-	pid    int
-	number uint64
-}
+// isGone reports whether it has been away for a while: its death is not reported to us.
+func (p *process) isGone() bool { return p.lost > 1 }
 
 // Watch follows processes. Its methods may be called from several goroutines; none of
 // them waits for anything but small files of the kernel.
 type Watch struct {
-	tree   tree
-	mounts []hierarchy
-	// initial is set if cgroups are named here as in the kernel's log.
-	initial bool
+	tree tree
 
-	mu     sync.Mutex
-	buf    []byte
-	alive  map[int]*process
-	groups map[string]*group // by directory
-	dead   map[int]verdict
-	order  []place
-	number uint64
+	// mu guards what is below it.
+	mu       sync.Mutex
+	buf      []byte // for files that are read
+	alive    map[int]*process
+	cgroups  cgroups
+	verdicts verdicts
 
 	log *kernelLog // nil where it cannot be read
 	// kills is the counter of the machine, if counts is set, and changed when it last
@@ -92,36 +75,33 @@ type Watch struct {
 	counts  bool
 	changed time.Time
 
-	// said, unclear and unfollowed are of Stats; full is set while there are too many
-	// groups.
+	// said, unclear and unfollowed are of Stats.
 	said, unclear, unfollowed uint64
-	full                      bool
 
 	fresh chan struct{} // holds a value if processes are followed that Run has not seen
 }
 
 // New makes a Watch of the machine whose /proc, /sys and /dev are below root, which is
-// "/" but in tests.
+// "/" but in tests. The caller closes it.
 func New(root string) *Watch {
 	w := &Watch{
-		tree: tree(root), buf: make([]byte, 0, 16<<10),
-		alive: map[int]*process{}, groups: map[string]*group{}, dead: map[int]verdict{},
+		tree: tree(root), buf: make([]byte, 0, bufSize), alive: map[int]*process{},
+		cgroups: newCgroups(tree(root)), verdicts: verdicts{byPID: map[int]verdict{}},
 		fresh: make(chan struct{}, 1),
 	}
-	w.initial = w.tree.inside("cgroup", initialCgroups)
-	if text, err := w.tree.read("proc/self/mountinfo", nil); err == nil {
-		w.mounts = hierarchies(text, w.initial)
-	}
+
+	// The end of the log is marked before the counter is read, see kernelLog.
 	if w.log = openLog(w.tree); w.log != nil {
 		w.log.mark()
 	}
-	if w.kills, w.counts = w.tree.kills(w.buf); w.log != nil {
+	w.kills, w.counts = w.tree.kills(w.buf)
+	if w.log != nil {
 		w.log.settle(w.kills)
 	}
 	return w
 }
 
-// Close gives back what is open.
+// Close closes the kernel's log.
 func (w *Watch) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -137,7 +117,6 @@ func (w *Watch) Close() {
 func (w *Watch) Follow(pid int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	if p := w.alive[pid]; p != nil {
 		w.move(pid, p)
 		return
@@ -146,15 +125,16 @@ func (w *Watch) Follow(pid int) {
 		w.unfollowed++
 		return
 	}
-	w.full = false
-	g, _ := w.find(pid)
-	if w.full {
+
+	g, _ := w.cgroups.find(pid)
+	if w.cgroups.full {
 		w.unfollowed++
 	}
-	if w.stale(g, pid) {
-		w.release(g)
+	if w.isStale(g, pid) {
+		w.cgroups.release(g)
 		g = nil
 	}
+
 	w.alive[pid] = &process{group: g, next: time.Now().Add(firstLook), wait: firstLook}
 	select {
 	case w.fresh <- struct{}{}:
@@ -164,24 +144,25 @@ func (w *Watch) Follow(pid int) {
 
 // move looks up the cgroup of a process again. One that cannot be read is kept.
 func (w *Watch) move(pid int, p *process) {
-	g, there := w.find(pid)
+	g, there := w.cgroups.find(pid)
 	if p.lost++; there {
 		p.lost = 0
 	}
 	if g == nil {
 		return
 	}
-	if g == p.group || w.stale(g, pid) {
-		w.release(g)
+
+	if g == p.group || w.isStale(g, pid) {
+		w.cgroups.release(g)
 		return
 	}
-	w.release(p.group)
+	w.cgroups.release(p.group)
 	p.group = g
 }
 
-// stale reports whether a process is dead and only therefore in the root: v1 puts all
+// isStale reports whether a process is dead and only therefore in the root: v1 puts all
 // that exit there (proc_cgroup_show of kernel/cgroup/cgroup.c).
-func (w *Watch) stale(g *group, pid int) bool {
+func (w *Watch) isStale(g *group, pid int) bool {
 	return g != nil && !g.h.v2 && g.name == "/" && w.tree.exiting(pid, w.buf)
 }
 
@@ -189,10 +170,8 @@ func (w *Watch) stale(g *group, pid int) bool {
 func (w *Watch) Forget(pid int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-
 	w.drop(pid)
-	if v, ok := w.dead[pid]; ok {
-		delete(w.dead, pid)
+	if v, ok := w.verdicts.take(pid); ok {
 		v.giveBack()
 	}
 }
@@ -200,24 +179,16 @@ func (w *Watch) Forget(pid int) {
 func (w *Watch) drop(pid int) {
 	if p := w.alive[pid]; p != nil {
 		delete(w.alive, pid)
-		w.release(p.group)
-	}
-}
-
-// giveBack takes a verdict back: the process died of something else.
-func (v verdict) giveBack() {
-	if v.raise != nil {
-		v.raise.left++
+		w.cgroups.release(p.group)
 	}
 }
 
 // Died says where memory ran out if that is what a process died of, once; nil if not,
-// or where that is not certain. Call it when nobody had asked for a stop of the process;
-// otherwise Forget.
+// or where that is not certain. Call it if the process was not asked to stop; otherwise call
+// Forget.
 func (w *Watch) Died(pid int, signal syscall.Signal) *schema.OOM {
 	w.mu.Lock()
-	v, judged := w.dead[pid]
-	delete(w.dead, pid)
+	v, judged := w.verdicts.take(pid)
 	followed := w.alive[pid] != nil
 	w.mu.Unlock()
 
@@ -238,22 +209,7 @@ func (w *Watch) Died(pid int, signal syscall.Signal) *schema.OOM {
 	case !followed:
 		return nil
 	}
+
 	w.Dead(pid)
 	return w.Died(pid, signal)
-}
-
-// keep stores a verdict until Died asks for it.
-func (w *Watch) keep(pid int, v verdict) {
-	w.number++
-	v.number = w.number
-	w.dead[pid] = v
-	w.order = append(w.order, place{pid, v.number})
-	if len(w.order) <= maxDead {
-		return
-	}
-	oldest := w.order[0]
-	w.order = w.order[1:]
-	if w.dead[oldest.pid].number == oldest.number {
-		delete(w.dead, oldest.pid)
-	}
 }

@@ -209,7 +209,7 @@ func TestRun(t *testing.T) {
 		f.kills(2)
 		time.Sleep(lookEvery)
 		w.mu.Lock()
-		if n := w.alive[2].group.open(time.Now()); n != 1 {
+		if n := w.alive[2].group.unassigned(time.Now()); n != 1 {
 			t.Errorf("%d killed are seen", n)
 		}
 		w.mu.Unlock()
@@ -225,7 +225,7 @@ func TestClean(t *testing.T) {
 		"/a\xffb":                 "/a\uFFFDb",
 		fmt.Sprintf("/%0600d", 1): "…" + fmt.Sprintf("%0512d", 1),
 	} {
-		if got := clean(name); got != want {
+		if got := cleanName(name); got != want {
 			t.Errorf("%q is %q", name, got)
 		}
 	}

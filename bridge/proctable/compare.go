@@ -22,7 +22,6 @@ func (t *Table) Compare(processes []schema.SnapshotProcess, seesStarts, seesExit
 		return nil
 	}
 
-	loss := &schema.Loss{Boot: t.boot, Pool: t.pool, Cause: schema.LossNotListening, Events: map[string]int{}}
 	now := make(map[schema.ProcessName]schema.SnapshotProcess, len(processes))
 	for _, p := range processes {
 		now[schema.ProcessName{Group: p.Group, Process: p.Process}] = p
@@ -32,6 +31,8 @@ func (t *Table) Compare(processes []schema.SnapshotProcess, seesStarts, seesExit
 			now[k] = schema.SnapshotProcess{Group: k.Group, Process: k.Process, State: "STOPPED"} // removed
 		}
 	}
+
+	loss := &schema.Loss{Boot: t.boot, Pool: t.pool, Cause: schema.LossNotListening, Events: map[string]int{}}
 	for k, p := range now {
 		if k.Group == t.pool || k.Group == t.before {
 			continue // the bridge itself, whose records say more
@@ -47,8 +48,10 @@ func (t *Table) Compare(processes []schema.SnapshotProcess, seesStarts, seesExit
 		if starts+exits == 0 {
 			continue
 		}
+
 		loss.Count += uint64(starts + exits)
-		loss.Processes = append(loss.Processes, schema.LossProcess{Group: k.Group, Process: k.Process, Starts: starts, Exits: exits})
+		of := schema.LossProcess{Group: k.Group, Process: k.Process, Starts: starts, Exits: exits}
+		loss.Processes = append(loss.Processes, of)
 		if starts > 0 {
 			loss.Events[processState+"STARTING"] += starts
 		}

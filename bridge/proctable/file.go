@@ -40,6 +40,7 @@ func (t *Table) Save(dir string) error {
 		t.mu.Unlock()
 		return nil
 	}
+
 	name := filepath.Join(dir, fileName)
 	if !t.known {
 		t.dirty = false
@@ -49,7 +50,9 @@ func (t *Table) Save(dir string) error {
 		}
 		return nil
 	}
-	f := file{Boot: t.boot, Pool: t.pool, Serial: t.serial, PoolSerial: t.poolSerial, Rows: make([]kept, 0, len(t.rows))}
+
+	f := file{Boot: t.boot, Pool: t.pool, Serial: t.serial, PoolSerial: t.poolSerial}
+	f.Rows = make([]kept, 0, len(t.rows))
 	for k, r := range t.rows {
 		f.Rows = append(f.Rows, kept{k.Group, k.Process, r})
 	}
@@ -77,9 +80,10 @@ func (t *Table) Load(dir string) {
 	if err != nil || json.Unmarshal(b, &f) != nil || f.Boot == "" {
 		return
 	}
+
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.begin(f.Boot)
+	t.beginBoot(f.Boot)
 	t.known, t.placed, t.dirty = true, true, false
 	t.pool, t.serial, t.poolSerial, t.saved = f.Pool, f.Serial, f.PoolSerial, f.PoolSerial
 	t.rows = make(map[schema.ProcessName]row, len(f.Rows))

@@ -3,7 +3,7 @@
 // of the bridge.
 //
 // When a section is removed and added again (supervisorctl update, after an edit),
-// its pool is a new one: what happened in between was offered to nobody, and no gap
+// its pool is a new one: what happened in between was offered to no listener, and no gap
 // in a serial shows it. But the pids and times of two tables do: a process that runs
 // with another pid has ended and was started.
 //
@@ -12,15 +12,15 @@
 //	                              └────?────┘
 //	   what the first table, corrected by the events of the first pool, says of a
 //	   process, and what the first event of the next pool, or the second table where
-//	   there was none, says of it: the difference was reported by nobody
+//	   there was none, says of it: no event has reported the difference
 //
 // While the pool lives nothing is compared: its buffer survives a stop, a start and
 // a kill -9 of the listener, and every event arrives. A reload ends all pools and
-// all processes, which is no loss of ours: SUPERVISOR_STATE_CHANGE_RUNNING follows
+// all processes, which is not a loss: SUPERVISOR_STATE_CHANGE_RUNNING follows
 // it. What is found is a lower bound, never too much.
 //
-// Memory is some 200 bytes for each process, and again for those that changed while
-// a comparison is due.
+// No method waits for anything but a mutex. Memory is some 200 bytes for each process, and
+// again for those that changed while a comparison is due.
 package proctable
 
 import (
@@ -44,7 +44,7 @@ type Event struct {
 }
 
 // row is what is known of a process. PID is 0 while it does not run, and unknownPID
-// if it does but nobody has said under which one.
+// if it does but no event has said under which one.
 type row struct {
 	PID   int   `json:"pid,omitempty"`
 	Start int64 `json:"start,omitempty"`
@@ -65,7 +65,7 @@ type change struct {
 type Table struct {
 	mu   sync.Mutex
 	boot string
-	// known says that rows are right: there was a table, and no event is missing since.
+	// known means that rows are right: there was a table, and no event is missing since.
 	known bool
 	rows  map[schema.ProcessName]row
 	// The last event that rows and changes hold.
@@ -78,8 +78,8 @@ type Table struct {
 	// pool on.
 	changes map[schema.ProcessName]change
 	before  string // the pool before
-	// asked says that supervisord is being asked for its table; since are the events
-	// that came meanwhile.
+	// asked means that supervisord is being asked for its table; since are the events that
+	// came meanwhile.
 	asked bool
 	since []Event
 
@@ -90,8 +90,8 @@ type Table struct {
 // maxSince bounds the events that are kept while supervisord answers.
 const maxSince = 4096
 
-// begin says which life of supervisord events and tables are of from now on.
-func (t *Table) begin(boot string) {
+// beginBoot begins with a life of supervisord, if it is another one than before.
+func (t *Table) beginBoot(boot string) {
 	if t.boot == boot {
 		return
 	}
@@ -105,7 +105,7 @@ func (t *Table) begin(boot string) {
 func (t *Table) Event(e Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.begin(e.Boot)
+	t.beginBoot(e.Boot)
 	if t.placed && e.Serial <= t.serial {
 		return // offered again, or known from the file
 	}
@@ -146,6 +146,7 @@ func (t *Table) apply(e Event) {
 	if !t.known {
 		return
 	}
+
 	r := t.rows[k]
 	switch strings.TrimPrefix(e.Name, processState) {
 	case "STARTING":
@@ -162,6 +163,7 @@ func (t *Table) apply(e Event) {
 	default:
 		return
 	}
+
 	if r != t.rows[k] {
 		t.rows[k], t.dirty = r, true
 	}
@@ -183,7 +185,7 @@ func stateBefore(name string, pid int) change {
 	return change{ran: true, pid: pid}
 }
 
-// Ask says that supervisord is asked for its table, which Answer is then given.
+// Ask notes that supervisord is asked for its table, which Answer is then given.
 func (t *Table) Ask() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -22,6 +22,7 @@ func clean(body []byte) (_ []byte, added int) {
 		out = append(append(out, body[done:from]...), by...)
 		done = to
 	}
+
 	for i := 0; i < len(body); {
 		b := body[i]
 		switch {
@@ -54,6 +55,7 @@ func clean(body []byte) (_ []byte, added int) {
 			i += n
 		}
 	}
+
 	if out == nil {
 		return body, 0
 	}
@@ -71,6 +73,7 @@ func reference(b []byte) (n int, ok bool) {
 	if end < 0 {
 		return 0, false
 	}
+
 	digits, base := b[2:end], 10
 	if len(digits) > 0 && digits[0] == 'x' {
 		digits, base = digits[1:], 16

@@ -14,17 +14,18 @@ func (c *Client) PID(ctx context.Context) (int, error) {
 	return int(integer(value)), err
 }
 
-// Stopping reports whether supervisord goes down or reloads its configuration.
+// Stopping reports whether supervisord is shutting down or reloading its configuration.
 // From then on it answers every call with a fault (rpcinterface.py _update).
 func (c *Client) Stopping(ctx context.Context) (bool, error) {
 	value, _, err := c.call(ctx, "supervisor.getState")
 	var fault *Fault
-	if errors.As(err, &fault) && fault.Code == FaultShutdownState {
+	if errors.As(err, &fault) && fault.ShuttingDown() {
 		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
+
 	state, _ := value.(map[string]any)
 	name := strings.ToUpper(text(state["statename"]))
 	if name == "" {
@@ -33,8 +34,8 @@ func (c *Client) Stopping(ctx context.Context) (bool, error) {
 	return name == "SHUTDOWN" || name == "RESTARTING", nil
 }
 
-// StartStopped starts a process that does not run, and waits for nothing. One that
-// supervisord does not have, or a supervisord that goes down, is no error.
+// StartStopped starts a process that does not run, without waiting for it. It is not an
+// error if supervisord does not have the process, or is shutting down.
 func (c *Client) StartStopped(ctx context.Context, group, name string) error {
 	value, _, err := c.call(ctx, "supervisor.getProcessInfo", group+":"+name)
 	if err == nil {
@@ -45,8 +46,9 @@ func (c *Client) StartStopped(ctx context.Context, group, name string) error {
 		_, _, err = c.call(ctx, "supervisor.startProcess", group+":"+name, false)
 	}
 
+	harmless := []int{FaultBadName, FaultAlreadyStarted, FaultShutdownState}
 	var fault *Fault
-	if errors.As(err, &fault) && slices.Contains([]int{FaultBadName, FaultAlreadyStarted, FaultShutdownState}, fault.Code) {
+	if errors.As(err, &fault) && slices.Contains(harmless, fault.Code) {
 		return nil
 	}
 	return err

@@ -2,7 +2,6 @@ package supervisord
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -12,8 +11,8 @@ import (
 const getAllProcessInfo = "supervisor.getAllProcessInfo"
 
 // Snapshot reads the process table, and supervisord's own pid. Host, Boot,
-// Serial and Reason are the caller's to fill. Once supervisord was told to stop
-// it answers with a *Fault of FaultShutdownState only.
+// Serial and Reason are the caller's to fill. Once supervisord is asked to stop it answers
+// with a *Fault of FaultShutdownState only.
 func (c *Client) Snapshot(ctx context.Context) (snap *schema.Snapshot, pid int, err error) {
 	answers, err := c.ask(ctx,
 		question{method: getAllProcessInfo},
@@ -25,6 +24,7 @@ func (c *Client) Snapshot(ctx context.Context) (snap *schema.Snapshot, pid int, 
 	if err != nil {
 		return nil, 0, err
 	}
+
 	// The others are left empty where a port of supervisord has no such method.
 	if err := answers[0].err; err != nil {
 		return nil, 0, fmt.Errorf("read process table at %s: %w", c.name, err)
@@ -33,6 +33,7 @@ func (c *Client) Snapshot(ctx context.Context) (snap *schema.Snapshot, pid int, 
 	if err != nil {
 		return nil, 0, err
 	}
+
 	state, _ := answers[1].value.(map[string]any)
 	snap = &schema.Snapshot{
 		Server:            text(answers[3].value),
@@ -58,6 +59,7 @@ func (c *Client) processes(value any) ([]schema.SnapshotProcess, error) {
 	if !ok && value != nil {
 		return nil, fmt.Errorf("read process table at %s: %w: want an array, got %T", c.name, ErrNotXMLRPC, value)
 	}
+
 	all := make([]schema.SnapshotProcess, 0, len(rows))
 	for _, r := range rows {
 		if row, ok := r.(map[string]any); ok && text(row["name"]) != "" {
@@ -85,6 +87,7 @@ func process(row map[string]any) schema.SnapshotProcess {
 	if p.Group == "" {
 		p.Group = p.Process
 	}
+
 	switch p.State {
 	case "STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL":
 	default:
@@ -99,47 +102,4 @@ func supervisorState(name string) string {
 		return name
 	}
 	return "RUNNING" // it answered
-}
-
-// ask puts several questions in one request, or one after the other where there
-// is no system.multicall: the Go port answers HTTP 400 to it. An answer that is
-// missing is an error of that answer.
-func (c *Client) ask(ctx context.Context, questions ...question) ([]answer, error) {
-	answers, _, err := c.askCounting(ctx, questions...)
-	return answers, err
-}
-
-// askCounting also returns by how many bytes cleaning has made the answers longer.
-func (c *Client) askCounting(ctx context.Context, questions ...question) (_ []answer, added int, _ error) {
-	if !c.noMulticall.Load() {
-		answers, added, err := c.multicall(ctx, questions...)
-		var fault *Fault
-		var status *StatusError
-		if err == nil || !errors.As(err, &fault) && !errors.As(err, &status) {
-			return answers, added, err
-		}
-		if fault != nil && fault.Code == FaultShutdownState {
-			return nil, 0, err
-		}
-	}
-
-	answers := make([]answer, len(questions))
-	answered := false
-	for i, q := range questions {
-		var fault *Fault
-		var status *StatusError
-		value, more, err := c.call(ctx, q.method, q.args...)
-		answers[i] = answer{value, err}
-		added += more
-		switch {
-		case err == nil:
-			answered = true
-		case !errors.As(err, &fault) && !errors.As(err, &status):
-			return nil, 0, err
-		}
-	}
-	if answered {
-		c.noMulticall.Store(true)
-	}
-	return answers, added, nil
 }

@@ -19,8 +19,10 @@ var errURL = errors.New("server URL is malformed: want unix:///path/to.sock or h
 
 func parseURL(s string) (address, error) {
 	if s == "" {
-		return address{}, errors.New("server URL is empty: supervisord sets SUPERVISOR_SERVER_URL if it has a [unix_http_server] or [inet_http_server] section")
+		return address{}, errors.New("server URL is empty: supervisord sets SUPERVISOR_SERVER_URL if it has a " +
+			"[unix_http_server] or [inet_http_server] section")
 	}
+
 	// As supervisord does it: the rest is the path as it stands, nothing is
 	// unescaped (xmlrpc.py SupervisorTransport).
 	if path, ok := strings.CutPrefix(s, "unix://"); ok {
@@ -29,8 +31,10 @@ func parseURL(s string) (address, error) {
 		}
 		return address{socket: path, url: "http://localhost/RPC2", name: s}, nil
 	}
+
 	u, err := url.Parse(s)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" ||
+		u.RawQuery != "" || u.Fragment != "" {
 		return address{}, errURL
 	}
 	a := address{}
@@ -39,6 +43,7 @@ func parseURL(s string) (address, error) {
 		a.password, _ = u.User.Password()
 		u.User = nil
 	}
+
 	// At any other path supervisord shows its web page.
 	if u.Path = strings.TrimRight(u.Path, "/"); !strings.HasSuffix(u.Path, "/RPC2") {
 		u.Path += "/RPC2"

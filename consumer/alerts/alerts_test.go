@@ -160,7 +160,7 @@ func TestIncident(t *testing.T) {
 			e := &schema.Event{Event: schema.ProcessStateExited, Expected: p(false), Host: "web1", Boot: "b", Serial: 5, Group: "api", Process: "api_00"}
 			ce := e.Envelope(w.at)
 			w.events[m.Seq] = alerts.EventOf(m, ce)
-			w.Event(m, ce, w.horizon)
+			w.applyEvent(m, ce, w.horizon)
 			w.state(m, "web1", "api", "api_00", "RUNNING", nil) // counted only
 			w.take()
 			w.pass(time.Hour)
@@ -173,7 +173,7 @@ func TestIncident(t *testing.T) {
 			m := w.meta(time.Second)
 			e := &schema.Event{Event: schema.ProcessStateExited, Expected: p(false), Host: "web1", Boot: "4f0c6d1e2a90b7c3", Serial: 5, Group: "api", Process: "api_00"}
 			w.events[m.Seq] = alerts.EventOf(m, e.Envelope(w.at))
-			w.Event(m, e.Envelope(w.at), w.horizon)
+			w.applyEvent(m, e.Envelope(w.at), w.horizon)
 			w.take()
 			w.pass(time.Hour)
 		}, []string{

@@ -42,7 +42,7 @@ func BenchmarkEvent(b *testing.B) {
 			for b.Loop() {
 				m.Seq++
 				m.Stored = m.Stored.Add(10 * time.Microsecond)
-				g.Event(m, ce, time.Time{})
+				g.Apply(alerts.Message{Meta: m, Host: ce.Data.Host, Event: ce})
 				g.Take()
 			}
 		})
@@ -60,7 +60,7 @@ func BenchmarkProcess(b *testing.B) {
 	for b.Loop() {
 		m.Seq++
 		m.Stored = m.Stored.Add(10 * time.Microsecond)
-		g.Process(m, states[m.Seq%2])
+		g.Apply(alerts.Message{Meta: m, Host: "web1", Processes: states[m.Seq%2 : m.Seq%2+1]})
 	}
 }
 
@@ -79,8 +79,9 @@ func BenchmarkStorm(b *testing.B) {
 			ce.Data.Process, ce.Data.Serial = fmt.Sprint("api_", i), uint64(i)
 			ce.ID = ce.Data.ID()
 			m := alerts.Meta{Seq: uint64(i + 1), Stored: t0}
-			g.Event(m, ce, time.Time{})
-			g.Process(m, &schema.ProcessRecord{Host: "web1", Group: "api", Process: ce.Data.Process, State: "EXITED"})
+			g.Apply(alerts.Message{Meta: m, Host: ce.Data.Host, Event: ce})
+			exited := &schema.ProcessRecord{Host: "web1", Group: "api", Process: ce.Data.Process, State: "EXITED"}
+			g.Apply(alerts.Message{Meta: m, Host: "web1", Processes: []*schema.ProcessRecord{exited}})
 			g.Take()
 		}
 		g.Changed()

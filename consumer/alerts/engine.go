@@ -1,288 +1,251 @@
-// Package rules decides which events, states and silences are alerts, and when
-// people are told what of them. It is a machine over the messages of the stream
-// SUPERVISOR in their order and the times at which the stream stored them: the
-// time is handed in, nothing is read, sent or logged, so the same stream makes
-// the same notifications with the same ids, live, after a kill -9, on another
-// replica and in a back-test.
+// Package alerts is the life of the alerts: it decides what is an alert of the messages of
+// the stream SUPERVISOR, in their order and at the times at which the stream stored them,
+// and when people are notified of what. Time is handed in; nothing is read, sent or
+// logged. So the same stream makes the same notifications with the same ids: live, after a
+// kill -9, on another replica and in a back-test.
 //
-// One incident is open for each rule and process (or what group_by says). The
-// first match is told at once or after group_wait, what matches while it is open
-// is counted and listed in updates, and it closes when everything that matched has
-// recovered. What matches soon after that opens it again, and an alert that is reported
-// again and again is reported ever less often: see recur.go. A silence or the alert of an
-// inhibiting rule holds notifications back.
+// One incident is open for each rule and process, or what group_by says. Here it is decided
+// what matches and what has recovered: events (engine.go), states of processes
+// (processes.go), quorums of groups (quorum.go), silent hosts (hosts.go), what hosts say of
+// themselves (hostrecord.go). The incidents lead their lives in package incident.
 //
-// Under pressure nothing blocks and nothing is dropped but logs. An engine takes
-// some 300 bytes for each process that is known and for each host, 2 KiB for each
-// incident, and 500 bytes for each event that is not told yet, without its logs:
-// 100,000 incidents at once are some 200 MB (BenchmarkStorm). Logs are bounded
-// three times: an event keeps at most 16 KiB of them, an incident 256 KiB, those of its
-// first and of its last events, and all incidents together 64 MiB, beyond which events
-// are listed without. An incident with 500 untold events is told at once, but one about
-// a single process that was told before keeps 2,000 and counts those between the first
-// and the last half; with 100,000 untold events in all none waits for longer than
-// group_interval. Held back by a silence it keeps 10,000, then it forgets them, and they
-// stay counted as muted; held back by an inhibiting rule it is reported at 10,000. It names
-// some 7,000 processes that keep it open. One host has at most 10,000 incidents at a time:
-// what matches beyond is reported together, see room.go. Closed alerts are kept an hour;
-// what was notified waits for Take, so the caller bounds it by the number of messages
-// between two calls.
-//
-// An Engine is not safe for concurrent use.
+// Under pressure nothing blocks. An engine takes some 300 bytes for each process that is
+// known and for each host; what incidents take is bounded in package incident. What was
+// notified waits for Take, so the caller bounds it by the number of messages between two
+// calls.
 package alerts
 
 import (
 	"time"
 
+	"supernats/consumer/alerts/backlog"
+	"supernats/consumer/alerts/clock"
+	"supernats/consumer/alerts/incident"
+	"supernats/consumer/alerts/member"
 	"supernats/consumer/rules"
-
 	"supernats/schema"
 )
 
-// Meta says of a message of the stream which it is.
-type Meta struct {
-	// Seq is its sequence and Stored when the stream stored it.
-	Seq    uint64
-	Stored time.Time
-	// Shift is what was added to the times of the message because its host's clock is
-	// wrong.
-	Shift time.Duration
-}
+// AnnotationReason is the annotation that says why a host is silent, or why an alert has
+// ended although nothing has recovered, where that is known.
+const AnnotationReason = backlog.Reason
 
-// Notification is one to be published.
-type Notification struct {
-	// ID is the same whenever the same messages are read. Type is one of schema's
-	// TypeAlert… constants.
-	ID, Type string
-	// At is when it was made, in the stream's time, and Seq the sequence of the
-	// last event that matched, 0 if no event did.
-	At    time.Time
-	Seq   uint64
-	Alert *schema.Notification
-}
-
-// Engine is the machine. Its inputs are Event, Process, Seen, Bridge, Loss, Host,
-// Advance and SetMutes; its outputs Take and Changed.
+// Engine makes notifications and records of messages: Apply takes a message, Advance the
+// time while there is none, SetMutes the silences; Take and Changed return what came of
+// it. Restore comes first, if at all. It is not safe for concurrent use.
 type Engine struct {
-	set *rules.Set
-	// clock is up to when timers have fired, last when the last message was
-	// stored, horizon before when things are too old to be told.
-	clock, last, horizon time.Time
-	// trusted is when hosts began to be seen as often as they send.
-	trusted time.Time
-	// seq is that of the last message read, read when it was stored; flushed are
-	// the two at the last Changed.
-	seq     uint64
-	read    time.Time
-	flushed mark
-	// floor is the last message that all records had seen when they were stored:
-	// up to it only the states of processes and hosts are followed.
-	floor mark
-	// restored are the states as they were stored, until all are of one time;
-	// resumed is when the last message was stored that does not come again.
-	restored map[name]schema.ProcessRecord
-	resumed  time.Time
-	catching bool // in catchUp
-
-	procs     map[name]*proc
-	hosts     map[string]*host
-	pools     map[rules.Key]*pool
-	incidents map[rules.Key]*incident
-	// perHost is how many incidents there are of each host, room what the record of one may
-	// take in bytes: see room.go.
-	perHost map[string]int
-	room    int
-	timers  timers
-	// held are the incidents by host that something holds back, firing how many
-	// alerts of an inhibiting rule fire for a host.
-	held   map[string]map[*incident]struct{}
-	firing map[firing]int
-	mutes  []mute
-
-	cond    rules.Evaluator
-	changed []*incident
-	parting []*incident // closed, and kept until that is stored
-	deleted []rules.Key // of records without an incident
-	orphans []string    // keys of records without a rule
-	notes   []Notification
-	logs    int // bytes of logs in events that are not told yet
-	untold  int // how many those are
-	stats   []RuleStats
-	lost    uint64 // see LostUpTo
-}
-
-type firing struct {
-	rule *rules.Rule
-	host string
-}
-
-// mark is a message that was seen.
-type mark struct {
-	seq uint64
-	at  time.Time
-}
-
-// covers reports whether a message came before or is the one. A message of a
-// later time with a lower sequence is one of a stream that was made anew.
-func (k mark) covers(m Meta) bool { return m.Seq <= k.seq && !m.Stored.After(k.at) }
-
-func (k *mark) raise(seq uint64, at time.Time) {
-	k.seq = max(k.seq, seq)
-	if at.After(k.at) {
-		k.at = at
-	}
+	set       *rules.Set
+	evaluator rules.Evaluator
+	book      *incident.Book
+	processes *processes
+	hosts     *hosts
+	restored  restored
+	// last is when the last message was stored.
+	last time.Time
 }
 
 // New returns an engine that has seen nothing.
-func New(s *rules.Set) *Engine {
-	g := &Engine{
-		set: s, procs: map[name]*proc{}, hosts: map[string]*host{}, pools: map[rules.Key]*pool{}, incidents: map[rules.Key]*incident{},
-		perHost: map[string]int{}, room: defaultRoom, held: map[string]map[*incident]struct{}{}, firing: map[firing]int{}, stats: make([]RuleStats, len(s.Rules)),
-	}
-	for i, r := range s.Rules {
-		g.stats[i].Rule = r.Name
-	}
+func New(set *rules.Set) *Engine {
+	g := &Engine{set: set}
+	g.hosts = &hosts{set: set, restored: &g.restored, byName: map[string]*host{}}
+	g.book = incident.NewBook(set, g.hosts)
+	g.hosts.book = g.book
+	g.processes = &processes{set: set, book: g.book, restored: &g.restored, pools: map[rules.Key]*pool{}}
 	return g
 }
 
-// begin brings the machine to the time of a message of a host.
-func (g *Engine) begin(m Meta, host string) Meta {
-	m.Stored = instant(m.Stored)
-	if g.restored != nil && !g.floor.covers(m) {
+// Wants reports whether an event of a name can be of interest. Others need not be decoded:
+// a Message without Event is enough for them.
+func (g *Engine) Wants(event string) bool {
+	return len(g.set.ForEvent(event)) > 0 ||
+		g.book.Gate.MutesRestarts() && schema.Is(event, "SUPERVISOR_STATE_CHANGE")
+}
+
+// Apply takes a message. After a restart it may come again: the records that
+// have seen it know. tooOld says that an event would have matched a rule, but is history.
+func (g *Engine) Apply(m Message) (tooOld bool) {
+	m.Meta.Stored = schema.Instant(m.Meta.Stored)
+	g.begin(&m)
+
+	// In this order: what happened, then what is true after it. A process may be well
+	// again by the time that its exit is reported.
+	switch {
+	case m.Event != nil:
+		tooOld = g.applyEvent(m.Meta, m.Event, m.Horizon)
+	case m.Loss != nil:
+		g.applyLoss(m.Meta, m.Loss, m.Horizon)
+	case m.Forgotten != "":
+		g.forget(m.Meta, m.Forgotten)
+	}
+	for _, s := range m.Processes {
+		g.processes.apply(m.Meta, s)
+	}
+	if m.HostRecord != nil {
+		g.hosts.apply(m.Meta, m.HostRecord)
+	}
+	return tooOld
+}
+
+// begin brings the engine to the time of a message.
+func (g *Engine) begin(m *Message) {
+	if m.Bridge != "" { // before anything is found to be silent
+		g.afterOutage(m)
+	}
+	if g.restored.isPending() && !g.restored.knows(m.Meta) {
 		g.catchUp()
 	}
-	g.run(m.Stored, false)
-	g.seq, g.last, g.read = max(g.seq, m.Seq), later(g.last, m.Stored), later(g.read, m.Stored)
-	if host != "" {
-		g.seen(m, host)
+	g.book.Clock.RunBefore(m.Meta.Stored)
+	g.book.Journal.Read(m.Meta)
+	g.last = clock.Later(g.last, m.Meta.Stored)
+
+	if m.Host != "" {
+		g.hosts.seen(m.Meta, m.Host)
 	}
-	return m
 }
 
-// SetHorizon says before when things are too old to be told, which only ever
-// becomes later. Event and Loss do so too, but a rule over states or silence may
-// fire before the first of them.
-func (g *Engine) SetHorizon(t time.Time) { g.horizon = later(g.horizon, t) }
+// outage is how long the whole stream must have got nothing for a bridge's record to mean
+// that nobody could reach it.
+const outage = 30 * time.Second
 
-// Wants reports whether an event of a name can be of interest; others need not be
-// decoded, Seen is enough for them.
-func (g *Engine) Wants(event string) bool {
-	return len(g.set.ForEvent(event)) > 0 || g.set.MuteRestarts > 0 && schema.Is(event, "SUPERVISOR_STATE_CHANGE")
+// afterOutage takes a record of a bridge. The first one after a gap of the whole stream may
+// mean that NATS was away, and so each host gets time to come back; all that are there do
+// so at once.
+func (g *Engine) afterOutage(m *Message) {
+	connects := m.Bridge == schema.BridgeStarted || m.Bridge == schema.BridgeReconnect
+	if connects && !g.last.IsZero() && m.Meta.Stored.Sub(g.last) > outage {
+		g.hosts.grace(m.Meta)
+	}
 }
 
-// Event takes an event. Those that happened before horizon are history: tooOld
-// says that it would have matched. Of one message, Event and Process may come in
-// any order.
-func (g *Engine) Event(m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time) (tooOld bool) {
+// applyEvent takes an event.
+func (g *Engine) applyEvent(m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time) (tooOld bool) {
 	e := ce.Data
-	m = g.begin(m, e.Host)
-	g.SetHorizon(horizon)
-	if g.set.MuteRestarts > 0 {
-		g.restarts(m, e)
+	g.book.Gate.Horizon(horizon)
+	if g.book.Gate.MutesRestarts() {
+		g.hosts.restarts(m, e)
 	}
-	if g.floor.covers(m) {
+	if g.restored.knows(m) {
 		return false
 	}
+
 	about := g.set.ForEvent(e.Event)
 	if len(about) == 0 || e.Group != "" && !g.set.AdmitsGroup(e.Group) {
 		return false
 	}
-	g.cond.Load(ce)
+
+	g.evaluator.Load(ce)
 	for _, r := range about {
-		if g.matches(r) && g.event(r, m, ce, horizon) {
+		ok, err := g.evaluator.Matches(r)
+		if err != nil {
+			g.book.Counts[r.Index].Errors++
+		}
+		if ok && g.matchEvent(r, m, ce, horizon) {
 			tooOld = true
 		}
 	}
 	return tooOld
 }
 
-// matches reports whether an event is one of a rule's; its name is.
-func (g *Engine) matches(r *rules.Rule) bool {
-	ok, err := g.cond.Matches(r)
-	if err != nil {
-		g.stats[r.Index].Errors++
-	}
-	return ok
-}
-
-// event is a match of an event rule.
-func (g *Engine) event(r *rules.Rule, m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time) (tooOld bool) {
+// matchEvent takes a match of a rule over events.
+func (g *Engine) matchEvent(r *rules.Rule, m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time) (tooOld bool) {
 	e := ce.Data
-	n := name{e.Host, e.Group, e.Process}
-	k := g.belongs(r, r.Key(e.Host, e.Group, e.Process), g.procs[n])
-	inc := g.incidents[k]
-	if inc != nil && inc.known.covers(m) {
+	n := member.Name{Host: e.Host, Group: e.Group, Process: e.Process}
+	register := &g.book.Register
+	k := register.KeyOf(r, r.Key(e.Host, e.Group, e.Process), register.Roster.Lookup(n))
+	if inc := register.Lookup(k); inc != nil && inc.Knows(m) {
 		return false
 	}
 	if ce.Time.Before(horizon) {
-		g.stats[r.Index].TooOld++
+		g.book.Counts[r.Index].TooOld++
 		return true
 	}
-	p := g.proc(n)
-	ev := EventOf(m, ce)
-	g.match(g.incident(r, k), p, ev, m, p.wellAfter(e, m))
+
+	p := register.Roster.Process(n)
+	g.book.Match(g.book.Incident(r, k), p, EventOf(m, ce), m, p.WellAfter(e, m))
 	return false
 }
 
-// EventOf describes an event as alerts list it.
-func EventOf(m Meta, ce *schema.CloudEvent[*schema.Event]) *schema.AlertEvent {
-	e := ce.Data
-	return &schema.AlertEvent{
-		ID: ce.ID, Time: ce.Time, Seq: m.Seq, Event: e.Event, Host: e.Host, Group: e.Group, Process: e.Process,
-		Server: e.Server, FromState: e.FromState, Expected: e.Expected, PID: e.PID, Exit: e.Exit, Log: e.Log,
-		Ran: e.Ran, Last: e.Last,
-		Late: isLate(m, ce.Time), HostTime: hostTime(m, ce.Time),
-	}
-}
-
-// hostTime is what the host's clock said, nil where that was right.
-func hostTime(m Meta, t schema.Time) *schema.Time {
-	if m.Shift == 0 {
-		return nil
-	}
-	return &schema.Time{Time: t.Add(-m.Shift)}
-}
-
-// late is how long the stream may take to get an event.
-const late = time.Minute
-
-func isLate(m Meta, happened schema.Time) bool { return m.Stored.Sub(happened.Time) > late }
-
-// Loss takes a record of lost events.
-func (g *Engine) Loss(m Meta, ce *schema.CloudEvent[*schema.Loss], horizon time.Time) {
+// applyLoss takes a record of lost events.
+func (g *Engine) applyLoss(m Meta, ce *schema.CloudEvent[*schema.Loss], horizon time.Time) {
 	l := ce.Data
-	m = g.begin(m, l.Host)
-	g.SetHorizon(horizon)
-	if g.floor.covers(m) {
+	g.book.Gate.Horizon(horizon)
+	if g.restored.knows(m) {
 		return
 	}
+
+	register := &g.book.Register
 	for _, r := range g.set.Losses {
 		if !r.OnHost(l.Host) {
 			continue
 		}
+
 		k := r.Key(l.Host, "", "")
-		if inc := g.incidents[k]; inc != nil && inc.known.covers(m) {
+		if inc := register.Lookup(k); inc != nil && inc.Knows(m) {
 			continue
 		}
 		if ce.Time.Before(horizon) {
-			g.stats[r.Index].TooOld++
+			g.book.Counts[r.Index].TooOld++
 			continue
 		}
-		g.match(g.incident(r, k), g.proc(name{host: l.Host}), LossOf(m, ce), m, true)
+		g.book.Match(g.book.Incident(r, k), register.Roster.Process(member.Name{Host: l.Host}), LossOf(m, ce), m, true)
 	}
 }
 
-// LossOf describes a record of lost events as alerts list it.
-func LossOf(m Meta, ce *schema.CloudEvent[*schema.Loss]) *schema.AlertEvent {
-	return &schema.AlertEvent{
-		ID: ce.ID, Time: ce.Time, Seq: m.Seq, Event: ce.Type, Host: ce.Data.Host, Lost: ce.Data.Count, Cause: ce.Data.Cause,
-		Late: isLate(m, ce.Time), HostTime: hostTime(m, ce.Time),
+// SetHorizon says before when things are too old to be reported, which only ever becomes
+// later. Events and losses do so too, but a rule over states or silence may fire before
+// the first of them.
+func (g *Engine) SetHorizon(t time.Time) { g.book.Gate.Horizon(t) }
+
+// SetMutes replaces the silences from a time on. Each holds from its Created to its
+// Expires, in the time of the stream. What one held back that is not in the list any more
+// is reported. After Restore, it is to be called before any message.
+func (g *Engine) SetMutes(at time.Time, list []schema.Mute) { g.book.Notifier.SetSilences(at, list) }
+
+// TrustSilence says that of the time before it nobody can say whether a host was silent:
+// what all hosts send is not kept for ever.
+func (g *Engine) TrustSilence(from time.Time) { g.hosts.trustFrom(schema.Instant(from)) }
+
+// Next returns when the next timer is due.
+func (g *Engine) Next() (at time.Time, ok bool) { return g.book.Clock.Next() }
+
+// Advance fires the timers that are due up to a time, in their order. It is for the time
+// after which nothing more is to be read: a message stored at that very time has been
+// applied before. Time never goes back.
+func (g *Engine) Advance(to time.Time) {
+	if g.restored.isPending() && g.restored.isPassed(g.book.Journal.LastRead()) {
+		g.catchUp()
 	}
+	g.book.Clock.RunUntil(schema.Instant(to))
 }
 
 // Take returns the notifications made since the last call, in their order.
-func (g *Engine) Take() []Notification {
-	notes := g.notes
-	g.notes = nil
-	return notes
-}
+func (g *Engine) Take() []Notification { return g.book.Notifier.Take() }
+
+// Published notes under which sequence the stream of notifications has one: by that people
+// can see which receivers have taken it. It is to be called before Changed.
+func (g *Engine) Published(n *schema.Notification, seq uint64) { g.book.Journal.Published(n, seq) }
+
+// Dirty reports whether Changed has something to return.
+func (g *Engine) Dirty() bool { return g.book.Journal.IsDirty() }
+
+// Changed returns the records that have changed since the last call, in the order in which
+// they are to be stored: see incident.Book.Changed. All of them are to be stored before the
+// records of processes and hosts are.
+func (g *Engine) Changed() []Change { return g.book.Changed() }
+
+// Records returns what is to be stored of every alert now, whether it has changed or not,
+// for a bucket that has lost its records. Changed returns what it would have.
+func (g *Engine) Records() []Change { return g.book.Journal.Records() }
+
+// Unsent returns the events that matched and are in no notification yet, by their
+// sequences: for Restore, if the stream does not have them any more.
+func (g *Engine) Unsent() map[uint64]schema.AlertEvent { return g.book.Journal.Unsent() }
+
+// LostUpTo says that the stream does not have messages up to a sequence: records of alerts
+// hold their events in full, in place of their sequences.
+func (g *Engine) LostUpTo(seq uint64) { g.book.Journal.LostUpTo(seq) }
+
+// LimitRecords sets how large the record of an alert may become in bytes, which is what the
+// server takes in a message: smaller records list less, and people are notified sooner. It
+// is to be called before Restore.
+func (g *Engine) LimitRecords(bytes int) { g.book.Register.Limit(bytes) }

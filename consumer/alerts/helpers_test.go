@@ -182,13 +182,21 @@ func (w *world) deliver(m alerts.Meta, ce *schema.CloudEvent[*schema.Event]) uin
 	w.events[m.Seq] = alerts.EventOf(m, ce)
 	w.hostSeen(e.Host)
 	w.restarting(e)
-	w.Event(m, ce, w.horizon)
+	w.applyEvent(m, ce, w.horizon)
 	if state, ok := strings.CutPrefix(e.Event, "PROCESS_STATE_"); ok {
 		w.serial = e.Serial
 		w.state(m, e.Host, e.Group, e.Process, state, e.Expected)
 	}
 	w.take()
 	return m.Seq
+}
+
+func (w *world) applyEvent(m alerts.Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time) (tooOld bool) {
+	return w.Apply(alerts.Message{Meta: m, Host: ce.Data.Host, Event: ce, Horizon: horizon})
+}
+
+func (w *world) applyProcess(m alerts.Meta, s *schema.ProcessRecord) {
+	w.Apply(alerts.Message{Meta: m, Host: s.Host, Processes: []*schema.ProcessRecord{s}})
 }
 
 func (w *world) state(m alerts.Meta, host, group, process, state string, expected *bool) {
@@ -200,7 +208,7 @@ func (w *world) state(m alerts.Meta, host, group, process, state string, expecte
 		s.State, s.Gone = "RUNNING", &schema.Time{Time: m.Stored}
 	}
 	w.states[host+"/"+group+"/"+process] = s
-	w.Process(m, &s)
+	w.applyProcess(m, &s)
 }
 
 // snapshot hands in a state that no event told.
@@ -217,7 +225,7 @@ func (w *world) snapshot(after time.Duration, process, state string) {
 func (w *world) beat(after time.Duration, host string) {
 	m := w.meta(after)
 	w.hostSeen(host)
-	w.Seen(m, host)
+	w.Apply(alerts.Message{Meta: m, Host: host})
 	w.take()
 }
 
@@ -266,8 +274,7 @@ func copied[V any](t tester, v V) V {
 func (w *world) bridge(after time.Duration, host, kind string) {
 	m := w.meta(after)
 	w.hostSeen(host)
-	w.Bridge(m, host, kind)
-	w.Seen(m, host)
+	w.Apply(alerts.Message{Meta: m, Host: host, Bridge: kind})
 	w.take()
 }
 
@@ -276,6 +283,6 @@ func (w *world) loss(after time.Duration, host string, age time.Duration) {
 	w.hostSeen(host)
 	ce := (&schema.Loss{Host: host, Boot: "b", Cause: "spool-full", Count: 7}).Envelope(w.at.Add(-age))
 	w.events[m.Seq] = alerts.LossOf(m, ce)
-	w.Loss(m, ce, w.horizon)
+	w.Apply(alerts.Message{Meta: m, Host: host, Loss: ce, Horizon: w.horizon})
 	w.take()
 }

@@ -38,7 +38,7 @@ func TestConditionsOverTheLastLife(t *testing.T) {
 	} {
 		w := newWorld(t, options(), rules.Config{Name: "x", Event: rules.List{schema.ProcessStateExited}, If: c.condition})
 		w.event(0, "EXITED", c.edit)
-		if s := w.Stats().Rules[0]; len(w.notes) == 1 != c.want || s.Errors != 0 {
+		if s := w.Stats()[0]; len(w.notes) == 1 != c.want || s.Errors != 0 {
 			t.Errorf("%s: %q, %+v", c.condition, w.got, s)
 		}
 	}
@@ -133,7 +133,7 @@ func TestStatesHaveTheLastLife(t *testing.T) {
 		Host: "web1", Group: "api", Process: "api_00", State: "EXITED", Since: schema.Time{Time: m.Stored}, Expected: p(false),
 		Exit: e.Exit, Ran: e.Ran, Last: e.Last, Seq: m.Seq, Updated: schema.Time{Time: m.Stored}, Boot: "4f0c6d1e2a90b7c3", Serial: 1,
 	}
-	w.Process(m, &s)
+	w.applyProcess(m, &s)
 	w.take()
 	if len(w.notes) != 1 {
 		t.Fatalf("%d notifications", len(w.notes))

@@ -75,7 +75,10 @@ func TestMemoryOfProcesses(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	for i := range processes {
 		m := alerts.Meta{Seq: uint64(i + 1), Stored: t0}
-		g.Process(m, &schema.ProcessRecord{Host: "web1", Group: "api", Process: fmt.Sprint("api_", i), State: "RUNNING", Boot: "4f0c6d1e2a90b7c3"})
+		record := &schema.ProcessRecord{
+			Host: "web1", Group: "api", Process: fmt.Sprint("api_", i), State: "RUNNING", Boot: "4f0c6d1e2a90b7c3",
+		}
+		g.Apply(alerts.Message{Meta: m, Host: "web1", Processes: []*schema.ProcessRecord{record}})
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
@@ -94,7 +97,7 @@ func TestRecordsFitSmallServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, options(), crashRule(func(c *rules.Config) { c.GroupBy, c.GroupWait = rules.List{"host"}, dur(time.Hour) }),
 				rules.Config{Name: "down", State: rules.List{"FATAL"}, GroupBy: rules.List{"host"}, GroupWait: dur(time.Hour)})
-			w.Room(c.room)
+			w.LimitRecords(c.room)
 			const n = 6000
 			for i := range n {
 				p := process(fmt.Sprintf("%0*d", c.name, i))
@@ -194,7 +197,7 @@ func TestUntoldEventsAreBounded(t *testing.T) {
 		for i := range processes {
 			m := w.meta(time.Millisecond)
 			e := &schema.Event{Event: schema.ProcessStateExited, Expected: p(false), Host: "web1", Boot: "b", Serial: m.Seq, Group: "api", Process: fmt.Sprint(i)}
-			w.Event(m, e.Envelope(w.at), w.horizon)
+			w.applyEvent(m, e.Envelope(w.at), w.horizon)
 		}
 		w.pass(20 * time.Second)
 		count()

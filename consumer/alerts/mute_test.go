@@ -33,7 +33,7 @@ func TestMutes(t *testing.T) {
 			if r := w.records["exit.web1.api.api_00"]; r.Muted != 0 || r.MutedBy != "" || r.HeldUntil != nil {
 				w.Errorf("record is %+v", r)
 			}
-			if s := w.Stats().Rules[0]; s.Muted != 0 {
+			if s := w.Stats()[0]; s.Muted != 0 {
 				w.Errorf("%+v", s)
 			}
 		}, []string{"1h0m0s firing exit/1 web1/api/api_00 count 2 [EXITED#1 EXITED#2]"}},
@@ -47,7 +47,7 @@ func TestMutes(t *testing.T) {
 			if r := w.records["exit.web1.api.api_00"]; r.Muted != 2 || r.MutedBy != "m1" || r.Phase != schema.PhaseResolved || len(r.Unsent) != 0 {
 				w.Errorf("record is %+v", r)
 			}
-			if s := w.Stats().Rules[0]; !w.restarts && (s.Muted != 2 || s.Resolved != 1) {
+			if s := w.Stats()[0]; !w.restarts && (s.Muted != 2 || s.Resolved != 1) {
 				w.Errorf("%+v", s)
 			}
 			w.pass(2 * time.Hour)

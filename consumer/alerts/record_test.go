@@ -44,7 +44,7 @@ func TestClosedAlertsAreKept(t *testing.T) {
 	w.event(0, "EXITED")
 	w.event(time.Second, "STOPPED")
 	w.pass(10 * time.Hour)
-	if s := w.Stats().Rules[0]; s.Resolved != 1 {
+	if s := w.Stats()[0]; s.Resolved != 1 {
 		t.Errorf("%+v", s)
 	}
 	w.flush()
@@ -53,7 +53,7 @@ func TestClosedAlertsAreKept(t *testing.T) {
 	}
 	w.pass(time.Second)
 	w.flush()
-	if len(w.records) != 0 || w.Stats().Rules[0].Resolved != 0 {
+	if len(w.records) != 0 || w.Stats()[0].Resolved != 0 {
 		t.Errorf("%v", w.records)
 	}
 	w.event(0, "EXITED")

@@ -236,7 +236,7 @@ func TestLateNews(t *testing.T) {
 		ce := e.Envelope(w.at.Add(-age))
 		w.events[m.Seq] = alerts.EventOf(m, ce)
 		w.hostSeen("web1")
-		w.Event(m, ce, w.horizon)
+		w.applyEvent(m, ce, w.horizon)
 		w.take()
 	}
 	since := func(w *world) (list []string) {

@@ -307,7 +307,7 @@ func TestLoss(t *testing.T) {
 		}
 		w.horizon = w.at
 		w.loss(0, "web1", time.Second)
-		if s := w.Stats().Rules[0]; s.TooOld != 1 {
+		if s := w.Stats()[0]; s.TooOld != 1 {
 			w.Errorf("%+v", s)
 		}
 	}, []string{
@@ -467,7 +467,7 @@ func TestSelection(t *testing.T) {
 			c.edit = func(*schema.Event) {}
 		}
 		w.event(0, "EXITED", c.edit)
-		if s := w.Stats().Rules[0]; len(w.notes) == 1 != c.want || s.Errors != 0 {
+		if s := w.Stats()[0]; len(w.notes) == 1 != c.want || s.Errors != 0 {
 			t.Errorf("%d: %q, %+v", i, w.got, s)
 		}
 	}
@@ -478,7 +478,7 @@ func TestConditionFails(t *testing.T) {
 	for _, source := range []string{"int(data) == 3", "all(1..10000000, true)"} {
 		w := newWorld(t, options(), rules.Config{Name: "x", Event: rules.List{"EVENT"}, If: source})
 		w.event(0, "RUNNING", func(e *schema.Event) { e.Data = p("no number") })
-		if s := w.Stats().Rules[0]; s.Errors != 1 || s.Matched != 0 || len(w.notes) != 0 {
+		if s := w.Stats()[0]; s.Errors != 1 || s.Matched != 0 || len(w.notes) != 0 {
 			t.Errorf("%s: %+v", source, s)
 		}
 	}
@@ -545,7 +545,7 @@ func TestTooOldAndLate(t *testing.T) {
 	at := func(age time.Duration, name string) bool {
 		m := w.meta(time.Second)
 		e := &schema.Event{Event: name, Expected: p(false), Host: "web1", Boot: "b", Serial: m.Seq, Group: "api", Process: fmt.Sprint(m.Seq)}
-		tooOld := w.Event(m, e.Envelope(w.horizon.Add(24*time.Hour-age)), w.horizon)
+		tooOld := w.applyEvent(m, e.Envelope(w.horizon.Add(24*time.Hour-age)), w.horizon)
 		w.take()
 		return tooOld
 	}
@@ -572,7 +572,7 @@ func TestTooOldAndLate(t *testing.T) {
 			t.Errorf("%d: late %t", i, !c.late)
 		}
 	}
-	if s := w.Stats().Rules; s[0].TooOld != 1 || s[1].TooOld != 1 {
+	if s := w.Stats(); s[0].TooOld != 1 || s[1].TooOld != 1 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -588,7 +588,7 @@ func TestOldStates(t *testing.T) {
 			for range 40 {
 				w.beat(2*time.Minute, "web1")
 			}
-			if s := w.Stats().Rules; !w.restarts && (s[0].TooOld != 1 || s[1].TooOld != 1) {
+			if s := w.Stats(); !w.restarts && (s[0].TooOld != 1 || s[1].TooOld != 1) {
 				w.Errorf("%+v", s)
 			}
 		}, nil},
@@ -664,7 +664,7 @@ func TestHeldForLong(t *testing.T) {
 		for range 25_000 {
 			m := w.meta(time.Millisecond)
 			e := &schema.Event{Event: schema.ProcessStateExited, Expected: p(false), Host: "web1", Boot: "b", Serial: m.Seq, Group: "api", Process: "a"}
-			w.Event(m, e.Envelope(w.at), w.horizon)
+			w.applyEvent(m, e.Envelope(w.at), w.horizon)
 		}
 		w.flush()
 		b, err := schema.Marshal(w.records["exit.web1.api.a"])
@@ -682,7 +682,7 @@ func TestHeldForLong(t *testing.T) {
 			}
 		}
 		delete(told, 1)
-		if s := w.Stats().Rules[0]; len(told) != c.told || s.Muted != c.muted || s.Matched != 25_000 {
+		if s := w.Stats()[0]; len(told) != c.told || s.Muted != c.muted || s.Matched != 25_000 {
 			t.Errorf("%d told, %+v", len(told), s)
 		}
 	}

@@ -209,26 +209,19 @@ func (x *daemon) apply(s step) {
 		x.forget(m, s.host)
 		return
 	}
-	if s.bridge != "" {
-		x.engine.Bridge(m, s.host, s.bridge)
-	}
-	x.engine.Seen(m, s.host)
-	if s.loss != nil {
-		x.engine.Loss(m, s.loss, x.h.horizon)
-	}
+	msg := alerts.Message{Meta: m, Host: s.host, Bridge: s.bridge, Loss: s.loss, Event: s.event, Horizon: x.h.horizon}
 	if s.event != nil {
-		x.engine.Event(m, s.event, x.h.horizon)
 		if state, ok := strings.CutPrefix(s.event.Data.Event, "PROCESS_STATE_"); ok {
 			if old := x.states[s.host+" "+s.event.Data.Process]; s.counted && old.Gone == nil {
 				state = old.State
 			}
-			x.process(m, s.host, s.event.Data.Process, state, s.event.Data.Expected, false)
+			x.process(&msg, s.event.Data.Process, state, s.event.Data.Expected, false)
 		}
 	}
 	if s.table != nil {
 		for _, name := range []string{"a", "b", "c"} {
 			state, ok := s.table[name]
-			x.process(m, s.host, name, state, p(false), !ok)
+			x.process(&msg, name, state, p(false), !ok)
 		}
 	}
 	host := x.hosts[s.host]
@@ -245,13 +238,14 @@ func (x *daemon) apply(s step) {
 		host.Troubles = toggle(host.Troubles, s)
 		x.hosts[s.host] = host
 		x.dirty["host "+s.host] = true
-		x.engine.Host(m, &host)
+		msg.HostRecord = &host
 	}
+	x.engine.Apply(msg)
 }
 
 // forget drops what is known of a host, unless that is of a later message.
 func (x *daemon) forget(m alerts.Meta, host string) {
-	x.engine.Forget(m, host)
+	x.engine.Apply(alerts.Message{Meta: m, Forgotten: host})
 	if h, ok := x.hosts[host]; !ok || h.Seq >= m.Seq {
 		return
 	}
@@ -277,7 +271,9 @@ func toggle(list []schema.HostTrouble, s step) []schema.HostTrouble {
 	return append(slices.Clone(list), schema.HostTrouble{Cause: s.trouble, Text: "text", Fix: "fix", Since: schema.Time{Time: s.at}})
 }
 
-func (x *daemon) process(m alerts.Meta, host, name, state string, expected *bool, gone bool) {
+// process adds the record of a process to a message that changes it.
+func (x *daemon) process(msg *alerts.Message, name, state string, expected *bool, gone bool) {
+	m, host := msg.Meta, msg.Host
 	key := host + " " + name
 	old, known := x.states[key]
 	if known && m.Seq <= old.Seq || gone && (!known || old.Gone != nil) || state == "" {
@@ -295,7 +291,7 @@ func (x *daemon) process(m alerts.Meta, host, name, state string, expected *bool
 	}
 	x.states[key] = s
 	x.dirty[key] = true
-	x.engine.Process(m, &s)
+	msg.Processes = append(msg.Processes, &s)
 }
 
 // flush stores what there is to be stored, in its order, and stops after a number
@@ -442,7 +438,7 @@ func complete(t *rapid.T, h *history, x *daemon) {
 			}
 		}
 	}
-	for _, s := range x.engine.Stats().Rules {
+	for _, s := range x.engine.Stats() {
 		muted := int(s.Muted)
 		for _, r := range x.disk.alerts {
 			if r.Rule == s.Rule && r.Phase == schema.PhaseFiring {

@@ -19,8 +19,7 @@ func (w *world) record(after time.Duration, change func(*schema.HostRecord)) {
 	h := w.hosts["web1"]
 	change(&h)
 	w.hosts["web1"] = h
-	w.Seen(m, "web1")
-	w.Host(m, &h)
+	w.Apply(alerts.Message{Meta: m, Host: "web1", HostRecord: &h})
 	w.take()
 }
 

@@ -1,7 +1,6 @@
 // Package app puts the daemon `supernats consume` together: a NATS server if
 // none is configured, the reading of events into states and alerts, and a
-// delivery for each receiver, by a configuration that can be reloaded. Only here
-// every rule and every receiver is known.
+// delivery for each receiver, by a configuration that can be reloaded.
 //
 // The parts share nothing but the streams: a mail server that is down holds up
 // no event, and what it did not take waits in SUPERVISOR_ALERTS. Of several
@@ -9,58 +8,65 @@
 package app
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"supernats/consumer/config"
+	"supernats/consumer/deliver"
+	"supernats/consumer/deliver/inbox"
 	"supernats/consumer/embedded"
 	"supernats/consumer/health"
+	"supernats/consumer/intake"
 	"supernats/consumer/rules"
-	"supernats/schema/repeat"
-	"supernats/schema/stream"
+	"supernats/consumer/service"
+	"supernats/consumer/web"
 )
 
 // App is the daemon.
 type App struct {
-	// cfg is what it was started with. What a reload changes is in plan.
+	// Set once, by New. What a reload changes is in plan.
 	cfg      config.Config
 	options  Options
 	instance string
 	log      zerolog.Logger
-	health   *health.Health
-	store    *embedded.StoreWatch
-	server   atomic.Pointer[embedded.Server] // nil: it is somebody else's
-	ready    chan struct{}
-	plan     atomic.Pointer[plan]
-	reloaded chan struct{} // holds one value: plan was replaced
-	rebuilt  bool
-	again    chan struct{} // holds one value: what is on NATS is not what it was
-	isActive atomic.Bool
-	queues   queues
-	said     sync.Map      // what sayOnce has logged
-	reported repeat.Errors // what a connection reports
-	// reloading lets one reload at a time read the file.
-	reloading sync.Mutex
 
-	// progress is looked at by supervise; announced says that systemd was told READY,
-	// deaf that it could not be told something.
-	progress                  progress
-	stuckAfter, readyPatience time.Duration
-	announced, deaf           atomic.Bool
-	// memory is what the reading of events knows, over the times for which this instance
-	// is the active one without another one between. It belongs to active.
-	memory *events
+	health  *health.Health
+	service *service.Service
+	store   *embedded.StoreWatch
+	// server is set by Run; nil: it is somebody else's.
+	server atomic.Pointer[embedded.Server]
+
+	// ready is closed, by setReady, when this instance works or stands by.
+	ready     chan struct{}
+	readyOnce sync.Once
+
+	// reloading lets one reload at a time read the file. reloaded holds one value after
+	// plan was replaced; the active instance begins again with it.
+	reloading sync.Mutex
+	plan      atomic.Pointer[plan]
+	reloaded  chan struct{}
+
+	// changed holds one value when what is on NATS is not what it was: the events are
+	// read again.
+	changed chan struct{}
+	// isActive is set while this instance has the lease.
+	isActive atomic.Bool
+	queues   inbox.Memory
+	// logged holds the texts that logOnce has logged.
+	logged sync.Map
+
+	// The rest belongs to runActive, which one goroutine at a time runs: rebuilt is
+	// set when Options.Rebuild is done; memory is what the reading of events knows, for as
+	// long as no other instance was active.
+	rebuilt bool
+	memory  *intake.Reader
 }
 
 // Options of a daemon beside its configuration.
@@ -68,33 +74,47 @@ type Options struct {
 	Version string
 	// Load reads the configuration again; nil if there is no file.
 	Load func() (config.Config, error)
-	// Rebuild makes the states anew from the stream first.
+	// Rebuild derives the states from the stream again first.
 	Rebuild bool
 	Log     zerolog.Logger
 }
 
-// plan is what a reload replaces: all that can be wrong with it is found out
-// before.
+// plan is what a reload replaces: all that can be wrong with it is found before.
 type plan struct {
 	cfg       config.Config
 	set       *rules.Set
-	receivers []addressee
+	receivers []deliver.Addressee
 }
 
-// New checks the configuration; an error is one of the settings.
+// intake is what the plan says of the reading of events.
+func (p *plan) intake() intake.Plan {
+	return intake.Plan{
+		Rules: p.set, Limits: p.cfg.Limits.Fleet(),
+		MaxAge: time.Duration(p.cfg.MaxAge), ForgetAfter: time.Duration(p.cfg.ForgetAfter),
+	}
+}
+
+// New returns a daemon that does not run yet; an error is one of the settings.
 func New(cfg config.Config, o Options) (*App, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("find out the hostname: %w", err)
 	}
+
+	log := o.Log.With().Str("component", "consume").Logger()
 	a := &App{
-		cfg: cfg, options: o, instance: host, log: o.Log.With().Str("component", "consume").Logger(),
-		ready: make(chan struct{}), reloaded: make(chan struct{}, 1),
-		again:      make(chan struct{}, 1),
-		stuckAfter: stuckAfter, readyPatience: readyPatience,
+		cfg: cfg, options: o, instance: host, log: log,
+		health:   health.New(log),
+		ready:    make(chan struct{}),
+		reloaded: make(chan struct{}, 1),
+		changed:  make(chan struct{}, 1),
 	}
-	a.health = health.New(a.log)
-	a.store = embedded.NewStoreWatch(a.health, a.log)
+	a.store = embedded.NewStoreWatch(a.health, log)
+	a.service = service.New(service.Options{
+		Health: a.health, Ready: a.ready, Log: log,
+		Summary: func() string { return a.plan.Load().cfg.Summary() },
+	})
+
 	p, err := a.prepare(cfg)
 	if err != nil {
 		return nil, err
@@ -103,7 +123,7 @@ func New(cfg config.Config, o Options) (*App, error) {
 	return a, nil
 }
 
-// prepare does all of a reload that can fail.
+// prepare does all of a start or a reload that can fail, and changes nothing.
 func (a *App) prepare(cfg config.Config) (*plan, error) {
 	valid, err := cfg.Plan()
 	if err != nil {
@@ -116,45 +136,48 @@ func (a *App) prepare(cfg config.Config) (*plan, error) {
 	return &plan{cfg: valid.Config, set: valid.Rules, receivers: receivers}, nil
 }
 
-var errNoFile = errors.New("there is no configuration file to reload (-c FILE)")
-
-// Reload reads the configuration file again. If anything is wrong with it, the old
-// one goes on, and the error says what.
+// Reload reads the configuration file again. If anything is wrong with it, the old one
+// stays in force, and the error names it.
 func (a *App) Reload() error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	defer a.reloads()()
-	err := func() error {
-		if a.options.Load == nil {
-			return errNoFile
-		}
-		cfg, err := a.options.Load()
-		if err != nil {
-			return err
-		}
-		if key := cfg.NeedsRestart(a.cfg); key != "" {
-			a.log.Warn().Str("key", key).Msg("this change has no effect before a restart")
-		}
-		p, err := a.prepare(cfg)
-		if err != nil {
-			return err
-		}
-		if server := a.server.Load(); server != nil {
-			if err := server.Reload(); err != nil {
-				return err
-			}
-		}
-		a.plan.Store(p)
-		return nil
-	}()
-	if err != nil {
+	ended := a.service.Reloading()
+	defer ended()
+
+	if err := a.replacePlan(); err != nil {
 		a.log.Error().Err(err).Msg("configuration is not reloaded, the old one stays in force")
 		return err
 	}
 	select {
 	case a.reloaded <- struct{}{}:
-	default:
+	default: // the active instance has not seen the last one yet
 	}
+	return nil
+}
+
+func (a *App) replacePlan() error {
+	if a.options.Load == nil {
+		return web.ErrNoFile
+	}
+	cfg, err := a.options.Load()
+	if err != nil {
+		return err
+	}
+	if key := cfg.NeedsRestart(a.cfg); key != "" {
+		a.log.Warn().Str("key", key).Msg("this change has no effect before a restart")
+	}
+	p, err := a.prepare(cfg)
+	if err != nil {
+		return err
+	}
+
+	// The server reads its own file and may refuse it: the plan comes after that.
+	if server := a.server.Load(); server != nil {
+		if err := server.Reload(); err != nil {
+			return err
+		}
+	}
+	a.plan.Store(p)
 	return nil
 }
 
@@ -162,209 +185,68 @@ func (a *App) Reload() error {
 // another instance does that and this one stands by.
 func (a *App) Ready() <-chan struct{} { return a.ready }
 
-func (a *App) setReady() {
-	select {
-	case <-a.ready:
-	default:
-		close(a.ready)
-	}
-}
+func (a *App) setReady() { a.readyOnce.Do(func() { close(a.ready) }) }
 
 // Run works until ctx ends, which is success. NATS may come and go. An error is
 // one of the start: the embedded server's.
 func (a *App) Run(ctx context.Context) error {
-	settings := a.cfg.Client()
-	var opts []nats.Option
-	var server *embedded.Server
+	c := &connector{settings: a.cfg.Client(), health: a.health, log: a.log}
 	if a.cfg.Embeds() {
-		if err := a.cfg.FindDataDir(); err != nil {
-			return err
-		}
-		lock, err := embedded.LockDataDir(a.cfg.DataDir, a.log)
+		stop, err := a.startServer(c)
 		if err != nil {
 			return err
 		}
-		defer lock.Close()
-		a.notify("", "starting the embedded NATS server")
-		if server, err = embedded.Start(a.cfg.Server(), a.options.Log); err != nil {
-			return err
-		}
-		defer server.Shutdown()
-		a.server.Store(server)
-		settings = server.Client(settings)
-		opts = append(opts, server.LoginOptions()...)
-		a.log.Info().Str("url", server.URL()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
+		defer stop()
 	}
+
 	g, ctx := errgroup.WithContext(ctx)
 	if a.cfg.Listen != "" {
-		g.Go(func() error { return a.serve(ctx) })
+		g.Go(func() error { return a.web().Run(ctx) })
 	}
-	a.store.SetServer(server)
 	g.Go(func() error { return a.store.Run(ctx) })
-	g.Go(func() error { return a.overConnections(ctx, settings, opts) })
-	g.Go(func() error { return a.supervise(ctx) })
+	g.Go(func() error { return c.run(ctx, a.work) })
+	g.Go(func() error { return a.service.Run(ctx) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}
+
 	a.log.Info().Msg("stopped")
 	return nil
 }
 
-// work creates what is missing, and works whenever this is the active instance.
-func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
-	a.store.Use(js)
-	create := health.Retry{
-		Log: a.log, What: "creating streams and buckets", Conn: js.Conn(),
-		Health: a.health, Cause: causeMissing, Fix: health.RunDoctor,
+// startServer starts the embedded server, and has the connector reach it. The caller calls
+// stop at the end.
+func (a *App) startServer(c *connector) (stop func(), err error) {
+	if err := a.cfg.FindDataDir(); err != nil {
+		return nil, err
 	}
-	if err := create.Until(ctx, func() error { return a.ensure(ctx, js) }); err != nil {
-		return err
+	lock, err := embedded.LockDataDir(a.cfg.DataDir, a.log)
+	if err != nil {
+		return nil, err
 	}
-	k := &keeper{
-		js: js, log: a.log, health: a.health, changed: a.isChanged, consumers: a.reads,
-		create: func(ctx context.Context) error { return a.ensure(ctx, js) },
-	}
-	// Several may run on one host.
-	l := newLease(js, fmt.Sprintf("%s, pid %d", a.instance, os.Getpid()), a.log)
-	l.standby, l.health = a.setReady, a.health
-	l.create = k.create
 
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return k.run(ctx) })
-	g.Go(func() error {
-		return l.Run(ctx, func(ctx context.Context) error {
-			if l.others.Swap(false) { // what we know is old
-				a.memory = nil
-			}
-			return a.active(ctx, js, l.Held)
-		})
-	})
-	return g.Wait()
+	a.service.Starting("starting the embedded NATS server")
+	server, err := embedded.Start(a.cfg.Server(), a.options.Log)
+	if err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	a.server.Store(server)
+	a.store.SetServer(server)
+	c.settings = server.Client(c.settings)
+	c.options = server.LoginOptions()
+	a.log.Info().Str("url", server.URL()).Str("data_dir", a.cfg.DataDir).Msg("embedded NATS server is running")
+
+	// The lock goes last: no other server may start on this store before.
+	return func() {
+		server.Shutdown()
+		_ = lock.Close()
+	}, nil
 }
 
-// isChanged has the events read again: records may have to be written again from
-// memory. Deliveries see it by themselves.
-func (a *App) isChanged([]string) {
-	select {
-	case a.again <- struct{}{}:
-	default:
-	}
-}
-
-// reads returns the consumers that this instance reads now, by stream.
-func (a *App) reads() map[string][]string {
-	if !a.isActive.Load() {
-		return nil
-	}
-	names := map[string][]string{stream.Events: {durableName}}
-	for _, r := range a.plan.Load().receivers {
-		names[stream.Alerts] = append(names[stream.Alerts], deliveryName(r.Name()))
-	}
-	return names
-}
-
-// active works by one plan after the other. held returns an error if another
-// instance may be active.
-func (a *App) active(ctx context.Context, js jetstream.JetStream, held func() error) error {
-	a.isActive.Store(true)
-	defer a.isActive.Store(false)
-	if a.options.Rebuild && !a.rebuilt {
-		again := health.Retry{Log: a.log, What: "rebuilding the states", Conn: js.Conn(), Health: a.health, Cause: causeEvents, Fix: health.RunDoctor}
-		if err := again.Until(ctx, func() error { return a.rebuild(ctx, js) }); err != nil {
-			return err
-		}
-		a.rebuilt = true
-	}
-	if a.memory == nil {
-		a.memory = newEvents(js, nil, a.log)
-	}
-	v := a.memory
-	v.over(js)
-	v.held, v.health, v.again = held, a.health, a.again
-	for {
-		now, cancel := context.WithCancel(ctx)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			select {
-			case <-a.reloaded:
-				cancel()
-			case <-now.Done():
-			}
-		}()
-		err := a.follow(now, js, a.plan.Load(), held, v)
-		cancel()
-		<-done
-		if ctx.Err() != nil || !errors.Is(err, context.Canceled) {
-			return err
-		}
-		a.log.Info().Str("configuration", a.plan.Load().cfg.Summary()).Msg("configuration is reloaded")
-	}
-}
-
-// follow runs the parts by one plan. What v knows outlives it.
-func (a *App) follow(ctx context.Context, js jetstream.JetStream, p *plan, held func() error, v *events) error {
-	if len(p.receivers) == 0 {
-		a.log.Warn().Msg("no receiver is configured: state and alerts are recorded, nobody is told (add a section mail: to the configuration file, -c FILE)")
-	}
-	over := make(chan struct{})
-	defer close(over)
-	go a.watchEnd(ctx, over)
-	var deliveries []*delivery
-	for _, r := range p.receivers {
-		d := newDelivery(js, r, held, defaultTiming(), a.log)
-		d.inbox.queues, d.health = &a.queues, a.health
-		// Before the first event is read, so that its alert finds the queue.
-		create := health.Retry{
-			Log: a.log, What: "creating the queue of " + r.Name(), Conn: js.Conn(),
-			Health: a.health, Cause: causeAlerts + " " + r.Name(), Fix: health.RunDoctor,
-		}
-		begun := time.Now()
-		if err := create.Until(ctx, func() error { return a.createQueue(ctx, d, begun) }); err != nil {
-			return err
-		}
-		deliveries = append(deliveries, d)
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	for _, d := range deliveries {
-		g.Go(func() error { return d.Run(ctx) })
-	}
-	g.Go(func() error { // nothing waits for it: it is for people
-		say := health.Retry{Log: a.log, What: "writing down the receivers"}
-		return say.Until(ctx, func() error { return a.publishRoster(ctx, js, p) })
-	})
-	v.plan = p
-	var reading sync.Once
-	beat, leave := a.progress.enter(partEvents)
-	v.beat = beat
-	g.Go(func() error {
-		defer leave()
-		return v.run(ctx, func() {
-			beat()
-			reading.Do(func() { a.log.Info().Int("receivers", len(p.receivers)).Msg("reading events") })
-			a.setReady()
-		})
-	})
-	return g.Wait()
-}
-
-func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
-	if nc := js.Conn(); !nc.IsConnected() { // JetStream would say that a buffer is full
-		return fmt.Errorf("connect to NATS: %w; is nats-server running at nats.url or --nats-url?", cmp.Or(nc.LastError(), nats.ErrNoServers))
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	if err := needTTL(ctx, js); err != nil {
-		return err
-	}
-	limits := a.cfg.StreamLimits()
-	limits.Say = a.sayOnce
-	return stream.EnsureAll(ctx, js, limits)
-}
-
-// sayOnce logs what the streams could not be made like.
-func (a *App) sayOnce(text string) {
-	if _, again := a.said.LoadOrStore(text, true); !again {
-		a.log.Warn().Msg(text)
+func (a *App) web() *web.Server {
+	return &web.Server{
+		Listen: a.cfg.Listen, WebConfig: a.cfg.WebConfig, MaxConnections: embedded.PageConnections(),
+		Ready: a.ready, Health: a.health, Reload: a.Reload, Log: a.log,
 	}
 }

@@ -9,43 +9,62 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"supernats/consumer/health"
 	"supernats/schema/natsconn"
+	"supernats/schema/repeat"
 )
 
 const (
 	causeNATS = "nats"
-	// downFor is how long a connection may be down before anybody is told: a server
+	// downFor is how long a connection may be down before it is reported: a server
 	// that reads its configuration again takes less.
 	downFor = time.Second
 	// connectPause is between a connection that was closed and the next one.
 	connectPause = time.Second
-	startServer  = "is nats-server running at nats.url or --nats-url? It is connected to as soon as it is there"
-	rightAccess  = "correct the credentials, here or at the server: their files are read again at each try"
+	// asyncTimeout and apiTimeout bound how long an answer of JetStream is waited for.
+	asyncTimeout = 10 * time.Second
+	apiTimeout   = 10 * time.Second
+
+	fixServer = "is nats-server running at nats.url or --nats-url? It is connected to as soon as it is there"
+	fixLogin  = "correct the credentials, here or at the server: their files are read again at each try"
 )
 
 // errClosed is why the work over a connection ends that nats.go has closed for good.
 var errClosed = errors.New("connection to NATS was closed")
 
-// overConnections works over one connection after the other until ctx ends.
+// connector keeps a connection to NATS and works over it.
 //
-// nats.go connects again by itself for as long as it is not told what it takes for
-// final: credentials that were refused twice, an error of the protocol that it does
-// not know. It is final for the connection and not for us. The next one reads all
-// files of credentials again.
-func (a *App) overConnections(ctx context.Context, settings natsconn.Settings, opts []nats.Option) error {
-	for begun := false; ; {
-		err := a.overConnection(ctx, settings, opts, &begun)
+// nats.go connects again by itself until it meets what it takes for final: credentials
+// that were refused twice, an error of the protocol that it does not know. That is final
+// for the connection, but not for the daemon: the connector opens the next one, which reads
+// all files of credentials again.
+type connector struct {
+	settings natsconn.Settings
+	options  []nats.Option
+	health   *health.Health
+	log      zerolog.Logger
+
+	// connected is set once the settings were good for a connection. It belongs to run.
+	connected bool
+	// reported counts what a connection reports. nats.go calls from goroutines of its own.
+	reported repeat.Errors
+}
+
+// run works over one connection after the other until ctx ends.
+func (c *connector) run(ctx context.Context, work func(context.Context, jetstream.JetStream) error) error {
+	for {
+		err := c.workOnce(ctx, work)
 		var file *natsconn.FileError
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, errClosed):
-		case begun && errors.As(err, &file):
-			// It is just being replaced.
-			a.health.Raise(causeNATS, "NATS is not connected: "+err.Error(), rightAccess)
+		case c.connected && errors.As(err, &file):
+			// Somebody is replacing the file.
+			c.health.Raise(causeNATS, "NATS is not connected: "+err.Error(), fixLogin)
 		default:
 			return err
 		}
@@ -56,58 +75,59 @@ func (a *App) overConnections(ctx context.Context, settings natsconn.Settings, o
 	}
 }
 
-// overConnection works until ctx ends or the connection is closed for good. begun says
-// that settings are good for a connection.
-func (a *App) overConnection(ctx context.Context, settings natsconn.Settings, opts []nats.Option, begun *bool) error {
+// workOnce works until ctx ends or the connection is closed for good.
+func (c *connector) workOnce(ctx context.Context, work func(context.Context, jetstream.JetStream) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var why atomic.Pointer[error]
-	opts = append(opts[:len(opts):len(opts)],
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { why.Store(&err) }),
+
+	var lastTry atomic.Pointer[error] // why the last try to connect again failed
+	options := append(c.options[:len(c.options):len(c.options)],
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { lastTry.Store(&err) }),
 		nats.ClosedHandler(func(*nats.Conn) { cancel(errClosed) }),
-		nats.ErrorHandler(a.natsReports),
+		nats.ErrorHandler(c.logReported),
 	)
-	nc, err := settings.Connect("supernats consume", opts...)
+	nc, err := c.settings.Connect("supernats consume", options...)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	*begun = true
-	js, err := settings.JetStream(nc, jetstream.WithPublishAsyncTimeout(10*time.Second), jetstream.WithDefaultTimeout(10*time.Second))
+	c.connected = true
+	js, err := c.settings.JetStream(nc,
+		jetstream.WithPublishAsyncTimeout(asyncTimeout), jetstream.WithDefaultTimeout(apiTimeout))
 	if err != nil {
 		return err
 	}
 
-	g, work := errgroup.WithContext(ctx)
-	g.Go(func() error { return a.watchConnection(work, nc, &why) })
-	g.Go(func() error { return a.work(work, js) })
+	g, working := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.watch(working, nc, &lastTry) })
+	g.Go(func() error { return work(working, js) })
 	err = g.Wait()
 	if errors.Is(context.Cause(ctx), errClosed) {
-		a.notConnected(lastError(nc, &why))
+		c.raise(lastError(nc, &lastTry))
 		return errClosed
 	}
 	return err
 }
 
-// natsReports logs what belongs to no call, such as a right that is missing. (By itself
+// logReported logs what belongs to no call, such as a right that is missing. (By itself
 // the library writes it to stderr each time.)
-func (a *App) natsReports(_ *nats.Conn, sub *nats.Subscription, err error) {
-	e := a.reported.Log(a.log, err)
+func (c *connector) logReported(_ *nats.Conn, sub *nats.Subscription, err error) {
+	e := c.reported.Log(c.log, err)
 	if sub != nil {
 		e = e.Str("subject", sub.Subject)
 	}
 	e.Msg("NATS reports an error")
 }
 
-// watchConnection says when NATS is not connected, and why, until ctx ends.
-func (a *App) watchConnection(ctx context.Context, nc *nats.Conn, why *atomic.Pointer[error]) error {
+// watch raises a trouble while NATS is not connected, until ctx ends.
+func (c *connector) watch(ctx context.Context, nc *nats.Conn, lastTry *atomic.Pointer[error]) error {
 	for up := time.Now(); ; {
 		switch {
 		case nc.IsConnected():
 			up = time.Now()
-			a.health.Clear(causeNATS)
+			c.health.Clear(causeNATS)
 		case time.Since(up) >= downFor && !nc.IsClosed():
-			a.notConnected(lastError(nc, why))
+			c.raise(lastError(nc, lastTry))
 		}
 
 		if err := health.Sleep(ctx, downFor/4); err != nil {
@@ -117,20 +137,22 @@ func (a *App) watchConnection(ctx context.Context, nc *nats.Conn, why *atomic.Po
 }
 
 // lastError is why there is no connection. The library forgets it now and then.
-func lastError(nc *nats.Conn, why *atomic.Pointer[error]) error {
+func lastError(nc *nats.Conn, lastTry *atomic.Pointer[error]) error {
 	err := nc.LastError()
-	if last := why.Load(); err == nil && last != nil {
+	if last := lastTry.Load(); err == nil && last != nil {
 		err = *last
 	}
 	return cmp.Or(err, nats.ErrNoServers)
 }
 
-func (a *App) notConnected(err error) {
-	fix := startServer
-	for _, refused := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
+func (c *connector) raise(err error) {
+	fix := fixServer
+	for _, refused := range []error{
+		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
+	} {
 		if errors.Is(err, refused) {
-			fix = rightAccess
+			fix = fixLogin
 		}
 	}
-	a.health.Raise(causeNATS, "NATS is not connected: "+err.Error(), fix)
+	c.health.Raise(causeNATS, "NATS is not connected: "+err.Error(), fix)
 }

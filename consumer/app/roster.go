@@ -10,21 +10,14 @@ import (
 	"supernats/schema/stream"
 )
 
-// rosterKey is the key of roster in the bucket of leases.
-const rosterKey = "receivers"
+// rosterTimeout is how long the server may take to store the roster.
+const rosterTimeout = 5 * time.Second
 
-// roster says to whom the active instance delivers: a receiver that was taken out of
-// the configuration has a queue all the same.
-type roster struct {
-	Instance string      `json:"instance"`
-	Since    schema.Time `json:"since"`
-	// Receivers are their names with the addresses: "mail/ops@example.com".
-	Receivers []string `json:"receivers"`
-}
-
-// publishRoster writes the receivers of a plan.
+// publishRoster records the receivers of a plan, for people: commands show who is notified.
 func (a *App) publishRoster(ctx context.Context, js jetstream.JetStream, p *plan) error {
-	r := roster{Instance: a.instance, Since: schema.Time{Time: time.Now().UTC()}, Receivers: []string{}}
+	r := schema.RosterRecord{
+		Instance: a.instance, Since: schema.Time{Time: time.Now().UTC()}, Receivers: []string{},
+	}
 	for _, to := range p.receivers {
 		r.Receivers = append(r.Receivers, to.Name())
 	}
@@ -32,8 +25,9 @@ func (a *App) publishRoster(ctx context.Context, js jetstream.JetStream, p *plan
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+
+	ctx, cancel := context.WithTimeout(ctx, rosterTimeout)
 	defer cancel()
-	_, err = js.Publish(ctx, stream.KeySubject(js, stream.LeasesBucket, rosterKey), b)
+	_, err = js.Publish(ctx, stream.KeySubject(js, stream.LeasesBucket, stream.RosterKey), b)
 	return err
 }

@@ -57,9 +57,14 @@ func TestStaysLocalWithoutUsers(t *testing.T) {
 }
 
 func TestConnectionsLeaveDescriptors(t *testing.T) {
-	for have, want := range map[int]int{24: 8, 64: 12, 1024: 492, 1 << 20: maxConnections} {
-		if n := connections(have); n != want {
-			t.Errorf("of %d descriptors: %d connections, want %d", have, n, want)
+	for have, want := range map[int]struct{ connections, pages int }{
+		24:      {connections: 8, pages: 4},
+		64:      {connections: 12, pages: 6},
+		1024:    {connections: 492, pages: 246},
+		1 << 20: {connections: maxConnections, pages: maxPageConnections},
+	} {
+		if n, pages := connections(have), pageConnections(have); n != want.connections || pages != want.pages {
+			t.Errorf("of %d descriptors: %d connections, %d of pages", have, n, pages)
 		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/health"
-	"supernats/schema/repeat"
 )
 
 func causes(list []health.Trouble) string {
@@ -103,22 +102,4 @@ func TestRetryEndsWithItsContext(t *testing.T) {
 			t.Errorf("nobody tries any more, and it is still %+v", h.Failures())
 		}
 	})
-}
-
-func TestLogOnce(t *testing.T) {
-	var log bytes.Buffer
-	var failing repeat.Errors
-	l := zerolog.New(&log).Level(zerolog.InfoLevel)
-	for range 3 {
-		health.LogOnce(l, &failing, errors.New("refused")).Msg("not delivered")
-	}
-	health.LogRecovered(l.Info(), &failing).Msg("delivered")
-	health.LogRecovered(l.Info(), &failing).Msg("delivered")
-
-	if n := strings.Count(log.String(), "not delivered"); n != 1 {
-		t.Errorf("logged %d times:\n%s", n, log.String())
-	}
-	if n := strings.Count(log.String(), `"failed_before":3`); n != 1 {
-		t.Errorf("the number of failures is logged %d times:\n%s", n, log.String())
-	}
 }

@@ -27,7 +27,7 @@ type Retry struct {
 	// What names the work: "reading events".
 	What string
 	// Conn is the connection to NATS that the loop needs; nil if it needs none. While
-	// it is down, whoever watches the connection reports that, and the loop nothing.
+	// it is down, the watch over the connection reports that, and the loop nothing.
 	Conn *nats.Conn
 	// Health gets a trouble under Cause, with Fix, while the loop fails; nil for work
 	// that the daemon can do without.
@@ -42,9 +42,7 @@ type Retry struct {
 
 // Recovered reports that the work succeeds, for the first time or again.
 func (r *Retry) Recovered() {
-	if n, begun := r.failing.Over(); n > 0 {
-		r.Log.Info().Int("failed_before", n).Dur("lasted_ms", time.Since(begun)).Msg(r.What + " works again")
-	}
+	r.failing.LogOver(r.Log).Msg(r.What + " works again")
 	r.Stop()
 	r.pause = 0
 	r.since = time.Time{}

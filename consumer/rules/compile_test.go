@@ -232,7 +232,7 @@ func FuzzCompile(f *testing.F) {
 			// What was found to be right must work.
 			g := alerts.New(s)
 			ce := exitOf()
-			g.Event(alerts.Meta{Seq: 1, Stored: t0}, ce, time.Time{})
+			g.Apply(alerts.Message{Meta: alerts.Meta{Seq: 1, Stored: t0}, Host: "web1", Event: ce})
 			g.Advance(t0.Add(24 * time.Hour))
 			for _, n := range g.Take() {
 				if strings.Contains(n.Alert.Annotations["text"], "<error") && !strings.Contains(text, "error") {

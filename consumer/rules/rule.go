@@ -87,12 +87,12 @@ func (r *Rule) InState(state string, expected *bool) bool {
 	if !r.HasState(state) {
 		return false
 	}
-	return r.expected == nil || state != "EXITED" || expected != nil && *expected == *r.expected
+	return r.expected == nil || state != schema.StateExited || expected != nil && *expected == *r.expected
 }
 
 // OnlyUnknown reports whether the rule is about processes that supervisord has lost. Such
 // a process has recovered as soon as it is known what became of it.
-func (r *Rule) OnlyUnknown() bool { return len(r.states) == 1 && r.states[0] == "UNKNOWN" }
+func (r *Rule) OnlyUnknown() bool { return len(r.states) == 1 && r.states[0] == schema.StateUnknown }
 
 // MutedUntil reports whether a mute_during of the rule holds, and until when it does so
 // at least.
@@ -202,4 +202,23 @@ func (s *Set) index() {
 	for _, name := range schema.Names() {
 		s.byEvent[name] = s.lookUp(name)
 	}
+}
+
+// Crowd stands for the group and the process in the key of an alert about all that are too
+// many to have one each. supervisord allows no program of that name.
+const Crowd = "*"
+
+// CrowdKey returns the key of the alert that takes what is too much for a host.
+func (r *Rule) CrowdKey(host string) Key { return r.Key(host, Crowd, Crowd) }
+
+// IsCrowd reports whether the alert is about what is too much.
+func (k Key) IsCrowd() bool { return k.Group == Crowd || k.Process == Crowd }
+
+// Uncrowded is the name of a group or a process as people see it: an alert about the crowd
+// is one about the host.
+func Uncrowded(name string) string {
+	if name == Crowd {
+		return ""
+	}
+	return name
 }

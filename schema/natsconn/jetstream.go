@@ -13,8 +13,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// JetStream returns the JetStream that the settings, or the context that they name,
-// say: that of the server, or of another domain behind it.
+// JetStream returns the JetStream that the settings, or the context that they name, choose:
+// that of the server, or of another domain that the server leads to.
 func (s Settings) JetStream(nc *nats.Conn, opts ...jetstream.JetStreamOpt) (jetstream.JetStream, error) {
 	if s.Context != "" && s.Domain == "" && s.APIPrefix == "" {
 		c, err := readContext(s.Context)
@@ -40,16 +40,15 @@ func (s Settings) JetStream(nc *nats.Conn, opts ...jetstream.JetStreamOpt) (jets
 	return js, nil
 }
 
-// cliContext is what a context of the nats CLI says beside what package natscontext
-// makes of it.
+// cliContext is what a context of the nats CLI holds and package natscontext does not use.
 type cliContext struct {
 	URL       string `json:"url"`
 	Domain    string `json:"jetstream_domain"`
 	APIPrefix string `json:"jetstream_api_prefix"`
-	// These would be passed over.
+	// These credentials natscontext would ignore silently.
 	NSC     string `json:"nsc"`
 	UserJWT string `json:"user_jwt"`
-	// While there is one of these, they do not matter.
+	// If there is one of these, that does not matter.
 	User  string `json:"user"`
 	Creds string `json:"creds"`
 	NKey  string `json:"nkey"`
@@ -66,6 +65,7 @@ func readContext(name string) (c cliContext, err error) {
 		}
 		file = filepath.Join(dir, name+".json")
 	}
+
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return c, err
@@ -73,17 +73,25 @@ func readContext(name string) (c cliContext, err error) {
 	if err := json.Unmarshal(text, &c); err != nil {
 		return c, fmt.Errorf("%s: %w", file, err)
 	}
-	if foreign := cmp.Or(nameIf("nsc", c.NSC), nameIf("user_jwt", c.UserJWT)); foreign != "" && cmp.Or(c.User, c.Creds, c.NKey, c.Token) == "" {
-		return c, fmt.Errorf("%s: found %s, want user, creds, nkey or token: write the credentials into a file (nsc generate creds) and name it with creds", file, foreign)
+
+	if key := c.ignoredKey(); key != "" {
+		return c, fmt.Errorf("%s: found %s, want user, creds, nkey or token: "+
+			"write the credentials into a file (nsc generate creds) and name it with creds", file, key)
 	}
 	return c, nil
 }
 
-func nameIf(name, value string) string {
-	if value == "" {
+// ignoredKey names the credentials that natscontext would ignore, if there are no others.
+func (c cliContext) ignoredKey() string {
+	switch {
+	case cmp.Or(c.User, c.Creds, c.NKey, c.Token) != "":
 		return ""
+	case c.NSC != "":
+		return "nsc"
+	case c.UserJWT != "":
+		return "user_jwt"
 	}
-	return name
+	return ""
 }
 
 // contextDir is where the nats CLI keeps its contexts.
@@ -99,7 +107,7 @@ func contextDir() (string, error) {
 	return filepath.Join(config, "nats", "context"), nil
 }
 
-// checkPlace reports what contradicts itself about where the streams are.
+// checkPlace reports contradictions about where the streams are.
 func (s Settings) checkPlace() error {
 	switch {
 	case s.Domain != "" && s.APIPrefix != "":

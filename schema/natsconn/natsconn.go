@@ -1,18 +1,19 @@
-// Package natsconn holds the settings of a connection to NATS that all programs
-// of supernats share, and connects with them. A connection never gives up: it
-// connects when a server comes, and reconnects for ever. Nothing is buffered
-// while it is down, publishing fails at once instead; what must not be lost
-// waits with its owner.
+// Package natsconn holds the settings of a connection to NATS that all programs of
+// supernats share, and connects with them.
 //
-// Files of credentials are read again at each attempt, but for those of an nkey and
-// of a context of the CLI, which nats.go wants to know once. A server that refuses
-// the same credentials twice, and a few errors of the protocol, make nats.go close
-// the connection: a program that runs for long watches for that and calls Connect
-// again, which reads every file again. Options.IgnoreAuthErrorAbort is for those
-// that do not.
+// A connection never gives up: it is made as soon as a server comes, and made again for
+// ever. While it is down nothing is buffered and publishing fails at once: the caller
+// keeps what must not be lost.
+//
+// Files with credentials are read again at each attempt, except for the file of an nkey
+// and that of a context of the CLI, which nats.go reads once. If a server refuses the same
+// credentials twice, and after a few errors of the protocol, nats.go closes the connection.
+// A program that runs for long watches for that and calls Connect again, which reads every
+// file again; others use Options.IgnoreAuthErrorAbort.
 package natsconn
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -40,18 +41,18 @@ const (
 	EnvToken    = "SUPERNATS_NATS_TOKEN"
 )
 
-// Settings say where a server is and who we are. Secrets only come from files
-// or variables. The tags are those of kong (flags) and of YAML.
+// Settings say where a server is, and what to log in with. Secrets come from files or
+// variables only. The tags are those of kong (flags, see HelpTexts) and of YAML.
 type Settings struct {
 	URL          string `name:"nats-url" placeholder:"URL" help:"NATS servers, comma separated." yaml:"url"`
-	Context      string `name:"nats-context" placeholder:"NAME" help:"A context of the nats CLI, by name." yaml:"context"`
-	CredsFile    string `name:"nats-creds" placeholder:"FILE" help:"Credentials file (JWT and seed)." yaml:"creds_file"`
+	Context      string `name:"nats-context" placeholder:"NAME" help:"${nats_context_help}" yaml:"context"`
+	CredsFile    string `name:"nats-creds" placeholder:"FILE" help:"${nats_creds_help}" yaml:"creds_file"`
 	NkeyFile     string `name:"nats-nkey" placeholder:"FILE" help:"File with an nkey seed." yaml:"nkey_file"`
 	User         string `name:"nats-user" placeholder:"NAME" help:"User name." yaml:"user"`
-	PasswordFile string `name:"nats-password-file" placeholder:"FILE" help:"File with the user's password (or SUPERNATS_NATS_PASSWORD holds it)." yaml:"password_file"`
-	TokenFile    string `name:"nats-token-file" placeholder:"FILE" help:"File with a token (or SUPERNATS_NATS_TOKEN holds it)." yaml:"token_file"`
-	Domain       string `name:"nats-domain" placeholder:"NAME" help:"JetStream domain of the streams, if it is not that of the server." yaml:"domain"`
-	APIPrefix    string `name:"nats-api-prefix" placeholder:"SUBJECT" help:"Prefix of the JetStream API, where another account exports it." yaml:"api_prefix"`
+	PasswordFile string `name:"nats-password-file" placeholder:"FILE" help:"${nats_password_help}" yaml:"password_file"`
+	TokenFile    string `name:"nats-token-file" placeholder:"FILE" help:"${nats_token_help}" yaml:"token_file"`
+	Domain       string `name:"nats-domain" placeholder:"NAME" help:"${nats_domain_help}" yaml:"domain"`
+	APIPrefix    string `name:"nats-api-prefix" placeholder:"SUBJECT" help:"${nats_api_help}" yaml:"api_prefix"`
 	TLS          TLS    `embed:"" prefix:"nats-tls-" yaml:"tls"`
 }
 
@@ -60,36 +61,58 @@ type TLS struct {
 	CA   string `name:"ca" placeholder:"FILE" help:"Certificate authority of the NATS server." yaml:"ca"`
 	Cert string `name:"cert" placeholder:"FILE" help:"Our certificate." yaml:"cert"`
 	Key  string `name:"key" placeholder:"FILE" help:"The key of our certificate." yaml:"key"`
-	// First says what is found out by itself where TLS is asked for at all.
-	First bool `name:"first" help:"The TLS handshake comes before anything else, without waiting for the server to say so." yaml:"first"`
+	// First need not be set if the URL or the other settings ask for TLS: a server that
+	// expects the handshake first is recognised.
+	First bool `name:"first" help:"${nats_first_help}" yaml:"first"`
 }
 
-// With returns the settings with those of other that are set in place of ours.
-// Another server, or another way to authenticate, replaces ours as a whole.
+// HelpTexts are the variables in the help of the flags of Settings.
+func HelpTexts() map[string]string {
+	return map[string]string{
+		"nats_context_help":  "A context of the nats CLI, by name.",
+		"nats_creds_help":    "Credentials file (JWT and seed).",
+		"nats_password_help": "File with the user's password (or " + EnvPassword + " holds it).",
+		"nats_token_help":    "File with a token (or " + EnvToken + " holds it).",
+		"nats_domain_help":   "JetStream domain of the streams, if it is not that of the server.",
+		"nats_api_help":      "Prefix of the JetStream API, where another account exports it.",
+		"nats_first_help":    "The TLS handshake comes before anything else, without waiting for the server to say so.",
+	}
+}
+
+// With returns the settings with those of other in their place, as far as they are set.
+// Another server, or another way to log in, replaces ours as a whole.
 func (s Settings) With(other Settings) Settings {
 	if other.URL != "" || other.Context != "" {
-		s.URL, s.Context = other.URL, other.Context
-		s.Domain, s.APIPrefix = other.Domain, other.APIPrefix
-	} else if other.Domain != "" || other.APIPrefix != "" {
-		s.Domain, s.APIPrefix = other.Domain, other.APIPrefix
+		s.URL = other.URL
+		s.Context = other.Context
 	}
+	if other.URL != "" || other.Context != "" || other.Domain != "" || other.APIPrefix != "" {
+		s.Domain = other.Domain
+		s.APIPrefix = other.APIPrefix
+	}
+
 	if other.CredsFile != "" || other.NkeyFile != "" || other.User != "" || other.TokenFile != "" {
-		s.CredsFile, s.NkeyFile, s.TokenFile = other.CredsFile, other.NkeyFile, other.TokenFile
-		s.User, s.PasswordFile = other.User, other.PasswordFile
+		s.CredsFile = other.CredsFile
+		s.NkeyFile = other.NkeyFile
+		s.TokenFile = other.TokenFile
+		s.User = other.User
+		s.PasswordFile = other.PasswordFile
 	} else if other.PasswordFile != "" {
 		s.PasswordFile = other.PasswordFile
 	}
+
 	if other.TLS.CA != "" {
 		s.TLS.CA = other.TLS.CA
 	}
 	if other.TLS.Cert != "" || other.TLS.Key != "" {
-		s.TLS.Cert, s.TLS.Key = other.TLS.Cert, other.TLS.Key
+		s.TLS.Cert = other.TLS.Cert
+		s.TLS.Key = other.TLS.Key
 	}
 	s.TLS.First = s.TLS.First || other.TLS.First
 	return s
 }
 
-// LogsIn reports whether the settings say who we are.
+// LogsIn reports whether the settings have something to log in with.
 func (s Settings) LogsIn() bool {
 	return s.CredsFile != "" || s.NkeyFile != "" || s.User != "" || s.TokenFile != "" || os.Getenv(EnvToken) != ""
 }
@@ -104,6 +127,7 @@ func (s Settings) Check() error {
 			ways = append(ways, w.name)
 		}
 	}
+
 	switch {
 	case len(ways) > 1:
 		return fmt.Errorf("nats: %s are set, allowed is one of creds, nkey, user, token-file", strings.Join(ways, " and "))
@@ -117,10 +141,11 @@ func (s Settings) Check() error {
 	return s.checkPlace()
 }
 
-// Connect returns a connection that is being made: it may not be there yet. name
-// is what the server shows of us; further options win. Errors are of the
-// settings (a *FileError for a file that cannot be used) and tell no secrets; an
-// unreachable server is none.
+// Connect returns a connection at once, before a server has answered: one that cannot be
+// reached is no error. name is what the server shows of us; more options win over ours.
+//
+// Errors are about the settings, a *FileError about a file that cannot be used. They hold
+// no secrets.
 func (s Settings) Connect(name string, more ...nats.Option) (*nats.Conn, error) {
 	opts, err := s.options()
 	if err != nil {
@@ -139,30 +164,37 @@ func (s Settings) Connect(name string, more ...nats.Option) (*nats.Conn, error) 
 		nats.PingInterval(20*time.Second),
 	)
 	opts = append(opts, more...)
+
 	if s.Context != "" {
-		c, err := readContext(s.Context)
-		if err != nil {
-			return nil, fmt.Errorf("connect with the nats context %q: %w", s.Context, err)
-		}
-		opts = append(opts, findTLSFirst(c.URL))
-		nc, _, err := natscontext.Connect(s.Context, opts...)
+		nc, err := connectContext(s.Context, opts)
 		if err != nil {
 			return nil, fmt.Errorf("connect with the nats context %q: %w", s.Context, err)
 		}
 		return nc, nil
 	}
-	url := s.URL
-	if url == "" {
-		url = DefaultURL
-	}
-	nc, err := nats.Connect(url, append(opts, findTLSFirst(url))...)
+	return connectURL(cmp.Or(s.URL, DefaultURL), opts)
+}
+
+// connectContext connects with a context of the nats CLI.
+func connectContext(name string, opts []nats.Option) (*nats.Conn, error) {
+	c, err := readContext(name)
 	if err != nil {
-		if malformed := new(neturl.Error); errors.As(err, &malformed) {
-			err = malformed.Err // it quotes the URL, with the password in it
-		}
-		return nil, fmt.Errorf("connect to %s: %w", withoutSecrets(url), err)
+		return nil, err
 	}
-	return nc, nil
+	nc, _, err := natscontext.Connect(name, append(opts, findTLSFirst(c.URL))...)
+	return nc, err
+}
+
+func connectURL(url string, opts []nats.Option) (*nats.Conn, error) {
+	nc, err := nats.Connect(url, append(opts, findTLSFirst(url))...)
+	if err == nil {
+		return nc, nil
+	}
+
+	if malformed := new(neturl.Error); errors.As(err, &malformed) {
+		err = malformed.Err // it quotes the URL, with the password in it
+	}
+	return nil, fmt.Errorf("connect to %s: %w", withoutSecrets(url), err)
 }
 
 func (s Settings) options() ([]nats.Option, error) {
@@ -173,6 +205,7 @@ func (s Settings) options() ([]nats.Option, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	if s.TLS.CA != "" {
 		if err := checkCA(s.TLS.CA); err != nil {
 			return nil, &FileError{"nats-tls-ca", s.TLS.CA, err}
@@ -184,62 +217,66 @@ func (s Settings) options() ([]nats.Option, error) {
 			return nil, &FileError{"nats-tls-key", s.TLS.Key, err}
 		}
 		if _, err := tls.LoadX509KeyPair(s.TLS.Cert, s.TLS.Key); err != nil {
-			return nil, &FileError{"nats-tls-cert", s.TLS.Cert, fmt.Errorf("with --nats-tls-key %s: %w", s.TLS.Key, err)}
+			err = fmt.Errorf("with --nats-tls-key %s: %w", s.TLS.Key, err)
+			return nil, &FileError{"nats-tls-cert", s.TLS.Cert, err}
 		}
 		opts = append(opts, nats.ClientCert(s.TLS.Cert, s.TLS.Key))
 	}
+
 	if s.TLS.First {
 		opts = append(opts, nats.TLSHandshakeFirst())
 	}
 	return opts, nil
 }
 
-// credentials say who we are.
+// credentials returns what to log in with.
 func (s Settings) credentials() ([]nats.Option, error) {
-	var opts []nats.Option
 	switch {
 	case s.CredsFile != "":
 		if err := checkCreds(s.CredsFile); err != nil {
 			return nil, &FileError{"nats-creds", s.CredsFile, err}
 		}
-		opts = append(opts, nats.UserCredentials(s.CredsFile))
+		return []nats.Option{nats.UserCredentials(s.CredsFile)}, nil
+
 	case s.NkeyFile != "":
 		opt, err := nkeyOption(s.NkeyFile)
 		if err != nil {
 			return nil, &FileError{"nats-nkey", s.NkeyFile, err}
 		}
-		opts = append(opts, opt)
+		return []nats.Option{opt}, nil
+
 	case s.User != "":
-		password, err := secret(s.PasswordFile, EnvPassword)
+		password, err := readSecret(s.PasswordFile, EnvPassword)
 		if err != nil {
 			return nil, &FileError{"nats-password-file", s.PasswordFile, err}
 		}
-		if s.isFixed() {
-			return append(opts, nats.UserInfo(s.User, password)), nil
+		if s.mayLogInElsewhere() {
+			return []nats.Option{nats.UserInfo(s.User, password)}, nil
 		}
-		opts = append(opts, nats.UserInfoHandler(func() (string, string) {
-			password = again(s.PasswordFile, EnvPassword, password)
+		return []nats.Option{nats.UserInfoHandler(func() (string, string) {
+			password = rereadSecret(s.PasswordFile, EnvPassword, password)
 			return s.User, password
-		}))
+		})}, nil
+
 	case s.TokenFile != "" || os.Getenv(EnvToken) != "":
-		token, err := secret(s.TokenFile, EnvToken)
+		token, err := readSecret(s.TokenFile, EnvToken)
 		if err != nil {
 			return nil, &FileError{"nats-token-file", s.TokenFile, err}
 		}
-		if s.isFixed() {
-			return append(opts, nats.Token(token)), nil
+		if s.mayLogInElsewhere() {
+			return []nats.Option{nats.Token(token)}, nil
 		}
-		opts = append(opts, nats.TokenHandler(func() string {
-			token = again(s.TokenFile, EnvToken, token)
+		return []nats.Option{nats.TokenHandler(func() string {
+			token = rereadSecret(s.TokenFile, EnvToken, token)
 			return token
-		}))
+		})}, nil
 	}
-	return opts, nil
+	return nil, nil
 }
 
-// isFixed reports that a context or a URL may say who we are too. What is set here
-// wins as long as it is no function: nats.go refuses to have both.
-func (s Settings) isFixed() bool { return s.Context != "" || userinfo.MatchString(s.URL) }
+// mayLogInElsewhere reports whether a context or a URL may hold credentials too. Those of
+// the settings win, but not as a function: nats.go refuses to have both.
+func (s Settings) mayLogInElsewhere() bool { return s.Context != "" || userinfo.MatchString(s.URL) }
 
 // FileError is an error of a file that a setting names.
 type FileError struct {
@@ -251,15 +288,15 @@ func (e *FileError) Error() string {
 	err := e.Err
 	var path *fs.PathError
 	if errors.As(err, &path) && path.Path == e.File {
-		err = path.Err // the name once is enough
+		err = path.Err // the name is printed once
 	}
 	return fmt.Sprintf("--%s %s: %v", e.Flag, e.File, err)
 }
 
 func (e *FileError) Unwrap() error { return e.Err }
 
-// checkCreds reports a file that nats.go would only look into, again and again,
-// while it connects.
+// checkCreds reports a malformed file at once: nats.go reads it only while it connects, and
+// would try again for ever.
 func checkCreds(file string) error {
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -267,11 +304,12 @@ func checkCreds(file string) error {
 	}
 	kp, err := nkeys.ParseDecoratedUserNKey(b)
 	if err != nil {
-		return fmt.Errorf("%w; expected are a JWT and a seed, as nsc writes them", err)
+		return fmt.Errorf("%w: want a JWT and a seed, as nsc writes them", err)
 	}
 	kp.Wipe()
+
 	if jwt, err := nkeys.ParseDecoratedJWT(b); err != nil || strings.Count(jwt, ".") != 2 {
-		return errors.New("no JWT found; expected are a JWT and a seed, as nsc writes them")
+		return errors.New("no JWT found: want a JWT and a seed, as nsc writes them")
 	}
 	return nil
 }
@@ -282,18 +320,19 @@ func checkCA(file string) error {
 		return err
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(b) {
-		return errors.New("no certificate in PEM found")
+		return errors.New("no certificate found: want a PEM file")
 	}
 	return nil
 }
 
-// secret reads a file, or else a variable. What tools leave around a secret is cut
-// off: secrets of Kubernetes often end with a line end, in a variable too. Spaces
-// around one in a variable are its own.
-func secret(file, variable string) (string, error) {
+// readSecret reads a file, or else a variable. What tools leave around a secret is cut off:
+// secrets of Kubernetes often end with a line end, in a variable too. Spaces around one in
+// a variable belong to it.
+func readSecret(file, variable string) (string, error) {
 	if file == "" {
 		return strings.Trim(os.Getenv(variable), "\r\n\ufeff"), nil
 	}
+
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
@@ -305,19 +344,18 @@ func secret(file, variable string) (string, error) {
 	return text, nil
 }
 
-// again reads a secret for another attempt to connect, which nats.go makes one at a
-// time. A file that is just being replaced may not be there: the secret is the one
-// of before then.
-func again(file, variable, before string) string {
-	text, err := secret(file, variable)
+// rereadSecret reads a secret for another attempt to connect; nats.go makes one at a time.
+// While a file is being replaced it may be missing: then the secret stays what it was.
+func rereadSecret(file, variable, before string) string {
+	text, err := readSecret(file, variable)
 	if err != nil {
 		return before
 	}
 	return text
 }
 
-// userinfo is what a URL says of who we are.
+// userinfo is the user and password in a URL.
 var userinfo = regexp.MustCompile(`(^|,|://)[^,/]*@`)
 
-// withoutSecrets makes a list of URLs fit for a log.
+// withoutSecrets makes a list of URLs safe for a log.
 func withoutSecrets(urls string) string { return userinfo.ReplaceAllString(urls, "${1}***@") }

@@ -8,9 +8,9 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// nkeyOption logs in with the seed in a file, which is read again at every login.
-// It is nats.NkeyOptionFromSeed for files that editors have written: a seed with a
-// carriage return or a space after it is refused there as one that is damaged.
+// nkeyOption logs in with the seed in a file, which is read again at every login. It also
+// takes files that editors have written: nats.NkeyOptionFromSeed refuses a seed with a
+// carriage return or a space after it as damaged.
 func nkeyOption(file string) (nats.Option, error) {
 	kp, err := readNkey(file)
 	if err != nil {

@@ -14,13 +14,13 @@ import (
 	"github.com/nats-io/nats.go/util"
 )
 
-// infoWait is how long a server may take to speak first. One that expects TLS
-// before anything else (handshake_first, or a load balancer in front of it) says
-// nothing, and gives up after 2 s.
+// infoWait is how long a server may take to speak first. One that expects TLS before
+// anything else (handshake_first, or a load balancer in front of it) says nothing, and
+// gives up after 2 s.
 const infoWait = time.Second
 
-// findTLSFirst is an option that finds out for each connection whether TLS comes
-// first, where urls or the other options ask for TLS at all. It comes last, and
+// findTLSFirst is an option that finds out for each connection whether TLS comes first, if
+// the URLs or the other options ask for TLS at all. It must be the last option, because it
 // dials as the others say.
 func findTLSFirst(urls string) nats.Option {
 	return func(o *nats.Options) error {
@@ -32,7 +32,8 @@ func findTLSFirst(urls string) nats.Option {
 		if d.inner == nil {
 			d.inner = &net.Dialer{Timeout: o.Timeout}
 		}
-		o.CustomDialer, o.SkipHostLookup = d, true
+		o.CustomDialer = d
+		o.SkipHostLookup = true
 		return nil
 	}
 }
@@ -41,17 +42,17 @@ func isWebsocket(urls string) bool {
 	return strings.HasPrefix(urls, "ws://") || strings.HasPrefix(urls, "wss://")
 }
 
-// tlsDialer dials, and makes the TLS handshake where the server waits for it. A
-// connection is dialled by one goroutine at a time.
+// tlsDialer dials, and makes the TLS handshake if the server waits for it. A connection is
+// dialled by one goroutine at a time.
 type tlsDialer struct {
-	options *nats.Options // of which those of TLS are read
+	options *nats.Options // only those of TLS are read
 	inner   nats.CustomDialer
-	names   []string // the hostnames that are configured
+	names   []string // the configured hostnames
 	// first says that the last connection has TLS already.
 	first bool
 }
 
-// SkipTLSHandshake tells nats.go that there is nothing left to do.
+// SkipTLSHandshake tells nats.go whether the handshake has been made.
 func (d *tlsDialer) SkipTLSHandshake() bool { return d.first }
 
 func (d *tlsDialer) Dial(network, address string) (net.Conn, error) {
@@ -80,12 +81,13 @@ func (d *tlsDialer) Dial(network, address string) (net.Conn, error) {
 	return secure, nil
 }
 
-// handshake is what nats.go does with its options of TLS.
+// handshake does what nats.go does with its options of TLS.
 func (d *tlsDialer) handshake(conn net.Conn, address string) (net.Conn, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if d.options.TLSConfig != nil {
 		c = util.CloneTLSConfig(d.options.TLSConfig)
 	}
+
 	if d.options.TLSCertCB != nil {
 		cert, err := d.options.TLSCertCB()
 		if err != nil {
@@ -110,8 +112,9 @@ func (d *tlsDialer) handshake(conn net.Conn, address string) (net.Conn, error) {
 	return secure, secure.HandshakeContext(ctx)
 }
 
-// serverName is the name in the certificate of the server at an address. Servers
-// that others have named have only their addresses, and the same certificate.
+// serverName is the name to expect in the certificate of the server at an address. Servers
+// that were announced by others have an address only; their certificate names one of the
+// configured hosts.
 func (d *tlsDialer) serverName(address string) string {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -120,6 +123,7 @@ func (d *tlsDialer) serverName(address string) string {
 	if net.ParseIP(host) == nil {
 		return host
 	}
+
 	fallback := host
 	for _, name := range d.names {
 		if name == host {
@@ -132,7 +136,7 @@ func (d *tlsDialer) serverName(address string) string {
 	return fallback
 }
 
-// hostnames are those of a list of URLs.
+// hostnames returns the hostnames in a list of URLs.
 func hostnames(urls string) (names []string) {
 	for u := range strings.SplitSeq(urls, ",") {
 		if !strings.Contains(u, "://") {
@@ -145,7 +149,7 @@ func hostnames(urls string) (names []string) {
 	return names
 }
 
-// begunConn gives back what was read of a connection.
+// begunConn returns once more what was read from a connection.
 type begunConn struct {
 	net.Conn
 	begun []byte

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"supernats/schema/natsconn"
 )
 
 // connectionFlag begins the names of the flags of the connection to NATS.
@@ -22,8 +24,8 @@ type CommandLine struct {
 	Exit func(code int)
 }
 
-// Parser reads command lines into the struct cli points to. Flags without a value have
-// that of the variable SUPERNATS_<FLAG>, or their default, which the help names.
+// Parser reads command lines into the struct that cli points to. A flag that is not given
+// has the value of the variable SUPERNATS_<FLAG>, or its default, which the help shows.
 func (c CommandLine) Parser(cli any) (*kong.Kong, error) {
 	return kong.New(cli,
 		kong.Name(c.Name),
@@ -32,6 +34,7 @@ func (c CommandLine) Parser(cli any) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Help(c.Help),
 		kong.ValueFormatter(describeFlag),
+		kong.Vars(natsconn.HelpTexts()),
 		c.Vars.CloneWith(kong.Vars{"version": c.Name + " " + Version}),
 		kong.Exit(c.Exit))
 }
@@ -66,7 +69,8 @@ func PrintHidden(k *kong.Context, flags []string) error {
 	if k.Selected() == nil || len(flags) == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(k.Stdout, "\nConnection flags (--%s, …, --%s): %s --help\n", flags[0], flags[len(flags)-1], k.Model.Name)
+	_, err := fmt.Fprintf(k.Stdout, "\nConnection flags (--%s, …, --%s): %s --help\n",
+		flags[0], flags[len(flags)-1], k.Model.Name)
 	return err
 }
 

@@ -55,6 +55,7 @@ func open() (*Cage, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	own, v2 := "", false
 	for line := range strings.Lines(string(text)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
@@ -69,6 +70,7 @@ func open() (*Cage, error) {
 			own, v2 = parts[2], true
 		}
 	}
+
 	if v2 {
 		return openV2(own)
 	}

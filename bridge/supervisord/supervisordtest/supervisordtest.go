@@ -56,7 +56,8 @@ serverurl=unix://%[2]s/supervisor.sock
 // WriteConf writes the configuration: ours and the sections given. It can be
 // called again before Ctl("update") or a reload.
 func WriteConf(dir, identifier, sections string) error {
-	return os.WriteFile(filepath.Join(dir, "supervisord.conf"), fmt.Appendf(nil, conf+"\n%[3]s", identifier, dir, sections), 0o644)
+	text := fmt.Appendf(nil, conf+"\n%[3]s", identifier, dir, sections)
+	return os.WriteFile(filepath.Join(dir, "supervisord.conf"), text, 0o644)
 }
 
 // Run starts supervisord on the configuration in dir and waits until it answers.
@@ -66,6 +67,7 @@ func Run(dir string) (*Supervisord, error) {
 	if err != nil {
 		return nil, ErrMissing
 	}
+
 	s := &Supervisord{Dir: dir, exited: make(chan struct{})}
 	s.rpc.Timeout = 30 * time.Second
 	s.rpc.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -80,7 +82,8 @@ func Run(dir string) (*Supervisord, error) {
 		return nil, err
 	}
 	defer output.Close()
-	s.cmd.Stdout, s.cmd.Stderr = output, output
+	s.cmd.Stdout = output
+	s.cmd.Stderr = output
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start supervisord: %w", err)
 	}
@@ -88,6 +91,7 @@ func Run(dir string) (*Supervisord, error) {
 		s.status = s.cmd.Wait()
 		close(s.exited)
 	}()
+
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if _, err = s.Call("supervisor.getState"); err == nil {
 			return s, nil
@@ -110,7 +114,8 @@ func (s *Supervisord) PID() int { return s.cmd.Process.Pid }
 
 // Ctl runs supervisorctl and returns what it printed.
 func (s *Supervisord) Ctl(args ...string) (string, error) {
-	out, err := exec.Command("supervisorctl", append([]string{"-c", s.Dir + "/supervisord.conf"}, args...)...).CombinedOutput()
+	args = append([]string{"-c", s.Dir + "/supervisord.conf"}, args...)
+	out, err := exec.Command("supervisorctl", args...).CombinedOutput()
 	return string(out), err
 }
 
@@ -148,10 +153,13 @@ func (s *Supervisord) Call(method string, params ...string) (string, error) {
 // data, in a single request.
 func (s *Supervisord) SendRemote(typ string, data ...string) error {
 	var b strings.Builder
-	b.WriteString(`<?xml version="1.0"?><methodCall><methodName>system.multicall</methodName><params><param><value><array><data>`)
+	b.WriteString(`<?xml version="1.0"?><methodCall><methodName>system.multicall</methodName>` +
+		`<params><param><value><array><data>`)
 	for _, d := range data {
-		fmt.Fprintf(&b, `<value><struct><member><name>methodName</name><value><string>supervisor.sendRemoteCommEvent</string></value></member>`+
-			`<member><name>params</name><value><array><data><value><string>%s</string></value><value><string>%s</string></value></data></array></value></member></struct></value>`,
+		fmt.Fprintf(&b, `<value><struct><member><name>methodName</name>`+
+			`<value><string>supervisor.sendRemoteCommEvent</string></value></member>`+
+			`<member><name>params</name><value><array><data><value><string>%s</string></value>`+
+			`<value><string>%s</string></value></data></array></value></member></struct></value>`,
 			escape(typ), escape(d))
 	}
 	b.WriteString(`</data></array></value></param></params></methodCall>`)

@@ -40,6 +40,7 @@ func StartIn(tb testing.TB, dir string) *Supervisord {
 	if err != nil {
 		tb.Fatal(err)
 	}
+
 	tb.Cleanup(func() {
 		select {
 		case <-s.exited: // the test stopped it
@@ -73,7 +74,8 @@ func (s *Supervisord) MustCtl(tb testing.TB, args ...string) string {
 // WaitLog waits until supervisord's log holds text n times.
 func (s *Supervisord) WaitLog(tb testing.TB, text string, n int) {
 	tb.Helper()
-	Wait(tb, 30*time.Second, func() bool { return strings.Count(s.Log(), text) >= n }, "supervisord to log %q %d times", text, n)
+	logged := func() bool { return strings.Count(s.Log(), text) >= n }
+	Wait(tb, 30*time.Second, logged, "supervisord to log %q %d times", text, n)
 }
 
 // Wait polls until done or fails the test.

@@ -23,7 +23,7 @@ func TestManuals(t *testing.T) {
 // leads reports whether words name a command, which may need more.
 func leads(t *testing.T, words []string) bool {
 	for _, leaf := range parserOf(t).Model.Leaves(true) {
-		if strings.HasPrefix(leaf.Path()+" ", "supernats "+strings.Join(words, " ")+" ") {
+		if strings.HasPrefix(leaf.FullPath()+" ", "supernats "+strings.Join(words, " ")+" ") {
 			return true
 		}
 	}

@@ -1,0 +1,199 @@
+package incident
+
+import (
+	"strings"
+	"time"
+
+	"supernats/consumer/alerts/clock"
+	"supernats/consumer/alerts/member"
+	"supernats/schema"
+)
+
+// Match takes an event of a process that matched. well says that the process is well all
+// the same, as one that wrote a line.
+func (b *Book) Match(inc *Incident, p *member.Process, ev *schema.AlertEvent, m clock.Meta, well bool) {
+	b.add(inc, p, ev, m, well)
+	if inc.Fires() || b.enough(inc, ev, m.Stored) {
+		b.report(inc, m.Stored)
+	}
+	b.Notifier.schedule(inc)
+}
+
+// add counts an event and lists it.
+func (b *Book) add(inc *Incident, p *member.Process, ev *schema.AlertEvent, m clock.Meta, well bool) {
+	b.Counts[inc.rule.Index].Matched++
+	mem, before := b.Register.join(inc, p)
+	if inc.Fires() && (!before || inc.wasQuiet(ev)) {
+		inc.rec.Updates = 0 // it must not wait for long because of another one, or of what was long ago
+	}
+
+	if mem != nil {
+		inc.countRun(mem, ev.Time.Time)
+		mem.EndWait()
+		mem.SetWell(time.Time{})
+		mem.Seq = m.Seq
+		if well {
+			mem.SetWell(m.Stored)
+		}
+	}
+	if !well {
+		inc.clearEnd()
+	}
+	if state, ok := strings.CutPrefix(ev.Event, "PROCESS_STATE_"); ok && !well {
+		inc.rec.State = state
+	}
+
+	b.reopen(inc)
+	b.list(inc, *ev)
+	inc.noteLate(m.Stored)
+	b.Journal.touch(inc, m.Stored)
+}
+
+// list adds an event to what is to be reported. Whose it is stands there only where the
+// incident is about several.
+func (b *Book) list(inc *Incident, ev schema.AlertEvent) {
+	inc.rec.Count++
+	ev = listedIn(inc, ev)
+	out := &b.Notifier.backlog
+	out.Add(&inc.unsent, ev)
+
+	// What one process does can wait, but not all of it has room.
+	waiting := len(inc.unsent.Events)
+	if !inc.many() && !inc.held && inc.Fires() && waiting > min(maxFlapping, b.Register.limits.fitting(inc)) {
+		out.Fold(&inc.unsent)
+		inc.rec.Unlisted++
+	}
+
+	ev.Log = nil
+	inc.rec.Last = &ev
+	if inc.held && inc.rec.MutedBy != "" {
+		inc.rec.Muted++
+	}
+}
+
+// listedIn is an event as the incident lists it.
+func listedIn(inc *Incident, ev schema.AlertEvent) schema.AlertEvent {
+	if !inc.many() {
+		ev.Host = ""
+		ev.Group = ""
+		ev.Process = ""
+	}
+	return ev
+}
+
+// enough reports whether a rule with count has all the matches that it waits for.
+func (b *Book) enough(inc *Incident, ev *schema.AlertEvent, at time.Time) bool {
+	ok, stale := inc.enough(ev.Time.Time)
+	if inc.rule.Count <= 1 {
+		return ok
+	}
+	b.Notifier.backlog.Drop(&inc.unsent, stale)
+	inc.rec.Count = len(inc.matched)
+	if ok {
+		inc.matched = nil
+		return true
+	}
+
+	first := inc.unsent.Events[0]
+	inc.name(first.ID, first.Time.Time)
+	inc.due = at.Add(inc.rule.Within)
+	return false
+}
+
+// report notifies people of what was added, when it is time.
+func (b *Book) report(inc *Incident, at time.Time) {
+	if inc.rec.Phase == schema.PhasePending {
+		first := inc.unsent.Events[0]
+		b.open(inc, first.ID, first.Time.Time, at)
+	}
+	b.Notifier.reportNews(inc, at)
+}
+
+// open makes an incident fire. cause is the last part of its id, opened what people see,
+// and at when the stream stored it. Its end will be of the stream's clock: a host whose
+// clock is up to state.WrongClock ahead opens nothing in the future, or the alert would
+// seem to have ended before it began.
+func (b *Book) open(inc *Incident, cause string, opened, at time.Time) {
+	if opened.After(at) {
+		opened = at
+	}
+	inc.name(cause, opened)
+	inc.rec.Phase = schema.PhaseFiring
+	inc.due = at.Add(inc.rule.GroupWait)
+
+	inc.continuePrior(at)
+	b.Gate.Fires(inc.rule, inc.key.Host, 1)
+}
+
+// reopen continues an incident that closed, but could not say so yet.
+func (b *Book) reopen(inc *Incident) {
+	if !inc.isClosed() {
+		return
+	}
+	inc.rec.Phase = schema.PhaseFiring
+	inc.rec.Closed = nil
+	inc.rec.HeardSince = nil
+	inc.clearEnd()
+	b.Gate.Fires(inc.rule, inc.key.Host, 1)
+}
+
+// close ends an incident.
+func (b *Book) close(inc *Incident, at time.Time) {
+	if inc.Fires() && inc.rec.HeardSince == nil {
+		b.Gate.Fires(inc.rule, inc.key.Host, -1)
+	}
+	if inc.rec.HeardSince != nil {
+		b.hosts.Closed(inc)
+	}
+	inc.rec.Phase = schema.PhaseResolved
+	inc.rec.Closed = &schema.Time{Time: at}
+	b.Register.leaveAll(inc)
+	b.Journal.touch(inc, at)
+
+	b.Notifier.reportEnd(inc, at)
+	if inc.rule.Inhibits {
+		b.Notifier.Release(inc.key.Host, at)
+	}
+	b.Notifier.schedule(inc)
+}
+
+// fire is the timer of an incident.
+func (b *Book) fire(inc *Incident, at time.Time) {
+	switch inc.rec.Phase {
+	case schema.PhaseResolved:
+		if inc.held {
+			b.Notifier.reportEnd(inc, at)
+		} else {
+			b.part(inc)
+		}
+		b.Notifier.schedule(inc)
+		return
+	case schema.PhasePending:
+		if inc.rule.Kind == schema.KindEvent { // not often enough
+			b.forget(inc)
+			return
+		}
+	}
+
+	b.ripen(inc, at)
+	if inc.Fires() {
+		closing, ok := inc.closing()
+		switch {
+		case ok && !closing.After(at):
+			b.close(inc, at)
+		case inc.held && isDue(inc.retry, at), !inc.held && isDue(inc.due, at):
+			b.Notifier.report(inc, at)
+		}
+	}
+	b.Notifier.schedule(inc)
+}
+
+// part forgets a closed incident once its end has been stored, and the messages that it
+// has seen do not come again: they would open it once more.
+func (b *Book) part(inc *Incident) {
+	if b.Journal.isDone(inc) {
+		b.forget(inc)
+		return
+	}
+	b.Journal.await(inc)
+}

@@ -1,0 +1,204 @@
+package incident
+
+import (
+	"time"
+
+	"supernats/consumer/alerts/backlog"
+	"supernats/consumer/alerts/clock"
+	"supernats/consumer/alerts/gate"
+	"supernats/consumer/rules"
+	"supernats/schema"
+)
+
+// Notifier decides whether and when an incident is reported: now, later, or never. What it
+// points to belongs to its Book.
+type Notifier struct {
+	clock   *clock.Clock
+	gate    *gate.Gate
+	counts  []Counts
+	limits  *limits
+	journal *Journal
+	hosts   Hosts
+
+	backlog backlog.Backlog
+	// held are the incidents by host that something holds back.
+	held map[string]map[*Incident]struct{}
+}
+
+// Take returns the notifications since the last call, in their order.
+func (n *Notifier) Take() []backlog.Notification { return n.backlog.Notifications() }
+
+// drop gives up what an incident has to report.
+func (n *Notifier) drop(inc *Incident) {
+	n.unhold(inc)
+	n.backlog.Drop(&inc.unsent, len(inc.unsent.Events))
+}
+
+// reportNews makes the next notification due when something has matched, and makes it if
+// that is now.
+func (n *Notifier) reportNews(inc *Incident, at time.Time) {
+	if inc.rec.Notified != nil && !inc.rec.Again {
+		due := inc.rec.Notified.Add(inc.updateAfter())
+		if quiet := at.Add(inc.quietAfter()); quiet.Before(due) {
+			due = quiet
+		}
+		inc.due = clock.Later(due, at)
+	}
+
+	waiting := len(inc.unsent.Events)
+	switch {
+	case inc.held && waiting < n.limits.kept(inc):
+	case inc.held, n.isFull(inc, at), !inc.due.After(at):
+		n.report(inc, at)
+	}
+}
+
+// isFull reports whether no more events of an incident may wait. What one process does can
+// wait all the same: see recur.go.
+func (n *Notifier) isFull(inc *Incident, at time.Time) bool {
+	if len(inc.unsent.Events) >= n.limits.listed(inc) {
+		if inc.many() || inc.rec.Notifications == 0 || n.verdict(inc, at).Held() {
+			return true
+		}
+	}
+
+	// Nor may they where all incidents together hold back too much: then each is reported
+	// every group_interval, for as long as that lasts.
+	return n.backlog.Full() && inc.rec.Notified != nil && !inc.rec.Notified.Add(inc.rule.GroupInterval).After(at)
+}
+
+func (n *Notifier) verdict(inc *Incident, at time.Time) gate.Verdict {
+	return n.gate.Verdict(inc.rule, inc.key, at)
+}
+
+// report makes the notifications of a firing incident, unless something holds them back.
+func (n *Notifier) report(inc *Incident, at time.Time) {
+	v := n.verdict(inc, at)
+	if v.Held() && (v.InhibitedBy == "" || len(inc.unsent.Events) < n.limits.kept(inc)) {
+		n.hold(inc, v, at)
+		return
+	}
+
+	n.unhold(inc)
+	if inc.rec.Notifications > 0 && inc.rec.Count > inc.rec.Reported {
+		inc.rec.Updates++
+	}
+	for first := true; first || len(inc.unsent.Events) > 0; first = false {
+		n.send(inc, false, at)
+	}
+
+	inc.due = time.Time{}
+	if inc.rule.RepeatInterval > 0 && !inc.rec.Once {
+		inc.due = at.Add(inc.rule.RepeatInterval)
+	}
+}
+
+// reportEnd reports that an incident has closed, as far as anybody is to know.
+func (n *Notifier) reportEnd(inc *Incident, at time.Time) {
+	news := len(inc.unsent.Events)
+	v := n.verdict(inc, at)
+	silent := news == 0 && (inc.rec.Notifications == 0 || !inc.rule.SendResolved)
+	switch {
+	case silent && (!v.Old || inc.rec.Count == 0):
+	case v.InhibitedBy != "":
+		n.hold(inc, v, at)
+		return
+	case v.MutedBy != "":
+		n.counts[inc.rule.Index].Muted += uint64(news)
+		inc.rec.Muted = max(inc.rec.Muted, news)
+		inc.rec.MutedBy = v.MutedBy
+		n.backlog.Drop(&inc.unsent, news)
+		n.settle(inc, at)
+		return
+	case v.Old:
+		n.counts[inc.rule.Index].TooOld += uint64(max(news, 1))
+		n.backlog.Drop(&inc.unsent, news)
+	default:
+		n.unhold(inc)
+		for len(inc.unsent.Events) > n.limits.listed(inc) {
+			n.send(inc, false, at)
+		}
+		n.send(inc, inc.rule.SendResolved, at)
+	}
+
+	n.unhold(inc)
+	n.settle(inc, at)
+}
+
+// settle leaves nothing due; what the record says of silences stays.
+func (n *Notifier) settle(inc *Incident, at time.Time) {
+	n.unlist(inc)
+	inc.due = time.Time{}
+	n.journal.touch(inc, at)
+}
+
+// send makes one notification of as many events as it may list.
+func (n *Notifier) send(inc *Incident, resolved bool, at time.Time) {
+	rec := &inc.rec
+	events := n.backlog.Take(&inc.unsent, min(len(inc.unsent.Events), n.limits.listed(inc)))
+	last := len(inc.unsent.Events) == 0
+	typ := schema.TypeAlertUpdate
+	switch {
+	case resolved:
+		typ = schema.TypeAlertResolved
+	case rec.Notifications == 0 || rec.Again:
+		typ = schema.TypeAlertFiring
+	}
+
+	n.render(inc, events, at)
+	rec.Notifications++
+	note := backlog.NotificationOf(rec, typ, events, at)
+	if last {
+		inc.summarize(note.Alert)
+	}
+	if resolved {
+		inc.finish(note.Alert)
+	}
+	if len(events) > 0 {
+		note.Alert.WellSince = rec.WellSince
+	}
+
+	rec.Again = rec.Again && !last
+	rec.Notified = &schema.Time{Time: at}
+	n.journal.touch(inc, at)
+	n.counts[inc.rule.Index].Notified++
+	n.backlog.Put(note)
+}
+
+// render makes the labels and annotations of the next notification.
+func (n *Notifier) render(inc *Incident, events []schema.AlertEvent, at time.Time) {
+	rec := &inc.rec
+	v := rules.ViewOf(rec, events, at)
+	if rec.Notifications == 0 {
+		// Receivers know an alert by its labels: they stay as they were.
+		rec.Labels = inc.rule.Labels(v)
+	}
+	if rec.Labels != nil {
+		v.Labels = rec.Labels
+	}
+	why := n.reasonOf(inc)
+	rec.Annotations = backlog.WithReason(inc.rule.Annotations(v), why)
+}
+
+// reasonOf is what is known of the end of an incident, or of the silence that it is about:
+// what the first notification of a silence says of that stands until its end.
+func (n *Notifier) reasonOf(inc *Incident) string {
+	if inc.rule.Kind != schema.KindSilent {
+		if inc.isClosed() {
+			return inc.rec.Ended
+		}
+		return ""
+	}
+	if why := inc.rec.Annotations[backlog.Reason]; why != "" || !inc.Fires() {
+		return why
+	}
+	return n.hosts.WhySilent(inc.key.Host)
+}
+
+// schedule sets the timer of an incident to what comes next.
+func (n *Notifier) schedule(inc *Incident) {
+	if inc.forgotten {
+		return
+	}
+	n.clock.Set(&inc.timer, inc.nextTimer(n.clock.Now()))
+}

@@ -1,0 +1,55 @@
+package app
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"supernats/consumer/config"
+	"supernats/consumer/fleettest"
+	"supernats/schema"
+)
+
+// Two daemons on one NATS: one works, the other is ready and goes on when the
+// first one stops.
+func TestDaemonStandsBy(t *testing.T) {
+	f := fleettest.New(t)
+	daemon := func() (*App, *fleettest.Running) {
+		cfg := config.Default()
+		cfg.NATS.URL, cfg.Listen = f.Server.URL, "127.0.0.1:0"
+		a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := fleettest.Start(t, func(ctx context.Context) error {
+			if err := a.Run(ctx); err != nil {
+				return err
+			}
+			return ctx.Err()
+		})
+		select {
+		case <-a.Ready():
+		case <-time.After(20 * time.Second):
+			t.Fatal("it is not ready")
+		}
+		return a, r
+	}
+	of := func(process string) func(*schema.Event) { return func(e *schema.Event) { e.Process = process } }
+	_, first := daemon()
+	f.WaitHandled(f.Publish(f.Crash(of("a"))))
+	_, second := daemon()
+	f.WaitHandled(f.Publish(f.Crash(of("b"))))
+	first.Stop()
+	f.WaitHandled(f.Publish(f.Crash(of("c"))))
+	if n := f.Notified(); len(n) != 3 {
+		t.Errorf("alerts: %v", n)
+	}
+	for _, process := range []string{"a", "b", "c"} {
+		if s := f.Process("web1", "api", process); s.UnexpectedExits != 1 {
+			t.Errorf("%+v", s)
+		}
+	}
+	second.Stop()
+}
