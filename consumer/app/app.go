@@ -39,7 +39,8 @@ type App struct {
 	// server is set by Run; nil: it is somebody else's.
 	server atomic.Pointer[embedded.Server]
 
-	// ready is closed, by setReady, when this instance works or stands by.
+	// ready is closed, by setReady, when events are read and every receiver has its queue,
+	// or when another instance does that and this one stands by.
 	ready     chan struct{}
 	readyOnce sync.Once
 
@@ -168,10 +169,6 @@ func (a *App) replacePlan() error {
 	a.plan.Store(p)
 	return nil
 }
-
-// Ready is closed when events are read and every receiver has its queue, or when
-// another instance does that and this one stands by.
-func (a *App) Ready() <-chan struct{} { return a.ready }
 
 func (a *App) setReady() { a.readyOnce.Do(func() { close(a.ready) }) }
 

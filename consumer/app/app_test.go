@@ -27,7 +27,7 @@ func TestAppRuns(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	select {
-	case <-a.Ready():
+	case <-a.ready:
 	case err := <-done:
 		t.Fatal(err)
 	case <-time.After(20 * time.Second):

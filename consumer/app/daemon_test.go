@@ -47,7 +47,7 @@ func TestDaemonWithoutSettings(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	select {
-	case <-a.Ready():
+	case <-a.ready:
 	case err := <-ended:
 		t.Fatalf("ended: %v\n%s", err, log.String())
 	case <-time.After(30 * time.Second):

@@ -162,7 +162,7 @@ func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.background(func(ctx context.Context) error { return cmp.Or(a.Run(ctx), ctx.Err()) })()
-	<-a.Ready()
+	<-a.ready
 
 	const crashes = 9
 	var took []time.Duration

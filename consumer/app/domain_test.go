@@ -36,7 +36,7 @@ func TestDaemonInAnotherDomain(t *testing.T) {
 		}
 	}()
 	select {
-	case <-a.Ready():
+	case <-a.ready:
 	case <-time.After(30 * time.Second):
 		t.Fatalf("not ready after 30 s:\n%s", log.String())
 	}

@@ -44,7 +44,7 @@ func runs(t *testing.T, text string, change func(*config.Config)) (a *App, url s
 		}
 	})
 	select {
-	case <-a.Ready():
+	case <-a.ready:
 	case <-time.After(30 * time.Second):
 		t.Fatalf("not ready after 30 s:\n%s", log.String())
 	}

@@ -132,7 +132,7 @@ func TestLogOfTheDaemonOverFailures(t *testing.T) {
 		return ctx.Err()
 	})
 	select {
-	case <-a.Ready():
+	case <-a.ready:
 	case <-time.After(30 * time.Second):
 		t.Fatalf("not ready after 30 s:\n%s", log.String())
 	}

@@ -91,7 +91,7 @@ func TestQueueThatMayNotBeMade(t *testing.T) {
 
 	for _, process := range []string{"first", "second"} {
 		a, stop := run()
-		<-a.Ready()
+		<-a.ready
 		e := f.crash()
 		e.Process = process
 		f.publish(e)

@@ -46,7 +46,7 @@ func TestReload(t *testing.T) {
 		}
 		return ctx.Err()
 	})
-	<-a.Ready()
+	<-a.ready
 	crashed := func(process, rule string) {
 		t.Helper()
 		f.handled(f.publish(f.crash(func(e *schema.Event) { e.Process = process })))

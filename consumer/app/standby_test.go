@@ -28,7 +28,7 @@ func TestDaemonStandsBy(t *testing.T) {
 			return ctx.Err()
 		})
 		select {
-		case <-a.Ready():
+		case <-a.ready:
 		case <-time.After(20 * time.Second):
 			t.Fatal("it is not ready")
 		}

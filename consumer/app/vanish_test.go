@@ -141,7 +141,7 @@ func (in *installation) boot() {
 		return ctx.Err()
 	})
 	select {
-	case <-in.app.Ready():
+	case <-in.app.ready:
 	case <-time.After(20 * time.Second):
 		in.Fatalf("not ready: %s", in.log)
 	}

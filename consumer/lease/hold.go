@@ -151,7 +151,7 @@ func (h *holding) release() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
-	var err error = nats.ErrConnectionClosed
+	err := nats.ErrConnectionClosed
 	if l.js.Conn().IsConnected() { // a stop does not wait in vain
 		// What kv.Delete writes has no header of ours.
 		m := &nats.Msg{Subject: h.subject(), Header: nats.Header{"KV-Operation": {"DEL"}, headerReleased: {l.token}}}
