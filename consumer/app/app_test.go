@@ -47,7 +47,7 @@ func TestAppRuns(t *testing.T) {
 func TestNewRefusesSettings(t *testing.T) {
 	cfg := config.Default()
 	cfg.NATS.Replicas = 9
-	if _, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()}); err == nil || err.Error() != "nats.replicas: found 9, allowed are 1 to 5" {
+	if _, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()}); err == nil || err.Error() != "nats.replicas: invalid value 9: want 1 to 5" {
 		t.Errorf("%v", err)
 	}
 }

@@ -47,14 +47,14 @@ func (c *Config) check() (*rules.Set, problems) {
 	var p problems
 	p.server(c)
 	if c.Listen != "" && !isListen(c.Listen) {
-		p.add("listen", "found %q, allowed is host:port, the port a number up to 65535, or nothing: ''", c.Listen)
+		p.add("listen", "invalid value %q: want host:port, the port a number up to 65535, or nothing: ''", c.Listen)
 	}
 	p.receivers(c)
 	p.limits(c.Limits)
 	p.holds(c)
 	for i, g := range c.Groups {
 		if _, err := schema.ParseGlob(g); err != nil {
-			p.add(fmt.Sprintf("groups[%d]", i), "found %q, allowed are names with *, ?, [a-z] and {a,b}", g)
+			p.add(fmt.Sprintf("groups[%d]", i), "invalid value %q: want a name, or a glob with *, ?, [a-z] and {a,b}", g)
 		}
 	}
 	p.durations(c)
@@ -82,7 +82,7 @@ func (p *problems) durations(c *Config) {
 		{key: "max_age", value: c.MaxAge, why: "no event would be young enough to be reported"},
 	} {
 		if d.value <= 0 {
-			p.add(d.key, "found %v, allowed is a duration above zero: %s", d.value, d.why)
+			p.add(d.key, "invalid value %v: want a duration above zero: %s", d.value, d.why)
 		}
 	}
 
@@ -96,7 +96,7 @@ func (p *problems) durations(c *Config) {
 		{key: "forget_after", value: c.ForgetAfter},
 	} {
 		if d.value < 0 { // a file cannot have it, a program can
-			p.add(d.key, "found %v, allowed are 0s and more", d.value)
+			p.add(d.key, "invalid value %v: want 0s or more", d.value)
 		}
 	}
 }
@@ -108,15 +108,15 @@ func (p *problems) server(c *Config) {
 		p.add("nats", "credentials are set, but neither url nor context: the embedded server needs none")
 	}
 	if c.NATS.Replicas < 1 || c.NATS.Replicas > maxReplicas {
-		p.add("nats.replicas", "found %d, allowed are 1 to %d", c.NATS.Replicas, maxReplicas)
+		p.add("nats.replicas", "invalid value %d: want 1 to %d", c.NATS.Replicas, maxReplicas)
 	}
 
 	if !isListen(c.Embedded.Listen) {
-		p.add("embedded.listen", "found %q, allowed is host:port, the port a number up to 65535", c.Embedded.Listen)
+		p.add("embedded.listen", "invalid value %q: want host:port, the port a number up to 65535", c.Embedded.Listen)
 	}
 	p.serverFile(c)
 	if c.Embedded.MaxStore < minStore {
-		p.add("embedded.max_store", "found %v, allowed are %v or more", c.Embedded.MaxStore, schema.Size(minStore))
+		p.add("embedded.max_store", "invalid value %v: want %v or more", c.Embedded.MaxStore, schema.Size(minStore))
 	}
 }
 

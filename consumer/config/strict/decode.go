@@ -92,7 +92,7 @@ func (d *decoder) resolve(n ast.Node, key string) (value ast.Node, literal bool)
 			}
 		case *ast.TagNode:
 			if x.Start.Value != string(token.StringTag) {
-				d.file.fail(x.Start, key, "found the tag %s, allowed is %s", x.Start.Value, token.StringTag)
+				d.file.fail(x.Start, key, "found the tag %s, want %s", x.Start.Value, token.StringTag)
 				return nil, false
 			}
 			n, literal = x.Value, true
@@ -162,7 +162,7 @@ func (d *decoder) unknownKey(p pair, key string, section reflect.Type) (meant st
 	if p.by != nil {
 		message += fmt.Sprintf(", merged at line %d", p.by.Position.Line)
 	}
-	message += "; allowed are " + strings.Join(allowed, ", ")
+	message += ": want one of " + strings.Join(allowed, ", ")
 
 	meant = d.meantKey(t.Value, allowed)
 	if meant != "" {
@@ -261,5 +261,5 @@ func (d *decoder) wrongType(n ast.Node, key, allowed string) {
 	if key == "" {
 		key = "the file"
 	}
-	d.file.fail(beginOf(n), key, "found %s, allowed is %s", strings.ToLower(n.Type().String()), allowed)
+	d.file.fail(beginOf(n), key, "found %s, want %s", strings.ToLower(n.Type().String()), allowed)
 }

@@ -128,12 +128,12 @@ func (p *yamlParser) refuseTokens(text string) {
 
 		switch {
 		case t.Type == token.DirectiveType:
-			p.file.fail(t, "", "found a directive, allowed is none")
+			p.file.fail(t, "", "found a directive, want none")
 		case isHeader && begun, ended && isContent:
-			p.file.fail(t, "", "a second document begins; allowed is one")
+			p.file.fail(t, "", "a second document begins; want one")
 			return // what follows does not matter
 		case t.Type == token.StringType && !isBlock(t.Prev) && tabInText.MatchString(t.Origin):
-			p.file.fail(t, "", "found a tab in a text without quotes, allowed are spaces")
+			p.file.fail(t, "", "found a tab in a text without quotes, want spaces")
 		}
 
 		begun = begun || t.Type != token.CommentType

@@ -42,7 +42,7 @@ func (d *decoder) string(n ast.Node, v reflect.Value, literal bool, key string) 
 		if text != written {
 			v.SetString(written)
 			// The value is shown by its own type: a secret hides itself.
-			d.file.fail(n.GetToken(), key, "found the number %[1]v, allowed is a text: '%[1]v' with quotes",
+			d.file.fail(n.GetToken(), key, "found the number %[1]v, want a text: '%[1]v' with quotes",
 				v.Interface())
 			return
 		}
@@ -59,7 +59,7 @@ func (d *decoder) bool(n ast.Node, v reflect.Value, key string) {
 
 	d.file.keys[key] = n.GetToken()
 	if text != "true" && text != "false" {
-		d.file.fail(n.GetToken(), key, "found %q, allowed is %s", text, allowed)
+		d.file.fail(n.GetToken(), key, "invalid value %q: want %s", text, allowed)
 		return
 	}
 	v.SetBool(text == "true")
@@ -76,7 +76,7 @@ func (d *decoder) number(n ast.Node, v reflect.Value, key string) {
 	i, err := strconv.ParseInt(text, 10, v.Type().Bits())
 	if err != nil {
 		most := uint64(1)<<(v.Type().Bits()-1) - 1
-		d.file.fail(n.GetToken(), key, "found %q, allowed is %s up to %d", text, allowed, most)
+		d.file.fail(n.GetToken(), key, "invalid value %q: want %s up to %d", text, allowed, most)
 		return
 	}
 	v.SetInt(i)
@@ -135,7 +135,7 @@ func (d *decoder) expand(s *ast.StringNode, key string) (text string, ok bool) {
 		d.file.failed[key] = true
 		message := "variable " + ref + " is not set"
 		if name != "" && !variableName.MatchString(name) {
-			message += "; allowed are letters, digits and _, without a default, and $" + ref + " for the text itself"
+			message += "; want letters, digits and _, without a default, or $" + ref + " for the text itself"
 		}
 		d.file.fail(s.GetToken(), "", "%s", message)
 		return ""
