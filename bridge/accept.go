@@ -7,6 +7,7 @@ import (
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/pulse"
 	"supernats/bridge/record"
+	"supernats/bridge/snapshot"
 	"supernats/schema"
 )
 
@@ -30,16 +31,16 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping
 	if !b.started {
 		// Only now supervisord's name and the pool's are known.
-		b.life.settle(&h)
+		b.journal.Settle(&h)
 		if err := b.recordStarted(ctx, now); err != nil {
 			return err
 		}
 		b.started = true
 		b.troubles.Restate()
-		b.wantSnapshot(snapshotStart)
+		b.snapshots.Want(snapshot.Start)
 	}
 	b.serial.Store(h.Serial)
-	if b.journal.offeredAgain(header) {
+	if b.journal.OfferedAgain(header) {
 		// Offered again: a bridge died between storing it and its answer. By the time
 		// that it is published the stream may have forgotten that it has it.
 		return nil
@@ -48,11 +49,11 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 		b.deaths.Tick(h.Event, late)
 	}
 	f := b.deaths.Note(&h, payload, now)
-	b.buf = f.AppendTo(record.AppendEvent(b.buf[:0], now, b.life.boot.load(), header, payload))
-	if err := b.journal.store(ctx, b.buf, &h); err != nil {
+	b.buf = f.AppendTo(record.AppendEvent(b.buf[:0], now, b.life.ID(), header, payload))
+	if err := b.journal.Store(ctx, b.buf, &h); err != nil {
 		return err
 	}
-	b.metrics.accepted(h.Event)
+	b.metrics.Accepted(h.Event)
 	b.reasons.Note(h.Event, h.Serial, payload)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/web"
 	"supernats/schema"
 	"supernats/schema/natsconn"
 )
@@ -65,13 +66,13 @@ func (c Config) withDefaults() (Config, error) {
 	if c.LogTail > maxLogTail {
 		return c, fmt.Errorf("--log-tail %v: allowed are 0 to %v", c.LogTail, schema.Size(maxLogTail))
 	}
-	if c.Listen == listenOff {
+	if c.Listen == web.Off {
 		c.Listen, c.WebConfig = "", "" // the variables may be set, for another section
 	}
 	if err := c.checkSkip(); err != nil {
 		return c, err
 	}
-	if err := c.checkListen(); err != nil {
+	if err := web.Check(c.Listen, c.WebConfig); err != nil {
 		return c, err
 	}
 	if c.NATS.Context == "" && c.NATS.URL == "" {

@@ -13,8 +13,8 @@ import (
 // newReasons returns what finds out why processes died.
 func (b *Bridge) newReasons() *deathreason.Reasons {
 	cfg := deathreason.Config{
-		Boot: b.life.boot.String(), Tail: int(b.cfg.LogTail), Warn: b.serverTrouble,
-		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.life.together }, Settings: logSettings,
+		Boot: b.life.String(), Tail: int(b.cfg.LogTail), Warn: b.answers.Failed,
+		SupervisorPID: b.SupervisorPID, Fresh: func() bool { return b.life.Together() }, Settings: logSettings,
 		Raise: b.troubles.Raise, Clear: b.troubles.Clear, Differs: b.differs,
 	}
 	if b.server != nil {

@@ -11,6 +11,7 @@ import (
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
 	"supernats/bridge/section"
+	"supernats/bridge/snapshot"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -20,35 +21,29 @@ const reasonsWait = 20 * time.Millisecond
 
 // recordStarted tells that the bridge runs, when it knows under whom.
 func (b *Bridge) recordStarted(ctx context.Context, at time.Time) error {
-	rec, err := b.ownRecord(schema.BridgeStarted, at)
+	subject, id, json, err := b.own(schema.BridgeStarted, at)
 	if err != nil {
 		return err
 	}
-	return b.journal.store(ctx, rec, nil)
-}
-
-// ownRecord makes a record of ourselves for the spool.
-func (b *Bridge) ownRecord(kind string, at time.Time) ([]byte, error) {
-	subject, id, json, err := b.own(kind, at)
-	return b.journal.message(at, subject, id, json), err
+	return b.journal.StoreMessage(ctx, at, subject, id, json)
 }
 
 // own makes a record of ourselves.
 func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte, err error) {
-	who := b.life.names.Load()
-	if who == nil {
-		who = &names{pool: b.life.pool()}
+	names, known := b.life.Names()
+	if !known {
+		names.Pool = b.life.Pool()
 	}
 	rec := schema.Bridge{
-		Host: b.cfg.Host, Server: who.server, Boot: b.life.boot.String(), Pool: who.pool,
+		Host: b.cfg.Host, Server: names.Server, Boot: b.life.String(), Pool: names.Pool,
 		BridgeVersion: b.version, PID: os.Getpid(), Settings: b.cfg.settings(),
-		SupervisorPID: b.SupervisorPID(), Ephemeral: b.cfg.Ephemeral, Section: b.section.Describe(who.pool),
+		SupervisorPID: b.SupervisorPID(), Ephemeral: b.cfg.Ephemeral, Section: b.section.Describe(names.Pool),
 	}
 	if b.sees(schema.ProcessStateExited) {
 		rec.Reasons = b.reasons.Status(reasonsWait)
 		rec.Watch = b.deaths.Status()
 	}
-	if by := b.life.identifiedBy(); by != "" {
+	if by := b.life.IdentifiedBy(); by != "" {
 		rec.Settings["identity"] = by
 	}
 	if kind == schema.BridgeStopping {
@@ -62,12 +57,9 @@ func (b *Bridge) own(kind string, at time.Time) (subject, id string, json []byte
 
 // resent makes the record of an event that was stored under another message id.
 func (b *Bridge) resent(event, messageID string) *nats.Msg {
-	who := b.life.names.Load()
-	if who == nil {
-		who = &names{}
-	}
+	names, _ := b.life.Names()
 	rec := schema.Resent{
-		Host: b.cfg.Host, Server: who.server, Boot: b.life.boot.String(), Pool: who.pool,
+		Host: b.cfg.Host, Server: names.Server, Boot: b.life.String(), Pool: names.Pool,
 		Event: event, MessageID: messageID,
 	}
 	ce := rec.Envelope(time.Now())
@@ -79,7 +71,7 @@ func (b *Bridge) resent(event, messageID string) *nats.Msg {
 // of a host use one consumer: a user's permissions name it.
 func (b *Bridge) fence() *publish.Fence {
 	token := schema.Token(b.cfg.Host)
-	ours := b.life.boot.String()
+	ours := b.life.String()
 	return &publish.Fence{
 		Record: func() (*nats.Msg, error) {
 			subject, id, json, err := b.own(schema.BridgeReconnect, time.Now())
@@ -87,11 +79,11 @@ func (b *Bridge) fence() *publish.Fence {
 		},
 		Consumer: stream.BridgeConsumer(b.cfg.Host), Filter: "supervisor.*." + token + ".>",
 		Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },
-		Passed:   func() { b.wantSnapshot(snapshotReconnect) },
+		Passed:   func() { b.snapshots.Want(snapshot.Reconnect) },
 		Boot: func(id string) string { // host/boot/…
 			rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
 			boot, _, _ := strings.Cut(rest, "/")
-			if boot == b.life.boot.String() {
+			if boot == b.life.String() {
 				return ours // also if the first event shows another life
 			}
 			return boot
@@ -106,7 +98,7 @@ func (b *Bridge) fence() *publish.Fence {
 // ones that `supernats-bridge conf` prints.
 func (b *Bridge) isListener(group string) bool {
 	name := strings.TrimSuffix(group, section.LogsSuffix)
-	return name == section.Name || name == strings.TrimSuffix(schema.Token(b.life.pool()), section.LogsSuffix)
+	return name == section.Name || name == strings.TrimSuffix(schema.Token(b.life.Pool()), section.LogsSuffix)
 }
 
 // keepProcesses notes which processes our supervisord has.
@@ -116,4 +108,20 @@ func (b *Bridge) keepProcesses(snap *schema.Snapshot) {
 		ours[schema.Token(p.Group)+"."+schema.Token(p.Process)] = true
 	}
 	b.ours.Store(ours)
+}
+
+// describeSpool says in a record of ourselves where events wait.
+func (b *Bridge) describeSpool(rec *schema.Bridge) {
+	rec.Spool = schema.SpoolMemory
+	queue := b.journal.Spool()
+	if queue == nil {
+		return
+	}
+	rec.Instance = queue.Instance()
+	if dir := queue.Dir(); dir != "" {
+		rec.Settings["spool-dir"] = dir
+		if queue.Stats().Disk == nil {
+			rec.Spool = schema.SpoolDisk
+		}
+	}
 }

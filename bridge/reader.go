@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"supernats/bridge/deathreason"
+	"supernats/bridge/metrics"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
@@ -34,7 +35,7 @@ type reader struct {
 	end     func() (more bool)
 	encoder record.Encoder
 	reasons *deathreason.Reasons
-	metrics *metrics
+	metrics *metrics.Metrics
 	skip    []string  // events that are not published, by name
 	batch   []decoded // what was read together; next is handed on next
 	next    int
@@ -125,7 +126,7 @@ func (r *reader) Ack(n int, seq uint64) error {
 	now := time.Now()
 	for _, at := range r.flying[:n] {
 		if !at.IsZero() {
-			r.metrics.published(at, now)
+			r.metrics.Published(at, now)
 		}
 	}
 	r.flying = slices.Delete(r.flying, 0, n)

@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"time"
 
+	"supernats/bridge/boot"
 	"supernats/bridge/deaths"
+	"supernats/bridge/metrics"
 	"supernats/bridge/publish"
+	"supernats/bridge/pulse"
 	"supernats/bridge/record"
 	"supernats/bridge/section"
 	"supernats/bridge/trouble"
+	"supernats/bridge/web"
 	"supernats/schema"
 
 	"github.com/nats-io/nats.go"
@@ -18,29 +22,24 @@ import (
 
 // Causes of troubles that package bridge notices itself; its parts have others.
 const (
-	troubleFull   = "spool-full"
-	troubleXMLRPC = "xmlrpc"
-	troubleListen = "listen"
-	troubleSlow   = "spool-slow"
-
-	troubleIdentity = "identity"
+	troubleSlow = "spool-slow"
 )
 
 // warnings are the causes with which events arrive all the same.
 var warnings = []string{
-	troubleXMLRPC, troubleListen, section.CauseNoTicks, section.CauseSection, "reasons", "log-rotated", "log-tail", "clock", troubleIdentity, deaths.CauseWatch,
+	pulse.CauseXMLRPC, web.CauseListen, section.CauseNoTicks, section.CauseSection, "reasons", "log-rotated", "log-tail", "clock", boot.CauseIdentity, deaths.CauseWatch,
 	publish.CauseLook, publish.CauseTTL, publish.CauseTooLarge, publish.CauseTaken, publish.CauseConflict,
 }
 
 // troubleMessage makes the record of a trouble. Before the first event the pool is
 // what supervisord's environment says, and its name is not known.
 func (b *Bridge) troubleMessage(t schema.Trouble, at time.Time) (*nats.Msg, error) {
-	t.Host, t.Pool = b.cfg.Host, b.life.pool()
-	if b.life.boot.load() != [record.BootSize]byte{} {
-		t.Boot = b.life.boot.String()
+	t.Host, t.Pool = b.cfg.Host, b.life.Pool()
+	if b.life.ID() != (boot.ID{}) {
+		t.Boot = b.life.String()
 	}
-	if who := b.life.names.Load(); who != nil {
-		t.Server = who.server
+	if names, known := b.life.Names(); known {
+		t.Server = names.Server
 	}
 	ce := t.Envelope(at)
 	json, err := schema.Marshal(ce)
@@ -53,7 +52,7 @@ func (b *Bridge) troubleMessage(t schema.Trouble, at time.Time) (*nats.Msg, erro
 // newBoard makes the board of this bridge's troubles.
 func (b *Bridge) newBoard() *trouble.Board {
 	return trouble.New(trouble.Config{
-		Log: b.log, Metrics: prometheus.WrapRegistererWithPrefix(metricsPrefix+"_", b.registry),
+		Log: b.log, Metrics: prometheus.WrapRegistererWithPrefix(metrics.Prefix+"_", b.registry),
 		Encode: b.troubleMessage, Warnings: warnings,
 	})
 }

@@ -14,7 +14,7 @@ var errNoDeaths = errors.New("this section is not subscribed to all deaths")
 // followDeaths opens supervisord's log for lateDeaths. In a section for output no
 // death has an event.
 func (b *Bridge) followDeaths(ctx context.Context) (pulse.DeathLog, error) {
-	if !b.section.SeesAllDeaths(b.life.pool()) {
+	if !b.section.SeesAllDeaths(b.life.Pool()) {
 		return nil, errNoDeaths
 	}
 	pid := b.SupervisorPID()

@@ -38,6 +38,8 @@ var arrows = []arrow{
 	{`bridge/record`, `schema(/stream)?|bridge/(eventlistener|publish)`, ``},
 	// The facts of a death come from the kernel by three ways, and go into a record.
 	{`bridge/deaths`, `schema(/repeat)?|bridge/(eventlistener|record|deathwatch|oom|look)`, ``},
+	// The journal joins the account, the records and the spool under one lock.
+	{`bridge/journal`, `schema(/repeat)?|bridge/(boot|eventlistener|ledger|proctable|record|spool)`, ``},
 	// The section is one of supervisord's configuration.
 	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
 	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
@@ -47,7 +49,8 @@ var arrows = []arrow{
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
-	{`consumer/(rules|state)`, `schema`, ``},
+	{`consumer/rules`, `schema|consumer/wording`, ``},
+	{`consumer/state`, `schema`, ``},
 	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
 	{`consumer/wording`, `schema`, `-`},
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/(letter|summary))?`, ``},

@@ -85,7 +85,7 @@ func TestMailsOfADayOfCrashes(t *testing.T) {
 		}
 	}
 	last := mails[len(mails)-1]
-	if !strings.Contains(last.Subject(), "RESOLVED") || !strings.Contains(last.Text, strconv.Itoa(crashes)+" since the alert opened") {
+	if !strings.Contains(last.Subject(), "RESOLVED") || !strings.Contains(last.Text, strconv.Itoa(crashes)+" times since the alert opened") {
 		t.Errorf("the last mail does not count %d crashes:\n%s", crashes, last.Text[:min(len(last.Text), 1000)])
 	}
 	if listed < crashes-2 { // one that is alone in a mail is no row of a table

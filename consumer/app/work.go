@@ -78,7 +78,7 @@ func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
 	}
 
 	limits := a.cfg.StreamLimits()
-	limits.Say = a.logOnce
+	limits.Report = a.logOnce
 	return stream.EnsureAll(ctx, js, limits)
 }
 

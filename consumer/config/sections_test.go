@@ -45,8 +45,8 @@ func TestLoadRefusesReceivers(t *testing.T) {
 		{"receivers:\n- {name: x, mail: {}}\n- {name: y, mail: {}}\n- {name: X, mail: {}}\n", `5:10: receivers[2].name: duplicate name "X", also that of receivers[0]; want another one (small letters and capitals count as the same)`},
 		{"receivers:\n- name: x\n", "3:3: receivers[0]: " + noKind},
 		{"receivers:\n- {name: x, mail: }\n", "3:3: receivers[0]: " + noKind},
-		{"receivers:\n- name: x\n  mail: {to: [y]}\n", "4:15: receivers[0].mail.to[0]: \"y\" is no mail address (missing '@' or angle-addr); allowed is one address, for example ops@example.com"},
-		{"receivers:\n- name: x\n  mail: {timeout: 0s}\n", "4:19: receivers[0].mail.timeout: 0s is no time to wait; allowed is a duration above zero, the default is 10s"},
+		{"receivers:\n- name: x\n  mail: {to: [y]}\n", "4:15: receivers[0].mail.to[0]: invalid address \"y\" (missing '@' or angle-addr): want one address, for example ops@example.com"},
+		{"receivers:\n- name: x\n  mail: {timeout: 0s}\n", "4:19: receivers[0].mail.timeout: invalid value 0s: want a duration above zero; the default is 10s"},
 		{"receivers:\n- name: x\n  mail:\n    username: u\n", `4:3: receivers[0].mail: password_file: missing, but there is a username ("u")`},
 		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: {burst: 5}\n", "5:3: receivers[0].rate_limit: every: invalid value 0s: want a duration above zero"},
 		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: {every: 1m, burst: 0}\n", "5:34: receivers[0].rate_limit.burst: invalid value 0: want 1 or more"},
@@ -125,7 +125,7 @@ f.yaml:4:10: max_age: invalid value 0s: want a duration above zero: no event wou
 f.yaml:5:9: rules[0].name: is missing; every rule needs a name, which is part of its alerts' ids
 f.yaml:5:9: rules[0]: is about nothing; it needs one of event, state, quorum, silent, loss and trouble
 f.yaml:6:10: groups[0]: invalid value "[": ` + wantGlob},
-		{"mail: {smarthost: 'h:25', from: a@b.c, to: [x]}\nreceivers:\n- {name: n, mail: {}}\n- {name: n, mail: {}}\n", `f.yaml:1:45: mail.to[0]: "x" is no mail address (missing '@' or angle-addr); allowed is one address, for example ops@example.com
+		{"mail: {smarthost: 'h:25', from: a@b.c, to: [x]}\nreceivers:\n- {name: n, mail: {}}\n- {name: n, mail: {}}\n", `f.yaml:1:45: mail.to[0]: invalid address "x" (missing '@' or angle-addr): want one address, for example ops@example.com
 f.yaml:4:10: receivers[1].name: duplicate name "n", also that of receivers[0]; want another one (small letters and capitals count as the same)`},
 		{"groups: [" + strings.Repeat("[], ", 110) + "]\n", "f.yaml: and 10 mistakes more"},
 	} {

@@ -66,7 +66,7 @@ func (c HTTPConfig) WithDefaults() HTTPConfig {
 func (c HTTPConfig) Validate() error {
 	var errs []error
 	if c.Timeout <= 0 {
-		errs = append(errs, fmt.Errorf("timeout: %s is no time to wait; allowed is a duration above zero, the default is %s", c.Timeout, DefaultTimeout))
+		errs = append(errs, fmt.Errorf("timeout: invalid value %s: want a duration above zero; the default is %s", c.Timeout, DefaultTimeout))
 	}
 	if c.TLS.Cert != "" && c.TLS.Key == "" {
 		errs = append(errs, fmt.Errorf("tls.key: missing, but there is a tls.cert (%s)", c.TLS.Cert))
@@ -114,14 +114,14 @@ func (c AuthConfig) Validate() error {
 	b := c.BasicAuth
 	switch {
 	case b.Password != "" && b.PasswordFile != "":
-		errs = append(errs, errors.New("basic_auth.password: given together with password_file; allowed is one of the two"))
+		errs = append(errs, errors.New("basic_auth.password: given together with password_file: want one of the two"))
 	case b.Username == "" && (b.Password != "" || b.PasswordFile != ""):
 		errs = append(errs, errors.New("basic_auth.username: missing, but there is a password"))
 	case strings.Contains(b.Username, ":"):
 		errs = append(errs, fmt.Errorf("basic_auth.username: %q holds a colon, which ends the name", b.Username))
 	}
 	if b.Username != "" && c.BearerTokenFile != "" {
-		errs = append(errs, errors.New("bearer_token_file: given together with basic_auth; allowed is one of the two"))
+		errs = append(errs, errors.New("bearer_token_file: given together with basic_auth: want one of the two"))
 	}
 	names := make(map[string]string, len(c.Headers))
 	for name, value := range c.Headers {
@@ -129,14 +129,14 @@ func (c AuthConfig) Validate() error {
 	}
 	for _, name := range sortedKeys(names) {
 		if !isToken(name) || strings.ContainsFunc(names[name], unicode.IsControl) {
-			errs = append(errs, fmt.Errorf("headers: %q is no header of HTTP: letters, digits and -, without control characters in the value", name))
+			errs = append(errs, fmt.Errorf("headers: invalid header %q: want letters, digits and -, and no control characters in the value", name))
 		}
 		switch strings.ToLower(name) {
 		case "content-type", "content-length", "transfer-encoding", "host":
 			errs = append(errs, fmt.Errorf("headers: %q is set by the delivery itself", name))
 		case "authorization":
 			if b.Username != "" || c.BearerTokenFile != "" {
-				errs = append(errs, errors.New("headers: \"Authorization\" is given together with basic_auth or bearer_token_file; allowed is one of them"))
+				errs = append(errs, errors.New("headers: \"Authorization\" is given together with basic_auth or bearer_token_file: want one of them"))
 			}
 		}
 	}
@@ -175,7 +175,7 @@ func ValidateOne(key string, s secretfile.Secret, file string) error {
 	case s == "" && file == "":
 		return fmt.Errorf("%s_file: missing; give the file that holds it, or %s itself", key, key)
 	case s != "" && file != "":
-		return fmt.Errorf("%s: given together with %s_file; allowed is one of the two", key, key)
+		return fmt.Errorf("%s: given together with %s_file: want one of the two", key, key)
 	}
 	return nil
 }
@@ -185,11 +185,11 @@ func ValidateURL(key, raw string) error {
 	u, err := neturl.Parse(raw)
 	switch {
 	case err != nil || strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || unicode.IsControl(r) }):
-		return fmt.Errorf("%s: cannot be read as a URL; allowed is https://host/path", key)
+		return fmt.Errorf("%s: invalid URL: want https://host/path", key)
 	case u.Scheme != "https" && u.Scheme != "http":
-		return fmt.Errorf("%s: does not begin with https:// or http://", key)
+		return fmt.Errorf("%s: invalid URL: want https:// or http:// at its beginning", key)
 	case u.Hostname() == "":
-		return fmt.Errorf("%s: has no host; allowed is https://host/path", key)
+		return fmt.Errorf("%s: invalid URL without a host: want https://host/path", key)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func (i *Incident) Resolved() bool { return i.Type == schema.TypeAlertResolved }
 
 // Incidents folds a batch into one entry for each alert, in the order of their
 // last notifications. Nothing of the events is lost. It does not change the batch.
-func Incidents(batch []*schema.CloudEvent[*schema.Notification]) []*Incident {
+func Incidents(batch []*Notification) []*Incident {
 	var list []*Incident
 	for index, n := range batch {
 		// From the end: what comes again came just before, mostly.
@@ -56,7 +56,7 @@ func Incidents(batch []*schema.CloudEvent[*schema.Notification]) []*Incident {
 // Summary is the incident in one line, without a status: "web1 api:api_00 exited
 // unexpectedly (exit code 3)".
 func (i *Incident) Summary() string {
-	l := LineOf(&schema.CloudEvent[*schema.Notification]{Type: i.Type, Time: i.Time, Data: i.Alert})
+	l := LineOf(&Notification{Type: i.Type, Time: i.Time, Data: i.Alert})
 	l.Status = ""
 	return l.String()
 }
@@ -150,7 +150,7 @@ func (i *Incident) Annotations(lines int) map[string]string {
 	if s := RecoveredSince(a); s != "" {
 		notes["late"] = s
 	}
-	if s := Recurrence(&schema.CloudEvent[*schema.Notification]{Time: i.Time, Data: a}); s != "" {
+	if s := Recurrence(&Notification{Time: i.Time, Data: a}); s != "" {
 		notes["recurring"] = s
 	}
 	if k := len(a.Events); k > 0 && !i.Resolved() {

@@ -16,6 +16,9 @@ import (
 	"supernats/schema"
 )
 
+// Notification is one of a batch.
+type Notification = schema.CloudEvent[*schema.Notification]
+
 // LabelAddress is the label of an alert that holds an address of its host.
 const LabelAddress = "address"
 
@@ -32,7 +35,7 @@ type Receiver interface {
 	// batch, one wrapped by After says when to try again, and one wrapped by Partly
 	// which of the batch were accepted all the same.
 	// The same batch may come again: what is sent carries its IDs.
-	Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Notification]) error
+	Notify(ctx context.Context, batch []*Notification) error
 }
 
 // Sized is a receiver that makes a request of each incident, and so gains nothing from

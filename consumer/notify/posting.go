@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"supernats/schema"
 )
 
 // Posting is how a receiver that posts JSON to one place differs from others.
@@ -21,10 +19,10 @@ type Posting struct {
 	Address func() (Post, error)
 	// Bodies writes a batch: one request for each. They are sent up to the first that
 	// is not accepted, and all of them again with the next try.
-	Bodies func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error)
+	Bodies func(batch []*Notification) ([]any, error)
 	// Parts takes the place of Bodies where a batch is many requests: what is
 	// accepted of them is not sent again.
-	Parts func(batch []*schema.CloudEvent[*schema.Notification]) ([]Part, error)
+	Parts func(batch []*Notification) ([]Part, error)
 }
 
 // Part is a share of a batch that is accepted or not by itself: one incident.
@@ -76,7 +74,7 @@ func (p posting) Name() string { return p.Posting.Name }
 // Who is how the errors of a receiver begin.
 func Who(kind, name string) string { return kind + " receiver " + fmt.Sprintf("%q", name) }
 
-func (p posting) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Notification]) error {
+func (p posting) Notify(ctx context.Context, batch []*Notification) error {
 	who := Who(p.Kind, p.Posting.Name)
 	if err := Check(batch); err != nil {
 		return Permanent(fmt.Errorf("%s: %w", who, err))
@@ -101,7 +99,7 @@ func (p posting) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.
 	})
 }
 
-func (p posting) parts(batch []*schema.CloudEvent[*schema.Notification]) ([]Part, error) {
+func (p posting) parts(batch []*Notification) ([]Part, error) {
 	if p.Parts != nil {
 		return p.Parts(batch)
 	}
@@ -162,7 +160,7 @@ func postPart(part Part, do func(body any) error) error {
 }
 
 // Check reports a batch that nobody can send.
-func Check(batch []*schema.CloudEvent[*schema.Notification]) error {
+func Check(batch []*Notification) error {
 	if len(batch) == 0 {
 		return errors.New("batch without notifications")
 	}

@@ -42,7 +42,7 @@ func (i *initCmd) Run(ctx context.Context, c *common) error {
 		return usageError{fmt.Errorf("invalid --replicas %d: want 1 to 5", n)}
 	}
 	limits := cfg.StreamLimits()
-	limits.Say = func(text string) { say("supernats: %s", text) }
+	limits.Report = func(text string) { say("supernats: %s", text) }
 
 	return c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 		before, err := lookUpStreams(ctx, js)

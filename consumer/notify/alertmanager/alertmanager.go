@@ -76,15 +76,15 @@ func (c Config) Validate() error {
 		}
 		switch {
 		case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-			errs = append(errs, fmt.Errorf("%s: has a password, a query or a fragment; allowed is http://host:port/prefix, and basic_auth beside it", key))
+			errs = append(errs, fmt.Errorf("%s: invalid URL with a password, a query or a fragment: want http://host:port/prefix, and basic_auth beside it", key))
 		case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/alerts"):
-			errs = append(errs, fmt.Errorf("%s: %q has the path of the API; allowed is what is before /api/v2/alerts", key, raw))
+			errs = append(errs, fmt.Errorf("%s: invalid URL %q with the path of the API: want what is before /api/v2/alerts", key, raw))
 		case slices.Contains(c.URLs[:i], raw):
-			errs = append(errs, fmt.Errorf("%s: %s is there twice", key, raw))
+			errs = append(errs, fmt.Errorf("%s: duplicate URL %s", key, raw))
 		}
 	}
 	if c.Hold < schema.Duration(time.Minute) {
-		errs = append(errs, fmt.Errorf("hold: found %s, allowed is a minute or more, and more than the longest repeat_interval; the default is %s", c.Hold, DefaultHold))
+		errs = append(errs, fmt.Errorf("hold: invalid value %s: want a minute or more, and more than the longest repeat_interval; the default is %s", c.Hold, DefaultHold))
 	}
 	return errors.Join(append(errs, c.AuthConfig.Validate(), c.HTTPConfig.Validate())...)
 }
@@ -129,7 +129,7 @@ func (r *Receiver) Name() string { return r.name }
 
 // Notify implements notify.Receiver. The error, if none has taken the batch, is
 // that of each; it is Permanent if all of them are.
-func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Notification]) error {
+func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) error {
 	who := notify.Who("alertmanager", r.name)
 	if err := notify.Check(batch); err != nil {
 		return notify.Permanent(fmt.Errorf("%s: %w", who, err))

@@ -24,7 +24,6 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
-	"supernats/schema"
 	"supernats/schema/secretfile"
 )
 
@@ -39,7 +38,7 @@ type dialect struct {
 }
 
 // write makes the text of a message.
-func (d dialect) write(batch []*schema.CloudEvent[*schema.Notification]) string {
+func (d dialect) write(batch []*notify.Notification) string {
 	lines := make([]string, len(batch))
 	sizes := make([]int, len(batch))
 	for i, n := range batch {
@@ -124,7 +123,7 @@ func validateHook(url secretfile.Secret, file string) error {
 // singleLine checks a setting that is shown to people.
 func singleLine(key, s string) error {
 	if wording.Clip(s, 80) != s {
-		return fmt.Errorf("%s: %s is no name; allowed are up to 80 visible characters", key, wording.Clip(s, 80))
+		return fmt.Errorf("%s: invalid name %q: want up to 80 visible characters", key, wording.Clip(s, 80))
 	}
 	return nil
 }

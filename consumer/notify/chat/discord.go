@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"supernats/consumer/notify"
-	"supernats/schema"
 	"supernats/schema/secretfile"
 )
 
@@ -67,7 +66,7 @@ func NewDiscord(name string, c DiscordConfig, id notify.Identity) (notify.Receiv
 			}
 			return p, err
 		},
-		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
+		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			m := discordMessage{Content: d.write(batch), Username: c.Username, Flags: suppressEmbeds}
 			m.AllowedMentions.Parse = []string{}
 			return []any{m}, nil

@@ -49,16 +49,16 @@ var ntfyTopic = regexp.MustCompile(`^[-_A-Za-z0-9]{1,64}$`)
 func (c NtfyConfig) Validate() error {
 	errs := []error{notify.ValidateURL("url", c.URL)}
 	if !ntfyTopic.MatchString(c.Topic) {
-		errs = append(errs, fmt.Errorf("topic: %q is none; allowed are up to 64 letters, digits, _ and -", wording.Clip(c.Topic, 80)))
+		errs = append(errs, fmt.Errorf("topic: invalid value %q: want up to 64 letters, digits, _ and -", wording.Clip(c.Topic, 80)))
 	}
 	if c.Token != "" && c.TokenFile != "" {
 		errs = append(errs, notify.ValidateOne("token", c.Token, c.TokenFile))
 	}
 	if c.BasicAuth.Username != "" && (c.Token != "" || c.TokenFile != "") {
-		errs = append(errs, errors.New("token: given together with basic_auth; allowed is one of the two"))
+		errs = append(errs, errors.New("token: given together with basic_auth: want one of the two"))
 	}
 	if c.Priority < 0 || c.Priority > 5 {
-		errs = append(errs, fmt.Errorf("priority: found %d, allowed are 1 to 5, and 0 for by severity", c.Priority))
+		errs = append(errs, fmt.Errorf("priority: invalid value %d: want 1 to 5, or 0 for what the severity says", c.Priority))
 	}
 	return errors.Join(append(errs, notify.AuthConfig{BasicAuth: c.BasicAuth}.Validate(), c.HTTPConfig.Validate())...)
 }
@@ -90,7 +90,7 @@ func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, er
 			p.SetBearer(token)
 			return p, err
 		},
-		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
+		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			return []any{ntfyMessage{
 				Topic: c.Topic, Title: title(batch), Message: d.write(batch),
 				Priority: c.priority(batch), Click: id.URL,
@@ -100,7 +100,7 @@ func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, er
 }
 
 // title is what a locked screen shows.
-func title(batch []*schema.CloudEvent[*schema.Notification]) string {
+func title(batch []*notify.Notification) string {
 	l := notify.LineOf(batch[0])
 	first := notify.Line{Status: l.Status, Host: l.Host, Process: l.Process}.String()
 	if len(batch) > 1 {
@@ -109,7 +109,7 @@ func title(batch []*schema.CloudEvent[*schema.Notification]) string {
 	return first
 }
 
-func (c NtfyConfig) priority(batch []*schema.CloudEvent[*schema.Notification]) int {
+func (c NtfyConfig) priority(batch []*notify.Notification) int {
 	if c.Priority != 0 {
 		return c.Priority
 	}

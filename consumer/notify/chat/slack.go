@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"supernats/consumer/notify"
-	"supernats/schema"
 	"supernats/schema/secretfile"
 )
 
@@ -46,7 +45,7 @@ func (c SlackConfig) Validate() error {
 	errs := []error{validateHook(c.URL, c.URLFile), singleLine("channel", c.Channel), singleLine("username", c.Username)}
 	// Below, a single line could be too long.
 	if c.MaxLength < defaultSlack || c.MaxLength > maxSlack {
-		errs = append(errs, fmt.Errorf("max_length: found %d, allowed are %d to %d", c.MaxLength, defaultSlack, maxSlack))
+		errs = append(errs, fmt.Errorf("max_length: invalid value %d: want %d to %d", c.MaxLength, defaultSlack, maxSlack))
 	}
 	return errors.Join(append(errs, c.HTTPConfig.Validate())...)
 }
@@ -76,7 +75,7 @@ func NewSlack(name string, c SlackConfig, id notify.Identity) (notify.Receiver, 
 	return notify.Posting{
 		Name: name, Kind: "slack", HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) { return hook(c.URL, c.URLFile, slackAccepted) },
-		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
+		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			return []any{slackMessage{Text: d.write(batch), Channel: c.Channel, Username: c.Username}}, nil
 		},
 	}.Receiver()

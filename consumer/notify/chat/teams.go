@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"supernats/consumer/notify"
-	"supernats/schema"
 	"supernats/schema/secretfile"
 )
 
@@ -84,13 +83,13 @@ func NewTeams(name string, c TeamsConfig, id notify.Identity) (notify.Receiver, 
 	return notify.Posting{
 		Name: name, Kind: "teams", HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) { return hook(c.URL, c.URLFile, teamsAccepted) },
-		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
+		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			return []any{card(batch)}, nil
 		},
 	}.Receiver()
 }
 
-func card(batch []*schema.CloudEvent[*schema.Notification]) teamsMessage {
+func card(batch []*notify.Notification) teamsMessage {
 	body := make([]richText, len(batch))
 	sizes := make([]int, len(batch))
 	for i, n := range batch {

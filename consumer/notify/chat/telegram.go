@@ -10,7 +10,6 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
-	"supernats/schema"
 	"supernats/schema/secretfile"
 )
 
@@ -55,10 +54,10 @@ func (c TelegramConfig) Validate() error {
 		errs = append(errs, checkToken("token", string(c.Token)))
 	}
 	if !chatID.MatchString(c.ChatID) {
-		errs = append(errs, fmt.Errorf("chat_id: %q is none; allowed is a number, -1001234567890 for a group, or the @name of a channel", wording.Clip(c.ChatID, 80)))
+		errs = append(errs, fmt.Errorf("chat_id: invalid value %q: want a number, -1001234567890 for a group, or the @name of a channel", wording.Clip(c.ChatID, 80)))
 	}
 	if c.Thread < 0 {
-		errs = append(errs, fmt.Errorf("message_thread_id: found %d, allowed are numbers above zero", c.Thread))
+		errs = append(errs, fmt.Errorf("message_thread_id: invalid value %d: want a number above zero", c.Thread))
 	}
 	return errors.Join(append(errs, notify.ValidateURL("api_url", c.APIURL), c.HTTPConfig.Validate())...)
 }
@@ -66,7 +65,7 @@ func (c TelegramConfig) Validate() error {
 // checkToken keeps a wrong one from becoming another path. The token is not shown.
 func checkToken(key, token string) error {
 	if !botToken.MatchString(token) {
-		return fmt.Errorf("%s: is no token of a bot; allowed is what BotFather gave, 123456:ABC…", key)
+		return fmt.Errorf("%s: invalid token: want what BotFather gave, 123456:ABC…", key)
 	}
 	return nil
 }
@@ -113,7 +112,7 @@ func NewTelegram(name string, c TelegramConfig, id notify.Identity) (notify.Rece
 				Secrets: []string{token}, RetryAfter: telegramWait, Accepted: telegramAccepted,
 			}, err
 		},
-		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
+		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			m := telegramMessage{ChatID: c.ChatID, Thread: c.Thread, Text: d.write(batch), ParseMode: "HTML"}
 			m.Preview.Disabled = true
 			return []any{m}, nil

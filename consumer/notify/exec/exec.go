@@ -107,17 +107,17 @@ func (c Config) Validate() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
 		if !variable.MatchString(name) {
-			wrong("env: %q is no name of a variable; allowed are letters, digits and _", name)
+			wrong("env: invalid name %q: want letters, digits and _", name)
 		}
 		if strings.ContainsRune(string(c.Env[name]), 0) {
 			wrong("env: the value of %s holds a NUL character", name)
 		}
 	}
 	if c.Timeout <= 0 {
-		wrong("timeout: %s is no time to wait; allowed is a duration above zero, the default is %s", c.Timeout, DefaultTimeout)
+		wrong("timeout: invalid value %s: want a duration above zero; the default is %s", c.Timeout, DefaultTimeout)
 	}
 	if c.KillAfter <= 0 {
-		wrong("kill_after: %s is no time to wait; allowed is a duration above zero, the default is %s", c.KillAfter, DefaultKillAfter)
+		wrong("kill_after: invalid value %s: want a duration above zero; the default is %s", c.KillAfter, DefaultKillAfter)
 	}
 	return errors.Join(errs...)
 }
@@ -151,7 +151,7 @@ func New(name string, c Config, id notify.Identity) (*Receiver, error) {
 func (r *Receiver) Name() string { return r.name }
 
 // Notify implements notify.Receiver.
-func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Notification]) error {
+func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) error {
 	who := notify.Who("exec", r.name)
 	if err := notify.Check(batch); err != nil {
 		return notify.Permanent(fmt.Errorf("%s: %w", who, err))

@@ -20,7 +20,7 @@ func asciiDomain(domain string) (string, error) {
 	}
 	ascii, err := domains.ToASCII(domain)
 	if err != nil {
-		return "", fmt.Errorf("%q is no domain: %w", domain, err)
+		return "", fmt.Errorf("invalid domain %q: %w", domain, err)
 	}
 	return ascii, nil
 }
@@ -40,27 +40,27 @@ func inASCII(a *netmail.Address) (*netmail.Address, error) {
 func parseAddress(key, s string) (*netmail.Address, error) {
 	if hasControl(s) {
 		// A line end here would begin a header or an SMTP command of its own.
-		return nil, fmt.Errorf("%s: %q holds control characters; allowed is one address, for example ops@example.com", key, s)
+		return nil, fmt.Errorf("%s: invalid address %q: it holds control characters; want one address, for example ops@example.com", key, s)
 	}
 	address, err := netmail.ParseAddress(s)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %q is no mail address (%s); allowed is one address, for example ops@example.com", key, s, strings.TrimPrefix(err.Error(), "mail: "))
+		return nil, fmt.Errorf("%s: invalid address %q (%s): want one address, for example ops@example.com", key, s, strings.TrimPrefix(err.Error(), "mail: "))
 	}
 	at := strings.LastIndexByte(address.Address, '@')
 	local, domain := address.Address[:at], address.Address[at+1:]
 	// net/mail takes the quotes off, and go-mail puts what was in them between
 	// the angle brackets of MAIL and RCPT as it is.
 	if strings.ContainsAny(local, " \t<>\"\\,;:()[]@") || strings.ContainsAny(domain, " \t<>\"\\,;()@") {
-		return nil, fmt.Errorf("%s: %q needs quotes in its address; allowed are addresses without, for example ops@example.com", key, s)
+		return nil, fmt.Errorf("%s: invalid address %q: it needs quotes; want one without, for example ops@example.com", key, s)
 	}
 	if hasControl(address.Address) || hasControl(address.Name) {
-		return nil, fmt.Errorf("%s: %q holds control characters", key, s)
+		return nil, fmt.Errorf("%s: invalid address %q: it holds control characters", key, s)
 	}
 	if len(address.Address) > maxAddress {
-		return nil, fmt.Errorf("%s: %.40q… has %d characters; allowed are %d", key, s, len(address.Address), maxAddress)
+		return nil, fmt.Errorf("%s: invalid address %.40q…: it has %d characters, want at most %d", key, s, len(address.Address), maxAddress)
 	}
 	if _, err := inASCII(address); err != nil {
-		return nil, fmt.Errorf("%s: %q is no mail address: %w", key, s, err)
+		return nil, fmt.Errorf("%s: invalid address %q: %w", key, s, err)
 	}
 	return address, nil
 }

@@ -108,7 +108,7 @@ func (c Config) Validate() error {
 	switch c.TLS {
 	case "", TLSImplicit, TLSStartTLS, TLSNone:
 	default:
-		wrong("tls: %q is not known; allowed are %s, %s and %s", c.TLS, TLSImplicit, TLSStartTLS, TLSNone)
+		wrong("tls: invalid value %q: want %s, %s or %s", c.TLS, TLSImplicit, TLSStartTLS, TLSNone)
 	}
 	if c.From == "" {
 		wrong("from: missing; give the sender's address, for example supervisor@example.com")
@@ -127,7 +127,7 @@ func (c Config) Validate() error {
 		}
 		// Every recipient has a queue under its address, so one may be there once.
 		if key := strings.ToLower(address.Address); seen[key] {
-			wrong("to[%d]: %s is there twice", i, address.Address)
+			wrong("to[%d]: duplicate address %s", i, address.Address)
 		} else {
 			seen[key] = true
 		}
@@ -140,10 +140,10 @@ func (c Config) Validate() error {
 		wrong("username: %q begins or ends with white space", c.Username)
 	}
 	if c.Hello != "" && !validHello(c.Hello) {
-		wrong("hello: %q is no host name; allowed is a name like mon1.example.com or an address like [192.0.2.1]", c.Hello)
+		wrong("hello: invalid value %q: want a name like mon1.example.com or an address like [192.0.2.1]", c.Hello)
 	}
 	if c.Timeout <= 0 {
-		wrong("timeout: %s is no time to wait; allowed is a duration above zero, the default is %s", c.Timeout, DefaultTimeout)
+		wrong("timeout: invalid value %s: want a duration above zero; the default is %s", c.Timeout, DefaultTimeout)
 	}
 	if _, err := c.location(); err != nil {
 		errs = append(errs, err)
@@ -177,7 +177,7 @@ func (c Config) checkCredentials() []error {
 	}
 	switch {
 	case len(given) > 1:
-		wrong("%s: given together with %s; allowed is one of the two", given[0], given[1])
+		wrong("%s: given together with %s: want one of the two", given[0], given[1])
 	case c.Username == "" && c.PasswordFile != "":
 		wrong("username: missing, but there is a password_file (%s)", c.PasswordFile)
 	case c.Username == "" && len(given) > 0:
@@ -221,24 +221,24 @@ func (c Config) mode() string {
 }
 
 func splitSmarthost(s string) (host string, port int, err error) {
-	const allowed = "allowed is host:port, for example smtp.example.com:465"
+	const wanted = "want host:port, for example smtp.example.com:465"
 	if s == "" {
-		return "", 0, errors.New("smarthost: missing; " + allowed)
+		return "", 0, errors.New("smarthost: missing; " + wanted)
 	}
 	host, digits, err := net.SplitHostPort(s)
 	if err != nil {
-		return "", 0, fmt.Errorf("smarthost: %q is not host and port; %s", s, allowed)
+		return "", 0, fmt.Errorf("smarthost: invalid value %q: %s", s, wanted)
 	}
 	// A slash would make go-mail take the host for the path of a socket.
 	if host == "" || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`/@<>"\`, r) }) {
-		return "", 0, fmt.Errorf("smarthost: %q has no host name; %s", s, allowed)
+		return "", 0, fmt.Errorf("smarthost: no host name in %q: %s", s, wanted)
 	}
 	if _, err := asciiDomain(host); err != nil {
-		return "", 0, fmt.Errorf("smarthost: %w; %s", err, allowed)
+		return "", 0, fmt.Errorf("smarthost: %w; %s", err, wanted)
 	}
 	n, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil || n == 0 {
-		return "", 0, fmt.Errorf("smarthost: %q has port %q; allowed are 1 to 65535", s, digits)
+		return "", 0, fmt.Errorf("smarthost: invalid port %[2]q in %[1]q: want 1 to 65535", s, digits)
 	}
 	return host, int(n), nil
 }

@@ -43,7 +43,6 @@ import (
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/letter"
 	"supernats/consumer/wording"
-	"supernats/schema"
 )
 
 // Receiver mails to one address. It implements notify.Receiver; its methods may be called
@@ -129,7 +128,7 @@ func (r *Receiver) Address() string { return r.to.Address }
 // the batch may pass. All others may pass, by themselves or by an operator's hand: no
 // connection, TLS, authentication, 4xx, time limits, the end of ctx. What comes before the
 // mail itself, up to the recipient, is an Outage: it would be the same for any other mail.
-func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Notification]) error {
+func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) error {
 	if err := notify.Check(batch); err != nil {
 		return notify.Permanent(fmt.Errorf("mail: %w", err))
 	}

@@ -63,7 +63,7 @@ var happened = time.Date(2026, 11, 21, 19, 0, 31, 833_512_000, time.UTC)
 
 // Notification is the n-th one of an incident, of a type schema.TypeAlert…; n is
 // from 1. It tells of one event.
-func Notification(typ, alert string, n int, change ...func(*schema.Notification)) *schema.CloudEvent[*schema.Notification] {
+func Notification(typ, alert string, n int, change ...func(*schema.Notification)) *notify.Notification {
 	at := happened.Add(time.Duration(n-1) * time.Minute)
 	code := n
 	a := &schema.Notification{
@@ -85,13 +85,13 @@ func Notification(typ, alert string, n int, change ...func(*schema.Notification)
 }
 
 // Firing is the first notification of an incident.
-func Firing(alert string, change ...func(*schema.Notification)) *schema.CloudEvent[*schema.Notification] {
+func Firing(alert string, change ...func(*schema.Notification)) *notify.Notification {
 	return Notification(schema.TypeAlertFiring, alert, 1, change...)
 }
 
 // OutOfMemory is the first notification of a process that the kernel killed because
 // memory ran out, with all that a bridge may know of its last life.
-func OutOfMemory(alert string, change ...func(*schema.AlertEvent)) *schema.CloudEvent[*schema.Notification] {
+func OutOfMemory(alert string, change ...func(*schema.AlertEvent)) *notify.Notification {
 	return Firing(alert, func(a *schema.Notification) {
 		ev := &a.Events[0]
 		ev.Exit = &schema.Exit{
@@ -111,8 +111,8 @@ func OutOfMemory(alert string, change ...func(*schema.AlertEvent)) *schema.Cloud
 
 // Many is a batch of n incidents, of which every third is told as an update and
 // every fourth as its end too.
-func Many(n int) []*schema.CloudEvent[*schema.Notification] {
-	var batch []*schema.CloudEvent[*schema.Notification]
+func Many(n int) []*notify.Notification {
+	var batch []*notify.Notification
 	for i := range n {
 		id := fmt.Sprintf("unexpected-exit/web%d/4f0c6d1e2a90b7c3/%d", i%7, i)
 		change := func(a *schema.Notification) {
@@ -142,15 +142,15 @@ var Hostile = []string{
 
 // HostileBatch has all of Hostile, each in a notification of its own as every
 // text that there is.
-func HostileBatch() []*schema.CloudEvent[*schema.Notification] {
-	var batch []*schema.CloudEvent[*schema.Notification]
+func HostileBatch() []*notify.Notification {
+	var batch []*notify.Notification
 	for i, s := range Hostile {
 		batch = append(batch, hostile(i, s))
 	}
 	return batch
 }
 
-func hostile(i int, s string) *schema.CloudEvent[*schema.Notification] {
+func hostile(i int, s string) *notify.Notification {
 	return Firing(fmt.Sprintf("%s/%d", s, i), func(a *schema.Notification) {
 		a.Rule, a.Severity, a.Host, a.Group, a.Process = s, s, s, s, s
 		a.Labels = map[string]string{s: s, notify.LabelAddress: s, "team": s}

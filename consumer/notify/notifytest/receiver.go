@@ -30,7 +30,7 @@ func RunReceiver(t *testing.T, m Make) {
 		name string
 		run  func(*testing.T)
 	}{
-		{"one", func(t *testing.T) { s.accepted(t, []*schema.CloudEvent[*schema.Notification]{Firing("a/1")}) }},
+		{"one", func(t *testing.T) { s.accepted(t, []*notify.Notification{Firing("a/1")}) }},
 		{"many", func(t *testing.T) { s.accepted(t, Many(150)) }},
 		{"hostile", s.hostile},
 		{"unusable", s.unusable},
@@ -55,7 +55,7 @@ type suite struct{ setUp Make }
 
 // notify calls Notify and checks what holds for every call: the batch is not
 // changed, it took no longer than it may, and no error shows a secret.
-func (s suite) notify(ctx context.Context, t *testing.T, p Peer, batch []*schema.CloudEvent[*schema.Notification], atMost time.Duration) error {
+func (s suite) notify(ctx context.Context, t *testing.T, p Peer, batch []*notify.Notification, atMost time.Duration) error {
 	t.Helper()
 	before := marshal(t, batch)
 	answer := make(chan error, 1)
@@ -83,7 +83,7 @@ func (s suite) notify(ctx context.Context, t *testing.T, p Peer, batch []*schema
 	return err
 }
 
-func marshal(t *testing.T, batch []*schema.CloudEvent[*schema.Notification]) string {
+func marshal(t *testing.T, batch []*notify.Notification) string {
 	t.Helper()
 	b, err := json.Marshal(batch)
 	if err != nil {
@@ -93,7 +93,7 @@ func marshal(t *testing.T, batch []*schema.CloudEvent[*schema.Notification]) str
 }
 
 // accepted checks that a batch is delivered and arrives as text.
-func (s suite) accepted(t *testing.T, batch []*schema.CloudEvent[*schema.Notification]) Peer {
+func (s suite) accepted(t *testing.T, batch []*notify.Notification) Peer {
 	t.Helper()
 	p := s.setUp(t, Accept, patient)
 	if p.Receiver.Name() == "" || p.Receiver.Name() != s.setUp(t, Accept, patient).Receiver.Name() {
@@ -127,7 +127,7 @@ func (s suite) hostile(t *testing.T) {
 // unusable batches come back at every try.
 func (s suite) unusable(t *testing.T) {
 	p := s.setUp(t, Accept, patient)
-	for name, batch := range map[string][]*schema.CloudEvent[*schema.Notification]{
+	for name, batch := range map[string][]*notify.Notification{
 		"nil": nil, "nil inside": {nil}, "no data": {Firing("a/1"), {ID: "a/1/1", Type: schema.TypeAlertFiring}},
 	} {
 		if err := s.notify(t.Context(), t, p, batch, patient); !notify.IsPermanent(err) {
@@ -203,7 +203,7 @@ func (s suite) cancelledBefore(t *testing.T) {
 // again: the same batch carries the same ids, another one others.
 func (s suite) again(t *testing.T) {
 	p := s.setUp(t, Accept, patient)
-	ids := func(batch []*schema.CloudEvent[*schema.Notification]) []string {
+	ids := func(batch []*notify.Notification) []string {
 		before := len(p.Got())
 		if err := s.notify(t.Context(), t, p, batch, patient); err != nil {
 			t.Fatal(err)
@@ -219,7 +219,7 @@ func (s suite) again(t *testing.T) {
 		return list
 	}
 	first, second := ids(Many(5)), ids(Many(5))
-	other := ids([]*schema.CloudEvent[*schema.Notification]{Firing("other/1", func(a *schema.Notification) { a.Process = "other" })})
+	other := ids([]*notify.Notification{Firing("other/1", func(a *schema.Notification) { a.Process = "other" })})
 	if len(first) == 0 || !slices.Equal(first, second) {
 		t.Errorf("ids of the same batch are %.500q and then %.500q", first, second)
 	}

@@ -23,7 +23,6 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
-	"supernats/schema"
 	"supernats/schema/secretfile"
 )
 
@@ -71,7 +70,7 @@ func (c Config) Validate() error {
 
 func checkKey(key, value string) error {
 	if !routingKey.MatchString(value) {
-		return fmt.Errorf("%s: is no integration key; allowed are 32 letters and digits", key)
+		return fmt.Errorf("%s: invalid integration key: want 32 letters and digits", key)
 	}
 	return nil
 }
@@ -125,7 +124,7 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 			key, value, err := c.key()
 			return notify.Post{URL: c.URL, URLKey: "url", AuthKey: key, BodyKey: key, Secrets: []string{value}, Accepted: accepted}, err
 		},
-		Parts: func(batch []*schema.CloudEvent[*schema.Notification]) ([]notify.Part, error) {
+		Parts: func(batch []*notify.Notification) ([]notify.Part, error) {
 			_, value, err := c.key()
 			if err != nil {
 				return nil, err
@@ -157,7 +156,7 @@ func accepted(a notify.Answer) *notify.Refusal {
 }
 
 // parts has the requests of each incident.
-func parts(batch []*schema.CloudEvent[*schema.Notification], key string, id notify.Identity) []notify.Part {
+func parts(batch []*notify.Notification, key string, id notify.Identity) []notify.Part {
 	var list []notify.Part
 	for _, i := range notify.Incidents(batch) {
 		part := notify.Part{Of: i.Of}

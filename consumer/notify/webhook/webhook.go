@@ -28,7 +28,6 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
-	"supernats/schema"
 	"supernats/schema/secretfile"
 )
 
@@ -60,7 +59,7 @@ func (c Config) Validate() error {
 		errs = append(errs, notify.ValidateURL("url", string(c.URL)))
 	}
 	if c.MaxAlerts < 0 {
-		errs = append(errs, fmt.Errorf("max_alerts: found %d, allowed are numbers above zero, and 0 for no limit", c.MaxAlerts))
+		errs = append(errs, fmt.Errorf("max_alerts: invalid value %d: want a number above zero, or 0 for no limit", c.MaxAlerts))
 	}
 	return errors.Join(append(errs, c.AuthConfig.Validate(), c.HTTPConfig.Validate())...)
 }
@@ -114,12 +113,12 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 			}
 			return p, errors.Join(notify.ValidateURL(p.URLKey, p.URL), c.Apply(&p))
 		},
-		Bodies: func(batch []*schema.CloudEvent[*schema.Notification]) ([]any, error) {
+		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			return []any{message(name, notify.Incidents(batch), c.MaxAlerts, id)}, nil
 		},
 	}
 	if c.PerIncident {
-		p.Parts = func(batch []*schema.CloudEvent[*schema.Notification]) ([]notify.Part, error) {
+		p.Parts = func(batch []*notify.Notification) ([]notify.Part, error) {
 			var parts []notify.Part
 			for _, i := range notify.Incidents(batch) {
 				parts = append(parts, notify.Part{Of: i.Of, Bodies: []any{message(name, []*notify.Incident{i}, 0, id)}})

@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"strings"
 
+	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/summary"
 	"supernats/consumer/wording"
-	"supernats/schema"
 )
 
 // Headers for filters of mailboxes, beside the standard ones. In a digest those
@@ -25,8 +25,8 @@ const (
 )
 
 // fields are those by which a mailbox can sort the mail.
-func fields(batch []*schema.CloudEvent[*schema.Notification]) []Field {
-	type notification = schema.CloudEvent[*schema.Notification]
+func fields(batch []*notify.Notification) []Field {
+	type notification = notify.Notification
 	// all lists what the notifications of a batch have of something.
 	all := func(value func(*notification) string) string {
 		var list []string

@@ -3,6 +3,7 @@ package letter
 import (
 	"slices"
 
+	"supernats/consumer/notify"
 	"supernats/schema"
 )
 
@@ -13,10 +14,10 @@ type subjectOf struct{ rule, host, group, process string }
 // fold makes one notification of all that a batch says about one thing, in the order of
 // the last ones: how it stands at the end, with the events of all. No mail says of one
 // process both that it crashed and that it has recovered. Nothing of the events is lost.
-func fold(batch []*schema.CloudEvent[*schema.Notification]) []*schema.CloudEvent[*schema.Notification] {
-	list := make([]*schema.CloudEvent[*schema.Notification], 0, len(batch))
+func fold(batch []*notify.Notification) []*notify.Notification {
+	list := make([]*notify.Notification, 0, len(batch))
 	at := make(map[subjectOf]int, len(batch))
-	own := make(map[*schema.CloudEvent[*schema.Notification]]bool) // the events of which may be appended to
+	own := make(map[*notify.Notification]bool) // the events of which may be appended to
 	for _, n := range batch {
 		key := subjectOf{n.Data.Rule, n.Data.Host, n.Data.Group, n.Data.Process}
 		if i, ok := at[key]; ok {
@@ -27,11 +28,11 @@ func fold(batch []*schema.CloudEvent[*schema.Notification]) []*schema.CloudEvent
 		at[key] = len(list)
 		list = append(list, n)
 	}
-	return slices.DeleteFunc(list, func(n *schema.CloudEvent[*schema.Notification]) bool { return n == nil })
+	return slices.DeleteFunc(list, func(n *notify.Notification) bool { return n == nil })
 }
 
 // join is the later one of two notifications with what the earlier one says besides.
-func join(before, n *schema.CloudEvent[*schema.Notification], own bool) *schema.CloudEvent[*schema.Notification] {
+func join(before, n *notify.Notification, own bool) *notify.Notification {
 	joined, data, was := *n, *n.Data, *before.Data
 	joined.Data = &data
 	if !own {

@@ -10,7 +10,6 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/summary"
-	"supernats/schema"
 )
 
 // Letter is what a mail says.
@@ -43,7 +42,7 @@ func NewWriter(own *Templates, from notify.Identity, location *time.Location) *W
 
 // Write words a batch, which has at least one notification and none without data. It
 // does not change the batch. now is the time of the mail.
-func (w *Writer) Write(batch []*schema.CloudEvent[*schema.Notification], now time.Time) (Letter, error) {
+func (w *Writer) Write(batch []*notify.Notification, now time.Time) (Letter, error) {
 	c, err := render(batch, w.templates, w.from, now.In(w.location))
 	if err != nil {
 		return Letter{}, err

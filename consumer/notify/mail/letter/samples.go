@@ -58,7 +58,7 @@ var samples = sync.OnceValue(func() []sample {
 	anywhere.Host = ""
 
 	var all []sample
-	var batch []*schema.CloudEvent[*schema.Notification]
+	var batch []*notify.Notification
 	add := func(name, typ string, a schema.Notification) {
 		n := a.Envelope(a.Incident+"/1", typ, now)
 		batch = append(batch, n)

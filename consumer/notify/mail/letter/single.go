@@ -13,7 +13,7 @@ import (
 )
 
 // showOne fills in what a mail about one notification shows.
-func (v *view) showOne(n *schema.CloudEvent[*schema.Notification]) {
+func (v *view) showOne(n *notify.Notification) {
 	a, d := n.Data, &v.Alerts[0]
 	switch {
 	case d.Summary != "" && strings.Contains(v.Sentence, d.Summary):
@@ -75,7 +75,7 @@ func (v *view) addLastEvent(a *schema.Notification, ev *Event) {
 }
 
 // addEventList shows the events of a notification unless the table has all of them.
-func (v *view) addEventList(n *schema.CloudEvent[*schema.Notification], d *Alert) {
+func (v *view) addEventList(n *notify.Notification, d *Alert) {
 	if len(d.Events) < 2 && (n.Type == schema.TypeAlertFiring || len(d.Events) == 0) {
 		return
 	}

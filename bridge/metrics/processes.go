@@ -1,13 +1,11 @@
-package bridge
+package metrics
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"supernats/bridge/supervisord"
 	"supernats/schema"
 )
 
@@ -19,15 +17,16 @@ const (
 	askTimeout = 3 * time.Second
 )
 
-// processes is the process table for Prometheus, asked for when it looks, under
+// Processes is the process table for Prometheus, asked for when it looks, under
 // the names that an exporter before it used: dashboards go on.
 //
 // However many look at once, supervisord is asked by one of them, and the others
 // wait for that answer, at most askTimeout. When it does not answer, the table is
 // the last one that it gave: a crash must not be hidden by series that vanish.
-type processes struct {
-	ask     func(context.Context) ([]schema.SnapshotProcess, error)
-	trouble func(error)
+type Processes struct {
+	// ask asks supervisord; failed is called when it does not answer.
+	ask    func(context.Context) ([]schema.SnapshotProcess, error)
+	failed func(error)
 
 	turn     chan struct{} // holds a value while one of them asks
 	asked    time.Time     // when the last call ended
@@ -36,10 +35,10 @@ type processes struct {
 	answered time.Time // when the table came
 }
 
-var errNoServer = errors.New("supervisord has no XML-RPC for us")
-
-func newProcesses(ask func(context.Context) ([]schema.SnapshotProcess, error), trouble func(error)) *processes {
-	return &processes{ask: ask, trouble: trouble, turn: make(chan struct{}, 1)}
+// NewProcesses returns a collector of the process table that ask returns, at most once a
+// second; failed is called with its errors.
+func NewProcesses(ask func(context.Context) ([]schema.SnapshotProcess, error), failed func(error)) *Processes {
+	return &Processes{ask: ask, failed: failed, turn: make(chan struct{}, 1)}
 }
 
 var (
@@ -63,14 +62,14 @@ var stateCodes = map[string]float64{
 }
 
 // Describe implements prometheus.Collector.
-func (p *processes) Describe(ch chan<- *prometheus.Desc) {
+func (p *Processes) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{processUp, processState, processExitStatus, processStart, processStartTotal, scrapeSuccess, scrapeAnswered} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (p *processes) Collect(ch chan<- prometheus.Metric) {
+func (p *Processes) Collect(ch chan<- prometheus.Metric) {
 	table, answered, ok := p.look()
 	send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 		m, err := prometheus.NewConstMetric(d, kind, value, labels...)
@@ -100,7 +99,7 @@ func (p *processes) Collect(ch chan<- prometheus.Metric) {
 
 // look returns the table, when supervisord gave it, and whether it has answered this
 // time. The table must not be changed.
-func (p *processes) look() (table []schema.SnapshotProcess, answered time.Time, ok bool) {
+func (p *Processes) look() (table []schema.SnapshotProcess, answered time.Time, ok bool) {
 	p.turn <- struct{}{}
 	defer func() { <-p.turn }()
 	if !p.asked.IsZero() && time.Since(p.asked) < askEvery {
@@ -110,26 +109,10 @@ func (p *processes) look() (table []schema.SnapshotProcess, answered time.Time, 
 	defer cancel()
 	table, err := p.ask(ctx)
 	p.asked, p.ok = time.Now(), err == nil
-	var fault *supervisord.Fault
-	switch {
-	case err == nil:
+	if err != nil {
+		p.failed(err)
+	} else {
 		p.table, p.answered = table, p.asked
-	case errors.Is(err, errNoServer): // said at the start
-	case errors.As(err, &fault) && fault.Code == supervisord.FaultShutdownState: // it is stopping
-	default:
-		p.trouble(err)
 	}
 	return p.table, p.answered, p.ok
-}
-
-// processes asks supervisord for its process table.
-func (b *Bridge) processes(ctx context.Context) ([]schema.SnapshotProcess, error) {
-	if b.server == nil {
-		return nil, errNoServer
-	}
-	table, err := b.server.Processes(ctx)
-	if err == nil {
-		b.serverAnswered()
-	}
-	return table, err
 }

@@ -1,4 +1,4 @@
-package outbox
+package backlog
 
 import (
 	"slices"
@@ -21,7 +21,7 @@ const (
 )
 
 // List is the events of one incident that are in no notification yet. It changes through
-// its Outbox only.
+// its Backlog only.
 //
 //   - sizes are those of their logs, in JSON; logs is the sum of them.
 //   - Until the logs exceed halfLogs, each event keeps its own, and tailFrom is 0.

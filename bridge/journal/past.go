@@ -1,4 +1,4 @@
-package bridge
+package journal
 
 import (
 	"bytes"
@@ -14,13 +14,15 @@ import (
 
 // pastRun is what the last records in a spool say of the run that appended them. All
 // records of a segment are of one run.
-type pastRun struct {
+type past struct {
 	account *ledger.History
 	table   *proctable.Table // is given the events; nil in a spool that is not ours
 }
 
+func newPast() *past { return &past{account: new(ledger.History)} }
+
 // record takes the records in their order.
-func (p *pastRun) record(number uint64, rec []byte) {
+func (p *past) record(number uint64, rec []byte) {
 	view, ok := record.Parse(rec)
 	if !ok {
 		return
@@ -65,7 +67,7 @@ func reportedLoss(view record.View) *schema.Loss {
 }
 
 // end takes what else the spool knows of the run.
-func (p *pastRun) end(left spool.Left) {
+func (p *past) end(left spool.Left) {
 	if left.Damaged {
 		p.account.Damage()
 	}
@@ -79,7 +81,7 @@ func (p *pastRun) end(left spool.Left) {
 }
 
 // identity is what the spool says of the supervisord that the run listened to.
-func (p *pastRun) identity() boot.Past {
+func (p *past) identity() boot.Past {
 	past := boot.Past{Known: len(p.account.Boot()) == record.BootSize, Damaged: p.account.Damaged()}
 	if !past.Known {
 		return past

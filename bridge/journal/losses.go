@@ -1,4 +1,4 @@
-package bridge
+package journal
 
 import (
 	"context"
@@ -18,7 +18,7 @@ const (
 )
 
 // reportNoted stores losses some time after they were noticed, until ctx ends.
-func (j *journal) reportNoted(ctx context.Context) {
+func (j *Journal) ReportLosses(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -27,20 +27,20 @@ func (j *journal) reportNoted(ctx context.Context) {
 		}
 
 		wait := lossEvery
-		if j.spool.Load().Used() > shedAbove {
+		if j.Spool().Used() > shedAbove {
 			wait = lossEveryFull
 		}
 		if !repeat.Sleep(ctx, wait) {
 			return
 		}
-		if j.storeLosses() != nil { // supervisord is not answered either, which is reported
+		if j.StoreLosses() != nil { // supervisord is not answered either, which is reported
 			j.noteLosses()
 		}
 	}
 }
 
 // noteLosses says that there are losses to report.
-func (j *journal) noteLosses() {
+func (j *Journal) noteLosses() {
 	select {
 	case j.noted <- struct{}{}:
 	default:
@@ -48,21 +48,28 @@ func (j *journal) noteLosses() {
 }
 
 // openLosses returns how many losses are not reported yet.
-func (j *journal) openLosses() int {
+func (j *Journal) openLosses() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.account.Open()
 }
 
-// addLoss opens a loss that was found elsewhere.
-func (j *journal) addLoss(loss *schema.Loss) {
+// reportFound reports a loss that was found elsewhere. If it cannot be stored, that is
+// tried again.
+func (j *Journal) ReportFound(loss *schema.Loss) error {
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.account.Add(loss)
+	j.mu.Unlock()
+
+	err := j.StoreLosses()
+	if err != nil {
+		j.noteLosses()
+	}
+	return err
 }
 
 // storeLosses stores what was lost as records of our own.
-func (j *journal) storeLosses() error {
+func (j *Journal) StoreLosses() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 
@@ -77,8 +84,8 @@ func (j *journal) storeLosses() error {
 }
 
 // storeLoss stores a loss. j.mu is held.
-func (j *journal) storeLoss(loss *schema.Loss) error {
-	loss.Host = j.host
+func (j *Journal) storeLoss(loss *schema.Loss) error {
+	loss.Host = j.cfg.Host
 	now := time.Now()
 	envelope := loss.Envelope(now)
 	json, err := schema.Marshal(envelope)
@@ -86,48 +93,48 @@ func (j *journal) storeLoss(loss *schema.Loss) error {
 		return err
 	}
 
-	rec := j.encodeMessage(now, schema.BridgeSubject(j.host, schema.BridgeLoss), envelope.ID, json)
+	rec := j.encodeMessage(now, schema.BridgeSubject(j.cfg.Host, schema.BridgeLoss), envelope.ID, json)
 	switch loss.Cause {
 	case ledger.CauseCorrupt:
-		return j.spool.Load().AppendLoss(rec, false)
+		return j.Spool().AppendLoss(rec, false)
 	case ledger.CauseFull:
-		return j.spool.Load().AppendLoss(rec, true)
+		return j.Spool().AppendLoss(rec, true)
 	}
-	return j.spool.Load().Append(rec)
+	return j.Spool().Append(rec)
 }
 
 // reportLoss counts and logs a loss that is stored. What the spool lost was counted when
 // that happened.
-func (j *journal) reportLoss(loss *schema.Loss) {
+func (j *Journal) reportLoss(loss *schema.Loss) {
 	switch loss.Cause {
 	case ledger.CauseBuffer:
-		j.metrics.loss(ledger.CauseBuffer, loss.Count)
-		j.log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).
+		j.cfg.Metrics.Loss(ledger.CauseBuffer, loss.Count)
+		j.cfg.Log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).
 			Str("fix", "buffer_size=65536 in the section of supernats-bridge, and another section for the output of programs: supernats-bridge conf").
 			Msg("supervisord dropped events: its buffer was full")
-		j.dropped(loss.Count)
+		j.cfg.Dropped(loss.Count)
 
 	case ledger.CauseNotListening:
-		j.metrics.loss(ledger.CauseNotListening, loss.Count)
-		j.log.Warn().Uint64("events", loss.Count).Int("processes", len(loss.Processes)).
+		j.cfg.Metrics.Loss(ledger.CauseNotListening, loss.Count)
+		j.cfg.Log.Warn().Uint64("events", loss.Count).Int("processes", len(loss.Processes)).
 			Msg("processes started or ended while supervisord had no section of supernats-bridge (supervisorctl update): these events were given to nobody")
 	}
 }
 
 // spoolLost is called for records that the spool cannot read.
-func (j *journal) spoolLost(l spool.Loss) {
+func (j *Journal) SpoolLost(l spool.Loss) {
 	lost := l.Events
 	if !l.Later {
 		lost += l.Records
 	}
-	j.log.Error().Uint64("records", l.Records).Uint64("events", lost).
+	j.cfg.Log.Error().Uint64("records", l.Records).Uint64("events", lost).
 		Int64("damaged_bytes", l.Bytes).Str("kept", l.File).Bool("counted_later", l.Later).
 		Msg("spool is damaged: records are lost; the damaged file is kept")
 	if l.Later {
 		return
 	}
 
-	j.metrics.loss(ledger.CauseCorrupt, lost)
+	j.cfg.Metrics.Loss(ledger.CauseCorrupt, lost)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.account.Corrupt(lost)

@@ -1,4 +1,4 @@
-package bridge
+package spooldir
 
 import (
 	"os"
@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"supernats/bridge/spool"
 )
 
 // No host's spool lies where `supernats consume` keeps its store, or where another
@@ -15,13 +13,13 @@ import (
 func TestSpoolNames(t *testing.T) {
 	seen := map[string]string{}
 	for _, host := range []string{"web1", "web1.example.com", "nats", "=6Eats", "=3D6Eats", "a/b", "a=2Fb", "..", ".", "=2E", "进程"} {
-		name := spoolName(host)
+		name := nameOf(host)
 		if other, twice := seen[name]; twice || name == "nats" || name == ".." || strings.ContainsRune(name, '/') {
 			t.Errorf("host %q has the directory %q, as has %q", host, name, other)
 		}
 		seen[name] = host
 	}
-	if name := spoolName("web1.example.com"); name != "web1.example.com" {
+	if name := nameOf("web1.example.com"); name != "web1.example.com" {
 		t.Errorf("an ordinary host has the directory %q", name)
 	}
 }
@@ -41,7 +39,7 @@ func TestFindSpool(t *testing.T) {
 	if err := os.Mkdir(tmp, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	mine := filepath.Join(tmp, temporary())
+	mine := filepath.Join(tmp, temporaryName())
 
 	try := func(dir string) bool { return tryDir(dir) == nil }
 	if try(filepath.Join(file, "web1")) {
@@ -89,7 +87,7 @@ func TestSpoolDirs(t *testing.T) {
 	for home, want := range map[string]string{"": "", "/": "/.local/state/supernats/web1", "relative": "", "/home/ops": "/home/ops/.local/state/supernats/web1"} {
 		t.Setenv("HOME", home)
 		t.Setenv("XDG_STATE_HOME", "")
-		dirs := spoolDirs("web1")
+		dirs := defaultDirs("web1")
 		if dirs[0] != "/var/lib/supernats/web1" || want != "" && !slices.Contains(dirs, want) || want == "" && dirs[1] != "/run/supernats/web1" {
 			t.Errorf("HOME=%q: %q", home, dirs)
 		}
@@ -98,32 +96,5 @@ func TestSpoolDirs(t *testing.T) {
 				t.Errorf("HOME=%q: %q", home, dir)
 			}
 		}
-	}
-}
-
-// A host that has no spool is said to have none, and none is made.
-func TestSpools(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "spool")
-	cfg := Config{Host: "web1", SpoolDir: dir}
-	if _, err := cfg.Spools(); err == nil || !strings.Contains(err.Error(), `no spool of host "web1" in `+dir) {
-		t.Errorf("%v", err)
-	}
-	if _, err := os.Stat(dir); err == nil {
-		t.Error("it was made")
-	}
-	var want []string
-	for _, section := range []string{"a:a", "b:b"} {
-		q, err := spool.OpenQueue(t.Context(), spool.QueueOptions{
-			Options: spool.Options{Max: 1 << 20, Sync: -1}, Owner: spool.Owner{Host: "web1", Section: section},
-			Find: func() (string, error) { return dir, nil },
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer q.Close()
-		want = append(want, q.Dir())
-	}
-	if got, err := cfg.Spools(); err != nil || !slices.Equal(want, got) {
-		t.Errorf("%q, %v; want %q", got, err, want)
 	}
 }
