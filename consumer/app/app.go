@@ -186,7 +186,7 @@ func (a *App) Run(ctx context.Context) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	if a.cfg.Listen != "" {
-		g.Go(func() error { return a.web().Run(ctx) })
+		g.Go(func() error { return a.webServer().Run(ctx) })
 	}
 	g.Go(func() error { return a.store.Run(ctx) })
 	g.Go(func() error { return c.run(ctx, a.work) })
@@ -229,7 +229,7 @@ func (a *App) startServer(c *connector) (stop func(), err error) {
 	}, nil
 }
 
-func (a *App) web() *web.Server {
+func (a *App) webServer() *web.Server {
 	return &web.Server{
 		Listen: a.cfg.Listen, WebConfig: a.cfg.WebConfig, MaxConnections: embedded.PageConnections(),
 		Ready: a.ready, Health: a.health, Reload: a.Reload, Log: a.log,

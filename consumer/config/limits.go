@@ -31,7 +31,7 @@ func (l Limits) Fleet() state.Limits {
 	return d
 }
 
-func (p *problems) limits(l Limits) {
+func (p *problems) checkLimits(l Limits) {
 	for _, n := range []struct {
 		key   string
 		value int

@@ -133,21 +133,21 @@ func kindNames() []string { return strict.KeyNames(reflect.TypeFor[Kinds]()) }
 // consumer.
 const maxName = 64
 
-// receivers checks the section mail and the list receivers.
-func (p *problems) receivers(c *Config) {
+// checkReceivers checks the section mail and the list receivers.
+func (p *problems) checkReceivers(c *Config) {
 	var badMail error
 	if c.Mail != nil {
 		badMail = c.Mail.Validate()
-		p.section(mailReceiver, badMail)
-		p.limit("mail.rate_limit", c.Mail.RateLimit)
+		p.addSection(mailReceiver, badMail)
+		p.checkRateLimit("mail.rate_limit", c.Mail.RateLimit)
 	}
 
 	taken := map[string]string{}
 	for i := range c.Receivers {
 		r := &c.Receivers[i]
 		at := fmt.Sprintf("receivers[%d]", i)
-		p.name(r.Name, at, taken)
-		p.limit(at+".rate_limit", r.RateLimit)
+		p.checkName(r.Name, at, taken)
+		p.checkRateLimit(at+".rate_limit", r.RateLimit)
 
 		kinds := r.configured()
 		if len(kinds) == 0 {
@@ -160,15 +160,15 @@ func (p *problems) receivers(c *Config) {
 		for _, k := range kinds {
 			// What is wrong in the section mail was inherited, and is reported there.
 			if badMail == nil || k.name != mailReceiver {
-				p.section(at+"."+k.name, k.settings.Validate())
+				p.addSection(at+"."+k.name, k.settings.Validate())
 			}
 		}
 	}
 }
 
-// name checks the name of a receiver, which becomes part of that of a consumer, in small
+// checkName checks the name of a receiver, which becomes part of that of a consumer, in small
 // letters. taken holds which receiver has each name so far.
-func (p *problems) name(name, receiver string, taken map[string]string) {
+func (p *problems) checkName(name, receiver string, taken map[string]string) {
 	at := receiver + ".name"
 	folded := strings.ToLower(name)
 	other, isTaken := taken[folded]
@@ -196,14 +196,14 @@ func isNameRune(r rune) bool {
 		(unicode.In(r, unicode.Letter, unicode.Mark, unicode.Digit) || strings.ContainsRune("-_.", r))
 }
 
-func (p *problems) limit(at string, l *RateLimit) {
+func (p *problems) checkRateLimit(at string, l *RateLimit) {
 	if l != nil {
-		p.section(at, l.Validate())
+		p.addSection(at, l.Validate())
 	}
 }
 
-// notify checks that the receivers exist that rules name.
-func (p *problems) notify(c *Config) {
+// checkNotify checks that the receivers exist that rules name.
+func (p *problems) checkNotify(c *Config) {
 	known := c.receiverNames()
 	for i, r := range c.Rules {
 		for j, name := range r.Notify {

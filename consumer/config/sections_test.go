@@ -153,7 +153,7 @@ func TestRuleErrorsHaveAPosition(t *testing.T) {
 			t.Fatal(err)
 		}
 		var p problems
-		p.rules(fmt.Errorf("compile: %w", &rules.ConfigError{Path: path, Err: errors.New("wrong\n | x")}))
+		p.addRules(fmt.Errorf("compile: %w", &rules.ConfigError{Path: path, Err: errors.New("wrong\n | x")}))
 		f.Add(p)
 		if got := f.Err(); got == nil || got.Error() != want {
 			t.Errorf("%s: got %v, want %s", path, got, want)

@@ -54,12 +54,12 @@ func (r *Retry) Wait(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 
-	r.report(err)
+	r.reportError(err)
 	r.pause = min(longestPause, max(shortestPause, 2*r.pause))
 	return Sleep(ctx, r.pause/2+rand.N(r.pause/2))
 }
 
-func (r *Retry) report(err error) {
+func (r *Retry) reportError(err error) {
 	if r.Conn != nil && !r.Conn.IsConnected() {
 		r.Log.Debug().Err(err).Msg(r.What + " waits for NATS, which is not connected")
 		r.pause = min(r.pause, longestOffline)
