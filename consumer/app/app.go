@@ -70,21 +70,22 @@ type App struct {
 type Options struct {
 	Version string
 	// Load reads the configuration again; nil if there is no file.
-	Load func() (config.Config, error)
+	Load func() (*config.Plan, error)
 	// Rebuild derives the states from the stream again first.
 	Rebuild bool
 	Log     zerolog.Logger
 }
 
-// plan is what a reload replaces: all that can be wrong with it is found before.
+// plan is what a reload replaces: a valid configuration with the receivers that it makes.
 type plan struct {
 	cfg       config.Config
 	set       *rules.Set
 	receivers []addressee
 }
 
-// New returns a daemon that does not run yet; an error is one of the settings.
-func New(cfg config.Config, o Options) (*App, error) {
+// New returns a daemon that does not run yet; an error is one of a file that a receiver
+// reads, such as a secret.
+func New(valid *config.Plan, o Options) (*App, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("find out the hostname: %w", err)
@@ -92,7 +93,7 @@ func New(cfg config.Config, o Options) (*App, error) {
 
 	log := o.Log.With().Str("component", "consume").Logger()
 	a := &App{
-		cfg: cfg, options: o, instance: host, log: log,
+		cfg: valid.Config, options: o, instance: host, log: log,
 		health:   health.New(log),
 		ready:    make(chan struct{}),
 		reloaded: make(chan struct{}, 1),
@@ -104,7 +105,7 @@ func New(cfg config.Config, o Options) (*App, error) {
 		Summary: func() string { return a.plan.Load().cfg.Summary() },
 	})
 
-	p, err := a.prepare(cfg)
+	p, err := a.prepare(valid)
 	if err != nil {
 		return nil, err
 	}
@@ -113,11 +114,7 @@ func New(cfg config.Config, o Options) (*App, error) {
 }
 
 // prepare does all of a start or a reload that can fail, and changes nothing.
-func (a *App) prepare(cfg config.Config) (*plan, error) {
-	valid, err := cfg.Plan()
-	if err != nil {
-		return nil, err
-	}
+func (a *App) prepare(valid *config.Plan) (*plan, error) {
 	receivers, err := a.addressees(&valid.Config)
 	if err != nil {
 		return nil, err
@@ -148,14 +145,14 @@ func (a *App) replacePlan() error {
 	if a.options.Load == nil {
 		return web.ErrNoFile
 	}
-	cfg, err := a.options.Load()
+	valid, err := a.options.Load()
 	if err != nil {
 		return err
 	}
-	if key := cfg.NeedsRestart(a.cfg); key != "" {
+	if key := valid.Config.NeedsRestart(a.cfg); key != "" {
 		a.log.Warn().Str("key", key).Msg("this change has no effect before a restart")
 	}
-	p, err := a.prepare(cfg)
+	p, err := a.prepare(valid)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func TestDaemonWithoutSettings(t *testing.T) {
 	cfg.Embedded.Listen = "127.0.0.1:0"
 	cfg.Listen = "127.0.0.1:0"
 	var log buffer
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log)})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
 	}

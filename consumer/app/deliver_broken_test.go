@@ -157,7 +157,7 @@ func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
 	cfg.Receivers = broken(t)
 	good := webhook.Config{URL: secretfile.Secret(works.URL)}.WithDefaults()
 	cfg.Receivers = append(cfg.Receivers, config.Receiver{Name: "works", Kinds: config.Kinds{Webhook: &good}})
-	a, err := New(cfg, Options{Log: zerolog.Nop()})
+	a, err := New(validPlan(t, cfg), Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func TestDaemonInAnotherDomain(t *testing.T) {
 	cfg.Listen = ""
 	cfg.NATS.Settings = natsconn.Settings{URL: leaf.URL, Domain: "hub"}
 	var log buffer
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log)})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func runs(t *testing.T, text string, change func(*config.Config)) (a *App, url s
 		change(&cfg)
 	}
 	var log buffer
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log), Load: func() (config.Config, error) { return cfg, nil }})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log), Load: cfg.Plan})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestDataDirIsForOne(t *testing.T) {
 	}
 	cfg := config.Default()
 	cfg.DataDir, cfg.Embedded.Listen, cfg.Listen = dir, "127.0.0.1:0", ""
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}

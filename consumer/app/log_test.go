@@ -121,7 +121,7 @@ func TestLogOfTheDaemonOverFailures(t *testing.T) {
 	cfg.NATS.URL = f.server.URL
 	cfg.Receivers = []config.Receiver{{Name: "hook", Kinds: config.Kinds{Webhook: &hooked}}}
 	var log buffer
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log).Level(zerolog.InfoLevel)})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log).Level(zerolog.InfoLevel)})
 	if err != nil {
 		t.Fatal(err)
 	}

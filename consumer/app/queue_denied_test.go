@@ -63,7 +63,7 @@ func TestQueueThatMayNotBeMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func() (a *App, stop func()) {
-		a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
+		a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.Nop()})
 		if err != nil {
 			t.Fatal(err)
 		}

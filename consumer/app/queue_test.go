@@ -45,7 +45,7 @@ func TestMoreReceiversThanConsumers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log buffer
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log)})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
 	}

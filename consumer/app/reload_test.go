@@ -30,13 +30,19 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	load := func() (config.Config, error) { return config.Load(path) }
+	load := func() (*config.Plan, error) {
+		cfg, err := config.Load(path)
+		if err != nil {
+			return nil, err
+		}
+		return cfg.Plan()
+	}
 	write("rules:\n- {name: first, event: PROCESS_STATE_EXITED, expected: false}\n")
-	cfg, err := load()
+	valid, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(cfg, Options{Load: load, Log: zerolog.Nop()})
+	a, err := New(valid, Options{Load: load, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +85,7 @@ func TestReload(t *testing.T) {
 	})
 	crashed("c", "second")
 	r.stop()
-	without, err := New(cfg, Options{Log: zerolog.Nop()})
+	without, err := New(valid, Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +131,7 @@ func TestRebuild(t *testing.T) {
 		}
 	}
 	cfg := config.Default()
-	a, err := New(cfg, Options{Log: zerolog.Nop()})
+	a, err := New(validPlan(t, cfg), Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ func TestDaemonStandsBy(t *testing.T) {
 	daemon := func() (*App, *running) {
 		cfg := config.Default()
 		cfg.NATS.URL, cfg.Listen = f.server.URL, "127.0.0.1:0"
-		a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
+		a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.Nop()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -131,7 +131,7 @@ func (in *installation) boot() {
 		in.Fatal(err)
 	}
 	cfg.NATS.Settings = cfg.NATS.With(in.settings)
-	if in.app, err = New(cfg, Options{Log: zerolog.New(in.log).With().Timestamp().Logger()}); err != nil {
+	if in.app, err = New(validPlan(in, cfg), Options{Log: zerolog.New(in.log).With().Timestamp().Logger()}); err != nil {
 		in.Fatal(err)
 	}
 	in.running = start(in.T, func(ctx context.Context) error {

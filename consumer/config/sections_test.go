@@ -407,3 +407,11 @@ func TestValidateWithoutAFile(t *testing.T) {
 		t.Errorf("got: %v\nwant: %s", err, want)
 	}
 }
+
+func TestPlanRefusesSettings(t *testing.T) {
+	cfg := Default()
+	cfg.NATS.Replicas = 9
+	if err := planError(cfg); err == nil || err.Error() != "nats.replicas: invalid value 9: want 1 to 5" {
+		t.Errorf("%v", err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"supernats/consumer/app"
+	"supernats/consumer/config"
 	"supernats/schema/program"
 )
 
@@ -22,21 +23,21 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 		return printUnit(os.Stdout, d.PrintUnit, c, os.Args[1:])
 	}
 	collectRarely()
-	cfg, err := c.load()
+	valid, err := c.plan()
 	if err != nil {
 		return err
 	}
 	o := app.Options{Version: program.Version, Log: c.log(), Rebuild: d.Rebuild}
 	program.LogLibraries(o.Log)
 	if c.Config != "" {
-		o.Load = c.load
+		o.Load = c.plan
 	}
-	a, err := app.New(cfg, o)
+	a, err := app.New(valid, o)
 	if err != nil {
 		return usageError{configError{err, c.Config}}
 	}
 	if c.Config != "" {
-		o.Log.Info().Str("config", c.Config).Str("holds", cfg.Summary()).Msg("configuration is read")
+		o.Log.Info().Str("config", c.Config).Str("holds", valid.Config.Summary()).Msg("configuration is read")
 	} else {
 		o.Log.Info().Str("config", systemConfig).Msg("there is no configuration file, the defaults are in force")
 	}
@@ -54,6 +55,19 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 		}
 	}()
 	return a.Run(ctx)
+}
+
+// plan reads the configuration file, lays the flags over it and checks the result.
+func (c *common) plan() (*config.Plan, error) {
+	cfg, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	valid, err := cfg.Plan()
+	if err != nil {
+		return nil, usageError{configError{err, c.Config}}
+	}
+	return valid, nil
 }
 
 // collectRarely is for commands that read the stream: what they keep is small beside
