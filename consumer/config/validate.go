@@ -47,14 +47,16 @@ func (c *Config) check() (*rules.Set, problems) {
 	var p problems
 	p.checkServer(c)
 	if c.Listen != "" && !isListen(c.Listen) {
-		p.add("listen", "invalid value %q: want host:port, the port a number up to 65535, or nothing: ''", c.Listen)
+		p.add("listen", "invalid value %q: want host:port, the port a number up to 65535, or nothing: ''",
+			c.Listen)
 	}
 	p.checkReceivers(c)
 	p.checkLimits(c.Limits)
 	p.checkHolds(c)
 	for i, g := range c.Groups {
 		if _, err := schema.ParseGlob(g); err != nil {
-			p.add(fmt.Sprintf("groups[%d]", i), "invalid value %q: want a name, or a glob with *, ?, [a-z] and {a,b}", g)
+			p.add(fmt.Sprintf("groups[%d]", i),
+				"invalid value %q: want a name, or a glob with *, ?, [a-z] and {a,b}", g)
 		}
 	}
 	p.checkDurations(c)

@@ -101,15 +101,10 @@ func (r *Retry) Until(ctx context.Context, try func() error) error {
 	}
 }
 
-// Sleep returns after d, or with ctx's error when it ends before.
+// Sleep is repeat.Sleep with ctx's error when that ends before.
 func Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-
-	select {
-	case <-ctx.Done():
+	if !repeat.Sleep(ctx, d) {
 		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
+	return nil
 }
