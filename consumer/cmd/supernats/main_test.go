@@ -239,8 +239,8 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"ps", "--nats-user", "a", "--nats-creds", "b"}, "creds and user are set, allowed is one of"},
 		{[]string{"ps", "--nats-url", "a", "--nats-context", "b"}, "url a and context b are set, allowed is one of them"},
 		{[]string{"ps", "--nats-tls-cert", "a"}, "a TLS certificate and its key go together"},
-		{[]string{"consume", "-c", bad}, bad + `:3:11: embedded.listen: found "x", allowed is host:port`},
-		{[]string{"ps", "-c", typo}, typo + `:1:1: unknown key "rulez"; allowed are`},
+		{[]string{"consume", "-c", bad}, bad + `:3:11: embedded.listen: invalid value "x": want host:port`},
+		{[]string{"ps", "-c", typo}, typo + `:1:1: unknown key "rulez": want one of `},
 		{[]string{"consume", "-c", secret}, "password_file"},
 		{[]string{"consume", "-c", dir + "/none.yaml"}, "no such file"},
 	} {
