@@ -30,7 +30,7 @@ var arrows = []arrow{
 	{`schema/program`, `schema/natsconn`, ``},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool|/record|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/spool|/record|/section)?`, ``},
 	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
 	{`bridge/spool`, ``, `-`},
 	{`bridge/ledger`, `schema`, `-`},
@@ -50,7 +50,7 @@ var arrows = []arrow{
 
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
 	{`consumer/rules`, `schema|consumer/wording`, ``},
-	{`consumer/state`, `schema`, ``},
+	{`consumer/state(/lives)?`, `schema|consumer/state/lives`, `-`},
 	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
 	{`consumer/wording`, `schema`, `-`},
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/(letter|summary))?`, ``},
@@ -71,9 +71,10 @@ var arrows = []arrow{
 	{`consumer/intake/machine`, `schema|consumer(/(alerts|fit|notify|rules|state))?`, ``},
 	{`consumer/intake`, `schema(/stream|/repeat)?|consumer(/(alerts|health|intake/machine|outbox|records|rules|silences|source|state))?`, ``},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
-	{`consumer/(inspect|terminal)`, `schema.*|consumer/(state|wording)`, ``},
-	{`consumer/doctor`, `schema.*|consumer/(app|config|inspect|rules|state|wording)`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|intake|rules|state|terminal|wording)`, ``},
+	{`consumer/terminal`, `schema|consumer/wording`, ``},
+	{`consumer/(inspect|testalert)`, `schema(/stream)?|consumer(/inspect|/rules|/state|/wording)?`, ``},
+	{`consumer/doctor`, `schema(/stream)?|consumer(/inspect|/state|/wording)?`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|intake|state|terminal|testalert|wording|cmd/.*)`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }
