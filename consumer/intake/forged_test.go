@@ -79,30 +79,6 @@ func TestForgedIDsHideNoAlert(t *testing.T) {
 	}
 }
 
-// The daemon was killed after it had published, before the records were stored.
-func TestOwnIDsAreKnownAgain(t *testing.T) {
-	f := newFleet(t)
-	notes := []string{}
-	for range 2 {
-		reader := f.reader()
-		if err := reader.restore(t.Context(), &source.Events{}); err != nil {
-			t.Fatal(err)
-		}
-		n := crashes(3, "a log\n")
-		if n.At = time.Now(); len(notes) > 0 {
-			n.Alert.Labels = map[string]string{"address": "192.0.2.7"} // its host has reported it since
-		}
-		if err := publish(t, reader, n); err != nil {
-			t.Fatal(err)
-		}
-		reader.silences.Stop()
-		notes = append(notes, n.ID)
-	}
-	if n := f.ownAlerts(); len(n) != 1 || n["a/1"] != 1 {
-		t.Errorf("stored are %v", n)
-	}
-}
-
 // Nor does a forged message that looks like the last on the subject, when a notification
 // is published late.
 func TestForgedLastAlert(t *testing.T) {

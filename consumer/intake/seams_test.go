@@ -9,7 +9,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/health"
-	"supernats/consumer/outbox"
 	"supernats/consumer/source"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -56,45 +55,6 @@ func (f *fleet) has(bucket, key string) bool {
 	f.Helper()
 	_, err := f.Bucket(bucket).Get(f.Context(), key)
 	return err == nil
-}
-
-// The bucket with the key of signatures is lost after something was published and before
-// that was stored: nobody is notified twice.
-func TestLostKeyDoublesNothing(t *testing.T) {
-	for name, lose := range map[string]func(f *fleet) error{
-		"the bucket": func(f *fleet) error {
-			if err := f.JS.DeleteStream(t.Context(), "KV_"+stream.LeasesBucket); err != nil {
-				return err
-			}
-			return stream.EnsureAll(t.Context(), f.JS, stream.DefaultLimits())
-		},
-		"another key": func(f *fleet) error {
-			_, err := f.Bucket(stream.LeasesBucket).Put(t.Context(), outbox.SignatureKey, []byte("another"))
-			return err
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := newFleet(t)
-			reader := f.reader()
-			for range 2 {
-				if err := reader.restore(t.Context(), &source.Events{}); err != nil {
-					t.Fatal(err)
-				}
-				n := crashes(3, "a log\n")
-				n.At = time.Now()
-				if err := publish(t, reader, n); err != nil {
-					t.Fatal(err)
-				}
-				reader.silences.Stop()
-				if err := lose(f); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if n := len(f.Messages(stream.Alerts)); n != 1 {
-				t.Errorf("%d notifications are stored", n)
-			}
-		})
-	}
 }
 
 // Events are read, and what they change cannot be stored, again and again: that is not
@@ -171,30 +131,5 @@ func TestLatePublishedIsKnownByItsSequence(t *testing.T) {
 	var a schema.Alert
 	if f.Unmarshal(kept.Value(), &a); a.FirstSeq != 1 || a.LastSeq != 1 {
 		t.Errorf("%s", kept.Value())
-	}
-}
-
-// The numbers of messages begin low again where all buckets were lost: what was notified
-// before that with higher ones hides nothing that happened after it.
-func TestHigherNumbersOfBeforeHideNothing(t *testing.T) {
-	f := newFleet(t)
-	reader := f.reader()
-	if err := reader.restore(t.Context(), &source.Events{}); err != nil {
-		t.Fatal(err)
-	}
-	defer reader.silences.Stop()
-	before, later := crashes(1, "a log\n"), crashes(1, "a log\n")
-	before.At, before.Seq = time.Now(), 5000
-	if err := publish(t, reader, before); err != nil {
-		t.Fatal(err)
-	}
-
-	reader.clock.skew = time.Hour
-	later.ID, later.At, later.Seq = "b/1", time.Now().Add(30*time.Minute), 3
-	if err := publish(t, reader, later); err != nil {
-		t.Fatal(err)
-	}
-	if n := f.ownAlerts(); len(n) != 2 {
-		t.Errorf("stored are %v", n)
 	}
 }
