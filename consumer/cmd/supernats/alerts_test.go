@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"supernats/consumer"
+	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -182,7 +183,7 @@ func TestAlertsFilters(t *testing.T) {
 func TestNoAlerts(t *testing.T) {
 	i := newInstallation(t)
 	out, errs, code := supernats(t, "alerts", "-o", "table", "--since", "1d", "--nats-url", i.url)
-	if code != exitDone || out != noReceiver+"\n" || !strings.Contains(errs, "no alert that matches") {
+	if code != exitDone || out != tables.NoReceiver+"\n" || !strings.Contains(errs, "no alert that matches") {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	if out := i.run("alerts", "-o", "json"); out != "[]\n" {

@@ -14,8 +14,8 @@ import (
 
 type backtestCmd struct {
 	File    string `arg:"" help:"A configuration file, or one with nothing but rules."`
-	Since   moment `env:"-" placeholder:"WHEN" help:"From then on: a duration back from now (90s, 2h, 7d) or RFC 3339 (default: all that is stored)."`
-	Until   moment `env:"-" placeholder:"WHEN" help:"Up to then."`
+	Since   moment `env:"-" placeholder:"WHEN" help:"${help_backtest_since}"`
+	Until   moment `env:"-" placeholder:"WHEN" help:"End at this time."`
 	Compare bool   `env:"-" help:"Compare with the rules in force (-c FILE, or the defaults)."`
 	outputFlag
 }

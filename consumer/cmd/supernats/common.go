@@ -23,7 +23,7 @@ var systemConfig = "/etc/supernats/supernats.yaml"
 
 // common are the flags of every command.
 type common struct {
-	Config   string            `short:"c" env:"SUPERNATS_CONFIG" placeholder:"FILE" help:"Configuration file (YAML) (default: ${config}, if it exists)."`
+	Config   string            `short:"c" env:"SUPERNATS_CONFIG" placeholder:"FILE" help:"${help_config}"`
 	NATS     natsconn.Settings `embed:""`
 	LogLevel string            `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
 
@@ -33,7 +33,7 @@ type common struct {
 
 // outputFlag is the flag of every command that prints records.
 type outputFlag struct {
-	Output string `short:"o" enum:"table,json,jsonl,auto" default:"auto" env:"SUPERNATS_OUTPUT" help:"table, json or jsonl (default: table on a terminal, jsonl elsewhere)."`
+	Output string `short:"o" enum:"table,json,jsonl,auto" default:"auto" env:"SUPERNATS_OUTPUT" help:"${help_output}"`
 }
 
 // form is the form of what goes to stdout.

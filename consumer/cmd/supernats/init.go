@@ -17,7 +17,7 @@ import (
 )
 
 type initCmd struct {
-	Replicas int `placeholder:"N" env:"-" help:"Replicas of what is created: 3 or 5 in a cluster (default: nats.replicas of the configuration file, or 1)."`
+	Replicas int `placeholder:"N" env:"-" help:"${help_replicas}"`
 	outputFlag
 }
 
