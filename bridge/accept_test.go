@@ -32,13 +32,13 @@ func TestOfferedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := b.journal.spool.Load().Rewind(); err != nil {
+		if err := b.journal.Spool().Rewind(); err != nil {
 			t.Fatal(err)
 		}
-		b.journal.spool.Load().Finish()
+		b.journal.Spool().Finish()
 		got = nil
 		for {
-			rec, ok, err := b.journal.spool.Load().Next()
+			rec, ok, err := b.journal.Spool().Next()
 			if err == io.EOF {
 				break
 			}
@@ -51,11 +51,11 @@ func TestOfferedAgain(t *testing.T) {
 		}
 		// The stream has all of them, and forgets.
 		if boot == 1 && len(headers) == 2 {
-			if err := b.journal.spool.Load().Ack(int(b.journal.spool.Load().Stats().Records), 7); err != nil {
+			if err := b.journal.Spool().Ack(int(b.journal.Spool().Stats().Records), 7); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := b.journal.spool.Load().Close(); err != nil {
+		if err := b.journal.Spool().Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,96 +1,95 @@
-// Package bridge is supernats-bridge: it takes the events that supervisord
-// hands to a listener and publishes them to JetStream.
+// Package bridge is supernats-bridge: it takes the events that supervisord hands to a
+// listener and publishes them to JetStream.
 //
-// Four parts, wired here: an eventlistener accepts an event and answers when the
-// spool has it, on disk or, while the disk takes nothing, in memory; a publisher moves it from there to the stream and waits for the
-// acknowledgement; on the way a client of supervisord's XML-RPC finds out why
-// processes died. supervisord waits for the first two only, so neither NATS nor
-// the network can hold it up. When the spool is nearly full, TICK and PROCESS_LOG
-// are let go and counted; when it is full the bridge stops answering, and
-// supervisord buffers buffer_size events and then throws the oldest away.
+//	supervisord ──► eventlistener ──► journal ──► spool ──► source ──► publish ──► JetStream
+//	   pipe          accept()        account,     disk or    reasons
+//	                                 records      memory     of deaths
+//
+// The listener answers when the spool has the event, on disk or, while the disk takes
+// nothing, in memory. The publisher moves it from there to the stream and waits for the
+// acknowledgement; on the way, deathreason finds out why processes died. supervisord waits
+// for the first two steps only, so neither NATS nor the network can hold it up.
+//
+// This package puts the parts together; what they do is in the packages below it. Config
+// is checked by New, and Run goes from there to the goroutines.
+//
+// Under pressure: when the spool is nearly full, TICK and PROCESS_LOG are dropped and
+// counted. When it is full the bridge stops answering: supervisord buffers buffer_size
+// events and then drops the oldest one, which is counted too.
 package bridge
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/boot"
 	"supernats/bridge/deathreason"
 	"supernats/bridge/deaths"
 	"supernats/bridge/eventlistener"
+	"supernats/bridge/journal"
+	"supernats/bridge/metrics"
 	"supernats/bridge/proctable"
-	"supernats/bridge/publish"
 	"supernats/bridge/pulse"
 	"supernats/bridge/record"
 	"supernats/bridge/section"
+	"supernats/bridge/snapshot"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/trouble"
-	"supernats/schema"
-	"supernats/schema/repeat"
-	"supernats/schema/stream"
 )
+
+// ExitDelay is how long the program waits before it exits with an error: with startsecs=0
+// supervisord starts it again at once, for ever.
+const ExitDelay = time.Second
 
 // Bridge is one run of one listener.
 type Bridge struct {
-	cfg     Config
-	version string
-	log     zerolog.Logger
-	encoder record.Encoder
+	cfg Config
+	log zerolog.Logger
 
-	// Collaborators, set once by New.
-	journal  *journal
-	life     *life
-	troubles *trouble.Board
-	server   *supervisord.Client // nil without an XML-RPC of supervisord
-	reasons  *deathreason.Reasons
-	registry *prometheus.Registry
-	metrics  *metrics
-	table    *proctable.Table // the last process table, kept for the next run
-	calls    calls            // of the XML-RPC
-	section  *section.Own     // read from Run on
-	output   *section.Starter
-	deaths   *deaths.Finder
+	// Set once by New.
+	server    xmlrpc // supervisord's XML-RPC
+	registry  *prometheus.Registry
+	metrics   *metrics.Metrics
+	troubles  *trouble.Board
+	life      *boot.Life
+	section   *section.Own // read from Run on
+	output    *section.Starter
+	journal   *journal.Journal
+	reasons   *deathreason.Reasons
+	deaths    *deaths.Finder
+	snapshots *snapshot.Taker
+	table     *proctable.Table // the last process table, kept for the next run
+	self      *self
+	roster    *roster
+	nats      natsLink
+	encoder   record.Encoder
 
-	unheard unheard
-	watch   pulse.Silence
-	lag     pulse.Lag // of the goroutine that listens
+	// How events arrive. The goroutine that listens tells them of each event.
+	silence pulse.Silence
+	lag     pulse.Lag
 	late    *pulse.LateDeaths
-	pace    pulse.Burst
+	burst   pulse.Burst
 
 	// Of the goroutine that listens. heard says that an event has come, started that the
 	// record of our start is stored, stoppingRead that supervisord has reported its own
 	// end. buf holds the record that is being made.
-	heard, started, stoppingRead bool
-	buf                          []byte
+	heard        bool
+	started      bool
+	stoppingRead bool
+	buf          []byte
 
-	stopped   bool   // we were told to end, see ended
-	stopState string // set before our last record is made, see supervisorState
-
-	serial atomic.Uint64 // of the last event read
-	snap   chan string
-	// tableWaits is when a process table was stored that the stream does not have yet,
-	// Unix nanoseconds; 0 if there is none.
-	tableWaits atomic.Int64
-	ours       atomic.Value // of type map[string]bool: our processes, see publish.Fence
-	// snapshotFails are errors of storing process tables.
-	snapshotFails repeat.Errors
+	lastSerial atomic.Uint64 // of the last event that was read
 }
 
-// New checks the settings. boot is that of the supervisord, or zero: then Run finds
-// it out. version is the program's.
-// An error is one of the settings: exit code 2.
-func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge, error) {
+// New checks the settings. bootID is that of the supervisord, or zero: then Run finds it
+// out. version is the program's. An error is one of the settings: exit code 2.
+func New(cfg Config, bootID [8]byte, version string, log zerolog.Logger) (*Bridge, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -99,273 +98,43 @@ func New(cfg Config, boot [8]byte, version string, log zerolog.Logger) (*Bridge,
 	if err != nil {
 		return nil, err
 	}
+	client, err := newClient(cfg.ServerURL)
+	if err != nil {
+		return nil, err
+	}
+
 	b := &Bridge{
-		cfg: cfg, version: version, table: new(proctable.Table),
+		cfg:     cfg,
 		log:     log.With().Str("component", "bridge").Str("host", cfg.Host).Logger(),
 		encoder: record.Encoder{Host: cfg.Host, TTL: ttl},
-		snap:    make(chan string, 1), section: new(section.Own),
+		section: new(section.Own),
+		table:   new(proctable.Table),
 	}
-	if cfg.ServerURL != "" {
-		b.server, err = supervisord.New(supervisord.Config{
-			URL: cfg.ServerURL, Username: os.Getenv("SUPERVISOR_USERNAME"), Password: os.Getenv("SUPERVISOR_PASSWORD"),
-		})
-		if err != nil {
-			return nil, fmt.Errorf("--server-url: %w", err)
-		}
-	}
-	b.registry = prometheus.NewRegistry()
-	b.metrics = newMetrics(b.registry, b)
-	b.troubles = b.newBoard()
-	b.life = &life{
-		log: b.log, troubles: b.troubles, table: b.table, findSpool: cfg.findSpool, together: cfg.StartedTogether,
-		bootChanged: func(boot string) { b.reasons.SetBoot(boot) },
-		fixed:       boot != [record.BootSize]byte{},
-	}
-	b.life.boot.store(boot)
-	b.journal = &journal{
-		host: cfg.Host, log: b.log, metrics: b.metrics, troubles: b.troubles, table: b.table, boot: &b.life.boot,
-		noted: make(chan struct{}, 1), dropped: b.eventsDropped,
-	}
-	b.life.journal = b.journal
-	b.reasons = b.newReasons()
-	b.deaths = b.newDeaths()
-	b.output = section.NewStarter(b.troubles)
-	b.output.Pool, b.output.SupervisorPID = b.life.pool, b.SupervisorPID
-	if b.server != nil {
-		b.output.Start = b.server.StartStopped
-	}
-	b.late = pulse.NewLateDeaths(b.troubles, b.followDeaths)
-	b.lag.Troubles = b.troubles
-	b.registry.MustRegister(newProcesses(b.processes, b.serverTrouble))
+	b.connectParts(client, bootID, version)
 	return b, nil
 }
 
-// Run answers supervisord on in and out until it closes the stream or ctx ends,
-// then goes on publishing for the drain time. It returns nil if that was the
-// end, and an error if the conversation broke; what had been accepted has then
-// been published as well, as far as the drain time allowed.
-func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
-	listener, err := eventlistener.New(eventlistener.Config{
-		In: in, Out: out, Length: b.cfg.Length, Accept: b.accept, Answered: b.metrics.answered,
-		Warn: func(msg string) { b.log.Warn().Msg(msg) },
+// newClient returns a client of supervisord's XML-RPC; nil without a URL.
+func newClient(url string) (*supervisord.Client, error) {
+	if url == "" {
+		return nil, nil
+	}
+	client, err := supervisord.New(supervisord.Config{
+		URL:      url,
+		Username: os.Getenv("SUPERVISOR_USERNAME"),
+		Password: os.Getenv("SUPERVISOR_PASSWORD"),
 	})
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("--server-url: %w", err)
 	}
-	defer b.runTroubles(ctx)()
-	defer b.serve(ctx)()
-	var askPID func(context.Context) (int, error)
-	if b.server != nil {
-		askPID = b.server.PID
-	}
-	b.life.identify(ctx, askPID)
-	b.section.Read(b.SupervisorPID)
-	defer b.followReasons(ctx)()
-	stopEarly := b.publishEarly(ctx)
-	err = b.openSpool(ctx)
-	stopEarly()
-	if err != nil {
-		return nil // ctx has ended: nothing was accepted
-	}
-	watch := b.watchDeaths()
-	defer func() {
-		if err := b.journal.spool.Load().Close(); err != nil {
-			b.log.Error().Err(err).Msg("spool is closed with an error")
-		}
-	}()
-	reader := &reader{
-		Queue: b.journal.spool.Load(), end: b.journal.endOfSpool, encoder: b.encoder, reasons: b.reasons, metrics: b.metrics, skip: b.cfg.Skip,
-		stored: func() { b.tableWaits.Store(0) },
-	}
-	left := b.journal.spool.Load().Stats()
-	var publisher *publish.Publisher
-	publisher, err = publish.New(publish.Config{
-		Source: reader, Connect: b.connect, JetStream: b.jetStream, Ensure: ensure, Stream: stream.Events,
-		Encode: reader.Encode, Lost: b.lost, Duplicate: b.metrics.duplicates.Inc, Log: b.log,
-		GiveWay: b.giveWay,
-		Raise:   b.troubles.Raise, Clear: b.troubles.Clear,
-		Resent: func(id, messageID string) { publisher.Aside("resent/"+id, b.resent(id, messageID)) },
-		Left:   int(left.Records), Seq: left.Seq, Fence: b.fence(),
-	})
-	if err != nil {
-		return err
-	}
-	b.troubles.Attach(publisher.Aside, false)
-	publishing, stopPublishing := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopPublishing()
-	published := make(chan error, 1)
-	go func() { published <- publisher.Run(publishing) }()
-
-	b.log.Info().Stringer("boot", &b.life.boot).Str("version", b.version).Msg("listening to supervisord")
-	// A section for output only has no use for it.
-	if b.server == nil && (b.cfg.SnapshotEvery != 0 || b.cfg.Listen != "") {
-		b.troubles.Raise(troubleXMLRPC, "supervisord has no XML-RPC for us: no process tables",
-			"add [unix_http_server] and [rpcinterface:supervisor] to supervisord's configuration, or set --server-url")
-	}
-	aside, stopAside := context.WithCancel(ctx)
-	var tasks sync.WaitGroup
-	if watch != nil {
-		tasks.Go(func() { watch(aside) })
-	}
-	b.lookAtProcesses()
-	tasks.Go(func() { b.deaths.RunLooks(aside) })
-	tasks.Go(func() { b.snapshots(aside) })
-	tasks.Go(func() { b.journal.reportNoted(aside) })
-	tasks.Go(func() { b.sectionChecker().Run(aside) })
-	tasks.Go(func() { b.late.Run(aside) })
-	tasks.Go(func() { b.output.Run(aside) })
-	err = b.listen(ctx, listener)
-	stopAside()
-	tasks.Wait()
-	b.stopped = ctx.Err() != nil
-	b.lastRecords()
-	b.journal.ending.Store(true)
-	b.journal.spool.Load().Wake()
-	drain := time.Duration(b.cfg.Drain)
-	if b.journal.spool.Load().Stats().Records == 0 {
-		drain = 0
-		if b.troubles.JustReported() {
-			drain = min(time.Duration(b.cfg.Drain), time.Second) // that of a publisher's Aside
-		}
-	}
-	drained := time.AfterFunc(drain, stopPublishing)
-	defer drained.Stop()
-	<-published
-	b.journal.endOfSpool() // what came to light at last waits for the next run
-	if n := b.journal.spool.Load().Stats().Records; n > 0 {
-		b.log.Warn().Uint64("records", n).Str("spool", b.journal.spool.Load().Dir()).Msg("stopped; what JetStream does not have yet waits in the spool")
-	}
-	switch {
-	case ctx.Err() != nil:
-		b.log.Info().Msg("stopped")
-		return nil
-	case errors.Is(err, eventlistener.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
-		// In the middle of an event or of an answer too: it is dead.
-		b.log.Info().Msg("stopped: supervisord has closed the event stream")
-		return nil
-	}
-	return err
-}
-
-// listen answers supervisord until the end, or until it is silent for too long.
-func (b *Bridge) listen(ctx context.Context, l *eventlistener.Listener) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		if err := b.watch.Run(ctx); err != nil {
-			b.troubles.Raise(pulse.CauseSilent, err.Error(), "nothing if it does not come again; else look for what writes to the standard output of the command= of this section")
-			stop(err)
-		}
-	}()
-	err := l.Run(ctx)
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	stop(nil)
-	<-watched
-	return err
+	return client, nil
 }
 
 // Heard reports whether supervisord has ever sent an event. Call it after Run.
 func (b *Bridge) Heard() bool { return b.heard }
 
-func (b *Bridge) connect(more ...nats.Option) (*nats.Conn, error) {
-	token := schema.Token(b.cfg.Host)
-	more = append(more, b.metrics.connection(b.troubles.Repeat)...)
-	return b.cfg.NATS.Connect("supernats-bridge "+b.cfg.Host, append(more,
-		// An inbox of its own, so that a host's permissions can name it.
-		nats.CustomInboxPrefix("_INBOX_"+token),
-		// Left to the dialler, which the end of a context interrupts.
-		nats.SkipHostLookup())...)
-}
-
-// jetStream is where the settings say that the streams are.
-func (b *Bridge) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
-	return b.cfg.NATS.JetStream(nc)
-}
-
-func ensure(ctx context.Context, js jetstream.JetStream) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	return stream.EnsureEvents(ctx, js, stream.DefaultLimits())
-}
-
-func (b *Bridge) lost(rec []byte, err error) {
-	b.metrics.loss(causeUnpublishable, 1)
-	b.log.Error().Err(err).Int("record_bytes", len(rec)).Msg("event cannot be published and is lost")
-}
-
-// ExitDelay is how long the program waits before it exits with an error: with
-// startsecs=0 supervisord starts it again at once, for ever.
-const ExitDelay = time.Second
-
-// newDeaths is what finds out about deaths.
-func (b *Bridge) newDeaths() *deaths.Finder {
-	cfg := deaths.Config{Log: b.log, Troubles: b.troubles, Wake: b.cfg.Wake}
-	if b.server != nil {
-		cfg.Touch = b.server.Touch
-	}
-	return deaths.New(cfg)
-}
-
-// watchDeaths begins to watch how supervisord's programs end, where that is possible. run
-// does it until its context ends; it is nil where there is nothing to watch. A section for
-// output has no use for it.
-func (b *Bridge) watchDeaths() (run func(context.Context)) {
-	if !b.sees(schema.ProcessStateExited) {
-		return nil
-	}
-	return b.deaths.Watch(b.life.evidence.LocalPID())
-}
-
-// lookAtProcesses prepares looks at processes. A section for output has no use for them.
-func (b *Bridge) lookAtProcesses() {
-	if !b.sees(schema.ProcessStateExited) {
-		return
-	}
-	evidence := &b.life.evidence
-	b.deaths.Look(deaths.Supervisord{PID: evidence.LocalPID(), Certain: evidence.Certain, Current: b.life.together})
-}
-
-// differs reports that supervisord's log and the kernel say different things.
-func (b *Bridge) differs(e *schema.Event, kernel, log *schema.Exit) {
-	b.metrics.disagreements.Inc()
-	b.log.Warn().Str("process", e.Group+":"+e.Process).Uint64("serial", e.Serial).
-		Str("kernel", deaths.ExitText(kernel)).Str("supervisord", deaths.ExitText(log)).
-		Msg("supervisord's log says otherwise than the kernel how a process ended; the kernel is right")
-}
-
-// eventsDropped is called when the loss of events that supervisord dropped is stored.
-func (b *Bridge) eventsDropped(events uint64) {
-	b.wantSnapshot(snapshotLoss)
-	b.lag.Dropped.Add(events)
-}
-
 // sees reports whether our section is subscribed to an event; true if that is not known.
-func (b *Bridge) sees(event string) bool { return b.section.Sees(b.life.pool(), event) }
-
-// sectionChecker checks our section. A section for output does not lag: what is dropped
-// from it is reported as lost, and that is all.
-func (b *Bridge) sectionChecker() *section.Checker {
-	return &section.Checker{
-		Own: b.section, Arrivals: &b.watch, Troubles: b.troubles, Log: b.log, Pool: b.life.pool,
-		SeesDeaths: func(sees bool) { b.lag.Off.Store(!sees) },
-	}
-}
-
-// giveWay reports whether the publisher is to wait: there is a burst, and room for it.
-func (b *Bridge) giveWay() bool {
-	return b.pace.Running(time.Now()) && b.journal.spool.Load().Used() < giveWayBelow
-}
-
-// giveWayBelow is the part of the spool up to which bursts are taken before anything
-// is published.
-const giveWayBelow = 0.5
-
-// SupervisorPID returns supervisord's process id as this process sees it, 0 where it
-// is hidden.
-func (b *Bridge) SupervisorPID() int { return b.life.evidence.PID }
+func (b *Bridge) sees(event string) bool { return b.section.Sees(b.life.Pool(), event) }
 
 // Describe adds to an error of Run what an operator can do.
 func Describe(err error) error {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/deathreason"
@@ -117,9 +116,9 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	s = open()
 	s.Finish()
 	enc := record.Encoder{Host: "drain", TTL: drainTTL(b)}
-	r := &reader{
-		Queue: s, encoder: enc, reasons: deathreason.New(deathreason.Config{}),
-		metrics: newMetrics(prometheus.NewRegistry(), &Bridge{}),
+	r := &source{
+		queue: s, encoder: enc, reasons: deathreason.New(deathreason.Config{}),
+		metrics: testMetrics(),
 	}
 	p, err := publish.New(publish.Config{
 		Source: r, Encode: r.Encode, Stream: stream.Events, Ensure: ensure, Log: zerolog.Nop(),

@@ -12,7 +12,6 @@ import (
 	"pgregory.net/rapid"
 
 	"supernats/bridge/eventlistener"
-	"supernats/bridge/ledger"
 	"supernats/bridge/record"
 	"supernats/schema"
 )
@@ -107,7 +106,7 @@ func (s *simulated) deliver(shed bool) simEvent {
 		s.t.Fatal(err)
 	}
 	if shed && b.started {
-		b.journal.shed(record.AppendEvent(nil, readAt, b.life.boot.load(), e.header(), nil), &h)
+		b.journal.Shed(record.AppendEvent(nil, readAt, b.life.ID(), e.header(), nil), &h)
 	} else {
 		if err := b.accept(s.t.Context(), e.header(), nil); err != nil {
 			s.t.Fatal(err)
@@ -133,11 +132,11 @@ func (s *simulated) end(stop bool) {
 		return
 	}
 	if stop {
-		b.lastRecords()
+		b.storeLastRecords(false)
 	}
 	read := 0
 	for {
-		rec, ok, err := b.journal.spool.Load().Next()
+		rec, ok, err := b.journal.Spool().Next()
 		if err != nil && !errors.Is(err, io.EOF) {
 			s.t.Fatal(err)
 		}
@@ -156,10 +155,10 @@ func (s *simulated) end(stop bool) {
 			s.told += ce.Data.Count
 		}
 	}
-	if err := b.journal.spool.Load().Ack(read, 0); err != nil {
+	if err := b.journal.Spool().Ack(read, 0); err != nil {
 		s.t.Fatal(err)
 	}
-	if err := b.journal.spool.Load().Close(); err != nil {
+	if err := b.journal.Spool().Close(); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -193,13 +192,13 @@ func TestLossesAddUp(t *testing.T) {
 				s.deliver(true)
 			},
 			"tell": func(*rapid.T) {
-				if err := s.bridge().journal.storeLosses(); err != nil {
+				if err := s.bridge().journal.StoreLosses(); err != nil {
 					t.Fatal(err)
 				}
 			},
 			"snapshot": func(*rapid.T) {
 				b := s.bridge()
-				if _, err := b.journal.append(b.journal.message(readAt, "supervisor.snapshot.web1", "id", []byte("{}")), nil, false); err != nil {
+				if err := b.journal.AppendMessage(readAt, "supervisor.snapshot.web1", "id", []byte("{}")); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -261,17 +260,4 @@ func newDir(t *rapid.T) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
-}
-
-// An event that was let go and is followed by several records of ours stays counted.
-func TestRecordsAfterAnEventThatWasLetGo(t *testing.T) {
-	boot, past := [record.BootSize]byte{1}, &pastRun{account: new(ledger.History)}
-	stored, letGo := simEvent{10, 0}.header(), simEvent{11, 1}.header()
-	past.record(1, record.AppendEvent(nil, readAt, boot, stored, nil))
-	for number := range uint64(3) {
-		past.record(2+number, record.AppendMessage(nil, readAt, boot, letGo, "supervisor.snapshot.web1", "id", []byte("{}")))
-	}
-	if open := past.account.TakeOpen(); len(open) != 1 || open[0].Count != 1 {
-		t.Errorf("losses are %+v, want one event", open)
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/boot"
-	"supernats/bridge/eventlistener"
 	"supernats/bridge/record"
 	"supernats/schema"
 )
@@ -17,14 +16,20 @@ import (
 // this machine has, and hands it events: pairs of serial and poolserial.
 func aRun(t *testing.T, dir string, e boot.Evidence, events ...[2]uint64) (b *Bridge, id string) {
 	t.Helper()
+	return aRunOf(t, Config{SpoolDir: dir}, e, events...)
+}
+
+// aRunOf is aRun with settings of its own, beside those of goodConfig.
+func aRunOf(t *testing.T, own Config, e boot.Evidence, events ...[2]uint64) (b *Bridge, id string) {
+	t.Helper()
 	cfg := goodConfig()
-	cfg.SpoolDir = dir
+	cfg.SpoolDir, cfg.StartedTogether = own.SpoolDir, own.StartedTogether
 	cfg.SpoolSync.every = -1
 	b, err := New(cfg, [record.BootSize]byte{}, "test", zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.life.evidence = e
+	*b.life.Evidence() = e
 	if err := b.openSpool(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +39,7 @@ func aRun(t *testing.T, dir string, e boot.Evidence, events ...[2]uint64) (b *Br
 			t.Fatal(err)
 		}
 	}
-	return b, b.life.boot.String()
+	return b, b.life.String()
 }
 
 // lostIn ends a run, and returns what its spool reports as lost.
@@ -42,7 +47,7 @@ func lostIn(t *testing.T, b *Bridge) (count uint64) {
 	t.Helper()
 	read := 0
 	for ; ; read++ {
-		rec, ok, _ := b.journal.spool.Load().Next()
+		rec, ok, _ := b.journal.Spool().Next()
 		if !ok {
 			break
 		}
@@ -57,10 +62,10 @@ func lostIn(t *testing.T, b *Bridge) (count uint64) {
 			count += ce.Data.Count
 		}
 	}
-	if err := b.journal.spool.Load().Ack(read, 0); err != nil {
+	if err := b.journal.Spool().Ack(read, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.journal.spool.Load().Close(); err != nil {
+	if err := b.journal.Spool().Close(); err != nil {
 		t.Fatal(err)
 	}
 	return count
@@ -97,7 +102,7 @@ func TestLifeBySerialsAlone(t *testing.T) {
 		if id != boots[run.life] {
 			t.Errorf("%s: boot %s, want %s", run.name, id, boots[run.life])
 		}
-		if err := b.journal.storeLosses(); err != nil {
+		if err := b.journal.StoreLosses(); err != nil {
 			t.Fatal(err)
 		}
 		if lost := lostIn(t, b); lost != run.lost {
@@ -134,37 +139,17 @@ func TestLifeOfAPredecessor(t *testing.T) {
 	before, first := aRun(t, dir, e, [2]uint64{2, 0}, [2]uint64{3, 1})
 	defer lostIn(t, before)
 
-	b, id := aRun(t, dir, e)
-	b.life.together = true
-	b.life.resumeAccount()
+	b, id := aRunOf(t, Config{SpoolDir: dir, StartedTogether: true}, e)
 	header := "ver:3.0 server:s serial:40 pool:supernats poolserial:30 eventname:TICK_5 len:6"
 	if err := b.accept(t.Context(), []byte(header), []byte("when:1")); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.journal.storeLosses(); err != nil {
+	if err := b.journal.StoreLosses(); err != nil {
 		t.Fatal(err)
 	}
 	if lost := lostIn(t, b); lost != 0 || id != first {
 		t.Errorf("boot %s, want %s; %d events are lost, want none", id, first, lost)
 	}
-}
-
-// A boot that cannot be found again is a trouble only while there is no place for it.
-func TestLifeWithoutAPlace(t *testing.T) {
-	b, _ := aRun(t, t.TempDir(), boot.Evidence{BootID: "b", PID: 1}, [2]uint64{2, 0})
-	defer lostIn(t, b)
-	raised := func() bool {
-		return slices.ContainsFunc(b.troubles.Lasting(), func(tr schema.Trouble) bool { return tr.Cause == troubleIdentity })
-	}
-	if raised() {
-		t.Error("a trouble although there is a spool")
-	}
-	b.life.dir.Store(nil)
-	b.life.settle(&eventlistener.Header{Server: "s", Pool: "supernats", Serial: 2})
-	if !raised() {
-		t.Error("no trouble without a spool")
-	}
-	b.life.keepIn(t.TempDir())
 }
 
 // A run that could not have the spool had its events in another one: the next run that
@@ -179,14 +164,14 @@ func TestLifeBesideAPredecessor(t *testing.T) {
 	lostIn(t, b)
 
 	b, id := aRun(t, dir, e, [2]uint64{6, 4}, [2]uint64{7, 5})
-	if err := b.journal.storeLosses(); err != nil {
+	if err := b.journal.StoreLosses(); err != nil {
 		t.Fatal(err)
 	}
 	if lost := lostIn(t, b); lost != 0 || id != first {
 		t.Errorf("boot %s, want %s; %d events are lost, want none", id, first, lost)
 	}
 	b, _ = aRun(t, dir, e, [2]uint64{10, 8})
-	if err := b.journal.storeLosses(); err != nil {
+	if err := b.journal.StoreLosses(); err != nil {
 		t.Fatal(err)
 	}
 	if lost := lostIn(t, b); lost != 2 {

@@ -1,22 +1,14 @@
 package bridge
 
 import (
-	"context"
-	"errors"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats.go"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/ledger"
+	"supernats/bridge/metrics"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
 	"supernats/schema"
@@ -31,227 +23,45 @@ func newBridge(tb testing.TB) *Bridge {
 	return b
 }
 
-// Names and help are as Prometheus wants them, without an exemption.
-func TestMetricsLint(t *testing.T) {
-	rows := prometheus.NewPedanticRegistry()
-	rows.MustRegister(newProcesses(func(context.Context) ([]schema.SnapshotProcess, error) {
-		return []schema.SnapshotProcess{{Group: "a", Process: "b", State: "RUNNING", Start: 1}}, nil
-	}, nil))
-	for _, reg := range []*prometheus.Registry{rows, newBridge(t).registry} {
-		problems, err := testutil.GatherAndLint(reg)
-		if err != nil || len(problems) > 0 {
-			t.Errorf("%v, %+v", err, problems)
-		}
-	}
-}
-
-// Anybody can send any number of names; the stream has them all, the metrics one.
-func TestEventsAreBounded(t *testing.T) {
-	b := newBridge(t)
-	for _, name := range []string{"MY_OWN", "", "EVENT", "PROCESS_STATE", "tick_5", "TICK_5"} {
-		b.metrics.accepted(name)
-	}
-	if got := testutil.ToFloat64(b.metrics.events["TICK_5"]); got != 1 {
-		t.Errorf("TICK_5 %v", got)
-	}
-	if got := testutil.ToFloat64(b.metrics.events[otherEvent]); got != 5 {
-		t.Errorf("other %v", got)
-	}
-	if n, err := testutil.GatherAndCount(b.registry, "supernats_bridge_events_total"); err != nil || n != len(schema.Names())+1 {
-		t.Errorf("%d series, %v", n, err)
-	}
-}
-
 // Each loss counts once, and damage that hides how much it took counts as one.
 func TestLossesAreCounted(t *testing.T) {
 	b := newBridge(t)
-	b.journal.shed(eventRecord(schema.Tick5, ""), &eventlistener.Header{Event: schema.Tick5})
-	b.journal.spoolLost(spool.Loss{Records: 3})
-	b.journal.spoolLost(spool.Loss{Bytes: 100})
-	b.lost(nil, record.ErrMalformed)
-	for cause, want := range map[string]float64{ledger.CauseBuffer: 0, ledger.CauseFull: 1, ledger.CauseCorrupt: 4, causeUnpublishable: 1} {
-		if got := testutil.ToFloat64(b.metrics.lost.WithLabelValues(cause)); got != want {
+	b.journal.Shed(eventRecord(schema.Tick5, ""), &eventlistener.Header{Event: schema.Tick5})
+	b.journal.SpoolLost(spool.Loss{Records: 3})
+	b.journal.SpoolLost(spool.Loss{Bytes: 100})
+	b.reportLost(nil, record.ErrMalformed)
+	for cause, want := range map[string]float64{ledger.CauseBuffer: 0, ledger.CauseFull: 1, ledger.CauseCorrupt: 4, metrics.CauseUnpublishable: 1} {
+		if got := lostMetric(t, b, cause); got != want {
 			t.Errorf("%s: %v, want %v", cause, got, want)
 		}
 	}
 }
 
-// What supervisord waits for makes no work for the collector of garbage.
-func TestEventCostsNoMemory(t *testing.T) {
-	b := newBridge(t)
-	if n := testing.AllocsPerRun(1000, func() { measure(b.metrics, schema.ProcessStateRunning) }); n > 0 {
-		t.Errorf("%v allocations for each event", n)
-	}
-}
-
-var made = time.Now()
-
-// measure is all that an event costs on supervisord's path, with the clock that
-// eventlistener reads.
-func measure(m *metrics, name string) {
-	begun := time.Since(made)
-	m.accepted(name)
-	m.answered(time.Since(made) - begun)
-}
-
-func BenchmarkMeasure(b *testing.B) {
-	m := newBridge(b).metrics
-	b.ReportAllocs()
-	for b.Loop() {
-		measure(m, schema.ProcessStateRunning)
-	}
-}
-
-// A connection that ended long ago says so when there is another one.
-func TestConnectionState(t *testing.T) {
-	b := newBridge(t)
-	m := b.metrics
-	first, second := connOptions(m), connOptions(m)
-	for _, step := range []struct {
-		what              string
-		do                func()
-		connected, before float64
-	}{
-		{"nothing yet", func() {}, 0, 0},
-		{"could not connect", first.closed, 0, 0},
-		{"connected", first.connected, 1, 0},
-		{"lost", first.lost, 0, 0},
-		{"connected again", first.reconnected, 1, 1},
-		{"another connection", second.connected, 1, 2},
-		{"the end of the first", func() { first.lost(); first.closed() }, 1, 2},
-		{"the end of the second", second.closed, 0, 2},
-	} {
-		step.do()
-		got := gather(t, b, "supernats_bridge_nats_connected")
-		again := testutil.ToFloat64(m.reconnects)
-		if got != step.connected || again != step.before {
-			t.Errorf("%s: connected %v, reconnects %v; want %v, %v", step.what, got, again, step.connected, step.before)
-		}
-	}
-}
-
-// table is a supervisord of which each call is counted and takes a second.
-type table struct {
-	calls atomic.Int32
-	err   error
-}
-
-func (f *table) ask(ctx context.Context) ([]schema.SnapshotProcess, error) {
-	f.calls.Add(1)
-	select {
-	case <-time.After(time.Second):
-	case <-ctx.Done():
-	}
-	return []schema.SnapshotProcess{{Group: "g", Process: "p", State: "RUNNING"}}, f.err
-}
-
-// Those who look at once share one call, and those a little later its answer.
-func TestScrapesShareOneCall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &table{}
-		p := newProcesses(f.ask, nil)
-		all := func(n int) {
-			var clients sync.WaitGroup
-			for range n {
-				clients.Go(func() {
-					if rows, _, ok := p.look(); len(rows) != 1 || !ok {
-						t.Errorf("%v %v", rows, ok)
-					}
-				})
-			}
-			clients.Wait()
-		}
-		start := time.Now()
-		all(50)
-		if n, took := f.calls.Load(), time.Since(start); n != 1 || took != time.Second {
-			t.Errorf("%d calls in %v", n, took)
-		}
-		time.Sleep(askEvery - 1)
-		if all(50); f.calls.Load() != 1 {
-			t.Errorf("%d calls within %v", f.calls.Load(), askEvery)
-		}
-		time.Sleep(time.Nanosecond)
-		if all(50); f.calls.Load() != 2 {
-			t.Errorf("%d calls", f.calls.Load())
-		}
-	})
-}
-
-// One that does not answer holds nobody up for long, however many ask, and takes
-// nothing away of what it said before.
-func TestScrapeOfTheSilent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &table{}
-		silent := errors.New("silent")
-		var said []error
-		p := newProcesses(f.ask, func(err error) { said = append(said, err) })
-		rows, answered, ok := p.look()
-		if !ok || !answered.Equal(time.Now()) {
-			t.Fatal(answered, ok)
-		}
-		time.Sleep(time.Minute)
-		p.ask = func(ctx context.Context) ([]schema.SnapshotProcess, error) {
-			f.calls.Add(1)
-			<-ctx.Done()
-			return nil, silent
-		}
-		start := time.Now()
-		var clients sync.WaitGroup
-		for range 20 {
-			clients.Go(func() {
-				again, at, ok := p.look()
-				if diff := cmp.Diff(rows, again); diff != "" || ok || !at.Equal(answered) {
-					t.Errorf("%v %v %s", at, ok, diff)
-				}
-			})
-		}
-		clients.Wait()
-		if took := time.Since(start); took != askTimeout || f.calls.Load() != 2 || len(said) != 1 || !errors.Is(said[0], silent) {
-			t.Errorf("took %v, %d calls, said %v", took, f.calls.Load(), said)
-		}
-	})
-}
-
-// An event's age is no less than nothing, whatever happens to the clock.
-func TestPublishedInTheFuture(t *testing.T) {
-	b := newBridge(t)
-	now := time.Now()
-	b.metrics.published(now.Add(time.Hour), now)
-	b.metrics.published(now.Add(-time.Second), now)
-	if got := gather(t, b, "supernats_bridge_publish_duration_seconds"); got != 1 {
-		t.Errorf("sum %v, want 1", got)
-	}
-}
-
-// gather returns the value of a metric without labels; of a histogram, the sum.
-func gather(t *testing.T, b *Bridge, name string) float64 {
+// lostMetric is the value of the counter of losses.
+func lostMetric(t *testing.T, b *Bridge, cause string) float64 {
 	t.Helper()
 	all, err := b.registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range all {
-		if f.GetName() == name {
-			m := f.GetMetric()[0]
-			return m.GetGauge().GetValue() + m.GetCounter().GetValue() + m.GetHistogram().GetSampleSum()
+	for _, family := range all {
+		if family.GetName() != "supernats_bridge_lost_events_total" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			if m.GetLabel()[0].GetValue() == cause {
+				return m.GetCounter().GetValue()
+			}
 		}
 	}
-	t.Fatalf("no %s", name)
+	t.Fatalf("no losses by %s", cause)
 	return 0
 }
 
-// callbacks are what a connection calls.
-type callbacks struct{ connected, lost, reconnected, closed func() }
-
-func connOptions(m *metrics) callbacks {
-	nc := &nats.Conn{}
-	for _, o := range m.connection(func() {}) {
-		_ = o(&nc.Opts)
-	}
-	return callbacks{
-		connected:   func() { nc.Opts.ConnectedCB(nc) },
-		lost:        func() { nc.Opts.DisconnectedErrCB(nc, nil) },
-		reconnected: func() { nc.Opts.ReconnectedCB(nc) },
-		closed:      func() { nc.Opts.ClosedCB(nc) },
+// The whole registry of a bridge is as Prometheus wants it.
+func TestMetricsLint(t *testing.T) {
+	problems, err := testutil.GatherAndLint(newBridge(t).registry)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %+v", err, problems)
 	}
 }

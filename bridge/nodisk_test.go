@@ -38,7 +38,7 @@ func TestEventsWithoutDisk(t *testing.T) {
 		}
 	}
 	t.Logf("all are stored after %v", time.Since(begun))
-	if st := b.journal.spool.Load().Stats(); st.Err != nil || st.Disk == nil {
+	if st := b.journal.Spool().Stats(); st.Err != nil || st.Disk == nil {
 		t.Errorf("%+v", st)
 	}
 	msg, err := server.JetStream().Stream(t.Context(), "SUPERVISOR")
@@ -58,7 +58,7 @@ func TestEventsWithoutDisk(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); b.journal.spool.Load().Dir() == ""; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); b.journal.Spool().Dir() == ""; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the spool is not opened")
 		}

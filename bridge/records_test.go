@@ -8,7 +8,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"supernats/bridge/metrics"
 	"supernats/bridge/record"
 	"supernats/schema"
 )
@@ -103,3 +105,6 @@ func checkParts(t fataler, msgs []*nats.Msg, id, text string, most int) {
 		t.Fatalf("%d bytes in %d messages are not the text of %d bytes", got.Len(), len(msgs), len(text))
 	}
 }
+
+// testMetrics are metrics that nobody scrapes.
+func testMetrics() *metrics.Metrics { return metrics.New(prometheus.NewRegistry(), metrics.Config{}) }

@@ -30,10 +30,12 @@ func ParseGlob(text string) (Glob, error) {
 	if !isGlob(text) {
 		return Glob{}, fmt.Errorf("invalid glob %q: want a name with *, ?, [a-z] and {a,b}", text)
 	}
-	return newGlob(text), nil
+	return NewGlob(text), nil
 }
 
-func newGlob(text string) Glob {
+// NewGlob returns the glob of a text that was checked. A malformed one, which ParseGlob
+// refuses, matches what can be understood of it.
+func NewGlob(text string) Glob {
 	if i := strings.IndexAny(text, globSigns); i >= 0 {
 		return Glob{text: text, prefix: text[:i]}
 	}
@@ -45,7 +47,7 @@ func HasGlobSigns(text string) bool { return strings.ContainsAny(text, globSigns
 
 // MatchGlob reports whether a name matches the glob of a text. A malformed one, which
 // ParseGlob refuses, matches what can be understood of it, and never panics.
-func MatchGlob(text, name string) bool { return newGlob(text).Match(name) }
+func MatchGlob(text, name string) bool { return NewGlob(text).Match(name) }
 
 // MatchAny reports whether a name matches one of the globs, or there are none.
 func MatchAny(globs []string, name string) bool {

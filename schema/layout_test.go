@@ -30,7 +30,7 @@ var arrows = []arrow{
 	{`schema/program`, `schema/natsconn`, ``},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema/program|bridge(/eventlistener|/spool|/record|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/spool|/record|/section)?`, ``},
 	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
 	{`bridge/spool`, ``, `-`},
 	{`bridge/ledger`, `schema`, `-`},
@@ -38,6 +38,8 @@ var arrows = []arrow{
 	{`bridge/record`, `schema(/stream)?|bridge/(eventlistener|publish)`, ``},
 	// The facts of a death come from the kernel by three ways, and go into a record.
 	{`bridge/deaths`, `schema(/repeat)?|bridge/(eventlistener|record|deathwatch|oom|look)`, ``},
+	// The journal joins the account, the records and the spool under one lock.
+	{`bridge/journal`, `schema(/repeat)?|bridge/(boot|eventlistener|ledger|proctable|record|spool)`, ``},
 	// The section is one of supervisord's configuration.
 	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
 	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
@@ -47,7 +49,8 @@ var arrows = []arrow{
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 
 	{`consumer`, `schema(/stream|/repeat)?`, ``},
-	{`consumer/(rules|state)`, `schema`, ``},
+	{`consumer/rules`, `schema|consumer/wording`, ``},
+	{`consumer/state(/lives)?`, `schema|consumer/state/lives`, `-`},
 	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
 	{`consumer/wording`, `schema`, `-`},
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/(letter|summary))?`, ``},
@@ -60,14 +63,18 @@ var arrows = []arrow{
 	{`consumer/config/strict`, ``, `github.com/goccy/go-yaml.*`},
 	{`consumer/config`, `schema.*|consumer/(config/strict|embedded|rules|state|notify.*)`, ``},
 	{`consumer/(embedded|lease)`, `schema.*|consumer/health`, ``},
-	{`consumer/(source|outbox)`, `schema.*|consumer/(health|fit|records)`, ``},
-	{`consumer/deliver`, `schema.*|consumer/(health|records|notify|source)`, ``},
-	{`consumer/intake`, `schema.*|consumer/(alerts.*|fit|health|notify|outbox|records|rules|source|state)`, ``},
+	{`consumer/source`, `schema/stream|consumer(/records)?`, ``},
+	{`consumer/silences`, `schema(/stream)?`, ``},
+	{`consumer/outbox`, `schema(/stream)?|consumer/(alerts|fit|health|source)`, ``},
+	{`consumer/deliver/inbox`, `schema(/stream)?|consumer/(fit|health|records|source)`, ``},
+	{`consumer/deliver`, `schema(/stream|/repeat)?|consumer(/(deliver/inbox|health|lease|notify))?`, ``},
+	{`consumer/intake/machine`, `schema|consumer(/(alerts|fit|notify|rules|state))?`, ``},
+	{`consumer/intake`, `schema(/stream|/repeat)?|consumer(/(alerts|health|intake/machine|outbox|records|rules|silences|source|state))?`, ``},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
 	{`consumer/terminal`, `schema|consumer/wording`, ``},
 	{`consumer/(inspect|testalert)`, `schema(/stream)?|consumer(/inspect|/rules|/state|/wording)?`, ``},
 	{`consumer/doctor`, `schema(/stream)?|consumer(/inspect|/state|/wording)?`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|state|terminal|testalert|wording|cmd/.*)`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|intake|state|terminal|testalert|wording|cmd/.*)`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }

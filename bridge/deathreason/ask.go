@@ -20,8 +20,7 @@ const (
 	maxAskedSingly = 4
 )
 
-// asker finds out what supervisord's log does not say. Whoever has the turn of Reasons
-// owns it.
+// asker finds out what supervisord's log does not say. Reasons.turn guards it.
 type asker struct {
 	cfg  *Config
 	rpc  *rpc

@@ -67,7 +67,9 @@ type Journal interface {
 	// with whole lines, or none; gap means that there may be lines before them that will
 	// never come. An error with a method Unreadable() that returns true means that there
 	// is no log to be read.
-	Read(ctx context.Context, farEnough func(lines string) bool, sink func(lines string, gap bool)) (done bool, err error)
+	Read(
+		ctx context.Context, farEnough func(lines string) bool, sink func(lines string, gap bool),
+	) (done bool, err error)
 	// End returns the last n bytes; ok is false where supervisord does not answer, or
 	// where the bytes had to be changed.
 	End(ctx context.Context, n int) (end string, ok bool)

@@ -30,8 +30,8 @@ type history struct {
 	// suspect means that a line of children may be among the lines: see replay. goPort
 	// means that they are those of the Go port.
 	suspect, goPort bool
-	// heard means that there was any line at all.
-	heard bool
+	// hasLines means that there was ever a line.
+	hasLines bool
 
 	// gap is the number of the last Gap, gapRead when it was read; early means that it was
 	// before any program of this supervisord can have died.
@@ -103,7 +103,7 @@ func (h *history) add(l ownlog.Line) {
 	n := h.end()
 	h.lines = append(h.lines, l)
 
-	h.heard = h.heard || l.Kind != ownlog.Gap
+	h.hasLines = h.hasLines || l.Kind != ownlog.Gap
 	h.suspect = h.suspect || l.Suspect
 	h.goPort = h.goPort || l.GoPort && !l.Suspect
 

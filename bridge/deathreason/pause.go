@@ -8,7 +8,7 @@ const (
 	maxPause = time.Minute
 )
 
-// pauses are those after a series of errors. The zero value is no error.
+// pauses are those after a series of errors. The zero value means that there was no error.
 type pauses struct {
 	last  time.Duration
 	until time.Time

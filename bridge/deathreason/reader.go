@@ -13,7 +13,7 @@ import (
 
 const (
 	// relocateEvery is how often supervisord's log is looked for where it is not read as a
-	// file, and how often it is checked that nobody else writes into it.
+	// file.
 	relocateEvery = 10 * time.Second
 	// backlog is how long after its line an event may be read: it waits in supervisord's
 	// buffer while the listener is not running, and while supervisord, which hands out one
@@ -22,7 +22,7 @@ const (
 )
 
 // logReader reads supervisord's own log into a history: as a file where that is possible,
-// else over XML-RPC. Whoever has the turn of Reasons owns it, but for status.
+// else over XML-RPC. Reasons.turn guards it, except for status.
 type logReader struct {
 	cfg *Config
 	rpc *rpc
@@ -201,7 +201,7 @@ func (r *logReader) readJournal(ctx context.Context, oldest time.Time) {
 
 // reportJournal reports whether there is anything in a log that could be read.
 func (r *logReader) reportJournal() {
-	if !r.log.complete || r.log.heard {
+	if !r.log.complete || r.log.hasLines {
 		r.cfg.Clear(troubleReasons)
 		return
 	}

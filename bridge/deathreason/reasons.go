@@ -11,14 +11,14 @@ import (
 )
 
 // Reasons finds out why processes died. It belongs to one listener and one boot. Its
-// methods may be called from several goroutines; they wait for each other, but for Note,
-// SetBoot and Status, which wait for nobody.
+// methods may be called from several goroutines. They wait for each other, except for Note,
+// SetBoot and Status, which do not block.
 type Reasons struct {
 	cfg  Config
 	boot atomic.Pointer[string]
 
-	// turn guards what is below it. missed means that events were not seen because
-	// somebody had the turn for too long.
+	// turn guards what is below it. missed means that events were not seen because another
+	// goroutine had the turn for too long.
 	turn   turn
 	missed atomic.Bool
 
@@ -75,7 +75,7 @@ func (r *Reasons) Close() {
 }
 
 // Note takes note of an event at once, before it is explained: where the logs end now, this
-// life of its process ended. It waits for nobody. What comes faster than files can be
+// life of its process ended. It does not block. What comes faster than files can be
 // looked at is dropped, and the next life's log then begins too early.
 func (r *Reasons) Note(event string, serial uint64, payload []byte) {
 	if r.cfg.Tail > 0 {
@@ -155,7 +155,7 @@ func (r *Reasons) Follow(ctx context.Context) {
 }
 
 // Know takes the process table of a snapshot: which names several groups have, for the log
-// does not tell them apart, and where the programs log.
+// does not distinguish them, and where the programs log.
 func (r *Reasons) Know(table []schema.SnapshotProcess) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Limit)
 	defer cancel()
@@ -179,8 +179,8 @@ func (r *Reasons) begin(ctx context.Context) bool {
 }
 
 // note puts the events of a batch among those to be followed. It returns the deaths, and
-// copies of them to be filled: whoever is held up by a file may write into those when the
-// events are long gone.
+// copies of them to be filled: a goroutine that is held up by a file may write into those
+// long after the events are gone.
 func (r *Reasons) note(batch []Received) (deaths, copies []Received) {
 	boot := *r.boot.Load()
 	for _, e := range batch {

@@ -8,7 +8,7 @@ import (
 	"supernats/schema"
 )
 
-// replay finds the line of each event. Whoever has the turn of Reasons owns it.
+// replay finds the line of each event. Reasons.turn guards it.
 //
 // supervisord is one thread: it makes an event and writes its line in one go, so events in
 // serial order and lines are the same sequence (process.py spawn, finish, give_up). Once it

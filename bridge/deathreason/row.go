@@ -18,6 +18,7 @@ const promptly = 5 * time.Second
 // was made after made and read at a time.
 func rowExit(e *schema.Event, p *schema.SnapshotProcess, made, at time.Time, goPort bool) *schema.Exit {
 	state := strings.TrimPrefix(e.Event, "PROCESS_STATE_")
+
 	switch {
 	case p.PID != 0:
 		return nil

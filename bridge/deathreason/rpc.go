@@ -6,7 +6,7 @@ import (
 )
 
 // rpc keeps the errors of supervisord's XML-RPC: after one it is left alone for a while.
-// Whoever has the turn of Reasons owns it.
+// Reasons.turn guards it.
 type rpc struct {
 	cfg *Config
 	// all is of all calls, log of those that read its log.
@@ -37,8 +37,8 @@ func (r *rpc) logUnreadable(err error) {
 // failed notes that supervisord does not answer.
 func (r *rpc) failed(err error) { r.warnFirst(&r.all, err) }
 
-// warnFirst begins a pause, and reports its error if it is the first. That supervisord is
-// stopping is none.
+// warnFirst begins a pause, and reports the error if it is the first of its series, unless
+// it says that supervisord is shutting down.
 func (r *rpc) warnFirst(p *pauses, err error) {
 	var fault interface{ ShuttingDown() bool }
 	first := p.begin(time.Now())

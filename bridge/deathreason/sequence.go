@@ -10,7 +10,7 @@ import (
 const maxSteps = 1 << 14
 
 // sequence is what is known of the order of the events: which of them wait to be followed,
-// and where some are missing. Whoever has the turn of Reasons owns it.
+// and where some are missing. Reasons.turn guards it.
 type sequence struct {
 	memory *memory
 

@@ -9,12 +9,12 @@ import (
 // grace is how much longer than the limit files may take, which know no limits.
 const grace = 200 * time.Millisecond
 
-// turn lets one goroutine at a time use what it guards. Unlike a mutex, nobody waits for it
-// longer than his context, and nobody at all once a goroutine is known to be stuck.
+// turn lets one goroutine at a time use what it guards. Unlike with a mutex, a caller waits
+// no longer than its context allows, and not at all once a goroutine is known to be stuck.
 type turn struct {
-	slot chan struct{} // holds a value while somebody has the turn
-	// stuck means that whoever has the turn has had it for longer than another one would
-	// wait. The next one who gets it ends that.
+	slot chan struct{} // holds a value while a goroutine has the turn
+	// stuck means that a goroutine has had the turn for longer than another one would wait.
+	// The next take that succeeds clears it.
 	stuck atomic.Bool
 }
 

@@ -216,7 +216,7 @@ func (k *kernel) dead(pids []int) { k.memory.Dead(pids...) }
 // describe says what is watched, and what is in the way.
 func (k *kernel) describe(wake bool) *schema.Watch {
 	said := &schema.Watch{Limit: k.limit}
-	if k.watch.Tells() {
+	if k.watch.ReportsExits() {
 		said.Exits = append(said.Exits, schema.WatchPidfd)
 	}
 	if k.watch.Connected() {

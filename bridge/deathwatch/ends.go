@@ -17,7 +17,7 @@ const (
 type ends struct {
 	byPID   map[int][]*process // oldest first
 	order   []*process         // the same in their order
-	dropped uint64             // those that nobody has asked for
+	dropped uint64             // those that were never asked for
 }
 
 // keep adds the end of a process.
@@ -60,7 +60,7 @@ func (e *ends) removeThrough(p *process, name Name) {
 	e.remove(p)
 }
 
-// dropOld drops the ends that nobody has asked for.
+// dropOld drops the ends that no event has asked for in keepFor.
 func (e *ends) dropOld() {
 	for len(e.order) > 0 && time.Since(e.order[0].died) > keepFor {
 		e.remove(e.order[0])

@@ -73,7 +73,7 @@ func (w *Watch) Exit(pid int, name Name) (Exit, bool) {
 }
 
 // ExitNamed returns how the process with a name ended, once, for an event without a
-// process id: the oldest one that nobody has asked for.
+// process id: the oldest one that was not asked for yet.
 //
 // One that has died before its name could be read is found by its place among those that
 // were started, or by elimination: if all processes without a name ended the same way,
@@ -139,11 +139,11 @@ func (w *Watch) Pending() bool {
 
 // Sweep does what nothing else has led to: it watches processes that were refused a
 // descriptor if there is room now, looks for what the connector has missed, and drops
-// ends that nobody has asked for. Call it every few seconds.
+// ends that were never asked for. Call it every few seconds.
 func (w *Watch) Sweep() {
 	w.mu.Lock()
 	for p := range w.table.dying {
-		w.table.settle(p) // before Linux 6.9 nobody reports the reap
+		w.table.settle(p) // before Linux 6.9 the reap is not reported
 	}
 	w.table.ends.dropOld()
 	w.tryRefused()
@@ -177,7 +177,8 @@ func (w *Watch) tryRefused() {
 }
 
 // Stats are how many processes are watched now, how many are not since there is no
-// descriptor for them, and how many ends were dropped since nobody has asked.
+// descriptor for them, and how many ends were dropped because no event has asked for
+// them.
 func (w *Watch) Stats() (watched, refused int, dropped uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

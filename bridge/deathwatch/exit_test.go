@@ -29,7 +29,7 @@ func (w *Watch) ended(pid int, name Name, code int) {
 func TestExitNamed(t *testing.T) {
 	each(t, func(t *testing.T, mode func(*Config)) {
 		w, _ := start(t, mode)
-		needTells(t, w)
+		needExits(t, w)
 		w.Look()
 		pid, reap := child(t, "sleep 0.2; exit 4", "SUPERVISOR_PROCESS_NAME=app", "SUPERVISOR_GROUP_NAME=g")
 		wait(t, "the name", func() bool {
@@ -260,7 +260,7 @@ func TestOldKernel(t *testing.T) {
 		c.NoConnector = true
 		c.Info = func(int, *unix.PidfdInfo) error { return unix.ENOTTY }
 	})
-	if w.Tells() && !release(6, 15) {
+	if w.ReportsExits() && !release(6, 15) {
 		t.Error("it is said that the kernel knows")
 	}
 	pid, reap := child(t, "exec sleep 100")

@@ -38,8 +38,8 @@ type process struct {
 	asked int
 	// running is set when an event has named it: supervisord took it for RUNNING.
 	running bool
-	// stopping is set when it has been asked to stop: nobody waits for its death.
-	// pending is set when somebody does.
+	// stopping is set when it has been asked to stop: its death is not waited for. pending is
+	// set while its death is waited for.
 	stopping, pending bool
 	// loose is set when events or processes were missed: then it is not certain which
 	// one an event without a process id is about.

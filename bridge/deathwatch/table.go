@@ -138,7 +138,7 @@ func (t *table) closeAll() {
 	*t = newTable(t.cfg, t.poller, t.connected)
 }
 
-// noteDeath takes note of a death, and reports it unless somebody has asked for it.
+// noteDeath takes note of a death, and reports it unless the process was asked to stop.
 func (t *table) noteDeath(p *process, at time.Time) {
 	if !p.died.IsZero() {
 		return

@@ -19,9 +19,9 @@
 // the kernel cannot say is left out and never guessed: supervisord's log says it then.
 //
 // Under pressure: one descriptor for each process that runs, Config.Files at most, the
-// rest is counted; maxKept ends that nobody has asked for yet, 5 MB at most, the oldest
-// are dropped and counted. Nobody waits for anything but for a mutex, under which
-// nothing but descriptors of this process is asked.
+// rest is counted; maxKept ends that were not asked for yet, 5 MB at most, the oldest are
+// dropped and counted. No method waits for anything but a mutex, under which nothing but
+// descriptors of this process is asked.
 package deathwatch
 
 import (
@@ -39,7 +39,7 @@ import (
 type Config struct {
 	// Parent is the process id of supervisord as it is seen here.
 	Parent int
-	// Died is called with the death of a process that nobody is known to have asked to
+	// Died is called with the death of a process that is not known to have been asked to
 	// stop. It returns whether its event is waited for, see Pending. It must not block,
 	// and must not call the Watch.
 	Died func(Death) bool
@@ -138,11 +138,11 @@ func (w *Watch) connect() {
 }
 
 // Connected reports whether every start and death is reported by the kernel: then
-// nobody has to look for them.
+// Look need not be called again.
 func (w *Watch) Connected() bool { return w.connector != nil }
 
-// Tells reports whether a pidfd says how a process ended: from Linux 6.15 on.
-func (w *Watch) Tells() bool {
+// ReportsExits reports whether a pidfd says how a process ended: from Linux 6.15 on.
+func (w *Watch) ReportsExits() bool {
 	fd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
 		return false

@@ -74,10 +74,10 @@ func start(t *testing.T, changes ...func(*Config)) (w *Watch, calls *atomic.Int6
 	return w, calls
 }
 
-// needTells skips a test for which the kernel has to say how processes end.
-func needTells(t *testing.T, w *Watch) {
+// needExits skips a test for which the kernel has to say how processes end.
+func needExits(t *testing.T, w *Watch) {
 	t.Helper()
-	if !w.Tells() && !w.Connected() {
+	if !w.ReportsExits() && !w.Connected() {
 		t.Skip("this kernel does not say how processes end: Linux 6.15 is needed")
 	}
 }
@@ -117,7 +117,7 @@ func TestExit(t *testing.T) {
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				w, calls := start(t, mode)
-				needTells(t, w)
+				needExits(t, w)
 				cmd := exec.Command("sh", "-c", tt.script)
 				in, err := cmd.StdinPipe()
 				if err != nil {
@@ -163,7 +163,7 @@ func TestExit(t *testing.T) {
 func TestManyDie(t *testing.T) {
 	each(t, func(t *testing.T, mode func(*Config)) {
 		w, calls := start(t, mode)
-		needTells(t, w)
+		needExits(t, w)
 		const n = 100
 		pids, reaps := make([]int, n), make([]func(), n)
 		for i := range n {
@@ -227,7 +227,7 @@ ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 5)`)
 			}
 			_ = cmd.Wait()
 			exit, ok := w.Exit(cmd.Process.Pid, app)
-			if !ok || exit.Known && exit.Status.ExitStatus() != 7 || !exit.Known && !old && w.Tells() {
+			if !ok || exit.Known && exit.Status.ExitStatus() != 7 || !exit.Known && !old && w.ReportsExits() {
 				t.Errorf("old kernel %v: %+v %v", old, exit, ok)
 			}
 		}

@@ -1,7 +1,7 @@
 // Package look looks at supervisord's programs while they run: how much memory, CPU
 // time, threads and descriptors each of them has, and for how long it has been
-// running. When one has died, nobody can find that out any more; the event of its
-// death then holds the last look.
+// running. Once one has died that cannot be found out any more; the event of its death
+// then holds the last look.
 //
 //	every 5 s, upon TICK_5   each process once
 //	at the start of one      new and young ones, every 200 ms for 3 s
@@ -57,8 +57,8 @@ type Config struct {
 	Max int
 	// Proc is where procfs is mounted; /proc if it is empty.
 	Proc string
-	// Say is called once, from Run's goroutine, when processes cannot be looked at;
-	// err says which and why.
+	// Say is called once for each kind of error, from Run's goroutine, when processes cannot
+	// be looked at; err says which and why.
 	Say func(err error)
 }
 
@@ -140,7 +140,7 @@ func signal(c chan struct{}) {
 }
 
 // Now is the clock of starts and deaths: the time since the machine was started, the
-// time that it was suspended included. Nobody sets it.
+// time that it was suspended included. It cannot be set.
 func Now() time.Duration {
 	var now unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
@@ -170,6 +170,6 @@ func (s *sayOnce) report(kind, err error) {
 var (
 	// ErrHidden means that /proc does not show a process.
 	ErrHidden = errors.New("hidden")
-	// ErrTooMany means that there is no place for more.
+	// ErrTooMany means that there are more processes than Config.Max.
 	ErrTooMany = errors.New("too many processes")
 )

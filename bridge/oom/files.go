@@ -113,7 +113,7 @@ func (t tree) total() uint64 {
 }
 
 // pendingKill reports whether SIGKILL was sent to a process: it stays pending, in
-// status, until the process has been reaped, and the kernel's own is no other there.
+// status, until the process has been reaped, and one that the kernel sends looks the same there.
 // gone means that this cannot be read (any more).
 func (t tree) pendingKill(pid int, buf []byte) (sent, gone bool) {
 	text, err := t.read("proc/"+strconv.Itoa(pid)+"/status", buf)

@@ -36,7 +36,7 @@ type group struct {
 	all   uint64
 	below map[string]uint64
 
-	// raises are those of kills that nobody has died of yet; unclear is when processes
+	// raises are those of kills without a known victim; unclear is when processes
 	// were killed by SIGKILL that may or may not have died of one of them.
 	raises  []*raise
 	unclear []time.Time

@@ -21,7 +21,7 @@ const (
 // kernelLog is /dev/kmsg, which names the processes that were killed. It counts processes
 // as the machine does, hence it is of no use in another pid namespace.
 //
-// Nothing is read while the machine kills nobody: two descriptors take turns in being
+// Nothing is read while the machine kills no process: two descriptors take turns in being
 // moved to the end of the log. The one that was there before the counter was found
 // unchanged has skipped no victim, since the counter rises before the line is written.
 type kernelLog struct {
@@ -82,7 +82,7 @@ func openLog(t tree) *kernelLog {
 			return err
 		},
 	}
-	// A container may have /dev/null or a file there, which names nobody.
+	// A container may have /dev/null or a file there, which names no victim.
 	if l.seek(fd) != nil || !l.isLog() {
 		l.close()
 		return nil

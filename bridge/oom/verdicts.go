@@ -2,7 +2,7 @@ package oom
 
 import "supernats/schema"
 
-// maxVerdicts bounds the verdicts that nobody has asked for yet; the oldest are dropped.
+// maxVerdicts bounds the verdicts that were not asked for yet; the oldest are dropped.
 const maxVerdicts = 16 << 10
 
 // verdict is what is known of a dead process.

@@ -11,7 +11,7 @@
 //	Dead      the counter again, before supervisord reaps the process: the verdict
 //	Died      the verdict is handed out, if the signal was SIGKILL
 //
-// What is said is true or it is not said. A counter that has risen does not name the
+// What is reported is certain; what is not certain is not reported. A counter that has risen does not name the
 // victim, which may be a child of a program as well. /dev/kmsg names it: where that may
 // be read, it decides. Where not,
 //
@@ -19,7 +19,7 @@
 //   - if more processes of the cgroup have died by SIGKILL, or are about to, than the
 //     counter rose by, it means no for each of them;
 //   - a rise of which none of those that are followed seems to die within 500 ms was
-//     somebody else's.
+//     that of another process.
 //
 // What is left: a program that is killed by hand within half a second after one of its
 // children ran out of memory, where the kernel's log is closed, is taken for the victim.
@@ -184,8 +184,8 @@ func (w *Watch) drop(pid int) {
 }
 
 // Died says where memory ran out if that is what a process died of, once; nil if not,
-// or where that is not certain. Call it when nobody had asked for a stop of the process;
-// otherwise Forget.
+// or where that is not certain. Call it if the process was not asked to stop; otherwise call
+// Forget.
 func (w *Watch) Died(pid int, signal syscall.Signal) *schema.OOM {
 	w.mu.Lock()
 	v, judged := w.verdicts.take(pid)

@@ -3,7 +3,7 @@
 // of the bridge.
 //
 // When a section is removed and added again (supervisorctl update, after an edit),
-// its pool is a new one: what happened in between was offered to nobody, and no gap
+// its pool is a new one: what happened in between was offered to no listener, and no gap
 // in a serial shows it. But the pids and times of two tables do: a process that runs
 // with another pid has ended and was started.
 //
@@ -12,14 +12,14 @@
 //	                              └────?────┘
 //	   what the first table, corrected by the events of the first pool, says of a
 //	   process, and what the first event of the next pool, or the second table where
-//	   there was none, says of it: the difference was reported by nobody
+//	   there was none, says of it: no event has reported the difference
 //
 // While the pool lives nothing is compared: its buffer survives a stop, a start and
 // a kill -9 of the listener, and every event arrives. A reload ends all pools and
-// all processes, which is no loss of ours: SUPERVISOR_STATE_CHANGE_RUNNING follows
+// all processes, which is not a loss: SUPERVISOR_STATE_CHANGE_RUNNING follows
 // it. What is found is a lower bound, never too much.
 //
-// Nobody waits for anything but a mutex. Memory is some 200 bytes for each process, and
+// No method waits for anything but a mutex. Memory is some 200 bytes for each process, and
 // again for those that changed while a comparison is due.
 package proctable
 
@@ -44,7 +44,7 @@ type Event struct {
 }
 
 // row is what is known of a process. PID is 0 while it does not run, and unknownPID
-// if it does but nobody has said under which one.
+// if it does but no event has said under which one.
 type row struct {
 	PID   int   `json:"pid,omitempty"`
 	Start int64 `json:"start,omitempty"`

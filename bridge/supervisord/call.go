@@ -47,7 +47,7 @@ func (c *Client) call(ctx context.Context, method string, args ...any) (value an
 	return value, added, nil
 }
 
-// looksLikeXMLRPC tells an answer from the web page that supervisord shows at
+// looksLikeXMLRPC distinguishes an answer from the web page that supervisord shows at
 // every other path, and from those of proxies.
 func looksLikeXMLRPC(body []byte) bool {
 	return bytes.Contains(body[:min(len(body), 200)], []byte("<methodResponse"))

@@ -14,7 +14,7 @@ func (c *Client) PID(ctx context.Context) (int, error) {
 	return int(integer(value)), err
 }
 
-// Stopping reports whether supervisord goes down or reloads its configuration.
+// Stopping reports whether supervisord is shutting down or reloading its configuration.
 // From then on it answers every call with a fault (rpcinterface.py _update).
 func (c *Client) Stopping(ctx context.Context) (bool, error) {
 	value, _, err := c.call(ctx, "supervisor.getState")
@@ -34,8 +34,8 @@ func (c *Client) Stopping(ctx context.Context) (bool, error) {
 	return name == "SHUTDOWN" || name == "RESTARTING", nil
 }
 
-// StartStopped starts a process that does not run, and waits for nothing. One that
-// supervisord does not have, or a supervisord that goes down, is no error.
+// StartStopped starts a process that does not run, without waiting for it. It is not an
+// error if supervisord does not have the process, or is shutting down.
 func (c *Client) StartStopped(ctx context.Context, group, name string) error {
 	value, _, err := c.call(ctx, "supervisor.getProcessInfo", group+":"+name)
 	if err == nil {

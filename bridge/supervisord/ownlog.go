@@ -10,16 +10,16 @@ import (
 // Log reads supervisord's own log as it grows, over supervisor.readLog, for callers who
 // cannot read it as a file. It is not for use by several goroutines.
 //
-// supervisord does not tell how long the log is, nor that it was rotated: so
-// each read begins with the last line of the one before, at the offset where it
-// stood. If something else is there, the log is another one, and what was
-// written between the two reads is lost.
+// supervisord does not say how long the log is, nor that it was rotated: so each read
+// begins with the last line of the one before, at the offset where it stood. If something
+// else is there, the log is another one, and what was written between the two reads is
+// lost.
 type Log struct {
 	client *Client
 	placed bool
 	off    int64  // of mark; of the next line if there is no mark
 	mark   string // the last line that was read, with its newline
-	short  bool   // a longer tail took too long: the shortest has to do
+	short  bool   // a longer tail took too long: only the shortest is read
 }
 
 const (
@@ -54,21 +54,21 @@ var tails = []int64{256 << 10, 1 << 20}
 func (c *Client) OwnLog() *Log { return &Log{client: c} }
 
 // Placed reports whether the next Read continues where the last one ended.
-func (j *Log) Placed() bool { return j.placed }
+func (l *Log) Placed() bool { return l.placed }
 
 // Read reads what is new; done means that it has come to the end of the log. farEnough
 // reports whether the first read may begin with some lines. sink is called with whole
 // lines, or none; gap means that there may be lines before them that will never come.
 // An error with a method Unreadable means that there is no log to be read.
-func (j *Log) Read(
+func (l *Log) Read(
 	ctx context.Context, farEnough func(lines string) bool, sink func(lines string, gap bool),
 ) (done bool, err error) {
 	for range maxChunks {
-		if !j.placed {
-			err = j.place(ctx, farEnough, sink)
+		if !l.placed {
+			err = l.place(ctx, farEnough, sink)
 			return err == nil, err
 		}
-		if done, err = j.next(ctx, sink); done || err != nil {
+		if done, err = l.next(ctx, sink); done || err != nil {
 			return done, err
 		}
 	}
@@ -77,36 +77,36 @@ func (j *Log) Read(
 
 // next reads a chunk. The log is no longer placed if it is another one, or could
 // not be decoded.
-func (j *Log) next(ctx context.Context, sink func(string, bool)) (done bool, err error) {
-	p, full, err := j.readAt(ctx, j.off, int64(len(j.mark)+chunk))
+func (l *Log) next(ctx context.Context, sink func(string, bool)) (done bool, err error) {
+	p, full, err := l.readAt(ctx, l.off, int64(len(l.mark)+chunk))
 	if errors.Is(err, errUndecodable) {
-		j.placed = false
+		l.placed = false
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
 
-	lines, same := strings.CutPrefix(p.text, j.mark)
+	lines, same := strings.CutPrefix(p.text, l.mark)
 	if !same {
-		j.placed = false // rotated, cleared or cut
+		l.placed = false // rotated, cleared or cut
 		return false, nil
 	}
 
 	end := strings.LastIndexByte(lines, '\n') + 1
 	if end > 0 {
-		j.advance(p, len(j.mark)+end)
+		l.advance(p, len(l.mark)+end)
 		sink(lines[:end], false)
 	} else if full {
-		j.placed = false // a line longer than a chunk
+		l.placed = false // a line longer than a chunk
 	}
 	return !full, nil
 }
 
 // place reads the end of the log.
-func (j *Log) place(ctx context.Context, farEnough func(string) bool, sink func(string, bool)) error {
-	j.placed, j.mark, j.off = false, "", 0
-	end, err := j.findEnd(ctx)
+func (l *Log) place(ctx context.Context, farEnough func(string) bool, sink func(string, bool)) error {
+	l.placed, l.mark, l.off = false, "", 0
+	end, err := l.findEnd(ctx)
 	if err != nil {
 		return err
 	}
@@ -117,13 +117,13 @@ func (j *Log) place(ctx context.Context, farEnough func(string) bool, sink func(
 		if undecodable {
 			start = end // past it, if it is not at the very end
 		}
-		s, err := j.readEnd(ctx, start)
+		s, err := l.readEnd(ctx, start)
 		if errors.Is(err, errUndecodable) && !undecodable {
 			undecodable = true
 			continue
 		}
 		if err != nil {
-			j.short = i > 0
+			l.short = i > 0
 			return err
 		}
 
@@ -133,12 +133,12 @@ func (j *Log) place(ctx context.Context, farEnough func(string) bool, sink func(
 		}
 		end := strings.LastIndexByte(s.text, '\n') + 1
 		lines := s.text[min(cut, end):end]
-		if start > 0 && !undecodable && !j.short && i < len(tails)-1 && !farEnough(lines) {
+		if start > 0 && !undecodable && !l.short && i < len(tails)-1 && !farEnough(lines) {
 			continue
 		}
 
-		j.placed, j.off = true, s.off
-		j.advance(s, end)
+		l.placed, l.off = true, s.off
+		l.advance(s, end)
 		sink(lines, true)
 		return nil
 	}
@@ -157,27 +157,27 @@ func (p piece) raw(from, to int) (int64, bool) {
 	if p.added == 0 {
 		return int64(to - from), true
 	}
-	// Every U+FFFD is one of ours and stands for one byte, or it cannot be told.
+	// Every U+FFFD is one of ours and stands for one byte; otherwise it is not exact.
 	const each = len(replacement) - 1
 	exact := strings.Count(p.text, replacement)*each == p.added
 	return int64(to - from - strings.Count(p.text[from:to], replacement)*each), exact
 }
 
 // advance moves the mark to the last line of p.text[:end].
-func (j *Log) advance(p piece, end int) {
+func (l *Log) advance(p piece, end int) {
 	if end == 0 {
 		return
 	}
 	start := strings.LastIndexByte(p.text[:end-1], '\n') + 1
 	n, exact := p.raw(0, start)
-	j.off, j.mark, j.placed = p.off+n, strings.Clone(p.text[start:end]), exact
+	l.off, l.mark, l.placed = p.off+n, strings.Clone(p.text[start:end]), exact
 }
 
 // readAt reads n bytes from an offset where a line begins; full means that there
 // may be more.
-func (j *Log) readAt(ctx context.Context, off, n int64) (p piece, full bool, err error) {
+func (l *Log) readAt(ctx context.Context, off, n int64) (p piece, full bool, err error) {
 	for extra := range int64(4) {
-		p, err = j.readLog(ctx, off, n+extra)
+		p, err = l.readLog(ctx, off, n+extra)
 		if !errors.Is(err, errUndecodable) {
 			break
 		}
@@ -188,9 +188,9 @@ func (j *Log) readAt(ctx context.Context, off, n int64) (p piece, full bool, err
 
 // readEnd reads all from an offset, or up to three bytes further on if that is
 // inside a character.
-func (j *Log) readEnd(ctx context.Context, off int64) (p piece, err error) {
+func (l *Log) readEnd(ctx context.Context, off int64) (p piece, err error) {
 	for range 4 {
-		if p, err = j.readLog(ctx, off, 0); !errors.Is(err, errUndecodable) || off == 0 {
+		if p, err = l.readLog(ctx, off, 0); !errors.Is(err, errUndecodable) || off == 0 {
 			break
 		}
 		off++
@@ -198,9 +198,9 @@ func (j *Log) readEnd(ctx context.Context, off int64) (p piece, err error) {
 	return p, err
 }
 
-func (j *Log) readLog(ctx context.Context, off, n int64) (piece, error) {
+func (l *Log) readLog(ctx context.Context, off, n int64) (piece, error) {
 	// As a multicall, for a fault says more than HTTP 500.
-	answers, added, err := j.client.askCounting(ctx, question{"supervisor.readLog", []any{off, n}})
+	answers, added, err := l.client.askCounting(ctx, question{"supervisor.readLog", []any{off, n}})
 	if err != nil {
 		return piece{}, err
 	}
@@ -234,7 +234,7 @@ func undecodable(fault *Fault) bool {
 
 // findEnd returns the offset of a byte of the log that is less than near from its
 // end.
-func (j *Log) findEnd(ctx context.Context) (int64, error) {
+func (l *Log) findEnd(ctx context.Context) (int64, error) {
 	const longest = 50 // log2
 
 	// First powers of two, then 64 steps within what is left, again and again.
@@ -244,7 +244,7 @@ func (j *Log) findEnd(ctx context.Context) (int64, error) {
 	}
 	low, high := int64(0), int64(1<<longest)
 	for {
-		there, err := j.probe(ctx, probes)
+		there, err := l.probe(ctx, probes)
 		if err != nil {
 			return 0, err
 		}
@@ -271,12 +271,12 @@ func (j *Log) findEnd(ctx context.Context) (int64, error) {
 }
 
 // probe returns how many of the ascending offsets are inside the log.
-func (j *Log) probe(ctx context.Context, offsets []int64) (int, error) {
+func (l *Log) probe(ctx context.Context, offsets []int64) (int, error) {
 	questions := make([]question, len(offsets))
 	for i, off := range offsets {
 		questions[i] = question{"supervisor.readLog", []any{off, int64(1)}}
 	}
-	answers, err := j.client.ask(ctx, questions...)
+	answers, err := l.client.ask(ctx, questions...)
 	if err != nil {
 		return 0, err
 	}
@@ -295,8 +295,8 @@ func (j *Log) probe(ctx context.Context, offsets []int64) (int, error) {
 
 // End returns the last n bytes of the log; ok is false where it does not
 // answer, or the bytes had to be changed to make XML of them.
-func (j *Log) End(ctx context.Context, n int) (end string, ok bool) {
-	answers, added, err := j.client.askCounting(ctx, question{"supervisor.readLog", []any{int64(-n), int64(0)}})
+func (l *Log) End(ctx context.Context, n int) (end string, ok bool) {
+	answers, added, err := l.client.askCounting(ctx, question{"supervisor.readLog", []any{int64(-n), int64(0)}})
 	if err != nil || answers[0].err != nil || added != 0 {
 		return "", false
 	}

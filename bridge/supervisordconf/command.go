@@ -38,51 +38,49 @@ func parseCommand(argv []string) command {
 			break
 		}
 	}
-	set := func(option, value string) {
-		switch option {
-		case "c", "configuration":
-			c.config = value
-		case "l", "logfile":
-			c.logfile = value
-		case "e", "loglevel":
-			c.loglevel = strings.ToLower(value)
-		case "d", "directory":
-			c.directory = value
+
+	for len(argv) > 0 && len(argv[0]) >= 2 && argv[0][0] == '-' {
+		option, value, needs := splitOption(argv[0])
+		argv = argv[1:]
+		if needs && len(argv) > 0 {
+			value, argv = argv[0], argv[1:]
 		}
-	}
-	for i := 0; i < len(argv); i++ {
-		arg := argv[i]
-		next := func() string {
-			if i++; i < len(argv) {
-				return argv[i]
-			}
-			return ""
-		}
-		if long, ok := strings.CutPrefix(arg, "--"); ok {
-			name, value, given := strings.Cut(long, "=")
-			full, wants := longOption(name)
-			if wants && !given {
-				value = next()
-			}
-			set(full, value)
-			continue
-		}
-		if len(arg) < 2 || arg[0] != '-' {
-			break
-		}
-		for j := 1; j < len(arg); j++ {
-			if strings.IndexByte(shortWithValue, arg[j]) < 0 {
-				continue
-			}
-			value := arg[j+1:]
-			if value == "" {
-				value = next()
-			}
-			set(arg[j:j+1], value)
-			break
-		}
+		c.set(option, value)
 	}
 	return c
+}
+
+// splitOption returns the option of an argument that may have a value, "" if there is none,
+// with its value. needs means that the value is the next argument.
+func splitOption(arg string) (option, value string, needs bool) {
+	if long, ok := strings.CutPrefix(arg, "--"); ok {
+		name, value, given := strings.Cut(long, "=")
+		full, takes := longOption(name)
+		return full, value, takes && !given
+	}
+
+	// Of several short ones in an argument the first with a value takes the rest.
+	for i := 1; i < len(arg); i++ {
+		if strings.IndexByte(shortWithValue, arg[i]) >= 0 {
+			value := arg[i+1:]
+			return arg[i : i+1], value, value == ""
+		}
+	}
+	return "", "", false
+}
+
+// set takes an option that matters here.
+func (c *command) set(option, value string) {
+	switch option {
+	case "c", "configuration":
+		c.config = value
+	case "l", "logfile":
+		c.logfile = value
+	case "e", "loglevel":
+		c.loglevel = strings.ToLower(value)
+	case "d", "directory":
+		c.directory = value
+	}
 }
 
 // longOption returns the whole name of a long option, and whether it has a value.
@@ -139,6 +137,7 @@ func (c command) configuration(cwd string) (string, error) {
 			"supervisord.conf", "etc/supervisord.conf", "/etc/supervisord.conf", "/etc/supervisor/supervisord.conf",
 		}
 	}
+
 	for _, path := range paths {
 		if !filepath.IsAbs(path) {
 			if cwd == "" {
@@ -150,7 +149,8 @@ func (c command) configuration(cwd string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("find configuration: none of %s is there; start supervisord with -c and an absolute path", strings.Join(paths, ", "))
+	return "", fmt.Errorf("find configuration: none of %s is there; start supervisord with -c and an absolute path",
+		strings.Join(paths, ", "))
 }
 
 // Running is what the command line and the configuration of a running supervisord say.

@@ -18,17 +18,17 @@ package alerts
 import (
 	"time"
 
+	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/incident"
 	"supernats/consumer/alerts/member"
-	"supernats/consumer/alerts/outbox"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
 
 // AnnotationReason is the annotation that says why a host is silent, or why an alert has
 // ended although nothing has recovered, where that is known.
-const AnnotationReason = outbox.Reason
+const AnnotationReason = backlog.Reason
 
 // Engine makes notifications and records of messages: Apply takes a message, Advance the
 // time while there is none, SetMutes the silences; Take and Changed return what came of

@@ -4,9 +4,9 @@ import (
 	"strconv"
 	"time"
 
+	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/incident"
-	"supernats/consumer/alerts/outbox"
 	"supernats/schema"
 )
 
@@ -14,7 +14,7 @@ import (
 // is a record to be stored.
 type (
 	Meta         = clock.Meta
-	Notification = outbox.Notification
+	Notification = backlog.Notification
 	Change       = incident.Change
 )
 
@@ -69,9 +69,9 @@ func stateOf(s *schema.ProcessRecord, m Meta) *schema.AlertEvent {
 		Host: s.Host, Group: s.Group, Process: s.Process, PID: s.PID, Late: isLate(m, s.Since),
 	}
 	switch s.State {
-	case "EXITED":
+	case schema.StateExited:
 		ev.Expected = s.Expected
-	case "FATAL", "BACKOFF":
+	case schema.StateFatal, schema.StateBackoff:
 	default:
 		return ev
 	}

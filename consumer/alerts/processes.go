@@ -27,11 +27,6 @@ type status struct {
 
 func statusOf(p *member.Process) status { return status{p.State, p.Expected} }
 
-const (
-	running = "RUNNING"
-	exited  = "EXITED"
-)
-
 // apply takes the record of a process after a message changed it.
 func (ps *processes) apply(m Meta, s *schema.ProcessRecord) {
 	if s.Group != "" && !ps.set.AdmitsGroup(s.Group) {
@@ -77,7 +72,7 @@ func wasExpected(s *schema.ProcessRecord) bool { return s.Expected != nil && *s.
 
 // isUnchanged reports whether a record says the same of a process as the one before.
 func isUnchanged(p *member.Process, s *schema.ProcessRecord) bool {
-	return s.Gone == nil && p.State == s.State && (s.State != exited || p.Expected == wasExpected(s))
+	return s.Gone == nil && p.State == s.State && (s.State != schema.StateExited || p.Expected == wasExpected(s))
 }
 
 // learn notes the state of a process.
@@ -136,7 +131,7 @@ func (ps *processes) checkRule(r *rules.Rule, p *member.Process, was status, s *
 		Was:   was.state != "" && r.InState(was.state, &was.expected),
 		Now:   p.State != "" && r.InState(p.State, &p.Expected),
 		Away:  p.State == "" || p.IsStopped(),
-		Well:  p.IsWell() || r.HasState(running) || r.OnlyUnknown(),
+		Well:  p.IsWell() || r.HasState(schema.StateRunning) || r.OnlyUnknown(),
 		Floor: ps.restored.catchingUp,
 		Event: func() *schema.AlertEvent { return stateOf(s, m) },
 	})

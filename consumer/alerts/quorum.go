@@ -18,7 +18,7 @@ func (p *pool) isBelow(r *rules.Rule) bool { return p.total > 0 && p.running < r
 // move counts a process that was something before.
 func (p *pool) move(was, now string) {
 	p.total += count(now != "") - count(was != "")
-	p.running += count(now == running) - count(was == running)
+	p.running += count(now == schema.StateRunning) - count(was == schema.StateRunning)
 }
 
 // count is 1 for true.

@@ -37,7 +37,7 @@ var errClosed = errors.New("connection to NATS was closed")
 
 // connector keeps a connection to NATS and works over it.
 //
-// nats.go connects again by itself until it is told what it takes for final: credentials
+// nats.go connects again by itself until it meets what it takes for final: credentials
 // that were refused twice, an error of the protocol that it does not know. That is final
 // for the connection, but not for the daemon: the connector opens the next one, which reads
 // all files of credentials again.
@@ -47,7 +47,7 @@ type connector struct {
 	health   *health.Health
 	log      zerolog.Logger
 
-	// connected says that the settings have been good for a connection. It belongs to run.
+	// connected is set once the settings were good for a connection. It belongs to run.
 	connected bool
 	// reported counts what a connection reports. nats.go calls from goroutines of its own.
 	reported repeat.Errors

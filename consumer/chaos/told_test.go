@@ -24,7 +24,7 @@ func toldOf(process string, at time.Time) told {
 var (
 	crashName = regexp.MustCompile(`crash_\d+`)
 	timeText  = `(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC)`
-	rowOf     = regexp.MustCompile(`^ +Process +(crash_\d+)$`)
+	rowOf     = regexp.MustCompile(`(?m)^ +Process +(crash_\d+)$`)
 	rowTime   = regexp.MustCompile(`^ +Time +` + timeText)
 	headOf    = regexp.MustCompile(`^ \* .*?(crash_\d+)`)
 	listed    = regexp.MustCompile(`^   ` + timeText)
@@ -35,12 +35,13 @@ var (
 func crashesIn(m smtptest.Mail) map[told]bool {
 	all := map[told]bool{}
 	whose := ""
+	if row := rowOf.FindStringSubmatch(m.Text); row != nil {
+		whose = row[1] // the list of its events stands before its rows
+	}
 	for line := range strings.Lines(m.Text) {
 		line = strings.TrimSuffix(line, "\n")
 		at, of := "", whose
-		if row := rowOf.FindStringSubmatch(line); row != nil {
-			whose = row[1]
-		} else if row := headOf.FindStringSubmatch(line); row != nil {
+		if row := headOf.FindStringSubmatch(line); row != nil {
 			whose = row[1]
 		} else if strings.HasPrefix(line, " * ") {
 			whose = ""
@@ -69,21 +70,22 @@ func TestCrashesIn(t *testing.T) {
 		{"one", `
 api:crash_001 on web1 exited unexpectedly (exit code 3).
 
+  Since  2026-11-21 18:00:31.833 UTC
+
+    2026-11-21 19:00:30.000 UTC last words of crash_009
+
   Process      crash_001
   Time         2026-11-21 19:00:31.833 UTC (10m ago)
   Event        PROCESS_STATE_EXITED
-  Open since   2026-11-21 18:00:31.833 UTC
-
-    2026-11-21 19:00:30.000 UTC last words of crash_009
 `, []told{{"crash_001", "2026-11-21 19:00:31.833 UTC"}}},
 		{"more of one", `
-  Process      crash_001
-  Time         2026-11-21 19:00:31.833 UTC
-
 Since the last mail:
 
    2026-11-21 19:00:30.833 UTC (1m ago): exit code 3
    2026-11-21 19:00:31.833 UTC: exit code 3
+
+  Process      crash_001
+  Time         2026-11-21 19:00:31.833 UTC
 `, []told{{"crash_001", "2026-11-21 19:00:30.833 UTC"}, {"crash_001", "2026-11-21 19:00:31.833 UTC"}}},
 		{"several", `
   Notifications  2: 2 firing
@@ -95,7 +97,7 @@ Since the last mail:
  * group api on web1: alert quorum
    2026-11-21 19:00:31.973 UTC (3m ago): api:crash_003 on web1 exit code 3
 `, []told{{"crash_001", "2026-11-21 19:00:31.833 UTC"}, {"crash_002", "2026-11-21 19:00:31.873 UTC"}, {"crash_003", "2026-11-21 19:00:31.973 UTC"}}},
-		{"none", "\n  Process  crash_001\n  Closed  2026-11-21 19:00:31.833 UTC\n", nil},
+		{"none", "\n  Until  2026-11-21 19:00:31.833 UTC\n  Process  crash_001\n  Closed  2026-11-21 19:00:31.833 UTC\n", nil},
 	} {
 		got := slices.SortedFunc(maps.Keys(crashesIn(smtptest.Mail{Text: c.text})), func(a, b told) int {
 			return strings.Compare(a.process+a.time, b.process+b.time)

@@ -62,7 +62,7 @@ type Config struct {
 	MuteRestarts schema.Duration `yaml:"mute_restarts"`
 }
 
-// NATS says which server to use. Without url and context, a server is embedded.
+// NATS is the section that names the server. Without url and context, a server is embedded.
 type NATS struct {
 	natsconn.Settings `yaml:",inline"`
 	// Replicas of the streams and buckets that are missing and get created.
@@ -88,7 +88,7 @@ func Default() Config {
 	}
 }
 
-// Summary says how much is configured: "6 rules, 1 receiver".
+// Summary returns how much is configured: "6 rules, 1 receiver".
 func (c *Config) Summary() string {
 	return count(len(c.rulesInForce()), "rule") + ", " + count(len(c.AllReceivers()), "receiver")
 }

@@ -20,7 +20,7 @@ const exampleFile = "../../examples/supernats.yaml"
 var (
 	// variables are those in the values of the example.
 	variables = regexp.MustCompile(`\$?\$\{([^}]*)\}`)
-	// setting is a key that is behind a '#': no space follows it.
+	// setting is a key that is commented out: no space follows its '#'.
 	setting = regexp.MustCompile(`(?m)^( *)#(\S)`)
 	// alternative is one of several that exclude each other, but the first.
 	alternative = regexp.MustCompile(`(?m)^.* # or\b.*\n`)
@@ -80,7 +80,7 @@ func TestExampleIsTheDefault(t *testing.T) {
 	}
 	leaves(reflect.ValueOf(Default()), "", func(key string, v reflect.Value) {
 		if section, _, _ := strings.Cut(key, "."); section == "mail" || strings.HasPrefix(key, "receivers") {
-			return // shown behind a '#': see below
+			return // commented out: see below
 		}
 		if !v.IsZero() && !f.Written(key) {
 			t.Errorf("the default of %s is not shown: %v", key, v)

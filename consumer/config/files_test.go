@@ -74,7 +74,7 @@ max_age: 0s
 	}
 }
 
-// Every key that says it names a file is one that Check looks at.
+// Check looks at every key whose description names a file.
 func TestFileKeys(t *testing.T) {
 	var look func(reflect.Type)
 	found := map[string]bool{}

@@ -32,7 +32,7 @@ func (c *Config) longestRepeat(receiver string) (longest schema.Duration, rule s
 }
 
 // fitHolds makes the hold of every alertmanager that has none of its own long
-// enough; written says whether a key is in the file.
+// enough; written reports whether a key is in the file.
 func (c *Config) fitHolds(written func(key string) bool) {
 	for i, r := range c.Receivers {
 		if r.Alertmanager == nil || written(fmt.Sprintf("receivers[%d].alertmanager.hold", i)) {

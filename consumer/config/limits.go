@@ -2,8 +2,8 @@ package config
 
 import "supernats/consumer/state"
 
-// Limits are what one host, and all of them, can make the daemon hold: names of hosts
-// and processes are whatever a bridge says.
+// Limits are what one host, and all of them, can make the daemon hold: a bridge may send any
+// names of hosts and processes.
 type Limits struct {
 	Hosts            int `yaml:"hosts"`
 	ProcessesPerHost int `yaml:"processes_per_host"`

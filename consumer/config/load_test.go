@@ -41,8 +41,8 @@ func planError(c Config) error {
 	return err
 }
 
-// says reports whether a line of an error is that one.
-func says(err error, line string) bool {
+// hasLine reports whether an error has a line.
+func hasLine(err error, line string) bool {
 	return err != nil && slices.Contains(strings.Split(err.Error(), "\n"), line)
 }
 
@@ -96,7 +96,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"max_age: 5\n", `f.yaml:1:10: max_age: "5" ` + noTime},
 		{"max_age: -5m\n", `f.yaml:1:10: max_age: "-5m" ` + noTime},
 		{"max_age: tomorrow\n", `f.yaml:1:10: max_age: "tomorrow" ` + noTime},
-		{"max_age: 0s\n", "f.yaml:1:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be told"},
+		{"max_age: 0s\n", "f.yaml:1:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be reported"},
 		{"embedded:\n  max_store: 1XB\n", `f.yaml:2:14: embedded.max_store: "1XB" ` + noSize},
 		{"embedded:\n  max_store: 1KiB\n", "f.yaml:2:14: embedded.max_store: found 1KiB, allowed are 1MiB or more"},
 		{"embedded: {listen: 4222}\n", `f.yaml:1:20: embedded.listen: found "4222", ` + noListen},
@@ -135,7 +135,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"mail: {to: ops@example.com}\n", "f.yaml:1:12: mail.to: found string, allowed is a list: [a, b]"},
 		{"mail:\n  timeout: soon\n", `f.yaml:2:12: mail.timeout: "soon" ` + noTime},
 	} {
-		if _, err := loadText(t, c.text); !says(err, c.want) {
+		if _, err := loadText(t, c.text); !hasLine(err, c.want) {
 			t.Errorf("%q\n got: %v\nwant: %s", c.text, err, c.want)
 		}
 	}

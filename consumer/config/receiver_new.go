@@ -52,8 +52,8 @@ func single(made notify.Receiver, err error) ([]notify.Receiver, error) {
 // ForPeople is the rate limit of what people read one by one.
 func ForPeople() RateLimit { return RateLimit{Burst: 2, Every: schema.Duration(30 * time.Second)} }
 
-// Limit returns the rate limit in force, nil if there is none: programs take what comes,
-// people do not.
+// Limit returns the rate limit in force, nil if there is none: programs can take
+// everything, people cannot.
 func (r *Receiver) Limit() *RateLimit {
 	if r.RateLimit != nil {
 		return r.RateLimit

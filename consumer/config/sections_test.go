@@ -45,14 +45,14 @@ func TestLoadRefusesReceivers(t *testing.T) {
 		{"receivers:\n- {name: x, mail: {}}\n- {name: y, mail: {}}\n- {name: X, mail: {}}\n", `5:10: receivers[2].name: found "X", the name of receivers[0]; allowed is another one (small letters and capitals count as the same)`},
 		{"receivers:\n- name: x\n", "3:3: receivers[0]: " + noKind},
 		{"receivers:\n- {name: x, mail: }\n", "3:3: receivers[0]: " + noKind},
-		{"receivers:\n- name: x\n  mail: {to: [y]}\n", "4:15: receivers[0].mail.to[0]: \"y\" is no mail address (missing '@' or angle-addr); allowed is one address, for example ops@example.com"},
-		{"receivers:\n- name: x\n  mail: {timeout: 0s}\n", "4:19: receivers[0].mail.timeout: 0s is no time to wait; allowed is a duration above zero, the default is 10s"},
+		{"receivers:\n- name: x\n  mail: {to: [y]}\n", "4:15: receivers[0].mail.to[0]: invalid address \"y\" (missing '@' or angle-addr): want one address, for example ops@example.com"},
+		{"receivers:\n- name: x\n  mail: {timeout: 0s}\n", "4:19: receivers[0].mail.timeout: invalid value 0s: want a duration above zero; the default is 10s"},
 		{"receivers:\n- name: x\n  mail:\n    username: u\n", `4:3: receivers[0].mail: password_file: missing, but there is a username ("u")`},
 		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: {burst: 5}\n", "5:3: receivers[0].rate_limit: every: found 0s, allowed is a duration above zero"},
 		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: {every: 1m, burst: 0}\n", "5:34: receivers[0].rate_limit.burst: found 0, allowed are 1 or more"},
 		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: 5\n", "5:15: receivers[0].rate_limit: found integer, allowed is a mapping with the keys burst, every"},
 	} {
-		if _, err := loadText(t, ops+c.text); !says(err, "f.yaml:"+c.want) {
+		if _, err := loadText(t, ops+c.text); !hasLine(err, "f.yaml:"+c.want) {
 			t.Errorf("%q\n got: %v\nwant: f.yaml:%s", c.text, err, c.want)
 		}
 	}
@@ -99,7 +99,7 @@ func TestLoadRefusesRules(t *testing.T) {
 		{"rules:\n- name: a\n  notify: chat\n  loss: true\n", `4:11: rules[0].notify: found "chat", allowed are the receivers mail`},
 		{"receivers:\n- {name: night, mail: {}}\nrules:\n- name: a\n  loss: true\n  notify: [mail, night]\n- name: b\n  loss: true\n  notify:\n  - mail\n  - Night\n", `12:5: rules[1].notify[1]: found "Night", allowed are the receivers mail, night`},
 	} {
-		if _, err := loadText(t, ops+c.text); !says(err, "f.yaml:"+c.want) {
+		if _, err := loadText(t, ops+c.text); !hasLine(err, "f.yaml:"+c.want) {
 			t.Errorf("%q\n got: %v\nwant: f.yaml:%s", c.text, err, c.want)
 		}
 	}
@@ -109,7 +109,7 @@ func TestLoadRefusesRules(t *testing.T) {
 	}
 }
 
-// Every mistake is told in one run, in the order of the file: first those of the
+// Every mistake is reported in one run, in the order of the file: first those of the
 // form, then those of the values.
 func TestLoadTellsAll(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
@@ -120,12 +120,12 @@ f.yaml:4:10: rules[0].name: found sequence, allowed is a text
 f.yaml:4:21: rules[0].count: found string, allowed is a number`},
 		{"repeat_interval: 0s\nlisten: x\ngroup_interval: 0s\nmax_age: 0s\nrules: [{}]\ngroups: ['[']\n", `f.yaml:1:18: repeat_interval: found 0s, allowed is a duration above zero: an open alert would be repeated without end
 f.yaml:2:9: listen: found "x", ` + noListen + `, or nothing: ''
-f.yaml:3:17: group_interval: found 0s, allowed is a duration above zero: every event would be told by itself
-f.yaml:4:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be told
+f.yaml:3:17: group_interval: found 0s, allowed is a duration above zero: every event would be reported by itself
+f.yaml:4:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be reported
 f.yaml:5:9: rules[0].name: is missing; every rule needs a name, which is part of its alerts' ids
 f.yaml:5:9: rules[0]: is about nothing; it needs one of event, state, quorum, silent, loss and trouble
 f.yaml:6:10: groups[0]: found "[", ` + noGlob},
-		{"mail: {smarthost: 'h:25', from: a@b.c, to: [x]}\nreceivers:\n- {name: n, mail: {}}\n- {name: n, mail: {}}\n", `f.yaml:1:45: mail.to[0]: "x" is no mail address (missing '@' or angle-addr); allowed is one address, for example ops@example.com
+		{"mail: {smarthost: 'h:25', from: a@b.c, to: [x]}\nreceivers:\n- {name: n, mail: {}}\n- {name: n, mail: {}}\n", `f.yaml:1:45: mail.to[0]: invalid address "x" (missing '@' or angle-addr): want one address, for example ops@example.com
 f.yaml:4:10: receivers[1].name: found "n", the name of receivers[0]; allowed is another one (small letters and capitals count as the same)`},
 		{"groups: [" + strings.Repeat("[], ", 110) + "]\n", "f.yaml: and 10 mistakes more"},
 	} {
@@ -135,7 +135,7 @@ f.yaml:4:10: receivers[1].name: found "n", the name of receivers[0]; allowed is 
 	}
 }
 
-// What the rules say of themselves is told where it stands.
+// A mistake in the rules has the place of its key.
 func TestRuleErrorsHaveAPosition(t *testing.T) {
 	text := "rules:\n- name: a\n- name: b\n  if: |\n    x\n  labels: {team: x}\n"
 	for path, want := range map[string]string{
@@ -319,7 +319,7 @@ func TestLoadBoundsAliases(t *testing.T) {
 	}
 }
 
-// No secret is told, whatever is wrong with it or beside it.
+// No error shows a secret, whatever is wrong with it or beside it.
 func TestLoadShowsNoSecret(t *testing.T) {
 	const secret = "0815"
 	t.Setenv("PASSWORD", secret)

@@ -77,9 +77,9 @@ func (p *problems) durations(c *Config) {
 		value schema.Duration
 		why   string
 	}{
-		{key: "group_interval", value: c.GroupInterval, why: "every event would be told by itself"},
+		{key: "group_interval", value: c.GroupInterval, why: "every event would be reported by itself"},
 		{key: "repeat_interval", value: c.RepeatInterval, why: "an open alert would be repeated without end"},
-		{key: "max_age", value: c.MaxAge, why: "no event would be young enough to be told"},
+		{key: "max_age", value: c.MaxAge, why: "no event would be young enough to be reported"},
 	} {
 		if d.value <= 0 {
 			p.add(d.key, "found %v, allowed is a duration above zero: %s", d.value, d.why)
@@ -95,7 +95,7 @@ func (p *problems) durations(c *Config) {
 		{key: "mute_restarts", value: c.MuteRestarts},
 		{key: "forget_after", value: c.ForgetAfter},
 	} {
-		if d.value < 0 { // no file can say so, a program can
+		if d.value < 0 { // a file cannot have it, a program can
 			p.add(d.key, "found %v, allowed are 0s and more", d.value)
 		}
 	}
@@ -126,7 +126,7 @@ func (p *problems) serverFile(c *Config) {
 	case c.Embedded.Config == "" && c.Embedded.Account != "":
 		p.add("embedded.account", "found %q, but no embedded.config: accounts are in that file", c.Embedded.Account)
 	case c.Embedded.Config == "":
-	case c.Embeds(): // or Warnings says that the file is not used
+	case c.Embeds(): // if not, Warnings reports that the file is not used
 		p.section("embedded.config", c.Server().CheckConfig())
 	}
 }

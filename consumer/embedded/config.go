@@ -35,15 +35,15 @@ type Settings struct {
 	Section Config
 	// DataDir is where it stores, in the directory nats.
 	DataDir string
-	// Login is how the section nats says that the daemon logs in; zero: by a key that
-	// never leaves the process.
+	// Login is the login of the daemon in the section nats; zero: by a key that never
+	// leaves the process.
 	Login natsconn.Settings
 	// StreamBytes is what the streams and buckets reserve on disk.
 	StreamBytes int64
 }
 
-// CheckConfig returns what is wrong with the file in nats-server's own form. A file that
-// this user may not read is none: a command is often run by somebody else than the daemon.
+// CheckConfig returns what is wrong with the file in nats-server's own form. It is nil
+// for a file that this user may not read: commands often run as another user than the daemon.
 func (s Settings) CheckConfig() error {
 	user, err := newInProcessUser()
 	if err == nil {
@@ -91,7 +91,7 @@ func (cfg Config) Address() string {
 	scheme := "nats"
 	host, port, err := splitListen(cfg.Listen)
 	if err != nil {
-		return scheme + "://" + cfg.Listen // whoever checks the file says what is wrong
+		return scheme + "://" + cfg.Listen // CheckConfig reports what is wrong
 	}
 
 	o := &server.Options{}

@@ -49,7 +49,7 @@ func LockDataDir(dir string, log zerolog.Logger) (io.Closer, error) {
 	return f, nil
 }
 
-// lockHolder says who holds a lock.
+// lockHolder names the process that holds a lock.
 func lockHolder(f *os.File) string {
 	b := make([]byte, 20)
 	n, _ := f.ReadAt(b, 0)

@@ -26,7 +26,7 @@ const (
 		"or write embedded.insecure: true if everybody who reaches it may read and write everything"
 )
 
-// options returns those of the server: what the configuration says, and the file in
+// options returns those of the server, by the configuration and by the file in
 // nats-server's own form that it names. kept is the address at which it does not listen.
 func (s Settings) options(user *inProcessUser) (o *server.Options, kept string, err error) {
 	cfg := s.Section

@@ -12,8 +12,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Somebody has tried the daemon as root, and then it runs as a service: it says whose
-// the files are and what to do, rather than to start with a store that takes nothing.
+// After a trial as root, the daemon runs as a service: the error names the owner of the
+// files and the command that fixes it. It does not start with a store that takes nothing.
 func TestStoreOfAnotherUser(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {

@@ -218,7 +218,7 @@ func (e *Server) sickness() string {
 	s := e.running.Load()
 	switch {
 	case s == nil:
-		return "it could not be started again"
+		return "it could not be restarted"
 	case !s.Running():
 		return "it has ended"
 	case !s.JetStreamEnabled():

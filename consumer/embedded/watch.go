@@ -45,11 +45,11 @@ const (
 )
 
 // StoreWatch tries whether what is published can be stored. nats-server keeps the
-// error of a write that failed: afterwards everything that is read looks well, and
-// nothing is stored any more.
+// error of a write that failed: afterwards reading looks healthy, and nothing is
+// stored any more.
 //
-// The embedded server restarts as soon as its disk can be written. Somebody else's has to
-// be restarted by a person: the trouble says so.
+// The embedded server restarts as soon as its disk can be written. Another one
+// needs a person to restart it: the fix of the trouble asks for that.
 type StoreWatch struct {
 	// js is that of the connection there is now; nil before the first one.
 	js     atomic.Pointer[jetstream.JetStream]
@@ -77,7 +77,7 @@ func (w *StoreWatch) SetServer(s *Server) { w.server = s }
 // Use has the streams tried over a connection.
 func (w *StoreWatch) Use(js jetstream.JetStream) { w.js.Store(&js) }
 
-// Run looks until ctx ends.
+// Run watches until ctx ends.
 func (w *StoreWatch) Run(ctx context.Context) error {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
@@ -125,7 +125,7 @@ func (w *StoreWatch) Look(ctx context.Context) {
 	}
 }
 
-// fixOf says what to do about a stream that stores nothing.
+// fixOf returns what to do about a stream that stores nothing.
 func fixOf(refusal *stream.WriteError) string {
 	if refusal != nil && refusal.Full {
 		return "raise its limit: nats stream edit " + refusal.Stream +

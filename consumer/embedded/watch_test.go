@@ -63,7 +63,7 @@ func publishes(t *testing.T, js jetstream.JetStream, subject string, within time
 }
 
 // A write that has failed once is no reason to be deaf until a restart: the
-// embedded server is started again, on its port, with all that it had.
+// embedded server is restarted, on its port, with all its data.
 func TestEmbeddedIsStartedAgainAfterAWriteError(t *testing.T) {
 	w, js := watched(t)
 	url := w.server.URL()
@@ -96,7 +96,7 @@ func TestEmbeddedIsStartedAgainAfterAWriteError(t *testing.T) {
 }
 
 // While the disk is full the server is left alone, since it could not start; the
-// reason is said.
+// reason is reported.
 func TestEmbeddedWaitsForTheDisk(t *testing.T) {
 	w, js := watched(t)
 	running := w.server.running.Load()
@@ -167,7 +167,7 @@ func TestEmbeddedIsNotRestartedAllTheTime(t *testing.T) {
 	}
 }
 
-// A server that is not ours can only be restarted by somebody: the trouble says so.
+// A server that is not ours can only be restarted by a person: the fix asks for that.
 func TestWriteErrorsOfAnotherServer(t *testing.T) {
 	s := streamtest.Start(t)
 	js := s.JetStream()

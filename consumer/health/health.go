@@ -42,11 +42,11 @@ type Health struct {
 type Trouble struct {
 	// Cause is a word or two that stay the same, such as nats or stream-missing.
 	Cause string
-	// Text says what is wrong, Fix what to do about it, for people.
+	// Text is what is wrong, Fix what to do about it, for people.
 	Text, Fix string
 	// Since is when the cause was raised first.
 	Since time.Time
-	// Mere says that it keeps the daemon from nothing that anybody waits for.
+	// Mere marks a warning: the daemon does all its work.
 	Mere bool
 }
 
@@ -60,7 +60,7 @@ func (h *Health) Raise(cause, text, fix string) {
 	h.put(Trouble{Cause: cause, Text: text, Fix: fix})
 }
 
-// Warn is Raise for what keeps the daemon from nothing that anybody waits for.
+// Warn is Raise for a warning, which keeps the daemon from nothing.
 func (h *Health) Warn(cause, text, fix string) {
 	h.put(Trouble{Cause: cause, Text: text, Fix: fix, Mere: true})
 }

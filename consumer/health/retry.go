@@ -27,7 +27,7 @@ type Retry struct {
 	// What names the work: "reading events".
 	What string
 	// Conn is the connection to NATS that the loop needs; nil if it needs none. While
-	// it is down, whoever watches the connection reports that, and the loop nothing.
+	// it is down, the watch over the connection reports that, and the loop nothing.
 	Conn *nats.Conn
 	// Health gets a trouble under Cause, with Fix, while the loop fails; nil for work
 	// that the daemon can do without.

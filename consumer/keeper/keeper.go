@@ -2,8 +2,8 @@
 // a volume may be lost, a stream deleted or restored from a backup, a consumer paused.
 //
 // It asks for eight streams and a consumer for each receiver every 2 seconds, some 10
-// requests. A look may take 20 seconds; while NATS does not answer, a trouble says so and
-// nothing is created.
+// requests. A look may take 20 seconds; while NATS does not answer, a trouble reports it
+// and nothing is created.
 package keeper
 
 import (
@@ -35,7 +35,7 @@ type Options struct {
 	Create func(ctx context.Context) error
 	// Changed is called when streams were created again, or are others than before.
 	Changed func()
-	// Consumers returns those of ours that this instance reads now: names by stream.
+	// Consumers returns the consumers that this instance reads now: names by stream.
 	Consumers func() map[string][]string
 	Health    *health.Health
 	Log       zerolog.Logger
@@ -96,7 +96,7 @@ func (k *Keeper) report(err error) {
 		k.failing = time.Time{}
 		k.options.Health.Clear(causeJetStream)
 	case !k.js.Conn().IsConnected():
-		// Whoever watches the connection reports that.
+		// The watch over the connection reports that.
 	case k.failing.IsZero():
 		k.failing = time.Now()
 	case time.Since(k.failing) >= health.Grace:
@@ -200,7 +200,7 @@ func (k *Keeper) checkPaused(ctx context.Context) error {
 	return nil
 }
 
-// pausedText says what a paused consumer holds up, and until when.
+// pausedText describes what a paused consumer holds up, and until when.
 func pausedText(name string, info *jetstream.ConsumerInfo) string {
 	what := "no event is read"
 	if name == stream.Alerts {

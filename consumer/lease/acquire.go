@@ -84,7 +84,7 @@ func waitForChange(ctx context.Context, changes jetstream.KeyWatcher, retry <-ch
 	}
 }
 
-// tryTake takes the lease if it is free; nil without an error says that it is not.
+// tryTake takes the lease if it is free; the result is nil if it is not.
 func (l *Lease) tryTake(ctx context.Context, kv jetstream.KeyValue, logged *string) (*holding, error) {
 	value, err := l.value()
 	if err != nil {
@@ -212,9 +212,9 @@ func (l *Lease) isSettled(ctx context.Context) (bool, error) {
 type storedKey struct {
 	// revision is 0 if there is no trace of any.
 	revision uint64
-	// record says who holds the lease; it is empty if nobody does.
+	// record names the holder of the lease; it is empty if there is none.
 	record schema.LeaseRecord
-	// ended says that the last holder has given the lease back, or that it has expired.
+	// ended reports that the last holder has given the lease back, or that it expired.
 	ended bool
 }
 

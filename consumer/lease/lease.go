@@ -57,7 +57,7 @@ type Options struct {
 	Instance string
 	// Standby is called, more than once, while another instance is active; nil: nothing.
 	Standby func()
-	// Create creates the bucket if it is missing; nil: whoever needs it waits.
+	// Create creates the bucket if it is missing; nil: Run waits for the bucket.
 	Create func(ctx context.Context) error
 	// Health gets what keeps every instance from being active; nil: nobody does.
 	Health *health.Health
@@ -77,7 +77,7 @@ type Lease struct {
 	options Options
 	ttl     time.Duration
 	refresh time.Duration
-	// token tells our value in the bucket from those of other lives.
+	// token marks our value in the bucket: another life of this instance has another one.
 	token string
 
 	// holder is the token of the other instance that was active at the last look; empty:
@@ -86,12 +86,12 @@ type Lease struct {
 	// restored. Both belong to Run.
 	holder string
 	gone   time.Time
-	// others says that another instance was seen to be active since the last call of
+	// others is set when another instance was seen to be active since the last call of
 	// OthersWereActive.
 	others atomic.Bool
 
 	// until is when the lease ends; nil: it is not held. Its clock is the
-	// monotonic one, which goes on while a process is frozen.
+	// monotonic one, which runs on while a process is frozen.
 	until atomic.Pointer[time.Time]
 }
 

@@ -140,7 +140,7 @@ func TestLeaseOverARestartOfTheServer(t *testing.T) {
 		}
 		return err == nil
 	})
-	c.until("somebody goes on", func() bool {
+	c.until("an instance continues", func() bool {
 		return c.leaseRevision() > revision && (a.lease.Held() == nil) != (b.lease.Held() == nil)
 	})
 }

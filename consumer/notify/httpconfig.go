@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	neturl "net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -14,24 +16,24 @@ import (
 	"supernats/schema/secretfile"
 )
 
-// DefaultTimeout is how long one request may take, from the first packet to the
-// status of the answer.
+// DefaultTimeout is how long one request may take, from the first packet to the status of
+// the answer.
 const DefaultTimeout = schema.Duration(10 * time.Second)
 
-// HTTPConfig are the settings that every receiver by HTTP has. A proxy is taken
-// from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+// HTTPConfig are the settings that every receiver by HTTP has. A proxy comes from
+// HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
 type HTTPConfig struct {
 	// Timeout bounds one request.
 	Timeout schema.Duration `yaml:"timeout"`
 	TLS     TLSConfig       `yaml:"tls"`
 }
 
-// TLSConfig names PEM files. They are read at every delivery: a new certificate
-// needs no restart.
+// TLSConfig names PEM files. They are read at every delivery: a new certificate needs no
+// restart.
 type TLSConfig struct {
 	// CA are the authorities to trust, in place of the system's.
 	CA string `yaml:"ca"`
-	// Cert and Key are ours, for servers that ask for one.
+	// Cert and Key are ours, for servers that ask for a certificate.
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
 }
@@ -44,7 +46,7 @@ type BasicAuth struct {
 	PasswordFile string `yaml:"password_file"`
 }
 
-// AuthConfig is how receivers that can be any server want to be asked.
+// AuthConfig are the credentials for receivers that can be any server.
 type AuthConfig struct {
 	BasicAuth BasicAuth `yaml:"basic_auth"`
 	// BearerTokenFile holds a token for the header Authorization; it is read at
@@ -54,7 +56,7 @@ type AuthConfig struct {
 	Headers map[string]secretfile.Secret `yaml:"headers"`
 }
 
-// WithDefaults fills in the time-out.
+// WithDefaults fills in the time limit.
 func (c HTTPConfig) WithDefaults() HTTPConfig {
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
@@ -66,7 +68,8 @@ func (c HTTPConfig) WithDefaults() HTTPConfig {
 func (c HTTPConfig) Validate() error {
 	var errs []error
 	if c.Timeout <= 0 {
-		errs = append(errs, fmt.Errorf("timeout: %s is no time to wait; allowed is a duration above zero, the default is %s", c.Timeout, DefaultTimeout))
+		errs = append(errs, fmt.Errorf(
+			"timeout: invalid value %s: want a duration above zero; the default is %s", c.Timeout, DefaultTimeout))
 	}
 	if c.TLS.Cert != "" && c.TLS.Key == "" {
 		errs = append(errs, fmt.Errorf("tls.key: missing, but there is a tls.cert (%s)", c.TLS.Cert))
@@ -90,22 +93,33 @@ func (c TLSConfig) load() (*tls.Config, error) {
 			return nil, fmt.Errorf("tls.ca: %s holds no certificate in PEM", c.CA)
 		}
 	}
+
 	if c.Cert != "" {
-		cert, err := readFile("tls.cert", c.Cert)
+		pair, err := c.loadPair()
 		if err != nil {
 			return nil, err
-		}
-		key, err := readFile("tls.key", c.Key)
-		if err != nil {
-			return nil, err
-		}
-		pair, err := tls.X509KeyPair(cert, key)
-		if err != nil {
-			return nil, fmt.Errorf("tls.cert: %s with %s: %w", c.Cert, c.Key, err)
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}
 	return t, nil
+}
+
+// loadPair reads our certificate and its key.
+func (c TLSConfig) loadPair() (tls.Certificate, error) {
+	cert, err := readFile("tls.cert", c.Cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := readFile("tls.key", c.Key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("tls.cert: %s with %s: %w", c.Cert, c.Key, err)
+	}
+	return pair, nil
 }
 
 // Validate reports everything that is wrong, a line for each key.
@@ -114,33 +128,38 @@ func (c AuthConfig) Validate() error {
 	b := c.BasicAuth
 	switch {
 	case b.Password != "" && b.PasswordFile != "":
-		errs = append(errs, errors.New("basic_auth.password: given together with password_file; allowed is one of the two"))
+		errs = append(errs, errors.New("basic_auth.password: given together with password_file: want one of the two"))
 	case b.Username == "" && (b.Password != "" || b.PasswordFile != ""):
 		errs = append(errs, errors.New("basic_auth.username: missing, but there is a password"))
 	case strings.Contains(b.Username, ":"):
 		errs = append(errs, fmt.Errorf("basic_auth.username: %q holds a colon, which ends the name", b.Username))
 	}
 	if b.Username != "" && c.BearerTokenFile != "" {
-		errs = append(errs, errors.New("bearer_token_file: given together with basic_auth; allowed is one of the two"))
+		errs = append(errs, errors.New("bearer_token_file: given together with basic_auth: want one of the two"))
 	}
-	names := make(map[string]string, len(c.Headers))
-	for name, value := range c.Headers {
-		names[name] = string(value)
-	}
-	for _, name := range sortedKeys(names) {
-		if !isToken(name) || strings.ContainsFunc(names[name], unicode.IsControl) {
-			errs = append(errs, fmt.Errorf("headers: %q is no header of HTTP: letters, digits and -, without control characters in the value", name))
-		}
-		switch strings.ToLower(name) {
-		case "content-type", "content-length", "transfer-encoding", "host":
-			errs = append(errs, fmt.Errorf("headers: %q is set by the delivery itself", name))
-		case "authorization":
-			if b.Username != "" || c.BearerTokenFile != "" {
-				errs = append(errs, errors.New("headers: \"Authorization\" is given together with basic_auth or bearer_token_file; allowed is one of them"))
-			}
-		}
+
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		errs = append(errs, c.validateHeader(name, string(c.Headers[name]))...)
 	}
 	return errors.Join(errs...)
+}
+
+// validateHeader reports what is wrong with one of the headers.
+func (c AuthConfig) validateHeader(name, value string) (errs []error) {
+	if !isToken(name) || strings.ContainsFunc(value, unicode.IsControl) {
+		errs = append(errs, fmt.Errorf(
+			"headers: invalid header %q: want letters, digits and -, and no control characters in the value", name))
+	}
+	switch strings.ToLower(name) {
+	case "content-type", "content-length", "transfer-encoding", "host":
+		errs = append(errs, fmt.Errorf("headers: %q is set by the delivery itself", name))
+	case "authorization":
+		if c.BasicAuth.Username != "" || c.BearerTokenFile != "" {
+			errs = append(errs, errors.New(
+				"headers: \"Authorization\" is given together with basic_auth or bearer_token_file: want one of them"))
+		}
+	}
+	return errs
 }
 
 // Apply reads the files and adds what they hold to a request.
@@ -150,6 +169,7 @@ func (c AuthConfig) Apply(p *Post) error {
 		p.SetHeader(name, string(value))
 		p.Secrets = append(p.Secrets, string(value))
 	}
+
 	switch {
 	case c.BasicAuth.Username != "":
 		p.AuthKey = "basic_auth"
@@ -175,7 +195,7 @@ func ValidateOne(key string, s secretfile.Secret, file string) error {
 	case s == "" && file == "":
 		return fmt.Errorf("%s_file: missing; give the file that holds it, or %s itself", key, key)
 	case s != "" && file != "":
-		return fmt.Errorf("%s: given together with %s_file; allowed is one of the two", key, key)
+		return fmt.Errorf("%s: given together with %s_file: want one of the two", key, key)
 	}
 	return nil
 }
@@ -185,11 +205,11 @@ func ValidateURL(key, raw string) error {
 	u, err := neturl.Parse(raw)
 	switch {
 	case err != nil || strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || unicode.IsControl(r) }):
-		return fmt.Errorf("%s: cannot be read as a URL; allowed is https://host/path", key)
+		return fmt.Errorf("%s: invalid URL: want https://host/path", key)
 	case u.Scheme != "https" && u.Scheme != "http":
-		return fmt.Errorf("%s: does not begin with https:// or http://", key)
+		return fmt.Errorf("%s: invalid URL: want https:// or http:// at its beginning", key)
 	case u.Hostname() == "":
-		return fmt.Errorf("%s: has no host; allowed is https://host/path", key)
+		return fmt.Errorf("%s: invalid URL without a host: want https://host/path", key)
 	}
 	return nil
 }

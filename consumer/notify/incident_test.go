@@ -41,7 +41,7 @@ func TestTimes(t *testing.T) {
 					a.Closed = &schema.Time{Time: at(tc.closed)}
 				}
 			})
-			began, over := notify.Incidents([]*schema.CloudEvent[*schema.Notification]{n})[0].Times(now)
+			began, over := notify.Incidents([]*notify.Notification{n})[0].Times(now)
 			want := at(tc.over)
 			if tc.over == open {
 				want = time.Time{}
@@ -61,7 +61,7 @@ func TestALackOfMemoryIsSaid(t *testing.T) {
 		t.Errorf("line: %s", got)
 	}
 
-	i := notify.Incidents([]*schema.CloudEvent[*schema.Notification]{n})[0]
+	i := notify.Incidents([]*notify.Notification{n})[0]
 	notes := i.Annotations(10)
 	want := map[string]string{
 		"summary": text, "description": "2026-11-21T19:00:31.833Z " + text, "count": "1", "alert": "a", "notification": "a/1",
@@ -79,7 +79,7 @@ func TestALackOfMemoryIsSaid(t *testing.T) {
 	}
 	// What the rule's author has called so is kept.
 	n.Data.Annotations = map[string]string{"ran": "by cron"}
-	if got := notify.Incidents([]*schema.CloudEvent[*schema.Notification]{n})[0].Annotations(10)["ran"]; got != "by cron" {
+	if got := notify.Incidents([]*notify.Notification{n})[0].Annotations(10)["ran"]; got != "by cron" {
 		t.Errorf("the annotation of the rule has become %q", got)
 	}
 }

@@ -33,7 +33,7 @@ type Line struct {
 }
 
 // LineOf puts a notification into one line.
-func LineOf(n *schema.CloudEvent[*schema.Notification]) Line {
+func LineOf(n *Notification) Line {
 	a := n.Data
 	l := Line{
 		Status: Status(n), Host: a.Host, Process: wording.ProcessName(a.Group, a.Process), Text: Headline(a),
@@ -69,7 +69,7 @@ func LineOf(n *schema.CloudEvent[*schema.Notification]) Line {
 }
 
 // tail is what stands after what happened: how often, how it ended, and that it is late.
-func tail(n *schema.CloudEvent[*schema.Notification], recurrence, late string) string {
+func tail(n *Notification, recurrence, late string) string {
 	a := n.Data
 	var b strings.Builder
 	if recurrence != "" { // the rule's own words stand before it
@@ -105,7 +105,7 @@ func (l Line) String() string {
 }
 
 // Status is FIRING, UPDATE or RESOLVED.
-func Status(n *schema.CloudEvent[*schema.Notification]) string {
+func Status(n *Notification) string {
 	switch n.Type {
 	case schema.TypeAlertUpdate:
 		return "UPDATE"

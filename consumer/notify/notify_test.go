@@ -41,7 +41,7 @@ func TestLine(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name string
-		n    *schema.CloudEvent[*schema.Notification]
+		n    *notify.Notification
 		want string
 	}{
 		{"exit", notifytest.Firing("a"), "FIRING web1 api:api_00 exited unexpectedly (exit code 1)"},
@@ -125,17 +125,17 @@ func TestLine(t *testing.T) {
 
 func TestIncidents(t *testing.T) {
 	n := notifytest.Notification
-	batch := []*schema.CloudEvent[*schema.Notification]{
+	batch := []*notify.Notification{
 		n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertResolved, "c", 4), n(schema.TypeAlertFiring, "b", 1), n(schema.TypeAlertUpdate, "a", 2), n(schema.TypeAlertResolved, "a", 3),
 	}
 	type summary struct {
-		Alert, ID      string
-		Resolved, Told bool
-		Events         []string
+		Alert, ID       string
+		Resolved, Fired bool
+		Events          []string
 	}
 	var got []summary
 	for _, i := range notify.Incidents(batch) {
-		s := summary{Alert: i.Alert.Incident, ID: i.ID, Resolved: i.Resolved(), Told: i.Told}
+		s := summary{Alert: i.Alert.Incident, ID: i.ID, Resolved: i.IsResolved(), Fired: i.Fired}
 		for _, e := range i.Alert.Events {
 			s.Events = append(s.Events, e.ID)
 		}
@@ -156,7 +156,7 @@ func TestIncidents(t *testing.T) {
 }
 
 func TestDescription(t *testing.T) {
-	i := notify.Incidents([]*schema.CloudEvent[*schema.Notification]{
+	i := notify.Incidents([]*notify.Notification{
 		notifytest.Notification(schema.TypeAlertFiring, "a", 1),
 		notifytest.Notification(schema.TypeAlertUpdate, "a", 2, func(a *schema.Notification) {
 			a.Events[0].Host, a.Events[0].Group, a.Events[0].Process, a.Events[0].Late = "web2", "w", "w\n1", true

@@ -13,7 +13,6 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/notifytest"
-	"supernats/schema"
 )
 
 // parted is a receiver that makes a request of each notification, with its alert as
@@ -37,7 +36,7 @@ func parted(t *testing.T, status func(alert string) int) (notify.Receiver, func(
 	r, err := notify.Posting{
 		Name: "hook", Kind: "webhook", HTTP: notify.HTTPConfig{}.WithDefaults(),
 		Address: func() (notify.Post, error) { return notify.Post{URL: server.URL, URLKey: "url"}, nil },
-		Parts: func(batch []*schema.CloudEvent[*schema.Notification]) (parts []notify.Part, err error) {
+		Parts: func(batch []*notify.Notification) (parts []notify.Part, err error) {
 			for i, n := range batch {
 				parts = append(parts, notify.Part{Of: []int{i}, Bodies: []any{n.Data.Incident}})
 			}
@@ -50,7 +49,7 @@ func parted(t *testing.T, status func(alert string) int) (notify.Receiver, func(
 	return r, func() []string { mu.Lock(); defer mu.Unlock(); return slices.Clone(got) }
 }
 
-func alertsNamed(names ...string) (batch []*schema.CloudEvent[*schema.Notification]) {
+func alertsNamed(names ...string) (batch []*notify.Notification) {
 	for _, n := range names {
 		batch = append(batch, notifytest.Firing(n))
 	}

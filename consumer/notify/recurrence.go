@@ -11,7 +11,7 @@ import (
 // Recurrence says what one process has done since the last notification, after its
 // name: "crashed 22 times in 15 minutes, runs 40 s each". It is "" where it did nothing
 // again and again.
-func Recurrence(n *schema.CloudEvent[*schema.Notification]) string {
+func Recurrence(n *Notification) string {
 	r := n.Data.Recurring
 	if r == nil || r.Times < 2 {
 		return ""

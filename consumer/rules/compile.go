@@ -11,53 +11,59 @@ import (
 	"supernats/schema"
 )
 
-// Compile checks rules and makes them ready to be used; an error joins a
-// *ConfigError for each mistake.
+// Compile checks rules and makes them ready to be used; an error joins a *ConfigError for
+// each mistake.
 func Compile(set []Config, o Options) (*Set, error) {
 	s := &Set{byEvent: map[string][]*Rule{}, groups: NewGlobs(o.Groups), MuteRestarts: o.MuteRestarts}
 	names := map[string]int{}
-	var errs []error
+	var wrong mistakes
 	for i, c := range set {
 		r, err := compileRule(c, o)
-		if first, ok := names[c.Name]; ok && c.Name != "" {
-			err = errors.Join(err, at("name", fmt.Errorf("found %q, which is the name of rules[%d] too; every rule needs a name of its own", c.Name, first)))
+		r.Index = i
+		s.Rules = append(s.Rules, r)
+
+		first, isTaken := names[c.Name]
+		if isTaken && c.Name != "" {
+			twice := fmt.Errorf(
+				"found %q, which is the name of rules[%d] too; every rule needs a name of its own", c.Name, first)
+			err = errors.Join(err, at("name", twice))
 		} else {
 			names[c.Name] = i
 		}
 		if err != nil {
-			errs = append(errs, below(fmt.Sprintf("[%d]", i), err))
+			wrong.join(below(fmt.Sprintf("[%d]", i), err))
 		}
-		r.Index = i
-		s.Rules = append(s.Rules, r)
 	}
-	if err := errors.Join(append(errs, s.inhibitions(set))...); err != nil {
+
+	wrong.join(s.connect(set))
+	if err := wrong.err(); err != nil {
 		return nil, err
 	}
 	s.index()
 	return s, nil
 }
 
-// compileRule returns a rule even if something is wrong with it, so that those that
-// name it are not wrong too.
+// compileRule returns a rule even if something is wrong with it, so that those that name
+// it are not wrong too.
 func compileRule(c Config, o Options) (*Rule, error) {
-	var errs []error
 	r := &Rule{Name: c.Name, Severity: c.Severity, Notify: c.Notify}
-	if err := checkName(c.Name); err != nil {
-		errs = append(errs, at("name", err))
-	}
+	var wrong mistakes
+	wrong.wrap("name", checkName(c.Name))
 	if r.Severity == "" {
 		r.Severity = "warning"
 	}
 	if !isWord(r.Severity) {
-		errs = append(errs, at("severity", fmt.Errorf("found %q, allowed is one word: critical, warning, info or another", c.Severity)))
+		wrong.add("severity", "found %q, allowed is one word: critical, warning, info or another", c.Severity)
 	}
+
 	// The kind is first: what the others allow depends on it.
-	for _, check := range []func(*Rule, Config) error{
+	for _, compile := range []func(*Rule, Config) error{
 		compileKind, compileMatch, compileSelectors, compileGroupBy, compileTexts, compileIntervals,
 	} {
-		errs = append(errs, check(r, c))
+		wrong.join(compile(r, c))
 	}
-	return r, errors.Join(append(errs, compileTimes(r, c, o))...)
+	wrong.join(compileTimes(r, c, o))
+	return r, wrong.err()
 }
 
 const maxName = 64
@@ -79,77 +85,99 @@ func isWord(s string) bool {
 }
 
 func compileSelectors(r *Rule, c Config) error {
-	var errs []error
+	var wrong mistakes
 	for _, l := range []struct {
 		key  string
 		list List
 		to   *Globs
-	}{{"hosts", c.Hosts, &r.hosts}, {"groups", c.Groups, &r.groups}, {"processes", c.Processes, &r.processes}} {
+	}{
+		{"hosts", c.Hosts, &r.hosts},
+		{"groups", c.Groups, &r.groups},
+		{"processes", c.Processes, &r.processes},
+	} {
 		for i, g := range l.list {
-			if err := checkGlob(g); err != nil {
-				errs = append(errs, at(element(l.key, l.list, i), err))
-			}
+			wrong.wrap(element(l.key, l.list, i), checkGlob(g))
 		}
 		*l.to = NewGlobs(l.list)
 	}
-	return errors.Join(errs...)
+	return wrong.err()
+}
+
+// groupWords are what an alert of each kind can be about.
+var groupWords = map[string][]string{
+	schema.KindEvent:   {"host", "group", "process"},
+	schema.KindState:   {"host", "group", "process"},
+	schema.KindQuorum:  {"host", "group"},
+	schema.KindSilent:  {"host"},
+	schema.KindLoss:    {"host"},
+	schema.KindTrouble: {"host"},
 }
 
 // compileGroupBy finds out what makes one alert.
 func compileGroupBy(r *Rule, c Config) error {
-	words := map[string][]string{
-		schema.KindEvent: {"host", "group", "process"}, schema.KindState: {"host", "group", "process"},
-		schema.KindQuorum: {"host", "group"}, schema.KindSilent: {"host"}, schema.KindLoss: {"host"}, schema.KindTrouble: {"host"},
-	}[r.Kind]
+	words := groupWords[r.Kind]
 	by := []string(c.GroupBy)
-	var errs []error
+	var wrong mistakes
 	for i, w := range by {
 		if r.Kind != "" && !slices.Contains(words, w) {
-			errs = append(errs, at(element("group_by", by, i), fmt.Errorf("found %q, allowed for a rule of kind %s are %s", w, r.Kind, strings.Join(words, ", "))))
+			const allowed = "found %q, allowed for a rule of kind %s are %s"
+			wrong.add(element("group_by", by, i), allowed, w, r.Kind, strings.Join(words, ", "))
 		}
 	}
+
 	if r.Kind == "" { // it is wrong, but its kind is to blame
 		by = []string{"host", "group", "process"}
 	}
 	if len(by) == 0 {
 		by = words
 	}
-	r.byHost, r.byGroup, r.byProcess = slices.Contains(by, "host"), slices.Contains(by, "group"), slices.Contains(by, "process")
-	if r.Kind == schema.KindSilent || r.Kind == schema.KindLoss || r.Kind == schema.KindTrouble { // about no process, so about one thing
-		r.byGroup, r.byProcess = true, true
+	r.byHost = slices.Contains(by, "host")
+	r.byGroup = slices.Contains(by, "group")
+	r.byProcess = slices.Contains(by, "process")
+	switch r.Kind {
+	case schema.KindSilent, schema.KindLoss, schema.KindTrouble: // about no process, so about one thing
+		r.byGroup = true
+		r.byProcess = true
 	}
-	return errors.Join(errs...)
+	return wrong.err()
 }
 
 // compileTimes takes a rule's own settings, or the shared ones.
 func compileTimes(r *Rule, c Config, o Options) error {
-	var errs []error
+	// Why two of them must not be zero.
+	const (
+		alone   = "every event would be reported by itself"
+		endless = "an open alert would be repeated without end"
+	)
+	var wrong mistakes
 	for _, d := range []struct {
 		key    string
 		own    *schema.Duration
 		shared time.Duration
 		to     *time.Duration
-		why    string // not to be zero
+		why    string
 	}{
 		{"group_wait", c.GroupWait, o.GroupWait, &r.GroupWait, ""},
-		{"group_interval", c.GroupInterval, o.GroupInterval, &r.GroupInterval, "every event would be told by itself"},
-		{"repeat_interval", c.RepeatInterval, o.RepeatInterval, &r.RepeatInterval, "an open alert would be repeated without end"},
+		{"group_interval", c.GroupInterval, o.GroupInterval, &r.GroupInterval, alone},
+		{"repeat_interval", c.RepeatInterval, o.RepeatInterval, &r.RepeatInterval, endless},
 		{"resolve_after", c.ResolveAfter, o.ResolveAfter, &r.ResolveAfter, ""},
 	} {
 		*d.to = d.shared
 		if d.own != nil {
 			*d.to = time.Duration(*d.own)
 		}
+
 		if *d.to < 0 {
-			errs = append(errs, at(d.key, fmt.Errorf("found %v, allowed is a duration that is not negative", schema.Duration(*d.to))))
+			wrong.add(d.key, "found %v, allowed is a duration that is not negative", schema.Duration(*d.to))
 		}
 		if d.own != nil && *d.own == 0 && d.why != "" {
-			errs = append(errs, at(d.key, fmt.Errorf("found 0s, allowed is a duration above zero: %s", d.why)))
+			wrong.add(d.key, "found 0s, allowed is a duration above zero: %s", d.why)
 		}
 	}
+
 	r.SendResolved = o.SendResolved
 	if c.SendResolved != nil {
 		r.SendResolved = *c.SendResolved
 	}
-	return errors.Join(errs...)
+	return wrong.err()
 }

@@ -37,7 +37,8 @@ func compileIf(source string) (*program, error) {
 	var where *file.Error
 	if errors.As(err, &where) {
 		message := plainTypes.Replace(where.Message)
-		return nil, fmt.Errorf("found %q: line %d, column %d: %s; %s", clip(source), where.Line, where.Column+1, message, allowed)
+		return nil, fmt.Errorf("found %q: line %d, column %d: %s; %s",
+			clip(source), where.Line, where.Column+1, message, allowed)
 	}
 	return nil, fmt.Errorf("found %q: %w; %s", clip(source), err, allowed)
 }
@@ -61,7 +62,8 @@ func (e *Evaluator) Load(ce *schema.CloudEvent[*schema.Event]) {
 // of a condition that failed, which is no match.
 func (e *Evaluator) Matches(r *Rule) (bool, error) {
 	ev := e.ce.Data
-	if r.expected != nil && ev.Event == schema.ProcessStateExited && (ev.Expected == nil || *ev.Expected != *r.expected) {
+	isExit := ev.Event == schema.ProcessStateExited
+	if r.expected != nil && isExit && (ev.Expected == nil || *ev.Expected != *r.expected) {
 		return false, nil
 	}
 	if r.oom != nil && *r.oom != (ev.Exit != nil && ev.Exit.OOM != nil) {

@@ -6,9 +6,8 @@ import (
 	"supernats/schema"
 )
 
-// Config is one entry of the section rules of the configuration file. An entry is
-// an event rule (Event), a state rule (State or Quorum) or a host rule (Silent, Loss
-// or Trouble).
+// Config is one entry of the section rules of the configuration file. An entry is an event
+// rule (Event), a state rule (State or Quorum) or a host rule (Silent, Loss or Trouble).
 type Config struct {
 	// Name is part of the alerts' subjects and ids.
 	Name string `yaml:"name"`
@@ -18,14 +17,13 @@ type Config struct {
 	// EXITED can stand in one rule. It narrows State in the same way.
 	Event    List  `yaml:"event"`
 	Expected *bool `yaml:"expected"`
-	// OOM true matches only what says that the kernel killed the process because memory
-	// ran out, false all else.
+	// OOM true matches only deaths of which the kernel says that memory ran out, false all
+	// else.
 	OOM *bool `yaml:"oom"`
-	// If is an expression over the event: exit.signal == "SIGKILL". What the event
-	// does not have is zero; exit.known and expected_known tell whether it has.
+	// If is an expression over the event: exit.signal == "SIGKILL". What the event does not
+	// have is zero; exit.known and expected_known say whether it has it.
 	If string `yaml:"if"`
-	// Count matches within Within, by the events' own times, make an alert; 1 if it
-	// is 0.
+	// Count matches within Within, by the events' own times, make an alert. 0 is 1.
 	Count  int             `yaml:"count"`
 	Within schema.Duration `yaml:"within"`
 
@@ -39,8 +37,8 @@ type Config struct {
 	Silent schema.Duration `yaml:"silent"`
 	// Loss matches the records of lost events.
 	Loss bool `yaml:"loss"`
-	// Trouble is "true", or lists causes (globs too) of what a bridge cannot do or what
-	// is wrong with a host, for For.
+	// Trouble is "true", or lists causes (globs too) of what a bridge cannot do or what is
+	// wrong with a host for longer than For.
 	Trouble List `yaml:"trouble"`
 
 	// Hosts, Groups and Processes are globs; an empty list matches all.
@@ -56,7 +54,7 @@ type Config struct {
 	Annotations map[string]string `yaml:"annotations"`
 	// Notify names receivers; all of them if empty.
 	Notify List `yaml:"notify"`
-	// MuteDuring are the times in which the rule tells nobody.
+	// MuteDuring are the times in which the rule notifies nobody.
 	MuteDuring []Interval `yaml:"mute_during"`
 	// InhibitedBy names rules whose alerts about a host hide those of this rule.
 	InhibitedBy List `yaml:"inhibited_by"`
@@ -75,8 +73,8 @@ type Config struct {
 // List is one text or a list of them in YAML.
 type List []string
 
-// Interval is a time interval as Alertmanager writes it: all that is given must
-// hold, one of each list.
+// Interval is a time interval as Alertmanager writes it: all keys that are given must
+// hold, and of each list one entry.
 type Interval struct {
 	Times       []TimeRange `yaml:"times"`
 	Weekdays    List        `yaml:"weekdays"`      // monday:friday
@@ -95,12 +93,11 @@ type TimeRange struct {
 
 // Options are the settings that all rules share. A rule's own win.
 type Options struct {
-	// Groups are globs of the groups that reach the rules; empty: all.
+	// Groups are globs of the groups that reach the rules; none is all of them.
 	Groups []string
-	// GroupWait is the time from an alert's opening to its first notification,
-	// GroupInterval from one to the next if more has matched, RepeatInterval if
-	// nothing has; 0 of these two is at once and never. ResolveAfter is how long a
-	// process must have been well.
+	// GroupWait is the time from an alert's opening to its first notification, GroupInterval
+	// from one to the next if more has matched, and RepeatInterval if nothing has. 0 of the
+	// last two is at once and never. ResolveAfter is how long a process must have been well.
 	GroupWait, GroupInterval, RepeatInterval, ResolveAfter time.Duration
 	SendResolved                                           bool
 	// MuteRestarts is how long at most a host's alerts are held back from its
@@ -108,17 +105,20 @@ type Options struct {
 	MuteRestarts time.Duration
 }
 
-// Defaults are the rules of an installation that has written none: a process
-// exited unexpectedly; supervisord gave up starting one (a program that dies
-// before its startsecs never exits: it goes from BACKOFF to FATAL) or has lost one
-// that it could not kill; a host sends nothing any more; events of a host were lost;
-// a bridge cannot do its work, or something else is wrong with a host.
+// Defaults are the rules of an installation that has written none: a process exited
+// unexpectedly; supervisord gave up starting one (a program that dies before its startsecs
+// never exits: it goes from BACKOFF to FATAL), or has lost one that it could not kill; a
+// host sends nothing any more; events of a host were lost; a bridge cannot do its work, or
+// something else is wrong with a host.
 func Defaults() []Config {
 	unexpected, silent := false, List{"host-silent"}
 	return []Config{
-		{Name: "unexpected-exit", Event: List{schema.ProcessStateExited}, Expected: &unexpected, Severity: "critical", InhibitedBy: silent},
+		{
+			Name: "unexpected-exit", Event: List{schema.ProcessStateExited}, Expected: &unexpected,
+			Severity: "critical", InhibitedBy: silent,
+		},
 		{Name: "fatal", Event: List{schema.ProcessStateFatal}, Severity: "critical", InhibitedBy: silent},
-		{Name: "unknown", State: List{"UNKNOWN"}, Severity: "critical", InhibitedBy: silent},
+		{Name: "unknown", State: List{schema.StateUnknown}, Severity: "critical", InhibitedBy: silent},
 		{Name: "host-silent", Silent: schema.Duration(3 * time.Minute), Severity: "critical"},
 		{Name: "loss", Loss: true, Severity: "warning"},
 		{Name: "bridge-trouble", Trouble: List{"true"}, Severity: "warning"},

@@ -7,9 +7,9 @@ import (
 	"supernats/schema"
 )
 
-// environment is what an expression sees of an event, by the event's names in
-// JSON. What an event does not have is the zero value of its type; exit.known
-// and expected_known tell such a zero from a real one.
+// environment is what an expression sees of an event, by the event's names in JSON. What
+// an event does not have is the zero value of its type; exit.known and expected_known
+// distinguish such a zero from a real one.
 type environment struct {
 	Event         string            `expr:"event"`
 	Host          string            `expr:"host"`
@@ -71,8 +71,10 @@ func (v *environment) set(ce *schema.CloudEvent[*schema.Event]) {
 		Event: e.Event, Host: e.Host, Server: e.Server, Group: e.Group, Process: e.Process,
 		FromState: e.FromState, PID: e.PID, Channel: e.Channel, Type: e.Type, Extra: e.Extra, Time: ce.Time.Time,
 	}
+
 	if e.Expected != nil {
-		v.Expected, v.ExpectedKnown = *e.Expected, true
+		v.Expected = *e.Expected
+		v.ExpectedKnown = true
 	}
 	if e.Tries != nil {
 		v.Tries = *e.Tries
@@ -84,10 +86,14 @@ func (v *environment) set(ce *schema.CloudEvent[*schema.Event]) {
 		v.Exit.set(x)
 	}
 	if e.Ran != nil {
-		v.Ran, v.RanKnown = *e.Ran, true
+		v.Ran = *e.Ran
+		v.RanKnown = true
 	}
 	if l := e.Last; l != nil {
-		v.Last = look{true, whole(l.RSS), whole(l.PeakRSS), l.CPU, l.Threads, l.Descriptors, l.Age}
+		v.Last = look{
+			Known: true, RSS: whole(l.RSS), PeakRSS: whole(l.PeakRSS), CPU: l.CPU,
+			Threads: l.Threads, FDs: l.Descriptors, Age: l.Age,
+		}
 	}
 	if e.Log != nil {
 		v.Log = logs(*e.Log)
@@ -100,7 +106,7 @@ func (v *exit) set(x *schema.Exit) {
 		v.Code = *x.Code
 	}
 	if o := x.OOM; o != nil {
-		v.OOM = oom{true, o.Cgroup, whole(o.Limit), whole(o.Peak)}
+		v.OOM = oom{Known: true, Cgroup: o.Cgroup, Limit: whole(o.Limit), Peak: whole(o.Peak)}
 	}
 }
 

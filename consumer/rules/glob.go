@@ -1,56 +1,30 @@
 package rules
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"supernats/schema"
 )
 
-// slash stands for '/' in globs and names: they are no paths, so it is a
-// character like others.
-const slash = "\x00"
-
-const metacharacters = `*?[{\`
-
-// glob is a pattern of names; one without metacharacters is just compared.
-type glob struct {
-	text  string
-	plain bool
-}
-
 // Globs are patterns of names; an empty list matches all.
-type Globs []glob
+type Globs []schema.Glob
 
 // NewGlobs returns the patterns of a list that was checked.
 func NewGlobs(list []string) Globs {
 	all := make(Globs, 0, len(list))
 	for _, g := range list {
-		plain := !strings.ContainsAny(g, metacharacters)
-		if !plain {
-			g = strings.ReplaceAll(g, "/", slash)
-		}
-		all = append(all, glob{g, plain})
+		all = append(all, schema.NewGlob(g))
 	}
 	return all
-}
-
-func (g glob) match(name string) bool {
-	if g.plain {
-		return g.text == name
-	}
-	return g.text == "*" || doublestar.MatchUnvalidated(g.text, strings.ReplaceAll(name, "/", slash))
 }
 
 // Match reports whether a name matches one of the globs, or there are none.
 func (all Globs) Match(name string) bool {
 	for _, g := range all {
-		if g.match(name) {
+		if g.Match(name) {
 			return true
 		}
 	}
@@ -58,7 +32,7 @@ func (all Globs) Match(name string) bool {
 }
 
 func checkGlob(g string) error {
-	if g == "" || !doublestar.ValidatePattern(strings.ReplaceAll(g, "/", slash)) {
+	if _, err := schema.ParseGlob(g); err != nil || g == "" {
 		return fmt.Errorf("found %q, allowed are names with *, ?, [a-z] and {a,b}", clip(g))
 	}
 	return nil
@@ -67,11 +41,11 @@ func checkGlob(g string) error {
 // eventName is the name of an event, an abstract one, or a glob of names.
 type eventName struct {
 	name string
-	glob glob
+	glob schema.Glob
 }
 
 func (n eventName) match(event string) bool {
-	return schema.Is(event, n.name) || !n.glob.plain && n.glob.match(event)
+	return schema.Is(event, n.name) || !n.glob.IsPlain() && n.glob.Match(event)
 }
 
 // regexpSign is what regular expressions have, and names of events and their globs
@@ -80,36 +54,43 @@ var regexpSign = regexp.MustCompile(`\.[*+?]|^\^|\$$|[()|]`)
 
 // isDeath reports whether an event of the name may say why a process died.
 func (n eventName) isDeath() bool {
-	return n.match(schema.ProcessStateExited) || n.match(schema.ProcessStateBackoff) || n.match(schema.ProcessStateFatal)
+	return n.match(schema.ProcessStateExited) || n.match(schema.ProcessStateBackoff) ||
+		n.match(schema.ProcessStateFatal)
 }
 
 func compileEvents(list List) (events []eventName, err error) {
+	const allowed = "supervisor's names (abstract ones too) and globs of names"
 	known := append(schema.Names(), schema.Families()...)
-	var errs []error
+
+	var wrong mistakes
 	for i, name := range list {
-		g := NewGlobs([]string{name})[0]
-		switch err := checkGlob(name); {
-		case g.plain && !slices.Contains(known, name):
-			errs = append(errs, at(element("event", list, i), fmt.Errorf("found %q, allowed are supervisor's names (abstract ones too) and globs of names%s", clip(name), suggest(name, known))))
+		key := element("event", list, i)
+		g := schema.NewGlob(name)
+		err := checkGlob(name)
+		switch {
+		case g.IsPlain() && !slices.Contains(known, name):
+			wrong.add(key, "found %q, allowed are %s%s", clip(name), allowed, suggest(name, known))
 		case err != nil:
-			errs = append(errs, at(element("event", list, i), err))
+			wrong.wrap(key, err)
 		case regexpSign.MatchString(name):
-			errs = append(errs, at(element("event", list, i), fmt.Errorf("found %q, which looks like a regular expression and matches no event; allowed are supervisor's names and globs of names: PROCESS_STATE_*", clip(name))))
+			const problem = "looks like a regular expression and matches no event"
+			wrong.add(key, "found %q, which %s; allowed are supervisor's names and globs of names: PROCESS_STATE_*",
+				clip(name), problem)
 		default:
 			events = append(events, eventName{name, g})
 		}
 	}
-	return events, errors.Join(errs...)
+	return events, wrong.err()
 }
 
-var processStates = []string{"STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"}
-
 func compileStates(list List) ([]string, error) {
-	var errs []error
+	known := schema.States()
+	var wrong mistakes
 	for i, name := range list {
-		if !slices.Contains(processStates, name) {
-			errs = append(errs, at(element("state", list, i), fmt.Errorf("found %q, allowed are %s%s", clip(name), strings.Join(processStates, ", "), suggest(name, processStates))))
+		if !schema.IsState(name) {
+			wrong.add(element("state", list, i),
+				"found %q, allowed are %s%s", clip(name), strings.Join(known, ", "), suggest(name, known))
 		}
 	}
-	return list, errors.Join(errs...)
+	return list, wrong.err()
 }

@@ -49,6 +49,28 @@ func below(path string, err error) error {
 	return &ConfigError{Path: path + c.Path, Err: c.Err}
 }
 
+// mistakes collects what is wrong with a part of a rule.
+type mistakes []error
+
+// add notes what is wrong with the value of a key: what was found and what is allowed.
+func (m *mistakes) add(key, format string, args ...any) { m.wrap(key, fmt.Errorf(format, args...)) }
+
+// wrap notes an error about the value of a key, if it is one.
+func (m *mistakes) wrap(key string, err error) {
+	if err != nil {
+		*m = append(*m, at(key, err))
+	}
+}
+
+// join notes the mistakes of another part.
+func (m *mistakes) join(err error) {
+	if err != nil {
+		*m = append(*m, err)
+	}
+}
+
+func (m *mistakes) err() error { return errors.Join(*m...) }
+
 // element names an entry of a list; a text that stands for a list has no index.
 func element(key string, list []string, i int) string {
 	if len(list) == 1 {

@@ -87,12 +87,12 @@ func (r *Rule) InState(state string, expected *bool) bool {
 	if !r.HasState(state) {
 		return false
 	}
-	return r.expected == nil || state != "EXITED" || expected != nil && *expected == *r.expected
+	return r.expected == nil || state != schema.StateExited || expected != nil && *expected == *r.expected
 }
 
 // OnlyUnknown reports whether the rule is about processes that supervisord has lost. Such
 // a process has recovered as soon as it is known what became of it.
-func (r *Rule) OnlyUnknown() bool { return len(r.states) == 1 && r.states[0] == "UNKNOWN" }
+func (r *Rule) OnlyUnknown() bool { return len(r.states) == 1 && r.states[0] == schema.StateUnknown }
 
 // MutedUntil reports whether a mute_during of the rule holds, and until when it does so
 // at least.

@@ -74,7 +74,7 @@ func lastLines(n int, s string) string {
 	return strings.Join(lines[max(len(lines)-max(n, 0), 0):], "\n")
 }
 
-// compileTexts reads labels and annotations, and tries them.
+// compileTexts reads the labels and annotations of a rule.
 func compileTexts(r *Rule, c Config) error {
 	var labels, annotations error
 	r.labels, labels = compileTemplates("labels", c.Labels, nil)
@@ -82,25 +82,18 @@ func compileTexts(r *Rule, c Config) error {
 	return errors.Join(labels, annotations)
 }
 
-// compileTemplates reads the templates of one key; labels are those that they may
-// use.
+// compileTemplates reads the templates of one key. labels are those that they may use.
 func compileTemplates(key string, sources map[string]string, labels []string) (all []text, err error) {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		if !isLabelName(name) {
-			errs = append(errs, at(key, fmt.Errorf("found the name %q, allowed are letters, digits and '_', no digit first", clip(name))))
+			const allowed = "letters, digits and '_', no digit first"
+			errs = append(errs, at(key, fmt.Errorf("found the name %q, allowed are %s", clip(name), allowed)))
 			continue
 		}
-		t, err := template.New(name).Option("missingkey=error").Funcs(functions).Parse(sources[name])
-		if err == nil {
-			for _, v := range samples(labels) {
-				if _, err = execute(t, v); err != nil {
-					break
-				}
-			}
-		}
+		t, err := compileTemplate(name, sources[name], labels)
 		if err != nil {
-			errs = append(errs, at(key+"."+name, fmt.Errorf("found %q: %w; allowed is a text, {{.Host}} and the like in it", clip(sources[name]), plainError(err))))
+			errs = append(errs, at(key+"."+name, err))
 			continue
 		}
 		all = append(all, text{name, t})
@@ -108,15 +101,38 @@ func compileTemplates(key string, sources map[string]string, labels []string) (a
 	return all, errors.Join(errs...)
 }
 
-// plainError leaves out what text/template says of its own.
-func plainError(err error) error {
-	return errors.New(strings.NewReplacer("template: ", "", "in type rules.ViewEvent", "in an event", "in type rules.ViewExit", "in Exit", "in type rules.View", "in an alert", "in type *schema.OOM", "in Exit.OOM", "in type *schema.Look", "in Last").Replace(err.Error()))
+// compileTemplate reads a template, and tries it: many mistakes show only then.
+func compileTemplate(name, source string, labels []string) (*template.Template, error) {
+	t, err := template.New(name).Option("missingkey=error").Funcs(functions).Parse(source)
+	if err == nil {
+		for _, v := range samples(labels) {
+			if _, err = execute(t, v); err != nil {
+				break
+			}
+		}
+	}
+	if err != nil {
+		const allowed = "a text, {{.Host}} and the like in it"
+		return nil, fmt.Errorf("found %q: %w; allowed is %s", clip(source), plainError(err), allowed)
+	}
+	return t, nil
 }
 
+// plainTemplateTypes replaces what text/template calls our types.
+var plainTemplateTypes = strings.NewReplacer(
+	"template: ", "", "in type rules.ViewEvent", "in an event", "in type rules.ViewExit", "in Exit",
+	"in type rules.View", "in an alert", "in type *schema.OOM", "in Exit.OOM", "in type *schema.Look", "in Last",
+)
+
+// plainError leaves out what text/template says of its own.
+func plainError(err error) error { return errors.New(plainTemplateTypes.Replace(err.Error())) }
+
 func isLabelName(s string) bool {
-	return s != "" && !(s[0] >= '0' && s[0] <= '9') && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_')
-	})
+	isDigit := func(r rune) bool { return r >= '0' && r <= '9' }
+	isOther := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || isDigit(r) || r == '_')
+	}
+	return s != "" && !isDigit(rune(s[0])) && !strings.ContainsFunc(s, isOther)
 }
 
 // maxText is how long a label or an annotation may become.
@@ -139,8 +155,8 @@ func execute(t *template.Template, v *View) (string, error) {
 	return strings.ToValidUTF8(w.String(), "\ufffd"), err
 }
 
-// render makes labels or annotations. A template that fails, although it did not
-// when it was tried, says so in its place: the alert must not be lost for it.
+// render makes labels or annotations. A template that fails, although it did not when it
+// was tried, says so in its place: the alert must not be lost because of it.
 func render(all []text, v *View) map[string]string {
 	if len(all) == 0 {
 		return nil

@@ -1,15 +1,15 @@
 package rules
 
 import (
-	"strconv"
 	"time"
 
+	"supernats/consumer/wording"
 	"supernats/schema"
 )
 
-// View is what templates see: the alert and, as Event, the last event that
-// matched. What is not known is the zero value of its type, so nothing in it is nil
-// but what a template has to ask for: Exit.OOM and Last of an event.
+// View is what templates see: the alert and, as Event, the last event that matched. What is
+// not known is the zero value of its type. Only Exit.OOM and Last of an event may be nil:
+// a template has to ask for them.
 type View struct {
 	Alert, Rule, Severity, Host, Group, Process string
 	// Status is firing or resolved.
@@ -32,14 +32,14 @@ type ViewEvent struct {
 	Expected, Late                             bool
 	PID                                        int
 	Lost                                       uint64
-	// Cause, Text and Fix are those of a trouble, Cause that of a loss too.
+	// Cause, Text and Fix are those of a trouble; a loss has a Cause too.
 	Cause, Text, Fix string
 	Exit             ViewExit
 	Log              logs
 	// Reason is Exit in words: "exit code 3", "SIGKILL, core dumped", "SIGKILL, out of
 	// memory at 2.0 of 2 GiB".
 	Reason string
-	// Ran is how long that life of the process lasted, 0 where that is not known.
+	// Ran is how long this life of the process lasted, 0 where that is not known.
 	Ran time.Duration
 	// Last is the last look at it, nil where there was none: {{with .Event.Last}}.
 	Last *schema.Look
@@ -89,53 +89,46 @@ func viewEvent(e *schema.AlertEvent) ViewEvent {
 		Time: e.Time.Time, Expected: e.Expected != nil && *e.Expected, Late: e.Late, PID: e.PID, Lost: e.Lost,
 		Cause: e.Cause, Text: e.Text, Fix: e.Fix,
 	}
+
 	if x := e.Exit; x != nil {
-		v.Exit = ViewExit{Known: true, Signal: x.Signal, Core: x.Core, SpawnErr: x.SpawnErr, Source: x.Source, OOM: x.OOM}
+		v.Exit = ViewExit{
+			Known: true, Signal: x.Signal, Core: x.Core, SpawnErr: x.SpawnErr, Source: x.Source, OOM: x.OOM,
+		}
 		if x.Code != nil {
 			v.Exit.Code = *x.Code
 		}
-		v.Reason = reason(x)
+		v.Reason = wording.Reason(x)
 	}
 	if e.Log != nil {
 		v.Log = logs(*e.Log)
 	}
-	if v.Last = e.Last; e.Ran != nil {
+	if e.Ran != nil {
 		v.Ran = schema.Lasted(*e.Ran)
 	}
+	v.Last = e.Last
 	return v
 }
 
-func reason(x *schema.Exit) string {
-	switch {
-	case x.OOM != nil:
-		return x.Signal + ", " + x.OOM.String()
-	case x.SpawnErr != "":
-		return "spawn error: " + x.SpawnErr
-	case x.Signal != "" && x.Core:
-		return x.Signal + ", core dumped"
-	case x.Signal != "":
-		return x.Signal
-	case x.Code != nil:
-		return "exit code " + strconv.Itoa(*x.Code)
-	}
-	return ""
-}
-
-// samples are alerts on which templates are tried: one with all there can be,
-// one with as little.
+// samples are alerts on which templates are tried: one with everything that there can be,
+// and one with as little as possible.
 func samples(names []string) []*View {
 	labels := map[string]string{}
 	for _, name := range names {
 		labels[name] = "text"
 	}
-	code, no, ran := 3, false, 187_442.031
+
+	code := 3
+	no := false
+	ran := 187_442.031
 	at := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
 	e := viewEvent(&schema.AlertEvent{
 		ID: "web1/4f0c6d1e2a90b7c3/1234", Time: schema.Time{Time: at}, Seq: 1, Event: schema.ProcessStateExited,
-		Host: "web1", Group: "api", Process: "api_00", FromState: "RUNNING", Expected: &no, PID: 1,
+		Host: "web1", Group: "api", Process: "api_00", FromState: schema.StateRunning, Expected: &no, PID: 1,
 		Exit: &schema.Exit{Code: &code, Signal: "SIGKILL", OOM: &schema.OOM{Cgroup: "/a", Limit: 1, Peak: 1}},
-		Log:  &schema.Log{Stdout: "text\n", Stderr: "text\n"}, Ran: &ran, Last: &schema.Look{Time: schema.Time{Time: at}, RSS: 1},
+		Log:  &schema.Log{Stdout: "text\n", Stderr: "text\n"},
+		Ran:  &ran, Last: &schema.Look{Time: schema.Time{Time: at}, RSS: 1},
 	})
+
 	return []*View{
 		{
 			Alert: "rule/" + e.ID, Rule: "rule", Severity: "critical", Host: e.Host, Group: e.Group, Process: e.Process,

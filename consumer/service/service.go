@@ -1,6 +1,6 @@
 // Package service finds parts of the daemon that are stuck, and reports to a service
 // manager (systemd, by sd_notify(3)) that the daemon is ready, how it is, and that it is
-// alive. Without a service manager it only looks.
+// alive. Without a service manager it only raises troubles.
 //
 // A part is stuck when it has made no progress for 5 minutes: every step has a time limit,
 // and the longest of them together are below that. A daemon with a stuck part raises a
@@ -29,8 +29,8 @@ const (
 
 	defaultStuckAfter    = 5 * time.Minute
 	defaultReadyPatience = 10 * time.Second
-	// lookEvery is how often the parts are looked at.
-	lookEvery = 5 * time.Second
+	// checkEvery is how often the parts are checked.
+	checkEvery = 5 * time.Second
 
 	causeStuck = "stuck"
 )
@@ -40,21 +40,21 @@ type Options struct {
 	Health *health.Health
 	// Ready is closed when the daemon works or stands by.
 	Ready <-chan struct{}
-	// Summary says what the active instance works by: "6 rules, 1 receiver".
+	// Summary returns what the active instance works by: "6 rules, 1 receiver".
 	Summary func() string
 	Log     zerolog.Logger
 }
 
-// Service looks at the daemon and reports how it is. It is safe for concurrent use.
+// Service checks the daemon and reports how it is. It is safe for concurrent use.
 type Service struct {
 	// Progress is where the parts report theirs.
 	Progress Progress
 
 	options                   Options
 	stuckAfter, readyPatience time.Duration
-	// announced says that the service manager has READY=1.
+	// announced is set when the service manager has READY=1.
 	announced atomic.Bool
-	// unreachable says that the service manager could not be notified: it is logged once.
+	// unreachable is set when the service manager could not be notified: one log line.
 	unreachable atomic.Bool
 }
 
@@ -63,9 +63,9 @@ func New(o Options) *Service {
 	return &Service{options: o, stuckAfter: defaultStuckAfter, readyPatience: defaultReadyPatience}
 }
 
-// Run looks and reports until ctx ends.
+// Run checks the parts and reports until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	every := lookEvery
+	every := checkEvery
 	watchdog, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		s.options.Log.Warn().Err(err).Msg("service manager's watchdog cannot be used")
@@ -129,7 +129,7 @@ func (s *Service) checkProgress() bool {
 	return false
 }
 
-// status says in one line how the daemon is.
+// status describes the daemon in one line.
 func (s *Service) status() string {
 	if failures := s.options.Health.Failures(); len(failures) > 0 {
 		text := "not ready: " + failures[0].Text

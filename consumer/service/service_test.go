@@ -17,9 +17,9 @@ import (
 
 // manager is a service manager that keeps what it is notified of.
 type manager struct {
-	conn *net.UnixConn
-	mu   sync.Mutex
-	said []string
+	conn  *net.UnixConn
+	mu    sync.Mutex
+	notes []string
 }
 
 func newManager(t *testing.T, watchdog string) *manager {
@@ -40,7 +40,7 @@ func newManager(t *testing.T, watchdog string) *manager {
 				return
 			}
 			m.mu.Lock()
-			m.said = append(m.said, strings.Split(string(b[:n]), "\n")...)
+			m.notes = append(m.notes, strings.Split(string(b[:n]), "\n")...)
 			m.mu.Unlock()
 		}
 	}()
@@ -51,25 +51,25 @@ func newManager(t *testing.T, watchdog string) *manager {
 func (m *manager) lines() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.said)
+	return slices.Clone(m.notes)
 }
 
 func (m *manager) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.said = nil
+	m.notes = nil
 }
 
-func (m *manager) heard(prefix string) bool {
+func (m *manager) received(prefix string) bool {
 	return slices.ContainsFunc(m.lines(), func(l string) bool { return strings.HasPrefix(l, prefix) })
 }
 
 // until waits for a line.
 func (m *manager) until(t *testing.T, prefix string) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !m.heard(prefix); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(15 * time.Second); !m.received(prefix); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s was not said, but %q", prefix, m.lines())
+			t.Fatalf("%s was not received, but %q", prefix, m.lines())
 		}
 	}
 }
@@ -83,8 +83,7 @@ func newService() (s *Service, h *health.Health, ready chan struct{}) {
 	}), h, ready
 }
 
-// A daemon that is stuck is not alive for its service manager, and says on /readyz
-// which part it is.
+// A daemon that is stuck is not alive for its service manager, and /readyz names the part.
 func TestWatchdogOfAStuckDaemon(t *testing.T) {
 	m := newManager(t, "150000")
 	s, h, ready := newService()
@@ -103,7 +102,7 @@ func TestWatchdogOfAStuckDaemon(t *testing.T) {
 	m.until(t, "STATUS=not ready: reading events has made no progress since ")
 	m.forget()
 	time.Sleep(300 * time.Millisecond)
-	if m.heard("WATCHDOG=1") {
+	if m.received("WATCHDOG=1") {
 		t.Errorf("it is alive: %q", m.lines())
 	}
 	if list := h.Failures(); len(list) != 1 || list[0].Cause != "stuck" {
@@ -133,7 +132,7 @@ func TestWatchdogOfAStuckDaemon(t *testing.T) {
 	m.until(t, "STOPPING=1")
 }
 
-// NATS that is away keeps no machine from starting, and the status says it.
+// NATS that is away keeps no machine from starting, and the status shows it.
 func TestReadyWithoutNATS(t *testing.T) {
 	m := newManager(t, "")
 	s, _, _ := newService()
@@ -143,11 +142,11 @@ func TestReadyWithoutNATS(t *testing.T) {
 	go func() { _ = s.Run(ctx) }()
 
 	s.Reloading()() // is not reported, since READY would end the start
-	if m.heard("READY") || m.heard("RELOADING") {
+	if m.received("READY") || m.received("RELOADING") {
 		t.Errorf("%q", m.lines())
 	}
 	m.until(t, "READY=1")
-	if !m.heard("STATUS=not ready: streams and buckets cannot be reached yet") || m.heard("WATCHDOG") {
+	if !m.received("STATUS=not ready: streams and buckets cannot be reached yet") || m.received("WATCHDOG") {
 		t.Errorf("%q", m.lines())
 	}
 }

@@ -85,7 +85,7 @@ func (s *Server) Handler() http.Handler {
 }
 
 // sameOrigin refuses what a page of another site makes a browser send: only reading
-// is free. Programs send no Origin and pass; web_config says who may do what.
+// is free. Programs send no Origin and pass; web_config restricts who may do what.
 func sameOrigin(h http.Handler) http.Handler {
 	p := http.NewCrossOriginProtection()
 	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -1,11 +1,11 @@
-// Package httplimit keeps an HTTP address answering whoever else connects to it.
+// Package httplimit keeps an HTTP address answering, however many clients connect to it.
 //
-// There is a bound to connections. At the bound a new one is not left to wait, as it
-// would be with a plain limit: half-open connections would hold all places for as long
-// as their time limits let them. Instead the connection goes that has the least to
-// lose: one that waits for a request, of the address that has most of them, the oldest
-// first. One whose request is being answered goes only after Patience. If there is
-// none to go, the new one is closed at once.
+// The number of connections is bounded. At the bound a new connection does not wait, as
+// with a plain limit, where half-open connections hold all places until they time out.
+// Instead, the connection with the least to lose is closed: one that waits for a request,
+// of the host that has most connections, the oldest first. A connection whose request is
+// being answered is closed only after Patience. If there is none to close, the new one is
+// closed at once.
 package httplimit
 
 import (
@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// Patience is how long a request may take before its connection counts as one that
-// may go: a client that reads nothing holds its place no longer.
+// Patience is how long a request may take before its connection may be closed for a new
+// one: a client that reads nothing holds its place no longer.
 const Patience = 5 * time.Second
 
 // Time and size limits of a server. An honest client sends its header at once; one
@@ -31,22 +31,24 @@ const (
 	maxHeaderBytes = 32 << 10
 )
 
-// logEvery is how often it is logged that connections were closed.
+// logEvery is the least time between two log lines about connections that were closed.
 const logEvery = time.Minute
 
-// Apply sets the limits of a server, and has it log to log. It returns the listener to
+// Apply sets the limits of a server, which then logs to log. It returns the listener to
 // serve, which holds up to most connections.
 func Apply(server *http.Server, l net.Listener, most int, log *slog.Logger) net.Listener {
-	server.ReadHeaderTimeout, server.ReadTimeout = headerTimeout, readTimeout
-	server.WriteTimeout, server.IdleTimeout = writeTimeout, idleTimeout
+	server.ReadHeaderTimeout = headerTimeout
+	server.ReadTimeout = readTimeout
+	server.WriteTimeout = writeTimeout
+	server.IdleTimeout = idleTimeout
 	server.MaxHeaderBytes = maxHeaderBytes
 	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
 
 	next := server.Handler
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(key{}).(*conn); ok {
-			c.begin()
-			defer c.end()
+			c.beginRequest()
+			defer c.endRequest()
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -59,32 +61,33 @@ func Apply(server *http.Server, l net.Listener, most int, log *slog.Logger) net.
 	return &listener{Listener: l, most: most, log: log, conns: map[*conn]bool{}, perHost: map[string]int{}}
 }
 
-// key is that of the connection in the context of a request.
+// key is the key of the connection in the context of a request.
 type key struct{}
 
-// listener knows its connections.
+// listener accepts connections and keeps a list of them.
 type listener struct {
 	net.Listener
 	most int
 	log  *slog.Logger
 
+	// mu guards the fields below, and those of every conn.
 	mu    sync.Mutex
 	conns map[*conn]bool
-	// perHost counts the connections of each address without its port.
+	// perHost counts the connections of each host.
 	perHost map[string]int
-	// closed are those that went since that was logged.
+	// closed is how many were closed for want of room since logged.
 	closed int
 	logged time.Time
 }
 
-// conn is a connection; what is beside net.Conn is guarded by the listener's mutex.
+// conn is a connection of a listener.
 type conn struct {
 	net.Conn
 	l    *listener
 	host string
-	// requests are those being answered; HTTP/2 has several at a time.
+	// requests is how many are being answered; HTTP/2 has several at a time.
 	requests int
-	// since is when requests last became 0 or was it no longer.
+	// since is when requests last changed from or to 0.
 	since time.Time
 }
 
@@ -126,12 +129,14 @@ func (l *listener) admit(raw net.Conn) (*conn, bool) {
 	closed := l.closed
 	due := full && c.since.Sub(l.logged) >= logEvery
 	if due {
-		l.closed, l.logged = 0, c.since
+		l.closed = 0
+		l.logged = c.since
 	}
 	l.mu.Unlock()
 
 	if due {
-		l.log.Warn("more connections than are served at once: those that wait longest for a request are closed", "limit", l.most, "closed", closed, "from", host)
+		l.log.Warn("more connections than are served at once: those that wait longest for a request are closed",
+			"limit", l.most, "closed", closed, "from", host)
 	}
 	if victim != nil {
 		_ = victim.Close()
@@ -139,13 +144,13 @@ func (l *listener) admit(raw net.Conn) (*conn, bool) {
 	return c, !full || victim != nil
 }
 
-// leastToLose returns the connection that goes, nil if none may, and forgets it.
+// leastToLose returns the connection to close, nil if there is none, and forgets it.
 func (l *listener) leastToLose(now time.Time) (victim *conn) {
 	for c := range l.conns {
 		if c.requests > 0 && now.Sub(c.since) < Patience {
 			continue
 		}
-		if victim == nil || l.before(c, victim) {
+		if victim == nil || l.closesBefore(c, victim) {
 			victim = c
 		}
 	}
@@ -155,8 +160,8 @@ func (l *listener) leastToLose(now time.Time) (victim *conn) {
 	return victim
 }
 
-// before reports whether a goes rather than b.
-func (l *listener) before(a, b *conn) bool {
+// closesBefore reports whether a is closed rather than b.
+func (l *listener) closesBefore(a, b *conn) bool {
 	if waiting := a.requests == 0; waiting != (b.requests == 0) {
 		return waiting
 	}
@@ -166,7 +171,7 @@ func (l *listener) before(a, b *conn) bool {
 	return a.since.Before(b.since)
 }
 
-// forget must be called with the mutex held.
+// forget removes a connection from the list. The caller holds mu.
 func (l *listener) forget(c *conn) {
 	if !l.conns[c] {
 		return
@@ -185,7 +190,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-func (c *conn) begin() {
+func (c *conn) beginRequest() {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
 	if c.requests++; c.requests == 1 {
@@ -193,7 +198,7 @@ func (c *conn) begin() {
 	}
 }
 
-func (c *conn) end() {
+func (c *conn) endRequest() {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
 	if c.requests--; c.requests == 0 {

@@ -217,7 +217,8 @@ func (s Settings) options() ([]nats.Option, error) {
 			return nil, &FileError{"nats-tls-key", s.TLS.Key, err}
 		}
 		if _, err := tls.LoadX509KeyPair(s.TLS.Cert, s.TLS.Key); err != nil {
-			return nil, &FileError{"nats-tls-cert", s.TLS.Cert, fmt.Errorf("with --nats-tls-key %s: %w", s.TLS.Key, err)}
+			err = fmt.Errorf("with --nats-tls-key %s: %w", s.TLS.Key, err)
+			return nil, &FileError{"nats-tls-cert", s.TLS.Cert, err}
 		}
 		opts = append(opts, nats.ClientCert(s.TLS.Cert, s.TLS.Key))
 	}

@@ -1,10 +1,9 @@
-// Package repeat tells the first of several equal errors from those that follow, so that
-// a log has each of them once, with how often it came and when it was over.
+// Package repeat keeps errors that repeat from filling a log: each is logged once, and when
+// it is over, with how often it came and for how long.
 //
-// An error is equal to another one if only numbers differ: the port of a connection, the
-// number of a message, how long something took. One that lasts is logged again after an
-// hour, since logs are rotated. At most 64 kinds of an hour are kept; what comes beyond
-// them counts as one kind.
+// Two errors are equal if they differ in numbers only: the port of a connection, the number
+// of a message, a duration. One that lasts is logged again after an hour, because logs are
+// rotated. At most 64 kinds of an hour are kept; further ones count as one kind.
 package repeat
 
 import (
@@ -23,18 +22,19 @@ const (
 	maxKind  = 256
 )
 
-// Errors are those of one task that goes on trying. The zero value is ready; it may be
-// used by several goroutines.
+// Errors are those of one task that is tried again until it works. The zero value is ready.
+// Several goroutines may use it.
 type Errors struct {
+	// mu guards the fields below.
 	mu sync.Mutex
-	// said is when each kind was logged last, total how many errors there were since
+	// logged is when each kind was last logged; total is how many errors there were since
 	// begun.
-	said  map[string]time.Time
-	total int
-	begun time.Time
+	logged map[string]time.Time
+	total  int
+	begun  time.Time
 }
 
-// Failed counts an error and reports whether it is to be logged.
+// Failed counts an error and reports whether to log it.
 func (e *Errors) Failed(err error) bool { return e.FailedAt(err.Error(), time.Now()) }
 
 // FailedAt is Failed of a text at a time.
@@ -42,36 +42,40 @@ func (e *Errors) FailedAt(text string, now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.total++; e.total == 1 {
-		e.begun, e.said = now, map[string]time.Time{}
+		e.begun = now
+		e.logged = map[string]time.Time{}
 	}
 
 	kind := kindOf(text)
-	said, known := e.said[kind]
-	if !known && len(e.said) >= maxKinds {
+	last, known := e.logged[kind]
+	if !known && len(e.logged) >= maxKinds {
 		// Those that would be logged again anyway need not be kept.
-		maps.DeleteFunc(e.said, func(_ string, said time.Time) bool { return now.Sub(said) >= remindAfter })
+		maps.DeleteFunc(e.logged, func(_ string, last time.Time) bool { return now.Sub(last) >= remindAfter })
 	}
-	if !known && len(e.said) >= maxKinds {
+	if !known && len(e.logged) >= maxKinds {
 		kind = ""
-		said, known = e.said[kind]
+		last, known = e.logged[kind]
 	}
-	if known && now.Sub(said) < remindAfter {
+
+	if known && now.Sub(last) < remindAfter {
 		return false
 	}
-	e.said[kind] = now
+	e.logged[kind] = now
 	return true
 }
 
-// Over reports how many errors there were, and since when, and begins again.
+// Over returns how many errors there were, and since when, and starts counting again.
 func (e *Errors) Over() (total int, begun time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	total, begun = e.total, e.begun
-	e.total, e.said, e.begun = 0, nil, time.Time{}
+	e.logged = nil
+	e.total = 0
+	e.begun = time.Time{}
 	return total, begun
 }
 
-// kindOf is an error without its numbers.
+// kindOf returns the text of an error without its numbers.
 func kindOf(text string) string {
 	if len(text) > maxKind {
 		text = text[:maxKind]

@@ -48,8 +48,8 @@ func TestManyKinds(t *testing.T) {
 			logged++
 		}
 	}
-	if logged > maxKinds+1 || len(e.said) > maxKinds+1 {
-		t.Errorf("%d are logged and %d kept", logged, len(e.said))
+	if logged > maxKinds+1 || len(e.logged) > maxKinds+1 {
+		t.Errorf("%d are logged and %d kept", logged, len(e.logged))
 	}
 	if kind := kindOf(strings.Repeat("é", 500)); len(kind) > maxKind {
 		t.Errorf("kind of %d bytes", len(kind))

@@ -18,6 +18,7 @@ func hostile(r *rand.Rand, v reflect.Value, depth int) {
 		v.Set(reflect.ValueOf(oddTime(r)))
 		return
 	}
+
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
@@ -34,46 +35,65 @@ func hostile(r *rand.Rand, v reflect.Value, depth int) {
 			hostile(r, v.Index(i), depth+1)
 		}
 	case reflect.Map:
-		v.Set(reflect.MakeMap(v.Type()))
-		for range r.IntN(4) {
-			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-			hostile(r, key, depth+1)
-			key.SetString(strings.ToValidUTF8(key.String(), "\ufffd")) // two keys may become one
-			hostile(r, value, depth+1)
-			v.SetMapIndex(key, value)
-		}
-	case reflect.String:
-		odd := []string{"", "api", "\x00\x1b[2J", "\xff\xfe", "<script>&", "\u2028\u202e", "é", "😀", `"\`, strings.Repeat("x", 300), "null", "\ufffd"}
-		v.SetString(odd[r.IntN(len(odd))] + odd[r.IntN(len(odd))])
-	case reflect.Bool:
-		v.SetBool(r.IntN(2) == 0)
-	case reflect.Int, reflect.Int64:
-		odd := []int64{0, 1, -1, 1 << 53, math.MaxInt64, math.MinInt64, r.Int64()}
-		v.SetInt(odd[r.IntN(len(odd))])
-		if v.Type().Name() == "Duration" && v.Int() < 0 { // schema's are never negative
-			v.SetInt(math.MaxInt64)
-		}
-	case reflect.Uint64:
-		odd := []uint64{0, 1, 1<<53 + 1, math.MaxUint64, r.Uint64()}
-		v.SetUint(odd[r.IntN(len(odd))])
-	case reflect.Float64: // JSON has none that is not finite
-		odd := []float64{0, 1, -1, 0.1, -1e-9, math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, math.Ldexp(r.Float64(), r.IntN(2000)-1000)}
-		v.SetFloat(odd[r.IntN(len(odd))])
-	case reflect.Uint8:
-		v.SetUint(uint64(r.IntN(256)))
+		hostileMap(r, v, depth)
 	default:
-		panic("a field of a kind that this test does not know: " + v.Type().String())
+		setOdd(r, v)
 	}
 }
 
+func hostileMap(r *rand.Rand, v reflect.Value, depth int) {
+	v.Set(reflect.MakeMap(v.Type()))
+	for range r.IntN(4) {
+		key := reflect.New(v.Type().Key()).Elem()
+		hostile(r, key, depth+1)
+		key.SetString(strings.ToValidUTF8(key.String(), "\ufffd")) // else two keys may become one
+
+		value := reflect.New(v.Type().Elem()).Elem()
+		hostile(r, value, depth+1)
+		v.SetMapIndex(key, value)
+	}
+}
+
+// setOdd sets a value without parts.
+func setOdd(r *rand.Rand, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(oddOf(r, oddTexts...) + oddOf(r, oddTexts...))
+	case reflect.Bool:
+		v.SetBool(r.IntN(2) == 0)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(oddOf(r, 0, 1, -1, 1<<53, math.MaxInt64, math.MinInt64, r.Int64()))
+		if v.Type().Name() == "Duration" && v.Int() < 0 { // those of schema are never negative
+			v.SetInt(math.MaxInt64)
+		}
+
+	case reflect.Uint64:
+		v.SetUint(oddOf(r, 0, 1, 1<<53+1, math.MaxUint64, r.Uint64()))
+	case reflect.Float64: // JSON has finite ones only
+		v.SetFloat(oddOf(r, 0, 1, -1, 0.1, -1e-9, math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64,
+			math.Ldexp(r.Float64(), r.IntN(2000)-1000)))
+	case reflect.Uint8:
+		v.SetUint(uint64(r.IntN(256)))
+	default:
+		panic("a field of a kind that is not known here: " + v.Type().String())
+	}
+}
+
+func oddOf[T any](r *rand.Rand, values ...T) T { return values[r.IntN(len(values))] }
+
+var oddTexts = []string{
+	"", "api", "\x00\x1b[2J", "\xff\xfe", "<script>&", "\u2028\u202e", "é", "😀", `"\`, strings.Repeat("x", 300),
+	"null", "\ufffd",
+}
+
 func oddTime(r *rand.Rand) time.Time {
-	odd := []time.Time{
-		{},
+	return oddOf(r,
+		time.Time{},
 		time.Unix(0, 0), time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0), time.Unix(r.Int64(), r.Int64()),
 		time.Unix(0, math.MaxInt64), time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64).Add(time.Hour),
-		time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -24*3600)),
+		time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC),
+		time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -24*3600)),
 		time.Date(0, 1, 1, 0, 0, 0, 0, time.FixedZone("", 24*3600)), time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC),
 		time.Date(2026, 11, 21, 19, 0, 31, 833_512_999, time.FixedZone("", 3600+7)),
-	}
-	return odd[r.IntN(len(odd))]
+	)
 }

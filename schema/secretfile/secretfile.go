@@ -1,9 +1,8 @@
-// Package secretfile reads files that hold one secret, a password, a token or a
-// URL, as people and their tools leave them: with a line end after it or a
-// carriage return, with a space from a clipboard, with the byte order mark of an
-// editor. What is around the secret is cut off; what cannot be one secret is
-// refused with the reason, because a login with it would fail for no reason that
-// anybody could see.
+// Package secretfile holds secrets, and reads files that hold one: a password, a token or a
+// URL, as people and their tools leave it, with a line end or a carriage return after it,
+// a space from a clipboard, the byte order mark of an editor. What is around the secret is
+// cut off. A file that cannot hold one secret is refused with the reason, because a login
+// with it would fail for no visible reason.
 package secretfile
 
 import (
@@ -41,8 +40,8 @@ func Read(name string) (string, error) {
 	return s, nil
 }
 
-// Bytes returns what is in a regular file, without a byte order mark: a pipe would
-// block for as long as nobody writes, and no time-out reaches there.
+// Bytes returns the content of a regular file without a byte order mark. A pipe is refused:
+// it blocks as long as nobody writes, and no timeout ends that.
 func Bytes(name string) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -68,37 +67,38 @@ func Bytes(name string) ([]byte, error) {
 	return bytes.TrimPrefix(b, []byte(markUTF8)), nil
 }
 
-// Clean returns the secret in the text of a file. Errors are meant to stand after
-// the file's name: "is empty".
+// Clean returns the secret in the text of a file. Errors stand after the name of the file:
+// "is empty".
 func Clean(text string) (string, error) {
 	if strings.HasPrefix(text, markUTF16LE) || strings.HasPrefix(text, markUTF16BE) {
 		return "", errors.New("is written in UTF-16; save it as UTF-8 (in PowerShell: Set-Content -Encoding ascii)")
 	}
 
-	s := strings.TrimFunc(strings.TrimPrefix(text, markUTF8), around)
+	s := strings.TrimFunc(strings.TrimPrefix(text, markUTF8), isAround)
 
 	switch {
 	case s == "":
 		return "", errors.New("is empty")
 	case strings.ContainsAny(s, "\r\n"):
-		return "", fmt.Errorf("holds %d lines; want the secret on one line and nothing else", len(strings.FieldsFunc(s, lineEnd)))
+		lines := len(strings.FieldsFunc(s, isLineEnd))
+		return "", fmt.Errorf("holds %d lines; want the secret on one line and nothing else", lines)
 	case strings.ContainsRune(s, 0) || !utf8.ValidString(s):
 		return "", errors.New("holds bytes that are no text; save it as UTF-8")
-	case strings.ContainsFunc(s, unseen):
+	case strings.ContainsFunc(s, isUnseen):
 		return "", errors.New("holds an invisible character within the secret; write it again by hand")
 	}
 	return s, nil
 }
 
-// around are the characters that are cut off at both ends: white space, and what
+// isAround reports whether a character is cut off at both ends: white space, and what
 // clipboards and editors add that nobody sees.
-func around(r rune) bool { return unicode.IsSpace(r) || unseen(r) }
+func isAround(r rune) bool { return unicode.IsSpace(r) || isUnseen(r) }
 
-func lineEnd(r rune) bool { return r == '\r' || r == '\n' }
+func isLineEnd(r rune) bool { return r == '\r' || r == '\n' }
 
-// unseen are characters without a width and controls. A tab within a password is
-// one that somebody chose.
-func unseen(r rune) bool {
+// isUnseen reports whether a character is a control or has no width. A tab is neither:
+// somebody has chosen the one in a password.
+func isUnseen(r rune) bool {
 	switch r {
 	case '\t':
 		return false

@@ -12,92 +12,73 @@ import (
 	"supernats/schema"
 )
 
-// EnsureEvents creates the stream Events if it is missing. It leaves room for the
-// others in the account.
+// EnsureEvents creates the stream Events if it is missing, so that the others still find
+// room in the account.
 func EnsureEvents(ctx context.Context, js jetstream.JetStream, limits Limits) error {
 	if _, err := js.Stream(ctx, Events); !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return lookUp(Events, err)
+		return lookUpError(Events, err)
 	}
 	info, err := js.AccountInfo(ctx)
 	if err != nil {
 		return fmt.Errorf("create stream %s: ask for the level of the JetStream API: %w", Events, err)
 	}
-	limits = limits.fit(info, Names())
-	_, err = limits.create(ctx, js, EventsConfig(limits, info.API.Level), info)
+
+	limits = limits.fitAccount(info, Names())
+	_, err = limits.createStream(ctx, js, EventsConfig(limits, info.API.Level), info)
 	return err
 }
 
-// EnsureAll creates every stream and bucket that is missing, and gives a size to
-// those of ours that have none.
+// EnsureAll creates every stream and bucket that is missing.
 func EnsureAll(ctx context.Context, js jetstream.JetStream, limits Limits) error {
-	have := map[string]*jetstream.StreamInfo{}
-	var missing []string
-	for _, name := range Names() {
-		switch s, err := js.Stream(ctx, name); {
-		case err == nil:
-			have[name] = s.CachedInfo()
-		case errors.Is(err, jetstream.ErrStreamNotFound):
-			missing = append(missing, name)
-		default:
-			return lookUp(name, err)
-		}
+	existing, missing, err := lookUpAll(ctx, js)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	info, err := js.AccountInfo(ctx)
+	if err != nil {
+		return fmt.Errorf("create stream %s: ask for the level of the JetStream API: %w", missing[0], err)
+	}
+	level := info.API.Level
+	if level < levelMsgTTL {
+		return fmt.Errorf("create stream %s: nats-server %s is too old, 2.11 or later is needed: "+
+			"it knows no TTL of messages, by which silences and leases end",
+			missing[0], js.Conn().ConnectedServerVersion())
+	}
+	if err := checkStreamCount(info, limits, missing); err != nil {
+		return err
 	}
 
-	level := levelMsgTTL // what matters for those that are there
-	var info *jetstream.AccountInfo
-	if len(missing) > 0 {
-		var err error
-		if info, err = js.AccountInfo(ctx); err != nil {
-			return fmt.Errorf("create stream %s: ask for the level of the JetStream API: %w", missing[0], err)
-		}
-		if level = info.API.Level; level < levelMsgTTL {
-			return fmt.Errorf("create stream %s: nats-server %s is too old, 2.11 or later is needed: it knows no TTL of messages, by which silences and leases end", missing[0], js.Conn().ConnectedServerVersion())
-		}
-		if err := countStreams(info, limits, missing); err != nil {
-			return err
-		}
-		limits = limits.fit(info, missing)
-	}
-	create := limits
+	limits = limits.fitAccount(info, missing)
 	for _, name := range Names() {
-		c := create.config(name, level)
+		c := limits.config(name, level)
 		size := int64(0)
-		if i := have[name]; i == nil {
-			var err error
-			if size, err = create.create(ctx, js, c, info); err != nil {
+		if have := existing[name]; have == nil {
+			if size, err = limits.createStream(ctx, js, c, info); err != nil {
 				return err
 			}
-		} else if limits.bound(ctx, js, i, limits.config(name, level)); i.Config.Description == c.Description {
-			size = i.Config.MaxBytes
+		} else if have.Config.Description == c.Description {
+			size = have.Config.MaxBytes
 		}
 		if name == Events && size > 0 && limits.Sizes.Events == 0 {
-			// It found no room for more, so those that are still missing will not.
-			create.EventBytes = min(create.EventBytes, size)
+			// It found room for no more, so neither do those that are still missing.
+			limits.EventBytes = min(limits.EventBytes, size)
 		}
 	}
 	return nil
 }
 
-// CheckRoom reports why this account cannot have the streams that are missing, as
-// far as its limits say.
+// CheckRoom reports why this account cannot have the streams that are missing, as far as
+// its limits say.
 func CheckRoom(ctx context.Context, js jetstream.JetStream, info *jetstream.AccountInfo, limits Limits) error {
-	var missing []string
-	for _, name := range Names() {
-		switch _, err := js.Stream(ctx, name); {
-		case errors.Is(err, jetstream.ErrStreamNotFound):
-			missing = append(missing, name)
-		case err != nil:
-			return lookUp(name, err)
-		}
+	_, missing, err := lookUpAll(ctx, js)
+	if err != nil || len(missing) == 0 {
+		return err
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	if err := countStreams(info, limits, missing); err != nil {
+	if err := checkStreamCount(info, limits, missing); err != nil {
 		return err
 	}
 
-	limits = limits.fit(info, missing)
+	limits = limits.fitAccount(info, missing)
 	var total int64
 	for _, name := range missing {
 		total += limits.Bytes(name)
@@ -106,33 +87,61 @@ func CheckRoom(ctx context.Context, js jetstream.JetStream, info *jetstream.Acco
 	if !tiered {
 		total *= int64(limits.Replicas)
 	}
-	if most, used := tier.Limits.MaxStore, int64(max(tier.ReservedStore, tier.Store)); most > 0 && total > most-used {
-		return fmt.Errorf("this account may store %v, of which %v is taken; the streams that are missing need %v: raise its limit (max_file in nats-server.conf; nsc edit account --js-disk-storage), or make them smaller with nats.streams",
+
+	most, used := tier.Limits.MaxStore, int64(max(tier.ReservedStore, tier.Store))
+	if most > 0 && total > most-used {
+		return fmt.Errorf("this account may store %v, of which %v is taken; the streams that are missing need %v: "+
+			"raise its limit (max_file in nats-server.conf; nsc edit account --js-disk-storage), "+
+			"or make them smaller with nats.streams",
 			schema.Size(most), schema.Size(used), schema.Size(total))
 	}
 	return nil
 }
 
-func lookUp(name string, err error) error {
+// lookUpAll returns the streams that exist, by name, and the names of those that do not.
+func lookUpAll(
+	ctx context.Context, js jetstream.JetStream,
+) (existing map[string]*jetstream.StreamInfo, missing []string, err error) {
+	existing = map[string]*jetstream.StreamInfo{}
+	for _, name := range Names() {
+		switch s, err := js.Stream(ctx, name); {
+		case err == nil:
+			existing[name] = s.CachedInfo()
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			missing = append(missing, name)
+		default:
+			return nil, nil, lookUpError(name, err)
+		}
+	}
+	return existing, missing, nil
+}
+
+func lookUpError(name string, err error) error {
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", name, err)
 	}
 	return nil
 }
 
-// countStreams says what is needed where an account may have too few streams.
-func countStreams(info *jetstream.AccountInfo, limits Limits, missing []string) error {
+// checkStreamCount reports that an account may have too few streams, and how many it needs.
+func checkStreamCount(info *jetstream.AccountInfo, limits Limits, missing []string) error {
 	tier, _ := tierOf(info, limits.Replicas)
-	if most := tier.Limits.MaxStreams; most > 0 && tier.Streams+len(missing) > most {
-		return fmt.Errorf("create stream %s: this account may have %d streams and has %d; %d more are needed, each bucket is one: %s: raise its limit to %d (max_streams in nats-server.conf; nsc edit account --js-streams)",
-			missing[0], most, tier.Streams, len(missing), strings.Join(missing, ", "), tier.Streams+len(missing))
+	most := tier.Limits.MaxStreams
+	needed := tier.Streams + len(missing)
+	if most <= 0 || needed <= most {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("create stream %s: this account may have %d streams and has %d; "+
+		"%d more are needed, each bucket is one: %s: "+
+		"raise its limit to %d (max_streams in nats-server.conf; nsc edit account --js-streams)",
+		missing[0], most, tier.Streams, len(missing), strings.Join(missing, ", "), needed)
 }
 
-// create creates a stream, a smaller one where the server has no room for it, and
-// returns its size. What cannot be as it was asked for is said.
-func (l Limits) create(ctx context.Context, js jetstream.JetStream, c jetstream.StreamConfig, info *jetstream.AccountInfo) (size int64, err error) {
+// createStream creates a stream, a smaller one if the server has no room for it, and
+// returns its size; 0 if it existed. It reports what is not as the limits ask for.
+func (l Limits) createStream(
+	ctx context.Context, js jetstream.JetStream, c jetstream.StreamConfig, info *jetstream.AccountInfo,
+) (size int64, err error) {
 	wanted := Limits{Replicas: l.Replicas, EventBytes: l.EventBytes, Sizes: l.Sizes}.Bytes(c.Name)
 	halved := false
 	for {
@@ -141,11 +150,12 @@ func (l Limits) create(ctx context.Context, js jetstream.JetStream, c jetstream.
 		switch {
 		case err == nil:
 			if halved && c.Name == Events {
-				c.MaxBytes = l.leaveRoom(ctx, js, c)
+				c.MaxBytes = leaveRoom(ctx, js, c)
 			}
 			if c.MaxBytes < wanted {
-				l.say("stream %s may take %v, not %v: %s has no room for more (nats.streams in the configuration file sets the size of each)",
-					c.Name, schema.Size(c.MaxBytes), schema.Size(wanted), room(info, l.Replicas))
+				l.reportf("stream %s may take %v, not %v: %s has no room for more "+
+					"(nats.streams in the configuration file sets the size of each)",
+					c.Name, schema.Size(c.MaxBytes), schema.Size(wanted), storageOf(info, l.Replicas))
 			}
 			return c.MaxBytes, nil
 		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
@@ -154,21 +164,25 @@ func (l Limits) create(ctx context.Context, js jetstream.JetStream, c jetstream.
 			return 0, fmt.Errorf("create stream %s: %w", c.Name, err)
 		}
 
+		// Ask for less, as far as the limits allow that.
 		switch smaller := wholeMiB(c.MaxBytes / 2); {
 		case api.ErrorCode == codeNoReplicas && c.Replicas > 1:
-			l.say("stream %s has 1 replica, not %d: this nats-server is in no cluster, so whatever breaks it takes the stream with it", c.Name, c.Replicas)
+			l.reportf("stream %s has 1 replica, not %d: this nats-server is in no cluster, "+
+				"so whatever breaks it takes the stream with it", c.Name, c.Replicas)
 			c.Replicas = 1
-		case noRoom(api) && l.Sizes.Written(c.Name) == 0 && smaller < c.MaxBytes:
-			c.MaxBytes, halved = smaller, true
+		case isFull(api) && l.Sizes.Written(c.Name) == 0 && smaller < c.MaxBytes:
+			c.MaxBytes = smaller
+			halved = true
 		default:
-			return 0, fmt.Errorf("create stream %s with at most %v: %w%s", c.Name, schema.Size(c.MaxBytes), err, advice(api, info, c))
+			return 0, fmt.Errorf("create stream %s with at most %v: %w%s",
+				c.Name, schema.Size(c.MaxBytes), err, advice(api, info, c))
 		}
 	}
 }
 
-// leaveRoom makes a stream that has just found room a quarter smaller, which is what
-// the other streams need, and returns its size.
-func (l Limits) leaveRoom(ctx context.Context, js jetstream.JetStream, c jetstream.StreamConfig) int64 {
+// leaveRoom makes a stream that has just found room a quarter smaller, which is what the
+// other streams need, and returns its size.
+func leaveRoom(ctx context.Context, js jetstream.JetStream, c jetstream.StreamConfig) int64 {
 	was := c.MaxBytes
 	c.MaxBytes = wholeMiB(was / 4 * 3)
 	if _, err := js.UpdateStream(ctx, c); err != nil {
@@ -177,16 +191,20 @@ func (l Limits) leaveRoom(ctx context.Context, js jetstream.JetStream, c jetstre
 	return c.MaxBytes
 }
 
-func noRoom(api *jetstream.APIError) bool {
-	return slices.Contains([]jetstream.ErrorCode{codeAccountLimit, codeInsufficient, codeStorageExceeded, codeMaxStreamBytes}, api.ErrorCode)
+// isFull reports whether the server has no room for a stream of the size.
+func isFull(api *jetstream.APIError) bool {
+	codes := []jetstream.ErrorCode{codeAccountLimit, codeInsufficient, codeStorageExceeded, codeMaxStreamBytes}
+	return slices.Contains(codes, api.ErrorCode)
 }
 
-// room names what bounds an account's storage.
-func room(info *jetstream.AccountInfo, replicas int) string {
+// storageOf names what bounds an account's storage.
+func storageOf(info *jetstream.AccountInfo, replicas int) string {
 	tier, _ := tierOf(info, replicas)
-	switch most := tier.Limits.MaxStore; {
-	case tier.Limits.StoreMaxStreamBytes > 0:
-		return fmt.Sprintf("this account, whose streams may take %v each and %s together,", schema.Size(tier.Limits.StoreMaxStreamBytes), sizeOr(most, "any size"))
+	most, each := tier.Limits.MaxStore, tier.Limits.StoreMaxStreamBytes
+	switch {
+	case each > 0:
+		return fmt.Sprintf("this account, whose streams may take %v each and %s together,",
+			schema.Size(each), sizeOr(most, "any size"))
 	case most > 0:
 		return fmt.Sprintf("this account, which may store %v,", schema.Size(most))
 	}
@@ -200,39 +218,17 @@ func sizeOr(bytes int64, none string) string {
 	return schema.Size(bytes).String()
 }
 
-// advice says what to do about an answer of the server.
+// advice is what to do about an answer of the server, to stand after its error.
 func advice(api *jetstream.APIError, info *jetstream.AccountInfo, c jetstream.StreamConfig) string {
 	switch {
-	case noRoom(api):
-		return fmt.Sprintf("; %s has no room for it: raise the limit, or make streams smaller with nats.streams", room(info, c.Replicas))
+	case isFull(api):
+		return fmt.Sprintf("; %s has no room for it: raise the limit, or make streams smaller with nats.streams",
+			storageOf(info, c.Replicas))
 	case api.ErrorCode == codeMaxStreams:
-		return "; raise max_streams of the account: supernats needs 8, each bucket is one"
+		return fmt.Sprintf("; raise max_streams of the account: supernats needs %d, each bucket is one", len(Names()))
 	case api.ErrorCode == codeNoPeers:
-		return fmt.Sprintf("; %d replicas need as many nats-servers that run and have room: start them, or set nats.replicas lower", c.Replicas)
+		return fmt.Sprintf("; %d replicas need as many nats-servers that run and have room: "+
+			"start them, or set nats.replicas lower", c.Replicas)
 	}
 	return ""
-}
-
-// bound gives a size to a stream that has none and is as an earlier version made
-// it. It is no error if that is impossible: nothing is worse than before.
-func (l Limits) bound(ctx context.Context, js jetstream.JetStream, have *jetstream.StreamInfo, want jetstream.StreamConfig) {
-	c := have.Config
-	if c.MaxBytes > 0 || c.Description != want.Description || !slices.Equal(c.Subjects, want.Subjects) {
-		return
-	}
-
-	c.MaxBytes, c.Discard = want.MaxBytes, jetstream.DiscardOld
-	// Nothing is dropped by it now.
-	used := 2 * int64(have.State.Bytes)
-	c.MaxBytes = max(c.MaxBytes, used)
-	_, err := js.UpdateStream(ctx, c)
-	for api := new(jetstream.APIError); errors.As(err, &api) && noRoom(api) && c.MaxBytes/2 >= max(used, minBytes); {
-		c.MaxBytes /= 2
-		_, err = js.UpdateStream(ctx, c)
-	}
-	if err != nil {
-		l.say("stream %s has no size limit and cannot be given one, so it may fill the account: %v; try: nats stream edit %s --max-bytes=%d --discard=old", c.Name, err, c.Name, c.MaxBytes)
-		return
-	}
-	l.say("stream %s had no size limit: it may take %v now, and drops the oldest when it is full", c.Name, schema.Size(c.MaxBytes))
 }

@@ -6,21 +6,20 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// DuplicateWindow is how long a Nats-Msg-Id is remembered by the streams that
-// are created here.
+// DuplicateWindow is how long the streams that are created here remember a Nats-Msg-Id.
 const DuplicateWindow = 10 * time.Minute
 
 const day = 24 * time.Hour
 
-// Levels of the JetStream API at which the server can do more
+// Levels of the JetStream API from which on a server can do something
 // (nats-server/server/jetstream_versioning.go).
 const (
 	levelMsgTTL       = 1 // 2.11
 	levelBatchPublish = 4 // 2.14
 )
 
-// EventsConfig are the settings of the stream Events on a server whose
-// JetStream API has a level.
+// EventsConfig returns the settings of the stream Events, for a level of the server's
+// JetStream API.
 func EventsConfig(limits Limits, level int) jetstream.StreamConfig {
 	c := logConfig(Events, limits, 30*day, AllEvents, AllSnapshots, AllBridges)
 	c.Description = "Events of Supervisor, published by supernats-bridge"
@@ -30,34 +29,34 @@ func EventsConfig(limits Limits, level int) jetstream.StreamConfig {
 	return c
 }
 
-// AlertsConfig are the settings of the stream Alerts.
+// AlertsConfig returns the settings of the stream Alerts.
 func AlertsConfig(limits Limits) jetstream.StreamConfig {
 	c := logConfig(Alerts, limits, 90*day, AllAlerts)
 	c.Description = "Notifications of supernats, one message each"
 	return c
 }
 
-// ParkedConfig are the settings of the stream Parked.
+// ParkedConfig returns the settings of the stream Parked.
 func ParkedConfig(limits Limits) jetstream.StreamConfig {
 	c := logConfig(Parked, limits, 90*day, parkedPrefix+"*")
 	c.Description = "What a consumer of supernats gave up, with the reason"
 	return c
 }
 
-// Configs are the settings of all streams, in the order of Names.
+// Configs returns the settings of all streams, in the order of Names.
 func Configs(limits Limits, level int) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
 		EventsConfig(limits, level), AlertsConfig(limits), ParkedConfig(limits),
 		bucketConfig(StateBucket, limits, 16, time.Hour, "The state of every process"),
 		bucketConfig(HostsBucket, limits, 1, time.Hour, "What is known of every host"),
 		bucketConfig(AlertsBucket, limits, 1, time.Hour, "Alerts that are open"),
-		// With a limit for markers a key may have a TTL of its own.
+		// A bucket with a time to live for its markers may have keys with one of their own.
 		bucketConfig(MutesBucket, limits, 1, time.Minute, "Silences"),
 		bucketConfig(LeasesBucket, limits, 1, time.Second, "The active supernats consume"),
 	}
 }
 
-// config are the settings of one stream.
+// config returns the settings of one stream.
 func (l Limits) config(name string, level int) jetstream.StreamConfig {
 	for _, c := range Configs(l, level) {
 		if c.Name == name {
@@ -75,11 +74,13 @@ func logConfig(name string, limits Limits, maxAge time.Duration, subjects ...str
 	}
 }
 
-// bucketConfig is what a key-value bucket is to the server, but for one thing: one
-// that is full drops its oldest record. It is of a process that has not changed for
-// longest, and comes back with the next snapshot; a bucket that refused new records
-// would stop the work for all hosts.
-func bucketConfig(bucket string, limits Limits, history int64, markerTTL time.Duration, description string) jetstream.StreamConfig {
+// bucketConfig returns the settings that a key-value bucket has for the server
+// (nats.go/jetstream kv.go), with one difference: a full one drops its oldest record. That
+// is of the process that has not changed for longest, and the next snapshot brings it back;
+// a bucket that refused new records would stop the work for all hosts.
+func bucketConfig(
+	bucket string, limits Limits, history int64, markerTTL time.Duration, description string,
+) jetstream.StreamConfig {
 	name := OfBucket(bucket)
 	return jetstream.StreamConfig{
 		Name: name, Subjects: []string{StoredKey(bucket, ">")}, Description: description, Replicas: limits.Replicas,

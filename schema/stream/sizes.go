@@ -14,7 +14,7 @@ import (
 const (
 	mib = 1 << 20
 	gib = 1 << 30
-	// minBytes is the smallest that a stream is made by itself.
+	// minBytes is the smallest size that a stream gets unless another one is written.
 	minBytes = mib
 )
 
@@ -30,8 +30,8 @@ type Sizes struct {
 	LeasesBucket schema.Size `yaml:"supervisor_leases"`
 }
 
-// besideEvents are the default sizes beside the stream of events, 1 GiB together: a
-// quarter of the 4 GiB of that.
+// besideEvents are the default sizes of the other streams: 1 GiB together, a quarter of the
+// 4 GiB of the stream Events.
 var besideEvents = map[string]int64{
 	Alerts: 256 * mib,
 	Parked: 128 * mib,
@@ -47,12 +47,12 @@ var besideEvents = map[string]int64{
 type Limits struct {
 	// Replicas of each stream and bucket, 1 to 5.
 	Replicas int
-	// EventBytes bounds the stream Events where Sizes does not. The others together
-	// have a quarter of it, and 1 GiB at most.
+	// EventBytes bounds the stream Events if Sizes does not. The other streams together
+	// have a quarter of it, 1 GiB at most.
 	EventBytes int64
 	Sizes      Sizes
-	// Say is told what was made in another way than it was asked for; nil: nobody is.
-	Say func(text string)
+	// Report, if not nil, gets a sentence about each stream that is not created as asked.
+	Report func(text string)
 
 	// fitted are sizes for what this account may store.
 	fitted map[string]int64
@@ -61,13 +61,19 @@ type Limits struct {
 // DefaultLimits are those of one server.
 func DefaultLimits() Limits { return Limits{Replicas: 1, EventBytes: 4 * gib} }
 
-// Written returns the size that is written for a stream, 0 if none is.
+// Written returns the size that is set for a stream, 0 if none is.
 func (s Sizes) Written(name string) int64 {
-	return int64(map[string]schema.Size{
-		Events: s.Events, Alerts: s.Alerts, Parked: s.Parked,
-		bucketPrefix + StateBucket: s.StateBucket, bucketPrefix + HostsBucket: s.HostsBucket, bucketPrefix + AlertsBucket: s.AlertsBucket,
-		bucketPrefix + MutesBucket: s.MutesBucket, bucketPrefix + LeasesBucket: s.LeasesBucket,
-	}[name])
+	sizes := map[string]schema.Size{
+		Events:                      s.Events,
+		Alerts:                      s.Alerts,
+		Parked:                      s.Parked,
+		bucketPrefix + StateBucket:  s.StateBucket,
+		bucketPrefix + HostsBucket:  s.HostsBucket,
+		bucketPrefix + AlertsBucket: s.AlertsBucket,
+		bucketPrefix + MutesBucket:  s.MutesBucket,
+		bucketPrefix + LeasesBucket: s.LeasesBucket,
+	}
+	return int64(sizes[name])
 }
 
 // Bytes returns the size of a stream.
@@ -96,15 +102,15 @@ func (l Limits) Total() (total int64) {
 	return total
 }
 
-func (l Limits) say(format string, args ...any) {
-	if l.Say != nil {
-		l.Say(fmt.Sprintf(format, args...))
+func (l Limits) reportf(format string, args ...any) {
+	if l.Report != nil {
+		l.Report(fmt.Sprintf(format, args...))
 	}
 }
 
-// fit makes the sizes that are not written so small that all streams that are
-// missing have room in what the account may store. A tenth stays free, for others.
-func (l Limits) fit(info *jetstream.AccountInfo, missing []string) Limits {
+// fitAccount makes the sizes that are not set so small that the account has room for all
+// missing streams. A tenth stays free for others.
+func (l Limits) fitAccount(info *jetstream.AccountInfo, missing []string) Limits {
 	tier, tiered := tierOf(info, l.Replicas)
 	fitted := map[string]int64{}
 	if most := tier.Limits.StoreMaxStreamBytes; most > 0 {
@@ -124,7 +130,7 @@ func (l Limits) fit(info *jetstream.AccountInfo, missing []string) Limits {
 		room /= int64(l.Replicas)
 	}
 	var wanted int64
-	open := map[string]int64{} // those whose size is ours to choose
+	open := map[string]int64{} // the streams whose size may be chosen here
 	for _, name := range missing {
 		if n := l.Sizes.Written(name); n > 0 {
 			room -= n
@@ -139,28 +145,30 @@ func (l Limits) fit(info *jetstream.AccountInfo, missing []string) Limits {
 	return l
 }
 
-// divide makes sizes smaller in proportion, so that they have room together. None is
-// below the smallest.
+// divide makes sizes smaller in proportion, so that there is room for all. None becomes
+// smaller than minBytes.
 func divide(room int64, wanted map[string]int64) map[string]int64 {
 	fitted := map[string]int64{}
-	names := slices.SortedFunc(maps.Keys(wanted), func(a, b string) int { return cmp.Compare(wanted[a], wanted[b]) })
+	bySize := func(a, b string) int { return cmp.Compare(wanted[a], wanted[b]) }
+	names := slices.SortedFunc(maps.Keys(wanted), bySize)
 	var open int64
 	for _, n := range wanted {
 		open += n
 	}
 
-	for _, name := range names { // those that get the smallest come first
+	for _, name := range names { // those that get minBytes come first
 		n := wanted[name]
 		fitted[name] = wholeMiB(int64(float64(n) * float64(room) / float64(open)))
-		room, open = max(0, room-fitted[name]), open-n
+		room = max(0, room-fitted[name])
+		open -= n
 	}
 	return fitted
 }
 
-// wholeMiB rounds down, for people.
+// wholeMiB rounds a size down, so that people can read it.
 func wholeMiB(bytes int64) int64 { return max(minBytes, bytes/mib*mib) }
 
-// tierOf returns the limits that hold for streams with so many replicas.
+// tierOf returns the limits for streams with a number of replicas.
 func tierOf(info *jetstream.AccountInfo, replicas int) (tier jetstream.Tier, tiered bool) {
 	if t, ok := info.Tiers[fmt.Sprintf("R%d", replicas)]; ok {
 		return t, true

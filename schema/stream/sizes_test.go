@@ -73,10 +73,10 @@ func TestSizesFitTheAccount(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			js := account(t, c.server, c.account)
-			var said []string
+			var reported []string
 			limits := stream.DefaultLimits()
 			limits.Sizes = c.sizes
-			limits.Say = func(text string) { said = append(said, text) }
+			limits.Report = func(text string) { reported = append(reported, text) }
 			// The bridge is often first, and leaves room for the others.
 			for _, ensure := range []func() error{
 				func() error { return stream.EnsureEvents(t.Context(), js, limits) },
@@ -93,7 +93,7 @@ func TestSizesFitTheAccount(t *testing.T) {
 			if got := settingsOf(t, js, stream.Events).MaxBytes; got < c.least {
 				t.Errorf("the events may take %v", schema.Size(got))
 			}
-			if all := strings.Join(said, "\n"); !strings.Contains(all, c.says) || c.says == "" && all != "" {
+			if all := strings.Join(reported, "\n"); !strings.Contains(all, c.says) || c.says == "" && all != "" {
 				t.Errorf("it says %q", all)
 			}
 		})
@@ -114,67 +114,18 @@ func TestSizesThatCannotBe(t *testing.T) {
 	}
 }
 
-// Replicas that a single server cannot have are not there, and that is said.
+// Replicas that a single server cannot have are not there, and that is reported.
 func TestReplicasOfASingleServer(t *testing.T) {
 	js := streamtest.Start(t).JetStream()
 	limits := stream.DefaultLimits()
 	limits.Replicas = 3
-	var said []string
-	limits.Say = func(text string) { said = append(said, text) }
+	var reported []string
+	limits.Report = func(text string) { reported = append(reported, text) }
 	if err := stream.EnsureAll(t.Context(), js, limits); err != nil {
 		t.Fatal(err)
 	}
-	if len(said) != len(stream.Names()) || !strings.Contains(said[0], "stream SUPERVISOR has 1 replica, not 3: this nats-server is in no cluster") {
-		t.Errorf("%q", said)
-	}
-}
-
-// Streams of an earlier version, which had no size, get one: more than they hold. Those
-// of operators, and limits that are there, stay.
-func TestStreamsWithoutASizeGetOne(t *testing.T) {
-	js := streamtest.Start(t).JetStream()
-	for _, c := range stream.Configs(stream.DefaultLimits(), 1) {
-		switch c.Name {
-		case stream.Events:
-			c.MaxBytes = 7 << 20
-		case stream.Alerts, "KV_" + stream.StateBucket:
-			c.MaxBytes = -1
-		case stream.Parked:
-			c.MaxBytes, c.Description = -1, "mine"
-		}
-		if strings.HasPrefix(c.Name, "KV_") {
-			c.Discard = jetstream.DiscardNew
-		}
-		if _, err := js.CreateStream(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const n = 40
-	for range n {
-		if _, err := js.Publish(t.Context(), "supervisor.alert.a.b.c.d", make([]byte, 512<<10)); err != nil {
-			t.Fatal(err)
-		}
-	}
-
-	var said []string
-	limits := stream.Limits{Replicas: 1, EventBytes: 64 << 20, Say: func(text string) { said = append(said, text) }}
-	for range 2 {
-		if err := stream.EnsureAll(t.Context(), js, limits); err != nil {
-			t.Fatal(err)
-		}
-	}
-	alerts, states := settingsOf(t, js, stream.Alerts), settingsOf(t, js, "KV_"+stream.StateBucket)
-	if alerts.MaxBytes < 2*n*512<<10 || states.MaxBytes != 8<<20 || states.Discard != jetstream.DiscardOld {
-		t.Errorf("alerts %+v, states %+v", alerts, states)
-	}
-	if s, err := js.Stream(t.Context(), stream.Alerts); err != nil || s.CachedInfo().State.Msgs != n {
-		t.Errorf("something was dropped: %+v, %v", s.CachedInfo().State, err)
-	}
-	if e, p := settingsOf(t, js, stream.Events), settingsOf(t, js, stream.Parked); e.MaxBytes != 7<<20 || p.MaxBytes != -1 {
-		t.Errorf("events %d, parked %d", e.MaxBytes, p.MaxBytes)
-	}
-	if len(said) != 2 || !strings.Contains(said[0], "stream SUPERVISOR_ALERTS had no size limit: it may take ") {
-		t.Errorf("%q", said)
+	if len(reported) != len(stream.Names()) || !strings.Contains(reported[0], "stream SUPERVISOR has 1 replica, not 3: this nats-server is in no cluster") {
+		t.Errorf("%q", reported)
 	}
 }
 

@@ -1,10 +1,9 @@
-// Package stream names the JetStream streams and buckets of supernats, holds
-// their settings, and creates what is missing. Limits of what exists belong to the
-// operator; only a stream of ours that has no size at all, as earlier versions made
-// them, gets one.
+// Package stream names the JetStream streams, buckets and consumers of supernats, holds
+// their settings, and creates what is missing. Settings of what exists belong to the
+// operator.
 //
-// All of them are bounded and drop the oldest when they are full: what one host
-// sends must not fill an account, for then nobody could write any more.
+// All streams and buckets are bounded, and drop the oldest message when they are full: what
+// one host sends must not fill an account, because then nobody could write any more.
 package stream
 
 import (
@@ -15,12 +14,12 @@ import (
 
 // Names of the streams and buckets.
 const (
-	// Events holds supervisor's events, snapshots and the bridges' records, in
-	// one order for each host.
+	// Events holds supervisor's events, snapshots and the bridges' records, those of a host
+	// in their order.
 	Events = "SUPERVISOR"
 	// Alerts holds every notification, for the receivers to read.
 	Alerts = "SUPERVISOR_ALERTS"
-	// Parked holds messages that a consumer gave up, with the reason.
+	// Parked holds the messages that consumers have given up, with the reason.
 	Parked = "SUPERVISOR_PARKED"
 	// StateBucket holds <host>.<group>.<process> -> schema.ProcessRecord.
 	StateBucket = "supervisor_state"
@@ -35,7 +34,7 @@ const (
 	LeasesBucket = "supervisor_leases"
 )
 
-// Subjects that the streams listen on.
+// Subjects of the streams.
 const (
 	AllEvents    = schema.EventPrefix + ">"
 	AllSnapshots = schema.SnapshotPrefix + "*"
@@ -44,19 +43,19 @@ const (
 	parkedPrefix = "supervisor.parked."
 )
 
-// Headers beside those of NATS itself.
+// Headers of messages.
 const (
 	HeaderContentType = "Content-Type"
 	HeaderTTL         = jetstream.MsgTTLHeader
-	// HeaderSent is the host's clock when its bridge sent the message: RFC 3339 with
-	// microseconds, UTC.
+	// HeaderSent is what the host's clock said when its bridge sent the message, see
+	// schema.Stamp.
 	HeaderSent = "Supernats-Sent"
 )
 
-// ParkedSubject is where a durable consumer parks what it gave up.
+// ParkedSubject is where a consumer publishes the messages that it has given up.
 func ParkedSubject(durable string) string { return parkedPrefix + durable }
 
-// Names are those of all streams, the ones of the buckets too.
+// Names returns the names of all streams, with those of the buckets.
 func Names() []string {
 	names := []string{Events, Alerts, Parked}
 	for _, b := range []string{StateBucket, HostsBucket, AlertsBucket, MutesBucket, LeasesBucket} {

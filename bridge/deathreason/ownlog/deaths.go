@@ -25,7 +25,7 @@ type Death struct {
 	Exit    *schema.Exit // nil where the log does not say it
 }
 
-var errNoLogFile = errors.New("supervisord's log is no file that can be read")
+var errNoLogFile = errors.New("supervisord's log is not a file that can be read")
 
 // FollowDeaths begins at the end of the log. The caller closes it.
 func FollowDeaths(ctx context.Context, s Supervisord) (*Deaths, error) {

@@ -18,13 +18,13 @@ type Feed struct {
 	Ahead time.Duration
 	// Mixed means that a suspect line may begin anywhere, also inside a line.
 	Mixed bool
-	// output is how many bytes a child's output may still go on.
+	// output is how many more bytes may be a child's output.
 	output int
 
 	// doubled means that each line stands twice: in the foreground supervisord writes
 	// its log to its standard output too, which was sent into the same file. It is
-	// known from lines that cannot come twice. last is the last line, once it may be
-	// the first of two; single is whether that tells of a start.
+	// known from lines that cannot come twice. last is the last line, if it may be the
+	// first of two; single is whether it reports a start.
 	doubled bool
 	last    string
 	single  bool
@@ -53,7 +53,7 @@ func (f *Feed) Take(text string, add func(Line)) {
 			}
 			continue
 		}
-		if f.again(s, l.Kind) {
+		if f.isCopy(s, l.Kind) {
 			continue
 		}
 		l.At, l.Suspect = l.At.Add(-f.Ahead), suspect
@@ -78,8 +78,8 @@ func (f *Feed) parse(s string) Line {
 	return Line{}
 }
 
-// again reports whether a line is the second copy of the one before.
-func (f *Feed) again(s string, k Kind) bool {
+// isCopy reports whether a line is the second copy of the one before.
+func (f *Feed) isCopy(s string, k Kind) bool {
 	unique := k == Spawned || k == Started
 	if s == f.last && (f.doubled || unique) {
 		f.doubled = f.doubled || unique

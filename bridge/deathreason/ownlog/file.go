@@ -14,20 +14,20 @@ import (
 	"time"
 )
 
-// File follows supervisord's log in the file system. It holds the file open, so
-// that it goes on in it when the file is renamed:
+// File follows supervisord's log in the file system. It is not for use by several
+// goroutines. It holds the file open, so that reading continues when the file is renamed:
 //
 //   - supervisord rotates the log itself, or does so on SIGUSR2: it renames the file
 //     and opens a new one at the path. The old one is read to its end first, then
 //     those that came between, in the order of their last change.
-//   - somebody else renames or removes the file: supervisord goes on writing into the
-//     old one. So does the reader, and it says so.
-//   - somebody cuts the file (copytruncate), or supervisord writes over it
+//   - another program renames or removes the file: supervisord continues to write into the
+//     old one. The reader continues too, and Trouble reports it.
+//   - another program cuts the file (copytruncate), or supervisord writes over it
 //     (logfile_backups=0): what was before off is no longer what was read there.
 //     Lines between may be lost, which is a gap.
 //
-// Memory: one chunk of fileChunk bytes. A read that has fallen behind by more than
-// maxBehind begins again near the end.
+// Memory: one chunk of fileChunk bytes. A read of more than maxUnread begins again near the
+// end.
 type File struct {
 	// Path is where supervisord opens it.
 	Path string
@@ -38,10 +38,12 @@ type File struct {
 	// with lines of its own, -1 for none: only what is before its position can be read.
 	fd int
 
+	// placed means that off was set. The next read begins there, if mark is still what is
+	// in the file before it.
 	placed bool
-	gap    bool // the next lines follow lines that were not read
 	off    int64
-	mark   []byte // what is in the file before off
+	mark   []byte
+	gap    bool // the next lines follow lines that were not read
 
 	// moved is whether the path leads elsewhere, or nowhere; movedSize how large the
 	// file was when that was noticed.
@@ -55,10 +57,10 @@ const (
 	fileChunk = 256 << 10
 	// fileTail is how far before the end the first read begins.
 	fileTail = 8 << 20
-	// maxBehind limits what one read goes through: some 100 ms.
-	maxBehind = 64 << 20
+	// maxUnread bounds what one read goes through: some 100 ms.
+	maxUnread = 64 << 20
 	markSize  = 64
-	// maxRotations limits how many files one read goes through.
+	// maxRotations bounds how many files one read goes through.
 	maxRotations = 100
 )
 
@@ -147,7 +149,7 @@ func (l *File) rest(sink Sink) error {
 		return err
 	}
 	switch {
-	case !l.placed, size-l.off > maxBehind:
+	case !l.placed, size-l.off > maxUnread:
 		if err := l.begin(max(size-fileTail, 0)); err != nil {
 			return err
 		}
@@ -257,7 +259,11 @@ func (l *File) between(own fs.FileInfo) string {
 	if len(found) == 0 {
 		return l.Path
 	}
-	return slices.MinFunc(found, func(a, b candidate) int { return cmp.Or(a.at.Compare(b.at), -strings.Compare(a.path, b.path)) }).path
+
+	// Of two that were changed at the same time, path.2 was rotated before path.1.
+	return slices.MinFunc(found, func(a, b candidate) int {
+		return cmp.Or(a.at.Compare(b.at), -strings.Compare(a.path, b.path))
+	}).path
 }
 
 func globEscape(path string) string {
@@ -281,6 +287,8 @@ func (l *File) Zone() time.Duration {
 	if _, err := l.file.ReadAt(buf, size-int64(len(buf))); err != nil && !errors.Is(err, io.EOF) {
 		return 0
 	}
+
+	// From the last line back to one that has a time.
 	text := string(buf)
 	for text != "" {
 		i := strings.LastIndexByte(strings.TrimSuffix(text, "\n"), '\n') + 1
@@ -301,6 +309,8 @@ func (l *File) Trouble() (text, fix string) {
 	if !l.stale {
 		return "", ""
 	}
-	return fmt.Sprintf("supervisord's log %s was renamed or removed by another program, and supervisord still writes into the old file", l.Path),
-		"kill -USR2 supervisord after each rotation (postrotate), or use copytruncate, or leave rotation to logfile_maxbytes of [supervisord]"
+	return fmt.Sprintf("supervisord's log %s was renamed or removed by another program, "+
+			"and supervisord still writes into the old file", l.Path),
+		"kill -USR2 supervisord after each rotation (postrotate), or use copytruncate, " +
+			"or leave rotation to logfile_maxbytes of [supervisord]"
 }

@@ -33,7 +33,7 @@ func isLogOf(ctx context.Context, f *os.File, s Supervisord) bool {
 	return ok && len(end) >= enough/2 && strings.Contains(lastOf(f), end)
 }
 
-// lastOf returns the last fileTail bytes of a file, without what is no UTF-8.
+// lastOf returns the last fileTail bytes of a file, without what is not UTF-8.
 func lastOf(f *os.File) string {
 	st, err := f.Stat()
 	if err != nil {

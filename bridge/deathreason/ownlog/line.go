@@ -1,3 +1,10 @@
+// Package ownlog finds and reads supervisord's own log: where it is, by supervisord's
+// configuration and the files that it has open; what is new in it, over rotations; and what
+// its lines report.
+//
+// Nothing here waits for a writer. A read goes through at most 64 MiB, some 100 ms; a log that
+// has grown by more is read again from 8 MiB before its end, and the lines between are a
+// gap (Gap). Memory: one chunk of 256 KiB.
 package ownlog
 
 import (
@@ -82,29 +89,21 @@ func Parse(s string) Line {
 	return l
 }
 
+// parseMessage reads what follows the level.
 func parseMessage(s string) Line {
 	word, rest, _ := strings.Cut(s, " ")
 	switch word {
 	case "exited:", "stopped:":
 		return parseDeath(word, rest)
 	case "spawned:":
-		name, rest, ok := strings.Cut(rest, " ")
-		pid, isPID := strings.CutPrefix(rest, "with pid ")
-		n, err := strconv.ParseInt(pid, 10, 32)
-		if !ok || !isPID || err != nil || n <= 0 || len(name) < 3 || name[0] != '\'' || name[len(name)-1] != '\'' {
-			break
-		}
-		return Line{Kind: Spawned, Name: name[1 : len(name)-1], PID: int32(n)}
+		return parseSpawned(rest)
 	case "spawnerr:":
 		return Line{Kind: SpawnErr, Text: rest}
 	case "success:":
-		if name, rest, _ := strings.Cut(rest, " "); name != "" && strings.HasPrefix(rest, "entered RUNNING state") {
-			return Line{Kind: Success, Name: name}
-		}
+		return parseEntered(Success, rest, "entered RUNNING state")
 	case "gave":
-		if name, rest, _ := strings.Cut(strings.TrimPrefix(rest, "up: "), " "); name != "" && strings.HasPrefix(rest, "entered FATAL state") {
-			return Line{Kind: GaveUp, Name: name}
-		}
+		return parseEntered(GaveUp, strings.TrimPrefix(rest, "up: "), "entered FATAL state")
+
 	case "supervisord":
 		if strings.HasPrefix(rest, "started with pid ") {
 			return Line{Kind: Started}
@@ -119,6 +118,30 @@ func parseMessage(s string) Line {
 	return Line{}
 }
 
+// parseSpawned reads "'NAME' with pid 11167".
+func parseSpawned(s string) Line {
+	name, rest, _ := strings.Cut(s, " ")
+	if len(name) < 3 || name[0] != '\'' || name[len(name)-1] != '\'' {
+		return Line{}
+	}
+
+	digits, ok := strings.CutPrefix(rest, "with pid ")
+	pid, err := strconv.ParseInt(digits, 10, 32)
+	if !ok || err != nil || pid <= 0 {
+		return Line{}
+	}
+	return Line{Kind: Spawned, Name: name[1 : len(name)-1], PID: int32(pid)}
+}
+
+// parseEntered reads "NAME entered RUNNING state, …".
+func parseEntered(k Kind, s, what string) Line {
+	name, rest, _ := strings.Cut(s, " ")
+	if name == "" || !strings.HasPrefix(rest, what) {
+		return Line{}
+	}
+	return Line{Kind: k, Name: name}
+}
+
 // parseDeath reads "NAME (exit status 3; not expected)" and "NAME (terminated by
 // SIGKILL (core dumped); not expected)", without the part from the semicolon if
 // the process was stopped (process.py finish, options.py decode_wait_status).
@@ -129,6 +152,7 @@ func parseDeath(word, s string) Line {
 		return Line{}
 	}
 	l.Name, cause = name, cause[1:len(cause)-1]
+
 	if word == "exited:" {
 		l.Kind = Exited
 		if cause, ok = strings.CutSuffix(cause, "; not expected"); !ok {
@@ -137,6 +161,7 @@ func parseDeath(word, s string) Line {
 			}
 		}
 	}
+
 	if status, ok := strings.CutPrefix(cause, "exit status "); ok {
 		code, err := strconv.ParseUint(status, 10, 8)
 		if err != nil {
@@ -177,6 +202,7 @@ func parseTime(s string) (time.Time, bool) {
 	const layout = "0000-00-00 00:00:00,000"
 	var fields [7]int
 	f := 0
+
 	for i := 0; i < len(layout); i++ {
 		if layout[i] != '0' {
 			if s[i] != layout[i] {
@@ -190,5 +216,6 @@ func parseTime(s string) (time.Time, bool) {
 		}
 		fields[f] = fields[f]*10 + int(s[i]-'0')
 	}
-	return time.Date(fields[0], time.Month(fields[1]), fields[2], fields[3], fields[4], fields[5], fields[6]*1e6, time.Local), true
+	return time.Date(fields[0], time.Month(fields[1]), fields[2],
+		fields[3], fields[4], fields[5], fields[6]*1e6, time.Local), true
 }

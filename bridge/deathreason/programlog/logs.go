@@ -8,7 +8,7 @@
 // runforever). So the log's size is looked at as soon as the event has come, by a
 // goroutine of its own (Run) that supervisord does not wait for.
 //
-// Under pressure nobody waits: at most maxNotes ends of lives wait to be looked at; what
+// Under pressure ends of lives are dropped: at most maxNotes ends of lives wait to be looked at; what
 // comes faster is dropped, and the next life's log then begins too early. At most
 // maxProcs processes with maxMarks ends each are kept, some 5 MB. A file system that does
 // not answer holds up whoever reads a log, and all who use the same Logs.
@@ -104,7 +104,7 @@ func New() *Logs {
 }
 
 // Note takes note of an event at once: where the logs end now, this life of its process
-// ended. It waits for nobody. payload is copied.
+// ended. It does not block. payload is copied.
 func (l *Logs) Note(event string, serial uint64, payload []byte) {
 	switch event {
 	case schema.ProcessStateExited, schema.ProcessStateBackoff, schema.ProcessStateStopped:

@@ -40,12 +40,16 @@ func render(raw string) string {
 // isSpecial reports whether a character does more than to stand there. U+FFFD may
 // stand for an escape: XML-RPC has none.
 func isSpecial(c rune) bool {
-	return c < 0x20 && c != '\n' && c != '\t' || c == 0x7F || c >= 0x80 && c < 0xA0 || c == utf8.RuneError || !isLegal(c)
+	isControl := c < 0x20 && c != '\n' && c != '\t' || c >= 0x7F && c < 0xA0
+	return isControl || c == utf8.RuneError || !isLegal(c)
 }
 
 // isLegal reports whether XML 1.0 has the character.
-func isLegal(c rune) bool { return (c >= 0x20 || c == '\t') && c != 0xFFFE && c != 0xFFFF }
+func isLegal(c rune) bool {
+	return (c >= 0x20 || c == '\t' || c == '\n' || c == '\r') && c != 0xFFFE && c != 0xFFFF
+}
 
+// terminal is what is shown, and where the cursor is.
 type terminal struct {
 	lines    [][]rune
 	row, col int
@@ -77,6 +81,7 @@ func (t *terminal) write(c rune) {
 	if !isLegal(c) {
 		c = utf8.RuneError
 	}
+
 	l := t.lines[t.row]
 	for len(l) < t.col {
 		l = append(l, ' ')
@@ -108,6 +113,7 @@ func (t *terminal) escape(s string) int {
 	if rest == "" {
 		return begin
 	}
+
 	switch c := rest[0]; {
 	case c == '[':
 		end := endOfCSI(rest[1:])
@@ -173,6 +179,7 @@ func (t *terminal) control(params string, final byte) {
 		}
 		n, given = min(n*10+int(c-'0'), maxColumn), true
 	}
+
 	count := max(n, 1)
 	switch final {
 	case 'A', 'F':

@@ -7,7 +7,7 @@
 // out are notifications and records. The parts:
 //
 //   - members: which processes keep an incident open, and which of them are well;
-//   - unsent and outbox: what is to be reported, and the bounds of that;
+//   - unsent and backlog: what is to be reported, and the bounds of that;
 //   - notifier: whether and when it is reported, as package gate allows;
 //   - recur.go: an alert that closes and opens again and again;
 //   - journal: what has to be stored, in which order.

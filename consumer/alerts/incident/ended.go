@@ -38,7 +38,7 @@ func (inc *Incident) shows(p *member.Process) (changed bool) {
 // noteRun notes since when the process has run.
 func noteRun(mem *member.Member, s *schema.ProcessRecord) (changed bool) {
 	since := schema.Instant(s.Since.Time)
-	begins := mem.Process.State == "STARTING" && !mem.Began.Equal(since)
+	begins := mem.Process.State == schema.StateStarting && !mem.Began.Equal(since)
 	if begins || mem.Process.IsRunning() && mem.Began.IsZero() {
 		mem.Began = since
 		return true

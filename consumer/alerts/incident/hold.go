@@ -26,7 +26,7 @@ func (n *Notifier) hold(inc *Incident, v gate.Verdict, at time.Time) {
 	}
 	if news >= n.limits.kept(inc) { // of a silence: an inhibited incident is reported by now
 		n.counts[inc.rule.Index].Muted += uint64(news)
-		n.outbox.Drop(&inc.unsent, news)
+		n.backlog.Drop(&inc.unsent, news)
 	}
 	inc.rec.MutedBy = v.MutedBy
 	inc.rec.InhibitedBy = v.InhibitedBy

@@ -3,9 +3,9 @@ package incident
 import (
 	"time"
 
+	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/member"
-	"supernats/consumer/alerts/outbox"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -29,7 +29,7 @@ type Incident struct {
 	members member.Set
 	// unsent are the events that are in no notification yet; matched are their times while
 	// a rule with count waits for more.
-	unsent  outbox.List
+	unsent  backlog.List
 	matched []time.Time
 	// due is rec.Due.
 	due time.Time

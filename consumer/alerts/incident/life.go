@@ -54,7 +54,7 @@ func (b *Book) add(inc *Incident, p *member.Process, ev *schema.AlertEvent, m cl
 func (b *Book) list(inc *Incident, ev schema.AlertEvent) {
 	inc.rec.Count++
 	ev = listedIn(inc, ev)
-	out := &b.Notifier.outbox
+	out := &b.Notifier.backlog
 	out.Add(&inc.unsent, ev)
 
 	// What one process does can wait, but not all of it has room.
@@ -87,7 +87,7 @@ func (b *Book) enough(inc *Incident, ev *schema.AlertEvent, at time.Time) bool {
 	if inc.rule.Count <= 1 {
 		return ok
 	}
-	b.Notifier.outbox.Drop(&inc.unsent, stale)
+	b.Notifier.backlog.Drop(&inc.unsent, stale)
 	inc.rec.Count = len(inc.matched)
 	if ok {
 		inc.matched = nil

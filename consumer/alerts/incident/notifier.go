@@ -3,9 +3,9 @@ package incident
 import (
 	"time"
 
+	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/gate"
-	"supernats/consumer/alerts/outbox"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -20,18 +20,18 @@ type Notifier struct {
 	journal *Journal
 	hosts   Hosts
 
-	outbox outbox.Outbox
+	backlog backlog.Backlog
 	// held are the incidents by host that something holds back.
 	held map[string]map[*Incident]struct{}
 }
 
 // Take returns the notifications since the last call, in their order.
-func (n *Notifier) Take() []outbox.Notification { return n.outbox.Notifications() }
+func (n *Notifier) Take() []backlog.Notification { return n.backlog.Notifications() }
 
 // drop gives up what an incident has to report.
 func (n *Notifier) drop(inc *Incident) {
 	n.unhold(inc)
-	n.outbox.Drop(&inc.unsent, len(inc.unsent.Events))
+	n.backlog.Drop(&inc.unsent, len(inc.unsent.Events))
 }
 
 // reportNews makes the next notification due when something has matched, and makes it if
@@ -64,7 +64,7 @@ func (n *Notifier) isFull(inc *Incident, at time.Time) bool {
 
 	// Nor may they where all incidents together hold back too much: then each is reported
 	// every group_interval, for as long as that lasts.
-	return n.outbox.Full() && inc.rec.Notified != nil && !inc.rec.Notified.Add(inc.rule.GroupInterval).After(at)
+	return n.backlog.Full() && inc.rec.Notified != nil && !inc.rec.Notified.Add(inc.rule.GroupInterval).After(at)
 }
 
 func (n *Notifier) verdict(inc *Incident, at time.Time) gate.Verdict {
@@ -107,12 +107,12 @@ func (n *Notifier) reportEnd(inc *Incident, at time.Time) {
 		n.counts[inc.rule.Index].Muted += uint64(news)
 		inc.rec.Muted = max(inc.rec.Muted, news)
 		inc.rec.MutedBy = v.MutedBy
-		n.outbox.Drop(&inc.unsent, news)
+		n.backlog.Drop(&inc.unsent, news)
 		n.settle(inc, at)
 		return
 	case v.Old:
 		n.counts[inc.rule.Index].TooOld += uint64(max(news, 1))
-		n.outbox.Drop(&inc.unsent, news)
+		n.backlog.Drop(&inc.unsent, news)
 	default:
 		n.unhold(inc)
 		for len(inc.unsent.Events) > n.limits.listed(inc) {
@@ -135,7 +135,7 @@ func (n *Notifier) settle(inc *Incident, at time.Time) {
 // send makes one notification of as many events as it may list.
 func (n *Notifier) send(inc *Incident, resolved bool, at time.Time) {
 	rec := &inc.rec
-	events := n.outbox.Take(&inc.unsent, min(len(inc.unsent.Events), n.limits.listed(inc)))
+	events := n.backlog.Take(&inc.unsent, min(len(inc.unsent.Events), n.limits.listed(inc)))
 	last := len(inc.unsent.Events) == 0
 	typ := schema.TypeAlertUpdate
 	switch {
@@ -147,7 +147,7 @@ func (n *Notifier) send(inc *Incident, resolved bool, at time.Time) {
 
 	n.render(inc, events, at)
 	rec.Notifications++
-	note := outbox.NotificationOf(rec, typ, events, at)
+	note := backlog.NotificationOf(rec, typ, events, at)
 	if last {
 		inc.summarize(note.Alert)
 	}
@@ -162,7 +162,7 @@ func (n *Notifier) send(inc *Incident, resolved bool, at time.Time) {
 	rec.Notified = &schema.Time{Time: at}
 	n.journal.touch(inc, at)
 	n.counts[inc.rule.Index].Notified++
-	n.outbox.Put(note)
+	n.backlog.Put(note)
 }
 
 // render makes the labels and annotations of the next notification.
@@ -177,7 +177,7 @@ func (n *Notifier) render(inc *Incident, events []schema.AlertEvent, at time.Tim
 		v.Labels = rec.Labels
 	}
 	why := n.reasonOf(inc)
-	rec.Annotations = outbox.WithReason(inc.rule.Annotations(v), why)
+	rec.Annotations = backlog.WithReason(inc.rule.Annotations(v), why)
 }
 
 // reasonOf is what is known of the end of an incident, or of the silence that it is about:
@@ -189,7 +189,7 @@ func (n *Notifier) reasonOf(inc *Incident) string {
 		}
 		return ""
 	}
-	if why := inc.rec.Annotations[outbox.Reason]; why != "" || !inc.Fires() {
+	if why := inc.rec.Annotations[backlog.Reason]; why != "" || !inc.Fires() {
 		return why
 	}
 	return n.hosts.WhySilent(inc.key.Host)

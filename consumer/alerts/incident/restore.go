@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"maps"
 
+	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/gate"
 	"supernats/consumer/alerts/member"
-	"supernats/consumer/alerts/outbox"
 	"supernats/schema"
 )
 
@@ -56,10 +56,10 @@ func (b *Book) endOrphan(rec *schema.Alert) {
 	last := *rec
 	last.Closed = &schema.Time{Time: clock.Later(b.Clock.Now(), rec.Clock.Time)}
 	last.Notifications++
-	last.Annotations = outbox.WithReason(maps.Clone(last.Annotations), endings[schema.EndedRule])
-	n := outbox.NotificationOf(&last, schema.TypeAlertResolved, nil, last.Closed.Time)
+	last.Annotations = backlog.WithReason(maps.Clone(last.Annotations), endings[schema.EndedRule])
+	n := backlog.NotificationOf(&last, schema.TypeAlertResolved, nil, last.Closed.Time)
 	n.Alert.Ended = schema.EndedRule
-	b.Notifier.outbox.Put(n)
+	b.Notifier.backlog.Put(n)
 }
 
 // RecordKey is the key of a record in the bucket of alerts.
@@ -74,7 +74,7 @@ func (n *Notifier) restoreUnsent(inc *Incident, event func(uint64) *schema.Alert
 	}
 	for _, seq := range inc.rec.Unsent {
 		if ev := event(seq); ev != nil {
-			n.outbox.Add(&inc.unsent, listedIn(inc, *ev))
+			n.backlog.Add(&inc.unsent, listedIn(inc, *ev))
 		}
 	}
 	for _, ev := range inc.rec.UnsentStates {
@@ -83,7 +83,7 @@ func (n *Notifier) restoreUnsent(inc *Incident, event func(uint64) *schema.Alert
 				ev = *whole
 			}
 		}
-		n.outbox.Add(&inc.unsent, listedIn(inc, ev))
+		n.backlog.Add(&inc.unsent, listedIn(inc, ev))
 	}
 }
 

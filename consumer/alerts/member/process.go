@@ -51,16 +51,13 @@ func (p *Process) Noted(seq uint64, s *schema.ProcessRecord) {
 // Memberships are those of the process in incidents.
 func (p *Process) Memberships() []*Member { return p.memberships }
 
-// IsRunning, IsStopped and IsWell say what people would: it is well while it runs, and
-// after an exit that was expected.
-func (p *Process) IsRunning() bool { return p.State == running }
-func (p *Process) IsStopped() bool { return p.State == "STOPPING" || p.State == "STOPPED" }
-func (p *Process) IsWell() bool    { return p.State == running || p.State == exited && p.Expected }
-
-const (
-	running = "RUNNING"
-	exited  = "EXITED"
-)
+// IsRunning reports whether it runs, IsStopped whether somebody wants it to be down. It is
+// well while it runs, and after an exit that was expected.
+func (p *Process) IsRunning() bool { return p.State == schema.StateRunning }
+func (p *Process) IsStopped() bool { return schema.IsStopped(p.State) }
+func (p *Process) IsWell() bool {
+	return p.IsRunning() || p.State == schema.StateExited && p.Expected
+}
 
 // WellAfter reports whether the process is well although an event of it matched. Its
 // record may know better than the event: from a snapshot that was taken later, or from a

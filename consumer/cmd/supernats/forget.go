@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"supernats/consumer/app"
 	"supernats/consumer/inspect"
+	"supernats/consumer/intake"
 	"supernats/consumer/terminal"
 	"supernats/schema"
 )
@@ -56,7 +56,7 @@ func (h *hostsForgetCmd) Run(ctx context.Context, c *common) error {
 
 func forgetHost(ctx context.Context, r *inspect.Reader, h *schema.HostRecord, silent bool) error {
 	forgotten := &schema.Forgotten{Host: h.Host, Reason: schema.ForgottenByHand, By: whoami()}
-	if err := app.PublishForgotten(ctx, r.JS, forgotten); err != nil {
+	if err := intake.PublishForgotten(ctx, r.JS, forgotten); err != nil {
 		return err
 	}
 	if err := r.WaitForgotten(ctx, h, silent, forgetTimeout); err != nil {

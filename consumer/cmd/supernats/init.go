@@ -44,7 +44,7 @@ func (i *initCmd) Run(ctx context.Context, c *common) error {
 		return usageError{fmt.Errorf("invalid --replicas %d: want 1 to 5", n)}
 	}
 	limits := cfg.StreamLimits()
-	limits.Say = func(text string) { terminal.Say("supernats: %s", text) }
+	limits.Report = func(text string) { terminal.Say("supernats: %s", text) }
 
 	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		before, err := lookUpStreams(ctx, r.JS)

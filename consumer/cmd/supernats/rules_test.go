@@ -18,7 +18,7 @@ func TestRulesCheck(t *testing.T) {
 		stdout, stderr string
 	}{
 		{"rules:\n- name: a\n  loss: true\n  notfy: mail\n", exitUsage, "", `FILE:4:3: unknown key "rules[0].notfy"; allowed are `},
-		{"max_age: 0s\nrules:\n- {}\n", exitUsage, "", "FILE:1:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be told\nFILE:3:3: rules[0].name: is missing; "},
+		{"max_age: 0s\nrules:\n- {}\n", exitUsage, "", "FILE:1:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be reported\nFILE:3:3: rules[0].name: is missing; "},
 		{"rules: [\n", exitUsage, "", "FILE:1:8: sequence end token ']' not found\n"},
 		{"receivers: []\nrules: [{name: a, loss: true, notify: [chat]}]\n", exitUsage, "", `FILE:2:40: rules[0].notify[0]: found "chat", there are no receivers`},
 		{secret, exitUsage, "", "FILE:1:81: mail.password_file: found \"/is/not/there\", there is no such file\n"},

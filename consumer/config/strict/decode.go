@@ -19,8 +19,8 @@ const maxValues = 1 << 17
 type decoder struct {
 	file    *File
 	options Options
-	// aliases holds what each alias stands for. broken says that a part of the file
-	// could not be parsed, and the anchors in it are lost.
+	// aliases holds what each alias stands for. broken is set when a part of the
+	// file could not be parsed: the anchors in it are lost.
 	aliases map[*ast.AliasNode]ast.Node
 	broken  bool
 	// values counts what was decoded, for maxValues.
@@ -71,7 +71,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, key string) {
 	}
 }
 
-// resolve follows anchors, aliases and tags to a value; literal says that a tag
+// resolve follows anchors, aliases and tags to a value; literal reports that a tag
 // makes it a text. It returns nil after a mistake.
 func (d *decoder) resolve(n ast.Node, key string) (value ast.Node, literal bool) {
 	for {

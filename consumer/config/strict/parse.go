@@ -21,7 +21,7 @@ type yamlParser struct {
 	// anchors holds the last of each name so far, aliases what each stands for.
 	anchors map[string]ast.Node
 	aliases map[*ast.AliasNode]ast.Node
-	// broken says that a part of the file could not be parsed.
+	// broken is set when a part of the file could not be parsed.
 	broken bool
 }
 

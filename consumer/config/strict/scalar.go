@@ -83,7 +83,7 @@ func (d *decoder) number(n ast.Node, v reflect.Value, key string) {
 }
 
 // plain returns the text of a value of one type, or of one with variables in it:
-// `replicas: ${N}` is a number, `replicas: "3"` is none.
+// `replicas: ${N}` is a number, `replicas: "3"` is not.
 func (d *decoder) plain(n ast.Node, want ast.NodeType, key, allowed string) (string, bool) {
 	s, ok := n.(*ast.StringNode)
 	if n.Type() != want && (!ok || !variable.MatchString(s.Value)) {

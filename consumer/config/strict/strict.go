@@ -1,6 +1,6 @@
 // Package strict decodes a YAML file into a struct and finds every mistake in one run:
 // unknown keys, wrong types, variables that are not set, syntax errors. Each one has its
-// place as file:line:column, says what was found and what is allowed, and shows no
+// place as file:line:column, names what was found and what is allowed, and shows no
 // secret. The YAML package's own decoder stops at the first mistake and has no positions
 // for values, so it only parses here.
 //
@@ -34,7 +34,7 @@ type File struct {
 	// failed are the keys whose value could not be decoded: what is wrong with them
 	// beyond that only follows from it.
 	failed map[string]bool
-	// cutOff says that decoding ended at the bound of values.
+	// cutOff is set when decoding ended at the bound of values.
 	cutOff bool
 
 	mistakes []mistake

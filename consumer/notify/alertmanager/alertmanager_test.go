@@ -98,9 +98,9 @@ func until(t *testing.T, what string, ok func() bool) {
 func TestRealAlertmanager(t *testing.T) {
 	url := notifytest.Alertmanager(t, "")
 	r := receiver(t, Config{URLs: []string{url}}, zerolog.Nop())
-	send := func(n *schema.CloudEvent[*schema.Notification]) {
+	send := func(n *notify.Notification) {
 		t.Helper()
-		if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
+		if err := r.Notify(t.Context(), []*notify.Notification{n}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -228,11 +228,11 @@ func TestValidate(t *testing.T) {
 		cfg  Config
 		want []string
 	}{
-		{Config{}, []string{"urls: missing", "hold: found 0s", "timeout: 0s"}},
+		{Config{}, []string{"urls: missing", "hold: invalid value 0s", "timeout: invalid value 0s: want a duration above zero"}},
 		{Config{URLs: []string{
 			"x", "http://me:s3cret@a", "http://a/api/v2/alerts", "http://b", "http://b", "http://c?s3cret",
 		}, Hold: schema.Duration(time.Second)}.WithDefaults(), []string{
-			"urls[0]: does not begin", "urls[1]: has a password", "urls[2]: ", "urls[4]: http://b is there twice", "urls[5]: has a password", "hold: found 1s",
+			"urls[0]: invalid URL: want https:// or http://", "urls[1]: invalid URL with a password", "urls[2]: ", "urls[4]: duplicate URL http://b", "urls[5]: invalid URL with a password", "hold: invalid value 1s",
 		}},
 		{Config{URLs: []string{"http://a"}, AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Password: "s3cret"}}}.WithDefaults(), []string{"basic_auth.username: missing"}},
 	} {
@@ -307,7 +307,7 @@ func TestClocks(t *testing.T) {
 			send := func(typ string, change func(*schema.Notification)) {
 				t.Helper()
 				n := notifytest.Notification(typ, "a/1", 1, change)
-				if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
+				if err := r.Notify(t.Context(), []*notify.Notification{n}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -345,7 +345,7 @@ func TestOnce(t *testing.T) {
 			})
 			r := receiver(t, Config{URLs: []string{server.URL}}, zerolog.Nop())
 			closed := schema.Time{Time: time.Now()}
-			batch := []*schema.CloudEvent[*schema.Notification]{notifytest.Notification(schema.TypeAlertResolved, "a/1", 2, func(a *schema.Notification) { a.Closed = &closed })}
+			batch := []*notify.Notification{notifytest.Notification(schema.TypeAlertResolved, "a/1", 2, func(a *schema.Notification) { a.Closed = &closed })}
 			for range 3 {
 				if err := r.Notify(t.Context(), append(batch, notifytest.Many(1)...)); err != nil {
 					t.Fatal(err)

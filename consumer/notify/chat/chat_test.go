@@ -111,7 +111,7 @@ func TestReceivers(t *testing.T) {
 }
 
 // send delivers a batch and returns the request.
-func send(t *testing.T, r func(url string) (notify.Receiver, error), batch ...*schema.CloudEvent[*schema.Notification]) notifytest.Request {
+func send(t *testing.T, r func(url string) (notify.Receiver, error), batch ...*notify.Notification) notifytest.Request {
 	t.Helper()
 	server := notifytest.Serve(t, notifytest.Accept)
 	receiver, err := r(server.URL)
@@ -133,7 +133,7 @@ func send(t *testing.T, r func(url string) (notify.Receiver, error), batch ...*s
 func TestLimits(t *testing.T) {
 	hostile := append(notifytest.HostileBatch(), notifytest.HostileBatch()...)
 	for _, s := range services {
-		for name, batch := range map[string][]*schema.CloudEvent[*schema.Notification]{
+		for name, batch := range map[string][]*notify.Notification{
 			"few": notifytest.Many(5), "many": notifytest.Many(1000), "hostile": hostile,
 		} {
 			t.Run(s.name+"/"+name, func(t *testing.T) {
@@ -169,8 +169,8 @@ func TestLimits(t *testing.T) {
 }
 
 // told is a batch with every status and with markup in a name.
-func told() []*schema.CloudEvent[*schema.Notification] {
-	return []*schema.CloudEvent[*schema.Notification]{
+func told() []*notify.Notification {
+	return []*notify.Notification{
 		notifytest.Firing("a/1"),
 		notifytest.Notification(schema.TypeAlertUpdate, "a/1", 5),
 		notifytest.Notification(schema.TypeAlertResolved, "a/1", 9),
@@ -289,13 +289,13 @@ func TestBody(t *testing.T) {
 func TestPriority(t *testing.T) {
 	severity := func(s string) func(*schema.Notification) { return func(a *schema.Notification) { a.Severity = s } }
 	for _, c := range []struct {
-		batch []*schema.CloudEvent[*schema.Notification]
+		batch []*notify.Notification
 		want  int
 	}{
-		{[]*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a", severity("info"))}, 3},
-		{[]*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a", severity("info")), notifytest.Firing("a", severity("warning"))}, 4},
-		{[]*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a", severity("warning")), notifytest.Firing("b")}, 5},
-		{[]*schema.CloudEvent[*schema.Notification]{notifytest.Notification(schema.TypeAlertResolved, "a", 2)}, 3},
+		{[]*notify.Notification{notifytest.Firing("a", severity("info"))}, 3},
+		{[]*notify.Notification{notifytest.Firing("a", severity("info")), notifytest.Firing("a", severity("warning"))}, 4},
+		{[]*notify.Notification{notifytest.Firing("a", severity("warning")), notifytest.Firing("b")}, 5},
+		{[]*notify.Notification{notifytest.Notification(schema.TypeAlertResolved, "a", 2)}, 3},
 	} {
 		if got := (NtfyConfig{}).priority(c.batch); got != c.want {
 			t.Errorf("priority of %s is %d, want %d", c.batch[0].Data.Severity, got, c.want)
@@ -401,18 +401,18 @@ func TestValidate(t *testing.T) {
 		err  error
 		want []string // beginnings of the lines
 	}{
-		{"slack: nothing", SlackConfig{}.Validate(), []string{"url_file: missing", "max_length: found 0, allowed are 4000 to 40000", "timeout: 0s"}},
+		{"slack: nothing", SlackConfig{}.Validate(), []string{"url_file: missing", "max_length: invalid value 0: want 4000 to 40000", "timeout: invalid value 0s: want a duration above zero"}},
 		{"slack: both", SlackConfig{URL: "https://x/s3cret", URLFile: "f"}.WithDefaults().Validate(), []string{"url: given together"}},
-		{"slack: no URL", SlackConfig{URL: "s3cret"}.WithDefaults().Validate(), []string{"url: does not begin with https://"}},
-		{"slack: no host", SlackConfig{URL: "https:///s3cret"}.WithDefaults().Validate(), []string{"url: has no host"}},
-		{"slack: bad URL", SlackConfig{URL: "https://x/%zzs3cret"}.WithDefaults().Validate(), []string{"url: cannot be read"}},
-		{"slack: names", SlackConfig{URLFile: "f", Channel: "a\nb", Username: strings.Repeat("x", 81), MaxLength: 50_000}.WithDefaults().Validate(), []string{"channel: ", "username: ", "max_length: found 50000"}},
+		{"slack: no URL", SlackConfig{URL: "s3cret"}.WithDefaults().Validate(), []string{"url: invalid URL: want https://"}},
+		{"slack: no host", SlackConfig{URL: "https:///s3cret"}.WithDefaults().Validate(), []string{"url: invalid URL without a host"}},
+		{"slack: bad URL", SlackConfig{URL: "https://x/%zzs3cret"}.WithDefaults().Validate(), []string{"url: invalid URL: want https://host/path"}},
+		{"slack: names", SlackConfig{URLFile: "f", Channel: "a\nb", Username: strings.Repeat("x", 81), MaxLength: 50_000}.WithDefaults().Validate(), []string{"channel: ", "username: ", "max_length: invalid value 50000"}},
 		{"teams", TeamsConfig{HTTPConfig: ok}.Validate(), []string{"url_file: missing"}},
-		{"discord", DiscordConfig{HTTPConfig: ok, URL: "ftp://x/s3cret", Username: "\x1b"}.Validate(), []string{"url: does not begin", "username: "}},
-		{"telegram: nothing", TelegramConfig{}.WithDefaults().Validate(), []string{"token_file: missing", `chat_id: "" is none`}},
-		{"telegram: wrong", TelegramConfig{Token: "s3cret/../x", ChatID: "ops", Thread: -1, APIURL: "x"}.WithDefaults().Validate(), []string{"token: is no token", `chat_id: "ops" is none`, "message_thread_id: found -1", "api_url: does not begin"}},
-		{"ntfy: nothing", NtfyConfig{}.WithDefaults().Validate(), []string{`topic: "" is none`}},
-		{"ntfy: wrong", NtfyConfig{URL: "ntfy.sh", Topic: "a/b", Token: "s3cret", TokenFile: "f", BasicAuth: notify.BasicAuth{Username: "a"}, Priority: 6}.WithDefaults().Validate(), []string{"url: does not", `topic: "a/b"`, "token: given together with token_file", "token: given together with basic_auth", "priority: found 6"}},
+		{"discord", DiscordConfig{HTTPConfig: ok, URL: "ftp://x/s3cret", Username: "\x1b"}.Validate(), []string{"url: invalid URL: want https://", "username: "}},
+		{"telegram: nothing", TelegramConfig{}.WithDefaults().Validate(), []string{"token_file: missing", `chat_id: invalid value ""`}},
+		{"telegram: wrong", TelegramConfig{Token: "s3cret/../x", ChatID: "ops", Thread: -1, APIURL: "x"}.WithDefaults().Validate(), []string{"token: invalid token", `chat_id: invalid value "ops"`, "message_thread_id: invalid value -1", "api_url: invalid URL: want https://"}},
+		{"ntfy: nothing", NtfyConfig{}.WithDefaults().Validate(), []string{`topic: invalid value ""`}},
+		{"ntfy: wrong", NtfyConfig{URL: "ntfy.sh", Topic: "a/b", Token: "s3cret", TokenFile: "f", BasicAuth: notify.BasicAuth{Username: "a"}, Priority: 6}.WithDefaults().Validate(), []string{"url: invalid URL: want https://", `topic: invalid value "a/b"`, "token: given together with token_file", "token: given together with basic_auth", "priority: invalid value 6"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.err == nil {

@@ -87,9 +87,9 @@ func got(t testing.TB, dir string) [][]byte {
 	return list
 }
 
-func batch(t testing.TB, body []byte) []*schema.CloudEvent[*schema.Notification] {
+func batch(t testing.TB, body []byte) []*notify.Notification {
 	t.Helper()
-	var list []*schema.CloudEvent[*schema.Notification]
+	var list []*notify.Notification
 	if err := json.Unmarshal(body, &list); err != nil {
 		t.Error(err)
 	}
@@ -276,8 +276,8 @@ func TestConfig(t *testing.T) {
 		cfg  Config
 		want []string
 	}{
-		{Config{}, []string{"command: missing", "timeout: 0s", "kill_after: 0s"}},
-		{Config{Command: []string{"a", "b\x00"}, Env: map[string]secretfile.Secret{"A=B": "s3cret\x00"}}.WithDefaults(), []string{"command[1]: ", `env: "A=B" is no name`, "env: the value of A=B holds"}},
+		{Config{}, []string{"command: missing", "timeout: invalid value 0s: want a duration above zero", "kill_after: invalid value 0s: want a duration above zero"}},
+		{Config{Command: []string{"a", "b\x00"}, Env: map[string]secretfile.Secret{"A=B": "s3cret\x00"}}.WithDefaults(), []string{"command[1]: ", `env: invalid name "A=B"`, "env: the value of A=B holds"}},
 		{Config{Command: []string{"/does/not/exist"}}.WithDefaults(), []string{"command: "}},
 		{Config{Command: []string{"no-such-program-at-all"}}.WithDefaults(), []string{"command: "}},
 	} {
@@ -316,7 +316,7 @@ func TestGone(t *testing.T) {
 func TestALackOfMemory(t *testing.T) {
 	c, dir := script(t, `cat >"$1/got"`)
 	n := notifytest.OutOfMemory("a")
-	if err := receiver(t, c).Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
+	if err := receiver(t, c).Notify(t.Context(), []*notify.Notification{n}); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "got"))

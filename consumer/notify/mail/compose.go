@@ -9,6 +9,7 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
+	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/letter"
 	"supernats/consumer/notify/mail/summary"
 	"supernats/consumer/wording"
@@ -26,7 +27,7 @@ type composer struct {
 
 // message writes the mail about a batch, with the time of now.
 func (c *composer) message(
-	batch []*schema.CloudEvent[*schema.Notification], now time.Time,
+	batch []*notify.Notification, now time.Time,
 ) (*gomail.Msg, error) {
 	l, err := c.writer.Write(batch, now)
 	if err != nil {
@@ -61,7 +62,7 @@ func (c *composer) message(
 
 // batchID is the Message-ID of a mail. It is made of the ids of its notifications, so that
 // the same batch has the same and another batch another.
-func (c *composer) batchID(batch []*schema.CloudEvent[*schema.Notification]) string {
+func (c *composer) batchID(batch []*notify.Notification) string {
 	if len(batch) == 1 {
 		return c.messageID(batch[0].ID)
 	}

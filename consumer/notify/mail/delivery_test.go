@@ -256,7 +256,7 @@ func TestRefusals(t *testing.T) {
 	})
 	t.Run("no data", func(t *testing.T) {
 		r := receiver(t, Config{Smarthost: "127.0.0.1:1", TLS: TLSNone, From: from, To: []string{ops}}.WithDefaults())
-		if err := r.Notify(t.Context(), batch(&schema.CloudEvent[*schema.Notification]{ID: "x"})); !notify.IsPermanent(err) {
+		if err := r.Notify(t.Context(), batch(&notification{ID: "x"})); !notify.IsPermanent(err) {
 			t.Errorf("not permanent: %v", err)
 		}
 	})
@@ -293,7 +293,7 @@ func TestMessageIDOverTries(t *testing.T) {
 	s.Behave(smtptest.Behaviour{})
 	other := firing()
 	other.ID += "0"
-	for _, n := range []*schema.CloudEvent[*schema.Notification]{firing(), firing(), other} {
+	for _, n := range []*notification{firing(), firing(), other} {
 		if err := r.Notify(t.Context(), batch(n)); err != nil {
 			t.Fatal(err)
 		}

@@ -43,7 +43,6 @@ import (
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/letter"
 	"supernats/consumer/wording"
-	"supernats/schema"
 )
 
 // Receiver mails to one address. It implements notify.Receiver; its methods may be called
@@ -69,47 +68,27 @@ var _ notify.Receiver = (*Receiver)(nil)
 // It does not connect. Errors are those of Config.Validate, and of a password_file,
 // token_file or ca_file that cannot be read now; they are read again at every delivery.
 func New(cfg Config, from notify.Identity) ([]*Receiver, error) {
-	if err := cfg.Validate(); err != nil {
+	s, err := cfg.parse()
+	if err != nil {
 		return nil, err
 	}
 	if err := cfg.checkFiles(); err != nil {
 		return nil, err
 	}
 
-	server, err := newServer(cfg, from.Instance)
-	if err != nil {
-		return nil, err
-	}
-	sender, err := parseAddress("from", cfg.From)
-	if err != nil {
-		return nil, err
-	}
-	if sender, err = inASCII(sender); err != nil {
-		return nil, fmt.Errorf("from: %w", err)
-	}
-	writer, err := cfg.writer(from)
-	if err != nil {
-		return nil, err
-	}
-
+	// What all recipients share.
+	server := newServer(s, from.Instance)
 	login := newAuthenticator(cfg, server)
-	receivers := make([]*Receiver, 0, len(cfg.To))
-	for i, s := range cfg.To {
-		key := fmt.Sprintf("to[%d]", i)
-		to, err := parseAddress(key, s)
-		if err != nil {
-			return nil, err
-		}
-		recipient, err := inASCII(to)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", key, err)
-		}
-		receivers = append(receivers, &Receiver{
+	writer := letter.NewWriter(s.templates, from, s.location)
+
+	receivers := make([]*Receiver, len(s.recipients))
+	for i, to := range s.recipients {
+		receivers[i] = &Receiver{
 			cfg: cfg, to: to, server: server, login: login,
-			composer: &composer{sender: sender, recipient: recipient, version: from.Version, writer: writer},
+			composer: &composer{sender: s.sender, recipient: s.envelopes[i], version: from.Version, writer: writer},
 			faults:   &faults{cfg: cfg, to: to.Address, server: server},
 			now:      time.Now,
-		})
+		}
 	}
 	return receivers, nil
 }
@@ -129,7 +108,7 @@ func (r *Receiver) Address() string { return r.to.Address }
 // the batch may pass. All others may pass, by themselves or by an operator's hand: no
 // connection, TLS, authentication, 4xx, time limits, the end of ctx. What comes before the
 // mail itself, up to the recipient, is an Outage: it would be the same for any other mail.
-func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schema.Notification]) error {
+func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) error {
 	if err := notify.Check(batch); err != nil {
 		return notify.Permanent(fmt.Errorf("mail: %w", err))
 	}
@@ -162,19 +141,6 @@ func (r *Receiver) Notify(ctx context.Context, batch []*schema.CloudEvent[*schem
 		msg: msg, size: size,
 	}
 	return d.send(ctx)
-}
-
-// writer returns what words the mails of this section.
-func (c Config) writer(from notify.Identity) (*letter.Writer, error) {
-	templates, err := letter.Parse(c.Subject, c.Text, c.HTML)
-	if err != nil {
-		return nil, err
-	}
-	location, err := c.location()
-	if err != nil {
-		return nil, err
-	}
-	return letter.NewWriter(templates, from, location), nil
 }
 
 // checkFiles reads the files that every delivery reads. A program that gives a token may

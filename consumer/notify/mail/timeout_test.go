@@ -40,7 +40,7 @@ var modes = []struct {
 // runOut notifies with a short time-out, and again with longer ones until the
 // dialogue has come as far as it should: on a loaded machine 300 ms may be over
 // before the server was asked anything. It checks that each try ends in time.
-func runOut(t *testing.T, c Config, n *schema.CloudEvent[*schema.Notification], far func(error) bool, change ...func(*Receiver)) error {
+func runOut(t *testing.T, c Config, n *notification, far func(error) bool, change ...func(*Receiver)) error {
 	t.Helper()
 	for timeout := short; ; timeout *= 2 {
 		c.Timeout = schema.Duration(timeout)

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// short is the time-out of receivers that have to run into it; patient that of
-	// those that must not. slack is what a loaded machine may add.
+	// short is the time limit of receivers that have to run into it; patient that of those
+	// that must not. slack is what a loaded machine may add.
 	short   = 300 * time.Millisecond
 	patient = time.Minute
 	slack   = 20 * time.Second
@@ -26,11 +26,12 @@ const (
 // RunReceiver runs the suite.
 func RunReceiver(t *testing.T, m Make) {
 	s := suite{m}
+
 	for _, c := range []struct {
 		name string
 		run  func(*testing.T)
 	}{
-		{"one", func(t *testing.T) { s.accepted(t, []*schema.CloudEvent[*schema.Notification]{Firing("a/1")}) }},
+		{"one", func(t *testing.T) { s.accepted(t, []*notify.Notification{Firing("a/1")}) }},
 		{"many", func(t *testing.T) { s.accepted(t, Many(150)) }},
 		{"hostile", s.hostile},
 		{"unusable", s.unusable},
@@ -53,19 +54,23 @@ func RunReceiver(t *testing.T, m Make) {
 
 type suite struct{ setUp Make }
 
-// notify calls Notify and checks what holds for every call: the batch is not
-// changed, it took no longer than it may, and no error shows a secret.
-func (s suite) notify(ctx context.Context, t *testing.T, p Peer, batch []*schema.CloudEvent[*schema.Notification], atMost time.Duration) error {
+// notify calls Notify and checks what holds for every call: the batch is not changed, it took
+// no longer than it may, and no error shows a secret.
+func (s suite) notify(
+	ctx context.Context, t *testing.T, p Peer, batch []*notify.Notification, atMost time.Duration,
+) error {
 	t.Helper()
 	before := marshal(t, batch)
 	answer := make(chan error, 1)
 	go func() { answer <- p.Receiver.Notify(ctx, batch) }()
+
 	var err error
 	select {
 	case err = <-answer:
 	case <-time.After(atMost + slack):
 		t.Fatalf("has not returned after %s, may take %s", atMost+slack, atMost)
 	}
+
 	if after := marshal(t, batch); before != after {
 		t.Errorf("the batch was changed:\n%.2000s\n%.2000s", before, after)
 	}
@@ -83,7 +88,7 @@ func (s suite) notify(ctx context.Context, t *testing.T, p Peer, batch []*schema
 	return err
 }
 
-func marshal(t *testing.T, batch []*schema.CloudEvent[*schema.Notification]) string {
+func marshal(t *testing.T, batch []*notify.Notification) string {
 	t.Helper()
 	b, err := json.Marshal(batch)
 	if err != nil {
@@ -93,7 +98,7 @@ func marshal(t *testing.T, batch []*schema.CloudEvent[*schema.Notification]) str
 }
 
 // accepted checks that a batch is delivered and arrives as text.
-func (s suite) accepted(t *testing.T, batch []*schema.CloudEvent[*schema.Notification]) Peer {
+func (s suite) accepted(t *testing.T, batch []*notify.Notification) Peer {
 	t.Helper()
 	p := s.setUp(t, Accept, patient)
 	if p.Receiver.Name() == "" || p.Receiver.Name() != s.setUp(t, Accept, patient).Receiver.Name() {
@@ -102,6 +107,7 @@ func (s suite) accepted(t *testing.T, batch []*schema.CloudEvent[*schema.Notific
 	if err := s.notify(t.Context(), t, p, batch, patient); err != nil {
 		t.Fatalf("not accepted: %v", err)
 	}
+
 	got := p.Got()
 	if len(got) == 0 {
 		t.Fatal("nothing arrived")
@@ -127,7 +133,7 @@ func (s suite) hostile(t *testing.T) {
 // unusable batches come back at every try.
 func (s suite) unusable(t *testing.T) {
 	p := s.setUp(t, Accept, patient)
-	for name, batch := range map[string][]*schema.CloudEvent[*schema.Notification]{
+	for name, batch := range map[string][]*notify.Notification{
 		"nil": nil, "nil inside": {nil}, "no data": {Firing("a/1"), {ID: "a/1/1", Type: schema.TypeAlertFiring}},
 	} {
 		if err := s.notify(t.Context(), t, p, batch, patient); !notify.IsPermanent(err) {
@@ -161,7 +167,7 @@ func (s suite) putOff(t *testing.T) {
 	}
 }
 
-// inTime: whatever the other side does, it is over when the time-out is.
+// inTime: whatever the other side does, Notify returns when the time is over.
 func (s suite) inTime(t *testing.T, b Behaviour) {
 	p := s.setUp(t, b, short)
 	err := s.notify(t.Context(), t, p, Many(3), short)
@@ -203,7 +209,7 @@ func (s suite) cancelledBefore(t *testing.T) {
 // again: the same batch carries the same ids, another one others.
 func (s suite) again(t *testing.T) {
 	p := s.setUp(t, Accept, patient)
-	ids := func(batch []*schema.CloudEvent[*schema.Notification]) []string {
+	ids := func(batch []*notify.Notification) []string {
 		before := len(p.Got())
 		if err := s.notify(t.Context(), t, p, batch, patient); err != nil {
 			t.Fatal(err)
@@ -218,8 +224,9 @@ func (s suite) again(t *testing.T) {
 		}
 		return list
 	}
+
 	first, second := ids(Many(5)), ids(Many(5))
-	other := ids([]*schema.CloudEvent[*schema.Notification]{Firing("other/1", func(a *schema.Notification) { a.Process = "other" })})
+	other := ids([]*notify.Notification{Firing("other/1", func(a *schema.Notification) { a.Process = "other" })})
 	if len(first) == 0 || !slices.Equal(first, second) {
 		t.Errorf("ids of the same batch are %.500q and then %.500q", first, second)
 	}

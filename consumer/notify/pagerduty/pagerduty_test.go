@@ -45,7 +45,7 @@ func parse(t *testing.T, body []byte) event {
 }
 
 // send delivers a batch and returns what PagerDuty got.
-func send(t *testing.T, batch ...*schema.CloudEvent[*schema.Notification]) (list []event, bodies [][]byte) {
+func send(t *testing.T, batch ...*notify.Notification) (list []event, bodies [][]byte) {
 	t.Helper()
 	server := notifytest.Serve(t, notifytest.Accept)
 	r, err := New("pd", Config{URL: server.URL, RoutingKey: key}.WithDefaults(), id)
@@ -93,14 +93,14 @@ func TestActions(t *testing.T) {
 	n := notifytest.Notification
 	for _, c := range []struct {
 		name  string
-		batch []*schema.CloudEvent[*schema.Notification]
+		batch []*notify.Notification
 		want  []string
 	}{
-		{"firing", []*schema.CloudEvent[*schema.Notification]{n(schema.TypeAlertFiring, "a", 1)}, []string{"trigger a"}},
-		{"firing and updates", []*schema.CloudEvent[*schema.Notification]{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertUpdate, "a", 2), n(schema.TypeAlertUpdate, "a", 3)}, []string{"trigger a"}},
-		{"resolved", []*schema.CloudEvent[*schema.Notification]{n(schema.TypeAlertResolved, "a", 2)}, []string{"resolve a"}},
-		{"both", []*schema.CloudEvent[*schema.Notification]{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertFiring, "b", 1), n(schema.TypeAlertResolved, "a", 2)}, []string{"trigger b", "trigger a", "resolve a"}},
-		{"again", []*schema.CloudEvent[*schema.Notification]{n(schema.TypeAlertResolved, "a", 2), n(schema.TypeAlertFiring, "b", 1)}, []string{"resolve a", "trigger b"}},
+		{"firing", []*notify.Notification{n(schema.TypeAlertFiring, "a", 1)}, []string{"trigger a"}},
+		{"firing and updates", []*notify.Notification{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertUpdate, "a", 2), n(schema.TypeAlertUpdate, "a", 3)}, []string{"trigger a"}},
+		{"resolved", []*notify.Notification{n(schema.TypeAlertResolved, "a", 2)}, []string{"resolve a"}},
+		{"both", []*notify.Notification{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertFiring, "b", 1), n(schema.TypeAlertResolved, "a", 2)}, []string{"trigger b", "trigger a", "resolve a"}},
+		{"again", []*notify.Notification{n(schema.TypeAlertResolved, "a", 2), n(schema.TypeAlertFiring, "b", 1)}, []string{"resolve a", "trigger b"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			events, _ := send(t, c.batch...)
@@ -174,9 +174,9 @@ func TestConfig(t *testing.T) {
 	}{
 		{Config{}.WithDefaults(), "routing_key_file: missing"},
 		{Config{RoutingKey: key, RoutingKeyFile: "f"}.WithDefaults(), "routing_key: given together"},
-		{Config{RoutingKey: "s3cret with spaces"}.WithDefaults(), "routing_key: is no integration key"},
-		{Config{RoutingKey: key, URL: "x"}.WithDefaults(), "url: does not begin"},
-		{Config{RoutingKey: key, URL: "https://x"}, "timeout: 0s"},
+		{Config{RoutingKey: "s3cret with spaces"}.WithDefaults(), "routing_key: invalid integration key"},
+		{Config{RoutingKey: key, URL: "x"}.WithDefaults(), "url: invalid URL: want https://"},
+		{Config{RoutingKey: key, URL: "https://x"}, "timeout: invalid value 0s: want a duration above zero"},
 	} {
 		_, err := New("pd", c.cfg, id)
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "s3cret") {

@@ -42,7 +42,7 @@ func receiver(t *testing.T, c Config) notify.Receiver {
 }
 
 // post delivers a batch and returns the messages that arrived.
-func post(t *testing.T, c Config, batch ...*schema.CloudEvent[*schema.Notification]) ([]Message, []notifytest.Request) {
+func post(t *testing.T, c Config, batch ...*notify.Notification) ([]Message, []notifytest.Request) {
 	t.Helper()
 	server := notifytest.Serve(t, notifytest.Accept)
 	c.URL = secretfile.Secret(server.URL + "/hook")
@@ -217,9 +217,9 @@ func TestSameAsAlertmanager(t *testing.T) {
 	}
 	ours := notifytest.Serve(t, notifytest.Accept)
 	hook := receiver(t, Config{URL: secretfile.Secret(ours.URL)})
-	for i, n := range []*schema.CloudEvent[*schema.Notification]{notifytest.Firing("a/1"), notifytest.Notification(schema.TypeAlertResolved, "a/1", 2)} {
+	for i, n := range []*notify.Notification{notifytest.Firing("a/1"), notifytest.Notification(schema.TypeAlertResolved, "a/1", 2)} {
 		for _, r := range []notify.Receiver{am, hook} {
-			if err := r.Notify(t.Context(), []*schema.CloudEvent[*schema.Notification]{n}); err != nil {
+			if err := r.Notify(t.Context(), []*notify.Notification{n}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -321,7 +321,7 @@ func TestReader(t *testing.T) {
 		}
 	})
 	r := receiver(t, Config{URL: secretfile.Secret("http://127.0.0.1:" + free + "/ops")})
-	batch := []*schema.CloudEvent[*schema.Notification]{
+	batch := []*notify.Notification{
 		notifytest.Firing("a/1"), notifytest.Firing("b/1", func(a *schema.Notification) { a.Process = "api_01" }),
 		notifytest.Notification(schema.TypeAlertResolved, "b/1", 2, func(a *schema.Notification) { a.Process = "api_01" }),
 	}
@@ -407,8 +407,8 @@ func TestValidate(t *testing.T) {
 		cfg  Config
 		want []string
 	}{
-		{Config{}, []string{"url_file: missing", "timeout: 0s"}},
-		{Config{URL: "s3cret", URLFile: "f", MaxAlerts: -1}.WithDefaults(), []string{"url: given together", "url: does not begin", "max_alerts: found -1"}},
+		{Config{}, []string{"url_file: missing", "timeout: invalid value 0s: want a duration above zero"}},
+		{Config{URL: "s3cret", URLFile: "f", MaxAlerts: -1}.WithDefaults(), []string{"url: given together", "url: invalid URL: want https://", "max_alerts: invalid value -1"}},
 		{Config{
 			URL: "http://x", HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{Cert: "c"}},
 			AuthConfig: notify.AuthConfig{
@@ -417,7 +417,7 @@ func TestValidate(t *testing.T) {
 			},
 		}.WithDefaults(), []string{
 			"basic_auth.password: given together", "bearer_token_file: given together",
-			`headers: "A b" is no header`, `headers: "Content-Type" is set`, `headers: "X" is no header`, `headers: "Authorization" is given`, "tls.key: missing",
+			`headers: invalid header "A b"`, `headers: "Content-Type" is set`, `headers: invalid header "X"`, `headers: "Authorization" is given`, "tls.key: missing",
 		}},
 		{Config{URL: "http://x", HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{Key: "k"}}, AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Username: "a:b"}}}.WithDefaults(), []string{"basic_auth.username: ", "tls.cert: missing"}},
 	} {
@@ -522,7 +522,7 @@ func TestPerIncidentThatFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch := []*schema.CloudEvent[*schema.Notification]{
+	batch := []*notify.Notification{
 		notifytest.Firing("a"), notifytest.Firing("b"), notifytest.Firing("c"), notifytest.Notification(schema.TypeAlertUpdate, "a", 2),
 	}
 	// In the order of their last notifications: b, c, a.

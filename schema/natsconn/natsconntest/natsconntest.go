@@ -1,5 +1,5 @@
-// Package natsconntest makes, for tests, everything that a connection to NATS can
-// be secured with: keys, certificates and credentials, in files.
+// Package natsconntest makes, for tests, everything with which a connection to NATS can be
+// secured: keys, certificates and credentials, in files.
 package natsconntest
 
 import (
@@ -65,19 +65,22 @@ func NewAuthority(tb testing.TB) *Authority {
 	tb.Helper()
 	a := &Authority{key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))}
 	a.cert = template("authority")
-	a.cert.KeyUsage, a.cert.IsCA, a.cert.BasicConstraintsValid = x509.KeyUsageCertSign, true, true
+	a.cert.KeyUsage = x509.KeyUsageCertSign
+	a.cert.IsCA = true
+	a.cert.BasicConstraintsValid = true
 	a.CA = File(tb, "ca.pem", a.sign(a.cert, &a.key.PublicKey))
 	return a
 }
 
-// Issue makes a certificate for 127.0.0.1, with which a server, or a client of
-// that name, can show who it is.
+// Issue makes a certificate for 127.0.0.1, by which a server, or a client with that name,
+// can identify itself.
 func (a *Authority) Issue(tb testing.TB, name string) (certFile, keyFile string) {
 	tb.Helper()
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	der := must(x509.MarshalECPrivateKey(key))
 	cert := template(name)
-	cert.KeyUsage, cert.IPAddresses = x509.KeyUsageDigitalSignature, []net.IP{net.IPv4(127, 0, 0, 1)}
+	cert.KeyUsage = x509.KeyUsageDigitalSignature
+	cert.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	cert.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	return File(tb, "cert.pem", a.sign(cert, &key.PublicKey)),
 		File(tb, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})))
@@ -110,17 +113,22 @@ func NewOperator() *Operator {
 	account := func(name string, storage int64) nkeys.KeyPair {
 		kp := must(nkeys.CreateAccount())
 		c := jwt.NewAccountClaims(must(kp.PublicKey()))
-		c.Name, c.Limits.DiskStorage, c.Limits.MemoryStorage = name, storage, storage
+		c.Name = name
+		c.Limits.DiskStorage = storage
+		c.Limits.MemoryStorage = storage
 		if err := resolver.Store(c.Subject, must(c.Encode(operator))); err != nil {
 			panic(err)
 		}
 		return kp
 	}
+
 	system := account("SYS", 0)
 	claims.SystemAccount = must(system.PublicKey())
 	claims = must(jwt.DecodeOperatorClaims(must(claims.Encode(operator))))
 	return &Operator{account: account("SUPERNATS", jwt.NoLimit), change: func(o *server.Options) {
-		o.TrustedOperators, o.AccountResolver, o.SystemAccount = []*jwt.OperatorClaims{claims}, resolver, claims.SystemAccount
+		o.TrustedOperators = []*jwt.OperatorClaims{claims}
+		o.AccountResolver = resolver
+		o.SystemAccount = claims.SystemAccount
 	}}
 }
 

@@ -13,10 +13,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// FailWrite keeps the server from making the next file of a stream's store, and
-// publishes to subject until the server has met that: as without a descriptor left,
-// or on a disk that is full. All is as before when it returns, but what the server
-// remembers of it.
+// FailWrite keeps the server from making the next file of a stream's store, and publishes
+// to a subject until the server has noticed: as on a full disk, or when no descriptor is
+// left. When it returns everything is as before, except for what the server remembers.
 func FailWrite(tb testing.TB, js jetstream.JetStream, store, stream, subject string) {
 	tb.Helper()
 	dirs, err := filepath.Glob(filepath.Join(store, "jetstream", "*", "streams", stream, "msgs"))

@@ -16,8 +16,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Server is a nats-server on a port of its own, which it keeps over restarts, as
-// it keeps its store.
+// Server is a nats-server on a port of its own. It keeps the port and its store over
+// restarts.
 type Server struct {
 	URL string
 
@@ -110,7 +110,7 @@ func (s *Server) Backup() fs.FS {
 	return os.DirFS(dir)
 }
 
-// Restore puts streams back as a backup has them, all if none is named; the server is
+// Restore puts streams back as a backup has them, all if none is named, while the server is
 // stopped.
 func (s *Server) Restore(backup fs.FS, names ...string) {
 	s.tb.Helper()
@@ -118,14 +118,15 @@ func (s *Server) Restore(backup fs.FS, names ...string) {
 	if len(names) == 0 {
 		names = append(names, "")
 	}
+
 	for _, name := range names {
 		path := filepath.Join(s.opts.StoreDir, streams, name)
 		if err := os.RemoveAll(path); err != nil {
 			s.tb.Fatal(err)
 		}
-		one, err := fs.Sub(backup, filepath.Join(streams, name))
+		kept, err := fs.Sub(backup, filepath.Join(streams, name))
 		if err == nil {
-			err = os.CopyFS(path, one)
+			err = os.CopyFS(path, kept)
 		}
 		if err != nil {
 			s.tb.Fatal(err)

@@ -16,10 +16,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/schollz/progressbar/v3"
 
-	"supernats/consumer/app"
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/config"
 	"supernats/consumer/inspect"
+	"supernats/consumer/intake"
 	"supernats/consumer/terminal"
 	"supernats/consumer/wording"
 	"supernats/schema"
@@ -34,7 +34,7 @@ type Trial struct {
 	Keep bool
 	Sent []*schema.CloudEvent[*schema.Notification]
 
-	sum  app.Summary
+	sum  intake.Summary
 	took time.Duration
 	// counts are by rule and receiver.
 	counts map[[2]string]*counts
@@ -47,8 +47,15 @@ func (t *Trial) Run(ctx context.Context, js jetstream.JetStream, period inspect.
 	t.counts = map[[2]string]*counts{}
 	bar := newProgressBar(filepath.Base(t.Name))
 	begun := time.Now()
-	test := app.Backtest{
-		Config: t.Config, Since: period.Since, Until: period.Until, Notify: t.notify,
+	set, err := t.Config.CompileRules()
+	if err != nil {
+		return err
+	}
+	test := intake.Backtest{
+		Plan: intake.Plan{
+			Rules: set, Limits: t.Config.Limits.Fleet(), MaxAge: time.Duration(t.Config.MaxAge),
+		},
+		Since: period.Since, Until: period.Until, Notify: t.notify,
 		Progress: func(read, total uint64) {
 			bar.ChangeMax64(int64(total))
 			_ = bar.Set64(int64(read))

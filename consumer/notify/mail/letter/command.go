@@ -3,8 +3,8 @@ package letter
 import (
 	"time"
 
+	"supernats/consumer/notify"
 	"supernats/consumer/wording"
-	"supernats/schema"
 )
 
 // replayBefore is how far before the first event the command looks.
@@ -13,7 +13,7 @@ const replayBefore = 10 * time.Minute
 // command is one to investigate with. It quotes the names of the notifications as they
 // came. Its times are absolute: a reader in the morning would find nothing in the last
 // hour.
-func command(batch []*schema.CloudEvent[*schema.Notification]) string {
+func command(batch []*notify.Notification) string {
 	a := batch[0].Data
 	host, sameIncident := a.Host, true
 	for _, n := range batch {
@@ -44,7 +44,7 @@ func command(batch []*schema.CloudEvent[*schema.Notification]) string {
 }
 
 // firstTime is when what a batch reports began, the zero time if that is not known.
-func firstTime(batch []*schema.CloudEvent[*schema.Notification]) time.Time {
+func firstTime(batch []*notify.Notification) time.Time {
 	var first time.Time
 	earlier := func(t time.Time) {
 		if !t.IsZero() && (first.IsZero() || t.Before(first)) {

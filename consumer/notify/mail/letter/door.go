@@ -11,11 +11,11 @@ import (
 type report struct {
 	// raw is the batch as it came, clean what may be shown of it: the same notifications
 	// in the same order.
-	raw, clean []*schema.CloudEvent[*schema.Notification]
+	raw, clean []*notify.Notification
 }
 
-func newReport(batch []*schema.CloudEvent[*schema.Notification]) *report {
-	r := &report{raw: batch, clean: make([]*schema.CloudEvent[*schema.Notification], len(batch))}
+func newReport(batch []*notify.Notification) *report {
+	r := &report{raw: batch, clean: make([]*notify.Notification, len(batch))}
 	for i, n := range batch {
 		r.clean[i] = admit(n)
 	}
@@ -29,7 +29,7 @@ func newReport(batch []*schema.CloudEvent[*schema.Notification]) *report {
 // Four things pass as they are. An incident's id is a key. Logs are cleaned where they are
 // shown, which few of them are. So is the description, which has lines. The command quotes
 // the names of a notification as it came.
-func admit(n *schema.CloudEvent[*schema.Notification]) *schema.CloudEvent[*schema.Notification] {
+func admit(n *notify.Notification) *notify.Notification {
 	a := *n.Data
 	a.Rule, a.Severity = wording.Cell(a.Rule, maxField), wording.Cell(a.Severity, maxField)
 	a.Host, a.Group = wording.Cell(a.Host, maxField), wording.Cell(a.Group, maxField)

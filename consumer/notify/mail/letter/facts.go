@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/summary"
 	"supernats/consumer/wording"
 	"supernats/schema"
@@ -12,7 +13,7 @@ import (
 // addFacts adds what a person needs first and the sentence does not say: where to log in,
 // since when, how long the process had run, how often it happened, what it does now and
 // how to fix it. What is not known is left out.
-func (v *view) addFacts(n *schema.CloudEvent[*schema.Notification], d *Alert) {
+func (v *view) addFacts(n *notify.Notification, d *Alert) {
 	a := n.Data
 	if d.Host != "" && d.Address != "" {
 		v.fact("Where", d.Host+" ("+d.Address+")")
@@ -37,7 +38,7 @@ func (v *view) addFacts(n *schema.CloudEvent[*schema.Notification], d *Alert) {
 
 // howOften is how often it happened, "" for what happened once as far as is known, or for
 // what lasts.
-func howOften(n *schema.CloudEvent[*schema.Notification]) string {
+func howOften(n *notify.Notification) string {
 	a := n.Data
 	since := ""
 	if a.Count > 1 && !wording.IsSilence(a) {
@@ -56,7 +57,7 @@ func howOften(n *schema.CloudEvent[*schema.Notification]) string {
 
 // stateNow is what a process does now, "" if that is not known: an event that is late says
 // what it did then.
-func stateNow(n *schema.CloudEvent[*schema.Notification]) string {
+func stateNow(n *notify.Notification) string {
 	a := n.Data
 	last := wording.LastEvent(a)
 	switch {

@@ -10,7 +10,6 @@ import (
 
 	"supernats/consumer/notify"
 	"supernats/consumer/wording"
-	"supernats/schema"
 )
 
 //go:embed text.tmpl html.tmpl
@@ -30,7 +29,7 @@ type content struct{ subject, text, html string }
 // that goes wrong on these alerts must not keep them from being reported: supernats' own
 // words stand in for it, and the mistake is shown among them.
 func render(
-	batch []*schema.CloudEvent[*schema.Notification], own *Templates, from notify.Identity, now time.Time,
+	batch []*notify.Notification, own *Templates, from notify.Identity, now time.Time,
 ) (content, error) {
 	r := newReport(fold(batch))
 	d := newData(r, from, now)

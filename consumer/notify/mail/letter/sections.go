@@ -14,7 +14,7 @@ import (
 const maxSummary = 20
 
 // showMany fills in what a mail about several notifications shows.
-func (v *view) showMany(batch []*schema.CloudEvent[*schema.Notification]) {
+func (v *view) showMany(batch []*notify.Notification) {
 	if v.Resolved < len(batch) {
 		worst := summary.ByWeight(batch)[0]
 		v.fact("Worst", v.Alerts[worst].Sentence)
@@ -79,7 +79,7 @@ func (c *tally) String() string {
 }
 
 // summary counts by rule and host, the worst first.
-func (v *view) summary(batch []*schema.CloudEvent[*schema.Notification]) *list {
+func (v *view) summary(batch []*notify.Notification) *list {
 	type key struct{ rule, host string }
 	found := make(map[key]*tally)
 	var tallies []*tally
@@ -132,7 +132,7 @@ func (k sectionKey) title(alerts int) string {
 }
 
 // sections list every alert with its events: the worst rule first, what is over last.
-func (v *view) sections(batch []*schema.CloudEvent[*schema.Notification]) []*list {
+func (v *view) sections(batch []*notify.Notification) []*list {
 	found := make(map[sectionKey][]int)
 	var order []sectionKey
 	for _, i := range summary.ByWeight(batch) {
@@ -153,7 +153,7 @@ func (v *view) sections(batch []*schema.CloudEvent[*schema.Notification]) []*lis
 
 // section lists the alerts with the indexes of. Those come first of which the one event
 // says all.
-func (v *view) section(batch []*schema.CloudEvent[*schema.Notification], of []int, title string) *list {
+func (v *view) section(batch []*notify.Notification, of []int, title string) *list {
 	events := 0
 	for _, i := range of {
 		events += len(v.Alerts[i].Events)
@@ -187,12 +187,12 @@ func (v *view) section(batch []*schema.CloudEvent[*schema.Notification], of []in
 }
 
 // isOneEvent reports whether the one event of a notification says all.
-func isOneEvent(n *schema.CloudEvent[*schema.Notification]) bool {
+func isOneEvent(n *notify.Notification) bool {
 	return len(n.Data.Events) == 1 && n.Type == schema.TypeAlertFiring && summary.More(n) == 0
 }
 
 // addAlert adds the card of an alert: a sentence, a note and its events.
-func (v *view) addAlert(l *list, n *schema.CloudEvent[*schema.Notification], a *Alert, note string) {
+func (v *view) addAlert(l *list, n *notify.Notification, a *Alert, note string) {
 	head := a.Sentence
 	if len(a.Events) == 0 && !a.Opened.IsZero() && notify.LastHeard(n.Data) == "" &&
 		n.Type != schema.TypeAlertResolved {

@@ -13,7 +13,7 @@ import (
 )
 
 // showOne fills in what a mail about one notification shows.
-func (v *view) showOne(n *schema.CloudEvent[*schema.Notification]) {
+func (v *view) showOne(n *notify.Notification) {
 	a, d := n.Data, &v.Alerts[0]
 	switch {
 	case d.Summary != "" && strings.Contains(v.Sentence, d.Summary):
@@ -66,6 +66,7 @@ func (v *view) addLastEvent(a *schema.Notification, ev *Event) {
 		v.row("Cgroup", ev.Exit.OOM.Cgroup)
 	}
 	v.row("Last look", wording.LastLook(last))
+
 	v.row("Time", when(ev.At, v.Time))
 	if !ev.HostTime.IsZero() {
 		v.row("By its clock", stamp(ev.HostTime, v.Time))
@@ -75,7 +76,7 @@ func (v *view) addLastEvent(a *schema.Notification, ev *Event) {
 }
 
 // addEventList shows the events of a notification unless the table has all of them.
-func (v *view) addEventList(n *schema.CloudEvent[*schema.Notification], d *Alert) {
+func (v *view) addEventList(n *notify.Notification, d *Alert) {
 	if len(d.Events) < 2 && (n.Type == schema.TypeAlertFiring || len(d.Events) == 0) {
 		return
 	}
@@ -108,7 +109,7 @@ func (ev *Event) who() string {
 	return summary.Origin{Host: ev.Host, Group: ev.Group, Process: ev.Process}.String()
 }
 
-// when is its time and its age, and that it is late if it is.
+// when is its time and its age, and whether it is late.
 func (ev *Event) when(mail time.Time) string {
 	s := when(ev.At, mail)
 	if ev.Late != "" {

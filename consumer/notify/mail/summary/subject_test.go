@@ -18,7 +18,7 @@ func TestSubject(t *testing.T) {
 	}
 	rule := func(name string) func(*schema.Notification) { return func(a *schema.Notification) { a.Rule = name } }
 	host := func(a *schema.Notification) { a.Group, a.Process, a.Events = "", "", nil }
-	of := func(typ string, n *schema.CloudEvent[*schema.Notification]) *schema.CloudEvent[*schema.Notification] {
+	of := func(typ string, n *Notification) *Notification {
 		n.Type = typ
 		return n
 	}
@@ -35,7 +35,7 @@ func TestSubject(t *testing.T) {
 		a.Events[4].Exit = code(4)
 	}
 	for _, tc := range []struct {
-		n    *schema.CloudEvent[*schema.Notification]
+		n    *Notification
 		want string
 	}{
 		{firing(), "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (exit code 3)"},

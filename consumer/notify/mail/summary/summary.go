@@ -6,12 +6,12 @@
 package summary
 
 import (
+	"supernats/consumer/notify"
 	"supernats/consumer/wording"
-	"supernats/schema"
 )
 
 // Notification is one of a batch.
-type Notification = schema.CloudEvent[*schema.Notification]
+type Notification = notify.Notification
 
 const (
 	// MaxName is how many characters of a name stand in a sentence, a subject or a list.
