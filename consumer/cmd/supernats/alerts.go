@@ -67,7 +67,7 @@ func firstOf[T any](list []T, n int) []T {
 	return list
 }
 
-// addDeliveries says of each alert what the receivers have taken. A user who may not see
+// addDeliveries adds what the receivers have taken of each alert. A user who may not see
 // the queues sees the alerts all the same.
 func addDeliveries(ctx context.Context, c *common, shown *tables.AlertReport) error {
 	err := c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {

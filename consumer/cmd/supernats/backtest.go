@@ -33,7 +33,7 @@ func (b *backtestCmd) Run(ctx context.Context, c *common) error {
 	}
 	form := b.form()
 	if b.Compare && form != terminal.FormTable {
-		return usageError{fmt.Errorf("--compare is a table, and -o %s was asked for", form)}
+		return usageError{fmt.Errorf("--compare prints a table: it cannot be combined with -o %s", form)}
 	}
 
 	period := inspect.Period{Since: b.Since.Time, Until: b.Until.Time}

@@ -39,8 +39,8 @@ type outputFlag struct {
 // form is the form of what goes to stdout.
 func (o *outputFlag) form() string { return terminal.FormFor(os.Stdout, o.Output) }
 
-// findConfig takes the system's configuration file if none is named. One that cannot be
-// looked at is taken too: the command that needs it reports why it cannot be read.
+// findConfig takes the system's configuration file if none is named. A file that
+// cannot be examined is taken too: the command that needs it reports why it cannot be read.
 func (c *common) findConfig() {
 	if c.Config != "" {
 		return
@@ -79,7 +79,7 @@ func (c *common) load() (config.Config, error) {
 	return c.applyFlags(cfg)
 }
 
-// applyFlags replaces what a configuration says of NATS by what flags say.
+// applyFlags replaces settings of NATS by those that are given as flags.
 func (c *common) applyFlags(cfg config.Config) (config.Config, error) {
 	cfg.NATS.Settings = cfg.NATS.With(c.NATS)
 	if err := cfg.NATS.Check(); err != nil {

@@ -56,7 +56,7 @@ type filters struct {
 
 func (f *filters) filter() (consumer.Filter, error) {
 	if f.Limit < 0 {
-		return consumer.Filter{}, usageError{fmt.Errorf("--limit is %d, allowed are 1 or more", f.Limit)}
+		return consumer.Filter{}, usageError{fmt.Errorf("--limit: invalid value %d: want 1 or more", f.Limit)}
 	}
 	c, err := f.processFlags.filter()
 	if err != nil {
@@ -98,11 +98,11 @@ func checkEvents(events []string) error {
 			continue
 		}
 
-		problem := fmt.Sprintf("--event %q is no event", name)
+		problem := fmt.Sprintf("--event: invalid name %q", name)
 		if meant := inspect.MeantGlob(name, known); meant != "" {
 			return fmt.Errorf("%s; did you mean %s?", problem, meant)
 		}
-		return fmt.Errorf("%s; allowed are %s, and globs of names", problem, strings.Join(known, ", "))
+		return fmt.Errorf("%s: want %s, or a glob of names", problem, strings.Join(known, ", "))
 	}
 	return nil
 }
@@ -149,8 +149,8 @@ func (m *moment) UnmarshalText(b []byte) error {
 	duration, isFuture := strings.CutPrefix(s, "+")
 	d, err := schema.ParseDuration(duration)
 	if err != nil {
-		return fmt.Errorf("%q is no time; allowed are a duration back from now (90s, 2h, 7d) "+
-			"and RFC 3339 (2026-11-21T19:00:00Z)", s)
+		return fmt.Errorf("invalid time %q: want a duration back from now (90s, 2h, 7d) "+
+			"or RFC 3339 (2026-11-21T19:00:00Z)", s)
 	}
 	if !isFuture {
 		d = -d

@@ -72,13 +72,13 @@ func TestUnknownEvents(t *testing.T) {
 	for event, want := range map[string]string{
 		"PROCESS_STATE_EXITTED":     "did you mean PROCESS_STATE_EXITED?",
 		"process_state_exited":      "did you mean PROCESS_STATE_EXITED?",
-		"TICK_5,TICK_6":             `"TICK_6" is no event; did you mean TICK_`,
+		"TICK_5,TICK_6":             `invalid name "TICK_6"; did you mean TICK_`,
 		"PROCESS_STATE_.*":          "did you mean PROCESS_STATE_*?",
 		"^TICK":                     "did you mean TICK",
-		"crash":                     "allowed are PROCESS_STATE_STOPPED, ",
-		"org.supervisord.tick.tick": "is no event",
-		"":                          `"" is no event`,
-		"supernats.bridge.loss":     "is no event of supervisor: `supernats alerts`",
+		"crash":                     "want PROCESS_STATE_STOPPED, ",
+		"org.supervisord.tick.tick": `invalid name "org.supervisord.tick.tick"`,
+		"":                          `invalid name ""`,
+		"supernats.bridge.loss":     "is not an event of supervisor: `supernats alerts`",
 	} {
 		for _, command := range []string{"tail", "replay"} {
 			out, errs, code := supernats(t, command, "--event", event, "--nats-url", "nats://127.0.0.1:1")
@@ -130,7 +130,7 @@ func TestTailUntil(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 	for args, want := range map[string]string{
-		"tail --until 5m":                "is over, and tail prints what is to come: give --since too",
+		"tail --until 5m":                "is in the past, and tail prints what is to come: give --since too",
 		"tail --since 5m --until 10m":    "is before --since",
 		"replay --since 5m --until 10m":  "is before --since",
 		"replay --since +5m --until +1m": "is before --since",

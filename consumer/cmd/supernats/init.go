@@ -41,7 +41,7 @@ func (i *initCmd) Run(ctx context.Context, c *common) error {
 		cfg.NATS.Replicas = i.Replicas
 	}
 	if n := cfg.NATS.Replicas; n < 1 || n > 5 {
-		return usageError{fmt.Errorf("invalid --replicas %d: want 1 to 5", n)}
+		return usageError{fmt.Errorf("--replicas: invalid value %d: want 1 to 5", n)}
 	}
 	limits := cfg.StreamLimits()
 	limits.Report = func(text string) { terminal.Say("supernats: %s", text) }

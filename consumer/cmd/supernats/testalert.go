@@ -26,7 +26,7 @@ type testAlertCmd struct {
 // Run sends a notification the whole way, and waits for what becomes of it.
 func (t *testAlertCmd) Run(ctx context.Context, c *common) error {
 	if t.Timeout <= 0 {
-		return usageError{errors.New("--timeout is 0, allowed is a duration above it")}
+		return usageError{errors.New("--timeout: invalid value 0: want a duration above zero")}
 	}
 	cfg, err := c.load()
 	if err != nil {

@@ -54,7 +54,7 @@ func notified(a *inspect.Alert) string {
 	}
 
 	at := wording.Date(a.Notified)
-	if a.Told && a.Notified == nil {
+	if a.Taken && a.Notified == nil {
 		at = "yes, its time is not kept"
 	}
 	if a.Notifications > 1 {
