@@ -140,20 +140,37 @@ func TestAlertsFilters(t *testing.T) {
 		want []string // kind and alert or receiver
 		warn bool
 	}{
-		{"", []string{"alert new", "alert old", "alert loop", "alert done", "parked mail/ops@example.com", "parked chat"}, false},
-		{"--host web*", []string{"alert new", "alert loop", "parked mail/ops@example.com"}, false},
-		{"--group api --process api_01", []string{"alert loop"}, false},
-		{"--rule loss", []string{"alert old", "parked chat"}, false},
-		{"--rule loss,fatal --host db", []string{"alert old", "alert done", "parked chat"}, false},
-		{"--event PROCESS_STATE", []string{"alert new", "alert loop"}, false},
-		{"--limit 1", []string{"alert new", "parked mail/ops@example.com"}, false},
-		{"--host nobody", nil, false},
-		{"--since 1h --host db", []string{"alert old", "alert done", "notification done", "parked chat"}, true},
-		{"--since 3d --host db --rule fatal", []string{"alert done", "notification past", "notification done"}, true},
-		{"--since 3d --until 24h --rule fatal", []string{"alert done", "notification past"}, true},
-		{"--until 1d --rule fatal", []string{"alert done", "notification past"}, true},
-		{"--since 1h --rule unexpected-exit --event PROCESS_STATE_EXITED", []string{"alert new", "notification new"}, true},
-		{"--since " + time.Now().Add(time.Hour).Format(time.RFC3339) + " --rule loss", []string{"alert old"}, false},
+		{
+			want: []string{"alert new", "alert old", "alert loop", "alert done", "parked mail/ops@example.com", "parked chat"},
+		},
+		{args: "--host web*", want: []string{"alert new", "alert loop", "parked mail/ops@example.com"}},
+		{args: "--group api --process api_01", want: []string{"alert loop"}},
+		{args: "--rule loss", want: []string{"alert old", "parked chat"}},
+		{args: "--rule loss,fatal --host db", want: []string{"alert old", "alert done", "parked chat"}},
+		{args: "--event PROCESS_STATE", want: []string{"alert new", "alert loop"}},
+		{args: "--limit 1", want: []string{"alert new", "parked mail/ops@example.com"}},
+		{args: "--host nobody"},
+		{
+			args: "--since 1h --host db",
+			want: []string{"alert old", "alert done", "notification done", "parked chat"},
+			warn: true,
+		},
+		{
+			args: "--since 3d --host db --rule fatal",
+			want: []string{"alert done", "notification past", "notification done"},
+			warn: true,
+		},
+		{args: "--since 3d --until 24h --rule fatal", want: []string{"alert done", "notification past"}, warn: true},
+		{args: "--until 1d --rule fatal", want: []string{"alert done", "notification past"}, warn: true},
+		{
+			args: "--since 1h --rule unexpected-exit --event PROCESS_STATE_EXITED",
+			want: []string{"alert new", "notification new"},
+			warn: true,
+		},
+		{
+			args: "--since " + time.Now().Add(time.Hour).Format(time.RFC3339) + " --rule loss",
+			want: []string{"alert old"},
+		},
 	} {
 		out, errs, code := supernats(t, append(append([]string{"alerts"}, strings.Fields(c.args)...), "--nats-url", i.url)...)
 		if code != exitDone || (errs != "") != c.warn || c.warn && !strings.HasPrefix(errs, `supernats: message on "supervisor.alert.x.-.-.x": `) {
