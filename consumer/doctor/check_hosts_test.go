@@ -62,7 +62,7 @@ func hostWithSeveralSupervisords(now time.Time) schema.HostRecord {
 }
 
 // What is wrong with hosts depends on no date.
-func TestDoctorOfHosts(t *testing.T) {
+func TestHosts(t *testing.T) {
 	for _, now := range dates {
 		ago := func(d time.Duration) schema.Time { return schema.Time{Time: now.Add(-d)} }
 		want := []string{
@@ -84,7 +84,7 @@ func TestDoctorOfHosts(t *testing.T) {
 }
 
 // A host with any trouble is not said to be well.
-func TestDoctorSaysNotOK(t *testing.T) {
+func TestAnyTroubleIsReported(t *testing.T) {
 	now := time.Now()
 	h := schema.HostRecord{Host: "web1", BridgeVersion: version, LastSeen: schema.Time{Time: now}}
 	if got := hostFindings(now, h); len(got) != 1 || !strings.HasPrefix(got[0], "ok ") {
@@ -99,7 +99,7 @@ func TestDoctorSaysNotOK(t *testing.T) {
 }
 
 // What bridges say of their sections.
-func TestDoctorOfSections(t *testing.T) {
+func TestSections(t *testing.T) {
 	now := time.Now()
 	seen := schema.Time{Time: now}
 	good := schema.Section{Events: []string{"EVENT"}, BufferSize: 65536, Priority: -77}
@@ -231,7 +231,7 @@ func TestDoctorOfSections(t *testing.T) {
 }
 
 // One clock that is wrong looks like many.
-func TestDoctorOfTheServersClock(t *testing.T) {
+func TestServerClock(t *testing.T) {
 	now := time.Now()
 	host := func(name string, offset time.Duration) schema.HostRecord {
 		return schema.HostRecord{Host: name, BridgeVersion: version, LastSeen: schema.Time{Time: now}, Lives: []schema.HostLife{
