@@ -15,7 +15,7 @@ import (
 
 type consumeCmd struct {
 	Rebuild   bool   `env:"-" help:"Rebuild the records of processes and hosts from the stream first."`
-	PrintUnit string `env:"-" enum:"systemd,supervisord," default:"" placeholder:"KIND" help:"Print the unit for systemd or the section for supervisord that runs it with the flags given here, and exit."`
+	PrintUnit string `env:"-" enum:"systemd,supervisord," default:"" placeholder:"KIND" help:"${help_print_unit}"`
 }
 
 // Run is the daemon.
