@@ -74,13 +74,17 @@ func TestLogs(t *testing.T) {
 		atLeast int
 		warned  bool
 	}{
-		{"rotated all the time", "logfile_maxbytes=3000\nlogfile_backups=1", 20, false},
-		{"rotated", "logfile_maxbytes=20000\nlogfile_backups=0", 50, false},
-		{"of warnings", "loglevel=warn", 0, false},
-		{"of errors", "loglevel=error", 0, false},
-		{"of everything", "loglevel=debug", 50, false},
-		{"nowhere", "logfile=/dev/null\nlogfile_maxbytes=0", 0, false},
-		{"in syslog", "logfile=syslog", 0, true},
+		{
+			name:     "rotated all the time",
+			settings: "logfile_maxbytes=3000\nlogfile_backups=1",
+			atLeast:  20,
+		},
+		{name: "rotated", settings: "logfile_maxbytes=20000\nlogfile_backups=0", atLeast: 50},
+		{name: "of warnings", settings: "loglevel=warn"},
+		{name: "of errors", settings: "loglevel=error"},
+		{name: "of everything", settings: "loglevel=debug", atLeast: 50},
+		{name: "nowhere", settings: "logfile=/dev/null\nlogfile_maxbytes=0"},
+		{name: "in syslog", settings: "logfile=syslog", warned: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
