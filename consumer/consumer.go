@@ -1,18 +1,17 @@
-// Package consumer reads the streams of supernats for programs that do
-// something with each message: write your own by implementing Handler.
+// Package consumer reads the streams of supernats for programs that do something with each
+// message: write your own by implementing Handler.
 //
-// A message is acknowledged after the Handler returned nil and not before, so
-// each is handled at least once, in the order of the stream but for those that
-// are tried again. One that keeps failing is parked: copied with its reason to
-// the stream SUPERVISOR_PARKED, from where it can be had back. None is dropped.
-// One message is handled at a time and Prefetch are held in memory; while NATS
-// is away Run waits for it.
+// A message is acknowledged after the Handler has returned nil, not before. So each one is
+// handled at least once, in the order of the stream except for those that are tried again.
+// A message that keeps failing is parked: copied with its reason to the stream
+// SUPERVISOR_PARKED, from where it can be read. None is dropped. One message is handled at
+// a time, and Prefetch are held in memory. While NATS is away, Run waits for it.
 //
 // At least once becomes exactly once if a Handler stores the sequence of the message
-// together with its effect, in one transaction, and skips one that is stored
-// already. To keep the last sequence only is not enough: a message that is tried
-// again comes behind younger ones. examples/03-go-sqlite does it, and
-// consumer/consumertest tries out whether yours does.
+// together with its effect, in one transaction, and skips a message whose sequence is
+// stored. The last sequence alone is not enough: a message that is tried again comes after
+// younger ones. examples/03-go-sqlite does it, and consumer/consumertest checks whether
+// yours does.
 package consumer
 
 import (
@@ -35,12 +34,11 @@ import (
 
 // Handler does something with a message.
 type Handler interface {
-	// Handle returns nil when its effect is stored, for the message never comes
-	// again then. It may be called again with the same message, after an error or a
-	// crash: Seq tells. An error is tried again after a while, and the message is
-	// parked after Config.MaxTries; see Park. When ctx ends Handle returns soon,
-	// with an error if the effect is not stored. It is never called twice at the
-	// same time by one Consumer.
+	// Handle returns nil when its effect is stored: the message never comes again then. It
+	// may be called again with the same message, known by its Seq, after an error or a
+	// crash. After an error it is tried again, and after Config.MaxTries the message is
+	// parked; see Park. When ctx ends, Handle returns soon, with an error if the effect is
+	// not stored. One Consumer never calls it twice at the same time.
 	Handle(ctx context.Context, m *Message) error
 }
 
@@ -50,35 +48,50 @@ type HandlerFunc func(ctx context.Context, m *Message) error
 // Handle calls f.
 func (f HandlerFunc) Handle(ctx context.Context, m *Message) error { return f(ctx, m) }
 
-// Config is what a Consumer needs; JetStream, Durable and Handler must be set.
+// Config is what a Consumer needs. JetStream, Durable and Handler must be set.
 type Config struct {
 	JetStream jetstream.JetStream
 	// Stream to read; SUPERVISOR if empty.
 	Stream string
-	// Durable is the name under which the server remembers what was handled:
-	// letters, digits, '_', '-' and '='; schema.Token makes one of any name.
+	// Durable is the name under which the server remembers what was handled: letters,
+	// digits, '_', '-' and '='. schema.Token makes such a name of any other.
 	Durable string
 	// Subjects to read; all of the stream's if empty.
 	Subjects []string
-	// NewOnly makes a durable that does not exist yet begin with what is stored
-	// from now on; else it begins with the oldest message.
+	// NewOnly makes a durable that does not exist begin with the messages that are stored
+	// from now on. Otherwise it begins with the oldest message.
 	NewOnly bool
 	Handler Handler
-	// MaxTries is how often a message is handled before it is parked; 10 if 0. If
-	// it is negative, only an error wrapped by Park parks one: for Handlers whose
-	// errors are a server's that is down, not the message's.
+	// MaxTries is how often a message is handled before it is parked; 10 if 0. If it is
+	// negative, only an error wrapped by Park parks a message: for Handlers that depend on
+	// a server which may be down.
 	MaxTries int
-	// BackOff is how long to wait after the first, second … try; its last entry
-	// goes on. 1s to 5m if empty.
+	// BackOff is how long to wait after the first, second … try. Its last entry is used
+	// for all further ones. 1s to 5m if empty.
 	BackOff []time.Duration
-	// AckWait is how long the server waits for a client that has gone silent; 30s
-	// if 0. A Handler may take longer.
+	// AckWait is how long the server waits for a client that has fallen silent; 30s if 0. A
+	// Handler may take longer.
 	AckWait time.Duration
-	// Prefetch is how many messages are asked for at a time; 1 if 0. All of them
-	// must be handled within AckWait.
+	// Prefetch is how many messages are asked for at a time; 1 if 0. All of them must be
+	// handled within AckWait.
 	Prefetch int
 	Log      zerolog.Logger
 }
+
+const (
+	// heartbeat is how often the server confirms that a request for messages stands. If two
+	// are missing the request was lost: it was sent while the consumer or a leader was away.
+	heartbeat = 5 * time.Second
+	// graceTries is how many deliveries do not count as tries: a client may have stopped in
+	// the middle, an acknowledgement may have been lost.
+	graceTries = 3
+	// ackTimeout bounds how long a stop waits for an acknowledgement.
+	ackTimeout = 5 * time.Second
+	// openTimeout bounds how long it takes to find or create the durable.
+	openTimeout = 10 * time.Second
+	// maxPending bounds the messages that wait for their next try. They must not block others.
+	maxPending = 10_000
+)
 
 var defaultBackOff = []time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute,
@@ -88,12 +101,13 @@ func (c *Config) setDefaults() error {
 	if c.JetStream == nil || c.Handler == nil || c.Durable == "" {
 		return errors.New("consumer: JetStream, Durable and Handler must be set")
 	}
-	if !legalDurable(c.Durable) {
-		return fmt.Errorf("consumer: durable %q: allowed are up to 200 letters, digits, '_', '-' and '='", c.Durable)
+	if !isDurableName(c.Durable) {
+		return fmt.Errorf("consumer: invalid durable %q: want up to 200 letters, digits, '_', '-' and '='", c.Durable)
 	}
 	if c.AckWait < 0 || c.Prefetch < 0 || slices.ContainsFunc(c.BackOff, func(d time.Duration) bool { return d < 0 }) {
 		return errors.New("consumer: AckWait, Prefetch and BackOff must not be negative")
 	}
+
 	if c.Stream == "" {
 		c.Stream = stream.Events
 	}
@@ -112,19 +126,24 @@ func (c *Config) setDefaults() error {
 	return nil
 }
 
-func legalDurable(name string) bool {
-	return len(name) <= 200 && !strings.ContainsFunc(name, func(r rune) bool {
+func isDurableName(name string) bool {
+	isForbidden := func(r rune) bool {
 		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-=", r)
-	})
+	}
+	return len(name) <= 200 && !strings.ContainsFunc(name, isForbidden)
 }
 
 // Consumer runs one Handler on one durable pull consumer.
 type Consumer struct {
 	cfg Config
 	log zerolog.Logger
-	// failing are the errors of the handler since a message was handled that had failed.
-	failing repeat.Errors
-	at      progress
+
+	// What follows belongs to the goroutine of Run.
+
+	// failing are the errors of the Handler since it succeeded with a message that had
+	// failed before.
+	failing  repeat.Errors
+	progress progress
 }
 
 // New checks the configuration. Nothing happens before Run.
@@ -135,23 +154,23 @@ func New(cfg Config) (*Consumer, error) {
 	return &Consumer{cfg: cfg, log: cfg.Log.With().Str("consumer", cfg.Durable).Logger()}, nil
 }
 
-// Create makes the durable consumer if it is missing. Run does so too; call it
-// before something is published that must not be missed by a NewOnly consumer.
+// Create makes the durable consumer if it is missing. Run does so too: call Create before
+// you publish something that a NewOnly consumer must not miss.
 func (c *Consumer) Create(ctx context.Context) error {
-	_, err := c.durable(ctx)
+	_, err := c.openDurable(ctx)
 	return err
 }
 
-// Run handles messages until ctx ends and returns its error. Whatever else goes
-// wrong is logged and tried again: a durable that was deleted begins where it was, a
-// stream that was made again is read from its beginning. Only a connection that nats.go
-// has closed for good, as after credentials that were refused twice, is an error: make
-// another one (or connect with nats.IgnoreAuthErrorAbort).
+// Run handles messages until ctx ends and returns its error. Other errors are logged and
+// tried again: a durable that was deleted begins where it was, a stream that was created
+// again is read from its beginning. The exception is a connection that nats.go has closed
+// for good, as after credentials that were refused twice: make another one (or connect with
+// nats.IgnoreAuthErrorAbort).
 func (c *Consumer) Run(ctx context.Context) error {
 	wait := time.Duration(0)
 	var failing repeat.Errors
 	for {
-		err := c.read(ctx, func() {
+		err := c.readStream(ctx, func() {
 			wait = 0
 			failing.LogOver(c.log).Msg("reading the stream works again")
 		})
@@ -163,6 +182,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		} else if !conn.IsConnected() {
 			err = fmt.Errorf("NATS is not connected: %w", cmp.Or(conn.LastError(), err))
 		}
+
 		if failing.Failed(err) {
 			c.log.Warn().Err(err).Msg("reading the stream was interrupted; trying again")
 		}
@@ -175,53 +195,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 	}
 }
 
-// heartbeat is how often the server says that a request for messages still
-// stands. Two that are missing tell of one that was lost: sent while its consumer
-// or a leader was away.
-const heartbeat = 5 * time.Second
-
-// durable finds or creates the consumer on the server.
-func (c *Consumer) durable(ctx context.Context) (jetstream.Consumer, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	want := jetstream.ConsumerConfig{
-		Durable: c.cfg.Durable, AckPolicy: jetstream.AckExplicitPolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
-		FilterSubjects: c.cfg.Subjects, AckWait: c.cfg.AckWait,
-		// What is given up is ours to say: the server would forget it silently.
-		MaxDeliver: -1,
-		// Messages that wait for their next try count, and must not block others.
-		MaxAckPending: 10_000,
-	}
-	if c.cfg.NewOnly {
-		want.DeliverPolicy = jetstream.DeliverNewPolicy
-	}
-	have, err := c.cfg.JetStream.Consumer(ctx, c.cfg.Stream, c.cfg.Durable)
-	if err == nil {
-		// Where it began cannot be changed, and need not be.
-		was := have.CachedInfo().Config
-		want.DeliverPolicy, want.OptStartSeq, want.OptStartTime = was.DeliverPolicy, was.OptStartSeq, was.OptStartTime
-		if info := have.CachedInfo(); info.Paused {
-			want.PauseUntil = was.PauseUntil // it is not for us to end that
-			c.log.Warn().Time("until", info.TimeStamp.Add(info.PauseRemaining)).
-				Msg("consumer is paused; nats consumer resume " + c.cfg.Stream + " " + c.cfg.Durable)
-		}
-	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, fmt.Errorf("look up consumer %s of stream %s: %w", c.cfg.Durable, c.cfg.Stream, err)
-	} else if err := c.resume(ctx, &want); err != nil {
-		return nil, err
-	}
-	have, err = c.cfg.JetStream.CreateOrUpdateConsumer(ctx, c.cfg.Stream, want)
-	if err != nil {
-		return nil, fmt.Errorf("create consumer %s of stream %s: %w", c.cfg.Durable, c.cfg.Stream, err)
-	}
-	c.at.opened(have.CachedInfo())
-	return have, nil
-}
-
-// read handles messages until something goes wrong; ok is called whenever a
-// message was had.
-func (c *Consumer) read(ctx context.Context, ok func()) error {
-	durable, err := c.durable(ctx)
+// readStream handles messages until something fails. It calls received for each message.
+func (c *Consumer) readStream(ctx context.Context, received func()) error {
+	durable, err := c.openDurable(ctx)
 	if err != nil {
 		return err
 	}
@@ -229,24 +205,25 @@ func (c *Consumer) read(ctx context.Context, ok func()) error {
 	if err != nil {
 		return fmt.Errorf("pull from consumer %s: %w", c.cfg.Durable, err)
 	}
-	defer giveBack(msgs)
+	defer returnUnhandled(msgs)
+
 	for {
-		m, err := next(ctx, msgs)
+		m, err := nextMessage(ctx, msgs)
 		if err != nil {
 			return fmt.Errorf("wait for a message: %w", err)
 		}
-		ok()
-		if err := c.one(ctx, m); err != nil {
+		received()
+		if err := c.handleMessage(ctx, m); err != nil {
 			return err
 		}
 	}
 }
 
-// next waits for a message. It begins twice: nats.go asks for no further message
-// while its last request has not returned, and only looks when Next is called; a
-// message that was answered before that (jetstream/pull.go fetchInProgress) would
-// be followed by silence for two heartbeats.
-func next(ctx context.Context, msgs jetstream.MessagesContext) (jetstream.Msg, error) {
+// nextMessage waits for a message. It calls Next twice: nats.go asks for no further message
+// while its last request is under way, and checks that only at the beginning of Next
+// (jetstream/pull.go fetchInProgress). If that request ends just then, nothing comes for
+// two heartbeats.
+func nextMessage(ctx context.Context, msgs jetstream.MessagesContext) (jetstream.Msg, error) {
 	soon, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 	defer cancel()
 	m, err := msgs.Next(jetstream.NextContext(soon))
@@ -256,9 +233,9 @@ func next(ctx context.Context, msgs jetstream.MessagesContext) (jetstream.Msg, e
 	return m, err
 }
 
-// giveBack ends reading, and what was not handled yet comes to the next reader at
-// once: it would have to wait for AckWait if it were on its way to nobody.
-func giveBack(msgs jetstream.MessagesContext) {
+// returnUnhandled ends reading. What was not handled goes to the next reader at once, and not
+// only after AckWait.
+func returnUnhandled(msgs jetstream.MessagesContext) {
 	msgs.Drain()
 	defer msgs.Stop()
 	for {
@@ -270,56 +247,58 @@ func giveBack(msgs jetstream.MessagesContext) {
 	}
 }
 
-// one handles a message and tells the server how it went.
-func (c *Consumer) one(ctx context.Context, raw jetstream.Msg) error {
+// handleMessage handles a message and answers the server.
+func (c *Consumer) handleMessage(ctx context.Context, raw jetstream.Msg) error {
 	m, err := NewMessage(raw)
 	if err != nil {
 		return err
 	}
 	if c.cfg.MaxTries > 0 && m.Tries > c.cfg.MaxTries+graceTries {
-		// Not even an error came back: whoever had it crashed.
+		// There was not even an error: each program that had it crashed.
 		return c.park(ctx, raw, m, fmt.Errorf("handled %d times without an answer", m.Tries-1))
 	}
+
 	stop := c.keepAlive(raw)
 	err = c.cfg.Handler.Handle(ctx, m)
 	stop()
+
 	switch {
 	case err == nil:
-		// Also when ctx has ended meanwhile: what is done would be done again.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
-		defer cancel()
-		c.at.seen(m, true)
-		if err := raw.DoubleAck(ctx); err != nil {
-			return fmt.Errorf("acknowledge message %d: %w", m.Seq, err)
-		}
-		if m.Tries == 1 {
-			return nil // says nothing of one that fails
-		}
-		c.failing.LogOver(c.log).Uint64("seq", m.Seq).Msg("messages are handled again")
-		return nil
+		return c.acknowledge(ctx, raw, m)
 	case ctx.Err() != nil:
 		_ = raw.Nak() // for the next one, at once
 		return ctx.Err()
 	case isPark(err) || c.cfg.MaxTries > 0 && m.Tries >= c.cfg.MaxTries:
 		return c.park(ctx, raw, m, err)
 	}
-	c.at.seen(m, false)
+
+	c.progress.note(m, false)
 	wait := c.cfg.BackOff[min(m.Tries, len(c.cfg.BackOff))-1]
-	c.failing.Log(c.log, err).Uint64("seq", m.Seq).Str("subject", m.Subject).Int("try", m.Tries).Dur("again_in_ms", wait.Round(time.Millisecond)).Msg("message could not be handled")
+	c.failing.Log(c.log, err).Uint64("seq", m.Seq).Str("subject", m.Subject).Int("try", m.Tries).
+		Dur("again_in_ms", wait.Round(time.Millisecond)).Msg("message could not be handled")
 	if err := raw.NakWithDelay(wait); err != nil {
 		return fmt.Errorf("postpone message %d: %w", m.Seq, err)
 	}
 	return nil
 }
 
-// graceTries are deliveries that do not count: a client that stopped in the
-// middle, an acknowledgement that was lost.
-const graceTries = 3
+// acknowledge takes a message that was handled from the consumer: also if ctx has ended
+// meanwhile, because it would be handled again.
+func (c *Consumer) acknowledge(ctx context.Context, raw jetstream.Msg, m *Message) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
+	defer cancel()
+	c.progress.note(m, true)
+	if err := raw.DoubleAck(ctx); err != nil {
+		return fmt.Errorf("acknowledge message %d: %w", m.Seq, err)
+	}
 
-// ackTimeout bounds how long the end of ctx has to wait for an acknowledgement.
-const ackTimeout = 5 * time.Second
+	if m.Tries > 1 { // the first try of a message says nothing about others that fail
+		c.failing.LogOver(c.log).Uint64("seq", m.Seq).Msg("messages are handled again")
+	}
+	return nil
+}
 
-// keepAlive tells the server now and then that the message is being handled.
+// keepAlive tells the server at intervals that the message is being handled.
 func (c *Consumer) keepAlive(m jetstream.Msg) (stop func()) {
 	done := make(chan struct{})
 	every := max(c.cfg.AckWait/3, time.Millisecond)

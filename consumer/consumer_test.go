@@ -30,7 +30,7 @@ func TestNewRefuses(t *testing.T) {
 		"no JetStream":      {func(c *consumer.Config) { c.JetStream = nil }, "JetStream, Durable and Handler must be set"},
 		"no durable":        {func(c *consumer.Config) { c.Durable = "" }, "JetStream, Durable and Handler must be set"},
 		"no handler":        {func(c *consumer.Config) { c.Handler = nil }, "JetStream, Durable and Handler must be set"},
-		"a dot":             {func(c *consumer.Config) { c.Durable = "a.b" }, `durable "a.b": allowed are up to 200 letters`},
+		"a dot":             {func(c *consumer.Config) { c.Durable = "a.b" }, `invalid durable "a.b": want up to 200 letters`},
 		"a wildcard":        {func(c *consumer.Config) { c.Durable = ">" }, `durable ">"`},
 		"a space":           {func(c *consumer.Config) { c.Durable = "a b" }, `durable "a b"`},
 		"a letter of ours":  {func(c *consumer.Config) { c.Durable = "é" }, `durable "é"`},

@@ -19,42 +19,46 @@ type Message struct {
 	ID string
 	// Data is a CloudEvent in JSON; see Event.
 	Data []byte
-	// Seq is its number in the stream: use it to recognise what you have seen.
+	// Seq is its sequence in the stream: use it to recognise a message that you have seen.
 	Seq uint64
 	// Stored is when the stream got it.
 	Stored time.Time
-	// Sent is the host's clock when its bridge sent it; the zero time if it does not
-	// say so.
+	// Sent is what the host's clock said when its bridge sent it; zero if it does not say.
 	Sent time.Time
 	// Tries counts from 1.
 	Tries int
 }
 
-// Event decodes a message on supervisor.event.>. An error means that another
-// program has published there, or a host in the name of another one; return it
-// through Park.
+// Event decodes a message on supervisor.event.>. An error means that another program has
+// published there, or a host in the name of another one: return it through Park.
 func (m *Message) Event() (*schema.CloudEvent[*schema.Event], error) {
 	ce, err := schema.UnmarshalEvent(m.Data)
 	if err == nil && !schema.OfHost(m.Subject, schema.EventPrefix, ce.Data.Host) {
-		return nil, fmt.Errorf("event %q of host %q was published on %s, by another host", ce.ID, ce.Data.Host, m.Subject)
+		return nil, fmt.Errorf("event %q of host %q was published on %s, by another host",
+			ce.ID, ce.Data.Host, m.Subject)
 	}
 	return ce, err
 }
 
-// NewMessage takes from a message of JetStream what is handled here.
+// NewMessage returns a message of JetStream as Handlers get it.
 func NewMessage(m jetstream.Msg) (*Message, error) {
 	meta, err := m.Metadata()
 	if err != nil {
 		return nil, fmt.Errorf("read a message's metadata: %w", err)
 	}
 	return &Message{
-		Subject: m.Subject(), ID: m.Headers().Get(nats.MsgIdHdr), Data: m.Data(),
-		Seq: meta.Sequence.Stream, Stored: meta.Timestamp, Sent: SentAt(m.Headers()), Tries: int(meta.NumDelivered),
+		Subject: m.Subject(),
+		ID:      m.Headers().Get(nats.MsgIdHdr),
+		Data:    m.Data(),
+		Seq:     meta.Sequence.Stream,
+		Stored:  meta.Timestamp,
+		Sent:    SentAt(m.Headers()),
+		Tries:   int(meta.NumDelivered),
 	}, nil
 }
 
-// SentAt returns the host's clock at sending, of the headers of a message; the zero
-// time if they do not say it.
+// SentAt returns what the host's clock said when a message was sent, by its headers; the
+// zero time if they do not say.
 func SentAt(h nats.Header) time.Time {
 	t, err := time.Parse(time.RFC3339, h.Get(stream.HeaderSent))
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"supernats/schema/stream"
 )
 
-// Headers of a parked message, beside those it had.
+// Headers that a parked message has besides its own.
 const (
 	HeaderParkedReason   = "Supernats-Parked-Reason"
 	HeaderParkedConsumer = "Supernats-Parked-Consumer"
@@ -22,15 +22,15 @@ const (
 	HeaderParkedSeq      = "Supernats-Parked-Seq"
 	HeaderParkedSubject  = "Supernats-Parked-Subject"
 	HeaderParkedTries    = "Supernats-Parked-Tries"
-	// HeaderParkedCut is there if a message left no room for these headers: its
-	// own are missing then, and so many bytes of its payload's end.
+	// HeaderParkedCut is set if a message left no room for these headers: its own are
+	// missing then, and this number of bytes from the end of its payload.
 	HeaderParkedCut = "Supernats-Parked-Cut"
 )
 
 const (
-	// maxReason is how much of a reason is kept.
+	// maxReason is how much of a reason is kept, in bytes.
 	maxReason = 1 << 10
-	// parkedRoom is more than our own headers take: a subject has up to 4 KB.
+	// parkedRoom is more than these headers take, in bytes: a subject has up to 4 KB.
 	parkedRoom = 8 << 10
 )
 
@@ -38,82 +38,110 @@ type parkError struct{ error }
 
 func (e parkError) Unwrap() error { return e.error }
 
-// Park marks a Handler's error for which no further try makes sense: the
-// message is parked at once.
+// Park marks an error of a Handler after which no further try makes sense: the message is
+// parked at once.
 func Park(err error) error { return parkError{err} }
 
 func isPark(err error) bool { return errors.As(err, new(parkError)) }
 
-// park copies a message to the stream of parked ones and takes it from the
-// consumer when it is stored there.
+// park copies a message to the stream of parked ones, and then takes it from the consumer.
 func (c *Consumer) park(ctx context.Context, raw jetstream.Msg, m *Message, reason error) error {
 	if err := ParkMessage(ctx, c.cfg.JetStream, c.cfg.Stream, c.cfg.Durable, raw, reason); err != nil {
 		return err
 	}
-	c.at.seen(m, true)
+	c.progress.note(m, true)
 	c.log.Error().Err(reason).Uint64("seq", m.Seq).Str("subject", m.Subject).Int("tries", m.Tries).
 		Str("parked", stream.ParkedSubject(c.cfg.Durable)).Msg("message is parked")
+
 	if err := raw.TermWithReason("parked by " + c.cfg.Durable); err != nil {
 		return fmt.Errorf("take message %d from the consumer: %w", m.Seq, err)
 	}
 	return nil
 }
 
-// ParkMessage stores a copy of a message of a stream, with the reason why a
-// consumer gives it up. Parking it twice stores it once.
-func ParkMessage(ctx context.Context, js jetstream.JetStream, from, durable string, raw jetstream.Msg, reason error) error {
+// ParkMessage stores a copy of a message of the stream from, with the reason why the consumer
+// durable has given it up. Parking it twice stores it once.
+func ParkMessage(
+	ctx context.Context, js jetstream.JetStream, from, durable string, raw jetstream.Msg, reason error,
+) error {
 	return ParkShort(ctx, js, from, durable, raw, reason, len(raw.Data()))
 }
 
-// ParkShort is ParkMessage that keeps at most so many bytes of the payload. If that is
-// not all of it, the message's own headers are left out too; the rest can be read from
-// the stream, by HeaderParkedSeq, as long as that keeps it.
-func ParkShort(ctx context.Context, js jetstream.JetStream, from, durable string, raw jetstream.Msg, reason error, keep int) error {
+// ParkShort is ParkMessage for at most keep bytes of the payload. If that is not all of it,
+// the message's own headers are left out too. HeaderParkedSeq says where to read the rest,
+// for as long as the stream keeps it.
+func ParkShort(
+	ctx context.Context, js jetstream.JetStream, from, durable string, raw jetstream.Msg, reason error, keep int,
+) error {
 	meta, err := raw.Metadata()
 	if err != nil {
 		return fmt.Errorf("read a message's metadata: %w", err)
 	}
 	seq := strconv.FormatUint(meta.Sequence.Stream, 10)
-	p := &nats.Msg{Subject: stream.ParkedSubject(durable), Data: raw.Data(), Header: nats.Header{}}
-	own := nats.Header{}
-	own.Set(HeaderParkedReason, strings.ToValidUTF8(cut(reason.Error(), maxReason), ""))
-	own.Set(HeaderParkedConsumer, durable)
-	own.Set(HeaderParkedStream, from)
-	own.Set(HeaderParkedSeq, seq)
-	own.Set(HeaderParkedSubject, raw.Subject())
-	own.Set(HeaderParkedTries, strconv.FormatUint(meta.NumDelivered, 10))
-	// Those of NATS told the server what to do with the first copy: to let it
-	// expire, to refuse it in any stream but the one named (Nats-Expected-Stream).
-	maps.Copy(p.Header, raw.Headers())
-	maps.DeleteFunc(p.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
-	maps.Copy(p.Header, own)
-	// A stream that was made again has the same numbers for other messages.
-	id := jetstream.WithMsgID(from + "/" + durable + "/" + seq + "/" + strconv.FormatInt(meta.Timestamp.UnixNano(), 36))
-	if keep < len(p.Data) {
-		p.Header, p.Data = own, p.Data[:max(0, keep)]
-		p.Header.Set(HeaderParkedCut, strconv.Itoa(len(raw.Data())-len(p.Data)))
+	own := parkedHeader(from, durable, raw, meta, reason)
+	p := &nats.Msg{Subject: stream.ParkedSubject(durable), Data: raw.Data(), Header: withOwn(raw.Headers(), own)}
+	cutTo := func(size int) {
+		p.Header = own
+		p.Data = raw.Data()[:size]
+		p.Header.Set(HeaderParkedCut, strconv.Itoa(len(raw.Data())-size))
+	}
+
+	// A stream that was created again has the same sequences for other messages.
+	created := strconv.FormatInt(meta.Timestamp.UnixNano(), 36)
+	id := jetstream.WithMsgID(from + "/" + durable + "/" + seq + "/" + created)
+	if keep < len(raw.Data()) {
+		cutTo(max(0, keep))
 	}
 	_, err = js.PublishMsg(ctx, p, id)
-	if tooBig(err) {
-		// It was as big as the server allows before our headers came: were it not
-		// cut, it would be tried for ever, and hold up those behind it.
-		whole, limit := raw.Data(), parkedLimit(ctx, js)
-		for n := min(len(p.Data), max(0, limit-parkedRoom)); ; n /= 2 {
-			p.Header, p.Data = own, whole[:n]
-			p.Header.Set(HeaderParkedCut, strconv.Itoa(len(whole)-n))
-			if _, err = js.PublishMsg(ctx, p, id); n == 0 || !tooBig(err) {
+
+	// A message that was as large as the server allows before these headers came would be
+	// tried for ever, and hold up those after it.
+	if isTooBig(err) {
+		limit := parkedLimit(ctx, js) - parkedRoom
+		for size := min(len(p.Data), max(0, limit)); ; size /= 2 {
+			cutTo(size)
+			if _, err = js.PublishMsg(ctx, p, id); size == 0 || !isTooBig(err) {
 				break
 			}
 		}
 	}
+
 	if err != nil {
 		return fmt.Errorf("park message %s of %s (%w): %w", seq, from, reason, err)
 	}
 	return nil
 }
 
-// parkedLimit is how large a parked message may be: the server and the stream each have
-// a limit.
+// parkedHeader returns the headers that say what a parked message is.
+func parkedHeader(from, durable string, raw jetstream.Msg, meta *jetstream.MsgMetadata, reason error) nats.Header {
+	text := reason.Error()
+	text = text[:min(len(text), maxReason)]
+
+	h := nats.Header{}
+	h.Set(HeaderParkedReason, strings.ToValidUTF8(text, ""))
+	h.Set(HeaderParkedConsumer, durable)
+	h.Set(HeaderParkedStream, from)
+	h.Set(HeaderParkedSeq, strconv.FormatUint(meta.Sequence.Stream, 10))
+	h.Set(HeaderParkedSubject, raw.Subject())
+	h.Set(HeaderParkedTries, strconv.FormatUint(meta.NumDelivered, 10))
+	return h
+}
+
+// withOwn adds headers to those of a message. Headers of NATS itself told the server what to
+// do with the first copy, to let it expire or to refuse it in any other stream
+// (Nats-Expected-Stream): they are left out.
+func withOwn(header, own nats.Header) nats.Header {
+	h := maps.Clone(header)
+	if h == nil {
+		h = nats.Header{}
+	}
+	maps.DeleteFunc(h, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
+	maps.Copy(h, own)
+	return h
+}
+
+// parkedLimit is how large a parked message may be: the server and the stream have a limit
+// each.
 func parkedLimit(ctx context.Context, js jetstream.JetStream) int {
 	limit := int(js.Conn().MaxPayload())
 	if s, err := js.Stream(ctx, stream.Parked); err == nil {
@@ -124,7 +152,7 @@ func parkedLimit(ctx context.Context, js jetstream.JetStream) int {
 	return limit
 }
 
-func tooBig(err error) bool {
+func isTooBig(err error) bool {
 	const (
 		headersTooBig = 10097 // above 64 KiB (nats-server/server/errors.json)
 		messageTooBig = 10054 // above the stream's max_msg_size
@@ -133,5 +161,3 @@ func tooBig(err error) bool {
 	return errors.Is(err, nats.ErrMaxPayload) ||
 		errors.As(err, &api) && (api.ErrorCode == headersTooBig || api.ErrorCode == messageTooBig)
 }
-
-func cut(s string, n int) string { return s[:min(n, len(s))] }

@@ -19,21 +19,23 @@ import (
 
 const durable = "conformance"
 
-// bench is a server with events, and the Handler that handles them.
+// bench is a server with events, and the target that handles them.
 type bench struct {
 	target Target
 	server *streamtest.Server
 	js     jetstream.JetStream
-	// ids of the events published.
-	ids  []string
-	log  zerolog.Logger
-	stop []func()
+	log    zerolog.Logger
+	// ids are those of the events made, in their order.
+	ids []string
+	// stops end what was started.
+	stops []func()
 }
 
 func newBench(t *testing.T, target Target) *bench {
 	t.Helper()
 	s := streamtest.Start(t)
-	b := &bench{target: target, server: s, js: s.JetStream(), log: zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.ErrorLevel)}
+	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.ErrorLevel)
+	b := &bench{target: target, server: s, js: s.JetStream(), log: log}
 	if err := stream.EnsureAll(t.Context(), b.js, stream.DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
@@ -41,42 +43,53 @@ func newBench(t *testing.T, target Target) *bench {
 	return b
 }
 
-// end stops what was started, the last first.
+// end stops what was started, the last one first.
 func (b *bench) end() {
-	for _, stop := range slices.Backward(b.stop) {
+	for _, stop := range slices.Backward(b.stops) {
 		stop()
 	}
-	b.stop = nil
+	b.stops = nil
 }
 
-// open opens the target; stop is called at the end at the latest.
+// open opens the target. If the caller does not call stop, the end of the bench does.
 func (b *bench) open(ctx context.Context) (h consumer.Handler, stop func() error, err error) {
 	h, stop, err = b.target.Open(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the target: %w", err)
 	}
 	if h == nil || stop == nil {
-		return nil, nil, errors.New("no Handler or no stop came from Open")
+		return nil, nil, errors.New("open the target: want a Handler and a stop")
 	}
-	once := false
-	end := func() error {
-		if once {
+
+	stopped := false
+	stopOnce := func() error {
+		if stopped {
 			return nil
 		}
-		once = true
+		stopped = true
 		return stop()
 	}
-	b.stop = append(b.stop, func() { _ = end() })
-	return h, end, nil
+	b.stops = append(b.stops, func() { _ = stopOnce() })
+	return h, stopOnce, nil
 }
 
-// event makes the next event: crashes of four processes.
-func (b *bench) event() (subject string, payload []byte) {
+// nextEvent makes an event: a crash of one of four processes.
+func (b *bench) nextEvent() (subject string, payload []byte) {
 	n := len(b.ids) + 1
-	no, code := false, n%256
 	e := &schema.Event{
-		Event: schema.ProcessStateExited, Host: "web1", Server: "supervisor", Boot: "4f0c6d1e2a90b7c3", Serial: uint64(n), Pool: "supernats", PoolSerial: uint64(n),
-		Group: "api", Process: fmt.Sprintf("api_%02d", n%4), FromState: "RUNNING", Expected: &no, PID: 1000 + n, Exit: &schema.Exit{Code: &code},
+		Event:      schema.ProcessStateExited,
+		Host:       "web1",
+		Server:     "supervisor",
+		Boot:       "4f0c6d1e2a90b7c3",
+		Serial:     uint64(n),
+		Pool:       "supernats",
+		PoolSerial: uint64(n),
+		Group:      "api",
+		Process:    fmt.Sprintf("api_%02d", n%4),
+		FromState:  schema.StateRunning,
+		Expected:   new(false),
+		PID:        1000 + n,
+		Exit:       &schema.Exit{Code: new(n % 256)},
 	}
 	b.ids = append(b.ids, e.ID())
 	payload, err := schema.Marshal(e.Envelope(time.Date(2026, 11, 21, 19, 0, n, 0, time.UTC)))
@@ -86,10 +99,10 @@ func (b *bench) event() (subject string, payload []byte) {
 	return e.Subject(), payload
 }
 
-// publish stores n events.
+// publish publishes n events.
 func (b *bench) publish(ctx context.Context, n int) error {
 	for range n {
-		subject, payload := b.event()
+		subject, payload := b.nextEvent()
 		if _, err := b.js.Publish(ctx, subject, payload, jetstream.WithMsgID(b.ids[len(b.ids)-1])); err != nil {
 			return fmt.Errorf("publish: %w", err)
 		}
@@ -97,32 +110,46 @@ func (b *bench) publish(ctx context.Context, n int) error {
 	return nil
 }
 
-// message is the next event as it comes to a Handler, without a server.
-func (b *bench) message() *consumer.Message {
-	subject, payload := b.event()
+// nextMessage makes an event and returns it as a Handler gets it, without a server.
+func (b *bench) nextMessage() *consumer.Message {
+	subject, payload := b.nextEvent()
 	n := len(b.ids)
-	return &consumer.Message{Subject: subject, ID: b.ids[n-1], Data: payload, Seq: uint64(n), Stored: time.Now(), Tries: 1}
+	return &consumer.Message{
+		Subject: subject, ID: b.ids[n-1], Data: payload, Seq: uint64(n), Stored: time.Now(), Tries: 1,
+	}
 }
 
-// run runs a consumer with a Handler until stop, which waits.
+// run runs a consumer with a Handler until stop, which waits for its end.
 func (b *bench) run(h consumer.Handler) (stop func(), err error) {
 	c, err := consumer.New(consumer.Config{
-		JetStream: b.js, Durable: durable, Handler: h, MaxTries: 5, AckWait: 5 * time.Second,
-		BackOff: []time.Duration{10 * time.Millisecond}, Log: b.log,
+		JetStream: b.js,
+		Durable:   durable,
+		Handler:   h,
+		MaxTries:  5,
+		AckWait:   5 * time.Second,
+		BackOff:   []time.Duration{10 * time.Millisecond},
+		Log:       b.log,
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); _ = c.Run(ctx) }()
-	stop = func() { cancel(); <-done }
-	b.stop = append(b.stop, stop)
+	go func() {
+		defer close(done)
+		_ = c.Run(ctx)
+	}()
+	stop = func() {
+		cancel()
+		<-done
+	}
+	b.stops = append(b.stops, stop)
 	return stop, nil
 }
 
-// settled waits until the server holds every message for handled.
-func (b *bench) settled(ctx context.Context) error {
+// waitSettled waits until the server has an acknowledgement of every message.
+func (b *bench) waitSettled(ctx context.Context) error {
 	return b.until(ctx, "every message is acknowledged", func() bool {
 		s, err := b.js.Stream(ctx, stream.Events)
 		if err != nil {
@@ -132,9 +159,11 @@ func (b *bench) settled(ctx context.Context) error {
 		if err != nil {
 			return false
 		}
+
 		// A consumer that was just created may not know yet what is pending.
 		info := c.CachedInfo()
-		return info.NumPending == 0 && info.NumAckPending == 0 && info.Delivered.Stream >= s.CachedInfo().State.LastSeq
+		return info.NumPending == 0 && info.NumAckPending == 0 &&
+			info.Delivered.Stream >= s.CachedInfo().State.LastSeq
 	})
 }
 
@@ -147,17 +176,19 @@ func (b *bench) until(ctx context.Context, what string, holds func() bool) error
 	return nil
 }
 
-// effects compares those of the store with the events published. The order counts
-// if inOrder is set.
-func (b *bench) effects(ctx context.Context, inOrder bool) error {
+// checkEffects compares the effects in the store with the events that were made, and their
+// order if inOrder is set.
+func (b *bench) checkEffects(ctx context.Context, inOrder bool) error {
 	got, err := b.target.Effects(ctx)
 	if err != nil {
 		return fmt.Errorf("read the effects: %w", err)
 	}
+
 	times := map[string]int{}
 	for _, id := range got {
 		times[id]++
 	}
+
 	var errs []error
 	for _, id := range b.ids {
 		if times[id] != 1 {
@@ -171,6 +202,7 @@ func (b *bench) effects(ctx context.Context, inOrder bool) error {
 	if len(errs) == 0 && inOrder && !slices.Equal(got, b.ids) {
 		errs = append(errs, fmt.Errorf("the order of the effects is %v", got))
 	}
+
 	if n := len(errs); n > 5 {
 		errs = append(errs[:5], fmt.Errorf("and %d more", n-5))
 	}

@@ -140,7 +140,7 @@ func TestBadHandlersFail(t *testing.T) {
 					continue
 				}
 				t.Run(check.name, func(t *testing.T) {
-					if err := check.do(t.Context(), newBench(t, c.make(t))); err == nil {
+					if err := check.run(t.Context(), newBench(t, c.make(t))); err == nil {
 						t.Error("nothing is found")
 					} else {
 						t.Log(err)

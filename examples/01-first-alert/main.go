@@ -1,10 +1,9 @@
-// First-alert shows the whole of supernats on one machine: a real supervisord
-// with a program that crashes and one that never starts, supernats-bridge under
-// it, `supernats consume` with a NATS server inside, and a mail server. You see
-// each event as it comes, each mail as it is received, and the table of states.
+// First-alert shows all of supernats on one machine: a real supervisord with a program that
+// crashes and one that never starts, supernats-bridge under it, `supernats consume` with a
+// NATS server inside, and a mail server. You see each event and each mail as it comes, and
+// the table of processes.
 //
-// Run it with `task demo`; everything it writes lies in a directory that is
-// removed at the end.
+// Run it with `task demo`. It writes into a directory that is removed at the end.
 package main
 
 import (
@@ -30,10 +29,12 @@ const (
 func main() { os.Exit(run()) }
 
 func run() int {
-	once := flag.Bool("once", false, "end when an event, a state and a mail were seen of the crash and of the program that never starts")
+	once := flag.Bool("once", false,
+		"end when an event, a state and a mail were seen of the crash and of the program that never starts")
 	patience := flag.Duration("timeout", 60*time.Second, "how long -once waits for them")
 	bin := flag.String("bin", "bin", "directory of supernats-bridge and supernats")
 	flag.Parse()
+
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	screen := newScreen(os.Stdout)
@@ -50,6 +51,7 @@ func run() int {
 			fmt.Fprintln(os.Stderr, "demo:", err)
 		}
 	}()
+
 	if !*once {
 		if err := s.watch(ctx); err != nil {
 			fmt.Fprintln(os.Stderr, "demo:", err)
@@ -57,6 +59,7 @@ func run() int {
 		}
 		return exitDone
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, *patience)
 	defer cancel()
 	if missing := s.once(ctx); len(missing) > 0 {

@@ -44,7 +44,7 @@ func (s *screen) section(title, text string) {
 
 func (s *screen) event(ce *schema.CloudEvent[*schema.Event]) {
 	if schema.Is(ce.Data.Event, "TICK") {
-		return // every five seconds, and nothing to see
+		return // one every five seconds, with nothing to see
 	}
 	name := fmt.Sprintf("%-32s", ce.Data.Event)
 	if ce.Data.UnexpectedExit() || ce.Data.Event == schema.ProcessStateFatal {
@@ -59,7 +59,9 @@ func (s *screen) event(ce *schema.CloudEvent[*schema.Event]) {
 
 func (s *screen) mail(m smtptest.Mail) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "From:    %s\nTo:      %s\nSubject: %s\n\n%s", m.Decoded("From"), m.Decoded("To"), s.bold(m.Subject()), m.Text)
+	fmt.Fprintf(&b, "From:    %s\nTo:      %s\nSubject: %s\n\n%s",
+		m.Decoded("From"), m.Decoded("To"), s.bold(m.Subject()), m.Text)
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(s.w, "\n  ┌─ %s\n", s.bold("mail received"))

@@ -14,7 +14,7 @@ import (
 	"supernats/schema"
 )
 
-// What has to be seen: an event and a mail of each of the two programs.
+// What has to be seen: an event of each of the two programs, and a mail about it.
 const (
 	crashEvent = "the event PROCESS_STATE_EXITED with expected=false of crasher"
 	fatalEvent = "the event PROCESS_STATE_FATAL of flapper"
@@ -22,11 +22,11 @@ const (
 	fatalMail  = "the mail about flapper"
 )
 
-// seen remembers what has come.
+// seen keeps a list of what is still to be seen.
 type seen struct {
 	mu   sync.Mutex
 	open []string
-	done chan struct{}
+	done chan struct{} // closed when open is empty
 }
 
 func newSeen() *seen {
@@ -40,7 +40,9 @@ func (s *seen) check(what string) {
 	if i < 0 {
 		return
 	}
-	if s.open = slices.Delete(s.open, i, i+1); len(s.open) == 0 {
+
+	s.open = slices.Delete(s.open, i, i+1)
+	if len(s.open) == 0 {
 		close(s.done)
 	}
 }
@@ -63,7 +65,7 @@ func (s *seen) mail(subject string) {
 	}
 }
 
-// wait returns when all was seen or ctx ended, with what was not.
+// wait returns when everything was seen or ctx has ended, with what was not seen.
 func (s *seen) wait(ctx context.Context) []string {
 	select {
 	case <-s.done:
@@ -91,7 +93,7 @@ func followEvents(r io.Reader, seen *seen, screen *screen) error {
 	}
 }
 
-// states returns what `supernats ps` tells, by process.
+// states returns the records that `supernats ps` prints, by process.
 func (s *stage) states() (map[string]schema.ProcessRecord, error) {
 	out, err := s.command("supernats", "ps", "-c", s.config(), "-o", "jsonl").Output()
 	if err != nil {
@@ -108,7 +110,7 @@ func (s *stage) states() (map[string]schema.ProcessRecord, error) {
 	return states, nil
 }
 
-// missingStates returns which records of state are not as they should be.
+// missingStates returns which records are not as they should be.
 func (s *stage) missingStates() (missing []string) {
 	states, err := s.states()
 	if err != nil {
@@ -117,10 +119,10 @@ func (s *stage) missingStates() (missing []string) {
 	if states["crasher"].UnexpectedExits == 0 {
 		missing = append(missing, "a record of state of crasher with an unexpected exit")
 	}
-	if states["flapper"].State != "FATAL" {
+	if states["flapper"].State != schema.StateFatal {
 		missing = append(missing, "a record of state of flapper that says FATAL")
 	}
-	if states["steady"].State != "RUNNING" {
+	if states["steady"].State != schema.StateRunning {
 		missing = append(missing, "a record of state of steady that says RUNNING")
 	}
 	return missing

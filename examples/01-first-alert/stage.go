@@ -16,7 +16,7 @@ import (
 	"supernats/consumer/notify/mail/smtptest"
 )
 
-// programs are what supervisord runs beside the bridge.
+// programs are those that supervisord runs besides the bridge.
 const programs = `
 [program:steady]
 command=sh -c "echo I just run; exec sleep 100000"
@@ -45,8 +45,7 @@ type stage struct {
 	super   *supervisordtest.Supervisord
 }
 
-// newStage starts all parts in a new directory. What was started is stopped again
-// if something fails.
+// newStage starts all parts in a new directory. If one fails, those that run are stopped.
 func newStage(bin, programs string, screen *screen) (_ *stage, err error) {
 	bin, err = filepath.Abs(bin)
 	if err != nil {
@@ -57,6 +56,7 @@ func newStage(bin, programs string, screen *screen) (_ *stage, err error) {
 			return nil, fmt.Errorf("%w; run `task build` first", err)
 		}
 	}
+
 	s := &stage{bin: bin, screen: screen, seen: newSeen()}
 	if s.dir, err = os.MkdirTemp("", "supernats-demo"); err != nil {
 		return nil, err
@@ -66,6 +66,8 @@ func newStage(bin, programs string, screen *screen) (_ *stage, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
+
+	// Each part needs the one before it.
 	if err := s.startMail(""); err != nil {
 		return nil, err
 	}
@@ -73,6 +75,28 @@ func newStage(bin, programs string, screen *screen) (_ *stage, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.writeConfig(nats); err != nil {
+		return nil, err
+	}
+	if err := s.startConsume(); err != nil {
+		return nil, err
+	}
+	if err := waitFor(nats); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, s.logs())
+	}
+	if err := s.writeSupervisorConf(nats, programs); err != nil {
+		return nil, err
+	}
+	if err := s.startTail(); err != nil {
+		return nil, err
+	}
+	s.super, err = supervisordtest.Run(s.dir)
+	return s, err
+}
+
+// writeConfig writes the configuration of `supernats consume`, whose NATS server listens on
+// an address.
+func (s *stage) writeConfig(nats string) error {
 	config := fmt.Sprintf(`data_dir: %s/data
 embedded: {listen: %q}
 mail:
@@ -82,40 +106,41 @@ mail:
   to: [ops@example.com]
 `, s.dir, nats, s.smtp.Addr())
 	if err := os.WriteFile(s.config(), []byte(config), 0o600); err != nil {
-		return nil, err
+		return err
 	}
-	screen.section("supernats consume, with a NATS server on "+nats+", configured by", config)
-	if err := s.startConsume(); err != nil {
-		return nil, err
-	}
-	if err := waitFor(nats); err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, s.logs())
-	}
-	section, err := s.command("supernats-bridge", "conf", "--one-section", "--stderr-logfile", "%(here)s/supernats-stderr.log", "--nats-url", "nats://"+nats, "--host", host, "--spool-dir", filepath.Join(s.dir, "spool")).Output()
+	s.screen.section("supernats consume, with a NATS server on "+nats+", configured by", config)
+	return nil
+}
+
+// writeSupervisorConf writes the configuration of supervisord: some programs and the bridge.
+func (s *stage) writeSupervisorConf(nats, programs string) error {
+	conf := s.command("supernats-bridge", "conf", "--one-section",
+		"--stderr-logfile", "%(here)s/supernats-stderr.log",
+		"--nats-url", "nats://"+nats,
+		"--host", host,
+		"--spool-dir", filepath.Join(s.dir, "spool"))
+	section, err := conf.Output()
 	if err != nil {
-		return nil, fmt.Errorf("supernats-bridge conf: %w", err)
+		return fmt.Errorf("supernats-bridge conf: %w", err)
 	}
 	if err := supervisordtest.WriteConf(s.dir, "supervisor", programs+string(section)); err != nil {
-		return nil, err
+		return err
 	}
-	screen.section("supervisord, with these programs and the section that `supernats-bridge conf` prints", strings.TrimSpace(programs)+"\n")
-	if err := s.startTail(); err != nil {
-		return nil, err
-	}
-	s.super, err = supervisordtest.Run(s.dir)
-	return s, err
+	s.screen.section("supervisord, with these programs and the section that `supernats-bridge conf` prints",
+		strings.TrimSpace(programs)+"\n")
+	return nil
 }
 
 func (s *stage) config() string { return filepath.Join(s.dir, "supernats.yaml") }
 
 func (s *stage) command(program string, args ...string) *exec.Cmd {
 	c := exec.Command(filepath.Join(s.bin, program), args...)
-	// Ctrl-C is for us: the parts are stopped in order.
+	// Ctrl-C must not reach the parts: they are stopped in order.
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return c
 }
 
-// startMail starts the mail server on a free port, or again on one it had.
+// startMail starts the mail server, on a free port if there is no address.
 func (s *stage) startMail(address string) (err error) {
 	s.smtp, err = smtptest.Start(smtptest.Options{Addr: address, OnMail: func(m smtptest.Mail) {
 		s.seen.mail(m.Subject())
@@ -146,6 +171,7 @@ func (s *stage) startTail() error {
 		return err
 	}
 	defer log.Close()
+
 	s.tail = s.command("supernats", "tail", "-c", s.config(), "--since", "1m", "-o", "jsonl")
 	s.tail.Stderr = log
 	out, err := s.tail.StdoutPipe()
@@ -155,6 +181,7 @@ func (s *stage) startTail() error {
 	if err := s.tail.Start(); err != nil {
 		return err
 	}
+
 	s.screen.line("Events:")
 	go func() {
 		if err := followEvents(out, s.seen, s.screen); err != nil {
@@ -193,7 +220,7 @@ func end(c *exec.Cmd) error {
 	return nil
 }
 
-// logs returns what the parts have logged, for when something is missing.
+// logs returns what the parts have logged, to show why something is missing.
 func (s *stage) logs() string {
 	var b strings.Builder
 	for _, pattern := range []string{"consume.log", "tail.log", "supervisord.log", "supernats-stderr*"} {
@@ -238,14 +265,14 @@ func (s *stage) table() error {
 	return nil
 }
 
-// watch shows until ctx ends.
+// watch shows what happens until ctx ends.
 func (s *stage) watch(ctx context.Context) error {
 	_ = s.seen.wait(ctx)
 	for {
 		if err := s.table(); err != nil {
 			return err
 		}
-		s.screen.line("(goes on until Ctrl-C; the table comes every 30 s)\n")
+		s.screen.line("(press Ctrl-C to stop; the table comes every 30 s)\n")
 		select {
 		case <-ctx.Done():
 			s.screen.line("\nstopping")
@@ -255,7 +282,8 @@ func (s *stage) watch(ctx context.Context) error {
 	}
 }
 
-// once shows until everything was seen or ctx ends, and returns what is missing.
+// once shows what happens until everything was seen or ctx ends, and returns what is
+// missing.
 func (s *stage) once(ctx context.Context) []string {
 	missing := s.seen.wait(ctx)
 	if err := s.table(); err != nil {

@@ -1,5 +1,5 @@
-// Go-sqlite counts crashes in an SQLite file, each exactly once: the sequence of an
-// event is stored in the transaction of its effect.
+// Go-sqlite counts crashes in an SQLite file, each exactly once: the sequence of an event is
+// stored in the same transaction as its effect.
 package main
 
 import (
@@ -19,12 +19,13 @@ import (
 const tables = `CREATE TABLE IF NOT EXISTS done (seq INTEGER PRIMARY KEY, id TEXT);
 	CREATE TABLE IF NOT EXISTS crashes (host TEXT, process TEXT, n INTEGER, PRIMARY KEY (host, process))`
 
-// handle does what is to be done of a message, and of one that comes again nothing.
+// handle counts the crash that a message is about, unless the message was handled before.
 func handle(ctx context.Context, db *sql.DB, m *consumer.Message) error {
 	event, err := m.Event()
 	if err != nil {
-		return consumer.Park(err) // no further try would mend it
+		return consumer.Park(err) // no further try would help
 	}
+
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -42,12 +43,21 @@ func handle(ctx context.Context, db *sql.DB, m *consumer.Message) error {
 
 func main() {
 	url, file := os.Args[1], os.Args[2]
-	db := must(sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_txlock=immediate"))
+	const pragmas = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_txlock=immediate"
+	db := must(sql.Open("sqlite", "file:"+file+pragmas))
 	must(db.Exec(tables))
 	js := must(jetstream.New(must(nats.Connect(url, nats.MaxReconnects(-1)))))
-	h := consumer.HandlerFunc(func(ctx context.Context, m *consumer.Message) error { return handle(ctx, db, m) })
-	exits := consumer.Filter{Events: []string{"PROCESS_STATE_EXITED"}}.Subjects()
-	log.Fatal(must(consumer.New(consumer.Config{JetStream: js, Durable: "sqlite", Subjects: exits, Handler: h, AckWait: 3 * time.Second})).Run(context.Background()))
+
+	c := must(consumer.New(consumer.Config{
+		JetStream: js,
+		Durable:   "sqlite",
+		Subjects:  consumer.Filter{Events: []string{"PROCESS_STATE_EXITED"}}.Subjects(),
+		Handler: consumer.HandlerFunc(func(ctx context.Context, m *consumer.Message) error {
+			return handle(ctx, db, m)
+		}),
+		AckWait: 3 * time.Second,
+	}))
+	log.Fatal(c.Run(context.Background()))
 }
 
 func must[T any](v T, err error) T {

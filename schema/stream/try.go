@@ -29,13 +29,13 @@ const (
 // Error codes of JetStream (nats-server/server/errors.json) that package jetstream does not
 // name.
 const (
-	codeAccountLimit     = 10002
-	codeNoPeers          = 10005
-	codeInsufficient     = 10023
-	codeMaxStreams       = 10027
-	codeNoReplicas       = 10074
-	codeStorageExceeded  = 10047
-	codeMaxStreamBytes   = 10122
+	codeAccountLimit    = 10002
+	codeNoPeers         = 10005
+	codeInsufficient    = 10023
+	codeMaxStreams      = 10027
+	codeNoReplicas      = 10074
+	codeStorageExceeded = 10047
+	codeMaxStreamBytes  = 10122
 )
 
 // WriteError says that a stream or bucket does not store what it gets.

@@ -18,7 +18,8 @@ type confCmd struct {
 	StderrLogfile string `placeholder:"FILE" help:"${help_stderr_logfile}"`
 }
 
-// confFlags are our own; sectionFlags those that the second section sets itself.
+// confFlags are those of the command conf, sectionFlags those that the second section sets
+// itself: neither is passed on.
 var (
 	confFlags    = []string{"one-section", "container", "stderr-logfile"}
 	sectionFlags = []string{"skip", "snapshot-every", "listen", "web-config"}
@@ -29,19 +30,24 @@ func (c confCmd) print(model *kong.Application, args []string) int {
 	if err != nil {
 		return usage(err)
 	}
-	words := splitArgs(model, args)
+
+	given := splitArgs(model, args)
 	command := func(without []string) []string {
 		line := []string{self}
-		for _, w := range words {
-			if w.flag == "" || !slices.Contains(without, w.flag) {
-				line = append(line, w.words...)
+		for _, a := range given {
+			if !slices.Contains(without, a.flag) {
+				line = append(line, a.words...)
 			}
 		}
 		return line
 	}
+	first := command(confFlags)
+	second := command(slices.Concat(confFlags, sectionFlags))
 
-	err = section.Write(os.Stdout, command(confFlags), command(slices.Concat(confFlags, sectionFlags)), section.Options{
-		OneSection: c.OneSection, StderrLogfile: c.StderrLogfile, Container: c.Container,
+	err = section.Write(os.Stdout, first, second, section.Options{
+		OneSection:    c.OneSection,
+		StderrLogfile: c.StderrLogfile,
+		Container:     c.Container,
 	})
 	if err != nil {
 		return usage(err)
@@ -55,8 +61,8 @@ type argument struct {
 	words []string
 }
 
-// splitArgs divides a command line into its flags, without the command "conf".
-// Parsing it has succeeded before.
+// splitArgs divides a command line that has been parsed into its flags. It leaves out the
+// command "conf".
 func splitArgs(model *kong.Application, args []string) []argument {
 	withValue := map[string]bool{}
 	var add func(n *kong.Node)
@@ -76,6 +82,7 @@ func splitArgs(model *kong.Application, args []string) []argument {
 		if !isFlag {
 			continue // the command
 		}
+
 		name, _, joined := strings.Cut(name, "=")
 		a := argument{name, []string{args[i]}}
 		if !joined && withValue[name] && i+1 < len(args) {

@@ -32,6 +32,7 @@ var examples = map[string][]string{
 
 // helpTexts are those that are too long for the tag of a field.
 var helpTexts = kong.Vars{
+	"help_run": "Run as the command of an [eventlistener:x] section (the default).",
 	"help_conf": "Print such sections, ready to paste, with the settings that lose nothing and the flags given here: " +
 		"one for the output of programs, one for all other events.",
 	"help_one_section": "Print one section, " +

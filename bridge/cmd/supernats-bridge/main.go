@@ -25,7 +25,7 @@ const name = "supernats-bridge"
 type cli struct {
 	bridge.Config `embed:""`
 
-	Run     struct{} `cmd:"" default:"1" hidden:"" help:"Run as the command of an [eventlistener:x] section (the default)."`
+	Run     struct{} `cmd:"" default:"1" hidden:"" help:"${help_run}"`
 	Conf    confCmd  `cmd:"" help:"${help_conf}"`
 	Spool   spoolCmd `cmd:"" help:"Show what the spool holds; a bridge may be running on it."`
 	Version struct{} `cmd:"" help:"Print the version."`
@@ -41,7 +41,7 @@ func newParser(c *cli, exit func(code int)) (*kong.Kong, error) {
 		Description: "Publishes every event of a supervisord to NATS JetStream. " +
 			"It is the command of an [eventlistener:x] section: see `supernats-bridge conf`.",
 		Help: printHelp,
-		Vars: helpTexts,
+		Vars: helpTexts.CloneWith(bridge.FlagHelp),
 		Exit: exit,
 	}.Parser(c)
 }

@@ -11,26 +11,25 @@ import (
 	"supernats/bridge"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
+	"supernats/schema"
 )
 
 type spoolCmd struct {
 	Dump bool `env:"-" help:"Print the events that wait, a CloudEvent a line."`
 }
 
-// show prints what the spools of a host hold; bridges may have them open.
+// show prints what the spools of a host hold. Bridges may have them open.
 func (c spoolCmd) show(w io.Writer, cfg bridge.Config) error {
 	dirs, err := cfg.Spools()
 	if err != nil {
 		return err
 	}
+
 	for i, dir := range dirs {
 		if c.Dump {
 			err = dump(w, cfg, dir)
 		} else {
-			if i > 0 {
-				fmt.Fprintln(w)
-			}
-			err = inspect(w, dir)
+			err = inspect(w, dir, i > 0)
 		}
 		if err != nil {
 			return err
@@ -53,17 +52,23 @@ func dump(w io.Writer, cfg bridge.Config, dir string) error {
 	})
 }
 
-// inspect prints what a spool holds.
-func inspect(w io.Writer, dir string) error {
+// inspect prints what a spool holds, after an empty line if it is apart.
+func inspect(w io.Writer, dir string, apart bool) error {
 	r, err := spool.Inspect(dir)
 	if err != nil {
 		return err
+	}
+	if apart {
+		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "spool      %s\n", dir)
 	if owner := spool.OwnerOf(dir); owner != "" {
 		fmt.Fprintf(w, "owner      %s\n", owner)
 	}
-	fmt.Fprintf(w, "segments   %d\nbytes      %d\nrecords    %d waiting for JetStream\n", r.Segments, r.Bytes, r.Records)
+	fmt.Fprintf(w, "segments   %d\n", r.Segments)
+	fmt.Fprintf(w, "bytes      %d\n", r.Bytes)
+	fmt.Fprintf(w, "records    %d waiting for JetStream\n", r.Records)
+
 	for _, edge := range []struct {
 		name   string
 		number uint64
@@ -77,6 +82,7 @@ func inspect(w io.Writer, dir string) error {
 		}
 		fmt.Fprintf(w, "%-10s %d  %s\n", edge.name, edge.number, at)
 	}
+
 	if r.Missing > 0 {
 		fmt.Fprintf(w, "missing    %d records cannot be read\n", r.Missing)
 	}
@@ -88,8 +94,8 @@ func inspect(w io.Writer, dir string) error {
 
 var errFound = errors.New("found")
 
-// recordTime returns when the record of a number was read from supervisord, or
-// a dash if it has gone meanwhile.
+// recordTime returns when the record with a number was read from supervisord, a dash if it
+// is gone by now.
 func recordTime(dir string, number uint64) (text string, err error) {
 	text = "-"
 	err = spool.Dump(dir, func(n uint64, rec []byte) error {
@@ -100,7 +106,7 @@ func recordTime(dir string, number uint64) (text string, err error) {
 		if err != nil {
 			return err
 		}
-		text = at.UTC().Format("2006-01-02T15:04:05.000000Z")
+		text = schema.Stamp(at)
 		return errFound
 	})
 	if errors.Is(err, errFound) {
