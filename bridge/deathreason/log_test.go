@@ -97,7 +97,7 @@ func TestLogs(t *testing.T) {
 			var again []Received
 			n := 0
 			all := f.collect(t, "60 deaths and 2 processes that are FATAL", func(events []Received) bool {
-				again = append(again, fresh(events[n:])...)
+				again = append(again, unexplained(events[n:])...)
 				r.Explain(t.Context(), events[n:])
 				file.Explain(t.Context(), again[n:])
 				n = len(events)
@@ -117,7 +117,7 @@ func TestLogs(t *testing.T) {
 			}
 			// The same, from the middle on and as a whole.
 			for _, i := range []int{0, len(all) / 3, len(all) * 2 / 3} {
-				events := fresh(all[i:])
+				events := unexplained(all[i:])
 				r := newReasons(t, f, 0, ignoreWarnings)
 				r.Explain(t.Context(), events)
 				right, unknown := score(t, want, events)
@@ -174,7 +174,7 @@ func TestReload(t *testing.T) {
 	}
 	// A bridge that starts after the reload and has events from before.
 	r = newReasons(t, f, 0)
-	events := fresh(append(first, second...))
+	events := unexplained(append(first, second...))
 	r.Explain(t.Context(), events)
 	for _, e := range events {
 		id := fmt.Sprint(e.Event.Group, ":", e.Event.Process, e.Event.PID)
@@ -262,7 +262,7 @@ stderr_logfile=DIR/%(program_name)s.%(process_num)d.stderr.log
 		}
 	}
 	calls = c.calls.Load()
-	if r.Explain(t.Context(), fresh(all)); c.calls.Load()-calls > 2 {
+	if r.Explain(t.Context(), unexplained(all)); c.calls.Load()-calls > 2 {
 		t.Errorf("%d calls for events that were there before", c.calls.Load()-calls)
 	}
 }

@@ -109,7 +109,7 @@ func checkSource(t *testing.T, f *fixture, pid int, want schema.Reasons) {
 	all := f.collect(t, "deaths", func(events []Received) bool {
 		r.Explain(t.Context(), events[n:])
 		n = len(events)
-		return of(events, "web") >= 5 && of(events, "early") >= 2
+		return deathsOf(events, "web") >= 5 && deathsOf(events, "early") >= 2
 	})
 	found := 0
 	for _, e := range all {
@@ -183,7 +183,7 @@ func TestStalledXMLRPC(t *testing.T) {
 	all := f.collect(t, "deaths", func(events []Received) bool {
 		r.Explain(t.Context(), events[n:])
 		n = len(events)
-		return of(events, "web") >= 5 && of(events, "early") >= 2
+		return deathsOf(events, "web") >= 5 && deathsOf(events, "early") >= 2
 	})
 	for _, e := range all {
 		if isDeath(e.Event) && e.Event.Exit == nil {
@@ -246,7 +246,7 @@ func TestRenamedLog(t *testing.T) {
 		f.collect(t, "deaths", func(events []Received) bool {
 			r.Explain(t.Context(), events[len(all):])
 			all = append(all, events[len(all):]...)
-			return of(all, "web") >= more
+			return deathsOf(all, "web") >= more
 		})
 		for _, e := range all {
 			if e.Event.UnexpectedExit() && show(e.Event.Exit) != "code 3" {
