@@ -13,6 +13,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 )
 
 // outage is how long the mail server is away in TestMailServerDown.
@@ -203,7 +204,7 @@ func TestOddName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ce, err := schema.UnmarshalEvent(out)
+	ce, err := codec.UnmarshalEvent(out)
 	if err != nil {
 		t.Fatal(err)
 	}

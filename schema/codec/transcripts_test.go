@@ -1,4 +1,4 @@
-package schema_test
+package codec_test
 
 import (
 	"bufio"
@@ -24,6 +24,7 @@ import (
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 )
 
 // Transcripts are what a listener read, byte for byte: supervisord.raw is of
@@ -258,7 +259,7 @@ func decode(t *testing.T, f framed) *schema.Event {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return schema.Decode(schema.Raw{
+	return codec.Decode(codec.Raw{
 		Event: h.Event, Server: h.Server, Pool: h.Pool, Serial: h.Serial, PoolSerial: h.PoolSerial, Payload: []byte(f.payload),
 	}, "web1", "0123456789abcdef")
 }
@@ -271,7 +272,7 @@ func TestTranscripts(t *testing.T) {
 	update := flag.Lookup("update")
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
-	valid, err := compiler.Compile("event.schema.json")
+	valid, err := compiler.Compile("../event.schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}
