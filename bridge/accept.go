@@ -13,47 +13,73 @@ import (
 
 // accept puts an event into the spool; supervisord is answered when it returns.
 func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
-	b.watch.Begin()
-	defer b.watch.End()
+	b.silence.Begin()
+	defer b.silence.End()
 	now := time.Now()
 	h, err := eventlistener.ParseHeader(header)
 	if err != nil {
 		return err
 	}
-	b.heard = true
-	b.pace.EventRead(now)
-	b.watch.EventRead(h.Event)
-	b.lag.EventRead(h.Event, payload, now)
-	b.late.EventRead(h.Event, payload, now)
-	if h.Event == schema.ProcessGroupAdded {
-		b.output.GroupAdded()
+
+	b.noteArrival(&h, payload, now)
+	if err := b.start(ctx, &h, now); err != nil {
+		return err
 	}
-	b.stoppingRead = b.stoppingRead || h.Event == schema.SupervisorStateChangeStopping
-	if !b.started {
-		// Only now supervisord's name and the pool's are known.
-		b.journal.Settle(&h)
-		if err := b.recordStarted(ctx, now); err != nil {
-			return err
-		}
-		b.started = true
-		b.troubles.Restate()
-		b.snapshots.Want(snapshot.Start)
-	}
-	b.serial.Store(h.Serial)
+	b.lastSerial.Store(h.Serial)
 	if b.journal.OfferedAgain(header) {
-		// Offered again: a bridge died between storing it and its answer. By the time
-		// that it is published the stream may have forgotten that it has it.
+		// A bridge died between storing it and its answer. By the time that it is published
+		// the stream may have forgotten that it has it.
 		return nil
 	}
+
+	// What only this moment knows goes into the record.
 	if late, ok := pulse.TickLate(h.Event, payload, now); ok {
 		b.deaths.Tick(h.Event, late)
 	}
-	f := b.deaths.Note(&h, payload, now)
-	b.buf = f.AppendTo(record.AppendEvent(b.buf[:0], now, b.life.ID(), header, payload))
+	facts := b.deaths.Note(&h, payload, now)
+	b.buf = facts.AppendTo(record.AppendEvent(b.buf[:0], now, b.life.ID(), header, payload))
 	if err := b.journal.Store(ctx, b.buf, &h); err != nil {
 		return err
 	}
+
 	b.metrics.Accepted(h.Event)
 	b.reasons.Note(h.Event, h.Serial, payload)
+	return nil
+}
+
+// noteArrival tells those that watch how events arrive.
+func (b *Bridge) noteArrival(h *eventlistener.Header, payload []byte, now time.Time) {
+	b.heard = true
+	b.burst.EventRead(now)
+	b.silence.EventRead(h.Event)
+	b.lag.EventRead(h.Event, payload, now)
+	b.late.EventRead(h.Event, payload, now)
+
+	switch h.Event {
+	case schema.ProcessGroupAdded:
+		b.output.GroupAdded()
+	case schema.SupervisorStateChangeStopping:
+		b.stoppingRead = true
+	}
+}
+
+// start stores the record of our start with the first event: only now supervisord's name
+// and the pool's are known.
+func (b *Bridge) start(ctx context.Context, h *eventlistener.Header, now time.Time) error {
+	if b.started {
+		return nil
+	}
+	b.journal.Settle(h)
+	m, err := b.self.bridgeRecord(schema.BridgeStarted, now)
+	if err != nil {
+		return err
+	}
+	if err := b.journal.StoreMessage(ctx, now, m.subject, m.id, m.json); err != nil {
+		return err
+	}
+
+	b.started = true
+	b.troubles.Restate()
+	b.snapshots.Want(snapshot.Start)
 	return nil
 }

@@ -2,14 +2,15 @@ package bridge
 
 import "net"
 
-// address returns an address under which the host may be found: the first one
+// hostAddress returns an address under which the host may be found: the first one
 // that is not local to it, IPv4 before IPv6. Empty if there is none.
-func address() string {
+func hostAddress() string {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return ""
 	}
-	var six string
+
+	var ipv6 string
 	for _, a := range addrs {
 		n, ok := a.(*net.IPNet)
 		if !ok || !n.IP.IsGlobalUnicast() {
@@ -18,9 +19,9 @@ func address() string {
 		if n.IP.To4() != nil {
 			return n.IP.String()
 		}
-		if six == "" {
-			six = n.IP.String()
+		if ipv6 == "" {
+			ipv6 = n.IP.String()
 		}
 	}
-	return six
+	return ipv6
 }

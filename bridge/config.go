@@ -1,12 +1,12 @@
 package bridge
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/web"
@@ -14,32 +14,62 @@ import (
 	"supernats/schema/natsconn"
 )
 
-// Config are the settings of a bridge. The tags are those of kong: each field is
-// a flag and a variable of supernats-bridge.
+// Config are the settings of a bridge. The tags are those of kong: each field is a flag
+// and a variable of supernats-bridge. FlagHelp holds the help of the flags.
 type Config struct {
 	NATS natsconn.Settings `embed:""`
 
-	Host          string                     `placeholder:"NAME" help:"Name under which this supervisord publishes (default: the machine's hostname)."`
-	SpoolDir      string                     `placeholder:"DIR" help:"Where events wait until JetStream has them (default: the first that can be written to of /var/lib/supernats/HOST, $XDG_STATE_HOME/supernats/HOST, ~/.local/state/supernats/HOST, /run/supernats/HOST, $XDG_RUNTIME_DIR/supernats/HOST, $TMPDIR/supernats-UID/HOST; without any, memory)."`
-	SpoolMax      schema.Size                `default:"1GiB" help:"Size limit of the spool. Above nine tenths TICK and PROCESS_LOG are let go and counted; at the limit supervisord buffers."`
-	SpoolSync     SyncPolicy                 `default:"100ms" help:"How often the spool is flushed to the disk's platter: a duration, always, or never."`
-	SnapshotEvery schema.Duration            `default:"60s" help:"How often the whole process table is published; 0 turns it off."`
-	LogTail       schema.Size                `default:"4KiB" help:"How much of a crashed process's log goes into the event; 0 turns it off."`
-	ServerURL     string                     `placeholder:"URL" help:"supervisord's XML-RPC, unix:///path or http://user:pass@host:port (default: $SUPERVISOR_SERVER_URL)."`
-	Skip          []string                   `placeholder:"NAME" help:"Events that are answered but not published, by name as in events=: another section of this supervisord publishes them. Repeatable."`
-	Listen        string                     `placeholder:"ADDRESS" help:"Address of /metrics, /healthz and /readyz, HOST:PORT or :PORT, or off (default: off)."`
-	WebConfig     string                     `placeholder:"FILE" help:"TLS and basic authentication of that address: Prometheus's web configuration file."`
-	Length        eventlistener.Length       `default:"auto" help:"How supervisord counts len: chars, bytes or auto."`
-	Drain         schema.Duration            `default:"5s" help:"How long to go on publishing after supervisord asks to stop."`
-	TTL           map[string]schema.Duration `placeholder:"NAME=DURATION" help:"How long a class of events stays in the stream, by event name or 'snapshot'; 0 for as long as the stream keeps it. Repeatable."`
-	Ephemeral     bool                       `help:"This host is gone for good once its supervisord has been stopped, as a container is: supernats forgets it then, without an alert."`
-	Wake          bool                       `default:"true" negatable:"" help:"Wake supervisord when one of its programs has died: its event comes at once instead of up to a second later."`
+	Host          string                     `placeholder:"NAME" help:"${help_host}"`
+	SpoolDir      string                     `placeholder:"DIR" help:"${help_spool_dir}"`
+	SpoolMax      schema.Size                `default:"1GiB" help:"${help_spool_max}"`
+	SpoolSync     SyncPolicy                 `default:"100ms" help:"${help_spool_sync}"`
+	SnapshotEvery schema.Duration            `default:"60s" help:"${help_snapshot_every}"`
+	LogTail       schema.Size                `default:"4KiB" help:"${help_log_tail}"`
+	ServerURL     string                     `placeholder:"URL" help:"${help_server_url}"`
+	Skip          []string                   `placeholder:"NAME" help:"${help_skip}"`
+	Listen        string                     `placeholder:"ADDRESS" help:"${help_listen}"`
+	WebConfig     string                     `placeholder:"FILE" help:"${help_web_config}"`
+	Length        eventlistener.Length       `default:"auto" help:"${help_length}"`
+	Drain         schema.Duration            `default:"5s" help:"${help_drain}"`
+	TTL           map[string]schema.Duration `placeholder:"NAME=DURATION" help:"${help_ttl}"`
+	Ephemeral     bool                       `help:"${help_ephemeral}"`
+	Wake          bool                       `default:"true" negatable:"" help:"${help_wake}"`
 	LogLevel      string                     `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
 
-	// StartedTogether says that nobody has listened to this life of supervisord
-	// before, see the function of that name: what is missing then is lost.
+	// StartedTogether says that nobody has listened to this life of supervisord before:
+	// what is missing then is lost. It is found out where it is not set.
 	StartedTogether bool `kong:"-"`
 }
+
+// FlagHelp is the help of the flags of Config: variables for kong.
+var FlagHelp = map[string]string{
+	"help_host": "Name under which this supervisord publishes (default: the machine's hostname).",
+	"help_spool_dir": "Where events wait until JetStream has them (default: the first that can be written to of " +
+		"/var/lib/supernats/HOST, $XDG_STATE_HOME/supernats/HOST, ~/.local/state/supernats/HOST, " +
+		"/run/supernats/HOST, $XDG_RUNTIME_DIR/supernats/HOST, $TMPDIR/supernats-UID/HOST; without any, memory).",
+	"help_spool_max": "Size limit of the spool. " +
+		"Above nine tenths TICK and PROCESS_LOG are dropped and counted; at the limit supervisord buffers.",
+	"help_spool_sync":     "How often the spool is flushed to the disk's platter: a duration, always, or never.",
+	"help_snapshot_every": "How often the whole process table is published; 0 turns it off.",
+	"help_log_tail":       "How much of a crashed process's log goes into the event; 0 turns it off.",
+	"help_server_url": "supervisord's XML-RPC, unix:///path or http://user:pass@host:port " +
+		"(default: $SUPERVISOR_SERVER_URL).",
+	"help_skip": "Events that are answered but not published, by name as in events=: " +
+		"another section of this supervisord publishes them. Repeatable.",
+	"help_listen":     "Address of /metrics, /healthz and /readyz, HOST:PORT or :PORT, or off (default: off).",
+	"help_web_config": "TLS and basic authentication of that address: Prometheus's web configuration file.",
+	"help_length":     "How supervisord counts len: chars, bytes or auto.",
+	"help_drain":      "How long to continue publishing after supervisord asks to stop.",
+	"help_ttl": "How long a class of events stays in the stream, by event name or 'snapshot'; " +
+		"0 for as long as the stream keeps it. Repeatable.",
+	"help_ephemeral": "This host is gone for good once its supervisord has been stopped, as a container is: " +
+		"supernats forgets it then, without an alert.",
+	"help_wake": "Wake supervisord when one of its programs has died: " +
+		"its event comes at once instead of up to a second later.",
+}
+
+// minSpool is the least that a spool may take.
+const minSpool schema.Size = 1 << 20
 
 // maxLogTail keeps an event with its log below the 1 MiB that a NATS server takes.
 const maxLogTail = 128 << 10
@@ -51,34 +81,38 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	c.Host = host
-	if strings.IndexFunc(c.Host, unicode.IsControl) >= 0 || strings.ToValidUTF8(c.Host, "") != c.Host {
-		return c, fmt.Errorf("--host %q: allowed is a name of UTF-8 without control characters", c.Host)
-	}
-	if c.SpoolMax < 1<<20 {
-		return c, fmt.Errorf("--spool-max %v: allowed are 1MiB or more", c.SpoolMax)
-	}
-	if c.Drain < 0 {
-		return c, errors.New("--drain: allowed are 0 or more")
-	}
 	if c.ServerURL == "" {
 		c.ServerURL = os.Getenv("SUPERVISOR_SERVER_URL")
-	}
-	if c.LogTail > maxLogTail {
-		return c, fmt.Errorf("--log-tail %v: allowed are 0 to %v", c.LogTail, schema.Size(maxLogTail))
 	}
 	if c.Listen == web.Off {
 		c.Listen, c.WebConfig = "", "" // the variables may be set, for another section
 	}
-	if err := c.checkSkip(); err != nil {
-		return c, err
-	}
-	if err := web.Check(c.Listen, c.WebConfig); err != nil {
-		return c, err
-	}
 	if c.NATS.Context == "" && c.NATS.URL == "" {
 		c.NATS.URL = natsconn.DefaultURL
 	}
+
+	if err := c.check(); err != nil {
+		return c, err
+	}
 	return c, c.NATS.Check()
+}
+
+// check rejects values that cannot be. It returns the first one.
+func (c Config) check() error {
+	switch {
+	case strings.IndexFunc(c.Host, unicode.IsControl) >= 0, !utf8.ValidString(c.Host):
+		return fmt.Errorf("--host: invalid value %q: want a name of UTF-8 without control characters", c.Host)
+	case c.SpoolMax < minSpool:
+		return fmt.Errorf("--spool-max: invalid value %v: want %v or more", c.SpoolMax, minSpool)
+	case c.Drain < 0:
+		return fmt.Errorf("--drain: invalid value %v: want a duration of zero or more", c.Drain)
+	case c.LogTail > maxLogTail:
+		return fmt.Errorf("--log-tail: invalid value %v: want 0 to %v", c.LogTail, schema.Size(maxLogTail))
+	}
+	if err := c.checkSkip(); err != nil {
+		return err
+	}
+	return web.Check(c.Listen, c.WebConfig)
 }
 
 // host is --host, or the machine's name.
@@ -104,7 +138,7 @@ func (c Config) checkSkip() error {
 	return nil
 }
 
-// settings are what the record "started" tells: those in force, by flag.
+// settings are those in force, by flag, for the records of the bridge about itself.
 func (c Config) settings() map[string]string {
 	s := map[string]string{
 		"host":           c.Host,
@@ -116,6 +150,8 @@ func (c Config) settings() map[string]string {
 		"length":         c.Length.String(),
 		"drain":          c.Drain.String(),
 	}
+
+	// What is set rarely is named only if it is.
 	if c.Ephemeral {
 		s["ephemeral"] = "true"
 	}
@@ -128,7 +164,7 @@ func (c Config) settings() map[string]string {
 	for name, d := range c.TTL {
 		s["ttl "+name] = d.String()
 	}
-	if a := address(); a != "" {
+	if a := hostAddress(); a != "" {
 		s["address"] = a
 	}
 	return s

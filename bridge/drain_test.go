@@ -116,8 +116,8 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	s = open()
 	s.Finish()
 	enc := record.Encoder{Host: "drain", TTL: drainTTL(b)}
-	r := &reader{
-		Queue: s, encoder: enc, reasons: deathreason.New(deathreason.Config{}),
+	r := &source{
+		queue: s, encoder: enc, reasons: deathreason.New(deathreason.Config{}),
 		metrics: testMetrics(),
 	}
 	p, err := publish.New(publish.Config{

@@ -10,6 +10,9 @@ import (
 	"supernats/schema/stream"
 )
 
+// causeSlow is the cause of the trouble that the spool takes long to open.
+const causeSlow = "spool-slow"
+
 const (
 	// earlyAfter is how long the spool may take to open before that is a trouble. A
 	// file system may not answer, or there is much to read.
@@ -26,11 +29,11 @@ func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 	source := &nothing{end: make(chan struct{})}
 	begin := time.AfterFunc(earlyAfter, func() {
 		defer cancel()
-		b.troubles.Raise(troubleSlow, fmt.Sprintf("opening the spool takes more than %v; until it is open no event is accepted", earlyAfter),
+		b.troubles.Raise(causeSlow, fmt.Sprintf("opening the spool takes more than %v; until it is open no event is accepted", earlyAfter),
 			"check that the file system of --spool-dir answers, or set --spool-dir")
 		p, err := publish.New(publish.Config{
-			Source: source, Connect: b.connect, JetStream: b.jetStream, Ensure: ensure, Stream: stream.Events,
-			Encode: b.encoder.Encode, Lost: b.lost, Log: b.log,
+			Source: source, Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensure, Stream: stream.Events,
+			Encode: b.encoder.Encode, Lost: b.reportLost, Log: b.log,
 		})
 		if err != nil {
 			b.log.Error().Err(err).Msg("troubles cannot be published")
@@ -45,7 +48,7 @@ func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 			return
 		}
 		// That it is over is said beside the other publisher.
-		b.troubles.Clear(troubleSlow)
+		b.troubles.Clear(causeSlow)
 		close(source.end)
 		time.AfterFunc(earlyEnd, cancel)
 	}

@@ -132,7 +132,7 @@ func (s *simulated) end(stop bool) {
 		return
 	}
 	if stop {
-		b.lastRecords()
+		b.storeLastRecords(false)
 	}
 	read := 0
 	for {

@@ -53,9 +53,9 @@ func TestTableOverServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	sp.Finish()
-	reader := &reader{Queue: sp, encoder: testEncoder(), reasons: deathreason.New(deathreason.Config{}), metrics: testMetrics()}
+	from := &source{queue: sp, encoder: testEncoder(), reasons: deathreason.New(deathreason.Config{}), metrics: testMetrics()}
 	p, err := publish.New(publish.Config{
-		Source: reader, Encode: reader.Encode, Stream: stream.Events, Ensure: ensure, Log: zerolog.Nop(),
+		Source: from, Encode: from.Encode, Stream: stream.Events, Ensure: ensure, Log: zerolog.Nop(),
 		Lost:    func(_ []byte, err error) { t.Error(err) },
 		Connect: func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(server.URL, more...) },
 	})

@@ -9,28 +9,37 @@ import (
 	"supernats/schema"
 )
 
-// lastRecords stores what is to be told when no event will come any more, as far
-// as there is room: losses, whether supervisord goes down, the process table if it
-// still answers, and that this is the end.
-func (b *Bridge) lastRecords() {
+// lastTableTimeout bounds how long supervisord is asked for its process table at our end.
+const lastTableTimeout = time.Second
+
+// storeLastRecords stores what is to be reported when no event will come any more, as far
+// as there is room: losses, whether supervisord goes down, the process table if it still
+// answers, and that this is the end. asked says that we were asked to end.
+func (b *Bridge) storeLastRecords(asked bool) {
 	b.storeLastLosses() // before supervisord is asked: we may be killed while we wait
 	if !b.started {
 		return
 	}
-	b.stopState = b.supervisorState()
-	if b.stopState == schema.SupervisorStopping || b.stopState == schema.SupervisorGone {
+
+	ending := pulse.Ending{
+		StoppingRead: b.stoppingRead, Asked: asked,
+		Stopping: b.server.stopping(), Gone: b.life.Evidence().Gone,
+	}
+	b.self.state = ending.State()
+	if b.self.state == schema.SupervisorStopping || b.self.state == schema.SupervisorGone {
 		b.table.Forget()
 	} else {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), lastTableTimeout)
 		b.snapshots.Take(ctx, snapshot.Stopping)
 		cancel()
 		b.storeLastLosses()
 	}
 	b.snapshots.Keep()
+
 	now := time.Now()
-	subject, id, json, err := b.own(schema.BridgeStopping, now)
+	m, err := b.self.bridgeRecord(schema.BridgeStopping, now)
 	if err == nil {
-		err = b.journal.AppendMessage(now, subject, id, json)
+		err = b.journal.AppendMessage(now, m.subject, m.id, m.json)
 	}
 	if err != nil {
 		b.log.Error().Err(err).Msg("the record of the stop cannot be stored")
@@ -41,13 +50,4 @@ func (b *Bridge) storeLastLosses() {
 	if err := b.journal.StoreLosses(); err != nil {
 		b.log.Error().Err(err).Msg("losses cannot be stored")
 	}
-}
-
-// supervisorState finds out, when we are stopped, whether supervisord goes down too.
-func (b *Bridge) supervisorState() string {
-	e := pulse.Ending{StoppingRead: b.stoppingRead, Asked: b.stopped, Gone: b.life.Evidence().Gone}
-	if b.server != nil {
-		e.Stopping = b.server.Stopping
-	}
-	return e.State()
 }

@@ -26,7 +26,7 @@ func (p *SyncPolicy) UnmarshalText(b []byte) error {
 	default:
 		d, err := schema.ParseDuration(s)
 		if err != nil || d == 0 {
-			return fmt.Errorf("%q is no way to flush; allowed are a duration above zero, %s, %s", s, syncAlways, syncNever)
+			return fmt.Errorf("invalid value %q: want a duration above zero, %q or %q", s, syncAlways, syncNever)
 		}
 		p.every = time.Duration(d)
 	}

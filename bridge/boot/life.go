@@ -109,6 +109,10 @@ func (l *Life) Pool() string {
 // Evidence is what is known of our supervisord, after Identify.
 func (l *Life) Evidence() *Evidence { return &l.evidence }
 
+// SupervisorPID returns supervisord's process id as this process sees it, 0 where it is
+// hidden.
+func (l *Life) SupervisorPID() int { return l.evidence.PID }
+
 // Together reports whether nobody has listened to this life before: what is missing
 // then is lost.
 func (l *Life) Together() bool { return l.together }

@@ -10,7 +10,6 @@ package journal
 import (
 	"context"
 	"errors"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,7 +103,23 @@ func (j *Journal) End() {
 	j.Spool().Wake()
 }
 
-// nearlyFull reports whether what matters least is dropped.
+// ReportLeft logs how much JetStream does not have yet.
+func (j *Journal) ReportLeft() {
+	queue := j.Spool()
+	if n := queue.Stats().Records; n > 0 {
+		j.cfg.Log.Warn().Uint64("records", n).Str("spool", queue.Dir()).
+			Msg("stopped; what JetStream does not have yet waits in the spool")
+	}
+}
+
+// Close closes the spool.
+func (j *Journal) Close() {
+	if err := j.Spool().Close(); err != nil {
+		j.cfg.Log.Error().Err(err).Msg("spool is closed with an error")
+	}
+}
+
+// NearlyFull reports whether what matters least is dropped.
 func (j *Journal) NearlyFull() bool { return j.Spool().Used() > shedAbove }
 
 // store appends a record. If there is no room, an event that may be shed is counted and
@@ -277,43 +292,4 @@ func tableEvent(boot string, h *eventlistener.Header, payload []byte, at time.Ti
 		Boot: boot, Name: h.Event, Pool: h.Pool, Serial: h.Serial, PoolSerial: h.PoolSerial,
 		Payload: payload, At: at,
 	}
-}
-
-var errSpoolClosed = errors.New("spool is not open yet, the log says why")
-
-// notReady is why no events are accepted, nil if they are.
-func (j *Journal) NotReady() error {
-	if s := j.Spool(); s != nil {
-		return s.Stats().Err
-	}
-	return errSpoolClosed
-}
-
-// spoolStats are those of the spool, zeros before it is open.
-func (j *Journal) SpoolStats() spool.QueueStats {
-	if s := j.Spool(); s != nil {
-		return s.Stats()
-	}
-	return spool.QueueStats{}
-}
-
-// oldestAge is how many seconds ago the oldest record in the spool was read from
-// supervisord.
-func (j *Journal) OldestAge() float64 {
-	s := j.Spool()
-	if s == nil {
-		return 0
-	}
-	rec, err := s.Oldest()
-	if err == nil && rec == nil {
-		return 0
-	}
-	var at time.Time
-	if err == nil {
-		at, err = record.Time(rec)
-	}
-	if err != nil {
-		return math.NaN() // the disk cannot be read, or not understood
-	}
-	return max(0, time.Since(at).Seconds())
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -10,68 +11,92 @@ import (
 	"supernats/schema"
 )
 
-// divide makes the parts of a process table that is too large for one message. A
-// row that is too large by itself loses its texts, and is left out if its names are
-// too large alone.
-func (c *Encoder) divideTable(m *nats.Msg, limit int) ([]*nats.Msg, error) {
-	ce, err := schema.Unmarshal[*schema.Snapshot](m.Data)
-	if err != nil || ce.Data == nil {
-		return nil, errors.Join(ErrMalformed, err)
-	}
-	table := *ce.Data
-	part := func(rows []schema.SnapshotProcess, n, of int) (*nats.Msg, error) {
-		s := table
-		s.Processes, s.Part, s.Parts = rows, n, of
-		part := s.Envelope(ce.Time.Time)
-		json, err := schema.Marshal(part)
-		if err != nil {
-			return nil, err
-		}
-		return NewMessage(m.Subject, part.ID, json, c.TTL[ttlSnapshot]), nil
-	}
-	empty, err := part(nil, len(table.Processes), len(table.Processes)) // numbers of no more digits
+// tableParts makes messages of parts of a process table.
+type tableParts struct {
+	table   schema.Snapshot // its processes are those of the whole table
+	at      time.Time
+	subject string
+	ttl     time.Duration
+}
+
+// message makes the message of part n of a number of parts; 0 of 0 is the whole.
+func (p *tableParts) message(rows []schema.SnapshotProcess, n, of int) (*nats.Msg, error) {
+	s := p.table
+	s.Processes, s.Part, s.Parts = rows, n, of
+	envelope := s.Envelope(p.at)
+	json, err := schema.Marshal(envelope)
 	if err != nil {
 		return nil, err
 	}
-	room := limit - messageSize(empty)
+	return NewMessage(p.subject, envelope.ID, json, p.ttl), nil
+}
 
-	var parts [][]schema.SnapshotProcess
+// divideTable makes the parts of a process table that is too large for one message. A row
+// that is too large by itself loses its texts, and is left out if its names are too large
+// alone.
+func (c *Encoder) divideTable(m *nats.Msg, limit int) ([]*nats.Msg, error) {
+	envelope, err := schema.Unmarshal[*schema.Snapshot](m.Data)
+	if err != nil || envelope.Data == nil {
+		return nil, errors.Join(ErrMalformed, err)
+	}
+	parts := &tableParts{
+		table: *envelope.Data, at: envelope.Time.Time, subject: m.Subject, ttl: c.TTL[ttlSnapshot],
+	}
+
+	// A part's own numbers have no more digits than that of all rows.
+	most := len(parts.table.Processes)
+	empty, err := parts.message(nil, most, most)
+	if err != nil {
+		return nil, err
+	}
+	groups, skipped, err := groupRows(parts.table.Processes, limit-messageSize(empty))
+	if err != nil {
+		return nil, err
+	}
+	if len(groups[len(groups)-1]) == 0 && skipped > 0 {
+		return nil, errTooLarge("a process table", messageSize(empty)+minShare, limit)
+	}
+
+	msgs := make([]*nats.Msg, len(groups))
+	for i, rows := range groups {
+		n, of := i+1, len(groups)
+		if of == 1 {
+			n, of = 0, 0
+		}
+		if msgs[i], err = parts.message(rows, n, of); err != nil {
+			return nil, err
+		}
+	}
+	if skipped > 0 {
+		return msgs, fmt.Errorf("%w: %d processes are left out of a process table: "+
+			"their names are longer than the %d bytes that are allowed", publish.ErrPartly, skipped, limit)
+	}
+	return msgs, nil
+}
+
+// groupRows puts rows into groups that have room, and counts those that are left out. The
+// last group is empty if no row is left for it.
+func groupRows(table []schema.SnapshotProcess, room int) (groups [][]schema.SnapshotProcess, skipped int, err error) {
 	var rows []schema.SnapshotProcess
-	used, skipped := 0, 0
-	for _, row := range table.Processes {
+	used := 0
+	for _, row := range table {
 		size, err := fitRow(&row, room)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if size > room {
 			skipped++
 			continue
 		}
+
 		if used+size > room {
-			parts = append(parts, rows)
+			groups = append(groups, rows)
 			rows, used = nil, 0
 		}
 		rows = append(rows, row)
 		used += size
 	}
-	if parts = append(parts, rows); len(rows) == 0 && skipped > 0 {
-		return nil, errTooLarge("a process table", messageSize(empty)+minShare, limit)
-	}
-
-	msgs := make([]*nats.Msg, len(parts))
-	for i, rows := range parts {
-		n, of := i+1, len(parts)
-		if of == 1 {
-			n, of = 0, 0
-		}
-		if msgs[i], err = part(rows, n, of); err != nil {
-			return nil, err
-		}
-	}
-	if skipped > 0 {
-		return msgs, fmt.Errorf("%w: %d processes are left out of a process table: their names are longer than the %d bytes that are allowed", publish.ErrPartly, skipped, limit)
-	}
-	return msgs, nil
+	return append(groups, rows), skipped, nil
 }
 
 // fitRow takes from a row of the process table what it can do without, until it has
@@ -81,6 +106,7 @@ func fitRow(row *schema.SnapshotProcess, room int) (int, error) {
 		b, err := schema.Marshal(row)
 		return len(b) + len(","), err
 	}
+
 	for _, text := range []*string{&row.Description, &row.SpawnErr, &row.StdoutLogfile, &row.StderrLogfile} {
 		n, err := size()
 		if err != nil || n <= room {
@@ -88,6 +114,7 @@ func fitRow(row *schema.SnapshotProcess, room int) (int, error) {
 		}
 		*text = firstBytes(*text, minText)
 	}
+
 	for _, text := range []*string{&row.StdoutLogfile, &row.StderrLogfile, &row.Description, &row.SpawnErr} {
 		n, err := size()
 		if err != nil || n <= room {

@@ -8,7 +8,7 @@ import (
 	"supernats/schema"
 )
 
-// facts are what only this moment knows of the death that an event reports. They are
+// Facts are what only this moment knows of the death that an event reports. They are
 // stored with the event, since after a restart, or when NATS has been away for hours,
 // nobody could find them out.
 type Facts struct {
@@ -23,12 +23,13 @@ type Facts struct {
 	Last *schema.Look `json:"last,omitempty"`
 }
 
-// apply gives an event what is known of its death. Its reason may have been found out
+// Apply gives an event what is known of its death. Its reason may have been found out
 // in supervisord's log too.
 func (f *Facts) Apply(e *schema.Event) {
 	if f == nil {
 		return
 	}
+
 	if e.Exit == nil && explained(e) {
 		e.Exit = f.Exit
 	}
@@ -37,9 +38,11 @@ func (f *Facts) Apply(e *schema.Event) {
 		exit.OOM = f.OOM
 		e.Exit = &exit
 	}
+
 	if e.Exit != nil && e.Exit.SpawnErr != "" {
 		return // it has never run
 	}
+
 	if e.Ran == nil {
 		e.Ran = f.Ran
 	}
@@ -58,7 +61,7 @@ func explained(e *schema.Event) bool {
 // publishes them as extra.
 const factsMark = "\nsupernats:"
 
-// append appends the facts to the record of their event.
+// AppendTo appends the facts to the record of their event.
 func (f *Facts) AppendTo(rec []byte) []byte {
 	if f == nil || *f == (Facts{}) {
 		return rec
@@ -72,7 +75,7 @@ func (f *Facts) AppendTo(rec []byte) []byte {
 	return append(append(rec, factsMark...), data...)
 }
 
-// cutFacts takes the facts off the payload of a record; only events of process states
+// CutFacts takes the facts off the payload of a record; only events of process states
 // have any, and one line of their own.
 func CutFacts(h *eventlistener.Header, payload []byte) ([]byte, *Facts) {
 	if !schema.Is(h.Event, "PROCESS_STATE") {

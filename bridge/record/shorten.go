@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/nats-io/nats.go"
@@ -11,16 +12,16 @@ import (
 	"supernats/schema"
 )
 
-// kept are the fields of a record's data that are never shortened: who it is of,
-// and what readers tell records apart by.
+// keptFields are the fields of a record's data that are never shortened: whose it is, and
+// what readers distinguish records by.
 var keptFields = map[string]bool{
 	"host": true, "server": true, "boot": true, "pool": true, "instance": true, "cause": true, "since": true,
 	"event": true, "message_id": true, "bridge_version": true, "group": true, "process": true,
 }
 
-// shorten makes a record of the bridge as small as it has to be: the largest text
-// loses half, the largest list its second half, until it fits. Readers ignore what
-// is not there.
+// shortenRecord makes a record of the bridge as small as it has to be: the largest text
+// loses half, the largest list its second half, until it fits. Readers ignore what is not
+// there.
 func shortenRecord(m *nats.Msg, limit int) (*nats.Msg, error) {
 	d := json.NewDecoder(bytes.NewReader(m.Data))
 	d.UseNumber() // they stay as they are written
@@ -29,13 +30,16 @@ func shortenRecord(m *nats.Msg, limit int) (*nats.Msg, error) {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	data, _ := record["data"].(map[string]any)
+
 	small := &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}
 	for messageSize(small) > limit {
-		halve := largestHalver(data)
-		if halve == nil {
+		var largest largestValue
+		largest.search(data, nil)
+		if largest.halve == nil {
 			return nil, errTooLarge("a record on "+m.Subject, messageSize(small), limit)
 		}
-		halve()
+		largest.halve()
+
 		var err error
 		if small.Data, err = schema.Marshal(record); err != nil {
 			return nil, err
@@ -44,55 +48,53 @@ func shortenRecord(m *nats.Msg, limit int) (*nats.Msg, error) {
 	return small, nil
 }
 
-// largest returns what halves the largest text or list below an object, nil if there
-// is none left.
-func largestHalver(of map[string]any) (halve func()) {
-	most := 0
-	better := func(size int) bool {
-		if size <= most {
-			return false
-		}
-		most = size
-		return true
-	}
-	var look func(v any, set func(any))
-	look = func(v any, set func(any)) {
-		switch v := v.(type) {
-		case string:
-			if len(v) > minText && better(len(v)) {
-				halve = func() { set(firstBytes(v, max(minText, len(v)/2))) }
-			}
-		case []any:
-			b, _ := schema.Marshal(v)
-			if len(v) > 1 && better(len(b)/2) {
-				halve = func() { set(v[:len(v)/2]) }
-			}
-			for i := range v {
-				look(v[i], func(with any) { v[i] = with })
-			}
-		case map[string]any:
-			b, _ := schema.Marshal(v)
-			if len(v) > manyFields && set != nil && better(len(b)/2) {
-				halve = func() { dropSecondHalf(v) }
-			}
-			for k := range v {
-				if !keptFields[k] {
-					look(v[k], func(with any) { v[k] = with })
-				}
-			}
-		}
-	}
-	look(of, nil)
-	return halve
+// largestValue is the largest text or list below an object.
+type largestValue struct {
+	size  int
+	halve func() // nil while there is none
 }
 
-// dropHalf removes the second half of an object's fields.
-func dropSecondHalf(of map[string]any) {
-	var names []string
-	for name := range of {
-		names = append(names, name)
+// offer takes a value if it is the largest one so far.
+func (l *largestValue) offer(size int, halve func()) {
+	if size > l.size {
+		l.size, l.halve = size, halve
 	}
-	slices.Sort(names)
+}
+
+// search looks at a value and all below it. set puts another one in its place; nil for the
+// whole object.
+func (l *largestValue) search(v any, set func(any)) {
+	switch v := v.(type) {
+	case string:
+		if len(v) > minText {
+			l.offer(len(v), func() { set(firstBytes(v, max(minText, len(v)/2))) })
+		}
+
+	case []any:
+		if len(v) > 1 {
+			b, _ := schema.Marshal(v)
+			l.offer(len(b)/2, func() { set(v[:len(v)/2]) })
+		}
+		for i := range v {
+			l.search(v[i], func(with any) { v[i] = with })
+		}
+
+	case map[string]any:
+		if len(v) > manyFields && set != nil {
+			b, _ := schema.Marshal(v)
+			l.offer(len(b)/2, func() { dropSecondHalf(v) })
+		}
+		for k := range v {
+			if !keptFields[k] {
+				l.search(v[k], func(with any) { v[k] = with })
+			}
+		}
+	}
+}
+
+// dropSecondHalf removes the second half of an object's fields, by name.
+func dropSecondHalf(of map[string]any) {
+	names := slices.Sorted(maps.Keys(of))
 	for _, name := range names[len(names)/2:] {
 		delete(of, name)
 	}

@@ -18,12 +18,12 @@ func TestTTLErrors(t *testing.T) {
 		settings durations
 		text     string
 	}{
-		{"no such event", durations{"TICK_10": schema.Duration(time.Hour)}, "--ttl TICK_10: no such event; allowed are snapshot, EVENT, PROCESS_STATE"},
-		{"another case", durations{"tick_5": schema.Duration(time.Hour)}, "--ttl tick_5: no such event"},
-		{"no name", durations{"": schema.Duration(time.Hour)}, "--ttl : no such event"},
-		{"a subject", durations{"SNAPSHOT": schema.Duration(time.Hour)}, "--ttl SNAPSHOT: no such event"},
-		{"below a second", durations{"TICK_5": schema.Duration(time.Second - 1)}, "--ttl TICK_5=999.999999ms: allowed are 0 and 1s or more"},
-		{"negative", durations{"TICK_5": -1}, "allowed are 0 and 1s or more"},
+		{"no such event", durations{"TICK_10": schema.Duration(time.Hour)}, `--ttl: invalid event "TICK_10": want one of snapshot, EVENT, PROCESS_STATE`},
+		{"another case", durations{"tick_5": schema.Duration(time.Hour)}, `--ttl: invalid event "tick_5"`},
+		{"no name", durations{"": schema.Duration(time.Hour)}, `--ttl: invalid event ""`},
+		{"a subject", durations{"SNAPSHOT": schema.Duration(time.Hour)}, `--ttl: invalid event "SNAPSHOT"`},
+		{"below a second", durations{"TICK_5": schema.Duration(time.Second - 1)}, "--ttl: invalid value TICK_5=999.999999ms: want 0, or 1s or more"},
+		{"negative", durations{"TICK_5": -1}, "want 0, or 1s or more"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			table, err := NewTTL(tc.settings)

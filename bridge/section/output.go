@@ -80,8 +80,8 @@ func outputSections(c *supervisordconf.Configuration) (sections []outputSection)
 	return sections
 }
 
-// Starter starts the section for output when it is needed.
-type Starter struct {
+// StarterConfig is what a Starter needs.
+type StarterConfig struct {
 	Troubles Troubles
 	// Pool returns the name of our own section, which is not started.
 	Pool func() string
@@ -89,13 +89,17 @@ type Starter struct {
 	SupervisorPID func() int
 	// Start starts a process that does not run; nil without an XML-RPC of supervisord.
 	Start func(ctx context.Context, group, process string) error
+}
 
+// Starter starts the section for output when it is needed.
+type Starter struct {
+	cfg    StarterConfig
 	groups chan struct{} // holds a value when a group was added
 }
 
 // NewStarter returns a starter that looks at once when it runs.
-func NewStarter(troubles Troubles) *Starter {
-	s := &Starter{Troubles: troubles, groups: make(chan struct{}, 1)}
+func NewStarter(cfg StarterConfig) *Starter {
+	s := &Starter{cfg: cfg, groups: make(chan struct{}, 1)}
 	s.GroupAdded()
 	return s
 }
@@ -123,20 +127,20 @@ func (s *Starter) Run(ctx context.Context) {
 		}
 
 		for err := s.startNeeded(ctx); err != nil; err = s.startNeeded(ctx) {
-			s.Troubles.Raise(CauseOutput,
+			s.cfg.Troubles.Raise(CauseOutput,
 				"programs have their output published, and the section for it does not run: "+err.Error(),
 				"set autostart=true in that section of supervisord's configuration, then run: supervisorctl update")
 			if !repeat.Sleep(ctx, retryStart) {
 				return
 			}
 		}
-		s.Troubles.Clear(CauseOutput)
+		s.cfg.Troubles.Clear(CauseOutput)
 	}
 }
 
 // startNeeded starts the sections for output if there is some.
 func (s *Starter) startNeeded(ctx context.Context) error {
-	path, err := supervisordconf.Find(s.SupervisorPID())
+	path, err := supervisordconf.Find(s.cfg.SupervisorPID())
 	if err != nil {
 		return nil
 	}
@@ -146,13 +150,13 @@ func (s *Starter) startNeeded(ctx context.Context) error {
 	}
 
 	for _, section := range outputSections(conf) {
-		if section.group == s.Pool() {
+		if section.group == s.cfg.Pool() {
 			continue // ourselves
 		}
-		if s.Start == nil {
+		if s.cfg.Start == nil {
 			return fmt.Errorf("start %s: supervisord has no XML-RPC for us", section.group)
 		}
-		if err := s.Start(ctx, section.group, section.process); err != nil {
+		if err := s.cfg.Start(ctx, section.group, section.process); err != nil {
 			return fmt.Errorf("start %s: %w", section.group, err)
 		}
 	}

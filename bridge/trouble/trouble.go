@@ -218,7 +218,21 @@ func (t *Board) JustReported() bool {
 	return false
 }
 
-// run reports what is due until ctx ends.
+// Start runs until the function that it returns is called, also after the end of ctx.
+func (t *Board) Start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// Run reports what is due until ctx ends.
 func (t *Board) Run(ctx context.Context) {
 	timer := time.NewTimer(t.publishDue())
 	defer timer.Stop()

@@ -51,10 +51,10 @@ func Check(listen, webConfig string) error {
 		_, err = net.LookupPort("tcp", port)
 	}
 	if err != nil {
-		return fmt.Errorf("--listen %q: %w; allowed are HOST:PORT, :PORT and off", listen, err)
+		return fmt.Errorf("--listen: invalid value %q: want HOST:PORT, :PORT or off: %w", listen, err)
 	}
 	if err := web.Validate(webConfig); err != nil {
-		return fmt.Errorf("--web-config %s: %w; allowed is Prometheus's web configuration file", webConfig, err)
+		return fmt.Errorf("--web-config %s: want Prometheus's web configuration file: %w", webConfig, err)
 	}
 	return nil
 }

@@ -13,13 +13,17 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"supernats/consumer/config"
+	"supernats/consumer/deliver"
+	"supernats/consumer/deliver/inbox"
 	"supernats/consumer/embedded"
 	"supernats/consumer/health"
+	"supernats/consumer/intake"
 	"supernats/consumer/rules"
 	"supernats/consumer/service"
 	"supernats/consumer/web"
@@ -54,7 +58,7 @@ type App struct {
 	changed chan struct{}
 	// isActive is set while this instance has the lease.
 	isActive atomic.Bool
-	queues   queues
+	queues   inbox.Memory
 	// logged holds the texts that logOnce has logged.
 	logged sync.Map
 
@@ -62,7 +66,7 @@ type App struct {
 	// set when Options.Rebuild is done; memory is what the reading of events knows, for as
 	// long as no other instance was active.
 	rebuilt bool
-	memory  *events
+	memory  *intake.Reader
 }
 
 // Options of a daemon beside its configuration.
@@ -79,7 +83,15 @@ type Options struct {
 type plan struct {
 	cfg       config.Config
 	set       *rules.Set
-	receivers []addressee
+	receivers []deliver.Addressee
+}
+
+// intake is what the plan says of the reading of events.
+func (p *plan) intake() intake.Plan {
+	return intake.Plan{
+		Rules: p.set, Limits: p.cfg.Limits.Fleet(),
+		MaxAge: time.Duration(p.cfg.MaxAge), ForgetAfter: time.Duration(p.cfg.ForgetAfter),
+	}
 }
 
 // New returns a daemon that does not run yet; an error is one of the settings.

@@ -1,35 +1,16 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/config"
+	"supernats/consumer/fleettest"
 )
-
-// buffer is a log that can be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 // Without any setting the daemon runs its own server and says that nobody is
 // told; the end of the context is success.
@@ -38,7 +19,7 @@ func TestDaemonWithoutSettings(t *testing.T) {
 	cfg.DataDir = t.TempDir()
 	cfg.Embedded.Listen = "127.0.0.1:0"
 	cfg.Listen = "127.0.0.1:0"
-	var log buffer
+	var log fleettest.Buffer
 	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
@@ -60,5 +41,5 @@ func TestDaemonWithoutSettings(t *testing.T) {
 	if !strings.Contains(log.String(), "no receiver is configured") {
 		t.Errorf("the log does not say that nobody is notified:\n%s", log.String())
 	}
-	wellWritten(t, log.String())
+	fleettest.WellWritten(t, log.String())
 }

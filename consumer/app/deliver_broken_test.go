@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -21,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/config"
+	"supernats/consumer/fleettest"
 	"supernats/consumer/health"
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/chat"
@@ -32,41 +31,6 @@ import (
 	"supernats/schema"
 	"supernats/schema/secretfile"
 )
-
-// raw serves connections that speak whatever they like, until the test ends.
-func raw(t *testing.T, serve func(ctx context.Context, c net.Conn)) (address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, end := context.WithCancel(context.Background())
-	t.Cleanup(func() { end(); _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-				serve(ctx, c)
-			}()
-		}
-	}()
-	return l.Addr().String()
-}
-
-// script writes a program.
-func script(t *testing.T, text string) []string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "page")
-	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return []string{file}
-}
 
 // broken are receivers that are, each in its own way.
 func broken(t *testing.T) []config.Receiver {
@@ -105,7 +69,7 @@ func broken(t *testing.T) []config.Receiver {
 		return config.Receiver{Name: name, Kinds: config.Kinds{Webhook: &c}}
 	}
 	command := func(name, text string) config.Receiver {
-		c := exec.Config{Command: script(t, text), Timeout: schema.Duration(2 * time.Second), KillAfter: schema.Duration(200 * time.Millisecond)}.WithDefaults()
+		c := exec.Config{Command: fleettest.Script(t, text), Timeout: schema.Duration(2 * time.Second), KillAfter: schema.Duration(200 * time.Millisecond)}.WithDefaults()
 		return config.Receiver{Name: name, Kinds: config.Kinds{Exec: &c}}
 	}
 	mails := func(name, address string) config.Receiver {
@@ -116,24 +80,24 @@ func broken(t *testing.T) []config.Receiver {
 	pager := pagerduty.Config{URL: status(http.StatusTooManyRequests), RoutingKey: "0123456789abcdef0123456789abcdef", HTTPConfig: waits}.WithDefaults()
 	return []config.Receiver{
 		hook("refused", "http://"+closed.Addr().String()),
-		hook("hangs", "http://"+raw(t, func(ctx context.Context, _ net.Conn) { <-ctx.Done() })),
+		hook("hangs", "http://"+fleettest.Serve(t, func(ctx context.Context, _ net.Conn) { <-ctx.Done() })),
 		hook("error", status(http.StatusInternalServerError)),
-		hook("drips", "http://"+raw(t, drip("H"))),
-		hook("floods", "http://"+raw(t, func(_ context.Context, c net.Conn) {
+		hook("drips", "http://"+fleettest.Serve(t, drip("H"))),
+		hook("floods", "http://"+fleettest.Serve(t, func(_ context.Context, c net.Conn) {
 			for b := make([]byte, 64<<10); ; {
 				if _, err := c.Write(b); err != nil {
 					return
 				}
 			}
 		})),
-		hook("garbage", "http://"+raw(t, func(_ context.Context, c net.Conn) { _, _ = io.WriteString(c, "\x00\xff\r\n\x1b[2J\r\n\r\n") })),
+		hook("garbage", "http://"+fleettest.Serve(t, func(_ context.Context, c net.Conn) { _, _ = io.WriteString(c, "\x00\xff\r\n\x1b[2J\r\n\r\n") })),
 		hook("tls", unknownAuthority.URL),
 		hook("no-such-host", "http://nowhere.invalid/"),
 		hook("gone", status(http.StatusGone)),
 		command("never-ends", `trap "" TERM; while :; do sleep 0.1; done`),
 		command("fails", "exit 1"),
 		mails("mail-451", smtp.Addr()),
-		mails("mail-drips", raw(t, drip("2"))),
+		mails("mail-drips", fleettest.Serve(t, drip("2"))),
 		{Name: "slack-503", Kinds: config.Kinds{Slack: &slack}},
 		{Name: "pager-429", Kinds: config.Kinds{PagerDuty: &pager}},
 	}
@@ -142,7 +106,7 @@ func broken(t *testing.T) []config.Receiver {
 // However others are broken, one that works is told at once, and they take no more
 // memory and goroutines the longer it lasts.
 func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
-	f := newFleet(t)
+	f := fleettest.New(t)
 	var told atomic.Pointer[func(process string)]
 	works := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
@@ -153,7 +117,7 @@ func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
 	t.Cleanup(works.Close)
 
 	cfg := config.Default()
-	cfg.Listen, cfg.NATS.URL = "", f.server.URL
+	cfg.Listen, cfg.NATS.URL = "", f.Server.URL
 	cfg.Receivers = broken(t)
 	good := webhook.Config{URL: secretfile.Secret(works.URL)}.WithDefaults()
 	cfg.Receivers = append(cfg.Receivers, config.Receiver{Name: "works", Kinds: config.Kinds{Webhook: &good}})
@@ -161,7 +125,7 @@ func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.background(func(ctx context.Context) error { return cmp.Or(a.Run(ctx), ctx.Err()) })()
+	defer f.Background(func(ctx context.Context) error { return cmp.Or(a.Run(ctx), ctx.Err()) })()
 	<-a.Ready()
 
 	const crashes = 9
@@ -179,7 +143,7 @@ func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
 		}
 		told.Store(&tell)
 		begun := time.Now()
-		f.publish(f.crash(func(e *schema.Event) { e.Process = process }))
+		f.Publish(f.Crash(func(e *schema.Event) { e.Process = process }))
 		select {
 		case <-heard:
 			took = append(took, time.Since(begun))

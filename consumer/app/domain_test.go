@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/config"
+	"supernats/consumer/fleettest"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -21,7 +22,7 @@ func TestDaemonInAnotherDomain(t *testing.T) {
 	cfg := config.Default()
 	cfg.Listen = ""
 	cfg.NATS.Settings = natsconn.Settings{URL: leaf.URL, Domain: "hub"}
-	var log buffer
+	var log fleettest.Buffer
 	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"supernats/consumer/config"
 	"supernats/consumer/embedded"
+	"supernats/consumer/fleettest"
 	"supernats/schema/natsconn"
 	"supernats/schema/natsconn/natsconntest"
 	"supernats/schema/stream"
@@ -29,7 +30,7 @@ func runs(t *testing.T, text string, change func(*config.Config)) (a *App, url s
 	if change != nil {
 		change(&cfg)
 	}
-	var log buffer
+	var log fleettest.Buffer
 	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log), Load: func() (config.Config, error) { return cfg, nil }})
 	if err != nil {
 		t.Fatal(err)

@@ -14,34 +14,33 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"supernats/consumer/records"
-	"supernats/schema/stream"
+	"supernats/consumer/fleettest"
 )
 
 // A receiver whose queue may not be made holds up no event and no other receiver. It is
 // said; and when the right is there, it is notified of all that was stored meanwhile, over
 // a restart of the daemon too, and of nothing before.
 func TestQueueThatMayNotBeMade(t *testing.T) {
-	f := newFleet(t)
-	f.raw("supervisor.alert.web0.-.-.fatal", "{}") // of the past
+	f := fleettest.New(t)
+	f.PublishRaw("supervisor.alert.web0.-.-.fatal", "{}") // of the past
 	users := func(deny ...string) {
 		t.Helper()
-		f.server.Stop()
-		f.server.Change(func(o *server.Options) {
+		f.Server.Stop()
+		f.Server.Change(func(o *server.Options) {
 			o.Users = []*server.User{
 				{Username: "all", Password: "all"},
 				{Username: "daemon", Password: "daemon", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: append(deny, "nothing")}}},
 			}
 		})
-		f.server.Restart()
+		f.Server.Restart()
 	}
 	users("$JS.API.CONSUMER.*.SUPERVISOR_ALERTS.notify_two")
-	nc, err := nats.Connect(f.server.URL, nats.UserInfo("all", "all"), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(f.Server.URL, nats.UserInfo("all", "all"), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	if f.js, err = jetstream.New(nc); err != nil {
+	if f.JS, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
 
@@ -57,7 +56,7 @@ func TestQueueThatMayNotBeMade(t *testing.T) {
 		t.Cleanup(s.Close)
 		return s.URL
 	}
-	cfg, err := loadText(t, "nats: {url: '"+strings.Replace(f.server.URL, "://", "://daemon:daemon@", 1)+"'}\nlisten: ''\ngroup_interval: 1s\nreceivers:\n"+
+	cfg, err := loadText(t, "nats: {url: '"+strings.Replace(f.Server.URL, "://", "://daemon:daemon@", 1)+"'}\nlisten: ''\ngroup_interval: 1s\nreceivers:\n"+
 		"  - {name: two, webhook: {url: '"+serve("two")+"'}}\n  - {name: one, webhook: {url: '"+serve("one")+"'}}\n")
 	if err != nil {
 		t.Fatal(err)
@@ -92,9 +91,9 @@ func TestQueueThatMayNotBeMade(t *testing.T) {
 	for _, process := range []string{"first", "second"} {
 		a, stop := run()
 		<-a.Ready()
-		e := f.crash()
+		e := f.Crash()
 		e.Process = process
-		f.publish(e)
+		f.Publish(e)
 		wait("one", process)
 		said := fmt.Sprint(a.health.Failures())
 		if !strings.Contains(said, "receiver two is not notified: its consumer notify_two of stream SUPERVISOR_ALERTS cannot be made") {
@@ -107,41 +106,8 @@ func TestQueueThatMayNotBeMade(t *testing.T) {
 	a, stop := run()
 	defer stop()
 	wait("two", "first")
-	f.until("nothing is wrong", func() bool { return len(a.health.Failures()) == 0 })
+	f.Until("nothing is wrong", func() bool { return len(a.health.Failures()) == 0 })
 	if n := len(told["one"]); n != 0 {
 		t.Errorf("the other one is told %d more", n)
-	}
-}
-
-// A queue that was there all the time goes on where it was, whatever was written down
-// while it could not be looked at.
-func TestQueueThatCouldNotBeSeen(t *testing.T) {
-	f := newFleet(t)
-	r := &receiver{name: "mail/ops@example.com"}
-	config := jetstream.ConsumerConfig{Durable: deliveryName(r.name), AckPolicy: jetstream.AckAllPolicy, AckWait: neverAgain, MaxAckPending: maxPending}
-	if _, err := f.js.CreateOrUpdateConsumer(t.Context(), stream.Alerts, config); err != nil {
-		t.Fatal(err)
-	}
-	f.alert("a", "b")
-	d := f.delivery(r)
-	positions, err := records.OpenTable[position](t.Context(), f.js, stream.LeasesBucket, zerolog.Nop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.inbox.positions = positions
-	if err := d.inbox.beginLater(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if p := f.position(r); !p.Unmade || p.Done != 2 {
-		t.Fatalf("%+v", p)
-	}
-	f.alert("c")
-	f.runDelivery(d)
-	f.delivered(r)
-	if got := strings.Join(r.got(), " "); got != "a b c" {
-		t.Errorf("delivered is %s", got)
-	}
-	if p := f.position(r); p.Unmade || p.Begin != 0 {
-		t.Errorf("%+v", p)
 	}
 }

@@ -11,13 +11,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/consumer/fleettest"
 	"supernats/schema/stream"
 )
 
 // More receivers than an account allows consumers hold up nobody: the first is
 // notified, the second as soon as there is room, of all that was stored meanwhile.
 func TestMoreReceiversThanConsumers(t *testing.T) {
-	f := newFleet(t, func(js jetstream.JetStream) {
+	f := fleettest.New(t, func(js jetstream.JetStream) {
 		c := stream.AlertsConfig(stream.DefaultLimits())
 		c.MaxConsumers = 2
 		if _, err := js.CreateStream(t.Context(), c); err != nil {
@@ -39,12 +40,12 @@ func TestMoreReceiversThanConsumers(t *testing.T) {
 		t.Cleanup(s.Close)
 		return s.URL
 	}
-	cfg, err := loadText(t, "nats: {url: '"+f.server.URL+"'}\nlisten: ''\nreceivers:\n"+
+	cfg, err := loadText(t, "nats: {url: '"+f.Server.URL+"'}\nlisten: ''\nreceivers:\n"+
 		"  - {name: one, webhook: {url: '"+serve("one")+"'}}\n  - {name: two, webhook: {url: '"+serve("two")+"'}}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log buffer
+	var log fleettest.Buffer
 	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
@@ -59,8 +60,8 @@ func TestMoreReceiversThanConsumers(t *testing.T) {
 		}
 	}()
 
-	f.until("events are read", func() bool { return strings.Contains(log.String(), "reading events") })
-	f.publish(f.crash())
+	f.Until("events are read", func() bool { return strings.Contains(log.String(), "reading events") })
+	f.Publish(f.Crash())
 	wait := func(name string) {
 		t.Helper()
 		select {
@@ -77,9 +78,9 @@ func TestMoreReceiversThanConsumers(t *testing.T) {
 		t.Errorf("what is wrong: %+v", wrong)
 	}
 
-	if err := f.js.DeleteConsumer(ctx, stream.Alerts, "other"); err != nil {
+	if err := f.JS.DeleteConsumer(ctx, stream.Alerts, "other"); err != nil {
 		t.Fatal(err)
 	}
 	wait("two")
-	f.until("nothing is wrong", func() bool { return len(a.health.Failures()) == 0 })
+	f.Until("nothing is wrong", func() bool { return len(a.health.Failures()) == 0 })
 }

@@ -5,25 +5,26 @@ import (
 	"time"
 
 	"supernats/consumer/config"
+	"supernats/consumer/deliver"
 	"supernats/consumer/notify"
 )
 
 // addressees returns the addresses of the receivers of a configuration.
-func (a *App) addressees(cfg *config.Config) ([]addressee, error) {
+func (a *App) addressees(cfg *config.Config) ([]deliver.Addressee, error) {
 	id := notify.Identity{Instance: a.instance, Version: a.options.Version}
-	var all []addressee
+	var all []deliver.Addressee
 	for _, r := range cfg.AllReceivers() {
 		made, err := r.New(id, a.log)
 		if err != nil {
 			return nil, fmt.Errorf("receiver %s: %w", r.Name, err)
 		}
 
-		var l limit
+		var l deliver.Limit
 		if set := r.Limit(); set != nil {
-			l = limit{burst: set.Burst, every: time.Duration(set.Every)}
+			l = deliver.Limit{Burst: set.Burst, Every: time.Duration(set.Every)}
 		}
 		for _, m := range made {
-			all = append(all, addressee{Receiver: m, name: r.Name, limit: l})
+			all = append(all, deliver.Addressee{Receiver: m, Called: r.Name, Limit: l})
 		}
 	}
 	return all, nil

@@ -7,13 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/config"
-	"supernats/consumer/records"
+	"supernats/consumer/fleettest"
 	"supernats/consumer/web"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -22,11 +20,11 @@ import (
 // A file that is wrong changes nothing and says where; one that is right is in
 // force at once. Both by HTTP too.
 func TestReload(t *testing.T) {
-	f := newFleet(t)
+	f := fleettest.New(t)
 	path := filepath.Join(t.TempDir(), "f.yaml")
 	write := func(text string) {
 		t.Helper()
-		if err := os.WriteFile(path, []byte("nats: {url: \""+f.server.URL+"\"}\nlisten: ''\n"+text), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte("nats: {url: \""+f.Server.URL+"\"}\nlisten: ''\n"+text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -40,7 +38,7 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, func(ctx context.Context) error {
+	r := fleettest.Start(t, func(ctx context.Context) error {
 		if err := a.Run(ctx); err != nil {
 			return err
 		}
@@ -49,10 +47,10 @@ func TestReload(t *testing.T) {
 	<-a.Ready()
 	crashed := func(process, rule string) {
 		t.Helper()
-		f.handled(f.publish(f.crash(func(e *schema.Event) { e.Process = process })))
+		f.WaitHandled(f.Publish(f.Crash(func(e *schema.Event) { e.Process = process })))
 		subject := schema.AlertSubject("web1", "api", process, rule)
-		f.until("there is an alert on "+subject, func() bool {
-			s, err := f.js.Stream(t.Context(), stream.Alerts)
+		f.Until("there is an alert on "+subject, func() bool {
+			s, err := f.JS.Stream(t.Context(), stream.Alerts)
 			if err != nil {
 				return false
 			}
@@ -73,72 +71,17 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What the old rules had open is told to be over, since nobody will close it.
-	f.until("the new rules are in force", func() bool {
-		_, err := f.bucket(stream.AlertsBucket).Get(t.Context(), schema.AlertKey("first", "web1", "api", "a"))
+	f.Until("the new rules are in force", func() bool {
+		_, err := f.Bucket(stream.AlertsBucket).Get(t.Context(), schema.AlertKey("first", "web1", "api", "a"))
 		return err != nil
 	})
 	crashed("c", "second")
-	r.stop()
+	r.Stop()
 	without, err := New(cfg, Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := without.Reload(); !errors.Is(err, web.ErrNoFile) {
 		t.Errorf("without a file: %v", err)
-	}
-}
-
-// Records made anew from the stream are those that were kept while it was read,
-// whatever somebody did to them meanwhile.
-func TestRebuild(t *testing.T) {
-	f := newFleet(t)
-	stop := f.run()
-	for _, p := range []string{"a", "b", "c"} {
-		of := func(e *schema.Event) { e.Process = p }
-		f.publish(f.event(schema.ProcessStateStarting, of), f.event(schema.ProcessStateRunning, of), f.crash(of))
-	}
-	f.handled(f.publish(f.event(schema.ProcessStateStarting), f.event(schema.Tick5)))
-	stop()
-	records := func() (map[string]*schema.ProcessRecord, map[string]*schema.HostRecord) {
-		t.Helper()
-		_, states, err := records.Open[schema.ProcessRecord](t.Context(), f.js, stream.StateBucket, nil, zerolog.Nop())
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, hosts, err := records.Open[schema.HostRecord](t.Context(), f.js, stream.HostsBucket, nil, zerolog.Nop())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return states, hosts
-	}
-	states, hosts := records()
-	if len(states) != 4 || len(hosts) != 1 || states["web1.api.a"].UnexpectedExits != 1 {
-		t.Fatalf("%d states, %d hosts: %+v", len(states), len(hosts), states["web1.api.a"])
-	}
-	kv := f.bucket(stream.StateBucket)
-	if err := kv.Delete(t.Context(), "web1.api.a"); err != nil {
-		t.Fatal(err)
-	}
-	for key, text := range map[string]string{"web1.api.b": `{"exits":7}`, "web1.api.c": "garbage", "web9.never.was": `{"host":"web9"}`} {
-		if _, err := kv.Put(t.Context(), key, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cfg := config.Default()
-	a, err := New(cfg, Options{Log: zerolog.Nop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := a.rebuild(ctx, f.js); err != nil {
-		t.Fatal(err)
-	}
-	again, hostsAgain := records()
-	if d := cmp.Diff(states, again); d != "" {
-		t.Error(d)
-	}
-	if d := cmp.Diff(hosts, hostsAgain); d != "" {
-		t.Error(d)
 	}
 }

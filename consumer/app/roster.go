@@ -10,6 +10,9 @@ import (
 	"supernats/schema/stream"
 )
 
+// rosterTimeout is how long the server may take to store the roster.
+const rosterTimeout = 5 * time.Second
+
 // publishRoster records the receivers of a plan, for people: commands show who is notified.
 func (a *App) publishRoster(ctx context.Context, js jetstream.JetStream, p *plan) error {
 	r := schema.RosterRecord{
@@ -23,7 +26,7 @@ func (a *App) publishRoster(ctx context.Context, js jetstream.JetStream, p *plan
 		return err
 	}
 
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rosterTimeout)
 	defer cancel()
 	_, err = js.Publish(ctx, stream.KeySubject(js, stream.LeasesBucket, stream.RosterKey), b)
 	return err

@@ -6,22 +6,24 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
 	"supernats/consumer/config"
+	"supernats/consumer/fleettest"
 	"supernats/schema"
 )
 
 // Two daemons on one NATS: one works, the other is ready and goes on when the
 // first one stops.
 func TestDaemonStandsBy(t *testing.T) {
-	f := newFleet(t)
-	daemon := func() (*App, *running) {
+	f := fleettest.New(t)
+	daemon := func() (*App, *fleettest.Running) {
 		cfg := config.Default()
-		cfg.NATS.URL, cfg.Listen = f.server.URL, "127.0.0.1:0"
+		cfg.NATS.URL, cfg.Listen = f.Server.URL, "127.0.0.1:0"
 		a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := start(t, func(ctx context.Context) error {
+		r := fleettest.Start(t, func(ctx context.Context) error {
 			if err := a.Run(ctx); err != nil {
 				return err
 			}
@@ -36,18 +38,18 @@ func TestDaemonStandsBy(t *testing.T) {
 	}
 	of := func(process string) func(*schema.Event) { return func(e *schema.Event) { e.Process = process } }
 	_, first := daemon()
-	f.handled(f.publish(f.crash(of("a"))))
+	f.WaitHandled(f.Publish(f.Crash(of("a"))))
 	_, second := daemon()
-	f.handled(f.publish(f.crash(of("b"))))
-	first.stop()
-	f.handled(f.publish(f.crash(of("c"))))
-	if n := f.alerts(); len(n) != 3 {
+	f.WaitHandled(f.Publish(f.Crash(of("b"))))
+	first.Stop()
+	f.WaitHandled(f.Publish(f.Crash(of("c"))))
+	if n := f.Notified(); len(n) != 3 {
 		t.Errorf("alerts: %v", n)
 	}
 	for _, process := range []string{"a", "b", "c"} {
-		if s := f.state("web1", "api", process); s.UnexpectedExits != 1 {
+		if s := f.Process("web1", "api", process); s.UnexpectedExits != 1 {
 			t.Errorf("%+v", s)
 		}
 	}
-	second.stop()
+	second.Stop()
 }

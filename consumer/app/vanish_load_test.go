@@ -66,7 +66,7 @@ func (l *crasher) publish(ctx context.Context, host, process, name string) {
 	data, err := schema.Marshal(ce)
 	for err == nil && ctx.Err() == nil {
 		short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
-		_, e := l.in.js.Publish(short, ce.Data.Subject(), data, jetstream.WithMsgID(ce.ID), jetstream.WithRetryAttempts(0))
+		_, e := l.in.JS.Publish(short, ce.Data.Subject(), data, jetstream.WithMsgID(ce.ID), jetstream.WithRetryAttempts(0))
 		cancel()
 		if e == nil {
 			return
@@ -101,9 +101,9 @@ func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
 	in.crashes("begin")
 	in.isTold("begin")
 	time.Sleep(300 * time.Millisecond)
-	in.server.Stop()
-	backup := in.server.Backup()
-	in.server.Restart()
+	in.Server.Stop()
+	backup := in.Server.Backup()
+	in.Server.Restart()
 	in.crashes("begun")
 	in.isTold("begun")
 
@@ -118,13 +118,13 @@ func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
 	all := removals()
 	for _, name := range append([]string{""}, stream.Names()...) {
 		all["restore "+name] = func(in *installation) error {
-			in.server.Stop()
+			in.Server.Stop()
 			if name == "" {
-				in.server.Restore(backup)
+				in.Server.Restore(backup)
 			} else {
-				in.server.Restore(backup, name)
+				in.Server.Restore(backup, name)
 			}
-			in.server.Restart()
+			in.Server.Restart()
 			return nil
 		}
 	}
@@ -165,7 +165,7 @@ func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
 			}
 		}
 	}()
-	in.until("every later crash is told", func() bool { return len(l.untold(lost)) == 0 })
+	in.Until("every later crash is told", func() bool { return len(l.untold(lost)) == 0 })
 	for process := range l.stored {
 		if n := in.hook.told(process); n > 1 {
 			t.Errorf("%s is told %d times", process, n)
@@ -177,8 +177,8 @@ func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
 			t.Log(wrong)
 		}
 	}()
-	in.until("states are right", func() bool {
-		kv, err := in.js.KeyValue(t.Context(), stream.StateBucket)
+	in.Until("states are right", func() bool {
+		kv, err := in.JS.KeyValue(t.Context(), stream.StateBucket)
 		if err != nil {
 			return false
 		}
@@ -192,7 +192,7 @@ func TestEverythingVanishesInTurnUnderLoad(t *testing.T) {
 				return false
 			}
 			var s schema.ProcessRecord
-			if in.unjson(e.Value(), &s); s.State != "EXITED" || s.UnexpectedExits != 1 {
+			if in.Unmarshal(e.Value(), &s); s.State != "EXITED" || s.UnexpectedExits != 1 {
 				wrong = fmt.Sprintf("%s, stored at %v: %+v", process, c.at, s)
 				return false
 			}

@@ -20,6 +20,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/config"
+	"supernats/consumer/fleettest"
+	"supernats/consumer/source"
 	"supernats/schema"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
@@ -76,17 +78,17 @@ func (h *hook) resolved(process string) int {
 
 // installation is a daemon with a webhook on a server of its own.
 type installation struct {
-	*fleet
+	*fleettest.Fleet
 	settings natsconn.Settings
 	hook     *hook
 	app      *App
-	log      *buffer
-	*running
+	log      *fleettest.Buffer
+	*fleettest.Running
 }
 
 func install(t *testing.T) *installation {
 	t.Helper()
-	in := &installation{fleet: newFleet(t), hook: newHook(t), log: &buffer{}}
+	in := &installation{Fleet: fleettest.New(t), hook: newHook(t), log: &fleettest.Buffer{}}
 	in.boot()
 	return in
 }
@@ -94,7 +96,7 @@ func install(t *testing.T) *installation {
 // installOn makes one on a server that wants credentials.
 func installOn(t *testing.T, s *streamtest.Server, as natsconn.Settings) *installation {
 	t.Helper()
-	in := &installation{fleet: &fleet{T: t, server: s, serials: map[string]uint64{}}, settings: as, hook: newHook(t), log: &buffer{}}
+	in := &installation{Fleet: fleettest.On(t, s, nil), settings: as, hook: newHook(t), log: &fleettest.Buffer{}}
 	password, err := os.ReadFile(as.PasswordFile)
 	if err != nil {
 		t.Fatal(err)
@@ -107,12 +109,12 @@ func installOn(t *testing.T, s *streamtest.Server, as natsconn.Settings) *instal
 // connectAs gives the test another connection.
 func (in *installation) connectAs(user, password string) {
 	in.Helper()
-	nc, err := nats.Connect(in.server.URL, nats.UserInfo(user, password), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(in.Server.URL, nats.UserInfo(user, password), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		in.Fatal(err)
 	}
 	in.Cleanup(nc.Close)
-	if in.js, err = jetstream.New(nc); err != nil {
+	if in.JS, err = jetstream.New(nc); err != nil {
 		in.Fatal(err)
 	}
 }
@@ -122,7 +124,7 @@ func (in *installation) boot() {
 	in.Helper()
 	path := filepath.Join(in.TempDir(), "s.yaml")
 	text := fmt.Sprintf("nats: {url: %q}\nlisten: ''\nresolve_after: 100ms\nrules: [{name: exit, event: PROCESS_STATE_EXITED, expected: false}]\n"+
-		"receivers: [{name: hook, webhook: {url: %q}}]\n", in.server.URL, in.hook.URL)
+		"receivers: [{name: hook, webhook: {url: %q}}]\n", in.Server.URL, in.hook.URL)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		in.Fatal(err)
 	}
@@ -134,7 +136,7 @@ func (in *installation) boot() {
 	if in.app, err = New(cfg, Options{Log: zerolog.New(in.log).With().Timestamp().Logger()}); err != nil {
 		in.Fatal(err)
 	}
-	in.running = start(in.T, func(ctx context.Context) error {
+	in.Running = fleettest.Start(in.T, func(ctx context.Context) error {
 		if err := in.app.Run(ctx); err != nil {
 			return err
 		}
@@ -158,16 +160,16 @@ func (in *installation) happens(process string, names ...string) {
 	in.Helper()
 	no := false
 	for _, name := range names {
-		e := in.event(name, func(e *schema.Event) {
+		e := in.Event(name, func(e *schema.Event) {
 			if e.Process = process; name == schema.ProcessStateExited {
 				e.Expected = &no
 			}
 		})
-		data := []byte(in.json(e.Envelope(time.Now())))
-		in.until("the stream takes an event", func() bool {
+		data := []byte(in.JSON(e.Envelope(time.Now())))
+		in.Until("the stream takes an event", func() bool {
 			ctx, cancel := context.WithTimeout(in.Context(), time.Second)
 			defer cancel()
-			_, err := in.js.Publish(ctx, e.Subject(), data, jetstream.WithMsgID(in.id(e)))
+			_, err := in.JS.Publish(ctx, e.Subject(), data, jetstream.WithMsgID(in.id(e)))
 			return err == nil
 		})
 	}
@@ -188,8 +190,8 @@ func (in *installation) isTold(process string) {
 // shows waits until the record of a process says its state.
 func (in *installation) shows(process, state string) {
 	in.Helper()
-	in.until(process+" is shown as "+state, func() bool {
-		kv, err := in.js.KeyValue(in.Context(), stream.StateBucket)
+	in.Until(process+" is shown as "+state, func() bool {
+		kv, err := in.JS.KeyValue(in.Context(), stream.StateBucket)
 		if err != nil {
 			return false
 		}
@@ -198,7 +200,7 @@ func (in *installation) shows(process, state string) {
 			return false
 		}
 		var s schema.ProcessRecord
-		in.unjson(e.Value(), &s)
+		in.Unmarshal(e.Value(), &s)
 		return s.State == state
 	})
 }
@@ -206,9 +208,9 @@ func (in *installation) shows(process, state string) {
 // isWhole waits until everything is there.
 func (in *installation) isWhole() {
 	in.Helper()
-	in.until("everything is there", func() bool {
+	in.Until("everything is there", func() bool {
 		return !slices.ContainsFunc(stream.Names(), func(name string) bool {
-			_, err := in.js.Stream(in.Context(), name)
+			_, err := in.JS.Stream(in.Context(), name)
 			return err != nil
 		})
 	})
@@ -218,39 +220,41 @@ func (in *installation) isWhole() {
 func removals() map[string]func(in *installation) error {
 	all := map[string]func(in *installation) error{}
 	for _, name := range stream.Names() {
-		all["delete "+name] = func(in *installation) error { return in.js.DeleteStream(in.Context(), name) }
+		all["delete "+name] = func(in *installation) error { return in.JS.DeleteStream(in.Context(), name) }
 		all["make again "+name] = func(in *installation) error {
-			s, err := in.js.Stream(in.Context(), name)
+			s, err := in.JS.Stream(in.Context(), name)
 			if err != nil {
 				return err
 			}
-			if err := in.js.DeleteStream(in.Context(), name); err != nil {
+			if err := in.JS.DeleteStream(in.Context(), name); err != nil {
 				return err
 			}
-			_, err = in.js.CreateStream(in.Context(), s.CachedInfo().Config)
+			_, err = in.JS.CreateStream(in.Context(), s.CachedInfo().Config)
 			return err
 		}
 		all["purge "+name] = func(in *installation) error {
-			s, err := in.js.Stream(in.Context(), name)
+			s, err := in.JS.Stream(in.Context(), name)
 			if err != nil {
 				return err
 			}
 			return s.Purge(in.Context())
 		}
 	}
-	all["delete the consumer of events"] = func(in *installation) error { return in.js.DeleteConsumer(in.Context(), stream.Events, durableName) }
+	all["delete the consumer of events"] = func(in *installation) error {
+		return in.JS.DeleteConsumer(in.Context(), stream.Events, stream.EventsConsumer)
+	}
 	all["delete the queue"] = func(in *installation) error {
-		return in.js.DeleteConsumer(in.Context(), stream.Alerts, deliveryName("hook"))
+		return in.JS.DeleteConsumer(in.Context(), stream.Alerts, stream.ReceiverConsumer("hook"))
 	}
 	all["lose the store"] = func(in *installation) error {
-		in.server.Stop()
-		in.server.Forget()
-		in.server.Restart()
+		in.Server.Stop()
+		in.Server.Forget()
+		in.Server.Restart()
 		return nil
 	}
 	all["delete everything"] = func(in *installation) error {
 		for _, name := range stream.Names() {
-			if err := in.js.DeleteStream(in.Context(), name); err != nil {
+			if err := in.JS.DeleteStream(in.Context(), name); err != nil {
 				return err
 			}
 		}
@@ -275,7 +279,7 @@ func TestWhatVanishesComesBack(t *testing.T) {
 			in.isTold("open")
 			in.happens("idle", schema.ProcessStateStarting, schema.ProcessStateRunning)
 			in.happens("known", schema.ProcessStateStarting, schema.ProcessStateRunning)
-			in.until("the recovery is told", func() bool { return in.hook.resolved("known") == 1 })
+			in.Until("the recovery is told", func() bool { return in.hook.resolved("known") == 1 })
 			in.shows("known", "RUNNING")
 			in.shows("open", "EXITED")
 			time.Sleep(300 * time.Millisecond) // so that all is stored
@@ -286,16 +290,16 @@ func TestWhatVanishesComesBack(t *testing.T) {
 			in.crashes("new")
 			in.crashes("known")
 			in.isTold("new")
-			in.until("the second crash of what was known before is told", func() bool { return in.hook.told("known") == 2 })
+			in.Until("the second crash of what was known before is told", func() bool { return in.hook.told("known") == 2 })
 			in.shows("new", "EXITED")
 			in.shows("known", "EXITED")
 			in.shows("idle", "RUNNING")
 			in.happens("open", schema.ProcessStateStarting, schema.ProcessStateRunning)
-			in.until("what was open before ends", func() bool { return in.hook.resolved("open") == 1 })
+			in.Until("what was open before ends", func() bool { return in.hook.resolved("open") == 1 })
 			in.shows("open", "RUNNING")
 
 			in.isWhole()
-			in.until("nothing is wrong any more", func() bool { return len(in.app.health.Failures()) == 0 })
+			in.Until("nothing is wrong any more", func() bool { return len(in.app.health.Failures()) == 0 })
 			for process, want := range map[string]int{"known": 2, "open": 1, "new": 1} {
 				if n := in.hook.told(process); n != want {
 					t.Errorf("%s was told %d times, want %d", process, n, want)
@@ -306,12 +310,12 @@ func TestWhatVanishesComesBack(t *testing.T) {
 			}
 
 			// A restart finds what it needs.
-			in.stop()
+			in.Stop()
 			in.boot()
 			in.crashes("restarted")
 			in.isTold("restarted")
 			in.happens("new", schema.ProcessStateStarting, schema.ProcessStateRunning)
-			in.until("an alert of before the restart ends", func() bool { return in.hook.resolved("new") == 1 })
+			in.Until("an alert of before the restart ends", func() bool { return in.hook.resolved("new") == 1 })
 			in.shows("idle", "RUNNING")
 			if n := in.hook.told("known") + in.hook.told("new"); n != 3 {
 				t.Errorf("after a restart crashes are told again: %v", in.hook.fired)
@@ -344,12 +348,12 @@ func TestRestoreFromABackup(t *testing.T) {
 				in.isTold("known")
 				in.isTold("before")
 				in.happens("known", schema.ProcessStateStarting, schema.ProcessStateRunning)
-				in.until("the recovery is told", func() bool { return in.hook.resolved("known") == 1 })
+				in.Until("the recovery is told", func() bool { return in.hook.resolved("known") == 1 })
 				in.shows("known", "RUNNING")
 				time.Sleep(300 * time.Millisecond) // so that all is stored
-				in.server.Stop()
-				backup := in.server.Backup()
-				in.server.Restart()
+				in.Server.Stop()
+				backup := in.Server.Backup()
+				in.Server.Restart()
 
 				for range 10 {
 					in.happens("known", schema.ProcessStateStopping, schema.ProcessStateStopped, schema.ProcessStateStarting, schema.ProcessStateRunning)
@@ -359,11 +363,11 @@ func TestRestoreFromABackup(t *testing.T) {
 				in.shows("between", "EXITED")
 				time.Sleep(300 * time.Millisecond)
 				if !running {
-					in.stop()
+					in.Stop()
 				}
-				in.server.Stop()
-				in.server.Restore(backup, streams...)
-				in.server.Restart()
+				in.Server.Stop()
+				in.Server.Restore(backup, streams...)
+				in.Server.Restart()
 				if !running {
 					in.boot()
 				}
@@ -371,17 +375,17 @@ func TestRestoreFromABackup(t *testing.T) {
 				in.crashes("known")
 				in.crashes("new")
 				in.isTold("new")
-				in.until("the second crash of what was known before is told", func() bool { return in.hook.told("known") == 2 })
+				in.Until("the second crash of what was known before is told", func() bool { return in.hook.told("known") == 2 })
 				in.shows("known", "EXITED")
 				in.shows("new", "EXITED")
 				in.happens("before", schema.ProcessStateStarting, schema.ProcessStateRunning)
-				in.until("what was open before the backup ends", func() bool { return in.hook.resolved("before") == 1 })
+				in.Until("what was open before the backup ends", func() bool { return in.hook.resolved("before") == 1 })
 				if running {
 					in.shows("between", "EXITED")
 					in.happens("between", schema.ProcessStateStarting, schema.ProcessStateRunning)
-					in.until("what was open ends", func() bool { return in.hook.resolved("between") == 1 })
+					in.Until("what was open ends", func() bool { return in.hook.resolved("between") == 1 })
 				}
-				in.until("nothing is wrong any more", func() bool { return len(in.app.health.Failures()) == 0 })
+				in.Until("nothing is wrong any more", func() bool { return len(in.app.health.Failures()) == 0 })
 				for process, want := range map[string]int{"known": 2, "before": 1, "between": 1, "new": 1} {
 					if n := in.hook.told(process); n != want {
 						t.Errorf("%s was told %d times, want %d", process, n, want)
@@ -409,38 +413,38 @@ func TestStreamChangesUnderOldRecords(t *testing.T) {
 			in.crashes("known")
 			in.isTold("known")
 			time.Sleep(300 * time.Millisecond)
-			in.server.Stop()
-			backup := in.server.Backup()
-			in.server.Restart()
+			in.Server.Stop()
+			backup := in.Server.Backup()
+			in.Server.Restart()
 			for range 5 {
 				in.happens("known", schema.ProcessStateStarting, schema.ProcessStateRunning, schema.ProcessStateStopping, schema.ProcessStateStopped)
 			}
 			in.crashes("open")
 			in.isTold("open")
 			time.Sleep(300 * time.Millisecond)
-			in.stop()
-			if err := in.bucket(stream.LeasesBucket).Purge(t.Context(), lineageKey); err != nil {
+			in.Stop()
+			if err := in.Bucket(stream.LeasesBucket).Purge(t.Context(), source.LineageKey); err != nil {
 				t.Fatal(err)
 			}
-			before := in.state("web1", "api", "known")
+			before := in.Process("web1", "api", "known")
 
 			err := change(in, func() {
-				in.server.Stop()
-				in.server.Restore(backup, stream.Events)
-				in.server.Restart()
+				in.Server.Stop()
+				in.Server.Restore(backup, stream.Events)
+				in.Server.Restart()
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			in.boot()
 			in.crashes("known")
-			in.until("the second crash is told", func() bool { return in.hook.told("known") == 2 })
+			in.Until("the second crash is told", func() bool { return in.hook.told("known") == 2 })
 			in.shows("known", "EXITED")
-			if s := in.state("web1", "api", "known"); s.UnexpectedExits != 2 || s.Starts != before.Starts+1 || s.Seq <= before.Seq {
+			if s := in.Process("web1", "api", "known"); s.UnexpectedExits != 2 || s.Starts != before.Starts+1 || s.Seq <= before.Seq {
 				t.Errorf("%+v, before %+v", s, before)
 			}
 			in.happens("open", schema.ProcessStateStarting, schema.ProcessStateRunning)
-			in.until("what was open ends", func() bool { return in.hook.resolved("open") == 1 })
+			in.Until("what was open ends", func() bool { return in.hook.resolved("open") == 1 })
 			if n := in.hook.told("open"); n != 1 {
 				t.Errorf("what was told before is told %d times", n)
 			}

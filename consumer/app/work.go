@@ -13,7 +13,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
+	"supernats/consumer/deliver"
 	"supernats/consumer/health"
+	"supernats/consumer/intake"
 	"supernats/consumer/keeper"
 	"supernats/consumer/lease"
 	"supernats/consumer/service"
@@ -119,23 +121,22 @@ func (a *App) runActive(ctx context.Context, js jetstream.JetStream, held func()
 	if a.options.Rebuild && !a.rebuilt {
 		rebuild := health.Retry{
 			Log: a.log, What: "rebuilding the states", Conn: js.Conn(),
-			Health: a.health, Cause: causeEvents, Fix: health.RunDoctor,
+			Health: a.health, Cause: intake.CauseEvents, Fix: health.RunDoctor,
 		}
-		if err := rebuild.Until(ctx, func() error { return a.rebuild(ctx, js) }); err != nil {
+		if err := rebuild.Until(ctx, func() error { return intake.Rebuild(ctx, js, a.cfg.Limits.Fleet(), a.log) }); err != nil {
 			return err
 		}
 		a.rebuilt = true
 	}
 
 	if a.memory == nil {
-		a.memory = newEvents(js, nil, a.log)
+		a.memory = intake.New(a.log)
 	}
-	v := a.memory
-	v.over(js)
-	v.held, v.health, v.again = held, a.health, a.changed
+	reader := a.memory
+	reader.Begin(intake.Session{JetStream: js, Held: held, Health: a.health, Again: a.changed})
 	for {
 		err := a.runUntilReload(ctx, func(ctx context.Context) error {
-			return a.runPlan(ctx, js, a.plan.Load(), held, v)
+			return a.runPlan(ctx, js, a.plan.Load(), held, reader)
 		})
 		if ctx.Err() != nil || !errors.Is(err, context.Canceled) {
 			return err
@@ -163,8 +164,10 @@ func (a *App) runUntilReload(ctx context.Context, work func(ctx context.Context)
 	return err
 }
 
-// runPlan runs the parts by one plan. What v knows outlives it.
-func (a *App) runPlan(ctx context.Context, js jetstream.JetStream, p *plan, held func() error, v *events) error {
+// runPlan runs the parts by one plan. What reader knows outlives it.
+func (a *App) runPlan(
+	ctx context.Context, js jetstream.JetStream, p *plan, held func() error, reader *intake.Reader,
+) error {
 	if len(p.receivers) == 0 {
 		a.log.Warn().Msg("no receiver is configured: state and alerts are recorded, nobody is notified " +
 			"(add a section mail: to the configuration file, -c FILE)")
@@ -188,13 +191,11 @@ func (a *App) runPlan(ctx context.Context, js jetstream.JetStream, p *plan, held
 		return roster.Until(ctx, func() error { return a.publishRoster(ctx, js, p) })
 	})
 
-	v.plan = p
 	beat, leave := a.service.Progress.Enter(service.ReadingEvents)
-	v.beat = beat
 	var reading sync.Once
 	g.Go(func() error {
 		defer leave()
-		return v.run(ctx, func() {
+		return reader.Run(ctx, p.intake(), beat, func() {
 			beat()
 			reading.Do(func() { a.log.Info().Int("receivers", len(p.receivers)).Msg("reading events") })
 			a.setReady()
@@ -206,16 +207,15 @@ func (a *App) runPlan(ctx context.Context, js jetstream.JetStream, p *plan, held
 // createQueues returns the deliveries of a plan, whose queues are there.
 func (a *App) createQueues(
 	ctx context.Context, js jetstream.JetStream, p *plan, held func() error,
-) (deliveries []*delivery, err error) {
+) (deliveries []*deliver.Delivery, err error) {
 	for _, r := range p.receivers {
-		d := newDelivery(js, r, held, defaultTiming(), a.log)
-		d.inbox.queues, d.health = &a.queues, a.health
+		d := deliver.New(js, r, deliver.Options{Held: held, Memory: &a.queues, Health: a.health, Log: a.log})
 		create := health.Retry{
 			Log: a.log, What: "creating the queue of " + r.Name(), Conn: js.Conn(),
-			Health: a.health, Cause: causeAlerts + " " + r.Name(), Fix: health.RunDoctor,
+			Health: a.health, Cause: deliver.CauseAlerts + " " + r.Name(), Fix: health.RunDoctor,
 		}
 		begun := time.Now()
-		if err := create.Until(ctx, func() error { return a.createQueue(ctx, d, begun) }); err != nil {
+		if err := create.Until(ctx, func() error { return d.CreateSoon(ctx, begun) }); err != nil {
 			return nil, err
 		}
 		deliveries = append(deliveries, d)

@@ -46,8 +46,8 @@ func (b *LogBudget) Spend(a *schema.Notification, at time.Time) *schema.Notifica
 		size := len(e.Log.Stdout) + len(e.Log.Stderr)
 		if b.used[host]+size > hostLogs {
 			e.Log = &schema.Log{Stderr: fmt.Sprintf(
-				"(left out: %s has sent more than %d MiB of logs within an hour; supernats replay --host %[1]s has it)\n",
-				host, hostLogs>>20)}
+				"(left out: %s has sent more than %d MiB of logs within an hour; "+
+					"supernats replay --host %[1]s has it)\n", host, hostLogs>>20)}
 			continue
 		}
 		b.used[host] += size

@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	neturl "net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -14,24 +16,24 @@ import (
 	"supernats/schema/secretfile"
 )
 
-// DefaultTimeout is how long one request may take, from the first packet to the
-// status of the answer.
+// DefaultTimeout is how long one request may take, from the first packet to the status of
+// the answer.
 const DefaultTimeout = schema.Duration(10 * time.Second)
 
-// HTTPConfig are the settings that every receiver by HTTP has. A proxy is taken
-// from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+// HTTPConfig are the settings that every receiver by HTTP has. A proxy comes from
+// HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
 type HTTPConfig struct {
 	// Timeout bounds one request.
 	Timeout schema.Duration `yaml:"timeout"`
 	TLS     TLSConfig       `yaml:"tls"`
 }
 
-// TLSConfig names PEM files. They are read at every delivery: a new certificate
-// needs no restart.
+// TLSConfig names PEM files. They are read at every delivery: a new certificate needs no
+// restart.
 type TLSConfig struct {
 	// CA are the authorities to trust, in place of the system's.
 	CA string `yaml:"ca"`
-	// Cert and Key are ours, for servers that ask for one.
+	// Cert and Key are ours, for servers that ask for a certificate.
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
 }
@@ -44,7 +46,7 @@ type BasicAuth struct {
 	PasswordFile string `yaml:"password_file"`
 }
 
-// AuthConfig is how receivers that can be any server want to be asked.
+// AuthConfig are the credentials for receivers that can be any server.
 type AuthConfig struct {
 	BasicAuth BasicAuth `yaml:"basic_auth"`
 	// BearerTokenFile holds a token for the header Authorization; it is read at
@@ -54,7 +56,7 @@ type AuthConfig struct {
 	Headers map[string]secretfile.Secret `yaml:"headers"`
 }
 
-// WithDefaults fills in the time-out.
+// WithDefaults fills in the time limit.
 func (c HTTPConfig) WithDefaults() HTTPConfig {
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
@@ -66,7 +68,8 @@ func (c HTTPConfig) WithDefaults() HTTPConfig {
 func (c HTTPConfig) Validate() error {
 	var errs []error
 	if c.Timeout <= 0 {
-		errs = append(errs, fmt.Errorf("timeout: invalid value %s: want a duration above zero; the default is %s", c.Timeout, DefaultTimeout))
+		errs = append(errs, fmt.Errorf(
+			"timeout: invalid value %s: want a duration above zero; the default is %s", c.Timeout, DefaultTimeout))
 	}
 	if c.TLS.Cert != "" && c.TLS.Key == "" {
 		errs = append(errs, fmt.Errorf("tls.key: missing, but there is a tls.cert (%s)", c.TLS.Cert))
@@ -90,22 +93,33 @@ func (c TLSConfig) load() (*tls.Config, error) {
 			return nil, fmt.Errorf("tls.ca: %s holds no certificate in PEM", c.CA)
 		}
 	}
+
 	if c.Cert != "" {
-		cert, err := readFile("tls.cert", c.Cert)
+		pair, err := c.loadPair()
 		if err != nil {
 			return nil, err
-		}
-		key, err := readFile("tls.key", c.Key)
-		if err != nil {
-			return nil, err
-		}
-		pair, err := tls.X509KeyPair(cert, key)
-		if err != nil {
-			return nil, fmt.Errorf("tls.cert: %s with %s: %w", c.Cert, c.Key, err)
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}
 	return t, nil
+}
+
+// loadPair reads our certificate and its key.
+func (c TLSConfig) loadPair() (tls.Certificate, error) {
+	cert, err := readFile("tls.cert", c.Cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := readFile("tls.key", c.Key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("tls.cert: %s with %s: %w", c.Cert, c.Key, err)
+	}
+	return pair, nil
 }
 
 // Validate reports everything that is wrong, a line for each key.
@@ -123,24 +137,29 @@ func (c AuthConfig) Validate() error {
 	if b.Username != "" && c.BearerTokenFile != "" {
 		errs = append(errs, errors.New("bearer_token_file: given together with basic_auth: want one of the two"))
 	}
-	names := make(map[string]string, len(c.Headers))
-	for name, value := range c.Headers {
-		names[name] = string(value)
-	}
-	for _, name := range sortedKeys(names) {
-		if !isToken(name) || strings.ContainsFunc(names[name], unicode.IsControl) {
-			errs = append(errs, fmt.Errorf("headers: invalid header %q: want letters, digits and -, and no control characters in the value", name))
-		}
-		switch strings.ToLower(name) {
-		case "content-type", "content-length", "transfer-encoding", "host":
-			errs = append(errs, fmt.Errorf("headers: %q is set by the delivery itself", name))
-		case "authorization":
-			if b.Username != "" || c.BearerTokenFile != "" {
-				errs = append(errs, errors.New("headers: \"Authorization\" is given together with basic_auth or bearer_token_file: want one of them"))
-			}
-		}
+
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		errs = append(errs, c.validateHeader(name, string(c.Headers[name]))...)
 	}
 	return errors.Join(errs...)
+}
+
+// validateHeader reports what is wrong with one of the headers.
+func (c AuthConfig) validateHeader(name, value string) (errs []error) {
+	if !isToken(name) || strings.ContainsFunc(value, unicode.IsControl) {
+		errs = append(errs, fmt.Errorf(
+			"headers: invalid header %q: want letters, digits and -, and no control characters in the value", name))
+	}
+	switch strings.ToLower(name) {
+	case "content-type", "content-length", "transfer-encoding", "host":
+		errs = append(errs, fmt.Errorf("headers: %q is set by the delivery itself", name))
+	case "authorization":
+		if c.BasicAuth.Username != "" || c.BearerTokenFile != "" {
+			errs = append(errs, errors.New(
+				"headers: \"Authorization\" is given together with basic_auth or bearer_token_file: want one of them"))
+		}
+	}
+	return errs
 }
 
 // Apply reads the files and adds what they hold to a request.
@@ -150,6 +169,7 @@ func (c AuthConfig) Apply(p *Post) error {
 		p.SetHeader(name, string(value))
 		p.Secrets = append(p.Secrets, string(value))
 	}
+
 	switch {
 	case c.BasicAuth.Username != "":
 		p.AuthKey = "basic_auth"

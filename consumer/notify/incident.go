@@ -2,6 +2,7 @@ package notify
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,34 +18,37 @@ type Incident struct {
 	Alert *schema.Notification
 	// Type, ID and Time are those of the last notification: what it says holds now.
 	Type, ID string
+	Time     schema.Time
 	// Of are the indexes of its notifications in the batch.
-	Of   []int
-	Time schema.Time
-	// Told says that the batch has a notification that is no end: one that only
-	// ends was told of by an earlier batch.
-	Told bool
+	Of []int
+	// Fired says that the batch has a notification that is no end: the beginning of an
+	// incident that only ends was in an earlier batch.
+	Fired bool
 }
 
-// Resolved reports whether the alert is over.
-func (i *Incident) Resolved() bool { return i.Type == schema.TypeAlertResolved }
+// IsResolved reports whether the alert is over.
+func (i *Incident) IsResolved() bool { return i.Type == schema.TypeAlertResolved }
 
-// Incidents folds a batch into one entry for each alert, in the order of their
-// last notifications. Nothing of the events is lost. It does not change the batch.
+// Incidents folds a batch into one entry for each alert, in the order of their last
+// notifications. Nothing of the events is lost. It does not change the batch.
 func Incidents(batch []*Notification) []*Incident {
 	var list []*Incident
 	for index, n := range batch {
-		// From the end: what comes again came just before, mostly.
+		data := *n.Data
+		i := &Incident{
+			Alert: &data, Type: n.Type, ID: n.ID, Time: n.Time, Of: []int{index},
+			Fired: n.Type != schema.TypeAlertResolved,
+		}
+
+		// From the end: what comes again mostly came just before.
 		last := len(list) - 1
 		for last >= 0 && list[last].Alert.Incident != n.Data.Incident {
 			last--
 		}
-		data := *n.Data
-		i := &Incident{Alert: &data, Type: n.Type, ID: n.ID, Time: n.Time, Told: n.Type != schema.TypeAlertResolved}
-		i.Of = []int{index}
 		if last >= 0 {
 			before := list[last]
 			data.Events = slices.Concat(before.Alert.Events, data.Events)
-			i.Told = i.Told || before.Told
+			i.Fired = i.Fired || before.Fired
 			i.Of = append(before.Of, index)
 			list = slices.Delete(list, last, last+1)
 		}
@@ -61,43 +65,46 @@ func (i *Incident) Summary() string {
 	return l.String()
 }
 
-// Description lists the matched events, a line for each: when, who, what and why.
-// At most max lines are written, the last ones; 0 writes all. It is empty if there
-// are no events.
+// Description lists the matched events, a line for each: when, who, what and why. At most
+// max lines are written, the last ones; 0 writes all. It is empty if there are no events.
 func (i *Incident) Description(max int) string {
-	events, a := i.Alert.Events, i.Alert
+	events := i.Alert.Events
 	var b strings.Builder
 	if over := len(events) - max; max > 0 && over > 0 {
 		fmt.Fprintf(&b, "… and %d more before\n", over)
 		events = events[over:]
 	}
+
 	for k := range events {
-		ev := &events[k]
-		b.WriteString(ev.Time.UTC().Format("2006-01-02T15:04:05.000Z"))
-		host, name := ev.Host, wording.ProcessName(ev.Group, ev.Process)
-		if host == "" {
-			host = a.Host
-		}
-		if name == "" {
-			name = wording.ProcessName(a.Group, a.Process)
-		}
-		for _, s := range []string{wording.Clip(host, wording.MaxName), wording.Clip(name, 2*wording.MaxName), eventText(a.Rule, ev)} {
-			if s != "" {
-				b.WriteString(" " + s)
-			}
-		}
-		if ev.Late {
-			b.WriteString(", late")
-		}
+		b.WriteString(i.eventLine(&events[k]))
 		b.WriteByte('\n')
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// Labels are those by which Alertmanager knows an alert: the same in all
-// notifications of it, names that Prometheus allows, values that are valid UTF-8
-// and not empty. Ours win over labels of the rule with the same name, but for
-// instance.
+// eventLine is one line of the description.
+func (i *Incident) eventLine(ev *schema.AlertEvent) string {
+	a := i.Alert
+	host, name := ev.Host, wording.ProcessName(ev.Group, ev.Process)
+	if host == "" {
+		host = a.Host
+	}
+	if name == "" {
+		name = wording.ProcessName(a.Group, a.Process)
+	}
+
+	s := wording.Join(" ",
+		ev.Time.UTC().Format("2006-01-02T15:04:05.000Z"),
+		wording.Clip(host, wording.MaxName), wording.Clip(name, 2*wording.MaxName), eventText(a.Rule, ev))
+	if ev.Late {
+		s += ", late"
+	}
+	return s
+}
+
+// Labels are those by which Alertmanager knows an alert: the same in all notifications of
+// it, names that Prometheus allows, values that are valid UTF-8 and not empty. Ours win
+// over labels of the rule with the same name, but for instance.
 func (i *Incident) Labels() map[string]string {
 	a := i.Alert
 	labels := make(map[string]string, len(a.Labels)+6)
@@ -106,16 +113,18 @@ func (i *Incident) Labels() map[string]string {
 			labels[LabelName(name)] = value
 		}
 	}
+
 	put("instance", a.Host)
 	// Alertmanager refuses a batch with an alert without any label.
 	put("alertname", "supernats")
-	for _, name := range sortedKeys(a.Labels) {
-		// An address may change while the alert is open, and would make another
-		// alert of it.
+	for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
+		// An address may change while the alert is open, and would make another alert of
+		// it.
 		if name != LabelAddress {
 			put(name, a.Labels[name])
 		}
 	}
+
 	put("alertname", a.Rule)
 	put("severity", a.Severity)
 	put("host", a.Host)
@@ -124,13 +133,13 @@ func (i *Incident) Labels() map[string]string {
 	return labels
 }
 
-// Annotations are the rule's own, and what is to be told of the incident; lines
-// is as in Description.
+// Annotations are the rule's own, and what else there is to say of the incident; lines is
+// as in Description.
 func (i *Incident) Annotations(lines int) map[string]string {
 	a := i.Alert
 	notes := make(map[string]string, len(a.Annotations)+6)
 	notes["description"] = i.Description(lines)
-	for _, name := range sortedKeys(a.Annotations) {
+	for _, name := range slices.Sorted(maps.Keys(a.Annotations)) {
 		key, value := LabelName(name), strings.ToValidUTF8(a.Annotations[name], "\ufffd")
 		if key == "description" && notes[key] != "" {
 			// The rule's own words first, and none of the events lost.
@@ -141,10 +150,11 @@ func (i *Incident) Annotations(lines int) map[string]string {
 	if notes[AnnotationSummary] == "" {
 		notes[AnnotationSummary] = i.Summary()
 	}
+
 	notes["count"] = strconv.Itoa(a.Count)
 	notes["alert"] = strings.ToValidUTF8(a.Incident, "\ufffd")
 	notes["notification"] = strings.ToValidUTF8(i.ID, "\ufffd")
-	if i.Resolved() {
+	if i.IsResolved() {
 		notes["ended"], notes["state"] = a.Ended, a.State
 	}
 	if s := RecoveredSince(a); s != "" {
@@ -153,17 +163,14 @@ func (i *Incident) Annotations(lines int) map[string]string {
 	if s := Recurrence(&Notification{Time: i.Time, Data: a}); s != "" {
 		notes["recurring"] = s
 	}
-	if k := len(a.Events); k > 0 && !i.Resolved() {
-		lastLife(&a.Events[k-1], notes)
+	if ev := wording.LastEvent(a); ev != nil && !i.IsResolved() {
+		lastLife(ev, notes)
 	}
 	if address := a.Labels[LabelAddress]; address != "" {
 		notes[LabelAddress] = strings.ToValidUTF8(address, "\ufffd")
 	}
-	for name, value := range notes {
-		if value == "" {
-			delete(notes, name)
-		}
-	}
+
+	maps.DeleteFunc(notes, func(_, value string) bool { return value == "" })
 	return notes
 }
 
@@ -172,7 +179,8 @@ func (i *Incident) Annotations(lines int) map[string]string {
 func lastLife(ev *schema.AlertEvent, notes map[string]string) {
 	for name, value := range map[string]string{
 		"ran":           strings.TrimPrefix(wording.Ran(ev.Ran), "ran "),
-		"out_of_memory": wording.OutOfMemory(ev.Exit), "last_look": wording.LastLook(ev),
+		"out_of_memory": wording.OutOfMemory(ev.Exit),
+		"last_look":     wording.LastLook(ev),
 	} {
 		if notes[name] == "" {
 			notes[name] = value
@@ -180,15 +188,18 @@ func lastLife(ev *schema.AlertEvent, notes map[string]string) {
 	}
 }
 
-// Times are when the alert began and when it was over, the zero time while it is
-// open, for those who hold them against a clock of their own. Neither is after now,
-// and the end is never before the beginning: what is in the future there is neither
-// active nor over. Both are of one clock; if that is ahead of now, both are set back
-// by as much, so that the length stays what it is.
+// Times are when the alert began and when it was over, the zero time while it is open, for
+// those that hold them against a clock of their own. Neither is after now, and the end is
+// never before the beginning: what is in the future there is neither active nor over. Both
+// are of one clock; if that is ahead of now, both are set back by as much, so that the
+// length stays what it is.
 func (i *Incident) Times(now time.Time) (began, over time.Time) {
-	began, over, now = i.Alert.Opened.UTC(), time.Time{}, now.UTC()
-	if i.Alert.Closed == nil && !i.Resolved() {
-		return earlier(began, now), time.Time{}
+	began, now = i.Alert.Opened.UTC(), now.UTC()
+	if i.Alert.Closed == nil && !i.IsResolved() {
+		if began.After(now) {
+			began = now
+		}
+		return began, time.Time{}
 	}
 
 	if i.Alert.Closed != nil {
@@ -201,13 +212,6 @@ func (i *Incident) Times(now time.Time) (began, over time.Time) {
 		began, over = began.Add(-ahead), now
 	}
 	return began, over
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // LabelName makes a name that Prometheus allows for a label.
@@ -225,13 +229,4 @@ func LabelName(s string) string {
 		return "_"
 	}
 	return b.String()
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

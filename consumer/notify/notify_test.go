@@ -129,13 +129,13 @@ func TestIncidents(t *testing.T) {
 		n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertResolved, "c", 4), n(schema.TypeAlertFiring, "b", 1), n(schema.TypeAlertUpdate, "a", 2), n(schema.TypeAlertResolved, "a", 3),
 	}
 	type summary struct {
-		Alert, ID      string
-		Resolved, Told bool
-		Events         []string
+		Alert, ID       string
+		Resolved, Fired bool
+		Events          []string
 	}
 	var got []summary
 	for _, i := range notify.Incidents(batch) {
-		s := summary{Alert: i.Alert.Incident, ID: i.ID, Resolved: i.Resolved(), Told: i.Told}
+		s := summary{Alert: i.Alert.Incident, ID: i.ID, Resolved: i.IsResolved(), Fired: i.Fired}
 		for _, e := range i.Alert.Events {
 			s.Events = append(s.Events, e.ID)
 		}

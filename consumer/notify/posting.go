@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // Posting is how a receiver that posts JSON to one place differs from others.
@@ -14,14 +15,14 @@ type Posting struct {
 	Name, Kind string
 	HTTP       HTTPConfig
 	Identity   Identity
-	// Address returns a request without a body. It is called once for every batch,
-	// to read files with secrets anew.
+	// Address returns a request without a body. It is called once for every batch, since
+	// it reads files with secrets.
 	Address func() (Post, error)
-	// Bodies writes a batch: one request for each. They are sent up to the first that
-	// is not accepted, and all of them again with the next try.
+	// Bodies writes a batch, a request for each. They are sent up to the first that is not
+	// accepted, and all of them again with the next try.
 	Bodies func(batch []*Notification) ([]any, error)
-	// Parts takes the place of Bodies where a batch is many requests: what is
-	// accepted of them is not sent again.
+	// Parts takes the place of Bodies where a batch is many requests: what is accepted of
+	// them is not sent again.
 	Parts func(batch []*Notification) ([]Part, error)
 }
 
@@ -33,17 +34,17 @@ type Part struct {
 	Bodies []any
 }
 
-// maxFailures is how many parts of a batch may fail one after the other before the
-// rest is left for later: if the other side takes nothing, hundreds of requests, each
-// with its time-out, say no more about that than a few.
+// maxFailures is how many parts of a batch may fail one after the other before the rest
+// waits for the next try: if the other side takes nothing, hundreds of requests, each with
+// its time limit, say no more about that than a few.
 const maxFailures = 3
 
-// Receiver returns the receiver. Errors are those of Address now, and of files of
-// HTTP that cannot be read now.
+// Receiver returns the receiver. Errors are those of Address now, and of files of HTTP
+// that cannot be read now.
 //
-// The requests of a batch are sent one after the other; the time-out is that of each
-// of them. Of Parts, one that is not accepted holds up no other: the error is that
-// of the first, marked by Partly. It ends with an error of Outage or After, since the
+// The requests of a batch are sent one after the other; the time limit is that of each of
+// them. Of Parts, one that is not accepted holds up no other: the error is that of the
+// first, marked by Partly. The batch ends with an error of Outage or After, since the
 // others would not fare better, and after maxFailures one after the other.
 func (p Posting) Receiver() (Receiver, error) {
 	if _, err := p.Address(); err != nil {
@@ -58,36 +59,48 @@ func (p Posting) Receiver() (Receiver, error) {
 	return posting{p}, nil
 }
 
-// maxParts is how many requests are made before it is remembered what was accepted.
+// maxParts is how many requests are made before the caller remembers what was accepted.
 const maxParts = 20
 
 // partwise is a posting of many requests.
-type partwise struct{ posting }
+type partwise struct{ posting posting }
+
+// Name implements Receiver.
+func (p partwise) Name() string { return p.posting.Name() }
+
+// Notify implements Receiver.
+func (p partwise) Notify(ctx context.Context, batch []*Notification) error {
+	return p.posting.Notify(ctx, batch)
+}
 
 // MaxBatch implements Sized.
 func (partwise) MaxBatch() int { return maxParts }
 
-type posting struct{ Posting }
-
-func (p posting) Name() string { return p.Posting.Name }
-
 // Who is how the errors of a receiver begin.
-func Who(kind, name string) string { return kind + " receiver " + fmt.Sprintf("%q", name) }
+func Who(kind, name string) string { return kind + " receiver " + strconv.Quote(name) }
 
+// posting is a receiver that posts in its own way.
+type posting struct{ way Posting }
+
+// Name implements Receiver.
+func (p posting) Name() string { return p.way.Name }
+
+// Notify implements Receiver.
 func (p posting) Notify(ctx context.Context, batch []*Notification) error {
-	who := Who(p.Kind, p.Posting.Name)
+	who := Who(p.way.Kind, p.way.Name)
 	if err := Check(batch); err != nil {
 		return Permanent(fmt.Errorf("%s: %w", who, err))
 	}
-	post, err := p.Address()
+
+	post, err := p.way.Address()
 	if err != nil {
 		return Outage(fmt.Errorf("%s: %w", who, err))
 	}
-	parts, err := p.parts(batch)
+	parts, err := p.way.parts(batch)
 	if err != nil {
 		return fmt.Errorf("%s: %w", who, err)
 	}
-	poster, err := NewPoster(who, p.HTTP, p.Identity)
+	poster, err := NewPoster(who, p.way.HTTP, p.way.Identity)
 	if err != nil {
 		return Outage(err)
 	}
@@ -99,7 +112,8 @@ func (p posting) Notify(ctx context.Context, batch []*Notification) error {
 	})
 }
 
-func (p posting) parts(batch []*Notification) ([]Part, error) {
+// parts are the requests of a batch.
+func (p Posting) parts(batch []*Notification) ([]Part, error) {
 	if p.Parts != nil {
 		return p.Parts(batch)
 	}
@@ -107,8 +121,8 @@ func (p posting) parts(batch []*Notification) ([]Part, error) {
 	return []Part{{Bodies: bodies}}, err
 }
 
-// postAll sends the requests of all parts. Its error is Permanent if all errors are:
-// each of the rest would be refused for good.
+// postAll sends the requests of all parts. Its error is Permanent if all errors are: each
+// of the rest would be refused for good.
 func postAll(parts []Part, do func(body any) error) error {
 	var (
 		first    error
@@ -119,14 +133,16 @@ func postAll(parts []Part, do func(body any) error) error {
 	for _, part := range parts {
 		err := postPart(part, do)
 		if err == nil {
-			taken, failures = append(taken, part.Of...), 0
+			taken = append(taken, part.Of...)
+			failures = 0
 			continue
 		}
 
 		failures++
-		first, final = cmp.Or(first, err), final && IsPermanent(err)
-		_, asked := RetryAfter(err)
-		if asked || IsOutage(err) {
+		first = cmp.Or(first, err)
+		final = final && IsPermanent(err)
+		_, hasToWait := RetryAfter(err)
+		if hasToWait || IsOutage(err) {
 			// It says more than the one before it.
 			return Partly(err, taken)
 		}
@@ -144,8 +160,7 @@ func postAll(parts []Part, do func(body any) error) error {
 	return Partly(first, taken)
 }
 
-// temporary is an error that was marked as Permanent, and stands for others that are
-// not.
+// temporary is an error that was marked as Permanent, and stands for others that are not.
 type temporary struct{ text string }
 
 func (e temporary) Error() string { return e.text }
@@ -154,19 +169,6 @@ func postPart(part Part, do func(body any) error) error {
 	for _, body := range part.Bodies {
 		if err := do(body); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// Check reports a batch that nobody can send.
-func Check(batch []*Notification) error {
-	if len(batch) == 0 {
-		return errors.New("batch without notifications")
-	}
-	for _, n := range batch {
-		if n == nil || n.Data == nil {
-			return errors.New("notification without data")
 		}
 	}
 	return nil

@@ -87,7 +87,9 @@ type Bucket[T any] struct {
 // Open reads all of a bucket. A record that cannot be understood begins again from
 // nothing, since no event may wait for a person; what it was is in the log. room says
 // which records are kept; nil keeps all.
-func Open[T any](ctx context.Context, js jetstream.JetStream, name string, room *Share[T], log zerolog.Logger) (*Bucket[T], map[string]*T, error) {
+func Open[T any](
+	ctx context.Context, js jetstream.JetStream, name string, room *Share[T], log zerolog.Logger,
+) (*Bucket[T], map[string]*T, error) {
 	b := &Bucket[T]{js: js, log: log, name: name, revisions: map[string]uint64{}}
 	s, err := b.stream(ctx)
 	if err != nil {
@@ -175,7 +177,7 @@ func (b *Bucket[T]) Use(js jetstream.JetStream) { b.js = js }
 
 // stream looks up the stream of the bucket.
 func (b *Bucket[T]) stream(ctx context.Context) (jetstream.Stream, error) {
-	s, err := b.js.Stream(ctx, "KV_"+b.name)
+	s, err := b.js.Stream(ctx, stream.OfBucket(b.name))
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", b.name, err)
 	}

@@ -152,7 +152,7 @@ func TestMarkersExpire(t *testing.T) {
 				}
 			}
 		}
-		s, err := js.Stream(t.Context(), "KV_"+bucket)
+		s, err := js.Stream(t.Context(), stream.OfBucket(bucket))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,10 +7,12 @@ import (
 	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema/stream"
 )
 
-// noKey is the end of a subject that is none of a record: no token is a lone '='.
-const noKey = ".=.=.=.=.=.="
+// noKey is a key of no record: no token is a lone '='.
+const noKey = "=.=.=.=.=.="
 
 // PurgeError says that the server did not remove records from a bucket. Nothing has to
 // wait for that.
@@ -29,7 +31,9 @@ func (e *PurgeError) Unwrap() error { return e.Err }
 // bucket was opened; records are those that it kept, filter returns the subjects of a
 // host in the bucket. The records that were kept are written again first, so that a kill
 // at any point loses none of them. A server that does not remove is a *PurgeError.
-func (b *Bucket[T]) RemoveSurplus(ctx context.Context, s *Share[T], records map[string]*T, filter func(host string) string) error {
+func (b *Bucket[T]) RemoveSurplus(
+	ctx context.Context, s *Share[T], records map[string]*T, filter func(host string) string,
+) error {
 	if len(s.skipped) == 0 {
 		return nil
 	}
@@ -40,11 +44,12 @@ func (b *Bucket[T]) RemoveSurplus(ctx context.Context, s *Share[T], records map[
 
 	// Of a key that nobody can have: whether it may be done at all is known before all
 	// records of a host are written again for it.
-	if err := b.purge(ctx, bucket, jetstream.WithPurgeSubject("$KV."+b.name+noKey)); err != nil {
+	if err := b.purge(ctx, bucket, jetstream.WithPurgeSubject(stream.StoredKey(b.name, noKey))); err != nil {
 		return err
 	}
 	for _, host := range slices.Sorted(maps.Keys(s.skipped)) {
-		b.log.Error().Str("bucket", b.name).Str("host", host).Int("records", s.skipped[host]).Int("kept", s.count[host]).
+		b.log.Error().Str("bucket", b.name).Str("host", host).
+			Int("records", s.skipped[host]).Int("kept", s.count[host]).
 			Msg("host has more records than there is room for; those are removed")
 		info, err := bucket.Info(ctx)
 		if err != nil {
@@ -60,7 +65,8 @@ func (b *Bucket[T]) RemoveSurplus(ctx context.Context, s *Share[T], records map[
 		if err := b.Write(ctx, kept); err != nil {
 			return err
 		}
-		if err := b.purge(ctx, bucket, jetstream.WithPurgeSubject(filter(host)), jetstream.WithPurgeSequence(info.State.LastSeq+1)); err != nil {
+		older := jetstream.WithPurgeSequence(info.State.LastSeq + 1)
+		if err := b.purge(ctx, bucket, jetstream.WithPurgeSubject(filter(host)), older); err != nil {
 			return err
 		}
 	}
@@ -98,7 +104,7 @@ func (b *Bucket[T]) purgeMarker(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	if err := bucket.Purge(ctx, jetstream.WithPurgeSubject("$KV."+b.name+"."+key)); err != nil {
+	if err := bucket.Purge(ctx, jetstream.WithPurgeSubject(stream.StoredKey(b.name, key))); err != nil {
 		return fmt.Errorf("purge %s of bucket %s: %w", key, b.name, err)
 	}
 	return nil

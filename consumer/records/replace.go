@@ -12,7 +12,8 @@ import (
 // it was read: what another instance writes from then on is not overwritten. It returns
 // the bucket as it is then.
 func Replace[T any](
-	ctx context.Context, js jetstream.JetStream, name string, records map[string]*T, room *Share[T], held func() error, log zerolog.Logger,
+	ctx context.Context, js jetstream.JetStream, name string, records map[string]*T,
+	room *Share[T], held func() error, log zerolog.Logger,
 ) (*Bucket[T], error) {
 	b, have, err := Open(ctx, js, name, room, log)
 	if err != nil {

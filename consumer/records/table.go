@@ -31,8 +31,10 @@ type row[T any] struct {
 }
 
 // OpenTable opens a bucket and reads nothing yet.
-func OpenTable[T any](ctx context.Context, js jetstream.JetStream, bucket string, log zerolog.Logger) (*Table[T], error) {
-	s, err := js.Stream(ctx, "KV_"+bucket)
+func OpenTable[T any](
+	ctx context.Context, js jetstream.JetStream, bucket string, log zerolog.Logger,
+) (*Table[T], error) {
+	s, err := js.Stream(ctx, stream.OfBucket(bucket))
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
 	}
@@ -52,7 +54,7 @@ func (t *Table[T]) Get(ctx context.Context, key string) (*T, error) {
 	// Not kv.Get: it does not return the revision of a key that was deleted, and without
 	// it the key could not be written again. The subject is that of the stream, which
 	// may differ from the one that is written to (stream.KeySubject).
-	m, err := t.source.GetLastMsgForSubject(ctx, "$KV."+t.bucket+"."+key)
+	m, err := t.source.GetLastMsgForSubject(ctx, stream.StoredKey(t.bucket, key))
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 	case err != nil:
@@ -99,7 +101,8 @@ func (t *Table[T]) write(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		ack, err := t.js.PublishAsync(stream.KeySubject(t.js, t.bucket, key), b, jetstream.WithExpectLastSequencePerSubject(r.revision))
+		replacing := jetstream.WithExpectLastSequencePerSubject(r.revision)
+		ack, err := t.js.PublishAsync(stream.KeySubject(t.js, t.bucket, key), b, replacing)
 		if err != nil {
 			return fmt.Errorf("write %s of bucket %s: %w", key, t.bucket, err)
 		}

@@ -1,118 +1,104 @@
+// Package state derives the records of processes and hosts from the messages of the stream
+// SUPERVISOR: events, snapshots and the bridge's own records. It is pure: no clock, no I/O;
+// the same messages give the same records, and a message that is applied again changes
+// nothing.
+//
+// An event says what happened, a snapshot what was true at one moment of it. The bridge
+// reads the number of its last event, asks supervisord for the table, and stores it some
+// milliseconds later, while events continue. So a snapshot
+//   - is newer than the events up to its serial, also than those that stand after it in the
+//     stream; they are counted, but do not change the state;
+//   - is older than a later event that the record has already, and changes nothing there;
+//   - may show what later events are still going to say. One that does not follow from the
+//     state shown is counted only, if it was read within lag and nothing was lost since; all
+//     others are applied, so that the last event of a process wins.
+//
+// What was lost is not invented: a snapshot fixes states, not counters; what two snapshots
+// show of events that nobody read comes as a loss record, and is counted. A snapshot rules
+// over the processes of its own supervisord; see package lives for hosts that have several.
+// Times are corrected before they come here, see Fleet.Shift.
+//
+// A Fleet holds everything in memory: 420 bytes for a process, 510 for one that has crashed
+// (BenchmarkFleetMemory) and 150 more where its last look and a lack of memory are known, so
+// 100,000 processes are some 50 MB, and some 2 KB for a host, 64 KB at most. It never
+// blocks.
 package state
 
 import (
-	"cmp"
 	"iter"
-	"slices"
-	"strings"
 	"time"
 
+	"supernats/consumer/state/lives"
 	"supernats/schema"
 )
 
-// Fleet holds the records of all hosts and their processes. Its methods are given
-// the messages of the stream in their order, each decoded and found to be of the
-// host whose subject it came on.
+// Meta is what the stream says of a message: its sequence, and when it was stored.
+type Meta struct {
+	Seq    uint64
+	Stored time.Time
+	// Sent is the host's clock when its bridge sent the message, zero where that is not
+	// known.
+	Sent time.Time
+	// Shift is what was added to the message's time to make it right, see Fleet.Shift.
+	Shift time.Duration
+}
+
+// from is the message as the lives of a host see it.
+func (m Meta) from(boot, server, pool string, happened schema.Time) lives.Message {
+	return lives.Message{
+		Stored: m.Stored, Sent: m.Sent, Happened: happened.Time,
+		Boot: boot, Server: server, Pool: pool,
+	}
+}
+
+// Fleet holds the records of all hosts and their processes. Its methods are given the
+// messages of the stream in their order, each decoded and found to be of the host whose
+// subject it came on.
 //
-// A Fleet is not safe for concurrent use. The records are its own: they change
-// with the messages that follow, so who wants to keep one copies it.
+// A Fleet is not safe for concurrent use. The records are its own: they change with the
+// messages that follow, so whoever wants to keep one copies it.
 type Fleet struct {
-	byName  map[string]*host
-	byToken map[string]*host
-	round   uint64 // of tables
-	changes Changes
-	limits  Limits
-	// processes is how many there are of all hosts.
-	processes int
-}
-
-// Changes is what a message changed. It is valid until the next one.
-type Changes struct {
-	// Host is nil if the message was applied before; HostKey is its key in the
-	// bucket supervisor_hosts.
-	Host    *schema.HostRecord
-	HostKey string
-	// States are the processes that changed, in an order that depends on nothing
-	// but the messages. Those without a State are forgotten.
-	States []Changed
-}
-
-// Changed is the record of a process and its key in the bucket supervisor_state.
-type Changed struct {
-	Key   string
-	State *schema.ProcessRecord
-}
-
-type host struct {
-	key       string
-	rec       schema.HostRecord
-	processes map[id]*process
-	// tables are those that came in parts and are not complete, by their boot. They
-	// are not kept over a restart: the next table says again what has gone.
-	tables map[string]*table
-	// searched is when no record was found that can be forgotten.
-	searched time.Time
-}
-
-type id struct{ group, process string }
-
-type process struct {
-	key   string
-	rec   schema.ProcessRecord
-	round uint64 // of the last snapshot that has it
+	hosts   directory
+	changes Changes // of the last message
+	round   uint64  // of tables, see process.round
 }
 
 // NewFleet returns a Fleet without hosts.
-func NewFleet() *Fleet {
-	return &Fleet{byName: map[string]*host{}, byToken: map[string]*host{}, limits: DefaultLimits()}
-}
+func NewFleet() *Fleet { return &Fleet{hosts: newDirectory()} }
 
-// Load takes over records as they were stored. The counts of hosts are made from
-// those of their processes: the two are not stored at once.
+// Load takes over records as they were stored. The counts of hosts are made from those of
+// their processes: the two are not stored at once.
 func (f *Fleet) Load(hosts []schema.HostRecord, states []schema.ProcessRecord) {
 	for i := range hosts {
-		if f.Admits(hosts[i].Host) != nil {
-			continue
+		if f.Admits(hosts[i].Host) == nil {
+			f.hosts.get(hosts[i].Host).load(&hosts[i])
 		}
-		h := f.host(hosts[i].Host)
-		key := h.rec.Host
-		h.rec = hosts[i]
-		h.rec.Lives, h.rec.Bridges, h.rec.Troubles = slices.Clone(h.rec.Lives), slices.Clone(h.rec.Bridges), slices.Clone(h.rec.Troubles)
-		h.adopt()
-		h.rec.Host, h.rec.Running, h.rec.Down, h.rec.Stopped, h.rec.Exited = key, 0, 0, 0, 0
 	}
+
 	for i := range states {
 		s := &states[i]
 		if f.Admits(s.Host) != nil {
 			continue
 		}
-		h := f.host(s.Host)
-		p := f.room(h, Meta{}, s.Group, s.Process)
-		if p == nil {
-			continue
+		h := f.hosts.get(s.Host)
+		if p := f.room(h, Meta{}, s.Group, s.Process); p != nil {
+			p.load(s, h)
+			h.count(countedAs(&p.rec), 1)
 		}
-		group, process := p.rec.Group, p.rec.Process
-		p.rec = *s
-		p.rec.Host, p.rec.Group, p.rec.Process = h.rec.Host, group, process
-		p.rec.Boot = h.bootOf(s.Boot)
-		if own, ok := told["PROCESS_STATE_"+s.State]; ok {
-			p.rec.State = own
-		}
-		h.add(&p.rec, 1)
 	}
 }
 
 // Host returns the record of a host, nil if it is not known.
 func (f *Fleet) Host(name string) *schema.HostRecord {
-	if h := f.byName[name]; h != nil {
-		return &h.rec
+	if h := f.hosts.byName[name]; h != nil {
+		return &h.lives.Record
 	}
 	return nil
 }
 
 // State returns the record of a process, nil if it is not known.
 func (f *Fleet) State(host, group, process string) *schema.ProcessRecord {
-	if h := f.byName[host]; h != nil {
+	if h := f.hosts.byName[host]; h != nil {
 		if p := h.processes[id{group, process}]; p != nil {
 			return &p.rec
 		}
@@ -123,8 +109,8 @@ func (f *Fleet) State(host, group, process string) *schema.ProcessRecord {
 // Hosts returns all hosts by their keys, in no order.
 func (f *Fleet) Hosts() iter.Seq2[string, *schema.HostRecord] {
 	return func(yield func(string, *schema.HostRecord) bool) {
-		for _, h := range f.byName {
-			if !yield(h.key, &h.rec) {
+		for _, h := range f.hosts.byName {
+			if !yield(h.key, &h.lives.Record) {
 				return
 			}
 		}
@@ -134,7 +120,7 @@ func (f *Fleet) Hosts() iter.Seq2[string, *schema.HostRecord] {
 // States returns all processes by their keys, in no order.
 func (f *Fleet) States() iter.Seq2[string, *schema.ProcessRecord] {
 	return func(yield func(string, *schema.ProcessRecord) bool) {
-		for _, h := range f.byName {
+		for _, h := range f.hosts.byName {
 			for _, p := range h.processes {
 				if !yield(p.key, &p.rec) {
 					return
@@ -144,250 +130,49 @@ func (f *Fleet) States() iter.Seq2[string, *schema.ProcessRecord] {
 	}
 }
 
-// adopt makes a life of what a record says that was written before there were any.
-func (h *host) adopt() {
-	r := &h.rec
-	if len(r.Lives) > 0 || r.Boot == "" {
-		return
+// Named returns the name of a host that was seen before by its token in subjects, "" if it
+// was not.
+func (f *Fleet) Named(token string) string {
+	if h := f.hosts.byToken[token]; h != nil {
+		return h.name()
 	}
-	r.Lives = []schema.HostLife{{
-		Boot: r.Boot, Server: r.Server, SupervisorVersion: r.SupervisorVersion, SupervisorState: r.SupervisorState,
-		Serial: r.Serial, Stopping: r.Stopping, Begun: r.LastSeen, Happened: r.LastSeen, FirstSeen: r.LastSeen, LastSeen: r.LastSeen, Steady: r.LastSeen,
-	}}
+	return ""
 }
 
-// Event applies an event.
-func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
-	e := ce.Data
-	h := f.begin(m, e.Host)
-	if f.changes.Host == nil {
-		return f.changes
-	}
-	h.supervisor(m, h.live(m, e.Boot, e.Server, e.Pool, ce.Time.Time), e, ce.Time)
-	boot := h.bootOf(e.Boot)
-	switch to := told[e.Event]; {
-	case e.Process != "" && to != "":
-		f.processEvent(h, m, ce, to, boot)
-	case e.Event == schema.ProcessGroupRemoved:
-		for who, p := range h.processes {
-			if who.group == e.Group && h.claimOf(boot, &p.rec, m.Stored) == claimAll {
-				f.change(h, p, func(r *schema.ProcessRecord) bool { return groupRemoved(r, m, ce, boot) })
-			}
-		}
-		f.sort(0)
-	case e.Event == schema.SupervisorStateChangeRunning:
-		f.gap(h, m, boot) // a reload throws away what its listeners have not read
-	}
-	return f.changes
+// Alone reports whether a boot is all that there is of a host that is known by its token in
+// subjects: its messages need not be decoded to know whose they are.
+func (f *Fleet) Alone(token, boot string) bool {
+	h := f.hosts.byToken[token]
+	return h != nil && h.lives.IsAlone(boot)
 }
 
-// processEvent applies an event of a process. One of a supervisord whose process is
-// not the one that the record shows is counted only.
-func (f *Fleet) processEvent(h *host, m Meta, ce *schema.CloudEvent[*schema.Event], to, boot string) {
-	e := ce.Data
-	p := f.room(h, m, e.Group, e.Process)
-	if p == nil {
-		f.crowded(h, boot, 0, m, false)
-		return
-	}
-	may := h.claimOf(boot, &p.rec, m.Stored)
-	if may == claimConflict && !h.isBridge(e.Group) {
-		var c conflict
-		c.add(&p.rec)
-		h.conflicts(boot, c, m.Stored, false)
-	}
-	before := countedAs(&p.rec)
-	if may == claimConflict || may == claimNothing {
-		if m.Seq > p.rec.Seq {
-			count(&p.rec, e)
-			p.rec.Seq = m.Seq
-			f.changed(h, p, before)
-		}
-		return
-	}
-	if event(&p.rec, m, ce, to, boot) {
-		f.changed(h, p, before)
-	}
-}
-
-// Snapshot applies a process table, or a part of one.
-func (f *Fleet) Snapshot(m Meta, ce *schema.CloudEvent[*schema.Snapshot]) Changes {
-	snap := ce.Data
-	h := f.begin(m, snap.Host)
-	if f.changes.Host == nil {
-		return f.changes
-	}
-	l := h.live(m, snap.Boot, snap.Server, "", ce.Time.Time)
-	h.snapshot(l, snap, ce.Time, instant(m.Stored))
-	h.fade(m)
-	s := &snapshot{Snapshot: snap, boot: h.bootOf(snap.Boot), at: ce.Time, meta: m}
-	t := f.table(h, s)
-
-	for i := range snap.Processes {
-		row := &snap.Processes[i]
-		if row.Process == "" {
-			continue
-		}
-		p := f.room(h, m, row.Group, row.Process)
-		if p == nil {
-			t.over++
-			continue
-		}
-		switch h.claimOf(s.boot, &p.rec, m.Stored) {
-		case claimAll, claimRows:
-			p.round = t.round
-			f.change(h, p, func(r *schema.ProcessRecord) bool { return s.row(r, row) })
-		case claimConflict:
-			if !h.isBridge(row.Group) {
-				t.conflict.add(&p.rec)
-			}
-		}
-	}
-	rows := len(f.changes.States)
-	complete := t.complete()
-	if complete {
-		delete(h.tables, s.boot)
-		for _, p := range h.processes {
-			if p.round != t.round && h.claimOf(s.boot, &p.rec, m.Stored) == claimAll {
-				f.change(h, p, s.gone)
-			}
-		}
-		f.sort(rows)
-	}
-	h.conflicts(s.boot, t.conflict, m.Stored, complete)
-	if complete || t.over > 0 {
-		f.crowded(h, s.boot, t.over, m, complete)
-	}
-	return f.changes
-}
-
-// Bridge applies a record of the bridge; kind is BridgeStarted, BridgeStopping or
-// BridgeReconnect.
-func (f *Fleet) Bridge(m Meta, kind string, ce *schema.CloudEvent[*schema.Bridge]) Changes {
-	h := f.begin(m, ce.Data.Host)
-	if f.changes.Host != nil {
-		h.bridge(m, kind, ce.Data, ce.Time)
-	}
-	return f.changes
-}
-
-// Loss applies a record of lost events.
-func (f *Fleet) Loss(m Meta, ce *schema.CloudEvent[*schema.Loss]) Changes {
-	h := f.begin(m, ce.Data.Host)
-	if f.changes.Host == nil {
-		return f.changes
-	}
-	h.lose(ce.Data, ce.Time)
-	for i := range ce.Data.Processes {
-		f.unseen(h, m, ce, &ce.Data.Processes[i])
-	}
-	f.gap(h, m, ce.Data.Boot)
-	return f.changes
-}
-
-// unseen counts what process tables show of events that nobody read.
-func (f *Fleet) unseen(h *host, m Meta, ce *schema.CloudEvent[*schema.Loss], l *schema.LossProcess) {
-	p := h.processes[id{l.Group, l.Process}]
-	if p == nil || p.rec.State == "" {
-		return // the next table shows it
-	}
-	boot := h.bootOf(ce.Data.Boot)
-	f.change(h, p, func(r *schema.ProcessRecord) bool {
-		if m.Seq <= r.Seq || l.Starts <= 0 && l.Exits <= 0 {
-			return false
-		}
-		r.Starts = sum(r.Starts, uint64(max(l.Starts, 0)))
-		r.Exits = sum(r.Exits, uint64(max(l.Exits, 0)))
-		r.Seq = m.Seq
-		if r.Snapshot != nil && r.Boot == boot {
-			mark := *r.Snapshot
-			mark.Gap = true
-			r.Snapshot = &mark
-		}
+// Tells reports whether an event of a name says anything of states. Of others Seen is
+// enough.
+func Tells(event string) bool {
+	switch event {
+	case schema.ProcessGroupRemoved, schema.SupervisorStateChangeRunning, schema.SupervisorStateChangeStopping:
 		return true
-	})
-}
-
-// Seen applies a message that nobody decodes: its host is alive. token is the
-// host's in the message's subject. See Alone for when that is enough.
-func (f *Fleet) Seen(m Meta, token string) Changes {
-	h := f.byToken[token]
-	if h == nil {
-		name, err := schema.ParseToken(token)
-		if err != nil {
-			// Too long to be told by its token: known when a message of it is decoded.
-			f.changes = Changes{States: f.changes.States[:0]}
-			return f.changes
-		}
-		h = f.host(name)
 	}
-	if f.saw(h, m); f.changes.Host == nil {
-		return f.changes
+	return stateAfter[event] != ""
+}
+
+// WrongClock is by how much a host's clock may be off.
+const WrongClock = lives.WrongClock
+
+// Span writes how far a clock is off in its largest unit: 3d, 2h, 5m.
+func Span(d time.Duration) string { return lives.Span(d) }
+
+// Shift returns what has to be added to a time by the clock of a host to make it right, for
+// a message of one of its boots: see lives.Shift.
+func (f *Fleet) Shift(m Meta, name, boot string, t time.Time) time.Duration {
+	var c *schema.HostClock
+	if h := f.hosts.byName[name]; h != nil {
+		c = h.lives.ClockOf(boot)
 	}
-	if l := h.alone(); l != nil {
-		h.saw(l, instant(m.Stored))
-		h.sample(l, m)
-	}
-	return f.changes
+	return ShiftBy(c, m, t)
 }
 
-// begin finds the host of a message and notes that it was seen.
-func (f *Fleet) begin(m Meta, name string) *host {
-	h := f.host(name)
-	f.saw(h, m)
-	return h
-}
-
-// saw begins the changes of a message: with its host, unless it was seen before.
-// What its processes are of it has been stored then: records of hosts are stored
-// after those of processes.
-func (f *Fleet) saw(h *host, m Meta) {
-	f.changes = Changes{States: f.changes.States[:0]}
-	if m.Seq <= h.rec.Seq {
-		return
-	}
-	h.rec.Seq, h.rec.LastSeen = m.Seq, schema.Time{Time: m.Stored}
-	f.changes.Host, f.changes.HostKey = &h.rec, h.key
-}
-
-// change applies something to the record of a process.
-func (f *Fleet) change(h *host, p *process, apply func(*schema.ProcessRecord) bool) {
-	before := countedAs(&p.rec)
-	if apply(&p.rec) {
-		f.changed(h, p, before)
-	}
-}
-
-// changed notes that a process has changed, whose status was another one before.
-func (f *Fleet) changed(h *host, p *process, before string) {
-	f.changes.States = append(f.changes.States, Changed{p.key, &p.rec})
-	h.count(before, -1)
-	h.add(&p.rec, 1)
-}
-
-// gap notes that events of a boot are missing.
-func (f *Fleet) gap(h *host, m Meta, boot string) {
-	for _, p := range h.processes {
-		if boot != "" && p.rec.Boot != boot {
-			continue
-		}
-		f.change(h, p, func(r *schema.ProcessRecord) bool { return gap(r, m) })
-	}
-	f.sort(0)
-}
-
-// sort puts what was found in the order of a map into one that is always the same.
-func (f *Fleet) sort(from int) {
-	slices.SortFunc(f.changes.States[from:], func(a, b Changed) int { return cmp.Compare(a.Key, b.Key) })
-}
-
-// host returns a host, which may be a new one.
-func (f *Fleet) host(name string) *host {
-	h := f.byName[name]
-	if h == nil {
-		name = strings.Clone(name)
-		h = &host{key: schema.Token(name), rec: schema.HostRecord{Host: name}, processes: map[id]*process{}}
-		f.byName[name], f.byToken[h.key] = h, h
-	}
-	return h
+// ShiftBy is Shift for a clock, which may be nil.
+func ShiftBy(c *schema.HostClock, m Meta, t time.Time) time.Duration {
+	return lives.Shift(c, m.Stored, m.Sent, t)
 }

@@ -9,16 +9,16 @@ import (
 
 // snapshot is one that is being applied.
 type snapshot struct {
-	*schema.Snapshot
-	boot string // the same, kept for longer
-	at   schema.Time
-	meta Meta
+	message *schema.Snapshot
+	boot    string // that of the message, kept for longer
+	at      schema.Time
+	meta    Meta
 }
 
-// old reports whether the record knows better than the snapshot: it was seen
-// already, or an event that the bridge read after the snapshot had been asked
-// for, or a snapshot taken later (by another listener of that supervisord).
-func (s *snapshot) old(r *schema.ProcessRecord) bool {
+// isOld reports whether the record knows better than the snapshot: it was seen already, or
+// an event that the bridge read after the snapshot had been asked for, or a snapshot taken
+// later (by another listener of that supervisord).
+func (s *snapshot) isOld(r *schema.ProcessRecord) bool {
 	switch {
 	case s.meta.Seq <= r.Seq:
 		return true
@@ -27,64 +27,72 @@ func (s *snapshot) old(r *schema.ProcessRecord) bool {
 	case r.Snapshot != nil: // events since then were only counted
 		return r.Snapshot.Time.After(s.at.Time)
 	}
-	return r.Serial > s.Serial
+	return r.Serial > s.message.Serial
 }
 
-// row applies what the snapshot tells of a process. What is known already is not
-// told anew: an event's time is better than a table's, and a record that does not
-// change need not be written.
-func (s *snapshot) row(r *schema.ProcessRecord, row *schema.SnapshotProcess) (changed bool) {
-	if s.old(r) {
+// applyRow applies what the snapshot says of a process. What is known already is not taken
+// again: an event's time is better than a table's, and a record that does not change need
+// not be written.
+func (s *snapshot) applyRow(r *schema.ProcessRecord, row *schema.SnapshotProcess) (changed bool) {
+	if s.isOld(r) {
 		return false
 	}
-	to, pid := stateOf(row), 0
-	if to == starting || to == running || to == stopping {
+	to := stateOf(row)
+	pid := 0
+	if schema.IsUp(to) || to == schema.StateStopping {
 		pid = row.PID
 	}
-	// A STARTING event tells no pid.
-	same := r.Gone == nil && r.State == to && (r.PID == pid || r.PID == 0 && to == starting)
-	if same && r.Boot == s.boot {
+	// A STARTING event has no pid.
+	isSame := r.Gone == nil && r.State == to && (r.PID == pid || r.PID == 0 && to == schema.StateStarting)
+	if isSame && r.Boot == s.boot {
 		return false
 	}
-	since, told := beginning(row, to, s.at, s.meta.Shift)
-	if !same || told {
+
+	since, isKnown := beginning(row, to, s.at, s.meta.Shift)
+	if !isSame || isKnown {
 		r.Since = since
 	}
-	if !same {
-		s.ended(r, row, to)
+	if !isSame {
+		s.noteEnd(r, row, to)
 		r.Updated = schema.Time{Time: s.meta.Stored}
 	}
-	r.State, r.PID, r.Gone = to, pid, nil
+	r.State = to
+	r.PID = pid
+	r.Gone = nil
 	s.mark(r)
 	return true
 }
 
-// gone applies that the snapshot does not have a process.
-func (s *snapshot) gone(r *schema.ProcessRecord) (changed bool) {
-	if r.Gone != nil || s.old(r) {
+// applyGone applies that the snapshot does not have a process.
+func (s *snapshot) applyGone(r *schema.ProcessRecord) (changed bool) {
+	if r.Gone != nil || s.isOld(r) {
 		return false
 	}
-	r.Gone, r.PID = new(s.at), 0
+	r.Gone = new(s.at)
+	r.PID = 0
 	r.Updated = schema.Time{Time: s.meta.Stored}
 	s.mark(r)
 	return true
 }
 
+// mark notes that a record has seen the snapshot.
 func (s *snapshot) mark(r *schema.ProcessRecord) {
 	if r.Boot != s.boot {
-		r.Boot, r.Serial = s.boot, 0
+		r.Boot = s.boot
+		r.Serial = 0
 	}
-	r.Snapshot, r.Seq = &schema.SnapshotMark{Serial: s.Serial, Time: s.at}, s.meta.Seq
+	r.Snapshot = &schema.SnapshotMark{Serial: s.message.Serial, Time: s.at}
+	r.Seq = s.meta.Seq
 }
 
-// ended keeps what a row tells of the end of a process. exitstatus is reset at
-// the next start, and is not set by an exit before startsecs; spawnerr is set by
-// an exit that was not expected ("Bad exit code 3") and by whatever leads to
-// BACKOFF (process.py, finish and record_spawnerr).
-func (s *snapshot) ended(r *schema.ProcessRecord, row *schema.SnapshotProcess, to string) {
+// noteEnd keeps what a row says of the end of a process. exitstatus is reset at the next
+// start, and is not set by an exit before startsecs; spawnerr is set by an exit that was not
+// expected ("Bad exit code 3") and by whatever leads to BACKOFF (process.py, finish and
+// record_spawnerr).
+func (s *snapshot) noteEnd(r *schema.ProcessRecord, row *schema.SnapshotProcess, to string) {
 	switch to {
-	case exited:
-		r.Expected, r.Exit, r.Ran, r.Last = nil, nil, nil, nil
+	case schema.StateExited:
+		clearEnd(r)
 		switch {
 		case row.SpawnErr != "":
 			r.Expected = new(false)
@@ -94,40 +102,51 @@ func (s *snapshot) ended(r *schema.ProcessRecord, row *schema.SnapshotProcess, t
 		if row.ExitStatus >= 0 && row.ExitStatus <= 255 { // -1 is any signal
 			r.Exit = &schema.Exit{Code: new(row.ExitStatus)}
 		}
-	case backoff, fatal:
-		if to == fatal && r.State == backoff && r.Exit != nil && r.Boot == s.boot {
-			break // the last event told more
+	case schema.StateBackoff, schema.StateFatal:
+		if to == schema.StateFatal && r.State == schema.StateBackoff && r.Exit != nil && r.Boot == s.boot {
+			break // the last event said more
 		}
-		r.Expected, r.Exit, r.Ran, r.Last = nil, nil, nil, nil
+		clearEnd(r)
 		if row.SpawnErr != "" {
 			r.Exit = &schema.Exit{SpawnErr: strings.Clone(row.SpawnErr)}
 		}
 	default:
 		return
 	}
+
 	if row.Stop >= row.Start && row.Stop > 0 {
 		r.LastExit = new(earlier(row.Stop, s.at, s.meta.Shift))
 	}
 }
 
-// stateOf returns one of our own strings: a row's would keep the whole payload.
-func stateOf(row *schema.SnapshotProcess) string {
-	if s, ok := told["PROCESS_STATE_"+row.State]; ok {
-		return s
-	}
-	return unknown
+// clearEnd drops what was known of the end of a process.
+func clearEnd(r *schema.ProcessRecord) {
+	r.Expected = nil
+	r.Exit = nil
+	r.Ran = nil
+	r.Last = nil
 }
 
-// beginning returns since when a process is in the state of its row, and whether
-// the row tells it. supervisord's times are whole seconds.
-func beginning(row *schema.SnapshotProcess, to string, at schema.Time, shift time.Duration) (since schema.Time, told bool) {
+// stateOf returns one of our own strings: a row's would keep the whole payload.
+func stateOf(row *schema.SnapshotProcess) string {
+	if own, ok := ownState(row.State); ok {
+		return own
+	}
+	return schema.StateUnknown
+}
+
+// beginning returns since when a process is in the state of its row, and whether the row
+// says so. supervisord's times are whole seconds.
+func beginning(
+	row *schema.SnapshotProcess, to string, at schema.Time, shift time.Duration,
+) (since schema.Time, isKnown bool) {
 	var unix int64
 	switch to {
-	case starting, running:
+	case schema.StateStarting, schema.StateRunning:
 		unix = row.Start
-	case stopped, exited:
+	case schema.StateStopped, schema.StateExited:
 		unix = row.Stop
-	case backoff, fatal:
+	case schema.StateBackoff, schema.StateFatal:
 		unix = max(row.Start, row.Stop) // one that could not be started never ended
 	}
 	if unix <= 0 {
@@ -139,7 +158,8 @@ func beginning(row *schema.SnapshotProcess, to string, at schema.Time, shift tim
 // latestUnix is the end of the year 9999: a time.Time of much later ones is negative.
 const latestUnix = 253402300799
 
-// earlier is a time by a host's clock, of which shift makes one that is right.
+// earlier is a time by a host's clock, of which shift makes one that is right. It is not
+// after at.
 func earlier(unix int64, at schema.Time, shift time.Duration) schema.Time {
 	if unix > latestUnix {
 		return at
@@ -150,11 +170,11 @@ func earlier(unix int64, at schema.Time, shift time.Duration) schema.Time {
 	return at
 }
 
-// shown reports whether an event is one whose effect the snapshot that told the
-// record's state has shown already. follows says that the event may have come
-// after that state. An event that does not follow has been shown, or others before
-// it are missing, which a message may have told, see gap.
-func shown(r *schema.ProcessRecord, boot string, ce *schema.CloudEvent[*schema.Event], follows bool) bool {
+// isShown reports whether an event is one whose effect the snapshot that the record's state
+// is from has shown already. follows says that the event may have come after that state. An
+// event that does not follow has been shown, or others before it are missing, which a
+// message may have said, see noteGap.
+func isShown(r *schema.ProcessRecord, boot string, ce *schema.CloudEvent[*schema.Event], follows bool) bool {
 	mark := r.Snapshot
 	if mark == nil || boot != r.Boot {
 		return false
@@ -162,48 +182,71 @@ func shown(r *schema.ProcessRecord, boot string, ce *schema.CloudEvent[*schema.E
 	return ce.Data.Serial <= mark.Serial || !follows && !mark.Gap && !ce.Time.After(mark.Time.Add(lag))
 }
 
-// gap applies that events are missing.
-func gap(r *schema.ProcessRecord, m Meta) (changed bool) {
+// noteGap applies that events are missing.
+func noteGap(r *schema.ProcessRecord, m Meta) (changed bool) {
 	if r.Snapshot == nil || r.Snapshot.Gap || m.Seq <= r.Seq {
 		return false
 	}
-	mark := *r.Snapshot
-	mark.Gap = true
-	r.Snapshot, r.Seq = &mark, m.Seq
+	markGap(r)
+	r.Seq = m.Seq
 	return true
 }
 
-// order is that of the states in the life of one pid.
-var order = map[string]int{starting: 1, running: 2, stopping: 3, stopped: 4, exited: 4}
+// markGap notes in a record that events since its snapshot are missing.
+func markGap(r *schema.ProcessRecord) {
+	mark := *r.Snapshot
+	mark.Gap = true
+	r.Snapshot = &mark
+}
 
-// follows reports whether an event can be what happened next to a process that a
-// snapshot has shown.
+// order is that of the states in the life of one pid.
+var order = map[string]int{
+	schema.StateStarting: 1, schema.StateRunning: 2, schema.StateStopping: 3,
+	schema.StateStopped: 4, schema.StateExited: 4,
+}
+
+// follows reports whether an event can be what happened next to a process that a snapshot
+// has shown.
 func follows(r *schema.ProcessRecord, e *schema.Event, to string) bool {
 	switch {
 	case e.FromState == "":
 		return true
 	case r.Gone != nil:
-		return e.FromState == stopped // what a process begins as
+		return e.FromState == schema.StateStopped // what a process begins as
 	case e.PID != 0 && e.PID == r.PID:
 		return order[to] >= order[r.State]
 	}
 	return e.FromState == r.State && (e.PID == 0 || r.PID == 0)
 }
 
-// groupRemoved applies that a group was taken out of supervisord, which it allows
-// when all its processes are stopped (rpcinterface.py, removeProcessGroup).
-func groupRemoved(r *schema.ProcessRecord, m Meta, ce *schema.CloudEvent[*schema.Event], boot string) (changed bool) {
+// removeGroup applies that a group was taken out of supervisord, which it allows when all
+// its processes are stopped (rpcinterface.py, removeProcessGroup).
+func removeGroup(r *schema.ProcessRecord, m Meta, ce *schema.CloudEvent[*schema.Event], boot string) (changed bool) {
 	e := ce.Data
 	if m.Seq <= r.Seq || boot == r.Boot && e.Serial <= r.Serial {
 		return false
 	}
-	idle := r.Gone != nil || r.State == stopped || r.State == exited || r.State == fatal || r.State == unknown
-	if shown(r, boot, ce, idle) {
+	if isShown(r, boot, ce, r.Gone != nil || isIdle(r.State)) {
 		return false
 	}
+
 	if r.Gone == nil {
-		r.Gone, r.PID, r.Updated = new(ce.Time), 0, schema.Time{Time: m.Stored}
+		r.Gone = new(ce.Time)
+		r.PID = 0
+		r.Updated = schema.Time{Time: m.Stored}
 	}
-	r.Boot, r.Serial, r.Seq, r.Snapshot = boot, e.Serial, m.Seq, nil
+	r.Boot = boot
+	r.Serial = e.Serial
+	r.Seq = m.Seq
+	r.Snapshot = nil
 	return true
+}
+
+// isIdle reports whether supervisord has no process in a state.
+func isIdle(state string) bool {
+	switch state {
+	case schema.StateStopped, schema.StateExited, schema.StateFatal, schema.StateUnknown:
+		return true
+	}
+	return false
 }

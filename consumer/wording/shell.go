@@ -31,12 +31,12 @@ func Option(name, value string) string {
 		// The command would take it for the next option.
 		separator = "="
 	}
-	return " --" + name + separator + quoteForShell(value)
+	return " --" + name + separator + ShellQuote(value)
 }
 
-// quoteForShell quotes s where it needs quotes. What is not Visible is escaped as bash,
+// ShellQuote quotes s where it needs quotes. What is not Visible is escaped as bash,
 // zsh and ksh understand it ($'\r').
-func quoteForShell(s string) string {
+func ShellQuote(s string) string {
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !isBareWord(r) }) {
 		return s
 	}

@@ -41,7 +41,7 @@ func newParser(c *cli, exit func(code int)) (*kong.Kong, error) {
 		Description: "Publishes every event of a supervisord to NATS JetStream. " +
 			"It is the command of an [eventlistener:x] section: see `supernats-bridge conf`.",
 		Help: printHelp,
-		Vars: helpTexts,
+		Vars: helpTexts.CloneWith(bridge.FlagHelp),
 		Exit: exit,
 	}.Parser(c)
 }

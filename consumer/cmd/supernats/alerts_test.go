@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
+	"supernats/consumer/inspect"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -89,7 +89,7 @@ chat  2  2026-11-21 12:00:05  7  404 Not Found
 `
 
 // takes has a queue acknowledge what is up to a sequence, and says how it stands.
-func (i *installation) takes(durable string, seq uint64, at position) {
+func (i *installation) takes(durable string, seq uint64, at inspect.Progress) {
 	i.Helper()
 	c := i.durable(stream.Alerts, durable)
 	for range seq {
@@ -107,7 +107,7 @@ func (i *installation) takes(durable string, seq uint64, at position) {
 func TestAlertsTable(t *testing.T) {
 	i := newInstallation(t)
 	i.trouble()
-	i.takes("notify_chat", 2, position{Error: "404 Not Found", Tries: 7, Since: ptr(at(5))})
+	i.takes("notify_chat", 2, inspect.Progress{Error: "404 Not Found", Tries: 7, Since: ptr(at(5))})
 	got := spaces.ReplaceAllString(i.run("alerts", "-o", "table"), "  ")
 	open, parked, ok := strings.Cut(got, "\nPARKED: nobody got these (`nats stream rmm SUPERVISOR_PARKED SEQ` forgets one)\n")
 	if d := cmp.Diff(openAlerts, open); d != "" || !ok {
@@ -182,46 +182,11 @@ func TestAlertsFilters(t *testing.T) {
 func TestNoAlerts(t *testing.T) {
 	i := newInstallation(t)
 	out, errs, code := supernats(t, "alerts", "-o", "table", "--since", "1d", "--nats-url", i.url)
-	if code != exitDone || out != nobody+"\n" || !strings.Contains(errs, "no alert that matches") {
+	if code != exitDone || out != noReceiver+"\n" || !strings.Contains(errs, "no alert that matches") {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	if out := i.run("alerts", "-o", "json"); out != "[]\n" {
 		t.Errorf("%q", out)
-	}
-}
-
-// A stream is read whole over several answers of the server, deleted messages and
-// all.
-func TestScan(t *testing.T) {
-	i := newInstallation(t)
-	const n = 2*scanBatch + 10
-	for range n {
-		if _, err := i.js.PublishAsync("supervisor.alert.a.b.c.d", nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	<-i.js.PublishAsyncComplete()
-	s, err := i.js.Stream(t.Context(), stream.Alerts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Purge(t.Context(), jetstream.WithPurgeSequence(6)); err != nil {
-		t.Fatal(err)
-	}
-	for _, seq := range []uint64{scanBatch + 5, scanBatch + 6, n} {
-		if err := s.DeleteMsg(t.Context(), seq); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var seen []uint64
-	if err := scan(t.Context(), i.js, stream.Alerts, start{}, func(m *scanned) error {
-		seen = append(seen, m.seq)
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if len(seen) != n-5-3 || seen[0] != 6 || seen[len(seen)-1] != n-1 {
-		t.Errorf("%d messages from %d to %d", len(seen), seen[0], seen[len(seen)-1])
 	}
 }
 
@@ -237,69 +202,69 @@ func TestTold(t *testing.T) {
 		name   string
 		change func(*schema.Alert)
 		queues map[string]uint64 // what each has acknowledged
-		at     position
+		at     inspect.Progress
 		roster []string
 		parked uint64
 		column string
 		told   bool
-		want   []shownDelivery
+		want   []inspect.Delivery
 	}{
-		{"no queue", nil, nil, position{}, nil, 0, "nobody: no receiver", false, []shownDelivery{}},
-		{"nothing taken", nil, map[string]uint64{"notify_chat": 0}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
+		{"no queue", nil, nil, inspect.Progress{}, nil, 0, "nobody: no receiver", false, []inspect.Delivery{}},
+		{"nothing taken", nil, map[string]uint64{"notify_chat": 0}, inspect.Progress{}, nil, 0, "nobody yet", false, []inspect.Delivery{{Receiver: "chat", Status: "waiting"}}},
 		{
 			"it fails", nil,
 			map[string]uint64{"notify_chat": 0},
-			position{Error: "500", Tries: 3, Since: ptr(at(3))},
+			inspect.Progress{Error: "500", Tries: 3, Since: ptr(at(3))},
 			nil, 0, "nobody yet", false,
-			[]shownDelivery{{Receiver: "chat", Status: "waiting", Error: "500", Tries: 3, Since: ptr(at(3))}},
+			[]inspect.Delivery{{Receiver: "chat", Status: "waiting", Error: "500", Tries: 3, Since: ptr(at(3))}},
 		},
-		{"the first taken", nil, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "not of the last", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
-		{"all taken", nil, map[string]uint64{"notify_chat": 2}, position{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
-		{"taken before its turn", nil, map[string]uint64{"notify_chat": 0}, position{Ahead: seqs}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
+		{"the first taken", nil, map[string]uint64{"notify_chat": 1}, inspect.Progress{}, nil, 0, "not of the last", false, []inspect.Delivery{{Receiver: "chat", Status: "waiting"}}},
+		{"all taken", nil, map[string]uint64{"notify_chat": 2}, inspect.Progress{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
+		{"taken before its turn", nil, map[string]uint64{"notify_chat": 0}, inspect.Progress{Ahead: seqs}, nil, 0, "2026-11-21 12:00:01 (2)", true, []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
 		{
 			"taken late", nil,
 			map[string]uint64{"notify_chat": 2},
-			position{Late: []lateBatch{{1, 1, at(2)}, {2, 2, at(9)}, {3, 3, at(60)}}},
+			inspect.Progress{Late: []inspect.LateBatch{{From: 1, To: 1, At: at(2)}, {From: 2, To: 2, At: at(9)}, {From: 3, To: 3, At: at(60)}}},
 			nil, 0, "2026-11-21 12:00:09 (2)", true,
-			[]shownDelivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(9))}},
+			[]inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(9))}},
 		},
 		{
 			"taken before its turn, and the batch around it later", nil,
 			map[string]uint64{"notify_chat": 3},
-			position{Late: []lateBatch{{2, 2, at(5)}, {1, 3, at(9)}}},
+			inspect.Progress{Late: []inspect.LateBatch{{From: 2, To: 2, At: at(5)}, {From: 1, To: 3, At: at(9)}}},
 			nil, 0, "2026-11-21 12:00:05 (2)", true,
-			[]shownDelivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(5))}},
+			[]inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(5))}},
 		},
 		{
 			"taken at a time that is not kept", nil,
 			map[string]uint64{"notify_chat": 3},
-			position{Late: []lateBatch{{3, 3, at(9)}}, Forgot: 2},
+			inspect.Progress{Late: []inspect.LateBatch{{From: 3, To: 3, At: at(9)}}, Forgot: 2},
 			nil, 0, "yes, its time is not kept (2)", true,
-			[]shownDelivery{{Receiver: "chat", Status: "taken"}},
+			[]inspect.Delivery{{Receiver: "chat", Status: "taken"}},
 		},
-		{"parked", nil, map[string]uint64{"notify_chat": 2}, position{}, nil, seqs[1], "not of the last", false, []shownDelivery{{Receiver: "chat", Status: "parked", Error: "why"}}},
+		{"parked", nil, map[string]uint64{"notify_chat": 2}, inspect.Progress{}, nil, seqs[1], "not of the last", false, []inspect.Delivery{{Receiver: "chat", Status: "parked", Error: "why"}}},
 		{
 			"one of two", nil,
 			map[string]uint64{"notify_chat": 0, "notify_mail=2Fx": 3},
-			position{},
+			inspect.Progress{},
 			nil, 0, "2026-11-21 12:00:01 (2)", true,
-			[]shownDelivery{{Receiver: "chat", Status: "waiting"}, {Receiver: "mail/x", Status: "taken", Taken: ptr(at(1))}},
+			[]inspect.Delivery{{Receiver: "chat", Status: "waiting"}, {Receiver: "mail/x", Status: "taken", Taken: ptr(at(1))}},
 		},
 		{
 			"not for it", func(a *schema.Alert) { a.Notify = []string{"MAIL"} },
 			map[string]uint64{"notify_chat": 3, "notify_mail=2Fx": 0},
-			position{},
+			inspect.Progress{},
 			nil, 0, "nobody yet", false,
-			[]shownDelivery{{Receiver: "mail/x", Status: "waiting"}},
+			[]inspect.Delivery{{Receiver: "mail/x", Status: "waiting"}},
 		},
-		{"a queue that nobody reads", nil, map[string]uint64{"notify_chat": 0, "notify_mail=2Fx": 3}, position{}, []string{"Chat"}, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
-		{"no receiver any more", nil, map[string]uint64{"notify_chat": 3}, position{}, []string{}, 0, "nobody: no receiver", false, []shownDelivery{}},
-		{"a receiver of later", nil, map[string]uint64{"notify_chat": 3}, position{Begin: 3}, nil, 0, "nobody: no receiver", false, []shownDelivery{}},
-		{"a record of the version before", func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 0, 0 }, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
-		{"of a stream before", func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 100, 101 }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []shownDelivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
-		{"of a stream before, made again", func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 2, other }, map[string]uint64{"notify_chat": 1}, position{}, nil, 0, "nobody yet", false, []shownDelivery{{Receiver: "chat", Status: "waiting"}}},
-		{"of a stream that is no more", func(a *schema.Alert) { a.Incident, a.FirstSeq, a.LastSeq = "z", 1, 2 }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "not known", false, []shownDelivery{}},
-		{"not made yet", func(a *schema.Alert) { a.Notifications, a.Notified = 0, nil }, map[string]uint64{"notify_chat": 3}, position{}, nil, 0, "-", false, []shownDelivery{}},
+		{"a queue that nobody reads", nil, map[string]uint64{"notify_chat": 0, "notify_mail=2Fx": 3}, inspect.Progress{}, []string{"Chat"}, 0, "nobody yet", false, []inspect.Delivery{{Receiver: "chat", Status: "waiting"}}},
+		{"no receiver any more", nil, map[string]uint64{"notify_chat": 3}, inspect.Progress{}, []string{}, 0, "nobody: no receiver", false, []inspect.Delivery{}},
+		{"a receiver of later", nil, map[string]uint64{"notify_chat": 3}, inspect.Progress{Begin: 3}, nil, 0, "nobody: no receiver", false, []inspect.Delivery{}},
+		{"a record of the version before", func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 0, 0 }, map[string]uint64{"notify_chat": 1}, inspect.Progress{}, nil, 0, "nobody yet", false, []inspect.Delivery{{Receiver: "chat", Status: "waiting"}}},
+		{"of a stream before", func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 100, 101 }, map[string]uint64{"notify_chat": 3}, inspect.Progress{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
+		{"of a stream before, made again", func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 2, other }, map[string]uint64{"notify_chat": 1}, inspect.Progress{}, nil, 0, "nobody yet", false, []inspect.Delivery{{Receiver: "chat", Status: "waiting"}}},
+		{"of a stream that is no more", func(a *schema.Alert) { a.Incident, a.FirstSeq, a.LastSeq = "z", 1, 2 }, map[string]uint64{"notify_chat": 3}, inspect.Progress{}, nil, 0, "not known", false, []inspect.Delivery{}},
+		{"not made yet", func(a *schema.Alert) { a.Notifications, a.Notified = 0, nil }, map[string]uint64{"notify_chat": 3}, inspect.Progress{}, nil, 0, "-", false, []inspect.Delivery{}},
 	} {
 		record := open
 		record.Notifications, record.FirstSeq, record.LastSeq = 2, seqs[0], seqs[1]
@@ -315,13 +280,13 @@ func TestTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.roster != nil {
-			i.put(stream.LeasesBucket, rosterKey, map[string]any{"receivers": c.roster})
+			i.put(stream.LeasesBucket, stream.RosterKey, map[string]any{"receivers": c.roster})
 		}
 		if c.parked > 0 {
 			i.park("notify_chat", a.Subject(), c.parked, "why", nil)
 		}
 
-		var got []shownAlert
+		var got []inspect.Alert
 		if err := json.Unmarshal([]byte(i.run("alerts", "-o", "json", "--rule", "fatal")), &got); err != nil {
 			t.Fatal(err)
 		}
@@ -336,7 +301,7 @@ func TestTold(t *testing.T) {
 			t.Errorf("%s: %s", c.name, table)
 		}
 
-		_ = kv.Purge(t.Context(), rosterKey)
+		_ = kv.Purge(t.Context(), stream.RosterKey)
 		for durable := range c.queues {
 			_ = kv.Purge(t.Context(), durable)
 			if err := i.js.DeleteConsumer(t.Context(), stream.Alerts, durable); err != nil {

@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"supernats/consumer/cmd/supernats/completion"
 	"supernats/schema"
 )
 
 // completes returns what the program answers to a shell.
 func completes(t *testing.T, words ...string) []string {
 	t.Helper()
-	out, errs, code := supernats(t, append([]string{completeCommand, "--"}, words...)...)
+	out, errs, code := supernats(t, append([]string{completion.Command, "--"}, words...)...)
 	if code != exitDone || errs != "" {
 		t.Errorf("%q: %d %s", words, code, errs)
 	}
@@ -75,7 +76,7 @@ func TestComplete(t *testing.T) {
 			t.Errorf("%q: %q, want %q", c.words, got, c.want)
 		}
 	}
-	if got := completes(t, ""); len(got) < 10 || !slices.Contains(got, "consume") || slices.Contains(got, completeCommand) {
+	if got := completes(t, ""); len(got) < 10 || !slices.Contains(got, "consume") || slices.Contains(got, completion.Command) {
 		t.Errorf("%q", got)
 	}
 	if got := completes(t); !slices.Contains(got, "consume") {
@@ -144,11 +145,11 @@ func TestCompletionInShells(t *testing.T) {
 		{"bash", bash("ps", "--nats-url", i.url, "--process", "a"), "a\\ name\napi_00\n"},
 		{"bash", bash("rules", "check", dir+"/o"), dir + "/one.yaml\n"},
 		{"bash", bash("rules", "check", dir+"/t"), dir + "/two words.yaml\n"}, // readline quotes it
-		{"zsh", zsh("repl"), "replay:Events from the stream, oldest first.\n"},
+		{"zsh", zsh("repl"), "replay:Print events from the stream, oldest first.\n"},
 		{"zsh", zsh("ps", "--nats-url", i.url, "--host", "web"), "web1\nweb2\n"},
 		{"zsh", zsh("ps", "--nats-url", i.url, "--process", "''"), "a name\napi_00\n"},
 		{"zsh", zsh("rules", "check", "''"), "files\n"},
-		{"fish", fish("repl"), "replay\tEvents from the stream, oldest first.\n"},
+		{"fish", fish("repl"), "replay\tPrint events from the stream, oldest first.\n"},
 		{"fish", fish("ps", "--nats-url", i.url, "--host", "web"), "web1\nweb2\n"},
 		{"fish", fish("rules", "check", dir+"/o"), dir + "/one.yaml\n"},
 	} {

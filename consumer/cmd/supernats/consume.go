@@ -8,25 +8,28 @@ import (
 	"syscall"
 
 	"supernats/consumer/app"
+	"supernats/consumer/cmd/supernats/unit"
+	"supernats/consumer/config"
 	"supernats/schema/program"
 )
 
 type consumeCmd struct {
 	Rebuild   bool   `env:"-" help:"Rebuild the records of processes and hosts from the stream first."`
-	PrintUnit string `env:"-" enum:"systemd,supervisord," default:"" placeholder:"KIND" help:"Print how systemd or supervisord is to run it, with the flags given here, and end."`
+	PrintUnit string `env:"-" enum:"systemd,supervisord," default:"" placeholder:"KIND" help:"Print the unit for systemd or the section for supervisord that runs it with the flags given here, and exit."`
 }
 
 // Run is the daemon.
 func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 	if d.PrintUnit != "" {
-		return printUnit(os.Stdout, d.PrintUnit, c, os.Args[1:])
+		return printUnit(d.PrintUnit, c.Config)
 	}
 	collectRarely()
 	cfg, err := c.load()
 	if err != nil {
 		return err
 	}
-	o := app.Options{Version: program.Version, Log: c.log(), Rebuild: d.Rebuild}
+
+	o := app.Options{Version: program.Version, Log: program.NewLog(c.LogLevel), Rebuild: d.Rebuild}
 	program.LogLibraries(o.Log)
 	if c.Config != "" {
 		o.Load = c.load
@@ -40,6 +43,7 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 	} else {
 		o.Log.Info().Str("config", systemConfig).Msg("there is no configuration file, the defaults are in force")
 	}
+
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -49,16 +53,29 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 			case <-ctx.Done():
 				return
 			case <-hangups:
-				_ = a.Reload() // it has logged its error
+				_ = a.Reload() // it logs its error
 			}
 		}
 	}()
 	return a.Run(ctx)
 }
 
-// collectRarely is for commands that read the stream: what they keep is small beside
-// what passes through. To collect garbage four times as rarely takes some 100 MB and
-// gives a fifth of the processor back.
+// printUnit prints how a service manager is to run the daemon with these arguments. Other
+// mistakes in the configuration file do not matter here.
+func printUnit(kind, file string) error {
+	d := unit.Daemon{Args: os.Args[1:]}
+	if cfg, err := config.LoadRules(file); err == nil {
+		d.DataDir = cfg.DataDir
+		for _, r := range cfg.Receivers {
+			d.RunsCommands = d.RunsCommands || r.Exec != nil
+		}
+	}
+	return unit.Print(os.Stdout, kind, d)
+}
+
+// collectRarely is for commands that read the stream: what they keep is small beside what
+// passes through. Collecting garbage a quarter as often takes some 100 MB and saves a
+// fifth of the processor time.
 func collectRarely() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)

@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/doctor"
+	"supernats/consumer/inspect"
 	"supernats/schema"
 	"supernats/schema/natsconn/natsconntest"
 	"supernats/schema/stream"
@@ -22,22 +24,22 @@ import (
 
 var numbers = regexp.MustCompile(`\d+(\.\d+)? MiB|127\.0\.0\.1:\d+|nats-server \d[^ ]*|since \S+ \S+`)
 
-// doctor runs the command and returns what it finds, a line each; mends are
+// doctor runs the command and returns what it finds, a line each; fixes are
 // between brackets.
 func (i *installation) doctor(want int, args ...string) (lines []string) {
 	i.Helper()
 	out, errs, code := supernats(i.T, append([]string{"doctor", "-o", "json", "--nats-url", i.url}, args...)...)
-	var list []finding
+	var list []doctor.Finding
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
 		i.Fatalf("%q %q: %v", out, errs, err)
 	}
 	failed := 0
 	for _, f := range list {
-		line := f.Status + " " + f.Check + ": " + f.Message
-		if f.Mend != "" {
-			line += " [" + f.Mend + "]"
+		line := string(f.Status) + " " + f.Check + ": " + f.Message
+		if f.Fix != "" {
+			line += " [" + f.Fix + "]"
 		}
-		if f.Status == gradeFail {
+		if f.Status == doctor.Fail {
 			failed++
 		}
 		lines = append(lines, aSpan.ReplaceAllString(numbers.ReplaceAllString(line, "N"), "SPAN"))
@@ -116,9 +118,9 @@ func TestDoctorOfNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	i.wants("nobody runs", i.doctor(exitFailed)[6:],
-		"fail consume: no `supernats consume` is active: nobody is told of anything [supernats consume -c FILE (as a service: systemctl start supernats)]",
+		"fail consume: no `supernats consume` is active: nobody is notified of anything [supernats consume -c FILE (as a service: systemctl start supernats)]",
 		"fail events: consumer supernats of stream SUPERVISOR is missing: no `supernats consume` has ever read events [supernats consume -c FILE]",
-		"warn receivers: there is no receiver: nobody is told of anything [add a section mail: or receivers: to the configuration file of `supernats consume`]",
+		"warn receivers: there is no receiver: nobody is notified of anything [add a section mail: or receivers: to the configuration file of `supernats consume`]",
 		"ok parked: nothing was given up",
 		"warn hosts: no host is known: no supernats-bridge has started [supernats-bridge conf > /etc/supervisor/conf.d/supernats.conf && supervisorctl update]")
 }
@@ -188,13 +190,13 @@ func TestDoctorWarns(t *testing.T) {
 	i.wants("warnings", i.doctor(exitFailed, "-c", file)[6:],
 		"ok consume: `supernats consume` is active on box/1 N",
 		"ok events: `supernats consume` is 1 message behind",
-		"fail receivers: receiver mail of the configuration file has no queue: it is told nothing [restart `supernats consume` with this configuration file]",
+		"fail receivers: receiver mail of the configuration file has no queue: it gets no notifications [restart `supernats consume` with this configuration file]",
 		"warn receivers: receiver chat: 1 notification waits and nobody reads its queue [put the receiver into the configuration file again, or forget it: nats consumer rm SUPERVISOR_ALERTS notify_chat]",
 		"fail parked: receiver chat did not take 2 notifications, 2 of them critical: nobody got them there; the last one SPAN ago: 404 [supernats alerts shows them; fix what the reason says: `supernats consume` tries again by itself, at its start and at least every hour]",
 		"warn parked: supernats gave up 1 message, the last one SPAN ago: malformed [nats stream get SUPERVISOR_PARKED 1 shows it; when it is fixed: nats stream purge SUPERVISOR_PARKED --subject=supervisor.parked.supernats]",
 		"warn hosts: host a b;c lost 9 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host 'a b;c'` shows what fills it]",
 		"warn hosts: host web2 lost 12 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host web2` shows what fills it]",
-		"warn hosts: 1 host is silent: web2 (SPAN)"+" [there: supervisorctl status, and supervisorctl tail supernats stderr; of one that is gone for good: supernats hosts forget HOST]",
+		"warn hosts: 1 host is silent: web2 (SPAN)"+" [there: supervisorctl status, and supervisorctl tail supernats stderr; if a host is gone for good: supernats hosts forget HOST]",
 		"warn hosts: bridge of an unknown version, not v1.2.3, on 1 host: old [install supernats-bridge v1.2.3 there, then: supervisorctl restart supernats]",
 		"warn hosts: bridge v1.0.0, not v1.2.3, on 2 hosts: a b;c, web2 [install supernats-bridge v1.2.3 there, then: supervisorctl restart supernats]")
 	out, _, _ := supernats(t, "doctor", "-o", "table", "--nats-url", i.url)
@@ -207,8 +209,8 @@ func TestDoctorWarns(t *testing.T) {
 // something critical that one of them did not take.
 func TestDoctorOfReceivers(t *testing.T) {
 	i := well(t)
-	i.put(stream.LeasesBucket, rosterKey, map[string]any{"receivers": []string{"chat"}})
-	i.put(stream.LeasesBucket, "notify_chat", position{Error: "500 Internal Server Error", Tries: 3, Since: ptr(i.ago(time.Minute))})
+	i.put(stream.LeasesBucket, stream.RosterKey, map[string]any{"receivers": []string{"chat"}})
+	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Error: "500 Internal Server Error", Tries: 3, Since: ptr(i.ago(time.Minute))})
 	line := func(status, check string) string {
 		for _, l := range i.doctor(map[string]int{"fail": exitFailed, "ok": exitDone, "warn": exitDone}[status]) {
 			if strings.HasPrefix(l, status+" "+check+": ") {
@@ -225,7 +227,7 @@ func TestDoctorOfReceivers(t *testing.T) {
 	if l := line("fail", "receivers"); !strings.HasPrefix(l, "fail receivers: receiver chat: 1 notification waits, and the last try failed (3 tries N 500 Internal Server Error [fix what") || !strings.HasSuffix(l, "supernats test-alert chat (`supernats consume` keeps trying by itself)]") {
 		t.Errorf("%q", l)
 	}
-	i.put(stream.LeasesBucket, "notify_chat", position{Ahead: []uint64{1}})
+	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Ahead: []uint64{1}})
 	if l := line("ok", "receivers"); l != "ok receivers: receiver chat: 0 notifications wait" {
 		t.Errorf("taken before its turn: %q", l)
 	}
@@ -247,51 +249,9 @@ func TestDoctorOfReceivers(t *testing.T) {
 	if l := line("fail", "parked"); !strings.HasPrefix(l, "fail parked: receiver chat did not take 2 notifications, 1 of them critical: nobody got them there; the last one") {
 		t.Errorf("%q", l)
 	}
-	i.put(stream.LeasesBucket, rosterKey, map[string]any{"receivers": []string{}})
-	if l := line("warn", "receivers"); !strings.HasPrefix(l, "warn receivers: there is no receiver: nobody is told of anything") {
+	i.put(stream.LeasesBucket, stream.RosterKey, map[string]any{"receivers": []string{}})
+	if l := line("warn", "receivers"); !strings.HasPrefix(l, "warn receivers: there is no receiver: nobody is notified of anything") {
 		t.Errorf("%q", l)
-	}
-}
-
-// How long something waits is told by the stream, here by what the doctor holds
-// to be long.
-func TestDoctorBehind(t *testing.T) {
-	i := well(t)
-	i.event(schema.Event{Host: "web1"}, func(e *schema.Event) { e.Event = schema.Tick60 })
-	d := doctor{js: i.js, active: true}
-	c, err := i.js.Consumer(t.Context(), stream.Events, "supernats")
-	if err != nil {
-		t.Fatal(err)
-	}
-	info := c.CachedInfo()
-	info.TimeStamp = info.TimeStamp.Add(time.Hour)
-	wait, err := d.oldest(t.Context(), stream.Events, info)
-	if err != nil || wait < time.Hour || wait > 2*time.Hour {
-		t.Errorf("%v %v", wait, err)
-	}
-	if info.NumPending = 0; info.NumAckPending != 0 {
-		t.Fatal("somebody has read")
-	}
-	if wait, err := d.oldest(t.Context(), stream.Events, info); wait != 0 || err != nil {
-		t.Errorf("%v %v", wait, err)
-	}
-}
-
-func TestAtLeast(t *testing.T) {
-	for version, want := range map[string]bool{
-		"": false, "2": false, "2.9.25": false, "2.10.29": false, "2.11.0": true, "2.11.0-RC.1": true, "2.15.2": true, "3.0.0": true,
-	} {
-		if atLeast(version, oldestServer) != want {
-			t.Errorf("%q", version)
-		}
-	}
-}
-
-func TestQuote(t *testing.T) {
-	for name, want := range map[string]string{"web1.example.com": "web1.example.com", "": "''", "a b": "'a b'", "$(x)": "'$(x)'", "it's": `'it'\''s'`} {
-		if got := quote(name); got != want {
-			t.Errorf("%s: %s", name, got)
-		}
 	}
 }
 
@@ -322,7 +282,7 @@ func TestDoctorPaused(t *testing.T) {
 func TestDoctorOfAWrongConfiguration(t *testing.T) {
 	i := well(t)
 	rest := i.doctor(exitDone)
-	const mend = " [correct it, and see whether it is right: supernats rules check FILE (`supernats consume` does not start with it; one that runs keeps the configuration that it has)]"
+	const fix = " [correct it, then check it: supernats rules check FILE (`supernats consume` does not start with it; one that runs keeps the configuration that it has)]"
 	for text, mistakes := range map[string][]string{
 		"max_age: x\nrepeat_interval: 1h\nrecievers: []\n":     {"FILE:1:10: max_age: \"x\" is no duration", "FILE:3:1: unknown key \"recievers\""},
 		"nats: {url: '" + i.url + "', replicas: 9}\nx: [\n":    {"FILE:"},
@@ -340,7 +300,7 @@ func TestDoctorOfAWrongConfiguration(t *testing.T) {
 			continue
 		}
 		for n, want := range mistakes {
-			if !strings.HasPrefix(config[n], "fail config: "+want) || !strings.HasSuffix(config[n], mend) {
+			if !strings.HasPrefix(config[n], "fail config: "+want) || !strings.HasSuffix(config[n], fix) {
 				t.Errorf("%q: %q\nwant %q", text, config[n], want)
 			}
 		}

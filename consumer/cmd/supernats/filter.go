@@ -7,85 +7,95 @@ import (
 	"time"
 
 	"supernats/consumer"
+	"supernats/consumer/inspect"
+	"supernats/consumer/terminal"
 	"supernats/schema"
 )
 
-// whose are the flags that choose processes. They have no variables: those of
-// the same name are the bridge's.
-type whose struct {
-	Host    []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these hosts. Repeatable, like the other filters; default: all."`
+// processFlags choose processes. They have no variables: those of the same name are the
+// bridge's.
+type processFlags struct {
+	Host    []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these hosts. Repeatable, as the other filters are (default: all)."`
 	Group   []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these groups."`
 	Process []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these processes."`
 }
 
-func (w *whose) filter() (consumer.Filter, error) {
-	c := consumer.Filter{Hosts: globs(w.Host), Groups: globs(w.Group), Processes: globs(w.Process)}
+func (p *processFlags) filter() (consumer.Filter, error) {
+	c := consumer.Filter{Hosts: splitGlobs(p.Host), Groups: splitGlobs(p.Group), Processes: splitGlobs(p.Process)}
 	if err := c.Check(); err != nil {
 		return c, usageError{err}
 	}
 	return c, nil
 }
 
+// hintAtGlobs says on stderr which globs show a sign of being meant as something else:
+// nothing that is printed, or waited for, says so.
+func (p *processFlags) hintAtGlobs(sign func(glob string) bool) {
+	for _, f := range []struct {
+		flag  string
+		globs []string
+	}{{"host", p.Host}, {"group", p.Group}, {"process", p.Process}} {
+		for _, g := range splitGlobs(f.globs) {
+			if sign(g) {
+				terminal.Say("supernats: --%s %q looks like a regular expression, and globs are meant: did you mean %q?",
+					f.flag, terminal.Clean(g), terminal.Clean(inspect.AsGlob(g)))
+			}
+		}
+	}
+}
+
 // filters are the flags of every command that chooses events.
 type filters struct {
-	whose
+	processFlags
 	Event []string `env:"-" sep:"none" placeholder:"NAME" help:"Only these events: supervisor's own names, abstract ones too (PROCESS_STATE), or globs."`
-	Since moment   `env:"-" placeholder:"WHEN" help:"From then on: a duration back from now (90s, 2h, 7d) or RFC 3339; default: all that is stored, tail: what is to come."`
-	Until moment   `env:"-" placeholder:"WHEN" help:"Up to then; also +5m, from now on. Default: no end."`
-	Limit int      `env:"-" placeholder:"N" help:"At most N events; default: no limit."`
+	Since moment   `env:"-" placeholder:"WHEN" help:"From then on: a duration back from now (90s, 2h, 7d) or RFC 3339 (default: all that is stored; tail: what is to come)."`
+	Until moment   `env:"-" placeholder:"WHEN" help:"Up to then; also +5m, from now on (default: no end)."`
+	Limit int      `env:"-" placeholder:"N" help:"At most N events (default: no limit)."`
 }
 
 func (f *filters) filter() (consumer.Filter, error) {
 	if f.Limit < 0 {
 		return consumer.Filter{}, usageError{fmt.Errorf("--limit is %d, allowed are 1 or more", f.Limit)}
 	}
-	c, err := f.whose.filter()
+	c, err := f.processFlags.filter()
 	if err != nil {
 		return c, err
 	}
-	c.Events = globs(f.Event)
+
+	c.Events = splitGlobs(f.Event)
 	if err := c.Check(); err != nil {
 		return c, usageError{err}
 	}
 	if err := checkEvents(c.Events); err != nil {
 		return c, usageError{err}
 	}
+
 	if !f.Since.IsZero() && !f.Until.IsZero() && f.Until.Before(f.Since.Time) {
 		return c, usageError{fmt.Errorf("--until %s is before --since %s", f.Until.Format(time.RFC3339), f.Since.Format(time.RFC3339))}
 	}
 	return c, nil
 }
 
-// hint says on stderr which globs were meant to be something else, by a sign of that:
-// nothing that is printed, or waited for, says so.
-func (w *whose) hint(sign func(glob string) bool) {
-	for _, f := range []struct {
-		flag  string
-		globs []string
-	}{{"host", w.Host}, {"group", w.Group}, {"process", w.Process}} {
-		for _, g := range globs(f.globs) {
-			if sign(g) {
-				say("supernats: --%s %q looks like a regular expression, and globs are meant: did you mean %q?", f.flag, clean(g), clean(asGlob(g)))
-			}
-		}
-	}
+func (f *filters) period() inspect.Period {
+	return inspect.Period{Since: f.Since.Time, Until: f.Until.Time}
 }
 
-// checkEvents refuses names that no event has: with one, a command would print nothing,
-// as if nothing had happened. A glob may be of names that are not known here.
+// checkEvents refuses names that no event has: with one, a command would print nothing, as
+// if nothing had happened. A glob may be for names that are not known here.
 func checkEvents(events []string) error {
 	known := append(schema.Names(), schema.Families()...)
 	for _, name := range events {
-		isGlob := schema.HasGlobSigns(name)
 		if strings.HasPrefix(name, schema.TypeBridgePrefix) { // what alerts may be about
 			continue
 		}
+		isGlob := schema.HasGlobSigns(name)
 		matches := slices.ContainsFunc(known, func(k string) bool { return k == name || isGlob && schema.MatchGlob(name, k) })
-		if matches || isGlob && !looksLikeRegexp(name) {
+		if matches || isGlob && !inspect.LooksLikeRegexp(name) {
 			continue
 		}
+
 		problem := fmt.Sprintf("--event %q is no event", name)
-		if meant := meantGlob(name, known); meant != "" {
+		if meant := inspect.MeantGlob(name, known); meant != "" {
 			return fmt.Errorf("%s; did you mean %s?", problem, meant)
 		}
 		return fmt.Errorf("%s; allowed are %s, and globs of names", problem, strings.Join(known, ", "))
@@ -93,9 +103,9 @@ func checkEvents(events []string) error {
 	return nil
 }
 
-// globs divides what was given at the commas, as supervisor's events= is, but not
-// at those in {a,b} or behind a backslash.
-func globs(given []string) []string {
+// splitGlobs splits what was given at the commas, as supervisor splits events=, but not at
+// those in {a,b} or after a backslash.
+func splitGlobs(given []string) []string {
 	var list []string
 	for _, g := range given {
 		begin, depth := 0, 0
@@ -119,13 +129,8 @@ func globs(given []string) []string {
 	return list
 }
 
-// inTime reports whether what happened then is neither too old nor too young.
-func (f *filters) inTime(t schema.Time) bool {
-	return (f.Since.IsZero() || !t.Before(f.Since.Time)) && (f.Until.IsZero() || !t.After(f.Until.Time))
-}
-
-// moment is a point in time: RFC 3339, or a duration back from now, or with a plus
-// from now on.
+// moment is a point in time: RFC 3339, or a duration back from now, or with a plus from
+// now on.
 type moment struct{ time.Time }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -135,12 +140,13 @@ func (m *moment) UnmarshalText(b []byte) error {
 		m.Time = t
 		return nil
 	}
-	ahead, future := strings.CutPrefix(s, "+")
-	d, err := schema.ParseDuration(ahead)
+
+	duration, isFuture := strings.CutPrefix(s, "+")
+	d, err := schema.ParseDuration(duration)
 	if err != nil {
 		return fmt.Errorf("%q is no time; allowed are a duration back from now (90s, 2h, 7d) and RFC 3339 (2026-11-21T19:00:00Z)", s)
 	}
-	if !future {
+	if !isFuture {
 		d = -d
 	}
 	m.Time = time.Now().Add(time.Duration(d))

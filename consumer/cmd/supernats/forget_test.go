@@ -44,7 +44,7 @@ func TestHostsForget(t *testing.T) {
 	}
 
 	out, errs, code := supernats(t, "--nats-url", i.url, "hosts", "forget", "web9.example.com")
-	if code != 0 || !strings.Contains(out, "host web9.example.com is forgotten") || !strings.Contains(errs, "comes back as a new one") {
+	if code != 0 || !strings.Contains(out, "host web9.example.com is forgotten") || !strings.Contains(errs, "appears as a new one") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 	if left := hosts(); strings.TrimSpace(left) != "" {

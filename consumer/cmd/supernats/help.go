@@ -40,6 +40,7 @@ var (
 func printHelp(options kong.HelpOptions, k *kong.Context) error {
 	command := k.Selected()
 	hidden := program.GroupFlags(k, connectionFlags, generalFlags)
+
 	options.FlagsLast = true
 	if err := kong.DefaultHelpPrinter(options, k); err != nil || command == nil {
 		return err

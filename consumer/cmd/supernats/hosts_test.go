@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"supernats/consumer/inspect"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -223,7 +224,7 @@ func TestHostWithSeveralSupervisords(t *testing.T) {
 	if !strings.Contains(table, "box  SPAN ago  -  RUNNING, 1 of 2 supervisords silent  disk-full clock …  +SPAN  v1.2.3  2") {
 		t.Error(table)
 	}
-	var h shownHost
+	var h inspect.Host
 	if err := json.Unmarshal([]byte(i.run("hosts", "-o", "jsonl")), &h); err != nil || len(h.Lives) != 3 || len(h.Troubles) != 3 || h.Supervisords != 2 || h.Silent != 1 {
 		t.Errorf("%+v %v", h, err)
 	}
@@ -237,7 +238,7 @@ func TestHostWithSeveralSupervisords(t *testing.T) {
 
 	// supernats consume has been away for an hour, the host has not: nobody knows
 	// which of its supervisords are silent.
-	h = shownHost{HostRecord: several(time.Now().Add(-time.Hour))}
+	h = inspect.Host{HostRecord: several(time.Now().Add(-time.Hour))}
 	h.HostRecord.Lives[2].LastSeen = h.HostRecord.LastSeen
 	i.host(h.HostRecord)
 	i.publish(schema.SnapshotSubject("box"), []byte("{}"))

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/inspect"
+	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -42,17 +44,17 @@ func (i *initCmd) Run(ctx context.Context, c *common) error {
 		return usageError{fmt.Errorf("invalid --replicas %d: want 1 to 5", n)}
 	}
 	limits := cfg.StreamLimits()
-	limits.Report = func(text string) { say("supernats: %s", text) }
+	limits.Report = func(text string) { terminal.Say("supernats: %s", text) }
 
-	return c.with(ctx, func(ctx context.Context, js jetstream.JetStream) error {
-		before, err := lookUpStreams(ctx, js)
+	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+		before, err := lookUpStreams(ctx, r.JS)
 		if err != nil {
 			return err
 		}
-		if err := stream.EnsureAll(ctx, js, limits); err != nil {
+		if err := stream.EnsureAll(ctx, r.JS, limits); err != nil {
 			return err
 		}
-		after, err := lookUpStreams(ctx, js)
+		after, err := lookUpStreams(ctx, r.JS)
 		if err != nil {
 			return err
 		}
@@ -60,7 +62,7 @@ func (i *initCmd) Run(ctx context.Context, c *common) error {
 	})
 }
 
-// lookUpStreams returns those that are there, by name.
+// lookUpStreams returns the streams that exist, by name.
 func lookUpStreams(ctx context.Context, js jetstream.JetStream) (map[string]*jetstream.StreamInfo, error) {
 	infos := map[string]*jetstream.StreamInfo{}
 	for _, name := range stream.Names() {
@@ -78,17 +80,22 @@ func lookUpStreams(ctx context.Context, js jetstream.JetStream) (map[string]*jet
 
 func (i *initCmd) print(before, after map[string]*jetstream.StreamInfo) error {
 	var list []madeStream
-	g := grid{columns: []string{"STREAM OR BUCKET", "", "MAX SIZE", "USED", "REPLICAS"}}
+	t := terminal.Table{Columns: []string{"STREAM OR BUCKET", "", "MAX SIZE", "USED", "REPLICAS"}}
 	for _, name := range stream.Names() {
 		info := after[name]
 		if info == nil {
 			continue // deleted meanwhile
 		}
+		shown := name
+		if bucket, ok := stream.BucketOf(name); ok {
+			shown = bucket
+		}
 		s := madeStream{
-			Name: strings.TrimPrefix(name, "KV_"), Created: before[name] == nil, MaxBytes: info.Config.MaxBytes,
+			Name: shown, Created: before[name] == nil, MaxBytes: info.Config.MaxBytes,
 			Bytes: info.State.Bytes, Messages: info.State.Msgs, Replicas: info.Config.Replicas,
 		}
 		list = append(list, s)
+
 		what, size := "was there", "no limit"
 		if s.Created {
 			what = "created"
@@ -96,11 +103,11 @@ func (i *initCmd) print(before, after map[string]*jetstream.StreamInfo) error {
 		if s.MaxBytes > 0 {
 			size = schema.Size(s.MaxBytes).String()
 		}
-		g.add(grey, s.Name, what, size, mebibytes(schema.Size(s.Bytes)), strconv.Itoa(s.Replicas))
+		t.Add(terminal.Grey, s.Name, what, size, wording.Mebibytes(s.Bytes), strconv.Itoa(s.Replicas))
 	}
 
-	if output := outputFor(os.Stdout, i.Output); output != outputTable {
-		return printJSON(os.Stdout, output, list)
+	if form := i.form(); form != terminal.FormTable {
+		return terminal.PrintJSON(os.Stdout, form, list)
 	}
-	return g.print(os.Stdout)
+	return t.Print(os.Stdout)
 }

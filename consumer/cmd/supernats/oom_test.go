@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"supernats/schema"
 )
 
@@ -80,18 +78,5 @@ func TestALackOfMemoryOn80Columns(t *testing.T) {
 		if t.Failed() || testing.Verbose() {
 			t.Log("\n" + screen)
 		}
-	}
-}
-
-func TestRan(t *testing.T) {
-	got := map[string]string{"none": ran(nil)}
-	for name, seconds := range map[string]float64{"0": 0, "ms": 0.0124, "s": 3.26, "10 s": 9.96, "min": 200, "days": 187_442.031, "no length": -3} {
-		got[name] = ran(&seconds)
-	}
-	want := map[string]string{
-		"none": "", "0": "ran 0s", "ms": "ran 12ms", "s": "ran 3.3s", "10 s": "ran 10s", "min": "ran 3m20s", "days": "ran 2d4h", "no length": "ran 0s",
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
 	}
 }

@@ -50,27 +50,6 @@ web2              cron                 RUNNING  AGE  7    1       0      0      
 	}
 }
 
-func TestAge(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		-time.Hour: "0s", 0: "0s", 400 * time.Millisecond: "0s", 59 * time.Second: "59s", 90 * time.Second: "1m30s",
-		time.Hour: "1h0m", 3*time.Hour + 59*time.Minute + 59*time.Second: "3h59m", 50 * time.Hour: "2d2h", 400 * 24 * time.Hour: "400d0h",
-	} {
-		if got := age(d); got != want {
-			t.Errorf("%v is %s", d, got)
-		}
-	}
-}
-
-func TestAgo(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		-time.Hour: "0s ago", 59400 * time.Millisecond: "59s ago", 59900 * time.Millisecond: "1m ago", 23*time.Minute + 59*time.Second: "23m ago", 119 * time.Minute: "1h ago", 50 * time.Hour: "2d ago",
-	} {
-		if got := ago(d); got != want {
-			t.Errorf("%v is %s", d, got)
-		}
-	}
-}
-
 func TestPsStates(t *testing.T) {
 	i := newInstallation(t)
 	i.host(schema.HostRecord{Host: "alive", SupervisorState: "RUNNING", LastSeen: i.ago(time.Second)})

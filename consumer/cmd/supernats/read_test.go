@@ -11,10 +11,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
+	"supernats/consumer/terminal"
 	"supernats/schema"
 	"supernats/schema/codec"
 	"supernats/schema/stream"
@@ -159,20 +161,20 @@ func TestNoControlCharacterReachesTheTerminal(t *testing.T) {
 	i.mute(schema.Mute{ID: "m", Hosts: []string{evil}, Rules: []string{evil}, Comment: evil, Author: evil})
 	i.park("notify_"+schema.Token(evil), evil, 1, evil, nil)
 	for _, command := range []string{"replay", "ps", "hosts", "alerts", "mutes"} {
-		for _, output := range []string{outputTable, outputJSON, outputJSONL} {
+		for _, output := range []string{terminal.FormTable, terminal.FormJSON, terminal.FormJSONL} {
 			out, errs, code := supernats(t, command, "-o", output, "--nats-url", i.url)
 			if code != exitDone {
 				t.Errorf("%s -o %s ended with %d: %s", command, output, code, errs)
 			}
 			for name, text := range map[string]string{"stdout": out, "stderr": errs} {
-				if at := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && steers(r) }); at >= 0 {
+				if at := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) }); at >= 0 {
 					t.Errorf("%s -o %s: %q on %s", command, output, text[at:], name)
 				}
 			}
 			if command == "replay" && strings.Count(errs, "supernats: message on ") != 3 {
 				t.Errorf("%s -o %s said %q", command, output, errs)
 			}
-			if output == outputTable && strings.Count(out, "\n") > 2 && command != "alerts" {
+			if output == terminal.FormTable && strings.Count(out, "\n") > 2 && command != "alerts" {
 				t.Errorf("%s: lines are broken: %q", command, out)
 			}
 		}
@@ -186,7 +188,7 @@ func TestReplayIntoAClosedPipe(t *testing.T) {
 	for range 50 {
 		i.event(schema.Event{Host: "web1", Group: "a", Process: "b"}, func(e *schema.Event) { e.Event, e.Data = schema.ProcessLogStdout, &long })
 	}
-	for _, output := range []string{outputTable, outputJSON, outputJSONL} {
+	for _, output := range []string{terminal.FormTable, terminal.FormJSON, terminal.FormJSONL} {
 		cmd := command(t, "replay", "-o", output, "--nats-url", i.url)
 		out, err := cmd.StdoutPipe()
 		if err != nil {

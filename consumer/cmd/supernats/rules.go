@@ -10,17 +10,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer/config"
+	"supernats/consumer/inspect"
+	"supernats/consumer/terminal"
 )
 
 // rulesCmd are the commands about rules.
 type rulesCmd struct {
-	Check    rulesCheckCmd `cmd:"" help:"Is a configuration file valid."`
-	Backtest backtestCmd   `cmd:"" help:"What would rules have told of the past."`
+	Check    rulesCheckCmd `cmd:"" help:"Check whether a configuration file is valid."`
+	Backtest backtestCmd   `cmd:"" help:"Show which notifications rules would have sent over past events."`
 }
 
 type rulesCheckCmd struct {
 	File  string `arg:"" help:"A configuration file, or one with nothing but rules."`
-	Files bool   `env:"-" default:"true" negatable:"" help:"Look at the files that it names too, such as those with secrets; --no-files where they are not, as in CI."`
+	Files bool   `env:"-" default:"true" negatable:"" help:"Check the files that it names too, such as those with secrets. Give --no-files where they do not exist, as in CI."`
 }
 
 // Run prints what is configured, or all that is wrong, each with its place.
@@ -33,28 +35,30 @@ func (r rulesCheckCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return fileError{err}
 	}
+
 	for _, warning := range cfg.Warnings() {
-		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", r.File, clean(warning))
+		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", r.File, terminal.Clean(warning))
 	}
 	for _, hint := range c.hints(ctx, &cfg) {
-		fmt.Fprintf(os.Stderr, "%s: hint: %s\n", r.File, clean(hint))
+		fmt.Fprintf(os.Stderr, "%s: hint: %s\n", r.File, terminal.Clean(hint))
 	}
 	_, err = fmt.Printf("%s: ok: %s\n", r.File, cfg.Summary())
 	return err
 }
 
-// hintTime is how long the fleet is waited for.
-const hintTime = 2 * time.Second
+// fleetTimeout is how long the fleet is waited for.
+const fleetTimeout = 2 * time.Second
 
-// place is where a glob stands in a configuration, and what it chooses.
-type place struct{ label, flag, glob string }
+// globPlace is where a glob stands in a configuration, and what it chooses.
+type globPlace struct{ label, flag, glob string }
 
-func places(cfg *config.Config) (list []place) {
+func globPlaces(cfg *config.Config) (list []globPlace) {
 	add := func(key, flag string, globs []string) {
 		for i, g := range globs {
-			list = append(list, place{fmt.Sprintf("%s[%d]", key, i), flag, g})
+			list = append(list, globPlace{fmt.Sprintf("%s[%d]", key, i), flag, g})
 		}
 	}
+
 	add("groups", "group", cfg.Groups)
 	for i, r := range cfg.Rules {
 		at := fmt.Sprintf("rules[%d].", i)
@@ -65,50 +69,57 @@ func places(cfg *config.Config) (list []place) {
 	return list
 }
 
-// hints are about globs that are valid and match nothing: of what looks like a regular
-// expression in any case, of others if the fleet can be reached.
+// hints are about globs that are valid and match nothing: about those that look like a
+// regular expression in any case, about others if the fleet can be reached.
 func (c *common) hints(ctx context.Context, cfg *config.Config) (hints []string) {
-	globs := places(cfg)
-	if len(globs) == 0 {
+	places := globPlaces(cfg)
+	if len(places) == 0 {
 		return nil
 	}
-	known, err := c.fleetOf(ctx, cfg)
-	for _, p := range globs {
+
+	known, err := c.fleetNames(ctx, cfg)
+	for _, p := range places {
 		switch {
 		case err == nil && len(known[p.flag]) > 0:
-			if hint := hintOf(p.label, p.flag, p.glob, known[p.flag]); hint != "" {
+			if hint := inspect.GlobHint(p.label, p.flag, p.glob, known[p.flag]); hint != "" {
 				hints = append(hints, hint)
 			}
-		case isRegexp(p.glob):
+		case inspect.IsRegexp(p.glob):
 			hints = append(hints, fmt.Sprintf("%s %q looks like a regular expression, and globs are meant: *, ?, [a-z] and {a,b}", p.label, p.glob))
 		}
 	}
 	return hints
 }
 
-// fleetOf reads the names of the fleet that a configuration is for. What goes wrong is
-// of no matter to the configuration.
-func (c *common) fleetOf(ctx context.Context, cfg *config.Config) (known knownNames, err error) {
-	ctx, cancel := context.WithTimeout(ctx, hintTime)
+// fleetNames reads the names of the fleet that a configuration is for. Whether it can be
+// reached does not matter to the configuration.
+func (c *common) fleetNames(ctx context.Context, cfg *config.Config) (names inspect.KnownNames, err error) {
+	ctx, cancel := context.WithTimeout(ctx, fleetTimeout)
 	defer cancel()
-	over, err := c.over(*cfg)
+	merged, err := c.applyFlags(*cfg)
 	if err != nil {
 		return nil, err
 	}
-	var g guard
-	settings := over.Client()
-	nc, err := settings.Connect("supernats", nats.RetryOnFailedConnect(false), nats.Timeout(hintTime/2), nats.ErrorHandler(g.heard))
+
+	var g inspect.Guard
+	settings := merged.Client()
+	nc, err := settings.Connect("supernats",
+		nats.RetryOnFailedConnect(false), nats.Timeout(fleetTimeout/2), nats.ErrorHandler(g.HandleError))
 	if err != nil {
 		return nil, err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(hintTime))
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(fleetTimeout))
 	if err != nil {
 		return nil, err
 	}
-	err = g.run(ctx, func(ctx context.Context) (err error) {
-		_, _, known, err = readKnown(ctx, js)
+
+	err = g.Run(ctx, func(ctx context.Context) error {
+		known, err := newReader(js).Known(ctx)
+		if err == nil {
+			names = known.Names
+		}
 		return err
 	})
-	return known, err
+	return names, err
 }

@@ -12,14 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clipperhouse/displaywidth"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"supernats/consumer/inspect"
 	"supernats/schema"
 )
 
-// terminal returns both ends of a pseudo-terminal that is so wide.
-func terminal(t *testing.T, width int) (screen, keyboard *os.File) {
+// pseudoTerminal returns both ends of a pseudo-terminal that is so wide.
+func pseudoTerminal(t *testing.T, width int) (screen, keyboard *os.File) {
 	t.Helper()
 	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -50,7 +52,7 @@ var colorCodes = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 // onScreen runs a command on a terminal that is so wide, and returns what it shows there.
 func (i *installation) onScreen(width int, env []string, args ...string) string {
 	i.Helper()
-	screen, keyboard := terminal(i.T, width)
+	screen, keyboard := pseudoTerminal(i.T, width)
 	cmd := command(i.T, append(args, "--nats-url", i.url)...)
 	cmd.Env = append(cmd.Env, append([]string{"TERM=xterm"}, env...)...)
 	cmd.Stdout, cmd.Stderr = keyboard, keyboard
@@ -97,8 +99,8 @@ func (i *installation) crowd() {
 func shows(t *testing.T, screen string, width int) {
 	t.Helper()
 	for line := range strings.Lines(screen) {
-		if line = strings.TrimSuffix(line, "\n"); textWidth(line) > width {
-			t.Errorf("%d columns on a screen of %d: %s", textWidth(line), width, line)
+		if line = strings.TrimSuffix(line, "\n"); displaywidth.String(line) > width {
+			t.Errorf("%d columns on a screen of %d: %s", displaywidth.String(line), width, line)
 		}
 	}
 }
@@ -116,10 +118,12 @@ func column(t *testing.T, screen, heading string) (words []string) {
 			break
 		}
 		rest := line
-		for rest != "" && textWidth(strings.TrimSuffix(line, rest)) < begin {
-			rest = rest[len(firstSign(rest)):]
+		for rest != "" && displaywidth.String(strings.TrimSuffix(line, rest)) < begin {
+			character := displaywidth.StringGraphemes(rest)
+			character.Next()
+			rest = rest[len(character.Value()):]
 		}
-		if word, _, _ := strings.Cut(rest, "  "); word != "" && textWidth(strings.TrimSuffix(line, rest)) == begin {
+		if word, _, _ := strings.Cut(rest, "  "); word != "" && displaywidth.String(strings.TrimSuffix(line, rest)) == begin {
 			words = append(words, strings.TrimSpace(word))
 		}
 	}
@@ -202,7 +206,7 @@ func TestNoWordIsBroken(t *testing.T) {
 	i := newInstallation(t)
 	i.trouble()
 	const sentence = "the administrator of the neighbouring department disconnected everything yesterday"
-	i.takes("notify_operations", 0, position{Error: sentence, Tries: 3, Since: ptr(i.ago(time.Hour))})
+	i.takes("notify_operations", 0, inspect.Progress{Error: sentence, Tries: 3, Since: ptr(i.ago(time.Hour))})
 	i.alert(schema.Alert{
 		Incident: "long", Rule: "a-rule-with-quite-a-long-name", Severity: "critical", Host: "web-frontend-01.fra.example.com", Group: "payment-workers", Process: "payment-worker_00",
 		Phase: schema.PhaseFiring, Opened: at(0), Count: 1, Last: &schema.AlertEvent{Time: at(1), Event: schema.ProcessStateFatal, Exit: &schema.Exit{SpawnErr: sentence}},
@@ -219,15 +223,6 @@ func TestNoWordIsBroken(t *testing.T) {
 				t.Errorf("at %d columns %q is broken:\n%s", width, word, screen)
 			}
 		}
-	}
-
-	g := grid{columns: []string{"NAME", "ERROR", "REASON", "MORE"}, flexible: map[string]int{"ERROR": wideText, "REASON": wideText, "MORE": wideText}}
-	g.add(grey, "something", strings.Repeat("neighbourhoods ", 3)+"disconnections", "a sentence of short words, and of some more of them", "and another sentence of short words")
-	l := g.fit(54)
-	table := g.text(l, false)
-	shows(t, table, 54)
-	if !strings.Contains(table, "neighbourhoods") || !strings.Contains(table, "disconnections") {
-		t.Errorf("a word is broken though there is room:\n%s", table)
 	}
 
 	for _, args := range [][]string{
@@ -260,53 +255,5 @@ func TestEventsOn80Columns(t *testing.T) {
 	want = stamp(3) + "  db1.example.com my.app-weird*>é  PROCESS_LOG_STDOUT\n    \"one\\ntwo\\n\"\n"
 	if screen := i.onScreen(72, nil, "replay"); !strings.Contains(screen, want) {
 		t.Error(screen)
-	}
-}
-
-func TestWideNamesAreAligned(t *testing.T) {
-	g := grid{columns: []string{"NAME", "STATE"}}
-	for _, name := range []string{"plain", "データベース", "e\u0301toile", "🚀", "👩‍🚀", "⚠️ late", "한국", "a\u0300\u0301b"} {
-		g.add(grey, name, "RUNNING")
-	}
-	screen := g.text(g.fit(0), false)
-	if got := column(t, screen, "STATE"); len(got) != len(g.rows) {
-		t.Errorf("%q of\n%s", got, screen)
-	}
-}
-
-func TestWrap(t *testing.T) {
-	for _, c := range []struct {
-		text  string
-		width int
-		want  []string
-	}{
-		{"", 5, []string{""}},
-		{"short", 0, []string{"short"}},
-		{"one two three", 7, []string{"one two", "three"}},
-		{"seen 2026-11-21 11:59:58", 20, []string{"seen", "2026-11-21 11:59:58"}},
-		{"run `supernats ps` now", 14, []string{"run", "`supernats ps`", "now"}},
-		{"run `supernats doctor -o json`", 14, []string{"run", "`supernats", "doctor -o", "json`"}},
-		{"payment-workers:payment_00", 18, []string{"payment-workers:", "payment_00"}},
-		{"abcdefghij", 4, []string{"abcd", "efgh", "ij"}},
-		{"データベース", 5, []string{"デー", "タベ", "ース"}},
-		{"デ", 1, []string{"デ", ""}},
-		{"died 23m ago, exit 3", 12, []string{"died", "23m ago,", "exit 3"}},
-	} {
-		if d := cmp.Diff(c.want, wrap(cellText(c.text), c.width)); d != "" {
-			t.Errorf("%q at %d: %s", c.text, c.width, d)
-		}
-	}
-}
-
-func TestDatesAreShort(t *testing.T) {
-	now := time.Now()
-	g := grid{columns: []string{"TIME", "WHAT"}, flexible: map[string]int{"WHAT": wideText}, now: now}
-	today, before := schema.Time{Time: now}, schema.Time{Time: now.AddDate(0, 0, -3)}
-	g.add(grey, date(&today), strings.Repeat("word ", 9))
-	g.add(grey, date(&before), "x")
-	l := g.fit(40)
-	got := []string{l.rows[0][0], strings.ReplaceAll(l.rows[1][0], noBreak, " ")}
-	if d := cmp.Diff([]string{today.Local().Format("15:04:05"), before.Local().Format("01-02 15:04")}, got); d != "" {
-		t.Error(d)
 	}
 }

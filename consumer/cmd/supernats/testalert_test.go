@@ -14,7 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"supernats/consumer"
+	"supernats/consumer/inspect"
 	"supernats/consumer/notify/mail/smtptest"
+	"supernats/consumer/testalert"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -25,7 +27,7 @@ func (i *installation) receiver(name string, answer error) <-chan *schema.CloudE
 	i.Helper()
 	got := make(chan *schema.CloudEvent[*schema.Notification], 100)
 	c, err := consumer.New(consumer.Config{
-		JetStream: i.js, Stream: stream.Alerts, Durable: schema.Token(queuePrefix + name), NewOnly: true,
+		JetStream: i.js, Stream: stream.Alerts, Durable: schema.Token("notify_" + name), NewOnly: true,
 		Handler: consumer.HandlerFunc(func(_ context.Context, m *consumer.Message) error {
 			n, err := schema.Unmarshal[*schema.Notification](m.Data)
 			if err != nil {
@@ -49,11 +51,11 @@ func (i *installation) receiver(name string, answer error) <-chan *schema.CloudE
 }
 
 func (i *installation) leased() {
-	i.put(stream.LeasesBucket, leaseKey, lease{Instance: "box/1", Since: i.ago(time.Hour)})
+	i.put(stream.LeasesBucket, stream.LeaseKey, schema.LeaseRecord{Instance: "box/1", Since: i.ago(time.Hour)})
 }
 
 // testAlert runs the command and returns what became of the test, without times.
-func (i *installation) testAlert(want int, args ...string) (list []outcome, errs string) {
+func (i *installation) testAlert(want int, args ...string) (list []testalert.Outcome, errs string) {
 	i.Helper()
 	out, errs, code := supernats(i.T, append(append([]string{"test-alert", "-o", "json"}, args...), "--nats-url", i.url)...)
 	if code != want {
@@ -70,7 +72,7 @@ func (i *installation) testAlert(want int, args ...string) (list []outcome, errs
 	return list, errs
 }
 
-var outcomesEqual = cmp.AllowUnexported(outcome{})
+var outcomesEqual = cmp.AllowUnexported(testalert.Outcome{})
 
 func TestTestAlert(t *testing.T) {
 	i := newInstallation(t)
@@ -78,7 +80,7 @@ func TestTestAlert(t *testing.T) {
 	mails, chat := i.receiver("mail/ops@example.com", nil), i.receiver("chat", nil)
 	other := i.receiver("mail/boss@example.com", nil)
 	list, errs := i.testAlert(exitDone)
-	if d := cmp.Diff([]outcome{
+	if d := cmp.Diff([]testalert.Outcome{
 		{Receiver: "chat", Result: "delivered"}, {Receiver: "mail/boss@example.com", Result: "delivered"}, {Receiver: "mail/ops@example.com", Result: "delivered"},
 	}, list, outcomesEqual); d != "" || errs != "" {
 		t.Error(d, errs)
@@ -134,7 +136,7 @@ func TestTestAlertThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	i.park("notify_fine", "supervisor.alert.x.-.-.x", 99, "an older one", nil)
-	want := []outcome{
+	want := []testalert.Outcome{
 		{Receiver: "chat", Result: "parked", Reason: "404 Not Found"},
 		{Receiver: "down", Result: "pending", Reason: "1 notification waits; no `supernats consume` is active: start it"},
 		{Receiver: "fine", Result: "delivered"},
@@ -159,27 +161,27 @@ func TestTestAlertShowsTheError(t *testing.T) {
 	i := newInstallation(t)
 	i.leased()
 	i.durable(stream.Alerts, "notify_chat")
-	i.put(stream.LeasesBucket, "notify_chat", position{Error: "404 Not Found; check url", Tries: 2})
+	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Error: "404 Not Found; check url", Tries: 2})
 	begun := time.Now()
 	list, errs := i.testAlert(exitFailed, "--timeout", "10m")
 	if took := time.Since(begun); took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
-	want := []outcome{{Receiver: "chat", Result: "pending", Reason: "404 Not Found; check url (2 tries, 1 notification waits; `supernats consume` on box/1 keeps trying)"}}
+	want := []testalert.Outcome{{Receiver: "chat", Result: "pending", Reason: "404 Not Found; check url (2 tries, 1 notification waits; `supernats consume` on box/1 keeps trying)"}}
 	if d := cmp.Diff(want, list, outcomesEqual); d != "" || errs != "supernats: chat does not take it: 404 Not Found; check url\nsupernats: 1 of 1 receiver did not get the test alert\n" {
 		t.Error(d, errs)
 	}
 	// It is taken before its turn, while another one is in the way.
-	i.put(stream.LeasesBucket, "notify_chat", position{Error: "500", Tries: 9, Ahead: []uint64{2}})
+	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Error: "500", Tries: 9, Ahead: []uint64{2}})
 	list, errs = i.testAlert(exitDone)
-	if d := cmp.Diff([]outcome{{Receiver: "chat", Result: "delivered"}}, list, outcomesEqual); d != "" || errs != "" {
+	if d := cmp.Diff([]testalert.Outcome{{Receiver: "chat", Result: "delivered"}}, list, outcomesEqual); d != "" || errs != "" {
 		t.Error(d, errs)
 	}
 }
 
 func TestTestAlertOfNobody(t *testing.T) {
 	i := newInstallation(t)
-	if _, errs := i.testAlert(exitFailed); !strings.Contains(errs, "there is no receiver: `supernats consume -c FILE` makes a queue for each one") {
+	if _, errs := i.testAlert(exitFailed); !strings.Contains(errs, "there is no receiver: `supernats consume -c FILE` creates a queue for each one") {
 		t.Errorf("%s", errs)
 	}
 	i.receiver("chat", nil)

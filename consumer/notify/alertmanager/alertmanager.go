@@ -1,20 +1,19 @@
 // Package alertmanager hands alerts to Prometheus's Alertmanager by its API v2,
 // so that its routes, silences and receivers take over.
 //
-// All Alertmanagers of a receiver are told, at the same time, as Prometheus does:
-// they talk to each other, but do not pass on alerts. It is a success if one of
-// them has taken the batch; of the others the log tells.
+// All Alertmanagers of a receiver get the batch at the same time, as from Prometheus: they
+// talk to each other, but do not pass on alerts. It is a success if one of them has taken
+// the batch; the log names the others.
 //
-// Alertmanager takes an alert for resolved when its endsAt is over, and Prometheus
-// moves that on by sending an alert again every minute. We send when something
-// happens, and every repeat_interval; so a firing alert's endsAt is Config.Hold
-// from the delivery, which has to be longer than the longest repeat_interval. What
-// is muted longer than that looks resolved there until it is told again. All times
-// are by its clock: see clock.go.
+// Alertmanager takes an alert for resolved when its endsAt is over, and Prometheus moves
+// that on by sending an alert again every minute. We send when something happens, and every
+// repeat_interval; so a firing alert's endsAt is Config.Hold from the delivery, which has to
+// be longer than the longest repeat_interval. What is muted longer than that looks resolved
+// there until it is sent again. All times are by its clock: see clock.go.
 //
-// Under pressure: Notify keeps nothing but which of the Alertmanagers failed last,
-// and waits Config.Timeout for the slowest. Only the last 100 events of an
-// incident are listed: Alertmanager keeps every alert in memory and gossips it.
+// Under pressure: Notify keeps nothing but which of the Alertmanagers failed last, and waits
+// Config.Timeout for the slowest. Only the last 100 events of an incident are listed:
+// Alertmanager keeps every alert in memory and gossips it.
 package alertmanager
 
 import (
@@ -65,54 +64,73 @@ func (c Config) WithDefaults() Config {
 func (c Config) Validate() error {
 	var errs []error
 	if len(c.URLs) == 0 {
-		errs = append(errs, errors.New("urls: missing; give at least one Alertmanager, for example [http://localhost:9093]"))
+		errs = append(errs, errors.New(
+			"urls: missing; give at least one Alertmanager, for example [http://localhost:9093]"))
 	}
 	for i, raw := range c.URLs {
-		key := fmt.Sprintf("urls[%d]", i)
-		u, err := neturl.Parse(raw)
-		if wrong := notify.ValidateURL(key, raw); wrong != nil || err != nil {
-			errs = append(errs, wrong)
-			continue
-		}
-		switch {
-		case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-			errs = append(errs, fmt.Errorf("%s: invalid URL with a password, a query or a fragment: want http://host:port/prefix, and basic_auth beside it", key))
-		case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/alerts"):
-			errs = append(errs, fmt.Errorf("%s: invalid URL %q with the path of the API: want what is before /api/v2/alerts", key, raw))
-		case slices.Contains(c.URLs[:i], raw):
-			errs = append(errs, fmt.Errorf("%s: duplicate URL %s", key, raw))
-		}
+		errs = append(errs, validateURL(fmt.Sprintf("urls[%d]", i), raw, c.URLs[:i]))
 	}
+
 	if c.Hold < schema.Duration(time.Minute) {
-		errs = append(errs, fmt.Errorf("hold: invalid value %s: want a minute or more, and more than the longest repeat_interval; the default is %s", c.Hold, DefaultHold))
+		errs = append(errs, fmt.Errorf(
+			"hold: invalid value %s: want a minute or more, and more than the longest repeat_interval; "+
+				"the default is %s", c.Hold, DefaultHold))
 	}
 	return errors.Join(append(errs, c.AuthConfig.Validate(), c.HTTPConfig.Validate())...)
 }
 
-// Receiver tells Alertmanagers. It implements notify.Receiver.
+// validateURL checks the URL of one Alertmanager; before are those of others.
+func validateURL(key, raw string, before []string) error {
+	if err := notify.ValidateURL(key, raw); err != nil {
+		return err
+	}
+	u, err := neturl.Parse(raw)
+	if err != nil {
+		return err
+	}
+
+	switch {
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("%s: invalid URL with a password, a query or a fragment: "+
+			"want http://host:port/prefix, and basic_auth beside it", key)
+	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/alerts"):
+		return fmt.Errorf("%s: invalid URL %q with the path of the API: want what is before %s", key, raw, apiPath)
+	case slices.Contains(before, raw):
+		return fmt.Errorf("%s: duplicate URL %s", key, raw)
+	}
+	return nil
+}
+
+// Receiver sends to Alertmanagers. It implements notify.Receiver; its methods may be called
+// at the same time.
 type Receiver struct {
+	// These are set once; now is the real clock except in tests.
 	name string
 	cfg  Config
 	id   notify.Identity
 	log  zerolog.Logger
 	now  func() time.Time
 
+	// mu guards what follows.
 	mu sync.Mutex
-	// failing has the Alertmanagers that did not take the last batch, and clocks by
-	// how much the clock of each was ahead of ours at the last answer.
+	// failing has the Alertmanagers that did not take the last batch, and clocks by how
+	// much the clock of each was ahead of ours at the last answer.
 	failing map[string]bool
 	clocks  map[string]time.Duration
 }
 
 var _ notify.Receiver = (*Receiver)(nil)
 
-// New returns the receiver. log is told of an Alertmanager that fails while
-// another does not.
+// New returns the receiver. It logs to log when an Alertmanager fails while another does not.
 func New(name string, c Config, id notify.Identity, log zerolog.Logger) (*Receiver, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Receiver{name: name, cfg: c, id: id, log: log.With().Str("receiver", name).Logger(), now: time.Now, failing: map[string]bool{}, clocks: map[string]time.Duration{}}
+	r := &Receiver{
+		name: name, cfg: c, id: id, log: log.With().Str("receiver", name).Logger(), now: time.Now,
+		failing: map[string]bool{}, clocks: map[string]time.Duration{},
+	}
+
 	if _, err := r.post(c.URLs[0]); err != nil {
 		return nil, err
 	}
@@ -139,6 +157,7 @@ func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) err
 		return notify.Outage(err)
 	}
 	defer poster.Close()
+
 	incidents := notify.Incidents(batch)
 	errs := make([]error, len(r.cfg.URLs))
 	var all sync.WaitGroup
@@ -153,13 +172,15 @@ func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) err
 		})
 	}
 	all.Wait()
+
 	if !slices.Contains(errs, nil) {
-		return together(errs)
+		return joinErrors(errs)
 	}
-	r.tell(errs)
+	r.logFailing(errs)
 	return nil
 }
 
+// post is the request to one of them, without a body.
 func (r *Receiver) post(url string) (notify.Post, error) {
 	p := notify.Post{
 		URL: strings.TrimRight(url, "/") + apiPath, URLKey: "urls",
@@ -168,10 +189,11 @@ func (r *Receiver) post(url string) (notify.Post, error) {
 	return p, r.cfg.Apply(&p)
 }
 
-// together is the error of all of them.
-func together(errs []error) error {
+// joinErrors is the error of all of them.
+func joinErrors(errs []error) error {
 	lines := make([]string, len(errs))
-	permanent, outage, wait := true, true, time.Duration(0)
+	permanent, outage := true, true
+	var wait time.Duration
 	for i, err := range errs {
 		lines[i] = err.Error()
 		permanent = permanent && notify.IsPermanent(err)
@@ -180,11 +202,12 @@ func together(errs []error) error {
 		if !ok {
 			d = 0
 		}
-		// The first that wants to be asked again says when.
+		// The shortest wait counts.
 		if i == 0 || d < wait {
 			wait = d
 		}
 	}
+
 	err := error(&refusedByAll{strings.Join(lines, "; "), errs})
 	switch {
 	case permanent:
@@ -197,8 +220,8 @@ func together(errs []error) error {
 	return err
 }
 
-// refusedByAll shows what is the matter with each. A permanent one among them must
-// not make all permanent, so only causes that are no decision can be looked at.
+// refusedByAll shows the error of each. A permanent one among them must not make all
+// permanent, so only causes that are no decision are visible.
 type refusedByAll struct {
 	text string
 	errs []error
@@ -216,8 +239,8 @@ func (e *refusedByAll) Is(target error) bool {
 	return false
 }
 
-// tell logs an Alertmanager that begins to fail, and one that has stopped to.
-func (r *Receiver) tell(errs []error) {
+// logFailing logs an Alertmanager that begins to fail, and one that has recovered.
+func (r *Receiver) logFailing(errs []error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, url := range r.cfg.URLs {
@@ -231,7 +254,7 @@ func (r *Receiver) tell(errs []error) {
 	}
 }
 
-// postableAlert is Alertmanager's name of it.
+// postableAlert is an alert as Alertmanager's API names it.
 type postableAlert struct {
 	Labels       map[string]string `json:"labels"`
 	Annotations  map[string]string `json:"annotations"`

@@ -7,21 +7,23 @@ import (
 	"supernats/consumer/notify"
 )
 
-// An end is one for Alertmanager when it is over by its own clock. One that is
-// still to come there, by a second of clocks that differ, is worse than late: the
-// alert counts as firing, and of two ends of a firing alert Alertmanager keeps the
-// later one, which is ours of before, hours away (alert.Alert.Merge). So times are
-// sent by its clock, as far as it is known from the header Date of its answers; the
-// first answer of one that is behind makes us send the batch once more.
+// For Alertmanager an alert ends when its end is over by Alertmanager's own clock. An end
+// that is still to come there, by a second of clocks that differ, is worse than late: the
+// alert counts as firing, and of two ends of a firing alert Alertmanager keeps the later
+// one, which is ours of before, hours away (alert.Alert.Merge). So times are sent by its
+// clock, as far as it is known from the header Date of its answers; the first answer of one
+// that lags makes us send the batch once more.
 
 // endMargin is by how much an end is set back: the way to Alertmanager takes no
 // time to speak of, but Date has whole seconds only.
 const endMargin = 2 * time.Second
 
 // sendTo posts incidents to one Alertmanager.
-func (r *Receiver) sendTo(ctx context.Context, poster *notify.Poster, p notify.Post, url string, incidents []*notify.Incident) error {
+func (r *Receiver) sendTo(
+	ctx context.Context, poster *notify.Poster, p notify.Post, url string, incidents []*notify.Incident,
+) error {
 	for tries := 1; ; tries++ {
-		sent := r.alerts(incidents, r.now().Add(r.ahead(url)))
+		sent := r.alerts(incidents, r.now().Add(r.clockAhead(url)))
 		var date time.Time
 		p.Body = sent
 		p.Accepted = func(a notify.Answer) *notify.Refusal {
@@ -32,8 +34,8 @@ func (r *Receiver) sendTo(ctx context.Context, poster *notify.Poster, p notify.P
 			return err
 		}
 
-		r.learn(url, date)
-		if tries > 1 || !r.mistimed(incidents, sent, date) {
+		r.learnClock(url, date)
+		if tries > 1 || !r.isMistimed(incidents, sent, date) {
 			return nil
 		}
 	}
@@ -49,16 +51,16 @@ func accepted(a notify.Answer) *notify.Refusal {
 	return &notify.Refusal{Why: a.Text()}
 }
 
-// ahead is by how much a clock is ahead of ours, as far as is known.
-func (r *Receiver) ahead(url string) time.Duration {
+// clockAhead is by how much a clock is ahead of ours, as far as is known.
+func (r *Receiver) clockAhead(url string) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.clocks[url]
 }
 
-// learn takes what a clock has just said, or up to a second ago: what may be due to
-// that is no difference.
-func (r *Receiver) learn(url string, date time.Time) {
+// learnClock notes what a clock has just said, or up to a second ago: what may be due to that
+// is no difference.
+func (r *Receiver) learnClock(url string, date time.Time) {
 	ahead := date.Sub(r.now())
 	if ahead < 0 {
 		ahead = min(ahead+time.Second, 0)
@@ -69,9 +71,9 @@ func (r *Receiver) learn(url string, date time.Time) {
 	r.clocks[url] = ahead
 }
 
-// mistimed reports whether an end was not over there, or an alert that fires was or
-// soon will be, or whether one began in the future.
-func (r *Receiver) mistimed(incidents []*notify.Incident, sent []postableAlert, date time.Time) bool {
+// isMistimed reports whether an end was not over there, or an alert that fires was or soon
+// will be, or whether one began in the future.
+func (r *Receiver) isMistimed(incidents []*notify.Incident, sent []postableAlert, date time.Time) bool {
 	for k := range sent {
 		if sent[k].StartsAt.After(date.Add(endMargin)) {
 			return true
@@ -88,7 +90,7 @@ func (r *Receiver) mistimed(incidents []*notify.Incident, sent []postableAlert, 
 	return false
 }
 
-func isOver(i *notify.Incident) bool { return i.Resolved() || i.Alert.Closed != nil }
+func isOver(i *notify.Incident) bool { return i.IsResolved() || i.Alert.Closed != nil }
 
 // alerts writes incidents by a clock that says now.
 func (r *Receiver) alerts(incidents []*notify.Incident, now time.Time) []postableAlert {

@@ -12,10 +12,9 @@ import (
 	"supernats/consumer/notify"
 )
 
-// What the services document as success (Accepted of notify.Post); all else is not
-// delivered. What a service refuses by a code of its own is permanent where trying
-// again cannot help, as the same status would be; what it does not document may
-// pass.
+// What follows is what the services document as success (Accepted of notify.Post); all else
+// is not delivered. What a service refuses by a code of its own is permanent where no other
+// try helps, as the same status would be; what it does not document may pass.
 
 // slackAccepted: "ok" as text (Slack, Mattermost) or {"ok":true} (workflows of
 // Slack), {"success":true} (Rocket.Chat, Synology Chat), {"result":"success"}
@@ -34,10 +33,12 @@ func slackAccepted(a notify.Answer) *notify.Refusal {
 	}
 
 	if why, refused := failure(fields); refused {
-		return &notify.Refusal{Why: why, Permanent: !passes(why), Wait: patience(why, fields)}
+		return &notify.Refusal{Why: why, Permanent: !passesByItself(why), Wait: patience(why, fields)}
 	}
-	if string(fields["ok"]) == "true" || string(fields["success"]) == "true" ||
-		isWord(fields["result"]) || isWord(fields["status"]) || fields["text"] != nil || fields["content"] != nil {
+	switch {
+	case string(fields["ok"]) == "true", string(fields["success"]) == "true",
+		isSuccess(fields["result"]), isSuccess(fields["status"]),
+		fields["text"] != nil, fields["content"] != nil:
 		return nil
 	}
 	return undocumented
@@ -49,8 +50,10 @@ func slackPermanent(text string) bool {
 	switch text {
 	case "invalid_payload", "invalid_token", "invalid_blocks", "invalid_attachments",
 		"no_text", "no_team", "no_service", "no_service_id", "no_active_hooks",
-		"user_not_found", "channel_not_found", "channel_is_archived", "action_prohibited", "posting_to_general_channel_denied",
-		"too_many_attachments", "team_disabled", "msg_too_long", "missing_text_or_fallback_or_attachments":
+		"user_not_found", "channel_not_found", "channel_is_archived", "action_prohibited",
+		"posting_to_general_channel_denied",
+		"too_many_attachments", "team_disabled", "msg_too_long",
+		"missing_text_or_fallback_or_attachments":
 		return true
 	}
 	return false
@@ -83,8 +86,8 @@ func teamsAccepted(a notify.Answer) *notify.Refusal {
 	return refusal
 }
 
-// discordAccepted: the message that was made, which is what wait=true asks for, or
-// 204 where somebody between takes that away.
+// discordAccepted: the message that was made, which is what wait=true asks for, or 204
+// where something on the way takes that out.
 func discordAccepted(a notify.Answer) *notify.Refusal {
 	fields, object := a.Fields()
 	switch {
@@ -111,32 +114,40 @@ func telegramAccepted(a notify.Answer) *notify.Refusal {
 	case "true":
 		return nil
 	case "false":
-		code := number(fields["error_code"])
-		refusal := &notify.Refusal{
-			Why: strings.TrimSpace(strconv.Itoa(code) + " " + word(fields["description"])), Permanent: permanentStatus(code),
-			Wait: telegramWait(a.Body),
-		}
-		var parameters struct {
-			Chat int64 `json:"migrate_to_chat_id"`
-		}
-		if json.Unmarshal(fields["parameters"], &parameters) == nil && parameters.Chat != 0 {
-			refusal.Why += " (its chat_id is now " + strconv.FormatInt(parameters.Chat, 10) + ")"
-		}
-		switch code {
-		case http.StatusUnauthorized, http.StatusNotFound: // the token
-		case http.StatusBadRequest, http.StatusForbidden:
-			refusal.Key = "chat_id"
-		}
-		return refusal
+		return telegramRefusal(a, fields)
 	}
 	return &notify.Refusal{Want: `{"ok":true}`}
+}
+
+func telegramRefusal(a notify.Answer, fields map[string]json.RawMessage) *notify.Refusal {
+	code := number(fields["error_code"])
+	refusal := &notify.Refusal{
+		Why:       strings.TrimSpace(strconv.Itoa(code) + " " + word(fields["description"])),
+		Permanent: permanentStatus(code), Wait: telegramWait(a.Body),
+	}
+
+	var parameters struct {
+		Chat int64 `json:"migrate_to_chat_id"`
+	}
+	if json.Unmarshal(fields["parameters"], &parameters) == nil && parameters.Chat != 0 {
+		refusal.Why += " (its chat_id is now " + strconv.FormatInt(parameters.Chat, 10) + ")"
+	}
+	switch code {
+	case http.StatusUnauthorized, http.StatusNotFound: // the token
+	case http.StatusBadRequest, http.StatusForbidden:
+		refusal.Key = "chat_id"
+	}
+	return refusal
 }
 
 // ntfyAccepted: the message that was made, {"id":"…","event":"message",…}.
 func ntfyAccepted(a notify.Answer) *notify.Refusal {
 	fields, object := a.Fields()
 	if why, refused := failure(fields); refused {
-		return &notify.Refusal{Why: why, Permanent: permanentStatus(number(fields["http"])), Wait: patience(why, fields), Key: "topic and url"}
+		return &notify.Refusal{
+			Why: why, Permanent: permanentStatus(number(fields["http"])), Wait: patience(why, fields),
+			Key: "topic and url",
+		}
 	}
 	if object && word(fields["id"]) != "" {
 		return nil
@@ -160,8 +171,8 @@ func failure(fields map[string]json.RawMessage) (why string, refused bool) {
 			refused = true
 		}
 	}
-	if cause := cause(fields["error"]); cause != "" {
-		return cause, true
+	if s := errorText(fields["error"]); s != "" {
+		return s, true
 	}
 	if !refused {
 		return "", false
@@ -172,15 +183,15 @@ func failure(fields map[string]json.RawMessage) (why string, refused bool) {
 			return s, true
 		}
 	}
-	if s := cause(fields["errors"]); s != "" {
+	if s := errorText(fields["errors"]); s != "" {
 		return s, true
 	}
 	return "no reason given", true
 }
 
-// cause is what a field "error" says: a text, or an object with a code and a
-// message in it.
-func cause(raw json.RawMessage) string {
+// errorText is what a field "error" says: a text, or an object with a code and a message in
+// it.
+func errorText(raw json.RawMessage) string {
 	if s := word(raw); s != "" {
 		return s
 	}
@@ -196,12 +207,13 @@ func cause(raw json.RawMessage) string {
 	}
 }
 
-// passes reports whether a reason is one that ends by itself.
-func passes(why string) bool {
+// passesByItself reports whether a reason is one that ends by itself.
+func passesByItself(why string) bool {
 	why = strings.ToLower(why)
 	return slices.ContainsFunc([]string{
-		"ratelimit", "rate_limit", "rate limit", "too many", "too-many", "slow down", "internal_error", "internal server error", "fatal_error",
-		"service_unavailable", "unavailable", "request_timeout", "timed out", "timeout", "try again", "rollup_error", "temporar",
+		"ratelimit", "rate_limit", "rate limit", "too many", "too-many", "slow down",
+		"internal_error", "internal server error", "fatal_error", "service_unavailable", "unavailable",
+		"request_timeout", "timed out", "timeout", "try again", "rollup_error", "temporar",
 	}, func(s string) bool { return strings.Contains(why, s) })
 }
 
@@ -232,8 +244,8 @@ func permanentStatus(code int) bool {
 
 func saysOK(text string) bool { return strings.EqualFold(strings.Trim(text, `"`), "ok") }
 
-// isWord reports whether a value is a word of success.
-func isWord(raw json.RawMessage) bool {
+// isSuccess reports whether a value is a word of success.
+func isSuccess(raw json.RawMessage) bool {
 	switch strings.ToLower(word(raw)) {
 	case "ok", "success", "succeeded", "accepted", "sent":
 		return true
@@ -241,14 +253,14 @@ func isWord(raw json.RawMessage) bool {
 	return false
 }
 
-// word is a text of JSON, "" if it is none; number is a whole number, 0 if it is
-// none.
+// word is a text of JSON, "" for any other value.
 func word(raw json.RawMessage) string {
 	var s string
 	_ = json.Unmarshal(raw, &s)
 	return s
 }
 
+// number is a whole number of JSON, 0 for any other value.
 func number(raw json.RawMessage) int {
 	var n int
 	_ = json.Unmarshal(raw, &n)

@@ -29,8 +29,7 @@ import (
 
 // dialect is how a service wants text.
 type dialect struct {
-	// strong, name and text make markup of the status, of a name and of what
-	// happened.
+	// strong, name and text make markup of the status, of a name and of what happened.
 	strong, name, text func(string) string
 	// size is what the service counts, max how much of that a message may have.
 	size func(string) int
@@ -45,8 +44,8 @@ func (d dialect) write(batch []*notify.Notification) string {
 		lines[i] = d.line(notify.LineOf(n))
 		sizes[i] = d.size(lines[i]) + 1
 	}
-	if n := fit(sizes, d.size(more(len(lines))), d.max); n < len(lines) {
-		lines = append(lines[:n:n], more(len(batch)-n))
+	if n := fitting(sizes, d.size(moreLine(len(lines))), d.max); n < len(lines) {
+		lines = append(lines[:n:n], moreLine(len(batch)-n))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -61,9 +60,9 @@ func (d dialect) line(l notify.Line) string {
 	return strings.Join(append(words, d.text(l.Text)), " ") + l.Tail
 }
 
-// fit returns how many of the parts fit into max, if the rest is counted in one
-// more of size tail.
-func fit(sizes []int, tail, max int) int {
+// fitting is how many of the parts fit into max, if the rest is counted in one more of size
+// tail.
+func fitting(sizes []int, tail, max int) int {
 	total, keep := 0, 0
 	for i, size := range sizes {
 		if total += size; total+tail <= max {
@@ -76,7 +75,8 @@ func fit(sizes []int, tail, max int) int {
 	return keep
 }
 
-func more(n int) string { return fmt.Sprintf("… and %d more", n) }
+// moreLine counts what does not fit.
+func moreLine(n int) string { return fmt.Sprintf("… and %d more", n) }
 
 // units counts UTF-16, as Telegram does. No service counts more than that.
 func units(s string) int {
@@ -87,11 +87,12 @@ func units(s string) int {
 	return n
 }
 
-func same(s string) string { return s }
+// asIs is for a service without markup.
+func asIs(s string) string { return s }
 
-// unless keeps a text that has none of the characters that a service could take
-// for markup, and makes it code otherwise.
-func unless(special string, escape, code func(string) string) func(string) string {
+// codeIf makes a text code if it has one of the characters that a service could take for
+// markup, or a link.
+func codeIf(special string, escape, code func(string) string) func(string) string {
 	return func(s string) string {
 		if strings.ContainsAny(s, special) || strings.Contains(s, "://") {
 			return code(s)

@@ -41,8 +41,7 @@ type discordMessage struct {
 	Content  string `json:"content"`
 	Username string `json:"username,omitempty"`
 	Flags    int    `json:"flags"`
-	// AllowedMentions is there and empty, so that a process called @everyone
-	// wakes nobody.
+	// AllowedMentions is there and empty, so that a process called @everyone wakes nobody.
 	AllowedMentions struct {
 		Parse []string `json:"parse"`
 	} `json:"allowed_mentions"`
@@ -53,16 +52,18 @@ func NewDiscord(name string, c DiscordConfig, id notify.Identity) (notify.Receiv
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+
 	d := dialect{
 		strong: func(s string) string { return "**" + s + "**" }, name: discordEscape, text: discordEscape,
 		size: units, max: maxDiscord,
 	}
+
 	return notify.Posting{
 		Name: name, Kind: "discord", HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) {
 			p, err := hook(c.URL, c.URLFile, discordAccepted)
 			if err == nil {
-				p.URL, err = waiting(p.URL)
+				p.URL, err = askToWait(p.URL)
 			}
 			return p, err
 		},
@@ -74,9 +75,9 @@ func NewDiscord(name string, c DiscordConfig, id notify.Identity) (notify.Receiv
 	}.Receiver()
 }
 
-// waiting asks for an answer when the message is stored: without wait=true Discord
-// answers with success to what it then throws away.
-func waiting(raw string) (string, error) {
+// askToWait asks for an answer when the message is stored: without wait=true Discord answers
+// with success to what it then drops.
+func askToWait(raw string) (string, error) {
 	u, err := neturl.Parse(raw)
 	if err != nil {
 		return "", notify.ValidateURL("url", raw)

@@ -49,7 +49,8 @@ var ntfyTopic = regexp.MustCompile(`^[-_A-Za-z0-9]{1,64}$`)
 func (c NtfyConfig) Validate() error {
 	errs := []error{notify.ValidateURL("url", c.URL)}
 	if !ntfyTopic.MatchString(c.Topic) {
-		errs = append(errs, fmt.Errorf("topic: invalid value %q: want up to 64 letters, digits, _ and -", wording.Clip(c.Topic, 80)))
+		errs = append(errs, fmt.Errorf(
+			"topic: invalid value %q: want up to 64 letters, digits, _ and -", wording.Clip(c.Topic, 80)))
 	}
 	if c.Token != "" && c.TokenFile != "" {
 		errs = append(errs, notify.ValidateOne("token", c.Token, c.TokenFile))
@@ -58,7 +59,8 @@ func (c NtfyConfig) Validate() error {
 		errs = append(errs, errors.New("token: given together with basic_auth: want one of the two"))
 	}
 	if c.Priority < 0 || c.Priority > 5 {
-		errs = append(errs, fmt.Errorf("priority: invalid value %d: want 1 to 5, or 0 for what the severity says", c.Priority))
+		errs = append(errs, fmt.Errorf(
+			"priority: invalid value %d: want 1 to 5, or 0 for what the severity says", c.Priority))
 	}
 	return errors.Join(append(errs, notify.AuthConfig{BasicAuth: c.BasicAuth}.Validate(), c.HTTPConfig.Validate())...)
 }
@@ -76,20 +78,11 @@ func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, er
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	d := dialect{strong: same, name: same, text: same, size: func(s string) int { return len(s) }, max: maxNtfy}
+
+	d := dialect{strong: asIs, name: asIs, text: asIs, size: func(s string) int { return len(s) }, max: maxNtfy}
 	return notify.Posting{
 		Name: name, Kind: "ntfy", HTTP: c.HTTPConfig, Identity: id,
-		Address: func() (notify.Post, error) {
-			p := notify.Post{URL: c.URL, URLKey: "url", BodyKey: "topic and url", Accepted: ntfyAccepted}
-			err := notify.AuthConfig{BasicAuth: c.BasicAuth}.Apply(&p)
-			p.AuthKey = "token_file or basic_auth, and topic"
-			if c.Token == "" && c.TokenFile == "" {
-				return p, err
-			}
-			token, err := c.Token.Reveal("token", c.TokenFile)
-			p.SetBearer(token)
-			return p, err
-		},
+		Address: c.address,
 		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			return []any{ntfyMessage{
 				Topic: c.Topic, Title: title(batch), Message: d.write(batch),
@@ -97,6 +90,20 @@ func NewNtfy(name string, c NtfyConfig, id notify.Identity) (notify.Receiver, er
 			}}, nil
 		},
 	}.Receiver()
+}
+
+// address is the request to the server, without a body.
+func (c NtfyConfig) address() (notify.Post, error) {
+	p := notify.Post{URL: c.URL, URLKey: "url", BodyKey: "topic and url", Accepted: ntfyAccepted}
+	err := notify.AuthConfig{BasicAuth: c.BasicAuth}.Apply(&p)
+	p.AuthKey = "token_file or basic_auth, and topic"
+	if c.Token == "" && c.TokenFile == "" {
+		return p, err
+	}
+
+	token, err := c.Token.Reveal("token", c.TokenFile)
+	p.SetBearer(token)
+	return p, err
 }
 
 // title is what a locked screen shows.
@@ -109,6 +116,7 @@ func title(batch []*notify.Notification) string {
 	return first
 }
 
+// priority is that of the worst notification.
 func (c NtfyConfig) priority(batch []*notify.Notification) int {
 	if c.Priority != 0 {
 		return c.Priority

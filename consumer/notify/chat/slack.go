@@ -42,10 +42,13 @@ func (c SlackConfig) WithDefaults() SlackConfig {
 
 // Validate reports everything that is wrong, a line for each key.
 func (c SlackConfig) Validate() error {
-	errs := []error{validateHook(c.URL, c.URLFile), singleLine("channel", c.Channel), singleLine("username", c.Username)}
+	errs := []error{
+		validateHook(c.URL, c.URLFile), singleLine("channel", c.Channel), singleLine("username", c.Username),
+	}
 	// Below, a single line could be too long.
 	if c.MaxLength < defaultSlack || c.MaxLength > maxSlack {
-		errs = append(errs, fmt.Errorf("max_length: invalid value %d: want %d to %d", c.MaxLength, defaultSlack, maxSlack))
+		errs = append(errs, fmt.Errorf(
+			"max_length: invalid value %d: want %d to %d", c.MaxLength, defaultSlack, maxSlack))
 	}
 	return errors.Join(append(errs, c.HTTPConfig.Validate())...)
 }
@@ -64,14 +67,16 @@ func NewSlack(name string, c SlackConfig, id notify.Identity) (notify.Receiver, 
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	// There is no escape for markup but these three, which Mattermost and
-	// Rocket.Chat know too; in code nothing is markup.
+
+	// There is no escape for markup but these three, which Mattermost and Rocket.Chat know
+	// too; in code nothing is markup.
 	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace
 	code := func(s string) string { return "`" + strings.ReplaceAll(escape(s), "`", "'") + "`" }
 	d := dialect{
-		strong: same, name: code, text: unless("*_~`@#[]|<>&", escape, code),
+		strong: asIs, name: code, text: codeIf("*_~`@#[]|<>&", escape, code),
 		size: units, max: c.MaxLength,
 	}
+
 	return notify.Posting{
 		Name: name, Kind: "slack", HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) { return hook(c.URL, c.URLFile, slackAccepted) },

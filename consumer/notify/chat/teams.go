@@ -89,9 +89,9 @@ func NewTeams(name string, c TeamsConfig, id notify.Identity) (notify.Receiver, 
 	}.Receiver()
 }
 
+// card has a paragraph for each notification.
 func card(batch []*notify.Notification) teamsMessage {
-	body := make([]richText, len(batch))
-	sizes := make([]int, len(batch))
+	body, sizes := make([]richText, len(batch)), make([]int, len(batch))
 	for i, n := range batch {
 		l := notify.LineOf(n)
 		status := textRun{Type: "TextRun", Text: l.Status, Weight: "bolder", Color: statusColors[l.Status]}
@@ -99,11 +99,13 @@ func card(batch []*notify.Notification) teamsMessage {
 		body[i] = paragraph(status, textRun{Type: "TextRun", Text: " " + l.String()})
 		sizes[i] = jsonSize(body[i]) + 1
 	}
-	last := paragraph(textRun{Type: "TextRun", Text: more(len(batch))})
-	if n := fit(sizes, jsonSize(last)+1, maxTeams); n < len(body) {
-		last.Inlines[0].Text = more(len(batch) - n)
+
+	last := paragraph(textRun{Type: "TextRun", Text: moreLine(len(batch))})
+	if n := fitting(sizes, jsonSize(last)+1, maxTeams); n < len(body) {
+		last.Inlines[0].Text = moreLine(len(batch) - n)
 		body = append(body[:n:n], last)
 	}
+
 	return teamsMessage{Type: "message", Attachments: []teamsAttachment{{
 		ContentType: "application/vnd.microsoft.card.adaptive",
 		Content: adaptiveCard{

@@ -54,7 +54,9 @@ func (c TelegramConfig) Validate() error {
 		errs = append(errs, checkToken("token", string(c.Token)))
 	}
 	if !chatID.MatchString(c.ChatID) {
-		errs = append(errs, fmt.Errorf("chat_id: invalid value %q: want a number, -1001234567890 for a group, or the @name of a channel", wording.Clip(c.ChatID, 80)))
+		errs = append(errs, fmt.Errorf(
+			"chat_id: invalid value %q: want a number, -1001234567890 for a group, or the @name of a channel",
+			wording.Clip(c.ChatID, 80)))
 	}
 	if c.Thread < 0 {
 		errs = append(errs, fmt.Errorf("message_thread_id: invalid value %d: want a number above zero", c.Thread))
@@ -85,39 +87,45 @@ func NewTelegram(name string, c TelegramConfig, id notify.Identity) (notify.Rece
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+
 	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace
 	code := func(s string) string { return "<code>" + escape(s) + "</code>" }
 	d := dialect{
 		strong: func(s string) string { return "<b>" + s + "</b>" },
-		// Outside of code, names and links are found without any markup, and a
-		// person called so is told.
-		name: code, text: unless("@#/$", escape, code),
+		// Outside of code, names and links are found without any markup, and a person of
+		// that name is notified.
+		name: code, text: codeIf("@#/$", escape, code),
 		size: units, max: maxTelegram,
 	}
+
 	return notify.Posting{
 		Name: name, Kind: "telegram", HTTP: c.HTTPConfig, Identity: id,
-		Address: func() (notify.Post, error) {
-			key := "token"
-			if c.TokenFile != "" {
-				key = "token_file"
-			}
-			token, err := c.Token.Reveal("token", c.TokenFile)
-			if err == nil {
-				err = checkToken(key, token)
-			}
-			return notify.Post{
-				URL: strings.TrimSuffix(c.APIURL, "/") + "/bot" + token + "/sendMessage",
-				// 404 is the answer to a token of the wrong form.
-				URLKey: "api_url and " + key, AuthKey: key + " and chat_id", BodyKey: "chat_id",
-				Secrets: []string{token}, RetryAfter: telegramWait, Accepted: telegramAccepted,
-			}, err
-		},
+		Address: c.address,
 		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			m := telegramMessage{ChatID: c.ChatID, Thread: c.Thread, Text: d.write(batch), ParseMode: "HTML"}
 			m.Preview.Disabled = true
 			return []any{m}, nil
 		},
 	}.Receiver()
+}
+
+// address is the request to the bot, without a body.
+func (c TelegramConfig) address() (notify.Post, error) {
+	key := "token"
+	if c.TokenFile != "" {
+		key = "token_file"
+	}
+	token, err := c.Token.Reveal("token", c.TokenFile)
+	if err == nil {
+		err = checkToken(key, token)
+	}
+
+	return notify.Post{
+		URL: strings.TrimSuffix(c.APIURL, "/") + "/bot" + token + "/sendMessage",
+		// 404 is the answer to a token of the wrong form.
+		URLKey: "api_url and " + key, AuthKey: key + " and chat_id", BodyKey: "chat_id",
+		Secrets: []string{token}, RetryAfter: telegramWait, Accepted: telegramAccepted,
+	}, err
 }
 
 // telegramWait reads how long to wait from the text of an answer: Telegram has no

@@ -1,23 +1,23 @@
-// Package exec runs a command for every batch of notifications: whatever there is
-// no receiver for.
+// Package exec runs a command for every batch of notifications, for whatever has no
+// receiver.
 //
-// The command gets the batch on its standard input, a JSON array of CloudEvents as
-// in the stream SUPERVISOR_ALERTS (application/cloudevents-batch+json), and an
-// environment of its own: PATH, HOME, USER, LANG, TZ and TMPDIR of supernats,
-// SUPERNATS_RECEIVER, SUPERNATS_INSTANCE, and what Config.Env has. It runs in the
-// directory of supernats, without a shell.
+// The command gets the batch on its standard input, a JSON array of CloudEvents as in the
+// stream SUPERVISOR_ALERTS (application/cloudevents-batch+json), and an environment of its
+// own: PATH, HOME, USER, LANG, TZ and TMPDIR of supernats, SUPERNATS_RECEIVER,
+// SUPERNATS_INSTANCE, and what Config.Env has. It runs in the directory of supernats,
+// without a shell.
 //
-// A command that cannot be started is an Outage: it would not start for any other
-// batch either. Exit code 0 says that all is delivered. Of the codes of sysexits.h 64 to 78, those
-// say that trying again is of no use, but for 69 (service unavailable), 71 (system
-// error), 74 (input/output error) and 75 (temporary failure). Everything else is
-// worth another try: most programs say 1 whatever has happened.
+// A command that cannot be started is an Outage: it would not start for any other batch
+// either. Exit code 0 says that all is delivered. The codes of sysexits.h, 64 to 78, say
+// that another try is of no use, but for 69 (service unavailable), 71 (system error), 74
+// (input/output error) and 75 (temporary failure). Every other code is worth another try:
+// most programs say 1 whatever has happened.
 //
-// Under pressure: one process at a time for each call of Notify. What it writes is
-// read and thrown away but for the last 2 KiB, of which an error shows the end.
-// When Config.Timeout is over, or ctx ends, its process group gets SIGTERM, and
-// Config.KillAfter later SIGKILL; so Notify takes at most the sum of both, and
-// KillAfter once more if something that left the group holds the output open.
+// Under pressure: one process at a time for each call of Notify. What it writes is read and
+// dropped but for the last 2 KiB, of which an error shows the end. When Config.Timeout is
+// over, or ctx ends, its process group gets SIGTERM, and Config.KillAfter later SIGKILL; so
+// Notify takes at most the sum of both, and KillAfter once more if something that left the
+// group holds the output open.
 package exec
 
 import (
@@ -63,8 +63,8 @@ const (
 	exConfig      = 78
 )
 
-// passed are the variables that the command has from us. Others may be secrets.
-var passed = []string{"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR"}
+// inherited are the variables that the command has from us. Others may be secrets.
+var inherited = []string{"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR"}
 
 // defaultPath is used if we have no PATH.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -97,6 +97,7 @@ var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 func (c Config) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
 	if len(c.Command) == 0 || c.Command[0] == "" {
 		wrong("command: missing; give a program and its arguments, for example [/usr/local/bin/page, --urgent]")
 	}
@@ -105,6 +106,7 @@ func (c Config) Validate() error {
 			wrong("command[%d]: holds a NUL character", i)
 		}
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
 		if !variable.MatchString(name) {
 			wrong("env: invalid name %q: want letters, digits and _", name)
@@ -113,11 +115,13 @@ func (c Config) Validate() error {
 			wrong("env: the value of %s holds a NUL character", name)
 		}
 	}
+
 	if c.Timeout <= 0 {
 		wrong("timeout: invalid value %s: want a duration above zero; the default is %s", c.Timeout, DefaultTimeout)
 	}
 	if c.KillAfter <= 0 {
-		wrong("kill_after: invalid value %s: want a duration above zero; the default is %s", c.KillAfter, DefaultKillAfter)
+		wrong("kill_after: invalid value %s: want a duration above zero; the default is %s",
+			c.KillAfter, DefaultKillAfter)
 	}
 	return errors.Join(errs...)
 }
@@ -140,7 +144,8 @@ func New(name string, c Config, id notify.Identity) (*Receiver, error) {
 	if _, err := osexec.LookPath(c.Command[0]); err != nil {
 		var failed *osexec.Error
 		if errors.As(err, &failed) && !errors.Is(err, osexec.ErrNotFound) {
-			return nil, fmt.Errorf("command: %s: %s", wording.Clip(c.Command[0], maxQuote), whyNot(c.Command[0], failed.Err))
+			return nil, fmt.Errorf("command: %s: %s",
+				wording.Clip(c.Command[0], maxQuote), whyNot(c.Command[0], failed.Err))
 		}
 		return nil, fmt.Errorf("command: %w", err)
 	}
@@ -160,20 +165,24 @@ func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) err
 	if err != nil {
 		return notify.Permanent(fmt.Errorf("%s: write JSON: %w", who, err))
 	}
+
 	cmd := osexec.Command(r.cfg.Command[0], r.cfg.Command[1:]...)
 	output := &tail{max: maxOutput}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), output, output
+	cmd.Stdin = bytes.NewReader(input)
+	cmd.Stdout, cmd.Stderr = output, output
 	cmd.Env = r.environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// What the command leaves running may hold its output open.
 	cmd.WaitDelay = time.Duration(r.cfg.KillAfter)
+
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(r.cfg.Timeout))
 	defer cancel()
 	if err := ctx.Err(); err != nil {
 		return notify.Outage(fmt.Errorf("%s: %s was not started: %w", who, r.program(), err))
 	}
 	if err := cmd.Start(); err != nil {
-		return notify.Outage(fmt.Errorf("%s: start %s: %s; check command", who, r.program(), whyNot(r.cfg.Command[0], err)))
+		why := whyNot(r.cfg.Command[0], err)
+		return notify.Outage(fmt.Errorf("%s: start %s: %s; check command", who, r.program(), why))
 	}
 	err = r.wait(ctx, cmd)
 	return r.judge(ctx, who, err, output)
@@ -188,15 +197,17 @@ func (r *Receiver) wait(ctx context.Context, cmd *osexec.Cmd) error {
 		return err
 	case <-ctx.Done():
 	}
+
 	group := -cmd.Process.Pid
 	_ = syscall.Kill(group, syscall.SIGTERM)
 	grace := time.NewTimer(time.Duration(r.cfg.KillAfter))
 	defer grace.Stop()
+
 	var err error
 	select {
 	case err = <-ended:
-		// Its children may have stayed. As long as one does, the number of the group
-		// is nobody else's.
+		// Its children may have stayed. As long as one does, the number of the group is
+		// nobody else's.
 		_ = syscall.Kill(group, syscall.SIGKILL)
 	case <-grace.C:
 		_ = syscall.Kill(group, syscall.SIGKILL)
@@ -206,8 +217,8 @@ func (r *Receiver) wait(ctx context.Context, cmd *osexec.Cmd) error {
 	return &stoppedError{context.Cause(ctx), err}
 }
 
-// stoppedError is the end of a command that we have stopped. How it ended then
-// says nothing of what it has delivered.
+// stoppedError is the end of a command that we have stopped. How it ended then says nothing
+// about what it has delivered.
 type stoppedError struct{ why, end error }
 
 func (e *stoppedError) Error() string { return e.why.Error() + ": " + fmt.Sprint(e.end) }
@@ -224,16 +235,19 @@ func (r *Receiver) judge(ctx context.Context, who string, err error, output *tai
 	if s := output.line(r.cfg.Env); s != "" {
 		said = ": " + s
 	}
+
 	switch {
 	case err == nil, errors.Is(err, osexec.ErrWaitDelay):
 		return nil
 	case errors.As(err, &stopped) && errors.Is(stopped, context.DeadlineExceeded):
-		return fmt.Errorf("%s: %s did not end in time (%w, timeout: %s)%s; check command and timeout", who, r.program(), stopped.why, r.cfg.Timeout, said)
+		return fmt.Errorf("%s: %s did not end in time (%w, timeout: %s)%s; check command and timeout",
+			who, r.program(), stopped.why, r.cfg.Timeout, said)
 	case errors.As(err, &stopped):
 		return fmt.Errorf("%s: %s was stopped: %w%s", who, r.program(), ctx.Err(), said)
 	case errors.As(err, &exit) && exit.Exited():
-		err := fmt.Errorf("%s: %s exited with %d%s%s; check command", who, r.program(), exit.ExitCode(), said, r.hint(exit.ExitCode()))
-		if final(exit.ExitCode()) {
+		code := exit.ExitCode()
+		err := fmt.Errorf("%s: %s exited with %d%s%s; check command", who, r.program(), code, said, r.hint(code))
+		if isFinal(code) {
 			return notify.Permanent(err)
 		}
 		return err
@@ -241,8 +255,8 @@ func (r *Receiver) judge(ctx context.Context, who string, err error, output *tai
 	return fmt.Errorf("%s: %s: %w%s; check command", who, r.program(), err, said)
 }
 
-// final reports whether a code of sysexits.h says that trying again is of no use.
-func final(code int) bool {
+// isFinal reports whether a code of sysexits.h says that another try is of no use.
+func isFinal(code int) bool {
 	switch code {
 	case exUnavailable, exOSErr, exIOErr, exTempFail:
 		return false
@@ -253,9 +267,10 @@ func final(code int) bool {
 // program is the command without its arguments, which may be secrets.
 func (r *Receiver) program() string { return wording.Clip(r.cfg.Command[0], maxQuote) }
 
+// environment is that of the command.
 func (r *Receiver) environment() []string {
 	env := []string{"SUPERNATS_RECEIVER=" + r.name, "SUPERNATS_INSTANCE=" + r.id.Instance}
-	for _, name := range passed {
+	for _, name := range inherited {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
 		} else if name == "PATH" {
@@ -269,8 +284,8 @@ func (r *Receiver) environment() []string {
 	return env
 }
 
-// tail keeps the end of what is written to it. Its methods may be called at the
-// same time: exec does not wait for ever for the one who writes.
+// tail keeps the end of what is written to it. Its methods may be called at the same time:
+// exec does not wait for ever for the writer.
 type tail struct {
 	mu   sync.Mutex
 	max  int
@@ -293,12 +308,14 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) line(secrets map[string]secretfile.Secret) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+
 	s, cut := strings.ToValidUTF8(string(t.data), "\ufffd"), t.cut
 	for _, secret := range secrets {
 		if len(secret) > 3 {
 			s = strings.ReplaceAll(s, string(secret), "<secret>")
 		}
 	}
+
 	s = strings.Join(strings.Fields(s), " ")
 	if runes := []rune(s); len(runes) > maxQuote {
 		s, cut = string(runes[len(runes)-maxQuote:]), true

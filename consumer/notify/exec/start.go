@@ -14,17 +14,18 @@ import (
 	"supernats/consumer/wording"
 )
 
-// maxHead is how much of a script is read to find out why it does not start: the
-// kernel reads 256 bytes for the line that names the interpreter.
+// maxHead is how many bytes of a script are read to find out why it does not start: the
+// kernel reads 256 for the line that names the interpreter.
 const maxHead = 256
 
-// whyNot says in words why a command cannot be started. The system's own say the
-// same of a file that is missing and of one whose interpreter is.
+// whyNot says in words why a command cannot be started. The system's own words are the same
+// for a file that is missing and for one whose interpreter is.
 func whyNot(command string, err error) string {
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err // which names it a second time
 	}
+
 	file, lookup := osexec.LookPath(command)
 	if lookup != nil {
 		file = command
@@ -33,6 +34,7 @@ func whyNot(command string, err error) string {
 	if missing != nil {
 		return err.Error()
 	}
+
 	first := head(file)
 	interpreter := interpreterOf(first)
 	switch {
@@ -41,15 +43,18 @@ func whyNot(command string, err error) string {
 	case errors.Is(err, syscall.EACCES) && info.Mode()&0o111 == 0:
 		return "it is not executable: chmod +x " + file
 	case errors.Is(err, syscall.EACCES) && interpreter != "":
-		return fmt.Sprintf("%v: this user may not run it or its interpreter %q, or it is on a file system that is mounted noexec", err, interpreter)
+		return fmt.Sprintf("%v: this user may not run it or its interpreter %q, or it is on a file system that is "+
+			"mounted noexec", err, interpreter)
 	case errors.Is(err, syscall.EACCES):
 		return err.Error() + ": this user may not run it, or it is on a file system that is mounted noexec"
 	case errors.Is(err, syscall.ENOENT) && strings.HasSuffix(interpreter, "\r"):
-		return fmt.Sprintf("its interpreter %q is not there: its lines end with CR LF, as on Windows; sed -i 's/\\r$//' %s", interpreter, file)
+		return fmt.Sprintf("its interpreter %q is not there: its lines end with CR LF, as on Windows; "+
+			"sed -i 's/\\r$//' %s", interpreter, file)
 	case errors.Is(err, syscall.ENOENT) && interpreter != "":
 		return fmt.Sprintf("its interpreter %q, which its first line #! names, is not there", interpreter)
 	case errors.Is(err, syscall.ENOENT):
-		return err.Error() + ": the file is there, and what it needs to be loaded is not (a program for another C library)"
+		return err.Error() +
+			": the file is there, and what it needs to be loaded is not (a program for another C library)"
 	case errors.Is(err, syscall.ENOEXEC):
 		return err.Error() + ": " + whyNoProgram(first)
 	}
@@ -78,18 +83,19 @@ func head(file string) []byte {
 		return nil
 	}
 	defer f.Close()
+
 	b := make([]byte, maxHead)
 	n, _ := io.ReadFull(f, b)
 	return b[:n]
 }
 
-// interpreterOf is the program that the first line of a script names, "" if it does
-// not.
+// interpreterOf is the program that the first line of a script names, "" if it names none.
 func interpreterOf(first []byte) string {
 	rest, ok := bytes.CutPrefix(first, []byte("#!"))
 	if !ok {
 		return ""
 	}
+
 	line, _, _ := bytes.Cut(rest, []byte("\n"))
 	name := strings.TrimLeft(string(line), " \t")
 	if i := strings.IndexAny(name, " \t"); i >= 0 {
@@ -111,9 +117,11 @@ func (r *Receiver) hint(code int) string {
 	if err != nil {
 		return ""
 	}
+
 	line, _, _ := bytes.Cut(head(file), []byte("\n"))
 	if bytes.HasPrefix(line, []byte("#!")) && bytes.HasSuffix(line, []byte("\r")) {
-		return fmt.Sprintf("; the lines of %s end with CR LF, as on Windows: sed -i 's/\\r$//' %[1]s", wording.Clip(file, maxQuote))
+		return fmt.Sprintf("; the lines of %s end with CR LF, as on Windows: sed -i 's/\\r$//' %[1]s",
+			wording.Clip(file, maxQuote))
 	}
 	return ""
 }

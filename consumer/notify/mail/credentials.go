@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	gomail "github.com/wneessen/go-mail"
+
 	"supernats/consumer/wording"
 	"supernats/schema/secretfile"
 )
@@ -19,12 +21,12 @@ import (
 const (
 	// maxToken is how much a token_command may write, in bytes; a token is a few KiB.
 	maxToken = 64 << 10
-	// killDelay is how long what a token_command has started may hold its output
-	// open after its end.
+	// killDelay is how long what a token_command has started may hold its output open after
+	// its end.
 	killDelay = time.Second
 )
 
-// credentials are those in force at one delivery.
+// credentials are those of one delivery.
 type credentials struct {
 	secret string
 	// token says that the secret is an access token.
@@ -45,17 +47,18 @@ func (c Config) credentials(ctx context.Context) (credentials, error) {
 		return credentials{token, true}, err
 	}
 	password, err := c.Password.Reveal("password", c.PasswordFile)
-	return credentials{password, strings.EqualFold(c.Auth, "xoauth2") || strings.EqualFold(c.Auth, string(oauthBearer))}, err
+	isToken := slices.Contains(tokens, gomail.SMTPAuthType(strings.ToUpper(c.Auth)))
+	return credentials{password, isToken}, err
 }
 
-// runTokenCommand returns what a program prints. It is no shell's command line,
-// and has until ctx ends.
+// runTokenCommand returns what a program prints. No shell runs it, and it has until ctx ends.
 func runTokenCommand(ctx context.Context, argv []string) (string, error) {
 	var out, problem bytes.Buffer
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	c.Stdout, c.Stderr = &limitedBuffer{&out}, &limitedBuffer{&problem}
+	c.Stdout = &limitedBuffer{&out}
+	c.Stderr = &limitedBuffer{&problem}
 	c.WaitDelay = killDelay
-	// Its secrets are none of ours, and what it starts ends with it.
+	// It gets none of our secrets, and what it starts ends with it.
 	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SUPERNATS_") })
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
@@ -81,7 +84,7 @@ func runTokenCommand(ctx context.Context, argv []string) (string, error) {
 	return token, checkToken("token_command: what "+argv[0]+" writes", token)
 }
 
-// checkToken refuses what is no access token; what begins the error.
+// checkToken refuses a text that is not an access token alone; what begins the error.
 func checkToken(what, token string) error {
 	switch {
 	case strings.HasPrefix(token, "{"):

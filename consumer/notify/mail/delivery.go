@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"strconv"
 	"time"
@@ -144,7 +143,7 @@ func (d *delivery) checkLimits(session *smtp.Client) error {
 	if ok, _ := session.Extension("SMTPUTF8"); !ok { // RFC 6531
 		for _, a := range []struct{ key, address string }{{"from", d.sender}, {"to", d.recipient}} {
 			if !isASCII(a.address) {
-				what := fmt.Sprintf("the server takes no address beyond ASCII before the @ (no SMTPUTF8): %s", a.address)
+				what := "the server takes no address beyond ASCII before the @ (no SMTPUTF8): " + a.address
 				return notify.Outage(notify.Permanent(d.faults.fail(what, a.key, nil)))
 			}
 		}

@@ -86,7 +86,8 @@ func (f *faults) judge(refused *gomail.SendError, answer string) (what, check st
 	case gomail.ErrSMTPMailFrom:
 		return "server refuses the sender", "from and username", permanent, false
 	case gomail.ErrSMTPRcptTo:
-		return "server refuses the recipient", "to, and username if the server only relays for its users", permanent, true
+		check = "to, and username if the server only relays for its users"
+		return "server refuses the recipient", check, permanent, true
 	case gomail.ErrSMTPData, gomail.ErrSMTPDataClose:
 		return "server refuses the mail", "what the server filters and how big a mail may be", permanent, false
 	}
@@ -138,6 +139,7 @@ func (f *faults) advice(err error, answer string, conn *boundConn) string {
 		dns       *net.DNSError
 		login     *loginError
 	)
+
 	switch {
 	case errors.As(err, &login):
 		return f.loginAdvice(login)
@@ -165,7 +167,7 @@ func (f *faults) advice(err error, answer string, conn *boundConn) string {
 
 // loginAdvice names what to check when the login fails.
 func (f *faults) loginAdvice(e *loginError) string {
-	token := f.cfg.TokenFile != "" || len(f.cfg.TokenCommand) > 0
+	token := f.cfg.hasToken()
 	secret := "password_file"
 	switch {
 	case f.cfg.TokenFile != "":

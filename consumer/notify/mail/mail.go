@@ -68,47 +68,27 @@ var _ notify.Receiver = (*Receiver)(nil)
 // It does not connect. Errors are those of Config.Validate, and of a password_file,
 // token_file or ca_file that cannot be read now; they are read again at every delivery.
 func New(cfg Config, from notify.Identity) ([]*Receiver, error) {
-	if err := cfg.Validate(); err != nil {
+	s, err := cfg.parse()
+	if err != nil {
 		return nil, err
 	}
 	if err := cfg.checkFiles(); err != nil {
 		return nil, err
 	}
 
-	server, err := newServer(cfg, from.Instance)
-	if err != nil {
-		return nil, err
-	}
-	sender, err := parseAddress("from", cfg.From)
-	if err != nil {
-		return nil, err
-	}
-	if sender, err = inASCII(sender); err != nil {
-		return nil, fmt.Errorf("from: %w", err)
-	}
-	writer, err := cfg.writer(from)
-	if err != nil {
-		return nil, err
-	}
-
+	// What all recipients share.
+	server := newServer(s, from.Instance)
 	login := newAuthenticator(cfg, server)
-	receivers := make([]*Receiver, 0, len(cfg.To))
-	for i, s := range cfg.To {
-		key := fmt.Sprintf("to[%d]", i)
-		to, err := parseAddress(key, s)
-		if err != nil {
-			return nil, err
-		}
-		recipient, err := inASCII(to)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", key, err)
-		}
-		receivers = append(receivers, &Receiver{
+	writer := letter.NewWriter(s.templates, from, s.location)
+
+	receivers := make([]*Receiver, len(s.recipients))
+	for i, to := range s.recipients {
+		receivers[i] = &Receiver{
 			cfg: cfg, to: to, server: server, login: login,
-			composer: &composer{sender: sender, recipient: recipient, version: from.Version, writer: writer},
+			composer: &composer{sender: s.sender, recipient: s.envelopes[i], version: from.Version, writer: writer},
 			faults:   &faults{cfg: cfg, to: to.Address, server: server},
 			now:      time.Now,
-		})
+		}
 	}
 	return receivers, nil
 }
@@ -161,19 +141,6 @@ func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) err
 		msg: msg, size: size,
 	}
 	return d.send(ctx)
-}
-
-// writer returns what words the mails of this section.
-func (c Config) writer(from notify.Identity) (*letter.Writer, error) {
-	templates, err := letter.Parse(c.Subject, c.Text, c.HTML)
-	if err != nil {
-		return nil, err
-	}
-	location, err := c.location()
-	if err != nil {
-		return nil, err
-	}
-	return letter.NewWriter(templates, from, location), nil
 }
 
 // checkFiles reads the files that every delivery reads. A program that gives a token may

@@ -11,16 +11,11 @@ import (
 // mechanism is our part of the exchange of a mechanism.
 func (a *authenticator) mechanism(session *smtp.Client, m gomail.SMTPAuthType, secret string) (smtp.Auth, error) {
 	user := a.username
+	if m == gomail.SMTPAuthSCRAMSHA256PLUS || m == gomail.SMTPAuthSCRAMSHA1PLUS {
+		return boundToTLS(session, m, user, secret)
+	}
+
 	switch m {
-	case gomail.SMTPAuthSCRAMSHA256PLUS, gomail.SMTPAuthSCRAMSHA1PLUS:
-		state, err := session.GetTLSConnectionState()
-		if err != nil {
-			return nil, err
-		}
-		if m == gomail.SMTPAuthSCRAMSHA256PLUS {
-			return smtp.ScramSHA256PlusAuth(user, secret, state), nil
-		}
-		return smtp.ScramSHA1PlusAuth(user, secret, state), nil
 	case gomail.SMTPAuthSCRAMSHA256:
 		return smtp.ScramSHA256Auth(user, secret), nil
 	case gomail.SMTPAuthSCRAMSHA1:
@@ -41,6 +36,18 @@ func (a *authenticator) mechanism(session *smtp.Client, m gomail.SMTPAuthType, s
 		return &bearer{name: string(m), first: first, farewell: "\x01"}, nil
 	}
 	return nil, fmt.Errorf("unknown mechanism %s", m)
+}
+
+// boundToTLS is SCRAM with a channel binding.
+func boundToTLS(session *smtp.Client, m gomail.SMTPAuthType, user, secret string) (smtp.Auth, error) {
+	state, err := session.GetTLSConnectionState()
+	if err != nil {
+		return nil, err
+	}
+	if m == gomail.SMTPAuthSCRAMSHA256PLUS {
+		return smtp.ScramSHA256PlusAuth(user, secret, state), nil
+	}
+	return smtp.ScramSHA1PlusAuth(user, secret, state), nil
 }
 
 // bearer logs in with an access token: XOAUTH2 and OAUTHBEARER.

@@ -33,19 +33,11 @@ type server struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-func newServer(cfg Config, instance string) (*server, error) {
-	host, port, err := splitSmarthost(cfg.Smarthost)
-	if err != nil {
-		return nil, err
-	}
-	if host, err = asciiDomain(host); err != nil {
-		return nil, fmt.Errorf("smarthost: %w", err)
-	}
-
+func newServer(s *settings, instance string) *server {
 	return &server{
-		host: host, port: port, mode: cfg.mode(), hello: helloName(cfg.Hello, instance),
-		timeout: time.Duration(cfg.Timeout), dial: (&net.Dialer{}).DialContext,
-	}, nil
+		host: s.host, port: s.port, mode: s.cfg.mode(), hello: helloName(s.cfg.Hello, instance),
+		timeout: time.Duration(s.cfg.Timeout), dial: (&net.Dialer{}).DialContext,
+	}
 }
 
 // timeoutFor is how long a mail of a size in bytes may take.

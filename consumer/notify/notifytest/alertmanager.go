@@ -13,17 +13,19 @@ import (
 	"time"
 )
 
-// Alertmanager runs Debian's prometheus-alertmanager as long as the test and
-// returns its URL. It tells hook, if not empty, of every alert at once, resolved
-// ones too. The test fails if the program is not there.
+// Alertmanager runs Debian's prometheus-alertmanager as long as the test and returns its URL.
+// It posts every alert to hook, if not empty, at once, resolved ones too. The test fails if
+// the program is missing.
 func Alertmanager(t testing.TB, hook string) string {
 	t.Helper()
 	program, err := exec.LookPath("prometheus-alertmanager")
 	if err != nil {
 		t.Fatalf("%v (on Debian: apt-get install prometheus-alertmanager)", err)
 	}
+
 	dir := t.TempDir()
-	config := "route: {receiver: hook, group_by: ['...'], group_wait: 10ms, group_interval: 100ms}\nreceivers:\n- name: hook\n"
+	config := "route: {receiver: hook, group_by: ['...'], group_wait: 10ms, group_interval: 100ms}\n" +
+		"receivers:\n- name: hook\n"
 	if hook != "" {
 		config += fmt.Sprintf("  webhook_configs: [{url: %q}]\n", hook)
 	}
@@ -31,26 +33,27 @@ func Alertmanager(t testing.TB, hook string) string {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
+
 	address := freePort(t)
 	var output bytes.Buffer
-	cmd := exec.Command(program, "--config.file="+file, "--storage.path="+dir, "--web.listen-address="+address, "--cluster.listen-address=")
+	cmd := exec.Command(program, "--config.file="+file, "--storage.path="+dir,
+		"--web.listen-address="+address, "--cluster.listen-address=")
 	cmd.Stdout, cmd.Stderr = &output, &output
 	// It shall not outlive a test that is killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-ended
 	})
+
 	url := "http://" + address
-	for begun := time.Now(); ; {
-		if ready(url) {
-			return url
-		}
+	for begun := time.Now(); !isReady(url); {
 		select {
 		case err := <-ended:
 			ended <- err
@@ -61,9 +64,10 @@ func Alertmanager(t testing.TB, hook string) string {
 			t.Fatal("prometheus-alertmanager does not get ready")
 		}
 	}
+	return url
 }
 
-func ready(url string) bool {
+func isReady(url string) bool {
 	answer, err := http.Get(url + "/-/ready")
 	if err != nil {
 		return false
@@ -71,8 +75,8 @@ func ready(url string) bool {
 	return answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
 }
 
-// freePort returns an address that nobody listens at, for programs that do not
-// tell which port they got.
+// freePort returns an address that nobody listens at, for programs that do not say which port
+// they got.
 func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

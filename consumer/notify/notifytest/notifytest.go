@@ -47,25 +47,25 @@ type Peer struct {
 	Receiver notify.Receiver
 	// Got returns what has arrived at the other side, in order.
 	Got func() [][]byte
-	// IDs returns by what the other side knows again what it got; nil means all of
-	// it.
+	// IDs returns by what the other side recognizes what it got; nil means all of it.
 	IDs func(got []byte) []string
 	// Secrets are texts that no error may show.
 	Secrets []string
 }
 
-// Make makes a receiver with a time-out and its other side, which live as long as
-// the test.
+// Make makes a receiver with a time limit and its other side, which live as long as the
+// test.
 type Make func(t *testing.T, b Behaviour, timeout time.Duration) Peer
 
 // happened is when everything in the fixtures did.
 var happened = time.Date(2026, 11, 21, 19, 0, 31, 833_512_000, time.UTC)
 
-// Notification is the n-th one of an incident, of a type schema.TypeAlert…; n is
-// from 1. It tells of one event.
+// Notification is the nth one of an incident, of a type schema.TypeAlert…; n is from 1. It
+// has one event.
 func Notification(typ, alert string, n int, change ...func(*schema.Notification)) *notify.Notification {
 	at := happened.Add(time.Duration(n-1) * time.Minute)
 	code := n
+
 	a := &schema.Notification{
 		Incident: alert, Rule: "unexpected-exit", Severity: "critical",
 		Host: "web1", Group: "api", Process: "api_00", Opened: schema.Time{Time: happened}, Count: n,
@@ -78,6 +78,7 @@ func Notification(typ, alert string, n int, change ...func(*schema.Notification)
 	if typ == schema.TypeAlertResolved {
 		a.Closed = &schema.Time{Time: at}
 	}
+
 	for _, f := range change {
 		f(a)
 	}
@@ -109,8 +110,7 @@ func OutOfMemory(alert string, change ...func(*schema.AlertEvent)) *notify.Notif
 	})
 }
 
-// Many is a batch of n incidents, of which every third is told as an update and
-// every fourth as its end too.
+// Many is a batch of n incidents; every third has an update, every fourth its end too.
 func Many(n int) []*notify.Notification {
 	var batch []*notify.Notification
 	for i := range n {
@@ -135,8 +135,10 @@ func Many(n int) []*notify.Notification {
 var Hostile = []string{
 	"", " ", "-", "\x00", "\r\nBcc: all@example.com\r\n\r\n", "\x1b[31mred\x1b[0m", "\u202egnp.exe", "\xff\xfe\x80",
 	"<script>alert(1)</script>", "<!channel>", "<@U0123|x>", "@everyone", "@here @channel", "*b* _i_ ~s~ `c` ```b```",
-	"[a](https://example.com)", "https://example.com/?a=b&c=d", "</code><b>", "&lt;", `"quoted" \back\slash`, "{{ .Host }} {{DATE(2026-11-21T19:00:00Z)}}",
-	"${PATH} $(id) `id`; rm -rf", "%s%n%d", "进程退出", "👩‍💻", "a,b=c\"d", strings.Repeat("long", 5000), strings.Repeat("😀", 5000),
+	"[a](https://example.com)", "https://example.com/?a=b&c=d", "</code><b>", "&lt;",
+	`"quoted" \back\slash`, "{{ .Host }} {{DATE(2026-11-21T19:00:00Z)}}",
+	"${PATH} $(id) `id`; rm -rf", "%s%n%d", "进程退出", "👩‍💻", "a,b=c\"d",
+	strings.Repeat("long", 5000), strings.Repeat("😀", 5000),
 	strings.Repeat("`*_", 2000), strings.Repeat("&", 10000),
 }
 
@@ -150,6 +152,7 @@ func HostileBatch() []*notify.Notification {
 	return batch
 }
 
+// hostile is a notification in which s stands wherever a text may.
 func hostile(i int, s string) *notify.Notification {
 	return Firing(fmt.Sprintf("%s/%d", s, i), func(a *schema.Notification) {
 		a.Rule, a.Severity, a.Host, a.Group, a.Process = s, s, s, s, s
@@ -159,12 +162,14 @@ func hostile(i int, s string) *notify.Notification {
 			a.Annotations["summary"], a.Annotations["description"] = s, s
 		}
 		a.Notify = []string{s}
+
 		ev := &a.Events[0]
 		ev.ID, ev.Host, ev.Group, ev.Process, ev.Server, ev.FromState = s, s, s, s, s, s
 		ev.Exit = &schema.Exit{SpawnErr: s}
 		if i%2 == 1 {
 			ev.Exit = &schema.Exit{Signal: s, Source: s, OOM: &schema.OOM{Cgroup: s, Limit: 1, Peak: math.MaxUint64}}
-			ev.Ran, ev.Last = new(math.MaxFloat64), &schema.Look{RSS: math.MaxUint64, CPU: -1, Threads: math.MinInt, Age: math.MaxFloat64}
+			ev.Ran = new(math.MaxFloat64)
+			ev.Last = &schema.Look{RSS: math.MaxUint64, CPU: -1, Threads: math.MinInt, Age: math.MaxFloat64}
 		}
 		ev.Log = &schema.Log{Stdout: s, Stderr: s}
 		if i%3 == 0 {

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// short is the time-out of receivers that have to run into it; patient that of
-	// those that must not. slack is what a loaded machine may add.
+	// short is the time limit of receivers that have to run into it; patient that of those
+	// that must not. slack is what a loaded machine may add.
 	short   = 300 * time.Millisecond
 	patient = time.Minute
 	slack   = 20 * time.Second
@@ -26,6 +26,7 @@ const (
 // RunReceiver runs the suite.
 func RunReceiver(t *testing.T, m Make) {
 	s := suite{m}
+
 	for _, c := range []struct {
 		name string
 		run  func(*testing.T)
@@ -53,19 +54,23 @@ func RunReceiver(t *testing.T, m Make) {
 
 type suite struct{ setUp Make }
 
-// notify calls Notify and checks what holds for every call: the batch is not
-// changed, it took no longer than it may, and no error shows a secret.
-func (s suite) notify(ctx context.Context, t *testing.T, p Peer, batch []*notify.Notification, atMost time.Duration) error {
+// notify calls Notify and checks what holds for every call: the batch is not changed, it took
+// no longer than it may, and no error shows a secret.
+func (s suite) notify(
+	ctx context.Context, t *testing.T, p Peer, batch []*notify.Notification, atMost time.Duration,
+) error {
 	t.Helper()
 	before := marshal(t, batch)
 	answer := make(chan error, 1)
 	go func() { answer <- p.Receiver.Notify(ctx, batch) }()
+
 	var err error
 	select {
 	case err = <-answer:
 	case <-time.After(atMost + slack):
 		t.Fatalf("has not returned after %s, may take %s", atMost+slack, atMost)
 	}
+
 	if after := marshal(t, batch); before != after {
 		t.Errorf("the batch was changed:\n%.2000s\n%.2000s", before, after)
 	}
@@ -102,6 +107,7 @@ func (s suite) accepted(t *testing.T, batch []*notify.Notification) Peer {
 	if err := s.notify(t.Context(), t, p, batch, patient); err != nil {
 		t.Fatalf("not accepted: %v", err)
 	}
+
 	got := p.Got()
 	if len(got) == 0 {
 		t.Fatal("nothing arrived")
@@ -161,7 +167,7 @@ func (s suite) putOff(t *testing.T) {
 	}
 }
 
-// inTime: whatever the other side does, it is over when the time-out is.
+// inTime: whatever the other side does, Notify returns when the time is over.
 func (s suite) inTime(t *testing.T, b Behaviour) {
 	p := s.setUp(t, b, short)
 	err := s.notify(t.Context(), t, p, Many(3), short)
@@ -218,6 +224,7 @@ func (s suite) again(t *testing.T) {
 		}
 		return list
 	}
+
 	first, second := ids(Many(5)), ids(Many(5))
 	other := ids([]*notify.Notification{Firing("other/1", func(a *schema.Notification) { a.Process = "other" })})
 	if len(first) == 0 || !slices.Equal(first, second) {

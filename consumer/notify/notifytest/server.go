@@ -33,10 +33,11 @@ func Serve(t testing.TB, b Behaviour) *Server {
 	return ServeFunc(t, func(s *Server, w http.ResponseWriter, r *http.Request) { s.behave(b, w, r) })
 }
 
-// ServeFunc starts a server that answers as it is told, and remembers the requests.
+// ServeFunc starts a server that answers as the function does, and keeps the requests.
 func ServeFunc(t testing.TB, answer func(s *Server, w http.ResponseWriter, r *http.Request)) *Server {
 	t.Helper()
 	s := &Server{done: make(chan struct{})}
+
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -48,6 +49,7 @@ func ServeFunc(t testing.TB, answer func(s *Server, w http.ResponseWriter, r *ht
 		answer(s, w, r)
 	}))
 	s.URL = s.Server.URL
+
 	t.Cleanup(func() {
 		close(s.done)
 		s.Server.Close()
@@ -74,14 +76,17 @@ func (s *Server) Bodies() [][]byte {
 // accepted is what the services answer to a message that they take, all in one.
 const accepted = `{"ok":true,"success":true,"status":"success","id":"1","event":"message"}`
 
+// behave answers one request.
 func (s *Server) behave(b Behaviour, w http.ResponseWriter, r *http.Request) {
+	url := r.URL.String()
+
 	switch b {
 	case RefuseForGood:
 		// It repeats what it was asked, as some do.
-		http.Error(w, "no such thing: "+r.URL.String()+" "+r.Header.Get("Authorization"), http.StatusNotFound)
+		http.Error(w, "no such thing: "+url+" "+r.Header.Get("Authorization"), http.StatusNotFound)
 	case RefuseForNow:
 		w.Header().Set("Retry-After", "7")
-		http.Error(w, "too many: "+r.URL.String(), http.StatusTooManyRequests)
+		http.Error(w, "too many: "+url, http.StatusTooManyRequests)
 	case Silent:
 		select {
 		case <-r.Context().Done():

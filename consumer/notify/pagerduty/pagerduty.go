@@ -1,10 +1,10 @@
-// Package pagerduty sends events to PagerDuty by its Events API v2: an incident
-// is triggered by its first notification, goes on under the same dedup_key, the
-// alert's id, and is resolved by its last.
+// Package pagerduty sends events to PagerDuty by its Events API v2: an incident is triggered
+// by its first notification, continues under the same dedup_key, the alert's id, and is
+// resolved by its last.
 //
-// An event of PagerDuty is about one alert, so a batch is a request for each
-// incident in it, two if the batch tells its beginning and its end. The same
-// request again changes nothing there.
+// An event of PagerDuty is about one alert, so a batch is a request for each incident in it,
+// two if the batch has its beginning and its end. The same request again changes nothing
+// there.
 //
 // Under pressure: Notify keeps nothing and sends one request after the other;
 // Config.Timeout is that of each, and what is refused holds up no other. PagerDuty
@@ -75,6 +75,7 @@ func checkKey(key, value string) error {
 	return nil
 }
 
+// key is the integration key, with the key of the configuration that names it.
 func (c Config) key() (name, value string, err error) {
 	name = "routing_key"
 	if c.RoutingKeyFile != "" {
@@ -118,11 +119,15 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+
 	return notify.Posting{
 		Name: name, Kind: "pagerduty", HTTP: c.HTTPConfig, Identity: id,
 		Address: func() (notify.Post, error) {
 			key, value, err := c.key()
-			return notify.Post{URL: c.URL, URLKey: "url", AuthKey: key, BodyKey: key, Secrets: []string{value}, Accepted: accepted}, err
+			return notify.Post{
+				URL: c.URL, URLKey: "url", AuthKey: key, BodyKey: key,
+				Secrets: []string{value}, Accepted: accepted,
+			}, err
 		},
 		Parts: func(batch []*notify.Notification) ([]notify.Part, error) {
 			_, value, err := c.key()
@@ -159,16 +164,17 @@ func accepted(a notify.Answer) *notify.Refusal {
 func parts(batch []*notify.Notification, key string, id notify.Identity) []notify.Part {
 	var list []notify.Part
 	for _, i := range notify.Incidents(batch) {
-		part := notify.Part{Of: i.Of}
 		e := event{
 			RoutingKey: key, EventAction: trigger, DedupKey: dedupKey(i.Alert.Incident),
 			Client: "supernats", ClientURL: id.URL, Payload: payloadOf(i, id),
 		}
+		part := notify.Part{Of: i.Of}
+
 		// What was never triggered cannot be resolved, and nobody would hear of it.
-		if i.Told {
+		if i.Fired {
 			part.Bodies = append(part.Bodies, e)
 		}
-		if i.Resolved() {
+		if i.IsResolved() {
 			e.EventAction = resolve
 			part.Bodies = append(part.Bodies, e)
 		}
@@ -177,6 +183,7 @@ func parts(batch []*notify.Notification, key string, id notify.Identity) []notif
 	return list
 }
 
+// payloadOf says what an incident is about.
 func payloadOf(i *notify.Incident, id notify.Identity) payload {
 	a := i.Alert
 	began, _ := i.Times(time.Now())
@@ -187,10 +194,12 @@ func payloadOf(i *notify.Incident, id notify.Identity) payload {
 		Group:     wording.Clip(a.Group, maxValue), Class: wording.Clip(a.Rule, maxValue),
 		Details: map[string]string{},
 	}
+
 	if p.Source == "" {
 		// It may not be empty.
 		p.Source = "supernats " + id.Instance
 	}
+
 	for name, value := range i.Labels() {
 		p.Details[name] = wording.Clip(value, maxValue)
 	}
@@ -216,7 +225,7 @@ func severity(s string) string {
 	return "warning"
 }
 
-// dedupKey is the alert's id, or stands for it if it is too long.
+// dedupKey is the alert's id, or a hash of one that is too long.
 func dedupKey(alert string) string {
 	if len(alert) <= maxKey {
 		return alert

@@ -8,8 +8,8 @@
 // groupKey for the name of an incident needs per_incident: then every incident is
 // a group, and a request, of its own.
 //
-// Any answer 2xx is a success, but for a page of HTML that asks for a login: that is
-// the answer of a proxy before the reader.
+// Any answer 2xx is a success, but for a page of HTML that asks for a login: that is the
+// answer of a proxy before the reader.
 //
 // Under pressure: Notify keeps nothing and waits for each answer, Config.Timeout
 // long. An event is some 100 bytes of the request: a notification with the most
@@ -59,7 +59,8 @@ func (c Config) Validate() error {
 		errs = append(errs, notify.ValidateURL("url", string(c.URL)))
 	}
 	if c.MaxAlerts < 0 {
-		errs = append(errs, fmt.Errorf("max_alerts: invalid value %d: want a number above zero, or 0 for no limit", c.MaxAlerts))
+		errs = append(errs, fmt.Errorf(
+			"max_alerts: invalid value %d: want a number above zero, or 0 for no limit", c.MaxAlerts))
 	}
 	return errors.Join(append(errs, c.AuthConfig.Validate(), c.HTTPConfig.Validate())...)
 }
@@ -100,19 +101,10 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+
 	p := notify.Posting{
 		Name: name, Kind: "webhook", HTTP: c.HTTPConfig, Identity: id,
-		Address: func() (notify.Post, error) {
-			p := notify.Post{URLKey: "url", BodyKey: "url (does it read webhooks of Alertmanager?)"}
-			if c.URLFile != "" {
-				p.URLKey = "url_file"
-			}
-			var err error
-			if p.URL, err = c.URL.Reveal("url", c.URLFile); err != nil {
-				return p, err
-			}
-			return p, errors.Join(notify.ValidateURL(p.URLKey, p.URL), c.Apply(&p))
-		},
+		Address: c.address,
 		Bodies: func(batch []*notify.Notification) ([]any, error) {
 			return []any{message(name, notify.Incidents(batch), c.MaxAlerts, id)}, nil
 		},
@@ -121,7 +113,8 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 		p.Parts = func(batch []*notify.Notification) ([]notify.Part, error) {
 			var parts []notify.Part
 			for _, i := range notify.Incidents(batch) {
-				parts = append(parts, notify.Part{Of: i.Of, Bodies: []any{message(name, []*notify.Incident{i}, 0, id)}})
+				body := message(name, []*notify.Incident{i}, 0, id)
+				parts = append(parts, notify.Part{Of: i.Of, Bodies: []any{body}})
 			}
 			return parts, nil
 		}
@@ -129,11 +122,30 @@ func New(name string, c Config, id notify.Identity) (notify.Receiver, error) {
 	return p.Receiver()
 }
 
+// address is the request, without a body.
+func (c Config) address() (notify.Post, error) {
+	p := notify.Post{URLKey: "url", BodyKey: "url (does it read webhooks of Alertmanager?)"}
+	if c.URLFile != "" {
+		p.URLKey = "url_file"
+	}
+	var err error
+	if p.URL, err = c.URL.Reveal("url", c.URLFile); err != nil {
+		return p, err
+	}
+	return p, errors.Join(notify.ValidateURL(p.URLKey, p.URL), c.Apply(&p))
+}
+
+// message is the JSON about some incidents, of which it shows no more than limit, 0 for all.
 func message(receiver string, incidents []*notify.Incident, limit int, id notify.Identity) Message {
-	m := Message{Receiver: receiver, Status: statusResolved, ExternalURL: id.URL, Version: "4", Alerts: make([]Alert, 0, len(incidents))}
+	m := Message{
+		Receiver: receiver, Status: statusResolved, ExternalURL: id.URL, Version: "4",
+		Alerts: make([]Alert, 0, len(incidents)),
+	}
 	for _, i := range incidents {
 		m.Alerts = append(m.Alerts, alert(i, id))
 	}
+
+	// What all of them share counts those that are not shown too.
 	for i := range m.Alerts {
 		a := &m.Alerts[i]
 		if a.Status == statusFiring {
@@ -142,6 +154,7 @@ func message(receiver string, incidents []*notify.Incident, limit int, id notify
 		m.CommonLabels = common(m.CommonLabels, a.Labels, i == 0)
 		m.CommonAnnotations = common(m.CommonAnnotations, a.Annotations, i == 0)
 	}
+
 	m.GroupLabels = map[string]string{}
 	for _, name := range []string{"alertname", "host", "group", "process"} {
 		if value, ok := m.CommonLabels[name]; ok {
@@ -149,6 +162,7 @@ func message(receiver string, incidents []*notify.Incident, limit int, id notify
 		}
 	}
 	m.GroupKey = groupKey(receiver, m.GroupLabels)
+
 	if limit > 0 && len(m.Alerts) > limit {
 		m.TruncatedAlerts = uint64(len(m.Alerts) - limit)
 		m.Alerts = m.Alerts[:limit]
@@ -157,20 +171,19 @@ func message(receiver string, incidents []*notify.Incident, limit int, id notify
 }
 
 func alert(i *notify.Incident, id notify.Identity) Alert {
-	a := Alert{
-		Status: statusFiring, Labels: i.Labels(), Annotations: i.Annotations(0),
-		GeneratorURL: id.URL,
-	}
+	labels := i.Labels()
 	began, over := i.Times(time.Now())
-	a.StartsAt = began
-	if i.Resolved() {
+	a := Alert{
+		Status: statusFiring, Labels: labels, Annotations: i.Annotations(0), StartsAt: began,
+		GeneratorURL: id.URL, Fingerprint: fingerprint(labels),
+	}
+	if i.IsResolved() {
 		a.Status, a.EndsAt = statusResolved, over
 	}
-	a.Fingerprint = fingerprint(a.Labels)
 	return a
 }
 
-// common is what all alerts have the same.
+// common is what all alerts share: what those before share, if next has it too.
 func common(before, next map[string]string, first bool) map[string]string {
 	if first {
 		return maps.Clone(next)

@@ -71,17 +71,19 @@ func (d *Data) count(a *Alert, typ string) {
 func newAlert(r *report, i int, now time.Time) Alert {
 	n := r.clean[i]
 	a := n.Data
+	description := r.raw[i].Data.Annotations[annotationDescription]
 	v := Alert{
 		Kind: kindOf(n.Type), ID: wording.Clip(a.Incident, maxField),
 		Rule: a.Rule, Severity: a.Severity,
 		Host: a.Host, Address: summary.Short(a.Labels[notify.LabelAddress]), Group: a.Group, Process: a.Process,
 		Who: summary.PartyOf(a).String(), Sentence: summary.Sentence(n),
 		Summary:     summary.OwnWords(a),
-		Description: wording.Lines(r.raw[i].Data.Annotations[annotationDescription], maxParagraph, maxParagraphLine),
+		Description: wording.Lines(description, maxParagraph, maxParagraphLine),
 		Opened:      a.Opened.In(now.Location()), Open: summary.OpenFor(a, n.Time.Time),
 		Count: a.Count, Labels: a.Labels, Annotations: a.Annotations,
 		Events: make([]Event, len(a.Events)),
 	}
+
 	if a.Closed != nil {
 		v.Closed = a.Closed.In(now.Location())
 	}
@@ -91,6 +93,7 @@ func newAlert(r *report, i int, now time.Time) Alert {
 	return v
 }
 
+// newEvent is one event of an alert.
 func newEvent(a *schema.Notification, ev *schema.AlertEvent, now time.Time) Event {
 	o := summary.OriginOf(a, ev)
 	v := Event{
@@ -100,6 +103,7 @@ func newEvent(a *schema.Notification, ev *schema.AlertEvent, now time.Time) Even
 		PID: ev.PID, Fix: ev.Fix,
 		Exit: newExit(ev.Exit), Last: ev.Last,
 	}
+
 	if ev.Ran != nil {
 		v.Ran = schema.Lasted(*ev.Ran)
 	}
@@ -112,6 +116,7 @@ func newEvent(a *schema.Notification, ev *schema.AlertEvent, now time.Time) Even
 	return v
 }
 
+// newExit is the reason of a death, in parts.
 func newExit(x *schema.Exit) Exit {
 	if x == nil {
 		return Exit{}

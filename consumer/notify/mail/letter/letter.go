@@ -1,8 +1,14 @@
 // Package letter words the mails: subject, text, page and header fields about a batch of
-// notifications. It sends nothing and opens nothing; package letter does.
+// notifications. It sends nothing and opens nothing; package mail does.
 //
-// What processes call themselves and write is made harmless here: nothing in a letter can
-// look like a line, a field or an element of its own.
+// What processes call themselves and write becomes harmless at the door (door.go), once:
+// nothing in a letter can look like a line, a field or an element of its own. On the way in
+// fold joins what a batch says about one thing. Then Data is filled in, which templates of
+// the configuration see; a view of it is what the built-in templates lay out, for a reader
+// who has been woken up.
+//
+// Under pressure: a letter has every event, in some 200 bytes of both bodies together, and
+// logs of at most 64 KiB, those of the worst alerts. Nothing is kept after it.
 package letter
 
 import (
@@ -26,8 +32,8 @@ type Letter struct {
 // Field is one of a header.
 type Field struct{ Name, Value string }
 
-// Writer writes the letters of one section of the configuration. Its methods may be
-// called at the same time.
+// Writer writes the letters of one section of the configuration. Its methods may be called
+// at the same time.
 type Writer struct {
 	templates *Templates
 	from      notify.Identity
@@ -40,8 +46,8 @@ func NewWriter(own *Templates, from notify.Identity, location *time.Location) *W
 	return &Writer{templates: own, from: from, location: location}
 }
 
-// Write words a batch, which has at least one notification and none without data. It
-// does not change the batch. now is the time of the mail.
+// Write words a batch, which has at least one notification and none without data. It does not
+// change the batch. now is the time of the mail.
 func (w *Writer) Write(batch []*notify.Notification, now time.Time) (Letter, error) {
 	c, err := render(batch, w.templates, w.from, now.In(w.location))
 	if err != nil {

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// list is one of both bodies: what happened to whom, and when. In a page every entry is
-// a card, so that it needs no more room than the narrowest screen has; in a text it is
-// a line or two, which may be broken anywhere.
+// list is one of both bodies: what happened to whom, and when. In a page every entry is a
+// card, so that it needs no more room than the narrowest screen has; in a text it is a line
+// or two, which may be broken anywhere.
 type list struct {
 	// Title stands above it; it begins with a word of ours.
 	Title   string
 	entries []entry
 }
 
-// entry is one of a list. Names in it come from processes: in a text every line begins
-// with a mark, so that no name makes a line that looks like another one.
+// entry is one of a list. Names in it come from processes: in a text every line begins with
+// a mark, so that no name makes a line that looks like another one.
 type entry struct {
 	kind entryKind
 	// who it happened to, what it was and when.
@@ -32,7 +32,7 @@ const (
 	entryHead
 	// entryEvent is an event of the card: when, who if the head does not say it, what.
 	entryEvent
-	// entryNote is what there is to say beside, in what.
+	// entryNote is what else there is to say, in what.
 	entryNote
 	// entryCount is a line of a summary, in what.
 	entryCount
@@ -73,6 +73,7 @@ func (l *list) Text() string {
 		}
 		b.WriteByte('\n')
 	}
+
 	for i := range l.entries {
 		switch e := &l.entries[i]; e.kind {
 		case entryCard:
@@ -95,49 +96,54 @@ func (l *list) Text() string {
 // whole mail takes twice the time for ten thousand events; its style is that of the page,
 // since every one of ten thousand cards would repeat it.
 func (l *list) HTML() htmltemplate.HTML {
-	var b strings.Builder
-	b.Grow(len(l.entries) * 160)
-	put := func(before, text, after string) {
-		if text != "" {
-			b.WriteString(before)
-			b.WriteString(html.EscapeString(text))
-			b.WriteString(after)
-		}
-	}
-	b.WriteString("<ul>\n")
+	w := &page{}
+	w.text.Grow(len(l.entries) * 160)
+	w.text.WriteString("<ul>\n")
 	for i := range l.entries {
-		e := &l.entries[i]
-		if i > 0 && e.kind != entryEvent && e.kind != entryNote && e.kind != entryCount {
-			b.WriteByte('\n')
-		}
-		switch e.kind {
-		case entryCard:
-			b.WriteString("<li>")
-			put("<b>", e.who, "</b> ")
-			put("", e.what, "")
-			put("<br><i>", e.when, "</i>")
-		case entryHead:
-			put("<li><b>", e.what, "</b>")
-		case entryEvent:
-			if i == 0 {
-				b.WriteString("<li>")
-			} else {
-				b.WriteString("\n<br>")
-			}
-			put("<i>", e.when, "</i> ")
-			put("", spaced(e.who, e.what), "")
-		case entryNote:
-			put("\n<br>", e.what, "")
-		case entryCount:
-			if i == 0 {
-				put("<li>", e.what, "")
-			} else {
-				put("\n<br>", e.what, "")
-			}
-		}
+		w.entry(&l.entries[i], i == 0)
 	}
-	b.WriteString("\n</ul>")
-	return htmltemplate.HTML(b.String())
+	w.text.WriteString("\n</ul>")
+	return htmltemplate.HTML(w.text.String())
+}
+
+// page writes entries as HTML.
+type page struct{ text strings.Builder }
+
+// put writes a text between two tags, unless it is empty.
+func (w *page) put(before, text, after string) {
+	if text != "" {
+		w.text.WriteString(before)
+		w.text.WriteString(html.EscapeString(text))
+		w.text.WriteString(after)
+	}
+}
+
+// entry writes an entry; first says that it is that of the list.
+func (w *page) entry(e *entry, first bool) {
+	begin, next := "<li>", "\n<br>"
+	if first {
+		next = begin
+	} else {
+		begin = "\n<li>"
+	}
+
+	switch e.kind {
+	case entryCard:
+		w.text.WriteString(begin)
+		w.put("<b>", e.who, "</b> ")
+		w.put("", e.what, "")
+		w.put("<br><i>", e.when, "</i>")
+	case entryHead:
+		w.put(begin+"<b>", e.what, "</b>")
+	case entryEvent:
+		w.text.WriteString(next)
+		w.put("<i>", e.when, "</i> ")
+		w.put("", spaced(e.who, e.what), "")
+	case entryNote:
+		w.put("\n<br>", e.what, "")
+	case entryCount:
+		w.put(next, e.what, "")
+	}
 }
 
 // spaced is who and what, either of which may be missing.

@@ -66,6 +66,7 @@ func (v *view) addLastEvent(a *schema.Notification, ev *Event) {
 		v.row("Cgroup", ev.Exit.OOM.Cgroup)
 	}
 	v.row("Last look", wording.LastLook(last))
+
 	v.row("Time", when(ev.At, v.Time))
 	if !ev.HostTime.IsZero() {
 		v.row("By its clock", stamp(ev.HostTime, v.Time))
@@ -108,7 +109,7 @@ func (ev *Event) who() string {
 	return summary.Origin{Host: ev.Host, Group: ev.Group, Process: ev.Process}.String()
 }
 
-// when is its time and its age, and that it is late if it is.
+// when is its time and its age, and whether it is late.
 func (ev *Event) when(mail time.Time) string {
 	s := when(ev.At, mail)
 	if ev.Late != "" {

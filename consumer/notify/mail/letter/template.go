@@ -19,9 +19,8 @@ import (
 // maxBody is how much one template of the configuration may write, in bytes.
 const maxBody = 16 << 20
 
-// functions are those of the templates beside Go's own; they are among those of
-// the templates of rules. None reads files, variables or the network: what a mail
-// shows, everybody sees.
+// functions are those of the templates beside Go's own; they are among those of the templates
+// of rules. None reads files, variables or the network: what a mail shows, everybody sees.
 var functions = map[string]any{
 	"upper":    strings.ToUpper,
 	"lower":    strings.ToLower,
@@ -71,7 +70,9 @@ func Parse(subject, text, html string) (*Templates, error) {
 		}
 		return tmpl
 	}
-	t.subject, t.text = parseText("subject", subject), parseText("text", text)
+
+	t.subject = parseText("subject", subject)
+	t.text = parseText("text", text)
 	if html != "" {
 		tmpl, err := htmltemplate.New("html").Option("missingkey=error").Funcs(functions).Parse(html)
 		if err != nil {
@@ -83,14 +84,14 @@ func Parse(subject, text, html string) (*Templates, error) {
 	return t, errors.Join(errs...)
 }
 
-// Check runs the templates on notifications of every kind, and returns an error for each
-// one that fails.
+// Check runs the templates on notifications of every kind, and returns an error for each one
+// that fails.
 func (t *Templates) Check() []error {
 	var errs []error
-	for _, p := range t.parts() {
+	for _, k := range t.given() {
 		for _, s := range samples() {
-			if _, err := p.run(s.data); err != nil {
-				errs = append(errs, templateError(p.key, err, s.name))
+			if _, err := k.run(s.data); err != nil {
+				errs = append(errs, templateError(k.key, err, s.name))
 				break
 			}
 		}
@@ -98,41 +99,44 @@ func (t *Templates) Check() []error {
 	return errs
 }
 
-// part is the template of one key.
-type part struct {
-	key string
-	executor
+// keyedTemplate is the template of one key.
+type keyedTemplate struct {
+	key      string
+	template executor
 }
 
-func (t *Templates) parts() []part {
-	var parts []part
-	for _, p := range []part{{"subject", t.subject}, {"text", t.text}, {"html", t.html}} {
-		if p.executor != nil {
-			parts = append(parts, p)
+// given are the templates that the configuration has.
+func (t *Templates) given() []keyedTemplate {
+	var given []keyedTemplate
+	for _, k := range []keyedTemplate{{"subject", t.subject}, {"text", t.text}, {"html", t.html}} {
+		if k.template != nil {
+			given = append(given, k)
 		}
 	}
-	return parts
+	return given
 }
 
-func (p part) run(d *Data) (string, error) {
+// run returns what the template writes.
+func (k keyedTemplate) run(d *Data) (string, error) {
 	w := &limited{}
-	if err := p.Execute(w, d); err != nil {
+	if err := k.template.Execute(w, d); err != nil {
 		return "", err
 	}
-	if strings.TrimSpace(w.String()) == "" {
-		return "", errors.New("gives an empty " + p.key)
+	if strings.TrimSpace(w.text.String()) == "" {
+		return "", errors.New("gives an empty " + k.key)
 	}
-	return w.String(), nil
+	return w.text.String(), nil
 }
 
 // render runs the templates; what is not given stays empty.
 func (t *Templates) render(d *Data) (c content, err error) {
-	for _, p := range t.parts() {
-		s, err := p.run(d)
+	for _, k := range t.given() {
+		s, err := k.run(d)
 		if err != nil {
-			return c, templateError(p.key, err, "")
+			return c, templateError(k.key, err, "")
 		}
-		switch p.key {
+
+		switch k.key {
 		case "subject":
 			c.subject = wording.Clip(strings.Join(strings.Fields(s), " "), maxSubject)
 		case "text":
@@ -145,26 +149,24 @@ func (t *Templates) render(d *Data) (c content, err error) {
 }
 
 // limited keeps what a template writes, up to maxBody.
-type limited struct{ strings.Builder }
+type limited struct{ text strings.Builder }
 
 var errTooLong = fmt.Errorf("writes more than %d bytes", maxBody)
 
+// Write implements io.Writer.
 func (l *limited) Write(p []byte) (int, error) {
-	if l.Len()+len(p) > maxBody {
+	if l.text.Len()+len(p) > maxBody {
 		return 0, errTooLong
 	}
-	return l.Builder.Write(p)
+	return l.text.Write(p)
 }
 
-// WriteString is for io.WriteString, which would go past Write.
-func (l *limited) WriteString(s string) (int, error) { return l.Write([]byte(s)) }
-
-// position is how the two packages begin an error: with the name of the
-// template, which is the key, and where in it.
+// position is how the two packages begin an error: with the name of the template, which is
+// the key, and where in it.
 var position = regexp.MustCompile(`^(?:html/)?template: ?[a-z]+:(\d+)(?::(\d+))?: (?:executing "[a-z]*" at )?`)
 
-// templateError is one line that begins with the key and the position; sample is
-// what the template was tried on.
+// templateError is one line that begins with the key and the position; sample is what the
+// template was tried on.
 func templateError(key string, err error, sample string) error {
 	text := strings.ReplaceAll(err.Error(), "\n", " ")
 	where := ""
@@ -176,6 +178,7 @@ func templateError(key string, err error, sample string) error {
 		}
 		where += ": "
 	}
+
 	if strings.Contains(text, "map has no entry for key") {
 		text += `; {{index .Labels "key"}} is empty where there is none`
 	}

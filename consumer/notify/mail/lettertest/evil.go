@@ -16,29 +16,15 @@ func Evil() []string {
 		"x\u2028Bcc: y\u0085z\x0bw\x0c", "\x00\x1b[2J\x07\x7f\xff\xfe",
 		"<script>alert(1)</script>", `"><img src=http://evil.example/x.png>`, "</pre><a href='javascript:x'>",
 		"=?utf-8?q?=0D=0ABcc:_victim@example.org?=", "Subject: root", "\u202eevil\u2066",
-		strings.Repeat(" ", 500) + "end", strings.Repeat("进", 5000), strings.Repeat("\r\n", 5000), strings.Repeat("x", 100_000),
+		strings.Repeat(" ", 500) + "end", strings.Repeat("进", 5000), strings.Repeat("\r\n", 5000),
+		strings.Repeat("x", 100_000),
 		"{{.Secret}}", "a.*>b", "进程 退出", "--help", "$(reboot)`reboot`'\"",
 	}
 }
 
-// Hostile are batches in which everything that a process can choose is evil.
+// Hostile are batches in which everything that a process can choose is evil: of one
+// notification each, and of several.
 func Hostile(evil string) [][]*Notification {
-	hostile := func(typ string, change ...func(*schema.Notification)) *Notification {
-		n := Firing(append([]func(*schema.Notification){func(a *schema.Notification) {
-			a.Host, a.Group, a.Process, a.Rule, a.Severity, a.Incident = evil, evil, evil, evil, evil, evil
-			a.Labels, a.Annotations = map[string]string{"address": evil, evil: evil}, map[string]string{evil: evil}
-			ev := &a.Events[0]
-			ev.ID, ev.Server, ev.FromState = evil, evil, evil
-			ev.Exit = &schema.Exit{SpawnErr: evil}
-			if typ == schema.TypeAlertUpdate {
-				ev.Exit = &schema.Exit{Signal: evil, OOM: &schema.OOM{Cgroup: evil, Limit: 1, Peak: math.MaxUint64}}
-				ev.Ran, ev.Last = new(-1.0), &schema.Look{RSS: math.MaxUint64, CPU: math.MaxFloat64, Threads: -1, Descriptors: math.MinInt}
-			}
-			ev.Log = &schema.Log{Stdout: evil, Stderr: evil}
-		}}, change...)...)
-		n.ID, n.Type = evil, typ
-		return n
-	}
 	hostiles := func(a *schema.Notification) {
 		a.Incident, a.Process = evil+"2", ""
 		a.Events = slices.Repeat(a.Events, 3)
@@ -46,11 +32,41 @@ func Hostile(evil string) [][]*Notification {
 		a.Annotations = map[string]string{"summary": evil, "description": evil}
 	}
 
-	update, words := hostile(schema.TypeAlertUpdate), hostile("evil", hostiles)
+	update, words := hostileOne(evil, schema.TypeAlertUpdate), hostileOne(evil, "evil", hostiles)
 	return [][]*Notification{
-		{hostile(schema.TypeAlertFiring)},
+		{hostileOne(evil, schema.TypeAlertFiring)},
 		{update},
 		{words},
-		{update, words, hostile(schema.TypeAlertUpdate, hostiles), hostile(schema.TypeAlertResolved)},
+		{
+			update, words,
+			hostileOne(evil, schema.TypeAlertUpdate, hostiles), hostileOne(evil, schema.TypeAlertResolved),
+		},
 	}
+}
+
+// hostileOne is one notification of a type.
+func hostileOne(evil, typ string, change ...func(*schema.Notification)) *Notification {
+	n := Firing(func(a *schema.Notification) {
+		a.Host, a.Group, a.Process, a.Rule, a.Severity, a.Incident = evil, evil, evil, evil, evil, evil
+		a.Labels = map[string]string{"address": evil, evil: evil}
+		a.Annotations = map[string]string{evil: evil}
+
+		ev := &a.Events[0]
+		ev.ID, ev.Server, ev.FromState = evil, evil, evil
+		ev.Exit = &schema.Exit{SpawnErr: evil}
+		if typ == schema.TypeAlertUpdate {
+			oom := &schema.OOM{Cgroup: evil, Limit: 1, Peak: math.MaxUint64}
+			ev.Exit = &schema.Exit{Signal: evil, OOM: oom}
+			ev.Ran = new(-1.0)
+			ev.Last = &schema.Look{
+				RSS: math.MaxUint64, CPU: math.MaxFloat64, Threads: -1, Descriptors: math.MinInt,
+			}
+		}
+		ev.Log = &schema.Log{Stdout: evil, Stderr: evil}
+		for _, f := range change {
+			f(a)
+		}
+	})
+	n.ID, n.Type = evil, typ
+	return n
 }

@@ -58,20 +58,23 @@ type Sample struct {
 
 // Samples are batches of every kind.
 func Samples() []Sample {
+	silent := Firing(func(a *schema.Notification) {
+		a.Rule, a.Group, a.Process, a.Events, a.Labels = "host-silent", "", "", nil, nil
+	})
+	quorum := Note(schema.TypeAlertFiring, 1, schema.Notification{
+		Rule: "api-quorum", Host: "web1", Group: "api", Annotations: map[string]string{
+			"summary":     "fewer than 7 of 8 are running",
+			"description": "Customers wait.\nRunbook: https://wiki.example.com/api",
+		},
+	})
+
 	return []Sample{
 		{Name: "exit", Batch: Batch(crashWithLogs())},
 		{Name: "several", Batch: Batch(severalEvents())},
 		{Name: "resolved", Batch: Batch(resolved())},
-		{Name: "silent", Batch: Batch(Firing(func(a *schema.Notification) {
-			a.Rule, a.Group, a.Process, a.Events, a.Labels = "host-silent", "", "", nil, nil
-		}))},
+		{Name: "silent", Batch: Batch(silent)},
 		{Name: "digest", Batch: Mixed()},
-		{Name: "quorum", Batch: Batch(Note(schema.TypeAlertFiring, 1, schema.Notification{
-			Rule: "api-quorum", Host: "web1", Group: "api", Annotations: map[string]string{
-				"summary":     "fewer than 7 of 8 are running",
-				"description": "Customers wait.\nRunbook: https://wiki.example.com/api",
-			},
-		}))},
+		{Name: "quorum", Batch: Batch(quorum)},
 		{Name: "update", Batch: Batch(updateOfGroup())},
 		{Name: "loop", Batch: Batch(crashLoop())},
 		{Name: "memory", Batch: Batch(Hungry())},
@@ -152,12 +155,14 @@ func Big() map[string][]*Notification {
 		}
 		n.Data.Count = 500
 	}
+
 	logs := Storm(100)
 	for _, n := range logs {
 		n.Data.Events[0].Log = &schema.Log{
 			Stderr: strings.Repeat("a line of a log\n", 256), Stdout: strings.Repeat("x\x00", 2048),
 		}
 	}
+
 	return map[string][]*Notification{
 		"1000 alerts": Storm(1000), "10000 alerts": Storm(10_000), "5 alerts of 500": loops, "100 logs": logs,
 	}

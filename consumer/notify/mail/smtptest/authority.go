@@ -15,15 +15,14 @@ import (
 	"time"
 )
 
-// Authority is a certificate authority that nobody knows and the certificate
-// that it signed: for 127.0.0.1, ::1 and localhost, valid for a day.
+// Authority is a certificate authority that nobody knows and the certificate that it signed:
+// for 127.0.0.1, ::1 and localhost, valid for a day.
 type Authority struct {
 	ca   []byte
 	leaf tls.Certificate
 }
 
-// WithoutSAN makes the certificate one of old, that has its name in its subject
-// only.
+// WithoutSAN makes the certificate an old one, that has its name in its subject only.
 func WithoutSAN(name string) func(*x509.Certificate) {
 	return func(c *x509.Certificate) {
 		c.Subject.CommonName, c.DNSNames, c.IPAddresses = name, nil, nil
@@ -37,6 +36,11 @@ func NewAuthority(change ...func(*x509.Certificate)) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make key of authority: %w", err)
 	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make key of server: %w", err)
+	}
+
 	ca := &x509.Certificate{
 		SerialNumber:          big.NewInt(now.UnixNano()),
 		Subject:               pkix.Name{CommonName: "smtptest authority"},
@@ -50,20 +54,8 @@ func NewAuthority(change ...func(*x509.Certificate)) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign authority: %w", err)
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("make key of server: %w", err)
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(now.UnixNano() + 1),
-		Subject:      pkix.Name{CommonName: "smtptest"},
-		NotBefore:    ca.NotBefore,
-		NotAfter:     ca.NotAfter,
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:     []string{"localhost"},
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-	}
+
+	leaf := leafOf(ca)
 	for _, f := range change {
 		f(leaf)
 	}
@@ -77,12 +69,27 @@ func NewAuthority(change ...func(*x509.Certificate)) (*Authority, error) {
 	}, nil
 }
 
+// leafOf is the certificate of a server, to be signed by ca.
+func leafOf(ca *x509.Certificate) *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber: new(big.Int).Add(ca.SerialNumber, big.NewInt(1)),
+		Subject:      pkix.Name{CommonName: "smtptest"},
+		NotBefore:    ca.NotBefore,
+		NotAfter:     ca.NotAfter,
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:     []string{"localhost"},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+}
+
 // PEM is the authority's certificate.
 func (a *Authority) PEM() []byte { return append([]byte(nil), a.ca...) }
 
 // WritePEM writes the authority's certificate to a file, for a ca_file.
 func (a *Authority) WritePEM(path string) error { return os.WriteFile(path, a.ca, 0o644) }
 
+// config is that of a server with the certificate.
 func (a *Authority) config() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{a.leaf}, MinVersion: tls.VersionTLS12}
 }

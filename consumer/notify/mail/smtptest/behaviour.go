@@ -57,8 +57,8 @@ type Behaviour struct {
 	Recipients map[string]Answer
 }
 
-// errClosing is what a dialogue ends with that waited while the server closed:
-// nothing is accepted of which the client will not hear.
+// errClosing ends a dialogue that waited while the server closed: nothing is accepted of
+// which the client does not hear.
 var errClosing = &smtp.SMTPError{Code: 421, Message: "server is closing"}
 
 // stall waits at a stage if the server is to stall there.
@@ -132,8 +132,8 @@ func (l *listener) cut() {
 	}
 }
 
-// conn holds back what go-smtp answers without asking anybody. Its Write is
-// called by one goroutine, that of the dialogue.
+// conn holds back what go-smtp answers without a call of ours. One goroutine calls its Write,
+// that of the dialogue.
 type conn struct {
 	net.Conn
 	listener *listener
@@ -142,6 +142,7 @@ type conn struct {
 
 func (c *conn) Write(p []byte) (int, error) {
 	s := c.listener.server
+
 	var err error
 	switch {
 	case !c.greeted:
@@ -155,6 +156,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	case bytes.HasPrefix(p, []byte("221 ")):
 		err = s.stall(Quit)
 	}
+
 	if err != nil {
 		return 0, err
 	}
@@ -168,7 +170,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// drip sends lines of a greeting that goes on for as long as the server drips.
+// drip sends lines of a greeting that lasts for as long as the server drips.
 func (s *Server) drip(c net.Conn) error {
 	b, release := s.current()
 	if b.Stall != Drip {
@@ -177,6 +179,7 @@ func (s *Server) drip(c net.Conn) error {
 	if s.opts.OnStall != nil {
 		s.opts.OnStall(Drip)
 	}
+
 	tick := time.NewTicker(dripEvery)
 	defer tick.Stop()
 	line := []byte("220-patience\r\n")

@@ -49,6 +49,7 @@ func (m Mail) Decoded(field string) string {
 // Subject is that of the mail in plain UTF-8.
 func (m Mail) Subject() string { return m.Decoded("Subject") }
 
+// parse reads Data.
 func (m *Mail) parse() {
 	msg, err := mail.ReadMessage(bytes.NewReader(m.Data))
 	if err != nil {
@@ -56,11 +57,28 @@ func (m *Mail) parse() {
 		return
 	}
 	m.Header = msg.Header
-	m.Err = m.part(msg.Header.Get, msg.Body)
+	m.Err = m.readPart(msg.Header.Get, msg.Body)
 }
 
-// part reads one part and those in it.
-func (m *Mail) part(field func(string) string, body io.Reader) error {
+// parts reads those of one kind.
+func (m *Mail) parts(kind string, parts *multipart.Reader) error {
+	for {
+		// Raw: NextPart decodes one encoding and not the other.
+		p, err := parts.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", kind, err)
+		}
+		if err := m.readPart(p.Header.Get, p); err != nil {
+			return err
+		}
+	}
+}
+
+// readPart reads one part and those in it.
+func (m *Mail) readPart(field func(string) string, body io.Reader) error {
 	contentType := field("Content-Type")
 	if contentType == "" {
 		contentType = "text/plain"
@@ -70,21 +88,9 @@ func (m *Mail) part(field func(string) string, body io.Reader) error {
 		return fmt.Errorf("read content type: %w", err)
 	}
 	if strings.HasPrefix(kind, "multipart/") {
-		parts := multipart.NewReader(body, params["boundary"])
-		for {
-			// Raw: NextPart decodes one encoding and not the other.
-			p, err := parts.NextRawPart()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("read %s: %w", kind, err)
-			}
-			if err := m.part(p.Header.Get, p); err != nil {
-				return err
-			}
-		}
+		return m.parts(kind, multipart.NewReader(body, params["boundary"]))
 	}
+
 	switch strings.ToLower(field("Content-Transfer-Encoding")) {
 	case "quoted-printable":
 		body = quotedprintable.NewReader(body)
@@ -95,6 +101,7 @@ func (m *Mail) part(field func(string) string, body io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", kind, err)
 	}
+
 	text := strings.ReplaceAll(string(data), "\r\n", "\n")
 	switch {
 	case kind == "text/plain" && m.Text == "":

@@ -48,6 +48,7 @@ func decode(s string) string {
 
 func (d *quirkyDialogue) knows(name, first string, given bool) bool {
 	user, secret := d.quirks.Username, d.quirks.Secret
+
 	switch name {
 	case plain:
 		if !given {
@@ -68,7 +69,8 @@ func (d *quirkyDialogue) knows(name, first string, given bool) bool {
 		d.ask(`{"status":"400","schemes":"bearer","scope":"https://mail.example.com/"}`)
 		return false
 	case "OAUTHBEARER":
-		if strings.HasPrefix(first, "n,a="+user+",\x01host=") && strings.HasSuffix(first, "\x01auth=Bearer "+secret+"\x01\x01") {
+		begin, end := "n,a="+user+",\x01host=", "\x01auth=Bearer "+secret+"\x01\x01"
+		if strings.HasPrefix(first, begin) && strings.HasSuffix(first, end) {
 			return true
 		}
 		d.ask(`{"status":"invalid_token"}`)

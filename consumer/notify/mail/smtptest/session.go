@@ -23,8 +23,10 @@ const (
 )
 
 var (
-	errAuthRequired = &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "Authentication required"}
-	errAuthSyntax   = errors.New("bad answer to a challenge")
+	errAuthRequired = &smtp.SMTPError{
+		Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "Authentication required",
+	}
+	errAuthSyntax = errors.New("bad answer to a challenge")
 )
 
 // session is one dialogue from EHLO on. Its methods are called one at a time.
@@ -88,6 +90,7 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
+
 	if err := s.server.stall(AfterData); err != nil {
 		return err
 	}
@@ -98,11 +101,13 @@ func (s *session) Data(r io.Reader) error {
 	if err := b.Data.err(); err != nil {
 		return err
 	}
+
 	_, encrypted := s.conn.TLSConnectionState()
 	m := Mail{
 		From: s.from, To: s.to, Data: data,
 		Hello: s.conn.Hostname(), Mechanism: s.mechanism, TLS: encrypted, UTF8: s.utf8, Received: time.Now(),
 	}
+
 	m.parse()
 	s.server.accept(m)
 	return nil
@@ -121,45 +126,57 @@ func (s *session) Auth(mechanism string) (sasl.Server, error) {
 	if !slices.Contains(s.AuthMechanisms(), mechanism) {
 		return nil, smtp.ErrAuthUnknownMechanism
 	}
-	done := func(ok bool) error {
-		b, _ := s.server.current()
-		if err := b.Auth.err(); err != nil {
-			return err
-		}
-		if !ok {
-			return smtp.ErrAuthFailed
-		}
-		s.mechanism = mechanism
-		return nil
-	}
-	want := s.server.opts
+
 	switch mechanism {
 	case plain:
 		return sasl.NewPlainServer(func(_, username, password string) error {
-			return done(username == want.Username && password == want.Password)
+			return s.finish(mechanism, username, password == s.server.opts.Password)
 		}), nil
 	case login:
-		var username string
-		return &steps{
-			func([]byte) ([]byte, error) { return []byte("Username:"), nil },
-			func(answer []byte) ([]byte, error) { username = string(answer); return []byte("Password:"), nil },
-			func(answer []byte) ([]byte, error) {
-				return nil, done(username == want.Username && string(answer) == want.Password)
-			},
-		}, nil
+		return s.askLogin(), nil
 	case cramMD5:
-		challenge := fmt.Sprintf("<%d@smtptest>", time.Now().UnixNano())
-		return &steps{
-			func([]byte) ([]byte, error) { return []byte(challenge), nil },
-			func(answer []byte) ([]byte, error) {
-				mac := hmac.New(md5.New, []byte(want.Password))
-				mac.Write([]byte(challenge))
-				username, digest, _ := strings.Cut(string(answer), " ")
-				return nil, done(username == want.Username && digest == hex.EncodeToString(mac.Sum(nil)))
-			},
-		}, nil
+		return s.askCRAM(), nil
 	}
 	return nil, smtp.ErrAuthUnknownMechanism
+}
+
+// finish is the answer to a login. ok says that the secret is right.
+func (s *session) finish(mechanism, username string, ok bool) error {
+	b, _ := s.server.current()
+	if err := b.Auth.err(); err != nil {
+		return err
+	}
+	if !ok || username != s.server.opts.Username {
+		return smtp.ErrAuthFailed
+	}
+	s.mechanism = mechanism
+	return nil
+}
+
+// askLogin asks for the name and the password.
+func (s *session) askLogin() sasl.Server {
+	var username string
+	return &steps{
+		func([]byte) ([]byte, error) { return []byte("Username:"), nil },
+		func(answer []byte) ([]byte, error) { username = string(answer); return []byte("Password:"), nil },
+		func(answer []byte) ([]byte, error) {
+			return nil, s.finish(login, username, string(answer) == s.server.opts.Password)
+		},
+	}
+}
+
+// askCRAM asks for a hash of the password.
+func (s *session) askCRAM() sasl.Server {
+	challenge := fmt.Sprintf("<%d@smtptest>", time.Now().UnixNano())
+	return &steps{
+		func([]byte) ([]byte, error) { return []byte(challenge), nil },
+		func(answer []byte) ([]byte, error) {
+			mac := hmac.New(md5.New, []byte(s.server.opts.Password))
+			mac.Write([]byte(challenge))
+			username, digest, _ := strings.Cut(string(answer), " ")
+			return nil, s.finish(cramMD5, username, digest == hex.EncodeToString(mac.Sum(nil)))
+		},
+	}
 }
 
 // steps is a mechanism that is a fixed number of questions: every step gets the

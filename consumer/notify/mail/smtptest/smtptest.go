@@ -73,9 +73,9 @@ type Server struct {
 
 	mu        sync.Mutex
 	behaviour Behaviour
-	// release is closed to let go of the dialogues that stall.
+	// release is closed to end the stalls of dialogues.
 	release chan struct{}
-	// arrived is closed and made anew at every mail.
+	// arrived is closed and replaced at every mail.
 	arrived     chan struct{}
 	mails       []Mail
 	connections int
@@ -97,6 +97,7 @@ func Start(opts Options) (*Server, error) {
 		}
 		opts.Authority = authority
 	}
+
 	inner, err := net.Listen("tcp", opts.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -108,14 +109,9 @@ func Start(opts Options) (*Server, error) {
 		release:   make(chan struct{}),
 		arrived:   make(chan struct{}),
 	}
+
 	s.listener = &listener{Listener: inner, server: s, conns: make(map[*conn]struct{})}
-	s.smtp = smtp.NewServer(smtp.BackendFunc(s.newSession))
-	s.smtp.Domain = "smtptest"
-	s.smtp.ErrorLog = log.New(io.Discard, "", 0)
-	s.smtp.MaxMessageBytes = opts.MaxBytes
-	s.smtp.EnableSMTPUTF8 = opts.UTF8
-	// Without TLS there is nothing else that a client could use.
-	s.smtp.AllowInsecureAuth = opts.Security == None
+	s.smtp = s.newSMTP()
 	var l net.Listener = s.listener
 	switch opts.Security {
 	case StartTLS:
@@ -125,6 +121,7 @@ func Start(opts Options) (*Server, error) {
 		// connection that it was given is a *tls.Conn.
 		l = tls.NewListener(l, opts.Authority.config())
 	}
+
 	go func() {
 		defer close(s.served)
 		// The error is that of the listener that Close closed.
@@ -133,14 +130,26 @@ func Start(opts Options) (*Server, error) {
 	return s, nil
 }
 
+// newSMTP is the server of go-smtp.
+func (s *Server) newSMTP() *smtp.Server {
+	server := smtp.NewServer(smtp.BackendFunc(s.newSession))
+	server.Domain = "smtptest"
+	server.ErrorLog = log.New(io.Discard, "", 0)
+	server.MaxMessageBytes = s.opts.MaxBytes
+	server.EnableSMTPUTF8 = s.opts.UTF8
+	// Without TLS there is nothing else that a client could use.
+	server.AllowInsecureAuth = s.opts.Security == None
+	return server
+}
+
 // Addr is the address the server listens on, "127.0.0.1:40123".
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // Authority is who signed the server's certificate.
 func (s *Server) Authority() *Authority { return s.opts.Authority }
 
-// Behave changes how the server misbehaves, and lets go of the dialogues that
-// stall. The zero value is a server that works.
+// Behave changes how the server misbehaves, and ends the stalls of dialogues. The zero value
+// is a server that works.
 func (s *Server) Behave(b Behaviour) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,11 +204,13 @@ func (s *Server) Close() error {
 	s.closed = true
 	close(s.release)
 	s.mu.Unlock()
-	// In this order, so that nothing is accepted that nobody would close: go-smtp
-	// has no Close that waits, and its Shutdown waits for idle clients for ever.
+
+	// In this order, so that nothing is accepted that nobody would close: go-smtp has no
+	// Close that waits, and its Shutdown waits for idle clients for ever.
 	err := s.listener.Close()
 	<-s.served
 	s.listener.cut()
+
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	if e := s.smtp.Shutdown(ctx); e != nil && !errors.Is(e, net.ErrClosed) {

@@ -1,0 +1,220 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"supernats/bridge/deathreason"
+	"supernats/bridge/metrics"
+	"supernats/bridge/publish"
+	"supernats/bridge/record"
+	"supernats/bridge/spool"
+	"supernats/schema"
+)
+
+const (
+	// readAhead bounds how many records are looked at together, and readBytes how large
+	// they are.
+	readAhead = 256
+	readBytes = 4 << 20
+	// keepBytes is the most that is kept of the memory of what was published.
+	keepBytes = 256 << 10
+)
+
+// The publisher looks for the methods of these by itself.
+var (
+	_ publish.Doubter = (*source)(nil)
+	_ publish.Awaiter = (*source)(nil)
+)
+
+// source is the publisher's side of the spool: a publish.Source with its Encode. It takes
+// what is there as one batch, has the reasons of the deaths in it found out, and hands it
+// on record by record. Events wait for their reasons here, in their order, some
+// milliseconds or for as long as deathreason.DefaultLimit: supervisord was answered before.
+//
+// It belongs to the goroutine of the publisher.
+type source struct {
+	queue *spool.Queue
+	// end is called when all is read; more says that there is more, or the end. May be nil.
+	end     func() (more bool)
+	encoder record.Encoder
+	reasons *deathreason.Reasons
+	metrics *metrics.Metrics
+	skip    []string // events that are not published, by name
+	// tableStored is called when the stream has a process table; may be nil.
+	tableStored func()
+
+	// What was read together. next is handed on next, current was handed on last: Encode is
+	// about it.
+	batch   []decoded
+	next    int
+	current decoded
+	deaths  []deathreason.Received // those of a batch, while it is read
+	arena   []byte                 // holds the records of the batch
+	msg     *nats.Msg              // the last event's message: the next one is made in its memory
+
+	// What was handed on and is not acknowledged: when each event was read, zero for other
+	// records, and which of them are process tables.
+	inFlight []time.Time
+	tables   []int
+}
+
+// decoded is a record; event is nil if it is none, or cannot be decoded.
+type decoded struct {
+	rec   []byte
+	at    time.Time
+	event *schema.Event
+	facts *record.Facts // of the death that the event reports, where known
+}
+
+// Next implements publish.Source.
+func (s *source) Next() ([]byte, bool, error) {
+	if s.next == len(s.batch) {
+		if err := s.fill(); err != nil {
+			return nil, false, err
+		}
+	}
+	if s.next == len(s.batch) {
+		return nil, false, nil
+	}
+
+	s.current = s.batch[s.next]
+	s.next++
+	if view, _ := record.Parse(s.current.rec); view.IsTable() {
+		s.tables = append(s.tables, len(s.inFlight))
+	}
+	s.inFlight = append(s.inFlight, s.current.at)
+	return s.current.rec, true, nil
+}
+
+// fill reads a batch, and finds out the reasons of its deaths.
+func (s *source) fill() error {
+	s.forget()
+	if err := s.read(); err != nil {
+		return err
+	}
+	if len(s.deaths) > 0 {
+		s.reasons.Explain(context.Background(), s.deaths) // bounded by its own limit
+	}
+	for i := range s.batch {
+		s.batch[i].facts.Apply(s.batch[i].event)
+	}
+	return nil
+}
+
+// read reads a batch. An error, or the end of the spool, comes again when what was read
+// before it has been handed on.
+func (s *source) read() error {
+	for len(s.batch) < readAhead && len(s.arena) < readBytes {
+		rec, ok, err := s.queue.Next()
+		if !ok && err == nil && len(s.batch) == 0 && s.end != nil && s.end() {
+			continue
+		}
+		if errors.Is(err, spool.ErrEarlier) {
+			err = publish.ErrBeginAgain
+		}
+		if err != nil && len(s.batch) == 0 {
+			return err
+		}
+		if err != nil || !ok {
+			return nil
+		}
+		s.add(rec)
+	}
+	return nil
+}
+
+// add copies a record into the batch.
+func (s *source) add(rec []byte) {
+	s.arena = append(s.arena, rec...)
+	d := decoded{rec: s.arena[len(s.arena)-len(rec) : len(s.arena) : len(s.arena)]}
+	if at, event, facts, err := s.encoder.Decode(d.rec); err == nil && event != nil {
+		d.at, d.event, d.facts = at, event, facts
+		s.deaths = append(s.deaths, received(facts, event, at))
+	}
+	s.batch = append(s.batch, d)
+}
+
+// received is an event for the search of reasons, with what the kernel said.
+func received(facts *record.Facts, e *schema.Event, at time.Time) deathreason.Received {
+	if facts == nil {
+		return deathreason.Received{Event: e, At: at}
+	}
+	return deathreason.Received{Event: e, At: at, Kernel: facts.Exit}
+}
+
+// forget drops the batch. What it took of memory stays for the next one, unless that is
+// much.
+func (s *source) forget() {
+	clear(s.batch)
+	clear(s.deaths)
+	s.batch, s.deaths, s.arena = s.batch[:0], s.deaths[:0], s.arena[:0]
+	s.next = 0
+	if cap(s.arena) > keepBytes {
+		s.arena = nil
+	}
+}
+
+// More implements publish.Source.
+func (s *source) More() <-chan struct{} { return s.queue.More() }
+
+// Ack implements publish.Source.
+func (s *source) Ack(n int, seq uint64) error {
+	now := time.Now()
+	for _, at := range s.inFlight[:n] {
+		if !at.IsZero() {
+			s.metrics.Published(at, now)
+		}
+	}
+	s.inFlight = slices.Delete(s.inFlight, 0, n)
+
+	stored := 0
+	for i, at := range s.tables {
+		if s.tables[i] = at - n; at < n {
+			stored++
+		}
+	}
+	s.tables = slices.Delete(s.tables, 0, stored)
+	if stored > 0 && s.tableStored != nil {
+		s.tableStored()
+	}
+	return s.queue.Ack(n, seq)
+}
+
+// Doubt implements publish.Doubter.
+func (s *source) Doubt() (records int, seq uint64) { return s.queue.Doubt() }
+
+// Awaited implements publish.Awaiter.
+func (s *source) Awaited() bool { return s.queue.Awaited() }
+
+// Rewind implements publish.Source.
+func (s *source) Rewind() error {
+	s.forget()
+	s.current = decoded{}
+	s.inFlight, s.tables = nil, nil
+	return s.queue.Rewind()
+}
+
+// Encode makes the messages of the record that Next has returned last. Of an event that is
+// to be skipped there is none: it was stored all the same, since the next run finds out
+// from the spool which events there were.
+func (s *source) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
+	if s.current.event == nil {
+		return s.encoder.Encode(rec, maxPayload)
+	}
+	if s.skips(s.current.event.Event) {
+		return nil, nil
+	}
+	if s.msg == nil || cap(s.msg.Data) > keepBytes {
+		s.msg = new(nats.Msg)
+	}
+	return s.encoder.EncodeEvent(s.msg, s.current.event, s.current.at, maxPayload)
+}
+
+func (s *source) skips(event string) bool {
+	return slices.ContainsFunc(s.skip, func(name string) bool { return schema.Is(event, name) })
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"supernats/consumer/cmd/supernats/completion"
+	"supernats/consumer/inspect"
+)
+
+type completionCmd struct {
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+}
+
+// Run prints the script that completes commands, flags and names.
+func (c *completionCmd) Run() error {
+	_, err := fmt.Print(completion.Scripts[c.Shell])
+	return err
+}
+
+// complete answers a shell that asks what may come next.
+func complete(parser *kong.Kong, c *common, words []string) int {
+	names := func(ctx context.Context, flags []string, kind string, add func(string)) {
+		if _, err := parser.Parse(append(flags, "version")); err == nil {
+			c.names(ctx, kind, add)
+		}
+	}
+	(&completion.Completer{Parser: parser, Names: names}).Complete(os.Stdout, words)
+	return exitDone
+}
+
+// names adds what a flag or an argument may name, from the configuration file and from
+// NATS. Whatever goes wrong, there is nothing to add.
+func (c *common) names(ctx context.Context, kind string, add func(string)) {
+	c.findConfig()
+	if kind == "receiver" || kind == "rule" {
+		c.addConfigured(kind, add)
+	}
+
+	_ = c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+		switch kind {
+		case "host", "group", "process", "pattern":
+			return addProcessNames(ctx, r, kind, add)
+		case "receiver":
+			queues, err := r.Queues(ctx)
+			for _, q := range queues {
+				add(q.Receiver)
+			}
+			return err
+		case "id":
+			mutes, err := r.Mutes(ctx)
+			for _, m := range mutes {
+				add(m.ID)
+			}
+			return err
+		}
+		return nil
+	})
+}
+
+func (c *common) addConfigured(kind string, add func(string)) {
+	cfg, err := c.load()
+	if err != nil {
+		return
+	}
+	names := cfg.RuleNames()
+	if kind == "receiver" {
+		names = receiverNames(cfg)
+	}
+	for _, name := range names {
+		add(name)
+	}
+}
+
+func addProcessNames(ctx context.Context, r *inspect.Reader, kind string, add func(string)) error {
+	records, err := r.ProcessRecords(ctx)
+	for _, s := range records {
+		switch kind {
+		case "host":
+			add(s.Host)
+		case "group":
+			add(s.Group)
+		case "process":
+			add(s.Process)
+		case "pattern":
+			add(s.Host)
+			add(s.Process)
+		}
+	}
+	return err
+}

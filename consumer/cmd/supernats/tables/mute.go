@@ -1,0 +1,53 @@
+package tables
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"supernats/consumer/inspect"
+	"supernats/consumer/terminal"
+	"supernats/consumer/wording"
+	"supernats/schema"
+)
+
+// Mutes shows silences. now is the time by which spans are read.
+func Mutes(mutes []inspect.Mute, now time.Time) *terminal.Table {
+	t := &terminal.Table{
+		Columns:  []string{"ID", "MATCHES", "LEFT", "ALERTS", "AUTHOR", "CREATED", "COMMENT"},
+		Optional: []string{"CREATED", "ALERTS", "AUTHOR"},
+		Flexible: map[string]int{"MATCHES": terminal.WideName, "AUTHOR": terminal.WideName, "COMMENT": terminal.WideText},
+	}
+	for _, m := range mutes {
+		t.Add(terminal.Grey, m.ID, Matchers(&m.Mute), wording.Compact(m.Expires.Sub(now)), wording.Number(len(m.Alerts)),
+			m.Author, wording.Date(&m.Created), m.Comment)
+	}
+	return t
+}
+
+// Coverage says how much a silence matches.
+func Coverage(c *inspect.Coverage) string {
+	s := fmt.Sprintf("matches %d of %s", c.Processes, wording.Count(c.KnownProcesses, "process", "processes"))
+	if c.Processes == 0 || c.Hosts == 0 {
+		s += fmt.Sprintf(" and %d of %s", c.Hosts, wording.Count(c.KnownHosts, "host", "hosts"))
+	}
+	if c.IsEmpty() {
+		s += "; globs are meant, not regular expressions"
+	}
+	return s
+}
+
+// Matchers writes what a silence matches as its flags.
+func Matchers(m *schema.Mute) string {
+	var flags []string
+	for _, f := range []struct {
+		name  string
+		globs []string
+	}{{"--host", m.Hosts}, {"--group", m.Groups}, {"--process", m.Processes}, {"--rule", m.Rules}} {
+		for _, g := range f.globs {
+			flags = append(flags, f.name+" "+g)
+		}
+	}
+	return cmp.Or(strings.Join(flags, " "), "every alert")
+}

@@ -1,0 +1,294 @@
+// Package inbox reads the notifications for one receiver, in the order of the stream of
+// alerts, and keeps on NATS where the receiver stands. What was not acknowledged comes
+// again, over restarts, another instance, and a stream or bucket that was lost or restored
+// from a backup.
+//
+// It holds no notification: those that nobody takes stay in the stream, for as long as
+// that keeps them. A chunk of 100 is on its way at a time.
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"supernats/consumer/health"
+	"supernats/consumer/records"
+	"supernats/consumer/source"
+	"supernats/schema/stream"
+)
+
+const (
+	// redeliverAfter is when the server delivers by itself again what is not
+	// acknowledged: never, since a mail server may be down for weeks. An inbox that is
+	// opened begins with what was in flight.
+	redeliverAfter = 365 * 24 * time.Hour
+	// chunk is how many notifications are asked for at a time.
+	chunk = 100
+	// answerWithin is how long the server may take to answer a write.
+	answerWithin = 5 * time.Second
+)
+
+// ErrReopen says that an inbox has to be opened again, and that nothing is wrong.
+var ErrReopen = errors.New("inbox is to be opened again")
+
+// Inbox reads the notifications for one receiver. It is for one goroutine, except for
+// Exists.
+type Inbox struct {
+	js       jetstream.JetStream
+	queue    source.Queue
+	receiver string
+	log      zerolog.Logger
+	// memory has where this receiver stood when it was opened last, or is nil.
+	memory *Memory
+
+	// What is below is of one opening, but for done and doneAt.
+	positions *records.Table[Position]
+	at        Position
+	consumer  jetstream.Consumer
+	order     source.Order
+	// done is what this process has delivered, stored at doneAt: its acknowledgement
+	// may be lost.
+	done   uint64
+	doneAt time.Time
+	// unwritten says that the times in at have one that was not written.
+	unwritten bool
+}
+
+// New returns the inbox of a receiver, which is not open yet. memory may be nil.
+func New(js jetstream.JetStream, receiver string, memory *Memory, log zerolog.Logger) *Inbox {
+	return &Inbox{
+		js: js, receiver: receiver, memory: memory, log: log,
+		queue: source.Queue{Stream: stream.Alerts, Name: stream.ReceiverConsumer(receiver), AckWait: redeliverAfter},
+	}
+}
+
+// Name returns the name of the consumer, and of the key that holds the position.
+func (b *Inbox) Name() string { return b.queue.Name }
+
+// Open finds where the receiver stands, takes it over from any other instance and makes
+// the consumer begin there. One that is new begins with what is stored from now on; one
+// whose queue or stream has vanished is not new.
+func (b *Inbox) Open(ctx context.Context) error {
+	return health.Unbroken(ctx, b.js.Conn(), b.open)
+}
+
+func (b *Inbox) open(ctx context.Context) error {
+	var err error
+	b.positions, err = records.OpenTable[Position](ctx, b.js, stream.LeasesBucket, b.log)
+	if err != nil {
+		return err
+	}
+	alerts, err := b.js.Stream(ctx, stream.Alerts)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", stream.Alerts, err)
+	}
+	was, err := b.positions.Get(ctx, b.Name())
+	if err != nil {
+		return err
+	}
+	was = furthest(was, b.memory.of(b.Name()), alerts.CachedInfo().Created)
+	rewind, err := b.resume(ctx, alerts, was)
+	if err != nil {
+		return err
+	}
+
+	have, err := b.queue.Look(ctx, b.js)
+	if err != nil {
+		return err
+	}
+	if b.at.Unmade && have != nil {
+		b.at.Done, b.at.Stored, b.at.Begin = 0, time.Time{}, 0
+	}
+	isNew := was == nil && have == nil
+	if err := b.openConsumer(ctx, was, rewind); err != nil {
+		return err
+	}
+
+	info := b.consumer.CachedInfo()
+	b.order = source.Order{Seen: info.Delivered.Consumer}
+	b.at.raise(info.AckFloor.Stream)
+	if isNew {
+		b.at.Begin = b.at.Done
+	}
+	b.at.Unmade = false
+	return b.claim(ctx)
+}
+
+// resume sets the position in the stream that there is now. rewind is where the consumer
+// has to begin, if the stream was restored from a backup: after what was delivered, by
+// the time at which that was stored.
+func (b *Inbox) resume(ctx context.Context, alerts jetstream.Stream, was *Position) (rewind *source.Start, err error) {
+	info := alerts.CachedInfo()
+	before := b.at
+	b.at = Position{Receiver: b.receiver, Stream: info.Created, Status: b.at.Status}
+	if was == nil || !was.Stream.Equal(info.Created) {
+		if was != nil {
+			b.log.Warn().Time("created", info.Created).
+				Msg("stream of notifications is another one than before; " +
+					"what waited in the old one cannot be delivered any more")
+		}
+		b.done, b.doneAt = 0, time.Time{}
+		return nil, nil
+	}
+
+	b.at = *was
+	b.at.Receiver = b.receiver
+	if b.unwritten && before.Stream.Equal(b.at.Stream) {
+		b.at.keepLater(before.Times)
+	}
+	if b.done > b.at.Done {
+		b.at.Done, b.at.Stored = b.done, b.doneAt
+	}
+	restored, err := source.WentBack(ctx, alerts, b.at.Done, b.at.Stored)
+	if err != nil || !restored {
+		return nil, err
+	}
+
+	b.log.Warn().Uint64("last_seq", info.State.LastSeq).Uint64("delivered", b.at.Done).
+		Msg("stream of notifications was restored from a backup; what it lacks cannot be delivered any more")
+	rewind = source.From(info.State.LastSeq + 1)
+	if !b.at.Stored.IsZero() {
+		rewind = source.After(b.at.Stored)
+	}
+	b.at = Position{Receiver: b.receiver, Stream: info.Created}
+	b.done, b.doneAt = 0, time.Time{}
+	return rewind, nil
+}
+
+// openConsumer makes the consumer begin at the position. The position is written before
+// a consumer is deleted, in case that this is as far as we get.
+func (b *Inbox) openConsumer(ctx context.Context, was *Position, rewind *source.Start) (err error) {
+	b.consumer, err = b.queue.Open(ctx, b.js, func(have *jetstream.ConsumerInfo) (*source.Start, error) {
+		switch {
+		case have == nil && was == nil:
+			return source.FromNew(), nil
+		case rewind != nil:
+			start := rewind
+			rewind = nil // the consumer that is made now is right
+			return start, nil
+		case have == nil:
+			return source.From(b.at.Done + 1), nil
+		}
+
+		b.at.raise(have.AckFloor.Stream)
+		isThere := have.NumAckPending == 0 && b.at.Done == have.AckFloor.Stream
+		if isThere && have.Config.AckPolicy == jetstream.AckAllPolicy {
+			return nil, nil
+		}
+		return source.From(b.at.Done + 1), b.claim(ctx)
+	})
+	return err
+}
+
+// Exists reports whether the server has the queue of the receiver.
+func (b *Inbox) Exists(ctx context.Context) (bool, error) {
+	have, err := b.queue.Look(ctx, b.js)
+	return have != nil, err
+}
+
+// Ack acknowledges a message, and all before it.
+func (b *Inbox) Ack(ctx context.Context, last jetstream.Msg) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+	defer cancel()
+	b.rememberTime(last)
+
+	// A stop does not wait for an answer that never comes.
+	return health.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) error {
+		if err := last.DoubleAck(ctx); err != nil {
+			return fmt.Errorf("acknowledge notifications: %w", err)
+		}
+		return nil
+	})
+}
+
+// rememberTime remembers when the last message was stored that was delivered.
+func (b *Inbox) rememberTime(m jetstream.Msg) {
+	meta, err := m.Metadata()
+	if err != nil || meta.Sequence.Stream != b.at.Done {
+		return
+	}
+	b.at.Stored = meta.Timestamp
+	if b.done == b.at.Done {
+		b.doneAt = meta.Timestamp
+	}
+	b.memory.set(b.Name(), b.at)
+}
+
+// Next waits for a notification, up to a time. None without an error means that none
+// came.
+func (b *Inbox) Next(ctx context.Context, wait time.Duration) ([]jetstream.Msg, error) {
+	soon, cancel := context.WithTimeout(ctx, max(wait, 10*time.Millisecond))
+	defer cancel()
+	m, err := b.consumer.Next(jetstream.FetchContext(soon))
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return nil, b.checkArrived(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("wait for notifications: %w", err)
+	}
+	return b.appendFresh(nil, m)
+}
+
+// More returns what is there now, up to so many messages and bytes; the last request may
+// bring more bytes.
+func (b *Inbox) More(ctx context.Context, count, size int) (msgs []jetstream.Msg, err error) {
+	for len(msgs) < count && size > 0 {
+		got, err := b.consumer.FetchNoWait(min(chunk, count-len(msgs)))
+		if err != nil {
+			return nil, fmt.Errorf("fetch notifications: %w", err)
+		}
+
+		n := 0
+		for m := range got.Messages() {
+			if msgs, err = b.appendFresh(msgs, m); err != nil {
+				return nil, err
+			}
+			size -= len(m.Data())
+			n++
+		}
+		if err := got.Error(); err != nil {
+			return nil, fmt.Errorf("fetch notifications: %w", err)
+		}
+		if n == 0 || ctx.Err() != nil {
+			return msgs, ctx.Err()
+		}
+	}
+	return msgs, nil
+}
+
+// appendFresh appends a message, if it comes for the first time.
+func (b *Inbox) appendFresh(msgs []jetstream.Msg, m jetstream.Msg) ([]jetstream.Msg, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return msgs, fmt.Errorf("read a message's metadata: %w", err)
+	}
+	fresh, err := b.order.Next(meta)
+	if err != nil || !fresh {
+		return msgs, err
+	}
+	return append(msgs, m), nil
+}
+
+// checkArrived returns ErrReopen if notifications were sent to us and did not arrive.
+func (b *Inbox) checkArrived(ctx context.Context) error {
+	var info *jetstream.ConsumerInfo
+	err := health.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) (err error) {
+		info, err = b.consumer.Info(ctx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look up consumer %s: %w", b.Name(), err)
+	}
+	if info.Delivered.Consumer != b.order.Seen {
+		return ErrReopen
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package deliver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"supernats/consumer"
+	"supernats/consumer/health"
+	"supernats/schema/stream"
+)
+
+// parkedPatience is how long a round waits for a moment in which nothing is new.
+const parkedPatience = time.Minute
+
+// parkedSchedule says when those that were parked are tried again.
+type parkedSchedule struct {
+	// due is the next time; zero: there are none.
+	due   time.Time
+	pause time.Duration
+}
+
+func (p *parkedSchedule) isDue() bool { return !p.due.IsZero() && !time.Now().Before(p.due) }
+
+// isOverdue reports whether it was due some time ago, and there was always something new
+// to be delivered first.
+func (p *parkedSchedule) isOverdue() bool { return p.isDue() && time.Since(p.due) > parkedPatience }
+
+// before shortens a time to wait so that it ends when it is due.
+func (p *parkedSchedule) before(wait time.Duration) time.Duration {
+	if p.due.IsZero() {
+		return wait
+	}
+	return min(wait, time.Until(p.due))
+}
+
+// add follows one that was parked.
+func (p *parkedSchedule) add(t timing) {
+	if p.due.IsZero() {
+		p.pause = t.parkedFirst
+		p.due = time.Now().Add(p.pause)
+	}
+}
+
+// done follows a round: left says that some are left, taken that some were taken.
+func (p *parkedSchedule) done(t timing, left, taken bool) {
+	switch {
+	case !left:
+		*p = parkedSchedule{}
+		return
+	case taken || p.pause == 0:
+		p.pause = t.parkedFirst
+	default:
+		p.pause = min(2*p.pause, t.parkedMax)
+	}
+	p.due = time.Now().Add(p.pause)
+}
+
+// parkedOne is a notification in the stream of parked messages, under seq there; it was
+// under from in the stream of notifications.
+type parkedOne struct {
+	n         notification
+	seq, from uint64
+}
+
+// retryParked tries what was parked again, as one batch if that is taken, and deletes
+// what was delivered. At the start this comes first: somebody may have fixed the
+// settings.
+func (d *Delivery) retryParked(ctx context.Context) error {
+	parked := parkedStore{js: d.js, consumer: d.inbox.Name()}
+	var all []parkedOne
+	var more bool
+	err := health.Unbroken(ctx, d.js.Conn(), func(ctx context.Context) (err error) {
+		all, more, err = parked.read(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+
+	r := round{delivery: d, parked: parked, tries: maxParkedTries, until: time.Now().Add(parkedTime), left: len(all)}
+	err = r.try(ctx, all)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+
+	taken := len(all) - r.left
+	d.parked.done(d.timing, r.left > 0 || more, taken > 0)
+	if len(all) > 0 {
+		var e *zerolog.Event
+		if err != nil {
+			e = d.unparking.Log(d.log, err)
+		} else {
+			e = d.unparking.AddOver(d.log.Info())
+		}
+		e.Int("delivered", taken).Int("parked", r.left).Dur("again_in_ms", d.parked.pause).
+			Msg("parked notifications were tried again")
+	}
+	if errors.Is(err, errParked) {
+		return err
+	}
+	return nil
+}
+
+// parkedStore is the stream of parked messages, as far as it holds those of a receiver.
+type parkedStore struct {
+	js       jetstream.JetStream
+	consumer string
+}
+
+func (p parkedStore) stream(ctx context.Context) (jetstream.Stream, error) {
+	s, err := p.js.Stream(ctx, stream.Parked)
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", stream.Parked, err)
+	}
+	return s, nil
+}
+
+// read returns a batch of what is parked and can be read, and whether there is more.
+func (p parkedStore) read(ctx context.Context) (all []parkedOne, more bool, err error) {
+	parked, err := p.stream(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	subject := stream.ParkedSubject(p.consumer)
+	size := 0
+	for seq := uint64(1); ; seq++ {
+		m, err := parked.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return all, false, nil
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("read what is parked: %w", err)
+		}
+		seq = m.Sequence
+
+		n, err := decode(m.Header.Get(consumer.HeaderParkedSubject), m.Data)
+		if err != nil && m.Header.Get(consumer.HeaderParkedCut) != "" {
+			n, err = p.readOriginal(ctx, m)
+		}
+		if err != nil {
+			continue // nobody can read it
+		}
+		if size += len(m.Data); len(all) == maxBatch || len(all) > 0 && size > maxBatchBytes {
+			return all, true, nil
+		}
+		from, _ := strconv.ParseUint(m.Header.Get(consumer.HeaderParkedSeq), 10, 64)
+		all = append(all, parkedOne{n, seq, from})
+	}
+}
+
+// readOriginal returns the whole of a notification of which only the beginning is parked,
+// since the rest left no room for a reason.
+func (p parkedStore) readOriginal(ctx context.Context, m *jetstream.RawStreamMsg) (notification, error) {
+	seq, err := strconv.ParseUint(m.Header.Get(consumer.HeaderParkedSeq), 10, 64)
+	if err != nil {
+		return nil, err
+	}
+	alerts, err := p.js.Stream(ctx, stream.Alerts)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := alerts.GetMsg(ctx, seq)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.HasPrefix(whole.Data, m.Data) {
+		return nil, fmt.Errorf("message %d of stream %s is another one by now", seq, stream.Alerts)
+	}
+	return decode(whole.Subject, whole.Data)
+}
+
+// remove deletes what was delivered, and calls removed for each.
+func (p parkedStore) remove(ctx context.Context, taken []parkedOne, removed func()) error {
+	parked, err := p.stream(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errParked, err)
+	}
+	for _, one := range taken {
+		if err := parked.DeleteMsg(ctx, one.seq); err != nil {
+			return fmt.Errorf("%w: delete message %d: %w", errParked, one.seq, err)
+		}
+		removed()
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer"
+	"supernats/consumer/deliver/inbox"
+	"supernats/schema"
+)
+
+// gather waits until something may be sent, and reads what is there by then.
+func (d *Delivery) gather(ctx context.Context, msgs []jetstream.Msg) error {
+	d.size.reset()
+	if err := d.add(ctx, msgs); err != nil {
+		return err
+	}
+	if d.inbox.Resumes() > 0 {
+		return d.readResumed(ctx)
+	}
+
+	if !d.rest.anyWaits() {
+		if err := d.readMore(ctx); err != nil {
+			return err
+		}
+	}
+	if !d.rest.anyWaits() {
+		return nil
+	}
+	if err := d.limiter.Wait(ctx); err != nil {
+		return err
+	}
+	return d.readMore(ctx)
+}
+
+// readResumed reads until a batch that is to be sent again is there as it was.
+func (d *Delivery) readResumed(ctx context.Context) error {
+	for {
+		before := d.rest[len(d.rest)-1]
+		if before.seq >= d.inbox.Resumes() || d.rest.isFull() {
+			return nil
+		}
+		if err := d.readMore(ctx); err != nil {
+			return err
+		}
+
+		last := d.rest[len(d.rest)-1]
+		if last != before {
+			continue // what is for others takes no room
+		}
+		meta, err := last.raw.Metadata()
+		if err != nil {
+			return fmt.Errorf("read a message's metadata: %w", err)
+		}
+		if meta.NumPending > 0 {
+			return inbox.ErrReopen
+		}
+		return nil
+	}
+}
+
+// readMore adds what is there now, up to the size of a batch.
+func (d *Delivery) readMore(ctx context.Context) error {
+	msgs, err := d.inbox.More(ctx, maxBatch-len(d.rest), maxBatchBytes-d.rest.bytes())
+	if err != nil {
+		return err
+	}
+	return d.add(ctx, msgs)
+}
+
+// add decodes notifications. What nobody can read is parked.
+func (d *Delivery) add(ctx context.Context, msgs []jetstream.Msg) error {
+	for _, raw := range msgs {
+		m, err := consumer.NewMessage(raw)
+		if err != nil {
+			return err
+		}
+		n, err := decode(m.Subject, m.Data)
+		if err != nil {
+			if err := d.park(ctx, raw, m.Seq, err); err != nil {
+				return err
+			}
+		} else if d.inbox.IsDone(m.Seq) || !d.isFor(n.Data) {
+			n = nil
+		}
+
+		it := &item{raw, n, m.Seq}
+		if last := len(d.rest) - 1; n == nil && last >= 0 && !d.rest[last].waits() {
+			// An acknowledgement is one of all before it: what is for others takes no
+			// room, however long something waits here.
+			d.rest[last] = it
+			continue
+		}
+		d.rest = append(d.rest, it)
+	}
+	return nil
+}
+
+// isFor reports whether a notification is for this receiver.
+func (d *Delivery) isFor(a *schema.Notification) bool {
+	return len(a.Notify) == 0 || slices.ContainsFunc(a.Notify, d.to.isCalled)
+}
+
+// decode reads a notification. Whoever may have a consumer may have it deliver into the
+// stream of alerts: what is not about the host of its subject is none of ours.
+func decode(subject string, data []byte) (notification, error) {
+	n, err := schema.Unmarshal[*schema.Notification](data)
+	switch {
+	case err != nil:
+		return nil, err
+	case n.Data == nil:
+		return nil, errors.New("notification has no data")
+	case !schema.OfHost(subject, schema.AlertPrefix, n.Data.Host):
+		return nil, fmt.Errorf("notification %q of host %q was published on %s", n.ID, n.Data.Host, subject)
+	}
+	return n, nil
+}

@@ -1,0 +1,202 @@
+package doctor
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"supernats/consumer/inspect"
+	"supernats/schema"
+)
+
+// dates are some days on which the tests may run.
+var dates = []time.Time{
+	time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), time.Now(), time.Date(2027, 3, 28, 1, 30, 0, 0, time.UTC),
+	time.Date(2028, 2, 29, 23, 59, 59, 0, time.FixedZone("", 14*3600)), time.Date(2040, 1, 1, 0, 0, 0, 0, time.FixedZone("", -12*3600)),
+}
+
+// aSpan matches a span of time in a message.
+var aSpan = regexp.MustCompile(`\b(\d+[dhms])+\b`)
+
+// version is the one that bridges should have.
+const version = "v1.2.3"
+
+func ptr[T any](v T) *T { return &v }
+
+// hostFindings are what the doctor says of hosts at a time, a line each.
+func hostFindings(now time.Time, hosts ...schema.HostRecord) (lines []string) {
+	var r report
+	(&hostReport{report: &r, fleet: inspect.NewFleet(hosts, now), version: version}).addFleet()
+	for _, f := range r.findings {
+		line := string(f.Status) + " " + f.Message
+		if f.Fix != "" {
+			line += " [" + f.Fix + "]"
+		}
+		lines = append(lines, aSpan.ReplaceAllString(line, "SPAN"))
+	}
+	return lines
+}
+
+// hostWithSeveralSupervisords is a host with three supervisords, one of which is silent and one has
+// ended, with troubles and a clock that is wrong.
+func hostWithSeveralSupervisords(now time.Time) schema.HostRecord {
+	ago := func(d time.Duration) schema.Time { return schema.Time{Time: now.Add(-d)} }
+	trouble := func(cause, pool, text, fix string) schema.HostTrouble {
+		return schema.HostTrouble{Cause: cause, Pool: pool, Boot: "a", Text: text, Fix: fix, Since: ago(time.Hour), Last: ago(time.Minute)}
+	}
+	return schema.HostRecord{
+		Host: "box", Boot: "a", BridgeVersion: "v1.2.3", SupervisorState: "RUNNING", LastSeen: ago(time.Second), Running: 2,
+		Lives: []schema.HostLife{
+			{Boot: "z", Server: "system", LastSeen: ago(time.Hour), Ended: ptr(ago(time.Hour))},
+			{Boot: "a", Server: "system", LastSeen: ago(time.Second), Clock: &schema.HostClock{Offset: -3 * 24 * time.Hour.Milliseconds(), Settled: true}},
+			{Boot: "b", Server: "user", LastSeen: ago(10 * time.Minute)},
+		},
+		Troubles: []schema.HostTrouble{
+			trouble("disk-full", "supernats", "3 MiB are left", "make room"), trouble("disk-full", "logs", "3 MiB are left", "make room"), trouble("clock", "", "it is 3d ahead", "set it"),
+		},
+		MoreTroubles: 2,
+	}
+}
+
+// What is wrong with hosts depends on no date.
+func TestDoctorOfHosts(t *testing.T) {
+	for _, now := range dates {
+		ago := func(d time.Duration) schema.Time { return schema.Time{Time: now.Add(-d)} }
+		want := []string{
+			"fail host box: disk-full for SPAN: 3 MiB are left [make room]",
+			"fail host box (section logs): disk-full for SPAN: 3 MiB are left [make room]",
+			"warn host box: clock for SPAN: it is SPAN ahead [set it]",
+			"warn host box: 2 troubles more were reported than are kept [there: supervisorctl tail supernats stderr]",
+			"warn host web2 lost 12 events, the last time SPAN ago [its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host web2` shows what fills it]",
+			"warn host web3: the stream took 3 of its events for duplicates that they were not, the last time SPAN ago: somebody else uses its message ids [find out which NATS user publishes message ids of this host that are not its own, and revoke its rights; the events of the host are stored all the same]",
+			"warn 2 hosts are silent: box (its supervisord user, SPAN), web2 (SPAN) [there: supervisorctl status, and supervisorctl tail supernats stderr; if a host is gone for good: supernats hosts forget HOST]",
+		}
+		got := hostFindings(now, hostWithSeveralSupervisords(now),
+			schema.HostRecord{Host: "web3", BridgeVersion: version, LastSeen: ago(0), Resent: 3, LastResent: ptr(ago(time.Hour)), Lost: 3, LastLoss: ptr(ago(8 * 24 * time.Hour))},
+			schema.HostRecord{Host: "web2", BridgeVersion: version, LastSeen: ago(10 * time.Minute), Lost: 12, LastLoss: ptr(ago(6 * 24 * time.Hour))})
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%v: %s", now, d)
+		}
+	}
+}
+
+// A host with any trouble is not said to be well.
+func TestDoctorSaysNotOK(t *testing.T) {
+	now := time.Now()
+	h := schema.HostRecord{Host: "web1", BridgeVersion: version, LastSeen: schema.Time{Time: now}}
+	if got := hostFindings(now, h); len(got) != 1 || !strings.HasPrefix(got[0], "ok ") {
+		t.Errorf("%q", got)
+	}
+	for _, cause := range []string{"disk-full", "reasons", "clock", "never-heard-of"} {
+		h.Troubles = []schema.HostTrouble{{Cause: cause, Text: "text", Fix: "fix", Since: schema.Time{Time: now}}}
+		if got := hostFindings(now, h); len(got) != 1 || strings.HasPrefix(got[0], "ok ") {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+// What bridges say of their sections.
+func TestDoctorOfSections(t *testing.T) {
+	now := time.Now()
+	seen := schema.Time{Time: now}
+	good := schema.Section{Events: []string{"EVENT"}, BufferSize: 65536, Priority: -77}
+	reasons := &schema.Reasons{Source: schema.ReasonsFile}
+	one := func(change func(*schema.HostBridge)) []schema.HostBridge {
+		s := good
+		b := schema.HostBridge{Pool: "supernats", Boot: "a", Section: &s, Reasons: reasons, Spool: schema.SpoolDisk, LastSeen: seen}
+		change(&b)
+		return []schema.HostBridge{b}
+	}
+	events := func(names ...string) func(*schema.HostBridge) {
+		return func(b *schema.HostBridge) { b.Section.Events = names }
+	}
+	two := append(one(events("PROCESS_STATE", "TICK_60")), one(func(b *schema.HostBridge) {
+		b.Pool, b.Section.Events = "logs", []string{"PROCESS_LOG"}
+	})...)
+	for name, c := range map[string]struct {
+		bridges []schema.HostBridge
+		change  func(*schema.HostRecord)
+		want    []string
+	}{
+		"good":               {one(func(*schema.HostBridge) {}), nil, nil},
+		"two good ones":      {two, nil, nil},
+		"of an older bridge": {one(func(b *schema.HostBridge) { b.Section, b.Reasons, b.Spool = nil, nil, "" }), nil, nil},
+		"in small letters":   {one(events("process_state", "tick_60")), nil, nil},
+		"no ticks, and reported": {one(events("PROCESS_STATE")), func(h *schema.HostRecord) {
+			h.Troubles = []schema.HostTrouble{{Cause: "section", Boot: "a", Pool: "supernats", Text: "no ticks", Fix: "add TICK_60", Since: seen}}
+		}, []string{"warn host web1: section for SPAN: no ticks [add TICK_60]"}},
+		"abstract TICK":           {one(events("PROCESS_STATE", "TICK")), nil, nil},
+		"no ticks":                {one(events("PROCESS_STATE")), nil, []string{"warn host web1: events= of supernats has neither TICK_5 nor TICK_60"}},
+		"only the long ticks":     {one(events("PROCESS_STATE", "TICK_3600")), nil, []string{"warn host web1: events= of supernats has neither"}},
+		"no states":               {one(events("TICK_5", "PROCESS_LOG")), nil, []string{"fail host web1: events= of supernats has no PROCESS_STATE"}},
+		"exits only":              {one(events("TICK_5", "PROCESS_STATE_EXITED")), nil, []string{"fail host web1: events= of supernats has no PROCESS_STATE"}},
+		"supervisor's own buffer": {one(func(b *schema.HostBridge) { b.Section.BufferSize = 10 }), nil, []string{"warn host web1: section supernats has buffer_size=10"}},
+		"the same priority":       {one(func(b *schema.HostBridge) { b.Section.SamePriority = []string{"mail"} }), nil, []string{"warn host web1: section supernats has the priority -77 of mail"}},
+		"no reasons": {one(func(b *schema.HostBridge) {
+			b.Reasons = &schema.Reasons{Source: "none", Problem: "no log", Fix: "set it"}
+		}), nil, []string{"warn host web1: section supernats: reasons of deaths are not available: no log [set it]"}},
+		"not always":               {one(func(b *schema.HostBridge) { b.Reasons = &schema.Reasons{Source: "rpc", Problem: "slow"} }), nil, []string{"warn host web1: section supernats: reasons of deaths are not always available: slow"}},
+		"in memory":                {one(func(b *schema.HostBridge) { b.Spool = schema.SpoolMemory }), nil, []string{"warn host web1: section supernats has its spool in memory"}},
+		"stopped":                  {one(func(b *schema.HostBridge) { b.Stopped = &seen }), nil, []string{"warn host web1: section supernats was stopped"}},
+		"stopped with supervisord": {one(func(b *schema.HostBridge) { b.Stopped = &seen }), func(h *schema.HostRecord) { h.Lives[0].Stopping = &seen }, nil},
+		"of a life that is over":   {one(func(b *schema.HostBridge) { b.Section.BufferSize = 10 }), func(h *schema.HostRecord) { h.Lives[0].Ended = &seen }, nil},
+		"no reasons, reported": {one(func(b *schema.HostBridge) { b.Reasons = &schema.Reasons{Source: "none"} }), func(h *schema.HostRecord) {
+			h.Troubles = []schema.HostTrouble{{Cause: "reasons", Boot: "a", Pool: "supernats", Text: "no log", Fix: "set it", Since: seen}}
+		}, []string{"warn host web1: reasons for"}},
+		"what programs write": {one(func(b *schema.HostBridge) {
+			b.Lost, b.LastLoss, b.LossCause = 3, &seen, schema.LossBuffer
+		}), func(h *schema.HostRecord) { h.Lost, h.LastLoss = 3, &seen }, []string{
+			"warn host web1 lost 3 events, the last time SPAN ago [its supervisord needs buffer_size=65536",
+			"warn host web1: section supernats has lost events, and gets PROCESS_LOG beside PROCESS_STATE",
+		}},
+		"nobody listened": {one(func(b *schema.HostBridge) {
+			b.Lost, b.LastLoss, b.LossCause = 3, &seen, schema.LossNotListening
+		}), func(h *schema.HostRecord) { h.Lost, h.LastLoss = 3, &seen }, []string{
+			"warn host web1 lost 3 events, the last time SPAN ago [supervisord did not run the bridge for a while",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := schema.HostRecord{Host: "web1", BridgeVersion: version, LastSeen: seen, Lives: []schema.HostLife{{Boot: "a", LastSeen: seen}}, Bridges: c.bridges}
+			if c.change != nil {
+				c.change(&h)
+			}
+			got := hostFindings(now, h)
+			if len(c.want) == 0 && (len(got) != 1 || !strings.HasPrefix(got[0], "ok ")) {
+				t.Errorf("%q", got)
+			}
+			for i, want := range c.want {
+				if len(got) != len(c.want) || !strings.HasPrefix(got[i], want) {
+					t.Errorf("%q\nwant %q", got, c.want)
+				}
+			}
+		})
+	}
+}
+
+// One clock that is wrong looks like many.
+func TestDoctorOfTheServersClock(t *testing.T) {
+	now := time.Now()
+	host := func(name string, offset time.Duration) schema.HostRecord {
+		return schema.HostRecord{Host: name, BridgeVersion: version, LastSeen: schema.Time{Time: now}, Lives: []schema.HostLife{
+			{Boot: name, LastSeen: schema.Time{Time: now}, Clock: &schema.HostClock{Offset: offset.Milliseconds(), Settled: true}},
+		}}
+	}
+	const words = "the clocks of all"
+	for name, c := range map[string]struct {
+		hosts []schema.HostRecord
+		want  bool
+	}{
+		"all the same":  {[]schema.HostRecord{host("a", time.Hour), host("b", time.Hour+time.Second)}, true},
+		"one is right":  {[]schema.HostRecord{host("a", time.Hour), host("b", 0)}, false},
+		"all are right": {[]schema.HostRecord{host("a", 0), host("b", time.Second)}, false},
+		"only one":      {[]schema.HostRecord{host("a", time.Hour)}, false},
+		"not the same":  {[]schema.HostRecord{host("a", time.Hour), host("b", -time.Hour)}, false},
+	} {
+		if got := strings.Join(hostFindings(now, c.hosts...), "\n"); strings.Contains(got, words) != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+// Package inspect reads an installation for people: the fleet, its alerts, the queues of
+// the receivers, what was parked, who was notified, and the events themselves. Commands
+// show what it returns; it prints nothing and changes nothing.
+//
+// It reads from NATS alone, so it works beside a running `supernats consume` and without
+// one. A record that cannot be read hides no other: it is reported to Reader.Warn. What a
+// NATS user may not read ends the call at once with a DeniedError, see Guard.
+package inspect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema"
+)
+
+// Reader reads what an installation has stored.
+type Reader struct {
+	JS jetstream.JetStream
+	// Warn is called for records and messages that cannot be read and are left out. Nil
+	// drops the warnings.
+	Warn func(text string)
+}
+
+func (r *Reader) warn(format string, args ...any) {
+	if r.Warn != nil {
+		r.Warn(fmt.Sprintf(format, args...))
+	}
+}
+
+// OpenBucket opens a bucket of `supernats consume`. The error for one that is missing says
+// what creates it.
+func (r *Reader) OpenBucket(ctx context.Context, bucket string) (jetstream.KeyValue, error) {
+	kv, err := r.JS.KeyValue(ctx, bucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return nil, fmt.Errorf("bucket %s is missing: it is filled by `supernats consume`, which has not run on this NATS yet", bucket)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
+	}
+	return kv, nil
+}
+
+// readBucket returns every record of a bucket. A record whose content belongs under
+// another key was written by somebody else; it is left out with a warning.
+func readBucket[T any](ctx context.Context, r *Reader, bucket string, key func(*T) string) ([]T, error) {
+	kv, err := r.OpenBucket(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	w, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, fmt.Errorf("read bucket %s: %w", bucket, err)
+	}
+	defer func() { _ = w.Stop() }()
+
+	var records []T
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case e := <-w.Updates():
+			if e == nil { // that was all
+				return records, nil
+			}
+
+			var record T
+			err := json.Unmarshal(e.Value(), &record)
+			if err == nil && key(&record) != e.Key() {
+				err = errors.New("is of another one")
+			}
+			if err != nil {
+				r.warn("record %s of bucket %s: %v", e.Key(), bucket, err)
+				continue
+			}
+			records = append(records, record)
+		}
+	}
+}
+
+// Period is a span of time with an open end where a bound is zero.
+type Period struct{ Since, Until time.Time }
+
+// IsOpen reports whether neither bound is set.
+func (p Period) IsOpen() bool { return p.Since.IsZero() && p.Until.IsZero() }
+
+// Contains reports whether a time lies within the period, its bounds included.
+func (p Period) Contains(t schema.Time) bool {
+	return (p.Since.IsZero() || !t.Before(p.Since)) && (p.Until.IsZero() || !t.After(p.Until))
+}

@@ -1,0 +1,130 @@
+package inspect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// storedMessage is a message of a stream.
+type storedMessage struct {
+	header nats.Header
+	// subject is the one that it was published on.
+	subject string
+	data    []byte
+	seq     uint64
+	stored  time.Time
+}
+
+// scanBatch is how many messages are requested at a time.
+const scanBatch = 256
+
+// directGetTimeout is how long one batch may take.
+const directGetTimeout = 10 * time.Second
+
+// position in a stream where reading starts: at a time, at a sequence, or, if it is zero,
+// with the oldest message.
+type position struct {
+	time time.Time
+	seq  uint64
+}
+
+// scan calls each for the messages of a stream from a position on, oldest first. It reads
+// without a consumer (ADR-31, batches of direct gets): the right to create a consumer on a
+// stream is the right to change those of others.
+func (r *Reader) scan(ctx context.Context, streamName string, from position, each func(*storedMessage) error) error {
+	s, err := r.JS.Stream(ctx, streamName)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w (it is created by `supernats consume`)", streamName, err)
+	}
+	state := s.CachedInfo().State
+	if state.Msgs == 0 || state.LastTime.Before(from.time) || state.LastSeq < from.seq {
+		return nil
+	}
+	if !s.CachedInfo().Config.AllowDirect {
+		return fmt.Errorf("stream %s cannot be read directly: `nats stream edit %s --allow-direct` allows it", streamName, streamName)
+	}
+
+	request := map[string]any{"seq": max(1, state.FirstSeq, from.seq)}
+	if !from.time.IsZero() {
+		request = map[string]any{"start_time": from.time.UTC()}
+	}
+	for last := uint64(0); last < state.LastSeq; {
+		request["batch"], request["next_by_subj"] = scanBatch, ">"
+		n := 0
+		err := r.directGet(ctx, streamName, request, func(m *storedMessage) error {
+			n++
+			last = m.seq
+			return each(m)
+		})
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", streamName, err)
+		}
+		if n == 0 { // a follower holds no more, or the rest was deleted
+			return nil
+		}
+		request = map[string]any{"seq": last + 1}
+	}
+	return nil
+}
+
+// directGet calls each for the messages of one answer.
+func (r *Reader) directGet(ctx context.Context, streamName string, request map[string]any, each func(*storedMessage) error) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	nc := r.JS.Conn()
+	sub, err := nc.SubscribeSync(nc.NewRespInbox())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := nc.PublishRequest("$JS.API.DIRECT.GET."+streamName, sub.Subject, body); err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, directGetTimeout)
+	defer cancel()
+	for {
+		raw, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return err
+		}
+		switch status := raw.Header.Get("Status"); status {
+		case "":
+		case "204", "404": // end of the batch, nothing there
+			return nil
+		default:
+			return errors.New(status + " " + raw.Header.Get("Description"))
+		}
+
+		m, err := parseStored(raw)
+		if err != nil {
+			return err
+		}
+		if err := each(m); err != nil {
+			return err
+		}
+	}
+}
+
+// parseStored reads a message from the answer to a direct get.
+func parseStored(raw *nats.Msg) (*storedMessage, error) {
+	m := &storedMessage{header: raw.Header, subject: raw.Header.Get(jetstream.SubjectHeader), data: raw.Data}
+
+	var err error
+	if m.seq, err = strconv.ParseUint(raw.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
+		return nil, fmt.Errorf("answer has no sequence: %w", err)
+	}
+	if m.stored, err = time.Parse(time.RFC3339Nano, raw.Header.Get(jetstream.TimeStampHeaer)); err != nil {
+		return nil, fmt.Errorf("answer has no time: %w", err)
+	}
+	return m, nil
+}

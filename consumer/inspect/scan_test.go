@@ -1,0 +1,48 @@
+package inspect
+
+import (
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
+)
+
+// A stream is read whole over several answers of the server, deleted messages and
+// all.
+func TestScan(t *testing.T) {
+	js := streamtest.Start(t).JetStream()
+	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	const n = 2*scanBatch + 10
+	for range n {
+		if _, err := js.PublishAsync("supervisor.alert.a.b.c.d", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-js.PublishAsyncComplete()
+	s, err := js.Stream(t.Context(), stream.Alerts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(t.Context(), jetstream.WithPurgeSequence(6)); err != nil {
+		t.Fatal(err)
+	}
+	for _, seq := range []uint64{scanBatch + 5, scanBatch + 6, n} {
+		if err := s.DeleteMsg(t.Context(), seq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen []uint64
+	if err := (&Reader{JS: js}).scan(t.Context(), stream.Alerts, position{}, func(m *storedMessage) error {
+		seen = append(seen, m.seq)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != n-5-3 || seen[0] != 6 || seen[len(seen)-1] != n-1 {
+		t.Errorf("%d messages from %d to %d", len(seen), seen[0], seen[len(seen)-1])
+	}
+}

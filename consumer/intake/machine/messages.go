@@ -1,0 +1,185 @@
+package machine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"supernats/consumer"
+	"supernats/consumer/fit"
+	"supernats/consumer/state"
+	"supernats/schema"
+)
+
+// Hosts write what they like. What is taken from their messages is bounded here, so that
+// no record, alert or id becomes larger than a message may be. A message with longer
+// names is none of a bridge's. All are in bytes.
+const (
+	// maxName bounds the name of a host, a group or a process, maxID an id; maxLabel is
+	// for the names of supervisords, sections and versions.
+	maxName  = 1 << 10
+	maxID    = 2 << 10
+	maxLabel = 256
+	// maxBoot is longer than a boot is.
+	maxBoot = 64
+	// maxSpawnErr is how much is kept of supervisord's text about a program that could
+	// not be started.
+	maxSpawnErr = 1 << 10
+)
+
+// maxClockError is by how much a host's clock may differ from the stream's: with more,
+// differences of times do not fit into a time.Duration.
+const maxClockError = 100 * 365 * 24 * time.Hour
+
+// text is one that a message has, with how many bytes it may have.
+type text struct {
+	what, value string
+	limit       int
+}
+
+// checkBounds returns the error of the first text that is too long.
+func checkBounds(texts ...text) error {
+	for _, t := range texts {
+		if len(t.value) > t.limit {
+			return fmt.Errorf("%s %.40q… has %d bytes: want at most %d", t.what, t.value, len(t.value), t.limit)
+		}
+	}
+	return nil
+}
+
+// decodeEvent decodes an event.
+func decodeEvent(in *consumer.Message) (*schema.CloudEvent[*schema.Event], error) {
+	ce, err := in.Event()
+	if err != nil {
+		return nil, err
+	}
+	e := ce.Data
+	err = checkBounds(
+		text{"host", e.Host, maxName}, text{"group", e.Group, maxName}, text{"process", e.Process, maxName},
+		text{"server", e.Server, maxLabel}, text{"pool", e.Pool, maxLabel}, text{"boot", e.Boot, maxBoot},
+		text{"event", e.Event, maxLabel}, text{"from_state", e.FromState, maxLabel},
+	)
+	if err != nil {
+		return nil, fmt.Errorf("event %.100q: %w", ce.ID, err)
+	}
+
+	if x := e.Exit; x != nil {
+		x.SpawnErr = fit.Text(x.SpawnErr, maxSpawnErr)
+		x.Signal = fit.Text(x.Signal, maxLabel)
+		x.Source = fit.Text(x.Source, maxLabel)
+		if x.OOM != nil {
+			x.OOM.Cgroup = fit.Text(x.OOM.Cgroup, maxName)
+		}
+	}
+	return ce, nil
+}
+
+func decodeLoss(in *consumer.Message) (*schema.CloudEvent[*schema.Loss], error) {
+	return decodeRecord(in, schema.BridgePrefix, func(l *schema.Loss) string { return l.Host })
+}
+
+// decodeRecord decodes a record of a bridge, which must be of the host of its subject.
+// The error is Unreadable.
+func decodeRecord[T any](in *consumer.Message, prefix string, hostOf func(*T) string) (*schema.CloudEvent[*T], error) {
+	ce, err := schema.Unmarshal[*T](in.Data)
+	if err != nil {
+		return nil, Unreadable{err}
+	}
+	if ce.Data == nil || hostOf(ce.Data) == "" {
+		return nil, Unreadable{fmt.Errorf("record %.100q has no host", ce.ID)}
+	}
+	host := hostOf(ce.Data)
+	if !schema.OfHost(in.Subject, prefix, host) {
+		err := fmt.Errorf("record %.100q of host %.100q was published on %s, by another host", ce.ID, host, in.Subject)
+		return nil, Unreadable{err}
+	}
+
+	if err := boundRecord(any(ce.Data)); err != nil {
+		return nil, Unreadable{fmt.Errorf("record %.100q: %w", ce.ID, err)}
+	}
+	if err := checkBounds(text{"id", ce.ID, maxID + maxName}, text{"host", host, maxName}); err != nil {
+		return nil, Unreadable{fmt.Errorf("record: %w", err)}
+	}
+	return ce, nil
+}
+
+// boundRecord shortens the texts of a record, and returns the error of names that are too
+// long.
+func boundRecord(record any) error {
+	switch r := record.(type) {
+	case *schema.Snapshot:
+		return boundSnapshot(r)
+	case *schema.Bridge:
+		return checkBounds(
+			text{"server", r.Server, maxLabel}, text{"boot", r.Boot, maxBoot}, text{"pool", r.Pool, maxLabel},
+			text{"bridge_version", r.BridgeVersion, maxLabel}, text{"instance", r.Instance, maxLabel},
+			text{"settings.address", r.Settings["address"], maxLabel},
+		)
+
+	case *schema.Loss:
+		return checkBounds(
+			text{"boot", r.Boot, maxBoot}, text{"pool", r.Pool, maxLabel}, text{"cause", r.Cause, maxLabel},
+		)
+
+	case *schema.Trouble:
+		return checkBounds(
+			text{"server", r.Server, maxLabel}, text{"boot", r.Boot, maxBoot}, text{"pool", r.Pool, maxLabel},
+			text{"cause", r.Cause, maxLabel},
+		)
+
+	case *schema.Resent:
+		return checkBounds(
+			text{"server", r.Server, maxLabel}, text{"boot", r.Boot, maxBoot}, text{"pool", r.Pool, maxLabel},
+		)
+	}
+	return nil
+}
+
+func boundSnapshot(s *schema.Snapshot) error {
+	err := checkBounds(
+		text{"server", s.Server, maxLabel}, text{"boot", s.Boot, maxBoot},
+		text{"supervisor_version", s.SupervisorVersion, maxLabel},
+		text{"supervisor_state", s.SupervisorState, maxLabel},
+	)
+	for i := range s.Processes {
+		p := &s.Processes[i]
+		p.SpawnErr = fit.Text(p.SpawnErr, maxSpawnErr)
+		tooLong := checkBounds(text{"group", p.Group, maxName}, text{"process", p.Process, maxName})
+		if tooLong != nil {
+			return errors.Join(err, tooLong)
+		}
+	}
+	return err
+}
+
+// admit refuses hosts that are too many: anybody can invent names where users of NATS
+// have no permissions. It returns the meta of a message of one that is not, and corrects
+// its time. The error is Unreadable.
+func admit[T any](m *Machine, in *consumer.Message, host, boot string, ce *schema.CloudEvent[T]) (state.Meta, error) {
+	if err := m.Fleet.Admits(host); err != nil {
+		return state.Meta{}, Unreadable{err}
+	}
+	return correct(m.Fleet, in, host, boot, ce), nil
+}
+
+// correct makes the time of a message right if its host's clock is wrong. One that is off
+// by a century, or that does not say the time, says nothing: the message happened when
+// the stream got it. An alarm too many is better than a crash that is held to be too old.
+func correct[T any](f *state.Fleet, in *consumer.Message, host, boot string, ce *schema.CloudEvent[T]) state.Meta {
+	at := state.Meta{Seq: in.Seq, Stored: in.Stored, Sent: in.Sent}
+	if !isPlausible(ce.Time.Time, in.Stored) {
+		ce.Time.Time = in.Stored.UTC().Truncate(time.Microsecond)
+		return at
+	}
+	if !at.Sent.IsZero() && !isPlausible(at.Sent, in.Stored) {
+		return at
+	}
+
+	at.Shift = f.Shift(at, host, boot, ce.Time.Time)
+	if at.Shift != 0 {
+		ce.Time.Time = ce.Time.Add(at.Shift)
+	}
+	return at
+}
+
+func isPlausible(t, stored time.Time) bool { return t.Sub(stored).Abs() < maxClockError }

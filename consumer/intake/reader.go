@@ -1,0 +1,420 @@
+// Package intake reads the stream of events: a Reader as the daemon does, into states and
+// alerts; a Backtest what other rules would have sent; Rebuild the records of processes
+// and hosts from what is left in the stream.
+//
+// Under pressure a Reader is slow, and drops nothing: it reads as much as source.Events
+// has read ahead, publishes and stores what that makes, and only then reads more. Records
+// are stored five times a second at most, one for each process that changed. At most
+// 50,000 messages, or those of 10 seconds, are read again after a kill.
+package intake
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"supernats/consumer/health"
+	"supernats/consumer/intake/machine"
+	"supernats/consumer/outbox"
+	"supernats/consumer/rules"
+	"supernats/consumer/silences"
+	"supernats/consumer/source"
+	"supernats/consumer/state"
+	"supernats/schema"
+)
+
+const (
+	// flushEvery is how often records are stored while there is more to read: a process
+	// that changes a hundred times in between is written once.
+	flushEvery = 200 * time.Millisecond
+	// defaultSeenEvery bounds, with maxUnacked, what is read again.
+	defaultSeenEvery = 10 * time.Second
+	maxUnacked       = 50_000
+	// heartbeatsKept is how long the stream keeps what every host sends: TICK_5 and
+	// snapshots. Before that nobody can say that a host was silent.
+	heartbeatsKept = time.Hour
+	// lookAgain is how soon it is noticed that the keeper has found another stream,
+	// lookEvery how often the buckets are looked at.
+	lookAgain = time.Second
+	lookEvery = 5 * time.Second
+	// repeatsFor is how long a bridge may send again, after the stream was made again,
+	// what the old one had taken and never confirmed.
+	repeatsFor = 10 * time.Minute
+)
+
+// CauseEvents is the cause of the trouble that events cannot be read.
+const CauseEvents = "events"
+
+// errReopen says that reading has to begin again, and that nothing is wrong.
+var errReopen = errors.New("events are to be read again")
+
+// Plan is what a configuration says of the reading of events.
+type Plan struct {
+	Rules  *rules.Set
+	Limits state.Limits
+	// MaxAge is how old an event may be for people to be notified of it.
+	MaxAge time.Duration
+	// ForgetAfter is how long a host must have been silent until it is forgotten, and
+	// how long a process must have been out of its supervisord's configuration; 0: never.
+	ForgetAfter time.Duration
+}
+
+// Session is what a Reader works with while this instance is the active one.
+type Session struct {
+	JetStream jetstream.JetStream
+	// Held returns an error if another instance may be the active one.
+	Held func() error
+	// Health gets what keeps events from being read; may be nil.
+	Health *health.Health
+	// Again gets a value when streams or buckets are not what they were; may be nil.
+	Again <-chan struct{}
+}
+
+// Reader reads the stream of events: what the rules make of it is published, then the
+// records are stored, then the messages are done. Killed anywhere between, it does the
+// same again: a notification has one id, and a record knows the sequence of the last
+// message in it.
+//
+// It is for one goroutine, over plans, sessions and readings: what it knows outlives
+// them, and when a bucket vanishes, its records are written again from that.
+type Reader struct {
+	session Session
+	js      jetstream.JetStream // that of session
+	plan    Plan
+	log     zerolog.Logger
+	beat    func() // called whenever reading begins again
+	// seenEvery is how often the times are stored at which hosts were seen. What was
+	// read since is read again after a restart.
+	seenEvery time.Duration
+
+	// machine is what this process knows; nil before the first reading. All others but
+	// outbox are of its reading.
+	machine  *machine.Machine
+	store    store
+	silences *silences.Silences
+	outbox   *outbox.Outbox
+	// known is what was read before, line says what positions are sequences of.
+	known source.Known
+	line  source.Lineage
+	clock clock
+
+	refusals refusals
+	sweeper  sweeper
+	surplus  surplus
+
+	horizon time.Time // nobody is notified of what is older
+	behind  bool      // the stream has more than was read
+	flushed time.Time // when records were stored the last time
+	unacked int       // messages read since
+	failed  bool      // reading was interrupted, and nothing has been stored since
+}
+
+// New returns a Reader that has read nothing.
+func New(log zerolog.Logger) *Reader {
+	r := &Reader{
+		log: log, beat: func() {}, seenEvery: defaultSeenEvery,
+		store: store{log: log}, outbox: outbox.New(log), surplus: surplus{every: surplusEvery},
+	}
+	r.known = source.Known{
+		Lineages: new(source.Lineages),
+		Highest: func(ctx context.Context) (uint64, error) {
+			return r.store.highest(ctx, r.known.Read.Position, r.plan.Limits)
+		},
+	}
+	return r
+}
+
+// Begin says with what the next Run works.
+func (r *Reader) Begin(s Session) {
+	r.session, r.js = s, s.JetStream
+	r.store.use(s.JetStream)
+	r.outbox.Use(s.JetStream)
+}
+
+// Run reads by a plan until ctx ends; whatever goes wrong is tried again. ready is called
+// whenever reading begins, beat whenever it has made progress or begins again.
+func (r *Reader) Run(ctx context.Context, plan Plan, beat, ready func()) error {
+	r.plan, r.beat = plan, beat
+	t := health.Retry{
+		Log: r.log, What: "reading events", Conn: r.js.Conn(),
+		Health: r.session.Health, Cause: CauseEvents, Fix: health.RunDoctor,
+	}
+	defer t.Stop()
+
+	for {
+		r.beat()
+		err := r.read(ctx, ready, func() {
+			r.failed = false
+			t.Recovered()
+		})
+		if errors.Is(err, errReopen) && ctx.Err() == nil {
+			continue
+		}
+		r.failed = err != nil
+		if err := t.Wait(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+// read works until something goes wrong. ready is called when it begins, ok whenever all
+// that was read is done.
+func (r *Reader) read(ctx context.Context, ready, ok func()) error {
+	var src *source.Events
+	defer func() {
+		if src != nil {
+			src.Close()
+		}
+	}()
+	err := health.Unbroken(ctx, r.js.Conn(), func(asking context.Context) (err error) {
+		if err := r.findPlace(asking); err != nil {
+			return err
+		}
+		src, err = source.Open(asking, r.js, r.known, r.log)
+		if err != nil {
+			return err
+		}
+		r.line = src.Lineage
+		r.outbox.SetLineage(r.line)
+		return r.rewriteVanished(asking, src.Continuity != source.IsSame)
+	})
+	if err != nil {
+		return err
+	}
+
+	if err := r.restore(ctx, src); err != nil {
+		return err
+	}
+	defer func() { r.silences.Stop() }()
+	ready()
+	return r.follow(ctx, src, ok)
+}
+
+// findPlace finds out which message is the last one that was read, if this process has
+// not read it itself.
+func (r *Reader) findPlace(ctx context.Context) error {
+	if r.known.Read.Position > 0 {
+		return nil
+	}
+	last, err := r.store.lastPlace(ctx, r.plan.Limits)
+	if err != nil {
+		return err
+	}
+	r.known.Read, r.known.Acked = last, last
+	return nil
+}
+
+// messages is how follow reads the stream of events, see source.Events.
+type messages interface {
+	Batch(ctx context.Context, wait time.Duration) ([]source.Received, error)
+	Now(ctx context.Context) (now time.Time, all bool, err error)
+	Done(ctx context.Context) error
+}
+
+// follow handles batch after batch of a source.
+func (r *Reader) follow(ctx context.Context, src messages, ok func()) error {
+	for {
+		if err := r.checkBuckets(ctx); err != nil {
+			return err
+		}
+		batch, err := src.Batch(ctx, min(r.waitTime(), lookAgain))
+		if err != nil {
+			return err
+		}
+
+		r.horizon = r.oldest()
+		if list, changed := r.silences.Now(); changed {
+			r.machine.Engine.SetMutes(r.clock.now(), list)
+		}
+		if err := r.applyBatch(ctx, batch); err != nil {
+			return err
+		}
+		if len(batch) > 0 {
+			r.clock.arrived()
+		} else if err := r.advance(ctx, src); err != nil {
+			return err
+		}
+		if !r.behind {
+			r.sweeper.sweep(ctx, r)
+		}
+
+		if err := r.publishPending(ctx); err != nil {
+			return err
+		}
+		if r.isFlushDue(!r.behind) {
+			err := health.Unbroken(ctx, r.js.Conn(), func(ctx context.Context) error { return r.flush(ctx, src) })
+			if err != nil {
+				return err
+			}
+		}
+		r.beat()
+		// Reading alone is not enough: what cannot be stored is read again and again.
+		if r.unacked == 0 && !r.machine.IsDirty() {
+			ok()
+		}
+	}
+}
+
+// checkBuckets returns errReopen if streams or buckets are not what they were, and reads
+// the silences again where that is needed.
+func (r *Reader) checkBuckets(ctx context.Context) (err error) {
+	select {
+	case <-r.session.Again:
+		return errReopen
+	default:
+	}
+	other, err := r.isOther(ctx)
+	if err != nil || other || r.surplus.isDue() {
+		return cmp.Or(err, errReopen)
+	}
+
+	r.silences, err = r.silences.Renew(ctx, r.js)
+	return err
+}
+
+// isOther looks now and then whether a bucket is not what it was when it was read. Where
+// nothing happens, nothing would be written to it.
+func (r *Reader) isOther(ctx context.Context) (other bool, err error) {
+	if !r.store.isLookDue() {
+		return false, nil
+	}
+	err = health.Unbroken(ctx, r.js.Conn(), func(ctx context.Context) (err error) {
+		other, err = r.store.isOther(ctx)
+		if err == nil && !other {
+			other, err = r.silences.IsOther(ctx, r.js)
+		}
+		return err
+	})
+	r.store.rewrite = r.store.rewrite || other
+	return other, err
+}
+
+func (r *Reader) applyBatch(ctx context.Context, batch []source.Received) error {
+	for i := range batch {
+		m := &batch[i]
+		if err := r.apply(ctx, m); err != nil {
+			return err
+		}
+		r.known.Read = source.Place{
+			Position: max(r.known.Read.Position, m.Seq), Stored: later(r.known.Read.Stored, m.Stored),
+		}
+		r.behind = m.Meta.NumPending > 0
+	}
+	r.unacked += len(batch)
+	return nil
+}
+
+// apply takes in a message; one that nobody can read is parked.
+func (r *Reader) apply(ctx context.Context, m *source.Received) error {
+	err := r.machine.Apply(&m.Message, r.horizon)
+	if errors.As(err, new(machine.Unreadable)) {
+		return health.Unbroken(ctx, r.js.Conn(), func(ctx context.Context) error { return r.refuse(ctx, m, err) })
+	}
+	return err
+}
+
+// oldest is before when events are too old for people, by the server's clock: ours may be
+// wrong.
+func (r *Reader) oldest() time.Time { return r.clock.now().Add(-r.plan.MaxAge) }
+
+// waitTime is how long to wait for messages: until a timer or a flush is due.
+func (r *Reader) waitTime() time.Duration {
+	wait := r.seenEvery
+	if r.unacked > 0 {
+		wait = time.Until(r.flushed.Add(r.seenEvery))
+	}
+	if at, ok := r.machine.Engine.Next(); ok {
+		wait = min(wait, r.clock.until(at))
+	}
+	return max(wait, time.Millisecond)
+}
+
+// advance moves the clock of the rules. It follows the server's while there is nothing to
+// read, since a timer must not fire before a message of an earlier time.
+func (r *Reader) advance(ctx context.Context, src messages) error {
+	at, ok := r.machine.Engine.Next()
+	if !ok || r.clock.until(at) > 0 {
+		return nil
+	}
+	var now time.Time
+	var all bool
+	err := health.Unbroken(ctx, r.js.Conn(), func(ctx context.Context) (err error) {
+		now, all, err = src.Now(ctx)
+		return err
+	})
+	if errors.Is(err, source.ErrPaused) {
+		r.clock.set(now)
+		r.clock.arrived()
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+
+	r.clock.set(now)
+	if !all {
+		return r.clock.miss(now)
+	}
+	r.clock.arrived()
+	r.machine.Engine.Advance(now.Add(-settled))
+	return nil
+}
+
+// publishPending publishes what the rules have made. It is kept until the stream has it,
+// also if that vanishes meanwhile.
+func (r *Reader) publishPending(ctx context.Context) error {
+	r.outbox.Add(r.machine.Take())
+	return r.outbox.Flush(ctx, r.clock.now(), r.machine.Engine.Published)
+}
+
+// isFlushDue reports whether records have to be stored; all says that there is nothing
+// more to read.
+func (r *Reader) isFlushDue(all bool) bool {
+	since := time.Since(r.flushed)
+	dirty := r.machine.IsDirty()
+	switch {
+	case r.unacked == 0 && !dirty:
+		return false
+	case r.unacked >= maxUnacked, since >= r.seenEvery, r.failed && all:
+		return true
+	}
+	return dirty && (all || since >= flushEvery)
+}
+
+// flush stores what changed and acknowledges what was read.
+func (r *Reader) flush(ctx context.Context, src messages) error {
+	if err := r.store.write(ctx, r.machine); err != nil {
+		return err
+	}
+	if r.unacked > 0 {
+		if err := src.Done(ctx); err != nil {
+			return err
+		}
+		r.known.Acked = r.known.Read
+	}
+	// Only now: messages that come again find what they changed.
+	if err := r.store.deleteForgotten(ctx, r.machine); err != nil {
+		return err
+	}
+
+	r.machine.Changes.Clear()
+	r.flushed, r.unacked = time.Now(), 0
+	if r.machine.TooOld > 0 {
+		r.log.Info().Int("events", r.machine.TooOld).Stringer("max_age", schema.Duration(r.plan.MaxAge)).
+			Msg("events are too old for notifications; their state is recorded")
+		r.machine.TooOld = 0
+	}
+	return nil
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,87 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"supernats/consumer/intake/machine"
+	"supernats/consumer/records"
+	"supernats/consumer/rules"
+	"supernats/consumer/source"
+	"supernats/consumer/state"
+	"supernats/schema/stream"
+)
+
+// Rebuild makes the records of processes and hosts from what the stream holds, up to
+// where its consumer has read. Counters begin with the oldest message that is left.
+// Nobody is notified of anything.
+func Rebuild(ctx context.Context, js jetstream.JetStream, limits state.Limits, log zerolog.Logger) error {
+	begun := time.Now()
+	none, err := rules.Compile(nil, rules.Options{})
+	if err != nil {
+		return err
+	}
+	m := machine.New(none, limits)
+	read, err := replay(ctx, js, m, log)
+	if err != nil {
+		return err
+	}
+
+	states, hosts := maps.Collect(m.Fleet.States()), maps.Collect(m.Fleet.Hosts())
+	held := func() error { return nil }
+	if _, err := records.Replace(ctx, js, stream.StateBucket, states, stateShare(limits), held, log); err != nil {
+		return err
+	}
+	if _, err := records.Replace(ctx, js, stream.HostsBucket, hosts, hostShare(limits), held, log); err != nil {
+		return err
+	}
+	log.Info().Uint64("messages", read).Int("processes", len(states)).Int("hosts", len(hosts)).
+		Stringer("took", time.Since(begun).Round(time.Millisecond)).Msg("states are rebuilt")
+	return nil
+}
+
+// replay feeds a machine with the stream of events, up to what is acknowledged, and
+// returns how many messages that were.
+func replay(
+	ctx context.Context, js jetstream.JetStream, m *machine.Machine, log zerolog.Logger,
+) (read uint64, err error) {
+	have, err := source.EventsQueue.Look(ctx, js)
+	if err != nil || have == nil {
+		return 0, err
+	}
+	last := have.AckFloor.Stream
+	line, err := new(source.Lineages).Open(ctx, js, log)
+	if err != nil {
+		return 0, err
+	}
+	if line == nil {
+		line = &source.Lineage{}
+	}
+	s, err := js.Stream(ctx, stream.Events)
+	if err != nil {
+		return 0, fmt.Errorf("look up stream %s: %w", stream.Events, err)
+	}
+	if s.CachedInfo().State.Msgs == 0 || s.CachedInfo().State.FirstSeq > last {
+		return 0, nil
+	}
+
+	err = source.Replay(ctx, js, *line, time.Time{}, func(in *source.Received) (more bool, err error) {
+		seq := in.Meta.Sequence.Stream
+		if seq > last {
+			return false, nil
+		}
+		read++
+		err = m.Apply(&in.Message, in.Stored)
+		if errors.As(err, new(machine.Unreadable)) {
+			err = nil
+		}
+		return seq < last, err
+	})
+	return read, err
+}

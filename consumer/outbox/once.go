@@ -1,0 +1,119 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer/alerts"
+	"supernats/consumer/fit"
+	"supernats/schema/stream"
+)
+
+const (
+	// maxForged is how often a message is sent under another id after the stream has
+	// taken it for a duplicate of one that is not ours. Then it is sent without.
+	maxForged = 3
+	// clocksDiffer is by how much those of the servers of a cluster may.
+	clocksDiffer = time.Minute
+)
+
+// resolveDuplicate finds out whether the message that the stream takes ours for is ours:
+// from before a restart, or of an answer that was lost. Whoever else used its id would
+// keep people from being notified. It returns the sequence of ours.
+func (o *Outbox) resolveDuplicate(ctx context.Context, m *nats.Msg, of uint64) (seq uint64, err error) {
+	for try := 1; ; try++ {
+		ours, err := o.isOurs(ctx, m.Header.Get(HeaderID), of)
+		if err != nil || ours {
+			return of, err
+		}
+		o.log.Error().Str("id", m.Header.Get(HeaderID)).Uint64("seq", of).Str("stream", stream.Alerts).
+			Msg("somebody else has used the message id of a notification; it is published under another one")
+
+		var opts []jetstream.PublishOpt
+		if try <= maxForged {
+			id := m.Header.Get(HeaderID) + "~" + strconv.FormatUint(of, 10)
+			opts = append(opts, jetstream.WithMsgID(id))
+		}
+		ack, err := o.js.PublishMsg(ctx, withoutMsgID(m), opts...)
+		if err != nil {
+			return 0, err
+		}
+		if try > maxForged || !ack.Duplicate {
+			return ack.Sequence, nil
+		}
+		of = ack.Sequence
+	}
+}
+
+func withoutMsgID(m *nats.Msg) *nats.Msg {
+	c := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{}}
+	for name, values := range m.Header {
+		if name != nats.MsgIdHdr {
+			c.Header[name] = values
+		}
+	}
+	return c
+}
+
+// isOurs reports whether a message of the stream of alerts is ours, with an id. One that
+// was there and is gone has been removed by somebody, or by the stream's limits.
+func (o *Outbox) isOurs(ctx context.Context, id string, seq uint64) (bool, error) {
+	s, err := o.stream(ctx)
+	if err != nil {
+		return false, err
+	}
+	m, err := s.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read message %d of stream %s: %w", seq, stream.Alerts, err)
+	}
+	return m.Header.Get(HeaderID) == id && o.signer.IsOurs(m), nil
+}
+
+// findPublished returns the sequence of a notification, or of a later one on its subject,
+// if that is already stored, else 0: they are made in order.
+func (o *Outbox) findPublished(ctx context.Context, n *alerts.Notification) (seq uint64, err error) {
+	s, err := o.stream(ctx)
+	if err != nil {
+		return 0, err
+	}
+	last, err := s.GetLastMsgForSubject(ctx, n.Alert.Subject())
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look up the last alert on %s: %w", n.Alert.Subject(), err)
+	}
+	if !o.signer.IsOurs(last) {
+		return 0, nil // an alarm too many is better than one that a forged message hides
+	}
+
+	seen, err := strconv.ParseUint(last.Header.Get(HeaderSeq), 10, 64)
+	switch {
+	case err != nil || n.Seq > seen:
+		return 0, nil
+	case last.Time.Before(n.At.Add(-clocksDiffer)):
+		return 0, nil // it is older, whatever the numbers say: without buckets they begin low
+	case n.Seq < seen:
+		return last.Sequence, nil
+	}
+	// Both follow from the same message: of one alert, by their numbers.
+	lastAlert, lastNumber, end := fit.CutID(last.Header.Get(HeaderID))
+	alert, number, _ := fit.CutID(n.ID)
+	if lastAlert != alert {
+		return 0, nil
+	}
+	isWhole := end == 0 || end == len(n.Alert.Events)
+	if number < lastNumber || number == lastNumber && isWhole {
+		return last.Sequence, nil
+	}
+	return 0, nil
+}

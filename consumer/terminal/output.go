@@ -1,0 +1,97 @@
+package terminal
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"unicode"
+	"unicode/utf16"
+
+	"supernats/schema"
+)
+
+// Forms of output.
+const (
+	FormTable = "table"
+	FormJSON  = "json"
+	FormJSONL = "jsonl"
+	// FormAuto is a table on a terminal and JSON lines elsewhere.
+	FormAuto = "auto"
+)
+
+// FormFor returns the form that is meant: of FormAuto, the one that fits f.
+func FormFor(f *os.File, form string) string {
+	if form != FormAuto {
+		return form
+	}
+	if Is(f) {
+		return FormTable
+	}
+	return FormJSONL
+}
+
+// PrintJSON writes records as one array, or as one line each.
+func PrintJSON[T any](w io.Writer, form string, records []T) error {
+	if form == FormJSON {
+		return printArray(w, records)
+	}
+
+	for _, r := range records {
+		b, err := schema.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "%s\n", oneLine(b)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printArray[T any](w io.Writer, records []T) error {
+	if records == nil {
+		records = []T{}
+	}
+	b, err := schema.Marshal(records)
+	if err != nil {
+		return err
+	}
+
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, oneLine(b), "", "  "); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, indented.String())
+	return err
+}
+
+// steers reports whether a terminal may obey a character instead of showing it, C1
+// included.
+func steers(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
+
+// oneLine returns a JSON document without line breaks, and with what would steer a
+// terminal as escapes.
+func oneLine(document []byte) []byte {
+	if bytes.IndexFunc(document, steers) < 0 {
+		return document
+	}
+	var compact, b bytes.Buffer
+	if err := json.Compact(&compact, document); err != nil {
+		return document // cannot be: it was decoded
+	}
+
+	for _, r := range compact.String() {
+		switch {
+		case !steers(r):
+			b.WriteRune(r)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.Bytes()
+}
