@@ -197,7 +197,7 @@ func TestSubjectEvent(t *testing.T) {
 		host, group, process, event, ok := SubjectEvent(s.String())
 		if family, kind := Tail(s.Event, s.Type); family == familyOther && len(kind) > 180 {
 			if _, err := ParseToken(kind); err != nil && ok {
-				t.Fatalf("%s is told by its hash to be %q", s, event)
+				t.Fatalf("%s is taken for %q by its hash", s, event)
 			} else if err != nil {
 				return
 			}

@@ -109,7 +109,7 @@ func TestSectionsDiffer(t *testing.T) {
 	}
 }
 
-// Crashes while the mail server is away are all told when it is back, over a
+// Crashes while the mail server is away are all reported when it is back, over a
 // restart of the consumer too; meanwhile their states are recorded.
 func TestMailServerDown(t *testing.T) {
 	// They live a moment: supervisorctl calls a process that is gone before it has
@@ -172,10 +172,10 @@ autorestart=false
 			}
 		}
 		return seen["a"] > 0 && seen["b"] > 0 && seen["c"] > 0
-	}, "all three to be told")
+	}, "mails about all three")
 	for p := range reasons {
 		if seen[p] != 1 {
-			t.Errorf("%s is told %d times, want once", p, seen[p])
+			t.Errorf("%s is reported %d times, want once", p, seen[p])
 		}
 	}
 }

@@ -138,6 +138,6 @@ stdout_logfile=NONE
 		t.Errorf("%v: the last event is %s", err, last.Data)
 	}
 	if m, err := events.GetLastMsgForSubject(ctx, schema.BridgeSubject("web1", schema.BridgeLoss)); err == nil {
-		t.Errorf("a loss is told: %s", m.Data)
+		t.Errorf("a loss is reported: %s", m.Data)
 	}
 }

@@ -130,7 +130,7 @@ func TestPrograms(t *testing.T) {
 				}
 			})
 			if lines := append(bridgeLog(t, s, "warn"), bridgeLog(t, s, "error")...); len(lines) > 0 {
-				t.Errorf("a host with all rights it needs is told:\n%s", lines)
+				t.Errorf("a host with all rights that it needs gets:\n%s", lines)
 			}
 			in.server.Stop()
 			s.MustCtl(t, "start", "crasher")

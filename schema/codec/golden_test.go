@@ -13,7 +13,7 @@ import (
 	"supernats/schema/schematest"
 )
 
-var update = flag.Bool("update", false, "write testdata anew")
+var update = flag.Bool("update", false, "rewrite testdata")
 
 // One event of each name, as it stands in the stream: what others read must not
 // change by accident. The first is a crash with all that is known of it.
