@@ -18,6 +18,7 @@ import (
 
 	"supernats/consumer/terminal"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream"
 )
 
@@ -40,7 +41,7 @@ func serials(t *testing.T, lines string) []uint64 {
 	t.Helper()
 	var list []uint64
 	for line := range strings.Lines(lines) {
-		ce, err := schema.UnmarshalEvent([]byte(line))
+		ce, err := codec.UnmarshalEvent([]byte(line))
 		if err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
@@ -109,7 +110,7 @@ func TestReplayPrintsTheCloudEventsThemselves(t *testing.T) {
 	if len(lines) != 2 || lines[1] != `{"specversion":"1.0","id":"web1/b/7","type":"t","data":{"event":"X","host":"web1","boot":"b","serial":7,"group":"\u009b31m\u202e\udb40\udc41\u007f"}}`+"\n" {
 		t.Errorf("%q", lines)
 	}
-	ce, err := schema.UnmarshalEvent([]byte(lines[1]))
+	ce, err := codec.UnmarshalEvent([]byte(lines[1]))
 	if err != nil || ce.Data.Group != "\u009b31m\u202e\U000e0041\x7f" {
 		t.Errorf("%q %v", ce.Data.Group, err)
 	}

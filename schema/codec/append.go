@@ -1,4 +1,4 @@
-package schema
+package codec
 
 import (
 	"encoding/base64"
@@ -8,40 +8,40 @@ import (
 	"strconv"
 	"time"
 
+	"supernats/schema"
 	"supernats/schema/internal/fastjson"
 )
 
-// AppendJSON appends what Marshal(e.Envelope(read)) returns, byte for byte, in a
-// tenth of its time: an event is encoded on the machine that it happened on, next
-// to the programs that it is about.
-func (e *Event) AppendJSON(b []byte, read time.Time) []byte {
-	family, kind := Tail(e.Event, e.Type)
-	b = append(b, `{"specversion":"`+specVersion+`","id":`...)
+// AppendJSON appends the message about an event that the bridge read at a time: what
+// schema.Marshal(e.Envelope(read)) returns, byte for byte, in a tenth of its time.
+func AppendJSON(b []byte, e *schema.Event, read time.Time) []byte {
+	family, kind := schema.Tail(e.Event, e.Type)
+	b = append(b, `{"specversion":"`+schema.SpecVersion+`","id":`...)
 	b = fastjson.AppendString(b, e.ID())
 
 	// Escaped paths and tokens have nothing that JSON escapes.
 	b = append(b, `,"source":"/supervisor/`...)
 	b = append(append(append(b, url.PathEscape(e.Host)...), '/'), url.PathEscape(e.Server)...)
-	b = append(b, `","type":"`+eventTypePrefix...)
+	b = append(b, `","type":"`+schema.TypeEventPrefix...)
 	b = append(append(append(b, family...), '.'), kind...)
 	b = append(b, '"')
 
-	b = fastjson.AppendField(b, `,"subject":`, processSubject(e.Group, e.Process))
+	b = fastjson.AppendField(b, `,"subject":`, schema.ProcessSubject(e.Group, e.Process))
 	b = append(b, `,"time":`...)
 	b = fastjson.AppendTime(b, read)
-	b = append(b, `,"datacontenttype":"`+dataContentTypeJSON+`","dataschema":"`+schemaEvent+`","data":`...)
+	b = append(b, `,"datacontenttype":"`+schema.DataContentType+`","dataschema":"`+schema.SchemaEvent+`","data":`...)
 
-	// The fields of Event in their order.
-	b = e.appendSource(b)
-	b = e.appendProcess(b)
-	b = e.appendContent(b)
-	b = e.appendEnd(b)
-	b = e.appendRest(b)
+	// The fields of schema.Event in their order.
+	b = appendSource(b, e)
+	b = appendProcess(b, e)
+	b = appendContent(b, e)
+	b = appendEnd(b, e)
+	b = appendRest(b, e)
 	return append(b, `}}`...)
 }
 
 // appendSource appends what every event has.
-func (e *Event) appendSource(b []byte) []byte {
+func appendSource(b []byte, e *schema.Event) []byte {
 	b = append(b, `{"event":`...)
 	b = fastjson.AppendString(b, e.Event)
 	b = append(b, `,"host":`...)
@@ -60,7 +60,7 @@ func (e *Event) appendSource(b []byte) []byte {
 }
 
 // appendProcess appends whose event it is, and what supervisord says of its state.
-func (e *Event) appendProcess(b []byte) []byte {
+func appendProcess(b []byte, e *schema.Event) []byte {
 	b = fastjson.AppendField(b, `,"group":`, e.Group)
 	b = fastjson.AppendField(b, `,"process":`, e.Process)
 	b = fastjson.AppendField(b, `,"from_state":`, e.FromState)
@@ -75,7 +75,7 @@ func (e *Event) appendProcess(b []byte) []byte {
 }
 
 // appendContent appends what an event that is no change of state brings.
-func (e *Event) appendContent(b []byte) []byte {
+func appendContent(b []byte, e *schema.Event) []byte {
 	b = fastjson.AppendField(b, `,"channel":`, e.Channel)
 	b = fastjson.AppendField(b, `,"type":`, e.Type)
 	if e.When != nil {
@@ -93,24 +93,24 @@ func (e *Event) appendContent(b []byte) []byte {
 }
 
 // appendEnd appends what is known of the end of a process.
-func (e *Event) appendEnd(b []byte) []byte {
+func appendEnd(b []byte, e *schema.Event) []byte {
 	if e.Exit != nil {
-		b = e.Exit.append(append(b, `,"exit":`...))
+		b = appendExit(append(b, `,"exit":`...), e.Exit)
 	}
 	if e.Log != nil {
-		b = e.Log.append(append(b, `,"log":`...))
+		b = appendLog(append(b, `,"log":`...), e.Log)
 	}
 	if e.Ran != nil {
 		b = fastjson.AppendFloat(append(b, `,"ran":`...), *e.Ran)
 	}
 	if e.Last != nil {
-		b = e.Last.append(append(b, `,"last":`...))
+		b = appendLook(append(b, `,"last":`...), e.Last)
 	}
 	return b
 }
 
 // appendRest appends which part of an event it is, and what is not known here.
-func (e *Event) appendRest(b []byte) []byte {
+func appendRest(b []byte, e *schema.Event) []byte {
 	b = fastjson.AppendInt(b, `,"part":`, e.Part)
 	b = fastjson.AppendInt(b, `,"parts":`, e.Parts)
 	if len(e.Extra) == 0 {
@@ -126,8 +126,8 @@ func (e *Event) appendRest(b []byte) []byte {
 	return append(fastjson.DropComma(b, start), '}')
 }
 
-// append follows the fields of Exit in their order.
-func (x *Exit) append(b []byte) []byte {
+// appendExit follows the fields of schema.Exit in their order.
+func appendExit(b []byte, x *schema.Exit) []byte {
 	b = append(b, '{')
 	start := len(b)
 	if x.Code != nil {
@@ -140,21 +140,21 @@ func (x *Exit) append(b []byte) []byte {
 	b = fastjson.AppendField(b, `,"spawnerr":`, x.SpawnErr)
 	b = fastjson.AppendField(b, `,"source":`, x.Source)
 	if x.OOM != nil {
-		b = x.OOM.append(append(b, `,"oom":`...))
+		b = appendOOM(append(b, `,"oom":`...), x.OOM)
 	}
 	return append(fastjson.DropComma(b, start), '}')
 }
 
-// append follows the fields of OOM in their order.
-func (o *OOM) append(b []byte) []byte {
+// appendOOM follows the fields of schema.OOM in their order.
+func appendOOM(b []byte, o *schema.OOM) []byte {
 	b = fastjson.AppendString(append(b, `{"cgroup":`...), o.Cgroup)
 	b = fastjson.AppendCount(b, `,"limit":`, o.Limit)
 	b = fastjson.AppendCount(b, `,"peak":`, o.Peak)
 	return append(b, '}')
 }
 
-// append follows the fields of Log in their order.
-func (l *Log) append(b []byte) []byte {
+// appendLog follows the fields of schema.Log in their order.
+func appendLog(b []byte, l *schema.Log) []byte {
 	b = append(b, '{')
 	start := len(b)
 	b = fastjson.AppendField(b, `,"stdout":`, l.Stdout)
@@ -162,8 +162,8 @@ func (l *Log) append(b []byte) []byte {
 	return append(fastjson.DropComma(b, start), '}')
 }
 
-// append follows the fields of Look in their order.
-func (l *Look) append(b []byte) []byte {
+// appendLook follows the fields of schema.Look in their order.
+func appendLook(b []byte, l *schema.Look) []byte {
 	b = fastjson.AppendTime(append(b, `{"time":`...), l.Time.Time)
 	b = fastjson.AppendCount(b, `,"rss_bytes":`, l.RSS)
 	b = fastjson.AppendCount(b, `,"rss_peak_bytes":`, l.PeakRSS)

@@ -1,4 +1,4 @@
-package schema
+package codec
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"supernats/schema"
 )
 
 // checkScan reads a payload both ways. What is scanned must be what encoding/json
@@ -30,7 +32,7 @@ func checkScan(t interface {
 	if !ok {
 		return false
 	}
-	want, err := Unmarshal[*Event](payload)
+	want, err := schema.Unmarshal[*schema.Event](payload)
 	if err != nil {
 		t.Fatalf("%s\nis scanned, but %v", payload, err)
 	}
@@ -45,7 +47,7 @@ func TestWhatIsWrittenIsScanned(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := drawEvent(t)
 		at := time.UnixMicro(rapid.Int64Range(-62e15, 253e15).Draw(t, "time"))
-		payload := e.AppendJSON(nil, at)
+		payload := AppendJSON(nil, e, at)
 		if !checkScan(t, payload) {
 			t.Fatalf("%s\nis not scanned", payload)
 		}
@@ -56,7 +58,7 @@ func TestWhatIsWrittenIsScanned(t *testing.T) {
 func TestWhatIsNearIsReadAlike(t *testing.T) {
 	bytesNear := rapid.OneOf(rapid.Byte(), rapid.SampledFrom([]byte(`"\{}[]:,-+.eE0123456789tfn u/`)))
 	rapid.Check(t, func(t *rapid.T) {
-		payload := drawEvent(t).AppendJSON(nil, testTime)
+		payload := AppendJSON(nil, drawEvent(t), testTime)
 		for range rapid.IntRange(1, 3).Draw(t, "changes") {
 			i := rapid.IntRange(0, len(payload)-1).Draw(t, "at")
 			switch rapid.IntRange(0, 3).Draw(t, "change") {
@@ -80,7 +82,7 @@ func TestWhatIsNearIsReadAlike(t *testing.T) {
 // Every value of a kind that is legal in JSON but not in our form, or the other way
 // round, in the place of one that is in a good payload.
 func TestOddValues(t *testing.T) {
-	good := drawnByHand().AppendJSON(nil, testTime)
+	good := AppendJSON(nil, drawnByHand(), testTime)
 	if !checkScan(t, good) {
 		t.Fatalf("%s\nis not scanned", good)
 	}
@@ -194,13 +196,13 @@ func TestOddValues(t *testing.T) {
 }
 
 // drawnByHand has a value of each kind.
-func drawnByHand() *Event {
-	return &Event{
-		Event: ProcessStateExited, Host: "web1", Server: "supervisor", Boot: "4f0c6d1e2a90b7c3", Serial: 1234, Pool: "supernats", PoolSerial: 1200,
+func drawnByHand() *schema.Event {
+	return &schema.Event{
+		Event: schema.ProcessStateExited, Host: "web1", Server: "supervisor", Boot: "4f0c6d1e2a90b7c3", Serial: 1234, Pool: "supernats", PoolSerial: 1200,
 		Group: "api", Process: "api_00", FromState: "RUNNING", Expected: new(false), PID: 11167, Tries: new(0), Channel: "stdout", Type: "t",
-		When: new(int64(-5)), Data: new("text"), DataBase64: []byte("\x00\xff"), Exit: &Exit{Code: new(3), SpawnErr: "x"},
-		Ran: new(3.5), Last: &Look{Time: Time{testTime}, RSS: 1, CPU: 0.25, Threads: 2, Age: 3},
-		Log: &Log{Stdout: "a\n", Stderr: "é\n"}, Part: 1, Parts: 2, Extra: map[string]string{"a": "b"},
+		When: new(int64(-5)), Data: new("text"), DataBase64: []byte("\x00\xff"), Exit: &schema.Exit{Code: new(3), SpawnErr: "x"},
+		Ran: new(3.5), Last: &schema.Look{Time: schema.Time{Time: testTime}, RSS: 1, CPU: 0.25, Threads: 2, Age: 3},
+		Log: &schema.Log{Stdout: "a\n", Stderr: "é\n"}, Part: 1, Parts: 2, Extra: map[string]string{"a": "b"},
 	}
 }
 
@@ -219,7 +221,7 @@ func TestTheGoldenEventsAreScanned(t *testing.T) {
 }
 
 func FuzzScan(f *testing.F) {
-	f.Add(drawnByHand().AppendJSON(nil, testTime))
+	f.Add(AppendJSON(nil, drawnByHand(), testTime))
 	b, err := os.ReadFile("testdata/events.golden")
 	if err != nil {
 		f.Fatal(err)
@@ -232,7 +234,7 @@ func FuzzScan(f *testing.F) {
 		scanned := checkScan(t, payload)
 		// What encoding/json makes of the payload is scanned once we have written it.
 		if ce, err := UnmarshalEvent(payload); err == nil && ce.Time.Year() >= 0 && ce.Time.Year() <= 9999 {
-			if again := ce.Data.AppendJSON(nil, ce.Time.Time); !checkScan(t, again) {
+			if again := AppendJSON(nil, ce.Data, ce.Time.Time); !checkScan(t, again) {
 				t.Fatalf("%s\nis not scanned, from %t\n%s", again, scanned, payload)
 			}
 		}
@@ -241,9 +243,9 @@ func FuzzScan(f *testing.F) {
 
 // A change of state costs its text and its fields.
 func TestScanAllocatesTwice(t *testing.T) {
-	e := Decode(raw(ProcessStateExited, "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11167"), "web1.example.com", testBoot)
-	e.Exit = &Exit{Code: new(3)}
-	payload := e.AppendJSON(nil, testTime)
+	e := Decode(raw(schema.ProcessStateExited, "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11167"), "web1.example.com", testBoot)
+	e.Exit = &schema.Exit{Code: new(3)}
+	payload := AppendJSON(nil, e, testTime)
 	if got := testing.AllocsPerRun(100, func() {
 		if _, err := UnmarshalEvent(payload); err != nil {
 			t.Error(err)
@@ -255,12 +257,12 @@ func TestScanAllocatesTwice(t *testing.T) {
 
 // A name that records keep is not a part of the payload.
 func TestNamesAreOurOwn(t *testing.T) {
-	payload := drawnByHand().AppendJSON(nil, testTime)
+	payload := AppendJSON(nil, drawnByHand(), testTime)
 	ce, ok := scanEvent(payload)
 	if !ok {
 		t.Fatal("not scanned")
 	}
-	for name, want := range map[string]string{ce.Data.Event: ownNames[ProcessStateExited], ce.Data.FromState: ownNames["RUNNING"]} {
+	for name, want := range map[string]string{ce.Data.Event: ownNames[schema.ProcessStateExited], ce.Data.FromState: ownNames["RUNNING"]} {
 		if unsafe.StringData(name) != unsafe.StringData(want) {
 			t.Errorf("%s is a part of the payload", name)
 		}
@@ -270,18 +272,18 @@ func TestNamesAreOurOwn(t *testing.T) {
 func TestHasID(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.SampledFrom([]string{"", "a", "a/b", "/", "4f0c", "1"})
-		draw := func() *Event {
-			return &Event{
+		draw := func() *schema.Event {
+			return &schema.Event{
 				Host: text.Draw(t, "host"), Boot: text.Draw(t, "boot"), Serial: rapid.OneOf(rapid.Uint64Range(0, 2), rapid.Uint64()).Draw(t, "serial"),
 				Part: rapid.SampledFrom([]int{-1 << 63, -1, 0, 1}).Draw(t, "part"), Parts: rapid.IntRange(-1, 1).Draw(t, "parts"),
 			}
 		}
 		e, other := draw(), draw()
-		if !e.hasID(e.ID()) {
+		if !hasID(e, e.ID()) {
 			t.Fatalf("%q is not the id of %+v", e.ID(), e)
 		}
-		if e.hasID(other.ID()) != (e.ID() == other.ID()) {
-			t.Fatalf("%q: %t for %+v", other.ID(), e.hasID(other.ID()), e)
+		if hasID(e, other.ID()) != (e.ID() == other.ID()) {
+			t.Fatalf("%q: %t for %+v", other.ID(), hasID(e, other.ID()), e)
 		}
 	})
 }
@@ -293,7 +295,7 @@ func BenchmarkUnmarshalEventJSON(b *testing.B) {
 		b.Run(p.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				var ce CloudEvent[*Event]
+				var ce schema.CloudEvent[*schema.Event]
 				if err := json.Unmarshal(payload, &ce); err != nil {
 					b.Fatal(err)
 				}

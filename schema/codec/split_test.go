@@ -1,4 +1,4 @@
-package schema
+package codec
 
 import (
 	"bytes"
@@ -8,6 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"supernats/schema"
+	"supernats/schema/schematest"
 )
 
 func TestSplit(t *testing.T) {
@@ -32,11 +35,11 @@ func TestSplit(t *testing.T) {
 		{"\xff\xfe\xfd\xfc", 12, []string{"\xff\xfe\xfd\xfc"}},
 		{"\xff\xfe\xfd\xfc", 8, []string{"\xff\xfe\xfd", "\xfc"}},
 	} {
-		e := &Event{Host: testHost, Event: RemoteCommunication}
-		e.setData([]byte(c.data))
+		e := &schema.Event{Host: testHost, Event: schema.RemoteCommunication}
+		setData(e, []byte(c.data))
 		var got []string
-		for _, p := range e.Split(c.limit) {
-			got = append(got, string(p.text()))
+		for _, p := range Split(e, c.limit) {
+			got = append(got, string(textOf(p)))
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%q at %d (-want +got):\n%s", c.data, c.limit, diff)
@@ -45,15 +48,15 @@ func TestSplit(t *testing.T) {
 }
 
 func TestSplitNothing(t *testing.T) {
-	for _, e := range []*Event{
-		{Event: Tick5},
-		{Event: ProcessLogStdout, Data: new("")},
-		{Event: ProcessLogStdout, Data: new("a")},
-		{Event: ProcessLogStdout, DataBase64: []byte("\xff")},
+	for _, e := range []*schema.Event{
+		{Event: schema.Tick5},
+		{Event: schema.ProcessLogStdout, Data: new("")},
+		{Event: schema.ProcessLogStdout, Data: new("a")},
+		{Event: schema.ProcessLogStdout, DataBase64: []byte("\xff")},
 		// Only its data is divided.
-		{Event: ProcessStateExited, Log: &Log{Stderr: strings.Repeat("a", 1000)}},
+		{Event: schema.ProcessStateExited, Log: &schema.Log{Stderr: strings.Repeat("a", 1000)}},
 	} {
-		if got := e.Split(8); len(got) != 1 || got[0] != e {
+		if got := Split(e, 8); len(got) != 1 || got[0] != e {
 			t.Errorf("%+v is divided: %d parts", e, len(got))
 		}
 	}
@@ -69,9 +72,9 @@ func TestSplitProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		data := text.Draw(t, "data")
 		limit := rapid.IntRange(8, 200).Draw(t, "limit") // 8: one character as \u0000, and its quotes
-		e := Decode(raw(ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+data), testHost, testBoot)
-		whole := len(marshal(t, textOf(e)))
-		parts := e.Split(limit)
+		e := Decode(raw(schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+data), testHost, testBoot)
+		whole := len(marshal(t, jsonOf(e)))
+		parts := Split(e, limit)
 		if len(parts) == 1 {
 			if parts[0] != e || whole > limit {
 				t.Fatalf("one part for %d bytes, limit %d", whole, limit)
@@ -84,9 +87,9 @@ func TestSplitProperties(t *testing.T) {
 		ids := map[string]bool{}
 		var joined []byte
 		for i, p := range parts {
-			share := p.text()
+			share := textOf(p)
 			joined = append(joined, share...)
-			if n := len(marshal(t, textOf(p))); n > limit || len(share) == 0 {
+			if n := len(marshal(t, jsonOf(p))); n > limit || len(share) == 0 {
 				t.Fatalf("part %d of %q has %d bytes in JSON, limit %d", i+1, share, n, limit)
 			}
 			if (p.Data == nil) != (e.Data == nil) || p.Data != nil && !utf8.Valid(share) {
@@ -102,7 +105,7 @@ func TestSplitProperties(t *testing.T) {
 			}
 			ce := p.Envelope(testTime)
 			b := marshal(t, ce)
-			if refused := validate(t, schemaEvent, b); refused != nil {
+			if refused := schematest.Refused(t, "event", b); refused != nil {
 				t.Fatalf("%s\nis refused for %q", b, refused)
 			}
 			if back, err := UnmarshalEvent(b); err != nil || !cmp.Equal(ce, back) {
@@ -119,8 +122,8 @@ func TestSplitProperties(t *testing.T) {
 	})
 }
 
-// textOf is what stands in the JSON for the data of e.
-func textOf(e *Event) any {
+// jsonOf is what stands in the JSON for the data of e.
+func jsonOf(e *schema.Event) any {
 	if e.Data != nil {
 		return *e.Data
 	}

@@ -1,18 +1,19 @@
-package schema
+package codec
 
 import (
 	"encoding/base64"
 	"strings"
 
+	"supernats/schema"
 	"supernats/schema/internal/fastjson"
 )
 
 // scannedEvent is all of an event but its texts, so that it is allocated at once. What
 // only the end of a process has, its last look and a lack of memory, is not in it.
 type scannedEvent struct {
-	envelope CloudEvent[*Event]
-	event    Event
-	exit     Exit
+	envelope schema.CloudEvent[*schema.Event]
+	event    schema.Event
+	exit     schema.Exit
 
 	// The values that fields of event and exit point to.
 	expected bool
@@ -22,12 +23,12 @@ type scannedEvent struct {
 	ran      float64
 }
 
-// scanEvent reads what Event.AppendJSON writes as encoding/json would, or returns false:
+// scanEvent reads what AppendJSON writes as encoding/json would, or returns false:
 // for anything else, the same fields in another order or with white space, and for what
 // is wrong, so that the errors are those of encoding/json. The texts are parts of one
 // copy of the payload, but for those of a few values, which are our own.
-func scanEvent(payload []byte) (*CloudEvent[*Event], bool) {
-	const head = `{"specversion":"` + specVersion + `","id":`
+func scanEvent(payload []byte) (*schema.CloudEvent[*schema.Event], bool) {
+	const head = `{"specversion":"` + schema.SpecVersion + `","id":`
 	if len(payload) < len(head) || string(payload[:len(head)]) != head {
 		return nil, false
 	}
@@ -50,12 +51,12 @@ func scanEvent(payload []byte) (*CloudEvent[*Event], bool) {
 // scanEnvelope reads the attributes of the CloudEvent.
 func (d *scannedEvent) scanEnvelope(c *fastjson.Scanner) {
 	ce := &d.envelope
-	ce.SpecVersion = specVersion
-	ce.DataContentType = dataContentTypeJSON
-	ce.DataSchema = schemaEvent
+	ce.SpecVersion = schema.SpecVersion
+	ce.DataContentType = schema.DataContentType
+	ce.DataSchema = schema.SchemaEvent
 	ce.Data = &d.event
 
-	c.Must(`{"specversion":"` + specVersion + `","id":`)
+	c.Must(`{"specversion":"` + schema.SpecVersion + `","id":`)
 	ce.ID = c.Text()
 	c.Must(`,"source":`)
 	ce.Source = c.Text()
@@ -65,11 +66,11 @@ func (d *scannedEvent) scanEnvelope(c *fastjson.Scanner) {
 		ce.Subject = c.Text()
 	}
 	c.Must(`,"time":`)
-	ce.Time = Time{c.Time()}
-	c.Must(`,"datacontenttype":"` + dataContentTypeJSON + `","dataschema":"` + schemaEvent + `","data":`)
+	ce.Time = schema.Time{Time: c.Time()}
+	c.Must(`,"datacontenttype":"` + schema.DataContentType + `","dataschema":"` + schema.SchemaEvent + `","data":`)
 }
 
-// scanSource reads what Event.appendSource writes, and so do the ones after it.
+// scanSource reads what appendSource writes, and so do the ones after it.
 func (d *scannedEvent) scanSource(c *fastjson.Scanner) {
 	e := &d.event
 	c.Must(`{"event":`)
@@ -146,16 +147,16 @@ func (d *scannedEvent) scanEnd(c *fastjson.Scanner) {
 		d.scanExit(c)
 	}
 	if c.Has(`,"log":`) {
-		e.Log = &Log{}
-		e.Log.scan(c)
+		e.Log = &schema.Log{}
+		scanLog(c, e.Log)
 	}
 	if c.Has(`,"ran":`) {
 		d.ran = c.Float()
 		e.Ran = &d.ran
 	}
 	if c.Has(`,"last":`) {
-		e.Last = &Look{}
-		e.Last.scan(c)
+		e.Last = &schema.Look{}
+		scanLook(c, e.Last)
 	}
 }
 
@@ -200,13 +201,13 @@ func (d *scannedEvent) scanExit(c *fastjson.Scanner) {
 		x.Source = c.Text()
 	}
 	if c.Next(`"oom":`) {
-		x.OOM = &OOM{}
-		x.OOM.scan(c)
+		x.OOM = &schema.OOM{}
+		scanOOM(c, x.OOM)
 	}
 	c.Must(`}`)
 }
 
-func (o *OOM) scan(c *fastjson.Scanner) {
+func scanOOM(c *fastjson.Scanner, o *schema.OOM) {
 	c.Must(`{"cgroup":`)
 	o.Cgroup = c.Text()
 	if c.Has(`,"limit":`) {
@@ -218,7 +219,7 @@ func (o *OOM) scan(c *fastjson.Scanner) {
 	c.Must(`}`)
 }
 
-func (l *Log) scan(c *fastjson.Scanner) {
+func scanLog(c *fastjson.Scanner, l *schema.Log) {
 	c.Open()
 	if c.Next(`"stdout":`) {
 		l.Stdout = c.Text()
@@ -229,9 +230,9 @@ func (l *Log) scan(c *fastjson.Scanner) {
 	c.Must(`}`)
 }
 
-func (l *Look) scan(c *fastjson.Scanner) {
+func scanLook(c *fastjson.Scanner, l *schema.Look) {
 	c.Must(`{"time":`)
-	l.Time = Time{c.Time()}
+	l.Time = schema.Time{Time: c.Time()}
 	if c.Has(`,"rss_bytes":`) {
 		l.RSS = c.Uint()
 	}
@@ -265,7 +266,7 @@ func ownName(s string) string {
 
 var ownNames = func() map[string]string {
 	names := map[string]string{}
-	for _, n := range concrete {
+	for _, n := range schema.Names() {
 		names[n] = n
 		if state, ok := strings.CutPrefix(n, "PROCESS_STATE_"); ok {
 			names[state] = state

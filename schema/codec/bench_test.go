@@ -1,17 +1,19 @@
-package schema
+package codec
 
 import (
 	"strings"
 	"testing"
+
+	"supernats/schema"
 )
 
 var benchPayloads = []struct {
 	name string
 	raw  Raw
 }{
-	{"exited", raw(ProcessStateExited, "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11167")},
-	{"tick", raw(Tick5, "when:1201063880")},
-	{"log4KiB", raw(ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+strings.Repeat("a line of a log, 32 bytes long.\n", 128))},
+	{"exited", raw(schema.ProcessStateExited, "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11167")},
+	{"tick", raw(schema.Tick5, "when:1201063880")},
+	{"log4KiB", raw(schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+strings.Repeat("a line of a log, 32 bytes long.\n", 128))},
 }
 
 func BenchmarkDecode(b *testing.B) {
@@ -31,7 +33,7 @@ func BenchmarkMarshalEvent(b *testing.B) {
 		b.Run(p.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Marshal(e.Envelope(testTime)); err != nil {
+				if _, err := schema.Marshal(e.Envelope(testTime)); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -46,7 +48,7 @@ func BenchmarkAppendJSON(b *testing.B) {
 			b.ReportAllocs()
 			var buf []byte
 			for b.Loop() {
-				buf = e.AppendJSON(buf[:0], testTime)
+				buf = AppendJSON(buf[:0], e, testTime)
 			}
 		})
 	}
@@ -79,10 +81,10 @@ func BenchmarkSubject(b *testing.B) {
 }
 
 func BenchmarkSplit(b *testing.B) {
-	e := Decode(raw(ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+strings.Repeat("进程退出 with \"quotes\"\n", 100_000)), testHost, testBoot)
+	e := Decode(raw(schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+strings.Repeat("进程退出 with \"quotes\"\n", 100_000)), testHost, testBoot)
 	b.SetBytes(int64(len(*e.Data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		e.Split(1 << 20)
+		Split(e, 1<<20)
 	}
 }

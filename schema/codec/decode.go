@@ -1,10 +1,12 @@
-package schema
+package codec
 
 import (
 	"bytes"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"supernats/schema"
 )
 
 // Raw is an event as supervisord wrote it to a listener.
@@ -20,8 +22,8 @@ type Raw struct {
 // event. It never fails: Extra keeps a pair that it does not understand. Data keeps all of
 // a payload that is not of the event's form, or lacks what every event of its name has.
 // The result does not share memory with r.Payload.
-func Decode(r Raw, host, boot string) *Event {
-	e := &Event{
+func Decode(r Raw, host, boot string) *schema.Event {
+	e := &schema.Event{
 		Event:      valid(r.Event),
 		Host:       host,
 		Server:     valid(r.Server),
@@ -33,17 +35,17 @@ func Decode(r Raw, host, boot string) *Event {
 
 	var understood bool
 	switch {
-	case r.Event == RemoteCommunication:
-		understood = e.decodeRemote(r.Payload)
-	case Is(r.Event, "PROCESS_LOG"), Is(r.Event, "PROCESS_COMMUNICATION"):
-		understood = e.decodeOutput(r.Payload)
-	case Known(r.Event):
-		understood = e.setPairs(r.Payload) && e.isComplete()
+	case r.Event == schema.RemoteCommunication:
+		understood = decodeRemote(e, r.Payload)
+	case schema.Is(r.Event, "PROCESS_LOG"), schema.Is(r.Event, "PROCESS_COMMUNICATION"):
+		understood = decodeOutput(e, r.Payload)
+	case schema.Known(r.Event):
+		understood = setPairs(e, r.Payload) && isComplete(e)
 	default:
-		understood = e.decodeUnknown(r.Payload)
+		understood = decodeUnknown(e, r.Payload)
 	}
 	if !understood {
-		e.setData(r.Payload)
+		setData(e, r.Payload)
 	}
 
 	// The Go port leaves the group of a program without one empty; Python's supervisord
@@ -57,7 +59,7 @@ func Decode(r Raw, host, boot string) *Event {
 // decodeRemote reads the payload of a REMOTE_COMMUNICATION. Its type may hold spaces and
 // colons, so its first line is no list of pairs (supervisor/events.py
 // RemoteCommunicationEvent.payload).
-func (e *Event) decodeRemote(payload []byte) (understood bool) {
+func decodeRemote(e *schema.Event, payload []byte) (understood bool) {
 	line, data, found := bytes.Cut(payload, []byte("\n"))
 	typ, ok := bytes.CutPrefix(line, []byte("type:"))
 	if !ok || !found {
@@ -65,36 +67,36 @@ func (e *Event) decodeRemote(payload []byte) (understood bool) {
 	}
 
 	e.Type = valid(string(typ))
-	e.setData(data)
+	setData(e, data)
 	return true
 }
 
 // decodeOutput reads the payload of an event with the output of a process.
-func (e *Event) decodeOutput(payload []byte) (understood bool) {
+func decodeOutput(e *schema.Event, payload []byte) (understood bool) {
 	line, data, found := bytes.Cut(payload, []byte("\n"))
-	if !found || !e.setPairs(line) || e.Process == "" {
+	if !found || !setPairs(e, line) || e.Process == "" {
 		return false
 	}
 
 	// PROCESS_COMMUNICATION does not name its channel, and neither does the PROCESS_LOG
 	// of the Go port.
 	if e.Channel == "" {
-		e.setPair("channel", strings.ToLower(e.Event[strings.LastIndexByte(e.Event, '_')+1:]))
+		setPair(e, "channel", strings.ToLower(e.Event[strings.LastIndexByte(e.Event, '_')+1:]))
 	}
-	e.setData(data)
+	setData(e, data)
 	return true
 }
 
 // decodeUnknown reads the payload of an event that is not known here: pairs in the first
 // line, and perhaps a text after it.
-func (e *Event) decodeUnknown(payload []byte) (understood bool) {
+func decodeUnknown(e *schema.Event, payload []byte) (understood bool) {
 	line, data, _ := bytes.Cut(payload, []byte("\n"))
-	if !e.setPairs(line) {
+	if !setPairs(e, line) {
 		return false
 	}
 
 	if len(data) > 0 {
-		e.setData(data)
+		setData(e, data)
 	}
 	return true
 }
@@ -102,13 +104,13 @@ func (e *Event) decodeUnknown(payload []byte) (understood bool) {
 // isComplete reports whether an event of a known name without text has the pairs that every
 // event of its name has (supervisor/events.py). A pid is not among them: the Go port leaves
 // it out of an EXITED.
-func (e *Event) isComplete() bool {
+func isComplete(e *schema.Event) bool {
 	switch {
-	case Is(e.Event, "PROCESS_STATE"):
-		return e.Process != "" && e.FromState != "" && (e.Event != ProcessStateExited || e.Expected != nil)
-	case Is(e.Event, "PROCESS_GROUP"):
+	case schema.Is(e.Event, "PROCESS_STATE"):
+		return e.Process != "" && e.FromState != "" && (e.Event != schema.ProcessStateExited || e.Expected != nil)
+	case schema.Is(e.Event, "PROCESS_GROUP"):
 		return e.Group != ""
-	case Is(e.Event, "TICK"):
+	case schema.Is(e.Event, "TICK"):
 		return e.When != nil
 	}
 	return true
@@ -117,7 +119,7 @@ func (e *Event) isComplete() bool {
 // setPairs takes "key:value key:value …" apart. It reports false, and sets nothing, if the
 // line is not of that form. Only spaces and line feeds separate pairs: a name may hold any
 // other white space (supervisor/datatypes.py process_or_group_name).
-func (e *Event) setPairs(line []byte) bool {
+func setPairs(e *schema.Event, line []byte) bool {
 	text := string(line)
 	for pair, rest := cutPair(text); pair != ""; pair, rest = cutPair(rest) {
 		if strings.IndexByte(pair, ':') <= 0 {
@@ -127,7 +129,7 @@ func (e *Event) setPairs(line []byte) bool {
 
 	for pair, rest := cutPair(text); pair != ""; pair, rest = cutPair(rest) {
 		key, value, _ := strings.Cut(pair, ":")
-		if !e.setPair(key, value) {
+		if !setPair(e, key, value) {
 			if e.Extra == nil {
 				e.Extra = map[string]string{}
 			}
@@ -152,7 +154,7 @@ func cutPair(s string) (pair, rest string) {
 }
 
 // setPair reports false for an unknown key and for a value that is not of its type.
-func (e *Event) setPair(key, value string) bool {
+func setPair(e *schema.Event, key, value string) bool {
 	switch key {
 	case "processname":
 		e.Process = valid(value)
@@ -161,7 +163,7 @@ func (e *Event) setPair(key, value string) bool {
 	case "from_state":
 		// The Go port writes Running where Python's supervisord writes RUNNING.
 		state := strings.ToUpper(value)
-		if !known["PROCESS_STATE_"+state] {
+		if !schema.Known("PROCESS_STATE_" + state) {
 			return false
 		}
 		e.FromState = state
@@ -205,7 +207,7 @@ func (e *Event) setPair(key, value string) bool {
 
 // setData keeps text as text and everything else as bytes: encoding/json would replace
 // invalid UTF-8 by U+FFFD silently.
-func (e *Event) setData(data []byte) {
+func setData(e *schema.Event, data []byte) {
 	if utf8.Valid(data) {
 		s := string(data)
 		e.Data, e.DataBase64 = &s, nil

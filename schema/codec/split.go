@@ -1,8 +1,9 @@
-package schema
+package codec
 
 import (
 	"unicode/utf8"
 
+	"supernats/schema"
 	"supernats/schema/internal/fastjson"
 )
 
@@ -10,18 +11,18 @@ import (
 // in Part (from 1) and their share of the data only. limit is the size of the largest share
 // in bytes, as it stands in the JSON with quotes and escapes. An event whose data fits is
 // returned as it is.
-func (e *Event) Split(limit int) []*Event {
+func Split(e *schema.Event, limit int) []*schema.Event {
 	var shares [][]byte
-	for rest := e.text(); len(rest) > 0; {
+	for rest := textOf(e); len(rest) > 0; {
 		n := share(rest, e.Data == nil, limit)
 		shares = append(shares, rest[:n])
 		rest = rest[n:]
 	}
 	if len(shares) < 2 {
-		return []*Event{e}
+		return []*schema.Event{e}
 	}
 
-	parts := make([]*Event, len(shares))
+	parts := make([]*schema.Event, len(shares))
 	for i, s := range shares {
 		p := *e
 		p.Part, p.Parts = i+1, len(shares)
@@ -54,4 +55,12 @@ func share(data []byte, base64 bool, limit int) int {
 		n += w
 	}
 	return len(data)
+}
+
+// textOf returns the event's data as bytes.
+func textOf(e *schema.Event) []byte {
+	if e.Data != nil {
+		return []byte(*e.Data)
+	}
+	return e.DataBase64
 }

@@ -1,4 +1,4 @@
-package schema_test
+package codec_test
 
 import (
 	"bufio"
@@ -24,6 +24,7 @@ import (
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 )
 
 // Transcripts are what a listener read, byte for byte: supervisord.raw is of
@@ -34,7 +35,7 @@ import (
 // goport.raw is written by hand after the source of ochinchina/supervisord.
 const transcripts = "testdata/transcripts/"
 
-var record = flag.Bool("record", false, "record the transcript of a real supervisord anew")
+var record = flag.Bool("record", false, "record the transcript of a real supervisord again")
 
 const recordEnv = "SCHEMA_TEST_RECORD"
 
@@ -190,7 +191,7 @@ func recordSupervisord(t *testing.T) {
 // framed is an event of a transcript: its header and its payload.
 type framed struct{ header, payload string }
 
-// replay runs a transcript through a listener that is told how to count.
+// replay runs a transcript through a listener that counts in a given way.
 func replay(t *testing.T, transcript []byte, length eventlistener.Length) []framed {
 	t.Helper()
 	var events []framed
@@ -244,7 +245,7 @@ func talk(t *testing.T, events []framed) (got []framed) {
 	return got
 }
 
-// answerer is told of each answer.
+// answerer gets each answer.
 type answerer chan<- struct{}
 
 func (a answerer) Write(p []byte) (int, error) {
@@ -258,7 +259,7 @@ func decode(t *testing.T, f framed) *schema.Event {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return schema.Decode(schema.Raw{
+	return codec.Decode(codec.Raw{
 		Event: h.Event, Server: h.Server, Pool: h.Pool, Serial: h.Serial, PoolSerial: h.PoolSerial, Payload: []byte(f.payload),
 	}, "web1", "0123456789abcdef")
 }
@@ -271,7 +272,7 @@ func TestTranscripts(t *testing.T) {
 	update := flag.Lookup("update")
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
-	valid, err := compiler.Compile("event.schema.json")
+	valid, err := compiler.Compile("../event.schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,7 +370,7 @@ func supervisordFacts(t *testing.T, frames []framed, events []*schema.Event) {
 	restarts := 0
 	for i, e := range events[1:] {
 		if e.Serial <= events[i].Serial {
-			t.Errorf("serial %d comes behind %d", e.Serial, events[i].Serial)
+			t.Errorf("serial %d comes after %d", e.Serial, events[i].Serial)
 		}
 		if e.PoolSerial == 0 {
 			restarts++
@@ -481,7 +482,7 @@ func TestTranscriptsAgree(t *testing.T) {
 		}
 		compared++
 		for key, typ := range got {
-			// Only it cuts characters, and so has text that is none.
+			// Only this one cuts characters, and so has invalid text.
 			if key != "data_base64" && want[key] != typ {
 				t.Errorf("%s: %s is %s, of Python's supervisord %q", event, key, typ, want[key])
 			}
