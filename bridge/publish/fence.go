@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/acks"
 	"supernats/schema/stream"
 )
 
@@ -119,30 +120,30 @@ func (s *session) publishFence(ctx context.Context) (uint64, error) {
 		}
 		ack, err := s.publishOne(ctx, m)
 		// The sequence of a duplicate is that of another message, see judge.
-		if err != nil || !ack.duplicate || try == 2 {
-			return ack.seq, err
+		if err != nil || !ack.Duplicate || try == 2 {
+			return ack.Seq, err
 		}
 		s.sayTaken(m.Header.Get(nats.MsgIdHdr))
 	}
 }
 
 // publishOne publishes a message and waits for its answer.
-func (s *session) publishOne(ctx context.Context, m *nats.Msg) (answer, error) {
+func (s *session) publishOne(ctx context.Context, m *nats.Msg) (acks.Answer, error) {
 	m.Header[stream.HeaderSent] = s.now()
-	n, err := s.acks.publish(m)
+	n, err := s.acks.Publish(m)
 	if err != nil {
-		return answer{}, fmt.Errorf("publish on %s: %w", m.Subject, err)
+		return acks.Answer{}, fmt.Errorf("publish on %s: %w", m.Subject, err)
 	}
 	for {
 		select {
 		case <-ctx.Done():
-			return answer{}, ctx.Err()
+			return acks.Answer{}, ctx.Err()
 		case err := <-s.denied:
 			if concernsPublishing(err) {
-				return answer{}, err
+				return acks.Answer{}, err
 			}
-		case <-s.acks.await(n):
-			ack, _ := s.acks.take(n)
+		case <-s.acks.Await(n):
+			ack, _ := s.acks.Take(n)
 			return ack, s.check(inflight{subject: m.Subject, size: len(m.Data)}, ack)
 		}
 	}

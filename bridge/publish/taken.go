@@ -81,11 +81,11 @@ func (s *session) judge(ctx context.Context) error {
 	for i := range s.queue {
 		m := &s.queue[i]
 		if m.n != 0 && !m.settled {
-			ack, ok := s.acks.peek(m.n)
+			ack, ok := s.acks.Peek(m.n)
 			if !ok || s.check(*m, ack) != nil {
 				break // the next settle takes it
 			}
-			s.acks.take(m.n)
+			s.acks.Take(m.n)
 			s.answered(m, ack)
 		}
 		if m.suspect {
