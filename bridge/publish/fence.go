@@ -5,13 +5,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/bridge/publish/acks"
+	"supernats/bridge/publish/refusal"
 	"supernats/schema/stream"
 )
 
@@ -139,7 +139,7 @@ func (s *session) publishOne(ctx context.Context, m *nats.Msg) (acks.Answer, err
 		case <-ctx.Done():
 			return acks.Answer{}, ctx.Err()
 		case err := <-s.denied:
-			if concernsPublishing(err) {
+			if refusal.ConcernsPublishing(err) {
 				return acks.Answer{}, err
 			}
 		case <-s.acks.Await(n):
@@ -251,7 +251,7 @@ func (s *session) untilDenied(ctx context.Context) (context.Context, context.Can
 		select {
 		case <-ctx.Done():
 		case err := <-s.denied:
-			if !concernsPublishing(err) {
+			if !refusal.ConcernsPublishing(err) {
 				err = fmt.Errorf("%w: %w", errNoRight, err)
 			}
 			cancel(err)
@@ -259,10 +259,6 @@ func (s *session) untilDenied(ctx context.Context) (context.Context, context.Can
 	}()
 	return ctx, cancel
 }
-
-// concernsPublishing tells a denial of what a publisher needs from one of what is
-// only of use to it.
-func concernsPublishing(err error) bool { return !strings.Contains(err.Error(), `"$JS.API.`) }
 
 func (p *Publisher) sayNoRight(err error) {
 	if p.saidNoRight {
@@ -274,7 +270,7 @@ func (p *Publisher) sayNoRight(err error) {
 		", $JS.API.CONSUMER.MSG.NEXT." + name + " and $JS.API.CONSUMER.DELETE." + name
 	text := "it may not be looked at what the stream has: after an outage longer than the stream's duplicate window events may be stored twice"
 	p.raise(CauseLook, text+": "+err.Error(), fix)
-	p.cfg.Log.Warn().Err(err).Str("mend", fix).Msg(text)
+	p.cfg.Log.Warn().Err(err).Str("fix", fix).Msg(text)
 }
 
 // sleep returns when d is over, or ctx.

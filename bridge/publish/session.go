@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/bridge/publish/acks"
+	"supernats/bridge/publish/refusal"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -133,7 +134,7 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil && !ours {
 		s.trouble.report(err)
 	}
-	s.away = err != nil && apiCode(err) == 0 && !ours
+	s.away = err != nil && refusal.Code(err) == 0 && !ours
 	return errors.Join(err, s.end(ctx, err))
 }
 
@@ -143,7 +144,7 @@ func (s *session) run(ctx context.Context) error {
 func (s *session) end(ctx context.Context, why error) error {
 	denied := ""
 	if errors.Is(why, nats.ErrPermissionViolation) {
-		denied = deniedSubject(why) // nothing comes of it, and it is not stored
+		denied = refusal.DeniedSubject(why) // nothing comes of it, and it is not stored
 	}
 	known, sure := map[messageID]struct{}{}, true
 	if s.handed < s.doubt {
@@ -162,7 +163,7 @@ func (s *session) end(ctx context.Context, why error) error {
 			}
 			ack, ok := s.acks.Take(m.n)
 			stored = ok && s.check(m, ack) == nil && !ack.Duplicate
-			sure = sure && ok && (stored || apiCode(ack.Err) != 0)
+			sure = sure && ok && (stored || refusal.Code(ack.Err) != 0)
 		}
 		if stored && m.id != "" {
 			known[hashID(m.id)] = struct{}{}
@@ -221,7 +222,7 @@ func (s *session) loop(ctx context.Context) error {
 		case <-s.rivals.due:
 			s.lookForRivals(ctx)
 		case err := <-denied:
-			if concernsPublishing(err) {
+			if refusal.ConcernsPublishing(err) {
 				return err
 			}
 		case <-judge:
@@ -339,7 +340,7 @@ func (s *session) next() (bool, error) {
 	switch {
 	case errors.Is(err, ErrPartly):
 		s.sayTooLarge(err)
-	case errors.Is(err, errTooSmall):
+	case errors.Is(err, refusal.ErrTooSmall):
 		s.held = err
 		return true, nil
 	case err != nil:
@@ -406,7 +407,7 @@ func (s *session) encode(rec []byte) ([]*nats.Msg, error) {
 		}
 	}
 	if errors.Is(err, ErrTooLarge) && limit < minPayload {
-		return nil, fmt.Errorf("%w: %w", errTooSmall, err)
+		return nil, fmt.Errorf("%w: %w", refusal.ErrTooSmall, err)
 	}
 	return msgs, err
 }
@@ -541,18 +542,18 @@ func (s *session) check(m inflight, ack acks.Answer) error {
 		return s.refused(m, ack.Err)
 	}
 	if ack.Stream != s.cfg.Stream { // any responder on the subject can answer
-		return &foreignAck{subject: m.subject, got: ack.Stream, want: s.cfg.Stream}
+		return &refusal.Foreign{Subject: m.subject, Got: ack.Stream, Want: s.cfg.Stream}
 	}
 	return nil
 }
 
 // refused turns the error of a message into ours.
 func (s *session) refused(m inflight, err error) error {
-	if isTTLDisabled(err) {
+	if refusal.IsTTLDisabled(err) {
 		// The stream was made without allow_msg_ttl: its own limits apply.
 		s.noTTL, s.saidTTL, s.changed = time.Now(), true, true
 	}
-	if isTooBig(err) {
+	if refusal.IsTooBig(err) {
 		s.sizes.tooLarge(m.size)
 		s.changed = m.size > minPayload
 	}

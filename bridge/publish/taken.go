@@ -176,7 +176,7 @@ func (p *Publisher) sayTaken(id string) {
 		p.raise(CauseTaken, "the stream has messages of somebody else under message ids of this host; ours are stored under other ids, such as that of "+id, fix)
 	}
 	if t.count&(t.count-1) == 0 {
-		p.cfg.Log.Error().Str("id", id).Uint64("messages", t.count).Bool("looked", !p.saidNoRight).Str("mend", fix).
+		p.cfg.Log.Error().Str("id", id).Uint64("messages", t.count).Bool("looked", !p.saidNoRight).Str("fix", fix).
 			Msg("a message id was used by somebody else; the message is sent again under another id")
 	}
 }
