@@ -13,6 +13,7 @@ import (
 func (q *Queue) run(ctx context.Context) {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
+
 	var opened, adopted time.Time
 	for n := 0; ; n++ {
 		asked := false
@@ -26,13 +27,14 @@ func (q *Queue) run(ctx context.Context) {
 		if !q.appended.Swap(false) && !asked && n%lookIdle != 0 {
 			continue
 		}
+
 		now := time.Now()
 		if q.Dir() == "" && now.Sub(opened) >= openEvery {
 			q.open(ctx)
 			opened = time.Now()
 		}
-		q.check(now)
-		q.move(now)
+		q.checkFiles(now)
+		q.moveToDisk(now)
 		if now.Sub(adopted) >= adoptEvery {
 			q.adopt(ctx, now)
 			adopted = now
@@ -48,6 +50,7 @@ func (q *Queue) open(ctx context.Context) {
 	if err == nil {
 		s, err = takeSlot(ctx, dir, q.opt.Owner, lifeOf(q.opt.Supervisord), q.opt.Spool.Waiting)
 	}
+
 	var disk *spool.Spool
 	var opened func(spool.Left)
 	if err == nil {
@@ -59,13 +62,17 @@ func (q *Queue) open(ctx context.Context) {
 		q.mu.Unlock()
 		return
 	}
+
 	opened(disk.Left())
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.finished {
 		disk.Finish()
 	}
-	q.base, q.slot, q.disk, q.diskErr = dir, s, disk, nil
+	q.base = dir
+	q.slot = s
+	q.disk = disk
+	q.diskErr = nil
 	if len(q.mem.recs) > 0 || q.stop != nil {
 		q.noteMemory()
 		q.noteEarlier(disk)
@@ -82,9 +89,13 @@ func (q *Queue) noteEarlier(s *spool.Spool) {
 	q.signal()
 }
 
+// openSlot opens the spool in a slot that is locked; own says that it is not of another
+// bridge. opened is to be called when it is in use.
 func (q *Queue) openSlot(ctx context.Context, s lockedSlot, own bool) (*spool.Spool, func(spool.Left), error) {
 	opt := q.opt.Spool
-	opt.Dir, opt.Lock, opt.More = s.dir, s.lock, q.more
+	opt.Dir = s.dir
+	opt.Lock = s.lock
+	opt.More = q.more
 	opt.Lost = q.lost
 	opened := func(spool.Left) {}
 	if q.opt.Opening != nil {
@@ -106,14 +117,15 @@ func (q *Queue) lost(l spool.Loss) {
 	q.opt.Spool.Lost(l)
 }
 
-// check looks whether the spool is still there.
-func (q *Queue) check(now time.Time) {
+// checkFiles checks whether the spool is still there.
+func (q *Queue) checkFiles(now time.Time) {
 	q.mu.Lock()
 	disk := q.disk
 	q.mu.Unlock()
 	if disk == nil {
 		return
 	}
+
 	found, err := disk.Check()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -121,7 +133,8 @@ func (q *Queue) check(now time.Time) {
 	case err != nil:
 		q.diskErr = err
 	case found:
-		q.found, q.retry = now, time.Time{}
+		q.found = now
+		q.retry = time.Time{}
 	}
 }
 
@@ -140,6 +153,7 @@ func (q *Queue) adopt(ctx context.Context, now time.Time) {
 	if busy {
 		return
 	}
+
 	for _, name := range abandoned(dirs, q.opt.Owner.Host, q.Dir(), q.free, now) {
 		lock, err := spool.TryLock(name)
 		if err != nil {
@@ -150,6 +164,7 @@ func (q *Queue) adopt(ctx context.Context, now time.Time) {
 			q.opt.Spool.Failed(fmt.Errorf("open the spool that somebody has left: %w", err))
 			continue
 		}
+
 		s.Finish()
 		opened(s.Left())
 		q.mu.Lock()

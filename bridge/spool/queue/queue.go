@@ -27,7 +27,7 @@ const (
 )
 
 const (
-	// lookEvery is how often a queue looks after itself while records come, lookIdle
+	// lookEvery is how often a queue checks itself while records come, lookIdle
 	// while none do.
 	lookEvery = 200 * time.Millisecond
 	lookIdle  = 5 // of those
@@ -64,7 +64,7 @@ type Options struct {
 }
 
 // Queue is what waits for JetStream: a spool on disk and, while the disk takes
-// spool.Nothing, up to 8 MiB or 20,000 records in memory. It opens the spool itself, tries
+// nothing, up to 8 MiB or 20,000 records in memory. It opens the spool itself, tries
 // again while it cannot, and works without one.
 //
 //   - Records come out in the order in which they were appended. Once something is in
@@ -126,7 +126,7 @@ type unsure struct {
 	place   []byte
 }
 
-// settling is one who waits until so many records that were in memory are safe.
+// settling is somebody who waits until so many records that were in memory are safe.
 type settling struct {
 	records uint64
 	done    chan struct{}
@@ -159,6 +159,7 @@ func Open(ctx context.Context, opt Options) (*Queue, error) {
 	if opt.Spool.Waiting == nil {
 		opt.Spool.Waiting = func(string) {}
 	}
+
 	q := &Queue{
 		opt: opt, more: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		raised: map[string]string{}, free: map[string]time.Time{},
@@ -168,6 +169,7 @@ func Open(ctx context.Context, opt Options) (*Queue, error) {
 		return nil, errors.Join(ctx.Err(), q.Close())
 	}
 	q.report()
+
 	loopCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	q.stop = stop
 	q.loop.Go(func() { q.run(loopCtx) })
@@ -203,8 +205,7 @@ func (q *Queue) AppendLoss(rec []byte, memory bool) error {
 func (q *Queue) append(rec []byte, loss spool.Reported, safe bool) (settled <-chan struct{}, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch {
-	case q.finished:
+	if q.finished {
 		return nil, spool.ErrFinished
 	}
 	if err := spool.CheckSize(rec); err != nil {
@@ -247,17 +248,20 @@ func (q *Queue) store(rec []byte, loss spool.Reported, safe bool) (settled <-cha
 		q.retry = time.Now().Add(diskRetry)
 		q.wakeFor(&q.diskErr, err)
 	}
+
 	now := time.Now()
 	if !q.mem.fits(len(rec), now) {
 		q.wakeFor(&q.refused, spool.ErrFull)
 		return nil, spool.ErrFull
 	}
+
 	place := q.opt.Spool.Event(rec)
 	q.mem.append(rec, place != nil, now)
 	switch {
 	case place != nil && safe:
 		w := settling{q.mem.safe + uint64(len(q.mem.recs)), make(chan struct{})}
-		q.settled, settled = append(q.settled, w), w.done
+		q.settled = append(q.settled, w)
+		settled = w.done
 		q.unsure = unsure{w.records, append(q.unsure.place[:0], place...)}
 	case place != nil:
 		q.place = append(q.place[:0], place...)
@@ -281,7 +285,8 @@ func (q *Queue) Awaited() bool {
 // they are. The lock is held.
 func (q *Queue) noteSafe() {
 	if u := &q.unsure; u.records > 0 && u.records <= q.mem.safe {
-		q.place, u.records = append(q.place[:0], u.place...), 0
+		q.place = append(q.place[:0], u.place...)
+		u.records = 0
 	}
 	q.noteMemory()
 	q.settled = slices.DeleteFunc(q.settled, func(w settling) bool {
@@ -340,7 +345,8 @@ func (q *Queue) signal() {
 func (q *Queue) Finish() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.finished, q.mem.finished = true, true
+	q.finished = true
+	q.mem.finished = true
 	if q.disk != nil {
 		q.disk.Finish()
 	}
@@ -360,88 +366,6 @@ func (q *Queue) Room() <-chan struct{} {
 	return q.room
 }
 
-// Used is the part of Options.Max, or of the memory's limit, that is in use.
-func (q *Queue) Used() float64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	used := q.mem.used()
-	if q.disk != nil {
-		used = max(used, q.disk.Used())
-	}
-	return used
-}
-
-// Stats are figures of a moment.
-type Stats struct {
-	spool.Stats
-	// Memory is how many of Records are in memory, Disk why they are not on disk.
-	Memory int
-	Disk   error
-}
-
-// Stats returns how much waits. Err is why the last Append stored nothing.
-func (q *Queue) Stats() Stats {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var st Stats
-	if q.disk != nil {
-		st.Stats = q.disk.Stats()
-	}
-	for _, s := range q.earlier {
-		e := s.Stats()
-		st.Records += e.Records
-		st.Bytes += e.Bytes
-		st.Segments += e.Segments
-	}
-	st.Memory, st.Disk = len(q.mem.recs), q.diskErr
-	st.Records += uint64(st.Memory)
-	if st.Err = q.refused; q.finished {
-		st.Err = spool.ErrFinished
-	}
-	return st
-}
-
-// Oldest returns the oldest record that is not done, nil if there is none.
-func (q *Queue) Oldest() ([]byte, error) {
-	q.mu.Lock()
-	all := slices.Clone(q.earlier)
-	if q.disk != nil {
-		all = append(all, q.disk)
-	}
-	var mem []byte
-	if len(q.mem.recs) > 0 {
-		mem = q.mem.recs[0]
-	}
-	q.mu.Unlock()
-	for _, s := range all {
-		if rec, err := s.Oldest(); rec != nil || err != nil {
-			return rec, err
-		}
-	}
-	return mem, nil
-}
-
-// Dir returns the directory of the spool that is in use, "" while there is none.
-func (q *Queue) Dir() string {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.disk == nil {
-		return ""
-	}
-	return q.slot.dir
-}
-
-// Instance returns a short name of the owner that stays the same over restarts and is
-// another one for each supervisord.
-func (q *Queue) Instance() string {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.disk == nil {
-		return slotOwner{Owner: q.opt.Owner}.instance()
-	}
-	return q.slot.owner.instance()
-}
-
 // Close stores what is in memory, as far as the disk takes it now, and closes the
 // spool.
 func (q *Queue) Close() error {
@@ -450,6 +374,7 @@ func (q *Queue) Close() error {
 		q.loop.Wait()
 	}
 	q.Finish()
+
 	q.mu.Lock()
 	disk, earlier := q.disk, q.earlier
 	left := q.mem.recs
@@ -460,9 +385,11 @@ func (q *Queue) Close() error {
 		q.noteSafe()
 	}
 	q.mu.Unlock()
+
 	var errs []error
 	if len(left) > 0 {
-		errs = append(errs, fmt.Errorf("%d records are lost: they were in memory, and neither JetStream nor the disk took them", len(left)))
+		errs = append(errs, fmt.Errorf("%d records are lost: they were in memory, "+
+			"and neither JetStream nor the disk took them", len(left)))
 	}
 	for _, s := range earlier {
 		errs = append(errs, s.Close())

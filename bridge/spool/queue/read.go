@@ -20,6 +20,7 @@ func (q *Queue) Next() (rec []byte, ok bool, err error) {
 	q.mu.Lock()
 	disk, earlier := q.disk, q.earlier
 	q.mu.Unlock()
+
 	for _, s := range earlier {
 		rec, ok, err := s.Next()
 		if ok {
@@ -30,6 +31,7 @@ func (q *Queue) Next() (rec []byte, ok bool, err error) {
 			return nil, false, err
 		}
 	}
+
 	for {
 		if disk != nil {
 			rec, ok, err := disk.Next()
@@ -41,6 +43,7 @@ func (q *Queue) Next() (rec []byte, ok bool, err error) {
 				return nil, false, err
 			}
 		}
+
 		rec, ok, retry, err := q.nextInMemory(disk)
 		if !retry {
 			return rec, ok, err
@@ -91,11 +94,14 @@ func (q *Queue) Ack(n int, seq uint64) (err error) {
 		} else {
 			err = errors.Join(err, run.from.Ack(k, seq))
 		}
+
 		n -= k
-		if run.n -= k; run.n == 0 {
+		run.n -= k
+		if run.n == 0 {
 			q.runs = slices.Delete(q.runs, 0, 1)
 		}
 	}
+
 	err = errors.Join(err, q.closeDrained())
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -112,14 +118,15 @@ const moveAfter = time.Second
 
 var errMoved = errors.New("records have been moved from memory to the disk")
 
-// move appends to the disk what waits in memory and does not get away. What of it was
+// moveToDisk appends to the disk what waits in memory and does not get away. What of it was
 // handed out is handed out again: Next returns ErrEarlier.
-func (q *Queue) move(now time.Time) {
+func (q *Queue) moveToDisk(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.disk == nil || len(q.mem.recs) == 0 || now.Sub(q.mem.moved) < moveAfter || now.Before(q.retry) {
 		return
 	}
+
 	q.disk.BeginSegment() // see ackMemory
 	handedOut := q.mem.read
 	n, _ := q.disk.AppendLeft(q.mem.recs) // the next Append meets the error too
@@ -154,7 +161,7 @@ func (q *Queue) ackMemory(n int) {
 	q.settleOwed()
 	if q.disk != nil {
 		// The next record on disk is not the one after the last there: what an
-		// earlier run has left is read as of one piece, segment by segment.
+		// earlier run has left is read in one piece, segment by segment.
 		q.disk.BeginSegment()
 	}
 	q.wake()
@@ -180,7 +187,7 @@ func (q *Queue) hasMoved() bool {
 	return q.moved
 }
 
-// closeDrained lets go of the spools of others that are all published.
+// closeDrained closes the spools of others that are all published.
 func (q *Queue) closeDrained() (err error) {
 	q.mu.Lock()
 	earlier := q.earlier
@@ -209,7 +216,8 @@ func (q *Queue) Rewind() error {
 	defer q.mu.Unlock()
 	q.again.Store(false)
 	q.runs = q.runs[:0]
-	q.mem.read, q.moved = 0, false
+	q.mem.read = 0
+	q.moved = false
 	var errs []error
 	for _, s := range q.earlier {
 		errs = append(errs, s.Rewind())
@@ -230,7 +238,8 @@ func (q *Queue) Doubt() (records int, seq uint64) {
 	q.mu.Unlock()
 	for i, s := range late {
 		st := s.Stats()
-		if records += int(st.Records); i == 0 || st.Seq < seq {
+		records += int(st.Records)
+		if i == 0 || st.Seq < seq {
 			seq = st.Seq
 		}
 	}

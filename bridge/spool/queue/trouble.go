@@ -40,6 +40,7 @@ func (q *Queue) troubles() map[string]trouble {
 	defer q.mu.Unlock()
 	wrong := map[string]trouble{}
 	dir, err := q.slot.dir, q.diskErr
+
 	memory := "; events go through memory, and are answered when the stream has them, but for ticks and output"
 	switch {
 	case err == nil:
@@ -64,12 +65,14 @@ func (q *Queue) troubles() map[string]trouble {
 			unusableFix(err),
 		}
 	}
+
 	if !q.found.IsZero() && time.Since(q.found) < momentFor && wrong[CauseRemoved].text == "" {
 		wrong[CauseRemoved] = trouble{
 			"somebody removed the files of the spool in " + dir + "; they were made again, nothing in them is lost",
 			"find out who did: ls -la " + dir,
 		}
 	}
+
 	q.damage = slices.DeleteFunc(q.damage, func(name string) bool {
 		_, err := os.Stat(name)
 		return errors.Is(err, os.ErrNotExist)
@@ -89,13 +92,14 @@ func (q *Queue) troubles() map[string]trouble {
 	return wrong
 }
 
-// unusableFix says what to do about a directory that cannot be used.
+// unusableFix is what to do about a directory that cannot be used.
 func unusableFix(err error) string {
 	switch {
 	case errors.Is(err, syscall.EROFS):
 		return "mount a volume that may be written, and set --spool-dir to a directory on it"
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Sprintf("chown -R %d the directory, or set --spool-dir to one that uid %d may write to", os.Geteuid(), os.Geteuid())
+		return fmt.Sprintf("chown -R %d the directory, or set --spool-dir to one that uid %d may write to",
+			os.Geteuid(), os.Geteuid())
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, os.ErrExist):
 		return "remove the file that is in the way, or set --spool-dir"
 	}
