@@ -97,8 +97,8 @@ func (s *Spool) settleReported(loss Reported) {
 func (s *Spool) BeginSegment() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tail != nil && s.newest.end > headerSize {
-		s.retire()
+	if s.tail.f != nil && s.newest.end > headerSize {
+		s.tail.retire()
 	}
 }
 

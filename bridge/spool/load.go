@@ -4,15 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 
 	"supernats/bridge/spool/files"
 	"supernats/bridge/spool/marks"
 )
 
+// loader opens a spool: it finds where the log ends and where reading continues. Nobody
+// else uses the spool yet, so it holds no lock.
+type loader struct {
+	s     *Spool
+	whole uint64 // the number after the last record that is whole
+}
+
 // load finds the segments, the end of the log and the checkpoint.
-func (s *Spool) load() (err error) {
+func (l *loader) load() (err error) {
+	s := l.s
 	if s.opt.Sync >= 0 {
 		// The directory itself may be new. That of its parent is not always ours to
 		// open, so its flush is an attempt.
@@ -29,15 +36,15 @@ func (s *Spool) load() (err error) {
 		s.bytes += seg.end
 	}
 
-	whole := uint64(1) // the number after the last record that is whole
+	l.whole = 1
 	if n := len(s.segments); n > 0 {
 		s.newest = s.segments[n-1]
-		if whole, err = s.findEnd(s.newest); err != nil {
+		if err = l.findEnd(s.newest); err != nil {
 			return err
 		}
 		if n > 1 && s.newest.behind == s.newest.first {
 			// Begun by a process that stored nothing.
-			if _, _, _, err := s.last(s.segments[n-2]); err != nil {
+			if _, _, _, err := l.last(s.segments[n-2]); err != nil {
 				return err
 			}
 		}
@@ -45,13 +52,14 @@ func (s *Spool) load() (err error) {
 		s.newest = &segment{end: headerSize}
 	}
 
-	s.openFiles()
-	s.loadTally(whole)
-	return s.seek()
+	l.openFiles()
+	l.loadTally()
+	return l.seek()
 }
 
 // loadTally finds out how far was appended, and puts that on record.
-func (s *Spool) loadTally(whole uint64) {
+func (l *loader) loadTally() {
+	s := l.s
 	counted, last, known, err := marks.OpenTally(s.opt.FS, s.opt.Dir)
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.opt.Failed(err)
@@ -63,8 +71,8 @@ func (s *Spool) loadTally(whole uint64) {
 	// After a power cut the checkpoint may know of records that are gone. Their
 	// numbers are not given again.
 	s.next = max(1, s.newest.behind, s.mark.Next)
-	exact := known && last.Next >= max(whole, s.mark.Next)
-	s.left.Damaged = !exact && (s.left.Damaged || s.newest.behind > whole)
+	exact := known && last.Next >= max(l.whole, s.mark.Next)
+	s.left.Damaged = !exact && (s.left.Damaged || s.newest.behind > l.whole)
 	if exact {
 		s.exactTail = s.newest
 		s.next = last.Next
@@ -85,16 +93,10 @@ func (s *Spool) loadTally(whole uint64) {
 
 // openFiles opens the segments for reading, as far as descriptors go: what is in a
 // file that somebody removes can be read as long as it is open.
-func (s *Spool) openFiles() {
+func (l *loader) openFiles() {
+	s := l.s
 	for _, seg := range s.segments[:min(len(s.segments), keepOpen)] {
-		s.openFile(seg)
-	}
-}
-
-// openFile opens one. Without it the segment is opened by its name when it is read.
-func (s *Spool) openFile(seg *segment) {
-	if f, err := s.opt.FS.Open(seg.name, os.O_RDONLY); err == nil {
-		seg.f.Store(&reading{f})
+		seg.openFile(s.opt.FS)
 	}
 }
 
@@ -127,7 +129,8 @@ func listSegments(fs files.System, dir string) ([]*segment, error) {
 
 // last passes the records of a segment to Options.Last, and returns the number
 // after the last of them, that after the last one that is whole, and where it ends.
-func (s *Spool) last(seg *segment) (next, whole uint64, off int64, err error) {
+func (l *loader) last(seg *segment) (next, whole uint64, off int64, err error) {
+	s := l.s
 	next, off = seg.first, headerSize
 	for {
 		rec, number, begin, err := s.win.find(seg, off, seg.end, next, seg.behind)
@@ -142,17 +145,19 @@ func (s *Spool) last(seg *segment) (next, whole uint64, off int64, err error) {
 	}
 }
 
-// findEnd finds the number after the last record of the newest segment, and returns
-// that after the last one that is whole.
-func (s *Spool) findEnd(seg *segment) (whole uint64, err error) {
-	next, whole, off, err := s.last(seg)
+// findEnd finds the number after the last record of the newest segment, and that after the
+// last one that is whole.
+func (l *loader) findEnd(seg *segment) error {
+	s := l.s
+	next, whole, off, err := l.last(seg)
 	if err != nil {
-		return 0, err
+		return err
 	}
+	l.whole = whole
 
 	torn, err := s.win.torn(seg, off, seg.end, seg.behind)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if torn {
 		s.bytes -= seg.end - off
@@ -167,11 +172,12 @@ func (s *Spool) findEnd(seg *segment) (whole uint64, err error) {
 		next = max(next, seg.first+1)
 	}
 	seg.behind = next
-	return whole, nil
+	return nil
 }
 
 // seek puts the cursors after what the checkpoint says is done.
-func (s *Spool) seek() error {
+func (l *loader) seek() error {
+	s := l.s
 	at := cursor{seg: s.newest, off: headerSize, number: s.next}
 	if len(s.segments) > 0 {
 		at = cursor{seg: s.segments[0], off: headerSize, number: s.segments[0].first}

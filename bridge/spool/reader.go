@@ -116,7 +116,7 @@ func (s *Spool) setDone(to cursor) {
 	s.tally.Done = to.number
 	s.counted.Store(&s.tally)
 	if to.number == s.next {
-		s.signalRoom() // nothing waits: the next record is taken
+		s.room.signal() // nothing waits: the next record is taken
 	}
 }
 
@@ -263,7 +263,7 @@ func (s *Spool) removeDone() error {
 	defer s.mu.Unlock()
 	s.segments = append(s.segments[:0], s.segments[n:]...)
 	s.bytes -= bytes
-	s.signalRoom()
+	s.room.signal()
 	return nil
 }
 
@@ -279,12 +279,12 @@ func (s *Spool) dropAll() {
 			return
 		}
 	}
-	if s.tail != nil {
-		if err := s.tail.Close(); err != nil {
+	if s.tail.f != nil {
+		if err := s.tail.f.Close(); err != nil {
 			s.opt.Failed(fmt.Errorf("close a segment: %w", err))
 		}
-		s.tail = nil
-		s.dirty = false
+		s.tail.f = nil
+		s.tail.dirty = false
 	}
 
 	for _, seg := range s.segments {

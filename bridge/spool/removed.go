@@ -42,7 +42,7 @@ func (s *Spool) missing() bool {
 			return true
 		}
 	}
-	return s.tail != nil && files.Unlinked(s.tail)
+	return s.tail.f != nil && files.Unlinked(s.tail.f)
 }
 
 // restore makes the files again that have no name. The reading side may continue with
@@ -68,9 +68,9 @@ func (s *Spool) restore() error {
 			return fmt.Errorf("make %s again: %w", seg.name, err)
 		}
 	}
-	if s.tail != nil && files.Unlinked(s.tail) {
-		_ = s.tail.Close()
-		s.tail = nil
+	if s.tail.f != nil && files.Unlinked(s.tail.f) {
+		_ = s.tail.f.Close()
+		s.tail.f = nil
 	}
 
 	if s.check.Removed() {

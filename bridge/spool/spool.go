@@ -130,17 +130,14 @@ type Spool struct {
 	refused  error      // of the last Append
 	mark     marks.Checkpoint
 	finished bool
-	room     chan struct{} // see Room; nil if nobody has asked
+	room     room // see Room
 	tally    marks.Tally
 	counted  *marks.TallyFile // where the tally is kept; nil if that cannot be
 	removed  bool             // our files have been removed, and not made again yet
 
-	tail     files.File   // newest, open for writing; nil if the next record needs a new one
-	retired  []files.File // were the tail, and must be flushed
-	dirty    bool         // the tail must be
-	frame    []byte       // buffer of Append
-	unseen   int64        // bytes appended since the last look at the space
-	diskFull bool
+	tail  tailFile // where the newest segment is written
+	frame []byte   // buffer of Append
+	space space
 
 	left      Left
 	exactTail *segment     // the newest one at the start, if it is known to the last record
@@ -176,6 +173,14 @@ type segment struct {
 
 // reading is a segment's file, open to read it, even if it is removed meanwhile.
 type reading struct{ files.File }
+
+// openFile opens it for reading. Without that the segment is opened by its name when it is
+// read.
+func (s *segment) openFile(fs files.System) {
+	if f, err := fs.Open(s.name, os.O_RDONLY); err == nil {
+		s.f.Store(&reading{f})
+	}
+}
 
 // opened returns it, nil if it was not opened.
 func (s *segment) opened() files.File {
@@ -229,14 +234,15 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 
 	s := &Spool{
 		opt: opt, lock: lock, more: opt.More,
-		unseen: spaceEvery, win: window{fs: opt.FS}, stopSync: make(chan struct{}),
+		space: space{fs: opt.FS, dir: opt.Dir, unseen: spaceEvery},
+		win:   window{fs: opt.FS}, stopSync: make(chan struct{}),
 	}
-	if err := s.load(); err != nil {
+	s.tail = tailFile{mu: &s.mu, sync: opt.Sync, report: opt.Failed}
+	if err := (&loader{s: s}).load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open spool %s: %w", opt.Dir, err), s.closeFiles())
 	}
 	if opt.Sync > 0 {
-		s.synced.Add(1)
-		go s.syncLoop()
+		s.synced.Go(func() { s.tail.flushUntil(s.stopSync) })
 	}
 	return s, nil
 }
@@ -253,7 +259,7 @@ func (s *Spool) Finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finished = true
-	s.signal()
+	notify(s.more)
 }
 
 // Close flushes and closes the files and frees the directory.
@@ -263,7 +269,7 @@ func (s *Spool) Close() (err error) {
 		close(s.stopSync)
 		s.synced.Wait()
 		if s.opt.Sync >= 0 {
-			err = errors.Join(s.flush(), s.check.Sync())
+			err = errors.Join(s.tail.flush(), s.check.Sync())
 		}
 		err = errors.Join(err, s.closeFiles())
 	})
@@ -280,8 +286,8 @@ func (s *Spool) closeFiles() error {
 	for _, f := range s.stale {
 		errs = append(errs, f.Close())
 	}
-	if s.tail != nil {
-		errs = append(errs, s.tail.Close())
+	if s.tail.f != nil {
+		errs = append(errs, s.tail.f.Close())
 	}
 	if s.check != nil {
 		errs = append(errs, s.check.Close())
