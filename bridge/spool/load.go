@@ -133,7 +133,7 @@ func (l *loader) last(seg *segment) (next, whole uint64, off int64, err error) {
 	s := l.s
 	next, off = seg.first, headerSize
 	for {
-		rec, number, begin, err := s.win.find(seg, off, seg.end, next, seg.behind)
+		rec, number, begin, err := s.reader.win.find(seg, off, seg.end, next, seg.behind)
 		if err != nil {
 			return 0, 0, 0, err
 		}
@@ -155,14 +155,14 @@ func (l *loader) findEnd(seg *segment) error {
 	}
 	l.whole = whole
 
-	torn, err := s.win.torn(seg, off, seg.end, seg.behind)
+	torn, err := s.reader.win.torn(seg, off, seg.end, seg.behind)
 	if err != nil {
 		return err
 	}
 	if torn {
 		s.bytes -= seg.end - off
 		seg.end = off
-		s.win.buf = s.win.buf[:0] // it has what will be overwritten
+		s.reader.win.buf = s.reader.win.buf[:0] // it has what will be overwritten
 	}
 
 	s.left.Damaged = seg.end > off
@@ -189,7 +189,7 @@ func (l *loader) seek() error {
 	}
 
 	for at.number < s.mark.Next {
-		rec, number, begin, err := s.win.find(at.seg, at.off, at.seg.end, at.number, at.seg.behind)
+		rec, number, begin, err := s.reader.win.find(at.seg, at.off, at.seg.end, at.number, at.seg.behind)
 		if err != nil {
 			return err
 		}
@@ -206,9 +206,9 @@ func (l *loader) seek() error {
 		at.number = s.mark.Next
 	}
 	s.mark.Next = at.number
-	s.read = at
+	s.reader.read = at
 	s.done = at
 	s.tally.Done = at.number
 	s.counted.Store(&s.tally)
-	return s.removeDone()
+	return s.reader.removeDone()
 }

@@ -133,11 +133,12 @@ type Spool struct {
 	room     room // see Room
 	tally    marks.Tally
 	counted  *marks.TallyFile // where the tally is kept; nil if that cannot be
-	removed  bool             // our files have been removed, and not made again yet
 
 	tail  tailFile // where the newest segment is written
 	frame []byte   // buffer of Append
 	space space
+
+	restorer restorer
 
 	left      Left
 	exactTail *segment     // the newest one at the start, if it is known to the last record
@@ -146,13 +147,8 @@ type Spool struct {
 	suspect   bool         // what is lost is to be counted at the end of what is read
 	base      uint64       // of tally.events, what was settled when the spool was opened, or lost since
 
-	// Of the reading side alone.
-	read   cursor   // the next record to read
-	seen   cursor   // how far its segment could be read at the last look
-	done   cursor   // the first record not done; written under mu, for Oldest
-	flying []cursor // after each record between done and read
-	told   cursor   // up to where damage was reported; number is that of the segment
-	win    window
+	reader reader // of the reading side alone
+	done   cursor // the first record not done; written by the reading side
 	check  *marks.CheckpointFile
 
 	stopSync chan struct{}
@@ -234,9 +230,11 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 
 	s := &Spool{
 		opt: opt, lock: lock, more: opt.More,
-		space: space{fs: opt.FS, dir: opt.Dir, unseen: spaceEvery},
-		win:   window{fs: opt.FS}, stopSync: make(chan struct{}),
+		space:    space{fs: opt.FS, dir: opt.Dir, unseen: spaceEvery},
+		stopSync: make(chan struct{}),
 	}
+	s.reader = reader{s: s, win: window{fs: opt.FS}}
+	s.restorer = restorer{s: s}
 	s.tail = tailFile{mu: &s.mu, sync: opt.Sync, report: opt.Failed}
 	if err := (&loader{s: s}).load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open spool %s: %w", opt.Dir, err), s.closeFiles())
@@ -277,7 +275,7 @@ func (s *Spool) Close() (err error) {
 }
 
 func (s *Spool) closeFiles() error {
-	errs := []error{s.win.close(), s.counted.Close()}
+	errs := []error{s.reader.win.close(), s.counted.Close()}
 	for _, seg := range s.segments {
 		if f := seg.opened(); f != nil {
 			s.stale = append(s.stale, f)
