@@ -9,8 +9,17 @@ import (
 	"supernats/bridge/spool"
 )
 
+// keeper is the goroutine that opens the spool, checks that it is still there, moves to it
+// what is in memory, and adopts what other bridges have left.
+type keeper struct {
+	q *Queue
+	// free is when spools of others were first seen that nobody has open, by directory.
+	free map[string]time.Time
+}
+
 // run looks after the queue until ctx ends.
-func (q *Queue) run(ctx context.Context) {
+func (k *keeper) run(ctx context.Context) {
+	q := k.q
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
 
@@ -30,21 +39,22 @@ func (q *Queue) run(ctx context.Context) {
 
 		now := time.Now()
 		if q.Dir() == "" && now.Sub(opened) >= openEvery {
-			q.open(ctx)
+			k.open(ctx)
 			opened = time.Now()
 		}
-		q.checkFiles(now)
-		q.moveToDisk(now)
+		k.checkFiles(now)
+		k.moveToDisk(now)
 		if now.Sub(adopted) >= adoptEvery {
-			q.adopt(ctx, now)
+			k.adopt(ctx, now)
 			adopted = now
 		}
-		q.report()
+		q.reporter.report()
 	}
 }
 
 // open tries to open the spool.
-func (q *Queue) open(ctx context.Context) {
+func (k *keeper) open(ctx context.Context) {
+	q := k.q
 	dir, err := q.opt.Find()
 	var s lockedSlot
 	if err == nil {
@@ -54,7 +64,7 @@ func (q *Queue) open(ctx context.Context) {
 	var disk *spool.Spool
 	var opened func(spool.Left)
 	if err == nil {
-		disk, opened, err = q.openSlot(ctx, s, true)
+		disk, opened, err = k.openSlot(ctx, s, true)
 	}
 	if err != nil {
 		q.mu.Lock()
@@ -75,28 +85,30 @@ func (q *Queue) open(ctx context.Context) {
 	q.diskErr = nil
 	if len(q.mem.recs) > 0 || q.stop != nil {
 		q.noteMemory()
-		q.noteEarlier(disk)
+		k.noteEarlier(disk)
 	}
 }
 
 // noteEarlier takes note of a spool with records of an earlier run. The lock is held.
-func (q *Queue) noteEarlier(s *spool.Spool) {
+func (k *keeper) noteEarlier(s *spool.Spool) {
+	q := k.q
 	if s.Stats().Records == 0 {
 		return
 	}
 	q.late = append(q.late, s)
 	q.again.Store(true)
-	q.signal()
+	notify(q.more)
 }
 
 // openSlot opens the spool in a slot that is locked; own says that it is not of another
 // bridge. opened is to be called when it is in use.
-func (q *Queue) openSlot(ctx context.Context, s lockedSlot, own bool) (*spool.Spool, func(spool.Left), error) {
+func (k *keeper) openSlot(ctx context.Context, s lockedSlot, own bool) (*spool.Spool, func(spool.Left), error) {
+	q := k.q
 	opt := q.opt.Spool
 	opt.Dir = s.dir
 	opt.Lock = s.lock
 	opt.More = q.more
-	opt.Lost = q.lost
+	opt.Lost = q.reporter.lost
 	opened := func(spool.Left) {}
 	if q.opt.Opening != nil {
 		opt.Last, opened = q.opt.Opening(s.dir, own)
@@ -105,20 +117,9 @@ func (q *Queue) openSlot(ctx context.Context, s lockedSlot, own bool) (*spool.Sp
 	return disk, opened, err
 }
 
-// lost passes on what a spool reports.
-func (q *Queue) lost(l spool.Loss) {
-	q.mu.Lock()
-	q.damaged = time.Now()
-	if l.File != "" && !slices.Contains(q.damage, l.File) && len(q.damage) < maxSlots {
-		q.damage = append(q.damage, l.File)
-	}
-	q.mu.Unlock()
-	q.wake()
-	q.opt.Spool.Lost(l)
-}
-
 // checkFiles checks whether the spool is still there.
-func (q *Queue) checkFiles(now time.Time) {
+func (k *keeper) checkFiles(now time.Time) {
+	q := k.q
 	q.mu.Lock()
 	disk := q.disk
 	q.mu.Unlock()
@@ -133,13 +134,14 @@ func (q *Queue) checkFiles(now time.Time) {
 	case err != nil:
 		q.diskErr = err
 	case found:
-		q.found = now
+		q.reporter.removed = now
 		q.retry = time.Time{}
 	}
 }
 
 // adopt opens a spool that somebody has left, to publish what is in it.
-func (q *Queue) adopt(ctx context.Context, now time.Time) {
+func (k *keeper) adopt(ctx context.Context, now time.Time) {
+	q := k.q
 	q.mu.Lock()
 	busy := len(q.earlier) > 0 || q.finished
 	if _, known := readOwner(q.slot.dir); !known && q.disk != nil {
@@ -154,12 +156,12 @@ func (q *Queue) adopt(ctx context.Context, now time.Time) {
 		return
 	}
 
-	for _, name := range abandoned(dirs, q.opt.Owner.Host, q.Dir(), q.free, now) {
+	for _, name := range abandoned(dirs, q.opt.Owner.Host, q.Dir(), k.free, now) {
 		lock, err := spool.TryLock(name)
 		if err != nil {
 			continue
 		}
-		s, opened, err := q.openSlot(ctx, lockedSlot{dir: name, lock: lock}, false)
+		s, opened, err := k.openSlot(ctx, lockedSlot{dir: name, lock: lock}, false)
 		if err != nil {
 			q.opt.Spool.Failed(fmt.Errorf("open the spool that somebody has left: %w", err))
 			continue
@@ -169,8 +171,45 @@ func (q *Queue) adopt(ctx context.Context, now time.Time) {
 		opened(s.Left())
 		q.mu.Lock()
 		q.earlier = append(slices.Clone(q.earlier), s)
-		q.noteEarlier(s)
+		k.noteEarlier(s)
 		q.mu.Unlock()
 		return
 	}
+}
+
+// moveAfter is how long nothing of what is in memory is acknowledged before it is
+// moved to a disk that takes records again.
+const moveAfter = time.Second
+
+// moveToDisk appends to the disk what waits in memory and does not get away. What of it was
+// handed out is handed out again: Next returns ErrEarlier.
+func (k *keeper) moveToDisk(now time.Time) {
+	q := k.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.disk == nil || len(q.mem.recs) == 0 || now.Sub(q.mem.moved) < moveAfter || now.Before(q.retry) {
+		return
+	}
+
+	q.disk.BeginSegment() // see ackMemory
+	handedOut := q.mem.read
+	n, _ := q.disk.AppendLeft(q.mem.recs) // the next Append meets the error too
+	if n == 0 {
+		q.retry = now.Add(diskRetry)
+		return
+	}
+
+	q.mem.read = max(n, handedOut)
+	q.mem.ack(n, q.opt.Spool.Event)
+	q.mem.read = max(0, handedOut-n)
+	if len(q.mem.recs) == 0 {
+		q.diskErr = nil
+		q.settleOwed()
+	}
+	q.noteSafe()
+	if handedOut > 0 {
+		q.moved = true
+		q.again.Store(true)
+	}
+	notify(q.more)
 }

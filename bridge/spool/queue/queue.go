@@ -83,36 +83,36 @@ type Queue struct {
 	more chan struct{}
 	kick chan struct{} // wakes the loop
 
-	mu       sync.Mutex
-	disk     *spool.Spool // nil until it can be opened
-	base     string       // the directory that the slot is in
-	slot     lockedSlot
-	earlier  []*spool.Spool // of others, oldest first; they are only read
-	late     []*spool.Spool // found since the last Rewind
-	mem      memory
-	moved    bool   // something that was handed out of memory is on the disk now
-	place    []byte // of the last event in memory that is answered
-	unsure   unsure // an event in memory that is not answered yet
-	retry    time.Time
-	refused  error            // of the last Append
-	diskErr  error            // why the disk takes nothing; nil while it does
-	owed     []spool.Reported // what the loss records in memory report
+	mu sync.Mutex // guards what follows, up to the atomics
+
+	// Where records go.
+	disk    *spool.Spool // nil until it can be opened
+	base    string       // the directory that the slot is in
+	slot    lockedSlot
+	earlier []*spool.Spool // of others, oldest first; they are only read
+	late    []*spool.Spool // found since the last Rewind
+	mem     memory
+	moved   bool // something that was handed out of memory is on the disk now
+
+	// Whether they are taken.
+	retry    time.Time // when the disk is tried again
+	refused  error     // of the last Append
+	diskErr  error     // why the disk takes nothing; nil while it does
 	room     chan struct{}
-	settled  []settling // who waits for what is in memory
 	finished bool
-	found    time.Time // when a removal was found
-	damage   []string  // files that were set aside
-	damaged  time.Time // when a damage was found
+
+	// What was promised of the events in memory.
+	place   []byte           // of the last one that is answered
+	unsure  unsure           // one that is not answered yet
+	owed    []spool.Reported // what the loss records in memory report
+	settled []settling       // who waits for what is in memory
 
 	appended atomic.Bool // since the loop has looked
 	again    atomic.Bool // Next returns ErrEarlier
 
-	// Of the reading side alone.
-	runs []handed
-
-	// Of the loop alone.
-	raised map[string]string
-	free   map[string]time.Time
+	runs     handedOut // of the reading side alone
+	keeper   keeper    // of the loop alone, but for its first attempt, in Open
+	reporter reporter
 
 	stop context.CancelFunc
 	loop sync.WaitGroup
@@ -162,17 +162,19 @@ func Open(ctx context.Context, opt Options) (*Queue, error) {
 
 	q := &Queue{
 		opt: opt, more: make(chan struct{}, 1), kick: make(chan struct{}, 1),
-		raised: map[string]string{}, free: map[string]time.Time{},
 	}
-	q.open(ctx)
+	q.keeper = keeper{q: q, free: map[string]time.Time{}}
+	q.reporter = reporter{q: q, raised: map[string]string{}}
+
+	q.keeper.open(ctx)
 	if ctx.Err() != nil {
 		return nil, errors.Join(ctx.Err(), q.Close())
 	}
-	q.report()
+	q.reporter.report()
 
 	loopCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	q.stop = stop
-	q.loop.Go(func() { q.run(loopCtx) })
+	q.loop.Go(func() { q.keeper.run(loopCtx) })
 	return q, nil
 }
 
@@ -226,8 +228,8 @@ func (q *Queue) store(rec []byte, loss spool.Reported, safe bool) (settled <-cha
 		if errors.Is(err, os.ErrNotExist) {
 			// The directory is gone: it is made again before anything else happens.
 			if found, cerr := q.disk.Check(); found && cerr == nil {
-				q.found = time.Now()
-				q.wake()
+				q.reporter.removed = time.Now()
+				notify(q.kick)
 				err = q.disk.AppendReporting(rec, loss)
 			}
 		}
@@ -238,20 +240,20 @@ func (q *Queue) store(rec []byte, loss spool.Reported, safe bool) (settled <-cha
 			}
 			if q.diskErr != nil {
 				q.diskErr = nil
-				q.wake()
+				notify(q.kick)
 			}
 			return nil, nil
 		case errors.Is(err, spool.ErrFull) && !errors.Is(err, spool.ErrDiskFull):
-			q.wakeFor(&q.refused, err)
+			noteError(&q.refused, err, q.kick)
 			return nil, err
 		}
 		q.retry = time.Now().Add(diskRetry)
-		q.wakeFor(&q.diskErr, err)
+		noteError(&q.diskErr, err, q.kick)
 	}
 
 	now := time.Now()
 	if !q.mem.fits(len(rec), now) {
-		q.wakeFor(&q.refused, spool.ErrFull)
+		noteError(&q.refused, spool.ErrFull, q.kick)
 		return nil, spool.ErrFull
 	}
 
@@ -270,7 +272,7 @@ func (q *Queue) store(rec []byte, loss spool.Reported, safe bool) (settled <-cha
 		q.owed = append(q.owed, loss)
 	}
 	q.noteMemory()
-	q.signal()
+	notify(q.more)
 	return settled, nil
 }
 
@@ -318,24 +320,18 @@ func (q *Queue) noteMemory() {
 	q.disk.NoteMemory(uint64(answered), q.place)
 }
 
-// wakeFor notes an error, and wakes the loop if it is another one.
-func (q *Queue) wakeFor(was *error, err error) {
-	if *was == nil || (*was).Error() != err.Error() {
-		q.wake()
+// noteError keeps an error, and wakes the loop if it is another one. The lock is held.
+func noteError(kept *error, err error, kick chan struct{}) {
+	if *kept == nil || (*kept).Error() != err.Error() {
+		notify(kick)
 	}
-	*was = err
+	*kept = err
 }
 
-func (q *Queue) wake() {
+// notify puts a value into a channel that holds one.
+func notify(c chan struct{}) {
 	select {
-	case q.kick <- struct{}{}:
-	default:
-	}
-}
-
-func (q *Queue) signal() {
-	select {
-	case q.more <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -350,11 +346,11 @@ func (q *Queue) Finish() {
 	if q.disk != nil {
 		q.disk.Finish()
 	}
-	q.signal()
+	notify(q.more)
 }
 
 // Wake makes More receive a value.
-func (q *Queue) Wake() { q.signal() }
+func (q *Queue) Wake() { notify(q.more) }
 
 // Room returns a channel that is closed when Append may have room again.
 func (q *Queue) Room() <-chan struct{} {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"supernats/bridge/spool"
 )
@@ -24,7 +23,7 @@ func (q *Queue) Next() (rec []byte, ok bool, err error) {
 	for _, s := range earlier {
 		rec, ok, err := s.Next()
 		if ok {
-			q.hand(s)
+			q.runs.add(s)
 			return rec, true, nil
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -36,7 +35,7 @@ func (q *Queue) Next() (rec []byte, ok bool, err error) {
 		if disk != nil {
 			rec, ok, err := disk.Next()
 			if ok {
-				q.hand(disk)
+				q.runs.add(disk)
 				return rec, true, nil
 			}
 			if err != nil && !errors.Is(err, io.EOF) {
@@ -61,17 +60,22 @@ func (q *Queue) nextInMemory(disk *spool.Spool) (rec []byte, ok, retry bool, err
 	}
 	rec, ok, err = q.mem.next()
 	if ok {
-		q.hand(nil)
+		q.runs.add(nil)
 	}
 	return rec, ok, false, err
 }
 
-func (q *Queue) hand(from *spool.Spool) {
-	if n := len(q.runs); n > 0 && q.runs[n-1].from == from {
-		q.runs[n-1].n++
+// handedOut are the records that were handed out and are not acknowledged, oldest first.
+type handedOut []handed
+
+// add notes one more record, of a spool, or of memory if that is nil.
+func (h *handedOut) add(from *spool.Spool) {
+	runs := *h
+	if n := len(runs); n > 0 && runs[n-1].from == from {
+		runs[n-1].n++
 		return
 	}
-	q.runs = append(q.runs, handed{from, 1})
+	*h = append(runs, handed{from, 1})
 }
 
 // More receives a value when Next may have something again.
@@ -112,43 +116,7 @@ func (q *Queue) Ack(n int, seq uint64) (err error) {
 	return err
 }
 
-// moveAfter is how long nothing of what is in memory is acknowledged before it is
-// moved to a disk that takes records again.
-const moveAfter = time.Second
-
 var errMoved = errors.New("records have been moved from memory to the disk")
-
-// moveToDisk appends to the disk what waits in memory and does not get away. What of it was
-// handed out is handed out again: Next returns ErrEarlier.
-func (q *Queue) moveToDisk(now time.Time) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.disk == nil || len(q.mem.recs) == 0 || now.Sub(q.mem.moved) < moveAfter || now.Before(q.retry) {
-		return
-	}
-
-	q.disk.BeginSegment() // see ackMemory
-	handedOut := q.mem.read
-	n, _ := q.disk.AppendLeft(q.mem.recs) // the next Append meets the error too
-	if n == 0 {
-		q.retry = now.Add(diskRetry)
-		return
-	}
-
-	q.mem.read = max(n, handedOut)
-	q.mem.ack(n, q.opt.Spool.Event)
-	q.mem.read = max(0, handedOut-n)
-	if len(q.mem.recs) == 0 {
-		q.diskErr = nil
-		q.settleOwed()
-	}
-	q.noteSafe()
-	if handedOut > 0 {
-		q.moved = true
-		q.again.Store(true)
-	}
-	q.signal()
-}
 
 func (q *Queue) ackMemory(n int) {
 	q.mu.Lock()
@@ -164,7 +132,7 @@ func (q *Queue) ackMemory(n int) {
 		// earlier run has left is read in one piece, segment by segment.
 		q.disk.BeginSegment()
 	}
-	q.wake()
+	notify(q.kick)
 }
 
 // settleOwed says that the loss records that were in memory are stored. The lock is

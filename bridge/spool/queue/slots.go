@@ -147,7 +147,8 @@ func OwnerOf(slot string) string {
 	if !known {
 		return ""
 	}
-	return fmt.Sprintf("host %s, section %s, supervisord %s, uid %d", o.Host, o.Section, cmp.Or(o.Server, "without an address"), o.UID)
+	return fmt.Sprintf("host %s, section %s, supervisord %s, uid %d",
+		o.Host, o.Section, cmp.Or(o.Server, "without an address"), o.UID)
 }
 
 // readOwner returns whose a slot is; known is false if that does not say.
