@@ -78,7 +78,7 @@ func New(set *rules.Set, limits state.Limits) *Machine {
 }
 
 // IsDirty reports whether more than the times has changed at which hosts were seen.
-func (m *Machine) IsDirty() bool { return m.Changes.Urgent || m.Engine.Dirty() }
+func (m *Machine) IsDirty() bool { return m.Changes.Urgent || m.Engine.IsDirty() }
 
 // Apply takes in a message. What is older than the horizon is state, and nobody is
 // notified of it. The error is Unreadable.
@@ -96,7 +96,7 @@ func (m *Machine) Apply(in *consumer.Message, horizon time.Time) error {
 
 func (m *Machine) applyEvent(in *consumer.Message, horizon time.Time) error {
 	token, _, _, name, ok := schema.SubjectEvent(in.Subject)
-	if ok && !state.Tells(name) && !m.Engine.Wants(name) {
+	if ok && !state.Wants(name) && !m.Engine.Wants(name) {
 		// Of most events only the host is of interest: they need not be decoded.
 		host := m.Fleet.Named(token)
 		if host != "" && m.Fleet.Alone(token, bootOf(in.Data, host)) {
