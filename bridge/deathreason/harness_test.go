@@ -23,6 +23,7 @@ import (
 	"supernats/bridge/supervisord"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 )
 
 // TestMain makes the test program a listener that keeps every event in a file,
@@ -168,7 +169,7 @@ func (f *fixture) read(tb testing.TB) []Received {
 		}
 		f.events += int64(len(line) + 1 + head + body + 1)
 		b = rest[head+body+1:]
-		raw := schema.Raw{Payload: rest[head : head+body]}
+		raw := codec.Raw{Payload: rest[head : head+body]}
 		for pair := range strings.FieldsSeq(string(rest[:head])) {
 			key, value, _ := strings.Cut(pair, ":")
 			n, _ := strconv.ParseUint(value, 10, 64)
@@ -185,7 +186,7 @@ func (f *fixture) read(tb testing.TB) []Received {
 				raw.Event = value
 			}
 		}
-		events = append(events, Received{Event: schema.Decode(raw, "host", testBoot), At: time.UnixMicro(at)})
+		events = append(events, Received{Event: codec.Decode(raw, "host", testBoot), At: time.UnixMicro(at)})
 	}
 }
 
