@@ -47,7 +47,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	return nil
 }
 
-// noteArrival tells those that watch how events arrive.
+// noteArrival informs the parts that watch how events arrive.
 func (b *Bridge) noteArrival(h *eventlistener.Header, payload []byte, now time.Time) {
 	b.heard = true
 	b.burst.EventRead(now)

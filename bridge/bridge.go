@@ -70,7 +70,7 @@ type Bridge struct {
 	nats      natsLink
 	encoder   record.Encoder
 
-	// How events arrive. The goroutine that listens tells them of each event.
+	// How events arrive. The goroutine that listens hands them each event.
 	silence pulse.Silence
 	lag     pulse.Lag
 	late    *pulse.LateDeaths

@@ -87,7 +87,7 @@ func drainRecords(round int) [][]byte {
 	return recs
 }
 
-// drainSpool is the bridge behind its listener. The boot differs from that of the
+// drainSpool is the bridge after its listener. The boot differs from that of the
 // bare messages: an id is stored once.
 func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	b.Helper()

@@ -23,7 +23,7 @@ import (
 	"supernats/schema"
 )
 
-// warnings are the causes of troubles with which events arrive all the same.
+// warnings are the causes of troubles with which events still arrive.
 var warnings = []string{
 	pulse.CauseXMLRPC, web.CauseListen, section.CauseNoTicks, section.CauseSection,
 	"reasons", "log-rotated", "log-tail", "clock",
@@ -69,7 +69,7 @@ func (b *Bridge) connectParts(client *supervisord.Client, bootID boot.ID, versio
 		Troubles: b.troubles, Pool: b.life.Pool, SupervisorPID: b.life.SupervisorPID, Start: b.server.start(),
 	})
 
-	// How events arrive, and what is said of ourselves.
+	// How events arrive, and what we report of ourselves.
 	b.late = pulse.NewLateDeaths(b.troubles, b.followDeaths)
 	b.lag.Troubles = b.troubles
 	b.self = &self{

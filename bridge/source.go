@@ -63,7 +63,7 @@ type source struct {
 	tables   []int
 }
 
-// decoded is a record; event is nil if it is none, or cannot be decoded.
+// decoded is a record; event is nil if it is not one of an event, or cannot be decoded.
 type decoded struct {
 	rec   []byte
 	at    time.Time
@@ -199,8 +199,8 @@ func (s *source) Rewind() error {
 	return s.queue.Rewind()
 }
 
-// Encode makes the messages of the record that Next has returned last. Of an event that is
-// to be skipped there is none: it was stored all the same, since the next run finds out
+// Encode makes the messages of the record that Next has returned last. An event that is
+// to be skipped has no message: it was stored nevertheless, since the next run finds out
 // from the spool which events there were.
 func (s *source) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 	if s.current.event == nil {

@@ -10,7 +10,7 @@ import (
 	"supernats/bridge/oom"
 )
 
-// Where nothing can be known of memory, the record of the start says so.
+// Where nothing can be known of memory, the record of the start reports that.
 func TestMemoryTrouble(t *testing.T) {
 	d, err := newKernel(os.Getpid(), newWaker(nil, zerolog.Nop()))
 	if err != nil {

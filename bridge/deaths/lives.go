@@ -35,7 +35,7 @@ const (
 //     namespace), to two seconds: only if the bridge was there, and events did not wait.
 //
 // A death is when the kernel has reported it, or else when it was noticed, by a look or by
-// its event; of an event that has waited nothing is said. All times are those since the
+// its event; an event that has waited reports nothing of it. All times are those since the
 // machine was started: setting its clock moves none.
 //
 // All but know belongs to the goroutine that listens, and reads no file.

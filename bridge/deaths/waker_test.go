@@ -96,7 +96,7 @@ func TestWakeIsBounded(t *testing.T) {
 }
 
 // What dies as soon as it is started wakes supervisord rarely, and what seems to have
-// been stopped only if no event says so.
+// been stopped only if no event reports it.
 func TestWakeIsWorthIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, wakes, pending := fakeWaker(t)

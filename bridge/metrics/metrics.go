@@ -196,7 +196,7 @@ func registerDeaths(with promauto.Factory, deaths func() Deaths) {
 		},
 		{
 			"out_of_memory_unclear_total",
-			"Deaths by SIGKILL that may be another one's lack of memory, so that nothing is said of it; " +
+			"Deaths by SIGKILL that may be another one's lack of memory, so that nothing is reported; " +
 				"with CAP_SYSLOG the kernel's log decides.",
 			func(d Deaths) uint64 { return d.Unclear },
 		},
@@ -245,13 +245,6 @@ func (m *Metrics) Answered(took time.Duration) { m.answer.Observe(took.Seconds()
 // have been set meanwhile.
 func (m *Metrics) Published(read, now time.Time) {
 	m.publish.Observe(max(0, now.Sub(read).Seconds()))
-}
-
-// LossOf counts what was lost, if anything was.
-func (m *Metrics) LossOf(cause string, n uint64) {
-	if n > 0 {
-		m.Loss(cause, n)
-	}
 }
 
 // Loss counts what was lost; n may be 0 for an unknown number.

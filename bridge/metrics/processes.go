@@ -96,7 +96,7 @@ func (p *Processes) Collect(ch chan<- prometheus.Metric) {
 	send(scrapeAnswered, prometheus.GaugeValue, since)
 
 	for _, s := range table {
-		up := schema.IsUp(s.State) // a program with a long startsecs has a process all the while
+		up := schema.IsUp(s.State) // a program with a long startsecs has a process while it is STARTING
 		send(processUp, prometheus.GaugeValue, number(up), s.Process, s.Group)
 		send(processState, prometheus.GaugeValue, float64(schema.StateCode(s.State)), s.Process, s.Group)
 		send(processExitStatus, prometheus.GaugeValue, float64(s.ExitStatus), s.Process, s.Group)

@@ -25,7 +25,7 @@ const (
 // too: SUPERVISOR_STATE_CHANGE_STOPPING often does not reach a listener, which supervisord
 // stops in the same moment.
 type Ending struct {
-	// StoppingRead says that the event has reached us all the same.
+	// StoppingRead says that the event has reached us nevertheless.
 	StoppingRead bool
 	// Asked says that we were asked to end, by a signal.
 	Asked bool

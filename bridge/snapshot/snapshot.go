@@ -170,7 +170,7 @@ func earliestNext(begun, ended time.Time) time.Time {
 	return ended.Add(max(leastPause, pauseFactor*ended.Sub(begun)))
 }
 
-// Take takes a snapshot and stores it. supervisord answers no call once it was told to
+// Take takes a snapshot and stores it. supervisord answers no call once it was asked to
 // stop or restart (rpcinterface.py, _update): then there is none.
 func (t *Taker) Take(ctx context.Context, reason string) {
 	if t.cfg.Ask == nil || t.cfg.Every == 0 {

@@ -96,7 +96,7 @@ func (c Choice) All() []string {
 }
 
 // tryDir makes a directory, and writes to it. One that is only full is right: what
-// fails is said by the spool.
+// fails is reported by the spool.
 func tryDir(dir string) error {
 	if filepath.Base(filepath.Dir(dir)) == temporaryName() {
 		// Where everybody may write, somebody else may have been there before us.

@@ -76,7 +76,7 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Encode makes the message of a trouble that is published at a time.
 	Encode func(schema.Trouble, time.Time) (*nats.Msg, error)
-	// Warnings are the causes with which events arrive all the same: they are logged as
+	// Warnings are the causes with which events still arrive: they are logged as
 	// warnings, all others as errors.
 	Warnings []string
 }

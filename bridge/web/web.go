@@ -31,7 +31,7 @@ const (
 	// maxClients is how many connections there are at once, see httplimit. The spool
 	// must not run out of descriptors.
 	maxClients = 64
-	// Off as an address is none.
+	// Off as an address means that nothing is served.
 	Off = "off"
 	// CauseListen is the cause of the trouble that nothing can be served.
 	CauseListen = "listen"
@@ -163,7 +163,7 @@ func (s *Server) handler(log zerolog.Logger) http.Handler {
 }
 
 // readyz answers 200 if events are accepted. That is so without NATS and without
-// supervisord's XML-RPC too; what is missing is reported all the same.
+// supervisord's XML-RPC too; what is missing is reported nevertheless.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	status := s.Status()
