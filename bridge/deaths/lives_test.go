@@ -25,11 +25,11 @@ type step struct {
 // noteIn notes the event in the lives, and returns what is known of a death.
 func (s step) noteIn(l *lives, serial uint64) *record.Facts {
 	if late, ok := s.tick(); ok {
-		l.tick(schema.Tick5, late)
+		l.noteTick(schema.Tick5, late)
 		return nil
 	}
 	h, payload := s.event(serial)
-	return l.note(h, payload, end{}, nil)
+	return l.noteAccepted(h, payload, end{}, nil)
 }
 
 // tick returns how late a tick is read.
@@ -108,11 +108,11 @@ func TestRanByKernel(t *testing.T) {
 	now := time.Now()
 	for _, step := range []step{{0, "STARTING", 0}, {0, "RUNNING", 7}} {
 		h, payload := step.event(1)
-		l.note(h, payload, end{}, nil)
+		l.noteAccepted(h, payload, end{}, nil)
 	}
 	h, payload := step{0, "EXITED", 7}.event(2)
 	exit := &schema.Exit{Signal: "SIGKILL"}
-	f := l.note(h, payload, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}, &record.Facts{Exit: exit})
+	f := l.noteAccepted(h, payload, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}, &record.Facts{Exit: exit})
 	if f.Ran == nil || *f.Ran != 60 || f.Exit != exit || f.Last != nil {
 		t.Errorf("%+v", f)
 	}
@@ -162,7 +162,7 @@ func TestRanByLooks(t *testing.T) {
 	l := newLives(looks, false) // the event may have waited
 	l.now = func() time.Duration { return look.Now() + time.Hour }
 	h, payload := step{0, "EXITED", cmd.Process.Pid}.event(2)
-	f := l.note(h, payload, end{}, nil)
+	f := l.noteAccepted(h, payload, end{}, nil)
 	if f == nil || f.Ran == nil || f.Last == nil {
 		t.Fatalf("%+v", f)
 	}
@@ -217,10 +217,10 @@ func BenchmarkNote(b *testing.B) {
 			for b.Loop() {
 				for _, e := range events {
 					if e.h == nil {
-						l.tick(schema.Tick5, e.late)
+						l.noteTick(schema.Tick5, e.late)
 						continue
 					}
-					l.note(e.h, e.payload, end{}, nil)
+					l.noteAccepted(e.h, e.payload, end{}, nil)
 				}
 			}
 		})

@@ -170,8 +170,8 @@ func (l *Ledger) CatchUp(y *History, boot []byte, own, together bool) {
 	switch {
 	case !bytes.Equal(y.boot, boot):
 		// Nobody has listened to this life before, and we were there from its start.
-		if l.first.known && l.first.poolSerial > l.first.begin() && together && !y.damaged {
-			l.addMissing(l.first.begin(), l.first.poolSerial-1)
+		if l.first.known && l.first.poolSerial > l.first.firstSerial() && together && !y.damaged {
+			l.addMissing(l.first.firstSerial(), l.first.poolSerial-1)
 			l.first = place{}
 		}
 

@@ -143,7 +143,7 @@ func TestScrapesShareOneCall(t *testing.T) {
 			var clients sync.WaitGroup
 			for range n {
 				clients.Go(func() {
-					if rows, _, ok := p.look(); len(rows) != 1 || !ok {
+					if rows, _, ok := p.lookUp(); len(rows) != 1 || !ok {
 						t.Errorf("%v %v", rows, ok)
 					}
 				})
@@ -174,7 +174,7 @@ func TestScrapeOfTheSilent(t *testing.T) {
 		silent := errors.New("silent")
 		var said []error
 		p := NewProcesses(f.ask, func(err error) { said = append(said, err) })
-		rows, answered, ok := p.look()
+		rows, answered, ok := p.lookUp()
 		if !ok || !answered.Equal(time.Now()) {
 			t.Fatal(answered, ok)
 		}
@@ -188,7 +188,7 @@ func TestScrapeOfTheSilent(t *testing.T) {
 		var clients sync.WaitGroup
 		for range 20 {
 			clients.Go(func() {
-				again, at, ok := p.look()
+				again, at, ok := p.lookUp()
 				if diff := cmp.Diff(rows, again); diff != "" || ok || !at.Equal(answered) {
 					t.Errorf("%v %v %s", at, ok, diff)
 				}

@@ -78,7 +78,7 @@ func TestSectionProblems(t *testing.T) {
 			if tc.want != nil {
 				tc.want.File = c.File
 			}
-			got, text, fix := describe(c, "supernats")
+			got, text, fix := describeSection(c, "supernats")
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("section (-want +got):\n%s", diff)
 			}
@@ -113,7 +113,7 @@ func TestConfHasNoProblem(t *testing.T) {
 			if !ok {
 				continue
 			}
-			data, text, _ := describe(c, pool)
+			data, text, _ := describeSection(c, pool)
 			if data == nil || text != "" || seen[data.Priority] {
 				t.Errorf("%s: %v %s", pool, data, text)
 				continue

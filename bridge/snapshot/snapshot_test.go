@@ -157,7 +157,7 @@ func TestErrors(t *testing.T) {
 	h = newHost(time.Minute, oneProcess)
 	h.fails = errors.New("no room")
 	h.Take(t.Context(), Interval)
-	if h.waiting(time.Now()) {
+	if h.waitsForStream(time.Now()) {
 		t.Error("a snapshot that is not stored waits for the stream")
 	}
 }

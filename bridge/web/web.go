@@ -140,7 +140,7 @@ func (s *Server) serveOnce(ctx context.Context) error {
 	// Clients can make an error of each request: ten an hour are logged, of the
 	// handler, the server and what is around them each.
 	few := func() zerolog.Logger { return s.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour}) }
-	server := &http.Server{Handler: s.handler(few())}
+	server := &http.Server{Handler: s.newHandler(few())}
 	limited := httplimit.Apply(server, l, maxClients, slog.New(zerolog.NewSlogHandler(few())))
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
@@ -150,8 +150,8 @@ func (s *Server) serveOnce(ctx context.Context) error {
 	return web.Serve(limited, server, config, slog.New(zerolog.NewSlogHandler(few())))
 }
 
-// handler answers requests; log is that of their errors.
-func (s *Server) handler(log zerolog.Logger) http.Handler {
+// newHandler answers requests; log is that of their errors.
+func (s *Server) newHandler(log zerolog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{
 		ErrorLog:      slog.NewLogLogger(zerolog.NewSlogHandler(log), slog.LevelWarn),

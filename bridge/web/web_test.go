@@ -56,7 +56,7 @@ func TestReadyz(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := &Server{Status: func() Status { return tc.status }, Metrics: prometheus.NewRegistry()}
 			w := httptest.NewRecorder()
-			s.handler(zerolog.Nop()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+			s.newHandler(zerolog.Nop()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 			if w.Code != tc.code {
 				t.Errorf("status %d, want %d", w.Code, tc.code)
 			}
