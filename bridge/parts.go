@@ -17,6 +17,7 @@ import (
 	"supernats/bridge/section"
 	"supernats/bridge/snapshot"
 	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/trouble"
 	"supernats/bridge/web"
@@ -128,9 +129,9 @@ func (b *Bridge) readyStatus() web.Status {
 // openSpool opens the spool. The error is that of ctx.
 func (b *Bridge) openSpool(ctx context.Context) error {
 	where := b.cfg.spoolChoice()
-	return b.journal.Open(ctx, spool.QueueOptions{
-		Options: spool.Options{Max: int64(b.cfg.SpoolMax), Sync: b.cfg.SpoolSync.every},
-		Find:    where.Find, Elsewhere: where.Elsewhere(), Owner: b.cfg.owner(),
+	return b.journal.Open(ctx, queue.Options{
+		Spool: spool.Options{Max: int64(b.cfg.SpoolMax), Sync: b.cfg.SpoolSync.every},
+		Find:  where.Find, Elsewhere: where.Elsewhere(), Owner: b.cfg.owner(),
 		Supervisord: b.life.Evidence().LocalPID(),
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 	"supernats/bridge/spooldir"
 )
 
@@ -15,9 +15,9 @@ import (
 func (c Config) spoolChoice() spooldir.Choice { return spooldir.Choice{Host: c.Host, Dir: c.SpoolDir} }
 
 // owner says whose our spool is, where several bridges share a directory.
-func (c Config) owner() spool.Owner {
+func (c Config) owner() queue.Owner {
 	section := os.Getenv("SUPERVISOR_GROUP_NAME") + ":" + os.Getenv("SUPERVISOR_PROCESS_NAME")
-	return spool.Owner{Host: c.Host, Server: c.ServerURL, Section: section, UID: os.Geteuid()}
+	return queue.Owner{Host: c.Host, Server: c.ServerURL, Section: section, UID: os.Geteuid()}
 }
 
 // Spools returns the directories of the spools of the host, of all bridges that share
@@ -29,12 +29,12 @@ func (c Config) Spools() (found []string, err error) {
 
 	dirs := c.spoolChoice().All()
 	for _, dir := range dirs {
-		slots, err := spool.Slots(dir)
+		slots, err := queue.Slots(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return nil, err
 		}
 		for _, slot := range slots {
-			if host := spool.HostOf(slot); host == "" || host == c.Host || c.SpoolDir != "" {
+			if host := queue.HostOf(slot); host == "" || host == c.Host || c.SpoolDir != "" {
 				found = append(found, slot)
 			}
 		}

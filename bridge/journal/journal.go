@@ -22,6 +22,7 @@ import (
 	"supernats/bridge/proctable"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 	"supernats/schema"
 )
 
@@ -73,7 +74,7 @@ type Journal struct {
 
 	// queue is set once, when the spool is open; others than the goroutine that runs the
 	// bridge may look before that.
-	queue atomic.Pointer[spool.Queue]
+	queue atomic.Pointer[queue.Queue]
 	// ending says that no event will come any more.
 	ending atomic.Bool
 	noted  chan struct{} // holds a value while there are losses to report
@@ -95,7 +96,7 @@ func New(cfg Config) *Journal {
 }
 
 // Spool returns the spool, nil before it is open.
-func (j *Journal) Spool() *spool.Queue { return j.queue.Load() }
+func (j *Journal) Spool() *queue.Queue { return j.queue.Load() }
 
 // End says that no event will come any more: EndOfSpool ends the spool when all is read.
 func (j *Journal) End() {
