@@ -31,16 +31,19 @@ var arrows = []arrow{
 	{`schema/program`, `schema/natsconn`, ``},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/spool|/record|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/spool(/queue)?|/record|/section)?`, ``},
 	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
-	{`bridge/spool`, ``, `-`},
+	{`bridge/spool`, `bridge/spool/(files|marks)`, `-`},
+	{`bridge/spool/marks`, `bridge/spool/files`, `-`},
+	{`bridge/spool/queue`, `bridge/spool(/files)?`, `-`},
+	{`bridge/spool/files`, ``, `-`},
 	{`bridge/ledger`, `schema`, `-`},
 	// A record holds an event's header line, and its messages are made for a publisher.
 	{`bridge/record`, `schema(/codec|/stream)?|bridge/(eventlistener|publish)`, ``},
 	// The facts of a death come from the kernel by three ways, and go into a record.
 	{`bridge/deaths`, `schema(/repeat)?|bridge/(eventlistener|record|deathwatch|oom|look)`, ``},
 	// The journal joins the account, the records and the spool under one lock.
-	{`bridge/journal`, `schema(/repeat)?|bridge/(boot|eventlistener|ledger|proctable|record|spool)`, ``},
+	{`bridge/journal`, `schema(/repeat)?|bridge/(boot|eventlistener|ledger|proctable|record|spool(/queue)?)`, ``},
 	// The section is one of supervisord's configuration.
 	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
 	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},

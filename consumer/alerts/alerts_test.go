@@ -24,23 +24,23 @@ func TestIncident(t *testing.T) {
 		do   func(w *world)
 		want []string
 	}{
-		"nothing matches": {nil, func(w *world) {
+		"nothing matches": {edit: nil, do: func(w *world) {
 			w.event(0, "RUNNING")
 			w.event(1, "EXITED", func(e *schema.Event) { e.Expected = p(true) })
 			w.event(1, "STOPPING")
 			w.event(1, "STOPPED")
 			w.pass(100 * time.Hour)
-		}, nil},
-		"one crash, restarted": {nil, func(w *world) {
+		}},
+		"one crash, restarted": {edit: nil, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.event(time.Second, "STARTING")
 			w.event(time.Second, "RUNNING")
 			w.pass(24 * time.Hour)
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"32s resolved exit/2 web1/api/api_00 count 1 []",
 		}},
-		"seven crashes in five minutes are two mails and the end": {nil, func(w *world) {
+		"seven crashes in five minutes are two mails and the end": {edit: nil, do: func(w *world) {
 			for range 7 {
 				w.event(20*time.Second, "EXITED")
 				w.event(time.Second, "STARTING")
@@ -50,23 +50,23 @@ func TestIncident(t *testing.T) {
 			w.pass(4 * time.Minute)
 			w.event(time.Second, "RUNNING")
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"20s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"5m20s update exit/2 web1/api/api_00 count 8 [EXITED#4 EXITED#7 EXITED#10 EXITED#13 EXITED#16 EXITED#19 EXITED#22]",
 			"7m6s resolved exit/3 web1/api/api_00 count 8 []",
 		}},
-		"what was not told is in the resolved": {nil, func(w *world) {
+		"what was not reported is in the resolved": {edit: nil, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.event(time.Second, "EXITED")
 			w.event(time.Second, "RUNNING")
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"32s resolved exit/2 web1/api/api_00 count 2 [EXITED#2]",
 		}},
 		"send_resolved false: an update with the rest": {
-			func(c *rules.Config) { c.SendResolved = p(false) },
-			func(w *world) {
+			edit: func(c *rules.Config) { c.SendResolved = p(false) },
+			do: func(w *world) {
 				w.event(0, "EXITED")
 				w.event(time.Second, "EXITED")
 				w.event(time.Second, "RUNNING")
@@ -75,86 +75,86 @@ func TestIncident(t *testing.T) {
 				w.event(0, "RUNNING")
 				w.pass(time.Hour)
 			},
-			[]string{
+			want: []string{
 				"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 				"32s update exit/2 web1/api/api_00 count 2 [EXITED#2]",
 				"1h0m2s firing exit/1 web1/api/api_00 count 1 [EXITED#4]",
 			},
 		},
-		"repeated while it is open": {nil, func(w *world) {
+		"repeated while it is open": {edit: nil, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.pass(9 * time.Hour)
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"4h0m0s update exit/2 web1/api/api_00 count 1 []",
 			"8h0m0s update exit/3 web1/api/api_00 count 1 []",
 		}},
 		"a long repeat_interval": {
-			func(c *rules.Config) { c.RepeatInterval = dur(1000 * time.Hour) },
-			func(w *world) {
+			edit: func(c *rules.Config) { c.RepeatInterval = dur(1000 * time.Hour) },
+			do: func(w *world) {
 				w.event(0, "EXITED")
 				w.pass(900 * time.Hour)
 				w.event(0, "EXITED")
 			},
-			[]string{
+			want: []string{
 				"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 				"900h0m0s update exit/2 web1/api/api_00 count 2 [EXITED#2]",
 			},
 		},
-		"a crash long after the last notification is told at once": {nil, func(w *world) {
+		"a crash long after the last notification is reported at once": {edit: nil, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.event(time.Hour, "EXITED")
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"1h0m0s update exit/2 web1/api/api_00 count 2 [EXITED#2]",
 		}},
 		"group_interval next to nothing: each by itself": {
-			func(c *rules.Config) { c.GroupInterval = dur(1) },
-			func(w *world) {
+			edit: func(c *rules.Config) { c.GroupInterval = dur(1) },
+			do: func(w *world) {
 				w.event(0, "EXITED")
 				w.event(time.Second, "EXITED")
 			},
-			[]string{
+			want: []string{
 				"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 				"1s update exit/2 web1/api/api_00 count 2 [EXITED#2]",
 			},
 		},
 		"group_wait": {
-			func(c *rules.Config) { c.GroupWait = dur(10 * time.Second) },
-			func(w *world) {
+			edit: func(c *rules.Config) { c.GroupWait = dur(10 * time.Second) },
+			do: func(w *world) {
 				w.event(0, "EXITED")
 				w.event(time.Second, "EXITED")
 				w.pass(8 * time.Second)
 				w.want()
 				w.pass(time.Second)
 			},
-			[]string{"10s firing exit/1 web1/api/api_00 count 2 [EXITED#1 EXITED#2]"},
+			want: []string{"10s firing exit/1 web1/api/api_00 count 2 [EXITED#1 EXITED#2]"},
 		},
 		"closed before group_wait is over: all of it in one": {
-			func(c *rules.Config) { c.GroupWait, c.ResolveAfter = dur(time.Minute), dur(0) },
-			func(w *world) {
+			edit: func(c *rules.Config) { c.GroupWait, c.ResolveAfter = dur(time.Minute), dur(0) },
+			do: func(w *world) {
 				w.event(0, "EXITED")
 				w.event(time.Second, "RUNNING")
 				w.pass(time.Hour)
 			},
-			[]string{"1s resolved exit/1 web1/api/api_00 count 1 [EXITED#1]"},
+			want: []string{"1s resolved exit/1 web1/api/api_00 count 1 [EXITED#1]"},
 		},
-		"stopped on purpose": {nil, func(w *world) {
+		"stopped on purpose": {edit: nil, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.event(time.Second, "BACKOFF")
 			w.event(time.Second, "STOPPED")
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"2s resolved exit/2 web1/api/api_00 count 1 []",
 		}},
-		"gone": {nil, func(w *world) {
+		"gone": {edit: nil, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.snapshot(time.Minute, "api_00", "GONE")
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"1m0s resolved exit/2 web1/api/api_00 count 1 []",
 		}},
-		"a snapshot knew already that it runs again": {nil, func(w *world) {
+		"a snapshot knew already that it runs again": {edit: nil, do: func(w *world) {
 			w.snapshot(0, "api_00", "RUNNING")
 			m := w.meta(time.Second)
 			e := &schema.Event{Event: schema.ProcessStateExited, Expected: p(false), Host: "web1", Boot: "b", Serial: 5, Group: "api", Process: "api_00"}
@@ -164,11 +164,11 @@ func TestIncident(t *testing.T) {
 			w.state(m, "web1", "api", "api_00", "RUNNING", nil) // counted only
 			w.take()
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"1s firing exit/1 web1/api/api_00 count 1 [EXITED#2]",
 			"31s resolved exit/2 web1/api/api_00 count 1 []",
 		}},
-		"a later event came first": {nil, func(w *world) {
+		"a later event came first": {edit: nil, do: func(w *world) {
 			w.event(0, "RUNNING", func(e *schema.Event) { e.Serial = 7 })
 			m := w.meta(time.Second)
 			e := &schema.Event{Event: schema.ProcessStateExited, Expected: p(false), Host: "web1", Boot: "4f0c6d1e2a90b7c3", Serial: 5, Group: "api", Process: "api_00"}
@@ -176,20 +176,20 @@ func TestIncident(t *testing.T) {
 			w.applyEvent(m, e.Envelope(w.at), w.horizon)
 			w.take()
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"1s firing exit/1 web1/api/api_00 count 1 [EXITED#2]",
 			"31s resolved exit/2 web1/api/api_00 count 1 []",
 		}},
-		"an expected exit after RUNNING is well": {nil, func(w *world) {
+		"an expected exit after RUNNING is well": {edit: nil, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.event(time.Second, "RUNNING")
 			w.event(time.Second, "EXITED", func(e *schema.Event) { e.Expected = p(true) })
 			w.pass(time.Minute)
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"31s resolved exit/2 web1/api/api_00 count 1 []",
 		}},
-		"not well for long enough": {nil, func(w *world) {
+		"not well for long enough": {edit: nil, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.event(time.Second, "RUNNING")
 			w.event(29*time.Second, "BACKOFF")
@@ -197,27 +197,27 @@ func TestIncident(t *testing.T) {
 			w.want("0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]")
 			w.event(0, "RUNNING")
 			w.pass(30 * time.Second)
-		}, []string{"1h1m0s resolved exit/2 web1/api/api_00 count 1 []"}},
-		"a snapshot tells that it runs": {nil, func(w *world) {
+		}, want: []string{"1h1m0s resolved exit/2 web1/api/api_00 count 1 []"}},
+		"a snapshot shows that it runs": {edit: nil, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.snapshot(time.Minute, "api_00", "RUNNING")
 			w.pass(time.Minute)
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"1m30s resolved exit/2 web1/api/api_00 count 1 []",
 		}},
-		"two processes are two alerts": {nil, func(w *world) {
+		"two processes are two alerts": {edit: nil, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.event(0, "EXITED", process("api_01"))
 			w.event(0, "EXITED", onHost("web2"))
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"0s firing exit/1 web1/api/api_01 count 1 [EXITED#2]",
 			"0s firing exit/1 web2/api/api_00 count 1 [EXITED#3]",
 		}},
 		"group_by host, group": {
-			func(c *rules.Config) { c.GroupBy = rules.List{"host", "group"} },
-			func(w *world) {
+			edit: func(c *rules.Config) { c.GroupBy = rules.List{"host", "group"} },
+			do: func(w *world) {
 				w.event(0, "EXITED")
 				w.event(time.Second, "EXITED", process("api_01"))
 				w.event(time.Second, "RUNNING", process("api_01"))
@@ -225,47 +225,47 @@ func TestIncident(t *testing.T) {
 				w.event(0, "RUNNING")
 				w.pass(time.Minute)
 			},
-			[]string{
+			want: []string{
 				"0s firing exit/1 web1/api count 1 [EXITED#1]",
 				"5m0s update exit/2 web1/api count 2 [EXITED#2]",
 				"6m32s resolved exit/3 web1/api count 2 []",
 			},
 		},
 		"group_by group, over hosts": {
-			func(c *rules.Config) { c.GroupBy = rules.List{"group"} },
-			func(w *world) {
+			edit: func(c *rules.Config) { c.GroupBy = rules.List{"group"} },
+			do: func(w *world) {
 				w.event(0, "EXITED")
 				w.event(time.Second, "EXITED", onHost("web2"))
 				w.event(0, "STOPPED")
 				w.event(0, "STOPPED", onHost("web2"))
 			},
-			[]string{
+			want: []string{
 				"0s firing exit/1 /api count 1 [EXITED#1]",
 				"1s resolved exit/2 /api count 2 [EXITED#2]",
 			},
 		},
 		"a line that matches closes by itself": {
-			func(c *rules.Config) { c.Event, c.Expected = rules.List{"PROCESS_LOG"}, nil },
-			func(w *world) {
+			edit: func(c *rules.Config) { c.Event, c.Expected = rules.List{"PROCESS_LOG"}, nil },
+			do: func(w *world) {
 				w.event(0, "RUNNING")
 				w.event(0, "", func(e *schema.Event) { e.Event = schema.ProcessLogStderr })
 				w.event(time.Second, "", func(e *schema.Event) { e.Event = schema.ProcessLogStderr })
 				w.pass(time.Hour)
 			},
-			[]string{
+			want: []string{
 				"0s firing exit/1 web1/api/api_00 count 1 [PROCESS_LOG_STDERR#2]",
 				"31s resolved exit/2 web1/api/api_00 count 2 [PROCESS_LOG_STDERR#3]",
 			},
 		},
 		"an event of no process closes by itself": {
-			func(c *rules.Config) { c.Event, c.Expected = rules.List{"SUPERVISOR_STATE_CHANGE"}, nil },
-			func(w *world) {
+			edit: func(c *rules.Config) { c.Event, c.Expected = rules.List{"SUPERVISOR_STATE_CHANGE"}, nil },
+			do: func(w *world) {
 				w.event(0, "", func(e *schema.Event) {
 					e.Event, e.Group, e.Process = schema.SupervisorStateChangeStopping, "", ""
 				})
 				w.pass(time.Hour)
 			},
-			[]string{
+			want: []string{
 				"0s firing exit/1 web1 count 1 [SUPERVISOR_STATE_CHANGE_STOPPING#1]",
 				"30s resolved exit/2 web1 count 1 []",
 			},

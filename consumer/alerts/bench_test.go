@@ -26,12 +26,12 @@ func BenchmarkEvent(b *testing.B) {
 		name, event string
 		set         []rules.Config
 	}{
-		{"no rule", schema.ProcessStateRunning, rules.Defaults()},
-		{"name only", schema.ProcessStateExited, []rules.Config{{Name: "x", Event: exits, Expected: p(true)}}},
-		{"other group", schema.ProcessStateExited, []rules.Config{{Name: "x", Event: exits, Groups: rules.List{"web", "worker"}}}},
-		{"glob", schema.ProcessStateExited, []rules.Config{{Name: "x", Event: exits, Groups: rules.List{"web*"}}}},
-		{"expression", schema.ProcessStateExited, []rules.Config{{Name: "x", Event: exits, If: `exit.signal == "SIGKILL"`}}},
-		{"open incident", schema.ProcessStateExited, rules.Defaults()},
+		{name: "no rule", event: schema.ProcessStateRunning, set: rules.Defaults()},
+		{name: "name only", event: schema.ProcessStateExited, set: []rules.Config{{Name: "x", Event: exits, Expected: p(true)}}},
+		{name: "other group", event: schema.ProcessStateExited, set: []rules.Config{{Name: "x", Event: exits, Groups: rules.List{"web", "worker"}}}},
+		{name: "glob", event: schema.ProcessStateExited, set: []rules.Config{{Name: "x", Event: exits, Groups: rules.List{"web*"}}}},
+		{name: "expression", event: schema.ProcessStateExited, set: []rules.Config{{Name: "x", Event: exits, If: `exit.signal == "SIGKILL"`}}},
+		{name: "open incident", event: schema.ProcessStateExited, set: rules.Defaults()},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			o := options()

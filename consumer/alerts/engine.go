@@ -65,7 +65,7 @@ func (g *Engine) Wants(event string) bool {
 // have seen it know. tooOld says that an event would have matched a rule, but is history.
 func (g *Engine) Apply(m Message) (tooOld bool) {
 	m.Meta.Stored = schema.Instant(m.Meta.Stored)
-	g.begin(&m)
+	g.advanceTo(&m)
 
 	// In this order: what happened, then what is true after it. A process may be well
 	// again by the time that its exit is reported.
@@ -78,16 +78,16 @@ func (g *Engine) Apply(m Message) (tooOld bool) {
 		g.forget(m.Meta, m.Forgotten)
 	}
 	for _, s := range m.Processes {
-		g.processes.apply(m.Meta, s)
+		g.processes.applyRecord(m.Meta, s)
 	}
 	if m.HostRecord != nil {
-		g.hosts.apply(m.Meta, m.HostRecord)
+		g.hosts.applyRecord(m.Meta, m.HostRecord)
 	}
 	return tooOld
 }
 
-// begin brings the engine to the time of a message.
-func (g *Engine) begin(m *Message) {
+// advanceTo brings the engine to the time of a message.
+func (g *Engine) advanceTo(m *Message) {
 	if m.Bridge != "" { // before anything is found to be silent
 		g.afterOutage(m)
 	}
@@ -99,7 +99,7 @@ func (g *Engine) begin(m *Message) {
 	g.last = clock.Later(g.last, m.Meta.Stored)
 
 	if m.Host != "" {
-		g.hosts.seen(m.Meta, m.Host)
+		g.hosts.noteSeen(m.Meta, m.Host)
 	}
 }
 
@@ -113,7 +113,7 @@ const outage = 30 * time.Second
 func (g *Engine) afterOutage(m *Message) {
 	connects := m.Bridge == schema.BridgeStarted || m.Bridge == schema.BridgeReconnect
 	if connects && !g.last.IsZero() && m.Meta.Stored.Sub(g.last) > outage {
-		g.hosts.grace(m.Meta)
+		g.hosts.giveGrace(m.Meta)
 	}
 }
 
@@ -122,7 +122,7 @@ func (g *Engine) applyEvent(m Meta, ce *schema.CloudEvent[*schema.Event], horizo
 	e := ce.Data
 	g.book.Gate.Horizon(horizon)
 	if g.book.Gate.MutesRestarts() {
-		g.hosts.restarts(m, e)
+		g.hosts.noteRestart(m, e)
 	}
 	if g.restored.knows(m) {
 		return false
@@ -147,7 +147,9 @@ func (g *Engine) applyEvent(m Meta, ce *schema.CloudEvent[*schema.Event], horizo
 }
 
 // matchEvent takes a match of a rule over events.
-func (g *Engine) matchEvent(r *rules.Rule, m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time) (tooOld bool) {
+func (g *Engine) matchEvent(
+	r *rules.Rule, m Meta, ce *schema.CloudEvent[*schema.Event], horizon time.Time,
+) (tooOld bool) {
 	e := ce.Data
 	n := member.Name{Host: e.Host, Group: e.Group, Process: e.Process}
 	register := &g.book.Register

@@ -211,7 +211,7 @@ func (w *world) state(m alerts.Meta, host, group, process, state string, expecte
 	w.applyProcess(m, &s)
 }
 
-// snapshot hands in a state that no event told.
+// snapshot hands in a state that no event has shown.
 func (w *world) snapshot(after time.Duration, process, state string) {
 	m := w.meta(after)
 	w.hostSeen("web1")

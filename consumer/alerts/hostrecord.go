@@ -14,12 +14,12 @@ import (
 	"supernats/schema"
 )
 
-// apply takes the record of a host after a message changed it: what its bridges cannot do,
+// applyRecord takes the record of a host after a message changed it: what its bridges cannot do,
 // which supervisords it has, and when each was seen.
-func (hs *hosts) apply(m Meta, rec *schema.HostRecord) {
+func (hs *hosts) applyRecord(m Meta, rec *schema.HostRecord) {
 	h := hs.host(rec.Host, m.Stored)
 	h.describe(rec)
-	hs.follow(h, rec)
+	hs.followMostSilent(h, rec)
 	if hs.restored.knows(m) {
 		h.learnTroubles(rec)
 		return
@@ -37,9 +37,9 @@ func (h *host) describe(rec *schema.HostRecord) {
 	h.goodbye = rec.SaidGoodbye()
 }
 
-// follow notes when the most silent of several supervisords was seen: a host is as silent
+// followMostSilent notes when the most silent of several supervisords was seen: a host is as silent
 // as that one.
-func (hs *hosts) follow(h *host, rec *schema.HostRecord) {
+func (hs *hosts) followMostSilent(h *host, rec *schema.HostRecord) {
 	least, several := mostSilent(rec)
 	h.several = several
 	if !several {
@@ -85,7 +85,7 @@ func (hs *hosts) endSeveral(h *host, m Meta) {
 	}
 	for _, w := range h.watches {
 		if w.inc != nil && !w.inc.Knows(m) && hs.silentAt(w).After(m.Stored) {
-			hs.end(w, m.Stored)
+			hs.endSilence(w, m.Stored)
 		}
 	}
 }
@@ -246,7 +246,7 @@ func (hs *hosts) restore(rec *schema.HostRecord) time.Time {
 	}
 	h.describe(rec)
 	h.learnTroubles(rec)
-	hs.follow(h, rec)
+	hs.followMostSilent(h, rec)
 	return at
 }
 

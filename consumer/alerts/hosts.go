@@ -68,7 +68,7 @@ func (hs *hosts) host(name string, at time.Time) *host {
 			continue
 		}
 		w := &watch{rule: r, host: h, key: r.Key(h.name, "", "")}
-		w.timer = clock.NewWatch(r, w.key, func(at time.Time) { hs.fire(w, at) })
+		w.timer = clock.NewWatch(r, w.key, func(at time.Time) { hs.onTimer(w, at) })
 		h.watches = append(h.watches, w)
 		hs.schedule(w, at.Add(r.Silent))
 	}
@@ -80,23 +80,23 @@ func (hs *hosts) schedule(w *watch, at time.Time) {
 	hs.book.Clock.Set(&w.timer, clock.Later(at, hs.book.Clock.Now()))
 }
 
-// seen takes a sign of life of a host.
-func (hs *hosts) seen(m Meta, name string) {
+// noteSeen takes a sign of life of a host.
+func (hs *hosts) noteSeen(m Meta, name string) {
 	h := hs.host(name, m.Stored)
 	if h.several {
-		return // its record says when each supervisord was seen, see follow
+		return // its record says when each supervisord was seen, see followMostSilent
 	}
 	h.seen = clock.Later(h.seen, m.Stored)
 	for _, w := range h.watches {
 		if w.inc == nil || w.inc.Knows(m) || hs.restored.knows(m) {
 			continue
 		}
-		hs.end(w, m.Stored)
+		hs.endSilence(w, m.Stored)
 	}
 }
 
-// end takes a host that has been heard again.
-func (hs *hosts) end(w *watch, at time.Time) {
+// endSilence takes a host that has been heard again.
+func (hs *hosts) endSilence(w *watch, at time.Time) {
 	if w.inc.IsHeard() {
 		return
 	}
@@ -113,9 +113,9 @@ func (hs *hosts) silentAt(w *watch) time.Time {
 	return clock.Later(due, w.host.graced)
 }
 
-// fire is the timer of a watch. It is not set again for each message, so it may find that
+// onTimer is the timer of a watch. It is not set again for each message, so it may find that
 // it is too early.
-func (hs *hosts) fire(w *watch, at time.Time) {
+func (hs *hosts) onTimer(w *watch, at time.Time) {
 	if due := hs.silentAt(w); due.After(at) {
 		hs.book.Clock.Set(&w.timer, due)
 		return
@@ -136,8 +136,8 @@ func (hs *hosts) fire(w *watch, at time.Time) {
 // of its servers twice a second, and one that does not answer costs it seconds.
 const comeBack = 45 * time.Second
 
-// grace gives every host time to come back. The record of a pending alert remembers it.
-func (hs *hosts) grace(m Meta) {
+// giveGrace gives every host time to come back. The record of a pending alert remembers it.
+func (hs *hosts) giveGrace(m Meta) {
 	if hs.restored.knows(m) {
 		return
 	}
@@ -157,8 +157,8 @@ func (hs *hosts) grace(m Meta) {
 	}
 }
 
-// restarts notes when a supervisord stops and when it runs again.
-func (hs *hosts) restarts(m Meta, e *schema.Event) {
+// noteRestart notes when a supervisord stops and when it runs again.
+func (hs *hosts) noteRestart(m Meta, e *schema.Event) {
 	if e.Event != schema.SupervisorStateChangeStopping && e.Event != schema.SupervisorStateChangeRunning {
 		return
 	}

@@ -25,16 +25,16 @@ func TestConditionsOverTheLastLife(t *testing.T) {
 		edit      func(*schema.Event)
 		want      bool
 	}{
-		{`exit.oom.known`, hungry, true},
-		{`exit.oom.known`, killed, false},
-		{`exit.signal == "SIGKILL" and not exit.oom.known`, killed, true},
-		{`exit.oom.cgroup startsWith "/api" and exit.oom.limit == 2147483648 and exit.oom.peak >= exit.oom.limit`, hungry, true},
-		{`exit.oom.limit == 0 and exit.oom.peak > 1000000000`, limitless, true},
-		{`exit.source == "pidfd"`, hungry, true},
-		{`exit.source == ""`, killed, true},
-		{`ran_known and ran < 10`, hungry, false},
-		{`ran > 3600 and last.known and last.rss_bytes > 1.5e9 and last.threads == 9 and last.fds < 32 and last.cpu_seconds == 0.5 and last.age_seconds < ran`, hungry, true},
-		{`ran == 0 and not ran_known and not last.known and last.rss_peak_bytes == 0`, killed, true},
+		{condition: `exit.oom.known`, edit: hungry, want: true},
+		{condition: `exit.oom.known`, edit: killed, want: false},
+		{condition: `exit.signal == "SIGKILL" and not exit.oom.known`, edit: killed, want: true},
+		{condition: `exit.oom.cgroup startsWith "/api" and exit.oom.limit == 2147483648 and exit.oom.peak >= exit.oom.limit`, edit: hungry, want: true},
+		{condition: `exit.oom.limit == 0 and exit.oom.peak > 1000000000`, edit: limitless, want: true},
+		{condition: `exit.source == "pidfd"`, edit: hungry, want: true},
+		{condition: `exit.source == ""`, edit: killed, want: true},
+		{condition: `ran_known and ran < 10`, edit: hungry, want: false},
+		{condition: `ran > 3600 and last.known and last.rss_bytes > 1.5e9 and last.threads == 9 and last.fds < 32 and last.cpu_seconds == 0.5 and last.age_seconds < ran`, edit: hungry, want: true},
+		{condition: `ran == 0 and not ran_known and not last.known and last.rss_peak_bytes == 0`, edit: killed, want: true},
 	} {
 		w := newWorld(t, options(), rules.Config{Name: "x", Event: rules.List{schema.ProcessStateExited}, If: c.condition})
 		w.event(0, "EXITED", c.edit)
@@ -54,13 +54,13 @@ func TestRulesOverALackOfMemory(t *testing.T) {
 		edit  func(*schema.Event)
 		want  bool
 	}{
-		{"EXITED", true, hungry, true},
-		{"BACKOFF", true, hungry, true},
-		{"EXITED", true, killed, false},
-		{"EXITED", true, nothing, false},
-		{"EXITED", false, hungry, false},
-		{"EXITED", false, killed, true},
-		{"EXITED", false, nothing, true},
+		{event: "EXITED", oom: true, edit: hungry, want: true},
+		{event: "BACKOFF", oom: true, edit: hungry, want: true},
+		{event: "EXITED", oom: true, edit: killed, want: false},
+		{event: "EXITED", oom: true, edit: nothing, want: false},
+		{event: "EXITED", oom: false, edit: hungry, want: false},
+		{event: "EXITED", oom: false, edit: killed, want: true},
+		{event: "EXITED", oom: false, edit: nothing, want: true},
 	} {
 		w := newWorld(t, options(), rules.Config{Name: "x", Event: deaths, OOM: &c.oom})
 		if w.event(0, c.event, c.edit); len(w.notes) == 1 != c.want {
@@ -72,9 +72,9 @@ func TestRulesOverALackOfMemory(t *testing.T) {
 		rule  rules.Config
 		wrong string
 	}{
-		{rules.Config{Name: "x", Event: rules.List{"PROCESS_STATE_RUNNING", "TICK"}, OOM: p(true)}, "[0].oom: memory runs out where a process dies"},
-		{rules.Config{Name: "x", State: rules.List{"EXITED"}, OOM: p(true)}, "[0].oom: found in a rule of kind state, allowed in rules of kind event"},
-		{rules.Config{Name: "x", Event: rules.List{"PROCESS_STATE"}, OOM: p(true)}, ""},
+		{rule: rules.Config{Name: "x", Event: rules.List{"PROCESS_STATE_RUNNING", "TICK"}, OOM: p(true)}, wrong: "[0].oom: memory runs out where a process dies"},
+		{rule: rules.Config{Name: "x", State: rules.List{"EXITED"}, OOM: p(true)}, wrong: "[0].oom: found in a rule of kind state, allowed in rules of kind event"},
+		{rule: rules.Config{Name: "x", Event: rules.List{"PROCESS_STATE"}, OOM: p(true)}, wrong: ""},
 	} {
 		_, err := rules.Compile([]rules.Config{c.rule}, options())
 		if c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
@@ -122,7 +122,7 @@ func TestAlertsHaveTheLastLife(t *testing.T) {
 	}
 }
 
-// A rule over states tells what the record has.
+// A rule over states reports what the record has.
 func TestStatesHaveTheLastLife(t *testing.T) {
 	w := newWorld(t, options(), rules.Config{Name: "down", State: rules.List{"EXITED"}})
 	e := &schema.Event{}

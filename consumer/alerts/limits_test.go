@@ -12,7 +12,7 @@ import (
 	"supernats/schema"
 )
 
-// Logs in all that is not told yet are bounded; the events are listed without.
+// Logs in all that is not reported yet are bounded; the events are listed without.
 func TestLogsOfAllAlertsAreBounded(t *testing.T) {
 	w := newWorld(t, options(), crashRule(func(c *rules.Config) { c.GroupWait = dur(time.Minute) }))
 	log := &schema.Log{Stdout: strings.Repeat("x", 10_000), Stderr: strings.Repeat("x", 10_000)}
@@ -36,7 +36,7 @@ func TestLogsOfAllAlertsAreBounded(t *testing.T) {
 	}
 	w.pass(10 * time.Minute)
 	w.notes = nil
-	crash(4000) // what was told takes nothing any more
+	crash(4000) // what was reported takes nothing any more
 	if n := with(); len(w.notes) != 4000 || n != 4000 {
 		t.Errorf("%d notifications, %d with logs", len(w.notes), n)
 	}
@@ -90,10 +90,10 @@ func TestMemoryOfProcesses(t *testing.T) {
 	runtime.KeepAlive(g)
 }
 
-// So does one on a server that takes less, however long the names are; what is not told
-// yet is told sooner.
+// So does one on a server that takes less, however long the names are; what is not
+// reported yet is reported sooner.
 func TestRecordsFitSmallServers(t *testing.T) {
-	for name, c := range map[string]struct{ room, name int }{"32 KB": {32 << 10, 10}, "64 KB": {64 << 10, 10}, "long names": {1 << 20, 250}, "both": {32 << 10, 250}} {
+	for name, c := range map[string]struct{ room, name int }{"32 KB": {room: 32 << 10, name: 10}, "64 KB": {room: 64 << 10, name: 10}, "long names": {room: 1 << 20, name: 250}, "both": {room: 32 << 10, name: 250}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, options(), crashRule(func(c *rules.Config) { c.GroupBy, c.GroupWait = rules.List{"host"}, dur(time.Hour) }),
 				rules.Config{Name: "down", State: rules.List{"FATAL"}, GroupBy: rules.List{"host"}, GroupWait: dur(time.Hour)})
@@ -121,13 +121,13 @@ func TestRecordsFitSmallServers(t *testing.T) {
 				}
 			}
 			if len(listed) != 2*n {
-				t.Errorf("%d events of %d are told", len(listed), 2*n)
+				t.Errorf("%d events of %d are reported", len(listed), 2*n)
 			}
 		})
 	}
 }
 
-// Names that a host invents open so many alerts and no more; the others are told together,
+// Names that a host invents open so many alerts and no more; the others are reported together,
 // each with its names, and their end too.
 func TestOpenAlertsOfAHostAreBounded(t *testing.T) {
 	const most, n = 10_000, 10_050
@@ -153,7 +153,7 @@ func TestOpenAlertsOfAHostAreBounded(t *testing.T) {
 		t.Errorf("%d alerts", len(alerts))
 	}
 	if listed["exit"] != n+1 || listed["down"] != 1 {
-		t.Errorf("told are %v", listed)
+		t.Errorf("reported are %v", listed)
 	}
 	for i, note := range w.notes { // that of the crowd too
 		w.Published(note.Alert, uint64(i+1))
@@ -184,7 +184,7 @@ func TestOpenAlertsOfAHostAreBounded(t *testing.T) {
 
 // A fleet in which everything flaps takes no more than there is room for: what waits is
 // reported sooner then, and nothing of it is lost.
-func TestUntoldEventsAreBounded(t *testing.T) {
+func TestUnreportedEventsAreBounded(t *testing.T) {
 	w := newWorld(t, options(), crashRule())
 	const processes, rounds = 4000, 45
 	listed, seen, most := 0, 0, 0

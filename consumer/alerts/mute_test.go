@@ -20,7 +20,7 @@ func TestMutes(t *testing.T) {
 	mutes := func(m ...schema.Mute) func(w *world) { return func(w *world) { w.silences = m; w.SetMutes(w.at, m) } }
 	exit := []rules.Config{crashRule()}
 	run(t, []scenario{
-		{"still open when it ends: told with everything", nil, exit, func(w *world) {
+		{name: "still open when it ends: reported with everything", rules: exit, do: func(w *world) {
 			mutes(silence(0, time.Hour))(w)
 			w.event(0, "EXITED")
 			w.event(time.Minute, "EXITED")
@@ -36,8 +36,8 @@ func TestMutes(t *testing.T) {
 			if s := w.Stats()[0]; s.Muted != 0 {
 				w.Errorf("%+v", s)
 			}
-		}, []string{"1h0m0s firing exit/1 web1/api/api_00 count 2 [EXITED#1 EXITED#2]"}},
-		{"closed meanwhile: nobody wants to know, but it is counted", nil, exit, func(w *world) {
+		}, want: []string{"1h0m0s firing exit/1 web1/api/api_00 count 2 [EXITED#1 EXITED#2]"}},
+		{name: "closed meanwhile: nobody wants to know, but it is counted", rules: exit, do: func(w *world) {
 			mutes(silence(0, time.Hour))(w)
 			w.event(0, "EXITED")
 			w.event(time.Minute, "EXITED")
@@ -51,21 +51,21 @@ func TestMutes(t *testing.T) {
 				w.Errorf("%+v", s)
 			}
 			w.pass(2 * time.Hour)
-		}, nil},
-		{"told before, closed while muted: nothing either", nil, exit, func(w *world) {
+		}},
+		{name: "reported before, closed while muted: nothing either", rules: exit, do: func(w *world) {
 			mutes(silence(time.Minute, time.Hour))(w)
 			w.event(0, "EXITED")
 			w.event(2*time.Minute, "RUNNING")
 			w.pass(5 * time.Hour)
-		}, []string{"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]"}},
-		{"taken back", nil, exit, func(w *world) {
+		}, want: []string{"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]"}},
+		{name: "taken back", rules: exit, do: func(w *world) {
 			mutes(silence(0, time.Hour))(w)
 			w.event(0, "EXITED")
 			w.pass(time.Minute)
 			mutes()(w)
 			w.pass(time.Second)
-		}, []string{"1m0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]"}},
-		{"not yet, not any more, not this one", nil, exit, func(w *world) {
+		}, want: []string{"1m0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]"}},
+		{name: "not yet, not any more, not this one", rules: exit, do: func(w *world) {
 			mutes(
 				silence(time.Hour, 2*time.Hour), silence(-time.Hour, 0),
 				silence(0, time.Hour, func(m *schema.Mute) { m.Hosts = []string{"db*", "web2"} }),
@@ -74,22 +74,22 @@ func TestMutes(t *testing.T) {
 				silence(0, time.Hour, func(m *schema.Mute) { m.Rules = []string{"fatal"} }),
 			)(w)
 			w.event(0, "EXITED")
-		}, []string{"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]"}},
-		{"globs", nil, exit, func(w *world) {
+		}, want: []string{"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]"}},
+		{name: "globs", rules: exit, do: func(w *world) {
 			mutes(silence(0, time.Hour, func(m *schema.Mute) {
 				m.Hosts, m.Groups, m.Processes, m.Rules = []string{"db", "web?"}, []string{"a*"}, []string{"{api_00,x}"}, []string{"ex*"}
 			}))(w)
 			w.event(0, "EXITED")
 			w.event(0, "EXITED", process("api_01"))
-		}, []string{"0s firing exit/1 web1/api/api_01 count 1 [EXITED#2]"}},
-		{"one silence after another", nil, exit, func(w *world) {
+		}, want: []string{"0s firing exit/1 web1/api/api_01 count 1 [EXITED#2]"}},
+		{name: "one silence after another", rules: exit, do: func(w *world) {
 			mutes(silence(0, time.Hour), silence(30*time.Minute, 2*time.Hour, func(m *schema.Mute) { m.ID = "m2" }))(w)
 			w.event(0, "EXITED")
 			w.pass(3 * time.Hour)
-		}, []string{"2h0m0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]"}},
-		{"mute_during", nil, []rules.Config{crashRule(func(c *rules.Config) {
+		}, want: []string{"2h0m0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]"}},
+		{name: "mute_during", rules: []rules.Config{crashRule(func(c *rules.Config) {
 			c.MuteDuring = []rules.Interval{{Times: []rules.TimeRange{{Start: "19:00", End: "20:00"}, {Start: "22:00", End: "24:00"}}}, {Times: []rules.TimeRange{{Start: "00:00", End: "06:00"}}}}
-		})}, func(w *world) {
+		})}, do: func(w *world) {
 			w.event(time.Minute, "EXITED")
 			w.flush()
 			if r := w.records["exit.web1.api.api_00"]; r.MutedBy != "mute_during" || r.Muted != 1 {
@@ -98,13 +98,13 @@ func TestMutes(t *testing.T) {
 			w.pass(10 * time.Hour)
 			w.event(0, "EXITED")
 			w.pass(10 * time.Hour)
-		}, []string{
+		}, want: []string{
 			"1h0m0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"11h0m0s update exit/2 web1/api/api_00 count 2 [EXITED#2]",
 			"15h0m0s update exit/3 web1/api/api_00 count 2 []",
 			"19h0m0s update exit/4 web1/api/api_00 count 2 []",
 		}},
-		{"mute_restarts", func(o *rules.Options) { o.MuteRestarts = 2 * time.Minute }, exit, func(w *world) {
+		{name: "mute_restarts", options: func(o *rules.Options) { o.MuteRestarts = 2 * time.Minute }, rules: exit, do: func(w *world) {
 			change := func(name string) func(*schema.Event) {
 				return func(e *schema.Event) { e.Event, e.Group, e.Process = name, "", "" }
 			}
@@ -122,11 +122,11 @@ func TestMutes(t *testing.T) {
 			w.event(0, "", change(schema.SupervisorStateChangeStopping))
 			w.event(0, "EXITED", process("c"))
 			w.pass(10 * time.Minute)
-		}, []string{"3m2s firing exit/1 web1/api/c count 1 [EXITED#7]"}},
-		{"no mute_restarts", nil, exit, func(w *world) {
+		}, want: []string{"3m2s firing exit/1 web1/api/c count 1 [EXITED#7]"}},
+		{name: "no mute_restarts", rules: exit, do: func(w *world) {
 			w.event(0, "", func(e *schema.Event) { e.Event, e.Group, e.Process = schema.SupervisorStateChangeStopping, "", "" })
 			w.event(time.Second, "EXITED")
-		}, []string{"1s firing exit/1 web1/api/api_00 count 1 [EXITED#2]"}},
+		}, want: []string{"1s firing exit/1 web1/api/api_00 count 1 [EXITED#2]"}},
 	})
 }
 
@@ -138,34 +138,34 @@ func TestIntervals(t *testing.T) {
 		at   string
 		held bool
 	}{
-		{rules.Interval{Times: []rules.TimeRange{{Start: "09:00", End: "17:00"}}}, "2026-11-20T08:59:59Z", false},
-		{rules.Interval{Times: []rules.TimeRange{{Start: "09:00", End: "17:00"}}}, "2026-11-20T09:00:00Z", true},
-		{rules.Interval{Times: []rules.TimeRange{{Start: "09:00", End: "17:00"}}}, "2026-11-20T16:59:59Z", true},
-		{rules.Interval{Times: []rules.TimeRange{{Start: "09:00", End: "17:00"}}}, "2026-11-20T17:00:00Z", false},
-		{rules.Interval{Times: []rules.TimeRange{{Start: "22:00", End: "24:00"}}}, "2026-11-20T23:59:59Z", true},
-		{rules.Interval{Times: []rules.TimeRange{{Start: "22:00", End: "24:00"}}}, "2026-11-21T00:00:00Z", false},
-		{rules.Interval{Times: []rules.TimeRange{{Start: "09:00", End: "10:00"}}, Location: "Europe/Berlin"}, "2026-11-20T08:30:00Z", true},
-		{rules.Interval{Times: []rules.TimeRange{{Start: "09:00", End: "10:00"}}, Location: "Europe/Berlin"}, "2026-07-20T08:30:00Z", false},
-		{rules.Interval{Weekdays: rules.List{"monday:friday"}}, "2026-11-20T12:00:00Z", true}, // a Friday
-		{rules.Interval{Weekdays: rules.List{"monday:friday"}}, "2026-11-21T12:00:00Z", false},
-		{rules.Interval{Weekdays: rules.List{"Sunday", "saturday"}}, "2026-11-22T12:00:00Z", true},
-		{rules.Interval{DaysOfMonth: rules.List{"1:5"}}, "2026-11-05T12:00:00Z", true},
-		{rules.Interval{DaysOfMonth: rules.List{"1:5"}}, "2026-11-06T12:00:00Z", false},
-		{rules.Interval{DaysOfMonth: rules.List{"-1"}}, "2026-11-30T12:00:00Z", true},
-		{rules.Interval{DaysOfMonth: rules.List{"-1"}}, "2026-11-29T12:00:00Z", false},
-		{rules.Interval{DaysOfMonth: rules.List{"-3:-1"}}, "2028-02-27T12:00:00Z", true}, // of 29 days
-		{rules.Interval{DaysOfMonth: rules.List{"-3:-1"}}, "2026-02-25T12:00:00Z", false},
-		{rules.Interval{DaysOfMonth: rules.List{"-31:-28"}}, "2026-02-01T12:00:00Z", true},
-		{rules.Interval{DaysOfMonth: rules.List{"-31:-30"}}, "2026-02-01T12:00:00Z", false},
-		{rules.Interval{DaysOfMonth: rules.List{"29:31"}}, "2026-02-28T12:00:00Z", false},
-		{rules.Interval{DaysOfMonth: rules.List{"25:-1"}}, "2026-11-30T12:00:00Z", true},
-		{rules.Interval{Months: rules.List{"december", "2:3"}}, "2026-03-01T00:00:00Z", true},
-		{rules.Interval{Months: rules.List{"december", "2:3"}}, "2026-11-01T00:00:00Z", false},
-		{rules.Interval{Years: rules.List{"2026:2027"}}, "2027-12-31T23:59:59Z", true},
-		{rules.Interval{Years: rules.List{"2026:2027"}}, "2028-01-01T00:00:00Z", false},
+		{v: rules.Interval{Times: []rules.TimeRange{{Start: "09:00", End: "17:00"}}}, at: "2026-11-20T08:59:59Z", held: false},
+		{v: rules.Interval{Times: []rules.TimeRange{{Start: "09:00", End: "17:00"}}}, at: "2026-11-20T09:00:00Z", held: true},
+		{v: rules.Interval{Times: []rules.TimeRange{{Start: "09:00", End: "17:00"}}}, at: "2026-11-20T16:59:59Z", held: true},
+		{v: rules.Interval{Times: []rules.TimeRange{{Start: "09:00", End: "17:00"}}}, at: "2026-11-20T17:00:00Z", held: false},
+		{v: rules.Interval{Times: []rules.TimeRange{{Start: "22:00", End: "24:00"}}}, at: "2026-11-20T23:59:59Z", held: true},
+		{v: rules.Interval{Times: []rules.TimeRange{{Start: "22:00", End: "24:00"}}}, at: "2026-11-21T00:00:00Z", held: false},
+		{v: rules.Interval{Times: []rules.TimeRange{{Start: "09:00", End: "10:00"}}, Location: "Europe/Berlin"}, at: "2026-11-20T08:30:00Z", held: true},
+		{v: rules.Interval{Times: []rules.TimeRange{{Start: "09:00", End: "10:00"}}, Location: "Europe/Berlin"}, at: "2026-07-20T08:30:00Z", held: false},
+		{v: rules.Interval{Weekdays: rules.List{"monday:friday"}}, at: "2026-11-20T12:00:00Z", held: true}, // a Friday
+		{v: rules.Interval{Weekdays: rules.List{"monday:friday"}}, at: "2026-11-21T12:00:00Z", held: false},
+		{v: rules.Interval{Weekdays: rules.List{"Sunday", "saturday"}}, at: "2026-11-22T12:00:00Z", held: true},
+		{v: rules.Interval{DaysOfMonth: rules.List{"1:5"}}, at: "2026-11-05T12:00:00Z", held: true},
+		{v: rules.Interval{DaysOfMonth: rules.List{"1:5"}}, at: "2026-11-06T12:00:00Z", held: false},
+		{v: rules.Interval{DaysOfMonth: rules.List{"-1"}}, at: "2026-11-30T12:00:00Z", held: true},
+		{v: rules.Interval{DaysOfMonth: rules.List{"-1"}}, at: "2026-11-29T12:00:00Z", held: false},
+		{v: rules.Interval{DaysOfMonth: rules.List{"-3:-1"}}, at: "2028-02-27T12:00:00Z", held: true}, // of 29 days
+		{v: rules.Interval{DaysOfMonth: rules.List{"-3:-1"}}, at: "2026-02-25T12:00:00Z", held: false},
+		{v: rules.Interval{DaysOfMonth: rules.List{"-31:-28"}}, at: "2026-02-01T12:00:00Z", held: true},
+		{v: rules.Interval{DaysOfMonth: rules.List{"-31:-30"}}, at: "2026-02-01T12:00:00Z", held: false},
+		{v: rules.Interval{DaysOfMonth: rules.List{"29:31"}}, at: "2026-02-28T12:00:00Z", held: false},
+		{v: rules.Interval{DaysOfMonth: rules.List{"25:-1"}}, at: "2026-11-30T12:00:00Z", held: true},
+		{v: rules.Interval{Months: rules.List{"december", "2:3"}}, at: "2026-03-01T00:00:00Z", held: true},
+		{v: rules.Interval{Months: rules.List{"december", "2:3"}}, at: "2026-11-01T00:00:00Z", held: false},
+		{v: rules.Interval{Years: rules.List{"2026:2027"}}, at: "2027-12-31T23:59:59Z", held: true},
+		{v: rules.Interval{Years: rules.List{"2026:2027"}}, at: "2028-01-01T00:00:00Z", held: false},
 		// All that is given must hold.
-		{rules.Interval{Weekdays: rules.List{"friday"}, Times: []rules.TimeRange{{Start: "09:00", End: "17:00"}}}, "2026-11-20T18:00:00Z", false},
-		{rules.Interval{Weekdays: rules.List{"friday"}, Months: rules.List{"11"}, Years: rules.List{"2026"}, DaysOfMonth: rules.List{"20"}}, "2026-11-20T18:00:00Z", true},
+		{v: rules.Interval{Weekdays: rules.List{"friday"}, Times: []rules.TimeRange{{Start: "09:00", End: "17:00"}}}, at: "2026-11-20T18:00:00Z", held: false},
+		{v: rules.Interval{Weekdays: rules.List{"friday"}, Months: rules.List{"11"}, Years: rules.List{"2026"}, DaysOfMonth: rules.List{"20"}}, at: "2026-11-20T18:00:00Z", held: true},
 	} {
 		at, err := time.Parse(time.RFC3339, c.at)
 		if err != nil {
@@ -196,7 +196,7 @@ func TestIntervalOverTheEndOfSummerTime(t *testing.T) {
 			w.pass(time.Minute)
 		}
 		if at := w.notes[0].At.Format(time.RFC3339); at != want {
-			t.Errorf("at minute %d: told at %s, not %s", minute, at, want)
+			t.Errorf("at minute %d: reported at %s, not %s", minute, at, want)
 		}
 	}
 }

@@ -27,8 +27,8 @@ type status struct {
 
 func statusOf(p *member.Process) status { return status{p.State, p.Expected} }
 
-// apply takes the record of a process after a message changed it.
-func (ps *processes) apply(m Meta, s *schema.ProcessRecord) {
+// applyRecord takes the record of a process after a message changed it.
+func (ps *processes) applyRecord(m Meta, s *schema.ProcessRecord) {
 	if s.Group != "" && !ps.set.AdmitsGroup(s.Group) {
 		return
 	}
@@ -46,7 +46,7 @@ func (ps *processes) apply(m Meta, s *schema.ProcessRecord) {
 	known := ps.restored.knows(m)
 	if isUnchanged(p, s) {
 		if !known {
-			ps.follow(p, s, m)
+			ps.followMembers(p, s, m)
 		}
 		return
 	}
@@ -54,9 +54,9 @@ func (ps *processes) apply(m Meta, s *schema.ProcessRecord) {
 	was := statusOf(p)
 	about := p.Rules
 	ps.restored.update(p.Name, s)
-	ps.learn(p, s, clock.Mark{Seq: m.Seq, At: m.Stored})
+	ps.learnState(p, s, clock.Mark{Seq: m.Seq, At: m.Stored})
 	if !known {
-		ps.follow(p, s, m)
+		ps.followMembers(p, s, m)
 	}
 
 	if p.State != "" {
@@ -75,8 +75,8 @@ func isUnchanged(p *member.Process, s *schema.ProcessRecord) bool {
 	return s.Gone == nil && p.State == s.State && (s.State != schema.StateExited || p.Expected == wasExpected(s))
 }
 
-// learn notes the state of a process.
-func (ps *processes) learn(p *member.Process, s *schema.ProcessRecord, at clock.Mark) {
+// learnState notes the state of a process.
+func (ps *processes) learnState(p *member.Process, s *schema.ProcessRecord, at clock.Mark) {
 	if p.State == "" {
 		p.Rules = nil
 		for _, r := range ps.set.States {
@@ -95,8 +95,8 @@ func (ps *processes) learn(p *member.Process, s *schema.ProcessRecord, at clock.
 	}
 }
 
-// follow brings the incidents that events have opened up to the state of a process.
-func (ps *processes) follow(p *member.Process, s *schema.ProcessRecord, m Meta) {
+// followMembers brings the incidents that events have opened up to the state of a process.
+func (ps *processes) followMembers(p *member.Process, s *schema.ProcessRecord, m Meta) {
 	in := p.Memberships()
 	for i := len(in) - 1; i >= 0; i-- { // from the end, since one may end
 		mem := in[i]
@@ -117,7 +117,9 @@ func (ps *processes) follow(p *member.Process, s *schema.ProcessRecord, m Meta) 
 
 // checkRule brings a rule over states up to the new state of a process. known says that
 // the incidents have seen the message, and only the counting is to be done.
-func (ps *processes) checkRule(r *rules.Rule, p *member.Process, was status, s *schema.ProcessRecord, m Meta, known bool) {
+func (ps *processes) checkRule(
+	r *rules.Rule, p *member.Process, was status, s *schema.ProcessRecord, m Meta, known bool,
+) {
 	if r.Kind == schema.KindQuorum {
 		ps.checkQuorum(r, p, was, s, m, known)
 		return

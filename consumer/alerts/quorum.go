@@ -31,7 +31,9 @@ func count(b bool) int {
 
 // checkQuorum counts the processes of a group. known says that the incidents have seen the
 // message, and only the counting is to be done.
-func (ps *processes) checkQuorum(r *rules.Rule, p *member.Process, was status, s *schema.ProcessRecord, m Meta, known bool) {
+func (ps *processes) checkQuorum(
+	r *rules.Rule, p *member.Process, was status, s *schema.ProcessRecord, m Meta, known bool,
+) {
 	k := r.Key(s.Host, s.Group, "")
 	counted := ps.pools[k]
 	if counted == nil {

@@ -130,7 +130,7 @@ func TestOtherRules(t *testing.T) {
 		w.restart(set(rules.Config{Name: "exit", State: rules.List{"FATAL"}}))
 		w.want()
 	})
-	t.Run("with other words, the alert goes on", func(t *testing.T) {
+	t.Run("with other words, the alert continues", func(t *testing.T) {
 		w := newWorld(t, options(), crashRule())
 		w.event(0, "EXITED")
 		w.restart(set(fatal, crashRule(func(c *rules.Config) {
@@ -171,7 +171,7 @@ func TestOtherRules(t *testing.T) {
 	})
 }
 
-// A stream that was made anew counts from 1 again; what the records have seen of
+// A stream that was created again counts from 1 again; what the records have seen of
 // the old one hides nothing.
 func TestNewStream(t *testing.T) {
 	w := newWorld(t, options(), crashRule())

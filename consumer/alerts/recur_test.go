@@ -63,7 +63,7 @@ func TestADayOfCrashes(t *testing.T) {
 	}
 }
 
-// times is how often people are told: what is made at one time is one mail.
+// times is how often people are notified: what is made at one time is one mail.
 func times(notes []alerts.Notification) (n int) {
 	var last time.Time
 	for _, note := range notes {
@@ -143,22 +143,22 @@ func TestReopening(t *testing.T) {
 		do   func(w *world)
 		want []string
 	}{
-		"soon after its end: the same alert, which is held for longer": {nil, func(w *world) {
+		"soon after its end: the same alert, which is held for longer": {edit: nil, do: func(w *world) {
 			crash(w, 0)
 			crash(w, 2*time.Minute)
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"30s resolved exit/2 web1/api/api_00 count 1 []",
 			"2m0s firing exit/3 web1/api/api_00 count 2 [EXITED#3]",
 			"7m0s resolved exit/4 web1/api/api_00 count 2 []",
 		}},
-		"later: another one, and the next belongs to that": {nil, func(w *world) {
+		"later: another one, and the next belongs to that": {edit: nil, do: func(w *world) {
 			crash(w, 0)
 			crash(w, 10*time.Minute)
 			crash(w, 10*time.Minute)
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"30s resolved exit/2 web1/api/api_00 count 1 []",
 			"10m0s firing exit/1 web1/api/api_00 count 1 [EXITED#3]",
@@ -166,47 +166,47 @@ func TestReopening(t *testing.T) {
 			"20m0s firing exit/3 web1/api/api_00 count 2 [EXITED#5]",
 			"40m0s resolved exit/4 web1/api/api_00 count 2 []",
 		}},
-		"much later": {nil, func(w *world) {
+		"much later": {edit: nil, do: func(w *world) {
 			crash(w, 0)
 			crash(w, 2*time.Hour)
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"30s resolved exit/2 web1/api/api_00 count 1 []",
 			"2h0m0s firing exit/1 web1/api/api_00 count 1 [EXITED#3]",
 			"2h0m30s resolved exit/2 web1/api/api_00 count 1 []",
 		}},
-		"without resolved, nobody has to learn that it is not over": {func(c *rules.Config) { c.SendResolved = p(false) }, func(w *world) {
+		"without resolved, nobody has to learn that it is not over": {edit: func(c *rules.Config) { c.SendResolved = p(false) }, do: func(w *world) {
 			crash(w, 0)
 			crash(w, 2*time.Minute)
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"0s firing exit/1 web1/api/api_00 count 1 [EXITED#1]",
 			"5m0s update exit/2 web1/api/api_00 count 2 [EXITED#3]",
 		}},
-		"with a state": {func(c *rules.Config) {
+		"with a state": {edit: func(c *rules.Config) {
 			*c = rules.Config{Name: "down", State: rules.List{"FATAL"}, For: schema.Duration(10 * time.Second)}
-		}, func(w *world) {
+		}, do: func(w *world) {
 			for range 2 {
 				w.event(time.Minute, "FATAL")
 				w.pass(20 * time.Second)
 				w.event(0, "RUNNING")
 			}
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"1m10s firing down/1 web1/api/api_00 count 1 [FATAL#1]",
 			"1m50s resolved down/2 web1/api/api_00 count 1 []",
 			"2m30s firing down/3 web1/api/api_00 count 2 [FATAL#3]",
 			"7m40s resolved down/4 web1/api/api_00 count 2 []",
 		}},
-		"with count": {func(c *rules.Config) { c.Count, c.Within = 2, schema.Duration(time.Minute) }, func(w *world) {
+		"with count": {edit: func(c *rules.Config) { c.Count, c.Within = 2, schema.Duration(time.Minute) }, do: func(w *world) {
 			for range 2 {
 				crash(w, 10*time.Second)
 				crash(w, 10*time.Second)
 				w.pass(time.Minute)
 			}
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"20s firing exit/1 web1/api/api_00 count 2 [EXITED#1 EXITED#3]",
 			"50s resolved exit/2 web1/api/api_00 count 2 []",
 			"1m40s firing exit/3 web1/api/api_00 count 4 [EXITED#5 EXITED#7]",

@@ -110,7 +110,7 @@ func (ps *processes) restore(s *schema.ProcessRecord) {
 	p := ps.book.Register.Roster.Process(member.Name{Host: s.Host, Group: s.Group, Process: s.Process})
 	ps.restored.states[p.Name] = *s
 	p.Noted(s.Seq, s)
-	ps.learn(p, s, at)
+	ps.learnState(p, s, at)
 	for _, r := range p.Rules {
 		if r.Kind == schema.KindQuorum {
 			ps.checkQuorum(r, p, status{}, s, Meta{}, true)

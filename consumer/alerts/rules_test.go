@@ -10,7 +10,7 @@ import (
 	"supernats/schema"
 )
 
-// scenario is one history and what is told of it, the same without and with a
+// scenario is one history and what is reported of it, the same without and with a
 // kill and a restart before every step.
 type scenario struct {
 	name    string
@@ -54,7 +54,7 @@ func TestCountWithin(t *testing.T) {
 		}
 	}
 	run(t, []scenario{
-		{"not often enough", nil, []rules.Config{loop}, func(w *world) {
+		{name: "not often enough", rules: []rules.Config{loop}, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.event(time.Minute, "EXITED")
 			w.flush()
@@ -66,13 +66,13 @@ func TestCountWithin(t *testing.T) {
 			if len(w.records) != 0 {
 				w.Errorf("records: %v", w.records)
 			}
-		}, nil},
-		{"not fast enough", nil, []rules.Config{loop}, func(w *world) {
+		}},
+		{name: "not fast enough", rules: []rules.Config{loop}, do: func(w *world) {
 			for range 9 {
 				w.event(5*time.Minute+1, "EXITED")
 			}
-		}, nil},
-		{"exits and starts that failed count together, expected exits do not", nil, []rules.Config{loop}, func(w *world) {
+		}},
+		{name: "exits and starts that failed count together, expected exits do not", rules: []rules.Config{loop}, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.event(time.Second, "BACKOFF")
 			w.event(time.Second, "EXITED", func(e *schema.Event) { e.Expected = p(true) })
@@ -80,18 +80,18 @@ func TestCountWithin(t *testing.T) {
 			w.event(time.Second, "BACKOFF")
 			w.event(time.Second, "RUNNING")
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"3s firing loop/1 web1/api/api_00 count 3 [EXITED#1 BACKOFF#2 BACKOFF#4]",
 			"35s resolved loop/2 web1/api/api_00 count 4 [BACKOFF#5]",
 		}},
-		{"the oldest are forgotten", nil, []rules.Config{loop}, func(w *world) {
+		{name: "the oldest are forgotten", rules: []rules.Config{loop}, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.event(9*time.Minute, "EXITED")
 			w.event(9*time.Minute, "EXITED")
 			w.event(30*time.Second, "EXITED")
-		}, []string{"18m30s firing loop/1 web1/api/api_00 count 3 [EXITED#2 EXITED#3 EXITED#4]"}},
-		{"a drained spool: crashes of hours at once are no loop", nil, []rules.Config{loop}, spread(-3*time.Hour, -2*time.Hour, -time.Hour), nil},
-		{"a drained spool: a loop is one", nil, []rules.Config{loop}, spread(-3*time.Hour, -2*time.Hour, -2*time.Hour+time.Minute, -2*time.Hour+2*time.Minute), []string{
+		}, want: []string{"18m30s firing loop/1 web1/api/api_00 count 3 [EXITED#2 EXITED#3 EXITED#4]"}},
+		{name: "a drained spool: crashes of hours at once are no loop", rules: []rules.Config{loop}, do: spread(-3*time.Hour, -2*time.Hour, -time.Hour)},
+		{name: "a drained spool: a loop is one", rules: []rules.Config{loop}, do: spread(-3*time.Hour, -2*time.Hour, -2*time.Hour+time.Minute, -2*time.Hour+2*time.Minute), want: []string{
 			"0s firing loop/1 web1/api/api_00 count 3 [EXITED#2 EXITED#3 EXITED#4]",
 		}},
 	})
@@ -101,34 +101,34 @@ func TestStateRules(t *testing.T) {
 	down := rules.Config{Name: "down", State: rules.List{"EXITED", "FATAL", "BACKOFF"}, For: minute, Expected: p(false)}
 	grouped := rules.Config{Name: "down", State: rules.List{"FATAL"}, For: minute, GroupBy: rules.List{"host", "group"}}
 	run(t, []scenario{
-		{"back in time", nil, []rules.Config{down}, func(w *world) {
+		{name: "back in time", rules: []rules.Config{down}, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.event(59*time.Second, "STARTING")
 			w.event(0, "BACKOFF")
 			w.event(59*time.Second, "RUNNING")
 			w.pass(time.Hour)
-		}, nil},
-		{"a drained spool does not fire for what came back", nil, []rules.Config{down}, func(w *world) {
+		}},
+		{name: "a drained spool does not fire for what came back", rules: []rules.Config{down}, do: func(w *world) {
 			w.event(0, "FATAL")
 			w.event(0, "RUNNING")
 			w.pass(time.Hour)
-		}, nil},
-		{"down for long enough, whatever the state", nil, []rules.Config{down}, func(w *world) {
+		}},
+		{name: "down for long enough, whatever the state", rules: []rules.Config{down}, do: func(w *world) {
 			w.event(0, "EXITED")
 			w.event(30*time.Second, "BACKOFF")
 			w.pass(29 * time.Second)
 			w.want()
 			w.event(time.Minute, "RUNNING")
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"1m0s firing down/1 web1/api/api_00 count 1 [BACKOFF#2]",
 			"2m29s resolved down/2 web1/api/api_00 count 1 []",
 		}},
-		{"an expected exit is not down", nil, []rules.Config{down}, func(w *world) {
+		{name: "an expected exit is not down", rules: []rules.Config{down}, do: func(w *world) {
 			w.event(0, "EXITED", func(e *schema.Event) { e.Expected = p(true) })
 			w.pass(time.Hour)
-		}, nil},
-		{"down again before it is well", nil, []rules.Config{down}, func(w *world) {
+		}},
+		{name: "down again before it is well", rules: []rules.Config{down}, do: func(w *world) {
 			w.event(0, "FATAL")
 			w.event(2*time.Minute, "RUNNING")
 			w.event(10*time.Second, "FATAL")
@@ -136,23 +136,23 @@ func TestStateRules(t *testing.T) {
 			w.event(10*time.Second, "BACKOFF")
 			w.pass(10 * time.Minute)
 			w.event(0, "STOPPED")
-		}, []string{
+		}, want: []string{
 			"1m0s firing down/1 web1/api/api_00 count 1 [FATAL#1]",
 			"6m0s update down/2 web1/api/api_00 count 2 [BACKOFF#5]",
 			"12m50s resolved down/3 web1/api/api_00 count 2 []",
 		}},
-		{"a snapshot is enough, and gone is gone", nil, []rules.Config{down}, func(w *world) {
+		{name: "a snapshot is enough, and gone is gone", rules: []rules.Config{down}, do: func(w *world) {
 			w.snapshot(0, "api_07", "FATAL")
 			w.pass(2 * time.Minute)
 			w.snapshot(0, "api_07", "GONE")
 			w.snapshot(0, "api_08", "FATAL")
 			w.snapshot(time.Second, "api_08", "GONE")
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"1m0s firing down/1 web1/api/api_07 count 1 [FATAL#1]",
 			"2m0s resolved down/2 web1/api/api_07 count 1 []",
 		}},
-		{"several processes in one alert", nil, []rules.Config{grouped}, func(w *world) {
+		{name: "several processes in one alert", rules: []rules.Config{grouped}, do: func(w *world) {
 			w.event(0, "FATAL")
 			w.event(0, "FATAL", process("api_01"))
 			w.event(30*time.Second, "FATAL", process("api_02"))
@@ -163,23 +163,23 @@ func TestStateRules(t *testing.T) {
 			w.event(0, "RUNNING", process("api_01"))
 			w.event(0, "STOPPED", process("api_02"))
 			w.pass(time.Minute)
-		}, []string{
+		}, want: []string{
 			"1m0s firing down/1 web1/api count 2 [FATAL#1 FATAL#2]",
 			"6m0s update down/2 web1/api count 3 [FATAL#3]",
 			"11m10s resolved down/3 web1/api count 3 []",
 		}},
-		{"a state that one should be in: it closes when it is left", nil, []rules.Config{{Name: "up", State: rules.List{"RUNNING"}, ResolveAfter: dur(0)}}, func(w *world) {
+		{name: "a state that one should be in: it closes when it is left", rules: []rules.Config{{Name: "up", State: rules.List{"RUNNING"}, ResolveAfter: dur(0)}}, do: func(w *world) {
 			w.event(0, "RUNNING")
 			w.event(time.Second, "EXITED")
 			w.pass(time.Second)
-		}, []string{
+		}, want: []string{
 			"0s firing up/1 web1/api/api_00 count 1 [RUNNING#1]",
 			"1s resolved up/2 web1/api/api_00 count 1 []",
 		}},
-		{"not selected", nil, []rules.Config{{Name: "down", State: rules.List{"FATAL"}, Processes: rules.List{"worker*"}}}, func(w *world) {
+		{name: "not selected", rules: []rules.Config{{Name: "down", State: rules.List{"FATAL"}, Processes: rules.List{"worker*"}}}, do: func(w *world) {
 			w.event(0, "FATAL")
 			w.event(0, "FATAL", process("worker/1"))
-		}, []string{"0s firing down/1 web1/api/worker/1 count 1 [FATAL#2]"}},
+		}, want: []string{"0s firing down/1 web1/api/worker/1 count 1 [FATAL#2]"}},
 	})
 }
 
@@ -191,19 +191,19 @@ func TestQuorum(t *testing.T) {
 		}
 	}
 	run(t, []scenario{
-		{"enough", nil, []rules.Config{quorum}, func(w *world) {
+		{name: "enough", rules: []rules.Config{quorum}, do: func(w *world) {
 			fleet(w)
 			w.event(time.Minute, "FATAL", process("a"))
 			w.pass(time.Hour)
-		}, nil},
-		{"too few, but not for long", nil, []rules.Config{quorum}, func(w *world) {
+		}},
+		{name: "too few, but not for long", rules: []rules.Config{quorum}, do: func(w *world) {
 			fleet(w)
 			w.event(time.Minute, "FATAL", process("a"))
 			w.event(0, "EXITED", process("b"))
 			w.event(9*time.Second, "RUNNING", process("b"))
 			w.pass(time.Hour)
-		}, nil},
-		{"too few", nil, []rules.Config{quorum}, func(w *world) {
+		}},
+		{name: "too few", rules: []rules.Config{quorum}, do: func(w *world) {
 			fleet(w)
 			w.event(time.Minute, "FATAL", process("a"))
 			w.event(0, "EXITED", process("b"))
@@ -212,32 +212,32 @@ func TestQuorum(t *testing.T) {
 			w.event(20*time.Second, "EXITED", process("b"))
 			w.event(0, "RUNNING", process("a"))
 			w.pass(time.Minute)
-		}, []string{
+		}, want: []string{
 			"1m10s firing quorum/1 web1/api count 1 [EXITED#5]",
 			"2m50s resolved quorum/2 web1/api count 1 []",
 		}},
-		{"the group is gone", nil, []rules.Config{quorum}, func(w *world) {
+		{name: "the group is gone", rules: []rules.Config{quorum}, do: func(w *world) {
 			w.event(0, "FATAL", process("a"))
 			w.pass(time.Minute)
 			w.snapshot(0, "a", "GONE")
-		}, []string{
+		}, want: []string{
 			"10s firing quorum/1 web1/api count 1 [FATAL#1]",
 			"1m0s resolved quorum/2 web1/api count 1 []",
 		}},
-		{"over hosts", nil, []rules.Config{{Name: "quorum", Quorum: 2, GroupBy: rules.List{"group"}, For: second}}, func(w *world) {
+		{name: "over hosts", rules: []rules.Config{{Name: "quorum", Quorum: 2, GroupBy: rules.List{"group"}, For: second}}, do: func(w *world) {
 			w.event(0, "RUNNING")
 			w.event(0, "RUNNING", onHost("web2"))
 			w.event(time.Minute, "STOPPED", onHost("web2"))
 			w.pass(time.Minute)
-		}, []string{"1m1s firing quorum/1 /api count 1 [STOPPED#3]"}},
+		}, want: []string{"1m1s firing quorum/1 /api count 1 [STOPPED#3]"}},
 	})
 }
 
 func TestSilentHosts(t *testing.T) {
 	silent := rules.Config{Name: "host-silent", Silent: 3 * minute}
 	run(t, []scenario{
-		{"never seen, never silent", nil, []rules.Config{silent}, func(w *world) { w.pass(time.Hour) }, nil},
-		{"silent and back", nil, []rules.Config{silent}, func(w *world) {
+		{name: "never seen, never silent", rules: []rules.Config{silent}, do: func(w *world) { w.pass(time.Hour) }},
+		{name: "silent and back", rules: []rules.Config{silent}, do: func(w *world) {
 			w.beat(0, "web1")
 			w.beat(2*time.Minute, "web1")
 			w.pass(2*time.Minute + 59*time.Second)
@@ -246,23 +246,23 @@ func TestSilentHosts(t *testing.T) {
 			w.event(0, "RUNNING")
 			w.beat(time.Minute, "web1")
 			w.pass(4 * time.Minute)
-		}, []string{
+		}, want: []string{
 			"5m0s firing host-silent/1 web1 count 1 []",
 			"14m59s resolved host-silent/2 web1 count 1 []",
 			"18m59s firing host-silent/1 web1 count 1 []",
 		}},
-		{"another host is no sign of life", nil, []rules.Config{silent}, func(w *world) {
+		{name: "another host is no sign of life", rules: []rules.Config{silent}, do: func(w *world) {
 			w.beat(0, "web1")
 			for range 10 {
 				w.beat(20*time.Second, "web2")
 			}
-		}, []string{"3m0s firing host-silent/1 web1 count 1 []"}},
-		{"only some hosts", nil, []rules.Config{{Name: "host-silent", Silent: minute, Hosts: rules.List{"db*"}}}, func(w *world) {
+		}, want: []string{"3m0s firing host-silent/1 web1 count 1 []"}},
+		{name: "only some hosts", rules: []rules.Config{{Name: "host-silent", Silent: minute, Hosts: rules.List{"db*"}}}, do: func(w *world) {
 			w.beat(0, "web1")
 			w.beat(0, "db1")
 			w.pass(time.Hour)
-		}, []string{"1m0s firing host-silent/1 db1 count 1 []"}},
-		{"NATS was away: everybody gets time to come back", nil, []rules.Config{silent}, func(w *world) {
+		}, want: []string{"1m0s firing host-silent/1 db1 count 1 []"}},
+		{name: "NATS was away: everybody gets time to come back", rules: []rules.Config{silent}, do: func(w *world) {
 			w.beat(0, "web1")
 			w.beat(time.Second, "web2")
 			w.beat(0, "web3")
@@ -270,8 +270,8 @@ func TestSilentHosts(t *testing.T) {
 			w.beat(44*time.Second, "web2")
 			w.want()
 			w.beat(time.Minute, "web1")
-		}, []string{"3m36s firing host-silent/1 web3 count 1 []"}},
-		{"two are silent, and one of them comes back: nothing new about the other", nil, []rules.Config{silent}, func(w *world) {
+		}, want: []string{"3m36s firing host-silent/1 web3 count 1 []"}},
+		{name: "two are silent, and one of them comes back: nothing new about the other", rules: []rules.Config{silent}, do: func(w *world) {
 			w.beat(0, "web1")
 			w.beat(20*time.Second, "web2")
 			w.bridge(100*time.Second, "web2", schema.BridgeStarted)
@@ -281,23 +281,23 @@ func TestSilentHosts(t *testing.T) {
 			if at := w.notes[0].Alert.Opened; !at.Equal(t0) {
 				w.Errorf("last heard %v", at)
 			}
-		}, nil},
-		{"a record of a bridge after no gap excuses nobody", nil, []rules.Config{silent}, func(w *world) {
+		}},
+		{name: "a record of a bridge after no gap excuses nobody", rules: []rules.Config{silent}, do: func(w *world) {
 			w.beat(0, "web1")
 			for range 8 {
 				w.beat(25*time.Second, "web2")
 			}
 			w.bridge(0, "web2", schema.BridgeReconnect)
-		}, []string{"3m0s firing host-silent/1 web1 count 1 []"}},
-		{"nor does one that stops", nil, []rules.Config{silent}, func(w *world) {
+		}, want: []string{"3m0s firing host-silent/1 web1 count 1 []"}},
+		{name: "nor does one that stops", rules: []rules.Config{silent}, do: func(w *world) {
 			w.beat(0, "web1")
 			w.bridge(time.Hour, "web2", schema.BridgeStopping)
-		}, []string{"3m0s firing host-silent/1 web1 count 1 []"}},
+		}, want: []string{"3m0s firing host-silent/1 web1 count 1 []"}},
 	})
 }
 
 func TestLoss(t *testing.T) {
-	run(t, []scenario{{"each record, and the end", nil, []rules.Config{{Name: "loss", Loss: true, Hosts: rules.List{"web*"}}}, func(w *world) {
+	run(t, []scenario{{name: "each record, and the end", rules: []rules.Config{{Name: "loss", Loss: true, Hosts: rules.List{"web*"}}}, do: func(w *world) {
 		w.loss(0, "web1", 0)
 		w.loss(10*time.Second, "web1", 0)
 		w.loss(0, "db1", 0)
@@ -310,7 +310,7 @@ func TestLoss(t *testing.T) {
 		if s := w.Stats()[0]; s.TooOld != 1 {
 			w.Errorf("%+v", s)
 		}
-	}, []string{
+	}, want: []string{
 		"0s firing loss/1 web1 count 1 [supernats.bridge.loss#1]",
 		"40s resolved loss/2 web1 count 2 [supernats.bridge.loss#2]",
 	}}})
@@ -322,7 +322,7 @@ func TestInhibition(t *testing.T) {
 		{Name: "host-silent", Silent: 3 * minute},
 	}
 	run(t, []scenario{
-		{"held back while the host is silent, not lost", nil, set, func(w *world) {
+		{name: "held back while the host is silent, not lost", rules: set, do: func(w *world) {
 			w.event(0, "FATAL")
 			w.pass(10 * time.Minute)
 			w.flush()
@@ -331,25 +331,25 @@ func TestInhibition(t *testing.T) {
 			}
 			w.beat(0, "web1")
 			w.pass(time.Second)
-		}, []string{
+		}, want: []string{
 			"3m0s firing host-silent/1 web1 count 1 []",
 			"10m0s resolved host-silent/2 web1 count 1 []",
 			"10m0s firing down/1 web1/api/api_00 count 1 [FATAL#1]",
 		}},
-		{"another host hides nothing", nil, set, func(w *world) {
+		{name: "another host hides nothing", rules: set, do: func(w *world) {
 			w.beat(0, "web2")
 			w.event(0, "FATAL")
 			w.beat(2*time.Minute, "web1")
 			w.beat(2*time.Minute, "web1")
 			w.beat(time.Second, "web1")
-		}, []string{
+		}, want: []string{
 			"3m0s firing host-silent/1 web2 count 1 []",
 			"4m0s firing down/1 web1/api/api_00 count 1 [FATAL#2]",
 		}},
-		{"what closed meanwhile is told when it may be", nil, []rules.Config{
+		{name: "what closed meanwhile is reported when it may be", rules: []rules.Config{
 			{Name: "exit", Event: rules.List{schema.ProcessStateExited}, InhibitedBy: rules.List{"loss"}},
 			{Name: "loss", Loss: true, ResolveAfter: dur(5 * time.Minute)},
-		}, func(w *world) {
+		}, do: func(w *world) {
 			w.loss(0, "web1", 0)
 			w.event(time.Second, "EXITED")
 			w.event(time.Second, "RUNNING")
@@ -358,7 +358,7 @@ func TestInhibition(t *testing.T) {
 			w.event(0, "EXITED")
 			w.event(time.Second, "RUNNING")
 			w.pass(10 * time.Minute)
-		}, []string{
+		}, want: []string{
 			"5m0s resolved loss/2 web1 count 1 []",
 			"5m0s resolved exit/1 web1/api/api_00 count 2 [EXITED#2 EXITED#4]",
 		}},
@@ -366,7 +366,7 @@ func TestInhibition(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	run(t, []scenario{{"an operator, a reload and a shutdown are no crash; the rest is", nil, rules.Defaults(), func(w *world) {
+	run(t, []scenario{{name: "an operator, a reload and a shutdown are no crash; the rest is", rules: rules.Defaults(), do: func(w *world) {
 		w.event(0, "RUNNING")
 		w.event(time.Second, "STOPPING")
 		w.event(time.Second, "STOPPED")
@@ -379,7 +379,7 @@ func TestDefaults(t *testing.T) {
 		w.event(time.Second, "EXITED", process("b"))
 		w.loss(time.Second, "web1", 0)
 		w.pass(3 * time.Minute)
-	}, []string{
+	}, want: []string{
 		"7s firing fatal/1 web1/api/api_00 count 1 [FATAL#8]",
 		"8s firing unexpected-exit/1 web1/api/b count 1 [EXITED#9]",
 		"9s firing loss/1 web1 count 1 [supernats.bridge.loss#10]",
@@ -394,24 +394,24 @@ func TestGroupsOption(t *testing.T) {
 		group  string
 		want   bool
 	}{
-		{[]string{"api"}, "api2", false},
-		{[]string{"api"}, "API", false},
-		{[]string{"work?r"}, "api", false},
-		{[]string{"[!a]pi"}, "api", false},
-		{nil, "api", true},
-		{[]string{}, "api", true},
-		{[]string{"api"}, "api", true},
-		{[]string{"api"}, "", true}, // of no group, so not of another
-		{[]string{"worker", "a*"}, "api", true},
-		{[]string{"{api,worker}"}, "worker", true},
-		{[]string{"[a-c]pi"}, "api", true},
-		{[]string{"*"}, "my.app-weird*>é", true},
-		{[]string{`my.app-weird\*>?`}, "my.app-weird*>é", true},
+		{groups: []string{"api"}, group: "api2", want: false},
+		{groups: []string{"api"}, group: "API", want: false},
+		{groups: []string{"work?r"}, group: "api", want: false},
+		{groups: []string{"[!a]pi"}, group: "api", want: false},
+		{groups: nil, group: "api", want: true},
+		{groups: []string{}, group: "api", want: true},
+		{groups: []string{"api"}, group: "api", want: true},
+		{groups: []string{"api"}, group: "", want: true}, // of no group, so not of another
+		{groups: []string{"worker", "a*"}, group: "api", want: true},
+		{groups: []string{"{api,worker}"}, group: "worker", want: true},
+		{groups: []string{"[a-c]pi"}, group: "api", want: true},
+		{groups: []string{"*"}, group: "my.app-weird*>é", want: true},
+		{groups: []string{`my.app-weird\*>?`}, group: "my.app-weird*>é", want: true},
 		// The Go port of supervisord has names that are no file names.
-		{[]string{"*"}, "a/b", true},
-		{[]string{"a/b"}, "a/b", true},
-		{[]string{"a/*"}, "a/b", true},
-		{[]string{"a?b"}, "a/b", true},
+		{groups: []string{"*"}, group: "a/b", want: true},
+		{groups: []string{"a/b"}, group: "a/b", want: true},
+		{groups: []string{"a/*"}, group: "a/b", want: true},
+		{groups: []string{"a?b"}, group: "a/b", want: true},
 	} {
 		o := options()
 		o.Groups = c.groups
@@ -434,33 +434,33 @@ func TestSelection(t *testing.T) {
 		edit func(*schema.Event)
 		want bool
 	}{
-		{exit(func(c *rules.Config) { c.Hosts = rules.List{"web"} }), nil, false},
-		{exit(func(c *rules.Config) { c.Hosts = rules.List{"db", "web?"} }), nil, true},
-		{exit(func(c *rules.Config) { c.Groups = rules.List{"worker"} }), nil, false},
-		{exit(func(c *rules.Config) { c.Processes = rules.List{"api_0[1-9]"} }), nil, false},
-		{exit(func(c *rules.Config) { c.Processes = rules.List{"api_0[0-9]"} }), nil, true},
-		{exit(func(c *rules.Config) { c.Expected = p(true) }), nil, false},
-		{exit(func(c *rules.Config) { c.Expected = p(false) }), func(e *schema.Event) { e.Expected = nil }, false},
-		{exit(func(c *rules.Config) { c.Event = rules.List{"PROCESS_LOG"} }), nil, false},
-		{exit(func(c *rules.Config) { c.Event = rules.List{"PROCESS_STATE"} }), nil, true},
-		{exit(func(c *rules.Config) { c.Event = rules.List{"*EXIT*"} }), nil, true},
-		{exit(func(c *rules.Config) { c.Event = rules.List{"PROCESS_STATE"} }), func(e *schema.Event) { e.Event = "PROCESS_STATE_FROZEN" }, true},
-		{exit(func(c *rules.Config) { c.Event = rules.List{"EVENT"} }), func(e *schema.Event) { e.Event = "X"; e.Part, e.Parts = 1, 2 }, true},
-		{exit(func(c *rules.Config) { c.Event = rules.List{"EVENT"} }), func(e *schema.Event) { e.Event = "X"; e.Part, e.Parts = 2, 2 }, false},
-		{exit(func(c *rules.Config) { c.Event, c.If = rules.List{"EVENT"}, `data == "x"` }), func(e *schema.Event) { e.Data = p("x"); e.Part, e.Parts = 2, 2 }, true},
+		{rule: exit(func(c *rules.Config) { c.Hosts = rules.List{"web"} }), edit: nil, want: false},
+		{rule: exit(func(c *rules.Config) { c.Hosts = rules.List{"db", "web?"} }), edit: nil, want: true},
+		{rule: exit(func(c *rules.Config) { c.Groups = rules.List{"worker"} }), edit: nil, want: false},
+		{rule: exit(func(c *rules.Config) { c.Processes = rules.List{"api_0[1-9]"} }), edit: nil, want: false},
+		{rule: exit(func(c *rules.Config) { c.Processes = rules.List{"api_0[0-9]"} }), edit: nil, want: true},
+		{rule: exit(func(c *rules.Config) { c.Expected = p(true) }), edit: nil, want: false},
+		{rule: exit(func(c *rules.Config) { c.Expected = p(false) }), edit: func(e *schema.Event) { e.Expected = nil }, want: false},
+		{rule: exit(func(c *rules.Config) { c.Event = rules.List{"PROCESS_LOG"} }), edit: nil, want: false},
+		{rule: exit(func(c *rules.Config) { c.Event = rules.List{"PROCESS_STATE"} }), edit: nil, want: true},
+		{rule: exit(func(c *rules.Config) { c.Event = rules.List{"*EXIT*"} }), edit: nil, want: true},
+		{rule: exit(func(c *rules.Config) { c.Event = rules.List{"PROCESS_STATE"} }), edit: func(e *schema.Event) { e.Event = "PROCESS_STATE_FROZEN" }, want: true},
+		{rule: exit(func(c *rules.Config) { c.Event = rules.List{"EVENT"} }), edit: func(e *schema.Event) { e.Event = "X"; e.Part, e.Parts = 1, 2 }, want: true},
+		{rule: exit(func(c *rules.Config) { c.Event = rules.List{"EVENT"} }), edit: func(e *schema.Event) { e.Event = "X"; e.Part, e.Parts = 2, 2 }, want: false},
+		{rule: exit(func(c *rules.Config) { c.Event, c.If = rules.List{"EVENT"}, `data == "x"` }), edit: func(e *schema.Event) { e.Data = p("x"); e.Part, e.Parts = 2, 2 }, want: true},
 		// What an event does not have is a zero, and no error.
-		{exit(func(c *rules.Config) {
+		{rule: exit(func(c *rules.Config) {
 			c.If = `exit.code == 0 and not exit.known and tries == 0 and extra.a == "" and data == ""`
-		}), nil, true},
-		{exit(func(c *rules.Config) { c.If = `expected or expected_known` }), func(e *schema.Event) { e.Expected = nil }, false},
-		{exit(func(c *rules.Config) { c.If = `exit.signal == "SIGKILL" and exit.core and not expected` }), func(e *schema.Event) {
+		}), edit: nil, want: true},
+		{rule: exit(func(c *rules.Config) { c.If = `expected or expected_known` }), edit: func(e *schema.Event) { e.Expected = nil }, want: false},
+		{rule: exit(func(c *rules.Config) { c.If = `exit.signal == "SIGKILL" and exit.core and not expected` }), edit: func(e *schema.Event) {
 			e.Exit = &schema.Exit{Signal: "SIGKILL", Core: true}
-		}, true},
-		{exit(func(c *rules.Config) {
+		}, want: true},
+		{rule: exit(func(c *rules.Config) {
 			c.If = `exit.code == 3 and log.stderr contains "panic" and tries == 2 and extra["k"] == "v" and time.Year() == 2026`
-		}), func(e *schema.Event) {
+		}), edit: func(e *schema.Event) {
 			e.Exit, e.Log, e.Tries, e.Extra = &schema.Exit{Code: p(3)}, &schema.Log{Stderr: "a panic"}, p(2), map[string]string{"k": "v"}
-		}, true},
+		}, want: true},
 	} {
 		w := newWorld(t, options(), c.rule)
 		if c.edit == nil {
@@ -550,25 +550,25 @@ func TestTooOldAndLate(t *testing.T) {
 		return tooOld
 	}
 	for i, c := range []struct {
-		age          time.Duration
-		event        string
-		tooOld, told bool
-		late         bool
+		age              time.Duration
+		event            string
+		tooOld, reported bool
+		late             bool
 	}{
-		{24*time.Hour + 1, schema.ProcessStateExited, true, false, false},
-		{1e4 * time.Hour, schema.ProcessStateFatal, true, false, false},
-		{1e4 * time.Hour, schema.ProcessStateRunning, false, false, false}, // no match, so none too old
-		{24 * time.Hour, schema.ProcessStateExited, false, true, true},
-		{time.Minute, schema.ProcessStateExited, false, true, true},
-		{50 * time.Second, schema.ProcessStateExited, false, true, false},
-		{-time.Hour, schema.ProcessStateExited, false, true, false}, // its host's clock is ahead
+		{age: 24*time.Hour + 1, event: schema.ProcessStateExited, tooOld: true, reported: false, late: false},
+		{age: 1e4 * time.Hour, event: schema.ProcessStateFatal, tooOld: true, reported: false, late: false},
+		{age: 1e4 * time.Hour, event: schema.ProcessStateRunning, tooOld: false, reported: false, late: false}, // no match, so none too old
+		{age: 24 * time.Hour, event: schema.ProcessStateExited, tooOld: false, reported: true, late: true},
+		{age: time.Minute, event: schema.ProcessStateExited, tooOld: false, reported: true, late: true},
+		{age: 50 * time.Second, event: schema.ProcessStateExited, tooOld: false, reported: true, late: false},
+		{age: -time.Hour, event: schema.ProcessStateExited, tooOld: false, reported: true, late: false}, // its host's clock is ahead
 	} {
 		w.notes = nil
 		tooOld := at(c.age, c.event)
-		if tooOld != c.tooOld || len(w.notes) == 1 != c.told {
+		if tooOld != c.tooOld || len(w.notes) == 1 != c.reported {
 			t.Errorf("%d: too old %t, %d notifications", i, tooOld, len(w.notes))
 		}
-		if c.told && w.notes[0].Alert.Events[0].Late != c.late {
+		if c.reported && w.notes[0].Alert.Events[0].Late != c.late {
 			t.Errorf("%d: late %t", i, !c.late)
 		}
 	}
@@ -577,11 +577,11 @@ func TestTooOldAndLate(t *testing.T) {
 	}
 }
 
-// What only time has made is as old as the time: it is told if it still holds
+// What only time has made is as old as the time: it is reported if it still holds
 // when the stream comes to what is not history.
 func TestOldStates(t *testing.T) {
 	run(t, []scenario{
-		{"over by then", nil, []rules.Config{{Name: "down", State: rules.List{"FATAL"}, For: minute}, {Name: "host-silent", Silent: 3 * minute}}, func(w *world) {
+		{name: "over by then", rules: []rules.Config{{Name: "down", State: rules.List{"FATAL"}, For: minute}, {Name: "host-silent", Silent: 3 * minute}}, do: func(w *world) {
 			w.horizon = t0.Add(time.Hour)
 			w.event(0, "FATAL")
 			w.event(10*time.Minute, "RUNNING")
@@ -591,8 +591,8 @@ func TestOldStates(t *testing.T) {
 			if s := w.Stats(); !w.restarts && (s[0].TooOld != 1 || s[1].TooOld != 1) {
 				w.Errorf("%+v", s)
 			}
-		}, nil},
-		{"still so", nil, []rules.Config{{Name: "down", State: rules.List{"FATAL"}, For: minute}}, func(w *world) {
+		}},
+		{name: "still so", rules: []rules.Config{{Name: "down", State: rules.List{"FATAL"}, For: minute}}, do: func(w *world) {
 			w.horizon = t0.Add(time.Hour)
 			w.event(0, "FATAL")
 			w.event(0, "RUNNING", process("b")) // for the horizon
@@ -600,7 +600,7 @@ func TestOldStates(t *testing.T) {
 			w.want()
 			w.event(0, "RUNNING", process("b"))
 			w.pass(59 * time.Minute)
-		}, []string{"1h0m0.000001s firing down/1 web1/api/api_00 count 1 [FATAL#1]"}},
+		}, want: []string{"1h0m0.000001s firing down/1 web1/api/api_00 count 1 [FATAL#1]"}},
 	})
 }
 
@@ -645,18 +645,18 @@ func TestLimits(t *testing.T) {
 }
 
 // Held back by a silence for as long as it likes, an alert takes no more than so
-// much; every event is told or counted.
+// much; every event is reported or counted.
 func TestHeldForLong(t *testing.T) {
 	for _, c := range []struct {
-		rule   rules.Config
-		before func(w *world)
-		told   int
-		muted  uint64
+		rule     rules.Config
+		before   func(w *world)
+		reported int
+		muted    uint64
 	}{
-		{crashRule(), func(w *world) {
+		{rule: crashRule(), before: func(w *world) {
 			w.SetMutes(t0, []schema.Mute{{ID: "m", Expires: schema.Time{Time: t0.Add(time.Hour)}}})
-		}, 5_000, 20_000},
-		{crashRule(func(c *rules.Config) { c.InhibitedBy = rules.List{"loss"} }), func(w *world) { w.loss(0, "web1", 0) }, 25_000, 0},
+		}, reported: 5_000, muted: 20_000},
+		{rule: crashRule(func(c *rules.Config) { c.InhibitedBy = rules.List{"loss"} }), before: func(w *world) { w.loss(0, "web1", 0) }, reported: 25_000, muted: 0},
 	} {
 		w := newWorld(t, options(), c.rule, rules.Config{Name: "loss", Loss: true, ResolveAfter: dur(time.Hour)})
 		c.before(w)
@@ -672,18 +672,18 @@ func TestHeldForLong(t *testing.T) {
 			t.Errorf("record of %d bytes, %v", len(b), err)
 		}
 		w.pass(2 * time.Hour)
-		told := map[uint64]bool{}
+		reported := map[uint64]bool{}
 		for _, n := range w.notes {
 			if len(n.Alert.Events) > 500 {
 				t.Errorf("%d events in %s", len(n.Alert.Events), n.ID)
 			}
 			for _, e := range n.Alert.Events {
-				told[e.Seq] = told[e.Seq] || n.Alert.Rule == "exit"
+				reported[e.Seq] = reported[e.Seq] || n.Alert.Rule == "exit"
 			}
 		}
-		delete(told, 1)
-		if s := w.Stats()[0]; len(told) != c.told || s.Muted != c.muted || s.Matched != 25_000 {
-			t.Errorf("%d told, %+v", len(told), s)
+		delete(reported, 1)
+		if s := w.Stats()[0]; len(reported) != c.reported || s.Muted != c.muted || s.Matched != 25_000 {
+			t.Errorf("%d reported, %+v", len(reported), s)
 		}
 	}
 }

@@ -28,7 +28,7 @@ type step struct {
 	bridge  string
 	forget  bool
 	table   map[string]string // a snapshot: states by process
-	// counted is an event that a snapshot before it had told already.
+	// counted is an event that a snapshot before it had shown already.
 	counted bool
 }
 
@@ -357,7 +357,7 @@ func asJSON(t tester, n alerts.Notification) string {
 
 const all = 1 << 30
 
-func TestKilledAnywhereItTellsTheSame(t *testing.T) {
+func TestKilledAnywhereItNotifiesTheSame(t *testing.T) {
 	set := compile(t, simRules(), rules.Options{
 		GroupInterval: 5 * time.Minute, RepeatInterval: 4 * time.Hour, ResolveAfter: 30 * time.Second, SendResolved: true, MuteRestarts: 2 * time.Minute,
 	})
@@ -402,7 +402,7 @@ func TestKilledAnywhereItTellsTheSame(t *testing.T) {
 					fallthrough
 				case do == 3:
 					kills++
-					t.Logf("killed at %d, goes on at %d; alerts %s hosts %+v", i, killed.next, keysOf(killed.alerts), killed.hosts)
+					t.Logf("killed at %d, continues at %d; alerts %s hosts %+v", i, killed.next, keysOf(killed.alerts), killed.hosts)
 					x = start(t, &h, set, killed)
 					i = killed.next - 1
 				}
@@ -421,7 +421,7 @@ func TestKilledAnywhereItTellsTheSame(t *testing.T) {
 var ofEvents = map[string]bool{"exit": true, "group": true, "loop": true, "log": true, "loss": true}
 
 // complete checks that every match is in exactly one notification, or muted, or
-// still to be told.
+// still to be reported.
 func complete(t *rapid.T, h *history, x *daemon) {
 	listed := map[string]map[uint64]int{}
 	for _, text := range x.disk.sent {

@@ -36,7 +36,7 @@ func (w *world) causes(after time.Duration, causes ...string) {
 func TestTrouble(t *testing.T) {
 	all := rules.Config{Name: "trouble", Trouble: rules.List{"true"}}
 	run(t, []scenario{
-		{"one, another, and the end", nil, []rules.Config{all}, func(w *world) {
+		{name: "one, another, and the end", options: nil, rules: []rules.Config{all}, do: func(w *world) {
 			w.causes(0, "disk-full")
 			w.causes(time.Minute, "disk-full") // again
 			w.causes(time.Minute, "disk-full", "clock")
@@ -44,31 +44,31 @@ func TestTrouble(t *testing.T) {
 			w.causes(0, "clock")
 			w.causes(time.Minute)
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"0s firing trouble/1 web1 count 1 [supernats.bridge.trouble#1]",
 			"5m0s update trouble/2 web1 count 2 [supernats.bridge.trouble#3]",
 			"13m30s resolved trouble/3 web1 count 2 []",
 		}},
-		{"for", nil, []rules.Config{{Name: "trouble", Trouble: rules.List{"true"}, For: schema.Duration(time.Minute)}}, func(w *world) {
+		{name: "for", options: nil, rules: []rules.Config{{Name: "trouble", Trouble: rules.List{"true"}, For: schema.Duration(time.Minute)}}, do: func(w *world) {
 			w.causes(0, "disk-full")
 			w.causes(30 * time.Second)
 			w.causes(time.Second, "disk-full")
 			w.pass(2 * time.Minute)
-		}, []string{"1m31s firing trouble/1 web1 count 1 [supernats.bridge.trouble#3]"}},
-		{"causes", nil, []rules.Config{{Name: "disk", Trouble: rules.List{"disk-*", "spool-full"}}}, func(w *world) {
+		}, want: []string{"1m31s firing trouble/1 web1 count 1 [supernats.bridge.trouble#3]"}},
+		{name: "causes", options: nil, rules: []rules.Config{{Name: "disk", Trouble: rules.List{"disk-*", "spool-full"}}}, do: func(w *world) {
 			w.causes(0, "clock")
 			w.causes(time.Second, "clock", "disk-full")
 			w.causes(time.Second, "clock")
 			w.causes(time.Second, "disk-full") // and again, before it was over for long enough
 			w.causes(time.Second)
 			w.pass(time.Hour)
-		}, []string{
+		}, want: []string{
 			"1s firing disk/1 web1 count 1 [supernats.bridge.trouble#2]",
 			"34s resolved disk/2 web1 count 2 [supernats.bridge.trouble#4]",
 		}},
-		{"of other hosts", nil, []rules.Config{{Name: "trouble", Trouble: rules.List{"true"}, Hosts: rules.List{"db*"}}}, func(w *world) {
+		{name: "of other hosts", options: nil, rules: []rules.Config{{Name: "trouble", Trouble: rules.List{"true"}, Hosts: rules.List{"db*"}}}, do: func(w *world) {
 			w.causes(0, "disk-full")
-		}, nil},
+		}, want: nil},
 	})
 }
 
@@ -241,7 +241,7 @@ func TestMuteRestartsByRecord(t *testing.T) {
 	}
 }
 
-// An alert says why it has ended where nothing is well again.
+// An alert says why it has ended where nothing has recovered.
 func TestWhyItEnded(t *testing.T) {
 	for why, end := range map[string]func(*world){
 		"": func(w *world) { w.event(time.Minute, "RUNNING") },

@@ -85,13 +85,13 @@ func checkTable(t *rapid.T, f *state.Fleet, s *supervisor) {
 		switch {
 		case !slices.Contains(s.groups(), r.Group):
 		case r.Gone == nil && r.Serial == 0 && s.removed[r.Group] > s.asked:
-			// New to us when the snapshot came, behind the removal of its group: only
-			// the next one tells.
+			// New to us when the snapshot came, after the removal of its group: only
+			// the next one shows it.
 		case p == nil && r.Gone == nil:
 			t.Fatalf("%s is not gone", key)
 		case p == nil:
 		case r.Gone != nil && p.State == "STOPPED" && p.added >= s.asked:
-			// Nobody has told that it is back.
+			// Nothing has said that it is back.
 		case r.Gone != nil || r.State != p.State:
 			t.Fatalf("%s is %s, gone %v, not %s", key, r.State, r.Gone, p.State)
 		case r.PID != p.PID && (r.PID != 0 || p.State != "STARTING"):
@@ -127,7 +127,7 @@ func checkCounts(t *rapid.T, f *state.Fleet) {
 // Whatever happened before and whatever was lost of it, the states are right after
 // the last snapshot, however long that was under way; from when it was asked for
 // nothing is lost.
-func TestASnapshotMendsTheStates(t *testing.T) {
+func TestASnapshotFixesTheStates(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newSupervisor(t)
 		s.steps(true, true, 40)
@@ -201,7 +201,7 @@ func TestCountersOnlyRise(t *testing.T) {
 
 // Messages that are applied again change nothing, also after a restart of the
 // daemon and also if only some of the records were stored before it was killed.
-// Made anew from the whole stream, all is the same.
+// Rebuilt from the whole stream, all is the same.
 func TestMessagesMayComeAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newSupervisor(t)

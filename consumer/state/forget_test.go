@@ -44,10 +44,10 @@ func TestForgetAgain(t *testing.T) {
 		seen   *schema.Time
 		forget bool
 	}{
-		"seen before":       {7, nil, false},
-		"not seen":          {8, nil, true},
-		"silent since then": {8, &schema.Time{Time: at}, true},
-		"has spoken since":  {8, &schema.Time{Time: at.Add(-time.Second)}, false},
+		"seen before":       {seq: 7, seen: nil, forget: false},
+		"not seen":          {seq: 8, seen: nil, forget: true},
+		"silent since then": {seq: 8, seen: &schema.Time{Time: at}, forget: true},
+		"has spoken since":  {seq: 8, seen: &schema.Time{Time: at.Add(-time.Second)}, forget: false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := state.NewFleet()
@@ -66,12 +66,12 @@ func TestSaidGoodbye(t *testing.T) {
 		h    schema.HostRecord
 		want bool
 	}{
-		"runs":                        {schema.HostRecord{Lives: []schema.HostLife{{Ephemeral: true}}}, false},
-		"stops":                       {schema.HostRecord{Stopping: at, Lives: []schema.HostLife{{Ephemeral: true, Stopping: at}}}, true},
-		"stops, and is to come back":  {schema.HostRecord{Stopping: at, Lives: []schema.HostLife{{Stopping: at}}}, false},
-		"one of two is to come back":  {schema.HostRecord{Stopping: at, Lives: []schema.HostLife{{Stopping: at}, {Ephemeral: true, Stopping: at}}}, false},
-		"one that was before it":      {schema.HostRecord{Stopping: at, Lives: []schema.HostLife{{Ended: at}, {Ephemeral: true, Stopping: at}}}, true},
-		"written by an older version": {schema.HostRecord{Stopping: at}, false},
+		"runs":                        {h: schema.HostRecord{Lives: []schema.HostLife{{Ephemeral: true}}}, want: false},
+		"stops":                       {h: schema.HostRecord{Stopping: at, Lives: []schema.HostLife{{Ephemeral: true, Stopping: at}}}, want: true},
+		"stops, and is to come back":  {h: schema.HostRecord{Stopping: at, Lives: []schema.HostLife{{Stopping: at}}}, want: false},
+		"one of two is to come back":  {h: schema.HostRecord{Stopping: at, Lives: []schema.HostLife{{Stopping: at}, {Ephemeral: true, Stopping: at}}}, want: false},
+		"one that was before it":      {h: schema.HostRecord{Stopping: at, Lives: []schema.HostLife{{Ended: at}, {Ephemeral: true, Stopping: at}}}, want: true},
+		"written by an older version": {h: schema.HostRecord{Stopping: at}, want: false},
 	} {
 		if got := c.h.SaidGoodbye(); got != c.want {
 			t.Errorf("%s: %v", name, got)

@@ -37,19 +37,19 @@ func TestTheLastLife(t *testing.T) {
 		steps []any
 		want  kept
 	}{
-		"a crash":                             {[]any{oom}, all},
-		"and it runs again":                   {[]any{oom, runs(2)}, all},
-		"and somebody stops it":               {[]any{oom, runs(2), step{event: "STOPPED", boot: "a", serial: 3, pid: 101}}, all},
-		"another crash, of an older bridge":   {[]any{oom, runs(2), step{event: "EXITED", boot: "a", serial: 3, pid: 101, expected: p(false), exit: code}}, kept{Exit: code}},
-		"an exit of which nothing is known":   {[]any{oom, runs(2), step{event: "EXITED", boot: "a", serial: 3, pid: 101, expected: p(true)}}, none},
-		"BACKOFF":                             {[]any{later}, kept{later.Exit, later.Ran, later.Last}},
-		"FATAL that only says what it is":     {[]any{later, step{event: "FATAL", boot: "a", serial: 4}}, kept{later.Exit, later.Ran, later.Last}},
-		"FATAL with a reason":                 {[]any{later, step{event: "FATAL", boot: "a", serial: 4, exit: code}}, kept{code, later.Ran, later.Last}},
-		"FATAL with a life":                   {[]any{later, death("FATAL", 4, 9)}, kept{later.Exit, p(9.0), death("FATAL", 4, 9).Last}},
-		"a table shows an exit of later":      {[]any{oom, runs(2), table(3, row("EXITED"))}, kept{Exit: &schema.Exit{Code: p(0)}}},
-		"a table shows a BACKOFF of later":    {[]any{oom, runs(2), table(3, row("BACKOFF"))}, none},
-		"a table shows the FATAL that is due": {[]any{later, table(4, row("FATAL"))}, kept{later.Exit, later.Ran, later.Last}},
-		"a table shows that it runs":          {[]any{oom, table(3, row("RUNNING"))}, all},
+		"a crash":                             {steps: []any{oom}, want: all},
+		"and it runs again":                   {steps: []any{oom, runs(2)}, want: all},
+		"and somebody stops it":               {steps: []any{oom, runs(2), step{event: "STOPPED", boot: "a", serial: 3, pid: 101}}, want: all},
+		"another crash, of an older bridge":   {steps: []any{oom, runs(2), step{event: "EXITED", boot: "a", serial: 3, pid: 101, expected: p(false), exit: code}}, want: kept{Exit: code}},
+		"an exit of which nothing is known":   {steps: []any{oom, runs(2), step{event: "EXITED", boot: "a", serial: 3, pid: 101, expected: p(true)}}, want: none},
+		"BACKOFF":                             {steps: []any{later}, want: kept{later.Exit, later.Ran, later.Last}},
+		"FATAL that only says what it is":     {steps: []any{later, step{event: "FATAL", boot: "a", serial: 4}}, want: kept{later.Exit, later.Ran, later.Last}},
+		"FATAL with a reason":                 {steps: []any{later, step{event: "FATAL", boot: "a", serial: 4, exit: code}}, want: kept{code, later.Ran, later.Last}},
+		"FATAL with a life":                   {steps: []any{later, death("FATAL", 4, 9)}, want: kept{later.Exit, p(9.0), death("FATAL", 4, 9).Last}},
+		"a table shows an exit of later":      {steps: []any{oom, runs(2), table(3, row("EXITED"))}, want: kept{Exit: &schema.Exit{Code: p(0)}}},
+		"a table shows a BACKOFF of later":    {steps: []any{oom, runs(2), table(3, row("BACKOFF"))}, want: none},
+		"a table shows the FATAL that is due": {steps: []any{later, table(4, row("FATAL"))}, want: kept{later.Exit, later.Ran, later.Last}},
+		"a table shows that it runs":          {steps: []any{oom, table(3, row("RUNNING"))}, want: all},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := history(c.steps...).State("web1", "api", "api_00")

@@ -143,7 +143,7 @@ func TestTwoSupervisords(t *testing.T) {
 // What is known of a process that the other supervisord does not have outlives its
 // tables: an alert about it stays open.
 func TestATableClosesNothingOfTheOther(t *testing.T) {
-	for name, instances := range map[string][2]string{"told": {"one", "two"}, "not told": {"", ""}} {
+	for name, instances := range map[string][2]string{"reported": {"one", "two"}, "not reported": {"", ""}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			a, b := w.sup("system", "a", instances[0]), w.sup("user", "b", instances[1])
@@ -164,21 +164,21 @@ func TestATableClosesNothingOfTheOther(t *testing.T) {
 }
 
 // A restart of supervisord takes what was removed from its configuration out at
-// once where it said that it stops, and where its bridges tell their instance.
+// once where it said that it stops, and where its bridges report their instance.
 func TestRestart(t *testing.T) {
 	for name, c := range map[string]struct {
 		instance string
 		stop     func(*sup)
 		at, late string
 	}{
-		"stopped, as the event says": {"", func(s *sup) { s.event(schema.SupervisorStateChangeStopping, "", s.now) }, "web=RUNNING/b", "web=RUNNING/b"},
+		"stopped, as the event says": {instance: "", stop: func(s *sup) { s.event(schema.SupervisorStateChangeStopping, "", s.now) }, at: "web=RUNNING/b", late: "web=RUNNING/b"},
 		"stopped, as its bridge says": {
-			"", func(s *sup) { s.record(schema.BridgeStopping, "STOPPING") }, "web=RUNNING/b", "web=RUNNING/b",
+			instance: "", stop: func(s *sup) { s.record(schema.BridgeStopping, "STOPPING") }, at: "web=RUNNING/b", late: "web=RUNNING/b",
 		},
-		"killed":                              {"one", func(*sup) {}, "web=RUNNING/b", "web=RUNNING/b"},
-		"killed, and its bridges tell little": {"", func(*sup) {}, "old=RUNNING/a web=RUNNING/a", "web=RUNNING/b"},
+		"killed":                                {instance: "one", stop: func(*sup) {}, at: "web=RUNNING/b", late: "web=RUNNING/b"},
+		"killed, and its bridges report little": {instance: "", stop: func(*sup) {}, at: "old=RUNNING/a web=RUNNING/a", late: "web=RUNNING/b"},
 		"only the bridge was stopped, and then it was killed": {
-			"", func(s *sup) { s.record(schema.BridgeStopping, "RUNNING") }, "old=RUNNING/a web=RUNNING/a", "web=RUNNING/b",
+			instance: "", stop: func(s *sup) { s.record(schema.BridgeStopping, "RUNNING") }, at: "old=RUNNING/a web=RUNNING/a", late: "web=RUNNING/b",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -207,7 +207,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// A spool that is drained late tells of a life that is over: it is counted.
+// A spool that is drained late has events of a life that is over: they are counted.
 func TestALateSpool(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.sup("supervisor", "a", "one"), w.sup("supervisor", "b", "one")
@@ -340,7 +340,7 @@ func TestSpareSection(t *testing.T) {
 	for _, step := range []struct {
 		event            string
 		running, stopped int
-	}{{schema.ProcessStateStarting, 0, 1}, {schema.ProcessStateRunning, 1, 1}, {schema.ProcessStateStopped, 0, 2}} {
+	}{{event: schema.ProcessStateStarting, running: 0, stopped: 1}, {event: schema.ProcessStateRunning, running: 1, stopped: 1}, {event: schema.ProcessStateStopped, running: 0, stopped: 2}} {
 		w.wait(time.Second)
 		a = &sup{world: w, server: a.server, boot: a.boot, instance: a.instance, serial: a.serial}
 		a.event(step.event, "supernats-logs", w.now)

@@ -15,23 +15,23 @@ import (
 // supervisor is a model of a supervisord with its bridge: what happens, what the
 // bridge reads of it and when, and what comes into the stream.
 type supervisor struct {
-	t        *rapid.T
-	name     string
-	now      time.Time
-	boot     int
-	serial   uint64
-	pid      int
-	table    map[string]*program // by group:process
-	unread   []*schema.Event
-	lost     uint64 // before the first one that is unread
-	untold   uint64 // of what was lost
-	read     uint64 // the serial of the last event read
-	stream   []message
-	counts   map[string]schema.ProcessRecord
-	pending  *schema.Snapshot // asked for; Processes are set when it is answered
-	asked    uint64           // the serial of the last one
-	answered time.Time
-	removed  map[string]uint64 // the serials of these events, by their group
+	t          *rapid.T
+	name       string
+	now        time.Time
+	boot       int
+	serial     uint64
+	pid        int
+	table      map[string]*program // by group:process
+	unread     []*schema.Event
+	lost       uint64 // before the first one that is unread
+	unreported uint64 // of what was lost
+	read       uint64 // the serial of the last event read
+	stream     []message
+	counts     map[string]schema.ProcessRecord
+	pending    *schema.Snapshot // asked for; Processes are set when it is answered
+	asked      uint64           // the serial of the last one
+	answered   time.Time
+	removed    map[string]uint64 // the serials of these events, by their group
 }
 
 type program struct {
@@ -179,7 +179,7 @@ func (s *supervisor) store(ce any) {
 func (s *supervisor) readSome() {
 	for range min(len(s.unread), rapid.IntRange(1, 4).Draw(s.t, "events")) {
 		e := s.unread[0]
-		s.untold, s.lost = s.untold+s.lost, 0
+		s.unreported, s.lost = s.unreported+s.lost, 0
 		s.unread, s.read = s.unread[1:], e.Serial
 		s.store(e.Envelope(s.now))
 	}
@@ -191,21 +191,21 @@ func (s *supervisor) readAll() {
 	}
 }
 
-// lose overflows supervisord's buffer: the oldest events are thrown away.
+// lose overflows supervisord's buffer: the oldest events are dropped.
 func (s *supervisor) lose() {
 	n := rapid.IntRange(0, len(s.unread)).Draw(s.t, "lost")
 	s.unread, s.lost = s.unread[n:], s.lost+uint64(n)
 }
 
-// tell lets the bridge tell of a loss that it has noticed. It does so a second
+// reportLoss lets the bridge report a loss that it has noticed. It does so a second
 // later: a snapshot that was asked for before has been stored by then.
-func (s *supervisor) tell() {
-	if s.untold > 0 {
+func (s *supervisor) reportLoss() {
+	if s.unreported > 0 {
 		for s.pending != nil {
 			s.snapshot()
 		}
-		s.store((&schema.Loss{Host: "web1", Boot: s.bootName(), Count: s.untold}).Envelope(s.now))
-		s.untold = 0
+		s.store((&schema.Loss{Host: "web1", Boot: s.bootName(), Count: s.unreported}).Envelope(s.now))
+		s.unreported = 0
 	}
 }
 
@@ -249,7 +249,7 @@ func (s *supervisor) reload(loss bool) {
 	s.pending = nil // what is not answered by now is refused
 	if loss {
 		s.readSome()
-		s.unread, s.lost = nil, 0 // the pools are made anew, and with them their buffers
+		s.unread, s.lost = nil, 0 // the pools are created again, and with them their buffers
 	}
 	s.readAll()
 	s.emit(schema.Event{Event: schema.SupervisorStateChangeRunning})
@@ -278,7 +278,7 @@ func (s *supervisor) wait() {
 func (s *supervisor) steps(loss, restarts bool, n int) {
 	all := []func(){s.happen, s.happen, s.happen, s.happen, s.readSome, s.readSome, s.readSome, s.snapshot, s.snapshot, s.wait, s.regroup}
 	if loss {
-		all = append(all, s.lose, s.lose, s.tell)
+		all = append(all, s.lose, s.lose, s.reportLoss)
 	}
 	if restarts {
 		all = append(all, func() {
@@ -308,7 +308,7 @@ func (s *supervisor) lastSnapshot(n int) {
 		s.emit(schema.Event{Event: schema.Tick5}) // if nothing else does, a tick shows the gap
 		s.readSome()
 	}
-	s.tell()
+	s.reportLoss()
 	for range 3 {
 		s.snapshot()
 		s.ordinary(n)

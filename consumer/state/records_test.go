@@ -54,7 +54,7 @@ func history(all ...any) *state.Fleet {
 	return f
 }
 
-// What a table tells of a process that nothing else is known of.
+// What a table shows of a process that nothing else is known of.
 func TestARow(t *testing.T) {
 	pid := func(n int) func(*schema.SnapshotProcess) { return func(r *schema.SnapshotProcess) { r.PID = n } }
 	times := func(start, stop int64) func(*schema.SnapshotProcess) {
@@ -68,21 +68,21 @@ func TestARow(t *testing.T) {
 		want   schema.ProcessRecord
 		status string
 	}{
-		"runs":                         {row("RUNNING", pid(7), times(second(-60), second(-90))), schema.ProcessRecord{State: "RUNNING", Since: at(-60), PID: 7}, state.Running},
-		"started in the future":        {row("RUNNING", pid(7), times(second(60), 0)), schema.ProcessRecord{State: "RUNNING", Since: at(1), PID: 7}, state.Running},
-		"starts":                       {row("STARTING", pid(7), times(second(-1), 0)), schema.ProcessRecord{State: "STARTING", Since: at(-1), PID: 7}, state.Down},
-		"never started":                {row("STOPPED"), schema.ProcessRecord{State: "STOPPED", Since: at(1)}, state.Stopped},
-		"stopped":                      {row("STOPPED", times(second(-60), second(-30)), end(-1, "")), schema.ProcessRecord{State: "STOPPED", Since: at(-30)}, state.Stopped},
-		"stops":                        {row("STOPPING", pid(7), times(second(-60), second(-90))), schema.ProcessRecord{State: "STOPPING", Since: at(1), PID: 7}, state.Stopped},
-		"ran to its end":               {row("EXITED", times(second(-60), second(-30))), schema.ProcessRecord{State: "EXITED", Since: at(-30), Expected: p(true), Exit: &schema.Exit{Code: p(0)}, LastExit: atp(-30)}, state.Exited},
-		"crashed":                      {row("EXITED", times(second(-60), second(-30)), end(3, "Bad exit code 3")), schema.ProcessRecord{State: "EXITED", Since: at(-30), Expected: p(false), Exit: &schema.Exit{Code: p(3)}, LastExit: atp(-30)}, state.Down},
-		"killed":                       {row("EXITED", times(second(-60), second(-30)), end(-1, "Bad exit code -1")), schema.ProcessRecord{State: "EXITED", Since: at(-30), Expected: p(false), LastExit: atp(-30)}, state.Down},
-		"ended, nobody knows if right": {row("EXITED", times(second(-60), second(-30)), end(2, "")), schema.ProcessRecord{State: "EXITED", Since: at(-30), Exit: &schema.Exit{Code: p(2)}, LastExit: atp(-30)}, state.Down},
-		"exits at start":               {row("BACKOFF", times(second(-9), second(-8)), end(0, "Exited too quickly")), schema.ProcessRecord{State: "BACKOFF", Since: at(-8), Exit: &schema.Exit{SpawnErr: "Exited too quickly"}, LastExit: atp(-8)}, state.Down},
-		"cannot be started":            {row("FATAL", times(second(-9), second(-90)), end(0, "can't find command")), schema.ProcessRecord{State: "FATAL", Since: at(-9), Exit: &schema.Exit{SpawnErr: "can't find command"}}, state.Down},
-		"given up":                     {row("FATAL", times(second(-9), second(-8))), schema.ProcessRecord{State: "FATAL", Since: at(-8), LastExit: atp(-8)}, state.Down},
-		"a port's own state":           {row("RESTING", times(second(-9), second(-8))), schema.ProcessRecord{State: "UNKNOWN", Since: at(1)}, state.Down},
-		"pid of one that is gone":      {row("STOPPED", pid(7)), schema.ProcessRecord{State: "STOPPED", Since: at(1)}, state.Stopped},
+		"runs":                         {row: row("RUNNING", pid(7), times(second(-60), second(-90))), want: schema.ProcessRecord{State: "RUNNING", Since: at(-60), PID: 7}, status: state.Running},
+		"started in the future":        {row: row("RUNNING", pid(7), times(second(60), 0)), want: schema.ProcessRecord{State: "RUNNING", Since: at(1), PID: 7}, status: state.Running},
+		"starts":                       {row: row("STARTING", pid(7), times(second(-1), 0)), want: schema.ProcessRecord{State: "STARTING", Since: at(-1), PID: 7}, status: state.Down},
+		"never started":                {row: row("STOPPED"), want: schema.ProcessRecord{State: "STOPPED", Since: at(1)}, status: state.Stopped},
+		"stopped":                      {row: row("STOPPED", times(second(-60), second(-30)), end(-1, "")), want: schema.ProcessRecord{State: "STOPPED", Since: at(-30)}, status: state.Stopped},
+		"stops":                        {row: row("STOPPING", pid(7), times(second(-60), second(-90))), want: schema.ProcessRecord{State: "STOPPING", Since: at(1), PID: 7}, status: state.Stopped},
+		"ran to its end":               {row: row("EXITED", times(second(-60), second(-30))), want: schema.ProcessRecord{State: "EXITED", Since: at(-30), Expected: p(true), Exit: &schema.Exit{Code: p(0)}, LastExit: atp(-30)}, status: state.Exited},
+		"crashed":                      {row: row("EXITED", times(second(-60), second(-30)), end(3, "Bad exit code 3")), want: schema.ProcessRecord{State: "EXITED", Since: at(-30), Expected: p(false), Exit: &schema.Exit{Code: p(3)}, LastExit: atp(-30)}, status: state.Down},
+		"killed":                       {row: row("EXITED", times(second(-60), second(-30)), end(-1, "Bad exit code -1")), want: schema.ProcessRecord{State: "EXITED", Since: at(-30), Expected: p(false), LastExit: atp(-30)}, status: state.Down},
+		"ended, nobody knows if right": {row: row("EXITED", times(second(-60), second(-30)), end(2, "")), want: schema.ProcessRecord{State: "EXITED", Since: at(-30), Exit: &schema.Exit{Code: p(2)}, LastExit: atp(-30)}, status: state.Down},
+		"exits at start":               {row: row("BACKOFF", times(second(-9), second(-8)), end(0, "Exited too quickly")), want: schema.ProcessRecord{State: "BACKOFF", Since: at(-8), Exit: &schema.Exit{SpawnErr: "Exited too quickly"}, LastExit: atp(-8)}, status: state.Down},
+		"cannot be started":            {row: row("FATAL", times(second(-9), second(-90)), end(0, "can't find command")), want: schema.ProcessRecord{State: "FATAL", Since: at(-9), Exit: &schema.Exit{SpawnErr: "can't find command"}}, status: state.Down},
+		"given up":                     {row: row("FATAL", times(second(-9), second(-8))), want: schema.ProcessRecord{State: "FATAL", Since: at(-8), LastExit: atp(-8)}, status: state.Down},
+		"a port's own state":           {row: row("RESTING", times(second(-9), second(-8))), want: schema.ProcessRecord{State: "UNKNOWN", Since: at(1)}, status: state.Down},
+		"pid of one that is gone":      {row: row("STOPPED", pid(7)), want: schema.ProcessRecord{State: "STOPPED", Since: at(1)}, status: state.Stopped},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := history(table(5, c.row))
@@ -121,84 +121,84 @@ func TestSnapshotsAndEvents(t *testing.T) {
 		seq     uint64
 		updated int
 	}{
-		"says the same: nothing is written": {[]any{start, run, table(5, row("RUNNING", ran(100)))}, "RUNNING", 100, false, 0, 2, 2},
-		"mends what was lost":               {[]any{start, run, table(5, row("FATAL"))}, "FATAL", 0, false, 0, 3, 3},
-		"other pid: restarted unseen":       {[]any{start, run, table(5, row("RUNNING", ran(101)))}, "RUNNING", 101, false, 0, 3, 3},
-		"asked for before an event":         {[]any{start, run, crash, table(5, row("RUNNING", ran(100)))}, "EXITED", 0, false, 1, 3, 3},
-		"asked for before a process left":   {[]any{start, run, crash, table(5)}, "EXITED", 0, false, 1, 3, 3},
-		"event up to its serial behind it":  {[]any{start, run, table(6, row("FATAL")), from(crash, "RUNNING")}, "FATAL", 0, false, 1, 4, 3},
-		"event up to its serial behind it, of a life that is over": {
-			[]any{table(9, row("STOPPED")), from(step{event: "STARTING", boot: "a", serial: 7}, "STOPPED")}, "STOPPED", 0, false, 0, 2, 1,
+		"says the same: nothing is written": {all: []any{start, run, table(5, row("RUNNING", ran(100)))}, state: "RUNNING", pid: 100, gone: false, exits: 0, seq: 2, updated: 2},
+		"fixes what was lost":               {all: []any{start, run, table(5, row("FATAL"))}, state: "FATAL", pid: 0, gone: false, exits: 0, seq: 3, updated: 3},
+		"other pid: restarted unseen":       {all: []any{start, run, table(5, row("RUNNING", ran(101)))}, state: "RUNNING", pid: 101, gone: false, exits: 0, seq: 3, updated: 3},
+		"asked for before an event":         {all: []any{start, run, crash, table(5, row("RUNNING", ran(100)))}, state: "EXITED", pid: 0, gone: false, exits: 1, seq: 3, updated: 3},
+		"asked for before a process left":   {all: []any{start, run, crash, table(5)}, state: "EXITED", pid: 0, gone: false, exits: 1, seq: 3, updated: 3},
+		"event up to its serial after it":   {all: []any{start, run, table(6, row("FATAL")), from(crash, "RUNNING")}, state: "FATAL", pid: 0, gone: false, exits: 1, seq: 4, updated: 3},
+		"event up to its serial after it, of a life that is over": {
+			all: []any{table(9, row("STOPPED")), from(step{event: "STARTING", boot: "a", serial: 7}, "STOPPED")}, state: "STOPPED", pid: 0, gone: false, exits: 0, seq: 2, updated: 1,
 		},
 		"newer than one before it that has shown an event": {
-			[]any{table(1, row("STARTING", ran(100))), from(step{event: "STARTING", boot: "a", serial: 3}, "STOPPED"), table(2, row("RUNNING", ran(100)))},
-			"RUNNING", 100, false, 0, 3, 3,
+			all:   []any{table(1, row("STARTING", ran(100))), from(step{event: "STARTING", boot: "a", serial: 3}, "STOPPED"), table(2, row("RUNNING", ran(100)))},
+			state: "RUNNING", pid: 100, gone: false, exits: 0, seq: 3, updated: 3,
 		},
 		"older than one before it that has shown an event": {
-			[]any{nil, table(1, row("STARTING", ran(100))), from(step{event: "STARTING", boot: "a", serial: 3}, "STOPPED"), early{table(3, row("STOPPED"))}},
-			"STARTING", 100, false, 0, 3, 2,
+			all:   []any{nil, table(1, row("STARTING", ran(100))), from(step{event: "STARTING", boot: "a", serial: 3}, "STOPPED"), early{table(3, row("STOPPED"))}},
+			state: "STARTING", pid: 100, gone: false, exits: 0, seq: 3, updated: 2,
 		},
-		"shows an event behind it": {
-			[]any{start, run, table(5, row("STARTING", ran(101))), from(crash, "RUNNING"), from(step{event: "STARTING", boot: "a", serial: 7}, "EXITED")},
-			"STARTING", 101, false, 1, 5, 3,
+		"shows an event after it": {
+			all:   []any{start, run, table(5, row("STARTING", ran(101))), from(crash, "RUNNING"), from(step{event: "STARTING", boot: "a", serial: 7}, "EXITED")},
+			state: "STARTING", pid: 101, gone: false, exits: 1, seq: 5, updated: 3,
 		},
-		"and then life goes on": {
-			[]any{
+		"and then life continues": {
+			all: []any{
 				start, run, table(5, row("STARTING", ran(101))), from(crash, "RUNNING"), from(step{event: "STARTING", boot: "a", serial: 7}, "EXITED"),
 				from(step{event: "RUNNING", boot: "a", serial: 8, pid: 101}, "STARTING"),
 			},
-			"RUNNING", 101, false, 1, 6, 6,
+			state: "RUNNING", pid: 101, gone: false, exits: 1, seq: 6, updated: 6,
 		},
-		"an event tells its state again": {[]any{table(1, row("RUNNING", ran(100))), from(run, "STARTING")}, "RUNNING", 100, false, 0, 2, 1},
-		"an event of its pid behind one that was lost": {
-			[]any{table(1, row("RUNNING", ran(100))), from(step{event: "STOPPED", boot: "a", serial: 6, pid: 100}, "STOPPING")},
-			"STOPPED", 0, false, 0, 2, 2,
+		"an event shows its state again": {all: []any{table(1, row("RUNNING", ran(100))), from(run, "STARTING")}, state: "RUNNING", pid: 100, gone: false, exits: 0, seq: 2, updated: 1},
+		"an event of its pid after one that was lost": {
+			all:   []any{table(1, row("RUNNING", ran(100))), from(step{event: "STOPPED", boot: "a", serial: 6, pid: 100}, "STOPPING")},
+			state: "STOPPED", pid: 0, gone: false, exits: 0, seq: 2, updated: 2,
 		},
 		"does not follow, but something was lost": {
-			[]any{table(1, row("RUNNING", ran(100))), &schema.Loss{Host: "web1", Count: 1}, from(step{event: "FATAL", boot: "a", serial: 6}, "BACKOFF")},
-			"FATAL", 0, false, 0, 3, 3,
+			all:   []any{table(1, row("RUNNING", ran(100))), &schema.Loss{Host: "web1", Count: 1}, from(step{event: "FATAL", boot: "a", serial: 6}, "BACKOFF")},
+			state: "FATAL", pid: 0, gone: false, exits: 0, seq: 3, updated: 3,
 		},
 		"does not follow, but its pools are new": {
-			[]any{table(1, row("RUNNING", ran(100))), &schema.Event{Event: schema.SupervisorStateChangeRunning, Host: "web1", Boot: "a", Serial: 2}, from(step{event: "FATAL", boot: "a", serial: 6}, "BACKOFF")},
-			"FATAL", 0, false, 0, 3, 3,
+			all:   []any{table(1, row("RUNNING", ran(100))), &schema.Event{Event: schema.SupervisorStateChangeRunning, Host: "web1", Boot: "a", Serial: 2}, from(step{event: "FATAL", boot: "a", serial: 6}, "BACKOFF")},
+			state: "FATAL", pid: 0, gone: false, exits: 0, seq: 3, updated: 3,
 		},
 		"does not follow, but it is long ago": {
-			[]any{
+			all: []any{
 				table(1, row("RUNNING", ran(100))), nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
 				from(step{event: "FATAL", boot: "a", serial: 6}, "BACKOFF"),
 			},
-			"FATAL", 0, false, 0, 13, 13,
+			state: "FATAL", pid: 0, gone: false, exits: 0, seq: 13, updated: 13,
 		},
 		"another boot, after one that stopped": {
-			[]any{
+			all: []any{
 				start, run, &schema.Event{Event: schema.SupervisorStateChangeStopping, Host: "web1", Boot: "a", Serial: 6},
 				&schema.Snapshot{Host: "web1", Boot: "b", Serial: 1, Processes: []schema.SnapshotProcess{row("STOPPED")}},
 			},
-			"STOPPED", 0, false, 0, 4, 4,
+			state: "STOPPED", pid: 0, gone: false, exits: 0, seq: 4, updated: 4,
 		},
 		"another boot, and nobody knows what became of the first": {
-			[]any{start, run, &schema.Snapshot{Host: "web1", Boot: "b", Serial: 1, Processes: []schema.SnapshotProcess{row("STOPPED")}}},
-			"RUNNING", 100, false, 0, 2, 2,
+			all:   []any{start, run, &schema.Snapshot{Host: "web1", Boot: "b", Serial: 1, Processes: []schema.SnapshotProcess{row("STOPPED")}}},
+			state: "RUNNING", pid: 100, gone: false, exits: 0, seq: 2, updated: 2,
 		},
 		"another boot, event up to its serial": {
-			[]any{&schema.Snapshot{Host: "web1", Boot: "b", Serial: 9, Processes: []schema.SnapshotProcess{row("STOPPED")}}, run},
-			"RUNNING", 100, false, 0, 2, 2,
+			all:   []any{&schema.Snapshot{Host: "web1", Boot: "b", Serial: 9, Processes: []schema.SnapshotProcess{row("STOPPED")}}, run},
+			state: "RUNNING", pid: 100, gone: false, exits: 0, seq: 2, updated: 2,
 		},
-		"left":                       {[]any{start, run, table(5)}, "RUNNING", 0, true, 0, 3, 3},
-		"left, and told again":       {[]any{start, run, table(5), table(5)}, "RUNNING", 0, true, 0, 3, 3},
-		"left, and came back":        {[]any{start, run, table(5), table(5, row("STOPPED"))}, "STOPPED", 0, false, 0, 4, 4},
-		"left, and started":          {[]any{start, run, table(5), from(step{event: "STARTING", boot: "a", serial: 9}, "STOPPED")}, "STARTING", 0, false, 0, 4, 4},
-		"left, and an end is behind": {[]any{start, run, table(5), from(crash, "RUNNING")}, "RUNNING", 0, true, 1, 4, 3},
-		"group removed":              {[]any{start, run, removed}, "RUNNING", 0, true, 0, 3, 3},
-		"group removed, seen before": {[]any{start, run, step{event: "STARTING", boot: "a", serial: 7}, removed}, "STARTING", 0, false, 0, 3, 3},
+		"left":                       {all: []any{start, run, table(5)}, state: "RUNNING", pid: 0, gone: true, exits: 0, seq: 3, updated: 3},
+		"left, and shown again":      {all: []any{start, run, table(5), table(5)}, state: "RUNNING", pid: 0, gone: true, exits: 0, seq: 3, updated: 3},
+		"left, and came back":        {all: []any{start, run, table(5), table(5, row("STOPPED"))}, state: "STOPPED", pid: 0, gone: false, exits: 0, seq: 4, updated: 4},
+		"left, and started":          {all: []any{start, run, table(5), from(step{event: "STARTING", boot: "a", serial: 9}, "STOPPED")}, state: "STARTING", pid: 0, gone: false, exits: 0, seq: 4, updated: 4},
+		"left, and an end is after":  {all: []any{start, run, table(5), from(crash, "RUNNING")}, state: "RUNNING", pid: 0, gone: true, exits: 1, seq: 4, updated: 3},
+		"group removed":              {all: []any{start, run, removed}, state: "RUNNING", pid: 0, gone: true, exits: 0, seq: 3, updated: 3},
+		"group removed, seen before": {all: []any{start, run, step{event: "STARTING", boot: "a", serial: 7}, removed}, state: "STARTING", pid: 0, gone: false, exits: 0, seq: 3, updated: 3},
 
-		"group removed, and a table asked for before": {[]any{start, run, removed, table(5, row("STOPPED"))}, "RUNNING", 0, true, 0, 3, 3},
-		"group removed and added, a table shows it":   {[]any{start, table(5, row("RUNNING", ran(100))), removed}, "RUNNING", 100, false, 0, 2, 2},
-		"a table shows that the group is gone":        {[]any{start, run, table(5), removed}, "RUNNING", 0, true, 0, 4, 3},
+		"group removed, and a table asked for before": {all: []any{start, run, removed, table(5, row("STOPPED"))}, state: "RUNNING", pid: 0, gone: true, exits: 0, seq: 3, updated: 3},
+		"group removed and added, a table shows it":   {all: []any{start, table(5, row("RUNNING", ran(100))), removed}, state: "RUNNING", pid: 100, gone: false, exits: 0, seq: 2, updated: 2},
+		"a table shows that the group is gone":        {all: []any{start, run, table(5), removed}, state: "RUNNING", pid: 0, gone: true, exits: 0, seq: 4, updated: 3},
 		"removed again, and a table asked for before": {
-			[]any{start, run, table(5), removed, table(5, row("STOPPED"))}, "RUNNING", 0, true, 0, 4, 3,
+			all: []any{start, run, table(5), removed, table(5, row("STOPPED"))}, state: "RUNNING", pid: 0, gone: true, exits: 0, seq: 4, updated: 3,
 		},
-		"two listeners: a table that is older": {[]any{table(9, row("FATAL")), table(2, row("RUNNING", ran(100)))}, "RUNNING", 100, false, 0, 2, 2},
+		"two listeners: a table that is older": {all: []any{table(9, row("FATAL")), table(2, row("RUNNING", ran(100)))}, state: "RUNNING", pid: 100, gone: false, exits: 0, seq: 2, updated: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := history(c.all...)
@@ -224,7 +224,7 @@ func checkHostCounts(t *testing.T, f *state.Fleet) {
 	}
 }
 
-// FATAL that a snapshot told does not forget the reason that the last BACKOFF told.
+// FATAL that a snapshot shows does not forget the reason that the last BACKOFF gave.
 func TestAReasonIsKept(t *testing.T) {
 	code := &schema.Exit{Code: p(3)}
 	f := history(step{event: "BACKOFF", boot: "a", serial: 1, exit: code}, table(1, row("FATAL", func(r *schema.SnapshotProcess) { r.SpawnErr = "Exited too quickly" })))
@@ -243,18 +243,18 @@ func TestStatus(t *testing.T) {
 		status string
 		since  time.Time
 	}{
-		{schema.ProcessRecord{State: "RUNNING"}, nil, state.Running, zero},
-		{schema.ProcessRecord{State: "RUNNING"}, alive, state.Running, zero},
-		{schema.ProcessRecord{State: "RUNNING"}, silent, state.Unknown, silent.LastSeen.Time},
-		{schema.ProcessRecord{State: "FATAL"}, silent, state.Unknown, silent.LastSeen.Time},
-		{schema.ProcessRecord{State: "STOPPED"}, silent, state.Unknown, silent.LastSeen.Time},
-		{schema.ProcessRecord{State: "RUNNING"}, shut, state.Stopped, silent.LastSeen.Time},
-		{schema.ProcessRecord{State: "STOPPED"}, shut, state.Stopped, zero},
-		{schema.ProcessRecord{State: "EXITED", Expected: p(true)}, shut, state.Exited, zero},
-		{schema.ProcessRecord{State: "EXITED", Expected: p(true)}, alive, state.Exited, zero},
-		{schema.ProcessRecord{State: "EXITED", Expected: p(false)}, alive, state.Down, zero},
-		{schema.ProcessRecord{State: "EXITED"}, alive, state.Down, zero},
-		{schema.ProcessRecord{State: "RUNNING", Gone: atp(9)}, silent, state.Gone, at(9).Time},
+		{state: schema.ProcessRecord{State: "RUNNING"}, host: nil, status: state.Running, since: zero},
+		{state: schema.ProcessRecord{State: "RUNNING"}, host: alive, status: state.Running, since: zero},
+		{state: schema.ProcessRecord{State: "RUNNING"}, host: silent, status: state.Unknown, since: silent.LastSeen.Time},
+		{state: schema.ProcessRecord{State: "FATAL"}, host: silent, status: state.Unknown, since: silent.LastSeen.Time},
+		{state: schema.ProcessRecord{State: "STOPPED"}, host: silent, status: state.Unknown, since: silent.LastSeen.Time},
+		{state: schema.ProcessRecord{State: "RUNNING"}, host: shut, status: state.Stopped, since: silent.LastSeen.Time},
+		{state: schema.ProcessRecord{State: "STOPPED"}, host: shut, status: state.Stopped, since: zero},
+		{state: schema.ProcessRecord{State: "EXITED", Expected: p(true)}, host: shut, status: state.Exited, since: zero},
+		{state: schema.ProcessRecord{State: "EXITED", Expected: p(true)}, host: alive, status: state.Exited, since: zero},
+		{state: schema.ProcessRecord{State: "EXITED", Expected: p(false)}, host: alive, status: state.Down, since: zero},
+		{state: schema.ProcessRecord{State: "EXITED"}, host: alive, status: state.Down, since: zero},
+		{state: schema.ProcessRecord{State: "RUNNING", Gone: atp(9)}, host: silent, status: state.Gone, since: at(9).Time},
 	} {
 		c.state.Since = at(0)
 		if status, since := state.Status(&c.state, c.host, now, quiet); status != c.status || !since.Equal(c.since) {
@@ -284,42 +284,42 @@ func TestHostRecord(t *testing.T) {
 		apply  func(m state.Meta) state.Changes
 		change func()
 	}{
-		{func(m state.Meta) state.Changes { return f.Seen(m, "web1=2Eexample=2Ecom") }, func() {}},
-		{func(m state.Meta) state.Changes { return f.Bridge(m, schema.BridgeStarted, bridge.Envelope("", zero)) }, func() {
+		{apply: func(m state.Meta) state.Changes { return f.Seen(m, "web1=2Eexample=2Ecom") }, change: func() {}},
+		{apply: func(m state.Meta) state.Changes { return f.Bridge(m, schema.BridgeStarted, bridge.Envelope("", zero)) }, change: func() {
 			want.Server, want.Boot, want.BridgeVersion, want.Address = "main", "a", "1.0", "192.0.2.1"
 		}},
-		{func(m state.Meta) state.Changes { return f.Snapshot(m, snap(3)) }, func() {
+		{apply: func(m state.Meta) state.Changes { return f.Snapshot(m, snap(3)) }, change: func() {
 			want.SupervisorVersion, want.SupervisorState, want.Running = "4.2.5", "RUNNING", 1
 		}},
-		{func(m state.Meta) state.Changes { return f.Loss(m, loss.Envelope(at(7).Time)) }, func() { want.Lost, want.LastLoss = 3, atp(7) }},
-		{func(m state.Meta) state.Changes { return f.Loss(m, loss.Envelope(at(8).Time)) }, func() { want.Lost, want.LastLoss = 6, atp(8) }},
-		{func(m state.Meta) state.Changes {
+		{apply: func(m state.Meta) state.Changes { return f.Loss(m, loss.Envelope(at(7).Time)) }, change: func() { want.Lost, want.LastLoss = 3, atp(7) }},
+		{apply: func(m state.Meta) state.Changes { return f.Loss(m, loss.Envelope(at(8).Time)) }, change: func() { want.Lost, want.LastLoss = 6, atp(8) }},
+		{apply: func(m state.Meta) state.Changes {
 			return f.Event(m, of(schema.Event{Event: schema.SupervisorStateChangeStopping, Serial: 9}))
-		}, func() {
+		}, change: func() {
 			want.SupervisorState, want.Serial, want.Stopping = "STOPPING", 9, &schema.Time{Time: meta(6).Stored}
 		}},
-		{func(m state.Meta) state.Changes { return f.Snapshot(m, snap(8)) }, func() {}}, // asked for before
-		{func(m state.Meta) state.Changes {
+		{apply: func(m state.Meta) state.Changes { return f.Snapshot(m, snap(8)) }, change: func() {}}, // asked for before
+		{apply: func(m state.Meta) state.Changes {
 			return f.Event(m, of(schema.Event{Event: "PROCESS_STATE_STARTING", Group: "a", Process: "b", Serial: 10}))
-		}, func() { want.Down = 1 }},
-		{func(m state.Meta) state.Changes {
+		}, change: func() { want.Down = 1 }},
+		{apply: func(m state.Meta) state.Changes {
 			return f.Event(m, of(schema.Event{Event: schema.SupervisorStateChangeRunning, Serial: 11}))
-		}, func() { want.SupervisorState, want.Serial, want.Stopping = "RUNNING", 11, nil }},
-		{func(m state.Meta) state.Changes {
+		}, change: func() { want.SupervisorState, want.Serial, want.Stopping = "RUNNING", 11, nil }},
+		{apply: func(m state.Meta) state.Changes {
 			return f.Event(m, of(schema.Event{Event: schema.SupervisorStateChangeStopping, Serial: 12}))
-		}, func() {
+		}, change: func() {
 			want.SupervisorState, want.Serial, want.Stopping = "STOPPING", 12, &schema.Time{Time: meta(10).Stored}
 		}},
-		{func(m state.Meta) state.Changes {
+		{apply: func(m state.Meta) state.Changes {
 			b := *bridge
 			b.Boot, b.BridgeVersion = "b", "1.1"
 			return f.Bridge(m, schema.BridgeReconnect, b.Envelope("", zero)) // its spool is still to come
-		}, func() { want.BridgeVersion = "1.1" }},
-		{func(m state.Meta) state.Changes {
+		}, change: func() { want.BridgeVersion = "1.1" }},
+		{apply: func(m state.Meta) state.Changes {
 			b := *bridge
 			b.Boot, b.BridgeVersion = "b", "1.1"
 			return f.Bridge(m, schema.BridgeStarted, b.Envelope("", zero))
-		}, func() { want.Boot, want.Serial, want.SupervisorState, want.Stopping = "b", 0, "RUNNING", nil }},
+		}, change: func() { want.Boot, want.Serial, want.SupervisorState, want.Stopping = "b", 0, "RUNNING", nil }},
 	} {
 		c.change()
 		m := meta(i + 1)

@@ -73,95 +73,95 @@ func TestApply(t *testing.T) {
 		steps []step
 		want  *schema.ProcessRecord
 	}{
-		"started": {running, with(func(r *schema.ProcessRecord) {
+		"started": {steps: running, want: with(func(r *schema.ProcessRecord) {
 			r.State, r.Since, r.PID, r.Starts, r.Serial, r.Seq = "RUNNING", at(2), 100, 1, 5, 2
 		})},
 		"crashed": {
-			append(slices.Clone(running), step{event: "EXITED", boot: "a", serial: 6, pid: 100, expected: p(false), exit: code}),
-			with(func(r *schema.ProcessRecord) {
+			steps: append(slices.Clone(running), step{event: "EXITED", boot: "a", serial: 6, pid: 100, expected: p(false), exit: code}),
+			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq = "EXITED", at(3), 6, 3
 				r.Starts, r.Exits, r.UnexpectedExits = 1, 1, 1
 				r.Expected, r.Exit, r.LastExit = p(false), code, atp(3)
 			}),
 		},
 		"crashed and started again": {
-			append(slices.Clone(running),
+			steps: append(slices.Clone(running),
 				step{event: "EXITED", boot: "a", serial: 6, pid: 100, expected: p(false), exit: killed},
 				step{event: "STARTING", boot: "a", serial: 7}, step{event: "RUNNING", boot: "a", serial: 8, pid: 101}),
-			with(func(r *schema.ProcessRecord) {
+			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.PID, r.Serial, r.Seq = "RUNNING", at(5), 101, 8, 5
 				r.Starts, r.Exits, r.UnexpectedExits = 2, 1, 1
 				r.Expected, r.Exit, r.LastExit = p(false), killed, atp(3)
 			}),
 		},
 		"ended as expected": {
-			append(slices.Clone(running), step{event: "EXITED", boot: "a", serial: 6, pid: 100, expected: p(true)}),
-			with(func(r *schema.ProcessRecord) {
+			steps: append(slices.Clone(running), step{event: "EXITED", boot: "a", serial: 6, pid: 100, expected: p(true)}),
+			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq = "EXITED", at(3), 6, 3
 				r.Starts, r.Exits, r.Expected, r.LastExit = 1, 1, p(true), atp(3)
 			}),
 		},
 		"FATAL after BACKOFF, without pid": {
-			[]step{
+			steps: []step{
 				{event: "STARTING", boot: "a", serial: 1},
 				{event: "BACKOFF", boot: "a", serial: 2, exit: code},
 				{event: "STARTING", boot: "a", serial: 3},
 				{event: "BACKOFF", boot: "a", serial: 4},
 				{event: "FATAL", boot: "a", serial: 5},
 			},
-			with(func(r *schema.ProcessRecord) {
+			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq = "FATAL", at(5), 5, 5
 				r.Starts, r.Fatals, r.LastExit = 2, 1, atp(4)
 			}),
 		},
 		"FATAL keeps the reason of the last BACKOFF": {
-			[]step{
+			steps: []step{
 				{event: "BACKOFF", boot: "a", serial: 4, exit: code},
 				{event: "FATAL", boot: "a", serial: 5},
 			},
-			with(func(r *schema.ProcessRecord) {
+			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq, r.Fatals, r.LastExit, r.Exit = "FATAL", at(2), 5, 2, 1, atp(1), code
 			}),
 		},
 		"FATAL with its own reason": {
-			[]step{{event: "FATAL", boot: "a", serial: 5, exit: spawn}},
-			with(func(r *schema.ProcessRecord) {
+			steps: []step{{event: "FATAL", boot: "a", serial: 5, exit: spawn}},
+			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq, r.Fatals, r.Exit = "FATAL", at(1), 5, 1, 1, spawn
 			}),
 		},
 		"stopping": {
-			append(slices.Clone(running), step{event: "STOPPING", boot: "a", serial: 6, pid: 100}),
-			with(func(r *schema.ProcessRecord) {
+			steps: append(slices.Clone(running), step{event: "STOPPING", boot: "a", serial: 6, pid: 100}),
+			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.PID, r.Serial, r.Seq, r.Starts = "STOPPING", at(3), 100, 6, 3, 1
 			}),
 		},
 		"stopped by an operator is no exit": {
-			append(slices.Clone(running), step{event: "STOPPING", boot: "a", serial: 6, pid: 100}, step{event: "STOPPED", boot: "a", serial: 7, pid: 100}),
-			with(func(r *schema.ProcessRecord) {
+			steps: append(slices.Clone(running), step{event: "STOPPING", boot: "a", serial: 6, pid: 100}, step{event: "STOPPED", boot: "a", serial: 7, pid: 100}),
+			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq, r.Starts = "STOPPED", at(4), 7, 4, 1
 			}),
 		},
 		"reload: other serials within the boot": {
-			append(slices.Clone(running), step{event: "STOPPED", boot: "a", serial: 60, pid: 100}, step{event: "STARTING", boot: "a", serial: 1000}),
-			with(func(r *schema.ProcessRecord) {
+			steps: append(slices.Clone(running), step{event: "STOPPED", boot: "a", serial: 60, pid: 100}, step{event: "STARTING", boot: "a", serial: 1000}),
+			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq, r.Starts = "STARTING", at(4), 1000, 4, 2
 			}),
 		},
 		"a new boot begins at serial 0": {
-			append(slices.Clone(running), step{event: "STARTING", boot: "b", serial: 0}),
-			with(func(r *schema.ProcessRecord) {
+			steps: append(slices.Clone(running), step{event: "STARTING", boot: "b", serial: 0}),
+			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Boot, r.Serial, r.Seq, r.Starts = "STARTING", at(3), "b", 0, 3, 2
 			}),
 		},
 		"an older serial of the same boot": {
-			append(slices.Clone(running), step{event: "STARTING", boot: "a", serial: 2}, step{event: "FATAL", boot: "a", serial: 4}, step{event: "RUNNING", boot: "a", serial: 5, pid: 100}),
-			with(func(r *schema.ProcessRecord) {
+			steps: append(slices.Clone(running), step{event: "STARTING", boot: "a", serial: 2}, step{event: "FATAL", boot: "a", serial: 4}, step{event: "RUNNING", boot: "a", serial: 5, pid: 100}),
+			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.PID, r.Starts, r.Serial, r.Seq = "RUNNING", at(2), 100, 1, 5, 2
 			}),
 		},
 		"UNKNOWN": {
-			append(slices.Clone(running), step{event: "UNKNOWN", boot: "a", serial: 6}),
-			with(func(r *schema.ProcessRecord) {
+			steps: append(slices.Clone(running), step{event: "UNKNOWN", boot: "a", serial: 6}),
+			want: with(func(r *schema.ProcessRecord) {
 				r.State, r.Since, r.Serial, r.Seq, r.Starts = "UNKNOWN", at(3), 6, 3, 1
 			}),
 		},
@@ -238,7 +238,7 @@ func TestAnyRepetitionGivesTheSameRecord(t *testing.T) {
 				}
 				next, ok := state.Apply(got, m, steps[again].envelope(again+1))
 				if ok {
-					t.Fatalf("step %d is applied again behind step %d", again+1, i+1)
+					t.Fatalf("step %d is applied again after step %d", again+1, i+1)
 				}
 				if d := cmp.Diff(&before, next); d != "" {
 					t.Fatal(d)

@@ -13,21 +13,21 @@ import (
 func TestStopping(t *testing.T) {
 	f := state.NewFleet()
 	stored := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
-	tell := func(seq uint64, event string) *schema.Time {
+	apply := func(seq uint64, event string) *schema.Time {
 		e := &schema.Event{Event: event, Host: "web1", Boot: "4f0c6d1e2a90b7c3", Serial: seq}
 		c := f.Event(state.Meta{Seq: seq, Stored: stored.Add(time.Duration(seq) * time.Second)}, e.Envelope(stored))
 		return c.Host.Stopping
 	}
-	if at := tell(1, schema.Tick5); at != nil {
+	if at := apply(1, schema.Tick5); at != nil {
 		t.Errorf("stopping since %v", at)
 	}
-	if at := tell(2, schema.SupervisorStateChangeStopping); at == nil || !at.Equal(stored.Add(2*time.Second)) {
+	if at := apply(2, schema.SupervisorStateChangeStopping); at == nil || !at.Equal(stored.Add(2*time.Second)) {
 		t.Errorf("stopping since %v", at)
 	}
-	if at := tell(3, schema.Tick5); at == nil || !at.Equal(stored.Add(2*time.Second)) {
+	if at := apply(3, schema.Tick5); at == nil || !at.Equal(stored.Add(2*time.Second)) {
 		t.Errorf("stopping since %v", at)
 	}
-	if at := tell(4, schema.SupervisorStateChangeRunning); at != nil {
+	if at := apply(4, schema.SupervisorStateChangeRunning); at != nil {
 		t.Errorf("stopping since %v", at)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // trouble publishes a record of one.
 func (s *sup) trouble(cause string, over bool, since time.Time) {
 	s.fleet.Trouble(s.meta(), (&schema.Trouble{
-		Host: "web1", Server: s.server, Boot: s.boot, Pool: "supernats", Cause: cause, Text: "it is\n\x1b[31mbad", Fix: "mend it", Since: schema.Time{Time: since}, Over: over,
+		Host: "web1", Server: s.server, Boot: s.boot, Pool: "supernats", Cause: cause, Text: "it is\n\x1b[31mbad", Fix: "fix it", Since: schema.Time{Time: since}, Over: over,
 	}).Envelope(s.now))
 }
 
@@ -37,7 +37,7 @@ func TestTroubles(t *testing.T) {
 		w.restart()
 	}
 	w.wantCauses("two", "nats-rights", "disk-full")
-	if got := w.host().Troubles[1]; got.Text != "it is ?[31mbad" || got.Fix != "mend it" || !got.Since.Equal(since) || got.Pool != "supernats" || got.Boot != "a" {
+	if got := w.host().Troubles[1]; got.Text != "it is ?[31mbad" || got.Fix != "fix it" || !got.Since.Equal(since) || got.Pool != "supernats" || got.Boot != "a" {
 		t.Errorf("%+v", got)
 	}
 	w.wait(time.Hour + time.Minute)
@@ -55,12 +55,12 @@ func TestTroublesEndWithTheirBridge(t *testing.T) {
 		end  func(a, b *sup)
 		want []string
 	}{
-		"started again":           {func(a, _ *sup) { a.started() }, nil},
-		"stopped":                 {func(a, _ *sup) { a.record(schema.BridgeStopping, "RUNNING") }, nil},
-		"another life":            {func(_, b *sup) { b.started() }, nil},
-		"another life, and again": {func(_, b *sup) { b.trouble("disk-full", false, b.now); b.started() }, []string{"disk-full"}},
-		"over in another life":    {func(a, b *sup) { b.tick(); b.trouble("disk-full", true, b.now) }, nil},
-		"another supervisord":     {func(_, b *sup) { b.instance = "two"; b.server = "user"; b.started() }, []string{"disk-full"}},
+		"started again":           {end: func(a, _ *sup) { a.started() }, want: nil},
+		"stopped":                 {end: func(a, _ *sup) { a.record(schema.BridgeStopping, "RUNNING") }, want: nil},
+		"another life":            {end: func(_, b *sup) { b.started() }, want: nil},
+		"another life, and again": {end: func(_, b *sup) { b.trouble("disk-full", false, b.now); b.started() }, want: []string{"disk-full"}},
+		"over in another life":    {end: func(a, b *sup) { b.tick(); b.trouble("disk-full", true, b.now) }, want: nil},
+		"another supervisord":     {end: func(_, b *sup) { b.instance = "two"; b.server = "user"; b.started() }, want: []string{"disk-full"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

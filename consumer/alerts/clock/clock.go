@@ -1,5 +1,5 @@
 // Package clock is the time of an engine of alerts: what is due, and when. It is not the
-// machine's time. It only moves when it is told to, by the times at which the stream
+// machine's time. It moves only as it is set, by the times at which the stream
 // stored its messages, so that the same messages fire the same timers in the same order.
 //
 // What is due at one time fires in an order that does not depend on when it was set:

@@ -100,22 +100,22 @@ func (b *Book) Incident(r *rules.Rule, k rules.Key) *Incident {
 		b.put(inc)
 	}
 	if inc.rec.Phase == "" || inc.isClosed() && !inc.held {
-		inc.renew()
+		inc.startOver()
 	}
 	return inc
 }
 
 func (b *Book) put(inc *Incident) {
-	inc.timer = clock.NewTimer(inc.rule, inc.key, func(at time.Time) { b.fire(inc, at) })
+	inc.timer = clock.NewTimer(inc.rule, inc.key, func(at time.Time) { b.onTimer(inc, at) })
 	b.Register.put(inc)
 }
 
 // forget removes an incident and its record.
 func (b *Book) forget(inc *Incident) {
 	b.Register.leaveAll(inc)
-	b.Notifier.drop(inc)
+	b.Notifier.giveUp(inc)
 	b.Clock.Set(&inc.timer, time.Time{})
-	inc.parting = false
+	inc.leaving = false
 
 	b.Register.remove(inc)
 	b.Journal.remove(inc)
@@ -127,8 +127,8 @@ func (b *Book) forget(inc *Incident) {
 // again still make the same notifications. All of them are to be stored before the records
 // of processes and hosts are.
 func (b *Book) Changed() []Change {
-	changes := b.Journal.take()
-	for _, inc := range b.Journal.done() {
+	changes := b.Journal.takeChanges()
+	for _, inc := range b.Journal.takeStored() {
 		b.Clock.Set(&inc.timer, b.Clock.Now())
 	}
 	return changes

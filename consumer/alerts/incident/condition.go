@@ -44,33 +44,33 @@ func (b *Book) Update(c Condition) {
 	}
 	mem := c.Process.In(inc)
 	if mem != nil && c.Rule.Kind == schema.KindState {
-		inc.shows(c.Process)
+		inc.showState(c.Process)
 	}
 
 	switch {
 	case c.Now && (mem == nil || !c.Was):
-		b.begin(c)
+		b.beginCondition(c)
 	case c.Now:
-		b.relabel(inc, mem, c)
+		b.changeState(inc, mem, c)
 	case mem == nil:
 	case mem.Seq == 0: // it was true, but not for long enough
 		b.Recover(mem, c.Meta, false, true)
 	default:
 		if mem.IsWaiting() {
 			mem.EndWait()
-			b.Journal.touch(inc, c.Meta.Stored)
+			b.Journal.markChanged(inc, c.Meta.Stored)
 		}
 		b.Recover(mem, c.Meta, c.Well, c.Away)
 	}
 }
 
-// begin takes a condition that has become true.
-func (b *Book) begin(c Condition) {
+// beginCondition takes a condition that has become true.
+func (b *Book) beginCondition(c Condition) {
 	inc := b.Incident(c.Rule, c.Key)
 	b.reopen(inc)
 	mem, _ := b.Register.join(inc, c.Process)
 	if mem == nil {
-		b.outsider(inc, c)
+		b.reportOutsider(inc, c)
 		return
 	}
 
@@ -78,22 +78,22 @@ func (b *Book) begin(c Condition) {
 	mem.Wait(c.Meta.Stored, ev)
 	mem.SetWell(time.Time{})
 	if c.Rule.Kind == schema.KindState {
-		inc.shows(c.Process)
+		inc.showState(c.Process)
 	}
 	if inc.rec.Phase == schema.PhasePending && inc.members.Len() == 1 {
-		inc.name(ev.ID, ev.Time.Time)
+		inc.setID(ev.ID, ev.Time.Time)
 	}
-	b.Journal.touch(inc, c.Meta.Stored)
+	b.Journal.markChanged(inc, c.Meta.Stored)
 
 	if c.Rule.For == 0 {
-		b.ripen(inc, clock.Later(c.Meta.Stored, b.Clock.Now()))
+		b.matchRipe(inc, clock.Later(c.Meta.Stored, b.Clock.Now()))
 	}
 	b.Notifier.schedule(inc)
 }
 
-// relabel takes a process that has gone from one of the rule's states to another while
+// changeState takes a process that has gone from one of the rule's states to another while
 // `for` runs.
-func (b *Book) relabel(inc *Incident, mem *member.Member, c Condition) {
+func (b *Book) changeState(inc *Incident, mem *member.Member, c Condition) {
 	ev := c.Event()
 	since, state := mem.Waiting()
 	if since.IsZero() || ev.Event == state.Event {
@@ -101,33 +101,33 @@ func (b *Book) relabel(inc *Incident, mem *member.Member, c Condition) {
 	}
 	ev.ID = state.ID
 	mem.Wait(since, ev)
-	b.Journal.touch(inc, c.Meta.Stored)
+	b.Journal.markChanged(inc, c.Meta.Stored)
 }
 
-// outsider reports a process for which a condition has become true and for which there is
+// reportOutsider reports a process for which a condition has become true and for which there is
 // no room among the members of the incident: at once, since nobody would know when that
 // has lasted for long enough.
-func (b *Book) outsider(inc *Incident, c Condition) {
+func (b *Book) reportOutsider(inc *Incident, c Condition) {
 	if c.Was {
 		return // it was reported
 	}
 	at := clock.Later(c.Meta.Stored, b.Clock.Now())
-	b.add(inc, c.Process, c.Event(), clock.Meta{Seq: c.Meta.Seq, Stored: at}, false)
-	b.report(inc, at)
+	b.addMatch(inc, c.Process, c.Event(), clock.Meta{Seq: c.Meta.Seq, Stored: at}, false)
+	b.reportMatches(inc, at)
 	b.Notifier.schedule(inc)
 }
 
-// ripen matches the members whose condition has been true for long enough.
-func (b *Book) ripen(inc *Incident, at time.Time) {
+// matchRipe matches the members whose condition has been true for long enough.
+func (b *Book) matchRipe(inc *Incident, at time.Time) {
 	ripe := inc.members.RipeAt(at, inc.rule.For)
 	if len(ripe) == 0 {
 		return
 	}
 	for _, mem := range ripe {
 		_, state := mem.Waiting()
-		b.add(inc, mem.Process, state, clock.Meta{Seq: state.Seq, Stored: at}, false)
+		b.addMatch(inc, mem.Process, state, clock.Meta{Seq: state.Seq, Stored: at}, false)
 	}
-	b.report(inc, at)
+	b.reportMatches(inc, at)
 }
 
 // Recover notes whether a member is well, or away so that it need not be.
@@ -146,7 +146,7 @@ func (b *Book) Recover(mem *member.Member, m clock.Meta, well, away bool) {
 		mem.SetWell(time.Time{})
 		inc.clearEnd()
 	}
-	b.Journal.touch(inc, m.Stored)
+	b.Journal.markChanged(inc, m.Stored)
 
 	isEmpty := inc.members.Len() == 0
 	switch {
@@ -162,8 +162,8 @@ func (b *Book) Recover(mem *member.Member, m clock.Meta, well, away bool) {
 // Show notes the state of a member in an incident that is about that alone, and since when
 // it has run.
 func (b *Book) Show(mem *member.Member, s *schema.ProcessRecord, m clock.Meta) {
-	changed := Of(mem).shows(mem.Process)
+	changed := Of(mem).showState(mem.Process)
 	if noteRun(mem, s) || changed {
-		b.Journal.touch(Of(mem), m.Stored)
+		b.Journal.markChanged(Of(mem), m.Stored)
 	}
 }

@@ -26,9 +26,9 @@ func (inc *Incident) clearEnd() {
 	inc.rec.Ended = ""
 }
 
-// shows notes the state of its process in an incident that is about that alone.
-func (inc *Incident) shows(p *member.Process) (changed bool) {
-	if inc.many() || inc.rec.State == p.State {
+// showState notes the state of its process in an incident that is about that alone.
+func (inc *Incident) showState(p *member.Process) (changed bool) {
+	if inc.isAboutMany() || inc.rec.State == p.State {
 		return false
 	}
 	inc.rec.State = p.State
@@ -46,8 +46,8 @@ func noteRun(mem *member.Member, s *schema.ProcessRecord) (changed bool) {
 	return false
 }
 
-// finish adds to the notification of an end why it came and what the state is now.
-func (inc *Incident) finish(n *schema.Notification) {
+// describeEnd adds to the notification of an end why it came and what the state is now.
+func (inc *Incident) describeEnd(n *schema.Notification) {
 	n.Ended = inc.rec.EndedBy
 	if n.Ended == "" {
 		n.Ended = schema.EndedRecovered

@@ -39,9 +39,9 @@ func (b *Book) ForgetHost(host string, m clock.Meta) {
 		case inc.forgotten:
 		case inc.isClosed() && !inc.held:
 			inc.rec.EndedBy = schema.EndedForgotten // also of one that had closed: nothing continues it
-			b.Journal.touch(inc, m.Stored)
+			b.Journal.markChanged(inc, m.Stored)
 			b.Clock.Set(&inc.timer, time.Time{})
-			b.part(inc)
+			b.forgetOnceStored(inc)
 		default:
 			b.forget(inc)
 		}

@@ -12,8 +12,8 @@ import (
 // recheckAfter is when an inhibited incident asks by itself whether it still is.
 const recheckAfter = time.Hour
 
-// hold keeps a notification back.
-func (n *Notifier) hold(inc *Incident, v gate.Verdict, at time.Time) {
+// holdBack keeps a notification back.
+func (n *Notifier) holdBack(inc *Incident, v gate.Verdict, at time.Time) {
 	news := len(inc.unsent.Events)
 	if v.InhibitedBy != "" && inc.rec.InhibitedBy == "" {
 		n.counts[inc.rule.Index].Inhibited++
@@ -24,7 +24,7 @@ func (n *Notifier) hold(inc *Incident, v gate.Verdict, at time.Time) {
 	case inc.rec.MutedBy == "":
 		inc.rec.Muted = news
 	}
-	if news >= n.limits.kept(inc) { // of a silence: an inhibited incident is reported by now
+	if news >= n.limits.mostKept(inc) { // of a silence: an inhibited incident is reported by now
 		n.counts[inc.rule.Index].Muted += uint64(news)
 		n.backlog.Drop(&inc.unsent, news)
 	}
@@ -40,7 +40,7 @@ func (n *Notifier) hold(inc *Incident, v gate.Verdict, at time.Time) {
 		inc.retry = at.Add(recheckAfter)
 	}
 	n.enlist(inc)
-	n.journal.touch(inc, at)
+	n.journal.markChanged(inc, at)
 }
 
 // enlist and unlist keep held.
@@ -64,8 +64,8 @@ func (n *Notifier) unlist(inc *Incident) {
 	}
 }
 
-// unhold notes that nothing holds an incident back any more.
-func (n *Notifier) unhold(inc *Incident) {
+// stopHolding notes that nothing holds an incident back any more.
+func (n *Notifier) stopHolding(inc *Incident) {
 	n.unlist(inc)
 	inc.rec.InhibitedBy = ""
 	if !inc.isClosed() {
@@ -88,7 +88,7 @@ func (n *Notifier) Release(host string, at time.Time) {
 // was restored has seen what was before it.
 func (n *Notifier) recheck(inc *Incident, at time.Time) {
 	inc.retry = clock.Later(at, inc.known.At)
-	n.journal.touch(inc, inc.retry)
+	n.journal.markChanged(inc, inc.retry)
 	n.schedule(inc)
 }
 

@@ -40,7 +40,7 @@ type Incident struct {
 
 	dirty     bool // the record is to be stored
 	stored    bool // the record was handed out to be stored
-	parting   bool // to be forgotten when its end has been stored
+	leaving   bool // to be forgotten when its end has been stored
 	forgotten bool // it is in no Book any more
 }
 
@@ -72,13 +72,13 @@ func Of(mem *member.Member) *Incident { return mem.Owner().(*Incident) }
 
 func (inc *Incident) isClosed() bool { return inc.rec.Phase == schema.PhaseResolved }
 
-// many reports whether the incident may be about more than one process.
-func (inc *Incident) many() bool {
+// isAboutMany reports whether the incident may be about more than one process.
+func (inc *Incident) isAboutMany() bool {
 	return inc.rule.Many() || inc.key.IsCrowd()
 }
 
-// renew begins another alert in the place of one that is over.
-func (inc *Incident) renew() {
+// startOver begins another alert in the place of one that is over.
+func (inc *Incident) startOver() {
 	inc.rec = schema.Alert{
 		Prior: priorOf(&inc.rec),
 		Rule:  inc.rule.Name, Severity: inc.rule.Severity, Kind: inc.rule.Kind, Notify: inc.rule.Notify,
@@ -86,19 +86,19 @@ func (inc *Incident) renew() {
 		Host:  inc.key.Host, Group: inc.key.Group, Process: inc.key.Process,
 		Seq: inc.rec.Seq, Clock: inc.rec.Clock,
 	}
-	inc.parting = false
+	inc.leaving = false
 }
 
-// name sets what people see of it from its first match on.
-func (inc *Incident) name(cause string, opened time.Time) {
+// setID sets what people see of it from its first match on.
+func (inc *Incident) setID(cause string, opened time.Time) {
 	inc.rec.Incident = inc.rule.Name + "/" + cause
 	inc.rec.Opened = schema.Time{Time: opened}
 }
 
-// enough reports whether a rule with count has all the matches that it waits for. What is
+// countMatch reports whether a rule with count has all the matches that it waits for. What is
 // too long ago is forgotten, and stale is how many those are. The events' own times decide,
 // since a spool that is drained delivers the crashes of a day at once.
-func (inc *Incident) enough(happened time.Time) (ok bool, stale int) {
+func (inc *Incident) countMatch(happened time.Time) (ok bool, stale int) {
 	if inc.rule.Count <= 1 {
 		return true, 0
 	}
@@ -111,9 +111,9 @@ func (inc *Incident) enough(happened time.Time) (ok bool, stale int) {
 	return len(inc.matched) >= inc.rule.Count, stale
 }
 
-// closing returns when the incident closes if nothing happens: when all members have been
+// closesAt returns when the incident closes if nothing happens: when all members have been
 // well for long enough.
-func (inc *Incident) closing() (at time.Time, ok bool) {
+func (inc *Incident) closesAt() (at time.Time, ok bool) {
 	hold := time.Duration(inc.rec.Hold)
 	switch {
 	case !inc.Fires():
@@ -140,7 +140,7 @@ func (inc *Incident) nextTimer(now time.Time) (next time.Time) {
 		sooner(inc.retry)
 	case !inc.isClosed():
 		sooner(inc.due)
-	case inc.parting:
+	case inc.leaving:
 	case inc.rec.Count == 0: // nothing that people would want to see
 		sooner(inc.rec.Closed.Time)
 	default:
@@ -148,7 +148,7 @@ func (inc *Incident) nextTimer(now time.Time) (next time.Time) {
 	}
 	if !inc.isClosed() {
 		sooner(inc.members.Ripe(inc.rule.For))
-		if closing, ok := inc.closing(); ok {
+		if closing, ok := inc.closesAt(); ok {
 			sooner(clock.Later(closing, inc.rec.Clock.Time))
 		}
 	}

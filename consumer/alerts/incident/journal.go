@@ -28,7 +28,7 @@ type Journal struct {
 	read, flushed clock.Mark
 
 	changed []*Incident
-	parting []*Incident // closed, and kept until that is stored
+	leaving []*Incident // closed, and kept until that is stored
 	deleted []rules.Key // of records without an incident
 	orphans []string    // keys of records without a rule
 
@@ -47,8 +47,8 @@ func (j *Journal) LastRead() clock.Mark { return j.read }
 // their events in full, in place of their sequences.
 func (j *Journal) LostUpTo(seq uint64) { j.lost = seq }
 
-// touch notes that the record of an incident has changed: it has seen all messages so far.
-func (j *Journal) touch(inc *Incident, at time.Time) {
+// markChanged notes that the record of an incident has changed: it has seen all messages so far.
+func (j *Journal) markChanged(inc *Incident, at time.Time) {
 	inc.rec.Seq = max(inc.rec.Seq, j.read.Seq)
 	inc.rec.Clock.Time = clock.Later(inc.rec.Clock.Time, at)
 	if !inc.dirty {
@@ -73,20 +73,20 @@ func (j *Journal) isDone(inc *Incident) bool {
 	return inc.stored && !inc.dirty && (j.flushed.Seq >= inc.rec.Seq || j.flushed.At.After(inc.rec.Clock.Time))
 }
 
-// await keeps a closed incident until isDone.
-func (j *Journal) await(inc *Incident) {
-	inc.parting = true
-	j.parting = append(j.parting, inc)
+// awaitStored keeps a closed incident until isDone.
+func (j *Journal) awaitStored(inc *Incident) {
+	inc.leaving = true
+	j.leaving = append(j.leaving, inc)
 }
 
-// done returns the incidents that were to wait and now are done.
-func (j *Journal) done() (all []*Incident) {
-	j.parting = slices.DeleteFunc(j.parting, func(inc *Incident) bool {
-		if inc.parting && !j.isDone(inc) {
+// takeStored returns the incidents that were to wait and now are done.
+func (j *Journal) takeStored() (all []*Incident) {
+	j.leaving = slices.DeleteFunc(j.leaving, func(inc *Incident) bool {
+		if inc.leaving && !j.isDone(inc) {
 			return false
 		}
-		if inc.parting {
-			inc.parting = false
+		if inc.leaving {
+			inc.leaving = false
 			all = append(all, inc)
 		}
 		return true
@@ -101,8 +101,8 @@ type ranked struct {
 	Change
 }
 
-// take returns what is to be stored, in its order: see Book.Changed.
-func (j *Journal) take() []Change {
+// takeChanges returns what is to be stored, in its order: see Book.Changed.
+func (j *Journal) takeChanges() []Change {
 	var all []ranked
 	for _, k := range j.deleted {
 		if j.register.Lookup(k) == nil {
@@ -114,7 +114,7 @@ func (j *Journal) take() []Change {
 		if inc.forgotten {
 			continue
 		}
-		all = append(all, ranked{inc.rule.Rank, inc.key, Change{j.recordKey(inc.key), inc.record(j.lost)}})
+		all = append(all, ranked{inc.rule.Rank, inc.key, Change{j.recordKey(inc.key), inc.writeRecord(j.lost)}})
 		inc.stored = true
 	}
 	slices.SortFunc(all, func(a, b ranked) int {
@@ -147,7 +147,7 @@ func (j *Journal) recordKey(k rules.Key) string {
 func (j *Journal) Records() []Change {
 	all := make([]Change, 0, len(j.register.incidents))
 	for k, inc := range j.register.incidents {
-		all = append(all, Change{j.recordKey(k), inc.record(j.lost)})
+		all = append(all, Change{j.recordKey(k), inc.writeRecord(j.lost)})
 	}
 	return all
 }
@@ -162,7 +162,7 @@ func (j *Journal) Unsent() map[uint64]schema.AlertEvent {
 				continue
 			}
 			// One that is listed says whose it is only where that is not the incident's.
-			if !inc.many() {
+			if !inc.isAboutMany() {
 				ev.Host = inc.rec.Host
 				ev.Group = inc.rec.Group
 				ev.Process = inc.rec.Process

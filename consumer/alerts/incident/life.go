@@ -12,15 +12,15 @@ import (
 // Match takes an event of a process that matched. well says that the process is well all
 // the same, as one that wrote a line.
 func (b *Book) Match(inc *Incident, p *member.Process, ev *schema.AlertEvent, m clock.Meta, well bool) {
-	b.add(inc, p, ev, m, well)
-	if inc.Fires() || b.enough(inc, ev, m.Stored) {
-		b.report(inc, m.Stored)
+	b.addMatch(inc, p, ev, m, well)
+	if inc.Fires() || b.hasEnough(inc, ev, m.Stored) {
+		b.reportMatches(inc, m.Stored)
 	}
 	b.Notifier.schedule(inc)
 }
 
-// add counts an event and lists it.
-func (b *Book) add(inc *Incident, p *member.Process, ev *schema.AlertEvent, m clock.Meta, well bool) {
+// addMatch counts an event and lists it.
+func (b *Book) addMatch(inc *Incident, p *member.Process, ev *schema.AlertEvent, m clock.Meta, well bool) {
 	b.Counts[inc.rule.Index].Matched++
 	mem, before := b.Register.join(inc, p)
 	if inc.Fires() && (!before || inc.wasQuiet(ev)) {
@@ -44,14 +44,14 @@ func (b *Book) add(inc *Incident, p *member.Process, ev *schema.AlertEvent, m cl
 	}
 
 	b.reopen(inc)
-	b.list(inc, *ev)
+	b.listEvent(inc, *ev)
 	inc.noteLate(m.Stored)
-	b.Journal.touch(inc, m.Stored)
+	b.Journal.markChanged(inc, m.Stored)
 }
 
-// list adds an event to what is to be reported. Whose it is stands there only where the
+// listEvent adds an event to what is to be reported. Whose it is stands there only where the
 // incident is about several.
-func (b *Book) list(inc *Incident, ev schema.AlertEvent) {
+func (b *Book) listEvent(inc *Incident, ev schema.AlertEvent) {
 	inc.rec.Count++
 	ev = listedIn(inc, ev)
 	out := &b.Notifier.backlog
@@ -59,7 +59,8 @@ func (b *Book) list(inc *Incident, ev schema.AlertEvent) {
 
 	// What one process does can wait, but not all of it has room.
 	waiting := len(inc.unsent.Events)
-	if !inc.many() && !inc.held && inc.Fires() && waiting > min(maxFlapping, b.Register.limits.fitting(inc)) {
+	most := min(maxFlapping, b.Register.limits.mostFitting(inc))
+	if !inc.isAboutMany() && !inc.held && inc.Fires() && waiting > most {
 		out.Fold(&inc.unsent)
 		inc.rec.Unlisted++
 	}
@@ -73,7 +74,7 @@ func (b *Book) list(inc *Incident, ev schema.AlertEvent) {
 
 // listedIn is an event as the incident lists it.
 func listedIn(inc *Incident, ev schema.AlertEvent) schema.AlertEvent {
-	if !inc.many() {
+	if !inc.isAboutMany() {
 		ev.Host = ""
 		ev.Group = ""
 		ev.Process = ""
@@ -81,9 +82,9 @@ func listedIn(inc *Incident, ev schema.AlertEvent) schema.AlertEvent {
 	return ev
 }
 
-// enough reports whether a rule with count has all the matches that it waits for.
-func (b *Book) enough(inc *Incident, ev *schema.AlertEvent, at time.Time) bool {
-	ok, stale := inc.enough(ev.Time.Time)
+// hasEnough reports whether a rule with count has all the matches that it waits for.
+func (b *Book) hasEnough(inc *Incident, ev *schema.AlertEvent, at time.Time) bool {
+	ok, stale := inc.countMatch(ev.Time.Time)
 	if inc.rule.Count <= 1 {
 		return ok
 	}
@@ -95,13 +96,13 @@ func (b *Book) enough(inc *Incident, ev *schema.AlertEvent, at time.Time) bool {
 	}
 
 	first := inc.unsent.Events[0]
-	inc.name(first.ID, first.Time.Time)
+	inc.setID(first.ID, first.Time.Time)
 	inc.due = at.Add(inc.rule.Within)
 	return false
 }
 
-// report notifies people of what was added, when it is time.
-func (b *Book) report(inc *Incident, at time.Time) {
+// reportMatches notifies people of what was added, when it is time.
+func (b *Book) reportMatches(inc *Incident, at time.Time) {
 	if inc.rec.Phase == schema.PhasePending {
 		first := inc.unsent.Events[0]
 		b.open(inc, first.ID, first.Time.Time, at)
@@ -117,7 +118,7 @@ func (b *Book) open(inc *Incident, cause string, opened, at time.Time) {
 	if opened.After(at) {
 		opened = at
 	}
-	inc.name(cause, opened)
+	inc.setID(cause, opened)
 	inc.rec.Phase = schema.PhaseFiring
 	inc.due = at.Add(inc.rule.GroupWait)
 
@@ -148,7 +149,7 @@ func (b *Book) close(inc *Incident, at time.Time) {
 	inc.rec.Phase = schema.PhaseResolved
 	inc.rec.Closed = &schema.Time{Time: at}
 	b.Register.leaveAll(inc)
-	b.Journal.touch(inc, at)
+	b.Journal.markChanged(inc, at)
 
 	b.Notifier.reportEnd(inc, at)
 	if inc.rule.Inhibits {
@@ -157,14 +158,14 @@ func (b *Book) close(inc *Incident, at time.Time) {
 	b.Notifier.schedule(inc)
 }
 
-// fire is the timer of an incident.
-func (b *Book) fire(inc *Incident, at time.Time) {
+// onTimer is the timer of an incident.
+func (b *Book) onTimer(inc *Incident, at time.Time) {
 	switch inc.rec.Phase {
 	case schema.PhaseResolved:
 		if inc.held {
 			b.Notifier.reportEnd(inc, at)
 		} else {
-			b.part(inc)
+			b.forgetOnceStored(inc)
 		}
 		b.Notifier.schedule(inc)
 		return
@@ -175,25 +176,25 @@ func (b *Book) fire(inc *Incident, at time.Time) {
 		}
 	}
 
-	b.ripen(inc, at)
+	b.matchRipe(inc, at)
 	if inc.Fires() {
-		closing, ok := inc.closing()
+		closing, ok := inc.closesAt()
 		switch {
 		case ok && !closing.After(at):
 			b.close(inc, at)
 		case inc.held && isDue(inc.retry, at), !inc.held && isDue(inc.due, at):
-			b.Notifier.report(inc, at)
+			b.Notifier.reportFiring(inc, at)
 		}
 	}
 	b.Notifier.schedule(inc)
 }
 
-// part forgets a closed incident once its end has been stored, and the messages that it
+// forgetOnceStored forgets a closed incident once its end has been stored, and the messages that it
 // has seen do not come again: they would open it once more.
-func (b *Book) part(inc *Incident) {
+func (b *Book) forgetOnceStored(inc *Incident) {
 	if b.Journal.isDone(inc) {
 		b.forget(inc)
 		return
 	}
-	b.Journal.await(inc)
+	b.Journal.awaitStored(inc)
 }

@@ -36,14 +36,14 @@ const (
 // limits bound an incident by what its record may take in bytes.
 type limits struct{ record int }
 
-// listed is how many events one notification of an incident has at most.
-func (l limits) listed(inc *Incident) int { return min(maxListed, l.fitting(inc)) }
+// mostListed is how many events one notification of an incident has at most.
+func (l limits) mostListed(inc *Incident) int { return min(maxListed, l.mostFitting(inc)) }
 
-// kept is how many events of an incident are kept while it is held back.
-func (l limits) kept(inc *Incident) int { return min(maxHeld, l.fitting(inc)) }
+// mostKept is how many events of an incident are kept while it is held back.
+func (l limits) mostKept(inc *Incident) int { return min(maxHeld, l.mostFitting(inc)) }
 
-// fitting is how many events have room in the record: a quarter of it is for them.
-func (l limits) fitting(inc *Incident) int {
+// mostFitting is how many events have room in the record: a quarter of it is for them.
+func (l limits) mostFitting(inc *Incident) int {
 	each := seqSize
 	if inc.keepsStates() {
 		each = eventSize

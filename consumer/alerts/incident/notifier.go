@@ -28,9 +28,9 @@ type Notifier struct {
 // Take returns the notifications since the last call, in their order.
 func (n *Notifier) Take() []backlog.Notification { return n.backlog.Notifications() }
 
-// drop gives up what an incident has to report.
-func (n *Notifier) drop(inc *Incident) {
-	n.unhold(inc)
+// giveUp gives up what an incident has to report.
+func (n *Notifier) giveUp(inc *Incident) {
+	n.stopHolding(inc)
 	n.backlog.Drop(&inc.unsent, len(inc.unsent.Events))
 }
 
@@ -47,17 +47,17 @@ func (n *Notifier) reportNews(inc *Incident, at time.Time) {
 
 	waiting := len(inc.unsent.Events)
 	switch {
-	case inc.held && waiting < n.limits.kept(inc):
+	case inc.held && waiting < n.limits.mostKept(inc):
 	case inc.held, n.isFull(inc, at), !inc.due.After(at):
-		n.report(inc, at)
+		n.reportFiring(inc, at)
 	}
 }
 
 // isFull reports whether no more events of an incident may wait. What one process does can
 // wait all the same: see recur.go.
 func (n *Notifier) isFull(inc *Incident, at time.Time) bool {
-	if len(inc.unsent.Events) >= n.limits.listed(inc) {
-		if inc.many() || inc.rec.Notifications == 0 || n.verdict(inc, at).Held() {
+	if len(inc.unsent.Events) >= n.limits.mostListed(inc) {
+		if inc.isAboutMany() || inc.rec.Notifications == 0 || n.verdict(inc, at).Held() {
 			return true
 		}
 	}
@@ -71,20 +71,20 @@ func (n *Notifier) verdict(inc *Incident, at time.Time) gate.Verdict {
 	return n.gate.Verdict(inc.rule, inc.key, at)
 }
 
-// report makes the notifications of a firing incident, unless something holds them back.
-func (n *Notifier) report(inc *Incident, at time.Time) {
+// reportFiring makes the notifications of a firing incident, unless something holds them back.
+func (n *Notifier) reportFiring(inc *Incident, at time.Time) {
 	v := n.verdict(inc, at)
-	if v.Held() && (v.InhibitedBy == "" || len(inc.unsent.Events) < n.limits.kept(inc)) {
-		n.hold(inc, v, at)
+	if v.Held() && (v.InhibitedBy == "" || len(inc.unsent.Events) < n.limits.mostKept(inc)) {
+		n.holdBack(inc, v, at)
 		return
 	}
 
-	n.unhold(inc)
+	n.stopHolding(inc)
 	if inc.rec.Notifications > 0 && inc.rec.Count > inc.rec.Reported {
 		inc.rec.Updates++
 	}
 	for first := true; first || len(inc.unsent.Events) > 0; first = false {
-		n.send(inc, false, at)
+		n.notify(inc, false, at)
 	}
 
 	inc.due = time.Time{}
@@ -101,41 +101,41 @@ func (n *Notifier) reportEnd(inc *Incident, at time.Time) {
 	switch {
 	case silent && (!v.Old || inc.rec.Count == 0):
 	case v.InhibitedBy != "":
-		n.hold(inc, v, at)
+		n.holdBack(inc, v, at)
 		return
 	case v.MutedBy != "":
 		n.counts[inc.rule.Index].Muted += uint64(news)
 		inc.rec.Muted = max(inc.rec.Muted, news)
 		inc.rec.MutedBy = v.MutedBy
 		n.backlog.Drop(&inc.unsent, news)
-		n.settle(inc, at)
+		n.leaveNothingDue(inc, at)
 		return
 	case v.Old:
 		n.counts[inc.rule.Index].TooOld += uint64(max(news, 1))
 		n.backlog.Drop(&inc.unsent, news)
 	default:
-		n.unhold(inc)
-		for len(inc.unsent.Events) > n.limits.listed(inc) {
-			n.send(inc, false, at)
+		n.stopHolding(inc)
+		for len(inc.unsent.Events) > n.limits.mostListed(inc) {
+			n.notify(inc, false, at)
 		}
-		n.send(inc, inc.rule.SendResolved, at)
+		n.notify(inc, inc.rule.SendResolved, at)
 	}
 
-	n.unhold(inc)
-	n.settle(inc, at)
+	n.stopHolding(inc)
+	n.leaveNothingDue(inc, at)
 }
 
-// settle leaves nothing due; what the record says of silences stays.
-func (n *Notifier) settle(inc *Incident, at time.Time) {
+// leaveNothingDue leaves nothing due; what the record says of silences stays.
+func (n *Notifier) leaveNothingDue(inc *Incident, at time.Time) {
 	n.unlist(inc)
 	inc.due = time.Time{}
-	n.journal.touch(inc, at)
+	n.journal.markChanged(inc, at)
 }
 
-// send makes one notification of as many events as it may list.
-func (n *Notifier) send(inc *Incident, resolved bool, at time.Time) {
+// notify makes one notification of as many events as it may list.
+func (n *Notifier) notify(inc *Incident, resolved bool, at time.Time) {
 	rec := &inc.rec
-	events := n.backlog.Take(&inc.unsent, min(len(inc.unsent.Events), n.limits.listed(inc)))
+	events := n.backlog.Take(&inc.unsent, min(len(inc.unsent.Events), n.limits.mostListed(inc)))
 	last := len(inc.unsent.Events) == 0
 	typ := schema.TypeAlertUpdate
 	switch {
@@ -145,14 +145,14 @@ func (n *Notifier) send(inc *Incident, resolved bool, at time.Time) {
 		typ = schema.TypeAlertFiring
 	}
 
-	n.render(inc, events, at)
+	n.renderTexts(inc, events, at)
 	rec.Notifications++
 	note := backlog.NotificationOf(rec, typ, events, at)
 	if last {
-		inc.summarize(note.Alert)
+		inc.describeRecurrence(note.Alert)
 	}
 	if resolved {
-		inc.finish(note.Alert)
+		inc.describeEnd(note.Alert)
 	}
 	if len(events) > 0 {
 		note.Alert.WellSince = rec.WellSince
@@ -160,13 +160,13 @@ func (n *Notifier) send(inc *Incident, resolved bool, at time.Time) {
 
 	rec.Again = rec.Again && !last
 	rec.Notified = &schema.Time{Time: at}
-	n.journal.touch(inc, at)
+	n.journal.markChanged(inc, at)
 	n.counts[inc.rule.Index].Notified++
 	n.backlog.Put(note)
 }
 
-// render makes the labels and annotations of the next notification.
-func (n *Notifier) render(inc *Incident, events []schema.AlertEvent, at time.Time) {
+// renderTexts makes the labels and annotations of the next notification.
+func (n *Notifier) renderTexts(inc *Incident, events []schema.AlertEvent, at time.Time) {
 	rec := &inc.rec
 	v := rules.ViewOf(rec, events, at)
 	if rec.Notifications == 0 {

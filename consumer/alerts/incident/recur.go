@@ -67,7 +67,7 @@ func (inc *Incident) continuePrior(at time.Time) {
 		}
 		return
 	}
-	inc.adopt(p)
+	inc.adoptPrior(p)
 	if inc.onlyLate() { // what is over stays over: its end is reported once more, with what came late
 		rec.WellSince = &p.Closed
 		inc.due = time.Time{}
@@ -95,8 +95,8 @@ func windowOf(inc *Incident, p *schema.PriorAlert) time.Duration {
 	return inc.rule.GroupInterval
 }
 
-// adopt takes over what the alert before had counted and reported.
-func (inc *Incident) adopt(p *schema.PriorAlert) {
+// adoptPrior takes over what the alert before had counted and reported.
+func (inc *Incident) adoptPrior(p *schema.PriorAlert) {
 	rec := &inc.rec
 	rec.Incident = p.Incident
 	rec.Labels = p.Labels
@@ -116,7 +116,7 @@ func (inc *Incident) adopt(p *schema.PriorAlert) {
 // onlyLate reports whether all that is to be reported came late, and its process has
 // recovered by now.
 func (inc *Incident) onlyLate() bool {
-	if inc.many() || inc.members.Ill() > 0 || len(inc.unsent.Events) == 0 {
+	if inc.isAboutMany() || inc.members.Ill() > 0 || len(inc.unsent.Events) == 0 {
 		return false
 	}
 	return !slices.ContainsFunc(inc.unsent.Events, func(e schema.AlertEvent) bool { return !e.Late })
@@ -175,11 +175,11 @@ func (inc *Incident) countRun(mem *member.Member, until time.Time) {
 	mem.Began = time.Time{}
 }
 
-// summarize adds to a notification what one process did since the one before.
-func (inc *Incident) summarize(n *schema.Notification) {
+// describeRecurrence adds to a notification what one process did since the one before.
+func (inc *Incident) describeRecurrence(n *schema.Notification) {
 	rec := &inc.rec
 	times := rec.Count - rec.Reported
-	if !inc.many() && rec.Notified != nil && times > 0 && (times > 1 || rec.Reopened > 0) {
+	if !inc.isAboutMany() && rec.Notified != nil && times > 0 && (times > 1 || rec.Reopened > 0) {
 		n.Recurring = &schema.Recurring{
 			Times: times, Since: *rec.Notified, Unlisted: rec.Unlisted, Reopened: rec.Reopened,
 		}

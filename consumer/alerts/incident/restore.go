@@ -37,7 +37,7 @@ func (b *Book) Restore(rec *schema.Alert, event func(seq uint64) *schema.AlertEv
 	}
 	if rec.HeldUntil != nil {
 		v := gate.Verdict{MutedBy: rec.MutedBy, InhibitedBy: rec.InhibitedBy, Until: rec.HeldUntil.Time}
-		b.Notifier.hold(inc, v, rec.Clock.Time)
+		b.Notifier.holdBack(inc, v, rec.Clock.Time)
 	}
 	if inc.Fires() && rec.HeardSince == nil {
 		b.Gate.Fires(inc.rule, inc.key.Host, 1)

@@ -38,7 +38,7 @@ func (b *Book) Silent(inc *Incident, cause string, seen time.Time, once bool, at
 		b.open(inc, cause, seen, at)
 	}
 
-	b.Journal.touch(inc, at)
+	b.Journal.markChanged(inc, at)
 	b.Notifier.reportNews(inc, at)
 	b.Notifier.schedule(inc)
 }
@@ -47,7 +47,7 @@ func (b *Book) Silent(inc *Incident, cause string, seen time.Time, once bool, at
 // over. One that was silent again and again must be heard for a while first, but hides
 // nothing meanwhile.
 func (b *Book) Heard(inc *Incident, at time.Time) (over bool) {
-	b.Journal.touch(inc, at)
+	b.Journal.markChanged(inc, at)
 	if !inc.Fires() || inc.rec.Hold == 0 {
 		b.close(inc, at)
 		return true
@@ -65,9 +65,9 @@ func (b *Book) Heard(inc *Incident, at time.Time) (over bool) {
 // Grace gives a host until a time to come back, after nobody could reach the stream. The
 // record remembers it.
 func (b *Book) Grace(inc *Incident, cause string, seen, until time.Time, m clock.Meta) {
-	inc.name(cause, seen)
+	inc.setID(cause, seen)
 	inc.rec.Graced = &schema.Time{Time: until}
-	b.Journal.touch(inc, m.Stored)
+	b.Journal.markChanged(inc, m.Stored)
 }
 
 // IsHeard reports whether the host of an open incident has been heard again.

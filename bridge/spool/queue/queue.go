@@ -1,4 +1,4 @@
-package spool
+package queue
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"supernats/bridge/spool"
 )
 
 // ErrEarlier is returned by Queue.Next when records of an earlier run have come to
@@ -39,9 +41,10 @@ const (
 	adoptDead  = 5 * time.Second
 )
 
-// QueueOptions are the settings of a queue. Of Options, Dir is not used.
-type QueueOptions struct {
-	Options
+// Options are the settings of a queue.
+type Options struct {
+	// Spool are those of the spool on disk, without Dir.
+	Spool spool.Options
 	// Find returns the directory to be used. It is asked at each attempt.
 	Find func() (dir string, err error)
 	// Elsewhere are other directories where spools of ours may have been left.
@@ -53,7 +56,7 @@ type QueueOptions struct {
 	// Opening is called before each attempt to open the spool in a directory: our own
 	// one, or another that somebody has left. What it returns is its Options.Last, and
 	// what is called when it is open, before anything is appended to it.
-	Opening func(dir string, own bool) (last func(number uint64, rec []byte), opened func(left Left))
+	Opening func(dir string, own bool) (last func(number uint64, rec []byte), opened func(left spool.Left))
 	// Raise and Clear report a trouble and its end; either may be nil, and they are
 	// called by a goroutine that holds no lock.
 	Raise func(cause, text, fix string)
@@ -61,7 +64,7 @@ type QueueOptions struct {
 }
 
 // Queue is what waits for JetStream: a spool on disk and, while the disk takes
-// nothing, up to 8 MiB or 20,000 records in memory. It opens the spool itself, tries
+// spool.Nothing, up to 8 MiB or 20,000 records in memory. It opens the spool itself, tries
 // again while it cannot, and works without one.
 //
 //   - Records come out in the order in which they were appended. Once something is in
@@ -76,24 +79,24 @@ type QueueOptions struct {
 //   - A spool that is full by Options.Max is no reason to use memory: NATS is away
 //     then, and supervisord's buffer is as good a place.
 type Queue struct {
-	opt  QueueOptions
+	opt  Options
 	more chan struct{}
 	kick chan struct{} // wakes the loop
 
 	mu       sync.Mutex
-	disk     *Spool // nil until it can be opened
-	base     string // the directory that the slot is in
+	disk     *spool.Spool // nil until it can be opened
+	base     string       // the directory that the slot is in
 	slot     lockedSlot
-	earlier  []*Spool // of others, oldest first; they are only read
-	late     []*Spool // found since the last Rewind
+	earlier  []*spool.Spool // of others, oldest first; they are only read
+	late     []*spool.Spool // found since the last Rewind
 	mem      memory
 	moved    bool   // something that was handed out of memory is on the disk now
 	place    []byte // of the last event in memory that is answered
 	unsure   unsure // an event in memory that is not answered yet
 	retry    time.Time
-	refused  error      // of the last Append
-	diskErr  error      // why the disk takes nothing; nil while it does
-	owed     []reported // what the loss records in memory report
+	refused  error            // of the last Append
+	diskErr  error            // why the disk takes nothing; nil while it does
+	owed     []spool.Reported // what the loss records in memory report
 	room     chan struct{}
 	settled  []settling // who waits for what is in memory
 	finished bool
@@ -132,14 +135,14 @@ type settling struct {
 // handed is how many records in a row were handed out of a spool, or of memory if
 // that is nil, and are not acknowledged.
 type handed struct {
-	from *Spool
+	from *spool.Spool
 	n    int
 }
 
-// OpenQueue makes a queue, and tries once to open its spool. The error is that of ctx.
-func OpenQueue(ctx context.Context, opt QueueOptions) (*Queue, error) {
-	if opt.Event == nil {
-		opt.Event = func(rec []byte) []byte { return rec[:0] }
+// Open makes a queue, and tries once to open its spool. The error is that of ctx.
+func Open(ctx context.Context, opt Options) (*Queue, error) {
+	if opt.Spool.Event == nil {
+		opt.Spool.Event = func(rec []byte) []byte { return rec[:0] }
 	}
 	if opt.Raise == nil {
 		opt.Raise = func(string, string, string) {}
@@ -147,14 +150,14 @@ func OpenQueue(ctx context.Context, opt QueueOptions) (*Queue, error) {
 	if opt.Clear == nil {
 		opt.Clear = func(string) {}
 	}
-	if opt.Lost == nil {
-		opt.Lost = func(Loss) {}
+	if opt.Spool.Lost == nil {
+		opt.Spool.Lost = func(spool.Loss) {}
 	}
-	if opt.Failed == nil {
-		opt.Failed = func(error) {}
+	if opt.Spool.Failed == nil {
+		opt.Spool.Failed = func(error) {}
 	}
-	if opt.Waiting == nil {
-		opt.Waiting = func(string) {}
+	if opt.Spool.Waiting == nil {
+		opt.Spool.Waiting = func(string) {}
 	}
 	q := &Queue{
 		opt: opt, more: make(chan struct{}, 1), kick: make(chan struct{}, 1),
@@ -173,9 +176,9 @@ func OpenQueue(ctx context.Context, opt QueueOptions) (*Queue, error) {
 
 // Append stores a record at the end, on disk or in memory.
 //
-// Errors: ErrFull, ErrFinished, ErrTooBig. Append may be called again.
+// Errors: spool.ErrFull, spool.ErrFinished, spool.ErrTooBig. Append may be called again.
 func (q *Queue) Append(rec []byte) error {
-	_, err := q.append(rec, nothing, false)
+	_, err := q.append(rec, spool.Nothing, false)
 	return err
 }
 
@@ -183,31 +186,31 @@ func (q *Queue) Append(rec []byte) error {
 // which is the next one to be answered. If it is in memory, settled is closed when it
 // is acknowledged, or on disk after all; nil says that it is safe.
 func (q *Queue) AppendSafe(rec []byte) (settled <-chan struct{}, err error) {
-	return q.append(rec, nothing, true)
+	return q.append(rec, spool.Nothing, true)
 }
 
 // AppendLoss is Append for a record that reports events as lost: those that
 // Options.Lost was called for, or those of Left.Memory.
 func (q *Queue) AppendLoss(rec []byte, memory bool) error {
-	of := ofDamage
+	of := spool.OfDamage
 	if memory {
-		of = ofMemory
+		of = spool.OfMemory
 	}
 	_, err := q.append(rec, of, false)
 	return err
 }
 
-func (q *Queue) append(rec []byte, loss reported, safe bool) (settled <-chan struct{}, err error) {
+func (q *Queue) append(rec []byte, loss spool.Reported, safe bool) (settled <-chan struct{}, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.finished:
-		return nil, ErrFinished
-	case len(rec) == 0:
-		return nil, errEmpty
-	case len(rec) > maxRecord:
-		return nil, ErrTooBig
+		return nil, spool.ErrFinished
 	}
+	if err := spool.CheckSize(rec); err != nil {
+		return nil, err
+	}
+
 	settled, q.refused = q.store(rec, loss, safe)
 	if !q.appended.Load() {
 		q.appended.Store(true)
@@ -216,20 +219,20 @@ func (q *Queue) append(rec []byte, loss reported, safe bool) (settled <-chan str
 }
 
 // store does it. The lock is held.
-func (q *Queue) store(rec []byte, loss reported, safe bool) (settled <-chan struct{}, err error) {
+func (q *Queue) store(rec []byte, loss spool.Reported, safe bool) (settled <-chan struct{}, err error) {
 	if q.disk != nil && len(q.mem.recs) == 0 && (q.diskErr == nil || time.Now().After(q.retry)) {
-		err := q.disk.appendReporting(rec, loss)
+		err := q.disk.AppendReporting(rec, loss)
 		if errors.Is(err, os.ErrNotExist) {
 			// The directory is gone: it is made again before anything else happens.
 			if found, cerr := q.disk.Check(); found && cerr == nil {
 				q.found = time.Now()
 				q.wake()
-				err = q.disk.appendReporting(rec, loss)
+				err = q.disk.AppendReporting(rec, loss)
 			}
 		}
 		switch {
 		case err == nil:
-			if loss == ofDamage {
+			if loss == spool.OfDamage {
 				q.settleEarlier()
 			}
 			if q.diskErr != nil {
@@ -237,7 +240,7 @@ func (q *Queue) store(rec []byte, loss reported, safe bool) (settled <-chan stru
 				q.wake()
 			}
 			return nil, nil
-		case errors.Is(err, ErrFull) && !errors.Is(err, ErrDiskFull):
+		case errors.Is(err, spool.ErrFull) && !errors.Is(err, spool.ErrDiskFull):
 			q.wakeFor(&q.refused, err)
 			return nil, err
 		}
@@ -246,10 +249,10 @@ func (q *Queue) store(rec []byte, loss reported, safe bool) (settled <-chan stru
 	}
 	now := time.Now()
 	if !q.mem.fits(len(rec), now) {
-		q.wakeFor(&q.refused, ErrFull)
-		return nil, ErrFull
+		q.wakeFor(&q.refused, spool.ErrFull)
+		return nil, spool.ErrFull
 	}
-	place := q.opt.Event(rec)
+	place := q.opt.Spool.Event(rec)
 	q.mem.append(rec, place != nil, now)
 	switch {
 	case place != nil && safe:
@@ -259,7 +262,7 @@ func (q *Queue) store(rec []byte, loss reported, safe bool) (settled <-chan stru
 	case place != nil:
 		q.place = append(q.place[:0], place...)
 	}
-	if loss != nothing {
+	if loss != spool.Nothing {
 		q.owed = append(q.owed, loss)
 	}
 	q.noteMemory()
@@ -294,7 +297,7 @@ func (q *Queue) noteSafe() {
 // is held.
 func (q *Queue) settleEarlier() {
 	for _, s := range q.earlier {
-		s.settle(ofDamage)
+		s.Settle(spool.OfDamage)
 	}
 }
 
@@ -307,7 +310,7 @@ func (q *Queue) noteMemory() {
 	if q.unsure.records > 0 {
 		answered--
 	}
-	q.disk.noteMemory(uint64(answered), q.place)
+	q.disk.NoteMemory(uint64(answered), q.place)
 }
 
 // wakeFor notes an error, and wakes the loop if it is another one.
@@ -368,19 +371,19 @@ func (q *Queue) Used() float64 {
 	return used
 }
 
-// QueueStats are figures of a moment.
-type QueueStats struct {
-	Stats
+// Stats are figures of a moment.
+type Stats struct {
+	spool.Stats
 	// Memory is how many of Records are in memory, Disk why they are not on disk.
 	Memory int
 	Disk   error
 }
 
 // Stats returns how much waits. Err is why the last Append stored nothing.
-func (q *Queue) Stats() QueueStats {
+func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var st QueueStats
+	var st Stats
 	if q.disk != nil {
 		st.Stats = q.disk.Stats()
 	}
@@ -393,7 +396,7 @@ func (q *Queue) Stats() QueueStats {
 	st.Memory, st.Disk = len(q.mem.recs), q.diskErr
 	st.Records += uint64(st.Memory)
 	if st.Err = q.refused; q.finished {
-		st.Err = ErrFinished
+		st.Err = spool.ErrFinished
 	}
 	return st
 }
@@ -451,8 +454,8 @@ func (q *Queue) Close() error {
 	disk, earlier := q.disk, q.earlier
 	left := q.mem.recs
 	if disk != nil && len(left) > 0 {
-		n, _ := disk.appendAll(left) // the error is that some are left
-		q.mem.drop(n, q.opt.Event)
+		n, _ := disk.AppendLeft(left) // the error is that some are left
+		q.mem.drop(n, q.opt.Spool.Event)
 		left = q.mem.recs
 		q.noteSafe()
 	}

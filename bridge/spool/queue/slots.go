@@ -1,4 +1,4 @@
-package spool
+package queue
 
 import (
 	"cmp"
@@ -17,6 +17,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"supernats/bridge/spool"
+	"supernats/bridge/spool/files"
 )
 
 // A directory has room for the spools of several bridges, a slot each: the directory
@@ -129,15 +132,7 @@ func Slots(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(slots, func(slot string) bool { return !isSpool(slot) }), nil
-}
-
-func isSpool(dir string) bool {
-	entries, err := os.ReadDir(dir)
-	return err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		_, segment := parseName(e.Name())
-		return segment || e.Name() == lockName || e.Name() == checkName
-	})
+	return slices.DeleteFunc(slots, func(slot string) bool { return !spool.IsSpool(slot) }), nil
 }
 
 // HostOf returns the host of a slot's owner, empty if that is not known.
@@ -171,7 +166,7 @@ func readOwner(slot string) (o slotOwner, known bool) {
 // ownerSum is the second line of the file: a damaged one must not give a spool to
 // somebody else.
 func ownerSum(text string) string {
-	return fmt.Sprintf("%08x\n", crc32.Checksum([]byte(text), castagnoli))
+	return fmt.Sprintf("%08x\n", crc32.Checksum([]byte(text), crc32.MakeTable(crc32.Castagnoli)))
 }
 
 // writeOwner says whose a slot is. Without room on the disk that stays unsaid.
@@ -185,7 +180,7 @@ func writeOwner(slot string, o slotOwner) error {
 	if had, err := os.ReadFile(name); err == nil && string(had) == string(b) {
 		return nil
 	}
-	if err := os.WriteFile(name+".new", b, fileMode); err != nil {
+	if err := os.WriteFile(name+".new", b, files.Mode); err != nil {
 		return errors.Join(fmt.Errorf("write the owner of a spool: %w", err), os.Remove(name+".new"))
 	}
 	return os.Rename(name+".new", name)
@@ -212,13 +207,13 @@ func (o slotOwner) instance() string {
 // takeSlot locks a slot of a directory for an owner. waiting is called if the owner's
 // own one is locked.
 func takeSlot(ctx context.Context, dir string, owner Owner, ours life, waiting func(holder string)) (lockedSlot, error) {
-	if err := os.MkdirAll(dir, dirMode); err != nil {
+	if err := os.MkdirAll(dir, files.DirMode); err != nil {
 		return lockedSlot{}, fmt.Errorf("make the spool's directory: %w", err)
 	}
 	var until time.Time
 	for {
 		s, wait, err := tryOwn(dir, owner, ours)
-		if s.lock != nil || err != nil && !errors.Is(err, ErrLocked) {
+		if s.lock != nil || err != nil && !errors.Is(err, spool.ErrLocked) {
 			return s, err
 		}
 		if !wait || !until.IsZero() && time.Now().After(until) {
@@ -226,7 +221,7 @@ func takeSlot(ctx context.Context, dir string, owner Owner, ours life, waiting f
 		}
 		if until.IsZero() {
 			until = time.Now().Add(lockPatience)
-			waiting(holder(dir))
+			waiting(spool.Holder(dir))
 		}
 		select {
 		case <-ctx.Done():
@@ -246,8 +241,8 @@ func tryOwn(dir string, owner Owner, ours life) (s lockedSlot, wait bool, err er
 	}
 	for _, name := range candidates(slots, owner, ours) {
 		o, known := readOwner(name)
-		lock, err := tryLock(name)
-		if errors.Is(err, ErrLocked) {
+		lock, err := spool.TryLock(name)
+		if errors.Is(err, spool.ErrLocked) {
 			other := known && o.Life != ours && o.Life.PID != 0 && o.Life.Namespace == ours.Namespace && !o.Life.dead(ours)
 			wait = wait || !other
 			continue
@@ -257,7 +252,7 @@ func tryOwn(dir string, owner Owner, ours life) (s lockedSlot, wait bool, err er
 		}
 		return own(slots, name, lock, owner, ours), false, nil
 	}
-	return lockedSlot{}, wait, ErrLocked
+	return lockedSlot{}, wait, spool.ErrLocked
 }
 
 // candidates returns the slots that are the owner's, those first that are so to the
@@ -289,19 +284,19 @@ func takeFree(dir string, owner Owner, ours life) (lockedSlot, error) {
 		if known && (o.Host != owner.Host || !o.Life.dead(ours)) {
 			continue
 		}
-		if lock, err := tryLock(name); err == nil {
+		if lock, err := spool.TryLock(name); err == nil {
 			return own(slots, name, lock, owner, ours), nil
 		}
 	}
 	for n := 2; n <= maxSlots; n++ {
 		name := filepath.Join(dir, slotPrefix+strconv.Itoa(n))
-		if err := os.Mkdir(name, dirMode); errors.Is(err, fs.ErrExist) {
+		if err := os.Mkdir(name, files.DirMode); errors.Is(err, fs.ErrExist) {
 			continue
 		} else if err != nil {
 			return lockedSlot{}, fmt.Errorf("make a spool's directory: %w", err)
 		}
-		lock, err := tryLock(name)
-		if errors.Is(err, ErrLocked) {
+		lock, err := spool.TryLock(name)
+		if errors.Is(err, spool.ErrLocked) {
 			continue
 		}
 		if err != nil {
@@ -309,7 +304,7 @@ func takeFree(dir string, owner Owner, ours life) (lockedSlot, error) {
 		}
 		return own(slots, name, lock, owner, ours), nil
 	}
-	return lockedSlot{}, fmt.Errorf("%w: %s has %d spools, each of them in use", ErrLocked, dir, maxSlots)
+	return lockedSlot{}, fmt.Errorf("%w: %s has %d spools, each of them in use", spool.ErrLocked, dir, maxSlots)
 }
 
 // own puts down whose a slot is that was locked.
@@ -345,10 +340,10 @@ func abandoned(dirs []string, host, own string, since map[string]time.Time, now 
 		}
 		for _, name := range slots {
 			o, known := readOwner(name)
-			if name == own || known && o.Host != host || !known && name != dir || !waits(name) {
+			if name == own || known && o.Host != host || !known && name != dir || !spool.MayWait(name) {
 				continue
 			}
-			lock, err := tryLock(name)
+			lock, err := spool.TryLock(name)
 			if err != nil {
 				continue
 			}
@@ -367,14 +362,4 @@ func abandoned(dirs []string, host, own string, since map[string]time.Time, now 
 		}
 	}
 	return found
-}
-
-// waits reports whether something may wait in a slot.
-func waits(slot string) bool {
-	segments, err := listSegments(disk{}, slot)
-	if err != nil || len(segments) == 0 {
-		return false
-	}
-	t, known := lookTally(disk{}, slot)
-	return !known || t.done < t.next
 }

@@ -1,11 +1,15 @@
-package spool
+package queue
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
+
+	"supernats/bridge/spool"
 )
 
 // Next returns the next record, as that of a Spool does; also ErrEarlier.
@@ -46,10 +50,10 @@ func (q *Queue) Next() (rec []byte, ok bool, err error) {
 
 // nextInMemory is Next of what is in memory; retry says that the disk has got
 // something meanwhile, which goes first.
-func (q *Queue) nextInMemory(disk *Spool) (rec []byte, ok, retry bool, err error) {
+func (q *Queue) nextInMemory(disk *spool.Spool) (rec []byte, ok, retry bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if disk != nil && q.mem.read < len(q.mem.recs) && disk.behind() {
+	if disk != nil && q.mem.read < len(q.mem.recs) && disk.Unread() {
 		return nil, false, true, nil
 	}
 	rec, ok, err = q.mem.next()
@@ -59,7 +63,7 @@ func (q *Queue) nextInMemory(disk *Spool) (rec []byte, ok, retry bool, err error
 	return rec, ok, false, err
 }
 
-func (q *Queue) hand(from *Spool) {
+func (q *Queue) hand(from *spool.Spool) {
 	if n := len(q.runs); n > 0 && q.runs[n-1].from == from {
 		q.runs[n-1].n++
 		return
@@ -116,16 +120,16 @@ func (q *Queue) move(now time.Time) {
 	if q.disk == nil || len(q.mem.recs) == 0 || now.Sub(q.mem.moved) < moveAfter || now.Before(q.retry) {
 		return
 	}
-	q.disk.newSegment() // see ackMemory
+	q.disk.BeginSegment() // see ackMemory
 	handedOut := q.mem.read
-	n, _ := q.disk.appendAll(q.mem.recs) // the next Append meets the error too
+	n, _ := q.disk.AppendLeft(q.mem.recs) // the next Append meets the error too
 	if n == 0 {
 		q.retry = now.Add(diskRetry)
 		return
 	}
 
 	q.mem.read = max(n, handedOut)
-	q.mem.ack(n, q.opt.Event)
+	q.mem.ack(n, q.opt.Spool.Event)
 	q.mem.read = max(0, handedOut-n)
 	if len(q.mem.recs) == 0 {
 		q.diskErr = nil
@@ -142,7 +146,7 @@ func (q *Queue) move(now time.Time) {
 func (q *Queue) ackMemory(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.mem.ack(n, q.opt.Event)
+	q.mem.ack(n, q.opt.Spool.Event)
 	q.noteSafe()
 	if len(q.mem.recs) > 0 {
 		return
@@ -151,7 +155,7 @@ func (q *Queue) ackMemory(n int) {
 	if q.disk != nil {
 		// The next record on disk is not the one after the last there: what an
 		// earlier run has left is read as of one piece, segment by segment.
-		q.disk.newSegment()
+		q.disk.BeginSegment()
 	}
 	q.wake()
 }
@@ -161,9 +165,9 @@ func (q *Queue) ackMemory(n int) {
 func (q *Queue) settleOwed() {
 	for _, loss := range q.owed {
 		if q.disk != nil {
-			q.disk.settle(loss)
+			q.disk.Settle(loss)
 		}
-		if loss == ofDamage {
+		if loss == spool.OfDamage {
 			q.settleEarlier()
 		}
 	}
@@ -182,15 +186,21 @@ func (q *Queue) closeDrained() (err error) {
 	earlier := q.earlier
 	q.mu.Unlock()
 	for _, s := range earlier {
-		if !s.drained() || slices.ContainsFunc(q.runs, func(h handed) bool { return h.from == s }) {
+		if !s.Drained() || slices.ContainsFunc(q.runs, func(h handed) bool { return h.from == s }) {
 			continue
 		}
 		q.mu.Lock()
-		q.earlier = slices.DeleteFunc(slices.Clone(q.earlier), func(o *Spool) bool { return o == s })
+		q.earlier = slices.DeleteFunc(slices.Clone(q.earlier), func(o *spool.Spool) bool { return o == s })
 		q.mu.Unlock()
-		err = errors.Join(err, s.dismiss())
+		err = errors.Join(err, dismiss(s))
 	}
 	return err
+}
+
+// dismiss closes a spool that is all published, and removes what is left of it.
+func dismiss(s *spool.Spool) error {
+	own := strings.HasPrefix(filepath.Base(s.Dir()), slotPrefix)
+	return s.Dismiss(own, ownerName)
 }
 
 // Rewind makes Next continue with the oldest record that is not done.

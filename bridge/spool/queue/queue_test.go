@@ -1,4 +1,4 @@
-package spool
+package queue
 
 import (
 	"context"
@@ -13,6 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"supernats/bridge/spool"
+	"supernats/bridge/spool/files"
+	"supernats/bridge/spool/marks"
+
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
@@ -23,18 +27,18 @@ type bench struct {
 	mu     sync.Mutex
 	raised map[string]string
 	lost   uint64
-	left   []Left
+	left   []spool.Left
 }
 
-func newBench(tb fatal, dir string, change ...func(*QueueOptions)) *bench {
+func newBench(tb fatal, dir string, change ...func(*Options)) *bench {
 	tb.Helper()
 	b := &bench{raised: map[string]string{}}
-	opt := QueueOptions{
-		Options: Options{Max: 1 << 20, Sync: -1, Event: ours},
-		Find:    func() (string, error) { return dir, nil },
-		Owner:   Owner{Host: "web1", Section: "a:a"},
-		Opening: func(string, bool) (func(uint64, []byte), func(Left)) {
-			return nil, func(left Left) {
+	opt := Options{
+		Spool: spool.Options{Max: 1 << 20, Sync: -1, Event: ours},
+		Find:  func() (string, error) { return dir, nil },
+		Owner: Owner{Host: "web1", Section: "a:a"},
+		Opening: func(string, bool) (func(uint64, []byte), func(spool.Left)) {
+			return nil, func(left spool.Left) {
 				b.mu.Lock()
 				defer b.mu.Unlock()
 				b.left = append(b.left, left)
@@ -51,7 +55,7 @@ func newBench(tb fatal, dir string, change ...func(*QueueOptions)) *bench {
 			delete(b.raised, cause)
 		},
 	}
-	opt.Lost = func(l Loss) {
+	opt.Spool.Lost = func(l spool.Loss) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if b.lost += l.Events; !l.Later {
@@ -61,7 +65,7 @@ func newBench(tb fatal, dir string, change ...func(*QueueOptions)) *bench {
 	for _, f := range change {
 		f(&opt)
 	}
-	q, err := OpenQueue(context.Background(), opt)
+	q, err := Open(context.Background(), opt)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -223,7 +227,7 @@ func TestQueueOpensLate(t *testing.T) {
 
 // fullDisk is a file system without room, but for what is written over.
 type fullDisk struct {
-	disk
+	files.Disk
 	mu   sync.Mutex
 	full error
 }
@@ -240,20 +244,20 @@ func (d *fullDisk) err() error {
 	return d.full
 }
 
-func (d *fullDisk) Open(name string, flag int) (file, error) {
+func (d *fullDisk) Open(name string, flag int) (files.File, error) {
 	_, err := os.Stat(name)
 	if flag&os.O_CREATE != 0 && err != nil && d.err() != nil {
 		return nil, &os.PathError{Op: "open", Path: name, Err: d.err()}
 	}
-	f, err := d.disk.Open(name, flag)
-	if err != nil || filepath.Ext(name) != suffix {
+	f, err := d.Disk.Open(name, flag)
+	if err != nil || filepath.Ext(name) != ".segment" {
 		return f, err
 	}
 	return &fullFile{f, d}, nil
 }
 
 type fullFile struct {
-	file
+	files.File
 	d *fullDisk
 }
 
@@ -261,10 +265,10 @@ func (f *fullFile) WriteAt(p []byte, off int64) (int, error) {
 	if err := f.d.err(); err != nil {
 		return 0, err
 	}
-	return f.file.WriteAt(p, off)
+	return f.File.WriteAt(p, off)
 }
 
-// A disk that takes nothing, for whatever reason, holds nothing up. What a bridge had
+// A disk that takes spool.Nothing, for whatever reason, holds nothing up. What a bridge had
 // in memory when it was killed is known to the next one.
 func TestQueueOnAFullDisk(t *testing.T) {
 	for errno, cause := range map[error]string{
@@ -273,7 +277,7 @@ func TestQueueOnAFullDisk(t *testing.T) {
 	} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			dir, fs := t.TempDir(), &fullDisk{}
-			with := func(o *QueueOptions) { o.fs = fs }
+			with := func(o *Options) { o.Spool.FS = fs }
 			q := newBench(t, dir, with)
 			q.append(t, "event 1")
 			fs.set(errno)
@@ -293,7 +297,7 @@ func TestQueueOnAFullDisk(t *testing.T) {
 				t.Fatal(err)
 			}
 			next := newBench(t, killed)
-			if want := []Left{{Place: []byte("event 3"), Memory: 1}}; !cmp.Equal(want, next.left) {
+			if want := []spool.Left{{Place: []byte("event 3"), Memory: 1}}; !cmp.Equal(want, next.left) {
 				t.Errorf("left are %+v", next.left)
 			}
 			if err := next.AppendLoss([]byte("other"), true); err != nil {
@@ -325,7 +329,7 @@ func TestQueueOnAFullDisk(t *testing.T) {
 // What is in memory at the end goes to the disk if that takes it by then.
 func TestQueueCloseStoresMemory(t *testing.T) {
 	dir, fs := t.TempDir(), &fullDisk{}
-	q := newBench(t, dir, func(o *QueueOptions) { o.fs = fs })
+	q := newBench(t, dir, func(o *Options) { o.Spool.FS = fs })
 	fs.set(syscall.ENOSPC)
 	q.append(t, "event 1", "event 2")
 	fs.set(nil)
@@ -374,7 +378,7 @@ func TestQueueMemoryIsBounded(t *testing.T) {
 		n := 0
 		for ; n <= memoryRecords; n++ {
 			if err := q.Append(rec); err != nil {
-				if !errors.Is(err, ErrFull) || !errors.Is(q.Stats().Err, ErrFull) {
+				if !errors.Is(err, spool.ErrFull) || !errors.Is(q.Stats().Err, spool.ErrFull) {
 					t.Error(err)
 				}
 				break
@@ -405,13 +409,13 @@ func TestQueueDirectoryRemoved(t *testing.T) {
 	for _, what := range []string{"all", "segments", "lock", "spool"} {
 		t.Run(what, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "spool")
-			q := newBench(t, dir, func(o *QueueOptions) { o.SegmentBytes = 300 })
+			q := newBench(t, dir, func(o *Options) { o.Spool.SegmentBytes = 300 })
 			want := numbered(1, 30)
 			q.append(t, want[:20]...)
 			rm := map[string][]string{
 				"all": {dir}, "segments": segmentsOf(t, dir),
-				"lock":  {filepath.Join(dir, lockName)},
-				"spool": {filepath.Join(dir, checkName), filepath.Join(dir, tallyName)},
+				"lock":  {filepath.Join(dir, "lock")},
+				"spool": {filepath.Join(dir, marks.CheckpointName), filepath.Join(dir, marks.TallyName)},
 			}
 			for _, name := range rm[what] {
 				if err := os.RemoveAll(name); err != nil {
@@ -446,7 +450,7 @@ func TestQueueDirectoryRemoved(t *testing.T) {
 // and get their own again.
 func TestQueueSlots(t *testing.T) {
 	dir := t.TempDir()
-	other := func(o *QueueOptions) { o.Owner.Section = "b:b" }
+	other := func(o *Options) { o.Owner.Section = "b:b" }
 	a, b, twin := newBench(t, dir), newBench(t, dir, other), newBench(t, dir)
 	dirs := []string{a.Dir(), b.Dir(), twin.Dir()}
 	if want := []string{dir, filepath.Join(dir, "slot-2"), filepath.Join(dir, "slot-3")}; !slices.Equal(want, dirs) {
@@ -499,7 +503,7 @@ func TestQueueAdopts(t *testing.T) {
 	dir := t.TempDir()
 	q := newBench(t, dir)
 	defer q.close(t)
-	gone := newBench(t, dir, func(o *QueueOptions) { o.Owner.Section = "gone:gone" })
+	gone := newBench(t, dir, func(o *Options) { o.Owner.Section = "gone:gone" })
 	gone.append(t, "event 1", "event 2")
 	slot := gone.Dir()
 	gone.close(t)
@@ -508,7 +512,7 @@ func TestQueueAdopts(t *testing.T) {
 	if err := writeOwner(slot, o); err != nil {
 		t.Fatal(err)
 	}
-	foreign := newBench(t, dir, func(o *QueueOptions) { o.Owner = Owner{Host: "web2"} })
+	foreign := newBench(t, dir, func(o *Options) { o.Owner = Owner{Host: "web2"} })
 	foreign.append(t, "event of web2")
 	foreign.close(t)
 
@@ -534,8 +538,8 @@ func TestQueueModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		runs++
 		fs := &fullDisk{}
-		q := newBench(rt, filepath.Join(root, fmt.Sprint(runs)), func(o *QueueOptions) {
-			o.fs, o.SegmentBytes = fs, 500
+		q := newBench(rt, filepath.Join(root, fmt.Sprint(runs)), func(o *Options) {
+			o.Spool.FS, o.Spool.SegmentBytes = fs, 500
 		})
 		defer func() { _ = q.Close() }()
 		var recs []string
@@ -593,7 +597,7 @@ func TestQueueModel(t *testing.T) {
 // order. Until then the next run does not know of it: supervisord offers it again.
 func TestQueueAppendSafe(t *testing.T) {
 	dir, fs := t.TempDir(), &fullDisk{}
-	b := newBench(t, dir, func(o *QueueOptions) { o.fs = fs })
+	b := newBench(t, dir, func(o *Options) { o.Spool.FS = fs })
 	defer b.close(t)
 	safely := func(rec string) <-chan struct{} {
 		t.Helper()
@@ -603,7 +607,7 @@ func TestQueueAppendSafe(t *testing.T) {
 		}
 		return done
 	}
-	killed := func(want ...Left) {
+	killed := func(want ...spool.Left) {
 		t.Helper()
 		left := t.TempDir()
 		if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
@@ -624,16 +628,16 @@ func TestQueueAppendSafe(t *testing.T) {
 	if !b.Awaited() || closed(done) {
 		t.Fatal("two records are in memory")
 	}
-	killed(Left{Place: []byte("event 2"), Memory: 1})
+	killed(spool.Left{Place: []byte("event 2"), Memory: 1})
 	b.readQueue(t)
 	if b.done(t, 2); closed(done) {
 		t.Fatal("the second one is not acknowledged")
 	}
-	killed(Left{Place: []byte("event 2")})
+	killed(spool.Left{Place: []byte("event 2")})
 	if b.done(t, 1); !closed(done) || b.Awaited() {
 		t.Fatal("both are acknowledged")
 	}
-	killed(Left{Place: []byte("event 3")})
+	killed(spool.Left{Place: []byte("event 3")})
 
 	b.append(t, "event 4", "event 5")
 	done = safely("event 6")

@@ -1,4 +1,7 @@
-package spool
+// Package marks has the two small files beside the segments of a spool: the checkpoint
+// says how far its records are done, the tally how many there were. Both are written over
+// in place, in slots of their own, so that one is whole whatever happens to the other.
+package marks
 
 import (
 	"encoding/binary"
@@ -9,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"supernats/bridge/spool/files"
 )
 
 // Checkpoint is how far the spool's records are in the stream.
@@ -31,23 +36,33 @@ type Checkpoint struct {
 //	│ counter │         │         │ the three │           │
 //	└─────────┴─────────┴─────────┴───────────┴───────────┴───────────────
 const (
+	// CheckpointName is the file's.
+	CheckpointName = "checkpoint"
+
 	slotSize  = 28
 	slotSum   = 24
 	slotEvery = 4096
+
+	// patience is how often it is tried to read a slot.
+	patience = 8
 )
 
-type checkpointFile struct {
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// CheckpointFile is the open file.
+type CheckpointFile struct {
 	mu      sync.Mutex
-	f       file
+	f       files.File
 	counter uint64
 }
 
-func openCheckpoint(fs files, dir string) (*checkpointFile, Checkpoint, error) {
-	f, err := fs.Open(filepath.Join(dir, checkName), os.O_RDWR|os.O_CREATE)
+// OpenCheckpoint opens the checkpoint of a directory, or makes one.
+func OpenCheckpoint(fs files.System, dir string) (*CheckpointFile, Checkpoint, error) {
+	f, err := fs.Open(filepath.Join(dir, CheckpointName), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, Checkpoint{}, fmt.Errorf("open checkpoint: %w", err)
 	}
-	c := &checkpointFile{f: f}
+	c := &CheckpointFile{f: f}
 	last := c.read()
 	if c.counter == 0 {
 		// Its place on the disk is taken now, when there is some: records can be
@@ -58,7 +73,7 @@ func openCheckpoint(fs files, dir string) (*checkpointFile, Checkpoint, error) {
 }
 
 // read finds the newer slot; none is no checkpoint at all.
-func (c *checkpointFile) read() (last Checkpoint) {
+func (c *CheckpointFile) read() (last Checkpoint) {
 	for slot := range int64(2) {
 		var b [slotSize]byte
 		if !c.readSlot(b[:], slot*slotEvery) ||
@@ -75,7 +90,7 @@ func (c *checkpointFile) read() (last Checkpoint) {
 
 // readSlot reports whether the file has the slot. One that cannot be read is as
 // good as none in the end, but not at the first attempt.
-func (c *checkpointFile) readSlot(b []byte, off int64) bool {
+func (c *CheckpointFile) readSlot(b []byte, off int64) bool {
 	for range patience {
 		n, err := c.f.ReadAt(b, off)
 		if n == len(b) {
@@ -88,8 +103,8 @@ func (c *checkpointFile) readSlot(b []byte, off int64) bool {
 	return false
 }
 
-// write makes p the checkpoint. It is not flushed: see above.
-func (c *checkpointFile) write(p Checkpoint) error {
+// Write makes p the checkpoint. It is not flushed: see above.
+func (c *CheckpointFile) Write(p Checkpoint) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b [slotSize]byte
@@ -104,8 +119,8 @@ func (c *checkpointFile) write(p Checkpoint) error {
 	return nil
 }
 
-// replace makes f the file, in the place of one that was removed.
-func (c *checkpointFile) replace(f *checkpointFile) error {
+// Replace makes f the file, in the place of one that was removed.
+func (c *CheckpointFile) Replace(f *CheckpointFile) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.f
@@ -113,13 +128,15 @@ func (c *checkpointFile) replace(f *checkpointFile) error {
 	return old.Close()
 }
 
-func (c *checkpointFile) removed() bool {
+// Removed reports whether the file has no name any more.
+func (c *CheckpointFile) Removed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return unlinked(c.f)
+	return files.Unlinked(c.f)
 }
 
-func (c *checkpointFile) sync() error {
+// Sync brings it to the platter.
+func (c *CheckpointFile) Sync() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.f.Sync(); err != nil {
@@ -128,15 +145,22 @@ func (c *checkpointFile) sync() error {
 	return nil
 }
 
-// readCheckpoint looks at the checkpoint of a spool that may be in use.
-func readCheckpoint(fs files, dir string) (Checkpoint, error) {
-	f, err := fs.Open(filepath.Join(dir, checkName), os.O_RDONLY)
+// Close closes the file.
+func (c *CheckpointFile) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.f.Close()
+}
+
+// ReadCheckpoint looks at the checkpoint of a spool that may be in use.
+func ReadCheckpoint(fs files.System, dir string) (Checkpoint, error) {
+	f, err := fs.Open(filepath.Join(dir, CheckpointName), os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
 		return Checkpoint{}, nil
 	}
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("open checkpoint: %w", err)
 	}
-	c := &checkpointFile{f: f}
+	c := &CheckpointFile{f: f}
 	return c.read(), f.Close()
 }

@@ -68,6 +68,7 @@ func (b *Bridge) followDeaths(ctx context.Context) (pulse.DeathLog, error) {
 	if !b.section.SeesAllDeaths(b.life.Pool()) {
 		return nil, errNoDeaths
 	}
+
 	pid := b.life.SupervisorPID()
 	who := ownlog.Supervisord{PID: pid, Settings: logSettings(pid).OwnLog}
 	if client := b.server.client; client != nil {

@@ -1,10 +1,12 @@
-package spool
+package queue
 
 import (
 	"context"
 	"fmt"
 	"slices"
 	"time"
+
+	"supernats/bridge/spool"
 )
 
 // run looks after the queue until ctx ends.
@@ -44,10 +46,10 @@ func (q *Queue) open(ctx context.Context) {
 	dir, err := q.opt.Find()
 	var s lockedSlot
 	if err == nil {
-		s, err = takeSlot(ctx, dir, q.opt.Owner, lifeOf(q.opt.Supervisord), q.opt.Waiting)
+		s, err = takeSlot(ctx, dir, q.opt.Owner, lifeOf(q.opt.Supervisord), q.opt.Spool.Waiting)
 	}
-	var disk *Spool
-	var opened func(Left)
+	var disk *spool.Spool
+	var opened func(spool.Left)
 	if err == nil {
 		disk, opened, err = q.openSlot(ctx, s, true)
 	}
@@ -71,7 +73,7 @@ func (q *Queue) open(ctx context.Context) {
 }
 
 // noteEarlier takes note of a spool with records of an earlier run. The lock is held.
-func (q *Queue) noteEarlier(s *Spool) {
+func (q *Queue) noteEarlier(s *spool.Spool) {
 	if s.Stats().Records == 0 {
 		return
 	}
@@ -80,20 +82,20 @@ func (q *Queue) noteEarlier(s *Spool) {
 	q.signal()
 }
 
-func (q *Queue) openSlot(ctx context.Context, s lockedSlot, own bool) (*Spool, func(Left), error) {
-	opt := q.opt.Options
-	opt.Dir, opt.lock, opt.more = s.dir, s.lock, q.more
+func (q *Queue) openSlot(ctx context.Context, s lockedSlot, own bool) (*spool.Spool, func(spool.Left), error) {
+	opt := q.opt.Spool
+	opt.Dir, opt.Lock, opt.More = s.dir, s.lock, q.more
 	opt.Lost = q.lost
-	opened := func(Left) {}
+	opened := func(spool.Left) {}
 	if q.opt.Opening != nil {
 		opt.Last, opened = q.opt.Opening(s.dir, own)
 	}
-	spool, err := Open(ctx, opt)
-	return spool, opened, err
+	disk, err := spool.Open(ctx, opt)
+	return disk, opened, err
 }
 
 // lost passes on what a spool reports.
-func (q *Queue) lost(l Loss) {
+func (q *Queue) lost(l spool.Loss) {
 	q.mu.Lock()
 	q.damaged = time.Now()
 	if l.File != "" && !slices.Contains(q.damage, l.File) && len(q.damage) < maxSlots {
@@ -101,7 +103,7 @@ func (q *Queue) lost(l Loss) {
 	}
 	q.mu.Unlock()
 	q.wake()
-	q.opt.Lost(l)
+	q.opt.Spool.Lost(l)
 }
 
 // check looks whether the spool is still there.
@@ -139,13 +141,13 @@ func (q *Queue) adopt(ctx context.Context, now time.Time) {
 		return
 	}
 	for _, name := range abandoned(dirs, q.opt.Owner.Host, q.Dir(), q.free, now) {
-		lock, err := tryLock(name)
+		lock, err := spool.TryLock(name)
 		if err != nil {
 			continue
 		}
 		s, opened, err := q.openSlot(ctx, lockedSlot{dir: name, lock: lock}, false)
 		if err != nil {
-			q.opt.Failed(fmt.Errorf("open the spool that somebody has left: %w", err))
+			q.opt.Spool.Failed(fmt.Errorf("open the spool that somebody has left: %w", err))
 			continue
 		}
 		s.Finish()

@@ -1,4 +1,6 @@
-package spool
+// Package files is what the spool needs of a file system, and where its tests make one
+// fail.
+package files
 
 import (
 	"errors"
@@ -7,28 +9,36 @@ import (
 	"syscall"
 )
 
-// files is what a spool needs of a file system; tests make it fail.
-type files interface {
-	Open(name string, flag int) (file, error)
+// Modes of what is made.
+const (
+	DirMode = 0o750
+	Mode    = 0o640
+)
+
+// System is what a spool needs of a file system; tests make it fail.
+type System interface {
+	Open(name string, flag int) (File, error)
 	// List returns the names in a directory, sorted, with their sizes.
-	List(dir string) ([]listed, error)
+	List(dir string) ([]Listed, error)
 	Remove(name string) error
 	// Link gives a file a second name.
 	Link(name, second string) error
 	SyncDir(dir string) error
 	// Map makes the first bytes of a file memory that is shared with it.
-	Map(f file, size int) (b []byte, unmap func() error, err error)
+	Map(f File, size int) (b []byte, unmap func() error, err error)
 	// Space tells how many bytes of a file system are free for us, and how many
 	// it has.
 	Space(dir string) (free, total uint64, err error)
 }
 
-type listed struct {
-	name string
-	size int64
+// Listed is a file of a directory.
+type Listed struct {
+	Name string
+	Size int64
 }
 
-type file interface {
+// File is an open one.
+type File interface {
 	ReadAt(p []byte, off int64) (int, error)
 	WriteAt(p []byte, off int64) (int, error)
 	Truncate(size int64) error
@@ -36,23 +46,23 @@ type file interface {
 	Close() error
 }
 
-// disk is the real thing.
-type disk struct{}
+// Disk is the real thing.
+type Disk struct{}
 
-func (disk) Open(name string, flag int) (file, error) {
-	f, err := os.OpenFile(name, flag, fileMode)
+func (Disk) Open(name string, flag int) (File, error) {
+	f, err := os.OpenFile(name, flag, Mode)
 	if err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-func (disk) List(dir string) ([]listed, error) {
+func (Disk) List(dir string) ([]Listed, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	names := make([]listed, 0, len(entries))
+	names := make([]Listed, 0, len(entries))
 	for _, e := range entries {
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) {
@@ -61,15 +71,15 @@ func (disk) List(dir string) ([]listed, error) {
 		if err != nil {
 			return nil, err
 		}
-		names = append(names, listed{e.Name(), info.Size()})
+		names = append(names, Listed{e.Name(), info.Size()})
 	}
 	return names, nil
 }
 
-func (disk) Remove(name string) error       { return os.Remove(name) }
-func (disk) Link(name, second string) error { return os.Link(name, second) }
+func (Disk) Remove(name string) error       { return os.Remove(name) }
+func (Disk) Link(name, second string) error { return os.Link(name, second) }
 
-func (disk) SyncDir(dir string) error {
+func (Disk) SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -77,7 +87,7 @@ func (disk) SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-func (disk) Space(dir string) (free, total uint64, err error) {
+func (Disk) Space(dir string) (free, total uint64, err error) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return 0, 0, err
@@ -85,7 +95,7 @@ func (disk) Space(dir string) (free, total uint64, err error) {
 	return uint64(s.Bavail) * uint64(s.Bsize), s.Blocks * uint64(s.Bsize), nil
 }
 
-func (disk) Map(f file, size int) ([]byte, func() error, error) {
+func (Disk) Map(f File, size int) ([]byte, func() error, error) {
 	fd, ok := f.(*os.File)
 	if !ok {
 		return nil, nil, errors.ErrUnsupported
@@ -97,8 +107,8 @@ func (disk) Map(f file, size int) ([]byte, func() error, error) {
 	return b, func() error { return syscall.Munmap(b) }, nil
 }
 
-// unlinked reports whether an open file has no name any more.
-func unlinked(f file) bool {
+// Unlinked reports whether an open file has no name any more.
+func Unlinked(f File) bool {
 	fd, ok := f.(*os.File)
 	if !ok {
 		return false
@@ -111,7 +121,7 @@ func unlinked(f file) bool {
 	return ok && st.Nlink == 0
 }
 
-// isFull reports whether a write failed for want of room.
-func isFull(err error) bool {
+// IsFull reports whether a write failed for want of room.
+func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }

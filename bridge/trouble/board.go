@@ -1,3 +1,9 @@
+// Package trouble keeps what the bridge cannot do at the moment, and reports it: in the
+// log, in records on the stream, in /readyz and in metrics.
+//
+// Under pressure: maxCauses causes are kept, and what comes beyond counts as one. A trouble
+// that comes and goes makes a pair of records each maxHold at most, one that lasts a record
+// each repeatEvery, or each repeatLeast while its text changes.
 package trouble
 
 import (
@@ -7,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,17 +21,17 @@ import (
 	"supernats/schema"
 )
 
-// troubleOther is the cause of all that come after maxTroubles.
+// otherCause is the cause of all troubles that come after maxCauses.
 const otherCause = "other"
 
 const (
-	// maxTroubles bounds how many causes are kept. There are some twenty.
+	// maxCauses bounds how many causes are kept. There are some twenty.
 	maxCauses = 32
-	// maxTroubleText bounds a text: a record of a trouble fits everywhere.
+	// maxText bounds a text: a record of a trouble fits everywhere.
 	maxText = 1000
-	// troubleAgain is how often a trouble that lasts is published again.
+	// repeatEvery is how often a trouble that lasts is published again.
 	repeatEvery = time.Hour
-	// troubleGap is the least time between two records of a trouble that lasts, for
+	// repeatLeast is the least time between two records of a trouble that lasts, for
 	// one whose text changes and for connections that come and go.
 	repeatLeast = time.Minute
 	// minHold is how long a trouble has to be gone before it is reported as over,
@@ -37,47 +42,34 @@ const (
 	calm    = time.Hour
 )
 
-// troubles keeps what the bridge cannot do at the moment, for whoever may look: its
-// log, the stream, /readyz and /metrics.
+// Board holds the troubles by their cause.
 //
-//	        raise                    clear                 hold is over
+//	        Raise                    Clear                 hold is over
 //	gone ──────────► lasting ─────────────────► ending ──────────────────► gone
 //	     reported         ▲  repeated hourly      │                 reported as over
-//	                      └───────────────────────┘ raise: counted, hold doubles
+//	                      └───────────────────────┘ Raise: counted, hold doubles
 //
-// A trouble is reported at once, and its end too unless it came back before: one
-// that comes and goes makes a pair of records each five minutes at most. Its parts
-// may raise and clear it as often as they like, also before there is a publisher or
-// an event: then it is published when there is one.
+//	hold = 0 for the first time, then minHold, doubled up to maxHold; 0 again after calm
+//
+// A trouble is reported at once, and its end too unless it came back before: one that comes
+// and goes makes a pair of records each five minutes at most. The parts of the bridge may
+// raise and clear it as often as they like, also before there is a publisher or an event:
+// then it is published when there is one.
 type Board struct {
 	cfg    Config
 	gauge  *prometheus.GaugeVec
 	raised *prometheus.CounterVec
 	wake   chan struct{} // holds a value when what is due has changed
 
-	mu      sync.Mutex
-	causes  map[string]*trouble
-	publish func(key string, m *nats.Msg) // nil until there is a publisher
-	// attached says that publish is that of the publisher of events.
+	mu     sync.Mutex
+	causes map[string]*trouble
+	// publish is nil until there is a publisher. attached says that it is that of the
+	// publisher of events.
+	publish  func(key string, m *nats.Msg)
 	attached bool
 }
 
-// trouble is one cause that was seen.
-type trouble struct {
-	cause, text, fix string
-	since            time.Time
-	// said is when it was last reported; zero while it is gone.
-	reported     time.Time
-	reportedText string
-	// cleared is since when it has not been raised; zero while it lasts.
-	cleared    time.Time
-	hold       time.Duration
-	ended      time.Time // when it was last reported as over
-	cameBack   int       // how often it came back while it was ending
-	repeatSoon bool      // it is to be published again as soon as troubleGap allows
-}
-
-// troublesConfig is what a Board needs.
+// Config is what a Board needs.
 type Config struct {
 	Log zerolog.Logger
 	// Metrics is where the metrics "trouble" and "troubles_total" are registered.
@@ -89,6 +81,7 @@ type Config struct {
 	Warnings []string
 }
 
+// New returns a board without troubles.
 func New(cfg Config) *Board {
 	t := &Board{
 		cfg: cfg, causes: map[string]*trouble{}, wake: make(chan struct{}, 1),
@@ -105,14 +98,16 @@ func New(cfg Config) *Board {
 	return t
 }
 
-// raise says that something is wrong, and what to do about it. It may be called
+// Raise says that something is wrong, and what to do about it. It may be called
 // again while it lasts.
 func (t *Board) Raise(cause, text, fix string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+
 	now := time.Now()
 	x := t.causeOf(cause)
 	x.text, x.fix = cmp.Or(clip(text), cause), clip(fix)
+
 	switch {
 	case x.reported.IsZero():
 		if now.Sub(x.ended) > calm {
@@ -123,18 +118,20 @@ func (t *Board) Raise(cause, text, fix string) {
 		x.since, x.cleared = now, time.Time{}
 		t.count(x)
 		t.report(x, now)
+
 	case !x.cleared.IsZero():
 		x.cleared = time.Time{}
 		x.cameBack++
 		x.lengthenHold()
 		t.count(x)
+
 	case x.text != x.reportedText:
 		x.repeatSoon = true
 		t.wakeUp()
 	}
 }
 
-// clear says that it is right again, or always was.
+// Clear says that nothing is wrong any more, or never was.
 func (t *Board) Clear(cause string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -142,6 +139,7 @@ func (t *Board) Clear(cause string) {
 	if x == nil || x.reported.IsZero() || !x.cleared.IsZero() {
 		return
 	}
+
 	x.cleared = time.Now()
 	t.gauge.WithLabelValues(x.cause).Set(0)
 	if x.hold == 0 {
@@ -151,8 +149,8 @@ func (t *Board) Clear(cause string) {
 	t.wakeUp()
 }
 
-// again publishes what lasts once more: after a reconnect the stream may be
-// another one. Connections may come and go: troubleGap bounds it.
+// Repeat publishes what lasts once more: after a reconnect the stream may be
+// another one. Connections may come and go: repeatLeast bounds it.
 func (t *Board) Repeat() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -162,8 +160,8 @@ func (t *Board) Repeat() {
 	t.wakeUp()
 }
 
-// attach publishes what lasts, and all that follows, with a publisher's Aside. One
-// that is early, and will end, has no say beside the other one.
+// Attach publishes what lasts, and all that follows, with a publisher's Aside. One that is
+// early, and will end, does not replace the publisher of events.
 func (t *Board) Attach(publish func(key string, m *nats.Msg), early bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -174,8 +172,8 @@ func (t *Board) Attach(publish func(key string, m *nats.Msg), early bool) {
 	t.sendAll()
 }
 
-// restate publishes what lasts once more, now: a record that says that we started,
-// or who we are, ends what was said before it.
+// Restate publishes what lasts once more, now: a record that says that the bridge has
+// started ends the troubles before it.
 func (t *Board) Restate() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -192,7 +190,7 @@ func (t *Board) sendAll() {
 	}
 }
 
-// lasting returns what is wrong at the moment, by cause.
+// Lasting returns what is wrong at the moment, by cause.
 func (t *Board) Lasting() []schema.Trouble {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -206,7 +204,7 @@ func (t *Board) Lasting() []schema.Trouble {
 	return list
 }
 
-// justSaid reports whether a record may still be on its way to the stream.
+// JustReported reports whether a record may still be on its way to the stream.
 func (t *Board) JustReported() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -247,42 +245,46 @@ func (t *Board) Run(ctx context.Context) {
 	}
 }
 
-// due reports what is due by now, and returns how long it is until the next one.
+// publishDue reports what is due by now, and returns how long it is until the next one.
 func (t *Board) publishDue() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+
 	now, next := time.Now(), repeatEvery
 	for _, x := range t.causes {
-		if x.reported.IsZero() {
-			continue
+		switch {
+		case x.reported.IsZero(): // gone
+		case x.cleared.IsZero():
+			next = min(next, t.repeatDue(x, now))
+		case now.Sub(x.cleared) < x.hold:
+			next = min(next, x.hold-now.Sub(x.cleared))
+		default:
+			t.reportEnd(x, now)
 		}
-		if !x.cleared.IsZero() {
-			if left := x.hold - now.Sub(x.cleared); left > 0 {
-				next = min(next, left)
-			} else {
-				t.reportEnd(x, now)
-			}
-			continue
-		}
-		after := repeatEvery
-		if x.repeatSoon {
-			after = repeatLeast
-		}
-		left := after - now.Sub(x.reported)
-		if left <= 0 {
-			if x.text != x.reportedText {
-				t.report(x, now)
-			} else {
-				t.send(x, now, false)
-			}
-			left = repeatEvery
-		}
-		next = min(next, left)
 	}
 	return next
 }
 
-// of returns the trouble of a cause. t.mu is held.
+// repeatDue publishes a trouble that lasts if that is due, and returns how long it is until
+// the next time. t.mu is held.
+func (t *Board) repeatDue(x *trouble, now time.Time) time.Duration {
+	after := repeatEvery
+	if x.repeatSoon {
+		after = repeatLeast
+	}
+	if left := after - now.Sub(x.reported); left > 0 {
+		return left
+	}
+
+	if x.text != x.reportedText {
+		t.report(x, now)
+	} else {
+		t.send(x, now, false)
+	}
+	return repeatEvery
+}
+
+// causeOf returns the trouble of a cause. t.mu is held.
 func (t *Board) causeOf(cause string) *trouble {
 	if x := t.causes[cause]; x != nil {
 		return x
@@ -297,13 +299,13 @@ func (t *Board) causeOf(cause string) *trouble {
 	return t.causes[cause]
 }
 
-// began counts a trouble. t.mu is held.
+// count counts a trouble. t.mu is held.
 func (t *Board) count(x *trouble) {
 	t.gauge.WithLabelValues(x.cause).Set(1)
 	t.raised.WithLabelValues(x.cause).Inc()
 }
 
-// say logs a trouble and publishes it. t.mu is held.
+// report logs a trouble and publishes it. t.mu is held.
 func (t *Board) report(x *trouble, now time.Time) {
 	x.reportedText = x.text
 	level := zerolog.ErrorLevel
@@ -315,7 +317,7 @@ func (t *Board) report(x *trouble, now time.Time) {
 	t.wakeUp()
 }
 
-// end reports that a trouble is over. t.mu is held.
+// reportEnd reports that a trouble is over. t.mu is held.
 func (t *Board) reportEnd(x *trouble, now time.Time) {
 	t.send(x, now, true)
 	e := t.cfg.Log.Info().Str("cause", x.cause).Dur("lasted_ms", x.cleared.Sub(x.since))
@@ -323,14 +325,16 @@ func (t *Board) reportEnd(x *trouble, now time.Time) {
 		e = e.Int("came_back", x.cameBack)
 	}
 	e.Msg("trouble is over")
-	x.reported, x.ended, x.cameBack = time.Time{}, now, 0
+
+	x.reported, x.ended = time.Time{}, now
+	x.cameBack = 0
 }
 
 // send publishes a record of a trouble. t.mu is held.
 func (t *Board) send(x *trouble, now time.Time, over bool) {
 	x.reported, x.repeatSoon = now, false
 	if t.publish == nil {
-		return // attach does it
+		return // Attach does it
 	}
 	m, err := t.cfg.Encode(x.record(over), now)
 	if err != nil {
@@ -340,30 +344,10 @@ func (t *Board) send(x *trouble, now time.Time, over bool) {
 	t.publish("trouble/"+x.cause, m)
 }
 
-// look wakes run. t.mu may be held.
+// wakeUp wakes Run. t.mu may be held.
 func (t *Board) wakeUp() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
 	}
-}
-
-func (x *trouble) record(over bool) schema.Trouble {
-	return schema.Trouble{Cause: x.cause, Text: x.text, Fix: x.fix, Since: schema.Time{Time: x.since}, Over: over}
-}
-
-// lengthen makes the time longer for which the trouble has to be gone.
-func (x *trouble) lengthenHold() { x.hold = min(maxHold, max(minHold, 2*x.hold)) }
-
-// clip bounds a text, and makes it valid UTF-8: it may hold a file's name.
-func clip(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= maxText {
-		return s
-	}
-	end := maxText
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "…"
 }

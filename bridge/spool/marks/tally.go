@@ -1,4 +1,4 @@
-package spool
+package marks
 
 import (
 	"encoding/binary"
@@ -8,26 +8,28 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+
+	"supernats/bridge/spool/files"
 )
 
-// tally is how much was ever appended and done. With it a segment that is missing or
-// cut is noticed, and what is lost with it is counted in events: records of the
+// Tally is how much was ever appended and done. With it a segment that is missing or
+// cut is noticed, and what is lost with it is counted in Events: records of the
 // bridge itself are none.
-type tally struct {
-	// next is the number of the record to be appended.
-	next uint64
-	// from is the record from which on events are counted; those before it are of a
+type Tally struct {
+	// Next is the number of the record to be appended.
+	Next uint64
+	// From is the record from which on events are counted; those before it are of a
 	// run without a tally.
-	from uint64
-	// events is how many were appended from there on, settled how many of them are
+	From uint64
+	// Events is how many were appended from there on, Settled how many of them are
 	// done or reported as lost.
-	events, settled uint64
-	// done is the checkpoint's Next.
-	done uint64
-	// memory is how many events wait in memory, see Queue.
-	memory uint64
-	// place is what Options.Event gave for the last event, on disk or in memory.
-	place []byte
+	Events, Settled uint64
+	// Done is the checkpoint's Next.
+	Done uint64
+	// Memory is how many events wait in memory, see package queue.
+	Memory uint64
+	// Place is what the spool's Options.Event gave for the last event, on disk or in memory.
+	Place []byte
 }
 
 // The file is a shared mapping: an Append stores its tally there without a system
@@ -41,28 +43,28 @@ type tally struct {
 //	│ the rest  │ of place │ counter │ settled done memory  │         │ other
 //	└───────────┴──────────┴─────────┴──────────────────────┴─────────┴──────
 const (
-	tallyName  = "tally"
+	TallyName  = "tally"
 	tallySlot  = 4096
 	tallyHead  = 64
 	tallySize  = 2 * tallySlot
 	tallyPlace = tallySlot - tallyHead
 )
 
-// tallyFile is the mapping. A nil one keeps nothing.
-type tallyFile struct {
-	f       file
+// TallyFile is the mapping. A nil one keeps nothing.
+type TallyFile struct {
+	f       files.File
 	b       []byte
 	unmap   func() error
 	counter uint64
 	broken  bool
 }
 
-// openTally maps the tally of a directory; known is false if there is none that is
+// OpenTally maps the tally of a directory; known is false if there is none that is
 // whole.
-func openTally(fs files, dir string) (t *tallyFile, last tally, known bool, err error) {
-	f, err := fs.Open(filepath.Join(dir, tallyName), os.O_RDWR|os.O_CREATE)
+func OpenTally(fs files.System, dir string) (t *TallyFile, last Tally, known bool, err error) {
+	f, err := fs.Open(filepath.Join(dir, TallyName), os.O_RDWR|os.O_CREATE)
 	if err != nil {
-		return nil, tally{}, false, fmt.Errorf("open the tally: %w", err)
+		return nil, Tally{}, false, fmt.Errorf("open the tally: %w", err)
 	}
 	b, err := readTally(f)
 	if err == nil {
@@ -73,20 +75,20 @@ func openTally(fs files, dir string) (t *tallyFile, last tally, known bool, err 
 	if err == nil {
 		err = f.Truncate(tallySize)
 	}
-	t = &tallyFile{f: f}
+	t = &TallyFile{f: f}
 	if err == nil {
 		t.b, t.unmap, err = fs.Map(f, tallySize)
 	}
 	if err != nil {
 		_ = f.Close()
-		return nil, tally{}, false, fmt.Errorf("map the tally: %w", err)
+		return nil, Tally{}, false, fmt.Errorf("map the tally: %w", err)
 	}
 	last, t.counter, known = parseTally(b)
 	return t, last, known, nil
 }
 
 // readTally returns the file's bytes, zeros behind its end.
-func readTally(f file) ([]byte, error) {
+func readTally(f files.File) ([]byte, error) {
 	b := make([]byte, tallySize)
 	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
 		return nil, err
@@ -95,7 +97,7 @@ func readTally(f file) ([]byte, error) {
 }
 
 // parseTally finds the newer slot that is whole.
-func parseTally(b []byte) (last tally, counter uint64, known bool) {
+func parseTally(b []byte) (last Tally, counter uint64, known bool) {
 	for at := 0; at < tallySize; at += tallySlot {
 		s := b[at : at+tallySlot]
 		n := binary.LittleEndian.Uint32(s[4:])
@@ -107,16 +109,16 @@ func parseTally(b []byte) (last tally, counter uint64, known bool) {
 			continue
 		}
 		known, counter = true, u(0)
-		last = tally{next: u(1), from: u(2), events: u(3), settled: u(4), done: u(5), memory: u(6), place: append([]byte(nil), s[tallyHead:tallyHead+n]...)}
+		last = Tally{Next: u(1), From: u(2), Events: u(3), Settled: u(4), Done: u(5), Memory: u(6), Place: append([]byte(nil), s[tallyHead:tallyHead+n]...)}
 	}
 	return last, counter, known
 }
 
-// store makes v the tally. It costs no system call.
+// Store makes v the tally. It costs no system call.
 //
 // Where the file system has no room even for what is written over (btrfs), or somebody
 // cuts the file, the memory cannot be written to: then nothing is kept any more.
-func (t *tallyFile) store(v *tally) {
+func (t *TallyFile) Store(v *Tally) {
 	if t == nil || t.broken {
 		return
 	}
@@ -124,29 +126,30 @@ func (t *tallyFile) store(v *tally) {
 	t.write(v)
 }
 
-func (t *tallyFile) survive(before bool) {
+func (t *TallyFile) survive(before bool) {
 	debug.SetPanicOnFault(before)
 	if err := recover(); err != nil {
 		t.broken = true
 	}
 }
 
-func (t *tallyFile) write(v *tally) {
+func (t *TallyFile) write(v *Tally) {
 	t.counter++
 	s := t.b[int(t.counter%2)*tallySlot:][:tallySlot]
-	place := v.place
+	place := v.Place
 	if len(place) > tallyPlace {
 		place = nil
 	}
 	binary.LittleEndian.PutUint32(s[4:], uint32(len(place)))
-	for i, u := range [...]uint64{t.counter, v.next, v.from, v.events, v.settled, v.done, v.memory} {
+	for i, u := range [...]uint64{t.counter, v.Next, v.From, v.Events, v.Settled, v.Done, v.Memory} {
 		binary.LittleEndian.PutUint64(s[8+8*i:], u)
 	}
 	n := copy(s[tallyHead:], place)
 	binary.LittleEndian.PutUint32(s, crc32.Checksum(s[4:tallyHead+n], castagnoli))
 }
 
-func (t *tallyFile) close() error {
+// Close ends the mapping.
+func (t *TallyFile) Close() error {
 	if t == nil {
 		return nil
 	}
@@ -157,16 +160,22 @@ func (t *tallyFile) close() error {
 	return err
 }
 
-// lookTally reads the tally of a spool that may be in use.
-func lookTally(fs files, dir string) (last tally, known bool) {
-	f, err := fs.Open(filepath.Join(dir, tallyName), os.O_RDONLY)
+// Removed reports whether the file has no name any more.
+func (t *TallyFile) Removed() bool { return t != nil && files.Unlinked(t.f) }
+
+// Broken reports that nothing is kept any more, see Store.
+func (t *TallyFile) Broken() bool { return t == nil || t.broken }
+
+// LookTally reads the tally of a spool that may be in use.
+func LookTally(fs files.System, dir string) (last Tally, known bool) {
+	f, err := fs.Open(filepath.Join(dir, TallyName), os.O_RDONLY)
 	if err != nil {
-		return tally{}, false
+		return Tally{}, false
 	}
 	b, err := readTally(f)
 	_ = f.Close()
 	if err != nil {
-		return tally{}, false
+		return Tally{}, false
 	}
 	last, _, known = parseTally(b)
 	return last, known

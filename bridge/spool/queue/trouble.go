@@ -1,4 +1,4 @@
-package spool
+package queue
 
 import (
 	"errors"
@@ -7,6 +7,9 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"supernats/bridge/spool"
+	"supernats/bridge/spool/files"
 )
 
 // report raises what is wrong and clears what is over.
@@ -40,17 +43,17 @@ func (q *Queue) troubles() map[string]trouble {
 	memory := "; events go through memory, and are answered when the stream has them, but for ticks and output"
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrDiskFull), isFull(err):
+	case errors.Is(err, spool.ErrDiskFull), files.IsFull(err):
 		wrong[CauseDiskFull] = trouble{
 			"the file system of the spool has no room for it" + memory,
 			"make room: df -h " + dir + "; df -i " + dir,
 		}
-	case errors.Is(err, ErrLocked):
+	case errors.Is(err, spool.ErrLocked):
 		wrong[CauseLocked] = trouble{
 			"the spool cannot be opened: " + err.Error() + memory,
 			"stop the other bridge, or give each its own --spool-dir",
 		}
-	case errors.Is(err, ErrRemoved):
+	case errors.Is(err, spool.ErrRemoved):
 		wrong[CauseRemoved] = trouble{
 			"the files of the spool were removed and cannot be made again: " + err.Error() + memory,
 			"mkdir -p " + dir,
