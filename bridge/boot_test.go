@@ -15,6 +15,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -238,7 +239,7 @@ func TestHiddenSupervisord(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					ce, err := schema.UnmarshalEvent(m.Data())
+					ce, err := codec.UnmarshalEvent(m.Data())
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -140,7 +140,8 @@ func (b *Bridge) sees(event string) bool { return b.section.Sees(b.life.Pool(), 
 func Describe(err error) error {
 	var malformed *eventlistener.HeaderError
 	if errors.As(err, &malformed) {
-		return fmt.Errorf("%w; is this program the command of an [eventlistener:x] section (see `supernats-bridge conf`)?", err)
+		return fmt.Errorf("%w; is this program the command of an [eventlistener:x] section "+
+			"(see `supernats-bridge conf`)?", err)
 	}
 	return err
 }

@@ -34,7 +34,8 @@ type Config struct {
 	TTL           map[string]schema.Duration `placeholder:"NAME=DURATION" help:"${help_ttl}"`
 	Ephemeral     bool                       `help:"${help_ephemeral}"`
 	Wake          bool                       `default:"true" negatable:"" help:"${help_wake}"`
-	LogLevel      string                     `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
+
+	LogLevel string `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
 
 	// StartedTogether says that nobody has listened to this life of supervisord before:
 	// what is missing then is lost. It is found out where it is not set.

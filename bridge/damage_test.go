@@ -18,6 +18,7 @@ import (
 
 	"supernats/bridge/ledger"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -109,7 +110,7 @@ func inStream(t *testing.T, server *streamtest.Server, host string) (serials []u
 			lost[ce.Data.Cause] += ce.Data.Count
 			continue
 		}
-		ce, err := schema.UnmarshalEvent(m.Data())
+		ce, err := codec.UnmarshalEvent(m.Data())
 		if err != nil {
 			t.Fatal(err)
 		}

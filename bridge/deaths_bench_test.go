@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"supernats/bridge/supervisord/supervisordtest"
-	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -128,7 +128,7 @@ func mortalBridge(b *testing.B, name string, deaths int, flags ...string) *morta
 	return &mortal{name: name, deaths: deaths, s: s, heard: func() map[int]time.Time {
 		heard := map[int]time.Time{}
 		for _, m := range stored(b, nats.JetStream(), "supervisor.event.*.p.*.process_state.exited") {
-			ce, err := schema.UnmarshalEvent(m.Data())
+			ce, err := codec.UnmarshalEvent(m.Data())
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -16,6 +16,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -145,7 +146,7 @@ func ends(t *testing.T, nats *streamtest.Server) (right, missing, wrong int, mos
 	counted := 0
 	begun := map[string]bool{}
 	for _, m := range stored(t, nats.JetStream(), "supervisor.event.*.*.*.process_state.>") {
-		ce, err := schema.UnmarshalEvent(m.Data())
+		ce, err := codec.UnmarshalEvent(m.Data())
 		if err != nil {
 			t.Fatal(err)
 		}

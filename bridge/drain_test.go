@@ -16,6 +16,7 @@ import (
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 	"supernats/schema"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -92,10 +93,10 @@ func drainRecords(round int) [][]byte {
 func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	b.Helper()
 	dir := b.TempDir()
-	open := func() *spool.Queue {
-		s, err := spool.OpenQueue(context.Background(), spool.QueueOptions{
-			Options: spool.Options{Max: 1 << 30, Sync: 100 * time.Millisecond, Event: record.EventPlace},
-			Find:    func() (string, error) { return dir, nil },
+	open := func() *queue.Queue {
+		s, err := queue.Open(context.Background(), queue.Options{
+			Spool: spool.Options{Max: 1 << 30, Sync: 100 * time.Millisecond, Event: record.EventPlace},
+			Find:  func() (string, error) { return dir, nil },
 		})
 		if err != nil {
 			b.Fatal(err)

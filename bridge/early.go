@@ -21,18 +21,20 @@ const (
 	earlyEnd = 2 * time.Second
 )
 
-// publishEarly publishes troubles while the spool is being opened, if that takes
-// long, until the function that it returns is called: the publisher of events needs
-// an open spool.
+// publishEarly publishes troubles while the spool is being opened, if that takes long,
+// until the function that it returns is called: the publisher of events needs an open
+// spool.
 func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	source := &nothing{end: make(chan struct{})}
+	from := &nothing{end: make(chan struct{})}
 	begin := time.AfterFunc(earlyAfter, func() {
 		defer cancel()
-		b.troubles.Raise(causeSlow, fmt.Sprintf("opening the spool takes more than %v; until it is open no event is accepted", earlyAfter),
+		b.troubles.Raise(causeSlow,
+			fmt.Sprintf("opening the spool takes more than %v; until it is open no event is accepted", earlyAfter),
 			"check that the file system of --spool-dir answers, or set --spool-dir")
+
 		p, err := publish.New(publish.Config{
-			Source: source, Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensure, Stream: stream.Events,
+			Source: from, Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensure, Stream: stream.Events,
 			Encode: b.encoder.Encode, Lost: b.reportLost, Log: b.log,
 		})
 		if err != nil {
@@ -42,14 +44,15 @@ func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 		b.troubles.Attach(p.Aside, true)
 		_ = p.Run(ctx) // its error is that of ctx
 	})
+
 	return func() {
 		if begin.Stop() {
 			cancel()
 			return
 		}
-		// That it is over is said beside the other publisher.
+		// That it is over is reported by the other publisher too.
 		b.troubles.Clear(causeSlow)
-		close(source.end)
+		close(from.end)
 		time.AfterFunc(earlyEnd, cancel)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream"
 )
 
@@ -105,7 +106,7 @@ func pending(js jetstream.JetStream, subject string) int {
 
 func event(tb testing.TB, m jetstream.Msg) *schema.Event {
 	tb.Helper()
-	ce, err := schema.UnmarshalEvent(m.Data())
+	ce, err := codec.UnmarshalEvent(m.Data())
 	if err != nil {
 		tb.Fatal(err)
 	}

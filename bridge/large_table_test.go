@@ -15,6 +15,7 @@ import (
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -45,9 +46,9 @@ func TestTableOverServer(t *testing.T) {
 	rec := tableRecord(t, rows)
 	dir := t.TempDir()
 	leave(t, dir, rec)
-	sp, err := spool.OpenQueue(ctx, spool.QueueOptions{
-		Options: spool.Options{Max: 1 << 30, Event: record.EventPlace},
-		Find:    func() (string, error) { return dir, nil },
+	sp, err := queue.Open(ctx, queue.Options{
+		Spool: spool.Options{Max: 1 << 30, Event: record.EventPlace},
+		Find:  func() (string, error) { return dir, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -244,7 +245,7 @@ func TestSpoolCommand(t *testing.T) {
 		}
 		events = nil
 		for line := range strings.Lines(spool("--dump")) {
-			if ce, err := schema.UnmarshalEvent([]byte(line)); err == nil && ce.Data.Type == "n" {
+			if ce, err := codec.UnmarshalEvent([]byte(line)); err == nil && ce.Data.Type == "n" {
 				events = append(events, ce.Data)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"supernats/bridge/section"
 	"supernats/bridge/snapshot"
 	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/trouble"
 	"supernats/bridge/web"
@@ -112,7 +113,9 @@ func (b *Bridge) newServer() *web.Server {
 
 // status is what /readyz shows.
 func (b *Bridge) status() web.Status {
-	s := web.Status{NotReady: b.journal.State().NotReady(), Connected: b.metrics.Connected(), Troubles: b.troubles.Lasting()}
+	s := web.Status{
+		NotReady: b.journal.State().NotReady(), Connected: b.metrics.Connected(), Troubles: b.troubles.Lasting(),
+	}
 	if queue := b.journal.Spool(); queue != nil {
 		st := queue.Stats()
 		s.Spool = &web.Spool{
@@ -126,9 +129,9 @@ func (b *Bridge) status() web.Status {
 // openSpool opens the spool. The error is that of ctx.
 func (b *Bridge) openSpool(ctx context.Context) error {
 	where := b.cfg.spoolChoice()
-	return b.journal.Open(ctx, spool.QueueOptions{
-		Options: spool.Options{Max: int64(b.cfg.SpoolMax), Sync: b.cfg.SpoolSync.every},
-		Find:    where.Find, Elsewhere: where.Elsewhere(), Owner: b.cfg.owner(),
+	return b.journal.Open(ctx, queue.Options{
+		Spool: spool.Options{Max: int64(b.cfg.SpoolMax), Sync: b.cfg.SpoolSync.every},
+		Find:  where.Find, Elsewhere: where.Elsewhere(), Owner: b.cfg.owner(),
 		Supervisord: b.life.Evidence().LocalPID(),
 	})
 }

@@ -95,6 +95,7 @@ func (b *Bridge) giveWay() bool {
 // host use one consumer: a user's permissions name it.
 func (b *Bridge) fence() *publish.Fence {
 	ours := b.life.String()
+
 	return &publish.Fence{
 		Record: func() (*nats.Msg, error) {
 			m, err := b.self.bridgeRecord(schema.BridgeReconnect, time.Now())

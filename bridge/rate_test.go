@@ -16,6 +16,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -167,7 +168,7 @@ func status(b *testing.B, pid int, name string) float64 {
 // at is when an event was read from supervisord.
 func at(b testing.TB, m jetstream.Msg) time.Time {
 	b.Helper()
-	e, err := schema.UnmarshalEvent(m.Data())
+	e, err := codec.UnmarshalEvent(m.Data())
 	if err != nil {
 		b.Fatal(err)
 	}

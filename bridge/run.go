@@ -172,6 +172,7 @@ func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
 	if !b.sees(schema.ProcessStateExited) {
 		return func() {}
 	}
+
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
@@ -185,6 +186,7 @@ func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
 			b.reasons.Run(ctx)
 		}
 	}()
+
 	return func() {
 		cancel()
 		select {

@@ -12,7 +12,7 @@ import (
 	"supernats/bridge/metrics"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
-	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 	"supernats/schema"
 )
 
@@ -38,7 +38,7 @@ var (
 //
 // It belongs to the goroutine of the publisher.
 type source struct {
-	queue *spool.Queue
+	queue *queue.Queue
 	// end is called when all is read; more says that there is more, or the end. May be nil.
 	end     func() (more bool)
 	encoder record.Encoder
@@ -114,7 +114,7 @@ func (s *source) read() error {
 		if !ok && err == nil && len(s.batch) == 0 && s.end != nil && s.end() {
 			continue
 		}
-		if errors.Is(err, spool.ErrEarlier) {
+		if errors.Is(err, queue.ErrEarlier) {
 			err = publish.ErrBeginAgain
 		}
 		if err != nil && len(s.batch) == 0 {

@@ -6,14 +6,15 @@ import (
 	"supernats/bridge/deathreason"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 )
 
 // The reader knows when the stream has a process table.
 func TestTableIsStored(t *testing.T) {
 	dir := t.TempDir()
-	sp, err := spool.OpenQueue(t.Context(), spool.QueueOptions{
-		Options: spool.Options{Max: 1 << 30, Event: record.EventPlace},
-		Find:    func() (string, error) { return dir, nil },
+	sp, err := queue.Open(t.Context(), queue.Options{
+		Spool: spool.Options{Max: 1 << 30, Event: record.EventPlace},
+		Find:  func() (string, error) { return dir, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 )
 
 // A host that has no spool is said to have none, and none is made.
@@ -22,8 +23,8 @@ func TestSpools(t *testing.T) {
 	}
 	var want []string
 	for _, section := range []string{"a:a", "b:b"} {
-		q, err := spool.OpenQueue(t.Context(), spool.QueueOptions{
-			Options: spool.Options{Max: 1 << 20, Sync: -1}, Owner: spool.Owner{Host: "web1", Section: section},
+		q, err := queue.Open(t.Context(), queue.Options{
+			Spool: spool.Options{Max: 1 << 20, Sync: -1}, Owner: queue.Owner{Host: "web1", Section: section},
 			Find: func() (string, error) { return dir, nil },
 		})
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -51,7 +52,7 @@ func TestDeathWakesSupervisord(t *testing.T) {
 					t.Fatal(err, m)
 				}
 				waits = append(waits, time.Since(begun))
-				ce, err := schema.UnmarshalEvent(m.Data)
+				ce, err := codec.UnmarshalEvent(m.Data)
 				if err != nil {
 					t.Fatal(err)
 				}

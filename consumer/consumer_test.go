@@ -310,7 +310,7 @@ func TestManyRestarts(t *testing.T) {
 	}
 }
 
-// What a Handler has done is done, though it was told to end meanwhile.
+// What a Handler has done is acknowledged, although its context has ended meanwhile.
 func TestDoneAtTheEndIsNotDoneAgain(t *testing.T) {
 	_, js := start(t)
 	publish(t, js, "a")
@@ -348,11 +348,11 @@ func TestWhereADurableBegins(t *testing.T) {
 	stop()
 	publish(t, js, "4")
 
-	// It was made with NewOnly, and goes on there without.
+	// It was created with NewOnly, and continues without it.
 	fresh.NewOnly = false
 	run(t, fresh)
 	if m := h.next(t); string(m.Data) != "4" {
-		t.Errorf("an old durable goes on with %s", m.Data)
+		t.Errorf("an old durable continues with %s", m.Data)
 	}
 	all := newHanded(nil)
 	run(t, consumer.Config{JetStream: js, Durable: "all", Handler: all})

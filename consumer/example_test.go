@@ -56,7 +56,7 @@ func ExampleConsumer() {
 }
 
 // A Handler is asked again after an error of the moment; what no further try would
-// mend is parked with its reason, and others go on.
+// fix is parked with its reason, and the others continue.
 func ExamplePark() {
 	js, done := installationWithCrashes("web1", "", "db1")
 	defer done()
@@ -116,7 +116,7 @@ func ExampleFilter() {
 }
 
 // installationWithCrashes is a NATS server with an unexpected exit of each host;
-// one without a name gives a message that is none of ours.
+// one without a name stands for a message of another program.
 func installationWithCrashes(hosts ...string) (js jetstream.JetStream, done func()) {
 	dir, err := os.MkdirTemp("", "example")
 	must(err)

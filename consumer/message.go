@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream"
 )
 
@@ -32,7 +33,7 @@ type Message struct {
 // Event decodes a message on supervisor.event.>. An error means that another program has
 // published there, or a host in the name of another one: return it through Park.
 func (m *Message) Event() (*schema.CloudEvent[*schema.Event], error) {
-	ce, err := schema.UnmarshalEvent(m.Data)
+	ce, err := codec.UnmarshalEvent(m.Data)
 	if err == nil && !schema.OfHost(m.Subject, schema.EventPrefix, ce.Data.Host) {
 		return nil, fmt.Errorf("event %q of host %q was published on %s, by another host",
 			ce.ID, ce.Data.Host, m.Subject)

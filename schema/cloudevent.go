@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -14,21 +13,21 @@ import (
 // CloudEvent in structured mode (NATS binding of CloudEvents 1.0.2).
 const ContentType = "application/cloudevents+json"
 
-// Values of the attributes type and dataschema.
+// Values of attributes.
 const (
-	eventTypePrefix = "org.supervisord."
+	SpecVersion     = "1.0"
+	DataContentType = "application/json"
 
-	TypeSnapshot        = "supernats.snapshot"
-	TypeBridgePrefix    = "supernats.bridge."
-	TypeAlertFiring     = "supernats.alert.firing"
-	TypeAlertUpdate     = "supernats.alert.update"
-	TypeAlertResolved   = "supernats.alert.resolved"
-	schemaEvent         = "urn:supernats:event:1"
-	schemaSnapshot      = "urn:supernats:snapshot:1"
-	schemaBridge        = "urn:supernats:bridge:1"
-	schemaAlert         = "urn:supernats:alert:1"
-	specVersion         = "1.0"
-	dataContentTypeJSON = "application/json"
+	TypeEventPrefix   = "org.supervisord."
+	TypeSnapshot      = "supernats.snapshot"
+	TypeBridgePrefix  = "supernats.bridge."
+	TypeAlertFiring   = "supernats.alert.firing"
+	TypeAlertUpdate   = "supernats.alert.update"
+	TypeAlertResolved = "supernats.alert.resolved"
+	SchemaEvent       = "urn:supernats:event:1"
+	schemaSnapshot    = "urn:supernats:snapshot:1"
+	schemaBridge      = "urn:supernats:bridge:1"
+	schemaAlert       = "urn:supernats:alert:1"
 )
 
 // CloudEvent is the envelope of every message on our subjects, with data of type T. The
@@ -62,39 +61,20 @@ func (e *Event) ID() string {
 	return id
 }
 
-// hasID reports whether id is e.ID().
-func (e *Event) hasID(id string) bool {
-	rest, ok := strings.CutPrefix(id, e.Host)
-	if !ok || !strings.HasPrefix(rest, "/") {
-		return false
-	}
-	rest, ok = strings.CutPrefix(rest[1:], e.Boot)
-	if !ok || !strings.HasPrefix(rest, "/") {
-		return false
-	}
-
-	var buf [48]byte // two numbers of 20 digits and a slash
-	b := strconv.AppendUint(buf[:0], e.Serial, 10)
-	if e.Parts > 0 {
-		b = strconv.AppendInt(append(b, '/'), int64(e.Part), 10)
-	}
-	return rest[1:] == string(b)
-}
-
 // Envelope wraps an event that the bridge read at a time.
 func (e *Event) Envelope(read time.Time) *CloudEvent[*Event] {
 	family, kind := Tail(e.Event, e.Type)
 	return &CloudEvent[*Event]{
-		SpecVersion: specVersion,
+		SpecVersion: SpecVersion,
 		ID:          e.ID(),
 		// The identifier of a supervisord may be any text. It is escaped, because the source
 		// has to be a URI reference.
 		Source:          "/supervisor/" + url.PathEscape(e.Host) + "/" + url.PathEscape(e.Server),
-		Type:            eventTypePrefix + family + "." + kind,
-		Subject:         processSubject(e.Group, e.Process),
+		Type:            TypeEventPrefix + family + "." + kind,
+		Subject:         ProcessSubject(e.Group, e.Process),
 		Time:            Time{read},
-		DataContentType: dataContentTypeJSON,
-		DataSchema:      schemaEvent,
+		DataContentType: DataContentType,
+		DataSchema:      SchemaEvent,
 		Data:            e,
 	}
 }
@@ -102,13 +82,13 @@ func (e *Event) Envelope(read time.Time) *CloudEvent[*Event] {
 // record wraps one of supernats' own records.
 func record[T any](id, host, typ, dataSchema, subject string, at time.Time, data T) *CloudEvent[T] {
 	return &CloudEvent[T]{
-		SpecVersion:     specVersion,
+		SpecVersion:     SpecVersion,
 		ID:              id,
 		Source:          "/supernats/" + url.PathEscape(host),
 		Type:            typ,
 		Subject:         subject,
 		Time:            Time{at},
-		DataContentType: dataContentTypeJSON,
+		DataContentType: DataContentType,
 		DataSchema:      dataSchema,
 		Data:            data,
 	}
@@ -117,7 +97,8 @@ func record[T any](id, host, typ, dataSchema, subject string, at time.Time, data
 // micros is a time as it stands in an id that would not be unique without it.
 func micros(at time.Time) string { return strconv.FormatInt(at.UnixMicro(), 10) }
 
-func processSubject(group, process string) string {
+// ProcessSubject is the attribute subject: "group:process", the group alone, or empty.
+func ProcessSubject(group, process string) string {
 	if process == "" {
 		return group
 	}
@@ -145,38 +126,12 @@ func Unmarshal[T any](payload []byte) (*CloudEvent[T], error) {
 	}
 
 	switch {
-	case ce.SpecVersion != specVersion:
-		return nil, errorf("payload has specversion %q: want %q", ce.SpecVersion, specVersion)
+	case ce.SpecVersion != SpecVersion:
+		return nil, errorf("payload has specversion %q: want %q", ce.SpecVersion, SpecVersion)
 	case ce.ID == "":
 		return nil, errorf("payload has no id")
 	case ce.Type == "":
 		return nil, errorf("payload has no type")
 	}
 	return &ce, nil
-}
-
-// UnmarshalEvent reads the payload of a message on supervisor.event.>. The strings of the
-// result may share one copy of the payload, and its parts one allocation: clone what is to
-// be kept for long.
-//
-// Errors name the attribute that is missing or malformed.
-func UnmarshalEvent(payload []byte) (*CloudEvent[*Event], error) {
-	ce, ok := scanEvent(payload)
-	if !ok {
-		var err error
-		if ce, err = Unmarshal[*Event](payload); err != nil {
-			return nil, err
-		}
-	}
-
-	e := ce.Data
-	switch {
-	case e == nil:
-		return nil, errorf("event %q has no data", ce.ID)
-	case e.Event == "" || e.Host == "" || e.Boot == "":
-		return nil, errorf("event %q: data has no event, host or boot", ce.ID)
-	case !e.hasID(ce.ID):
-		return nil, errorf("event %q: id is not that of its data, %q", ce.ID, e.ID())
-	}
-	return ce, nil
 }

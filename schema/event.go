@@ -85,11 +85,3 @@ func (e *Event) Subject() string {
 func (e *Event) UnexpectedExit() bool {
 	return e.Event == ProcessStateExited && e.Expected != nil && !*e.Expected
 }
-
-// text returns the event's data as bytes.
-func (e *Event) text() []byte {
-	if e.Data != nil {
-		return []byte(*e.Data)
-	}
-	return e.DataBase64
-}

@@ -24,31 +24,35 @@ type arrow struct {
 var arrows = []arrow{
 	{`schema`, `schema/internal/.*`, `-`},
 	{`schema/internal/.*`, `schema/internal/.*`, `-`},
+	{`schema/codec`, `schema(/internal/.*)?`, `-`},
 	{`schema/(stream|natsconn)`, `schema(/stream|/natsconn|/secretfile)?`, `github.com/(nats-io|synadia-io)/.*`},
 	{`schema/(httplimit|secretfile)`, ``, `-`},
 	{`schema/repeat`, ``, `github.com/rs/zerolog`},
 	{`schema/program`, `schema/natsconn`, ``},
 
 	{`bridge`, `schema.*|bridge/.*`, ``},
-	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/spool|/record|/section)?`, ``},
+	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/spool(/queue)?|/record|/section)?`, ``},
 	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
-	{`bridge/spool`, ``, `-`},
+	{`bridge/spool`, `bridge/spool/(files|marks)`, `-`},
+	{`bridge/spool/marks`, `bridge/spool/files`, `-`},
+	{`bridge/spool/queue`, `bridge/spool(/files)?`, `-`},
+	{`bridge/spool/files`, ``, `-`},
 	{`bridge/ledger`, `schema`, `-`},
 	// A record holds an event's header line, and its messages are made for a publisher.
-	{`bridge/record`, `schema(/stream)?|bridge/(eventlistener|publish)`, ``},
+	{`bridge/record`, `schema(/codec|/stream)?|bridge/(eventlistener|publish)`, ``},
 	// The facts of a death come from the kernel by three ways, and go into a record.
 	{`bridge/deaths`, `schema(/repeat)?|bridge/(eventlistener|record|deathwatch|oom|look)`, ``},
 	// The journal joins the account, the records and the spool under one lock.
-	{`bridge/journal`, `schema(/repeat)?|bridge/(boot|eventlistener|ledger|proctable|record|spool)`, ``},
+	{`bridge/journal`, `schema(/repeat)?|bridge/(boot|eventlistener|ledger|proctable|record|spool(/queue)?)`, ``},
 	// The section is one of supervisord's configuration.
 	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
 	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
 	{`bridge/deathreason/ownlog`, `schema`, `-`},
-	{`bridge/deathreason/programlog`, `schema|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
+	{`bridge/deathreason/programlog`, `schema(/codec)?|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
 	{`bridge/supervisordconf`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other
 
-	{`consumer`, `schema(/stream|/repeat)?`, ``},
+	{`consumer`, `schema(/codec|/stream|/repeat)?`, ``},
 	{`consumer/rules`, `schema|consumer/wording`, ``},
 	{`consumer/state(/lives)?`, `schema|consumer/state/lives`, `-`},
 	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},

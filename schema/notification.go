@@ -121,7 +121,7 @@ func (n *Notification) Envelope(id, typ string, at time.Time) *CloudEvent[*Notif
 	if data.Events == nil {
 		data.Events = []AlertEvent{} // never null
 	}
-	return record(id, n.Host, typ, schemaAlert, processSubject(n.Group, n.Process), at, &data)
+	return record(id, n.Host, typ, schemaAlert, ProcessSubject(n.Group, n.Process), at, &data)
 }
 
 // Subject is the NATS subject of the notification.

@@ -1,22 +1,16 @@
 package schema
 
 import (
-	"encoding/json"
-	"maps"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"supernats/schema/schematest"
 )
 
 // The valid documents that the table of TestSchemasRefuse spoils.
 const (
-	exitedDocument = `{"specversion":"1.0","id":"web1/4f0c6d1e2a90b7c3/1234","source":"/supervisor/web1/supervisor",
-		"type":"org.supervisord.process_state.exited","subject":"api:api_00","time":"2026-11-21T19:00:31.833512Z",
-		"datacontenttype":"application/json","dataschema":"urn:supernats:event:1","traceparent":"00-0af7-b7ad-01",
-		"data":{"event":"PROCESS_STATE_EXITED","host":"web1","server":"supervisor","boot":"4f0c6d1e2a90b7c3","serial":1234,
-		"pool":"supernats","poolserial":1200,"group":"api","process":"api_00","from_state":"RUNNING","expected":false,
-		"pid":11167,"exit":{"code":3},"log":{"stderr":"a\n"}}}`
 	logDocument = `{"specversion":"1.0","id":"web1/4f0c6d1e2a90b7c3/7/1","source":"/supervisor/web1/supervisor",
 		"type":"org.supervisord.process_log.stdout","subject":"api:api_00","time":"2026-11-21T19:00:31.833512Z",
 		"datacontenttype":"application/json","dataschema":"urn:supernats:event:1",
@@ -48,111 +42,80 @@ const (
 		"starts":1,"exits":1,"unexpected_exits":1,"fatals":0,"last_exit":"2026-11-21T19:00:31.833512Z","boot":"4f0c6d1e2a90b7c3","serial":7,"seq":9,"updated":"2026-11-21T19:00:31.833512Z"}`
 )
 
-// patch merges changes into a document as RFC 7396 says: null takes a member out.
-func patch(t *testing.T, document, changes string) []byte {
-	var doc, with map[string]any
-	for s, to := range map[string]*map[string]any{document: &doc, changes: &with} {
-		d := json.NewDecoder(strings.NewReader(s))
-		d.UseNumber()
-		if err := d.Decode(to); err != nil {
-			t.Fatalf("%s: %v", s, err)
-		}
-	}
-	merge(doc, with)
-	return marshal(t, doc)
-}
-
-func merge(doc, with map[string]any) {
-	for k, v := range with {
-		into, isObject := doc[k].(map[string]any)
-		m, ok := v.(map[string]any)
-		switch {
-		case v == nil:
-			delete(doc, k)
-		case ok && isObject:
-			merge(into, m)
-		case ok:
-			doc[k] = maps.Clone(m)
-		default:
-			doc[k] = v
-		}
-	}
-}
-
 func TestSchemasRefuse(t *testing.T) {
-	const event, snapshot, bridge, alert, state = schemaEvent, schemaSnapshot, schemaBridge, schemaAlert, "urn:supernats:state:1"
+	const event, snapshot, bridge, alert, state = SchemaEvent, schemaSnapshot, schemaBridge, schemaAlert, "urn:supernats:state:1"
 	for _, c := range []struct {
 		id, document, changes string
 		want                  string // "location keyword", several joined by ", "
 	}{
-		{event, exitedDocument, `{"id":null}`, "/ required"},
-		{event, exitedDocument, `{"data":null}`, "/ required"},
-		{event, exitedDocument, `{"data":[]}`, "/data type"},
-		{event, exitedDocument, `{"id":""}`, "/id pattern"},
-		{event, exitedDocument, `{"id":"web1/4f0c/1234"}`, "/id pattern"},
-		{event, exitedDocument, `{"id":"/4f0c6d1e2a90b7c3/1234"}`, "/id pattern"},
-		{event, exitedDocument, `{"id":"web1/4f0c6d1e2a90b7c3/1234/0"}`, "/id pattern"},
-		{event, exitedDocument, `{"id":"web1/4f0c6d1e2a90b7c3/01"}`, "/id pattern"},
-		{event, exitedDocument, `{"specversion":"0.3"}`, "/specversion const"},
-		{event, exitedDocument, `{"source":"web1"}`, "/source pattern"},
-		{event, exitedDocument, `{"source":"/supervisor/web1/%zz"}`, "/source format"},
-		{event, exitedDocument, `{"type":"org.supervisord.process_state.napping"}`, "/type pattern"},
-		{event, exitedDocument, `{"type":"org.supervisord.process_state.running"}`, "/data/event const"},
-		{event, exitedDocument, `{"type":"org.supervisord.other.PROCESS_STATE_EXITED"}`, "/data/event not"},
-		{event, exitedDocument, `{"subject":""}`, "/subject minLength"},
-		{event, exitedDocument, `{"time":"2026-11-21T19:00:31Z"}`, "/time pattern"},
-		{event, exitedDocument, `{"time":"2026-11-21T19:00:31.833512+00:00"}`, "/time pattern"},
-		{event, exitedDocument, `{"time":"2026-13-21T19:00:31.833512Z"}`, "/time format"},
-		{event, exitedDocument, `{"dataschema":"urn:supernats:event:2"}`, "/dataschema const"},
-		{event, exitedDocument, `{"datacontenttype":"text/plain"}`, "/datacontenttype const"},
-		{event, exitedDocument, `{"data_base64":"AA=="}`, "/ pattern"},
-		{event, exitedDocument, `{"traceparent":{}}`, "/traceparent type"},
-		{event, exitedDocument, `{"data":{"host":null}}`, "/data required"},
-		{event, exitedDocument, `{"data":{"host":""}}`, "/data/host minLength"},
-		{event, exitedDocument, `{"data":{"boot":"4F0C6D1E2A90B7C3"}}`, "/data/boot pattern"},
-		{event, exitedDocument, `{"data":{"boot":"4f0c6d1e2a90b7c"}}`, "/data/boot pattern"},
-		{event, exitedDocument, `{"data":{"serial":-1}}`, "/data/serial minimum"},
-		{event, exitedDocument, `{"data":{"serial":"1234"}}`, "/data/serial type"},
-		{event, exitedDocument, `{"data":{"poolserial":1.5}}`, "/data/poolserial type"},
-		{event, exitedDocument, `{"data":{"depth":"3"}}`, "/data additionalProperties"},
-		{event, exitedDocument, `{"data":{"process":null}}`, "/data required"},
-		{event, exitedDocument, `{"data":{"group":null}}`, "/data dependentRequired/process, /data required"},
-		{event, exitedDocument, `{"data":{"from_state":null}}`, "/data required"},
-		{event, exitedDocument, `{"data":{"from_state":"Running"}}`, "/data/from_state enum"},
-		{event, exitedDocument, `{"data":{"from_state":"running"}}`, "/data/from_state enum"},
-		{event, exitedDocument, `{"data":{"expected":null}}`, "/data required"},
-		{event, exitedDocument, `{"data":{"expected":0}}`, "/data/expected const, /data/expected type"},
-		{event, exitedDocument, `{"data":{"expected":true}}`, "/data/expected const"},
-		{event, exitedDocument, `{"data":{"pid":0}}`, "/data/pid minimum"},
-		{event, exitedDocument, `{"data":{"pid":"11167"}}`, "/data/pid type"},
-		{event, exitedDocument, `{"data":{"tries":-1}}`, "/data/tries minimum"},
-		{event, exitedDocument, `{"data":{"when":"now"}}`, "/data/when type"},
-		{event, exitedDocument, `{"data":{"type":"a"}}`, "/data/type false"},
-		{event, exitedDocument, `{"data":{"extra":{}}}`, "/data/extra minProperties"},
-		{event, exitedDocument, `{"data":{"extra":{"depth":3}}}`, "/data/extra/depth type"},
-		{event, exitedDocument, `{"data":{"exit":{"code":null}}}`, "/data/exit required"},
-		{event, exitedDocument, `{"data":{"exit":{"code":-1}}}`, "/data/exit/code minimum"},
-		{event, exitedDocument, `{"data":{"exit":{"code":256}}}`, "/data/exit/code maximum"},
-		{event, exitedDocument, `{"data":{"exit":{"signal":"SIGKILL"}}}`, "/data/exit not"},
-		{event, exitedDocument, `{"data":{"exit":{"code":null,"signal":"kill"}}}`, "/data/exit/signal pattern"},
-		{event, exitedDocument, `{"data":{"exit":{"core":true}}}`, "/data/exit dependentRequired/core"},
-		{event, exitedDocument, `{"data":{"exit":{"reason":"a"}}}`, "/data/exit additionalProperties"},
-		{event, exitedDocument, `{"data":{"exit":{"source":"guess"}}}`, "/data/exit/source enum"},
-		{event, exitedDocument, `{"data":{"exit":{"oom":{"cgroup":"/a"}}}}`, "/data/exit dependentRequired/oom"},
-		{event, exitedDocument, `{"data":{"exit":{"code":null,"signal":"SIGKILL","oom":{"limit":1}}}}`, "/data/exit/oom required"},
-		{event, exitedDocument, `{"data":{"exit":{"code":null,"signal":"SIGKILL","oom":{"cgroup":""}}}}`, "/data/exit/oom/cgroup minLength"},
-		{event, exitedDocument, `{"data":{"exit":{"code":null,"signal":"SIGKILL","oom":{"cgroup":"/a","limit":0}}}}`, "/data/exit/oom/limit minimum"},
-		{event, exitedDocument, `{"data":{"exit":{"code":null,"signal":"SIGKILL","oom":{"cgroup":"/a","usage":1}}}}`, "/data/exit/oom additionalProperties"},
-		{event, exitedDocument, `{"data":{"ran":-1}}`, "/data/ran minimum"},
-		{event, exitedDocument, `{"data":{"ran":"1s"}}`, "/data/ran type"},
-		{event, exitedDocument, `{"data":{"last":{"fds":3}}}`, "/data/last required"},
-		{event, exitedDocument, `{"data":{"last":{"time":"2026-11-21T19:00:31.833512Z","threads":0}}}`, "/data/last/threads minimum"},
-		{event, exitedDocument, `{"data":{"last":{"time":"2026-11-21T19:00:31.833512Z","cpu_seconds":0}}}`, "/data/last/cpu_seconds exclusiveMinimum"},
-		{event, exitedDocument, `{"data":{"last":{"time":"2026-11-21T19:00:31.833512Z","swap":1}}}`, "/data/last additionalProperties"},
+		{event, schematest.ExitedDocument, `{"id":null}`, "/ required"},
+		{event, schematest.ExitedDocument, `{"data":null}`, "/ required"},
+		{event, schematest.ExitedDocument, `{"data":[]}`, "/data type"},
+		{event, schematest.ExitedDocument, `{"id":""}`, "/id pattern"},
+		{event, schematest.ExitedDocument, `{"id":"web1/4f0c/1234"}`, "/id pattern"},
+		{event, schematest.ExitedDocument, `{"id":"/4f0c6d1e2a90b7c3/1234"}`, "/id pattern"},
+		{event, schematest.ExitedDocument, `{"id":"web1/4f0c6d1e2a90b7c3/1234/0"}`, "/id pattern"},
+		{event, schematest.ExitedDocument, `{"id":"web1/4f0c6d1e2a90b7c3/01"}`, "/id pattern"},
+		{event, schematest.ExitedDocument, `{"specversion":"0.3"}`, "/specversion const"},
+		{event, schematest.ExitedDocument, `{"source":"web1"}`, "/source pattern"},
+		{event, schematest.ExitedDocument, `{"source":"/supervisor/web1/%zz"}`, "/source format"},
+		{event, schematest.ExitedDocument, `{"type":"org.supervisord.process_state.napping"}`, "/type pattern"},
+		{event, schematest.ExitedDocument, `{"type":"org.supervisord.process_state.running"}`, "/data/event const"},
+		{event, schematest.ExitedDocument, `{"type":"org.supervisord.other.PROCESS_STATE_EXITED"}`, "/data/event not"},
+		{event, schematest.ExitedDocument, `{"subject":""}`, "/subject minLength"},
+		{event, schematest.ExitedDocument, `{"time":"2026-11-21T19:00:31Z"}`, "/time pattern"},
+		{event, schematest.ExitedDocument, `{"time":"2026-11-21T19:00:31.833512+00:00"}`, "/time pattern"},
+		{event, schematest.ExitedDocument, `{"time":"2026-13-21T19:00:31.833512Z"}`, "/time format"},
+		{event, schematest.ExitedDocument, `{"dataschema":"urn:supernats:event:2"}`, "/dataschema const"},
+		{event, schematest.ExitedDocument, `{"datacontenttype":"text/plain"}`, "/datacontenttype const"},
+		{event, schematest.ExitedDocument, `{"data_base64":"AA=="}`, "/ pattern"},
+		{event, schematest.ExitedDocument, `{"traceparent":{}}`, "/traceparent type"},
+		{event, schematest.ExitedDocument, `{"data":{"host":null}}`, "/data required"},
+		{event, schematest.ExitedDocument, `{"data":{"host":""}}`, "/data/host minLength"},
+		{event, schematest.ExitedDocument, `{"data":{"boot":"4F0C6D1E2A90B7C3"}}`, "/data/boot pattern"},
+		{event, schematest.ExitedDocument, `{"data":{"boot":"4f0c6d1e2a90b7c"}}`, "/data/boot pattern"},
+		{event, schematest.ExitedDocument, `{"data":{"serial":-1}}`, "/data/serial minimum"},
+		{event, schematest.ExitedDocument, `{"data":{"serial":"1234"}}`, "/data/serial type"},
+		{event, schematest.ExitedDocument, `{"data":{"poolserial":1.5}}`, "/data/poolserial type"},
+		{event, schematest.ExitedDocument, `{"data":{"depth":"3"}}`, "/data additionalProperties"},
+		{event, schematest.ExitedDocument, `{"data":{"process":null}}`, "/data required"},
+		{event, schematest.ExitedDocument, `{"data":{"group":null}}`, "/data dependentRequired/process, /data required"},
+		{event, schematest.ExitedDocument, `{"data":{"from_state":null}}`, "/data required"},
+		{event, schematest.ExitedDocument, `{"data":{"from_state":"Running"}}`, "/data/from_state enum"},
+		{event, schematest.ExitedDocument, `{"data":{"from_state":"running"}}`, "/data/from_state enum"},
+		{event, schematest.ExitedDocument, `{"data":{"expected":null}}`, "/data required"},
+		{event, schematest.ExitedDocument, `{"data":{"expected":0}}`, "/data/expected const, /data/expected type"},
+		{event, schematest.ExitedDocument, `{"data":{"expected":true}}`, "/data/expected const"},
+		{event, schematest.ExitedDocument, `{"data":{"pid":0}}`, "/data/pid minimum"},
+		{event, schematest.ExitedDocument, `{"data":{"pid":"11167"}}`, "/data/pid type"},
+		{event, schematest.ExitedDocument, `{"data":{"tries":-1}}`, "/data/tries minimum"},
+		{event, schematest.ExitedDocument, `{"data":{"when":"now"}}`, "/data/when type"},
+		{event, schematest.ExitedDocument, `{"data":{"type":"a"}}`, "/data/type false"},
+		{event, schematest.ExitedDocument, `{"data":{"extra":{}}}`, "/data/extra minProperties"},
+		{event, schematest.ExitedDocument, `{"data":{"extra":{"depth":3}}}`, "/data/extra/depth type"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"code":null}}}`, "/data/exit required"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"code":-1}}}`, "/data/exit/code minimum"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"code":256}}}`, "/data/exit/code maximum"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"signal":"SIGKILL"}}}`, "/data/exit not"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"code":null,"signal":"kill"}}}`, "/data/exit/signal pattern"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"core":true}}}`, "/data/exit dependentRequired/core"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"reason":"a"}}}`, "/data/exit additionalProperties"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"source":"guess"}}}`, "/data/exit/source enum"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"oom":{"cgroup":"/a"}}}}`, "/data/exit dependentRequired/oom"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"code":null,"signal":"SIGKILL","oom":{"limit":1}}}}`, "/data/exit/oom required"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"code":null,"signal":"SIGKILL","oom":{"cgroup":""}}}}`, "/data/exit/oom/cgroup minLength"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"code":null,"signal":"SIGKILL","oom":{"cgroup":"/a","limit":0}}}}`, "/data/exit/oom/limit minimum"},
+		{event, schematest.ExitedDocument, `{"data":{"exit":{"code":null,"signal":"SIGKILL","oom":{"cgroup":"/a","usage":1}}}}`, "/data/exit/oom additionalProperties"},
+		{event, schematest.ExitedDocument, `{"data":{"ran":-1}}`, "/data/ran minimum"},
+		{event, schematest.ExitedDocument, `{"data":{"ran":"1s"}}`, "/data/ran type"},
+		{event, schematest.ExitedDocument, `{"data":{"last":{"fds":3}}}`, "/data/last required"},
+		{event, schematest.ExitedDocument, `{"data":{"last":{"time":"2026-11-21T19:00:31.833512Z","threads":0}}}`, "/data/last/threads minimum"},
+		{event, schematest.ExitedDocument, `{"data":{"last":{"time":"2026-11-21T19:00:31.833512Z","cpu_seconds":0}}}`, "/data/last/cpu_seconds exclusiveMinimum"},
+		{event, schematest.ExitedDocument, `{"data":{"last":{"time":"2026-11-21T19:00:31.833512Z","swap":1}}}`, "/data/last additionalProperties"},
 		{event, logDocument, `{"data":{"ran":3}}`, "/data/event enum"},
-		{event, exitedDocument, `{"data":{"log":{"stderr":""}}}`, "/data/log/stderr minLength"},
-		{event, exitedDocument, `{"data":{"log":{"syslog":"a"}}}`, "/data/log additionalProperties"},
-		{event, exitedDocument, `{"data":{"part":1,"parts":2}}`, "/data required"},
+		{event, schematest.ExitedDocument, `{"data":{"log":{"stderr":""}}}`, "/data/log/stderr minLength"},
+		{event, schematest.ExitedDocument, `{"data":{"log":{"syslog":"a"}}}`, "/data/log additionalProperties"},
+		{event, schematest.ExitedDocument, `{"data":{"part":1,"parts":2}}`, "/data required"},
 		{event, logDocument, `{"data":{"data_base64":"/w=="}}`, "/data not"},
 		{event, logDocument, `{"data":{"data":null,"data_base64":"/w="}}`, "/data/data_base64 contentEncoding, /data/data_base64 minLength, /data/data_base64 pattern"},
 		{event, logDocument, `{"data":{"data":null}}`, "/data required"},
@@ -210,7 +173,7 @@ func TestSchemasRefuse(t *testing.T) {
 		{state, stateDocument, `{"exit":{"code":1}}`, "/exit not"},
 		{state, stateDocument, `{"specversion":"1.0"}`, "/ additionalProperties"},
 	} {
-		document := patch(t, c.document, c.changes)
+		document := schematest.Patch(t, c.document, c.changes)
 		if diff := cmp.Diff(c.want, strings.Join(validate(t, c.id, document), ", ")); diff != "" {
 			t.Errorf("%s\nwith %s is refused for (-want +got):\n%s", c.id, c.changes, diff)
 		}
@@ -221,19 +184,19 @@ func TestSchemasRefuse(t *testing.T) {
 // extension of CloudEvents adds.
 func TestSchemasAccept(t *testing.T) {
 	for _, c := range []struct{ id, document, changes string }{
-		{schemaEvent, exitedDocument, `{}`},
-		{schemaEvent, exitedDocument, `{"traceparent":"00-1","sampledrate":30,"urgent":true}`},
-		{schemaEvent, exitedDocument, `{"id":"a/b\nc/4f0c6d1e2a90b7c3/0"}`},
-		{schemaEvent, exitedDocument, `{"data":{"pid":null,"exit":null,"log":null,"expected":true}}`},
-		{schemaEvent, exitedDocument, `{"data":{"exit":{"code":null,"signal":"signal 35","core":true,"spawnerr":"a"}}}`},
-		{schemaEvent, exitedDocument, `{"data":{"exit":{"code":null,"signal":"SIGKILL","source":"pidfd","oom":{"cgroup":"/"}},"ran":0,"last":{"time":"2026-11-21T19:00:31.833512Z"}}}`},
-		{schemaEvent, exitedDocument, `{"data":{"exit":null,"expected":true,"ran":3.25}}`},
-		{schemaEvent, exitedDocument, `{"type":"org.supervisord.process_state.stopped","data":{"event":"PROCESS_STATE_STOPPED","exit":null,"log":null,"ran":3.25}}`},
-		{schemaEvent, exitedDocument, `{"data":{"process":null,"from_state":null,"expected":null,"data":"what came"}}`},
-		{schemaEvent, exitedDocument, `{"data":{"process":null,"from_state":null,"expected":null,"data_base64":"/w=="}}`},
-		{schemaEvent, logDocument, `{}`},
-		{schemaEvent, tickDocument, `{}`},
-		{schemaEvent, otherDocument, `{}`},
+		{SchemaEvent, schematest.ExitedDocument, `{}`},
+		{SchemaEvent, schematest.ExitedDocument, `{"traceparent":"00-1","sampledrate":30,"urgent":true}`},
+		{SchemaEvent, schematest.ExitedDocument, `{"id":"a/b\nc/4f0c6d1e2a90b7c3/0"}`},
+		{SchemaEvent, schematest.ExitedDocument, `{"data":{"pid":null,"exit":null,"log":null,"expected":true}}`},
+		{SchemaEvent, schematest.ExitedDocument, `{"data":{"exit":{"code":null,"signal":"signal 35","core":true,"spawnerr":"a"}}}`},
+		{SchemaEvent, schematest.ExitedDocument, `{"data":{"exit":{"code":null,"signal":"SIGKILL","source":"pidfd","oom":{"cgroup":"/"}},"ran":0,"last":{"time":"2026-11-21T19:00:31.833512Z"}}}`},
+		{SchemaEvent, schematest.ExitedDocument, `{"data":{"exit":null,"expected":true,"ran":3.25}}`},
+		{SchemaEvent, schematest.ExitedDocument, `{"type":"org.supervisord.process_state.stopped","data":{"event":"PROCESS_STATE_STOPPED","exit":null,"log":null,"ran":3.25}}`},
+		{SchemaEvent, schematest.ExitedDocument, `{"data":{"process":null,"from_state":null,"expected":null,"data":"what came"}}`},
+		{SchemaEvent, schematest.ExitedDocument, `{"data":{"process":null,"from_state":null,"expected":null,"data_base64":"/w=="}}`},
+		{SchemaEvent, logDocument, `{}`},
+		{SchemaEvent, tickDocument, `{}`},
+		{SchemaEvent, otherDocument, `{}`},
 		{schemaSnapshot, snapshotDocument, `{}`},
 		{schemaSnapshot, snapshotDocument, `{"data":{"processes":[]}}`},
 		{schemaBridge, startedDocument, `{}`},
@@ -241,7 +204,7 @@ func TestSchemasAccept(t *testing.T) {
 		{schemaAlert, resolvedDocument, `{}`},
 		{"urn:supernats:state:1", stateDocument, `{}`},
 	} {
-		document := patch(t, c.document, c.changes)
+		document := schematest.Patch(t, c.document, c.changes)
 		if got := validate(t, c.id, document); got != nil {
 			t.Errorf("%s\nwith %s is refused for %q", c.id, c.changes, got)
 		}

@@ -1,94 +1,35 @@
 package schema
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"supernats/schema/schematest"
 )
 
 // schemaFiles are the schemas beside this file, by their $id.
 var schemaFiles = map[string]string{
-	schemaEvent:             "event.schema.json",
+	SchemaEvent:             "event.schema.json",
 	schemaSnapshot:          "snapshot.schema.json",
 	schemaBridge:            "bridge.schema.json",
 	schemaAlert:             "alert.schema.json",
 	"urn:supernats:state:1": "state.schema.json",
 }
 
-// schemas compiles all schemas, formats such as date-time included.
-var schemas = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
-	m := map[string]*jsonschema.Schema{}
-	for id, file := range schemaFiles {
-		c := jsonschema.NewCompiler()
-		c.AssertFormat()
-		c.AssertContent()
-		s, err := c.Compile(file)
-		if err != nil {
-			return nil, err
-		}
-		m[id] = s
-	}
-	return m, nil
-})
-
-type fataler interface {
-	Helper()
-	Fatalf(format string, args ...any)
-}
-
-// validate returns what a schema refuses in a document, "location keyword",
-// sorted; nothing if the document is valid.
-func validate(t fataler, id string, document []byte) []string {
+// validate returns what a schema refuses in a document, see schematest.Refused.
+func validate(t schematest.Fataler, id string, document []byte) []string {
 	t.Helper()
-	all, err := schemas()
-	if err != nil {
-		t.Fatalf("compile: %v", err)
-	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
-	if err != nil {
-		t.Fatalf("%s: %v", document, err)
-	}
-	err = all[id].Validate(value)
-	if err == nil {
-		return nil
-	}
-	var invalid *jsonschema.ValidationError
-	if !errors.As(err, &invalid) {
-		t.Fatalf("%s: %v", document, err)
-	}
-	return slices.Compact(slices.Sorted(slices.Values(leaves(invalid))))
+	return schematest.Refused(t, strings.TrimSuffix(schemaFiles[id], ".schema.json"), document)
 }
 
-func leaves(e *jsonschema.ValidationError) []string {
-	if len(e.Causes) == 0 {
-		keyword := strings.Join(e.ErrorKind.KeywordPath(), "/")
-		switch e.ErrorKind.(type) {
-		case *kind.Not:
-			keyword = "not"
-		case *kind.FalseSchema:
-			keyword = "false"
-		}
-		return []string{"/" + strings.Join(e.InstanceLocation, "/") + " " + keyword}
-	}
-	var all []string
-	for _, c := range e.Causes {
-		all = append(all, leaves(c)...)
-	}
-	return all
-}
-
-func marshal(t fataler, v any) []byte {
+func marshal(t schematest.Fataler, v any) []byte {
 	t.Helper()
 	b, err := Marshal(v)
 	if err != nil {
@@ -97,7 +38,7 @@ func marshal(t fataler, v any) []byte {
 	return b
 }
 
-func readSchema(t fataler, id string) map[string]any {
+func readSchema(t schematest.Fataler, id string) map[string]any {
 	t.Helper()
 	b, err := os.ReadFile(schemaFiles[id])
 	if err != nil {
@@ -110,17 +51,14 @@ func readSchema(t fataler, id string) map[string]any {
 	return doc
 }
 
-func TestSchemasCompile(t *testing.T) {
-	all, err := schemas()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for id, s := range all {
-		if s.DraftVersion != 2020 {
-			t.Errorf("%s is of draft %d", id, s.DraftVersion)
+func TestSchemasAreNamed(t *testing.T) {
+	for id, file := range schemaFiles {
+		doc := readSchema(t, id)
+		if got, want := doc["$schema"], "https://json-schema.org/draft/2020-12/schema"; got != want {
+			t.Errorf("%s is of %q, want %q", file, got, want)
 		}
-		if got := readSchema(t, id)["$id"]; got != id {
-			t.Errorf("%s has the $id %q, want %q", schemaFiles[id], got, id)
+		if got := doc["$id"]; got != id {
+			t.Errorf("%s has the $id %q, want %q", file, got, id)
 		}
 	}
 	files, err := os.ReadDir(".")
@@ -146,7 +84,7 @@ func TestSchemasCompile(t *testing.T) {
 // What one schema and another say of the same thing is the same: each file
 // stands alone, so it is written more than once.
 func TestSharedDefinitions(t *testing.T) {
-	event := readSchema(t, schemaEvent)["$defs"].(map[string]any)
+	event := readSchema(t, SchemaEvent)["$defs"].(map[string]any)
 	for id := range schemaFiles {
 		defs := readSchema(t, id)["$defs"].(map[string]any)
 		for _, name := range []string{"state", "exit", "oom", "look", "log"} {
@@ -179,12 +117,12 @@ func TestSchemasMatchStructs(t *testing.T) {
 		id, def string
 		of      any
 	}{
-		{schemaEvent, "", CloudEvent[int]{}},
-		{schemaEvent, "event", Event{}},
-		{schemaEvent, "exit", Exit{}},
-		{schemaEvent, "log", Log{}},
-		{schemaEvent, "oom", OOM{}},
-		{schemaEvent, "look", Look{}},
+		{SchemaEvent, "", CloudEvent[int]{}},
+		{SchemaEvent, "event", Event{}},
+		{SchemaEvent, "exit", Exit{}},
+		{SchemaEvent, "log", Log{}},
+		{SchemaEvent, "oom", OOM{}},
+		{SchemaEvent, "look", Look{}},
 		{schemaSnapshot, "", CloudEvent[int]{}},
 		{schemaSnapshot, "snapshot", Snapshot{}},
 		{schemaSnapshot, "process", SnapshotProcess{}},

@@ -3,6 +3,8 @@ package schema
 import (
 	"fmt"
 	"strings"
+
+	"supernats/schema/internal/token"
 )
 
 // Prefixes of our subjects.
@@ -125,8 +127,8 @@ func BridgeSubject(host, kind string) string { return BridgePrefix + Token(host)
 // same.
 func OfHost(subject, prefix, host string) bool {
 	rest, ok := strings.CutPrefix(subject, prefix)
-	token, _, _ := strings.Cut(rest, ".")
-	return ok && isToken(token, host)
+	name, _, _ := strings.Cut(rest, ".")
+	return ok && token.Is(name, host)
 }
 
 // AlertSubject is where the notifications of a rule about a process are published.

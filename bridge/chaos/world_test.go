@@ -25,6 +25,7 @@ import (
 	"supernats/bridge/spool"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream"
 )
 
@@ -302,7 +303,7 @@ func (s *natsServer) last(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	ce, err := schema.UnmarshalEvent(m.Data)
+	ce, err := codec.UnmarshalEvent(m.Data)
 	if err != nil || ce.Data.Data == nil {
 		return ""
 	}
@@ -333,7 +334,7 @@ func (s *natsServer) read(ctx context.Context) (events []entry, losses []told, t
 			left--
 			switch {
 			case strings.HasPrefix(m.Subject(), schema.EventPrefix):
-				ce, err := schema.UnmarshalEvent(m.Data())
+				ce, err := codec.UnmarshalEvent(m.Data())
 				if err != nil {
 					return nil, nil, nil, err
 				}

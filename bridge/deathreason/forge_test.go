@@ -60,16 +60,16 @@ stopsignal=KILL
 		r.Explain(t.Context(), events[n:])
 		n = len(events)
 		for name := range lied {
-			if of(events, name) < 5 {
+			if deathsOf(events, name) < 5 {
 				return false
 			}
 		}
-		return of(events, "honest") >= 5 && of(events, "early") >= 3
+		return deathsOf(events, "honest") >= 5 && deathsOf(events, "early") >= 3
 	})
 	f.quiet(t)
-	late := fresh(all)
+	late := unexplained(all)
 	newReasons(t, f, 0).Explain(t.Context(), late)
-	half := fresh(all[len(all)/2:])
+	half := unexplained(all[len(all)/2:])
 	newReasons(t, f, 0).Explain(t.Context(), half)
 
 	honest := 0
@@ -104,8 +104,8 @@ func startWith(t *testing.T, sections string, files map[string]string) *fixture 
 	return start(t, sections)
 }
 
-// of counts the deaths of a process.
-func of(events []Received, process string) int {
+// deathsOf counts the deaths of a process.
+func deathsOf(events []Received, process string) int {
 	n := 0
 	for _, e := range events {
 		if e.Event.Process == process && e.Event.Event != schema.ProcessStateFatal && isDeath(e.Event) {

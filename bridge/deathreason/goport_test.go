@@ -16,6 +16,7 @@ import (
 
 	"supernats/bridge/supervisord"
 	"supernats/schema"
+	"supernats/schema/codec"
 )
 
 // goTranscript is a run of the Go port (ochinchina/supervisord at ce0722f, 2026-11):
@@ -83,7 +84,7 @@ func readGoTranscript(t *testing.T) *goTranscript {
 		}
 		serial, _ := strconv.ParseUint(h["serial"], 10, 64)
 		pool, _ := strconv.ParseUint(h["poolserial"], 10, 64)
-		g.events = append(g.events, schema.Decode(schema.Raw{
+		g.events = append(g.events, codec.Decode(codec.Raw{
 			Event: h["eventname"], Server: h["server"], Pool: h["pool"], Serial: serial, PoolSerial: pool, Payload: payload,
 		}, "host", testBoot))
 	}

@@ -23,6 +23,7 @@ import (
 	"supernats/bridge/supervisord"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 )
 
 // TestMain makes the test program a listener that keeps every event in a file,
@@ -168,7 +169,7 @@ func (f *fixture) read(tb testing.TB) []Received {
 		}
 		f.events += int64(len(line) + 1 + head + body + 1)
 		b = rest[head+body+1:]
-		raw := schema.Raw{Payload: rest[head : head+body]}
+		raw := codec.Raw{Payload: rest[head : head+body]}
 		for pair := range strings.FieldsSeq(string(rest[:head])) {
 			key, value, _ := strings.Cut(pair, ":")
 			n, _ := strconv.ParseUint(value, 10, 64)
@@ -185,7 +186,7 @@ func (f *fixture) read(tb testing.TB) []Received {
 				raw.Event = value
 			}
 		}
-		events = append(events, Received{Event: schema.Decode(raw, "host", testBoot), At: time.UnixMicro(at)})
+		events = append(events, Received{Event: codec.Decode(raw, "host", testBoot), At: time.UnixMicro(at)})
 	}
 }
 
@@ -261,7 +262,7 @@ func show(e *schema.Exit) string {
 func truth(tb testing.TB, f *fixture, all []Received) map[uint64]string {
 	tb.Helper()
 	fates := f.fates(tb)
-	told := map[uint64]string{}
+	reasons := map[uint64]string{}
 	last := map[string]string{}
 	for _, r := range all {
 		e := r.Event
@@ -271,7 +272,7 @@ func truth(tb testing.TB, f *fixture, all []Received) map[uint64]string {
 			why := "spawnerr can't find command '/nonexistent/" + e.Group + "'"
 			if !strings.HasPrefix(e.Group, "missing") {
 				if len(fates[id]) == 0 {
-					tb.Fatalf("%s %s: the program has told nothing", id, e.Event)
+					tb.Fatalf("%s %s: the program has written nothing", id, e.Event)
 				}
 				next := fates[id][0]
 				if e.PID != 0 && next.pid != e.PID {
@@ -282,13 +283,13 @@ func truth(tb testing.TB, f *fixture, all []Received) map[uint64]string {
 			}
 			last[id] = why
 			if isDeath(e) {
-				told[e.Serial] = why
+				reasons[e.Serial] = why
 			}
 		case schema.ProcessStateFatal:
-			told[e.Serial] = last[id]
+			reasons[e.Serial] = last[id]
 		}
 	}
-	return told
+	return reasons
 }
 
 // score counts the deaths of a batch whose reason is right and unknown; a wrong
@@ -316,8 +317,8 @@ func score(tb testing.TB, want map[uint64]string, events []Received) (right, unk
 	return right, unknown
 }
 
-// fresh returns copies of events as they came.
-func fresh(events []Received) []Received {
+// unexplained returns copies of events as they came.
+func unexplained(events []Received) []Received {
 	copies := make([]Received, len(events))
 	for i, r := range events {
 		e := *r.Event

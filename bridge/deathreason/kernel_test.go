@@ -18,13 +18,30 @@ func TestPrefer(t *testing.T) {
 		kernel, log, want *schema.Exit
 		differs           bool
 	}{
-		{"nobody knows", nil, nil, nil, false},
-		{"only the log", nil, &schema.Exit{Code: new(4)}, &schema.Exit{Code: new(4)}, false},
-		{"only the kernel", kernel(), nil, kernel(), false},
-		{"both agree", kernel(), &schema.Exit{Code: new(3), Source: schema.ExitFromLog}, kernel(), false},
-		{"they differ", kernel(), &schema.Exit{Code: new(4), Source: schema.ExitFromLog}, kernel(), true},
-		{"one says signal", kernel(), &schema.Exit{Signal: "SIGKILL"}, kernel(), true},
-		{"there was no process", kernel(), spawn, spawn, false},
+		{name: "nobody knows"},
+		{name: "only the log", log: &schema.Exit{Code: new(4)}, want: &schema.Exit{Code: new(4)}},
+		{name: "only the kernel", kernel: kernel(), want: kernel()},
+		{
+			name:   "both agree",
+			kernel: kernel(),
+			log:    &schema.Exit{Code: new(3), Source: schema.ExitFromLog},
+			want:   kernel(),
+		},
+		{
+			name:    "they differ",
+			kernel:  kernel(),
+			log:     &schema.Exit{Code: new(4), Source: schema.ExitFromLog},
+			want:    kernel(),
+			differs: true,
+		},
+		{
+			name:    "one says signal",
+			kernel:  kernel(),
+			log:     &schema.Exit{Signal: "SIGKILL"},
+			want:    kernel(),
+			differs: true,
+		},
+		{name: "there was no process", kernel: kernel(), log: spawn, want: spawn},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			differs := 0

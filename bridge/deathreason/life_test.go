@@ -102,7 +102,7 @@ func TestLogOfOneLife(t *testing.T) {
 					r.Explain(t.Context(), []Received{e})
 				}
 				n = len(events)
-				return of(events, "quiet") >= 3 && count(events, schema.ProcessStateFatal) >= 1 && of(events, "console") == 1 && of(events, "two") == 1
+				return deathsOf(events, "quiet") >= 3 && count(events, schema.ProcessStateFatal) >= 1 && deathsOf(events, "console") == 1 && deathsOf(events, "two") == 1
 			})
 			logs := map[string][]*schema.Log{}
 			for _, e := range all {

@@ -74,13 +74,17 @@ func TestLogs(t *testing.T) {
 		atLeast int
 		warned  bool
 	}{
-		{"rotated all the time", "logfile_maxbytes=3000\nlogfile_backups=1", 20, false},
-		{"rotated", "logfile_maxbytes=20000\nlogfile_backups=0", 50, false},
-		{"of warnings", "loglevel=warn", 0, false},
-		{"of errors", "loglevel=error", 0, false},
-		{"of everything", "loglevel=debug", 50, false},
-		{"nowhere", "logfile=/dev/null\nlogfile_maxbytes=0", 0, false},
-		{"in syslog", "logfile=syslog", 0, true},
+		{
+			name:     "rotated all the time",
+			settings: "logfile_maxbytes=3000\nlogfile_backups=1",
+			atLeast:  20,
+		},
+		{name: "rotated", settings: "logfile_maxbytes=20000\nlogfile_backups=0", atLeast: 50},
+		{name: "of warnings", settings: "loglevel=warn"},
+		{name: "of errors", settings: "loglevel=error"},
+		{name: "of everything", settings: "loglevel=debug", atLeast: 50},
+		{name: "nowhere", settings: "logfile=/dev/null\nlogfile_maxbytes=0"},
+		{name: "in syslog", settings: "logfile=syslog", warned: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -93,7 +97,7 @@ func TestLogs(t *testing.T) {
 			var again []Received
 			n := 0
 			all := f.collect(t, "60 deaths and 2 processes that are FATAL", func(events []Received) bool {
-				again = append(again, fresh(events[n:])...)
+				again = append(again, unexplained(events[n:])...)
 				r.Explain(t.Context(), events[n:])
 				file.Explain(t.Context(), again[n:])
 				n = len(events)
@@ -113,7 +117,7 @@ func TestLogs(t *testing.T) {
 			}
 			// The same, from the middle on and as a whole.
 			for _, i := range []int{0, len(all) / 3, len(all) * 2 / 3} {
-				events := fresh(all[i:])
+				events := unexplained(all[i:])
 				r := newReasons(t, f, 0, ignoreWarnings)
 				r.Explain(t.Context(), events)
 				right, unknown := score(t, want, events)
@@ -170,7 +174,7 @@ func TestReload(t *testing.T) {
 	}
 	// A bridge that starts after the reload and has events from before.
 	r = newReasons(t, f, 0)
-	events := fresh(append(first, second...))
+	events := unexplained(append(first, second...))
 	r.Explain(t.Context(), events)
 	for _, e := range events {
 		id := fmt.Sprint(e.Event.Group, ":", e.Event.Process, e.Event.PID)
@@ -258,7 +262,7 @@ stderr_logfile=DIR/%(program_name)s.%(process_num)d.stderr.log
 		}
 	}
 	calls = c.calls.Load()
-	if r.Explain(t.Context(), fresh(all)); c.calls.Load()-calls > 2 {
+	if r.Explain(t.Context(), unexplained(all)); c.calls.Load()-calls > 2 {
 		t.Errorf("%d calls for events that were there before", c.calls.Load()-calls)
 	}
 }

@@ -120,7 +120,7 @@ func TestReasons(t *testing.T) {
 	}
 
 	t.Run("at once", func(t *testing.T) {
-		events := fresh(live)
+		events := unexplained(live)
 		newReasons(t, f, 0).Explain(t.Context(), events)
 		if _, unknown := score(t, want, events); unknown > 0 {
 			t.Errorf("%d reasons were not found", unknown)
@@ -128,7 +128,7 @@ func TestReasons(t *testing.T) {
 	})
 	t.Run("in batches of any size", func(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(1, 1))
-		events := fresh(live)
+		events := unexplained(live)
 		r := newReasons(t, f, 0)
 		for i := 0; i < len(events); {
 			n := min(1+rnd.IntN(60), len(events)-i)
@@ -141,7 +141,7 @@ func TestReasons(t *testing.T) {
 	})
 	t.Run("from the middle on", func(t *testing.T) {
 		for i := 0; i < len(live); i += 1 + len(live)/20 {
-			events := fresh(live[i:])
+			events := unexplained(live[i:])
 			newReasons(t, f, 0).Explain(t.Context(), events)
 			right, unknown := score(t, want, events)
 			t.Logf("from event %d on: %d right, %d unknown", i, right, unknown)
@@ -161,7 +161,7 @@ func TestReasons(t *testing.T) {
 				}
 				events = append(events, live[i])
 			}
-			events = fresh(events)
+			events = unexplained(events)
 			newReasons(t, f, 0).Explain(t.Context(), events)
 			right, unknown := score(t, want, events)
 			t.Logf("%d of %d events lost: %d right, %d unknown", len(live)-len(events), len(live), right, unknown)
@@ -175,7 +175,7 @@ func TestReasons(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(2, 2))
 		for i := 0; i < len(live); {
 			n := min(1+rnd.IntN(60), len(live)-i)
-			events := fresh(live[max(0, i-rnd.IntN(40)) : i+n])
+			events := unexplained(live[max(0, i-rnd.IntN(40)) : i+n])
 			r.Explain(t.Context(), events)
 			if _, unknown := score(t, want, events); unknown > 0 {
 				t.Errorf("%d reasons were not found", unknown)
@@ -184,7 +184,7 @@ func TestReasons(t *testing.T) {
 		}
 	})
 	t.Run("another boot", func(t *testing.T) {
-		events := fresh(live)
+		events := unexplained(live)
 		for _, e := range events {
 			e.Event.Boot = "fedcba9876543210"
 		}
@@ -200,7 +200,7 @@ func TestReasons(t *testing.T) {
 				events = append(events, r)
 			}
 		}
-		events = fresh(events)
+		events = unexplained(events)
 		for i := range events {
 			events[i].Event.PoolSerial = uint64(i)
 		}

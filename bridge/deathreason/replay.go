@@ -329,7 +329,7 @@ func (r *replay) exitInStep(ctx context.Context, s *step, p *proc) *ownlog.Line 
 func (r *replay) stopped(ctx context.Context, s *step, p *proc) {
 	if r.isDoubtful() {
 		r.leaveStep()
-		if s.from == "STOPPING" {
+		if s.from == schema.StateStopping {
 			r.unanimous(s, p)
 		}
 		return
@@ -338,7 +338,7 @@ func (r *replay) stopped(ctx context.Context, s *step, p *proc) {
 	p.pid, p.spawnErr = 0, nil
 	// A process that is stopped while it waits to be started again has no line (process.py
 	// kill).
-	if s.from != "STOPPING" || r.inStep && r.next(ctx, s, ownlog.Stopped) != nil {
+	if s.from != schema.StateStopping || r.inStep && r.next(ctx, s, ownlog.Stopped) != nil {
 		return
 	}
 	if is, l := r.death(ctx, s, ownlog.Stopped); l != nil {
@@ -351,7 +351,7 @@ func (r *replay) fatal(ctx context.Context, s *step, p *proc) *schema.Exit {
 	if r.inStep {
 		r.next(ctx, s, ownlog.GaveUp)
 	}
-	if p.backoff != nil || s.from != "STARTING" {
+	if p.backoff != nil || s.from != schema.StateStarting {
 		return p.backoff
 	}
 

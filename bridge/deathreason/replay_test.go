@@ -253,18 +253,78 @@ func TestInfoExit(t *testing.T) {
 		p           schema.SnapshotProcess
 		want        string
 	}{
-		{"it runs again", schema.ProcessStateExited, schema.SnapshotProcess{State: "RUNNING", PID: 7}, "unknown"},
-		{"a signal", schema.ProcessStateExited, schema.SnapshotProcess{State: "EXITED", ExitStatus: -1, SpawnErr: "Bad exit code -1", Start: 900, Stop: 1000}, "unknown"},
-		{"an expected exit came after", schema.ProcessStateExited, schema.SnapshotProcess{State: "EXITED", Start: 900, Stop: 1000}, "unknown"},
-		{"started since", schema.ProcessStateExited, schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 990, Stop: 1000}, "unknown"},
-		{"stopped since", schema.ProcessStateExited, schema.SnapshotProcess{State: "STOPPED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 900, Stop: 1000}, "unknown"},
-		{"not FATAL any more", schema.ProcessStateFatal, schema.SnapshotProcess{State: "BACKOFF", SpawnErr: early, Stop: 999}, "unknown"},
-		{"FATAL again", schema.ProcessStateFatal, schema.SnapshotProcess{State: "FATAL", SpawnErr: early, Stop: 1010}, "unknown"},
-		{"an older BACKOFF", schema.ProcessStateBackoff, schema.SnapshotProcess{State: "BACKOFF", SpawnErr: early, Stop: 900}, "unknown"},
-		{"an exit", schema.ProcessStateExited, schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 988, Stop: 1000}, "code 3"},
-		{"BACKOFF", schema.ProcessStateBackoff, schema.SnapshotProcess{State: "BACKOFF", SpawnErr: early, Stop: 999}, "spawnerr " + early},
-		{"a spawn error", schema.ProcessStateBackoff, schema.SnapshotProcess{State: "BACKOFF", SpawnErr: "can't find command 'x'", Start: 999}, "spawnerr can't find command 'x'"},
-		{"FATAL", schema.ProcessStateFatal, schema.SnapshotProcess{State: "FATAL", SpawnErr: early, Stop: 900}, "spawnerr " + early},
+		{
+			name:  "it runs again",
+			event: schema.ProcessStateExited,
+			p:     schema.SnapshotProcess{State: "RUNNING", PID: 7},
+			want:  "unknown",
+		},
+		{
+			name:  "a signal",
+			event: schema.ProcessStateExited,
+			p:     schema.SnapshotProcess{State: "EXITED", ExitStatus: -1, SpawnErr: "Bad exit code -1", Start: 900, Stop: 1000},
+			want:  "unknown",
+		},
+		{
+			name:  "an expected exit came after",
+			event: schema.ProcessStateExited,
+			p:     schema.SnapshotProcess{State: "EXITED", Start: 900, Stop: 1000},
+			want:  "unknown",
+		},
+		{
+			name:  "started since",
+			event: schema.ProcessStateExited,
+			p:     schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 990, Stop: 1000},
+			want:  "unknown",
+		},
+		{
+			name:  "stopped since",
+			event: schema.ProcessStateExited,
+			p:     schema.SnapshotProcess{State: "STOPPED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 900, Stop: 1000},
+			want:  "unknown",
+		},
+		{
+			name:  "not FATAL any more",
+			event: schema.ProcessStateFatal,
+			p:     schema.SnapshotProcess{State: "BACKOFF", SpawnErr: early, Stop: 999},
+			want:  "unknown",
+		},
+		{
+			name:  "FATAL again",
+			event: schema.ProcessStateFatal,
+			p:     schema.SnapshotProcess{State: "FATAL", SpawnErr: early, Stop: 1010},
+			want:  "unknown",
+		},
+		{
+			name:  "an older BACKOFF",
+			event: schema.ProcessStateBackoff,
+			p:     schema.SnapshotProcess{State: "BACKOFF", SpawnErr: early, Stop: 900},
+			want:  "unknown",
+		},
+		{
+			name:  "an exit",
+			event: schema.ProcessStateExited,
+			p:     schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 988, Stop: 1000},
+			want:  "code 3",
+		},
+		{
+			name:  "BACKOFF",
+			event: schema.ProcessStateBackoff,
+			p:     schema.SnapshotProcess{State: "BACKOFF", SpawnErr: early, Stop: 999},
+			want:  "spawnerr " + early,
+		},
+		{
+			name:  "a spawn error",
+			event: schema.ProcessStateBackoff,
+			p:     schema.SnapshotProcess{State: "BACKOFF", SpawnErr: "can't find command 'x'", Start: 999},
+			want:  "spawnerr can't find command 'x'",
+		},
+		{
+			name:  "FATAL",
+			event: schema.ProcessStateFatal,
+			p:     schema.SnapshotProcess{State: "FATAL", SpawnErr: early, Stop: 900},
+			want:  "spawnerr " + early,
+		},
 	} {
 		e := &schema.Event{Event: test.event}
 		if got := show(rowExit(e, &test.p, time.Unix(990, 0), at, false)); got != test.want {

@@ -28,7 +28,7 @@ func rowExit(e *schema.Event, p *schema.SnapshotProcess, made, at time.Time, goP
 		// -1 is any signal. spawnerr is set for an unexpected exit only. What was started
 		// before it died has not been started since.
 		code := p.ExitStatus
-		if p.State == "EXITED" && code >= 0 && code <= 255 &&
+		if p.State == schema.StateExited && code >= 0 && code <= 255 &&
 			p.SpawnErr == "Bad exit code "+strconv.Itoa(code) && time.Unix(p.Start+1, 0).Before(made) {
 			return &schema.Exit{Code: &code}
 		}
@@ -54,7 +54,7 @@ func rowExit(e *schema.Event, p *schema.SnapshotProcess, made, at time.Time, goP
 // without a word on why.
 func goPortRowExit(state string, p *schema.SnapshotProcess, at time.Time) *schema.Exit {
 	code := p.ExitStatus
-	if p.State != state || p.State != "EXITED" && p.State != "BACKOFF" {
+	if p.State != state || p.State != schema.StateExited && p.State != schema.StateBackoff {
 		return nil
 	}
 	if code <= 0 || code > 255 || !isPrompt(at, p.Stop) {

@@ -38,14 +38,49 @@ func TestSources(t *testing.T) {
 		name, settings, output string
 		want                   schema.Reasons
 	}{
-		{"a file", "", "NONE", schema.Reasons{Source: "file"}},
-		{"each line twice", "logfile=DIR/supervisord.out\nlogfile_maxbytes=0", "NONE", schema.Reasons{Source: "file"}},
-		{"each line twice, and others' output", "logfile=DIR/supervisord.out\nlogfile_maxbytes=0", "DIR/supervisord.out", schema.Reasons{Source: "file"}},
-		{"its output, in a file", "logfile=/dev/stdout\nlogfile_maxbytes=0", "/dev/stdout", schema.Reasons{Source: "file"}},
-		{"a link to its output", "logfile=DIR/link\nlogfile_maxbytes=0", "/dev/fd/1", schema.Reasons{Source: "file"}},
-		{"nowhere", "logfile=/dev/null\nlogfile_maxbytes=0", "NONE", schema.Reasons{Source: "none", Problem: "/dev/null", Fix: "set logfile="}},
-		{"syslog", "logfile=syslog", "NONE", schema.Reasons{Source: "none", Problem: "syslog", Fix: "set logfile="}},
-		{"of errors", "loglevel=error", "NONE", schema.Reasons{Source: "none", Problem: "loglevel=error", Fix: "set loglevel=info"}},
+		{name: "a file", output: "NONE", want: schema.Reasons{Source: "file"}},
+		{
+			name:     "each line twice",
+			settings: "logfile=DIR/supervisord.out\nlogfile_maxbytes=0",
+			output:   "NONE",
+			want:     schema.Reasons{Source: "file"},
+		},
+		{
+			name:     "each line twice, and others' output",
+			settings: "logfile=DIR/supervisord.out\nlogfile_maxbytes=0",
+			output:   "DIR/supervisord.out",
+			want:     schema.Reasons{Source: "file"},
+		},
+		{
+			name:     "its output, in a file",
+			settings: "logfile=/dev/stdout\nlogfile_maxbytes=0",
+			output:   "/dev/stdout",
+			want:     schema.Reasons{Source: "file"},
+		},
+		{
+			name:     "a link to its output",
+			settings: "logfile=DIR/link\nlogfile_maxbytes=0",
+			output:   "/dev/fd/1",
+			want:     schema.Reasons{Source: "file"},
+		},
+		{
+			name:     "nowhere",
+			settings: "logfile=/dev/null\nlogfile_maxbytes=0",
+			output:   "NONE",
+			want:     schema.Reasons{Source: "none", Problem: "/dev/null", Fix: "set logfile="},
+		},
+		{
+			name:     "syslog",
+			settings: "logfile=syslog",
+			output:   "NONE",
+			want:     schema.Reasons{Source: "none", Problem: "syslog", Fix: "set logfile="},
+		},
+		{
+			name:     "of errors",
+			settings: "loglevel=error",
+			output:   "NONE",
+			want:     schema.Reasons{Source: "none", Problem: "loglevel=error", Fix: "set loglevel=info"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -74,7 +109,7 @@ func checkSource(t *testing.T, f *fixture, pid int, want schema.Reasons) {
 	all := f.collect(t, "deaths", func(events []Received) bool {
 		r.Explain(t.Context(), events[n:])
 		n = len(events)
-		return of(events, "web") >= 5 && of(events, "early") >= 2
+		return deathsOf(events, "web") >= 5 && deathsOf(events, "early") >= 2
 	})
 	found := 0
 	for _, e := range all {
@@ -148,7 +183,7 @@ func TestStalledXMLRPC(t *testing.T) {
 	all := f.collect(t, "deaths", func(events []Received) bool {
 		r.Explain(t.Context(), events[n:])
 		n = len(events)
-		return of(events, "web") >= 5 && of(events, "early") >= 2
+		return deathsOf(events, "web") >= 5 && deathsOf(events, "early") >= 2
 	})
 	for _, e := range all {
 		if isDeath(e.Event) && e.Event.Exit == nil {
@@ -211,7 +246,7 @@ func TestRenamedLog(t *testing.T) {
 		f.collect(t, "deaths", func(events []Received) bool {
 			r.Explain(t.Context(), events[len(all):])
 			all = append(all, events[len(all):]...)
-			return of(all, "web") >= more
+			return deathsOf(all, "web") >= more
 		})
 		for _, e := range all {
 			if e.Event.UnexpectedExit() && show(e.Event.Exit) != "code 3" {

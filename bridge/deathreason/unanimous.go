@@ -21,7 +21,7 @@ func (s *step) class() (of class, ok bool) {
 	case schema.ProcessStateExited:
 		return class{ownlog.Exited, s.process, s.expected}, true
 	case schema.ProcessStateStopped:
-		return class{ownlog.Stopped, s.process, false}, s.from == "STOPPING"
+		return class{ownlog.Stopped, s.process, false}, s.from == schema.StateStopping
 	}
 	return class{}, false
 }

@@ -95,10 +95,10 @@ func (f *Finder) reportUnwatched(watched, refused int) {
 		return
 	}
 	f.cfg.Troubles.Raise(CauseWatch,
-		fmt.Sprintf("%d of %d processes are not watched, their deaths are reported up to a second later: the limit of open files is too low",
-			refused, watched+refused),
-		fmt.Sprintf("raise the hard limit of open files of supervisord above %d (LimitNOFILE= of its systemd unit, or ulimit -Hn), and restart it",
-			watched+refused+2*reservedFiles))
+		fmt.Sprintf("%d of %d processes are not watched, their deaths are reported up to a second later: "+
+			"the limit of open files is too low", refused, watched+refused),
+		fmt.Sprintf("raise the hard limit of open files of supervisord above %d "+
+			"(LimitNOFILE= of its systemd unit, or ulimit -Hn), and restart it", watched+refused+2*reservedFiles))
 }
 
 // Supervisord is the process whose programs are looked at.

@@ -11,24 +11,26 @@ import (
 	"supernats/schema"
 )
 
-// gather puts together what is known of a death: how the process ended, and for how
-// long it had been running. What else only this moment knows of it belongs here too. It
-// is on supervisord's path: it must not wait.
+// gather puts together what is known of a death: how the process ended, whether memory ran
+// out, and for how long it had been running. What else only this moment knows of it belongs
+// here too. It is on supervisord's path: it must not wait.
 func (k *kernel) gather(exit deathwatch.Exit) *record.Facts {
 	k.end = end{pid: exit.PID, started: exit.Started, died: exit.Died}
-	f := new(record.Facts)
-	signal := unix.SIGKILL // that is what it is about; apply looks whether it was
+
+	facts := new(record.Facts)
+	signal := unix.SIGKILL // the one that means lack of memory; Facts.Apply checks that it was
 	if exit.Known {
-		f.Exit, signal = exitOf(exit.Status), exit.Status.Signal()
+		facts.Exit, signal = exitOf(exit.Status), exit.Status.Signal()
 	}
-	f.OOM = k.memory.Died(exit.PID, signal)
+	facts.OOM = k.memory.Died(exit.PID, signal)
+
 	if !exit.Started.IsZero() && !exit.Died.Before(exit.Started) {
-		f.Ran = new(exit.Died.Sub(exit.Started).Round(time.Millisecond).Seconds())
+		facts.Ran = new(exit.Died.Sub(exit.Started).Round(time.Millisecond).Seconds())
 	}
-	return f
+	return facts
 }
 
-// exitOf is a wait status in the words of the contract; nil of one that is no end.
+// exitOf is a wait status in the words of the contract; nil of one that is not an end.
 func exitOf(s unix.WaitStatus) *schema.Exit {
 	switch {
 	case s.Exited():

@@ -23,7 +23,7 @@ import (
 const (
 	// reservedFiles are the descriptors that the bridge needs for all else.
 	reservedFiles = 100
-	// sweepEvery is how often is done what no event leads to.
+	// sweepEvery is how often what no event leads to is done.
 	sweepEvery = 5 * time.Second
 	// maxGivenUp bounds how many programs are remembered that are being started, or that
 	// may be given up.
@@ -45,19 +45,20 @@ type kernel struct {
 	limit int
 
 	// Of the goroutine that listens. last is how programs ended that may be given up,
-	// starting are those that are being started, with the serial of that event; pool
-	// and poolSerial are of the last event.
-	last       map[schema.ProcessName]*record.Facts
-	starting   map[schema.ProcessName]uint64
+	// starting are those that are being started, with the serial of that event.
+	last     map[schema.ProcessName]*record.Facts
+	starting map[schema.ProcessName]uint64
+	// Of the last event: its place, and what the kernel has reported of a death.
 	pool       string
 	poolSerial uint64
-	// end is what the event noted last has shown of a death, for lives.
-	end end
+	end        end
 }
 
-var errHidden = errors.New("supervisord's processes cannot be seen from here: it is hidden, or in another pid namespace")
+// errHidden is why nothing can be watched in another pid namespace.
+var errHidden = errors.New("supervisord's processes cannot be seen from here: " +
+	"it is hidden, or in another pid namespace")
 
-// newKernel returns why where nothing can be watched.
+// newKernel returns an error that says why where nothing can be watched.
 func newKernel(supervisord int, w *waker) (*kernel, error) {
 	if supervisord == 0 {
 		return nil, errHidden
@@ -66,10 +67,10 @@ func newKernel(supervisord int, w *waker) (*kernel, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	k := &kernel{
-		waker: w, starts: make(chan struct{}, 1), last: map[schema.ProcessName]*record.Facts{},
-		starting: map[schema.ProcessName]uint64{},
-		limit:    max(0, limit-reservedFiles),
+		waker: w, starts: make(chan struct{}, 1), limit: max(0, limit-reservedFiles),
+		last: map[schema.ProcessName]*record.Facts{}, starting: map[schema.ProcessName]uint64{},
 	}
 	k.watch, err = deathwatch.New(deathwatch.Config{
 		Parent: supervisord, Died: w.wake, Started: k.started, Files: k.limit, Added: k.added, Dead: k.dead,
@@ -77,6 +78,7 @@ func newKernel(supervisord int, w *waker) (*kernel, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	k.memory = oom.New("/")
 	w.pending = k.watch.Pending
 	return k, nil
@@ -89,6 +91,7 @@ func fileLimit() (int, error) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, fmt.Errorf("get the limit of open files: %w", err)
 	}
+
 	if limit.Cur < limit.Max {
 		// The Go runtime has done so already, but for limits it does not like.
 		raised := unix.Rlimit{Cur: limit.Max, Max: limit.Max}
@@ -99,8 +102,9 @@ func fileLimit() (int, error) {
 	return int(min(limit.Cur, 1<<20)), nil
 }
 
-// run watches until ctx ends.
-func (k *kernel) run(ctx context.Context, limited func(watched, refused int)) {
+// run watches until ctx ends. report is called now and then with how many processes are
+// watched, and how many there is no descriptor for.
+func (k *kernel) run(ctx context.Context, report func(watched, refused int)) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { _ = k.watch.Run(ctx) })
 	tasks.Go(func() { k.waker.run(ctx) })
@@ -110,8 +114,9 @@ func (k *kernel) run(ctx context.Context, limited func(watched, refused int)) {
 	for repeat.Sleep(ctx, sweepEvery) {
 		k.watch.Sweep()
 		watched, refused, _ := k.watch.Stats()
-		limited(watched, refused)
+		report(watched, refused)
 	}
+
 	tasks.Wait()
 	k.watch.Close()
 	k.memory.Close()
@@ -133,11 +138,13 @@ func (k *kernel) note(h *eventlistener.Header, payload []byte) (*record.Facts, e
 	return f, k.end
 }
 
+// noteEvent is note, with what the kernel has reported left in k.end.
 func (k *kernel) noteEvent(h *eventlistener.Header, payload []byte) *record.Facts {
 	if h.Pool == k.pool && h.PoolSerial > k.poolSerial+1 {
 		k.watch.Gap()
 	}
 	k.pool, k.poolSerial = h.Pool, h.PoolSerial
+
 	if h.Event == schema.SupervisorStateChangeStopping {
 		k.waker.off.Store(true)
 	}
@@ -145,40 +152,52 @@ func (k *kernel) noteEvent(h *eventlistener.Header, payload []byte) *record.Fact
 	if !ok {
 		return nil
 	}
+	return k.noteState(state, h.Serial, payload)
+}
 
+// noteState takes an event about a process.
+func (k *kernel) noteState(state string, serial uint64, payload []byte) *record.Facts {
 	name, pid := schema.ProcessOf(payload)
 	begun, starting := k.starting[name]
 	delete(k.starting, name)
+
 	switch state {
-	case "STARTING":
+	case schema.StateStarting:
 		k.watch.Starting(name)
 		k.started()
 		if len(k.starting) < maxGivenUp {
-			k.starting[name] = h.Serial
+			k.starting[name] = serial
 		}
-	case "RUNNING":
+
+	case schema.StateRunning:
 		k.watch.Add(pid, name)
 		delete(k.last, name)
-	case "STOPPING":
+
+	case schema.StateStopping:
 		k.watch.Stopping(pid)
-	case "STOPPED":
+
+	case schema.StateStopped:
 		delete(k.last, name)
 		k.memory.Forget(pid) // it was asked to, and may have been killed for that
-		return k.ended(k.exit(name, pid, false))
-	case "EXITED":
+		return k.factsOf(k.exit(name, pid, false))
+
+	case schema.StateExited:
 		delete(k.last, name)
-		return k.ended(k.exit(name, pid, false))
-	case "BACKOFF":
+		return k.factsOf(k.exit(name, pid, false))
+
+	case schema.StateBackoff:
 		// Without another event since its start it may have had no process at all.
-		f := k.ended(k.exit(name, pid, starting && h.Serial > begun+1))
-		if delete(k.last, name); f != nil && len(k.last) < maxGivenUp {
-			k.last[name] = f
-		}
-		return f
-	case "FATAL": // it ended with the last BACKOFF
-		f := k.last[name]
+		facts := k.factsOf(k.exit(name, pid, starting && serial > begun+1))
 		delete(k.last, name)
-		return f
+		if facts != nil && len(k.last) < maxGivenUp {
+			k.last[name] = facts
+		}
+		return facts
+
+	case schema.StateFatal: // it ended with the last BACKOFF
+		facts := k.last[name]
+		delete(k.last, name)
+		return facts
 	}
 	return nil
 }
@@ -193,8 +212,8 @@ func (k *kernel) exit(name schema.ProcessName, pid int, certain bool) (deathwatc
 	return k.watch.ExitNamed(name, certain, slices.Collect(maps.Keys(k.starting)))
 }
 
-// ended returns what is known of a death.
-func (k *kernel) ended(exit deathwatch.Exit, ok bool) *record.Facts {
+// factsOf returns what is known of a death, nil of none.
+func (k *kernel) factsOf(exit deathwatch.Exit, ok bool) *record.Facts {
 	if !ok {
 		return nil
 	}
@@ -215,32 +234,37 @@ func (k *kernel) dead(pids []int) { k.memory.Dead(pids...) }
 
 // describe says what is watched, and what is in the way.
 func (k *kernel) describe(wake bool) *schema.Watch {
-	said := &schema.Watch{Limit: k.limit}
+	d := &schema.Watch{Limit: k.limit, Problem: k.problem()}
 	if k.watch.ReportsExits() {
-		said.Exits = append(said.Exits, schema.WatchPidfd)
+		d.Exits = append(d.Exits, schema.WatchPidfd)
 	}
 	if k.watch.Connected() {
-		said.Exits = append(said.Exits, schema.WatchConnector)
-	}
-	switch {
-	case !wake:
-	case k.waker.touch != nil:
-		said.Wake = schema.WakeByConnection
-	default:
-		said.Wake = schema.WakeByLine
+		d.Exits = append(d.Exits, schema.WatchConnector)
 	}
 
 	switch {
-	case len(said.Exits) == 0:
-		said.Problem = "the kernel does not say how processes end (Linux 6.15 is needed, or CAP_NET_ADMIN in the initial namespaces): supervisord's log does"
+	case !wake:
+	case k.waker.touch != nil:
+		d.Wake = schema.WakeByConnection
+	default:
+		d.Wake = schema.WakeByLine
+	}
+	return d
+}
+
+// problem is what is in the way of the watch, for people; empty if nothing is.
+func (k *kernel) problem() string {
+	var problems []string
+	switch {
+	case !k.watch.ReportsExits() && !k.watch.Connected():
+		problems = append(problems, "the kernel does not say how processes end "+
+			"(Linux 6.15 is needed, or CAP_NET_ADMIN in the initial namespaces): supervisord's log does")
 	case !k.watch.Connected() && !k.watch.Sees():
-		said.Problem = "/proc is hidden: programs that die before supervisord takes them for RUNNING are not watched"
+		problems = append(problems,
+			"/proc is hidden: programs that die before supervisord takes them for RUNNING are not watched")
 	}
 	if trouble := k.memory.Trouble(); trouble != "" {
-		if said.Problem != "" {
-			said.Problem += "; "
-		}
-		said.Problem += "programs that run out of memory are reported as killed only: " + trouble
+		problems = append(problems, "programs that run out of memory are reported as killed only: "+trouble)
 	}
-	return said
+	return strings.Join(problems, "; ")
 }

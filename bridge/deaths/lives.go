@@ -15,7 +15,7 @@ const (
 	// promptTick is how late a tick may be read if no events wait: supervisord makes it up
 	// to a second after its time (supervisord.py runforever), and later when it is busy.
 	promptTick = 2 * time.Second
-	// leastRan is the shortest life that two events can tell: each of them may be late by
+	// leastRan is the shortest life that two events can show: each of them may be late by
 	// as much.
 	leastRan = promptTick
 	// sameStart is how far apart two times of one start may be.
@@ -32,19 +32,20 @@ const (
 //   - from the looks, which see all that have been running since before this run of the
 //     bridge: a restart of it changes nothing.
 //   - from its PROCESS_STATE_STARTING, where neither is to be had (hidepid, another pid
-//     namespace), to two seconds: only if the bridge was there and not behind.
+//     namespace), to two seconds: only if the bridge was there, and events did not wait.
 //
-// A death is when the kernel has reported it, or else when it was noticed, by a look or
-// by its event; of an event that has waited nothing is said. All times are those since the machine was started: setting its clock moves none.
+// A death is when the kernel has reported it, or else when it was noticed, by a look or by
+// its event; of an event that has waited nothing is said. All times are those since the
+// machine was started: setting its clock moves none.
 //
-// All but run and know belongs to the goroutine that listens, and reads no file.
+// All but know belongs to the goroutine that listens, and reads no file.
 type lives struct {
 	looks *look.Looker // nil where processes cannot be looked at
 
 	// running is what events have said of processes that run, by name.
 	running map[schema.ProcessName]running
 	// ended is how the last life of programs ended that may be given up: the event of
-	// that has none of its own.
+	// giving up has none of its own.
 	ended map[schema.ProcessName]lived
 
 	now func() time.Duration // look.Now; tests have their own
@@ -92,34 +93,41 @@ func (l *lives) note(h *eventlistener.Header, payload []byte, e end, f *record.F
 		return f
 	}
 
-	now := l.now()
-	key, pid := schema.ProcessOf(payload)
-	var is lived
-	switch state {
-	case "STARTING":
-		l.begin(key, now)
-	case "RUNNING":
-		l.up(key, pid)
-	case "EXITED", "STOPPED", "BACKOFF", "UNKNOWN":
-		e.pid = max(e.pid, pid)
-		is = l.over(key, e, now)
-	case "FATAL":
-		is = l.ended[key]
-	}
-	switch delete(l.ended, key); {
-	case is == lived{}:
+	name, pid := schema.ProcessOf(payload)
+	over := l.noteState(name, state, pid, e)
+	delete(l.ended, name)
+	if over == (lived{}) {
 		return f
-	case state == "BACKOFF" && len(l.ended) < maxLives:
-		l.ended[key] = is
+	}
+	if state == schema.StateBackoff && len(l.ended) < maxLives {
+		l.ended[name] = over
 	}
 
 	if f == nil {
 		f = new(record.Facts)
 	}
-	if f.Last = is.last; is.ran != nil {
-		f.Ran = is.ran
+	f.Last = over.last
+	if over.ran != nil {
+		f.Ran = over.ran
 	}
 	return f
+}
+
+// noteState takes an event about a process, and returns the life that is over with it.
+func (l *lives) noteState(name schema.ProcessName, state string, pid int, e end) (over lived) {
+	now := l.now()
+	switch state {
+	case schema.StateStarting:
+		l.noteStart(name, now)
+	case schema.StateRunning:
+		l.noteRunning(name, pid)
+	case schema.StateExited, schema.StateStopped, schema.StateBackoff, schema.StateUnknown:
+		e.pid = max(e.pid, pid)
+		return l.endLife(name, e, now)
+	case schema.StateFatal:
+		return l.ended[name]
+	}
+	return lived{}
 }
 
 // tick takes a tick that is so late. If all events since the tick before it have waited,
@@ -128,6 +136,7 @@ func (l *lives) tick(event string, late time.Duration) {
 	if l == nil {
 		return
 	}
+
 	prompt := late < promptTick
 	if l.late || !prompt {
 		for key, r := range l.running {
@@ -137,6 +146,7 @@ func (l *lives) tick(event string, late time.Duration) {
 			}
 		}
 	}
+
 	l.current, l.late = prompt, !prompt
 	if prompt {
 		l.prompt = l.now()
@@ -146,40 +156,46 @@ func (l *lives) tick(event string, late time.Duration) {
 	}
 }
 
-func (l *lives) begin(key schema.ProcessName, now time.Duration) {
+// noteStart remembers when a process was started.
+func (l *lives) noteStart(name schema.ProcessName, now time.Duration) {
 	if len(l.running) < maxLives {
-		l.running[key] = running{started: now}
+		l.running[name] = running{started: now}
 	}
 	if l.looks != nil {
 		l.looks.Soon()
 	}
 }
 
-func (l *lives) up(key schema.ProcessName, pid int) {
-	if r, ok := l.running[key]; ok {
+// noteRunning has a process looked at.
+func (l *lives) noteRunning(name schema.ProcessName, pid int) {
+	if r, ok := l.running[name]; ok {
 		r.pid = pid
-		l.running[key] = r
+		l.running[name] = r
 	}
 	if l.looks != nil {
 		l.looks.Add(pid)
 	}
 }
 
-// over ends a life.
-func (l *lives) over(key schema.ProcessName, e end, now time.Duration) (is lived) {
-	r := l.running[key]
-	delete(l.running, key)
+// endLife ends the life of a process: how long it was, and what the process was like.
+func (l *lives) endLife(name schema.ProcessName, e end, now time.Duration) (over lived) {
+	r := l.running[name]
+	delete(l.running, name)
 	if e.pid == 0 {
 		e.pid = r.pid
 	}
-	died, started, prompt := now, time.Duration(0), l.current
+
+	// From the kernel. Without its word the process died now, if events do not wait.
+	died, prompt := now, l.current
 	if !e.died.IsZero() {
 		died, prompt = now-max(0, time.Since(e.died)), true
 	}
+	started := time.Duration(0)
 	if !e.started.IsZero() {
 		started = now - max(0, time.Since(e.started))
 	}
 
+	// From the looks.
 	if l.looks != nil {
 		seen, ok := l.looks.Take(look.Death{PID: e.pid, Started: started, Died: died})
 		if ok && (seen.Started-started).Abs() > sameStart {
@@ -188,17 +204,18 @@ func (l *lives) over(key schema.ProcessName, e end, now time.Duration) (is lived
 		if ok && seen.Gone != 0 && e.died.IsZero() {
 			died, prompt = seen.Gone, true
 		}
-		is.last = lookOf(seen.Last)
+		over.last = lookOf(seen.Last)
 		l.looks.Soon() // it may be started again
 	}
+
 	switch {
 	case !prompt: // it has died some time ago
 	case started != 0:
-		is.ran = seconds(died - started)
+		over.ran = seconds(died - started)
 	case r.started != 0 && died-r.started >= leastRan:
-		is.ran = seconds(died - r.started)
+		over.ran = seconds(died - r.started)
 	}
-	return is
+	return over
 }
 
 // seconds is a time in seconds, to the millisecond.

@@ -36,28 +36,35 @@ func (k *kernel) look(ctx context.Context) {
 			return
 		case <-k.starts:
 		}
-		for begun := time.Now(); ctx.Err() == nil && time.Since(begun) < hurryLasts; {
-			more := k.watch.FindNames()
-			if !k.watch.Connected() {
-				k.watch.Look()
-			} else if !more {
-				break
-			}
+		k.lookWhileStarting(ctx)
+	}
+}
 
-			nap := lookSoon
-			switch {
-			case time.Since(begun) < hurry:
-			case k.watch.Connected():
-				nap = nameLater
-			default:
-				nap = lookLater
-			}
-			_ = unix.Nanosleep(&unix.Timespec{Nsec: int64(nap)}, nil)
-			select {
-			case <-k.starts:
-				begun = time.Now()
-			default:
-			}
+// lookWhileStarting looks until hurryLasts after the last start or death, or until all is
+// found.
+func (k *kernel) lookWhileStarting(ctx context.Context) {
+	for begun := time.Now(); ctx.Err() == nil && time.Since(begun) < hurryLasts; {
+		more := k.watch.FindNames()
+		if !k.watch.Connected() {
+			k.watch.Look()
+		} else if !more {
+			return
+		}
+
+		nap := lookSoon
+		switch {
+		case time.Since(begun) < hurry:
+		case k.watch.Connected():
+			nap = nameLater
+		default:
+			nap = lookLater
+		}
+		_ = unix.Nanosleep(&unix.Timespec{Nsec: int64(nap)}, nil)
+
+		select {
+		case <-k.starts:
+			begun = time.Now()
+		default:
 		}
 	}
 }

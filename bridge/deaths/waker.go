@@ -38,13 +38,12 @@ const (
 	wakeTimeout = time.Second
 )
 
-// waker ends supervisord's sleep when one of its programs has died. It sleeps in poll
-// for up to a second, reaps and spawns after it, and hands out events at the beginning
-// of the next round, after another sleep (supervisord.py runforever); a signal does not
-// end the sleep: Python goes on with it (PEP 475). Any activity on one of its
-// descriptors does: a connection to its XML-RPC that asks nothing, needs no password and
-// makes two rounds of it, or a line on our standard
-// error, which supervisord reads too.
+// waker ends supervisord's sleep when one of its programs has died. supervisord sleeps in
+// poll for up to a second, reaps and spawns after it, and hands out events at the beginning
+// of the next round, after another sleep (supervisord.py runforever). A signal does not end
+// the sleep: Python continues it (PEP 475). Any activity on one of its descriptors does: a
+// connection to its XML-RPC that asks nothing, needs no password and makes two rounds of
+// it, or a line on our standard error, which supervisord reads too.
 //
 //	idle ──death──► wake-up ──2 ms──► all events have come: idle
 //	                   ▲                │ some have come: wait on
@@ -65,8 +64,9 @@ type waker struct {
 	came  atomic.Uint64 // events of deaths that have come
 	wakes atomic.Uint64 // how often supervisord was woken
 
-	all          bucket // of the goroutine that wakes
-	young, fresh bucket // of the one that calls wake
+	// How often: all is of the goroutine that wakes, the others are of the one that calls
+	// wake.
+	all, young, fresh bucket
 }
 
 func newWaker(touch func(ctx context.Context) error, log zerolog.Logger) *waker {
@@ -95,6 +95,7 @@ func (w *waker) wake(d deathwatch.Death) bool {
 	return true
 }
 
+// ask asks for a wake-up.
 func (w *waker) ask() {
 	select {
 	case w.died <- struct{}{}:
@@ -110,24 +111,25 @@ func (w *waker) run(ctx context.Context) {
 			return
 		case <-w.died:
 		}
-		w.pursue(ctx)
+		w.wakeUntilReported(ctx)
 	}
 }
 
-// pursue wakes supervisord until the events of all deaths have come, or waking it is of
+// wakeUntilReported wakes supervisord until the events of all deaths have come, or waking it is of
 // no use.
-func (w *waker) pursue(ctx context.Context) {
+func (w *waker) wakeUntilReported(ctx context.Context) {
 	pause := followUp
 	for tries := 0; tries < followUps && !w.off.Load() && w.pending(); tries++ {
-		if !w.take(ctx) {
+		if !w.awaitTurn(ctx) {
 			return
 		}
+
 		came := w.came.Load()
-		w.once(ctx)
+		w.wakeOnce(ctx)
 
 		// Each event that we answer makes another round.
 		for more := true; more; {
-			died, ok := w.pause(ctx, pause)
+			died, ok := w.awaitEvents(ctx, pause)
 			if !ok || !died && !w.pending() {
 				return
 			}
@@ -136,19 +138,22 @@ func (w *waker) pursue(ctx context.Context) {
 			}
 			now := w.came.Load()
 			if more = now != came; more {
-				came, tries, pause = now, 0, wakeEvery
+				came = now
+				tries, pause = 0, wakeEvery
 			}
 		}
 		pause = max(2*pause, wakeEvery)
 	}
 }
 
-// pause waits for the events that a wake-up brings, not for long when more have died.
-func (w *waker) pause(ctx context.Context, d time.Duration) (died, ok bool) {
+// awaitEvents waits for the events that a wake-up brings, not for long when more have died.
+// ok says that ctx has not ended.
+func (w *waker) awaitEvents(ctx context.Context, d time.Duration) (died, ok bool) {
 	least := min(d, wakeEvery)
 	if !repeat.Sleep(ctx, least) {
 		return false, false
 	}
+
 	t := time.NewTimer(d - least)
 	defer t.Stop()
 	select {
@@ -161,8 +166,8 @@ func (w *waker) pause(ctx context.Context, d time.Duration) (died, ok bool) {
 	}
 }
 
-// take waits until supervisord may be woken again.
-func (w *waker) take(ctx context.Context) bool {
+// awaitTurn waits until supervisord may be woken again.
+func (w *waker) awaitTurn(ctx context.Context) bool {
 	for {
 		wait := w.all.take(time.Now())
 		if wait == 0 {
@@ -174,7 +179,8 @@ func (w *waker) take(ctx context.Context) bool {
 	}
 }
 
-func (w *waker) once(ctx context.Context) {
+// wakeOnce wakes supervisord, by a connection or by a line.
+func (w *waker) wakeOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, wakeTimeout)
 	defer cancel()
 
@@ -188,9 +194,9 @@ func (w *waker) once(ctx context.Context) {
 // bucket bounds how often something is done.
 type bucket struct {
 	every time.Duration
-	size  float64 // how often at once
-	used  float64
-	at    time.Time
+	size  float64   // how often at once
+	used  float64   // of size, at a time
+	at    time.Time // of the last take
 }
 
 // take returns 0 if it may be done now, else after how long.

@@ -136,9 +136,9 @@ func TestWakeByLine(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	w := newWaker(func(context.Context) error { return errors.New("no") }, zerolog.New(&out).Level(zerolog.ErrorLevel))
-	w.once(t.Context())
+	w.wakeOnce(t.Context())
 	w.touch = nil
-	w.once(t.Context())
+	w.wakeOnce(t.Context())
 	if strings.Count(out.String(), "\n") != 2 {
 		t.Errorf("%q", out.String())
 	}

@@ -47,14 +47,42 @@ func TestLength(t *testing.T) {
 		texts  []string
 		took   time.Duration
 	}{
-		{"python, auto", eventlistener.LengthAuto, python, texts, 0},
-		{"python, chars", eventlistener.LengthChars, python, texts, 0},
-		{"go port, auto", eventlistener.LengthAuto, goport, texts, grace},
-		{"go port, bytes", eventlistener.LengthBytes, goport, texts, 0},
-		{"go port, auto, only ASCII", eventlistener.LengthAuto, goport, []string{ascii, "", ascii}, 0},
-		{"go port, auto, a character cut at the end", eventlistener.LengthAuto, goport, []string{"a\xe8\xbf", ascii, "\xe8", "a\xf0\x9f\x98", exit}, grace},
-		{"go port, bytes, a character cut at the end", eventlistener.LengthBytes, goport, []string{"a\xe8\xbf", ascii, "\xe8", exit}, 0},
-		{"go port, auto, bytes that are no text", eventlistener.LengthAuto, goport, []string{"\xff\xfe\x80\x80", ascii, exit, "\x80"}, grace},
+		{name: "python, auto", length: eventlistener.LengthAuto, encode: python, texts: texts},
+		{name: "python, chars", length: eventlistener.LengthChars, encode: python, texts: texts},
+		{
+			name:   "go port, auto",
+			length: eventlistener.LengthAuto,
+			encode: goport,
+			texts:  texts,
+			took:   grace,
+		},
+		{name: "go port, bytes", length: eventlistener.LengthBytes, encode: goport, texts: texts},
+		{
+			name:   "go port, auto, only ASCII",
+			length: eventlistener.LengthAuto,
+			encode: goport,
+			texts:  []string{ascii, "", ascii},
+		},
+		{
+			name:   "go port, auto, a character cut at the end",
+			length: eventlistener.LengthAuto,
+			encode: goport,
+			texts:  []string{"a\xe8\xbf", ascii, "\xe8", "a\xf0\x9f\x98", exit},
+			took:   grace,
+		},
+		{
+			name:   "go port, bytes, a character cut at the end",
+			length: eventlistener.LengthBytes,
+			encode: goport,
+			texts:  []string{"a\xe8\xbf", ascii, "\xe8", exit},
+		},
+		{
+			name:   "go port, auto, bytes that are no text",
+			length: eventlistener.LengthAuto,
+			encode: goport,
+			texts:  []string{"\xff\xfe\x80\x80", ascii, exit, "\x80"},
+			took:   grace,
+		},
 	} {
 		bubble(t, tc.name, func(t *testing.T) {
 			c := start(t, tc.length, nil)
@@ -198,14 +226,49 @@ func TestSizes(t *testing.T) {
 		encode     func(string, int, string) string
 		length     eventlistener.Length
 	}{
-		{"empty", "", python, eventlistener.LengthAuto},
-		{"64 KiB", strings.Repeat("a", 64<<10), python, eventlistener.LengthAuto},
-		{"64 KiB of 2-byte characters", strings.Repeat("é", 32<<10), python, eventlistener.LengthAuto},
-		{"8 MiB of 3-byte characters", strings.Repeat("退", 8*mib/3), python, eventlistener.LengthAuto},
-		{"8 MiB of 4-byte characters", strings.Repeat("😀", 2*mib), python, eventlistener.LengthChars},
-		{"8 MiB of 4-byte characters behind ASCII", strings.Repeat("a", mib) + strings.Repeat("😀", 2*mib), python, eventlistener.LengthChars},
-		{"8 MiB that are no text", strings.Repeat("\xff\xe4", 4*mib), goport, eventlistener.LengthBytes},
-		{"the largest", strings.Repeat("x", eventlistener.MaxPayload), goport, eventlistener.LengthBytes},
+		{name: "empty", encode: python, length: eventlistener.LengthAuto},
+		{
+			name:   "64 KiB",
+			text:   strings.Repeat("a", 64<<10),
+			encode: python,
+			length: eventlistener.LengthAuto,
+		},
+		{
+			name:   "64 KiB of 2-byte characters",
+			text:   strings.Repeat("é", 32<<10),
+			encode: python,
+			length: eventlistener.LengthAuto,
+		},
+		{
+			name:   "8 MiB of 3-byte characters",
+			text:   strings.Repeat("退", 8*mib/3),
+			encode: python,
+			length: eventlistener.LengthAuto,
+		},
+		{
+			name:   "8 MiB of 4-byte characters",
+			text:   strings.Repeat("😀", 2*mib),
+			encode: python,
+			length: eventlistener.LengthChars,
+		},
+		{
+			name:   "8 MiB of 4-byte characters behind ASCII",
+			text:   strings.Repeat("a", mib) + strings.Repeat("😀", 2*mib),
+			encode: python,
+			length: eventlistener.LengthChars,
+		},
+		{
+			name:   "8 MiB that are no text",
+			text:   strings.Repeat("\xff\xe4", 4*mib),
+			encode: goport,
+			length: eventlistener.LengthBytes,
+		},
+		{
+			name:   "the largest",
+			text:   strings.Repeat("x", eventlistener.MaxPayload),
+			encode: goport,
+			length: eventlistener.LengthBytes,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			stream := tc.encode("PROCESS_LOG_STDOUT", 1, tc.text) + python("TICK_5", 2, "when:2")

@@ -44,16 +44,59 @@ func TestRunErrors(t *testing.T) {
 		accepted     []string
 		text         string
 	}{
-		{"closed at once", "", eventlistener.ErrClosed, nil, "closed the event stream"},
-		{"closed between events", first, eventlistener.ErrClosed, accepted, "closed the event stream"},
-		{"closed in a header", first + "ver:3.0 server:s", nil, accepted, `"ver:3.0 server:s"`},
-		{"closed behind a header", first + envelope("TICK_60", 2, 3, ""), io.ErrUnexpectedEOF, accepted, "payload of TICK_60 with serial 2"},
-		{"closed in a payload", first + envelope("TICK_60", 2, 3, "ab"), io.ErrUnexpectedEOF, accepted, "payload of TICK_60 with serial 2"},
-		{"malformed header", first + "hello\nver:", nil, accepted, `"hello"`},
-		{"negative len", first + envelope("TICK_60", 2, -3, "abc"), nil, accepted, "len is -3"},
-		{"len above the limit", first + envelope("TICK_60", 2, eventlistener.MaxPayload+1, "abc"), nil, accepted, "len is 67108865"},
-		{"payload longer than its len", first + envelope("TICK_60", 2, 2, "when") + first, nil, append(accepted, "wh"), `"enver:3.0 `},
-		{"header without an end", first + "ver:3.0 server:" + strings.Repeat("s", 1<<20), nil, accepted, "longer than 65536 bytes"},
+		{name: "closed at once", want: eventlistener.ErrClosed, text: "closed the event stream"},
+		{
+			name:     "closed between events",
+			stream:   first,
+			want:     eventlistener.ErrClosed,
+			accepted: accepted,
+			text:     "closed the event stream",
+		},
+		{
+			name:     "closed in a header",
+			stream:   first + "ver:3.0 server:s",
+			accepted: accepted,
+			text:     `"ver:3.0 server:s"`,
+		},
+		{
+			name:     "closed behind a header",
+			stream:   first + envelope("TICK_60", 2, 3, ""),
+			want:     io.ErrUnexpectedEOF,
+			accepted: accepted,
+			text:     "payload of TICK_60 with serial 2",
+		},
+		{
+			name:     "closed in a payload",
+			stream:   first + envelope("TICK_60", 2, 3, "ab"),
+			want:     io.ErrUnexpectedEOF,
+			accepted: accepted,
+			text:     "payload of TICK_60 with serial 2",
+		},
+		{name: "malformed header", stream: first + "hello\nver:", accepted: accepted, text: `"hello"`},
+		{
+			name:     "negative len",
+			stream:   first + envelope("TICK_60", 2, -3, "abc"),
+			accepted: accepted,
+			text:     "len is -3",
+		},
+		{
+			name:     "len above the limit",
+			stream:   first + envelope("TICK_60", 2, eventlistener.MaxPayload+1, "abc"),
+			accepted: accepted,
+			text:     "len is 67108865",
+		},
+		{
+			name:     "payload longer than its len",
+			stream:   first + envelope("TICK_60", 2, 2, "when") + first,
+			accepted: append(accepted, "wh"),
+			text:     `"enver:3.0 `,
+		},
+		{
+			name:     "header without an end",
+			stream:   first + "ver:3.0 server:" + strings.Repeat("s", 1<<20),
+			accepted: accepted,
+			text:     "longer than 65536 bytes",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var got []string

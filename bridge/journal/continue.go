@@ -9,12 +9,12 @@ import (
 
 // continueFrom decides about the boot as far as that can be known without an event, and
 // continues the account of the run before.
-func (j *Journal) continueFrom(past *past) {
-	j.before = past
-	j.cfg.Life.Continue(past.identity())
+func (j *Journal) continueFrom(p *past) {
+	j.before = p
+	j.cfg.Life.Continue(p.identity())
 
 	j.mu.Lock()
-	open := append(past.account.TakeOpen(), j.account.TakeOpen()...)
+	open := append(p.account.TakeOpen(), j.account.TakeOpen()...)
 	j.account = j.accountWith(open)
 	j.mu.Unlock()
 
@@ -23,8 +23,8 @@ func (j *Journal) continueFrom(past *past) {
 	}
 }
 
-// settle decides about the boot for good, by the first event. An account of another life
-// begins anew, with the losses of the one before.
+// Settle decides about the boot for good, by the first event. An account of another life
+// begins again, with the losses of the one before.
 func (j *Journal) Settle(h *eventlistener.Header) {
 	if j.cfg.Life.ListenedSince(h.Pool) {
 		j.before.account.ForgetPlace()
@@ -47,12 +47,12 @@ func (j *Journal) accountWith(open []*schema.Loss) ledger.Ledger {
 
 // catchUp takes in what another run has left in a spool that is opened late. own says
 // that the spool is that of our section.
-func (j *Journal) catchUp(past *past, own bool) {
+func (j *Journal) catchUp(p *past, own bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 
 	id := j.cfg.Life.ID()
-	j.account.CatchUp(past.account, id[:], own, j.cfg.Life.Together())
+	j.account.CatchUp(p.account, id[:], own, j.cfg.Life.Together())
 	if j.account.Open() > 0 {
 		j.noteLosses()
 	}

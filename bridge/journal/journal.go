@@ -22,6 +22,7 @@ import (
 	"supernats/bridge/proctable"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 	"supernats/schema"
 )
 
@@ -49,7 +50,7 @@ type Troubles interface {
 	Clear(cause string)
 }
 
-// journalConfig is what a Journal needs.
+// Config is what a Journal needs.
 type Config struct {
 	Host     string
 	Log      zerolog.Logger
@@ -62,18 +63,18 @@ type Config struct {
 	Dropped func(events uint64)
 }
 
-// journal appends records to the spool and keeps account of them.
+// Journal appends records to the spool and keeps account of them.
 //
 //   - A record is appended and accounted for under one lock, so that the next run finds
-//     the account in the records: see pastRun.
+//     the account in the records: see past.
 //   - Every record of our own holds the header line of the last event before it.
-//   - Losses become records some time after they were noticed, see reportNoted.
+//   - Losses become records some time after they were noticed, see ReportLosses.
 type Journal struct {
 	cfg Config
 
 	// queue is set once, when the spool is open; others than the goroutine that runs the
 	// bridge may look before that.
-	queue atomic.Pointer[spool.Queue]
+	queue atomic.Pointer[queue.Queue]
 	// ending says that no event will come any more.
 	ending atomic.Bool
 	noted  chan struct{} // holds a value while there are losses to report
@@ -89,15 +90,15 @@ type Journal struct {
 	account ledger.Ledger
 }
 
-// newJournal returns a journal whose spool is not open yet.
+// New returns a journal whose spool is not open yet.
 func New(cfg Config) *Journal {
 	return &Journal{cfg: cfg, noted: make(chan struct{}, 1)}
 }
 
-// spool returns the spool, nil before it is open.
-func (j *Journal) Spool() *spool.Queue { return j.queue.Load() }
+// Spool returns the spool, nil before it is open.
+func (j *Journal) Spool() *queue.Queue { return j.queue.Load() }
 
-// end says that no event will come any more: endOfSpool ends the spool when all is read.
+// End says that no event will come any more: EndOfSpool ends the spool when all is read.
 func (j *Journal) End() {
 	j.ending.Store(true)
 	j.Spool().Wake()
@@ -122,7 +123,7 @@ func (j *Journal) Close() {
 // NearlyFull reports whether what matters least is dropped.
 func (j *Journal) NearlyFull() bool { return j.Spool().Used() > shedAbove }
 
-// store appends a record. If there is no room, an event that may be shed is counted and
+// Store appends a record. If there is no room, an event that may be shed is counted and
 // dropped; for any other one it waits, and supervisord buffers. It also waits for one
 // that is in memory, which a kill takes away: until the stream has it, or the disk takes
 // it after all. h is nil for a record of our own.
@@ -198,7 +199,7 @@ func (j *Journal) append(rec []byte, h *eventlistener.Header, safe bool) (settle
 	return settled, err
 }
 
-// shed drops an event, and accounts for it.
+// Shed drops an event, and accounts for it.
 func (j *Journal) Shed(rec []byte, h *eventlistener.Header) {
 	j.reportFull("spool is nearly full; TICK and PROCESS_LOG are dropped and counted")
 
@@ -226,6 +227,7 @@ func (j *Journal) accountFor(rec []byte, h *eventlistener.Header, shed bool) {
 	}
 }
 
+// reportFull raises the trouble of a full spool, once.
 func (j *Journal) reportFull(text string) {
 	if !j.reportedFull {
 		j.reportedFull = true
@@ -233,7 +235,7 @@ func (j *Journal) reportFull(text string) {
 	}
 }
 
-// offeredAgain reports whether the event of a header is the last one that is accounted
+// OfferedAgain reports whether the event of a header is the last one that is accounted
 // for.
 func (j *Journal) OfferedAgain(header []byte) bool {
 	j.mu.Lock()
@@ -246,14 +248,14 @@ func (j *Journal) encodeMessage(at time.Time, subject, id string, json []byte) [
 	return record.AppendMessage(nil, at, j.cfg.Life.ID(), j.account.Header(), subject, id, json)
 }
 
-// appendMessage stores a record of our own if there is room.
+// AppendMessage stores a record of our own if there is room.
 func (j *Journal) AppendMessage(at time.Time, subject, id string, json []byte) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.Spool().Append(j.encodeMessage(at, subject, id, json))
 }
 
-// storeMessage stores a record of our own, and waits for room.
+// StoreMessage stores a record of our own, and waits for room.
 func (j *Journal) StoreMessage(ctx context.Context, at time.Time, subject, id string, json []byte) error {
 	j.mu.Lock()
 	rec := j.encodeMessage(at, subject, id, json)
@@ -261,13 +263,14 @@ func (j *Journal) StoreMessage(ctx context.Context, at time.Time, subject, id st
 	return j.Store(ctx, rec, nil)
 }
 
-// endOfSpool is called when all is read. When no event will come any more it stores
+// EndOfSpool is called when all is read. When no event will come any more it stores
 // the losses that came to light by reading, and more is true: they, or the end of the
 // spool, can be read.
 func (j *Journal) EndOfSpool() (more bool) {
 	if !j.ending.Load() {
 		return false
 	}
+
 	if j.openLosses() > 0 {
 		err := j.StoreLosses()
 		if err == nil {

@@ -17,7 +17,10 @@ const (
 	lossEveryFull = time.Minute
 )
 
-// reportNoted stores losses some time after they were noticed, until ctx ends.
+const fixDropped = "buffer_size=65536 in the section of supernats-bridge, " +
+	"and another section for the output of programs: supernats-bridge conf"
+
+// ReportLosses stores losses some time after they were noticed, until ctx ends.
 func (j *Journal) ReportLosses(ctx context.Context) {
 	for {
 		select {
@@ -54,7 +57,7 @@ func (j *Journal) openLosses() int {
 	return j.account.Open()
 }
 
-// reportFound reports a loss that was found elsewhere. If it cannot be stored, that is
+// ReportFound reports a loss that was found elsewhere. If it cannot be stored, that is
 // tried again.
 func (j *Journal) ReportFound(loss *schema.Loss) error {
 	j.mu.Lock()
@@ -68,7 +71,7 @@ func (j *Journal) ReportFound(loss *schema.Loss) error {
 	return err
 }
 
-// storeLosses stores what was lost as records of our own.
+// StoreLosses stores what was lost as records of our own.
 func (j *Journal) StoreLosses() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -110,18 +113,19 @@ func (j *Journal) reportLoss(loss *schema.Loss) {
 	case ledger.CauseBuffer:
 		j.cfg.Metrics.Loss(ledger.CauseBuffer, loss.Count)
 		j.cfg.Log.Error().Uint64("events", loss.Count).Uint64("poolserial", *loss.LastPoolSerial).
-			Str("fix", "buffer_size=65536 in the section of supernats-bridge, and another section for the output of programs: supernats-bridge conf").
+			Str("fix", fixDropped).
 			Msg("supervisord dropped events: its buffer was full")
 		j.cfg.Dropped(loss.Count)
 
 	case ledger.CauseNotListening:
 		j.cfg.Metrics.Loss(ledger.CauseNotListening, loss.Count)
 		j.cfg.Log.Warn().Uint64("events", loss.Count).Int("processes", len(loss.Processes)).
-			Msg("processes started or ended while supervisord had no section of supernats-bridge (supervisorctl update): these events were given to nobody")
+			Msg("processes started or ended while supervisord had no section of supernats-bridge " +
+				"(supervisorctl update): these events were given to nobody")
 	}
 }
 
-// spoolLost is called for records that the spool cannot read.
+// SpoolLost is called for records that the spool cannot read.
 func (j *Journal) SpoolLost(l spool.Loss) {
 	lost := l.Events
 	if !l.Later {

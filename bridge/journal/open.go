@@ -6,20 +6,22 @@ import (
 	"supernats/bridge/ledger"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 	"supernats/schema/repeat"
 )
 
-// open opens the spool, and continues the account where the run before ended. The options
+// Open opens the spool, and continues the account where the run before ended. The options
 // say where it lies and how large it may be. Where it cannot be opened, events go through
 // memory, and the spool is tried again: a listener that waits for a directory is as good
 // as none. The error is that of ctx.
-func (j *Journal) Open(ctx context.Context, o spool.QueueOptions) error {
+func (j *Journal) Open(ctx context.Context, o queue.Options) error {
 	var fails repeat.Errors // of the spool
-	o.Lost, o.Event = j.SpoolLost, record.EventPlace
-	o.Waiting = func(holder string) {
-		j.cfg.Log.Info().Str("pid", holder).Msg("another supernats-bridge has our spool open; waiting for it for a moment")
+	o.Spool.Lost, o.Spool.Event = j.SpoolLost, record.EventPlace
+	o.Spool.Waiting = func(holder string) {
+		j.cfg.Log.Info().Str("pid", holder).
+			Msg("another supernats-bridge has our spool open; waiting for it for a moment")
 	}
-	o.Failed = func(err error) {
+	o.Spool.Failed = func(err error) {
 		if fails.Failed(err) {
 			j.cfg.Log.Error().Err(err).Msg("spool reports an error")
 		}
@@ -28,39 +30,39 @@ func (j *Journal) Open(ctx context.Context, o spool.QueueOptions) error {
 
 	var before *past // what the spool says, if it is open at once
 	o.Opening = func(dir string, own bool) (func(uint64, []byte), func(spool.Left)) {
-		past := newPast()
+		p := newPast()
 		if own {
-			past.table = j.cfg.Table
+			p.table = j.cfg.Table
 			j.cfg.Life.KeepIn(dir, j.cfg.Table.Load)
 		}
-		return past.record, func(left spool.Left) {
-			past.end(left)
+		return p.record, func(left spool.Left) {
+			p.end(left)
 			if left.Memory > 0 {
 				j.cfg.Metrics.Loss(ledger.CauseFull, left.Memory)
 			}
 			if j.Spool() == nil {
-				before = past
+				before = p
 				return
 			}
-			j.catchUp(past, own)
+			j.catchUp(p, own)
 		}
 	}
 
-	queue, err := spool.OpenQueue(ctx, o)
+	opened, err := queue.Open(ctx, o)
 	if err != nil {
 		return err
 	}
-	j.queue.Store(queue)
+	j.queue.Store(opened)
 	if before == nil {
 		before = &past{account: ledger.Unknown()} // what an earlier run had is not known
 	}
 	j.continueFrom(before)
 
-	log := j.cfg.Log.Info().Str("spool", queue.Dir())
-	if n := queue.Stats().Records; n > 0 {
+	log := j.cfg.Log.Info().Str("spool", opened.Dir())
+	if n := opened.Stats().Records; n > 0 {
 		log = log.Uint64("records", n)
 	}
-	if queue.Dir() != "" {
+	if opened.Dir() != "" {
 		log.Msg("spool is open")
 	}
 	return nil

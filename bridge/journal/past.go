@@ -12,13 +12,14 @@ import (
 	"supernats/schema"
 )
 
-// pastRun is what the last records in a spool say of the run that appended them. All
+// past is what the last records in a spool say of the run that appended them. All
 // records of a segment are of one run.
 type past struct {
 	account *ledger.History
 	table   *proctable.Table // is given the events; nil in a spool that is not ours
 }
 
+// newPast returns one without records.
 func newPast() *past { return &past{account: new(ledger.History)} }
 
 // record takes the records in their order.
@@ -28,7 +29,8 @@ func (p *past) record(number uint64, rec []byte) {
 		return
 	}
 	entry := ledger.Record{
-		Number: number, Boot: view.Boot, Header: view.Header, Message: view.IsMessage(), Loss: reportedLoss(view),
+		Number: number, Boot: view.Boot, Header: view.Header,
+		Message: view.IsMessage(), Loss: reportedLoss(view),
 	}
 	header, err := eventlistener.ParseHeader(view.Header)
 	if err == nil {
@@ -56,9 +58,11 @@ func reportedLoss(view record.View) *schema.Loss {
 		return nil
 	}
 	subject, json := view.Message()
-	if !bytes.HasPrefix(subject, []byte(schema.BridgePrefix)) || !bytes.HasSuffix(subject, []byte("."+schema.BridgeLoss)) {
+	isOurs := bytes.HasPrefix(subject, []byte(schema.BridgePrefix))
+	if !isOurs || !bytes.HasSuffix(subject, []byte("."+schema.BridgeLoss)) {
 		return nil
 	}
+
 	envelope, err := schema.Unmarshal[*schema.Loss](json)
 	if err != nil {
 		return nil

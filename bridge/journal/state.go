@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"supernats/bridge/record"
-	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 )
 
 var errSpoolClosed = errors.New("spool is not open yet, the log says why")
 
 // State is how the spool is, for those who look from outside.
 type State struct {
-	queue *spool.Queue // nil before it is open
+	queue *queue.Queue // nil before it is open
 }
 
 // State returns how the spool is now.
@@ -28,9 +28,9 @@ func (s State) NotReady() error {
 }
 
 // Stats are those of the spool, zeros before it is open.
-func (s State) Stats() spool.QueueStats {
+func (s State) Stats() queue.Stats {
 	if s.queue == nil {
-		return spool.QueueStats{}
+		return queue.Stats{}
 	}
 	return s.queue.Stats()
 }

@@ -119,7 +119,8 @@ func (m *Metrics) registerCounters(with promauto.Factory) {
 	})
 	m.disagreements = with.NewCounter(prometheus.CounterOpts{
 		Name: "exit_disagreements_total",
-		Help: "Deaths of which supervisord's log says otherwise than the kernel how the process ended; the kernel is believed.",
+		Help: "Deaths of which supervisord's log says otherwise than the kernel how the process ended; " +
+			"the kernel is believed.",
 	})
 }
 
@@ -128,7 +129,8 @@ func (m *Metrics) registerCounters(with promauto.Factory) {
 func (m *Metrics) registerEvents(with promauto.Factory, lossCauses []string) {
 	events := with.NewCounterVec(prometheus.CounterOpts{
 		Name: "events_total",
-		Help: "Events that supervisord was answered OK to, by name; " + otherEvent + " are those that supervisor's manual does not know.",
+		Help: "Events that supervisord was answered OK to, by name; " +
+			otherEvent + " are those that supervisor's manual does not know.",
 	}, []string{"event"})
 	for _, name := range append(schema.Names(), otherEvent) {
 		m.events[name] = events.WithLabelValues(name)
@@ -151,7 +153,7 @@ func gauge(with promauto.Factory, name, help string, value func() float64) {
 func (m *Metrics) registerState(with promauto.Factory, cfg Config) {
 	gauge(with, "nats_connected", "1 while there is a connection to NATS.",
 		func() float64 { return number(m.Connected()) })
-	gauge(with, "ready", "1 while events are accepted, as /readyz tells.",
+	gauge(with, "ready", "1 while events are accepted, as /readyz reports.",
 		func() float64 { return number(cfg.Ready()) })
 }
 
@@ -200,11 +202,13 @@ func registerDeaths(with promauto.Factory, deaths func() Deaths) {
 		},
 		{
 			"out_of_memory_unfollowed_total",
-			"Processes of which it is not known whether they ran out of memory, since there are too many, or too many cgroups.",
+			"Processes of which it is not known whether they ran out of memory, " +
+				"since there are too many, or too many cgroups.",
 			func(d Deaths) uint64 { return d.Unfollowed },
 		},
 	} {
-		with.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help}, func() float64 { return float64(c.value(deaths())) })
+		with.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help},
+			func() float64 { return float64(c.value(deaths())) })
 	}
 }
 
@@ -267,7 +271,7 @@ func (m *Metrics) ConnectionOptions(again func()) []nats.Option {
 			again()
 		}
 	}
-	// The end of an old one may be told when there is a new one.
+	// The end of an old one may be reported when there is a new one.
 	down := func(nc *nats.Conn) { m.nats.CompareAndSwap(nc, nil) }
 	return []nats.Option{
 		nats.ConnectHandler(up),

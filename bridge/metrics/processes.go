@@ -17,20 +17,21 @@ const (
 	askTimeout = 3 * time.Second
 )
 
-// Processes is the process table for Prometheus, asked for when it looks, under
-// the names that an exporter before it used: dashboards go on.
+// Processes is the process table for Prometheus, asked for when it scrapes, under the names
+// that an exporter before it used: dashboards continue to work.
 //
-// However many look at once, supervisord is asked by one of them, and the others
-// wait for that answer, at most askTimeout. When it does not answer, the table is
-// the last one that it gave: a crash must not be hidden by series that vanish.
+// However many scrape at once, supervisord is asked by one of them, and the others wait for
+// that answer, at most askTimeout. When it does not answer, the table is the last one that
+// it gave: a crash must not be hidden by series that vanish.
 type Processes struct {
 	// ask asks supervisord; failed is called when it does not answer.
 	ask    func(context.Context) ([]schema.SnapshotProcess, error)
 	failed func(error)
 
-	turn     chan struct{} // holds a value while one of them asks
-	asked    time.Time     // when the last call ended
-	ok       bool          // it was answered
+	// turn holds a value while one of them asks; it guards what is below.
+	turn     chan struct{}
+	asked    time.Time // when the last call ended
+	ok       bool      // it was answered
 	table    []schema.SnapshotProcess
 	answered time.Time // when the table came
 }
@@ -41,29 +42,37 @@ func NewProcesses(ask func(context.Context) ([]schema.SnapshotProcess, error), f
 	return &Processes{ask: ask, failed: failed, turn: make(chan struct{}, 1)}
 }
 
+var processLabels = []string{"name", "group"}
+
 var (
-	processLabels = []string{"name", "group"}
-
-	processUp         = prometheus.NewDesc("supervisord_up", "1 if the process is STARTING or RUNNING.", processLabels, nil)
-	processState      = prometheus.NewDesc("supervisord_state", "State of the process: 0 STOPPED, 10 STARTING, 20 RUNNING, 30 BACKOFF, 40 STOPPING, 100 EXITED, 200 FATAL, 1000 UNKNOWN.", processLabels, nil)
-	processExitStatus = prometheus.NewDesc("supervisord_exit_status", "Exit status as supervisord tells it: -1 after a signal, 0 from the next start on and of a process that has not come up.", processLabels, nil)
-	processStart      = prometheus.NewDesc("supervisord_start_time_seconds", "When the process was started, Unix time; only while it is STARTING or RUNNING.", processLabels, nil)
-	// A counter by its name only. In the format OpenMetrics the two were one, which
-	// is why that is not offered.
-	processStartTotal = prometheus.NewDesc("supervisord_start_time_seconds_total", "The same as supervisord_start_time_seconds, for old dashboards.", processLabels, nil)
-
-	scrapeSuccess  = prometheus.NewDesc("supervisord_scrape_success", "1 if supervisord has answered this time; else the other values are those of its last answer.", nil, nil)
-	scrapeAnswered = prometheus.NewDesc("supervisord_last_scrape_success_timestamp_seconds", "When supervisord gave its last answer, Unix time; 0 without any.", nil, nil)
+	processUp = prometheus.NewDesc("supervisord_up",
+		"1 if the process is STARTING or RUNNING.", processLabels, nil)
+	processState = prometheus.NewDesc("supervisord_state",
+		"State of the process: 0 STOPPED, 10 STARTING, 20 RUNNING, 30 BACKOFF, 40 STOPPING, "+
+			"100 EXITED, 200 FATAL, 1000 UNKNOWN.", processLabels, nil)
+	processExitStatus = prometheus.NewDesc("supervisord_exit_status",
+		"Exit status as supervisord reports it: -1 after a signal, "+
+			"0 from the next start on and of a process that has not come up.", processLabels, nil)
+	processStart = prometheus.NewDesc("supervisord_start_time_seconds",
+		"When the process was started, Unix time; only while it is STARTING or RUNNING.", processLabels, nil)
+	// A counter by its name only. In the format OpenMetrics the two were one, which is why
+	// that is not offered.
+	processStartTotal = prometheus.NewDesc("supervisord_start_time_seconds_total",
+		"The same as supervisord_start_time_seconds, for old dashboards.", processLabels, nil)
 )
 
-// stateCodes are supervisor's own (states.py ProcessStates).
-var stateCodes = map[string]float64{
-	"STOPPED": 0, "STARTING": 10, "RUNNING": 20, "BACKOFF": 30, "STOPPING": 40, "EXITED": 100, "FATAL": 200, "UNKNOWN": 1000,
-}
+var (
+	scrapeSuccess = prometheus.NewDesc("supervisord_scrape_success",
+		"1 if supervisord has answered this time; else the other values are those of its last answer.", nil, nil)
+	scrapeAnswered = prometheus.NewDesc("supervisord_last_scrape_success_timestamp_seconds",
+		"When supervisord gave its last answer, Unix time; 0 without any.", nil, nil)
+)
 
 // Describe implements prometheus.Collector.
 func (p *Processes) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{processUp, processState, processExitStatus, processStart, processStartTotal, scrapeSuccess, scrapeAnswered} {
+	for _, d := range []*prometheus.Desc{
+		processUp, processState, processExitStatus, processStart, processStartTotal, scrapeSuccess, scrapeAnswered,
+	} {
 		ch <- d
 	}
 }
@@ -78,17 +87,18 @@ func (p *Processes) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- m
 	}
+
 	send(scrapeSuccess, prometheus.GaugeValue, number(ok))
 	since := 0.0
 	if !answered.IsZero() {
 		since = float64(answered.UnixMilli()) / 1e3
 	}
 	send(scrapeAnswered, prometheus.GaugeValue, since)
+
 	for _, s := range table {
-		// A program with a long startsecs has a process all the while.
-		up := s.State == "STARTING" || s.State == "RUNNING"
+		up := schema.IsUp(s.State) // a program with a long startsecs has a process all the while
 		send(processUp, prometheus.GaugeValue, number(up), s.Process, s.Group)
-		send(processState, prometheus.GaugeValue, stateCodes[s.State], s.Process, s.Group)
+		send(processState, prometheus.GaugeValue, float64(schema.StateCode(s.State)), s.Process, s.Group)
 		send(processExitStatus, prometheus.GaugeValue, float64(s.ExitStatus), s.Process, s.Group)
 		if up {
 			send(processStart, prometheus.GaugeValue, float64(s.Start), s.Process, s.Group)
@@ -105,9 +115,11 @@ func (p *Processes) look() (table []schema.SnapshotProcess, answered time.Time, 
 	if !p.asked.IsZero() && time.Since(p.asked) < askEvery {
 		return p.table, p.answered, p.ok
 	}
+
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
 	table, err := p.ask(ctx)
+
 	p.asked, p.ok = time.Now(), err == nil
 	if err != nil {
 		p.failed(err)

@@ -159,18 +159,35 @@ func TestRecords(t *testing.T) {
 		pid       int
 		machine   bool
 	}{
-		{"a cgroup", "3,1,2,-;Memory cgroup out of memory: Killed process 7" + tail, 7, false},
-		{"a name that ends in digits", "3,1,2,-;Memory cgroup out of memory: Killed process 7 (8 (9) total-vm:1kB", 7, false},
-		{"the machine", "3,1,2,-;Out of memory: Killed process 7" + tail + "\n SUBSYSTEM=x\n", 7, true},
-		{"the machine, who asked", "3,1,2,c;Out of memory (oom_kill_allocating_task): Killed process 7" + tail, 7, true},
-		{"before Linux 5.0", "3,1,2,-;Killed process 7" + tail, 7, false},
-		{"written by a program", "11,1,2,-;Memory cgroup out of memory: Killed process 7" + tail, 0, false},
-		{"in a text", "3,1,2,-;x: Killed process 7" + tail, 0, false},
-		{"a program of that name", "6,1,2,-;Killed process [7]: segfault at 0 ip 0", 0, false},
-		{"not a number", "3,1,2,-;Killed process x" + tail, 0, false},
-		{"zero", "3,1,2,-;Killed process 0" + tail, 0, false},
-		{"no head", "Killed process 7" + tail, 0, false},
-		{"cut", "3,1,2", 0, false},
+		{name: "a cgroup", rec: "3,1,2,-;Memory cgroup out of memory: Killed process 7" + tail, pid: 7},
+		{
+			name: "a name that ends in digits",
+			rec:  "3,1,2,-;Memory cgroup out of memory: Killed process 7 (8 (9) total-vm:1kB",
+			pid:  7,
+		},
+		{
+			name:    "the machine",
+			rec:     "3,1,2,-;Out of memory: Killed process 7" + tail + "\n SUBSYSTEM=x\n",
+			pid:     7,
+			machine: true,
+		},
+		{
+			name:    "the machine, who asked",
+			rec:     "3,1,2,c;Out of memory (oom_kill_allocating_task): Killed process 7" + tail,
+			pid:     7,
+			machine: true,
+		},
+		{name: "before Linux 5.0", rec: "3,1,2,-;Killed process 7" + tail, pid: 7},
+		{
+			name: "written by a program",
+			rec:  "11,1,2,-;Memory cgroup out of memory: Killed process 7" + tail,
+		},
+		{name: "in a text", rec: "3,1,2,-;x: Killed process 7" + tail},
+		{name: "a program of that name", rec: "6,1,2,-;Killed process [7]: segfault at 0 ip 0"},
+		{name: "not a number", rec: "3,1,2,-;Killed process x" + tail},
+		{name: "zero", rec: "3,1,2,-;Killed process 0" + tail},
+		{name: "no head", rec: "Killed process 7" + tail},
+		{name: "cut", rec: "3,1,2"},
 	} {
 		l := &kernelLog{named: map[int]victim{}}
 		l.record([]byte(tt.rec), time.Time{})

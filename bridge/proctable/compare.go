@@ -28,7 +28,7 @@ func (t *Table) Compare(processes []schema.SnapshotProcess, seesStarts, seesExit
 	}
 	for k := range t.rows {
 		if _, ok := now[k]; !ok {
-			now[k] = schema.SnapshotProcess{Group: k.Group, Process: k.Process, State: "STOPPED"} // removed
+			now[k] = schema.SnapshotProcess{Group: k.Group, Process: k.Process, State: schema.StateStopped} // removed
 		}
 	}
 
@@ -53,9 +53,9 @@ func (t *Table) Compare(processes []schema.SnapshotProcess, seesStarts, seesExit
 		of := schema.LossProcess{Group: k.Group, Process: k.Process, Starts: starts, Exits: exits}
 		loss.Processes = append(loss.Processes, of)
 		if starts > 0 {
-			loss.Events[processState+"STARTING"] += starts
+			loss.Events[processState+schema.StateStarting] += starts
 		}
-		if exits > 0 && !changed && p.PID == 0 && (p.State == "EXITED" || p.State == "STOPPED") {
+		if exits > 0 && !changed && p.PID == 0 && (p.State == schema.StateExited || p.State == schema.StateStopped) {
 			loss.Events[processState+p.State]++
 		}
 	}

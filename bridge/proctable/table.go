@@ -138,7 +138,7 @@ func (t *Table) Event(e Event) {
 func (t *Table) apply(e Event) {
 	k, pid := schema.ProcessOf(e.Payload)
 	if t.changes != nil {
-		if _, ok := t.changes[k]; !ok && strings.TrimPrefix(e.Name, processState) != "UNKNOWN" {
+		if _, ok := t.changes[k]; !ok && strings.TrimPrefix(e.Name, processState) != schema.StateUnknown {
 			t.changes[k] = stateBefore(e.Name, pid)
 		}
 		return
@@ -149,14 +149,14 @@ func (t *Table) apply(e Event) {
 
 	r := t.rows[k]
 	switch strings.TrimPrefix(e.Name, processState) {
-	case "STARTING":
+	case schema.StateStarting:
 		if r.PID == 0 {
 			r.PID = unknownPID
 		}
 		r.Start = max(r.Start, e.At.Unix())
-	case "RUNNING":
+	case schema.StateRunning:
 		r.PID = pid
-	case "EXITED", "STOPPED", "BACKOFF", "FATAL":
+	case schema.StateExited, schema.StateStopped, schema.StateBackoff, schema.StateFatal:
 		if pid == 0 || pid == r.PID || r.PID == unknownPID {
 			r.PID, r.Stop = 0, max(r.Stop, e.At.Unix())
 		}
@@ -174,9 +174,9 @@ const processState = "PROCESS_STATE_"
 // stateBefore returns how a process was before an event.
 func stateBefore(name string, pid int) change {
 	switch strings.TrimPrefix(name, processState) {
-	case "STARTING", "FATAL":
+	case schema.StateStarting, schema.StateFatal:
 		return change{}
-	case "BACKOFF": // it was STARTING, and has ended
+	case schema.StateBackoff: // it was STARTING, and has ended
 		return change{ran: true, pid: unknownPID}
 	}
 	if pid == 0 {

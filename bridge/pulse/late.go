@@ -13,6 +13,10 @@ import (
 	"supernats/schema/repeat"
 )
 
+// CauseLate is the cause of the trouble that supervisord's log has deaths whose events have
+// not come.
+const CauseLate = "late-deaths"
+
 const (
 	// rushEvents in a second are a rush, and rushLasts how long one lasts after that.
 	rushEvents = 500
@@ -26,7 +30,7 @@ const (
 	namedLate = 10
 )
 
-// lateDeaths reports deaths that supervisord has written into its log and whose
+// LateDeaths reports deaths that supervisord has written into its log and whose
 // events do not come: in a rush they wait in its buffer for seconds, or have been
 // dropped from it. It looks only while events rush in, so that it costs nothing else.
 //
@@ -35,7 +39,7 @@ type LateDeaths struct {
 	troubles Troubles
 	follow   func(context.Context) (DeathLog, error)
 
-	// Of the goroutine that listens.
+	// Of the goroutine that listens: how many events were read in a second.
 	second time.Time
 	events int
 
@@ -46,29 +50,31 @@ type LateDeaths struct {
 	waiting []lateDeath // oldest first
 }
 
-// deathLog is supervisord's log, from now on.
+// DeathLog is supervisord's log, from now on.
 type DeathLog interface {
 	// Next returns the deaths that were written since the last call.
 	Next(ctx context.Context) ([]Death, error)
 	Close()
 }
 
-// writtenDeath is a death as supervisord has written it into its log.
+// Death is a death as supervisord has written it into its log.
 type Death struct {
 	Process string
 	Reason  string // for people
 }
 
+// lateDeath is a death whose event has not come, and when its line was read.
 type lateDeath struct {
 	death Death
 	seen  time.Time
 }
 
+// NewLateDeaths returns one that opens supervisord's log with follow, in a rush.
 func NewLateDeaths(t Troubles, follow func(context.Context) (DeathLog, error)) *LateDeaths {
 	return &LateDeaths{troubles: t, follow: follow, rush: make(chan struct{}, 1)}
 }
 
-// saw takes note of an event that is read now.
+// EventRead takes note of an event that is read now.
 func (l *LateDeaths) EventRead(event string, payload []byte, now time.Time) {
 	if now.Sub(l.second) >= time.Second {
 		l.second, l.events = now, 0
@@ -79,14 +85,19 @@ func (l *LateDeaths) EventRead(event string, payload []byte, now time.Time) {
 		default:
 		}
 	}
-	if !l.active.Load() || event != schema.ProcessStateExited && event != schema.ProcessStateBackoff {
-		return
-	}
 
+	if l.active.Load() && (event == schema.ProcessStateExited || event == schema.ProcessStateBackoff) {
+		l.forget(payload)
+	}
+}
+
+// forget removes the oldest death of the process that an event of a death is about.
+func (l *LateDeaths) forget(payload []byte) {
 	name, ok := bytes.CutPrefix(payload, []byte("processname:"))
 	if name, _, _ = bytes.Cut(name, []byte(" ")); !ok {
 		return
 	}
+
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.waiting {
@@ -97,7 +108,7 @@ func (l *LateDeaths) EventRead(event string, payload []byte, now time.Time) {
 	}
 }
 
-// run looks at the log in each rush until ctx ends.
+// Run looks at the log in each rush until ctx ends.
 func (l *LateDeaths) Run(ctx context.Context) {
 	for {
 		select {
@@ -105,6 +116,7 @@ func (l *LateDeaths) Run(ctx context.Context) {
 			return
 		case <-l.rush:
 		}
+
 		log, err := l.follow(ctx)
 		if err == nil {
 			l.followRush(ctx, log)
@@ -116,16 +128,11 @@ func (l *LateDeaths) Run(ctx context.Context) {
 	}
 }
 
-// during reports late deaths until the rush is over. What is late then was dropped.
+// followRush reports late deaths until the rush is over. What is late then was dropped.
 func (l *LateDeaths) followRush(ctx context.Context, log DeathLog) {
 	l.active.Store(true)
-	defer func() {
-		l.active.Store(false)
-		l.mu.Lock()
-		l.waiting = nil
-		l.mu.Unlock()
-		l.troubles.Clear(CauseLate)
-	}()
+	defer l.endRush()
+
 	t := time.NewTicker(deathsEvery)
 	defer t.Stop()
 	for last := time.Now(); time.Since(last) < rushLasts; {
@@ -137,6 +144,7 @@ func (l *LateDeaths) followRush(ctx context.Context, log DeathLog) {
 			continue
 		case <-t.C:
 		}
+
 		deaths, err := log.Next(ctx)
 		if err != nil {
 			return
@@ -149,7 +157,16 @@ func (l *LateDeaths) followRush(ctx context.Context, log DeathLog) {
 	}
 }
 
-// late adds deaths, and returns a text about those that are late; empty without any.
+// endRush forgets what was waited for.
+func (l *LateDeaths) endRush() {
+	l.active.Store(false)
+	l.mu.Lock()
+	l.waiting = nil
+	l.mu.Unlock()
+	l.troubles.Clear(CauseLate)
+}
+
+// addWritten adds deaths, and returns a text about those that are late; empty without any.
 func (l *LateDeaths) addWritten(deaths []Death, now time.Time) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -158,22 +175,24 @@ func (l *LateDeaths) addWritten(deaths []Death, now time.Time) string {
 			l.waiting = append(l.waiting, lateDeath{d, now})
 		}
 	}
+
 	var names []string
-	n := 0
+	late := 0
 	for _, d := range l.waiting {
 		if now.Sub(d.seen) < deathLate {
 			break
 		}
-		if n++; n <= namedLate {
+		if late++; late <= namedLate {
 			names = append(names, d.death.Process+" exited ("+d.death.Reason+")")
 		}
 	}
-	if n == 0 {
+
+	if late == 0 {
 		return ""
 	}
 	text := "supervisord's log has deaths whose events have not come: " + strings.Join(names, ", ")
-	if n > namedLate {
-		text += fmt.Sprintf(" and %d more", n-namedLate)
+	if late > namedLate {
+		text += fmt.Sprintf(" and %d more", late-namedLate)
 	}
 	return text
 }

@@ -13,6 +13,7 @@ import (
 
 	"supernats/bridge/eventlistener"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream"
 )
 
@@ -52,7 +53,7 @@ func (c *Encoder) Decode(rec []byte) (time.Time, *schema.Event, *Facts, error) {
 	}
 
 	payload, facts := CutFacts(&h, payload)
-	return at, schema.Decode(schema.Raw{
+	return at, codec.Decode(codec.Raw{
 		Event: h.Event, Server: h.Server, Pool: h.Pool,
 		Serial: h.Serial, PoolSerial: h.PoolSerial, Payload: payload,
 	}, c.Host, hex.EncodeToString(rec[headSize-BootSize:headSize])), facts, nil
@@ -123,7 +124,7 @@ func (c *Encoder) writeEvent(m *nats.Msg, e *schema.Event, at time.Time, ttl tim
 	}
 
 	m.Subject, m.Reply = e.Subject(), ""
-	m.Data = e.AppendJSON(slices.Grow(m.Data[:0], size+size/8), at)
+	m.Data = codec.AppendJSON(slices.Grow(m.Data[:0], size+size/8), e, at)
 	setHeaders(m, e.ID(), ttl)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"supernats/bridge/eventlistener"
 	"supernats/schema"
+	"supernats/schema/codec"
 )
 
 const exitedHeader = "ver:3.0 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_STATE_EXITED len:72"
@@ -39,7 +40,7 @@ func TestFactsAreStoredWithTheirEvent(t *testing.T) {
 	}
 
 	_, body, _ := bytes.Cut(rec[headSize:], []byte("\n"))
-	old := schema.Decode(schema.Raw{Event: schema.ProcessStateExited, Payload: body}, "web1", "")
+	old := codec.Decode(codec.Raw{Event: schema.ProcessStateExited, Payload: body}, "web1", "")
 	if old.Process != "p" || old.PID != 7 || old.Data != nil || len(old.Extra) != 1 {
 		t.Errorf("an older bridge reads %+v", old)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"supernats/schema"
+	"supernats/schema/codec"
 )
 
 // fitEvent makes messages of an event that is too large for one; m is its whole message.
@@ -44,7 +45,7 @@ func (c *Encoder) fitEvent(m *nats.Msg, e *schema.Event, at time.Time, limit int
 	}
 
 	var msgs []*nats.Msg
-	for _, part := range e.Split(limit - rest + minShare) {
+	for _, part := range codec.Split(e, limit-rest+minShare) {
 		m := new(nats.Msg)
 		c.writeEvent(m, part, at, ttl)
 		msgs = append(msgs, m)

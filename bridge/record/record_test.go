@@ -15,7 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"supernats/bridge/publish"
-	"supernats/schema"
+	"supernats/schema/codec"
 )
 
 const mib = 1 << 20
@@ -181,7 +181,7 @@ func checkParts(t fataler, msgs []*nats.Msg, id, text string, most int) {
 		if size > most {
 			t.Fatalf("message %d has %d bytes, allowed are %d", i+1, size, most)
 		}
-		ce, err := schema.UnmarshalEvent(m.Data)
+		ce, err := codec.UnmarshalEvent(m.Data)
 		if err != nil {
 			t.Fatalf("message %d: %v", i+1, err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"supernats/bridge/publish"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream"
 )
 
@@ -173,7 +174,7 @@ func TestShortenLog(t *testing.T) {
 			if n := size(msgs[0]); n > tc.limit || tc.limit > 2000 && n < tc.limit-1000 {
 				t.Errorf("the message has %d bytes, allowed are %d", n, tc.limit)
 			}
-			ce, err := schema.UnmarshalEvent(msgs[0].Data)
+			ce, err := codec.UnmarshalEvent(msgs[0].Data)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -201,7 +202,7 @@ func TestShortenTexts(t *testing.T) {
 	if err != nil || len(msgs) != 1 {
 		t.Fatalf("%d messages: %v", len(msgs), err)
 	}
-	ce, err := schema.UnmarshalEvent(msgs[0].Data)
+	ce, err := codec.UnmarshalEvent(msgs[0].Data)
 	if err != nil {
 		t.Fatal(err)
 	}

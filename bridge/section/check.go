@@ -69,7 +69,8 @@ func (c *Checker) Run(ctx context.Context) {
 			c.SeesDeaths(c.Own.Sees(c.Pool(), schema.ProcessStateExited))
 			return
 		}
-		c.Log.Debug().Err(c.Own.err).Str("pool", c.Pool()).Msg("our section of supervisord's configuration cannot be read")
+		c.Log.Debug().Err(c.Own.err).Str("pool", c.Pool()).
+			Msg("our section of supervisord's configuration cannot be read")
 	}
 	c.awaitTicks(ctx)
 }
@@ -95,9 +96,8 @@ func (c *Checker) awaitTicks(ctx context.Context) {
 		case first.IsZero():
 			first = time.Now()
 		case time.Since(first) > ticksWait:
-			c.Troubles.Raise(CauseNoTicks,
-				fmt.Sprintf("no TICK has come for %v: the bridge cannot notice that supervisord has stopped sending events to it", ticksWait),
-				fixTicks)
+			c.Troubles.Raise(CauseNoTicks, fmt.Sprintf("no TICK has come for %v: "+
+				"the bridge cannot notice that supervisord has stopped sending events to it", ticksWait), fixTicks)
 		}
 	}
 }

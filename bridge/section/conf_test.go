@@ -140,7 +140,7 @@ func TestStderrLogfile(t *testing.T) {
 		{"no directory of logs", nil, dir + "/log/none", 1000, temporary},
 		{"nothing", nil, none + "/none", 1000, temporary},
 	} {
-		if got := stderrLogfile(tc.configurations, tc.logs, tc.uid); got != tc.want {
+		if got := defaultLogfile(tc.configurations, tc.logs, tc.uid); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
 		}
 	}

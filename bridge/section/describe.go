@@ -14,9 +14,9 @@ import (
 // bridge, may overflow the buffer; supervisord's default is 10.
 const fewBuffered = 1024
 
-// describe returns a pool's section, what is wrong with it and the lines to
-// write there; nil if it is not there or cannot be understood. The defaults are
-// those of supervisord (options.py process_groups_from_parser).
+// describe returns a pool's section, what is wrong with it and the lines to write there;
+// nil if it is not there or cannot be understood. The defaults are those of supervisord
+// (options.py process_groups_from_parser).
 func describe(c *supervisordconf.Configuration, pool string) (data *schema.Section, text, fix string) {
 	if c == nil {
 		return nil, "", ""
@@ -25,18 +25,31 @@ func describe(c *supervisordconf.Configuration, pool string) (data *schema.Secti
 	if own == nil {
 		return nil, "", ""
 	}
-	buffer, known := optionInt(own, "buffer_size", 10)
-	priority, alsoKnown := optionInt(own, "priority", -1)
+	buffer, bufferKnown := optionInt(own, "buffer_size", 10)
+	priority, priorityKnown := optionInt(own, "priority", -1)
 	events, err := own.Value("events", "")
-	if !known || !alsoKnown || err != nil {
+	if !bufferKnown || !priorityKnown || err != nil {
 		return nil, "", ""
 	}
+
 	data = &schema.Section{Events: []string{}, BufferSize: buffer, Priority: priority, File: own.File}
 	for name := range strings.SplitSeq(events, ",") {
 		if name = strings.TrimSpace(name); name != "" {
 			data.Events = append(data.Events, name)
 		}
 	}
+
+	var free int
+	data.SamePriority, free = priorities(c, own, priority)
+	text, fix = problemsOf(own, data, free)
+	return data, text, fix
+}
+
+// priorities returns the other listeners that have a priority, and the best one that none
+// of them has.
+func priorities(c *supervisordconf.Configuration, own *supervisordconf.Section, priority int) (
+	same []string, free int,
+) {
 	var taken []int
 	for _, other := range c.Sections {
 		name, ok := strings.CutPrefix(other.Name, "eventlistener:")
@@ -45,50 +58,68 @@ func describe(c *supervisordconf.Configuration, pool string) (data *schema.Secti
 		}
 		p, known := optionInt(other, "priority", -1)
 		if known && p == priority {
-			data.SamePriority = append(data.SamePriority, name)
+			same = append(same, name)
 		}
 		taken = append(taken, p)
 	}
-	free := mainPriority
+
+	free = mainPriority
 	for slices.Contains(taken, free) {
 		free--
 	}
-	text, fix = problemsOf(own, data, free)
-	return data, text, fix
+	return same, free
 }
 
-// problemsOf are those of a section, as one text, and the lines to write; free
-// is a priority that no other listener has.
+// problems are what is wrong with a section, and the lines to write there.
+type problems struct{ texts, lines []string }
+
+func (p *problems) add(line, format string, args ...any) {
+	p.texts = append(p.texts, fmt.Sprintf(format, args...))
+	p.lines = append(p.lines, line)
+}
+
+// problemsOf are those of a section, as one text, and the lines to write; free is a
+// priority that no other listener has.
 func problemsOf(own *supervisordconf.Section, data *schema.Section, free int) (text, fix string) {
-	var wrong, lines []string
-	complain := func(line, format string, args ...any) {
-		wrong, lines = append(wrong, fmt.Sprintf(format, args...)), append(lines, line)
-	}
+	var p problems
 	if !hasTicks(data.Events) && !onlyOutput(data.Events) {
-		complain("events="+strings.Join(append(slices.Clone(data.Events), "TICK_60"), ","),
-			"events= has neither TICK_5 nor TICK_60, so the bridge cannot notice that supervisord has stopped sending events to it")
+		p.add("events="+strings.Join(append(slices.Clone(data.Events), "TICK_60"), ","),
+			"events= has neither TICK_5 nor TICK_60, "+
+				"so the bridge cannot notice that supervisord has stopped sending events to it")
 	}
 	if data.BufferSize < fewBuffered {
-		complain("buffer_size=65536", "buffer_size is %d, and when the buffer is full supervisord drops the oldest event", data.BufferSize)
+		p.add("buffer_size=65536", "buffer_size is %d, and when the buffer is full supervisord drops the oldest event",
+			data.BufferSize)
 	}
 	if len(data.SamePriority) > 0 {
-		complain(fmt.Sprintf("priority=%d", free), "priority %d is that of the listener %s too, so events that it answers with FAIL are offered to the bridge again",
+		p.add(fmt.Sprintf("priority=%d", free),
+			"priority %d is that of the listener %s too, "+
+				"so events that it answers with FAIL are offered to the bridge again",
 			data.Priority, strings.Join(data.SamePriority, ", "))
 	}
+
 	if n, known := optionInt(own, "numprocs", 1); known && n > 1 {
-		complain("numprocs=1", "numprocs is %d, so events are divided among that many bridges and lose their order", n)
+		p.add("numprocs=1", "numprocs is %d, so events are divided among that many bridges and lose their order", n)
 	}
 	if n, known := optionInt(own, "startsecs", 1); known && n > 0 {
-		complain("startsecs=0", "startsecs is %d, and for as long after each start of the bridge supervisord sends it no events", n)
+		p.add("startsecs=0",
+			"startsecs is %d, and for as long after each start of the bridge supervisord sends it no events", n)
 	}
-	if v, err := own.Value("stdout_logfile", "AUTO"); err == nil && !slices.Contains([]string{"none", "off", "/dev/null"}, strings.ToLower(v)) {
-		complain("stdout_logfile=NONE", "stdout_logfile is %s, where supervisord writes each answer of the bridge", v)
+	if v, err := own.Value("stdout_logfile", "AUTO"); err == nil && !isNoFile(v) {
+		p.add("stdout_logfile=NONE", "stdout_logfile is %s, where supervisord writes each answer of the bridge", v)
 	}
-	if len(wrong) == 0 {
+
+	if len(p.texts) == 0 {
 		return "", ""
 	}
-	return fmt.Sprintf("[%s] of %s: %s", own.Name, own.File, strings.Join(wrong, "; ")),
-		fmt.Sprintf("write %s there, then run: supervisorctl update", strings.Join(lines, " and "))
+	return fmt.Sprintf("[%s] of %s: %s", own.Name, own.File, strings.Join(p.texts, "; ")),
+		fmt.Sprintf("write %s there, then run: supervisorctl update", strings.Join(p.lines, " and "))
+}
+
+// isNoFile reports whether supervisord writes nothing to a log (datatypes.py
+// logfile_name).
+func isNoFile(logfile string) bool {
+	return slices.Contains([]string{"none", "off", "/dev/null"}, strings.ToLower(logfile))
 }
 
 // hasTicks reports whether events= holds a tick that shows soon that the pipe is

@@ -11,7 +11,7 @@ import (
 	"supernats/schema/repeat"
 )
 
-// The output of programs has a section of its own, see WriteConf. On most hosts no
+// The output of programs has a section of its own, see Write. On most hosts no
 // program's output is published, and a bridge for it would have nothing to do, so
 // supervisord does not start it (autostart=false). The bridge of the other section
 // does, when it starts and when an update adds a program whose output is published.
@@ -57,18 +57,12 @@ func isFalse(v string) bool {
 // outputSection is a section for output.
 type outputSection struct{ group, process string }
 
-// outputSections returns the sections for output that
-// supervisord does not start by itself.
+// outputSections returns the sections for output that supervisord does not start by
+// itself.
 func outputSections(c *supervisordconf.Configuration) (sections []outputSection) {
 	for _, s := range c.Sections {
 		name, ok := strings.CutPrefix(s.Name, "eventlistener:")
-		events, err := s.Value("events", "")
-		if !ok || err != nil || !onlyOutput(strings.FieldsFunc(events, func(r rune) bool { return r == ',' || r == ' ' })) {
-			continue
-		}
-		words := strings.Fields(s.Options["command"])
-		if v, err := s.Value("autostart", "true"); err != nil || !isFalse(v) || len(words) == 0 ||
-			!strings.HasPrefix(filepath.Base(words[0]), "supernats-bridge") {
+		if !ok || !isOutput(s) || !isStoppedBridge(s) {
 			continue
 		}
 		process := s.Options["process_name"]
@@ -78,6 +72,21 @@ func outputSections(c *supervisordconf.Configuration) (sections []outputSection)
 		sections = append(sections, outputSection{group: name, process: process})
 	}
 	return sections
+}
+
+// isOutput reports whether a section is subscribed to the output of programs alone.
+func isOutput(s *supervisordconf.Section) bool {
+	events, err := s.Value("events", "")
+	return err == nil && onlyOutput(strings.FieldsFunc(events, func(r rune) bool { return r == ',' || r == ' ' }))
+}
+
+// isStoppedBridge reports whether a section runs a bridge that supervisord does not start
+// by itself.
+func isStoppedBridge(s *supervisordconf.Section) bool {
+	words := strings.Fields(s.Options["command"])
+	autostart, err := s.Value("autostart", "true")
+	return err == nil && isFalse(autostart) &&
+		len(words) > 0 && strings.HasPrefix(filepath.Base(words[0]), "supernats-bridge")
 }
 
 // StarterConfig is what a Starter needs.

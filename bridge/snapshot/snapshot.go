@@ -217,9 +217,7 @@ func (t *Taker) store(snap *schema.Snapshot) {
 		return
 	}
 	t.waits.Store(now.UnixNano())
-	if n, begun := t.fails.Over(); n > 0 {
-		t.cfg.Log.Info().Int("failed_before", n).Dur("lasted_ms", now.Sub(begun)).Msg("snapshots are stored again")
-	}
+	t.fails.LogOver(t.cfg.Log).Msg("snapshots are stored again")
 }
 
 // compare reports what happened while supervisord had no section of ours. The table
@@ -243,6 +241,7 @@ func (t *Taker) Keep() {
 	}
 	if err := t.cfg.Table.Save(dir); err != nil {
 		t.cfg.Log.Debug().Err(err).
-			Msg("process table cannot be kept: what happens while supervisord has no section of this bridge is not noticed")
+			Msg("process table cannot be kept: " +
+				"what happens while supervisord has no section of this bridge is not noticed")
 	}
 }

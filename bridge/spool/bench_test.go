@@ -18,27 +18,6 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkQueueAppend is what supervisord waits for.
-func BenchmarkQueueAppend(b *testing.B) {
-	dir := b.TempDir()
-	rec := make([]byte, 350)
-	q, err := OpenQueue(b.Context(), QueueOptions{
-		Options: Options{Sync: 100 * time.Millisecond, Max: 64 << 30, Event: func(rec []byte) []byte { return rec[9:150] }},
-		Find:    func() (string, error) { return dir, nil },
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer q.Close()
-	b.SetBytes(int64(len(rec)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := q.Append(rec); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // BenchmarkNext reads the same 10,000 records again and again; a hundred of them
 // are acknowledged at a time.
 func BenchmarkNext(b *testing.B) {
@@ -90,9 +69,9 @@ func BenchmarkGarbage(b *testing.B) {
 func BenchmarkTally(b *testing.B) {
 	s := open(b, Options{Sync: -1})
 	defer s.Close()
-	s.tally.place = make([]byte, 140)
+	s.tally.Place = make([]byte, 140)
 	b.ReportAllocs()
 	for b.Loop() {
-		s.counted.store(&s.tally)
+		s.counted.Store(&s.tally)
 	}
 }

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"supernats/bridge/spool/marks"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -45,7 +48,7 @@ func crashSpool(t *testing.T, dir string, done int) {
 		closeSpool(t, s)
 	}
 	// The rows are about what a spool can know without its tally.
-	remove(tallyName)(t, dir)
+	remove(marks.TallyName)(t, dir)
 }
 
 // change rewrites the segment whose first record has a number.
@@ -89,23 +92,16 @@ func put(name string, b []byte) func(*testing.T, string) {
 	return func(t *testing.T, dir string) { write(t, filepath.Join(dir, name), b) }
 }
 
+// slotEvery is how far the two slots of a checkpoint are apart.
+const slotEvery = 4096
+
+// slot is one of a checkpoint.
 func slot(counter, next uint64) []byte {
-	var c checkpointFile
-	c.counter = counter - 1
-	b := &bytesFile{}
-	c.f = b
-	if err := c.write(Checkpoint{Next: next}); err != nil {
-		panic(err)
-	}
-	return b.b[counter%2*slotEvery:][:slotSize]
+	b := binary.LittleEndian.AppendUint64(nil, counter)
+	b = binary.LittleEndian.AppendUint64(b, next)
+	b = binary.LittleEndian.AppendUint64(b, 0)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
-
-type bytesFile struct {
-	file
-	b [2 * slotEvery]byte
-}
-
-func (f *bytesFile) WriteAt(p []byte, off int64) (int, error) { return copy(f.b[off:], p), nil }
 
 // numbers are those from a to b.
 func numbers(a, b int) (all []int) {
@@ -186,18 +182,18 @@ var crashTable = []struct {
 	{name: "checkpoint at the start of a segment, damage before", done: 20, damage: flip(11, frameOf(20)), want: numbers(21, 30)},
 
 	// The checkpoint.
-	{name: "checkpoint missing", done: 5, damage: remove(checkName), want: numbers(1, 30)},
-	{name: "checkpoint empty", done: 5, damage: put(checkName, nil), want: numbers(1, 30)},
-	{name: "checkpoint half written", done: 5, damage: put(checkName, slices.Concat(make([]byte, slotEvery), slot(1, 6)[:20])), want: numbers(1, 30)},
-	{name: "newer slot half written", done: 5, damage: put(checkName, slices.Concat(slot(2, 9)[:20], make([]byte, slotEvery-20), slot(1, 6))), want: numbers(6, 30)},
-	{name: "newer slot damaged", done: 5, damage: put(checkName, slices.Concat(append(slot(2, 9)[:27], 0), make([]byte, slotEvery-28), slot(1, 6))), want: numbers(6, 30)},
-	{name: "both slots bad", done: 5, damage: put(checkName, noise(2*slotEvery)), want: numbers(1, 30)},
-	{name: "checkpoint ahead of the data", damage: put(checkName, slices.Concat(slot(8, 101))), next: 101},
+	{name: "checkpoint missing", done: 5, damage: remove(marks.CheckpointName), want: numbers(1, 30)},
+	{name: "checkpoint empty", done: 5, damage: put(marks.CheckpointName, nil), want: numbers(1, 30)},
+	{name: "checkpoint half written", done: 5, damage: put(marks.CheckpointName, slices.Concat(make([]byte, slotEvery), slot(1, 6)[:20])), want: numbers(1, 30)},
+	{name: "newer slot half written", done: 5, damage: put(marks.CheckpointName, slices.Concat(slot(2, 9)[:20], make([]byte, slotEvery-20), slot(1, 6))), want: numbers(6, 30)},
+	{name: "newer slot damaged", done: 5, damage: put(marks.CheckpointName, slices.Concat(append(slot(2, 9)[:27], 0), make([]byte, slotEvery-28), slot(1, 6))), want: numbers(6, 30)},
+	{name: "both slots bad", done: 5, damage: put(marks.CheckpointName, noise(2*slotEvery)), want: numbers(1, 30)},
+	{name: "checkpoint ahead of the data", damage: put(marks.CheckpointName, slices.Concat(slot(8, 101))), next: 101},
 	{name: "checkpoint ahead of the data, which is torn", damage: func(t *testing.T, dir string) {
-		put(checkName, slot(8, 30))(t, dir)
+		put(marks.CheckpointName, slot(8, 30))(t, dir)
 		cut(21, frameOf(27)+3)(t, dir)
 	}, next: 30},
-	{name: "checkpoint far behind", done: 25, damage: put(checkName, slot(2, 2)), want: numbers(21, 30), lost: []Loss{{First: 2, Records: 19}}},
+	{name: "checkpoint far behind", done: 25, damage: put(marks.CheckpointName, slot(2, 2)), want: numbers(21, 30), lost: []Loss{{First: 2, Records: 19}}},
 
 	// Other files.
 	{name: "damaged file of an earlier time", damage: func(t *testing.T, dir string) {
@@ -343,7 +339,7 @@ func check(t *testing.T, dir string, want []string, lost []Loss, next uint64) {
 	closeSpool(t, s)
 	s = open(t, Options{Dir: dir, Sync: -1, Lost: func(l Loss) { t.Errorf("lost when all is done: %+v", l) }})
 	defer s.Close()
-	if got := readAll(t, s); len(got) != 0 || s.next != next || s.Checkpoint() != (Checkpoint{next, 7}) || len(segmentsOf(t, dir)) != 1 {
+	if got := readAll(t, s); len(got) != 0 || s.next != next || s.Checkpoint() != (marks.Checkpoint{Next: next, Seq: 7}) || len(segmentsOf(t, dir)) != 1 {
 		t.Fatalf("when all is done: %q, next %d, %+v, %v", got, s.next, s.Checkpoint(), segmentsOf(t, dir))
 	}
 }

@@ -46,7 +46,7 @@ func (c *script) failure(err error) bool {
 func (c *script) open() *Spool {
 	for range 3 {
 		s, err := Open(c.tb.Context(), Options{
-			Dir: c.dir, Max: 1 << 20, Sync: c.sync, SegmentBytes: 200, fs: c.fs,
+			Dir: c.dir, Max: 1 << 20, Sync: c.sync, SegmentBytes: 200, FS: c.fs,
 			Lost:   func(l Loss) { c.losses = append(c.losses, l) },
 			Failed: func(error) { c.failed++ },
 		})
@@ -273,7 +273,7 @@ func TestFaultThenPowerCut(t *testing.T) {
 func TestBadFile(t *testing.T) {
 	for _, what := range []string{"write", "sync"} {
 		fs := newMemFS()
-		opt := Options{Dir: t.TempDir(), Sync: 0, fs: fs, Lost: func(l Loss) { t.Errorf("lost: %+v", l) }}
+		opt := Options{Dir: t.TempDir(), Sync: 0, FS: fs, Lost: func(l Loss) { t.Errorf("lost: %+v", l) }}
 		s := open(t, opt)
 		appendAll(t, s, "a")
 		fs.fault = func(_ int, op string) fault {

@@ -2,7 +2,6 @@ package spool
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"strconv"
@@ -12,9 +11,9 @@ import (
 // A spool directory holds
 //
 //	lock                          held by the process that has the spool open
-//	checkpoint                    what is done, see checkpoint.go
-//	tally                         how much there was, see tally.go
-//	owner                         whose it is, see slots.go
+//	checkpoint                    what is done, see package marks
+//	tally                         how much there was, see package marks
+//	owner                         whose it is, see package queue
 //	slot-2, slot-3, …             directories of the same kind, of other bridges
 //	00000000000000000001.segment  records 1, 2, …
 //	00000000000000004711.segment  records 4711, 4712, …
@@ -49,9 +48,6 @@ const (
 	damaged    = ".damaged"
 	nameDigits = 20
 	lockName   = "lock"
-	checkName  = "checkpoint"
-	dirMode    = 0o750
-	fileMode   = 0o640
 	maxRecord  = 256 << 20
 	// maxFirst is far above what a supervisord can say, and far below an overflow.
 	maxFirst = 1 << 62
@@ -59,11 +55,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-var (
-	// ErrTooBig is returned for a record that no frame can hold.
-	ErrTooBig = fmt.Errorf("record is larger than %d bytes", maxRecord)
-	errEmpty  = errors.New("record is empty")
-)
+// ErrTooBig is returned for a record that no frame can hold.
+var ErrTooBig = fmt.Errorf("record is larger than %d bytes", maxRecord)
 
 func appendHeader(b []byte, first uint64) []byte {
 	b = append(b, magic...)

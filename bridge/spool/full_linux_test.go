@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"supernats/bridge/spool/files"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -51,7 +53,7 @@ func diskFull(t *testing.T, size string) {
 		}
 	})
 	left := func() float64 {
-		free, total, err := disk{}.Space(disc)
+		free, total, err := files.Disk{}.Space(disc)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +95,7 @@ func diskFull(t *testing.T, size string) {
 		for err == nil && left() > leave {
 			_, err = f.Write(make([]byte, 4096))
 		}
-		if err != nil && !isFull(err) {
+		if err != nil && !files.IsFull(err) {
 			t.Fatal(err)
 		}
 		f.Close()

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"supernats/bridge/spool/files"
+
 	"go.uber.org/goleak"
 )
 
@@ -90,7 +92,7 @@ func noise(n int) []byte {
 
 func write(tb testing.TB, name string, b []byte) {
 	tb.Helper()
-	if err := os.WriteFile(name, b, fileMode); err != nil {
+	if err := os.WriteFile(name, b, files.Mode); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -107,7 +109,7 @@ func read(tb testing.TB, name string) []byte {
 // segmentsOf returns the paths of a directory's segments.
 func segmentsOf(tb testing.TB, dir string) (names []string) {
 	tb.Helper()
-	all, err := listSegments(disk{}, dir)
+	all, err := listSegments(files.Disk{}, dir)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -5,11 +5,14 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+
+	"supernats/bridge/spool/files"
+	"supernats/bridge/spool/marks"
 )
 
 // Report is what a look at a spool from outside shows.
 type Report struct {
-	Checkpoint Checkpoint
+	Checkpoint marks.Checkpoint
 	// Segments and Bytes are those of all segments, what is done in them too.
 	Segments int
 	Bytes    int64
@@ -28,7 +31,7 @@ type Report struct {
 // or not. All records that are not done are read.
 func Inspect(dir string) (Report, error) {
 	var r Report
-	err := walk(disk{}, dir, &r, func(number uint64, _ []byte) error {
+	err := walk(files.Disk{}, dir, &r, func(number uint64, _ []byte) error {
 		if r.Records++; r.Oldest == 0 {
 			r.Oldest = number
 		}
@@ -42,7 +45,7 @@ func Inspect(dir string) (Report, error) {
 // returns an error. rec is valid during the call. Like Inspect it needs no lock
 // and changes nothing.
 func Dump(dir string, visit func(number uint64, rec []byte) error) error {
-	return walk(disk{}, dir, new(Report), visit)
+	return walk(files.Disk{}, dir, new(Report), visit)
 }
 
 // Oldest returns the oldest record that is not done, nil if there is none. Any
@@ -58,7 +61,7 @@ func (s *Spool) Oldest() (rec []byte, err error) {
 		}
 	}
 	s.mu.Unlock()
-	w := window{fs: s.opt.fs}
+	w := window{fs: s.opt.FS}
 	defer func() { err = errors.Join(err, w.close()) }()
 	for _, seg := range segments {
 		rec, _, _, err := w.find(seg, at.off, seg.end, at.number, seg.behind)
@@ -70,26 +73,26 @@ func (s *Spool) Oldest() (rec []byte, err error) {
 	return nil, nil
 }
 
-func walk(files files, dir string, r *Report, visit func(number uint64, rec []byte) error) (err error) {
-	names, err := files.List(dir)
+func walk(fsys files.System, dir string, r *Report, visit func(number uint64, rec []byte) error) (err error) {
+	names, err := fsys.List(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range names {
-		if strings.HasSuffix(e.name, damaged) {
-			r.Damaged = append(r.Damaged, filepath.Join(dir, e.name))
+		if strings.HasSuffix(e.Name, damaged) {
+			r.Damaged = append(r.Damaged, filepath.Join(dir, e.Name))
 		}
 	}
-	segments, err := listSegments(files, dir)
+	segments, err := listSegments(fsys, dir)
 	if err != nil {
 		return err
 	}
 	// After the list: what was removed before it is done by this checkpoint.
-	if r.Checkpoint, err = readCheckpoint(files, dir); err != nil {
+	if r.Checkpoint, err = marks.ReadCheckpoint(fsys, dir); err != nil {
 		return err
 	}
 	r.Segments = len(segments)
-	w := window{fs: files}
+	w := window{fs: fsys}
 	defer func() { err = errors.Join(err, w.close()) }()
 	next := r.Checkpoint.Next
 	for i, seg := range segments {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"supernats/bridge/spool/files"
 )
 
 // ErrLocked is returned while another process has the spool open.
@@ -18,30 +20,30 @@ var ErrLocked = errors.New("another process has the spool open")
 // the lock of one that dies. waiting is called once if it is held at first.
 func acquire(ctx context.Context, dir string, waiting func(holder string)) (*os.File, error) {
 	for told := false; ; {
-		f, err := tryLock(dir)
+		f, err := TryLock(dir)
 		if !errors.Is(err, ErrLocked) {
 			return f, err
 		}
 		if !told {
-			waiting(holder(dir))
+			waiting(Holder(dir))
 			told = true
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w (pid %s): %w", ErrLocked, holder(dir), ctx.Err())
+			return nil, fmt.Errorf("%w (pid %s): %w", ErrLocked, Holder(dir), ctx.Err())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
-// tryLock takes the lock of a directory, or returns ErrLocked.
-func tryLock(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, fileMode)
+// TryLock takes the lock of a directory, or returns ErrLocked.
+func TryLock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, files.Mode)
 	if err != nil {
 		return nil, err
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil && unlinked(f) {
+	if err == nil && files.Unlinked(f) {
 		err = syscall.EWOULDBLOCK // who held it has removed it: the next one is another file
 	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -57,8 +59,8 @@ func tryLock(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// holder returns the process id that stands in a lock.
-func holder(dir string) string {
+// Holder returns the process id that stands in a lock.
+func Holder(dir string) string {
 	text, _ := os.ReadFile(filepath.Join(dir, lockName))
 	return strings.TrimSpace(string(text))
 }

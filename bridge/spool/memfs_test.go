@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+
+	"supernats/bridge/spool/files"
 )
 
 // memFS is a file system that knows what a power cut leaves: the contents of a
@@ -78,7 +80,7 @@ func (m *memFS) do(what string, f func() error) error {
 	return syscall.EIO
 }
 
-func (m *memFS) Open(name string, flag int) (f file, err error) {
+func (m *memFS) Open(name string, flag int) (f files.File, err error) {
 	err = m.do("open "+filepath.Base(name), func() error {
 		mf := m.names[name]
 		if mf == nil {
@@ -100,10 +102,10 @@ func (m *memFS) Open(name string, flag int) (f file, err error) {
 	return f, nil
 }
 
-func (m *memFS) List(dir string) (list []listed, err error) {
+func (m *memFS) List(dir string) (list []files.Listed, err error) {
 	err = m.do("list", func() error {
 		for _, name := range slices.Sorted(maps.Keys(m.names)) {
-			list = append(list, listed{filepath.Base(name), int64(len(m.names[name].data))})
+			list = append(list, files.Listed{Name: filepath.Base(name), Size: int64(len(m.names[name].data))})
 		}
 		return nil
 	})
@@ -138,7 +140,7 @@ func (m *memFS) SyncDir(string) error {
 }
 
 // Map is what some file systems cannot do.
-func (m *memFS) Map(file, int) ([]byte, func() error, error) {
+func (m *memFS) Map(files.File, int) ([]byte, func() error, error) {
 	return nil, nil, errors.ErrUnsupported
 }
 

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"supernats/bridge/spool/files"
+	"supernats/bridge/spool/marks"
+
 	"pgregory.net/rapid"
 )
 
@@ -110,14 +113,14 @@ func TestModel(t *testing.T) {
 				}
 			},
 			"": func(rt *rapid.T) {
-				if stats := s.Stats(); stats.Records != uint64(len(recs)-acked) || s.Checkpoint() != (Checkpoint{uint64(acked) + 1, seq}) {
+				if stats := s.Stats(); stats.Records != uint64(len(recs)-acked) || s.Checkpoint() != (marks.Checkpoint{Next: uint64(acked) + 1, Seq: seq}) {
 					rt.Fatalf("%+v %+v, want %d records, %d done", stats, s.Checkpoint(), len(recs)-acked, acked)
 				}
 			},
 			"look": func(rt *rapid.T) {
 				stats := s.Stats()
 				var bytes int64
-				all, err := listSegments(disk{}, dir)
+				all, err := listSegments(files.Disk{}, dir)
 				if err != nil {
 					rt.Fatal(err)
 				}

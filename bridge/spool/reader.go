@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"supernats/bridge/spool/marks"
 )
 
 // cursor is a place between two records: the number of the one behind it, and
@@ -70,7 +72,7 @@ func (s *Spool) Next() (rec []byte, ok bool, err error) {
 			continue
 		}
 		s.read = cursor{at.seg, begin + frameSize + int64(len(rec)), number + 1, at.events}
-		if number >= s.tally.from && s.opt.Event(rec) != nil {
+		if number >= s.tally.From && s.opt.Event(rec) != nil {
 			s.read.events++
 		}
 		s.flying = append(s.flying, s.read)
@@ -85,8 +87,8 @@ func (s *Spool) countLost(at cursor) (lost uint64) {
 		return 0
 	}
 	s.suspect = false
-	if had := s.base + at.events; s.tally.events > had {
-		lost = s.tally.events - had
+	if had := s.base + at.events; s.tally.Events > had {
+		lost = s.tally.Events - had
 	}
 	s.base += lost
 	s.owed += lost
@@ -105,9 +107,9 @@ func (s *Spool) pass(to cursor) {
 }
 
 func (s *Spool) setDone(to cursor) {
-	s.tally.settled += to.events - s.done.events
-	s.done, s.mark.Next, s.tally.done = to, to.number, to.number
-	s.counted.store(&s.tally)
+	s.tally.Settled += to.events - s.done.events
+	s.done, s.mark.Next, s.tally.Done = to, to.number, to.number
+	s.counted.Store(&s.tally)
 	if to.number == s.next {
 		s.signalRoom() // nothing waits: the next record is taken
 	}
@@ -121,12 +123,12 @@ func (s *Spool) lose(at cursor, number uint64, off int64) (cursor, error) {
 		loss.Records = number - at.number
 	}
 	behind := cursor{at.seg, off, max(at.number, number), at.events}
-	if number > max(at.number, s.tally.from) {
+	if number > max(at.number, s.tally.From) {
 		s.mu.Lock()
 		s.suspect = true
 		s.mu.Unlock()
-		if loss.Later = at.number >= s.tally.from; !loss.Later {
-			loss.Records = s.tally.from - at.number
+		if loss.Later = at.number >= s.tally.From; !loss.Later {
+			loss.Records = s.tally.From - at.number
 		}
 	}
 	if loss.Records == 0 && at.seg == s.exactTail {
@@ -157,7 +159,7 @@ func (s *Spool) lose(at cursor, number uint64, off int64) (cursor, error) {
 // records are done and the segment is removed.
 func (s *Spool) setAside(path string) string {
 	kept := path[:len(path)-len(suffix)] + damaged
-	if err := s.opt.fs.Link(path, kept); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := s.opt.FS.Link(path, kept); err != nil && !errors.Is(err, os.ErrExist) {
 		s.opt.Failed(fmt.Errorf("set a damaged segment aside: %w", err))
 		return path
 	}
@@ -190,7 +192,7 @@ func (s *Spool) Ack(n int, seq uint64) error {
 	}
 	mark := s.mark
 	s.mu.Unlock()
-	if err := s.check.write(mark); err != nil {
+	if err := s.check.Write(mark); err != nil {
 		return err
 	}
 	return s.removeDone()
@@ -226,14 +228,14 @@ func (s *Spool) removeDone() error {
 	}
 	// An old checkpoint without the segments that it needs would look like a loss.
 	if s.opt.Sync >= 0 {
-		if err := s.check.sync(); err != nil {
+		if err := s.check.Sync(); err != nil {
 			return err
 		}
 	}
 	var bytes int64
 	for _, seg := range gone {
 		bytes += seg.end
-		if err := s.opt.fs.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := s.opt.FS.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
 		}
 		if f := seg.opened(); f != nil {
@@ -258,7 +260,7 @@ func (s *Spool) dropAll() {
 		return
 	}
 	if s.opt.Sync >= 0 { // see removeDone
-		if err := errors.Join(s.check.write(s.mark), s.check.sync()); err != nil {
+		if err := errors.Join(s.check.Write(s.mark), s.check.Sync()); err != nil {
 			s.opt.Failed(err)
 			return
 		}
@@ -270,7 +272,7 @@ func (s *Spool) dropAll() {
 		s.tail, s.dirty = nil, false
 	}
 	for _, seg := range s.segments {
-		if err := s.opt.fs.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := s.opt.FS.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
 		}
 		if f := seg.opened(); f != nil {
@@ -284,7 +286,7 @@ func (s *Spool) dropAll() {
 }
 
 // Checkpoint returns how far the records are done.
-func (s *Spool) Checkpoint() Checkpoint {
+func (s *Spool) Checkpoint() marks.Checkpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.mark

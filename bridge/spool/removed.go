@@ -6,6 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"supernats/bridge/spool/files"
+	"supernats/bridge/spool/marks"
 )
 
 // copyPart is how much of a segment is copied at a time.
@@ -31,25 +34,25 @@ func (s *Spool) Check() (found bool, err error) {
 
 // missing reports whether a file that we need has no name any more.
 func (s *Spool) missing() bool {
-	if s.lock != nil && unlinked(s.lock) || s.check.removed() || s.counted != nil && unlinked(s.counted.f) {
+	if s.lock != nil && files.Unlinked(s.lock) || s.check.Removed() || s.counted.Removed() {
 		return true
 	}
 	for _, seg := range s.segments {
-		if f := seg.opened(); f != nil && unlinked(f) {
+		if f := seg.opened(); f != nil && files.Unlinked(f) {
 			return true
 		}
 	}
-	return s.tail != nil && unlinked(s.tail)
+	return s.tail != nil && files.Unlinked(s.tail)
 }
 
 // restore makes the files again that have no name. The reading side may go on with
 // those that it has open: they hold the same.
 func (s *Spool) restore() error {
-	if err := os.MkdirAll(s.opt.Dir, dirMode); err != nil {
+	if err := os.MkdirAll(s.opt.Dir, files.DirMode); err != nil {
 		return fmt.Errorf("make the spool's directory: %w", err)
 	}
-	if unlinked(s.lock) {
-		lock, err := tryLock(s.opt.Dir)
+	if files.Unlinked(s.lock) {
+		lock, err := TryLock(s.opt.Dir)
 		if err != nil {
 			return err
 		}
@@ -58,46 +61,46 @@ func (s *Spool) restore() error {
 	}
 
 	for _, seg := range s.segments {
-		if f := seg.opened(); f == nil || !unlinked(f) {
+		if f := seg.opened(); f == nil || !files.Unlinked(f) {
 			continue
 		}
 		if err := s.restoreSegment(seg); err != nil {
 			return fmt.Errorf("make %s again: %w", seg.name, err)
 		}
 	}
-	if s.tail != nil && unlinked(s.tail) {
+	if s.tail != nil && files.Unlinked(s.tail) {
 		_ = s.tail.Close()
 		s.tail = nil
 	}
 
-	if s.check.removed() {
-		check, _, err := openCheckpoint(s.opt.fs, s.opt.Dir)
+	if s.check.Removed() {
+		check, _, err := marks.OpenCheckpoint(s.opt.FS, s.opt.Dir)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(s.check.replace(check), s.check.write(s.mark)); err != nil {
+		if err := errors.Join(s.check.Replace(check), s.check.Write(s.mark)); err != nil {
 			return err
 		}
 	}
-	if s.counted != nil && unlinked(s.counted.f) {
-		counted, _, _, err := openTally(s.opt.fs, s.opt.Dir)
+	if s.counted.Removed() {
+		counted, _, _, err := marks.OpenTally(s.opt.FS, s.opt.Dir)
 		if err != nil {
 			return err
 		}
-		_ = s.counted.close()
+		_ = s.counted.Close()
 		s.counted = counted
-		counted.store(&s.tally)
+		counted.Store(&s.tally)
 	}
 	if s.opt.Sync < 0 {
 		return nil
 	}
-	return s.opt.fs.SyncDir(s.opt.Dir)
+	return s.opt.FS.SyncDir(s.opt.Dir)
 }
 
 // restoreSegment writes a segment again. While it is not whole it has another name.
 func (s *Spool) restoreSegment(seg *segment) (err error) {
 	name := filepath.Join(s.opt.Dir, lockName+".new")
-	f, err := s.opt.fs.Open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	f, err := s.opt.FS.Open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return err
 	}
@@ -125,7 +128,7 @@ func (s *Spool) restoreSegment(seg *segment) (err error) {
 	if err := os.Rename(name, seg.name); err != nil {
 		return err
 	}
-	again, err := s.opt.fs.Open(seg.name, os.O_RDONLY)
+	again, err := s.opt.FS.Open(seg.name, os.O_RDONLY)
 	if err != nil {
 		return err
 	}

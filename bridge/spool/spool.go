@@ -33,6 +33,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"supernats/bridge/spool/files"
+	"supernats/bridge/spool/marks"
 )
 
 // ErrFull is returned while there is no room. Nothing of the record is stored.
@@ -74,9 +77,12 @@ type Options struct {
 	// that failed. It must not call the spool; may be nil.
 	Failed func(error)
 
-	fs   files
-	more chan struct{} // of the queue that this is a part of
-	lock *os.File      // held already
+	// FS is the file system; the real one if it is nil.
+	FS files.System
+	// More receives a value when there may be something to read; that of Spool.More if it
+	// is nil. Lock is the directory's, held already; see TryLock. Both are of a Queue.
+	More chan struct{}
+	Lock *os.File
 }
 
 const defaultSegment = 16 << 20
@@ -124,26 +130,26 @@ type Spool struct {
 	bytes    int64      // of all segments
 	next     uint64     // number of the record to be appended
 	refused  error      // of the last Append
-	mark     Checkpoint
+	mark     marks.Checkpoint
 	finished bool
 	room     chan struct{} // see Room; nil if nobody has asked
-	tally    tally
-	counted  *tallyFile // where the tally is kept; nil if that cannot be
-	removed  bool       // our files have been removed, and not made again yet
+	tally    marks.Tally
+	counted  *marks.TallyFile // where the tally is kept; nil if that cannot be
+	removed  bool             // our files have been removed, and not made again yet
 
-	tail     file   // newest, open for writing; nil if the next record needs a new one
-	retired  []file // were the tail, and must be flushed
-	dirty    bool   // the tail must be
-	frame    []byte // buffer of Append
-	unseen   int64  // bytes appended since the last look at the space
+	tail     files.File   // newest, open for writing; nil if the next record needs a new one
+	retired  []files.File // were the tail, and must be flushed
+	dirty    bool         // the tail must be
+	frame    []byte       // buffer of Append
+	unseen   int64        // bytes appended since the last look at the space
 	diskFull bool
 
 	left      Left
-	exactTail *segment // the newest one at the start, if it is known to the last record
-	stale     []file   // of segments that are done, to be closed by the reading side
-	owed      uint64   // events reported as lost, and not as reported; under mu
-	suspect   bool     // what is lost is to be counted at the end of what is read
-	base      uint64   // of tally.events, what was settled when the spool was opened, or lost since
+	exactTail *segment     // the newest one at the start, if it is known to the last record
+	stale     []files.File // of segments that are done, to be closed by the reading side
+	owed      uint64       // events reported as lost, and not as reported; under mu
+	suspect   bool         // what is lost is to be counted at the end of what is read
+	base      uint64       // of tally.events, what was settled when the spool was opened, or lost since
 
 	// Of the reading side alone.
 	read   cursor   // the next record to read
@@ -152,7 +158,7 @@ type Spool struct {
 	flying []cursor // behind each record between done and read
 	told   cursor   // up to where damage was reported; number is that of the segment
 	win    window
-	check  *checkpointFile
+	check  *marks.CheckpointFile
 
 	stopSync chan struct{}
 	synced   sync.WaitGroup
@@ -164,19 +170,19 @@ type segment struct {
 	first  uint64 // number of its first record
 	behind uint64 // number of the record behind its last one
 	name   string
-	end    int64    // where the next frame goes, or the end of the file
+	end    int64    // where the next frame goes, or the end of the files.File
 	next   *segment // if it is not the newest
 	failed int      // how often it could not be read
 	f      atomic.Pointer[reading]
 }
 
 // reading is a segment's file, open to read it, even if it is removed meanwhile.
-type reading struct{ file }
+type reading struct{ files.File }
 
 // opened returns it, nil if it was not opened.
-func (s *segment) opened() file {
+func (s *segment) opened() files.File {
 	if r := s.f.Load(); r != nil {
-		return r.file
+		return r.File
 	}
 	return nil
 }
@@ -187,8 +193,8 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 	if opt.Dir == "" || opt.Max <= 0 || opt.SegmentBytes < 0 {
 		return nil, errors.New("spool: Dir and Max must be set")
 	}
-	if opt.fs == nil {
-		opt.fs = disk{}
+	if opt.FS == nil {
+		opt.FS = files.Disk{}
 	}
 	if opt.SegmentBytes == 0 {
 		opt.SegmentBytes = min(defaultSegment, max(opt.Max/8, 64<<10))
@@ -208,13 +214,13 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 	if opt.Event == nil {
 		opt.Event = func(rec []byte) []byte { return rec[:0] }
 	}
-	if opt.more == nil {
-		opt.more = make(chan struct{}, 1)
+	if opt.More == nil {
+		opt.More = make(chan struct{}, 1)
 	}
-	lock := opt.lock
+	lock := opt.Lock
 	if lock == nil {
 		var err error
-		if err = os.MkdirAll(opt.Dir, dirMode); err != nil {
+		if err = os.MkdirAll(opt.Dir, files.DirMode); err != nil {
 			return nil, fmt.Errorf("make the spool's directory: %w", err)
 		}
 		if lock, err = acquire(ctx, opt.Dir, opt.Waiting); err != nil {
@@ -222,8 +228,8 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 		}
 	}
 	s := &Spool{
-		opt: opt, lock: lock, more: opt.more,
-		unseen: spaceEvery, win: window{fs: opt.fs}, stopSync: make(chan struct{}),
+		opt: opt, lock: lock, more: opt.More,
+		unseen: spaceEvery, win: window{fs: opt.FS}, stopSync: make(chan struct{}),
 	}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open spool %s: %w", opt.Dir, err), s.closeFiles())
@@ -240,12 +246,12 @@ func (s *Spool) load() (err error) {
 	if s.opt.Sync >= 0 {
 		// The directory itself may be new. That of its parent is not always ours to
 		// open, so its flush is an attempt.
-		_ = s.opt.fs.SyncDir(filepath.Dir(s.opt.Dir))
+		_ = s.opt.FS.SyncDir(filepath.Dir(s.opt.Dir))
 	}
-	if s.check, s.mark, err = openCheckpoint(s.opt.fs, s.opt.Dir); err != nil {
+	if s.check, s.mark, err = marks.OpenCheckpoint(s.opt.FS, s.opt.Dir); err != nil {
 		return err
 	}
-	if s.segments, err = listSegments(s.opt.fs, s.opt.Dir); err != nil {
+	if s.segments, err = listSegments(s.opt.FS, s.opt.Dir); err != nil {
 		return err
 	}
 	for _, seg := range s.segments {
@@ -273,33 +279,33 @@ func (s *Spool) load() (err error) {
 
 // loadTally finds out how far was appended, and puts that on record.
 func (s *Spool) loadTally(whole uint64) {
-	counted, last, known, err := openTally(s.opt.fs, s.opt.Dir)
+	counted, last, known, err := marks.OpenTally(s.opt.FS, s.opt.Dir)
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.opt.Failed(err)
 	}
 	s.counted = counted
 	if known {
-		s.left.Memory = last.memory
+		s.left.Memory = last.Memory
 	}
 	// After a power cut the checkpoint may know of records that are gone. Their
 	// numbers are not given again.
 	s.next = max(1, s.newest.behind, s.mark.Next)
-	exact := known && last.next >= max(whole, s.mark.Next)
+	exact := known && last.Next >= max(whole, s.mark.Next)
 	s.left.Damaged = !exact && (s.left.Damaged || s.newest.behind > whole)
 	if exact {
 		s.exactTail = s.newest
-		s.next, s.newest.behind = last.next, last.next
-		s.left.Place = last.place
+		s.next, s.newest.behind = last.Next, last.Next
+		s.left.Place = last.Place
 	}
 
-	if exact && s.mark.Next <= last.done {
-		s.tally, s.mark.Next = last, last.done
+	if exact && s.mark.Next <= last.Done {
+		s.tally, s.mark.Next = last, last.Done
 	} else {
-		s.tally = tally{next: s.next, from: s.next, done: max(1, s.mark.Next), place: s.left.Place}
+		s.tally = marks.Tally{Next: s.next, From: s.next, Done: max(1, s.mark.Next), Place: s.left.Place}
 	}
-	s.tally.memory = s.left.Memory // until that is reported
-	s.base = s.tally.settled
-	s.suspect = s.tally.events > s.tally.settled
+	s.tally.Memory = s.left.Memory // until that is reported
+	s.base = s.tally.Settled
+	s.suspect = s.tally.Events > s.tally.Settled
 }
 
 // openFiles opens the segments for reading, as far as descriptors go: what is in a
@@ -312,10 +318,13 @@ func (s *Spool) openFiles() {
 
 // openFile opens one. Without it the segment is opened by its name when it is read.
 func (s *Spool) openFile(seg *segment) {
-	if f, err := s.opt.fs.Open(seg.name, os.O_RDONLY); err == nil {
+	if f, err := s.opt.FS.Open(seg.name, os.O_RDONLY); err == nil {
 		seg.f.Store(&reading{f})
 	}
 }
+
+// Dir returns the spool's directory.
+func (s *Spool) Dir() string { return s.opt.Dir }
 
 // Left returns what an earlier run has left.
 func (s *Spool) Left() Left { return s.left }
@@ -323,18 +332,18 @@ func (s *Spool) Left() Left { return s.left }
 // listSegments returns the segments in a directory, oldest first. Where the last
 // one ends is not known yet. What is damaged in one, the header too, is found
 // when it is read: the name says what is needed.
-func listSegments(fs files, dir string) ([]*segment, error) {
+func listSegments(fs files.System, dir string) ([]*segment, error) {
 	names, err := fs.List(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list the segments: %w", err)
 	}
 	var all []*segment
 	for _, e := range names {
-		first, ok := parseName(e.name)
+		first, ok := parseName(e.Name)
 		if !ok {
 			continue
 		}
-		seg := &segment{first: first, behind: math.MaxUint64, name: filepath.Join(dir, e.name), end: max(headerSize, e.size)}
+		seg := &segment{first: first, behind: math.MaxUint64, name: filepath.Join(dir, e.Name), end: max(headerSize, e.Size)}
 		if n := len(all); n > 0 {
 			all[n-1].next, all[n-1].behind = seg, first
 		}
@@ -415,8 +424,8 @@ func (s *Spool) seek() error {
 	}
 	s.mark.Next = at.number
 	s.read, s.done = at, at
-	s.tally.done = at.number
-	s.counted.store(&s.tally)
+	s.tally.Done = at.number
+	s.counted.Store(&s.tally)
 	return s.removeDone()
 }
 
@@ -436,7 +445,7 @@ func (s *Spool) Close() (err error) {
 		close(s.stopSync)
 		s.synced.Wait()
 		if s.opt.Sync >= 0 {
-			err = errors.Join(s.flush(), s.check.sync())
+			err = errors.Join(s.flush(), s.check.Sync())
 		}
 		err = errors.Join(err, s.closeFiles())
 	})
@@ -444,7 +453,7 @@ func (s *Spool) Close() (err error) {
 }
 
 func (s *Spool) closeFiles() error {
-	errs := []error{s.win.close(), s.counted.close()}
+	errs := []error{s.win.close(), s.counted.Close()}
 	for _, seg := range s.segments {
 		if f := seg.opened(); f != nil {
 			s.stale = append(s.stale, f)
@@ -457,7 +466,7 @@ func (s *Spool) closeFiles() error {
 		errs = append(errs, s.tail.Close())
 	}
 	if s.check != nil {
-		errs = append(errs, s.check.f.Close())
+		errs = append(errs, s.check.Close())
 	}
 	return errors.Join(append(errs, s.lock.Close())...)
 }

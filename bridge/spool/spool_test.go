@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"supernats/bridge/spool/files"
+	"supernats/bridge/spool/marks"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -41,7 +44,7 @@ func TestModes(t *testing.T) {
 	s := open(t, Options{Dir: dir})
 	defer s.Close()
 	appendAll(t, s, "x")
-	for name, want := range map[string]os.FileMode{"": 0o750, lockName: 0o640, checkName: 0o640, segmentName(1): 0o640} {
+	for name, want := range map[string]os.FileMode{"": 0o750, lockName: 0o640, marks.CheckpointName: 0o640, segmentName(1): 0o640} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%q: %v %v, want %o", name, info.Mode(), err, want)
@@ -134,7 +137,7 @@ func TestBadSector(t *testing.T) {
 	dir := t.TempDir()
 	bad := &badSectors{}
 	var got losses
-	s := open(t, Options{Dir: dir, Sync: -1, SegmentBytes: 64 << 10, Lost: got.add, fs: bad})
+	s := open(t, Options{Dir: dir, Sync: -1, SegmentBytes: 64 << 10, Lost: got.add, FS: bad})
 	defer s.Close()
 	recs := numbered(1, 3000)
 	appendAll(t, s, recs...)
@@ -184,27 +187,27 @@ func TestBadSector(t *testing.T) {
 // badSectors is a disk on which the bytes of a segment from from to to cannot be
 // read.
 type badSectors struct {
-	disk
+	files.Disk
 	from, to int64
 }
 
 type badFile struct {
-	file
+	files.File
 	bad *badSectors
 }
 
-func (d *badSectors) Open(name string, flag int) (file, error) {
-	f, err := d.disk.Open(name, flag)
+func (d *badSectors) Open(name string, flag int) (files.File, error) {
+	f, err := d.Disk.Open(name, flag)
 	return badFile{f, d}, err
 }
 
 func (f badFile) ReadAt(p []byte, off int64) (int, error) {
 	if off < f.bad.to && off+int64(len(p)) > f.bad.from {
 		n := max(0, f.bad.from-off)
-		n2, _ := f.file.ReadAt(p[:n], off)
+		n2, _ := f.File.ReadAt(p[:n], off)
 		return n2, syscall.EIO
 	}
-	return f.file.ReadAt(p, off)
+	return f.File.ReadAt(p, off)
 }
 
 // TestOutage appends a million records that nobody reads.
@@ -327,7 +330,7 @@ func TestLostAppends(t *testing.T) {
 func TestFailedFlush(t *testing.T) {
 	fs := newMemFS()
 	told := make(chan error, 100)
-	s := open(t, Options{Dir: t.TempDir(), Sync: time.Millisecond, fs: fs, Failed: func(err error) { told <- err }})
+	s := open(t, Options{Dir: t.TempDir(), Sync: time.Millisecond, FS: fs, Failed: func(err error) { told <- err }})
 	defer s.Close()
 	fs.mu.Lock()
 	fs.fault = func(_ int, what string) fault {
@@ -355,7 +358,7 @@ func TestFailedFlush(t *testing.T) {
 // nothing is removed before it is.
 func TestAckStaleSegment(t *testing.T) {
 	fs := newMemFS()
-	opt := Options{Dir: t.TempDir(), Sync: time.Hour, SegmentBytes: 1, fs: fs, Lost: func(l Loss) { t.Errorf("lost: %+v", l) }}
+	opt := Options{Dir: t.TempDir(), Sync: time.Hour, SegmentBytes: 1, FS: fs, Lost: func(l Loss) { t.Errorf("lost: %+v", l) }}
 	s := open(t, opt)
 	appendAll(t, s, numbered(1, 9)...)
 	if got := readAll(t, s); len(got) != 9 {
@@ -382,7 +385,7 @@ func TestAckStaleSegment(t *testing.T) {
 	}
 	closeSpool(t, s)
 	for seed := range uint64(20) {
-		opt.fs = fs.powerCut(rand.New(rand.NewPCG(0, seed)))
+		opt.FS = fs.powerCut(rand.New(rand.NewPCG(0, seed)))
 		s := open(t, opt)
 		if got := readAll(t, s); !slices.Equal(got, numbered(7, 9)) {
 			t.Errorf("%q", got)
@@ -404,10 +407,10 @@ func TestInspect(t *testing.T) {
 	tail(21, noise(100))(t, dir)
 	put(kept(1), nil)(t, dir)
 	want := Report{
-		Checkpoint: Checkpoint{Next: 5, Seq: 4}, Segments: 3, Bytes: 3*(headerSize+10*crashFrame) + 100,
+		Checkpoint: marks.Checkpoint{Next: 5, Seq: 4}, Segments: 3, Bytes: 3*(headerSize+10*crashFrame) + 100,
 		Records: 25, Oldest: 5, Newest: 30, Missing: 1, Damaged: []string{filepath.Join(dir, kept(1))},
 	}
-	before, err := (disk{}).List(dir)
+	before, err := (files.Disk{}).List(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -419,7 +422,7 @@ func TestInspect(t *testing.T) {
 	if err := Dump(dir, func(uint64, []byte) error { return stop }); !errors.Is(err, stop) {
 		t.Error(err)
 	}
-	if after, err := (disk{}).List(dir); err != nil || !slices.Equal(before, after) {
+	if after, err := (files.Disk{}).List(dir); err != nil || !slices.Equal(before, after) {
 		t.Errorf("changed: %v %v %v", before, after, err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"supernats/bridge/spool/marks"
 )
 
 // ours says which records of the tests here are events, and where they stand.
@@ -127,7 +129,7 @@ func TestRandomDamage(t *testing.T) {
 				}
 			}
 			if lost > 0 {
-				if err := s.appendReporting([]byte("lost"), ofDamage); err != nil {
+				if err := s.AppendReporting([]byte("lost"), OfDamage); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -174,11 +176,11 @@ func TestTallyIsCut(t *testing.T) {
 	s := open(t, Options{Dir: dir, Sync: -1})
 	defer closeSpool(t, s)
 	appendAll(t, s, "event 1")
-	if err := os.Truncate(filepath.Join(dir, tallyName), 0); err != nil {
+	if err := os.Truncate(filepath.Join(dir, marks.TallyName), 0); err != nil {
 		t.Fatal(err)
 	}
 	appendAll(t, s, "event 2", "event 3")
-	if got := readAll(t, s); len(got) != 3 || !s.counted.broken {
-		t.Errorf("%q, noticed: %v", got, s.counted.broken)
+	if got := readAll(t, s); len(got) != 3 || !s.counted.Broken() {
+		t.Errorf("%q, noticed: %v", got, s.counted.Broken())
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"supernats/bridge/spool/files"
 )
 
 const (
@@ -21,9 +23,9 @@ const (
 
 // window is the part of a segment that is in memory.
 type window struct {
-	fs  files
+	fs  files.System
 	seg *segment
-	f   file
+	f   files.File
 	own bool  // f is not the segment's
 	off int64 // where buf begins in the segment
 	buf []byte

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"supernats/bridge/spool/files"
 )
 
 const (
@@ -34,52 +36,10 @@ var ErrRemoved = errors.New("the files of the spool were removed")
 // Errors: ErrFull, ErrRemoved, ErrFinished, ErrTooBig, or one of the file system. In all
 // cases Append may be called again; nothing of the record is stored, unless the
 // process dies before the next Append.
-func (s *Spool) Append(rec []byte) error { return s.appendReporting(rec, nothing) }
-
-// appendReporting is Append for a record that may report events as lost.
-func (s *Spool) appendReporting(rec []byte, loss reported) error {
-	if len(rec) == 0 {
-		return errEmpty
-	}
-	if len(rec) > maxRecord {
-		return ErrTooBig
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.finished {
-		return ErrFinished
-	}
-	if s.removed {
-		s.refused = ErrRemoved
-		return s.refused
-	}
-	s.refused = s.append(rec, loss)
-	return s.refused
-}
-
-// reported is what a record reports as lost, and that need not be reported again.
-type reported int
-
-const (
-	nothing  reported = iota
-	ofDamage          // what Options.Lost was called for
-	ofMemory          // Left.Memory
-)
-
-// take notes what is reported. The lock is held.
-func (s *Spool) take(loss reported) {
-	switch loss {
-	case ofDamage:
-		s.tally.settled += s.owed
-		s.owed = 0
-	case ofMemory:
-		s.tally.memory -= s.left.Memory
-		s.left.Memory = 0
-	}
-}
+func (s *Spool) Append(rec []byte) error { return s.AppendReporting(rec, Nothing) }
 
 // append does it. The lock is held.
-func (s *Spool) append(rec []byte, loss reported) error {
+func (s *Spool) append(rec []byte, loss Reported) error {
 	s.frame = appendFrame(s.frame[:0], s.next, rec)
 	size := int64(len(s.frame))
 	if err := s.makeRoom(size); err != nil {
@@ -105,12 +65,12 @@ func (s *Spool) append(rec []byte, loss reported) error {
 	s.bytes += size
 	s.unseen += size
 	if place := s.opt.Event(rec); place != nil {
-		s.tally.events++
-		s.tally.place = append(s.tally.place[:0], place...)
+		s.tally.Events++
+		s.tally.Place = append(s.tally.Place[:0], place...)
 	}
-	s.tally.next = s.next
-	s.take(loss)
-	s.counted.store(&s.tally)
+	s.tally.Next = s.next
+	s.settleReported(loss)
+	s.counted.Store(&s.tally)
 	if cap(s.frame) > keepFrame {
 		s.frame = nil
 	}
@@ -128,7 +88,7 @@ func (s *Spool) signal() {
 
 // failed wraps an error of a write; want of room is ErrFull.
 func (s *Spool) failed(what string, err error) error {
-	if isFull(err) {
+	if files.IsFull(err) {
 		s.diskFull = true
 		return ErrDiskFull
 	}
@@ -172,7 +132,7 @@ func (s *Spool) makeRoom(size int64) error {
 // lookAtSpace returns ErrDiskFull if the file system has no room for so many bytes
 // and what comes until the next look.
 func (s *Spool) lookAtSpace(want int64) error {
-	free, total, err := s.opt.fs.Space(s.opt.Dir)
+	free, total, err := s.opt.FS.Space(s.opt.Dir)
 	if err != nil {
 		return fmt.Errorf("look at the space for the spool: %w", err)
 	}
@@ -190,13 +150,13 @@ func (s *Spool) addSegment() error {
 	path := filepath.Join(s.opt.Dir, segmentName(s.next))
 	// A file of this name holds no record: the number was never given, or its
 	// Append failed.
-	f, err := s.opt.fs.Open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	f, err := s.opt.FS.Open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return s.failed("begin a segment", err)
 	}
 	_, err = f.WriteAt(appendHeader(nil, s.next), 0)
 	if err == nil && s.opt.Sync >= 0 {
-		err = s.opt.fs.SyncDir(s.opt.Dir)
+		err = s.opt.FS.SyncDir(s.opt.Dir)
 	}
 	if err != nil {
 		_ = f.Close()

@@ -110,6 +110,7 @@ func tryDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
+
 	probe, err := os.CreateTemp(dir, ".probe")
 	if err == nil {
 		_, err = probe.Write(make([]byte, 4096))

@@ -76,24 +76,56 @@ func TestCallErrors(t *testing.T) {
 		want func(error) bool
 		says string
 	}{
-		{"a web page", says(200, "<!DOCTYPE html><html><body>Supervisor Status</body></html>"), is(ErrNotXMLRPC), "DOCTYPE"},
-		{"nothing", says(200, ""), is(ErrNotXMLRPC), ""},
-		{"cut in the middle", says(200, response("<array><data><value><int>1</int></value>")[:90]), is(ErrNotXMLRPC), ""},
-		{"another type", says(200, response("<int>one</int>")), is(ErrNotXMLRPC), ""},
-		{"too large", says(200, response("<string>"+strings.Repeat("x", 10_000)+"</string>")), is(ErrTooLarge), "more than 5000 bytes"},
-		{"unauthorized", says(401, "<html>"), is(ErrUnauthorized), "SUPERVISOR_PASSWORD"},
-		{"not found", says(404, "<html>"), func(err error) bool { return errors.As(err, &status) && status.Code == 404 }, "404 Not Found"},
-		{"its own error", says(500, ""), func(err error) bool { return errors.As(err, &status) && status.Code == 500 }, "its own log says why"},
 		{
-			"a redirect", func(w http.ResponseWriter, r *http.Request) {
-				http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
-			},
-			func(err error) bool { return errors.As(err, &status) && status.Code == 307 }, "",
+			name: "a web page",
+			h:    says(200, "<!DOCTYPE html><html><body>Supervisor Status</body></html>"),
+			want: is(ErrNotXMLRPC),
+			says: "DOCTYPE",
+		},
+		{name: "nothing", h: says(200, ""), want: is(ErrNotXMLRPC)},
+		{
+			name: "cut in the middle",
+			h:    says(200, response("<array><data><value><int>1</int></value>")[:90]),
+			want: is(ErrNotXMLRPC),
+		},
+		{name: "another type", h: says(200, response("<int>one</int>")), want: is(ErrNotXMLRPC)},
+		{
+			name: "too large",
+			h:    says(200, response("<string>"+strings.Repeat("x", 10_000)+"</string>")),
+			want: is(ErrTooLarge),
+			says: "more than 5000 bytes",
 		},
 		{
-			"a fault", says(200, "<?xml version='1.0'?><methodResponse><fault><value><struct><member><name>faultCode</name><value><int>10</int></value></member>"+
+			name: "unauthorized",
+			h:    says(401, "<html>"),
+			want: is(ErrUnauthorized),
+			says: "SUPERVISOR_PASSWORD",
+		},
+		{
+			name: "not found",
+			h:    says(404, "<html>"),
+			want: func(err error) bool { return errors.As(err, &status) && status.Code == 404 },
+			says: "404 Not Found",
+		},
+		{
+			name: "its own error",
+			h:    says(500, ""),
+			want: func(err error) bool { return errors.As(err, &status) && status.Code == 500 },
+			says: "its own log says why",
+		},
+		{
+			name: "a redirect",
+			h: func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+			},
+			want: func(err error) bool { return errors.As(err, &status) && status.Code == 307 },
+		},
+		{
+			name: "a fault",
+			h: says(200, "<?xml version='1.0'?><methodResponse><fault><value><struct><member><name>faultCode</name><value><int>10</int></value></member>"+
 				"<member><name>faultString</name><value><string>BAD_NAME: x</string></value></member></struct></value></fault></methodResponse>"),
-			func(err error) bool { return errors.As(err, &fault) && *fault == Fault{FaultBadName, "BAD_NAME: x"} }, "fault 10: BAD_NAME: x",
+			want: func(err error) bool { return errors.As(err, &fault) && *fault == Fault{FaultBadName, "BAD_NAME: x"} },
+			says: "fault 10: BAD_NAME: x",
 		},
 	} {
 		_, _, err := serve(t, Config{MaxResponse: 5000}, test.h).call(t.Context(), "supervisor.getState")

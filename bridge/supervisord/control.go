@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"supernats/schema"
 )
 
 // PID returns supervisord's process id, as supervisord itself sees it.
@@ -31,7 +33,7 @@ func (c *Client) Stopping(ctx context.Context) (bool, error) {
 	if name == "" {
 		return false, fmt.Errorf("ask for supervisord's state at %s: no statename in %.100v", c.name, value)
 	}
-	return name == "SHUTDOWN" || name == "RESTARTING", nil
+	return name == schema.SupervisorShutdown || name == schema.SupervisorRestarting, nil
 }
 
 // StartStopped starts a process that does not run, without waiting for it. It is not an
@@ -40,7 +42,7 @@ func (c *Client) StartStopped(ctx context.Context, group, name string) error {
 	value, _, err := c.call(ctx, "supervisor.getProcessInfo", group+":"+name)
 	if err == nil {
 		row, _ := value.(map[string]any)
-		if state := process(row).State; state != "STOPPED" && state != "EXITED" {
+		if state := process(row).State; state != schema.StateStopped && state != schema.StateExited {
 			return nil
 		}
 		_, _, err = c.call(ctx, "supervisor.startProcess", group+":"+name, false)

@@ -88,18 +88,16 @@ func process(row map[string]any) schema.SnapshotProcess {
 		p.Group = p.Process
 	}
 
-	switch p.State {
-	case "STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL":
-	default:
-		p.State = "UNKNOWN"
+	if !schema.IsState(p.State) {
+		p.State = schema.StateUnknown
 	}
 	return p
 }
 
 func supervisorState(name string) string {
 	switch name = strings.ToUpper(name); name {
-	case "FATAL", "RESTARTING", "SHUTDOWN":
+	case schema.SupervisorFatal, schema.SupervisorRestarting, schema.SupervisorShutdown:
 		return name
 	}
-	return "RUNNING" // it answered
+	return schema.SupervisorRunning // it answered
 }

@@ -22,6 +22,7 @@ import (
 
 	"supernats/schema"
 	"supernats/schema/httplimit"
+	"supernats/schema/repeat"
 )
 
 const (
@@ -104,23 +105,26 @@ func (s *Server) Serve(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for {
-			err := s.serveOnce(ctx)
-			if ctx.Err() != nil {
-				return
-			}
-			s.Troubles.Raise(CauseListen, "no metrics are served at --listen "+s.Listen+": "+err.Error(),
-				"choose an address that is free, or end what listens there; it is tried again every few seconds")
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(listenEvery):
-			}
-		}
+		s.serveUntil(ctx)
 	}()
 	return func() {
 		cancel()
 		<-done
+	}
+}
+
+// serveUntil serves until ctx ends.
+func (s *Server) serveUntil(ctx context.Context) {
+	for {
+		err := s.serveOnce(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		s.Troubles.Raise(CauseListen, "no metrics are served at --listen "+s.Listen+": "+err.Error(),
+			"choose an address that is free, or end what listens there; it is tried again every few seconds")
+		if !repeat.Sleep(ctx, listenEvery) {
+			return
+		}
 	}
 }
 
@@ -132,6 +136,7 @@ func (s *Server) serveOnce(ctx context.Context) error {
 	}
 	defer l.Close()
 	s.Troubles.Clear(CauseListen)
+
 	// Clients can make an error of each request: ten an hour are logged, of the
 	// handler, the server and what is around them each.
 	few := func() zerolog.Logger { return s.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour}) }
@@ -139,10 +144,13 @@ func (s *Server) serveOnce(ctx context.Context) error {
 	limited := httplimit.Apply(server, l, maxClients, slog.New(zerolog.NewSlogHandler(few())))
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
+
 	// It rereads the file, and the certificates, for each connection.
-	return web.Serve(limited, server, &web.FlagConfig{WebConfigFile: &s.WebConfig}, slog.New(zerolog.NewSlogHandler(few())))
+	config := &web.FlagConfig{WebConfigFile: &s.WebConfig}
+	return web.Serve(limited, server, config, slog.New(zerolog.NewSlogHandler(few())))
 }
 
+// handler answers requests; log is that of their errors.
 func (s *Server) handler(log zerolog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{
@@ -155,7 +163,7 @@ func (s *Server) handler(log zerolog.Logger) http.Handler {
 }
 
 // readyz answers 200 if events are accepted. That is so without NATS and without
-// supervisord's XML-RPC too; what is missing is told all the same.
+// supervisord's XML-RPC too; what is missing is reported all the same.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	status := s.Status()
@@ -167,12 +175,14 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	}
 
 	if sp := status.Spool; sp != nil {
-		fmt.Fprintf(w, "spool: %d records wait for JetStream, %.0f %% of what they may take is used\n", sp.Records, 100*sp.Used)
+		fmt.Fprintf(w, "spool: %d records wait for JetStream, %.0f %% of what they may take is used\n",
+			sp.Records, 100*sp.Used)
 		if sp.Disk != nil {
-			fmt.Fprintf(w, "spool: %d of them in memory, the disk takes none: %s\n", sp.Memory, oneLine(sp.Disk.Error()))
+			fmt.Fprintf(w, "spool: %d of them in memory, the disk takes none: %s\n",
+				sp.Memory, oneLine(sp.Disk.Error()))
 		}
 		if sp.Shedding {
-			fmt.Fprintln(w, "spool: nearly full, TICK and PROCESS_LOG are let go and counted")
+			fmt.Fprintln(w, "spool: nearly full, TICK and PROCESS_LOG are dropped and counted")
 		}
 	}
 
@@ -181,8 +191,10 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		nats = "no connection, events wait in the spool"
 	}
 	fmt.Fprintln(w, "nats:", nats)
+
 	for _, t := range status.Troubles {
-		fmt.Fprintf(w, "trouble: %s since %s: %s (%s)\n", t.Cause, t.Since.UTC().Format(time.RFC3339), oneLine(t.Text), oneLine(t.Fix))
+		fmt.Fprintf(w, "trouble: %s since %s: %s (%s)\n",
+			t.Cause, t.Since.UTC().Format(time.RFC3339), oneLine(t.Text), oneLine(t.Fix))
 	}
 }
 

@@ -43,7 +43,8 @@ type App struct {
 	// server is set by Run; nil: it is somebody else's.
 	server atomic.Pointer[embedded.Server]
 
-	// ready is closed, by setReady, when this instance works or stands by.
+	// ready is closed, by setReady, when events are read and every receiver has its queue,
+	// or when another instance does that and this one stands by.
 	ready     chan struct{}
 	readyOnce sync.Once
 
@@ -73,13 +74,13 @@ type App struct {
 type Options struct {
 	Version string
 	// Load reads the configuration again; nil if there is no file.
-	Load func() (config.Config, error)
+	Load func() (*config.Plan, error)
 	// Rebuild derives the states from the stream again first.
 	Rebuild bool
 	Log     zerolog.Logger
 }
 
-// plan is what a reload replaces: all that can be wrong with it is found before.
+// plan is what a reload replaces: a valid configuration with the receivers that it makes.
 type plan struct {
 	cfg       config.Config
 	set       *rules.Set
@@ -94,8 +95,9 @@ func (p *plan) intake() intake.Plan {
 	}
 }
 
-// New returns a daemon that does not run yet; an error is one of the settings.
-func New(cfg config.Config, o Options) (*App, error) {
+// New returns a daemon that does not run yet; an error is one of a file that a receiver
+// reads, such as a secret.
+func New(valid *config.Plan, o Options) (*App, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("find out the hostname: %w", err)
@@ -103,7 +105,7 @@ func New(cfg config.Config, o Options) (*App, error) {
 
 	log := o.Log.With().Str("component", "consume").Logger()
 	a := &App{
-		cfg: cfg, options: o, instance: host, log: log,
+		cfg: valid.Config, options: o, instance: host, log: log,
 		health:   health.New(log),
 		ready:    make(chan struct{}),
 		reloaded: make(chan struct{}, 1),
@@ -115,7 +117,7 @@ func New(cfg config.Config, o Options) (*App, error) {
 		Summary: func() string { return a.plan.Load().cfg.Summary() },
 	})
 
-	p, err := a.prepare(cfg)
+	p, err := a.prepare(valid)
 	if err != nil {
 		return nil, err
 	}
@@ -124,11 +126,7 @@ func New(cfg config.Config, o Options) (*App, error) {
 }
 
 // prepare does all of a start or a reload that can fail, and changes nothing.
-func (a *App) prepare(cfg config.Config) (*plan, error) {
-	valid, err := cfg.Plan()
-	if err != nil {
-		return nil, err
-	}
+func (a *App) prepare(valid *config.Plan) (*plan, error) {
 	receivers, err := a.addressees(&valid.Config)
 	if err != nil {
 		return nil, err
@@ -159,14 +157,14 @@ func (a *App) replacePlan() error {
 	if a.options.Load == nil {
 		return web.ErrNoFile
 	}
-	cfg, err := a.options.Load()
+	valid, err := a.options.Load()
 	if err != nil {
 		return err
 	}
-	if key := cfg.NeedsRestart(a.cfg); key != "" {
+	if key := valid.Config.NeedsRestart(a.cfg); key != "" {
 		a.log.Warn().Str("key", key).Msg("this change has no effect before a restart")
 	}
-	p, err := a.prepare(cfg)
+	p, err := a.prepare(valid)
 	if err != nil {
 		return err
 	}
@@ -180,10 +178,6 @@ func (a *App) replacePlan() error {
 	a.plan.Store(p)
 	return nil
 }
-
-// Ready is closed when events are read and every receiver has its queue, or when
-// another instance does that and this one stands by.
-func (a *App) Ready() <-chan struct{} { return a.ready }
 
 func (a *App) setReady() { a.readyOnce.Do(func() { close(a.ready) }) }
 
@@ -201,7 +195,7 @@ func (a *App) Run(ctx context.Context) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	if a.cfg.Listen != "" {
-		g.Go(func() error { return a.web().Run(ctx) })
+		g.Go(func() error { return a.webServer().Run(ctx) })
 	}
 	g.Go(func() error { return a.store.Run(ctx) })
 	g.Go(func() error { return c.run(ctx, a.work) })
@@ -244,7 +238,7 @@ func (a *App) startServer(c *connector) (stop func(), err error) {
 	}, nil
 }
 
-func (a *App) web() *web.Server {
+func (a *App) webServer() *web.Server {
 	return &web.Server{
 		Listen: a.cfg.Listen, WebConfig: a.cfg.WebConfig, MaxConnections: embedded.PageConnections(),
 		Ready: a.ready, Health: a.health, Reload: a.Reload, Log: a.log,

@@ -19,7 +19,7 @@ func TestAppRuns(t *testing.T) {
 	cfg.Embedded = embedded.Config{Listen: "127.0.0.1:0", MaxStore: 16 << 20}
 	cfg.DataDir = t.TempDir()
 	cfg.Listen = "127.0.0.1:0"
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestAppRuns(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	select {
-	case <-a.Ready():
+	case <-a.ready:
 	case err := <-done:
 		t.Fatal(err)
 	case <-time.After(20 * time.Second):
@@ -44,12 +44,14 @@ func TestAppRuns(t *testing.T) {
 	}
 }
 
-func TestNewRefusesSettings(t *testing.T) {
-	cfg := config.Default()
-	cfg.NATS.Replicas = 9
-	if _, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()}); err == nil || err.Error() != "nats.replicas: found 9, allowed are 1 to 5" {
-		t.Errorf("%v", err)
+// validPlan returns the plan of a configuration that is valid.
+func validPlan(tb testing.TB, cfg config.Config) *config.Plan {
+	tb.Helper()
+	p, err := cfg.Plan()
+	if err != nil {
+		tb.Fatal(err)
 	}
+	return p
 }
 
 // loadText returns the configuration that a file with this text holds.

@@ -99,11 +99,11 @@ func (c *connector) workOnce(ctx context.Context, work func(context.Context, jet
 	}
 
 	g, working := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.watch(working, nc, &lastTry) })
+	g.Go(func() error { return c.watchConnection(working, nc, &lastTry) })
 	g.Go(func() error { return work(working, js) })
 	err = g.Wait()
 	if errors.Is(context.Cause(ctx), errClosed) {
-		c.raise(lastError(nc, &lastTry))
+		c.raiseDisconnected(lastError(nc, &lastTry))
 		return errClosed
 	}
 	return err
@@ -119,15 +119,15 @@ func (c *connector) logReported(_ *nats.Conn, sub *nats.Subscription, err error)
 	e.Msg("NATS reports an error")
 }
 
-// watch raises a trouble while NATS is not connected, until ctx ends.
-func (c *connector) watch(ctx context.Context, nc *nats.Conn, lastTry *atomic.Pointer[error]) error {
+// watchConnection raises a trouble while NATS is not connected, until ctx ends.
+func (c *connector) watchConnection(ctx context.Context, nc *nats.Conn, lastTry *atomic.Pointer[error]) error {
 	for up := time.Now(); ; {
 		switch {
 		case nc.IsConnected():
 			up = time.Now()
 			c.health.Clear(causeNATS)
 		case time.Since(up) >= downFor && !nc.IsClosed():
-			c.raise(lastError(nc, lastTry))
+			c.raiseDisconnected(lastError(nc, lastTry))
 		}
 
 		if err := health.Sleep(ctx, downFor/4); err != nil {
@@ -145,7 +145,7 @@ func lastError(nc *nats.Conn, lastTry *atomic.Pointer[error]) error {
 	return cmp.Or(err, nats.ErrNoServers)
 }
 
-func (c *connector) raise(err error) {
+func (c *connector) raiseDisconnected(err error) {
 	fix := fixServer
 	for _, refused := range []error{
 		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,

@@ -20,7 +20,7 @@ func TestDaemonWithoutSettings(t *testing.T) {
 	cfg.Embedded.Listen = "127.0.0.1:0"
 	cfg.Listen = "127.0.0.1:0"
 	var log fleettest.Buffer
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log)})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func TestDaemonWithoutSettings(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	select {
-	case <-a.Ready():
+	case <-a.ready:
 	case err := <-ended:
 		t.Fatalf("ended: %v\n%s", err, log.String())
 	case <-time.After(30 * time.Second):

@@ -121,12 +121,12 @@ func TestBrokenReceiversHoldUpNoOther(t *testing.T) {
 	cfg.Receivers = broken(t)
 	good := webhook.Config{URL: secretfile.Secret(works.URL)}.WithDefaults()
 	cfg.Receivers = append(cfg.Receivers, config.Receiver{Name: "works", Kinds: config.Kinds{Webhook: &good}})
-	a, err := New(cfg, Options{Log: zerolog.Nop()})
+	a, err := New(validPlan(t, cfg), Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Background(func(ctx context.Context) error { return cmp.Or(a.Run(ctx), ctx.Err()) })()
-	<-a.Ready()
+	<-a.ready
 
 	const crashes = 9
 	var took []time.Duration

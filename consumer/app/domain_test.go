@@ -23,7 +23,7 @@ func TestDaemonInAnotherDomain(t *testing.T) {
 	cfg.Listen = ""
 	cfg.NATS.Settings = natsconn.Settings{URL: leaf.URL, Domain: "hub"}
 	var log fleettest.Buffer
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log)})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestDaemonInAnotherDomain(t *testing.T) {
 		}
 	}()
 	select {
-	case <-a.Ready():
+	case <-a.ready:
 	case <-time.After(30 * time.Second):
 		t.Fatalf("not ready after 30 s:\n%s", log.String())
 	}

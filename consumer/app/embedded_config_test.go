@@ -31,7 +31,7 @@ func runs(t *testing.T, text string, change func(*config.Config)) (a *App, url s
 		change(&cfg)
 	}
 	var log fleettest.Buffer
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log), Load: func() (config.Config, error) { return cfg, nil }})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log), Load: cfg.Plan})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func runs(t *testing.T, text string, change func(*config.Config)) (a *App, url s
 		}
 	})
 	select {
-	case <-a.Ready():
+	case <-a.ready:
 	case <-time.After(30 * time.Second):
 		t.Fatalf("not ready after 30 s:\n%s", log.String())
 	}
@@ -143,7 +143,7 @@ func TestDataDirIsForOne(t *testing.T) {
 	}
 	cfg := config.Default()
 	cfg.DataDir, cfg.Embedded.Listen, cfg.Listen = dir, "127.0.0.1:0", ""
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestLogOfTheDaemonOverFailures(t *testing.T) {
 	cfg.NATS.URL = f.Server.URL
 	cfg.Receivers = []config.Receiver{{Name: "hook", Kinds: config.Kinds{Webhook: &hooked}}}
 	var log fleettest.Buffer
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log).Level(zerolog.InfoLevel)})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log).Level(zerolog.InfoLevel)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestLogOfTheDaemonOverFailures(t *testing.T) {
 		return ctx.Err()
 	})
 	select {
-	case <-a.Ready():
+	case <-a.ready:
 	case <-time.After(30 * time.Second):
 		t.Fatalf("not ready after 30 s:\n%s", log.String())
 	}

@@ -62,7 +62,7 @@ func TestQueueThatMayNotBeMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func() (a *App, stop func()) {
-		a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
+		a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.Nop()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func TestQueueThatMayNotBeMade(t *testing.T) {
 
 	for _, process := range []string{"first", "second"} {
 		a, stop := run()
-		<-a.Ready()
+		<-a.ready
 		e := f.Crash()
 		e.Process = process
 		f.Publish(e)

@@ -46,7 +46,7 @@ func TestMoreReceiversThanConsumers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log fleettest.Buffer
-	a, err := New(cfg, Options{Version: "test", Log: zerolog.New(&log)})
+	a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,13 +28,19 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	load := func() (config.Config, error) { return config.Load(path) }
+	load := func() (*config.Plan, error) {
+		cfg, err := config.Load(path)
+		if err != nil {
+			return nil, err
+		}
+		return cfg.Plan()
+	}
 	write("rules:\n- {name: first, event: PROCESS_STATE_EXITED, expected: false}\n")
-	cfg, err := load()
+	valid, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(cfg, Options{Load: load, Log: zerolog.Nop()})
+	a, err := New(valid, Options{Load: load, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +50,7 @@ func TestReload(t *testing.T) {
 		}
 		return ctx.Err()
 	})
-	<-a.Ready()
+	<-a.ready
 	crashed := func(process, rule string) {
 		t.Helper()
 		f.WaitHandled(f.Publish(f.Crash(func(e *schema.Event) { e.Process = process })))
@@ -77,7 +83,7 @@ func TestReload(t *testing.T) {
 	})
 	crashed("c", "second")
 	r.Stop()
-	without, err := New(cfg, Options{Log: zerolog.Nop()})
+	without, err := New(valid, Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func TestRoster(t *testing.T) {
 	cfg.Listen, cfg.NATS.URL = "", f.Server.URL
 	for _, receivers := range [][]config.Receiver{broken(t)[:2], nil} {
 		cfg.Receivers = receivers
-		a, err := New(cfg, Options{Log: zerolog.Nop()})
+		a, err := New(validPlan(t, cfg), Options{Log: zerolog.Nop()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ func TestDaemonStandsBy(t *testing.T) {
 	daemon := func() (*App, *fleettest.Running) {
 		cfg := config.Default()
 		cfg.NATS.URL, cfg.Listen = f.Server.URL, "127.0.0.1:0"
-		a, err := New(cfg, Options{Version: "test", Log: zerolog.Nop()})
+		a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.Nop()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +30,7 @@ func TestDaemonStandsBy(t *testing.T) {
 			return ctx.Err()
 		})
 		select {
-		case <-a.Ready():
+		case <-a.ready:
 		case <-time.After(20 * time.Second):
 			t.Fatal("it is not ready")
 		}

@@ -133,7 +133,7 @@ func (in *installation) boot() {
 		in.Fatal(err)
 	}
 	cfg.NATS.Settings = cfg.NATS.With(in.settings)
-	if in.app, err = New(cfg, Options{Log: zerolog.New(in.log).With().Timestamp().Logger()}); err != nil {
+	if in.app, err = New(validPlan(in, cfg), Options{Log: zerolog.New(in.log).With().Timestamp().Logger()}); err != nil {
 		in.Fatal(err)
 	}
 	in.Running = fleettest.Start(in.T, func(ctx context.Context) error {
@@ -143,7 +143,7 @@ func (in *installation) boot() {
 		return ctx.Err()
 	})
 	select {
-	case <-in.app.Ready():
+	case <-in.app.ready:
 	case <-time.After(20 * time.Second):
 		in.Fatalf("not ready: %s", in.log)
 	}

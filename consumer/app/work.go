@@ -38,7 +38,7 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 		Log: a.log, What: "creating streams and buckets", Conn: js.Conn(),
 		Health: a.health, Cause: keeper.CauseMissing, Fix: health.RunDoctor,
 	}
-	ensure := func(ctx context.Context) error { return a.ensure(ctx, js) }
+	ensure := func(ctx context.Context) error { return a.ensureStreams(ctx, js) }
 	if err := create.Until(ctx, func() error { return ensure(ctx) }); err != nil {
 		return err
 	}
@@ -67,8 +67,8 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 	return g.Wait()
 }
 
-// ensure creates the streams and buckets that are missing.
-func (a *App) ensure(ctx context.Context, js jetstream.JetStream) error {
+// ensureStreams creates the streams and buckets that are missing.
+func (a *App) ensureStreams(ctx context.Context, js jetstream.JetStream) error {
 	if nc := js.Conn(); !nc.IsConnected() { // JetStream would say that a buffer is full
 		return fmt.Errorf("connect to NATS: %w; is nats-server running at nats.url or --nats-url?",
 			cmp.Or(nc.LastError(), nats.ErrNoServers))

@@ -21,6 +21,7 @@ import (
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream"
 )
 
@@ -257,7 +258,7 @@ func (c crash) key() told { return toldOf(c.process, c.read) }
 func crashes(tb testing.TB, js jetstream.JetStream) (all []crash, lost uint64) {
 	tb.Helper()
 	read(tb, js, stream.Events, schema.EventPrefix+"*.*.*.process_state.exited", func(m jetstream.Msg) error {
-		ce, err := schema.UnmarshalEvent(m.Data())
+		ce, err := codec.UnmarshalEvent(m.Data())
 		if err != nil || !ce.Data.UnexpectedExit() {
 			return err
 		}

@@ -14,26 +14,26 @@ import (
 	"supernats/consumer/notify"
 )
 
-// files adds the files that are missing or cannot be read.
-func (p *problems) files(v reflect.Value, path string) {
+// checkFiles adds the files that are missing or cannot be read.
+func (p *problems) checkFiles(v reflect.Value, path string) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			p.files(v.Elem(), path)
+			p.checkFiles(v.Elem(), path)
 		}
 
 	case reflect.Slice:
 		for i := range v.Len() {
-			p.files(v.Index(i), fmt.Sprintf("%s[%d]", path, i))
+			p.checkFiles(v.Index(i), fmt.Sprintf("%s[%d]", path, i))
 		}
 	case reflect.Struct:
 		for name, f := range strict.Fields(v.Type()) {
 			field := v.FieldByIndex(f.Index)
 			full := strict.Below(path, name)
 			if namesFile(name) && field.Kind() == reflect.String {
-				p.file(full, field.String())
+				p.checkFile(full, field.String())
 			} else {
-				p.files(field, full)
+				p.checkFiles(field, full)
 			}
 		}
 	}
@@ -48,8 +48,8 @@ func namesFile(key string) bool {
 	return strings.HasSuffix(key, "_file")
 }
 
-// file adds a file that is missing or cannot be read.
-func (p *problems) file(key, name string) {
+// checkFile adds a file that is missing or cannot be read.
+func (p *problems) checkFile(key, name string) {
 	if name == "" {
 		return
 	}
@@ -97,11 +97,11 @@ func checkReadable(name string) error {
 	return nil
 }
 
-// setUp returns why receivers cannot be set up.
-func (c *Config) setUp() (p problems) {
+// trySetUp returns why receivers cannot be set up.
+func (c *Config) trySetUp() (p problems) {
 	try := func(r Receiver, path string) bool {
 		_, err := r.New(notify.Identity{}, zerolog.Nop())
-		p.section(path, err)
+		p.addSection(path, err)
 		return err == nil
 	}
 

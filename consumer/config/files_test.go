@@ -57,7 +57,7 @@ max_age: 0s
 		`:11:31: receivers[1].slack.url_file: found "DIR/empty": is empty`,
 		`:12:20: receivers[2].exec.command: `,
 		`:13:33: receivers[3].webhook.url_file: found "none", there is no such file in the directory of this command; want a file, best with its whole path`,
-		`:14:10: max_age: found 0s`,
+		`:14:10: max_age: invalid value 0s`,
 	} {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
 			t.Errorf("not found in its place: %s", want)

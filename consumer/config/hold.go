@@ -43,9 +43,9 @@ func (c *Config) fitHolds(written func(key string) bool) {
 	}
 }
 
-// holds reports alerts that would look resolved in Alertmanager while they are
+// checkHolds reports alerts that would look resolved in Alertmanager while they are
 // open.
-func (p *problems) holds(c *Config) {
+func (p *problems) checkHolds(c *Config) {
 	for i, r := range c.Receivers {
 		if r.Alertmanager == nil {
 			continue

@@ -31,7 +31,7 @@ func (l Limits) Fleet() state.Limits {
 	return d
 }
 
-func (p *problems) limits(l Limits) {
+func (p *problems) checkLimits(l Limits) {
 	for _, n := range []struct {
 		key   string
 		value int
@@ -41,7 +41,7 @@ func (p *problems) limits(l Limits) {
 		{key: "processes", value: l.Processes},
 	} {
 		if n.value < 1 {
-			p.add("limits."+n.key, "found %d, allowed is a number above 0: nothing would be recorded", n.value)
+			p.add("limits."+n.key, "invalid value %d: want a number above 0: nothing would be recorded", n.value)
 		}
 	}
 }

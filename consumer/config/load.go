@@ -63,13 +63,13 @@ func Check(path string) (Config, error) {
 	}
 
 	var found problems
-	found.files(reflect.ValueOf(c), "")
+	found.checkFiles(reflect.ValueOf(c), "")
 	for _, e := range found {
 		if f.Written(e.Path) { // or it is reported where the receiver has it from
 			f.Fail(e.Path, e.Err)
 		}
 	}
-	f.Add(c.setUp())
+	f.Add(c.trySetUp())
 	return c, f.Err()
 }
 
@@ -125,7 +125,7 @@ func checkFile(f *strict.File, c *Config, unknownReceivers bool) error {
 
 	_, found := c.check()
 	if !unknownReceivers && !namesLost(f) {
-		found.notify(c)
+		found.checkNotify(c)
 	}
 	f.Add(found)
 	return f.Err()

@@ -51,11 +51,12 @@ const (
 	natsKeys    = "api_prefix, context, creds_file, domain, nkey_file, password_file, replicas, streams, tls, token_file, url, user"
 	topMailKeys = "auth, ca_file, from, hello, html, location, password, password_file, rate_limit, smarthost, subject, text, timeout, tls, to, token_command, token_file, username"
 	ruleKeys    = "annotations, count, event, expected, for, group_by, group_interval, group_wait, groups, hosts, if, inhibited_by, labels, loss, mute_during, name, notify, oom, processes, quorum, repeat_interval, resolve_after, send_resolved, severity, silent, state, trouble, within"
-	isMap       = "found mapping, allowed is a text (one with a ':' may need quotes)"
-	noGlob      = "allowed are names with *, ?, [a-z] and {a,b}"
-	noListen    = "allowed is host:port, the port a number up to 65535"
-	noTime      = "is no duration; allowed are numbers with a unit: 500ms, 90s, 5m, 1h30m, 7d"
-	noSize      = "is no size; allowed are a number of bytes or a number with a unit: 4KiB, 512MiB, 1GiB, 2GB"
+	isMap       = "found mapping, want a text (one with a ':' may need quotes)"
+	wantGlob    = "want a name, or a glob with *, ?, [a-z] and {a,b}"
+
+	noListen = "want host:port, the port a number up to 65535"
+	noTime   = "is no duration; allowed are numbers with a unit: 500ms, 90s, 5m, 1h30m, 7d"
+	noSize   = "is no size; allowed are a number of bytes or a number with a unit: 4KiB, 512MiB, 1GiB, 2GB"
 )
 
 // The kinds of receivers are in one place, and not here.
@@ -69,45 +70,45 @@ func TestLoadRefuses(t *testing.T) {
 	t.Setenv("N", "007")
 	for _, c := range []struct{ text, want string }{
 		// Keys.
-		{"nope: 1\n", `f.yaml:1:1: unknown key "nope"; allowed are ` + topKeys},
-		{"# a comment\nmax_age: 1h\nNats: {}\n", `f.yaml:3:1: unknown key "Nats"; allowed are ` + topKeys + "; did you mean nats?"},
-		{"nats:\n  urls: x\n", `f.yaml:2:3: unknown key "nats.urls"; allowed are ` + natsKeys + "; did you mean url?"},
-		{"nats: {tls: {ca: a, crt: b}}\n", `f.yaml:1:21: unknown key "nats.tls.crt"; allowed are ca, cert, first, key; did you mean cert?`},
-		{"embedded: {max: 1}\n", `f.yaml:1:12: unknown key "embedded.max"; allowed are account, config, insecure, listen, max_store; did you mean max_store?`},
-		{"1: 2\n", `f.yaml:1:1: unknown key "1"; allowed are ` + topKeys},
-		{"\"a\\x00\": 2\n", `f.yaml:1:1: unknown key "a\x00"; allowed are ` + topKeys},
+		{"nope: 1\n", `f.yaml:1:1: unknown key "nope": want one of ` + topKeys},
+		{"# a comment\nmax_age: 1h\nNats: {}\n", `f.yaml:3:1: unknown key "Nats": want one of ` + topKeys + "; did you mean nats?"},
+		{"nats:\n  urls: x\n", `f.yaml:2:3: unknown key "nats.urls": want one of ` + natsKeys + "; did you mean url?"},
+		{"nats: {tls: {ca: a, crt: b}}\n", `f.yaml:1:21: unknown key "nats.tls.crt": want one of ca, cert, first, key; did you mean cert?`},
+		{"embedded: {max: 1}\n", `f.yaml:1:12: unknown key "embedded.max": want one of account, config, insecure, listen, max_store; did you mean max_store?`},
+		{"1: 2\n", `f.yaml:1:1: unknown key "1": want one of ` + topKeys},
+		{"\"a\\x00\": 2\n", `f.yaml:1:1: unknown key "a\x00": want one of ` + topKeys},
 		// Types.
-		{"x\n", "f.yaml:1:1: the file: found string, allowed is a mapping with the keys " + topKeys},
-		{"[a]\n", "f.yaml:1:1: the file: found sequence, allowed is a mapping with the keys " + topKeys},
-		{"nats: x\n", "f.yaml:1:7: nats: found string, allowed is a mapping with the keys " + natsKeys},
-		{"nats: [a]\n", "f.yaml:1:7: nats: found sequence, allowed is a mapping with the keys " + natsKeys},
-		{"nats: {tls: yes}\n", "f.yaml:1:13: nats.tls: found string, allowed is a mapping with the keys ca, cert, first, key"},
-		{"nats:\n  url: x\n  replicas: three\n", "f.yaml:3:13: nats.replicas: found string, allowed is a number"},
-		{"nats: {url: x, replicas: 3.5}\n", "f.yaml:1:26: nats.replicas: found float, allowed is a number"},
-		{"groups: api\n", "f.yaml:1:9: groups: found string, allowed is a list: [a, b]"},
-		{"groups:\n- [a]\n", "f.yaml:2:3: groups[0]: found sequence, allowed is a text"},
+		{"x\n", "f.yaml:1:1: the file: found string, want a mapping with the keys " + topKeys},
+		{"[a]\n", "f.yaml:1:1: the file: found sequence, want a mapping with the keys " + topKeys},
+		{"nats: x\n", "f.yaml:1:7: nats: found string, want a mapping with the keys " + natsKeys},
+		{"nats: [a]\n", "f.yaml:1:7: nats: found sequence, want a mapping with the keys " + natsKeys},
+		{"nats: {tls: yes}\n", "f.yaml:1:13: nats.tls: found string, want a mapping with the keys ca, cert, first, key"},
+		{"nats:\n  url: x\n  replicas: three\n", "f.yaml:3:13: nats.replicas: found string, want a number"},
+		{"nats: {url: x, replicas: 3.5}\n", "f.yaml:1:26: nats.replicas: found float, want a number"},
+		{"groups: api\n", "f.yaml:1:9: groups: found string, want a list: [a, b]"},
+		{"groups:\n- [a]\n", "f.yaml:2:3: groups[0]: found sequence, want a text"},
 		{"groups: [a, {b: c}]\n", "f.yaml:1:13: groups[1]: " + isMap},
 		{"data_dir: {a: b}\n", "f.yaml:1:11: data_dir: " + isMap},
-		{"groups: [a, 007]\n", "f.yaml:1:13: groups[1]: found the number 007, allowed is a text: '007' with quotes"},
-		{"groups: [1.50]\n", "f.yaml:1:10: groups[0]: found the number 1.50, allowed is a text: '1.50' with quotes"},
-		{"nats: {url: x, user: 0x1F}\n", "f.yaml:1:22: nats.user: found the number 0x1F, allowed is a text: '0x1F' with quotes"},
-		{"max_age: [1h]\n", "f.yaml:1:10: max_age: found sequence, allowed is a text"},
+		{"groups: [a, 007]\n", "f.yaml:1:13: groups[1]: found the number 007, want a text: '007' with quotes"},
+		{"groups: [1.50]\n", "f.yaml:1:10: groups[0]: found the number 1.50, want a text: '1.50' with quotes"},
+		{"nats: {url: x, user: 0x1F}\n", "f.yaml:1:22: nats.user: found the number 0x1F, want a text: '0x1F' with quotes"},
+		{"max_age: [1h]\n", "f.yaml:1:10: max_age: found sequence, want a text"},
 		// Values.
 		{"max_age: 5\n", `f.yaml:1:10: max_age: "5" ` + noTime},
 		{"max_age: -5m\n", `f.yaml:1:10: max_age: "-5m" ` + noTime},
 		{"max_age: tomorrow\n", `f.yaml:1:10: max_age: "tomorrow" ` + noTime},
-		{"max_age: 0s\n", "f.yaml:1:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be reported"},
+		{"max_age: 0s\n", "f.yaml:1:10: max_age: invalid value 0s: want a duration above zero: no event would be young enough to be reported"},
 		{"embedded:\n  max_store: 1XB\n", `f.yaml:2:14: embedded.max_store: "1XB" ` + noSize},
-		{"embedded:\n  max_store: 1KiB\n", "f.yaml:2:14: embedded.max_store: found 1KiB, allowed are 1MiB or more"},
-		{"embedded: {listen: 4222}\n", `f.yaml:1:20: embedded.listen: found "4222", ` + noListen},
-		{"embedded: {listen: 'h:nats'}\n", `f.yaml:1:20: embedded.listen: found "h:nats", ` + noListen},
-		{"embedded: {listen: 'h:70000'}\n", `f.yaml:1:20: embedded.listen: found "h:70000", ` + noListen},
-		{"embedded: {listen: ''}\n", `f.yaml:1:20: embedded.listen: found "", ` + noListen},
-		{"groups: [a, 'b[']\n", `f.yaml:1:13: groups[1]: found "b[", ` + noGlob},
-		{"groups:\n- a\n- '${SET}'\n", `f.yaml:3:3: groups[1]: found "[", ` + noGlob},
-		{"nats: {url: x, replicas: 9}\n", "f.yaml:1:26: nats.replicas: found 9, allowed are 1 to 5"},
-		{"nats:\n  url: x\n  replicas: 0\n", "f.yaml:3:13: nats.replicas: found 0, allowed are 1 to 5"},
-		{"nats: {replicas: -1}\n", "f.yaml:1:18: nats.replicas: found -1, allowed are 1 to 5"},
+		{"embedded:\n  max_store: 1KiB\n", "f.yaml:2:14: embedded.max_store: invalid value 1KiB: want 1MiB or more"},
+		{"embedded: {listen: 4222}\n", `f.yaml:1:20: embedded.listen: invalid value "4222": ` + noListen},
+		{"embedded: {listen: 'h:nats'}\n", `f.yaml:1:20: embedded.listen: invalid value "h:nats": ` + noListen},
+		{"embedded: {listen: 'h:70000'}\n", `f.yaml:1:20: embedded.listen: invalid value "h:70000": ` + noListen},
+		{"embedded: {listen: ''}\n", `f.yaml:1:20: embedded.listen: invalid value "": ` + noListen},
+		{"groups: [a, 'b[']\n", `f.yaml:1:13: groups[1]: invalid value "b[": ` + wantGlob},
+		{"groups:\n- a\n- '${SET}'\n", `f.yaml:3:3: groups[1]: invalid value "[": ` + wantGlob},
+		{"nats: {url: x, replicas: 9}\n", "f.yaml:1:26: nats.replicas: invalid value 9: want 1 to 5"},
+		{"nats:\n  url: x\n  replicas: 0\n", "f.yaml:3:13: nats.replicas: invalid value 0: want 1 to 5"},
+		{"nats: {replicas: -1}\n", "f.yaml:1:18: nats.replicas: invalid value -1: want 1 to 5"},
 		{"max_age: 1h\nnats: {user: bob}\n", "f.yaml:2:1: nats: credentials are set, but neither url nor context: the embedded server needs none"},
 		{"nats:\n  url: x\n  creds_file: a\n  user: b\n", "f.yaml:1:1: nats: creds and user are set, allowed is one of creds, nkey, user, token-file"},
 		{"nats: {url: x, context: y}\n", "f.yaml:1:1: nats: url x and context y are set, allowed is one of them"},
@@ -117,12 +118,12 @@ func TestLoadRefuses(t *testing.T) {
 		{"data_dir: \"${UNSET}\"\n", "f.yaml:1:11: variable ${UNSET} is not set"},
 		{"groups: [a, \"${UNSET_1}${UNSET_2}\"]\n", "f.yaml:1:13: variable ${UNSET_1} is not set"},
 		{"data_dir: ${}\n", "f.yaml:1:11: variable ${} is not set"},
-		{"data_dir: ${HOME:-/x}\n", "f.yaml:1:11: variable ${HOME:-/x} is not set; allowed are letters, digits and _, without a default, and $${HOME:-/x} for the text itself"},
+		{"data_dir: ${HOME:-/x}\n", "f.yaml:1:11: variable ${HOME:-/x} is not set; want letters, digits and _, without a default, or $${HOME:-/x} for the text itself"},
 		{"max_age: ${N}\n", `f.yaml:1:10: max_age: "007" ` + noTime},
 		// Documents.
-		{"max_age: 1h\n---\nmax_age: 2h\n", "f.yaml:2:1: a second document begins; allowed is one"},
-		{"---\n---\nmax_age: 2h\n", "f.yaml:2:1: a second document begins; allowed is one"},
-		{"# a\n---\n# b\n---\nmax_age: 2h\n", "f.yaml:4:1: a second document begins; allowed is one"},
+		{"max_age: 1h\n---\nmax_age: 2h\n", "f.yaml:2:1: a second document begins; want one"},
+		{"---\n---\nmax_age: 2h\n", "f.yaml:2:1: a second document begins; want one"},
+		{"# a\n---\n# b\n---\nmax_age: 2h\n", "f.yaml:4:1: a second document begins; want one"},
 		// YAML.
 		{"nats: {url: x}\nnats: {url: y}\n", `f.yaml:2:1: duplicate key "nats": already defined at 1:1`},
 		{"nats:\n  url: x\n  url: y\n", `f.yaml:3:3: duplicate key "nats.url": already defined at 2:3`},
@@ -131,8 +132,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"a: b: c\n", "f.yaml:1:4: mapping value is not allowed in this context"},
 		{"groups: [*x]\n", `f.yaml:1:11: could not find alias "x"`},
 		// The section mail names its own keys.
-		{"mail: x\n", "f.yaml:1:7: mail: found string, allowed is a mapping with the keys " + topMailKeys},
-		{"mail: {to: ops@example.com}\n", "f.yaml:1:12: mail.to: found string, allowed is a list: [a, b]"},
+		{"mail: x\n", "f.yaml:1:7: mail: found string, want a mapping with the keys " + topMailKeys},
+		{"mail: {to: ops@example.com}\n", "f.yaml:1:12: mail.to: found string, want a list: [a, b]"},
 		{"mail:\n  timeout: soon\n", `f.yaml:2:12: mail.timeout: "soon" ` + noTime},
 	} {
 		if _, err := loadText(t, c.text); !hasLine(err, c.want) {

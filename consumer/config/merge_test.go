@@ -70,12 +70,12 @@ func TestLoadMergesMistakes(t *testing.T) {
 	const source = "a mapping or a list of them: <<: *name, <<: [*one, *other]"
 	for text, want := range map[string]string{
 		"rules:\n- &a {name: a, loss: true, group_wait: soon}\n- {<<: *a, name: b}\n- {<<: *a, name: c}\n": `f.yaml:2:40: rules[0].group_wait: "soon" ` + noTime,
-		"x-a: &a {nam: x}\nrules:\n- {<<: *a, name: b, loss: true}\n":                                      `f.yaml:1:10: unknown key "rules[0].nam", merged at line 3; allowed are ` + ruleKeys + "; did you mean name?",
-		"nats:\n  <<: x\n":                                        "f.yaml:2:7: nats.<<: found string, allowed is " + source,
-		"nats:\n  <<: [{url: x}, y]\n":                            "f.yaml:2:18: nats.<<[1]: found string, allowed is " + source,
-		"nats:\n  <<: ~\n":                                        "f.yaml:2:7: nats.<<: found null, allowed is " + source,
+		"x-a: &a {nam: x}\nrules:\n- {<<: *a, name: b, loss: true}\n":                                      `f.yaml:1:10: unknown key "rules[0].nam", merged at line 3: want one of ` + ruleKeys + "; did you mean name?",
+		"nats:\n  <<: x\n":                                        "f.yaml:2:7: nats.<<: found string, want " + source,
+		"nats:\n  <<: [{url: x}, y]\n":                            "f.yaml:2:18: nats.<<[1]: found string, want " + source,
+		"nats:\n  <<: ~\n":                                        "f.yaml:2:7: nats.<<: found null, want " + source,
 		"nats:\n  <<: *x\n  url: y\n":                             `f.yaml:2:8: could not find alias "x"`,
-		"nats:\n  '<<': {url: x}\n":                               `f.yaml:2:3: unknown key "nats.<<"; allowed are ` + natsKeys,
+		"nats:\n  '<<': {url: x}\n":                               `f.yaml:2:3: unknown key "nats.<<": want one of ` + natsKeys,
 		"nats: &a\n  <<: *a\n  url: x\n":                          "f.yaml:2:5: nats.<<: aliases make more than 131072 values",
 		"x-a: &a {url: x}\nnats:\n  <<: *a\n  url: y\n  <<: *a\n": `f.yaml:5:3: duplicate key "nats.<<": already defined at 3:3`,
 	} {

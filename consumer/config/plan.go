@@ -18,8 +18,8 @@ type Plan struct {
 // mistake. It is for settings that come from a file and from flags, or from a program.
 func (c Config) Plan() (*Plan, error) {
 	set, found := c.check()
-	found.notify(&c)
-	if err := found.err(); err != nil {
+	found.checkNotify(&c)
+	if err := found.joined(); err != nil {
 		return nil, err
 	}
 	return &Plan{Config: c, Rules: set}, nil

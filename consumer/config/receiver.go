@@ -67,10 +67,10 @@ type RateLimit struct {
 func (l RateLimit) Validate() error {
 	var errs []error
 	if l.Burst < 1 {
-		errs = append(errs, fmt.Errorf("burst: found %d, allowed are 1 or more", l.Burst))
+		errs = append(errs, fmt.Errorf("burst: invalid value %d: want 1 or more", l.Burst))
 	}
 	if l.Every <= 0 {
-		errs = append(errs, fmt.Errorf("every: found %v, allowed is a duration above zero", l.Every))
+		errs = append(errs, fmt.Errorf("every: invalid value %v: want a duration above zero", l.Every))
 	}
 	return errors.Join(errs...)
 }
@@ -133,42 +133,42 @@ func kindNames() []string { return strict.KeyNames(reflect.TypeFor[Kinds]()) }
 // consumer.
 const maxName = 64
 
-// receivers checks the section mail and the list receivers.
-func (p *problems) receivers(c *Config) {
+// checkReceivers checks the section mail and the list receivers.
+func (p *problems) checkReceivers(c *Config) {
 	var badMail error
 	if c.Mail != nil {
 		badMail = c.Mail.Validate()
-		p.section(mailReceiver, badMail)
-		p.limit("mail.rate_limit", c.Mail.RateLimit)
+		p.addSection(mailReceiver, badMail)
+		p.checkRateLimit("mail.rate_limit", c.Mail.RateLimit)
 	}
 
 	taken := map[string]string{}
 	for i := range c.Receivers {
 		r := &c.Receivers[i]
 		at := fmt.Sprintf("receivers[%d]", i)
-		p.name(r.Name, at, taken)
-		p.limit(at+".rate_limit", r.RateLimit)
+		p.checkName(r.Name, at, taken)
+		p.checkRateLimit(at+".rate_limit", r.RateLimit)
 
 		kinds := r.configured()
 		if len(kinds) == 0 {
-			p.add(at, "no settings, allowed is one of %s", strings.Join(kindNames(), ", "))
+			p.add(at, "no settings: want one of %s", strings.Join(kindNames(), ", "))
 		}
 		for _, k := range kinds[min(1, len(kinds)):] {
-			p.add(at+"."+k.name, "found beside %s, allowed is one of %s",
+			p.add(at+"."+k.name, "found beside %s: want one of %s",
 				kinds[0].name, strings.Join(kindNames(), ", "))
 		}
 		for _, k := range kinds {
 			// What is wrong in the section mail was inherited, and is reported there.
 			if badMail == nil || k.name != mailReceiver {
-				p.section(at+"."+k.name, k.settings.Validate())
+				p.addSection(at+"."+k.name, k.settings.Validate())
 			}
 		}
 	}
 }
 
-// name checks the name of a receiver, which becomes part of that of a consumer, in small
+// checkName checks the name of a receiver, which becomes part of that of a consumer, in small
 // letters. taken holds which receiver has each name so far.
-func (p *problems) name(name, receiver string, taken map[string]string) {
+func (p *problems) checkName(name, receiver string, taken map[string]string) {
 	at := receiver + ".name"
 	folded := strings.ToLower(name)
 	other, isTaken := taken[folded]
@@ -178,14 +178,14 @@ func (p *problems) name(name, receiver string, taken map[string]string) {
 		p.add(at, "missing; a receiver needs a name, for example chat")
 		return
 	case len(name) > maxName:
-		p.add(at, "found %d bytes, allowed are %d", len(name), maxName)
+		p.add(at, "invalid value of %d bytes: want at most %d", len(name), maxName)
 	case strings.ContainsFunc(name, func(r rune) bool { return !isNameRune(r) }):
-		p.add(at, "found %q, allowed are letters, digits, '-', '_' and '.'", name)
+		p.add(at, "invalid value %q: want letters, digits, '-', '_' and '.'", name)
 	case folded == mailReceiver:
-		p.add(at, "found %q, which is the name of the receiver of the section mail; allowed is another one",
+		p.add(at, "invalid value %q: it is the name of the receiver of the section mail; want another one",
 			name)
 	case isTaken:
-		p.add(at, "found %q, the name of %s; allowed is another one (small letters and capitals count as the same)",
+		p.add(at, "duplicate name %q, also that of %s; want another one (small letters and capitals count as the same)",
 			name, other)
 	}
 	taken[folded] = receiver
@@ -196,14 +196,14 @@ func isNameRune(r rune) bool {
 		(unicode.In(r, unicode.Letter, unicode.Mark, unicode.Digit) || strings.ContainsRune("-_.", r))
 }
 
-func (p *problems) limit(at string, l *RateLimit) {
+func (p *problems) checkRateLimit(at string, l *RateLimit) {
 	if l != nil {
-		p.section(at, l.Validate())
+		p.addSection(at, l.Validate())
 	}
 }
 
-// notify checks that the receivers exist that rules name.
-func (p *problems) notify(c *Config) {
+// checkNotify checks that the receivers exist that rules name.
+func (p *problems) checkNotify(c *Config) {
 	known := c.receiverNames()
 	for i, r := range c.Rules {
 		for j, name := range r.Notify {
@@ -211,11 +211,11 @@ func (p *problems) notify(c *Config) {
 				continue
 			}
 
-			allowed := "allowed are the receivers " + strings.Join(known, ", ")
+			want := "want one of the receivers " + strings.Join(known, ", ")
 			if len(known) == 0 {
-				allowed = "there are no receivers: add a section mail or receivers"
+				want = "there are no receivers; add a section mail or receivers"
 			}
-			p.add(fmt.Sprintf("rules[%d].notify[%d]", i, j), "found %q, %s", name, allowed)
+			p.add(fmt.Sprintf("rules[%d].notify[%d]", i, j), "unknown receiver %q: %s", name, want)
 		}
 	}
 }

@@ -24,39 +24,39 @@ const ops = "mail: {smarthost: 'h:25', from: a@example.com, to: [ops@example.com
 
 // The numbers of lines count from the beginning of the text after ops.
 func TestLoadRefusesReceivers(t *testing.T) {
-	const noName = "allowed are letters, digits, '-', '_' and '.'"
-	noKind := "no settings, allowed is one of " + kindKeys
+	const noName = "want letters, digits, '-', '_' and '.'"
+	noKind := "no settings: want one of " + kindKeys
 	for _, c := range []struct{ text, want string }{
-		{"receivers: {name: x}\n", "2:12: receivers: found mapping, allowed is a list of mappings with the keys " + receiverKeys},
-		{"receivers:\n- x\n", "3:3: receivers[0]: found string, allowed is a mapping with the keys " + receiverKeys},
-		{"receivers:\n- {name: x, mail: {}}\n-\n", "4:3: receivers[1]: found null, allowed is a value"},
-		{"receivers:\n- name: x\n  slak: {}\n", `4:3: unknown key "receivers[0].slak"; allowed are ` + receiverKeys + "; did you mean slack?"},
-		{"receivers:\n- name: x\n  mail: {rate_limit: {}}\n", `4:10: unknown key "receivers[0].mail.rate_limit"; allowed are ` + strings.Replace(topMailKeys, "rate_limit, ", "", 1)},
-		{"receivers:\n- {name: [x], mail: {}}\n", "3:10: receivers[0].name: found sequence, allowed is a text"},
+		{"receivers: {name: x}\n", "2:12: receivers: found mapping, want a list of mappings with the keys " + receiverKeys},
+		{"receivers:\n- x\n", "3:3: receivers[0]: found string, want a mapping with the keys " + receiverKeys},
+		{"receivers:\n- {name: x, mail: {}}\n-\n", "4:3: receivers[1]: found null, want a value"},
+		{"receivers:\n- name: x\n  slak: {}\n", `4:3: unknown key "receivers[0].slak": want one of ` + receiverKeys + "; did you mean slack?"},
+		{"receivers:\n- name: x\n  mail: {rate_limit: {}}\n", `4:10: unknown key "receivers[0].mail.rate_limit": want one of ` + strings.Replace(topMailKeys, "rate_limit, ", "", 1)},
+		{"receivers:\n- {name: [x], mail: {}}\n", "3:10: receivers[0].name: found sequence, want a text"},
 		{"receivers:\n- mail: {}\n", "3:3: receivers[0].name: missing; a receiver needs a name, for example chat"},
 		{"receivers:\n- name: ''\n  mail: {}\n", "3:9: receivers[0].name: missing; a receiver needs a name, for example chat"},
 		{"receivers:\n- {mail: {}}\n", "3:3: receivers[0].name: missing; a receiver needs a name, for example chat"},
-		{"receivers:\n- {name: a b, mail: {}}\n", `3:10: receivers[0].name: found "a b", ` + noName},
-		{"receivers:\n- {name: mail/x, mail: {}}\n", `3:10: receivers[0].name: found "mail/x", ` + noName},
-		{"receivers:\n- {name: \"a\\nb\", mail: {}}\n", `3:10: receivers[0].name: found "a\nb", ` + noName},
-		{"receivers:\n- {name: " + strings.Repeat("ä", 33) + ", mail: {}}\n", "3:10: receivers[0].name: found 66 bytes, allowed are 64"},
-		{"receivers:\n- {name: mail, mail: {}}\n", `3:10: receivers[0].name: found "mail", which is the name of the receiver of the section mail; allowed is another one`},
-		{"receivers:\n- {name: Mail, mail: {}}\n", `3:10: receivers[0].name: found "Mail", which is the name of the receiver of the section mail; allowed is another one`},
-		{"receivers:\n- {name: x, mail: {}}\n- {name: y, mail: {}}\n- {name: X, mail: {}}\n", `5:10: receivers[2].name: found "X", the name of receivers[0]; allowed is another one (small letters and capitals count as the same)`},
+		{"receivers:\n- {name: a b, mail: {}}\n", `3:10: receivers[0].name: invalid value "a b": ` + noName},
+		{"receivers:\n- {name: mail/x, mail: {}}\n", `3:10: receivers[0].name: invalid value "mail/x": ` + noName},
+		{"receivers:\n- {name: \"a\\nb\", mail: {}}\n", `3:10: receivers[0].name: invalid value "a\nb": ` + noName},
+		{"receivers:\n- {name: " + strings.Repeat("ä", 33) + ", mail: {}}\n", "3:10: receivers[0].name: invalid value of 66 bytes: want at most 64"},
+		{"receivers:\n- {name: mail, mail: {}}\n", `3:10: receivers[0].name: invalid value "mail": it is the name of the receiver of the section mail; want another one`},
+		{"receivers:\n- {name: Mail, mail: {}}\n", `3:10: receivers[0].name: invalid value "Mail": it is the name of the receiver of the section mail; want another one`},
+		{"receivers:\n- {name: x, mail: {}}\n- {name: y, mail: {}}\n- {name: X, mail: {}}\n", `5:10: receivers[2].name: duplicate name "X", also that of receivers[0]; want another one (small letters and capitals count as the same)`},
 		{"receivers:\n- name: x\n", "3:3: receivers[0]: " + noKind},
 		{"receivers:\n- {name: x, mail: }\n", "3:3: receivers[0]: " + noKind},
 		{"receivers:\n- name: x\n  mail: {to: [y]}\n", "4:15: receivers[0].mail.to[0]: invalid address \"y\" (missing '@' or angle-addr): want one address, for example ops@example.com"},
 		{"receivers:\n- name: x\n  mail: {timeout: 0s}\n", "4:19: receivers[0].mail.timeout: invalid value 0s: want a duration above zero; the default is 10s"},
 		{"receivers:\n- name: x\n  mail:\n    username: u\n", `4:3: receivers[0].mail: password_file: missing, but there is a username ("u")`},
-		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: {burst: 5}\n", "5:3: receivers[0].rate_limit: every: found 0s, allowed is a duration above zero"},
-		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: {every: 1m, burst: 0}\n", "5:34: receivers[0].rate_limit.burst: found 0, allowed are 1 or more"},
-		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: 5\n", "5:15: receivers[0].rate_limit: found integer, allowed is a mapping with the keys burst, every"},
+		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: {burst: 5}\n", "5:3: receivers[0].rate_limit: every: invalid value 0s: want a duration above zero"},
+		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: {every: 1m, burst: 0}\n", "5:34: receivers[0].rate_limit.burst: invalid value 0: want 1 or more"},
+		{"receivers:\n- name: x\n  mail: {}\n  rate_limit: 5\n", "5:15: receivers[0].rate_limit: found integer, want a mapping with the keys burst, every"},
 	} {
 		if _, err := loadText(t, ops+c.text); !hasLine(err, "f.yaml:"+c.want) {
 			t.Errorf("%q\n got: %v\nwant: f.yaml:%s", c.text, err, c.want)
 		}
 	}
-	const want = "f.yaml:1:60: mail.rate_limit.burst: found -1, allowed are 1 or more"
+	const want = "f.yaml:1:60: mail.rate_limit.burst: invalid value -1: want 1 or more"
 	if _, err := loadText(t, "mail: {smarthost: 'h:25', from: a@b.c, rate_limit: {burst: -1, every: 1s}, to: [a@b.c]}\n"); err == nil || err.Error() != want {
 		t.Errorf("got: %v\nwant: %s", err, want)
 	}
@@ -65,45 +65,45 @@ func TestLoadRefusesReceivers(t *testing.T) {
 func TestLoadRefusesRules(t *testing.T) {
 	t.Setenv("WORD", "some")
 	for _, c := range []struct{ text, want string }{
-		{"rules: {a: b}\n", "2:8: rules: found mapping, allowed is a list of mappings with the keys " + ruleKeys},
-		{"rules:\n- {name: a}\n- b\n", "4:3: rules[1]: found string, allowed is a mapping with the keys " + ruleKeys},
-		{"rules:\n- name: a\n  nam: b\n", `4:3: unknown key "rules[0].nam"; allowed are ` + ruleKeys + "; did you mean name?"},
+		{"rules: {a: b}\n", "2:8: rules: found mapping, want a list of mappings with the keys " + ruleKeys},
+		{"rules:\n- {name: a}\n- b\n", "4:3: rules[1]: found string, want a mapping with the keys " + ruleKeys},
+		{"rules:\n- name: a\n  nam: b\n", `4:3: unknown key "rules[0].nam": want one of ` + ruleKeys + "; did you mean name?"},
 		{"rules:\n- name: a\n  name: b\n", `4:3: duplicate key "rules[0].name": already defined at 3:3`},
 		{"rules:\n- event: TICK\n", "3:3: rules[0].name: is missing; every rule needs a name, which is part of its alerts' ids"},
 		{"rules:\n- {name: a, loss: true}\n- {name: b, loss: true}\n- {name: a, loss: true}\n", `5:10: rules[2].name: found "a", which is the name of rules[0] too; every rule needs a name of its own`},
 		{"rules:\n- name: a\n  event: {a: b}\n", "4:10: rules[0].event: " + isMap},
-		{"rules:\n- name: a\n  event: [A, [B]]\n", "4:14: rules[0].event[1]: found sequence, allowed is a text"},
-		{"rules:\n- name: a\n  event: [A, ~]\n", "4:14: rules[0].event[1]: found null, allowed is a value"},
-		{"rules:\n- name: a\n  hosts: 010\n", "4:10: rules[0].hosts: found the number 010, allowed is a text: '010' with quotes"},
-		{"rules:\n- name: a\n  expected: no\n", "4:13: rules[0].expected: found string, allowed is true or false"},
-		{"rules:\n- name: a\n  expected: 0\n", "4:13: rules[0].expected: found integer, allowed is true or false"},
-		{"rules:\n- name: a\n  loss: \"true\"\n", "4:9: rules[0].loss: found string, allowed is true or false"},
-		{"rules:\n- name: a\n  loss: ${WORD}\n", `4:9: rules[0].loss: found "some", allowed is true or false`},
-		{"rules:\n- name: a\n  count: 1.5\n", "4:10: rules[0].count: found float, allowed is a number"},
-		{"rules:\n- name: a\n  count: \"3\"\n", "4:10: rules[0].count: found string, allowed is a number"},
-		{"rules:\n- name: a\n  count: ${WORD}\n", `4:10: rules[0].count: found "some", allowed is a number up to 9223372036854775807`},
-		{"rules:\n- name: a\n  count: 18446744073709551615\n", `4:10: rules[0].count: found "18446744073709551615", allowed is a number up to 9223372036854775807`},
+		{"rules:\n- name: a\n  event: [A, [B]]\n", "4:14: rules[0].event[1]: found sequence, want a text"},
+		{"rules:\n- name: a\n  event: [A, ~]\n", "4:14: rules[0].event[1]: found null, want a value"},
+		{"rules:\n- name: a\n  hosts: 010\n", "4:10: rules[0].hosts: found the number 010, want a text: '010' with quotes"},
+		{"rules:\n- name: a\n  expected: no\n", "4:13: rules[0].expected: found string, want true or false"},
+		{"rules:\n- name: a\n  expected: 0\n", "4:13: rules[0].expected: found integer, want true or false"},
+		{"rules:\n- name: a\n  loss: \"true\"\n", "4:9: rules[0].loss: found string, want true or false"},
+		{"rules:\n- name: a\n  loss: ${WORD}\n", `4:9: rules[0].loss: invalid value "some": want true or false`},
+		{"rules:\n- name: a\n  count: 1.5\n", "4:10: rules[0].count: found float, want a number"},
+		{"rules:\n- name: a\n  count: \"3\"\n", "4:10: rules[0].count: found string, want a number"},
+		{"rules:\n- name: a\n  count: ${WORD}\n", `4:10: rules[0].count: invalid value "some": want a number up to 9223372036854775807`},
+		{"rules:\n- name: a\n  count: 18446744073709551615\n", `4:10: rules[0].count: invalid value "18446744073709551615": want a number up to 9223372036854775807`},
 		{"rules:\n- name: a\n  within: 5\n", `4:11: rules[0].within: "5" ` + noTime},
 		{"rules:\n- name: a\n  group_wait: soon\n", `4:15: rules[0].group_wait: "soon" ` + noTime},
-		{"rules:\n- name: a\n  send_resolved: 1\n", "4:18: rules[0].send_resolved: found integer, allowed is true or false"},
-		{"rules:\n- name: a\n  labels: [x]\n", "4:11: rules[0].labels: found sequence, allowed is a mapping: {name: text}"},
-		{"rules:\n- name: a\n  labels: {a: [b]}\n", "4:15: rules[0].labels.a: found sequence, allowed is a text"},
+		{"rules:\n- name: a\n  send_resolved: 1\n", "4:18: rules[0].send_resolved: found integer, want true or false"},
+		{"rules:\n- name: a\n  labels: [x]\n", "4:11: rules[0].labels: found sequence, want a mapping: {name: text}"},
+		{"rules:\n- name: a\n  labels: {a: [b]}\n", "4:15: rules[0].labels.a: found sequence, want a text"},
 		{"rules:\n- name: a\n  labels:\n    a: 1\n    \"a\": 2\n", `6:5: duplicate key "rules[0].labels.a": already defined at 5:5`},
-		{"rules:\n- name: a\n  labels: {a: 1.50}\n", "4:15: rules[0].labels.a: found the number 1.50, allowed is a text: '1.50' with quotes"},
+		{"rules:\n- name: a\n  labels: {a: 1.50}\n", "4:15: rules[0].labels.a: found the number 1.50, want a text: '1.50' with quotes"},
 		{"rules:\n- name: a\n  annotations: {a: \"${UNSET}\"}\n", "4:20: variable ${UNSET} is not set"},
-		{"rules:\n- name: a\n  mute_during: {times: []}\n", "4:16: rules[0].mute_during: found mapping, allowed is a list of mappings with the keys days_of_month, location, months, times, weekdays, years"},
-		{"rules:\n- name: a\n  mute_during:\n  - times: [{start: x}]\n", `5:14: unknown key "rules[0].mute_during[0].times[0].start"; allowed are end_time, start_time; did you mean start_time?`},
+		{"rules:\n- name: a\n  mute_during: {times: []}\n", "4:16: rules[0].mute_during: found mapping, want a list of mappings with the keys days_of_month, location, months, times, weekdays, years"},
+		{"rules:\n- name: a\n  mute_during:\n  - times: [{start: x}]\n", `5:14: unknown key "rules[0].mute_during[0].times[0].start": want one of end_time, start_time; did you mean start_time?`},
 		{"rules:\n- name: a\n  mute_during: [{weekdays: [monday:friday]}]\n", "4:29: rules[0].mute_during[0].weekdays[0]: " + isMap},
-		{"rules:\n- name: a\n  if: exit.code\t== 3\n", "4:7: found a tab in a text without quotes, allowed are spaces"},
+		{"rules:\n- name: a\n  if: exit.code\t== 3\n", "4:7: found a tab in a text without quotes, want spaces"},
 		// Receivers.
-		{"rules:\n- name: a\n  notify: chat\n  loss: true\n", `4:11: rules[0].notify: found "chat", allowed are the receivers mail`},
-		{"receivers:\n- {name: night, mail: {}}\nrules:\n- name: a\n  loss: true\n  notify: [mail, night]\n- name: b\n  loss: true\n  notify:\n  - mail\n  - Night\n", `12:5: rules[1].notify[1]: found "Night", allowed are the receivers mail, night`},
+		{"rules:\n- name: a\n  notify: chat\n  loss: true\n", `4:11: rules[0].notify: unknown receiver "chat": want one of the receivers mail`},
+		{"receivers:\n- {name: night, mail: {}}\nrules:\n- name: a\n  loss: true\n  notify: [mail, night]\n- name: b\n  loss: true\n  notify:\n  - mail\n  - Night\n", `12:5: rules[1].notify[1]: unknown receiver "Night": want one of the receivers mail, night`},
 	} {
 		if _, err := loadText(t, ops+c.text); !hasLine(err, "f.yaml:"+c.want) {
 			t.Errorf("%q\n got: %v\nwant: f.yaml:%s", c.text, err, c.want)
 		}
 	}
-	const want = `f.yaml:3:12: rules[0].notify[0]: found "mail", there are no receivers: add a section mail or receivers`
+	const want = `f.yaml:3:12: rules[0].notify[0]: unknown receiver "mail": there are no receivers; add a section mail or receivers`
 	if _, err := loadText(t, "rules:\n- name: a\n  notify: [mail]\n  loss: true\n"); err == nil || err.Error() != want {
 		t.Errorf("got: %v\nwant: %s", err, want)
 	}
@@ -114,19 +114,19 @@ func TestLoadRefusesRules(t *testing.T) {
 func TestLoadTellsAll(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"max_age: 5\nnope: 1\nrules:\n- {name: [], count: x}\n", `f.yaml:1:10: max_age: "5" ` + noTime + `
-f.yaml:2:1: unknown key "nope"; allowed are ` + topKeys + `
+f.yaml:2:1: unknown key "nope": want one of ` + topKeys + `
 f.yaml:4:3: rules[0]: is about nothing; it needs one of event, state, quorum, silent, loss and trouble
-f.yaml:4:10: rules[0].name: found sequence, allowed is a text
-f.yaml:4:21: rules[0].count: found string, allowed is a number`},
-		{"repeat_interval: 0s\nlisten: x\ngroup_interval: 0s\nmax_age: 0s\nrules: [{}]\ngroups: ['[']\n", `f.yaml:1:18: repeat_interval: found 0s, allowed is a duration above zero: an open alert would be repeated without end
-f.yaml:2:9: listen: found "x", ` + noListen + `, or nothing: ''
-f.yaml:3:17: group_interval: found 0s, allowed is a duration above zero: every event would be reported by itself
-f.yaml:4:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be reported
+f.yaml:4:10: rules[0].name: found sequence, want a text
+f.yaml:4:21: rules[0].count: found string, want a number`},
+		{"repeat_interval: 0s\nlisten: x\ngroup_interval: 0s\nmax_age: 0s\nrules: [{}]\ngroups: ['[']\n", `f.yaml:1:18: repeat_interval: invalid value 0s: want a duration above zero: an open alert would be repeated without end
+f.yaml:2:9: listen: invalid value "x": ` + noListen + `, or nothing: ''
+f.yaml:3:17: group_interval: invalid value 0s: want a duration above zero: every event would be reported by itself
+f.yaml:4:10: max_age: invalid value 0s: want a duration above zero: no event would be young enough to be reported
 f.yaml:5:9: rules[0].name: is missing; every rule needs a name, which is part of its alerts' ids
 f.yaml:5:9: rules[0]: is about nothing; it needs one of event, state, quorum, silent, loss and trouble
-f.yaml:6:10: groups[0]: found "[", ` + noGlob},
+f.yaml:6:10: groups[0]: invalid value "[": ` + wantGlob},
 		{"mail: {smarthost: 'h:25', from: a@b.c, to: [x]}\nreceivers:\n- {name: n, mail: {}}\n- {name: n, mail: {}}\n", `f.yaml:1:45: mail.to[0]: invalid address "x" (missing '@' or angle-addr): want one address, for example ops@example.com
-f.yaml:4:10: receivers[1].name: found "n", the name of receivers[0]; allowed is another one (small letters and capitals count as the same)`},
+f.yaml:4:10: receivers[1].name: duplicate name "n", also that of receivers[0]; want another one (small letters and capitals count as the same)`},
 		{"groups: [" + strings.Repeat("[], ", 110) + "]\n", "f.yaml: and 10 mistakes more"},
 	} {
 		if _, err := loadText(t, c.text); err == nil || !strings.HasSuffix(err.Error(), c.want) {
@@ -153,7 +153,7 @@ func TestRuleErrorsHaveAPosition(t *testing.T) {
 			t.Fatal(err)
 		}
 		var p problems
-		p.rules(fmt.Errorf("compile: %w", &rules.ConfigError{Path: path, Err: errors.New("wrong\n | x")}))
+		p.addRules(fmt.Errorf("compile: %w", &rules.ConfigError{Path: path, Err: errors.New("wrong\n | x")}))
 		f.Add(p)
 		if got := f.Err(); got == nil || got.Error() != want {
 			t.Errorf("%s: got %v, want %s", path, got, want)
@@ -402,8 +402,16 @@ func TestTypes(t *testing.T) {
 func TestValidateWithoutAFile(t *testing.T) {
 	c := Default()
 	c.GroupWait, c.ResolveAfter, c.MuteRestarts = -1, -1, -1
-	const want = "group_wait: found -1ns, allowed are 0s and more\nresolve_after: found -1ns, allowed are 0s and more\nmute_restarts: found -1ns, allowed are 0s and more"
+	const want = "group_wait: invalid value -1ns: want 0s or more\nresolve_after: invalid value -1ns: want 0s or more\nmute_restarts: invalid value -1ns: want 0s or more"
 	if err := planError(c); err == nil || err.Error() != want {
 		t.Errorf("got: %v\nwant: %s", err, want)
+	}
+}
+
+func TestPlanRefusesSettings(t *testing.T) {
+	cfg := Default()
+	cfg.NATS.Replicas = 9
+	if err := planError(cfg); err == nil || err.Error() != "nats.replicas: invalid value 9: want 1 to 5" {
+		t.Errorf("%v", err)
 	}
 }

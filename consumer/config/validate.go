@@ -26,14 +26,14 @@ func (p *problems) add(path, format string, args ...any) {
 	*p = append(*p, &strict.KeyError{Path: path, Err: fmt.Errorf(format, args...)})
 }
 
-// section adds what a section reports of itself.
-func (p *problems) section(path string, err error) {
+// addSection adds what a section reports of itself.
+func (p *problems) addSection(path string, err error) {
 	if err != nil {
 		*p = append(*p, &strict.KeyError{Path: path, Err: err})
 	}
 }
 
-func (p problems) err() error {
+func (p problems) joined() error {
 	errs := make([]error, len(p))
 	for i, e := range p {
 		errs[i] = e
@@ -45,33 +45,35 @@ func (p problems) err() error {
 // there, see notify. The rules are nil if they are wrong.
 func (c *Config) check() (*rules.Set, problems) {
 	var p problems
-	p.server(c)
+	p.checkServer(c)
 	if c.Listen != "" && !isListen(c.Listen) {
-		p.add("listen", "found %q, allowed is host:port, the port a number up to 65535, or nothing: ''", c.Listen)
+		p.add("listen", "invalid value %q: want host:port, the port a number up to 65535, or nothing: ''",
+			c.Listen)
 	}
-	p.receivers(c)
-	p.limits(c.Limits)
-	p.holds(c)
+	p.checkReceivers(c)
+	p.checkLimits(c.Limits)
+	p.checkHolds(c)
 	for i, g := range c.Groups {
 		if _, err := schema.ParseGlob(g); err != nil {
-			p.add(fmt.Sprintf("groups[%d]", i), "found %q, allowed are names with *, ?, [a-z] and {a,b}", g)
+			p.add(fmt.Sprintf("groups[%d]", i),
+				"invalid value %q: want a name, or a glob with *, ?, [a-z] and {a,b}", g)
 		}
 	}
-	p.durations(c)
+	p.checkDurations(c)
 
 	set, err := c.CompileRules()
-	p.rules(err)
+	p.addRules(err)
 	return set, p
 }
 
-// rules adds what is wrong in the rules by themselves.
-func (p *problems) rules(err error) {
+// addRules adds what is wrong in the rules by themselves.
+func (p *problems) addRules(err error) {
 	for _, bad := range rules.Mistakes(err) {
-		p.section("rules"+bad.Path, bad.Err)
+		p.addSection("rules"+bad.Path, bad.Err)
 	}
 }
 
-func (p *problems) durations(c *Config) {
+func (p *problems) checkDurations(c *Config) {
 	for _, d := range []struct {
 		key   string
 		value schema.Duration
@@ -82,7 +84,7 @@ func (p *problems) durations(c *Config) {
 		{key: "max_age", value: c.MaxAge, why: "no event would be young enough to be reported"},
 	} {
 		if d.value <= 0 {
-			p.add(d.key, "found %v, allowed is a duration above zero: %s", d.value, d.why)
+			p.add(d.key, "invalid value %v: want a duration above zero: %s", d.value, d.why)
 		}
 	}
 
@@ -96,38 +98,38 @@ func (p *problems) durations(c *Config) {
 		{key: "forget_after", value: c.ForgetAfter},
 	} {
 		if d.value < 0 { // a file cannot have it, a program can
-			p.add(d.key, "found %v, allowed are 0s and more", d.value)
+			p.add(d.key, "invalid value %v: want 0s or more", d.value)
 		}
 	}
 }
 
-func (p *problems) server(c *Config) {
+func (p *problems) checkServer(c *Config) {
 	if err := c.NATS.Check(); err != nil {
 		p.add("nats", "%s", strings.TrimPrefix(err.Error(), "nats: "))
 	} else if c.Embeds() && c.Embedded.Config == "" && c.NATS.Settings != (natsconn.Settings{}) {
 		p.add("nats", "credentials are set, but neither url nor context: the embedded server needs none")
 	}
 	if c.NATS.Replicas < 1 || c.NATS.Replicas > maxReplicas {
-		p.add("nats.replicas", "found %d, allowed are 1 to %d", c.NATS.Replicas, maxReplicas)
+		p.add("nats.replicas", "invalid value %d: want 1 to %d", c.NATS.Replicas, maxReplicas)
 	}
 
 	if !isListen(c.Embedded.Listen) {
-		p.add("embedded.listen", "found %q, allowed is host:port, the port a number up to 65535", c.Embedded.Listen)
+		p.add("embedded.listen", "invalid value %q: want host:port, the port a number up to 65535", c.Embedded.Listen)
 	}
-	p.serverFile(c)
+	p.checkServerFile(c)
 	if c.Embedded.MaxStore < minStore {
-		p.add("embedded.max_store", "found %v, allowed are %v or more", c.Embedded.MaxStore, schema.Size(minStore))
+		p.add("embedded.max_store", "invalid value %v: want %v or more", c.Embedded.MaxStore, schema.Size(minStore))
 	}
 }
 
-// serverFile adds what is wrong in nats-server's own configuration file.
-func (p *problems) serverFile(c *Config) {
+// checkServerFile adds what is wrong in nats-server's own configuration file.
+func (p *problems) checkServerFile(c *Config) {
 	switch {
 	case c.Embedded.Config == "" && c.Embedded.Account != "":
 		p.add("embedded.account", "found %q, but no embedded.config: accounts are in that file", c.Embedded.Account)
 	case c.Embedded.Config == "":
 	case c.Embeds(): // if not, Warnings reports that the file is not used
-		p.section("embedded.config", c.Server().CheckConfig())
+		p.addSection("embedded.config", c.Server().CheckConfig())
 	}
 }
 

@@ -31,7 +31,7 @@ func (s *memory) target(h func() consumer.Handler, stop func()) Target {
 	}
 }
 
-// handler is one whose do is told of an event while the store is locked.
+// handler calls do for each event while the store is locked.
 func (s *memory) handler(do func(ctx context.Context, m *consumer.Message, id string) error) consumer.Handler {
 	return consumer.HandlerFunc(func(ctx context.Context, m *consumer.Message) error {
 		ce, err := m.Event()

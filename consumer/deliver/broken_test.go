@@ -20,8 +20,6 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 	r := &receiver{name: "mail/ops"}
 	var d *Delivery
 	for name, ask := range map[string]func(ctx context.Context) error{
-		"has something arrived":  func(ctx context.Context) error { _, err := d.inbox.Next(ctx, time.Millisecond); return err },
-		"where the receiver is":  func(ctx context.Context) error { return d.inbox.BeginAlone(ctx, 1) },
 		"what is parked":         func(ctx context.Context) error { return d.retryParked(ctx) },
 		"opening the receiver":   func(ctx context.Context) error { return d.open(ctx) },
 		"parking a notification": func(ctx context.Context) error { return d.park(ctx, newest(f), 1, errors.New("malformed")) },

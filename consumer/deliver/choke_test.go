@@ -33,7 +33,7 @@ var failures = map[string]error{
 	"in the middle": errors.New("connection reset"),
 }
 
-// What is behind a notification on which a receiver chokes for ever is delivered; that
+// What follows a notification on which a receiver chokes for ever is delivered; that
 // one is parked with the reason, and delivered when the receiver takes it.
 func TestChokesOnOne(t *testing.T) {
 	for name, failure := range failures {
@@ -47,7 +47,7 @@ func TestChokesOnOne(t *testing.T) {
 				}
 				f.alert("poison", "a", "b")
 				if !waits {
-					f.Until("it is told of a", func() bool { return slices.Contains(r.got(), "a") })
+					f.Until("a is delivered", func() bool { return slices.Contains(r.got(), "a") })
 				}
 				f.alert("c", "d")
 				if waits {
@@ -71,7 +71,7 @@ func TestChokesOnOne(t *testing.T) {
 	}
 }
 
-// It is alone and fails for hours: what comes is told at once, before its next try.
+// It is alone and fails for hours: what comes is delivered at once, before its next try.
 func TestWhatComesEndsAPause(t *testing.T) {
 	f := newFleet(t)
 	r := &receiver{name: "mail/ops@example.com", answer: refusing(errors.New("500"), "poison")}
@@ -121,9 +121,9 @@ func TestChokesOnSeveral(t *testing.T) {
 	d.Stop()
 	f.alert(all...)
 	d = f.deliver(r)
-	f.Until("all others are told", func() bool { return len(r.got()) >= len(all)-len(bad) })
+	f.Until("all others are delivered", func() bool { return len(r.got()) >= len(all)-len(bad) })
 	f.alert("last") // by which it is known that it takes others
-	f.Until("the last one is told", func() bool { return slices.Contains(r.got(), "last") })
+	f.Until("the last one is delivered", func() bool { return slices.Contains(r.got(), "last") })
 	d.Stop()
 	got := r.got()
 	slices.Sort(got)
@@ -249,7 +249,7 @@ func TestKilledWhileItChokes(t *testing.T) {
 	}
 	d = f.deliver(r)
 	f.alert("last")
-	f.Until("the last one is told", func() bool { return slices.Contains(r.got(), "last") })
+	f.Until("the last one is delivered", func() bool { return slices.Contains(r.got(), "last") })
 	d.Stop()
 	count := map[string]int{}
 	for _, p := range r.got() {
@@ -259,7 +259,7 @@ func TestKilledWhileItChokes(t *testing.T) {
 	for _, p := range all {
 		switch n := count[p]; {
 		case slices.Contains(bad, p) != (n == 0):
-			t.Errorf("%s was told %d times", p, n)
+			t.Errorf("%s was delivered %d times", p, n)
 		case n > 1:
 			twice += n - 1
 		}
@@ -267,7 +267,7 @@ func TestKilledWhileItChokes(t *testing.T) {
 	t.Logf("%d kills, %d batches taken, %d notifications twice", kills, taken.Load(), twice)
 }
 
-// What is parked and told late comes with the end of its alert, and with what was said
+// What is parked and delivered late comes with the end of its alert, and with what was reported
 // last of a younger one about the same.
 func TestParkedComesWithItsEnd(t *testing.T) {
 	f := newFleet(t)
@@ -305,7 +305,7 @@ func TestParkedComesWithItsEnd(t *testing.T) {
 	}
 	chokes.Store(false)
 	f.deliver(r)
-	f.Until("they are told", func() bool { return f.parkedNow() == 0 })
+	f.Until("they are delivered", func() bool { return f.parkedNow() == 0 })
 	if d := cmp.Diff([]string{"x/1", "y/1", "z/1", "y/2", "younger/1", "x/2"}, *late.Load()); d != "" {
 		t.Error(d)
 	}
@@ -348,7 +348,7 @@ func TestChokesOnMost(t *testing.T) {
 			f.alert("good-" + p)
 		}
 	}
-	f.Until("all good ones are told", func() bool { return len(r.got()) == 10 })
+	f.Until("all good ones are delivered", func() bool { return len(r.got()) == 10 })
 	f.Until("most of the bad ones are set aside", func() bool { return f.parkedNow() >= 50 })
 	d.Stop()
 }
@@ -407,10 +407,10 @@ func TestPositionSaysWhy(t *testing.T) {
 	before := time.Now()
 	d := f.deliver(r)
 	f.alert("a")
-	f.Until("it is said", func() bool { return at().Tries > 2 })
+	f.Until("it is recorded", func() bool { return at().Tries > 2 })
 	d.Kill()
 	d = f.deliver(r) // since then, also over a restart
-	f.Until("it is tried on", func() bool { return at().Tries > 5 })
+	f.Until("it is tried again", func() bool { return at().Tries > 5 })
 	p := at()
 	if p.Error != "451 try later" || p.Trying != 1 || p.Since == nil || p.Tried == nil || p.Since.Before(before.Add(-time.Second)) || !p.Tried.After(p.Since.Time) {
 		t.Errorf("%+v", p)

@@ -1,10 +1,11 @@
-// Package deliver brings the notifications of the stream of alerts to the receivers: a
-// Delivery for each address, one batch at a time, with all that is waiting. What a
-// receiver does not take waits in the stream, over restarts too, and holds up no other
-// receiver; what only it does not take is parked, and tried again.
+// Package deliver delivers the notifications of the stream of alerts to the receivers. Each
+// address has a Delivery of its own, which sends one batch at a time, with everything that
+// is waiting.
 //
-// Memory is that of a batch for each receiver: 8 MiB and the last chunk of 100
-// notifications.
+// Under pressure nothing is dropped. What a receiver does not accept waits in the stream,
+// over restarts too, and delays no other receiver. A notification that a receiver refuses
+// while it accepts others is parked and tried again later. Memory is bounded by one batch
+// for each receiver: 8 MiB and the last chunk of 100 notifications.
 package deliver
 
 import (
@@ -30,11 +31,11 @@ const (
 	// maxBatch and maxBatchBytes bound the notifications of a batch.
 	maxBatch      = 1000
 	maxBatchBytes = 8 << 20
-	// farewell is how long a mail that is under way may take when the daemon stops: one
+	// farewell is how long a delivery in progress may take when the daemon stops. A mail
 	// that is broken off may have been accepted, and would be sent again.
 	farewell = 3 * time.Second
 
-	// CauseAlerts begins the cause of the trouble that a receiver cannot be notified.
+	// CauseAlerts begins the cause of the trouble that notifications cannot be read.
 	CauseAlerts = "alerts"
 )
 
@@ -46,12 +47,11 @@ type Addressee struct {
 	Limit  Limit
 }
 
-// isCalled reports whether a rule means the receiver by a name: names that differ only
-// in small letters and capitals are one.
+// isCalled reports whether a name in a rule means the receiver. Case does not matter.
 func (a Addressee) isCalled(name string) bool { return strings.EqualFold(a.Called, name) }
 
-// Limit lets Burst batches through at once, and one more per Every after that; Burst 0
-// is no limit.
+// Limit allows Burst batches at once, and one more per Every after that. Burst 0 means no
+// limit.
 type Limit struct {
 	Burst int
 	Every time.Duration
@@ -64,44 +64,44 @@ func (l Limit) limiter() *rate.Limiter {
 	return rate.NewLimiter(rate.Every(l.Every), l.Burst)
 }
 
-// Options are what a delivery has from the daemon.
+// Options are what the daemon gives a delivery.
 type Options struct {
 	// Held returns an error if another instance may be the active one.
 	Held func() error
-	// Memory remembers where the receiver stands; it outlives the delivery. May be nil.
+	// Memory remembers the position of the receiver, and outlives the delivery; may be nil.
 	Memory *inbox.Memory
-	// Health gets what keeps notifications from being delivered; may be nil.
+	// Health shows what keeps notifications from being delivered; may be nil.
 	Health *health.Health
 	Log    zerolog.Logger
 }
 
-// Delivery brings notifications to one address, in the order of the stream. It is for
-// one goroutine.
+// Delivery delivers notifications to one address, in the order of the stream. It belongs
+// to one goroutine.
 //
-// A try that fails is one of three things, and the receiver is asked which:
+// A failed try has one of three reasons, and the receiver is probed to find out which:
 //
-//   - It was an outage (notify.Outage: nothing of the batch was seen), or the
-//     receiver takes nothing else either. Then everything waits in its order, for
-//     pauses of 1, 2, 4 … seconds up to 5 minutes, and nothing is parked.
-//   - The batch is too much, or has a bad one in it: it takes a part of it. Then
-//     the batch is halved until the bad notification stands alone.
-//   - It is this one notification: it takes another. Then that one is set aside: it
-//     is parked with the reason, and tried again after 5 minutes, then after 10, 20
-//     and so on up to an hour, for as long as it is kept (90 days).
+//   - An outage (notify.Outage: the receiver saw nothing of the batch), or the receiver
+//     accepts nothing else either. Everything waits in order, with pauses of 1, 2, 4 …
+//     seconds up to 5 minutes, and nothing is parked.
+//   - The batch is too large or contains a bad notification: the receiver accepts a part
+//     of it. The batch is halved until the bad notification is alone.
+//   - The receiver refuses this one notification, and accepts another. It is set aside:
+//     parked with the reason, and tried again after 5 minutes, then after 10, 20 and so on
+//     up to an hour, for as long as it is kept (90 days).
 //
-// To ask is to send one notification alone, before its turn (probe). It is done when
-// the same try has failed three times (after 0, 1 and 3 seconds) or for 10 seconds;
-// at once if the answer was a refusal for good or if a batch of several ran out of
-// time. If that one is taken, the first is tried once more before the verdict, since
-// the receiver may just have come back. So a notification on which a receiver chokes
-// holds up those after it for 3 seconds or, if it runs out of time, for two time-outs;
-// in a batch of n, log2(n) more tries find it. Of several, each takes a second or two
-// more: of a batch that is in parts, up to 8 are set aside in the 10 seconds after
-// something was taken, without asking again. One that comes in a pause is itself what
-// is asked with, at once, or 5 seconds after the last try if that is later.
+// A probe sends one notification alone, before its turn. It takes place after the same try
+// has failed three times (after 0, 1 and 3 seconds) or for 10 seconds; at once if the
+// receiver refused for good, or if a batch of several ran out of time. If the probe is
+// accepted, the first notification is tried once more before the verdict, since the
+// receiver may just have recovered. So a notification on which a receiver chokes delays
+// later ones by 3 seconds or, if it runs out of time, by two time-outs; in a batch of n,
+// log2(n) more tries find it. Each further bad notification takes a second or two: in the
+// 10 seconds after the receiver accepted something, up to 8 of a divided batch are set
+// aside without another probe. A notification that arrives during a pause serves as the
+// probe, at once, or 5 seconds after the last try if that is later.
 //
-// Killed anywhere, the same batch, or the same one alone, is sent again (its
-// Message-ID is the same), and what was taken before its turn is remembered.
+// After a kill at any point the same batch, or the same notification alone, is sent again
+// with the same Message-ID. What was accepted before its turn is remembered.
 type Delivery struct {
 	to      Addressee
 	js      jetstream.JetStream
@@ -112,17 +112,17 @@ type Delivery struct {
 	history history
 	limiter *rate.Limiter
 
-	// rest is what was read and not finished, size how much of it to send at once.
+	// rest holds what was read and is not finished; size is how much of it to send at once.
 	rest items
 	size batchSize
-	// divided is the last sequence of a batch that is being sent in parts, 0 if none
-	// is; proof is of what the receiver takes.
+	// divided is the last sequence of a batch that is being sent in parts, 0 if there is
+	// none; proof is the evidence that the receiver accepts notifications at all.
 	divided uint64
 	proof   proof
 	probes  candidates
 	parked  parkedSchedule
-	// failing are the errors since something was accepted, dividing those for which a
-	// batch was divided, unparking those of what was parked and is tried again.
+	// failing counts the errors since something was accepted, dividing those for which a
+	// batch was divided, unparking those of parked notifications that are tried again.
 	failing, dividing, unparking repeat.Errors
 }
 
@@ -140,8 +140,8 @@ func New(js jetstream.JetStream, to Addressee, o Options) *Delivery {
 	}
 }
 
-// Create makes the queue of a receiver that is new. Call it before something is published
-// that must not be missed; Run continues from there.
+// Create creates the queue of a new receiver. Call it before anything is published that the
+// receiver must not miss; Run continues from there.
 func (d *Delivery) Create(ctx context.Context) error { return d.open(ctx) }
 
 func (d *Delivery) open(ctx context.Context) error {
@@ -152,8 +152,7 @@ func (d *Delivery) open(ctx context.Context) error {
 	return d.inbox.Open(ctx)
 }
 
-// Run delivers until ctx ends and returns its error. Whatever else goes wrong is tried
-// again.
+// Run delivers until ctx ends, and returns its error. It retries after every other error.
 func (d *Delivery) Run(ctx context.Context) error {
 	t := health.Retry{
 		Log: d.log, What: "reading the notifications for " + d.to.Name(), Conn: d.js.Conn(),
@@ -176,7 +175,7 @@ func (d *Delivery) Run(ctx context.Context) error {
 	}
 }
 
-// deliverNext delivers a batch, or waits for one for a while.
+// deliverNext delivers one batch, or waits a while for one.
 func (d *Delivery) deliverNext(ctx context.Context) error {
 	if d.parked.isOverdue() {
 		return d.retryParked(ctx)
@@ -232,8 +231,8 @@ func (d *Delivery) park(ctx context.Context, raw jetstream.Msg, seq uint64, reas
 	return nil
 }
 
-// notify hands notifications to the receiver. A stop lets what is under way end, a lease
-// that is lost does not.
+// notify hands notifications to the receiver. When ctx ends, a delivery in progress may
+// finish within farewell, unless the lease is lost.
 func (d *Delivery) notify(ctx context.Context, list []notification) error {
 	calm, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)

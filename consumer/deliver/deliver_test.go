@@ -112,7 +112,7 @@ func TestOneBadIsFoundAndParked(t *testing.T) {
 
 // A recipient that is refused for good and comes back later: everything waits in its
 // order, nothing is parked, and all comes as one batch.
-func TestAllRefusedComesWhenItIsMended(t *testing.T) {
+func TestAllRefusedComesWhenItIsFixed(t *testing.T) {
 	f := newFleet(t)
 	all := numbered(40)
 	for name, failure := range map[string]error{
@@ -262,7 +262,7 @@ func TestOneReceiverHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-func TestNewReceiverIsNotToldThePast(t *testing.T) {
+func TestNewReceiverIsNotNotifiedOfThePast(t *testing.T) {
 	f := newFleet(t)
 	f.alert("long ago", "yesterday")
 	r := &receiver{name: "mail/new@example.com"}
@@ -274,7 +274,7 @@ func TestNewReceiverIsNotToldThePast(t *testing.T) {
 	}
 }
 
-func TestOnlyThoseNamedAreTold(t *testing.T) {
+func TestOnlyThoseNamedAreNotified(t *testing.T) {
 	f := newFleet(t)
 	r := &receiver{name: "mail/ops@example.com"}
 	d := f.deliver(r)
@@ -408,7 +408,7 @@ func TestDeliveryName(t *testing.T) {
 		}
 		seen[d] = name
 	}
-	// Somebody writes the same address in another way: the queue goes on.
+	// Somebody writes the same address in another way: the queue continues.
 	if a, b := stream.ReceiverConsumer("mail/Ops@Example.com"), stream.ReceiverConsumer("mail/ops@example.com"); a != b {
 		t.Errorf("%s is not %s", a, b)
 	}

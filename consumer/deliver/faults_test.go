@@ -57,7 +57,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	f := newFleet(t)
 	all := numbered(400)
 	r := &receiver{name: "mail/ops@example.com", answer: func(ctx context.Context, _ batch) error {
-		// Accepted, and killed before or after it was heard of.
+		// Accepted, and killed before or after that was known.
 		_ = health.Sleep(ctx, time.Duration(rand.N(1500))*time.Microsecond)
 		return nil
 	}}
@@ -112,7 +112,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	t.Logf("%d kills, %d batches, %d twice", kills, len(batches), twice)
 }
 
-// Sent, and the server is gone before it heard of it.
+// Sent, and the server is gone before it knows of it.
 func TestServerIsGoneWhenABatchIsSent(t *testing.T) {
 	f := newFleet(t)
 	f.impatient()
@@ -232,7 +232,7 @@ func TestAnotherInstanceTakesOver(t *testing.T) {
 }
 
 // The consumer is gone, as after a kill between its end and its new beginning.
-func TestQueueThatIsGoneGoesOn(t *testing.T) {
+func TestQueueThatIsGoneContinues(t *testing.T) {
 	f := newFleet(t)
 	r := &receiver{name: "mail/ops@example.com"}
 	d := f.deliver(r)
@@ -267,8 +267,8 @@ func TestQueueThatIsGoneGoesOn(t *testing.T) {
 	}
 }
 
-// Another stream of notifications, whose numbers begin anew.
-func TestStreamIsMadeAnew(t *testing.T) {
+// Another stream of notifications, whose sequences begin again.
+func TestStreamIsReplaced(t *testing.T) {
 	f := newFleet(t)
 	r := &receiver{name: "mail/ops@example.com"}
 	d := f.deliver(r)

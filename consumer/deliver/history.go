@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	// newsFor is how old a notification may be to be taken for what is the case now.
+	// newsFor is how old a notification may be to count as news.
 	newsFor = time.Minute
-	// maxLookUps bounds the questions to the stream about one batch.
+	// maxLookUps bounds the requests to the stream for one batch.
 	maxLookUps = 500
 	// maxEnd bounds how many notifications are read to find the end of an alert.
 	maxEnd = 100
 )
 
-// history is what the stream of alerts says of alerts since a notification was made.
+// history looks up what has happened to alerts since a notification was made.
 type history struct {
 	js jetstream.JetStream
 }
 
-// markOver marks what has waited for its receiver until its alert was over: nobody must
-// take it for news. What cannot be found out is left as it is.
+// markOver marks the notifications whose alert has ended while they waited, so that nobody
+// takes them for news. What cannot be determined stays as it is.
 func (h history) markOver(ctx context.Context, list []notification) {
 	ended := map[string]bool{}
 	for _, n := range list {
@@ -53,7 +53,7 @@ func (h history) markOver(ctx context.Context, list []notification) {
 	}
 }
 
-// overSince returns when an alert was over, nil if it is not or nobody says so.
+// overSince returns when an alert ended, nil if it has not or that is unknown.
 func (h history) overSince(ctx context.Context, a *schema.Notification) *schema.Time {
 	s, err := h.js.Stream(ctx, stream.Alerts)
 	if err != nil {
@@ -70,10 +70,10 @@ func (h history) overSince(ctx context.Context, a *schema.Notification) *schema.
 	return last.Data.Closed
 }
 
-// withEnds adds the end of each alert that has ended since: what is delivered so late must
-// not be taken for an alert that lasts, and a service that keeps incidents would wait for
-// that end for ever. If there is a younger alert about the same, its last notification
-// comes after that end.
+// withEnds returns the notifications of a batch, and the end of each alert that has ended
+// since. Otherwise a late notification would look like an alert that lasts, and a service
+// that keeps incidents would wait for the end for ever. If a later alert about the same
+// subject exists, its last notification follows the end.
 func (h history) withEnds(ctx context.Context, batch []parkedOne) (list []notification, err error) {
 	alerts, err := h.js.Stream(ctx, stream.Alerts)
 	if err != nil {
@@ -110,7 +110,7 @@ func endOf(ctx context.Context, alerts jetstream.Stream, p parkedOne) ([]notific
 	}
 	latest, err := decode(last.Subject, last.Data)
 	if err != nil {
-		return nil, nil // nobody can read it
+		return nil, nil // it is unreadable
 	}
 	if latest.Data.Incident == incident {
 		if latest.Type == schema.TypeAlertResolved {
@@ -119,7 +119,7 @@ func endOf(ctx context.Context, alerts jetstream.Stream, p parkedOne) ([]notific
 		return nil, nil
 	}
 
-	// Another alert followed: its own end is further back.
+	// Another alert followed, so that the end is further back.
 	var end notification
 	for seq, read := p.from+1, 0; read < maxEnd && seq < last.Sequence; read++ {
 		m, err := alerts.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))

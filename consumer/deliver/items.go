@@ -13,20 +13,20 @@ import (
 // notification is one as the stream of alerts holds it.
 type notification = *schema.CloudEvent[*schema.Notification]
 
-// item is a notification that was read; n is nil if it is not for this receiver, or done.
+// item is a notification that was read. n is nil if it is done, or not for this receiver.
 type item struct {
 	raw jetstream.Msg
 	n   notification
 	seq uint64
 }
 
-// waits reports whether there is something to be sent.
+// waits reports whether the item is still to be sent.
 func (i *item) waits() bool { return i.n != nil }
 
 // items are notifications in the order of the stream.
 type items []*item
 
-// waiting are those that are to be sent.
+// waiting returns the items that are still to be sent.
 func (list items) waiting() (left items) {
 	for _, it := range list {
 		if it.waits() {
@@ -48,8 +48,8 @@ func (list items) bytes() (size int) {
 // isFull reports whether there is no room for more.
 func (list items) isFull() bool { return len(list) >= maxBatch || list.bytes() >= maxBatchBytes }
 
-// batch is what to send next: up to the sequence resumes, that of the batch that was being
-// sent when the one before ended; if that is 0, up to most notifications.
+// batch returns what to send next: everything up to the sequence resumes, which ended the
+// batch that was interrupted by a restart, or up to most notifications if resumes is 0.
 func (list items) batch(resumes uint64, most int) items {
 	count, size := 0, 0
 	for i, it := range list {
@@ -64,7 +64,7 @@ func (list items) batch(resumes uint64, most int) items {
 	return list
 }
 
-// notifications are those of items that all wait.
+// notifications returns the notifications of items that all wait.
 func (list items) notifications() []notification {
 	all := make([]notification, len(list))
 	for i, it := range list {
@@ -73,7 +73,7 @@ func (list items) notifications() []notification {
 	return all
 }
 
-// taken says of items that all wait that the receiver took them.
+// taken describes items that all wait, for the position of the receiver.
 func (list items) taken() (all []inbox.Taken) {
 	for _, it := range list {
 		all = append(all, inbox.Taken{Seq: it.seq, Made: it.n.Time.Time})
@@ -81,27 +81,27 @@ func (list items) taken() (all []inbox.Taken) {
 	return all
 }
 
-// firstOf is the first notification of an alert that is waiting.
+// firstOf returns the first waiting notification of an alert, which must exist.
 func (list items) firstOf(incident string) *item {
 	i := slices.IndexFunc(list, func(it *item) bool { return it.waits() && it.n.Data.Incident == incident })
 	return list[i]
 }
 
-// tooSlowFor is how long a receiver gets no bigger batches than those that it could
-// handle in time.
+// tooSlowFor is how long a receiver that ran out of time gets only batches of a size that it
+// can handle in time.
 const tooSlowFor = 10 * time.Minute
 
 // batchSize is how many notifications to send at once.
 type batchSize struct {
-	// biggest is how many a batch may have at this receiver; most bounds that since a
-	// bigger batch ran out of time at tooSlow.
+	// biggest is the largest batch for this receiver. most is the current bound: it is lower
+	// for a while after a batch ran out of time, at tooSlow.
 	biggest, most int
 	tooSlow       time.Time
-	// now is the size of the next batch: most, and less while one is sent in parts.
+	// now is the size of the next batch: most, or less while a batch is sent in parts.
 	now int
 }
 
-// limit is how big a batch may be.
+// limit returns the largest size that is allowed now.
 func (s *batchSize) limit() int {
 	if time.Since(s.tooSlow) > tooSlowFor {
 		s.most = s.biggest
@@ -109,13 +109,13 @@ func (s *batchSize) limit() int {
 	return s.most
 }
 
-// reset begins with the biggest size.
+// reset allows the largest size again.
 func (s *batchSize) reset() { s.now = s.limit() }
 
-// double follows a part of a batch that was taken.
+// double is called after a part of a divided batch was accepted.
 func (s *batchSize) double() { s.now = min(2*s.now, s.limit()) }
 
-// halve follows a batch of so many that was not taken, or not in time.
+// halve is called after a batch of count notifications failed.
 func (s *batchSize) halve(count int, tooSlow bool) {
 	s.now = count / 2
 	if tooSlow {
@@ -123,5 +123,5 @@ func (s *batchSize) halve(count int, tooSlow bool) {
 	}
 }
 
-// absolve follows one that runs out of time alone: it was not how many there were.
+// absolve is called after a single notification ran out of time: the size was not to blame.
 func (s *batchSize) absolve() { s.most = s.biggest }

@@ -16,23 +16,23 @@ import (
 	"supernats/schema/stream"
 )
 
-// parkedPatience is how long a round waits for a moment in which nothing is new.
+// parkedPatience is how long a due round waits for a moment without new notifications.
 const parkedPatience = time.Minute
 
-// parkedSchedule says when those that were parked are tried again.
+// parkedSchedule is when parked notifications are tried again.
 type parkedSchedule struct {
-	// due is the next time; zero: there are none.
+	// due is the time of the next round; zero if nothing is parked.
 	due   time.Time
 	pause time.Duration
 }
 
 func (p *parkedSchedule) isDue() bool { return !p.due.IsZero() && !time.Now().Before(p.due) }
 
-// isOverdue reports whether it was due some time ago, and there was always something new
-// to be delivered first.
+// isOverdue reports whether a round has been due for long, because new notifications always
+// came first.
 func (p *parkedSchedule) isOverdue() bool { return p.isDue() && time.Since(p.due) > parkedPatience }
 
-// before shortens a time to wait so that it ends when it is due.
+// before shortens a waiting time so that it ends when the next round is due.
 func (p *parkedSchedule) before(wait time.Duration) time.Duration {
 	if p.due.IsZero() {
 		return wait
@@ -40,7 +40,7 @@ func (p *parkedSchedule) before(wait time.Duration) time.Duration {
 	return min(wait, time.Until(p.due))
 }
 
-// add follows one that was parked.
+// add is called when a notification was parked.
 func (p *parkedSchedule) add(t timing) {
 	if p.due.IsZero() {
 		p.pause = t.parkedFirst
@@ -48,7 +48,7 @@ func (p *parkedSchedule) add(t timing) {
 	}
 }
 
-// done follows a round: left says that some are left, taken that some were taken.
+// done is called after a round: left if notifications remain, taken if some were accepted.
 func (p *parkedSchedule) done(t timing, left, taken bool) {
 	switch {
 	case !left:
@@ -62,16 +62,16 @@ func (p *parkedSchedule) done(t timing, left, taken bool) {
 	p.due = time.Now().Add(p.pause)
 }
 
-// parkedOne is a notification in the stream of parked messages, under seq there; it was
-// under from in the stream of notifications.
+// parkedOne is a parked notification: seq is its sequence in the stream of parked messages,
+// from the one that it had in the stream of alerts.
 type parkedOne struct {
 	n         notification
 	seq, from uint64
 }
 
-// retryParked tries what was parked again, as one batch if that is taken, and deletes
-// what was delivered. At the start this comes first: somebody may have fixed the
-// settings.
+// retryParked tries parked notifications again, as one batch if the receiver accepts that,
+// and deletes those that were delivered. It is the first thing at a start: somebody may
+// have fixed the settings.
 func (d *Delivery) retryParked(ctx context.Context) error {
 	parked := parkedStore{js: d.js, consumer: d.inbox.Name()}
 	var all []parkedOne
@@ -108,7 +108,7 @@ func (d *Delivery) retryParked(ctx context.Context) error {
 	return nil
 }
 
-// parkedStore is the stream of parked messages, as far as it holds those of a receiver.
+// parkedStore is the part of the stream of parked messages that belongs to a receiver.
 type parkedStore struct {
 	js       jetstream.JetStream
 	consumer string
@@ -122,7 +122,7 @@ func (p parkedStore) stream(ctx context.Context) (jetstream.Stream, error) {
 	return s, nil
 }
 
-// read returns a batch of what is parked and can be read, and whether there is more.
+// read returns a batch of parked notifications that are readable, and whether there are more.
 func (p parkedStore) read(ctx context.Context) (all []parkedOne, more bool, err error) {
 	parked, err := p.stream(ctx)
 	if err != nil {
@@ -145,7 +145,7 @@ func (p parkedStore) read(ctx context.Context) (all []parkedOne, more bool, err 
 			n, err = p.readOriginal(ctx, m)
 		}
 		if err != nil {
-			continue // nobody can read it
+			continue // it is unreadable
 		}
 		if size += len(m.Data); len(all) == maxBatch || len(all) > 0 && size > maxBatchBytes {
 			return all, true, nil
@@ -155,8 +155,8 @@ func (p parkedStore) read(ctx context.Context) (all []parkedOne, more bool, err 
 	}
 }
 
-// readOriginal returns the whole of a notification of which only the beginning is parked,
-// since the rest left no room for a reason.
+// readOriginal returns the whole of a notification of which only the beginning is parked:
+// the rest left no room for the reason.
 func (p parkedStore) readOriginal(ctx context.Context, m *jetstream.RawStreamMsg) (notification, error) {
 	seq, err := strconv.ParseUint(m.Header.Get(consumer.HeaderParkedSeq), 10, 64)
 	if err != nil {
@@ -176,7 +176,7 @@ func (p parkedStore) readOriginal(ctx context.Context, m *jetstream.RawStreamMsg
 	return decode(whole.Subject, whole.Data)
 }
 
-// remove deletes what was delivered, and calls removed for each.
+// remove deletes notifications that were delivered, and calls removed after each.
 func (p parkedStore) remove(ctx context.Context, taken []parkedOne, removed func()) error {
 	parked, err := p.stream(ctx)
 	if err != nil {

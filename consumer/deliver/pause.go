@@ -9,10 +9,10 @@ import (
 	"supernats/consumer/notify"
 )
 
-// pause waits until the next try. A notification that comes meanwhile ends an outage's
-// pause, and is tried at once, alone, after any other failure: but no sooner than
-// spacing after the last try, and not if the receiver has asked to be left alone. It
-// reports whether that one was taken.
+// pause waits until the next try. A notification that arrives meanwhile ends the pause after
+// an outage. After any other failure it is tried alone, and pause reports whether it was
+// accepted. Both happen no sooner than spacing after the last try, and not if the receiver
+// has asked for a pause.
 func (d *Delivery) pause(ctx context.Context, s *sending, failure error) (took bool, err error) {
 	left := s.batch.waiting()
 	wait := d.timing.pause(s.tries, failure)
@@ -39,7 +39,7 @@ func (d *Delivery) pause(ctx context.Context, s *sending, failure error) (took b
 
 		first := d.rest.firstOf(came.n.Data.Incident)
 		if slices.Contains(left, first) {
-			continue // what is about the same alert waits with it
+			continue // it is about the same alert, and waits with it
 		}
 		if failure, err := d.sendAlone(ctx, first); err != nil || failure == nil {
 			return err == nil, err
@@ -47,7 +47,7 @@ func (d *Delivery) pause(ctx context.Context, s *sending, failure error) (took b
 	}
 }
 
-// listen returns the first notification that comes, nil if none does up to a time.
+// listen returns the first notification that arrives before a time, nil if none does.
 func (d *Delivery) listen(ctx context.Context, until time.Time) (*item, error) {
 	for time.Now().Before(until) {
 		if d.rest.isFull() {

@@ -8,8 +8,8 @@ import (
 )
 
 // probe sends up to two notifications alone, before their turn, to find out whether the
-// receiver takes anything while it does not take a batch. It returns how many it has
-// tried, and the failure of the last one.
+// receiver accepts anything while it refuses a batch. It returns how many it tried, and the
+// failure of the last one.
 func (d *Delivery) probe(ctx context.Context, left items) (tries int, failure, err error) {
 	if err := d.readMore(ctx); err != nil {
 		return 0, nil, err
@@ -27,12 +27,13 @@ func (d *Delivery) probe(ctx context.Context, left items) (tries int, failure, e
 
 // candidates choose what to send alone.
 type candidates struct {
-	// chosen counts them, so that it is not always the same.
+	// chosen counts the choices, so that they rotate.
 	chosen int
 }
 
-// choose returns the first one of a batch of several, and one of another alert, each time
-// the next. left are those of the batch, all those that wait.
+// choose returns what to send alone: the first notification of a batch of several, and one
+// of another alert, each time the next one. left is what remains of the batch, all is
+// everything that waits.
 func (c *candidates) choose(left, all items) (list items) {
 	first := left[0]
 	if len(left) > 1 {
@@ -45,7 +46,7 @@ func (c *candidates) choose(left, all items) (list items) {
 		switch incident := it.n.Data.Incident; {
 		case it == first:
 		case !seen[incident]:
-			// An update before its beginning would be misleading.
+			// Only the first of its alert: an update before the alert would be misleading.
 			seen[incident] = true
 			others = append(others, it)
 		case incident == first.n.Data.Incident:
@@ -79,12 +80,12 @@ func (d *Delivery) sendAlone(ctx context.Context, it *item) (failure, err error)
 	}
 
 	it.n = nil
-	d.limiter.Allow() // it counts as one
+	d.limiter.Allow() // it counts as a batch
 	d.log.Info().Int("notifications", 1).Str("alert", id).Msg("notified, before its turn: one before it is not taken")
 	return nil, d.inbox.DoneAhead(ctx, it.seq)
 }
 
-// resumeAlone sends again what was being sent alone when the daemon ended.
+// resumeAlone sends again the notification whose sending alone a restart interrupted.
 func (d *Delivery) resumeAlone(ctx context.Context) error {
 	seq := d.inbox.Alone()
 	i := slices.IndexFunc(d.rest, func(it *item) bool { return it.seq == seq && it.waits() })

@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	// queueLook is how often it is checked whether a queue has been made after all.
+	// queueLook is how often to check whether a missing queue exists by now.
 	queueLook = 5 * time.Second
-	// queuePatience is how long the making of a queue may take, and fail, until events
-	// are read without it: where the right is missing, the server does not answer.
+	// queuePatience is how long creating a queue may take, and fail, before events are read
+	// without it. Where the right is missing, the server does not answer.
 	queuePatience = 5 * time.Second
 )
 
-// CreateSoon makes the queue of a receiver; begun is when that was tried first. An account
-// may allow fewer consumers than there are receivers, or this one not at all: that holds up
-// no event and no other receiver. Where the queue has to begin is written then, so that the
-// receiver loses nothing that is stored from now on, and the trouble is in Options.Health
-// until the queue is there; Run tries again by itself.
+// CreateSoon creates the queue of a receiver; begun is when that was tried first. The account
+// may allow fewer consumers than there are receivers, or deny this one. That must not delay
+// any event or any other receiver: CreateSoon records where the queue has to begin, so that
+// the receiver misses nothing that is stored from now on, and raises a trouble in
+// Options.Health until the queue exists. Run keeps trying to create it.
 func (d *Delivery) CreateSoon(ctx context.Context, begun time.Time) error {
 	trying, cancel := context.WithTimeout(ctx, queuePatience)
 	defer cancel()
@@ -53,7 +53,7 @@ func (d *Delivery) CreateSoon(ctx context.Context, begun time.Time) error {
 	return nil
 }
 
-// missingQueue is the trouble that a queue cannot be made.
+// missingQueue is the trouble that a queue cannot be created.
 type missingQueue struct {
 	health *health.Health
 	exists func(ctx context.Context) (bool, error)
@@ -86,7 +86,7 @@ func (m *missingQueue) raise() {
 			"what is for the receiver is kept until then")
 }
 
-// watch clears the trouble when the queue is there, or at the end of ctx: the next
+// watch clears the trouble when the queue exists, or at the end of ctx; the next
 // configuration raises it again.
 func (m *missingQueue) watch(ctx context.Context) {
 	defer m.health.Clear(m.cause())
@@ -102,6 +102,6 @@ func (m *missingQueue) watch(ctx context.Context) {
 		if exists, err := m.exists(ctx); err == nil && exists {
 			return
 		}
-		m.raise() // the configuration before may have cleared it at its end
+		m.raise() // the end of the previous configuration may have cleared it
 	}
 }

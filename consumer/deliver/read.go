@@ -13,7 +13,7 @@ import (
 	"supernats/schema"
 )
 
-// gather waits until something may be sent, and reads what is there by then.
+// gather waits until the rate limit allows a batch, and reads what has arrived by then.
 func (d *Delivery) gather(ctx context.Context, msgs []jetstream.Msg) error {
 	d.size.reset()
 	if err := d.add(ctx, msgs); err != nil {
@@ -37,7 +37,7 @@ func (d *Delivery) gather(ctx context.Context, msgs []jetstream.Msg) error {
 	return d.readMore(ctx)
 }
 
-// readResumed reads until a batch that is to be sent again is there as it was.
+// readResumed reads until a batch that was interrupted by a restart is complete.
 func (d *Delivery) readResumed(ctx context.Context) error {
 	for {
 		before := d.rest[len(d.rest)-1]
@@ -50,7 +50,7 @@ func (d *Delivery) readResumed(ctx context.Context) error {
 
 		last := d.rest[len(d.rest)-1]
 		if last != before {
-			continue // what is for others takes no room
+			continue // notifications for other receivers take no room
 		}
 		meta, err := last.raw.Metadata()
 		if err != nil {
@@ -63,7 +63,7 @@ func (d *Delivery) readResumed(ctx context.Context) error {
 	}
 }
 
-// readMore adds what is there now, up to the size of a batch.
+// readMore adds what has arrived, up to the size of a batch.
 func (d *Delivery) readMore(ctx context.Context) error {
 	msgs, err := d.inbox.More(ctx, maxBatch-len(d.rest), maxBatchBytes-d.rest.bytes())
 	if err != nil {
@@ -72,7 +72,7 @@ func (d *Delivery) readMore(ctx context.Context) error {
 	return d.add(ctx, msgs)
 }
 
-// add decodes notifications. What nobody can read is parked.
+// add decodes notifications. One that is unreadable is parked.
 func (d *Delivery) add(ctx context.Context, msgs []jetstream.Msg) error {
 	for _, raw := range msgs {
 		m, err := consumer.NewMessage(raw)
@@ -90,8 +90,8 @@ func (d *Delivery) add(ctx context.Context, msgs []jetstream.Msg) error {
 
 		it := &item{raw, n, m.Seq}
 		if last := len(d.rest) - 1; n == nil && last >= 0 && !d.rest[last].waits() {
-			// An acknowledgement is one of all before it: what is for others takes no
-			// room, however long something waits here.
+			// Acknowledging a message acknowledges all before it. So only the last one that
+			// is for other receivers is kept, however long something waits here.
 			d.rest[last] = it
 			continue
 		}
@@ -105,8 +105,8 @@ func (d *Delivery) isFor(a *schema.Notification) bool {
 	return len(a.Notify) == 0 || slices.ContainsFunc(a.Notify, d.to.isCalled)
 }
 
-// decode reads a notification. Whoever may have a consumer may have it deliver into the
-// stream of alerts: what is not about the host of its subject is none of ours.
+// decode decodes a notification. Anybody who may create a consumer can have it deliver into
+// the stream of alerts, so a notification must be about the host of its subject.
 func decode(subject string, data []byte) (notification, error) {
 	n, err := schema.Unmarshal[*schema.Notification](data)
 	switch {

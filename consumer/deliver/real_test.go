@@ -87,7 +87,7 @@ func filteringServer(t *testing.T, in *inbound, choke func(ctx context.Context, 
 			answer := "250 ok"
 			switch strings.ToUpper(strings.TrimSpace(line)) {
 			case "DATA":
-				_, _ = io.WriteString(c, "354 go on\r\n")
+				_, _ = io.WriteString(c, "354 go ahead\r\n")
 				text := ""
 				for line = ""; line != ".\r\n"; text += line {
 					if line, err = lines.ReadString('\n'); err != nil {
@@ -110,7 +110,7 @@ func filteringServer(t *testing.T, in *inbound, choke func(ctx context.Context, 
 }
 
 // Whatever a receiver is, and in whatever way it chokes on one notification: those
-// after it are told, each once, and that one is parked.
+// after it are delivered, each once, and that one is parked.
 func TestRealReceiversChokeOnOne(t *testing.T) {
 	id := notify.Identity{Instance: "mon1"}
 	type maker = func(t *testing.T, in *inbound, wait notify.HTTPConfig) (notify.Receiver, error)
@@ -180,15 +180,15 @@ func TestRealReceiversChokeOnOne(t *testing.T) {
 			f.alert("fine-1", poison, "fine-2", "fine-3")
 			run := fleettest.Start(t, d.Run)
 			for i := range 3 {
-				f.Until(fmt.Sprintf("fine-%d is told", i+1), func() bool { return in.has(fmt.Sprintf("fine-%d", i+1)) > 0 })
+				f.Until(fmt.Sprintf("fine-%d is delivered", i+1), func() bool { return in.has(fmt.Sprintf("fine-%d", i+1)) > 0 })
 			}
 			f.alert("fine-4")
-			f.Until("the last one is told", func() bool { return in.has("fine-4") > 0 })
+			f.Until("the last one is delivered", func() bool { return in.has("fine-4") > 0 })
 			f.Until("that one is parked", func() bool { return f.parkedNow() == 1 })
 			run.Stop()
 			for i := range 4 {
 				if n := in.has(fmt.Sprintf("fine-%d", i+1)); n != 1 {
-					t.Errorf("fine-%d was told %d times", i+1, n)
+					t.Errorf("fine-%d was delivered %d times", i+1, n)
 				}
 			}
 		})

@@ -14,39 +14,40 @@ import (
 )
 
 const (
-	// maxParkedTries bounds how often the other side is asked in one round: it may
-	// refuse every single one.
+	// maxParkedTries bounds the tries of one round: the receiver may refuse every single
+	// notification.
 	maxParkedTries = 32
-	// parkedTime is after what time of a round no further try begins: what is new waits
-	// for it.
+	// parkedTime is after what time a round begins no further try: new notifications wait
+	// for its end.
 	parkedTime = 10 * time.Second
 	// unparkWithin is how long the server may take to delete what was delivered.
 	unparkWithin = 5 * time.Second
 )
 
-// errParked is an error of the stream, not of the receiver.
+// errParked marks an error of the stream, not of the receiver.
 var errParked = errors.New("stream of parked messages")
 
-// round is one in which what is parked is tried again.
+// round is one pass over parked notifications.
 type round struct {
 	delivery *Delivery
 	parked   parkedStore
-	// tries are left until the time until, and left of those that are parked.
+	// tries is how many tries are allowed until the time until, left how many notifications
+	// are still parked.
 	tries, left int
 	until       time.Time
-	// took says that something was taken, refused how many were not, each alone.
+	// took is set when something was accepted; refused counts those refused alone.
 	took    bool
 	refused int
 }
 
-// isOver reports whether to stop: there is nothing to be learned from a receiver that
-// takes nothing at all.
+// isOver reports whether to stop. There is nothing to learn from a receiver that accepts
+// nothing at all.
 func (r *round) isOver() bool {
 	return r.tries == 0 || time.Now().After(r.until) || !r.took && r.refused >= 2
 }
 
-// try sends a batch, in halves if it is not taken. Its error is the last one, and an
-// outage or that of the stream if there was such a one.
+// try sends a batch, in halves if it is refused. It returns the last error; an outage, or an
+// error of the stream, ends it.
 func (r *round) try(ctx context.Context, batch []parkedOne) error {
 	if len(batch) == 0 || r.isOver() {
 		return nil
@@ -62,7 +63,7 @@ func (r *round) try(ctx context.Context, batch []parkedOne) error {
 	}
 
 	halves := [][]parkedOne{batch[:len(batch)/2], batch[len(batch)/2:]}
-	if rand.N(2) == 0 { // so that no half is the one that there are no tries left for
+	if rand.N(2) == 0 { // so that it is not always the same half that gets no tries
 		halves[0], halves[1] = halves[1], halves[0]
 	}
 	for _, half := range halves {
@@ -77,7 +78,7 @@ func (r *round) try(ctx context.Context, batch []parkedOne) error {
 
 func endsRound(err error) bool { return notify.IsOutage(err) || errors.Is(err, errParked) }
 
-// send sends a batch, with the ends of its alerts, and returns what of it was not taken.
+// send sends a batch with the ends of its alerts, and returns what was not accepted.
 func (r *round) send(ctx context.Context, batch []parkedOne) (left []parkedOne, err error) {
 	d := r.delivery
 	if err := d.options.Held(); err != nil {
@@ -114,8 +115,8 @@ func (r *round) send(ctx context.Context, batch []parkedOne) (left []parkedOne, 
 	return slices.DeleteFunc(slices.Clone(batch), isTaken), failure
 }
 
-// takenOf are those of a batch that were taken, all if there was no failure. The ends of
-// alerts come after them.
+// takenOf returns the part of a batch that was accepted: all of it if there was no failure.
+// Indexes beyond the batch are those of the ends of alerts.
 func takenOf(batch []parkedOne, failure error) []parkedOne {
 	if failure == nil {
 		return batch

@@ -10,8 +10,8 @@ import (
 )
 
 // send delivers a batch, sets its only notification aside, or leaves it to be sent in
-// parts. A batch that was tried is not extended, so that a mail that was accepted and
-// sent again has the same Message-ID.
+// parts. A batch is not extended once it was tried, so that a mail that is sent again has
+// the same Message-ID.
 func (d *Delivery) send(ctx context.Context, batch items) error {
 	if !batch.anyWaits() {
 		return d.finish(ctx, batch)
@@ -55,8 +55,8 @@ func (d *Delivery) send(ctx context.Context, batch items) error {
 	}
 }
 
-// try sends what is left of a batch. failure is why the receiver did not take all of it;
-// after err this delivery has to begin again.
+// try sends what is left of a batch. failure is why the receiver did not accept all of it;
+// after err the delivery has to begin again.
 func (d *Delivery) try(ctx context.Context, s *sending) (failure, err error) {
 	if err := d.inbox.Begin(ctx, s.last); err != nil {
 		return nil, err
@@ -80,8 +80,8 @@ func (d *Delivery) try(ctx context.Context, s *sending) (failure, err error) {
 	return nil, nil
 }
 
-// hand gives notifications to the receiver. What it has taken although it failed is
-// done. After err this delivery has to begin again.
+// hand gives notifications to the receiver. Those that it accepted before it failed are
+// done. After err the delivery has to begin again.
 func (d *Delivery) hand(ctx context.Context, left items) (failure, err error) {
 	if err := d.options.Held(); err != nil {
 		return nil, err
@@ -110,8 +110,8 @@ func (d *Delivery) hand(ctx context.Context, left items) (failure, err error) {
 	return failure, ctx.Err()
 }
 
-// ask finds out whether the receiver takes anything else, if it is time for that. It
-// returns the failure that says when to try again.
+// ask probes whether the receiver accepts anything else, if it is time for that. It returns
+// the failure that determines when to try again.
 func (d *Delivery) ask(ctx context.Context, s *sending, failure error) (_, err error) {
 	s.asked, s.noOther = false, false
 	if !s.isToAsk(failure, &d.proof, d.timing) {
@@ -145,8 +145,8 @@ func (d *Delivery) divide(failure error, s *sending) {
 		Msg("batch is not taken although others are; trying it in halves")
 }
 
-// setAside parks the only notification that is left of a batch: the receiver takes
-// others and not this one.
+// setAside parks the only notification that is left of a batch: the receiver accepts others
+// and not this one.
 func (d *Delivery) setAside(ctx context.Context, batch items, reason error) error {
 	it := batch.waiting()[0]
 	if err := d.park(ctx, it.raw, it.seq, reason); err != nil {
@@ -159,7 +159,7 @@ func (d *Delivery) setAside(ctx context.Context, batch items, reason error) erro
 	it.n = nil
 	d.proof.spend()
 	d.size.reset()
-	if n := len(batch.waiting()); n > 0 { // they would be acknowledged
+	if n := len(batch.waiting()); n > 0 { // finish would acknowledge them
 		return fmt.Errorf("%d notifications of a batch wait that is finished: they are read again", n)
 	}
 	return d.finish(ctx, batch)

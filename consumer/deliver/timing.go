@@ -9,18 +9,18 @@ import (
 
 // timing is when a delivery tries again.
 type timing struct {
-	// first and last are the pauses after a try that may succeed later: it begins short,
-	// since most outages are, and ends at a pace that a mail server bears.
+	// first and last are the shortest and the longest pause after a failed try. Pauses
+	// begin short, since most outages are, and end at a pace that a mail server bears.
 	first, last time.Duration
-	// patience is how often a try fails, and patienceFor how long, before the receiver
-	// is asked whether it takes anything else.
+	// patience is after how many failed tries the receiver is probed, patienceFor after
+	// what time.
 	patience    int
 	patienceFor time.Duration
-	// spacing is how long after a try a notification that has just come may be the next
-	// one.
+	// spacing is the shortest time between a try and that of a notification that has just
+	// arrived.
 	spacing time.Duration
-	// trust is for how long something that was taken proves of others, which fail alone
-	// and again a second later, that it is them and not the receiver.
+	// trust is how long the acceptance of one notification proves that others, which fail
+	// alone and again a second later, are at fault and not the receiver.
 	trust time.Duration
 	// parkedFirst and parkedMax are the pauses between tries of what is parked.
 	parkedFirst, parkedMax time.Duration
@@ -37,11 +37,11 @@ func defaultTiming() timing {
 	}
 }
 
-// maxAsked is the longest pause that the other side may ask for.
+// maxAsked is the longest pause that a receiver may ask for.
 const maxAsked = time.Hour
 
-// pause returns how long to wait after a number of tries: what the other side asks for,
-// or twice as long as before, drawn from a range of half of that.
+// pause returns how long to wait after a number of tries: what the receiver asked for, or
+// first · 2^(tries-1), at most last, drawn from ± 25 % of that.
 func (t timing) pause(tries int, failure error) time.Duration {
 	if asked, ok := notify.RetryAfter(failure); ok {
 		return min(asked, maxAsked)
@@ -50,7 +50,7 @@ func (t timing) pause(tries int, failure error) time.Duration {
 	return pause - pause/4 + rand.N(pause/2+1)
 }
 
-// isAsked reports whether the other side has asked to be left alone for a while.
+// isAsked reports whether the receiver has asked for a pause.
 func isAsked(failure error) bool {
 	_, asked := notify.RetryAfter(failure)
 	return asked

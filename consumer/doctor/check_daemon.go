@@ -37,10 +37,12 @@ func checkEvents(ctx context.Context, in *Installation, r *report) error {
 	c, err := in.Reader.JS.Consumer(ctx, stream.Events, durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		if in.active {
-			r.fail("its log says why", "consumer %s of stream %s is missing, and `supernats consume` has not created it again: no events are read", durable, stream.Events)
+			r.fail("its log says why", "consumer %s of stream %s is missing, and `supernats consume` "+
+				"has not created it again: no events are read", durable, stream.Events)
 			return nil
 		}
-		r.fail("supernats consume -c FILE", "consumer %s of stream %s is missing: no `supernats consume` has ever read events", durable, stream.Events)
+		r.fail("supernats consume -c FILE", "consumer %s of stream %s is missing: no `supernats consume` has ever "+
+			"read events", durable, stream.Events)
 		return nil
 	}
 	if err != nil {
@@ -50,7 +52,8 @@ func checkEvents(ctx context.Context, in *Installation, r *report) error {
 	q := inspect.Queue{Info: c.CachedInfo()}
 	if q.Info.Paused {
 		r.fail(resumeCommand(stream.Events, durable),
-			"consumer %s is paused until %s: no event is read, %d messages wait", durable, pausedUntil(q.Info), q.Waiting())
+			"consumer %s is paused until %s: no event is read, %d messages wait",
+			durable, pausedUntil(q.Info), q.Waiting())
 		return nil
 	}
 	wait, err := longestWait(ctx, in.Reader.JS, stream.Events, q.Info)
@@ -61,7 +64,8 @@ func checkEvents(ctx context.Context, in *Installation, r *report) error {
 	waiting := wording.Count(q.Waiting(), "message", "messages")
 	switch {
 	case wait > maxEventWait && !in.active:
-		r.fail("supernats consume -c FILE", "%s to be read, the oldest for %s", wording.Count(q.Waiting(), "message waits", "messages wait"), wording.Compact(wait))
+		r.fail("supernats consume -c FILE", "%s to be read, the oldest for %s",
+			wording.Count(q.Waiting(), "message waits", "messages wait"), wording.Compact(wait))
 	case wait > maxEventWait:
 		r.warn("if it does not get less, the log of `supernats consume` says why",
 			"`supernats consume` is %s behind, the oldest waits for %s", waiting, wording.Compact(wait))
@@ -73,7 +77,9 @@ func checkEvents(ctx context.Context, in *Installation, r *report) error {
 
 // longestWait returns how long the first message has waited that a consumer has not
 // acknowledged.
-func longestWait(ctx context.Context, js jetstream.JetStream, streamName string, info *jetstream.ConsumerInfo) (time.Duration, error) {
+func longestWait(
+	ctx context.Context, js jetstream.JetStream, streamName string, info *jetstream.ConsumerInfo,
+) (time.Duration, error) {
 	if info.NumPending == 0 && info.NumAckPending == 0 {
 		return 0, nil
 	}

@@ -17,14 +17,11 @@ func TestLongestWait(t *testing.T) {
 	if err := stream.EnsureAll(t.Context(), js, stream.DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
-	c, err := js.CreateOrUpdateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{Durable: "supernats", AckPolicy: jetstream.AckAllPolicy})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if _, err := js.Publish(t.Context(), (&schema.Event{Host: "web1", Event: schema.Tick60}).Subject(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Info(t.Context()); err != nil {
+	c, err := js.CreateOrUpdateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{Durable: "supernats", AckPolicy: jetstream.AckAllPolicy})
+	if err != nil {
 		t.Fatal(err)
 	}
 	info := c.CachedInfo()

@@ -83,7 +83,8 @@ func (h *hostReport) addFleet() {
 	if n := len(shutDown); n > 0 {
 		announced := map[bool]string{true: "its supervisord", false: "their supervisords"}[n == 1]
 		h.report.warn("there: systemctl start supervisor; if a host is gone for good: "+forgetHost,
-			"%s shut down, as %s announced, and not back: %s", wording.Count(n, "host is", "hosts are"), announced, firstNames(shutDown))
+			"%s shut down, as %s announced, and not back: %s",
+			wording.Count(n, "host is", "hosts are"), announced, firstNames(shutDown))
 	}
 	for _, v := range slices.Sorted(maps.Keys(otherVersions)) {
 		h.report.warn("install supernats-bridge "+h.version+" there, then: supervisorctl restart supernats",
@@ -92,7 +93,8 @@ func (h *hostReport) addFleet() {
 	}
 
 	if len(h.report.findings) == before {
-		h.report.ok("%s, all seen within %s", wording.Count(len(hosts), "host", "hosts"), wording.Compact(schema.SilentAfter))
+		h.report.ok("%s, all seen within %s", wording.Count(len(hosts), "host", "hosts"),
+			wording.Compact(schema.SilentAfter))
 	}
 }
 
@@ -116,7 +118,8 @@ func (h *hostReport) addServerClock() {
 	spread := time.Duration(most-least) * time.Millisecond
 	if off := time.Duration(least) * time.Millisecond; off.Abs() > state.WrongClock && spread <= state.WrongClock {
 		h.report.warn("on the machine of nats-server: timedatectl set-ntp true; chronyc tracking",
-			"the clocks of all %d hosts differ from that of nats-server by the same %s: its clock is wrong, not theirs", len(hosts), state.Span(off))
+			"the clocks of all %d hosts differ from that of nats-server by the same %s: its clock is wrong, not theirs",
+			len(hosts), state.Span(off))
 	}
 }
 
@@ -157,17 +160,19 @@ func (h *hostReport) addKilled(host *schema.HostRecord) {
 		if len(lives) > 1 {
 			supervisord += " " + l.Server
 		}
-		h.report.fail("there: end what it has left running (ps -ef), or it will run twice; then: systemctl start supervisor; if the host is gone for good: "+forgetHost,
-			"host %s: %s died without a shutdown %s ago: nobody knows whether its processes live, and nobody starts them again",
+		h.report.fail("there: end what it has left running (ps -ef), or it will run twice; "+
+			"then: systemctl start supervisor; if the host is gone for good: "+forgetHost,
+			"host %s: %s died without a shutdown %s ago: nobody knows whether its processes live, and "+
+				"nobody starts them again",
 			host.Host, supervisord, h.age(l.LastSeen))
 	}
 }
 
 // harmless are the troubles by which no event is lost and everybody is notified.
 var harmless = map[string]bool{
-	"clock": true, "xmlrpc": true, "reasons": true, "log-rotated": true, "log-tail": true, "section": true, "no-ticks": true,
-	"listen": true, "identity": true, "id-taken": true, "message-too-large": true, "nats-look": true, "no-ttl": true,
-	schema.TroubleProcesses: true,
+	schema.TroubleClock: true, schema.TroubleProcesses: true, "xmlrpc": true, "reasons": true, "log-rotated": true, "log-tail": true,
+	"section": true, "no-ticks": true, "listen": true, "identity": true, "id-taken": true,
+	"message-too-large": true, "nats-look": true, "no-ttl": true,
 }
 
 // addTroubles reports what bridges of a host have reported, and what the daemon has found.
@@ -185,11 +190,14 @@ func (h *hostReport) addTroubles(host *schema.HostRecord) {
 	}
 
 	if host.MoreTroubles > 0 {
-		h.report.warn("there: "+bridgeLog, "host %s: %d troubles more were reported than are kept", host.Host, host.MoreTroubles)
+		h.report.warn("there: "+bridgeLog, "host %s: %d troubles more were reported than are kept", host.Host,
+			host.MoreTroubles)
 	}
 	if host.LastResent != nil && h.fleet.Now.Sub(host.LastResent.Time) < lossAge {
-		h.report.warn("find out which NATS user publishes message ids of this host that are not its own, and revoke its rights; the events of the host are stored all the same",
-			"host %s: the stream took %d of its events for duplicates that they were not, the last time %s ago: somebody else uses its message ids",
+		h.report.warn("find out which NATS user publishes message ids of this host that are not its own, "+
+			"and revoke its rights; the events of the host are stored all the same",
+			"host %s: the stream took %d of its events for duplicates that they were not, the last time %s ago: "+
+				"somebody else uses its message ids",
 			host.Host, host.Resent, h.age(*host.LastResent))
 	}
 }
@@ -199,7 +207,8 @@ func (h *hostReport) addLosses(host *schema.HostRecord) {
 	if host.LastLoss == nil || h.fleet.Now.Sub(host.LastLoss.Time) >= lossAge {
 		return
 	}
-	h.report.warn(fixOfLoss(host), "host %s lost %d events, the last time %s ago", host.Host, host.Lost, h.age(*host.LastLoss))
+	h.report.warn(fixOfLoss(host), "host %s lost %d events, the last time %s ago", host.Host, host.Lost,
+		h.age(*host.LastLoss))
 }
 
 // fixOfLoss says what to do about the last loss of a host.
@@ -213,14 +222,16 @@ func fixOfLoss(host *schema.HostRecord) string {
 
 	switch cause {
 	case schema.LossNotListening:
-		return "supervisord did not run the bridge for a while, as after `supervisorctl update` of its section: what happened is counted, the events are gone"
+		return "supervisord did not run the bridge for a while, as after `supervisorctl update` of its section: " +
+			"what happened is counted, the events are gone"
 	case schema.LossFull:
 		return "the spool was full: raise --spool-max of the bridge, or find out why NATS was away for so long"
 	case schema.LossCorrupt:
-		return "files of the spool were damaged or removed there: check the disk, and what else writes into the spool's directory"
+		return "files of the spool were damaged or removed there: check the disk, " +
+			"and what else writes into the spool's directory"
 	}
-	return "its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; `supernats tail --host " +
-		wording.ShellQuote(host.Host) + "` shows what fills it"
+	return "its supervisord needs buffer_size=65536 in the section of the bridge: supernats-bridge conf; " +
+		"`supernats tail" + wording.Option("host", host.Host) + "` shows what fills it"
 }
 
 // firstNames lists the first of some names.

@@ -62,7 +62,7 @@ func hostWithSeveralSupervisords(now time.Time) schema.HostRecord {
 }
 
 // What is wrong with hosts depends on no date.
-func TestDoctorOfHosts(t *testing.T) {
+func TestHosts(t *testing.T) {
 	for _, now := range dates {
 		ago := func(d time.Duration) schema.Time { return schema.Time{Time: now.Add(-d)} }
 		want := []string{
@@ -84,7 +84,7 @@ func TestDoctorOfHosts(t *testing.T) {
 }
 
 // A host with any trouble is not said to be well.
-func TestDoctorSaysNotOK(t *testing.T) {
+func TestAnyTroubleIsReported(t *testing.T) {
 	now := time.Now()
 	h := schema.HostRecord{Host: "web1", BridgeVersion: version, LastSeen: schema.Time{Time: now}}
 	if got := hostFindings(now, h); len(got) != 1 || !strings.HasPrefix(got[0], "ok ") {
@@ -99,7 +99,7 @@ func TestDoctorSaysNotOK(t *testing.T) {
 }
 
 // What bridges say of their sections.
-func TestDoctorOfSections(t *testing.T) {
+func TestSections(t *testing.T) {
 	now := time.Now()
 	seen := schema.Time{Time: now}
 	good := schema.Section{Events: []string{"EVENT"}, BufferSize: 65536, Priority: -77}
@@ -121,42 +121,96 @@ func TestDoctorOfSections(t *testing.T) {
 		change  func(*schema.HostRecord)
 		want    []string
 	}{
-		"good":               {one(func(*schema.HostBridge) {}), nil, nil},
-		"two good ones":      {two, nil, nil},
-		"of an older bridge": {one(func(b *schema.HostBridge) { b.Section, b.Reasons, b.Spool = nil, nil, "" }), nil, nil},
-		"in small letters":   {one(events("process_state", "tick_60")), nil, nil},
-		"no ticks, and reported": {one(events("PROCESS_STATE")), func(h *schema.HostRecord) {
-			h.Troubles = []schema.HostTrouble{{Cause: "section", Boot: "a", Pool: "supernats", Text: "no ticks", Fix: "add TICK_60", Since: seen}}
-		}, []string{"warn host web1: section for SPAN: no ticks [add TICK_60]"}},
-		"abstract TICK":           {one(events("PROCESS_STATE", "TICK")), nil, nil},
-		"no ticks":                {one(events("PROCESS_STATE")), nil, []string{"warn host web1: events= of supernats has neither TICK_5 nor TICK_60"}},
-		"only the long ticks":     {one(events("PROCESS_STATE", "TICK_3600")), nil, []string{"warn host web1: events= of supernats has neither"}},
-		"no states":               {one(events("TICK_5", "PROCESS_LOG")), nil, []string{"fail host web1: events= of supernats has no PROCESS_STATE"}},
-		"exits only":              {one(events("TICK_5", "PROCESS_STATE_EXITED")), nil, []string{"fail host web1: events= of supernats has no PROCESS_STATE"}},
-		"supervisor's own buffer": {one(func(b *schema.HostBridge) { b.Section.BufferSize = 10 }), nil, []string{"warn host web1: section supernats has buffer_size=10"}},
-		"the same priority":       {one(func(b *schema.HostBridge) { b.Section.SamePriority = []string{"mail"} }), nil, []string{"warn host web1: section supernats has the priority -77 of mail"}},
-		"no reasons": {one(func(b *schema.HostBridge) {
-			b.Reasons = &schema.Reasons{Source: "none", Problem: "no log", Fix: "set it"}
-		}), nil, []string{"warn host web1: section supernats: reasons of deaths are not available: no log [set it]"}},
-		"not always":               {one(func(b *schema.HostBridge) { b.Reasons = &schema.Reasons{Source: "rpc", Problem: "slow"} }), nil, []string{"warn host web1: section supernats: reasons of deaths are not always available: slow"}},
-		"in memory":                {one(func(b *schema.HostBridge) { b.Spool = schema.SpoolMemory }), nil, []string{"warn host web1: section supernats has its spool in memory"}},
-		"stopped":                  {one(func(b *schema.HostBridge) { b.Stopped = &seen }), nil, []string{"warn host web1: section supernats was stopped"}},
-		"stopped with supervisord": {one(func(b *schema.HostBridge) { b.Stopped = &seen }), func(h *schema.HostRecord) { h.Lives[0].Stopping = &seen }, nil},
-		"of a life that is over":   {one(func(b *schema.HostBridge) { b.Section.BufferSize = 10 }), func(h *schema.HostRecord) { h.Lives[0].Ended = &seen }, nil},
-		"no reasons, reported": {one(func(b *schema.HostBridge) { b.Reasons = &schema.Reasons{Source: "none"} }), func(h *schema.HostRecord) {
-			h.Troubles = []schema.HostTrouble{{Cause: "reasons", Boot: "a", Pool: "supernats", Text: "no log", Fix: "set it", Since: seen}}
-		}, []string{"warn host web1: reasons for"}},
-		"what programs write": {one(func(b *schema.HostBridge) {
-			b.Lost, b.LastLoss, b.LossCause = 3, &seen, schema.LossBuffer
-		}), func(h *schema.HostRecord) { h.Lost, h.LastLoss = 3, &seen }, []string{
-			"warn host web1 lost 3 events, the last time SPAN ago [its supervisord needs buffer_size=65536",
-			"warn host web1: section supernats has lost events, and gets PROCESS_LOG beside PROCESS_STATE",
-		}},
-		"nobody listened": {one(func(b *schema.HostBridge) {
-			b.Lost, b.LastLoss, b.LossCause = 3, &seen, schema.LossNotListening
-		}), func(h *schema.HostRecord) { h.Lost, h.LastLoss = 3, &seen }, []string{
-			"warn host web1 lost 3 events, the last time SPAN ago [supervisord did not run the bridge for a while",
-		}},
+		"good":          {bridges: one(func(*schema.HostBridge) {})},
+		"two good ones": {bridges: two},
+		"of an older bridge": {
+			bridges: one(func(b *schema.HostBridge) { b.Section, b.Reasons, b.Spool = nil, nil, "" }),
+		},
+		"in small letters": {bridges: one(events("process_state", "tick_60"))},
+		"no ticks, and reported": {
+			bridges: one(events("PROCESS_STATE")),
+			change: func(h *schema.HostRecord) {
+				h.Troubles = []schema.HostTrouble{{Cause: "section", Boot: "a", Pool: "supernats", Text: "no ticks", Fix: "add TICK_60", Since: seen}}
+			},
+			want: []string{"warn host web1: section for SPAN: no ticks [add TICK_60]"},
+		},
+		"abstract TICK": {bridges: one(events("PROCESS_STATE", "TICK"))},
+		"no ticks": {
+			bridges: one(events("PROCESS_STATE")),
+			want:    []string{"warn host web1: events= of supernats has neither TICK_5 nor TICK_60"},
+		},
+		"only the long ticks": {
+			bridges: one(events("PROCESS_STATE", "TICK_3600")),
+			want:    []string{"warn host web1: events= of supernats has neither"},
+		},
+		"no states": {
+			bridges: one(events("TICK_5", "PROCESS_LOG")),
+			want:    []string{"fail host web1: events= of supernats has no PROCESS_STATE"},
+		},
+		"exits only": {
+			bridges: one(events("TICK_5", "PROCESS_STATE_EXITED")),
+			want:    []string{"fail host web1: events= of supernats has no PROCESS_STATE"},
+		},
+		"supervisor's own buffer": {
+			bridges: one(func(b *schema.HostBridge) { b.Section.BufferSize = 10 }),
+			want:    []string{"warn host web1: section supernats has buffer_size=10"},
+		},
+		"the same priority": {
+			bridges: one(func(b *schema.HostBridge) { b.Section.SamePriority = []string{"mail"} }),
+			want:    []string{"warn host web1: section supernats has the priority -77 of mail"},
+		},
+		"no reasons": {
+			bridges: one(func(b *schema.HostBridge) {
+				b.Reasons = &schema.Reasons{Source: "none", Problem: "no log", Fix: "set it"}
+			}),
+			want: []string{"warn host web1: section supernats: reasons of deaths are not available: no log [set it]"},
+		},
+		"not always": {
+			bridges: one(func(b *schema.HostBridge) { b.Reasons = &schema.Reasons{Source: "rpc", Problem: "slow"} }),
+			want:    []string{"warn host web1: section supernats: reasons of deaths are not always available: slow"},
+		},
+		"in memory": {
+			bridges: one(func(b *schema.HostBridge) { b.Spool = schema.SpoolMemory }),
+			want:    []string{"warn host web1: section supernats has its spool in memory"},
+		},
+		"stopped": {
+			bridges: one(func(b *schema.HostBridge) { b.Stopped = &seen }),
+			want:    []string{"warn host web1: section supernats was stopped"},
+		},
+		"stopped with supervisord": {
+			bridges: one(func(b *schema.HostBridge) { b.Stopped = &seen }),
+			change:  func(h *schema.HostRecord) { h.Lives[0].Stopping = &seen },
+		},
+		"of a life that is over": {
+			bridges: one(func(b *schema.HostBridge) { b.Section.BufferSize = 10 }),
+			change:  func(h *schema.HostRecord) { h.Lives[0].Ended = &seen },
+		},
+		"no reasons, reported": {
+			bridges: one(func(b *schema.HostBridge) { b.Reasons = &schema.Reasons{Source: "none"} }),
+			change: func(h *schema.HostRecord) {
+				h.Troubles = []schema.HostTrouble{{Cause: "reasons", Boot: "a", Pool: "supernats", Text: "no log", Fix: "set it", Since: seen}}
+			},
+			want: []string{"warn host web1: reasons for"},
+		},
+		"what programs write": {
+			bridges: one(func(b *schema.HostBridge) {
+				b.Lost, b.LastLoss, b.LossCause = 3, &seen, schema.LossBuffer
+			}),
+			change: func(h *schema.HostRecord) { h.Lost, h.LastLoss = 3, &seen },
+			want: []string{
+				"warn host web1 lost 3 events, the last time SPAN ago [its supervisord needs buffer_size=65536",
+				"warn host web1: section supernats has lost events, and gets PROCESS_LOG beside PROCESS_STATE",
+			},
+		},
+		"nobody listened": {
+			bridges: one(func(b *schema.HostBridge) {
+				b.Lost, b.LastLoss, b.LossCause = 3, &seen, schema.LossNotListening
+			}),
+			change: func(h *schema.HostRecord) { h.Lost, h.LastLoss = 3, &seen },
+			want: []string{
+				"warn host web1 lost 3 events, the last time SPAN ago [supervisord did not run the bridge for a while",
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := schema.HostRecord{Host: "web1", BridgeVersion: version, LastSeen: seen, Lives: []schema.HostLife{{Boot: "a", LastSeen: seen}}, Bridges: c.bridges}
@@ -177,7 +231,7 @@ func TestDoctorOfSections(t *testing.T) {
 }
 
 // One clock that is wrong looks like many.
-func TestDoctorOfTheServersClock(t *testing.T) {
+func TestServerClock(t *testing.T) {
 	now := time.Now()
 	host := func(name string, offset time.Duration) schema.HostRecord {
 		return schema.HostRecord{Host: name, BridgeVersion: version, LastSeen: schema.Time{Time: now}, Lives: []schema.HostLife{
@@ -189,11 +243,14 @@ func TestDoctorOfTheServersClock(t *testing.T) {
 		hosts []schema.HostRecord
 		want  bool
 	}{
-		"all the same":  {[]schema.HostRecord{host("a", time.Hour), host("b", time.Hour+time.Second)}, true},
-		"one is right":  {[]schema.HostRecord{host("a", time.Hour), host("b", 0)}, false},
-		"all are right": {[]schema.HostRecord{host("a", 0), host("b", time.Second)}, false},
-		"only one":      {[]schema.HostRecord{host("a", time.Hour)}, false},
-		"not the same":  {[]schema.HostRecord{host("a", time.Hour), host("b", -time.Hour)}, false},
+		"all the same": {
+			hosts: []schema.HostRecord{host("a", time.Hour), host("b", time.Hour+time.Second)},
+			want:  true,
+		},
+		"one is right":  {hosts: []schema.HostRecord{host("a", time.Hour), host("b", 0)}},
+		"all are right": {hosts: []schema.HostRecord{host("a", 0), host("b", time.Second)}},
+		"only one":      {hosts: []schema.HostRecord{host("a", time.Hour)}},
+		"not the same":  {hosts: []schema.HostRecord{host("a", time.Hour), host("b", -time.Hour)}},
 	} {
 		if got := strings.Join(hostFindings(now, c.hosts...), "\n"); strings.Contains(got, words) != c.want {
 			t.Errorf("%s: %s", name, got)

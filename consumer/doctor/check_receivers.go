@@ -72,12 +72,14 @@ func (r *report) addQueue(q *inspect.Queue, wait time.Duration, unread bool) {
 		r.fail(resumeCommand(stream.Alerts, q.Durable),
 			"receiver %s: its consumer %s is paused until %s, %s", q.Receiver, q.Durable, pausedUntil(q.Info), waiting)
 	case q.Waiting() > 0 && unread:
-		r.warn("put the receiver into the configuration file again, or forget it: nats consumer rm "+stream.Alerts+" "+q.Durable,
+		r.warn("put the receiver into the configuration file again, or forget it: nats consumer rm "+
+			stream.Alerts+" "+q.Durable,
 			"receiver %s: %s and nobody reads its queue", q.Receiver, waiting)
 	case q.Failure() != "":
 		r.fail("fix what the error says, and try it: "+try+" (`supernats consume` keeps trying by itself)",
 			"receiver %s: %s, and the last try failed (%s since %s): %s",
-			q.Receiver, waiting, wording.Count(q.Progress.Tries, "try", "tries"), wording.Date(q.Progress.Since), q.Failure())
+			q.Receiver, waiting, wording.Count(q.Progress.Tries, "try", "tries"),
+			wording.Date(q.Progress.Since), q.Failure())
 	case wait > maxNotificationWait:
 		r.warn("the log of `supernats consume` says why they are not delivered; try it: "+try,
 			"receiver %s: %s, the oldest for %s", q.Receiver, waiting, wording.Compact(wait))
@@ -142,18 +144,22 @@ type parkedSubject struct {
 }
 
 func (r *report) addParked(p parkedSubject) {
-	last := fmt.Sprintf("the last one %s ago: %s", wording.Compact(p.age), p.last.Header.Get(consumer.HeaderParkedReason))
+	last := fmt.Sprintf("the last one %s ago: %s", wording.Compact(p.age),
+		p.last.Header.Get(consumer.HeaderParkedReason))
 	receiver, isQueue := stream.ReceiverOf(p.durable)
 	if !isQueue {
-		r.warn(fmt.Sprintf("nats stream get %s %d shows it; when it is fixed: nats stream purge %[1]s --subject=%[3]s", stream.Parked, p.last.Sequence, p.subject),
+		r.warn(fmt.Sprintf("nats stream get %s %d shows it; when it is fixed: "+
+			"nats stream purge %[1]s --subject=%[3]s", stream.Parked, p.last.Sequence, p.subject),
 			"%s gave up %s, %s", p.durable, wording.Count(p.count, "message", "messages"), last)
 		return
 	}
 
-	const fix = "supernats alerts shows them; fix what the reason says: `supernats consume` tries again by itself, at its start and at least every hour"
+	const fix = "supernats alerts shows them; fix what the reason says: `supernats consume` tries again by itself, " +
+		"at its start and at least every hour"
 	switch {
 	case !p.inUse:
-		r.warn("the receiver is not in the configuration file any more; to forget them: nats stream purge "+stream.Parked+" --subject="+p.subject,
+		r.warn("the receiver is not in the configuration file any more; to forget them: nats stream purge "+
+			stream.Parked+" --subject="+p.subject,
 			"receiver %s gave up %s, %s", receiver, wording.Count(p.count, "message", "messages"), last)
 	case p.critical > 0:
 		r.fail(fix, "receiver %s did not take %s, %d of them critical: nobody got them there; %s",

@@ -40,7 +40,8 @@ func (h *hostReport) addSections(host *schema.HostRecord) {
 func (h *hostReport) addSection(host *schema.HostRecord, l *schema.HostLife, b *schema.HostBridge) {
 	where := "host " + host.Host + ": section " + b.Pool
 	if b.Stopped != nil && l.Stopping == nil && l.SupervisorState != schema.SupervisorGone && !h.fleet.IsSilent(host) {
-		h.report.warn("supervisorctl start "+wording.ShellQuote(b.Pool), "%s was stopped %s ago: nothing comes from it", where, h.age(*b.Stopped))
+		h.report.warn("supervisorctl start "+wording.ShellQuote(b.Pool),
+			"%s was stopped %s ago: nothing comes from it", where, h.age(*b.Stopped))
 	}
 
 	if s := b.Section; s != nil && !hasReported(host, b, "section") {
@@ -58,7 +59,8 @@ func (h *hostReport) addSection(host *schema.HostRecord, l *schema.HostLife, b *
 	if reasons := b.Reasons; reasons != nil && !hasReported(host, b, "reasons", "xmlrpc") {
 		h.addReasons(where, reasons)
 	}
-	if b.Spool == schema.SpoolMemory && !hasReported(host, b, "disk-full", "spool-unusable", "spool-locked", "spool-removed") {
+	known := hasReported(host, b, "disk-full", "spool-unusable", "spool-locked", "spool-removed")
+	if b.Spool == schema.SpoolMemory && !known {
 		h.report.warn("give it a directory that it may write to: --spool-dir",
 			"%s has its spool in memory: what NATS does not have is lost when it ends", where)
 	}
@@ -93,9 +95,12 @@ func (h *hostReport) addCrowding(host *schema.HostRecord, bridges []*schema.Host
 		}
 		events := b.Section.Events
 		getsLogs := listensTo(events, schema.ProcessLogStdout) || listensTo(events, schema.ProcessLogStderr)
-		if b.LastLoss != nil && b.LossCause == schema.LossBuffer && listensTo(events, schema.ProcessStateExited) && getsLogs {
-			h.report.warn("supernats-bridge conf prints two sections: one for PROCESS_LOG and PROCESS_COMMUNICATION, with a buffer of its own; then: supervisorctl update",
-				"host %s: section %s has lost events, and gets PROCESS_LOG beside PROCESS_STATE: what programs write takes the crashes of others with it", host.Host, b.Pool)
+		overflowed := b.LastLoss != nil && b.LossCause == schema.LossBuffer
+		if overflowed && getsLogs && listensTo(events, schema.ProcessStateExited) {
+			h.report.warn("supernats-bridge conf prints two sections: one for PROCESS_LOG and "+
+				"PROCESS_COMMUNICATION, with a buffer of its own; then: supervisorctl update",
+				"host %s: section %s has lost events, and gets PROCESS_LOG beside PROCESS_STATE: "+
+					"what programs write takes the crashes of others with it", host.Host, b.Pool)
 		}
 	}
 }
@@ -124,12 +129,15 @@ func (h *hostReport) addMissingEvents(host *schema.HostRecord, bridges []*schema
 	})
 	if !listensTo(events, schema.Tick5) && !listensTo(events, schema.Tick60) && !reported {
 		h.report.warn(confCommand+" (events=TICK_5,…)",
-			"host %s: events= of %s has neither TICK_5 nor TICK_60: a quiet host looks like one that is down", host.Host, firstNames(names))
+			"host %s: events= of %s has neither TICK_5 nor TICK_60: a quiet host looks like one that is down",
+			host.Host, firstNames(names))
 	}
 }
 
 // listensTo reports whether events= of a section contains an event, by its name or by an
 // abstract one.
 func listensTo(events []string, name string) bool {
-	return slices.ContainsFunc(events, func(e string) bool { return schema.Is(name, strings.ToUpper(strings.TrimSpace(e))) })
+	return slices.ContainsFunc(events, func(e string) bool {
+		return schema.Is(name, strings.ToUpper(strings.TrimSpace(e)))
+	})
 }

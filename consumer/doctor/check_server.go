@@ -21,7 +21,8 @@ var oldestServer = [2]int{2, 11}
 // checkServer reports whether NATS can be reached, and whether it is too old.
 func checkServer(_ context.Context, in *Installation, r *report) error {
 	if in.Reader == nil {
-		r.fail("start nats-server or `supernats consume`; --nats-url, --nats-context or -c FILE say where it is", "%v", in.Unreachable)
+		r.fail("start nats-server or `supernats consume`; --nats-url, --nats-context or -c FILE say where it is",
+			"%v", in.Unreachable)
 		return nil
 	}
 
@@ -29,7 +30,8 @@ func checkServer(_ context.Context, in *Installation, r *report) error {
 	version := nc.ConnectedServerVersion()
 	if !isAtLeast(version, oldestServer) {
 		r.fail("install nats-server 2.11 or later",
-			"nats-server %s at %s is too old: ticks and silences would never expire", version, nc.ConnectedUrlRedacted())
+			"nats-server %s at %s is too old: ticks and silences would never expire",
+			version, nc.ConnectedUrlRedacted())
 		return nil
 	}
 	r.ok("nats-server %s at %s", version, nc.ConnectedUrlRedacted())
@@ -50,7 +52,8 @@ func isAtLeast(version string, want [2]int) bool {
 func checkJetStream(ctx context.Context, in *Installation, r *report) error {
 	info, err := in.Reader.JS.AccountInfo(ctx)
 	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
-		r.fail(`write "jetstream { store_dir: /var/lib/nats }" into nats-server.conf, and "jetstream: enabled" into the account if there are accounts`,
+		r.fail(`write "jetstream { store_dir: /var/lib/nats }" into nats-server.conf, `+
+			`and "jetstream: enabled" into the account if there are accounts`,
 			"JetStream is off: %v", err)
 		return nil
 	}

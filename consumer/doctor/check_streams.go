@@ -38,7 +38,8 @@ func checkStreams(ctx context.Context, in *Installation, r *report) error {
 		r.checkLimits(limits, info)
 		r.checkReplicas(info)
 		if len(r.findings) == before {
-			r.ok("stream %s: %s, %s", want.Name, wording.Count(info.State.Msgs, "message", "messages"), wording.Mebibytes(info.State.Bytes))
+			r.ok("stream %s: %s, %s", want.Name, wording.Count(info.State.Msgs, "message", "messages"),
+				wording.Mebibytes(info.State.Bytes))
 		}
 	}
 	return nil
@@ -77,11 +78,13 @@ func (r *report) compareSettings(want jetstream.StreamConfig, info *jetstream.St
 	}
 	if have.Duplicates < want.Duplicates {
 		r.warn(edit+"--dupe-window=10m",
-			"stream %s forgets after %v what it has stored: it may store a message twice that is sent again", want.Name, have.Duplicates)
+			"stream %s forgets after %v what it has stored: it may store a message twice that is sent again",
+			want.Name, have.Duplicates)
 	}
 	if want.AllowMsgTTL && !have.AllowMsgTTL {
 		r.warn(edit+"--allow-msg-ttl",
-			"stream %s keeps ticks and snapshots as long as crashes: messages may have no time to live of their own", want.Name)
+			"stream %s keeps ticks and snapshots as long as crashes: messages may have no time to live of their own",
+			want.Name)
 	}
 	if !have.AllowDirect {
 		r.warn(edit+"--allow-direct", "stream %s cannot be read directly: `supernats alerts` needs it", want.Name)
@@ -129,7 +132,8 @@ func (r *report) checkLimits(limits stream.Limits, info *jetstream.StreamInfo) {
 			"stream %s has no size limit: it may fill the account, and then nothing is stored any more", have.Name)
 	case configured > 0 && configured != have.MaxBytes:
 		r.warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d", have.Name, configured),
-			"stream %s may take %v, and the configuration file says %v", have.Name, schema.Size(have.MaxBytes), schema.Size(configured))
+			"stream %s may take %v, and the configuration file says %v",
+			have.Name, schema.Size(have.MaxBytes), schema.Size(configured))
 	case have.Discard == jetstream.DiscardNew && nearlyFull:
 		r.warn(fmt.Sprintf("nats stream edit %s --max-bytes=%d --discard=old", have.Name, 4*have.MaxBytes),
 			"stream %s has used %s of its %v, and refuses new records when it is full",
@@ -141,7 +145,8 @@ func (r *report) checkLimits(limits stream.Limits, info *jetstream.StreamInfo) {
 	}
 
 	if have.Replicas < limits.Replicas {
-		r.warn(fmt.Sprintf("when nats-server runs in a cluster: nats stream edit %s --replicas=%d; else set nats.replicas to %d",
+		r.warn(fmt.Sprintf("when nats-server runs in a cluster: nats stream edit %s --replicas=%d; "+
+			"else set nats.replicas to %d",
 			have.Name, limits.Replicas, have.Replicas),
 			"stream %s has %d replicas, and the configuration file says %d", have.Name, have.Replicas, limits.Replicas)
 	}
@@ -173,7 +178,8 @@ func checkBuckets(ctx context.Context, in *Installation, r *report) error {
 		case err != nil:
 			return fmt.Errorf("look up bucket %s: %w", need.bucket, err)
 		case need.ttl != "" && !s.CachedInfo().Config.AllowMsgTTL:
-			r.fail(fmt.Sprintf("nats stream edit %s --allow-msg-ttl --subject-del-markers-ttl=%s", stream.OfBucket(need.bucket), need.ttl),
+			r.fail(fmt.Sprintf("nats stream edit %s --allow-msg-ttl --subject-del-markers-ttl=%s",
+				stream.OfBucket(need.bucket), need.ttl),
 				"bucket %s: its keys may have no time to live, so %s", need.bucket, need.without)
 		default:
 			r.checkLimits(in.Config.Limits, s.CachedInfo())
@@ -197,7 +203,8 @@ func checkWrites(ctx context.Context, in *Installation, r *report) error {
 		switch {
 		case !errors.As(err, &refusal):
 		case refusal.Full:
-			r.fail(fmt.Sprintf("nats stream edit %s --max-bytes=SIZE --discard=old, or raise the limit of the account", name), "%v", err)
+			r.fail(fmt.Sprintf("nats stream edit %s --max-bytes=SIZE --discard=old, or raise the limit of the account",
+				name), "%v", err)
 		default:
 			r.fail("restart nats-server: a stream in which a write has failed once stores nothing before that "+
 				"(`supernats consume` restarts the server that it embeds by itself); see also: df -h", "%v", err)

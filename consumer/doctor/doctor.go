@@ -147,7 +147,8 @@ func (c *check) make(ctx context.Context, in *Installation) []Finding {
 	var denied *inspect.DeniedError
 	switch {
 	case errors.As(err, &denied):
-		r.warn(fmt.Sprintf("add %q to the %s permissions of this NATS user, or run this as another one", denied.Right(), denied.Verb),
+		r.warn(fmt.Sprintf("add %q to the %s permissions of this NATS user, or run this as another one",
+			denied.Right(), denied.Verb),
 			"cannot check: this NATS user may not %s %s", denied.Verb, denied.Subject)
 	case err != nil:
 		r.fail("fix what stands above, then run `supernats doctor` again", "%v", err)

@@ -68,8 +68,8 @@ func (s Settings) Warnings() []string {
 	return nil
 }
 
-// parse reads the file in nats-server's own form.
-func (cfg Config) parse() (*server.Options, error) {
+// parseFile reads the file in nats-server's own form.
+func (cfg Config) parseFile() (*server.Options, error) {
 	o, err := server.ProcessConfigFile(cfg.Config)
 	if err != nil {
 		if !strings.Contains(err.Error(), cfg.Config) {
@@ -96,7 +96,7 @@ func (cfg Config) Address() string {
 
 	o := &server.Options{}
 	if cfg.Config != "" {
-		if parsed, err := cfg.parse(); err == nil {
+		if parsed, err := cfg.parseFile(); err == nil {
 			o = parsed
 		}
 	}

@@ -65,8 +65,8 @@ func (l *natsLog) isTooMany(format string) bool {
 	return k.n > logBurst
 }
 
-// fatal returns why the server has given up.
-func (l *natsLog) fatal() error {
+// fatalError returns why the server has given up.
+func (l *natsLog) fatalError() error {
 	last := l.last.Load()
 	if last == nil || *last == "" {
 		return fmt.Errorf("it is not ready after %.0f s", startTimeout.Seconds())

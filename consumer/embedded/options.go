@@ -32,10 +32,10 @@ func (s Settings) options(user *inProcessUser) (o *server.Options, kept string, 
 	cfg := s.Section
 	o = &server.Options{}
 	if cfg.Config != "" {
-		if o, err = cfg.parse(); err != nil {
+		if o, err = cfg.parseFile(); err != nil {
 			return nil, "", err
 		}
-		if err := user.join(o, cfg.Account, s.Login); err != nil {
+		if err := user.joinUsers(o, cfg.Account, s.Login); err != nil {
 			return nil, "", fmt.Errorf("embedded.config %s: %w", cfg.Config, err)
 		}
 	}

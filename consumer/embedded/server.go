@@ -91,7 +91,7 @@ func (e *Server) start(o *server.Options) error {
 		s.WaitForShutdown()
 		return fmt.Errorf("start the embedded NATS server on %s with its store in %s: %w "+
 			"(is another server running there? set nats.url to use it, or embedded.listen)",
-			net.JoinHostPort(o.Host, portText(o.Port)), o.StoreDir, logger.fatal())
+			net.JoinHostPort(o.Host, portText(o.Port)), o.StoreDir, logger.fatalError())
 	}
 
 	if a, ok := s.Addr().(*net.TCPAddr); ok {
@@ -206,7 +206,7 @@ func (e *Server) LoginOptions() []nats.Option {
 
 	switch o := e.opts.Load(); {
 	case e.user.isListed(o):
-		return append(opts, e.user.option())
+		return append(opts, e.user.loginOption())
 	case o.Authorization != "":
 		return append(opts, nats.Token(o.Authorization))
 	}

@@ -34,8 +34,8 @@ func newInProcessUser() (*inProcessUser, error) {
 	return &inProcessUser{key: key, public: public}, nil
 }
 
-// option logs in with the key.
-func (u *inProcessUser) option() nats.Option {
+// loginOption logs in with the key.
+func (u *inProcessUser) loginOption() nats.Option {
 	return nats.Nkey(u.public, u.key.Sign)
 }
 
@@ -51,9 +51,9 @@ func hasUsers(o *server.Options) bool {
 		o.TLSConfig != nil && o.TLSVerify
 }
 
-// join adds the daemon to the users of a file, in the account that has its streams. A user
+// joinUsers adds the daemon to the users of a file, in the account that has its streams. A user
 // that the section nats names must be in the file already.
-func (u *inProcessUser) join(o *server.Options, account string, named natsconn.Settings) error {
+func (u *inProcessUser) joinUsers(o *server.Options, account string, named natsconn.Settings) error {
 	acc, err := findAccount(o, account)
 	if err != nil {
 		return err

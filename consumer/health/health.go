@@ -57,15 +57,15 @@ func New(log zerolog.Logger) *Health {
 
 // Raise reports that something is wrong, or still is. A new text replaces the old one.
 func (h *Health) Raise(cause, text, fix string) {
-	h.put(Trouble{Cause: cause, Text: text, Fix: fix})
+	h.setTrouble(Trouble{Cause: cause, Text: text, Fix: fix})
 }
 
 // Warn is Raise for a warning, which keeps the daemon from nothing.
 func (h *Health) Warn(cause, text, fix string) {
-	h.put(Trouble{Cause: cause, Text: text, Fix: fix, Mere: true})
+	h.setTrouble(Trouble{Cause: cause, Text: text, Fix: fix, Mere: true})
 }
 
-func (h *Health) put(t Trouble) {
+func (h *Health) setTrouble(t Trouble) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 
@@ -99,12 +99,12 @@ func (h *Health) Clear(cause string) {
 }
 
 // Failures returns what keeps the daemon from its work, the oldest first.
-func (h *Health) Failures() []Trouble { return h.sorted(false) }
+func (h *Health) Failures() []Trouble { return h.listSorted(false) }
 
 // Warnings returns what needs somebody and keeps the daemon from nothing, the oldest first.
-func (h *Health) Warnings() []Trouble { return h.sorted(true) }
+func (h *Health) Warnings() []Trouble { return h.listSorted(true) }
 
-func (h *Health) sorted(mere bool) []Trouble {
+func (h *Health) listSorted(mere bool) []Trouble {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 

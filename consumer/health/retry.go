@@ -54,12 +54,12 @@ func (r *Retry) Wait(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 
-	r.report(err)
+	r.reportError(err)
 	r.pause = min(longestPause, max(shortestPause, 2*r.pause))
 	return Sleep(ctx, r.pause/2+rand.N(r.pause/2))
 }
 
-func (r *Retry) report(err error) {
+func (r *Retry) reportError(err error) {
 	if r.Conn != nil && !r.Conn.IsConnected() {
 		r.Log.Debug().Err(err).Msg(r.What + " waits for NATS, which is not connected")
 		r.pause = min(r.pause, longestOffline)
@@ -101,15 +101,10 @@ func (r *Retry) Until(ctx context.Context, try func() error) error {
 	}
 }
 
-// Sleep returns after d, or with ctx's error when it ends before.
+// Sleep is repeat.Sleep with ctx's error when that ends before.
 func Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-
-	select {
-	case <-ctx.Done():
+	if !repeat.Sleep(ctx, d) {
 		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
+	return nil
 }

@@ -25,9 +25,9 @@ type Alert struct {
 	schema.Alert
 	// Mutes are the ids of the silences in force that it matches.
 	Mutes []string `json:"mutes,omitempty"`
-	// Told says that a receiver has taken the last notification, Receivers what became
+	// Taken says that a receiver has taken the last notification, Receivers what became
 	// of it at each that it is for. Deliveries.Complete sets both, and Reach.
-	Told      bool       `json:"told"`
+	Taken     bool       `json:"told"`
 	Receivers []Delivery `json:"receivers"`
 	Reach     Reach      `json:"-"`
 }

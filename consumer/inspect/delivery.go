@@ -116,7 +116,7 @@ func (d *Deliveries) Complete(ctx context.Context, a *Alert) error {
 	}
 
 	a.Receivers = d.deliveriesOf(a.Notify, last, a.Notified)
-	a.Told = anyTook(a.Receivers)
+	a.Taken = anyTook(a.Receivers)
 	var made *schema.Time
 	if first == last {
 		made = a.Notified
@@ -124,11 +124,11 @@ func (d *Deliveries) Complete(ctx context.Context, a *Alert) error {
 	began := d.deliveriesOf(a.Notify, cmp.Or(first, last), made)
 
 	// The record says when the notification was made, which nobody may have seen by then.
-	if a.Notified = firstTook(a.Receivers); !a.Told {
+	if a.Notified = firstTook(a.Receivers); !a.Taken {
 		a.Notified = firstTook(began)
 	}
 	switch {
-	case a.Told:
+	case a.Taken:
 		a.Reach = ReachTaken
 	case len(a.Receivers) == 0:
 		a.Reach = ReachNoReceiver

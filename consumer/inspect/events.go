@@ -41,7 +41,8 @@ type EventReader struct {
 func (r *Reader) Events(ctx context.Context, q EventQuery) (*EventReader, error) {
 	s, err := r.JS.Stream(ctx, stream.Events)
 	if err != nil {
-		return nil, fmt.Errorf("look up stream %s: %w (it is created by `supernats consume` and by the first supernats-bridge)", stream.Events, err)
+		return nil, fmt.Errorf("look up stream %s: %w "+
+			"(it is created by `supernats consume` and by the first supernats-bridge)", stream.Events, err)
 	}
 	e := &EventReader{query: q, reader: r, last: s.CachedInfo().State.LastSeq}
 

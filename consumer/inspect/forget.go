@@ -37,7 +37,8 @@ func (r *Reader) WaitForgotten(ctx context.Context, h *schema.HostRecord, silent
 		}
 
 		if time.Now().After(end) {
-			return fmt.Errorf("that host %s is gone is recorded, but nobody has dropped it within %v: is `supernats consume` running? It does so when it runs",
+			return fmt.Errorf("that host %s is gone is recorded, but nobody has dropped it within %v: "+
+				"is `supernats consume` running? It does so when it runs",
 				h.Host, timeout)
 		}
 		select {

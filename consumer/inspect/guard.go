@@ -30,7 +30,8 @@ type DeniedError struct {
 
 // Error says which right is missing and where to add it.
 func (e *DeniedError) Error() string {
-	return fmt.Sprintf("this NATS user may not %s %s: add %q to its %s permissions (examples/02-secure has the rights of each user)",
+	return fmt.Sprintf("this NATS user may not %s %s: add %q to its %s permissions "+
+		"(examples/02-secure has the rights of each user)",
 		e.Verb, visible(e.Subject), e.Right(), e.Verb)
 }
 

@@ -38,7 +38,8 @@ func (r *Reader) warn(format string, args ...any) {
 func (r *Reader) OpenBucket(ctx context.Context, bucket string) (jetstream.KeyValue, error) {
 	kv, err := r.JS.KeyValue(ctx, bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return nil, fmt.Errorf("bucket %s is missing: it is filled by `supernats consume`, which has not run on this NATS yet", bucket)
+		return nil, fmt.Errorf("bucket %s is missing: it is filled by `supernats consume`, "+
+			"which has not run on this NATS yet", bucket)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", bucket, err)

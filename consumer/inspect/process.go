@@ -56,7 +56,7 @@ func (r *Reader) ProcessRecords(ctx context.Context) ([]schema.ProcessRecord, er
 	})
 }
 
-// Process returns a process with what its host's record says of it.
+// Process returns a process with what the record of its host adds.
 func (f *Fleet) Process(record schema.ProcessRecord) Process {
 	p := Process{ProcessRecord: record}
 	var h *schema.HostRecord

@@ -48,7 +48,8 @@ func (r *Reader) scan(ctx context.Context, streamName string, from position, eac
 		return nil
 	}
 	if !s.CachedInfo().Config.AllowDirect {
-		return fmt.Errorf("stream %s cannot be read directly: `nats stream edit %s --allow-direct` allows it", streamName, streamName)
+		return fmt.Errorf("stream %s cannot be read directly: `nats stream edit %s --allow-direct` allows it",
+			streamName, streamName)
 	}
 
 	request := map[string]any{"seq": max(1, state.FirstSeq, from.seq)}
@@ -75,7 +76,9 @@ func (r *Reader) scan(ctx context.Context, streamName string, from position, eac
 }
 
 // directGet calls each for the messages of one answer.
-func (r *Reader) directGet(ctx context.Context, streamName string, request map[string]any, each func(*storedMessage) error) error {
+func (r *Reader) directGet(
+	ctx context.Context, streamName string, request map[string]any, each func(*storedMessage) error,
+) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err

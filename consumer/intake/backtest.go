@@ -19,26 +19,26 @@ const progressEvery = 4096
 
 // Backtest runs rules over what the stream of events holds. Nothing is sent or recorded.
 type Backtest struct {
-	// Plan has the rules. Hosts are not forgotten for their age.
+	// Plan has the rules. ForgetAfter has no effect.
 	Plan Plan
 	// Since is when to begin, zero: with the oldest message; Until when to end, zero:
 	// now.
 	Since, Until time.Time
-	// Notify gets each notification that the rules would have made, in order.
+	// Notify is called with each notification that the rules would have made, in order. Its
+	// error ends the back-test.
 	Notify func(*schema.CloudEvent[*schema.Notification]) error
-	// Progress is called now and then with how many of the messages are read; may be
-	// nil.
+	// Progress is called now and then with how many of all messages are read; may be nil.
 	Progress func(read, total uint64)
 }
 
 // Summary is what a back-test has seen.
 type Summary struct {
-	// Messages were read, Unreadable of them are no messages of ours.
+	// Messages counts what was read, Unreadable those of them that are not ours.
 	Messages, Unreadable uint64
-	// From and To are when the stream got the first and the last message.
+	// From and To are when the stream stored the first and the last message.
 	From, To time.Time
-	// TooOld is how many events matched and were older than max_age when the stream got
-	// them.
+	// TooOld counts the events that matched and were older than max_age when the stream
+	// stored them.
 	TooOld int
 }
 
@@ -56,7 +56,7 @@ func (b *Backtest) Run(ctx context.Context, js jetstream.JetStream) (Summary, er
 	}
 
 	m := machine.New(b.Plan.Rules, b.Plan.Limits)
-	// Ticks and snapshots are kept for an hour: a host of before that looks silent.
+	// Ticks and snapshots are kept for an hour: before that, any host looks silent.
 	m.Engine.TrustSilence(info.TimeStamp.Add(-heartbeatsKept))
 	if err := b.read(ctx, js, m, until, info.State.LastSeq, &sum); err != nil {
 		return sum, err
@@ -66,7 +66,7 @@ func (b *Backtest) Run(ctx context.Context, js jetstream.JetStream) (Summary, er
 	return sum, b.notify(m)
 }
 
-// read feeds the machine until the last sequence or the time to end.
+// read applies messages up to the last sequence, or to a time.
 func (b *Backtest) read(
 	ctx context.Context, js jetstream.JetStream, m *machine.Machine, until time.Time, last uint64, sum *Summary,
 ) error {

@@ -41,11 +41,11 @@ func BenchmarkBacktest(b *testing.B) {
 	}
 	<-js.PublishAsyncComplete()
 	for b.Loop() {
-		told := 0
-		test := Backtest{Plan: planOf(b, config.Default()), Notify: func(*schema.CloudEvent[*schema.Notification]) error { told++; return nil }}
+		notified := 0
+		test := Backtest{Plan: planOf(b, config.Default()), Notify: func(*schema.CloudEvent[*schema.Notification]) error { notified++; return nil }}
 		sum, err := test.Run(b.Context(), js)
-		if err != nil || sum.Messages != events || told == 0 {
-			b.Fatalf("%v: %d messages, %d notifications", err, sum.Messages, told)
+		if err != nil || sum.Messages != events || notified == 0 {
+			b.Fatalf("%v: %d messages, %d notifications", err, sum.Messages, notified)
 		}
 	}
 	b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")

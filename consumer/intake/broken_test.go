@@ -25,11 +25,11 @@ func TestRecordsThatVanishBeforeTheyAreRead(t *testing.T) {
 	stop := f.read()
 	f.WaitHandled(f.Publish(f.Event(schema.ProcessStateRunning)))
 	stop()
-	v := f.reader()
-	if err := v.restore(t.Context(), &source.Events{}); err != nil {
+	reader := f.reader()
+	if err := reader.restore(t.Context(), &source.Events{}); err != nil {
 		t.Fatal(err)
 	}
-	v.silences.Stop()
+	reader.silences.Stop()
 
 	if err := f.JS.DeleteStream(t.Context(), "KV_"+stream.StateBucket); err != nil {
 		t.Fatal(err)
@@ -37,18 +37,18 @@ func TestRecordsThatVanishBeforeTheyAreRead(t *testing.T) {
 	if err := stream.EnsureAll(t.Context(), f.JS, stream.DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
-	if err := v.restore(t.Context(), &source.Events{}); !errors.Is(err, records.ErrRestored) {
+	if err := reader.restore(t.Context(), &source.Events{}); !errors.Is(err, records.ErrRestored) {
 		t.Fatalf("an empty bucket is read: %v", err)
 	}
-	if err := errors.Join(v.rewriteVanished(t.Context(), false), v.restore(t.Context(), &source.Events{})); err != nil {
+	if err := errors.Join(reader.rewriteVanished(t.Context(), false), reader.restore(t.Context(), &source.Events{})); err != nil {
 		t.Fatal(err)
 	}
-	v.silences.Stop()
+	reader.silences.Stop()
 	if !f.has(stream.StateBucket, "web1.api.api_00") {
 		t.Error("the record is not written again")
 	}
 	n := 0
-	for range v.machine.Fleet.States() {
+	for range reader.machine.Fleet.States() {
 		n++
 	}
 	if n != 1 {
@@ -59,11 +59,11 @@ func TestRecordsThatVanishBeforeTheyAreRead(t *testing.T) {
 // What was asked over a connection that broke is never answered: nobody waits for it.
 func TestQuestionsEndWithTheConnection(t *testing.T) {
 	f := newFleet(t)
-	var v *Reader
+	var reader *Reader
 	for name, ask := range map[string]func(ctx context.Context) error{
-		"storing a notification":  func(ctx context.Context) error { return v.publishPending(ctx) },
-		"the records of a fleet":  func(ctx context.Context) error { return v.restore(ctx, &source.Events{}) },
-		"are the buckets as were": func(ctx context.Context) error { _, err := v.isOther(ctx); return err },
+		"storing a notification":  func(ctx context.Context) error { return reader.publishPending(ctx) },
+		"the records of a fleet":  func(ctx context.Context) error { return reader.restore(ctx, &source.Events{}) },
+		"are the buckets as were": func(ctx context.Context) error { _, err := reader.isOther(ctx); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := streamtest.NewProxy(t, f.JS.Conn().ConnectedAddr())
@@ -71,18 +71,18 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v = f.reader()
+			reader = f.reader()
 			session := f.session()
 			session.JetStream = patient
-			v.Begin(session)
-			if err := v.restore(t.Context(), &source.Events{}); err != nil {
+			reader.Begin(session)
+			if err := reader.restore(t.Context(), &source.Events{}); err != nil {
 				t.Fatal(err)
 			}
-			defer v.silences.Stop()
+			defer reader.silences.Stop()
 			note := crashes(1, "a log\n")
 			note.At = time.Now().Add(-time.Hour) // the stream is asked whether it is there
-			v.outbox.Add([]alerts.Notification{note})
-			v.store.looked = time.Time{}
+			reader.outbox.Add([]alerts.Notification{note})
+			reader.store.looked = time.Time{}
 
 			p.SetFault(streamtest.Stalled)
 			time.AfterFunc(50*time.Millisecond, p.Cut)

@@ -6,37 +6,36 @@ import (
 )
 
 const (
-	// settled is how long a message may be stored before its consumer knows of it.
+	// settled is how long after it was stored a message may be unknown to its consumer.
 	settled = 50 * time.Millisecond
-	// maxLate is how long what the server has sent may be on its way.
+	// maxLate is how long messages may take from the server to this process.
 	maxLate = 2 * time.Second
 )
 
-// errLate ends reading when what the server has sent does not come: it went into a
-// connection, or a request, that is no more.
+// errLate ends a reading when messages that the server has sent do not arrive: they went
+// into a connection, or a request, that no longer exists.
 var errLate = errors.New("messages that were sent have not arrived; they are read again")
 
-// clock is the server's, as far as this process knows it. Ours may be wrong.
+// clock estimates the time of the server. Ours may be wrong.
 type clock struct {
 	// skew is how far the server's clock is ahead of ours.
 	skew time.Duration
-	// waiting is since when messages that were sent have not arrived, by the server's
-	// clock; zero if none are missing.
+	// waiting is when messages were first missing, by the server's clock; zero if none is.
 	waiting time.Time
 }
 
-// set says what time it is now.
+// set sets the time of the server.
 func (c *clock) set(now time.Time) { c.skew = time.Until(now) }
 
 func (c *clock) now() time.Time { return time.Now().Add(c.skew) }
 
-// until is how long it takes until messages of a time have been read.
+// until returns how long to wait until all messages up to a time can be read.
 func (c *clock) until(at time.Time) time.Duration { return time.Until(at.Add(settled - c.skew)) }
 
-// arrived says that no message is missing.
+// arrived records that no message is missing.
 func (c *clock) arrived() { c.waiting = time.Time{} }
 
-// miss says that messages were sent and are missing. The error is errLate.
+// miss records that messages are missing, and returns errLate if that lasts.
 func (c *clock) miss(now time.Time) error {
 	if c.waiting.IsZero() {
 		c.waiting = now

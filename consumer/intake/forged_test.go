@@ -79,30 +79,6 @@ func TestForgedIDsHideNoAlert(t *testing.T) {
 	}
 }
 
-// The daemon was killed after it had published, before the records were stored.
-func TestOwnIDsAreKnownAgain(t *testing.T) {
-	f := newFleet(t)
-	notes := []string{}
-	for range 2 {
-		v := f.reader()
-		if err := v.restore(t.Context(), &source.Events{}); err != nil {
-			t.Fatal(err)
-		}
-		n := crashes(3, "a log\n")
-		if n.At = time.Now(); len(notes) > 0 {
-			n.Alert.Labels = map[string]string{"address": "192.0.2.7"} // its host has told since
-		}
-		if err := publish(t, v, n); err != nil {
-			t.Fatal(err)
-		}
-		v.silences.Stop()
-		notes = append(notes, n.ID)
-	}
-	if n := f.ownAlerts(); len(n) != 1 || n["a/1"] != 1 {
-		t.Errorf("stored are %v", n)
-	}
-}
-
 // Nor does a forged message that looks like the last on the subject, when a notification
 // is published late.
 func TestForgedLastAlert(t *testing.T) {
@@ -119,13 +95,13 @@ func TestForgedLastAlert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := f.reader()
-	if err := v.restore(t.Context(), &source.Events{}); err != nil {
+	reader := f.reader()
+	if err := reader.restore(t.Context(), &source.Events{}); err != nil {
 		t.Fatal(err)
 	}
-	defer v.silences.Stop()
+	defer reader.silences.Stop()
 	src := &list{msgs: []jetstream.Msg{message{subject: e.Subject(), data: b, seq: 1, stored: stored}}}
-	_ = v.follow(t.Context(), src, func() {})
+	_ = reader.follow(t.Context(), src, func() {})
 	if n := f.ownAlerts(); len(n) != 1 {
 		t.Errorf("stored are %v", n)
 	}

@@ -15,26 +15,26 @@ import (
 )
 
 // A host that is gone for good is forgotten by a record in the stream of events,
-// supervisor.bridge.<host>.forgotten: `supernats hosts forget` publishes one, and so does
-// the daemon, of hosts that have been silent for forget_after and of ephemeral ones that
-// have said goodbye. All that derives anything from the stream then does the same: what
-// was before the record is dropped, what comes after it is of a new host.
+// supervisor.bridge.<host>.forgotten. `supernats hosts forget` publishes one, and so does
+// the daemon for hosts that have been silent for forget_after and for ephemeral ones that
+// have signed off. Everything derived from the stream treats it alike: what is before the
+// record is dropped, what is after it belongs to a new host.
 //
-// Its alerts are closed and that is stored; then the record is acknowledged, and only
-// after that the records of the host are deleted: messages that come again find what they
-// changed. If a kill comes between, restore finds the record and deletes the rest.
+// The alerts of the host are closed and stored, then the record is acknowledged, and only
+// then the records of the host are deleted: messages that are read again find what they
+// changed. After a kill in between, restore finds the record and deletes the rest.
 const (
 	// sweepEvery is how often the daemon looks for hosts that are gone.
 	sweepEvery = 30 * time.Second
-	// comeBack is how long all hosts have, after the daemon began to read, until one may
-	// be forgotten for its age: nobody may have read for a month.
+	// comeBack is how long after the daemon began to read hosts are not yet forgotten for
+	// their silence: the daemon may have been down for a month.
 	comeBack = 15 * time.Minute
-	// publishWithin is how long the stream may take to store the record: what is not
-	// allowed is not answered.
+	// publishWithin is how long the stream may take to store the record: the server does not
+	// answer what it denies.
 	publishWithin = 3 * time.Second
-	// sweepAgain is when it tries again what it was not allowed to do.
+	// sweepAgain is how long it waits after the server has denied it.
 	sweepAgain = 10 * time.Minute
-	// sweepGoneEvery is how often it looks for processes that have gone long ago.
+	// sweepGoneEvery is how often it looks for processes that left long ago.
 	sweepGoneEvery = time.Hour
 )
 
@@ -60,12 +60,12 @@ func PublishForgotten(ctx context.Context, js jetstream.JetStream, f *schema.For
 
 // sweeper looks for hosts and processes that are gone for good.
 type sweeper struct {
-	// began is since when events are read; swept is when hosts that are gone were looked
-	// for the last time, sweptGone processes.
+	// began is when reading began; swept is when the sweeper last looked for hosts,
+	// sweptGone for processes.
 	began, swept, sweptGone time.Time
 }
 
-// sweep has what is gone forgotten, if it is time to look for that.
+// sweep forgets what is gone, if it is time to look for that.
 func (s *sweeper) sweep(ctx context.Context, r *Reader) {
 	now, forgetAfter := time.Now(), r.plan.ForgetAfter
 	every := sweepEvery
@@ -90,7 +90,7 @@ func (s *sweeper) sweep(ctx context.Context, r *Reader) {
 	}
 }
 
-// forgetHosts reports whether that could be recorded.
+// forgetHosts publishes that hosts are gone, and reports whether that succeeded.
 func (s *sweeper) forgetHosts(ctx context.Context, r *Reader, now time.Time) bool {
 	forgetAfter := r.plan.ForgetAfter
 	var long time.Time
@@ -110,8 +110,8 @@ func (s *sweeper) forgetHosts(ctx context.Context, r *Reader, now time.Time) boo
 	return true
 }
 
-// dropForgotten drops from records what a kill has left of hosts that were forgotten by a
-// message up to floor. It returns what is to be deleted of them.
+// dropForgotten drops the records that a kill has left of hosts which a message up to floor
+// has forgotten. It returns their keys, which have to be deleted.
 func (r *Reader) dropForgotten(ctx context.Context, floor uint64, have *contents) (gone []state.Forgotten, err error) {
 	s, err := r.js.Stream(ctx, stream.Events)
 	if err != nil {
@@ -139,18 +139,18 @@ func (r *Reader) dropForgotten(ctx context.Context, floor uint64, have *contents
 	return gone, nil
 }
 
-// isForgottenBy reports whether a message up to floor says that a host is gone for good,
-// and it has not come back since.
+// isForgottenBy reports whether a message up to floor has forgotten a host, and the host has
+// not come back since.
 func (r *Reader) isForgottenBy(m *jetstream.RawStreamMsg, h *schema.HostRecord, floor uint64) bool {
 	ce, err := schema.Unmarshal[*schema.Forgotten](m.Data)
 	switch {
 	case err != nil || ce.Data == nil || ce.Data.Host != h.Host:
-		return false // nobody has done what it says
+		return false // the machine has not applied it
 	case m.Sequence > floor:
-		return false // it is still to come
+		return false // it will be delivered again
 	case h.Seq >= r.line.Position(m.Sequence), h.LastSeen.After(m.Time):
-		// The host has come back. Positions do not say all: a stream that was restored
-		// from a backup has the message further on than it was.
+		// The host has come back. Positions alone do not show that: in a stream that was
+		// restored from a backup the message has a higher position than before.
 		return false
 	}
 	return ce.Data.LastSeen == nil || !h.LastSeen.After(ce.Data.LastSeen.Time)

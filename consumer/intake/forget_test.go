@@ -104,9 +104,9 @@ func TestForgetNoOneWhoIsThere(t *testing.T) {
 // forgetting runs a daemon that forgets what has been silent for a while.
 func (f *fleet) forgetting(after time.Duration) {
 	f.Background(func(ctx context.Context) error {
-		v := f.reader()
-		v.plan.ForgetAfter = after
-		return run(ctx, v, func() {})
+		reader := f.reader()
+		reader.plan.ForgetAfter = after
+		return run(ctx, reader, func() {})
 	})
 }
 

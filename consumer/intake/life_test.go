@@ -17,7 +17,7 @@ import (
 
 // What a bridge knows of the end of a life stands in the record of the process, in the
 // alert, and in what a back-test says of it.
-func TestTheLastLifeIsHandedOn(t *testing.T) {
+func TestLastLifeIsInRecordAndAlert(t *testing.T) {
 	f := newFleet(t)
 	exit := &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel, OOM: &schema.OOM{Cgroup: "/system.slice/supervisor.service", Limit: 2 << 30, Peak: 2 << 30}}
 	ran, last := new(187_442.031), &schema.Look{Time: schema.Time{Time: time.Now().UTC().Truncate(time.Microsecond)}, RSS: 1966 << 20, Threads: 9, Age: 187_440}
@@ -39,19 +39,19 @@ func TestTheLastLifeIsHandedOn(t *testing.T) {
 	if len(all) != 1 {
 		t.Fatalf("%d alerts", len(all))
 	}
-	told := []json.RawMessage{all[0].Data}
+	notified := []json.RawMessage{all[0].Data}
 	test := Backtest{Plan: planOf(t, config.Default()), Notify: func(n *schema.CloudEvent[*schema.Notification]) error {
 		b, err := schema.Marshal(n)
-		told = append(told, b)
+		notified = append(notified, b)
 		return err
 	}}
 	if _, err := test.Run(t.Context(), f.JS); err != nil {
 		t.Fatal(err)
 	}
-	if len(told) != 2 {
-		t.Fatalf("%d notifications, want that of the alert and that of the back-test", len(told))
+	if len(notified) != 2 {
+		t.Fatalf("%d notifications, want that of the alert and that of the back-test", len(notified))
 	}
-	for _, b := range told {
+	for _, b := range notified {
 		var n schema.CloudEvent[*schema.Notification]
 		f.Unmarshal(b, &n)
 		ev := n.Data.Events[0]

@@ -1,11 +1,11 @@
-// Package intake reads the stream of events: a Reader as the daemon does, into states and
-// alerts; a Backtest what other rules would have sent; Rebuild the records of processes
-// and hosts from what is left in the stream.
+// Package intake reads the stream of events. Reader is the live one: it turns events into
+// states and alerts. Backtest shows what other rules would have sent, Rebuild makes the
+// records of processes and hosts from what is left in the stream.
 //
-// Under pressure a Reader is slow, and drops nothing: it reads as much as source.Events
-// has read ahead, publishes and stores what that makes, and only then reads more. Records
-// are stored five times a second at most, one for each process that changed. At most
-// 50,000 messages, or those of 10 seconds, are read again after a kill.
+// Under pressure a Reader falls behind and drops nothing. It takes what source.Events has
+// read ahead, publishes and stores what follows from that, and only then reads more.
+// Records are stored at most five times a second, each changed process once. After a kill
+// at most 50,000 messages, or those of 10 seconds, are read again.
 package intake
 
 import (
@@ -28,76 +28,78 @@ import (
 )
 
 const (
-	// flushEvery is how often records are stored while there is more to read: a process
-	// that changes a hundred times in between is written once.
+	// flushEvery is how often records are stored while there is more to read. A process that
+	// changes a hundred times in between is written once.
 	flushEvery = 200 * time.Millisecond
-	// defaultSeenEvery bounds, with maxUnacked, what is read again.
+	// defaultSeenEvery and maxUnacked bound what is read again after a kill.
 	defaultSeenEvery = 10 * time.Second
 	maxUnacked       = 50_000
-	// heartbeatsKept is how long the stream keeps what every host sends: TICK_5 and
-	// snapshots. Before that nobody can say that a host was silent.
+	// heartbeatsKept is how long the stream keeps what every host sends, TICK_5 and
+	// snapshots. Whether a host was silent before that is unknown.
 	heartbeatsKept = time.Hour
-	// lookAgain is how soon it is noticed that the keeper has found another stream,
-	// lookEvery how often the buckets are looked at.
-	lookAgain = time.Second
-	lookEvery = 5 * time.Second
-	// repeatsFor is how long a bridge may send again, after the stream was made again,
-	// what the old one had taken and never confirmed.
+	// againWithin is how soon a Reader notices Session.Again, lookEvery how often it checks
+	// the buckets.
+	againWithin = time.Second
+	lookEvery   = 5 * time.Second
+	// repeatsFor is how long, after the stream was replaced, a bridge may publish again what
+	// the old stream stored and never acknowledged.
 	repeatsFor = 10 * time.Minute
 )
 
-// CauseEvents is the cause of the trouble that events cannot be read.
+// CauseEvents is the cause of the trouble that events cannot be read or stored.
 const CauseEvents = "events"
 
-// errReopen says that reading has to begin again, and that nothing is wrong.
+// errReopen means that reading has to begin again, although nothing is wrong.
 var errReopen = errors.New("events are to be read again")
 
-// Plan is what a configuration says of the reading of events.
+// Plan is the part of a configuration that intake needs.
 type Plan struct {
 	Rules  *rules.Set
 	Limits state.Limits
-	// MaxAge is how old an event may be for people to be notified of it.
+	// MaxAge is how old an event may be to make a notification.
 	MaxAge time.Duration
-	// ForgetAfter is how long a host must have been silent until it is forgotten, and
-	// how long a process must have been out of its supervisord's configuration; 0: never.
+	// ForgetAfter is after what silence a host is forgotten, and how long after it left its
+	// supervisord's configuration a process is; 0: never.
 	ForgetAfter time.Duration
 }
 
-// Session is what a Reader works with while this instance is the active one.
+// Session is what a Reader works with while this instance is active.
 type Session struct {
 	JetStream jetstream.JetStream
 	// Held returns an error if another instance may be the active one.
 	Held func() error
-	// Health gets what keeps events from being read; may be nil.
+	// Health shows what keeps events from being read; may be nil.
 	Health *health.Health
-	// Again gets a value when streams or buckets are not what they were; may be nil.
+	// Again yields a value when streams or buckets were replaced; may be nil.
 	Again <-chan struct{}
 }
 
-// Reader reads the stream of events: what the rules make of it is published, then the
-// records are stored, then the messages are done. Killed anywhere between, it does the
-// same again: a notification has one id, and a record knows the sequence of the last
-// message in it.
+// Reader reads the stream of events, in steps of one order:
 //
-// It is for one goroutine, over plans, sessions and readings: what it knows outlives
-// them, and when a bucket vanishes, its records are written again from that.
+//	apply a batch → publish notifications → store records → acknowledge → delete
+//
+// After a kill between any two steps it does the same again, with the same effect: a
+// notification keeps its id, and a record knows the position of the last message in it.
+//
+// A Reader belongs to one goroutine. What it knows outlives plans, sessions and readings:
+// when a bucket vanishes, its records are written again from memory.
 type Reader struct {
 	session Session
-	js      jetstream.JetStream // that of session
+	js      jetstream.JetStream // of the session
 	plan    Plan
 	log     zerolog.Logger
-	beat    func() // called whenever reading begins again
-	// seenEvery is how often the times are stored at which hosts were seen. What was
-	// read since is read again after a restart.
+	beat    func() // reports progress
+	// seenEvery is how often records are stored of which only the times have changed at
+	// which hosts were seen. What was read since is read again after a restart.
 	seenEvery time.Duration
 
-	// machine is what this process knows; nil before the first reading. All others but
-	// outbox are of its reading.
+	// machine is what this process knows; nil before the first reading. It is replaced,
+	// together with what store has opened, when a reading has restored all records.
 	machine  *machine.Machine
 	store    store
 	silences *silences.Silences
 	outbox   *outbox.Outbox
-	// known is what was read before, line says what positions are sequences of.
+	// known is how far this process has read, line maps positions to sequences.
 	known source.Known
 	line  source.Lineage
 	clock clock
@@ -106,7 +108,7 @@ type Reader struct {
 	sweeper  sweeper
 	surplus  surplus
 
-	horizon time.Time // nobody is notified of what is older
+	horizon time.Time // events before it make no notification
 	behind  bool      // the stream has more than was read
 	flushed time.Time // when records were stored the last time
 	unacked int       // messages read since
@@ -128,15 +130,16 @@ func New(log zerolog.Logger) *Reader {
 	return r
 }
 
-// Begin says with what the next Run works.
+// Begin sets what the next Run works with.
 func (r *Reader) Begin(s Session) {
 	r.session, r.js = s, s.JetStream
 	r.store.use(s.JetStream)
 	r.outbox.Use(s.JetStream)
 }
 
-// Run reads by a plan until ctx ends; whatever goes wrong is tried again. ready is called
-// whenever reading begins, beat whenever it has made progress or begins again.
+// Run reads by a plan until ctx ends, and returns its error. It retries after every other
+// error. It calls ready whenever reading begins, and beat whenever it makes progress or
+// tries again.
 func (r *Reader) Run(ctx context.Context, plan Plan, beat, ready func()) error {
 	r.plan, r.beat = plan, beat
 	t := health.Retry{
@@ -161,8 +164,8 @@ func (r *Reader) Run(ctx context.Context, plan Plan, beat, ready func()) error {
 	}
 }
 
-// read works until something goes wrong. ready is called when it begins, ok whenever all
-// that was read is done.
+// read reads until something goes wrong. It calls ready when reading begins, and ok whenever
+// everything that was read is stored.
 func (r *Reader) read(ctx context.Context, ready, ok func()) error {
 	var src *source.Events
 	defer func() {
@@ -194,8 +197,7 @@ func (r *Reader) read(ctx context.Context, ready, ok func()) error {
 	return r.follow(ctx, src, ok)
 }
 
-// findPlace finds out which message is the last one that was read, if this process has
-// not read it itself.
+// findPlace determines the last message that was read, unless this process knows it.
 func (r *Reader) findPlace(ctx context.Context) error {
 	if r.known.Read.Position > 0 {
 		return nil
@@ -208,20 +210,20 @@ func (r *Reader) findPlace(ctx context.Context) error {
 	return nil
 }
 
-// messages is how follow reads the stream of events, see source.Events.
+// messages is the stream of events as follow reads it, see source.Events.
 type messages interface {
 	Batch(ctx context.Context, wait time.Duration) ([]source.Received, error)
 	Now(ctx context.Context) (now time.Time, all bool, err error)
 	Done(ctx context.Context) error
 }
 
-// follow handles batch after batch of a source.
+// follow handles one batch after the other.
 func (r *Reader) follow(ctx context.Context, src messages, ok func()) error {
 	for {
 		if err := r.checkBuckets(ctx); err != nil {
 			return err
 		}
-		batch, err := src.Batch(ctx, min(r.waitTime(), lookAgain))
+		batch, err := src.Batch(ctx, min(r.waitTime(), againWithin))
 		if err != nil {
 			return err
 		}
@@ -252,15 +254,15 @@ func (r *Reader) follow(ctx context.Context, src messages, ok func()) error {
 			}
 		}
 		r.beat()
-		// Reading alone is not enough: what cannot be stored is read again and again.
+		// Reading alone is no success: what cannot be stored is read again and again.
 		if r.unacked == 0 && !r.machine.IsDirty() {
 			ok()
 		}
 	}
 }
 
-// checkBuckets returns errReopen if streams or buckets are not what they were, and reads
-// the silences again where that is needed.
+// checkBuckets returns errReopen if streams or buckets were replaced, and reads the silences
+// again after a reconnect.
 func (r *Reader) checkBuckets(ctx context.Context) (err error) {
 	select {
 	case <-r.session.Again:
@@ -276,8 +278,8 @@ func (r *Reader) checkBuckets(ctx context.Context) (err error) {
 	return err
 }
 
-// isOther looks now and then whether a bucket is not what it was when it was read. Where
-// nothing happens, nothing would be written to it.
+// isOther reports, every lookEvery, whether a bucket was replaced. A write would show it
+// too, but without events there are no writes.
 func (r *Reader) isOther(ctx context.Context) (other bool, err error) {
 	if !r.store.isLookDue() {
 		return false, nil
@@ -308,7 +310,7 @@ func (r *Reader) applyBatch(ctx context.Context, batch []source.Received) error 
 	return nil
 }
 
-// apply takes in a message; one that nobody can read is parked.
+// apply applies a message. One that is unreadable is parked.
 func (r *Reader) apply(ctx context.Context, m *source.Received) error {
 	err := r.machine.Apply(&m.Message, r.horizon)
 	if errors.As(err, new(machine.Unreadable)) {
@@ -317,11 +319,11 @@ func (r *Reader) apply(ctx context.Context, m *source.Received) error {
 	return err
 }
 
-// oldest is before when events are too old for people, by the server's clock: ours may be
-// wrong.
+// oldest is the time before which events are too old for notifications, by the server's
+// clock: ours may be wrong.
 func (r *Reader) oldest() time.Time { return r.clock.now().Add(-r.plan.MaxAge) }
 
-// waitTime is how long to wait for messages: until a timer or a flush is due.
+// waitTime is how long to wait for messages: until a timer of the rules or a flush is due.
 func (r *Reader) waitTime() time.Duration {
 	wait := r.seenEvery
 	if r.unacked > 0 {
@@ -333,8 +335,8 @@ func (r *Reader) waitTime() time.Duration {
 	return max(wait, time.Millisecond)
 }
 
-// advance moves the clock of the rules. It follows the server's while there is nothing to
-// read, since a timer must not fire before a message of an earlier time.
+// advance moves the clock of the rules to the server's time if a timer is due. It waits until
+// all messages up to that time are read: a timer must not fire before an earlier message.
 func (r *Reader) advance(ctx context.Context, src messages) error {
 	at, ok := r.machine.Engine.Next()
 	if !ok || r.clock.until(at) > 0 {
@@ -364,15 +366,14 @@ func (r *Reader) advance(ctx context.Context, src messages) error {
 	return nil
 }
 
-// publishPending publishes what the rules have made. It is kept until the stream has it,
-// also if that vanishes meanwhile.
+// publishPending publishes the notifications of the rules. The outbox keeps them until the
+// stream has stored them, even if the stream vanishes meanwhile.
 func (r *Reader) publishPending(ctx context.Context) error {
 	r.outbox.Add(r.machine.Take())
 	return r.outbox.Flush(ctx, r.clock.now(), r.machine.Engine.Published)
 }
 
-// isFlushDue reports whether records have to be stored; all says that there is nothing
-// more to read.
+// isFlushDue reports whether to store records; all if there is nothing more to read.
 func (r *Reader) isFlushDue(all bool) bool {
 	since := time.Since(r.flushed)
 	dirty := r.machine.IsDirty()
@@ -385,7 +386,7 @@ func (r *Reader) isFlushDue(all bool) bool {
 	return dirty && (all || since >= flushEvery)
 }
 
-// flush stores what changed and acknowledges what was read.
+// flush stores the records that changed and acknowledges what was read.
 func (r *Reader) flush(ctx context.Context, src messages) error {
 	if err := r.store.write(ctx, r.machine); err != nil {
 		return err
@@ -396,7 +397,7 @@ func (r *Reader) flush(ctx context.Context, src messages) error {
 		}
 		r.known.Acked = r.known.Read
 	}
-	// Only now: messages that come again find what they changed.
+	// Only after the acknowledgement: messages that are read again need these records.
 	if err := r.store.deleteForgotten(ctx, r.machine); err != nil {
 		return err
 	}

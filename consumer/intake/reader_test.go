@@ -183,7 +183,7 @@ func TestGarbageIsParkedAndHoldsUpNothing(t *testing.T) {
 	}
 }
 
-func TestDeletedRecordBeginsAnew(t *testing.T) {
+func TestDeletedRecordBeginsAgain(t *testing.T) {
 	for name, del := range map[string]func(kv jetstream.KeyValue, key string) error{
 		"delete": func(kv jetstream.KeyValue, key string) error { return kv.Delete(t.Context(), key) },
 		"purge":  func(kv jetstream.KeyValue, key string) error { return kv.Purge(t.Context(), key) },
@@ -269,7 +269,7 @@ func TestReadAgainFromTheStart(t *testing.T) {
 	}
 	for id, n := range f.Notified() {
 		if n != 1 {
-			t.Errorf("%s is told %d times", id, n)
+			t.Errorf("%s was reported %d times", id, n)
 		}
 	}
 }
@@ -318,8 +318,8 @@ func (l *list) Now(context.Context) (time.Time, bool, error) {
 }
 
 // An event that is read again when the stream has forgotten the notification's
-// id is not told twice, one that never was is told.
-func TestNotificationIsNotDoubledBehindTheWindow(t *testing.T) {
+// id is not reported twice; one that never was is reported.
+func TestNotificationIsNotDoubledAfterTheWindow(t *testing.T) {
 	f := newFleet(t, func(js jetstream.JetStream) {
 		c := stream.AlertsConfig(stream.DefaultLimits())
 		c.Duplicates = 100 * time.Millisecond
@@ -337,13 +337,13 @@ func TestNotificationIsNotDoubledBehindTheWindow(t *testing.T) {
 	}
 	read := func(msgs ...jetstream.Msg) {
 		t.Helper()
-		v := f.reader()
-		if err := v.restore(t.Context(), &source.Events{}); err != nil {
+		reader := f.reader()
+		if err := reader.restore(t.Context(), &source.Events{}); err != nil {
 			t.Fatal(err)
 		}
-		defer v.silences.Stop()
+		defer reader.silences.Stop()
 		src := &list{msgs: msgs}
-		if err := v.follow(t.Context(), src, func() {}); err != context.Canceled || !src.done {
+		if err := reader.follow(t.Context(), src, func() {}); err != context.Canceled || !src.done {
 			t.Fatal(err)
 		}
 	}

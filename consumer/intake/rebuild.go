@@ -18,9 +18,9 @@ import (
 	"supernats/schema/stream"
 )
 
-// Rebuild makes the records of processes and hosts from what the stream holds, up to
-// where its consumer has read. Counters begin with the oldest message that is left.
-// Nobody is notified of anything.
+// Rebuild makes the records of processes and hosts from what the stream holds, up to what
+// its consumer has acknowledged. Counters begin with the oldest message that is left. It
+// makes no notifications.
 func Rebuild(ctx context.Context, js jetstream.JetStream, limits state.Limits, log zerolog.Logger) error {
 	begun := time.Now()
 	none, err := rules.Compile(nil, rules.Options{})
@@ -46,8 +46,8 @@ func Rebuild(ctx context.Context, js jetstream.JetStream, limits state.Limits, l
 	return nil
 }
 
-// replay feeds a machine with the stream of events, up to what is acknowledged, and
-// returns how many messages that were.
+// replay applies the stream of events to a machine, up to what is acknowledged, and returns
+// how many messages that were.
 func replay(
 	ctx context.Context, js jetstream.JetStream, m *machine.Machine, log zerolog.Logger,
 ) (read uint64, err error) {

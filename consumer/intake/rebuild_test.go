@@ -14,7 +14,7 @@ import (
 	"supernats/schema/stream"
 )
 
-// Records made anew from the stream are those that were kept while it was read,
+// Records rebuilt from the stream are those that were kept while it was read,
 // whatever somebody did to them meanwhile.
 func TestRebuild(t *testing.T) {
 	f := newFleet(t)

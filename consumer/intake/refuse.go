@@ -19,43 +19,42 @@ import (
 	"supernats/schema/stream"
 )
 
-// What nobody can read is parked, for people to see. Every host has a share of the room
-// there is for that: one that sends nonsense all day must not push out what others have
-// parked, such as notifications that no receiver has taken. What is beyond the share is
-// counted and shown with the host; it stays in the stream of events as long as that
-// keeps it.
+// Unreadable messages are parked, for people to see. Every host has a share of the room for
+// that: one that sends nonsense all day must not push out what others have parked, such as
+// notifications that no receiver accepts. What exceeds the share is counted and shown with
+// the host; the stream of events has it for as long as it keeps it.
 const (
-	// parkedMessages and parkedBytes are the share of a host, of which a message beyond
-	// parkedBytes keeps its first shortParked bytes. All hosts that are not known have
-	// one share together.
+	// parkedMessages and parkedBytes are the share of a host. Beyond parkedBytes only the
+	// first shortParked bytes of a message are parked. All unknown hosts have one share
+	// together.
 	parkedMessages = 100
 	parkedBytes    = 1 << 20
 	shortParked    = 1 << 10
-	// parkedAll is how much there is of all hosts, if the stream has no smaller limit:
-	// a quarter of that.
+	// parkedAll bounds the shares of all hosts together; a quarter of the limit of the
+	// stream does too.
 	parkedAll = 32 << 20
-	// recount is how often what is there is counted again: somebody may have removed it.
+	// recount is how often the stream is counted again: somebody may have removed messages.
 	recount = 10 * time.Minute
-	// countWithin is how long the next message may take while it is counted.
+	// countWithin is how long the next message may take during a count.
 	countWithin = 5 * time.Second
-	// headerSize is the size of a payload that was not asked for.
+	// headerSize has the size of a payload when only headers are requested.
 	headerSize = "Nats-Msg-Size"
 )
 
-// refusals counts what could not be read. The zero value has counted nothing.
+// refusals counts unreadable messages. The zero value has counted none.
 type refusals struct {
 	parked parkedShares
-	// seen are those since the daemon was started, by the host whose share they are of.
+	// seen counts those since the daemon started, by the host of the share.
 	seen map[string]*refused
-	// failing are the errors of parking, and the reasons for it.
+	// failing counts the errors of parking, and the reasons for it.
 	failing repeat.Errors
 }
 
-// refused is how many messages of a host could not be read, and how many of them were not
+// refused is how many messages of a host were unreadable, and how many of them were not
 // parked.
 type refused struct{ n, dropped int }
 
-// refuse parks a message that nobody can read, or counts it.
+// refuse parks an unreadable message, or only counts it.
 func (r *Reader) refuse(ctx context.Context, m *source.Received, reason error) error {
 	host := r.shareOf(machine.HostToken(m.Subject))
 	keep, err := r.refusals.parked.room(ctx, r.js, host, len(m.Data), r.shareOf)
@@ -98,8 +97,8 @@ func (f *refusals) of(host string) *refused {
 	return f.seen[host]
 }
 
-// park parks so many bytes of a message. It reports false if there is no room in the
-// account: alerts must not wait for that.
+// park parks the first keep bytes of a message. It reports false if the account has no room:
+// alerts must not wait for that.
 func (r *Reader) park(ctx context.Context, m *source.Received, reason error, keep int) (kept bool, err error) {
 	err = consumer.ParkShort(ctx, r.js, stream.Events, source.EventsQueue.Name, m.Raw, reason, keep)
 	var refusal *jetstream.APIError
@@ -122,8 +121,8 @@ func (r *Reader) logParked(host string, m *source.Received, reason error) {
 		Msg("message is not one of ours; it is parked")
 }
 
-// shareOf is the host whose share a message counts for, by its token: names that nobody
-// knows are invented at will.
+// shareOf returns the token of the host whose share a message counts for, "" for the common
+// share of unknown hosts: names can be invented at will.
 func (r *Reader) shareOf(token string) string {
 	if r.machine.Fleet.Named(token) == "" {
 		return ""
@@ -131,7 +130,7 @@ func (r *Reader) shareOf(token string) string {
 	return token
 }
 
-// parkedShares is how much is parked of each host.
+// parkedShares is how much of each host is parked.
 type parkedShares struct {
 	counted time.Time // when the stream was counted; zero: not yet
 	byHost  map[string]*parkedShare
@@ -141,7 +140,7 @@ type parkedShares struct {
 
 type parkedShare struct{ messages, bytes int }
 
-// room returns how many bytes of a message of a host may be parked, -1 if it may not be.
+// room returns how many bytes of a message may be parked, -1 if it must not be parked.
 func (p *parkedShares) room(
 	ctx context.Context, js jetstream.JetStream, host string, size int, shareOf func(string) string,
 ) (int, error) {
@@ -185,7 +184,7 @@ func (p *parkedShares) add(host string, bytes int) {
 	p.total += bytes
 }
 
-// count reads how much is parked of each host.
+// count counts what is parked of each host.
 func (p *parkedShares) count(ctx context.Context, js jetstream.JetStream, shareOf func(string) string) error {
 	s, err := js.Stream(ctx, stream.Parked)
 	if err != nil {

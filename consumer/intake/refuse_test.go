@@ -70,13 +70,13 @@ func TestShareOfParkedMessages(t *testing.T) {
 	if err := s.Purge(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	v := f.reader()
-	if err := v.restore(t.Context(), &source.Events{}); err != nil {
+	reader := f.reader()
+	if err := reader.restore(t.Context(), &source.Events{}); err != nil {
 		t.Fatal(err)
 	}
-	defer v.silences.Stop()
+	defer reader.silences.Stop()
 	p := parkedShares{counted: time.Now().Add(-2 * recount), byHost: map[string]*parkedShare{"web1": {messages: parkedMessages}}, most: parkedAll}
-	if keep, err := p.room(t.Context(), f.JS, "web1", 7, v.shareOf); keep != 7 || err != nil {
+	if keep, err := p.room(t.Context(), f.JS, "web1", 7, reader.shareOf); keep != 7 || err != nil {
 		t.Error(keep, err)
 	}
 }

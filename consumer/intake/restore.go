@@ -21,18 +21,18 @@ import (
 	"supernats/schema/stream"
 )
 
-// rewriteVanished writes what this process knows to buckets that are not what they were
-// when it read them: deleted, lost with a volume, restored from a backup. That is done
-// before they are read, and only as the active instance. moved says that the stream of
-// events is another one too.
+// rewriteVanished writes what this process knows to buckets that were replaced since it read
+// them: deleted, lost with a volume, or restored from a backup. That happens before they
+// are read, and only in the active instance. moved reports that the stream of events was
+// replaced too.
 //
-// A bucket that is the one of before wins over memory: somebody may have deleted a
-// record, which is respected.
+// A bucket that was not replaced wins over memory: if somebody deleted a record, it stays
+// deleted.
 func (r *Reader) rewriteVanished(ctx context.Context, moved bool) error {
 	if r.machine == nil {
 		return nil
 	}
-	r.store.rewrite = r.store.rewrite || moved // also if what comes now fails
+	r.store.rewrite = r.store.rewrite || moved // even if the next step fails
 	if err := r.publishPending(ctx); err != nil {
 		return err
 	}
@@ -41,8 +41,8 @@ func (r *Reader) rewriteVanished(ctx context.Context, moved bool) error {
 		return err
 	}
 
-	// Once begun it is to be finished: a bucket that is half written looks like the one
-	// of before.
+	// Once begun it has to be finished: a bucket that is half written looks as if it had
+	// not been replaced.
 	r.store.rewrite = r.store.rewrite || other
 	if !r.store.rewrite {
 		return nil
@@ -55,7 +55,7 @@ func (r *Reader) rewriteVanished(ctx context.Context, moved bool) error {
 	return nil
 }
 
-// restore continues where the last daemon was.
+// restore continues where the last daemon stopped.
 func (r *Reader) restore(ctx context.Context, src *source.Events) error {
 	var clock time.Time
 	err := health.Unbroken(ctx, r.js.Conn(), func(asking context.Context) (err error) {
@@ -85,8 +85,8 @@ func (r *Reader) restore(ctx context.Context, src *source.Events) error {
 	return nil
 }
 
-// restoreRecords makes a machine that is where the records are. It returns when the last
-// message was stored that will not come again.
+// restoreRecords makes a machine from the records. It returns when the stream stored the last
+// message that is not delivered again.
 func (r *Reader) restoreRecords(ctx context.Context, src *source.Events) (clock time.Time, err error) {
 	published, err := r.js.Stream(ctx, stream.Alerts)
 	if err != nil {
@@ -119,13 +119,13 @@ func (r *Reader) restoreRecords(ctx context.Context, src *source.Events) (clock 
 		m.RepeatsUntil = r.clock.now().Add(repeatsFor)
 	}
 
-	// All or none: as long as the machine is the old one, so is what it knows of buckets.
+	// Both or none: the buckets belong to the machine that was restored from them.
 	r.store.adopt(have)
 	r.machine = m
 	return saved.Clock, nil
 }
 
-// readRecords reads the buckets, within the limits. gone is what is to be deleted of
+// readRecords reads the buckets, within the limits. gone lists what has to be deleted of
 // hosts that were forgotten.
 func (r *Reader) readRecords(
 	ctx context.Context, src *source.Events,
@@ -138,7 +138,7 @@ func (r *Reader) readRecords(
 		return nil, nil, err
 	}
 	if r.machine != nil {
-		// What vanished while it was read is in memory alone.
+		// A bucket that was replaced while it was read has lost what is in memory.
 		if other, err := r.store.isOther(ctx); err != nil || other {
 			return nil, nil, cmp.Or(err, records.ErrRestored)
 		}
@@ -148,7 +148,7 @@ func (r *Reader) readRecords(
 	return have, gone, err
 }
 
-// savedOf are the records as the rules take them.
+// savedOf returns the records in the form that the rules restore.
 func (r *Reader) savedOf(ctx context.Context, have *contents, src *source.Events) (saved alerts.Saved, err error) {
 	for _, s := range have.states {
 		saved.States = append(saved.States, *s)
@@ -161,14 +161,14 @@ func (r *Reader) savedOf(ctx context.Context, have *contents, src *source.Events
 	}
 
 	saved.Clock, err = storedAt(ctx, r.js, src.Floor)
-	if err == nil && src.Continuity != source.IsSame { // what the stream lacks will not come again either
+	if err == nil && src.Continuity != source.IsSame { // what the stream lacks is not delivered again
 		saved.Clock = later(saved.Clock, r.known.Read.Stored)
 	}
 	return saved, err
 }
 
-// restoreAlerts opens the alerts that were open. What their next notification lists comes
-// from memory, or else from the stream.
+// restoreAlerts restores the open alerts. The events of their next notification come from
+// memory, or else from the stream.
 func (r *Reader) restoreAlerts(ctx context.Context, m *machine.Machine, saved alerts.Saved) error {
 	var listed map[uint64]schema.AlertEvent
 	if r.machine != nil {
@@ -188,12 +188,12 @@ func (r *Reader) restoreAlerts(ctx context.Context, m *machine.Machine, saved al
 	return unread
 }
 
-// alertEvent reads what a notification says of a message, nil if the stream does not have
-// it any more.
+// alertEvent reads a message and describes it as a notification lists it, nil if the stream
+// no longer has it.
 func (r *Reader) alertEvent(ctx context.Context, m *machine.Machine, position uint64) (*schema.AlertEvent, error) {
 	seq := r.line.Seq(position)
 	if seq == 0 {
-		return nil, nil // it was in a stream that is no more
+		return nil, nil // it was in an earlier stream
 	}
 	raw, err := readMessage(ctx, r.js, seq)
 	if err != nil || raw == nil {
@@ -204,8 +204,7 @@ func (r *Reader) alertEvent(ctx context.Context, m *machine.Machine, position ui
 	}), nil
 }
 
-// storedAt returns when the stream got a message; the zero time if it does not have it
-// any more.
+// storedAt returns when the stream stored a message, the zero time if it no longer has it.
 func storedAt(ctx context.Context, js jetstream.JetStream, seq uint64) (time.Time, error) {
 	if seq == 0 {
 		return time.Time{}, nil
@@ -217,7 +216,7 @@ func storedAt(ctx context.Context, js jetstream.JetStream, seq uint64) (time.Tim
 	return m.Time, nil
 }
 
-// readMessage reads a message of the stream of events, nil if it is not there any more.
+// readMessage reads a message of the stream of events, nil if the stream no longer has it.
 func readMessage(ctx context.Context, js jetstream.JetStream, seq uint64) (*jetstream.RawStreamMsg, error) {
 	s, err := js.Stream(ctx, stream.Events)
 	if err != nil {

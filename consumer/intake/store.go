@@ -18,11 +18,10 @@ import (
 	"supernats/schema/stream"
 )
 
-// maxOpenAlerts is how many alerts of one host are taken over at a start. The rules open
-// fewer than that.
+// maxOpenAlerts is how many alerts of one host are read at a start. The rules open fewer.
 const maxOpenAlerts = 10_000
 
-// Which records of the buckets are kept, within the limits.
+// The shares select which records of a bucket are kept, within the limits.
 
 func stateShare(l state.Limits) *records.Share[schema.ProcessRecord] {
 	return &records.Share[schema.ProcessRecord]{
@@ -55,9 +54,9 @@ func secondToken(key string) string {
 
 // store keeps the records of processes, hosts and alerts in their buckets.
 //
-//   - They are always written in one order, alerts, processes, hosts: what alerts know of
-//     processes and hosts must not be younger than what those know of themselves.
-//   - The buckets are those that the machine was restored from: all three or none.
+//   - Writes have one order: alerts, processes, hosts. So after a crash no record of a process
+//     or a host is newer than the alerts, which would have missed a change.
+//   - The buckets are the ones that the machine was restored from: all three or none.
 type store struct {
 	js  jetstream.JetStream
 	log zerolog.Logger
@@ -67,12 +66,12 @@ type store struct {
 	hosts  *records.Bucket[schema.HostRecord]
 	alerts *records.Bucket[schema.Alert]
 
-	// rewrite says that the buckets are to be written from memory before they are read.
+	// rewrite is set when the buckets have to be written from memory before they are read.
 	rewrite bool
-	looked  time.Time // when isLookDue reported true
+	looked  time.Time // when isLookDue last reported true
 }
 
-// use has everything from now on done over another connection.
+// use sets the connection for everything from now on.
 func (s *store) use(js jetstream.JetStream) {
 	s.js = js
 	if s.states == nil {
@@ -83,7 +82,7 @@ func (s *store) use(js jetstream.JetStream) {
 	s.hosts.Use(js)
 }
 
-// contents is what the buckets hold, by key.
+// contents is what the buckets hold: records by key, and how they were read.
 type contents struct {
 	states     map[string]*schema.ProcessRecord
 	hosts      map[string]*schema.HostRecord
@@ -96,7 +95,7 @@ type contents struct {
 	alertBucket *records.Bucket[schema.Alert]
 }
 
-// open reads the buckets, within the limits. adopt has to follow.
+// open reads the buckets, within the limits. adopt makes them those of the store.
 func (s *store) open(ctx context.Context, limits state.Limits) (*contents, error) {
 	c := &contents{stateShare: stateShare(limits), alertShare: alertShare(limits)}
 	var err error
@@ -117,13 +116,13 @@ func (s *store) open(ctx context.Context, limits state.Limits) (*contents, error
 	return c, err
 }
 
-// adopt has everything from now on written to the buckets that were read.
+// adopt writes everything from now on to the buckets that were read.
 func (s *store) adopt(c *contents) {
 	s.states, s.hosts, s.alerts = c.stateBucket, c.hostBucket, c.alertBucket
 }
 
-// lastPlace returns the last message that was read. The record of a host says of its last
-// message when it was stored.
+// lastPlace returns the last message that was read. Only the record of a host has the time at
+// which its last message was stored.
 func (s *store) lastPlace(ctx context.Context, limits state.Limits) (last source.Place, err error) {
 	_, hosts, err := records.Open(ctx, s.js, stream.HostsBucket, hostShare(limits), s.log)
 	if err != nil {
@@ -137,9 +136,9 @@ func (s *store) lastPlace(ctx context.Context, limits state.Limits) (last source
 	return last, nil
 }
 
-// highest returns the highest position in any record, at least that of read, which is
-// what hosts know. Records of processes and alerts are stored before those of hosts:
-// after a crash they may know more.
+// highest returns the highest position in any record; read is the one that hosts know.
+// Records of processes and alerts are stored before those of hosts, and may be further
+// after a crash.
 func (s *store) highest(ctx context.Context, read uint64, limits state.Limits) (uint64, error) {
 	most := read
 	states, alerts := stateShare(limits), alertShare(limits)
@@ -155,7 +154,7 @@ func (s *store) highest(ctx context.Context, read uint64, limits state.Limits) (
 	return most, nil
 }
 
-// isLookDue reports whether it is time to look at the buckets, as it is every lookEvery.
+// isLookDue reports, every lookEvery, that it is time to check the buckets.
 func (s *store) isLookDue() bool {
 	if s.states == nil || time.Since(s.looked) < lookEvery {
 		return false
@@ -164,7 +163,7 @@ func (s *store) isLookDue() bool {
 	return true
 }
 
-// isOther reports whether a bucket is not what it was when it was read.
+// isOther reports whether a bucket was replaced since it was read.
 func (s *store) isOther(ctx context.Context) (bool, error) {
 	for _, b := range []interface {
 		IsOther(ctx context.Context) (bool, error)
@@ -176,8 +175,8 @@ func (s *store) isOther(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// rewriteAll makes the buckets hold what the machine knows, if held returns no error after
-// they were read.
+// rewriteAll makes the buckets hold what the machine knows, provided that held returns no
+// error after they were read.
 func (s *store) rewriteAll(ctx context.Context, m *machine.Machine, limits state.Limits, held func() error) error {
 	alerts := map[string]*schema.Alert{}
 	for _, c := range m.Engine.Records() {
@@ -199,7 +198,7 @@ func (s *store) rewriteAll(ctx context.Context, m *machine.Machine, limits state
 	return nil
 }
 
-// rewrite makes a bucket hold what this process knows. That is what it is from then on.
+// rewrite makes a bucket hold rows, and replaces b by the bucket as it is then.
 func rewrite[T any](
 	ctx context.Context, s *store, b **records.Bucket[T], rows map[string]*T, room *records.Share[T], held func() error,
 ) error {
@@ -210,7 +209,7 @@ func rewrite[T any](
 	return err
 }
 
-// write stores what changed, but for what is to be deleted.
+// write stores the records that changed, apart from those to delete.
 func (s *store) write(ctx context.Context, m *machine.Machine) error {
 	var alerts []records.Record[schema.Alert]
 	for _, c := range m.Engine.Changed() {
@@ -229,8 +228,7 @@ func (s *store) write(ctx context.Context, m *machine.Machine) error {
 }
 
 // deleteForgotten deletes what is left of hosts and processes that were forgotten: their
-// records with the history of those, and the consumers by which their bridges look at the
-// stream.
+// records with their history, and the consumers of their bridges.
 func (s *store) deleteForgotten(ctx context.Context, m *machine.Machine) error {
 	_, states := split(m.Changes.States)
 	_, hosts := split(m.Changes.Hosts)
@@ -259,7 +257,7 @@ func (s *store) deleteForgotten(ctx context.Context, m *machine.Machine) error {
 	return nil
 }
 
-// split returns the records that changed, and those that are to be deleted.
+// split returns the records to store, and those to delete.
 func split[T any](changed map[string]*T) (stored, deleted []records.Record[T]) {
 	stored = make([]records.Record[T], 0, len(changed))
 	for key, value := range changed {

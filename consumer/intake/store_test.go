@@ -44,9 +44,9 @@ func TestTooManyRecordsAreRemoved(t *testing.T) {
 	}
 	f.put(stream.StateBucket, many)
 	run := func() (stop func()) {
-		v := f.reader()
-		v.plan.Limits.Processes = 100
-		return f.Background(func(ctx context.Context) error { return run(ctx, v, func() {}) })
+		reader := f.reader()
+		reader.plan.Limits.Processes = 100
+		return f.Background(func(ctx context.Context) error { return run(ctx, reader, func() {}) })
 	}
 	for range 2 {
 		stop := run()

@@ -12,25 +12,24 @@ import (
 )
 
 const (
-	// surplusEvery is how soon what could not be removed from a bucket is tried again:
-	// its records are all read again for that.
+	// surplusEvery is how long after a refusal to remove the surplus is tried again: that
+	// means to read all records again.
 	surplusEvery = time.Hour
 	causeSurplus = "surplus"
 )
 
-// surplus is what a bucket holds beyond the limits: it is never in memory, and removed at
-// a start. Where the server does not do that, events are read all the same, and it is
-// tried again later.
+// surplus is what a bucket holds beyond the limits. It is never in memory, and is removed at
+// a start. If the server refuses that, events are read all the same, and it is tried again
+// later.
 type surplus struct {
 	every time.Duration
-	due   time.Time // of the next try; zero if there is nothing
+	due   time.Time // of the next try; zero if nothing is left to remove
 }
 
-// isDue reports whether the buckets are to be read again, to remove what could not be
-// removed before.
+// isDue reports whether to read the buckets again, to remove what could not be removed.
 func (s *surplus) isDue() bool { return !s.due.IsZero() && time.Now().After(s.due) }
 
-// remove makes the buckets as small as what was kept of them. h may be nil.
+// remove removes from the buckets what was not kept of them. h may be nil.
 func (s *surplus) remove(ctx context.Context, have *contents, h *health.Health) error {
 	err := have.removeSurplus(ctx)
 	var failed *records.PurgeError

@@ -17,7 +17,7 @@ import (
 	"supernats/schema/stream"
 )
 
-// A bucket from which nothing may be removed keeps no event from being read: it is said,
+// A bucket from which nothing may be removed keeps no event from being read: a warning says so,
 // and what is too much is removed when it may be.
 func TestSurplusThatMayNotBeRemoved(t *testing.T) {
 	const right = "$JS.API.STREAM.PURGE.KV_" + stream.StateBucket
@@ -50,14 +50,14 @@ func TestSurplusThatMayNotBeRemoved(t *testing.T) {
 	}
 	f.put(stream.StateBucket, many)
 
-	v := f.reader()
+	reader := f.reader()
 	h := health.New(zerolog.Nop())
 	session := f.session()
 	session.JetStream, session.Health = as("daemon"), h
-	v.Begin(session)
-	v.surplus.every = time.Hour
-	v.plan.Limits.Processes = 10
-	stop := f.Background(func(ctx context.Context) error { return run(ctx, v, func() {}) })
+	reader.Begin(session)
+	reader.surplus.every = time.Hour
+	reader.plan.Limits.Processes = 10
+	stop := f.Background(func(ctx context.Context) error { return run(ctx, reader, func() {}) })
 	f.WaitHandled(f.Publish(f.Crash(func(e *schema.Event) { e.Process = "p1" })))
 	warnings := h.Warnings()
 	if len(warnings) != 1 || !strings.Contains(warnings[0].Text, "bucket supervisor_state holds more records") || !strings.Contains(warnings[0].Fix, right) || len(h.Failures()) != 0 {
@@ -69,9 +69,9 @@ func TestSurplusThatMayNotBeRemoved(t *testing.T) {
 	stop()
 
 	session.JetStream = f.JS
-	v.Begin(session)
-	v.surplus.due = time.Time{}
-	f.Background(func(ctx context.Context) error { return run(ctx, v, func() {}) })
+	reader.Begin(session)
+	reader.surplus.due = time.Time{}
+	f.Background(func(ctx context.Context) error { return run(ctx, reader, func() {}) })
 	f.Until("the others are removed, and nothing is wrong", func() bool {
 		return len(f.Keys(stream.StateBucket)) <= 11 && len(h.Warnings()) == 0
 	})
@@ -80,12 +80,12 @@ func TestSurplusThatMayNotBeRemoved(t *testing.T) {
 // What could not be removed is tried again by itself.
 func TestSurplusIsTriedAgain(t *testing.T) {
 	f := newFleet(t)
-	v := f.reader()
+	reader := f.reader()
 	ready := make(chan struct{}, 10)
 	f.Background(func(ctx context.Context) error {
-		return run(ctx, v, func() {
-			if v.surplus.due.IsZero() && len(ready) == 0 {
-				v.surplus.due = time.Now()
+		return run(ctx, reader, func() {
+			if reader.surplus.due.IsZero() && len(ready) == 0 {
+				reader.surplus.due = time.Now()
 			}
 			ready <- struct{}{}
 		})

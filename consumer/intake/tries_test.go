@@ -37,7 +37,7 @@ func TestTriesTouchNoRecord(t *testing.T) {
 }
 
 // What a try leaves in a bucket does not hide that everything else is gone from it.
-func TestEmptiedBucketsAreNoticedBehindTries(t *testing.T) {
+func TestEmptiedBucketsAreNoticedDespiteTries(t *testing.T) {
 	f := newFleet(t)
 	stop := f.read()
 	f.WaitHandled(f.Publish(f.Event(schema.ProcessStateRunning)))
@@ -47,16 +47,16 @@ func TestEmptiedBucketsAreNoticedBehindTries(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	v := f.reader()
-	if err := v.restore(t.Context(), &source.Events{}); err != nil {
+	reader := f.reader()
+	if err := reader.restore(t.Context(), &source.Events{}); err != nil {
 		t.Fatal(err)
 	}
-	defer v.silences.Stop()
+	defer reader.silences.Stop()
 	f.tries()
 	looks := map[string]func() (bool, error){
-		stream.StateBucket: func() (bool, error) { return v.store.states.IsOther(t.Context()) },
-		stream.HostsBucket: func() (bool, error) { return v.store.hosts.IsOther(t.Context()) },
-		stream.MutesBucket: func() (bool, error) { return v.silences.IsOther(t.Context(), f.JS) },
+		stream.StateBucket: func() (bool, error) { return reader.store.states.IsOther(t.Context()) },
+		stream.HostsBucket: func() (bool, error) { return reader.store.hosts.IsOther(t.Context()) },
+		stream.MutesBucket: func() (bool, error) { return reader.silences.IsOther(t.Context(), f.JS) },
 	}
 	for name, isOther := range looks {
 		if other, err := isOther(); err != nil || other {

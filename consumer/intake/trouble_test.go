@@ -89,7 +89,7 @@ func TestBridgeTrouble(t *testing.T) {
 	f.untilNotes("bridge-trouble", "firing disk-full/supernats.bridge.trouble", "update nats-rights/supernats.bridge.trouble", "resolved")
 }
 
-// A process that supervisord has lost is told of by the default rules, until it is
+// A process that supervisord has lost is reported by the default rules, until it is
 // known what became of it.
 func TestUnknown(t *testing.T) {
 	f := newFleet(t)
@@ -102,7 +102,7 @@ func TestUnknown(t *testing.T) {
 
 // A host whose clock is days wrong: its crashes are new, and their times are right.
 func TestWrongClock(t *testing.T) {
-	for name, ahead := range map[string]time.Duration{"behind": -72 * time.Hour, "ahead": 72 * time.Hour} {
+	for name, ahead := range map[string]time.Duration{"late": -72 * time.Hour, "ahead": 72 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			f := newFleet(t)
 			stop := f.read()
@@ -117,19 +117,19 @@ func TestWrongClock(t *testing.T) {
 				t.Errorf("by its clock it was %v", e.HostTime)
 			}
 
-			// Nobody can tell an old event of a spool from a new one by its time alone.
+			// The time alone does not distinguish an old event of a spool from a new one.
 			old := f.Crash(func(e *schema.Event) { e.Process = "old" })
 			f.WaitHandled(f.sent(old.Subject(), old.Envelope(time.Now().Add(ahead-50*time.Hour)), ahead))
 			f.untilNotes("unexpected-exit", "firing /EXITED")
 
 			// The same when it is read back, and in a back-test.
 			stop()
-			v := f.reader()
-			if err := v.restore(t.Context(), &source.Events{}); err != nil {
+			reader := f.reader()
+			if err := reader.restore(t.Context(), &source.Events{}); err != nil {
 				t.Fatal(err)
 			}
-			defer v.silences.Stop()
-			back, err := v.alertEvent(t.Context(), v.machine, seq)
+			defer reader.silences.Stop()
+			back, err := reader.alertEvent(t.Context(), reader.machine, seq)
 			if err != nil || !back.Time.Equal(e.Time.Time) || back.Late {
 				t.Errorf("%+v %v", back, err)
 			}
@@ -199,10 +199,10 @@ func TestTwoUnderOneHost(t *testing.T) {
 // the server's.
 func TestOwnWrongClock(t *testing.T) {
 	f := newFleet(t)
-	v := f.reader()
+	reader := f.reader()
 	for _, skew := range []time.Duration{0, -72 * time.Hour, 72 * time.Hour} {
-		v.clock.skew = skew
-		if off := time.Until(v.oldest()) + 24*time.Hour - skew; off.Abs() > time.Minute {
+		reader.clock.skew = skew
+		if off := time.Until(reader.oldest()) + 24*time.Hour - skew; off.Abs() > time.Minute {
 			t.Errorf("%v ahead: %v off", -skew, off)
 		}
 	}

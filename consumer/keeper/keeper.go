@@ -66,11 +66,11 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 	for {
 		if k.js.Conn().IsConnected() {
-			err := health.Unbroken(ctx, k.js.Conn(), k.look)
+			err := health.Unbroken(ctx, k.js.Conn(), k.lookOnce)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			k.report(err)
+			k.reportAnswer(err)
 		}
 
 		if err := health.Sleep(ctx, lookEvery); err != nil {
@@ -89,8 +89,8 @@ func (k *Keeper) clearTroubles() {
 	}
 }
 
-// report raises a trouble when nothing can be looked up for a while.
-func (k *Keeper) report(err error) {
+// reportAnswer raises a trouble when nothing can be looked up for a while.
+func (k *Keeper) reportAnswer(err error) {
 	switch {
 	case err == nil:
 		k.failing = time.Time{}
@@ -104,7 +104,7 @@ func (k *Keeper) report(err error) {
 	}
 }
 
-func (k *Keeper) look(ctx context.Context) error {
+func (k *Keeper) lookOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 

@@ -49,7 +49,7 @@ func newKept(t *testing.T) *kept {
 
 func (k *kept) mustLook(t *testing.T) {
 	t.Helper()
-	if err := k.look(t.Context()); err != nil {
+	if err := k.lookOnce(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // acquire waits until the lease is ours.
 func (l *Lease) acquire(ctx context.Context) (*holding, error) {
-	t := l.retry("taking the lease")
+	t := l.newRetry("taking the lease")
 	defer t.Stop()
 
 	logged := "" // the token of the holder that the log has named
@@ -35,7 +35,7 @@ func (l *Lease) acquire(ctx context.Context) (*holding, error) {
 func (l *Lease) standBy(ctx context.Context, logged *string, recovered func()) (*holding, error) {
 	short, cancel := context.WithTimeout(ctx, l.ttl)
 	defer cancel()
-	if _, err := l.open(short); err != nil {
+	if _, err := l.openBucket(short); err != nil {
 		return nil, err
 	}
 	kv, err := l.js.KeyValue(short, stream.LeasesBucket)
@@ -86,7 +86,7 @@ func waitForChange(ctx context.Context, changes jetstream.KeyWatcher, retry <-ch
 
 // tryTake takes the lease if it is free; the result is nil if it is not.
 func (l *Lease) tryTake(ctx context.Context, kv jetstream.KeyValue, logged *string) (*holding, error) {
-	value, err := l.value()
+	value, err := l.newValue()
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (l *Lease) tryTake(ctx context.Context, kv jetstream.KeyValue, logged *stri
 		h := &holding{lease: l, revision: key.revision, value: value}
 		l.until.Store(nil)
 		l.forgetHolder()
-		return h, h.put(ctx, nil)
+		return h, h.writeKey(ctx, nil)
 	}
 	l.noteHolder(key.record, logged)
 	return nil, nil
@@ -180,7 +180,7 @@ func (l *Lease) isSettled(ctx context.Context) (bool, error) {
 
 	ctx, cancel := context.WithTimeout(ctx, l.refresh)
 	defer cancel()
-	s, err := l.open(ctx)
+	s, err := l.openBucket(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -63,7 +63,7 @@ func (h *holding) hold(ctx context.Context, work func(ctx context.Context) error
 
 		// Also while ctx has ended and the work is ending.
 		next.Reset(l.refresh)
-		switch err := h.extend(context.WithoutCancel(ctx)); {
+		switch err := h.refreshOnce(context.WithoutCancel(ctx)); {
 		case err == nil:
 			expiry.Reset(h.timeLeft())
 		case errors.Is(err, ErrLost):
@@ -85,19 +85,19 @@ func (h *holding) timeLeft() time.Duration {
 	return 0
 }
 
-// extend refreshes the lease. ErrLost is its end; after any other error it is
+// refreshOnce refreshes the lease. ErrLost is its end; after any other error it is
 // ours for as long as it was.
-func (h *holding) extend(ctx context.Context) error {
+func (h *holding) refreshOnce(ctx context.Context) error {
 	l := h.lease
 	until := l.until.Load()
 	if l.Held() != nil {
 		return h.errExpired()
 	}
 
-	err := h.put(ctx, until)
+	err := h.writeKey(ctx, until)
 	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
 		// The bucket is gone. Nobody else takes the lease before ours has ended.
-		if _, e := l.open(ctx); e != nil {
+		if _, e := l.openBucket(ctx); e != nil {
 			return fmt.Errorf("%w; %w", err, e)
 		}
 	} else if !stream.IsWrongLast(err) {
@@ -110,10 +110,10 @@ func (h *holding) extend(ctx context.Context) error {
 		return err
 	case key.revision == 0: // the bucket was created again, or emptied
 		h.revision = 0
-		return h.put(ctx, until)
+		return h.writeKey(ctx, until)
 	case key.record.Token == l.token: // of an earlier refresh, whose answer was lost
 		h.revision = key.revision
-		return h.put(ctx, until)
+		return h.writeKey(ctx, until)
 	case key.record.Token == "":
 		return fmt.Errorf("%w: it expired or was deleted", ErrLost)
 	}
@@ -121,9 +121,9 @@ func (h *holding) extend(ctx context.Context) error {
 	return fmt.Errorf("%w: host %s has taken over", ErrLost, key.record.Instance)
 }
 
-// put writes the key again, if the lease is what it was until then: nil, or a time
+// writeKey writes the key again, if the lease is what it was until then: nil, or a time
 // that is not over. It publishes the message itself: what kv.Update writes has no TTL.
-func (h *holding) put(ctx context.Context, was *time.Time) error {
+func (h *holding) writeKey(ctx context.Context, was *time.Time) error {
 	l := h.lease
 	ctx, cancel := context.WithTimeout(ctx, l.refresh/2)
 	defer cancel()
@@ -151,7 +151,7 @@ func (h *holding) release() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
-	var err error = nats.ErrConnectionClosed
+	err := nats.ErrConnectionClosed
 	if l.js.Conn().IsConnected() { // a stop does not wait in vain
 		// What kv.Delete writes has no header of ours.
 		m := &nats.Msg{Subject: h.subject(), Header: nats.Header{"KV-Operation": {"DEL"}, headerReleased: {l.token}}}

@@ -142,10 +142,10 @@ func (l *Lease) Run(ctx context.Context, work func(ctx context.Context) error) e
 // checkBucket asks until NATS has answered, and returns an error if the bucket cannot hold
 // a lease.
 func (l *Lease) checkBucket(ctx context.Context) error {
-	t := l.retry("looking up bucket " + stream.LeasesBucket)
+	t := l.newRetry("looking up bucket " + stream.LeasesBucket)
 	var s jetstream.Stream
 	err := t.Until(ctx, func() (err error) {
-		s, err = l.open(ctx)
+		s, err = l.openBucket(ctx)
 		return err
 	})
 	if err == nil && !s.CachedInfo().Config.AllowMsgTTL {
@@ -170,15 +170,15 @@ func CheckServer(ctx context.Context, js jetstream.JetStream) error {
 	return nil
 }
 
-func (l *Lease) retry(what string) health.Retry {
+func (l *Lease) newRetry(what string) health.Retry {
 	return health.Retry{
 		Log: l.options.Log, What: what, Conn: l.js.Conn(),
 		Health: l.options.Health, Cause: causeLease, Fix: health.RunDoctor,
 	}
 }
 
-// open looks up the bucket, which is created if it is missing.
-func (l *Lease) open(ctx context.Context) (jetstream.Stream, error) {
+// openBucket looks up the bucket, which is created if it is missing.
+func (l *Lease) openBucket(ctx context.Context) (jetstream.Stream, error) {
 	name := stream.OfBucket(stream.LeasesBucket)
 	s, err := l.js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -193,8 +193,8 @@ func (l *Lease) open(ctx context.Context) (jetstream.Stream, error) {
 	return s, nil
 }
 
-// value returns our value of the key.
-func (l *Lease) value() ([]byte, error) {
+// newValue returns our value of the key.
+func (l *Lease) newValue() ([]byte, error) {
 	return schema.Marshal(schema.LeaseRecord{
 		Instance: l.options.Instance, Since: schema.Time{Time: time.Now().UTC()}, Token: l.token,
 	})

@@ -111,7 +111,7 @@ func (p *Poster) pageError(code int, text []byte, login bool, r Post, u *neturl.
 	return p.fail(u, what+", so the message was not delivered", check, nil)
 }
 
-// answerText is the text of an answer in an error, or that there is none.
+// answerText is the text of an answer in an error, or that it is empty.
 func answerText(text []byte, cut error, r Post, u *neturl.URL) string {
 	said := quote(string(text), r, u)
 	switch {

@@ -11,7 +11,7 @@ import (
 	"supernats/schema"
 )
 
-// TestTimes: nothing is in the future of who reads it, ends come after beginnings,
+// TestTimes: nothing is in the future of the reader, ends come after beginnings,
 // and lengths are what they were.
 func TestTimes(t *testing.T) {
 	now := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)

@@ -15,7 +15,7 @@ import (
 	"supernats/schema"
 )
 
-// TestMain finds what goes on after a delivery.
+// TestMain finds what still runs after a delivery.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestErrors(t *testing.T) {

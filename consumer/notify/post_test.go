@@ -47,7 +47,7 @@ func request(url string) notify.Post {
 	return notify.Post{URL: url, URLKey: "url_file", AuthKey: "basic_auth", BodyKey: "max_length", Body: map[string]string{"text": "<hello>"}}
 }
 
-// do posts to a server that answers as it is told.
+// do posts to a server that answers as the test wants.
 func do(t *testing.T, answer func(w http.ResponseWriter, r *http.Request)) error {
 	t.Helper()
 	s := notifytest.ServeFunc(t, func(_ *notifytest.Server, w http.ResponseWriter, r *http.Request) { answer(w, r) })
@@ -70,7 +70,7 @@ func TestStatus(t *testing.T) {
 	for _, c := range []struct {
 		status    int
 		permanent bool
-		want      string // end of the error; empty is none
+		want      string // end of the error; "" for no error
 	}{
 		{200, false, ""},
 		{201, false, ""},
@@ -300,7 +300,7 @@ func TestTLS(t *testing.T) {
 	for _, c := range []struct {
 		name, url string
 		tls       notify.TLSConfig
-		want      string // in the error; empty is none
+		want      string // in the error; "" for no error
 	}{
 		{"all right", s.URL, notify.TLSConfig{CA: ca, Cert: cert, Key: key}, ""},
 		{"not trusted", s.URL, notify.TLSConfig{Cert: cert, Key: key}, "check tls.ca"},
@@ -337,7 +337,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestHTTP2: the time-out and the size of an answer hold there too.
+// TestHTTP2: the time limit and the size of an answer hold there too.
 func TestHTTP2(t *testing.T) {
 	done := make(chan struct{})
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

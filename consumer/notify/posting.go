@@ -76,8 +76,8 @@ func (p partwise) Notify(ctx context.Context, batch []*Notification) error {
 // MaxBatch implements Sized.
 func (partwise) MaxBatch() int { return maxParts }
 
-// Who is how the errors of a receiver begin.
-func Who(kind, name string) string { return kind + " receiver " + strconv.Quote(name) }
+// ReceiverName is how the errors of a receiver begin: `slack receiver "chat"`.
+func ReceiverName(kind, name string) string { return kind + " receiver " + strconv.Quote(name) }
 
 // posting is a receiver that posts in its own way.
 type posting struct{ way Posting }
@@ -87,7 +87,7 @@ func (p posting) Name() string { return p.way.Name }
 
 // Notify implements Receiver.
 func (p posting) Notify(ctx context.Context, batch []*Notification) error {
-	who := Who(p.way.Kind, p.way.Name)
+	who := ReceiverName(p.way.Kind, p.way.Name)
 	if err := Check(batch); err != nil {
 		return Permanent(fmt.Errorf("%s: %w", who, err))
 	}

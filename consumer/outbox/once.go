@@ -16,16 +16,17 @@ import (
 )
 
 const (
-	// maxForged is how often a message is sent under another id after the stream has
-	// taken it for a duplicate of one that is not ours. Then it is sent without.
+	// maxForged is how often a message is published under another id after the stream has
+	// refused it as a duplicate of a foreign one. Then it is published without an id.
 	maxForged = 3
-	// clocksDiffer is by how much those of the servers of a cluster may.
+	// clocksDiffer is by how much the clocks of the servers of a cluster may differ.
 	clocksDiffer = time.Minute
 )
 
-// resolveDuplicate finds out whether the message that the stream takes ours for is ours:
-// from before a restart, or of an answer that was lost. Whoever else used its id would
-// keep people from being notified. It returns the sequence of ours.
+// resolveDuplicate handles a message that the stream has refused as a duplicate of the one
+// at the sequence of. That one may be ours: we published it before a restart, or its
+// acknowledgement was lost. If it is somebody else's, people would not be notified, so the
+// message is published under another id. The result is the sequence of our message.
 func (o *Outbox) resolveDuplicate(ctx context.Context, m *nats.Msg, of uint64) (seq uint64, err error) {
 	for try := 1; ; try++ {
 		ours, err := o.isOurs(ctx, m.Header.Get(HeaderID), of)
@@ -61,8 +62,8 @@ func withoutMsgID(m *nats.Msg) *nats.Msg {
 	return c
 }
 
-// isOurs reports whether a message of the stream of alerts is ours, with an id. One that
-// was there and is gone has been removed by somebody, or by the stream's limits.
+// isOurs reports whether the message at seq is ours and has an id. If it is gone, somebody
+// or the limits of the stream removed it.
 func (o *Outbox) isOurs(ctx context.Context, id string, seq uint64) (bool, error) {
 	s, err := o.stream(ctx)
 	if err != nil {
@@ -78,8 +79,8 @@ func (o *Outbox) isOurs(ctx context.Context, id string, seq uint64) (bool, error
 	return m.Header.Get(HeaderID) == id && o.signer.IsOurs(m), nil
 }
 
-// findPublished returns the sequence of a notification, or of a later one on its subject,
-// if that is already stored, else 0: they are made in order.
+// findPublished returns the sequence of a notification that is already stored, or of a
+// later one on its subject, since they are published in order; 0 if there is none.
 func (o *Outbox) findPublished(ctx context.Context, n *alerts.Notification) (seq uint64, err error) {
 	s, err := o.stream(ctx)
 	if err != nil {
@@ -93,7 +94,7 @@ func (o *Outbox) findPublished(ctx context.Context, n *alerts.Notification) (seq
 		return 0, fmt.Errorf("look up the last alert on %s: %w", n.Alert.Subject(), err)
 	}
 	if !o.signer.IsOurs(last) {
-		return 0, nil // an alarm too many is better than one that a forged message hides
+		return 0, nil // better one alarm too many than one that a forged message hides
 	}
 
 	seen, err := strconv.ParseUint(last.Header.Get(HeaderSeq), 10, 64)
@@ -101,11 +102,11 @@ func (o *Outbox) findPublished(ctx context.Context, n *alerts.Notification) (seq
 	case err != nil || n.Seq > seen:
 		return 0, nil
 	case last.Time.Before(n.At.Add(-clocksDiffer)):
-		return 0, nil // it is older, whatever the numbers say: without buckets they begin low
+		return 0, nil // it is older: numbers begin low again if all buckets were lost
 	case n.Seq < seen:
 		return last.Sequence, nil
 	}
-	// Both follow from the same message: of one alert, by their numbers.
+	// Both follow from the same message. Those of one alert are ordered by their numbers.
 	lastAlert, lastNumber, end := fit.CutID(last.Header.Get(HeaderID))
 	alert, number, _ := fit.CutID(n.ID)
 	if lastAlert != alert {

@@ -1,10 +1,11 @@
-// Package outbox publishes the notifications that the rules have made to the stream of
-// alerts, each once: over restarts and a change of connection, and whoever else uses
-// their message ids.
+// Package outbox publishes the notifications of the rules to the stream of alerts, each
+// exactly once: over restarts and reconnects, and even if somebody else has used their
+// message ids.
 //
-// A notification waits in memory until the stream has it, also if that vanishes meanwhile.
-// Nothing more is read until then, so that at most what one batch of events makes waits.
-// One that is too large for a message is divided (see consumer/fit).
+// A notification waits in memory until the stream has stored it, even if the stream
+// vanishes meanwhile. Nothing more is read until then, so that at most the notifications
+// of one batch of events wait. One that is too large for a message is divided (see
+// consumer/fit).
 package outbox
 
 import (
@@ -42,27 +43,27 @@ type Outbox struct {
 	js  jetstream.JetStream
 	log zerolog.Logger
 
-	// What Open finds. window is how long the stream of alerts remembers an id,
-	// maxMessage how large it takes a message; 0: as the server. signer knows our own
-	// notifications; it outlives the bucket that its key is in.
+	// Set by Open: window is how long the stream of alerts remembers a message id,
+	// maxMessage the largest message that it accepts, 0 if it has no limit of its own.
+	// signer recognises our own notifications; it outlives the bucket that holds its key.
 	window     time.Duration
 	maxMessage int
 	signer     *Signer
-	// line says what positions are sequences of.
+	// line maps the positions of events to sequences.
 	line   source.Lineage
 	budget fit.LogBudget
-	// pending are notifications that the stream may not have.
+	// pending holds the notifications that the stream may not have stored yet.
 	pending []alerts.Notification
 }
 
 // New returns an empty outbox. Call Use and Open before Flush.
 func New(log zerolog.Logger) *Outbox { return &Outbox{log: log} }
 
-// Use has everything from now on done over a connection.
+// Use sets the connection for everything from now on.
 func (o *Outbox) Use(js jetstream.JetStream) { o.js = js }
 
-// SetLineage says what the stream of events is the continuation of: notifications name
-// events by the sequences in the stream that there is.
+// SetLineage sets the lineage of the stream of events: notifications name events by their
+// sequences in the current stream.
 func (o *Outbox) SetLineage(line source.Lineage) { o.line = line }
 
 // Open reads the settings of the stream of alerts, which is the one of now, and the key
@@ -82,9 +83,9 @@ func (o *Outbox) Add(notes []alerts.Notification) {
 	}
 }
 
-// Flush publishes what is pending; now is the server's time. published gets each
-// notification that the stream has, with the sequence of its last message there. After an
-// error all of it is still pending, and published again by the next Flush.
+// Flush publishes what is pending; now is the server's time. It calls published with each
+// notification that is stored, and the sequence of its last message. After an error
+// everything is still pending, and the next Flush publishes it again.
 func (o *Outbox) Flush(ctx context.Context, now time.Time, published func(a *schema.Notification, seq uint64)) error {
 	if len(o.pending) == 0 {
 		return nil
@@ -110,8 +111,8 @@ func (o *Outbox) publish(ctx context.Context, now time.Time, published func(a *s
 	var sent []sending
 	for i := range o.pending {
 		n := &o.pending[i]
-		// The stream recognises the id for a while. A notification of before that may
-		// have been made by a daemon that was killed.
+		// The stream recognises a duplicate only for a while. An older notification may
+		// have been published by a daemon that was killed since.
 		if now.Sub(n.At) > o.window/2 {
 			seq, err := o.findPublished(ctx, n)
 			if err != nil {
@@ -156,7 +157,7 @@ func (o *Outbox) send(
 	for _, m := range messages {
 		ack, err := o.js.PublishMsgAsync(m, jetstream.WithMsgID(m.Header.Get(HeaderID)))
 		switch {
-		case isTooBig(err): // the server is another one by now
+		case isTooBig(err): // the server was replaced, or its limit was changed
 			seq, err := o.publishSmaller(ctx, n)
 			if err != nil {
 				return nil, err
@@ -191,9 +192,8 @@ func (o *Outbox) messages(n *alerts.Notification) ([]*nats.Msg, error) {
 	return messages, nil
 }
 
-// divide writes a notification as messages that the server and the stream take. It names
-// events as others know them: by their sequences in the stream that there is, 0 if they
-// were in an earlier one.
+// divide writes a notification as messages that the server and the stream accept. It names
+// events by their sequences in the current stream; 0 if they were in an earlier one.
 func (o *Outbox) divide(n *alerts.Notification) ([]fit.Piece, error) {
 	limit := int(o.js.Conn().MaxPayload())
 	if o.maxMessage > 0 {
@@ -254,7 +254,7 @@ func (o *Outbox) publishSmaller(ctx context.Context, n *alerts.Notification) (se
 	return seq, nil
 }
 
-// isTooBig reports that a server or a stream takes no message of that size
+// isTooBig reports whether a server or a stream refused a message for its size
 // (JSStreamMessageExceedsMaximumErr).
 func isTooBig(err error) bool {
 	var api *jetstream.APIError

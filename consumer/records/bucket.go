@@ -31,8 +31,8 @@ const (
 	maxWrites = 1000
 	// recordHeaders is more than the headers of a record take, in bytes.
 	recordHeaders = 512
-	// markerTTL is how long a bucket shows that a key was deleted: names come and go,
-	// and what is left of each would fill the bucket.
+	// markerTTL is how long a bucket shows that a key was deleted. Names come and go, and
+	// their markers would fill the bucket.
 	markerTTL = "1h"
 	// purgeWithin is how long the server may take to remove records: where the right is
 	// missing, no answer comes, and no event is read meanwhile.
@@ -44,7 +44,7 @@ const (
 )
 
 var (
-	// ErrRestored says that a bucket is not the one that was read.
+	// ErrRestored means that the bucket is no longer the one that was read.
 	ErrRestored = errors.New("bucket is another one than before, or was restored from a backup")
 
 	errOtherWriter = fmt.Errorf("somebody else has written it: %w", errors.New("wrong last sequence"))
@@ -69,24 +69,24 @@ type Bucket[T any] struct {
 	// limit is that of a record in bytes, as the stream of the bucket had it when it
 	// was opened.
 	limit int
-	// expires says that what a deleted key leaves may expire.
+	// expires reports whether the marker of a deleted key can expire.
 	expires   bool
 	revisions map[string]uint64
 	// opened is what the bucket was when it was read, last the newest write since.
 	opened stream.Identity
 	last   uint64
-	// restored says that a write has shown that the bucket is another one by now.
+	// restored is set when a write shows that the bucket has been replaced.
 	restored bool
-	// unheld is the highest revision of a key that is not in revisions: of one that was
-	// deleted, or for whose record there was no room.
+	// unheld is the highest revision of any key that is not in revisions: it was deleted,
+	// or there was no room for its record.
 	unheld uint64
-	// failing are records that do not fit: they are written again and again.
+	// failing holds the records that do not fit, which are written again and again.
 	failing repeat.Errors
 }
 
 // Open reads all of a bucket. A record that cannot be understood begins again from
-// nothing, since no event may wait for a person; what it was is in the log. room says
-// which records are kept; nil keeps all.
+// nothing, since no event may wait for a person; the log has what it was. room selects the
+// records to keep; nil keeps all.
 func Open[T any](
 	ctx context.Context, js jetstream.JetStream, name string, room *Share[T], log zerolog.Logger,
 ) (*Bucket[T], map[string]*T, error) {
@@ -172,7 +172,7 @@ func (b *Bucket[T]) Name() string { return b.name }
 // Limit returns how large a record may be, in bytes.
 func (b *Bucket[T]) Limit() int { return b.limit }
 
-// Use has everything from now on done over another connection.
+// Use sets the connection for everything from now on.
 func (b *Bucket[T]) Use(js jetstream.JetStream) { b.js = js }
 
 // stream looks up the stream of the bucket.
@@ -212,7 +212,7 @@ func (b *Bucket[T]) IsOther(ctx context.Context) (bool, error) {
 // newest is the highest revision that is known.
 func (b *Bucket[T]) newest() uint64 { return max(b.opened.Last, b.last) }
 
-// drop forgets the revision of a key without a record: there may be millions of them.
+// drop forgets the revision of a key without a record. There may be millions of them.
 func (b *Bucket[T]) drop(key string, revision uint64) {
 	delete(b.revisions, key)
 	b.unheld = max(b.unheld, revision)
@@ -253,12 +253,12 @@ func (b *Bucket[T]) publish(records []Record[T]) ([]jetstream.PubAckFuture, erro
 	return acks, nil
 }
 
-// message is what is published for a record; nil if there is no room for it.
+// message returns the message to publish for a record; nil if the record is too large.
 func (b *Bucket[T]) message(r Record[T]) (*nats.Msg, error) {
 	m := &nats.Msg{Subject: stream.KeySubject(b.js, b.name, r.Key)}
 	if r.Value == nil {
-		// With its history: what a marker is written over would be there again when
-		// the marker expires.
+		// Purge the history as well: the record below a marker would reappear when the
+		// marker expires.
 		m.Header = nats.Header{headerOperation: {"PURGE"}, jetstream.MsgRollup: {jetstream.MsgRollupSubject}}
 		if b.expires {
 			m.Header.Set(jetstream.MsgTTLHeader, markerTTL)
@@ -268,7 +268,7 @@ func (b *Bucket[T]) message(r Record[T]) (*nats.Msg, error) {
 
 	data, short, err := fit.Record(r.Value, min(b.limit, int(b.js.Conn().MaxPayload())-recordHeaders))
 	if errors.Is(err, fit.ErrTooLarge) {
-		// Nobody may wait for it; it is in memory until the daemon ends.
+		// No other record may wait for it. It stays in memory until the daemon ends.
 		if b.failing.FailedAt(r.Key+" "+err.Error(), time.Now()) {
 			b.log.Error().Err(err).Str("bucket", b.name).Str("key", r.Key).Msg("record is not stored")
 		}
@@ -285,9 +285,9 @@ func (b *Bucket[T]) message(r Record[T]) (*nats.Msg, error) {
 	return m, nil
 }
 
-// confirm waits until records are stored. It looks at all answers: a write that took a
-// revision of before shows that the bucket was restored from a backup, whatever the
-// others say.
+// confirm waits until records are stored. It reads every answer: one revision that was
+// already used shows that the bucket was restored from a backup, even if other writes
+// failed for another reason.
 func (b *Bucket[T]) confirm(ctx context.Context, records []Record[T], acks []jetstream.PubAckFuture) error {
 	var failed error
 	before := b.newest()

@@ -133,7 +133,7 @@ func TestRecordThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// What a deleted key leaves behind expires where that is possible.
+// The marker of a deleted key expires where that is possible.
 func TestMarkersExpire(t *testing.T) {
 	js := start(t)
 	// One of an earlier version lets nothing expire.

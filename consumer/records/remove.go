@@ -14,8 +14,8 @@ import (
 // noKey is a key of no record: no token is a lone '='.
 const noKey = "=.=.=.=.=.="
 
-// PurgeError says that the server did not remove records from a bucket. Nothing has to
-// wait for that.
+// PurgeError is a server's refusal to remove records from a bucket. Nothing has to wait
+// for their removal.
 type PurgeError struct {
 	Bucket string
 	Err    error
@@ -42,8 +42,8 @@ func (b *Bucket[T]) RemoveSurplus(
 		return err
 	}
 
-	// Of a key that nobody can have: whether it may be done at all is known before all
-	// records of a host are written again for it.
+	// First purge a key that no record can have: if purging is denied, that shows before
+	// all records of a host are written again.
 	if err := b.purge(ctx, bucket, jetstream.WithPurgeSubject(stream.StoredKey(b.name, noKey))); err != nil {
 		return err
 	}

@@ -1,8 +1,8 @@
 package records
 
-// Share says which records of a bucket are kept while Open reads it: of each host, and
-// of all, only so many. Whoever may publish can invent names, and a bucket may hold a
-// million records: they are never all in memory at once.
+// Share selects the records to keep while Open reads a bucket: only so many of each host,
+// and only so many in total. Anybody who may publish can invent names, and a bucket may
+// hold a million records; they are never all in memory at once.
 type Share[T any] struct {
 	// HostOf returns the token of the host in a key.
 	HostOf func(key string) string
@@ -10,7 +10,7 @@ type Share[T any] struct {
 	PerHost, All int
 	// IsSpare reports whether a record may go if there is no room for others; may be nil.
 	IsSpare func(*T) bool
-	// See gets every record, kept or not; may be nil.
+	// See is called with every record, kept or not; may be nil.
 	See func(*T)
 
 	count   map[string]int      // of the records that are kept, by host
@@ -22,7 +22,7 @@ type Share[T any] struct {
 // Skipped returns how many records of a host were not kept.
 func (s *Share[T]) Skipped(host string) int { return s.skipped[host] }
 
-// add reports whether a record is kept, and returns the key of one that goes instead.
+// add reports whether to keep a record, and returns the key of one to drop in its place.
 func (s *Share[T]) add(key string, v *T) (instead string, kept bool) {
 	if s.count == nil {
 		s.count = map[string]int{}

@@ -64,8 +64,8 @@ func (t *Table[T]) Get(ctx context.Context, key string) (*T, error) {
 	default:
 		r.revision, r.value = m.Sequence, new(T)
 		if err := json.Unmarshal(m.Data, r.value); err != nil {
-			// Somebody else wrote it. It begins again, since no event may wait for a
-			// person; what it was stays in the bucket's history.
+			// Somebody else wrote it. The record begins again, since no event may wait for
+			// a person; the bucket's history keeps what it was.
 			t.log.Error().Err(err).Str("bucket", t.bucket).Str("key", key).
 				Msg("record is malformed and begins again from nothing; `nats kv history` shows what it was")
 			r.value = nil

@@ -81,15 +81,15 @@ func (s *Service) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			s.notify(daemon.SdNotifyStopping, "stopping")
+			s.sendStatus(daemon.SdNotifyStopping, "stopping")
 			return ctx.Err()
 		case <-ready:
 			ready = nil
 			s.announced.Store(true)
-			s.notify(daemon.SdNotifyReady, s.status())
+			s.sendStatus(daemon.SdNotifyReady, s.statusText())
 		case <-patience:
 			if s.announced.CompareAndSwap(false, true) {
-				s.notify(daemon.SdNotifyReady, s.status())
+				s.sendStatus(daemon.SdNotifyReady, s.statusText())
 			}
 		case <-tick.C:
 		}
@@ -98,7 +98,7 @@ func (s *Service) Run(ctx context.Context) error {
 		if s.checkProgress() && watchdog > 0 {
 			alive = daemon.SdNotifyWatchdog
 		}
-		s.notify(alive, s.status())
+		s.sendStatus(alive, s.statusText())
 	}
 }
 
@@ -129,8 +129,8 @@ func (s *Service) checkProgress() bool {
 	return false
 }
 
-// status describes the daemon in one line.
-func (s *Service) status() string {
+// statusText describes the daemon in one line.
+func (s *Service) statusText() string {
 	if failures := s.options.Health.Failures(); len(failures) > 0 {
 		text := "not ready: " + failures[0].Text
 		if len(failures) > 1 {
@@ -151,19 +151,19 @@ func (s *Service) status() string {
 }
 
 // Starting reports what a start is doing.
-func (s *Service) Starting(what string) { s.notify("", what) }
+func (s *Service) Starting(what string) { s.sendStatus("", what) }
 
 // Reloading reports that a reload begins; the result reports that it has ended.
 func (s *Service) Reloading() (ended func()) {
 	if !s.announced.Load() { // READY=1 would end the start too early
 		return func() {}
 	}
-	s.notify(daemon.SdNotifyReloading+"\n"+strings.TrimSpace(daemon.SdNotifyMonotonicUsec()), "reloading")
-	return func() { s.notify(daemon.SdNotifyReady, s.status()) }
+	s.sendStatus(daemon.SdNotifyReloading+"\n"+strings.TrimSpace(daemon.SdNotifyMonotonicUsec()), "reloading")
+	return func() { s.sendStatus(daemon.SdNotifyReady, s.statusText()) }
 }
 
-// notify sends a state, which may be empty, and a status.
-func (s *Service) notify(state, status string) {
+// sendStatus sends a state, which may be empty, and a status.
+func (s *Service) sendStatus(state, status string) {
 	if os.Getenv("NOTIFY_SOCKET") == "" {
 		return
 	}

@@ -33,15 +33,15 @@ type Silences struct {
 	watcher jetstream.KeyWatcher
 	log     zerolog.Logger
 	done    chan struct{} // closed when follow has ended
-	// opened is what the bucket was at first, reconnects how often the connection had
-	// been made again by then.
+	// opened is the identity of the bucket, and reconnects the connection's count of
+	// reconnects, when Watch began.
 	opened     stream.Identity
 	reconnects uint64
 
 	mu   sync.Mutex
 	byID map[string]schema.Mute
-	// ended are the ids that were deleted, by somebody or by the server: a backup may
-	// have them still. At most maxEnded; full says that there were more.
+	// ended holds the ids that were deleted, by a person or by the server, at most
+	// maxEnded: a backup may still have them. full is set when there were more.
 	ended map[string]bool
 	full  bool
 	last  uint64        // the newest revision
@@ -49,8 +49,8 @@ type Silences struct {
 	news  bool          // something changed since Now was called
 }
 
-// Watch returns when it has all silences that there are. before is what this process
-// knew, or nil: if the bucket is another one by now, it gets those that have not run out.
+// Watch returns after it has read all silences. before is what this process knew, or nil:
+// if the bucket was replaced, those of before that have not expired are stored in it.
 func Watch(ctx context.Context, js jetstream.JetStream, before *Silences, log zerolog.Logger) (*Silences, error) {
 	reconnects := js.Conn().Stats().Reconnects
 	kv, err := js.KeyValue(ctx, stream.MutesBucket)
@@ -101,10 +101,9 @@ func bucketStream(ctx context.Context, js jetstream.JetStream) (jetstream.Stream
 	return s, nil
 }
 
-// Renew reads the silences again if the connection js was made again since they were
-// read: what changed just then would be seen when the watcher notices that it gets
-// nothing, seconds later. It returns those to follow from now on; the old ones are
-// stopped.
+// Renew reads the silences again if the connection of js has reconnected since they were
+// read. The watcher would notice only seconds later that it misses changes. Renew returns
+// the Silences to use from now on, and stops the old ones.
 func (s *Silences) Renew(ctx context.Context, js jetstream.JetStream) (*Silences, error) {
 	if js.Conn().Stats().Reconnects == s.reconnects {
 		return s, nil
@@ -137,8 +136,8 @@ func (s *Silences) IsOther(ctx context.Context, js jetstream.JetStream) (bool, e
 	return keys == 0, nil
 }
 
-// known returns what the bucket was when its last change came, and whether it had a
-// silence that does not expire before the server has had time to delete it.
+// known returns the identity of the bucket as of its last change, and whether it held a
+// silence that cannot have expired since.
 func (s *Silences) known() (id stream.Identity, lasts bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,8 +147,8 @@ func (s *Silences) known() (id stream.Identity, lasts bool) {
 	return stream.Identity{Created: s.opened.Created, Last: max(s.opened.Last, s.last)}, lasts
 }
 
-// restoreFrom writes what another life of the bucket held and this one lacks, and deletes
-// what was over there.
+// restoreFrom stores the silences that the bucket of before held and this one lacks, and
+// deletes those that had ended there.
 func (s *Silences) restoreFrom(
 	ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue, before *Silences,
 ) error {
@@ -214,7 +213,7 @@ func (s *Silences) follow() {
 	}
 }
 
-// apply takes in a change. A silence that ran out is deleted by the server.
+// apply applies a change. The server deletes a silence that has expired.
 func (s *Silences) apply(e jetstream.KeyValueEntry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,7 +244,7 @@ func (s *Silences) apply(e jetstream.KeyValueEntry) {
 	s.news = true
 }
 
-// rememberEnded notes that a silence is over.
+// rememberEnded remembers that a silence has ended.
 func (s *Silences) rememberEnded(id string) {
 	if len(s.ended) < maxEnded {
 		s.ended[id] = true
@@ -259,8 +258,7 @@ func (s *Silences) rememberEnded(id string) {
 	s.full = true
 }
 
-// Now returns the silences that there are, and whether they have changed since it was
-// called last.
+// Now returns the current silences, and whether they have changed since the last call.
 func (s *Silences) Now() (list []schema.Mute, changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -268,8 +266,8 @@ func (s *Silences) Now() (list []schema.Mute, changed bool) {
 	return s.list, changed
 }
 
-// Stop ends following. nats.go asks the server to delete a consumer, and waits for an
-// answer that does not come over a connection that has just broken: Stop does not.
+// Stop stops following the bucket. nats.go asks the server to delete a consumer, and waits
+// for an answer that never comes over a connection that has just broken; Stop does not.
 func (s *Silences) Stop() {
 	stopped := make(chan struct{})
 	go func() {

@@ -13,7 +13,7 @@ import (
 	"supernats/schema/stream"
 )
 
-// While silences are read again the old reading goes on: each has its own memory of those
+// While silences are read again the old reading continues: each has its own memory of those
 // that are over.
 func TestSilencesAreReadAgainBesideTheOldReading(t *testing.T) {
 	f := fleettest.New(t)
@@ -62,7 +62,7 @@ func (d deletion) Key() string                   { return d.id }
 func (deletion) Revision() uint64                { return 1 }
 func (deletion) Operation() jetstream.KeyValueOp { return jetstream.KeyValueDelete }
 
-// That not all silences that have ended are remembered is said, once.
+// That not all ended silences are remembered is logged once.
 func TestMoreEndedSilencesThanAreKept(t *testing.T) {
 	var log fleettest.Buffer
 	m := &Silences{log: zerolog.New(&log), byID: map[string]schema.Mute{}, ended: map[string]bool{}}

@@ -30,12 +30,12 @@ const (
 	ackWait   = 30 * time.Second
 	// ackTimeout is how long the server may take to answer an acknowledgement.
 	ackTimeout = 5 * time.Second
-	// heartbeat is how often the server says that a request for messages still stands;
-	// after two that are missing it is made again.
+	// heartbeat is the interval of the server's heartbeats for a pending request; after two
+	// missing ones nats.go repeats the request.
 	heartbeat = 5 * time.Second
 )
 
-// ErrPaused says that somebody has paused the consumer.
+// ErrPaused means that somebody has paused the consumer.
 var ErrPaused = errors.New("consumer is paused")
 
 // EventsQueue is the consumer under which the server remembers what the daemon has seen
@@ -49,7 +49,7 @@ type Received struct {
 	Meta *jetstream.MsgMetadata
 }
 
-// Receive takes a message of the stream of events apart.
+// Receive decodes the metadata of a message of the stream of events.
 func Receive(raw jetstream.Msg, l Lineage) (Received, error) {
 	meta, err := raw.Metadata()
 	if err != nil {
@@ -74,13 +74,15 @@ type Known struct {
 	Highest func(ctx context.Context) (uint64, error)
 }
 
-// Events reads the stream of events with a durable consumer that acknowledges all up to
-// a message. It is for one daemon, since a second one would take away half of the
-// messages, and for one goroutine: only read runs beside it.
+// Events reads the stream of events with a durable consumer that acknowledges all messages
+// up to one. Only one daemon may use it: a second one would get half of the messages.
+//
+// Its methods belong to one goroutine; readAhead runs in another one, and shares with them
+// what mu guards.
 type Events struct {
-	// Floor is the sequence of the last message that will not come again. Lineage says
-	// what the sequences are positions of, Continuity what the stream is to the one that
-	// was read before. All are set once.
+	// Floor is the sequence of the last message that is not delivered again. Lineage maps
+	// sequences to positions, Continuity relates the stream to the one that was read
+	// before. All are set once, by Open.
 	Floor      uint64
 	Lineage    Lineage
 	Continuity Continuity
@@ -130,8 +132,8 @@ func Open(ctx context.Context, js jetstream.JetStream, known Known, log zerolog.
 		if err != nil {
 			return nil, err
 		}
-		// The next message comes after all that were read. Of another stream that is
-		// the first one.
+		// The next message gets a position after all that were read. In a new stream it is
+		// the first message.
 		line.Base = max(line.Base, max(highest, known.Read.Position, floor)-floor)
 		log.Warn().Time("created", line.Stream).Uint64("last_seq", events.CachedInfo().State.LastSeq).
 			Uint64("read", known.Read.Position).
@@ -168,8 +170,8 @@ func openConsumer(
 		case have == nil:
 			return FromAll(), nil
 		case have.NumAckPending > 0:
-			// If this is as far as we get, everything is read again, which changes
-			// nothing: records know the sequence they are of, and so do alerts.
+			// If the daemon dies now, everything is read again, which changes nothing:
+			// records and alerts know their positions.
 			return From(have.AckFloor.Stream + 1), nil
 		}
 		return nil, nil
@@ -245,8 +247,8 @@ func (s *Events) put(m Received) {
 	}
 }
 
-// Batch waits for messages, up to a time, and returns what is there, in the order of the
-// stream. What it returns is valid until the next call.
+// Batch waits up to a time for messages and returns those that have arrived, in the order
+// of the stream. The result is valid until the next call.
 func (s *Events) Batch(ctx context.Context, wait time.Duration) ([]Received, error) {
 	t := time.NewTimer(wait)
 	defer t.Stop()
@@ -295,8 +297,8 @@ func (s *Events) Now(ctx context.Context) (now time.Time, all bool, err error) {
 	return info.TimeStamp, info.NumPending == 0 && info.Delivered.Consumer <= returned, nil
 }
 
-// Done reports that all effects of the messages that Batch has returned are stored. What
-// was not done comes again, in order, after a restart.
+// Done acknowledges the messages that Batch has returned: all of their effects are stored.
+// After a restart, what was not acknowledged is delivered again, in order.
 func (s *Events) Done(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()

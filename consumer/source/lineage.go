@@ -13,20 +13,20 @@ import (
 	"supernats/schema/stream"
 )
 
-// Lineage is what the stream of events is the continuation of. Its sequences begin at 1
-// again when somebody deletes it, or a volume is lost, and they go back when it is
-// restored from a backup; records of processes and alerts say by numbers what they have
-// seen. So these numbers are positions: the sequence in the stream that there is, and
-// Base, which is what the streams before it had.
+// Lineage maps the sequences of the stream of events to positions, which records of
+// processes and alerts use to remember what they have seen. Sequences start at 1 again when
+// the stream is deleted or its volume is lost, and go back when it is restored from a
+// backup; positions never do. A position is the sequence in the current stream plus Base,
+// the number of positions that earlier streams used.
 //
 //	stream 1      1 2 3 … 5000
 //	stream 2                  1    2    3 …        base 5000
 //	position      1 2 3 … 5000 5001 5002 5003 …
 //
-// As long as nothing happens to the stream, positions are sequences.
+// As long as the stream is never replaced, positions equal sequences.
 //
-// It is in the bucket of leases, which the records are not in: what is restored from a
-// backup or lost is seldom both.
+// The lineage is kept in the bucket of leases, apart from the records: a backup or a loss
+// seldom affects both.
 type Lineage struct {
 	// Stream is when the stream was created.
 	Stream time.Time `json:"stream"`
@@ -42,8 +42,8 @@ const StoredWithin = time.Millisecond
 // Position returns the position of a sequence.
 func (l Lineage) Position(seq uint64) uint64 { return l.Base + seq }
 
-// Seq returns the sequence of a position in the stream that there is; 0: it was in an
-// earlier stream.
+// Seq returns the sequence of a position in the current stream; 0 if the position belongs
+// to an earlier stream.
 func (l Lineage) Seq(position uint64) uint64 { return max(position, l.Base) - l.Base }
 
 // Place is a message: its position and when it was stored. The zero value is none.
@@ -52,22 +52,22 @@ type Place struct {
 	Stored   time.Time
 }
 
-// Continuity says what a stream is to the one that was read before.
+// Continuity is the relation of a stream to the one that was read before.
 type Continuity int
 
 const (
-	// IsSame is the one of before.
+	// IsSame: it is the same stream.
 	IsSame Continuity = iota
-	// IsOther is one whose messages are all new.
+	// IsOther: it is a new stream, and all of its messages are new.
 	IsOther
-	// IsBack is the one of before as it was some time ago; what is stored after the last
+	// IsBack: it is the same stream, restored from a backup. What is stored after the last
 	// message that was read is new.
 	IsBack
 )
 
-// continues finds out what the stream of events is. was is its lineage, nil if that is
-// not known, last the last message that was read. The lineage that it returns is that of
-// before, but for when the stream was created.
+// continues determines the continuity of the stream of events. was is its lineage, nil if
+// unknown; last is the last message that was read. The returned lineage has the base of
+// was and the creation time of s.
 func continues(ctx context.Context, s jetstream.Stream, was *Lineage, last Place) (Lineage, Continuity, error) {
 	created := s.CachedInfo().Created
 	now := Lineage{Stream: created}
@@ -90,9 +90,9 @@ func continues(ctx context.Context, s jetstream.Stream, was *Lineage, last Place
 	return now, IsSame, err
 }
 
-// WentBack reports whether a stream is no longer what it was when it held a message: it
-// ends before it, or another one has its sequence. A message that was deleted since
-// proves nothing.
+// WentBack reports whether a stream is older than a message that it once held: it ends
+// before that message, or another message has its sequence. A deleted message proves
+// nothing.
 func WentBack(ctx context.Context, s jetstream.Stream, seq uint64, stored time.Time) (bool, error) {
 	info := s.CachedInfo()
 	switch {
@@ -117,8 +117,8 @@ func WentBack(ctx context.Context, s jetstream.Stream, seq uint64, stored time.T
 // Lineages keeps the lineage of the stream of events in the bucket of leases.
 type Lineages struct {
 	rows *records.Table[Lineage]
-	// memory is what this process knows; it wins over the bucket, which may have been
-	// restored.
+	// memory is what this process knows. It wins over the bucket, which may have been
+	// restored from a backup.
 	memory *Lineage
 }
 

@@ -20,7 +20,7 @@ type Queue struct {
 // MaxPending is how many messages a queue may have that are not acknowledged.
 const MaxPending = 100_000
 
-// Start is where a queue begins that is made now.
+// Start is where a new queue begins.
 type Start struct {
 	policy jetstream.DeliverPolicy
 	seq    uint64
@@ -38,8 +38,7 @@ func From(seq uint64) *Start {
 	return &Start{policy: jetstream.DeliverByStartSequencePolicy, seq: seq}
 }
 
-// After begins after a message that was stored at a time. A record knows that time to
-// StoredWithin.
+// After begins after the message that was stored at a time, which is exact to StoredWithin.
 func After(stored time.Time) *Start {
 	stored = stored.Add(StoredWithin)
 	return &Start{policy: jetstream.DeliverByStartTimePolicy, time: &stored}
@@ -50,12 +49,12 @@ func startOf(info *jetstream.ConsumerInfo) *Start {
 	return &Start{info.Config.DeliverPolicy, info.Config.OptStartSeq, info.Config.OptStartTime}
 }
 
-// Open returns the consumer. begin gets the one that is there, nil if there is none. It
-// returns from where the consumer has to be made again, in place of that one, or nil to
-// continue with that one, which must exist.
+// Open returns the consumer. It calls begin with the existing one, or nil. begin returns
+// where a new consumer has to start, which then replaces the existing one; nil continues
+// with the existing one.
 //
-// A queue with messages in flight has to be made again: those would come after AckWait,
-// after younger messages, while a new consumer has them first.
+// A queue with messages in flight has to be replaced: the server would deliver those only
+// after AckWait, behind newer messages, while a new consumer delivers them first.
 func (q Queue) Open(
 	ctx context.Context, js jetstream.JetStream, begin func(have *jetstream.ConsumerInfo) (*Start, error),
 ) (jetstream.Consumer, error) {
@@ -94,8 +93,8 @@ func (q Queue) Open(
 			return nil, fmt.Errorf("create consumer %s: %w", q.Name, err)
 		}
 
-		// Another reader may have made it, and had messages sent, since it was looked up:
-		// the server may still serve a request of before that.
+		// Another reader may have requested messages since the look-up, which the server
+		// has sent to it: then the consumer has to be replaced once more.
 		if have = c.CachedInfo(); have.NumAckPending == 0 {
 			return c, nil
 		}
@@ -109,7 +108,7 @@ func (q Queue) config(start *Start, have *jetstream.ConsumerInfo) jetstream.Cons
 		DeliverPolicy: start.policy, OptStartSeq: start.seq, OptStartTime: start.time,
 	}
 	if have != nil && have.Paused {
-		config.PauseUntil = have.Config.PauseUntil // it is not for us to end that
+		config.PauseUntil = have.Config.PauseUntil // somebody has paused it on purpose
 	}
 	return config
 }
@@ -126,17 +125,17 @@ func (q Queue) Look(ctx context.Context, js jetstream.JetStream) (*jetstream.Con
 	return c.CachedInfo(), nil
 }
 
-// Order checks that no message of a queue is missing. What the server has sent into a
-// connection that broke comes again only after AckWait; an acknowledgement of a later
-// message would be one of it too, and it would never be seen.
+// Order checks that no message of a queue is missing. The server repeats what it sent into
+// a broken connection only after AckWait. Acknowledging a later message would acknowledge
+// the missing one too, and it would never be seen.
 type Order struct {
 	// Seen and last are the numbers of the last message: among those that the consumer
 	// delivered, and in the stream.
 	Seen, last uint64
 }
 
-// Next takes in a message and reports whether it comes for the first time. An error says
-// that a message before it was lost on the way.
+// Next accepts a message and reports whether it is delivered for the first time. The error
+// means that a message before it was lost on the way.
 func (o *Order) Next(meta *jetstream.MsgMetadata) (fresh bool, err error) {
 	if n := meta.Sequence.Consumer; n != o.Seen+1 {
 		return false, fmt.Errorf("consumer %s delivered its message %d after %d: "+

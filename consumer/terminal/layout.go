@@ -165,7 +165,8 @@ func (l *layout) droppedNote(width int) []string {
 	if l.dropped == nil {
 		return nil
 	}
-	return wrap(fmt.Sprintf("not shown at %d columns: %s (-o json has all)", width, strings.Join(l.dropped, ", ")), width)
+	return wrap(fmt.Sprintf("not shown at %d columns: %s (-o json has all)", width, strings.Join(l.dropped, ", ")),
+		width)
 }
 
 // datePattern matches a time as wording.Date writes it. In cells the space that must stay is a

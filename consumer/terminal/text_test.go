@@ -12,17 +12,21 @@ func TestWrap(t *testing.T) {
 		width int
 		want  []string
 	}{
-		{"", 5, []string{""}},
-		{"short", 0, []string{"short"}},
-		{"one two three", 7, []string{"one two", "three"}},
-		{"seen 2026-11-21 11:59:58", 20, []string{"seen", "2026-11-21 11:59:58"}},
-		{"run `supernats ps` now", 14, []string{"run", "`supernats ps`", "now"}},
-		{"run `supernats doctor -o json`", 14, []string{"run", "`supernats", "doctor -o", "json`"}},
-		{"payment-workers:payment_00", 18, []string{"payment-workers:", "payment_00"}},
-		{"abcdefghij", 4, []string{"abcd", "efgh", "ij"}},
-		{"データベース", 5, []string{"デー", "タベ", "ース"}},
-		{"デ", 1, []string{"デ", ""}},
-		{"died 23m ago, exit 3", 12, []string{"died", "23m ago,", "exit 3"}},
+		{width: 5, want: []string{""}},
+		{text: "short", want: []string{"short"}},
+		{text: "one two three", width: 7, want: []string{"one two", "three"}},
+		{text: "seen 2026-11-21 11:59:58", width: 20, want: []string{"seen", "2026-11-21 11:59:58"}},
+		{text: "run `supernats ps` now", width: 14, want: []string{"run", "`supernats ps`", "now"}},
+		{
+			text:  "run `supernats doctor -o json`",
+			width: 14,
+			want:  []string{"run", "`supernats", "doctor -o", "json`"},
+		},
+		{text: "payment-workers:payment_00", width: 18, want: []string{"payment-workers:", "payment_00"}},
+		{text: "abcdefghij", width: 4, want: []string{"abcd", "efgh", "ij"}},
+		{text: "データベース", width: 5, want: []string{"デー", "タベ", "ース"}},
+		{text: "デ", width: 1, want: []string{"デ", ""}},
+		{text: "died 23m ago, exit 3", width: 12, want: []string{"died", "23m ago,", "exit 3"}},
 	} {
 		if d := cmp.Diff(c.want, wrap(cellText(c.text), c.width)); d != "" {
 			t.Errorf("%q at %d: %s", c.text, c.width, d)

@@ -112,9 +112,11 @@ func (t *Test) notification(now time.Time) (*schema.Notification, error) {
 	id := rule + "/" + host + "/" + strconv.FormatInt(now.UnixMicro(), 10)
 	return &schema.Notification{
 		Incident: id, Rule: rule, Severity: "info", Host: host, Opened: at, Count: 1, Notify: t.Notify,
-		Events:      []schema.AlertEvent{{ID: id, Time: at, Event: "TEST"}},
-		Labels:      map[string]string{"test": "true"},
-		Annotations: map[string]string{"summary": "TEST: nothing is wrong, " + t.Author + " tries out `supernats test-alert`"},
+		Events: []schema.AlertEvent{{ID: id, Time: at, Event: "TEST"}},
+		Labels: map[string]string{"test": "true"},
+		Annotations: map[string]string{
+			"summary": "TEST: nothing is wrong, " + t.Author + " tries out `supernats test-alert`",
+		},
 	}, nil
 }
 
@@ -125,7 +127,8 @@ func (t *Test) publish(ctx context.Context, n *schema.Notification, number int, 
 	if err != nil {
 		return 0, err
 	}
-	ack, err := t.Reader.JS.Publish(ctx, n.Subject(), payload, jetstream.WithMsgID(id), jetstream.WithExpectStream(stream.Alerts))
+	ack, err := t.Reader.JS.Publish(ctx, n.Subject(), payload, jetstream.WithMsgID(id),
+		jetstream.WithExpectStream(stream.Alerts))
 	if err != nil {
 		return 0, fmt.Errorf("publish the test alert: %w", err)
 	}
@@ -135,7 +138,9 @@ func (t *Test) publish(ctx context.Context, n *schema.Notification, number int, 
 // Choose returns the queues that a test goes to, and the receivers to name in it: those
 // of the receiver that is asked for ("mail", or "mail/ops@example.com"), or else those of
 // the configured receivers, or all. It is an error if a receiver has no queue.
-func Choose(queues []inspect.Queue, receiver string, configured []string) (chosen []inspect.Queue, notify []string, err error) {
+func Choose(
+	queues []inspect.Queue, receiver string, configured []string,
+) (chosen []inspect.Queue, notify []string, err error) {
 	notify = configured
 	if receiver != "" {
 		notify = []string{configuredName(receiver, configured)}
@@ -153,7 +158,8 @@ func Choose(queues []inspect.Queue, receiver string, configured []string) (chose
 			}
 		}
 		if len(chosen) == before {
-			return nil, nil, fmt.Errorf("receiver %s has no queue; those that have one: %s. `supernats consume` creates it when it starts with the receiver in its configuration file",
+			return nil, nil, fmt.Errorf("receiver %s has no queue; those that have one: %s. `supernats consume` "+
+				"creates it when it starts with the receiver in its configuration file",
 				name, receiverNames(queues))
 		}
 	}
@@ -162,7 +168,8 @@ func Choose(queues []inspect.Queue, receiver string, configured []string) (chose
 		chosen = queues
 	}
 	if len(chosen) == 0 {
-		return nil, nil, errors.New("there is no receiver: `supernats consume -c FILE` creates a queue for each one of its configuration file")
+		return nil, nil, errors.New("there is no receiver: `supernats consume -c FILE` " +
+			"creates a queue for each one of its configuration file")
 	}
 	return chosen, notify, nil
 }

@@ -148,9 +148,11 @@ func pendingReason(q *inspect.Queue, lease *schema.LeaseRecord) string {
 		return fmt.Sprintf("%s (%s, %s; `supernats consume` on %s keeps trying)",
 			q.Failure(), wording.Count(q.Progress.Tries, "try", "tries"), waiting, lease.Instance)
 	case q.Info.NumAckPending > 0:
-		return waiting + "; it is being tried, the log of `supernats consume` on " + lease.Instance + " says what happens"
+		return waiting + "; it is being tried, the log of `supernats consume` on " + lease.Instance +
+			" says what happens"
 	case q.Info.NumWaiting == 0:
-		return waiting + "; `supernats consume` on " + lease.Instance + " does not read this queue: is the receiver in its configuration file?"
+		return waiting + "; `supernats consume` on " + lease.Instance +
+			" does not read this queue: is the receiver in its configuration file?"
 	default:
 		return waiting + "; see the log of `supernats consume` on " + lease.Instance
 	}

@@ -78,9 +78,9 @@ func (s *Server) listenAndServe(ctx context.Context) error {
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.HandleFunc("POST /-/reload", s.reload)
-	mux.HandleFunc("PUT /-/reload", s.reload)
+	mux.HandleFunc("GET /readyz", s.serveReadyz)
+	mux.HandleFunc("POST /-/reload", s.serveReload)
+	mux.HandleFunc("PUT /-/reload", s.serveReload)
 	return sameOrigin(mux)
 }
 
@@ -94,8 +94,8 @@ func sameOrigin(h http.Handler) http.Handler {
 	return p.Handler(h)
 }
 
-// reload answers with the statuses of Prometheus and Alertmanager.
-func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
+// serveReload answers with the statuses of Prometheus and Alertmanager.
+func (s *Server) serveReload(w http.ResponseWriter, _ *http.Request) {
 	switch err := s.Reload(); {
 	case errors.Is(err, ErrNoFile):
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -106,9 +106,9 @@ func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// readyz answers 200 if nothing keeps the daemon from its work, with the warnings all the
+// serveReadyz answers 200 if nothing keeps the daemon from its work, with the warnings all the
 // same.
-func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveReadyz(w http.ResponseWriter, _ *http.Request) {
 	failures := s.Health.Failures()
 	started := false
 	select {

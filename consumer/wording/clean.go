@@ -74,7 +74,7 @@ func Cell(s string, max int) string {
 }
 
 // Lines are those of a text of others, each a visible one: at most maxLines of at most
-// maxLine characters. There is none of an empty text.
+// maxLine characters. An empty text has none.
 func Lines(s string, maxLines, maxLine int) []string {
 	s, _ = begin(strings.TrimSpace(s), maxLines*maxLine)
 	if s == "" {

@@ -13,6 +13,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 )
 
 // outage is how long the mail server is away in TestMailServerDown.
@@ -108,7 +109,7 @@ func TestSectionsDiffer(t *testing.T) {
 	}
 }
 
-// Crashes while the mail server is away are all told when it is back, over a
+// Crashes while the mail server is away are all reported when it is back, over a
 // restart of the consumer too; meanwhile their states are recorded.
 func TestMailServerDown(t *testing.T) {
 	// They live a moment: supervisorctl calls a process that is gone before it has
@@ -171,10 +172,10 @@ autorestart=false
 			}
 		}
 		return seen["a"] > 0 && seen["b"] > 0 && seen["c"] > 0
-	}, "all three to be told")
+	}, "mails about all three")
 	for p := range reasons {
 		if seen[p] != 1 {
-			t.Errorf("%s is told %d times, want once", p, seen[p])
+			t.Errorf("%s is reported %d times, want once", p, seen[p])
 		}
 	}
 }
@@ -203,7 +204,7 @@ func TestOddName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ce, err := schema.UnmarshalEvent(out)
+	ce, err := codec.UnmarshalEvent(out)
 	if err != nil {
 		t.Fatal(err)
 	}

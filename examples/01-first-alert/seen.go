@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"supernats/schema"
+	"supernats/schema/codec"
 )
 
 // What has to be seen: an event of each of the two programs, and a mail about it.
@@ -84,7 +85,7 @@ func followEvents(r io.Reader, seen *seen, screen *screen) error {
 		if err != nil {
 			return nil // the end of tail
 		}
-		ce, err := schema.UnmarshalEvent(line)
+		ce, err := codec.UnmarshalEvent(line)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -126,17 +127,17 @@ stdout_logfile=NONE
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ce, err := schema.UnmarshalEvent(first.Data); err != nil || ce.Data.PoolSerial != 0 {
+	if ce, err := codec.UnmarshalEvent(first.Data); err != nil || ce.Data.PoolSerial != 0 {
 		t.Errorf("%v: the first event is %s", err, first.Data)
 	}
 	last, err := events.GetLastMsgForSubject(ctx, schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "n"}.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ce, err := schema.UnmarshalEvent(last.Data); err != nil || *ce.Data.Data != "2" {
+	if ce, err := codec.UnmarshalEvent(last.Data); err != nil || *ce.Data.Data != "2" {
 		t.Errorf("%v: the last event is %s", err, last.Data)
 	}
 	if m, err := events.GetLastMsgForSubject(ctx, schema.BridgeSubject("web1", schema.BridgeLoss)); err == nil {
-		t.Errorf("a loss is told: %s", m.Data)
+		t.Errorf("a loss is reported: %s", m.Data)
 	}
 }

@@ -279,7 +279,7 @@ func TestSubscriptions(t *testing.T) {
 	}
 }
 
-// Who is none of the users is not let in, nor are they without TLS.
+// Nobody else is let in, and no user without TLS.
 func TestNobody(t *testing.T) {
 	in, other := install(t, true), install(t, false)
 	for name, change := range map[string]func(*natsconn.Settings){

@@ -19,6 +19,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/codec"
 	"supernats/schema/natsconn"
 	"supernats/schema/natsconn/natsconntest"
 	"supernats/schema/stream"
@@ -129,7 +130,7 @@ func TestPrograms(t *testing.T) {
 				}
 			})
 			if lines := append(bridgeLog(t, s, "warn"), bridgeLog(t, s, "error")...); len(lines) > 0 {
-				t.Errorf("a host with all rights it needs is told:\n%s", lines)
+				t.Errorf("a host with all rights that it needs gets:\n%s", lines)
 			}
 			in.server.Stop()
 			s.MustCtl(t, "start", "crasher")
@@ -257,7 +258,7 @@ func TestWrongKey(t *testing.T) {
 		return err == nil && info.State.Subjects[subject] >= n
 	}, "%d events of db1", n)
 	for line := range bytes.Lines(in.supernats(t, "replay", "--host", "db1", "--event", "REMOTE_COMMUNICATION", "-o", "jsonl")) {
-		ce, err := schema.UnmarshalEvent(line)
+		ce, err := codec.UnmarshalEvent(line)
 		if err != nil {
 			t.Fatal(err)
 		}

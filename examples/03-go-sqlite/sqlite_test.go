@@ -67,7 +67,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// The program is killed again and again, in the middle of what it does.
+// The program is killed repeatedly, in the middle of what it does.
 func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	bin, file := filepath.Join(dir, "go-sqlite"), filepath.Join(dir, "crashes.db")

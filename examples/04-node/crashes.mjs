@@ -1,5 +1,5 @@
-// Prints every unexpected exit, a line each, and goes on where it stopped when it is
-// started again.
+// Prints every unexpected exit, a line each. When it is started again, it continues where
+// it stopped.
 //
 //     node crashes.mjs nats://127.0.0.1:4222
 import { connect } from "@nats-io/transport-node";
@@ -37,7 +37,7 @@ for await (const m of messages) {
     const life = ran === undefined ? "" : ` after ${ran} s`;
     console.log(`${event.time} ${host} ${group}:${program} ${why}${memory}${life} seq=${m.seq}`);
   }
-  // Only now is it done. It may come again if we die before: m.seq tells.
+  // The message comes again if the program dies before this: m.seq identifies it.
   m.ack();
 }
 await nc.drain();

@@ -11,6 +11,7 @@ import (
 	"supernats/bridge"
 	"supernats/bridge/record"
 	"supernats/bridge/spool"
+	"supernats/bridge/spool/queue"
 	"supernats/schema"
 )
 
@@ -40,7 +41,7 @@ func (c spoolCmd) show(w io.Writer, cfg bridge.Config) error {
 
 // dump prints the events in a spool.
 func dump(w io.Writer, cfg bridge.Config, dir string) error {
-	host := cmp.Or(spool.HostOf(dir), cfg.Host)
+	host := cmp.Or(queue.HostOf(dir), cfg.Host)
 	return spool.Dump(dir, func(_ uint64, rec []byte) error {
 		payloads, err := record.Payloads(host, rec)
 		if err != nil {
@@ -62,7 +63,7 @@ func inspect(w io.Writer, dir string, apart bool) error {
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "spool      %s\n", dir)
-	if owner := spool.OwnerOf(dir); owner != "" {
+	if owner := queue.OwnerOf(dir); owner != "" {
 		fmt.Fprintf(w, "owner      %s\n", owner)
 	}
 	fmt.Fprintf(w, "segments   %d\n", r.Segments)

@@ -69,54 +69,96 @@ func TestLogFile(t *testing.T) {
 		want  string // what is read after the first ten lines
 		stale bool
 	}{
-		{"left alone", func(*logWriter, func()) {}, "11-20", false},
-		{"rotated", func(w *logWriter, _ func()) { w.write(5); w.rename("", ".1"); w.reopen() }, "11-25", false},
-		{"rotated three times", func(w *logWriter, _ func()) {
-			for range 3 {
-				w.write(5)
-				for _, n := range []string{".2", ".1", ""} {
-					if _, err := os.Stat(w.path + n); err == nil {
-						w.rename(n, map[string]string{".2": ".3", ".1": ".2", "": ".1"}[n])
+		{name: "left alone", steps: func(*logWriter, func()) {}, want: "11-20"},
+		{
+			name:  "rotated",
+			steps: func(w *logWriter, _ func()) { w.write(5); w.rename("", ".1"); w.reopen() },
+			want:  "11-25",
+		},
+		{
+			name: "rotated three times",
+			steps: func(w *logWriter, _ func()) {
+				for range 3 {
+					w.write(5)
+					for _, n := range []string{".2", ".1", ""} {
+						if _, err := os.Stat(w.path + n); err == nil {
+							w.rename(n, map[string]string{".2": ".3", ".1": ".2", "": ".1"}[n])
+						}
 					}
+					w.reopen()
 				}
+			},
+			want: "11-35",
+		},
+		{
+			name: "rotated, and what was open removed",
+			steps: func(w *logWriter, _ func()) {
+				w.write(5)
+				w.rename("", ".1")
 				w.reopen()
-			}
-		}, "11-35", false},
-		{"rotated, and what was open removed", func(w *logWriter, _ func()) {
-			w.write(5)
-			w.rename("", ".1")
-			w.reopen()
-			w.write(5)
-			w.rename("", ".1")
-			w.reopen()
-		}, "11-15 gap 16-30", false},
-		{"renamed, supervisord writes on", func(w *logWriter, _ func()) {
-			w.rename("", "-20261121")
-			if err := os.WriteFile(w.path, nil, 0o644); err != nil {
-				w.t.Fatal(err)
-			}
-		}, "11-20", true},
-		{"renamed, and reopened later", func(w *logWriter, read func()) {
-			w.rename("", "-20261121")
-			read()
-			w.write(5)
-			read()
-			w.reopen()
-		}, "11-25", false},
-		{"removed", func(w *logWriter, _ func()) { _ = os.Remove(w.path) }, "11-20", true},
-		{"copied and cut", func(w *logWriter, _ func()) {
-			if err := os.Truncate(w.path, 0); err != nil {
-				w.t.Fatal(err)
-			}
-		}, "gap 11-20", false},
-		{"cut, and as long as before", func(w *logWriter, _ func()) {
-			if err := os.Truncate(w.path, 0); err != nil {
-				w.t.Fatal(err)
-			}
-			w.write(30)
-		}, "gap 11-50", false},
-		{"more than is read at a time", func(w *logWriter, _ func()) { fmt.Fprint(w.f, strings.Repeat(strings.Repeat("x", 299)+"\n", 5000)) }, "11-20", false},
-		{"a line that is longer than a chunk", func(w *logWriter, _ func()) { fmt.Fprint(w.f, strings.Repeat("x", 3*fileChunk)+"\n") }, "11-20", false},
+				w.write(5)
+				w.rename("", ".1")
+				w.reopen()
+			},
+			want: "11-15 gap 16-30",
+		},
+		{
+			name: "renamed, supervisord writes on",
+			steps: func(w *logWriter, _ func()) {
+				w.rename("", "-20261121")
+				if err := os.WriteFile(w.path, nil, 0o644); err != nil {
+					w.t.Fatal(err)
+				}
+			},
+			want:  "11-20",
+			stale: true,
+		},
+		{
+			name: "renamed, and reopened later",
+			steps: func(w *logWriter, read func()) {
+				w.rename("", "-20261121")
+				read()
+				w.write(5)
+				read()
+				w.reopen()
+			},
+			want: "11-25",
+		},
+		{
+			name:  "removed",
+			steps: func(w *logWriter, _ func()) { _ = os.Remove(w.path) },
+			want:  "11-20",
+			stale: true,
+		},
+		{
+			name: "copied and cut",
+			steps: func(w *logWriter, _ func()) {
+				if err := os.Truncate(w.path, 0); err != nil {
+					w.t.Fatal(err)
+				}
+			},
+			want: "gap 11-20",
+		},
+		{
+			name: "cut, and as long as before",
+			steps: func(w *logWriter, _ func()) {
+				if err := os.Truncate(w.path, 0); err != nil {
+					w.t.Fatal(err)
+				}
+				w.write(30)
+			},
+			want: "gap 11-50",
+		},
+		{
+			name:  "more than is read at a time",
+			steps: func(w *logWriter, _ func()) { fmt.Fprint(w.f, strings.Repeat(strings.Repeat("x", 299)+"\n", 5000)) },
+			want:  "11-20",
+		},
+		{
+			name:  "a line that is longer than a chunk",
+			steps: func(w *logWriter, _ func()) { fmt.Fprint(w.f, strings.Repeat("x", 3*fileChunk)+"\n") },
+			want:  "11-20",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newLogWriter(t)

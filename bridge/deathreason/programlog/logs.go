@@ -26,6 +26,7 @@ import (
 
 	"supernats/bridge/deathreason/ownlog"
 	"supernats/schema"
+	"supernats/schema/codec"
 )
 
 const (
@@ -124,7 +125,7 @@ func (l *Logs) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case n := <-l.ends:
-			e := schema.Decode(schema.Raw{Event: n.event, Serial: n.serial, Payload: n.payload}, "", "")
+			e := codec.Decode(codec.Raw{Event: n.event, Serial: n.serial, Payload: n.payload}, "", "")
 			l.End(e.Group, e.Process, n.serial)
 		}
 	}

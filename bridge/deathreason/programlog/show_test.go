@@ -9,12 +9,12 @@ func TestLastLines(t *testing.T) {
 		whole bool
 		want  string
 	}{
-		{"", 10, false, ""},
-		{"rest of a line\nnext\n", 100, false, "next\n"},
-		{"rest of a line\n", 100, false, "rest of a line\n"},
-		{"first\nnext\n", 100, true, "first\nnext\n"},
-		{"first\nnext\n", 8, true, "next\n"},
-		{"进程退出", 7, true, "退出"},
+		{s: "", n: 10},
+		{s: "rest of a line\nnext\n", n: 100, want: "next\n"},
+		{s: "rest of a line\n", n: 100, want: "rest of a line\n"},
+		{s: "first\nnext\n", n: 100, whole: true, want: "first\nnext\n"},
+		{s: "first\nnext\n", n: 8, whole: true, want: "next\n"},
+		{s: "进程退出", n: 7, whole: true, want: "退出"},
 	} {
 		if got := lastLines(test.s, test.n, test.whole); got != test.want {
 			t.Errorf("lastLines(%q, %d, %v) = %q, want %q", test.s, test.n, test.whole, got, test.want)

@@ -52,14 +52,32 @@ func TestTailOfRotatedLog(t *testing.T) {
 		n          int64
 		want       string
 	}{
-		{"over both files", first, second, 100, "second, begun\nsecond, ended\n"},
-		{"as much as fits", first, second, 20, "begun\nsecond, ended\n"},
-		{"what follows it", second, mark{}, 100, "third\n"},
-		{"what came before it", mark{}, first, 100, "first\n"},
-		{"unknown", mark{}, mark{}, 100, "second, ended\nthird\n"},
-		{"an end in a file that is gone", first, mark{file: gone, size: 3}, 100, ""},
-		{"a beginning in a file that is gone", mark{file: gone, size: 3}, second, 100, "second, ended\n"},
-		{"a log that was cut", mark{file: second.file, size: 1000}, mark{}, 100, "second, ended\nthird\n"},
+		{
+			name:  "over both files",
+			begin: first,
+			end:   second,
+			n:     100,
+			want:  "second, begun\nsecond, ended\n",
+		},
+		{name: "as much as fits", begin: first, end: second, n: 20, want: "begun\nsecond, ended\n"},
+		{name: "what follows it", begin: second, end: mark{}, n: 100, want: "third\n"},
+		{name: "what came before it", begin: mark{}, end: first, n: 100, want: "first\n"},
+		{name: "unknown", begin: mark{}, end: mark{}, n: 100, want: "second, ended\nthird\n"},
+		{name: "an end in a file that is gone", begin: first, end: mark{file: gone, size: 3}, n: 100},
+		{
+			name:  "a beginning in a file that is gone",
+			begin: mark{file: gone, size: 3},
+			end:   second,
+			n:     100,
+			want:  "second, ended\n",
+		},
+		{
+			name:  "a log that was cut",
+			begin: mark{file: second.file, size: 1000},
+			end:   mark{},
+			n:     100,
+			want:  "second, ended\nthird\n",
+		},
 	} {
 		if got := read(test.begin, test.end, test.n); got != test.want {
 			t.Errorf("%s: got %q, want %q", test.name, got, test.want)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"supernats/consumer"
@@ -18,15 +17,6 @@ type alertsCmd struct {
 	outputFlag
 }
 
-// shownAlerts is what the command prints.
-type shownAlerts struct {
-	alerts        []inspect.Alert
-	notifications []inspect.Notification
-	parked        []inspect.Parked
-	// deliveries is what the receivers have taken, nil if this user may not look.
-	deliveries *inspect.Deliveries
-}
-
 // Run prints the alerts, with --since or --until the notifications, and what was not
 // delivered.
 func (a *alertsCmd) Run(ctx context.Context, c *common) error {
@@ -39,34 +29,34 @@ func (a *alertsCmd) Run(ctx context.Context, c *common) error {
 		return usageError{err}
 	}
 
-	var shown shownAlerts
+	var shown tables.AlertReport
 	err = c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) (err error) {
-		if shown.alerts, err = r.Alerts(ctx, &f); err != nil {
+		if shown.Alerts, err = r.Alerts(ctx, &f); err != nil {
 			return err
 		}
 		if !f.Period.IsOpen() {
-			if shown.notifications, err = r.Notifications(ctx, &f); err != nil {
+			if shown.Notifications, err = r.Notifications(ctx, &f); err != nil {
 				return err
 			}
 		}
-		shown.parked, err = r.Parked(ctx, &f)
+		shown.Parked, err = r.Parked(ctx, &f)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 
-	shown.alerts = firstOf(shown.alerts, a.Limit)
-	shown.notifications = firstOf(shown.notifications, a.Limit)
-	shown.parked = firstOf(shown.parked, a.Limit)
-	if err := shown.addDeliveries(ctx, c); err != nil {
+	shown.Alerts = firstOf(shown.Alerts, a.Limit)
+	shown.Notifications = firstOf(shown.Notifications, a.Limit)
+	shown.Parked = firstOf(shown.Parked, a.Limit)
+	if err := addDeliveries(ctx, c, &shown); err != nil {
 		return err
 	}
 
 	if form := a.form(); form != terminal.FormTable {
-		return terminal.PrintJSON(os.Stdout, form, shown.records())
+		return terminal.PrintJSON(os.Stdout, form, shown.Records())
 	}
-	return shown.print(os.Stdout)
+	return shown.Print(os.Stdout)
 }
 
 // firstOf returns the first n, or all if n is 0.
@@ -77,20 +67,20 @@ func firstOf[T any](list []T, n int) []T {
 	return list
 }
 
-// addDeliveries says of each alert what the receivers have taken. A user who may not see
+// addDeliveries adds what the receivers have taken of each alert. A user who may not see
 // the queues sees the alerts all the same.
-func (s *shownAlerts) addDeliveries(ctx context.Context, c *common) error {
+func addDeliveries(ctx context.Context, c *common, shown *tables.AlertReport) error {
 	err := c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		d, err := r.Deliveries(ctx)
 		if err != nil {
 			return err
 		}
-		for i := range s.alerts {
-			if err := d.Complete(ctx, &s.alerts[i]); err != nil {
+		for i := range shown.Alerts {
+			if err := d.Complete(ctx, &shown.Alerts[i]); err != nil {
 				return err
 			}
 		}
-		s.deliveries = d
+		shown.Deliveries = d
 		return nil
 	})
 
@@ -100,61 +90,4 @@ func (s *shownAlerts) addDeliveries(ctx context.Context, c *common) error {
 		return nil
 	}
 	return err
-}
-
-func (s *shownAlerts) records() (all []any) {
-	for _, r := range s.alerts {
-		all = append(all, r)
-	}
-	for _, r := range s.notifications {
-		all = append(all, r)
-	}
-	for _, r := range s.parked {
-		all = append(all, r)
-	}
-	return all
-}
-
-// noReceiver says that nobody is notified of anything, and what to do.
-const noReceiver = "NOBODY IS NOTIFIED: `supernats consume` has no receiver (add a section mail: or receivers: to its configuration file, -c FILE)"
-
-// print writes a table for each kind of record that there is.
-func (s *shownAlerts) print(w *os.File) error {
-	var failing []*inspect.Queue
-	if s.deliveries != nil {
-		failing = s.deliveries.Failing()
-		if len(s.deliveries.Queues) == 0 {
-			fmt.Fprint(w, terminal.Hanging(noReceiver, 0, terminal.Width(w)))
-		}
-	}
-	if len(s.alerts)+len(s.notifications)+len(s.parked)+len(failing) == 0 {
-		terminal.Say("no alert that matches; --since 7d shows the notifications of a week")
-		return nil
-	}
-
-	begun := false
-	for _, section := range []struct {
-		title string
-		table *terminal.Table
-	}{
-		{"", tables.Alerts(s.alerts)},
-		{"NOTIFICATIONS", tables.Notifications(s.notifications)},
-		{"WAITING: these receivers do not take what is there for them (`supernats test-alert RECEIVER` tries one)", tables.Failing(failing)},
-		{"PARKED: nobody got these (`nats stream rmm SUPERVISOR_PARKED SEQ` forgets one)", tables.Parked(s.parked)},
-	} {
-		if section.table.Len() == 0 {
-			continue
-		}
-		if begun {
-			fmt.Fprintln(w)
-		}
-		begun = true
-		if section.title != "" {
-			fmt.Fprint(w, terminal.Hanging(section.title, 0, terminal.Width(w)))
-		}
-		if err := section.table.Print(w); err != nil {
-			return err
-		}
-	}
-	return nil
 }

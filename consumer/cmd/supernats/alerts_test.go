@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"supernats/consumer"
+	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -139,20 +140,37 @@ func TestAlertsFilters(t *testing.T) {
 		want []string // kind and alert or receiver
 		warn bool
 	}{
-		{"", []string{"alert new", "alert old", "alert loop", "alert done", "parked mail/ops@example.com", "parked chat"}, false},
-		{"--host web*", []string{"alert new", "alert loop", "parked mail/ops@example.com"}, false},
-		{"--group api --process api_01", []string{"alert loop"}, false},
-		{"--rule loss", []string{"alert old", "parked chat"}, false},
-		{"--rule loss,fatal --host db", []string{"alert old", "alert done", "parked chat"}, false},
-		{"--event PROCESS_STATE", []string{"alert new", "alert loop"}, false},
-		{"--limit 1", []string{"alert new", "parked mail/ops@example.com"}, false},
-		{"--host nobody", nil, false},
-		{"--since 1h --host db", []string{"alert old", "alert done", "notification done", "parked chat"}, true},
-		{"--since 3d --host db --rule fatal", []string{"alert done", "notification past", "notification done"}, true},
-		{"--since 3d --until 24h --rule fatal", []string{"alert done", "notification past"}, true},
-		{"--until 1d --rule fatal", []string{"alert done", "notification past"}, true},
-		{"--since 1h --rule unexpected-exit --event PROCESS_STATE_EXITED", []string{"alert new", "notification new"}, true},
-		{"--since " + time.Now().Add(time.Hour).Format(time.RFC3339) + " --rule loss", []string{"alert old"}, false},
+		{
+			want: []string{"alert new", "alert old", "alert loop", "alert done", "parked mail/ops@example.com", "parked chat"},
+		},
+		{args: "--host web*", want: []string{"alert new", "alert loop", "parked mail/ops@example.com"}},
+		{args: "--group api --process api_01", want: []string{"alert loop"}},
+		{args: "--rule loss", want: []string{"alert old", "parked chat"}},
+		{args: "--rule loss,fatal --host db", want: []string{"alert old", "alert done", "parked chat"}},
+		{args: "--event PROCESS_STATE", want: []string{"alert new", "alert loop"}},
+		{args: "--limit 1", want: []string{"alert new", "parked mail/ops@example.com"}},
+		{args: "--host nobody"},
+		{
+			args: "--since 1h --host db",
+			want: []string{"alert old", "alert done", "notification done", "parked chat"},
+			warn: true,
+		},
+		{
+			args: "--since 3d --host db --rule fatal",
+			want: []string{"alert done", "notification past", "notification done"},
+			warn: true,
+		},
+		{args: "--since 3d --until 24h --rule fatal", want: []string{"alert done", "notification past"}, warn: true},
+		{args: "--until 1d --rule fatal", want: []string{"alert done", "notification past"}, warn: true},
+		{
+			args: "--since 1h --rule unexpected-exit --event PROCESS_STATE_EXITED",
+			want: []string{"alert new", "notification new"},
+			warn: true,
+		},
+		{
+			args: "--since " + time.Now().Add(time.Hour).Format(time.RFC3339) + " --rule loss",
+			want: []string{"alert old"},
+		},
 	} {
 		out, errs, code := supernats(t, append(append([]string{"alerts"}, strings.Fields(c.args)...), "--nats-url", i.url)...)
 		if code != exitDone || (errs != "") != c.warn || c.warn && !strings.HasPrefix(errs, `supernats: message on "supervisor.alert.x.-.-.x": `) {
@@ -182,7 +200,7 @@ func TestAlertsFilters(t *testing.T) {
 func TestNoAlerts(t *testing.T) {
 	i := newInstallation(t)
 	out, errs, code := supernats(t, "alerts", "-o", "table", "--since", "1d", "--nats-url", i.url)
-	if code != exitDone || out != noReceiver+"\n" || !strings.Contains(errs, "no alert that matches") {
+	if code != exitDone || out != tables.NoReceiver+"\n" || !strings.Contains(errs, "no alert that matches") {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	if out := i.run("alerts", "-o", "json"); out != "[]\n" {
@@ -192,79 +210,170 @@ func TestNoAlerts(t *testing.T) {
 
 // An alert is NOTIFIED when a receiver that is in use has taken it, and not because a
 // notification was made.
-func TestTold(t *testing.T) {
+func TestWhoWasNotified(t *testing.T) {
 	i := newInstallation(t)
 	a := schema.Notification{Incident: "a", Rule: "fatal", Host: "web1", Group: "api", Process: "api_00"}
 	open := schema.Alert{Incident: "a", Rule: "fatal", Severity: "critical", Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: at(0), Count: 1, Notified: ptr(at(1))}
 	seqs := []uint64{i.notify(schema.TypeAlertFiring, at(0), a), i.notify(schema.TypeAlertUpdate, at(1), a)}
 	other := i.notify(schema.TypeAlertFiring, at(2), schema.Notification{Incident: "b", Rule: "fatal", Host: "web2"})
 	for _, c := range []struct {
-		name   string
+		name string
+		// change makes another record of the alert.
 		change func(*schema.Alert)
-		queues map[string]uint64 // what each has acknowledged
-		at     inspect.Progress
+		// acknowledged is what each queue has taken, up to a sequence, and progress the
+		// record of each.
+		acknowledged map[string]uint64
+		progress     inspect.Progress
+		// roster are the receivers that are in use, nil if that is not known.
 		roster []string
+		// parked is the sequence of what the chat did not take.
 		parked uint64
+		// column is what the table says in NOTIFIED, taken and want what JSON says.
 		column string
-		told   bool
+		taken  bool
 		want   []inspect.Delivery
 	}{
-		{"no queue", nil, nil, inspect.Progress{}, nil, 0, "nobody: no receiver", false, []inspect.Delivery{}},
-		{"nothing taken", nil, map[string]uint64{"notify_chat": 0}, inspect.Progress{}, nil, 0, "nobody yet", false, []inspect.Delivery{{Receiver: "chat", Status: "waiting"}}},
 		{
-			"it fails", nil,
-			map[string]uint64{"notify_chat": 0},
-			inspect.Progress{Error: "500", Tries: 3, Since: ptr(at(3))},
-			nil, 0, "nobody yet", false,
-			[]inspect.Delivery{{Receiver: "chat", Status: "waiting", Error: "500", Tries: 3, Since: ptr(at(3))}},
-		},
-		{"the first taken", nil, map[string]uint64{"notify_chat": 1}, inspect.Progress{}, nil, 0, "not of the last", false, []inspect.Delivery{{Receiver: "chat", Status: "waiting"}}},
-		{"all taken", nil, map[string]uint64{"notify_chat": 2}, inspect.Progress{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
-		{"taken before its turn", nil, map[string]uint64{"notify_chat": 0}, inspect.Progress{Ahead: seqs}, nil, 0, "2026-11-21 12:00:01 (2)", true, []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
-		{
-			"taken late", nil,
-			map[string]uint64{"notify_chat": 2},
-			inspect.Progress{Late: []inspect.LateBatch{{From: 1, To: 1, At: at(2)}, {From: 2, To: 2, At: at(9)}, {From: 3, To: 3, At: at(60)}}},
-			nil, 0, "2026-11-21 12:00:09 (2)", true,
-			[]inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(9))}},
+			name:   "no queue",
+			column: "nobody: no receiver",
+			want:   []inspect.Delivery{},
 		},
 		{
-			"taken before its turn, and the batch around it later", nil,
-			map[string]uint64{"notify_chat": 3},
-			inspect.Progress{Late: []inspect.LateBatch{{From: 2, To: 2, At: at(5)}, {From: 1, To: 3, At: at(9)}}},
-			nil, 0, "2026-11-21 12:00:05 (2)", true,
-			[]inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(5))}},
+			name:         "nothing taken",
+			acknowledged: map[string]uint64{"notify_chat": 0},
+			column:       "nobody yet",
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "waiting"}},
 		},
 		{
-			"taken at a time that is not kept", nil,
-			map[string]uint64{"notify_chat": 3},
-			inspect.Progress{Late: []inspect.LateBatch{{From: 3, To: 3, At: at(9)}}, Forgot: 2},
-			nil, 0, "yes, its time is not kept (2)", true,
-			[]inspect.Delivery{{Receiver: "chat", Status: "taken"}},
-		},
-		{"parked", nil, map[string]uint64{"notify_chat": 2}, inspect.Progress{}, nil, seqs[1], "not of the last", false, []inspect.Delivery{{Receiver: "chat", Status: "parked", Error: "why"}}},
-		{
-			"one of two", nil,
-			map[string]uint64{"notify_chat": 0, "notify_mail=2Fx": 3},
-			inspect.Progress{},
-			nil, 0, "2026-11-21 12:00:01 (2)", true,
-			[]inspect.Delivery{{Receiver: "chat", Status: "waiting"}, {Receiver: "mail/x", Status: "taken", Taken: ptr(at(1))}},
+			name:         "it fails",
+			acknowledged: map[string]uint64{"notify_chat": 0},
+			progress:     inspect.Progress{Error: "500", Tries: 3, Since: ptr(at(3))},
+			column:       "nobody yet",
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "waiting", Error: "500", Tries: 3, Since: ptr(at(3))}},
 		},
 		{
-			"not for it", func(a *schema.Alert) { a.Notify = []string{"MAIL"} },
-			map[string]uint64{"notify_chat": 3, "notify_mail=2Fx": 0},
-			inspect.Progress{},
-			nil, 0, "nobody yet", false,
-			[]inspect.Delivery{{Receiver: "mail/x", Status: "waiting"}},
+			name:         "the first taken",
+			acknowledged: map[string]uint64{"notify_chat": 1},
+			column:       "not of the last",
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "waiting"}},
 		},
-		{"a queue that nobody reads", nil, map[string]uint64{"notify_chat": 0, "notify_mail=2Fx": 3}, inspect.Progress{}, []string{"Chat"}, 0, "nobody yet", false, []inspect.Delivery{{Receiver: "chat", Status: "waiting"}}},
-		{"no receiver any more", nil, map[string]uint64{"notify_chat": 3}, inspect.Progress{}, []string{}, 0, "nobody: no receiver", false, []inspect.Delivery{}},
-		{"a receiver of later", nil, map[string]uint64{"notify_chat": 3}, inspect.Progress{Begin: 3}, nil, 0, "nobody: no receiver", false, []inspect.Delivery{}},
-		{"a record of the version before", func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 0, 0 }, map[string]uint64{"notify_chat": 1}, inspect.Progress{}, nil, 0, "nobody yet", false, []inspect.Delivery{{Receiver: "chat", Status: "waiting"}}},
-		{"of a stream before", func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 100, 101 }, map[string]uint64{"notify_chat": 3}, inspect.Progress{}, nil, 0, "2026-11-21 12:00:01 (2)", true, []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}}},
-		{"of a stream before, made again", func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 2, other }, map[string]uint64{"notify_chat": 1}, inspect.Progress{}, nil, 0, "nobody yet", false, []inspect.Delivery{{Receiver: "chat", Status: "waiting"}}},
-		{"of a stream that is no more", func(a *schema.Alert) { a.Incident, a.FirstSeq, a.LastSeq = "z", 1, 2 }, map[string]uint64{"notify_chat": 3}, inspect.Progress{}, nil, 0, "not known", false, []inspect.Delivery{}},
-		{"not made yet", func(a *schema.Alert) { a.Notifications, a.Notified = 0, nil }, map[string]uint64{"notify_chat": 3}, inspect.Progress{}, nil, 0, "-", false, []inspect.Delivery{}},
+		{
+			name:         "all taken",
+			acknowledged: map[string]uint64{"notify_chat": 2},
+			column:       "2026-11-21 12:00:01 (2)",
+			taken:        true,
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}},
+		},
+		{
+			name:         "taken before its turn",
+			acknowledged: map[string]uint64{"notify_chat": 0},
+			progress:     inspect.Progress{Ahead: seqs},
+			column:       "2026-11-21 12:00:01 (2)",
+			taken:        true,
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}},
+		},
+		{
+			name:         "taken late",
+			acknowledged: map[string]uint64{"notify_chat": 2},
+			progress:     inspect.Progress{Late: []inspect.LateBatch{{From: 1, To: 1, At: at(2)}, {From: 2, To: 2, At: at(9)}, {From: 3, To: 3, At: at(60)}}},
+			column:       "2026-11-21 12:00:09 (2)",
+			taken:        true,
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(9))}},
+		},
+		{
+			name:         "taken before its turn, and the batch around it later",
+			acknowledged: map[string]uint64{"notify_chat": 3},
+			progress:     inspect.Progress{Late: []inspect.LateBatch{{From: 2, To: 2, At: at(5)}, {From: 1, To: 3, At: at(9)}}},
+			column:       "2026-11-21 12:00:05 (2)",
+			taken:        true,
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(5))}},
+		},
+		{
+			name:         "taken at a time that is not kept",
+			acknowledged: map[string]uint64{"notify_chat": 3},
+			progress:     inspect.Progress{Late: []inspect.LateBatch{{From: 3, To: 3, At: at(9)}}, Forgot: 2},
+			column:       "yes, its time is not kept (2)",
+			taken:        true,
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken"}},
+		},
+		{
+			name:         "parked",
+			acknowledged: map[string]uint64{"notify_chat": 2},
+			parked:       seqs[1],
+			column:       "not of the last",
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "parked", Error: "why"}},
+		},
+		{
+			name:         "one of two",
+			acknowledged: map[string]uint64{"notify_chat": 0, "notify_mail=2Fx": 3},
+			column:       "2026-11-21 12:00:01 (2)",
+			taken:        true,
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "waiting"}, {Receiver: "mail/x", Status: "taken", Taken: ptr(at(1))}},
+		},
+		{
+			name:         "not for it",
+			change:       func(a *schema.Alert) { a.Notify = []string{"MAIL"} },
+			acknowledged: map[string]uint64{"notify_chat": 3, "notify_mail=2Fx": 0},
+			column:       "nobody yet",
+			want:         []inspect.Delivery{{Receiver: "mail/x", Status: "waiting"}},
+		},
+		{
+			name:         "a queue that nobody reads",
+			acknowledged: map[string]uint64{"notify_chat": 0, "notify_mail=2Fx": 3},
+			roster:       []string{"Chat"},
+			column:       "nobody yet",
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "waiting"}},
+		},
+		{
+			name:         "no receiver any more",
+			acknowledged: map[string]uint64{"notify_chat": 3},
+			roster:       []string{},
+			column:       "nobody: no receiver",
+			want:         []inspect.Delivery{},
+		},
+		{
+			name:         "a receiver of later",
+			acknowledged: map[string]uint64{"notify_chat": 3},
+			progress:     inspect.Progress{Begin: 3},
+			column:       "nobody: no receiver",
+			want:         []inspect.Delivery{},
+		},
+		{
+			name:         "a record without sequences",
+			change:       func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 0, 0 },
+			acknowledged: map[string]uint64{"notify_chat": 1},
+			column:       "nobody yet",
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "waiting"}},
+		},
+		{
+			name:         "of a former stream",
+			change:       func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 100, 101 },
+			acknowledged: map[string]uint64{"notify_chat": 3},
+			column:       "2026-11-21 12:00:01 (2)",
+			taken:        true,
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}},
+		},
+		{
+			name:         "of a stream that was created again",
+			change:       func(a *schema.Alert) { a.FirstSeq, a.LastSeq = 2, other },
+			acknowledged: map[string]uint64{"notify_chat": 1},
+			column:       "nobody yet",
+			want:         []inspect.Delivery{{Receiver: "chat", Status: "waiting"}},
+		},
+		{
+			name:         "of a stream that is gone",
+			change:       func(a *schema.Alert) { a.Incident, a.FirstSeq, a.LastSeq = "z", 1, 2 },
+			acknowledged: map[string]uint64{"notify_chat": 3},
+			column:       "not known",
+			want:         []inspect.Delivery{},
+		},
+		{
+			name:         "not made yet",
+			change:       func(a *schema.Alert) { a.Notifications, a.Notified = 0, nil },
+			acknowledged: map[string]uint64{"notify_chat": 3},
+			column:       "-",
+			want:         []inspect.Delivery{},
+		},
 	} {
 		record := open
 		record.Notifications, record.FirstSeq, record.LastSeq = 2, seqs[0], seqs[1]
@@ -272,8 +381,8 @@ func TestTold(t *testing.T) {
 			c.change(&record)
 		}
 		i.alert(record)
-		for durable, seq := range c.queues {
-			i.takes(durable, seq, c.at)
+		for durable, seq := range c.acknowledged {
+			i.takes(durable, seq, c.progress)
 		}
 		kv, err := i.js.KeyValue(t.Context(), stream.LeasesBucket)
 		if err != nil {
@@ -290,19 +399,19 @@ func TestTold(t *testing.T) {
 		if err := json.Unmarshal([]byte(i.run("alerts", "-o", "json", "--rule", "fatal")), &got); err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(c.want, got[0].Receivers); d != "" || got[0].Told != c.told || c.told && (got[0].Notified == nil) != (got[0].Receivers[len(got[0].Receivers)-1].Taken == nil) || c.column == "nobody yet" && got[0].Notified != nil {
-			t.Errorf("%s: told %t %s", c.name, got[0].Told, d)
+		if d := cmp.Diff(c.want, got[0].Receivers); d != "" || got[0].Taken != c.taken || c.taken && (got[0].Notified == nil) != (got[0].Receivers[len(got[0].Receivers)-1].Taken == nil) || c.column == "nobody yet" && got[0].Notified != nil {
+			t.Errorf("%s: taken %t %s", c.name, got[0].Taken, d)
 		}
 		table := spaces.ReplaceAllString(i.run("alerts", "-o", "table"), "  ")
 		if !strings.Contains(table, "  1  -  "+c.column+"  -\n") {
 			t.Errorf("%s: %s", c.name, table)
 		}
-		if fails := c.at.Error != ""; strings.Contains(table, "chat  "+fmt.Sprint(other)+"  2026-11-21 12:00:03  3  500\n") != fails {
+		if fails := c.progress.Error != ""; strings.Contains(table, "chat  "+fmt.Sprint(other)+"  2026-11-21 12:00:03  3  500\n") != fails {
 			t.Errorf("%s: %s", c.name, table)
 		}
 
 		_ = kv.Purge(t.Context(), stream.RosterKey)
-		for durable := range c.queues {
+		for durable := range c.acknowledged {
 			_ = kv.Purge(t.Context(), durable)
 			if err := i.js.DeleteConsumer(t.Context(), stream.Alerts, durable); err != nil {
 				t.Fatal(err)

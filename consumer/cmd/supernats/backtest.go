@@ -14,8 +14,8 @@ import (
 
 type backtestCmd struct {
 	File    string `arg:"" help:"A configuration file, or one with nothing but rules."`
-	Since   moment `env:"-" placeholder:"WHEN" help:"From then on: a duration back from now (90s, 2h, 7d) or RFC 3339 (default: all that is stored)."`
-	Until   moment `env:"-" placeholder:"WHEN" help:"Up to then."`
+	Since   moment `env:"-" placeholder:"WHEN" help:"${help_backtest_since}"`
+	Until   moment `env:"-" placeholder:"WHEN" help:"End at this time."`
 	Compare bool   `env:"-" help:"Compare with the rules in force (-c FILE, or the defaults)."`
 	outputFlag
 }
@@ -33,7 +33,7 @@ func (b *backtestCmd) Run(ctx context.Context, c *common) error {
 	}
 	form := b.form()
 	if b.Compare && form != terminal.FormTable {
-		return usageError{fmt.Errorf("--compare is a table, and -o %s was asked for", form)}
+		return usageError{fmt.Errorf("--compare prints a table: it cannot be combined with -o %s", form)}
 	}
 
 	period := inspect.Period{Since: b.Since.Time, Until: b.Until.Time}

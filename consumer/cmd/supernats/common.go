@@ -23,7 +23,7 @@ var systemConfig = "/etc/supernats/supernats.yaml"
 
 // common are the flags of every command.
 type common struct {
-	Config   string            `short:"c" env:"SUPERNATS_CONFIG" placeholder:"FILE" help:"Configuration file (YAML) (default: ${config}, if it exists)."`
+	Config   string            `short:"c" env:"SUPERNATS_CONFIG" placeholder:"FILE" help:"${help_config}"`
 	NATS     natsconn.Settings `embed:""`
 	LogLevel string            `default:"info" enum:"trace,debug,info,warn,error" help:"Log level: ${enum}."`
 
@@ -33,14 +33,14 @@ type common struct {
 
 // outputFlag is the flag of every command that prints records.
 type outputFlag struct {
-	Output string `short:"o" enum:"table,json,jsonl,auto" default:"auto" env:"SUPERNATS_OUTPUT" help:"table, json or jsonl (default: table on a terminal, jsonl elsewhere)."`
+	Output string `short:"o" enum:"table,json,jsonl,auto" default:"auto" env:"SUPERNATS_OUTPUT" help:"${help_output}"`
 }
 
 // form is the form of what goes to stdout.
 func (o *outputFlag) form() string { return terminal.FormFor(os.Stdout, o.Output) }
 
-// findConfig takes the system's configuration file if none is named. One that cannot be
-// looked at is taken too: the command that needs it reports why it cannot be read.
+// findConfig takes the system's configuration file if none is named. A file that
+// cannot be examined is taken too: the command that needs it reports why it cannot be read.
 func (c *common) findConfig() {
 	if c.Config != "" {
 		return
@@ -79,7 +79,7 @@ func (c *common) load() (config.Config, error) {
 	return c.applyFlags(cfg)
 }
 
-// applyFlags replaces what a configuration says of NATS by what flags say.
+// applyFlags replaces settings of NATS by those that are given as flags.
 func (c *common) applyFlags(cfg config.Config) (config.Config, error) {
 	cfg.NATS.Settings = cfg.NATS.With(c.NATS)
 	if err := cfg.NATS.Check(); err != nil {

@@ -15,7 +15,7 @@ import (
 
 type consumeCmd struct {
 	Rebuild   bool   `env:"-" help:"Rebuild the records of processes and hosts from the stream first."`
-	PrintUnit string `env:"-" enum:"systemd,supervisord," default:"" placeholder:"KIND" help:"Print the unit for systemd or the section for supervisord that runs it with the flags given here, and exit."`
+	PrintUnit string `env:"-" enum:"systemd,supervisord," default:"" placeholder:"KIND" help:"${help_print_unit}"`
 }
 
 // Run is the daemon.
@@ -24,7 +24,7 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 		return printUnit(d.PrintUnit, c.Config)
 	}
 	collectRarely()
-	cfg, err := c.load()
+	valid, err := c.plan()
 	if err != nil {
 		return err
 	}
@@ -32,14 +32,14 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 	o := app.Options{Version: program.Version, Log: program.NewLog(c.LogLevel), Rebuild: d.Rebuild}
 	program.LogLibraries(o.Log)
 	if c.Config != "" {
-		o.Load = c.load
+		o.Load = c.plan
 	}
-	a, err := app.New(cfg, o)
+	a, err := app.New(valid, o)
 	if err != nil {
 		return usageError{configError{err, c.Config}}
 	}
 	if c.Config != "" {
-		o.Log.Info().Str("config", c.Config).Str("holds", cfg.Summary()).Msg("configuration is read")
+		o.Log.Info().Str("config", c.Config).Str("holds", valid.Config.Summary()).Msg("configuration is read")
 	} else {
 		o.Log.Info().Str("config", systemConfig).Msg("there is no configuration file, the defaults are in force")
 	}
@@ -58,6 +58,19 @@ func (d *consumeCmd) Run(ctx context.Context, c *common) error {
 		}
 	}()
 	return a.Run(ctx)
+}
+
+// plan reads the configuration file, lays the flags over it and checks the result.
+func (c *common) plan() (*config.Plan, error) {
+	cfg, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	valid, err := cfg.Plan()
+	if err != nil {
+		return nil, usageError{configError{err, c.Config}}
+	}
+	return valid, nil
 }
 
 // printUnit prints how a service manager is to run the daemon with these arguments. Other

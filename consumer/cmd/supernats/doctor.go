@@ -49,9 +49,9 @@ func (d *doctorCmd) Run(ctx context.Context, c *common) error {
 	return nil
 }
 
-// loadForDoctor reads the configuration file. What is wrong with it is no error here: then
-// the configuration has what the file says of NATS and of the daemon's address, and the
-// defaults where the mistakes are there.
+// loadForDoctor reads the configuration file. A file with mistakes is not an error here: wrong
+// has the mistakes, and cfg what the file says about NATS and the daemon's address, or the
+// defaults if the mistakes are there.
 func (c *common) loadForDoctor() (cfg config.Config, wrong, err error) {
 	cfg, err = c.load()
 	var mistakes configError
@@ -68,7 +68,7 @@ func (c *common) loadForDoctor() (cfg config.Config, wrong, err error) {
 	return cfg, mistakes.error, err
 }
 
-// describe tells the doctor what is configured.
+// describe returns what the doctor needs to know of the configuration.
 func (c *common) describe(cfg config.Config, wrong error) doctor.Configuration {
 	return doctor.Configuration{
 		File: c.Config, Found: c.found, Err: wrong,

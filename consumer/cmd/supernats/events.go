@@ -20,7 +20,8 @@ type tailCmd struct {
 // Run prints events until it is interrupted, or --until is reached.
 func (t *tailCmd) Run(ctx context.Context, c *common) error {
 	if until := t.Until; !until.IsZero() && t.Since.IsZero() && until.Before(time.Now()) {
-		return usageError{fmt.Errorf("--until %s is over, and tail prints what is to come: give --since too, or a time to come (+5m)",
+		return usageError{fmt.Errorf("--until %s is in the past, and tail prints what is to come: "+
+			"give --since too, or a time to come (+5m)",
 			until.Format(time.RFC3339))}
 	}
 	return t.printEvents(ctx, c, t.Output, true)
@@ -45,12 +46,14 @@ func (f *filters) printEvents(ctx context.Context, c *common, output string, fol
 	}
 	for _, name := range filter.Events {
 		if strings.HasPrefix(name, schema.TypeBridgePrefix) {
-			return usageError{fmt.Errorf("--event %q is no event of supervisor: `supernats alerts` and `supernats hosts` show what the bridges report themselves", name)}
+			return usageError{fmt.Errorf("--event: %q is not an event of supervisor: "+
+				"`supernats alerts` and `supernats hosts` show what the bridges report themselves", name)}
 		}
 	}
 
 	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
-		events, err := r.Events(ctx, inspect.EventQuery{Filter: filter, Period: f.period(), Limit: f.Limit, Follow: follow})
+		query := inspect.EventQuery{Filter: filter, Period: f.period(), Limit: f.Limit, Follow: follow}
+		events, err := r.Events(ctx, query)
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 // processFlags choose processes. They have no variables: those of the same name are the
 // bridge's.
 type processFlags struct {
-	Host    []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these hosts. Repeatable, as the other filters are (default: all)."`
+	Host    []string `env:"-" sep:"none" placeholder:"GLOB" help:"${help_host}"`
 	Group   []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these groups."`
 	Process []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these processes."`
 }
@@ -37,7 +37,8 @@ func (p *processFlags) hintAtGlobs(sign func(glob string) bool) {
 	}{{"host", p.Host}, {"group", p.Group}, {"process", p.Process}} {
 		for _, g := range splitGlobs(f.globs) {
 			if sign(g) {
-				terminal.Say("supernats: --%s %q looks like a regular expression, and globs are meant: did you mean %q?",
+				terminal.Say("supernats: --%s %q looks like a regular expression, and globs are meant: "+
+					"did you mean %q?",
 					f.flag, terminal.Clean(g), terminal.Clean(inspect.AsGlob(g)))
 			}
 		}
@@ -47,15 +48,15 @@ func (p *processFlags) hintAtGlobs(sign func(glob string) bool) {
 // filters are the flags of every command that chooses events.
 type filters struct {
 	processFlags
-	Event []string `env:"-" sep:"none" placeholder:"NAME" help:"Only these events: supervisor's own names, abstract ones too (PROCESS_STATE), or globs."`
-	Since moment   `env:"-" placeholder:"WHEN" help:"From then on: a duration back from now (90s, 2h, 7d) or RFC 3339 (default: all that is stored; tail: what is to come)."`
-	Until moment   `env:"-" placeholder:"WHEN" help:"Up to then; also +5m, from now on (default: no end)."`
-	Limit int      `env:"-" placeholder:"N" help:"At most N events (default: no limit)."`
+	Event []string `env:"-" sep:"none" placeholder:"NAME" help:"${help_event}"`
+	Since moment   `env:"-" placeholder:"WHEN" help:"${help_since}"`
+	Until moment   `env:"-" placeholder:"WHEN" help:"${help_until}"`
+	Limit int      `env:"-" placeholder:"N" help:"Print at most N (default: no limit)."`
 }
 
 func (f *filters) filter() (consumer.Filter, error) {
 	if f.Limit < 0 {
-		return consumer.Filter{}, usageError{fmt.Errorf("--limit is %d, allowed are 1 or more", f.Limit)}
+		return consumer.Filter{}, usageError{fmt.Errorf("--limit: invalid value %d: want 1 or more", f.Limit)}
 	}
 	c, err := f.processFlags.filter()
 	if err != nil {
@@ -71,7 +72,8 @@ func (f *filters) filter() (consumer.Filter, error) {
 	}
 
 	if !f.Since.IsZero() && !f.Until.IsZero() && f.Until.Before(f.Since.Time) {
-		return c, usageError{fmt.Errorf("--until %s is before --since %s", f.Until.Format(time.RFC3339), f.Since.Format(time.RFC3339))}
+		return c, usageError{fmt.Errorf("--until %s is before --since %s",
+			f.Until.Format(time.RFC3339), f.Since.Format(time.RFC3339))}
 	}
 	return c, nil
 }
@@ -89,16 +91,18 @@ func checkEvents(events []string) error {
 			continue
 		}
 		isGlob := schema.HasGlobSigns(name)
-		matches := slices.ContainsFunc(known, func(k string) bool { return k == name || isGlob && schema.MatchGlob(name, k) })
+		matches := slices.ContainsFunc(known, func(k string) bool {
+			return k == name || isGlob && schema.MatchGlob(name, k)
+		})
 		if matches || isGlob && !inspect.LooksLikeRegexp(name) {
 			continue
 		}
 
-		problem := fmt.Sprintf("--event %q is no event", name)
+		problem := fmt.Sprintf("--event: invalid name %q", name)
 		if meant := inspect.MeantGlob(name, known); meant != "" {
 			return fmt.Errorf("%s; did you mean %s?", problem, meant)
 		}
-		return fmt.Errorf("%s; allowed are %s, and globs of names", problem, strings.Join(known, ", "))
+		return fmt.Errorf("%s: want %s, or a glob of names", problem, strings.Join(known, ", "))
 	}
 	return nil
 }
@@ -107,8 +111,9 @@ func checkEvents(events []string) error {
 // those in {a,b} or after a backslash.
 func splitGlobs(given []string) []string {
 	var list []string
+
 	for _, g := range given {
-		begin, depth := 0, 0
+		begin, depth := 0, 0 // of the glob, and of the braces
 		for i := 0; i < len(g); i++ {
 			switch g[i] {
 			case '\\':
@@ -144,7 +149,8 @@ func (m *moment) UnmarshalText(b []byte) error {
 	duration, isFuture := strings.CutPrefix(s, "+")
 	d, err := schema.ParseDuration(duration)
 	if err != nil {
-		return fmt.Errorf("%q is no time; allowed are a duration back from now (90s, 2h, 7d) and RFC 3339 (2026-11-21T19:00:00Z)", s)
+		return fmt.Errorf("invalid time %q: want a duration back from now (90s, 2h, 7d) "+
+			"or RFC 3339 (2026-11-21T19:00:00Z)", s)
 	}
 	if !isFuture {
 		d = -d

@@ -34,17 +34,23 @@ func TestMuteSaysWhatItCovers(t *testing.T) {
 		args string
 		want string
 	}{
-		{"--host web.* --group ~api", "It matches 0 of 4 processes and 0 of 3 hosts; globs are meant, not regular expressions.\n" +
-			"--host \"web.*\" matches none of 3 hosts; it looks like a regular expression, did you mean the glob \"web*\"?\n" +
-			"--group \"~api\" matches none of 1 group; it looks like a regular expression, did you mean the glob \"api\"?\n"},
-		{"--host web*", "It matches 4 of 4 processes.\n"},
-		{"--host web1 --process *_00", "It matches 1 of 4 processes and 0 of 3 hosts.\n"},
-		{"--host empty", "It matches 0 of 4 processes and 1 of 3 hosts.\n"},
-		{"--group old", "It matches 0 of 4 processes and 0 of 3 hosts; globs"},
-		{"--all", "It matches 4 of 4 processes.\n"},
-		{"--rule whatever", "It matches 4 of 4 processes.\n"},
-		{"--rule dwn -c " + file, "--rule \"dwn\" matches none of 1 rule; did you mean \"down\"? (in " + file + ")\n"},
-		{"--rule down -c " + file, "It matches 4 of 4 processes.\n"},
+		{
+			args: "--host web.* --group ~api",
+			want: "It matches 0 of 4 processes and 0 of 3 hosts; globs are meant, not regular expressions.\n" +
+				"--host \"web.*\" matches none of 3 hosts; it looks like a regular expression, did you mean the glob \"web*\"?\n" +
+				"--group \"~api\" matches none of 1 group; it looks like a regular expression, did you mean the glob \"api\"?\n",
+		},
+		{args: "--host web*", want: "It matches 4 of 4 processes.\n"},
+		{args: "--host web1 --process *_00", want: "It matches 1 of 4 processes and 0 of 3 hosts.\n"},
+		{args: "--host empty", want: "It matches 0 of 4 processes and 1 of 3 hosts.\n"},
+		{args: "--group old", want: "It matches 0 of 4 processes and 0 of 3 hosts; globs"},
+		{args: "--all", want: "It matches 4 of 4 processes.\n"},
+		{args: "--rule whatever", want: "It matches 4 of 4 processes.\n"},
+		{
+			args: "--rule dwn -c " + file,
+			want: "--rule \"dwn\" matches none of 1 rule; did you mean \"down\"? (in " + file + ")\n",
+		},
+		{args: "--rule down -c " + file, want: "It matches 4 of 4 processes.\n"},
 	} {
 		out := i.run(append([]string{"mute", "--for", "1h", "--comment", "x", "-o", "table"}, strings.Fields(c.args)...)...)
 		if !strings.Contains(out, c.want) || strings.Contains(out, "none of") && !strings.Contains(c.want, "none of") && c.args != "--group old" {
@@ -72,13 +78,13 @@ func TestUnknownEvents(t *testing.T) {
 	for event, want := range map[string]string{
 		"PROCESS_STATE_EXITTED":     "did you mean PROCESS_STATE_EXITED?",
 		"process_state_exited":      "did you mean PROCESS_STATE_EXITED?",
-		"TICK_5,TICK_6":             `"TICK_6" is no event; did you mean TICK_`,
+		"TICK_5,TICK_6":             `invalid name "TICK_6"; did you mean TICK_`,
 		"PROCESS_STATE_.*":          "did you mean PROCESS_STATE_*?",
 		"^TICK":                     "did you mean TICK",
-		"crash":                     "allowed are PROCESS_STATE_STOPPED, ",
-		"org.supervisord.tick.tick": "is no event",
-		"":                          `"" is no event`,
-		"supernats.bridge.loss":     "is no event of supervisor: `supernats alerts`",
+		"crash":                     "want PROCESS_STATE_STOPPED, ",
+		"org.supervisord.tick.tick": `invalid name "org.supervisord.tick.tick"`,
+		"":                          `invalid name ""`,
+		"supernats.bridge.loss":     "is not an event of supervisor: `supernats alerts`",
 	} {
 		for _, command := range []string{"tail", "replay"} {
 			out, errs, code := supernats(t, command, "--event", event, "--nats-url", "nats://127.0.0.1:1")
@@ -130,7 +136,7 @@ func TestTailUntil(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 	for args, want := range map[string]string{
-		"tail --until 5m":                "is over, and tail prints what is to come: give --since too",
+		"tail --until 5m":                "is in the past, and tail prints what is to come: give --since too",
 		"tail --since 5m --until 10m":    "is before --since",
 		"replay --since 5m --until 10m":  "is before --since",
 		"replay --since +5m --until +1m": "is before --since",

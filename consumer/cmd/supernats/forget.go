@@ -41,7 +41,8 @@ func (h *hostsForgetCmd) Run(ctx context.Context, c *common) error {
 			}
 		}
 		if len(unknown) > 0 {
-			return fmt.Errorf("no host is known by the name of %s; `supernats hosts` lists them", strings.Join(unknown, ", "))
+			return fmt.Errorf("no host is known by the name of %s; `supernats hosts` lists them",
+				strings.Join(unknown, ", "))
 		}
 
 		for _, name := range h.Host {
@@ -62,9 +63,11 @@ func forgetHost(ctx context.Context, r *inspect.Reader, h *schema.HostRecord, si
 		return err
 	}
 
-	fmt.Fprintf(os.Stdout, "host %s is forgotten: its records, its alerts and its consumer are deleted\n", terminal.Clean(h.Host))
+	fmt.Fprintf(os.Stdout, "host %s is forgotten: its records, its alerts and its consumer are deleted\n",
+		terminal.Clean(h.Host))
 	if !silent {
-		terminal.Say("supernats: host %s was reporting until now, and appears as a new one with its next message", h.Host)
+		terminal.Say("supernats: host %s was reporting until now, and appears as a new one with its next message",
+			h.Host)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 type hostsCmd struct {
-	List   hostsListCmd   `cmd:"" default:"withargs" help:"Show every host: last seen, troubles, clock, versions, processes, lost events."`
+	List   hostsListCmd   `cmd:"" default:"withargs" help:"${help_hosts}"`
 	Forget hostsForgetCmd `cmd:"" help:"Drop the records, alerts and consumer of a host that is gone for good."`
 }
 

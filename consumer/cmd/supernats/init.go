@@ -17,7 +17,7 @@ import (
 )
 
 type initCmd struct {
-	Replicas int `placeholder:"N" env:"-" help:"Replicas of what is created: 3 or 5 in a cluster (default: nats.replicas of the configuration file, or 1)."`
+	Replicas int `placeholder:"N" env:"-" help:"${help_replicas}"`
 	outputFlag
 }
 
@@ -41,7 +41,7 @@ func (i *initCmd) Run(ctx context.Context, c *common) error {
 		cfg.NATS.Replicas = i.Replicas
 	}
 	if n := cfg.NATS.Replicas; n < 1 || n > 5 {
-		return usageError{fmt.Errorf("invalid --replicas %d: want 1 to 5", n)}
+		return usageError{fmt.Errorf("--replicas: invalid value %d: want 1 to 5", n)}
 	}
 	limits := cfg.StreamLimits()
 	limits.Report = func(text string) { terminal.Say("supernats: %s", text) }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	_ "time/tzdata" // images without a zone database
 
@@ -17,7 +16,6 @@ import (
 	"supernats/consumer/cmd/supernats/completion"
 	"supernats/consumer/terminal"
 	"supernats/consumer/wording"
-	"supernats/schema"
 	"supernats/schema/program"
 )
 
@@ -31,7 +29,7 @@ const (
 type cli struct {
 	common
 
-	Consume   consumeCmd   `cmd:"" help:"Run the consumer daemon: record the state of every process, apply rules, send alerts."`
+	Consume   consumeCmd   `cmd:"" help:"${help_consume}"`
 	Ps        psCmd        `cmd:"" help:"Show the state of every process in the fleet."`
 	Hosts     hostsCmd     `cmd:"" help:"Show every host, or forget one that is gone for good."`
 	Tail      tailCmd      `cmd:"" help:"Print events as they happen."`
@@ -40,12 +38,12 @@ type cli struct {
 	Mute      muteCmd      `cmd:"" help:"Silence alerts for a while."`
 	Mutes     mutesCmd     `cmd:"" help:"Show the silences in force."`
 	Unmute    unmuteCmd    `cmd:"" help:"End silences."`
-	TestAlert testAlertCmd `cmd:"" help:"Send a test alert the whole way."`
+	TestAlert testAlertCmd `cmd:"" help:"Send a test alert the whole way, and report who got it."`
 	Doctor    doctorCmd    `cmd:"" help:"Find what is wrong with this installation, and how to fix it."`
 	Rules     rulesCmd     `cmd:"" help:"Try a configuration before it is used."`
-	Init      initCmd      `cmd:"" help:"Create the streams and buckets that are missing, as the consumer daemon does too. Existing ones keep their limits."`
+	Init      initCmd      `cmd:"" help:"${help_init}"`
 
-	Completion completionCmd `cmd:"" help:"Print the completion of commands, flags and names for a shell."`
+	Completion completionCmd `cmd:"" help:"Print shell completion for commands, flags and names."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
@@ -58,7 +56,7 @@ func newParser(c *cli, exit func(code int)) (*kong.Kong, error) {
 		Name:        "supernats",
 		Description: "Turns the events of Supervisor into alerts, states and history.",
 		Help:        printHelp,
-		Vars:        kong.Vars{"config": systemConfig, "states": strings.Join(schema.States(), ", ")},
+		Vars:        helpTexts(),
 		Exit:        exit,
 	}.Parser(c)
 }

@@ -217,32 +217,44 @@ func TestWrongUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "expected one of"},
-		{[]string{"frobnicate"}, "frobnicate"},
-		{[]string{"ps", "--frobnicate"}, "--frobnicate"},
-		{[]string{"replay", "--host", "["}, `invalid glob "[": want a name with *, ?, [a-z] and {a,b}`},
-		{[]string{"replay", "--event", "{a"}, `invalid glob "{a"`},
-		{[]string{"tail", "--group", "a["}, `invalid glob "a["`},
-		{[]string{"ps", "a["}, `invalid glob "a["`},
-		{[]string{"hosts", "a["}, `invalid glob "a["`},
-		{[]string{"alerts", "--rule", "a["}, `invalid glob "a["`},
-		{[]string{"unmute"}, "<id>"},
-		{[]string{"ps", "--process", "["}, `invalid glob "["`},
-		{[]string{"replay", "--since", "yesterday"}, `"yesterday" is no time; allowed are a duration back from now (90s, 2h, 7d) and RFC 3339`},
-		{[]string{"replay", "--until", "-5m"}, "--until"},
-		{[]string{"replay", "--until", "2026-11-21"}, `"2026-11-21" is no time`},
-		{[]string{"replay", "--limit=-1"}, "--limit is -1, allowed are 1 or more"},
-		{[]string{"tail", "--limit", "many"}, "--limit"},
-		{[]string{"replay", "-o", "xml"}, `"table","json","jsonl"`},
-		{[]string{"ps", "-o", ""}, "table"},
-		{[]string{"ps", "--log-level", "loud"}, `"trace","debug","info","warn","error"`},
-		{[]string{"ps", "--nats-user", "a", "--nats-creds", "b"}, "creds and user are set, allowed is one of"},
-		{[]string{"ps", "--nats-url", "a", "--nats-context", "b"}, "url a and context b are set, allowed is one of them"},
-		{[]string{"ps", "--nats-tls-cert", "a"}, "a TLS certificate and its key go together"},
-		{[]string{"consume", "-c", bad}, bad + `:3:11: embedded.listen: found "x", allowed is host:port`},
-		{[]string{"ps", "-c", typo}, typo + `:1:1: unknown key "rulez"; allowed are`},
-		{[]string{"consume", "-c", secret}, "password_file"},
-		{[]string{"consume", "-c", dir + "/none.yaml"}, "no such file"},
+		{want: "expected one of"},
+		{args: []string{"frobnicate"}, want: "frobnicate"},
+		{args: []string{"ps", "--frobnicate"}, want: "--frobnicate"},
+		{args: []string{"replay", "--host", "["}, want: `invalid glob "[": want a name with *, ?, [a-z] and {a,b}`},
+		{args: []string{"replay", "--event", "{a"}, want: `invalid glob "{a"`},
+		{args: []string{"tail", "--group", "a["}, want: `invalid glob "a["`},
+		{args: []string{"ps", "a["}, want: `invalid glob "a["`},
+		{args: []string{"hosts", "a["}, want: `invalid glob "a["`},
+		{args: []string{"alerts", "--rule", "a["}, want: `invalid glob "a["`},
+		{args: []string{"unmute"}, want: "<id>"},
+		{args: []string{"ps", "--process", "["}, want: `invalid glob "["`},
+		{
+			args: []string{"replay", "--since", "yesterday"},
+			want: `invalid time "yesterday": want a duration back from now (90s, 2h, 7d) or RFC 3339`,
+		},
+		{args: []string{"replay", "--until", "-5m"}, want: "--until"},
+		{args: []string{"replay", "--until", "2026-11-21"}, want: `invalid time "2026-11-21"`},
+		{args: []string{"replay", "--limit=-1"}, want: "--limit: invalid value -1: want 1 or more"},
+		{args: []string{"tail", "--limit", "many"}, want: "--limit"},
+		{args: []string{"replay", "-o", "xml"}, want: `"table","json","jsonl"`},
+		{args: []string{"ps", "-o", ""}, want: "table"},
+		{args: []string{"ps", "--log-level", "loud"}, want: `"trace","debug","info","warn","error"`},
+		{
+			args: []string{"ps", "--nats-user", "a", "--nats-creds", "b"},
+			want: "creds and user are set, allowed is one of",
+		},
+		{
+			args: []string{"ps", "--nats-url", "a", "--nats-context", "b"},
+			want: "url a and context b are set, allowed is one of them",
+		},
+		{args: []string{"ps", "--nats-tls-cert", "a"}, want: "a TLS certificate and its key go together"},
+		{
+			args: []string{"consume", "-c", bad},
+			want: bad + `:3:11: embedded.listen: invalid value "x": want host:port`,
+		},
+		{args: []string{"ps", "-c", typo}, want: typo + `:1:1: unknown key "rulez": want one of `},
+		{args: []string{"consume", "-c", secret}, want: "password_file"},
+		{args: []string{"consume", "-c", dir + "/none.yaml"}, want: "no such file"},
 	} {
 		out, errs, code := supernats(t, c.args...)
 		if code != exitUsage || out != "" || !strings.Contains(errs, c.want) || !strings.HasPrefix(errs, "supernats: ") || !strings.HasSuffix(errs, "\nTry: "+try(c.args)+"\n") {
@@ -272,14 +284,20 @@ func TestNothingIsThereYet(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"ps"}, "bucket supervisor_state is missing: it is filled by `supernats consume`"},
-		{[]string{"hosts"}, "bucket supervisor_hosts is missing"},
-		{[]string{"alerts"}, "bucket supervisor_alerts is missing"},
-		{[]string{"mutes"}, "bucket supervisor_mutes is missing"},
-		{[]string{"unmute", "x"}, "bucket supervisor_mutes is missing"},
-		{[]string{"mute", "--all", "--for", "1h", "--comment", "x"}, "bucket supervisor_mutes is missing"},
-		{[]string{"tail"}, "stream SUPERVISOR: nats: API error: code=404 err_code=10059 description=stream not found (it is created by `supernats consume` and by the first supernats-bridge)"},
-		{[]string{"replay"}, "it is created by `supernats consume`"},
+		{args: []string{"ps"}, want: "bucket supervisor_state is missing: it is filled by `supernats consume`"},
+		{args: []string{"hosts"}, want: "bucket supervisor_hosts is missing"},
+		{args: []string{"alerts"}, want: "bucket supervisor_alerts is missing"},
+		{args: []string{"mutes"}, want: "bucket supervisor_mutes is missing"},
+		{args: []string{"unmute", "x"}, want: "bucket supervisor_mutes is missing"},
+		{
+			args: []string{"mute", "--all", "--for", "1h", "--comment", "x"},
+			want: "bucket supervisor_mutes is missing",
+		},
+		{
+			args: []string{"tail"},
+			want: "stream SUPERVISOR: nats: API error: code=404 err_code=10059 description=stream not found (it is created by `supernats consume` and by the first supernats-bridge)",
+		},
+		{args: []string{"replay"}, want: "it is created by `supernats consume`"},
 	} {
 		out, errs, code := supernats(t, append(c.args, "--nats-url", s.URL)...)
 		if code != exitFailed || out != "" || !strings.Contains(errs, c.want) {

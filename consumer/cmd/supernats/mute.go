@@ -17,7 +17,6 @@ import (
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
-	"supernats/consumer/wording"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -27,9 +26,9 @@ type muteCmd struct {
 	Rule    []string        `env:"-" sep:"none" placeholder:"GLOB" help:"Only alerts of these rules."`
 	All     bool            `env:"-" help:"Every alert there is."`
 	For     schema.Duration `env:"-" placeholder:"DURATION" help:"How long: 30m, 2h, 1d."`
-	Until   time.Time       `env:"-" placeholder:"TIME" help:"Up to then (RFC 3339)."`
-	Comment string          `env:"-" help:"Why. Required."`
-	Author  string          `env:"-" placeholder:"NAME" help:"Who (default: $$USER@host)."`
+	Until   time.Time       `env:"-" placeholder:"TIME" help:"When it ends (RFC 3339)."`
+	Comment string          `env:"-" help:"The reason. Required."`
+	Author  string          `env:"-" placeholder:"NAME" help:"Who mutes (default: $$USER@host)."`
 	outputFlag
 }
 
@@ -61,10 +60,10 @@ func (m *muteCmd) Run(ctx context.Context, c *common) error {
 		}
 		shown := inspect.Mute{Mute: *mute, Alerts: inspect.MutedBy(mute, alerts), Covers: known.CoverageOf(mute, rules)}
 		if form := m.form(); form != terminal.FormTable {
-			warnOfEmptyMute(&shown)
+			tables.WarnOfEmptyMute(&shown)
 			return terminal.PrintJSON(os.Stdout, form, []inspect.Mute{shown})
 		}
-		return printMute(&shown, alerts)
+		return tables.PrintMute(os.Stdout, &shown, alerts)
 	})
 	if err != nil && stored {
 		return fmt.Errorf("silence %s is in force, but what it matches could not be read: %w", mute.ID, err)
@@ -108,7 +107,8 @@ func (m *muteCmd) describe(now time.Time) (*schema.Mute, error) {
 func (m *muteCmd) check(chooses bool, now time.Time) error {
 	switch {
 	case !chooses && !m.All:
-		return errors.New("nothing says what to mute: give --host, --group, --process or --rule, or --all for every alert")
+		return errors.New("nothing says what to mute: give --host, --group, --process or --rule, " +
+			"or --all for every alert")
 	case chooses && m.All:
 		return errors.New("--all mutes every alert, so it goes without --host, --group, --process and --rule")
 	case strings.TrimSpace(m.Comment) == "":
@@ -174,38 +174,4 @@ func newMuteID(at time.Time) string {
 		n >>= 5
 	}
 	return string(id)
-}
-
-// warnOfEmptyMute says on stderr, for those who do not read the JSON, that a silence
-// matches nothing.
-func warnOfEmptyMute(m *inspect.Mute) {
-	if !m.Covers.IsEmpty() || len(m.Alerts) > 0 {
-		return
-	}
-	terminal.Say("supernats: silence %s %s", m.ID, tables.Coverage(m.Covers))
-	for _, hint := range m.Covers.Hints {
-		terminal.Say("supernats: %s", hint)
-	}
-	fmt.Fprintln(os.Stderr, "supernats: if something else was meant:", unmuteCommand(m))
-}
-
-// unmuteCommand is the command that takes a silence back.
-func unmuteCommand(m *inspect.Mute) string { return "supernats unmute " + m.ID }
-
-func printMute(m *inspect.Mute, alerts []schema.Alert) error {
-	fmt.Printf("%s mutes %s until %s\n", m.ID, terminal.Clean(tables.Matchers(&m.Mute)), wording.Date(&m.Expires))
-	fmt.Printf("It %s.\n", tables.Coverage(m.Covers))
-	for _, hint := range m.Covers.Hints {
-		fmt.Println(terminal.Clean(hint))
-	}
-	if m.Covers.IsEmpty() {
-		fmt.Println("If something else was meant:", unmuteCommand(m))
-	}
-
-	if len(m.Alerts) == 0 {
-		_, err := fmt.Println("It mutes no open alert.")
-		return err
-	}
-	fmt.Println("It mutes these open alerts:")
-	return tables.MutedAlerts(m, alerts).Print(os.Stdout)
 }

@@ -83,7 +83,7 @@ func TestMuteAndUnmute(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 	for _, id := range []string{list[0].ID, "nobody", "a b"} {
-		if _, errs, code := supernats(t, "unmute", id, "--nats-url", i.url); code != exitFailed || !strings.Contains(errs, "there is no silence "+id+" (any more): `supernats mutes` lists them") {
+		if _, errs, code := supernats(t, "unmute", id, "--nats-url", i.url); code != exitFailed || !strings.Contains(errs, "no silence "+id+" is in force: `supernats mutes` lists those that are") {
 			t.Errorf("%d %q", code, errs)
 		}
 	}

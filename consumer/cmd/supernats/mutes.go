@@ -79,7 +79,7 @@ const markerTTL = time.Minute
 func unmute(ctx context.Context, kv jetstream.KeyValue, id string) error {
 	e, err := kv.Get(ctx, id)
 	if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrInvalidKey) {
-		return fmt.Errorf("there is no silence %s (any more): `supernats mutes` lists them", terminal.Clean(id))
+		return fmt.Errorf("no silence %s is in force: `supernats mutes` lists those that are", terminal.Clean(id))
 	}
 	if err != nil {
 		return fmt.Errorf("look up silence %s: %w", id, err)

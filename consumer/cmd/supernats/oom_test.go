@@ -44,9 +44,12 @@ func TestALackOfMemoryIsSeen(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"ps"}, []string{"23m ago, SIGKILL, out of memory\n", "23m ago, SIGKILL\n"}},
-		{[]string{"alerts"}, []string{"(ran 2d4h, SIGKILL, out of memory)"}},
-		{[]string{"replay"}, []string{"unexpected, SIGKILL, out of memory at 2.0 of 2 GiB, from RUNNING, pid 7, ran 2d4h\n", "unexpected, SIGKILL, from RUNNING, pid 7\n"}},
+		{args: []string{"ps"}, want: []string{"23m ago, SIGKILL, out of memory\n", "23m ago, SIGKILL\n"}},
+		{args: []string{"alerts"}, want: []string{"(ran 2d4h, SIGKILL, out of memory)"}},
+		{
+			args: []string{"replay"},
+			want: []string{"unexpected, SIGKILL, out of memory at 2.0 of 2 GiB, from RUNNING, pid 7, ran 2d4h\n", "unexpected, SIGKILL, from RUNNING, pid 7\n"},
+		},
 	} {
 		got := i.run(append(c.args, "-o", "table")...)
 		for _, want := range c.want {

@@ -17,9 +17,9 @@ import (
 
 type psCmd struct {
 	Pattern string   `arg:"" optional:"" help:"A glob for a process, group, group:process or host."`
-	All     bool     `env:"-" help:"Also processes that their supervisord does not have any more."`
-	Down    bool     `env:"-" help:"Only processes that should run and do not, or whose state is unknown because their host is silent or its supervisord was killed."`
-	State   []string `env:"-" sep:"none" placeholder:"STATE" help:"Only processes in these states, by supervisor's names: ${states}. Repeatable, or with commas."`
+	All     bool     `env:"-" help:"Include processes that their supervisord no longer has."`
+	Down    bool     `env:"-" help:"${help_down}"`
+	State   []string `env:"-" sep:"none" placeholder:"STATE" help:"${help_state}"`
 	processFlags
 	outputFlag
 }
@@ -55,7 +55,8 @@ func (p *psCmd) Run(ctx context.Context, c *common) error {
 }
 
 func (p *psCmd) matches(filter consumer.Filter, s *inspect.Process) bool {
-	if !filter.Match(&schema.Event{Host: s.Host, Group: s.Group, Process: s.Process}) || !p.isInState(s) || p.Down && !s.Down {
+	chosen := filter.Match(&schema.Event{Host: s.Host, Group: s.Group, Process: s.Process})
+	if !chosen || !p.isInState(s) || p.Down && !s.Down {
 		return false
 	}
 	if p.Pattern == "" {

@@ -22,7 +22,7 @@ type rulesCmd struct {
 
 type rulesCheckCmd struct {
 	File  string `arg:"" help:"A configuration file, or one with nothing but rules."`
-	Files bool   `env:"-" default:"true" negatable:"" help:"Check the files that it names too, such as those with secrets. Give --no-files where they do not exist, as in CI."`
+	Files bool   `env:"-" default:"true" negatable:"" help:"${help_files}"`
 }
 
 // Run prints what is configured, or all that is wrong, each with its place.
@@ -85,7 +85,8 @@ func (c *common) hints(ctx context.Context, cfg *config.Config) (hints []string)
 				hints = append(hints, hint)
 			}
 		case inspect.IsRegexp(p.glob):
-			hints = append(hints, fmt.Sprintf("%s %q looks like a regular expression, and globs are meant: *, ?, [a-z] and {a,b}", p.label, p.glob))
+			hints = append(hints, fmt.Sprintf("%s %q looks like a regular expression, and "+
+				"globs are meant: *, ?, [a-z] and {a,b}", p.label, p.glob))
 		}
 	}
 	return hints

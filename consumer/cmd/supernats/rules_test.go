@@ -17,14 +17,38 @@ func TestRulesCheck(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		{"rules:\n- name: a\n  loss: true\n  notfy: mail\n", exitUsage, "", `FILE:4:3: unknown key "rules[0].notfy"; allowed are `},
-		{"max_age: 0s\nrules:\n- {}\n", exitUsage, "", "FILE:1:10: max_age: found 0s, allowed is a duration above zero: no event would be young enough to be reported\nFILE:3:3: rules[0].name: is missing; "},
-		{"rules: [\n", exitUsage, "", "FILE:1:8: sequence end token ']' not found\n"},
-		{"receivers: []\nrules: [{name: a, loss: true, notify: [chat]}]\n", exitUsage, "", `FILE:2:40: rules[0].notify[0]: found "chat", there are no receivers`},
-		{secret, exitUsage, "", "FILE:1:81: mail.password_file: found \"/is/not/there\", there is no such file\n"},
-		{"mail: {smarthost: 'h:25', from: a@b.c, to: [a@b.c]}\nreceivers: [{name: x, mail: {}}]\nrules: [{name: a, event: PROCESS_STATE_FATAL}, {name: b, event: PROCESS_STATE_FATAL}, {name: c, event: PROCESS_STATE_FATAL}]\n", exitDone, "FILE: ok: 3 rules, 2 receivers\n", ""},
-		{"rules: [{name: a, event: PROCESS_STATE_FATAL, notify: [chat]}]\n", exitDone, "FILE: ok: 1 rule, 0 receivers\n", ""},
-		{"rules: []\n", exitDone, "FILE: ok: 0 rules, 0 receivers\n", ""},
+		{
+			text:   "rules:\n- name: a\n  loss: true\n  notfy: mail\n",
+			code:   exitUsage,
+			stderr: `FILE:4:3: unknown key "rules[0].notfy": want one of `,
+		},
+		{
+			text:   "max_age: 0s\nrules:\n- {}\n",
+			code:   exitUsage,
+			stderr: "FILE:1:10: max_age: invalid value 0s: want a duration above zero: no event would be young enough to be reported\nFILE:3:3: rules[0].name: is missing; ",
+		},
+		{text: "rules: [\n", code: exitUsage, stderr: "FILE:1:8: sequence end token ']' not found\n"},
+		{
+			text:   "receivers: []\nrules: [{name: a, loss: true, notify: [chat]}]\n",
+			code:   exitUsage,
+			stderr: `FILE:2:40: rules[0].notify[0]: unknown receiver "chat": there are no receivers`,
+		},
+		{
+			text:   secret,
+			code:   exitUsage,
+			stderr: "FILE:1:81: mail.password_file: found \"/is/not/there\", there is no such file\n",
+		},
+		{
+			text:   "mail: {smarthost: 'h:25', from: a@b.c, to: [a@b.c]}\nreceivers: [{name: x, mail: {}}]\nrules: [{name: a, event: PROCESS_STATE_FATAL}, {name: b, event: PROCESS_STATE_FATAL}, {name: c, event: PROCESS_STATE_FATAL}]\n",
+			code:   exitDone,
+			stdout: "FILE: ok: 3 rules, 2 receivers\n",
+		},
+		{
+			text:   "rules: [{name: a, event: PROCESS_STATE_FATAL, notify: [chat]}]\n",
+			code:   exitDone,
+			stdout: "FILE: ok: 1 rule, 0 receivers\n",
+		},
+		{text: "rules: []\n", code: exitDone, stdout: "FILE: ok: 0 rules, 0 receivers\n"},
 	} {
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)

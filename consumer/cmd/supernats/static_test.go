@@ -34,9 +34,9 @@ func TestStaticPrograms(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"supernats-bridge", "version"}, "supernats-bridge "},
-		{[]string{"supernats", "version"}, "supernats "},
-		{[]string{"supernats", "rules", "check", "/supernats.yaml"}, "1 rule"},
+		{args: []string{"supernats-bridge", "version"}, want: "supernats-bridge "},
+		{args: []string{"supernats", "version"}, want: "supernats "},
+		{args: []string{"supernats", "rules", "check", "/supernats.yaml"}, want: "1 rule"},
 	} {
 		program := filepath.Join(root, c.args[0])
 		if f, err := elf.Open(program); err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 type testAlertCmd struct {
-	Receiver string          `arg:"" optional:"" help:"Only this receiver (default: all of the configuration file, or all there are)."`
+	Receiver string          `arg:"" optional:"" help:"${help_receiver}"`
 	Timeout  schema.Duration `env:"-" default:"60s" help:"How long to wait for the receivers."`
 	Resolve  bool            `env:"-" help:"Also send that it is over, for receivers that keep incidents."`
 	outputFlag
@@ -26,7 +26,7 @@ type testAlertCmd struct {
 // Run sends a notification the whole way, and waits for what becomes of it.
 func (t *testAlertCmd) Run(ctx context.Context, c *common) error {
 	if t.Timeout <= 0 {
-		return usageError{errors.New("--timeout is 0, allowed is a duration above it")}
+		return usageError{errors.New("--timeout: invalid value 0: want a duration above zero")}
 	}
 	cfg, err := c.load()
 	if err != nil {
@@ -94,7 +94,8 @@ func (t *testAlertCmd) print(outcomes []testalert.Outcome) error {
 		}
 	}
 	if missed > 0 {
-		return fmt.Errorf("%d of %s did not get the test alert", missed, wording.Count(len(outcomes), "receiver", "receivers"))
+		return fmt.Errorf("%d of %s did not get the test alert", missed,
+			wording.Count(len(outcomes), "receiver", "receivers"))
 	}
 	return nil
 }

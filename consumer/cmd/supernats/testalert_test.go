@@ -195,7 +195,7 @@ func TestTestAlertOfNobody(t *testing.T) {
 	if _, errs := i.testAlert(exitFailed, "-c", file); !strings.Contains(errs, "receiver mail has no queue; those that have one: chat.") {
 		t.Errorf("%s", errs)
 	}
-	if _, errs := i.testAlert(exitUsage, "--timeout", "0s"); !strings.Contains(errs, "--timeout is 0") {
+	if _, errs := i.testAlert(exitUsage, "--timeout", "0s"); !strings.Contains(errs, "--timeout: invalid value 0") {
 		t.Errorf("%s", errs)
 	}
 	s, err := i.js.Stream(t.Context(), stream.Alerts)

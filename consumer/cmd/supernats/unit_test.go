@@ -28,9 +28,20 @@ func TestSystemdUnit(t *testing.T) {
 		want []string
 		not  string
 	}{
-		"plain":  {nil, []string{"\nExecStart=" + binary + " consume\n", "\nType=notify\n", "\nWatchdogSec=", "\nMemoryDenyWriteExecute=yes\n", "\nProtectHome=yes\n"}, "ReadWritePaths"},
-		"config": {[]string{"-c", conf, "--log-level=debug"}, []string{`consume -c "` + conf + `" --log-level=debug` + "\n", "\nReadWritePaths=/srv/supernats\n"}, "MemoryDenyWriteExecute"},
-		"home":   {[]string{"--nats-creds=/home/a/100%.creds", "--nats-url", "nats://$x"}, []string{"consume --nats-creds=/home/a/100%%.creds --nats-url nats://$$x\n", "\nProtectHome=read-only\n"}, "ProtectHome=yes"},
+		"plain": {
+			want: []string{"\nExecStart=" + binary + " consume\n", "\nType=notify\n", "\nWatchdogSec=", "\nMemoryDenyWriteExecute=yes\n", "\nProtectHome=yes\n"},
+			not:  "ReadWritePaths",
+		},
+		"config": {
+			args: []string{"-c", conf, "--log-level=debug"},
+			want: []string{`consume -c "` + conf + `" --log-level=debug` + "\n", "\nReadWritePaths=/srv/supernats\n"},
+			not:  "MemoryDenyWriteExecute",
+		},
+		"home": {
+			args: []string{"--nats-creds=/home/a/100%.creds", "--nats-url", "nats://$x"},
+			want: []string{"consume --nats-creds=/home/a/100%%.creds --nats-url nats://$$x\n", "\nProtectHome=read-only\n"},
+			not:  "ProtectHome=yes",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, errs, code := supernats(t, append([]string{"consume", "--print-unit", "systemd"}, c.args...)...)

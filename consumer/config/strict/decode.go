@@ -27,12 +27,12 @@ type decoder struct {
 	values int
 }
 
-// value decodes n, the value of a key, into v.
-func (d *decoder) value(n ast.Node, v reflect.Value, key string) {
+// decodeValue decodes n, the value of a key, into v.
+func (d *decoder) decodeValue(n ast.Node, v reflect.Value, key string) {
 	if d.file.failed[key] { // its text could not be parsed
 		return
 	}
-	n, literal := d.resolve(n, key)
+	n, literal := d.resolveAlias(n, key)
 	if n == nil {
 		return
 	}
@@ -50,30 +50,30 @@ func (d *decoder) value(n ast.Node, v reflect.Value, key string) {
 
 	switch u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); {
 	case ok:
-		d.unmarshal(n, u, key)
+		d.decodeText(n, u, key)
 	case v.Kind() == reflect.Struct:
-		d.mapping(n, v, key)
+		d.decodeSection(n, v, key)
 	case n.Type() != ast.SequenceType && slices.Contains(d.options.TextOrList, v.Type()):
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		d.string(n, v.Index(0), literal, key)
+		d.decodeString(n, v.Index(0), literal, key)
 	case v.Kind() == reflect.Slice:
-		d.list(n, v, key)
+		d.decodeList(n, v, key)
 	case v.Kind() == reflect.Map:
-		d.texts(n, v, key)
+		d.decodeMap(n, v, key)
 	case v.Kind() == reflect.String:
-		d.string(n, v, literal, key)
+		d.decodeString(n, v, literal, key)
 	case v.Kind() == reflect.Bool:
-		d.bool(n, v, key)
+		d.decodeBool(n, v, key)
 	case v.CanInt():
-		d.number(n, v, key)
+		d.decodeNumber(n, v, key)
 	default: // a test looks for types of the configuration that are missing here
 		d.wrongType(n, key, "nothing")
 	}
 }
 
-// resolve follows anchors, aliases and tags to a value; literal reports that a tag
+// resolveAlias follows anchors, aliases and tags to a value; literal reports that a tag
 // makes it a text. It returns nil after a mistake.
-func (d *decoder) resolve(n ast.Node, key string) (value ast.Node, literal bool) {
+func (d *decoder) resolveAlias(n ast.Node, key string) (value ast.Node, literal bool) {
 	for {
 		if !d.countValue(n, key) {
 			return nil, false
@@ -92,7 +92,7 @@ func (d *decoder) resolve(n ast.Node, key string) (value ast.Node, literal bool)
 			}
 		case *ast.TagNode:
 			if x.Start.Value != string(token.StringTag) {
-				d.file.fail(x.Start, key, "found the tag %s, allowed is %s", x.Start.Value, token.StringTag)
+				d.file.fail(x.Start, key, "found the tag %s, want %s", x.Start.Value, token.StringTag)
 				return nil, false
 			}
 			n, literal = x.Value, true
@@ -114,10 +114,10 @@ func (d *decoder) countValue(n ast.Node, key string) bool {
 	return d.values < maxValues
 }
 
-// mapping decodes a section into a struct.
-func (d *decoder) mapping(n ast.Node, v reflect.Value, key string) {
+// decodeSection decodes a section into a struct.
+func (d *decoder) decodeSection(n ast.Node, v reflect.Value, key string) {
 	allowed := Fields(v.Type())
-	pairs, ok := d.pairs(n, key)
+	pairs, ok := d.mergedPairs(n, key)
 	if !ok {
 		d.wrongType(n, key, "a mapping with the keys "+strings.Join(KeyNames(v.Type()), ", "))
 		return
@@ -144,7 +144,7 @@ func (d *decoder) mapping(n ast.Node, v reflect.Value, key string) {
 
 		full := Below(key, name)
 		d.file.keys[full] = t
-		d.value(p.value, v.FieldByIndex(allowed[name].Index), full)
+		d.decodeValue(p.value, v.FieldByIndex(allowed[name].Index), full)
 	}
 }
 
@@ -162,7 +162,7 @@ func (d *decoder) unknownKey(p pair, key string, section reflect.Type) (meant st
 	if p.by != nil {
 		message += fmt.Sprintf(", merged at line %d", p.by.Position.Line)
 	}
-	message += "; allowed are " + strings.Join(allowed, ", ")
+	message += ": want one of " + strings.Join(allowed, ", ")
 
 	meant = d.meantKey(t.Value, allowed)
 	if meant != "" {
@@ -189,8 +189,8 @@ func (d *decoder) meantKey(name string, allowed []string) string {
 	return ""
 }
 
-// list decodes a sequence into a slice.
-func (d *decoder) list(n ast.Node, v reflect.Value, key string) {
+// decodeList decodes a sequence into a slice.
+func (d *decoder) decodeList(n ast.Node, v reflect.Value, key string) {
 	sequence, ok := n.(*ast.SequenceNode)
 	if !ok {
 		allowed := "a list: [a, b]"
@@ -205,15 +205,15 @@ func (d *decoder) list(n ast.Node, v reflect.Value, key string) {
 	for i, e := range sequence.Values {
 		full := fmt.Sprintf("%s[%d]", key, i)
 		d.file.keys[full] = beginOf(e)
-		if d.value(e, v.Index(i), full); d.file.empty[full] {
+		if d.decodeValue(e, v.Index(i), full); d.file.empty[full] {
 			d.wrongType(e, full, "a value")
 		}
 	}
 }
 
-// texts decodes a mapping with keys of the user's own.
-func (d *decoder) texts(n ast.Node, v reflect.Value, key string) {
-	pairs, ok := d.pairs(n, key)
+// decodeMap decodes a mapping with keys of the user's own.
+func (d *decoder) decodeMap(n ast.Node, v reflect.Value, key string) {
+	pairs, ok := d.mergedPairs(n, key)
 	if !ok {
 		d.wrongType(n, key, "a mapping: {name: text}")
 		return
@@ -229,7 +229,7 @@ func (d *decoder) texts(n ast.Node, v reflect.Value, key string) {
 		t := p.key.GetToken()
 		d.file.keys[key+"."+t.Value] = t
 		text := reflect.New(v.Type().Elem()).Elem()
-		d.value(p.value, text, key+"."+t.Value)
+		d.decodeValue(p.value, text, key+"."+t.Value)
 		v.SetMapIndex(reflect.ValueOf(t.Value), text)
 	}
 }
@@ -261,5 +261,5 @@ func (d *decoder) wrongType(n ast.Node, key, allowed string) {
 	if key == "" {
 		key = "the file"
 	}
-	d.file.fail(beginOf(n), key, "found %s, allowed is %s", strings.ToLower(n.Type().String()), allowed)
+	d.file.fail(beginOf(n), key, "found %s, want %s", strings.ToLower(n.Type().String()), allowed)
 }

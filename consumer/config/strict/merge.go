@@ -16,10 +16,10 @@ type pair struct {
 	by *token.Token
 }
 
-// pairs returns the keys of a mapping: its own, then those that it merges (<<) and
+// mergedPairs returns the keys of a mapping: its own, then those that it merges (<<) and
 // does not have. Of several mappings that are merged the first wins, as YAML's merge
 // key asks.
-func (d *decoder) pairs(n ast.Node, key string) (list []pair, ok bool) {
+func (d *decoder) mergedPairs(n ast.Node, key string) (list []pair, ok bool) {
 	written, ok := pairsOf(n)
 	if !ok {
 		return nil, false
@@ -44,7 +44,7 @@ func (d *decoder) pairs(n ast.Node, key string) (list []pair, ok bool) {
 
 	// Merged keys come last: those of the mapping itself win, wherever << is written.
 	for _, p := range merged {
-		for _, m := range d.merge(p.Value, key) {
+		for _, m := range d.mergeSources(p.Value, key) {
 			name := m.key.GetToken().Value
 			if seen[name] != nil {
 				continue
@@ -57,10 +57,10 @@ func (d *decoder) pairs(n ast.Node, key string) (list []pair, ok bool) {
 	return list, true
 }
 
-// merge returns the keys of the mapping, or of the mappings, that a merge key names.
-func (d *decoder) merge(n ast.Node, key string) (list []pair) {
+// mergeSources returns the keys of the mapping, or of the mappings, that a merge key names.
+func (d *decoder) mergeSources(n ast.Node, key string) (list []pair) {
 	full := Below(key, "<<")
-	value, _ := d.resolve(n, full)
+	value, _ := d.resolveAlias(n, full)
 	if value == nil {
 		return nil
 	}
@@ -73,12 +73,12 @@ func (d *decoder) merge(n ast.Node, key string) (list []pair) {
 		if len(sources) > 1 || source != value {
 			full = fmt.Sprintf("%s[%d]", Below(key, "<<"), i)
 		}
-		value, _ := d.resolve(source, full)
+		value, _ := d.resolveAlias(source, full)
 		if value == nil {
 			continue
 		}
 
-		own, ok := d.pairs(value, key)
+		own, ok := d.mergedPairs(value, key)
 		if !ok {
 			d.wrongType(source, full, "a mapping or a list of them: <<: *name, <<: [*one, *other]")
 		}

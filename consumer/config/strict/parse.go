@@ -29,18 +29,18 @@ func newParser(f *File) *yamlParser {
 	return &yamlParser{file: f, anchors: map[string]ast.Node{}, aliases: map[*ast.AliasNode]ast.Node{}}
 }
 
-// parse parses a file. A section with a syntax error is left out with its mistake and
+// parseFile parses a file. A section with a syntax error is left out with its mistake and
 // hides none of the others. The result is nil for an empty file.
-func (p *yamlParser) parse(text []byte) ast.Node {
+func (p *yamlParser) parseFile(text []byte) ast.Node {
 	clean := p.cleanText(text)
-	whole, err := p.document(clean)
+	whole, err := p.parseDocument(clean)
 	if err == nil {
 		return whole
 	}
 
 	var pairs []*ast.MappingValueNode
 	for _, s := range divide(clean) {
-		body, ok := p.section(s)
+		body, ok := p.parseSection(s)
 		if own, is := pairsOf(body); is && ok {
 			pairs = append(pairs, own...)
 		}
@@ -87,9 +87,9 @@ func isUTF16(text []byte) bool {
 		bytes.IndexByte(text, 0) == 1
 }
 
-// document parses one text, in which lines before it may be empty. What the parser
+// parseDocument parses one text, in which lines before it may be empty. What the parser
 // accepts in silence and the decoder does not know is refused.
-func (p *yamlParser) document(text string) (ast.Node, error) {
+func (p *yamlParser) parseDocument(text string) (ast.Node, error) {
 	f, err := parser.ParseBytes([]byte(text), 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, err
@@ -128,12 +128,12 @@ func (p *yamlParser) refuseTokens(text string) {
 
 		switch {
 		case t.Type == token.DirectiveType:
-			p.file.fail(t, "", "found a directive, allowed is none")
+			p.file.fail(t, "", "found a directive, want none")
 		case isHeader && begun, ended && isContent:
-			p.file.fail(t, "", "a second document begins; allowed is one")
+			p.file.fail(t, "", "a second document begins; want one")
 			return // what follows does not matter
 		case t.Type == token.StringType && !isBlock(t.Prev) && tabInText.MatchString(t.Origin):
-			p.file.fail(t, "", "found a tab in a text without quotes, allowed are spaces")
+			p.file.fail(t, "", "found a tab in a text without quotes, want spaces")
 		}
 
 		begun = begun || t.Type != token.CommentType

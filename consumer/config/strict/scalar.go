@@ -12,9 +12,9 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// unmarshal decodes what has a form of its own: a duration, a size.
-func (d *decoder) unmarshal(n ast.Node, v encoding.TextUnmarshaler, key string) {
-	text, ok := d.text(n, key, "a text")
+// decodeText decodes what has a form of its own: a duration, a size.
+func (d *decoder) decodeText(n ast.Node, v encoding.TextUnmarshaler, key string) {
+	text, ok := d.scalarText(n, key, "a text")
 	if !ok {
 		return
 	}
@@ -25,10 +25,10 @@ func (d *decoder) unmarshal(n ast.Node, v encoding.TextUnmarshaler, key string) 
 	}
 }
 
-// string decodes a text. A number is one too if it stays what is written: a password 007
+// decodeString decodes a text. A number is one too if it stays what is written: a password 007
 // would become 7.
-func (d *decoder) string(n ast.Node, v reflect.Value, literal bool, key string) {
-	text, ok := d.text(n, key, "a text")
+func (d *decoder) decodeString(n ast.Node, v reflect.Value, literal bool, key string) {
+	text, ok := d.scalarText(n, key, "a text")
 	if !ok {
 		return
 	}
@@ -42,7 +42,7 @@ func (d *decoder) string(n ast.Node, v reflect.Value, literal bool, key string) 
 		if text != written {
 			v.SetString(written)
 			// The value is shown by its own type: a secret hides itself.
-			d.file.fail(n.GetToken(), key, "found the number %[1]v, allowed is a text: '%[1]v' with quotes",
+			d.file.fail(n.GetToken(), key, "found the number %[1]v, want a text: '%[1]v' with quotes",
 				v.Interface())
 			return
 		}
@@ -50,24 +50,24 @@ func (d *decoder) string(n ast.Node, v reflect.Value, literal bool, key string) 
 	v.SetString(text)
 }
 
-func (d *decoder) bool(n ast.Node, v reflect.Value, key string) {
+func (d *decoder) decodeBool(n ast.Node, v reflect.Value, key string) {
 	const allowed = "true or false"
-	text, ok := d.plain(n, ast.BoolType, key, allowed)
+	text, ok := d.plainText(n, ast.BoolType, key, allowed)
 	if !ok {
 		return
 	}
 
 	d.file.keys[key] = n.GetToken()
 	if text != "true" && text != "false" {
-		d.file.fail(n.GetToken(), key, "found %q, allowed is %s", text, allowed)
+		d.file.fail(n.GetToken(), key, "invalid value %q: want %s", text, allowed)
 		return
 	}
 	v.SetBool(text == "true")
 }
 
-func (d *decoder) number(n ast.Node, v reflect.Value, key string) {
+func (d *decoder) decodeNumber(n ast.Node, v reflect.Value, key string) {
 	const allowed = "a number"
-	text, ok := d.plain(n, ast.IntegerType, key, allowed)
+	text, ok := d.plainText(n, ast.IntegerType, key, allowed)
 	if !ok {
 		return
 	}
@@ -76,30 +76,30 @@ func (d *decoder) number(n ast.Node, v reflect.Value, key string) {
 	i, err := strconv.ParseInt(text, 10, v.Type().Bits())
 	if err != nil {
 		most := uint64(1)<<(v.Type().Bits()-1) - 1
-		d.file.fail(n.GetToken(), key, "found %q, allowed is %s up to %d", text, allowed, most)
+		d.file.fail(n.GetToken(), key, "invalid value %q: want %s up to %d", text, allowed, most)
 		return
 	}
 	v.SetInt(i)
 }
 
-// plain returns the text of a value of one type, or of one with variables in it:
+// plainText returns the text of a value of one type, or of one with variables in it:
 // `replicas: ${N}` is a number, `replicas: "3"` is not.
-func (d *decoder) plain(n ast.Node, want ast.NodeType, key, allowed string) (string, bool) {
+func (d *decoder) plainText(n ast.Node, want ast.NodeType, key, allowed string) (string, bool) {
 	s, ok := n.(*ast.StringNode)
 	if n.Type() != want && (!ok || !variable.MatchString(s.Value)) {
 		d.wrongType(n, key, allowed)
 		return "", false
 	}
-	return d.text(n, key, allowed)
+	return d.scalarText(n, key, allowed)
 }
 
-// text returns that of a scalar, with the values of its variables.
-func (d *decoder) text(n ast.Node, key, allowed string) (string, bool) {
+// scalarText returns that of a scalar, with the values of its variables.
+func (d *decoder) scalarText(n ast.Node, key, allowed string) (string, bool) {
 	switch s := n.(type) {
 	case *ast.StringNode:
-		return d.expand(s, key)
+		return d.expandVariables(s, key)
 	case *ast.LiteralNode:
-		return d.expand(s.Value, key)
+		return d.expandVariables(s.Value, key)
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
 		return fmt.Sprint(s.(ast.ScalarNode).GetValue()), true
 	}
@@ -117,9 +117,9 @@ var (
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
-// expand puts the values of variables in place of ${NAME}. Each one that is not set is
+// expandVariables puts the values of variables in place of ${NAME}. Each one that is not set is
 // reported.
-func (d *decoder) expand(s *ast.StringNode, key string) (text string, ok bool) {
+func (d *decoder) expandVariables(s *ast.StringNode, key string) (text string, ok bool) {
 	ok = true
 	text = variable.ReplaceAllStringFunc(s.Value, func(ref string) string {
 		if literal, ok := strings.CutPrefix(ref, "$$"); ok {
@@ -135,7 +135,7 @@ func (d *decoder) expand(s *ast.StringNode, key string) (text string, ok bool) {
 		d.file.failed[key] = true
 		message := "variable " + ref + " is not set"
 		if name != "" && !variableName.MatchString(name) {
-			message += "; allowed are letters, digits and _, without a default, and $" + ref + " for the text itself"
+			message += "; want letters, digits and _, without a default, or $" + ref + " for the text itself"
 		}
 		d.file.fail(s.GetToken(), "", "%s", message)
 		return ""

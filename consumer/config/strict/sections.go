@@ -55,10 +55,10 @@ func divide(text string) []lines {
 	return sections
 }
 
-// section parses one section. Of a list with a syntax error in an entry the others are
+// parseSection parses one section. Of a list with a syntax error in an entry the others are
 // read all the same.
-func (p *yamlParser) section(s lines) (ast.Node, bool) {
-	body, err := p.document(s.padded())
+func (p *yamlParser) parseSection(s lines) (ast.Node, bool) {
+	body, err := p.parseDocument(s.padded())
 	if err == nil {
 		return body, true
 	}
@@ -67,13 +67,13 @@ func (p *yamlParser) section(s lines) (ast.Node, bool) {
 	name = strings.Trim(name, ` "'`)
 	p.broken = true
 
-	if odd, spaced := p.indentation(s); odd {
-		if body, err = p.document(spaced.padded()); err != nil {
+	if odd, spaced := p.replaceIndentation(s); odd {
+		if body, err = p.parseDocument(spaced.padded()); err != nil {
 			p.file.failed[name] = true
 		}
 		return body, err == nil
 	}
-	if body, ok := p.entries(s, name); ok {
+	if body, ok := p.parseEntries(s, name); ok {
 		return body, true
 	}
 	p.syntaxError(err)
@@ -81,9 +81,9 @@ func (p *yamlParser) section(s lines) (ast.Node, bool) {
 	return nil, false
 }
 
-// entries parses a list entry by entry: one with a syntax error is reported and left out.
+// parseEntries parses a list entry by entry: one with a syntax error is reported and left out.
 // It returns false if the section is no list, or if each entry is right by itself.
-func (p *yamlParser) entries(s lines, name string) (ast.Node, bool) {
+func (p *yamlParser) parseEntries(s lines, name string) (ast.Node, bool) {
 	list, ok := listEntries(s)
 	if !ok {
 		return nil, false
@@ -112,7 +112,7 @@ func (p *yamlParser) entries(s lines, name string) (ast.Node, bool) {
 		return nil, false
 	}
 
-	body, err := p.document(lines{s.first, rest}.padded())
+	body, err := p.parseDocument(lines{s.first, rest}.padded())
 	if err != nil {
 		p.file.failed[name] = true
 	}
@@ -157,9 +157,9 @@ var (
 	blankTabs = regexp.MustCompile(`(?m)^ *\t[ \t]*$`)
 )
 
-// indentation reports the lines of a section that are indented by something else than
+// replaceIndentation reports the lines of a section that are indented by something else than
 // spaces, and returns them with spaces.
-func (p *yamlParser) indentation(s lines) (odd bool, spaced lines) {
+func (p *yamlParser) replaceIndentation(s lines) (odd bool, spaced lines) {
 	spaced = lines{s.first, slices.Clone(s.text)}
 	for i, line := range s.text {
 		found := oddIndent.FindStringSubmatchIndex(line)

@@ -59,13 +59,13 @@ func Decode(path string, text []byte, into any, o Options) *File {
 		reported: map[mistake]bool{},
 	}
 	p := newParser(f)
-	body := p.parse(text)
+	body := p.parseFile(text)
 	if body == nil {
 		return f
 	}
 
 	d := &decoder{file: f, options: o, aliases: p.aliases, broken: p.broken}
-	d.value(body, reflect.ValueOf(into).Elem(), "")
+	d.decodeValue(body, reflect.ValueOf(into).Elem(), "")
 	return f
 }
 

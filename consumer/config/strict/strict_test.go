@@ -121,14 +121,14 @@ entries:
 number: 1
 `)
 	want := []string{
-		`f.yaml:1:1: unknown key "txet"; allowed are entries, labels, list, names, number, on, section, span, text; did you mean text?`,
-		`f.yaml:2:9: number: found "300", allowed is a number up to 127`,
-		`f.yaml:3:5: on: found string, allowed is true or false`,
+		`f.yaml:1:1: unknown key "txet": want one of entries, labels, list, names, number, on, section, span, text; did you mean text?`,
+		`f.yaml:2:9: number: invalid value "300": want a number up to 127`,
+		`f.yaml:3:5: on: found string, want true or false`,
 		`f.yaml:4:7: span: time: invalid duration "soon"`,
-		`f.yaml:5:7: list: found string, allowed is a list: [a, b]`,
-		`f.yaml:6:9: labels: found sequence, allowed is a mapping: {name: text}`,
-		`f.yaml:8:9: section.host: found sequence, allowed is a text`,
-		`f.yaml:9:3: unknown key "section.port"; allowed are host, least, most`,
+		`f.yaml:5:7: list: found string, want a list: [a, b]`,
+		`f.yaml:6:9: labels: found sequence, want a mapping: {name: text}`,
+		`f.yaml:8:9: section.host: found sequence, want a text`,
+		`f.yaml:9:3: unknown key "section.port": want one of host, least, most`,
 	}
 	got := strings.Split(f.Err().Error(), "\n")
 	if d := cmp.Diff(want, got[:min(len(got), len(want))]); d != "" {

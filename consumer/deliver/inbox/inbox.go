@@ -1,10 +1,10 @@
 // Package inbox reads the notifications for one receiver, in the order of the stream of
-// alerts, and keeps on NATS where the receiver stands. What was not acknowledged comes
-// again, over restarts, another instance, and a stream or bucket that was lost or restored
-// from a backup.
+// alerts, and keeps the receiver's position on NATS. What was not acknowledged is read
+// again: after a restart, by another instance, and after a stream or bucket was lost or
+// restored from a backup.
 //
-// It holds no notification: those that nobody takes stay in the stream, for as long as
-// that keeps them. A chunk of 100 is on its way at a time.
+// An inbox holds no notifications: what the receiver does not accept stays in the stream,
+// for as long as the stream keeps it. At most a chunk of 100 is in flight.
 package inbox
 
 import (
@@ -24,39 +24,38 @@ import (
 )
 
 const (
-	// redeliverAfter is when the server delivers by itself again what is not
-	// acknowledged: never, since a mail server may be down for weeks. An inbox that is
-	// opened begins with what was in flight.
+	// redeliverAfter is when the server redelivers by itself what is not acknowledged: never,
+	// since a mail server may be down for weeks. Open begins with what was in flight.
 	redeliverAfter = 365 * 24 * time.Hour
-	// chunk is how many notifications are asked for at a time.
+	// chunk is how many notifications one request asks for.
 	chunk = 100
 	// answerWithin is how long the server may take to answer a write.
 	answerWithin = 5 * time.Second
 )
 
-// ErrReopen says that an inbox has to be opened again, and that nothing is wrong.
+// ErrReopen means that the inbox has to be opened again, although nothing is wrong.
 var ErrReopen = errors.New("inbox is to be opened again")
 
-// Inbox reads the notifications for one receiver. It is for one goroutine, except for
-// Exists.
+// Inbox reads the notifications for one receiver. It belongs to one goroutine; only Exists
+// may be called by others.
 type Inbox struct {
 	js       jetstream.JetStream
 	queue    source.Queue
 	receiver string
 	log      zerolog.Logger
-	// memory has where this receiver stood when it was opened last, or is nil.
+	// memory outlives the inbox, and knows the last position; may be nil.
 	memory *Memory
 
-	// What is below is of one opening, but for done and doneAt.
+	// Set by Open, but for done and doneAt.
 	positions *records.Table[Position]
 	at        Position
 	consumer  jetstream.Consumer
 	order     source.Order
-	// done is what this process has delivered, stored at doneAt: its acknowledgement
-	// may be lost.
+	// done is the sequence up to which this process has delivered, doneAt when the stream
+	// stored it. Its acknowledgement may be lost.
 	done   uint64
 	doneAt time.Time
-	// unwritten says that the times in at have one that was not written.
+	// unwritten is set while at has times that are not written yet.
 	unwritten bool
 }
 
@@ -71,8 +70,8 @@ func New(js jetstream.JetStream, receiver string, memory *Memory, log zerolog.Lo
 // Name returns the name of the consumer, and of the key that holds the position.
 func (b *Inbox) Name() string { return b.queue.Name }
 
-// Open finds where the receiver stands, takes it over from any other instance and makes
-// the consumer begin there. One that is new begins with what is stored from now on; one
+// Open determines the position of the receiver, takes it over from any other instance, and
+// has the consumer begin there. A new receiver begins with what is stored from now on; one
 // whose queue or stream has vanished is not new.
 func (b *Inbox) Open(ctx context.Context) error {
 	return health.Unbroken(ctx, b.js.Conn(), b.open)
@@ -120,9 +119,9 @@ func (b *Inbox) open(ctx context.Context) error {
 	return b.claim(ctx)
 }
 
-// resume sets the position in the stream that there is now. rewind is where the consumer
-// has to begin, if the stream was restored from a backup: after what was delivered, by
-// the time at which that was stored.
+// resume sets the position in the current stream. If the stream was restored from a backup,
+// rewind is where the consumer has to begin: after what was delivered, by the time at which
+// the stream stored that.
 func (b *Inbox) resume(ctx context.Context, alerts jetstream.Stream, was *Position) (rewind *source.Start, err error) {
 	info := alerts.CachedInfo()
 	before := b.at
@@ -161,8 +160,8 @@ func (b *Inbox) resume(ctx context.Context, alerts jetstream.Stream, was *Positi
 	return rewind, nil
 }
 
-// openConsumer makes the consumer begin at the position. The position is written before
-// a consumer is deleted, in case that this is as far as we get.
+// openConsumer has the consumer begin at the position. The position is written before a
+// consumer is deleted, in case the daemon dies in between.
 func (b *Inbox) openConsumer(ctx context.Context, was *Position, rewind *source.Start) (err error) {
 	b.consumer, err = b.queue.Open(ctx, b.js, func(have *jetstream.ConsumerInfo) (*source.Start, error) {
 		switch {
@@ -170,7 +169,7 @@ func (b *Inbox) openConsumer(ctx context.Context, was *Position, rewind *source.
 			return source.FromNew(), nil
 		case rewind != nil:
 			start := rewind
-			rewind = nil // the consumer that is made now is right
+			rewind = nil // the new consumer begins where it should
 			return start, nil
 		case have == nil:
 			return source.From(b.at.Done + 1), nil
@@ -186,19 +185,19 @@ func (b *Inbox) openConsumer(ctx context.Context, was *Position, rewind *source.
 	return err
 }
 
-// Exists reports whether the server has the queue of the receiver.
+// Exists reports whether the queue of the receiver exists on the server.
 func (b *Inbox) Exists(ctx context.Context) (bool, error) {
 	have, err := b.queue.Look(ctx, b.js)
 	return have != nil, err
 }
 
-// Ack acknowledges a message, and all before it.
+// Ack acknowledges a message and all before it.
 func (b *Inbox) Ack(ctx context.Context, last jetstream.Msg) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
 	defer cancel()
 	b.rememberTime(last)
 
-	// A stop does not wait for an answer that never comes.
+	// A stop must not wait for an answer that never comes.
 	return health.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) error {
 		if err := last.DoubleAck(ctx); err != nil {
 			return fmt.Errorf("acknowledge notifications: %w", err)
@@ -207,7 +206,7 @@ func (b *Inbox) Ack(ctx context.Context, last jetstream.Msg) error {
 	})
 }
 
-// rememberTime remembers when the last message was stored that was delivered.
+// rememberTime remembers when the stream stored the last message that was delivered.
 func (b *Inbox) rememberTime(m jetstream.Msg) {
 	meta, err := m.Metadata()
 	if err != nil || meta.Sequence.Stream != b.at.Done {
@@ -220,8 +219,7 @@ func (b *Inbox) rememberTime(m jetstream.Msg) {
 	b.memory.set(b.Name(), b.at)
 }
 
-// Next waits for a notification, up to a time. None without an error means that none
-// came.
+// Next waits up to a time for a notification. The result is empty if none arrived.
 func (b *Inbox) Next(ctx context.Context, wait time.Duration) ([]jetstream.Msg, error) {
 	soon, cancel := context.WithTimeout(ctx, max(wait, 10*time.Millisecond))
 	defer cancel()
@@ -237,8 +235,8 @@ func (b *Inbox) Next(ctx context.Context, wait time.Duration) ([]jetstream.Msg, 
 	return b.appendFresh(nil, m)
 }
 
-// More returns what is there now, up to so many messages and bytes; the last request may
-// bring more bytes.
+// More returns the notifications that are available now, up to count messages and size
+// bytes; the last request may exceed size.
 func (b *Inbox) More(ctx context.Context, count, size int) (msgs []jetstream.Msg, err error) {
 	for len(msgs) < count && size > 0 {
 		got, err := b.consumer.FetchNoWait(min(chunk, count-len(msgs)))
@@ -264,7 +262,7 @@ func (b *Inbox) More(ctx context.Context, count, size int) (msgs []jetstream.Msg
 	return msgs, nil
 }
 
-// appendFresh appends a message, if it comes for the first time.
+// appendFresh appends a message that is delivered for the first time.
 func (b *Inbox) appendFresh(msgs []jetstream.Msg, m jetstream.Msg) ([]jetstream.Msg, error) {
 	meta, err := m.Metadata()
 	if err != nil {
@@ -277,7 +275,7 @@ func (b *Inbox) appendFresh(msgs []jetstream.Msg, m jetstream.Msg) ([]jetstream.
 	return append(msgs, m), nil
 }
 
-// checkArrived returns ErrReopen if notifications were sent to us and did not arrive.
+// checkArrived returns ErrReopen if the server has sent notifications that did not arrive.
 func (b *Inbox) checkArrived(ctx context.Context) error {
 	var info *jetstream.ConsumerInfo
 	err := health.Unbroken(ctx, b.js.Conn(), func(ctx context.Context) (err error) {

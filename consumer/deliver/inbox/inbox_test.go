@@ -1,16 +1,21 @@
 package inbox
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/fleettest"
+	"supernats/consumer/health"
 	"supernats/consumer/records"
 	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
 )
 
 // A queue that was there all the time continues where it was, whatever was written down
@@ -79,5 +84,33 @@ func TestQueueThatAnotherHasOpened(t *testing.T) {
 	}
 	if err := b.Begin(t.Context(), 1); err != nil {
 		t.Error(err)
+	}
+}
+
+// What was asked over a connection that broke is never answered: nobody waits for it.
+func TestQuestionsEndWithTheConnection(t *testing.T) {
+	f := fleettest.New(t)
+	var b *Inbox
+	for name, ask := range map[string]func(ctx context.Context) error{
+		"has something arrived": func(ctx context.Context) error { return b.checkArrived(ctx) },
+		"where the receiver is": func(ctx context.Context) error { return b.claim(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := streamtest.NewProxy(t, f.JS.Conn().ConnectedAddr())
+			patient, err := jetstream.New(p.JetStream().Conn(), jetstream.WithDefaultTimeout(time.Minute))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b = New(patient, "mail/ops", nil, zerolog.Nop())
+			if err := b.Open(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+
+			p.SetFault(streamtest.Stalled)
+			time.AfterFunc(50*time.Millisecond, p.Cut)
+			if err := ask(t.Context()); !errors.Is(err, health.ErrBroken) && !errors.Is(err, nats.ErrDisconnected) {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }

@@ -9,45 +9,45 @@ import (
 )
 
 const (
-	// LateAfter is from when on a position says when a notification was taken: what is
-	// taken sooner was taken when it was made, to the second that people see.
+	// LateAfter is from what delay on a position records when a notification was accepted.
+	// Below it, people see the same second as that of the notification.
 	LateAfter = time.Second
-	// maxTimes is how many of those times are kept, of some 70 bytes each. Of an outage
-	// there is one: what has waited is one batch.
+	// maxTimes is how many batches are kept, of some 70 bytes each. An outage takes one
+	// entry, since what has waited goes out as one batch.
 	maxTimes = 64
 )
 
-// Times says when a receiver took notifications that had been made some time before.
+// Times records when a receiver accepted notifications long after they were made.
 type Times struct {
-	// Late are the last batches that were taken late. What was written once is never
-	// changed: others read it.
+	// Late lists the last batches that were accepted late. Others read it once it was
+	// written: it is replaced, never changed.
 	Late []LateBatch `json:"late,omitempty"`
-	// Forgot is the highest sequence of the batches that are not kept any more.
+	// Forgot is the highest sequence of the batches that are no longer kept.
 	Forgot uint64 `json:"forgot,omitempty"`
 }
 
-// LateBatch is when a receiver took the notifications of two sequences and between.
+// LateBatch is when a receiver accepted the notifications from one sequence to another.
 type LateBatch struct {
 	From uint64      `json:"from"`
 	To   uint64      `json:"to"`
 	At   schema.Time `json:"at"`
 }
 
-// Taken is a notification that a receiver took: its sequence, and when it was made.
+// Taken is a notification that a receiver accepted: its sequence, and when it was made.
 type Taken struct {
 	Seq  uint64
 	Made time.Time
 }
 
-// Took notes when notifications were taken, where that is not when they were made. The
-// next write of the position has it.
+// Took remembers when notifications were accepted, if that was late. The next write of the
+// position includes it.
 func (b *Inbox) Took(now time.Time, list ...Taken) {
 	if b.at.add(now, list) {
 		b.unwritten = true
 	}
 }
 
-// add reports whether any of a list was taken late.
+// add adds those of a list that were accepted late, and reports whether there were any.
 func (t *Times) add(now time.Time, list []Taken) (added bool) {
 	for _, taken := range list {
 		if now.Sub(taken.Made) < LateAfter {
@@ -73,14 +73,14 @@ func (t *Times) add(now time.Time, list []Taken) (added bool) {
 	return added
 }
 
-// follows reports whether nothing of a list is between two sequences but what is late
-// too: what is for other receivers may be.
+// follows reports whether a list holds the sequence from and nothing between from and to.
+// Sequences between them that are not in the list are for other receivers.
 func follows(list []Taken, from, to uint64) bool {
 	return slices.ContainsFunc(list, func(t Taken) bool { return t.Seq == from }) &&
 		!slices.ContainsFunc(list, func(t Taken) bool { return t.Seq > from && t.Seq < to })
 }
 
-// keepLater takes over what this process knows beyond what was written.
+// keepLater adopts what this process knows beyond what was written.
 func (t *Times) keepLater(known Times) {
 	if known.last().After(t.last()) {
 		t.Late = known.Late
@@ -88,7 +88,7 @@ func (t *Times) keepLater(known Times) {
 	}
 }
 
-// last is when the last batch was taken that was late.
+// last returns when the last late batch was accepted.
 func (t *Times) last() time.Time {
 	if len(t.Late) == 0 {
 		return time.Time{}

@@ -21,45 +21,44 @@ const maxError = 1 << 10
 // while another took over writes no more, and so sends no more.
 type Position struct {
 	Receiver string `json:"receiver"`
-	// Stream is when the stream of notifications was created: the numbers of another one
-	// begin again.
+	// Stream is when the stream of alerts was created: sequences belong to one stream.
 	Stream time.Time `json:"stream"`
-	// Done is a sequence up to which everything was delivered, Stored when the stream
-	// got that message; zero if that is not known. By both a stream is recognised that
-	// was restored from a backup.
+	// Done is the sequence up to which everything was delivered, Stored when the stream
+	// stored that message; zero if unknown. Together they reveal a stream that was restored
+	// from a backup.
 	Done   uint64    `json:"done"`
 	Stored time.Time `json:"stored,omitzero"`
-	// Batch is the last sequence of the batch that is being sent. After a restart the
-	// same batch is sent, so that its Message-ID is the same.
+	// Batch is the last sequence of the batch that is being sent. After a restart the same
+	// batch is sent again, with the same Message-ID.
 	Batch uint64 `json:"batch,omitempty"`
-	// Alone is a sequence that is being sent alone, before its turn.
+	// Alone is the sequence that is being sent alone, before its turn.
 	Alone uint64 `json:"alone,omitempty"`
-	// Ahead are sequences after Done that were delivered or parked before their turn.
+	// Ahead lists sequences after Done that were delivered or parked before their turn.
 	Ahead []uint64 `json:"ahead,omitempty"`
-	// Begin is the last sequence before the receiver was there: what is up to it was
-	// never meant for it.
+	// Begin is the last sequence before the receiver existed: nothing up to it was ever
+	// meant for the receiver.
 	Begin uint64 `json:"begin,omitempty"`
-	// Unmade says that there was no queue yet: one that is found all the same is older,
-	// and knows better than Done what was delivered.
+	// Unmade is set if the queue could not be created yet. If a queue is found all the same,
+	// it is older, and knows better than Done what was delivered.
 	Unmade bool `json:"unmade,omitempty"`
 
-	Times  // in JSON two keys of the position
-	Status // in JSON keys of the position
+	Times  // embedded: its keys are keys of the record
+	Status // likewise
 }
 
-// Status is how a delivery stands, for people.
+// Status is the state of a delivery, for people.
 type Status struct {
-	// Error is why the last try failed, Tries how many have failed in a row, Since when
-	// the first of them did and Tried the last; zero after a success.
+	// Error is why the last try failed, Tries how many have failed in a row, Since and Tried
+	// are when the first and the last of them failed; zero after a success.
 	Error string       `json:"error,omitempty"`
 	Tries int          `json:"tries,omitempty"`
 	Since *schema.Time `json:"since,omitempty"`
 	Tried *schema.Time `json:"tried,omitempty"`
-	// Trying is the last sequence of what was tried.
+	// Trying is the last sequence of the batch that was tried.
 	Trying uint64 `json:"trying,omitempty"`
 }
 
-// raise says that everything up to a message was delivered.
+// raise records that everything up to a sequence was delivered.
 func (p *Position) raise(seq uint64) {
 	if seq > p.Done {
 		p.Done, p.Stored = seq, time.Time{}
@@ -85,8 +84,8 @@ func (b *Inbox) claim(ctx context.Context) error {
 	return err
 }
 
-// Resumes returns the last sequence of a batch that was being sent when the one before
-// ended, 0 if none was.
+// Resumes returns the last sequence of the batch that a restart interrupted, 0 if there is
+// none.
 func (b *Inbox) Resumes() uint64 {
 	if b.at.Batch > b.at.Done {
 		return b.at.Batch
@@ -94,7 +93,7 @@ func (b *Inbox) Resumes() uint64 {
 	return 0
 }
 
-// Begin writes the batch that is about to be sent, up to a sequence.
+// Begin records the batch that is about to be sent, by its last sequence.
 func (b *Inbox) Begin(ctx context.Context, last uint64) error {
 	if b.at.Batch == last {
 		return nil
@@ -103,8 +102,8 @@ func (b *Inbox) Begin(ctx context.Context, last uint64) error {
 	return b.claim(ctx)
 }
 
-// SetDelivered remembers up to where everything was delivered, so that it is not sent
-// again if the server never gets the acknowledgement.
+// SetDelivered remembers that everything up to a sequence was delivered, so that it is not
+// sent again if the acknowledgement is lost.
 func (b *Inbox) SetDelivered(seq uint64) {
 	b.done = max(b.done, seq)
 	b.at.raise(b.done)
@@ -114,25 +113,25 @@ func (b *Inbox) SetDelivered(seq uint64) {
 // IsDone reports whether a notification was delivered, or parked, before its turn.
 func (b *Inbox) IsDone(seq uint64) bool { return slices.Contains(b.at.Ahead, seq) }
 
-// Alone returns the sequence of a notification that was being sent alone when the one
-// before ended, 0 if none was.
+// Alone returns the sequence of the notification whose sending alone a restart interrupted,
+// 0 if there is none.
 func (b *Inbox) Alone() uint64 { return b.at.Alone }
 
-// BeginAlone writes a notification that is about to be sent alone.
+// BeginAlone records the notification that is about to be sent alone.
 func (b *Inbox) BeginAlone(ctx context.Context, seq uint64) error {
 	b.at.Alone = seq
 	return b.claim(ctx)
 }
 
-// DoneAhead writes what is done before its turn, and that nothing is sent alone any more.
-// A stop that is under way does not keep it from that.
+// DoneAhead records what was delivered or parked before its turn, and that nothing is being
+// sent alone any more, even if ctx has ended.
 func (b *Inbox) DoneAhead(ctx context.Context, seqs ...uint64) error {
 	b.at.Alone = 0
 	b.at.Ahead = append(b.at.Ahead, seqs...)
 	return b.claim(context.WithoutCancel(ctx))
 }
 
-// SetFailed writes, for people, why a try of what is up to a sequence failed.
+// SetFailed records, for people, why a try of the batch up to seq failed.
 func (b *Inbox) SetFailed(ctx context.Context, seq uint64, err error) error {
 	now := &schema.Time{Time: time.Now().UTC()}
 	since := b.at.Since
@@ -145,7 +144,7 @@ func (b *Inbox) SetFailed(ctx context.Context, seq uint64, err error) error {
 	return b.claim(ctx)
 }
 
-// SetRecovered writes that there is no error any more, and what was taken late.
+// SetRecovered records that the last try succeeded, and what was accepted late.
 func (b *Inbox) SetRecovered(ctx context.Context) error {
 	if b.at.Status == (Status{}) && !b.unwritten {
 		return nil
@@ -154,8 +153,8 @@ func (b *Inbox) SetRecovered(ctx context.Context) error {
 	return b.claim(context.WithoutCancel(ctx))
 }
 
-// BeginLater makes a queue that cannot be made now begin with what is stored from now on,
-// whenever it is made. The inbox must have been opened, with whatever error.
+// BeginLater has a queue that cannot be created now begin with what is stored from now on,
+// whenever it is created. Call it after Open has failed.
 func (b *Inbox) BeginLater(ctx context.Context) error {
 	if b.positions == nil {
 		return fmt.Errorf("bucket %s cannot be opened", stream.LeasesBucket)
@@ -176,15 +175,15 @@ func (b *Inbox) BeginLater(ctx context.Context) error {
 	return b.claim(ctx)
 }
 
-// Memory remembers where the receivers stand: a queue that vanishes together with its
-// position was not a new one. The zero value is empty; a nil one forgets. It is safe for
-// concurrent use.
+// Memory remembers the positions of the receivers: a queue that vanishes together with its
+// position is not new. The zero value is empty; a nil Memory remembers nothing. It is safe
+// for concurrent use.
 type Memory struct {
 	mu sync.Mutex
 	at map[string]Position // by consumer
 }
 
-// of returns nil if a queue was never opened.
+// of returns the position of a queue, nil if it was never opened.
 func (m *Memory) of(name string) *Position {
 	if m == nil {
 		return nil
@@ -211,8 +210,8 @@ func (m *Memory) set(name string, at Position) {
 	m.at[name] = at
 }
 
-// furthest returns which of two positions says more of the stream that was created at a
-// time: nil if both are nil.
+// furthest returns the position that is further in the stream that was created at a time;
+// nil if both are nil.
 func furthest(stored, remembered *Position, created time.Time) *Position {
 	switch {
 	case stored == nil:

@@ -1,10 +1,10 @@
-// Package machine makes states and alerts of the messages of the stream of events. The
-// daemon, a back-test and a rebuild all feed one, so that they come to the same: it reads
-// no clock, and what it makes follows from the messages, from when the stream got them,
-// and from the rules. It knows neither NATS nor disk.
+// Package machine turns the messages of the stream of events into states and alerts. The
+// daemon, a back-test and a rebuild all use it, and so come to the same result: it reads no
+// clock, and its output follows from the messages, from when the stream stored them, and
+// from the rules. It knows neither NATS nor disk.
 //
-// What hosts can make it hold is bounded by state.Limits, and what a message may hold by
-// the bounds of messages.go; what is beyond them is Unreadable, and changes nothing.
+// state.Limits bounds what hosts can make it hold, and messages.go what a message may hold.
+// A message beyond those bounds is Unreadable and changes nothing.
 package machine
 
 import (
@@ -20,33 +20,33 @@ import (
 	"supernats/schema"
 )
 
-// Machine takes in the messages of the stream of events, in their order. It is for one
+// Machine applies the messages of the stream of events, in their order. It belongs to one
 // goroutine.
 type Machine struct {
-	// Fleet has the records of processes and hosts, Engine the alerts. Only their
-	// methods that take in no message are for others.
+	// Fleet has the records of processes and hosts, Engine the alerts. Only Machine applies
+	// messages to them.
 	Fleet  *state.Fleet
 	Engine *alerts.Engine
-	// Changes is what changed since it was last cleared.
+	// Changes collects what changed since Clear.
 	Changes Changes
-	// TooOld counts events that matched a rule and were older than the horizon.
+	// TooOld counts the events that matched a rule and were older than the horizon.
 	TooOld int
-	// RepeatsUntil is up to when the stream may get events that an earlier stream had:
-	// nobody is notified twice of one. The zero time: of none.
+	// RepeatsUntil is until when the stream may receive events that an earlier stream had;
+	// the zero time means never. Such an event makes no second notification.
 	RepeatsUntil time.Time
 
-	// records is the list of the message that is applied, whose memory is used again.
+	// records is the list of changed processes, whose memory is reused.
 	records []*schema.ProcessRecord
 }
 
-// Changes are the records that changed: by key, so each once; nil is to be deleted.
+// Changes are the records that changed, by key. A nil record has to be deleted.
 type Changes struct {
 	States map[string]*schema.ProcessRecord
 	Hosts  map[string]*schema.HostRecord
-	// Forgotten are the hosts that are gone for good, whose consumers are to be deleted
+	// Forgotten holds the hosts that are gone for good. Their consumers have to be deleted
 	// too.
 	Forgotten map[string]bool
-	// Urgent says that more changed than the times at which hosts were seen.
+	// Urgent is set if more changed than the times at which hosts were seen.
 	Urgent bool
 }
 
@@ -57,13 +57,13 @@ func (c *Changes) Clear() {
 	c.Urgent = false
 }
 
-// Unreadable is the error of a message that no program of ours has written, or not in the
-// name of its host.
+// Unreadable is the error of a message that is not ours, or not from the host of its
+// subject.
 type Unreadable struct{ error }
 
 func (e Unreadable) Unwrap() error { return e.error }
 
-// New returns a machine that has seen nothing.
+// New returns a machine without any hosts.
 func New(set *rules.Set, limits state.Limits) *Machine {
 	m := &Machine{
 		Fleet: state.NewFleet(), Engine: alerts.New(set),
@@ -77,11 +77,11 @@ func New(set *rules.Set, limits state.Limits) *Machine {
 	return m
 }
 
-// IsDirty reports whether more than the times has changed at which hosts were seen.
+// IsDirty reports whether anything changed that has to be stored soon.
 func (m *Machine) IsDirty() bool { return m.Changes.Urgent || m.Engine.IsDirty() }
 
-// Apply takes in a message. What is older than the horizon is state, and nobody is
-// notified of it. The error is Unreadable.
+// Apply applies a message. An event older than the horizon changes states only, and makes no
+// notification. The error is Unreadable.
 func (m *Machine) Apply(in *consumer.Message, horizon time.Time) error {
 	switch {
 	case strings.HasPrefix(in.Subject, schema.EventPrefix):
@@ -97,7 +97,7 @@ func (m *Machine) Apply(in *consumer.Message, horizon time.Time) error {
 func (m *Machine) applyEvent(in *consumer.Message, horizon time.Time) error {
 	token, _, _, name, ok := schema.SubjectEvent(in.Subject)
 	if ok && !state.Wants(name) && !m.Engine.Wants(name) {
-		// Of most events only the host is of interest: they need not be decoded.
+		// Most events only show that the host is alive: they need not be decoded.
 		host := m.Fleet.Named(token)
 		if host != "" && m.Fleet.Alone(token, bootOf(in.Data, host)) {
 			at := state.Meta{Seq: in.Seq, Stored: in.Stored, Sent: in.Sent}
@@ -122,9 +122,9 @@ func (m *Machine) applyEvent(in *consumer.Message, horizon time.Time) error {
 	return nil
 }
 
-// isRepeat reports whether an event is one that the record of its process knows: of one
-// process they come in the order of their serials. That is only checked for a while,
-// since a change of leader may swap neighbours in a replicated stream.
+// isRepeat reports whether the record of a process has the event already: the events of one
+// process arrive in the order of their serials. That holds only until RepeatsUntil, since a
+// change of leader may swap neighbours in a replicated stream.
 func (m *Machine) isRepeat(in *consumer.Message, e *schema.Event) bool {
 	if e.Process == "" || in.Stored.After(m.RepeatsUntil) {
 		return false
@@ -133,8 +133,8 @@ func (m *Machine) isRepeat(in *consumer.Message, e *schema.Event) bool {
 	return s != nil && s.Boot == e.Boot && e.Serial > 0 && e.Serial <= s.Serial
 }
 
-// bootOf returns the boot in the id of an event that is not decoded, "" if it is not
-// where the bridge writes it. The id is host/boot/serial.
+// bootOf returns the boot in the id of an event without decoding it, "" if it is not where
+// the bridge writes it. The id is host/boot/serial.
 func bootOf(payload []byte, host string) string {
 	const head = `{"specversion":"1.0","id":"`
 	rest, ok := bytes.CutPrefix(payload, []byte(head))
@@ -192,7 +192,7 @@ func (m *Machine) applyLoss(in *consumer.Message, horizon time.Time) error {
 	return nil
 }
 
-// applyLife takes in a record of a bridge's start, its end or its reconnect.
+// applyLife applies a record of a bridge's start, end or reconnect.
 func (m *Machine) applyLife(in *consumer.Message, kind string) error {
 	ce, err := decodeRecord(in, schema.BridgePrefix, func(b *schema.Bridge) string { return b.Host })
 	if err != nil {
@@ -206,7 +206,7 @@ func (m *Machine) applyLife(in *consumer.Message, kind string) error {
 	return nil
 }
 
-// applyForgotten takes in the record that a host is gone for good.
+// applyForgotten applies the record that a host is gone for good.
 func (m *Machine) applyForgotten(in *consumer.Message) error {
 	ce, err := decodeRecord(in, schema.BridgePrefix, func(f *schema.Forgotten) string { return f.Host })
 	if err != nil {
@@ -227,7 +227,7 @@ func (m *Machine) applyForgotten(in *consumer.Message) error {
 	return nil
 }
 
-// Drop has the records of a host deleted.
+// Drop marks the records of a host for deletion.
 func (m *Machine) Drop(gone state.Forgotten) {
 	for _, key := range gone.States {
 		m.Changes.States[key] = nil
@@ -236,7 +236,7 @@ func (m *Machine) Drop(gone state.Forgotten) {
 	m.Changes.Urgent = true
 }
 
-// applyHostRecord takes in a record that is about a host alone.
+// applyHostRecord applies a record that is about a host alone.
 func applyHostRecord[T any](
 	m *Machine, in *consumer.Message,
 	of func(*T) (host, boot string), apply func(state.Meta, *schema.CloudEvent[*T]) state.Changes,
@@ -254,8 +254,8 @@ func applyHostRecord[T any](
 	return nil
 }
 
-// Refused notes that a message on the subject of a host was none of ours: n of it were
-// not by now, and dropped of them are not parked.
+// Refused records, at the host of its subject, that a message is not ours. n counts such
+// messages of the host, dropped those that were not parked.
 func (m *Machine) Refused(in *consumer.Message, reason string, n, dropped int) {
 	at := state.Meta{Seq: in.Seq, Stored: in.Stored}
 	if c := m.Fleet.Refused(at, HostToken(in.Subject), reason, n, dropped); c.Host != nil {
@@ -264,7 +264,7 @@ func (m *Machine) Refused(in *consumer.Message, reason string, n, dropped int) {
 	}
 }
 
-// HostToken is the third token of each of our subjects.
+// HostToken returns the third token of a subject, which in all of ours is the host.
 func HostToken(subject string) string {
 	tokens := strings.SplitN(subject, ".", 4)
 	if len(tokens) < 3 {
@@ -277,7 +277,7 @@ func ruleMeta(at state.Meta) alerts.Meta {
 	return alerts.Meta{Seq: at.Seq, Stored: at.Stored, Shift: at.Shift}
 }
 
-// changed applies a message to the rules, with the records that it changed, and keeps
+// changed applies a message to the rules, with the records that it changed, and collects
 // what has to be stored.
 func (m *Machine) changed(msg alerts.Message, c state.Changes) {
 	m.records = m.records[:0]
@@ -305,8 +305,8 @@ func (m *Machine) changedHost(msg alerts.Message, c state.Changes) {
 	}
 }
 
-// Take returns the notifications made since the last call, with the addresses of their
-// hosts: that is where people log in.
+// Take returns the notifications made since the last call. Their labels include the address
+// of the host: that is where people log in.
 func (m *Machine) Take() []alerts.Notification {
 	notes := m.Engine.Take()
 	for _, n := range notes {
@@ -322,8 +322,8 @@ func (m *Machine) Take() []alerts.Notification {
 	return notes
 }
 
-// AlertEvent returns what a notification says of a message that was taken in before, nil
-// if it cannot have matched a rule. Its time is corrected as it was when it came.
+// AlertEvent describes a message that was applied before as a notification lists it; nil if
+// it cannot have matched a rule. Its time is corrected as it was then.
 func (m *Machine) AlertEvent(in *consumer.Message) *schema.AlertEvent {
 	if strings.HasSuffix(in.Subject, "."+schema.BridgeLoss) && strings.HasPrefix(in.Subject, schema.BridgePrefix) {
 		ce, err := decodeLoss(in)

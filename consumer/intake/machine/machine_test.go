@@ -23,7 +23,7 @@ func TestBootOf(t *testing.T) {
 }
 
 // An ephemeral host that has said goodbye is forgotten after its silence, and nobody is
-// told; one that has not said so is told, once.
+// notified; for one that has not, people are notified once.
 func TestEphemeral(t *testing.T) {
 	cfg := config.Default()
 	set, err := cfg.CompileRules()

@@ -11,27 +11,26 @@ import (
 	"supernats/schema"
 )
 
-// Hosts write what they like. What is taken from their messages is bounded here, so that
-// no record, alert or id becomes larger than a message may be. A message with longer
-// names is none of a bridge's. All are in bytes.
+// Hosts write what they like. Their messages are bounded here, so that no record, alert or id
+// becomes larger than a message may be. No bridge writes longer names. All bounds are in
+// bytes.
 const (
-	// maxName bounds the name of a host, a group or a process, maxID an id; maxLabel is
-	// for the names of supervisords, sections and versions.
+	// maxName bounds the names of hosts, groups and processes, maxID ids, maxLabel the names
+	// of supervisords and sections, and versions.
 	maxName  = 1 << 10
 	maxID    = 2 << 10
 	maxLabel = 256
-	// maxBoot is longer than a boot is.
+	// maxBoot is longer than any boot.
 	maxBoot = 64
-	// maxSpawnErr is how much is kept of supervisord's text about a program that could
-	// not be started.
+	// maxSpawnErr is how much is kept of supervisord's text about a failed start.
 	maxSpawnErr = 1 << 10
 )
 
-// maxClockError is by how much a host's clock may differ from the stream's: with more,
-// differences of times do not fit into a time.Duration.
+// maxClockError is by how much a host's clock may differ from the stream's. A larger
+// difference might not fit into a time.Duration.
 const maxClockError = 100 * 365 * 24 * time.Hour
 
-// text is one that a message has, with how many bytes it may have.
+// text is a text of a message and the number of bytes that it may have.
 type text struct {
 	what, value string
 	limit       int
@@ -78,8 +77,8 @@ func decodeLoss(in *consumer.Message) (*schema.CloudEvent[*schema.Loss], error) 
 	return decodeRecord(in, schema.BridgePrefix, func(l *schema.Loss) string { return l.Host })
 }
 
-// decodeRecord decodes a record of a bridge, which must be of the host of its subject.
-// The error is Unreadable.
+// decodeRecord decodes a record of a bridge, which must name the host of its subject. The
+// error is Unreadable.
 func decodeRecord[T any](in *consumer.Message, prefix string, hostOf func(*T) string) (*schema.CloudEvent[*T], error) {
 	ce, err := schema.Unmarshal[*T](in.Data)
 	if err != nil {
@@ -103,7 +102,7 @@ func decodeRecord[T any](in *consumer.Message, prefix string, hostOf func(*T) st
 	return ce, nil
 }
 
-// boundRecord shortens the texts of a record, and returns the error of names that are too
+// boundRecord shortens the long texts of a record, and returns an error if a name is too
 // long.
 func boundRecord(record any) error {
 	switch r := record.(type) {
@@ -152,9 +151,9 @@ func boundSnapshot(s *schema.Snapshot) error {
 	return err
 }
 
-// admit refuses hosts that are too many: anybody can invent names where users of NATS
-// have no permissions. It returns the meta of a message of one that is not, and corrects
-// its time. The error is Unreadable.
+// admit checks that there is room for the host of a message: without permissions in NATS,
+// anybody can invent names. Then it corrects the time of the message and returns its meta.
+// The error is Unreadable.
 func admit[T any](m *Machine, in *consumer.Message, host, boot string, ce *schema.CloudEvent[T]) (state.Meta, error) {
 	if err := m.Fleet.Admits(host); err != nil {
 		return state.Meta{}, Unreadable{err}
@@ -162,9 +161,9 @@ func admit[T any](m *Machine, in *consumer.Message, host, boot string, ce *schem
 	return correct(m.Fleet, in, host, boot, ce), nil
 }
 
-// correct makes the time of a message right if its host's clock is wrong. One that is off
-// by a century, or that does not say the time, says nothing: the message happened when
-// the stream got it. An alarm too many is better than a crash that is held to be too old.
+// correct corrects the time of a message if the host's clock is wrong. A clock that is off by
+// a century, or was never set, means nothing: then the time is when the stream stored the
+// message. Better one alarm too many than a crash that is taken for too old.
 func correct[T any](f *state.Fleet, in *consumer.Message, host, boot string, ce *schema.CloudEvent[T]) state.Meta {
 	at := state.Meta{Seq: in.Seq, Stored: in.Stored, Sent: in.Sent}
 	if !isPlausible(ce.Time.Time, in.Stored) {

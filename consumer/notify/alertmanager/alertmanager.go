@@ -148,7 +148,7 @@ func (r *Receiver) Name() string { return r.name }
 // Notify implements notify.Receiver. The error, if none has taken the batch, is
 // that of each; it is Permanent if all of them are.
 func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) error {
-	who := notify.Who("alertmanager", r.name)
+	who := notify.ReceiverName("alertmanager", r.name)
 	if err := notify.Check(batch); err != nil {
 		return notify.Permanent(fmt.Errorf("%s: %w", who, err))
 	}

@@ -165,7 +165,7 @@ func TestRealAlertmanagerTakesAll(t *testing.T) {
 	until(t, "all active", func() bool { return len(shown(t, url)) >= 200 })
 }
 
-// TestSeveral: one that takes the batch is enough, all are told, and the log says
+// TestSeveral: one that takes the batch is enough, all are sent to, and the log says
 // which does not, once.
 func TestSeveral(t *testing.T) {
 	good, bad := notifytest.Serve(t, notifytest.Accept), notifytest.Serve(t, notifytest.RefuseForGood)

@@ -92,7 +92,7 @@ func cardText(t *testing.T, body []byte) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestMain finds what goes on after a delivery.
+// TestMain finds what still runs after a delivery.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestReceivers(t *testing.T) {
@@ -168,8 +168,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// told is a batch with every status and with markup in a name.
-func told() []*notify.Notification {
+// mixed is a batch with every status and with markup in a name.
+func mixed() []*notify.Notification {
 	return []*notify.Notification{
 		notifytest.Firing("a/1"),
 		notifytest.Notification(schema.TypeAlertUpdate, "a/1", 5),
@@ -215,7 +215,7 @@ func TestText(t *testing.T) {
 	}
 	for _, s := range services {
 		t.Run(s.name, func(t *testing.T) {
-			body := send(t, func(url string) (notify.Receiver, error) { return s.make(url, httpConfig(time.Minute)) }, told()...).Body
+			body := send(t, func(url string) (notify.Receiver, error) { return s.make(url, httpConfig(time.Minute)) }, mixed()...).Body
 			if diff := cmp.Diff(want[s.name], s.text(t, body)); diff != "" {
 				t.Errorf("text (-want +got):\n%s", diff)
 			}
@@ -303,7 +303,7 @@ func TestPriority(t *testing.T) {
 	}
 }
 
-// TestTelegramWait: Telegram tells in the text how long to wait.
+// TestTelegramWait: Telegram says in the text how long to wait.
 func TestTelegramWait(t *testing.T) {
 	for body, want := range map[string]time.Duration{
 		`{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 35","parameters":{"retry_after":35}}`: 35 * time.Second,
@@ -319,7 +319,7 @@ func TestTelegramWait(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, _ := notify.RetryAfter(r.Notify(t.Context(), told()))
+		got, _ := notify.RetryAfter(r.Notify(t.Context(), mixed()))
 		if got != want {
 			t.Errorf("%s: wait %s, want %s", body, got, want)
 		}
@@ -375,7 +375,7 @@ func TestFiles(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if err := r.Notify(t.Context(), told()); err != nil {
+				if err := r.Notify(t.Context(), mixed()); err != nil {
 					t.Fatal(err)
 				}
 				requests := server.Requests()
@@ -387,7 +387,7 @@ func TestFiles(t *testing.T) {
 			if err := os.Remove(file); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.Notify(t.Context(), told()); err == nil || notify.IsPermanent(err) || !strings.Contains(err.Error(), "_file") || !strings.Contains(err.Error(), name+` receiver "chat"`) {
+			if err := r.Notify(t.Context(), mixed()); err == nil || notify.IsPermanent(err) || !strings.Contains(err.Error(), "_file") || !strings.Contains(err.Error(), name+` receiver "chat"`) {
 				t.Errorf("file is gone: %v", err)
 			}
 		})

@@ -157,7 +157,7 @@ func (r *Receiver) Name() string { return r.name }
 
 // Notify implements notify.Receiver.
 func (r *Receiver) Notify(ctx context.Context, batch []*notify.Notification) error {
-	who := notify.Who("exec", r.name)
+	who := notify.ReceiverName("exec", r.name)
 	if err := notify.Check(batch); err != nil {
 		return notify.Permanent(fmt.Errorf("%s: %w", who, err))
 	}

@@ -52,7 +52,7 @@ var scripts = map[notifytest.Behaviour]string{
 	notifytest.Flood:         keep + "exec yes flood",
 }
 
-// TestMain finds what goes on after a delivery.
+// TestMain finds what still runs after a delivery.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestReceiver(t *testing.T) {
@@ -200,7 +200,7 @@ func alive(t *testing.T, file string) bool {
 	return err == nil && !strings.Contains(string(stat), ") Z ")
 }
 
-// TestStop: at the time-out the whole process group is asked to end, and killed if
+// TestStop: at the time limit the whole process group is asked to end, and killed if
 // it does not.
 func TestStop(t *testing.T) {
 	for _, c := range []struct {
@@ -220,10 +220,10 @@ func TestStop(t *testing.T) {
 				start := time.Now()
 				err = receiver(t, cfg).Notify(t.Context(), notifytest.Many(1))
 				if took := time.Since(start); took > timeout+20*time.Second {
-					t.Errorf("took %s with a time-out of %s", took, timeout)
+					t.Errorf("took %s with a time limit of %s", took, timeout)
 				}
 				if err == nil || notify.IsPermanent(err) || !errors.Is(err, context.DeadlineExceeded) {
-					t.Fatalf("error is none, permanent or no DeadlineExceeded: %v", err)
+					t.Fatalf("error is nil, permanent or no DeadlineExceeded: %v", err)
 				}
 				if strings.Contains(err.Error(), "ready") {
 					break
@@ -308,7 +308,7 @@ func TestGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := r.Notify(t.Context(), notifytest.Many(1)); err == nil || notify.IsPermanent(err) || strings.Count(err.Error(), file) != 1 {
-		t.Errorf("error is none, permanent or names the command twice: %v", err)
+		t.Errorf("error is nil, permanent or names the command twice: %v", err)
 	}
 }
 

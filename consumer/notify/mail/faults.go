@@ -189,7 +189,7 @@ func (f *faults) loginAdvice(e *loginError) string {
 		return "whether the server has another way in, for example on another port; possible are " +
 			strings.Join(allMechanisms(), ", ")
 	case !token && tokenOffered && !passwordOffered:
-		return "token_file or token_command (the server takes access tokens only, and the password is none)"
+		return "token_file or token_command (the server takes access tokens only, and the password is not one)"
 	case token:
 		return secret + " (has the token expired, and is it one for SMTP?)"
 	}

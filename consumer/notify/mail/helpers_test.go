@@ -25,7 +25,7 @@ const (
 	oncall  = "oncall@example.com"
 	secret  = "correct horse"
 	eventID = lettertest.EventID
-	// short is the first time-out of receivers that have to run into it, see
+	// short is the first time limit of receivers that have to run into it, see
 	// runOut; slack is what a loaded machine may add.
 	short = 300 * time.Millisecond
 	slack = 10 * time.Second

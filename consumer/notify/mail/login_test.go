@@ -143,7 +143,7 @@ func TestOldFormOnly(t *testing.T) {
 	}
 }
 
-// TestTokens: an access token comes from a file or a program, anew for every mail.
+// TestTokens: an access token comes from a file or a program, again for every mail.
 func TestTokens(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	write := func(text string) {

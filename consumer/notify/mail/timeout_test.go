@@ -37,7 +37,7 @@ var modes = []struct {
 	offer smtptest.Security
 }{{TLSNone, smtptest.None}, {TLSStartTLS, smtptest.StartTLS}, {TLSImplicit, smtptest.Implicit}}
 
-// runOut notifies with a short time-out, and again with longer ones until the
+// runOut notifies with a short time limit, and again with longer ones until the
 // dialogue has come as far as it should: on a loaded machine 300 ms may be over
 // before the server was asked anything. It checks that each try ends in time.
 func runOut(t *testing.T, c Config, n *notification, far func(error) bool, change ...func(*Receiver)) error {
@@ -51,7 +51,7 @@ func runOut(t *testing.T, c Config, n *notification, far func(error) bool, chang
 		start := time.Now()
 		err := r.Notify(t.Context(), batch(n))
 		if took := time.Since(start); took > timeout+slack {
-			t.Errorf("took %s with a time-out of %s", took, timeout)
+			t.Errorf("took %s with a time limit of %s", took, timeout)
 		}
 		retryable(t, err, "no answer in time", c.Timeout.String(), c.Smarthost, ops, "; check ")
 		if !errors.Is(err, context.DeadlineExceeded) {
@@ -67,7 +67,7 @@ func runOut(t *testing.T, c Config, n *notification, far func(error) bool, chang
 }
 
 // TestStall lets the server stall at every stage. The whole must be over within
-// the time-out, and be worth another try.
+// the time limit, and be worth another try.
 func TestStall(t *testing.T) {
 	for _, m := range modes {
 		for _, st := range stages {
@@ -107,7 +107,7 @@ func TestStallWhileWriting(t *testing.T) {
 }
 
 // TestCancel ends the context once the server stalls: Notify must not wait for
-// a time-out that is far away.
+// a time limit that is far away.
 func TestCancel(t *testing.T) {
 	for _, m := range modes {
 		for _, st := range stages {
@@ -204,7 +204,7 @@ func TestHints(t *testing.T) {
 	})
 }
 
-// TestFlood is a server that answers without end: neither the time-out nor the
+// TestFlood is a server that answers without end: neither the time limit nor the
 // memory is used up.
 func TestFlood(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

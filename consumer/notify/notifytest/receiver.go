@@ -160,7 +160,7 @@ func (s suite) putOff(t *testing.T) {
 	p := s.setUp(t, RefuseForNow, patient)
 	err := s.notify(t.Context(), t, p, Many(3), patient)
 	if err == nil || notify.IsPermanent(err) {
-		t.Errorf("error is none or permanent: %v", err)
+		t.Errorf("error is nil or permanent: %v", err)
 	}
 	if d, ok := notify.RetryAfter(err); ok && d <= 0 {
 		t.Errorf("to be tried after %s", d)
@@ -172,7 +172,7 @@ func (s suite) inTime(t *testing.T, b Behaviour) {
 	p := s.setUp(t, b, short)
 	err := s.notify(t.Context(), t, p, Many(3), short)
 	if err == nil || notify.IsPermanent(err) {
-		t.Errorf("error is none or permanent: %v", err)
+		t.Errorf("error is nil or permanent: %v", err)
 	}
 	if b == Silent && !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error is no DeadlineExceeded: %v", err)

@@ -87,7 +87,7 @@ func TestALackOfMemory(t *testing.T) {
 	}
 }
 
-// TestActions: what is told for the first time is triggered, even if it is over
+// TestActions: what is reported for the first time is triggered, even if it is over
 // already; what only ends is resolved.
 func TestActions(t *testing.T) {
 	n := notifytest.Notification

@@ -15,7 +15,10 @@ import (
 // Alerts shows alerts with who knows of them.
 func Alerts(alerts []inspect.Alert) *terminal.Table {
 	t := &terminal.Table{
-		Columns:  []string{"STATUS", "SEVERITY", "RULE", "HOST", "PROCESS", "SINCE", "COUNT", "LAST", "NOTIFIED", "MUTED"},
+		Columns: []string{
+			"STATUS", "SEVERITY", "RULE", "HOST", "PROCESS", "SINCE", "COUNT",
+			"LAST", "NOTIFIED", "MUTED",
+		},
 		Colored:  "STATUS",
 		Optional: []string{"MUTED", "COUNT", "SEVERITY", "SINCE", "RULE"},
 		Flexible: map[string]int{
@@ -23,12 +26,14 @@ func Alerts(alerts []inspect.Alert) *terminal.Table {
 			"LAST": terminal.WideText, "NOTIFIED": terminal.WideText, "MUTED": terminal.WideText,
 		},
 	}
+
 	for i := range alerts {
 		a := &alerts[i]
 		last := "-"
 		if a.Last != nil {
 			last = wording.Date(&a.Last.Time) + " (" + happened(a.Last) + ")"
 		}
+
 		t.Add(PhaseColor(a.Phase), a.Phase, a.Severity, a.Rule, cmp.Or(a.Host, "-"), subjectName(a.Group, a.Process),
 			wording.Date(&a.Opened), fmt.Sprint(a.Count), last, notified(a), muted(a))
 	}
@@ -49,7 +54,7 @@ func notified(a *inspect.Alert) string {
 	}
 
 	at := wording.Date(a.Notified)
-	if a.Told && a.Notified == nil {
+	if a.Taken && a.Notified == nil {
 		at = "yes, its time is not kept"
 	}
 	if a.Notifications > 1 {
@@ -84,14 +89,16 @@ func Notifications(notifications []inspect.Notification) *terminal.Table {
 			"LAST": terminal.WideText, "RECEIVERS": terminal.WideText,
 		},
 	}
+
 	for _, n := range notifications {
 		a, last := n.Data, "-"
 		if len(a.Events) > 0 {
 			last = happened(&a.Events[len(a.Events)-1])
 		}
+
 		kind := NotificationKind(n.Type)
-		t.Add(PhaseColor(kind), wording.Date(&n.Time), kind, a.Severity, a.Rule, cmp.Or(a.Host, "-"), subjectName(a.Group, a.Process),
-			fmt.Sprint(len(a.Events)), last, cmp.Or(strings.Join(a.Notify, ", "), "all"))
+		t.Add(PhaseColor(kind), wording.Date(&n.Time), kind, a.Severity, a.Rule, cmp.Or(a.Host, "-"),
+			subjectName(a.Group, a.Process), fmt.Sprint(len(a.Events)), last, cmp.Or(strings.Join(a.Notify, ", "), "all"))
 	}
 	return t
 }
@@ -104,7 +111,8 @@ func Failing(queues []*inspect.Queue) *terminal.Table {
 		Flexible: map[string]int{"RECEIVER": terminal.WideName, "ERROR": terminal.WideText},
 	}
 	for _, q := range queues {
-		t.Add(terminal.Red, q.Receiver, fmt.Sprint(q.Waiting()), wording.Date(q.Progress.Since), fmt.Sprint(q.Progress.Tries), q.Progress.Error)
+		t.Add(terminal.Red, q.Receiver, fmt.Sprint(q.Waiting()), wording.Date(q.Progress.Since),
+			fmt.Sprint(q.Progress.Tries), q.Progress.Error)
 	}
 	return t
 }
@@ -119,9 +127,10 @@ func Parked(parked []inspect.Parked) *terminal.Table {
 			"PROCESS": terminal.WideName, "REASON": terminal.WideText,
 		},
 	}
+
 	for _, p := range parked {
-		t.Add(terminal.Red, wording.Date(&p.Parked), p.Receiver, p.Rule, cmp.Or(p.Host, "-"), subjectName(p.Group, p.Process),
-			fmt.Sprint(p.Tries), fmt.Sprint(p.Seq), p.Reason)
+		t.Add(terminal.Red, wording.Date(&p.Parked), p.Receiver, p.Rule, cmp.Or(p.Host, "-"),
+			subjectName(p.Group, p.Process), fmt.Sprint(p.Tries), fmt.Sprint(p.Seq), p.Reason)
 	}
 	return t
 }
@@ -146,7 +155,8 @@ func MutedAlerts(m *inspect.Mute, alerts []schema.Alert) *terminal.Table {
 	for i := range alerts {
 		a := &alerts[i]
 		if slices.Contains(m.Alerts, a.Incident) {
-			t.Add(PhaseColor(a.Phase), a.Phase, a.Severity, a.Rule, cmp.Or(a.Host, "-"), subjectName(a.Group, a.Process), wording.Date(&a.Opened))
+			t.Add(PhaseColor(a.Phase), a.Phase, a.Severity, a.Rule, cmp.Or(a.Host, "-"),
+				subjectName(a.Group, a.Process), wording.Date(&a.Opened))
 		}
 	}
 	return t

@@ -38,7 +38,8 @@ func PrintFindings(w io.Writer, findings []doctor.Finding) error {
 		if f.Fix == "" {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%*s%s", findingIndent, "-> ", terminal.Hanging(f.Fix, findingIndent, width)); err != nil {
+		fix := terminal.Hanging(f.Fix, findingIndent, width)
+		if _, err := fmt.Fprintf(w, "%*s%s", findingIndent, "-> ", fix); err != nil {
 			return err
 		}
 	}
@@ -58,7 +59,8 @@ func Outcomes(outcomes []testalert.Outcome) *terminal.Table {
 	outcomes = slices.Clone(outcomes)
 	slices.SortStableFunc(outcomes, func(a, b testalert.Outcome) int { return strings.Compare(a.Receiver, b.Receiver) })
 	for _, o := range outcomes {
-		t.Add(colors[o.Result], o.Receiver, o.Result, strconv.FormatFloat(o.Seconds, 'f', 1, 64)+"s", cmp.Or(o.Reason, "-"))
+		t.Add(colors[o.Result], o.Receiver, o.Result, strconv.FormatFloat(o.Seconds, 'f', 1, 64)+"s",
+			cmp.Or(o.Reason, "-"))
 	}
 	return t
 }

@@ -46,8 +46,10 @@ func hostRow(h *inspect.Host, now time.Time) []string {
 
 	return []string{
 		h.HostRecord.Host, seen, cmp.Or(h.SupervisorVersion, "-"), hostState(h),
-		cmp.Or(strings.Join(troubleCauses(&h.HostRecord), " "), "-"), cmp.Or(clockOffset(&h.HostRecord), "-"), cmp.Or(h.BridgeVersion, "-"),
-		count(h.Running), count(h.Down), count(h.Stopped), count(h.Exited), wording.Number(h.Lost), wording.Date(h.LastLoss),
+		cmp.Or(strings.Join(troubleCauses(&h.HostRecord), " "), "-"),
+		cmp.Or(clockOffset(&h.HostRecord), "-"), cmp.Or(h.BridgeVersion, "-"),
+		count(h.Running), count(h.Down), count(h.Stopped), count(h.Exited),
+		wording.Number(h.Lost), wording.Date(h.LastLoss),
 	}
 }
 

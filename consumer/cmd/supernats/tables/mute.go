@@ -3,6 +3,7 @@ package tables
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -17,11 +18,13 @@ func Mutes(mutes []inspect.Mute, now time.Time) *terminal.Table {
 	t := &terminal.Table{
 		Columns:  []string{"ID", "MATCHES", "LEFT", "ALERTS", "AUTHOR", "CREATED", "COMMENT"},
 		Optional: []string{"CREATED", "ALERTS", "AUTHOR"},
-		Flexible: map[string]int{"MATCHES": terminal.WideName, "AUTHOR": terminal.WideName, "COMMENT": terminal.WideText},
+		Flexible: map[string]int{
+			"MATCHES": terminal.WideName, "AUTHOR": terminal.WideName, "COMMENT": terminal.WideText,
+		},
 	}
 	for _, m := range mutes {
-		t.Add(terminal.Grey, m.ID, Matchers(&m.Mute), wording.Compact(m.Expires.Sub(now)), wording.Number(len(m.Alerts)),
-			m.Author, wording.Date(&m.Created), m.Comment)
+		t.Add(terminal.Grey, m.ID, Matchers(&m.Mute), wording.Compact(m.Expires.Sub(now)),
+			wording.Number(len(m.Alerts)), m.Author, wording.Date(&m.Created), m.Comment)
 	}
 	return t
 }
@@ -50,4 +53,39 @@ func Matchers(m *schema.Mute) string {
 		}
 	}
 	return cmp.Or(strings.Join(flags, " "), "every alert")
+}
+
+// WarnOfEmptyMute says on stderr, for those who do not read the JSON, that a silence
+// matches nothing.
+func WarnOfEmptyMute(m *inspect.Mute) {
+	if !m.Covers.IsEmpty() || len(m.Alerts) > 0 {
+		return
+	}
+	terminal.Say("supernats: silence %s %s", m.ID, Coverage(m.Covers))
+	for _, hint := range m.Covers.Hints {
+		terminal.Say("supernats: %s", hint)
+	}
+	fmt.Fprintln(os.Stderr, "supernats: if something else was meant:", unmuteCommand(m))
+}
+
+// unmuteCommand is the command that takes a silence back.
+func unmuteCommand(m *inspect.Mute) string { return "supernats unmute " + m.ID }
+
+// PrintMute prints a silence that was just made, and what it mutes.
+func PrintMute(w *os.File, m *inspect.Mute, alerts []schema.Alert) error {
+	fmt.Fprintf(w, "%s mutes %s until %s\n", m.ID, terminal.Clean(Matchers(&m.Mute)), wording.Date(&m.Expires))
+	fmt.Fprintf(w, "It %s.\n", Coverage(m.Covers))
+	for _, hint := range m.Covers.Hints {
+		fmt.Fprintln(w, terminal.Clean(hint))
+	}
+	if m.Covers.IsEmpty() {
+		fmt.Fprintln(w, "If something else was meant:", unmuteCommand(m))
+	}
+
+	if len(m.Alerts) == 0 {
+		_, err := fmt.Fprintln(w, "It mutes no open alert.")
+		return err
+	}
+	fmt.Fprintln(w, "It mutes these open alerts:")
+	return MutedAlerts(m, alerts).Print(w)
 }

@@ -1,6 +1,6 @@
 // Package tables lays out what the commands show: processes, hosts, alerts, silences,
-// findings. Each function turns records into a table, in the words and colors of the
-// terminal; none of them reads anything.
+// findings. It turns records into tables and sentences, in the words and colors of the
+// terminal, and reads nothing itself.
 package tables
 
 import (
@@ -16,7 +16,10 @@ import (
 // Processes shows the states of processes. now is the time by which spans are read.
 func Processes(processes []inspect.Process, now time.Time) *terminal.Table {
 	t := &terminal.Table{
-		Columns: []string{"HOST", "PROCESS", "STATE", "FOR", "PID", "STARTS", "EXITS", "UNEXPECTED", "FATALS", "LAST EXIT"},
+		Columns: []string{
+			"HOST", "PROCESS", "STATE", "FOR", "PID", "STARTS", "EXITS",
+			"UNEXPECTED", "FATALS", "LAST EXIT",
+		},
 		Colored: "STATE", Now: now,
 		Optional: []string{"FATALS", "STARTS", "EXITS", "UNEXPECTED", "PID"},
 		Flexible: map[string]int{

@@ -128,8 +128,10 @@ func (t *Trial) PrintSent(w *os.File) error {
 	}
 	for _, n := range t.Sent {
 		kind := tables.NotificationKind(n.Type)
-		table.Add(tables.PhaseColor(kind), wording.Date(&n.Time), strings.ToUpper(kind), n.Data.Severity, n.Data.Rule, n.Data.Host,
-			wording.ProcessName(n.Data.Group, n.Data.Process), strconv.Itoa(len(n.Data.Events)), strings.Join(t.Config.Addressees(n.Data), " "))
+		table.Add(tables.PhaseColor(kind), wording.Date(&n.Time), strings.ToUpper(kind), n.Data.Severity,
+			n.Data.Rule, n.Data.Host,
+			wording.ProcessName(n.Data.Group, n.Data.Process), strconv.Itoa(len(n.Data.Events)),
+			strings.Join(t.Config.Addressees(n.Data), " "))
 	}
 	if table.Len() == 0 {
 		return nil
@@ -163,7 +165,8 @@ func PrintSummary(w *os.File, trials []*Trial) error {
 			if compares {
 				row = append(row, filepath.Base(t.Name))
 			}
-			row = append(row, strconv.Itoa(c.firing), strconv.Itoa(c.update), strconv.Itoa(c.resolved), strconv.Itoa(c.events))
+			row = append(row, strconv.Itoa(c.firing), strconv.Itoa(c.update), strconv.Itoa(c.resolved),
+				strconv.Itoa(c.events))
 			table.Add(terminal.Grey, row...)
 		}
 	}

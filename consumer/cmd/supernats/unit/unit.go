@@ -195,6 +195,7 @@ func serviceArgs(given []string) (args []string) {
 		case strings.HasPrefix(arg, "--config="):
 			arg = "--config=" + absolute(strings.TrimPrefix(arg, "--config="))
 		}
+
 		args = append(args, arg)
 	}
 	return args

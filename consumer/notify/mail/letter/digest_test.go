@@ -106,7 +106,7 @@ func TestEveryEvent(t *testing.T) {
 					if len(n.Data.Events) == 1 {
 						line = fmt.Sprintf("%s:%s on %s exited unexpectedly (%s)", n.Data.Group, n.Data.Process, n.Data.Host, line)
 					}
-					line = when(ev.Time.Time, happened.Add(time.Second)) + ": " + line
+					line = withAge(ev.Time.Time, happened.Add(time.Second)) + ": " + line
 					if text[line] != 1 || page[line] != 1 {
 						t.Fatalf("%d in the text and %d in the page: %s\n%s", text[line], page[line], line, m.Text[:min(len(m.Text), 2000)])
 					}

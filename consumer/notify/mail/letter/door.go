@@ -7,7 +7,7 @@ import (
 	"supernats/schema"
 )
 
-// report is a batch behind the door.
+// report is a batch that has passed the door.
 type report struct {
 	// raw is the batch as it came, clean what may be shown of it: the same notifications
 	// in the same order.
@@ -23,7 +23,7 @@ func newReport(batch []*notify.Notification) *report {
 }
 
 // admit is the door through which notifications come in: what it returns is a copy in
-// which every text is visible, and bounded by maxField or summary.MaxName. Nothing behind
+// which every text is visible, and bounded by maxField or summary.MaxName. Nothing after
 // it escapes anything; a line that has less room cuts.
 //
 // Four things pass as they are. An incident's id is a key. Logs are cleaned where they are

@@ -16,23 +16,23 @@ import (
 func (v *view) addFacts(n *notify.Notification, d *Alert) {
 	a := n.Data
 	if d.Host != "" && d.Address != "" {
-		v.fact("Where", d.Host+" ("+d.Address+")")
+		v.addFact("Where", d.Host+" ("+d.Address+")")
 	}
 
-	v.fact("Since", when(a.Opened.Time, v.Time))
+	v.addFact("Since", withAge(a.Opened.Time, v.Time))
 	if a.Closed != nil {
-		v.fact("Until", when(a.Closed.Time, v.Time))
+		v.addFact("Until", withAge(a.Closed.Time, v.Time))
 	}
 
 	over := n.Type == schema.TypeAlertResolved
 	last := wording.LastEvent(a)
 	if last != nil && !over {
-		v.fact("Ran for", strings.TrimPrefix(wording.Ran(last.Ran), "ran "))
+		v.addFact("Ran for", strings.TrimPrefix(wording.Ran(last.Ran), "ran "))
 	}
-	v.fact("How often", howOften(n))
-	v.fact("Now", stateNow(n))
+	v.addFact("How often", howOften(n))
+	v.addFact("Now", stateNow(n))
 	if last != nil && !over {
-		v.fact("To fix it", last.Fix)
+		v.addFact("To fix it", last.Fix)
 	}
 }
 

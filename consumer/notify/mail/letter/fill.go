@@ -42,14 +42,14 @@ func newData(r *report, from notify.Identity, now time.Time) *Data {
 
 	for i := range r.clean {
 		d.Alerts[i] = newAlert(r, i, now)
-		d.count(&d.Alerts[i], r.clean[i].Type)
+		d.countAlert(&d.Alerts[i], r.clean[i].Type)
 	}
 	d.addLogs(r)
 	return d
 }
 
-// count adds an alert to the numbers.
-func (d *Data) count(a *Alert, typ string) {
+// countAlert adds an alert to the numbers.
+func (d *Data) countAlert(a *Alert, typ string) {
 	switch typ {
 	case schema.TypeAlertUpdate:
 		d.Updates++

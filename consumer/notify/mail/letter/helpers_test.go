@@ -22,15 +22,12 @@ type notification = lettertest.Notification
 
 var (
 	firing    = lettertest.Firing
-	note      = lettertest.Note
 	exit      = lettertest.Exit
-	of        = lettertest.Of
 	alertOf   = lettertest.Alert
 	crash     = lettertest.Crash
 	recovered = lettertest.Recovered
 	storm     = lettertest.Storm
 	batch     = lettertest.Batch
-	at        = lettertest.At
 	code      = lettertest.Code
 	happened  = lettertest.Happened
 )

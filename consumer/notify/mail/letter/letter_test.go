@@ -77,7 +77,7 @@ func TestWorstFirst(t *testing.T) {
 	}
 }
 
-// No line of a text but the log's and the command's has to be broken far behind where
+// No line of a text but the log's and the command's has to be broken far after where
 // programs break lines, with names of usual length.
 func TestTextIsNarrow(t *testing.T) {
 	for line := range strings.SplitSeq(write(t, storm(30)).Text, "\n") {

@@ -42,25 +42,27 @@ func newList(title string, size int) *list {
 	return &list{Title: title, entries: make([]entry, 0, size)}
 }
 
-func (l *list) card(who, what, when string) {
+func (l *list) addCard(who, what, when string) {
 	l.entries = append(l.entries, entry{entryCard, who, what, when})
 }
 
-func (l *list) head(sentence string) {
+func (l *list) addHead(sentence string) {
 	l.entries = append(l.entries, entry{kind: entryHead, what: sentence})
 }
 
-func (l *list) event(when, who, what string) {
+func (l *list) addEvent(when, who, what string) {
 	l.entries = append(l.entries, entry{entryEvent, who, what, when})
 }
 
-func (l *list) note(text string) {
+func (l *list) addNote(text string) {
 	if text != "" {
 		l.entries = append(l.entries, entry{kind: entryNote, what: text})
 	}
 }
 
-func (l *list) count(text string) { l.entries = append(l.entries, entry{kind: entryCount, what: text}) }
+func (l *list) addCount(text string) {
+	l.entries = append(l.entries, entry{kind: entryCount, what: text})
+}
 
 // Text is the list in a text. Its lines are indented, and less than those of a log,
 // which begin with four spaces and what the process wrote.

@@ -24,17 +24,17 @@ func wanted(batch []*notification) map[string]int {
 		}
 		view := newAlert(r, k, mail)
 		// An alert of which one event says all is a card of its own.
-		card := len(r.clean) > 1 && len(a.Events) == 1 && n.Type == schema.TypeAlertFiring && summary.More(n) == 0 && view.note() == ""
+		card := len(r.clean) > 1 && len(a.Events) == 1 && n.Type == schema.TypeAlertFiring && summary.More(n) == 0 && view.authorNote() == ""
 		for i := range a.Events {
 			ev := &view.Events[i]
-			line := ev.why(a, &a.Events[i])
+			line := ev.shortText(a, &a.Events[i])
 			if card {
-				line = ev.what(a, &a.Events[i])
+				line = ev.fullText(a, &a.Events[i])
 			}
 			if card || view.Host == "" || view.Process == "" {
-				line = spaced(ev.who(), line)
+				line = spaced(ev.owner(), line)
 			}
-			lines[ev.when(mail)+": "+line]++
+			lines[ev.timeText(mail)+": "+line]++
 		}
 	}
 	return lines

@@ -47,7 +47,7 @@ func render(
 
 	v := newView(r, d)
 	if mistake != nil {
-		v.row("Template", wording.Clip(mistake.Error(), maxMistake))
+		v.addRow("Template", wording.Clip(mistake.Error(), maxMistake))
 	}
 	var err error
 	if c.text == "" {

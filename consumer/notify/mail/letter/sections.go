@@ -17,7 +17,7 @@ const maxSummary = 20
 func (v *view) showMany(batch []*notify.Notification) {
 	if v.Resolved < len(batch) {
 		worst := summary.ByWeight(batch)[0]
-		v.fact("Worst", v.Alerts[worst].Sentence)
+		v.addFact("Worst", v.Alerts[worst].Sentence)
 		v.addFacts(batch[worst], &v.Alerts[worst])
 	}
 
@@ -27,10 +27,10 @@ func (v *view) showMany(batch []*notify.Notification) {
 	v.Lists = append(v.Lists, v.sections(batch)...)
 
 	kinds := tally{firing: v.Firing, update: v.Updates, resolved: v.Resolved}
-	v.row("Notifications", strconv.Itoa(len(batch))+": "+kinds.String())
-	v.row("Events", strconv.Itoa(v.Events))
+	v.addRow("Notifications", strconv.Itoa(len(batch))+": "+kinds.String())
+	v.addRow("Events", strconv.Itoa(v.Events))
 	if v.Resolved < len(batch) {
-		v.row("Severity", v.Severity)
+		v.addRow("Severity", v.Severity)
 	}
 }
 
@@ -108,10 +108,10 @@ func (v *view) summary(batch []*notify.Notification) *list {
 	// Numbers first: no name of a rule makes a line that looks like one of events.
 	l := newList("Summary:", len(shown)+1)
 	for _, c := range shown {
-		l.count(c.String() + ": " + wording.Join(" on ", summary.Short(c.rule), c.host))
+		l.addCount(c.String() + ": " + wording.Join(" on ", summary.Short(c.rule), c.host))
 	}
 	if rest != nil {
-		l.count(rest.String() + ": " + strconv.Itoa(len(tallies)-len(shown)) + " more rules and hosts")
+		l.addCount(rest.String() + ": " + strconv.Itoa(len(tallies)-len(shown)) + " more rules and hosts")
 	}
 	return l
 }
@@ -164,13 +164,13 @@ func (v *view) section(batch []*notify.Notification, of []int, title string) *li
 	worded := make([]int, 0, len(of))
 	for _, i := range of {
 		a := &v.Alerts[i]
-		notes[i] = a.note()
+		notes[i] = a.authorNote()
 		if notes[i] != "" || !isOneEvent(batch[i]) {
 			worded = append(worded, i)
 			continue
 		}
 		ev := &a.Events[0]
-		l.card(ev.who(), ev.what(batch[i].Data, &batch[i].Data.Events[0]), ev.when(v.Time))
+		l.addCard(ev.owner(), ev.fullText(batch[i].Data, &batch[i].Data.Events[0]), ev.timeText(v.Time))
 	}
 
 	last := ""
@@ -196,26 +196,26 @@ func (v *view) addAlert(l *list, n *notify.Notification, a *Alert, note string) 
 	head := a.Sentence
 	if len(a.Events) == 0 && !a.Opened.IsZero() && notify.LastHeard(n.Data) == "" &&
 		n.Type != schema.TypeAlertResolved {
-		head += ", since " + when(a.Opened, v.Time)
+		head += ", since " + withAge(a.Opened, v.Time)
 	}
-	l.head(head)
-	l.note(note)
+	l.addHead(head)
+	l.addNote(note)
 
 	for j := range a.Events {
 		ev, who := &a.Events[j], ""
 		if a.Host == "" || a.Process == "" {
-			who = ev.who()
+			who = ev.owner()
 		}
-		l.event(ev.when(v.Time), who, ev.why(n.Data, &n.Data.Events[j]))
+		l.addEvent(ev.timeText(v.Time), who, ev.shortText(n.Data, &n.Data.Events[j]))
 	}
 	if unlisted := summary.More(n) + 1 - len(a.Events); unlisted > 0 && len(a.Events) > 0 {
-		l.note(wording.Count(unlisted, "more event is", "more events are") + " not listed")
+		l.addNote(wording.Count(unlisted, "more event is", "more events are") + " not listed")
 	}
 }
 
-// note is what the rule's author says, in one line, if the sentence does not say it
+// authorNote is what the rule's author says, in one line, if the sentence does not say it
 // already.
-func (a *Alert) note() string {
+func (a *Alert) authorNote() string {
 	s := a.Summary
 	if strings.Contains(a.Sentence, s) {
 		s = ""

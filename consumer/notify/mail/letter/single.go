@@ -27,26 +27,26 @@ func (v *view) showOne(n *notify.Notification) {
 	v.addFacts(n, d)
 	v.addEventList(n, d)
 
-	v.row("Host", d.Host)
-	v.row("Group", d.Group)
-	v.row("Process", d.Process)
+	v.addRow("Host", d.Host)
+	v.addRow("Group", d.Group)
+	v.addRow("Process", d.Process)
 	if len(d.Events) > 0 && n.Type != schema.TypeAlertResolved {
 		v.addLastEvent(a, &d.Events[len(d.Events)-1])
 	}
-	v.row("Rule", d.Rule)
-	v.row("Severity", d.Severity)
+	v.addRow("Rule", d.Rule)
+	v.addRow("Severity", d.Severity)
 	for _, key := range sortedKeys(a.Labels) {
 		if key != notify.LabelAddress {
-			v.row(key, a.Labels[key])
+			v.addRow(key, a.Labels[key])
 		}
 	}
 	for _, key := range sortedKeys(a.Annotations) {
 		if key != notify.AnnotationSummary && key != annotationDescription {
-			v.row(key, a.Annotations[key])
+			v.addRow(key, a.Annotations[key])
 		}
 	}
 	if ev := wording.LastEvent(a); ev != nil {
-		v.row("supervisord", ev.Server)
+		v.addRow("supervisord", ev.Server)
 	}
 }
 
@@ -54,25 +54,25 @@ func (v *view) showOne(n *notify.Notification) {
 func (v *view) addLastEvent(a *schema.Notification, ev *Event) {
 	last := wording.LastEvent(a)
 	if a.Process == "" && ev.Name != "" || a.Host == "" && ev.Host != "" {
-		v.row("Last of", ev.who())
+		v.addRow("Last of", ev.owner())
 	}
 	if ev.PID != 0 {
-		v.row("PID", strconv.Itoa(ev.PID))
+		v.addRow("PID", strconv.Itoa(ev.PID))
 	}
-	v.row("From state", ev.FromState)
+	v.addRow("From state", ev.FromState)
 	// In full: lists cut it shorter.
-	v.row("Reason", wording.Clip(summary.Reason(last), maxField))
+	v.addRow("Reason", wording.Clip(summary.Reason(last), maxField))
 	if ev.Exit.OOM != nil {
-		v.row("Cgroup", ev.Exit.OOM.Cgroup)
+		v.addRow("Cgroup", ev.Exit.OOM.Cgroup)
 	}
-	v.row("Last look", wording.LastLook(last))
+	v.addRow("Last look", wording.LastLook(last))
 
-	v.row("Time", when(ev.At, v.Time))
+	v.addRow("Time", withAge(ev.At, v.Time))
 	if !ev.HostTime.IsZero() {
-		v.row("By its clock", stamp(ev.HostTime, v.Time))
+		v.addRow("By its clock", stamp(ev.HostTime, v.Time))
 	}
-	v.row("Event", ev.Event)
-	v.row("Event ID", ev.ID)
+	v.addRow("Event", ev.Event)
+	v.addRow("Event ID", ev.ID)
 }
 
 // addEventList shows the events of a notification unless the table has all of them.
@@ -94,32 +94,32 @@ func (v *view) addEventList(n *notify.Notification, d *Alert) {
 		ev := &d.Events[i]
 		who := ""
 		if several {
-			who = ev.who()
+			who = ev.owner()
 		}
-		l.event(ev.when(v.Time), who, ev.why(n.Data, &n.Data.Events[i]))
+		l.addEvent(ev.timeText(v.Time), who, ev.shortText(n.Data, &n.Data.Events[i]))
 	}
 	if unlisted := summary.More(n) + 1 - len(d.Events); len(d.Events) > 1 && unlisted > 0 {
-		l.note(wording.Count(unlisted, "more event is", "more events are") + " not listed")
+		l.addNote(wording.Count(unlisted, "more event is", "more events are") + " not listed")
 	}
 	v.Lists = append(v.Lists, l)
 }
 
-// who is whose event it is.
-func (ev *Event) who() string {
+// owner is whose event it is.
+func (ev *Event) owner() string {
 	return summary.Origin{Host: ev.Host, Group: ev.Group, Process: ev.Process}.String()
 }
 
-// when is its time and its age, and whether it is late.
-func (ev *Event) when(mail time.Time) string {
-	s := when(ev.At, mail)
+// timeText is its time and its age, and whether it is late.
+func (ev *Event) timeText(mail time.Time) string {
+	s := withAge(ev.At, mail)
 	if ev.Late != "" {
 		s += ", late"
 	}
 	return s
 }
 
-// what says what it means and why it is so.
-func (ev *Event) what(a *schema.Notification, record *schema.AlertEvent) string {
+// fullText says what it means, and why.
+func (ev *Event) fullText(a *schema.Notification, record *schema.AlertEvent) string {
 	if record.Lost > 0 {
 		return "lost at least " + wording.Count(record.Lost, "event", "events") +
 			summary.Details(wording.LossCause(record.Cause))
@@ -132,14 +132,14 @@ func (ev *Event) what(a *schema.Notification, record *schema.AlertEvent) string 
 	return strings.TrimSpace(words + summary.Details(summary.WithRan(record, ev.Reason)))
 }
 
-// why says it below a sentence that has said what happened last.
-func (ev *Event) why(a *schema.Notification, record *schema.AlertEvent) string {
+// shortText says it below a sentence that has said what happened last.
+func (ev *Event) shortText(a *schema.Notification, record *schema.AlertEvent) string {
 	said, ok := wording.OfAlert(a)
 	p, known := wording.OfEvent(a.Rule, record)
 	if ok && known && p == said && ev.Reason != "" && record.Lost == 0 {
 		return summary.WithRan(record, ev.Reason)
 	}
-	return ev.what(a, record)
+	return ev.fullText(a, record)
 }
 
 func sortedKeys(m map[string]string) []string {

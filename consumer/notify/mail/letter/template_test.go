@@ -61,7 +61,7 @@ func TestTemplatesHostile(t *testing.T) {
 }
 
 // TestTemplateFails: a template that passed the samples and fails on a real
-// alert must not keep the alert from being told.
+// alert must not keep the alert from being reported.
 func TestTemplateFails(t *testing.T) {
 	n := firing(func(a *schema.Notification) { a.Host = "web66" })
 	fails := `{{range .Alerts}}{{if eq .Host "web66"}}{{index .Events 7}}{{end}}{{end}}x`

@@ -41,19 +41,19 @@ func newView(r *report, d *Data) *view {
 	} else {
 		v.showMany(r.clean)
 	}
-	v.row("supernats", d.Supernats)
+	v.addRow("supernats", d.Supernats)
 	return v
 }
 
-// fact adds one unless it is not known.
-func (v *view) fact(name, value string) {
+// addFact adds one unless it is not known.
+func (v *view) addFact(name, value string) {
 	if value != "" {
 		v.Facts = append(v.Facts, row{name, value})
 	}
 }
 
-// row adds one to the table unless it is not known.
-func (v *view) row(name, value string) {
+// addRow adds one to the table unless it is not known.
+func (v *view) addRow(name, value string) {
 	if value != "" {
 		v.Rows = append(v.Rows, row{name, value})
 	}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"supernats/consumer/wording"
-	"supernats/schema"
 )
 
 const (
@@ -15,7 +14,7 @@ const (
 	lateAfter = time.Minute
 )
 
-// stamp writes a time in the zone of the mail, "" if there is none.
+// stamp writes a time in the zone of the mail, "" for the zero time.
 func stamp(t, mail time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -23,9 +22,9 @@ func stamp(t, mail time.Time) string {
 	return t.In(mail.Location()).Format(timeFormat)
 }
 
-// age is how old something was when the mail was written: "3m ago", "" if a clock is
+// ageText is how old something was when the mail was written: "3m ago", "" if a clock is
 // wrong.
-func age(t, mail time.Time) string {
+func ageText(t, mail time.Time) string {
 	d := mail.Sub(t)
 	switch {
 	case t.IsZero(), d <= -time.Second:
@@ -39,22 +38,11 @@ func age(t, mail time.Time) string {
 	return wording.Rounded(d) + " ago"
 }
 
-// when is a time with its age.
-func when(t, mail time.Time) string {
+// withAge is a time with its age.
+func withAge(t, mail time.Time) string {
 	s := stamp(t, mail)
-	if a := age(t, mail); a != "" && s != "" {
+	if a := ageText(t, mail); a != "" && s != "" {
 		s += " (" + a + ")"
 	}
 	return s
-}
-
-// openFor is how long an alert was open at a time, "" if that is not known.
-func openFor(a *schema.Notification, until time.Time) string {
-	if a.Closed != nil {
-		until = a.Closed.Time
-	}
-	if a.Opened.IsZero() || until.Before(a.Opened.Time) {
-		return ""
-	}
-	return wording.Rounded(until.Sub(a.Opened.Time))
 }

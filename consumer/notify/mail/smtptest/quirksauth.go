@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// auth has an exchange, and reports whether the dialogue goes on.
+// auth has an exchange, and reports whether the dialogue continues.
 func (d *quirkyDialogue) auth(command string) bool {
 	name, first, given := strings.Cut(command, " ")
 	name = strings.ToUpper(name)

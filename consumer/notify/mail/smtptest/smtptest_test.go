@@ -161,7 +161,7 @@ func TestBehave(t *testing.T) {
 		if got := <-stalled; got != stage {
 			t.Errorf("stalls at %d, want %d", got, stage)
 		}
-		// Now the client waits; with another behaviour it goes on.
+		// Now the client waits; with another behaviour it continues.
 		s.Behave(smtptest.Behaviour{})
 		if err := <-sent; err != nil && stage != smtptest.Drip {
 			t.Errorf("stage %d: %v", stage, err)

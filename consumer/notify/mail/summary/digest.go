@@ -43,7 +43,7 @@ func newDigest(batch []*Notification) *digest {
 			g.only = nil
 		}
 		g.alerts++
-		d.count(g, in)
+		d.countIncident(g, in)
 	}
 
 	order := func(a, b *group) int {
@@ -54,8 +54,8 @@ func newDigest(batch []*Notification) *digest {
 	return d
 }
 
-// count adds an incident to its group and to the numbers of the digest.
-func (d *digest) count(g *group, in *incident) {
+// countIncident adds an incident to its group and to the numbers of the digest.
+func (d *digest) countIncident(g *group, in *incident) {
 	d.alerts++
 	if g.resolved {
 		d.resolved++

@@ -16,8 +16,6 @@ type Notification = notify.Notification
 const (
 	// MaxName is how many characters of a name stand in a sentence, a subject or a list.
 	MaxName = 60
-	// maxText is how many of a text of others do.
-	maxText = 200
 	// maxSentence bounds the first sentence about several alerts.
 	maxSentence = 500
 )

@@ -1,0 +1,173 @@
+package spool
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"supernats/bridge/spool/files"
+	"supernats/bridge/spool/marks"
+)
+
+// What a Queue, which keeps records in memory while the disk takes none, needs beside
+// Append and Next.
+
+// Reported is what a record reports as lost, and that need not be reported again.
+type Reported int
+
+// What is reported.
+const (
+	Nothing  Reported = iota
+	OfDamage          // what Options.Lost was called for
+	OfMemory          // Left.Memory
+)
+
+// AppendReporting is Append for a record that may report events as lost.
+func (s *Spool) AppendReporting(rec []byte, loss Reported) error {
+	if err := CheckSize(rec); err != nil {
+		return err
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.finished {
+		return ErrFinished
+	}
+	if s.removed {
+		s.refused = ErrRemoved
+		return s.refused
+	}
+	s.refused = s.append(rec, loss)
+	return s.refused
+}
+
+// AppendLeft appends records, to a spool that is finished too, and returns how many it
+// took.
+func (s *Spool) AppendLeft(recs [][]byte) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.removed {
+		return 0, ErrRemoved
+	}
+
+	for _, rec := range recs {
+		if err := s.append(rec, Nothing); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// NoteMemory puts into the tally how many events wait in memory, and the place of the
+// last one that is answered.
+func (s *Spool) NoteMemory(events uint64, place []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	s.tally.Memory = s.left.Memory + events
+	if len(place) > 0 {
+		s.tally.Place = append(s.tally.Place[:0], place...)
+	}
+	s.counted.Store(&s.tally)
+}
+
+// Settle says that a record that reports events as lost is stored elsewhere.
+func (s *Spool) Settle(loss Reported) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	s.settleReported(loss)
+	s.counted.Store(&s.tally)
+}
+
+// settleReported notes what is reported. The lock is held.
+func (s *Spool) settleReported(loss Reported) {
+	switch loss {
+	case OfDamage:
+		s.tally.Settled += s.owed
+		s.owed = 0
+	case OfMemory:
+		s.tally.Memory -= s.left.Memory
+		s.left.Memory = 0
+	}
+}
+
+// BeginSegment makes the next record begin a segment.
+func (s *Spool) BeginSegment() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tail != nil && s.newest.end > headerSize {
+		s.retire()
+	}
+}
+
+// Unread reports that something is left to read. It is for the reading side.
+func (s *Spool) Unread() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.read.number < s.next
+}
+
+// Drained reports that all that was appended is done.
+func (s *Spool) Drained() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mark.Next >= s.next
+}
+
+// Dismiss closes a spool that is all published, and removes its segments, the other
+// files that are named and, with all, its own files and the directory.
+func (s *Spool) Dismiss(all bool, others ...string) error {
+	s.Settle(OfDamage)
+	s.mu.Lock()
+	s.dropAll()
+	s.mu.Unlock()
+
+	if all {
+		// Nobody can have locked it: it is ours until Close, and has no name then.
+		others = append(others, marks.CheckpointName, marks.TallyName, lockName)
+	}
+	for _, name := range others {
+		_ = os.Remove(filepath.Join(s.opt.Dir, name))
+	}
+	if all {
+		_ = os.Remove(s.opt.Dir)
+	}
+	return s.Close()
+}
+
+// IsSpool reports whether a directory holds anything of a spool.
+func IsSpool(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		if _, segment := parseName(e.Name()); segment || e.Name() == lockName || e.Name() == marks.CheckpointName {
+			return true
+		}
+	}
+	return false
+}
+
+// MayWait reports whether something may wait in a directory. It needs no lock.
+func MayWait(dir string) bool {
+	segments, err := listSegments(files.Disk{}, dir)
+	if err != nil || len(segments) == 0 {
+		return false
+	}
+	t, known := marks.LookTally(files.Disk{}, dir)
+	return !known || t.Done < t.Next
+}
+
+// CheckSize returns ErrTooBig, or an error for a record that is empty.
+func CheckSize(rec []byte) error {
+	switch {
+	case len(rec) == 0:
+		return errors.New("record is empty")
+	case len(rec) > maxRecord:
+		return ErrTooBig
+	}
+	return nil
+}
