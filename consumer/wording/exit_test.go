@@ -15,13 +15,13 @@ func TestEndOfLife(t *testing.T) {
 		change func(*schema.AlertEvent)
 		want   string
 	}{
-		"all":                   {change: func(*schema.AlertEvent) {}, want: "ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB"},
-		"no reason":             {change: func(ev *schema.AlertEvent) { ev.Exit = nil }, want: "ran 2 d 4 h"},
-		"a code":                {change: func(ev *schema.AlertEvent) { ev.Exit, *ev.Ran = code(3), 0.25 }, want: "ran 250 ms, exit code 3"},
-		"an older bridge":       {change: func(ev *schema.AlertEvent) { ev.Ran, ev.Exit = nil, code(3) }, want: "exit code 3"},
-		"while it started":      {change: func(ev *schema.AlertEvent) { ev.Ran, ev.Exit.SpawnErr = nil, "Exited too quickly" }, want: "SIGKILL, out of memory at 2.0 of 2 GiB"},
+		"all":                 {change: func(*schema.AlertEvent) {}, want: "ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB"},
+		"no reason":           {change: func(ev *schema.AlertEvent) { ev.Exit = nil }, want: "ran 2 d 4 h"},
+		"a code":              {change: func(ev *schema.AlertEvent) { ev.Exit, *ev.Ran = code(3), 0.25 }, want: "ran 250 ms, exit code 3"},
+		"an older bridge":     {change: func(ev *schema.AlertEvent) { ev.Ran, ev.Exit = nil, code(3) }, want: "exit code 3"},
+		"while it started":    {change: func(ev *schema.AlertEvent) { ev.Ran, ev.Exit.SpawnErr = nil, "Exited too quickly" }, want: "SIGKILL, out of memory at 2.0 of 2 GiB"},
 		"a length below zero": {change: func(ev *schema.AlertEvent) { ev.Exit, *ev.Ran = nil, -math.MaxFloat64 }, want: "ran 0 ms"},
-		"a length beyond all":   {change: func(ev *schema.AlertEvent) { ev.Exit, *ev.Ran = nil, math.MaxFloat64 }, want: "ran 106751 d 23 h"},
+		"a length beyond all": {change: func(ev *schema.AlertEvent) { ev.Exit, *ev.Ran = nil, math.MaxFloat64 }, want: "ran 106751 d 23 h"},
 	} {
 		if got := wording.EndOfLife(&notifytest.OutOfMemory("a", c.change).Data.Events[0]); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
