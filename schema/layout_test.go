@@ -48,6 +48,7 @@ var arrows = []arrow{
 	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
 	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
 	{`bridge/deathreason/ownlog`, `schema`, `-`},
+	{`bridge/deathreason/replay`, `schema|bridge/deathreason/ownlog`, `-`},
 	{`bridge/deathreason/programlog`, `schema(/codec)?|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
 	{`bridge/supervisordconf`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other

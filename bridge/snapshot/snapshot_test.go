@@ -157,7 +157,7 @@ func TestErrors(t *testing.T) {
 	h = newHost(time.Minute, oneProcess)
 	h.fails = errors.New("no room")
 	h.Take(t.Context(), Interval)
-	if h.waiting(time.Now()) {
+	if h.waitsForStream(time.Now()) {
 		t.Error("a snapshot that is not stored waits for the stream")
 	}
 }
@@ -171,9 +171,9 @@ func TestCompare(t *testing.T) {
 		fails error
 		saved int
 	}{
-		{"nothing happened", nil, nil, 1},
-		{"reported", &schema.Loss{Count: 3}, nil, 1},
-		{"not stored", &schema.Loss{Count: 3}, errors.New("no room"), 0},
+		{name: "nothing happened", loss: nil, fails: nil, saved: 1},
+		{name: "reported", loss: &schema.Loss{Count: 3}, fails: nil, saved: 1},
+		{name: "not stored", loss: &schema.Loss{Count: 3}, fails: errors.New("no room"), saved: 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

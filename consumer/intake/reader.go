@@ -230,7 +230,7 @@ func (r *Reader) follow(ctx context.Context, src messages, ok func()) error {
 
 		r.horizon = r.oldest()
 		if list, changed := r.silences.Now(); changed {
-			r.machine.Engine.SetMutes(r.clock.now(), list)
+			r.machine.Engine.SetSilences(r.clock.now(), list)
 		}
 		if err := r.applyBatch(ctx, batch); err != nil {
 			return err

@@ -38,13 +38,13 @@ func TestLastLook(t *testing.T) {
 		"none":         {change: func(ev *schema.AlertEvent) { ev.Last = nil }, want: ""},
 		"nothing seen": {change: func(ev *schema.AlertEvent) { ev.Last = &schema.Look{Time: ev.Time} }, want: ""},
 		"little": {
-			func(ev *schema.AlertEvent) {
+			change: func(ev *schema.AlertEvent) {
 				ev.Last = &schema.Look{Time: ev.Last.Time, RSS: 5 << 20, PeakRSS: 5 << 20}
-			}, "3.0 s before: 5.0 MiB",
+			}, want: "3.0 s before: 5.0 MiB",
 		},
-		"a clock that is wrong": {func(ev *schema.AlertEvent) {
+		"a clock that is wrong": {change: func(ev *schema.AlertEvent) {
 			ev.Ran, ev.HostTime = nil, &schema.Time{Time: ev.Last.Time.Add(time.Minute)}
-		}, "1 min before: 1.9 GiB (peak 2.0 GiB), 500 ms CPU, 1 thread, 31 open files"},
+		}, want: "1 min before: 1.9 GiB (peak 2.0 GiB), 500 ms CPU, 1 thread, 31 open files"},
 		"after its end": {change: func(ev *schema.AlertEvent) { ev.Last.Age = 1e9 }, want: "1.9 GiB (peak 2.0 GiB), 500 ms CPU, 1 thread, 31 open files"},
 	} {
 		if got := wording.LastLook(&notifytest.OutOfMemory("a", c.change).Data.Events[0]); got != c.want {

@@ -303,7 +303,7 @@ func TestPeople(t *testing.T) {
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	if n := bytes.Count(out, []byte("\n")); n < 8 || bytes.Contains(out, []byte("cannot look")) {
+	if n := bytes.Count(out, []byte("\n")); n < 8 || bytes.Contains(out, []byte("cannot check")) {
 		t.Errorf("%s", out)
 	}
 	// A host may not.

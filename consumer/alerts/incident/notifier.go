@@ -189,7 +189,7 @@ func (n *Notifier) reasonOf(inc *Incident) string {
 		}
 		return ""
 	}
-	if why := inc.rec.Annotations[backlog.Reason]; why != "" || !inc.Fires() {
+	if why := inc.rec.Annotations[schema.AnnotationReason]; why != "" || !inc.Fires() {
 		return why
 	}
 	return n.hosts.WhySilent(inc.key.Host)

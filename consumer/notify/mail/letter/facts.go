@@ -70,9 +70,9 @@ func stateNow(n *notify.Notification) string {
 	case last == nil || last.Late || a.Process == "":
 		return ""
 	case last.Event == schema.ProcessStateFatal:
-		return "FATAL, down until somebody starts it"
+		return schema.StateFatal + ", down until somebody starts it"
 	case last.Event == schema.ProcessStateBackoff:
-		return "BACKOFF, supervisord will try again"
+		return schema.StateBackoff + ", supervisord will try again"
 	}
 	return ""
 }
