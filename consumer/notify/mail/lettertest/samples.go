@@ -107,6 +107,7 @@ func severalEvents() *Notification {
 				Exit: &schema.Exit{SpawnErr: "can't find command 'api'"},
 			},
 		}
+
 		a.Opened = a.Events[0].Time
 		a.Labels["team"] = "payments"
 		a.Annotations = map[string]string{"runbook": "https://wiki.example.com/api?x=1&y=2"}
