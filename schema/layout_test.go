@@ -45,7 +45,7 @@ var arrows = []arrow{
 	// The journal joins the account, the records and the spool under one lock.
 	{`bridge/journal`, `schema(/repeat)?|bridge/(boot|eventlistener|ledger|proctable|record|spool(/queue)?)`, ``},
 	// The section is one of supervisord's configuration.
-	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
+	{`bridge/section`, `schema(/repeat)?|bridge/supervisordconf`, ``},
 	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
 	{`bridge/deathreason/ownlog`, `schema`, `-`},
 	{`bridge/deathreason/replay`, `schema|bridge/deathreason/ownlog`, `-`},
