@@ -22,7 +22,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	}
 
 	b.noteArrival(&h, payload, now)
-	if err := b.start(ctx, &h, now); err != nil {
+	if err := b.storeStarted(ctx, &h, now); err != nil {
 		return err
 	}
 	b.lastSerial.Store(h.Serial)
@@ -47,7 +47,7 @@ func (b *Bridge) accept(ctx context.Context, header, payload []byte) error {
 	return nil
 }
 
-// noteArrival tells those that watch how events arrive.
+// noteArrival informs the parts that watch how events arrive.
 func (b *Bridge) noteArrival(h *eventlistener.Header, payload []byte, now time.Time) {
 	b.heard = true
 	b.burst.EventRead(now)
@@ -63,9 +63,9 @@ func (b *Bridge) noteArrival(h *eventlistener.Header, payload []byte, now time.T
 	}
 }
 
-// start stores the record of our start with the first event: only now supervisord's name
+// storeStarted stores the record of our start with the first event: only now supervisord's name
 // and the pool's are known.
-func (b *Bridge) start(ctx context.Context, h *eventlistener.Header, now time.Time) error {
+func (b *Bridge) storeStarted(ctx context.Context, h *eventlistener.Header, now time.Time) error {
 	if b.started {
 		return nil
 	}

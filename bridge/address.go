@@ -3,7 +3,7 @@ package bridge
 import "net"
 
 // hostAddress returns an address under which the host may be found: the first one
-// that is not local to it, IPv4 before IPv6. Empty if there is none.
+// that is not local to it, IPv4 before IPv6. Empty if it has no such address.
 func hostAddress() string {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {

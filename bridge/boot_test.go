@@ -104,7 +104,7 @@ func (l *listener) oneLife(t *testing.T, js jetstream.JetStream) (boot string) {
 
 // Whatever stands between supervisord and its listeners, and however often they are
 // killed and started again, they agree on the life that they listen to, lose nothing
-// and leave nothing behind.
+// and leave no file.
 func TestWrappedListeners(t *testing.T) {
 	t.Parallel()
 	nats := streamtest.Start(t)

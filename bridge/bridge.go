@@ -70,7 +70,7 @@ type Bridge struct {
 	nats      natsLink
 	encoder   record.Encoder
 
-	// How events arrive. The goroutine that listens tells them of each event.
+	// How events arrive. The goroutine that listens hands them each event.
 	silence pulse.Silence
 	lag     pulse.Lag
 	late    *pulse.LateDeaths
@@ -133,8 +133,8 @@ func newClient(url string) (*supervisord.Client, error) {
 // Heard reports whether supervisord has ever sent an event. Call it after Run.
 func (b *Bridge) Heard() bool { return b.heard }
 
-// sees reports whether our section is subscribed to an event; true if that is not known.
-func (b *Bridge) sees(event string) bool { return b.section.Sees(b.life.Pool(), event) }
+// seesEvent reports whether our section is subscribed to an event; true if that is not known.
+func (b *Bridge) seesEvent(event string) bool { return b.section.Sees(b.life.Pool(), event) }
 
 // Describe adds to an error of Run what an operator can do.
 func Describe(err error) error {

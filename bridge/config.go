@@ -77,7 +77,7 @@ const maxLogTail = 128 << 10
 
 // withDefaults fills in what only the machine knows and rejects what cannot be.
 func (c Config) withDefaults() (Config, error) {
-	host, err := c.host()
+	host, err := c.hostName()
 	if err != nil {
 		return c, err
 	}
@@ -92,14 +92,14 @@ func (c Config) withDefaults() (Config, error) {
 		c.NATS.URL = natsconn.DefaultURL
 	}
 
-	if err := c.check(); err != nil {
+	if err := c.checkValues(); err != nil {
 		return c, err
 	}
 	return c, c.NATS.Check()
 }
 
-// check rejects values that cannot be. It returns the first one.
-func (c Config) check() error {
+// checkValues rejects values that cannot be. It returns the first one.
+func (c Config) checkValues() error {
 	switch {
 	case strings.IndexFunc(c.Host, unicode.IsControl) >= 0, !utf8.ValidString(c.Host):
 		return fmt.Errorf("--host: invalid value %q: want a name of UTF-8 without control characters", c.Host)
@@ -116,8 +116,8 @@ func (c Config) check() error {
 	return web.Check(c.Listen, c.WebConfig)
 }
 
-// host is --host, or the machine's name.
-func (c Config) host() (string, error) {
+// hostName is --host, or the machine's name.
+func (c Config) hostName() (string, error) {
 	if c.Host != "" {
 		return c.Host, nil
 	}

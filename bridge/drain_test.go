@@ -88,7 +88,7 @@ func drainRecords(round int) [][]byte {
 	return recs
 }
 
-// drainSpool is the bridge behind its listener. The boot differs from that of the
+// drainSpool is the bridge after its listener. The boot differs from that of the
 // bare messages: an id is stored once.
 func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 	b.Helper()
@@ -122,7 +122,7 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 		metrics: testMetrics(),
 	}
 	p, err := publish.New(publish.Config{
-		Source: r, Encode: r.Encode, Stream: stream.Events, Ensure: ensure, Log: zerolog.Nop(),
+		Source: r, Encode: r.Encode, Stream: stream.Events, Ensure: ensureStream, Log: zerolog.Nop(),
 		Lost:    func(_ []byte, err error) { b.Error(err) },
 		Connect: func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(url, more...) },
 	})

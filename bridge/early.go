@@ -34,7 +34,7 @@ func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 			"check that the file system of --spool-dir answers, or set --spool-dir")
 
 		p, err := publish.New(publish.Config{
-			Source: from, Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensure, Stream: stream.Events,
+			Source: from, Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensureStream, Stream: stream.Events,
 			Encode: b.encoder.Encode, Lost: b.reportLost, Log: b.log,
 		})
 		if err != nil {

@@ -38,18 +38,18 @@ func TestStartedOutside(t *testing.T) {
 		code          int
 		text          string
 	}{
-		{"no input", `"$0" </dev/null`, false, 2, message},
-		{"closed input", `"$0" <&-`, false, 2, message},
-		{"closed input and output", `"$0" <&- >&-`, false, 2, message},
-		{"a file", `printf hello >f; "$0" <f`, false, 2, message},
-		{"no input, with supervisord's variable", `"$0" </dev/null`, true, 2, message},
-		{"a pipe that is no supervisord's", `echo hello | "$0"`, false, 2, message},
-		{"a pipe that says nothing", `: | "$0"`, false, 0, "stopped"},
-		{"a pipe that is no supervisord's, with its variable", `echo hello | "$0"`, true, 1, message},
-		{"a supervisord whose variable was taken away", `printf '` + event + `' | "$0"`, false, 0, "stopped"},
-		{"supervisord", `printf '` + event + `' | "$0"`, true, 0, "stopped"},
-		{"a supervisord that dies in an event", `printf '` + event + event[:len(event)-3] + `' | "$0"`, true, 0, "stopped"},
-		{"a supervisord that stops before the first event", `: | "$0"`, true, 0, "stopped"},
+		{name: "no input", command: `"$0" </dev/null`, supervised: false, code: 2, text: message},
+		{name: "closed input", command: `"$0" <&-`, supervised: false, code: 2, text: message},
+		{name: "closed input and output", command: `"$0" <&- >&-`, supervised: false, code: 2, text: message},
+		{name: "a file", command: `printf hello >f; "$0" <f`, supervised: false, code: 2, text: message},
+		{name: "no input, with supervisord's variable", command: `"$0" </dev/null`, supervised: true, code: 2, text: message},
+		{name: "a pipe that is no supervisord's", command: `echo hello | "$0"`, supervised: false, code: 2, text: message},
+		{name: "a pipe that says nothing", command: `: | "$0"`, supervised: false, code: 0, text: "stopped"},
+		{name: "a pipe that is no supervisord's, with its variable", command: `echo hello | "$0"`, supervised: true, code: 1, text: message},
+		{name: "a supervisord whose variable was taken away", command: `printf '` + event + `' | "$0"`, supervised: false, code: 0, text: "stopped"},
+		{name: "supervisord", command: `printf '` + event + `' | "$0"`, supervised: true, code: 0, text: "stopped"},
+		{name: "a supervisord that dies in an event", command: `printf '` + event + event[:len(event)-3] + `' | "$0"`, supervised: true, code: 0, text: "stopped"},
+		{name: "a supervisord that stops before the first event", command: `: | "$0"`, supervised: true, code: 0, text: "stopped"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -213,7 +213,7 @@ func TestStrayByte(t *testing.T) {
 		t.Errorf("the bridge had pid %d and has %d", pid, now)
 	}
 	if lost := stored(t, js, schema.BridgeSubject("web1", schema.BridgeLoss)); len(lost) > 0 {
-		t.Errorf("%d losses are told: %s", len(lost), lost[0].Data())
+		t.Errorf("%d losses are reported: %s", len(lost), lost[0].Data())
 	}
 	logs, err := os.ReadFile(stderrOf(t, s))
 	if err != nil || !strings.Contains(string(logs), "sent no event for 30s") {
@@ -231,12 +231,12 @@ func TestStandstill(t *testing.T) {
 		pid      func(*supervisordtest.Supervisord) int
 		restarts int // at most
 	}{
-		{"supervisord", func(s *supervisordtest.Supervisord) int {
+		{name: "supervisord", pid: func(s *supervisordtest.Supervisord) int {
 			text, _ := os.ReadFile(s.Dir + "/supervisord.pid")
 			pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 			return pid
-		}, 1},
-		{"bridge", pidOf, 0},
+		}, restarts: 1},
+		{name: "bridge", pid: pidOf, restarts: 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -264,7 +264,7 @@ func TestStandstill(t *testing.T) {
 				t.Errorf("%d restarts, want at most %d", n, tc.restarts)
 			}
 			if lost := stored(t, js, schema.BridgeSubject("web1", schema.BridgeLoss)); len(lost) > 0 {
-				t.Errorf("%d losses are told: %s", len(lost), lost[0].Data())
+				t.Errorf("%d losses are reported: %s", len(lost), lost[0].Data())
 			}
 		})
 	}

@@ -25,10 +25,10 @@ type simulated struct {
 	boots  byte // the boot; 0 would be looked for
 	serial uint64
 
-	pool    *simPool
-	pools   []*simPool
-	current *Bridge
-	told    uint64 // by all lives together
+	pool     *simPool
+	pools    []*simPool
+	current  *Bridge
+	reported uint64 // as lost, by all lives together
 }
 
 // firstSerial is not that of the Go port, see losses.seen.
@@ -152,7 +152,7 @@ func (s *simulated) end(stop bool) {
 			s.t.Fatal(err)
 		}
 		if ce, err := schema.Unmarshal[*schema.Loss](payloads[0]); err == nil && ce.Type == "supernats.bridge.loss" {
-			s.told += ce.Data.Count
+			s.reported += ce.Data.Count
 		}
 	}
 	if err := b.journal.Spool().Ack(read, 0); err != nil {
@@ -163,8 +163,8 @@ func (s *simulated) end(stop bool) {
 	}
 }
 
-// Whatever happens to supervisord and to the bridge: what is stored and what is told
-// as lost add up to what there was.
+// Whatever happens to supervisord and to the bridge: what is stored and what is
+// reported as lost add up to what there was.
 func TestLossesAddUp(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -191,7 +191,7 @@ func TestLossesAddUp(t *testing.T) {
 				waiting()
 				s.deliver(true)
 			},
-			"tell": func(*rapid.T) {
+			"report": func(*rapid.T) {
 				if err := s.bridge().journal.StoreLosses(); err != nil {
 					t.Fatal(err)
 				}
@@ -223,14 +223,14 @@ func TestLossesAddUp(t *testing.T) {
 				s.pool.put(rapid.SampledFrom(s.pool.had).Draw(t, "event"), s.size, true)
 			},
 			"reload": func(*rapid.T) {
-				s.drain() // without one, nothing tells that there was another pool
+				s.drain() // without one, nothing shows that there was another pool
 				s.end(true)
 				s.newPool()
 				s.emit(1)
 				s.deliver(false)
 			},
 			"another supervisord": func(t *rapid.T) {
-				// What is let go in the last moment shows by the next event only.
+				// What is shed in the last moment shows by the next event only.
 				s.drain()
 				s.end(rapid.Bool().Draw(t, "in order"))
 				s.boots++
@@ -246,8 +246,8 @@ func TestLossesAddUp(t *testing.T) {
 				want += p.upTo + 1 - uint64(len(p.stored))
 			}
 		}
-		if s.told != want {
-			t.Fatalf("%d events are told as lost, %d are", s.told, want)
+		if s.reported != want {
+			t.Fatalf("%d events are reported as lost, %d are", s.reported, want)
 		}
 	})
 }

@@ -71,7 +71,7 @@ func lostIn(t *testing.T, b *Bridge) (count uint64) {
 	return count
 }
 
-// Without any evidence the serials alone tell one life from another, over kills of the
+// Without any evidence the serials alone distinguish one life from another, over kills of the
 // bridge and restarts of supervisord, and nothing is reported as lost that is not.
 func TestLifeBySerialsAlone(t *testing.T) {
 	dir := t.TempDir()
@@ -82,15 +82,15 @@ func TestLifeBySerialsAlone(t *testing.T) {
 		life   int
 		lost   uint64
 	}{
-		{"the first one", [][2]uint64{{2, 0}, {3, 1}, {5, 2}}, 0, 0},
-		{"killed", [][2]uint64{{6, 3}, {7, 4}}, 0, 0},
-		{"killed before its answer", [][2]uint64{{7, 4}, {9, 5}}, 0, 0},
-		{"its section added again", [][2]uint64{{20, 0}, {21, 1}}, 0, 0},
-		{"reloaded", [][2]uint64{{90, 0}, {91, 1}}, 0, 0},
-		{"events lost", [][2]uint64{{100, 5}}, 0, 3},
-		{"another supervisord", [][2]uint64{{2, 0}, {3, 1}}, 1, 0},
-		{"killed again", [][2]uint64{{4, 2}}, 1, 0},
-		{"a third one", [][2]uint64{{2, 0}}, 2, 0},
+		{name: "the first one", events: [][2]uint64{{2, 0}, {3, 1}, {5, 2}}, life: 0, lost: 0},
+		{name: "killed", events: [][2]uint64{{6, 3}, {7, 4}}, life: 0, lost: 0},
+		{name: "killed before its answer", events: [][2]uint64{{7, 4}, {9, 5}}, life: 0, lost: 0},
+		{name: "its section added again", events: [][2]uint64{{20, 0}, {21, 1}}, life: 0, lost: 0},
+		{name: "reloaded", events: [][2]uint64{{90, 0}, {91, 1}}, life: 0, lost: 0},
+		{name: "events lost", events: [][2]uint64{{100, 5}}, life: 0, lost: 3},
+		{name: "another supervisord", events: [][2]uint64{{2, 0}, {3, 1}}, life: 1, lost: 0},
+		{name: "killed again", events: [][2]uint64{{4, 2}}, life: 1, lost: 0},
+		{name: "a third one", events: [][2]uint64{{2, 0}}, life: 2, lost: 0},
 	} {
 		b, id := aRun(t, dir, boot.Evidence{}, run.events...)
 		if run.life == len(boots) {

@@ -163,7 +163,7 @@ func TestRanAndLast(t *testing.T) {
 const tick5 = "supervisor.event.web1.-.-.tick.5"
 
 // Where /proc shows nothing, the events alone say for how long a process ran, to a
-// second; what it was like is left out, and that is said once.
+// second; what it was like is left out, and that is reported once.
 func TestLivesHidden(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
@@ -219,7 +219,7 @@ func TestLivesHidden(t *testing.T) {
 			}
 			log, err := os.ReadFile(filepath.Join(s.Dir, "supernats-stderr.log"))
 			if n := strings.Count(string(log), "looked at"); err != nil || n != 1 {
-				t.Errorf("%v; that is said %d times", err, n)
+				t.Errorf("%v; that is reported %d times", err, n)
 			}
 		})
 	}

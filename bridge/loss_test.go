@@ -61,7 +61,7 @@ func TestKilledDuringAnOutage(t *testing.T) {
 	}
 }
 
-// What supervisord's small buffer threw away is told exactly.
+// What supervisord's small buffer dropped is reported exactly.
 func TestOverflowIsCounted(t *testing.T) {
 	t.Parallel()
 	const sent = 1000
@@ -80,12 +80,12 @@ func TestOverflowIsCounted(t *testing.T) {
 	lost := addUp(t, s, js, "burst", sent)
 	counted := scrape(t, address, "supernats_bridge_lost_events_total")
 	if got := counted[`supernats_bridge_lost_events_total{cause="supervisord-buffer"}`]; got != float64(lost) {
-		t.Errorf("%d are told as lost, the metrics say %v", lost, counted)
+		t.Errorf("%d are reported as lost, the metrics say %v", lost, counted)
 	}
 }
 
-// addUp waits until what is stored of the events of one type, and what is told as
-// lost, are all that was sent; supervisord's log knows too what it threw away.
+// addUp waits until what is stored of the events of one type, and what is reported
+// as lost, are all that was sent; supervisord's log knows too what it threw away.
 func addUp(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream, typ string, sent uint64) (lost uint64) {
 	t.Helper()
 	subject := schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: typ}.String()
@@ -103,15 +103,15 @@ func addUp(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream,
 		}
 		return kept+lost >= sent
 	}, "events and losses to add up to %d", sent)
-	time.Sleep(1500 * time.Millisecond) // nothing more is told
+	time.Sleep(1500 * time.Millisecond) // nothing more is reported
 	if now := pending(js, subject); uint64(now) != kept {
 		t.Errorf("%d are stored, and then %d", kept, now)
 	}
 	if kept+lost != sent || lost == 0 {
-		t.Errorf("%d are stored and %d told as lost, %d were sent", kept, lost, sent)
+		t.Errorf("%d are stored and %d reported as lost, %d were sent", kept, lost, sent)
 	}
 	if n := strings.Count(s.Log(), "event buffer overflowed"); uint64(n) != lost {
-		t.Errorf("%d are told as lost, supervisord's log has %d", lost, n)
+		t.Errorf("%d are reported as lost, supervisord's log has %d", lost, n)
 	}
 	t.Logf("%d stored, %d lost", kept, lost)
 	return lost

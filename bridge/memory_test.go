@@ -44,8 +44,8 @@ func caged(c *oomtest.Cage) string {
 // somebody kills never is: with the reason by the kernel, and by supervisord's log.
 func TestOutOfMemory(t *testing.T) {
 	for _, tt := range []struct{ name, refused, source string }{
-		{"reasons by the kernel", "", schema.ExitFromKernel},
-		{"reasons by the log", "pidfd_info,connector", schema.ExitFromLog},
+		{name: "reasons by the kernel", refused: "", source: schema.ExitFromKernel},
+		{name: "reasons by the log", refused: "pidfd_info,connector", source: schema.ExitFromLog},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -70,7 +70,7 @@ func TestOutOfMemory(t *testing.T) {
 				t.Helper()
 				got := exit(state, name)
 				if got == nil || got.OOM == nil {
-					t.Fatalf("%s: it is not said that memory ran out: %+v", name, got)
+					t.Fatalf("%s: that memory ran out is not reported: %+v", name, got)
 				}
 				want := &schema.Exit{Signal: "SIGKILL", Source: tt.source, OOM: &schema.OOM{Cgroup: cage.Name, Limit: cage.Limit, Peak: got.OOM.Peak}}
 				if diff := cmp.Diff(want, got); diff != "" || got.OOM.Peak > cage.Limit || got.OOM.Peak < cage.Limit*9/10 {

@@ -67,14 +67,14 @@ func TestReasonsInOddPlaces(t *testing.T) {
 			watch := ce.Data.Watch
 			t.Logf("%+v", watch)
 			if said := strings.Contains(watch.Problem, "before supervisord takes them for RUNNING"); said != tt.late {
-				t.Errorf("programs are watched late: %v, and it is said: %q", tt.late, watch.Problem)
+				t.Errorf("programs are watched late: %v, and reported: %q", tt.late, watch.Problem)
 			}
 
 			exited := waitStored(t, js, "supervisor.event.*.p.*.process_state.exited", 2)[1]
 			e := event(t, exited)
 			switch {
 			case tt.hidden && (watch == nil || watch.Problem == ""):
-				t.Errorf("what is not watched is not said: %+v", watch)
+				t.Errorf("what is not watched is not reported: %+v", watch)
 			case !tt.hidden && (e.Exit == nil || *e.Exit.Code != 3 || e.Exit.Source != schema.ExitFromKernel):
 				t.Errorf("%s", exited.Data())
 			}

@@ -24,7 +24,7 @@ import (
 	"supernats/schema"
 )
 
-// warnings are the causes of troubles with which events arrive all the same.
+// warnings are the causes of troubles with which events still arrive.
 var warnings = []string{
 	pulse.CauseXMLRPC, web.CauseListen, section.CauseNoTicks, section.CauseSection,
 	"reasons", "log-rotated", "log-tail", "clock",
@@ -40,11 +40,11 @@ func (b *Bridge) connectParts(client *supervisord.Client, bootID boot.ID, versio
 	b.metrics = b.newMetrics()
 	b.troubles = trouble.New(trouble.Config{
 		Log: b.log, Metrics: prometheus.WrapRegistererWithPrefix(metrics.Prefix+"_", b.registry),
-		Encode:   func(t schema.Trouble, at time.Time) (*nats.Msg, error) { return b.self.trouble(t, at) },
+		Encode:   func(t schema.Trouble, at time.Time) (*nats.Msg, error) { return b.self.troubleRecord(t, at) },
 		Warnings: warnings,
 	})
 	b.server = xmlrpc{client: client, answers: &pulse.Answers{Log: b.log, Troubles: b.troubles}}
-	b.registry.MustRegister(metrics.NewProcesses(b.server.processes, b.server.scrapeFailed))
+	b.registry.MustRegister(metrics.NewProcesses(b.server.askProcesses, b.server.scrapeFailed))
 
 	// Which supervisord it is, and what is stored of its events.
 	b.life = boot.NewLife(boot.LifeConfig{
@@ -63,14 +63,14 @@ func (b *Bridge) connectParts(client *supervisord.Client, bootID boot.ID, versio
 	// What is found out about processes.
 	b.reasons = b.newReasons()
 	b.deaths = deaths.New(deaths.Config{
-		Log: b.log, Troubles: b.troubles, Wake: b.cfg.Wake, Touch: b.server.touch(),
+		Log: b.log, Troubles: b.troubles, Wake: b.cfg.Wake, Touch: b.server.touchToWake(),
 	})
 	b.snapshots = b.newSnapshots()
 	b.output = section.NewStarter(section.StarterConfig{
-		Troubles: b.troubles, Pool: b.life.Pool, SupervisorPID: b.life.SupervisorPID, Start: b.server.start(),
+		Troubles: b.troubles, Pool: b.life.Pool, SupervisorPID: b.life.SupervisorPID, Start: b.server.startStopped(),
 	})
 
-	// How events arrive, and what is said of ourselves.
+	// How events arrive, and what we report of ourselves.
 	b.late = pulse.NewLateDeaths(b.troubles, b.followDeaths)
 	b.lag.Troubles = b.troubles
 	b.self = &self{
@@ -107,12 +107,12 @@ func (b *Bridge) newMetrics() *metrics.Metrics {
 func (b *Bridge) newServer() *web.Server {
 	return &web.Server{
 		Listen: b.cfg.Listen, WebConfig: b.cfg.WebConfig, Log: b.log, Troubles: b.troubles,
-		Metrics: b.registry, Status: b.status,
+		Metrics: b.registry, Status: b.readyStatus,
 	}
 }
 
-// status is what /readyz shows.
-func (b *Bridge) status() web.Status {
+// readyStatus is what /readyz shows.
+func (b *Bridge) readyStatus() web.Status {
 	s := web.Status{
 		NotReady: b.journal.State().NotReady(), Connected: b.metrics.Connected(), Troubles: b.troubles.Lasting(),
 	}
@@ -140,8 +140,8 @@ func (b *Bridge) openSpool(ctx context.Context) error {
 func (b *Bridge) newSnapshots() *snapshot.Taker {
 	return snapshot.New(snapshot.Config{
 		Log: b.log, Host: b.cfg.Host, Every: time.Duration(b.cfg.SnapshotEvery), Table: b.table,
-		Ask: b.server.snapshot(), Failed: b.server.answers.Failed, Answered: b.shareTable,
-		Boot: b.life.String, Serial: b.lastSerial.Load, Sees: b.sees,
+		Ask: b.server.askSnapshot(), Failed: b.server.answers.Failed, Answered: b.shareTable,
+		Boot: b.life.String, Serial: b.lastSerial.Load, Sees: b.seesEvent,
 		Full: b.journal.NearlyFull, Store: b.journal.AppendMessage,
 		Lost: b.journal.ReportFound, Dir: b.life.Dir,
 	})
@@ -151,7 +151,7 @@ func (b *Bridge) newSnapshots() *snapshot.Taker {
 func (b *Bridge) shareTable(ctx context.Context, snap *schema.Snapshot) {
 	b.server.answers.Answered()
 	b.reasons.Know(snap.Processes)
-	b.roster.keep(snap)
+	b.roster.keepTable(snap)
 	b.deaths.Know(snap.Processes)
 	b.reasons.Follow(ctx)
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // An event larger than a message may be arrives whole, in parts, and what comes
-// behind it behind it.
+// after it follows.
 func TestLargeEvent(t *testing.T) {
 	const most = 1 << 20 // nats-server's default
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
@@ -58,7 +58,7 @@ func TestLargeEvent(t *testing.T) {
 		}
 		msgs = append(msgs, &nats.Msg{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
 	}
-	last := len(msgs) - 2 // behind it is the record of the stop
+	last := len(msgs) - 2 // the record of the stop follows it
 	if last < 5 || msgs[last+1].Subject != "supervisor.bridge.web1.stopping" || msgs[0].Subject != "supervisor.bridge.web1.started" || msgs[last].Subject != "supervisor.event.web1.-.-.tick.5" {
 		for _, m := range msgs {
 			t.Log(m.Subject)

@@ -41,10 +41,10 @@ func (b *Bridge) newPublisher() (*publish.Publisher, error) {
 	var publisher *publish.Publisher
 	publisher, err := publish.New(publish.Config{
 		Source: from, Encode: from.Encode, Left: int(left.Records), Seq: left.Seq,
-		Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensure, Stream: stream.Events, Fence: b.fence(),
+		Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensureStream, Stream: stream.Events, Fence: b.fence(),
 		Log: b.log, Raise: b.troubles.Raise, Clear: b.troubles.Clear,
 		GiveWay: b.giveWay, Lost: b.reportLost, Duplicate: b.metrics.Duplicate,
-		Resent: func(id, messageID string) { publisher.Aside("resent/"+id, b.self.resent(id, messageID)) },
+		Resent: func(id, messageID string) { publisher.Aside("resent/"+id, b.self.resentRecord(id, messageID)) },
 	})
 	return publisher, err
 }
@@ -73,8 +73,8 @@ func (l natsLink) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
 	return l.settings.JetStream(nc)
 }
 
-// ensure creates the stream if it is missing.
-func ensure(ctx context.Context, js jetstream.JetStream) error {
+// ensureStream creates the stream if it is missing.
+func ensureStream(ctx context.Context, js jetstream.JetStream) error {
 	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
 	defer cancel()
 	return stream.EnsureEvents(ctx, js, stream.DefaultLimits())
@@ -126,8 +126,8 @@ type roster struct {
 	table atomic.Pointer[map[string]bool] // GROUP.PROCESS; nil before the first process table
 }
 
-// keep notes which processes our supervisord has.
-func (r *roster) keep(snap *schema.Snapshot) {
+// keepTable notes which processes our supervisord has.
+func (r *roster) keepTable(snap *schema.Snapshot) {
 	ours := make(map[string]bool, len(snap.Processes))
 	for _, p := range snap.Processes {
 		ours[schema.Token(p.Group)+"."+schema.Token(p.Process)] = true

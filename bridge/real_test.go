@@ -47,7 +47,7 @@ func TestBurst(t *testing.T) {
 			t.Fatalf("event %d is %q, sent was %q", i, *e.Data, text[i])
 		}
 		if e.Serial <= last {
-			t.Fatalf("event %d has serial %d behind %d", i, e.Serial, last)
+			t.Fatalf("event %d has serial %d after %d", i, e.Serial, last)
 		}
 		last = e.Serial
 	}
@@ -150,7 +150,7 @@ func TestStreamMatchesLog(t *testing.T) {
 			t.Errorf("event of host %q is on %s", e.Host, m.Subject())
 		}
 		if e.Serial <= last && last > 0 || serials[e.Serial] {
-			t.Errorf("serial %d comes behind %d", e.Serial, last)
+			t.Errorf("serial %d comes after %d", e.Serial, last)
 		}
 		serials[e.Serial], last = true, e.Serial
 		if !slices.Contains(boots, e.Boot) {

@@ -19,7 +19,7 @@ func (b *Bridge) newReasons() *deathreason.Reasons {
 	cfg := deathreason.Config{
 		Boot: b.life.String(), Tail: int(b.cfg.LogTail), Warn: b.server.answers.Failed,
 		SupervisorPID: b.life.SupervisorPID, Fresh: func() bool { return b.life.Together() }, Settings: logSettings,
-		Raise: b.troubles.Raise, Clear: b.troubles.Clear, Differs: b.differs,
+		Raise: b.troubles.Raise, Clear: b.troubles.Clear, Differs: b.reportDifference,
 	}
 	if client := b.server.client; client != nil {
 		cfg.Server, cfg.Journal = reasonServer{client}, client.OwnLog()
@@ -52,8 +52,8 @@ func logSettings(pid int) deathreason.Settings {
 	return s
 }
 
-// differs reports that supervisord's log and the kernel say different things.
-func (b *Bridge) differs(e *schema.Event, kernel, log *schema.Exit) {
+// reportDifference reports that supervisord's log and the kernel say different things.
+func (b *Bridge) reportDifference(e *schema.Event, kernel, log *schema.Exit) {
 	b.metrics.Disagreement()
 	b.log.Warn().Str("process", e.Group+":"+e.Process).Uint64("serial", e.Serial).
 		Str("kernel", deaths.ExitText(kernel)).Str("supervisord", deaths.ExitText(log)).

@@ -18,7 +18,7 @@ import (
 	"supernats/schema/stream/streamtest"
 )
 
-// A death tells its reason and what the process wrote last; the process table
+// A death reports its reason and what the process wrote last; the process table
 // comes as a snapshot.
 func TestReasonsAndSnapshots(t *testing.T) {
 	t.Parallel()
@@ -110,7 +110,7 @@ echo $name $$ SIG$1 >>truth
 kill -$1 $$
 `
 
-// Every death tells the reason that it really had, be they many at once.
+// Every death reports the reason that it really had, be they many at once.
 func TestReasonsOfManyCrashes(t *testing.T) {
 	t.Parallel()
 	const programs, deaths = 20, 10

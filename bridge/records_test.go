@@ -65,7 +65,7 @@ type fataler interface {
 }
 
 // checkParts checks that messages fit into a server's max_payload and are, one
-// behind the other, an event with a text.
+// after the other, an event with a text.
 func checkParts(t fataler, msgs []*nats.Msg, id, text string, most int) {
 	t.Helper()
 	var got bytes.Buffer

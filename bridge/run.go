@@ -80,7 +80,7 @@ func (b *Bridge) tasks() []func(ctx context.Context) {
 		b.late.Run,
 		b.output.Run,
 	}
-	if !b.sees(schema.ProcessStateExited) {
+	if !b.seesEvent(schema.ProcessStateExited) {
 		return tasks
 	}
 
@@ -169,7 +169,7 @@ func reportEnd(log zerolog.Logger, asked bool, err error) error {
 // followReasons looks at the logs of programs when they die, until the function that
 // it returns is called. A section that is sent no deaths has no need of it.
 func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
-	if !b.sees(schema.ProcessStateExited) {
+	if !b.seesEvent(schema.ProcessStateExited) {
 		return func() {}
 	}
 
@@ -182,7 +182,7 @@ func (b *Bridge) followReasons(ctx context.Context) (stop func()) {
 			return
 		case <-b.section.Done():
 		}
-		if b.sees(schema.ProcessStateExited) {
+		if b.seesEvent(schema.ProcessStateExited) {
 			b.reasons.Run(ctx)
 		}
 	}()

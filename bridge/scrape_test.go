@@ -380,7 +380,7 @@ func TestReadiness(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	check(503, "not ready: spool is full", "nearly full, TICK and PROCESS_LOG are let go")
+	check(503, "not ready: spool is full", "nearly full, TICK and PROCESS_LOG are dropped")
 	full := scrape(t, address, "supernats_bridge_")
 	if full["supernats_bridge_spool_bytes"] < 900_000 || full["supernats_bridge_spool_limit_bytes"] != 1<<20 || full["supernats_bridge_spool_records"] < 90 ||
 		full["supernats_bridge_spool_oldest_record_age_seconds"] <= 0 || full["supernats_bridge_spool_oldest_record_age_seconds"] > 60 || full["supernats_bridge_nats_connected"] != 0 {
@@ -398,7 +398,7 @@ func TestReadiness(t *testing.T) {
 	waitValue(t, address, "supernats_bridge_nats_reconnects_total", 1)
 }
 
-// An address that is taken is said once and tried again; the events do not wait.
+// An address that is taken is reported once and tried again; the events do not wait.
 func TestAddressInUse(t *testing.T) {
 	t.Parallel()
 	nats := streamtest.Start(t)
@@ -422,7 +422,7 @@ func TestAddressInUse(t *testing.T) {
 	}
 	text, err := os.ReadFile(logs[0])
 	if n := strings.Count(string(text), "no metrics are served"); err != nil || n != 1 {
-		t.Errorf("it is said %d times, %v\n%s", n, err, text)
+		t.Errorf("it is reported %d times, %v\n%s", n, err, text)
 	}
 }
 

@@ -86,8 +86,8 @@ func (s *self) describeSpool(rec *schema.Bridge) {
 	}
 }
 
-// resent makes the record of an event that was stored under another message id.
-func (s *self) resent(event, messageID string) *nats.Msg {
+// resentRecord makes the record of an event that was stored under another message id.
+func (s *self) resentRecord(event, messageID string) *nats.Msg {
 	names, _ := s.life.Names()
 	rec := schema.Resent{
 		Host: s.cfg.Host, Server: names.Server, Boot: s.life.String(), Pool: names.Pool,
@@ -98,9 +98,9 @@ func (s *self) resent(event, messageID string) *nats.Msg {
 	return record.NewMessage(schema.BridgeSubject(s.cfg.Host, schema.BridgeResent), envelope.ID, json, 0)
 }
 
-// trouble makes the record of a trouble. Before the first event the pool is what
+// troubleRecord makes the record of a trouble. Before the first event the pool is what
 // supervisord's environment says, and its name is not known.
-func (s *self) trouble(t schema.Trouble, at time.Time) (*nats.Msg, error) {
+func (s *self) troubleRecord(t schema.Trouble, at time.Time) (*nats.Msg, error) {
 	t.Host, t.Pool = s.cfg.Host, s.life.Pool()
 	if s.life.ID() != (boot.ID{}) {
 		t.Boot = s.life.String()

@@ -63,7 +63,7 @@ type source struct {
 	tables   []int
 }
 
-// decoded is a record; event is nil if it is none, or cannot be decoded.
+// decoded is a record; event is nil if it is not one of an event, or cannot be decoded.
 type decoded struct {
 	rec   []byte
 	at    time.Time
@@ -74,7 +74,7 @@ type decoded struct {
 // Next implements publish.Source.
 func (s *source) Next() ([]byte, bool, error) {
 	if s.next == len(s.batch) {
-		if err := s.fill(); err != nil {
+		if err := s.fillBatch(); err != nil {
 			return nil, false, err
 		}
 	}
@@ -91,10 +91,10 @@ func (s *source) Next() ([]byte, bool, error) {
 	return s.current.rec, true, nil
 }
 
-// fill reads a batch, and finds out the reasons of its deaths.
-func (s *source) fill() error {
-	s.forget()
-	if err := s.read(); err != nil {
+// fillBatch reads a batch, and finds out the reasons of its deaths.
+func (s *source) fillBatch() error {
+	s.dropBatch()
+	if err := s.readBatch(); err != nil {
 		return err
 	}
 	if len(s.deaths) > 0 {
@@ -106,9 +106,9 @@ func (s *source) fill() error {
 	return nil
 }
 
-// read reads a batch. An error, or the end of the spool, comes again when what was read
+// readBatch reads a batch. An error, or the end of the spool, comes again when what was read
 // before it has been handed on.
-func (s *source) read() error {
+func (s *source) readBatch() error {
 	for len(s.batch) < readAhead && len(s.arena) < readBytes {
 		rec, ok, err := s.queue.Next()
 		if !ok && err == nil && len(s.batch) == 0 && s.end != nil && s.end() {
@@ -123,33 +123,33 @@ func (s *source) read() error {
 		if err != nil || !ok {
 			return nil
 		}
-		s.add(rec)
+		s.addToBatch(rec)
 	}
 	return nil
 }
 
-// add copies a record into the batch.
-func (s *source) add(rec []byte) {
+// addToBatch copies a record into the batch.
+func (s *source) addToBatch(rec []byte) {
 	s.arena = append(s.arena, rec...)
 	d := decoded{rec: s.arena[len(s.arena)-len(rec) : len(s.arena) : len(s.arena)]}
 	if at, event, facts, err := s.encoder.Decode(d.rec); err == nil && event != nil {
 		d.at, d.event, d.facts = at, event, facts
-		s.deaths = append(s.deaths, received(facts, event, at))
+		s.deaths = append(s.deaths, receivedWith(facts, event, at))
 	}
 	s.batch = append(s.batch, d)
 }
 
-// received is an event for the search of reasons, with what the kernel said.
-func received(facts *record.Facts, e *schema.Event, at time.Time) deathreason.Received {
+// receivedWith is an event for the search of reasons, with what the kernel said.
+func receivedWith(facts *record.Facts, e *schema.Event, at time.Time) deathreason.Received {
 	if facts == nil {
 		return deathreason.Received{Event: e, At: at}
 	}
 	return deathreason.Received{Event: e, At: at, Kernel: facts.Exit}
 }
 
-// forget drops the batch. What it took of memory stays for the next one, unless that is
+// dropBatch drops the batch. What it took of memory stays for the next one, unless that is
 // much.
-func (s *source) forget() {
+func (s *source) dropBatch() {
 	clear(s.batch)
 	clear(s.deaths)
 	s.batch, s.deaths, s.arena = s.batch[:0], s.deaths[:0], s.arena[:0]
@@ -193,14 +193,14 @@ func (s *source) Awaited() bool { return s.queue.Awaited() }
 
 // Rewind implements publish.Source.
 func (s *source) Rewind() error {
-	s.forget()
+	s.dropBatch()
 	s.current = decoded{}
 	s.inFlight, s.tables = nil, nil
 	return s.queue.Rewind()
 }
 
-// Encode makes the messages of the record that Next has returned last. Of an event that is
-// to be skipped there is none: it was stored all the same, since the next run finds out
+// Encode makes the messages of the record that Next has returned last. An event that is
+// to be skipped has no message: it was stored nevertheless, since the next run finds out
 // from the spool which events there were.
 func (s *source) Encode(rec []byte, maxPayload int) ([]*nats.Msg, error) {
 	if s.current.event == nil {

@@ -23,7 +23,7 @@ func (c Config) owner() queue.Owner {
 // Spools returns the directories of the spools of the host, of all bridges that share
 // one. There is an error if there is none.
 func (c Config) Spools() (found []string, err error) {
-	if c.Host, err = c.host(); err != nil {
+	if c.Host, err = c.hostName(); err != nil {
 		return nil, err
 	}
 

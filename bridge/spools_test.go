@@ -11,7 +11,7 @@ import (
 	"supernats/bridge/spool/queue"
 )
 
-// A host that has no spool is said to have none, and none is made.
+// A host without a spool is an error, and no spool is made.
 func TestSpools(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	cfg := Config{Host: "web1", SpoolDir: dir}

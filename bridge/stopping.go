@@ -23,7 +23,7 @@ func (b *Bridge) storeLastRecords(asked bool) {
 
 	ending := pulse.Ending{
 		StoppingRead: b.stoppingRead, Asked: asked,
-		Stopping: b.server.stopping(), Gone: b.life.Evidence().Gone,
+		Stopping: b.server.askStopping(), Gone: b.life.Evidence().Gone,
 	}
 	b.self.state = ending.State()
 	if b.self.state == schema.SupervisorStopping || b.self.state == schema.SupervisorGone {

@@ -36,7 +36,7 @@ func bridgeRecord(t *testing.T, m jetstream.Msg) *schema.Bridge {
 }
 
 // The last record of a bridge says whether its supervisord goes down, whether or not
-// it was told so by an event.
+// an event reports it.
 func TestLastRecordSaysWhy(t *testing.T) {
 	t.Parallel()
 	nats := streamtest.Start(t)
@@ -81,8 +81,8 @@ func TestLastRecordSaysWhy(t *testing.T) {
 	check("shutdown", "STOPPING")
 }
 
-// Without XML-RPC, and behind a shell that does not pass signals on: a supervisord
-// that is killed is seen to be gone, and nothing is said where it cannot be known.
+// Without XML-RPC, and under a shell that does not pass signals on: a supervisord
+// that is killed is seen to be gone, and nothing is reported where it cannot be known.
 func TestLastRecordWithoutServer(t *testing.T) {
 	nats := streamtest.Start(t)
 	js := nats.JetStream()

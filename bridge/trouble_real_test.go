@@ -80,8 +80,8 @@ func ready(tb testing.TB, address string) (code int, text string) {
 	return resp.StatusCode, string(b)
 }
 
-// A bridge that has no spool, no XML-RPC and no right section works all the same, and
-// says so where NATS is reachable, in /readyz and in its metrics; and that it is over.
+// A bridge that has no spool, no XML-RPC and no right section works nevertheless, and
+// reports that where NATS is reachable, in /readyz and in its metrics; and that it is over.
 func TestTroubleIsPublished(t *testing.T) {
 	t.Parallel()
 	nats := streamtest.Start(t)

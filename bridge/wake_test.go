@@ -236,14 +236,14 @@ func TestStartedSaysWhatIsWatched(t *testing.T) {
 		flags        []string
 		want         func(*schema.Watch) bool
 	}{
-		{"all", "", nil, func(w *schema.Watch) bool {
+		{name: "all", refuse: "", flags: nil, want: func(w *schema.Watch) bool {
 			return slices.Contains(w.Exits, schema.WatchPidfd) && w.Wake == schema.WakeByConnection && w.Limit > 100 && w.Problem == ""
 		}},
-		{"no waking", "", []string{"--wake=false"}, func(w *schema.Watch) bool { return w.Wake == "" && len(w.Exits) > 0 }},
-		{"no descriptors of processes", "pidfd_open", nil, func(w *schema.Watch) bool {
+		{name: "no waking", refuse: "", flags: []string{"--wake=false"}, want: func(w *schema.Watch) bool { return w.Wake == "" && len(w.Exits) > 0 }},
+		{name: "no descriptors of processes", refuse: "pidfd_open", flags: nil, want: func(w *schema.Watch) bool {
 			return len(w.Exits) == 0 && w.Wake == "" && strings.Contains(w.Problem, "pidfd")
 		}},
-		{"nobody says how", "pidfd_info,connector", nil, func(w *schema.Watch) bool {
+		{name: "nobody says how", refuse: "pidfd_info,connector", flags: nil, want: func(w *schema.Watch) bool {
 			return len(w.Exits) == 0 && w.Wake == schema.WakeByConnection && strings.Contains(w.Problem, "6.15")
 		}},
 	} {
@@ -280,7 +280,7 @@ func TestStartedSaysWhatIsWatched(t *testing.T) {
 	}
 }
 
-// With fewer descriptors than programs the rest is said, and its deaths are told.
+// With fewer descriptors than programs the rest is reported, and so are its deaths.
 func TestFewDescriptors(t *testing.T) {
 	t.Parallel()
 	nats := streamtest.Start(t)

@@ -18,8 +18,8 @@ type xmlrpc struct {
 	answers *pulse.Answers
 }
 
-// processes asks for the process table.
-func (x xmlrpc) processes(ctx context.Context) ([]schema.SnapshotProcess, error) {
+// askProcesses asks for the process table.
+func (x xmlrpc) askProcesses(ctx context.Context) ([]schema.SnapshotProcess, error) {
 	if x.client == nil {
 		return nil, errNoServer
 	}
@@ -49,8 +49,8 @@ func (x xmlrpc) askPID() func(context.Context) (int, error) {
 	return x.client.PID
 }
 
-// snapshot asks for the process table with what supervisord says of itself.
-func (x xmlrpc) snapshot() func(context.Context) (*schema.Snapshot, error) {
+// askSnapshot asks for the process table with what supervisord says of itself.
+func (x xmlrpc) askSnapshot() func(context.Context) (*schema.Snapshot, error) {
 	if x.client == nil {
 		return nil
 	}
@@ -60,24 +60,24 @@ func (x xmlrpc) snapshot() func(context.Context) (*schema.Snapshot, error) {
 	}
 }
 
-// stopping asks supervisord whether it stops.
-func (x xmlrpc) stopping() func(context.Context) (bool, error) {
+// askStopping asks supervisord whether it stops.
+func (x xmlrpc) askStopping() func(context.Context) (bool, error) {
 	if x.client == nil {
 		return nil
 	}
 	return x.client.Stopping
 }
 
-// start starts a process that does not run.
-func (x xmlrpc) start() func(ctx context.Context, group, process string) error {
+// startStopped starts a process that does not run.
+func (x xmlrpc) startStopped() func(ctx context.Context, group, process string) error {
 	if x.client == nil {
 		return nil
 	}
 	return x.client.StartStopped
 }
 
-// touch wakes supervisord.
-func (x xmlrpc) touch() func(context.Context) error {
+// touchToWake wakes supervisord.
+func (x xmlrpc) touchToWake() func(context.Context) error {
 	if x.client == nil {
 		return nil
 	}

@@ -50,9 +50,10 @@ var arrows = []arrow{
 	// The journal joins the account, the records and the spool under one lock.
 	{`bridge/journal`, `schema(/repeat)?|bridge/(boot|eventlistener|ledger|proctable|record|spool(/queue)?)`, ``},
 	// The section is one of supervisord's configuration.
-	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
+	{`bridge/section`, `schema(/repeat)?|bridge/supervisordconf`, ``},
 	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
 	{`bridge/deathreason/ownlog`, `schema`, `-`},
+	{`bridge/deathreason/replay`, `schema|bridge/deathreason/ownlog`, `-`},
 	{`bridge/deathreason/programlog`, `schema(/codec)?|bridge/deathreason/ownlog`, `github.com/prometheus/procfs`},
 	{`bridge/supervisordconf`, ``, `-`},
 	{`bridge/[^/]*`, `schema.*`, ``}, // siblings never import each other

@@ -36,6 +36,10 @@ type Notification struct {
 	Notify []string `json:"notify,omitempty"`
 }
 
+// AnnotationReason is the annotation that says why a host is silent, or why an alert has
+// ended although nothing has recovered, where that is known.
+const AnnotationReason = "reason"
+
 // Kinds of rules, by what they are about.
 const (
 	KindEvent   = "event"

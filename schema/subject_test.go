@@ -148,14 +148,14 @@ func TestOfHost(t *testing.T) {
 		subject, prefix, host string
 		want                  bool
 	}{
-		{"supervisor.event.db1.g.p.tick.5", EventPrefix, "web1", false},
-		{"supervisor.event.web10.g.p.tick.5", EventPrefix, "web1", false},
-		{"supervisor.event.web1.x.g.p.tick.5", EventPrefix, "web1.x", false},
-		{"supervisor.bridge.web1.started", EventPrefix, "web1", false},
-		{"supervisor.event.", EventPrefix, "web1", false},
-		{"", EventPrefix, "", false},
-		{"supervisor.event.web1=2Ex.g.p.tick.5", EventPrefix, "web1.x", true},
-		{"supervisor.snapshot.web1", SnapshotPrefix, "web1", true},
+		{subject: "supervisor.event.db1.g.p.tick.5", prefix: EventPrefix, host: "web1"},
+		{subject: "supervisor.event.web10.g.p.tick.5", prefix: EventPrefix, host: "web1"},
+		{subject: "supervisor.event.web1.x.g.p.tick.5", prefix: EventPrefix, host: "web1.x"},
+		{subject: "supervisor.bridge.web1.started", prefix: EventPrefix, host: "web1"},
+		{subject: "supervisor.event.", prefix: EventPrefix, host: "web1"},
+		{prefix: EventPrefix},
+		{subject: "supervisor.event.web1=2Ex.g.p.tick.5", prefix: EventPrefix, host: "web1.x", want: true},
+		{subject: "supervisor.snapshot.web1", prefix: SnapshotPrefix, host: "web1", want: true},
 	} {
 		if got := OfHost(c.subject, c.prefix, c.host); got != c.want {
 			t.Errorf("OfHost(%q, %q, %q) is %v", c.subject, c.prefix, c.host, got)

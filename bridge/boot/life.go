@@ -137,12 +137,12 @@ func (l *Life) Continue(past Past) {
 		return
 	}
 	l.past = past
-	l.recall()
-	l.decide(nil)
+	l.recallKept()
+	l.decideBoot(nil)
 }
 
-// recall adds to the past what was kept beside the spools.
-func (l *Life) recall() {
+// recallKept adds to the past what was kept beside the spools.
+func (l *Life) recallKept() {
 	if !l.past.Known {
 		// Our own spool is new, or locked: then another one may know our supervisord.
 		if dir, err := l.cfg.FindSpool(); err == nil {
@@ -155,8 +155,8 @@ func (l *Life) recall() {
 	}
 }
 
-// decide sets the boot.
-func (l *Life) decide(first *Place) {
+// decideBoot sets the boot.
+func (l *Life) decideBoot(first *Place) {
 	v := Settle(l.past, l.evidence, first)
 	l.verdict.Store(&v)
 	l.id.Store(&v.ID)
@@ -191,7 +191,7 @@ func (l *Life) Settle(first Place) (changed bool) {
 	}
 
 	provisional := l.ID()
-	l.decide(&first)
+	l.decideBoot(&first)
 
 	v := l.verdict.Load()
 	log := l.cfg.Log.Info().Stringer("boot", l).Str("supervisord", l.evidence.By)
@@ -201,13 +201,13 @@ func (l *Life) Settle(first Place) (changed bool) {
 	log.Msg("supervisord is identified")
 
 	l.settled.Store(true)
-	l.keep()
+	l.keepIdentity()
 	return l.ID() != provisional
 }
 
-// keep keeps what supervisord was identified by. Where that is not enough to find the
+// keepIdentity keeps what supervisord was identified by. Where that is not enough to find the
 // boot again, and there is no spool to keep it in, that is a trouble.
-func (l *Life) keep() {
+func (l *Life) keepIdentity() {
 	if l.fixed || !l.settled.Load() {
 		return
 	}
@@ -234,7 +234,7 @@ func (l *Life) keep() {
 func (l *Life) KeepIn(dir string, load func(dir string)) {
 	l.dir.Store(&dir)
 	l.loaded.Do(func() { load(dir) })
-	l.keep() // of a spool that is opened late
+	l.keepIdentity() // of a spool that is opened late
 }
 
 // Dir is the directory where small things are kept from one run to the next, empty while

@@ -79,18 +79,18 @@ func (r *Reasons) explainByRow(q *inquiry, made time.Time) {
 	}
 	r.memory.explain(q.Event, exit)
 	if q.Event.Event == schema.ProcessStateBackoff {
-		r.replay.noteBackoff(procID{q.Event.Group, q.Event.Process}, exit)
+		r.replay.NoteBackoff(schema.ProcessName{Group: q.Event.Group, Process: q.Event.Process}, exit)
 	}
 }
 
 // inquiries are of the last death of each process: what supervisord says now, and what its
 // log ends with, has nothing to do with those before.
 func (a *asker) inquiries(deaths []Received) []*inquiry {
-	seen := map[procID]bool{}
+	seen := map[schema.ProcessName]bool{}
 	var list []*inquiry
 	for i := range slices.Backward(deaths) {
 		e := deaths[i].Event
-		id := procID{e.Group, e.Process}
+		id := schema.ProcessName{Group: e.Group, Process: e.Process}
 		if seen[id] {
 			continue
 		}

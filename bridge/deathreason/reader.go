@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"supernats/bridge/deathreason/ownlog"
+	"supernats/bridge/deathreason/replay"
 	"supernats/schema"
 )
 
@@ -34,7 +35,7 @@ type logReader struct {
 	place   ownlog.Location
 	located time.Time // when place was found out last; zero: at the next look
 	feed    ownlog.Feed
-	log     *history
+	log     *replay.History
 	// done means that the log was read in this call of Explain or Follow.
 	done bool
 
@@ -44,7 +45,7 @@ type logReader struct {
 }
 
 // beginCall begins a call of Explain or Follow, which reads the log once.
-func (r *logReader) beginCall() { r.done, r.log.complete = false, false }
+func (r *logReader) beginCall() { r.done, r.log.Complete = false, false }
 
 // close closes the log. It is opened again when it is needed.
 func (r *logReader) close() {
@@ -89,7 +90,7 @@ func (r *logReader) locate(ctx context.Context) {
 	r.feed.Mixed = r.feed.Mixed || place.Mixed
 	r.place = place
 	// Without the lines of starts no life is known.
-	r.log.suspect = r.log.suspect || place.Loglevel == "warn"
+	r.log.Suspect = r.log.Suspect || place.Loglevel == "warn"
 
 	r.report(place.Status(r.cfg.Server != nil))
 	r.onLocate(settings, &r.place)
@@ -129,7 +130,7 @@ func (r *logReader) more(ctx context.Context) bool {
 	r.locate(ctx)
 
 	oldest := r.oldestOr(now)
-	end := r.log.end()
+	end := r.log.End()
 	first := end == 0 && (r.place.File != nil || r.cfg.Journal == nil || !r.cfg.Journal.Placed())
 	switch {
 	case r.place.File != nil:
@@ -139,15 +140,15 @@ func (r *logReader) more(ctx context.Context) bool {
 	default:
 		r.readJournal(ctx, oldest)
 	}
-	r.log.noteRead(time.Now())
+	r.log.NoteRead(time.Now())
 
 	if first {
 		// What is before the last start may be of another life of supervisord.
-		if n := r.log.started(oldest.Add(clockSlack)); n >= 0 {
-			r.log.cutBefore(n)
+		if n := r.log.Started(oldest.Add(replay.ClockSlack)); n >= 0 {
+			r.log.CutBefore(n)
 		}
 	}
-	return r.log.end() > end
+	return r.log.End() > end
 }
 
 func (r *logReader) readFile() {
@@ -157,9 +158,9 @@ func (r *logReader) readFile() {
 		if gap {
 			r.addGap(lines)
 		}
-		r.feed.Take(lines, r.log.add)
+		r.feed.Take(lines, r.log.Add)
 	})
-	r.log.complete = done
+	r.log.Complete = done
 
 	if err != nil {
 		r.close()
@@ -175,13 +176,13 @@ func (r *logReader) readJournal(ctx context.Context, oldest time.Time) {
 		return !ok || !since.After(oldest.Add(-backlog))
 	}
 	done, err := r.cfg.Journal.Read(ctx, farEnough, func(lines string, gap bool) {
-		r.feed.Ahead = ownlog.ZoneAhead(lines, time.Now(), clockSlack)
+		r.feed.Ahead = ownlog.ZoneAhead(lines, time.Now(), replay.ClockSlack)
 		if gap {
 			r.addGap(lines)
 		}
-		r.feed.Take(lines, r.log.add)
+		r.feed.Take(lines, r.log.Add)
 	})
-	r.log.complete = done
+	r.log.Complete = done
 
 	var unreadable interface{ Unreadable() bool }
 	switch {
@@ -201,7 +202,7 @@ func (r *logReader) readJournal(ctx context.Context, oldest time.Time) {
 
 // reportJournal reports whether there is anything in a log that could be read.
 func (r *logReader) reportJournal() {
-	if !r.log.complete || r.log.hasLines {
+	if !r.log.Complete || r.log.HasLines {
 		r.cfg.Clear(troubleReasons)
 		return
 	}
@@ -218,7 +219,7 @@ func (r *logReader) addGap(lines string) {
 	if !ok {
 		since = time.Now()
 	}
-	first := r.log.end() == 0
-	r.log.add(ownlog.Line{Kind: ownlog.Gap, At: since.Add(-r.feed.Ahead)})
-	r.log.early = first && r.cfg.Fresh()
+	first := r.log.End() == 0
+	r.log.Add(ownlog.Line{Kind: ownlog.Gap, At: since.Add(-r.feed.Ahead)})
+	r.log.Early = first && r.cfg.Fresh()
 }

@@ -7,6 +7,7 @@ import (
 
 	"supernats/bridge/deathreason/ownlog"
 	"supernats/bridge/deathreason/programlog"
+	"supernats/bridge/deathreason/replay"
 	"supernats/schema"
 )
 
@@ -24,7 +25,7 @@ type Reasons struct {
 
 	rpc    rpc
 	reader logReader
-	replay *replay
+	replay *replay.Replay
 	events sequence
 	memory memory
 	asker  asker
@@ -37,14 +38,14 @@ type Reasons struct {
 // closes it.
 func New(cfg Config) *Reasons {
 	r := &Reasons{cfg: cfg.withDefaults(), turn: newTurn(), memory: newMemory(), logs: programlog.New()}
-	log := newHistory()
+	log := replay.NewHistory()
 	r.events.memory = &r.memory
 	r.rpc.cfg = &r.cfg
 	r.reader = logReader{
 		cfg: &r.cfg, rpc: &r.rpc, log: log, found: make(chan struct{}),
 		oldestOr: r.events.oldestOr, onLocate: r.located,
 	}
-	r.replay = newReplay(log, r.reader.more)
+	r.replay = replay.New(log, r.reader.more)
 	r.asker = asker{cfg: &r.cfg, rpc: &r.rpc, logs: r.logs}
 	r.SetBoot(cfg.Boot)
 	return r
@@ -163,7 +164,7 @@ func (r *Reasons) Know(table []schema.SnapshotProcess) {
 		return
 	}
 	r.turn.finish(r.cfg.Limit, func() {
-		r.reader.log.shareNames(table)
+		r.reader.log.ShareNames(table)
 		r.logs.Know(table)
 		r.reportLogs()
 	})
@@ -202,23 +203,23 @@ func (r *Reasons) note(batch []Received) (deaths, copies []Received) {
 
 // isGoPort reports whether this is the Go port of supervisord.
 func (r *Reasons) isGoPort() bool {
-	return r.reader.log.goPort || r.cfg.Server != nil && r.cfg.Server.IsGoPort()
+	return r.reader.log.GoPort || r.cfg.Server != nil && r.cfg.Server.IsGoPort()
 }
 
 // follow goes through the events that wait. It returns before when the deaths without a
 // reason cannot have been, by their serials.
 func (r *Reasons) follow(ctx context.Context) (made map[uint64]time.Time) {
 	made = map[uint64]time.Time{}
-	r.replay.expect(r.events.steps)
+	r.replay.Expect(r.events.steps)
 	for i := range r.events.steps {
 		s := &r.events.steps[i]
-		exit := r.replay.take(ctx, s)
+		exit := r.replay.Take(ctx, s)
 		switch {
-		case s.death == nil:
+		case s.Death == nil:
 		case exit != nil:
-			r.memory.explain(s.death, fromLog(exit))
+			r.memory.explain(s.Death, fromLog(exit))
 		default:
-			made[s.serial] = r.replay.from
+			made[s.Serial] = r.replay.From()
 		}
 	}
 	r.events.clear()

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/bridge/deathreason/replay"
 	"supernats/schema"
 )
 
@@ -35,7 +36,7 @@ func rowExit(e *schema.Event, p *schema.SnapshotProcess, made, at time.Time, goP
 	case p.SpawnErr == "" || p.State != state:
 	case e.Event == schema.ProcessStateFatal:
 		// Nothing follows FATAL but an operator's start.
-		if last := time.Unix(max(p.Start, p.Stop), 0); !last.After(at.Add(clockSlack)) {
+		if last := time.Unix(max(p.Start, p.Stop), 0); !last.After(at.Add(replay.ClockSlack)) {
 			return &schema.Exit{SpawnErr: p.SpawnErr}
 		}
 	default:
@@ -67,5 +68,5 @@ func goPortRowExit(state string, p *schema.SnapshotProcess, at time.Time) *schem
 // clock in whole seconds.
 func isPrompt(at time.Time, unix int64) bool {
 	d := at.Sub(time.Unix(unix, 0))
-	return d > -clockSlack && d < promptly
+	return d > -replay.ClockSlack && d < promptly
 }

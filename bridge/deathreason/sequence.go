@@ -3,6 +3,7 @@ package deathreason
 import (
 	"time"
 
+	"supernats/bridge/deathreason/replay"
 	"supernats/schema"
 )
 
@@ -17,7 +18,7 @@ type sequence struct {
 	// steps are the events that were not followed yet: that is done when something has
 	// died, so that supervisord is left in peace otherwise. oldest is when the first of
 	// them was read.
-	steps  []step
+	steps  []replay.Step
 	oldest time.Time
 
 	seen       bool   // any event at all
@@ -75,17 +76,17 @@ func (s *sequence) isSwapped(e *schema.Event) bool {
 // they had never come.
 func (s *sequence) add(received Received) {
 	e := received.Event
-	next := step{
-		event: e.Event, procID: procID{e.Group, e.Process}, pid: e.PID, serial: e.Serial,
-		expected: e.Expected != nil && *e.Expected, from: e.FromState,
-		at: received.At, tick: s.tick, lost: s.lost,
+	next := replay.Step{
+		Event: e.Event, Name: schema.ProcessName{Group: e.Group, Process: e.Process}, PID: e.PID, Serial: e.Serial,
+		Expected: e.Expected != nil && *e.Expected, From: e.FromState,
+		At: received.At, Tick: s.tick, Lost: s.lost,
 	}
 	if isDeath(e) {
-		next.death = e
+		next.Death = e
 	}
 
 	if len(s.steps) >= maxSteps {
-		s.steps, next.lost = s.steps[:0], true
+		s.steps, next.Lost = s.steps[:0], true
 	}
 	if len(s.steps) == 0 {
 		s.oldest = received.At

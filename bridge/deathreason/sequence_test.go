@@ -58,9 +58,9 @@ func TestSequence(t *testing.T) {
 		}
 		var steps, lost []uint64
 		for _, step := range s.steps {
-			steps = append(steps, step.serial)
-			if step.lost {
-				lost = append(lost, step.serial)
+			steps = append(steps, step.Serial)
+			if step.Lost {
+				lost = append(lost, step.Serial)
 			}
 		}
 		if diff := cmp.Diff([][]uint64{test.steps, test.lost}, [][]uint64{steps, lost}); diff != "" {
@@ -76,7 +76,7 @@ func TestSequenceBound(t *testing.T) {
 	for serial := range uint64(maxSteps + 1) {
 		s.note(Received{Event: at(schema.ProcessStateStarting, serial, serial)}, false)
 	}
-	if len(s.steps) != 1 || !s.steps[0].lost {
+	if len(s.steps) != 1 || !s.steps[0].Lost {
 		t.Errorf("%d events wait", len(s.steps))
 	}
 }

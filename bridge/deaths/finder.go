@@ -76,7 +76,7 @@ func (f *Finder) Watch(supervisord int) (run func(context.Context)) {
 		return nil
 	}
 
-	status := k.describe(f.cfg.Wake)
+	status := k.describeWatch(f.cfg.Wake)
 	f.status.Store(status)
 	log := f.cfg.Log.Info().Strs("exits", status.Exits).Str("wake", status.Wake).Int("limit", status.Limit)
 	if status.Problem != "" {
@@ -154,16 +154,16 @@ func (f *Finder) Note(h *eventlistener.Header, payload []byte, at time.Time) *re
 		seen  end
 	)
 	if k := f.kernel.Load(); k != nil {
-		facts, seen = k.note(h, payload)
+		facts, seen = k.noteAccepted(h, payload)
 	}
-	return f.lives.Load().note(h, payload, seen, facts)
+	return f.lives.Load().noteAccepted(h, payload, seen, facts)
 }
 
 // Tick takes a tick that is read so late.
-func (f *Finder) Tick(event string, late time.Duration) { f.lives.Load().tick(event, late) }
+func (f *Finder) Tick(event string, late time.Duration) { f.lives.Load().noteTick(event, late) }
 
 // Know takes a process table of supervisord.
-func (f *Finder) Know(processes []schema.SnapshotProcess) { f.lives.Load().know(processes) }
+func (f *Finder) Know(processes []schema.SnapshotProcess) { f.lives.Load().knowTable(processes) }
 
 // Status says what is watched, for the record of the bridge; nil where nothing is to be
 // watched.

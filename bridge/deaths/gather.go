@@ -11,10 +11,10 @@ import (
 	"supernats/schema"
 )
 
-// gather puts together what is known of a death: how the process ended, whether memory ran
+// gatherFacts puts together what is known of a death: how the process ended, whether memory ran
 // out, and for how long it had been running. What else only this moment knows of it belongs
 // here too. It is on supervisord's path: it must not wait.
-func (k *kernel) gather(exit deathwatch.Exit) *record.Facts {
+func (k *kernel) gatherFacts(exit deathwatch.Exit) *record.Facts {
 	k.end = end{pid: exit.PID, started: exit.Started, died: exit.Died}
 
 	facts := new(record.Facts)

@@ -73,7 +73,7 @@ func newKernel(supervisord int, w *waker) (*kernel, error) {
 		last: map[schema.ProcessName]*record.Facts{}, starting: map[schema.ProcessName]uint64{},
 	}
 	k.watch, err = deathwatch.New(deathwatch.Config{
-		Parent: supervisord, Died: w.wake, Started: k.started, Files: k.limit, Added: k.added, Dead: k.dead,
+		Parent: supervisord, Died: w.wakeFor, Started: k.noteStarted, Files: k.limit, Added: k.followMemory, Dead: k.noteDead,
 	})
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (k *kernel) run(ctx context.Context, report func(watched, refused int)) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { _ = k.watch.Run(ctx) })
 	tasks.Go(func() { k.waker.run(ctx) })
-	tasks.Go(func() { k.look(ctx) })
+	tasks.Go(func() { k.lookForNewborn(ctx) })
 	tasks.Go(func() { _ = k.memory.Run(ctx) })
 
 	for repeat.Sleep(ctx, sweepEvery) {
@@ -122,17 +122,17 @@ func (k *kernel) run(ctx context.Context, report func(watched, refused int)) {
 	k.memory.Close()
 }
 
-// started takes note that a program has been started, or is about to be.
-func (k *kernel) started() {
+// noteStarted takes note that a program has been started, or is about to be.
+func (k *kernel) noteStarted() {
 	select {
 	case k.starts <- struct{}{}:
 	default:
 	}
 }
 
-// note takes an event that is being accepted. It returns what is known of the death that
+// noteAccepted takes an event that is being accepted. It returns what is known of the death that
 // it reports, nil without one, and what the kernel has reported of it.
-func (k *kernel) note(h *eventlistener.Header, payload []byte) (*record.Facts, end) {
+func (k *kernel) noteAccepted(h *eventlistener.Header, payload []byte) (*record.Facts, end) {
 	k.end = end{}
 	f := k.noteEvent(h, payload)
 	return f, k.end
@@ -164,7 +164,7 @@ func (k *kernel) noteState(state string, serial uint64, payload []byte) *record.
 	switch state {
 	case schema.StateStarting:
 		k.watch.Starting(name)
-		k.started()
+		k.noteStarted()
 		if len(k.starting) < maxGivenUp {
 			k.starting[name] = serial
 		}
@@ -179,15 +179,15 @@ func (k *kernel) noteState(state string, serial uint64, payload []byte) *record.
 	case schema.StateStopped:
 		delete(k.last, name)
 		k.memory.Forget(pid) // it was asked to, and may have been killed for that
-		return k.factsOf(k.exit(name, pid, false))
+		return k.factsOf(k.findExit(name, pid, false))
 
 	case schema.StateExited:
 		delete(k.last, name)
-		return k.factsOf(k.exit(name, pid, false))
+		return k.factsOf(k.findExit(name, pid, false))
 
 	case schema.StateBackoff:
 		// Without another event since its start it may have had no process at all.
-		facts := k.factsOf(k.exit(name, pid, starting && serial > begun+1))
+		facts := k.factsOf(k.findExit(name, pid, starting && serial > begun+1))
 		delete(k.last, name)
 		if facts != nil && len(k.last) < maxGivenUp {
 			k.last[name] = facts
@@ -202,10 +202,10 @@ func (k *kernel) noteState(state string, serial uint64, payload []byte) *record.
 	return nil
 }
 
-// exit finds out how a process ended. certain says that there has been one.
-func (k *kernel) exit(name schema.ProcessName, pid int, certain bool) (deathwatch.Exit, bool) {
+// findExit finds out how a process ended. certain says that there has been one.
+func (k *kernel) findExit(name schema.ProcessName, pid int, certain bool) (deathwatch.Exit, bool) {
 	k.waker.came.Add(1)
-	k.started() // it may be started again
+	k.noteStarted() // it may be started again
 	if pid != 0 {
 		return k.watch.Exit(pid, name)
 	}
@@ -217,24 +217,24 @@ func (k *kernel) factsOf(exit deathwatch.Exit, ok bool) *record.Facts {
 	if !ok {
 		return nil
 	}
-	return k.gather(exit)
+	return k.gatherFacts(exit)
 }
 
-// added takes note of processes that supervisord has started: it is known from now on
+// followMemory takes note of processes that supervisord has started: it is known from now on
 // whether memory runs out where they run.
-func (k *kernel) added(pids []int) {
+func (k *kernel) followMemory(pids []int) {
 	for _, pid := range pids {
 		k.memory.Follow(pid)
 	}
 }
 
-// dead takes note of processes that have died: whether memory ran out has to be found
+// noteDead takes note of processes that have died: whether memory ran out has to be found
 // out at once, while they can still be looked at.
-func (k *kernel) dead(pids []int) { k.memory.Dead(pids...) }
+func (k *kernel) noteDead(pids []int) { k.memory.Dead(pids...) }
 
-// describe says what is watched, and what is in the way.
-func (k *kernel) describe(wake bool) *schema.Watch {
-	d := &schema.Watch{Limit: k.limit, Problem: k.problem()}
+// describeWatch says what is watched, and what is in the way.
+func (k *kernel) describeWatch(wake bool) *schema.Watch {
+	d := &schema.Watch{Limit: k.limit, Problem: k.problemText()}
 	if k.watch.ReportsExits() {
 		d.Exits = append(d.Exits, schema.WatchPidfd)
 	}
@@ -252,8 +252,8 @@ func (k *kernel) describe(wake bool) *schema.Watch {
 	return d
 }
 
-// problem is what is in the way of the watch, for people; empty if nothing is.
-func (k *kernel) problem() string {
+// problemText is what is in the way of the watch, for people; empty if nothing is.
+func (k *kernel) problemText() string {
 	var problems []string
 	switch {
 	case !k.watch.ReportsExits() && !k.watch.Connected():

@@ -35,7 +35,7 @@ const (
 //     namespace), to two seconds: only if the bridge was there, and events did not wait.
 //
 // A death is when the kernel has reported it, or else when it was noticed, by a look or by
-// its event; of an event that has waited nothing is said. All times are those since the
+// its event; an event that has waited reports nothing of it. All times are those since the
 // machine was started: setting its clock moves none.
 //
 // All but know belongs to the goroutine that listens, and reads no file.
@@ -82,9 +82,9 @@ func newLives(looks *look.Looker, current bool) *lives {
 	}
 }
 
-// note takes an event that is being accepted, and adds to what is known of the death
+// noteAccepted takes an event that is being accepted, and adds to what is known of the death
 // that it reports; nil is nothing. e is what the kernel has reported of the death.
-func (l *lives) note(h *eventlistener.Header, payload []byte, e end, f *record.Facts) *record.Facts {
+func (l *lives) noteAccepted(h *eventlistener.Header, payload []byte, e end, f *record.Facts) *record.Facts {
 	if l == nil {
 		return f
 	}
@@ -130,9 +130,9 @@ func (l *lives) noteState(name schema.ProcessName, state string, pid int, e end)
 	return lived{}
 }
 
-// tick takes a tick that is so late. If all events since the tick before it have waited,
+// noteTick takes a tick that is so late. If all events since the tick before it have waited,
 // or may have, nobody knows when the starts among them were.
-func (l *lives) tick(event string, late time.Duration) {
+func (l *lives) noteTick(event string, late time.Duration) {
 	if l == nil {
 		return
 	}
@@ -224,9 +224,9 @@ func seconds(d time.Duration) *float64 {
 	return &s
 }
 
-// know takes a process table: where the kernel does not list children, that is how those
+// knowTable takes a process table: where the kernel does not list children, that is how those
 // are found which were running before us.
-func (l *lives) know(processes []schema.SnapshotProcess) {
+func (l *lives) knowTable(processes []schema.SnapshotProcess) {
 	if l == nil || l.looks == nil {
 		return
 	}

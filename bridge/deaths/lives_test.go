@@ -25,11 +25,11 @@ type step struct {
 // noteIn notes the event in the lives, and returns what is known of a death.
 func (s step) noteIn(l *lives, serial uint64) *record.Facts {
 	if late, ok := s.tick(); ok {
-		l.tick(schema.Tick5, late)
+		l.noteTick(schema.Tick5, late)
 		return nil
 	}
 	h, payload := s.event(serial)
-	return l.note(h, payload, end{}, nil)
+	return l.noteAccepted(h, payload, end{}, nil)
 }
 
 // tick returns how late a tick is read.
@@ -59,22 +59,22 @@ func TestRanByEvents(t *testing.T) {
 		steps   []step
 		want    string // of each death
 	}{
-		{"an exit", true, append(starts[:2:2], step{9*s + 250*ms, "EXITED", 7}), "10.25"},
-		{"a stop", true, append(starts[:2:2], step{s, "STOPPING", 7}, step{500 * ms, "STOPPED", 7}), "2.5"},
-		{"out of control", true, append(starts[:2:2], step{s, "UNKNOWN", 0}), "2"},
-		{"a bridge that was not there", true, []step{{s, "EXITED", 7}}, "-"},
-		{"a restart, events wait", false, append(starts[:2:2], step{3 * s, "EXITED", 7}), "-"},
-		{"a restart, an old tick", false, append(starts[:2:2], step{0, "tick 5s", 0}, step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}), "-"},
-		{"a restart, behind an old tick", false, append(append([]step{{0, "tick 5s", 0}}, starts...), step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}), "-"},
-		{"a restart, nothing has waited", false, append(starts[:2:2], step{3 * s, "tick 1s", 0}, step{9 * s, "EXITED", 7}), "13"},
-		{"a rush", true, append(append(starts[:2:2], step{s, "tick 9s", 0}, step{s, "tick 0s", 0}), append(starts[:2:2], step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7})...), "11"},
-		{"a rush long after a start", true, append(starts[:2:2], step{s, "tick 0s", 0}, step{9 * s, "tick 9s", 0}, step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}), "21"},
-		{"a death that has waited", true, append(starts[:2:2], step{9 * s, "tick 20s", 0}, step{0, "EXITED", 7}), "-"},
-		{"as late as short", true, []step{{0, "STARTING", 0}, {900 * ms, "BACKOFF", 0}}, "-"},
-		{"given up", true, []step{{0, "STARTING", 0}, {3 * s, "BACKOFF", 0}, {s, "STARTING", 0}, {4 * s, "BACKOFF", 0}, {0, "FATAL", 0}}, "3 4 4"},
-		{"given up later", true, []step{{0, "STARTING", 0}, {3 * s, "BACKOFF", 0}, {0, "RUNNING", 7}, {0, "FATAL", 0}}, "3 -"},
-		{"started twice", true, append(append(starts[:2:2], step{3 * s, "EXITED", 7}), append(starts[:2:2], step{s, "EXITED", 7})...), "4 2"},
-		{"dead twice", true, append(starts[:2:2], step{3 * s, "EXITED", 7}, step{3 * s, "EXITED", 7}), "4 -"},
+		{name: "an exit", current: true, steps: append(starts[:2:2], step{9*s + 250*ms, "EXITED", 7}), want: "10.25"},
+		{name: "a stop", current: true, steps: append(starts[:2:2], step{s, "STOPPING", 7}, step{500 * ms, "STOPPED", 7}), want: "2.5"},
+		{name: "out of control", current: true, steps: append(starts[:2:2], step{s, "UNKNOWN", 0}), want: "2"},
+		{name: "a bridge that was not there", current: true, steps: []step{{s, "EXITED", 7}}, want: "-"},
+		{name: "a restart, events wait", current: false, steps: append(starts[:2:2], step{3 * s, "EXITED", 7}), want: "-"},
+		{name: "a restart, an old tick", current: false, steps: append(starts[:2:2], step{0, "tick 5s", 0}, step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}), want: "-"},
+		{name: "a restart, after an old tick", current: false, steps: append(append([]step{{0, "tick 5s", 0}}, starts...), step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}), want: "-"},
+		{name: "a restart, nothing has waited", current: false, steps: append(starts[:2:2], step{3 * s, "tick 1s", 0}, step{9 * s, "EXITED", 7}), want: "13"},
+		{name: "a rush", current: true, steps: append(append(starts[:2:2], step{s, "tick 9s", 0}, step{s, "tick 0s", 0}), append(starts[:2:2], step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7})...), want: "11"},
+		{name: "a rush long after a start", current: true, steps: append(starts[:2:2], step{s, "tick 0s", 0}, step{9 * s, "tick 9s", 0}, step{s, "tick 0s", 0}, step{9 * s, "EXITED", 7}), want: "21"},
+		{name: "a death that has waited", current: true, steps: append(starts[:2:2], step{9 * s, "tick 20s", 0}, step{0, "EXITED", 7}), want: "-"},
+		{name: "as late as short", current: true, steps: []step{{0, "STARTING", 0}, {900 * ms, "BACKOFF", 0}}, want: "-"},
+		{name: "given up", current: true, steps: []step{{0, "STARTING", 0}, {3 * s, "BACKOFF", 0}, {s, "STARTING", 0}, {4 * s, "BACKOFF", 0}, {0, "FATAL", 0}}, want: "3 4 4"},
+		{name: "given up later", current: true, steps: []step{{0, "STARTING", 0}, {3 * s, "BACKOFF", 0}, {0, "RUNNING", 7}, {0, "FATAL", 0}}, want: "3 -"},
+		{name: "started twice", current: true, steps: append(append(starts[:2:2], step{3 * s, "EXITED", 7}), append(starts[:2:2], step{s, "EXITED", 7})...), want: "4 2"},
+		{name: "dead twice", current: true, steps: append(starts[:2:2], step{3 * s, "EXITED", 7}, step{3 * s, "EXITED", 7}), want: "4 -"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			clock := 1000 * time.Second
@@ -108,11 +108,11 @@ func TestRanByKernel(t *testing.T) {
 	now := time.Now()
 	for _, step := range []step{{0, "STARTING", 0}, {0, "RUNNING", 7}} {
 		h, payload := step.event(1)
-		l.note(h, payload, end{}, nil)
+		l.noteAccepted(h, payload, end{}, nil)
 	}
 	h, payload := step{0, "EXITED", 7}.event(2)
 	exit := &schema.Exit{Signal: "SIGKILL"}
-	f := l.note(h, payload, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}, &record.Facts{Exit: exit})
+	f := l.noteAccepted(h, payload, end{pid: 7, started: now.Add(-90 * time.Second), died: now.Add(-30 * time.Second)}, &record.Facts{Exit: exit})
 	if f.Ran == nil || *f.Ran != 60 || f.Exit != exit || f.Last != nil {
 		t.Errorf("%+v", f)
 	}
@@ -162,7 +162,7 @@ func TestRanByLooks(t *testing.T) {
 	l := newLives(looks, false) // the event may have waited
 	l.now = func() time.Duration { return look.Now() + time.Hour }
 	h, payload := step{0, "EXITED", cmd.Process.Pid}.event(2)
-	f := l.note(h, payload, end{}, nil)
+	f := l.noteAccepted(h, payload, end{}, nil)
 	if f == nil || f.Ran == nil || f.Last == nil {
 		t.Fatalf("%+v", f)
 	}
@@ -217,10 +217,10 @@ func BenchmarkNote(b *testing.B) {
 			for b.Loop() {
 				for _, e := range events {
 					if e.h == nil {
-						l.tick(schema.Tick5, e.late)
+						l.noteTick(schema.Tick5, e.late)
 						continue
 					}
-					l.note(e.h, e.payload, end{}, nil)
+					l.noteAccepted(e.h, e.payload, end{}, nil)
 				}
 			}
 		})

@@ -21,8 +21,8 @@ const (
 	nameLater = 20 * time.Millisecond
 )
 
-// look finds new processes and their names until ctx ends.
-func (k *kernel) look(ctx context.Context) {
+// lookForNewborn finds new processes and their names until ctx ends.
+func (k *kernel) lookForNewborn(ctx context.Context) {
 	// Timers of the Go runtime have the resolution of epoll, a millisecond.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -78,25 +78,25 @@ func newWaker(touch func(ctx context.Context) error, log zerolog.Logger) *waker 
 	}
 }
 
-// wake asks for a wake-up for a death, and reports whether there will be one. It waits
+// wakeFor asks for a wake-up for a death, and reports whether there will be one. It waits
 // for nothing. Calls must not overlap.
-func (w *waker) wake(d deathwatch.Death) bool {
+func (w *waker) wakeFor(d deathwatch.Death) bool {
 	now := time.Now()
 	switch {
 	case w.off.Load():
 		return false
-	case d.Ran < freshBelow && w.fresh.take(now) > 0, d.Ran < youngBelow && w.young.take(now) > 0:
+	case d.Ran < freshBelow && w.fresh.takeToken(now) > 0, d.Ran < youngBelow && w.young.takeToken(now) > 0:
 		return false
 	case d.Orderly:
-		time.AfterFunc(stopWithin, w.ask)
+		time.AfterFunc(stopWithin, w.askForWake)
 	default:
-		w.ask()
+		w.askForWake()
 	}
 	return true
 }
 
-// ask asks for a wake-up.
-func (w *waker) ask() {
+// askForWake asks for a wake-up.
+func (w *waker) askForWake() {
 	select {
 	case w.died <- struct{}{}:
 	default: // one is due already
@@ -169,7 +169,7 @@ func (w *waker) awaitEvents(ctx context.Context, d time.Duration) (died, ok bool
 // awaitTurn waits until supervisord may be woken again.
 func (w *waker) awaitTurn(ctx context.Context) bool {
 	for {
-		wait := w.all.take(time.Now())
+		wait := w.all.takeToken(time.Now())
 		if wait == 0 {
 			return true
 		}
@@ -199,8 +199,8 @@ type bucket struct {
 	at    time.Time // of the last take
 }
 
-// take returns 0 if it may be done now, else after how long.
-func (b *bucket) take(now time.Time) time.Duration {
+// takeToken returns 0 if it may be done now, else after how long.
+func (b *bucket) takeToken(now time.Time) time.Duration {
 	b.used = max(0, b.used-float64(now.Sub(b.at))/float64(b.every))
 	b.at = now
 	if b.used+1 <= b.size {

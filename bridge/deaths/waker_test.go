@@ -37,7 +37,7 @@ func TestWakeFollowsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, wakes, pending := fakeWaker(t)
 		pending.Add(1)
-		w.wake(old)
+		w.wakeFor(old)
 		synctest.Wait()
 		if n := wakes.Load(); n != 1 {
 			t.Errorf("woken %d times at once", n)
@@ -62,11 +62,11 @@ func TestWakeGivesUp(t *testing.T) {
 		w, wakes, pending := fakeWaker(t)
 		pending.Add(1)
 		for i := range 100 {
-			w.wake(old)
+			w.wakeFor(old)
 			synctest.Wait()
 			before := wakes.Load()
 			time.Sleep(time.Duration(i) * 40 * time.Millisecond)
-			w.wake(old)
+			w.wakeFor(old)
 			time.Sleep(2 * wakeEvery)
 			synctest.Wait()
 			if wakes.Load() == before {
@@ -86,7 +86,7 @@ func TestWakeIsBounded(t *testing.T) {
 		w, wakes, pending := fakeWaker(t)
 		pending.Add(1)
 		for range 10_000 {
-			w.wake(old)
+			w.wakeFor(old)
 			time.Sleep(100 * time.Microsecond)
 		}
 		if n := wakes.Load(); n > 50 || n < 10 {
@@ -96,13 +96,13 @@ func TestWakeIsBounded(t *testing.T) {
 }
 
 // What dies as soon as it is started wakes supervisord rarely, and what seems to have
-// been stopped only if no event says so.
+// been stopped only if no event reports it.
 func TestWakeIsWorthIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, wakes, pending := fakeWaker(t)
 		asked := 0
 		for range 1000 {
-			if w.wake(deathwatch.Death{Ran: time.Millisecond}) {
+			if w.wakeFor(deathwatch.Death{Ran: time.Millisecond}) {
 				asked++
 			}
 			time.Sleep(20 * time.Millisecond)
@@ -113,7 +113,7 @@ func TestWakeIsWorthIt(t *testing.T) {
 
 		before := wakes.Load()
 		pending.Add(1)
-		if !w.wake(deathwatch.Death{Ran: time.Hour, Orderly: true}) {
+		if !w.wakeFor(deathwatch.Death{Ran: time.Hour, Orderly: true}) {
 			t.Error("an orderly death is forgotten")
 		}
 		time.Sleep(stopWithin / 2)
@@ -125,7 +125,7 @@ func TestWakeIsWorthIt(t *testing.T) {
 			t.Error("an orderly death wakes supervisord never")
 		}
 		w.off.Store(true)
-		if w.wake(old) {
+		if w.wakeFor(old) {
 			t.Error("supervisord is woken while it shuts down")
 		}
 	})
@@ -149,7 +149,7 @@ func TestBucket(t *testing.T) {
 	t.Parallel()
 	b, now, n := bucket{every: time.Second / 48, size: 2}, time.Unix(1, 0), 0
 	for end := now.Add(time.Second); now.Before(end); now = now.Add(time.Millisecond) {
-		if wait := b.take(now); wait == 0 {
+		if wait := b.takeToken(now); wait == 0 {
 			n++
 		} else if wait > time.Second/48+time.Millisecond {
 			t.Fatalf("%v to wait", wait)

@@ -11,7 +11,7 @@ import (
 // continues the account of the run before.
 func (j *Journal) continueFrom(p *past) {
 	j.before = p
-	j.cfg.Life.Continue(p.identity())
+	j.cfg.Life.Continue(p.bootPast())
 
 	j.mu.Lock()
 	open := append(p.account.TakeOpen(), j.account.TakeOpen()...)

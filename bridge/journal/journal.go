@@ -138,7 +138,7 @@ func (j *Journal) Store(ctx context.Context, rec []byte, h *eventlistener.Header
 
 		// Asked for before the attempt: room that is made after it is not missed.
 		room := queue.Room()
-		settled, err := j.append(rec, h, !sheddable)
+		settled, err := j.appendRecord(rec, h, !sheddable)
 		switch {
 		case err == nil:
 			if j.reportedFull && queue.Used() < shedAbove {
@@ -178,9 +178,9 @@ func awaitSettled(ctx context.Context, settled <-chan struct{}) error {
 	}
 }
 
-// append stores a record; the event of h, if it is one, is then accounted for. If that
+// appendRecord stores a record; the event of h, if it is one, is then accounted for. If that
 // is in memory and has to be safe, settled is closed when it is.
-func (j *Journal) append(rec []byte, h *eventlistener.Header, safe bool) (settled <-chan struct{}, err error) {
+func (j *Journal) appendRecord(rec []byte, h *eventlistener.Header, safe bool) (settled <-chan struct{}, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 

@@ -35,8 +35,8 @@ func (j *Journal) Open(ctx context.Context, o queue.Options) error {
 			p.table = j.cfg.Table
 			j.cfg.Life.KeepIn(dir, j.cfg.Table.Load)
 		}
-		return p.record, func(left spool.Left) {
-			p.end(left)
+		return p.addRecord, func(left spool.Left) {
+			p.addLeft(left)
 			if left.Memory > 0 {
 				j.cfg.Metrics.Loss(ledger.CauseFull, left.Memory)
 			}

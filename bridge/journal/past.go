@@ -22,8 +22,8 @@ type past struct {
 // newPast returns one without records.
 func newPast() *past { return &past{account: new(ledger.History)} }
 
-// record takes the records in their order.
-func (p *past) record(number uint64, rec []byte) {
+// addRecord takes the records in their order.
+func (p *past) addRecord(number uint64, rec []byte) {
 	view, ok := record.Parse(rec)
 	if !ok {
 		return
@@ -70,8 +70,8 @@ func reportedLoss(view record.View) *schema.Loss {
 	return envelope.Data
 }
 
-// end takes what else the spool knows of the run.
-func (p *past) end(left spool.Left) {
+// addLeft takes what else the spool knows of the run.
+func (p *past) addLeft(left spool.Left) {
 	if left.Damaged {
 		p.account.Damage()
 	}
@@ -84,8 +84,8 @@ func (p *past) end(left spool.Left) {
 	p.account.LostInMemory(left.Memory)
 }
 
-// identity is what the spool says of the supervisord that the run listened to.
-func (p *past) identity() boot.Past {
+// bootPast is what the spool says of the supervisord that the run listened to.
+func (p *past) bootPast() boot.Past {
 	past := boot.Past{Known: len(p.account.Boot()) == record.BootSize, Damaged: p.account.Damaged()}
 	if !past.Known {
 		return past

@@ -16,9 +16,9 @@ func TestRecordsAfterAShedEvent(t *testing.T) {
 	}
 	readAt := time.Unix(1_700_000_000, 0)
 	stored, shed := header(10, 0), header(11, 1)
-	past.record(1, record.AppendEvent(nil, readAt, boot, stored, nil))
+	past.addRecord(1, record.AppendEvent(nil, readAt, boot, stored, nil))
 	for number := range uint64(3) {
-		past.record(2+number, record.AppendMessage(nil, readAt, boot, shed, "supervisor.snapshot.web1", "id", []byte("{}")))
+		past.addRecord(2+number, record.AppendMessage(nil, readAt, boot, shed, "supervisor.snapshot.web1", "id", []byte("{}")))
 	}
 	if open := past.account.TakeOpen(); len(open) != 1 || open[0].Count != 1 {
 		t.Errorf("losses are %+v, want one event", open)

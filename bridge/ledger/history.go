@@ -149,7 +149,7 @@ func (y *History) Resume(boot []byte, together bool, open []*schema.Loss) Ledger
 
 // servedFromStart reports whether the pool of a boot is certain to have been ours from
 // its start: then what is missing before the first event is lost. It is if an earlier run
-// says so, or if we were started with supervisord and nothing of that boot is known.
+// has found that, or if we were started with supervisord and nothing of that boot is known.
 func (y *History) servedFromStart(boot []byte, together bool) bool {
 	if bytes.Equal(y.boot, boot) && (y.ledger.fromStart || y.ledger.place.known) {
 		return y.ledger.fromStart
@@ -170,8 +170,8 @@ func (l *Ledger) CatchUp(y *History, boot []byte, own, together bool) {
 	switch {
 	case !bytes.Equal(y.boot, boot):
 		// Nobody has listened to this life before, and we were there from its start.
-		if l.first.known && l.first.poolSerial > l.first.begin() && together && !y.damaged {
-			l.addMissing(l.first.begin(), l.first.poolSerial-1)
+		if l.first.known && l.first.poolSerial > l.first.firstSerial() && together && !y.damaged {
+			l.addMissing(l.first.firstSerial(), l.first.poolSerial-1)
 			l.first = place{}
 		}
 

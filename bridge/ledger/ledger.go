@@ -73,8 +73,8 @@ type place struct {
 // gap is a range of pool serials that are missing.
 type gap struct{ first, last uint64 }
 
-// begin is the number of the pool's first event: the Go port counts from 1.
-func (p place) begin() uint64 {
+// firstSerial is the number of the pool's first event: the Go port counts from 1.
+func (p place) firstSerial() uint64 {
 	if p.poolSerial == 1 && p.serial == 1 {
 		return 1
 	}
@@ -132,7 +132,7 @@ func (l *Ledger) Account(e Event, header []byte) bool {
 func (l *Ledger) Shed(e Event) {
 	loss := l.openLoss(CauseFull, e.Pool)
 	loss.Count++
-	span(loss, e.PoolSerial, e.PoolSerial)
+	extendSpan(loss, e.PoolSerial, e.PoolSerial)
 
 	if loss.Events == nil {
 		loss.Events = map[string]int{}
@@ -179,7 +179,7 @@ func (l *Ledger) OldestReported() {
 func (l *Ledger) addMissing(first, last uint64) {
 	loss := l.openLoss(CauseBuffer, l.place.pool)
 	loss.Count += last - first + 1
-	span(loss, first, last)
+	extendSpan(loss, first, last)
 	if len(l.gaps) < maxGaps {
 		l.gaps = append(l.gaps, gap{first, last})
 	}
@@ -223,8 +223,8 @@ func (l *Ledger) openLoss(cause, pool string) *schema.Loss {
 	return loss
 }
 
-// span extends a loss over numbers of its pool.
-func span(loss *schema.Loss, first, last uint64) {
+// extendSpan extends a loss over numbers of its pool.
+func extendSpan(loss *schema.Loss, first, last uint64) {
 	if loss.FirstPoolSerial == nil {
 		loss.FirstPoolSerial = &first
 	}

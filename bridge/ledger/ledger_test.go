@@ -55,10 +55,10 @@ func TestFirstEvent(t *testing.T) {
 		first     Event
 		lost      uint64
 	}{
-		{"nothing is known of those before", false, Event{Pool: "p", Serial: 20, PoolSerial: 10}, 0},
-		{"ours from its start", true, Event{Pool: "p", Serial: 20, PoolSerial: 10}, 10},
-		{"ours from its start, complete", true, Event{Pool: "p", Serial: 20, PoolSerial: 0}, 0},
-		{"of the Go port", true, Event{Pool: "p", Serial: 1, PoolSerial: 1}, 0},
+		{name: "nothing is known of those before", fromStart: false, first: Event{Pool: "p", Serial: 20, PoolSerial: 10}, lost: 0},
+		{name: "ours from its start", fromStart: true, first: Event{Pool: "p", Serial: 20, PoolSerial: 10}, lost: 10},
+		{name: "ours from its start, complete", fromStart: true, first: Event{Pool: "p", Serial: 20, PoolSerial: 0}, lost: 0},
+		{name: "of the Go port", fromStart: true, first: Event{Pool: "p", Serial: 1, PoolSerial: 1}, lost: 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := Ledger{fromStart: tc.fromStart}
@@ -138,21 +138,21 @@ func TestResume(t *testing.T) {
 		next     uint64
 		lost     uint64
 	}{
-		{"the next event", func(y *History) { y.Record(recorded(1)); y.Record(recorded(2)) }, 1, false, 3, 0},
-		{"events between the runs", func(y *History) { y.Record(recorded(1)) }, 1, false, 4, 2},
-		{"another supervisord", func(y *History) { y.Record(recorded(1)) }, 2, false, 4, 0},
-		{"another supervisord, from its start", func(y *History) { y.Record(recorded(1)) }, 2, true, 4, 4},
-		{"records that cannot be read", func(y *History) { y.Record(recorded(1)); y.Damage() }, 1, true, 4, 0},
-		{"a record is missing", func(y *History) { y.Record(recorded(1)); y.Record(recorded(3)) }, 1, false, 4, 0},
-		{"nothing", func(*History) {}, 1, true, 4, 4},
-		{"nothing can be read", func(y *History) { *y = *Unknown() }, 1, true, 4, 0},
-		{"a later place", func(y *History) { y.Record(recorded(1)); y.Stand(boot[:], headerOf(event(3)), event(3)) }, 1, false, 4, 0},
-		{"an earlier place", func(y *History) {
+		{name: "the next event", past: func(y *History) { y.Record(recorded(1)); y.Record(recorded(2)) }, boot: 1, together: false, next: 3, lost: 0},
+		{name: "events between the runs", past: func(y *History) { y.Record(recorded(1)) }, boot: 1, together: false, next: 4, lost: 2},
+		{name: "another supervisord", past: func(y *History) { y.Record(recorded(1)) }, boot: 2, together: false, next: 4, lost: 0},
+		{name: "another supervisord, from its start", past: func(y *History) { y.Record(recorded(1)) }, boot: 2, together: true, next: 4, lost: 4},
+		{name: "records that cannot be read", past: func(y *History) { y.Record(recorded(1)); y.Damage() }, boot: 1, together: true, next: 4, lost: 0},
+		{name: "a record is missing", past: func(y *History) { y.Record(recorded(1)); y.Record(recorded(3)) }, boot: 1, together: false, next: 4, lost: 0},
+		{name: "nothing", past: func(*History) {}, boot: 1, together: true, next: 4, lost: 4},
+		{name: "nothing can be read", past: func(y *History) { *y = *Unknown() }, boot: 1, together: true, next: 4, lost: 0},
+		{name: "a later place", past: func(y *History) { y.Record(recorded(1)); y.Stand(boot[:], headerOf(event(3)), event(3)) }, boot: 1, together: false, next: 4, lost: 0},
+		{name: "an earlier place", past: func(y *History) {
 			y.Record(recorded(1))
 			y.Record(recorded(2))
 			y.Stand(boot[:], headerOf(event(1)), event(1))
-		}, 1, false, 4, 1},
-		{"somebody else has listened", func(y *History) { y.Record(recorded(1)); y.ForgetPlace() }, 1, false, 4, 0},
+		}, boot: 1, together: false, next: 4, lost: 1},
+		{name: "somebody else has listened", past: func(y *History) { y.Record(recorded(1)); y.ForgetPlace() }, boot: 1, together: false, next: 4, lost: 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			y := new(History)

@@ -145,41 +145,41 @@ func (m *Metrics) registerEvents(with promauto.Factory, lossCauses []string) {
 	}
 }
 
-// gauge registers a value that is looked up at each scrape.
-func gauge(with promauto.Factory, name, help string, value func() float64) {
+// newGauge registers a value that is looked up at each scrape.
+func newGauge(with promauto.Factory, name, help string, value func() float64) {
 	with.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 }
 
 func (m *Metrics) registerState(with promauto.Factory, cfg Config) {
-	gauge(with, "nats_connected", "1 while there is a connection to NATS.",
-		func() float64 { return number(m.Connected()) })
-	gauge(with, "ready", "1 while events are accepted, as /readyz reports.",
-		func() float64 { return number(cfg.Ready()) })
+	newGauge(with, "nats_connected", "1 while there is a connection to NATS.",
+		func() float64 { return oneIf(m.Connected()) })
+	newGauge(with, "ready", "1 while events are accepted, as /readyz reports.",
+		func() float64 { return oneIf(cfg.Ready()) })
 }
 
 func registerSpool(with promauto.Factory, cfg Config) {
-	gauge(with, "spool_bytes", "Size of the spool on disk.",
+	newGauge(with, "spool_bytes", "Size of the spool on disk.",
 		func() float64 { return float64(cfg.Spool().Bytes) })
-	gauge(with, "spool_limit_bytes", "What --spool-max allows.",
+	newGauge(with, "spool_limit_bytes", "What --spool-max allows.",
 		func() float64 { return float64(cfg.SpoolLimit) })
-	gauge(with, "spool_records", "Records that wait for JetStream.",
+	newGauge(with, "spool_records", "Records that wait for JetStream.",
 		func() float64 { return float64(cfg.Spool().Records) })
-	gauge(with, "spool_memory_records", "How many of them are in memory, since the disk takes none.",
+	newGauge(with, "spool_memory_records", "How many of them are in memory, since the disk takes none.",
 		func() float64 { return float64(cfg.Spool().Memory) })
-	gauge(with, "spool_oldest_record_age_seconds",
+	newGauge(with, "spool_oldest_record_age_seconds",
 		"Since when the oldest of them was read from supervisord; 0 without one.", cfg.OldestAge)
 }
 
 func registerDeaths(with promauto.Factory, deaths func() Deaths) {
-	gauge(with, "watched_processes", "Processes of supervisord whose death the kernel reports at once.",
+	newGauge(with, "watched_processes", "Processes of supervisord whose death the kernel reports at once.",
 		func() float64 { return float64(deaths().Watched) })
-	gauge(with, "unwatched_processes",
+	newGauge(with, "unwatched_processes",
 		"Processes that there is no descriptor for, so that their death is reported by supervisord alone.",
 		func() float64 { return float64(deaths().Unwatched) })
-	gauge(with, "looked_at_processes",
+	newGauge(with, "looked_at_processes",
 		"Processes of supervisord whose memory, CPU time and descriptors are looked at while they run.",
 		func() float64 { return float64(deaths().LookedAt) })
-	gauge(with, "not_looked_at_processes", "Processes that are too many to be looked at.",
+	newGauge(with, "not_looked_at_processes", "Processes that are too many to be looked at.",
 		func() float64 { return float64(deaths().NotLookedAt) })
 
 	for _, c := range []struct {
@@ -196,7 +196,7 @@ func registerDeaths(with promauto.Factory, deaths func() Deaths) {
 		},
 		{
 			"out_of_memory_unclear_total",
-			"Deaths by SIGKILL that may be another one's lack of memory, so that nothing is said of it; " +
+			"Deaths by SIGKILL that may be another one's lack of memory, so that nothing is reported; " +
 				"with CAP_SYSLOG the kernel's log decides.",
 			func(d Deaths) uint64 { return d.Unclear },
 		},
@@ -221,7 +221,7 @@ func (m *Metrics) Duplicate() { m.duplicates.Inc() }
 // Disagreement counts a death of which supervisord's log says otherwise than the kernel.
 func (m *Metrics) Disagreement() { m.disagreements.Inc() }
 
-func number(is bool) float64 {
+func oneIf(is bool) float64 {
 	if is {
 		return 1
 	}
@@ -245,13 +245,6 @@ func (m *Metrics) Answered(took time.Duration) { m.answer.Observe(took.Seconds()
 // have been set meanwhile.
 func (m *Metrics) Published(read, now time.Time) {
 	m.publish.Observe(max(0, now.Sub(read).Seconds()))
-}
-
-// LossOf counts what was lost, if anything was.
-func (m *Metrics) LossOf(cause string, n uint64) {
-	if n > 0 {
-		m.Loss(cause, n)
-	}
 }
 
 // Loss counts what was lost; n may be 0 for an unknown number.

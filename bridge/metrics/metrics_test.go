@@ -92,7 +92,7 @@ func BenchmarkMeasure(b *testing.B) {
 	}
 }
 
-// A connection that ended long ago says so when there is another one.
+// A connection that ended long ago reports that when there is another one.
 func TestConnectionState(t *testing.T) {
 	m := newMetrics()
 	first, second := connOptions(m.Metrics), connOptions(m.Metrics)
@@ -101,14 +101,14 @@ func TestConnectionState(t *testing.T) {
 		do                func()
 		connected, before float64
 	}{
-		{"nothing yet", func() {}, 0, 0},
-		{"could not connect", first.closed, 0, 0},
-		{"connected", first.connected, 1, 0},
-		{"lost", first.lost, 0, 0},
-		{"connected again", first.reconnected, 1, 1},
-		{"another connection", second.connected, 1, 2},
-		{"the end of the first", func() { first.lost(); first.closed() }, 1, 2},
-		{"the end of the second", second.closed, 0, 2},
+		{what: "nothing yet", do: func() {}, connected: 0, before: 0},
+		{what: "could not connect", do: first.closed, connected: 0, before: 0},
+		{what: "connected", do: first.connected, connected: 1, before: 0},
+		{what: "lost", do: first.lost, connected: 0, before: 0},
+		{what: "connected again", do: first.reconnected, connected: 1, before: 1},
+		{what: "another connection", do: second.connected, connected: 1, before: 2},
+		{what: "the end of the first", do: func() { first.lost(); first.closed() }, connected: 1, before: 2},
+		{what: "the end of the second", do: second.closed, connected: 0, before: 2},
 	} {
 		step.do()
 		got := gather(t, m, "supernats_bridge_nats_connected")
@@ -143,7 +143,7 @@ func TestScrapesShareOneCall(t *testing.T) {
 			var clients sync.WaitGroup
 			for range n {
 				clients.Go(func() {
-					if rows, _, ok := p.look(); len(rows) != 1 || !ok {
+					if rows, _, ok := p.lookUp(); len(rows) != 1 || !ok {
 						t.Errorf("%v %v", rows, ok)
 					}
 				})
@@ -174,7 +174,7 @@ func TestScrapeOfTheSilent(t *testing.T) {
 		silent := errors.New("silent")
 		var said []error
 		p := NewProcesses(f.ask, func(err error) { said = append(said, err) })
-		rows, answered, ok := p.look()
+		rows, answered, ok := p.lookUp()
 		if !ok || !answered.Equal(time.Now()) {
 			t.Fatal(answered, ok)
 		}
@@ -188,7 +188,7 @@ func TestScrapeOfTheSilent(t *testing.T) {
 		var clients sync.WaitGroup
 		for range 20 {
 			clients.Go(func() {
-				again, at, ok := p.look()
+				again, at, ok := p.lookUp()
 				if diff := cmp.Diff(rows, again); diff != "" || ok || !at.Equal(answered) {
 					t.Errorf("%v %v %s", at, ok, diff)
 				}

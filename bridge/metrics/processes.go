@@ -79,7 +79,7 @@ func (p *Processes) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (p *Processes) Collect(ch chan<- prometheus.Metric) {
-	table, answered, ok := p.look()
+	table, answered, ok := p.lookUp()
 	send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 		m, err := prometheus.NewConstMetric(d, kind, value, labels...)
 		if err != nil {
@@ -88,7 +88,7 @@ func (p *Processes) Collect(ch chan<- prometheus.Metric) {
 		ch <- m
 	}
 
-	send(scrapeSuccess, prometheus.GaugeValue, number(ok))
+	send(scrapeSuccess, prometheus.GaugeValue, oneIf(ok))
 	since := 0.0
 	if !answered.IsZero() {
 		since = float64(answered.UnixMilli()) / 1e3
@@ -96,8 +96,8 @@ func (p *Processes) Collect(ch chan<- prometheus.Metric) {
 	send(scrapeAnswered, prometheus.GaugeValue, since)
 
 	for _, s := range table {
-		up := schema.IsUp(s.State) // a program with a long startsecs has a process all the while
-		send(processUp, prometheus.GaugeValue, number(up), s.Process, s.Group)
+		up := schema.IsUp(s.State) // a program with a long startsecs has a process while it is STARTING
+		send(processUp, prometheus.GaugeValue, oneIf(up), s.Process, s.Group)
 		send(processState, prometheus.GaugeValue, float64(schema.StateCode(s.State)), s.Process, s.Group)
 		send(processExitStatus, prometheus.GaugeValue, float64(s.ExitStatus), s.Process, s.Group)
 		if up {
@@ -107,9 +107,9 @@ func (p *Processes) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// look returns the table, when supervisord gave it, and whether it has answered this
+// lookUp returns the table, when supervisord gave it, and whether it has answered this
 // time. The table must not be changed.
-func (p *Processes) look() (table []schema.SnapshotProcess, answered time.Time, ok bool) {
+func (p *Processes) lookUp() (table []schema.SnapshotProcess, answered time.Time, ok bool) {
 	p.turn <- struct{}{}
 	defer func() { <-p.turn }()
 	if !p.asked.IsZero() && time.Since(p.asked) < askEvery {

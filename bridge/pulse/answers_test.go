@@ -23,11 +23,11 @@ func TestAnswers(t *testing.T) {
 		calls []error // nil: it was answered
 		want  lasting
 	}{
-		{"a time-out", []error{late}, lasting{}},
-		{"time-outs with an answer between them", []error{late, nil, late}, lasting{}},
-		{"two time-outs", []error{late, late}, lasting{CauseXMLRPC: true}},
-		{"refused", []error{refused}, lasting{CauseXMLRPC: true}},
-		{"answered again", []error{refused, nil}, lasting{}},
+		{name: "a time-out", calls: []error{late}, want: lasting{}},
+		{name: "time-outs with an answer between them", calls: []error{late, nil, late}, want: lasting{}},
+		{name: "two time-outs", calls: []error{late, late}, want: lasting{CauseXMLRPC: true}},
+		{name: "refused", calls: []error{refused}, want: lasting{CauseXMLRPC: true}},
+		{name: "answered again", calls: []error{refused, nil}, want: lasting{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := lasting{}

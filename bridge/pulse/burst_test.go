@@ -7,7 +7,7 @@ import (
 
 // A burst is noticed within a slot, and its end some slots later; single events are
 // none, however many.
-func TestPace(t *testing.T) {
+func TestBurst(t *testing.T) {
 	var p Burst
 	at := time.Date(2026, 11, 21, 19, 0, 31, 833512999, time.UTC)
 	for range 1000 {
@@ -39,7 +39,7 @@ func TestPace(t *testing.T) {
 	}
 }
 
-func BenchmarkPace(b *testing.B) {
+func BenchmarkBurst(b *testing.B) {
 	var p Burst
 	now := time.Now()
 	for b.Loop() {

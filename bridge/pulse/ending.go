@@ -25,7 +25,7 @@ const (
 // too: SUPERVISOR_STATE_CHANGE_STOPPING often does not reach a listener, which supervisord
 // stops in the same moment.
 type Ending struct {
-	// StoppingRead says that the event has reached us all the same.
+	// StoppingRead says that the event has reached us nevertheless.
 	StoppingRead bool
 	// Asked says that we were asked to end, by a signal.
 	Asked bool
@@ -57,7 +57,7 @@ func (e *Ending) State() string {
 	case err == nil && stopping:
 		return schema.SupervisorStopping
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return e.ended() // nobody listens at its socket
+		return e.stateOfEnded() // nobody listens at its socket
 	case err == nil:
 		return schema.SupervisorRunning
 	}
@@ -66,15 +66,15 @@ func (e *Ending) State() string {
 
 func (e *Ending) stateIfGone() string {
 	if e.Gone(goneWithin) {
-		return e.ended()
+		return e.stateOfEnded()
 	}
 	return ""
 }
 
-// ended is the state of a supervisord that is no more. One that shuts down stops its
+// stateOfEnded is the state of a supervisord that is no more. One that shuts down stops its
 // listeners first (supervisord.py, stop_all); one that was killed, by the kernel for want
 // of memory too, only closes their pipes.
-func (e *Ending) ended() string {
+func (e *Ending) stateOfEnded() string {
 	if e.Asked {
 		return schema.SupervisorStopping
 	}

@@ -27,17 +27,17 @@ func TestEnding(t *testing.T) {
 		gone bool
 		want string
 	}{
-		{"its event was read", Ending{StoppingRead: true}, false, "STOPPING"},
-		{"it says so", Ending{Stopping: answers(true)}, false, "STOPPING"},
-		{"it says so a moment later", Ending{Stopping: answers(false, true)}, false, "STOPPING"},
-		{"it runs", Ending{Stopping: answers(false, false), Asked: true}, false, "RUNNING"},
-		{"nobody listens any more", Ending{Stopping: fails(syscall.ECONNREFUSED)}, false, "GONE"},
-		{"nobody listens any more, we were asked to end", Ending{Stopping: fails(syscall.ECONNREFUSED), Asked: true}, false, "STOPPING"},
-		{"it does not answer and is gone", Ending{Stopping: fails(errors.New("broken"))}, true, "GONE"},
-		{"it does not answer", Ending{Stopping: fails(errors.New("broken"))}, false, ""},
-		{"no XML-RPC", Ending{}, false, ""},
-		{"no XML-RPC, and it is gone", Ending{}, true, "GONE"},
-		{"no XML-RPC, it is gone and we were asked to end", Ending{Asked: true}, true, "STOPPING"},
+		{name: "its event was read", e: Ending{StoppingRead: true}, gone: false, want: "STOPPING"},
+		{name: "it says so", e: Ending{Stopping: answers(true)}, gone: false, want: "STOPPING"},
+		{name: "it says so a moment later", e: Ending{Stopping: answers(false, true)}, gone: false, want: "STOPPING"},
+		{name: "it runs", e: Ending{Stopping: answers(false, false), Asked: true}, gone: false, want: "RUNNING"},
+		{name: "nobody listens any more", e: Ending{Stopping: fails(syscall.ECONNREFUSED)}, gone: false, want: "GONE"},
+		{name: "nobody listens any more, we were asked to end", e: Ending{Stopping: fails(syscall.ECONNREFUSED), Asked: true}, gone: false, want: "STOPPING"},
+		{name: "it does not answer and is gone", e: Ending{Stopping: fails(errors.New("broken"))}, gone: true, want: "GONE"},
+		{name: "it does not answer", e: Ending{Stopping: fails(errors.New("broken"))}, gone: false, want: ""},
+		{name: "no XML-RPC", e: Ending{}, gone: false, want: ""},
+		{name: "no XML-RPC, and it is gone", e: Ending{}, gone: true, want: "GONE"},
+		{name: "no XML-RPC, it is gone and we were asked to end", e: Ending{Asked: true}, gone: true, want: "STOPPING"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -23,39 +23,39 @@ func TestLag(t *testing.T) {
 		do   func(l *Lag)
 		want []string // words of the trouble; none: there is no trouble
 	}{
-		{"in time", func(l *Lag) {
+		{name: "in time", do: func(l *Lag) {
 			for range 10 {
 				tick(l, time.Second)
 				time.Sleep(5 * time.Second)
 			}
-		}, nil},
-		{"after a restart, those that waited", func(l *Lag) {
+		}, want: nil},
+		{name: "after a restart, those that waited", do: func(l *Lag) {
 			for n := range 100 {
 				tick(l, time.Duration(100-n)*5*time.Second)
 				time.Sleep(10 * time.Millisecond)
 			}
-		}, nil},
-		{"a clock that was set, once", func(l *Lag) {
+		}, want: nil},
+		{name: "a clock that was set, once", do: func(l *Lag) {
 			tick(l, time.Hour)
 			time.Sleep(5 * time.Second)
 			tick(l, 0)
 			time.Sleep(5 * time.Second)
 			tick(l, 0)
-		}, nil},
-		{"not understood", func(l *Lag) {
+		}, want: nil},
+		{name: "not understood", do: func(l *Lag) {
 			for range 3 {
 				l.EventRead("TICK_5", []byte("when:never"), time.Now())
 				time.Sleep(5 * time.Second)
 			}
-		}, nil},
-		{"late, and nobody writes much", func(l *Lag) {
+		}, want: nil},
+		{name: "late, and nobody writes much", do: func(l *Lag) {
 			for range 3 {
 				l.EventRead("PROCESS_STATE_EXITED", nil, time.Now())
 				tick(l, 12*time.Second)
 				time.Sleep(5 * time.Second)
 			}
-		}, []string{"12s after they happened", "buffer_size=65536"}},
-		{"late, in a flood of output", func(l *Lag) {
+		}, want: []string{"12s after they happened", "buffer_size=65536"}},
+		{name: "late, in a flood of output", do: func(l *Lag) {
 			for range 3 {
 				for range 99 {
 					l.EventRead("PROCESS_LOG_STDOUT", nil, time.Now())
@@ -64,8 +64,8 @@ func TestLag(t *testing.T) {
 				tick(l, 12*time.Second)
 				time.Sleep(5 * time.Second)
 			}
-		}, []string{"12s after they happened", "98 % of its events are output", "supernats-bridge conf"}},
-		{"dropped in a flood", func(l *Lag) {
+		}, want: []string{"12s after they happened", "98 % of its events are output", "supernats-bridge conf"}},
+		{name: "dropped in a flood", do: func(l *Lag) {
 			for range 99 {
 				l.EventRead("PROCESS_COMMUNICATION_STDOUT", nil, time.Now())
 			}
@@ -74,8 +74,8 @@ func TestLag(t *testing.T) {
 				l.EventRead("PROCESS_LOG_STDERR", nil, time.Now())
 				time.Sleep(time.Second)
 			}
-		}, []string{"dropped 84 events", "100 % of its events are output", "supernats-bridge conf"}},
-		{"dropped in a flood, for moments", func(l *Lag) { // the loss says it
+		}, want: []string{"dropped 84 events", "100 % of its events are output", "supernats-bridge conf"}},
+		{name: "dropped in a flood, for moments", do: func(l *Lag) { // the loss says it
 			l.Dropped.Add(7)
 			l.EventRead("PROCESS_LOG_STDERR", nil, time.Now())
 			time.Sleep(5 * time.Second)
@@ -83,25 +83,25 @@ func TestLag(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			l.Dropped.Add(7)
 			l.EventRead("PROCESS_LOG_STDERR", nil, time.Now())
-		}, nil},
-		{"dropped without a flood", func(l *Lag) { // the loss says it
+		}, want: nil},
+		{name: "dropped without a flood", do: func(l *Lag) { // the loss says it
 			l.Dropped.Add(7)
 			l.EventRead("PROCESS_STATE_EXITED", nil, time.Now())
-		}, nil},
-		{"a section for output", func(l *Lag) {
+		}, want: nil},
+		{name: "a section for output", do: func(l *Lag) {
 			l.Off.Store(true)
 			for range 3 {
 				tick(l, 12*time.Second)
 				time.Sleep(5 * time.Second)
 			}
-		}, nil},
-		{"over", func(l *Lag) {
+		}, want: nil},
+		{name: "over", do: func(l *Lag) {
 			for range 3 {
 				tick(l, 12*time.Second)
 				time.Sleep(5 * time.Second)
 			}
 			tick(l, time.Second)
-		}, nil},
+		}, want: nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

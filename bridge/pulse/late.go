@@ -87,12 +87,12 @@ func (l *LateDeaths) EventRead(event string, payload []byte, now time.Time) {
 	}
 
 	if l.active.Load() && (event == schema.ProcessStateExited || event == schema.ProcessStateBackoff) {
-		l.forget(payload)
+		l.forgetDeath(payload)
 	}
 }
 
-// forget removes the oldest death of the process that an event of a death is about.
-func (l *LateDeaths) forget(payload []byte) {
+// forgetDeath removes the oldest death of the process that an event of a death is about.
+func (l *LateDeaths) forgetDeath(payload []byte) {
 	name, ok := bytes.CutPrefix(payload, []byte("processname:"))
 	if name, _, _ = bytes.Cut(name, []byte(" ")); !ok {
 		return

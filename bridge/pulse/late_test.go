@@ -50,67 +50,67 @@ func TestLateDeaths(t *testing.T) {
 		do   func(l *LateDeaths, w *written)
 		want string
 	}{
-		{"no rush", func(l *LateDeaths, w *written) {
+		{name: "no rush", do: func(l *LateDeaths, w *written) {
 			w.add(api)
 			time.Sleep(time.Minute)
-		}, ""},
-		{"in time", func(l *LateDeaths, w *written) {
+		}, want: ""},
+		{name: "in time", do: func(l *LateDeaths, w *written) {
 			rush(l)
 			w.add(api)
 			time.Sleep(time.Second)
 			l.EventRead("PROCESS_STATE_EXITED", []byte("processname:api groupname:api from_state:RUNNING expected:0 pid:1"), time.Now())
 			time.Sleep(10 * time.Second)
-		}, ""},
-		{"late", func(l *LateDeaths, w *written) {
+		}, want: ""},
+		{name: "late", do: func(l *LateDeaths, w *written) {
 			rush(l)
 			w.add(api, web)
 			l.EventRead("PROCESS_STATE_EXITED", []byte("processname:other groupname:api"), time.Now())
 			l.EventRead("PROCESS_STATE_STARTING", []byte("processname:api groupname:api"), time.Now())
 			time.Sleep(2500 * time.Millisecond)
-		}, "supervisord's log has deaths whose events have not come: api exited (SIGKILL), web exited (exit status 3)"},
-		{"one came", func(l *LateDeaths, w *written) {
+		}, want: "supervisord's log has deaths whose events have not come: api exited (SIGKILL), web exited (exit status 3)"},
+		{name: "one came", do: func(l *LateDeaths, w *written) {
 			rush(l)
 			w.add(api, api, web)
 			time.Sleep(5 * time.Second)
 			l.EventRead("PROCESS_STATE_BACKOFF", []byte("processname:web groupname:web"), time.Now())
 			l.EventRead("PROCESS_STATE_EXITED", []byte("processname:api groupname:api"), time.Now())
 			time.Sleep(time.Second)
-		}, "supervisord's log has deaths whose events have not come: api exited (SIGKILL)"},
-		{"all came", func(l *LateDeaths, w *written) {
+		}, want: "supervisord's log has deaths whose events have not come: api exited (SIGKILL)"},
+		{name: "all came", do: func(l *LateDeaths, w *written) {
 			rush(l)
 			w.add(api)
 			time.Sleep(5 * time.Second)
 			l.EventRead("PROCESS_STATE_EXITED", []byte("processname:api groupname:api"), time.Now())
 			time.Sleep(time.Second)
-		}, ""},
-		{"many", func(l *LateDeaths, w *written) {
+		}, want: ""},
+		{name: "many", do: func(l *LateDeaths, w *written) {
 			rush(l)
 			for range 2 * maxLate {
 				w.add(Death{Process: "x", Reason: "unknown reason"})
 			}
 			time.Sleep(5 * time.Second)
-		}, "supervisord's log has deaths whose events have not come: x exited (unknown reason)" +
+		}, want: "supervisord's log has deaths whose events have not come: x exited (unknown reason)" +
 			strings.Repeat(", x exited (unknown reason)", namedLate-1) + fmt.Sprintf(" and %d more", maxLate-namedLate)},
-		{"the rush is over", func(l *LateDeaths, w *written) {
+		{name: "the rush is over", do: func(l *LateDeaths, w *written) {
 			rush(l)
 			w.add(api)
 			time.Sleep(rushLasts + 2*time.Second)
-		}, ""},
-		{"it goes on", func(l *LateDeaths, w *written) {
+		}, want: ""},
+		{name: "it continues", do: func(l *LateDeaths, w *written) {
 			for range 10 {
 				rush(l)
 				time.Sleep(20 * time.Second)
 			}
 			w.add(api)
 			time.Sleep(4 * time.Second)
-		}, "supervisord's log has deaths whose events have not come: api exited (SIGKILL)"},
-		{"no log", func(l *LateDeaths, w *written) {
+		}, want: "supervisord's log has deaths whose events have not come: api exited (SIGKILL)"},
+		{name: "no log", do: func(l *LateDeaths, w *written) {
 			w.err = errors.New("no log")
 			for range 3 {
 				rush(l)
 				time.Sleep(20 * time.Second)
 			}
-		}, ""},
+		}, want: ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -21,48 +21,48 @@ func TestWatch(t *testing.T) {
 		do   func(w *Silence)
 		want time.Duration
 	}{
-		{"nothing ever came", func(*Silence) {}, 0},
-		{"no tick ever came", func(w *Silence) {
+		{name: "nothing ever came", do: func(*Silence) {}, want: 0},
+		{name: "no tick ever came", do: func(w *Silence) {
 			for range 5 {
 				event(w, "PROCESS_STATE_EXITED")
 				time.Sleep(time.Minute)
 			}
-		}, 0},
-		{"TICK_5", func(w *Silence) { event(w, "TICK_5") }, 30 * time.Second},
-		{"TICK_60", func(w *Silence) { event(w, "TICK_60") }, 4 * time.Minute},
-		{"TICK_3600", func(w *Silence) { event(w, "TICK_3600") }, 4 * time.Hour},
-		{"the shortest tick counts", func(w *Silence) {
+		}, want: 0},
+		{name: "TICK_5", do: func(w *Silence) { event(w, "TICK_5") }, want: 30 * time.Second},
+		{name: "TICK_60", do: func(w *Silence) { event(w, "TICK_60") }, want: 4 * time.Minute},
+		{name: "TICK_3600", do: func(w *Silence) { event(w, "TICK_3600") }, want: 4 * time.Hour},
+		{name: "the shortest tick counts", do: func(w *Silence) {
 			event(w, "TICK_60")
 			event(w, "TICK_5")
 			event(w, "TICK_3600")
-		}, 30 * time.Second},
-		{"any event counts", func(w *Silence) {
+		}, want: 30 * time.Second},
+		{name: "any event counts", do: func(w *Silence) {
 			event(w, "TICK_5")
 			for range 10 {
 				time.Sleep(20 * time.Second)
 				event(w, "REMOTE_COMMUNICATION")
 			}
-		}, 30 * time.Second},
-		{"an event that is not answered is our own silence", func(w *Silence) {
+		}, want: 30 * time.Second},
+		{name: "an event that is not answered is our own silence", do: func(w *Silence) {
 			event(w, "TICK_5")
 			w.Begin() // the spool is full
 			time.Sleep(time.Hour)
 			w.End()
-		}, 30 * time.Second},
-		{"ticks go on", func(w *Silence) {
+		}, want: 30 * time.Second},
+		{name: "ticks continue", do: func(w *Silence) {
 			for range 1000 {
 				event(w, "TICK_5")
 				time.Sleep(5 * time.Second)
 			}
 			event(w, "TICK_5")
-		}, 30 * time.Second},
-		{"one tick is missing now and then", func(w *Silence) {
+		}, want: 30 * time.Second},
+		{name: "one tick is missing now and then", do: func(w *Silence) {
 			for range 100 {
 				event(w, "TICK_60")
 				time.Sleep(121 * time.Second)
 			}
 			event(w, "TICK_60")
-		}, 4 * time.Minute},
+		}, want: 4 * time.Minute},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -19,8 +19,8 @@ type tableParts struct {
 	ttl     time.Duration
 }
 
-// message makes the message of part n of a number of parts; 0 of 0 is the whole.
-func (p *tableParts) message(rows []schema.SnapshotProcess, n, of int) (*nats.Msg, error) {
+// encodePart makes the message of part n of a number of parts; 0 of 0 is the whole.
+func (p *tableParts) encodePart(rows []schema.SnapshotProcess, n, of int) (*nats.Msg, error) {
 	s := p.table
 	s.Processes, s.Part, s.Parts = rows, n, of
 	envelope := s.Envelope(p.at)
@@ -45,7 +45,7 @@ func (c *Encoder) divideTable(m *nats.Msg, limit int) ([]*nats.Msg, error) {
 
 	// A part's own numbers have no more digits than that of all rows.
 	most := len(parts.table.Processes)
-	empty, err := parts.message(nil, most, most)
+	empty, err := parts.encodePart(nil, most, most)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (c *Encoder) divideTable(m *nats.Msg, limit int) ([]*nats.Msg, error) {
 		if of == 1 {
 			n, of = 0, 0
 		}
-		if msgs[i], err = parts.message(rows, n, of); err != nil {
+		if msgs[i], err = parts.encodePart(rows, n, of); err != nil {
 			return nil, err
 		}
 	}

@@ -30,7 +30,7 @@ func (f *Facts) Apply(e *schema.Event) {
 		return
 	}
 
-	if e.Exit == nil && explained(e) {
+	if e.Exit == nil && hasReason(e) {
 		e.Exit = f.Exit
 	}
 	if f.OOM != nil && e.Exit != nil && e.Exit.Signal == "SIGKILL" {
@@ -51,8 +51,8 @@ func (f *Facts) Apply(e *schema.Event) {
 	}
 }
 
-// explained reports whether an event is one of those that have a reason.
-func explained(e *schema.Event) bool {
+// hasReason reports whether an event is one of those that have a reason.
+func hasReason(e *schema.Event) bool {
 	return e.UnexpectedExit() || e.Event == schema.ProcessStateBackoff || e.Event == schema.ProcessStateFatal
 }
 

@@ -46,12 +46,12 @@ func TestFactsAreStoredWithTheirEvent(t *testing.T) {
 	}
 }
 
-// What looks like facts and is none is not taken for it.
+// What looks like facts without being that is not taken for them.
 func TestForeignFacts(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ event, payload, rest string }{
-		{"PROCESS_LOG_STDOUT", "processname:p groupname:g pid:7 channel:stdout\nx\nsupernats:{\"ran\":1}", "processname:p groupname:g pid:7 channel:stdout\nx\nsupernats:{\"ran\":1}"},
-		{"PROCESS_STATE_EXITED", "processname:p groupname:g\nsupernats:{", "processname:p groupname:g"},
+		{event: "PROCESS_LOG_STDOUT", payload: "processname:p groupname:g pid:7 channel:stdout\nx\nsupernats:{\"ran\":1}", rest: "processname:p groupname:g pid:7 channel:stdout\nx\nsupernats:{\"ran\":1}"},
+		{event: "PROCESS_STATE_EXITED", payload: "processname:p groupname:g\nsupernats:{", rest: "processname:p groupname:g"},
 	} {
 		h := &eventlistener.Header{Event: tt.event}
 		rest, f := CutFacts(h, []byte(tt.payload))
@@ -95,11 +95,11 @@ func TestMemoryFacts(t *testing.T) {
 		kernel, by *schema.Exit // by is what supervisord's log says
 		want       *schema.OOM
 	}{
-		{"by the kernel", &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel}, nil, ranOut},
-		{"by the log", nil, &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromLog}, ranOut},
-		{"another signal by the log", nil, &schema.Exit{Signal: "SIGTERM", Source: schema.ExitFromLog}, nil},
-		{"a code by the log", nil, &schema.Exit{Code: new(1), Source: schema.ExitFromLog}, nil},
-		{"no reason", nil, nil, nil},
+		{name: "by the kernel", kernel: &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromKernel}, by: nil, want: ranOut},
+		{name: "by the log", kernel: nil, by: &schema.Exit{Signal: "SIGKILL", Source: schema.ExitFromLog}, want: ranOut},
+		{name: "another signal by the log", kernel: nil, by: &schema.Exit{Signal: "SIGTERM", Source: schema.ExitFromLog}, want: nil},
+		{name: "a code by the log", kernel: nil, by: &schema.Exit{Code: new(1), Source: schema.ExitFromLog}, want: nil},
+		{name: "no reason", kernel: nil, by: nil, want: nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			const payload = "processname:web groupname:web from_state:RUNNING expected:0 pid:7"

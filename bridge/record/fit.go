@@ -101,7 +101,7 @@ func lastLines(s string, size int) string {
 	return end
 }
 
-// shortenTexts cuts what supervisord or a program said beside the event's data.
+// shortenTexts cuts the texts of supervisord or a program beside the event's data.
 func shortenTexts(e *schema.Event, _ int) {
 	if e.Exit != nil {
 		exit := *e.Exit

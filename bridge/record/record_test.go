@@ -44,15 +44,15 @@ func TestEncodeErrors(t *testing.T) {
 		want error // nil: any
 		text string
 	}{
-		{"nothing", nil, ErrMalformed, "malformed"},
-		{"cut in its head", whole[:headSize-1], ErrMalformed, "malformed"},
-		{"only a head", whole[:headSize], ErrMalformed, "malformed"},
-		{"cut in its header", whole[:headSize+20], ErrMalformed, "malformed"},
-		{"of a kind not known", unknown, ErrMalformed, `kind 'x'`},
-		{"with a header that is none", append(bytes.Clone(whole[:headSize]), "READY\nwhen:1"...), nil, `"READY"`},
-		{"message without id", appendHead([]byte{}, kindMessage, readAt, testBoot), ErrMalformed, "malformed"},
-		{"message without JSON", append(appendHead(nil, kindMessage, readAt, testBoot), "\nsubject\nid"...), ErrMalformed, "malformed"},
-		{"names beyond max_payload", eventRecord("PROCESS_LOG_STDOUT", "processname:"+strings.Repeat("p", 2*mib)+" groupname:g\ndata"), publish.ErrTooLarge, "web 1/0123456789abcdef/1234 needs"},
+		{name: "nothing", rec: nil, want: ErrMalformed, text: "malformed"},
+		{name: "cut in its head", rec: whole[:headSize-1], want: ErrMalformed, text: "malformed"},
+		{name: "only a head", rec: whole[:headSize], want: ErrMalformed, text: "malformed"},
+		{name: "cut in its header", rec: whole[:headSize+20], want: ErrMalformed, text: "malformed"},
+		{name: "of a kind not known", rec: unknown, want: ErrMalformed, text: `kind 'x'`},
+		{name: "with an invalid header", rec: append(bytes.Clone(whole[:headSize]), "READY\nwhen:1"...), want: nil, text: `"READY"`},
+		{name: "message without id", rec: appendHead([]byte{}, kindMessage, readAt, testBoot), want: ErrMalformed, text: "malformed"},
+		{name: "message without JSON", rec: append(appendHead(nil, kindMessage, readAt, testBoot), "\nsubject\nid"...), want: ErrMalformed, text: "malformed"},
+		{name: "names beyond max_payload", rec: eventRecord("PROCESS_LOG_STDOUT", "processname:"+strings.Repeat("p", 2*mib)+" groupname:g\ndata"), want: publish.ErrTooLarge, text: "web 1/0123456789abcdef/1234 needs"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			msgs, err := testEncoder().Encode(tc.rec, mib)
@@ -87,36 +87,36 @@ func TestEncode(t *testing.T) {
 		want *nats.Msg
 	}{
 		{
-			"an exit", eventRecord("PROCESS_STATE_EXITED", "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:7"),
-			&nats.Msg{
+			name: "an exit", rec: eventRecord("PROCESS_STATE_EXITED", "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:7"),
+			want: &nats.Msg{
 				Subject: "supervisor.event.web=201.api.api_00.process_state.exited", Header: headers(id, ""),
 				Data: []byte(envelope("process_state.exited", "api:api_00") + `"PROCESS_STATE_EXITED",` + data + `,"group":"api","process":"api_00","from_state":"RUNNING","expected":false,"pid":7}}`),
 			},
 		},
 		{
-			"a tick, with a time to live", eventRecord("TICK_5", "when:1201063880"),
-			&nats.Msg{
+			name: "a tick, with a time to live", rec: eventRecord("TICK_5", "when:1201063880"),
+			want: &nats.Msg{
 				Subject: "supervisor.event.web=201.-.-.tick.5", Header: headers(id, "3600s"),
 				Data: []byte(envelope("tick.5", "") + `"TICK_5",` + data + `,"when":1201063880}}`),
 			},
 		},
 		{
-			"a log of line breaks and bytes", eventRecord("PROCESS_LOG_STDERR", "processname:a groupname:a pid:7 channel:stderr\n\n\n\xff\n"),
-			&nats.Msg{
+			name: "a log of line breaks and bytes", rec: eventRecord("PROCESS_LOG_STDERR", "processname:a groupname:a pid:7 channel:stderr\n\n\n\xff\n"),
+			want: &nats.Msg{
 				Subject: "supervisor.event.web=201.a.a.process_log.stderr", Header: headers(id, "259200s"),
 				Data: []byte(envelope("process_log.stderr", "a:a") + `"PROCESS_LOG_STDERR",` + data + `,"group":"a","process":"a","pid":7,"channel":"stderr","data_base64":"Cgr/Cg=="}}`),
 			},
 		},
 		{
-			"a payload that is empty", eventRecord("SUPERVISOR_STATE_CHANGE_RUNNING", ""),
-			&nats.Msg{
+			name: "a payload that is empty", rec: eventRecord("SUPERVISOR_STATE_CHANGE_RUNNING", ""),
+			want: &nats.Msg{
 				Subject: "supervisor.event.web=201.-.-.supervisor_state_change.running", Header: headers(id, ""),
 				Data: []byte(envelope("supervisor_state_change.running", "") + `"SUPERVISOR_STATE_CHANGE_RUNNING",` + data + `}}`),
 			},
 		},
 		{
-			"a message of our own", AppendMessage(nil, readAt, testBoot, nil, "supervisor.bridge.web=201.started", "an id", []byte("{\n}")),
-			&nats.Msg{Subject: "supervisor.bridge.web=201.started", Header: headers("an id", ""), Data: []byte("{\n}")},
+			name: "a message of our own", rec: AppendMessage(nil, readAt, testBoot, nil, "supervisor.bridge.web=201.started", "an id", []byte("{\n}")),
+			want: &nats.Msg{Subject: "supervisor.bridge.web=201.started", Header: headers("an id", ""), Data: []byte("{\n}")},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -169,7 +169,7 @@ type fataler interface {
 }
 
 // checkParts checks that messages fit into a server's max_payload and are, one
-// behind the other, an event with a text.
+// after the other, an event with a text.
 func checkParts(t fataler, msgs []*nats.Msg, id, text string, most int) {
 	t.Helper()
 	var got bytes.Buffer

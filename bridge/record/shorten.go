@@ -34,7 +34,7 @@ func shortenRecord(m *nats.Msg, limit int) (*nats.Msg, error) {
 	small := &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}
 	for messageSize(small) > limit {
 		var largest largestValue
-		largest.search(data, nil)
+		largest.searchBelow(data, nil)
 		if largest.halve == nil {
 			return nil, errTooLarge("a record on "+m.Subject, messageSize(small), limit)
 		}
@@ -54,39 +54,39 @@ type largestValue struct {
 	halve func() // nil while there is none
 }
 
-// offer takes a value if it is the largest one so far.
-func (l *largestValue) offer(size int, halve func()) {
+// offerHalving takes a value if it is the largest one so far.
+func (l *largestValue) offerHalving(size int, halve func()) {
 	if size > l.size {
 		l.size, l.halve = size, halve
 	}
 }
 
-// search looks at a value and all below it. set puts another one in its place; nil for the
+// searchBelow looks at a value and all below it. set puts another one in its place; nil for the
 // whole object.
-func (l *largestValue) search(v any, set func(any)) {
+func (l *largestValue) searchBelow(v any, set func(any)) {
 	switch v := v.(type) {
 	case string:
 		if len(v) > minText {
-			l.offer(len(v), func() { set(firstBytes(v, max(minText, len(v)/2))) })
+			l.offerHalving(len(v), func() { set(firstBytes(v, max(minText, len(v)/2))) })
 		}
 
 	case []any:
 		if len(v) > 1 {
 			b, _ := schema.Marshal(v)
-			l.offer(len(b)/2, func() { set(v[:len(v)/2]) })
+			l.offerHalving(len(b)/2, func() { set(v[:len(v)/2]) })
 		}
 		for i := range v {
-			l.search(v[i], func(with any) { v[i] = with })
+			l.searchBelow(v[i], func(with any) { v[i] = with })
 		}
 
 	case map[string]any:
 		if len(v) > manyFields && set != nil {
 			b, _ := schema.Marshal(v)
-			l.offer(len(b)/2, func() { dropSecondHalf(v) })
+			l.offerHalving(len(b)/2, func() { dropSecondHalf(v) })
 		}
 		for k := range v {
 			if !keptFields[k] {
-				l.search(v[k], func(with any) { v[k] = with })
+				l.searchBelow(v[k], func(with any) { v[k] = with })
 			}
 		}
 	}

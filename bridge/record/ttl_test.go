@@ -18,12 +18,12 @@ func TestTTLErrors(t *testing.T) {
 		settings durations
 		text     string
 	}{
-		{"no such event", durations{"TICK_10": schema.Duration(time.Hour)}, `--ttl: invalid event "TICK_10": want one of snapshot, EVENT, PROCESS_STATE`},
-		{"another case", durations{"tick_5": schema.Duration(time.Hour)}, `--ttl: invalid event "tick_5"`},
-		{"no name", durations{"": schema.Duration(time.Hour)}, `--ttl: invalid event ""`},
-		{"a subject", durations{"SNAPSHOT": schema.Duration(time.Hour)}, `--ttl: invalid event "SNAPSHOT"`},
-		{"below a second", durations{"TICK_5": schema.Duration(time.Second - 1)}, "--ttl: invalid value TICK_5=999.999999ms: want 0, or 1s or more"},
-		{"negative", durations{"TICK_5": -1}, "want 0, or 1s or more"},
+		{name: "no such event", settings: durations{"TICK_10": schema.Duration(time.Hour)}, text: `--ttl: invalid event "TICK_10": want one of snapshot, EVENT, PROCESS_STATE`},
+		{name: "another case", settings: durations{"tick_5": schema.Duration(time.Hour)}, text: `--ttl: invalid event "tick_5"`},
+		{name: "no name", settings: durations{"": schema.Duration(time.Hour)}, text: `--ttl: invalid event ""`},
+		{name: "a subject", settings: durations{"SNAPSHOT": schema.Duration(time.Hour)}, text: `--ttl: invalid event "SNAPSHOT"`},
+		{name: "below a second", settings: durations{"TICK_5": schema.Duration(time.Second - 1)}, text: "--ttl: invalid value TICK_5=999.999999ms: want 0, or 1s or more"},
+		{name: "negative", settings: durations{"TICK_5": -1}, text: "want 0, or 1s or more"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			table, err := NewTTL(tc.settings)
@@ -52,21 +52,21 @@ func TestTTL(t *testing.T) {
 		settings durations
 		want     map[string]time.Duration // beside the defaults
 	}{
-		{"nothing set", nil, nil},
-		{"a concrete name", durations{"TICK_5": set(time.Second)}, map[string]time.Duration{"TICK_5": time.Second}},
-		{"one of a family", durations{"PROCESS_LOG_STDERR": set(5 * hour)}, map[string]time.Duration{"PROCESS_LOG_STDERR": 5 * hour}},
-		{"0 takes a default away", durations{"TICK_5": 0, "PROCESS_LOG": 0}, map[string]time.Duration{"TICK_5": 0, "PROCESS_LOG_STDOUT": 0, "PROCESS_LOG_STDERR": 0}},
-		{"an abstract name", durations{"TICK": set(2 * hour)}, map[string]time.Duration{"TICK_5": 2 * hour, "TICK_60": 2 * hour, "TICK_3600": 2 * hour}},
+		{name: "nothing set", settings: nil, want: nil},
+		{name: "a concrete name", settings: durations{"TICK_5": set(time.Second)}, want: map[string]time.Duration{"TICK_5": time.Second}},
+		{name: "one of a family", settings: durations{"PROCESS_LOG_STDERR": set(5 * hour)}, want: map[string]time.Duration{"PROCESS_LOG_STDERR": 5 * hour}},
+		{name: "0 takes a default away", settings: durations{"TICK_5": 0, "PROCESS_LOG": 0}, want: map[string]time.Duration{"TICK_5": 0, "PROCESS_LOG_STDOUT": 0, "PROCESS_LOG_STDERR": 0}},
+		{name: "an abstract name", settings: durations{"TICK": set(2 * hour)}, want: map[string]time.Duration{"TICK_5": 2 * hour, "TICK_60": 2 * hour, "TICK_3600": 2 * hour}},
 		{
-			"an abstract name and one below it",
-			durations{"TICK": set(2 * hour), "TICK_60": set(3 * hour)},
-			map[string]time.Duration{"TICK_5": 2 * hour, "TICK_60": 3 * hour, "TICK_3600": 2 * hour},
+			name:     "an abstract name and one below it",
+			settings: durations{"TICK": set(2 * hour), "TICK_60": set(3 * hour)},
+			want:     map[string]time.Duration{"TICK_5": 2 * hour, "TICK_60": 3 * hour, "TICK_3600": 2 * hour},
 		},
-		{"a family without a default", durations{"PROCESS_STATE": set(24 * hour)}, map[string]time.Duration{"PROCESS_STATE_EXITED": 24 * hour, "PROCESS_STATE_RUNNING": 24 * hour}},
+		{name: "a family without a default", settings: durations{"PROCESS_STATE": set(24 * hour)}, want: map[string]time.Duration{"PROCESS_STATE_EXITED": 24 * hour, "PROCESS_STATE_RUNNING": 24 * hour}},
 		{
-			"everything, but for a family",
-			durations{"EVENT": set(7 * hour), "PROCESS_STATE": 0},
-			map[string]time.Duration{
+			name:     "everything, but for a family",
+			settings: durations{"EVENT": set(7 * hour), "PROCESS_STATE": 0},
+			want: map[string]time.Duration{
 				"TICK_5": 7 * hour, "TICK_60": 7 * hour, "TICK_3600": 7 * hour,
 				"PROCESS_LOG_STDOUT": 7 * hour, "PROCESS_LOG_STDERR": 7 * hour,
 				"PROCESS_COMMUNICATION_STDOUT": 7 * hour, "PROCESS_COMMUNICATION_STDERR": 7 * hour,

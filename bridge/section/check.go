@@ -61,7 +61,7 @@ func (c *Checker) Run(ctx context.Context) {
 		return
 	case <-time.After(ticksWait):
 	case <-c.Own.done:
-		data, text, fix := describe(c.Own.conf, c.Pool())
+		data, text, fix := describeSection(c.Own.conf, c.Pool())
 		if text != "" {
 			c.Troubles.Raise(CauseSection, text, fix)
 		}

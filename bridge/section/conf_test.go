@@ -132,13 +132,13 @@ func TestStderrLogfile(t *testing.T) {
 		uid            int
 		want           string
 	}{
-		{"beside supervisord's own", []string{none, good}, logs, 1000, own + "/supernats-bridge.log"},
-		{"its own goes to standard output", []string{conf("stdout.conf", "/dev/stdout")}, logs, 1000, logs + "/supernats-bridge.log"},
-		{"its own is not there", []string{conf("missing.conf", none+"/x.log")}, logs, 1000, logs + "/supernats-bridge.log"},
-		{"no configuration", []string{none}, logs, 1000, logs + "/supernats-bridge.log"},
-		{"no directory of logs, root", nil, dir + "/log/none", 0, dir + "/log/supernats-bridge.log"},
-		{"no directory of logs", nil, dir + "/log/none", 1000, temporary},
-		{"nothing", nil, none + "/none", 1000, temporary},
+		{name: "beside supervisord's own", configurations: []string{none, good}, logs: logs, uid: 1000, want: own + "/supernats-bridge.log"},
+		{name: "its own goes to standard output", configurations: []string{conf("stdout.conf", "/dev/stdout")}, logs: logs, uid: 1000, want: logs + "/supernats-bridge.log"},
+		{name: "its own is not there", configurations: []string{conf("missing.conf", none+"/x.log")}, logs: logs, uid: 1000, want: logs + "/supernats-bridge.log"},
+		{name: "no configuration", configurations: []string{none}, logs: logs, uid: 1000, want: logs + "/supernats-bridge.log"},
+		{name: "no directory of logs, root", configurations: nil, logs: dir + "/log/none", uid: 0, want: dir + "/log/supernats-bridge.log"},
+		{name: "no directory of logs", configurations: nil, logs: dir + "/log/none", uid: 1000, want: temporary},
+		{name: "nothing", configurations: nil, logs: none + "/none", uid: 1000, want: temporary},
 	} {
 		if got := defaultLogfile(tc.configurations, tc.logs, tc.uid); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)

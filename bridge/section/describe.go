@@ -14,10 +14,10 @@ import (
 // bridge, may overflow the buffer; supervisord's default is 10.
 const fewBuffered = 1024
 
-// describe returns a pool's section, what is wrong with it and the lines to write there;
+// describeSection returns a pool's section, what is wrong with it and the lines to write there;
 // nil if it is not there or cannot be understood. The defaults are those of supervisord
 // (options.py process_groups_from_parser).
-func describe(c *supervisordconf.Configuration, pool string) (data *schema.Section, text, fix string) {
+func describeSection(c *supervisordconf.Configuration, pool string) (data *schema.Section, text, fix string) {
 	if c == nil {
 		return nil, "", ""
 	}
@@ -40,14 +40,14 @@ func describe(c *supervisordconf.Configuration, pool string) (data *schema.Secti
 	}
 
 	var free int
-	data.SamePriority, free = priorities(c, own, priority)
+	data.SamePriority, free = otherPriorities(c, own, priority)
 	text, fix = problemsOf(own, data, free)
 	return data, text, fix
 }
 
-// priorities returns the other listeners that have a priority, and the best one that none
+// otherPriorities returns the other listeners that have a priority, and the best one that none
 // of them has.
-func priorities(c *supervisordconf.Configuration, own *supervisordconf.Section, priority int) (
+func otherPriorities(c *supervisordconf.Configuration, own *supervisordconf.Section, priority int) (
 	same []string, free int,
 ) {
 	var taken []int
@@ -73,7 +73,7 @@ func priorities(c *supervisordconf.Configuration, own *supervisordconf.Section, 
 // problems are what is wrong with a section, and the lines to write there.
 type problems struct{ texts, lines []string }
 
-func (p *problems) add(line, format string, args ...any) {
+func (p *problems) addProblem(line, format string, args ...any) {
 	p.texts = append(p.texts, fmt.Sprintf(format, args...))
 	p.lines = append(p.lines, line)
 }
@@ -83,30 +83,30 @@ func (p *problems) add(line, format string, args ...any) {
 func problemsOf(own *supervisordconf.Section, data *schema.Section, free int) (text, fix string) {
 	var p problems
 	if !hasTicks(data.Events) && !onlyOutput(data.Events) {
-		p.add("events="+strings.Join(append(slices.Clone(data.Events), "TICK_60"), ","),
+		p.addProblem("events="+strings.Join(append(slices.Clone(data.Events), "TICK_60"), ","),
 			"events= has neither TICK_5 nor TICK_60, "+
 				"so the bridge cannot notice that supervisord has stopped sending events to it")
 	}
 	if data.BufferSize < fewBuffered {
-		p.add("buffer_size=65536", "buffer_size is %d, and when the buffer is full supervisord drops the oldest event",
+		p.addProblem("buffer_size=65536", "buffer_size is %d, and when the buffer is full supervisord drops the oldest event",
 			data.BufferSize)
 	}
 	if len(data.SamePriority) > 0 {
-		p.add(fmt.Sprintf("priority=%d", free),
+		p.addProblem(fmt.Sprintf("priority=%d", free),
 			"priority %d is that of the listener %s too, "+
 				"so events that it answers with FAIL are offered to the bridge again",
 			data.Priority, strings.Join(data.SamePriority, ", "))
 	}
 
 	if n, known := optionInt(own, "numprocs", 1); known && n > 1 {
-		p.add("numprocs=1", "numprocs is %d, so events are divided among that many bridges and lose their order", n)
+		p.addProblem("numprocs=1", "numprocs is %d, so events are divided among that many bridges and lose their order", n)
 	}
 	if n, known := optionInt(own, "startsecs", 1); known && n > 0 {
-		p.add("startsecs=0",
+		p.addProblem("startsecs=0",
 			"startsecs is %d, and for as long after each start of the bridge supervisord sends it no events", n)
 	}
 	if v, err := own.Value("stdout_logfile", "AUTO"); err == nil && !isNoFile(v) {
-		p.add("stdout_logfile=NONE", "stdout_logfile is %s, where supervisord writes each answer of the bridge", v)
+		p.addProblem("stdout_logfile=NONE", "stdout_logfile is %s, where supervisord writes each answer of the bridge", v)
 	}
 
 	if len(p.texts) == 0 {

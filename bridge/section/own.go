@@ -62,7 +62,7 @@ func (o *Own) Describe(pool string) *schema.Section {
 	case <-time.After(readWait):
 		return nil
 	}
-	data, _, _ := describe(o.conf, pool)
+	data, _, _ := describeSection(o.conf, pool)
 	return data
 }
 

@@ -49,7 +49,7 @@ func TestSectionProblems(t *testing.T) {
 			fix:  []string{"events=PROCESS_STATE,TICK_60", "buffer_size=65536", "startsecs=0", "stdout_logfile=NONE", "supervisorctl update"},
 		},
 		{
-			name: "the hourly tick is none to watch", section: "[eventlistener:supernats]\nevents=PROCESS_STATE,TICK_3600" + good,
+			name: "the hourly tick is too rare", section: "[eventlistener:supernats]\nevents=PROCESS_STATE,TICK_3600" + good,
 			want: &schema.Section{Events: []string{"PROCESS_STATE", "TICK_3600"}, BufferSize: 65536, Priority: -17},
 			text: []string{"neither TICK_5 nor TICK_60"}, fix: []string{"events=PROCESS_STATE,TICK_3600,TICK_60 "},
 		},
@@ -78,7 +78,7 @@ func TestSectionProblems(t *testing.T) {
 			if tc.want != nil {
 				tc.want.File = c.File
 			}
-			got, text, fix := describe(c, "supernats")
+			got, text, fix := describeSection(c, "supernats")
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("section (-want +got):\n%s", diff)
 			}
@@ -113,7 +113,7 @@ func TestConfHasNoProblem(t *testing.T) {
 			if !ok {
 				continue
 			}
-			data, text, _ := describe(c, pool)
+			data, text, _ := describeSection(c, pool)
 			if data == nil || text != "" || seen[data.Priority] {
 				t.Errorf("%s: %v %s", pool, data, text)
 				continue
@@ -134,9 +134,9 @@ func TestNoTicks(t *testing.T) {
 		tick  bool
 		want  bool
 	}{
-		{"no event", false, false, false},
-		{"events without a tick", true, false, true},
-		{"a tick", true, true, false},
+		{name: "no event", event: false, tick: false, want: false},
+		{name: "events without a tick", event: true, tick: false, want: true},
+		{name: "a tick", event: true, tick: true, want: false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -177,11 +177,11 @@ func TestSees(t *testing.T) {
 		events        string
 		deaths, exits bool
 	}{
-		{"PROCESS_LOG,PROCESS_COMMUNICATION,TICK_60", false, false},
-		{"process_state_exited,TICK_60", false, true}, // no BACKOFF
-		{"PROCESS_STATE,TICK_60", true, true},
-		{"EVENT", true, true},
-		{"", true, true}, // not known
+		{events: "PROCESS_LOG,PROCESS_COMMUNICATION,TICK_60", deaths: false, exits: false},
+		{events: "process_state_exited,TICK_60", deaths: false, exits: true}, // no BACKOFF
+		{events: "PROCESS_STATE,TICK_60", deaths: true, exits: true},
+		{events: "EVENT", deaths: true, exits: true},
+		{events: "", deaths: true, exits: true}, // not known
 	} {
 		own := readAs(nil)
 		if tc.events != "" {

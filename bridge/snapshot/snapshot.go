@@ -137,7 +137,7 @@ func (t *Taker) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick:
-			if time.Now().Before(earliest) || t.waiting(time.Now()) {
+			if time.Now().Before(earliest) || t.waitsForStream(time.Now()) {
 				continue
 			}
 		case reason = <-t.wanted:
@@ -145,7 +145,7 @@ func (t *Taker) Run(ctx context.Context) {
 			t.Keep()
 			continue
 		case <-t.due:
-			t.compare()
+			t.compareTables()
 			continue
 		}
 
@@ -158,9 +158,9 @@ func (t *Taker) Run(ctx context.Context) {
 	}
 }
 
-// waiting reports whether a snapshot was stored not long ago that the stream does not
+// waitsForStream reports whether a snapshot was stored not long ago that the stream does not
 // have yet.
-func (t *Taker) waiting(now time.Time) bool {
+func (t *Taker) waitsForStream(now time.Time) bool {
 	stored := t.waits.Load()
 	return stored != 0 && now.Sub(time.Unix(0, stored)) < waitLimit
 }
@@ -170,7 +170,7 @@ func earliestNext(begun, ended time.Time) time.Time {
 	return ended.Add(max(leastPause, pauseFactor*ended.Sub(begun)))
 }
 
-// Take takes a snapshot and stores it. supervisord answers no call once it was told to
+// Take takes a snapshot and stores it. supervisord answers no call once it was asked to
 // stop or restart (rpcinterface.py, _update): then there is none.
 func (t *Taker) Take(ctx context.Context, reason string) {
 	if t.cfg.Ask == nil || t.cfg.Every == 0 {
@@ -194,11 +194,11 @@ func (t *Taker) Take(ctx context.Context, reason string) {
 		t.first, t.due = snap.Processes, time.After(compareAfter)
 	}
 	snap.Host, snap.Boot, snap.Serial, snap.Reason = t.cfg.Host, t.cfg.Boot(), serial, reason
-	t.store(snap)
+	t.storeTable(snap)
 }
 
-// store stores a snapshot.
-func (t *Taker) store(snap *schema.Snapshot) {
+// storeTable stores a snapshot.
+func (t *Taker) storeTable(snap *schema.Snapshot) {
 	now := time.Now()
 	envelope := snap.Envelope(now)
 	json, err := schema.Marshal(envelope)
@@ -220,9 +220,9 @@ func (t *Taker) store(snap *schema.Snapshot) {
 	t.fails.LogOver(t.cfg.Log).Msg("snapshots are stored again")
 }
 
-// compare reports what happened while supervisord had no section of ours. The table
+// compareTables reports what happened while supervisord had no section of ours. The table
 // before it is kept until that is stored.
-func (t *Taker) compare() {
+func (t *Taker) compareTables() {
 	seesStarts, seesExits := t.cfg.Sees(schema.ProcessStateStarting), t.cfg.Sees(schema.ProcessStateExited)
 	loss := t.cfg.Table.Compare(t.first, seesStarts, seesExits)
 	t.first, t.due = nil, nil

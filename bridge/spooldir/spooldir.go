@@ -84,7 +84,7 @@ func (c Choice) Elsewhere() []string {
 	if c.Dir != "" {
 		return nil
 	}
-	return slices.DeleteFunc(defaultDirs(c.Host), func(dir string) bool { return !safe(dir) })
+	return slices.DeleteFunc(defaultDirs(c.Host), func(dir string) bool { return !isSafe(dir) })
 }
 
 // All are the directories where a spool of the host may be.
@@ -96,7 +96,7 @@ func (c Choice) All() []string {
 }
 
 // tryDir makes a directory, and writes to it. One that is only full is right: what
-// fails is said by the spool.
+// fails is reported by the spool.
 func tryDir(dir string) error {
 	if filepath.Base(filepath.Dir(dir)) == temporaryName() {
 		// Where everybody may write, somebody else may have been there before us.
@@ -104,7 +104,7 @@ func tryDir(dir string) error {
 			return err
 		}
 	}
-	if !safe(dir) {
+	if !isSafe(dir) {
 		return fmt.Errorf("%s: belongs to somebody else, or others may write to it", filepath.Dir(dir))
 	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -122,9 +122,9 @@ func tryDir(dir string) error {
 	return err
 }
 
-// safe reports whether nobody else can put anything in the place of a directory, or
+// isSafe reports whether nobody else can put anything in the place of a directory, or
 // read what is in it. Only temporary directories are in doubt.
-func safe(dir string) bool {
+func isSafe(dir string) bool {
 	parent := filepath.Dir(dir)
 	if filepath.Base(parent) != temporaryName() {
 		return true

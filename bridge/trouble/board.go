@@ -76,7 +76,7 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Encode makes the message of a trouble that is published at a time.
 	Encode func(schema.Trouble, time.Time) (*nats.Msg, error)
-	// Warnings are the causes with which events arrive all the same: they are logged as
+	// Warnings are the causes with which events still arrive: they are logged as
 	// warnings, all others as errors.
 	Warnings []string
 }
@@ -106,7 +106,7 @@ func (t *Board) Raise(cause, text, fix string) {
 
 	now := time.Now()
 	x := t.causeOf(cause)
-	x.text, x.fix = cmp.Or(clip(text), cause), clip(fix)
+	x.text, x.fix = cmp.Or(clipText(text), cause), clipText(fix)
 
 	switch {
 	case x.reported.IsZero():
@@ -116,14 +116,14 @@ func (t *Board) Raise(cause, text, fix string) {
 			x.lengthenHold()
 		}
 		x.since, x.cleared = now, time.Time{}
-		t.count(x)
-		t.report(x, now)
+		t.countTrouble(x)
+		t.reportBegin(x, now)
 
 	case !x.cleared.IsZero():
 		x.cleared = time.Time{}
 		x.cameBack++
 		x.lengthenHold()
-		t.count(x)
+		t.countTrouble(x)
 
 	case x.text != x.reportedText:
 		x.repeatSoon = true
@@ -185,7 +185,7 @@ func (t *Board) sendAll() {
 	now := time.Now()
 	for _, x := range t.causes {
 		if !x.reported.IsZero() && x.cleared.IsZero() {
-			t.send(x, now, false)
+			t.publishRecord(x, now, false)
 		}
 	}
 }
@@ -197,7 +197,7 @@ func (t *Board) Lasting() []schema.Trouble {
 	var list []schema.Trouble
 	for _, x := range t.causes {
 		if !x.reported.IsZero() && x.cleared.IsZero() {
-			list = append(list, x.record(false))
+			list = append(list, x.toRecord(false))
 		}
 	}
 	slices.SortFunc(list, func(a, b schema.Trouble) int { return strings.Compare(a.Cause, b.Cause) })
@@ -277,9 +277,9 @@ func (t *Board) repeatDue(x *trouble, now time.Time) time.Duration {
 	}
 
 	if x.text != x.reportedText {
-		t.report(x, now)
+		t.reportBegin(x, now)
 	} else {
-		t.send(x, now, false)
+		t.publishRecord(x, now, false)
 	}
 	return repeatEvery
 }
@@ -299,27 +299,27 @@ func (t *Board) causeOf(cause string) *trouble {
 	return t.causes[cause]
 }
 
-// count counts a trouble. t.mu is held.
-func (t *Board) count(x *trouble) {
+// countTrouble counts a trouble. t.mu is held.
+func (t *Board) countTrouble(x *trouble) {
 	t.gauge.WithLabelValues(x.cause).Set(1)
 	t.raised.WithLabelValues(x.cause).Inc()
 }
 
-// report logs a trouble and publishes it. t.mu is held.
-func (t *Board) report(x *trouble, now time.Time) {
+// reportBegin logs a trouble and publishes it. t.mu is held.
+func (t *Board) reportBegin(x *trouble, now time.Time) {
 	x.reportedText = x.text
 	level := zerolog.ErrorLevel
 	if slices.Contains(t.cfg.Warnings, x.cause) {
 		level = zerolog.WarnLevel
 	}
 	t.cfg.Log.WithLevel(level).Str("cause", x.cause).Str("fix", x.fix).Msg(x.text)
-	t.send(x, now, false)
+	t.publishRecord(x, now, false)
 	t.wakeUp()
 }
 
 // reportEnd reports that a trouble is over. t.mu is held.
 func (t *Board) reportEnd(x *trouble, now time.Time) {
-	t.send(x, now, true)
+	t.publishRecord(x, now, true)
 	e := t.cfg.Log.Info().Str("cause", x.cause).Dur("lasted_ms", x.cleared.Sub(x.since))
 	if x.cameBack > 0 {
 		e = e.Int("came_back", x.cameBack)
@@ -330,13 +330,13 @@ func (t *Board) reportEnd(x *trouble, now time.Time) {
 	x.cameBack = 0
 }
 
-// send publishes a record of a trouble. t.mu is held.
-func (t *Board) send(x *trouble, now time.Time, over bool) {
+// publishRecord publishes a record of a trouble. t.mu is held.
+func (t *Board) publishRecord(x *trouble, now time.Time, over bool) {
 	x.reported, x.repeatSoon = now, false
 	if t.publish == nil {
 		return // Attach does it
 	}
-	m, err := t.cfg.Encode(x.record(over), now)
+	m, err := t.cfg.Encode(x.toRecord(over), now)
 	if err != nil {
 		t.cfg.Log.Error().Err(err).Str("cause", x.cause).Msg("the record of a trouble cannot be encoded")
 		return

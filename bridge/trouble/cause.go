@@ -26,15 +26,15 @@ type trouble struct {
 	cameBack int       // how often it came back while it was ending
 }
 
-func (x *trouble) record(over bool) schema.Trouble {
+func (x *trouble) toRecord(over bool) schema.Trouble {
 	return schema.Trouble{Cause: x.cause, Text: x.text, Fix: x.fix, Since: schema.Time{Time: x.since}, Over: over}
 }
 
 // lengthenHold makes the time longer for which the trouble has to be gone.
 func (x *trouble) lengthenHold() { x.hold = min(maxHold, max(minHold, 2*x.hold)) }
 
-// clip bounds a text, and makes it valid UTF-8: it may hold a file's name.
-func clip(s string) string {
+// clipText bounds a text, and makes it valid UTF-8: it may hold a file's name.
+func clipText(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= maxText {
 		return s

@@ -31,7 +31,7 @@ const (
 	// maxClients is how many connections there are at once, see httplimit. The spool
 	// must not run out of descriptors.
 	maxClients = 64
-	// Off as an address is none.
+	// Off as an address means that nothing is served.
 	Off = "off"
 	// CauseListen is the cause of the trouble that nothing can be served.
 	CauseListen = "listen"
@@ -140,7 +140,7 @@ func (s *Server) serveOnce(ctx context.Context) error {
 	// Clients can make an error of each request: ten an hour are logged, of the
 	// handler, the server and what is around them each.
 	few := func() zerolog.Logger { return s.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Hour}) }
-	server := &http.Server{Handler: s.handler(few())}
+	server := &http.Server{Handler: s.newHandler(few())}
 	limited := httplimit.Apply(server, l, maxClients, slog.New(zerolog.NewSlogHandler(few())))
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
@@ -150,8 +150,8 @@ func (s *Server) serveOnce(ctx context.Context) error {
 	return web.Serve(limited, server, config, slog.New(zerolog.NewSlogHandler(few())))
 }
 
-// handler answers requests; log is that of their errors.
-func (s *Server) handler(log zerolog.Logger) http.Handler {
+// newHandler answers requests; log is that of their errors.
+func (s *Server) newHandler(log zerolog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{
 		ErrorLog:      slog.NewLogLogger(zerolog.NewSlogHandler(log), slog.LevelWarn),
@@ -163,7 +163,7 @@ func (s *Server) handler(log zerolog.Logger) http.Handler {
 }
 
 // readyz answers 200 if events are accepted. That is so without NATS and without
-// supervisord's XML-RPC too; what is missing is reported all the same.
+// supervisord's XML-RPC too; what is missing is reported nevertheless.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	status := s.Status()

@@ -18,7 +18,6 @@ package alerts
 import (
 	"time"
 
-	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/incident"
 	"supernats/consumer/alerts/member"
@@ -26,12 +25,8 @@ import (
 	"supernats/schema"
 )
 
-// AnnotationReason is the annotation that says why a host is silent, or why an alert has
-// ended although nothing has recovered, where that is known.
-const AnnotationReason = backlog.Reason
-
 // Engine makes notifications and records of messages: Apply takes a message, Advance the
-// time while there is none, SetMutes the silences; Take and Changed return what came of
+// time while there is none, SetSilences the silences; Take and Changed return what came of
 // it. Restore comes first, if at all. It is not safe for concurrent use.
 type Engine struct {
 	set       *rules.Set
@@ -198,10 +193,10 @@ func (g *Engine) applyLoss(m Meta, ce *schema.CloudEvent[*schema.Loss], horizon 
 // the first of them.
 func (g *Engine) SetHorizon(t time.Time) { g.book.Gate.Horizon(t) }
 
-// SetMutes replaces the silences from a time on. Each holds from its Created to its
+// SetSilences replaces the silences from a time on. Each holds from its Created to its
 // Expires, in the time of the stream. What one held back that is not in the list any more
 // is reported. After Restore, it is to be called before any message.
-func (g *Engine) SetMutes(at time.Time, list []schema.Mute) { g.book.Notifier.SetSilences(at, list) }
+func (g *Engine) SetSilences(at time.Time, list []schema.Mute) { g.book.Notifier.SetSilences(at, list) }
 
 // TrustSilence says that of the time before it nobody can say whether a host was silent:
 // what all hosts send is not kept for ever.
@@ -227,8 +222,8 @@ func (g *Engine) Take() []Notification { return g.book.Notifier.Take() }
 // can see which receivers have taken it. It is to be called before Changed.
 func (g *Engine) Published(n *schema.Notification, seq uint64) { g.book.Journal.Published(n, seq) }
 
-// Dirty reports whether Changed has something to return.
-func (g *Engine) Dirty() bool { return g.book.Journal.IsDirty() }
+// IsDirty reports whether Changed has something to return.
+func (g *Engine) IsDirty() bool { return g.book.Journal.IsDirty() }
 
 // Changed returns the records that have changed since the last call, in the order in which
 // they are to be stored: see incident.Book.Changed. All of them are to be stored before the

@@ -89,7 +89,7 @@ func (w *world) restart(set ...*rules.Set) {
 	}
 	w.Restore(s)
 	w.SetHorizon(w.horizon)
-	w.SetMutes(w.at, w.silences)
+	w.SetSilences(w.at, w.silences)
 	w.take()
 }
 

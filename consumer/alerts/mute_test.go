@@ -17,7 +17,9 @@ func silence(from, to time.Duration, edit ...func(*schema.Mute)) schema.Mute {
 }
 
 func TestMutes(t *testing.T) {
-	mutes := func(m ...schema.Mute) func(w *world) { return func(w *world) { w.silences = m; w.SetMutes(w.at, m) } }
+	mutes := func(m ...schema.Mute) func(w *world) {
+		return func(w *world) { w.silences = m; w.SetSilences(w.at, m) }
+	}
 	exit := []rules.Config{crashRule()}
 	run(t, []scenario{
 		{name: "still open when it ends: reported with everything", rules: exit, do: func(w *world) {

@@ -654,7 +654,7 @@ func TestHeldForLong(t *testing.T) {
 		muted    uint64
 	}{
 		{rule: crashRule(), before: func(w *world) {
-			w.SetMutes(t0, []schema.Mute{{ID: "m", Expires: schema.Time{Time: t0.Add(time.Hour)}}})
+			w.SetSilences(t0, []schema.Mute{{ID: "m", Expires: schema.Time{Time: t0.Add(time.Hour)}}})
 		}, reported: 5_000, muted: 20_000},
 		{rule: crashRule(func(c *rules.Config) { c.InhibitedBy = rules.List{"loss"} }), before: func(w *world) { w.loss(0, "web1", 0) }, reported: 25_000, muted: 0},
 	} {

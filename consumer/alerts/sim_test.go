@@ -181,7 +181,7 @@ func start(t tester, h *history, set *rules.Set, d *disk) *daemon {
 	}
 	s.States, s.Hosts = slices.Collect(maps.Values(d.states)), slices.Collect(maps.Values(d.hosts))
 	x.engine.Restore(s)
-	x.engine.SetMutes(t0, h.mutes)
+	x.engine.SetSilences(t0, h.mutes)
 	return x
 }
 

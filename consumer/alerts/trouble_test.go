@@ -119,7 +119,7 @@ func TestOneOfTwoIsSilent(t *testing.T) {
 			t.Fatalf("%q", w.got)
 		}
 		w.got = nil
-		if note := w.notes[len(w.notes)-1].Alert; note.Annotations[alerts.AnnotationReason] != `of its 2 supervisords "server b" sends nothing` {
+		if note := w.notes[len(w.notes)-1].Alert; note.Annotations[schema.AnnotationReason] != `of its 2 supervisords "server b" sends nothing` {
 			t.Errorf("%+v", note)
 		}
 		w.lives(time.Second, map[string]time.Duration{"a": 0, "b": 0})
@@ -152,7 +152,7 @@ func TestWhySilent(t *testing.T) {
 		w := newWorld(t, options(), rules.Config{Name: "host-silent", Silent: schema.Duration(3 * time.Minute)})
 		w.record(0, change)
 		w.pass(10 * time.Minute)
-		if len(w.notes) != 1 || w.notes[0].Alert.Annotations[alerts.AnnotationReason] != why {
+		if len(w.notes) != 1 || w.notes[0].Alert.Annotations[schema.AnnotationReason] != why {
 			t.Errorf("%s: %+v", why, w.notes)
 		}
 	}
@@ -183,7 +183,7 @@ func TestWhySilentAgain(t *testing.T) {
 		var got []string
 		for _, n := range w.notes {
 			if n.Type != schema.TypeAlertResolved {
-				got = append(got, n.Alert.Annotations[alerts.AnnotationReason])
+				got = append(got, n.Alert.Annotations[schema.AnnotationReason])
 			}
 		}
 		if d := cmp.Diff(reasons, got); d != "" {
@@ -260,7 +260,7 @@ func TestWhyItEnded(t *testing.T) {
 			w.event(0, "EXITED")
 			end(w)
 			w.pass(time.Minute)
-			if n := len(w.notes); n != 2 || w.notes[1].Alert.Annotations[alerts.AnnotationReason] != why {
+			if n := len(w.notes); n != 2 || w.notes[1].Alert.Annotations[schema.AnnotationReason] != why {
 				t.Errorf("%s: %q %+v", why, w.got, w.notes[n-1].Alert.Annotations)
 			}
 		}

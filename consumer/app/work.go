@@ -123,7 +123,10 @@ func (a *App) runActive(ctx context.Context, js jetstream.JetStream, held func()
 			Log: a.log, What: "rebuilding the states", Conn: js.Conn(),
 			Health: a.health, Cause: intake.CauseEvents, Fix: health.RunDoctor,
 		}
-		if err := rebuild.Until(ctx, func() error { return intake.Rebuild(ctx, js, a.cfg.Limits.Fleet(), a.log) }); err != nil {
+		err := rebuild.Until(ctx, func() error {
+			return intake.Rebuild(ctx, js, a.cfg.Limits.Fleet(), a.log)
+		})
+		if err != nil {
 			return err
 		}
 		a.rebuilt = true

@@ -13,9 +13,9 @@ import (
 )
 
 var (
-	refusal   = notify.Permanent(errors.New("550 no such user"))
-	temporary = errors.New("451 try later")
-	away      = notify.Outage(errors.New("connection refused"))
+	errRefused   = notify.Permanent(errors.New("550 no such user"))
+	errTemporary = errors.New("451 try later")
+	errAway      = notify.Outage(errors.New("connection refused"))
 )
 
 // waitingItems are so many that wait, with sequences from 1 on, each of an alert of its
@@ -43,16 +43,16 @@ func TestIsToAsk(t *testing.T) {
 		failure error
 		want    bool
 	}{
-		{name: "first failure of one", s: sending{batch: waitingItems(1), tries: 1}, failure: temporary},
-		{name: "third failure of one", s: sending{batch: waitingItems(1), tries: 3}, failure: temporary, want: true},
-		{name: "a long time", s: sending{batch: waitingItems(1), tries: 1, begun: old}, failure: temporary, want: true},
-		{name: "already proved", s: sending{batch: waitingItems(1), tries: 3, proved: true}, failure: temporary},
-		{name: "outage", s: sending{batch: waitingItems(1), tries: 3}, failure: away},
-		{name: "refusal for good", s: sending{batch: waitingItems(1), tries: 1}, failure: refusal, want: true},
+		{name: "first failure of one", s: sending{batch: waitingItems(1), tries: 1}, failure: errTemporary},
+		{name: "third failure of one", s: sending{batch: waitingItems(1), tries: 3}, failure: errTemporary, want: true},
+		{name: "a long time", s: sending{batch: waitingItems(1), tries: 1, begun: old}, failure: errTemporary, want: true},
+		{name: "already proved", s: sending{batch: waitingItems(1), tries: 3, proved: true}, failure: errTemporary},
+		{name: "outage", s: sending{batch: waitingItems(1), tries: 3}, failure: errAway},
+		{name: "refusal for good", s: sending{batch: waitingItems(1), tries: 1}, failure: errRefused, want: true},
 		{name: "a batch ran out of time", s: sending{batch: waitingItems(2), tries: 1}, failure: context.DeadlineExceeded, want: true},
 		{name: "one ran out of time", s: sending{batch: waitingItems(1), tries: 1}, failure: context.DeadlineExceeded},
-		{name: "a batch of which something was accepted", s: sending{batch: waitingItems(2), tries: 3}, p: proof{took: true}, failure: temporary},
-		{name: "one after something was accepted", s: sending{batch: waitingItems(1), tries: 2}, p: proof{took: true}, failure: temporary, want: true},
+		{name: "a batch of which something was accepted", s: sending{batch: waitingItems(2), tries: 3}, p: proof{took: true}, failure: errTemporary},
+		{name: "one after something was accepted", s: sending{batch: waitingItems(1), tries: 2}, p: proof{took: true}, failure: errTemporary, want: true},
 	} {
 		if tc.s.begun.IsZero() {
 			tc.s.begun = time.Now()
@@ -73,18 +73,18 @@ func TestJudge(t *testing.T) {
 		failure error
 		want    verdict
 	}{
-		{"all was accepted in parts", sending{batch: items{{seq: 1}}}, proof{}, temporary, allTaken},
-		{"outage", sending{batch: waitingItems(2), proved: true}, fresh, away, outage},
-		{"a batch, and others are accepted", sending{batch: waitingItems(2)}, proof{took: true}, temporary, tooMany},
-		{"a batch, and others were accepted lately", sending{batch: waitingItems(2)}, proof{credit: 1, credited: time.Now()}, temporary, tooMany},
-		{"a batch, and nothing is known", sending{batch: waitingItems(2), tries: 9}, proof{}, temporary, unclear},
-		{"one, and another was just accepted", sending{batch: waitingItems(1), proved: true, asked: true}, fresh, temporary, confirm},
-		{"one, tried again since", sending{batch: waitingItems(1), proved: true}, fresh, temporary, isRefused},
-		{"one of a divided batch, first try", sending{batch: waitingItems(1), tries: 1}, fresh, temporary, unclear},
-		{"one of a divided batch, second try", sending{batch: waitingItems(1), tries: 2}, fresh, temporary, isRefused},
-		{"one, and the proof is old", sending{batch: waitingItems(1), tries: 2}, stale, temporary, unclear},
-		{"one, and there is no other", sending{batch: waitingItems(1), tries: 4, noOther: true}, proof{took: true}, temporary, isRefused},
-		{"one, and nothing is known", sending{batch: waitingItems(1), tries: 9, noOther: true}, proof{}, temporary, unclear},
+		{"all was accepted in parts", sending{batch: items{{seq: 1}}}, proof{}, errTemporary, allTaken},
+		{"outage", sending{batch: waitingItems(2), proved: true}, fresh, errAway, outage},
+		{"a batch, and others are accepted", sending{batch: waitingItems(2)}, proof{took: true}, errTemporary, tooMany},
+		{"a batch, and others were accepted lately", sending{batch: waitingItems(2)}, proof{credit: 1, credited: time.Now()}, errTemporary, tooMany},
+		{"a batch, and nothing is known", sending{batch: waitingItems(2), tries: 9}, proof{}, errTemporary, unclear},
+		{"one, and another was just accepted", sending{batch: waitingItems(1), proved: true, asked: true}, fresh, errTemporary, confirm},
+		{"one, tried again since", sending{batch: waitingItems(1), proved: true}, fresh, errTemporary, isRefused},
+		{"one of a divided batch, first try", sending{batch: waitingItems(1), tries: 1}, fresh, errTemporary, unclear},
+		{"one of a divided batch, second try", sending{batch: waitingItems(1), tries: 2}, fresh, errTemporary, isRefused},
+		{"one, and the proof is old", sending{batch: waitingItems(1), tries: 2}, stale, errTemporary, unclear},
+		{"one, and there is no other", sending{batch: waitingItems(1), tries: 4, noOther: true}, proof{took: true}, errTemporary, isRefused},
+		{"one, and nothing is known", sending{batch: waitingItems(1), tries: 9, noOther: true}, proof{}, errTemporary, unclear},
 	} {
 		if got := tc.s.judge(tc.failure, &tc.p, defaultTiming()); got != tc.want {
 			t.Errorf("%s: verdict %d, want %d", tc.name, got, tc.want)

@@ -170,7 +170,8 @@ func (h *hostReport) addKilled(host *schema.HostRecord) {
 
 // harmless are the troubles by which no event is lost and everybody is notified.
 var harmless = map[string]bool{
-	schema.TroubleClock: true, schema.TroubleProcesses: true, "xmlrpc": true, "reasons": true, "log-rotated": true, "log-tail": true,
+	schema.TroubleClock: true, schema.TroubleProcesses: true,
+	"xmlrpc": true, "reasons": true, "log-rotated": true, "log-tail": true,
 	"section": true, "no-ticks": true, "listen": true, "identity": true, "id-taken": true,
 	"message-too-large": true, "nats-look": true, "no-ttl": true,
 }

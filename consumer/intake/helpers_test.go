@@ -69,13 +69,6 @@ func (f *fleet) read() (stop func()) {
 	return f.Background(func(ctx context.Context) error { return run(ctx, f.reader(), func() {}) })
 }
 
-// publish publishes what the rules have made, and one more notification.
-func publish(t *testing.T, r *Reader, n alerts.Notification) error {
-	t.Helper()
-	r.outbox.Add(append(r.machine.Take(), n))
-	return r.publishPending(t.Context())
-}
-
 // crashes is a notification of so many, each with a log.
 func crashes(n int, log string) alerts.Notification {
 	at := time.Date(2026, 11, 21, 19, 0, 31, 0, time.UTC)

@@ -74,7 +74,7 @@ func (r *Reader) restore(ctx context.Context, src *source.Events) error {
 	list, _ := followed.Now()
 	engine := r.machine.Engine
 	engine.SetHorizon(r.oldest())
-	engine.SetMutes(clock, list)
+	engine.SetSilences(clock, list)
 	engine.TrustSilence(r.clock.now().Add(-heartbeatsKept))
 
 	now := time.Now()

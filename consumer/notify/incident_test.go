@@ -21,14 +21,14 @@ func TestTimes(t *testing.T) {
 		opened, closed time.Duration // from now
 		began, over    time.Duration
 	}{
-		"open":                    {-time.Hour, open, -time.Hour, open},
-		"open in the future":      {time.Hour, open, 0, open},
-		"closed":                  {-time.Hour, -time.Minute, -time.Hour, -time.Minute},
-		"closed now":              {-time.Hour, 0, -time.Hour, 0},
-		"closed in the future":    {-time.Minute, 2 * time.Minute, -3 * time.Minute, 0},
-		"all in the future":       {time.Hour, time.Hour + 3*time.Minute, -3 * time.Minute, 0},
-		"closed before it opened": {-time.Minute, -time.Hour, -time.Minute, -time.Minute},
-		"the same, in the future": {time.Hour, -time.Hour, 0, 0},
+		"open":                    {opened: -time.Hour, closed: open, began: -time.Hour, over: open},
+		"open in the future":      {opened: time.Hour, closed: open, began: 0, over: open},
+		"closed":                  {opened: -time.Hour, closed: -time.Minute, began: -time.Hour, over: -time.Minute},
+		"closed now":              {opened: -time.Hour, closed: 0, began: -time.Hour, over: 0},
+		"closed in the future":    {opened: -time.Minute, closed: 2 * time.Minute, began: -3 * time.Minute, over: 0},
+		"all in the future":       {opened: time.Hour, closed: time.Hour + 3*time.Minute, began: -3 * time.Minute, over: 0},
+		"closed before it opened": {opened: -time.Minute, closed: -time.Hour, began: -time.Minute, over: -time.Minute},
+		"the same, in the future": {opened: time.Hour, closed: -time.Hour, began: 0, over: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			typ := schema.TypeAlertFiring

@@ -15,7 +15,7 @@ const (
 	AnnotationSummary = "summary"
 	// AnnotationReason is the annotation that says why a host is silent, or why an alert
 	// has ended although nothing has recovered.
-	AnnotationReason = "reason"
+	AnnotationReason = schema.AnnotationReason
 )
 
 // momentFormat is how a moment stands in a sentence.

@@ -44,71 +44,71 @@ func TestLine(t *testing.T) {
 		n    *notify.Notification
 		want string
 	}{
-		{"exit", notifytest.Firing("a"), "FIRING web1 api:api_00 exited unexpectedly (exit code 1)"},
-		{"signal", notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Exit = &schema.Exit{Signal: "SIGSEGV", Core: true} })), "FIRING web1 api:api_00 exited unexpectedly (SIGSEGV, core dumped)"},
-		{"another rule and event", notifytest.Firing("a", func(a *schema.Notification) {
+		{name: "exit", n: notifytest.Firing("a"), want: "FIRING web1 api:api_00 exited unexpectedly (exit code 1)"},
+		{name: "signal", n: notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Exit = &schema.Exit{Signal: "SIGSEGV", Core: true} })), want: "FIRING web1 api:api_00 exited unexpectedly (SIGSEGV, core dumped)"},
+		{name: "another rule and event", n: notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Events[0].Event, a.Events[0].Exit = "loop", schema.ProcessStateBackoff, nil
-		}), "FIRING web1 api:api_00 died while starting, will be tried again (rule loop)"},
-		{"unknown event", notifytest.Firing("a", func(a *schema.Notification) { a.Rule, a.Events[0].Event, a.Events[0].Exit = "odd", "THING", nil }), "FIRING web1 api:api_00 THING (rule odd)"},
-		{"summary", notifytest.Firing("a", func(a *schema.Notification) { a.Annotations = map[string]string{"summary": "the API\nis down"} }), `FIRING web1 api:api_00 the API\nis down`},
-		{"loss", notifytest.Firing("a", func(a *schema.Notification) {
+		}), want: "FIRING web1 api:api_00 died while starting, will be tried again (rule loop)"},
+		{name: "unknown event", n: notifytest.Firing("a", func(a *schema.Notification) { a.Rule, a.Events[0].Event, a.Events[0].Exit = "odd", "THING", nil }), want: "FIRING web1 api:api_00 THING (rule odd)"},
+		{name: "summary", n: notifytest.Firing("a", func(a *schema.Notification) { a.Annotations = map[string]string{"summary": "the API\nis down"} }), want: `FIRING web1 api:api_00 the API\nis down`},
+		{name: "loss", n: notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Group, a.Process = "loss", "", ""
 			a.Events = []schema.AlertEvent{{Event: "supernats.bridge.loss", Lost: 42}}
-		}), "FIRING web1 has lost events: 42"},
-		{"not listening", notifytest.Firing("a", func(a *schema.Notification) {
+		}), want: "FIRING web1 has lost events: 42"},
+		{name: "not listening", n: notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Group, a.Process = "loss", "", ""
 			a.Events = []schema.AlertEvent{{Event: "supernats.bridge.loss", Lost: 3, Cause: "not-listening"}}
-		}), "FIRING web1 has lost events: 3 (supervisord did not run the bridge for a while)"},
-		{"trouble", notifytest.Firing("a", func(a *schema.Notification) {
+		}), want: "FIRING web1 has lost events: 3 (supervisord did not run the bridge for a while)"},
+		{name: "trouble", n: notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Group, a.Process = "bridge-trouble", "", ""
 			a.Events = []schema.AlertEvent{{Event: "supernats.bridge.trouble", Cause: "disk-full", Text: "3 MiB\x1b are left", Fix: "make room"}}
-		}), "FIRING web1 is in trouble: disk-full: 3 MiB\\x1b are left; to fix it: make room"},
-		{"trouble over", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
+		}), want: "FIRING web1 is in trouble: disk-full: 3 MiB\\x1b are left; to fix it: make room"},
+		{name: "trouble over", n: notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
 			a.Count, a.Rule, a.Group, a.Process, a.Events = 1, "bridge-trouble", "", "", nil
-		}), "RESOLVED web1 is in trouble, over after 2m"},
-		{"lost process", notifytest.Firing("a", func(a *schema.Notification) {
+		}), want: "RESOLVED web1 is in trouble, over after 2m"},
+		{name: "lost process", n: notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Events[0].Event, a.Events[0].Exit = "unknown", schema.ProcessStateUnknown, nil
-		}), "FIRING web1 api:api_00 is in state UNKNOWN, supervisord has lost it, it may still run"},
-		{"stopped", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
+		}), want: "FIRING web1 api:api_00 is in state UNKNOWN, supervisord has lost it, it may still run"},
+		{name: "stopped", n: notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
 			a.Annotations = map[string]string{"reason": "it was stopped"}
-		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped"},
-		{"silent", notifytest.Firing("a", func(a *schema.Notification) {
+		}), want: "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped"},
+		{name: "silent", n: notifytest.Firing("a", func(a *schema.Notification) {
 			a.Rule, a.Group, a.Process, a.Events = "host-silent", "", "", nil
-		}), "FIRING web1 is silent, its bridge sends nothing, last heard 2026-11-21 19:00:31 UTC"},
-		{"silent, and why", notifytest.Firing("a", func(a *schema.Notification) {
+		}), want: "FIRING web1 is silent, its bridge sends nothing, last heard 2026-11-21 19:00:31 UTC"},
+		{name: "silent, and why", n: notifytest.Firing("a", func(a *schema.Notification) {
 			a.Kind, a.Rule, a.Group, a.Process, a.Events = schema.KindSilent, "quiet", "", "", nil
 			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
-		}), "FIRING web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC"},
-		{"recovered", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
+		}), want: "FIRING web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC"},
+		{name: "recovered", n: notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
 			a.Ended, a.State = schema.EndedRecovered, "RUNNING"
-		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it has recovered; its state is RUNNING"},
-		{"stopped, its state", notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
+		}), want: "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it has recovered; its state is RUNNING"},
+		{name: "stopped, its state", n: notifytest.Notification(schema.TypeAlertResolved, "a", 3, func(a *schema.Notification) {
 			a.Ended, a.State, a.Annotations = schema.EndedStopped, "STOPPED", map[string]string{"reason": "it was stopped"}
-		}), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped; its state is STOPPED"},
-		{"reporting again", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Notification) {
+		}), want: "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m: it was stopped; its state is STOPPED"},
+		{name: "reporting again", n: notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Notification) {
 			a.Kind, a.Rule, a.Group, a.Process, a.Events, a.Ended = schema.KindSilent, "quiet", "", "", nil, schema.EndedRecovered
 			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
-		}), "RESOLVED web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC, over after 0s: it is reporting again"},
-		{"forgotten", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Notification) {
+		}), want: "RESOLVED web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC, over after 0s: it is reporting again"},
+		{name: "forgotten", n: notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Notification) {
 			a.Rule, a.Group, a.Process, a.Events, a.Ended = "host-silent", "", "", nil, schema.EndedForgotten
 			a.Annotations = map[string]string{"reason": "its bridge was stopped"}
-		}), "RESOLVED web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC, over after 0s: the host was forgotten"},
-		{"again and again", notifytest.Notification(schema.TypeAlertUpdate, "a", 3, func(a *schema.Notification) {
+		}), want: "RESOLVED web1 is silent, its bridge was stopped, last heard 2026-11-21 19:00:31 UTC, over after 0s: the host was forgotten"},
+		{name: "again and again", n: notifytest.Notification(schema.TypeAlertUpdate, "a", 3, func(a *schema.Notification) {
 			a.Count, a.Recurring = 24, &schema.Recurring{Times: 22, Since: schema.Time{Time: a.Opened.Add(-14 * time.Minute)}, RunMS: 40_000}
-		}), "UPDATE web1 api:api_00 crashed 22 times in 16 minutes, runs 40 s each (exit code 3), 24 times since it opened"},
-		{"late and over", notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Late = true }), func(a *schema.Notification) {
+		}), want: "UPDATE web1 api:api_00 crashed 22 times in 16 minutes, runs 40 s each (exit code 3), 24 times since it opened"},
+		{name: "late and over", n: notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Late = true }), func(a *schema.Notification) {
 			a.WellSince = &schema.Time{Time: a.Opened.Add(time.Minute)}
-		}), "FIRING web1 api:api_00 exited unexpectedly (exit code 1), late: it was at 2026-11-21 19:00:31 UTC, closed since 2026-11-21 19:01:31 UTC"},
-		{"no events", notifytest.Firing("a", func(a *schema.Notification) { a.Rule, a.Events = "down", nil }), "FIRING web1 api:api_00 alert down"},
-		{"several processes", notifytest.Firing("a", func(a *schema.Notification) {
+		}), want: "FIRING web1 api:api_00 exited unexpectedly (exit code 1), late: it was at 2026-11-21 19:00:31 UTC, closed since 2026-11-21 19:01:31 UTC"},
+		{name: "no events", n: notifytest.Firing("a", func(a *schema.Notification) { a.Rule, a.Events = "down", nil }), want: "FIRING web1 api:api_00 alert down"},
+		{name: "several processes", n: notifytest.Firing("a", func(a *schema.Notification) {
 			a.Process, a.Count = "", 7
 			a.Events[0].Group, a.Events[0].Process = "api", "api_03"
-		}), "FIRING web1 api:api_03 exited unexpectedly (exit code 1), 7 times"},
-		{"several hosts", notifytest.Firing("a", func(a *schema.Notification) { a.Host, a.Events[0].Host = "", "web9" }), "FIRING web9 api:api_00 exited unexpectedly (exit code 1)"},
-		{"update", notifytest.Notification(schema.TypeAlertUpdate, "a", 3), "UPDATE web1 api:api_00 exited unexpectedly (exit code 3), 3 times"},
-		{"resolved", notifytest.Notification(schema.TypeAlertResolved, "a", 3), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m"},
-		{"resolved at once", notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Notification) { a.Closed = &schema.Time{Time: a.Opened.Add(-time.Second)} }), "RESOLVED web1 api:api_00 exited unexpectedly (exit code 1), over after 0s"},
-		{"late", notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Late = true })), "FIRING web1 api:api_00 exited unexpectedly (exit code 1), late: it was at 2026-11-21 19:00:31 UTC"},
+		}), want: "FIRING web1 api:api_03 exited unexpectedly (exit code 1), 7 times"},
+		{name: "several hosts", n: notifytest.Firing("a", func(a *schema.Notification) { a.Host, a.Events[0].Host = "", "web9" }), want: "FIRING web9 api:api_00 exited unexpectedly (exit code 1)"},
+		{name: "update", n: notifytest.Notification(schema.TypeAlertUpdate, "a", 3), want: "UPDATE web1 api:api_00 exited unexpectedly (exit code 3), 3 times"},
+		{name: "resolved", n: notifytest.Notification(schema.TypeAlertResolved, "a", 3), want: "RESOLVED web1 api:api_00 exited unexpectedly (exit code 3), 3 times, over after 2m"},
+		{name: "resolved at once", n: notifytest.Notification(schema.TypeAlertResolved, "a", 1, func(a *schema.Notification) { a.Closed = &schema.Time{Time: a.Opened.Add(-time.Second)} }), want: "RESOLVED web1 api:api_00 exited unexpectedly (exit code 1), over after 0s"},
+		{name: "late", n: notifytest.Firing("a", event(func(e *schema.AlertEvent) { e.Late = true })), want: "FIRING web1 api:api_00 exited unexpectedly (exit code 1), late: it was at 2026-11-21 19:00:31 UTC"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, notify.LineOf(c.n).String()); diff != "" {
@@ -175,9 +175,9 @@ func TestDescription(t *testing.T) {
 		max  int
 		want string
 	}{
-		{0, strings.Join(lines, "\n")},
-		{3, strings.Join(lines, "\n")},
-		{1, "… and 2 more before\n" + lines[2]},
+		{max: 0, want: strings.Join(lines, "\n")},
+		{max: 3, want: strings.Join(lines, "\n")},
+		{max: 1, want: "… and 2 more before\n" + lines[2]},
 	} {
 		if diff := cmp.Diff(c.want, i.Description(c.max)); diff != "" {
 			t.Errorf("description of %d (-want +got):\n%s", c.max, diff)

@@ -72,26 +72,26 @@ func TestStatus(t *testing.T) {
 		permanent bool
 		want      string // end of the error; "" for no error
 	}{
-		{200, false, ""},
-		{201, false, ""},
-		{202, false, ""},
-		{204, false, ""},
-		{301, true, "answered 301, a redirect, which is not followed (to https://elsewhere.example.com); check url_file"},
-		{302, true, "which is not followed (to https://elsewhere.example.com); check url_file"},
-		{307, true, "which is not followed (to https://elsewhere.example.com); check url_file"},
-		{308, true, "which is not followed (to https://elsewhere.example.com); check url_file"},
-		{400, true, "answered 400 Bad Request: no_text a b; check max_length"},
-		{401, true, "answered 401 Unauthorized: no_text a b; check basic_auth"},
-		{403, true, "answered 403 Forbidden: no_text a b; check basic_auth"},
-		{404, true, "answered 404 Not Found: no_text a b; check url_file"},
-		{408, false, "answered 408 Request Timeout: no_text a b; check url_file"},
-		{410, true, "answered 410 Gone: no_text a b; check url_file"},
-		{413, true, "answered 413 Request Entity Too Large: no_text a b; check max_length"},
-		{425, false, "answered 425 Too Early: no_text a b; check url_file"},
-		{429, false, "answered 429 Too Many Requests: no_text a b; check whether others use it too"},
-		{500, false, "answered 500 Internal Server Error: no_text a b; check the server's log, and url_file"},
-		{503, false, "check the server's log, and url_file"},
-		{599, false, "answered 599: no_text a b; check the server's log, and url_file"},
+		{status: 200, permanent: false, want: ""},
+		{status: 201, permanent: false, want: ""},
+		{status: 202, permanent: false, want: ""},
+		{status: 204, permanent: false, want: ""},
+		{status: 301, permanent: true, want: "answered 301, a redirect, which is not followed (to https://elsewhere.example.com); check url_file"},
+		{status: 302, permanent: true, want: "which is not followed (to https://elsewhere.example.com); check url_file"},
+		{status: 307, permanent: true, want: "which is not followed (to https://elsewhere.example.com); check url_file"},
+		{status: 308, permanent: true, want: "which is not followed (to https://elsewhere.example.com); check url_file"},
+		{status: 400, permanent: true, want: "answered 400 Bad Request: no_text a b; check max_length"},
+		{status: 401, permanent: true, want: "answered 401 Unauthorized: no_text a b; check basic_auth"},
+		{status: 403, permanent: true, want: "answered 403 Forbidden: no_text a b; check basic_auth"},
+		{status: 404, permanent: true, want: "answered 404 Not Found: no_text a b; check url_file"},
+		{status: 408, permanent: false, want: "answered 408 Request Timeout: no_text a b; check url_file"},
+		{status: 410, permanent: true, want: "answered 410 Gone: no_text a b; check url_file"},
+		{status: 413, permanent: true, want: "answered 413 Request Entity Too Large: no_text a b; check max_length"},
+		{status: 425, permanent: false, want: "answered 425 Too Early: no_text a b; check url_file"},
+		{status: 429, permanent: false, want: "answered 429 Too Many Requests: no_text a b; check whether others use it too"},
+		{status: 500, permanent: false, want: "answered 500 Internal Server Error: no_text a b; check the server's log, and url_file"},
+		{status: 503, permanent: false, want: "check the server's log, and url_file"},
+		{status: 599, permanent: false, want: "answered 599: no_text a b; check the server's log, and url_file"},
 	} {
 		err := do(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "https://elsewhere.example.com/hook/"+secret)
@@ -129,19 +129,19 @@ func TestRetryAfter(t *testing.T) {
 		header   string
 		min, max time.Duration
 	}{
-		{429, "7", 7 * time.Second, 7 * time.Second},
-		{503, "7", 7 * time.Second, 7 * time.Second},
-		{429, "0.5", 500 * time.Millisecond, 500 * time.Millisecond},
-		{429, time.Now().Add(time.Minute).UTC().Format(http.TimeFormat), 50 * time.Second, time.Minute},
-		{429, time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat), 0, 0},
-		{429, "999999999999999999999999", time.Hour, time.Hour},
-		{429, "Fri, 31 Dec 9999 23:59:59 GMT", time.Hour, time.Hour},
-		{429, "-1", 0, 0},
-		{429, "NaN", 0, 0},
-		{429, "soon", 0, 0},
-		{429, "", 0, 0},
-		{404, "7", 0, 0},
-		{408, "7", 0, 0},
+		{status: 429, header: "7", min: 7 * time.Second, max: 7 * time.Second},
+		{status: 503, header: "7", min: 7 * time.Second, max: 7 * time.Second},
+		{status: 429, header: "0.5", min: 500 * time.Millisecond, max: 500 * time.Millisecond},
+		{status: 429, header: time.Now().Add(time.Minute).UTC().Format(http.TimeFormat), min: 50 * time.Second, max: time.Minute},
+		{status: 429, header: time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat), min: 0, max: 0},
+		{status: 429, header: "999999999999999999999999", min: time.Hour, max: time.Hour},
+		{status: 429, header: "Fri, 31 Dec 9999 23:59:59 GMT", min: time.Hour, max: time.Hour},
+		{status: 429, header: "-1", min: 0, max: 0},
+		{status: 429, header: "NaN", min: 0, max: 0},
+		{status: 429, header: "soon", min: 0, max: 0},
+		{status: 429, header: "", min: 0, max: 0},
+		{status: 404, header: "7", min: 0, max: 0},
+		{status: 408, header: "7", min: 0, max: 0},
 	} {
 		err := do(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", c.header)
@@ -302,11 +302,11 @@ func TestTLS(t *testing.T) {
 		tls       notify.TLSConfig
 		want      string // in the error; "" for no error
 	}{
-		{"all right", s.URL, notify.TLSConfig{CA: ca, Cert: cert, Key: key}, ""},
-		{"not trusted", s.URL, notify.TLSConfig{Cert: cert, Key: key}, "check tls.ca"},
-		{"wrong name", byName, notify.TLSConfig{CA: ca, Cert: cert, Key: key}, "check url_file (the certificate is made out to another name)"},
-		{"no certificate of ours", s.URL, notify.TLSConfig{CA: ca}, "check tls"},
-		{"plain", strings.Replace(s.URL, "https", "http", 1), notify.TLSConfig{}, "answered 400"},
+		{name: "all right", url: s.URL, tls: notify.TLSConfig{CA: ca, Cert: cert, Key: key}, want: ""},
+		{name: "not trusted", url: s.URL, tls: notify.TLSConfig{Cert: cert, Key: key}, want: "check tls.ca"},
+		{name: "wrong name", url: byName, tls: notify.TLSConfig{CA: ca, Cert: cert, Key: key}, want: "check url_file (the certificate is made out to another name)"},
+		{name: "no certificate of ours", url: s.URL, tls: notify.TLSConfig{CA: ca}, want: "check tls"},
+		{name: "plain", url: strings.Replace(s.URL, "https", "http", 1), tls: notify.TLSConfig{}, want: "answered 400"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := check(t, poster(t, notify.HTTPConfig{TLS: c.tls}).Do(t.Context(), request(c.url)))
@@ -326,10 +326,10 @@ func TestTLS(t *testing.T) {
 		tls  notify.TLSConfig
 		want string
 	}{
-		"no file":   {notify.TLSConfig{CA: "/does/not/exist"}, "tls.ca: "},
-		"directory": {notify.TLSConfig{CA: t.TempDir()}, "is no regular file"},
-		"no PEM":    {notify.TLSConfig{CA: "post_test.go"}, "holds no certificate in PEM"},
-		"no key":    {notify.TLSConfig{Cert: cert, Key: cert}, "tls.cert: "},
+		"no file":   {tls: notify.TLSConfig{CA: "/does/not/exist"}, want: "tls.ca: "},
+		"directory": {tls: notify.TLSConfig{CA: t.TempDir()}, want: "is no regular file"},
+		"no PEM":    {tls: notify.TLSConfig{CA: "post_test.go"}, want: "holds no certificate in PEM"},
+		"no key":    {tls: notify.TLSConfig{Cert: cert, Key: cert}, want: "tls.cert: "},
 	} {
 		if _, err := notify.NewPoster(who, notify.HTTPConfig{TLS: c.tls}, notify.Identity{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)

@@ -65,12 +65,12 @@ func TestParts(t *testing.T) {
 		permanent    bool
 		after        time.Duration
 	}{
-		{[]string{"a", "b"}, []string{"a", "b"}, nil, false, 0},
-		{[]string{"a", "bad", "b", "c"}, []string{"a", "bad", "b", "c"}, []int{0, 2, 3}, false, 0},
-		{[]string{"gone", "a", "gone2"}, []string{"gone", "a", "gone2"}, []int{1}, true, 0},
-		{[]string{"gone", "a", "bad"}, []string{"gone", "a", "bad"}, []int{1}, false, 0},
-		{[]string{"a", "busy", "b"}, []string{"a", "busy"}, []int{0}, false, 7 * time.Second},
-		{[]string{"bad", "bad", "bad", "a"}, []string{"bad", "bad", "bad"}, nil, false, 0},
+		{batch: []string{"a", "b"}, tried: []string{"a", "b"}, taken: nil, permanent: false, after: 0},
+		{batch: []string{"a", "bad", "b", "c"}, tried: []string{"a", "bad", "b", "c"}, taken: []int{0, 2, 3}, permanent: false, after: 0},
+		{batch: []string{"gone", "a", "gone2"}, tried: []string{"gone", "a", "gone2"}, taken: []int{1}, permanent: true, after: 0},
+		{batch: []string{"gone", "a", "bad"}, tried: []string{"gone", "a", "bad"}, taken: []int{1}, permanent: false, after: 0},
+		{batch: []string{"a", "busy", "b"}, tried: []string{"a", "busy"}, taken: []int{0}, permanent: false, after: 7 * time.Second},
+		{batch: []string{"bad", "bad", "bad", "a"}, tried: []string{"bad", "bad", "bad"}, taken: nil, permanent: false, after: 0},
 	} {
 		r, got := parted(t, func(alert string) int {
 			if code := codes[alert]; code != 0 {

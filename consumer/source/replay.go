@@ -12,8 +12,9 @@ import (
 )
 
 // Replay calls each with every message that the stream of events holds, in order, from
-// the oldest one or from a time on, until there are no more or each returns false. It
-// needs no durable consumer. The error of each ends it.
+// the oldest one or from a time on, until there are no more or each returns false. The
+// message is valid until each returns; an error of each ends Replay. It needs no durable
+// consumer.
 func Replay(
 	ctx context.Context, js jetstream.JetStream, line Lineage, since time.Time,
 	each func(*Received) (more bool, err error),
@@ -36,12 +37,14 @@ func Replay(
 	}
 	defer msgs.Stop()
 	defer context.AfterFunc(ctx, msgs.Stop)() // cheaper than to hand ctx to each Next
+
+	var m Received // one for all: each must not keep it
 	for {
 		raw, err := msgs.Next()
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", stream.Events, cmp.Or(ctx.Err(), err))
 		}
-		m, err := Receive(raw, line)
+		m, err = Receive(raw, line)
 		if err != nil {
 			return err
 		}

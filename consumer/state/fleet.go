@@ -146,9 +146,9 @@ func (f *Fleet) Alone(token, boot string) bool {
 	return h != nil && h.lives.IsAlone(boot)
 }
 
-// Tells reports whether an event of a name says anything of states. Of others Seen is
+// Wants reports whether an event of a name says anything of states. Of others Seen is
 // enough.
-func Tells(event string) bool {
+func Wants(event string) bool {
 	switch event {
 	case schema.ProcessGroupRemoved, schema.SupervisorStateChangeRunning, schema.SupervisorStateChangeStopping:
 		return true

@@ -15,13 +15,13 @@ func TestEndOfLife(t *testing.T) {
 		change func(*schema.AlertEvent)
 		want   string
 	}{
-		"all":                   {change: func(*schema.AlertEvent) {}, want: "ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB"},
-		"no reason":             {change: func(ev *schema.AlertEvent) { ev.Exit = nil }, want: "ran 2 d 4 h"},
-		"a code":                {change: func(ev *schema.AlertEvent) { ev.Exit, *ev.Ran = code(3), 0.25 }, want: "ran 250 ms, exit code 3"},
-		"an older bridge":       {change: func(ev *schema.AlertEvent) { ev.Ran, ev.Exit = nil, code(3) }, want: "exit code 3"},
-		"while it started":      {change: func(ev *schema.AlertEvent) { ev.Ran, ev.Exit.SpawnErr = nil, "Exited too quickly" }, want: "SIGKILL, out of memory at 2.0 of 2 GiB"},
+		"all":                 {change: func(*schema.AlertEvent) {}, want: "ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB"},
+		"no reason":           {change: func(ev *schema.AlertEvent) { ev.Exit = nil }, want: "ran 2 d 4 h"},
+		"a code":              {change: func(ev *schema.AlertEvent) { ev.Exit, *ev.Ran = code(3), 0.25 }, want: "ran 250 ms, exit code 3"},
+		"an older bridge":     {change: func(ev *schema.AlertEvent) { ev.Ran, ev.Exit = nil, code(3) }, want: "exit code 3"},
+		"while it started":    {change: func(ev *schema.AlertEvent) { ev.Ran, ev.Exit.SpawnErr = nil, "Exited too quickly" }, want: "SIGKILL, out of memory at 2.0 of 2 GiB"},
 		"a length below zero": {change: func(ev *schema.AlertEvent) { ev.Exit, *ev.Ran = nil, -math.MaxFloat64 }, want: "ran 0 ms"},
-		"a length beyond all":   {change: func(ev *schema.AlertEvent) { ev.Exit, *ev.Ran = nil, math.MaxFloat64 }, want: "ran 106751 d 23 h"},
+		"a length beyond all": {change: func(ev *schema.AlertEvent) { ev.Exit, *ev.Ran = nil, math.MaxFloat64 }, want: "ran 106751 d 23 h"},
 	} {
 		if got := wording.EndOfLife(&notifytest.OutOfMemory("a", c.change).Data.Events[0]); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
@@ -38,13 +38,13 @@ func TestLastLook(t *testing.T) {
 		"none":         {change: func(ev *schema.AlertEvent) { ev.Last = nil }, want: ""},
 		"nothing seen": {change: func(ev *schema.AlertEvent) { ev.Last = &schema.Look{Time: ev.Time} }, want: ""},
 		"little": {
-			func(ev *schema.AlertEvent) {
+			change: func(ev *schema.AlertEvent) {
 				ev.Last = &schema.Look{Time: ev.Last.Time, RSS: 5 << 20, PeakRSS: 5 << 20}
-			}, "3.0 s before: 5.0 MiB",
+			}, want: "3.0 s before: 5.0 MiB",
 		},
-		"a clock that is wrong": {func(ev *schema.AlertEvent) {
+		"a clock that is wrong": {change: func(ev *schema.AlertEvent) {
 			ev.Ran, ev.HostTime = nil, &schema.Time{Time: ev.Last.Time.Add(time.Minute)}
-		}, "1 min before: 1.9 GiB (peak 2.0 GiB), 500 ms CPU, 1 thread, 31 open files"},
+		}, want: "1 min before: 1.9 GiB (peak 2.0 GiB), 500 ms CPU, 1 thread, 31 open files"},
 		"after its end": {change: func(ev *schema.AlertEvent) { ev.Last.Age = 1e9 }, want: "1.9 GiB (peak 2.0 GiB), 500 ms CPU, 1 thread, 31 open files"},
 	} {
 		if got := wording.LastLook(&notifytest.OutOfMemory("a", c.change).Data.Events[0]); got != c.want {

@@ -30,7 +30,20 @@ func Count[N int | uint64](n N, one, many string) string {
 
 // Join puts a separator between the texts that are not empty.
 func Join(separator string, texts ...string) string {
+	count, size, last := 0, 0, ""
+	for _, s := range texts {
+		if s != "" {
+			count++
+			size += len(separator) + len(s)
+			last = s
+		}
+	}
+	if count < 2 {
+		return last
+	}
+
 	var b strings.Builder
+	b.Grow(size)
 	for _, s := range texts {
 		if s == "" {
 			continue

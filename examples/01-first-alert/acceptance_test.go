@@ -250,9 +250,27 @@ func TestExitCodes(t *testing.T) {
 		code int
 		says string
 	}{
-		{"no programs", os.Getenv("PATH"), []string{"-bin", t.TempDir()}, 2, "task build"},
-		{"no supervisord", "/nowhere", []string{"-bin", bin, "-once"}, 2, "apt-get install supervisor"},
-		{"nothing seen", os.Getenv("PATH"), []string{"-bin", bin, "-once", "-timeout", "1ms"}, 1, "the mail about crasher"},
+		{
+			name: "no programs",
+			path: os.Getenv("PATH"),
+			args: []string{"-bin", t.TempDir()},
+			code: 2,
+			says: "task build",
+		},
+		{
+			name: "no supervisord",
+			path: "/nowhere",
+			args: []string{"-bin", bin, "-once"},
+			code: 2,
+			says: "apt-get install supervisor",
+		},
+		{
+			name: "nothing seen",
+			path: os.Getenv("PATH"),
+			args: []string{"-bin", bin, "-once", "-timeout", "1ms"},
+			code: 1,
+			says: "the mail about crasher",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if testing.Short() {

@@ -104,7 +104,10 @@ func TestPrograms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			in := install(t, mutual)
 			consumed := in.consume(t)
-			s := supervisordtest.Start(t, "[program:crasher]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=false\n"+in.listener(t, "web1", "web1"))
+			// It must not exit before supervisord answers `supervisorctl start`, which is a
+			// spawn error otherwise (rpcinterface.py startProcess reaps first).
+			const crasher = "[program:crasher]\ncommand=sh -c \"sleep 0.5; exit 3\"\nstartsecs=0\nautorestart=false\n"
+			s := supervisordtest.Start(t, crasher+in.listener(t, "web1", "web1"))
 			crashed := func(n uint64) {
 				t.Helper()
 				supervisordtest.Wait(t, 30*time.Second, func() bool {
@@ -300,7 +303,7 @@ func TestPeople(t *testing.T) {
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	if n := bytes.Count(out, []byte("\n")); n < 8 || bytes.Contains(out, []byte("cannot look")) {
+	if n := bytes.Count(out, []byte("\n")); n < 8 || bytes.Contains(out, []byte("cannot check")) {
 		t.Errorf("%s", out)
 	}
 	// A host may not.

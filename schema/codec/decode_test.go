@@ -20,119 +20,307 @@ func TestDecode(t *testing.T) {
 		want           schema.Event
 	}{
 		// Malformed payloads are kept whole.
-		{schema.ProcessStateExited, "", schema.Event{Data: new("")}},
-		{schema.ProcessStateExited, "the cat is dead", schema.Event{Data: new("the cat is dead")}},
-		{schema.ProcessStateExited, "processname:cat groupname:cat :4", schema.Event{Data: new("processname:cat groupname:cat :4")}},
-		{schema.ProcessStateExited, "processname:cat \xff", schema.Event{DataBase64: []byte("processname:cat \xff")}},
-		{schema.ProcessStateExited, "groupname:cat from_state:RUNNING expected:0 pid:5", schema.Event{
-			Group: "cat", FromState: "RUNNING", Expected: new(false), PID: 5, Data: new("groupname:cat from_state:RUNNING expected:0 pid:5"),
-		}},
-		{schema.ProcessStateExited, "processname:cat groupname:cat expected:0 pid:5", schema.Event{
-			Group: "cat", Process: "cat", Expected: new(false), PID: 5, Data: new("processname:cat groupname:cat expected:0 pid:5"),
-		}},
-		{schema.ProcessStateExited, "processname:cat groupname:cat from_state:RUNNING", schema.Event{
-			Group: "cat", Process: "cat", FromState: "RUNNING", Data: new("processname:cat groupname:cat from_state:RUNNING"),
-		}},
-		{schema.ProcessStateExited, "processname:cat groupname:cat from_state:RUNNING expected:2 pid:x", schema.Event{
-			Group: "cat", Process: "cat", FromState: "RUNNING", Extra: map[string]string{"expected": "2", "pid": "x"},
-			Data: new("processname:cat groupname:cat from_state:RUNNING expected:2 pid:x"),
-		}},
-		{schema.ProcessStateStopped, "processname:cat groupname:cat from_state:NAPPING", schema.Event{
-			Group: "cat", Process: "cat", Extra: map[string]string{"from_state": "NAPPING"}, Data: new("processname:cat groupname:cat from_state:NAPPING"),
-		}},
-		{schema.ProcessLogStdout, "", schema.Event{Data: new("")}},
-		{schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout", schema.Event{Data: new("processname:foo groupname:bar pid:123 channel:stdout")}},
-		{schema.ProcessLogStdout, "a line\nand one more", schema.Event{Data: new("a line\nand one more")}},
-		{schema.ProcessLogStdout, "at:noon\nand one more", schema.Event{Extra: map[string]string{"at": "noon"}, Data: new("at:noon\nand one more")}},
-		{schema.ProcessLogStderr, "processname:foo groupname:bar pid:-1 channel:syslog\n", schema.Event{
-			Group: "bar", Process: "foo", Channel: "stderr", Data: new(""), Extra: map[string]string{"pid": "-1", "channel": "syslog"},
-		}},
-		{schema.ProcessCommunicationStdout, "\xff\n", schema.Event{DataBase64: []byte("\xff\n")}},
-		{schema.RemoteCommunication, "", schema.Event{Data: new("")}},
-		{schema.RemoteCommunication, "type:a", schema.Event{Data: new("type:a")}},
-		{schema.RemoteCommunication, "kind:a\nb", schema.Event{Data: new("kind:a\nb")}},
-		{schema.Tick5, "", schema.Event{Data: new("")}},
-		{schema.Tick5, "when:noon", schema.Event{Extra: map[string]string{"when": "noon"}, Data: new("when:noon")}},
-		{schema.ProcessGroupAdded, "\n", schema.Event{Data: new("\n")}},
-		{schema.ProcessGroupRemoved, "group:foo\n", schema.Event{Extra: map[string]string{"group": "foo"}, Data: new("group:foo\n")}},
-		{schema.SupervisorStateChangeRunning, "all well", schema.Event{Data: new("all well")}},
+		{event: schema.ProcessStateExited, want: schema.Event{Data: new("")}},
+		{
+			event:   schema.ProcessStateExited,
+			payload: "the cat is dead",
+			want:    schema.Event{Data: new("the cat is dead")},
+		},
+		{
+			event:   schema.ProcessStateExited,
+			payload: "processname:cat groupname:cat :4",
+			want:    schema.Event{Data: new("processname:cat groupname:cat :4")},
+		},
+		{
+			event:   schema.ProcessStateExited,
+			payload: "processname:cat \xff",
+			want:    schema.Event{DataBase64: []byte("processname:cat \xff")},
+		},
+		{
+			event:   schema.ProcessStateExited,
+			payload: "groupname:cat from_state:RUNNING expected:0 pid:5",
+			want: schema.Event{
+				Group: "cat", FromState: "RUNNING", Expected: new(false), PID: 5, Data: new("groupname:cat from_state:RUNNING expected:0 pid:5"),
+			},
+		},
+		{
+			event:   schema.ProcessStateExited,
+			payload: "processname:cat groupname:cat expected:0 pid:5",
+			want: schema.Event{
+				Group: "cat", Process: "cat", Expected: new(false), PID: 5, Data: new("processname:cat groupname:cat expected:0 pid:5"),
+			},
+		},
+		{
+			event:   schema.ProcessStateExited,
+			payload: "processname:cat groupname:cat from_state:RUNNING",
+			want: schema.Event{
+				Group: "cat", Process: "cat", FromState: "RUNNING", Data: new("processname:cat groupname:cat from_state:RUNNING"),
+			},
+		},
+		{
+			event:   schema.ProcessStateExited,
+			payload: "processname:cat groupname:cat from_state:RUNNING expected:2 pid:x",
+			want: schema.Event{
+				Group: "cat", Process: "cat", FromState: "RUNNING", Extra: map[string]string{"expected": "2", "pid": "x"},
+				Data: new("processname:cat groupname:cat from_state:RUNNING expected:2 pid:x"),
+			},
+		},
+		{
+			event:   schema.ProcessStateStopped,
+			payload: "processname:cat groupname:cat from_state:NAPPING",
+			want: schema.Event{
+				Group: "cat", Process: "cat", Extra: map[string]string{"from_state": "NAPPING"}, Data: new("processname:cat groupname:cat from_state:NAPPING"),
+			},
+		},
+		{event: schema.ProcessLogStdout, want: schema.Event{Data: new("")}},
+		{
+			event:   schema.ProcessLogStdout,
+			payload: "processname:foo groupname:bar pid:123 channel:stdout",
+			want:    schema.Event{Data: new("processname:foo groupname:bar pid:123 channel:stdout")},
+		},
+		{
+			event:   schema.ProcessLogStdout,
+			payload: "a line\nand one more",
+			want:    schema.Event{Data: new("a line\nand one more")},
+		},
+		{
+			event:   schema.ProcessLogStdout,
+			payload: "at:noon\nand one more",
+			want:    schema.Event{Extra: map[string]string{"at": "noon"}, Data: new("at:noon\nand one more")},
+		},
+		{
+			event:   schema.ProcessLogStderr,
+			payload: "processname:foo groupname:bar pid:-1 channel:syslog\n",
+			want: schema.Event{
+				Group: "bar", Process: "foo", Channel: "stderr", Data: new(""), Extra: map[string]string{"pid": "-1", "channel": "syslog"},
+			},
+		},
+		{
+			event:   schema.ProcessCommunicationStdout,
+			payload: "\xff\n",
+			want:    schema.Event{DataBase64: []byte("\xff\n")},
+		},
+		{event: schema.RemoteCommunication, want: schema.Event{Data: new("")}},
+		{event: schema.RemoteCommunication, payload: "type:a", want: schema.Event{Data: new("type:a")}},
+		{event: schema.RemoteCommunication, payload: "kind:a\nb", want: schema.Event{Data: new("kind:a\nb")}},
+		{event: schema.Tick5, want: schema.Event{Data: new("")}},
+		{
+			event:   schema.Tick5,
+			payload: "when:noon",
+			want:    schema.Event{Extra: map[string]string{"when": "noon"}, Data: new("when:noon")},
+		},
+		{event: schema.ProcessGroupAdded, payload: "\n", want: schema.Event{Data: new("\n")}},
+		{
+			event:   schema.ProcessGroupRemoved,
+			payload: "group:foo\n",
+			want:    schema.Event{Extra: map[string]string{"group": "foo"}, Data: new("group:foo\n")},
+		},
+		{
+			event:   schema.SupervisorStateChangeRunning,
+			payload: "all well",
+			want:    schema.Event{Data: new("all well")},
+		},
 
 		// Bytes that are no UTF-8.
-		{schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n\xe4\xbd", schema.Event{
-			Group: "bar", Process: "foo", PID: 123, Channel: "stdout", DataBase64: []byte("\xe4\xbd"),
-		}},
-		{schema.RemoteCommunication, "type:\xff\n\x00\xff", schema.Event{Type: "\uFFFD", DataBase64: []byte("\x00\xff")}},
-		{schema.ProcessStateFatal, "processname:a\xff groupname:b\xff from_state:BACKOFF c\xff:d\xff", schema.Event{
-			Group: "b\uFFFD", Process: "a\uFFFD", FromState: "BACKOFF", Extra: map[string]string{"c\uFFFD": "d\uFFFD"},
-		}},
+		{
+			event:   schema.ProcessLogStdout,
+			payload: "processname:foo groupname:bar pid:123 channel:stdout\n\xe4\xbd",
+			want: schema.Event{
+				Group: "bar", Process: "foo", PID: 123, Channel: "stdout", DataBase64: []byte("\xe4\xbd"),
+			},
+		},
+		{
+			event:   schema.RemoteCommunication,
+			payload: "type:\xff\n\x00\xff",
+			want:    schema.Event{Type: "\uFFFD", DataBase64: []byte("\x00\xff")},
+		},
+		{
+			event:   schema.ProcessStateFatal,
+			payload: "processname:a\xff groupname:b\xff from_state:BACKOFF c\xff:d\xff",
+			want: schema.Event{
+				Group: "b\uFFFD", Process: "a\uFFFD", FromState: "BACKOFF", Extra: map[string]string{"c\uFFFD": "d\uFFFD"},
+			},
+		},
 
 		// The Go port of supervisord.
-		{schema.ProcessStateExited, "processname:cat groupname: from_state:Running expected:0", schema.Event{
-			Group: "cat", Process: "cat", FromState: "RUNNING", Expected: new(false),
-		}},
-		{schema.ProcessStateStarting, "processname:cat groupname: from_state:Backoff tries:2", schema.Event{
-			Group: "cat", Process: "cat", FromState: "BACKOFF", Tries: new(2),
-		}},
-		{schema.ProcessLogStdout, "processname:cat groupname: pid:7\na line\n", schema.Event{
-			Group: "cat", Process: "cat", PID: 7, Channel: "stdout", Data: new("a line\n"),
-		}},
-		{schema.ProcessCommunicationStderr, "processname:cat groupname: pid:-1\nhello", schema.Event{
-			Group: "cat", Process: "cat", Channel: "stderr", Data: new("hello"), Extra: map[string]string{"pid": "-1"},
-		}},
+		{
+			event:   schema.ProcessStateExited,
+			payload: "processname:cat groupname: from_state:Running expected:0",
+			want: schema.Event{
+				Group: "cat", Process: "cat", FromState: "RUNNING", Expected: new(false),
+			},
+		},
+		{
+			event:   schema.ProcessStateStarting,
+			payload: "processname:cat groupname: from_state:Backoff tries:2",
+			want: schema.Event{
+				Group: "cat", Process: "cat", FromState: "BACKOFF", Tries: new(2),
+			},
+		},
+		{
+			event:   schema.ProcessLogStdout,
+			payload: "processname:cat groupname: pid:7\na line\n",
+			want: schema.Event{
+				Group: "cat", Process: "cat", PID: 7, Channel: "stdout", Data: new("a line\n"),
+			},
+		},
+		{
+			event:   schema.ProcessCommunicationStderr,
+			payload: "processname:cat groupname: pid:-1\nhello",
+			want: schema.Event{
+				Group: "cat", Process: "cat", Channel: "stderr", Data: new("hello"), Extra: map[string]string{"pid": "-1"},
+			},
+		},
 
 		// Names and values at the edge of what is legal.
-		{schema.ProcessStateRunning, "processname:my.app-weird*>é groupname:a\u00a0b\tc from_state:STARTING pid:1", schema.Event{
-			Group: "a\u00a0b\tc", Process: "my.app-weird*>é", FromState: "STARTING", PID: 1,
-		}},
-		{schema.ProcessStateStopped, "processname:cat groupname:cat from_state:BACKOFF pid:0", schema.Event{
-			Group: "cat", Process: "cat", FromState: "BACKOFF",
-		}},
-		{schema.ProcessStateBackoff, "processname:cat groupname:cat from_state:STARTING tries:1 host:a:b", schema.Event{
-			Group: "cat", Process: "cat", FromState: "STARTING", Tries: new(1), Extra: map[string]string{"host": "a:b"},
-		}},
-		{schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n", schema.Event{
-			Group: "bar", Process: "foo", PID: 123, Channel: "stdout", Data: new(""),
-		}},
-		{schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\nprocessname:x\n\x1b[1m\x00<&>\u2028", schema.Event{
-			Group: "bar", Process: "foo", PID: 123, Channel: "stdout", Data: new("processname:x\n\x1b[1m\x00<&>\u2028"),
-		}},
-		{schema.RemoteCommunication, "type:\n", schema.Event{Data: new("")}},
-		{schema.RemoteCommunication, "type:a type: with colons\nfoo:bar\nbaz", schema.Event{Type: "a type: with colons", Data: new("foo:bar\nbaz")}},
-		{schema.Tick3600, "when:-1", schema.Event{When: new(int64(-1))}},
+		{
+			event:   schema.ProcessStateRunning,
+			payload: "processname:my.app-weird*>é groupname:a\u00a0b\tc from_state:STARTING pid:1",
+			want: schema.Event{
+				Group: "a\u00a0b\tc", Process: "my.app-weird*>é", FromState: "STARTING", PID: 1,
+			},
+		},
+		{
+			event:   schema.ProcessStateStopped,
+			payload: "processname:cat groupname:cat from_state:BACKOFF pid:0",
+			want: schema.Event{
+				Group: "cat", Process: "cat", FromState: "BACKOFF",
+			},
+		},
+		{
+			event:   schema.ProcessStateBackoff,
+			payload: "processname:cat groupname:cat from_state:STARTING tries:1 host:a:b",
+			want: schema.Event{
+				Group: "cat", Process: "cat", FromState: "STARTING", Tries: new(1), Extra: map[string]string{"host": "a:b"},
+			},
+		},
+		{
+			event:   schema.ProcessLogStdout,
+			payload: "processname:foo groupname:bar pid:123 channel:stdout\n",
+			want: schema.Event{
+				Group: "bar", Process: "foo", PID: 123, Channel: "stdout", Data: new(""),
+			},
+		},
+		{
+			event:   schema.ProcessLogStdout,
+			payload: "processname:foo groupname:bar pid:123 channel:stdout\nprocessname:x\n\x1b[1m\x00<&>\u2028",
+			want: schema.Event{
+				Group: "bar", Process: "foo", PID: 123, Channel: "stdout", Data: new("processname:x\n\x1b[1m\x00<&>\u2028"),
+			},
+		},
+		{event: schema.RemoteCommunication, payload: "type:\n", want: schema.Event{Data: new("")}},
+		{
+			event:   schema.RemoteCommunication,
+			payload: "type:a type: with colons\nfoo:bar\nbaz",
+			want:    schema.Event{Type: "a type: with colons", Data: new("foo:bar\nbaz")},
+		},
+		{event: schema.Tick3600, payload: "when:-1", want: schema.Event{When: new(int64(-1))}},
 
 		// Events that no one knows.
-		{"PROCESS_STATE_FROZEN", "processname:cat groupname:cat from_state:RUNNING depth:3", schema.Event{
-			Group: "cat", Process: "cat", FromState: "RUNNING", Extra: map[string]string{"depth": "3"},
-		}},
-		{"PROCESS_LOG_AUDIT", "processname:cat groupname:cat pid:1\nx", schema.Event{Group: "cat", Process: "cat", PID: 1, Data: new("x")}},
-		{"FROZEN", "", schema.Event{}},
-		{"FROZEN", "so it is", schema.Event{Data: new("so it is")}},
-		{"FROZEN", "depth:3\n", schema.Event{Extra: map[string]string{"depth": "3"}}},
-		{"FROZEN", "depth:3\nbrr\n", schema.Event{Extra: map[string]string{"depth": "3"}, Data: new("brr\n")}},
-		{"FROZEN\xff", "processname:cat", schema.Event{Event: "FROZEN\uFFFD", Group: "cat", Process: "cat"}},
+		{
+			event:   "PROCESS_STATE_FROZEN",
+			payload: "processname:cat groupname:cat from_state:RUNNING depth:3",
+			want: schema.Event{
+				Group: "cat", Process: "cat", FromState: "RUNNING", Extra: map[string]string{"depth": "3"},
+			},
+		},
+		{
+			event:   "PROCESS_LOG_AUDIT",
+			payload: "processname:cat groupname:cat pid:1\nx",
+			want:    schema.Event{Group: "cat", Process: "cat", PID: 1, Data: new("x")},
+		},
+		{event: "FROZEN", want: schema.Event{}},
+		{event: "FROZEN", payload: "so it is", want: schema.Event{Data: new("so it is")}},
+		{event: "FROZEN", payload: "depth:3\n", want: schema.Event{Extra: map[string]string{"depth": "3"}}},
+		{
+			event:   "FROZEN",
+			payload: "depth:3\nbrr\n",
+			want:    schema.Event{Extra: map[string]string{"depth": "3"}, Data: new("brr\n")},
+		},
+		{
+			event:   "FROZEN\xff",
+			payload: "processname:cat",
+			want:    schema.Event{Event: "FROZEN\uFFFD", Group: "cat", Process: "cat"},
+		},
 
 		// Every event as Python's supervisord sends it.
-		{schema.ProcessStateStopped, "processname:cat groupname:cat from_state:STOPPING pid:2766", withProcess(cat, schema.Event{FromState: "STOPPING", PID: 2766})},
-		{schema.ProcessStateExited, "processname:cat groupname:cat from_state:RUNNING expected:0 pid:2766", withProcess(cat, schema.Event{FromState: "RUNNING", PID: 2766, Expected: new(false)})},
-		{schema.ProcessStateExited, "processname:cat groupname:cat from_state:RUNNING expected:1 pid:2766", withProcess(cat, schema.Event{FromState: "RUNNING", PID: 2766, Expected: new(true)})},
-		{schema.ProcessStateStarting, "processname:cat groupname:cat from_state:STOPPED tries:0", withProcess(cat, schema.Event{FromState: "STOPPED", Tries: new(0)})},
-		{schema.ProcessStateStopping, "processname:cat groupname:cat from_state:RUNNING pid:2766", withProcess(cat, schema.Event{FromState: "RUNNING", PID: 2766})},
-		{schema.ProcessStateBackoff, "processname:cat groupname:cat from_state:STARTING tries:0", withProcess(cat, schema.Event{FromState: "STARTING", Tries: new(0)})},
-		{schema.ProcessStateFatal, "processname:cat groupname:cat from_state:BACKOFF", withProcess(cat, schema.Event{FromState: "BACKOFF"})},
-		{schema.ProcessStateRunning, "processname:cat groupname:cat from_state:STARTING pid:2766", withProcess(cat, schema.Event{FromState: "STARTING", PID: 2766})},
-		{schema.ProcessStateUnknown, "processname:cat groupname:cat from_state:BACKOFF", withProcess(cat, schema.Event{FromState: "BACKOFF"})},
-		{schema.ProcessCommunicationStdout, "processname:foo groupname:bar pid:123\nhello", schema.Event{Group: "bar", Process: "foo", PID: 123, Channel: "stdout", Data: new("hello")}},
-		{schema.ProcessCommunicationStderr, "processname:foo groupname:bar pid:123\nhello", schema.Event{Group: "bar", Process: "foo", PID: 123, Channel: "stderr", Data: new("hello")}},
-		{schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n进程退出\n", schema.Event{Group: "bar", Process: "foo", PID: 123, Channel: "stdout", Data: new("进程退出\n")}},
-		{schema.ProcessLogStderr, "processname:foo groupname:bar pid:123 channel:stderr\nhello\n", schema.Event{Group: "bar", Process: "foo", PID: 123, Channel: "stderr", Data: new("hello\n")}},
-		{schema.RemoteCommunication, "type:TYPE\nhello", schema.Event{Type: "TYPE", Data: new("hello")}},
-		{schema.SupervisorStateChangeRunning, "", schema.Event{}},
-		{schema.SupervisorStateChangeStopping, "", schema.Event{}},
-		{schema.Tick5, "when:1201063880", schema.Event{When: new(int64(1201063880))}},
-		{schema.Tick60, "when:1201063860", schema.Event{When: new(int64(1201063860))}},
-		{schema.Tick3600, "when:1201060800", schema.Event{When: new(int64(1201060800))}},
-		{schema.ProcessGroupAdded, "groupname:foo\n", schema.Event{Group: "foo"}},
-		{schema.ProcessGroupRemoved, "groupname:foo\n", schema.Event{Group: "foo"}},
+		{
+			event:   schema.ProcessStateStopped,
+			payload: "processname:cat groupname:cat from_state:STOPPING pid:2766",
+			want:    withProcess(cat, schema.Event{FromState: "STOPPING", PID: 2766}),
+		},
+		{
+			event:   schema.ProcessStateExited,
+			payload: "processname:cat groupname:cat from_state:RUNNING expected:0 pid:2766",
+			want:    withProcess(cat, schema.Event{FromState: "RUNNING", PID: 2766, Expected: new(false)}),
+		},
+		{
+			event:   schema.ProcessStateExited,
+			payload: "processname:cat groupname:cat from_state:RUNNING expected:1 pid:2766",
+			want:    withProcess(cat, schema.Event{FromState: "RUNNING", PID: 2766, Expected: new(true)}),
+		},
+		{
+			event:   schema.ProcessStateStarting,
+			payload: "processname:cat groupname:cat from_state:STOPPED tries:0",
+			want:    withProcess(cat, schema.Event{FromState: "STOPPED", Tries: new(0)}),
+		},
+		{
+			event:   schema.ProcessStateStopping,
+			payload: "processname:cat groupname:cat from_state:RUNNING pid:2766",
+			want:    withProcess(cat, schema.Event{FromState: "RUNNING", PID: 2766}),
+		},
+		{
+			event:   schema.ProcessStateBackoff,
+			payload: "processname:cat groupname:cat from_state:STARTING tries:0",
+			want:    withProcess(cat, schema.Event{FromState: "STARTING", Tries: new(0)}),
+		},
+		{
+			event:   schema.ProcessStateFatal,
+			payload: "processname:cat groupname:cat from_state:BACKOFF",
+			want:    withProcess(cat, schema.Event{FromState: "BACKOFF"}),
+		},
+		{
+			event:   schema.ProcessStateRunning,
+			payload: "processname:cat groupname:cat from_state:STARTING pid:2766",
+			want:    withProcess(cat, schema.Event{FromState: "STARTING", PID: 2766}),
+		},
+		{
+			event:   schema.ProcessStateUnknown,
+			payload: "processname:cat groupname:cat from_state:BACKOFF",
+			want:    withProcess(cat, schema.Event{FromState: "BACKOFF"}),
+		},
+		{
+			event:   schema.ProcessCommunicationStdout,
+			payload: "processname:foo groupname:bar pid:123\nhello",
+			want:    schema.Event{Group: "bar", Process: "foo", PID: 123, Channel: "stdout", Data: new("hello")},
+		},
+		{
+			event:   schema.ProcessCommunicationStderr,
+			payload: "processname:foo groupname:bar pid:123\nhello",
+			want:    schema.Event{Group: "bar", Process: "foo", PID: 123, Channel: "stderr", Data: new("hello")},
+		},
+		{
+			event:   schema.ProcessLogStdout,
+			payload: "processname:foo groupname:bar pid:123 channel:stdout\n进程退出\n",
+			want:    schema.Event{Group: "bar", Process: "foo", PID: 123, Channel: "stdout", Data: new("进程退出\n")},
+		},
+		{
+			event:   schema.ProcessLogStderr,
+			payload: "processname:foo groupname:bar pid:123 channel:stderr\nhello\n",
+			want:    schema.Event{Group: "bar", Process: "foo", PID: 123, Channel: "stderr", Data: new("hello\n")},
+		},
+		{
+			event:   schema.RemoteCommunication,
+			payload: "type:TYPE\nhello",
+			want:    schema.Event{Type: "TYPE", Data: new("hello")},
+		},
+		{event: schema.SupervisorStateChangeRunning, want: schema.Event{}},
+		{event: schema.SupervisorStateChangeStopping, want: schema.Event{}},
+		{event: schema.Tick5, payload: "when:1201063880", want: schema.Event{When: new(int64(1201063880))}},
+		{event: schema.Tick60, payload: "when:1201063860", want: schema.Event{When: new(int64(1201063860))}},
+		{event: schema.Tick3600, payload: "when:1201060800", want: schema.Event{When: new(int64(1201060800))}},
+		{event: schema.ProcessGroupAdded, payload: "groupname:foo\n", want: schema.Event{Group: "foo"}},
+		{event: schema.ProcessGroupRemoved, payload: "groupname:foo\n", want: schema.Event{Group: "foo"}},
 	} {
 		r := raw(c.event, c.payload)
 		want := c.want
@@ -159,11 +347,18 @@ func TestUnexpectedExit(t *testing.T) {
 		event, payload string
 		want           bool
 	}{
-		{schema.ProcessStateExited, "", false},
-		{schema.ProcessStateExited, "processname:cat groupname:cat from_state:RUNNING expected:1 pid:1", false},
-		{schema.ProcessStateFatal, "processname:cat groupname:cat from_state:RUNNING expected:0", false},
-		{schema.ProcessStateExited, "processname:cat expected:0", true},
-		{schema.ProcessStateExited, "processname:cat groupname:cat from_state:RUNNING expected:0 pid:1", true},
+		{event: schema.ProcessStateExited},
+		{
+			event:   schema.ProcessStateExited,
+			payload: "processname:cat groupname:cat from_state:RUNNING expected:1 pid:1",
+		},
+		{event: schema.ProcessStateFatal, payload: "processname:cat groupname:cat from_state:RUNNING expected:0"},
+		{event: schema.ProcessStateExited, payload: "processname:cat expected:0", want: true},
+		{
+			event:   schema.ProcessStateExited,
+			payload: "processname:cat groupname:cat from_state:RUNNING expected:0 pid:1",
+			want:    true,
+		},
 	} {
 		if got := Decode(raw(c.event, c.payload), testHost, testBoot).UnexpectedExit(); got != c.want {
 			t.Errorf("%s %q: UnexpectedExit is %t", c.event, c.payload, got)

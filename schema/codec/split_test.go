@@ -20,20 +20,20 @@ func TestSplit(t *testing.T) {
 		want  []string
 	}{
 		// A limit that nothing fits in still ends: one character, or three bytes.
-		{"aé进", -1, []string{"a", "é", "进"}},
-		{"aé进", 0, []string{"a", "é", "进"}},
-		{"\xffabcd", 0, []string{"\xffab", "cd"}},
-		{"\x00\x00", 7, []string{"\x00", "\x00"}},
-		{"进进", 7, []string{"进", "进"}},
-		{"进进", 8, []string{"进进"}},
-		{"abcdef", 5, []string{"abc", "def"}},
-		{"a\nb\nc", 9, []string{"a\nb\nc"}},
-		{"a\nb\nc", 8, []string{"a\nb\n", "c"}},
-		{"a\"b\\c", 8, []string{"a\"b\\", "c"}},
-		{"<&>\x7f", 6, []string{"<&>\x7f"}},
-		{"a\u2028b", 8, []string{"a", "\u2028", "b"}},
-		{"\xff\xfe\xfd\xfc", 12, []string{"\xff\xfe\xfd\xfc"}},
-		{"\xff\xfe\xfd\xfc", 8, []string{"\xff\xfe\xfd", "\xfc"}},
+		{data: "aé进", limit: -1, want: []string{"a", "é", "进"}},
+		{data: "aé进", want: []string{"a", "é", "进"}},
+		{data: "\xffabcd", want: []string{"\xffab", "cd"}},
+		{data: "\x00\x00", limit: 7, want: []string{"\x00", "\x00"}},
+		{data: "进进", limit: 7, want: []string{"进", "进"}},
+		{data: "进进", limit: 8, want: []string{"进进"}},
+		{data: "abcdef", limit: 5, want: []string{"abc", "def"}},
+		{data: "a\nb\nc", limit: 9, want: []string{"a\nb\nc"}},
+		{data: "a\nb\nc", limit: 8, want: []string{"a\nb\n", "c"}},
+		{data: "a\"b\\c", limit: 8, want: []string{"a\"b\\", "c"}},
+		{data: "<&>\x7f", limit: 6, want: []string{"<&>\x7f"}},
+		{data: "a\u2028b", limit: 8, want: []string{"a", "\u2028", "b"}},
+		{data: "\xff\xfe\xfd\xfc", limit: 12, want: []string{"\xff\xfe\xfd\xfc"}},
+		{data: "\xff\xfe\xfd\xfc", limit: 8, want: []string{"\xff\xfe\xfd", "\xfc"}},
 	} {
 		e := &schema.Event{Host: testHost, Event: schema.RemoteCommunication}
 		setData(e, []byte(c.data))

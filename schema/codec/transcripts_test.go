@@ -282,8 +282,8 @@ func TestTranscripts(t *testing.T) {
 		length eventlistener.Length
 		facts  func(*testing.T, []framed, []*schema.Event)
 	}{
-		{"supervisord", eventlistener.LengthChars, supervisordFacts},
-		{"goport", eventlistener.LengthBytes, goportFacts},
+		{name: "supervisord", length: eventlistener.LengthChars, facts: supervisordFacts},
+		{name: "goport", length: eventlistener.LengthBytes, facts: goportFacts},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			transcript, err := os.ReadFile(transcripts + tc.name + ".raw")

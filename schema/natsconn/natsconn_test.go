@@ -34,15 +34,15 @@ func TestContradictionsAreRefused(t *testing.T) {
 		s    natsconn.Settings
 		want string
 	}{
-		{natsconn.Settings{CredsFile: "a", User: "b"}, "nats: creds and user are set, allowed is one of creds, nkey, user, token-file"},
+		{natsconn.Settings{CredsFile: "a", User: "b"}, "nats: creds and user are set: want one of creds, nkey, user, token-file"},
 		{
 			natsconn.Settings{CredsFile: "a", NkeyFile: "b", User: "c", TokenFile: "d"},
-			"nats: creds and nkey and user and token-file are set, allowed is one of creds, nkey, user, token-file",
+			"nats: creds and nkey and user and token-file are set: want one of creds, nkey, user, token-file",
 		},
 		{natsconn.Settings{PasswordFile: "a"}, "nats: a password file is set without a user"},
-		{natsconn.Settings{TLS: natsconn.TLS{Cert: "a"}}, "nats: a TLS certificate and its key go together, one of them is set"},
-		{natsconn.Settings{TLS: natsconn.TLS{Key: "a"}}, "nats: a TLS certificate and its key go together, one of them is set"},
-		{natsconn.Settings{URL: "nats://a:4222", Context: "b"}, "nats: url nats://a:4222 and context b are set, allowed is one of them"},
+		{natsconn.Settings{TLS: natsconn.TLS{Cert: "a"}}, "nats: a TLS certificate or its key is missing: want both"},
+		{natsconn.Settings{TLS: natsconn.TLS{Key: "a"}}, "nats: a TLS certificate or its key is missing: want both"},
+		{natsconn.Settings{URL: "nats://a:4222", Context: "b"}, "nats: url nats://a:4222 and context b are set: want one of them"},
 	} {
 		if err := c.s.Check(); err == nil || err.Error() != c.want {
 			t.Errorf("%+v: %v", c.s, err)
@@ -113,29 +113,74 @@ func TestUnusableFiles(t *testing.T) {
 		flag, file string
 		why        string
 	}{
-		{natsconn.Settings{CredsFile: none}, "--nats-creds", none, noFile},
-		{natsconn.Settings{CredsFile: dir}, "--nats-creds", dir, isDir},
-		{natsconn.Settings{CredsFile: garbage}, "--nats-creds", garbage, "no nkey seed found"},
-		{natsconn.Settings{CredsFile: seed}, "--nats-creds", seed, "no JWT found"},
-		{natsconn.Settings{NkeyFile: none}, "--nats-nkey", none, noFile},
-		{natsconn.Settings{NkeyFile: dir}, "--nats-nkey", dir, isDir},
-		{natsconn.Settings{NkeyFile: garbage}, "--nats-nkey", garbage, "no nkey seed found"},
-		{natsconn.Settings{NkeyFile: notUser}, "--nats-nkey", notUser, "user"},
-		{natsconn.Settings{User: "a", PasswordFile: none}, "--nats-password-file", none, noFile},
-		{natsconn.Settings{User: "a", PasswordFile: dir}, "--nats-password-file", dir, isDir},
-		{natsconn.Settings{User: "a", PasswordFile: empty}, "--nats-password-file", empty, "is empty"},
-		{natsconn.Settings{User: "a", PasswordFile: lines}, "--nats-password-file", lines, "holds 2 lines"},
-		{natsconn.Settings{User: "a", PasswordFile: wide}, "--nats-password-file", wide, "UTF-16"},
-		{natsconn.Settings{TokenFile: lines}, "--nats-token-file", lines, "holds 2 lines"},
-		{natsconn.Settings{TokenFile: none}, "--nats-token-file", none, noFile},
-		{natsconn.Settings{TokenFile: empty}, "--nats-token-file", empty, "is empty"},
-		{natsconn.Settings{TLS: natsconn.TLS{CA: none}}, "--nats-tls-ca", none, noFile},
-		{natsconn.Settings{TLS: natsconn.TLS{CA: garbage}}, "--nats-tls-ca", garbage, "no certificate"},
-		{natsconn.Settings{TLS: natsconn.TLS{CA: key}}, "--nats-tls-ca", key, "no certificate"},
-		{natsconn.Settings{TLS: natsconn.TLS{Cert: none, Key: key}}, "--nats-tls-cert", none, noFile},
-		{natsconn.Settings{TLS: natsconn.TLS{Cert: garbage, Key: key}}, "--nats-tls-cert", garbage, "find any PEM data"},
-		{natsconn.Settings{TLS: natsconn.TLS{Cert: cert, Key: none}}, "--nats-tls-key", none, noFile},
-		{natsconn.Settings{TLS: natsconn.TLS{Cert: cert, Key: otherKey}}, "--nats-tls-cert", cert, "--nats-tls-key " + otherKey + ": tls: private key does not match"},
+		{s: natsconn.Settings{CredsFile: none}, flag: "--nats-creds", file: none, why: noFile},
+		{s: natsconn.Settings{CredsFile: dir}, flag: "--nats-creds", file: dir, why: isDir},
+		{s: natsconn.Settings{CredsFile: garbage}, flag: "--nats-creds", file: garbage, why: "no nkey seed found"},
+		{s: natsconn.Settings{CredsFile: seed}, flag: "--nats-creds", file: seed, why: "no JWT found"},
+		{s: natsconn.Settings{NkeyFile: none}, flag: "--nats-nkey", file: none, why: noFile},
+		{s: natsconn.Settings{NkeyFile: dir}, flag: "--nats-nkey", file: dir, why: isDir},
+		{s: natsconn.Settings{NkeyFile: garbage}, flag: "--nats-nkey", file: garbage, why: "no nkey seed found"},
+		{s: natsconn.Settings{NkeyFile: notUser}, flag: "--nats-nkey", file: notUser, why: "user"},
+		{
+			s:    natsconn.Settings{User: "a", PasswordFile: none},
+			flag: "--nats-password-file",
+			file: none,
+			why:  noFile,
+		},
+		{s: natsconn.Settings{User: "a", PasswordFile: dir}, flag: "--nats-password-file", file: dir, why: isDir},
+		{
+			s:    natsconn.Settings{User: "a", PasswordFile: empty},
+			flag: "--nats-password-file",
+			file: empty,
+			why:  "is empty",
+		},
+		{
+			s:    natsconn.Settings{User: "a", PasswordFile: lines},
+			flag: "--nats-password-file",
+			file: lines,
+			why:  "holds 2 lines",
+		},
+		{
+			s:    natsconn.Settings{User: "a", PasswordFile: wide},
+			flag: "--nats-password-file",
+			file: wide,
+			why:  "UTF-16",
+		},
+		{s: natsconn.Settings{TokenFile: lines}, flag: "--nats-token-file", file: lines, why: "holds 2 lines"},
+		{s: natsconn.Settings{TokenFile: none}, flag: "--nats-token-file", file: none, why: noFile},
+		{s: natsconn.Settings{TokenFile: empty}, flag: "--nats-token-file", file: empty, why: "is empty"},
+		{s: natsconn.Settings{TLS: natsconn.TLS{CA: none}}, flag: "--nats-tls-ca", file: none, why: noFile},
+		{
+			s:    natsconn.Settings{TLS: natsconn.TLS{CA: garbage}},
+			flag: "--nats-tls-ca",
+			file: garbage,
+			why:  "no certificate",
+		},
+		{s: natsconn.Settings{TLS: natsconn.TLS{CA: key}}, flag: "--nats-tls-ca", file: key, why: "no certificate"},
+		{
+			s:    natsconn.Settings{TLS: natsconn.TLS{Cert: none, Key: key}},
+			flag: "--nats-tls-cert",
+			file: none,
+			why:  noFile,
+		},
+		{
+			s:    natsconn.Settings{TLS: natsconn.TLS{Cert: garbage, Key: key}},
+			flag: "--nats-tls-cert",
+			file: garbage,
+			why:  "find any PEM data",
+		},
+		{
+			s:    natsconn.Settings{TLS: natsconn.TLS{Cert: cert, Key: none}},
+			flag: "--nats-tls-key",
+			file: none,
+			why:  noFile,
+		},
+		{
+			s:    natsconn.Settings{TLS: natsconn.TLS{Cert: cert, Key: otherKey}},
+			flag: "--nats-tls-cert",
+			file: cert,
+			why:  "--nats-tls-key " + otherKey + ": tls: private key does not match",
+		},
 	} {
 		t.Run(c.flag+" "+filepath.Base(c.file), func(t *testing.T) {
 			c.s.URL = s.URL
@@ -229,18 +274,18 @@ func TestPassword(t *testing.T) {
 		name, user, file, env string
 		ok                    bool
 	}{
-		{"file", "ops", "s3cret", "", true},
-		{"file with a line end", "ops", "s3cret\n", "", true},
-		{"file from Windows", "ops", "\ufeffs3cret\r\n", "", true},
-		{"file with a space after it", "ops", "s3cret \n", "", true},
-		{"file with a tab and lines around it", "ops", "\n\ts3cret\n\n", "", true},
-		{"file wins", "ops", "s3cret\n", "wrong", true},
-		{"variable", "ops", "", "s3cret", true},
-		{"variable with a line end", "ops", "", "s3cret\n", true},
-		{"variable with a space", "space", "", "s3cret ", true},
-		{"wrong", "ops", "S3cret", "", false},
-		{"nothing", "ops", "", "", false},
-		{"nobody", "", "", "s3cret", false},
+		{name: "file", user: "ops", file: "s3cret", ok: true},
+		{name: "file with a line end", user: "ops", file: "s3cret\n", ok: true},
+		{name: "file from Windows", user: "ops", file: "\ufeffs3cret\r\n", ok: true},
+		{name: "file with a space after it", user: "ops", file: "s3cret \n", ok: true},
+		{name: "file with a tab and lines around it", user: "ops", file: "\n\ts3cret\n\n", ok: true},
+		{name: "file wins", user: "ops", file: "s3cret\n", env: "wrong", ok: true},
+		{name: "variable", user: "ops", env: "s3cret", ok: true},
+		{name: "variable with a line end", user: "ops", env: "s3cret\n", ok: true},
+		{name: "variable with a space", user: "space", env: "s3cret ", ok: true},
+		{name: "wrong", user: "ops", file: "S3cret"},
+		{name: "nothing", user: "ops"},
+		{name: "nobody", env: "s3cret"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			settings := natsconn.Settings{URL: s.URL, User: c.user}

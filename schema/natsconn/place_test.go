@@ -101,7 +101,7 @@ func TestJetStreamOfAnotherDomain(t *testing.T) {
 
 func TestPlaceThatCannotBe(t *testing.T) {
 	for want, s := range map[string]natsconn.Settings{
-		"nats: domain a and api-prefix b are set, allowed is one of them": {Domain: "a", APIPrefix: "b"},
+		"nats: domain a and api-prefix b are set: want one of them":       {Domain: "a", APIPrefix: "b"},
 		`nats: domain "a.b": want a name without dots, spaces, * and >`:   {Domain: "a.b"},
 		`nats: api-prefix "JS.>": want a subject without spaces, * and >`: {APIPrefix: "JS.>"},
 	} {
@@ -147,12 +147,12 @@ func TestTLSFirst(t *testing.T) {
 		first  bool
 		scheme string
 	}{
-		"found out by the URL": {plain, true, "tls"},
-		"found out by the CA":  {plain, true, "nats"},
-		"with a certificate":   {mutual, true, "tls"},
-		"said":                 {said, true, "nats"},
-		"the server is first":  {plain, false, "tls"},
-		"first, a certificate": {mutual, false, "tls"},
+		"found out by the URL": {way: plain, first: true, scheme: "tls"},
+		"found out by the CA":  {way: plain, first: true, scheme: "nats"},
+		"with a certificate":   {way: mutual, first: true, scheme: "tls"},
+		"said":                 {way: said, first: true, scheme: "nats"},
+		"the server is first":  {way: plain, scheme: "tls"},
+		"first, a certificate": {way: mutual, scheme: "tls"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -16,13 +16,13 @@ func TestErrors(t *testing.T) {
 		after time.Duration
 		want  bool
 	}{
-		{"dial tcp 192.0.2.1:5432: refused", 0, true},
-		{"dial tcp 192.0.2.1:5432: refused", time.Second, false},
-		{"dial tcp 192.0.2.7:61000: refused", time.Second, false}, // only numbers differ
-		{"timeout", time.Second, true},
-		{"dial tcp 192.0.2.1:5432: refused", time.Second, false}, // alternates
-		{"timeout", 59 * time.Minute, false},
-		{"timeout", 2 * time.Minute, true}, // after an hour again
+		{text: "dial tcp 192.0.2.1:5432: refused", want: true},
+		{text: "dial tcp 192.0.2.1:5432: refused", after: time.Second},
+		{text: "dial tcp 192.0.2.7:61000: refused", after: time.Second}, // only numbers differ
+		{text: "timeout", after: time.Second, want: true},
+		{text: "dial tcp 192.0.2.1:5432: refused", after: time.Second}, // alternates
+		{text: "timeout", after: 59 * time.Minute},
+		{text: "timeout", after: 2 * time.Minute, want: true}, // after an hour again
 	} {
 		if now = now.Add(c.after); e.FailedAt(c.text, now) != c.want {
 			t.Errorf("%d: %s: logged is %v", i, c.text, !c.want)

@@ -62,14 +62,67 @@ func TestSizesFitTheAccount(t *testing.T) {
 		most, least int64
 		says        string
 	}{
-		"room for all":       {"max_file: 30GB", "max_file: 20GB", stream.Sizes{}, 5 * gib, 4 * gib, ""},
-		"a limit is needed":  {"max_file: 30GB", "max_file: 20GB, max_bytes_required: true", stream.Sizes{}, 5 * gib, 4 * gib, ""},
-		"a small account":    {"max_file: 30GB", "max_file: 1GB", stream.Sizes{}, 1 * gib, 600 << 20, "this account, which may store 1GiB, has no room for more"},
-		"a tiny account":     {"max_file: 30GB", "max_file: 16MB", stream.Sizes{}, 16 << 20, 4 << 20, "has no room for more"},
-		"small streams":      {"max_file: 30GB", "max_file: 20GB, disk_max_stream_bytes: 64MB", stream.Sizes{}, 512 << 20, 64 << 20, "whose streams may take 64MiB each"},
-		"a small server":     {"max_file: 256MB", "max_file: -1", stream.Sizes{}, 256 << 20, 64 << 20, "the server (max_file_store) has no room for more"},
-		"what is written":    {"max_file: 30GB", "max_file: 1GB", stream.Sizes{Events: 800 << 20}, 1 * gib, 800 << 20, "no room for more"},
-		"all that's written": {"max_file: 30GB", "max_file: 20GB", stream.Sizes{Events: 8 << 20, Alerts: 8 << 20, Parked: 8 << 20}, 1 * gib, 8 << 20, ""},
+		"room for all": {
+			server:  "max_file: 30GB",
+			account: "max_file: 20GB",
+			sizes:   stream.Sizes{},
+			most:    5 * gib,
+			least:   4 * gib,
+		},
+		"a limit is needed": {
+			server:  "max_file: 30GB",
+			account: "max_file: 20GB, max_bytes_required: true",
+			sizes:   stream.Sizes{},
+			most:    5 * gib,
+			least:   4 * gib,
+		},
+		"a small account": {
+			server:  "max_file: 30GB",
+			account: "max_file: 1GB",
+			sizes:   stream.Sizes{},
+			most:    1 * gib,
+			least:   600 << 20,
+			says:    "this account, which may store 1GiB, has no room for more",
+		},
+		"a tiny account": {
+			server:  "max_file: 30GB",
+			account: "max_file: 16MB",
+			sizes:   stream.Sizes{},
+			most:    16 << 20,
+			least:   4 << 20,
+			says:    "has no room for more",
+		},
+		"small streams": {
+			server:  "max_file: 30GB",
+			account: "max_file: 20GB, disk_max_stream_bytes: 64MB",
+			sizes:   stream.Sizes{},
+			most:    512 << 20,
+			least:   64 << 20,
+			says:    "whose streams may take 64MiB each",
+		},
+		"a small server": {
+			server:  "max_file: 256MB",
+			account: "max_file: -1",
+			sizes:   stream.Sizes{},
+			most:    256 << 20,
+			least:   64 << 20,
+			says:    "the server (max_file_store) has no room for more",
+		},
+		"what is written": {
+			server:  "max_file: 30GB",
+			account: "max_file: 1GB",
+			sizes:   stream.Sizes{Events: 800 << 20},
+			most:    1 * gib,
+			least:   800 << 20,
+			says:    "no room for more",
+		},
+		"all that's written": {
+			server:  "max_file: 30GB",
+			account: "max_file: 20GB",
+			sizes:   stream.Sizes{Events: 8 << 20, Alerts: 8 << 20, Parked: 8 << 20},
+			most:    1 * gib,
+			least:   8 << 20,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			js := account(t, c.server, c.account)

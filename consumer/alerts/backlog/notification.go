@@ -43,18 +43,14 @@ func NotificationOf(rec *schema.Alert, typ string, events []schema.AlertEvent, a
 	}
 }
 
-// Reason is the annotation that says why a host is silent, or why an alert has ended
-// although nothing has recovered, where that is known.
-const Reason = "reason"
-
 // WithReason adds a reason to annotations, unless the rule has one of its own.
 func WithReason(annotations map[string]string, why string) map[string]string {
-	if why == "" || annotations[Reason] != "" {
+	if why == "" || annotations[schema.AnnotationReason] != "" {
 		return annotations
 	}
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[Reason] = why
+	annotations[schema.AnnotationReason] = why
 	return annotations
 }

@@ -3,7 +3,6 @@ package incident
 import (
 	"time"
 
-	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/schema"
 )
@@ -29,11 +28,11 @@ func (b *Book) Silent(inc *Incident, cause string, seen time.Time, once bool, at
 	case inc.Fires() && inc.IsHeard():
 		inc.rec.HeardSince = nil
 		inc.rec.Opened.Time = seen
-		delete(inc.rec.Annotations, backlog.Reason) // of the silence before
+		delete(inc.rec.Annotations, schema.AnnotationReason) // of the silence before
 		b.Gate.Fires(inc.rule, inc.key.Host, 1)
 	case inc.isClosed():
 		b.reopen(inc)
-		delete(inc.rec.Annotations, backlog.Reason)
+		delete(inc.rec.Annotations, schema.AnnotationReason)
 	default:
 		b.open(inc, cause, seen, at)
 	}

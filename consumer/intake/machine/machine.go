@@ -78,7 +78,7 @@ func New(set *rules.Set, limits state.Limits) *Machine {
 }
 
 // IsDirty reports whether anything changed that has to be stored soon.
-func (m *Machine) IsDirty() bool { return m.Changes.Urgent || m.Engine.Dirty() }
+func (m *Machine) IsDirty() bool { return m.Changes.Urgent || m.Engine.IsDirty() }
 
 // Apply applies a message. An event older than the horizon changes states only, and makes no
 // notification. The error is Unreadable.
@@ -96,7 +96,7 @@ func (m *Machine) Apply(in *consumer.Message, horizon time.Time) error {
 
 func (m *Machine) applyEvent(in *consumer.Message, horizon time.Time) error {
 	token, _, _, name, ok := schema.SubjectEvent(in.Subject)
-	if ok && !state.Tells(name) && !m.Engine.Wants(name) {
+	if ok && !state.Wants(name) && !m.Engine.Wants(name) {
 		// Most events only show that the host is alive: they need not be decoded.
 		host := m.Fleet.Named(token)
 		if host != "" && m.Fleet.Alone(token, bootOf(in.Data, host)) {

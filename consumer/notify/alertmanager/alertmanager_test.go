@@ -194,10 +194,10 @@ func TestNoneTakes(t *testing.T) {
 		permanent bool
 		wait      time.Duration
 	}{
-		{"all for good", []string{gone.URL, gone.URL + "/b"}, true, 0},
-		{"one for now", []string{gone.URL, down.URL}, false, 0},
-		{"all later", []string{later.URL, later2.URL}, false, 7 * time.Second},
-		{"one later, one down", []string{later.URL, down.URL}, false, 0},
+		{name: "all for good", urls: []string{gone.URL, gone.URL + "/b"}, permanent: true, wait: 0},
+		{name: "one for now", urls: []string{gone.URL, down.URL}, permanent: false, wait: 0},
+		{name: "all later", urls: []string{later.URL, later2.URL}, permanent: false, wait: 7 * time.Second},
+		{name: "one later, one down", urls: []string{later.URL, down.URL}, permanent: false, wait: 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := receiver(t, Config{URLs: c.urls}, zerolog.Nop())
@@ -228,13 +228,13 @@ func TestValidate(t *testing.T) {
 		cfg  Config
 		want []string
 	}{
-		{Config{}, []string{"urls: missing", "hold: invalid value 0s", "timeout: invalid value 0s: want a duration above zero"}},
-		{Config{URLs: []string{
+		{cfg: Config{}, want: []string{"urls: missing", "hold: invalid value 0s", "timeout: invalid value 0s: want a duration above zero"}},
+		{cfg: Config{URLs: []string{
 			"x", "http://me:s3cret@a", "http://a/api/v2/alerts", "http://b", "http://b", "http://c?s3cret",
-		}, Hold: schema.Duration(time.Second)}.WithDefaults(), []string{
+		}, Hold: schema.Duration(time.Second)}.WithDefaults(), want: []string{
 			"urls[0]: invalid URL: want https:// or http://", "urls[1]: invalid URL with a password", "urls[2]: ", "urls[4]: duplicate URL http://b", "urls[5]: invalid URL with a password", "hold: invalid value 1s",
 		}},
-		{Config{URLs: []string{"http://a"}, AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Password: "s3cret"}}}.WithDefaults(), []string{"basic_auth.username: missing"}},
+		{cfg: Config{URLs: []string{"http://a"}, AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Password: "s3cret"}}}.WithDefaults(), want: []string{"basic_auth.username: missing"}},
 	} {
 		err := c.cfg.Validate()
 		if err == nil {
@@ -265,9 +265,9 @@ func TestLoginPage(t *testing.T) {
 		body      string
 		delivered bool
 	}{
-		"empty": {"", true},
-		"page":  {"<!DOCTYPE html><html><title>oauth2-proxy</title></html>", false},
-		"error": {`{"status":"error","error":"no tenant"}`, false},
+		"empty": {body: "", delivered: true},
+		"page":  {body: "<!DOCTYPE html><html><title>oauth2-proxy</title></html>", delivered: false},
+		"error": {body: `{"status":"error","error":"no tenant"}`, delivered: false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := notifytest.ServeFunc(t, func(_ *notifytest.Server, w http.ResponseWriter, _ *http.Request) {
@@ -288,13 +288,13 @@ func TestClocks(t *testing.T) {
 		ours   time.Duration // by how much our clock is ahead of Alertmanager's
 		closed time.Duration // from now, by Alertmanager's clock
 	}{
-		"right":                     {0, -time.Minute},
-		"just now":                  {0, 0},
-		"closed in the future":      {0, time.Hour},
-		"ours ahead":                {10 * time.Minute, 10 * time.Minute},
-		"ours ahead by two seconds": {2 * time.Second, 2 * time.Second},
-		"ours behind":               {-10 * time.Minute, -10 * time.Minute},
-		"ours far behind":           {-24 * time.Hour, -24 * time.Hour},
+		"right":                     {ours: 0, closed: -time.Minute},
+		"just now":                  {ours: 0, closed: 0},
+		"closed in the future":      {ours: 0, closed: time.Hour},
+		"ours ahead":                {ours: 10 * time.Minute, closed: 10 * time.Minute},
+		"ours ahead by two seconds": {ours: 2 * time.Second, closed: 2 * time.Second},
+		"ours behind":               {ours: -10 * time.Minute, closed: -10 * time.Minute},
+		"ours far behind":           {ours: -24 * time.Hour, closed: -24 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

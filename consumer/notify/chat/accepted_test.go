@@ -106,10 +106,10 @@ func TestAccepted(t *testing.T) {
 func TestPages(t *testing.T) {
 	for _, s := range services {
 		for name, tc := range map[string]struct{ kind, body, words string }{
-			"login":    {"text/html; charset=utf-8", pageOfLogin, `a web page ("Sign in to your account") that looks like a login`},
-			"no kind":  {"", "\ufeff\n<!-- x -->\n" + pageOfLogin, "that looks like a login"},
-			"any page": {"text/html", pageOfSite, "with a web page, so"},
-			"fragment": {"text/html", `<p>Please <a href="/sso">sign in</a></p>`, "that looks like a login"},
+			"login":    {kind: "text/html; charset=utf-8", body: pageOfLogin, words: `a web page ("Sign in to your account") that looks like a login`},
+			"no kind":  {kind: "", body: "\ufeff\n<!-- x -->\n" + pageOfLogin, words: "that looks like a login"},
+			"any page": {kind: "text/html", body: pageOfSite, words: "with a web page, so"},
+			"fragment": {kind: "text/html", body: `<p>Please <a href="/sso">sign in</a></p>`, words: "that looks like a login"},
 		} {
 			t.Run(s.name+" "+name, func(t *testing.T) {
 				_, err := deliver(t, s.name, http.StatusOK, tc.kind, tc.body)

@@ -43,21 +43,21 @@ var services = []struct {
 	text func(t *testing.T, body []byte) string
 	max  int
 }{
-	{"slack", func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
+	{name: "slack", make: func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
 		return NewSlack("chat", SlackConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), id)
-	}, field("text"), 4000},
-	{"teams", func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
+	}, text: field("text"), max: 4000},
+	{name: "teams", make: func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
 		return NewTeams("chat", TeamsConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), id)
-	}, cardText, 28 << 10},
-	{"discord", func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
+	}, text: cardText, max: 28 << 10},
+	{name: "discord", make: func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
 		return NewDiscord("chat", DiscordConfig{URL: secretfile.Secret(url + path), HTTPConfig: h}.WithDefaults(), id)
-	}, field("content"), 2000},
-	{"telegram", func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
+	}, text: field("content"), max: 2000},
+	{name: "telegram", make: func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
 		return NewTelegram("chat", TelegramConfig{Token: botKey, ChatID: "-1001234567890", APIURL: url, HTTPConfig: h}.WithDefaults(), id)
-	}, field("text"), 4096},
-	{"ntfy", func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
+	}, text: field("text"), max: 4096},
+	{name: "ntfy", make: func(url string, h notify.HTTPConfig) (notify.Receiver, error) {
 		return NewNtfy("chat", NtfyConfig{URL: url, Topic: "ops", Token: ntfyKey, HTTPConfig: h}.WithDefaults(), id)
-	}, field("message"), 4096},
+	}, text: field("message"), max: 4096},
 }
 
 func field(name string) func(*testing.T, []byte) string {
@@ -244,24 +244,24 @@ func TestBody(t *testing.T) {
 		header      map[string]string
 		body        string
 	}{
-		{"slack", func(url string) (notify.Receiver, error) {
+		{name: "slack", make: func(url string) (notify.Receiver, error) {
 			return NewSlack("chat", SlackConfig{URL: secretfile.Secret(url + path), Channel: "#ops", Username: "supervisor"}.WithDefaults(), id)
-		}, path, "", nil, `{"text":"FIRING ` + "`web1` `api:api_00`" + ` ` + line + `","channel":"#ops","username":"supervisor","unfurl_links":false,"unfurl_media":false}`},
-		{"discord", func(url string) (notify.Receiver, error) {
+		}, path: path, query: "", header: nil, body: `{"text":"FIRING ` + "`web1` `api:api_00`" + ` ` + line + `","channel":"#ops","username":"supervisor","unfurl_links":false,"unfurl_media":false}`},
+		{name: "discord", make: func(url string) (notify.Receiver, error) {
 			return NewDiscord("chat", DiscordConfig{URL: secretfile.Secret(url + path + "?thread_id=7"), Username: "supervisor"}.WithDefaults(), id)
-		}, path, "thread_id=7&wait=true", nil, `{"content":"**FIRING** web1 api\\:api\\_00 ` + line + `","username":"supervisor","flags":4,"allowed_mentions":{"parse":[]}}`},
-		{"telegram", func(url string) (notify.Receiver, error) {
+		}, path: path, query: "thread_id=7&wait=true", header: nil, body: `{"content":"**FIRING** web1 api\\:api\\_00 ` + line + `","username":"supervisor","flags":4,"allowed_mentions":{"parse":[]}}`},
+		{name: "telegram", make: func(url string) (notify.Receiver, error) {
 			return NewTelegram("chat", TelegramConfig{Token: botKey, ChatID: "@ops", Thread: 3, APIURL: url + "/"}.WithDefaults(), id)
-		}, "/bot" + botKey + "/sendMessage", "", nil, `{"chat_id":"@ops","message_thread_id":3,"text":"<b>FIRING</b> <code>web1</code> <code>api:api_00</code> ` + line + `","parse_mode":"HTML","link_preview_options":{"is_disabled":true}}`},
-		{"ntfy", func(url string) (notify.Receiver, error) {
+		}, path: "/bot" + botKey + "/sendMessage", query: "", header: nil, body: `{"chat_id":"@ops","message_thread_id":3,"text":"<b>FIRING</b> <code>web1</code> <code>api:api_00</code> ` + line + `","parse_mode":"HTML","link_preview_options":{"is_disabled":true}}`},
+		{name: "ntfy", make: func(url string) (notify.Receiver, error) {
 			return NewNtfy("chat", NtfyConfig{URL: url, Topic: "ops", Token: ntfyKey}.WithDefaults(), id)
-		}, "/", "", map[string]string{"Authorization": "Bearer " + ntfyKey}, `{"topic":"ops","title":"FIRING web1 api:api_00","message":"FIRING web1 api:api_00 ` + line + `","priority":5,"click":"https://mon1.example.com/"}`},
-		{"ntfy with a password", func(url string) (notify.Receiver, error) {
+		}, path: "/", query: "", header: map[string]string{"Authorization": "Bearer " + ntfyKey}, body: `{"topic":"ops","title":"FIRING web1 api:api_00","message":"FIRING web1 api:api_00 ` + line + `","priority":5,"click":"https://mon1.example.com/"}`},
+		{name: "ntfy with a password", make: func(url string) (notify.Receiver, error) {
 			return NewNtfy("chat", NtfyConfig{URL: url, Topic: "ops", BasicAuth: notify.BasicAuth{Username: "me", Password: "pw"}, Priority: 2}.WithDefaults(), id)
-		}, "/", "", map[string]string{"Authorization": "Basic bWU6cHc="}, `{"topic":"ops","title":"FIRING web1 api:api_00","message":"FIRING web1 api:api_00 ` + line + `","priority":2,"click":"https://mon1.example.com/"}`},
-		{"teams", func(url string) (notify.Receiver, error) {
+		}, path: "/", query: "", header: map[string]string{"Authorization": "Basic bWU6cHc="}, body: `{"topic":"ops","title":"FIRING web1 api:api_00","message":"FIRING web1 api:api_00 ` + line + `","priority":2,"click":"https://mon1.example.com/"}`},
+		{name: "teams", make: func(url string) (notify.Receiver, error) {
 			return NewTeams("chat", TeamsConfig{URL: secretfile.Secret(url + path)}.WithDefaults(), id)
-		}, path, "", nil, `{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","contentUrl":null,"content":{` +
+		}, path: path, query: "", header: nil, body: `{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","contentUrl":null,"content":{` +
 			`"$schema":"http://adaptivecards.io/schemas/adaptive-card.json","type":"AdaptiveCard","version":"1.4","msteams":{"width":"Full"},"body":[` +
 			`{"type":"RichTextBlock","spacing":"small","inlines":[{"type":"TextRun","text":"FIRING","weight":"bolder","color":"attention"},{"type":"TextRun","text":" web1 api:api_00 ` + line + `"}]}],` +
 			`"fallbackText":"FIRING web1 api:api_00"}}]}`},
@@ -292,10 +292,10 @@ func TestPriority(t *testing.T) {
 		batch []*notify.Notification
 		want  int
 	}{
-		{[]*notify.Notification{notifytest.Firing("a", severity("info"))}, 3},
-		{[]*notify.Notification{notifytest.Firing("a", severity("info")), notifytest.Firing("a", severity("warning"))}, 4},
-		{[]*notify.Notification{notifytest.Firing("a", severity("warning")), notifytest.Firing("b")}, 5},
-		{[]*notify.Notification{notifytest.Notification(schema.TypeAlertResolved, "a", 2)}, 3},
+		{batch: []*notify.Notification{notifytest.Firing("a", severity("info"))}, want: 3},
+		{batch: []*notify.Notification{notifytest.Firing("a", severity("info")), notifytest.Firing("a", severity("warning"))}, want: 4},
+		{batch: []*notify.Notification{notifytest.Firing("a", severity("warning")), notifytest.Firing("b")}, want: 5},
+		{batch: []*notify.Notification{notifytest.Notification(schema.TypeAlertResolved, "a", 2)}, want: 3},
 	} {
 		if got := (NtfyConfig{}).priority(c.batch); got != c.want {
 			t.Errorf("priority of %s is %d, want %d", c.batch[0].Data.Severity, got, c.want)
@@ -401,18 +401,18 @@ func TestValidate(t *testing.T) {
 		err  error
 		want []string // beginnings of the lines
 	}{
-		{"slack: nothing", SlackConfig{}.Validate(), []string{"url_file: missing", "max_length: invalid value 0: want 4000 to 40000", "timeout: invalid value 0s: want a duration above zero"}},
-		{"slack: both", SlackConfig{URL: "https://x/s3cret", URLFile: "f"}.WithDefaults().Validate(), []string{"url: given together"}},
-		{"slack: no URL", SlackConfig{URL: "s3cret"}.WithDefaults().Validate(), []string{"url: invalid URL: want https://"}},
-		{"slack: no host", SlackConfig{URL: "https:///s3cret"}.WithDefaults().Validate(), []string{"url: invalid URL without a host"}},
-		{"slack: bad URL", SlackConfig{URL: "https://x/%zzs3cret"}.WithDefaults().Validate(), []string{"url: invalid URL: want https://host/path"}},
-		{"slack: names", SlackConfig{URLFile: "f", Channel: "a\nb", Username: strings.Repeat("x", 81), MaxLength: 50_000}.WithDefaults().Validate(), []string{"channel: ", "username: ", "max_length: invalid value 50000"}},
-		{"teams", TeamsConfig{HTTPConfig: ok}.Validate(), []string{"url_file: missing"}},
-		{"discord", DiscordConfig{HTTPConfig: ok, URL: "ftp://x/s3cret", Username: "\x1b"}.Validate(), []string{"url: invalid URL: want https://", "username: "}},
-		{"telegram: nothing", TelegramConfig{}.WithDefaults().Validate(), []string{"token_file: missing", `chat_id: invalid value ""`}},
-		{"telegram: wrong", TelegramConfig{Token: "s3cret/../x", ChatID: "ops", Thread: -1, APIURL: "x"}.WithDefaults().Validate(), []string{"token: invalid token", `chat_id: invalid value "ops"`, "message_thread_id: invalid value -1", "api_url: invalid URL: want https://"}},
-		{"ntfy: nothing", NtfyConfig{}.WithDefaults().Validate(), []string{`topic: invalid value ""`}},
-		{"ntfy: wrong", NtfyConfig{URL: "ntfy.sh", Topic: "a/b", Token: "s3cret", TokenFile: "f", BasicAuth: notify.BasicAuth{Username: "a"}, Priority: 6}.WithDefaults().Validate(), []string{"url: invalid URL: want https://", `topic: invalid value "a/b"`, "token: given together with token_file", "token: given together with basic_auth", "priority: invalid value 6"}},
+		{name: "slack: nothing", err: SlackConfig{}.Validate(), want: []string{"url_file: missing", "max_length: invalid value 0: want 4000 to 40000", "timeout: invalid value 0s: want a duration above zero"}},
+		{name: "slack: both", err: SlackConfig{URL: "https://x/s3cret", URLFile: "f"}.WithDefaults().Validate(), want: []string{"url: given together"}},
+		{name: "slack: no URL", err: SlackConfig{URL: "s3cret"}.WithDefaults().Validate(), want: []string{"url: invalid URL: want https://"}},
+		{name: "slack: no host", err: SlackConfig{URL: "https:///s3cret"}.WithDefaults().Validate(), want: []string{"url: invalid URL without a host"}},
+		{name: "slack: bad URL", err: SlackConfig{URL: "https://x/%zzs3cret"}.WithDefaults().Validate(), want: []string{"url: invalid URL: want https://host/path"}},
+		{name: "slack: names", err: SlackConfig{URLFile: "f", Channel: "a\nb", Username: strings.Repeat("x", 81), MaxLength: 50_000}.WithDefaults().Validate(), want: []string{"channel: ", "username: ", "max_length: invalid value 50000"}},
+		{name: "teams", err: TeamsConfig{HTTPConfig: ok}.Validate(), want: []string{"url_file: missing"}},
+		{name: "discord", err: DiscordConfig{HTTPConfig: ok, URL: "ftp://x/s3cret", Username: "\x1b"}.Validate(), want: []string{"url: invalid URL: want https://", "username: "}},
+		{name: "telegram: nothing", err: TelegramConfig{}.WithDefaults().Validate(), want: []string{"token_file: missing", `chat_id: invalid value ""`}},
+		{name: "telegram: wrong", err: TelegramConfig{Token: "s3cret/../x", ChatID: "ops", Thread: -1, APIURL: "x"}.WithDefaults().Validate(), want: []string{"token: invalid token", `chat_id: invalid value "ops"`, "message_thread_id: invalid value -1", "api_url: invalid URL: want https://"}},
+		{name: "ntfy: nothing", err: NtfyConfig{}.WithDefaults().Validate(), want: []string{`topic: invalid value ""`}},
+		{name: "ntfy: wrong", err: NtfyConfig{URL: "ntfy.sh", Topic: "a/b", Token: "s3cret", TokenFile: "f", BasicAuth: notify.BasicAuth{Username: "a"}, Priority: 6}.WithDefaults().Validate(), want: []string{"url: invalid URL: want https://", `topic: invalid value "a/b"`, "token: given together with token_file", "token: given together with basic_auth", "priority: invalid value 6"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.err == nil {

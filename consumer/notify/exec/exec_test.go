@@ -206,9 +206,9 @@ func TestStop(t *testing.T) {
 	for _, c := range []struct {
 		name, text, said string
 	}{
-		{"ends when asked", `trap 'echo bye; exit 0' TERM; sleep 1000 & echo $! >"$1/child"; echo ready; while :; do sleep 0.01; done`, "bye"},
-		{"does not listen", `trap '' TERM; sleep 1000 & echo $! >"$1/child"; echo ready; while :; do sleep 0.01; done`, "ready"},
-		{"leaves a child that does not", `(trap '' TERM; echo >"$1/trapped"; while :; do sleep 0.01; done) & echo $! >"$1/child"; while [ ! -e "$1/trapped" ]; do sleep 0.01; done; echo ready; wait`, "ready"},
+		{name: "ends when asked", text: `trap 'echo bye; exit 0' TERM; sleep 1000 & echo $! >"$1/child"; echo ready; while :; do sleep 0.01; done`, said: "bye"},
+		{name: "does not listen", text: `trap '' TERM; sleep 1000 & echo $! >"$1/child"; echo ready; while :; do sleep 0.01; done`, said: "ready"},
+		{name: "leaves a child that does not", text: `(trap '' TERM; echo >"$1/trapped"; while :; do sleep 0.01; done) & echo $! >"$1/child"; while [ ! -e "$1/trapped" ]; do sleep 0.01; done; echo ready; wait`, said: "ready"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -276,10 +276,10 @@ func TestConfig(t *testing.T) {
 		cfg  Config
 		want []string
 	}{
-		{Config{}, []string{"command: missing", "timeout: invalid value 0s: want a duration above zero", "kill_after: invalid value 0s: want a duration above zero"}},
-		{Config{Command: []string{"a", "b\x00"}, Env: map[string]secretfile.Secret{"A=B": "s3cret\x00"}}.WithDefaults(), []string{"command[1]: ", `env: invalid name "A=B"`, "env: the value of A=B holds"}},
-		{Config{Command: []string{"/does/not/exist"}}.WithDefaults(), []string{"command: "}},
-		{Config{Command: []string{"no-such-program-at-all"}}.WithDefaults(), []string{"command: "}},
+		{cfg: Config{}, want: []string{"command: missing", "timeout: invalid value 0s: want a duration above zero", "kill_after: invalid value 0s: want a duration above zero"}},
+		{cfg: Config{Command: []string{"a", "b\x00"}, Env: map[string]secretfile.Secret{"A=B": "s3cret\x00"}}.WithDefaults(), want: []string{"command[1]: ", `env: invalid name "A=B"`, "env: the value of A=B holds"}},
+		{cfg: Config{Command: []string{"/does/not/exist"}}.WithDefaults(), want: []string{"command: "}},
+		{cfg: Config{Command: []string{"no-such-program-at-all"}}.WithDefaults(), want: []string{"command: "}},
 	} {
 		_, err := New("page", c.cfg, id)
 		if err == nil {

@@ -17,14 +17,14 @@ func TestWhyItDoesNotStart(t *testing.T) {
 		text, want string
 		outage     bool
 	}{
-		"lines of Windows":         {"#!/bin/sh\r\nexit 0\r\n", `its interpreter "/bin/sh\r" is not there: its lines end with CR LF, as on Windows; sed -i 's/\r$//' `, true},
-		"lines of Windows and env": {"#!/usr/bin/env sh\r\nexit 0\r\n", `end with CR LF, as on Windows: sed -i 's/\r$//' `, false},
-		"no interpreter":           {"#! /no/such/shell -e\nexit 0\n", `its interpreter "/no/such/shell", which its first line #! names, is not there`, true},
-		"no first line":            {"exit 0\n", "a script needs a first line that names its interpreter, such as #!/bin/sh", true},
-		"a byte order mark":        {"\xef\xbb\xbf#!/bin/sh\nexit 0\n", "there is a byte order mark before its first line", true},
-		"an empty line first":      {"\n#!/bin/sh\nexit 0\n", "there is something before the #! of its first line", true},
-		"empty":                    {"", "the file is empty", true},
-		"another machine":          {"\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 100), "it is a program for another kind of machine", true},
+		"lines of Windows":         {text: "#!/bin/sh\r\nexit 0\r\n", want: `its interpreter "/bin/sh\r" is not there: its lines end with CR LF, as on Windows; sed -i 's/\r$//' `, outage: true},
+		"lines of Windows and env": {text: "#!/usr/bin/env sh\r\nexit 0\r\n", want: `end with CR LF, as on Windows: sed -i 's/\r$//' `, outage: false},
+		"no interpreter":           {text: "#! /no/such/shell -e\nexit 0\n", want: `its interpreter "/no/such/shell", which its first line #! names, is not there`, outage: true},
+		"no first line":            {text: "exit 0\n", want: "a script needs a first line that names its interpreter, such as #!/bin/sh", outage: true},
+		"a byte order mark":        {text: "\xef\xbb\xbf#!/bin/sh\nexit 0\n", want: "there is a byte order mark before its first line", outage: true},
+		"an empty line first":      {text: "\n#!/bin/sh\nexit 0\n", want: "there is something before the #! of its first line", outage: true},
+		"empty":                    {text: "", want: "the file is empty", outage: true},
+		"another machine":          {text: "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 100), want: "it is a program for another kind of machine", outage: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "page")

@@ -352,10 +352,10 @@ func BenchmarkMessage(b *testing.B) {
 		name  string
 		batch []*notification
 	}{
-		{"alerts=1000/events=1000", storm(1000)},
-		{"alerts=10000/events=10000", storm(10_000)},
-		{"alerts=2/events=1000", loops(1000)},
-		{"alerts=20/events=10000", loops(10_000)},
+		{name: "alerts=1000/events=1000", batch: storm(1000)},
+		{name: "alerts=10000/events=10000", batch: storm(10_000)},
+		{name: "alerts=2/events=1000", batch: loops(1000)},
+		{name: "alerts=20/events=10000", batch: loops(10_000)},
 	} {
 		b.Run(tc.name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -24,51 +24,51 @@ func TestValidate(t *testing.T) {
 		change func(*Config)
 		want   []string
 	}{
-		{"no smarthost", func(c *Config) { c.Smarthost = "" }, []string{"smarthost: missing", "host:port"}},
-		{"no port", func(c *Config) { c.Smarthost = "smtp.example.com" }, []string{"smarthost:", `"smtp.example.com"`, "host:port"}},
-		{"no host", func(c *Config) { c.Smarthost = ":25" }, []string{"smarthost:", `":25"`}},
-		{"port 0", func(c *Config) { c.Smarthost = "a:0" }, []string{"smarthost:", `"0"`, "1 to 65535"}},
-		{"port 65536", func(c *Config) { c.Smarthost = "a:65536" }, []string{"smarthost:", `"65536"`}},
-		{"port by name", func(c *Config) { c.Smarthost = "a:smtp" }, []string{"smarthost:", `"smtp"`}},
-		{"URL", func(c *Config) { c.Smarthost = "smtp://a:25" }, []string{"smarthost:"}},
-		{"socket", func(c *Config) { c.Smarthost = "/run/smtp:25" }, []string{"smarthost:"}},
-		{"host with line end", func(c *Config) { c.Smarthost = "a\r\nb:25" }, []string{"smarthost:", `\r\n`}},
-		{"tls", func(c *Config) { c.TLS = "ssl" }, []string{"tls:", `"ssl"`, "implicit, starttls or none"}},
-		{"no from", func(c *Config) { c.From = "" }, []string{"from: missing"}},
-		{"from is no address", func(c *Config) { c.From = "supervisor" }, []string{"from:", `"supervisor"`}},
-		{"from with a header", func(c *Config) { c.From = "a@b.c\r\nBcc: x@y.z" }, []string{"from:", "control characters"}},
-		{"from with a header in the name", func(c *Config) { c.From = "\"a\r\nBcc: x@y.z\" <a@b.c>" }, []string{"from:", "control characters"}},
-		{"two in from", func(c *Config) { c.From = "a@b.c, d@e.f" }, []string{"from:"}},
-		{"no to", func(c *Config) { c.To = nil }, []string{"to: missing"}},
-		{"bad to", func(c *Config) { c.To = []string{ops, "ops"} }, []string{"to[1]:", `"ops"`}},
-		{"empty to", func(c *Config) { c.To = []string{""} }, []string{"to[0]:"}},
-		{"to with a header", func(c *Config) { c.To = []string{"a@b.c\nBcc: x@y.z"} }, []string{"to[0]:", "control characters"}},
-		{"to with a command", func(c *Config) { c.To = []string{`"a> SIZE=1"@b.c`} }, []string{"to[0]:", "quotes"}},
-		{"to with an encoded line end", func(c *Config) { c.To = []string{"=?utf-8?q?a=0D=0Ab?= <a@b.c>"} }, []string{"to[0]:", "control characters"}},
-		{"long to", func(c *Config) { c.To = []string{strings.Repeat("a", 300) + "@b.c"} }, []string{"to[0]:", "304", "254"}},
-		{"twice in to", func(c *Config) { c.To = []string{ops, "Ops <OPS@example.com>"} }, []string{"to[1]:", "duplicate"}},
-		{"password without username", func(c *Config) { c.Password = secret }, []string{"username: missing"}},
-		{"file without username", func(c *Config) { c.PasswordFile = "/p" }, []string{"username: missing", "/p"}},
-		{"username without password", func(c *Config) { c.Username = ops }, []string{"password_file: missing", ops}},
-		{"two passwords", func(c *Config) { c.Username, c.Password, c.PasswordFile = ops, secret, "/p" }, []string{"password:", "one of the two"}},
-		{"username with NUL", func(c *Config) { c.Username, c.Password = "a\x00b", secret }, []string{"username:"}},
-		{"hello", func(c *Config) { c.Hello = "a\r\nb" }, []string{"hello:"}},
-		{"timeout 0", func(c *Config) { c.Timeout = 0 }, []string{"timeout:", "0s", "10s"}},
-		{"timeout below", func(c *Config) { c.Timeout = -1 }, []string{"timeout:"}},
-		{"text is cut off", func(c *Config) { c.Text = "a\nb {{if .Late}}" }, []string{"text: line 2: ", "unexpected EOF"}},
-		{"unknown field in text", func(c *Config) { c.Text = "{{.Subject}}\n  {{.Password}}" }, []string{"text: line 2, column 4: ", "Password", "tried on an unexpected exit"}},
-		{"unknown field of an event", func(c *Config) { c.Text = "{{range .Alerts}}{{range .Events}}{{.Foo}}{{end}}{{end}}" }, []string{"text: line 1, column ", "Foo"}},
-		{"environment in text", func(c *Config) { c.Text = `{{env "HOME"}}` }, []string{"text: line 1: ", `function "env" not defined`}},
-		{"label that not every alert has", func(c *Config) { c.Text = "{{range .Alerts}}{{.Labels.team}}{{end}}" }, []string{"text: line 1, column ", "team", `{{index .Labels "key"}}`}},
-		{"event that not every alert has", func(c *Config) { c.HTML = "{{range .Alerts}}{{(index .Events 0).Time}}{{end}}" }, []string{"html: line 1, column ", "tried on an update without events"}},
-		{"only digests have two", func(c *Config) { c.Subject = "{{(index .Alerts 1).Who}}" }, []string{"subject: line 1, column "}},
-		{"empty subject", func(c *Config) { c.Subject = `{{if eq .Kind "digest"}}x{{end}}` }, []string{"subject: gives an empty subject", "tried on "}},
-		{"html that cannot be escaped", func(c *Config) { c.HTML = "<a href={{.Sentence}}><script>{{if .Late}}'{{end}}" }, []string{"html: line 1"}},
-		{"endless text", func(c *Config) {
+		{name: "no smarthost", change: func(c *Config) { c.Smarthost = "" }, want: []string{"smarthost: missing", "host:port"}},
+		{name: "no port", change: func(c *Config) { c.Smarthost = "smtp.example.com" }, want: []string{"smarthost:", `"smtp.example.com"`, "host:port"}},
+		{name: "no host", change: func(c *Config) { c.Smarthost = ":25" }, want: []string{"smarthost:", `":25"`}},
+		{name: "port 0", change: func(c *Config) { c.Smarthost = "a:0" }, want: []string{"smarthost:", `"0"`, "1 to 65535"}},
+		{name: "port 65536", change: func(c *Config) { c.Smarthost = "a:65536" }, want: []string{"smarthost:", `"65536"`}},
+		{name: "port by name", change: func(c *Config) { c.Smarthost = "a:smtp" }, want: []string{"smarthost:", `"smtp"`}},
+		{name: "URL", change: func(c *Config) { c.Smarthost = "smtp://a:25" }, want: []string{"smarthost:"}},
+		{name: "socket", change: func(c *Config) { c.Smarthost = "/run/smtp:25" }, want: []string{"smarthost:"}},
+		{name: "host with line end", change: func(c *Config) { c.Smarthost = "a\r\nb:25" }, want: []string{"smarthost:", `\r\n`}},
+		{name: "tls", change: func(c *Config) { c.TLS = "ssl" }, want: []string{"tls:", `"ssl"`, "implicit, starttls or none"}},
+		{name: "no from", change: func(c *Config) { c.From = "" }, want: []string{"from: missing"}},
+		{name: "from is no address", change: func(c *Config) { c.From = "supervisor" }, want: []string{"from:", `"supervisor"`}},
+		{name: "from with a header", change: func(c *Config) { c.From = "a@b.c\r\nBcc: x@y.z" }, want: []string{"from:", "control characters"}},
+		{name: "from with a header in the name", change: func(c *Config) { c.From = "\"a\r\nBcc: x@y.z\" <a@b.c>" }, want: []string{"from:", "control characters"}},
+		{name: "two in from", change: func(c *Config) { c.From = "a@b.c, d@e.f" }, want: []string{"from:"}},
+		{name: "no to", change: func(c *Config) { c.To = nil }, want: []string{"to: missing"}},
+		{name: "bad to", change: func(c *Config) { c.To = []string{ops, "ops"} }, want: []string{"to[1]:", `"ops"`}},
+		{name: "empty to", change: func(c *Config) { c.To = []string{""} }, want: []string{"to[0]:"}},
+		{name: "to with a header", change: func(c *Config) { c.To = []string{"a@b.c\nBcc: x@y.z"} }, want: []string{"to[0]:", "control characters"}},
+		{name: "to with a command", change: func(c *Config) { c.To = []string{`"a> SIZE=1"@b.c`} }, want: []string{"to[0]:", "quotes"}},
+		{name: "to with an encoded line end", change: func(c *Config) { c.To = []string{"=?utf-8?q?a=0D=0Ab?= <a@b.c>"} }, want: []string{"to[0]:", "control characters"}},
+		{name: "long to", change: func(c *Config) { c.To = []string{strings.Repeat("a", 300) + "@b.c"} }, want: []string{"to[0]:", "304", "254"}},
+		{name: "twice in to", change: func(c *Config) { c.To = []string{ops, "Ops <OPS@example.com>"} }, want: []string{"to[1]:", "duplicate"}},
+		{name: "password without username", change: func(c *Config) { c.Password = secret }, want: []string{"username: missing"}},
+		{name: "file without username", change: func(c *Config) { c.PasswordFile = "/p" }, want: []string{"username: missing", "/p"}},
+		{name: "username without password", change: func(c *Config) { c.Username = ops }, want: []string{"password_file: missing", ops}},
+		{name: "two passwords", change: func(c *Config) { c.Username, c.Password, c.PasswordFile = ops, secret, "/p" }, want: []string{"password:", "one of the two"}},
+		{name: "username with NUL", change: func(c *Config) { c.Username, c.Password = "a\x00b", secret }, want: []string{"username:"}},
+		{name: "hello", change: func(c *Config) { c.Hello = "a\r\nb" }, want: []string{"hello:"}},
+		{name: "timeout 0", change: func(c *Config) { c.Timeout = 0 }, want: []string{"timeout:", "0s", "10s"}},
+		{name: "timeout below", change: func(c *Config) { c.Timeout = -1 }, want: []string{"timeout:"}},
+		{name: "text is cut off", change: func(c *Config) { c.Text = "a\nb {{if .Late}}" }, want: []string{"text: line 2: ", "unexpected EOF"}},
+		{name: "unknown field in text", change: func(c *Config) { c.Text = "{{.Subject}}\n  {{.Password}}" }, want: []string{"text: line 2, column 4: ", "Password", "tried on an unexpected exit"}},
+		{name: "unknown field of an event", change: func(c *Config) { c.Text = "{{range .Alerts}}{{range .Events}}{{.Foo}}{{end}}{{end}}" }, want: []string{"text: line 1, column ", "Foo"}},
+		{name: "environment in text", change: func(c *Config) { c.Text = `{{env "HOME"}}` }, want: []string{"text: line 1: ", `function "env" not defined`}},
+		{name: "label that not every alert has", change: func(c *Config) { c.Text = "{{range .Alerts}}{{.Labels.team}}{{end}}" }, want: []string{"text: line 1, column ", "team", `{{index .Labels "key"}}`}},
+		{name: "event that not every alert has", change: func(c *Config) { c.HTML = "{{range .Alerts}}{{(index .Events 0).Time}}{{end}}" }, want: []string{"html: line 1, column ", "tried on an update without events"}},
+		{name: "only digests have two", change: func(c *Config) { c.Subject = "{{(index .Alerts 1).Who}}" }, want: []string{"subject: line 1, column "}},
+		{name: "empty subject", change: func(c *Config) { c.Subject = `{{if eq .Kind "digest"}}x{{end}}` }, want: []string{"subject: gives an empty subject", "tried on "}},
+		{name: "html that cannot be escaped", change: func(c *Config) { c.HTML = "<a href={{.Sentence}}><script>{{if .Late}}'{{end}}" }, want: []string{"html: line 1"}},
+		{name: "endless text", change: func(c *Config) {
 			c.Text = `{{$k := printf "%9999s" "x"}}{{$m := printf "` + strings.Repeat("%[1]s", 200) + `" $k}}` + strings.Repeat("{{$m}}", 20)
-		}, []string{"text: ", "more than"}},
-		{"all templates at once", func(c *Config) { c.Subject, c.Text, c.HTML = "{{.A}}", "{{.B}}", "{{.C}}" }, []string{"subject: line 1", "\ntext: line 1", "\nhtml: line 1"}},
-		{"all at once", func(c *Config) { *c = Config{} }, []string{"smarthost:", "from:", "to:", "timeout:"}},
+		}, want: []string{"text: ", "more than"}},
+		{name: "all templates at once", change: func(c *Config) { c.Subject, c.Text, c.HTML = "{{.A}}", "{{.B}}", "{{.C}}" }, want: []string{"subject: line 1", "\ntext: line 1", "\nhtml: line 1"}},
+		{name: "all at once", change: func(c *Config) { *c = Config{} }, want: []string{"smarthost:", "from:", "to:", "timeout:"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := good()
@@ -112,12 +112,12 @@ func TestValidate(t *testing.T) {
 
 func TestMode(t *testing.T) {
 	for _, tc := range []struct{ smarthost, tls, want string }{
-		{"a:465", "", TLSImplicit},
-		{"a:587", "", TLSStartTLS},
-		{"a:25", "", TLSStartTLS},
-		{"a:465", TLSStartTLS, TLSStartTLS},
-		{"a:25", TLSNone, TLSNone},
-		{"a:2465", TLSImplicit, TLSImplicit},
+		{smarthost: "a:465", tls: "", want: TLSImplicit},
+		{smarthost: "a:587", tls: "", want: TLSStartTLS},
+		{smarthost: "a:25", tls: "", want: TLSStartTLS},
+		{smarthost: "a:465", tls: TLSStartTLS, want: TLSStartTLS},
+		{smarthost: "a:25", tls: TLSNone, want: TLSNone},
+		{smarthost: "a:2465", tls: TLSImplicit, want: TLSImplicit},
 	} {
 		if got := (Config{Smarthost: tc.smarthost, TLS: tc.tls}).mode(); got != tc.want {
 			t.Errorf("%s, tls %q: got %s, want %s", tc.smarthost, tc.tls, got, tc.want)
@@ -185,11 +185,11 @@ func TestNewReadsFiles(t *testing.T) {
 		change func(*Config)
 		want   []string
 	}{
-		{"no ca_file", func(c *Config) { c.CAFile = filepath.Join(dir, "none") }, []string{"ca_file:", "no such file"}},
-		{"ca_file without certificate", func(c *Config) { c.CAFile = empty }, []string{"ca_file:", "PEM"}},
-		{"ca_file is a directory", func(c *Config) { c.CAFile = dir }, []string{"ca_file:", "no regular file"}},
-		{"empty password_file", func(c *Config) { c.Username, c.PasswordFile = ops, empty }, []string{"password_file:", "empty"}},
-		{"password_file blocks", func(c *Config) { c.Username, c.PasswordFile = ops, "/dev/tty" }, []string{"password_file:", "no regular file"}},
+		{name: "no ca_file", change: func(c *Config) { c.CAFile = filepath.Join(dir, "none") }, want: []string{"ca_file:", "no such file"}},
+		{name: "ca_file without certificate", change: func(c *Config) { c.CAFile = empty }, want: []string{"ca_file:", "PEM"}},
+		{name: "ca_file is a directory", change: func(c *Config) { c.CAFile = dir }, want: []string{"ca_file:", "no regular file"}},
+		{name: "empty password_file", change: func(c *Config) { c.Username, c.PasswordFile = ops, empty }, want: []string{"password_file:", "empty"}},
+		{name: "password_file blocks", change: func(c *Config) { c.Username, c.PasswordFile = ops, "/dev/tty" }, want: []string{"password_file:", "no regular file"}},
 	} {
 		c := good()
 		tc.change(&c)
@@ -207,10 +207,10 @@ func TestHelloName(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct{ configured, instance, want string }{
-		{"a.example.com", "mon1", "a.example.com"},
-		{"", "mon1", "mon1"},
-		{"", "", host},
-		{"", "my host\r\n", host},
+		{configured: "a.example.com", instance: "mon1", want: "a.example.com"},
+		{configured: "", instance: "mon1", want: "mon1"},
+		{configured: "", instance: "", want: host},
+		{configured: "", instance: "my host\r\n", want: host},
 	} {
 		if got := helloName(tc.configured, tc.instance); got != tc.want {
 			t.Errorf("%q, %q: got %q, want %q", tc.configured, tc.instance, got, tc.want)

@@ -31,21 +31,21 @@ func TestSecurity(t *testing.T) {
 		// want is in the error; none if the mail is to arrive.
 		want []string
 	}{
-		{"none", TLSNone, smtptest.None, nil, false, nil},
-		{"none although offered", TLSNone, smtptest.StartTLS, nil, false, nil},
-		{"starttls", TLSStartTLS, smtptest.StartTLS, nil, true, nil},
-		{"starttls by default", "", smtptest.StartTLS, nil, true, nil},
-		{"implicit", TLSImplicit, smtptest.Implicit, nil, true, nil},
-		{"by name", TLSImplicit, smtptest.Implicit, func(_ *testing.T, c *Config) {
+		{name: "none", mode: TLSNone, offer: smtptest.None, change: nil, tls: false, want: nil},
+		{name: "none although offered", mode: TLSNone, offer: smtptest.StartTLS, change: nil, tls: false, want: nil},
+		{name: "starttls", mode: TLSStartTLS, offer: smtptest.StartTLS, change: nil, tls: true, want: nil},
+		{name: "starttls by default", mode: "", offer: smtptest.StartTLS, change: nil, tls: true, want: nil},
+		{name: "implicit", mode: TLSImplicit, offer: smtptest.Implicit, change: nil, tls: true, want: nil},
+		{name: "by name", mode: TLSImplicit, offer: smtptest.Implicit, change: func(_ *testing.T, c *Config) {
 			c.Smarthost = strings.Replace(c.Smarthost, "127.0.0.1", "localhost", 1)
-		}, true, nil},
-		{"starttls not offered", TLSStartTLS, smtptest.None, nil, false, []string{"STARTTLS", "check tls"}},
-		{"implicit not spoken", TLSImplicit, smtptest.None, nil, false, []string{"check tls"}},
-		{"starttls, unknown authority", TLSStartTLS, smtptest.StartTLS, otherAuthority, false, []string{"unknown authority", "check ca_file"}},
-		{"implicit, unknown authority", TLSImplicit, smtptest.Implicit, otherAuthority, false, []string{"unknown authority", "check ca_file"}},
-		{"implicit, system's authorities", TLSImplicit, smtptest.Implicit, func(_ *testing.T, c *Config) { c.CAFile = "" }, false, []string{"check ca_file"}},
-		{"implicit, other name", TLSImplicit, smtptest.Implicit, otherName, false, []string{"localhost", "mail.example.com", "check smarthost"}},
-		{"starttls, other name", TLSStartTLS, smtptest.StartTLS, otherName, false, []string{"localhost", "mail.example.com", "check smarthost"}},
+		}, tls: true, want: nil},
+		{name: "starttls not offered", mode: TLSStartTLS, offer: smtptest.None, change: nil, tls: false, want: []string{"STARTTLS", "check tls"}},
+		{name: "implicit not spoken", mode: TLSImplicit, offer: smtptest.None, change: nil, tls: false, want: []string{"check tls"}},
+		{name: "starttls, unknown authority", mode: TLSStartTLS, offer: smtptest.StartTLS, change: otherAuthority, tls: false, want: []string{"unknown authority", "check ca_file"}},
+		{name: "implicit, unknown authority", mode: TLSImplicit, offer: smtptest.Implicit, change: otherAuthority, tls: false, want: []string{"unknown authority", "check ca_file"}},
+		{name: "implicit, system's authorities", mode: TLSImplicit, offer: smtptest.Implicit, change: func(_ *testing.T, c *Config) { c.CAFile = "" }, tls: false, want: []string{"check ca_file"}},
+		{name: "implicit, other name", mode: TLSImplicit, offer: smtptest.Implicit, change: otherName, tls: false, want: []string{"localhost", "mail.example.com", "check smarthost"}},
+		{name: "starttls, other name", mode: TLSStartTLS, offer: smtptest.StartTLS, change: otherName, tls: false, want: []string{"localhost", "mail.example.com", "check smarthost"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := serve(t, smtptest.Options{Security: tc.offer})
@@ -115,14 +115,14 @@ func TestAuth(t *testing.T) {
 		change     func(*testing.T, *Config)
 		want       string // the mechanism used, "" if the login has to fail
 	}{
-		{"plain over implicit TLS", TLSImplicit, smtptest.Implicit, []string{"LOGIN", "PLAIN"}, nil, "PLAIN"},
-		{"plain over starttls", TLSStartTLS, smtptest.StartTLS, []string{"LOGIN", "PLAIN"}, nil, "PLAIN"},
-		{"login over implicit TLS", TLSImplicit, smtptest.Implicit, []string{"LOGIN"}, nil, "LOGIN"},
-		{"cram before plain", TLSImplicit, smtptest.Implicit, []string{"PLAIN", "CRAM-MD5"}, nil, "CRAM-MD5"},
-		{"plain to this machine", TLSNone, smtptest.None, []string{"PLAIN"}, nil, "PLAIN"},
-		{"login to this machine", TLSNone, smtptest.None, []string{"LOGIN"}, nil, "LOGIN"},
-		{"plain to another, readable", TLSNone, smtptest.None, []string{"PLAIN", "LOGIN"}, otherName, ""},
-		{"cram to another", TLSNone, smtptest.None, []string{"PLAIN", "CRAM-MD5"}, otherName, "CRAM-MD5"},
+		{name: "plain over implicit TLS", mode: TLSImplicit, offer: smtptest.Implicit, mechanisms: []string{"LOGIN", "PLAIN"}, change: nil, want: "PLAIN"},
+		{name: "plain over starttls", mode: TLSStartTLS, offer: smtptest.StartTLS, mechanisms: []string{"LOGIN", "PLAIN"}, change: nil, want: "PLAIN"},
+		{name: "login over implicit TLS", mode: TLSImplicit, offer: smtptest.Implicit, mechanisms: []string{"LOGIN"}, change: nil, want: "LOGIN"},
+		{name: "cram before plain", mode: TLSImplicit, offer: smtptest.Implicit, mechanisms: []string{"PLAIN", "CRAM-MD5"}, change: nil, want: "CRAM-MD5"},
+		{name: "plain to this machine", mode: TLSNone, offer: smtptest.None, mechanisms: []string{"PLAIN"}, change: nil, want: "PLAIN"},
+		{name: "login to this machine", mode: TLSNone, offer: smtptest.None, mechanisms: []string{"LOGIN"}, change: nil, want: "LOGIN"},
+		{name: "plain to another, readable", mode: TLSNone, offer: smtptest.None, mechanisms: []string{"PLAIN", "LOGIN"}, change: otherName, want: ""},
+		{name: "cram to another", mode: TLSNone, offer: smtptest.None, mechanisms: []string{"PLAIN", "CRAM-MD5"}, change: otherName, want: "CRAM-MD5"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := serve(t, smtptest.Options{Security: tc.offer, Username: ops, Password: secret, Mechanisms: tc.mechanisms})
@@ -227,14 +227,14 @@ func TestRefusals(t *testing.T) {
 		permanent bool
 		want      []string
 	}{
-		{"recipient", rcpt(answer(550, "no such user")), true, []string{"550", "no such user", "check to"}},
-		{"recipient, later", rcpt(answer(451, "greylisted")), false, []string{"451", "greylisted", "check to"}},
-		{"recipient, full", rcpt(answer(452, "mailbox full")), false, []string{"452", "mailbox full"}},
-		{"recipient, login first", rcpt(answer(530, "log in first")), false, []string{"530", "log in first", "check username"}},
-		{"sender", smtptest.Behaviour{Sender: answer(553, "not your address")}, true, []string{"553", "not your address", "check from"}},
-		{"sender, later", smtptest.Behaviour{Sender: answer(421, "too busy")}, false, []string{"421", "too busy"}},
-		{"text", smtptest.Behaviour{Data: answer(554, "spam")}, true, []string{"554", "spam"}},
-		{"text, later", smtptest.Behaviour{Data: answer(452, "disk full")}, false, []string{"452", "disk full"}},
+		{name: "recipient", behaviour: rcpt(answer(550, "no such user")), permanent: true, want: []string{"550", "no such user", "check to"}},
+		{name: "recipient, later", behaviour: rcpt(answer(451, "greylisted")), permanent: false, want: []string{"451", "greylisted", "check to"}},
+		{name: "recipient, full", behaviour: rcpt(answer(452, "mailbox full")), permanent: false, want: []string{"452", "mailbox full"}},
+		{name: "recipient, login first", behaviour: rcpt(answer(530, "log in first")), permanent: false, want: []string{"530", "log in first", "check username"}},
+		{name: "sender", behaviour: smtptest.Behaviour{Sender: answer(553, "not your address")}, permanent: true, want: []string{"553", "not your address", "check from"}},
+		{name: "sender, later", behaviour: smtptest.Behaviour{Sender: answer(421, "too busy")}, permanent: false, want: []string{"421", "too busy"}},
+		{name: "text", behaviour: smtptest.Behaviour{Data: answer(554, "spam")}, permanent: true, want: []string{"554", "spam"}},
+		{name: "text, later", behaviour: smtptest.Behaviour{Data: answer(452, "disk full")}, permanent: false, want: []string{"452", "disk full"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := serve(t, smtptest.Options{Behaviour: tc.behaviour})

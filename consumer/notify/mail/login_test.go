@@ -58,41 +58,41 @@ func TestLogin(t *testing.T) {
 		// want are the mechanisms tried, for the first mail and for the second.
 		want, again []string
 	}{
-		{"the first is broken: CRAM-MD5", smtptest.Quirks{
+		{name: "the first is broken: CRAM-MD5", quirks: smtptest.Quirks{
 			Hello: []string{"AUTH LOGIN PLAIN CRAM-MD5"}, Works: []string{"LOGIN", "PLAIN"},
-		}, nil, []string{"CRAM-MD5", "PLAIN"}, []string{"PLAIN"}},
-		{"the first is broken: SCRAM", smtptest.Quirks{
+		}, change: nil, want: []string{"CRAM-MD5", "PLAIN"}, again: []string{"PLAIN"}},
+		{name: "the first is broken: SCRAM", quirks: smtptest.Quirks{
 			Hello: []string{"AUTH SCRAM-SHA-1 SCRAM-SHA-256 LOGIN PLAIN"}, Works: []string{"LOGIN"},
-		}, nil, []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"}, []string{"LOGIN"}},
-		{"not implemented", smtptest.Quirks{
+		}, change: nil, want: []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"}, again: []string{"LOGIN"}},
+		{name: "not implemented", quirks: smtptest.Quirks{
 			Hello: []string{"AUTH PLAIN LOGIN"}, Works: []string{"LOGIN"}, Refused: smtptest.Answer{Code: 504, Text: "5.5.4 Unrecognized authentication type"},
-		}, nil, []string{"PLAIN", "LOGIN"}, []string{"LOGIN"}},
-		{"hangs up after a refusal", smtptest.Quirks{
+		}, change: nil, want: []string{"PLAIN", "LOGIN"}, again: []string{"LOGIN"}},
+		{name: "hangs up after a refusal", quirks: smtptest.Quirks{
 			Hello: []string{"AUTH CRAM-MD5 PLAIN LOGIN"}, Works: []string{"LOGIN"}, HangUpAfter: true,
-		}, nil, []string{"CRAM-MD5", "PLAIN", "LOGIN"}, []string{"LOGIN"}},
-		{"hangs up without a word", smtptest.Quirks{
+		}, change: nil, want: []string{"CRAM-MD5", "PLAIN", "LOGIN"}, again: []string{"LOGIN"}},
+		{name: "hangs up without a word", quirks: smtptest.Quirks{
 			Hello: []string{"AUTH CRAM-MD5 PLAIN"}, Works: []string{"PLAIN"}, HangUp: []string{"CRAM-MD5"},
-		}, nil, []string{"CRAM-MD5", "PLAIN"}, []string{"PLAIN"}},
-		{"SCRAM works", smtptest.Quirks{
+		}, change: nil, want: []string{"CRAM-MD5", "PLAIN"}, again: []string{"PLAIN"}},
+		{name: "SCRAM works", quirks: smtptest.Quirks{
 			Hello: []string{"AUTH PLAIN SCRAM-SHA-256"}, Works: []string{"SCRAM-SHA-256"},
-		}, nil, []string{"SCRAM-SHA-256"}, []string{"SCRAM-SHA-256"}},
-		{"CRAM-MD5 works", smtptest.Quirks{
+		}, change: nil, want: []string{"SCRAM-SHA-256"}, again: []string{"SCRAM-SHA-256"}},
+		{name: "CRAM-MD5 works", quirks: smtptest.Quirks{
 			Hello: []string{"AUTH SCRAM-SHA-256 CRAM-MD5"}, Works: []string{"CRAM-MD5"},
-		}, nil, []string{"SCRAM-SHA-256", "CRAM-MD5"}, []string{"CRAM-MD5"}},
-		{"AUTH= of old servers", smtptest.Quirks{Hello: []string{"PIPELINING", "AUTH=LOGIN PLAIN"}, Works: []string{"PLAIN", "LOGIN"}}, nil, []string{"PLAIN"}, []string{"PLAIN"}},
-		{"AUTH= with one", smtptest.Quirks{Hello: []string{"AUTH=LOGIN"}, Works: []string{"LOGIN"}}, nil, []string{"LOGIN"}, []string{"LOGIN"}},
-		{"both forms", smtptest.Quirks{Hello: []string{"AUTH GSSAPI", "AUTH=GSSAPI LOGIN"}, Works: []string{"LOGIN"}}, nil, []string{"LOGIN"}, []string{"LOGIN"}},
-		{"small letters and spaces", smtptest.Quirks{Hello: []string{"AUTH  login  plain "}, Works: []string{"PLAIN"}}, nil, []string{"plain"}, []string{"plain"}},
-		{"chosen", smtptest.Quirks{
+		}, change: nil, want: []string{"SCRAM-SHA-256", "CRAM-MD5"}, again: []string{"CRAM-MD5"}},
+		{name: "AUTH= of old servers", quirks: smtptest.Quirks{Hello: []string{"PIPELINING", "AUTH=LOGIN PLAIN"}, Works: []string{"PLAIN", "LOGIN"}}, change: nil, want: []string{"PLAIN"}, again: []string{"PLAIN"}},
+		{name: "AUTH= with one", quirks: smtptest.Quirks{Hello: []string{"AUTH=LOGIN"}, Works: []string{"LOGIN"}}, change: nil, want: []string{"LOGIN"}, again: []string{"LOGIN"}},
+		{name: "both forms", quirks: smtptest.Quirks{Hello: []string{"AUTH GSSAPI", "AUTH=GSSAPI LOGIN"}, Works: []string{"LOGIN"}}, change: nil, want: []string{"LOGIN"}, again: []string{"LOGIN"}},
+		{name: "small letters and spaces", quirks: smtptest.Quirks{Hello: []string{"AUTH  login  plain "}, Works: []string{"PLAIN"}}, change: nil, want: []string{"plain"}, again: []string{"plain"}},
+		{name: "chosen", quirks: smtptest.Quirks{
 			Hello: []string{"AUTH CRAM-MD5 PLAIN LOGIN"}, Works: []string{"LOGIN"},
-		}, func(c *Config) { c.Auth = "login" }, []string{"LOGIN"}, []string{"LOGIN"}},
-		{"chosen and not announced", smtptest.Quirks{Works: []string{"LOGIN"}}, func(c *Config) { c.Auth = "LOGIN" }, []string{"LOGIN"}, []string{"LOGIN"}},
-		{"tokens only, the password is one", smtptest.Quirks{
+		}, change: func(c *Config) { c.Auth = "login" }, want: []string{"LOGIN"}, again: []string{"LOGIN"}},
+		{name: "chosen and not announced", quirks: smtptest.Quirks{Works: []string{"LOGIN"}}, change: func(c *Config) { c.Auth = "LOGIN" }, want: []string{"LOGIN"}, again: []string{"LOGIN"}},
+		{name: "tokens only, the password is one", quirks: smtptest.Quirks{
 			Hello: []string{"AUTH XOAUTH2"}, Works: []string{"XOAUTH2"},
-		}, nil, []string{"XOAUTH2"}, []string{"XOAUTH2"}},
-		{"the second kind of token", smtptest.Quirks{
+		}, change: nil, want: []string{"XOAUTH2"}, again: []string{"XOAUTH2"}},
+		{name: "the second kind of token", quirks: smtptest.Quirks{
 			Hello: []string{"AUTH XOAUTH2 OAUTHBEARER"}, Works: []string{"OAUTHBEARER"},
-		}, nil, []string{"XOAUTH2", "OAUTHBEARER"}, []string{"OAUTHBEARER"}},
+		}, change: nil, want: []string{"XOAUTH2", "OAUTHBEARER"}, again: []string{"OAUTHBEARER"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s, c := quirky(t, tc.quirks)
@@ -198,11 +198,11 @@ func TestTokenCommand(t *testing.T) {
 		argv []string
 		want []string
 	}{
-		"none":   {[]string{"/none/token"}, []string{"token_command: /none/token: ", "no such file"}},
-		"fails":  {[]string{"sh", "-c", "echo t0ken; echo 'login expired' >&2; exit 3"}, []string{"token_command: sh: exit status 3: login expired"}},
-		"flood":  {[]string{"sh", "-c", "yes"}, []string{"token_command: sh", "did not end in time"}},
-		"sleeps": {[]string{"sh", "-c", "sleep 60 & sleep 60"}, []string{"token_command: sh: did not end in time"}},
-		"lines":  {[]string{"printf", `Token:\nt0ken\n`}, []string{"token_command: what printf writes holds 2 lines"}},
+		"none":   {argv: []string{"/none/token"}, want: []string{"token_command: /none/token: ", "no such file"}},
+		"fails":  {argv: []string{"sh", "-c", "echo t0ken; echo 'login expired' >&2; exit 3"}, want: []string{"token_command: sh: exit status 3: login expired"}},
+		"flood":  {argv: []string{"sh", "-c", "yes"}, want: []string{"token_command: sh", "did not end in time"}},
+		"sleeps": {argv: []string{"sh", "-c", "sleep 60 & sleep 60"}, want: []string{"token_command: sh: did not end in time"}},
+		"lines":  {argv: []string{"printf", `Token:\nt0ken\n`}, want: []string{"token_command: what printf writes holds 2 lines"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, c := quirky(t, smtptest.Quirks{Hello: []string{"AUTH XOAUTH2"}})
@@ -232,15 +232,15 @@ func TestLoginFails(t *testing.T) {
 		want   []string
 		tried  int
 	}{
-		"wrong password": {smtptest.Quirks{Hello: []string{"AUTH PLAIN LOGIN"}}, nil, []string{
+		"wrong password": {quirks: smtptest.Quirks{Hello: []string{"AUTH PLAIN LOGIN"}}, change: nil, want: []string{
 			"AUTH PLAIN: 535 5.7.8 authentication failed; AUTH LOGIN: 535", "check username and password_file",
-		}, 2},
-		"locked":        {smtptest.Quirks{Hello: []string{"AUTH PLAIN LOGIN"}, Refused: smtptest.Answer{Code: 454, Text: "4.7.0 too many"}}, nil, []string{"AUTH PLAIN: 454 4.7.0 too many"}, 1},
-		"tokens only":   {smtptest.Quirks{Hello: []string{"AUTH XOAUTH2"}}, nil, []string{"AUTH XOAUTH2: 535", "check token_file or token_command (the server takes access tokens only"}, 1},
-		"unknown ones":  {smtptest.Quirks{Hello: []string{"AUTH NTLM GSSAPI"}}, nil, []string{"server offers AUTH NTLM GSSAPI, and none of them can be used", "possible are scram-sha-256"}, 0},
-		"no login":      {smtptest.Quirks{}, nil, []string{"no AUTH in its answer to EHLO", "check username (leave it out"}, 0},
-		"passwords":     {smtptest.Quirks{Hello: []string{"AUTH PLAIN"}}, func(c *Config) { c.Password, c.TokenCommand = "", []string{"echo", "t"} }, []string{"offers AUTH PLAIN", "check password_file"}, 0},
-		"always closes": {smtptest.Quirks{Hello: []string{"AUTH PLAIN LOGIN"}, HangUp: []string{"PLAIN", "LOGIN"}}, nil, []string{"AUTH PLAIN: EOF; AUTH LOGIN: EOF"}, 2},
+		}, tried: 2},
+		"locked":        {quirks: smtptest.Quirks{Hello: []string{"AUTH PLAIN LOGIN"}, Refused: smtptest.Answer{Code: 454, Text: "4.7.0 too many"}}, change: nil, want: []string{"AUTH PLAIN: 454 4.7.0 too many"}, tried: 1},
+		"tokens only":   {quirks: smtptest.Quirks{Hello: []string{"AUTH XOAUTH2"}}, change: nil, want: []string{"AUTH XOAUTH2: 535", "check token_file or token_command (the server takes access tokens only"}, tried: 1},
+		"unknown ones":  {quirks: smtptest.Quirks{Hello: []string{"AUTH NTLM GSSAPI"}}, change: nil, want: []string{"server offers AUTH NTLM GSSAPI, and none of them can be used", "possible are scram-sha-256"}, tried: 0},
+		"no login":      {quirks: smtptest.Quirks{}, change: nil, want: []string{"no AUTH in its answer to EHLO", "check username (leave it out"}, tried: 0},
+		"passwords":     {quirks: smtptest.Quirks{Hello: []string{"AUTH PLAIN"}}, change: func(c *Config) { c.Password, c.TokenCommand = "", []string{"echo", "t"} }, want: []string{"offers AUTH PLAIN", "check password_file"}, tried: 0},
+		"always closes": {quirks: smtptest.Quirks{Hello: []string{"AUTH PLAIN LOGIN"}, HangUp: []string{"PLAIN", "LOGIN"}}, change: nil, want: []string{"AUTH PLAIN: EOF; AUTH LOGIN: EOF"}, tried: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, c := quirky(t, tc.quirks)
@@ -266,13 +266,13 @@ func TestHelloRefused(t *testing.T) {
 		quirks smtptest.Quirks
 		hello  bool
 	}{
-		"Postfix, not full":       {smtptest.Quirks{Recipient: answer(504, "5.5.2 <mon1>: Helo command rejected: need fully-qualified hostname")}, true},
-		"Postfix, not found":      {smtptest.Quirks{Recipient: answer(450, "4.7.1 <mon1>: Helo command rejected: Host not found")}, true},
-		"Exim":                    {smtptest.Quirks{Recipient: answer(550, "Access denied - Invalid HELO name (See RFC2821 4.1.1.1)")}, true},
-		"other words":             {smtptest.Quirks{Recipient: answer(554, "5.7.1 EHLO/HELO validation failed")}, true},
-		"at once":                 {smtptest.Quirks{RefuseHello: answer(501, "5.5.4 Invalid domain name")}, true},
-		"a recipient called so":   {smtptest.Quirks{Recipient: answer(550, "5.1.1 <helo@example.com>: no such user, helo@example.com")}, false},
-		"a recipient and no more": {smtptest.Quirks{Recipient: answer(550, "5.1.1 no such user")}, false},
+		"Postfix, not full":       {quirks: smtptest.Quirks{Recipient: answer(504, "5.5.2 <mon1>: Helo command rejected: need fully-qualified hostname")}, hello: true},
+		"Postfix, not found":      {quirks: smtptest.Quirks{Recipient: answer(450, "4.7.1 <mon1>: Helo command rejected: Host not found")}, hello: true},
+		"Exim":                    {quirks: smtptest.Quirks{Recipient: answer(550, "Access denied - Invalid HELO name (See RFC2821 4.1.1.1)")}, hello: true},
+		"other words":             {quirks: smtptest.Quirks{Recipient: answer(554, "5.7.1 EHLO/HELO validation failed")}, hello: true},
+		"at once":                 {quirks: smtptest.Quirks{RefuseHello: answer(501, "5.5.4 Invalid domain name")}, hello: true},
+		"a recipient called so":   {quirks: smtptest.Quirks{Recipient: answer(550, "5.1.1 <helo@example.com>: no such user, helo@example.com")}, hello: false},
+		"a recipient and no more": {quirks: smtptest.Quirks{Recipient: answer(550, "5.1.1 no such user")}, hello: false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, c := quirky(t, tc.quirks)
@@ -353,16 +353,16 @@ func TestLoginKeys(t *testing.T) {
 		change func(*Config)
 		want   string // none if it is allowed
 	}{
-		"auth":               {func(c *Config) { c.Auth = "digest-md5" }, `auth: invalid value "digest-md5": want one of scram-sha-256-plus, `},
-		"auth without":       {func(c *Config) { c.Username, c.Password, c.Auth = "", "", "plain" }, "username: missing, but there is an auth (plain)"},
-		"auth and token":     {func(c *Config) { c.Password, c.TokenFile, c.Auth = "", "/t", "plain" }, "auth: plain takes a password, but there is a token"},
-		"readable":           {func(c *Config) { c.Smarthost, c.Auth = "mail.example.com:25", "plain" }, "auth: plain shows the secret to everybody"},
-		"token and password": {func(c *Config) { c.TokenFile = "/t" }, "password: given together with token_file"},
-		"two tokens":         {func(c *Config) { c.Password, c.TokenFile, c.TokenCommand = "", "/t", []string{"x"} }, "token_file: given together with token_command"},
-		"token for nobody":   {func(c *Config) { c.Username, c.Password, c.TokenFile = "", "", "/t" }, "username: missing, but there is a token_file"},
-		"empty command":      {func(c *Config) { c.Password, c.TokenCommand = "", []string{""} }, "token_command: begins with an empty name"},
-		"password as token":  {func(c *Config) { c.Auth = "XOAUTH2" }, ""},
-		"capitals":           {func(c *Config) { c.Auth = "Login" }, ""},
+		"auth":               {change: func(c *Config) { c.Auth = "digest-md5" }, want: `auth: invalid value "digest-md5": want one of scram-sha-256-plus, `},
+		"auth without":       {change: func(c *Config) { c.Username, c.Password, c.Auth = "", "", "plain" }, want: "username: missing, but there is an auth (plain)"},
+		"auth and token":     {change: func(c *Config) { c.Password, c.TokenFile, c.Auth = "", "/t", "plain" }, want: "auth: plain takes a password, but there is a token"},
+		"readable":           {change: func(c *Config) { c.Smarthost, c.Auth = "mail.example.com:25", "plain" }, want: "auth: plain shows the secret to everybody"},
+		"token and password": {change: func(c *Config) { c.TokenFile = "/t" }, want: "password: given together with token_file"},
+		"two tokens":         {change: func(c *Config) { c.Password, c.TokenFile, c.TokenCommand = "", "/t", []string{"x"} }, want: "token_file: given together with token_command"},
+		"token for nobody":   {change: func(c *Config) { c.Username, c.Password, c.TokenFile = "", "", "/t" }, want: "username: missing, but there is a token_file"},
+		"empty command":      {change: func(c *Config) { c.Password, c.TokenCommand = "", []string{""} }, want: "token_command: begins with an empty name"},
+		"password as token":  {change: func(c *Config) { c.Auth = "XOAUTH2" }, want: ""},
+		"capitals":           {change: func(c *Config) { c.Auth = "Login" }, want: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, c := quirky(t, smtptest.Quirks{})

@@ -22,20 +22,20 @@ var stages = []struct {
 	stage smtptest.Stage
 	plain bool
 }{
-	{"greeting", smtptest.Greeting, false},
-	{"drip", smtptest.Drip, true},
-	{"hello", smtptest.Hello, false},
-	{"sender", smtptest.Sender, false},
-	{"recipient", smtptest.Recipient, false},
-	{"before data", smtptest.BeforeData, true},
-	{"in data", smtptest.InData, false},
-	{"after data", smtptest.AfterData, false},
+	{name: "greeting", stage: smtptest.Greeting, plain: false},
+	{name: "drip", stage: smtptest.Drip, plain: true},
+	{name: "hello", stage: smtptest.Hello, plain: false},
+	{name: "sender", stage: smtptest.Sender, plain: false},
+	{name: "recipient", stage: smtptest.Recipient, plain: false},
+	{name: "before data", stage: smtptest.BeforeData, plain: true},
+	{name: "in data", stage: smtptest.InData, plain: false},
+	{name: "after data", stage: smtptest.AfterData, plain: false},
 }
 
 var modes = []struct {
 	mode  string
 	offer smtptest.Security
-}{{TLSNone, smtptest.None}, {TLSStartTLS, smtptest.StartTLS}, {TLSImplicit, smtptest.Implicit}}
+}{{mode: TLSNone, offer: smtptest.None}, {mode: TLSStartTLS, offer: smtptest.StartTLS}, {mode: TLSImplicit, offer: smtptest.Implicit}}
 
 // runOut notifies with a short time limit, and again with longer ones until the
 // dialogue has come as far as it should: on a loaded machine 300 ms may be over
@@ -250,11 +250,11 @@ func TestOutages(t *testing.T) {
 		behaviour smtptest.Behaviour
 		outage    bool
 	}{
-		"sender":          {smtptest.Behaviour{Sender: smtptest.Answer{Code: 452, Text: "4.3.1 too big for now"}}, false},
-		"recipient":       {smtptest.Behaviour{Recipients: map[string]smtptest.Answer{ops: {Code: 450, Text: "4.2.0 greylisted"}}}, true},
-		"no such mailbox": {smtptest.Behaviour{Recipients: map[string]smtptest.Answer{ops: {Code: 550, Text: "5.1.1 no such user"}}}, true},
-		"text":            {smtptest.Behaviour{Data: smtptest.Answer{Code: 451, Text: "4.7.1 try later"}}, false},
-		"greeting":        {smtptest.Behaviour{Stall: smtptest.Greeting}, true},
+		"sender":          {behaviour: smtptest.Behaviour{Sender: smtptest.Answer{Code: 452, Text: "4.3.1 too big for now"}}, outage: false},
+		"recipient":       {behaviour: smtptest.Behaviour{Recipients: map[string]smtptest.Answer{ops: {Code: 450, Text: "4.2.0 greylisted"}}}, outage: true},
+		"no such mailbox": {behaviour: smtptest.Behaviour{Recipients: map[string]smtptest.Answer{ops: {Code: 550, Text: "5.1.1 no such user"}}}, outage: true},
+		"text":            {behaviour: smtptest.Behaviour{Data: smtptest.Answer{Code: 451, Text: "4.7.1 try later"}}, outage: false},
+		"greeting":        {behaviour: smtptest.Behaviour{Stall: smtptest.Greeting}, outage: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, smtptest.Options{Behaviour: c.behaviour})

@@ -96,11 +96,11 @@ func TestActions(t *testing.T) {
 		batch []*notify.Notification
 		want  []string
 	}{
-		{"firing", []*notify.Notification{n(schema.TypeAlertFiring, "a", 1)}, []string{"trigger a"}},
-		{"firing and updates", []*notify.Notification{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertUpdate, "a", 2), n(schema.TypeAlertUpdate, "a", 3)}, []string{"trigger a"}},
-		{"resolved", []*notify.Notification{n(schema.TypeAlertResolved, "a", 2)}, []string{"resolve a"}},
-		{"both", []*notify.Notification{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertFiring, "b", 1), n(schema.TypeAlertResolved, "a", 2)}, []string{"trigger b", "trigger a", "resolve a"}},
-		{"again", []*notify.Notification{n(schema.TypeAlertResolved, "a", 2), n(schema.TypeAlertFiring, "b", 1)}, []string{"resolve a", "trigger b"}},
+		{name: "firing", batch: []*notify.Notification{n(schema.TypeAlertFiring, "a", 1)}, want: []string{"trigger a"}},
+		{name: "firing and updates", batch: []*notify.Notification{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertUpdate, "a", 2), n(schema.TypeAlertUpdate, "a", 3)}, want: []string{"trigger a"}},
+		{name: "resolved", batch: []*notify.Notification{n(schema.TypeAlertResolved, "a", 2)}, want: []string{"resolve a"}},
+		{name: "both", batch: []*notify.Notification{n(schema.TypeAlertFiring, "a", 1), n(schema.TypeAlertFiring, "b", 1), n(schema.TypeAlertResolved, "a", 2)}, want: []string{"trigger b", "trigger a", "resolve a"}},
+		{name: "again", batch: []*notify.Notification{n(schema.TypeAlertResolved, "a", 2), n(schema.TypeAlertFiring, "b", 1)}, want: []string{"resolve a", "trigger b"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			events, _ := send(t, c.batch...)
@@ -172,11 +172,11 @@ func TestConfig(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{Config{}.WithDefaults(), "routing_key_file: missing"},
-		{Config{RoutingKey: key, RoutingKeyFile: "f"}.WithDefaults(), "routing_key: given together"},
-		{Config{RoutingKey: "s3cret with spaces"}.WithDefaults(), "routing_key: invalid integration key"},
-		{Config{RoutingKey: key, URL: "x"}.WithDefaults(), "url: invalid URL: want https://"},
-		{Config{RoutingKey: key, URL: "https://x"}, "timeout: invalid value 0s: want a duration above zero"},
+		{cfg: Config{}.WithDefaults(), want: "routing_key_file: missing"},
+		{cfg: Config{RoutingKey: key, RoutingKeyFile: "f"}.WithDefaults(), want: "routing_key: given together"},
+		{cfg: Config{RoutingKey: "s3cret with spaces"}.WithDefaults(), want: "routing_key: invalid integration key"},
+		{cfg: Config{RoutingKey: key, URL: "x"}.WithDefaults(), want: "url: invalid URL: want https://"},
+		{cfg: Config{RoutingKey: key, URL: "https://x"}, want: "timeout: invalid value 0s: want a duration above zero"},
 	} {
 		_, err := New("pd", c.cfg, id)
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "s3cret") {
@@ -215,12 +215,12 @@ func TestAccepted(t *testing.T) {
 		words     string // of the error; none if it is delivered
 		permanent bool
 	}{
-		"success":  {202, `{"status":"success","message":"Event processed","dedup_key":"x"}`, "", false},
-		"invalid":  {200, `{"status":"invalid event","message":"Event object is invalid","errors":["Length of 'routing_key' is incorrect"]}`, "invalid event: Event object is invalid: Length of 'routing_key' is incorrect; check routing_key", true},
-		"throttle": {202, `{"status":"throttle exceeded","message":"Requests for this service are arriving too quickly."}`, "throttle exceeded: Requests", false},
-		"page":     {200, "<html><title>Sign in</title></html>", "a web page (\"Sign in\") that looks like a login", false},
-		"text":     {200, "ok", `without the {"status":"success"} of a success: ok`, false},
-		"empty":    {200, "", "the answer is empty", false},
+		"success":  {status: 202, body: `{"status":"success","message":"Event processed","dedup_key":"x"}`, words: "", permanent: false},
+		"invalid":  {status: 200, body: `{"status":"invalid event","message":"Event object is invalid","errors":["Length of 'routing_key' is incorrect"]}`, words: "invalid event: Event object is invalid: Length of 'routing_key' is incorrect; check routing_key", permanent: true},
+		"throttle": {status: 202, body: `{"status":"throttle exceeded","message":"Requests for this service are arriving too quickly."}`, words: "throttle exceeded: Requests", permanent: false},
+		"page":     {status: 200, body: "<html><title>Sign in</title></html>", words: "a web page (\"Sign in\") that looks like a login", permanent: false},
+		"text":     {status: 200, body: "ok", words: `without the {"status":"success"} of a success: ok`, permanent: false},
+		"empty":    {status: 200, body: "", words: "the answer is empty", permanent: false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := notifytest.ServeFunc(t, func(_ *notifytest.Server, w http.ResponseWriter, _ *http.Request) {

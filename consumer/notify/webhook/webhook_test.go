@@ -407,19 +407,19 @@ func TestValidate(t *testing.T) {
 		cfg  Config
 		want []string
 	}{
-		{Config{}, []string{"url_file: missing", "timeout: invalid value 0s: want a duration above zero"}},
-		{Config{URL: "s3cret", URLFile: "f", MaxAlerts: -1}.WithDefaults(), []string{"url: given together", "url: invalid URL: want https://", "max_alerts: invalid value -1"}},
-		{Config{
+		{cfg: Config{}, want: []string{"url_file: missing", "timeout: invalid value 0s: want a duration above zero"}},
+		{cfg: Config{URL: "s3cret", URLFile: "f", MaxAlerts: -1}.WithDefaults(), want: []string{"url: given together", "url: invalid URL: want https://", "max_alerts: invalid value -1"}},
+		{cfg: Config{
 			URL: "http://x", HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{Cert: "c"}},
 			AuthConfig: notify.AuthConfig{
 				BasicAuth: notify.BasicAuth{Username: "a:b", Password: "s3cret", PasswordFile: "f"}, BearerTokenFile: "t",
 				Headers: map[string]secretfile.Secret{"A b": "s3cret", "Content-Type": "s3cret", "X": "s3cret\r\nY: z", "authorization": "s3cret"},
 			},
-		}.WithDefaults(), []string{
+		}.WithDefaults(), want: []string{
 			"basic_auth.password: given together", "bearer_token_file: given together",
 			`headers: invalid header "A b"`, `headers: "Content-Type" is set`, `headers: invalid header "X"`, `headers: "Authorization" is given`, "tls.key: missing",
 		}},
-		{Config{URL: "http://x", HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{Key: "k"}}, AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Username: "a:b"}}}.WithDefaults(), []string{"basic_auth.username: ", "tls.cert: missing"}},
+		{cfg: Config{URL: "http://x", HTTPConfig: notify.HTTPConfig{TLS: notify.TLSConfig{Key: "k"}}, AuthConfig: notify.AuthConfig{BasicAuth: notify.BasicAuth{Username: "a:b"}}}.WithDefaults(), want: []string{"basic_auth.username: ", "tls.cert: missing"}},
 	} {
 		err := c.cfg.Validate()
 		if err == nil {
@@ -477,19 +477,19 @@ func TestLoginPage(t *testing.T) {
 		kind, body string
 		delivered  bool
 	}{
-		"empty":             {"", "", true},
-		"ok":                {"text/plain", "ok", true},
-		"ok of PHP":         {"text/html; charset=UTF-8", "ok", true},
-		"page of thanks":    {"text/html", "<html><body><h1>Thanks</h1></body></html>", true},
-		"JSON":              {"application/json", `{"password":"<form>"}`, true},
-		"text of a login":   {"text/plain", "login ok", true},
-		"form":              {"text/html", "<!DOCTYPE html>\n<html><body><form action=/auth method=post>", false},
-		"password":          {"", `<html><body><input type="password"></body></html>`, false},
-		"script":            {"text/html", `<script>window.location="https://idp.example.com/"</script>`, false},
-		"refresh":           {"text/html", `<meta http-equiv="refresh" content="0; url=https://idp.example.com/">`, false},
-		"XHTML":             {"application/xhtml+xml", `<?xml version="1.0"?><!DOCTYPE html><html><title>Log in</title></html>`, false},
-		"behind long heads": {"text/html", "<html><head><style>" + strings.Repeat("a{} ", 5000) + "</style></head><form>", false},
-		"maintenance":       {"text/html", "<html><title>Maintenance</title></html>", false},
+		"empty":             {kind: "", body: "", delivered: true},
+		"ok":                {kind: "text/plain", body: "ok", delivered: true},
+		"ok of PHP":         {kind: "text/html; charset=UTF-8", body: "ok", delivered: true},
+		"page of thanks":    {kind: "text/html", body: "<html><body><h1>Thanks</h1></body></html>", delivered: true},
+		"JSON":              {kind: "application/json", body: `{"password":"<form>"}`, delivered: true},
+		"text of a login":   {kind: "text/plain", body: "login ok", delivered: true},
+		"form":              {kind: "text/html", body: "<!DOCTYPE html>\n<html><body><form action=/auth method=post>", delivered: false},
+		"password":          {kind: "", body: `<html><body><input type="password"></body></html>`, delivered: false},
+		"script":            {kind: "text/html", body: `<script>window.location="https://idp.example.com/"</script>`, delivered: false},
+		"refresh":           {kind: "text/html", body: `<meta http-equiv="refresh" content="0; url=https://idp.example.com/">`, delivered: false},
+		"XHTML":             {kind: "application/xhtml+xml", body: `<?xml version="1.0"?><!DOCTYPE html><html><title>Log in</title></html>`, delivered: false},
+		"behind long heads": {kind: "text/html", body: "<html><head><style>" + strings.Repeat("a{} ", 5000) + "</style></head><form>", delivered: false},
+		"maintenance":       {kind: "text/html", body: "<html><title>Maintenance</title></html>", delivered: false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := notifytest.ServeFunc(t, func(_ *notifytest.Server, w http.ResponseWriter, _ *http.Request) {

@@ -98,7 +98,8 @@ func Notifications(notifications []inspect.Notification) *terminal.Table {
 
 		kind := NotificationKind(n.Type)
 		t.Add(PhaseColor(kind), wording.Date(&n.Time), kind, a.Severity, a.Rule, cmp.Or(a.Host, "-"),
-			subjectName(a.Group, a.Process), fmt.Sprint(len(a.Events)), last, cmp.Or(strings.Join(a.Notify, ", "), "all"))
+			subjectName(a.Group, a.Process), fmt.Sprint(len(a.Events)), last,
+			cmp.Or(strings.Join(a.Notify, ", "), "all"))
 	}
 	return t
 }

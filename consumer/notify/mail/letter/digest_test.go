@@ -50,9 +50,9 @@ func TestLate(t *testing.T) {
 		batch []*notification
 		want  []string
 	}{
-		"one":  {batch(late), []string{"\nLate: happened 3h ago, reported now because "}},
-		"some": {batch(late, storm(1)[0]), []string{"\nLate: 1 event happened 3h ago, reported now because ", " (3h ago), late\n"}},
-		"two":  {batch(late, late), []string{"\nLate: 2 events happened up to 3h ago, reported now because "}},
+		"one":  {batch: batch(late), want: []string{"\nLate: happened 3h ago, reported now because "}},
+		"some": {batch: batch(late, storm(1)[0]), want: []string{"\nLate: 1 event happened 3h ago, reported now because ", " (3h ago), late\n"}},
+		"two":  {batch: batch(late, late), want: []string{"\nLate: 2 events happened up to 3h ago, reported now because "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := write(t, tc.batch)

@@ -1,6 +1,8 @@
 package letter
 
 import (
+	"slices"
+
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/summary"
 	"supernats/consumer/wording"
@@ -36,14 +38,28 @@ func admit(n *notify.Notification) *notify.Notification {
 	a.Process, a.State = wording.Cell(a.Process, maxField), wording.Cell(a.State, maxField)
 	a.Labels, a.Annotations = admitMap(a.Labels), admitAnnotations(a.Annotations)
 
-	a.Events = make([]schema.AlertEvent, len(a.Events))
-	for i := range a.Events {
-		a.Events[i] = admitEvent(&n.Data.Events[i])
-	}
+	a.Events = admitEvents(a.Events)
 
 	clean := *n
 	clean.Data = &a
 	return &clean
+}
+
+// admitEvents copies the events only where something in them is not clean, which is rare.
+func admitEvents(events []schema.AlertEvent) []schema.AlertEvent {
+	copied := false
+	for i := range events {
+		clean := admitEvent(&events[i])
+		if clean == events[i] {
+			continue
+		}
+		if !copied {
+			events = slices.Clone(events)
+			copied = true
+		}
+		events[i] = clean
+	}
+	return events
 }
 
 func admitEvent(ev *schema.AlertEvent) schema.AlertEvent {
@@ -64,16 +80,27 @@ func admitExit(x *schema.Exit) *schema.Exit {
 		return nil
 	}
 
-	clean := *x
-	clean.Signal = wording.Cell(x.Signal, summary.MaxName)
-	clean.Source = wording.Cell(x.Source, summary.MaxName)
-	clean.SpawnErr = wording.Clip(x.SpawnErr, maxField)
-	if x.OOM != nil {
-		clean.OOM = &schema.OOM{
-			Cgroup: wording.Cell(x.OOM.Cgroup, maxField), Limit: x.OOM.Limit, Peak: x.OOM.Peak,
-		}
+	signal, source := wording.Cell(x.Signal, summary.MaxName), wording.Cell(x.Source, summary.MaxName)
+	spawnErr, oom := wording.Clip(x.SpawnErr, maxField), admitOOM(x.OOM)
+	if signal == x.Signal && source == x.Source && spawnErr == x.SpawnErr && oom == x.OOM {
+		return x
 	}
+
+	clean := *x
+	clean.Signal, clean.Source = signal, source
+	clean.SpawnErr, clean.OOM = spawnErr, oom
 	return &clean
+}
+
+func admitOOM(o *schema.OOM) *schema.OOM {
+	if o == nil {
+		return nil
+	}
+	cgroup := wording.Cell(o.Cgroup, maxField)
+	if cgroup == o.Cgroup {
+		return o
+	}
+	return &schema.OOM{Cgroup: cgroup, Limit: o.Limit, Peak: o.Peak}
 }
 
 // admitMap is for labels and annotations. Their keys have no more room than names.

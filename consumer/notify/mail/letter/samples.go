@@ -86,7 +86,7 @@ func sampleExit(ago time.Duration) schema.AlertEvent {
 	code, expected := 3, false
 	return schema.AlertEvent{
 		ID: "web1/4f0c6d1e2a90b7c3/1234", Time: schema.Time{Time: sampleTime.Add(-ago)}, Seq: 77,
-		Event: schema.ProcessStateExited, Server: "supervisor", FromState: "RUNNING", Expected: &expected,
+		Event: schema.ProcessStateExited, Server: "supervisor", FromState: schema.StateRunning, Expected: &expected,
 		PID: 11167, Exit: &schema.Exit{Code: &code},
 	}
 }

@@ -101,7 +101,7 @@ func DrawNotification(t *rapid.T) *Notification {
 		Rule:     or("rule", "unexpected-exit", "fatal", "host-silent", "loss"),
 		Severity: or("severity", "critical", "warning", ""),
 		Host:     hostile().Draw(t, "host"), Group: hostile().Draw(t, "group"), Process: hostile().Draw(t, "process"),
-		State:  or("state", "", "RUNNING"),
+		State:  or("state", "", schema.StateRunning),
 		Count:  rapid.IntRange(0, 20).Draw(t, "count"),
 		Events: rapid.SliceOfN(rapid.Custom(drawEvent), 0, 5).Draw(t, "events"),
 		Labels: map[string]string{"team": hostile().Draw(t, "team"), "address": hostile().Draw(t, "address")},

@@ -34,7 +34,7 @@ func Firing(change ...func(*schema.Notification)) *Notification {
 		Opened: At(0), Count: 1,
 		Events: []schema.AlertEvent{{
 			ID: EventID, Time: At(0), Seq: 77,
-			Event: schema.ProcessStateExited, Server: "supervisor", FromState: "RUNNING", PID: 11167,
+			Event: schema.ProcessStateExited, Server: "supervisor", FromState: schema.StateRunning, PID: 11167,
 			Exit: Code(3),
 		}},
 		Labels: map[string]string{"address": "192.0.2.11"},
@@ -64,7 +64,7 @@ func Exit(d time.Duration, x *schema.Exit) schema.AlertEvent {
 	expected := false
 	return schema.AlertEvent{
 		ID: fmt.Sprintf("web1/4f0c6d1e2a90b7c3/%d", 1000+d.Milliseconds()), Time: At(d),
-		Event: schema.ProcessStateExited, Server: "supervisor", FromState: "RUNNING", Expected: &expected,
+		Event: schema.ProcessStateExited, Server: "supervisor", FromState: schema.StateRunning, Expected: &expected,
 		PID: 11167, Exit: x,
 	}
 }

@@ -35,53 +35,53 @@ func TestMemoryInWords(t *testing.T) {
 		subject, first string
 	}{
 		"a lack of memory": {
-			lettertest.Hungry(), "CRITICAL web1 importer crashed (SIGKILL, out of memory)",
-			"importer on web1 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB).",
+			n: lettertest.Hungry(), subject: "CRITICAL web1 importer crashed (SIGKILL, out of memory)",
+			first: "importer on web1 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB).",
 		},
 		"without a limit": {
-			with(func(ev *schema.AlertEvent) { ev.Exit.OOM.Limit, ev.Ran = 0, nil }), "CRITICAL web1 importer crashed (SIGKILL, out of memory)",
-			"importer on web1 exited unexpectedly (SIGKILL, out of memory at 2.0 GiB).",
+			n: with(func(ev *schema.AlertEvent) { ev.Exit.OOM.Limit, ev.Ran = 0, nil }), subject: "CRITICAL web1 importer crashed (SIGKILL, out of memory)",
+			first: "importer on web1 exited unexpectedly (SIGKILL, out of memory at 2.0 GiB).",
 		},
 		"of which nothing else is known": {
-			with(func(ev *schema.AlertEvent) { ev.Exit.OOM, ev.Ran = &schema.OOM{Cgroup: "/"}, nil }), "CRITICAL web1 importer crashed (SIGKILL, out of memory)",
-			"importer on web1 exited unexpectedly (SIGKILL, out of memory).",
+			n: with(func(ev *schema.AlertEvent) { ev.Exit.OOM, ev.Ran = &schema.OOM{Cgroup: "/"}, nil }), subject: "CRITICAL web1 importer crashed (SIGKILL, out of memory)",
+			first: "importer on web1 exited unexpectedly (SIGKILL, out of memory).",
 		},
 		"while it started": {
-			with(func(ev *schema.AlertEvent) { ev.Exit.SpawnErr = "Exited too quickly" }), "CRITICAL web1 importer crashed (SIGKILL, out of memory)",
-			"importer on web1 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB).",
+			n: with(func(ev *schema.AlertEvent) { ev.Exit.SpawnErr = "Exited too quickly" }), subject: "CRITICAL web1 importer crashed (SIGKILL, out of memory)",
+			first: "importer on web1 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB).",
 		},
 		"an exit code": {
-			with(func(ev *schema.AlertEvent) { ev.Exit = code(3); *ev.Ran = 12.4 }), "CRITICAL web1 importer exited unexpectedly (exit code 3)",
-			"importer on web1 exited unexpectedly (ran 12 s, exit code 3).",
+			n: with(func(ev *schema.AlertEvent) { ev.Exit = code(3); *ev.Ran = 12.4 }), subject: "CRITICAL web1 importer exited unexpectedly (exit code 3)",
+			first: "importer on web1 exited unexpectedly (ran 12 s, exit code 3).",
 		},
 		"no reason": {
-			with(func(ev *schema.AlertEvent) { ev.Exit = nil; *ev.Ran = 0.012 }), "CRITICAL web1 importer exited unexpectedly (ran 12 ms)",
-			"importer on web1 exited unexpectedly (ran 12 ms).",
+			n: with(func(ev *schema.AlertEvent) { ev.Exit = nil; *ev.Ran = 0.012 }), subject: "CRITICAL web1 importer exited unexpectedly (ran 12 ms)",
+			first: "importer on web1 exited unexpectedly (ran 12 ms).",
 		},
 		"FATAL": {
-			with(func(ev *schema.AlertEvent) { ev.Event, ev.Exit = schema.ProcessStateFatal, code(3); *ev.Ran = 0.3 }),
-			"CRITICAL web1 importer is FATAL (exit code 3)",
-			"importer on web1 is FATAL, gave up starting it (ran 300 ms, exit code 3).",
+			n:       with(func(ev *schema.AlertEvent) { ev.Event, ev.Exit = schema.ProcessStateFatal, code(3); *ev.Ran = 0.3 }),
+			subject: "CRITICAL web1 importer is FATAL (exit code 3)",
+			first:   "importer on web1 is FATAL, gave up starting it (ran 300 ms, exit code 3).",
 		},
 		"once more": {
-			again, "CRITICAL UPDATE web1 importer crashed (SIGKILL, out of memory)",
-			"importer on web1 exited unexpectedly once more (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB), 17 times since the alert opened.",
+			n: again, subject: "CRITICAL UPDATE web1 importer crashed (SIGKILL, out of memory)",
+			first: "importer on web1 exited unexpectedly once more (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB), 17 times since the alert opened.",
 		},
 		"twice more": {
-			more, "CRITICAL UPDATE web1 importer ran out of memory (and 1 more)",
-			"importer on web1 exited unexpectedly 2 more times (the last time SIGKILL, out of memory at 2.0 of 2 GiB).",
+			n: more, subject: "CRITICAL UPDATE web1 importer ran out of memory (and 1 more)",
+			first: "importer on web1 exited unexpectedly 2 more times (the last time SIGKILL, out of memory at 2.0 of 2 GiB).",
 		},
 		"again and again": {
-			loop, "CRITICAL UPDATE web1 importer crashed 22x in 15m, runs 40s each",
-			"importer on web1 crashed 22 times in 15 minutes, runs 40 s each (SIGKILL, out of memory at 2.0 of 2 GiB), 22 times since the alert opened.",
+			n: loop, subject: "CRITICAL UPDATE web1 importer crashed 22x in 15m, runs 40s each",
+			first: "importer on web1 crashed 22 times in 15 minutes, runs 40 s each (SIGKILL, out of memory at 2.0 of 2 GiB), 22 times since the alert opened.",
 		},
 		"long names": {
-			long, "CRITICAL web-frontend-01.fra...ment-importer_00 ran out of memory",
-			"importer:payment-importer_00 on web-frontend-01.fra.example.com exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB).",
+			n: long, subject: "CRITICAL web-frontend-01.fra...ment-importer_00 ran out of memory",
+			first: "importer:payment-importer_00 on web-frontend-01.fra.example.com exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB).",
 		},
 		"the words of a rule": {
-			own, "CRITICAL web1 importer crashed (SIGKILL, out of memory)",
-			"importer on web1 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB).",
+			n: own, subject: "CRITICAL web1 importer crashed (SIGKILL, out of memory)",
+			first: "importer on web1 exited unexpectedly (ran 2 d 4 h, SIGKILL, out of memory at 2.0 of 2 GiB).",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

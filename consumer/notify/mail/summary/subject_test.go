@@ -38,45 +38,45 @@ func TestSubject(t *testing.T) {
 		n    *Notification
 		want string
 	}{
-		{firing(), "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (exit code 3)"},
-		{firing(event(schema.ProcessStateExited, nil)), "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly"},
-		{firing(event(schema.ProcessStateExited, &schema.Exit{})), "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly"},
-		{firing(event(schema.ProcessStateExited, code(0))), "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (exit code 0)"},
-		{firing(event(schema.ProcessStateExited, &schema.Exit{Signal: "SIGKILL"})), "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (SIGKILL)"},
-		{firing(event(schema.ProcessStateExited, &schema.Exit{Signal: "SIGSEGV", Core: true})), "[supervisor] CRITICAL web1 api:api_00 crashed (SIGSEGV, core dumped)"},
-		{firing(event(schema.ProcessStateExited, &schema.Exit{Core: true})), "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (core dumped)"},
-		{firing(func(a *schema.Notification) { a.Process = "api" }), "[supervisor] CRITICAL web1 api exited unexpectedly (exit code 3)"},
-		{firing(event(schema.ProcessStateFatal, nil)), "[supervisor] CRITICAL web1 api:api_00 is FATAL, gave up starting it"},
+		{n: firing(), want: "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (exit code 3)"},
+		{n: firing(event(schema.ProcessStateExited, nil)), want: "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly"},
+		{n: firing(event(schema.ProcessStateExited, &schema.Exit{})), want: "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly"},
+		{n: firing(event(schema.ProcessStateExited, code(0))), want: "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (exit code 0)"},
+		{n: firing(event(schema.ProcessStateExited, &schema.Exit{Signal: "SIGKILL"})), want: "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (SIGKILL)"},
+		{n: firing(event(schema.ProcessStateExited, &schema.Exit{Signal: "SIGSEGV", Core: true})), want: "[supervisor] CRITICAL web1 api:api_00 crashed (SIGSEGV, core dumped)"},
+		{n: firing(event(schema.ProcessStateExited, &schema.Exit{Core: true})), want: "[supervisor] CRITICAL web1 api:api_00 exited unexpectedly (core dumped)"},
+		{n: firing(func(a *schema.Notification) { a.Process = "api" }), want: "[supervisor] CRITICAL web1 api exited unexpectedly (exit code 3)"},
+		{n: firing(event(schema.ProcessStateFatal, nil)), want: "[supervisor] CRITICAL web1 api:api_00 is FATAL, gave up starting it"},
 		{
-			firing(event(schema.ProcessStateFatal, &schema.Exit{SpawnErr: "can't find command '/opt/api'"})),
-			"[supervisor] CRITICAL web1 api:api_00 is FATAL (spawn error: can't find...",
+			n:    firing(event(schema.ProcessStateFatal, &schema.Exit{SpawnErr: "can't find command '/opt/api'"})),
+			want: "[supervisor] CRITICAL web1 api:api_00 is FATAL (spawn error: can't find...",
 		},
-		{firing(event(schema.ProcessStateFatal, code(1))), "[supervisor] CRITICAL web1 api:api_00 is FATAL (exit code 1)"},
-		{firing(event(schema.ProcessLogStderr, nil), rule("oom")), "[supervisor] CRITICAL web1 api:api_00 wrote to stderr (rule oom)"},
-		{firing(event("PROCESS_SPLIT", nil), rule("odd")), "[supervisor] CRITICAL web1 api:api_00 alert odd by PROCESS_SPLIT"},
-		{firing(host, rule("host-silent")), "[supervisor] CRITICAL web1 is silent, its bridge sends nothing"},
-		{firing(host, rule("loss")), "[supervisor] CRITICAL web1 has lost events"},
-		{firing(host, rule("loss"), lost), "[supervisor] CRITICAL web1 has lost at least 3 events (supervisord did not..."},
-		{firing(host, rule("bridge-trouble"), trouble), "[supervisor] CRITICAL web1 is in trouble (disk-full: 3 MiB are left)"},
-		{of(schema.TypeAlertResolved, firing(host, rule("bridge-trouble"))), "[supervisor] RESOLVED web1 is out of trouble: open for 0s, 1 event"},
-		{firing(host, rule("host-silent"), reasoned), "[supervisor] CRITICAL web1 is silent, its bridge was stopped"},
-		{firing(event(schema.ProcessStateUnknown, nil), rule("unknown")), "[supervisor] CRITICAL web1 api:api_00 is in state UNKNOWN"},
-		{firing(host, rule("odd")), "[supervisor] CRITICAL web1 alert odd"},
-		{firing(five), "[supervisor] CRITICAL web1 api:api_00 crashed (exit 4) (and 4 more)"},
+		{n: firing(event(schema.ProcessStateFatal, code(1))), want: "[supervisor] CRITICAL web1 api:api_00 is FATAL (exit code 1)"},
+		{n: firing(event(schema.ProcessLogStderr, nil), rule("oom")), want: "[supervisor] CRITICAL web1 api:api_00 wrote to stderr (rule oom)"},
+		{n: firing(event("PROCESS_SPLIT", nil), rule("odd")), want: "[supervisor] CRITICAL web1 api:api_00 alert odd by PROCESS_SPLIT"},
+		{n: firing(host, rule("host-silent")), want: "[supervisor] CRITICAL web1 is silent, its bridge sends nothing"},
+		{n: firing(host, rule("loss")), want: "[supervisor] CRITICAL web1 has lost events"},
+		{n: firing(host, rule("loss"), lost), want: "[supervisor] CRITICAL web1 has lost at least 3 events (supervisord did not..."},
+		{n: firing(host, rule("bridge-trouble"), trouble), want: "[supervisor] CRITICAL web1 is in trouble (disk-full: 3 MiB are left)"},
+		{n: of(schema.TypeAlertResolved, firing(host, rule("bridge-trouble"))), want: "[supervisor] RESOLVED web1 is out of trouble: open for 0s, 1 event"},
+		{n: firing(host, rule("host-silent"), reasoned), want: "[supervisor] CRITICAL web1 is silent, its bridge was stopped"},
+		{n: firing(event(schema.ProcessStateUnknown, nil), rule("unknown")), want: "[supervisor] CRITICAL web1 api:api_00 is in state UNKNOWN"},
+		{n: firing(host, rule("odd")), want: "[supervisor] CRITICAL web1 alert odd"},
+		{n: firing(five), want: "[supervisor] CRITICAL web1 api:api_00 crashed (exit 4) (and 4 more)"},
 		// A notification that holds fewer events than it is about.
-		{firing(func(a *schema.Notification) { a.Count = 300 }), "[supervisor] CRITICAL web1 api:api_00 crashed (exit 3) (and 299 more)"},
-		{of(schema.TypeAlertUpdate, firing(five, func(a *schema.Notification) { a.Count = 70 })), "[supervisor] CRITICAL UPDATE web1 api:api_00 crashed (exit 4) (and 4 more)"},
-		{of(schema.TypeAlertResolved, firing(func(a *schema.Notification) { a.Events = nil })), "[supervisor] RESOLVED web1 api:api_00 has recovered: open for 0s, 1 event"},
+		{n: firing(func(a *schema.Notification) { a.Count = 300 }), want: "[supervisor] CRITICAL web1 api:api_00 crashed (exit 3) (and 299 more)"},
+		{n: of(schema.TypeAlertUpdate, firing(five, func(a *schema.Notification) { a.Count = 70 })), want: "[supervisor] CRITICAL UPDATE web1 api:api_00 crashed (exit 4) (and 4 more)"},
+		{n: of(schema.TypeAlertResolved, firing(func(a *schema.Notification) { a.Events = nil })), want: "[supervisor] RESOLVED web1 api:api_00 has recovered: open for 0s, 1 event"},
 		{
-			of(schema.TypeAlertResolved, firing(func(a *schema.Notification) {
+			n: of(schema.TypeAlertResolved, firing(func(a *schema.Notification) {
 				a.Events, a.Annotations = nil, map[string]string{"reason": "it was stopped"}
 			})),
-			"[supervisor] RESOLVED web1 api:api_00 no longer needs attention (it was...",
+			want: "[supervisor] RESOLVED web1 api:api_00 no longer needs attention (it was...",
 		},
-		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"))), "[supervisor] RESOLVED web1 is reporting again: open for 0s"},
-		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"), reasoned, endedBy(schema.EndedForgotten))), "[supervisor] RESOLVED web1 was forgotten: open for 0s"},
-		{of(schema.TypeAlertResolved, firing(host, rule("host-silent"), reasoned, endedBy(schema.EndedRule))), "[supervisor] RESOLVED web1 is no longer watched (its rule was removed)..."},
-		{of(schema.TypeAlertResolved, firing(endedBy(schema.EndedForgotten))), "[supervisor] RESOLVED web1 api:api_00 no longer needs attention (the host..."},
+		{n: of(schema.TypeAlertResolved, firing(host, rule("host-silent"))), want: "[supervisor] RESOLVED web1 is reporting again: open for 0s"},
+		{n: of(schema.TypeAlertResolved, firing(host, rule("host-silent"), reasoned, endedBy(schema.EndedForgotten))), want: "[supervisor] RESOLVED web1 was forgotten: open for 0s"},
+		{n: of(schema.TypeAlertResolved, firing(host, rule("host-silent"), reasoned, endedBy(schema.EndedRule))), want: "[supervisor] RESOLVED web1 is no longer watched (its rule was removed)..."},
+		{n: of(schema.TypeAlertResolved, firing(endedBy(schema.EndedForgotten))), want: "[supervisor] RESOLVED web1 api:api_00 no longer needs attention (the host..."},
 	} {
 		if got, _ := words(batch(tc.n)); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)
@@ -93,14 +93,14 @@ func TestSubjectFits(t *testing.T) {
 		batch []*notification
 		want  string
 	}{
-		{batch(crash("web1", "api", "api_00", 0, code(3))), "[supervisor] CRITICAL web1 api:api_00 exited"},
-		{batch(crash(long, long, long, 0, code(3))), "[supervisor] CRITICAL payment-work"},
-		{batch(crash(wide, wide, wide, 0, code(3))), "[supervisor] CRITICAL 集計"},
-		{batch(crash(long, long, long, 0, code(3)), crash(wide, wide, wide, 0, code(3))), "[supervisor] CRITICAL "},
-		{batch(recovered(long, long, long, time.Minute, 1)), "[supervisor] RESOLVED payment-work"},
-		{batch(crash("web1", "a", "a", 0, nil), crash("web1", "b", "b", 0, nil), crash("web1", "c", "c", 0, nil)), "[supervisor] CRITICAL web1 a, b, c exited unexpectedly"},
-		{append(batch(crash("web1", "a", "a", 0, nil), crash("web1", "b", "b", 0, nil), crash("web1", "c", "c", 0, nil)), crash("web1", "d", "d", 0, nil)), "[supervisor] CRITICAL web1 a, b, c and 1 other exited unexpectedly"},
-		{batch(note(schema.TypeAlertFiring, 1, schema.Notification{Rule: "x", Severity: strings.Repeat("sev", 30), Host: "h"})), "[supervisor] SEVSEVSEVSEV… h "},
+		{batch: batch(crash("web1", "api", "api_00", 0, code(3))), want: "[supervisor] CRITICAL web1 api:api_00 exited"},
+		{batch: batch(crash(long, long, long, 0, code(3))), want: "[supervisor] CRITICAL payment-work"},
+		{batch: batch(crash(wide, wide, wide, 0, code(3))), want: "[supervisor] CRITICAL 集計"},
+		{batch: batch(crash(long, long, long, 0, code(3)), crash(wide, wide, wide, 0, code(3))), want: "[supervisor] CRITICAL "},
+		{batch: batch(recovered(long, long, long, time.Minute, 1)), want: "[supervisor] RESOLVED payment-work"},
+		{batch: batch(crash("web1", "a", "a", 0, nil), crash("web1", "b", "b", 0, nil), crash("web1", "c", "c", 0, nil)), want: "[supervisor] CRITICAL web1 a, b, c exited unexpectedly"},
+		{batch: append(batch(crash("web1", "a", "a", 0, nil), crash("web1", "b", "b", 0, nil), crash("web1", "c", "c", 0, nil)), crash("web1", "d", "d", 0, nil)), want: "[supervisor] CRITICAL web1 a, b, c and 1 other exited unexpectedly"},
+		{batch: batch(note(schema.TypeAlertFiring, 1, schema.Notification{Rule: "x", Severity: strings.Repeat("sev", 30), Host: "h"})), want: "[supervisor] SEVSEVSEVSEV… h "},
 	} {
 		subject, _ := words(tc.batch)
 		if width := displaywidth.String(subject); width > 78 || !strings.HasPrefix(subject, tc.want) {

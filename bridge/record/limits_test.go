@@ -125,7 +125,7 @@ func TestDivide(t *testing.T) {
 // publishLeast is the least that messages are made for.
 const publishLeast = 1 << 10
 
-// One row that is too large by its names is left out, and that is said; a table that
+// One row that is too large by its names is left out, and that is reported; a table that
 // only its texts make too large is not divided.
 func TestDivideOddTables(t *testing.T) {
 	odd := row(1)
@@ -152,12 +152,12 @@ func TestShortenLog(t *testing.T) {
 		out, err string
 		limit    int
 	}{
-		{"both long", strings.Repeat(line, 5000), strings.Repeat(line, 6000), 64 << 10},
-		{"one short", line, strings.Repeat(line, 6000), 64 << 10},
-		{"other short", strings.Repeat(line, 6000), line, 8 << 10},
-		{"one line", strings.Repeat("x", 100_000), "", 8 << 10},
-		{"escapes", strings.Repeat("\x01\n", 10_000), strings.Repeat("\"\\", 10_000), 8 << 10},
-		{"no room", strings.Repeat(line, 5000), strings.Repeat(line, 5000), publishLeast},
+		{name: "both long", out: strings.Repeat(line, 5000), err: strings.Repeat(line, 6000), limit: 64 << 10},
+		{name: "one short", out: line, err: strings.Repeat(line, 6000), limit: 64 << 10},
+		{name: "other short", out: strings.Repeat(line, 6000), err: line, limit: 8 << 10},
+		{name: "one line", out: strings.Repeat("x", 100_000), err: "", limit: 8 << 10},
+		{name: "escapes", out: strings.Repeat("\x01\n", 10_000), err: strings.Repeat("\"\\", 10_000), limit: 8 << 10},
+		{name: "no room", out: strings.Repeat(line, 5000), err: strings.Repeat(line, 5000), limit: publishLeast},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			enc := testEncoder()

@@ -1,4 +1,10 @@
-package deathreason
+// Package replay finds the reason of a death in supervisord's log: it follows events and
+// lines side by side, see Replay. It reads nothing itself: lines are handed to a History,
+// and a func is called when more of them are needed.
+//
+// Memory: at most 32,768 lines with their names, some 3 MB, and what is known of the
+// processes that events have named.
+package replay
 
 import (
 	"context"
@@ -8,7 +14,7 @@ import (
 	"supernats/schema"
 )
 
-// replay finds the line of each event. Reasons.turn guards it.
+// Replay finds the line of each event. It is not for use by several goroutines.
 //
 // supervisord is one thread: it makes an event and writes its line in one go, so events in
 // serial order and lines are the same sequence (process.py spawn, finish, give_up). Once it
@@ -29,8 +35,8 @@ import (
 // Invariants:
 //   - in step, every line before pos has its event, or will have none;
 //   - from never goes back: the current event, and every later one, was made after it.
-type replay struct {
-	log *history
+type Replay struct {
+	log *History
 	// more reads what is new of the log, once for any number of calls, and reports whether
 	// there was any.
 	more func(context.Context) bool
@@ -40,14 +46,12 @@ type replay struct {
 
 	// from is a time before which the current event cannot have been made.
 	from  time.Time
-	procs map[procID]*proc
+	procs map[schema.ProcessName]*proc
 	// groups holds the group of each name that was seen.
 	groups map[string]string
 	// candidates are the lines that may be those of a death, where some may be forged.
 	candidates candidates
 }
-
-type procID struct{ group, process string }
 
 // proc is what the last events of a process reported.
 type proc struct {
@@ -63,55 +67,57 @@ type proc struct {
 // once (process.py spawn).
 func (p *proc) maybeSpawnErr(serial uint64) bool { return p.starting == 0 || p.starting+1 == serial }
 
-// step is what the replay needs of an event.
-type step struct {
-	event string // its name
-	procID
-	pid      int
-	serial   uint64
-	expected bool
-	from     string // from_state
-	// at is when the bridge read the event, tick that of the last TICK before.
-	at, tick time.Time
-	// lost means that there were events before that never came.
-	lost bool
-	// death is the event itself if its reason is wanted.
-	death *schema.Event
+// Step is what a Replay needs of an event.
+type Step struct {
+	Event    string // its name
+	Name     schema.ProcessName
+	PID      int
+	Serial   uint64
+	Expected bool
+	From     string // from_state
+	// At is when the bridge read the event, Tick that of the last TICK before.
+	At, Tick time.Time
+	// Lost means that there were events before that never came.
+	Lost bool
+	// Death is the event itself if its reason is wanted.
+	Death *schema.Event
 }
 
-// clockSlack is how much later than its line an event may seem to be made: a TICK is in
+// ClockSlack is how much later than its line an event may seem to be made: a TICK is in
 // whole seconds, and the times of lines are cut to milliseconds.
-const clockSlack = 2 * time.Second
+const ClockSlack = 2 * time.Second
 
-func newReplay(log *history, more func(context.Context) bool) *replay {
-	return &replay{
-		log: log, more: more, procs: map[procID]*proc{}, groups: map[string]string{},
+// New returns a Replay that has seen no event. more reads what is new of the log into the
+// history, and reports whether there was any.
+func New(log *History, more func(context.Context) bool) *Replay {
+	return &Replay{
+		log: log, more: more, procs: map[schema.ProcessName]*proc{}, groups: map[string]string{},
 		candidates: candidates{floors: map[class]int{}, waiting: map[class]int{}},
 	}
 }
 
-// expect takes all events that will be taken.
-func (r *replay) expect(steps []step) { r.candidates.expect(steps) }
+// Expect takes all events that will be taken.
+func (r *Replay) Expect(steps []Step) { r.candidates.expect(steps) }
 
-// take follows one event. It returns the reason of a death, nil if it is not known, and
+// Take follows one event. It returns the reason of a death, nil if it is not known, and
 // what may be a reason of any other event.
-func (r *replay) take(ctx context.Context, s *step) *schema.Exit {
-	if s.lost {
+func (r *Replay) Take(ctx context.Context, s *Step) *schema.Exit {
+	if s.Lost {
 		r.leaveStep()
 		for _, p := range r.procs {
 			p.starting, p.backoff = 0, nil
 		}
 	}
-	if s.tick.After(r.from) {
-		r.from = s.tick
+	if s.Tick.After(r.from) {
+		r.from = s.Tick
 	}
-	if s.event == schema.SupervisorStateChangeRunning {
-		r.beginBoot(ctx, s.at)
+	if s.Event == schema.SupervisorStateChangeRunning {
+		r.beginBoot(ctx, s.At)
 		return nil
 	}
 
 	p := r.processOf(s)
-	switch s.event {
+	switch s.Event {
 	case schema.ProcessStateStarting:
 		r.starting(ctx, s, p)
 	case schema.ProcessStateRunning:
@@ -129,32 +135,35 @@ func (r *replay) take(ctx context.Context, s *step) *schema.Exit {
 	return nil
 }
 
+// From returns a time before which the last event that was taken cannot have been made.
+func (r *Replay) From() time.Time { return r.from }
+
 // processOf returns what is known of the process of an event.
-func (r *replay) processOf(s *step) *proc {
-	if group, ok := r.groups[s.process]; !ok {
-		r.groups[s.process] = s.group
-	} else if group != s.group {
-		r.log.shared[s.process] = true
+func (r *Replay) processOf(s *Step) *proc {
+	if group, ok := r.groups[s.Name.Process]; !ok {
+		r.groups[s.Name.Process] = s.Name.Group
+	} else if group != s.Name.Group {
+		r.log.shared[s.Name.Process] = true
 	}
 
-	p := r.procs[s.procID]
+	p := r.procs[s.Name]
 	if p == nil {
 		p = &proc{}
-		r.procs[s.procID] = p
+		r.procs[s.Name] = p
 	}
 	return p
 }
 
-// noteBackoff takes the reason of a BACKOFF that was found elsewhere: it is that of the
+// NoteBackoff takes the reason of a BACKOFF that was found elsewhere: it is that of the
 // FATAL after it.
-func (r *replay) noteBackoff(id procID, exit *schema.Exit) {
+func (r *Replay) NoteBackoff(id schema.ProcessName, exit *schema.Exit) {
 	if p := r.procs[id]; p != nil {
 		p.backoff = exit
 	}
 }
 
 // leaveStep ends the lock step.
-func (r *replay) leaveStep() {
+func (r *Replay) leaveStep() {
 	r.inStep = false
 	for _, p := range r.procs {
 		p.pid, p.spawnErr = 0, nil
@@ -162,7 +171,7 @@ func (r *replay) leaveStep() {
 }
 
 // stepTo begins the lock step, or continues it, after line n.
-func (r *replay) stepTo(n int) {
+func (r *Replay) stepTo(n int) {
 	r.inStep, r.pos = true, n+1
 	if l := r.log.line(n); l.At.After(r.from) && !l.Suspect {
 		r.from = l.At
@@ -171,19 +180,19 @@ func (r *replay) stepTo(n int) {
 
 // beginBoot is SUPERVISOR_STATE_CHANGE_RUNNING, which follows the line of the start at once
 // (supervisord.py run, runforever). Nothing has been spawned then.
-func (r *replay) beginBoot(ctx context.Context, at time.Time) {
+func (r *Replay) beginBoot(ctx context.Context, at time.Time) {
 	r.leaveStep()
 	r.more(ctx)
-	if n := r.log.started(at.Add(clockSlack)); n >= 0 {
+	if n := r.log.Started(at.Add(ClockSlack)); n >= 0 {
 		r.stepTo(n)
 	}
 }
 
 // next takes the next line that belongs to an event. If it is not of the kind and the
 // process, the step ends and next returns nil.
-func (r *replay) next(ctx context.Context, s *step, kinds ...ownlog.Kind) *ownlog.Line {
+func (r *Replay) next(ctx context.Context, s *Step, kinds ...ownlog.Kind) *ownlog.Line {
 	for {
-		if r.pos >= r.log.end() && !r.more(ctx) {
+		if r.pos >= r.log.End() && !r.more(ctx) {
 			break
 		}
 		l := r.log.line(r.pos)
@@ -197,7 +206,7 @@ func (r *replay) next(ctx context.Context, s *step, kinds ...ownlog.Kind) *ownlo
 		}
 
 		for _, k := range kinds {
-			if l.Kind == k && (l.Name == s.process || k == ownlog.SpawnErr) {
+			if l.Kind == k && (l.Name == s.Name.Process || k == ownlog.SpawnErr) {
 				r.stepTo(r.pos)
 				return l
 			}
@@ -208,8 +217,8 @@ func (r *replay) next(ctx context.Context, s *step, kinds ...ownlog.Kind) *ownlo
 	return nil
 }
 
-func (r *replay) starting(ctx context.Context, s *step, p *proc) {
-	p.starting, p.pid, p.spawnErr = s.serial, 0, nil
+func (r *Replay) starting(ctx context.Context, s *Step, p *proc) {
+	p.starting, p.pid, p.spawnErr = s.Serial, 0, nil
 	if !r.inStep {
 		return
 	}
@@ -222,17 +231,17 @@ func (r *replay) starting(ctx context.Context, s *step, p *proc) {
 	}
 }
 
-func (r *replay) running(ctx context.Context, s *step, p *proc) {
-	if r.inStep && p.pid != 0 && int(p.pid) != s.pid {
+func (r *Replay) running(ctx context.Context, s *Step, p *proc) {
+	if r.inStep && p.pid != 0 && int(p.pid) != s.PID {
 		r.leaveStep()
 	}
 	if r.inStep {
 		return
 	}
 
-	is := r.log.life(s.process, s.pid)
+	is := r.log.life(s.Name.Process, s.PID)
 	if (is == nil || is.success < 0) && r.more(ctx) {
-		is = r.log.life(s.process, s.pid)
+		is = r.log.life(s.Name.Process, s.PID)
 	}
 	if is != nil && r.log.line(is.success) != nil {
 		r.stepTo(is.success)
@@ -240,14 +249,14 @@ func (r *replay) running(ctx context.Context, s *step, p *proc) {
 	}
 }
 
-func (r *replay) backoff(ctx context.Context, s *step, p *proc) *schema.Exit {
+func (r *Replay) backoff(ctx context.Context, s *Step, p *proc) *schema.Exit {
 	r.more(ctx)
 	if r.isDoubtful() {
 		r.leaveStep()
 		return r.unanimous(s, p)
 	}
 
-	maybeSpawnErr := p.maybeSpawnErr(s.serial)
+	maybeSpawnErr := p.maybeSpawnErr(s.Serial)
 	if exit, ok := r.backoffInStep(ctx, s, p, maybeSpawnErr); ok {
 		return exit
 	}
@@ -256,7 +265,7 @@ func (r *replay) backoff(ctx context.Context, s *step, p *proc) *schema.Exit {
 
 // backoffInStep returns the reason of a BACKOFF that comes next in step; nil if supervisord
 // does not know it itself. ok is false, and the step has ended, if there is none.
-func (r *replay) backoffInStep(ctx context.Context, s *step, p *proc, maybeSpawnErr bool) (exit *schema.Exit, ok bool) {
+func (r *Replay) backoffInStep(ctx context.Context, s *Step, p *proc, maybeSpawnErr bool) (exit *schema.Exit, ok bool) {
 	if !r.inStep {
 		return nil, false
 	}
@@ -277,7 +286,7 @@ func (r *replay) backoffInStep(ctx context.Context, s *step, p *proc, maybeSpawn
 	return l.Exit(), true
 }
 
-func (r *replay) exited(ctx context.Context, s *step, p *proc) *schema.Exit {
+func (r *Replay) exited(ctx context.Context, s *Step, p *proc) *schema.Exit {
 	r.more(ctx)
 	if r.isDoubtful() {
 		r.leaveStep()
@@ -289,7 +298,7 @@ func (r *replay) exited(ctx context.Context, s *step, p *proc) *schema.Exit {
 	p.pid, p.spawnErr, p.backoff = 0, nil, nil
 
 	// The line with its pid goes before that of the step.
-	if is, l := r.death(ctx, s, ownlog.Exited); l != nil && l.Expected == s.expected {
+	if is, l := r.death(ctx, s, ownlog.Exited); l != nil && l.Expected == s.Expected {
 		is.matched = true
 		if inStep != nil && inStep != l {
 			r.leaveStep()
@@ -303,33 +312,33 @@ func (r *replay) exited(ctx context.Context, s *step, p *proc) *schema.Exit {
 		return inStep.Exit()
 	}
 
-	if s.death == nil {
+	if s.Death == nil {
 		return nil
 	}
 	return r.agreed(ctx, s, false)
 }
 
 // exitInStep returns the line of an EXITED that comes next in step, nil if there is none.
-func (r *replay) exitInStep(ctx context.Context, s *step, p *proc) *ownlog.Line {
+func (r *Replay) exitInStep(ctx context.Context, s *Step, p *proc) *ownlog.Line {
 	if !r.inStep {
 		return nil
 	}
-	if p.pid != 0 && int(p.pid) != s.pid {
+	if p.pid != 0 && int(p.pid) != s.PID {
 		r.leaveStep()
 		return nil
 	}
 	l := r.next(ctx, s, ownlog.Exited)
-	if l != nil && l.Expected != s.expected {
+	if l != nil && l.Expected != s.Expected {
 		r.leaveStep()
 		return nil
 	}
 	return l
 }
 
-func (r *replay) stopped(ctx context.Context, s *step, p *proc) {
+func (r *Replay) stopped(ctx context.Context, s *Step, p *proc) {
 	if r.isDoubtful() {
 		r.leaveStep()
-		if s.from == schema.StateStopping {
+		if s.From == schema.StateStopping {
 			r.unanimous(s, p)
 		}
 		return
@@ -338,7 +347,7 @@ func (r *replay) stopped(ctx context.Context, s *step, p *proc) {
 	p.pid, p.spawnErr = 0, nil
 	// A process that is stopped while it waits to be started again has no line (process.py
 	// kill).
-	if s.from != schema.StateStopping || r.inStep && r.next(ctx, s, ownlog.Stopped) != nil {
+	if s.From != schema.StateStopping || r.inStep && r.next(ctx, s, ownlog.Stopped) != nil {
 		return
 	}
 	if is, l := r.death(ctx, s, ownlog.Stopped); l != nil {
@@ -347,28 +356,28 @@ func (r *replay) stopped(ctx context.Context, s *step, p *proc) {
 	}
 }
 
-func (r *replay) fatal(ctx context.Context, s *step, p *proc) *schema.Exit {
+func (r *Replay) fatal(ctx context.Context, s *Step, p *proc) *schema.Exit {
 	if r.inStep {
 		r.next(ctx, s, ownlog.GaveUp)
 	}
-	if p.backoff != nil || s.from != schema.StateStarting {
+	if p.backoff != nil || s.From != schema.StateStarting {
 		return p.backoff
 	}
 
 	// Only the Go port gives up without a BACKOFF.
-	if r.more(ctx); r.log.goPort {
+	if r.more(ctx); r.log.GoPort {
 		return r.unanimous(s, p)
 	}
 	return nil
 }
 
 // isDoubtful reports whether neither the order of the lines nor the lives can be trusted.
-func (r *replay) isDoubtful() bool { return r.log.suspect || r.log.goPort }
+func (r *Replay) isDoubtful() bool { return r.log.Suspect || r.log.GoPort }
 
 // death returns the line in which the run with the event's pid ended.
-func (r *replay) death(ctx context.Context, s *step, k ownlog.Kind) (*life, *ownlog.Line) {
+func (r *Replay) death(ctx context.Context, s *Step, k ownlog.Kind) (*life, *ownlog.Line) {
 	for {
-		is := r.log.life(s.process, s.pid)
+		is := r.log.life(s.Name.Process, s.PID)
 		if is != nil && is.death >= 0 && !is.matched {
 			if l := r.log.line(is.death); l != nil && l.Kind == k {
 				return is, l
@@ -382,9 +391,9 @@ func (r *replay) death(ctx context.Context, s *step, k ownlog.Kind) (*life, *own
 }
 
 // agreed is the last resort: the event was made after r.from, and so was its line.
-func (r *replay) agreed(ctx context.Context, s *step, maybeSpawnErr bool) *schema.Exit {
-	if r.more(ctx); !r.log.complete || r.from.IsZero() {
+func (r *Replay) agreed(ctx context.Context, s *Step, maybeSpawnErr bool) *schema.Exit {
+	if r.more(ctx); !r.log.Complete || r.from.IsZero() {
 		return nil
 	}
-	return r.log.agreed(s.process, r.from.Add(-clockSlack), maybeSpawnErr)
+	return r.log.agreed(s.Name.Process, r.from.Add(-ClockSlack), maybeSpawnErr)
 }

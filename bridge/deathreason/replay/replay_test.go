@@ -1,8 +1,9 @@
-package deathreason
+package replay
 
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,9 +18,9 @@ import (
 // be read, "tick" for a TICK.
 func script(t *testing.T, text string) {
 	t.Helper()
-	log := newHistory()
-	r := newReplay(log, func(context.Context) bool { return false })
-	log.complete = true
+	log := NewHistory()
+	r := New(log, func(context.Context) bool { return false })
+	log.Complete = true
 	clock := time.Date(2026, 11, 21, 19, 0, 0, 0, time.Local)
 	// The whole log is there before the first event, as after an outage.
 	type at struct {
@@ -27,19 +28,19 @@ func script(t *testing.T, text string) {
 		time time.Time
 	}
 	var events []at
-	log.add(ownlog.Line{Kind: ownlog.Gap, At: clock})
+	log.Add(ownlog.Line{Kind: ownlog.Gap, At: clock})
 	for l := range strings.Lines(text) {
 		l = strings.TrimSpace(l)
 		clock = clock.Add(100 * time.Millisecond)
 		switch message, ok := strings.CutPrefix(l, "> "); {
 		case l == "gap":
-			log.add(ownlog.Line{Kind: ownlog.Gap, At: clock})
+			log.Add(ownlog.Line{Kind: ownlog.Gap, At: clock})
 		case ok:
 			parsed := ownlog.Parse(clock.Format("2006-01-02 15:04:05") + fmt.Sprintf(",%03d INFO ", clock.Nanosecond()/1e6) + message)
 			if parsed.Kind == ownlog.Other {
 				t.Fatalf("no line: %s", l)
 			}
-			log.add(parsed)
+			log.Add(parsed)
 		case l == "later":
 			clock = clock.Add(time.Minute)
 		case l != "":
@@ -59,7 +60,7 @@ func script(t *testing.T, text string) {
 			continue
 		case "start":
 			serial++
-			r.take(t.Context(), &step{event: schema.SupervisorStateChangeRunning, serial: serial, at: e.time, tick: tick, lost: lost})
+			r.Take(t.Context(), &Step{Event: schema.SupervisorStateChangeRunning, Serial: serial, At: e.time, Tick: tick, Lost: lost})
 			lost = false
 			continue
 		}
@@ -72,12 +73,12 @@ func script(t *testing.T, text string) {
 			t.Fatalf("no event: %s", e.text)
 		}
 		serial++
-		s := step{
-			event: "PROCESS_STATE_" + name, procID: procID{group, process}, pid: pid, serial: serial,
-			at: e.time, tick: tick, lost: lost, expected: want == "expected", from: "STOPPING", death: &schema.Event{},
+		s := Step{
+			Event: "PROCESS_STATE_" + name, Name: schema.ProcessName{Group: group, Process: process}, PID: pid, Serial: serial,
+			At: e.time, Tick: tick, Lost: lost, Expected: want == "expected", From: "STOPPING", Death: &schema.Event{},
 		}
 		lost = false
-		got := show(r.take(t.Context(), &s))
+		got := show(r.Take(t.Context(), &s))
 		if want == "expected" || want == "" {
 			continue
 		}
@@ -88,6 +89,19 @@ func script(t *testing.T, text string) {
 			t.Errorf("%s: got %s", e.text, got)
 		}
 	}
+}
+
+// show is a reason as scripts write it.
+func show(e *schema.Exit) string {
+	switch {
+	case e == nil:
+		return "unknown"
+	case e.Code != nil:
+		return "code " + strconv.Itoa(*e.Code)
+	case e.SpawnErr != "":
+		return "spawnerr " + e.SpawnErr
+	}
+	return e.Signal
 }
 
 func TestReplay(t *testing.T) {
@@ -245,102 +259,14 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-func TestInfoExit(t *testing.T) {
-	at := time.Unix(1000, 0)
-	const early = "Exited too quickly (process log may have details)"
-	for _, test := range []struct {
-		name, event string
-		p           schema.SnapshotProcess
-		want        string
-	}{
-		{
-			name:  "it runs again",
-			event: schema.ProcessStateExited,
-			p:     schema.SnapshotProcess{State: "RUNNING", PID: 7},
-			want:  "unknown",
-		},
-		{
-			name:  "a signal",
-			event: schema.ProcessStateExited,
-			p:     schema.SnapshotProcess{State: "EXITED", ExitStatus: -1, SpawnErr: "Bad exit code -1", Start: 900, Stop: 1000},
-			want:  "unknown",
-		},
-		{
-			name:  "an expected exit came after",
-			event: schema.ProcessStateExited,
-			p:     schema.SnapshotProcess{State: "EXITED", Start: 900, Stop: 1000},
-			want:  "unknown",
-		},
-		{
-			name:  "started since",
-			event: schema.ProcessStateExited,
-			p:     schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 990, Stop: 1000},
-			want:  "unknown",
-		},
-		{
-			name:  "stopped since",
-			event: schema.ProcessStateExited,
-			p:     schema.SnapshotProcess{State: "STOPPED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 900, Stop: 1000},
-			want:  "unknown",
-		},
-		{
-			name:  "not FATAL any more",
-			event: schema.ProcessStateFatal,
-			p:     schema.SnapshotProcess{State: "BACKOFF", SpawnErr: early, Stop: 999},
-			want:  "unknown",
-		},
-		{
-			name:  "FATAL again",
-			event: schema.ProcessStateFatal,
-			p:     schema.SnapshotProcess{State: "FATAL", SpawnErr: early, Stop: 1010},
-			want:  "unknown",
-		},
-		{
-			name:  "an older BACKOFF",
-			event: schema.ProcessStateBackoff,
-			p:     schema.SnapshotProcess{State: "BACKOFF", SpawnErr: early, Stop: 900},
-			want:  "unknown",
-		},
-		{
-			name:  "an exit",
-			event: schema.ProcessStateExited,
-			p:     schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, SpawnErr: "Bad exit code 3", Start: 988, Stop: 1000},
-			want:  "code 3",
-		},
-		{
-			name:  "BACKOFF",
-			event: schema.ProcessStateBackoff,
-			p:     schema.SnapshotProcess{State: "BACKOFF", SpawnErr: early, Stop: 999},
-			want:  "spawnerr " + early,
-		},
-		{
-			name:  "a spawn error",
-			event: schema.ProcessStateBackoff,
-			p:     schema.SnapshotProcess{State: "BACKOFF", SpawnErr: "can't find command 'x'", Start: 999},
-			want:  "spawnerr can't find command 'x'",
-		},
-		{
-			name:  "FATAL",
-			event: schema.ProcessStateFatal,
-			p:     schema.SnapshotProcess{State: "FATAL", SpawnErr: early, Stop: 900},
-			want:  "spawnerr " + early,
-		},
-	} {
-		e := &schema.Event{Event: test.event}
-		if got := show(rowExit(e, &test.p, time.Unix(990, 0), at, false)); got != test.want {
-			t.Errorf("%s: got %s, want %s", test.name, got, test.want)
-		}
-	}
-}
-
 // TestHistoryLimit: what is forgotten is not found, and memory is bounded.
 func TestHistoryLimit(t *testing.T) {
-	h := newHistory()
-	h.add(ownlog.Line{Kind: ownlog.Spawned, Name: "old", PID: 7})
+	h := NewHistory()
+	h.Add(ownlog.Line{Kind: ownlog.Spawned, Name: "old", PID: 7})
 	for i := range 5 * maxLines {
 		name := fmt.Sprint("n", i%10)
-		h.add(ownlog.Line{Kind: ownlog.Spawned, Name: name, PID: int32(i + 10)})
-		h.add(ownlog.Line{Kind: ownlog.Exited, Name: name, Code: 1})
+		h.Add(ownlog.Line{Kind: ownlog.Spawned, Name: name, PID: int32(i + 10)})
+		h.Add(ownlog.Line{Kind: ownlog.Exited, Name: name, Code: 1})
 	}
 	if len(h.lines) > maxLines || len(h.lives) > maxLines {
 		t.Errorf("%d lines, %d lives", len(h.lines), len(h.lives))
@@ -351,7 +277,7 @@ func TestHistoryLimit(t *testing.T) {
 	if is := h.life("old", 7); is == nil || is.death >= 0 {
 		t.Error("a long life was forgotten")
 	}
-	h.add(ownlog.Line{Kind: ownlog.Exited, Name: "old", Code: 9})
+	h.Add(ownlog.Line{Kind: ownlog.Exited, Name: "old", Code: 9})
 	if is := h.life("old", 7); is == nil || h.line(is.death).Code != 9 {
 		t.Error("the end of a long life was not noticed")
 	}
@@ -362,29 +288,29 @@ const stamp = "2026-11-21 19:00:31,833 "
 // BenchmarkMatch reads the log of 500 restarts and finds their reasons.
 func BenchmarkMatch(b *testing.B) {
 	var text strings.Builder
-	var steps []step
+	var steps []Step
 	for i := range 500 {
 		name := fmt.Sprintf("api_%02d", i%20)
 		fmt.Fprintf(&text, stamp+"INFO spawned: '%s' with pid %d\n", name, 1000+i)
 		fmt.Fprintf(&text, stamp+"INFO success: %s entered RUNNING state, process has stayed up for > than 1 seconds (startsecs)\n", name)
 		fmt.Fprintf(&text, stamp+"WARN exited: %s (exit status %d; not expected)\n", name, i%7)
-		id := procID{"api", name}
+		id := schema.ProcessName{Group: "api", Process: name}
 		steps = append(steps,
-			step{event: schema.ProcessStateStarting, procID: id},
-			step{event: schema.ProcessStateRunning, procID: id, pid: 1000 + i},
-			step{event: schema.ProcessStateExited, procID: id, pid: 1000 + i, death: &schema.Event{}})
+			Step{Event: schema.ProcessStateStarting, Name: id},
+			Step{Event: schema.ProcessStateRunning, Name: id, PID: 1000 + i},
+			Step{Event: schema.ProcessStateExited, Name: id, PID: 1000 + i, Death: &schema.Event{}})
 	}
 	b.ReportAllocs()
 	b.SetBytes(int64(text.Len()))
 	for b.Loop() {
-		log := newHistory()
+		log := NewHistory()
 		for l := range strings.Lines(text.String()) {
-			log.add(ownlog.Parse(strings.TrimSuffix(l, "\n")))
+			log.Add(ownlog.Parse(strings.TrimSuffix(l, "\n")))
 		}
-		r := newReplay(log, func(context.Context) bool { return false })
+		r := New(log, func(context.Context) bool { return false })
 		for i := range steps {
 			s := &steps[i]
-			if exit := r.take(b.Context(), s); s.death != nil && exit == nil {
+			if exit := r.Take(b.Context(), s); s.Death != nil && exit == nil {
 				b.Fatal("no reason")
 			}
 		}
@@ -395,11 +321,11 @@ func BenchmarkMatch(b *testing.B) {
 // A line in the words of the Go port does not make this log the Go port's if a child may
 // have written it.
 func TestSuspectGoPort(t *testing.T) {
-	h := newHistory()
+	h := NewHistory()
 	f := ownlog.Feed{}
 	f.Take("2026-11-21 19:00:31,833 DEBG 'a' stdout output:\n"+
-		`time="2026-11-21T19:00:31Z" level=info msg="program stopped with status:exit status 99" program=web`+"\n", h.add)
-	if h.goPort || !h.suspect || h.end() != 1 {
-		t.Errorf("goPort %v, suspect %v, %d lines", h.goPort, h.suspect, h.end())
+		`time="2026-11-21T19:00:31Z" level=info msg="program stopped with status:exit status 99" program=web`+"\n", h.Add)
+	if h.GoPort || !h.Suspect || h.End() != 1 {
+		t.Errorf("goPort %v, suspect %v, %d lines", h.GoPort, h.Suspect, h.End())
 	}
 }

@@ -32,30 +32,30 @@ func TestFold(t *testing.T) {
 		not     string
 	}{
 		"over by now": {
-			batch(at(fires, "1", 0), at(ends, "1", time.Minute, over)),
-			"[supervisor] RESOLVED web1 api:api_00 has recovered: open for 1m, 1 event", "exited unexpectedly",
+			batch:   batch(at(fires, "1", 0), at(ends, "1", time.Minute, over)),
+			subject: "[supervisor] RESOLVED web1 api:api_00 has recovered: open for 1m, 1 event", not: "exited unexpectedly",
 		},
 		"not over any more": {
-			batch(at(fires, "1", 0), at(ends, "1", time.Minute, over), at(fires, "1", 2*time.Minute)),
-			"[supervisor] CRITICAL web1 api:api_00 crashed (exit 3) (and 1 more)", "recovered",
+			batch:   batch(at(fires, "1", 0), at(ends, "1", time.Minute, over), at(fires, "1", 2*time.Minute)),
+			subject: "[supervisor] CRITICAL web1 api:api_00 crashed (exit 3) (and 1 more)", not: "recovered",
 		},
 		"another alert of the same": {
-			batch(at(fires, "1", 0), at(ends, "1", time.Minute, over), at(fires, "2", 20*time.Minute)),
-			"[supervisor] CRITICAL web1 api:api_00 crashed (exit 3) (and 1 more)", "recovered",
+			batch:   batch(at(fires, "1", 0), at(ends, "1", time.Minute, over), at(fires, "2", 20*time.Minute)),
+			subject: "[supervisor] CRITICAL web1 api:api_00 crashed (exit 3) (and 1 more)", not: "recovered",
 		},
 		"again and again": {
-			batch(at(fires, "1", 0), at(more, "1", 5*time.Minute, recurring(7)), at(more, "1", 20*time.Minute, recurring(22))),
-			"[supervisor] CRITICAL web1 api:api_00 crashed 30x in 20m, runs 40s each", "recovered",
+			batch:   batch(at(fires, "1", 0), at(more, "1", 5*time.Minute, recurring(7)), at(more, "1", 20*time.Minute, recurring(22))),
+			subject: "[supervisor] CRITICAL web1 api:api_00 crashed 30x in 20m, runs 40s each", not: "recovered",
 		},
 		"one that was divided": {
-			batch(at(more, "1", 5*time.Minute), at(more, "1", 5*time.Minute, recurring(2))),
-			"[supervisor] CRITICAL UPDATE web1 api:api_00 crashed 2x in 5m, runs 40s each", "recovered",
+			batch:   batch(at(more, "1", 5*time.Minute), at(more, "1", 5*time.Minute, recurring(2))),
+			subject: "[supervisor] CRITICAL UPDATE web1 api:api_00 crashed 2x in 5m, runs 40s each", not: "recovered",
 		},
 		"soon after its end": {
-			batch(at(fires, "1", 8*time.Second, func(a *schema.Notification) {
+			batch: batch(at(fires, "1", 8*time.Second, func(a *schema.Notification) {
 				a.Recurring = &schema.Recurring{Times: 1, Since: schema.Time{Time: happened}, Reopened: 1}
 			})),
-			"[supervisor] CRITICAL web1 api:api_00 crashed (exit 3), again after 8s", "its end",
+			subject: "[supervisor] CRITICAL web1 api:api_00 crashed (exit 3), again after 8s", not: "its end",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

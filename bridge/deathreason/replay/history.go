@@ -1,4 +1,4 @@
-package deathreason
+package replay
 
 import (
 	"strings"
@@ -8,17 +8,17 @@ import (
 	"supernats/schema"
 )
 
-// history is what was read of supervisord's log: the lines that matter, in order, and the
+// History is what was read of supervisord's log: the lines that matter, in order, and the
 // lives that they report.
 //
 // It is bounded: the oldest half goes when maxLines are held, which is some 10,000 deaths
 // and 3 MB.
-type history struct {
+type History struct {
 	lines []ownlog.Line
 	first int // the number of lines[0]; numbers are never used again
-	// complete means that the log was read to its end after the events came: what is not
+	// Complete means that the log was read to its end after the events came: what is not
 	// in it is not there.
-	complete bool
+	Complete bool
 	// since is when the part of the log begins that was read without a gap.
 	since time.Time
 	// spawns is whether supervisord logs them: at loglevel=warn and above it does not, nor
@@ -27,17 +27,17 @@ type history struct {
 	// reads is what was read when, oldest first.
 	reads []read
 
-	// suspect means that a line of children may be among the lines: see replay. goPort
+	// Suspect means that a line of children may be among the lines: see Replay. GoPort
 	// means that they are those of the Go port.
-	suspect, goPort bool
-	// hasLines means that there was ever a line.
-	hasLines bool
+	Suspect, GoPort bool
+	// HasLines means that there was ever a line.
+	HasLines bool
 
-	// gap is the number of the last Gap, gapRead when it was read; early means that it was
+	// gap is the number of the last Gap, gapRead when it was read; Early means that it was
 	// before any program of this supervisord can have died.
 	gap     int
 	gapRead time.Time
-	early   bool
+	Early   bool
 
 	lives map[lifeID]*life
 	last  map[string]*life // by name, since the last gap or start
@@ -76,42 +76,43 @@ type life struct {
 	matched bool
 }
 
-func newHistory() *history {
-	return &history{
+// NewHistory returns one without lines.
+func NewHistory() *History {
+	return &History{
 		lives: map[lifeID]*life{}, last: map[string]*life{},
 		shared: map[string]bool{}, names: map[string]string{},
 	}
 }
 
-// end is the number that the next line will have.
-func (h *history) end() int { return h.first + len(h.lines) }
+// End is the number that the next line will have.
+func (h *History) End() int { return h.first + len(h.lines) }
 
 // line returns a line by its number, nil if it is not held.
-func (h *history) line(n int) *ownlog.Line {
-	if n < h.first || n >= h.end() {
+func (h *History) line(n int) *ownlog.Line {
+	if n < h.first || n >= h.End() {
 		return nil
 	}
 	return &h.lines[n-h.first]
 }
 
-// add appends a line; it does not keep the memory that l's strings share.
-func (h *history) add(l ownlog.Line) {
+// Add appends a line; it does not keep the memory that l's strings share.
+func (h *History) Add(l ownlog.Line) {
 	if len(h.lines) >= maxLines {
 		h.dropHalf()
 	}
 	l.Name, l.Text = h.intern(l.Name), h.intern(l.Text)
-	n := h.end()
+	n := h.End()
 	h.lines = append(h.lines, l)
 
-	h.hasLines = h.hasLines || l.Kind != ownlog.Gap
-	h.suspect = h.suspect || l.Suspect
-	h.goPort = h.goPort || l.GoPort && !l.Suspect
+	h.HasLines = h.HasLines || l.Kind != ownlog.Gap
+	h.Suspect = h.Suspect || l.Suspect
+	h.GoPort = h.GoPort || l.GoPort && !l.Suspect
 
 	switch l.Kind {
 	case ownlog.Gap:
 		clear(h.last)
 		h.since, h.spawns = l.At, false
-		h.gap, h.gapRead, h.early = n, time.Now(), false
+		h.gap, h.gapRead, h.Early = n, time.Now(), false
 	case ownlog.Started:
 		if !l.Suspect {
 			clear(h.last)
@@ -128,7 +129,7 @@ func (h *history) add(l ownlog.Line) {
 }
 
 // beginLife notes that a process was spawned.
-func (h *history) beginLife(id lifeID) {
+func (h *History) beginLife(id lifeID) {
 	h.spawns = true
 	if before := h.last[id.name]; before != nil && before.death < 0 {
 		// A process is not spawned while it lives (process.py spawn).
@@ -139,7 +140,7 @@ func (h *history) beginLife(id lifeID) {
 }
 
 // endLife notes that the last life of a name has ended at line n.
-func (h *history) endLife(name string, n int) {
+func (h *History) endLife(name string, n int) {
 	switch is := h.last[name]; {
 	case is == nil: // it began before the part that was read
 	case is.death < 0:
@@ -149,7 +150,7 @@ func (h *history) endLife(name string, n int) {
 	}
 }
 
-func (h *history) intern(s string) string {
+func (h *History) intern(s string) string {
 	if s == "" {
 		return ""
 	}
@@ -166,9 +167,9 @@ func (h *history) intern(s string) string {
 }
 
 // dropHalf drops the older half of the lines, and the lives that ended there.
-func (h *history) dropHalf() {
+func (h *History) dropHalf() {
 	drop := len(h.lines) / 2
-	h.early = false
+	h.Early = false
 	h.since = h.lines[drop].At
 	h.lines = append(make([]ownlog.Line, 0, maxLines), h.lines[drop:]...)
 	h.first += drop
@@ -183,23 +184,23 @@ func (h *history) dropHalf() {
 	}
 }
 
-// cutBefore drops what is before line n, and the lives that began there: they may be of an
+// CutBefore drops what is before line n, and the lives that began there: they may be of an
 // earlier supervisord, with the same pids, as they come again in each life of a container.
 // Numbers stay.
-func (h *history) cutBefore(n int) {
-	from := newHistory()
+func (h *History) CutBefore(n int) {
+	from := NewHistory()
 	from.first, from.shared = n, h.shared
-	from.complete, from.reads = h.complete, h.reads
-	from.gap, from.gapRead, from.early, from.suspect = h.gap, h.gapRead, h.early, h.suspect
+	from.Complete, from.reads = h.Complete, h.reads
+	from.gap, from.gapRead, from.Early, from.Suspect = h.gap, h.gapRead, h.Early, h.Suspect
 	from.since = h.line(n).At
-	for ; n < h.end(); n++ {
-		from.add(*h.line(n))
+	for ; n < h.End(); n++ {
+		from.Add(*h.line(n))
 	}
 	*h = *from
 }
 
-// shareNames notes which names several groups of a process table have.
-func (h *history) shareNames(table []schema.SnapshotProcess) {
+// ShareNames notes which names several groups of a process table have.
+func (h *History) ShareNames(table []schema.SnapshotProcess) {
 	groups := make(map[string]string, len(table))
 	for i := range table {
 		p := &table[i]
@@ -212,7 +213,7 @@ func (h *history) shareNames(table []schema.SnapshotProcess) {
 
 // life returns the only run of the process that can have had the pid, nil if there is none
 // or another group has a process of that name.
-func (h *history) life(name string, pid int) *life {
+func (h *History) life(name string, pid int) *life {
 	is := h.lives[lifeID{name, int32(pid)}]
 	if pid <= 0 || is == nil || is.doubtful || h.shared[name] {
 		return nil
@@ -220,10 +221,10 @@ func (h *history) life(name string, pid int) *life {
 	return is
 }
 
-// started returns the number of the last line that reports a start or a reload before a
+// Started returns the number of the last line that reports a start or a reload before a
 // time, -1 for none.
-func (h *history) started(before time.Time) int {
-	for n := h.end() - 1; n >= h.first; n-- {
+func (h *History) Started(before time.Time) int {
+	for n := h.End() - 1; n >= h.first; n-- {
 		if l := h.line(n); l.Kind == ownlog.Started && !l.Suspect && !l.At.After(before) {
 			return n
 		}
@@ -234,13 +235,13 @@ func (h *history) started(before time.Time) int {
 // agreed returns the reason that every unexpected death of a name since a time had, nil if
 // they differ or may not all be known: which of them is meant does then not matter. If the
 // death may as well be a spawn error, whose line has no name, there must not be one.
-func (h *history) agreed(name string, since time.Time, maybeSpawnErr bool) *schema.Exit {
+func (h *History) agreed(name string, since time.Time, maybeSpawnErr bool) *schema.Exit {
 	if since.IsZero() || h.since.After(since) || maybeSpawnErr && !h.spawns {
 		return nil
 	}
 
 	var found *ownlog.Line
-	for n := h.end() - 1; n >= h.first; n-- {
+	for n := h.End() - 1; n >= h.first; n-- {
 		l := h.line(n)
 		if l.Kind == ownlog.Gap || l.At.Before(since) {
 			break
@@ -268,16 +269,16 @@ func sameReason(a, b *ownlog.Line) bool {
 	return a.Code == b.Code && a.Text == b.Text && a.Core == b.Core
 }
 
-// noteRead remembers up to where the log was read by now.
-func (h *history) noteRead(now time.Time) {
+// NoteRead remembers up to where the log was read by now.
+func (h *History) NoteRead(now time.Time) {
 	if len(h.reads) >= maxReads {
 		h.reads = append(h.reads[:0], h.reads[maxReads/2:]...)
 	}
-	h.reads = append(h.reads, read{now, h.end()})
+	h.reads = append(h.reads, read{now, h.End()})
 }
 
 // readBefore returns the number of the line after those that had been read before a time.
-func (h *history) readBefore(at time.Time) int {
+func (h *History) readBefore(at time.Time) int {
 	end := 0
 	for _, read := range h.reads {
 		if read.at.Before(at) {
@@ -289,9 +290,9 @@ func (h *history) readBefore(at time.Time) int {
 
 // isWhole reports whether the log was read without a gap from a line on, or from the start
 // of supervisord, or from before an event was made at a time.
-func (h *history) isWhole(floor int, made time.Time) bool {
+func (h *History) isWhole(floor int, made time.Time) bool {
 	switch {
-	case h.goPort, h.early:
+	case h.GoPort, h.Early:
 		return true
 	case floor > h.gap && floor >= h.first:
 		return true
@@ -299,7 +300,7 @@ func (h *history) isWhole(floor int, made time.Time) bool {
 		return true
 	}
 
-	for n := max(h.gap, h.first); n < h.end(); n++ {
+	for n := max(h.gap, h.first); n < h.End(); n++ {
 		if l := h.line(n); l.Kind == ownlog.Started && !l.Suspect {
 			return true
 		}

@@ -1,4 +1,4 @@
-package deathreason
+package replay
 
 import (
 	"supernats/bridge/deathreason/ownlog"
@@ -14,14 +14,14 @@ type class struct {
 }
 
 // class returns which line an event has, if it is the end of a life.
-func (s *step) class() (of class, ok bool) {
-	switch s.event {
+func (s *Step) class() (of class, ok bool) {
+	switch s.Event {
 	case schema.ProcessStateBackoff:
-		return class{ownlog.Exited, s.process, false}, true
+		return class{ownlog.Exited, s.Name.Process, false}, true
 	case schema.ProcessStateExited:
-		return class{ownlog.Exited, s.process, s.expected}, true
+		return class{ownlog.Exited, s.Name.Process, s.Expected}, true
 	case schema.ProcessStateStopped:
-		return class{ownlog.Stopped, s.process, false}, s.from == schema.StateStopping
+		return class{ownlog.Stopped, s.Name.Process, false}, s.From == schema.StateStopping
 	}
 	return class{}, false
 }
@@ -37,8 +37,8 @@ type candidates struct {
 	waiting map[class]int
 }
 
-// expect takes all events that will be taken.
-func (c *candidates) expect(steps []step) {
+// Expect takes all events that will be taken.
+func (c *candidates) expect(steps []Step) {
 	clear(c.waiting)
 	for i := range steps {
 		if of, ok := steps[i].class(); ok {
@@ -54,23 +54,23 @@ func (c *candidates) expect(steps []step) {
 // So every line that may be the one has to say the same; which of them it is does then not
 // matter. Where there are just as many lines as events, none is forged, and they belong
 // together in order.
-func (r *replay) unanimous(s *step, p *proc) *schema.Exit {
+func (r *Replay) unanimous(s *Step, p *proc) *schema.Exit {
 	c := &r.candidates
 	of, _ := s.class()
 	waiting := c.waiting[of]
 	c.waiting[of]--
-	if r.log.goPort {
-		of, waiting = class{ownlog.Exited, s.process, false}, 0 // a stop looks as any other exit
+	if r.log.GoPort {
+		of, waiting = class{ownlog.Exited, s.Name.Process, false}, 0 // a stop looks as any other exit
 	}
 
 	known := r.log.readBefore(r.from) // nothing before can be of this event
 	floor := max(c.floors[of], known)
-	if !r.log.complete || !r.log.isWhole(floor, r.from) {
+	if !r.log.Complete || !r.log.isWhole(floor, r.from) {
 		return nil
 	}
 
 	exits := r.log.search(floor, func(l *ownlog.Line) bool {
-		return l.Name == s.process &&
+		return l.Name == s.Name.Process &&
 			(l.Kind == of.kind && l.Expected == of.expected || l.GoPort && l.Kind == ownlog.SpawnErr)
 	})
 	errs := class{kind: ownlog.SpawnErr}
@@ -82,13 +82,13 @@ func (r *replay) unanimous(s *step, p *proc) *schema.Exit {
 	}
 
 	certain := exits.n > 0 && exits.n == waiting && spawnErrs.n == 0
-	if certain || s.event != schema.ProcessStateBackoff || !p.maybeSpawnErr(s.serial) {
+	if certain || s.Event != schema.ProcessStateBackoff || !p.maybeSpawnErr(s.Serial) {
 		return exits.reason(r.log, certain)
 	}
 
 	// It may as well be a spawn error, which has no name.
 	switch {
-	case !r.log.spawns && !r.log.goPort:
+	case !r.log.spawns && !r.log.GoPort:
 		return nil // and is not logged, as it seems
 	case spawnErrs.n == 0:
 		return exits.reason(r.log, false)
@@ -106,7 +106,7 @@ type lines struct {
 	agree bool // they give the same reason
 }
 
-func (l lines) reason(h *history, certain bool) *schema.Exit {
+func (l lines) reason(h *History, certain bool) *schema.Exit {
 	if l.n == 0 || !l.agree && !certain {
 		return nil
 	}
@@ -114,9 +114,9 @@ func (l lines) reason(h *history, certain bool) *schema.Exit {
 }
 
 // search returns the lines of a sort from a number on.
-func (h *history) search(floor int, is func(*ownlog.Line) bool) lines {
+func (h *History) search(floor int, is func(*ownlog.Line) bool) lines {
 	found := lines{agree: true}
-	for n := max(floor, h.first); n < h.end(); n++ {
+	for n := max(floor, h.first); n < h.End(); n++ {
 		l := h.line(n)
 		if !is(l) {
 			continue
