@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,52 +14,99 @@ import (
 	"supernats/schema"
 )
 
-// host is a supervisord and a spool.
+// host is a supervisord with its process table, and a spool.
 type host struct {
 	*Taker
-	due   bool
+
+	mu    sync.Mutex
+	due   bool // a comparison is due, which finds loss
 	loss  *schema.Loss
 	fails error // of storing
+	seen  seen
+}
 
-	asked  []string // reasons of the snapshots that were stored
-	saved  int
-	failed int
+// seen is what a host has seen of its taker.
+type seen struct {
+	stored []string // reasons of the snapshots that were stored
+	saved  int      // how often the table was kept
+	failed int      // errors of supervisord that were reported
 	lost   []*schema.Loss
 }
 
 func (h *host) Ask()                            {}
 func (h *host) Answer([]schema.SnapshotProcess) {}
-func (h *host) Due() bool                       { return h.due }
-func (h *host) Save(string) error               { h.saved++; return nil }
+
+func (h *host) Due() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.due
+}
+
+func (h *host) Save(string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seen.saved++
+	return nil
+}
 
 func (h *host) Compare([]schema.SnapshotProcess, bool, bool) *schema.Loss {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.due = false
 	return h.loss
+}
+
+// failWith has the spool fail from now on.
+func (h *host) failWith(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fails = err
+}
+
+// after waits, and returns what was seen until then.
+func (h *host) after(d time.Duration) seen {
+	time.Sleep(d)
+	synctest.Wait()
+	return h.now()
+}
+
+func (h *host) now() seen {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.seen
 }
 
 func newHost(every time.Duration, answer func() (*schema.Snapshot, error)) *host {
 	h := &host{}
 	h.Taker = New(Config{
 		Log: zerolog.Nop(), Host: "web1", Every: every, Table: h,
-		Ask:      func(context.Context) (*schema.Snapshot, error) { return answer() },
-		Failed:   func(error) { h.failed++ },
+		Ask: func(context.Context) (*schema.Snapshot, error) { return answer() },
+		Failed: func(error) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.seen.failed++
+		},
 		Answered: func(context.Context, *schema.Snapshot) {},
 		Boot:     func() string { return "0123456789abcdef" },
 		Serial:   func() uint64 { return 7 },
 		Sees:     func(string) bool { return true },
 		Full:     func() bool { return false },
 		Store: func(_ time.Time, subject, _ string, json []byte) error {
+			h.mu.Lock()
+			defer h.mu.Unlock()
 			if h.fails != nil {
 				return h.fails
 			}
 			envelope, err := schema.Unmarshal[*schema.Snapshot](json)
 			if err == nil && subject == "supervisor.snapshot.web1" {
-				h.asked = append(h.asked, envelope.Data.Reason)
+				h.seen.stored = append(h.seen.stored, envelope.Data.Reason)
 			}
 			return err
 		},
 		Lost: func(loss *schema.Loss) error {
-			h.lost = append(h.lost, loss)
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.seen.lost = append(h.seen.lost, loss)
 			return h.fails
 		},
 		Dir: func() string { return "/spool" },
@@ -103,18 +151,15 @@ func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(time.Minute, oneProcess)
 		h.run(t)
-		time.Sleep(waitLimit)
-		if diff := cmp.Diff([]string{Interval}, h.asked); diff != "" {
+		if diff := cmp.Diff([]string{Interval}, h.after(waitLimit).stored); diff != "" {
 			t.Errorf("taken in an outage (-want +got):\n%s", diff)
 		}
-		time.Sleep(2 * time.Minute)
-		if len(h.asked) != 2 {
-			t.Errorf("%d taken after a long outage, want 2", len(h.asked))
+		if got := h.after(2 * time.Minute).stored; len(got) != 2 {
+			t.Errorf("%d taken after a long outage, want 2", len(got))
 		}
 		h.Stored()
-		time.Sleep(time.Minute)
-		if len(h.asked) != 3 {
-			t.Errorf("%d taken after the outage, want 3", len(h.asked))
+		if got := h.after(time.Minute).stored; len(got) != 3 {
+			t.Errorf("%d taken after the outage, want 3", len(got))
 		}
 	})
 }
@@ -125,8 +170,7 @@ func TestWant(t *testing.T) {
 		h := newHost(time.Hour, oneProcess)
 		h.run(t)
 		h.Want(Start)
-		synctest.Wait()
-		if diff := cmp.Diff([]string{Start}, h.asked); diff != "" {
+		if diff := cmp.Diff([]string{Start}, h.after(0).stored); diff != "" {
 			t.Errorf("wanted (-want +got):\n%s", diff)
 		}
 
@@ -134,12 +178,10 @@ func TestWant(t *testing.T) {
 		synctest.Wait()
 		h.Want(Reconnect)
 		h.Want(Loss) // one is asked for already
-		time.Sleep(leastPause - time.Millisecond)
-		if len(h.asked) != 1 {
-			t.Error("taken within the pause")
+		if got := h.after(leastPause - time.Millisecond).stored; len(got) != 1 {
+			t.Errorf("taken within the pause: %q", got)
 		}
-		time.Sleep(10 * leastPause)
-		if diff := cmp.Diff([]string{Start, Loss, Reconnect}, h.asked); diff != "" {
+		if diff := cmp.Diff([]string{Start, Loss, Reconnect}, h.after(10*leastPause).stored); diff != "" {
 			t.Errorf("wanted again (-want +got):\n%s", diff)
 		}
 	})
@@ -150,12 +192,12 @@ func TestErrors(t *testing.T) {
 	h := newHost(time.Minute, func() (*schema.Snapshot, error) { return nil, errors.New("no answer") })
 	h.Take(t.Context(), Interval)
 	h.Take(t.Context(), Stopping)
-	if h.failed != 1 {
-		t.Errorf("%d errors are reported, want 1", h.failed)
+	if got := h.now().failed; got != 1 {
+		t.Errorf("%d errors are reported, want 1", got)
 	}
 
 	h = newHost(time.Minute, oneProcess)
-	h.fails = errors.New("no room")
+	h.failWith(errors.New("no room"))
 	h.Take(t.Context(), Interval)
 	if h.waitsForStream(time.Now()) {
 		t.Error("a snapshot that is not stored waits for the stream")
@@ -171,8 +213,8 @@ func TestCompare(t *testing.T) {
 		fails error
 		saved int
 	}{
-		{name: "nothing happened", loss: nil, fails: nil, saved: 1},
-		{name: "reported", loss: &schema.Loss{Count: 3}, fails: nil, saved: 1},
+		{name: "nothing happened", saved: 1},
+		{name: "reported", loss: &schema.Loss{Count: 3}, saved: 1},
 		{name: "not stored", loss: &schema.Loss{Count: 3}, fails: errors.New("no room"), saved: 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -182,10 +224,10 @@ func TestCompare(t *testing.T) {
 				h.run(t)
 				h.Want(Start)
 				synctest.Wait()
-				h.fails = tc.fails
-				time.Sleep(compareAfter + time.Millisecond)
-				if h.due || h.saved != tc.saved || len(h.lost) > 0 != (tc.loss != nil) {
-					t.Errorf("due %v, saved %d times, lost %v", h.due, h.saved, h.lost)
+				h.failWith(tc.fails)
+				got := h.after(compareAfter + time.Millisecond)
+				if h.Due() || got.saved != tc.saved || len(got.lost) > 0 != (tc.loss != nil) {
+					t.Errorf("due %v, saved %d times, lost %v", h.Due(), got.saved, got.lost)
 				}
 			})
 		})

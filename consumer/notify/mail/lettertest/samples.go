@@ -102,8 +102,8 @@ func severalEvents() *Notification {
 				Log: &schema.Log{Stderr: "out of memory"},
 			},
 			{
-				ID: "web1/b/3", Time: At(-30 * time.Minute), Event: schema.ProcessStateFatal, FromState: schema.StateBackoff,
-				Server: "supervisor", Exit: &schema.Exit{SpawnErr: "can't find command 'api'"},
+				ID: "web1/b/3", Time: At(-30 * time.Minute), Event: schema.ProcessStateFatal,
+				FromState: schema.StateBackoff, Server: "supervisor", Exit: &schema.Exit{SpawnErr: "can't find command 'api'"},
 			},
 		}
 		a.Opened = a.Events[0].Time
