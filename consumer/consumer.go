@@ -314,6 +314,7 @@ func (c *Consumer) keepAlive(m jetstream.Msg) (stop func()) {
 			}
 		}
 	})
+
 	return func() {
 		t.Stop()
 		close(done)

@@ -34,7 +34,7 @@ func ParseDuration(s string) (Duration, error) {
 }
 
 func badDuration(s string) error {
-	return fmt.Errorf("%q is no duration; allowed are numbers with a unit: 500ms, 90s, 5m, 1h30m, 7d", s)
+	return fmt.Errorf("invalid duration %q: want a number with a unit: 500ms, 90s, 5m, 1h30m, 7d", s)
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -95,7 +95,7 @@ func ParseSize(s string) (Size, error) {
 
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil || !(n >= 0) || n*unit >= math.MaxInt64 || strings.ContainsAny(number, "xXpPeEnN") {
-		return 0, fmt.Errorf("%q is no size; allowed are a number of bytes or a number with a unit: 4KiB, 512MiB, 1GiB, 2GB", s)
+		return 0, fmt.Errorf("invalid size %q: want a number of bytes, or one with a unit: 4KiB, 512MiB, 1GiB, 2GB", s)
 	}
 	return Size(n * unit), nil
 }

@@ -17,7 +17,7 @@ func TestParseDurationErrors(t *testing.T) {
 		d, err := ParseDuration(s)
 		if err == nil {
 			t.Errorf("ParseDuration(%q) = %v, want an error", s, d)
-		} else if !strings.Contains(err.Error(), "allowed are") || d != 0 {
+		} else if !strings.Contains(err.Error(), "want a number") || d != 0 {
 			t.Errorf("ParseDuration(%q) = %v, %v: the error does not say what is allowed", s, d, err)
 		}
 	}
@@ -78,7 +78,7 @@ func TestParseSizeErrors(t *testing.T) {
 		z, err := ParseSize(s)
 		if err == nil {
 			t.Errorf("ParseSize(%q) = %d, want an error", s, int64(z))
-		} else if !strings.Contains(err.Error(), "allowed are") || z != 0 {
+		} else if !strings.Contains(err.Error(), "want a number") || z != 0 {
 			t.Errorf("ParseSize(%q) = %d, %v: the error does not say what is allowed", s, int64(z), err)
 		}
 	}

@@ -37,8 +37,8 @@ func (h *host) describe(rec *schema.HostRecord) {
 	h.goodbye = rec.SaidGoodbye()
 }
 
-// followMostSilent notes when the most silent of several supervisords was seen: a host is as silent
-// as that one.
+// followMostSilent notes when the most silent of several supervisords was seen: a host is
+// as silent as that one.
 func (hs *hosts) followMostSilent(h *host, rec *schema.HostRecord) {
 	least, several := mostSilent(rec)
 	h.several = several

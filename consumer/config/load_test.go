@@ -54,9 +54,9 @@ const (
 	isMap       = "found mapping, want a text (one with a ':' may need quotes)"
 	wantGlob    = "want a name, or a glob with *, ?, [a-z] and {a,b}"
 
-	noListen = "want host:port, the port a number up to 65535"
-	noTime   = "is no duration; allowed are numbers with a unit: 500ms, 90s, 5m, 1h30m, 7d"
-	noSize   = "is no size; allowed are a number of bytes or a number with a unit: 4KiB, 512MiB, 1GiB, 2GB"
+	noListen     = "want host:port, the port a number up to 65535"
+	wantDuration = "want a number with a unit: 500ms, 90s, 5m, 1h30m, 7d"
+	wantSize     = "want a number of bytes, or one with a unit: 4KiB, 512MiB, 1GiB, 2GB"
 )
 
 // The kinds of receivers are in one place, and not here.
@@ -94,11 +94,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"nats: {url: x, user: 0x1F}\n", "f.yaml:1:22: nats.user: found the number 0x1F, want a text: '0x1F' with quotes"},
 		{"max_age: [1h]\n", "f.yaml:1:10: max_age: found sequence, want a text"},
 		// Values.
-		{"max_age: 5\n", `f.yaml:1:10: max_age: "5" ` + noTime},
-		{"max_age: -5m\n", `f.yaml:1:10: max_age: "-5m" ` + noTime},
-		{"max_age: tomorrow\n", `f.yaml:1:10: max_age: "tomorrow" ` + noTime},
+		{"max_age: 5\n", `f.yaml:1:10: max_age: invalid duration "5": ` + wantDuration},
+		{"max_age: -5m\n", `f.yaml:1:10: max_age: invalid duration "-5m": ` + wantDuration},
+		{"max_age: tomorrow\n", `f.yaml:1:10: max_age: invalid duration "tomorrow": ` + wantDuration},
 		{"max_age: 0s\n", "f.yaml:1:10: max_age: invalid value 0s: want a duration above zero: no event would be young enough to be reported"},
-		{"embedded:\n  max_store: 1XB\n", `f.yaml:2:14: embedded.max_store: "1XB" ` + noSize},
+		{"embedded:\n  max_store: 1XB\n", `f.yaml:2:14: embedded.max_store: invalid size "1XB": ` + wantSize},
 		{"embedded:\n  max_store: 1KiB\n", "f.yaml:2:14: embedded.max_store: invalid value 1KiB: want 1MiB or more"},
 		{"embedded: {listen: 4222}\n", `f.yaml:1:20: embedded.listen: invalid value "4222": ` + noListen},
 		{"embedded: {listen: 'h:nats'}\n", `f.yaml:1:20: embedded.listen: invalid value "h:nats": ` + noListen},
@@ -110,16 +110,16 @@ func TestLoadRefuses(t *testing.T) {
 		{"nats:\n  url: x\n  replicas: 0\n", "f.yaml:3:13: nats.replicas: invalid value 0: want 1 to 5"},
 		{"nats: {replicas: -1}\n", "f.yaml:1:18: nats.replicas: invalid value -1: want 1 to 5"},
 		{"max_age: 1h\nnats: {user: bob}\n", "f.yaml:2:1: nats: credentials are set, but neither url nor context: the embedded server needs none"},
-		{"nats:\n  url: x\n  creds_file: a\n  user: b\n", "f.yaml:1:1: nats: creds and user are set, allowed is one of creds, nkey, user, token-file"},
-		{"nats: {url: x, context: y}\n", "f.yaml:1:1: nats: url x and context y are set, allowed is one of them"},
+		{"nats:\n  url: x\n  creds_file: a\n  user: b\n", "f.yaml:1:1: nats: creds and user are set: want one of creds, nkey, user, token-file"},
+		{"nats: {url: x, context: y}\n", "f.yaml:1:1: nats: url x and context y are set: want one of them"},
 		{"nats: {url: x, password_file: y}\n", "f.yaml:1:1: nats: a password file is set without a user"},
-		{"nats: {url: x, tls: {cert: y}}\n", "f.yaml:1:1: nats: a TLS certificate and its key go together, one of them is set"},
+		{"nats: {url: x, tls: {cert: y}}\n", "f.yaml:1:1: nats: a TLS certificate or its key is missing: want both"},
 		// Variables.
 		{"data_dir: \"${UNSET}\"\n", "f.yaml:1:11: variable ${UNSET} is not set"},
 		{"groups: [a, \"${UNSET_1}${UNSET_2}\"]\n", "f.yaml:1:13: variable ${UNSET_1} is not set"},
 		{"data_dir: ${}\n", "f.yaml:1:11: variable ${} is not set"},
 		{"data_dir: ${HOME:-/x}\n", "f.yaml:1:11: variable ${HOME:-/x} is not set; want letters, digits and _, without a default, or $${HOME:-/x} for the text itself"},
-		{"max_age: ${N}\n", `f.yaml:1:10: max_age: "007" ` + noTime},
+		{"max_age: ${N}\n", `f.yaml:1:10: max_age: invalid duration "007": ` + wantDuration},
 		// Documents.
 		{"max_age: 1h\n---\nmax_age: 2h\n", "f.yaml:2:1: a second document begins; want one"},
 		{"---\n---\nmax_age: 2h\n", "f.yaml:2:1: a second document begins; want one"},
@@ -134,7 +134,7 @@ func TestLoadRefuses(t *testing.T) {
 		// The section mail names its own keys.
 		{"mail: x\n", "f.yaml:1:7: mail: found string, want a mapping with the keys " + topMailKeys},
 		{"mail: {to: ops@example.com}\n", "f.yaml:1:12: mail.to: found string, want a list: [a, b]"},
-		{"mail:\n  timeout: soon\n", `f.yaml:2:12: mail.timeout: "soon" ` + noTime},
+		{"mail:\n  timeout: soon\n", `f.yaml:2:12: mail.timeout: invalid duration "soon": ` + wantDuration},
 	} {
 		if _, err := loadText(t, c.text); !hasLine(err, c.want) {
 			t.Errorf("%q\n got: %v\nwant: %s", c.text, err, c.want)

@@ -69,7 +69,7 @@ rules:
 func TestLoadMergesMistakes(t *testing.T) {
 	const source = "a mapping or a list of them: <<: *name, <<: [*one, *other]"
 	for text, want := range map[string]string{
-		"rules:\n- &a {name: a, loss: true, group_wait: soon}\n- {<<: *a, name: b}\n- {<<: *a, name: c}\n": `f.yaml:2:40: rules[0].group_wait: "soon" ` + noTime,
+		"rules:\n- &a {name: a, loss: true, group_wait: soon}\n- {<<: *a, name: b}\n- {<<: *a, name: c}\n": `f.yaml:2:40: rules[0].group_wait: invalid duration "soon": ` + wantDuration,
 		"x-a: &a {nam: x}\nrules:\n- {<<: *a, name: b, loss: true}\n":                                      `f.yaml:1:10: unknown key "rules[0].nam", merged at line 3: want one of ` + ruleKeys + "; did you mean name?",
 		"nats:\n  <<: x\n":                                        "f.yaml:2:7: nats.<<: found string, want " + source,
 		"nats:\n  <<: [{url: x}, y]\n":                            "f.yaml:2:18: nats.<<[1]: found string, want " + source,

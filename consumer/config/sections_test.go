@@ -83,8 +83,8 @@ func TestLoadRefusesRules(t *testing.T) {
 		{"rules:\n- name: a\n  count: \"3\"\n", "4:10: rules[0].count: found string, want a number"},
 		{"rules:\n- name: a\n  count: ${WORD}\n", `4:10: rules[0].count: invalid value "some": want a number up to 9223372036854775807`},
 		{"rules:\n- name: a\n  count: 18446744073709551615\n", `4:10: rules[0].count: invalid value "18446744073709551615": want a number up to 9223372036854775807`},
-		{"rules:\n- name: a\n  within: 5\n", `4:11: rules[0].within: "5" ` + noTime},
-		{"rules:\n- name: a\n  group_wait: soon\n", `4:15: rules[0].group_wait: "soon" ` + noTime},
+		{"rules:\n- name: a\n  within: 5\n", `4:11: rules[0].within: invalid duration "5": ` + wantDuration},
+		{"rules:\n- name: a\n  group_wait: soon\n", `4:15: rules[0].group_wait: invalid duration "soon": ` + wantDuration},
 		{"rules:\n- name: a\n  send_resolved: 1\n", "4:18: rules[0].send_resolved: found integer, want true or false"},
 		{"rules:\n- name: a\n  labels: [x]\n", "4:11: rules[0].labels: found sequence, want a mapping: {name: text}"},
 		{"rules:\n- name: a\n  labels: {a: [b]}\n", "4:15: rules[0].labels.a: found sequence, want a text"},
@@ -113,7 +113,7 @@ func TestLoadRefusesRules(t *testing.T) {
 // form, then those of the values.
 func TestLoadTellsAll(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"max_age: 5\nnope: 1\nrules:\n- {name: [], count: x}\n", `f.yaml:1:10: max_age: "5" ` + noTime + `
+		{"max_age: 5\nnope: 1\nrules:\n- {name: [], count: x}\n", `f.yaml:1:10: max_age: invalid duration "5": ` + wantDuration + `
 f.yaml:2:1: unknown key "nope": want one of ` + topKeys + `
 f.yaml:4:3: rules[0]: is about nothing; it needs one of event, state, quorum, silent, loss and trouble
 f.yaml:4:10: rules[0].name: found sequence, want a text

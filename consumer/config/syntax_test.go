@@ -51,7 +51,7 @@ nope: 1
 		t.Fatal("nothing found")
 	}
 	for _, want := range []string{
-		`f.yaml:1:10: max_age: "5" ` + noTime,
+		`f.yaml:1:10: max_age: invalid duration "5": ` + wantDuration,
 		"f.yaml:4:9: could not find end character of double-quoted text",
 		"f.yaml:8:3: could not find flow mapping end token '}'",
 		"f.yaml:10:18: receivers[2].webhook.url: ",
@@ -115,7 +115,7 @@ func TestLoadRefusesForeignCharacters(t *testing.T) {
 		wide(func(u uint16) []byte { return []byte{byte(u), byte(u >> 8)} }): "f.yaml: found UTF-16, want UTF-8: save the file as UTF-8",
 		wide(func(u uint16) []byte { return []byte{byte(u >> 8), byte(u)} }): "f.yaml: found UTF-16, want UTF-8: save the file as UTF-8",
 		"max_age: 1h\ndata_dir: /srv/f\xfcr # f\xfcr\nnope: 1\n":             "f.yaml:2:17: found the byte 0xfc, want UTF-8: save the file as UTF-8\nf.yaml:3:1: unknown key \"nope\": want one of " + topKeys,
-		"nats:\n\u00a0\u00a0url: x\nembedded:\n  max_store: 1XB\n":           "f.yaml:2:1: found the character U+00A0 in the indentation, want spaces\nf.yaml:4:14: embedded.max_store: \"1XB\" " + noSize,
+		"nats:\n\u00a0\u00a0url: x\nembedded:\n  max_store: 1XB\n":           "f.yaml:2:1: found the character U+00A0 in the indentation, want spaces\nf.yaml:4:14: embedded.max_store: invalid size \"1XB\": " + wantSize,
 		"nats:\n  url: x\n \t replicas: 9\n":                                 "f.yaml:3:2: found a tab in the indentation, want spaces",
 		"max_age: 1h\n---\nnope: 1\n---\nx: 1\n":                             "f.yaml:2:1: a second document begins; want one",
 	} {

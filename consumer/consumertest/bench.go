@@ -76,6 +76,7 @@ func (b *bench) open(ctx context.Context) (h consumer.Handler, stop func() error
 // nextEvent makes an event: a crash of one of four processes.
 func (b *bench) nextEvent() (subject string, payload []byte) {
 	n := len(b.ids) + 1
+
 	e := &schema.Event{
 		Event:      schema.ProcessStateExited,
 		Host:       "web1",

@@ -267,8 +267,8 @@ func TestKilledWhileItChokes(t *testing.T) {
 	t.Logf("%d kills, %d batches taken, %d notifications twice", kills, taken.Load(), twice)
 }
 
-// What is parked and delivered late comes with the end of its alert, and with what was reported
-// last of a younger one about the same.
+// What is parked and delivered late comes with the end of its alert, and with what was
+// reported last of a younger one about the same.
 func TestParkedComesWithItsEnd(t *testing.T) {
 	f := newFleet(t)
 	publish := func(process, alert, typ string, n int) {

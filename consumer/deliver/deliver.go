@@ -189,7 +189,7 @@ func (d *Delivery) deliverNext(ctx context.Context) error {
 		if err != nil || len(msgs) == 0 {
 			return err
 		}
-		if err := d.gather(ctx, msgs); err != nil {
+		if err := d.gatherBatch(ctx, msgs); err != nil {
 			return err
 		}
 	}
@@ -197,11 +197,11 @@ func (d *Delivery) deliverNext(ctx context.Context) error {
 	if d.inbox.Alone() > 0 {
 		return d.resumeAlone(ctx)
 	}
-	return d.send(ctx, d.rest.batch(d.inbox.Resumes(), d.size.now))
+	return d.sendBatch(ctx, d.rest.batch(d.inbox.Resumes(), d.size.now))
 }
 
-// finish acknowledges a batch.
-func (d *Delivery) finish(ctx context.Context, batch items) error {
+// finishBatch acknowledges a batch.
+func (d *Delivery) finishBatch(ctx context.Context, batch items) error {
 	last := batch[len(batch)-1]
 	d.rest = d.rest[len(batch):]
 	d.inbox.SetDelivered(last.seq)

@@ -96,7 +96,8 @@ func TestOneBadIsFoundAndParked(t *testing.T) {
 			if d := cmp.Diff(slices.Delete(slices.Clone(all), bad, bad+1), got); d != "" {
 				t.Error(d)
 			}
-			// The whole, two alone, each half and what is found good, the tries of the bad one.
+			// The whole, two alone, each half and what is found good, the tries of the bad
+			// one.
 			if n := len(r.tried()); n > 1+2+2*6+3+1 {
 				t.Errorf("it took %d tries", n)
 			}

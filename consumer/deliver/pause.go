@@ -9,11 +9,11 @@ import (
 	"supernats/consumer/notify"
 )
 
-// pause waits until the next try. A notification that arrives meanwhile ends the pause after
-// an outage. After any other failure it is tried alone, and pause reports whether it was
-// accepted. Both happen no sooner than spacing after the last try, and not if the receiver
-// has asked for a pause.
-func (d *Delivery) pause(ctx context.Context, s *sending, failure error) (took bool, err error) {
+// pauseUntilRetry waits until the next try. A notification that arrives meanwhile ends the
+// pause after an outage. After any other failure it is tried alone, and pause reports
+// whether it was accepted. Both happen no sooner than spacing after the last try, and not
+// if the receiver has asked for a pause.
+func (d *Delivery) pauseUntilRetry(ctx context.Context, s *sending, failure error) (took bool, err error) {
 	left := s.batch.waiting()
 	wait := d.timing.pause(s.tries, failure)
 	d.failing.Log(d.log, failure).Int("notifications", len(left)).Int("try", s.tries).
@@ -26,7 +26,7 @@ func (d *Delivery) pause(ctx context.Context, s *sending, failure error) (took b
 
 	for {
 		soonest := time.Now().Add(d.timing.spacing)
-		came, err := d.listen(ctx, until)
+		came, err := d.awaitNotification(ctx, until)
 		if err != nil || came == nil {
 			return false, err
 		}
@@ -47,8 +47,9 @@ func (d *Delivery) pause(ctx context.Context, s *sending, failure error) (took b
 	}
 }
 
-// listen returns the first notification that arrives before a time, nil if none does.
-func (d *Delivery) listen(ctx context.Context, until time.Time) (*item, error) {
+// awaitNotification returns the first notification that arrives before a time, nil if none
+// does.
+func (d *Delivery) awaitNotification(ctx context.Context, until time.Time) (*item, error) {
 	for time.Now().Before(until) {
 		if d.rest.isFull() {
 			return nil, health.Sleep(ctx, time.Until(until))
@@ -59,7 +60,7 @@ func (d *Delivery) listen(ctx context.Context, until time.Time) (*item, error) {
 		}
 
 		before := len(d.rest)
-		if err := d.add(ctx, msgs); err != nil {
+		if err := d.addMessages(ctx, msgs); err != nil {
 			return nil, err
 		}
 		if came := d.rest[before:].waiting(); len(came) > 0 {

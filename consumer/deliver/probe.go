@@ -70,7 +70,7 @@ func (d *Delivery) sendAlone(ctx context.Context, it *item) (failure, err error)
 		return nil, err
 	}
 	id := it.n.ID
-	failure, err = d.hand(ctx, items{it})
+	failure, err = d.handOver(ctx, items{it})
 	if err != nil {
 		return nil, err
 	}

@@ -13,10 +13,10 @@ import (
 	"supernats/schema"
 )
 
-// gather waits until the rate limit allows a batch, and reads what has arrived by then.
-func (d *Delivery) gather(ctx context.Context, msgs []jetstream.Msg) error {
+// gatherBatch waits until the rate limit allows a batch, and reads what has arrived by then.
+func (d *Delivery) gatherBatch(ctx context.Context, msgs []jetstream.Msg) error {
 	d.size.reset()
-	if err := d.add(ctx, msgs); err != nil {
+	if err := d.addMessages(ctx, msgs); err != nil {
 		return err
 	}
 	if d.inbox.Resumes() > 0 {
@@ -69,11 +69,11 @@ func (d *Delivery) readMore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.add(ctx, msgs)
+	return d.addMessages(ctx, msgs)
 }
 
-// add decodes notifications. One that is unreadable is parked.
-func (d *Delivery) add(ctx context.Context, msgs []jetstream.Msg) error {
+// addMessages decodes notifications. One that is unreadable is parked.
+func (d *Delivery) addMessages(ctx context.Context, msgs []jetstream.Msg) error {
 	for _, raw := range msgs {
 		m, err := consumer.NewMessage(raw)
 		if err != nil {

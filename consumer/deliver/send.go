@@ -9,12 +9,12 @@ import (
 	"supernats/consumer/notify"
 )
 
-// send delivers a batch, sets its only notification aside, or leaves it to be sent in
+// sendBatch delivers a batch, sets its only notification aside, or leaves it to be sent in
 // parts. A batch is not extended once it was tried, so that a mail that is sent again has
 // the same Message-ID.
-func (d *Delivery) send(ctx context.Context, batch items) error {
+func (d *Delivery) sendBatch(ctx context.Context, batch items) error {
 	if !batch.anyWaits() {
-		return d.finish(ctx, batch)
+		return d.finishBatch(ctx, batch)
 	}
 	s := &sending{batch: batch, last: batch[len(batch)-1].seq, begun: time.Now()}
 	if s.last > d.divided {
@@ -28,18 +28,18 @@ func (d *Delivery) send(ctx context.Context, batch items) error {
 			return err
 		}
 		if failure == nil {
-			return d.finish(ctx, batch)
+			return d.finishBatch(ctx, batch)
 		}
-		failure, err = d.ask(ctx, s, failure)
+		failure, err = d.probeIfDue(ctx, s, failure)
 		if err != nil {
 			return err
 		}
 
 		switch s.judge(failure, &d.proof, d.timing) {
 		case allTaken:
-			return d.finish(ctx, batch)
+			return d.finishBatch(ctx, batch)
 		case tooMany:
-			d.divide(failure, s)
+			d.divideBatch(failure, s)
 			return nil
 		case isRefused:
 			return d.setAside(ctx, batch, failure)
@@ -48,7 +48,7 @@ func (d *Delivery) send(ctx context.Context, batch items) error {
 		case outage:
 			d.proof.void()
 		}
-		s.proved, err = d.pause(ctx, s, failure)
+		s.proved, err = d.pauseUntilRetry(ctx, s, failure)
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (d *Delivery) try(ctx context.Context, s *sending) (failure, err error) {
 	count, first := len(left), left[0].n.ID
 
 	s.tries++
-	failure, err = d.hand(ctx, left)
+	failure, err = d.handOver(ctx, left)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +80,9 @@ func (d *Delivery) try(ctx context.Context, s *sending) (failure, err error) {
 	return nil, nil
 }
 
-// hand gives notifications to the receiver. Those that it accepted before it failed are
+// handOver gives notifications to the receiver. Those that it accepted before it failed are
 // done. After err the delivery has to begin again.
-func (d *Delivery) hand(ctx context.Context, left items) (failure, err error) {
+func (d *Delivery) handOver(ctx context.Context, left items) (failure, err error) {
 	if err := d.options.Held(); err != nil {
 		return nil, err
 	}
@@ -110,9 +110,9 @@ func (d *Delivery) hand(ctx context.Context, left items) (failure, err error) {
 	return failure, ctx.Err()
 }
 
-// ask probes whether the receiver accepts anything else, if it is time for that. It returns
-// the failure that determines when to try again.
-func (d *Delivery) ask(ctx context.Context, s *sending, failure error) (_, err error) {
+// probeIfDue probes whether the receiver accepts anything else, if it is time for that. It
+// returns the failure that determines when to try again.
+func (d *Delivery) probeIfDue(ctx context.Context, s *sending, failure error) (_, err error) {
 	s.asked, s.noOther = false, false
 	if !s.isToAsk(failure, &d.proof, d.timing) {
 		return failure, nil
@@ -136,8 +136,8 @@ func (d *Delivery) ask(ctx context.Context, s *sending, failure error) (_, err e
 	return failure, nil
 }
 
-// divide leaves a batch to be sent in halves.
-func (d *Delivery) divide(failure error, s *sending) {
+// divideBatch leaves a batch to be sent in halves.
+func (d *Delivery) divideBatch(failure error, s *sending) {
 	count := len(s.batch.waiting())
 	d.divided = max(d.divided, s.last)
 	d.size.halve(count, isTimeout(failure))
@@ -162,5 +162,5 @@ func (d *Delivery) setAside(ctx context.Context, batch items, reason error) erro
 	if n := len(batch.waiting()); n > 0 { // finish would acknowledge them
 		return fmt.Errorf("%d notifications of a batch wait that is finished: they are read again", n)
 	}
-	return d.finish(ctx, batch)
+	return d.finishBatch(ctx, batch)
 }

@@ -109,7 +109,7 @@ type Reader struct {
 	surplus  surplus
 
 	horizon time.Time // events before it make no notification
-	behind  bool      // the stream has more than was read
+	hasMore bool      // the stream holds more than was read
 	flushed time.Time // when records were stored the last time
 	unacked int       // messages read since
 	failed  bool      // reading was interrupted, and nothing has been stored since
@@ -237,19 +237,19 @@ func (r *Reader) follow(ctx context.Context, src messages, ok func()) error {
 		}
 		if len(batch) > 0 {
 			r.clock.arrived()
-		} else if err := r.advance(ctx, src); err != nil {
+		} else if err := r.advanceRules(ctx, src); err != nil {
 			return err
 		}
-		if !r.behind {
+		if !r.hasMore {
 			r.sweeper.sweep(ctx, r)
 		}
 
 		if err := r.publishPending(ctx); err != nil {
 			return err
 		}
-		if r.isFlushDue(!r.behind) {
-			err := health.Unbroken(ctx, r.js.Conn(), func(ctx context.Context) error { return r.flush(ctx, src) })
-			if err != nil {
+		if r.isFlushDue(!r.hasMore) {
+			flush := func(ctx context.Context) error { return r.flushRecords(ctx, src) }
+			if err := health.Unbroken(ctx, r.js.Conn(), flush); err != nil {
 				return err
 			}
 		}
@@ -298,25 +298,26 @@ func (r *Reader) isOther(ctx context.Context) (other bool, err error) {
 func (r *Reader) applyBatch(ctx context.Context, batch []source.Received) error {
 	for i := range batch {
 		m := &batch[i]
-		if err := r.apply(ctx, m); err != nil {
+		if err := r.applyMessage(ctx, m); err != nil {
 			return err
 		}
 		r.known.Read = source.Place{
 			Position: max(r.known.Read.Position, m.Seq), Stored: later(r.known.Read.Stored, m.Stored),
 		}
-		r.behind = m.Meta.NumPending > 0
+		r.hasMore = m.Meta.NumPending > 0
 	}
 	r.unacked += len(batch)
 	return nil
 }
 
-// apply applies a message. One that is unreadable is parked.
-func (r *Reader) apply(ctx context.Context, m *source.Received) error {
+// applyMessage applies a message. One that is unreadable is parked.
+func (r *Reader) applyMessage(ctx context.Context, m *source.Received) error {
 	err := r.machine.Apply(&m.Message, r.horizon)
-	if errors.As(err, new(machine.Unreadable)) {
-		return health.Unbroken(ctx, r.js.Conn(), func(ctx context.Context) error { return r.refuse(ctx, m, err) })
+	if err == nil || !errors.As(err, new(machine.Unreadable)) {
+		return err
 	}
-	return err
+	refuse := func(ctx context.Context) error { return r.refuseMessage(ctx, m, err) }
+	return health.Unbroken(ctx, r.js.Conn(), refuse)
 }
 
 // oldest is the time before which events are too old for notifications, by the server's
@@ -335,9 +336,10 @@ func (r *Reader) waitTime() time.Duration {
 	return max(wait, time.Millisecond)
 }
 
-// advance moves the clock of the rules to the server's time if a timer is due. It waits until
-// all messages up to that time are read: a timer must not fire before an earlier message.
-func (r *Reader) advance(ctx context.Context, src messages) error {
+// advanceRules moves the clock of the rules to the server's time if a timer is due. It
+// waits until all messages up to that time are read: a timer must not fire before an
+// earlier message.
+func (r *Reader) advanceRules(ctx context.Context, src messages) error {
 	at, ok := r.machine.Engine.Next()
 	if !ok || r.clock.until(at) > 0 {
 		return nil
@@ -386,8 +388,8 @@ func (r *Reader) isFlushDue(all bool) bool {
 	return dirty && (all || since >= flushEvery)
 }
 
-// flush stores the records that changed and acknowledges what was read.
-func (r *Reader) flush(ctx context.Context, src messages) error {
+// flushRecords stores the records that changed and acknowledges what was read.
+func (r *Reader) flushRecords(ctx context.Context, src messages) error {
 	if err := r.store.write(ctx, r.machine); err != nil {
 		return err
 	}

@@ -54,8 +54,8 @@ type refusals struct {
 // parked.
 type refused struct{ n, dropped int }
 
-// refuse parks an unreadable message, or only counts it.
-func (r *Reader) refuse(ctx context.Context, m *source.Received, reason error) error {
+// refuseMessage parks an unreadable message, or only counts it.
+func (r *Reader) refuseMessage(ctx context.Context, m *source.Received, reason error) error {
 	host := r.shareOf(machine.HostToken(m.Subject))
 	keep, err := r.refusals.parked.room(ctx, r.js, host, len(m.Data), r.shareOf)
 	if err != nil {
@@ -64,7 +64,7 @@ func (r *Reader) refuse(ctx context.Context, m *source.Received, reason error) e
 
 	kept := keep >= 0
 	if kept {
-		kept, err = r.park(ctx, m, reason, keep)
+		kept, err = r.parkMessage(ctx, m, reason, keep)
 		if err != nil {
 			return err
 		}
@@ -97,9 +97,9 @@ func (f *refusals) of(host string) *refused {
 	return f.seen[host]
 }
 
-// park parks the first keep bytes of a message. It reports false if the account has no room:
-// alerts must not wait for that.
-func (r *Reader) park(ctx context.Context, m *source.Received, reason error, keep int) (kept bool, err error) {
+// parkMessage parks the first keep bytes of a message. It reports false if the account has
+// no room: alerts must not wait for that.
+func (r *Reader) parkMessage(ctx context.Context, m *source.Received, reason error, keep int) (kept bool, err error) {
 	err = consumer.ParkShort(ctx, r.js, stream.Events, source.EventsQueue.Name, m.Raw, reason, keep)
 	var refusal *jetstream.APIError
 	if !errors.As(err, &refusal) || errors.Is(err, jetstream.ErrStreamNotFound) {

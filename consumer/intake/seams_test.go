@@ -104,7 +104,7 @@ func TestLatePublishedIsKnownByItsSequence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := reader.apply(t.Context(), &batch[0]); err != nil {
+	if err := reader.applyMessage(t.Context(), &batch[0]); err != nil {
 		t.Fatal(err)
 	}
 	if err := reader.publishPending(t.Context()); err != nil {

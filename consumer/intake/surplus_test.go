@@ -17,8 +17,8 @@ import (
 	"supernats/schema/stream"
 )
 
-// A bucket from which nothing may be removed keeps no event from being read: a warning says so,
-// and what is too much is removed when it may be.
+// A bucket from which nothing may be removed keeps no event from being read: a warning says
+// so, and what is too much is removed when it may be.
 func TestSurplusThatMayNotBeRemoved(t *testing.T) {
 	const right = "$JS.API.STREAM.PURGE.KV_" + stream.StateBucket
 	denied := &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{right}}}

@@ -24,8 +24,11 @@ func compileKind(r *Rule, c Config) error {
 	}
 
 	const (
-		event, state, quorum = schema.KindEvent, schema.KindState, schema.KindQuorum
-		loss, trouble        = schema.KindLoss, schema.KindTrouble
+		event   = schema.KindEvent
+		state   = schema.KindState
+		quorum  = schema.KindQuorum
+		loss    = schema.KindLoss
+		trouble = schema.KindTrouble
 	)
 	var wrong mistakes
 	for _, k := range []struct {

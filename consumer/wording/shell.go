@@ -3,15 +3,12 @@ package wording
 import (
 	"strings"
 	"unicode/utf8"
+
+	"supernats/schema"
 )
 
 // maxGlob is how many characters of a name stand in a command before a "*".
 const maxGlob = 100
-
-// globEscapes escapes what the globs of supernats take for more than a character.
-var globEscapes = strings.NewReplacer(
-	`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `{`, `\{`, `}`, `\}`,
-)
 
 // Option is an option of a command to paste into a shell, after a space: " --host web1".
 // Its value is a glob that matches this name only, or all names that begin like a very
@@ -21,7 +18,7 @@ func Option(name, value string) string {
 	if long {
 		value = string([]rune(value)[:maxGlob])
 	}
-	value = globEscapes.Replace(value)
+	value = schema.QuoteGlob(value)
 	if long {
 		value += "*"
 	}

@@ -8,6 +8,9 @@ import (
 	"supernats/schema/internal/fastjson"
 )
 
+// eventHead is how each message begins.
+const eventHead = `{"specversion":"` + schema.SpecVersion + `","id":`
+
 // scannedEvent is all of an event but its texts, so that it is allocated at once. What
 // only the end of a process has, its last look and a lack of memory, is not in it.
 type scannedEvent struct {
@@ -28,8 +31,7 @@ type scannedEvent struct {
 // is wrong, so that the errors are those of encoding/json. The texts are parts of one
 // copy of the payload, but for those of a few values, which are our own.
 func scanEvent(payload []byte) (*schema.CloudEvent[*schema.Event], bool) {
-	const head = `{"specversion":"` + schema.SpecVersion + `","id":`
-	if len(payload) < len(head) || string(payload[:len(head)]) != head {
+	if len(payload) < len(eventHead) || string(payload[:len(eventHead)]) != eventHead {
 		return nil, false
 	}
 
@@ -56,7 +58,7 @@ func (d *scannedEvent) scanEnvelope(c *fastjson.Scanner) {
 	ce.DataSchema = schema.SchemaEvent
 	ce.Data = &d.event
 
-	c.Must(`{"specversion":"` + schema.SpecVersion + `","id":`)
+	c.Must(eventHead)
 	ce.ID = c.Text()
 	c.Must(`,"source":`)
 	ce.Source = c.Text()

@@ -111,7 +111,7 @@ func contextDir() (string, error) {
 func (s Settings) checkPlace() error {
 	switch {
 	case s.Domain != "" && s.APIPrefix != "":
-		return fmt.Errorf("nats: domain %s and api-prefix %s are set, allowed is one of them", s.Domain, s.APIPrefix)
+		return fmt.Errorf("nats: domain %s and api-prefix %s are set: want one of them", s.Domain, s.APIPrefix)
 	case strings.ContainsAny(s.Domain, ". *>\t"):
 		return fmt.Errorf("nats: domain %q: want a name without dots, spaces, * and >", s.Domain)
 	case strings.ContainsAny(s.APIPrefix, " *>\t"):

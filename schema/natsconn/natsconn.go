@@ -130,13 +130,13 @@ func (s Settings) Check() error {
 
 	switch {
 	case len(ways) > 1:
-		return fmt.Errorf("nats: %s are set, allowed is one of creds, nkey, user, token-file", strings.Join(ways, " and "))
+		return fmt.Errorf("nats: %s are set: want one of creds, nkey, user, token-file", strings.Join(ways, " and "))
 	case s.PasswordFile != "" && s.User == "":
 		return errors.New("nats: a password file is set without a user")
 	case (s.TLS.Cert == "") != (s.TLS.Key == ""):
-		return errors.New("nats: a TLS certificate and its key go together, one of them is set")
+		return errors.New("nats: a TLS certificate or its key is missing: want both")
 	case s.Context != "" && s.URL != "":
-		return fmt.Errorf("nats: url %s and context %s are set, allowed is one of them", withoutSecrets(s.URL), s.Context)
+		return fmt.Errorf("nats: url %s and context %s are set: want one of them", withoutSecrets(s.URL), s.Context)
 	}
 	return s.checkPlace()
 }

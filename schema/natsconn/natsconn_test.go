@@ -34,15 +34,15 @@ func TestContradictionsAreRefused(t *testing.T) {
 		s    natsconn.Settings
 		want string
 	}{
-		{natsconn.Settings{CredsFile: "a", User: "b"}, "nats: creds and user are set, allowed is one of creds, nkey, user, token-file"},
+		{natsconn.Settings{CredsFile: "a", User: "b"}, "nats: creds and user are set: want one of creds, nkey, user, token-file"},
 		{
 			natsconn.Settings{CredsFile: "a", NkeyFile: "b", User: "c", TokenFile: "d"},
-			"nats: creds and nkey and user and token-file are set, allowed is one of creds, nkey, user, token-file",
+			"nats: creds and nkey and user and token-file are set: want one of creds, nkey, user, token-file",
 		},
 		{natsconn.Settings{PasswordFile: "a"}, "nats: a password file is set without a user"},
-		{natsconn.Settings{TLS: natsconn.TLS{Cert: "a"}}, "nats: a TLS certificate and its key go together, one of them is set"},
-		{natsconn.Settings{TLS: natsconn.TLS{Key: "a"}}, "nats: a TLS certificate and its key go together, one of them is set"},
-		{natsconn.Settings{URL: "nats://a:4222", Context: "b"}, "nats: url nats://a:4222 and context b are set, allowed is one of them"},
+		{natsconn.Settings{TLS: natsconn.TLS{Cert: "a"}}, "nats: a TLS certificate or its key is missing: want both"},
+		{natsconn.Settings{TLS: natsconn.TLS{Key: "a"}}, "nats: a TLS certificate or its key is missing: want both"},
+		{natsconn.Settings{URL: "nats://a:4222", Context: "b"}, "nats: url nats://a:4222 and context b are set: want one of them"},
 	} {
 		if err := c.s.Check(); err == nil || err.Error() != c.want {
 			t.Errorf("%+v: %v", c.s, err)

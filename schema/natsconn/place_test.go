@@ -101,7 +101,7 @@ func TestJetStreamOfAnotherDomain(t *testing.T) {
 
 func TestPlaceThatCannotBe(t *testing.T) {
 	for want, s := range map[string]natsconn.Settings{
-		"nats: domain a and api-prefix b are set, allowed is one of them": {Domain: "a", APIPrefix: "b"},
+		"nats: domain a and api-prefix b are set: want one of them":       {Domain: "a", APIPrefix: "b"},
 		`nats: domain "a.b": want a name without dots, spaces, * and >`:   {Domain: "a.b"},
 		`nats: api-prefix "JS.>": want a subject without spaces, * and >`: {APIPrefix: "JS.>"},
 	} {

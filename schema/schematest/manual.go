@@ -37,6 +37,7 @@ func Root(t testing.TB) string {
 func Manuals(t testing.TB) (list []Manual) {
 	t.Helper()
 	root := Root(t)
+
 	for _, pattern := range []string{"*.md", "*/README.md", "*/*/README.md"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
@@ -54,6 +55,7 @@ func Manuals(t testing.TB) (list []Manual) {
 			list = append(list, Manual{File: name, Text: string(text)})
 		}
 	}
+
 	if len(list) < 5 {
 		t.Fatalf("only %d manuals were found in %s", len(list), root)
 	}
@@ -82,6 +84,7 @@ func Commands(t testing.TB, program string) (list []Command) {
 				calls = append(calls, quoted[1])
 			}
 		}
+
 		for _, call := range calls {
 			if words := wordsOf(call); len(words) > 0 && words[0] == program {
 				list = append(list, Command{File: m.File, Words: words})

@@ -3,14 +3,15 @@
 // closes when everything that matched has recovered, and is kept for an hour. A Book has
 // all of them.
 //
-// What happened comes from package alerts as matches, recoveries and changes; what comes
+// What happened comes from package alerts as matches, conditions and silences; what comes
 // out are notifications and records. The parts:
 //
-//   - members: which processes keep an incident open, and which of them are well;
-//   - unsent and backlog: what is to be reported, and the bounds of that;
-//   - notifier: whether and when it is reported, as package gate allows;
+//   - Book (life.go, condition.go, silent.go): an incident opens, reopens and closes;
+//   - Register and package member: which incidents there are, and who keeps them open;
+//   - Notifier and package gate: whether and when one is reported, or held back;
+//   - package backlog: what is to be reported, and the bounds of that;
 //   - recur.go: an alert that closes and opens again and again;
-//   - journal: what has to be stored, in which order.
+//   - Journal: what has to be stored, in which order.
 //
 // Under pressure nothing blocks, and nothing is dropped but logs. A Book takes some 2 KiB
 // for each incident, and 500 bytes for each event that is not reported yet, without its
@@ -47,7 +48,8 @@ type Hosts interface {
 }
 
 // Book has the incidents of all rules, and leads their lives. It is not safe for concurrent
-// use. Its collaborators have fields of their own:
+// use. Each of its collaborators has fields of its own; those of Notifier that are pointers
+// belong to the Book.
 type Book struct {
 	// Clock has the timers of the incidents, and may have others.
 	Clock clock.Clock

@@ -22,8 +22,8 @@ type Condition struct {
 	Well, Away bool
 	// Event describes it as notifications list it.
 	Event func() *schema.AlertEvent
-	// Floor is set while a restored engine catches up: an incident that has seen clock.Meta is
-	// brought up to date all the same, unless it has seen a message after Floor.
+	// Floor is set while a restored engine catches up: an incident that has seen the message
+	// is brought up to date all the same, unless it has seen one after Floor.
 	Floor *clock.Mark
 }
 
@@ -42,6 +42,7 @@ func (b *Book) Update(c Condition) {
 	if c.isKnownTo(inc) {
 		return
 	}
+
 	mem := c.Process.In(inc)
 	if mem != nil && c.Rule.Kind == schema.KindState {
 		inc.showState(c.Process)
@@ -104,9 +105,9 @@ func (b *Book) changeState(inc *Incident, mem *member.Member, c Condition) {
 	b.Journal.markChanged(inc, c.Meta.Stored)
 }
 
-// reportOutsider reports a process for which a condition has become true and for which there is
-// no room among the members of the incident: at once, since nobody would know when that
-// has lasted for long enough.
+// reportOutsider reports a process for which a condition has become true and for which
+// there is no room among the members of the incident: at once, since nobody would know when
+// that has lasted for long enough.
 func (b *Book) reportOutsider(inc *Incident, c Condition) {
 	if c.Was {
 		return // it was reported

@@ -47,7 +47,8 @@ func (j *Journal) LastRead() clock.Mark { return j.read }
 // their events in full, in place of their sequences.
 func (j *Journal) LostUpTo(seq uint64) { j.lost = seq }
 
-// markChanged notes that the record of an incident has changed: it has seen all messages so far.
+// markChanged notes that the record of an incident has changed: it has seen all messages so
+// far.
 func (j *Journal) markChanged(inc *Incident, at time.Time) {
 	inc.rec.Seq = max(inc.rec.Seq, j.read.Seq)
 	inc.rec.Clock.Time = clock.Later(inc.rec.Clock.Time, at)

@@ -189,8 +189,8 @@ func (b *Book) onTimer(inc *Incident, at time.Time) {
 	b.Notifier.schedule(inc)
 }
 
-// forgetOnceStored forgets a closed incident once its end has been stored, and the messages that it
-// has seen do not come again: they would open it once more.
+// forgetOnceStored forgets a closed incident once its end has been stored, and the messages
+// that it has seen do not come again: they would open it once more.
 func (b *Book) forgetOnceStored(inc *Incident) {
 	if b.Journal.isDone(inc) {
 		b.forget(inc)

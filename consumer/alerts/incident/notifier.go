@@ -71,7 +71,8 @@ func (n *Notifier) verdict(inc *Incident, at time.Time) gate.Verdict {
 	return n.gate.Verdict(inc.rule, inc.key, at)
 }
 
-// reportFiring makes the notifications of a firing incident, unless something holds them back.
+// reportFiring makes the notifications of a firing incident, unless something holds them
+// back.
 func (n *Notifier) reportFiring(inc *Incident, at time.Time) {
 	v := n.verdict(inc, at)
 	if v.Held() && (v.InhibitedBy == "" || len(inc.unsent.Events) < n.limits.mostKept(inc)) {

@@ -20,6 +20,7 @@ func (b *Book) Restore(rec *schema.Alert, event func(seq uint64) *schema.AlertEv
 		b.endOrphan(rec)
 		return nil
 	}
+
 	b.put(inc)
 	inc.rec = *rec
 	inc.stored = true

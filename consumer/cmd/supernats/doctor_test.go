@@ -284,7 +284,7 @@ func TestDoctorOfAWrongConfiguration(t *testing.T) {
 	rest := i.doctor(exitDone)
 	const fix = " [correct it, then check it: supernats rules check FILE (`supernats consume` does not start with it; one that runs keeps the configuration that it has)]"
 	for text, mistakes := range map[string][]string{
-		"max_age: x\nrepeat_interval: 1h\nrecievers: []\n":     {"FILE:1:10: max_age: \"x\" is no duration", "FILE:3:1: unknown key \"recievers\""},
+		"max_age: x\nrepeat_interval: 1h\nrecievers: []\n":     {"FILE:1:10: max_age: invalid duration \"x\"", "FILE:3:1: unknown key \"recievers\""},
 		"nats: {url: '" + i.url + "', replicas: 9}\nx: [\n":    {"FILE:"},
 		"nats: {urls: [x]}\n":                                  {"FILE:1:"},
 		"nats: {url: '" + i.url + "'}\nmail: {from: nobody}\n": {"FILE:"},

@@ -241,13 +241,13 @@ func TestWrongUsage(t *testing.T) {
 		{args: []string{"ps", "--log-level", "loud"}, want: `"trace","debug","info","warn","error"`},
 		{
 			args: []string{"ps", "--nats-user", "a", "--nats-creds", "b"},
-			want: "creds and user are set, allowed is one of",
+			want: "creds and user are set: want one of",
 		},
 		{
 			args: []string{"ps", "--nats-url", "a", "--nats-context", "b"},
-			want: "url a and context b are set, allowed is one of them",
+			want: "url a and context b are set: want one of them",
 		},
-		{args: []string{"ps", "--nats-tls-cert", "a"}, want: "a TLS certificate and its key go together"},
+		{args: []string{"ps", "--nats-tls-cert", "a"}, want: "a TLS certificate or its key is missing"},
 		{
 			args: []string{"consume", "-c", bad},
 			want: bad + `:3:11: embedded.listen: invalid value "x": want host:port`,

@@ -92,7 +92,7 @@ func (b *Inbox) open(ctx context.Context) error {
 		return err
 	}
 	was = furthest(was, b.memory.of(b.Name()), alerts.CachedInfo().Created)
-	rewind, err := b.resume(ctx, alerts, was)
+	rewind, err := b.setPosition(ctx, alerts, was)
 	if err != nil {
 		return err
 	}
@@ -116,13 +116,15 @@ func (b *Inbox) open(ctx context.Context) error {
 		b.at.Begin = b.at.Done
 	}
 	b.at.Unmade = false
-	return b.claim(ctx)
+	return b.writePosition(ctx)
 }
 
-// resume sets the position in the current stream. If the stream was restored from a backup,
-// rewind is where the consumer has to begin: after what was delivered, by the time at which
-// the stream stored that.
-func (b *Inbox) resume(ctx context.Context, alerts jetstream.Stream, was *Position) (rewind *source.Start, err error) {
+// setPosition sets the position in the current stream. If the stream was restored from a
+// backup, rewind is where the consumer has to begin: after what was delivered, by the time
+// at which the stream stored that.
+func (b *Inbox) setPosition(
+	ctx context.Context, alerts jetstream.Stream, was *Position,
+) (rewind *source.Start, err error) {
 	info := alerts.CachedInfo()
 	before := b.at
 	b.at = Position{Receiver: b.receiver, Stream: info.Created, Status: b.at.Status}
@@ -180,7 +182,7 @@ func (b *Inbox) openConsumer(ctx context.Context, was *Position, rewind *source.
 		if isThere && have.Config.AckPolicy == jetstream.AckAllPolicy {
 			return nil, nil
 		}
-		return source.From(b.at.Done + 1), b.claim(ctx)
+		return source.From(b.at.Done + 1), b.writePosition(ctx)
 	})
 	return err
 }

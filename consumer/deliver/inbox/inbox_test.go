@@ -93,7 +93,7 @@ func TestQuestionsEndWithTheConnection(t *testing.T) {
 	var b *Inbox
 	for name, ask := range map[string]func(ctx context.Context) error{
 		"has something arrived": func(ctx context.Context) error { return b.checkArrived(ctx) },
-		"where the receiver is": func(ctx context.Context) error { return b.claim(ctx) },
+		"where the receiver is": func(ctx context.Context) error { return b.writePosition(ctx) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := streamtest.NewProxy(t, f.JS.Conn().ConnectedAddr())

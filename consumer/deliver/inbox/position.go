@@ -65,8 +65,8 @@ func (p *Position) raise(seq uint64) {
 	}
 }
 
-// claim writes the position.
-func (b *Inbox) claim(ctx context.Context) error {
+// writePosition writes the position.
+func (b *Inbox) writePosition(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	at := b.at
@@ -99,7 +99,7 @@ func (b *Inbox) Begin(ctx context.Context, last uint64) error {
 		return nil
 	}
 	b.at.Batch = last
-	return b.claim(ctx)
+	return b.writePosition(ctx)
 }
 
 // SetDelivered remembers that everything up to a sequence was delivered, so that it is not
@@ -120,7 +120,7 @@ func (b *Inbox) Alone() uint64 { return b.at.Alone }
 // BeginAlone records the notification that is about to be sent alone.
 func (b *Inbox) BeginAlone(ctx context.Context, seq uint64) error {
 	b.at.Alone = seq
-	return b.claim(ctx)
+	return b.writePosition(ctx)
 }
 
 // DoneAhead records what was delivered or parked before its turn, and that nothing is being
@@ -128,7 +128,7 @@ func (b *Inbox) BeginAlone(ctx context.Context, seq uint64) error {
 func (b *Inbox) DoneAhead(ctx context.Context, seqs ...uint64) error {
 	b.at.Alone = 0
 	b.at.Ahead = append(b.at.Ahead, seqs...)
-	return b.claim(context.WithoutCancel(ctx))
+	return b.writePosition(context.WithoutCancel(ctx))
 }
 
 // SetFailed records, for people, why a try of the batch up to seq failed.
@@ -141,7 +141,7 @@ func (b *Inbox) SetFailed(ctx context.Context, seq uint64, err error) error {
 	b.at.Status = Status{
 		Error: fit.Text(err.Error(), maxError), Tries: b.at.Tries + 1, Since: since, Tried: now, Trying: seq,
 	}
-	return b.claim(ctx)
+	return b.writePosition(ctx)
 }
 
 // SetRecovered records that the last try succeeded, and what was accepted late.
@@ -150,7 +150,7 @@ func (b *Inbox) SetRecovered(ctx context.Context) error {
 		return nil
 	}
 	b.at.Status = Status{}
-	return b.claim(context.WithoutCancel(ctx))
+	return b.writePosition(context.WithoutCancel(ctx))
 }
 
 // BeginLater has a queue that cannot be created now begin with what is stored from now on,
@@ -172,7 +172,7 @@ func (b *Inbox) BeginLater(ctx context.Context) error {
 	b.at = Position{
 		Receiver: b.receiver, Stream: info.Created, Done: last, Begin: last, Unmade: true, Status: b.at.Status,
 	}
-	return b.claim(ctx)
+	return b.writePosition(ctx)
 }
 
 // Memory remembers the positions of the receivers: a queue that vanishes together with its

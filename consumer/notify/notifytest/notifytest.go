@@ -71,7 +71,8 @@ func Notification(typ, alert string, n int, change ...func(*schema.Notification)
 		Host: "web1", Group: "api", Process: "api_00", Opened: schema.Time{Time: happened}, Count: n,
 		Events: []schema.AlertEvent{{
 			ID: fmt.Sprintf("web1/4f0c6d1e2a90b7c3/%d", n), Time: schema.Time{Time: at}, Seq: uint64(n),
-			Event: schema.ProcessStateExited, FromState: schema.StateRunning, PID: 11167, Exit: &schema.Exit{Code: &code},
+			Event: schema.ProcessStateExited, FromState: schema.StateRunning, PID: 11167,
+			Exit: &schema.Exit{Code: &code},
 		}},
 		Labels: map[string]string{notify.LabelAddress: "192.0.2.11", "team": "api"},
 	}

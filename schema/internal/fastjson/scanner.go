@@ -174,9 +174,8 @@ func (c *Scanner) Time() time.Time {
 	b := c.b[c.i : c.i+len(form)]
 	c.i += len(form)
 
-	for _, i := range [...]int{0, 5, 8, 11, 14, 17, 20, 27, 28} { // what stands between the numbers
-		c.bad = c.bad || b[i] != form[i]
-	}
+	c.bad = c.bad || b[0] != '"' || b[5] != '-' || b[8] != '-' || b[11] != 'T' ||
+		b[14] != ':' || b[17] != ':' || b[20] != '.' || b[27] != 'Z' || b[28] != '"'
 	year, month, day := c.digits(b[1:5]), c.digits(b[6:8]), c.digits(b[9:11])
 	hour, minute, second := c.digits(b[12:14]), c.digits(b[15:17]), c.digits(b[18:20])
 	micros := c.digits(b[21:27])

@@ -94,15 +94,18 @@ func (p *Proxy) accept() {
 func (p *Proxy) pass(from, to net.Conn, down bool) {
 	defer to.Close()
 	defer from.Close()
+
 	b := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(b)
+
 		p.mu.Lock()
 		for p.fault == Stalled {
 			p.changed.Wait()
 		}
 		lost := p.fault == LosesAnswers && down
 		p.mu.Unlock()
+
 		if !lost {
 			if _, err := to.Write(b[:n]); err != nil {
 				return

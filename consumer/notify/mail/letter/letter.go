@@ -3,9 +3,9 @@
 //
 // What processes call themselves and write becomes harmless at the door (door.go), once:
 // nothing in a letter can look like a line, a field or an element of its own. On the way in
-// fold joins what a batch says about one thing. Then Data is filled in, which templates of
-// the configuration see; a view of it is what the built-in templates lay out, for a reader
-// who has been woken up.
+// summary.Fold joins what a batch says about one thing. Then Data is filled in, which
+// templates of the configuration see; a view of it is what the built-in templates lay out,
+// for a reader who has been woken up.
 //
 // Under pressure: a letter has every event, in some 200 bytes of both bodies together, and
 // logs of at most 64 KiB, those of the worst alerts. Nothing is kept after it.

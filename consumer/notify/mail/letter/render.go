@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"supernats/consumer/notify"
+	"supernats/consumer/notify/mail/summary"
 	"supernats/consumer/wording"
 )
 
@@ -31,7 +32,7 @@ type content struct{ subject, text, html string }
 func render(
 	batch []*notify.Notification, own *Templates, from notify.Identity, now time.Time,
 ) (content, error) {
-	r := newReport(fold(batch))
+	r := newReport(summary.Fold(batch))
 	d := newData(r, from, now)
 
 	c, mistake := own.render(d)

@@ -102,10 +102,12 @@ func severalEvents() *Notification {
 				Log: &schema.Log{Stderr: "out of memory"},
 			},
 			{
-				ID: "web1/b/3", Time: At(-30 * time.Minute), Event: schema.ProcessStateFatal, FromState: schema.StateBackoff,
-				Server: "supervisor", Exit: &schema.Exit{SpawnErr: "can't find command 'api'"},
+				ID: "web1/b/3", Time: At(-30 * time.Minute), Event: schema.ProcessStateFatal,
+				FromState: schema.StateBackoff, Server: "supervisor",
+				Exit: &schema.Exit{SpawnErr: "can't find command 'api'"},
 			},
 		}
+
 		a.Opened = a.Events[0].Time
 		a.Labels["team"] = "payments"
 		a.Annotations = map[string]string{"runbook": "https://wiki.example.com/api?x=1&y=2"}

@@ -2,7 +2,7 @@
 // a mail, its first sentence, and the sentence about each alert of a list.
 //
 // The notifications are clean: every text in them is visible and bounded, so nothing here
-// escapes anything. What is too long for a line is cut.
+// escapes anything. What is too long for a line is cut. Only Fold takes them as they came.
 package summary
 
 import (

@@ -1,9 +1,8 @@
-package letter
+package summary
 
 import (
 	"slices"
 
-	"supernats/consumer/notify"
 	"supernats/schema"
 )
 
@@ -11,13 +10,13 @@ import (
 // after the other had closed, are one thing to the reader.
 type foldKey struct{ rule, host, group, process string }
 
-// fold makes one notification of all that a batch says about one thing, in the order of the
+// Fold makes one notification of all that a batch says about one thing, in the order of the
 // last ones: how it stands at the end, with the events of all. No mail says of one process
 // both that it crashed and that it has recovered. Nothing of the events is lost.
-func fold(batch []*notify.Notification) []*notify.Notification {
-	list := make([]*notify.Notification, 0, len(batch))
+func Fold(batch []*Notification) []*Notification {
+	list := make([]*Notification, 0, len(batch))
 	at := make(map[foldKey]int, len(batch))
-	joined := make(map[*notify.Notification]bool) // their events may be appended to
+	joined := make(map[*Notification]bool) // their events may be appended to
 	for _, n := range batch {
 		key := foldKey{n.Data.Rule, n.Data.Host, n.Data.Group, n.Data.Process}
 		if i, ok := at[key]; ok {
@@ -30,12 +29,12 @@ func fold(batch []*notify.Notification) []*notify.Notification {
 		at[key] = len(list)
 		list = append(list, n)
 	}
-	return slices.DeleteFunc(list, func(n *notify.Notification) bool { return n == nil })
+	return slices.DeleteFunc(list, func(n *Notification) bool { return n == nil })
 }
 
 // join is the later one of two notifications with what the earlier one says besides. Unless
 // the earlier one is a joined one itself, its events are not ours to append to.
-func join(before, n *notify.Notification, isJoined bool) *notify.Notification {
+func join(before, n *Notification, isJoined bool) *Notification {
 	joined, data, was := *n, *n.Data, *before.Data
 	joined.Data = &data
 	if !isJoined {
