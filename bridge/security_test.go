@@ -96,7 +96,7 @@ func refused(t *testing.T, s natsconn.Settings) (troubles []string) {
 		t.Errorf("it ended with %v:\n%s", err, &log)
 	}
 	for l := range strings.Lines(log.String()) {
-		if strings.Contains(l, `"mend"`) {
+		if strings.Contains(l, `"fix"`) {
 			troubles = append(troubles, l)
 		}
 	}

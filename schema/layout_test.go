@@ -37,6 +37,11 @@ var arrows = []arrow{
 	{`bridge/spool/marks`, `bridge/spool/files`, `-`},
 	{`bridge/spool/queue`, `bridge/spool(/files)?`, `-`},
 	{`bridge/spool/files`, ``, `-`},
+	{`bridge/publish`, `schema.*|bridge/publish/.*`, ``},
+	{`bridge/publish/acks`, ``, `github.com/nats-io/.*`},
+	{`bridge/publish/refusal`, `schema/natsconn`, `github.com/nats-io/.*`},
+	{`bridge/publish/aside`, `schema(/stream)?|bridge/publish/refusal`, ``},
+	{`bridge/publish/rivals`, `schema`, `github.com/rs/zerolog`},
 	{`bridge/ledger`, `schema`, `-`},
 	// A record holds an event's header line, and its messages are made for a publisher.
 	{`bridge/record`, `schema(/codec|/stream)?|bridge/(eventlistener|publish)`, ``},
@@ -45,7 +50,7 @@ var arrows = []arrow{
 	// The journal joins the account, the records and the spool under one lock.
 	{`bridge/journal`, `schema(/repeat)?|bridge/(boot|eventlistener|ledger|proctable|record|spool(/queue)?)`, ``},
 	// The section is one of supervisord's configuration.
-	{`bridge/section`, `schema(/repeat)?|bridge/supervisord.*`, ``},
+	{`bridge/section`, `schema(/repeat)?|bridge/supervisordconf`, ``},
 	{`bridge/deathreason`, `schema|bridge/deathreason/.*`, ``},
 	{`bridge/deathreason/ownlog`, `schema`, `-`},
 	{`bridge/deathreason/replay`, `schema|bridge/deathreason/ownlog`, `-`},

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/refusal"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -139,15 +139,15 @@ func (p *Publisher) sendAside(ctx context.Context, js jetstream.JetStream, next 
 
 	ack, err := js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
 	switch {
-	case isTTLDisabled(err):
+	case refusal.IsTTLDisabled(err):
 		p.asideNoTTL = true // it is tried again without
 		return false, err
 	case errors.Is(context.Cause(ctx), nats.ErrPermissionViolation):
 		return next.sent, context.Cause(ctx)
 	case err != nil:
-		return next.sent || apiCode(err) == 0, err
+		return next.sent || refusal.Code(err) == 0, err
 	case ack.Stream != p.cfg.Stream:
-		return next.sent, &foreignAck{subject: m.Subject, got: ack.Stream, want: p.cfg.Stream}
+		return next.sent, &refusal.Foreign{Subject: m.Subject, Got: ack.Stream, Want: p.cfg.Stream}
 	case ack.Duplicate && !next.sent:
 		return false, errTaken
 	}
@@ -166,7 +166,7 @@ func (p *Publisher) settleAside(m asideMsg, err error) {
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, nats.ErrMaxPayload), isTooBig(err):
+	case errors.Is(err, nats.ErrMaxPayload), refusal.IsTooBig(err):
 		p.dropAside(m.msg, err)
 	case slices.ContainsFunc(a.waiting, func(w asideMsg) bool { return w.key == m.key }): // replaced
 	case len(a.waiting) == asideMax:
@@ -191,7 +191,7 @@ func (a *aside) awaits(ctx context.Context, subject string) context.Context {
 
 // denied reports whether a denial is of what is sent here, and ends the wait for it.
 func (a *aside) denied(err error) bool {
-	subject := deniedSubject(err)
+	subject := refusal.DeniedSubject(err)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.sending || subject == "" || subject != a.subject {
@@ -231,16 +231,4 @@ func (a *aside) flush(ctx context.Context) {
 	case <-ctx.Done():
 	case <-t.C:
 	}
-}
-
-// deniedSubject returns what the server did not permit to publish on, empty for
-// something else: Permissions Violation for Publish to "subject" (nats-server
-// client.go, pubPermissionViolation).
-func deniedSubject(err error) string {
-	_, rest, ok := strings.Cut(err.Error(), `Publish to "`)
-	if !ok {
-		return ""
-	}
-	subject, _, _ := strings.Cut(rest, `"`)
-	return subject
 }

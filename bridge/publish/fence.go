@@ -5,12 +5,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/acks"
+	"supernats/bridge/publish/refusal"
 	"supernats/schema/stream"
 )
 
@@ -119,30 +120,30 @@ func (s *session) publishFence(ctx context.Context) (uint64, error) {
 		}
 		ack, err := s.publishOne(ctx, m)
 		// The sequence of a duplicate is that of another message, see judge.
-		if err != nil || !ack.duplicate || try == 2 {
-			return ack.seq, err
+		if err != nil || !ack.Duplicate || try == 2 {
+			return ack.Seq, err
 		}
 		s.sayTaken(m.Header.Get(nats.MsgIdHdr))
 	}
 }
 
 // publishOne publishes a message and waits for its answer.
-func (s *session) publishOne(ctx context.Context, m *nats.Msg) (answer, error) {
+func (s *session) publishOne(ctx context.Context, m *nats.Msg) (acks.Answer, error) {
 	m.Header[stream.HeaderSent] = s.now()
-	n, err := s.acks.publish(m)
+	n, err := s.acks.Publish(m)
 	if err != nil {
-		return answer{}, fmt.Errorf("publish on %s: %w", m.Subject, err)
+		return acks.Answer{}, fmt.Errorf("publish on %s: %w", m.Subject, err)
 	}
 	for {
 		select {
 		case <-ctx.Done():
-			return answer{}, ctx.Err()
+			return acks.Answer{}, ctx.Err()
 		case err := <-s.denied:
-			if concernsPublishing(err) {
-				return answer{}, err
+			if refusal.ConcernsPublishing(err) {
+				return acks.Answer{}, err
 			}
-		case <-s.acks.await(n):
-			ack, _ := s.acks.take(n)
+		case <-s.acks.Await(n):
+			ack, _ := s.acks.Take(n)
 			return ack, s.check(inflight{subject: m.Subject, size: len(m.Data)}, ack)
 		}
 	}
@@ -250,7 +251,7 @@ func (s *session) untilDenied(ctx context.Context) (context.Context, context.Can
 		select {
 		case <-ctx.Done():
 		case err := <-s.denied:
-			if !concernsPublishing(err) {
+			if !refusal.ConcernsPublishing(err) {
 				err = fmt.Errorf("%w: %w", errNoRight, err)
 			}
 			cancel(err)
@@ -258,10 +259,6 @@ func (s *session) untilDenied(ctx context.Context) (context.Context, context.Can
 	}()
 	return ctx, cancel
 }
-
-// concernsPublishing tells a denial of what a publisher needs from one of what is
-// only of use to it.
-func concernsPublishing(err error) bool { return !strings.Contains(err.Error(), `"$JS.API.`) }
 
 func (p *Publisher) sayNoRight(err error) {
 	if p.saidNoRight {
@@ -273,7 +270,7 @@ func (p *Publisher) sayNoRight(err error) {
 		", $JS.API.CONSUMER.MSG.NEXT." + name + " and $JS.API.CONSUMER.DELETE." + name
 	text := "it may not be looked at what the stream has: after an outage longer than the stream's duplicate window events may be stored twice"
 	p.raise(CauseLook, text+": "+err.Error(), fix)
-	p.cfg.Log.Warn().Err(err).Str("mend", fix).Msg(text)
+	p.cfg.Log.Warn().Err(err).Str("fix", fix).Msg(text)
 }
 
 // sleep returns when d is over, or ctx.

@@ -23,6 +23,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/publish/acks"
 	"supernats/schema/repeat"
 )
 
@@ -86,7 +87,7 @@ type Config struct {
 }
 
 const (
-	window      = 2048
+	window      = acks.Window
 	windowBytes = 8 << 20
 	// gather is how long records come together once the source was read to its end.
 	gather = 20 * time.Millisecond
@@ -217,8 +218,8 @@ func (p *Publisher) connected(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("use JetStream: %w", err)
 	}
-	acks := newAcks(nc, p.cfg.Stream, ackTimeout)
-	defer acks.close()
+	ring := acks.New(nc, p.cfg.Stream, ackTimeout)
+	defer ring.Close()
 	defer p.besides(ctx, nc, js)()
 	p.made++
 	status := nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
@@ -227,7 +228,7 @@ func (p *Publisher) connected(ctx context.Context) error {
 			return err
 		}
 		over := connection{p.made, nc.Stats().Reconnects}
-		s := &session{Publisher: p, nc: nc, js: js, acks: acks, denied: denied, again: p.begun && p.progress && (p.away || over != p.sent)}
+		s := &session{Publisher: p, nc: nc, js: js, acks: ring, denied: denied, again: p.begun && p.progress && (p.away || over != p.sent)}
 		err := s.ensure(ctx)
 		if err == nil {
 			err = s.run(ctx) // it has reported its error

@@ -216,7 +216,7 @@ func (s *session) sayRivals(shared []string, of string) {
 	}
 	const fix = "give each supervisord its own --host, or their processes other names"
 	if !r.raised && s.cfg.Raise == nil {
-		s.cfg.Log.Error().Str("mend", fix).Msg(text)
+		s.cfg.Log.Error().Str("fix", fix).Msg(text)
 	}
 	r.raised = true
 	s.raise(CauseConflict, text, fix)

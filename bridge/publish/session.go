@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/acks"
+	"supernats/bridge/publish/refusal"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -21,7 +23,7 @@ type session struct {
 	*Publisher
 	nc     *nats.Conn
 	js     jetstream.JetStream
-	acks   *acks
+	acks   *acks.Ring
 	denied <-chan error // what the server did not permit
 	again  bool         // publishing begins again: with another connection, or a stream that was away
 	passed bool         // and nothing was stored since
@@ -132,7 +134,7 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil && !ours {
 		s.trouble.report(err)
 	}
-	s.away = err != nil && apiCode(err) == 0 && !ours
+	s.away = err != nil && refusal.Code(err) == 0 && !ours
 	return errors.Join(err, s.end(ctx, err))
 }
 
@@ -142,7 +144,7 @@ func (s *session) run(ctx context.Context) error {
 func (s *session) end(ctx context.Context, why error) error {
 	denied := ""
 	if errors.Is(why, nats.ErrPermissionViolation) {
-		denied = deniedSubject(why) // nothing comes of it, and it is not stored
+		denied = refusal.DeniedSubject(why) // nothing comes of it, and it is not stored
 	}
 	known, sure := map[messageID]struct{}{}, true
 	if s.handed < s.doubt {
@@ -155,13 +157,13 @@ func (s *session) end(ctx context.Context, why error) error {
 		stored := m.settled && !m.suspect || m.n == 0
 		if m.n != 0 && !m.settled && m.subject != denied {
 			select {
-			case <-s.acks.await(m.n):
+			case <-s.acks.Await(m.n):
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			ack, ok := s.acks.take(m.n)
-			stored = ok && s.check(m, ack) == nil && !ack.duplicate
-			sure = sure && ok && (stored || apiCode(ack.err) != 0)
+			ack, ok := s.acks.Take(m.n)
+			stored = ok && s.check(m, ack) == nil && !ack.Duplicate
+			sure = sure && ok && (stored || refusal.Code(ack.Err) != 0)
 		}
 		if stored && m.id != "" {
 			known[hashID(m.id)] = struct{}{}
@@ -211,7 +213,7 @@ func (s *session) loop(ctx context.Context) error {
 			}
 		default:
 			denied = s.denied
-			ended = s.acks.await(s.awaited())
+			ended = s.acks.Await(s.awaited())
 		}
 		select {
 		case <-ctx.Done():
@@ -220,7 +222,7 @@ func (s *session) loop(ctx context.Context) error {
 		case <-s.rivals.due:
 			s.lookForRivals(ctx)
 		case err := <-denied:
-			if concernsPublishing(err) {
+			if refusal.ConcernsPublishing(err) {
 				return err
 			}
 		case <-judge:
@@ -239,7 +241,7 @@ func (s *session) loop(ctx context.Context) error {
 // while the window is full, the one in its middle. One by one, answers would cost
 // a change of thread and a write of the checkpoint each.
 func (s *session) awaited() uint64 {
-	if m := s.queue[len(s.queue)/2]; !m.settled && !s.open() && !s.acks.ended(m.n) {
+	if m := s.queue[len(s.queue)/2]; !m.settled && !s.open() && !s.acks.Ended(m.n) {
 		return m.n
 	}
 	return s.queue[0].n
@@ -282,7 +284,7 @@ func (s *session) giveWay(ctx context.Context) error {
 
 // open reports whether the window has room for another record.
 func (s *session) open() bool {
-	if len(s.queue) > 0 && (!s.proven || s.alone || s.acks.broken()) {
+	if len(s.queue) > 0 && (!s.proven || s.alone || s.acks.Broken()) {
 		return false
 	}
 	return !s.ended && s.held == nil && len(s.queue) < window && s.bytes < windowBytes
@@ -338,7 +340,7 @@ func (s *session) next() (bool, error) {
 	switch {
 	case errors.Is(err, ErrPartly):
 		s.sayTooLarge(err)
-	case errors.Is(err, errTooSmall):
+	case errors.Is(err, refusal.ErrTooSmall):
 		s.held = err
 		return true, nil
 	case err != nil:
@@ -405,7 +407,7 @@ func (s *session) encode(rec []byte) ([]*nats.Msg, error) {
 		}
 	}
 	if errors.Is(err, ErrTooLarge) && limit < minPayload {
-		return nil, fmt.Errorf("%w: %w", errTooSmall, err)
+		return nil, fmt.Errorf("%w: %w", refusal.ErrTooSmall, err)
 	}
 	return msgs, err
 }
@@ -427,7 +429,7 @@ func (s *session) send(m outgoing) error {
 		}
 	}
 	m.Header[stream.HeaderSent] = s.now()
-	n, err := s.acks.publish(m.Msg)
+	n, err := s.acks.Publish(m.Msg)
 	if err != nil {
 		return fmt.Errorf("publish on %s: %w", m.Subject, err)
 	}
@@ -467,7 +469,7 @@ func (s *session) settle() error {
 	for ; refused == nil && taken < len(s.queue); taken++ {
 		m := &s.queue[taken]
 		if m.n != 0 && !m.settled {
-			ack, ok := s.acks.take(m.n)
+			ack, ok := s.acks.Take(m.n)
 			if !ok {
 				break
 			}
@@ -509,8 +511,8 @@ func (s *session) settle() error {
 }
 
 // answered takes note of the acknowledgement of a message.
-func (s *session) answered(m *inflight, ack answer) {
-	m.settled, m.seq = true, ack.seq
+func (s *session) answered(m *inflight, ack acks.Answer) {
+	m.settled, m.seq = true, ack.Seq
 	s.bytes -= m.size
 	s.sizes.taken = max(s.sizes.taken, m.data)
 	s.proven = true
@@ -518,8 +520,8 @@ func (s *session) answered(m *inflight, ack answer) {
 		s.saidTTL = false
 		s.clear(CauseTTL)
 	}
-	if !ack.duplicate {
-		s.seq = ack.seq
+	if !ack.Duplicate {
+		s.seq = ack.Seq
 		return
 	}
 	// Of what may have been sent before, a duplicate is to be expected, unless it is
@@ -535,23 +537,23 @@ func (s *session) answered(m *inflight, ack answer) {
 }
 
 // check turns an answer that is no acknowledgement of our stream into an error.
-func (s *session) check(m inflight, ack answer) error {
-	if ack.err != nil {
-		return s.refused(m, ack.err)
+func (s *session) check(m inflight, ack acks.Answer) error {
+	if ack.Err != nil {
+		return s.refused(m, ack.Err)
 	}
-	if ack.stream != s.cfg.Stream { // any responder on the subject can answer
-		return &foreignAck{subject: m.subject, got: ack.stream, want: s.cfg.Stream}
+	if ack.Stream != s.cfg.Stream { // any responder on the subject can answer
+		return &refusal.Foreign{Subject: m.subject, Got: ack.Stream, Want: s.cfg.Stream}
 	}
 	return nil
 }
 
 // refused turns the error of a message into ours.
 func (s *session) refused(m inflight, err error) error {
-	if isTTLDisabled(err) {
+	if refusal.IsTTLDisabled(err) {
 		// The stream was made without allow_msg_ttl: its own limits apply.
 		s.noTTL, s.saidTTL, s.changed = time.Now(), true, true
 	}
-	if isTooBig(err) {
+	if refusal.IsTooBig(err) {
 		s.sizes.tooLarge(m.size)
 		s.changed = m.size > minPayload
 	}

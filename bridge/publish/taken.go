@@ -81,11 +81,11 @@ func (s *session) judge(ctx context.Context) error {
 	for i := range s.queue {
 		m := &s.queue[i]
 		if m.n != 0 && !m.settled {
-			ack, ok := s.acks.peek(m.n)
+			ack, ok := s.acks.Peek(m.n)
 			if !ok || s.check(*m, ack) != nil {
 				break // the next settle takes it
 			}
-			s.acks.take(m.n)
+			s.acks.Take(m.n)
 			s.answered(m, ack)
 		}
 		if m.suspect {
@@ -176,7 +176,7 @@ func (p *Publisher) sayTaken(id string) {
 		p.raise(CauseTaken, "the stream has messages of somebody else under message ids of this host; ours are stored under other ids, such as that of "+id, fix)
 	}
 	if t.count&(t.count-1) == 0 {
-		p.cfg.Log.Error().Str("id", id).Uint64("messages", t.count).Bool("looked", !p.saidNoRight).Str("mend", fix).
+		p.cfg.Log.Error().Str("id", id).Uint64("messages", t.count).Bool("looked", !p.saidNoRight).Str("fix", fix).
 			Msg("a message id was used by somebody else; the message is sent again under another id")
 	}
 }

@@ -231,7 +231,7 @@ func TestWrongKey(t *testing.T) {
 	supervisordtest.Wait(t, 30*time.Second, func() bool { return len(bridgeLog(t, s, "warn")) > 0 }, "the bridge to say what is wrong")
 	time.Sleep(3 * time.Second) // in which it tries several times
 	warnings := bridgeLog(t, s, "warn")
-	if len(warnings) != 1 || !strings.Contains(warnings[0], "Permissions Violation") || !strings.Contains(warnings[0], `"mend":"allow this user to publish supervisor.event.HOST.>`) {
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "Permissions Violation") || !strings.Contains(warnings[0], `"fix":"allow this user to publish supervisor.event.HOST.>`) {
 		t.Errorf("it says:\n%s", strings.Join(warnings, ""))
 	}
 	subject := schema.Subject{Host: "db1", Event: schema.RemoteCommunication, Type: "n"}.String()

@@ -1,6 +1,7 @@
 package letter
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,26 @@ func (v *view) addFacts(n *notify.Notification, d *Alert) {
 	if last != nil && !over {
 		v.addFact("To fix it", last.Fix)
 	}
+}
+
+// addWorst adds what the sentence about one alert says: in a digest that sentence stands in
+// the list, and once is enough.
+func (v *view) addWorst(n *notify.Notification, d *Alert) {
+	a := n.Data
+	what := cmp.Or(summary.OwnWords(a), "alert "+summary.Short(a.Rule))
+	if p, ok := wording.OfAlert(a); ok {
+		what = p.One
+	}
+	why := ""
+	if last := wording.LastEvent(a); last != nil {
+		why = summary.Reason(last)
+	} else if wording.IsSilence(a) {
+		why = a.Annotations[notify.AnnotationReason]
+	}
+
+	v.addFact("Worst", d.Who)
+	v.addFact("What", what)
+	v.addFact("Why", why)
 }
 
 // howOften is how often it happened, "" for what happened once as far as is known, or for

@@ -17,7 +17,7 @@ const maxSummary = 20
 func (v *view) showMany(batch []*notify.Notification) {
 	if v.Resolved < len(batch) {
 		worst := summary.ByWeight(batch)[0]
-		v.addFact("Worst", v.Alerts[worst].Sentence)
+		v.addWorst(batch[worst], &v.Alerts[worst])
 		v.addFacts(batch[worst], &v.Alerts[worst])
 	}
 

@@ -103,9 +103,11 @@ func severalEvents() *Notification {
 			},
 			{
 				ID: "web1/b/3", Time: At(-30 * time.Minute), Event: schema.ProcessStateFatal,
-				FromState: schema.StateBackoff, Server: "supervisor", Exit: &schema.Exit{SpawnErr: "can't find command 'api'"},
+				FromState: schema.StateBackoff, Server: "supervisor",
+				Exit: &schema.Exit{SpawnErr: "can't find command 'api'"},
 			},
 		}
+
 		a.Opened = a.Events[0].Time
 		a.Labels["team"] = "payments"
 		a.Annotations = map[string]string{"runbook": "https://wiki.example.com/api?x=1&y=2"}

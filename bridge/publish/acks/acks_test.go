@@ -1,4 +1,4 @@
-package publish
+package acks
 
 import (
 	"errors"
@@ -20,29 +20,29 @@ import (
 // wire is one connection's acks, and what came of its messages to the other end,
 // which answers only where a test does.
 type wire struct {
-	*acks
+	*Ring
 	nc   *nats.Conn
 	came chan *nats.Msg
 }
 
 func newWire(tb testing.TB, s *streamtest.Server, timeout time.Duration, opts ...nats.Option) *wire {
 	tb.Helper()
-	w := &wire{came: make(chan *nats.Msg, 2*window)}
+	w := &wire{came: make(chan *nats.Msg, 2*Window)}
 	responder(tb, s.URL, func(_ int, m *nats.Msg) { w.came <- m })
 	nc, err := nats.Connect(s.URL, append(opts, nats.MaxReconnects(-1), nats.ReconnectBufSize(-1))...)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(nc.Close)
-	w.nc, w.acks = nc, newAcks(nc, stream.Events, timeout)
-	tb.Cleanup(w.close)
+	w.nc, w.Ring = nc, New(nc, stream.Events, timeout)
+	tb.Cleanup(w.Close)
 	return w
 }
 
 // send publishes a message.
 func (w *wire) send(tb testing.TB) uint64 {
 	tb.Helper()
-	n, err := w.publish(message("id", nil))
+	n, err := w.Publish(message("id", nil))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -57,14 +57,14 @@ func (w *wire) sent(tb testing.TB) (uint64, *nats.Msg) {
 }
 
 // wait returns what became of a message.
-func (w *wire) wait(tb testing.TB, n uint64) answer {
+func (w *wire) wait(tb testing.TB, n uint64) Answer {
 	tb.Helper()
 	select {
-	case <-w.await(n):
+	case <-w.Await(n):
 	case <-time.After(limit):
 		tb.Fatalf("message %d has not ended after %v", n, limit)
 	}
-	got, ok := w.take(n)
+	got, ok := w.Take(n)
 	if !ok {
 		tb.Fatalf("message %d has not ended, though it woke", n)
 	}
@@ -82,11 +82,11 @@ func (w *wire) respond(tb testing.TB, m *nats.Msg, data []byte) {
 
 func (w *wire) pending(tb testing.TB, n uint64) {
 	tb.Helper()
-	if _, ok := w.take(n); ok || w.ended(n) {
+	if _, ok := w.Take(n); ok || w.Ended(n) {
 		tb.Errorf("message %d has ended", n)
 	}
 	select {
-	case <-w.await(n):
+	case <-w.Await(n):
 		tb.Errorf("message %d woke", n)
 	default:
 	}
@@ -94,40 +94,40 @@ func (w *wire) pending(tb testing.TB, n uint64) {
 
 // What stands in an answer is what the library's futures made of it.
 func TestAnswers(t *testing.T) {
-	full := &jetstream.APIError{Code: 503, ErrorCode: codeFull, Description: "maximum bytes exceeded"}
+	full := &jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum bytes exceeded"}
 	for name, tc := range map[string]struct {
 		data string
-		want answer
+		want Answer
 	}{
-		"nothing":             {``, answer{err: jetstream.ErrInvalidJSAck}},
-		"no JSON":             {`thanks`, answer{err: jetstream.ErrInvalidJSAck}},
-		"cut":                 {`{"stream":"SUPERVISOR","seq":12`, answer{err: jetstream.ErrInvalidJSAck}},
-		"more behind it":      {`{"stream":"SUPERVISOR","seq":12}}`, answer{err: jetstream.ErrInvalidJSAck}},
-		"leading zero":        {`{"stream":"SUPERVISOR","seq":012}`, answer{err: jetstream.ErrInvalidJSAck}},
-		"beyond 64 bits":      {`{"stream":"SUPERVISOR","seq":18446744073709551616}`, answer{err: jetstream.ErrInvalidJSAck}},
-		"negative":            {`{"stream":"SUPERVISOR","seq":-1}`, answer{err: jetstream.ErrInvalidJSAck}},
-		"no stream":           {`{"seq":1}`, answer{err: jetstream.ErrInvalidJSAck}},
-		"empty stream":        {`{"stream":"","seq":1}`, answer{err: jetstream.ErrInvalidJSAck}},
-		"error":               {`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"SUPERVISOR","seq":0}`, answer{err: full}},
-		"usual":               {`{"stream":"SUPERVISOR","seq":123}`, answer{stream: stream.Events, seq: 123}},
-		"largest":             {`{"stream":"SUPERVISOR","seq":18446744073709551615}`, answer{stream: stream.Events, seq: 1<<64 - 1}},
-		"none stored":         {`{"stream":"SUPERVISOR","seq":0}`, answer{stream: stream.Events}},
-		"duplicate":           {`{"stream":"SUPERVISOR","seq":123,"duplicate": true}`, answer{stream: stream.Events, seq: 123, duplicate: true}},
-		"duplicate, no space": {`{"stream":"SUPERVISOR","seq":123,"duplicate":true}`, answer{stream: stream.Events, seq: 123, duplicate: true}},
-		"no duplicate":        {`{"stream":"SUPERVISOR","seq":123,"duplicate":false}`, answer{stream: stream.Events, seq: 123}},
-		"domain":              {`{"stream":"SUPERVISOR","domain":"hub","seq":123}`, answer{stream: stream.Events, seq: 123}},
-		"domain, duplicate":   {`{"stream":"SUPERVISOR","domain":"hub","seq":1,"duplicate": true}`, answer{stream: stream.Events, seq: 1, duplicate: true}},
-		"another order":       {`{"seq":5,"stream":"SUPERVISOR","batch":"x"}`, answer{stream: stream.Events, seq: 5}},
-		"another stream":      {`{"stream":"ORDERS","seq":5}`, answer{stream: "ORDERS", seq: 5}},
-		"escaped":             {`{"stream":"\u0053UPERVISOR","seq":5}`, answer{stream: stream.Events, seq: 5}},
+		"nothing":             {``, Answer{Err: jetstream.ErrInvalidJSAck}},
+		"no JSON":             {`thanks`, Answer{Err: jetstream.ErrInvalidJSAck}},
+		"cut":                 {`{"stream":"SUPERVISOR","seq":12`, Answer{Err: jetstream.ErrInvalidJSAck}},
+		"more behind it":      {`{"stream":"SUPERVISOR","seq":12}}`, Answer{Err: jetstream.ErrInvalidJSAck}},
+		"leading zero":        {`{"stream":"SUPERVISOR","seq":012}`, Answer{Err: jetstream.ErrInvalidJSAck}},
+		"beyond 64 bits":      {`{"stream":"SUPERVISOR","seq":18446744073709551616}`, Answer{Err: jetstream.ErrInvalidJSAck}},
+		"negative":            {`{"stream":"SUPERVISOR","seq":-1}`, Answer{Err: jetstream.ErrInvalidJSAck}},
+		"no stream":           {`{"seq":1}`, Answer{Err: jetstream.ErrInvalidJSAck}},
+		"empty stream":        {`{"stream":"","seq":1}`, Answer{Err: jetstream.ErrInvalidJSAck}},
+		"error":               {`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"SUPERVISOR","seq":0}`, Answer{Err: full}},
+		"usual":               {`{"stream":"SUPERVISOR","seq":123}`, Answer{Stream: stream.Events, Seq: 123}},
+		"largest":             {`{"stream":"SUPERVISOR","seq":18446744073709551615}`, Answer{Stream: stream.Events, Seq: 1<<64 - 1}},
+		"none stored":         {`{"stream":"SUPERVISOR","seq":0}`, Answer{Stream: stream.Events}},
+		"duplicate":           {`{"stream":"SUPERVISOR","seq":123,"duplicate": true}`, Answer{Stream: stream.Events, Seq: 123, Duplicate: true}},
+		"duplicate, no space": {`{"stream":"SUPERVISOR","seq":123,"duplicate":true}`, Answer{Stream: stream.Events, Seq: 123, Duplicate: true}},
+		"no duplicate":        {`{"stream":"SUPERVISOR","seq":123,"duplicate":false}`, Answer{Stream: stream.Events, Seq: 123}},
+		"domain":              {`{"stream":"SUPERVISOR","domain":"hub","seq":123}`, Answer{Stream: stream.Events, Seq: 123}},
+		"domain, duplicate":   {`{"stream":"SUPERVISOR","domain":"hub","seq":1,"duplicate": true}`, Answer{Stream: stream.Events, Seq: 1, Duplicate: true}},
+		"another order":       {`{"seq":5,"stream":"SUPERVISOR","batch":"x"}`, Answer{Stream: stream.Events, Seq: 5}},
+		"another stream":      {`{"stream":"ORDERS","seq":5}`, Answer{Stream: "ORDERS", Seq: 5}},
+		"escaped":             {`{"stream":"\u0053UPERVISOR","seq":5}`, Answer{Stream: stream.Events, Seq: 5}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := (&acks{stream: stream.Events}).read(&nats.Msg{Data: []byte(tc.data)})
-			if !errors.Is(got.err, tc.want.err) || apiCode(got.err) != apiCode(tc.want.err) {
-				t.Errorf("error is %v, want %v", got.err, tc.want.err)
+			got := (&Ring{stream: stream.Events}).readAnswer(&nats.Msg{Data: []byte(tc.data)})
+			if !errors.Is(got.Err, tc.want.Err) || apiCode(got.Err) != apiCode(tc.want.Err) {
+				t.Errorf("error is %v, want %v", got.Err, tc.want.Err)
 			}
-			got.err, tc.want.err = nil, nil
-			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(answer{})); diff != "" {
+			got.Err, tc.want.Err = nil, nil
+			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -154,7 +154,7 @@ func diffCut(data []byte) string {
 	if !ok {
 		return ""
 	}
-	return cmp.Diff(parseAck(data), answer{stream: string(name), seq: seq, duplicate: duplicate}, cmp.AllowUnexported(answer{}))
+	return cmp.Diff(parseAck(data), Answer{Stream: string(name), Seq: seq, Duplicate: duplicate})
 }
 
 func TestCutAck(t *testing.T) {
@@ -181,25 +181,25 @@ func TestAcksNumbers(t *testing.T) {
 	}
 	w.respond(t, m2, ack(stream.Events, 1))
 	w.pending(t, first)
-	if got := w.wait(t, second); got.seq != 2 || got.err != nil {
+	if got := w.wait(t, second); got.Seq != 2 || got.Err != nil {
 		t.Errorf("the second message's answer is %+v", got)
 	}
 	prefix := strings.TrimSuffix(m1.Reply, strconv.FormatUint(first, 10))
-	for _, token := range []string{"0", "-1", "+1", "x", "3", strconv.Itoa(window), strconv.Itoa(window + 1), "18446744073709551616"} {
+	for _, token := range []string{"0", "-1", "+1", "x", "3", strconv.Itoa(Window), strconv.Itoa(Window + 1), "18446744073709551616"} {
 		w.respond(t, &nats.Msg{Reply: prefix + token}, ack(stream.Events, 7))
 	}
 	w.respond(t, m2, ack(stream.Events, 8)) // it has been taken
 	w.pending(t, first)
 	w.respond(t, m1, ack(stream.Events, 2))
 	w.respond(t, m1, []byte(`{"error":{"code":503,"err_code":10077}}`)) // it has ended
-	if got := w.wait(t, first); got.seq != 3 || got.err != nil {
+	if got := w.wait(t, first); got.Seq != 3 || got.Err != nil {
 		t.Errorf("the first message's answer is %+v", got)
 	}
 	third, m3 := w.sent(t)
 	w.respond(t, m1, ack(stream.Events, 9))
 	w.pending(t, third)
 	w.respond(t, m3, ack(stream.Events, 3))
-	if got := w.wait(t, third); got.seq != 4 {
+	if got := w.wait(t, third); got.Seq != 4 {
 		t.Errorf("the third message's answer is %+v", got)
 	}
 }
@@ -209,7 +209,7 @@ func TestAcksLate(t *testing.T) {
 	w := newWire(t, streamtest.Start(t), 300*time.Millisecond)
 	begun := time.Now()
 	n, late := w.sent(t)
-	if got := w.wait(t, n); !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) {
+	if got := w.wait(t, n); !errors.Is(got.Err, jetstream.ErrAsyncPublishTimeout) {
 		t.Fatalf("without an answer it ended with %+v", got)
 	}
 	if took := time.Since(begun); took < w.timeout || took > 10*w.timeout {
@@ -219,22 +219,22 @@ func TestAcksLate(t *testing.T) {
 	w.timeout = time.Minute
 	w.mu.Unlock()
 	var msgs []*nats.Msg
-	for range window {
+	for range Window {
 		_, m := w.sent(t)
 		msgs = append(msgs, m)
 	}
-	if _, err := w.publish(message("id", nil)); !errors.Is(err, errRingFull) {
+	if _, err := w.Publish(message("id", nil)); !errors.Is(err, errRingFull) {
 		t.Errorf("one message more than a window: %v", err)
 	}
 	w.respond(t, late, ack(stream.Events, 99))
-	w.pending(t, n+window)
+	w.pending(t, n+Window)
 	for i, m := range msgs {
 		if err := w.nc.Publish(m.Reply, ack(stream.Events, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range msgs {
-		if got := w.wait(t, n+1+uint64(i)); got.seq != uint64(i)+1 {
+		if got := w.wait(t, n+1+uint64(i)); got.Seq != uint64(i)+1 {
 			t.Fatalf("answer %d is %+v", i, got)
 		}
 	}
@@ -249,21 +249,21 @@ func TestAcksTimeout(t *testing.T) {
 	begun := time.Now()
 	last, _ := w.sent(t)
 	w.respond(t, m, ack(stream.Events, 0))
-	if got := w.wait(t, answered); got.err != nil {
-		t.Error(got.err)
+	if got := w.wait(t, answered); got.Err != nil {
+		t.Error(got.Err)
 	}
-	if got := w.wait(t, first); !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) {
+	if got := w.wait(t, first); !errors.Is(got.Err, jetstream.ErrAsyncPublishTimeout) {
 		t.Errorf("the first message ended with %+v", got)
 	}
 	w.pending(t, last)
-	if got := w.wait(t, last); !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) {
+	if got := w.wait(t, last); !errors.Is(got.Err, jetstream.ErrAsyncPublishTimeout) {
 		t.Errorf("the last message ended with %+v", got)
 	}
 	if took := time.Since(begun); took < w.timeout {
 		t.Errorf("it ended after %v", took)
 	}
 	again, _ := w.sent(t) // the timer had run out
-	if got := w.wait(t, again); !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) {
+	if got := w.wait(t, again); !errors.Is(got.Err, jetstream.ErrAsyncPublishTimeout) {
 		t.Errorf("a message behind a pause ended with %+v", got)
 	}
 }
@@ -284,11 +284,11 @@ func TestAcksDisconnected(t *testing.T) {
 			}
 			cut(s, w)
 			for _, n := range numbers {
-				if got := w.wait(t, n); !errors.Is(got.err, nats.ErrDisconnected) {
+				if got := w.wait(t, n); !errors.Is(got.Err, nats.ErrDisconnected) {
 					t.Fatalf("message %d ended with %+v", n, got)
 				}
 			}
-			if _, err := w.publish(message("id", nil)); err == nil {
+			if _, err := w.Publish(message("id", nil)); err == nil {
 				t.Error("a message was published without a connection")
 			}
 			if name == "closed" {
@@ -300,11 +300,11 @@ func TestAcksDisconnected(t *testing.T) {
 			select {
 			case m := <-w.came:
 				w.respond(t, m, ack(stream.Events, 0))
-				if got := w.wait(t, n); got.err != nil {
-					t.Error(got.err)
+				if got := w.wait(t, n); got.Err != nil {
+					t.Error(got.Err)
 				}
-			case <-w.await(n): // the other end is not back yet
-				if got := w.wait(t, n); !errors.Is(got.err, jetstream.ErrNoStreamResponse) {
+			case <-w.Await(n): // the other end is not back yet
+				if got := w.wait(t, n); !errors.Is(got.Err, jetstream.ErrNoStreamResponse) {
 					t.Errorf("it ended with %+v", got)
 				}
 			}
@@ -316,11 +316,11 @@ func TestAcksDisconnected(t *testing.T) {
 func TestAcksNoResponders(t *testing.T) {
 	s := streamtest.Start(t)
 	w := newWire(t, s, time.Minute)
-	n, err := w.publish(&nats.Msg{Subject: "nobody.listens"})
+	n, err := w.Publish(&nats.Msg{Subject: "nobody.listens"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := w.wait(t, n); !errors.Is(got.err, jetstream.ErrNoStreamResponse) {
+	if got := w.wait(t, n); !errors.Is(got.Err, jetstream.ErrNoStreamResponse) {
 		t.Errorf("it ended with %+v", got)
 	}
 }
@@ -328,16 +328,16 @@ func TestAcksNoResponders(t *testing.T) {
 // A message that was not sent, and one that nobody knows, does not keep anyone.
 func TestAcksNotSent(t *testing.T) {
 	w := newWire(t, streamtest.Start(t), time.Minute)
-	for range window + 1 {
-		if _, err := w.publish(message("id", make([]byte, 2<<20))); !errors.Is(err, nats.ErrMaxPayload) {
+	for range Window + 1 {
+		if _, err := w.Publish(message("id", make([]byte, 2<<20))); !errors.Is(err, nats.ErrMaxPayload) {
 			t.Fatal(err)
 		}
 	}
-	for _, n := range []uint64{0, 1, window, window + 1, 1 << 40} {
-		if <-w.await(n); !w.ended(n) {
+	for _, n := range []uint64{0, 1, Window, Window + 1, 1 << 40} {
+		if <-w.Await(n); !w.Ended(n) {
 			t.Errorf("message %d is waited for", n)
 		}
-		if got, ok := w.take(n); ok {
+		if got, ok := w.Take(n); ok {
 			t.Errorf("message %d has the answer %+v", n, got)
 		}
 	}
@@ -349,19 +349,19 @@ func BenchmarkPublish(b *testing.B) {
 	data := make([]byte, 500)
 	for name, publish := range map[string]func(b *testing.B, nc *nats.Conn){
 		"acks": func(b *testing.B, nc *nats.Conn) {
-			a := newAcks(nc, stream.Events, time.Minute)
-			defer a.close()
+			a := New(nc, stream.Events, time.Minute)
+			defer a.Close()
 			oldest := uint64(1)
 			for b.Loop() {
-				n, err := a.publish(message("id", data))
+				n, err := a.Publish(message("id", data))
 				if err != nil {
 					b.Fatal(err)
 				}
-				if n-oldest < window-1 {
+				if n-oldest < Window-1 {
 					continue
 				}
-				for <-a.await(n - window/2); oldest <= n-window/2; oldest++ {
-					if got, _ := a.take(oldest); got.err != nil || got.stream != stream.Events {
+				for <-a.Await(n - Window/2); oldest <= n-Window/2; oldest++ {
+					if got, _ := a.Take(oldest); got.Err != nil || got.Stream != stream.Events {
 						b.Fatalf("%+v", got)
 					}
 				}
@@ -378,17 +378,17 @@ func BenchmarkPublish(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if queue = append(queue, f); len(queue) < window {
+				if queue = append(queue, f); len(queue) < Window {
 					continue
 				}
-				for _, f := range queue[:window/2] {
+				for _, f := range queue[:Window/2] {
 					select {
 					case <-f.Ok():
 					case err := <-f.Err():
 						b.Fatal(err)
 					}
 				}
-				queue = queue[window/2:]
+				queue = queue[Window/2:]
 			}
 		},
 	} {
