@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/publish/aside"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -84,7 +85,7 @@ func TestAsideWhileRefused(t *testing.T) {
 	}
 }
 
-// Without a connection messages wait: one of each key, and the newest asideMax.
+// Without a connection messages wait: one of each key, and the newest aside.Max.
 func TestAsideWaits(t *testing.T) {
 	s := streamtest.Start(t)
 	js := s.JetStream()
@@ -94,7 +95,7 @@ func TestAsideWaits(t *testing.T) {
 	p.Aside("a", asideMessage("a old"))
 	p.Aside("a", asideMessage("a new"))
 	var want []string
-	for n := range asideMax + 1 {
+	for n := range aside.Max + 1 {
 		id := fmt.Sprint(n)
 		p.Aside(id, asideMessage(id))
 		if n > 0 {

@@ -25,12 +25,15 @@ func (p *Publisher) noteLate() {
 	if !ok {
 		return
 	}
+
 	records, seq := d.Doubt()
 	if records == 0 {
 		return
 	}
-	p.known, p.sure = nil, false
-	p.doubt += records
-	p.left += records
-	p.seq = min(p.seq, seq)
+
+	p.known = nil
+	p.sure = false
+	p.inDoubt += records
+	p.leftOver += records
+	p.lastSeq = min(p.lastSeq, seq)
 }

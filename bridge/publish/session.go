@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,52 +12,62 @@ import (
 
 	"supernats/bridge/publish/acks"
 	"supernats/bridge/publish/refusal"
-	"supernats/schema"
-	"supernats/schema/stream"
 )
 
-// session is one attempt: it ends at the first error, and with the source.
+// session is one attempt: it ends at the first error, and with the source. All of it
+// belongs to the goroutine that publishes.
+//
+//   - What is in flight is the queue, oldest first. An answer counts only when all older
+//     messages have theirs.
+//   - One message is in flight until the stream has answered (proven), and after a
+//     disconnect until it answers again: a stream that comes up while a window is sent
+//     would store its end before its beginning.
+//   - A message that is larger than any that the stream took goes alone, so that nothing
+//     overtakes it if it is refused.
 type session struct {
-	*Publisher
-	nc     *nats.Conn
-	js     jetstream.JetStream
-	acks   *acks.Ring
-	denied <-chan error // what the server did not permit
-	again  bool         // publishing begins again: with another connection, or a stream that was away
-	passed bool         // and nothing was stored since
-	// handed is how many records the source has handed out in this session, acked
-	// how many of them it was told to be stored.
-	handed, acked int
-	// stored is what the stream has of what is in doubt; nil if that is not known,
-	// and when nothing is in doubt any more. Fenced says that it was read from the
-	// stream: snapshots are not in it.
+	p       *Publisher // what outlives the session
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	acks    *acks.Ring
+	headers *headerReader
+	denied  <-chan error // what the server did not permit
+	clock   sentClock
+
+	// reconnected says that publishing begins again: with another connection, or a
+	// stream that was away. callPassed says that nothing was stored since the fence, so
+	// Fence.Passed is not called yet.
+	reconnected bool
+	callPassed  bool
+
+	// handedOut is how many records the source has handed out in this session, acked how
+	// many of them were reported to it as stored.
+	handedOut, acked int
+	// stored is what the stream has of what is in doubt; nil if that is not known, and
+	// when nothing is in doubt any more. fenced says that it was read from the stream:
+	// snapshots are not in it.
 	stored map[messageID]struct{}
 	fenced bool
+
 	// outbox is what the last record read is sent as.
 	outbox []outgoing
 	// queue is in flight, oldest first, bytes its size.
 	queue []inflight
 	bytes int
-	ended bool
-	// sent says that something was sent since the source was last empty; empty, that
-	// it has just become so.
-	sent, empty bool
-	// waited is how long it gave way since the source was empty.
-	waited time.Duration
-	// held is what ends the session when nothing is in flight any more.
-	held error
-	// changed says that what is sent next will be something else than what was
-	// refused, so there is nothing to wait for.
+
+	ended bool // the source has
+	// sentAny says that something was sent since the source was last empty; justEmpty,
+	// that it has just become so.
+	sentAny, justEmpty bool
+	// gaveWay is for how long it gave way since the source was empty.
+	gaveWay time.Duration
+	// endsWith is what ends the session when nothing is in flight any more.
+	endsWith error
+	// changed says that what is sent next will be something else than what was refused,
+	// so there is nothing to wait for.
 	changed bool
-	// stamp is the header of the time of sending, written at stamped.
-	stamp   []string
-	stamped time.Time
-	// proven says that the stream has answered: only then, and not behind a
-	// disconnect before it answers again, more than one record is in flight. A stream
-	// that comes up while a window is sent would store its end before its beginning.
-	proven bool
-	// alone says that the message sent last is larger than any that the stream took,
-	// or that the next one is.
+	proven  bool
+	// alone says that the message sent last is larger than any that the stream took, or
+	// that the next one is.
 	alone bool
 }
 
@@ -80,88 +88,133 @@ type outgoing struct {
 
 // inflight is one message that waits for its acknowledgement.
 type inflight struct {
-	n           uint64 // its number; 0 if it was not sent, since the stream has it
+	number      uint64 // in the ring; 0 if it was not sent, since the stream has it
 	subject, id string
-	as          string // the message id, where it is not id
+	otherID     string // the message id, where it is not id
 	size, data  int    // of all of it that counts, and of its payload
 	last        bool
 	doubt       bool
+	hasTTL      bool
 	// settled says that its answer was taken, which gave seq; suspect, that the answer
 	// calls it a duplicate, and that this was not to be expected.
 	settled, suspect bool
 	seq              uint64
-	ttl              bool // it has a time to live
 	first            messageID
 }
 
-// ensure creates the stream if it is missing. Not to be allowed to look is no
-// trouble: it is all that a host needs to publish. An error is a denial of what
-// publishing needs.
+// newSession returns a session over a connection. connected says which one it is.
+func (p *Publisher) newSession(l natsLink, connected connection) *session {
+	s := &session{
+		p: p, nc: l.nc, js: l.js, acks: l.acks, denied: l.denied,
+		reconnected: p.begun && p.progress && (p.streamAway || connected != p.lastUsed),
+	}
+	if f := p.cfg.Fence; f != nil {
+		s.headers = &headerReader{
+			js: l.js, stream: p.cfg.Stream, consumer: f.Consumer, filter: f.Filter,
+			denied: l.denied, permitted: p.clearNoRight,
+		}
+	}
+	return s
+}
+
+// ensure creates the stream if it is missing. Not to be allowed to look is no trouble: it
+// is all that a host needs to publish. An error is a denial of what publishing needs.
 func (s *session) ensure(ctx context.Context) error {
-	ctx, cancel := s.untilDenied(ctx)
+	ctx, cancel := untilDenied(ctx, s.denied)
 	defer cancel(nil)
-	err := s.cfg.Ensure(ctx, s.js)
+	err := s.p.cfg.Ensure(ctx, s.js)
+
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errNoRight):
 	case errors.Is(cause, nats.ErrPermissionViolation):
 		return cause
 	case errors.Is(err, nats.ErrNoResponders):
-		s.trouble.report(fmt.Errorf("%w: %w", jetstream.ErrJetStreamNotEnabled, err))
+		s.p.trouble.report(fmt.Errorf("%w: %w", jetstream.ErrJetStreamNotEnabled, err))
 	case err != nil:
-		s.trouble.report(err)
+		s.p.trouble.report(err)
 	default:
-		s.askSize(ctx)
+		s.askLimits(ctx)
 	}
 	return nil
 }
 
-// run publishes until the source ends (nil) or something goes wrong. In either
-// case nothing is in flight any more, unless ctx ended.
+// askLimits asks for the stream's limits. Not to be allowed to is no trouble.
+func (s *session) askLimits(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	info, err := s.js.Stream(ctx, s.p.cfg.Stream)
+	if err != nil {
+		return
+	}
+
+	cfg := info.CachedInfo().Config
+	s.p.sizes.setLimit(max(0, int(cfg.MaxMsgSize)))
+	if cfg.AllowMsgTTL {
+		s.p.ttl.allow()
+	}
+}
+
+// run publishes until the source ends (nil) or something goes wrong. In either case
+// nothing is in flight any more, unless ctx ended.
 func (s *session) run(ctx context.Context) error {
-	// What the attempt before this one had in flight is sent again. Without that
-	// nothing may be: an acknowledgement counts from the oldest record.
-	if err := s.cfg.Source.Rewind(); err != nil {
+	// What the attempt before this one had in flight is sent again. Without that nothing
+	// may be: an acknowledgement counts from the oldest record.
+	if err := s.p.cfg.Source.Rewind(); err != nil {
 		return fmt.Errorf("go back in the spool: %w", err)
 	}
-	s.noteLate()
-	s.lookBefore(ctx)
-	err := s.pass(ctx)
+	s.p.noteLate()
+
+	if s.p.cfg.Fence != nil {
+		s.p.rivals.LookBefore(ctx, s.readLast)
+	}
+	err := s.passFence(ctx)
 	if err == nil {
 		err = s.loop(ctx)
 	}
+
 	s.changed = s.changed || errors.Is(err, errTaken)
 	ours := errors.Is(err, errTaken) || errors.Is(err, ErrBeginAgain) // nothing is wrong with the stream
 	if err != nil && ctx.Err() == nil && !ours {
-		s.trouble.report(err)
+		s.p.trouble.report(err)
 	}
-	s.away = err != nil && refusal.Code(err) == 0 && !ours
+	s.p.streamAway = err != nil && refusal.Code(err) == 0 && !ours
 	return errors.Join(err, s.end(ctx, err))
 }
 
-// end waits for the end of all that is in flight, so that nothing of it arrives
-// after what is sent again, and notes what the stream has of it. If an answer is
-// missing that is not known.
+// readLast reads the last message on each of our subjects: a rivals.Reader.
+func (s *session) readLast(ctx context.Context, each func(subject, id string, seq uint64)) error {
+	return s.headers.read(ctx, span{from: lastPerSubject}, each)
+}
+
+// end waits for the end of all that is in flight, so that nothing of it arrives after what
+// is sent again, and notes what the stream has of it. If an answer is missing that is not
+// known.
 func (s *session) end(ctx context.Context, why error) error {
+	p := s.p
 	denied := ""
 	if errors.Is(why, nats.ErrPermissionViolation) {
 		denied = refusal.DeniedSubject(why) // nothing comes of it, and it is not stored
 	}
-	known, sure := map[messageID]struct{}{}, true
-	if s.handed < s.doubt {
+
+	known := map[messageID]struct{}{}
+	sure := true
+	if s.handedOut < p.inDoubt {
 		sure = s.stored != nil
 		maps.Copy(known, s.stored)
 	}
-	s.Publisher.doubt = max(s.doubt, s.handed) - s.acked
-	s.Publisher.known, s.Publisher.sure = nil, false
+	p.inDoubt = max(p.inDoubt, s.handedOut) - s.acked
+	p.known = nil
+	p.sure = false
+
 	for _, m := range s.queue {
-		stored := m.settled && !m.suspect || m.n == 0
-		if m.n != 0 && !m.settled && m.subject != denied {
+		stored := m.settled && !m.suspect || m.number == 0
+		if m.number != 0 && !m.settled && m.subject != denied {
 			select {
-			case <-s.acks.Await(m.n):
+			case <-s.acks.Await(m.number):
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			ack, ok := s.acks.Take(m.n)
+			ack, ok := s.acks.Take(m.number)
 			stored = ok && s.check(m, ack) == nil && !ack.Duplicate
 			sure = sure && ok && (stored || refusal.Code(ack.Err) != 0)
 		}
@@ -169,12 +222,15 @@ func (s *session) end(ctx context.Context, why error) error {
 			known[hashID(m.id)] = struct{}{}
 		}
 	}
+
 	if sure {
-		s.Publisher.known, s.Publisher.sure = known, true
+		p.known = known
+		p.sure = true
 	}
 	return nil
 }
 
+// loop sends what the source hands out, and takes the answers.
 func (s *session) loop(ctx context.Context) error {
 	for {
 		if err := s.giveWay(ctx); err != nil {
@@ -183,78 +239,88 @@ func (s *session) loop(ctx context.Context) error {
 		if err := s.fill(); err != nil {
 			return err
 		}
-		if s.held != nil && len(s.queue) == 0 {
-			return s.held
+
+		if s.endsWith != nil && len(s.queue) == 0 {
+			return s.endsWith
 		}
 		if s.ended && len(s.queue) == 0 {
 			return nil
 		}
-		if s.empty {
+
+		if s.justEmpty {
 			if err := s.gather(ctx); err != nil {
 				return err
 			}
 		}
-		var more <-chan struct{}
-		if s.open() {
-			more = s.cfg.Source.More()
-		}
-		var (
-			denied <-chan error
-			ended  <-chan struct{}
-			judge  <-chan time.Time
-		)
-		switch {
-		case len(s.queue) == 0:
-		case s.queue[0].suspect:
-			denied = s.denied
-			judge = time.After(time.Until(s.taken.lookAt))
-			if !s.open() {
-				judge = time.After(0)
-			}
-		default:
-			denied = s.denied
-			ended = s.acks.Await(s.awaited())
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-more:
-		case <-s.rivals.due:
-			s.lookForRivals(ctx)
-		case err := <-denied:
-			if refusal.ConcernsPublishing(err) {
-				return err
-			}
-		case <-judge:
-			if err := errors.Join(s.judge(ctx), s.settle()); err != nil {
-				return err
-			}
-		case <-ended:
-			if err := s.settle(); err != nil {
-				return err
-			}
+		if err := s.wait(ctx); err != nil {
+			return err
 		}
 	}
 }
 
-// awaited is the number of the message whose end is waited for: the oldest, or,
-// while the window is full, the one in its middle. One by one, answers would cost
-// a change of thread and a write of the checkpoint each.
+// wait waits until there is something to do, and takes the answers that have come.
+func (s *session) wait(ctx context.Context) error {
+	var more <-chan struct{}
+	if s.isOpen() {
+		more = s.p.cfg.Source.More()
+	}
+
+	// Where the oldest answer is suspect, it is judged before another one is taken.
+	var (
+		denied <-chan error
+		ended  <-chan struct{}
+		judge  <-chan time.Time
+	)
+	switch {
+	case len(s.queue) == 0:
+	case s.queue[0].suspect:
+		denied = s.denied
+		judge = time.After(time.Until(s.p.taken.lookAt))
+		if !s.isOpen() {
+			judge = time.After(0)
+		}
+	default:
+		denied = s.denied
+		ended = s.acks.Await(s.awaited())
+	}
+
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-more:
+	case <-s.p.rivals.Due():
+		s.p.rivals.Look(ctx, s.readLast)
+	case err := <-denied:
+		if refusal.ConcernsPublishing(err) {
+			return err
+		}
+	case <-judge:
+		return errors.Join(s.judge(ctx), s.settle())
+	case <-ended:
+		return s.settle()
+	}
+	return nil
+}
+
+// awaited is the number of the message whose end is waited for: the oldest, or, while the
+// window is full, the one in its middle. One by one, answers would cost a change of thread
+// and a write of the checkpoint each.
 func (s *session) awaited() uint64 {
-	if m := s.queue[len(s.queue)/2]; !m.settled && !s.open() && !s.acks.Ended(m.n) {
-		return m.n
+	if m := s.queue[len(s.queue)/2]; !m.settled && !s.isOpen() && !s.acks.Ended(m.number) {
+		return m.number
 	}
-	return s.queue[0].n
+	return s.queue[0].number
 }
 
-// gather lets records and acknowledgements come together for a moment: one by
-// one, each would cost several changes of thread, here and at the server, on the
-// processor that supervisord and its listener need.
+// gather lets records and acknowledgements come together for a moment: one by one, each
+// would cost several changes of thread, here and at the server, on the processor that
+// supervisord and its listener need.
 func (s *session) gather(ctx context.Context) error {
-	s.empty = false
-	if a, ok := s.cfg.Source.(Awaiter); ok && a.Awaited() {
+	s.justEmpty = false
+	if a, ok := s.p.cfg.Source.(Awaiter); ok && a.Awaited() {
 		return nil
 	}
+
 	t := time.NewTimer(gather)
 	defer t.Stop()
 	select {
@@ -268,13 +334,14 @@ func (s *session) gather(ctx context.Context) error {
 // giveWay waits while others need the processor. Once it has waited for giveWayMost it
 // does not until the source is empty: what came first is published within a second.
 func (s *session) giveWay(ctx context.Context) error {
-	if s.cfg.GiveWay == nil || s.waited >= giveWayMost {
+	if s.p.cfg.GiveWay == nil || s.gaveWay >= giveWayMost {
 		return nil
 	}
-	for s.waited < giveWayMost && s.cfg.GiveWay() {
+
+	for s.gaveWay < giveWayMost && s.p.cfg.GiveWay() {
 		begun := time.Now()
 		sleep(ctx, giveWayLook)
-		s.waited += time.Since(begun) // on a busy machine it takes longer
+		s.gaveWay += time.Since(begun) // on a busy machine it takes longer
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -282,280 +349,10 @@ func (s *session) giveWay(ctx context.Context) error {
 	return nil
 }
 
-// open reports whether the window has room for another record.
-func (s *session) open() bool {
+// isOpen reports whether the window has room for another record.
+func (s *session) isOpen() bool {
 	if len(s.queue) > 0 && (!s.proven || s.alone || s.acks.Broken()) {
 		return false
 	}
-	return !s.ended && s.held == nil && len(s.queue) < window && s.bytes < windowBytes
-}
-
-// fill sends what the source has, as far as the window is open.
-func (s *session) fill() error {
-	for s.open() {
-		if len(s.outbox) == 0 {
-			ok, err := s.next()
-			if err != nil || !ok {
-				return err
-			}
-			continue
-		}
-		m := s.outbox[0]
-		s.alone = len(m.Data) > max(s.sizes.taken, minPayload)
-		if (m.second || s.alone) && len(s.queue) > 0 {
-			return nil
-		}
-		if err := s.send(m); err != nil {
-			return err
-		}
-		s.outbox = slices.Delete(s.outbox, 0, 1)
-	}
-	return nil
-}
-
-// next puts the messages of the next record into the outbox; false if there is
-// none.
-func (s *session) next() (bool, error) {
-	rec, ok, err := s.cfg.Source.Next()
-	if errors.Is(err, io.EOF) {
-		s.ended = true
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("read the spool: %w", err)
-	}
-	if !ok {
-		s.empty, s.sent = s.sent, false
-		s.waited = 0
-		return false, nil
-	}
-	s.sent = true
-	doubt := s.handed < s.doubt
-	if !doubt {
-		s.stored = nil
-	}
-	s.tryTTL()
-	s.handed++
-	msgs, err := s.encode(rec)
-	switch {
-	case errors.Is(err, ErrPartly):
-		s.sayTooLarge(err)
-	case errors.Is(err, refusal.ErrTooSmall):
-		s.held = err
-		return true, nil
-	case err != nil:
-		if errors.Is(err, ErrTooLarge) {
-			s.sayTooLarge(err)
-		}
-		s.cfg.Lost(rec, err)
-		s.queue = append(s.queue, inflight{last: true})
-		return true, nil
-	}
-	if len(msgs) == 0 {
-		s.queue = append(s.queue, inflight{last: true})
-		return true, nil
-	}
-	first := s.divide(msgs)
-	for i, m := range msgs {
-		s.outbox = append(s.outbox, outgoing{m, i == len(msgs)-1, i == 1, doubt, first})
-	}
-	return true, nil
-}
-
-// divide notes into how many parts a record is divided, and returns the hash of the
-// first one's id. If it is sent again in other parts than before, since limits have
-// changed, those are not to be taken for the ones that the stream has: their message
-// ids say how many they are.
-func (s *session) divide(msgs []*nats.Msg) (first messageID) {
-	if len(msgs) == 1 && len(s.divided) == 0 {
-		return first
-	}
-	id := msgs[0].Header.Get(nats.MsgIdHdr)
-	if len(msgs) == 1 {
-		return hashID(id + "/1")
-	}
-	first = hashID(id)
-	before, ok := s.divided[first]
-	if !ok {
-		s.divided[first] = len(msgs)
-	}
-	if ok && before != len(msgs) {
-		for _, m := range msgs {
-			m.Header[nats.MsgIdHdr] = []string{fmt.Sprintf("%s/of/%d", m.Header.Get(nats.MsgIdHdr), len(msgs))}
-		}
-	}
-	return first
-}
-
-// tryTTL gives messages their time to live again now and then, where the stream did
-// not take it.
-func (s *session) tryTTL() {
-	if !s.noTTL.IsZero() && time.Since(s.noTTL) > largerEvery {
-		s.noTTL = time.Time{}
-	}
-}
-
-// encode makes the messages of a record, as large as the server and the stream take
-// them. What cannot be made as small as is likely to be taken is tried as large as
-// was not refused yet.
-func (s *session) encode(rec []byte) ([]*nats.Msg, error) {
-	limit, guessed := s.limit()
-	msgs, err := s.cfg.Encode(rec, limit)
-	for _, larger := range []int{(limit + s.sizes.refused) / 2, s.sizes.refused - 1} {
-		if guessed && larger > limit && errors.Is(err, ErrTooLarge) {
-			msgs, err = s.cfg.Encode(rec, larger)
-		}
-	}
-	if errors.Is(err, ErrTooLarge) && limit < minPayload {
-		return nil, fmt.Errorf("%w: %w", refusal.ErrTooSmall, err)
-	}
-	return msgs, err
-}
-
-// send publishes a message, unless the stream has it.
-func (s *session) send(m outgoing) error {
-	id := m.Header.Get(nats.MsgIdHdr)
-	if m.doubt && s.has(m.Msg) {
-		s.queue = append(s.queue, inflight{id: id, last: m.last, first: m.first})
-		return nil
-	}
-	if !s.noTTL.IsZero() {
-		m.Header.Del(jetstream.MsgTTLHeader)
-	}
-	as := ""
-	if len(s.taken.ids) > 0 {
-		if as = s.taken.ids[hashID(id)]; as != "" {
-			m.Header[nats.MsgIdHdr] = []string{as}
-		}
-	}
-	m.Header[stream.HeaderSent] = s.now()
-	n, err := s.acks.Publish(m.Msg)
-	if err != nil {
-		return fmt.Errorf("publish on %s: %w", m.Subject, err)
-	}
-	size := len(m.Subject) + len(m.Data) // its headers are small
-	_, ttl := m.Header[jetstream.MsgTTLHeader]
-	s.queue = append(s.queue, inflight{n: n, ttl: ttl, subject: m.Subject, id: id, as: as, size: size, data: len(m.Data), last: m.last, doubt: m.doubt, first: m.first})
-	s.bytes += size
-	return nil
-}
-
-// now is the header of the time of sending. Within a millisecond it stays the same:
-// as a text of its own it would cost each event of a burst an allocation.
-func (s *session) now() []string {
-	now := time.Now()
-	if s.stamp == nil || now.Sub(s.stamped) >= time.Millisecond || now.Before(s.stamped) {
-		s.stamp, s.stamped = []string{schema.Stamp(now)}, now
-	}
-	return s.stamp
-}
-
-// has reports that a message in doubt need not be sent.
-func (s *session) has(m *nats.Msg) bool {
-	if s.stored == nil {
-		return false
-	}
-	_, ok := s.stored[idOf(m)]
-	// No more than a window was ever in flight behind the checkpoint.
-	return ok || s.fenced && s.handed <= window && s.cfg.Fence.Replaced(m)
-}
-
-// settle takes the answers to the oldest message and to all that follow it
-// without a gap, and moves the source's checkpoint once. Its error is the first
-// one among them.
-func (s *session) settle() error {
-	records, taken := 0, 0
-	var refused error
-	for ; refused == nil && taken < len(s.queue); taken++ {
-		m := &s.queue[taken]
-		if m.n != 0 && !m.settled {
-			ack, ok := s.acks.Take(m.n)
-			if !ok {
-				break
-			}
-			if refused = s.check(*m, ack); refused != nil {
-				s.bytes -= m.size
-				continue
-			}
-			s.answered(m, ack)
-		}
-		if m.suspect {
-			break
-		}
-		if m.as != "" {
-			s.resent(m)
-		}
-		if m.last {
-			records++
-			delete(s.divided, m.first)
-		}
-	}
-	s.queue = slices.Delete(s.queue, 0, taken)
-	if records > 0 {
-		if err := s.cfg.Source.Ack(records, s.seq); err != nil {
-			return errors.Join(refused, fmt.Errorf("move the spool's checkpoint: %w", err))
-		}
-		s.acked += records
-		s.progress = true
-		if s.passed {
-			s.passed = false
-			s.cfg.Fence.Passed()
-		}
-		s.left -= records
-		s.acknowledged()
-		s.backoff = 0
-		s.trouble.over()
-		s.quiet()
-	}
-	return refused
-}
-
-// answered takes note of the acknowledgement of a message.
-func (s *session) answered(m *inflight, ack acks.Answer) {
-	m.settled, m.seq = true, ack.Seq
-	s.bytes -= m.size
-	s.sizes.taken = max(s.sizes.taken, m.data)
-	s.proven = true
-	if s.saidTTL && m.ttl {
-		s.saidTTL = false
-		s.clear(CauseTTL)
-	}
-	if !ack.Duplicate {
-		s.seq = ack.Seq
-		return
-	}
-	// Of what may have been sent before, a duplicate is to be expected, unless it is
-	// known that the stream did not have it.
-	if m.doubt && s.stored == nil {
-		return
-	}
-	if s.cfg.Fence == nil {
-		s.sayDuplicate(m.id, 1)
-		return
-	}
-	m.suspect = true
-}
-
-// check turns an answer that is no acknowledgement of our stream into an error.
-func (s *session) check(m inflight, ack acks.Answer) error {
-	if ack.Err != nil {
-		return s.refused(m, ack.Err)
-	}
-	if ack.Stream != s.cfg.Stream { // any responder on the subject can answer
-		return &refusal.Foreign{Subject: m.subject, Got: ack.Stream, Want: s.cfg.Stream}
-	}
-	return nil
-}
-
-// refused turns the error of a message into ours.
-func (s *session) refused(m inflight, err error) error {
-	if refusal.IsTTLDisabled(err) {
-		// The stream was made without allow_msg_ttl: its own limits apply.
-		s.noTTL, s.saidTTL, s.changed = time.Now(), true, true
-	}
-	if refusal.IsTooBig(err) {
-		s.sizes.tooLarge(m.size)
-		s.changed = m.size > minPayload
-	}
-	return fmt.Errorf("publish on %s: %w", m.subject, err)
+	return !s.ended && s.endsWith == nil && len(s.queue) < window && s.bytes < windowBytes
 }

@@ -9,16 +9,13 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // The stream remembers message ids whatever subject they come on, so whoever may
 // publish on one subject can use up the ids of what another one is about to send: the
 // stream then takes the real message for a duplicate. An answer that says so of a
 // message sent for the first time names the sequence of the one that it has
-// (nats-server stream.go, processJetStreamMsgWithBatch), and the publisher looks:
+// (nats-server stream.go, processJetStreamMsgWithBatch), and the publisher reads that:
 //
 //   - on our own subjects and of our id, it is the same event, published by another
 //     listener of this supervisord: all is well;
@@ -35,13 +32,15 @@ const (
 	looks    = 16
 )
 
-// taken is what is known of message ids that somebody else has used.
+// taken is what is known of message ids that somebody else has used. It belongs to the
+// goroutine that publishes; only otherID is called from others.
 type taken struct {
-	secret [16]byte
+	secret [16]byte             // set once
 	ids    map[messageID]string // the ids to use instead, until the stream has them
 	lookAt time.Time            // no look is due before
-	said   bool
-	last   time.Time
+
+	raised bool      // a used id is reported
+	last   time.Time // when one was reported
 	count  uint64
 }
 
@@ -56,13 +55,21 @@ const (
 	againRoom = len(againMark) + 16
 )
 
-// again is another id for a message.
-func (t *taken) again(id string) string {
+// otherID is another id for a message, which nobody can foresee.
+func (t *taken) otherID(id string) string {
 	sum := sha256.Sum256(append(t.secret[:], id...))
 	return id + againMark + hex.EncodeToString(sum[:8])
 }
 
-// withoutAgain is the id that again was given.
+// used is the id that a message is sent under instead, empty if it is its own.
+func (t *taken) used(id string) string {
+	if len(t.ids) == 0 {
+		return ""
+	}
+	return t.ids[hashID(id)]
+}
+
+// withoutAgain is the id that otherID was given.
 func withoutAgain(id string) string {
 	i := len(id) - againRoom
 	if i < 0 || id[i:i+len(againMark)] != againMark || strings.Trim(id[i+len(againMark):], "0123456789abcdef") != "" {
@@ -74,56 +81,66 @@ func withoutAgain(id string) string {
 // errTaken ends a session whose messages are to be sent under other ids.
 var errTaken = errors.New("message ids were used by somebody else")
 
-// judge looks at the answers that call a message a duplicate, as far as they have
-// come. It returns errTaken if some are to be sent again.
+// judge reads what the stream has under the answers that call a message a duplicate, as
+// far as they have come. It returns errTaken if some messages are to be sent again.
 func (s *session) judge(ctx context.Context) error {
-	var suspects []*inflight
-	for i := range s.queue {
-		m := &s.queue[i]
-		if m.n != 0 && !m.settled {
-			ack, ok := s.acks.Peek(m.n)
-			if !ok || s.check(*m, ack) != nil {
-				break // the next settle takes it
-			}
-			s.acks.Take(m.n)
-			s.answered(m, ack)
-		}
-		if m.suspect {
-			suspects = append(suspects, m)
-		}
-	}
+	suspects := s.takeSuspects()
 
 	judged, found, err := s.find(ctx, suspects)
 	switch {
 	case errors.Is(err, errNoRight):
-		s.sayNoRight(err) // then all are sent again: consumers drop what they have
+		s.p.reportNoRight(err) // then all are sent again: consumers drop what they have
 	case err != nil:
 		return err
 	}
 
 	ours := 0
-	var again error
+	var taken error
 	for _, m := range judged {
 		if id, ok := found[m.seq]; ok && id == hashID(withoutAgain(m.id)) {
 			m.suspect = false
 			ours++
 			continue
 		}
-		s.taken.ids[hashID(m.id)] = s.taken.again(m.id)
-		again = errTaken
-		s.sayTaken(m.id)
+		s.p.taken.ids[hashID(m.id)] = s.p.taken.otherID(m.id)
+		s.p.reportTaken(m.id)
+		taken = errTaken
 	}
+
 	if ours > 0 {
-		s.sayDuplicate(s.queue[0].id, ours)
-		s.taken.lookAt = time.Now().Add(lookEvery)
+		s.p.countDuplicates(s.queue[0].id, ours)
+		s.p.taken.lookAt = time.Now().Add(lookEvery)
 	}
-	return again
+	return taken
+}
+
+// takeSuspects takes the answers that have come without a gap, and returns the messages of
+// which they are suspect.
+func (s *session) takeSuspects() []*inflight {
+	var suspects []*inflight
+	for i := range s.queue {
+		m := &s.queue[i]
+		if m.number != 0 && !m.settled {
+			ack, ok := s.acks.Peek(m.number)
+			if !ok || s.check(*m, ack) != nil {
+				break // the next settle takes it
+			}
+			s.acks.Take(m.number)
+			s.noteAnswer(m, ack)
+		}
+		if m.suspect {
+			suspects = append(suspects, m)
+		}
+	}
+	return suspects
 }
 
 // find returns the ids of the messages on our subjects that the stream has under the
 // sequences of suspects, and which of these it has looked for. Those on subjects that
 // we may not read are not among them.
-func (s *session) find(ctx context.Context, suspects []*inflight) (judged []*inflight, found map[uint64]messageID, err error) {
+func (s *session) find(
+	ctx context.Context, suspects []*inflight,
+) (judged []*inflight, found map[uint64]messageID, err error) {
 	found = map[uint64]messageID{}
 	order := slices.Clone(suspects)
 	slices.SortFunc(order, func(a, b *inflight) int {
@@ -132,14 +149,15 @@ func (s *session) find(ctx context.Context, suspects []*inflight) (judged []*inf
 		}
 		return 1
 	})
+
 	for spans := 0; len(order) > 0 && spans < looks; spans++ {
 		n := 1
 		for n < len(order) && order[n].seq-order[n-1].seq <= lookSpan {
 			n++
 		}
-		first, last := order[0].seq, order[n-1].seq
-		err := s.read(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: first}, last, false,
-			func(m jetstream.Msg, seq uint64) { found[seq] = hashID(withoutAgain(m.Headers().Get(nats.MsgIdHdr))) })
+
+		what := span{from: startingAt(order[0].seq), last: order[n-1].seq}
+		err := s.headers.read(ctx, what, func(_, id string, seq uint64) { found[seq] = hashID(id) })
 		if errors.Is(err, errNoRight) {
 			return suspects, found, err
 		}
@@ -152,31 +170,37 @@ func (s *session) find(ctx context.Context, suspects []*inflight) (judged []*inf
 	return judged, found, nil
 }
 
-// resent notes that a message was stored under another id.
-func (s *session) resent(m *inflight) {
+// noteResent notes that a message was stored under another id.
+func (s *session) noteResent(m *inflight) {
+	t := &s.p.taken
 	id := hashID(m.id)
-	as, ok := s.taken.ids[id]
-	if !ok || m.as == "" {
+	otherID, ok := t.ids[id]
+	if !ok || m.otherID == "" {
 		return
 	}
-	delete(s.taken.ids, id)
-	if s.cfg.Resent != nil && !s.saidNoRight {
-		s.cfg.Resent(m.id, as)
+
+	delete(t.ids, id)
+	if s.p.cfg.Resent != nil && !s.p.noRight {
+		s.p.cfg.Resent(m.id, otherID)
 	}
 }
 
-// sayTaken reports that somebody used one of our ids, or may have: it is not known
-// without the right to look. It is logged again each time the number has doubled.
-func (p *Publisher) sayTaken(id string) {
+// reportTaken reports that somebody used one of our ids, or may have: without the right to
+// read that is not known. It is logged again each time the number has doubled.
+func (p *Publisher) reportTaken(id string) {
 	t := &p.taken
 	t.count++
-	fix := "find who publishes with message ids of this host, and take the right to from it: nats stream view " + p.cfg.Stream
-	if !p.saidNoRight {
-		t.said, t.last = true, time.Now()
-		p.raise(CauseTaken, "the stream has messages of somebody else under message ids of this host; ours are stored under other ids, such as that of "+id, fix)
+	fix := "find who publishes with message ids of this host, and take the right to from it: " +
+		"nats stream view " + p.cfg.Stream
+	if !p.noRight {
+		t.raised = true
+		t.last = time.Now()
+		p.raise(CauseTaken, "the stream has messages of somebody else under message ids of this host; "+
+			"ours are stored under other ids, such as that of "+id, fix)
 	}
+
 	if t.count&(t.count-1) == 0 {
-		p.cfg.Log.Error().Str("id", id).Uint64("messages", t.count).Bool("looked", !p.saidNoRight).Str("fix", fix).
+		p.cfg.Log.Error().Str("id", id).Uint64("messages", t.count).Bool("looked", !p.noRight).Str("fix", fix).
 			Msg("a message id was used by somebody else; the message is sent again under another id")
 	}
 }

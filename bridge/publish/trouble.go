@@ -15,7 +15,7 @@ var (
 	ErrPartly = errors.New("not published as a whole")
 )
 
-// AgainRoom is how much longer a message id may become: see divisions and taken.
+// AgainRoom is how much longer a message id may become: see divisions.note and taken.otherID.
 const AgainRoom = len("/of/9999999") + againRoom
 
 // Causes of troubles. With those after CauseRefuses all, or nearly all, is stored all the
@@ -96,9 +96,9 @@ func (p *Publisher) clear(cause string) {
 	}
 }
 
-// sayDuplicate counts messages that the stream had before we sent them for the first
+// countDuplicates counts messages that the stream had before we sent them for the first
 // time: another listener of this supervisord publishes the same. It is logged once.
-func (p *Publisher) sayDuplicate(id string, n int) {
+func (p *Publisher) countDuplicates(id string, n int) {
 	if p.cfg.Duplicate != nil {
 		for range n {
 			p.cfg.Duplicate()

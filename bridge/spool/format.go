@@ -38,7 +38,7 @@ import (
 // frame and what only looks like one: a record may well hold bytes of a spool
 // (a program that prints them), but those of older records. The sum of the head
 // makes a damaged record cost that one alone, and a search for the next frame
-// quick. 0 is no length, so the zeros that a file system leaves behind after a
+// quick. 0 is no length, so the zeros that a file system leaves after a
 // power cut are no frame.
 const (
 	magic      = "snspool1"

@@ -61,6 +61,7 @@ func (s *Spool) Oldest() (rec []byte, err error) {
 		}
 	}
 	s.mu.Unlock()
+
 	w := window{fs: s.opt.FS}
 	defer func() { err = errors.Join(err, w.close()) }()
 	for _, seg := range segments {
@@ -73,7 +74,11 @@ func (s *Spool) Oldest() (rec []byte, err error) {
 	return nil, nil
 }
 
-func walk(fsys files.System, dir string, r *Report, visit func(number uint64, rec []byte) error) (err error) {
+// walk calls visit for each record that is not done, oldest first, and fills in the
+// report but for what visit counts.
+func walk(
+	fsys files.System, dir string, r *Report, visit func(number uint64, rec []byte) error,
+) (err error) {
 	names, err := fsys.List(dir)
 	if err != nil {
 		return err
@@ -83,6 +88,7 @@ func walk(fsys files.System, dir string, r *Report, visit func(number uint64, re
 			r.Damaged = append(r.Damaged, filepath.Join(dir, e.Name))
 		}
 	}
+
 	segments, err := listSegments(fsys, dir)
 	if err != nil {
 		return err
@@ -91,6 +97,7 @@ func walk(fsys files.System, dir string, r *Report, visit func(number uint64, re
 	if r.Checkpoint, err = marks.ReadCheckpoint(fsys, dir); err != nil {
 		return err
 	}
+
 	r.Segments = len(segments)
 	w := window{fs: fsys}
 	defer func() { err = errors.Join(err, w.close()) }()
@@ -104,36 +111,50 @@ func walk(fsys files.System, dir string, r *Report, visit func(number uint64, re
 			next = seg.first
 		}
 		last := i == len(segments)-1
-		for off, from := int64(headerSize), seg.first; ; {
-			rec, number, begin, err := w.find(seg, off, seg.end, from, seg.behind)
-			if errors.Is(err, fs.ErrNotExist) {
-				next = max(next, seg.behind) // done meanwhile
-				break
-			}
-			if err != nil && seg.failed > 0 {
-				continue // it is read around after some times
-			}
-			if err != nil {
-				return err
-			}
-			if rec == nil {
-				// In the last segment this may be a record that is being written.
-				if !last {
-					r.Missing += seg.behind - min(next, seg.behind)
-					next = max(next, seg.behind)
-				}
-				break
-			}
-			off, from = begin+frameSize+int64(len(rec)), number+1
-			if number < next {
-				continue
-			}
-			r.Missing += number - next
-			next = number + 1
-			if err := visit(number, rec); err != nil {
-				return err
-			}
+		if next, err = r.walkSegment(&w, seg, next, last, visit); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// walkSegment calls visit for the records of a segment from the number next on, and
+// returns the number after the last of them. last says that it is the newest segment.
+func (r *Report) walkSegment(
+	w *window, seg *segment, next uint64, last bool, visit func(number uint64, rec []byte) error,
+) (uint64, error) {
+	off := int64(headerSize)
+	from := seg.first
+	for {
+		rec, number, begin, err := w.find(seg, off, seg.end, from, seg.behind)
+		if errors.Is(err, fs.ErrNotExist) {
+			return max(next, seg.behind), nil // done meanwhile
+		}
+		if err != nil && seg.failed > 0 {
+			continue // it is read around after some times
+		}
+		if err != nil {
+			return next, err
+		}
+
+		if rec == nil {
+			// In the last segment this may be a record that is being written.
+			if !last {
+				r.Missing += seg.behind - min(next, seg.behind)
+				next = max(next, seg.behind)
+			}
+			return next, nil
+		}
+
+		off = begin + frameSize + int64(len(rec))
+		from = number + 1
+		if number < next {
+			continue
+		}
+		r.Missing += number - next
+		next = number + 1
+		if err := visit(number, rec); err != nil {
+			return next, err
+		}
+	}
 }

@@ -16,17 +16,17 @@ import (
 // ErrLocked is returned while another process has the spool open.
 var ErrLocked = errors.New("another process has the spool open")
 
-// acquire waits until no other process has the spool open; the system lets go of
+// acquire waits until no other process has the spool open; the system frees
 // the lock of one that dies. waiting is called once if it is held at first.
 func acquire(ctx context.Context, dir string, waiting func(holder string)) (*os.File, error) {
-	for told := false; ; {
+	for reported := false; ; {
 		f, err := TryLock(dir)
 		if !errors.Is(err, ErrLocked) {
 			return f, err
 		}
-		if !told {
+		if !reported {
 			waiting(Holder(dir))
-			told = true
+			reported = true
 		}
 		select {
 		case <-ctx.Done():
@@ -46,12 +46,14 @@ func TryLock(dir string) (*os.File, error) {
 	if err == nil && files.Unlinked(f) {
 		err = syscall.EWOULDBLOCK // who held it has removed it: the next one is another file
 	}
+
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		err = ErrLocked
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
 	}
+
 	// For people. (Not cut to nothing first: ext4 would flush it at Close.)
 	if n, err := f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0); err == nil {
 		_ = f.Truncate(int64(n))

@@ -9,7 +9,7 @@ import (
 	"supernats/bridge/spool/marks"
 )
 
-// cursor is a place between two records: the number of the one behind it, and
+// cursor is a place between two records: the number of the one after it, and
 // where its frame begins.
 type cursor struct {
 	seg    *segment
@@ -31,6 +31,7 @@ func (s *Spool) Next() (rec []byte, ok bool, err error) {
 			next, finished := at.seg.next, s.finished
 			lost := s.countLost(at)
 			s.mu.Unlock()
+
 			switch {
 			case at.off != s.seen.off:
 			case next != nil:
@@ -47,13 +48,14 @@ func (s *Spool) Next() (rec []byte, ok bool, err error) {
 				continue
 			case lost > 0:
 				s.opt.Lost(Loss{Events: lost})
-				continue // who was told may have appended something
+				continue // the callee may have appended something
 			case finished:
 				return nil, false, io.EOF
 			default:
 				return nil, false, nil
 			}
 		}
+
 		at, end := s.read, s.seen
 		rec, number, begin, err := s.win.find(at.seg, at.off, end.off, at.number, end.number)
 		if err != nil {
@@ -71,6 +73,7 @@ func (s *Spool) Next() (rec []byte, ok bool, err error) {
 			s.pass(at)
 			continue
 		}
+
 		s.read = cursor{at.seg, begin + frameSize + int64(len(rec)), number + 1, at.events}
 		if number >= s.tally.From && s.opt.Event(rec) != nil {
 			s.read.events++
@@ -95,7 +98,7 @@ func (s *Spool) countLost(at cursor) (lost uint64) {
 	return lost
 }
 
-// pass goes on to a place with no record between. If all records before are done,
+// pass continues at a place with no record between. If all records before are done,
 // so is what was lost there.
 func (s *Spool) pass(to cursor) {
 	s.read = to
@@ -108,20 +111,23 @@ func (s *Spool) pass(to cursor) {
 
 func (s *Spool) setDone(to cursor) {
 	s.tally.Settled += to.events - s.done.events
-	s.done, s.mark.Next, s.tally.Done = to, to.number, to.number
+	s.done = to
+	s.mark.Next = to.number
+	s.tally.Done = to.number
 	s.counted.Store(&s.tally)
 	if to.number == s.next {
 		s.signalRoom() // nothing waits: the next record is taken
 	}
 }
 
-// lose goes on to a place behind records or bytes that cannot be read, and
+// lose continues at a place after records or bytes that cannot be read, and
 // reports them, once.
 func (s *Spool) lose(at cursor, number uint64, off int64) (cursor, error) {
 	loss := Loss{First: at.number, Bytes: off - at.off}
 	if number > at.number {
 		loss.Records = number - at.number
 	}
+
 	behind := cursor{at.seg, off, max(at.number, number), at.events}
 	if number > max(at.number, s.tally.From) {
 		s.mu.Lock()
@@ -131,12 +137,13 @@ func (s *Spool) lose(at cursor, number uint64, off int64) (cursor, error) {
 			loss.Records = s.tally.From - at.number
 		}
 	}
+
 	if loss.Records == 0 && at.seg == s.exactTail {
 		return behind, nil // no number is missing
 	}
 	if loss.Records == 0 {
 		// Bytes and no records: nothing, unless it is the end of a segment, where
-		// the number of the records to come does not tell of what was there.
+		// the number of the records to come does not show what was there.
 		if loss.Bytes == 0 || off < s.seen.off {
 			return behind, nil
 		}
@@ -144,6 +151,7 @@ func (s *Spool) lose(at cursor, number uint64, off int64) (cursor, error) {
 			return behind, err
 		}
 	}
+
 	if at.seg.first < s.told.number || at.seg.first == s.told.number && at.off < s.told.off {
 		return behind, nil // a Rewind came back here
 	}
@@ -183,8 +191,9 @@ func (s *Spool) Ack(n int, seq uint64) error {
 	}
 	done := s.flying[n-1]
 	if s.flying = append(s.flying[:0], s.flying[n:]...); len(s.flying) == 0 {
-		done = s.read // and what was lost behind the last one
+		done = s.read // and what was lost after the last one
 	}
+
 	s.mu.Lock()
 	s.setDone(done)
 	if seq != 0 {
@@ -192,13 +201,14 @@ func (s *Spool) Ack(n int, seq uint64) error {
 	}
 	mark := s.mark
 	s.mu.Unlock()
+
 	if err := s.check.Write(mark); err != nil {
 		return err
 	}
 	return s.removeDone()
 }
 
-// Rewind makes Next go on at the oldest record that is not done.
+// Rewind makes Next continue at the oldest record that is not done.
 func (s *Spool) Rewind() error {
 	s.read, s.flying = s.done, s.flying[:0]
 	return nil
@@ -217,6 +227,7 @@ func (s *Spool) removeDone() error {
 	stale := s.stale
 	s.stale = nil
 	s.mu.Unlock()
+
 	for _, f := range stale {
 		if s.win.f == f {
 			_ = s.win.close()
@@ -226,12 +237,14 @@ func (s *Spool) removeDone() error {
 	if n == 0 {
 		return nil
 	}
+
 	// An old checkpoint without the segments that it needs would look like a loss.
 	if s.opt.Sync >= 0 {
 		if err := s.check.Sync(); err != nil {
 			return err
 		}
 	}
+
 	var bytes int64
 	for _, seg := range gone {
 		bytes += seg.end
@@ -245,6 +258,7 @@ func (s *Spool) removeDone() error {
 			_ = f.Close()
 		}
 	}
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.segments = append(s.segments[:0], s.segments[n:]...)
@@ -269,8 +283,10 @@ func (s *Spool) dropAll() {
 		if err := s.tail.Close(); err != nil {
 			s.opt.Failed(fmt.Errorf("close a segment: %w", err))
 		}
-		s.tail, s.dirty = nil, false
+		s.tail = nil
+		s.dirty = false
 	}
+
 	for _, seg := range s.segments {
 		if err := s.opt.FS.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
@@ -279,8 +295,10 @@ func (s *Spool) dropAll() {
 			s.stale = append(s.stale, f)
 		}
 	}
+
 	empty := &segment{end: headerSize, behind: s.next}
-	s.newest.next, s.newest = empty, empty
+	s.newest.next = empty
+	s.newest = empty
 	s.segments = s.segments[:0]
 	s.bytes = 0
 }

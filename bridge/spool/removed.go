@@ -14,9 +14,9 @@ import (
 // copyPart is how much of a segment is copied at a time.
 const copyPart = 1 << 20
 
-// Check looks whether somebody has removed files of the spool, and makes them again:
+// Check checks whether somebody has removed files of the spool, and restores them:
 // as long as they are open, nothing in them is lost. It returns ErrRemoved, wrapped,
-// if that was so and could not be mended; then nothing is appended until another Check
+// if that was so and could not be fixed; then nothing is appended until another Check
 // can. found says that something was missing.
 func (s *Spool) Check() (found bool, err error) {
 	s.mu.Lock()
@@ -45,7 +45,7 @@ func (s *Spool) missing() bool {
 	return s.tail != nil && files.Unlinked(s.tail)
 }
 
-// restore makes the files again that have no name. The reading side may go on with
+// restore makes the files again that have no name. The reading side may continue with
 // those that it has open: they hold the same.
 func (s *Spool) restore() error {
 	if err := os.MkdirAll(s.opt.Dir, files.DirMode); err != nil {
@@ -105,6 +105,7 @@ func (s *Spool) restoreSegment(seg *segment) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+
 	old := seg.opened()
 	part := make([]byte, min(copyPart, seg.end))
 	for off := int64(0); off < seg.end; {
@@ -120,19 +121,21 @@ func (s *Spool) restoreSegment(seg *segment) (err error) {
 		}
 		off += int64(n)
 	}
+
 	if s.opt.Sync >= 0 {
 		if err := f.Sync(); err != nil {
 			return err
 		}
 	}
+
 	if err := os.Rename(name, seg.name); err != nil {
 		return err
 	}
-	again, err := s.opt.FS.Open(seg.name, os.O_RDONLY)
+	restored, err := s.opt.FS.Open(seg.name, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
 	s.stale = append(s.stale, old)
-	seg.f.Store(&reading{again})
+	seg.f.Store(&reading{restored})
 	return nil
 }

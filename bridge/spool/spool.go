@@ -7,11 +7,11 @@
 // after an error, a new segment is begun. Segments are removed whole when all
 // their records are done. Append never waits for room: when Options.Max, or the
 // file system but for 64 MiB or, on a small one, a fiftieth, is used up it returns
-// ErrFull. A Queue then goes on in memory.
+// ErrFull. A Queue then continues in memory.
 //
 // Whatever a crash leaves at the end of a segment that is no whole record is
-// passed over: nobody was told that it is stored. Damage anywhere else is
-// reported as a Loss, the segment is kept under another name, and reading goes on
+// passed over: it was never reported as stored. Damage anywhere else is
+// reported as a Loss, the segment is kept under another name, and reading continues
 // after it. What was ever appended is counted in a tally, so that what is missing,
 // a whole segment too, is known to the event. Files that somebody removes while they
 // are open are made again with all that is in them.
@@ -73,7 +73,7 @@ type Options struct {
 	// Waiting is called once if another process has the spool open, with that
 	// one's process id as far as its lock says; may be nil.
 	Waiting func(holder string)
-	// Failed is told of errors that are no reason to stop: a flush or a removal
+	// Failed is called for errors that are no reason to stop: a flush or a removal
 	// that failed. It must not call the spool; may be nil.
 	Failed func(error)
 
@@ -87,14 +87,14 @@ type Options struct {
 
 const defaultSegment = 16 << 20
 
-// Loss tells of records that are damaged or missing.
+// Loss is records that are damaged or missing.
 type Loss struct {
 	// File is where the damaged segment is kept, empty if nothing is left of it.
 	File string
 	// First is the number of the first record lost.
 	First uint64
 	// Records is how many were lost, 0 if that is not known: at the end of the
-	// log, where no later record tells.
+	// log, where no later record shows it.
 	Records uint64
 	// Bytes is how much of the segment is damaged.
 	Bytes int64
@@ -155,7 +155,7 @@ type Spool struct {
 	read   cursor   // the next record to read
 	seen   cursor   // how far its segment could be read at the last look
 	done   cursor   // the first record not done; written under mu, for Oldest
-	flying []cursor // behind each record between done and read
+	flying []cursor // after each record between done and read
 	told   cursor   // up to where damage was reported; number is that of the segment
 	win    window
 	check  *marks.CheckpointFile
@@ -168,7 +168,7 @@ type Spool struct {
 // segment is one file.
 type segment struct {
 	first  uint64 // number of its first record
-	behind uint64 // number of the record behind its last one
+	behind uint64 // number of the record after its last one
 	name   string
 	end    int64    // where the next frame goes, or the end of the files.File
 	next   *segment // if it is not the newest
@@ -217,6 +217,7 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 	if opt.More == nil {
 		opt.More = make(chan struct{}, 1)
 	}
+
 	lock := opt.Lock
 	if lock == nil {
 		var err error
@@ -227,6 +228,7 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 			return nil, fmt.Errorf("open spool %s: %w", opt.Dir, err)
 		}
 	}
+
 	s := &Spool{
 		opt: opt, lock: lock, more: opt.More,
 		unseen: spaceEvery, win: window{fs: opt.FS}, stopSync: make(chan struct{}),
@@ -248,6 +250,7 @@ func (s *Spool) load() (err error) {
 		// open, so its flush is an attempt.
 		_ = s.opt.FS.SyncDir(filepath.Dir(s.opt.Dir))
 	}
+
 	if s.check, s.mark, err = marks.OpenCheckpoint(s.opt.FS, s.opt.Dir); err != nil {
 		return err
 	}
@@ -257,7 +260,8 @@ func (s *Spool) load() (err error) {
 	for _, seg := range s.segments {
 		s.bytes += seg.end
 	}
-	whole := uint64(1) // the number behind the last record that is whole
+
+	whole := uint64(1) // the number after the last record that is whole
 	if n := len(s.segments); n > 0 {
 		s.newest = s.segments[n-1]
 		if whole, err = s.findEnd(s.newest); err != nil {
@@ -272,6 +276,7 @@ func (s *Spool) load() (err error) {
 	} else {
 		s.newest = &segment{end: headerSize}
 	}
+
 	s.openFiles()
 	s.loadTally(whole)
 	return s.seek()
@@ -294,12 +299,14 @@ func (s *Spool) loadTally(whole uint64) {
 	s.left.Damaged = !exact && (s.left.Damaged || s.newest.behind > whole)
 	if exact {
 		s.exactTail = s.newest
-		s.next, s.newest.behind = last.Next, last.Next
+		s.next = last.Next
+		s.newest.behind = last.Next
 		s.left.Place = last.Place
 	}
 
 	if exact && s.mark.Next <= last.Done {
-		s.tally, s.mark.Next = last, last.Done
+		s.tally = last
+		s.mark.Next = last.Done
 	} else {
 		s.tally = marks.Tally{Next: s.next, From: s.next, Done: max(1, s.mark.Next), Place: s.left.Place}
 	}
@@ -343,9 +350,13 @@ func listSegments(fs files.System, dir string) ([]*segment, error) {
 		if !ok {
 			continue
 		}
-		seg := &segment{first: first, behind: math.MaxUint64, name: filepath.Join(dir, e.Name), end: max(headerSize, e.Size)}
+
+		seg := &segment{
+			first: first, behind: math.MaxUint64, name: filepath.Join(dir, e.Name), end: max(headerSize, e.Size),
+		}
 		if n := len(all); n > 0 {
-			all[n-1].next, all[n-1].behind = seg, first
+			all[n-1].next = seg
+			all[n-1].behind = first
 		}
 		all = append(all, seg)
 	}
@@ -353,7 +364,7 @@ func listSegments(fs files.System, dir string) ([]*segment, error) {
 }
 
 // last passes the records of a segment to Options.Last, and returns the number
-// behind the last of them, that behind the last one that is whole, and where it ends.
+// after the last of them, that after the last one that is whole, and where it ends.
 func (s *Spool) last(seg *segment) (next, whole uint64, off int64, err error) {
 	next, off = seg.first, headerSize
 	for {
@@ -369,13 +380,14 @@ func (s *Spool) last(seg *segment) (next, whole uint64, off int64, err error) {
 	}
 }
 
-// findEnd finds the number behind the last record of the newest segment, and returns
-// that behind the last one that is whole.
+// findEnd finds the number after the last record of the newest segment, and returns
+// that after the last one that is whole.
 func (s *Spool) findEnd(seg *segment) (whole uint64, err error) {
 	next, whole, off, err := s.last(seg)
 	if err != nil {
 		return 0, err
 	}
+
 	torn, err := s.win.torn(seg, off, seg.end, seg.behind)
 	if err != nil {
 		return 0, err
@@ -385,6 +397,7 @@ func (s *Spool) findEnd(seg *segment) (whole uint64, err error) {
 		seg.end = off
 		s.win.buf = s.win.buf[:0] // it has what will be overwritten
 	}
+
 	s.left.Damaged = seg.end > off
 	if seg.end > headerSize {
 		// A segment that is nothing but damage had a record: no other one gets
@@ -395,7 +408,7 @@ func (s *Spool) findEnd(seg *segment) (whole uint64, err error) {
 	return whole, nil
 }
 
-// seek puts the cursors behind what the checkpoint says is done.
+// seek puts the cursors after what the checkpoint says is done.
 func (s *Spool) seek() error {
 	at := cursor{seg: s.newest, off: headerSize, number: s.next}
 	if len(s.segments) > 0 {
@@ -406,6 +419,7 @@ func (s *Spool) seek() error {
 			at = cursor{seg: seg, off: headerSize, number: seg.first}
 		}
 	}
+
 	for at.number < s.mark.Next {
 		rec, number, begin, err := s.win.find(at.seg, at.off, at.seg.end, at.number, at.seg.behind)
 		if err != nil {
@@ -419,11 +433,13 @@ func (s *Spool) seek() error {
 		}
 		at.off, at.number = begin+frameSize+int64(len(rec)), number+1
 	}
+
 	if s.mark.Next > 0 {
 		at.number = s.mark.Next
 	}
 	s.mark.Next = at.number
-	s.read, s.done = at, at
+	s.read = at
+	s.done = at
 	s.tally.Done = at.number
 	s.counted.Store(&s.tally)
 	return s.removeDone()
@@ -438,7 +454,7 @@ func (s *Spool) Finish() {
 	s.signal()
 }
 
-// Close flushes and closes the files and lets go of the directory.
+// Close flushes and closes the files and frees the directory.
 func (s *Spool) Close() (err error) {
 	s.closed.Do(func() {
 		s.Finish()
@@ -488,7 +504,10 @@ type Stats struct {
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Stats{Records: s.next - s.mark.Next, Bytes: s.bytes, Segments: len(s.segments), Err: s.refused, Seq: s.mark.Seq}
+	st := Stats{
+		Records: s.next - s.mark.Next, Bytes: s.bytes, Segments: len(s.segments),
+		Err: s.refused, Seq: s.mark.Seq,
+	}
 	if s.finished {
 		st.Err = ErrFinished
 	}

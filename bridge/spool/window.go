@@ -14,8 +14,8 @@ const (
 	// readBuffer is how much is read from a segment at a time.
 	readBuffer = 256 << 10
 	// patience is how often a segment must fail to be read before what cannot be
-	// read is taken for damage: a bad sector must not hold up for ever all that is
-	// behind it.
+	// read is taken for damage: a bad sector must not hold up for ever all that
+	// follows it.
 	patience = 8
 	// sector is how much is given up at once then.
 	sector = 4096
@@ -35,7 +35,9 @@ type window struct {
 // has a number of at least from and less than limit; begin is where its frame
 // does. Without one, rec is nil, begin is end, and number is that of the last
 // frame whose head, and nothing else, is whole.
-func (w *window) find(seg *segment, off, end int64, from, limit uint64) (rec []byte, number uint64, begin int64, err error) {
+func (w *window) find(
+	seg *segment, off, end int64, from, limit uint64,
+) (rec []byte, number uint64, begin int64, err error) {
 	start, from := off, max(from, seg.first)
 	for off+frameSize <= end {
 		b, err := w.bytes(seg, off, end, frameSize)
@@ -43,11 +45,14 @@ func (w *window) find(seg *segment, off, end int64, from, limit uint64) (rec []b
 			return nil, 0, 0, err
 		}
 		h, ok := parseHead(b)
+
 		// What is missing before a frame was not smaller than this.
-		if !ok || h.number < from || h.number >= limit || h.number-from > uint64(off-start)/(frameSize+1) || h.size > end-off {
+		if !ok || h.number < from || h.number >= limit ||
+			h.number-from > uint64(off-start)/(frameSize+1) || h.size > end-off {
 			off += 1 + skip(b[1:], from, uint64(end-start)/(frameSize+1))
 			continue
 		}
+
 		if b, err = w.bytes(seg, off, end, h.size); err != nil {
 			return nil, 0, 0, err
 		}
@@ -93,6 +98,7 @@ func (w *window) bytes(seg *segment, off, end, need int64) ([]byte, error) {
 	if w.seg == seg && off >= w.off && off+need <= w.off+int64(len(w.buf)) {
 		return w.buf[off-w.off:], nil
 	}
+
 	n := int(min(end-off, max(need, readBuffer)))
 	if err := w.open(seg); err != nil {
 		if seg.failed++; seg.failed < patience || !errors.Is(err, os.ErrNotExist) {
@@ -103,15 +109,18 @@ func (w *window) bytes(seg *segment, off, end, need int64) ([]byte, error) {
 		w.buf = make([]byte, n)
 		return w.buf, nil
 	}
+
 	if cap(w.buf) < n || cap(w.buf) > 4*max(n, readBuffer) {
 		w.buf = make([]byte, max(n, readBuffer))
 	}
-	w.off, w.buf = off, w.buf[:n]
+	w.off = off
+	w.buf = w.buf[:n]
 	got, err := w.f.ReadAt(w.buf, off)
 	if got >= int(need) {
 		w.buf = w.buf[:got]
 		return w.buf, nil
 	}
+
 	w.buf = w.buf[:0]
 	if seg.failed++; seg.failed >= patience {
 		w.buf = w.buf[:n]
@@ -142,6 +151,7 @@ func (w *window) open(seg *segment) error {
 	if err := w.close(); err != nil {
 		return err
 	}
+
 	f := seg.opened()
 	own := f == nil
 	if own {
@@ -150,6 +160,7 @@ func (w *window) open(seg *segment) error {
 			return err
 		}
 	}
+
 	// The name says all that the header does, and a damaged one costs nothing.
 	// But another version's frames must not be taken for damage.
 	var b [headerSize]byte
@@ -160,13 +171,19 @@ func (w *window) open(seg *segment) error {
 		}
 		return err
 	}
-	w.seg, w.f, w.own, w.off = seg, f, own, 0
+
+	w.seg = seg
+	w.f = f
+	w.own = own
+	w.off = 0
 	return nil
 }
 
 func (w *window) close() error {
 	f := w.f
-	w.seg, w.f, w.buf = nil, nil, w.buf[:0]
+	w.seg = nil
+	w.f = nil
+	w.buf = w.buf[:0]
 	if f == nil || !w.own {
 		return nil
 	}

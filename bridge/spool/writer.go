@@ -45,6 +45,7 @@ func (s *Spool) append(rec []byte, loss Reported) error {
 	if err := s.makeRoom(size); err != nil {
 		return err
 	}
+
 	last := s.newest
 	_, err := s.tail.WriteAt(s.frame, last.end)
 	if err == nil && s.opt.Sync == 0 {
@@ -58,12 +59,14 @@ func (s *Spool) append(rec []byte, loss Reported) error {
 		s.retire()
 		return s.failed("append to the spool", err)
 	}
+
 	s.dirty = true
 	s.next++
 	last.end += size
 	last.behind = s.next
 	s.bytes += size
 	s.unseen += size
+
 	if place := s.opt.Event(rec); place != nil {
 		s.tally.Events++
 		s.tally.Place = append(s.tally.Place[:0], place...)
@@ -103,6 +106,7 @@ func (s *Spool) makeRoom(size int64) error {
 	if roll {
 		want += headerSize
 	}
+
 	if s.bytes+want > s.opt.Max {
 		if s.mark.Next < s.next {
 			return ErrFull
@@ -111,6 +115,7 @@ func (s *Spool) makeRoom(size int64) error {
 		// is refused for ever. With a new segment the old one can be removed.
 		roll = true
 	}
+
 	if s.diskFull || s.unseen >= spaceEvery || size >= spaceEvery {
 		err := s.lookAtSpace(want)
 		if err != nil && s.mark.Next == s.next && len(s.segments) > 0 {
@@ -123,6 +128,7 @@ func (s *Spool) makeRoom(size int64) error {
 			return err
 		}
 	}
+
 	if roll {
 		return s.addSegment()
 	}
@@ -147,6 +153,7 @@ func (s *Spool) lookAtSpace(want int64) error {
 // addSegment begins a segment with the number of the next record.
 func (s *Spool) addSegment() error {
 	s.retire()
+
 	path := filepath.Join(s.opt.Dir, segmentName(s.next))
 	// A file of this name holds no record: the number was never given, or its
 	// Append failed.
@@ -162,10 +169,13 @@ func (s *Spool) addSegment() error {
 		_ = f.Close()
 		return s.failed("begin a segment", err)
 	}
-	s.tail, s.dirty = f, true
+
+	s.tail = f
+	s.dirty = true
 	if last := s.newest; last.first == s.next {
 		return nil // the last one is still empty
 	}
+
 	seg := &segment{first: s.next, behind: s.next, name: path, end: headerSize}
 	if len(s.segments) < keepOpen {
 		s.openFile(seg)
@@ -209,7 +219,7 @@ func (s *Spool) signalRoom() {
 	}
 }
 
-// Used tells what part of Options.Max is in use.
+// Used is what part of Options.Max is in use.
 func (s *Spool) Used() float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -234,7 +244,7 @@ func (s *Spool) syncLoop() {
 
 // flush brings to the platter what was appended, oldest first. A flush that
 // failed is not tried again: the system has given up these bytes, and would only
-// say that all is well. They can be read as long as the machine runs.
+// report success. They can be read as long as the machine runs.
 func (s *Spool) flush() error {
 	s.mu.Lock()
 	retired, tail := s.retired, s.tail
@@ -244,6 +254,7 @@ func (s *Spool) flush() error {
 	}
 	s.dirty = false
 	s.mu.Unlock()
+
 	var errs []error
 	for _, f := range retired {
 		errs = append(errs, f.Sync(), f.Close())

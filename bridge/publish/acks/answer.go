@@ -67,6 +67,7 @@ func cutAck(b []byte) (stream []byte, seq uint64, duplicate, ok bool) {
 	if stream, b, ok = cutPlain(b); !ok || len(stream) == 0 {
 		return nil, 0, false, false
 	}
+
 	if rest, found := bytes.CutPrefix(b, []byte(`,"domain":"`)); found {
 		if _, b, ok = cutPlain(rest); !ok {
 			return nil, 0, false, false
@@ -75,6 +76,7 @@ func cutAck(b []byte) (stream []byte, seq uint64, duplicate, ok bool) {
 	if b, ok = bytes.CutPrefix(b, []byte(`,"seq":`)); !ok {
 		return nil, 0, false, false
 	}
+
 	digits := 0
 	for digits < len(b) && '0' <= b[digits] && b[digits] <= '9' {
 		seq = 10*seq + uint64(b[digits]-'0')
@@ -84,6 +86,7 @@ func cutAck(b []byte) (stream []byte, seq uint64, duplicate, ok bool) {
 	if digits == 0 || digits > 19 || b[0] == '0' {
 		return nil, 0, false, false
 	}
+
 	switch string(b[digits:]) {
 	case `}`:
 		return stream, seq, false, true

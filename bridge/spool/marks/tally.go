@@ -69,12 +69,13 @@ func OpenTally(fs files.System, dir string) (t *TallyFile, last Tally, known boo
 	b, err := readTally(f)
 	if err == nil {
 		// All of it is written once: its place on the disk is taken now, and a
-		// mapping behind the end of a file is a fault when it is written to.
+		// mapping beyond the end of a file is a fault when it is written to.
 		_, err = f.WriteAt(b, 0)
 	}
 	if err == nil {
 		err = f.Truncate(tallySize)
 	}
+
 	t = &TallyFile{f: f}
 	if err == nil {
 		t.b, t.unmap, err = fs.Map(f, tallySize)
@@ -83,11 +84,12 @@ func OpenTally(fs files.System, dir string) (t *TallyFile, last Tally, known boo
 		_ = f.Close()
 		return nil, Tally{}, false, fmt.Errorf("map the tally: %w", err)
 	}
+
 	last, t.counter, known = parseTally(b)
 	return t, last, known, nil
 }
 
-// readTally returns the file's bytes, zeros behind its end.
+// readTally returns the file's bytes, zeros after its end.
 func readTally(f files.File) ([]byte, error) {
 	b := make([]byte, tallySize)
 	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
@@ -108,8 +110,12 @@ func parseTally(b []byte) (last Tally, counter uint64, known bool) {
 		if u(0) <= counter {
 			continue
 		}
-		known, counter = true, u(0)
-		last = Tally{Next: u(1), From: u(2), Events: u(3), Settled: u(4), Done: u(5), Memory: u(6), Place: append([]byte(nil), s[tallyHead:tallyHead+n]...)}
+		known = true
+		counter = u(0)
+		last = Tally{
+			Next: u(1), From: u(2), Events: u(3), Settled: u(4), Done: u(5), Memory: u(6),
+			Place: append([]byte(nil), s[tallyHead:tallyHead+n]...),
+		}
 	}
 	return last, counter, known
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
+
+	"supernats/bridge/publish/rivals"
 )
 
 // booted is a bridge of a boot that has an event of one of some processes every few
@@ -54,7 +56,10 @@ func booted(t *testing.T, url, boot string, processes ...string) (l *troubleLog,
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.rivals.first, p.rivals.silence = 150*time.Millisecond, time.Second
+	watch := p.rivalsConfig()
+	watch.First = 150 * time.Millisecond
+	watch.Silence = time.Second
+	p.rivals = rivals.New(watch)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

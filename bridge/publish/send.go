@@ -1,0 +1,201 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/bridge/publish/refusal"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// fill sends what the source has, as far as the window is open.
+func (s *session) fill() error {
+	for s.isOpen() {
+		if len(s.outbox) == 0 {
+			ok, err := s.readNext()
+			if err != nil || !ok {
+				return err
+			}
+			continue
+		}
+
+		m := s.outbox[0]
+		s.alone = len(m.Data) > max(s.p.sizes.taken, minPayload)
+		if (m.second || s.alone) && len(s.queue) > 0 {
+			return nil
+		}
+		if err := s.send(m); err != nil {
+			return err
+		}
+		s.outbox = slices.Delete(s.outbox, 0, 1)
+	}
+	return nil
+}
+
+// readNext puts the messages of the next record into the outbox; false if there is none.
+func (s *session) readNext() (bool, error) {
+	rec, ok, err := s.p.cfg.Source.Next()
+	if errors.Is(err, io.EOF) {
+		s.ended = true
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the spool: %w", err)
+	}
+	if !ok {
+		s.justEmpty = s.sentAny
+		s.sentAny = false
+		s.gaveWay = 0
+		return false, nil
+	}
+
+	s.sentAny = true
+	doubt := s.handedOut < s.p.inDoubt
+	if !doubt {
+		s.stored = nil
+	}
+	s.handedOut++
+
+	s.p.ttl.retry()
+	msgs, err := s.encode(rec)
+	switch {
+	case errors.Is(err, ErrPartly):
+		s.p.reportTooLarge(err)
+	case errors.Is(err, refusal.ErrTooSmall):
+		s.endsWith = err
+		return true, nil
+	case err != nil:
+		if errors.Is(err, ErrTooLarge) {
+			s.p.reportTooLarge(err)
+		}
+		s.p.cfg.Lost(rec, err)
+		msgs = nil
+	}
+
+	// A record without messages takes its place in the queue: it is acknowledged in turn.
+	if len(msgs) == 0 {
+		s.queue = append(s.queue, inflight{last: true})
+		return true, nil
+	}
+	first := s.p.divisions.note(msgs)
+	for i, m := range msgs {
+		s.outbox = append(s.outbox, outgoing{
+			Msg: m, last: i == len(msgs)-1, second: i == 1, doubt: doubt, first: first,
+		})
+	}
+	return true, nil
+}
+
+// encode makes the messages of a record, as large as the server and the stream take them.
+// What cannot be made as small as is likely to be taken is tried as large as was not
+// refused yet.
+func (s *session) encode(rec []byte) ([]*nats.Msg, error) {
+	sizes := &s.p.sizes
+	limit, guessed := sizes.limit(int(s.nc.MaxPayload()))
+	msgs, err := s.p.cfg.Encode(rec, limit)
+
+	for _, larger := range []int{(limit + sizes.refused) / 2, sizes.refused - 1} {
+		if guessed && larger > limit && errors.Is(err, ErrTooLarge) {
+			msgs, err = s.p.cfg.Encode(rec, larger)
+		}
+	}
+
+	if errors.Is(err, ErrTooLarge) && limit < minPayload {
+		return nil, fmt.Errorf("%w: %w", refusal.ErrTooSmall, err)
+	}
+	return msgs, err
+}
+
+// send publishes a message, unless the stream has it.
+func (s *session) send(m outgoing) error {
+	id := m.Header.Get(nats.MsgIdHdr)
+	if m.doubt && s.isStored(m.Msg) {
+		s.queue = append(s.queue, inflight{id: id, last: m.last, first: m.first})
+		return nil
+	}
+
+	if !s.p.ttl.offSince.IsZero() {
+		m.Header.Del(jetstream.MsgTTLHeader)
+	}
+	otherID := s.p.taken.used(id)
+	if otherID != "" {
+		m.Header[nats.MsgIdHdr] = []string{otherID}
+	}
+	m.Header[stream.HeaderSent] = s.clock.header()
+	number, err := s.acks.Publish(m.Msg)
+	if err != nil {
+		return fmt.Errorf("publish on %s: %w", m.Subject, err)
+	}
+
+	size := len(m.Subject) + len(m.Data) // its headers are small
+	_, hasTTL := m.Header[jetstream.MsgTTLHeader]
+	s.queue = append(s.queue, inflight{
+		number: number, subject: m.Subject, id: id, otherID: otherID, size: size, data: len(m.Data),
+		last: m.last, doubt: m.doubt, hasTTL: hasTTL, first: m.first,
+	})
+	s.bytes += size
+	return nil
+}
+
+// isStored reports that a message in doubt need not be sent.
+func (s *session) isStored(m *nats.Msg) bool {
+	if s.stored == nil {
+		return false
+	}
+	_, ok := s.stored[idOf(m)]
+	// No more than a window was ever in flight after the checkpoint.
+	return ok || s.fenced && s.handedOut <= window && s.p.cfg.Fence.Replaced(m)
+}
+
+// sentClock makes the header of the time of sending. Within a millisecond it stays the
+// same: as a text of its own it would cost each event of a burst an allocation.
+type sentClock struct {
+	stamp []string
+	at    time.Time // when stamp was written
+}
+
+func (c *sentClock) header() []string {
+	now := time.Now()
+	if c.stamp == nil || now.Sub(c.at) >= time.Millisecond || now.Before(c.at) {
+		c.stamp = []string{schema.Stamp(now)}
+		c.at = now
+	}
+	return c.stamp
+}
+
+// divisions is into how many parts records were divided that are not acknowledged, by the
+// id of their first part.
+type divisions map[messageID]int
+
+// note notes into how many parts a record is divided, and returns the hash of the first
+// one's id. If it is sent again in other parts than before, since limits have changed,
+// those are not to be taken for the ones that the stream has: their message ids say how
+// many they are.
+func (d divisions) note(msgs []*nats.Msg) (first messageID) {
+	if len(msgs) == 1 && len(d) == 0 {
+		return first
+	}
+	id := msgs[0].Header.Get(nats.MsgIdHdr)
+	if len(msgs) == 1 {
+		return hashID(id + "/1")
+	}
+
+	first = hashID(id)
+	before, ok := d[first]
+	if !ok {
+		d[first] = len(msgs)
+	}
+	if ok && before != len(msgs) {
+		for _, m := range msgs {
+			m.Header[nats.MsgIdHdr] = []string{fmt.Sprintf("%s/of/%d", m.Header.Get(nats.MsgIdHdr), len(msgs))}
+		}
+	}
+	return first
+}
