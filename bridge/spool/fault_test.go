@@ -102,7 +102,7 @@ func (c *script) ack(s *Spool, recs []string) {
 }
 
 func (c *script) flushNow(s *Spool) {
-	if c.sync > 0 && !c.failure(s.flush()) {
+	if c.sync > 0 && !c.failure(s.tail.flush()) {
 		for _, rec := range c.tried {
 			c.flushed[rec] = c.stored[rec]
 		}

@@ -33,7 +33,7 @@ func (s *Spool) AppendReporting(rec []byte, loss Reported) error {
 	if s.finished {
 		return ErrFinished
 	}
-	if s.removed {
+	if s.restorer.failed {
 		s.refused = ErrRemoved
 		return s.refused
 	}
@@ -46,7 +46,7 @@ func (s *Spool) AppendReporting(rec []byte, loss Reported) error {
 func (s *Spool) AppendLeft(recs [][]byte) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.removed {
+	if s.restorer.failed {
 		return 0, ErrRemoved
 	}
 
@@ -97,8 +97,8 @@ func (s *Spool) settleReported(loss Reported) {
 func (s *Spool) BeginSegment() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tail != nil && s.newest.end > headerSize {
-		s.retire()
+	if s.tail.f != nil && s.newest.end > headerSize {
+		s.tail.retire()
 	}
 }
 
@@ -106,7 +106,7 @@ func (s *Spool) BeginSegment() {
 func (s *Spool) Unread() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.read.number < s.next
+	return s.reader.read.number < s.next
 }
 
 // Drained reports that all that was appended is done.

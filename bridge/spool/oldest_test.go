@@ -104,7 +104,7 @@ func TestOldestMeanwhile(t *testing.T) {
 	})
 	for _, rec := range numbered(1, 5000) {
 		appendAll(t, s, rec)
-		if readAll(t, s); len(s.flying) > 20 {
+		if readAll(t, s); len(s.reader.flying) > 20 {
 			if err := s.Ack(15, 0); err != nil {
 				t.Fatal(err)
 			}

@@ -18,33 +18,59 @@ type cursor struct {
 	events uint64 // read since the spool was opened, of those that are counted
 }
 
-// Next returns the next record; it is valid until the next call of Next or
-// Rewind. ok is false if there is none yet. io.EOF: there will never be one
-// again. After any other error Next may be called again: a place that cannot be
-// read for a while is given up as damaged. The reading side is used by one
-// goroutine.
-func (s *Spool) Next() (rec []byte, ok bool, err error) {
+// reader is the reading side of a spool. Its fields belong to the one goroutine that reads;
+// what others see of it is in the spool, under its lock.
+type reader struct {
+	s        *Spool
+	read     cursor   // the next record to read
+	seen     cursor   // how far its segment could be read at the last look
+	flying   []cursor // after each record between Spool.done and read
+	reported cursor   // up to where damage was reported; number is that of the segment
+	win      window
+}
+
+// Next returns the next record; it is valid until the next call of Next or Rewind. ok is
+// false if there is none yet. io.EOF: there will never be one again. After any other error
+// Next may be called again: a place that cannot be read for a while is given up as damaged.
+// The reading side is used by one goroutine.
+func (s *Spool) Next() (rec []byte, ok bool, err error) { return s.reader.next() }
+
+// Ack says that the oldest n records that Next has returned and that are not done are so;
+// seq is kept with the checkpoint unless it is 0.
+//
+// After an error they are done all the same, but not yet on disk: they come again if the
+// process dies before the next Ack.
+func (s *Spool) Ack(n int, seq uint64) error { return s.reader.ack(n, seq) }
+
+// Rewind makes Next continue at the oldest record that is not done.
+func (s *Spool) Rewind() error {
+	s.reader.rewind()
+	return nil
+}
+
+func (r *reader) next() (rec []byte, ok bool, err error) {
+	s := r.s
 	for {
-		if at := s.read; at.seg != s.seen.seg || at.off == s.seen.off {
+		if at := r.read; at.seg != r.seen.seg || at.off == r.seen.off {
 			s.mu.Lock()
-			s.seen = cursor{seg: at.seg, off: at.seg.end, number: at.seg.behind}
+			r.seen = cursor{seg: at.seg, off: at.seg.end, number: at.seg.behind}
 			next, finished := at.seg.next, s.finished
-			lost := s.countLost(at)
+			lost := r.countLost(at)
 			s.mu.Unlock()
 
 			switch {
-			case at.off != s.seen.off:
+			case at.off != r.seen.off:
 			case next != nil:
-				if at, err = s.lose(at, s.seen.number, at.off); err != nil {
+				if at, err = r.lose(at, r.seen.number, at.off); err != nil {
 					return nil, false, err
 				}
-				s.pass(cursor{next, headerSize, at.number, at.events})
+				r.pass(cursor{next, headerSize, at.number, at.events})
 				continue
-			case at.number < s.seen.number: // its end is missing
-				if at, err = s.lose(at, s.seen.number, at.off); err != nil {
+			case at.number < r.seen.number: // its end is missing
+				if at, err = r.lose(at, r.seen.number, at.off); err != nil {
 					return nil, false, err
 				}
-				s.pass(at)
+				r.pass(at)
 				continue
 			case lost > 0:
 				s.opt.Lost(Loss{Events: lost})
@@ -56,8 +82,8 @@ func (s *Spool) Next() (rec []byte, ok bool, err error) {
 			}
 		}
 
-		at, end := s.read, s.seen
-		rec, number, begin, err := s.win.find(at.seg, at.off, end.off, at.number, end.number)
+		at, end := r.read, r.seen
+		rec, number, begin, err := r.win.find(at.seg, at.off, end.off, at.number, end.number)
 		if err != nil {
 			return nil, false, fmt.Errorf("read the spool: %w", err)
 		}
@@ -65,27 +91,28 @@ func (s *Spool) Next() (rec []byte, ok bool, err error) {
 			number = end.number
 		}
 		if begin > at.off || number != at.number {
-			if at, err = s.lose(at, number, begin); err != nil {
+			if at, err = r.lose(at, number, begin); err != nil {
 				return nil, false, err
 			}
 		}
 		if rec == nil {
-			s.pass(at)
+			r.pass(at)
 			continue
 		}
 
-		s.read = cursor{at.seg, begin + frameSize + int64(len(rec)), number + 1, at.events}
+		r.read = cursor{at.seg, begin + frameSize + int64(len(rec)), number + 1, at.events}
 		if number >= s.tally.From && s.opt.Event(rec) != nil {
-			s.read.events++
+			r.read.events++
 		}
-		s.flying = append(s.flying, s.read)
+		r.flying = append(r.flying, r.read)
 		return rec, true, nil
 	}
 }
 
 // countLost returns how many events are missing among those that were appended, if
 // all that can be read is read, and not before. s.mu is held.
-func (s *Spool) countLost(at cursor) (lost uint64) {
+func (r *reader) countLost(at cursor) (lost uint64) {
+	s := r.s
 	if !s.suspect || at.number != s.next || at.off != at.seg.end || at.seg.next != nil {
 		return 0
 	}
@@ -100,29 +127,33 @@ func (s *Spool) countLost(at cursor) (lost uint64) {
 
 // pass continues at a place with no record between. If all records before are done,
 // so is what was lost there.
-func (s *Spool) pass(to cursor) {
-	s.read = to
-	if len(s.flying) == 0 {
+func (r *reader) pass(to cursor) {
+	s := r.s
+	r.read = to
+	if len(r.flying) == 0 {
 		s.mu.Lock()
-		s.setDone(to)
+		r.setDone(to)
 		s.mu.Unlock()
 	}
 }
 
-func (s *Spool) setDone(to cursor) {
+// setDone notes up to where all is done. The lock is held.
+func (r *reader) setDone(to cursor) {
+	s := r.s
 	s.tally.Settled += to.events - s.done.events
 	s.done = to
 	s.mark.Next = to.number
 	s.tally.Done = to.number
 	s.counted.Store(&s.tally)
 	if to.number == s.next {
-		s.signalRoom() // nothing waits: the next record is taken
+		s.room.signal() // nothing waits: the next record is taken
 	}
 }
 
 // lose continues at a place after records or bytes that cannot be read, and
 // reports them, once.
-func (s *Spool) lose(at cursor, number uint64, off int64) (cursor, error) {
+func (r *reader) lose(at cursor, number uint64, off int64) (cursor, error) {
+	s := r.s
 	loss := Loss{First: at.number, Bytes: off - at.off}
 	if number > at.number {
 		loss.Records = number - at.number
@@ -144,20 +175,20 @@ func (s *Spool) lose(at cursor, number uint64, off int64) (cursor, error) {
 	if loss.Records == 0 {
 		// Bytes and no records: nothing, unless it is the end of a segment, where
 		// the number of the records to come does not show what was there.
-		if loss.Bytes == 0 || off < s.seen.off {
+		if loss.Bytes == 0 || off < r.seen.off {
 			return behind, nil
 		}
-		if torn, err := s.win.torn(at.seg, at.off, off, number); torn || err != nil {
+		if torn, err := r.win.torn(at.seg, at.off, off, number); torn || err != nil {
 			return behind, err
 		}
 	}
 
-	if at.seg.first < s.told.number || at.seg.first == s.told.number && at.off < s.told.off {
+	if at.seg.first < r.reported.number || at.seg.first == r.reported.number && at.off < r.reported.off {
 		return behind, nil // a Rewind came back here
 	}
-	s.told = cursor{number: at.seg.first, off: off + 1}
+	r.reported = cursor{number: at.seg.first, off: off + 1}
 	if loss.Bytes > 0 {
-		loss.File = s.setAside(at.seg.name)
+		loss.File = r.setAside(at.seg.name)
 	}
 	s.opt.Lost(loss)
 	return behind, nil
@@ -165,7 +196,8 @@ func (s *Spool) lose(at cursor, number uint64, off int64) (cursor, error) {
 
 // setAside keeps a damaged segment under another name, which it has when all its
 // records are done and the segment is removed.
-func (s *Spool) setAside(path string) string {
+func (r *reader) setAside(path string) string {
+	s := r.s
 	kept := path[:len(path)-len(suffix)] + damaged
 	if err := s.opt.FS.Link(path, kept); err != nil && !errors.Is(err, os.ErrExist) {
 		s.opt.Failed(fmt.Errorf("set a damaged segment aside: %w", err))
@@ -177,25 +209,21 @@ func (s *Spool) setAside(path string) string {
 // More receives a value when Next may have something again.
 func (s *Spool) More() <-chan struct{} { return s.more }
 
-// Ack says that the oldest n records that Next has returned and that are not
-// done are so; seq is kept with the checkpoint unless it is 0.
-//
-// After an error they are done all the same, but not yet on disk: they come again
-// if the process dies before the next Ack.
-func (s *Spool) Ack(n int, seq uint64) error {
+func (r *reader) ack(n int, seq uint64) error {
+	s := r.s
 	if n == 0 {
 		return nil
 	}
-	if n < 0 || n > len(s.flying) {
-		return fmt.Errorf("ack %d records of %d", n, len(s.flying))
+	if n < 0 || n > len(r.flying) {
+		return fmt.Errorf("ack %d records of %d", n, len(r.flying))
 	}
-	done := s.flying[n-1]
-	if s.flying = append(s.flying[:0], s.flying[n:]...); len(s.flying) == 0 {
-		done = s.read // and what was lost after the last one
+	done := r.flying[n-1]
+	if r.flying = append(r.flying[:0], r.flying[n:]...); len(r.flying) == 0 {
+		done = r.read // and what was lost after the last one
 	}
 
 	s.mu.Lock()
-	s.setDone(done)
+	r.setDone(done)
 	if seq != 0 {
 		s.mark.Seq = seq
 	}
@@ -205,19 +233,19 @@ func (s *Spool) Ack(n int, seq uint64) error {
 	if err := s.check.Write(mark); err != nil {
 		return err
 	}
-	return s.removeDone()
+	return r.removeDone()
 }
 
-// Rewind makes Next continue at the oldest record that is not done.
-func (s *Spool) Rewind() error {
-	s.read, s.flying = s.done, s.flying[:0]
-	return nil
+func (r *reader) rewind() {
+	r.read = r.s.done
+	r.flying = r.flying[:0]
 }
 
 // removeDone removes the segments before the one that holds the last record that
 // is done; it is kept, because there may be damage at its end that is not yet
 // reported.
-func (s *Spool) removeDone() error {
+func (r *reader) removeDone() error {
+	s := r.s
 	s.mu.Lock()
 	n := 0
 	for n+1 < len(s.segments) && s.segments[n+1].first < s.mark.Next {
@@ -229,8 +257,8 @@ func (s *Spool) removeDone() error {
 	s.mu.Unlock()
 
 	for _, f := range stale {
-		if s.win.f == f {
-			_ = s.win.close()
+		if r.win.f == f {
+			_ = r.win.close()
 		}
 		_ = f.Close()
 	}
@@ -252,8 +280,8 @@ func (s *Spool) removeDone() error {
 			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
 		}
 		if f := seg.opened(); f != nil {
-			if s.win.seg == seg {
-				_ = s.win.close()
+			if r.win.seg == seg {
+				_ = r.win.close()
 			}
 			_ = f.Close()
 		}
@@ -263,7 +291,7 @@ func (s *Spool) removeDone() error {
 	defer s.mu.Unlock()
 	s.segments = append(s.segments[:0], s.segments[n:]...)
 	s.bytes -= bytes
-	s.signalRoom()
+	s.room.signal()
 	return nil
 }
 
@@ -279,12 +307,12 @@ func (s *Spool) dropAll() {
 			return
 		}
 	}
-	if s.tail != nil {
-		if err := s.tail.Close(); err != nil {
+	if s.tail.f != nil {
+		if err := s.tail.f.Close(); err != nil {
 			s.opt.Failed(fmt.Errorf("close a segment: %w", err))
 		}
-		s.tail = nil
-		s.dirty = false
+		s.tail.f = nil
+		s.tail.dirty = false
 	}
 
 	for _, seg := range s.segments {

@@ -14,6 +14,13 @@ import (
 // copyPart is how much of a segment is copied at a time.
 const copyPart = 1 << 20
 
+// restorer makes the files of a spool again that somebody removed while they are open. The
+// spool's lock is held.
+type restorer struct {
+	s      *Spool
+	failed bool // files have been removed, and not made again yet
+}
+
 // Check checks whether somebody has removed files of the spool, and restores them:
 // as long as they are open, nothing in them is lost. It returns ErrRemoved, wrapped,
 // if that was so and could not be fixed; then nothing is appended until another Check
@@ -21,19 +28,20 @@ const copyPart = 1 << 20
 func (s *Spool) Check() (found bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.finished || !s.removed && !s.missing() {
+	if s.finished || !s.restorer.failed && !s.restorer.missing() {
 		return false, nil
 	}
-	if err := s.restore(); err != nil {
-		s.removed = true
+	if err := s.restorer.restore(); err != nil {
+		s.restorer.failed = true
 		return true, fmt.Errorf("%w: %w", ErrRemoved, err)
 	}
-	s.removed = false
+	s.restorer.failed = false
 	return true, nil
 }
 
 // missing reports whether a file that we need has no name any more.
-func (s *Spool) missing() bool {
+func (r *restorer) missing() bool {
+	s := r.s
 	if s.lock != nil && files.Unlinked(s.lock) || s.check.Removed() || s.counted.Removed() {
 		return true
 	}
@@ -42,12 +50,13 @@ func (s *Spool) missing() bool {
 			return true
 		}
 	}
-	return s.tail != nil && files.Unlinked(s.tail)
+	return s.tail.f != nil && files.Unlinked(s.tail.f)
 }
 
 // restore makes the files again that have no name. The reading side may continue with
 // those that it has open: they hold the same.
-func (s *Spool) restore() error {
+func (r *restorer) restore() error {
+	s := r.s
 	if err := os.MkdirAll(s.opt.Dir, files.DirMode); err != nil {
 		return fmt.Errorf("make the spool's directory: %w", err)
 	}
@@ -64,13 +73,13 @@ func (s *Spool) restore() error {
 		if f := seg.opened(); f == nil || !files.Unlinked(f) {
 			continue
 		}
-		if err := s.restoreSegment(seg); err != nil {
+		if err := r.restoreSegment(seg); err != nil {
 			return fmt.Errorf("make %s again: %w", seg.name, err)
 		}
 	}
-	if s.tail != nil && files.Unlinked(s.tail) {
-		_ = s.tail.Close()
-		s.tail = nil
+	if s.tail.f != nil && files.Unlinked(s.tail.f) {
+		_ = s.tail.f.Close()
+		s.tail.f = nil
 	}
 
 	if s.check.Removed() {
@@ -98,7 +107,8 @@ func (s *Spool) restore() error {
 }
 
 // restoreSegment writes a segment again. While it is not whole it has another name.
-func (s *Spool) restoreSegment(seg *segment) (err error) {
+func (r *restorer) restoreSegment(seg *segment) (err error) {
+	s := r.s
 	name := filepath.Join(s.opt.Dir, lockName+".new")
 	f, err := s.opt.FS.Open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {

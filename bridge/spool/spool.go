@@ -27,9 +27,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,17 +130,15 @@ type Spool struct {
 	refused  error      // of the last Append
 	mark     marks.Checkpoint
 	finished bool
-	room     chan struct{} // see Room; nil if nobody has asked
+	room     room // see Room
 	tally    marks.Tally
 	counted  *marks.TallyFile // where the tally is kept; nil if that cannot be
-	removed  bool             // our files have been removed, and not made again yet
 
-	tail     files.File   // newest, open for writing; nil if the next record needs a new one
-	retired  []files.File // were the tail, and must be flushed
-	dirty    bool         // the tail must be
-	frame    []byte       // buffer of Append
-	unseen   int64        // bytes appended since the last look at the space
-	diskFull bool
+	tail  tailFile // where the newest segment is written
+	frame []byte   // buffer of Append
+	space space
+
+	restorer restorer
 
 	left      Left
 	exactTail *segment     // the newest one at the start, if it is known to the last record
@@ -151,13 +147,8 @@ type Spool struct {
 	suspect   bool         // what is lost is to be counted at the end of what is read
 	base      uint64       // of tally.events, what was settled when the spool was opened, or lost since
 
-	// Of the reading side alone.
-	read   cursor   // the next record to read
-	seen   cursor   // how far its segment could be read at the last look
-	done   cursor   // the first record not done; written under mu, for Oldest
-	flying []cursor // after each record between done and read
-	told   cursor   // up to where damage was reported; number is that of the segment
-	win    window
+	reader reader // of the reading side alone
+	done   cursor // the first record not done; written by the reading side
 	check  *marks.CheckpointFile
 
 	stopSync chan struct{}
@@ -178,6 +169,14 @@ type segment struct {
 
 // reading is a segment's file, open to read it, even if it is removed meanwhile.
 type reading struct{ files.File }
+
+// openFile opens it for reading. Without that the segment is opened by its name when it is
+// read.
+func (s *segment) openFile(fs files.System) {
+	if f, err := fs.Open(s.name, os.O_RDONLY); err == nil {
+		s.f.Store(&reading{f})
+	}
+}
 
 // opened returns it, nil if it was not opened.
 func (s *segment) opened() files.File {
@@ -231,103 +230,19 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 
 	s := &Spool{
 		opt: opt, lock: lock, more: opt.More,
-		unseen: spaceEvery, win: window{fs: opt.FS}, stopSync: make(chan struct{}),
+		space:    space{fs: opt.FS, dir: opt.Dir, unseen: spaceEvery},
+		stopSync: make(chan struct{}),
 	}
-	if err := s.load(); err != nil {
+	s.reader = reader{s: s, win: window{fs: opt.FS}}
+	s.restorer = restorer{s: s}
+	s.tail = tailFile{mu: &s.mu, sync: opt.Sync, report: opt.Failed}
+	if err := (&loader{s: s}).load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open spool %s: %w", opt.Dir, err), s.closeFiles())
 	}
 	if opt.Sync > 0 {
-		s.synced.Add(1)
-		go s.syncLoop()
+		s.synced.Go(func() { s.tail.flushUntil(s.stopSync) })
 	}
 	return s, nil
-}
-
-// load finds the segments, the end of the log and the checkpoint.
-func (s *Spool) load() (err error) {
-	if s.opt.Sync >= 0 {
-		// The directory itself may be new. That of its parent is not always ours to
-		// open, so its flush is an attempt.
-		_ = s.opt.FS.SyncDir(filepath.Dir(s.opt.Dir))
-	}
-
-	if s.check, s.mark, err = marks.OpenCheckpoint(s.opt.FS, s.opt.Dir); err != nil {
-		return err
-	}
-	if s.segments, err = listSegments(s.opt.FS, s.opt.Dir); err != nil {
-		return err
-	}
-	for _, seg := range s.segments {
-		s.bytes += seg.end
-	}
-
-	whole := uint64(1) // the number after the last record that is whole
-	if n := len(s.segments); n > 0 {
-		s.newest = s.segments[n-1]
-		if whole, err = s.findEnd(s.newest); err != nil {
-			return err
-		}
-		if n > 1 && s.newest.behind == s.newest.first {
-			// Begun by a process that stored nothing.
-			if _, _, _, err := s.last(s.segments[n-2]); err != nil {
-				return err
-			}
-		}
-	} else {
-		s.newest = &segment{end: headerSize}
-	}
-
-	s.openFiles()
-	s.loadTally(whole)
-	return s.seek()
-}
-
-// loadTally finds out how far was appended, and puts that on record.
-func (s *Spool) loadTally(whole uint64) {
-	counted, last, known, err := marks.OpenTally(s.opt.FS, s.opt.Dir)
-	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		s.opt.Failed(err)
-	}
-	s.counted = counted
-	if known {
-		s.left.Memory = last.Memory
-	}
-	// After a power cut the checkpoint may know of records that are gone. Their
-	// numbers are not given again.
-	s.next = max(1, s.newest.behind, s.mark.Next)
-	exact := known && last.Next >= max(whole, s.mark.Next)
-	s.left.Damaged = !exact && (s.left.Damaged || s.newest.behind > whole)
-	if exact {
-		s.exactTail = s.newest
-		s.next = last.Next
-		s.newest.behind = last.Next
-		s.left.Place = last.Place
-	}
-
-	if exact && s.mark.Next <= last.Done {
-		s.tally = last
-		s.mark.Next = last.Done
-	} else {
-		s.tally = marks.Tally{Next: s.next, From: s.next, Done: max(1, s.mark.Next), Place: s.left.Place}
-	}
-	s.tally.Memory = s.left.Memory // until that is reported
-	s.base = s.tally.Settled
-	s.suspect = s.tally.Events > s.tally.Settled
-}
-
-// openFiles opens the segments for reading, as far as descriptors go: what is in a
-// file that somebody removes can be read as long as it is open.
-func (s *Spool) openFiles() {
-	for _, seg := range s.segments[:min(len(s.segments), keepOpen)] {
-		s.openFile(seg)
-	}
-}
-
-// openFile opens one. Without it the segment is opened by its name when it is read.
-func (s *Spool) openFile(seg *segment) {
-	if f, err := s.opt.FS.Open(seg.name, os.O_RDONLY); err == nil {
-		seg.f.Store(&reading{f})
-	}
 }
 
 // Dir returns the spool's directory.
@@ -336,122 +251,13 @@ func (s *Spool) Dir() string { return s.opt.Dir }
 // Left returns what an earlier run has left.
 func (s *Spool) Left() Left { return s.left }
 
-// listSegments returns the segments in a directory, oldest first. Where the last
-// one ends is not known yet. What is damaged in one, the header too, is found
-// when it is read: the name says what is needed.
-func listSegments(fs files.System, dir string) ([]*segment, error) {
-	names, err := fs.List(dir)
-	if err != nil {
-		return nil, fmt.Errorf("list the segments: %w", err)
-	}
-	var all []*segment
-	for _, e := range names {
-		first, ok := parseName(e.Name)
-		if !ok {
-			continue
-		}
-
-		seg := &segment{
-			first: first, behind: math.MaxUint64, name: filepath.Join(dir, e.Name), end: max(headerSize, e.Size),
-		}
-		if n := len(all); n > 0 {
-			all[n-1].next = seg
-			all[n-1].behind = first
-		}
-		all = append(all, seg)
-	}
-	return all, nil
-}
-
-// last passes the records of a segment to Options.Last, and returns the number
-// after the last of them, that after the last one that is whole, and where it ends.
-func (s *Spool) last(seg *segment) (next, whole uint64, off int64, err error) {
-	next, off = seg.first, headerSize
-	for {
-		rec, number, begin, err := s.win.find(seg, off, seg.end, next, seg.behind)
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		if rec == nil {
-			return max(next, number+1), next, off, nil // one that is damaged had this number
-		}
-		s.opt.Last(number, rec)
-		off, next = begin+frameSize+int64(len(rec)), number+1
-	}
-}
-
-// findEnd finds the number after the last record of the newest segment, and returns
-// that after the last one that is whole.
-func (s *Spool) findEnd(seg *segment) (whole uint64, err error) {
-	next, whole, off, err := s.last(seg)
-	if err != nil {
-		return 0, err
-	}
-
-	torn, err := s.win.torn(seg, off, seg.end, seg.behind)
-	if err != nil {
-		return 0, err
-	}
-	if torn {
-		s.bytes -= seg.end - off
-		seg.end = off
-		s.win.buf = s.win.buf[:0] // it has what will be overwritten
-	}
-
-	s.left.Damaged = seg.end > off
-	if seg.end > headerSize {
-		// A segment that is nothing but damage had a record: no other one gets
-		// this file's name.
-		next = max(next, seg.first+1)
-	}
-	seg.behind = next
-	return whole, nil
-}
-
-// seek puts the cursors after what the checkpoint says is done.
-func (s *Spool) seek() error {
-	at := cursor{seg: s.newest, off: headerSize, number: s.next}
-	if len(s.segments) > 0 {
-		at = cursor{seg: s.segments[0], off: headerSize, number: s.segments[0].first}
-	}
-	for _, seg := range s.segments {
-		if seg.first < s.mark.Next {
-			at = cursor{seg: seg, off: headerSize, number: seg.first}
-		}
-	}
-
-	for at.number < s.mark.Next {
-		rec, number, begin, err := s.win.find(at.seg, at.off, at.seg.end, at.number, at.seg.behind)
-		if err != nil {
-			return err
-		}
-		if rec == nil && at.seg.behind <= s.mark.Next {
-			at.off = at.seg.end // what is damaged here was done
-		}
-		if rec == nil || number >= s.mark.Next {
-			break
-		}
-		at.off, at.number = begin+frameSize+int64(len(rec)), number+1
-	}
-
-	if s.mark.Next > 0 {
-		at.number = s.mark.Next
-	}
-	s.mark.Next = at.number
-	s.read = at
-	s.done = at
-	s.tally.Done = at.number
-	s.counted.Store(&s.tally)
-	return s.removeDone()
-}
-
 // Finish says that nothing will be appended any more: when all is read, Next
 // returns io.EOF.
 func (s *Spool) Finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finished = true
-	s.signal()
+	notify(s.more)
 }
 
 // Close flushes and closes the files and frees the directory.
@@ -461,7 +267,7 @@ func (s *Spool) Close() (err error) {
 		close(s.stopSync)
 		s.synced.Wait()
 		if s.opt.Sync >= 0 {
-			err = errors.Join(s.flush(), s.check.Sync())
+			err = errors.Join(s.tail.flush(), s.check.Sync())
 		}
 		err = errors.Join(err, s.closeFiles())
 	})
@@ -469,7 +275,7 @@ func (s *Spool) Close() (err error) {
 }
 
 func (s *Spool) closeFiles() error {
-	errs := []error{s.win.close(), s.counted.Close()}
+	errs := []error{s.reader.win.close(), s.counted.Close()}
 	for _, seg := range s.segments {
 		if f := seg.opened(); f != nil {
 			s.stale = append(s.stale, f)
@@ -478,8 +284,8 @@ func (s *Spool) closeFiles() error {
 	for _, f := range s.stale {
 		errs = append(errs, f.Close())
 	}
-	if s.tail != nil {
-		errs = append(errs, s.tail.Close())
+	if s.tail.f != nil {
+		errs = append(errs, s.tail.f.Close())
 	}
 	if s.check != nil {
 		errs = append(errs, s.check.Close())

@@ -99,7 +99,7 @@ func TestAppendSizes(t *testing.T) {
 	if got, ok, err := s.Next(); ok || err != nil {
 		t.Fatalf("%d bytes: %v", len(got), err)
 	}
-	if c := cap(s.win.buf); c > defaultSegment+2*readBuffer {
+	if c := cap(s.reader.win.buf); c > defaultSegment+2*readBuffer {
 		t.Errorf("%d bytes of buffer are kept", c)
 	}
 }

@@ -124,7 +124,7 @@ func TestRandomDamage(t *testing.T) {
 			events = append(events, fmt.Sprint("event new ", len(events)))
 			got = readAll(t, s)
 			if ack {
-				if err := s.Ack(len(s.flying), 0); err != nil {
+				if err := s.Ack(len(s.reader.flying), 0); err != nil {
 					t.Fatal(err)
 				}
 			}

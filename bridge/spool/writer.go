@@ -5,18 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
-
-	"supernats/bridge/spool/files"
 )
 
 const (
-	// reserve is how much of the file system is left to others: so many bytes, and on
-	// a small one 1 of so many.
-	reserve     = 64 << 20
-	reservePart = 50
-	// spaceEvery is how many bytes are appended between two looks at the space.
-	spaceEvery = 1 << 20
 	// keepFrame is the largest buffer that Append keeps.
 	keepFrame = 1 << 20
 	// keepOpen is how many segments are open to be read, although they may be far
@@ -47,25 +38,25 @@ func (s *Spool) append(rec []byte, loss Reported) error {
 	}
 
 	last := s.newest
-	_, err := s.tail.WriteAt(s.frame, last.end)
+	_, err := s.tail.f.WriteAt(s.frame, last.end)
 	if err == nil && s.opt.Sync == 0 {
-		err = s.tail.Sync()
+		err = s.tail.f.Sync()
 	}
 	if err != nil {
 		// What is in that file by now is not known, and what was written before a
 		// flush that failed is not tried again by the system: another file then.
 		// The frame, if it is whole and stays, has the number of one in that file.
-		_ = s.tail.Truncate(last.end)
-		s.retire()
-		return s.failed("append to the spool", err)
+		_ = s.tail.f.Truncate(last.end)
+		s.tail.retire()
+		return s.space.failed("append to the spool", err)
 	}
 
-	s.dirty = true
+	s.tail.dirty = true
 	s.next++
 	last.end += size
 	last.behind = s.next
 	s.bytes += size
-	s.unseen += size
+	s.space.unseen += size
 
 	if place := s.opt.Event(rec); place != nil {
 		s.tally.Events++
@@ -77,31 +68,22 @@ func (s *Spool) append(rec []byte, loss Reported) error {
 	if cap(s.frame) > keepFrame {
 		s.frame = nil
 	}
-	s.signal()
+	notify(s.more)
 	return nil
 }
 
-// signal wakes the reader.
-func (s *Spool) signal() {
+// notify puts a value into a channel that holds one.
+func notify(c chan struct{}) {
 	select {
-	case s.more <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
-}
-
-// failed wraps an error of a write; want of room is ErrFull.
-func (s *Spool) failed(what string, err error) error {
-	if files.IsFull(err) {
-		s.diskFull = true
-		return ErrDiskFull
-	}
-	return fmt.Errorf("%s: %w", what, err)
 }
 
 // makeRoom makes sure that a frame may be written to a segment that is not too
 // large.
 func (s *Spool) makeRoom(size int64) error {
-	roll := s.tail == nil || s.newest.end > headerSize && s.newest.end+size > s.opt.SegmentBytes
+	roll := s.tail.f == nil || s.newest.end > headerSize && s.newest.end+size > s.opt.SegmentBytes
 	want := size
 	if roll {
 		want += headerSize
@@ -116,13 +98,13 @@ func (s *Spool) makeRoom(size int64) error {
 		roll = true
 	}
 
-	if s.diskFull || s.unseen >= spaceEvery || size >= spaceEvery {
-		err := s.lookAtSpace(want)
+	if s.space.isDue(size) {
+		err := s.space.check(want)
 		if err != nil && s.mark.Next == s.next && len(s.segments) > 0 {
 			// Nothing waits: what the records took that are done is enough, maybe.
 			s.dropAll()
 			roll = true
-			err = s.lookAtSpace(want)
+			err = s.space.check(want)
 		}
 		if err != nil {
 			return err
@@ -135,31 +117,16 @@ func (s *Spool) makeRoom(size int64) error {
 	return nil
 }
 
-// lookAtSpace returns ErrDiskFull if the file system has no room for so many bytes
-// and what comes until the next look.
-func (s *Spool) lookAtSpace(want int64) error {
-	free, total, err := s.opt.FS.Space(s.opt.Dir)
-	if err != nil {
-		return fmt.Errorf("look at the space for the spool: %w", err)
-	}
-	s.diskFull = free < min(reserve, total/reservePart)+uint64(want)+spaceEvery
-	if s.diskFull {
-		return ErrDiskFull
-	}
-	s.unseen = 0
-	return nil
-}
-
 // addSegment begins a segment with the number of the next record.
 func (s *Spool) addSegment() error {
-	s.retire()
+	s.tail.retire()
 
 	path := filepath.Join(s.opt.Dir, segmentName(s.next))
 	// A file of this name holds no record: the number was never given, or its
 	// Append failed.
 	f, err := s.opt.FS.Open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
-		return s.failed("begin a segment", err)
+		return s.space.failed("begin a segment", err)
 	}
 	_, err = f.WriteAt(appendHeader(nil, s.next), 0)
 	if err == nil && s.opt.Sync >= 0 {
@@ -167,18 +134,18 @@ func (s *Spool) addSegment() error {
 	}
 	if err != nil {
 		_ = f.Close()
-		return s.failed("begin a segment", err)
+		return s.space.failed("begin a segment", err)
 	}
 
-	s.tail = f
-	s.dirty = true
+	s.tail.f = f
+	s.tail.dirty = true
 	if last := s.newest; last.first == s.next {
 		return nil // the last one is still empty
 	}
 
 	seg := &segment{first: s.next, behind: s.next, name: path, end: headerSize}
 	if len(s.segments) < keepOpen {
-		s.openFile(seg)
+		seg.openFile(s.opt.FS)
 	}
 	s.newest.next = seg
 	s.newest = seg
@@ -187,36 +154,13 @@ func (s *Spool) addSegment() error {
 	return nil
 }
 
-// retire ends the writing of the newest segment.
-func (s *Spool) retire() {
-	if s.tail == nil {
-		return
-	}
-	if s.opt.Sync > 0 {
-		s.retired = append(s.retired, s.tail)
-	} else if err := s.tail.Close(); err != nil {
-		s.opt.Failed(fmt.Errorf("close a segment: %w", err))
-	}
-	s.tail = nil
-}
-
 // Room returns a channel that is closed when Append may have room again; it is
 // asked for before the Append that returns ErrFull. Room in the file system,
 // which others use too, shows only by trying again.
 func (s *Spool) Room() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.room == nil {
-		s.room = make(chan struct{})
-	}
-	return s.room
-}
-
-func (s *Spool) signalRoom() {
-	if s.room != nil {
-		close(s.room)
-		s.room = nil
-	}
+	return s.room.wait()
 }
 
 // Used is what part of Options.Max is in use.
@@ -224,46 +168,4 @@ func (s *Spool) Used() float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return float64(s.bytes) / float64(s.opt.Max)
-}
-
-func (s *Spool) syncLoop() {
-	defer s.synced.Done()
-	t := time.NewTicker(s.opt.Sync)
-	defer t.Stop()
-	for {
-		select {
-		case <-s.stopSync:
-			return
-		case <-t.C:
-			if err := s.flush(); err != nil {
-				s.opt.Failed(err)
-			}
-		}
-	}
-}
-
-// flush brings to the platter what was appended, oldest first. A flush that
-// failed is not tried again: the system has given up these bytes, and would only
-// report success. They can be read as long as the machine runs.
-func (s *Spool) flush() error {
-	s.mu.Lock()
-	retired, tail := s.retired, s.tail
-	s.retired = nil
-	if !s.dirty {
-		tail = nil
-	}
-	s.dirty = false
-	s.mu.Unlock()
-
-	var errs []error
-	for _, f := range retired {
-		errs = append(errs, f.Sync(), f.Close())
-	}
-	if tail != nil {
-		errs = append(errs, tail.Sync())
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("flush the spool: %w", err)
-	}
-	return nil
 }

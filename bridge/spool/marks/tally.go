@@ -106,6 +106,7 @@ func parseTally(b []byte) (last Tally, counter uint64, known bool) {
 		if n > tallyPlace || crc32.Checksum(s[4:tallyHead+n], castagnoli) != binary.LittleEndian.Uint32(s) {
 			continue
 		}
+
 		u := func(i int) uint64 { return binary.LittleEndian.Uint64(s[8+8*i:]) }
 		if u(0) <= counter {
 			continue

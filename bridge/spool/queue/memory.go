@@ -74,7 +74,9 @@ func (m *memory) drop(n int, isEvent func([]byte) []byte) {
 		}
 	}
 	clear(m.recs[:n])
-	m.recs, m.safe, m.moved = m.recs[n:], m.safe+uint64(n), time.Now()
+	m.recs = m.recs[n:]
+	m.safe += uint64(n)
+	m.moved = time.Now()
 	if len(m.recs) == 0 {
 		m.recs = nil
 	}

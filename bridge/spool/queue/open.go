@@ -9,10 +9,20 @@ import (
 	"supernats/bridge/spool"
 )
 
+// keeper is the goroutine that opens the spool, checks that it is still there, moves to it
+// what is in memory, and adopts what other bridges have left.
+type keeper struct {
+	q *Queue
+	// free is when spools of others were first seen that nobody has open, by directory.
+	free map[string]time.Time
+}
+
 // run looks after the queue until ctx ends.
-func (q *Queue) run(ctx context.Context) {
+func (k *keeper) run(ctx context.Context) {
+	q := k.q
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
+
 	var opened, adopted time.Time
 	for n := 0; ; n++ {
 		asked := false
@@ -26,32 +36,35 @@ func (q *Queue) run(ctx context.Context) {
 		if !q.appended.Swap(false) && !asked && n%lookIdle != 0 {
 			continue
 		}
+
 		now := time.Now()
 		if q.Dir() == "" && now.Sub(opened) >= openEvery {
-			q.open(ctx)
+			k.open(ctx)
 			opened = time.Now()
 		}
-		q.check(now)
-		q.move(now)
+		k.checkFiles(now)
+		k.moveToDisk(now)
 		if now.Sub(adopted) >= adoptEvery {
-			q.adopt(ctx, now)
+			k.adopt(ctx, now)
 			adopted = now
 		}
-		q.report()
+		q.reporter.report()
 	}
 }
 
 // open tries to open the spool.
-func (q *Queue) open(ctx context.Context) {
+func (k *keeper) open(ctx context.Context) {
+	q := k.q
 	dir, err := q.opt.Find()
 	var s lockedSlot
 	if err == nil {
 		s, err = takeSlot(ctx, dir, q.opt.Owner, lifeOf(q.opt.Supervisord), q.opt.Spool.Waiting)
 	}
+
 	var disk *spool.Spool
 	var opened func(spool.Left)
 	if err == nil {
-		disk, opened, err = q.openSlot(ctx, s, true)
+		disk, opened, err = k.openSlot(ctx, s, true)
 	}
 	if err != nil {
 		q.mu.Lock()
@@ -59,33 +72,43 @@ func (q *Queue) open(ctx context.Context) {
 		q.mu.Unlock()
 		return
 	}
+
 	opened(disk.Left())
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.finished {
 		disk.Finish()
 	}
-	q.base, q.slot, q.disk, q.diskErr = dir, s, disk, nil
+	q.base = dir
+	q.slot = s
+	q.disk = disk
+	q.diskErr = nil
 	if len(q.mem.recs) > 0 || q.stop != nil {
 		q.noteMemory()
-		q.noteEarlier(disk)
+		k.noteEarlier(disk)
 	}
 }
 
 // noteEarlier takes note of a spool with records of an earlier run. The lock is held.
-func (q *Queue) noteEarlier(s *spool.Spool) {
+func (k *keeper) noteEarlier(s *spool.Spool) {
+	q := k.q
 	if s.Stats().Records == 0 {
 		return
 	}
 	q.late = append(q.late, s)
 	q.again.Store(true)
-	q.signal()
+	notify(q.more)
 }
 
-func (q *Queue) openSlot(ctx context.Context, s lockedSlot, own bool) (*spool.Spool, func(spool.Left), error) {
+// openSlot opens the spool in a slot that is locked; own says that it is not of another
+// bridge. opened is to be called when it is in use.
+func (k *keeper) openSlot(ctx context.Context, s lockedSlot, own bool) (*spool.Spool, func(spool.Left), error) {
+	q := k.q
 	opt := q.opt.Spool
-	opt.Dir, opt.Lock, opt.More = s.dir, s.lock, q.more
-	opt.Lost = q.lost
+	opt.Dir = s.dir
+	opt.Lock = s.lock
+	opt.More = q.more
+	opt.Lost = q.reporter.lost
 	opened := func(spool.Left) {}
 	if q.opt.Opening != nil {
 		opt.Last, opened = q.opt.Opening(s.dir, own)
@@ -94,26 +117,16 @@ func (q *Queue) openSlot(ctx context.Context, s lockedSlot, own bool) (*spool.Sp
 	return disk, opened, err
 }
 
-// lost passes on what a spool reports.
-func (q *Queue) lost(l spool.Loss) {
-	q.mu.Lock()
-	q.damaged = time.Now()
-	if l.File != "" && !slices.Contains(q.damage, l.File) && len(q.damage) < maxSlots {
-		q.damage = append(q.damage, l.File)
-	}
-	q.mu.Unlock()
-	q.wake()
-	q.opt.Spool.Lost(l)
-}
-
-// check looks whether the spool is still there.
-func (q *Queue) check(now time.Time) {
+// checkFiles checks whether the spool is still there.
+func (k *keeper) checkFiles(now time.Time) {
+	q := k.q
 	q.mu.Lock()
 	disk := q.disk
 	q.mu.Unlock()
 	if disk == nil {
 		return
 	}
+
 	found, err := disk.Check()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -121,12 +134,14 @@ func (q *Queue) check(now time.Time) {
 	case err != nil:
 		q.diskErr = err
 	case found:
-		q.found, q.retry = now, time.Time{}
+		q.reporter.removed = now
+		q.retry = time.Time{}
 	}
 }
 
 // adopt opens a spool that somebody has left, to publish what is in it.
-func (q *Queue) adopt(ctx context.Context, now time.Time) {
+func (k *keeper) adopt(ctx context.Context, now time.Time) {
+	q := k.q
 	q.mu.Lock()
 	busy := len(q.earlier) > 0 || q.finished
 	if _, known := readOwner(q.slot.dir); !known && q.disk != nil {
@@ -140,22 +155,61 @@ func (q *Queue) adopt(ctx context.Context, now time.Time) {
 	if busy {
 		return
 	}
-	for _, name := range abandoned(dirs, q.opt.Owner.Host, q.Dir(), q.free, now) {
+
+	for _, name := range abandoned(dirs, q.opt.Owner.Host, q.Dir(), k.free, now) {
 		lock, err := spool.TryLock(name)
 		if err != nil {
 			continue
 		}
-		s, opened, err := q.openSlot(ctx, lockedSlot{dir: name, lock: lock}, false)
+		s, opened, err := k.openSlot(ctx, lockedSlot{dir: name, lock: lock}, false)
 		if err != nil {
 			q.opt.Spool.Failed(fmt.Errorf("open the spool that somebody has left: %w", err))
 			continue
 		}
+
 		s.Finish()
 		opened(s.Left())
 		q.mu.Lock()
 		q.earlier = append(slices.Clone(q.earlier), s)
-		q.noteEarlier(s)
+		k.noteEarlier(s)
 		q.mu.Unlock()
 		return
 	}
+}
+
+// moveAfter is how long nothing of what is in memory is acknowledged before it is
+// moved to a disk that takes records again.
+const moveAfter = time.Second
+
+// moveToDisk appends to the disk what waits in memory and does not get away. What of it was
+// handed out is handed out again: Next returns ErrEarlier.
+func (k *keeper) moveToDisk(now time.Time) {
+	q := k.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.disk == nil || len(q.mem.recs) == 0 || now.Sub(q.mem.moved) < moveAfter || now.Before(q.retry) {
+		return
+	}
+
+	q.disk.BeginSegment() // see ackMemory
+	handedOut := q.mem.read
+	n, _ := q.disk.AppendLeft(q.mem.recs) // the next Append meets the error too
+	if n == 0 {
+		q.retry = now.Add(diskRetry)
+		return
+	}
+
+	q.mem.read = max(n, handedOut)
+	q.mem.ack(n, q.opt.Spool.Event)
+	q.mem.read = max(0, handedOut-n)
+	if len(q.mem.recs) == 0 {
+		q.diskErr = nil
+		q.settleOwed()
+	}
+	q.noteSafe()
+	if handedOut > 0 {
+		q.moved = true
+		q.again.Store(true)
+	}
+	notify(q.more)
 }

@@ -27,7 +27,7 @@ const (
 )
 
 const (
-	// lookEvery is how often a queue looks after itself while records come, lookIdle
+	// lookEvery is how often a queue checks itself while records come, lookIdle
 	// while none do.
 	lookEvery = 200 * time.Millisecond
 	lookIdle  = 5 // of those
@@ -64,7 +64,7 @@ type Options struct {
 }
 
 // Queue is what waits for JetStream: a spool on disk and, while the disk takes
-// spool.Nothing, up to 8 MiB or 20,000 records in memory. It opens the spool itself, tries
+// nothing, up to 8 MiB or 20,000 records in memory. It opens the spool itself, tries
 // again while it cannot, and works without one.
 //
 //   - Records come out in the order in which they were appended. Once something is in
@@ -83,36 +83,36 @@ type Queue struct {
 	more chan struct{}
 	kick chan struct{} // wakes the loop
 
-	mu       sync.Mutex
-	disk     *spool.Spool // nil until it can be opened
-	base     string       // the directory that the slot is in
-	slot     lockedSlot
-	earlier  []*spool.Spool // of others, oldest first; they are only read
-	late     []*spool.Spool // found since the last Rewind
-	mem      memory
-	moved    bool   // something that was handed out of memory is on the disk now
-	place    []byte // of the last event in memory that is answered
-	unsure   unsure // an event in memory that is not answered yet
-	retry    time.Time
-	refused  error            // of the last Append
-	diskErr  error            // why the disk takes nothing; nil while it does
-	owed     []spool.Reported // what the loss records in memory report
+	mu sync.Mutex // guards what follows, up to the atomics
+
+	// Where records go.
+	disk    *spool.Spool // nil until it can be opened
+	base    string       // the directory that the slot is in
+	slot    lockedSlot
+	earlier []*spool.Spool // of others, oldest first; they are only read
+	late    []*spool.Spool // found since the last Rewind
+	mem     memory
+	moved   bool // something that was handed out of memory is on the disk now
+
+	// Whether they are taken.
+	retry    time.Time // when the disk is tried again
+	refused  error     // of the last Append
+	diskErr  error     // why the disk takes nothing; nil while it does
 	room     chan struct{}
-	settled  []settling // who waits for what is in memory
 	finished bool
-	found    time.Time // when a removal was found
-	damage   []string  // files that were set aside
-	damaged  time.Time // when a damage was found
+
+	// What was promised of the events in memory.
+	place   []byte           // of the last one that is answered
+	unsure  unsure           // one that is not answered yet
+	owed    []spool.Reported // what the loss records in memory report
+	settled []settling       // who waits for what is in memory
 
 	appended atomic.Bool // since the loop has looked
 	again    atomic.Bool // Next returns ErrEarlier
 
-	// Of the reading side alone.
-	runs []handed
-
-	// Of the loop alone.
-	raised map[string]string
-	free   map[string]time.Time
+	runs     handedOut // of the reading side alone
+	keeper   keeper    // of the loop alone, but for its first attempt, in Open
+	reporter reporter
 
 	stop context.CancelFunc
 	loop sync.WaitGroup
@@ -126,7 +126,7 @@ type unsure struct {
 	place   []byte
 }
 
-// settling is one who waits until so many records that were in memory are safe.
+// settling is somebody who waits until so many records that were in memory are safe.
 type settling struct {
 	records uint64
 	done    chan struct{}
@@ -159,18 +159,22 @@ func Open(ctx context.Context, opt Options) (*Queue, error) {
 	if opt.Spool.Waiting == nil {
 		opt.Spool.Waiting = func(string) {}
 	}
+
 	q := &Queue{
 		opt: opt, more: make(chan struct{}, 1), kick: make(chan struct{}, 1),
-		raised: map[string]string{}, free: map[string]time.Time{},
 	}
-	q.open(ctx)
+	q.keeper = keeper{q: q, free: map[string]time.Time{}}
+	q.reporter = reporter{q: q, raised: map[string]string{}}
+
+	q.keeper.open(ctx)
 	if ctx.Err() != nil {
 		return nil, errors.Join(ctx.Err(), q.Close())
 	}
-	q.report()
+	q.reporter.report()
+
 	loopCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	q.stop = stop
-	q.loop.Go(func() { q.run(loopCtx) })
+	q.loop.Go(func() { q.keeper.run(loopCtx) })
 	return q, nil
 }
 
@@ -203,8 +207,7 @@ func (q *Queue) AppendLoss(rec []byte, memory bool) error {
 func (q *Queue) append(rec []byte, loss spool.Reported, safe bool) (settled <-chan struct{}, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch {
-	case q.finished:
+	if q.finished {
 		return nil, spool.ErrFinished
 	}
 	if err := spool.CheckSize(rec); err != nil {
@@ -225,8 +228,8 @@ func (q *Queue) store(rec []byte, loss spool.Reported, safe bool) (settled <-cha
 		if errors.Is(err, os.ErrNotExist) {
 			// The directory is gone: it is made again before anything else happens.
 			if found, cerr := q.disk.Check(); found && cerr == nil {
-				q.found = time.Now()
-				q.wake()
+				q.reporter.removed = time.Now()
+				notify(q.kick)
 				err = q.disk.AppendReporting(rec, loss)
 			}
 		}
@@ -237,27 +240,30 @@ func (q *Queue) store(rec []byte, loss spool.Reported, safe bool) (settled <-cha
 			}
 			if q.diskErr != nil {
 				q.diskErr = nil
-				q.wake()
+				notify(q.kick)
 			}
 			return nil, nil
 		case errors.Is(err, spool.ErrFull) && !errors.Is(err, spool.ErrDiskFull):
-			q.wakeFor(&q.refused, err)
+			noteError(&q.refused, err, q.kick)
 			return nil, err
 		}
 		q.retry = time.Now().Add(diskRetry)
-		q.wakeFor(&q.diskErr, err)
+		noteError(&q.diskErr, err, q.kick)
 	}
+
 	now := time.Now()
 	if !q.mem.fits(len(rec), now) {
-		q.wakeFor(&q.refused, spool.ErrFull)
+		noteError(&q.refused, spool.ErrFull, q.kick)
 		return nil, spool.ErrFull
 	}
+
 	place := q.opt.Spool.Event(rec)
 	q.mem.append(rec, place != nil, now)
 	switch {
 	case place != nil && safe:
 		w := settling{q.mem.safe + uint64(len(q.mem.recs)), make(chan struct{})}
-		q.settled, settled = append(q.settled, w), w.done
+		q.settled = append(q.settled, w)
+		settled = w.done
 		q.unsure = unsure{w.records, append(q.unsure.place[:0], place...)}
 	case place != nil:
 		q.place = append(q.place[:0], place...)
@@ -266,7 +272,7 @@ func (q *Queue) store(rec []byte, loss spool.Reported, safe bool) (settled <-cha
 		q.owed = append(q.owed, loss)
 	}
 	q.noteMemory()
-	q.signal()
+	notify(q.more)
 	return settled, nil
 }
 
@@ -281,7 +287,8 @@ func (q *Queue) Awaited() bool {
 // they are. The lock is held.
 func (q *Queue) noteSafe() {
 	if u := &q.unsure; u.records > 0 && u.records <= q.mem.safe {
-		q.place, u.records = append(q.place[:0], u.place...), 0
+		q.place = append(q.place[:0], u.place...)
+		u.records = 0
 	}
 	q.noteMemory()
 	q.settled = slices.DeleteFunc(q.settled, func(w settling) bool {
@@ -313,24 +320,18 @@ func (q *Queue) noteMemory() {
 	q.disk.NoteMemory(uint64(answered), q.place)
 }
 
-// wakeFor notes an error, and wakes the loop if it is another one.
-func (q *Queue) wakeFor(was *error, err error) {
-	if *was == nil || (*was).Error() != err.Error() {
-		q.wake()
+// noteError keeps an error, and wakes the loop if it is another one. The lock is held.
+func noteError(kept *error, err error, kick chan struct{}) {
+	if *kept == nil || (*kept).Error() != err.Error() {
+		notify(kick)
 	}
-	*was = err
+	*kept = err
 }
 
-func (q *Queue) wake() {
+// notify puts a value into a channel that holds one.
+func notify(c chan struct{}) {
 	select {
-	case q.kick <- struct{}{}:
-	default:
-	}
-}
-
-func (q *Queue) signal() {
-	select {
-	case q.more <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -340,15 +341,16 @@ func (q *Queue) signal() {
 func (q *Queue) Finish() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.finished, q.mem.finished = true, true
+	q.finished = true
+	q.mem.finished = true
 	if q.disk != nil {
 		q.disk.Finish()
 	}
-	q.signal()
+	notify(q.more)
 }
 
 // Wake makes More receive a value.
-func (q *Queue) Wake() { q.signal() }
+func (q *Queue) Wake() { notify(q.more) }
 
 // Room returns a channel that is closed when Append may have room again.
 func (q *Queue) Room() <-chan struct{} {
@@ -360,88 +362,6 @@ func (q *Queue) Room() <-chan struct{} {
 	return q.room
 }
 
-// Used is the part of Options.Max, or of the memory's limit, that is in use.
-func (q *Queue) Used() float64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	used := q.mem.used()
-	if q.disk != nil {
-		used = max(used, q.disk.Used())
-	}
-	return used
-}
-
-// Stats are figures of a moment.
-type Stats struct {
-	spool.Stats
-	// Memory is how many of Records are in memory, Disk why they are not on disk.
-	Memory int
-	Disk   error
-}
-
-// Stats returns how much waits. Err is why the last Append stored nothing.
-func (q *Queue) Stats() Stats {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var st Stats
-	if q.disk != nil {
-		st.Stats = q.disk.Stats()
-	}
-	for _, s := range q.earlier {
-		e := s.Stats()
-		st.Records += e.Records
-		st.Bytes += e.Bytes
-		st.Segments += e.Segments
-	}
-	st.Memory, st.Disk = len(q.mem.recs), q.diskErr
-	st.Records += uint64(st.Memory)
-	if st.Err = q.refused; q.finished {
-		st.Err = spool.ErrFinished
-	}
-	return st
-}
-
-// Oldest returns the oldest record that is not done, nil if there is none.
-func (q *Queue) Oldest() ([]byte, error) {
-	q.mu.Lock()
-	all := slices.Clone(q.earlier)
-	if q.disk != nil {
-		all = append(all, q.disk)
-	}
-	var mem []byte
-	if len(q.mem.recs) > 0 {
-		mem = q.mem.recs[0]
-	}
-	q.mu.Unlock()
-	for _, s := range all {
-		if rec, err := s.Oldest(); rec != nil || err != nil {
-			return rec, err
-		}
-	}
-	return mem, nil
-}
-
-// Dir returns the directory of the spool that is in use, "" while there is none.
-func (q *Queue) Dir() string {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.disk == nil {
-		return ""
-	}
-	return q.slot.dir
-}
-
-// Instance returns a short name of the owner that stays the same over restarts and is
-// another one for each supervisord.
-func (q *Queue) Instance() string {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.disk == nil {
-		return slotOwner{Owner: q.opt.Owner}.instance()
-	}
-	return q.slot.owner.instance()
-}
-
 // Close stores what is in memory, as far as the disk takes it now, and closes the
 // spool.
 func (q *Queue) Close() error {
@@ -450,6 +370,7 @@ func (q *Queue) Close() error {
 		q.loop.Wait()
 	}
 	q.Finish()
+
 	q.mu.Lock()
 	disk, earlier := q.disk, q.earlier
 	left := q.mem.recs
@@ -460,9 +381,11 @@ func (q *Queue) Close() error {
 		q.noteSafe()
 	}
 	q.mu.Unlock()
+
 	var errs []error
 	if len(left) > 0 {
-		errs = append(errs, fmt.Errorf("%d records are lost: they were in memory, and neither JetStream nor the disk took them", len(left)))
+		errs = append(errs, fmt.Errorf("%d records are lost: they were in memory, "+
+			"and neither JetStream nor the disk took them", len(left)))
 	}
 	for _, s := range earlier {
 		errs = append(errs, s.Close())

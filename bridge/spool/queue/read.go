@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"supernats/bridge/spool"
 )
@@ -20,27 +19,30 @@ func (q *Queue) Next() (rec []byte, ok bool, err error) {
 	q.mu.Lock()
 	disk, earlier := q.disk, q.earlier
 	q.mu.Unlock()
+
 	for _, s := range earlier {
 		rec, ok, err := s.Next()
 		if ok {
-			q.hand(s)
+			q.runs.add(s)
 			return rec, true, nil
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, false, err
 		}
 	}
+
 	for {
 		if disk != nil {
 			rec, ok, err := disk.Next()
 			if ok {
-				q.hand(disk)
+				q.runs.add(disk)
 				return rec, true, nil
 			}
 			if err != nil && !errors.Is(err, io.EOF) {
 				return nil, false, err
 			}
 		}
+
 		rec, ok, retry, err := q.nextInMemory(disk)
 		if !retry {
 			return rec, ok, err
@@ -58,17 +60,22 @@ func (q *Queue) nextInMemory(disk *spool.Spool) (rec []byte, ok, retry bool, err
 	}
 	rec, ok, err = q.mem.next()
 	if ok {
-		q.hand(nil)
+		q.runs.add(nil)
 	}
 	return rec, ok, false, err
 }
 
-func (q *Queue) hand(from *spool.Spool) {
-	if n := len(q.runs); n > 0 && q.runs[n-1].from == from {
-		q.runs[n-1].n++
+// handedOut are the records that were handed out and are not acknowledged, oldest first.
+type handedOut []handed
+
+// add notes one more record, of a spool, or of memory if that is nil.
+func (h *handedOut) add(from *spool.Spool) {
+	runs := *h
+	if n := len(runs); n > 0 && runs[n-1].from == from {
+		runs[n-1].n++
 		return
 	}
-	q.runs = append(q.runs, handed{from, 1})
+	*h = append(runs, handed{from, 1})
 }
 
 // More receives a value when Next may have something again.
@@ -91,11 +98,14 @@ func (q *Queue) Ack(n int, seq uint64) (err error) {
 		} else {
 			err = errors.Join(err, run.from.Ack(k, seq))
 		}
+
 		n -= k
-		if run.n -= k; run.n == 0 {
+		run.n -= k
+		if run.n == 0 {
 			q.runs = slices.Delete(q.runs, 0, 1)
 		}
 	}
+
 	err = errors.Join(err, q.closeDrained())
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -106,42 +116,7 @@ func (q *Queue) Ack(n int, seq uint64) (err error) {
 	return err
 }
 
-// moveAfter is how long nothing of what is in memory is acknowledged before it is
-// moved to a disk that takes records again.
-const moveAfter = time.Second
-
 var errMoved = errors.New("records have been moved from memory to the disk")
-
-// move appends to the disk what waits in memory and does not get away. What of it was
-// handed out is handed out again: Next returns ErrEarlier.
-func (q *Queue) move(now time.Time) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.disk == nil || len(q.mem.recs) == 0 || now.Sub(q.mem.moved) < moveAfter || now.Before(q.retry) {
-		return
-	}
-	q.disk.BeginSegment() // see ackMemory
-	handedOut := q.mem.read
-	n, _ := q.disk.AppendLeft(q.mem.recs) // the next Append meets the error too
-	if n == 0 {
-		q.retry = now.Add(diskRetry)
-		return
-	}
-
-	q.mem.read = max(n, handedOut)
-	q.mem.ack(n, q.opt.Spool.Event)
-	q.mem.read = max(0, handedOut-n)
-	if len(q.mem.recs) == 0 {
-		q.diskErr = nil
-		q.settleOwed()
-	}
-	q.noteSafe()
-	if handedOut > 0 {
-		q.moved = true
-		q.again.Store(true)
-	}
-	q.signal()
-}
 
 func (q *Queue) ackMemory(n int) {
 	q.mu.Lock()
@@ -154,10 +129,10 @@ func (q *Queue) ackMemory(n int) {
 	q.settleOwed()
 	if q.disk != nil {
 		// The next record on disk is not the one after the last there: what an
-		// earlier run has left is read as of one piece, segment by segment.
+		// earlier run has left is read in one piece, segment by segment.
 		q.disk.BeginSegment()
 	}
-	q.wake()
+	notify(q.kick)
 }
 
 // settleOwed says that the loss records that were in memory are stored. The lock is
@@ -180,7 +155,7 @@ func (q *Queue) hasMoved() bool {
 	return q.moved
 }
 
-// closeDrained lets go of the spools of others that are all published.
+// closeDrained closes the spools of others that are all published.
 func (q *Queue) closeDrained() (err error) {
 	q.mu.Lock()
 	earlier := q.earlier
@@ -209,7 +184,8 @@ func (q *Queue) Rewind() error {
 	defer q.mu.Unlock()
 	q.again.Store(false)
 	q.runs = q.runs[:0]
-	q.mem.read, q.moved = 0, false
+	q.mem.read = 0
+	q.moved = false
 	var errs []error
 	for _, s := range q.earlier {
 		errs = append(errs, s.Rewind())
@@ -230,7 +206,8 @@ func (q *Queue) Doubt() (records int, seq uint64) {
 	q.mu.Unlock()
 	for i, s := range late {
 		st := s.Stats()
-		if records += int(st.Records); i == 0 || st.Seq < seq {
+		records += int(st.Records)
+		if i == 0 || st.Seq < seq {
 			seq = st.Seq
 		}
 	}

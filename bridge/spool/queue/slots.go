@@ -26,9 +26,9 @@ import (
 // itself is the first one, slot-2, slot-3 … beneath it are the others. The file
 // "owner" in a slot says whose it is. A bridge takes
 //
-//   - the slot of its owner, also if only the host is called otherwise since; if that is locked it waits a moment, since it may be that
-//     its predecessor still publishes, unless that one's supervisord is another that
-//     lives;
+//   - the slot of its owner, also if only the host is called otherwise since; if that is
+//     locked it waits a moment, since its predecessor may still publish, unless that
+//     one's supervisord is another that lives;
 //   - else one that is nobody's, or whose supervisord is dead;
 //   - else a new one.
 //
@@ -54,7 +54,7 @@ type Owner struct {
 // slotOwner is what the file holds.
 type slotOwner struct {
 	Owner
-	// N tells apart the slots of equal owners that live at the same time.
+	// N distinguishes the slots of equal owners that live at the same time.
 	N int `json:"n"`
 	// Life is the supervisord of the last bridge.
 	Life life `json:"life"`
@@ -147,7 +147,8 @@ func OwnerOf(slot string) string {
 	if !known {
 		return ""
 	}
-	return fmt.Sprintf("host %s, section %s, supervisord %s, uid %d", o.Host, o.Section, cmp.Or(o.Server, "without an address"), o.UID)
+	return fmt.Sprintf("host %s, section %s, supervisord %s, uid %d",
+		o.Host, o.Section, cmp.Or(o.Server, "without an address"), o.UID)
 }
 
 // readOwner returns whose a slot is; known is false if that does not say.
@@ -206,10 +207,13 @@ func (o slotOwner) instance() string {
 
 // takeSlot locks a slot of a directory for an owner. waiting is called if the owner's
 // own one is locked.
-func takeSlot(ctx context.Context, dir string, owner Owner, ours life, waiting func(holder string)) (lockedSlot, error) {
+func takeSlot(
+	ctx context.Context, dir string, owner Owner, ours life, waiting func(holder string),
+) (lockedSlot, error) {
 	if err := os.MkdirAll(dir, files.DirMode); err != nil {
 		return lockedSlot{}, fmt.Errorf("make the spool's directory: %w", err)
 	}
+
 	var until time.Time
 	for {
 		s, wait, err := tryOwn(dir, owner, ours)
@@ -239,11 +243,13 @@ func tryOwn(dir string, owner Owner, ours life) (s lockedSlot, wait bool, err er
 	if err != nil {
 		return lockedSlot{}, false, err
 	}
+
 	for _, name := range candidates(slots, owner, ours) {
 		o, known := readOwner(name)
 		lock, err := spool.TryLock(name)
 		if errors.Is(err, spool.ErrLocked) {
-			other := known && o.Life != ours && o.Life.PID != 0 && o.Life.Namespace == ours.Namespace && !o.Life.dead(ours)
+			other := known && o.Life != ours && o.Life.PID != 0 &&
+				o.Life.Namespace == ours.Namespace && !o.Life.dead(ours)
 			wait = wait || !other
 			continue
 		}
@@ -288,6 +294,7 @@ func takeFree(dir string, owner Owner, ours life) (lockedSlot, error) {
 			return own(slots, name, lock, owner, ours), nil
 		}
 	}
+
 	for n := 2; n <= maxSlots; n++ {
 		name := filepath.Join(dir, slotPrefix+strconv.Itoa(n))
 		if err := os.Mkdir(name, files.DirMode); errors.Is(err, fs.ErrExist) {
@@ -307,11 +314,12 @@ func takeFree(dir string, owner Owner, ours life) (lockedSlot, error) {
 	return lockedSlot{}, fmt.Errorf("%w: %s has %d spools, each of them in use", spool.ErrLocked, dir, maxSlots)
 }
 
-// own puts down whose a slot is that was locked.
+// own notes whose a slot is that was locked.
 func own(slots []string, name string, lock *os.File, owner Owner, ours life) lockedSlot {
 	had, known := readOwner(name)
 	o := slotOwner{Owner: owner, N: 1, Life: ours}
 	had.Host = owner.Host
+
 	if known && had.Owner == owner {
 		o.N = max(1, had.N)
 	} else {
@@ -325,6 +333,7 @@ func own(slots []string, name string, lock *os.File, owner Owner, ours life) loc
 			o.N++
 		}
 	}
+
 	_ = writeOwner(name, o)
 	return lockedSlot{name, lock, o}
 }
@@ -332,7 +341,8 @@ func own(slots []string, name string, lock *os.File, owner Owner, ours life) loc
 // abandoned returns the slots of a host that nobody has open and in which something
 // waits, but for one; which of them were free at an earlier look stands in since.
 func abandoned(dirs []string, host, own string, since map[string]time.Time, now time.Time) (found []string) {
-	seen, ours := map[string]bool{}, lifeOf(0)
+	seen := map[string]bool{}
+	ours := lifeOf(0)
 	for _, dir := range dirs {
 		slots, err := Slots(dir)
 		if err != nil {
@@ -343,6 +353,7 @@ func abandoned(dirs []string, host, own string, since map[string]time.Time, now 
 			if name == own || known && o.Host != host || !known && name != dir || !spool.MayWait(name) {
 				continue
 			}
+
 			lock, err := spool.TryLock(name)
 			if err != nil {
 				continue
@@ -356,6 +367,7 @@ func abandoned(dirs []string, host, own string, since map[string]time.Time, now 
 			}
 		}
 	}
+
 	for name := range since {
 		if !seen[name] {
 			delete(since, name)

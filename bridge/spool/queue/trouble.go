@@ -12,18 +12,30 @@ import (
 	"supernats/bridge/spool/files"
 )
 
+// reporter reports what is wrong with the spool, each trouble once until its text changes.
+type reporter struct {
+	q      *Queue
+	raised map[string]string // the text of each cause; of the loop alone
+
+	// Guarded by the queue's lock.
+	removed time.Time // when a removal of files was found
+	damage  []string  // files that were set aside
+	damaged time.Time // when a damage was found
+}
+
 // report raises what is wrong and clears what is over.
-func (q *Queue) report() {
-	wrong := q.troubles()
-	for cause := range q.raised {
+func (r *reporter) report() {
+	q := r.q
+	wrong := r.troubles()
+	for cause := range r.raised {
 		if _, still := wrong[cause]; !still {
-			delete(q.raised, cause)
+			delete(r.raised, cause)
 			q.opt.Clear(cause)
 		}
 	}
 	for cause, t := range wrong {
-		if q.raised[cause] != t.text {
-			q.raised[cause] = t.text
+		if r.raised[cause] != t.text {
+			r.raised[cause] = t.text
 			q.opt.Raise(cause, t.text, t.fix)
 		}
 	}
@@ -35,11 +47,13 @@ type trouble struct{ text, fix string }
 const momentFor = 5 * time.Second
 
 // troubles returns what is wrong, by cause.
-func (q *Queue) troubles() map[string]trouble {
+func (r *reporter) troubles() map[string]trouble {
+	q := r.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	wrong := map[string]trouble{}
 	dir, err := q.slot.dir, q.diskErr
+
 	memory := "; events go through memory, and are answered when the stream has them, but for ticks and output"
 	switch {
 	case err == nil:
@@ -64,40 +78,56 @@ func (q *Queue) troubles() map[string]trouble {
 			unusableFix(err),
 		}
 	}
-	if !q.found.IsZero() && time.Since(q.found) < momentFor && wrong[CauseRemoved].text == "" {
+
+	if !r.removed.IsZero() && time.Since(r.removed) < momentFor && wrong[CauseRemoved].text == "" {
 		wrong[CauseRemoved] = trouble{
 			"somebody removed the files of the spool in " + dir + "; they were made again, nothing in them is lost",
 			"find out who did: ls -la " + dir,
 		}
 	}
-	q.damage = slices.DeleteFunc(q.damage, func(name string) bool {
+
+	r.damage = slices.DeleteFunc(r.damage, func(name string) bool {
 		_, err := os.Stat(name)
 		return errors.Is(err, os.ErrNotExist)
 	})
 	switch {
-	case len(q.damage) == 0 && !q.damaged.IsZero() && time.Since(q.damaged) < momentFor:
+	case len(r.damage) == 0 && !r.damaged.IsZero() && time.Since(r.damaged) < momentFor:
 		wrong[CauseDamaged] = trouble{
 			"records of the spool are missing and lost",
 			"find out who removes or cuts files there, and check the disk (dmesg): ls -la " + dir,
 		}
-	case len(q.damage) > 0:
+	case len(r.damage) > 0:
 		wrong[CauseDamaged] = trouble{
-			"the spool was damaged and records are lost; the damaged file is kept: " + q.damage[0],
-			"check the disk (dmesg), then rm " + q.damage[0],
+			"the spool was damaged and records are lost; the damaged file is kept: " + r.damage[0],
+			"check the disk (dmesg), then rm " + r.damage[0],
 		}
 	}
 	return wrong
 }
 
-// unusableFix says what to do about a directory that cannot be used.
+// unusableFix is what to do about a directory that cannot be used.
 func unusableFix(err error) string {
 	switch {
 	case errors.Is(err, syscall.EROFS):
 		return "mount a volume that may be written, and set --spool-dir to a directory on it"
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Sprintf("chown -R %d the directory, or set --spool-dir to one that uid %d may write to", os.Geteuid(), os.Geteuid())
+		return fmt.Sprintf("chown -R %d the directory, or set --spool-dir to one that uid %d may write to",
+			os.Geteuid(), os.Geteuid())
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, os.ErrExist):
 		return "remove the file that is in the way, or set --spool-dir"
 	}
 	return "check the directory and the disk (dmesg), or set --spool-dir"
+}
+
+// lost passes on what a spool reports.
+func (r *reporter) lost(l spool.Loss) {
+	q := r.q
+	q.mu.Lock()
+	r.damaged = time.Now()
+	if l.File != "" && !slices.Contains(r.damage, l.File) && len(r.damage) < maxSlots {
+		r.damage = append(r.damage, l.File)
+	}
+	q.mu.Unlock()
+	notify(q.kick)
+	q.opt.Spool.Lost(l)
 }
