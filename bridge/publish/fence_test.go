@@ -190,7 +190,7 @@ func TestStoredOnce(t *testing.T) {
 				t.Errorf("stored (-want +got):\n%s", diff)
 			}
 			if got := again.Load(); (got > 0) == killed {
-				t.Errorf("told %d times that it publishes again", got)
+				t.Errorf("reported %d times that it publishes again", got)
 			}
 			if killed {
 				return
@@ -246,7 +246,7 @@ func TestStoredOnceWhatever(t *testing.T) {
 	}
 }
 
-// A stream that was made anew has none of what its predecessor had.
+// A stream that was created again has none of what its predecessor had.
 func TestStreamMadeAnew(t *testing.T) {
 	const n = 2000
 	s, js := forgetful(t)
@@ -274,7 +274,7 @@ func TestStreamMadeAnew(t *testing.T) {
 	}
 }
 
-// A consumer that a dead bridge left behind, with some of its messages delivered,
+// A consumer that a dead bridge left, with some of its messages delivered,
 // is replaced.
 func TestConsumerLeftBehind(t *testing.T) {
 	ctx := context.Background()
@@ -306,8 +306,8 @@ func TestConsumerLeftBehind(t *testing.T) {
 }
 
 // Another listener of the same supervisord publishes under the same ids: what it
-// stored is told apart from what was never sent, and a duplicate of a first
-// message is told.
+// stored is distinguished from what was never sent, and a duplicate of a first
+// message is reported.
 func TestTwoListeners(t *testing.T) {
 	ctx := context.Background()
 	s, js := forgetful(t)
@@ -348,7 +348,7 @@ func TestTwoListeners(t *testing.T) {
 	logged(t, r, "sent for the first time", 1)
 }
 
-// Without the right to look, publishing goes on, and the duplicate window has to do.
+// Without the right to look, publishing continues, and the duplicate window has to do.
 func TestNoRightToLook(t *testing.T) {
 	s, js := forgetful(t, func(o *server.Options) {
 		o.Users = []*server.User{

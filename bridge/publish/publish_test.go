@@ -81,7 +81,7 @@ func TestConnectionCut(t *testing.T) {
 	src.allow(n / 2)
 	src.waitAcked(t, 1)
 	mu.Lock()
-	conns[0].Close() // for good, as behind a subject that is too long
+	conns[0].Close() // for good, as after a subject that is too long
 	mu.Unlock()
 	src.allow(n)
 	if err := r.wait(t); err != nil {
@@ -316,7 +316,7 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// Encode is told what the server takes, again if another server takes less.
+// Encode is given what the server takes, again if another server takes less.
 func TestMaxPayload(t *testing.T) {
 	s := streamtest.Start(t, func(o *server.Options) { o.MaxPayload = 4096 })
 	var asked []int

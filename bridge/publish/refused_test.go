@@ -22,13 +22,13 @@ import (
 	"supernats/schema/stream/streamtest"
 )
 
-// refusals is a publisher that a server refuses for a while, until mended is
-// called: it says so once, with what mends it, loses nothing and ends by itself.
-func refusals(t *testing.T, r *running, says string, mended func()) {
+// refusals is a publisher that a server refuses for a while, until fixed is
+// called: it says so once, with what fixes it, loses nothing and ends by itself.
+func refusals(t *testing.T, r *running, says string, fixed func()) {
 	t.Helper()
 	r.log.wait(t, says)
 	time.Sleep(500 * time.Millisecond) // it is tried a few times
-	mended()
+	fixed()
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestStreamFull(t *testing.T) {
 	}
 }
 
-// A server without JetStream is told apart from one without the stream.
+// A server without JetStream is distinguished from one without the stream.
 func TestJetStreamNotEnabled(t *testing.T) {
 	dir := t.TempDir()
 	s := streamtest.Start(t, func(o *server.Options) { o.JetStream = false })
@@ -82,7 +82,7 @@ func TestJetStreamNotEnabled(t *testing.T) {
 	}
 }
 
-// What the server does not permit is told at once, by its name: the answer to a
+// What the server does not permit is reported at once, by its name: the answer to a
 // message that was denied is silence.
 func TestPermissionDenied(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -109,7 +109,7 @@ func TestPermissionDenied(t *testing.T) {
 			r := start(t, strings.Replace(s.URL, "nats://", "nats://host:host@", 1), src, func(c *Config) { c.Ensure = noStream })
 			r.log.wait(t, "allow this user to publish")
 			if took := time.Since(begun); took > ackTimeout/2 {
-				t.Errorf("told after %v", took)
+				t.Errorf("reported after %v", took)
 			}
 			time.Sleep(500 * time.Millisecond)
 			logged(t, r, tc.says, 1)

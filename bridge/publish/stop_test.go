@@ -75,7 +75,7 @@ func TestContextEnds(t *testing.T) {
 		all := make(chan struct{})
 		responder(t, s.URL, func(i int, m *nats.Msg) {
 			switch got.Add(1) {
-			case 1: // the window opens behind it
+			case 1: // the window opens after it
 				_ = m.Respond(ack(stream.Events, i))
 			case 100:
 				close(all)
@@ -97,7 +97,7 @@ func TestContextEnds(t *testing.T) {
 		<-first
 		prompt(t, r)
 	})
-	t.Run("in the pause behind an error", func(t *testing.T) {
+	t.Run("in the pause after an error", func(t *testing.T) {
 		src := numbered(1)
 		src.fail = func(string) error { return errors.New("disk is gone") }
 		r := start(t, streamtest.Start(t).URL, src)

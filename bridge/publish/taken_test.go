@@ -86,7 +86,7 @@ func TestForgedIDs(t *testing.T) {
 		for _, left := range []int{0, 100} {
 			t.Run(fmt.Sprintf("may look=%v,left=%d", mayLook, left), func(t *testing.T) {
 				if left > 0 && !mayLook {
-					t.Skip("what is in doubt cannot be told from a duplicate then")
+					t.Skip("what is in doubt cannot be distinguished from a duplicate then")
 				}
 				url, js, _ := forgeable(t, mayLook)
 				forged := numbers(3, 40)
@@ -173,7 +173,7 @@ func TestForgedFence(t *testing.T) {
 }
 
 // Another listener of the same supervisord makes a duplicate of every event: nothing
-// is stored twice, nobody is told, and the stream is not asked about each.
+// is stored twice, nothing is reported, and the stream is not asked about each.
 func TestTrueDuplicatesAreCheap(t *testing.T) {
 	const n = 3000
 	url, js, requests := forgeable(t, true)

@@ -123,10 +123,10 @@ var crashTable = []struct {
 	lost   []Loss
 	next   uint64 // number of the next record; 0: 31
 }{
-	// At the end of the log: nobody was told that it is stored.
+	// At the end of the log: it was never reported as stored.
 	{name: "frame cut at the start", damage: cut(21, frameOf(30)), want: numbers(1, 29), next: 30},
 	{name: "frame cut in its head", damage: cut(21, frameOf(30)+9), want: numbers(1, 29), next: 30},
-	{name: "frame cut behind its head", damage: cut(21, frameOf(30)+frameSize), want: numbers(1, 29), next: 30},
+	{name: "frame cut after its head", damage: cut(21, frameOf(30)+frameSize), want: numbers(1, 29), next: 30},
 	{name: "frame cut in the record", damage: cut(21, frameOf(30)+crashFrame-1), want: numbers(1, 29), next: 30},
 	{name: "only frame of the last segment cut", damage: cut(21, frameOf(21)+25), want: numbers(1, 20), next: 21},
 	{name: "header cut", damage: cut(21, headerSize-1), want: numbers(1, 20), next: 21},
@@ -134,7 +134,7 @@ var crashTable = []struct {
 	{name: "empty segment at the end", damage: put(segmentName(31), nil), want: numbers(1, 30)},
 	{name: "empty segment at the end, numbers missing", damage: put(segmentName(41), nil), want: numbers(1, 30), lost: []Loss{{First: 31, Records: 10}}, next: 41},
 	{name: "all done, then an empty segment", done: 30, damage: put(segmentName(31), nil)},
-	{name: "record begun, its frame reaches far behind the end", damage: tail(21, appendFrame(nil, 31, noise(1<<20))[:1000]), want: numbers(1, 30)},
+	{name: "record begun, its frame reaches far beyond the end", damage: tail(21, appendFrame(nil, 31, noise(1<<20))[:1000]), want: numbers(1, 30)},
 
 	// At the end of the log, and no torn write: how much it was is not known.
 	{name: "tail of zeros", damage: tail(21, make([]byte, 4096)), want: numbers(1, 30), lost: []Loss{{File: kept(21), First: 31, Bytes: 4096}}},
@@ -145,7 +145,7 @@ var crashTable = []struct {
 	{name: "head of the last record damaged", damage: flip(21, frameOf(30)+17), want: numbers(1, 29), lost: []Loss{{File: kept(21), First: 30, Bytes: crashFrame}}, next: 30},
 	{name: "last segment nothing but zeros", damage: zero(21, 0, frameOf(30)+crashFrame), want: numbers(1, 20), lost: []Loss{{File: kept(21), First: 21, Records: 1, Bytes: 10 * crashFrame}}, next: 22},
 
-	// In the middle: the records behind are found, the lost ones counted.
+	// In the middle: the records after it are found, the lost ones counted.
 	{name: "middle record of the last segment damaged", damage: flip(21, frameOf(25)+frameSize+3), want: slices.Concat(numbers(1, 24), numbers(26, 30)), lost: []Loss{{File: kept(21), First: 25, Records: 1, Bytes: crashFrame}}},
 	{name: "length zero", damage: zero(21, frameOf(25), frameOf(25)+4), want: slices.Concat(numbers(1, 24), numbers(26, 30)), lost: []Loss{{File: kept(21), First: 25, Records: 1, Bytes: crashFrame}}},
 	{name: "length huge", damage: change(21, func(b []byte) []byte {
@@ -328,7 +328,7 @@ func check(t *testing.T, dir string, want []string, lost []Loss, next uint64) {
 		}
 		closeSpool(t, s)
 	}
-	// All is done: nothing comes again, the numbers go on.
+	// All is done: nothing comes again, the numbers continue.
 	s := open(t, Options{Dir: dir, Sync: -1})
 	if got := readAll(t, s); len(got) != len(want) {
 		t.Fatalf("%d records, want %d", len(got), len(want))
@@ -349,7 +349,7 @@ func dump(t *testing.T, dir string) (recs []string) {
 	last := uint64(0)
 	if err := Dump(dir, func(number uint64, rec []byte) error {
 		if number <= last {
-			t.Errorf("Dump: record %d behind %d", number, last)
+			t.Errorf("Dump: record %d after %d", number, last)
 		}
 		last = number
 		recs = append(recs, string(rec))

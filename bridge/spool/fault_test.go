@@ -328,7 +328,7 @@ func TestPowerCut(t *testing.T) {
 					if cut == nil {
 						break
 					}
-					lost := 0 // as far as Append tells
+					lost := 0 // as far as Append shows
 					for _, rec := range c.tried {
 						if !c.flushed[rec] {
 							lost++

@@ -85,7 +85,7 @@ func diskFull(t *testing.T, size string) {
 	}
 
 	// Somebody else takes all the rest, and it cannot be written any more, nor
-	// opened anew; but what is there can be read and be done.
+	// opened again; but what is there can be read and be done.
 	other := filepath.Join(disc, "other")
 	hog := func(leave float64) {
 		f, err := os.Create(other)

@@ -57,7 +57,7 @@ func (s *Spool) Oldest() (rec []byte, err error) {
 	var segments []*segment
 	if at.number < s.next {
 		for seg := at.seg; seg != nil; seg = seg.next {
-			segments = append(segments, &segment{first: seg.first, behind: seg.behind, name: seg.name, end: seg.end})
+			segments = append(segments, &segment{first: seg.first, after: seg.after, name: seg.name, end: seg.end})
 		}
 	}
 	s.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *Spool) Oldest() (rec []byte, err error) {
 	w := window{fs: s.opt.FS}
 	defer func() { err = errors.Join(err, w.close()) }()
 	for _, seg := range segments {
-		rec, _, _, err := w.find(seg, at.off, seg.end, at.number, seg.behind)
+		rec, _, _, err := w.find(seg, at.off, seg.end, at.number, seg.after)
 		if rec != nil || err != nil && !errors.Is(err, fs.ErrNotExist) { // done meanwhile
 			return rec, err
 		}
@@ -104,7 +104,7 @@ func walk(
 	next := r.Checkpoint.Next
 	for i, seg := range segments {
 		r.Bytes += seg.end
-		if seg.behind <= next {
+		if seg.after <= next {
 			continue
 		}
 		if next == 0 {
@@ -126,9 +126,9 @@ func (r *Report) walkSegment(
 	off := int64(headerSize)
 	from := seg.first
 	for {
-		rec, number, begin, err := w.find(seg, off, seg.end, from, seg.behind)
+		rec, number, begin, err := w.find(seg, off, seg.end, from, seg.after)
 		if errors.Is(err, fs.ErrNotExist) {
-			return max(next, seg.behind), nil // done meanwhile
+			return max(next, seg.after), nil // done meanwhile
 		}
 		if err != nil && seg.failed > 0 {
 			continue // it is read around after some times
@@ -140,8 +140,8 @@ func (r *Report) walkSegment(
 		if rec == nil {
 			// In the last segment this may be a record that is being written.
 			if !last {
-				r.Missing += seg.behind - min(next, seg.behind)
-				next = max(next, seg.behind)
+				r.Missing += seg.after - min(next, seg.after)
+				next = max(next, seg.after)
 			}
 			return next, nil
 		}

@@ -20,7 +20,7 @@ import (
 const ackBatch = 16
 
 // child is what runs in a process of its own until it is killed: it appends
-// records that tell their number, acknowledges some, and says so.
+// records that hold their number, acknowledges some, and says so.
 func child(dir string) {
 	die := func(err error) {
 		fmt.Println("error", err)
@@ -136,7 +136,7 @@ func TestKill(t *testing.T) {
 				first, last = number, number-1
 			}
 			if number != last+1 {
-				return fmt.Errorf("record %d behind %d", number, last)
+				return fmt.Errorf("record %d after %d", number, last)
 			}
 			if want := killRecord(number, max(0, len(rec)-len(fmt.Sprint(number)))); !bytes.Equal(rec, want) {
 				return fmt.Errorf("record %d is %.20q", number, rec)
@@ -176,16 +176,16 @@ func TestLock(t *testing.T) {
 	first := open(t, Options{Dir: dir})
 	wait := func(holder int, release func()) {
 		t.Helper()
-		told := make(chan string, 9)
+		reported := make(chan string, 9)
 		opened := make(chan *Spool)
 		go func() {
-			s, err := Open(t.Context(), Options{Dir: dir, Max: 1 << 20, Waiting: func(h string) { told <- h }})
+			s, err := Open(t.Context(), Options{Dir: dir, Max: 1 << 20, Waiting: func(h string) { reported <- h }})
 			if err != nil {
 				t.Error(err)
 			}
 			opened <- s
 		}()
-		if got := <-told; got != strconv.Itoa(holder) {
+		if got := <-reported; got != strconv.Itoa(holder) {
 			t.Errorf("waits for %q, want %d", got, holder)
 		}
 		select {
@@ -195,8 +195,8 @@ func TestLock(t *testing.T) {
 		}
 		release()
 		s := <-opened
-		if len(told) > 0 {
-			t.Error("told more than once")
+		if len(reported) > 0 {
+			t.Error("reported more than once")
 		}
 		closeSpool(t, s)
 	}

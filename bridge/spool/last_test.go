@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A spool that is opened tells what was appended last, though it be done.
+// A spool that is opened shows what was appended last, though it be done.
 func TestLast(t *testing.T) {
 	dir := t.TempDir()
 	var last []string

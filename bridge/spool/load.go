@@ -42,7 +42,7 @@ func (l *loader) load() (err error) {
 		if err = l.findEnd(s.newest); err != nil {
 			return err
 		}
-		if n > 1 && s.newest.behind == s.newest.first {
+		if n > 1 && s.newest.after == s.newest.first {
 			// Begun by a process that stored nothing.
 			if _, _, _, err := l.last(s.segments[n-2]); err != nil {
 				return err
@@ -70,13 +70,13 @@ func (l *loader) loadTally() {
 	}
 	// After a power cut the checkpoint may know of records that are gone. Their
 	// numbers are not given again.
-	s.next = max(1, s.newest.behind, s.mark.Next)
+	s.next = max(1, s.newest.after, s.mark.Next)
 	exact := known && last.Next >= max(l.whole, s.mark.Next)
-	s.left.Damaged = !exact && (s.left.Damaged || s.newest.behind > l.whole)
+	s.left.Damaged = !exact && (s.left.Damaged || s.newest.after > l.whole)
 	if exact {
 		s.exactTail = s.newest
 		s.next = last.Next
-		s.newest.behind = last.Next
+		s.newest.after = last.Next
 		s.left.Place = last.Place
 	}
 
@@ -116,11 +116,11 @@ func listSegments(fs files.System, dir string) ([]*segment, error) {
 		}
 
 		seg := &segment{
-			first: first, behind: math.MaxUint64, name: filepath.Join(dir, e.Name), end: max(headerSize, e.Size),
+			first: first, after: math.MaxUint64, name: filepath.Join(dir, e.Name), end: max(headerSize, e.Size),
 		}
 		if n := len(all); n > 0 {
 			all[n-1].next = seg
-			all[n-1].behind = first
+			all[n-1].after = first
 		}
 		all = append(all, seg)
 	}
@@ -133,7 +133,7 @@ func (l *loader) last(seg *segment) (next, whole uint64, off int64, err error) {
 	s := l.s
 	next, off = seg.first, headerSize
 	for {
-		rec, number, begin, err := s.reader.win.find(seg, off, seg.end, next, seg.behind)
+		rec, number, begin, err := s.reader.win.find(seg, off, seg.end, next, seg.after)
 		if err != nil {
 			return 0, 0, 0, err
 		}
@@ -155,7 +155,7 @@ func (l *loader) findEnd(seg *segment) error {
 	}
 	l.whole = whole
 
-	torn, err := s.reader.win.torn(seg, off, seg.end, seg.behind)
+	torn, err := s.reader.win.torn(seg, off, seg.end, seg.after)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (l *loader) findEnd(seg *segment) error {
 		// this file's name.
 		next = max(next, seg.first+1)
 	}
-	seg.behind = next
+	seg.after = next
 	return nil
 }
 
@@ -189,11 +189,11 @@ func (l *loader) seek() error {
 	}
 
 	for at.number < s.mark.Next {
-		rec, number, begin, err := s.reader.win.find(at.seg, at.off, at.seg.end, at.number, at.seg.behind)
+		rec, number, begin, err := s.reader.win.find(at.seg, at.off, at.seg.end, at.number, at.seg.after)
 		if err != nil {
 			return err
 		}
-		if rec == nil && at.seg.behind <= s.mark.Next {
+		if rec == nil && at.seg.after <= s.mark.Next {
 			at.off = at.seg.end // what is damaged here was done
 		}
 		if rec == nil || number >= s.mark.Next {

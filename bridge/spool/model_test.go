@@ -239,7 +239,7 @@ func TestConcurrent(t *testing.T) {
 			before, last := done.Load(), uint64(0)
 			if err := Dump(dir, func(number uint64, rec []byte) error {
 				if number <= before || last > 0 && number <= last || string(rec) != string(killRecord(number, int(number-1)%50)) {
-					return fmt.Errorf("record %d behind %d, done %d: %q", number, last, before, rec)
+					return fmt.Errorf("record %d after %d, done %d: %q", number, last, before, rec)
 				}
 				last = number
 				return nil

@@ -42,7 +42,7 @@ func TestOldest(t *testing.T) {
 	check("one more", "another")
 }
 
-// What is behind the end of a segment, and what is damaged, is not the oldest record.
+// What is beyond the end of a segment, and what is damaged, is not the oldest record.
 func TestOldestIsWhole(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -96,7 +96,7 @@ func TestOldestMeanwhile(t *testing.T) {
 			}
 			if len(rec) > 0 {
 				if string(rec[:11]) < last {
-					t.Errorf("%q behind %q", rec, last)
+					t.Errorf("%q after %q", rec, last)
 				}
 				last = string(rec[:11])
 			}
@@ -117,7 +117,7 @@ func TestOldestMeanwhile(t *testing.T) {
 	}
 }
 
-// Stats tell why nothing is taken, for as long as that is so.
+// Stats say why nothing is taken, for as long as that is so.
 func TestStatsErr(t *testing.T) {
 	s := open(t, Options{Max: 1 << 10, Sync: -1})
 	defer s.Close()

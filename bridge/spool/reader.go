@@ -53,7 +53,7 @@ func (r *reader) next() (rec []byte, ok bool, err error) {
 	for {
 		if at := r.read; at.seg != r.seen.seg || at.off == r.seen.off {
 			s.mu.Lock()
-			r.seen = cursor{seg: at.seg, off: at.seg.end, number: at.seg.behind}
+			r.seen = cursor{seg: at.seg, off: at.seg.end, number: at.seg.after}
 			next, finished := at.seg.next, s.finished
 			lost := r.countLost(at)
 			s.mu.Unlock()
@@ -159,7 +159,7 @@ func (r *reader) lose(at cursor, number uint64, off int64) (cursor, error) {
 		loss.Records = number - at.number
 	}
 
-	behind := cursor{at.seg, off, max(at.number, number), at.events}
+	after := cursor{at.seg, off, max(at.number, number), at.events}
 	if number > max(at.number, s.tally.From) {
 		s.mu.Lock()
 		s.suspect = true
@@ -170,28 +170,28 @@ func (r *reader) lose(at cursor, number uint64, off int64) (cursor, error) {
 	}
 
 	if loss.Records == 0 && at.seg == s.exactTail {
-		return behind, nil // no number is missing
+		return after, nil // no number is missing
 	}
 	if loss.Records == 0 {
 		// Bytes and no records: nothing, unless it is the end of a segment, where
 		// the number of the records to come does not show what was there.
 		if loss.Bytes == 0 || off < r.seen.off {
-			return behind, nil
+			return after, nil
 		}
 		if torn, err := r.win.torn(at.seg, at.off, off, number); torn || err != nil {
-			return behind, err
+			return after, err
 		}
 	}
 
 	if at.seg.first < r.reported.number || at.seg.first == r.reported.number && at.off < r.reported.off {
-		return behind, nil // a Rewind came back here
+		return after, nil // a Rewind came back here
 	}
 	r.reported = cursor{number: at.seg.first, off: off + 1}
 	if loss.Bytes > 0 {
 		loss.File = r.setAside(at.seg.name)
 	}
 	s.opt.Lost(loss)
-	return behind, nil
+	return after, nil
 }
 
 // setAside keeps a damaged segment under another name, which it has when all its
@@ -324,7 +324,7 @@ func (s *Spool) dropAll() {
 		}
 	}
 
-	empty := &segment{end: headerSize, behind: s.next}
+	empty := &segment{end: headerSize, after: s.next}
 	s.newest.next = empty
 	s.newest = empty
 	s.segments = s.segments[:0]

@@ -159,7 +159,7 @@ type Spool struct {
 // segment is one file.
 type segment struct {
 	first  uint64 // number of its first record
-	behind uint64 // number of the record after its last one
+	after  uint64 // number of the record after its last one
 	name   string
 	end    int64    // where the next frame goes, or the end of the files.File
 	next   *segment // if it is not the newest

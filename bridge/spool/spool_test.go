@@ -279,7 +279,7 @@ func TestMore(t *testing.T) {
 	<-s.More()
 }
 
-// TestDamageAtTheEnd has nothing behind the damage that could be acknowledged.
+// TestDamageAtTheEnd has nothing after the damage that could be acknowledged.
 func TestDamageAtTheEnd(t *testing.T) {
 	dir := t.TempDir()
 	crashSpool(t, dir, 0)
@@ -326,11 +326,11 @@ func TestLostAppends(t *testing.T) {
 	}
 }
 
-// TestFailedFlush sees that a flush that fails is told, and Append goes on.
+// TestFailedFlush sees that a flush that fails is reported, and Append continues.
 func TestFailedFlush(t *testing.T) {
 	fs := newMemFS()
-	told := make(chan error, 100)
-	s := open(t, Options{Dir: t.TempDir(), Sync: time.Millisecond, FS: fs, Failed: func(err error) { told <- err }})
+	reported := make(chan error, 100)
+	s := open(t, Options{Dir: t.TempDir(), Sync: time.Millisecond, FS: fs, Failed: func(err error) { reported <- err }})
 	defer s.Close()
 	fs.mu.Lock()
 	fs.fault = func(_ int, what string) fault {
@@ -341,11 +341,11 @@ func TestFailedFlush(t *testing.T) {
 	}
 	fs.mu.Unlock()
 	appendAll(t, s, "a")
-	if err := <-told; !errors.Is(err, syscall.EIO) {
+	if err := <-reported; !errors.Is(err, syscall.EIO) {
 		t.Error(err)
 	}
 	appendAll(t, s, "b")
-	<-told
+	<-reported
 	fs.mu.Lock()
 	fs.fault = nil
 	fs.mu.Unlock()
@@ -354,7 +354,7 @@ func TestFailedFlush(t *testing.T) {
 	}
 }
 
-// TestAckStaleSegment goes on after an Ack whose checkpoint could not be flushed:
+// TestAckStaleSegment continues after an Ack whose checkpoint could not be flushed:
 // nothing is removed before it is.
 func TestAckStaleSegment(t *testing.T) {
 	fs := newMemFS()

@@ -111,7 +111,7 @@ func TestRandomDamage(t *testing.T) {
 		events, done := tallied(t, r, dir)
 		how := spoil(t, r, dir)
 
-		var told uint64
+		var reported uint64
 		life := func(ack bool) (got []string) {
 			var lost uint64
 			s := open(t, Options{Dir: dir, Sync: -1, Event: ours, SegmentBytes: 2000, Lost: func(l Loss) {
@@ -133,7 +133,7 @@ func TestRandomDamage(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			told += lost
+			reported += lost
 			return slices.DeleteFunc(got, func(rec string) bool { return ours([]byte(rec)) == nil })
 		}
 		if r.IntN(2) == 0 {
@@ -154,8 +154,8 @@ func TestRandomDamage(t *testing.T) {
 				missing--
 			}
 		}
-		if uint64(missing) != told {
-			t.Errorf("seed %d, %s: %d of %d events are missing, %d are reported as lost", seed, how, missing, len(events)-1-done, told)
+		if uint64(missing) != reported {
+			t.Errorf("seed %d, %s: %d of %d events are missing, %d are reported as lost", seed, how, missing, len(events)-1-done, reported)
 		}
 	}
 }

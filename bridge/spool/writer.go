@@ -54,7 +54,7 @@ func (s *Spool) append(rec []byte, loss Reported) error {
 	s.tail.dirty = true
 	s.next++
 	last.end += size
-	last.behind = s.next
+	last.after = s.next
 	s.bytes += size
 	s.space.unseen += size
 
@@ -143,7 +143,7 @@ func (s *Spool) addSegment() error {
 		return nil // the last one is still empty
 	}
 
-	seg := &segment{first: s.next, behind: s.next, name: path, end: headerSize}
+	seg := &segment{first: s.next, after: s.next, name: path, end: headerSize}
 	if len(s.segments) < keepOpen {
 		seg.openFile(s.opt.FS)
 	}

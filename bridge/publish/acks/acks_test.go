@@ -102,7 +102,7 @@ func TestAnswers(t *testing.T) {
 		"nothing":             {``, Answer{Err: jetstream.ErrInvalidJSAck}},
 		"no JSON":             {`thanks`, Answer{Err: jetstream.ErrInvalidJSAck}},
 		"cut":                 {`{"stream":"SUPERVISOR","seq":12`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"more behind it":      {`{"stream":"SUPERVISOR","seq":12}}`, Answer{Err: jetstream.ErrInvalidJSAck}},
+		"more after it":       {`{"stream":"SUPERVISOR","seq":12}}`, Answer{Err: jetstream.ErrInvalidJSAck}},
 		"leading zero":        {`{"stream":"SUPERVISOR","seq":012}`, Answer{Err: jetstream.ErrInvalidJSAck}},
 		"beyond 64 bits":      {`{"stream":"SUPERVISOR","seq":18446744073709551616}`, Answer{Err: jetstream.ErrInvalidJSAck}},
 		"negative":            {`{"stream":"SUPERVISOR","seq":-1}`, Answer{Err: jetstream.ErrInvalidJSAck}},
@@ -264,11 +264,11 @@ func TestAcksTimeout(t *testing.T) {
 	}
 	again, _ := w.sent(t) // the timer had run out
 	if got := w.wait(t, again); !errors.Is(got.Err, jetstream.ErrAsyncPublishTimeout) {
-		t.Errorf("a message behind a pause ended with %+v", got)
+		t.Errorf("a message after a pause ended with %+v", got)
 	}
 }
 
-// Everything in flight ends with the connection; over the next one it goes on.
+// Everything in flight ends with the connection; over the next one it continues.
 func TestAcksDisconnected(t *testing.T) {
 	for name, cut := range map[string]func(s *streamtest.Server, w *wire){
 		"reconnecting": func(s *streamtest.Server, _ *wire) { s.Stop() },
@@ -312,7 +312,7 @@ func TestAcksDisconnected(t *testing.T) {
 	}
 }
 
-// Without anything that would take a message, that is told at once.
+// Without anything that would take a message, that is reported at once.
 func TestAcksNoResponders(t *testing.T) {
 	s := streamtest.Start(t)
 	w := newWire(t, s, time.Minute)

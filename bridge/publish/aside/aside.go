@@ -4,7 +4,7 @@
 //
 // Under pressure: Max messages wait, one of each key. Of more, the oldest are dropped,
 // counted and logged. Put never blocks. A message is tried until the stream has it, and
-// one that is refused goes behind those that wait.
+// one that is refused goes to the end of the line.
 package aside
 
 import (

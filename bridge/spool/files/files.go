@@ -26,7 +26,7 @@ type System interface {
 	SyncDir(dir string) error
 	// Map makes the first bytes of a file memory that is shared with it.
 	Map(f File, size int) (b []byte, unmap func() error, err error)
-	// Space tells how many bytes of a file system are free for us, and how many
+	// Space returns how many bytes of a file system are free for us, and how many
 	// it has.
 	Space(dir string) (free, total uint64, err error)
 }

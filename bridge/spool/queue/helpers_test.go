@@ -29,7 +29,7 @@ func ours(rec []byte) []byte {
 	return nil
 }
 
-// numbered are records that tell their number, of some 20 to 60 bytes.
+// numbered are records that hold their number, of some 20 to 60 bytes.
 func numbered(from, to int) (recs []string) {
 	for i := from; i <= to; i++ {
 		recs = append(recs, fmt.Sprintf("record %04d %*s", i, i*7%40, ""))

@@ -446,7 +446,7 @@ func TestQueueDirectoryRemoved(t *testing.T) {
 	}
 }
 
-// Two bridges with one directory have a spool each, also if nothing tells them apart,
+// Two bridges with one directory have a spool each, also if nothing distinguishes them,
 // and get their own again.
 func TestQueueSlots(t *testing.T) {
 	dir := t.TempDir()
@@ -592,7 +592,7 @@ func TestQueueModel(t *testing.T) {
 	})
 }
 
-// Whoever waits for an event in memory is told when it is acknowledged, and not before;
+// Whoever waits for an event in memory is notified when it is acknowledged, and not before;
 // a disk that takes records again gets it even if nobody acknowledges anything, in
 // order. Until then the next run does not know of it: supervisord offers it again.
 func TestQueueAppendSafe(t *testing.T) {
