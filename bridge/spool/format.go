@@ -47,7 +47,6 @@ const (
 	suffix     = ".segment"
 	damaged    = ".damaged"
 	nameDigits = 20
-	lockName   = "lock"
 	maxRecord  = 256 << 20
 	// maxFirst is far above what a supervisord can say, and far below an overflow.
 	maxFirst = 1 << 62

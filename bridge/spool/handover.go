@@ -126,7 +126,7 @@ func (s *Spool) Dismiss(all bool, others ...string) error {
 
 	if all {
 		// Nobody can have locked it: it is ours until Close, and has no name then.
-		others = append(others, marks.CheckpointName, marks.TallyName, lockName)
+		others = append(others, marks.CheckpointName, marks.TallyName, files.LockName)
 	}
 	for _, name := range others {
 		_ = os.Remove(filepath.Join(s.opt.Dir, name))
@@ -144,7 +144,8 @@ func IsSpool(dir string) bool {
 		return false
 	}
 	for _, e := range entries {
-		if _, segment := parseName(e.Name()); segment || e.Name() == lockName || e.Name() == marks.CheckpointName {
+		_, segment := parseName(e.Name())
+		if segment || e.Name() == files.LockName || e.Name() == marks.CheckpointName {
 			return true
 		}
 	}

@@ -61,7 +61,7 @@ func (r *restorer) restore() error {
 		return fmt.Errorf("make the spool's directory: %w", err)
 	}
 	if files.Unlinked(s.lock) {
-		lock, err := TryLock(s.opt.Dir)
+		lock, err := files.TryLock(s.opt.Dir)
 		if err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func (r *restorer) restore() error {
 // restoreSegment writes a segment again. While it is not whole it has another name.
 func (r *restorer) restoreSegment(seg *segment) (err error) {
 	s := r.s
-	name := filepath.Join(s.opt.Dir, lockName+".new")
+	name := filepath.Join(s.opt.Dir, files.LockName+".new")
 	f, err := s.opt.FS.Open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ type Options struct {
 	// FS is the file system; the real one if it is nil.
 	FS files.System
 	// More receives a value when there may be something to read; that of Spool.More if it
-	// is nil. Lock is the directory's, held already; see TryLock. Both are of a Queue.
+	// is nil. Lock is the directory's, held already; see files.TryLock. Both are of a Queue.
 	More chan struct{}
 	Lock *os.File
 }
@@ -223,7 +223,7 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 		if err = os.MkdirAll(opt.Dir, files.DirMode); err != nil {
 			return nil, fmt.Errorf("make the spool's directory: %w", err)
 		}
-		if lock, err = acquire(ctx, opt.Dir, opt.Waiting); err != nil {
+		if lock, err = files.Acquire(ctx, opt.Dir, opt.Waiting); err != nil {
 			return nil, fmt.Errorf("open spool %s: %w", opt.Dir, err)
 		}
 	}

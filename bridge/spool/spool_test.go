@@ -44,7 +44,7 @@ func TestModes(t *testing.T) {
 	s := open(t, Options{Dir: dir})
 	defer s.Close()
 	appendAll(t, s, "x")
-	for name, want := range map[string]os.FileMode{"": 0o750, lockName: 0o640, marks.CheckpointName: 0o640, segmentName(1): 0o640} {
+	for name, want := range map[string]os.FileMode{"": 0o750, files.LockName: 0o640, marks.CheckpointName: 0o640, segmentName(1): 0o640} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%q: %v %v, want %o", name, info.Mode(), err, want)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"supernats/bridge/spool"
+	"supernats/bridge/spool/files"
 )
 
 // keeper is the goroutine that opens the spool, checks that it is still there, moves to it
@@ -157,7 +158,7 @@ func (k *keeper) adopt(ctx context.Context, now time.Time) {
 	}
 
 	for _, name := range abandoned(dirs, q.opt.Owner.Host, q.Dir(), k.free, now) {
-		lock, err := spool.TryLock(name)
+		lock, err := files.TryLock(name)
 		if err != nil {
 			continue
 		}

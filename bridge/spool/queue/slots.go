@@ -217,7 +217,7 @@ func takeSlot(
 	var until time.Time
 	for {
 		s, wait, err := tryOwn(dir, owner, ours)
-		if s.lock != nil || err != nil && !errors.Is(err, spool.ErrLocked) {
+		if s.lock != nil || err != nil && !errors.Is(err, files.ErrLocked) {
 			return s, err
 		}
 		if !wait || !until.IsZero() && time.Now().After(until) {
@@ -225,7 +225,7 @@ func takeSlot(
 		}
 		if until.IsZero() {
 			until = time.Now().Add(lockPatience)
-			waiting(spool.Holder(dir))
+			waiting(files.Holder(dir))
 		}
 		select {
 		case <-ctx.Done():
@@ -246,8 +246,8 @@ func tryOwn(dir string, owner Owner, ours life) (s lockedSlot, wait bool, err er
 
 	for _, name := range candidates(slots, owner, ours) {
 		o, known := readOwner(name)
-		lock, err := spool.TryLock(name)
-		if errors.Is(err, spool.ErrLocked) {
+		lock, err := files.TryLock(name)
+		if errors.Is(err, files.ErrLocked) {
 			other := known && o.Life != ours && o.Life.PID != 0 &&
 				o.Life.Namespace == ours.Namespace && !o.Life.dead(ours)
 			wait = wait || !other
@@ -258,7 +258,7 @@ func tryOwn(dir string, owner Owner, ours life) (s lockedSlot, wait bool, err er
 		}
 		return own(slots, name, lock, owner, ours), false, nil
 	}
-	return lockedSlot{}, wait, spool.ErrLocked
+	return lockedSlot{}, wait, files.ErrLocked
 }
 
 // candidates returns the slots that are the owner's, those first that are so to the
@@ -290,7 +290,7 @@ func takeFree(dir string, owner Owner, ours life) (lockedSlot, error) {
 		if known && (o.Host != owner.Host || !o.Life.dead(ours)) {
 			continue
 		}
-		if lock, err := spool.TryLock(name); err == nil {
+		if lock, err := files.TryLock(name); err == nil {
 			return own(slots, name, lock, owner, ours), nil
 		}
 	}
@@ -302,8 +302,8 @@ func takeFree(dir string, owner Owner, ours life) (lockedSlot, error) {
 		} else if err != nil {
 			return lockedSlot{}, fmt.Errorf("make a spool's directory: %w", err)
 		}
-		lock, err := spool.TryLock(name)
-		if errors.Is(err, spool.ErrLocked) {
+		lock, err := files.TryLock(name)
+		if errors.Is(err, files.ErrLocked) {
 			continue
 		}
 		if err != nil {
@@ -311,7 +311,7 @@ func takeFree(dir string, owner Owner, ours life) (lockedSlot, error) {
 		}
 		return own(slots, name, lock, owner, ours), nil
 	}
-	return lockedSlot{}, fmt.Errorf("%w: %s has %d spools, each of them in use", spool.ErrLocked, dir, maxSlots)
+	return lockedSlot{}, fmt.Errorf("%w: %s has %d spools, each of them in use", files.ErrLocked, dir, maxSlots)
 }
 
 // own notes whose a slot is that was locked.
@@ -354,7 +354,7 @@ func abandoned(dirs []string, host, own string, since map[string]time.Time, now 
 				continue
 			}
 
-			lock, err := spool.TryLock(name)
+			lock, err := files.TryLock(name)
 			if err != nil {
 				continue
 			}

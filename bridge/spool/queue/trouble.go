@@ -62,7 +62,7 @@ func (r *reporter) troubles() map[string]trouble {
 			"the file system of the spool has no room for it" + memory,
 			"make room: df -h " + dir + "; df -i " + dir,
 		}
-	case errors.Is(err, spool.ErrLocked):
+	case errors.Is(err, files.ErrLocked):
 		wrong[CauseLocked] = trouble{
 			"the spool cannot be opened: " + err.Error() + memory,
 			"stop the other bridge, or give each its own --spool-dir",

@@ -1,4 +1,4 @@
-package spool
+package files
 
 import (
 	"context"
@@ -9,16 +9,17 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"supernats/bridge/spool/files"
 )
+
+// LockName is the file that the process holds which has a spool open.
+const LockName = "lock"
 
 // ErrLocked is returned while another process has the spool open.
 var ErrLocked = errors.New("another process has the spool open")
 
-// acquire waits until no other process has the spool open; the system frees
+// Acquire waits until no other process has the spool open; the system frees
 // the lock of one that dies. waiting is called once if it is held at first.
-func acquire(ctx context.Context, dir string, waiting func(holder string)) (*os.File, error) {
+func Acquire(ctx context.Context, dir string, waiting func(holder string)) (*os.File, error) {
 	for reported := false; ; {
 		f, err := TryLock(dir)
 		if !errors.Is(err, ErrLocked) {
@@ -38,12 +39,12 @@ func acquire(ctx context.Context, dir string, waiting func(holder string)) (*os.
 
 // TryLock takes the lock of a directory, or returns ErrLocked.
 func TryLock(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, files.Mode)
+	f, err := os.OpenFile(filepath.Join(dir, LockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, Mode)
 	if err != nil {
 		return nil, err
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil && files.Unlinked(f) {
+	if err == nil && Unlinked(f) {
 		err = syscall.EWOULDBLOCK // who held it has removed it: the next one is another file
 	}
 
@@ -63,6 +64,6 @@ func TryLock(dir string) (*os.File, error) {
 
 // Holder returns the process id that stands in a lock.
 func Holder(dir string) string {
-	text, _ := os.ReadFile(filepath.Join(dir, lockName))
+	text, _ := os.ReadFile(filepath.Join(dir, LockName))
 	return strings.TrimSpace(string(text))
 }
