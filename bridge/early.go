@@ -34,7 +34,8 @@ func (b *Bridge) publishEarly(ctx context.Context) (stop func()) {
 			"check that the file system of --spool-dir answers, or set --spool-dir")
 
 		p, err := publish.New(publish.Config{
-			Source: from, Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensureStream, Stream: stream.Events,
+			Source: from, Stream: stream.Events,
+			Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensureStream,
 			Encode: b.encoder.Encode, Lost: b.reportLost, Log: b.log,
 		})
 		if err != nil {

@@ -81,12 +81,14 @@ func (b *Bridge) connectParts(client *supervisord.Client, bootID boot.ID, versio
 	b.nats = natsLink{host: b.cfg.Host, settings: b.cfg.NATS, metrics: b.metrics, troubles: b.troubles}
 }
 
+// newMetrics registers the metrics of this bridge. Its functions are called at each scrape.
 func (b *Bridge) newMetrics() *metrics.Metrics {
 	return metrics.New(b.registry, metrics.Config{
 		LossCauses: []string{ledger.CauseBuffer, ledger.CauseFull, ledger.CauseCorrupt},
 		SpoolLimit: int64(b.cfg.SpoolMax),
 		Ready:      func() bool { return b.journal.State().NotReady() == nil },
 		OldestAge:  func() float64 { return b.journal.State().OldestAge() },
+
 		Spool: func() metrics.Spool {
 			st := b.journal.State().Stats()
 			return metrics.Spool{Bytes: st.Bytes, Records: st.Records, Memory: st.Memory}

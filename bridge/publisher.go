@@ -41,7 +41,8 @@ func (b *Bridge) newPublisher() (*publish.Publisher, error) {
 	var publisher *publish.Publisher
 	publisher, err := publish.New(publish.Config{
 		Source: from, Encode: from.Encode, Left: int(left.Records), Seq: left.Seq,
-		Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensureStream, Stream: stream.Events, Fence: b.fence(),
+		Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensureStream,
+		Stream: stream.Events, Fence: b.fence(),
 		Log: b.log, Raise: b.troubles.Raise, Clear: b.troubles.Clear,
 		GiveWay: b.giveWay, Lost: b.reportLost, Duplicate: b.metrics.Duplicate,
 		Resent: func(id, messageID string) { publisher.Aside("resent/"+id, b.self.resentRecord(id, messageID)) },

@@ -216,7 +216,8 @@ func (l *Life) keepIdentity() {
 		l.cfg.Troubles.Raise(CauseIdentity,
 			"supervisord cannot be identified ("+l.evidence.By+"), and there is no spool to keep its boot in: "+
 				"after a restart of this bridge its events seem to be those of another supervisord",
-			"give the bridge a directory that it may write to (--spool-dir), or mount /proc without hidepid= and subset=")
+			"give the bridge a directory that it may write to (--spool-dir), "+
+				"or mount /proc without hidepid= and subset=")
 		return
 	}
 
@@ -225,7 +226,8 @@ func (l *Life) keepIdentity() {
 		return
 	}
 	if err := Save(dir, l.Pool(), v.ID, l.evidence); err != nil {
-		l.cfg.Log.Warn().Err(err).Msg("what supervisord was identified by cannot be kept; the serials of its events have to do")
+		l.cfg.Log.Warn().Err(err).
+			Msg("what supervisord was identified by cannot be kept; the serials of its events have to do")
 	}
 }
 

@@ -73,7 +73,8 @@ func newKernel(supervisord int, w *waker) (*kernel, error) {
 		last: map[schema.ProcessName]*record.Facts{}, starting: map[schema.ProcessName]uint64{},
 	}
 	k.watch, err = deathwatch.New(deathwatch.Config{
-		Parent: supervisord, Died: w.wakeFor, Started: k.noteStarted, Files: k.limit, Added: k.followMemory, Dead: k.noteDead,
+		Parent: supervisord, Files: k.limit,
+		Started: k.noteStarted, Added: k.followMemory, Died: w.wakeFor, Dead: k.noteDead,
 	})
 	if err != nil {
 		return nil, err

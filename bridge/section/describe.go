@@ -88,7 +88,8 @@ func problemsOf(own *supervisordconf.Section, data *schema.Section, free int) (t
 				"so the bridge cannot notice that supervisord has stopped sending events to it")
 	}
 	if data.BufferSize < fewBuffered {
-		p.addProblem("buffer_size=65536", "buffer_size is %d, and when the buffer is full supervisord drops the oldest event",
+		p.addProblem("buffer_size=65536",
+			"buffer_size is %d, and when the buffer is full supervisord drops the oldest event",
 			data.BufferSize)
 	}
 	if len(data.SamePriority) > 0 {
@@ -99,14 +100,16 @@ func problemsOf(own *supervisordconf.Section, data *schema.Section, free int) (t
 	}
 
 	if n, known := optionInt(own, "numprocs", 1); known && n > 1 {
-		p.addProblem("numprocs=1", "numprocs is %d, so events are divided among that many bridges and lose their order", n)
+		p.addProblem("numprocs=1",
+			"numprocs is %d, so events are divided among that many bridges and lose their order", n)
 	}
 	if n, known := optionInt(own, "startsecs", 1); known && n > 0 {
 		p.addProblem("startsecs=0",
 			"startsecs is %d, and for as long after each start of the bridge supervisord sends it no events", n)
 	}
 	if v, err := own.Value("stdout_logfile", "AUTO"); err == nil && !isNoFile(v) {
-		p.addProblem("stdout_logfile=NONE", "stdout_logfile is %s, where supervisord writes each answer of the bridge", v)
+		p.addProblem("stdout_logfile=NONE",
+			"stdout_logfile is %s, where supervisord writes each answer of the bridge", v)
 	}
 
 	if len(p.texts) == 0 {

@@ -144,7 +144,8 @@ func IsSpool(dir string) bool {
 		return false
 	}
 	for _, e := range entries {
-		if _, segment := parseName(e.Name()); segment || e.Name() == files.LockName || e.Name() == marks.CheckpointName {
+		_, segment := parseName(e.Name())
+		if segment || e.Name() == files.LockName || e.Name() == marks.CheckpointName {
 			return true
 		}
 	}

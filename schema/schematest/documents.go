@@ -12,7 +12,8 @@ const ExitedDocument = `{"specversion":"1.0","id":"web1/4f0c6d1e2a90b7c3/1234","
 		"type":"org.supervisord.process_state.exited","subject":"api:api_00","time":"2026-11-21T19:00:31.833512Z",
 		"datacontenttype":"application/json","dataschema":"urn:supernats:event:1","traceparent":"00-0af7-b7ad-01",
 		"data":{"event":"PROCESS_STATE_EXITED","host":"web1","server":"supervisor","boot":"4f0c6d1e2a90b7c3",
-		"serial":1234,"pool":"supernats","poolserial":1200,"group":"api","process":"api_00","from_state":"RUNNING","expected":false,
+		"serial":1234,"pool":"supernats","poolserial":1200,"group":"api","process":"api_00",
+		"from_state":"RUNNING","expected":false,
 		"pid":11167,"exit":{"code":3},"log":{"stderr":"a\n"}}}`
 
 // Patch merges changes into a document as RFC 7396 says: null takes a member out.

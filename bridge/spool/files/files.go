@@ -1,5 +1,5 @@
-// Package files is what the spool needs of a file system, and where its tests make one
-// fail. It also has the lock of a directory.
+// Package files is what the spool needs of a file system: files, which its tests make fail,
+// and the lock of a directory.
 package files
 
 import (

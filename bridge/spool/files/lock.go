@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// LockName is the file that the process that has a spool open holds a lock on.
+// LockName is the file that the process holds which has a spool open.
 const LockName = "lock"
 
 // ErrLocked is returned while another process has the spool open.
