@@ -65,15 +65,18 @@ command=/nonexistent/missing1
 startretries=0
 `
 
-// TestLogs: whatever is done to supervisord's log, no reason is wrong.
+// aLog is what is done to supervisord's log.
+type aLog struct {
+	name, settings string
+	// atLeast is how many in 100 reasons must be found.
+	atLeast int
+	warned  bool
+}
+
+// Whatever is done to supervisord's log, no reason is wrong.
 func TestLogs(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		name, settings string
-		// atLeast is how many in 100 reasons must be found.
-		atLeast int
-		warned  bool
-	}{
+	for _, test := range []aLog{
 		{
 			name:     "rotated all the time",
 			settings: "logfile_maxbytes=3000\nlogfile_backups=1",
@@ -82,49 +85,60 @@ func TestLogs(t *testing.T) {
 		{name: "rotated", settings: "logfile_maxbytes=20000\nlogfile_backups=0", atLeast: 50},
 		{name: "of warnings", settings: "loglevel=warn"},
 		{name: "of errors", settings: "loglevel=error"},
-		{name: "of everything", settings: "loglevel=debug", atLeast: 50},
 		{name: "nowhere", settings: "logfile=/dev/null\nlogfile_maxbytes=0"},
 		{name: "in syslog", settings: "logfile=syslog", warned: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			f := start(t, inSupervisord(test.settings)+mixed)
-			var warnings []error
-			r := newReasons(t, f, 0, hideFiles, func(cfg *Config) {
-				cfg.Warn = func(err error) { warnings = append(warnings, err) }
-			})
-			file := newReasons(t, f, 0)
-			var again []Received
-			n := 0
-			all := f.collect(t, "60 deaths and 2 processes that are FATAL", func(events []Received) bool {
-				again = append(again, unexplained(events[n:])...)
-				r.Explain(t.Context(), events[n:])
-				file.Explain(t.Context(), again[n:])
-				n = len(events)
-				return deaths(events) >= 60 && count(events, schema.ProcessStateFatal) == 2
-			})
-			f.quiet(t)
-			want := truth(t, f, all)
-			for source, events := range map[string][]Received{"XML-RPC": all, "file": again} {
-				right, unknown := score(t, want, events)
-				t.Logf("%s: %d right, %d unknown", source, right, unknown)
-				if right*100 < test.atLeast*(right+unknown) {
-					t.Errorf("only %d of %d reasons were found from %s", right, right+unknown, source)
-				}
-			}
-			if test.warned != (len(warnings) == 1) || len(warnings) > 1 {
-				t.Errorf("warnings: %v", warnings)
-			}
-			// The same, from the middle on and as a whole.
-			for _, i := range []int{0, len(all) / 3, len(all) * 2 / 3} {
-				events := unexplained(all[i:])
-				r := newReasons(t, f, 0, ignoreWarnings)
-				r.Explain(t.Context(), events)
-				right, unknown := score(t, want, events)
-				t.Logf("from event %d on: %d right, %d unknown", i, right, unknown)
-				r.Close()
-			}
+			test.try(t)
 		})
+	}
+}
+
+// The same with all that supervisord can say. The test is alone: where the machine is so
+// busy that events lag behind a log that grows this fast, most reasons are not found.
+func TestLogOfEverything(t *testing.T) {
+	aLog{settings: "loglevel=debug", atLeast: 50}.try(t)
+}
+
+func (l aLog) try(t *testing.T) {
+	f := start(t, inSupervisord(l.settings)+mixed)
+	var warnings []error
+	r := newReasons(t, f, 0, hideFiles, func(cfg *Config) {
+		cfg.Warn = func(err error) { warnings = append(warnings, err) }
+	})
+	file := newReasons(t, f, 0)
+	var again []Received
+	n := 0
+	all := f.collect(t, "60 deaths and 2 processes that are FATAL", func(events []Received) bool {
+		again = append(again, unexplained(events[n:])...)
+		r.Explain(t.Context(), events[n:])
+		file.Explain(t.Context(), again[n:])
+		n = len(events)
+		return deaths(events) >= 60 && count(events, schema.ProcessStateFatal) == 2
+	})
+	f.quiet(t)
+
+	want := truth(t, f, all)
+	for source, events := range map[string][]Received{"XML-RPC": all, "file": again} {
+		right, unknown := score(t, want, events)
+		t.Logf("%s: %d right, %d unknown", source, right, unknown)
+		if right*100 < l.atLeast*(right+unknown) {
+			t.Errorf("only %d of %d reasons were found from %s", right, right+unknown, source)
+		}
+	}
+	if l.warned != (len(warnings) == 1) || len(warnings) > 1 {
+		t.Errorf("warnings: %v", warnings)
+	}
+
+	// From the middle on and as a whole.
+	for _, i := range []int{0, len(all) / 3, len(all) * 2 / 3} {
+		events := unexplained(all[i:])
+		r := newReasons(t, f, 0, ignoreWarnings)
+		r.Explain(t.Context(), events)
+		right, unknown := score(t, want, events)
+		t.Logf("from event %d on: %d right, %d unknown", i, right, unknown)
+		r.Close()
 	}
 }
 

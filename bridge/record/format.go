@@ -1,6 +1,7 @@
 // Package record is what an event becomes: bytes in the spool, and later messages on its
 // subject. An event is kept as it was read, with what cannot be found out later; it
-// becomes JSON when it is published, off supervisord's path.
+// becomes JSON when it is published, off supervisord's path. How long a class of events stays
+// in the stream is said by the writer, in each message: see retention.go.
 //
 // Under pressure: what is too large for one message is made smaller, in an order that
 // keeps names, numbers and ids, see limits.go. Memory is that of one record and its

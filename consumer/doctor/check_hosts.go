@@ -173,7 +173,7 @@ var harmless = map[string]bool{
 	schema.TroubleClock: true, schema.TroubleProcesses: true,
 	"xmlrpc": true, "reasons": true, "log-rotated": true, "log-tail": true,
 	"section": true, "no-ticks": true, "listen": true, "identity": true, "id-taken": true,
-	"message-too-large": true, "nats-look": true, "no-ttl": true,
+	"message-too-large": true, "nats-look": true, "no-ttl": true, "watch": true,
 }
 
 // addTroubles reports what bridges of a host have reported, and what the daemon has found.

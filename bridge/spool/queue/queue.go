@@ -1,3 +1,6 @@
+// Package queue is what waits for JetStream: a spool on disk and, while the disk takes
+// nothing, a bounded part in memory, see Queue. It also finds the slot that is ours in a
+// directory that several bridges share, and publishes what another one has left there.
 package queue
 
 import (
