@@ -66,6 +66,7 @@ var arrows = []arrow{
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/wording|consumer/notify(/mail/(letter|summary))?`, ``},
 	{`consumer/health`, `schema/repeat`, ``},
 	{`consumer/service`, `consumer/health`, ``},
+	{`consumer/fleet`, `schema(/stream)?|consumer/(health|inspect|state)`, ``},
 	{`consumer/web`, `schema/httplimit|consumer/health`, ``},
 	{`consumer/keeper`, `schema/stream|consumer/health`, ``},
 	{`consumer/fit`, `schema`, `-`},

@@ -1,0 +1,121 @@
+package fleet
+
+import (
+	"testing"
+	"time"
+
+	"supernats/schema"
+)
+
+// A snapshot shares with the one before all that has not changed.
+func TestASnapshotSharesWhatHasNotChanged(t *testing.T) {
+	f := newFixture()
+	f.put(
+		host("web1", noon), process("web1", "api", "api_00", schema.StateRunning),
+		process("web1", "api", "api_01", schema.StateRunning),
+		host("web2", noon), process("web2", "api", "api_00", schema.StateRunning),
+	)
+	first := f.snapshot(noon)
+	if again := f.snapshot(noon); again != first {
+		t.Error("a new snapshot although nothing has changed")
+	}
+
+	f.put(process("web1", "api", "api_01", schema.StateFatal))
+	second := f.snapshot(noon)
+	switch {
+	case second.Version <= first.Version:
+		t.Errorf("version %d after %d", second.Version, first.Version)
+	case second.Host("web2") != first.Host("web2"):
+		t.Error("another web2 although nothing has changed there")
+	case second.Host("web1") == first.Host("web1"):
+		t.Error("the same web1 although a process has changed")
+	case second.Host("web1").Process("api", "api_00") != first.Host("web1").Process("api", "api_00"):
+		t.Error("another api_00 although it has not changed")
+	}
+	if h := second.Host("web1"); h.Fatal != 1 || h.Level != Critical || first.Host("web1").Fatal != 0 {
+		t.Errorf("web1 with a FATAL process: %d FATAL, level %d; before: %d", h.Fatal, h.Level, first.Host("web1").Fatal)
+	}
+}
+
+// A host falls silent by time alone, and is heard again by a record.
+func TestAHostFallsSilentWithoutARecord(t *testing.T) {
+	f := newFixture()
+	f.put(host("web1", noon), process("web1", "api", "api_00", schema.StateRunning))
+	if h := f.snapshot(noon).Host("web1"); h.UnknownSince != nil || h.Processes[0].UnknownSince != nil {
+		t.Fatalf("silent at once: %+v", h)
+	}
+
+	late := noon.Add(schema.SilentAfter + time.Second)
+	s := f.snapshot(late)
+	h := s.Host("web1")
+	if h.UnknownSince == nil || h.Processes[0].UnknownSince == nil || h.Unknown != 1 || h.Level != Warning {
+		t.Errorf("after %s: %+v", schema.SilentAfter, h)
+	}
+	if s.Totals.SilentHosts != 1 || s.Totals.Unknown != 1 || s.Totals.Running != 0 {
+		t.Errorf("%+v", s.Totals)
+	}
+
+	f.put(host("web1", late))
+	if h := f.snapshot(late).Host("web1"); h.UnknownSince != nil || h.Processes[0].UnknownSince != nil || h.Level != Well {
+		t.Errorf("heard again: %+v", h)
+	}
+}
+
+// A silence covers an alert, which is not critical meanwhile, and ends by itself.
+func TestASilenceEndsByTime(t *testing.T) {
+	f := newFixture()
+	f.put(host("web1", noon), alert("unexpected-exit", "critical", "web1"))
+	if h := f.snapshot(noon).Host("web1"); h.Level != Critical || len(h.Open) != 1 {
+		t.Fatalf("level %d with %d open", h.Level, len(h.Open))
+	}
+
+	f.put(&schema.Mute{ID: "m1", Hosts: []string{"web*"}, Expires: schema.Time{Time: noon.Add(time.Hour)}})
+	s := f.snapshot(noon)
+	if s.Alerts[0].Mute != "m1" || s.Host("web1").Level != Info || len(s.Mutes) != 1 {
+		t.Errorf("while silenced: %+v, level %d", s.Alerts[0], s.Host("web1").Level)
+	}
+
+	f.put(host("web1", noon.Add(time.Hour))) // or it would be silent
+	s = f.snapshot(noon.Add(time.Hour))
+	if s.Alerts[0].Mute != "" || s.Host("web1").Level != Critical || len(s.Mutes) != 0 {
+		t.Errorf("after the silence: %+v, level %d", s.Alerts[0], s.Host("web1").Level)
+	}
+}
+
+// The open alerts come first, the worst of them before the others, then the youngest.
+func TestAlertsAreRanked(t *testing.T) {
+	f := newFixture()
+	old := alert("old", "critical", "web1")
+	old.Opened = schema.Time{Time: noon.Add(-time.Hour)}
+	over := alert("over", "critical", "web1")
+	over.Phase = schema.PhaseResolved
+	pending := alert("pending", "critical", "web1")
+	pending.Phase = schema.PhasePending
+	f.put(over, pending, alert("note", "info", "web1"), alert("odd", "odd", "web1"), old, alert("new", "critical", "web1"))
+
+	s := f.snapshot(noon)
+	for i, rule := range []string{"new", "old", "odd", "note", "pending", "over"} {
+		if s.Alerts[i].Rule != rule {
+			t.Errorf("%d: %s, want %s", i, s.Alerts[i].Rule, rule)
+		}
+	}
+	if s.Totals.Open != 4 {
+		t.Errorf("%d open, want 4", s.Totals.Open)
+	}
+}
+
+// What a host is made of may come and go in any order.
+func TestAHostWithoutARecord(t *testing.T) {
+	f := newFixture()
+	p := process("web1", "api", "api_00", schema.StateRunning)
+	f.put(p)
+	if h := f.snapshot(noon).Host("web1"); h == nil || len(h.Processes) != 1 {
+		t.Fatalf("%+v", h)
+	}
+	f.mu.Lock()
+	f.removeProcess(p)
+	f.mu.Unlock()
+	if s := f.snapshot(noon); s.Host("web1") != nil || len(s.Hosts) != 0 || len(f.hosts) != 0 {
+		t.Errorf("%d hosts after the last process is gone", len(s.Hosts))
+	}
+}
