@@ -79,7 +79,7 @@ const (
 
 // Totals count over the whole fleet.
 type Totals struct {
-	Hosts, SilentHosts                            int
+	Hosts, SilentHosts                             int
 	Running, Down, Stopped, Exited, Fatal, Unknown int
 	// Open are the alerts that are firing.
 	Open int

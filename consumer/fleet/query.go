@@ -138,7 +138,8 @@ func (q *Query) Matches(p *Process) bool {
 
 func (q *Query) matchesState(p *Process) bool {
 	return len(q.States) == 0 || slices.ContainsFunc(q.States, func(s string) bool {
-		return strings.EqualFold(s, p.State) && p.UnknownSince == nil && p.Gone == nil || strings.EqualFold(s, p.Status())
+		asRecorded := p.UnknownSince == nil && p.Gone == nil
+		return asRecorded && strings.EqualFold(s, p.State) || strings.EqualFold(s, p.Status())
 	})
 }
 
@@ -238,7 +239,8 @@ func paginate[T any](page Page[T], list []T, q *Query, placeOf func(T) place) (P
 		if err != nil || json.Unmarshal(text, &after) != nil || after.Sort != sort {
 			return page, ErrToken
 		}
-		i, found := slices.BinarySearchFunc(list, after, func(item T, at place) int { return placeOf(item).compare(at) })
+		i, found := slices.BinarySearchFunc(list, after,
+			func(item T, at place) int { return placeOf(item).compare(at) })
 		if found {
 			i++
 		}
