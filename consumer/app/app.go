@@ -22,6 +22,7 @@ import (
 	"supernats/consumer/deliver"
 	"supernats/consumer/deliver/inbox"
 	"supernats/consumer/embedded"
+	"supernats/consumer/fleet"
 	"supernats/consumer/health"
 	"supernats/consumer/intake"
 	"supernats/consumer/rules"
@@ -40,6 +41,8 @@ type App struct {
 	health  *health.Health
 	service *service.Service
 	store   *embedded.StoreWatch
+	// fleet is what the HTTP address shows.
+	fleet *fleet.Fleet
 	// server is set by Run; nil: it is somebody else's.
 	server atomic.Pointer[embedded.Server]
 
@@ -107,6 +110,7 @@ func New(valid *config.Plan, o Options) (*App, error) {
 	a := &App{
 		cfg: valid.Config, options: o, instance: host, log: log,
 		health:   health.New(log),
+		fleet:    fleet.New(),
 		ready:    make(chan struct{}),
 		reloaded: make(chan struct{}, 1),
 		changed:  make(chan struct{}, 1),
@@ -241,6 +245,6 @@ func (a *App) startServer(c *connector) (stop func(), err error) {
 func (a *App) webServer() *web.Server {
 	return &web.Server{
 		Listen: a.cfg.Listen, WebConfig: a.cfg.WebConfig, MaxConnections: embedded.PageConnections(),
-		Ready: a.ready, Health: a.health, Reload: a.Reload, Log: a.log,
+		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: a.cfg.Site(), Log: a.log,
 	}
 }

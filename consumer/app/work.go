@@ -56,6 +56,9 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return k.Run(ctx) })
+	if a.cfg.Listen != "" {
+		g.Go(func() error { return a.fleet.Run(ctx, js, a.log) })
+	}
 	g.Go(func() error {
 		return l.Run(ctx, func(ctx context.Context) error {
 			if l.OthersWereActive() { // what we know is old

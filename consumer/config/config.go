@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"time"
 
 	"supernats/consumer/embedded"
 	"supernats/consumer/rules"
+	"supernats/consumer/web/site"
 	"supernats/schema"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
@@ -26,11 +28,17 @@ type Config struct {
 	Embedded embedded.Config `yaml:"embedded"`
 	DataDir  string          `yaml:"data_dir"`
 
-	// Listen is the address of /healthz, /readyz and /-/reload; empty: none.
+	// Listen is the address of the page, /metrics, /api/v1, /healthz, /readyz and /-/reload;
+	// empty: none.
 	Listen string `yaml:"listen"`
 	// WebConfig names a file with TLS and basic authentication of that address,
 	// in the form of Prometheus's web configuration file.
 	WebConfig string `yaml:"web_config"`
+	// ExternalURL is the address at which people reach that one, for the links in
+	// notifications; RoutePrefix comes before all paths, by default that of ExternalURL.
+	ExternalURL string        `yaml:"external_url"`
+	RoutePrefix string        `yaml:"route_prefix"`
+	Web         site.Settings `yaml:"web"`
 
 	// Mail is the receiver "mail", and the defaults of every other mail receiver.
 	Mail      *Mail      `yaml:"mail"`
@@ -78,6 +86,7 @@ func Default() Config {
 		NATS:           NATS{Replicas: 1},
 		Embedded:       embedded.Config{Listen: "127.0.0.1:4222", MaxStore: 4 << 30},
 		Listen:         "127.0.0.1:8000",
+		Web:            site.Settings{Allow: []string{}, MaxStreams: site.DefaultMaxStreams},
 		GroupInterval:  schema.Duration(5 * time.Minute),
 		RepeatInterval: schema.Duration(4 * time.Hour),
 		ResolveAfter:   schema.Duration(30 * time.Second),
@@ -215,6 +224,12 @@ func (c *Config) NeedsRestart(old Config) string {
 		return "listen"
 	case c.WebConfig != old.WebConfig:
 		return "web_config"
+	case c.ExternalURL != old.ExternalURL:
+		return "external_url"
+	case c.RoutePrefix != old.RoutePrefix:
+		return "route_prefix"
+	case !reflect.DeepEqual(c.Web, old.Web):
+		return "web"
 	}
 	return ""
 }

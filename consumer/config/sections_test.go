@@ -415,3 +415,16 @@ func TestPlanRefusesSettings(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Mistakes in where the page is are found at their keys.
+func TestSiteIsChecked(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"an address without a scheme", "external_url: ops.example.com", `1:15: external_url: invalid value "ops.example.com"`},
+		{"nobody may be allowed that", "web: {allow: [reboot]}", `web.allow[0]: invalid value "reboot": want mute or ack`},
+	} {
+		_, err := loadText(t, c.text)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}

@@ -50,6 +50,7 @@ func (c *Config) check() (*rules.Set, problems) {
 		p.add("listen", "invalid value %q: want host:port, the port a number up to 65535, or nothing: ''",
 			c.Listen)
 	}
+	p.checkSite(c)
 	p.checkReceivers(c)
 	p.checkLimits(c.Limits)
 	p.checkHolds(c)

@@ -1,5 +1,5 @@
-// Package web serves the HTTP address of the daemon: /healthz, /readyz and /-/reload, with
-// TLS and passwords as Prometheus's web configuration file has them.
+// Package web serves the HTTP address of the daemon: /healthz, /readyz, /-/reload, and what
+// its rooms add, with TLS and passwords as Prometheus's web configuration file has them.
 //
 // Under pressure it serves a bounded number of connections at once and closes the rest (see
 // schema/httplimit); errors that clients can cause are logged ten times an hour. Alerts
@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/health"
+	"supernats/consumer/web/site"
 	"supernats/schema/httplimit"
 )
 
@@ -39,7 +40,16 @@ type Server struct {
 	Health *health.Health
 	// Reload reloads the configuration; ErrNoFile if there is none.
 	Reload func() error
-	Log    zerolog.Logger
+	// Site says under which addresses all this is, Rooms are what else is served there.
+	Site  *site.Site
+	Rooms []Room
+	Log   zerolog.Logger
+}
+
+// Room serves some of the paths below the site's prefix.
+type Room interface {
+	// Register adds its paths, without the prefix.
+	Register(mux *http.ServeMux)
 }
 
 // Run serves until ctx ends.
@@ -81,7 +91,26 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.serveReadyz)
 	mux.HandleFunc("POST /-/reload", s.serveReload)
 	mux.HandleFunc("PUT /-/reload", s.serveReload)
-	return sameOrigin(mux)
+	for _, room := range s.Rooms {
+		room.Register(mux)
+	}
+	return sameOrigin(s.Site.Identify(s.belowPrefix(mux)))
+}
+
+// belowPrefix serves everything below the prefix, and leads there from "/". What asks for the
+// health of the daemon may not know the prefix.
+func (s *Server) belowPrefix(mux *http.ServeMux) http.Handler {
+	prefix := s.Site.Prefix
+	if prefix == "" {
+		return mux
+	}
+
+	outer := http.NewServeMux()
+	outer.Handle(prefix+"/", http.StripPrefix(prefix, mux))
+	outer.Handle("GET /{$}", http.RedirectHandler(prefix+"/", http.StatusFound))
+	outer.Handle("GET /healthz", mux)
+	outer.Handle("GET /readyz", mux)
+	return outer
 }
 
 // sameOrigin refuses what a page of another site makes a browser send: only reading

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"supernats/consumer/health"
+	"supernats/consumer/web/site"
 )
 
 // logLines is a log that can be read while it is written.
@@ -59,7 +60,7 @@ func newServer(log zerolog.Logger) *Server {
 	close(ready)
 	return &Server{
 		Listen: "127.0.0.1:0", MaxConnections: 256, Ready: ready, Health: health.New(log),
-		Reload: func() error { return ErrNoFile }, Log: log,
+		Reload: func() error { return ErrNoFile }, Site: &site.Site{}, Log: log,
 	}
 }
 

@@ -1,0 +1,21 @@
+package config
+
+import "supernats/consumer/web/site"
+
+// Site returns under which addresses the pages are, and what they may do.
+func (c *Config) Site() *site.Site {
+	s := &site.Site{Settings: c.Web, WebConfig: c.WebConfig}
+	if c.ExternalURL != "" {
+		s.External, _ = site.ParseExternal(c.ExternalURL) // checkSite has seen it
+	}
+	s.Prefix = site.CleanPrefix(c.RoutePrefix, s.External)
+	return s
+}
+
+func (p *problems) checkSite(c *Config) {
+	if c.ExternalURL != "" {
+		_, err := site.ParseExternal(c.ExternalURL)
+		p.addSection("external_url", err)
+	}
+	p.addSection("web", c.Web.Check())
+}
