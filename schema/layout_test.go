@@ -84,7 +84,9 @@ var arrows = []arrow{
 	{`consumer/intake`, `schema(/stream|/repeat)?|consumer(/(alerts|health|intake/machine|outbox|records|rules|silences|source|state))?`, ``},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
 	{`consumer/terminal`, `schema|consumer/wording`, ``},
-	{`consumer/(inspect|testalert)`, `schema(/stream)?|consumer(/inspect|/rules|/state|/wording)?`, ``},
+	{`consumer/inspect/past`, `schema(/stream)?|consumer(/state)?`, ``},
+	{`consumer/inspect`, `schema(/stream)?|consumer(/inspect/past|/rules|/state|/wording)?`, ``},
+	{`consumer/testalert`, `schema(/stream)?|consumer(/inspect|/rules|/state|/wording)?`, ``},
 	{`consumer/doctor`, `schema(/stream)?|consumer(/inspect|/state|/wording)?`, ``},
 	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|intake|state|terminal|testalert|wording|cmd/.*)`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"supernats/consumer"
+	"supernats/consumer/inspect/past"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -108,13 +109,14 @@ func (r *Reader) AlertRecords(ctx context.Context) ([]schema.Alert, error) {
 // Notifications returns those of the stream that a filter passes, oldest first.
 func (r *Reader) Notifications(ctx context.Context, f *AlertFilter) ([]Notification, error) {
 	var list []Notification
-	err := r.scan(ctx, stream.Alerts, position{time: f.Period.Since}, func(m *storedMessage) error {
-		n, err := schema.Unmarshal[*schema.Notification](m.data)
+	from := past.Position{Time: f.Period.Since}
+	err := past.Scan(ctx, r.JS, stream.Alerts, past.Everything, from, func(m *past.Message) error {
+		n, err := schema.Unmarshal[*schema.Notification](m.Data)
 		if err == nil && n.Data == nil {
 			err = errors.New("has no data")
 		}
 		if err != nil {
-			r.warn("message on %q: %v", m.subject, err)
+			r.warn("message on %q: %v", m.Subject, err)
 			return nil
 		}
 

@@ -1,0 +1,149 @@
+// Package past reads what a stream has stored, without a consumer: the right to create a
+// consumer on a stream is the right to change those of others.
+//
+// It reads by batches of direct gets (ADR-31), which any replica answers. Nothing is kept,
+// and what one call reads is bounded: Scan by its caller, Newest by MaxRead messages.
+package past
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Message is a message of a stream.
+type Message struct {
+	Header nats.Header
+	// Subject is the one that it was published on.
+	Subject string
+	Data    []byte
+	Seq     uint64
+	Stored  time.Time
+}
+
+// scanBatch is how many messages are requested at a time.
+const scanBatch = 256
+
+// directGetTimeout is how long one batch may take.
+const directGetTimeout = 10 * time.Second
+
+// Position is where in a stream reading starts: at a time, at a sequence, or, if it is
+// zero, with the oldest message.
+type Position struct {
+	Time time.Time
+	Seq  uint64
+}
+
+// Everything is the subject of all messages of a stream.
+const Everything = ">"
+
+// Scan calls each for the messages of a stream on a subject, which may have wildcards, from
+// a position on, oldest first. An error of each ends it.
+func Scan(
+	ctx context.Context, js jetstream.JetStream, streamName, subject string, from Position, each func(*Message) error,
+) error {
+	s, err := js.Stream(ctx, streamName)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w (it is created by `supernats consume`)", streamName, err)
+	}
+	return scan(ctx, js, s.CachedInfo(), subject, from, each)
+}
+
+// scan is Scan of a stream that was looked up.
+func scan(
+	ctx context.Context, js jetstream.JetStream, info *jetstream.StreamInfo, subject string, from Position,
+	each func(*Message) error,
+) error {
+	state, streamName := info.State, info.Config.Name
+	if state.Msgs == 0 || state.LastTime.Before(from.Time) || state.LastSeq < from.Seq {
+		return nil
+	}
+	if !info.Config.AllowDirect {
+		return fmt.Errorf("stream %s cannot be read directly: `nats stream edit %s --allow-direct` allows it",
+			streamName, streamName)
+	}
+
+	request := map[string]any{"seq": max(1, state.FirstSeq, from.Seq)}
+	if !from.Time.IsZero() {
+		request = map[string]any{"start_time": from.Time.UTC()}
+	}
+	for last := uint64(0); last < state.LastSeq; {
+		request["batch"], request["next_by_subj"] = scanBatch, subject
+		n := 0
+		err := directGet(ctx, js.Conn(), streamName, request, func(m *Message) error {
+			n++
+			last = m.Seq
+			return each(m)
+		})
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", streamName, err)
+		}
+		if n == 0 { // a follower holds no more, or the rest was deleted
+			return nil
+		}
+		request = map[string]any{"seq": last + 1}
+	}
+	return nil
+}
+
+// directGet calls each for the messages of one answer.
+func directGet(
+	ctx context.Context, nc *nats.Conn, streamName string, request map[string]any, each func(*Message) error,
+) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	sub, err := nc.SubscribeSync(nc.NewRespInbox())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := nc.PublishRequest("$JS.API.DIRECT.GET."+streamName, sub.Subject, body); err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, directGetTimeout)
+	defer cancel()
+	for {
+		raw, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return err
+		}
+		switch status := raw.Header.Get("Status"); status {
+		case "":
+		case "204", "404": // end of the batch, nothing there
+			return nil
+		default:
+			return errors.New(status + " " + raw.Header.Get("Description"))
+		}
+
+		m, err := parseStored(raw)
+		if err != nil {
+			return err
+		}
+		if err := each(m); err != nil {
+			return err
+		}
+	}
+}
+
+// parseStored reads a message from the answer to a direct get.
+func parseStored(raw *nats.Msg) (*Message, error) {
+	m := &Message{Header: raw.Header, Subject: raw.Header.Get(jetstream.SubjectHeader), Data: raw.Data}
+
+	var err error
+	if m.Seq, err = strconv.ParseUint(raw.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
+		return nil, fmt.Errorf("answer has no sequence: %w", err)
+	}
+	if m.Stored, err = time.Parse(time.RFC3339Nano, raw.Header.Get(jetstream.TimeStampHeaer)); err != nil {
+		return nil, fmt.Errorf("answer has no time: %w", err)
+	}
+	return m, nil
+}
