@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
@@ -28,6 +29,7 @@ import (
 	"supernats/consumer/rules"
 	"supernats/consumer/service"
 	"supernats/consumer/web"
+	"supernats/consumer/web/page"
 )
 
 // App is the daemon.
@@ -41,8 +43,9 @@ type App struct {
 	health  *health.Health
 	service *service.Service
 	store   *embedded.StoreWatch
-	// fleet is what the HTTP address shows.
-	fleet *fleet.Fleet
+	// fleet is what the HTTP address shows, jetStream the connection that it reads over.
+	fleet     *fleet.Fleet
+	jetStream atomic.Pointer[jetstream.JetStream]
 	// server is set by Run; nil: it is somebody else's.
 	server atomic.Pointer[embedded.Server]
 
@@ -199,7 +202,9 @@ func (a *App) Run(ctx context.Context) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	if a.cfg.Listen != "" {
-		g.Go(func() error { return a.webServer().Run(ctx) })
+		pages := a.pages()
+		g.Go(func() error { return pages.Run(ctx) })
+		g.Go(func() error { return a.webServer(pages).Run(ctx) })
 	}
 	g.Go(func() error { return a.store.Run(ctx) })
 	g.Go(func() error { return c.run(ctx, a.work) })
@@ -242,8 +247,22 @@ func (a *App) startServer(c *connector) (stop func(), err error) {
 	}, nil
 }
 
-func (a *App) webServer() *web.Server {
+// pages are what people see at the HTTP address.
+func (a *App) pages() *page.Pages {
+	return page.New(page.Options{
+		Site: a.cfg.Site(), Fleet: a.fleet, Version: a.options.Version, Log: a.log,
+		JetStream: func() jetstream.JetStream {
+			if js := a.jetStream.Load(); js != nil {
+				return *js
+			}
+			return nil
+		},
+	})
+}
+
+func (a *App) webServer(rooms ...web.Room) *web.Server {
 	return &web.Server{
+		Rooms:  rooms,
 		Listen: a.cfg.Listen, WebConfig: a.cfg.WebConfig, MaxConnections: embedded.PageConnections(),
 		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: a.cfg.Site(), Log: a.log,
 	}

@@ -17,8 +17,10 @@ import (
 )
 
 const (
-	// MaxRead is how many messages Newest reads at most.
+	// MaxRead is how many messages Newest reads at most on one subject, MaxTime for how long
+	// it reads.
 	MaxRead = 20_000
+	MaxTime = 2 * time.Second
 	// firstWindow is how many sequences are read first, counted back from the end. Each
 	// further window is windowGrowth times as long: a stream of 100 million messages takes
 	// seven.
@@ -64,10 +66,12 @@ func Newest(ctx context.Context, js jetstream.JetStream, q Query) (Events, error
 			"(it is created by `supernats consume` and by the first supernats-bridge)", stream.Events, err)
 	}
 
+	within, cancel := context.WithTimeout(ctx, MaxTime)
+	defer cancel()
 	var found Events
 	for _, subject := range q.Filter.Subjects() {
 		r := &backward{js: js, info: s.CachedInfo(), subject: subject, query: q}
-		if err := r.run(ctx); err != nil {
+		if err := r.run(within); err != nil && (within.Err() == nil || ctx.Err() != nil) {
 			return found, err
 		}
 		found.List = append(found.List, r.found...)
@@ -102,8 +106,11 @@ type backward struct {
 	readTo time.Time
 }
 
-// errEnough ends the reading of a window.
-var errEnough = errors.New("enough was read")
+// What ends the reading of a window: its end, and the limit.
+var (
+	errEnough  = errors.New("the window was read")
+	errTooMuch = errors.New("too many messages")
+)
 
 // run reads windows until there are more events than the query wants.
 func (r *backward) run(ctx context.Context) error {
@@ -119,17 +126,17 @@ func (r *backward) run(ctx context.Context) error {
 			begin = end - size
 		}
 		older, err := r.window(ctx, begin, end)
+		if errors.Is(err, errTooMuch) { // what was read is not next to what was found
+			return nil
+		}
 		if err != nil {
 			return err
-		}
-		if !r.readTo.IsZero() { // there would be a gap
-			return nil
 		}
 		r.found = append(older, r.found...)
 		end = begin
 
 		// Events are stored after they have happened.
-		if r.oldest.Before(r.query.Since) {
+		if !r.oldest.IsZero() && r.oldest.Before(r.query.Since) {
 			return nil
 		}
 	}
@@ -142,6 +149,7 @@ func (r *backward) window(ctx context.Context, begin, end uint64) (list []Event,
 	if newer.IsZero() {
 		newer = r.info.State.LastTime
 	}
+	r.readTo = newer // if it ends early
 
 	err = scan(ctx, r.js, r.info, r.subject, Position{Seq: begin}, func(m *Message) error {
 		if m.Seq >= end {
@@ -151,18 +159,18 @@ func (r *backward) window(ctx context.Context, begin, end uint64) (list []Event,
 			r.oldest, first = m.Stored, false
 		}
 		if r.read++; r.read > MaxRead {
-			r.readTo = newer
-			return errEnough
+			return errTooMuch
 		}
 		if e, ok := r.event(m); ok {
 			list = append(list, e)
 		}
 		return nil
 	})
-	if errors.Is(err, errEnough) {
-		err = nil
+	if err == nil || errors.Is(err, errEnough) {
+		r.readTo = time.Time{}
+		return list, nil
 	}
-	return list, err
+	return nil, err
 }
 
 // event reads a message; ok is false if the query does not choose it. What cannot be read
