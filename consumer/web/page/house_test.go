@@ -166,3 +166,9 @@ func (h *house) sees(path string, texts ...string) string {
 	})
 	return page
 }
+
+// silencing lets the pages make silences.
+func silencing(o *page.Options) {
+	o.Site.Settings.Allow = []string{site.AllowMute}
+	o.Silencer = &silencer{js: o.JetStream}
+}

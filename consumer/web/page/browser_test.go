@@ -1,0 +1,158 @@
+package page_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// browserLimit bounds one test in a browser: the machine may be busy.
+const browserLimit = 2 * time.Minute
+
+// chromium is one browser for all tests.
+var chromium = sync.OnceValues(func() (ctx context.Context, stop func()) {
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.WindowSize(1280, 900),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(browserLimit))
+	if os.Getuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, stopBrowser := chromedp.NewContext(allocator)
+	return ctx, func() {
+		stopBrowser()
+		stopAllocator()
+	}
+})
+
+var started bool
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if started {
+		_, stop := chromium()
+		stop()
+	}
+	os.Exit(code)
+}
+
+// tab is a tab of a browser.
+type tab struct {
+	*testing.T
+	ctx context.Context
+	url string
+
+	mu sync.Mutex
+	// problems are errors of scripts, and what a policy has refused.
+	problems []string
+}
+
+// open opens a page in a tab.
+func (h *house) open(path string, actions ...chromedp.Action) *tab {
+	h.Helper()
+	browser, _ := chromium()
+	if !started {
+		if err := chromedp.Run(browser); err != nil {
+			h.Fatalf("Chromium does not start (Debian: apt-get install chromium): %v", err)
+		}
+		started = true
+	}
+
+	ctx, closeTab := chromedp.NewContext(browser)
+	ctx, cancel := context.WithTimeout(ctx, browserLimit)
+	t := &tab{T: h.T, ctx: ctx, url: h.http.URL}
+	h.Cleanup(func() {
+		cancel()
+		closeTab()
+	})
+	chromedp.ListenTarget(ctx, t.listen)
+	t.run(append([]chromedp.Action{log.Enable(), runtime.Enable()}, actions...)...)
+	t.run(chromedp.Navigate(h.http.URL + path))
+	return t
+}
+
+func (t *tab) listen(event any) {
+	text := ""
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		text = e.ExceptionDetails.Error()
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.APITypeError || e.Type == runtime.APITypeWarning {
+			text = fmt.Sprintf("console: %s", e.Args[0].Value)
+		}
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.LevelError || e.Entry.Level == log.LevelWarning {
+			text = fmt.Sprintf("%s: %s (%s)", e.Entry.Source, e.Entry.Text, e.Entry.URL)
+		}
+	}
+	if text == "" {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.problems = append(t.problems, text)
+}
+
+// isQuiet checks that no script has failed, and nothing was refused.
+func (t *tab) isQuiet() {
+	t.Helper()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.problems) > 0 {
+		t.Errorf("the browser reports:\n\t%s", strings.Join(t.problems, "\n\t"))
+	}
+}
+
+func (t *tab) run(actions ...chromedp.Action) {
+	t.Helper()
+	if err := chromedp.Run(t.ctx, actions...); err != nil {
+		t.Fatalf("%v\n%s", err, t.problems)
+	}
+}
+
+// evaluate returns what an expression in the page is.
+func evaluate[T any](t *tab, expression string) (value T) {
+	t.Helper()
+	t.run(chromedp.Evaluate(expression, &value))
+	return value
+}
+
+// until waits until an expression holds.
+func (t *tab) until(what, expression string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if evaluate[bool](t, expression) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("never: %s\n%s\n%s", what, t.problems, evaluate[string](t, "document.body.innerText"))
+		}
+	}
+}
+
+// untilText waits until the page shows a text.
+func (t *tab) untilText(text string) {
+	t.Helper()
+	t.until("the page shows "+text, fmt.Sprintf("document.body.innerText.includes(%q)", text))
+}
+
+// isLive waits until the page follows the stream.
+func (t *tab) isLive() {
+	t.Helper()
+	t.until("the page is live", `document.querySelector("#status .state-word")?.textContent === "live"`)
+}
+
+// inTheme looks at pages as a visitor who prefers a theme: light or dark.
+func inTheme(theme string) chromedp.Action {
+	return emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	})
+}

@@ -1,0 +1,44 @@
+package page_test
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+var screenshotsDir = flag.String("screenshots", "", "folder to write a picture of each page to")
+
+// TestScreenshots draws each page, wide and narrow, light and dark, if -screenshots says where.
+func TestScreenshots(t *testing.T) {
+	if *screenshotsDir == "" {
+		t.Skip("draws pictures only with -screenshots DIR")
+	}
+	h := newHouse(t, silencing)
+	incident := h.furnish()
+	for _, path := range []string{
+		"/", "/hosts/web3", "/processes/db1/sync/sync", "/alerts", incident, "/events", "/mutes", "/mutes/new?host=web3&group=api",
+		"/?q=nothing", "/hosts/none",
+	} {
+		for _, theme := range []string{"light", "dark"} {
+			for _, width := range []int64{1280, 375} {
+				var picture []byte
+				tab := h.open(path, inTheme(theme), chromedp.EmulateViewport(width, 900))
+				if !strings.Contains(path, "none") && !strings.Contains(path, "new") {
+					tab.isLive()
+				}
+				tab.run(chromedp.FullScreenshot(&picture, 100))
+				name := strings.Trim(strings.NewReplacer("/", "-", "?", "-", "&", "-", "=", "-").Replace(path), "-")
+				file := filepath.Join(*screenshotsDir, fmt.Sprintf("%s-%d-%s.png", cmp.Or(name, "fleet"), width, theme))
+				if err := os.WriteFile(file, picture, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
