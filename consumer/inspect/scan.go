@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,10 +34,15 @@ const directGetTimeout = 10 * time.Second
 type position struct {
 	time time.Time
 	seq  uint64
+	// subject is what to read, with wildcards; "" reads everything.
+	subject string
 }
 
-// scan calls each for the messages of a stream from a position on, oldest first. It reads
-// without a consumer (ADR-31, batches of direct gets): the right to create a consumer on a
+// errEnough ends a scan before the end of the stream.
+var errEnough = errors.New("enough was read")
+
+// scan calls each for the messages of a stream from a position on, oldest first, until it
+// returns errEnough. It reads without a consumer (ADR-31, batches of direct gets): the right to create a consumer on a
 // stream is the right to change those of others.
 func (r *Reader) scan(ctx context.Context, streamName string, from position, each func(*storedMessage) error) error {
 	s, err := r.JS.Stream(ctx, streamName)
@@ -57,13 +63,16 @@ func (r *Reader) scan(ctx context.Context, streamName string, from position, eac
 		request = map[string]any{"start_time": from.time.UTC()}
 	}
 	for last := uint64(0); last < state.LastSeq; {
-		request["batch"], request["next_by_subj"] = scanBatch, ">"
+		request["batch"], request["next_by_subj"] = scanBatch, cmp.Or(from.subject, ">")
 		n := 0
 		err := r.directGet(ctx, streamName, request, func(m *storedMessage) error {
 			n++
 			last = m.seq
 			return each(m)
 		})
+		if errors.Is(err, errEnough) {
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", streamName, err)
 		}
