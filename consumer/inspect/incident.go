@@ -112,7 +112,8 @@ func (in *Incident) readNotifications(ctx context.Context, r *Reader, id string)
 		if err != nil || n.Data == nil || n.Data.Incident != id {
 			return nil
 		}
-		in.Notifications = append(in.Notifications, SentNotification{CloudEvent: n, Seq: m.seq, Receivers: []Delivery{}})
+		sent := SentNotification{CloudEvent: n, Seq: m.seq, Receivers: []Delivery{}}
+		in.Notifications = append(in.Notifications, sent)
 		if len(in.Notifications) == maxSent {
 			in.Warnings = append(in.Warnings, fmt.Sprintf("only the first %d notifications are shown", maxSent))
 			return errEnough
