@@ -79,7 +79,7 @@ func (m *muteCmd) describe(now time.Time) (*schema.Mute, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules := splitGlobs(m.Rule)
+	rules := schema.SplitGlobs(m.Rule)
 	if err := (consumer.Filter{Groups: rules}).Check(); err != nil {
 		return nil, usageError{err}
 	}
