@@ -69,6 +69,7 @@ var arrows = []arrow{
 	{`consumer/fleet`, `schema(/stream)?|consumer/(health|inspect|state)`, ``},
 	{`consumer/timeline`, `schema|consumer/(inspect|wording)`, ``},
 	{`consumer/web`, `schema/httplimit|consumer/(health|web/site)`, ``},
+	{`consumer/web/api`, `schema(/stream)?|consumer|consumer/(fleet|inspect|silences|timeline|web/site)`, ``},
 	{`consumer/web/site`, ``, `github.com/goccy/go-yaml`},
 	{`consumer/keeper`, `schema/stream|consumer/health`, ``},
 	{`consumer/fit`, `schema`, `-`},

@@ -61,29 +61,40 @@ var openAPI []byte
 
 // Register adds the paths of the API.
 func (a *API) Register(mux *http.ServeMux) {
-	for pattern, handle := range map[string]handler{
-		"GET /api/v1/status":                              a.getStatus,
-		"GET /api/v1/processes":                           a.listProcesses,
-		"GET /api/v1/processes/{host}/{group}/{process}":  a.getProcess,
-		"GET /api/v1/hosts":                               a.listHosts,
-		"GET /api/v1/hosts/{host}":                        a.getHost,
-		"GET /api/v1/alerts":                              a.listAlerts,
-		"GET /api/v1/alerts/{id...}":                      a.getAlert,
-		"GET /api/v1/events":                              a.listEvents,
-		"GET /api/v1/mutes":                               a.listMutes,
-		"POST /api/v1/mutes":                              a.createMute,
-		"DELETE /api/v1/mutes/{id}":                       a.endMute,
-	} {
+	for pattern, handle := range a.routes() {
 		mux.Handle(pattern, a.serve(handle))
 	}
 	mux.HandleFunc("GET /api/v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(openAPI)
 	})
-	mux.Handle(Prefix, a.serve(func(*http.Request) (any, error) {
-		return nil, problem{Status: http.StatusNotFound, Detail: "there is nothing at this path: " +
-			a.Site.Path(Prefix+"openapi.json") + " lists what there is"}
-	}))
+	mux.Handle(Prefix, a.serve(a.refuse))
+}
+
+// routes are the paths that openapi.json describes.
+func (a *API) routes() map[string]handler {
+	return map[string]handler{
+		"GET /api/v1/status":                             a.getStatus,
+		"GET /api/v1/processes":                          a.listProcesses,
+		"GET /api/v1/processes/{host}/{group}/{process}": a.getProcess,
+		"GET /api/v1/hosts":                              a.listHosts,
+		"GET /api/v1/hosts/{host}":                       a.getHost,
+		"GET /api/v1/alerts":                             a.listAlerts,
+		"GET /api/v1/alerts/{id...}":                     a.getAlert,
+		"GET /api/v1/events":                             a.listEvents,
+		"GET /api/v1/mutes":                              a.listMutes,
+		"POST /api/v1/mutes":                             a.createMute,
+		"DELETE /api/v1/mutes/{id}":                      a.endMute,
+	}
+}
+
+// refuse answers what is none of the routes.
+func (a *API) refuse(r *http.Request) (any, error) {
+	return nil, problem{
+		Status: http.StatusNotFound,
+		Detail: "no such path, or not with " + r.Method + ": " +
+			a.Site.Path(Prefix+"openapi.json") + " lists what there is",
+	}
 }
 
 // handler answers a request with a value to be written as JSON, or an error, see problem.

@@ -38,7 +38,7 @@ func (p *params) list(name string) []string {
 	p.known[name] = true
 	var all []string
 	for _, value := range p.values[name] {
-		all = append(all, schema.SplitGlobs(value)...)
+		all = append(all, schema.SplitGlobs([]string{value})...)
 	}
 	return all
 }
