@@ -21,7 +21,9 @@ type processFlags struct {
 }
 
 func (p *processFlags) filter() (consumer.Filter, error) {
-	c := consumer.Filter{Hosts: schema.SplitGlobs(p.Host), Groups: schema.SplitGlobs(p.Group), Processes: schema.SplitGlobs(p.Process)}
+	c := consumer.Filter{
+		Hosts: schema.SplitGlobs(p.Host), Groups: schema.SplitGlobs(p.Group), Processes: schema.SplitGlobs(p.Process),
+	}
 	if err := c.Check(); err != nil {
 		return c, usageError{err}
 	}
