@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
@@ -28,6 +29,7 @@ import (
 	"supernats/consumer/rules"
 	"supernats/consumer/service"
 	"supernats/consumer/web"
+	"supernats/consumer/web/api"
 )
 
 // App is the daemon.
@@ -41,8 +43,10 @@ type App struct {
 	health  *health.Health
 	service *service.Service
 	store   *embedded.StoreWatch
-	// fleet is what the HTTP address shows.
-	fleet *fleet.Fleet
+	// fleet is what the HTTP address shows, jetStream where it reads what is not in there:
+	// nil while there is no connection.
+	fleet     *fleet.Fleet
+	jetStream atomic.Pointer[jetstream.JetStream]
 	// server is set by Run; nil: it is somebody else's.
 	server atomic.Pointer[embedded.Server]
 
@@ -243,8 +247,20 @@ func (a *App) startServer(c *connector) (stop func(), err error) {
 }
 
 func (a *App) webServer() *web.Server {
+	where := a.cfg.Site()
 	return &web.Server{
 		Listen: a.cfg.Listen, WebConfig: a.cfg.WebConfig, MaxConnections: embedded.PageConnections(),
-		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: a.cfg.Site(), Log: a.log,
+		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: where, Log: a.log,
+		Rooms: []web.Room{
+			api.New(api.API{Site: where, Fleet: a.fleet, JetStream: a.currentJetStream, Log: a.log}),
+		},
 	}
+}
+
+// currentJetStream returns the connection to read from, nil while there is none.
+func (a *App) currentJetStream() jetstream.JetStream {
+	if js := a.jetStream.Load(); js != nil && (*js).Conn().IsConnected() {
+		return *js
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"supernats/consumer"
+	"supernats/consumer/history"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -22,7 +23,7 @@ type Incident struct {
 	Notifications []SentNotification
 	// Events are what happened to its processes around it, oldest first, and Omitted says
 	// that there were more.
-	Events  []StoredEvent
+	Events  []history.StoredEvent
 	Omitted bool
 	// Warnings say what could not be read.
 	Warnings []string
@@ -101,22 +102,22 @@ func (in *Incident) readRecord(ctx context.Context, r *Reader, id string) error 
 // of the id says on which subjects to look.
 func (in *Incident) readNotifications(ctx context.Context, r *Reader, id string) error {
 	rule, _, _ := strings.Cut(id, "/")
-	from := position{subject: schema.AlertPrefix + "*.*.*." + schema.Token(rule)}
+	from := history.Position{Subject: schema.AlertPrefix + "*.*.*." + schema.Token(rule)}
 	if a := in.Alert; a != nil {
-		from.subject = schema.AlertSubject(a.Host, a.Group, a.Process, a.Rule)
-		from.time = a.Opened.Add(-time.Hour) // the host's clock may be wrong
+		from.Subject = schema.AlertSubject(a.Host, a.Group, a.Process, a.Rule)
+		from.Time = a.Opened.Add(-time.Hour) // the host's clock may be wrong
 	}
 
-	return r.scan(ctx, stream.Alerts, from, func(m *storedMessage) error {
-		n, err := schema.Unmarshal[*schema.Notification](m.data)
+	return r.History().Scan(ctx, stream.Alerts, from, func(m *history.Message) error {
+		n, err := schema.Unmarshal[*schema.Notification](m.Data)
 		if err != nil || n.Data == nil || n.Data.Incident != id {
 			return nil
 		}
-		sent := SentNotification{CloudEvent: n, Seq: m.seq, Receivers: []Delivery{}}
+		sent := SentNotification{CloudEvent: n, Seq: m.Seq, Receivers: []Delivery{}}
 		in.Notifications = append(in.Notifications, sent)
 		if len(in.Notifications) == maxSent {
 			in.Warnings = append(in.Warnings, fmt.Sprintf("only the first %d notifications are shown", maxSent))
-			return errEnough
+			return history.ErrEnough
 		}
 		return nil
 	})
@@ -184,30 +185,32 @@ type processID struct{ host, group, process string }
 // readEvents reads what happened to the processes of the incident around it.
 func (in *Incident) readEvents(ctx context.Context, r *Reader) error {
 	opened, closed := in.period()
-	from := position{time: opened.Add(-incidentBefore)}
+	from := history.Position{Time: opened.Add(-incidentBefore)}
 	seen := map[uint64]bool{}
 	for _, id := range in.processes() {
-		from.subject = schema.EventPrefix + schema.StateKey(id.host, id.group, id.process) + ".process_state.>"
-		err := r.scan(ctx, stream.Events, from, func(m *storedMessage) error {
-			if !closed.IsZero() && m.stored.After(closed.Add(incidentAfter)) {
-				return errEnough
+		from.Subject = schema.EventPrefix + schema.StateKey(id.host, id.group, id.process) + ".process_state.>"
+		err := r.History().Scan(ctx, stream.Events, from, func(m *history.Message) error {
+			if !closed.IsZero() && m.Stored.After(closed.Add(incidentAfter)) {
+				return history.ErrEnough
 			}
 			if len(in.Events) == maxIncidentEvents {
 				in.Omitted = true
-				return errEnough
+				return history.ErrEnough
 			}
-			ce, err := (&consumer.Message{Subject: m.subject, Data: m.data}).Event()
-			if err != nil || seen[m.seq] {
+			ce, err := (&consumer.Message{Subject: m.Subject, Data: m.Data}).Event()
+			if err != nil || seen[m.Seq] {
 				return nil
 			}
-			seen[m.seq] = true
-			in.Events = append(in.Events, StoredEvent{CloudEvent: ce, Seq: m.seq, Stored: schema.Time{Time: m.stored}})
+			seen[m.Seq] = true
+			in.Events = append(in.Events, history.StoredEvent{
+				CloudEvent: ce, Seq: m.Seq, Stored: schema.Time{Time: m.Stored},
+			})
 			return nil
 		})
 		if err != nil {
 			return err
 		}
 	}
-	slices.SortFunc(in.Events, func(a, b StoredEvent) int { return cmp.Compare(a.Seq, b.Seq) })
+	slices.SortFunc(in.Events, func(a, b history.StoredEvent) int { return cmp.Compare(a.Seq, b.Seq) })
 	return nil
 }

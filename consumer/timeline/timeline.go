@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/history"
 	"supernats/consumer/inspect"
 	"supernats/consumer/wording"
 	"supernats/schema"
@@ -237,7 +238,7 @@ func processName(group, process string) string {
 }
 
 // factOf is an event around the incident.
-func factOf(e *inspect.StoredEvent) Fact {
+func factOf(e *history.StoredEvent) Fact {
 	ev := schema.AlertEvent{
 		Event: e.Data.Event, Expected: e.Data.Expected, Exit: e.Data.Exit, Ran: e.Data.Ran, PID: e.Data.PID,
 	}

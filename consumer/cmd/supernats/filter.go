@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"supernats/consumer"
+	"supernats/consumer/history"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 	"supernats/schema"
@@ -80,8 +81,8 @@ func (f *filters) filter() (consumer.Filter, error) {
 	return c, nil
 }
 
-func (f *filters) period() inspect.Period {
-	return inspect.Period{Since: f.Since.Time, Until: f.Until.Time}
+func (f *filters) period() history.Period {
+	return history.Period{Since: f.Since.Time, Until: f.Until.Time}
 }
 
 // checkEvents refuses names that no event has: with one, a command would print nothing, as

@@ -43,8 +43,6 @@ type API struct {
 	Fleet *fleet.Fleet
 	// JetStream returns the connection, nil while there is none.
 	JetStream func() jetstream.JetStream
-	// RuleNames are those of the rules in force, for hints about silences that match nothing.
-	RuleNames func() []string
 	Log       zerolog.Logger
 
 	reads chan struct{}

@@ -9,6 +9,7 @@ import (
 
 	"supernats/consumer"
 	"supernats/consumer/fleet"
+	"supernats/consumer/history"
 	"supernats/consumer/inspect"
 	"supernats/consumer/web/site"
 	"supernats/schema"
@@ -17,7 +18,7 @@ import (
 // listEvents answers GET /api/v1/events: those of the stream, the newest first.
 func (a *API) listEvents(r *http.Request) (any, error) {
 	p := paramsOf(r)
-	q := inspect.NewestQuery{
+	q := history.NewestQuery{
 		Filter: consumer.Filter{
 			Hosts: p.list("host"), Groups: p.list("group"), Processes: p.list("process"), Events: p.list("event"),
 		},
@@ -36,9 +37,9 @@ func (a *API) listEvents(r *http.Request) (any, error) {
 		return nil, err
 	}
 
-	var found *inspect.Newest
+	var found *history.Newest
 	err := a.read(r, func(ctx context.Context, reader *inspect.Reader) (err error) {
-		found, err = reader.Newest(ctx, q)
+		found, err = reader.History().Newest(ctx, q)
 		return err
 	})
 	if err != nil {
@@ -49,7 +50,7 @@ func (a *API) listEvents(r *http.Request) (any, error) {
 
 // events are a page of the stream, the newest first.
 type events struct {
-	Events []inspect.StoredEvent `json:"events"`
+	Events []history.StoredEvent `json:"events"`
 	Next   string                `json:"next_page_token,omitempty"`
 	// SearchedTo is how far back was looked, if there was no time to look further.
 	SearchedTo *schema.Time `json:"searched_to,omitempty"`
@@ -57,8 +58,8 @@ type events struct {
 	Status     Status       `json:"status"`
 }
 
-func eventsAnswer(s *fleet.Snapshot, found *inspect.Newest, trusted bool) events {
-	answer := events{Events: []inspect.StoredEvent{}, Status: statusOf(s)}
+func eventsAnswer(s *fleet.Snapshot, found *history.Newest, trusted bool) events {
+	answer := events{Events: []history.StoredEvent{}, Status: statusOf(s)}
 	for _, e := range found.Events {
 		if !trusted {
 			e = withoutOutput(e)
@@ -78,7 +79,7 @@ func eventsAnswer(s *fleet.Snapshot, found *inspect.Newest, trusted bool) events
 }
 
 // withoutOutput is an event without what programs have written: that may hold secrets.
-func withoutOutput(e inspect.StoredEvent) inspect.StoredEvent {
+func withoutOutput(e history.StoredEvent) history.StoredEvent {
 	ce, data := *e.CloudEvent, *e.Data
 	data.Log, data.Data, data.DataBase64 = nil, nil, nil
 	ce.Data = &data

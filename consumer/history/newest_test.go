@@ -1,4 +1,4 @@
-package inspect_test
+package history_test
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 
 	"supernats/consumer"
 	"supernats/consumer/fleettest"
-	"supernats/consumer/inspect"
+	"supernats/consumer/history"
 	"supernats/schema"
 )
 
@@ -26,9 +26,9 @@ func publishMany(f *fleettest.Fleet, n int) {
 func TestNewestGoesBackPageByPage(t *testing.T) {
 	f := fleettest.New(t)
 	publishMany(f, 60) // over more than one window
-	r := &inspect.Reader{JS: f.JS}
+	r := &history.Reader{JS: f.JS}
 
-	q := inspect.NewestQuery{Filter: consumer.Filter{Hosts: []string{"web1"}}, Limit: 25}
+	q := history.NewestQuery{Filter: consumer.Filter{Hosts: []string{"web1"}}, Limit: 25}
 	var got []int
 	for pages := 0; ; pages++ {
 		found, err := r.Newest(t.Context(), q)
@@ -57,14 +57,14 @@ func TestNewestGoesBackPageByPage(t *testing.T) {
 func TestNewestWithinAPeriod(t *testing.T) {
 	f := fleettest.New(t)
 	publishMany(f, 3)
-	r := &inspect.Reader{JS: f.JS}
+	r := &history.Reader{JS: f.JS}
 
-	all, err := r.Newest(t.Context(), inspect.NewestQuery{Filter: consumer.Filter{Events: []string{"PROCESS_STATE"}}})
+	all, err := r.Newest(t.Context(), history.NewestQuery{Filter: consumer.Filter{Events: []string{"PROCESS_STATE"}}})
 	if err != nil || len(all.Events) != 3 || all.More {
 		t.Fatalf("%+v, %v", all, err)
 	}
 	for want, since := range map[int]time.Time{0: time.Now().Add(time.Hour), 3: all.Events[2].Stored.Time} {
-		q := inspect.NewestQuery{Filter: consumer.Filter{Hosts: []string{"web1"}}, Since: since}
+		q := history.NewestQuery{Filter: consumer.Filter{Hosts: []string{"web1"}}, Since: since}
 		if found, err := r.Newest(t.Context(), q); err != nil || len(found.Events) != want {
 			t.Errorf("since %s: %d events, want %d, %v", since, len(found.Events), want, err)
 		}
@@ -77,9 +77,9 @@ func TestNewestLeavesOutWhatIsNoEvent(t *testing.T) {
 	f.Publish(f.Crash())
 	f.PublishRaw("supervisor.event.web1.api.api=5F00.process_state.exited", "{")
 	var warnings []string
-	r := &inspect.Reader{JS: f.JS, Warn: func(text string) { warnings = append(warnings, text) }}
+	r := &history.Reader{JS: f.JS, Warn: func(text string) { warnings = append(warnings, text) }}
 
-	found, err := r.Newest(t.Context(), inspect.NewestQuery{Filter: consumer.Filter{Hosts: []string{"web1"}}})
+	found, err := r.Newest(t.Context(), history.NewestQuery{Filter: consumer.Filter{Hosts: []string{"web1"}}})
 	if err != nil || len(found.Events) != 1 || len(warnings) != 1 {
 		t.Errorf("%d events, %q, %v", len(found.Events), warnings, err)
 	}

@@ -1,4 +1,4 @@
-package inspect
+package history
 
 import (
 	"cmp"
@@ -105,24 +105,24 @@ func (r *Reader) readWindow(
 	ctx context.Context, q *NewestQuery, begin, end uint64,
 ) (list []StoredEvent, oldest time.Time, err error) {
 	for _, subject := range q.Filter.Subjects() {
-		err := r.scan(ctx, stream.Events, position{seq: begin, subject: subject}, func(m *storedMessage) error {
-			if m.seq >= end {
-				return errEnough
+		err := r.Scan(ctx, stream.Events, Position{Seq: begin, Subject: subject}, func(m *Message) error {
+			if m.Seq >= end {
+				return ErrEnough
 			}
-			if oldest.IsZero() || m.stored.Before(oldest) {
-				oldest = m.stored
+			if oldest.IsZero() || m.Stored.Before(oldest) {
+				oldest = m.Stored
 			}
-			if m.stored.Before(q.Since) {
+			if m.Stored.Before(q.Since) {
 				return nil
 			}
 
-			ce, err := (&consumer.Message{Subject: m.subject, Data: m.data}).Event()
+			ce, err := (&consumer.Message{Subject: m.Subject, Data: m.Data}).Event()
 			if err != nil {
-				r.warn("message on %q: %v", m.subject, err)
+				r.warn("message on %q: %v", m.Subject, err)
 				return nil
 			}
 			if q.Filter.Match(ce.Data) {
-				list = append(list, StoredEvent{CloudEvent: ce, Seq: m.seq, Stored: schema.Time{Time: m.stored}})
+				list = append(list, StoredEvent{CloudEvent: ce, Seq: m.Seq, Stored: schema.Time{Time: m.Stored}})
 			}
 			return nil
 		})
