@@ -22,7 +22,7 @@ import (
 // asks returns what /readyz answers.
 func (in *installation) asks() (code int, text string) {
 	w := httptest.NewRecorder()
-	in.app.webServer().Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	in.app.webServer(in.app.pages()).Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 	return w.Code, w.Body.String()
 }
 

@@ -29,6 +29,7 @@ import (
 	"supernats/consumer/rules"
 	"supernats/consumer/service"
 	"supernats/consumer/web"
+	"supernats/consumer/web/api"
 	"supernats/consumer/web/page"
 )
 
@@ -43,7 +44,8 @@ type App struct {
 	health  *health.Health
 	service *service.Service
 	store   *embedded.StoreWatch
-	// fleet is what the HTTP address shows, jetStream the connection that it reads over.
+	// fleet is what the HTTP address shows, jetStream where it reads what is not in there:
+	// nil while there is no connection.
 	fleet     *fleet.Fleet
 	jetStream atomic.Pointer[jetstream.JetStream]
 	// server is set by Run; nil: it is somebody else's.
@@ -250,20 +252,26 @@ func (a *App) startServer(c *connector) (stop func(), err error) {
 // pages are what people see at the HTTP address.
 func (a *App) pages() *page.Pages {
 	return page.New(page.Options{
-		Site: a.cfg.Site(), Fleet: a.fleet, Version: a.options.Version, Log: a.log,
-		JetStream: func() jetstream.JetStream {
-			if js := a.jetStream.Load(); js != nil {
-				return *js
-			}
-			return nil
-		},
+		Site: a.cfg.Site(), Fleet: a.fleet, JetStream: a.currentJetStream, Version: a.options.Version, Log: a.log,
 	})
 }
 
-func (a *App) webServer(rooms ...web.Room) *web.Server {
+func (a *App) webServer(pages *page.Pages) *web.Server {
+	where := pages.Site
 	return &web.Server{
-		Rooms:  rooms,
 		Listen: a.cfg.Listen, WebConfig: a.cfg.WebConfig, MaxConnections: embedded.PageConnections(),
-		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: a.cfg.Site(), Log: a.log,
+		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: where, Log: a.log,
+		Rooms: []web.Room{
+			pages,
+			api.New(api.API{Site: where, Fleet: a.fleet, JetStream: a.currentJetStream, Log: a.log}),
+		},
 	}
+}
+
+// currentJetStream returns the connection to read from, nil while there is none.
+func (a *App) currentJetStream() jetstream.JetStream {
+	if js := a.jetStream.Load(); js != nil && (*js).Conn().IsConnected() {
+		return *js
+	}
+	return nil
 }

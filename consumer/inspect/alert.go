@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"supernats/consumer"
-	"supernats/consumer/inspect/past"
+	"supernats/consumer/history"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -45,7 +45,7 @@ type AlertFilter struct {
 	Events consumer.Filter
 	Rules  []string
 	// Period is when notifications were made or parked.
-	Period Period
+	Period history.Period
 }
 
 func (f *AlertFilter) matches(rule, host, group, process string) bool {
@@ -109,8 +109,7 @@ func (r *Reader) AlertRecords(ctx context.Context) ([]schema.Alert, error) {
 // Notifications returns those of the stream that a filter passes, oldest first.
 func (r *Reader) Notifications(ctx context.Context, f *AlertFilter) ([]Notification, error) {
 	var list []Notification
-	from := past.Position{Time: f.Period.Since}
-	err := past.Scan(ctx, r.JS, stream.Alerts, past.Everything, from, func(m *past.Message) error {
+	err := r.History().Scan(ctx, stream.Alerts, history.Position{Time: f.Period.Since}, func(m *history.Message) error {
 		n, err := schema.Unmarshal[*schema.Notification](m.Data)
 		if err == nil && n.Data == nil {
 			err = errors.New("has no data")

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"supernats/consumer"
-	"supernats/consumer/inspect/past"
+	"supernats/consumer/history"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -36,7 +36,7 @@ type Parked struct {
 // Parked returns the notifications that were given up and that a filter passes, oldest
 // first.
 func (r *Reader) Parked(ctx context.Context, f *AlertFilter) ([]Parked, error) {
-	all, err := r.readParked(ctx, past.Position{Time: f.Period.Since})
+	all, err := r.readParked(ctx, history.Position{Time: f.Period.Since})
 
 	var list []Parked
 	for _, p := range all {
@@ -50,7 +50,7 @@ func (r *Reader) Parked(ctx context.Context, f *AlertFilter) ([]Parked, error) {
 // ParkedReasons returns why the notification with a sequence in SUPERVISOR_ALERTS was
 // given up, by receiver. It reads SUPERVISOR_PARKED from a sequence on.
 func (r *Reader) ParkedReasons(ctx context.Context, alertSeq, from uint64) (map[string]string, error) {
-	all, err := r.readParked(ctx, past.Position{Seq: from})
+	all, err := r.readParked(ctx, history.Position{Seq: from})
 
 	reasons := map[string]string{}
 	for _, p := range all {
@@ -67,7 +67,7 @@ const severityCritical = "critical"
 // CriticalParked counts by queue the parked notifications that are critical, or too
 // damaged to say that they are not.
 func (r *Reader) CriticalParked(ctx context.Context) (map[string]int, error) {
-	all, err := r.readParked(ctx, past.Position{})
+	all, err := r.readParked(ctx, history.Position{})
 
 	counts := map[string]int{}
 	for _, p := range all {
@@ -78,9 +78,9 @@ func (r *Reader) CriticalParked(ctx context.Context) (map[string]int, error) {
 	return counts, err
 }
 
-func (r *Reader) readParked(ctx context.Context, from past.Position) ([]Parked, error) {
+func (r *Reader) readParked(ctx context.Context, from history.Position) ([]Parked, error) {
 	var list []Parked
-	err := past.Scan(ctx, r.JS, stream.Parked, past.Everything, from, func(m *past.Message) error {
+	err := r.History().Scan(ctx, stream.Parked, from, func(m *history.Message) error {
 		durable := strings.TrimPrefix(m.Subject, stream.ParkedSubject(""))
 		if receiver, ok := stream.ReceiverOf(durable); ok {
 			list = append(list, parseParked(m, durable, receiver))
@@ -92,7 +92,7 @@ func (r *Reader) readParked(ctx context.Context, from past.Position) ([]Parked, 
 
 // parseParked reads what was parked. If its payload was cut, or could not be delivered just
 // because nobody can read it, its subject says what it is about.
-func parseParked(m *past.Message, durable, receiver string) Parked {
+func parseParked(m *history.Message, durable, receiver string) Parked {
 	p := Parked{
 		Kind: KindParked, Receiver: receiver, Reason: m.Header.Get(consumer.HeaderParkedReason),
 		Seq: m.Seq, Parked: schema.Time{Time: m.Stored}, durable: durable,

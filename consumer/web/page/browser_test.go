@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
@@ -21,7 +22,7 @@ const browserLimit = 2 * time.Minute
 // chromium is one browser for all tests.
 var chromium = sync.OnceValues(func() (ctx context.Context, stop func()) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.WindowSize(1280, 900),
-		chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(browserLimit))
+		chromedp.WSURLReadTimeout(browserLimit))
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
@@ -56,25 +57,29 @@ type tab struct {
 }
 
 // open opens a page in a tab.
-func (h *house) open(path string, actions ...chromedp.Action) *tab {
+func (h *house) open(path string, actions ...chromedp.Action[chromedp.Void]) *tab {
 	h.Helper()
 	browser, _ := chromium()
 	if !started {
-		if err := chromedp.Run(browser); err != nil {
+		if err := chromedp.Do(browser); err != nil {
 			h.Fatalf("Chromium does not start (Debian: apt-get install chromium): %v", err)
 		}
 		started = true
 	}
 
 	ctx, closeTab := chromedp.NewContext(browser)
+	h.Cleanup(closeTab)
+	t := &tab{T: h.T, url: h.http.URL}
+	if err := chromedp.Do(ctx); err != nil { // a limit of time here would be that of the tab
+		h.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, browserLimit)
-	t := &tab{T: h.T, ctx: ctx, url: h.http.URL}
-	h.Cleanup(func() {
-		cancel()
-		closeTab()
-	})
-	chromedp.ListenTarget(ctx, t.listen)
-	t.run(append([]chromedp.Action{log.Enable(), runtime.Enable()}, actions...)...)
+	h.Cleanup(cancel)
+	t.ctx = ctx
+	if err := chromedp.Listen(ctx, t.listen); err != nil {
+		h.Fatal(err)
+	}
+	t.run(actions...)
 	t.run(chromedp.Navigate(h.http.URL + path))
 	return t
 }
@@ -83,13 +88,16 @@ func (t *tab) listen(event any) {
 	text := ""
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
-		text = e.ExceptionDetails.Error()
+		text = e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			text += ": " + e.ExceptionDetails.Exception.Description
+		}
 	case *runtime.EventConsoleAPICalled:
-		if e.Type == runtime.APITypeError || e.Type == runtime.APITypeWarning {
-			text = fmt.Sprintf("console: %s", e.Args[0].Value)
+		if e.Type == "error" || e.Type == "warning" {
+			text = fmt.Sprintf("console: %v", e.Args[0].Value)
 		}
 	case *log.EventEntryAdded:
-		if e.Entry.Level == log.LevelError || e.Entry.Level == log.LevelWarning {
+		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
 			text = fmt.Sprintf("%s: %s (%s)", e.Entry.Source, e.Entry.Text, e.Entry.URL)
 		}
 	}
@@ -111,9 +119,9 @@ func (t *tab) isQuiet() {
 	}
 }
 
-func (t *tab) run(actions ...chromedp.Action) {
+func (t *tab) run(actions ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	if err := chromedp.Run(t.ctx, actions...); err != nil {
+	if err := chromedp.Do(t.ctx, actions...); err != nil {
 		t.Fatalf("%v\n%s", err, t.problems)
 	}
 }
@@ -121,7 +129,10 @@ func (t *tab) run(actions ...chromedp.Action) {
 // evaluate returns what an expression in the page is.
 func evaluate[T any](t *tab, expression string) (value T) {
 	t.Helper()
-	t.run(chromedp.Evaluate(expression, &value))
+	value, err := chromedp.Run(t.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", expression, err, t.problems)
+	}
 	return value
 }
 
@@ -151,8 +162,13 @@ func (t *tab) isLive() {
 }
 
 // inTheme looks at pages as a visitor who prefers a theme: light or dark.
-func inTheme(theme string) chromedp.Action {
-	return emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{
-		{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+func inTheme(theme string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{
+				{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+			},
+		})
+		return err
 	})
 }

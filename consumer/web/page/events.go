@@ -10,7 +10,7 @@ import (
 
 	"supernats/consumer"
 	"supernats/consumer/fleet"
-	"supernats/consumer/inspect/past"
+	"supernats/consumer/history"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/site"
 	"supernats/consumer/wording"
@@ -20,7 +20,7 @@ import (
 // eventsView is the stream of events, the newest first.
 type eventsView struct {
 	pages *Pages
-	query past.Query
+	query history.NewestQuery
 	// since and until are as they stand in the address: times, or spans before now.
 	since, until string
 	url          url.Values
@@ -37,7 +37,7 @@ func (p *Pages) newEventsView(q url.Values) (view, error) {
 		pages: p, since: strings.TrimSpace(q.Get("since")), until: strings.TrimSpace(q.Get("until")),
 		url: q,
 	}
-	v.query = past.Query{Limit: pageLength, Filter: consumer.Filter{
+	v.query = history.NewestQuery{Limit: pageLength, Filter: consumer.Filter{
 		Hosts: listOf(q, "host"), Groups: listOf(q, "group"), Processes: listOf(q, "process"),
 	}}
 	switch event := q.Get("event"); event {
@@ -139,25 +139,25 @@ func (v *eventsView) complete(r *http.Request, a *answer) error {
 	q := v.query
 	q.Since, _ = parseTime(v.since, time.Now())
 	q.Until, _ = parseTime(v.until, time.Now())
-	found, err := v.pages.newest(r.Context(), q)
+	found, err := v.pages.newest(r, q)
 	if err != nil {
 		data.Trouble = sentence(err.Error())
 		return nil
 	}
 
 	trusted := site.VisitorOf(r).IsTrusted()
-	for i := range found.List {
-		data.Entries = append(data.Entries, v.entryOf(&found.List[i], trusted))
+	for i := range found.Events {
+		data.Entries = append(data.Entries, v.entryOf(&found.Events[i], trusted))
 	}
-	data.Chart, data.ChartSpan = look.EventsOf(found.List)
-	if found.Next > 0 {
+	data.Chart, data.ChartSpan = look.EventsOf(found.Events)
+	if found.More {
 		data.Next = nextPage("/events", v.url, strconv.FormatUint(found.Next, 36))
 	}
-	if !found.ReadTo.IsZero() {
-		data.Incomplete = "What is older than " + found.ReadTo.UTC().Format(look.FullTime) +
+	if !found.SearchedTo.IsZero() {
+		data.Incomplete = "What is older than " + found.SearchedTo.UTC().Format(look.FullTime) +
 			" would take too long to read: narrow the filter to a host, a group or a process."
 	}
-	if len(found.List) == 0 && data.Incomplete == "" {
+	if len(found.Events) == 0 && data.Incomplete == "" {
 		data.Empty = "The stream holds no such event (" + wording.Join(", ", filterWords(v.url)) + ")."
 		if filterWords(v.url) == "" {
 			data.Empty = "The stream holds no event of a process yet."
@@ -167,7 +167,7 @@ func (v *eventsView) complete(r *http.Request, a *answer) error {
 }
 
 // entryOf writes an event with whom it is about.
-func (v *eventsView) entryOf(e *past.Event, trusted bool) look.Entry {
+func (v *eventsView) entryOf(e *history.StoredEvent, trusted bool) look.Entry {
 	d := e.Data
 	out := look.Happening(e, trusted)
 	out.ID = "e-" + strconv.FormatUint(e.Seq, 36)

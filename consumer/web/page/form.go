@@ -9,22 +9,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"supernats/consumer/fleet"
+	"supernats/consumer/silences"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/site"
 	"supernats/schema"
+	"supernats/schema/stream"
 )
-
-// Silencer makes and ends silences.
-type Silencer interface {
-	// Silence stores a silence that is whole but for its id, which it sets.
-	Silence(ctx context.Context, m *schema.Mute) error
-	// End ends one; ErrNoSilence if none of that id is in force.
-	End(ctx context.Context, id string) error
-}
-
-// ErrNoSilence says that no silence of an id is in force.
-var ErrNoSilence = errors.New("no such silence is in force")
 
 // Acknowledger records that somebody takes care of an incident.
 type Acknowledger interface {
@@ -87,22 +80,12 @@ func (p *Pages) muteFormPage(r *http.Request, q url.Values, wrong, field string)
 // muteOf reads a form; field is where an error is.
 func muteOf(q url.Values, author string, now time.Time) (m *schema.Mute, field string, err error) {
 	m = &schema.Mute{
-		Hosts: globsOf(q, "host"), Groups: globsOf(q, "group"), Processes: globsOf(q, "process"),
-		Rules:   globsOf(q, "rule"),
+		Hosts: schema.SplitGlobs(q["host"]), Groups: schema.SplitGlobs(q["group"]),
+		Processes: schema.SplitGlobs(q["process"]), Rules: schema.SplitGlobs(q["rule"]),
 		Comment: strings.TrimSpace(q.Get("comment")), Author: author, Created: schema.Time{Time: schema.Instant(now)},
 	}
-	for _, list := range []struct {
-		field string
-		globs []string
-	}{{"host", m.Hosts}, {"group", m.Groups}, {"process", m.Processes}, {"rule", m.Rules}} {
-		for _, glob := range list.globs {
-			if _, err := schema.ParseGlob(glob); err != nil {
-				return m, list.field, err
-			}
-		}
-	}
-
 	d, ok := lasting(q.Get("for"))
+	m.Expires = silences.RoundExpiry(m.Created.Time, d)
 	switch {
 	case len(m.Hosts)+len(m.Groups)+len(m.Processes)+len(m.Rules) == 0:
 		return m, "host", errors.New("nothing says what to silence: give a host, a group, a process or a rule; " +
@@ -112,30 +95,20 @@ func muteOf(q url.Values, author string, now time.Time) (m *schema.Mute, field s
 	case m.Comment == "":
 		return m, "comment", errors.New("the reason is missing: say why, for those who wonder why nobody was notified")
 	}
-	// NATS counts whole seconds, and cuts off the rest.
-	m.Expires = schema.Time{Time: m.Created.Add((d + time.Second - 1).Truncate(time.Second))}
-	return m, "", nil
+	err = silences.Check(m)
+	if err != nil {
+		field, _, _ = strings.Cut(err.Error(), ":")
+	}
+	return m, field, err
 }
 
-// globsOf reads globs with commas between them, except within braces.
-func globsOf(q url.Values, key string) (list []string) {
-	for _, text := range q[key] {
-		depth, begin := 0, 0
-		for i, c := range text + "," {
-			switch c {
-			case '{':
-				depth++
-			case '}':
-				depth--
-			case ',':
-				if depth <= 0 {
-					list = append(list, strings.TrimSpace(text[begin:i]))
-					begin = i + 1
-				}
-			}
-		}
+// mutes opens the bucket of silences.
+func (p *Pages) mutes(ctx context.Context) (jetstream.KeyValue, error) {
+	r, err := p.reader()
+	if err != nil {
+		return nil, err
 	}
-	return listOf(url.Values{key: list}, key)
+	return r.OpenBucket(ctx, stream.MutesBucket)
 }
 
 // makeMute makes the silence that the form describes.
@@ -150,7 +123,11 @@ func (p *Pages) makeMute(r *http.Request) (*answer, error) {
 	if err != nil {
 		return p.muteFormPage(r, r.PostForm, err.Error(), field), nil
 	}
-	if err := p.Silencer.Silence(r.Context(), m); err != nil {
+	kv, err := p.mutes(r.Context())
+	if err == nil {
+		err = silences.Store(r.Context(), kv, m)
+	}
+	if err != nil {
 		return nil, err
 	}
 
@@ -165,8 +142,11 @@ func (p *Pages) endMute(r *http.Request) (*answer, error) {
 		return nil, errReadOnly
 	}
 	id := r.PathValue("id")
-	err := p.Silencer.End(r.Context(), id)
-	if errors.Is(err, ErrNoSilence) {
+	kv, err := p.mutes(r.Context())
+	if err == nil {
+		err = silences.End(r.Context(), kv, id)
+	}
+	if errors.Is(err, silences.ErrNone) {
 		return nil, &problem{
 			status: http.StatusNotFound, text: "no silence " + look.Name(id) + " is in force",
 			fix: "It has ended already; the page Silences lists those that are.",

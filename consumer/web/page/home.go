@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"supernats/consumer/fleet"
-	"supernats/consumer/inspect/past"
+	"supernats/consumer/history"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/wording"
 )
@@ -98,7 +98,7 @@ func (v *homeView) addAttention(out *shown, data *homeData, s *fleet.Snapshot, n
 	}
 
 	counts, begin, whole := v.pages.crashes.Counts(time.Now())
-	data.Crashes = look.NewChart(counts, begin, past.CrashPart)
+	data.Crashes = look.NewChart(counts, begin, history.CrashPart)
 	data.Crashes.Known, data.Crashes.Label = whole, "crashes in each half hour of the last 24 hours"
 	return out.add(v.pages, "crashes", "chart", "crashes", data.Crashes)
 }

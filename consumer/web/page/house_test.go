@@ -37,7 +37,7 @@ func newHouse(t *testing.T, change ...func(*page.Options)) *house {
 	t.Helper()
 	h := &house{Fleet: fleettest.New(t), live: fleet.New(), site: &site.Site{}}
 	o := page.Options{
-		Site: h.site, Fleet: h.live, JetStream: func() jetstream.JetStream { return h.JS }, Version: "test",
+		Site: h.site, Fleet: h.live, JetStream: h.jetStream, Version: "test",
 		Log: zerolog.New(&h.log),
 	}
 	for _, c := range change {
@@ -55,6 +55,14 @@ func newHouse(t *testing.T, change ...func(*page.Options)) *house {
 	h.Background(pages.Run)
 	h.isActive()
 	return h
+}
+
+// jetStream is the connection, nil while there is none.
+func (h *house) jetStream() jetstream.JetStream {
+	if h.JS.Conn().IsConnected() {
+		return h.JS
+	}
+	return nil
 }
 
 // isActive makes it look as if the daemon recorded events.
@@ -170,5 +178,4 @@ func (h *house) sees(path string, texts ...string) string {
 // silencing lets the pages make silences.
 func silencing(o *page.Options) {
 	o.Site.Settings.Allow = []string{site.AllowMute}
-	o.Silencer = &silencer{js: o.JetStream}
 }

@@ -50,7 +50,7 @@ func (v *mutesView) complete(r *http.Request, a *answer) error {
 }
 
 // mayMute reports whether silences can be made and ended here.
-func (p *Pages) mayMute() bool { return p.Silencer != nil && p.Site.Allows(site.AllowMute) }
+func (p *Pages) mayMute() bool { return p.Site.Allows(site.AllowMute) }
 
 // lasting reads how long a silence is to last.
 func lasting(text string) (time.Duration, bool) {

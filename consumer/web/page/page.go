@@ -6,8 +6,8 @@
 // them, and package wording makes them visible and short. Log tails are shown only to those
 // who are logged in, or sit at this machine.
 //
-// Under pressure: a page shows at most 100 entries of a list, and reads at most 200 events
-// of a stream within past.MaxTime. What shows the fleet alone reads nothing from NATS, and
+// Under pressure: a page shows at most 100 entries of a list, and reads at most 500 events
+// of a stream for five seconds at most. What shows the fleet alone reads nothing from NATS, and
 // works while NATS is away: its status line says since when.
 package page
 
@@ -24,8 +24,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer/fleet"
+	"supernats/consumer/history"
 	"supernats/consumer/inspect"
-	"supernats/consumer/inspect/past"
 	"supernats/consumer/web/live"
 	"supernats/consumer/web/page/assets"
 	"supernats/consumer/web/page/look"
@@ -41,13 +41,10 @@ type Options struct {
 	Fleet *fleet.Fleet
 	// JetStream returns the connection to NATS, nil while there is none yet.
 	JetStream func() jetstream.JetStream
-	// Silencer makes and ends silences, Acknowledger acknowledges incidents. What is nil is
-	// not offered.
-	Silencer     Silencer
+	// Acknowledger acknowledges incidents; nil: that is not offered.
 	Acknowledger Acknowledger
-	// Runbook returns the address of an alert's runbook, "" if it has none; nil: none has.
-	Version string
-	Log     zerolog.Logger
+	Version      string
+	Log          zerolog.Logger
 }
 
 // Pages serves the pages. Run keeps those that are open up to date.
@@ -55,12 +52,12 @@ type Pages struct {
 	Options
 	templates *template.Template
 	hub       *live.Hub
-	crashes   *past.CrashLog
+	crashes   *history.CrashLog
 }
 
 // New returns the pages.
 func New(o Options) *Pages {
-	p := &Pages{Options: o, crashes: &past.CrashLog{}}
+	p := &Pages{Options: o, crashes: &history.CrashLog{}}
 	funcs := template.FuncMap{
 		"path":  o.Site.Path,
 		"asset": func(name string) string { return o.Site.Path(assets.Path(name)) },
@@ -213,7 +210,7 @@ func (p *Pages) notFound(r *http.Request) (*answer, error) {
 // reader reads from NATS.
 func (p *Pages) reader() (*inspect.Reader, error) {
 	js := p.JetStream()
-	if js == nil || !js.Conn().IsConnected() {
+	if js == nil {
 		return nil, &problem{
 			status: http.StatusServiceUnavailable,
 			text:   "NATS cannot be reached, so what it has stored cannot be shown",

@@ -1,14 +1,13 @@
 package page
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"time"
 
 	"supernats/consumer"
 	"supernats/consumer/fleet"
-	"supernats/consumer/inspect/past"
+	"supernats/consumer/history"
 	"supernats/consumer/web/page/look"
 	"supernats/consumer/web/site"
 	"supernats/consumer/wording"
@@ -94,31 +93,22 @@ func (v *processView) complete(r *http.Request, a *answer) error {
 		Hosts: []string{schema.QuoteGlob(v.host)}, Groups: []string{schema.QuoteGlob(v.group)},
 		Processes: []string{schema.QuoteGlob(v.process)}, Events: []string{"PROCESS_STATE"},
 	}
-	found, err := v.pages.newest(r.Context(), past.Query{Filter: filter, Limit: maxTimeline})
+	found, err := v.pages.newest(r, history.NewestQuery{Filter: filter, Limit: maxTimeline})
 	if err != nil {
 		data.Trouble = sentence(err.Error())
 		return nil
 	}
 
 	trusted := site.VisitorOf(r).IsTrusted()
-	data.Timeline = look.TimelineOf(found.List, trusted)
-	data.Output = look.LastOutput(found.List, trusted)
-	data.Crashes, data.CrashSpan = look.CrashesOf(found.List, time.Now())
+	data.Timeline = look.TimelineOf(found.Events, trusted)
+	data.Output = look.LastOutput(found.Events, trusted)
+	data.Crashes, data.CrashSpan = look.CrashesOf(found.Events, time.Now())
 	switch {
-	case found.Next > 0:
+	case found.More && found.SearchedTo.IsZero():
 		data.Incomplete = fmt.Sprintf("The newest %d are shown; the page Events has them all.", maxTimeline)
-	case !found.ReadTo.IsZero():
-		data.Incomplete = "What is older than " + found.ReadTo.UTC().Format(look.FullTime) +
+	case !found.SearchedTo.IsZero():
+		data.Incomplete = "What is older than " + found.SearchedTo.UTC().Format(look.FullTime) +
 			" would take too long to read."
 	}
 	return nil
-}
-
-// newest reads events of the stream.
-func (p *Pages) newest(ctx context.Context, q past.Query) (past.Events, error) {
-	r, err := p.reader()
-	if err != nil {
-		return past.Events{}, err
-	}
-	return past.Newest(ctx, r.JS, q)
 }

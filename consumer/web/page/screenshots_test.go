@@ -27,12 +27,14 @@ func TestScreenshots(t *testing.T) {
 	} {
 		for _, theme := range []string{"light", "dark"} {
 			for _, width := range []int64{1280, 375} {
-				var picture []byte
 				tab := h.open(path, inTheme(theme), chromedp.EmulateViewport(width, 900))
 				if !strings.Contains(path, "none") && !strings.Contains(path, "new") {
 					tab.isLive()
 				}
-				tab.run(chromedp.FullScreenshot(&picture, 100))
+				picture, err := chromedp.Run(tab.ctx, chromedp.FullScreenshot(100))
+				if err != nil {
+					t.Fatal(err)
+				}
 				name := strings.Trim(strings.NewReplacer("/", "-", "?", "-", "&", "-", "=", "-").Replace(path), "-")
 				file := filepath.Join(*screenshotsDir, fmt.Sprintf("%s-%d-%s.png", cmp.Or(name, "fleet"), width, theme))
 				if err := os.WriteFile(file, picture, 0o600); err != nil {

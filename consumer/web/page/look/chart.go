@@ -3,7 +3,7 @@ package look
 import (
 	"time"
 
-	"supernats/consumer/inspect/past"
+	"supernats/consumer/history"
 	"supernats/consumer/wording"
 )
 
@@ -58,11 +58,11 @@ func NewChart(counts []int, begin time.Time, each time.Duration) *Chart {
 func (c *Chart) Width() int { return len(c.Bars) * barStep }
 
 // CrashesOf draws the crashes among events, over the time that they cover.
-func CrashesOf(events []past.Event, now time.Time) (c *Chart, span string) {
+func CrashesOf(events []history.StoredEvent, now time.Time) (c *Chart, span string) {
 	if len(events) == 0 {
 		return nil, ""
 	}
-	begin := events[len(events)-1].Happened
+	begin := events[len(events)-1].Time.Time
 	covered := now.Sub(begin)
 	for _, fits := range []time.Duration{
 		time.Hour, 6 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour,
@@ -77,7 +77,7 @@ func CrashesOf(events []past.Event, now time.Time) (c *Chart, span string) {
 	each := max(covered/BarCount, time.Second)
 	counts := make([]int, BarCount)
 	for _, e := range events {
-		if i := BarCount - 1 - int(now.Sub(e.Happened)/each); e.Data.UnexpectedExit() && i >= 0 && i < BarCount {
+		if i := BarCount - 1 - int(now.Sub(e.Time.Time)/each); e.Data.UnexpectedExit() && i >= 0 && i < BarCount {
 			counts[i]++
 		}
 	}
@@ -88,24 +88,24 @@ func CrashesOf(events []past.Event, now time.Time) (c *Chart, span string) {
 }
 
 // EventsOf draws how many of the events on a page happened when.
-func EventsOf(events []past.Event) (c *Chart, span string) {
+func EventsOf(events []history.StoredEvent) (c *Chart, span string) {
 	if len(events) < 2 {
 		return nil, ""
 	}
-	begin, end := events[len(events)-1].Happened, events[0].Happened
+	begin, end := events[len(events)-1].Time.Time, events[0].Time.Time
 	for _, e := range events { // they are in the order of the stream
-		if e.Happened.Before(begin) {
-			begin = e.Happened
+		if e.Time.Before(begin) {
+			begin = e.Time.Time
 		}
-		if e.Happened.After(end) {
-			end = e.Happened
+		if e.Time.After(end) {
+			end = e.Time.Time
 		}
 	}
 
 	each := max(end.Sub(begin)/BarCount+1, time.Millisecond)
 	counts := make([]int, BarCount)
 	for _, e := range events {
-		counts[min(int(e.Happened.Sub(begin)/each), BarCount-1)]++
+		counts[min(int(e.Time.Sub(begin)/each), BarCount-1)]++
 	}
 	span = wording.Lasted(end.Sub(begin))
 	c = NewChart(counts, begin, each)

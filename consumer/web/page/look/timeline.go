@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"supernats/consumer/inspect/past"
+	"supernats/consumer/history"
 	"supernats/consumer/wording"
 	"supernats/schema"
 )
@@ -21,7 +21,7 @@ type Entry struct {
 }
 
 // TimelineOf writes events of one process, the newest first.
-func TimelineOf(events []past.Event, trusted bool) (list []Entry) {
+func TimelineOf(events []history.StoredEvent, trusted bool) (list []Entry) {
 	for i := range events {
 		e := Happening(&events[i], trusted)
 		list = append(list, e)
@@ -30,7 +30,7 @@ func TimelineOf(events []past.Event, trusted bool) (list []Entry) {
 }
 
 // Happening writes an event. What programs wrote is only for those who are trusted.
-func Happening(e *past.Event, trusted bool) Entry {
+func Happening(e *history.StoredEvent, trusted bool) Entry {
 	ev := alertEvent(e)
 	text := Clip(e.Data.Event)
 	if p, ok := wording.OfEvent("", ev); ok {
@@ -45,7 +45,7 @@ func Happening(e *past.Event, trusted bool) Entry {
 		tries = fmt.Sprintf("try %d", *e.Data.Tries)
 	}
 
-	out := Entry{At: Exact(e.Happened), Class: eventClass(e.Data)}
+	out := Entry{At: Exact(e.Time.Time), Class: eventClass(e.Data)}
 	out.Text = wording.Join(" · ", text, wording.EndOfLife(ev), pid, tries)
 	out.Detail = wording.LastLook(ev)
 	if e.Data.Data != nil && trusted {
@@ -68,10 +68,10 @@ func eventClass(e *schema.Event) string {
 }
 
 // alertEvent is an event as package wording wants it.
-func alertEvent(e *past.Event) *schema.AlertEvent {
+func alertEvent(e *history.StoredEvent) *schema.AlertEvent {
 	d := e.Data
 	return &schema.AlertEvent{
-		Time: schema.Time{Time: e.Happened}, Event: d.Event, Expected: d.Expected, PID: d.PID, Exit: d.Exit, Log: d.Log,
+		Time: e.Time, Event: d.Event, Expected: d.Expected, PID: d.PID, Exit: d.Exit, Log: d.Log,
 		Ran: d.Ran, Last: d.Last,
 	}
 }
@@ -100,9 +100,9 @@ func OutputOf(log *schema.Log, at time.Time, trusted bool) *Output {
 }
 
 // LastOutput is that of the newest death which has one.
-func LastOutput(events []past.Event, trusted bool) *Output {
+func LastOutput(events []history.StoredEvent, trusted bool) *Output {
 	for _, e := range events {
-		if o := OutputOf(e.Data.Log, e.Happened, trusted); o != nil {
+		if o := OutputOf(e.Data.Log, e.Time.Time, trusted); o != nil {
 			return o
 		}
 	}

@@ -1,11 +1,7 @@
-// Package past reads what a stream has stored, without a consumer: the right to create a
-// consumer on a stream is the right to change those of others.
-//
-// It reads by batches of direct gets (ADR-31), which any replica answers. Nothing is kept,
-// and what one call reads is bounded: Scan by its caller, Newest by MaxRead messages.
-package past
+package history
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,38 +29,31 @@ const scanBatch = 256
 // directGetTimeout is how long one batch may take.
 const directGetTimeout = 10 * time.Second
 
-// Position is where in a stream reading starts: at a time, at a sequence, or, if it is
-// zero, with the oldest message.
+// Position in a stream where reading starts: at a time, at a sequence, or, if it is zero,
+// with the oldest message.
 type Position struct {
 	Time time.Time
 	Seq  uint64
+	// Subject is what to read, with wildcards; "" reads everything.
+	Subject string
 }
 
-// Everything is the subject of all messages of a stream.
-const Everything = ">"
+// ErrEnough ends a scan before the end of the stream.
+var ErrEnough = errors.New("enough was read")
 
-// Scan calls each for the messages of a stream on a subject, which may have wildcards, from
-// a position on, oldest first. An error of each ends it.
-func Scan(
-	ctx context.Context, js jetstream.JetStream, streamName, subject string, from Position, each func(*Message) error,
-) error {
-	s, err := js.Stream(ctx, streamName)
+// Scan calls each for the messages of a stream from a Position on, oldest first, until it
+// returns ErrEnough. It reads without a consumer (ADR-31, batches of direct gets): the right
+// to create a consumer on a stream is the right to change those of others.
+func (r *Reader) Scan(ctx context.Context, streamName string, from Position, each func(*Message) error) error {
+	s, err := r.JS.Stream(ctx, streamName)
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w (it is created by `supernats consume`)", streamName, err)
 	}
-	return scan(ctx, js, s.CachedInfo(), subject, from, each)
-}
-
-// scan is Scan of a stream that was looked up.
-func scan(
-	ctx context.Context, js jetstream.JetStream, info *jetstream.StreamInfo, subject string, from Position,
-	each func(*Message) error,
-) error {
-	state, streamName := info.State, info.Config.Name
+	state := s.CachedInfo().State
 	if state.Msgs == 0 || state.LastTime.Before(from.Time) || state.LastSeq < from.Seq {
 		return nil
 	}
-	if !info.Config.AllowDirect {
+	if !s.CachedInfo().Config.AllowDirect {
 		return fmt.Errorf("stream %s cannot be read directly: `nats stream edit %s --allow-direct` allows it",
 			streamName, streamName)
 	}
@@ -74,13 +63,16 @@ func scan(
 		request = map[string]any{"start_time": from.Time.UTC()}
 	}
 	for last := uint64(0); last < state.LastSeq; {
-		request["batch"], request["next_by_subj"] = scanBatch, subject
+		request["batch"], request["next_by_subj"] = scanBatch, cmp.Or(from.Subject, ">")
 		n := 0
-		err := directGet(ctx, js.Conn(), streamName, request, func(m *Message) error {
+		err := r.directGet(ctx, streamName, request, func(m *Message) error {
 			n++
 			last = m.Seq
 			return each(m)
 		})
+		if errors.Is(err, ErrEnough) {
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", streamName, err)
 		}
@@ -93,13 +85,14 @@ func scan(
 }
 
 // directGet calls each for the messages of one answer.
-func directGet(
-	ctx context.Context, nc *nats.Conn, streamName string, request map[string]any, each func(*Message) error,
+func (r *Reader) directGet(
+	ctx context.Context, streamName string, request map[string]any, each func(*Message) error,
 ) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
+	nc := r.JS.Conn()
 	sub, err := nc.SubscribeSync(nc.NewRespInbox())
 	if err != nil {
 		return err

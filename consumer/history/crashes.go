@@ -1,4 +1,4 @@
-package past
+package history
 
 import (
 	"bytes"
@@ -68,13 +68,13 @@ func (c *CrashLog) Refresh(js jetstream.JetStream, failed func(error)) {
 // read counts what has come since the last time.
 func (c *CrashLog) read(ctx context.Context, js jetstream.JetStream) error {
 	c.mu.Lock()
-	from := Position{Seq: c.next}
+	from := Position{Seq: c.next, Subject: crashSubject}
 	c.mu.Unlock()
 	if from.Seq == 0 {
-		from = Position{Time: time.Now().Add(-crashPeriod)}
+		from.Time = time.Now().Add(-crashPeriod)
 	}
 
-	err := Scan(ctx, js, stream.Events, crashSubject, from, c.add)
+	err := (&Reader{JS: js}).Scan(ctx, stream.Events, from, c.add)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counted, c.running = time.Now(), false

@@ -1,4 +1,4 @@
-package past
+package history
 
 import (
 	"testing"
@@ -36,7 +36,7 @@ func TestScan(t *testing.T) {
 		}
 	}
 	var seen []uint64
-	if err := Scan(t.Context(), js, stream.Alerts, Everything, Position{}, func(m *Message) error {
+	if err := (&Reader{JS: js}).Scan(t.Context(), stream.Alerts, Position{}, func(m *Message) error {
 		seen = append(seen, m.Seq)
 		return nil
 	}); err != nil {
