@@ -24,7 +24,8 @@ func (h *house) furnish() (incident string) {
 	h.hasProcess("web3", "api", "api_02", schema.StateFatal, func(r *schema.ProcessRecord) {
 		r.Since, r.Starts, r.Fatals, r.Exit = minutesAgo(4), 4, 1, &schema.Exit{Code: new(1)}
 	})
-	h.hasProcess("web3", "batch", "nightly", schema.StateStopped, func(r *schema.ProcessRecord) { r.Since = minutesAgo(540) })
+	h.hasProcess("web3", "batch", "nightly", schema.StateStopped,
+		func(r *schema.ProcessRecord) { r.Since = minutesAgo(540) })
 	h.hasHost("db1", func(r *schema.HostRecord) { r.Running = 1 })
 	h.hasProcess("db1", "sync", "sync", schema.StateRunning, func(r *schema.ProcessRecord) {
 		oom := &schema.OOM{Cgroup: "/system.slice/supervisor.service", Limit: 2 << 30, Peak: 2 << 30}
@@ -65,7 +66,8 @@ func (h *house) furnish() (incident string) {
 	})
 	h.crashes()
 	h.put(stream.MutesBucket, "1m2n3p4q5r", &schema.Mute{
-		ID: "1m2n3p4q5r", Hosts: []string{"web1*"}, Rules: []string{"unexpected-exit"}, Author: "anna", Comment: "rolling out 1.4.2",
+		ID: "1m2n3p4q5r", Hosts: []string{"web1*"}, Rules: []string{"unexpected-exit"}, Author: "anna",
+		Comment: "rolling out 1.4.2",
 		Created: minutesAgo(20), Expires: minutesAgo(-100),
 	})
 	h.Until("all is seen", func() bool {
@@ -84,15 +86,20 @@ func (h *house) crashes() {
 		of := func(e *schema.Event) { e.Host, e.Group, e.Process, e.PID = "db1", "sync", "sync", 8000+i }
 		crash := h.Crash(of, func(e *schema.Event) {
 			e.FromState, e.Ran = schema.StateRunning, new(38.5)
-			e.Exit = &schema.Exit{Signal: "SIGKILL", OOM: &schema.OOM{Cgroup: "/system.slice/supervisor.service", Limit: 2 << 30, Peak: 2 << 30}}
+			e.Exit = &schema.Exit{
+				Signal: "SIGKILL",
+				OOM:    &schema.OOM{Cgroup: "/system.slice/supervisor.service", Limit: 2 << 30, Peak: 2 << 30},
+			}
 			e.Log = &schema.Log{Stderr: "Traceback (most recent call last):\n  File \"/srv/sync/main.py\", line 42, in <module>\n    rows = load(path)\nMemoryError\n"}
 		})
 		h.PublishAt(at.Time, crash)
-		h.PublishAt(at.Add(time.Second), h.Event(schema.ProcessStateRunning, of, func(e *schema.Event) { e.FromState = schema.StateStarting }))
+		h.PublishAt(at.Add(time.Second),
+			h.Event(schema.ProcessStateRunning, of, func(e *schema.Event) { e.FromState = schema.StateStarting }))
 	}
 
 	n := &schema.Notification{
-		Incident: "unexpected-exit-db1-sync", Rule: "unexpected-exit", Severity: "warning", Host: "db1", Group: "sync", Process: "sync",
+		Incident: "unexpected-exit-db1-sync", Rule: "unexpected-exit", Severity: "warning", Host: "db1",
+		Group: "sync", Process: "sync",
 		Opened: minutesAgo(15), Count: 1,
 	}
 	for i, typ := range []string{schema.TypeAlertFiring, schema.TypeAlertUpdate} {

@@ -179,7 +179,7 @@ func (p *Pages) setHead(out *shown, s *fleet.Snapshot, now look.Clock) (err erro
 		{t.SilentHosts, plural(t.SilentHosts, "silent host", "silent hosts"), "/?state=unknown", t.SilentHosts > 0},
 		{t.Running, "running", "/?state=running", false},
 		{t.Stopped, "stopped", "/?state=stopped", false},
-		{t.LossHosts, plural(t.LossHosts, "host lost", "hosts lost") + " events, 24 h", "/events", t.LossHosts > 0},
+		{t.LossHosts, plural(t.LossHosts, "host", "hosts") + " with losses, 24 h", "/events", t.LossHosts > 0},
 	}}
 
 	out.Summary = h.Text

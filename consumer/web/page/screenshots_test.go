@@ -22,7 +22,8 @@ func TestScreenshots(t *testing.T) {
 	h := newHouse(t, silencing)
 	incident := h.furnish()
 	for _, path := range []string{
-		"/", "/hosts/web3", "/processes/db1/sync/sync", "/alerts", incident, "/events", "/mutes", "/mutes/new?host=web3&group=api",
+		"/", "/hosts/web3", "/processes/db1/sync/sync", "/alerts", incident, "/events", "/mutes",
+		"/mutes/new?host=web3&group=api",
 		"/?q=nothing", "/hosts/none",
 	} {
 		for _, theme := range []string{"light", "dark"} {

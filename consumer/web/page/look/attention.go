@@ -23,7 +23,11 @@ func Attention(s *fleet.Snapshot) (things []Thing) {
 		if !a.IsOpen() {
 			break // they are sorted
 		}
-		things = append(things, Thing{alert: a})
+		t := Thing{alert: a}
+		if a.Kind == schema.KindSilent {
+			t.host = s.Host(a.Host)
+		}
+		things = append(things, t)
 		if a.Kind == schema.KindLoss {
 			lossAlert[a.Host] = true
 		}
@@ -34,7 +38,7 @@ func Attention(s *fleet.Snapshot) (things []Thing) {
 		if h.Level >= fleet.Warning && len(h.Open) == 0 {
 			things = append(things, Thing{host: h})
 		}
-		if h.LastLoss != nil && s.Now.Sub(h.LastLoss.Time) < fleet.LossAge && !lossAlert[h.Name()] {
+		if hasLost(h) && !lossAlert[h.Name()] {
 			lossy = append(lossy, Thing{host: h, lossy: true})
 		}
 	}
@@ -45,10 +49,14 @@ func Attention(s *fleet.Snapshot) (things []Thing) {
 func (t Thing) NeedsAttention() bool { return t.alert == nil || t.alert.Level() > fleet.Info }
 
 func (t Thing) Row(now Clock) Row {
-	if t.alert != nil {
-		return AlertRow(t.alert, now)
-	}
 	h := t.host
+	if t.alert != nil {
+		r := AlertRow(t.alert, now)
+		if h != nil && h.UnknownSince != nil {
+			r.Why += " — " + HostWhy(h)
+		}
+		return r
+	}
 	r := Row{
 		ID: DOMID("w", h.Name()), Path: site.HostPath(h.Name()), Mark: HostMark(h), Who: Name(h.Name()),
 		Why: HostWhy(h),

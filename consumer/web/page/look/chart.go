@@ -17,6 +17,8 @@ type Chart struct {
 	// Known is false until all of the period was read.
 	Known bool
 	Label string
+	// Class is "events" where it counts others than crashes.
+	Class string
 }
 
 // Bar is one of a chart that is chartHeight high.
@@ -109,6 +111,6 @@ func EventsOf(events []history.StoredEvent) (c *Chart, span string) {
 	}
 	span = wording.Lasted(end.Sub(begin))
 	c = NewChart(counts, begin, each)
-	c.Label = wording.Count(c.Total, "event", "events") + " in " + span
+	c.Label, c.Class = wording.Count(c.Total, "event", "events")+" in "+span, "events"
 	return c, span
 }

@@ -56,7 +56,7 @@ func ProcessFacts(p *fleet.Process, now Clock) []Fact {
 	last := &schema.AlertEvent{Exit: p.Exit, Ran: p.Ran, Last: p.Last}
 	if p.LastExit != nil {
 		facts = append(facts, Fact{
-			Word: "Last exit", Text: wording.Join(" · ", wording.EndOfLife(last), wording.OutOfMemory(p.Exit)),
+			Word: "Last exit", Text: wording.Join(" · ", wording.EndOfLife(last), cgroup(p.Exit)),
 			At: now.AtTime(p.LastExit),
 		})
 	}
@@ -117,4 +117,12 @@ func sortedKeys(m map[string]string) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// cgroup is where memory ran out, "" if it did not.
+func cgroup(x *schema.Exit) string {
+	if x == nil || x.OOM == nil || x.OOM.Cgroup == "" {
+		return ""
+	}
+	return "in cgroup " + Clip(x.OOM.Cgroup)
 }

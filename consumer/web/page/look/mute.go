@@ -20,6 +20,7 @@ type MuteRow struct {
 	EndPath string
 }
 
+// MuteRowOf writes a silence, with what it matches in a snapshot.
 func MuteRowOf(m *schema.Mute, s *fleet.Snapshot, now Clock) MuteRow {
 	return MuteRow{
 		ID: m.ID, Element: DOMID("m", m.ID), Matches: muteWords(m), Comment: Clip(m.Comment), By: Name(m.Author),

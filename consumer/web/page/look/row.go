@@ -15,6 +15,7 @@ type Row struct {
 	At       Moment
 }
 
+// AlertRow is an alert on a list.
 func AlertRow(a *fleet.Alert, now Clock) Row {
 	at := now.At(a.Opened.Time)
 	if a.Phase == schema.PhaseResolved {

@@ -87,6 +87,8 @@ type Output struct {
 // maxOutput bounds what a page shows of one output, in bytes.
 const maxOutput = 16 << 10
 
+// OutputOf returns what a program wrote, nil if it wrote nothing. Only those who are trusted
+// see it.
 func OutputOf(log *schema.Log, at time.Time, trusted bool) *Output {
 	if log == nil || wording.IsBlankLog(log.Stdout) && wording.IsBlankLog(log.Stderr) {
 		return nil

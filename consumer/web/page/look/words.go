@@ -148,6 +148,8 @@ func HostMark(h *fleet.Host) Mark {
 		return Mark{"warn", "○", "part silent"}
 	case len(h.Troubles) > 0:
 		return Mark{"warn", "▲", "trouble"}
+	case hasLost(h):
+		return Mark{"warn", "▲", "events lost"}
 	case len(h.Open) > 0 && h.Level > fleet.Info:
 		return Mark{class, "▲", wording.Count(len(h.Open), "alert", "alerts")}
 	}
@@ -244,16 +246,21 @@ func HostWhy(h *fleet.Host) string {
 		}
 		return strconv.Itoa(n) + " " + what
 	}
-	if h.UnknownSince != nil {
-		return wording.Join(" · ",
-			wording.Count(len(h.Processes), "process", "processes")+", nobody knows whether they run",
-			count(h.Running, "were running"))
-	}
 	all := h.Running + h.Down + h.Stopped + h.Exited
+	if h.UnknownSince != nil {
+		return wording.Join(", ", wording.Count(max(all, len(h.Processes)), "process", "processes"),
+			count(h.Running, "were running"), "how they are is not known")
+	}
 	return wording.Join(" · ", strconv.Itoa(h.Running)+" of "+strconv.Itoa(all)+" running", count(h.Down, "down"),
 		count(h.Stopped, "stopped"), count(h.Exited, "ran to their end"), LossText(h))
 }
 
+// hasLost reports whether events of a host were lost recently.
+func hasLost(h *fleet.Host) bool {
+	return h.LastLoss != nil && time.Since(h.LastLoss.Time) < fleet.LossAge
+}
+
+// LossText counts the events that a host has lost, "" if it has lost none.
 func LossText(h *fleet.Host) string {
 	if h.Lost == 0 {
 		return ""
