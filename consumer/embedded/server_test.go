@@ -57,7 +57,7 @@ func TestStartRefuses(t *testing.T) {
 			taken.Addr().String(), t.TempDir(),
 			[]string{"on " + taken.Addr().String(), "address already in use", "is another server running there? set nats.url to use it, or embedded.listen"},
 		},
-		"no directory":     {"127.0.0.1:0", file, []string{file, "not a directory"}},
+		"no directory":     {"127.0.0.1:0", file, []string{file, "not a directory", "its user must be able to write there: see data_dir"}},
 		"no address":       {"h", t.TempDir(), []string{`embedded.listen "h"`, "missing port"}},
 		"no port":          {"127.0.0.1:nats", t.TempDir(), []string{`embedded.listen "127.0.0.1:nats"`, "the port is no number"}},
 		"not this machine": {"192.0.2.1:0", t.TempDir(), []string{"on 192.0.2.1:0", "cannot assign requested address"}},

@@ -27,14 +27,14 @@ import (
 
 // consume runs `supernats consume` until the test ends, and returns when it reads.
 // log is what it has written.
-func (in *installation) consume(t *testing.T) (log func() string) {
+func (in *installation) consume(t *testing.T, args ...string) (log func() string) {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "consume.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	c := exec.Command(bin+"/supernats", append(in.flags("consume"), "consume")...)
+	c := exec.Command(bin+"/supernats", slices.Concat(in.flags("consume"), []string{"consume"}, args)...)
 	c.Stderr = file
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -281,10 +281,14 @@ func read(t *testing.T, file string) string {
 	return string(b)
 }
 
-// People see everything, and silence alerts.
+// People see everything, silence alerts and try the receivers.
 func TestPeople(t *testing.T) {
 	in := install(t, false)
-	in.consume(t)
+	conf := filepath.Join(t.TempDir(), "supernats.yaml")
+	if err := os.WriteFile(conf, []byte("receivers: [{name: script, exec: {command: ['true']}}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in.consume(t, "-c", conf)
 	var mute schema.Mute
 	if err := json.Unmarshal(in.supernats(t, "mute", "--host", "web*", "--for", "1h", "--comment", "moving racks"), &mute); err != nil {
 		t.Fatal(err)
@@ -297,6 +301,9 @@ func TestPeople(t *testing.T) {
 		if out := in.supernats(t, append(args, "-o", "jsonl")...); len(out) > 0 {
 			t.Errorf("%v printed %s", args, out)
 		}
+	}
+	if out := in.supernats(t, "test-alert", "-o", "jsonl"); !strings.Contains(string(out), `"receiver":"script","result":"delivered"`) {
+		t.Errorf("supernats test-alert: %s", out)
 	}
 	// Whatever it finds, it could look.
 	out, err := exec.Command(bin+"/supernats", append(in.flags("people"), "doctor", "-o", "jsonl")...).Output()
