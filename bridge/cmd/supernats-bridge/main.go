@@ -64,6 +64,10 @@ func run(args []string) int {
 
 	switch k.Command() {
 	case "conf":
+		// The files that it names may be on another machine.
+		if err := c.Config.CheckValues(); err != nil {
+			return usage(err)
+		}
 		return c.Conf.print(k.Model, args)
 	case "spool":
 		if err := c.Spool.show(os.Stdout, c.Config); err != nil {
