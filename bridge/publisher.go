@@ -40,7 +40,7 @@ func (b *Bridge) newPublisher() (*publish.Publisher, error) {
 
 	var publisher *publish.Publisher
 	publisher, err := publish.New(publish.Config{
-		Source: from, Encode: from.Encode, Left: int(left.Records), Seq: left.Seq,
+		Source: from, Left: int(left.Records), Seq: left.Seq,
 		Connect: b.nats.connect, JetStream: b.nats.jetStream, Ensure: ensureStream,
 		Stream: stream.Events, Fence: b.fence(),
 		Log: b.log, Raise: b.troubles.Raise, Clear: b.troubles.Clear,
@@ -82,9 +82,9 @@ func ensureStream(ctx context.Context, js jetstream.JetStream) error {
 }
 
 // reportLost reports a record that cannot become a message.
-func (b *Bridge) reportLost(rec []byte, err error) {
+func (b *Bridge) reportLost(rec publish.Record, err error) {
 	b.metrics.Loss(metrics.CauseUnpublishable, 1)
-	b.log.Error().Err(err).Int("record_bytes", len(rec)).Msg("event cannot be published and is lost")
+	b.log.Error().Err(err).Int("record_bytes", rec.Size()).Msg("event cannot be published and is lost")
 }
 
 // giveWay reports whether the publisher is to wait: there is a burst, and room for it.

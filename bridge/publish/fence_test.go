@@ -377,15 +377,14 @@ func TestNoRightToLook(t *testing.T) {
 // What the filter does not cover is replaced by a newer one if it may be stored.
 func TestReplaced(t *testing.T) {
 	s, js := forgetful(t)
-	snapshots := func(c *Config) {
-		c.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
-			m := message(string(rec), rec)
-			m.Subject = "supervisor.snapshot.web1"
-			return []*nats.Msg{m}, nil
-		}
+	src := numbered(5)
+	src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
+		m := message(string(rec), rec)
+		m.Subject = "supervisor.snapshot.web1"
+		return []*nats.Msg{m}, nil
 	}
 	var again atomic.Int64
-	r := start(t, s.URL, numbered(5), fenced(&again), snapshots, func(c *Config) { c.Left = 3 })
+	r := start(t, s.URL, src, fenced(&again), func(c *Config) { c.Left = 3 })
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
 	}

@@ -45,10 +45,27 @@ type source struct {
 	// acknowledged; fail may return an error for a call of a method.
 	check func(s *source)
 	fail  func(method string) error
+	// encode makes the messages of a record: encodeText, if a test does not change it.
+	encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
 }
 
+// text is a record of a source: a Record.
+type text struct {
+	source *source
+	text   []byte
+}
+
+func (r *text) Messages(maxPayload int) ([]*nats.Msg, error) {
+	return r.source.encode(r.text, maxPayload)
+}
+
+func (r *text) Size() int { return len(r.text) }
+
+// textOf is what a record holds.
+func textOf(rec Record) string { return string(rec.(*text).text) }
+
 func newSource(recs ...string) *source {
-	s := &source{more: make(chan struct{}, 1)}
+	s := &source{more: make(chan struct{}, 1), encode: encodeText}
 	s.changed.L = &s.mu
 	for _, r := range recs {
 		s.recs = append(s.recs, []byte(r))
@@ -125,7 +142,7 @@ func (s *source) happened() {
 	s.changed.Broadcast()
 }
 
-func (s *source) Next() ([]byte, bool, error) {
+func (s *source) Next() (Record, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.failed("Next"); err != nil {
@@ -139,7 +156,7 @@ func (s *source) Next() ([]byte, bool, error) {
 	}
 	s.next++
 	s.happened()
-	return s.recs[s.next-1], true, nil
+	return &text{s, s.recs[s.next-1]}, true, nil
 }
 
 func (s *source) More() <-chan struct{} { return s.more }
@@ -170,8 +187,8 @@ func (s *source) Rewind() error {
 	return nil
 }
 
-// encode makes one message of a record: its text.
-func encode(rec []byte, _ int) ([]*nats.Msg, error) {
+// encodeText makes one message of a record: its text.
+func encodeText(rec []byte, _ int) ([]*nats.Msg, error) {
 	return []*nats.Msg{message(string(rec), rec)}, nil
 }
 
@@ -243,7 +260,7 @@ func ensure(ctx context.Context, js jetstream.JetStream) error {
 
 func config(url string, src Source) Config {
 	return Config{
-		Source: src, Stream: stream.Events, Ensure: ensure, Encode: encode, Lost: func([]byte, error) {},
+		Source: src, Stream: stream.Events, Ensure: ensure, Lost: func(Record, error) {},
 		Connect: func(more ...nats.Option) (*nats.Conn, error) {
 			return natsconn.Settings{URL: url}.Connect("test", append(more,
 				nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(10*time.Millisecond, 10*time.Millisecond))...)
@@ -257,7 +274,7 @@ func start(tb testing.TB, url string, src Source, change ...func(*Config)) *runn
 	r := &running{log: newLog(), done: make(chan error, 1)}
 	cfg := config(url, src)
 	cfg.Log = zerolog.New(r.log)
-	cfg.Lost = func(rec []byte, err error) { tb.Errorf("record %q is lost: %v", rec, err) }
+	cfg.Lost = func(rec Record, err error) { tb.Errorf("record %q is lost: %v", textOf(rec), err) }
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -29,13 +29,13 @@ import (
 	"supernats/schema/repeat"
 )
 
-// Source is the reading side of a spool. Its methods are called from one
-// goroutine.
+// Source is the reading side of a spool. Its methods, and those of its records, are
+// called from one goroutine.
 type Source interface {
 	// Next returns the record after the last one returned; ok is false if there
 	// is none yet. io.EOF: there will never be one again. The record is valid
-	// until the next call.
-	Next() (rec []byte, ok bool, err error)
+	// until the next call of Next or Rewind.
+	Next() (rec Record, ok bool, err error)
 	// More receives a value when Next may have something again.
 	More() <-chan struct{}
 	// Ack says that JetStream has the oldest n records that were not yet
@@ -43,6 +43,19 @@ type Source interface {
 	Ack(n int, seq uint64) error
 	// Rewind makes Next continue at the oldest record not acknowledged.
 	Rewind() error
+}
+
+// Record is one record of a Source.
+type Record interface {
+	// Messages makes the record's messages, none larger than maxPayload bytes. All are sent
+	// before the next record is asked for, which may use their memory again; so may another
+	// call, with a larger maxPayload. A record without messages counts as stored.
+	//
+	// Errors: ErrPartly, with messages, which are sent; ErrTooLarge; with any other one the
+	// record is lost.
+	Messages(maxPayload int) ([]*nats.Msg, error)
+	// Size is how large the record is in the source, in bytes.
+	Size() int
 }
 
 // Config is what a Publisher needs.
@@ -58,15 +71,11 @@ type Config struct {
 	Ensure func(ctx context.Context, js jetstream.JetStream) error
 	// Stream is whose acknowledgements count.
 	Stream string
-	// Encode makes the messages of a record, none larger than maxPayload, or says
-	// ErrTooLarge. They are sent before the next call, which may use their memory
-	// again. A record without messages counts as stored.
-	Encode func(rec []byte, maxPayload int) ([]*nats.Msg, error)
 	// GiveWay reports whether others need the processor more at the moment. Then
 	// publishing waits, for giveWayMost at most until the source is empty; may be nil.
 	GiveWay func() bool
-	// Lost is called for a record that cannot be encoded; it is skipped.
-	Lost func(rec []byte, err error)
+	// Lost is called for a record of which no messages can be made; it is skipped.
+	Lost func(rec Record, err error)
 	// Resent is called when a message was stored under another message id than its
 	// own, which somebody else had used; may be nil.
 	Resent func(id, messageID string)
@@ -155,9 +164,8 @@ type connection struct{ made, reconnects uint64 }
 
 // New checks the configuration. Nothing happens before Run.
 func New(cfg Config) (*Publisher, error) {
-	if cfg.Source == nil || cfg.Connect == nil || cfg.Ensure == nil || cfg.Encode == nil ||
-		cfg.Lost == nil || cfg.Stream == "" {
-		return nil, errors.New("publish: Source, Connect, Ensure, Encode, Lost and Stream must be set")
+	if cfg.Source == nil || cfg.Connect == nil || cfg.Ensure == nil || cfg.Lost == nil || cfg.Stream == "" {
+		return nil, errors.New("publish: Source, Connect, Ensure, Lost and Stream must be set")
 	}
 	if f := cfg.Fence; f != nil && (f.Record == nil || f.Consumer == "" || f.Filter == "" ||
 		f.Replaced == nil || f.Passed == nil || f.Boot == nil) {

@@ -23,7 +23,6 @@ func TestNewErrors(t *testing.T) {
 		"Source":  func(c *Config) { c.Source = nil },
 		"Connect": func(c *Config) { c.Connect = nil },
 		"Ensure":  func(c *Config) { c.Ensure = nil },
-		"Encode":  func(c *Config) { c.Encode = nil },
 		"Lost":    func(c *Config) { c.Lost = nil },
 		"Stream":  func(c *Config) { c.Stream = "" },
 	} {
@@ -242,13 +241,12 @@ func TestTTL(t *testing.T) {
 				t.Fatal(err)
 			}
 			src := numbered(n)
-			r := start(t, s.URL, src, func(c *Config) {
-				c.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
-					m := message(string(rec), rec)
-					m.Header.Set(stream.HeaderTTL, "3600s")
-					return []*nats.Msg{m}, nil
-				}
-			})
+			src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
+				m := message(string(rec), rec)
+				m.Header.Set(stream.HeaderTTL, "3600s")
+				return []*nats.Msg{m}, nil
+			}
+			r := start(t, s.URL, src)
 			if err := r.wait(t); err != nil {
 				t.Fatal(err)
 			}
@@ -279,19 +277,19 @@ func TestLost(t *testing.T) {
 	s := streamtest.Start(t)
 	src := numbered(n)
 	var lost []string
-	r := start(t, s.URL, src, func(c *Config) {
-		i := -1
-		c.Encode = func(rec []byte, most int) ([]*nats.Msg, error) {
-			if i++; bad(i) {
-				return nil, garbled
-			}
-			return encode(rec, most)
+	i := -1
+	src.encode = func(rec []byte, most int) ([]*nats.Msg, error) {
+		if i++; bad(i) {
+			return nil, garbled
 		}
-		c.Lost = func(rec []byte, err error) {
+		return encodeText(rec, most)
+	}
+	r := start(t, s.URL, src, func(c *Config) {
+		c.Lost = func(rec Record, err error) {
 			if !errors.Is(err, garbled) {
-				t.Errorf("%s is lost for %v", rec, err)
+				t.Errorf("%s is lost for %v", textOf(rec), err)
 			}
-			lost = append(lost, string(rec))
+			lost = append(lost, textOf(rec))
 		}
 	})
 	if err := r.wait(t); err != nil {
@@ -316,20 +314,20 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// Encode is given what the server takes, again if another server takes less.
+// Messages is given what the server takes, again if another server takes less.
 func TestMaxPayload(t *testing.T) {
 	s := streamtest.Start(t, func(o *server.Options) { o.MaxPayload = 4096 })
 	var asked []int
-	r := start(t, s.URL, newSource(strings.Repeat("a", 10_000)), func(c *Config) {
-		c.Encode = func(rec []byte, most int) ([]*nats.Msg, error) {
-			asked = append(asked, most)
-			var msgs []*nats.Msg
-			for part := range slices.Chunk(rec, most/2) {
-				msgs = append(msgs, message(fmt.Sprint(len(msgs)), part))
-			}
-			return msgs, nil
+	src := newSource(strings.Repeat("a", 10_000))
+	src.encode = func(rec []byte, most int) ([]*nats.Msg, error) {
+		asked = append(asked, most)
+		var msgs []*nats.Msg
+		for part := range slices.Chunk(rec, most/2) {
+			msgs = append(msgs, message(fmt.Sprint(len(msgs)), part))
 		}
-	})
+		return msgs, nil
+	}
+	r := start(t, s.URL, src)
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
 	}

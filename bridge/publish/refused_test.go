@@ -172,10 +172,10 @@ func TestTooBig(t *testing.T) {
 			src := newSource("small", "divided "+big, "tiny", "whole "+big, fits, "last")
 			var lost []int
 			var troubles troubleLog
+			src.encode = dividing
 			r := start(t, url, src, troubles.watch, func(c *Config) {
-				c.Encode = dividing
-				c.Lost = func(rec []byte, err error) {
-					lost = append(lost, len(rec))
+				c.Lost = func(rec Record, err error) {
+					lost = append(lost, rec.Size())
 					if !errors.Is(err, ErrTooLarge) {
 						t.Errorf("lost for %v", err)
 					}
@@ -214,7 +214,8 @@ func TestSizeChanges(t *testing.T) {
 				recs = append(recs, fmt.Sprintf("d%d ", i)+strings.Repeat("x", 20_000+i))
 			}
 			src := newSource(recs...).allow(1)
-			p, _ := publisherOf(t, url, src, func(c *Config) { c.Encode = dividing })
+			src.encode = dividing
+			p, _ := publisherOf(t, url, src)
 			most := func() int {
 				largest := 0
 				for _, m := range stored(t, js) {
@@ -253,15 +254,14 @@ func TestNothingSmallEnough(t *testing.T) {
 	var troubles troubleLog
 	src := newSource("small", "whole "+strings.Repeat("x", 300), "last")
 	tries := 0
-	r := start(t, url, src, troubles.watch, func(c *Config) {
-		c.Encode = func(rec []byte, limit int) ([]*nats.Msg, error) {
-			tries++
-			if len(rec) > limit {
-				return nil, ErrTooLarge
-			}
-			return []*nats.Msg{message(string(rec), rec)}, nil
+	src.encode = func(rec []byte, limit int) ([]*nats.Msg, error) {
+		tries++
+		if len(rec) > limit {
+			return nil, ErrTooLarge
 		}
-	})
+		return []*nats.Msg{message(string(rec), rec)}, nil
+	}
+	r := start(t, url, src, troubles.watch)
 	src.waitAcked(t, 1)
 	time.Sleep(time.Second)
 	c.MaxMsgSize = -1
@@ -327,28 +327,27 @@ func TestDividedAgain(t *testing.T) {
 	big := "d " + strings.Repeat("x", 40_000)
 	tries := 0
 	src := newSource("small", big, "last")
-	r := start(t, url, src, func(cfg *Config) {
-		cfg.Encode = func(rec []byte, limit int) ([]*nats.Msg, error) {
-			if len(rec) < 1000 {
-				return dividing(rec, limit)
-			}
-			if tries++; tries == 1 {
-				// The first part fits, the second is refused by then.
-				c.MaxMsgSize = 2000
-				first := message("id/1", rec[:1000])
-				second := message("id/2", rec[1000:4000])
-				if _, err := js.UpdateStream(context.Background(), c); err != nil {
-					t.Error(err)
-				}
-				return []*nats.Msg{first, second}, nil
-			}
-			var msgs []*nats.Msg
-			for i := 0; i < len(rec); i += limit - 500 {
-				msgs = append(msgs, message(fmt.Sprint("id/", len(msgs)+1), rec[i:min(len(rec), i+limit-500)]))
-			}
-			return msgs, nil
+	src.encode = func(rec []byte, limit int) ([]*nats.Msg, error) {
+		if len(rec) < 1000 {
+			return dividing(rec, limit)
 		}
-	})
+		if tries++; tries == 1 {
+			// The first part fits, the second is refused by then.
+			c.MaxMsgSize = 2000
+			first := message("id/1", rec[:1000])
+			second := message("id/2", rec[1000:4000])
+			if _, err := js.UpdateStream(context.Background(), c); err != nil {
+				t.Error(err)
+			}
+			return []*nats.Msg{first, second}, nil
+		}
+		var msgs []*nats.Msg
+		for i := 0; i < len(rec); i += limit - 500 {
+			msgs = append(msgs, message(fmt.Sprint("id/", len(msgs)+1), rec[i:min(len(rec), i+limit-500)]))
+		}
+		return msgs, nil
+	}
+	r := start(t, url, src)
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
 	}

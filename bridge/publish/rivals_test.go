@@ -38,7 +38,7 @@ func booted(t *testing.T, url, boot string, processes ...string) (l *troubleLog,
 	}
 	cfg.Fence.Listener = func(group string) bool { return group == "supernats" }
 	cfg.Fence.Boot = func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot }
-	cfg.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
+	src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
 		m := message(string(rec), rec)
 		_, serial, _ := strings.Cut(string(rec), "/")
 		var n int

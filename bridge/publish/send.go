@@ -64,7 +64,7 @@ func (s *session) readNext() (bool, error) {
 	s.handedOut++
 
 	s.p.ttl.retry()
-	msgs, err := s.encode(rec)
+	msgs, err := s.messages(rec)
 	switch {
 	case errors.Is(err, ErrPartly):
 		s.p.reportTooLarge(err)
@@ -93,17 +93,17 @@ func (s *session) readNext() (bool, error) {
 	return true, nil
 }
 
-// encode makes the messages of a record, as large as the server and the stream take them.
+// messages makes the messages of a record, as large as the server and the stream take them.
 // What cannot be made as small as is likely to be taken is tried as large as was not
 // refused yet.
-func (s *session) encode(rec []byte) ([]*nats.Msg, error) {
+func (s *session) messages(rec Record) ([]*nats.Msg, error) {
 	sizes := &s.p.sizes
 	limit, guessed := sizes.limit(int(s.nc.MaxPayload()))
-	msgs, err := s.p.cfg.Encode(rec, limit)
+	msgs, err := rec.Messages(limit)
 
 	for _, larger := range []int{(limit + sizes.refused) / 2, sizes.refused - 1} {
 		if guessed && larger > limit && errors.Is(err, ErrTooLarge) {
-			msgs, err = s.p.cfg.Encode(rec, larger)
+			msgs, err = rec.Messages(larger)
 		}
 	}
 

@@ -9,9 +9,10 @@ import (
 )
 
 var (
-	// ErrTooLarge is for an Encode that cannot make a record as small as it has to be.
+	// ErrTooLarge is an error of Record.Messages: none can be as small as they have to be.
 	ErrTooLarge = errors.New("too large to be published")
-	// ErrPartly is for an Encode that had to leave something out. Its messages are sent.
+	// ErrPartly is an error of Record.Messages: something had to be left out. What is left
+	// is sent.
 	ErrPartly = errors.New("not published as a whole")
 )
 

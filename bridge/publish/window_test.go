@@ -52,9 +52,9 @@ func TestWindow(t *testing.T) {
 				}
 				waiting = nil
 			})
+			src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) { return []*nats.Msg{message("id", rec)}, nil }
 			r := start(t, s.URL, src, func(c *Config) {
 				c.Ensure = noStream
-				c.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) { return []*nats.Msg{message("id", rec)}, nil }
 			})
 			if err := r.wait(t); err != nil {
 				t.Fatal(err)
@@ -86,12 +86,12 @@ func TestWindowBehindDisconnect(t *testing.T) {
 		_ = m.Respond(ack(stream.Events, i))
 	})
 	sent := make(chan struct{}, n)
+	src.encode = func(rec []byte, most int) ([]*nats.Msg, error) {
+		sent <- struct{}{}
+		return encodeText(rec, most)
+	}
 	r := start(t, k.url(), src, func(c *Config) {
 		c.Ensure = noStream
-		c.Encode = func(rec []byte, most int) ([]*nats.Msg, error) {
-			sent <- struct{}{}
-			return encode(rec, most)
-		}
 	})
 	src.waitAcked(t, before)
 	k.cut()
@@ -142,15 +142,15 @@ func TestParts(t *testing.T) {
 		}
 		_ = m.Respond(ack(stream.Events, len(ids)))
 	})
+	src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
+		var msgs []*nats.Msg
+		for i := range parts {
+			msgs = append(msgs, message(fmt.Sprintf("%s/%d", rec, i+1), rec))
+		}
+		return msgs, nil
+	}
 	r := start(t, s.URL, src, func(c *Config) {
 		c.Ensure = noStream
-		c.Encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
-			var msgs []*nats.Msg
-			for i := range parts {
-				msgs = append(msgs, message(fmt.Sprintf("%s/%d", rec, i+1), rec))
-			}
-			return msgs, nil
-		}
 	})
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
