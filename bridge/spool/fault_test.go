@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"supernats/bridge/spool/segment"
 )
 
 // script is what is done to a spool while operations fail, and what came of it.
@@ -278,7 +280,7 @@ func TestBadFile(t *testing.T) {
 		appendAll(t, s, "a")
 		fs.fault = func(_ int, op string) fault {
 			switch op {
-			case "write " + segmentName(1), "sync " + segmentName(1):
+			case "write " + segment.Name(1), "sync " + segment.Name(1):
 				if strings.HasPrefix(op, what) {
 					return half
 				}
@@ -288,8 +290,8 @@ func TestBadFile(t *testing.T) {
 		if err := s.Append([]byte("a long record that is refused")); !errors.Is(err, ErrFull) && !errors.Is(err, syscall.EIO) {
 			t.Errorf("%s: %v", what, err)
 		}
-		if f := fs.names[s.newest.name]; int64(len(f.data)) != s.newest.end {
-			t.Errorf("%s: %d bytes, want %d", what, len(f.data), s.newest.end)
+		if f := fs.names[s.newest.Name]; int64(len(f.data)) != s.newest.End {
+			t.Errorf("%s: %d bytes, want %d", what, len(f.data), s.newest.End)
 		}
 		appendAll(t, s, "b")
 		closeSpool(t, s)

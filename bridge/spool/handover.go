@@ -7,6 +7,7 @@ import (
 
 	"supernats/bridge/spool/files"
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 )
 
 // What a Queue, which keeps records in memory while the disk takes none, needs beside
@@ -97,7 +98,7 @@ func (s *Spool) settleReported(loss Reported) {
 func (s *Spool) BeginSegment() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tail.f != nil && s.newest.end > headerSize {
+	if s.tail.f != nil && s.newest.End > segment.HeaderSize {
 		s.tail.retire()
 	}
 }
@@ -144,8 +145,8 @@ func IsSpool(dir string) bool {
 		return false
 	}
 	for _, e := range entries {
-		_, segment := parseName(e.Name())
-		if segment || e.Name() == files.LockName || e.Name() == marks.CheckpointName {
+		_, isSegment := segment.ParseName(e.Name())
+		if isSegment || e.Name() == files.LockName || e.Name() == marks.CheckpointName {
 			return true
 		}
 	}
@@ -154,7 +155,7 @@ func IsSpool(dir string) bool {
 
 // MayWait reports whether something may wait in a directory. It needs no lock.
 func MayWait(dir string) bool {
-	segments, err := listSegments(files.Disk{}, dir)
+	segments, err := segment.List(files.Disk{}, dir)
 	if err != nil || len(segments) == 0 {
 		return false
 	}
@@ -167,7 +168,7 @@ func CheckSize(rec []byte) error {
 	switch {
 	case len(rec) == 0:
 		return errors.New("record is empty")
-	case len(rec) > maxRecord:
+	case len(rec) > segment.MaxRecord:
 		return ErrTooBig
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"supernats/bridge/spool/files"
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 
 	"pgregory.net/rapid"
 )
@@ -120,12 +121,12 @@ func TestModel(t *testing.T) {
 			"look": func(rt *rapid.T) {
 				stats := s.Stats()
 				var bytes int64
-				all, err := listSegments(files.Disk{}, dir)
+				all, err := segment.List(files.Disk{}, dir)
 				if err != nil {
 					rt.Fatal(err)
 				}
 				for _, seg := range all {
-					bytes += seg.end
+					bytes += seg.End
 				}
 				if bytes != stats.Bytes || len(all) != stats.Segments {
 					rt.Fatalf("%+v, on disk %d segments of %d bytes", stats, len(all), bytes)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"supernats/bridge/spool/segment"
 )
 
 // The oldest record is the first one that is not done, wherever the reading side is.
@@ -51,11 +53,11 @@ func TestOldestIsWhole(t *testing.T) {
 		want   string
 	}{
 		{"at the end of a segment", perSegment, nil, crashRecord(perSegment + 1)},
-		{"damaged", 3, flip(1, frameOf(4)+frameSize), crashRecord(5)},
-		{"damaged to the end of its segment", perSegment - 1, flip(1, frameOf(perSegment)+frameSize), crashRecord(perSegment + 1)},
+		{"damaged", 3, flip(1, frameOf(4)+segment.FrameSize), crashRecord(5)},
+		{"damaged to the end of its segment", perSegment - 1, flip(1, frameOf(perSegment)+segment.FrameSize), crashRecord(perSegment + 1)},
 		{"its segment is gone", 0, func(t *testing.T, dir string) {
 			t.Helper()
-			if err := os.Remove(filepath.Join(dir, segmentName(1))); err != nil {
+			if err := os.Remove(filepath.Join(dir, segment.Name(1))); err != nil {
 				t.Fatal(err)
 			}
 		}, crashRecord(perSegment + 1)},

@@ -7,12 +7,13 @@ import (
 	"os"
 
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 )
 
 // cursor is a place between two records: the number of the one after it, and
 // where its frame begins.
 type cursor struct {
-	seg    *segment
+	seg    *segment.File
 	off    int64
 	number uint64
 	events uint64 // read since the spool was opened, of those that are counted
@@ -26,7 +27,7 @@ type reader struct {
 	seen     cursor   // how far its segment could be read at the last look
 	flying   []cursor // after each record between Spool.done and read
 	reported cursor   // up to where damage was reported; number is that of the segment
-	win      window
+	win      segment.Window
 }
 
 // Next returns the next record; it is valid until the next call of Next or Rewind. ok is
@@ -53,8 +54,8 @@ func (r *reader) next() (rec []byte, ok bool, err error) {
 	for {
 		if at := r.read; at.seg != r.seen.seg || at.off == r.seen.off {
 			s.mu.Lock()
-			r.seen = cursor{seg: at.seg, off: at.seg.end, number: at.seg.after}
-			next, finished := at.seg.next, s.finished
+			r.seen = cursor{seg: at.seg, off: at.seg.End, number: at.seg.After}
+			next, finished := at.seg.Next, s.finished
 			lost := r.countLost(at)
 			s.mu.Unlock()
 
@@ -64,7 +65,7 @@ func (r *reader) next() (rec []byte, ok bool, err error) {
 				if at, err = r.lose(at, r.seen.number, at.off); err != nil {
 					return nil, false, err
 				}
-				r.pass(cursor{next, headerSize, at.number, at.events})
+				r.pass(cursor{next, segment.HeaderSize, at.number, at.events})
 				continue
 			case at.number < r.seen.number: // its end is missing
 				if at, err = r.lose(at, r.seen.number, at.off); err != nil {
@@ -83,7 +84,7 @@ func (r *reader) next() (rec []byte, ok bool, err error) {
 		}
 
 		at, end := r.read, r.seen
-		rec, number, begin, err := r.win.find(at.seg, at.off, end.off, at.number, end.number)
+		rec, number, begin, err := r.win.Find(at.seg, at.off, end.off, at.number, end.number)
 		if err != nil {
 			return nil, false, fmt.Errorf("read the spool: %w", err)
 		}
@@ -100,7 +101,7 @@ func (r *reader) next() (rec []byte, ok bool, err error) {
 			continue
 		}
 
-		r.read = cursor{at.seg, begin + frameSize + int64(len(rec)), number + 1, at.events}
+		r.read = cursor{at.seg, begin + segment.FrameSize + int64(len(rec)), number + 1, at.events}
 		if number >= s.tally.From && s.opt.Event(rec) != nil {
 			r.read.events++
 		}
@@ -113,7 +114,7 @@ func (r *reader) next() (rec []byte, ok bool, err error) {
 // all that can be read is read, and not before. s.mu is held.
 func (r *reader) countLost(at cursor) (lost uint64) {
 	s := r.s
-	if !s.suspect || at.number != s.next || at.off != at.seg.end || at.seg.next != nil {
+	if !s.suspect || at.number != s.next || at.off != at.seg.End || at.seg.Next != nil {
 		return 0
 	}
 	s.suspect = false
@@ -178,17 +179,17 @@ func (r *reader) lose(at cursor, number uint64, off int64) (cursor, error) {
 		if loss.Bytes == 0 || off < r.seen.off {
 			return after, nil
 		}
-		if torn, err := r.win.torn(at.seg, at.off, off, number); torn || err != nil {
+		if torn, err := r.win.Torn(at.seg, at.off, off, number); torn || err != nil {
 			return after, err
 		}
 	}
 
-	if at.seg.first < r.reported.number || at.seg.first == r.reported.number && at.off < r.reported.off {
+	if at.seg.First < r.reported.number || at.seg.First == r.reported.number && at.off < r.reported.off {
 		return after, nil // a Rewind came back here
 	}
-	r.reported = cursor{number: at.seg.first, off: off + 1}
+	r.reported = cursor{number: at.seg.First, off: off + 1}
 	if loss.Bytes > 0 {
-		loss.File = r.setAside(at.seg.name)
+		loss.File = r.setAside(at.seg)
 	}
 	s.opt.Lost(loss)
 	return after, nil
@@ -196,12 +197,12 @@ func (r *reader) lose(at cursor, number uint64, off int64) (cursor, error) {
 
 // setAside keeps a damaged segment under another name, which it has when all its
 // records are done and the segment is removed.
-func (r *reader) setAside(path string) string {
+func (r *reader) setAside(seg *segment.File) string {
 	s := r.s
-	kept := path[:len(path)-len(suffix)] + damaged
-	if err := s.opt.FS.Link(path, kept); err != nil && !errors.Is(err, os.ErrExist) {
+	kept := seg.DamagedName()
+	if err := s.opt.FS.Link(seg.Name, kept); err != nil && !errors.Is(err, os.ErrExist) {
 		s.opt.Failed(fmt.Errorf("set a damaged segment aside: %w", err))
-		return path
+		return seg.Name
 	}
 	return kept
 }
@@ -248,18 +249,16 @@ func (r *reader) removeDone() error {
 	s := r.s
 	s.mu.Lock()
 	n := 0
-	for n+1 < len(s.segments) && s.segments[n+1].first < s.mark.Next {
+	for n+1 < len(s.segments) && s.segments[n+1].First < s.mark.Next {
 		n++
 	}
-	gone := append([]*segment(nil), s.segments[:n]...)
+	gone := append([]*segment.File(nil), s.segments[:n]...)
 	stale := s.stale
 	s.stale = nil
 	s.mu.Unlock()
 
 	for _, f := range stale {
-		if r.win.f == f {
-			_ = r.win.close()
-		}
+		r.win.LeaveFile(f)
 		_ = f.Close()
 	}
 	if n == 0 {
@@ -275,14 +274,12 @@ func (r *reader) removeDone() error {
 
 	var bytes int64
 	for _, seg := range gone {
-		bytes += seg.end
-		if err := s.opt.FS.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		bytes += seg.End
+		if err := s.opt.FS.Remove(seg.Name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
 		}
-		if f := seg.opened(); f != nil {
-			if r.win.seg == seg {
-				_ = r.win.close()
-			}
+		if f := seg.Opened(); f != nil {
+			r.win.Leave(seg)
 			_ = f.Close()
 		}
 	}
@@ -316,16 +313,16 @@ func (s *Spool) dropAll() {
 	}
 
 	for _, seg := range s.segments {
-		if err := s.opt.FS.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := s.opt.FS.Remove(seg.Name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.opt.Failed(fmt.Errorf("remove a segment that is done: %w", err))
 		}
-		if f := seg.opened(); f != nil {
+		if f := seg.Opened(); f != nil {
 			s.stale = append(s.stale, f)
 		}
 	}
 
-	empty := &segment{end: headerSize, after: s.next}
-	s.newest.next = empty
+	empty := &segment.File{End: segment.HeaderSize, After: s.next}
+	s.newest.Next = empty
 	s.newest = empty
 	s.segments = s.segments[:0]
 	s.bytes = 0

@@ -9,6 +9,7 @@ import (
 
 	"supernats/bridge/spool/files"
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 )
 
 // copyPart is how much of a segment is copied at a time.
@@ -46,7 +47,7 @@ func (r *restorer) missing() bool {
 		return true
 	}
 	for _, seg := range s.segments {
-		if f := seg.opened(); f != nil && files.Unlinked(f) {
+		if f := seg.Opened(); f != nil && files.Unlinked(f) {
 			return true
 		}
 	}
@@ -70,11 +71,11 @@ func (r *restorer) restore() error {
 	}
 
 	for _, seg := range s.segments {
-		if f := seg.opened(); f == nil || !files.Unlinked(f) {
+		if f := seg.Opened(); f == nil || !files.Unlinked(f) {
 			continue
 		}
 		if err := r.restoreSegment(seg); err != nil {
-			return fmt.Errorf("make %s again: %w", seg.name, err)
+			return fmt.Errorf("make %s again: %w", seg.Name, err)
 		}
 	}
 	if s.tail.f != nil && files.Unlinked(s.tail.f) {
@@ -107,7 +108,7 @@ func (r *restorer) restore() error {
 }
 
 // restoreSegment writes a segment again. While it is not whole it has another name.
-func (r *restorer) restoreSegment(seg *segment) (err error) {
+func (r *restorer) restoreSegment(seg *segment.File) (err error) {
 	s := r.s
 	name := filepath.Join(s.opt.Dir, files.LockName+".new")
 	f, err := s.opt.FS.Open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
@@ -116,10 +117,10 @@ func (r *restorer) restoreSegment(seg *segment) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 
-	old := seg.opened()
-	part := make([]byte, min(copyPart, seg.end))
-	for off := int64(0); off < seg.end; {
-		n, err := old.ReadAt(part[:min(int64(len(part)), seg.end-off)], off)
+	old := seg.Opened()
+	part := make([]byte, min(copyPart, seg.End))
+	for off := int64(0); off < seg.End; {
+		n, err := old.ReadAt(part[:min(int64(len(part)), seg.End-off)], off)
 		if n == 0 && err != nil {
 			if errors.Is(err, io.EOF) {
 				break
@@ -138,14 +139,14 @@ func (r *restorer) restoreSegment(seg *segment) (err error) {
 		}
 	}
 
-	if err := os.Rename(name, seg.name); err != nil {
+	if err := os.Rename(name, seg.Name); err != nil {
 		return err
 	}
-	restored, err := s.opt.FS.Open(seg.name, os.O_RDONLY)
+	restored, err := s.opt.FS.Open(seg.Name, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
 	s.stale = append(s.stale, old)
-	seg.f.Store(&reading{restored})
+	seg.Reopen(restored)
 	return nil
 }

@@ -21,6 +21,17 @@
 // bytes for each segment; a Queue's is 8 MiB more, while the disk takes nothing. Four
 // files are open, one for each of 96 segments, and one more for each segment that
 // was left since the last flush.
+//
+// A spool's directory holds
+//
+//	lock                          held by the process that has the spool open
+//	checkpoint                    what is done, see package marks
+//	tally                         how much there was, see package marks
+//	owner                         whose it is, see package queue
+//	slot-2, slot-3, …             directories of the same kind, of other bridges
+//	00000000000000000001.segment  records 1, 2, …, see package segment
+//	00000000000000004711.segment  records 4711, 4712, …
+//	00000000000000000815.damaged  what was set aside, for a person to look at
 package spool
 
 import (
@@ -29,11 +40,11 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"supernats/bridge/spool/files"
 	"supernats/bridge/spool/marks"
+	"supernats/bridge/spool/segment"
 )
 
 // ErrFull is returned while there is no room. Nothing of the record is stored.
@@ -123,11 +134,11 @@ type Spool struct {
 	more chan struct{}
 
 	mu       sync.Mutex
-	segments []*segment // oldest first
-	newest   *segment   // the last of them; one without a file if there is none
-	bytes    int64      // of all segments
-	next     uint64     // number of the record to be appended
-	refused  error      // of the last Append
+	segments []*segment.File // oldest first
+	newest   *segment.File   // the last of them; one without a file if there is none
+	bytes    int64           // of all segments
+	next     uint64          // number of the record to be appended
+	refused  error           // of the last Append
 	mark     marks.Checkpoint
 	finished bool
 	room     room // see Room
@@ -141,11 +152,11 @@ type Spool struct {
 	restorer restorer
 
 	left      Left
-	exactTail *segment     // the newest one at the start, if it is known to the last record
-	stale     []files.File // of segments that are done, to be closed by the reading side
-	owed      uint64       // events reported as lost, and not as reported; under mu
-	suspect   bool         // what is lost is to be counted at the end of what is read
-	base      uint64       // of tally.events, what was settled when the spool was opened, or lost since
+	exactTail *segment.File // the newest one at the start, if it is known to the last record
+	stale     []files.File  // of segments that are done, to be closed by the reading side
+	owed      uint64        // events reported as lost, and not as reported; under mu
+	suspect   bool          // what is lost is to be counted at the end of what is read
+	base      uint64        // of tally.events, what was settled when the spool was opened, or lost since
 
 	reader reader // of the reading side alone
 	done   cursor // the first record not done; written by the reading side
@@ -154,36 +165,6 @@ type Spool struct {
 	stopSync chan struct{}
 	synced   sync.WaitGroup
 	closed   sync.Once
-}
-
-// segment is one file.
-type segment struct {
-	first  uint64 // number of its first record
-	after  uint64 // number of the record after its last one
-	name   string
-	end    int64    // where the next frame goes, or the end of the files.File
-	next   *segment // if it is not the newest
-	failed int      // how often it could not be read
-	f      atomic.Pointer[reading]
-}
-
-// reading is a segment's file, open to read it, even if it is removed meanwhile.
-type reading struct{ files.File }
-
-// openFile opens it for reading. Without that the segment is opened by its name when it is
-// read.
-func (s *segment) openFile(fs files.System) {
-	if f, err := fs.Open(s.name, os.O_RDONLY); err == nil {
-		s.f.Store(&reading{f})
-	}
-}
-
-// opened returns it, nil if it was not opened.
-func (s *segment) opened() files.File {
-	if r := s.f.Load(); r != nil {
-		return r.File
-	}
-	return nil
 }
 
 // Open opens the spool in a directory, waiting for another process that has it
@@ -233,7 +214,7 @@ func Open(ctx context.Context, opt Options) (*Spool, error) {
 		space:    space{fs: opt.FS, dir: opt.Dir, unseen: spaceEvery},
 		stopSync: make(chan struct{}),
 	}
-	s.reader = reader{s: s, win: window{fs: opt.FS}}
+	s.reader = reader{s: s, win: segment.NewWindow(opt.FS)}
 	s.restorer = restorer{s: s}
 	s.tail = tailFile{mu: &s.mu, sync: opt.Sync, report: opt.Failed}
 	if err := (&loader{s: s}).load(); err != nil {
@@ -275,9 +256,9 @@ func (s *Spool) Close() (err error) {
 }
 
 func (s *Spool) closeFiles() error {
-	errs := []error{s.reader.win.close(), s.counted.Close()}
+	errs := []error{s.reader.win.Close(), s.counted.Close()}
 	for _, seg := range s.segments {
-		if f := seg.opened(); f != nil {
+		if f := seg.Opened(); f != nil {
 			s.stale = append(s.stale, f)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"supernats/bridge/spool/segment"
 )
 
 const (
@@ -17,6 +19,9 @@ const (
 
 // ErrDiskFull is returned while the file system has no room. It is an ErrFull.
 var ErrDiskFull = fmt.Errorf("the file system has no room: %w", ErrFull)
+
+// ErrTooBig is returned for a record that no frame can hold.
+var ErrTooBig = fmt.Errorf("record is larger than %d bytes", segment.MaxRecord)
 
 // ErrRemoved is returned while the files of the spool are removed and cannot be made
 // again.
@@ -31,14 +36,14 @@ func (s *Spool) Append(rec []byte) error { return s.AppendReporting(rec, Nothing
 
 // append does it. The lock is held.
 func (s *Spool) append(rec []byte, loss Reported) error {
-	s.frame = appendFrame(s.frame[:0], s.next, rec)
+	s.frame = segment.AppendFrame(s.frame[:0], s.next, rec)
 	size := int64(len(s.frame))
 	if err := s.makeRoom(size); err != nil {
 		return err
 	}
 
 	last := s.newest
-	_, err := s.tail.f.WriteAt(s.frame, last.end)
+	_, err := s.tail.f.WriteAt(s.frame, last.End)
 	if err == nil && s.opt.Sync == 0 {
 		err = s.tail.f.Sync()
 	}
@@ -46,15 +51,15 @@ func (s *Spool) append(rec []byte, loss Reported) error {
 		// What is in that file by now is not known, and what was written before a
 		// flush that failed is not tried again by the system: another file then.
 		// The frame, if it is whole and stays, has the number of one in that file.
-		_ = s.tail.f.Truncate(last.end)
+		_ = s.tail.f.Truncate(last.End)
 		s.tail.retire()
 		return s.space.failed("append to the spool", err)
 	}
 
 	s.tail.dirty = true
 	s.next++
-	last.end += size
-	last.after = s.next
+	last.End += size
+	last.After = s.next
 	s.bytes += size
 	s.space.unseen += size
 
@@ -83,10 +88,10 @@ func notify(c chan struct{}) {
 // makeRoom makes sure that a frame may be written to a segment that is not too
 // large.
 func (s *Spool) makeRoom(size int64) error {
-	roll := s.tail.f == nil || s.newest.end > headerSize && s.newest.end+size > s.opt.SegmentBytes
+	roll := s.tail.f == nil || s.newest.End > segment.HeaderSize && s.newest.End+size > s.opt.SegmentBytes
 	want := size
 	if roll {
-		want += headerSize
+		want += segment.HeaderSize
 	}
 
 	if s.bytes+want > s.opt.Max {
@@ -121,14 +126,14 @@ func (s *Spool) makeRoom(size int64) error {
 func (s *Spool) addSegment() error {
 	s.tail.retire()
 
-	path := filepath.Join(s.opt.Dir, segmentName(s.next))
+	path := filepath.Join(s.opt.Dir, segment.Name(s.next))
 	// A file of this name holds no record: the number was never given, or its
 	// Append failed.
 	f, err := s.opt.FS.Open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return s.space.failed("begin a segment", err)
 	}
-	_, err = f.WriteAt(appendHeader(nil, s.next), 0)
+	_, err = f.WriteAt(segment.AppendHeader(nil, s.next), 0)
 	if err == nil && s.opt.Sync >= 0 {
 		err = s.opt.FS.SyncDir(s.opt.Dir)
 	}
@@ -139,18 +144,18 @@ func (s *Spool) addSegment() error {
 
 	s.tail.f = f
 	s.tail.dirty = true
-	if last := s.newest; last.first == s.next {
+	if last := s.newest; last.First == s.next {
 		return nil // the last one is still empty
 	}
 
-	seg := &segment{first: s.next, after: s.next, name: path, end: headerSize}
+	seg := &segment.File{First: s.next, After: s.next, Name: path, End: segment.HeaderSize}
 	if len(s.segments) < keepOpen {
-		seg.openFile(s.opt.FS)
+		seg.Open(s.opt.FS)
 	}
-	s.newest.next = seg
+	s.newest.Next = seg
 	s.newest = seg
 	s.segments = append(s.segments, seg)
-	s.bytes += headerSize
+	s.bytes += segment.HeaderSize
 	return nil
 }
 

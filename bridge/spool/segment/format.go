@@ -1,24 +1,10 @@
-package spool
+package segment
 
 import (
 	"encoding/binary"
-	"fmt"
 	"hash/crc32"
-	"strconv"
-	"strings"
 )
 
-// A spool directory holds
-//
-//	lock                          held by the process that has the spool open
-//	checkpoint                    what is done, see package marks
-//	tally                         how much there was, see package marks
-//	owner                         whose it is, see package queue
-//	slot-2, slot-3, …             directories of the same kind, of other bridges
-//	00000000000000000001.segment  records 1, 2, …
-//	00000000000000004711.segment  records 4711, 4712, …
-//	00000000000000000815.damaged  what was set aside, for a person to look at
-//
 // A segment is a header and frames; numbers are little-endian.
 //
 //	 0                 8                16          20
@@ -41,23 +27,19 @@ import (
 // quick. 0 is no length, so the zeros that a file system leaves after a
 // power cut are no frame.
 const (
-	magic      = "snspool1"
-	headerSize = 20
-	frameSize  = 20
-	suffix     = ".segment"
-	damaged    = ".damaged"
-	nameDigits = 20
-	maxRecord  = 256 << 20
-	// maxFirst is far above what a supervisord can say, and far below an overflow.
-	maxFirst = 1 << 62
+	magic = "snspool1"
+	// HeaderSize is how many bytes a segment's header takes, FrameSize how many those of a
+	// frame beside the record.
+	HeaderSize = 20
+	FrameSize  = 20
+	// MaxRecord is the largest record that a frame can hold, in bytes.
+	MaxRecord = 256 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// ErrTooBig is returned for a record that no frame can hold.
-var ErrTooBig = fmt.Errorf("record is larger than %d bytes", maxRecord)
-
-func appendHeader(b []byte, first uint64) []byte {
+// AppendHeader appends the header of a segment to b.
+func AppendHeader(b []byte, first uint64) []byte {
 	b = append(b, magic...)
 	b = binary.LittleEndian.AppendUint64(b, first)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[len(b)-16:], castagnoli))
@@ -68,8 +50,8 @@ func otherVersion(b []byte) bool {
 	return crc32.Checksum(b[:16], castagnoli) == binary.LittleEndian.Uint32(b[16:]) && string(b[:len(magic)]) != magic
 }
 
-// appendFrame appends rec with its frame to b.
-func appendFrame(b []byte, number uint64, rec []byte) []byte {
+// AppendFrame appends rec with its frame to b.
+func AppendFrame(b []byte, number uint64, rec []byte) []byte {
 	at := len(b)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(rec)))
 	b = binary.LittleEndian.AppendUint64(b, number)
@@ -88,25 +70,13 @@ type head struct {
 // parseHead reads the head that b begins with; ok is false if it is none.
 func parseHead(b []byte) (h head, ok bool) {
 	n := binary.LittleEndian.Uint32(b)
-	if n == 0 || n > maxRecord || crc32.Checksum(b[:16], castagnoli) != binary.LittleEndian.Uint32(b[16:]) {
+	if n == 0 || n > MaxRecord || crc32.Checksum(b[:16], castagnoli) != binary.LittleEndian.Uint32(b[16:]) {
 		return head{}, false
 	}
-	return head{frameSize + int64(n), binary.LittleEndian.Uint64(b[4:]), binary.LittleEndian.Uint32(b[12:])}, true
+	return head{FrameSize + int64(n), binary.LittleEndian.Uint64(b[4:]), binary.LittleEndian.Uint32(b[12:])}, true
 }
 
 // whole reports whether frame, of the size that h says, holds its record.
 func (h head) whole(frame []byte) bool {
-	return crc32.Checksum(frame[frameSize:], castagnoli) == h.sum
-}
-
-func segmentName(first uint64) string { return fmt.Sprintf("%0*d%s", nameDigits, first, suffix) }
-
-// parseName returns the number of a segment's first record.
-func parseName(name string) (first uint64, ok bool) {
-	digits, ok := strings.CutSuffix(name, suffix)
-	if !ok || len(digits) != nameDigits {
-		return 0, false
-	}
-	first, err := strconv.ParseUint(digits, 10, 64)
-	return first, err == nil && first > 0 && first <= maxFirst
+	return crc32.Checksum(frame[FrameSize:], castagnoli) == h.sum
 }

@@ -1,4 +1,4 @@
-package spool
+package segment
 
 import (
 	"encoding/binary"
@@ -11,36 +11,40 @@ import (
 )
 
 const (
-	// readBuffer is how much is read from a segment at a time.
-	readBuffer = 256 << 10
-	// patience is how often a segment must fail to be read before what cannot be
+	// ReadBuffer is how much is read from a segment at a time.
+	ReadBuffer = 256 << 10
+	// Patience is how often a segment must fail to be read before what cannot be
 	// read is taken for damage: a bad sector must not hold up for ever all that
 	// follows it.
-	patience = 8
-	// sector is how much is given up at once then.
-	sector = 4096
+	Patience = 8
+	// Sector is how much is given up at once then.
+	Sector = 4096
 )
 
-// window is the part of a segment that is in memory.
-type window struct {
+// Window is the part of a segment that is in memory. It belongs to one goroutine; its
+// owner closes it.
+type Window struct {
 	fs  files.System
-	seg *segment
-	f   files.File
-	own bool  // f is not the segment's
-	off int64 // where buf begins in the segment
+	seg *File      // nil while none is read
+	f   files.File // where it is read from
+	own bool       // f is not the segment's
+	off int64      // where buf begins in the segment
 	buf []byte
 }
 
-// find returns the first whole record of a segment that begins in [off, end) and
+// NewWindow returns a window that reads nothing yet.
+func NewWindow(fs files.System) Window { return Window{fs: fs} }
+
+// Find returns the first whole record of a segment that begins in [off, end) and
 // has a number of at least from and less than limit; begin is where its frame
 // does. Without one, rec is nil, begin is end, and number is that of the last
 // frame whose head, and nothing else, is whole.
-func (w *window) find(
-	seg *segment, off, end int64, from, limit uint64,
+func (w *Window) Find(
+	seg *File, off, end int64, from, limit uint64,
 ) (rec []byte, number uint64, begin int64, err error) {
-	start, from := off, max(from, seg.first)
-	for off+frameSize <= end {
-		b, err := w.bytes(seg, off, end, frameSize)
+	start, from := off, max(from, seg.First)
+	for off+FrameSize <= end {
+		b, err := w.bytes(seg, off, end, FrameSize)
 		if err != nil {
 			return nil, 0, 0, err
 		}
@@ -48,8 +52,8 @@ func (w *window) find(
 
 		// What is missing before a frame was not smaller than this.
 		if !ok || h.number < from || h.number >= limit ||
-			h.number-from > uint64(off-start)/(frameSize+1) || h.size > end-off {
-			off += 1 + skip(b[1:], from, uint64(end-start)/(frameSize+1))
+			h.number-from > uint64(off-start)/(FrameSize+1) || h.size > end-off {
+			off += 1 + skip(b[1:], from, uint64(end-start)/(FrameSize+1))
 			continue
 		}
 
@@ -57,7 +61,7 @@ func (w *window) find(
 			return nil, 0, 0, err
 		}
 		if b = b[:h.size]; h.whole(b) {
-			return b[frameSize:], h.number, off, nil
+			return b[FrameSize:], h.number, off, nil
 		}
 		off += h.size
 		number = h.number
@@ -69,23 +73,23 @@ func (w *window) find(
 // makes the search of 16 MiB a matter of a tenth of a second.
 func skip(b []byte, from, span uint64) int64 {
 	i := 0
-	for ; i+frameSize <= len(b); i++ {
+	for ; i+FrameSize <= len(b); i++ {
 		head := b[i : i+12]
-		if binary.LittleEndian.Uint64(head[4:])-from <= span && binary.LittleEndian.Uint32(head)-1 < maxRecord {
+		if binary.LittleEndian.Uint64(head[4:])-from <= span && binary.LittleEndian.Uint32(head)-1 < MaxRecord {
 			break
 		}
 	}
 	return int64(i)
 }
 
-// torn reports whether the bytes from off to the end of a segment, in which is no
+// Torn reports whether the bytes from off to the end of a segment, in which is no
 // record, are what an Append leaves that came to no good end, so that nothing is
 // lost with them. limit is the number of the first record in the next segment.
-func (w *window) torn(seg *segment, off, end int64, limit uint64) (bool, error) {
-	if end-off < frameSize {
+func (w *Window) Torn(seg *File, off, end int64, limit uint64) (bool, error) {
+	if end-off < FrameSize {
 		return true, nil
 	}
-	b, err := w.bytes(seg, off, end, frameSize)
+	b, err := w.bytes(seg, off, end, FrameSize)
 	if err != nil {
 		return false, err
 	}
@@ -94,24 +98,24 @@ func (w *window) torn(seg *segment, off, end int64, limit uint64) (bool, error) 
 }
 
 // bytes returns at least need bytes of a segment from off, which it has.
-func (w *window) bytes(seg *segment, off, end, need int64) ([]byte, error) {
+func (w *Window) bytes(seg *File, off, end, need int64) ([]byte, error) {
 	if w.seg == seg && off >= w.off && off+need <= w.off+int64(len(w.buf)) {
 		return w.buf[off-w.off:], nil
 	}
 
-	n := int(min(end-off, max(need, readBuffer)))
+	n := int(min(end-off, max(need, ReadBuffer)))
 	if err := w.open(seg); err != nil {
-		if seg.failed++; seg.failed < patience || !errors.Is(err, os.ErrNotExist) {
+		if seg.failed++; seg.failed < Patience || !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
 		// Somebody has removed it: nothing of it can be read.
-		_ = w.close()
+		_ = w.Close()
 		w.buf = make([]byte, n)
 		return w.buf, nil
 	}
 
-	if cap(w.buf) < n || cap(w.buf) > 4*max(n, readBuffer) {
-		w.buf = make([]byte, max(n, readBuffer))
+	if cap(w.buf) < n || cap(w.buf) > 4*max(n, ReadBuffer) {
+		w.buf = make([]byte, max(n, ReadBuffer))
 	}
 	w.off = off
 	w.buf = w.buf[:n]
@@ -122,7 +126,7 @@ func (w *window) bytes(seg *segment, off, end, need int64) ([]byte, error) {
 	}
 
 	w.buf = w.buf[:0]
-	if seg.failed++; seg.failed >= patience {
+	if seg.failed++; seg.failed >= Patience {
 		w.buf = w.buf[:n]
 		w.readAround()
 		return w.buf, nil
@@ -130,42 +134,42 @@ func (w *window) bytes(seg *segment, off, end, need int64) ([]byte, error) {
 	if err == nil || errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF // it was longer when the spool was opened
 	}
-	return nil, fmt.Errorf("read %s: %w", seg.name, err)
+	return nil, fmt.Errorf("read %s: %w", seg.Name, err)
 }
 
 // readAround fills the window with what can be read; the rest are zeros, which
 // are no frame.
-func (w *window) readAround() {
-	for i := 0; i < len(w.buf); i += sector {
-		b := w.buf[i:min(i+sector, len(w.buf))]
+func (w *Window) readAround() {
+	for i := 0; i < len(w.buf); i += Sector {
+		b := w.buf[i:min(i+Sector, len(w.buf))]
 		n, _ := w.f.ReadAt(b, w.off+int64(i))
 		clear(b[n:])
 	}
 }
 
 // open makes seg the segment that is read.
-func (w *window) open(seg *segment) error {
+func (w *Window) open(seg *File) error {
 	if w.seg == seg {
 		return nil
 	}
-	if err := w.close(); err != nil {
+	if err := w.Close(); err != nil {
 		return err
 	}
 
-	f := seg.opened()
+	f := seg.Opened()
 	own := f == nil
 	if own {
 		var err error
-		if f, err = w.fs.Open(seg.name, os.O_RDONLY); err != nil {
+		if f, err = w.fs.Open(seg.Name, os.O_RDONLY); err != nil {
 			return err
 		}
 	}
 
 	// The name says all that the header does, and a damaged one costs nothing.
 	// But another version's frames must not be taken for damage.
-	var b [headerSize]byte
+	var b [HeaderSize]byte
 	if _, err := f.ReadAt(b[:], 0); err == nil && otherVersion(b[:]) {
-		err := fmt.Errorf("%s was written by another version", seg.name)
+		err := fmt.Errorf("%s was written by another version", seg.Name)
 		if own {
 			err = errors.Join(err, f.Close())
 		}
@@ -179,7 +183,25 @@ func (w *window) open(seg *segment) error {
 	return nil
 }
 
-func (w *window) close() error {
+// Forget makes the window read again what it holds: something else is written there.
+func (w *Window) Forget() { w.buf = w.buf[:0] }
+
+// Leave closes the window if it reads a segment, LeaveFile, if it reads from a file.
+func (w *Window) Leave(seg *File) {
+	if w.seg == seg {
+		_ = w.Close()
+	}
+}
+
+// LeaveFile: see Leave.
+func (w *Window) LeaveFile(f files.File) {
+	if w.f == f {
+		_ = w.Close()
+	}
+}
+
+// Close closes what is read. The window can be used again.
+func (w *Window) Close() error {
 	f := w.f
 	w.seg = nil
 	w.f = nil
