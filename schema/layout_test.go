@@ -39,6 +39,8 @@ var arrows = []arrow{
 	{`bridge/spool/queue`, `bridge/spool(/files)?`, `-`},
 	{`bridge/spool/files`, ``, `-`},
 	{`bridge/publish`, `schema.*|bridge/publish/.*`, ``},
+	{`bridge/publish/ids`, ``, `github.com/nats-io/.*`},
+	{`bridge/publish/headers`, `bridge/publish/(ids|refusal)`, `github.com/nats-io/.*`},
 	{`bridge/publish/acks`, ``, `github.com/nats-io/.*`},
 	{`bridge/publish/refusal`, `schema/natsconn`, `github.com/nats-io/.*`},
 	{`bridge/publish/aside`, `schema(/stream)?|bridge/publish/refusal`, ``},

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -47,17 +46,6 @@ type Fence struct {
 	Listener func(group string) bool
 }
 
-// messageID is a hash of an id: an id is some 40 bytes, and after a lost checkpoint
-// there may be a million of them.
-type messageID [16]byte
-
-func idOf(m *nats.Msg) messageID { return hashID(m.Header.Get(nats.MsgIdHdr)) }
-
-func hashID(id string) messageID {
-	sum := sha256.Sum256([]byte(id))
-	return messageID(sum[:16])
-}
-
 // passFence publishes the fence where one is of use, and finds out what is stored before
 // it if anything may be.
 func (s *session) passFence(ctx context.Context) error {
@@ -94,13 +82,13 @@ func (s *session) findStored(ctx context.Context, fence uint64) (err error) {
 		first = 1 // the stream was created again
 	}
 
-	s.stored, err = s.headers.readIDs(ctx, first, fence)
+	s.stored, err = s.headers.ReadIDs(ctx, first, fence)
 	switch {
 	case err == nil:
 		s.fenced = true
 		p.cfg.Log.Debug().Int("records", p.inDoubt).Int("messages", len(s.stored)).Uint64("seq", fence).
 			Msg("looked at what the stream has of records that may have been sent before")
-	case errors.Is(err, errNoRight):
+	case errors.Is(err, refusal.ErrNoRight):
 		p.reportNoRight(err)
 	default:
 		return fmt.Errorf("read what the stream already holds: %w", err)
@@ -116,7 +104,7 @@ func (s *session) publishFence(ctx context.Context) (uint64, error) {
 			return 0, fmt.Errorf("make the record of a reconnect: %w", err)
 		}
 		if try > 0 {
-			m.Header[nats.MsgIdHdr] = []string{s.p.taken.otherID(m.Header.Get(nats.MsgIdHdr))}
+			m.Header[nats.MsgIdHdr] = []string{s.p.taken.others.Make(m.Header.Get(nats.MsgIdHdr))}
 		}
 
 		ack, err := s.publishAlone(ctx, m)
@@ -148,5 +136,29 @@ func (s *session) publishAlone(ctx context.Context, m *nats.Msg) (acks.Answer, e
 			ack, _ := s.acks.Take(number)
 			return ack, s.check(inflight{subject: m.Subject, size: len(m.Data)}, ack)
 		}
+	}
+}
+
+// reportNoRight reports, once, that we may not read the stream.
+func (p *Publisher) reportNoRight(err error) {
+	if p.noRight {
+		return
+	}
+	p.noRight = true
+
+	name := p.cfg.Stream + "." + p.cfg.Fence.Consumer
+	fix := "allow this user to publish on $JS.API.CONSUMER.CREATE." + name + "." + p.cfg.Fence.Filter +
+		", $JS.API.CONSUMER.MSG.NEXT." + name + " and $JS.API.CONSUMER.DELETE." + name
+	text := "not allowed to read what the stream already holds: after an outage longer than " +
+		"the stream's duplicate window events may be stored twice"
+	p.raise(CauseLook, text+": "+err.Error(), fix)
+	p.cfg.Log.Warn().Err(err).Str("fix", fix).Msg(text)
+}
+
+// clearNoRight notes that we may read the stream.
+func (p *Publisher) clearNoRight() {
+	if p.noRight {
+		p.noRight = false
+		p.clear(CauseLook)
 	}
 }

@@ -25,6 +25,7 @@ import (
 
 	"supernats/bridge/publish/acks"
 	"supernats/bridge/publish/aside"
+	"supernats/bridge/publish/ids"
 	"supernats/bridge/publish/rivals"
 	"supernats/schema/repeat"
 )
@@ -135,12 +136,12 @@ type Publisher struct {
 	lastSeq uint64
 	// known is what the stream has of what is to be sent again, if sure says that no
 	// answer is missing.
-	known map[messageID]struct{}
+	known ids.Set
 	sure  bool
 	// leftOver is how many records of an earlier run are not acknowledged.
 	leftOver int
 	// divisions is kept from one session to the next.
-	divisions divisions
+	divisions ids.Divisions
 
 	// begun says that there was a session in which the stream answered, so the next one
 	// may be a reconnect. lastUsed is its connection; connections is how many were made.
@@ -174,14 +175,14 @@ func New(cfg Config) (*Publisher, error) {
 
 	p := &Publisher{
 		cfg: cfg, inDoubt: cfg.Left, leftOver: cfg.Left, lastSeq: cfg.Seq,
-		trouble: trouble{log: cfg.Log}, taken: newTaken(), divisions: divisions{},
+		trouble: trouble{log: cfg.Log}, taken: taken{others: ids.NewOthers()}, divisions: ids.Divisions{},
 	}
 	p.sizes.every.Store(int64(largerEvery))
 	p.trouble.raise = p.raise
 	p.trouble.clear = p.clear
 	p.rivals = rivals.New(p.rivalsConfig())
 	p.aside = aside.New(aside.Config{
-		Stream: cfg.Stream, AckTimeout: ackTimeout, OtherID: p.taken.otherID, Log: cfg.Log,
+		Stream: cfg.Stream, AckTimeout: ackTimeout, OtherID: p.taken.others.Make, Log: cfg.Log,
 	})
 	return p, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/ids"
 	"supernats/bridge/publish/refusal"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -84,7 +85,7 @@ func (s *session) readNext() (bool, error) {
 		s.queue = append(s.queue, inflight{last: true})
 		return true, nil
 	}
-	first := s.p.divisions.note(msgs)
+	first := s.p.divisions.Note(msgs)
 	for i, m := range msgs {
 		s.outbox = append(s.outbox, outgoing{
 			Msg: m, last: i == len(msgs)-1, second: i == 1, doubt: doubt, first: first,
@@ -124,7 +125,7 @@ func (s *session) send(m outgoing) error {
 	if !s.p.ttl.offSince.IsZero() {
 		m.Header.Del(jetstream.MsgTTLHeader)
 	}
-	otherID := s.p.taken.used(id)
+	otherID := s.p.taken.others.Get(id)
 	if otherID != "" {
 		m.Header[nats.MsgIdHdr] = []string{otherID}
 	}
@@ -149,9 +150,8 @@ func (s *session) isStored(m *nats.Msg) bool {
 	if s.stored == nil {
 		return false
 	}
-	_, ok := s.stored[idOf(m)]
 	// No more than a window was ever in flight after the checkpoint.
-	return ok || s.fenced && s.handedOut <= window && s.p.cfg.Fence.Replaced(m)
+	return s.stored.Has(ids.OfMessage(m)) || s.fenced && s.handedOut <= window && s.p.cfg.Fence.Replaced(m)
 }
 
 // sentClock makes the header of the time of sending. Within a millisecond it stays the
@@ -168,34 +168,4 @@ func (c *sentClock) header() []string {
 		c.at = now
 	}
 	return c.stamp
-}
-
-// divisions is into how many parts records were divided that are not acknowledged, by the
-// id of their first part.
-type divisions map[messageID]int
-
-// note notes into how many parts a record is divided, and returns the hash of the first
-// one's id. If it is sent again in other parts than before, since limits have changed,
-// those are not to be taken for the ones that the stream has: their message ids say how
-// many they are.
-func (d divisions) note(msgs []*nats.Msg) (first messageID) {
-	if len(msgs) == 1 && len(d) == 0 {
-		return first
-	}
-	id := msgs[0].Header.Get(nats.MsgIdHdr)
-	if len(msgs) == 1 {
-		return hashID(id + "/1")
-	}
-
-	first = hashID(id)
-	before, ok := d[first]
-	if !ok {
-		d[first] = len(msgs)
-	}
-	if ok && before != len(msgs) {
-		for _, m := range msgs {
-			m.Header[nats.MsgIdHdr] = []string{fmt.Sprintf("%s/of/%d", m.Header.Get(nats.MsgIdHdr), len(msgs))}
-		}
-	}
-	return first
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/bridge/publish/acks"
+	"supernats/bridge/publish/headers"
+	"supernats/bridge/publish/ids"
 	"supernats/bridge/publish/refusal"
 )
 
@@ -29,7 +31,7 @@ type session struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	acks    *acks.Ring
-	headers *headerReader
+	headers *headers.Reader
 	denied  <-chan error // what the server did not permit
 	clock   sentClock
 
@@ -45,7 +47,7 @@ type session struct {
 	// stored is what the stream has of what is in doubt; nil if that is not known, and
 	// when nothing is in doubt any more. fenced says that it was read from the stream:
 	// snapshots are not in it.
-	stored map[messageID]struct{}
+	stored ids.Set
 	fenced bool
 
 	// outbox is what the last record read is sent as.
@@ -83,7 +85,7 @@ type outgoing struct {
 	// doubt says that it may have been sent before.
 	doubt bool
 	// first is the hash of the first part's id, if it is one of several.
-	first messageID
+	first ids.ID
 }
 
 // inflight is one message that waits for its acknowledgement.
@@ -99,7 +101,7 @@ type inflight struct {
 	// calls it a duplicate, and that this was not to be expected.
 	settled, suspect bool
 	seq              uint64
-	first            messageID
+	first            ids.ID
 }
 
 // newSession returns a session over a connection. connected says which one it is.
@@ -109,9 +111,9 @@ func (p *Publisher) newSession(l natsLink, connected connection) *session {
 		reconnected: p.begun && p.progress && (p.streamAway || connected != p.lastUsed),
 	}
 	if f := p.cfg.Fence; f != nil {
-		s.headers = &headerReader{
-			js: l.js, stream: p.cfg.Stream, consumer: f.Consumer, filter: f.Filter,
-			denied: l.denied, permitted: p.clearNoRight,
+		s.headers = &headers.Reader{
+			JS: l.js, Stream: p.cfg.Stream, Consumer: f.Consumer, Filter: f.Filter,
+			Timeout: ackTimeout, Denied: l.denied, Permitted: p.clearNoRight,
 		}
 	}
 	return s
@@ -120,12 +122,12 @@ func (p *Publisher) newSession(l natsLink, connected connection) *session {
 // ensure creates the stream if it is missing. Not to be allowed to look is no trouble: it
 // is all that a host needs to publish. An error is a denial of what publishing needs.
 func (s *session) ensure(ctx context.Context) error {
-	ctx, cancel := untilDenied(ctx, s.denied)
+	ctx, cancel := refusal.UntilDenied(ctx, s.denied)
 	defer cancel(nil)
 	err := s.p.cfg.Ensure(ctx, s.js)
 
 	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, errNoRight):
+	case errors.Is(cause, refusal.ErrNoRight):
 	case errors.Is(cause, nats.ErrPermissionViolation):
 		return cause
 	case errors.Is(err, nats.ErrNoResponders):
@@ -183,7 +185,7 @@ func (s *session) run(ctx context.Context) error {
 
 // readLast reads the last message on each of our subjects: a rivals.Reader.
 func (s *session) readLast(ctx context.Context, each func(subject, id string, seq uint64)) error {
-	return s.headers.read(ctx, span{from: lastPerSubject}, each)
+	return s.headers.Read(ctx, headers.Last, each)
 }
 
 // end waits for the end of all that is in flight, so that nothing of it arrives after what
@@ -196,7 +198,7 @@ func (s *session) end(ctx context.Context, why error) error {
 		denied = refusal.DeniedSubject(why) // nothing comes of it, and it is not stored
 	}
 
-	known := map[messageID]struct{}{}
+	known := ids.Set{}
 	sure := true
 	if s.handedOut < p.inDoubt {
 		sure = s.stored != nil
@@ -219,7 +221,7 @@ func (s *session) end(ctx context.Context, why error) error {
 			sure = sure && ok && (stored || refusal.Code(ack.Err) != 0)
 		}
 		if stored && m.id != "" {
-			known[hashID(m.id)] = struct{}{}
+			known.Add(ids.Of(m.id))
 		}
 	}
 
@@ -340,11 +342,12 @@ func (s *session) giveWay(ctx context.Context) error {
 
 	for s.gaveWay < giveWayMost && s.p.cfg.GiveWay() {
 		begun := time.Now()
-		sleep(ctx, giveWayLook)
-		s.gaveWay += time.Since(begun) // on a busy machine it takes longer
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return ctx.Err()
+		case <-time.After(giveWayLook):
 		}
+		s.gaveWay += time.Since(begun) // on a busy machine it takes longer
 	}
 	return nil
 }

@@ -2,13 +2,13 @@ package publish
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"slices"
-	"strings"
 	"time"
+
+	"supernats/bridge/publish/headers"
+	"supernats/bridge/publish/ids"
+	"supernats/bridge/publish/refusal"
 )
 
 // The stream remembers message ids whatever subject they come on, so whoever may
@@ -33,49 +33,14 @@ const (
 )
 
 // taken is what is known of message ids that somebody else has used. It belongs to the
-// goroutine that publishes; only otherID is called from others.
+// goroutine that publishes; only others.Make is called from others.
 type taken struct {
-	secret [16]byte             // set once
-	ids    map[messageID]string // the ids to use instead, until the stream has them
-	lookAt time.Time            // no look is due before
+	others ids.Others // the ids to use instead, until the stream has them
+	lookAt time.Time  // no look is due before
 
 	raised bool      // a used id is reported
 	last   time.Time // when one was reported
 	count  uint64
-}
-
-func newTaken() taken {
-	t := taken{ids: map[messageID]string{}}
-	_, _ = rand.Read(t.secret[:]) // it never fails
-	return t
-}
-
-const (
-	againMark = "/again/"
-	againRoom = len(againMark) + 16
-)
-
-// otherID is another id for a message, which nobody can foresee.
-func (t *taken) otherID(id string) string {
-	sum := sha256.Sum256(append(t.secret[:], id...))
-	return id + againMark + hex.EncodeToString(sum[:8])
-}
-
-// used is the id that a message is sent under instead, empty if it is its own.
-func (t *taken) used(id string) string {
-	if len(t.ids) == 0 {
-		return ""
-	}
-	return t.ids[hashID(id)]
-}
-
-// withoutAgain is the id that otherID was given.
-func withoutAgain(id string) string {
-	i := len(id) - againRoom
-	if i < 0 || id[i:i+len(againMark)] != againMark || strings.Trim(id[i+len(againMark):], "0123456789abcdef") != "" {
-		return id
-	}
-	return id[:i]
 }
 
 // errTaken ends a session whose messages are to be sent under other ids.
@@ -88,7 +53,7 @@ func (s *session) judge(ctx context.Context) error {
 
 	judged, found, err := s.find(ctx, suspects)
 	switch {
-	case errors.Is(err, errNoRight):
+	case errors.Is(err, refusal.ErrNoRight):
 		s.p.reportNoRight(err) // then all are sent again: consumers drop what they have
 	case err != nil:
 		return err
@@ -97,12 +62,12 @@ func (s *session) judge(ctx context.Context) error {
 	ours := 0
 	var taken error
 	for _, m := range judged {
-		if id, ok := found[m.seq]; ok && id == hashID(withoutAgain(m.id)) {
+		if id, ok := found[m.seq]; ok && id == ids.Of(ids.WithoutAgain(m.id)) {
 			m.suspect = false
 			ours++
 			continue
 		}
-		s.p.taken.ids[hashID(m.id)] = s.p.taken.otherID(m.id)
+		s.p.taken.others.Use(m.id)
 		s.p.reportTaken(m.id)
 		taken = errTaken
 	}
@@ -140,8 +105,8 @@ func (s *session) takeSuspects() []*inflight {
 // we may not read are not among them.
 func (s *session) find(
 	ctx context.Context, suspects []*inflight,
-) (judged []*inflight, found map[uint64]messageID, err error) {
-	found = map[uint64]messageID{}
+) (judged []*inflight, found map[uint64]ids.ID, err error) {
+	found = map[uint64]ids.ID{}
 	order := slices.Clone(suspects)
 	slices.SortFunc(order, func(a, b *inflight) int {
 		if a.seq < b.seq {
@@ -156,9 +121,9 @@ func (s *session) find(
 			n++
 		}
 
-		what := span{from: startingAt(order[0].seq), last: order[n-1].seq}
-		err := s.headers.read(ctx, what, func(_, id string, seq uint64) { found[seq] = hashID(id) })
-		if errors.Is(err, errNoRight) {
+		what := headers.Between(order[0].seq, order[n-1].seq)
+		err := s.headers.Read(ctx, what, func(_, id string, seq uint64) { found[seq] = ids.Of(id) })
+		if errors.Is(err, refusal.ErrNoRight) {
 			return suspects, found, err
 		}
 		if err != nil {
@@ -172,15 +137,8 @@ func (s *session) find(
 
 // noteResent notes that a message was stored under another id.
 func (s *session) noteResent(m *inflight) {
-	t := &s.p.taken
-	id := hashID(m.id)
-	otherID, ok := t.ids[id]
-	if !ok || m.otherID == "" {
-		return
-	}
-
-	delete(t.ids, id)
-	if s.p.cfg.Resent != nil && !s.p.noRight {
+	otherID := s.p.taken.others.Done(m.id)
+	if otherID != "" && s.p.cfg.Resent != nil && !s.p.noRight {
 		s.p.cfg.Resent(m.id, otherID)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/ids"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -72,7 +73,7 @@ func (l *resentLog) watch(t *testing.T) func(*Config) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.ids = append(l.ids, id)
-			if !strings.HasPrefix(as, id+"/again/") || withoutAgain(as) != id {
+			if !strings.HasPrefix(as, id+"/again/") || ids.WithoutAgain(as) != id {
 				t.Errorf("%s was stored as %s", id, as)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/publish/ids"
 	"supernats/bridge/publish/refusal"
 )
 
@@ -16,8 +17,8 @@ var (
 	ErrPartly = errors.New("not published as a whole")
 )
 
-// AgainRoom is how much longer a message id may become: see divisions.note and taken.otherID.
-const AgainRoom = len("/of/9999999") + againRoom
+// AgainRoom is how much longer a message id may become, in bytes.
+const AgainRoom = ids.Room
 
 // Causes of troubles. With those after CauseRefuses all, or nearly all, is stored all the
 // same.

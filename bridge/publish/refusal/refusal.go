@@ -6,7 +6,6 @@ package refusal
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -47,19 +46,3 @@ func IsTTLDisabled(err error) bool { return Code(err) == codeTTLDisabled }
 // IsTooBig reports that the stream takes no message of that size: its max_msg_size is
 // less than the server's max_payload.
 func IsTooBig(err error) bool { return Code(err) == codeTooBig }
-
-// DeniedSubject returns the subject that the server did not permit to publish on, empty
-// for any other error: Permissions Violation for Publish to "subject" (nats-server
-// client.go, pubPermissionViolation).
-func DeniedSubject(err error) string {
-	_, rest, ok := strings.Cut(err.Error(), `Publish to "`)
-	if !ok {
-		return ""
-	}
-	subject, _, _ := strings.Cut(rest, `"`)
-	return subject
-}
-
-// ConcernsPublishing distinguishes a denial of what a publisher needs from one of what
-// is only of use to it.
-func ConcernsPublishing(err error) bool { return !strings.Contains(err.Error(), `"$JS.API.`) }
