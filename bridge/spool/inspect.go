@@ -10,14 +10,14 @@ import (
 	"supernats/bridge/spool/segment"
 )
 
-// Report is what a look at a spool from outside shows.
+// Report describes a spool, as seen from outside.
 type Report struct {
 	Checkpoint marks.Checkpoint
-	// Segments and Bytes are those of all segments, what is done in them too.
+	// Segments and Bytes cover all segments, also what is done in them.
 	Segments int
 	Bytes    int64
-	// Records is how many are whole and not done; Oldest and Newest are their
-	// numbers, 0 if there is none.
+	// Records is how many are whole and not done; Oldest and Newest are the numbers of the
+	// first and the last of them, 0 if there is none.
 	Records        uint64
 	Oldest, Newest uint64
 	// Missing is how many records that are not done cannot be read.
@@ -26,9 +26,9 @@ type Report struct {
 	Damaged []string
 }
 
-// Inspect looks at the spool in a directory. It takes no lock and changes
-// nothing: a process may have the spool open, and what it does meanwhile is seen
-// or not. All records that are not done are read.
+// Inspect describes the spool in a directory. It reads all records that are not done. It
+// takes no lock and changes nothing: a process may have the spool open, and what that one
+// does meanwhile may be in the report or not.
 func Inspect(dir string) (Report, error) {
 	var r Report
 	err := walk(files.Disk{}, dir, &r, func(number uint64, _ []byte) error {
@@ -48,9 +48,9 @@ func Dump(dir string, visit func(number uint64, rec []byte) error) error {
 	return walk(files.Disk{}, dir, new(Report), visit)
 }
 
-// Oldest returns the oldest record that is not done, nil if there is none. Any
-// goroutine may call it, now and then: it reads from the disk, with a buffer of its
-// own, and sees what of that the reading side does meanwhile or not.
+// Oldest returns the oldest record that is not done, nil if there is none. Any goroutine
+// may call it, but not often: it reads from the disk, with a buffer of its own. A record
+// that the reading side has done meanwhile may still be returned.
 func (s *Spool) Oldest() (rec []byte, err error) {
 	s.mu.Lock()
 	at := s.done
@@ -75,7 +75,7 @@ func (s *Spool) Oldest() (rec []byte, err error) {
 }
 
 // walk calls visit for each record that is not done, oldest first, and fills in the
-// report but for what visit counts.
+// report except for what visit counts.
 func walk(
 	fsys files.System, dir string, r *Report, visit func(number uint64, rec []byte) error,
 ) (err error) {

@@ -8,7 +8,7 @@ import (
 	"supernats/bridge/spool/segment"
 )
 
-// loader opens a spool: it finds where the log ends and where reading continues. Nobody
+// loader opens a spool: it finds where the log ends and where reading continues. Nothing
 // else uses the spool yet, so it holds no lock.
 type loader struct {
 	s     *Spool
@@ -34,20 +34,8 @@ func (l *loader) load() (err error) {
 		s.bytes += seg.End
 	}
 
-	l.whole = 1
-	if n := len(s.segments); n > 0 {
-		s.newest = s.segments[n-1]
-		if err = l.findEnd(s.newest); err != nil {
-			return err
-		}
-		if n > 1 && s.newest.After == s.newest.First {
-			// Begun by a process that stored nothing.
-			if _, _, _, err := l.last(s.segments[n-2]); err != nil {
-				return err
-			}
-		}
-	} else {
-		s.newest = &segment.File{End: segment.HeaderSize}
+	if err := l.findNewest(); err != nil {
+		return err
 	}
 
 	l.openFiles()
@@ -55,7 +43,30 @@ func (l *loader) load() (err error) {
 	return l.seek()
 }
 
-// loadTally finds out how far was appended, and puts that on record.
+// findNewest finds the newest segment, and where it ends.
+func (l *loader) findNewest() error {
+	s := l.s
+	l.whole = 1
+	n := len(s.segments)
+	if n == 0 {
+		s.newest = &segment.File{End: segment.HeaderSize}
+		return nil
+	}
+
+	s.newest = s.segments[n-1]
+	if err := l.findEnd(s.newest); err != nil {
+		return err
+	}
+	if n > 1 && s.newest.After == s.newest.First {
+		// A process began it that stored nothing: the last records are in the one before.
+		if _, _, _, err := l.last(s.segments[n-2]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadTally determines the number of the next record, and notes it in the tally.
 func (l *loader) loadTally() {
 	s := l.s
 	counted, last, known, err := marks.OpenTally(s.opt.FS, s.opt.Dir)
@@ -66,9 +77,11 @@ func (l *loader) loadTally() {
 	if known {
 		s.left.Memory = last.Memory
 	}
+
 	// After a power cut the checkpoint may know of records that are gone. Their
-	// numbers are not given again.
+	// numbers are not used again.
 	s.next = max(1, s.newest.After, s.mark.Next)
+	// The tally is exact unless it is older than the segments, as after a power cut.
 	exact := known && last.Next >= max(l.whole, s.mark.Next)
 	s.left.Damaged = !exact && (s.left.Damaged || s.newest.After > l.whole)
 	if exact {
@@ -112,7 +125,8 @@ func (l *loader) last(seg *segment.File) (next, whole uint64, off int64, err err
 			return max(next, number+1), next, off, nil // one that is damaged had this number
 		}
 		s.opt.Last(number, rec)
-		off, next = begin+segment.FrameSize+int64(len(rec)), number+1
+		off = begin + segment.FrameSize + int64(len(rec))
+		next = number + 1
 	}
 }
 
@@ -138,21 +152,22 @@ func (l *loader) findEnd(seg *segment.File) error {
 
 	s.left.Damaged = seg.End > off
 	if seg.End > segment.HeaderSize {
-		// A segment that is nothing but damage had a record: no other one gets
-		// this file's name.
+		// A segment that holds nothing but damage held a record: no other segment gets
+		// its name.
 		next = max(next, seg.First+1)
 	}
 	seg.After = next
 	return nil
 }
 
-// seek puts the cursors after what the checkpoint says is done.
+// seek puts the cursors after what is done according to the checkpoint.
 func (l *loader) seek() error {
 	s := l.s
 	at := cursor{seg: s.newest, off: segment.HeaderSize, number: s.next}
 	if len(s.segments) > 0 {
 		at = cursor{seg: s.segments[0], off: segment.HeaderSize, number: s.segments[0].First}
 	}
+	// From the segment that holds the last record that is done.
 	for _, seg := range s.segments {
 		if seg.First < s.mark.Next {
 			at = cursor{seg: seg, off: segment.HeaderSize, number: seg.First}
@@ -170,7 +185,8 @@ func (l *loader) seek() error {
 		if rec == nil || number >= s.mark.Next {
 			break
 		}
-		at.off, at.number = begin+segment.FrameSize+int64(len(rec)), number+1
+		at.off = begin + segment.FrameSize + int64(len(rec))
+		at.number = number + 1
 	}
 
 	if s.mark.Next > 0 {

@@ -10,22 +10,27 @@ import (
 	"supernats/bridge/spool/segment"
 )
 
-// cursor is a place between two records: the number of the one after it, and
-// where its frame begins.
+// cursor is a place between two records.
 type cursor struct {
 	seg    *segment.File
-	off    int64
-	number uint64
+	off    int64  // where the frame of the record after it begins
+	number uint64 // of that record
 	events uint64 // read since the spool was opened, of those that are counted
 }
 
 // reader is the reading side of a spool. Its fields belong to the one goroutine that reads;
 // what others see of it is in the spool, under its lock.
+//
+//   - Spool.done is before or at read: Rewind goes back to it. flying has a cursor for each
+//     record between the two, so ack(n) is done = flying[n-1].
+//   - What is lost between two records is done with the record after it; where nothing is
+//     flying, at once.
+//   - Damage is reported once, however often Rewind goes back before it.
 type reader struct {
 	s        *Spool
 	read     cursor   // the next record to read
-	seen     cursor   // how far its segment could be read at the last look
-	flying   []cursor // after each record between Spool.done and read
+	seen     cursor   // how far its segment went when passEnd last looked
+	flying   []cursor // after each record that is read and not done
 	reported cursor   // up to where damage was reported; number is that of the segment
 	win      segment.Window
 }
@@ -36,11 +41,11 @@ type reader struct {
 // The reading side is used by one goroutine.
 func (s *Spool) Next() (rec []byte, ok bool, err error) { return s.reader.next() }
 
-// Ack says that the oldest n records that Next has returned and that are not done are so;
+// Ack makes the oldest n records that Next has returned, and that are not done yet, done.
 // seq is kept with the checkpoint unless it is 0.
 //
-// After an error they are done all the same, but not yet on disk: they come again if the
-// process dies before the next Ack.
+// After an error they are done all the same, but the disk does not show it yet: they come
+// again if the process dies before the next Ack.
 func (s *Spool) Ack(n int, seq uint64) error { return s.reader.ack(n, seq) }
 
 // Rewind makes Next continue at the oldest record that is not done.
@@ -50,64 +55,85 @@ func (s *Spool) Rewind() error {
 }
 
 func (r *reader) next() (rec []byte, ok bool, err error) {
-	s := r.s
 	for {
 		if at := r.read; at.seg != r.seen.seg || at.off == r.seen.off {
-			s.mu.Lock()
-			r.seen = cursor{seg: at.seg, off: at.seg.End, number: at.seg.After}
-			next, finished := at.seg.Next, s.finished
-			lost := r.countLost(at)
-			s.mu.Unlock()
-
-			switch {
-			case at.off != r.seen.off:
-			case next != nil:
-				if at, err = r.lose(at, r.seen.number, at.off); err != nil {
-					return nil, false, err
-				}
-				r.pass(cursor{next, segment.HeaderSize, at.number, at.events})
-				continue
-			case at.number < r.seen.number: // its end is missing
-				if at, err = r.lose(at, r.seen.number, at.off); err != nil {
-					return nil, false, err
-				}
-				r.pass(at)
-				continue
-			case lost > 0:
-				s.opt.Lost(Loss{Events: lost})
-				continue // the callee may have appended something
-			case finished:
-				return nil, false, io.EOF
-			default:
-				return nil, false, nil
-			}
-		}
-
-		at, end := r.read, r.seen
-		rec, number, begin, err := r.win.Find(at.seg, at.off, end.off, at.number, end.number)
-		if err != nil {
-			return nil, false, fmt.Errorf("read the spool: %w", err)
-		}
-		if rec == nil {
-			number = end.number
-		}
-		if begin > at.off || number != at.number {
-			if at, err = r.lose(at, number, begin); err != nil {
+			if empty, err := r.passEnd(); empty || err != nil {
 				return nil, false, err
 			}
-		}
-		if rec == nil {
-			r.pass(at)
 			continue
 		}
 
-		r.read = cursor{at.seg, begin + segment.FrameSize + int64(len(rec)), number + 1, at.events}
-		if number >= s.tally.From && s.opt.Event(rec) != nil {
-			r.read.events++
+		rec, err := r.readRecord()
+		if rec != nil || err != nil {
+			return rec, rec != nil, err
 		}
-		r.flying = append(r.flying, r.read)
-		return rec, true, nil
 	}
+}
+
+// passEnd looks how far the segment that is read goes by now. If nothing was added, and
+// nothing will be, it continues after the segment's end. empty says that nothing is left to
+// read for now; io.EOF, that nothing ever will be.
+func (r *reader) passEnd() (empty bool, err error) {
+	s := r.s
+	at := r.read
+	s.mu.Lock()
+	r.seen = cursor{seg: at.seg, off: at.seg.End, number: at.seg.After}
+	next := at.seg.Next
+	finished := s.finished
+	lost := r.countLost(at)
+	s.mu.Unlock()
+
+	switch {
+	case at.off != r.seen.off:
+		return false, nil // something was appended
+	case next != nil || at.number < r.seen.number: // in the latter case its end is missing
+		if at, err = r.lose(at, r.seen.number, at.off); err != nil {
+			return false, err
+		}
+		if next != nil {
+			at = cursor{seg: next, off: segment.HeaderSize, number: at.number, events: at.events}
+		}
+		r.pass(at)
+		return false, nil
+	case lost > 0:
+		s.opt.Lost(Loss{Events: lost})
+		return false, nil // the callee may have appended something
+	case finished:
+		return false, io.EOF
+	}
+	return true, nil
+}
+
+// readRecord reads the next record that is whole, after what is damaged before it. It is
+// nil if there is none in what was seen of the segment.
+func (r *reader) readRecord() ([]byte, error) {
+	s := r.s
+	at := r.read
+	end := r.seen
+	rec, number, begin, err := r.win.Find(at.seg, at.off, end.off, at.number, end.number)
+	if err != nil {
+		return nil, fmt.Errorf("read the spool: %w", err)
+	}
+
+	if rec == nil {
+		number = end.number
+	}
+	if begin > at.off || number != at.number {
+		if at, err = r.lose(at, number, begin); err != nil {
+			return nil, err
+		}
+	}
+	if rec == nil {
+		r.pass(at)
+		return nil, nil
+	}
+
+	r.read = cursor{at.seg, begin + segment.FrameSize + int64(len(rec)), number + 1, at.events}
+	if number >= s.tally.From && s.opt.Event(rec) != nil {
+		r.read.events++
+	}
+	r.flying = append(r.flying, r.read)
+	return rec, nil
 }
 
 // countLost returns how many events are missing among those that were appended, if
@@ -160,6 +186,7 @@ func (r *reader) lose(at cursor, number uint64, off int64) (cursor, error) {
 		loss.Records = number - at.number
 	}
 
+	// Events among what is lost are counted at the end, if the tally covers them.
 	after := cursor{at.seg, off, max(at.number, number), at.events}
 	if number > max(at.number, s.tally.From) {
 		s.mu.Lock()
@@ -174,8 +201,8 @@ func (r *reader) lose(at cursor, number uint64, off int64) (cursor, error) {
 		return after, nil // no number is missing
 	}
 	if loss.Records == 0 {
-		// Bytes and no records: nothing, unless it is the end of a segment, where
-		// the number of the records to come does not show what was there.
+		// Bytes but no records: nothing is lost, except perhaps at the end of a segment,
+		// where no later record's number shows what was there.
 		if loss.Bytes == 0 || off < r.seen.off {
 			return after, nil
 		}
@@ -218,8 +245,10 @@ func (r *reader) ack(n int, seq uint64) error {
 	if n < 0 || n > len(r.flying) {
 		return fmt.Errorf("ack %d records of %d", n, len(r.flying))
 	}
+
 	done := r.flying[n-1]
-	if r.flying = append(r.flying[:0], r.flying[n:]...); len(r.flying) == 0 {
+	r.flying = append(r.flying[:0], r.flying[n:]...)
+	if len(r.flying) == 0 {
 		done = r.read // and what was lost after the last one
 	}
 
@@ -272,7 +301,7 @@ func (r *reader) removeDone() error {
 		}
 	}
 
-	var bytes int64
+	bytes := int64(0)
 	for _, seg := range gone {
 		bytes += seg.End
 		if err := s.opt.FS.Remove(seg.Name); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -292,8 +321,8 @@ func (r *reader) removeDone() error {
 	return nil
 }
 
-// dropAll removes all segments where all records are done, so that what they take is
-// free for the next ones. The lock is held.
+// dropAll removes all segments, so that the next ones have the room. All their records are
+// done. The lock is held.
 func (s *Spool) dropAll() {
 	if len(s.segments) == 0 {
 		return

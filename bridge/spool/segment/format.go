@@ -20,16 +20,16 @@ import (
 //	│ record   │            │ record    │                 │
 //	└──────────┴────────────┴───────────┴─────────────────┴──────────────
 //
-// The number says exactly how many records a damage took, and keeps apart a
-// frame and what only looks like one: a record may well hold bytes of a spool
-// (a program that prints them), but those of older records. The sum of the head
-// makes a damaged record cost that one alone, and a search for the next frame
-// quick. 0 is no length, so the zeros that a file system leaves after a
-// power cut are no frame.
+// The number shows how many records a damage took. It also distinguishes a frame from
+// what only looks like one: a record may hold bytes of a spool (of a program that prints
+// them), but they are those of older records. Since the head has a sum of its own, a
+// damaged record costs that one alone, and the search for the next frame is quick. A
+// length is never 0, so the zeros that a file system leaves after a power cut are not a
+// frame.
 const (
 	magic = "snspool1"
-	// HeaderSize is how many bytes a segment's header takes, FrameSize how many those of a
-	// frame beside the record.
+	// HeaderSize is the size of a segment's header, FrameSize that of a frame without its
+	// record, in bytes.
 	HeaderSize = 20
 	FrameSize  = 20
 	// MaxRecord is the largest record that a frame can hold, in bytes.
@@ -45,7 +45,7 @@ func AppendHeader(b []byte, first uint64) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[len(b)-16:], castagnoli))
 }
 
-// otherVersion reports whether b is a header, and not one of ours.
+// otherVersion reports whether b is the header of another version.
 func otherVersion(b []byte) bool {
 	return crc32.Checksum(b[:16], castagnoli) == binary.LittleEndian.Uint32(b[16:]) && string(b[:len(magic)]) != magic
 }
@@ -60,14 +60,14 @@ func AppendFrame(b []byte, number uint64, rec []byte) []byte {
 	return append(b, rec...)
 }
 
-// head is that of a frame; size is of all of the frame.
+// head is the head of a frame.
 type head struct {
-	size   int64
+	size   int64 // of the whole frame
 	number uint64
-	sum    uint32
+	sum    uint32 // of the record
 }
 
-// parseHead reads the head that b begins with; ok is false if it is none.
+// parseHead reads the head that b begins with; ok is false if b does not begin with one.
 func parseHead(b []byte) (h head, ok bool) {
 	n := binary.LittleEndian.Uint32(b)
 	if n == 0 || n > MaxRecord || crc32.Checksum(b[:16], castagnoli) != binary.LittleEndian.Uint32(b[16:]) {

@@ -13,11 +13,10 @@ import (
 const (
 	// ReadBuffer is how much is read from a segment at a time.
 	ReadBuffer = 256 << 10
-	// Patience is how often a segment must fail to be read before what cannot be
-	// read is taken for damage: a bad sector must not hold up for ever all that
-	// follows it.
+	// Patience is after how many failed reads of a segment what cannot be read counts as
+	// damage: a bad sector must not hold up for ever all that follows it.
 	Patience = 8
-	// Sector is how much is given up at once then.
+	// Sector is how many bytes are then given up at once.
 	Sector = 4096
 )
 
@@ -35,10 +34,10 @@ type Window struct {
 // NewWindow returns a window that reads nothing yet.
 func NewWindow(fs files.System) Window { return Window{fs: fs} }
 
-// Find returns the first whole record of a segment that begins in [off, end) and
-// has a number of at least from and less than limit; begin is where its frame
-// does. Without one, rec is nil, begin is end, and number is that of the last
-// frame whose head, and nothing else, is whole.
+// Find returns the first whole record of a segment whose frame begins in [off, end) and
+// whose number is in [from, limit); begin is where the frame begins. If there is none, rec
+// is nil, begin is end, and number is that of the last frame of which only the head is
+// whole. rec is valid until the window is used again.
 func (w *Window) Find(
 	seg *File, off, end int64, from, limit uint64,
 ) (rec []byte, number uint64, begin int64, err error) {
@@ -50,7 +49,7 @@ func (w *Window) Find(
 		}
 		h, ok := parseHead(b)
 
-		// What is missing before a frame was not smaller than this.
+		// Each record missing before a frame took at least FrameSize+1 bytes.
 		if !ok || h.number < from || h.number >= limit ||
 			h.number-from > uint64(off-start)/(FrameSize+1) || h.size > end-off {
 			off += 1 + skip(b[1:], from, uint64(end-start)/(FrameSize+1))
@@ -69,8 +68,8 @@ func (w *Window) Find(
 	return nil, number, end, nil
 }
 
-// skip returns how far a head with a number in [from, from+span] may be in b: it
-// makes the search of 16 MiB a matter of a tenth of a second.
+// skip returns the offset in b before which no head with a number in [from, from+span]
+// begins. It makes the search of 16 MiB a matter of a tenth of a second.
 func skip(b []byte, from, span uint64) int64 {
 	i := 0
 	for ; i+FrameSize <= len(b); i++ {
@@ -82,9 +81,9 @@ func skip(b []byte, from, span uint64) int64 {
 	return int64(i)
 }
 
-// Torn reports whether the bytes from off to the end of a segment, in which is no
-// record, are what an Append leaves that came to no good end, so that nothing is
-// lost with them. limit is the number of the first record in the next segment.
+// Torn reports whether the bytes from off to the end of a segment, which hold no record,
+// are the rest of an append that failed or was interrupted, so that nothing is lost with
+// them. limit is the number of the first record in the next segment.
 func (w *Window) Torn(seg *File, off, end int64, limit uint64) (bool, error) {
 	if end-off < FrameSize {
 		return true, nil
@@ -97,12 +96,13 @@ func (w *Window) Torn(seg *File, off, end int64, limit uint64) (bool, error) {
 	return ok && (h.size > end-off || h.number >= limit), nil
 }
 
-// bytes returns at least need bytes of a segment from off, which it has.
+// bytes returns at least need bytes of a segment from off on; it has that many before end.
 func (w *Window) bytes(seg *File, off, end, need int64) ([]byte, error) {
 	if w.seg == seg && off >= w.off && off+need <= w.off+int64(len(w.buf)) {
 		return w.buf[off-w.off:], nil
 	}
 
+	// From here on the window holds another part, or nothing.
 	n := int(min(end-off, max(need, ReadBuffer)))
 	if err := w.open(seg); err != nil {
 		if seg.failed++; seg.failed < Patience || !errors.Is(err, os.ErrNotExist) {
@@ -137,8 +137,8 @@ func (w *Window) bytes(seg *File, off, end, need int64) ([]byte, error) {
 	return nil, fmt.Errorf("read %s: %w", seg.Name, err)
 }
 
-// readAround fills the window with what can be read; the rest are zeros, which
-// are no frame.
+// readAround fills the window with what can be read, and the rest with zeros, which are
+// never a frame.
 func (w *Window) readAround() {
 	for i := 0; i < len(w.buf); i += Sector {
 		b := w.buf[i:min(i+Sector, len(w.buf))]
@@ -165,8 +165,8 @@ func (w *Window) open(seg *File) error {
 		}
 	}
 
-	// The name says all that the header does, and a damaged one costs nothing.
-	// But another version's frames must not be taken for damage.
+	// The header says nothing that the name does not, so a damaged one costs nothing. But
+	// the frames of another version must not be taken for damage.
 	var b [HeaderSize]byte
 	if _, err := f.ReadAt(b[:], 0); err == nil && otherVersion(b[:]) {
 		err := fmt.Errorf("%s was written by another version", seg.Name)
