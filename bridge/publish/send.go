@@ -16,7 +16,7 @@ import (
 	"supernats/schema/stream"
 )
 
-// fill sends what the source has, as far as the window is open.
+// fill sends what the source has while the window is open.
 func (s *session) fill() error {
 	for s.isOpen() {
 		if len(s.outbox) == 0 {
@@ -40,7 +40,7 @@ func (s *session) fill() error {
 	return nil
 }
 
-// readNext puts the messages of the next record into the outbox; false if there is none.
+// readNext puts the messages of the next record into the outbox; false if there is no record.
 func (s *session) readNext() (bool, error) {
 	rec, ok, err := s.p.cfg.Source.Next()
 	if errors.Is(err, io.EOF) {
@@ -80,7 +80,7 @@ func (s *session) readNext() (bool, error) {
 		msgs = nil
 	}
 
-	// A record without messages takes its place in the queue: it is acknowledged in turn.
+	// A record without messages has a place in the queue too: it is acknowledged in its turn.
 	if len(msgs) == 0 {
 		s.queue = append(s.queue, inflight{last: true})
 		return true, nil
@@ -95,8 +95,8 @@ func (s *session) readNext() (bool, error) {
 }
 
 // messages makes the messages of a record, as large as the server and the stream take them.
-// What cannot be made as small as is likely to be taken is tried as large as was not
-// refused yet.
+// If the limit is guessed and too low for the record, larger ones are tried: up to what was
+// not refused yet.
 func (s *session) messages(rec Record) ([]*nats.Msg, error) {
 	sizes := &s.p.sizes
 	limit, guessed := sizes.limit(int(s.nc.MaxPayload()))
@@ -114,7 +114,7 @@ func (s *session) messages(rec Record) ([]*nats.Msg, error) {
 	return msgs, err
 }
 
-// send publishes a message, unless the stream has it.
+// send publishes a message, unless it is in doubt and the stream holds it.
 func (s *session) send(m outgoing) error {
 	id := m.Header.Get(nats.MsgIdHdr)
 	if m.doubt && s.isStored(m.Msg) {
@@ -122,7 +122,7 @@ func (s *session) send(m outgoing) error {
 		return nil
 	}
 
-	if !s.p.ttl.offSince.IsZero() {
+	if s.p.ttl.isOff() {
 		m.Header.Del(jetstream.MsgTTLHeader)
 	}
 	otherID := s.p.taken.others.Get(id)
@@ -150,12 +150,13 @@ func (s *session) isStored(m *nats.Msg) bool {
 	if s.stored == nil {
 		return false
 	}
-	// No more than a window was ever in flight after the checkpoint.
+	// A snapshot cannot be looked up. It may be stored only if it was in flight, and no more
+	// than a window ever is.
 	return s.stored.Has(ids.OfMessage(m)) || s.fenced && s.handedOut <= window && s.p.cfg.Fence.Replaced(m)
 }
 
-// sentClock makes the header of the time of sending. Within a millisecond it stays the
-// same: as a text of its own it would cost each event of a burst an allocation.
+// sentClock makes the header with the time of sending. It is the same within a millisecond:
+// otherwise each event of a burst would cost an allocation.
 type sentClock struct {
 	stamp []string
 	at    time.Time // when stamp was written

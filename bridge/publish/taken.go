@@ -11,23 +11,23 @@ import (
 	"supernats/bridge/publish/refusal"
 )
 
-// The stream remembers message ids whatever subject they come on, so whoever may
-// publish on one subject can use up the ids of what another one is about to send: the
-// stream then takes the real message for a duplicate. An answer that says so of a
-// message sent for the first time names the sequence of the one that it has
-// (nats-server stream.go, processJetStreamMsgWithBatch), and the publisher reads that:
+// The stream remembers message ids across subjects. So anybody who may publish on one subject
+// can use up the ids of what another user is about to send: the stream then takes the real
+// message for a duplicate. The answer to a duplicate has the sequence of the message that
+// the stream holds (nats-server stream.go, processJetStreamMsgWithBatch). If a message sent
+// for the first time gets such an answer, the publisher reads what is stored there:
 //
-//   - on our own subjects and of our id, it is the same event, published by another
-//     listener of this supervisord: all is well;
-//   - otherwise, and if it may not be looked at, the message is sent under an id that
-//     nobody can foresee. Its CloudEvents id stays, by which consumers know an event.
+//   - a message on our own subjects with our id is the same event, published by another
+//     listener of this supervisord: nothing is wrong;
+//   - in any other case, and if we may not read it, the message is sent again under an id
+//     that nobody can foresee. Its CloudEvents id, by which consumers know an event, stays.
 
 const (
-	// lookEvery is how long answers gather before they are looked at once another
-	// listener of ours is known: it makes a duplicate of every event.
+	// lookEvery is how long answers accumulate before they are judged, once another listener
+	// of ours is known: it makes a duplicate of every event.
 	lookEvery = time.Second
-	// lookSpan is the largest gap between sequences that are looked at together, and
-	// looks how many spans are looked at for one batch of answers.
+	// lookSpan is the largest gap between sequences that are read together, and looks how
+	// many spans are read for one batch of answers.
 	lookSpan = 5000
 	looks    = 16
 )
@@ -36,25 +36,25 @@ const (
 // goroutine that publishes; only others.Make is called from others.
 type taken struct {
 	others ids.Others // the ids to use instead, until the stream has them
-	lookAt time.Time  // no look is due before
+	lookAt time.Time  // answers are not judged before
 
-	raised bool      // a used id is reported
-	last   time.Time // when one was reported
-	count  uint64
+	raised bool      // the trouble is reported
+	last   time.Time // when it was last reported
+	count  uint64    // how many messages were sent again under another id
 }
 
 // errTaken ends a session whose messages are to be sent under other ids.
 var errTaken = errors.New("message ids were used by somebody else")
 
-// judge reads what the stream has under the answers that call a message a duplicate, as
-// far as they have come. It returns errTaken if some messages are to be sent again.
+// judge reads what the stream holds under the sequences of the suspect answers that have
+// arrived. It returns errTaken if some messages are to be sent again.
 func (s *session) judge(ctx context.Context) error {
 	suspects := s.takeSuspects()
 
 	judged, found, err := s.find(ctx, suspects)
 	switch {
 	case errors.Is(err, refusal.ErrNoRight):
-		s.p.reportNoRight(err) // then all are sent again: consumers drop what they have
+		s.p.reportNoRight(err) // then all are sent again: consumers drop what they know
 	case err != nil:
 		return err
 	}
@@ -79,8 +79,8 @@ func (s *session) judge(ctx context.Context) error {
 	return taken
 }
 
-// takeSuspects takes the answers that have come without a gap, and returns the messages of
-// which they are suspect.
+// takeSuspects takes the answers that have arrived without a gap, and returns the messages
+// whose answers are suspect.
 func (s *session) takeSuspects() []*inflight {
 	var suspects []*inflight
 	for i := range s.queue {
@@ -88,7 +88,7 @@ func (s *session) takeSuspects() []*inflight {
 		if m.number != 0 && !m.settled {
 			ack, ok := s.acks.Peek(m.number)
 			if !ok || s.check(*m, ack) != nil {
-				break // the next settle takes it
+				break // settle takes it
 			}
 			s.acks.Take(m.number)
 			s.noteAnswer(m, ack)
@@ -100,9 +100,9 @@ func (s *session) takeSuspects() []*inflight {
 	return suspects
 }
 
-// find returns the ids of the messages on our subjects that the stream has under the
-// sequences of suspects, and which of these it has looked for. Those on subjects that
-// we may not read are not among them.
+// find returns the ids of the messages that the stream holds on our subjects under the
+// sequences of suspects, and the suspects that were looked up: not all, if they are too far
+// apart.
 func (s *session) find(
 	ctx context.Context, suspects []*inflight,
 ) (judged []*inflight, found map[uint64]ids.ID, err error) {
@@ -144,7 +144,7 @@ func (s *session) noteResent(m *inflight) {
 }
 
 // reportTaken reports that somebody used one of our ids, or may have: without the right to
-// read that is not known. It is logged again each time the number has doubled.
+// read the stream that is not known. It is logged again each time the count has doubled.
 func (p *Publisher) reportTaken(id string) {
 	t := &p.taken
 	t.count++

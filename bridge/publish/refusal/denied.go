@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ErrNoRight says that we may not look at the stream. To publish, that right is not needed.
+// ErrNoRight says that we may not read the stream. Publishing needs no such right.
 var ErrNoRight = errors.New("not allowed to read what the stream already holds")
 
 // DeniedSubject returns the subject that the server did not permit to publish on, empty
@@ -22,13 +22,13 @@ func DeniedSubject(err error) string {
 	return subject
 }
 
-// ConcernsPublishing distinguishes a denial of what a publisher needs from one of what
-// is only of use to it.
+// ConcernsPublishing reports whether a denial is of something that publishing needs, and not
+// only of something useful.
 func ConcernsPublishing(err error) bool { return !strings.Contains(err.Error(), `"$JS.API.`) }
 
-// UntilDenied returns a context that ends when the server denies something, since a denied
-// request gets no answer. Its cause is the denial, with ErrNoRight if it is not one of what
-// a publisher needs.
+// UntilDenied returns a context that ends when the server denies something: a denied request
+// gets no answer. Its cause is the denial, with ErrNoRight unless it concerns publishing.
+// The caller cancels the context when it is done.
 func UntilDenied(ctx context.Context, denied <-chan error) (context.Context, context.CancelCauseFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
