@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -149,7 +150,7 @@ func events(tb testing.TB, js jetstream.JetStream) []string {
 	tb.Helper()
 	var all []string
 	for _, m := range stored(tb, js) {
-		if m.Subject() == subject {
+		if m.Subject() == publishtest.Subject {
 			all = append(all, string(m.Data()))
 		}
 	}
@@ -170,7 +171,7 @@ func TestStoredOnce(t *testing.T) {
 			src.waitAcked(t, acked)
 			k.deaf.Store(true)
 			src.allow(acked + lost)
-			waitFor(t, func() bool { return has(js, acked+lost) })
+			publishtest.WaitFor(t, func() bool { return has(js, acked+lost) })
 			if killed {
 				r.cancel()
 				_ = r.wait(t)
@@ -261,7 +262,7 @@ func TestStreamMadeAnew(t *testing.T) {
 	makeStream(t, js)
 	k.deaf.Store(true)
 	src.allow(n/2 + 300)
-	waitFor(t, func() bool { return has(js, 300) })
+	publishtest.WaitFor(t, func() bool { return has(js, 300) })
 	time.Sleep(3 * shortWindow)
 	k.deaf.Store(false)
 	k.cut()
@@ -280,7 +281,7 @@ func TestConsumerLeftBehind(t *testing.T) {
 	ctx := context.Background()
 	s, js := forgetful(t)
 	for _, text := range numbers(0, 100) {
-		if _, err := js.PublishMsg(ctx, message(text, []byte(text))); err != nil {
+		if _, err := js.PublishMsg(ctx, publishtest.Message(text, []byte(text))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -315,7 +316,7 @@ func TestTwoListeners(t *testing.T) {
 	for i := 0; i < 100; i += 2 { // every other event, and some that we do not have
 		for _, text := range []string{fmt.Sprint(i), fmt.Sprint(i + 1000)} {
 			theirs[text] = true
-			if _, err := js.PublishMsg(ctx, message(text, []byte(text))); err != nil {
+			if _, err := js.PublishMsg(ctx, publishtest.Message(text, []byte(text))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -338,7 +339,7 @@ func TestTwoListeners(t *testing.T) {
 
 	// Nothing in doubt: a duplicate is a collision.
 	time.Sleep(2 * shortWindow)
-	if _, err := js.PublishMsg(ctx, message("5", []byte("5 of somebody else"))); err != nil {
+	if _, err := js.PublishMsg(ctx, publishtest.Message("5", []byte("5 of somebody else"))); err != nil {
 		t.Fatal(err)
 	}
 	r = start(t, s.URL, numbered(10), fenced(&again))
@@ -379,7 +380,7 @@ func TestReplaced(t *testing.T) {
 	s, js := forgetful(t)
 	src := numbered(5)
 	src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
-		m := message(string(rec), rec)
+		m := publishtest.Message(string(rec), rec)
 		m.Subject = "supervisor.snapshot.web1"
 		return []*nats.Msg{m}, nil
 	}
@@ -403,14 +404,4 @@ func TestReplaced(t *testing.T) {
 func has(js jetstream.JetStream, n int) bool {
 	s, err := js.Stream(context.Background(), stream.Events)
 	return err == nil && s.CachedInfo().State.Msgs >= uint64(n)
-}
-
-func waitFor(tb testing.TB, done func() bool) {
-	tb.Helper()
-	for end := time.Now().Add(limit); !done(); {
-		if time.Now().After(end) {
-			tb.Fatalf("waited %v in vain", limit)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }

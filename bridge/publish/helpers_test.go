@@ -3,7 +3,6 @@ package publish
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -17,16 +16,12 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const (
-	subject = "supervisor.event.web1.-.-.tick.5"
-	limit   = 30 * time.Second
-)
 
 // source is a spool in memory that hands out no more than it is allowed to.
 type source struct {
@@ -104,21 +99,31 @@ func (s *source) waitAcked(tb testing.TB, n int) {
 // wait waits until done, which is called under the lock.
 func (s *source) wait(tb testing.TB, done func() bool) {
 	tb.Helper()
+	await(tb, &s.changed, done, func() string {
+		return fmt.Sprintf("%d of %d records were handed out, %d are acknowledged", s.next, len(s.recs), s.acked)
+	})
+}
+
+// await waits until done. changed is signalled whenever something changes; done, and state,
+// which describes it, are called under its lock.
+func await(tb testing.TB, changed *sync.Cond, done func() bool, state func() string) {
+	tb.Helper()
 	late := false
-	t := time.AfterFunc(limit, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+	t := time.AfterFunc(publishtest.Limit, func() {
+		changed.L.Lock()
+		defer changed.L.Unlock()
 		late = true
-		s.changed.Broadcast()
+		changed.Broadcast()
 	})
 	defer t.Stop()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+
+	changed.L.Lock()
+	defer changed.L.Unlock()
 	for !done() {
 		if late {
-			tb.Fatalf("waited %v in vain; %d of %d records were handed out, %d are acknowledged", limit, s.next, len(s.recs), s.acked)
+			tb.Fatalf("after %v: %s", publishtest.Limit, state())
 		}
-		s.changed.Wait()
+		changed.Wait()
 	}
 }
 
@@ -189,11 +194,7 @@ func (s *source) Rewind() error {
 
 // encodeText makes one message of a record: its text.
 func encodeText(rec []byte, _ int) ([]*nats.Msg, error) {
-	return []*nats.Msg{message(string(rec), rec)}, nil
-}
-
-func message(id string, data []byte) *nats.Msg {
-	return &nats.Msg{Subject: subject, Data: data, Header: nats.Header{nats.MsgIdHdr: {id}}}
+	return []*nats.Msg{publishtest.Message(string(rec), rec)}, nil
 }
 
 // log is a zerolog output that can be waited for.
@@ -225,26 +226,14 @@ func (l *log) String() string {
 // wait waits until the log holds text.
 func (l *log) wait(tb testing.TB, text string) {
 	tb.Helper()
-	late := false
-	t := time.AfterFunc(limit, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		late = true
-		l.changed.Broadcast()
-	})
-	defer t.Stop()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for !strings.Contains(l.text.String(), text) {
-		if late {
-			tb.Fatalf("waited %v in vain for %q in the log:\n%s", limit, text, &l.text)
-		}
-		l.changed.Wait()
-	}
+	await(tb, &l.changed,
+		func() bool { return strings.Contains(l.text.String(), text) },
+		func() string { return fmt.Sprintf("no %q in the log:\n%s", text, &l.text) })
 }
 
-// running is a publisher at work.
+// running is a publisher whose Run was called.
 type running struct {
+	*Publisher
 	log    *log
 	cancel context.CancelFunc
 	done   chan error
@@ -283,6 +272,7 @@ func start(tb testing.TB, url string, src Source, change ...func(*Config)) *runn
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	r.Publisher = p
 	r.cancel = cancel
 	ended := make(chan struct{})
 	go func() {
@@ -305,8 +295,8 @@ func (r *running) wait(tb testing.TB) error {
 	select {
 	case err := <-r.done:
 		return err
-	case <-time.After(limit):
-		tb.Fatalf("Run did not return within %v; log:\n%s", limit, r.log)
+	case <-time.After(publishtest.Limit):
+		tb.Fatalf("Run did not return within %v; log:\n%s", publishtest.Limit, r.log)
 		return nil
 	}
 }
@@ -314,7 +304,7 @@ func (r *running) wait(tb testing.TB) error {
 // stored returns what the stream holds, in its order.
 func stored(tb testing.TB, js jetstream.JetStream) []jetstream.Msg {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), publishtest.Limit)
 	defer cancel()
 	c, err := js.OrderedConsumer(ctx, stream.Events, jetstream.OrderedConsumerConfig{})
 	if err != nil {
@@ -352,32 +342,4 @@ func numbers(from, to int) []string {
 		s = append(s, strconv.Itoa(i))
 	}
 	return s
-}
-
-// responder answers on our subject in place of a stream; answer is called for
-// each message in turn, from one goroutine.
-func responder(tb testing.TB, url string, answer func(i int, m *nats.Msg)) *nats.Subscription {
-	tb.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(nc.Close)
-	i := 0
-	sub, err := nc.Subscribe(subject, func(m *nats.Msg) {
-		answer(i, m)
-		i++
-	})
-	if err == nil {
-		err = errors.Join(sub.SetPendingLimits(-1, -1), nc.Flush())
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return sub
-}
-
-// ack is the answer of a stream.
-func ack(name string, seq int) []byte {
-	return fmt.Appendf(nil, `{"stream":%q,"seq":%d}`, name, seq+1)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -202,7 +203,7 @@ func TestForeignResponder(t *testing.T) {
 					t.Error("a record was acknowledged by a foreign responder")
 				}
 			}
-			foreign := responder(t, s.URL, func(_ int, m *nats.Msg) { _ = m.Respond([]byte(answer)) })
+			foreign := publishtest.Respond(t, s.URL, func(_ int, m *nats.Msg) { _ = m.Respond([]byte(answer)) })
 			r := start(t, s.URL, src, func(c *Config) { c.Ensure = noStream })
 			src.wait(t, func() bool { return src.rewinds >= 3 })
 			logged(t, r, "find what else answers on supervisor.>", 1)
@@ -242,7 +243,7 @@ func TestTTL(t *testing.T) {
 			}
 			src := numbered(n)
 			src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
-				m := message(string(rec), rec)
+				m := publishtest.Message(string(rec), rec)
 				m.Header.Set(stream.HeaderTTL, "3600s")
 				return []*nats.Msg{m}, nil
 			}
@@ -323,7 +324,7 @@ func TestMaxPayload(t *testing.T) {
 		asked = append(asked, most)
 		var msgs []*nats.Msg
 		for part := range slices.Chunk(rec, most/2) {
-			msgs = append(msgs, message(fmt.Sprint(len(msgs)), part))
+			msgs = append(msgs, publishtest.Message(fmt.Sprint(len(msgs)), part))
 		}
 		return msgs, nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -89,7 +90,7 @@ func TestPermissionDenied(t *testing.T) {
 		may  server.Permissions
 		says string
 	}{
-		"publish": {server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"supervisor.event.web1.>"}}}, subject},
+		"publish": {server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"supervisor.event.web1.>"}}}, publishtest.Subject},
 		"inbox":   {server.Permissions{Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.>"}}}, "Subscription to"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,14 +150,14 @@ func smallStream(t *testing.T, mayAsk bool) (url string, js jetstream.JetStream,
 func dividing(rec []byte, limit int) ([]*nats.Msg, error) {
 	const room = 500 // for headers
 	if len(rec) <= limit-room {
-		return []*nats.Msg{message(string(rec[:4]), rec)}, nil
+		return []*nats.Msg{publishtest.Message(string(rec[:4]), rec)}, nil
 	}
 	if rec[0] != 'd' {
 		return nil, fmt.Errorf("%w: record of %d bytes for messages of %d", ErrTooLarge, len(rec), limit)
 	}
 	var msgs []*nats.Msg
 	for i := 0; i < len(rec); i += limit - room {
-		msgs = append(msgs, message(fmt.Sprintf("part %d of %d", i, len(rec)), rec[i:min(len(rec), i+limit-room)]))
+		msgs = append(msgs, publishtest.Message(fmt.Sprintf("part %d of %d", i, len(rec)), rec[i:min(len(rec), i+limit-room)]))
 	}
 	return msgs, nil
 }
@@ -215,7 +216,7 @@ func TestSizeChanges(t *testing.T) {
 			}
 			src := newSource(recs...).allow(1)
 			src.encode = dividing
-			p, _ := publisherOf(t, url, src)
+			r := start(t, url, src)
 			most := func() int {
 				largest := 0
 				for _, m := range stored(t, js) {
@@ -227,7 +228,7 @@ func TestSizeChanges(t *testing.T) {
 			change(2500)
 			src.allow(2)
 			src.waitAcked(t, 2)
-			p.sizes.every.Store(int64(time.Nanosecond))
+			r.sizes.every.Store(int64(time.Nanosecond))
 			change(-1)
 			src.allow(3)
 			src.waitAcked(t, 3)
@@ -259,7 +260,7 @@ func TestNothingSmallEnough(t *testing.T) {
 		if len(rec) > limit {
 			return nil, ErrTooLarge
 		}
-		return []*nats.Msg{message(string(rec), rec)}, nil
+		return []*nats.Msg{publishtest.Message(string(rec), rec)}, nil
 	}
 	r := start(t, url, src, troubles.watch)
 	src.waitAcked(t, 1)
@@ -334,8 +335,8 @@ func TestDividedAgain(t *testing.T) {
 		if tries++; tries == 1 {
 			// The first part fits, the second is refused by then.
 			c.MaxMsgSize = 2000
-			first := message("id/1", rec[:1000])
-			second := message("id/2", rec[1000:4000])
+			first := publishtest.Message("id/1", rec[:1000])
+			second := publishtest.Message("id/2", rec[1000:4000])
 			if _, err := js.UpdateStream(context.Background(), c); err != nil {
 				t.Error(err)
 			}
@@ -343,7 +344,7 @@ func TestDividedAgain(t *testing.T) {
 		}
 		var msgs []*nats.Msg
 		for i := 0; i < len(rec); i += limit - 500 {
-			msgs = append(msgs, message(fmt.Sprint("id/", len(msgs)+1), rec[i:min(len(rec), i+limit-500)]))
+			msgs = append(msgs, publishtest.Message(fmt.Sprint("id/", len(msgs)+1), rec[i:min(len(rec), i+limit-500)]))
 		}
 		return msgs, nil
 	}
@@ -363,7 +364,7 @@ func TestNothingWithoutProgress(t *testing.T) {
 		o.Users = []*server.User{
 			{Username: "admin", Password: "admin"},
 			{Username: "host", Password: "host", Permissions: &server.Permissions{
-				Publish: &server.SubjectPermission{Deny: []string{subject}},
+				Publish: &server.SubjectPermission{Deny: []string{publishtest.Subject}},
 			}},
 		}
 		o.NoAuthUser = "admin"

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/bridge/publish/rivals"
 )
 
@@ -39,7 +40,7 @@ func booted(t *testing.T, url, boot string, processes ...string) (l *troubleLog,
 	cfg.Fence.Listener = func(group string) bool { return group == "supernats" }
 	cfg.Fence.Boot = func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot }
 	src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
-		m := message(string(rec), rec)
+		m := publishtest.Message(string(rec), rec)
 		_, serial, _ := strings.Cut(string(rec), "/")
 		var n int
 		if _, err := fmt.Sscan(serial, &n); err != nil {
@@ -102,7 +103,7 @@ func TestRival(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	b, stop := booted(t, s.URL, "bbbb", "api.api_00", "job.job", "a=20b.c")
 	for _, l := range []*troubleLog{a, b} {
-		waitFor(t, func() bool { return len(l.all()) > 0 })
+		publishtest.WaitFor(t, func() bool { return len(l.all()) > 0 })
 		l.mu.Lock()
 		text := l.text[CauseConflict]
 		l.mu.Unlock()
@@ -111,7 +112,7 @@ func TestRival(t *testing.T) {
 		}
 	}
 	stop()
-	waitFor(t, func() bool { return cmp.Equal([]string{"+process-conflict", "-process-conflict"}, a.all()) })
+	publishtest.WaitFor(t, func() bool { return cmp.Equal([]string{"+process-conflict", "-process-conflict"}, a.all()) })
 }
 
 // What an earlier supervisord of the host left in the stream is no rival, nor is
@@ -119,7 +120,7 @@ func TestRival(t *testing.T) {
 func TestNoRival(t *testing.T) {
 	s, js := forgetful(t)
 	left := func(n int) {
-		m := message(fmt.Sprintf("aaaa/%d", n), nil)
+		m := publishtest.Message(fmt.Sprintf("aaaa/%d", n), nil)
 		m.Subject = fmt.Sprintf("supervisor.event.web1.web.web_%d.process_state.running", n%10)
 		if _, err := js.PublishMsg(context.Background(), m); err != nil {
 			t.Fatal(err)
@@ -143,11 +144,11 @@ func TestRivalGroupRemoved(t *testing.T) {
 	a, _ := booted(t, s.URL, "aaaa", "web.web")
 	time.Sleep(200 * time.Millisecond)
 	_, _ = booted(t, s.URL, "bbbb", "web.web")
-	waitFor(t, func() bool { return len(a.all()) > 0 })
-	m := message("bbbb/removed", nil)
+	publishtest.WaitFor(t, func() bool { return len(a.all()) > 0 })
+	m := publishtest.Message("bbbb/removed", nil)
 	m.Subject = "supervisor.event.web1.web.-.process_group.removed"
 	if _, err := js.PublishMsg(context.Background(), m); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return cmp.Equal([]string{"+process-conflict", "-process-conflict"}, a.all()) })
+	publishtest.WaitFor(t, func() bool { return cmp.Equal([]string{"+process-conflict", "-process-conflict"}, a.all()) })
 }

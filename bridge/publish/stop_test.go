@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -73,10 +74,10 @@ func TestContextEnds(t *testing.T) {
 		s := streamtest.Start(t)
 		var got atomic.Int32
 		all := make(chan struct{})
-		responder(t, s.URL, func(i int, m *nats.Msg) {
+		publishtest.Respond(t, s.URL, func(i int, m *nats.Msg) {
 			switch got.Add(1) {
 			case 1: // the window opens after it
-				_ = m.Respond(ack(stream.Events, i))
+				_ = m.Respond(publishtest.Ack(stream.Events, i))
 			case 100:
 				close(all)
 			}
@@ -88,7 +89,7 @@ func TestContextEnds(t *testing.T) {
 	t.Run("no acknowledgement at all", func(t *testing.T) {
 		s := streamtest.Start(t)
 		first := make(chan struct{})
-		responder(t, s.URL, func(i int, _ *nats.Msg) {
+		publishtest.Respond(t, s.URL, func(i int, _ *nats.Msg) {
 			if i == 0 {
 				close(first)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/bridge/publish/ids"
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -53,7 +54,7 @@ func forgeable(t *testing.T, mayLook bool) (url string, js jetstream.JetStream, 
 func forge(t *testing.T, js jetstream.JetStream, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		m := message(id, []byte("forged"))
+		m := publishtest.Message(id, []byte("forged"))
 		m.Subject = "supervisor.event.web2.-.-.tick.5"
 		if _, err := js.PublishMsg(context.Background(), m); err != nil {
 			t.Fatal(err)
@@ -154,7 +155,7 @@ func TestForgedInOrder(t *testing.T) {
 func TestForgedFence(t *testing.T) {
 	url, js, _ := forgeable(t, true)
 	for _, text := range numbers(0, 50) {
-		if _, err := js.PublishMsg(context.Background(), message(text, []byte(text))); err != nil {
+		if _, err := js.PublishMsg(context.Background(), publishtest.Message(text, []byte(text))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -185,7 +186,7 @@ func TestTrueDuplicatesAreCheap(t *testing.T) {
 	r := start(t, url, src, fenced(&again), troubles.watch, func(c *Config) { c.Duplicate = func() { duplicates.Add(1) } })
 	for i := range n {
 		text := fmt.Sprint(i)
-		if _, err := js.PublishMsg(context.Background(), message(text, []byte(text))); err != nil {
+		if _, err := js.PublishMsg(context.Background(), publishtest.Message(text, []byte(text))); err != nil {
 			t.Fatal(err)
 		}
 		src.allow(i + 1)
@@ -217,7 +218,7 @@ func TestForgedAmongTrueDuplicates(t *testing.T) {
 	for i, text := range numbers(0, 200) {
 		if i%10 == 7 {
 			forge(t, js, text)
-		} else if _, err := js.PublishMsg(context.Background(), message(text, []byte(text))); err != nil {
+		} else if _, err := js.PublishMsg(context.Background(), publishtest.Message(text, []byte(text))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -42,17 +43,17 @@ func TestWindow(t *testing.T) {
 			// answers nothing before half a window has come.
 			var waiting []*nats.Msg
 			seq := 0
-			responder(t, s.URL, func(i int, m *nats.Msg) {
+			publishtest.Respond(t, s.URL, func(i int, m *nats.Msg) {
 				if waiting = append(waiting, m); len(waiting) < tc.most/2 && i > 0 && i < tc.n-1 {
 					return
 				}
 				for _, m := range waiting {
-					_ = m.Respond(ack(stream.Events, seq))
+					_ = m.Respond(publishtest.Ack(stream.Events, seq))
 					seq++
 				}
 				waiting = nil
 			})
-			src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) { return []*nats.Msg{message("id", rec)}, nil }
+			src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) { return []*nats.Msg{publishtest.Message("id", rec)}, nil }
 			r := start(t, s.URL, src, func(c *Config) {
 				c.Ensure = noStream
 			})
@@ -79,11 +80,11 @@ func TestWindowBehindDisconnect(t *testing.T) {
 	src := numbered(n).allow(before)
 	var came atomic.Int64
 	release := make(chan struct{})
-	responder(t, s.URL, func(i int, m *nats.Msg) {
+	publishtest.Respond(t, s.URL, func(i int, m *nats.Msg) {
 		if came.Add(1) == before+1 {
 			<-release
 		}
-		_ = m.Respond(ack(stream.Events, i))
+		_ = m.Respond(publishtest.Ack(stream.Events, i))
 	})
 	sent := make(chan struct{}, n)
 	src.encode = func(rec []byte, most int) ([]*nats.Msg, error) {
@@ -100,7 +101,7 @@ func TestWindowBehindDisconnect(t *testing.T) {
 		<-sent
 	}
 	src.allow(n)
-	waitFor(t, func() bool { return came.Load() > before })
+	publishtest.WaitFor(t, func() bool { return came.Load() > before })
 	time.Sleep(200 * time.Millisecond)
 	if got := len(sent); got != 1 {
 		t.Errorf("%d messages are in flight before the stream has answered", got)
@@ -124,7 +125,7 @@ func TestParts(t *testing.T) {
 	}
 	var ids []string
 	refused := map[string]bool{}
-	responder(t, s.URL, func(_ int, m *nats.Msg) {
+	publishtest.Respond(t, s.URL, func(_ int, m *nats.Msg) {
 		id := m.Header.Get(nats.MsgIdHdr)
 		// The middle part of some records is refused at first: all from there
 		// on comes again, the record's first part too.
@@ -140,12 +141,12 @@ func TestParts(t *testing.T) {
 			ids = append(ids, id)
 			answered.Add(1)
 		}
-		_ = m.Respond(ack(stream.Events, len(ids)))
+		_ = m.Respond(publishtest.Ack(stream.Events, len(ids)))
 	})
 	src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
 		var msgs []*nats.Msg
 		for i := range parts {
-			msgs = append(msgs, message(fmt.Sprintf("%s/%d", rec, i+1), rec))
+			msgs = append(msgs, publishtest.Message(fmt.Sprintf("%s/%d", rec, i+1), rec))
 		}
 		return msgs, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"pgregory.net/rapid"
 
+	"supernats/bridge/publish/publishtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -28,7 +29,7 @@ type wire struct {
 func newWire(tb testing.TB, s *streamtest.Server, timeout time.Duration, opts ...nats.Option) *wire {
 	tb.Helper()
 	w := &wire{came: make(chan *nats.Msg, 2*Window)}
-	responder(tb, s.URL, func(_ int, m *nats.Msg) { w.came <- m })
+	publishtest.Respond(tb, s.URL, func(_ int, m *nats.Msg) { w.came <- m })
 	nc, err := nats.Connect(s.URL, append(opts, nats.MaxReconnects(-1), nats.ReconnectBufSize(-1))...)
 	if err != nil {
 		tb.Fatal(err)
@@ -42,7 +43,7 @@ func newWire(tb testing.TB, s *streamtest.Server, timeout time.Duration, opts ..
 // send publishes a message.
 func (w *wire) send(tb testing.TB) uint64 {
 	tb.Helper()
-	n, err := w.Publish(message("id", nil))
+	n, err := w.Publish(publishtest.Message("id", nil))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -61,8 +62,8 @@ func (w *wire) wait(tb testing.TB, n uint64) Answer {
 	tb.Helper()
 	select {
 	case <-w.Await(n):
-	case <-time.After(limit):
-		tb.Fatalf("message %d has not ended after %v", n, limit)
+	case <-time.After(publishtest.Limit):
+		tb.Fatalf("message %d has not ended after %v", n, publishtest.Limit)
 	}
 	got, ok := w.Take(n)
 	if !ok {
@@ -179,26 +180,26 @@ func TestAcksNumbers(t *testing.T) {
 	if !strings.HasPrefix(m1.Reply, "_INBOX_web1.") {
 		t.Errorf("the answer goes to %s", m1.Reply)
 	}
-	w.respond(t, m2, ack(stream.Events, 1))
+	w.respond(t, m2, publishtest.Ack(stream.Events, 1))
 	w.pending(t, first)
 	if got := w.wait(t, second); got.Seq != 2 || got.Err != nil {
 		t.Errorf("the second message's answer is %+v", got)
 	}
 	prefix := strings.TrimSuffix(m1.Reply, strconv.FormatUint(first, 10))
 	for _, token := range []string{"0", "-1", "+1", "x", "3", strconv.Itoa(Window), strconv.Itoa(Window + 1), "18446744073709551616"} {
-		w.respond(t, &nats.Msg{Reply: prefix + token}, ack(stream.Events, 7))
+		w.respond(t, &nats.Msg{Reply: prefix + token}, publishtest.Ack(stream.Events, 7))
 	}
-	w.respond(t, m2, ack(stream.Events, 8)) // it has been taken
+	w.respond(t, m2, publishtest.Ack(stream.Events, 8)) // it has been taken
 	w.pending(t, first)
-	w.respond(t, m1, ack(stream.Events, 2))
+	w.respond(t, m1, publishtest.Ack(stream.Events, 2))
 	w.respond(t, m1, []byte(`{"error":{"code":503,"err_code":10077}}`)) // it has ended
 	if got := w.wait(t, first); got.Seq != 3 || got.Err != nil {
 		t.Errorf("the first message's answer is %+v", got)
 	}
 	third, m3 := w.sent(t)
-	w.respond(t, m1, ack(stream.Events, 9))
+	w.respond(t, m1, publishtest.Ack(stream.Events, 9))
 	w.pending(t, third)
-	w.respond(t, m3, ack(stream.Events, 3))
+	w.respond(t, m3, publishtest.Ack(stream.Events, 3))
 	if got := w.wait(t, third); got.Seq != 4 {
 		t.Errorf("the third message's answer is %+v", got)
 	}
@@ -223,13 +224,13 @@ func TestAcksLate(t *testing.T) {
 		_, m := w.sent(t)
 		msgs = append(msgs, m)
 	}
-	if _, err := w.Publish(message("id", nil)); !errors.Is(err, errRingFull) {
+	if _, err := w.Publish(publishtest.Message("id", nil)); !errors.Is(err, errRingFull) {
 		t.Errorf("one message more than a window: %v", err)
 	}
-	w.respond(t, late, ack(stream.Events, 99))
+	w.respond(t, late, publishtest.Ack(stream.Events, 99))
 	w.pending(t, n+Window)
 	for i, m := range msgs {
-		if err := w.nc.Publish(m.Reply, ack(stream.Events, i)); err != nil {
+		if err := w.nc.Publish(m.Reply, publishtest.Ack(stream.Events, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -248,7 +249,7 @@ func TestAcksTimeout(t *testing.T) {
 	time.Sleep(250 * time.Millisecond)
 	begun := time.Now()
 	last, _ := w.sent(t)
-	w.respond(t, m, ack(stream.Events, 0))
+	w.respond(t, m, publishtest.Ack(stream.Events, 0))
 	if got := w.wait(t, answered); got.Err != nil {
 		t.Error(got.Err)
 	}
@@ -288,18 +289,18 @@ func TestAcksDisconnected(t *testing.T) {
 					t.Fatalf("message %d ended with %+v", n, got)
 				}
 			}
-			if _, err := w.Publish(message("id", nil)); err == nil {
+			if _, err := w.Publish(publishtest.Message("id", nil)); err == nil {
 				t.Error("a message was published without a connection")
 			}
 			if name == "closed" {
 				return
 			}
 			s.Restart()
-			waitFor(t, w.nc.IsConnected)
+			publishtest.WaitFor(t, w.nc.IsConnected)
 			n := w.send(t)
 			select {
 			case m := <-w.came:
-				w.respond(t, m, ack(stream.Events, 0))
+				w.respond(t, m, publishtest.Ack(stream.Events, 0))
 				if got := w.wait(t, n); got.Err != nil {
 					t.Error(got.Err)
 				}
@@ -329,7 +330,7 @@ func TestAcksNoResponders(t *testing.T) {
 func TestAcksNotSent(t *testing.T) {
 	w := newWire(t, streamtest.Start(t), time.Minute)
 	for range Window + 1 {
-		if _, err := w.Publish(message("id", make([]byte, 2<<20))); !errors.Is(err, nats.ErrMaxPayload) {
+		if _, err := w.Publish(publishtest.Message("id", make([]byte, 2<<20))); !errors.Is(err, nats.ErrMaxPayload) {
 			t.Fatal(err)
 		}
 	}
@@ -353,7 +354,7 @@ func BenchmarkPublish(b *testing.B) {
 			defer a.Close()
 			oldest := uint64(1)
 			for b.Loop() {
-				n, err := a.Publish(message("id", data))
+				n, err := a.Publish(publishtest.Message("id", data))
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -374,7 +375,7 @@ func BenchmarkPublish(b *testing.B) {
 			}
 			var queue []jetstream.PubAckFuture
 			for b.Loop() {
-				f, err := js.PublishMsgAsync(message("id", data), jetstream.WithRetryAttempts(0))
+				f, err := js.PublishMsgAsync(publishtest.Message("id", data), jetstream.WithRetryAttempts(0))
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -394,7 +395,7 @@ func BenchmarkPublish(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			s := streamtest.Start(b)
-			responder(b, s.URL, func(i int, m *nats.Msg) { _ = m.Respond(ack(stream.Events, i)) })
+			publishtest.Respond(b, s.URL, func(i int, m *nats.Msg) { _ = m.Respond(publishtest.Ack(stream.Events, i)) })
 			nc, err := nats.Connect(s.URL)
 			if err != nil {
 				b.Fatal(err)
