@@ -25,7 +25,7 @@ func asideMessage(id string) *nats.Msg {
 	}
 }
 
-// asides is what the stream holds on the subject of messages past the source.
+// asides returns what the stream holds of messages past the source.
 func asides(tb testing.TB, js jetstream.JetStream) []string {
 	tb.Helper()
 	var got []string
@@ -84,22 +84,16 @@ func TestAsideWaits(t *testing.T) {
 	publishtest.WaitFor(t, func() bool { return has(js, len(want)+1) })
 }
 
-// A denial of what is published past the source does not disturb the source, nor
-// what is allowed.
+// A denial of what is published past the source does not disturb the source, or what is
+// allowed.
 func TestAsideDenied(t *testing.T) {
-	s := streamtest.Start(t, func(o *server.Options) {
-		o.Users = []*server.User{
-			{Username: "admin", Password: "admin"},
-			{Username: "host", Password: "host", Permissions: &server.Permissions{
-				Publish: &server.SubjectPermission{Deny: []string{"supervisor.bridge.web1.trouble"}},
-			}},
-		}
-		o.NoAuthUser = "admin"
-	})
+	s := streamtest.Start(t, permitted(server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{"supervisor.bridge.web1.trouble"}},
+	}))
 	js := s.JetStream()
 	makeStream(t, js)
 	src := numbered(100).allow(0)
-	r := start(t, strings.Replace(s.URL, "nats://", "nats://host:host@", 1), src, func(c *Config) { c.Ensure = noStream })
+	r := start(t, asHost(s), src, func(c *Config) { c.Ensure = noStream })
 	r.Aside("denied", asideMessage("denied"))
 	resent := asideMessage("resent")
 	resent.Subject = "supervisor.bridge.web1.resent"
@@ -118,7 +112,7 @@ func TestAsideDenied(t *testing.T) {
 	}
 }
 
-// What is given when the source ends is published before Run returns.
+// Messages that wait when the source ends are published before Run returns.
 func TestAsideAtTheEnd(t *testing.T) {
 	s := streamtest.Start(t)
 	js := s.JetStream()

@@ -157,8 +157,8 @@ func events(tb testing.TB, js jetstream.JetStream) []string {
 	return all
 }
 
-// What the stream stored and the acknowledgement of which was lost is not sent
-// again, after a cut and after a death, however long ago the duplicate window ended.
+// What the stream stored is not sent again if its acknowledgement was lost: after a cut and
+// after a death, however long ago the duplicate window ended.
 func TestStoredOnce(t *testing.T) {
 	for _, killed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("killed=%v", killed), func(t *testing.T) {
@@ -247,7 +247,7 @@ func TestStoredOnceWhatever(t *testing.T) {
 	}
 }
 
-// A stream that was created again has none of what its predecessor had.
+// A stream that was created again holds nothing of what the one before held.
 func TestStreamMadeAnew(t *testing.T) {
 	const n = 2000
 	s, js := forgetful(t)
@@ -349,20 +349,14 @@ func TestTwoListeners(t *testing.T) {
 	logged(t, r, "sent for the first time", 1)
 }
 
-// Without the right to look, publishing continues, and the duplicate window has to do.
+// Without the right to read the stream publishing continues, with the duplicate window alone.
 func TestNoRightToLook(t *testing.T) {
-	s, js := forgetful(t, func(o *server.Options) {
-		o.Users = []*server.User{
-			{Username: "admin", Password: "admin"},
-			{Username: "host", Password: "host", Permissions: &server.Permissions{
-				Publish: &server.SubjectPermission{Allow: []string{"supervisor.>"}},
-			}},
-		}
-		o.NoAuthUser = "admin"
-	})
+	s, js := forgetful(t, permitted(server.Permissions{
+		Publish: &server.SubjectPermission{Allow: []string{"supervisor.>"}},
+	}))
 	var again atomic.Int64
 	begun := time.Now()
-	r := start(t, strings.Replace(s.URL, "nats://", "nats://host:host@", 1), numbered(100), fenced(&again), func(c *Config) { c.Left = 100 })
+	r := start(t, asHost(s), numbered(100), fenced(&again), func(c *Config) { c.Left = 100 })
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +369,7 @@ func TestNoRightToLook(t *testing.T) {
 	logged(t, r, "stored twice", 1)
 }
 
-// What the filter does not cover is replaced by a newer one if it may be stored.
+// What the filter does not cover, and may be stored, is left to the newer one that follows.
 func TestReplaced(t *testing.T) {
 	s, js := forgetful(t)
 	src := numbered(5)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
@@ -19,6 +20,7 @@ import (
 	"supernats/bridge/publish/publishtest"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -229,6 +231,23 @@ func (l *log) wait(tb testing.TB, text string) {
 	await(tb, &l.changed,
 		func() bool { return strings.Contains(l.text.String(), text) },
 		func() string { return fmt.Sprintf("no %q in the log:\n%s", text, &l.text) })
+}
+
+// permitted adds a user host with permissions to a server; without a user everything is
+// permitted.
+func permitted(host server.Permissions) func(*server.Options) {
+	return func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "admin", Password: "admin"},
+			{Username: "host", Password: "host", Permissions: &host},
+		}
+		o.NoAuthUser = "admin"
+	}
+}
+
+// asHost returns the URL of a server for the user host.
+func asHost(s *streamtest.Server) string {
+	return strings.Replace(s.URL, "nats://", "nats://host:host@", 1)
 }
 
 // running is a publisher whose Run was called.

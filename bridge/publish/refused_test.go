@@ -23,12 +23,12 @@ import (
 	"supernats/schema/stream/streamtest"
 )
 
-// refusals is a publisher that a server refuses for a while, until fixed is
-// called: it says so once, with what fixes it, loses nothing and ends by itself.
+// refusals checks that a publisher which the server refuses until fixed is called reports
+// that once, with what fixes it, loses nothing and ends on its own.
 func refusals(t *testing.T, r *running, says string, fixed func()) {
 	t.Helper()
 	r.log.wait(t, says)
-	time.Sleep(500 * time.Millisecond) // it is tried a few times
+	time.Sleep(500 * time.Millisecond) // for a few attempts
 	fixed()
 	if err := r.wait(t); err != nil {
 		t.Fatal(err)
@@ -83,31 +83,31 @@ func TestJetStreamNotEnabled(t *testing.T) {
 	}
 }
 
-// What the server does not permit is reported at once, by its name: the answer to a
-// message that was denied is silence.
+// What the server does not permit is reported at once, by its name, although a message that
+// is denied gets no answer.
 func TestPermissionDenied(t *testing.T) {
 	for name, tc := range map[string]struct {
 		may  server.Permissions
 		says string
 	}{
-		"publish": {server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"supervisor.event.web1.>"}}}, publishtest.Subject},
-		"inbox":   {server.Permissions{Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.>"}}}, "Subscription to"},
+		"publish": {
+			may:  server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"supervisor.event.web1.>"}}},
+			says: publishtest.Subject,
+		},
+		"inbox": {
+			may:  server.Permissions{Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.>"}}},
+			says: "Subscription to",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := streamtest.Start(t, func(o *server.Options) {
-				o.Users = []*server.User{
-					{Username: "admin", Password: "admin"},
-					{Username: "host", Password: "host", Permissions: &tc.may},
-				}
-				o.NoAuthUser = "admin"
-			})
+			s := streamtest.Start(t, permitted(tc.may))
 			js := s.JetStream()
 			if err := stream.EnsureEvents(context.Background(), js, stream.DefaultLimits()); err != nil {
 				t.Fatal(err)
 			}
 			src := numbered(100)
 			begun := time.Now()
-			r := start(t, strings.Replace(s.URL, "nats://", "nats://host:host@", 1), src, func(c *Config) { c.Ensure = noStream })
+			r := start(t, asHost(s), src, func(c *Config) { c.Ensure = noStream })
 			r.log.wait(t, "allow this user to publish")
 			if took := time.Since(begun); took > ackTimeout/2 {
 				t.Errorf("reported after %v", took)
@@ -130,20 +130,14 @@ func smallStream(t *testing.T, mayAsk bool) (url string, js jetstream.JetStream,
 	if mayAsk {
 		deny = []string{"nothing"}
 	}
-	s := streamtest.Start(t, func(o *server.Options) {
-		o.Users = []*server.User{
-			{Username: "admin", Password: "admin"},
-			{Username: "host", Password: "host", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: deny}}},
-		}
-		o.NoAuthUser = "admin"
-	})
+	s := streamtest.Start(t, permitted(server.Permissions{Publish: &server.SubjectPermission{Deny: deny}}))
 	js = s.JetStream()
 	c = stream.EventsConfig(stream.DefaultLimits(), 1)
 	c.MaxMsgSize = 5000
 	if _, err := js.CreateStream(context.Background(), c); err != nil {
 		t.Fatal(err)
 	}
-	return strings.Replace(s.URL, "nats://", "nats://host:host@", 1), js, c
+	return asHost(s), js, c
 }
 
 // dividing divides records that begin with d.
@@ -162,8 +156,8 @@ func dividing(rec []byte, limit int) ([]*nats.Msg, error) {
 	return msgs, nil
 }
 
-// A stream that takes small messages only gets parts. What cannot be divided is
-// reported and skipped, but not before the stream has refused it.
+// A stream that takes only small messages gets parts. What cannot be divided is reported and
+// skipped, but not before the stream has refused it.
 func TestTooBig(t *testing.T) {
 	for _, mayAsk := range []bool{true, false} {
 		t.Run(fmt.Sprintf("may ask=%v", mayAsk), func(t *testing.T) {
@@ -198,8 +192,7 @@ func TestTooBig(t *testing.T) {
 	}
 }
 
-// Limits change while it runs: of the stream, of which nobody says so, in either
-// direction.
+// The stream's limit may change in either direction, without notice.
 func TestSizeChanges(t *testing.T) {
 	for _, mayAsk := range []bool{true, false} {
 		t.Run(fmt.Sprintf("may ask=%v", mayAsk), func(t *testing.T) {
@@ -244,8 +237,7 @@ func TestSizeChanges(t *testing.T) {
 	}
 }
 
-// Where nothing of ours is small enough, records wait, and it is not tried without a
-// pause.
+// Where nothing of ours is small enough, records wait, with a pause between attempts.
 func TestNothingSmallEnough(t *testing.T) {
 	url, js, c := smallStream(t, true)
 	c.MaxMsgSize = 200
@@ -320,9 +312,8 @@ func (l *troubleLog) all() []string {
 	return slices.Clone(l.said)
 }
 
-// A record that is sent again in other parts than before, since the limit has changed
-// in its middle, is stored whole: parts of one division are not taken for those of
-// another.
+// A record that is sent again in other parts than before, since the limit changed between
+// them, is stored whole: the parts of one division are not taken for those of another.
 func TestDividedAgain(t *testing.T) {
 	url, js, c := smallStream(t, true)
 	big := "d " + strings.Repeat("x", 40_000)
@@ -357,23 +348,17 @@ func TestDividedAgain(t *testing.T) {
 	}
 }
 
-// While events are denied and the fence is not, no attempt asks for what a reconnect
-// asks for: it would be one every few seconds, for ever.
+// While events are denied and the fence is not, no attempt asks for what a reconnect asks
+// for: otherwise there would be one every few seconds, for ever.
 func TestNothingWithoutProgress(t *testing.T) {
-	s := streamtest.Start(t, func(o *server.Options) {
-		o.Users = []*server.User{
-			{Username: "admin", Password: "admin"},
-			{Username: "host", Password: "host", Permissions: &server.Permissions{
-				Publish: &server.SubjectPermission{Deny: []string{publishtest.Subject}},
-			}},
-		}
-		o.NoAuthUser = "admin"
-	})
+	s := streamtest.Start(t, permitted(server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{publishtest.Subject}},
+	}))
 	js := s.JetStream()
 	makeStream(t, js)
 	var again atomic.Int64
 	var troubles troubleLog
-	r := start(t, strings.Replace(s.URL, "nats://", "nats://host:host@", 1), numbered(100), fenced(&again), troubles.watch, func(c *Config) { c.Left = 100 })
+	r := start(t, asHost(s), numbered(100), fenced(&again), troubles.watch, func(c *Config) { c.Left = 100 })
 	r.log.wait(t, "allow this user to publish")
 	time.Sleep(3 * time.Second)
 	if n := len(stored(t, js)); again.Load() > 0 || n > 2 {

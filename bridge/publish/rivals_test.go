@@ -115,8 +115,8 @@ func TestRival(t *testing.T) {
 	publishtest.WaitFor(t, func() bool { return cmp.Equal([]string{"+process-conflict", "-process-conflict"}, a.all()) })
 }
 
-// What an earlier supervisord of the host left in the stream is no rival, nor is
-// a listener of it that publishes what it has left.
+// What an earlier supervisord of the host left in the stream is not a rival. Neither is a
+// listener that publishes what was left.
 func TestNoRival(t *testing.T) {
 	s, js := forgetful(t)
 	left := func(n int) {
@@ -138,7 +138,7 @@ func TestNoRival(t *testing.T) {
 	}
 }
 
-// A group that the other supervisord has removed is shared no more.
+// A group that the other supervisord has removed is no longer shared.
 func TestRivalGroupRemoved(t *testing.T) {
 	s, js := forgetful(t)
 	a, _ := booted(t, s.URL, "aaaa", "web.web")

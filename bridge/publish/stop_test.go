@@ -47,13 +47,13 @@ func TestContextEnds(t *testing.T) {
 		r.log.wait(t, "connect to NATS")
 		prompt(t, r)
 	})
-	t.Run("a server that says nothing", func(t *testing.T) {
+	t.Run("a silent server", func(t *testing.T) {
 		url, accepted := silent(t, "127.0.0.1:0")
 		r := start(t, url, numbered(1))
 		<-accepted
 		prompt(t, r)
 	})
-	t.Run("a server that says nothing any more", func(t *testing.T) {
+	t.Run("a server that has fallen silent", func(t *testing.T) {
 		src := numbered(2).allow(1)
 		s := streamtest.Start(t)
 		r := start(t, s.URL, src)
@@ -107,7 +107,7 @@ func TestContextEnds(t *testing.T) {
 	})
 }
 
-// silent accepts connections and says nothing, as a firewall can make it look.
+// silent accepts connections and sends nothing, like a server behind a firewall.
 func silent(t *testing.T, address string) (url string, accepted <-chan struct{}) {
 	t.Helper()
 	l, err := net.Listen("tcp", address)

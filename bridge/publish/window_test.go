@@ -15,7 +15,7 @@ import (
 	"supernats/schema/stream/streamtest"
 )
 
-// No more is in flight than the window holds, and it is used whole.
+// No more is in flight than the window holds, and all of it is used.
 func TestWindow(t *testing.T) {
 	const large = 900 << 10
 	for _, tc := range []struct {
@@ -23,8 +23,8 @@ func TestWindow(t *testing.T) {
 		size, n int
 		most    int // records in flight
 	}{
-		{"many", 100, 3000, window},
-		{"large", large, 40, windowBytes/large + 1},
+		{name: "many", size: 100, n: 3000, most: window},
+		{name: "large", size: large, n: 40, most: windowBytes/large + 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := streamtest.Start(t)
@@ -39,8 +39,8 @@ func TestWindow(t *testing.T) {
 					t.Errorf("%d records are in flight before the stream has answered once", peak)
 				}
 			}
-			// Behind the first message, which shows that it is there, the stream
-			// answers nothing before half a window has come.
+			// After the first message, which shows that it is there, the stream answers
+			// nothing before half a window has arrived.
 			var waiting []*nats.Msg
 			seq := 0
 			publishtest.Respond(t, s.URL, func(i int, m *nats.Msg) {
@@ -71,9 +71,9 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// Behind a disconnect one message goes alone again, though nothing was in flight at
-// the time: the stream may be on its way up.
-func TestWindowBehindDisconnect(t *testing.T) {
+// After a disconnect one message goes alone again, although nothing was in flight then: the
+// stream may be coming up.
+func TestWindowAfterDisconnect(t *testing.T) {
 	const n, before = 300, 100
 	s := streamtest.Start(t)
 	k := newLink(t, s.URL)
@@ -127,8 +127,8 @@ func TestParts(t *testing.T) {
 	refused := map[string]bool{}
 	publishtest.Respond(t, s.URL, func(_ int, m *nats.Msg) {
 		id := m.Header.Get(nats.MsgIdHdr)
-		// The middle part of some records is refused at first: all from there
-		// on comes again, the record's first part too.
+		// The middle part of some records is refused at first: everything from that
+		// record on comes again, also its first part.
 		if strings.HasSuffix(id, "00/2") && !refused[id] {
 			refused[id] = true
 			_ = m.Respond([]byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`))
@@ -182,8 +182,8 @@ func contains(ids []string, id string) bool {
 	return false
 }
 
-// While others need the processor records wait, but not for long, and those that come
-// after the first ones do not wait again.
+// While others need the processor records wait, but not for long, and those that come after
+// the first ones do not wait again.
 func TestGiveWay(t *testing.T) {
 	s := streamtest.Start(t)
 	src := numbered(1000).allow(0)
@@ -214,6 +214,6 @@ func TestGiveWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	if asked.Load() > 200 {
-		t.Errorf("it was asked %d times", asked.Load())
+		t.Errorf("GiveWay was called %d times", asked.Load())
 	}
 }

@@ -93,10 +93,10 @@ func put(name string, b []byte) func(*testing.T, string) {
 	return func(t *testing.T, dir string) { write(t, filepath.Join(dir, name), b) }
 }
 
-// slotEvery is how far the two slots of a checkpoint are apart.
+// slotEvery is the distance between the two slots of a checkpoint.
 const slotEvery = 4096
 
-// slot is one of a checkpoint.
+// slot returns a slot of a checkpoint.
 func slot(counter, next uint64) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, counter)
 	b = binary.LittleEndian.AppendUint64(b, next)
@@ -104,7 +104,7 @@ func slot(counter, next uint64) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
 }
 
-// numbers are those from a to b.
+// numbers returns the numbers from a to b.
 func numbers(a, b int) (all []int) {
 	for ; a <= b; a++ {
 		all = append(all, a)
@@ -196,7 +196,7 @@ var crashTable = []struct {
 		put(marks.CheckpointName, slot(8, 30))(t, dir)
 		cut(21, frameOf(27)+3)(t, dir)
 	}, next: 30},
-	{name: "checkpoint far behind", done: 25, damage: put(marks.CheckpointName, slot(2, 2)), want: numbers(21, 30), lost: []Loss{{First: 2, Records: 19}}},
+	{name: "checkpoint far too old", done: 25, damage: put(marks.CheckpointName, slot(2, 2)), want: numbers(21, 30), lost: []Loss{{First: 2, Records: 19}}},
 
 	// Other files.
 	{name: "damaged file of an earlier time", damage: func(t *testing.T, dir string) {
@@ -263,8 +263,8 @@ func TestCutAnywhere(t *testing.T) {
 	}
 }
 
-// TestFlipAnywhere changes each byte of the first and last records of a segment: no more than one record is
-// lost by it, and that one is reported.
+// TestFlipAnywhere changes each byte of the first and last records of a segment: at most one
+// record is lost, and it is reported.
 func TestFlipAnywhere(t *testing.T) {
 	dir := t.TempDir()
 	crashSpool(t, dir, 0)
@@ -292,9 +292,8 @@ func TestFlipAnywhere(t *testing.T) {
 	}
 }
 
-// check opens a spool and sees that it holds want and reports lost, that the next
-// record gets the number next, and that all is still so with another record, after
-// a Rewind and opened again.
+// check opens a spool and checks that it holds want and reports lost, and that the next
+// record gets the number next: also with one more record, after a Rewind, and opened again.
 func check(t *testing.T, dir string, want []string, lost []Loss, next uint64) {
 	t.Helper()
 	dumped := dump(t, dir)

@@ -93,7 +93,7 @@ func TestMax(t *testing.T) {
 	}
 }
 
-// TestMaxExactly goes to the limit, with whatever is left over.
+// TestMaxExactly fills spools of many sizes up to their limit.
 func TestMaxExactly(t *testing.T) {
 	for limit := int64(900); limit < 1150; limit += 5 {
 		s := open(t, Options{Max: limit, SegmentBytes: 200, Sync: -1})

@@ -19,7 +19,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestModel does random things to a spool and to a slice.
+// TestModel does the same random things to a spool and to a slice.
 func TestModel(t *testing.T) {
 	root := t.TempDir()
 	runs := 0
@@ -150,7 +150,7 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// TestConcurrent writes, reads, flushes and looks at a spool at the same time.
+// TestConcurrent writes, reads, flushes and inspects a spool at the same time.
 func TestConcurrent(t *testing.T) {
 	const records = 20_000
 	dir := t.TempDir()

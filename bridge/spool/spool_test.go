@@ -283,7 +283,7 @@ func TestMore(t *testing.T) {
 	<-s.More()
 }
 
-// TestDamageAtTheEnd has nothing after the damage that could be acknowledged.
+// TestDamageAtTheEnd has no record after the damage that could be acknowledged.
 func TestDamageAtTheEnd(t *testing.T) {
 	dir := t.TempDir()
 	crashSpool(t, dir, 0)
@@ -312,8 +312,7 @@ func TestDamageAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestLostAppends appends from inside Lost, as one does who reports a loss the
-// same way as everything else.
+// TestLostAppends appends from inside Lost, as the bridge does to report a loss.
 func TestLostAppends(t *testing.T) {
 	dir := t.TempDir()
 	crashSpool(t, dir, 0)
@@ -330,7 +329,7 @@ func TestLostAppends(t *testing.T) {
 	}
 }
 
-// TestFailedFlush sees that a flush that fails is reported, and Append continues.
+// TestFailedFlush checks that a failed flush is reported, and that Append continues.
 func TestFailedFlush(t *testing.T) {
 	fs := newMemFS()
 	reported := make(chan error, 100)
@@ -358,8 +357,8 @@ func TestFailedFlush(t *testing.T) {
 	}
 }
 
-// TestAckStaleSegment continues after an Ack whose checkpoint could not be flushed:
-// nothing is removed before it is.
+// TestAckStaleSegment continues after an Ack whose checkpoint could not be flushed: nothing is
+// removed before it is.
 func TestAckStaleSegment(t *testing.T) {
 	fs := newMemFS()
 	opt := Options{Dir: t.TempDir(), Sync: time.Hour, SegmentBytes: 1, FS: fs, Lost: func(l Loss) { t.Errorf("lost: %+v", l) }}
@@ -398,8 +397,7 @@ func TestAckStaleSegment(t *testing.T) {
 	}
 }
 
-// A spool that cannot be read is reported by those that look at it from outside, who do
-// not try for ever.
+// Inspect and Dump return an error for a spool that cannot be read; they do not try for ever.
 func TestInspectUnreadable(t *testing.T) {
 	for _, tc := range []struct {
 		name string

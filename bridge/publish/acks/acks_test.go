@@ -93,34 +93,34 @@ func (w *wire) pending(tb testing.TB, n uint64) {
 	}
 }
 
-// What stands in an answer is what the library's futures made of it.
+// An answer is read as the library's futures read it.
 func TestAnswers(t *testing.T) {
 	full := &jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum bytes exceeded"}
 	for name, tc := range map[string]struct {
 		data string
 		want Answer
 	}{
-		"nothing":             {``, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"no JSON":             {`thanks`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"cut":                 {`{"stream":"SUPERVISOR","seq":12`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"more after it":       {`{"stream":"SUPERVISOR","seq":12}}`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"leading zero":        {`{"stream":"SUPERVISOR","seq":012}`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"beyond 64 bits":      {`{"stream":"SUPERVISOR","seq":18446744073709551616}`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"negative":            {`{"stream":"SUPERVISOR","seq":-1}`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"no stream":           {`{"seq":1}`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"empty stream":        {`{"stream":"","seq":1}`, Answer{Err: jetstream.ErrInvalidJSAck}},
-		"error":               {`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"SUPERVISOR","seq":0}`, Answer{Err: full}},
-		"usual":               {`{"stream":"SUPERVISOR","seq":123}`, Answer{Stream: stream.Events, Seq: 123}},
-		"largest":             {`{"stream":"SUPERVISOR","seq":18446744073709551615}`, Answer{Stream: stream.Events, Seq: 1<<64 - 1}},
-		"none stored":         {`{"stream":"SUPERVISOR","seq":0}`, Answer{Stream: stream.Events}},
-		"duplicate":           {`{"stream":"SUPERVISOR","seq":123,"duplicate": true}`, Answer{Stream: stream.Events, Seq: 123, Duplicate: true}},
-		"duplicate, no space": {`{"stream":"SUPERVISOR","seq":123,"duplicate":true}`, Answer{Stream: stream.Events, Seq: 123, Duplicate: true}},
-		"no duplicate":        {`{"stream":"SUPERVISOR","seq":123,"duplicate":false}`, Answer{Stream: stream.Events, Seq: 123}},
-		"domain":              {`{"stream":"SUPERVISOR","domain":"hub","seq":123}`, Answer{Stream: stream.Events, Seq: 123}},
-		"domain, duplicate":   {`{"stream":"SUPERVISOR","domain":"hub","seq":1,"duplicate": true}`, Answer{Stream: stream.Events, Seq: 1, Duplicate: true}},
-		"another order":       {`{"seq":5,"stream":"SUPERVISOR","batch":"x"}`, Answer{Stream: stream.Events, Seq: 5}},
-		"another stream":      {`{"stream":"ORDERS","seq":5}`, Answer{Stream: "ORDERS", Seq: 5}},
-		"escaped":             {`{"stream":"\u0053UPERVISOR","seq":5}`, Answer{Stream: stream.Events, Seq: 5}},
+		"nothing":             {data: ``, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"no JSON":             {data: `thanks`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"cut":                 {data: `{"stream":"SUPERVISOR","seq":12`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"more after it":       {data: `{"stream":"SUPERVISOR","seq":12}}`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"leading zero":        {data: `{"stream":"SUPERVISOR","seq":012}`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"beyond 64 bits":      {data: `{"stream":"SUPERVISOR","seq":18446744073709551616}`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"negative":            {data: `{"stream":"SUPERVISOR","seq":-1}`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"no stream":           {data: `{"seq":1}`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"empty stream":        {data: `{"stream":"","seq":1}`, want: Answer{Err: jetstream.ErrInvalidJSAck}},
+		"error":               {data: `{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"SUPERVISOR","seq":0}`, want: Answer{Err: full}},
+		"usual":               {data: `{"stream":"SUPERVISOR","seq":123}`, want: Answer{Stream: stream.Events, Seq: 123}},
+		"largest":             {data: `{"stream":"SUPERVISOR","seq":18446744073709551615}`, want: Answer{Stream: stream.Events, Seq: 1<<64 - 1}},
+		"none stored":         {data: `{"stream":"SUPERVISOR","seq":0}`, want: Answer{Stream: stream.Events}},
+		"duplicate":           {data: `{"stream":"SUPERVISOR","seq":123,"duplicate": true}`, want: Answer{Stream: stream.Events, Seq: 123, Duplicate: true}},
+		"duplicate, no space": {data: `{"stream":"SUPERVISOR","seq":123,"duplicate":true}`, want: Answer{Stream: stream.Events, Seq: 123, Duplicate: true}},
+		"no duplicate":        {data: `{"stream":"SUPERVISOR","seq":123,"duplicate":false}`, want: Answer{Stream: stream.Events, Seq: 123}},
+		"domain":              {data: `{"stream":"SUPERVISOR","domain":"hub","seq":123}`, want: Answer{Stream: stream.Events, Seq: 123}},
+		"domain, duplicate":   {data: `{"stream":"SUPERVISOR","domain":"hub","seq":1,"duplicate": true}`, want: Answer{Stream: stream.Events, Seq: 1, Duplicate: true}},
+		"another order":       {data: `{"seq":5,"stream":"SUPERVISOR","batch":"x"}`, want: Answer{Stream: stream.Events, Seq: 5}},
+		"another stream":      {data: `{"stream":"ORDERS","seq":5}`, want: Answer{Stream: "ORDERS", Seq: 5}},
+		"escaped":             {data: `{"stream":"\u0053UPERVISOR","seq":5}`, want: Answer{Stream: stream.Events, Seq: 5}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := (&Ring{stream: stream.Events}).readAnswer(&nats.Msg{Data: []byte(tc.data)})
@@ -135,7 +135,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// What is read by hand is what encoding/json reads.
+// cutAck reads what encoding/json reads.
 func FuzzCutAck(f *testing.F) {
 	for _, s := range []string{
 		`{"stream":"SUPERVISOR","seq":123}`, `{"stream":"S","domain":"hub","seq":9999999999999999999,"duplicate": true}`,
@@ -241,7 +241,7 @@ func TestAcksLate(t *testing.T) {
 	}
 }
 
-// Each message has its own time.
+// Each message has its own time limit.
 func TestAcksTimeout(t *testing.T) {
 	w := newWire(t, streamtest.Start(t), 500*time.Millisecond)
 	first, _ := w.sent(t)
@@ -313,7 +313,7 @@ func TestAcksDisconnected(t *testing.T) {
 	}
 }
 
-// Without anything that would take a message, that is reported at once.
+// If nothing subscribes to the subject, that is reported at once.
 func TestAcksNoResponders(t *testing.T) {
 	s := streamtest.Start(t)
 	w := newWire(t, s, time.Minute)
@@ -326,7 +326,7 @@ func TestAcksNoResponders(t *testing.T) {
 	}
 }
 
-// A message that was not sent, and one that nobody knows, does not keep anyone.
+// Nobody waits for a message that was not sent, or for an unknown number.
 func TestAcksNotSent(t *testing.T) {
 	w := newWire(t, streamtest.Start(t), time.Minute)
 	for range Window + 1 {

@@ -80,7 +80,7 @@ func TestLook(t *testing.T) {
 	})
 }
 
-// A look that fails is no obstacle: the next one is due later.
+// After a look that failed the next one is due later.
 func TestLookFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, reports := watched()
@@ -105,7 +105,7 @@ func TestLookFails(t *testing.T) {
 	})
 }
 
-// The text names ten processes.
+// The text names ten processes at most.
 func TestTextOf(t *testing.T) {
 	w, _ := watched()
 	var shared []string
