@@ -12,6 +12,7 @@ import (
 	"supernats/bridge/boot"
 	"supernats/bridge/metrics"
 	"supernats/bridge/publish"
+	"supernats/bridge/publish/rivals"
 	"supernats/bridge/record"
 	"supernats/bridge/section"
 	"supernats/bridge/snapshot"
@@ -102,20 +103,22 @@ func (b *Bridge) fence() *publish.Fence {
 			m, err := b.self.bridgeRecord(schema.BridgeReconnect, time.Now())
 			return record.NewMessage(m.subject, m.id, m.json, 0), err
 		},
-		Consumer:  stream.BridgeConsumer(b.cfg.Host),
-		Filter:    "supervisor.*." + schema.Token(b.cfg.Host) + ".>",
-		Replaced:  func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },
-		Passed:    func() { b.snapshots.Want(snapshot.Reconnect) },
-		Ours:      ours,
-		Listener:  b.roster.isListener,
-		Processes: b.roster.processes,
-		Boot: func(id string) string { // host/boot/…
-			rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
-			boot, _, _ := strings.Cut(rest, "/")
-			if boot == b.life.String() {
-				return ours // also if the first event shows another life
-			}
-			return boot
+		Consumer: stream.BridgeConsumer(b.cfg.Host),
+		Filter:   "supervisor.*." + schema.Token(b.cfg.Host) + ".>",
+		Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, schema.SnapshotPrefix) },
+		Passed:   func() { b.snapshots.Want(snapshot.Reconnect) },
+		Self: rivals.Self{
+			Boot:       ours,
+			Processes:  b.roster.processes,
+			IsListener: b.roster.isListener,
+			BootOf: func(id string) string { // host/boot/…
+				rest, _ := strings.CutPrefix(id, b.cfg.Host+"/")
+				boot, _, _ := strings.Cut(rest, "/")
+				if boot == b.life.String() {
+					return ours // also if the first event shows another life
+				}
+				return boot
+			},
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"supernats/bridge/publish/acks"
 	"supernats/bridge/publish/refusal"
+	"supernats/bridge/publish/rivals"
 	"supernats/schema/stream"
 )
 
@@ -34,16 +35,9 @@ type Fence struct {
 	// Passed is called when the first record is stored after publishing has begun again, but
 	// not after the publisher's first beginning.
 	Passed func()
-	// Boot returns the life of a supervisord that an id belongs to, empty if it belongs to
-	// none; Ours is the life of our own.
-	Boot func(id string) string
-	Ours string
-	// Processes returns the processes of our supervisord, group.process in tokens. If it is
-	// nil, or returns nil, they are known only by their events.
-	Processes func() map[string]bool
-	// Listener reports whether a group, in tokens, is that of a bridge: every supervisord
-	// has one, usually of the same name. May be nil.
-	Listener func(group string) bool
+	// Self is how to recognise other supervisords that publish under our host's name, which
+	// the same reading shows.
+	Self rivals.Self
 }
 
 // passFence publishes the fence, if this session needs one, and finds out what is stored

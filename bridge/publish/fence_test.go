@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/bridge/publish/publishtest"
+	"supernats/bridge/publish/rivals"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -40,7 +41,7 @@ func fenced(again *atomic.Int64) func(*Config) {
 			Consumer: "bridge_web1", Filter: "supervisor.*.web1.>",
 			Replaced: func(m *nats.Msg) bool { return strings.HasPrefix(m.Subject, "supervisor.snapshot.") },
 			Passed:   func() { again.Add(1) },
-			Boot:     func(string) string { return "" },
+			Self:     rivals.Self{BootOf: func(string) string { return "" }},
 		}
 	}
 }

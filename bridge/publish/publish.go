@@ -170,8 +170,8 @@ func New(cfg Config) (*Publisher, error) {
 		return nil, errors.New("publish: Source, Connect, Ensure, Lost and Stream must be set")
 	}
 	if f := cfg.Fence; f != nil && (f.Record == nil || f.Consumer == "" || f.Filter == "" ||
-		f.Replaced == nil || f.Passed == nil || f.Boot == nil) {
-		return nil, errors.New("publish: Record, Consumer, Filter, Replaced, Passed and Boot of Fence must be set")
+		f.Replaced == nil || f.Passed == nil || f.Self.BootOf == nil) {
+		return nil, errors.New("publish: Record, Consumer, Filter, Replaced, Passed and Self.BootOf of Fence must be set")
 	}
 
 	p := &Publisher{
@@ -195,10 +195,7 @@ func (p *Publisher) rivalsConfig() rivals.Config {
 		c.Raise = func(text, fix string) { p.raise(CauseConflict, text, fix) }
 	}
 	if f := p.cfg.Fence; f != nil {
-		c.Boot = f.Boot
-		c.Ours = f.Ours
-		c.Processes = f.Processes
-		c.Listener = f.Listener
+		c.Self = f.Self
 	}
 	return c
 }

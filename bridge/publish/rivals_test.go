@@ -29,16 +29,17 @@ func booted(t *testing.T, url, boot string, processes ...string) (l *troubleLog,
 	fenced(&again)(&cfg)
 	l = new(troubleLog)
 	l.watch(&cfg)
-	cfg.Fence.Ours = boot
-	cfg.Fence.Processes = func() map[string]bool {
+	self := &cfg.Fence.Self
+	self.Boot = boot
+	self.Processes = func() map[string]bool {
 		table := map[string]bool{}
 		for _, name := range processes {
 			table[name] = true
 		}
 		return table
 	}
-	cfg.Fence.Listener = func(group string) bool { return group == "supernats" }
-	cfg.Fence.Boot = func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot }
+	self.IsListener = func(group string) bool { return group == "supernats" }
+	self.BootOf = func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot }
 	src.encode = func(rec []byte, _ int) ([]*nats.Msg, error) {
 		m := publishtest.Message(string(rec), rec)
 		_, serial, _ := strings.Cut(string(rec), "/")

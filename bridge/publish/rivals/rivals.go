@@ -42,18 +42,24 @@ const (
 // without what was added to send it again, and its sequence in the stream.
 type Reader func(ctx context.Context, each func(subject, id string, seq uint64)) error
 
-// Config is what a Watch needs.
-type Config struct {
-	// Boot returns the life of a supervisord that an id belongs to, empty if it belongs to
-	// none; Ours is the life of our own.
-	Boot func(id string) string
-	Ours string
+// Self is how a bridge distinguishes what is its own from what is a rival's.
+type Self struct {
+	// BootOf returns the boot, a life of a supervisord, that an id belongs to; empty if it
+	// belongs to none.
+	BootOf func(id string) string
+	// Boot is our own.
+	Boot string
 	// Processes returns the processes of our supervisord, group.process in tokens. If it is
 	// nil, or returns nil, they are known only by their events.
 	Processes func() map[string]bool
-	// Listener reports whether a group, in tokens, is that of a bridge: every supervisord
+	// IsListener reports whether a group, in tokens, is that of a bridge: every supervisord
 	// has one, usually of the same name. May be nil.
-	Listener func(group string) bool
+	IsListener func(group string) bool
+}
+
+// Config is what a Watch needs.
+type Config struct {
+	Self Self
 	// Raise reports that processes are shared; may be nil. Clear reports that none are.
 	Raise func(text, fix string)
 	Clear func()
@@ -176,25 +182,24 @@ func (w *Watch) compare(before map[string]uint64, now time.Time) (shared []strin
 func (w *Watch) readLast(ctx context.Context, read Reader) error {
 	removed := map[string]map[string]uint64{} // by boot and group: the sequence of the removal
 	err := read(ctx, func(subject, id string, seq uint64) {
-		name := w.cfg.Boot(id)
+		name := w.cfg.Self.BootOf(id)
+		if name == "" {
+			return
+		}
 		_, group, process, event, ok := schema.SubjectEvent(subject)
-		member := group + "." + process
-		isProcess := ok && process != "-"
-		switch {
-		case name == "":
-		case name == w.cfg.Ours:
-			if isProcess && len(w.ours) < maxProcesses {
+		member := ""
+		if ok && process != "-" {
+			member = group + "." + process
+		}
+
+		if name == w.cfg.Self.Boot {
+			if member != "" && len(w.ours) < maxProcesses {
 				w.ours[member] = true
 			}
-		default:
-			other := w.bootOf(name)
-			if other == nil {
-				return
-			}
-			other.seq = max(other.seq, seq)
-			if isProcess && len(other.processes) < maxProcesses {
-				other.processes[member] = max(other.processes[member], seq)
-			}
+			return
+		}
+		if other := w.bootOf(name); other != nil {
+			other.note(member, seq)
 			if event == groupRemoved {
 				if removed[name] == nil {
 					removed[name] = map[string]uint64{}
@@ -222,6 +227,15 @@ func (w *Watch) bootOf(name string) *boot {
 	return other
 }
 
+// note notes a message of the boot; member is the process that it is about, empty if it is
+// about none.
+func (b *boot) note(member string, seq uint64) {
+	b.seq = max(b.seq, seq)
+	if member != "" && len(b.processes) < maxProcesses {
+		b.processes[member] = max(b.processes[member], seq)
+	}
+}
+
 // removeBefore drops the processes whose last message came before their group was removed.
 func (b *boot) removeBefore(groups map[string]uint64) {
 	for name, seq := range b.processes {
@@ -235,8 +249,8 @@ func (b *boot) removeBefore(groups map[string]uint64) {
 // sharedWith returns the processes that both another boot and we have.
 func (w *Watch) sharedWith(other *boot) []string {
 	ours := w.ours
-	if w.cfg.Processes != nil {
-		if table := w.cfg.Processes(); table != nil {
+	if w.cfg.Self.Processes != nil {
+		if table := w.cfg.Self.Processes(); table != nil {
 			ours = table
 		}
 	}
@@ -244,7 +258,7 @@ func (w *Watch) sharedWith(other *boot) []string {
 	var both []string
 	for name := range other.processes {
 		group, _, _ := strings.Cut(name, ".")
-		if listener := w.cfg.Listener; listener != nil && listener(group) {
+		if isListener := w.cfg.Self.IsListener; isListener != nil && isListener(group) {
 			continue
 		}
 		if ours[name] {
@@ -286,7 +300,7 @@ func (w *Watch) textOf(shared []string, of string) string {
 	}
 
 	text := fmt.Sprintf("another supervisord (boot %s, ours is %s) publishes under this host's name "+
-		"and has processes of the same names: %s", of, w.cfg.Ours, strings.Join(names, ", "))
+		"and has processes of the same names: %s", of, w.cfg.Self.Boot, strings.Join(names, ", "))
 	if more := len(shared) - len(names); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}

@@ -37,8 +37,11 @@ func (h held) read(_ context.Context, each func(subject, id string, seq uint64))
 func watched() (*Watch, *[]string) {
 	reports := new([]string)
 	return New(Config{
-		Ours: "aaaa", Log: zerolog.Nop(),
-		Boot:  func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot },
+		Self: Self{
+			Boot:   "aaaa",
+			BootOf: func(id string) string { boot, _, _ := strings.Cut(id, "/"); return boot },
+		},
+		Log:   zerolog.Nop(),
 		Raise: func(text, _ string) { *reports = append(*reports, text) },
 		Clear: func() { *reports = append(*reports, "clear") },
 	}), reports
