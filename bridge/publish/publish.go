@@ -171,7 +171,8 @@ func New(cfg Config) (*Publisher, error) {
 	}
 	if f := cfg.Fence; f != nil && (f.Record == nil || f.Consumer == "" || f.Filter == "" ||
 		f.Replaced == nil || f.Passed == nil || f.Self.BootOf == nil) {
-		return nil, errors.New("publish: Record, Consumer, Filter, Replaced, Passed and Self.BootOf of Fence must be set")
+		return nil, errors.New(
+			"publish: Record, Consumer, Filter, Replaced, Passed and Self.BootOf of Fence must be set")
 	}
 
 	p := &Publisher{

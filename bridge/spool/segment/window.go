@@ -186,14 +186,14 @@ func (w *Window) open(seg *File) error {
 // Forget makes the window read again what it holds: something else is written there.
 func (w *Window) Forget() { w.buf = w.buf[:0] }
 
-// Leave closes the window if it reads a segment, LeaveFile, if it reads from a file.
+// Leave closes the window if it reads that segment.
 func (w *Window) Leave(seg *File) {
 	if w.seg == seg {
 		_ = w.Close()
 	}
 }
 
-// LeaveFile: see Leave.
+// LeaveFile closes the window if it reads from that file.
 func (w *Window) LeaveFile(f files.File) {
 	if w.f == f {
 		_ = w.Close()
