@@ -122,8 +122,8 @@ func drainSpool(b *testing.B, url string, recs [][]byte) time.Duration {
 		metrics: testMetrics(),
 	}
 	p, err := publish.New(publish.Config{
-		Source: r, Encode: r.Encode, Stream: stream.Events, Ensure: ensureStream, Log: zerolog.Nop(),
-		Lost:    func(_ []byte, err error) { b.Error(err) },
+		Source: r, Stream: stream.Events, Ensure: ensureStream, Log: zerolog.Nop(),
+		Lost:    func(_ publish.Record, err error) { b.Error(err) },
 		Connect: func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(url, more...) },
 	})
 	if err != nil {

@@ -56,8 +56,8 @@ func TestTableOverServer(t *testing.T) {
 	sp.Finish()
 	from := &source{queue: sp, encoder: testEncoder(), reasons: deathreason.New(deathreason.Config{}), metrics: testMetrics()}
 	p, err := publish.New(publish.Config{
-		Source: from, Encode: from.Encode, Stream: stream.Events, Ensure: ensureStream, Log: zerolog.Nop(),
-		Lost:    func(_ []byte, err error) { t.Error(err) },
+		Source: from, Stream: stream.Events, Ensure: ensureStream, Log: zerolog.Nop(),
+		Lost:    func(_ publish.Record, err error) { t.Error(err) },
 		Connect: func(more ...nats.Option) (*nats.Conn, error) { return nats.Connect(server.URL, more...) },
 	})
 	if err == nil {
