@@ -15,7 +15,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"supernats/consumer"
-	"supernats/consumer/deliver/inbox"
 	"supernats/consumer/health"
 	"supernats/consumer/lease"
 	"supernats/consumer/notify"
@@ -393,14 +392,14 @@ func TestBatchAmongOthersStaysAsItIs(t *testing.T) {
 func TestPositionSaysWhy(t *testing.T) {
 	f := newFleet(t)
 	r := &receiver{name: "mail/ops@example.com", answer: always(errors.New("451 try later"))}
-	at := func() *inbox.Position {
-		table, err := records.OpenTable[inbox.Position](t.Context(), f.JS, stream.LeasesBucket, zerolog.Nop())
+	at := func() *stream.Position {
+		table, err := records.OpenTable[stream.Position](t.Context(), f.JS, stream.LeasesBucket, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}
 		p, err := table.Get(t.Context(), stream.ReceiverConsumer(r.name))
 		if err != nil || p == nil {
-			return &inbox.Position{}
+			return &stream.Position{}
 		}
 		return p
 	}
@@ -417,7 +416,7 @@ func TestPositionSaysWhy(t *testing.T) {
 	}
 	r.says(nil)
 	f.delivered(r)
-	f.Until("it is over", func() bool { return at().Status == inbox.Status{} })
+	f.Until("it is over", func() bool { return at().Failures == stream.Failures{} })
 	d.Stop()
 	late := &receiver{name: "mail/late@example.com"}
 	f.deliver(late)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"supernats/consumer/deliver/inbox"
 	"supernats/consumer/fleettest"
 	"supernats/consumer/health"
 	"supernats/consumer/lease"
@@ -311,7 +310,7 @@ func TestReceiverWithoutPositionIsNotNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var at inbox.Position
+	var at stream.Position
 	if f.Unmarshal(e.Value(), &at); at.Begin != 0 || at.Done == 0 {
 		t.Errorf("%s", e.Value())
 	}
