@@ -189,17 +189,6 @@ func (c AuthConfig) Apply(p *Post) error {
 	return nil
 }
 
-// ValidateOne checks a secret that is given by one of two keys, key and key_file.
-func ValidateOne(key string, s secretfile.Secret, file string) error {
-	switch {
-	case s == "" && file == "":
-		return fmt.Errorf("%s_file: missing; give the file that holds it, or %s itself", key, key)
-	case s != "" && file != "":
-		return fmt.Errorf("%s: given together with %s_file: want one of the two", key, key)
-	}
-	return nil
-}
-
 // ValidateURL checks a URL. The error never shows it: it may be a secret.
 func ValidateURL(key, raw string) error {
 	u, err := neturl.Parse(raw)

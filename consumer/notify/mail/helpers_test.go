@@ -2,22 +2,15 @@ package mail
 
 import (
 	"context"
-	"flag"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/lettertest"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 const (
 	from    = "Supervisor <supervisor@example.com>"
@@ -44,22 +37,11 @@ var (
 	batch     = lettertest.Batch
 	code      = lettertest.Code
 	happened  = lettertest.Happened
-)
 
-// serve starts a server that lives as long as the test.
-func serve(t testing.TB, o smtptest.Options) *smtptest.Server {
-	t.Helper()
-	s, err := smtptest.Start(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
+	golden      = lettertest.Golden
+	mustContain = lettertest.MustContain
+	serve       = smtptest.Serve
+)
 
 // config is that of receivers that get on with the server.
 func config(t testing.TB, s *smtptest.Server, mode string) Config {
@@ -129,32 +111,4 @@ func one(t testing.TB, s *smtptest.Server) smtptest.Mail {
 		t.Fatalf("%v in:\n%s", mails[0].Err, mails[0].Data)
 	}
 	return mails[0]
-}
-
-// golden compares with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v (go test -update writes it)", err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
-
-// mustContain checks that an error's text names all it should.
-func mustContain(t *testing.T, text string, want ...string) {
-	t.Helper()
-	for _, w := range want {
-		if !strings.Contains(text, w) {
-			t.Errorf("%q does not hold %q", text, w)
-		}
-	}
 }
