@@ -70,13 +70,20 @@ func TestChokesOnOne(t *testing.T) {
 	}
 }
 
-// It is alone and fails for hours: what comes is delivered at once, before its next try.
-func TestWhatComesEndsAPause(t *testing.T) {
-	f := newFleet(t)
+// choking is a receiver that has refused "poison" once, and whose next try is hours away.
+func (f *fleet) choking() *receiver {
+	f.Helper()
 	r := &receiver{name: "mail/ops@example.com", answer: refusing(errors.New("500"), "poison")}
 	f.deliver(r, func(d *Delivery) { d.timing.first, d.timing.last, d.timing.patience = time.Hour, time.Hour, 1 })
 	f.alert("poison")
 	f.Until("it is tried", func() bool { return len(r.tried()) == 1 })
+	return r
+}
+
+// It is alone and fails for hours: what comes is delivered at once, before its next try.
+func TestWhatComesEndsAPause(t *testing.T) {
+	f := newFleet(t)
+	r := f.choking()
 	f.alert("a")
 	f.delivered(r)
 	if d := cmp.Diff([][]string{{"a"}}, r.batches()); d != "" {
@@ -355,10 +362,7 @@ func TestChokesOnMost(t *testing.T) {
 // What is for others takes no room while something waits.
 func TestWhatIsForOthersTakesNoRoom(t *testing.T) {
 	f := newFleet(t)
-	r := &receiver{name: "mail/ops@example.com", answer: refusing(errors.New("500"), "poison")}
-	f.deliver(r, func(d *Delivery) { d.timing.first, d.timing.last, d.timing.patience = time.Hour, time.Hour, 1 })
-	f.alert("poison")
-	f.Until("it is tried", func() bool { return len(r.tried()) == 1 })
+	r := f.choking()
 	f.alertFor([]string{"chat"}, numbered(maxBatch+100)...)
 	f.alert("a")
 	f.delivered(r)

@@ -233,13 +233,9 @@ func TestAnotherInstanceTakesOver(t *testing.T) {
 // The consumer is gone, as after a kill between its end and its new beginning.
 func TestQueueThatIsGoneContinues(t *testing.T) {
 	f := newFleet(t)
-	r := &receiver{name: "mail/ops@example.com"}
-	d := f.deliver(r)
-	f.alert("a", "b")
-	f.delivered(r)
-	d.Stop()
+	r := f.hasDelivered("mail/ops@example.com", "a", "b")
 	f.alert("c")
-	d = f.deliver(r)
+	d := f.deliver(r)
 	f.delivered(r)
 	if err := f.JS.DeleteConsumer(t.Context(), stream.Alerts, stream.ReceiverConsumer(r.name)); err != nil {
 		t.Fatal(err)
@@ -269,11 +265,7 @@ func TestQueueThatIsGoneContinues(t *testing.T) {
 // Another stream of notifications, whose sequences begin again.
 func TestStreamIsReplaced(t *testing.T) {
 	f := newFleet(t)
-	r := &receiver{name: "mail/ops@example.com"}
-	d := f.deliver(r)
-	f.alert("a", "b", "c")
-	f.delivered(r)
-	d.Stop()
+	r := f.hasDelivered("mail/ops@example.com", "a", "b", "c")
 	if err := f.JS.DeleteStream(t.Context(), stream.Alerts); err != nil {
 		t.Fatal(err)
 	}
@@ -292,16 +284,12 @@ func TestStreamIsReplaced(t *testing.T) {
 // before was there before.
 func TestReceiverWithoutPositionIsNotNew(t *testing.T) {
 	f := newFleet(t)
-	r := &receiver{name: "mail/ops"}
-	d := f.deliver(r)
-	f.alert("a", "b")
-	f.delivered(r)
-	d.Stop()
+	r := f.hasDelivered("mail/ops", "a", "b")
 	name := stream.ReceiverConsumer(r.name)
 	if err := f.Bucket(stream.LeasesBucket).Purge(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
-	d = f.deliver(r)
+	d := f.deliver(r)
 	f.alert("c")
 	f.delivered(r)
 	d.Stop()

@@ -214,3 +214,14 @@ func numbered(n int) (list []string) {
 	}
 	return list
 }
+
+// hasDelivered is a receiver that has taken alerts from a delivery that was stopped since.
+func (f *fleet) hasDelivered(name string, alerts ...string) *receiver {
+	f.Helper()
+	r := &receiver{name: name}
+	d := f.deliver(r)
+	f.alert(alerts...)
+	f.delivered(r)
+	d.Stop()
+	return r
+}

@@ -17,23 +17,25 @@ import (
 	"supernats/schema/stream"
 )
 
-// running runs a server until stop, with a connection to it.
-func running(t *testing.T, settings Settings) (js jetstream.JetStream, stop func()) {
+// running runs a server until stop, or until the test ends, with a connection to it that
+// outlives its restarts.
+func running(t *testing.T, settings Settings) (s *Server, js jetstream.JetStream, stop func()) {
 	t.Helper()
 	s, err := Start(settings, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect("", nats.InProcessServer(s))
+	t.Cleanup(s.Shutdown)
+	nc, err := nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	if err != nil {
-		s.Shutdown()
 		t.Fatal(err)
 	}
+	t.Cleanup(nc.Close)
 	js, err = jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return js, func() {
+	return s, js, func() {
 		nc.Close()
 		s.Shutdown()
 	}
@@ -89,7 +91,7 @@ func TestServerKeepsItsData(t *testing.T) {
 	for i, size := range []schema.Size{1 << 30, 1 << 30, 64 << 20, 2 << 30} {
 		limits := stream.DefaultLimits()
 		limits.EventBytes = int64(size)
-		js, stop := running(t, Settings{
+		_, js, stop := running(t, Settings{
 			Section: Config{Listen: "127.0.0.1:0", MaxStore: size}, DataDir: dir, StreamBytes: limits.Total(),
 		})
 		if err := stream.EnsureAll(t.Context(), js, limits); err != nil {

@@ -30,15 +30,9 @@ var identity = notify.Identity{Instance: "mon1", Version: "1.2.3"}
 type notification = lettertest.Notification
 
 var (
-	firing    = lettertest.Firing
-	crash     = lettertest.Crash
-	recovered = lettertest.Recovered
-	storm     = lettertest.Storm
-	batch     = lettertest.Batch
-	code      = lettertest.Code
-	happened  = lettertest.Happened
+	firing = lettertest.Firing
+	batch  = lettertest.Batch
 
-	golden      = lettertest.Golden
 	mustContain = lettertest.MustContain
 	serve       = smtptest.Serve
 )
@@ -64,7 +58,7 @@ func receivers(t testing.TB, c Config) []*Receiver {
 		t.Fatal(err)
 	}
 	for _, r := range rs {
-		r.now = func() time.Time { return happened.Add(time.Second) }
+		r.now = func() time.Time { return lettertest.Happened.Add(time.Second) }
 	}
 	return rs
 }
