@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -58,9 +59,7 @@ type AuthConfig struct {
 
 // WithDefaults fills in the time limit.
 func (c HTTPConfig) WithDefaults() HTTPConfig {
-	if c.Timeout == 0 {
-		c.Timeout = DefaultTimeout
-	}
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
 	return c
 }
 

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -37,9 +38,7 @@ type NtfyConfig struct {
 // WithDefaults fills in what is not set.
 func (c NtfyConfig) WithDefaults() NtfyConfig {
 	c.HTTPConfig = c.HTTPConfig.WithDefaults()
-	if c.URL == "" {
-		c.URL = defaultNtfy
-	}
+	c.URL = cmp.Or(c.URL, defaultNtfy)
 	return c
 }
 

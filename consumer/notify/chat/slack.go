@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,9 +35,7 @@ type SlackConfig struct {
 // WithDefaults fills in what is not set.
 func (c SlackConfig) WithDefaults() SlackConfig {
 	c.HTTPConfig = c.HTTPConfig.WithDefaults()
-	if c.MaxLength == 0 {
-		c.MaxLength = defaultSlack
-	}
+	c.MaxLength = cmp.Or(c.MaxLength, defaultSlack)
 	return c
 }
 

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,9 +37,7 @@ type TelegramConfig struct {
 // WithDefaults fills in what is not set.
 func (c TelegramConfig) WithDefaults() TelegramConfig {
 	c.HTTPConfig = c.HTTPConfig.WithDefaults()
-	if c.APIURL == "" {
-		c.APIURL = defaultAPIHost
-	}
+	c.APIURL = cmp.Or(c.APIURL, defaultAPIHost)
 	return c
 }
 

@@ -12,6 +12,7 @@
 package pagerduty
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -51,9 +52,7 @@ type Config struct {
 // WithDefaults fills in what is not set.
 func (c Config) WithDefaults() Config {
 	c.HTTPConfig = c.HTTPConfig.WithDefaults()
-	if c.URL == "" {
-		c.URL = defaultURL
-	}
+	c.URL = cmp.Or(c.URL, defaultURL)
 	return c
 }
 
