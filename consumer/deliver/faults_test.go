@@ -74,14 +74,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		})
 	}
 	d := deliver()
-	published := make(chan bool)
-	go func() {
-		defer close(published)
-		for _, p := range all {
-			f.alert(p)
-			time.Sleep(time.Duration(rand.N(5)) * time.Millisecond)
-		}
-	}()
+	published := f.alertSlowly(all)
 	kills := 0
 	for done := false; !done; kills++ {
 		select {
@@ -135,14 +128,7 @@ func TestServerRestartsWhileDelivering(t *testing.T) {
 	r := &receiver{name: "mail/ops@example.com"}
 	f.deliver(r)
 	all := numbered(150)
-	published := make(chan bool)
-	go func() {
-		defer close(published)
-		for _, p := range all {
-			f.alert(p)
-			time.Sleep(time.Duration(rand.N(5)) * time.Millisecond)
-		}
-	}()
+	published := f.alertSlowly(all)
 	for done := false; !done; {
 		select {
 		case <-published:

@@ -23,23 +23,21 @@ import (
 // TestGolden sends whole mails and compares their headers with those of testdata. The
 // boundary between the parts is random and not among it.
 func TestGolden(t *testing.T) {
-	for _, s := range lettertest.Samples() {
-		t.Run(s.Name, func(t *testing.T) {
-			m := deliverAll(t, s.Batch, func(r *Receiver) {
-				r.now = func() time.Time { return lettertest.Happened.Add(10 * time.Minute) }
-			})
-			var header strings.Builder
-			for _, k := range sortedFields(m.Header) {
-				if k != "Content-Type" {
-					fmt.Fprintf(&header, "%s: %s\n", k, m.Decoded(k))
-				}
-			}
-			lettertest.Golden(t, s.Name+".header", header.String())
-			if m.Text == "" || m.HTML == "" {
-				t.Errorf("a body is missing:\n%s", m.Data)
-			}
+	lettertest.RunSamples(t, func(t *testing.T, name string, batch []*notification) {
+		m := deliverAll(t, batch, func(r *Receiver) {
+			r.now = func() time.Time { return lettertest.Happened.Add(10 * time.Minute) }
 		})
-	}
+		var header strings.Builder
+		for _, k := range sortedFields(m.Header) {
+			if k != "Content-Type" {
+				fmt.Fprintf(&header, "%s: %s\n", k, m.Decoded(k))
+			}
+		}
+		lettertest.Golden(t, name+".header", header.String())
+		if m.Text == "" || m.HTML == "" {
+			t.Errorf("a body is missing:\n%s", m.Data)
+		}
+	})
 }
 
 func sortedFields(h netmail.Header) []string {

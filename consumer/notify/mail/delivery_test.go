@@ -13,14 +13,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/schema"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSecurity(t *testing.T) {
 	for _, tc := range []struct {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/lettertest"
 	"supernats/consumer/notify/mail/smtptest"
@@ -30,12 +32,12 @@ var identity = notify.Identity{Instance: "mon1", Version: "1.2.3"}
 type notification = lettertest.Notification
 
 var (
-	firing = lettertest.Firing
-	batch  = lettertest.Batch
-
-	mustContain = lettertest.MustContain
-	serve       = smtptest.Serve
+	firing, batch      = lettertest.Firing, lettertest.Batch
+	serve, mustContain = smtptest.Serve, lettertest.MustContain
 )
+
+// TestMain finds what still runs after a delivery.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // config is that of receivers that get on with the server.
 func config(t testing.TB, s *smtptest.Server, mode string) Config {

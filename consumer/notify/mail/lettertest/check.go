@@ -39,3 +39,10 @@ func MustContain(t testing.TB, text string, want ...string) {
 		}
 	}
 }
+
+// RunSamples runs a test with each of Samples.
+func RunSamples(t *testing.T, test func(t *testing.T, name string, batch []*Notification)) {
+	for _, s := range Samples() {
+		t.Run(s.Name, func(t *testing.T) { test(t, s.Name, s.Batch) })
+	}
+}
