@@ -1,9 +1,7 @@
 package schema
 
 import (
-	"fmt"
 	"math"
-	"reflect"
 	"strconv"
 	"strings"
 )
@@ -15,17 +13,6 @@ var byteUnits = [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 func Bytes(n uint64) string {
 	unit := byteUnit(n)
 	return inUnit(n, unit) + " " + byteUnits[unit]
-}
-
-// AnyBytes is Bytes of a number of any integer type: the function bytes of templates.
-func AnyBytes(n any) (string, error) {
-	switch v := reflect.ValueOf(n); {
-	case v.CanUint():
-		return Bytes(v.Uint()), nil
-	case v.CanInt() && v.Int() >= 0:
-		return Bytes(uint64(v.Int())), nil
-	}
-	return "", fmt.Errorf("bytes: found %v, want a number of bytes", n)
 }
 
 // byteUnit is the index of the largest unit of which n, rounded to one decimal, is at least

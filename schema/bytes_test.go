@@ -22,23 +22,3 @@ func TestBytes(t *testing.T) {
 		}
 	}
 }
-
-func TestAnyBytes(t *testing.T) {
-	for _, tc := range []struct {
-		n    any
-		want string // an error where empty
-	}{
-		{n: -1},
-		{n: 1.5},
-		{n: "1"},
-		{n: nil},
-		{n: 0, want: "0 B"},
-		{n: int64(2 << 30), want: "2.0 GiB"},
-		{n: uint64(math.MaxUint64), want: "16.0 EiB"},
-		{n: Size(1 << 20), want: "1.0 MiB"},
-	} {
-		if got, err := AnyBytes(tc.n); got != tc.want || (err != nil) != (tc.want == "") {
-			t.Errorf("AnyBytes(%v) is %q, %v, want %q", tc.n, got, err, tc.want)
-		}
-	}
-}

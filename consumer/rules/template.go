@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"text/template"
@@ -41,7 +42,7 @@ var functions = template.FuncMap{
 	"lastLines": lastLines,
 	"duration":  durationText,
 	"date":      func(layout string, t time.Time) string { return t.UTC().Format(layout) },
-	"bytes":     schema.AnyBytes,
+	"bytes":     bytesText,
 	"json": func(v any) (string, error) {
 		b, err := json.Marshal(v)
 		return string(b), err
@@ -55,6 +56,17 @@ func durationText(d time.Duration) string {
 		unit = time.Millisecond
 	}
 	return schema.Duration(d.Round(unit)).String()
+}
+
+// bytesText writes a number of bytes: "2.0 GiB".
+func bytesText(n any) (string, error) {
+	switch v := reflect.ValueOf(n); {
+	case v.CanUint():
+		return schema.Bytes(v.Uint()), nil
+	case v.CanInt() && v.Int() >= 0:
+		return schema.Bytes(uint64(v.Int())), nil
+	}
+	return "", fmt.Errorf("bytes: found %v, want a number of bytes", n)
 }
 
 func lastLines(n int, s string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"io"
+	"reflect"
 	"regexp"
 	"strings"
 	texttemplate "text/template"
@@ -30,12 +31,23 @@ var functions = map[string]any{
 	"truncate": func(n int, s string) string { return wording.Clip(s, max(n, 0)) },
 	"date":     func(layout string, t time.Time) string { return t.Format(layout) },
 	"duration": wording.Rounded,
-	"bytes":    schema.AnyBytes,
+	"bytes":    bytesText,
 }
 
 // executor is what text/template and html/template have in common.
 type executor interface {
 	Execute(w io.Writer, data any) error
+}
+
+// bytesText writes a number of bytes: "2.0 GiB".
+func bytesText(n any) (string, error) {
+	switch v := reflect.ValueOf(n); {
+	case v.CanUint():
+		return schema.Bytes(v.Uint()), nil
+	case v.CanInt() && v.Int() >= 0:
+		return schema.Bytes(uint64(v.Int())), nil
+	}
+	return "", fmt.Errorf("bytes: found %v, want a number of bytes", n)
 }
 
 // Templates are those of a configuration; nil ones are not given.
