@@ -57,7 +57,11 @@ func broken(t *testing.T) []config.Receiver {
 	unknownAuthority.Config.ErrorLog = log.New(io.Discard, "", 0)
 	unknownAuthority.StartTLS()
 	t.Cleanup(unknownAuthority.Close)
-	smtp := smtptest.Serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Data: smtptest.Answer{Code: 451, Text: "4.7.1 try later"}}})
+	smtp, err := smtptest.Start(smtptest.Options{Behaviour: smtptest.Behaviour{Data: smtptest.Answer{Code: 451, Text: "4.7.1 try later"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = smtp.Close() })
 
 	waits := notify.HTTPConfig{Timeout: schema.Duration(2 * time.Second)}
 	hook := func(name, url string) config.Receiver {

@@ -5,13 +5,27 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
-
-	"supernats/schema/schematest"
 )
 
 // Buffer is a log that can be read while it is written.
-type Buffer = schematest.Buffer
+type Buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
 
 var (
 	numbers   = regexp.MustCompile(`\d+`)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,17 +18,28 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"supernats/consumer/health"
-	"supernats/schema/schematest"
 )
 
-// logLines is a log of JSON.
-type logLines struct{ schematest.Buffer }
+// logLines is a log that can be read while it is written.
+type logLines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
 
 // find returns the first line with a message, as soon as it is there.
 func (l *logLines) find(t *testing.T, message string) map[string]any {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		for line := range strings.Lines(l.String()) {
+		l.mu.Lock()
+		text := l.buf.String()
+		l.mu.Unlock()
+		for line := range strings.Lines(text) {
 			var entry map[string]any
 			if err := json.Unmarshal([]byte(line), &entry); err != nil {
 				t.Fatalf("%v: %s", err, line)

@@ -1,6 +1,7 @@
 package httplimit
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -10,16 +11,33 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
-
-	"supernats/schema/schematest"
 )
 
+// buffer is a log that can be read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
 // serve serves /healthz, and /slow until the test ends, with room for most connections.
-func serve(t *testing.T, most int, secure bool) (address string, client *http.Client, log *schematest.Buffer) {
+func serve(t *testing.T, most int, secure bool) (address string, client *http.Client, log *buffer) {
 	t.Helper()
-	log = &schematest.Buffer{}
+	log = &buffer{}
 	s := httptest.NewUnstartedServer(nil)
 	over := make(chan struct{})
 	mux := http.NewServeMux()

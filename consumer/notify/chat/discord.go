@@ -34,7 +34,8 @@ func (c DiscordConfig) WithDefaults() DiscordConfig {
 
 // Validate reports everything that is wrong, a line for each key.
 func (c DiscordConfig) Validate() error {
-	return errors.Join(notify.SecretURL(c.URL, c.URLFile).Validate(), singleLine("username", c.Username), c.HTTPConfig.Validate())
+	return errors.Join(
+		notify.SecretURL(c.URL, c.URLFile).Validate(), singleLine("username", c.Username), c.HTTPConfig.Validate())
 }
 
 type discordMessage struct {

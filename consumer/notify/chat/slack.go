@@ -42,7 +42,8 @@ func (c SlackConfig) WithDefaults() SlackConfig {
 // Validate reports everything that is wrong, a line for each key.
 func (c SlackConfig) Validate() error {
 	errs := []error{
-		notify.SecretURL(c.URL, c.URLFile).Validate(), singleLine("channel", c.Channel), singleLine("username", c.Username),
+		notify.SecretURL(c.URL, c.URLFile).Validate(),
+		singleLine("channel", c.Channel), singleLine("username", c.Username),
 	}
 	// Below, a single line could be too long.
 	if c.MaxLength < defaultSlack || c.MaxLength > maxSlack {
