@@ -324,12 +324,12 @@ func TestRoundOfParkedIsBounded(t *testing.T) {
 		change func(r *round)
 		over   bool
 	}{
-		{func(*round) {}, false},
-		{func(r *round) { r.tries = 0 }, true},
-		{func(r *round) { r.until = time.Now().Add(-time.Second) }, true},
-		{func(r *round) { r.refused = 1 }, false},
-		{func(r *round) { r.refused = 2 }, true},
-		{func(r *round) { r.refused, r.took = 9, true }, false},
+		{change: func(*round) {}, over: false},
+		{change: func(r *round) { r.tries = 0 }, over: true},
+		{change: func(r *round) { r.until = time.Now().Add(-time.Second) }, over: true},
+		{change: func(r *round) { r.refused = 1 }, over: false},
+		{change: func(r *round) { r.refused = 2 }, over: true},
+		{change: func(r *round) { r.refused, r.took = 9, true }, over: false},
 	} {
 		now := r
 		if c.change(&now); now.isOver() != c.over {

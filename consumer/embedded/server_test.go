@@ -56,13 +56,13 @@ func TestStartRefuses(t *testing.T) {
 		want        []string
 	}{
 		"port in use": {
-			taken.Addr().String(), t.TempDir(),
-			[]string{"on " + taken.Addr().String(), "address already in use", "is another server running there? set nats.url to use it, or embedded.listen"},
+			listen: taken.Addr().String(), dir: t.TempDir(),
+			want: []string{"on " + taken.Addr().String(), "address already in use", "is another server running there? set nats.url to use it, or embedded.listen"},
 		},
-		"no directory":     {"127.0.0.1:0", file, []string{file, "not a directory"}},
-		"no address":       {"h", t.TempDir(), []string{`embedded.listen "h"`, "missing port"}},
-		"no port":          {"127.0.0.1:nats", t.TempDir(), []string{`embedded.listen "127.0.0.1:nats"`, "the port is no number"}},
-		"not this machine": {"192.0.2.1:0", t.TempDir(), []string{"on 192.0.2.1:0", "cannot assign requested address"}},
+		"no directory":     {listen: "127.0.0.1:0", dir: file, want: []string{file, "not a directory"}},
+		"no address":       {listen: "h", dir: t.TempDir(), want: []string{`embedded.listen "h"`, "missing port"}},
+		"no port":          {listen: "127.0.0.1:nats", dir: t.TempDir(), want: []string{`embedded.listen "127.0.0.1:nats"`, `invalid port "nats": want a number`}},
+		"not this machine": {listen: "192.0.2.1:0", dir: t.TempDir(), want: []string{"on 192.0.2.1:0", "cannot assign requested address"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			begun := time.Now()

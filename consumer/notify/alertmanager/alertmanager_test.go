@@ -218,7 +218,7 @@ func TestNoneTakes(t *testing.T) {
 		cancel()
 		r := receiver(t, Config{URLs: []string{gone.URL, later.URL}}, zerolog.Nop())
 		if err := r.Notify(ctx, notifytest.Many(1)); !errors.Is(err, context.Canceled) {
-			t.Errorf("error is no Canceled: %v", err)
+			t.Errorf("want Canceled: %v", err)
 		}
 	})
 }

@@ -86,7 +86,7 @@ func harmless(t reporter, m smtptest.Mail, fields []string) {
 	}
 	for line := range strings.SplitSeq(string(m.Data), "\r\n") {
 		if len(line) > 998 || strings.ContainsAny(line, "\r\n\x00") {
-			t.Errorf("line is no legal one: %.120q", line)
+			t.Errorf("illegal line: %.120q", line)
 		}
 	}
 	header, _, _ := strings.Cut(string(m.Data), "\r\n\r\n")
