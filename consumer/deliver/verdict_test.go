@@ -160,7 +160,7 @@ func TestBatchSize(t *testing.T) {
 		t.Errorf("later: %d", s.now)
 	}
 	s.halve(2, true)
-	if s.absolve(); s.limit() != 100 {
+	if s.allowBiggest(); s.limit() != 100 {
 		t.Errorf("after one ran out of time alone: %d", s.limit())
 	}
 }

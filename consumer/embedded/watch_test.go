@@ -118,8 +118,8 @@ func TestEmbeddedAfterItsStoreWasRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Look(t.Context())
-	if w.server.sickness() != "" {
-		t.Fatal(w.server.sickness())
+	if w.server.restartReason() != "" {
+		t.Fatal(w.server.restartReason())
 	}
 	var err error
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {

@@ -91,7 +91,7 @@ func (b *Inbox) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	was = furthest(was, b.memory.of(b.Name()), alerts.CachedInfo().Created)
+	was = furthest(was, b.memory.positionOf(b.Name()), alerts.CachedInfo().Created)
 	rewind, err := b.setPosition(ctx, alerts, was)
 	if err != nil {
 		return err
@@ -218,7 +218,7 @@ func (b *Inbox) rememberTime(m jetstream.Msg) {
 	if b.done == b.at.Done {
 		b.doneAt = meta.Timestamp
 	}
-	b.memory.set(b.Name(), b.at)
+	b.memory.remember(b.Name(), b.at)
 }
 
 // Next waits up to a time for a notification. The result is empty if none arrived.

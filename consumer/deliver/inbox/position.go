@@ -37,7 +37,7 @@ func (b *Inbox) writePosition(ctx context.Context) error {
 		return b.positions.Flush(ctx)
 	})
 	if err == nil {
-		b.memory.set(b.Name(), at)
+		b.memory.remember(b.Name(), at)
 		b.unwritten = false
 	}
 	return err
@@ -142,8 +142,8 @@ type Memory struct {
 	at map[string]stream.Position // by consumer
 }
 
-// of returns the position of a queue, nil if it was never opened.
-func (m *Memory) of(name string) *stream.Position {
+// positionOf returns the position of a queue, nil if it was never opened.
+func (m *Memory) positionOf(name string) *stream.Position {
 	if m == nil {
 		return nil
 	}
@@ -156,7 +156,7 @@ func (m *Memory) of(name string) *stream.Position {
 	return nil
 }
 
-func (m *Memory) set(name string, at stream.Position) {
+func (m *Memory) remember(name string, at stream.Position) {
 	if m == nil {
 		return
 	}
