@@ -175,7 +175,7 @@ func TestBacktest(t *testing.T) {
 	t.Logf("seed %d", *seed)
 	url := startNATS(t)
 	js := connect(t, url)
-	smtp := startSMTP(t, smtptest.Options{})
+	smtp := smtptest.Serve(t, smtptest.Options{})
 	config := writeConfig(t, url, smtp, noLimit, shortTimes)
 	d := startDaemon(t, config, nil)
 	d.waitFor(t, saidReading)

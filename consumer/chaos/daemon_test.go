@@ -150,20 +150,6 @@ func writeConfig(tb testing.TB, natsURL string, smtp *smtptest.Server, inMail, m
 // noLimit lets every notification be a mail.
 const noLimit = "  rate_limit: {burst: 1000000, every: 1ms}\n"
 
-func startSMTP(tb testing.TB, o smtptest.Options) *smtptest.Server {
-	tb.Helper()
-	s, err := smtptest.Start(o)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	return s
-}
-
 func connect(tb testing.TB, url string) jetstream.JetStream {
 	tb.Helper()
 	nc, err := nats.Connect(url, nats.MaxReconnects(-1))

@@ -38,7 +38,7 @@ func BenchmarkMail(b *testing.B) {
 func measureMail(b *testing.B, n int) {
 	b.Helper()
 	arrived := make(chan smtptest.Mail, 10)
-	smtp := startSMTP(b, smtptest.Options{OnMail: func(m smtptest.Mail) { m.Received = time.Now(); arrived <- m }})
+	smtp := smtptest.Serve(b, smtptest.Options{OnMail: func(m smtptest.Mail) { m.Received = time.Now(); arrived <- m }})
 	url := startNATS(b)
 	d := startDaemon(b, writeConfig(b, url, smtp, noLimit, "send_resolved: false\ngroup_interval: 1h\n"), nil)
 	d.waitFor(b, saidReading)

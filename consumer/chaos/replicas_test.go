@@ -195,7 +195,7 @@ func TestReplicas(t *testing.T) {
 	t.Logf("seed %d", *seed)
 	url := startNATS(t)
 	js := connect(t, url)
-	smtp := startSMTP(t, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: mailDelay}})
+	smtp := smtptest.Serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: mailDelay}})
 	r := startReplicas(t, js, 3, writeConfig(t, url, smtp, noLimit, "group_interval: 2s\nresolve_after: 2s\nrepeat_interval: 2s\n"))
 	if _, _, err := r.waitActive(t.Context(), nil); err != nil {
 		t.Fatal(err)

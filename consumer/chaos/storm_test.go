@@ -61,7 +61,7 @@ func (s storm) rage(tb testing.TB, c *crashers) (begun time.Time, took time.Dura
 func (s storm) ours(tb testing.TB) outcome {
 	tb.Helper()
 	url := startNATS(tb)
-	smtp := startSMTP(tb, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: slowMail}})
+	smtp := smtptest.Serve(tb, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: slowMail}})
 	d := startDaemon(tb, writeConfig(tb, url, smtp, "", s.settings), nil)
 	d.waitFor(tb, saidReading)
 	js := connect(tb, url)
@@ -124,7 +124,7 @@ func (s storm) count(o *outcome, all []crash, mails []smtptest.Mail) bool {
 // python is the storm with a listener that mails by itself.
 func (s storm) python(tb testing.TB) outcome {
 	tb.Helper()
-	smtp := startSMTP(tb, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: slowMail}})
+	smtp := smtptest.Serve(tb, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: slowMail}})
 	c := startCrashers(tb, s.processes, true, pythonListener(tb, smtp.Addr()))
 	calm := c.overflowed()
 	begun, took := s.rage(tb, c)
@@ -202,7 +202,7 @@ func BenchmarkStorm(b *testing.B) {
 // itself loses events of a small storm already.
 func TestStormOfPython(t *testing.T) {
 	needPrograms(t)
-	smtp := startSMTP(t, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: 200 * time.Millisecond}})
+	smtp := smtptest.Serve(t, smtptest.Options{Behaviour: smtptest.Behaviour{Delay: 200 * time.Millisecond}})
 	c := startCrashers(t, 40, true, pythonListener(t, smtp.Addr()))
 	storm{crashes: 40, processes: 40, over: 200 * time.Millisecond}.rage(t, c)
 	supervisordtest.Wait(t, 30*time.Second, func() bool { return len(smtp.Mails())+c.overflowed() >= 40 }, "40 crashes, mailed or thrown away")

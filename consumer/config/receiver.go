@@ -28,9 +28,8 @@ type Receiver struct {
 	RateLimit *RateLimit `yaml:"rate_limit"`
 }
 
-// Kinds has a field for each kind of receiver, whose type has the methods
-// WithDefaults and Validate of mail.Config. A new kind is a line here, and a case in
-// Receiver.New.
+// Kinds has a field for each kind of receiver, whose type has the methods WithDefaults and
+// Validate of mail.Config. Package notify says what else a new kind needs.
 type Kinds struct {
 	Alertmanager *alertmanager.Config `yaml:"alertmanager"`
 	Discord      *chat.DiscordConfig  `yaml:"discord"`

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -213,4 +214,28 @@ func numbered(n int) (list []string) {
 		list = append(list, fmt.Sprintf("p%04d", i))
 	}
 	return list
+}
+
+// alertSlowly publishes alerts one after the other, and closes published after the last one.
+func (f *fleet) alertSlowly(all []string) (published <-chan struct{}) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, p := range all {
+			f.alert(p)
+			time.Sleep(time.Duration(rand.N(5)) * time.Millisecond)
+		}
+	}()
+	return done
+}
+
+// hasDelivered is a receiver that has taken alerts from a delivery that was stopped since.
+func (f *fleet) hasDelivered(name string, alerts ...string) *receiver {
+	f.Helper()
+	r := &receiver{name: name}
+	d := f.deliver(r)
+	f.alert(alerts...)
+	f.delivered(r)
+	d.Stop()
+	return r
 }

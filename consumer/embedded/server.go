@@ -222,8 +222,8 @@ func (e *Server) LoginOptions() []nats.Option {
 	return opts
 }
 
-// sickness returns why the server must be restarted, empty if it need not be.
-func (e *Server) sickness() string {
+// restartReason returns why the server must be restarted, empty if it need not be.
+func (e *Server) restartReason() string {
 	s := e.running.Load()
 	switch {
 	case s == nil:

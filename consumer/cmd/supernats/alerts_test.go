@@ -90,7 +90,7 @@ chat  2  2026-11-21 12:00:05  7  404 Not Found
 `
 
 // takes has a queue acknowledge what is up to a sequence, and says how it stands.
-func (i *installation) takes(durable string, seq uint64, at inspect.Progress) {
+func (i *installation) takes(durable string, seq uint64, at stream.Position) {
 	i.Helper()
 	c := i.durable(stream.Alerts, durable)
 	for range seq {
@@ -108,7 +108,7 @@ func (i *installation) takes(durable string, seq uint64, at inspect.Progress) {
 func TestAlertsTable(t *testing.T) {
 	i := newInstallation(t)
 	i.trouble()
-	i.takes("notify_chat", 2, inspect.Progress{Error: "404 Not Found", Tries: 7, Since: ptr(at(5))})
+	i.takes("notify_chat", 2, stream.Position{Failures: stream.Failures{Error: "404 Not Found", Tries: 7, Since: ptr(at(5))}})
 	got := spaces.ReplaceAllString(i.run("alerts", "-o", "table"), "  ")
 	open, parked, ok := strings.Cut(got, "\nPARKED: nobody got these (`nats stream rmm SUPERVISOR_PARKED SEQ` forgets one)\n")
 	if d := cmp.Diff(openAlerts, open); d != "" || !ok {
@@ -223,7 +223,7 @@ func TestWhoWasNotified(t *testing.T) {
 		// acknowledged is what each queue has taken, up to a sequence, and progress the
 		// record of each.
 		acknowledged map[string]uint64
-		progress     inspect.Progress
+		progress     stream.Position
 		// roster are the receivers that are in use, nil if that is not known.
 		roster []string
 		// parked is the sequence of what the chat did not take.
@@ -247,7 +247,7 @@ func TestWhoWasNotified(t *testing.T) {
 		{
 			name:         "it fails",
 			acknowledged: map[string]uint64{"notify_chat": 0},
-			progress:     inspect.Progress{Error: "500", Tries: 3, Since: ptr(at(3))},
+			progress:     stream.Position{Failures: stream.Failures{Error: "500", Tries: 3, Since: ptr(at(3))}},
 			column:       "nobody yet",
 			want:         []inspect.Delivery{{Receiver: "chat", Status: "waiting", Error: "500", Tries: 3, Since: ptr(at(3))}},
 		},
@@ -267,7 +267,7 @@ func TestWhoWasNotified(t *testing.T) {
 		{
 			name:         "taken before its turn",
 			acknowledged: map[string]uint64{"notify_chat": 0},
-			progress:     inspect.Progress{Ahead: seqs},
+			progress:     stream.Position{Ahead: seqs},
 			column:       "2026-11-21 12:00:01 (2)",
 			taken:        true,
 			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(1))}},
@@ -275,7 +275,7 @@ func TestWhoWasNotified(t *testing.T) {
 		{
 			name:         "taken late",
 			acknowledged: map[string]uint64{"notify_chat": 2},
-			progress:     inspect.Progress{Late: []inspect.LateBatch{{From: 1, To: 1, At: at(2)}, {From: 2, To: 2, At: at(9)}, {From: 3, To: 3, At: at(60)}}},
+			progress:     stream.Position{LateTimes: stream.LateTimes{Late: []stream.LateBatch{{From: 1, To: 1, At: at(2)}, {From: 2, To: 2, At: at(9)}, {From: 3, To: 3, At: at(60)}}}},
 			column:       "2026-11-21 12:00:09 (2)",
 			taken:        true,
 			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(9))}},
@@ -283,7 +283,7 @@ func TestWhoWasNotified(t *testing.T) {
 		{
 			name:         "taken before its turn, and the batch around it later",
 			acknowledged: map[string]uint64{"notify_chat": 3},
-			progress:     inspect.Progress{Late: []inspect.LateBatch{{From: 2, To: 2, At: at(5)}, {From: 1, To: 3, At: at(9)}}},
+			progress:     stream.Position{LateTimes: stream.LateTimes{Late: []stream.LateBatch{{From: 2, To: 2, At: at(5)}, {From: 1, To: 3, At: at(9)}}}},
 			column:       "2026-11-21 12:00:05 (2)",
 			taken:        true,
 			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken", Taken: ptr(at(5))}},
@@ -291,7 +291,7 @@ func TestWhoWasNotified(t *testing.T) {
 		{
 			name:         "taken at a time that is not kept",
 			acknowledged: map[string]uint64{"notify_chat": 3},
-			progress:     inspect.Progress{Late: []inspect.LateBatch{{From: 3, To: 3, At: at(9)}}, Forgot: 2},
+			progress:     stream.Position{LateTimes: stream.LateTimes{Late: []stream.LateBatch{{From: 3, To: 3, At: at(9)}}, Forgot: 2}},
 			column:       "yes, its time is not kept (2)",
 			taken:        true,
 			want:         []inspect.Delivery{{Receiver: "chat", Status: "taken"}},
@@ -334,7 +334,7 @@ func TestWhoWasNotified(t *testing.T) {
 		{
 			name:         "a receiver of later",
 			acknowledged: map[string]uint64{"notify_chat": 3},
-			progress:     inspect.Progress{Begin: 3},
+			progress:     stream.Position{Begin: 3},
 			column:       "nobody: no receiver",
 			want:         []inspect.Delivery{},
 		},

@@ -15,7 +15,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer/doctor"
-	"supernats/consumer/inspect"
 	"supernats/schema"
 	"supernats/schema/natsconn/natsconntest"
 	"supernats/schema/stream"
@@ -210,7 +209,7 @@ func TestDoctorWarns(t *testing.T) {
 func TestDoctorOfReceivers(t *testing.T) {
 	i := well(t)
 	i.put(stream.LeasesBucket, stream.RosterKey, map[string]any{"receivers": []string{"chat"}})
-	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Error: "500 Internal Server Error", Tries: 3, Since: ptr(i.ago(time.Minute))})
+	i.put(stream.LeasesBucket, "notify_chat", stream.Position{Failures: stream.Failures{Error: "500 Internal Server Error", Tries: 3, Since: ptr(i.ago(time.Minute))}})
 	line := func(status, check string) string {
 		for _, l := range i.doctor(map[string]int{"fail": exitFailed, "ok": exitDone, "warn": exitDone}[status]) {
 			if strings.HasPrefix(l, status+" "+check+": ") {
@@ -227,7 +226,7 @@ func TestDoctorOfReceivers(t *testing.T) {
 	if l := line("fail", "receivers"); !strings.HasPrefix(l, "fail receivers: receiver chat: 1 notification waits, and the last try failed (3 tries N 500 Internal Server Error [fix what") || !strings.HasSuffix(l, "supernats test-alert chat (`supernats consume` keeps trying by itself)]") {
 		t.Errorf("%q", l)
 	}
-	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Ahead: []uint64{1}})
+	i.put(stream.LeasesBucket, "notify_chat", stream.Position{Ahead: []uint64{1}})
 	if l := line("ok", "receivers"); l != "ok receivers: receiver chat: 0 notifications wait" {
 		t.Errorf("taken before its turn: %q", l)
 	}

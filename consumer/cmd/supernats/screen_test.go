@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"supernats/consumer/inspect"
 	"supernats/schema"
+	"supernats/schema/stream"
 )
 
 // pseudoTerminal returns both ends of a pseudo-terminal that is so wide.
@@ -206,7 +206,7 @@ func TestNoWordIsBroken(t *testing.T) {
 	i := newInstallation(t)
 	i.trouble()
 	const sentence = "the administrator of the neighbouring department disconnected everything yesterday"
-	i.takes("notify_operations", 0, inspect.Progress{Error: sentence, Tries: 3, Since: ptr(i.ago(time.Hour))})
+	i.takes("notify_operations", 0, stream.Position{Failures: stream.Failures{Error: sentence, Tries: 3, Since: ptr(i.ago(time.Hour))}})
 	i.alert(schema.Alert{
 		Incident: "long", Rule: "a-rule-with-quite-a-long-name", Severity: "critical", Host: "web-frontend-01.fra.example.com", Group: "payment-workers", Process: "payment-worker_00",
 		Phase: schema.PhaseFiring, Opened: at(0), Count: 1, Last: &schema.AlertEvent{Time: at(1), Event: schema.ProcessStateFatal, Exit: &schema.Exit{SpawnErr: sentence}},

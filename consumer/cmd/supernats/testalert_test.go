@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"supernats/consumer"
-	"supernats/consumer/inspect"
 	"supernats/consumer/notify/mail/smtptest"
 	"supernats/consumer/testalert"
 	"supernats/schema"
@@ -161,7 +160,7 @@ func TestTestAlertShowsTheError(t *testing.T) {
 	i := newInstallation(t)
 	i.leased()
 	i.durable(stream.Alerts, "notify_chat")
-	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Error: "404 Not Found; check url", Tries: 2})
+	i.put(stream.LeasesBucket, "notify_chat", stream.Position{Failures: stream.Failures{Error: "404 Not Found; check url", Tries: 2}})
 	begun := time.Now()
 	list, errs := i.testAlert(exitFailed, "--timeout", "10m")
 	if took := time.Since(begun); took > time.Minute {
@@ -172,7 +171,7 @@ func TestTestAlertShowsTheError(t *testing.T) {
 		t.Error(d, errs)
 	}
 	// It is taken before its turn, while another one is in the way.
-	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Error: "500", Tries: 9, Ahead: []uint64{2}})
+	i.put(stream.LeasesBucket, "notify_chat", stream.Position{Failures: stream.Failures{Error: "500", Tries: 9}, Ahead: []uint64{2}})
 	list, errs = i.testAlert(exitDone)
 	if d := cmp.Diff([]testalert.Outcome{{Receiver: "chat", Result: "delivered"}}, list, outcomesEqual); d != "" || errs != "" {
 		t.Error(d, errs)
