@@ -57,6 +57,33 @@ func TestParserReadsFlagsAndVariables(t *testing.T) {
 	}
 }
 
+// A command line is a command, or has printed all there is, or is wrong.
+func TestRead(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		args    []string
+		command string
+		code    int
+		wrong   bool
+	}{
+		{name: "a wrong flag", args: []string{"show", "--colour"}, code: program.ExitUsage, wrong: true},
+		{name: "no command", code: program.ExitUsage, wrong: true},
+		{name: "a command", args: []string{"show"}, command: "show", code: program.ExitDone},
+		{name: "the version", args: []string{"--version"}, code: program.ExitDone},
+		{name: "help", args: []string{"help", "show"}, code: program.ExitDone},
+	} {
+		line := program.CommandLine{Name: "tool", Help: func(kong.HelpOptions, *kong.Context) error { return nil }}
+		command, code, err := line.Read(new(flags), c.args)
+		got := ""
+		if command != nil {
+			got = command.Command()
+		}
+		if got != c.command || code != c.code || (err != nil) != c.wrong {
+			t.Errorf("%s: %q, %d, %v", c.name, got, code, err)
+		}
+	}
+}
+
 func TestHelp(t *testing.T) {
 	const folded = "Connection flags (--nats-url, …, --nats-ca): tool --help"
 	out, _ := run(t, new(flags), "help")
