@@ -15,6 +15,7 @@ import (
 	"supernats/bridge/deathreason"
 	"supernats/bridge/publish"
 	"supernats/bridge/record"
+	"supernats/bridge/record/recordtest"
 	"supernats/bridge/spool"
 	"supernats/bridge/spool/queue"
 	"supernats/schema"
@@ -83,7 +84,7 @@ func drainRecords(round int) [][]byte {
 		payload := fmt.Sprintf(k.payload, i%100)
 		serial := round*drainEvents + i
 		header := fmt.Sprintf("ver:3.0 server:supervisor serial:%d pool:supernats poolserial:%d eventname:%s len:%d", serial, serial, k.event, len(payload))
-		recs[i] = record.AppendEvent(nil, readAt, testBoot, []byte(header), []byte(payload))
+		recs[i] = record.AppendEvent(nil, recordtest.ReadAt, testBoot, []byte(header), []byte(payload))
 	}
 	return recs
 }

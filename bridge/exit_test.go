@@ -13,6 +13,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -101,11 +102,8 @@ func TestAnswerToNobody(t *testing.T) {
 // meant.
 func TestStopping(t *testing.T) {
 	t.Parallel()
-	nats := streamtest.Start(t)
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1"))
-	js := nats.JetStream()
+	s, js := startWeb1(t, "")
 	started, stopping := schema.BridgeSubject("web1", schema.BridgeStarted), schema.BridgeSubject("web1", schema.BridgeStopping)
-	validate := validatorOf(t, "bridge")
 	waitStored(t, js, started, 1)
 	s.MustCtl(t, "stop", "supernats:supernats")
 	waitStored(t, js, stopping, 1)
@@ -122,8 +120,8 @@ func TestStopping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	validate(stored(t, js, started)[0].Data())
-	validate(last[1].Data())
+	schematest.ValidateDocument(t, "bridge", stored(t, js, started)[0].Data())
+	schematest.ValidateDocument(t, "bridge", last[1].Data())
 	if ended.Type != "supernats.bridge.stopping" || ended.Data.PID != begun.Data.PID || ended.Data.Boot != begun.Data.Boot ||
 		ended.Data.Pool != "supernats" || ended.Data.Server != "supervisor" || ended.Data.Settings["drain"] != "5s" {
 		t.Errorf("%s", last[1].Data())
@@ -137,7 +135,7 @@ func TestStopping(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitStored(t, js, started, 2)
-	pid := pidOf(s)
+	pid := s.ProcessID(t, "supernats")
 	if err := s.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +193,7 @@ func TestStrayByte(t *testing.T) {
 	s := supervisordtest.Start(t, section)
 	js := nats.JetStream()
 	s.WaitLog(t, "supernats: has entered the UNKNOWN state", 1)
-	pid := pidOf(s)
+	pid := s.ProcessID(t, "supernats")
 	subject := schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "n"}.String()
 	if err := s.SendRemote("n", "0", "1", "2"); err != nil {
 		t.Fatal(err)
@@ -209,7 +207,7 @@ func TestStrayByte(t *testing.T) {
 	if got := waitTrouble(t, js, "silent", false); !strings.Contains(got.Text, "no event for 30s") {
 		t.Errorf("trouble is %+v", got)
 	}
-	if now := pidOf(s); now == pid || now == 0 {
+	if now := s.ProcessID(t, "supernats"); now == pid {
 		t.Errorf("the bridge had pid %d and has %d", pid, now)
 	}
 	if lost := stored(t, js, schema.BridgeSubject("web1", schema.BridgeLoss)); len(lost) > 0 {
@@ -236,13 +234,11 @@ func TestStandstill(t *testing.T) {
 			pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 			return pid
 		}, restarts: 1},
-		{name: "bridge", pid: pidOf, restarts: 0},
+		{name: "bridge", pid: func(s *supervisordtest.Supervisord) int { return s.ProcessID(t, "supernats") }, restarts: 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			nats := streamtest.Start(t)
-			s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1"))
-			js := nats.JetStream()
+			s, js := startWeb1(t, "")
 			waitStored(t, js, schema.Subject{Host: "web1", Event: schema.Tick5}.String(), 1)
 			if err := s.SendRemote("n", "0"); err != nil {
 				t.Fatal(err)

@@ -1,7 +1,6 @@
 package bridge_test
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -10,30 +9,21 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/codec"
+	"supernats/schema/program/programtest"
 	"supernats/schema/stream"
+	"supernats/schema/stream/streamtest"
 )
 
 // program is supernats-bridge, built once for all tests.
 var program string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "supernats")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		program = filepath.Join(dir, "supernats-bridge")
-		if out, err := exec.Command("go", "build", "-o", program, "./cmd/supernats-bridge").CombinedOutput(); err != nil {
-			panic(string(out))
-		}
-		return m.Run()
-	}())
+	built := func(dir string) { program = filepath.Join(dir, "supernats-bridge") }
+	os.Exit(programtest.Main(m, built, "./cmd/supernats-bridge"))
 }
 
 // conf is the one section that `supernats-bridge conf` prints for the flags, with a
@@ -45,6 +35,15 @@ func conf(tb testing.TB, flags ...string) string {
 		tb.Fatal(err)
 	}
 	return string(out)
+}
+
+// startWeb1 runs the host web1 for the length of a test: a supervisord with the bridge and
+// more sections, whose bridge publishes to a server of its own, js.
+func startWeb1(tb testing.TB, sections string, flags ...string) (s *supervisordtest.Supervisord, js jetstream.JetStream) {
+	tb.Helper()
+	server := streamtest.Start(tb)
+	flags = append([]string{"--nats-url", server.URL, "--host", "web1"}, flags...)
+	return supervisordtest.Start(tb, conf(tb, flags...)+sections), server.JetStream()
 }
 
 // stored reads all that the stream holds below subject; nothing if there is no
@@ -111,28 +110,6 @@ func event(tb testing.TB, m jetstream.Msg) *schema.Event {
 		tb.Fatal(err)
 	}
 	return ce.Data
-}
-
-// validator checks events against the published schema with somebody else's
-// validator.
-func validator(tb testing.TB) func(payload []byte) { return validatorOf(tb, "event") }
-
-func validatorOf(tb testing.TB, name string) func(payload []byte) {
-	tb.Helper()
-	compiled, err := jsonschema.NewCompiler().Compile("../schema/" + name + ".schema.json")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return func(payload []byte) {
-		tb.Helper()
-		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(payload))
-		if err == nil {
-			err = compiled.Validate(v)
-		}
-		if err != nil {
-			tb.Errorf("%v\n%s", err, payload)
-		}
-	}
 }
 
 // stderrFile is where the bridge's log is to be, for supervisord.

@@ -13,6 +13,7 @@ import (
 
 	"supernats/bridge/eventlistener"
 	"supernats/bridge/record"
+	"supernats/bridge/record/recordtest"
 	"supernats/schema"
 )
 
@@ -106,7 +107,7 @@ func (s *simulated) deliver(shed bool) simEvent {
 		s.t.Fatal(err)
 	}
 	if shed && b.started {
-		b.journal.Shed(record.AppendEvent(nil, readAt, b.life.ID(), e.header(), nil), &h)
+		b.journal.Shed(record.AppendEvent(nil, recordtest.ReadAt, b.life.ID(), e.header(), nil), &h)
 	} else {
 		if err := b.accept(s.t.Context(), e.header(), nil); err != nil {
 			s.t.Fatal(err)
@@ -198,7 +199,7 @@ func TestLossesAddUp(t *testing.T) {
 			},
 			"snapshot": func(*rapid.T) {
 				b := s.bridge()
-				if err := b.journal.AppendMessage(readAt, "supervisor.snapshot.web1", "id", []byte("{}")); err != nil {
+				if err := b.journal.AppendMessage(recordtest.ReadAt, "supervisor.snapshot.web1", "id", []byte("{}")); err != nil {
 					t.Fatal(err)
 				}
 			},

@@ -15,6 +15,7 @@ import (
 	"supernats/bridge/oom/oomtest"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -57,13 +58,12 @@ func TestOutOfMemory(t *testing.T) {
 			}
 			s := supervisordtest.Start(t, sections+caged(cage))
 			js := nats.JetStream()
-			valid := validator(t)
 			waitStored(t, js, stream.AllEvents, 1)
 			exit := func(state, name string) *schema.Exit {
 				t.Helper()
 				msgs := waitStored(t, js, "supervisor.event.web1."+name+"."+name+".process_state."+state, 1)
 				m := msgs[len(msgs)-1]
-				valid(m.Data())
+				schematest.ValidateDocument(t, "event", m.Data())
 				return event(t, m).Exit
 			}
 			ranOut := func(state, name string) {
@@ -79,13 +79,7 @@ func TestOutOfMemory(t *testing.T) {
 			}
 			kill := func(name string) {
 				t.Helper()
-				pid, err := strconv.Atoi(strings.TrimSpace(s.MustCtl(t, "pid", name)))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-					t.Fatal(err)
-				}
+				pid := s.KillProgram(t, name)
 				if got := exit("exited", name); got == nil || got.Signal != "SIGKILL" || got.OOM != nil {
 					t.Errorf("%s: kill -9 is reported as %+v", name, got)
 				}

@@ -17,6 +17,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/program/programtest"
 	"supernats/schema/stream/streamtest"
 )
 
@@ -113,12 +114,10 @@ func BenchmarkLatency(b *testing.B) {
 // natsServer is a server in a process of its own and returns its URL.
 func natsServer(b *testing.B) string {
 	b.Helper()
-	name := filepath.Join(b.TempDir(), "nats-server")
-	if out, err := exec.Command("go", "build", "-o", name, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
+	bin := b.TempDir()
+	programtest.Build(b, bin, programtest.NATSServer)
 	ports := b.TempDir()
-	cmd := exec.Command(name, "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", b.TempDir(), "--ports_file_dir", ports)
+	cmd := exec.Command(bin+"/nats-server", "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", b.TempDir(), "--ports_file_dir", ports)
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/bridge/record/recordtest"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -72,5 +73,5 @@ func TestLargeEvent(t *testing.T) {
 	if want := "supervisor.event.web1.-.-.remote_communication.a=20large=3A=20one"; parts[0].Subject != want {
 		t.Errorf("the event is on %s", parts[0].Subject)
 	}
-	checkParts(t, parts, "web1/0123456789abcdef/1", text, most)
+	recordtest.CheckParts(t, parts, "web1/0123456789abcdef/1", text, most)
 }

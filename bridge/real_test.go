@@ -12,6 +12,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -20,9 +21,7 @@ import (
 func TestBurst(t *testing.T) {
 	t.Parallel()
 	const n, size = 20_000, 200
-	nats := streamtest.Start(t)
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1"))
-	js := nats.JetStream()
+	s, js := startWeb1(t, "")
 	waitStored(t, js, stream.AllEvents, 1)
 	text := make([]string, n)
 	for i := range text {
@@ -138,13 +137,12 @@ func TestStreamMatchesLog(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	validate := validator(t)
 	count := map[string]int{}
 	serials := map[uint64]bool{}
 	var boots []string
 	var last uint64
 	for _, m := range stored(t, js, stream.AllEvents) {
-		validate(m.Data())
+		schematest.ValidateDocument(t, "event", m.Data())
 		e := event(t, m)
 		if e.Host != "web1.example.com" || !strings.HasPrefix(m.Subject(), "supervisor.event.web1=2Eexample=2Ecom.") || m.Subject() != e.Subject() {
 			t.Errorf("event of host %q is on %s", e.Host, m.Subject())

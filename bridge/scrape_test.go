@@ -285,13 +285,12 @@ var eventLabel = regexp.MustCompile(`^supernats_bridge_events_total\{event="(.*)
 func TestEventMetrics(t *testing.T) {
 	t.Parallel()
 	const bursts = 3
-	nats := streamtest.Start(t)
 	address := freeAddress(t)
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address)+`
+	s, js := startWeb1(t, `
 [program:steady]
 command=cat
 startsecs=0
-`)
+`, "--listen", address)
 	data := make([]string, 100)
 	for range bursts {
 		if err := s.SendRemote("n", data...); err != nil {
@@ -299,7 +298,6 @@ startsecs=0
 		}
 		s.MustCtl(t, "restart", "steady")
 	}
-	js := nats.JetStream()
 	var counted, held map[string]float64
 	var all, answers, published float64
 	same := func() bool {
@@ -409,11 +407,11 @@ func TestAddressInUse(t *testing.T) {
 	address := l.Addr().String()
 	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--listen", address))
 	waitStored(t, nats.JetStream(), stream.AllEvents, 1)
-	pid := pidOf(s)
+	pid := s.ProcessID(t, "supernats")
 	time.Sleep(5 * time.Second) // tries it every two seconds
 	l.Close()
 	waitValue(t, address, "supernats_bridge_ready", 1)
-	if now := pidOf(s); now != pid {
+	if now := s.ProcessID(t, "supernats"); now != pid {
 		t.Errorf("the bridge had pid %d and has %d", pid, now)
 	}
 	logs, err := filepath.Glob(s.Dir + "/supernats-stderr*")

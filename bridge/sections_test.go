@@ -5,9 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -73,7 +71,7 @@ func TestTwoSections(t *testing.T) {
 	s.MustCtl(t, "stop", "talker", "messenger")
 	waitStored(t, js, tick, ticks+3)
 	for _, name := range []string{"supernats-logs", "supernats"} {
-		kill(t, s, name)
+		s.ReplaceProgram(t, name)
 	}
 	s.MustCtl(t, "start", "talker", "messenger")
 	waitStored(t, js, tick, ticks+5)
@@ -164,24 +162,6 @@ func missingFrom(events []*schema.Event, end uint64) (missing int) {
 		}
 	}
 	return missing
-}
-
-// kill ends a process with SIGKILL, and waits for its successor.
-func kill(t *testing.T, s *supervisordtest.Supervisord, name string) {
-	t.Helper()
-	pid := func() int {
-		out, _ := s.Ctl("pid", name)
-		n, _ := strconv.Atoi(strings.TrimSpace(out))
-		return n
-	}
-	old := pid()
-	if old <= 0 {
-		t.Fatalf("%s does not run", name)
-	}
-	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	supervisordtest.Wait(t, 20*time.Second, func() bool { n := pid(); return n > 0 && n != old }, "another %s", name)
 }
 
 // Without a program whose output is published the section for it is not started; when

@@ -68,12 +68,7 @@ func jetStream(t *testing.T, s natsconn.Settings) jetstream.JetStream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
+	return streamtest.On(t, nc)
 }
 
 // refused runs a bridge without a supervisord for some seconds and returns what it

@@ -3,7 +3,6 @@ package bridge_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +16,7 @@ import (
 
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
+	"supernats/schema/schematest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -26,7 +26,6 @@ const troubleSubject = "supervisor.bridge.web1.trouble"
 // troubles is what the stream holds of troubles of a cause.
 func troublesOf(tb testing.TB, js jetstream.JetStream, cause string) (list []*schema.Trouble) {
 	tb.Helper()
-	valid := validatorOf(tb, "bridge")
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	s, err := js.Stream(ctx, stream.Events)
@@ -40,7 +39,7 @@ func troublesOf(tb testing.TB, js jetstream.JetStream, cause string) (list []*sc
 			return list
 		}
 		seq = m.Sequence
-		valid(m.Data)
+		schematest.ValidateDocument(tb, "bridge", m.Data)
 		ce, err := schema.Unmarshal[*schema.Trouble](m.Data)
 		if err != nil {
 			tb.Fatal(err)
@@ -68,16 +67,7 @@ func waitTrouble(tb testing.TB, js jetstream.JetStream, cause string, over bool)
 
 func ready(tb testing.TB, address string) (code int, text string) {
 	tb.Helper()
-	resp, err := http.Get("http://" + address + "/readyz")
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
+	return get(tb, "http://"+address+"/readyz")
 }
 
 // A bridge that has no spool, no XML-RPC and no right section works nevertheless, and
@@ -144,14 +134,12 @@ func TestTroubleIsPublished(t *testing.T) {
 // An address in use is reported, and when it is free.
 func TestTroubleListen(t *testing.T) {
 	t.Parallel()
-	nats := streamtest.Start(t)
-	js := nats.JetStream()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", l.Addr().String()))
+	_, js := startWeb1(t, "", "--listen", l.Addr().String())
 	if got := waitTrouble(t, js, "listen", false); !strings.Contains(got.Text, l.Addr().String()) {
 		t.Errorf("trouble is %+v", got)
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/codec"
+	"supernats/schema/schematest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -41,7 +41,7 @@ func TestDeathWakesSupervisord(t *testing.T) {
 
 			var waits []time.Duration
 			for i := range 9 {
-				pid := processID(t, s, "p")
+				pid := s.ProcessID(t, "p")
 				time.Sleep(time.Duration(300+i*37) * time.Millisecond)
 				begun := time.Now()
 				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -70,28 +70,12 @@ func TestDeathWakesSupervisord(t *testing.T) {
 	}
 }
 
-func processID(t testing.TB, s *supervisordtest.Supervisord, process string) int {
-	t.Helper()
-	out, err := s.Ctl("pid", process)
-	if err != nil {
-		t.Fatal(err, out)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(out))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pid
-}
-
 // 500 processes that die at once wake supervisord a few times only.
 func TestStormWakesRarely(t *testing.T) {
 	t.Parallel()
 	const n = 500
-	nats := streamtest.Start(t)
 	address := freeAddress(t)
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address)+
-		fmt.Sprintf("\n[program:p]\ncommand=sleep 1000\nprocess_name=%%(process_num)03d\nnumprocs=%d\nstartsecs=0\nautorestart=false\nstdout_logfile=NONE\nstderr_logfile=NONE\n", n))
-	js := nats.JetStream()
+	s, js := startWeb1(t, fmt.Sprintf("\n[program:p]\ncommand=sleep 1000\nprocess_name=%%(process_num)03d\nnumprocs=%d\nstartsecs=0\nautorestart=false\nstdout_logfile=NONE\nstderr_logfile=NONE\n", n), "--listen", address)
 	waitStored(t, js, "supervisor.event.*.p.*.process_state.running", n)
 	waitValue(t, address, "supernats_bridge_watched_processes", n+1)
 	if got := scrape(t, address, wakeups)[wakeups]; got != 0 {
@@ -121,9 +105,8 @@ var volatile = regexp.MustCompile(`^[0-9-]+ [0-9:,]+ |pid [0-9]+|\([0-9]+\) with
 // events of the program went, without what differs from one time to the next.
 func operate(t *testing.T, flags ...string) (log, events []string, wakes float64) {
 	t.Helper()
-	nats := streamtest.Start(t)
 	address := freeAddress(t)
-	s := supervisordtest.Start(t, conf(t, append(flags, "--nats-url", nats.URL, "--host", "web1", "--listen", address)...)+`
+	s, js := startWeb1(t, `
 [program:a]
 command=sleep 1000
 startsecs=0
@@ -131,8 +114,7 @@ startsecs=0
 command=sh -c "trap '' TERM; while :; do sleep 0.1; done"
 startsecs=0
 stopwaitsecs=1
-`)
-	js := nats.JetStream()
+`, append(flags, "--listen", address)...)
 	wait := func(subject string, n int) {
 		t.Helper()
 		waitStored(t, js, "supervisor.event.*."+subject, n)
@@ -207,12 +189,10 @@ func TestWakeLeavesStopsAlone(t *testing.T) {
 // started, and die, as often.
 func TestLoopIsNotFaster(t *testing.T) {
 	t.Parallel()
-	nats := streamtest.Start(t)
 	address := freeAddress(t)
-	supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--listen", address)+
-		"\n[program:p]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=true\n")
+	_, js := startWeb1(t, "\n[program:p]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=true\n", "--listen", address)
 	begun := time.Now()
-	exits := waitStored(t, nats.JetStream(), "supervisor.event.*.p.*.process_state.exited", 12)
+	exits := waitStored(t, js, "supervisor.event.*.p.*.process_state.exited", 12)
 	wakes := scrape(t, address, wakeups)[wakeups]
 	took := time.Since(begun)
 
@@ -257,7 +237,7 @@ func TestStartedSaysWhatIsWatched(t *testing.T) {
 			supervisordtest.Start(t, section+"\n[program:p]\ncommand=sh -c \"sleep 0.5; exit 3\"\nstartsecs=0\n")
 			js := nats.JetStream()
 			m := waitStored(t, js, "supervisor.bridge.web1.started", 1)[0]
-			validatorOf(t, "bridge")(m.Data())
+			schematest.ValidateDocument(t, "bridge", m.Data())
 			ce, err := schema.Unmarshal[*schema.Bridge](m.Data())
 			if err != nil {
 				t.Fatal(err)
@@ -268,7 +248,7 @@ func TestStartedSaysWhatIsWatched(t *testing.T) {
 
 			// However it is: the reason is there, by the log if it has to be.
 			exited := waitStored(t, js, "supervisor.event.*.p.*.process_state.exited", 1)[0]
-			validator(t)(exited.Data())
+			schematest.ValidateDocument(t, "event", exited.Data())
 			source := schema.ExitFromKernel
 			if len(ce.Data.Watch.Exits) == 0 {
 				source = schema.ExitFromLog

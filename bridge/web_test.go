@@ -1,13 +1,11 @@
 package bridge
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -16,10 +14,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"supernats/schema/logtest"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/crypto/bcrypt"
@@ -109,31 +107,6 @@ func writeUsers(t *testing.T, file, user, password string) {
 	}
 }
 
-// lines is a log that can be read while it is written.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-// address is where the bridge says that it listens.
-func (l *lines) address() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.buf.String()) {
-		var said struct{ Address string }
-		if json.Unmarshal([]byte(line), &said) == nil && said.Address != "" {
-			return said.Address
-		}
-	}
-	return ""
-}
-
 // TLS and users are those of the web configuration, as it is at the time.
 func TestWebConfig(t *testing.T) {
 	dir := t.TempDir()
@@ -143,7 +116,7 @@ func TestWebConfig(t *testing.T) {
 	writeUsers(t, file, "prometheus", "s3cret")
 	cfg := goodConfig()
 	cfg.SpoolDir, cfg.Listen, cfg.WebConfig, cfg.NATS.URL, cfg.Drain = t.TempDir(), "127.0.0.1:0", file, "nats://127.0.0.1:1", 0
-	log := &lines{}
+	log := &logtest.Buffer{}
 	b, err := New(cfg, testBoot, "test", zerolog.New(log))
 	if err != nil {
 		t.Fatal(err)
@@ -151,12 +124,7 @@ func TestWebConfig(t *testing.T) {
 	in, supervisord := io.Pipe()
 	done := make(chan error, 1)
 	go func() { done <- b.Run(t.Context(), in, io.Discard) }()
-	var address string
-	for end := time.Now().Add(10 * time.Second); address == ""; time.Sleep(10 * time.Millisecond) {
-		if address = log.address(); time.Now().After(end) {
-			t.Fatal("nothing listens")
-		}
-	}
+	address := log.Find(t, "Listening on")["address"].(string) // what exporter-toolkit logs
 	check := func(when string, a authority, user, password string, want int) {
 		t.Helper()
 		for _, path := range []string{"/metrics", "/healthz", "/readyz"} {

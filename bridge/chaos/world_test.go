@@ -26,6 +26,7 @@ import (
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/codec"
+	"supernats/schema/program/programtest"
 	"supernats/schema/stream"
 )
 
@@ -70,7 +71,7 @@ func newWorld(t *testing.T, window time.Duration, jumps, disk bool) *world {
 	t.Helper()
 	w := &world{dir: supervisordtest.Dir(t), did: map[string]int{}}
 	bin := t.TempDir()
-	build := []string{"build", "-o", bin}
+	var build []string
 	if jumps {
 		overlay, err := clockOverlay(bin)
 		if err != nil {
@@ -82,9 +83,7 @@ func newWorld(t *testing.T, window time.Duration, jumps, disk bool) *world {
 		}
 	}
 	// The server is the nats-server of this module's requirements, the whole program.
-	if out, err := exec.Command("go", append(build, "supernats/bridge/cmd/supernats-bridge", "github.com/nats-io/nats-server/v2")...).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	programtest.Build(t, bin, append(build, "supernats/bridge/cmd/supernats-bridge", programtest.NATSServer)...)
 	w.spool = t.TempDir()
 	if disk {
 		if err := syscall.Mount("tmpfs", w.spool, "tmpfs", 0, "size="+diskSize); err != nil {

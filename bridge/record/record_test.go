@@ -3,11 +3,8 @@ package record
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
-	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -15,24 +12,17 @@ import (
 	"pgregory.net/rapid"
 
 	"supernats/bridge/publish"
-	"supernats/schema/codec"
+	"supernats/bridge/record/recordtest"
 )
 
 const mib = 1 << 20
 
-var (
-	readAt   = time.Date(2026, 11, 21, 19, 0, 31, 833512999, time.UTC)
-	testBoot = [BootSize]byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}
-)
+var readAt, testBoot = recordtest.ReadAt, recordtest.Boot
 
 func testEncoder() *Encoder { return &Encoder{Host: "web 1", TTL: defaultTTL} }
 
-func header(event string, n int) string {
-	return fmt.Sprintf("ver:3.0 server:my supervisor serial:1234 pool:supernats poolserial:1200 eventname:%s len:%d", event, n)
-}
-
 func eventRecord(event, payload string) []byte {
-	return AppendEvent(nil, readAt, testBoot, []byte(header(event, len(payload))), []byte(payload))
+	return AppendEvent(nil, readAt, testBoot, recordtest.Header(event, len(payload)), []byte(payload))
 }
 
 func TestEncodeErrors(t *testing.T) {
@@ -138,7 +128,7 @@ func TestEncode(t *testing.T) {
 // The buffer is used again from one event to the next.
 func TestAppendEvent(t *testing.T) {
 	buf := eventRecord("X", strings.Repeat("x", 1000))
-	again := AppendEvent(buf[:0], readAt, testBoot, []byte(header("TICK_5", 6)), []byte("when:1"))
+	again := AppendEvent(buf[:0], readAt, testBoot, recordtest.Header("TICK_5", 6), []byte("when:1"))
 	if &again[0] != &buf[0] || !bytes.Equal(again, eventRecord("TICK_5", "when:1")) {
 		t.Errorf("record is %q", again)
 	}
@@ -159,56 +149,8 @@ func TestParts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkParts(t, msgs, "web 1/0123456789abcdef/1234", text, most)
+		recordtest.CheckParts(t, msgs, "web 1/0123456789abcdef/1234", text, most)
 	})
-}
-
-type fataler interface {
-	Helper()
-	Fatalf(format string, args ...any)
-}
-
-// checkParts checks that messages fit into a server's max_payload and are, one
-// after the other, an event with a text.
-func checkParts(t fataler, msgs []*nats.Msg, id, text string, most int) {
-	t.Helper()
-	var got bytes.Buffer
-	for i, m := range msgs {
-		size := len("NATS/1.0\r\n\r\n") + len(m.Data)
-		for k, v := range m.Header {
-			size += len(k) + len(": \r\n") + len(v[0])
-		}
-		if size > most {
-			t.Fatalf("message %d has %d bytes, allowed are %d", i+1, size, most)
-		}
-		ce, err := codec.UnmarshalEvent(m.Data)
-		if err != nil {
-			t.Fatalf("message %d: %v", i+1, err)
-		}
-		want, e := id, ce.Data
-		if len(msgs) > 1 {
-			want += fmt.Sprintf("/%d", i+1)
-			if e.Part != i+1 || e.Parts != len(msgs) {
-				t.Fatalf("message %d of %d is part %d of %d", i+1, len(msgs), e.Part, e.Parts)
-			}
-		}
-		if ce.ID != want || m.Header.Get(nats.MsgIdHdr) != want {
-			t.Fatalf("message %d has the ids %q and %q, not %q", i+1, ce.ID, m.Header.Get(nats.MsgIdHdr), want)
-		}
-		if m.Subject != msgs[0].Subject {
-			t.Fatalf("message %d goes to %s, the first to %s", i+1, m.Subject, msgs[0].Subject)
-		}
-		if utf8.ValidString(text) != (e.Data != nil) {
-			t.Fatalf("message %d: text is %v", i+1, e.Data != nil)
-		}
-		if e.Data != nil {
-			got.WriteString(*e.Data)
-		}
-		got.Write(e.DataBase64)
-	}
-	if got.String() != text {
-		t.Fatalf("%d bytes in %d messages are not the text of %d bytes", got.Len(), len(msgs), len(text))
-	}
 }
 
 // A message that is made in the memory of another one has nothing of it left.

@@ -14,27 +14,18 @@ import (
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/codec"
+	"supernats/schema/program/programtest"
 )
 
 // outage is how long the mail server is away in TestMailServerDown.
 var outage = flag.Duration("outage", 5*time.Second, "length of the mail server's outage")
 
+// bin is where the programs are, built once.
 var bin string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "supernats")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		bin = dir
-		if out, err := exec.Command("go", "build", "-o", dir+"/", "../../bridge/cmd/...", "../../consumer/cmd/...").CombinedOutput(); err != nil {
-			panic(string(out))
-		}
-		return m.Run()
-	}())
+	os.Exit(programtest.Main(m, func(dir string) { bin = dir }, programtest.Both...))
 }
 
 // start runs the whole stage for the length of a test.

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
+	"supernats/schema/program/programtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -34,21 +34,11 @@ func script(t *testing.T, url, name string, args ...string) *exec.Cmd {
 	return c
 }
 
+// bin is where supernats is, built once.
 var bin string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "supernats")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		bin = dir
-		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "supernats"), "../../consumer/cmd/supernats").CombinedOutput(); err != nil {
-			panic(string(out))
-		}
-		return m.Run()
-	}())
+	os.Exit(programtest.Main(m, func(dir string) { bin = dir }, "supernats/consumer/cmd/supernats"))
 }
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)

@@ -1,7 +1,6 @@
 package httplimit
 
 import (
-	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -11,33 +10,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"supernats/schema/logtest"
 )
 
-// buffer is a log that can be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // serve serves /healthz, and /slow until the test ends, with room for most connections.
-func serve(t *testing.T, most int, secure bool) (address string, client *http.Client, log *buffer) {
+func serve(t *testing.T, most int, secure bool) (address string, client *http.Client, log *logtest.Buffer) {
 	t.Helper()
-	log = &buffer{}
+	log = &logtest.Buffer{}
 	s := httptest.NewUnstartedServer(nil)
 	over := make(chan struct{})
 	mux := http.NewServeMux()

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
@@ -27,16 +26,7 @@ func account(t *testing.T, serverLimits, limits string) jetstream.JetStream {
 		t.Fatal(err)
 	}
 	s := streamtest.Start(t, func(opts *server.Options) { *opts = *o; opts.NoSigs, opts.NoLog = true, true })
-	nc, err := nats.Connect(s.URL, nats.UserInfo("a", "a"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
+	return s.As("a", "a")
 }
 
 // total is what the streams of an account may take together.

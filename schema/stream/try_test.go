@@ -130,23 +130,11 @@ func TestTryWriteOfWhoMayNot(t *testing.T) {
 			{Username: "few", Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"$JS.API.>"}}}},
 		}
 	})
-	connect := func(user string) jetstream.JetStream {
-		nc, err := nats.Connect(s.URL, nats.UserInfo(user, "p"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nc.Close)
-		js, err := jetstream.New(nc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return js
-	}
-	if _, err := connect("all").CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: stream.MutesBucket}); err != nil {
+	if _, err := s.As("all", "p").CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: stream.MutesBucket}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := stream.TryWrite(t.Context(), connect("few"), "KV_"+stream.MutesBucket); err != nil {
+		if err := stream.TryWrite(t.Context(), s.As("few", "p"), "KV_"+stream.MutesBucket); err != nil {
 			t.Error(err)
 		}
 	}
