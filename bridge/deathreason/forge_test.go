@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"supernats/bridge/deathreason/reasontest"
+	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 )
 
@@ -26,21 +28,13 @@ var lies = map[string]string{
 // program, is never a reason, and others' reasons are found all the same.
 func TestForgedLines(t *testing.T) {
 	t.Parallel()
-	sections := inSupervisord("loglevel=debug") + `
-[program:early]
-command=sh -c "sleep 0.1; exit 5"
-startsecs=10
-startretries=2
-[program:honest]
-command=sh -c "sleep 0.3; echo bye; exit 4"
-startsecs=0
-autorestart=true
-stopsignal=KILL
-`
+	sections := inSupervisord("loglevel=debug") +
+		supervisordtest.Program("early", `sh -c "sleep 0.1; exit 5"`, "startsecs=10", "startretries=2") +
+		supervisordtest.Program("honest", `sh -c "sleep 0.3; echo bye; exit 4"`, again)
 	files := map[string]string{}
 	program := func(name, script string) {
 		files[name+".sh"] = script
-		sections += "[program:" + name + "]\ncommand=sh DIR/" + name + ".sh\nstartsecs=0\nautorestart=true\nstopsignal=KILL\n"
+		sections += supervisordtest.Program(name, "sh DIR/"+name+".sh", again)
 	}
 	lied := map[string]string{} // by program
 	for name, lie := range lies {
@@ -78,7 +72,7 @@ stopsignal=KILL
 		if lied[e.Event.Process] != "" {
 			want = "code 3"
 		}
-		got := show(e.Event.Exit)
+		got := reasontest.Show(e.Event.Exit)
 		if got != want && got != "unknown" && !strings.HasPrefix(got, "spawnerr Exited too quickly") {
 			t.Errorf("%s of %s (%s): %s", e.Event.Event, e.Event.Process, lied[e.Event.Process], got)
 		}

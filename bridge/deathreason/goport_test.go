@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/bridge/deathreason/reasontest"
 	"supernats/bridge/supervisord"
 	"supernats/schema"
 	"supernats/schema/codec"
@@ -142,7 +143,7 @@ func TestGoPort(t *testing.T) {
 			continue
 		}
 		died[e.Process]++
-		if got := show(e.Exit); got != want[e.Process] {
+		if got := reasontest.Show(e.Exit); got != want[e.Process] {
 			t.Errorf("%s of %s, serial %d: got %s, want %s", e.Event, e.Process, e.Serial, got, want[e.Process])
 		}
 	}
@@ -172,7 +173,7 @@ func TestGoPortInfo(t *testing.T) {
 		{"in another state", schema.SnapshotProcess{State: "FATAL", ExitStatus: 0, Stop: now.Unix()}, "unknown"},
 	} {
 		e := &schema.Event{Event: schema.ProcessStateExited}
-		if got := show(rowExit(e, &test.p, time.Time{}, now, true)); got != test.want {
+		if got := reasontest.Show(rowExit(e, &test.p, time.Time{}, now, true)); got != test.want {
 			t.Errorf("%s: got %s, want %s", test.name, got, test.want)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/bridge/deathreason/reasontest"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
@@ -245,18 +246,6 @@ type fate struct {
 	exit schema.Exit
 }
 
-func show(e *schema.Exit) string {
-	switch {
-	case e == nil:
-		return "unknown"
-	case e.Code != nil:
-		return "code " + strconv.Itoa(*e.Code)
-	case e.SpawnErr != "":
-		return "spawnerr " + e.SpawnErr
-	}
-	return e.Signal
-}
-
 // truth returns the true reason of every death among all events from the first
 // on, by serial.
 func truth(tb testing.TB, f *fixture, all []Received) map[uint64]string {
@@ -278,7 +267,7 @@ func truth(tb testing.TB, f *fixture, all []Received) map[uint64]string {
 				if e.PID != 0 && next.pid != e.PID {
 					tb.Fatalf("%s: the program says pid %d, the event %d", id, next.pid, e.PID)
 				}
-				why = show(&next.exit)
+				why = reasontest.Show(&next.exit)
 				fates[id] = fates[id][1:]
 			}
 			last[id] = why
@@ -305,7 +294,7 @@ func score(tb testing.TB, want map[uint64]string, events []Received) (right, unk
 			continue
 		}
 		// What supervisord itself says of it is no wrong reason.
-		switch got := show(e.Exit); {
+		switch got := reasontest.Show(e.Exit); {
 		case got == want[e.Serial]:
 			right++
 		case e.Exit == nil, strings.HasPrefix(got, "spawnerr Exited too quickly") && !strings.HasPrefix(want[e.Serial], "spawnerr"):

@@ -4,53 +4,20 @@ import (
 	"strings"
 	"testing"
 
+	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 )
 
 // lives are programs whose log of one life must not show another one.
-const lives = `
-[program:quiet]
-command=sh DIR/quiet.sh
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=DIR/quiet.out
-stderr_logfile=DIR/quiet.err
-[program:bar]
-command=sh DIR/bar.sh
-startsecs=0
-autorestart=false
-redirect_stderr=true
-stdout_logfile=DIR/bar.out
-[program:gone]
-command=sh -c "echo life $$; sleep 0.3; exit 1"
-startsecs=2
-startretries=1
-stdout_logfile=DIR/gone.out
-[program:one]
-command=sh -c "sleep 0.2; echo of one; exit 1"
-startsecs=0
-autorestart=false
-stdout_logfile=DIR/both.out
-[program:two]
-command=sh -c "sleep 0.2; echo of two; exit 1"
-startsecs=0
-autorestart=false
-stdout_logfile=DIR/both.out
-stderr_logfile=DIR/link.err
-[program:own]
-command=sh -c "sleep 0.2; echo into supervisords log; exit 1"
-startsecs=0
-autorestart=false
-stdout_logfile=DIR/supervisord.log
-stdout_logfile_maxbytes=0
-[program:console]
-command=sh -c "sleep 0.2; echo to the console; exit 1"
-startsecs=0
-autorestart=false
-stdout_logfile=/dev/stdout
-stdout_logfile_maxbytes=0
-`
+var lives = supervisordtest.Program("quiet", "sh DIR/quiet.sh", again, "stdout_logfile=DIR/quiet.out", "stderr_logfile=DIR/quiet.err") +
+	supervisordtest.Program("bar", "sh DIR/bar.sh", once, "redirect_stderr=true", "stdout_logfile=DIR/bar.out") +
+	supervisordtest.Program("gone", `sh -c "echo life $$; sleep 0.3; exit 1"`, "startsecs=2", "startretries=1", "stdout_logfile=DIR/gone.out") +
+	supervisordtest.Program("one", `sh -c "sleep 0.2; echo of one; exit 1"`, once, "stdout_logfile=DIR/both.out") +
+	supervisordtest.Program("two", `sh -c "sleep 0.2; echo of two; exit 1"`, once, "stdout_logfile=DIR/both.out", "stderr_logfile=DIR/link.err") +
+	supervisordtest.Program("own", `sh -c "sleep 0.2; echo into supervisords log; exit 1"`, once,
+		"stdout_logfile=DIR/supervisord.log", "stdout_logfile_maxbytes=0") +
+	supervisordtest.Program("console", `sh -c "sleep 0.2; echo to the console; exit 1"`, once,
+		"stdout_logfile=/dev/stdout", "stdout_logfile_maxbytes=0")
 
 var liveFiles = map[string]string{
 	// The first life writes why it died, the second one dies without a word, the third

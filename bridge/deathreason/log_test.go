@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/bridge/deathreason/reasontest"
 	"supernats/bridge/supervisord"
 	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
@@ -20,50 +21,12 @@ import (
 // wins over the one that is there.
 func inSupervisord(settings string) string { return "\n[supervisord]\n" + settings + "\n" }
 
-const mixed = `
-[program:fast]
-command=CRASH 0.2
-process_name=fast_%(process_num)02d
-numprocs=3
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-[program:left]
-command=CRASH 0.2
-process_name=twin
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-[program:right]
-command=CRASH 0.2
-process_name=twin
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-[program:early]
-command=CRASH
-startsecs=10
-startretries=0
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-[program:once]
-command=sh -c "echo $$ 3 >> DIR/fate.once:once; exit 3"
-startsecs=0
-autorestart=false
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-[program:missing1]
-command=/nonexistent/missing1
-startretries=0
-`
+var mixed = supervisordtest.Program("fast", "CRASH 0.2", again, unlogged, "process_name=fast_%(process_num)02d", "numprocs=3") +
+	supervisordtest.Program("left", "CRASH 0.2", again, unlogged, "process_name=twin") +
+	supervisordtest.Program("right", "CRASH 0.2", again, unlogged, "process_name=twin") +
+	supervisordtest.Program("early", "CRASH", tooEarly, "startretries=0", unlogged) +
+	supervisordtest.Program("once", `sh -c "echo $$ 3 >> DIR/fate.once:once; exit 3"`, once, "stopsignal=KILL", unlogged) +
+	supervisordtest.Program("missing1", "/nonexistent/missing1", "startretries=0")
 
 // aLog is what is done to supervisord's log.
 type aLog struct {
@@ -165,7 +128,7 @@ func TestReload(t *testing.T) {
 	byPID := map[string]string{}
 	for id, fates := range f.fates(t) {
 		for _, w := range fates {
-			byPID[fmt.Sprint(id, w.pid)] = show(&w.exit)
+			byPID[fmt.Sprint(id, w.pid)] = reasontest.Show(&w.exit)
 		}
 	}
 	right, unknown := 0, 0
@@ -174,7 +137,7 @@ func TestReload(t *testing.T) {
 		if !e.Event.UnexpectedExit() {
 			continue
 		}
-		switch got := show(e.Event.Exit); got {
+		switch got := reasontest.Show(e.Event.Exit); got {
 		case byPID[id]:
 			right++
 		case "unknown": // supervisord answers nothing while it stops
@@ -192,7 +155,7 @@ func TestReload(t *testing.T) {
 	r.Explain(t.Context(), events)
 	for _, e := range events {
 		id := fmt.Sprint(e.Event.Group, ":", e.Event.Process, e.Event.PID)
-		if got := show(e.Event.Exit); e.Event.UnexpectedExit() && got != "unknown" && got != byPID[id] {
+		if got := reasontest.Show(e.Event.Exit); e.Event.UnexpectedExit() && got != "unknown" && got != byPID[id] {
 			t.Errorf("%s: got %s, want %s", id, got, byPID[id])
 		}
 	}
@@ -201,17 +164,8 @@ func TestReload(t *testing.T) {
 // TestCalls: 500 deaths cost a handful of calls, and none if nothing died.
 func TestCalls(t *testing.T) {
 	t.Parallel()
-	f := start(t, `
-[program:many]
-command=CRASH
-process_name=many_%(process_num)03d
-numprocs=20
-startsecs=0
-autorestart=true
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=DIR/%(program_name)s.%(process_num)d.stderr.log
-`)
+	f := start(t, supervisordtest.Program("many", "CRASH", again, "process_name=many_%(process_num)03d", "numprocs=20",
+		"stdout_logfile=NONE", "stderr_logfile=DIR/%(program_name)s.%(process_num)d.stderr.log"))
 	// While it starts 20 processes in each round of its loop, supervisord hands
 	// out one event a round: they come when it is over.
 	f.WaitLog(t, "; not expected)", 500)
@@ -377,8 +331,8 @@ autostart=false
 			}
 			continue
 		}
-		if show(e.Event.Exit) != "code 7" {
-			t.Errorf("%s %s: %s", e.Event.Process, e.Event.Event, show(e.Event.Exit))
+		if reasontest.Show(e.Event.Exit) != "code 7" {
+			t.Errorf("%s %s: %s", e.Event.Process, e.Event.Event, reasontest.Show(e.Event.Exit))
 		}
 		schematest.Validate(t, "event", e.Event.Envelope(e.At))
 		logs[e.Event.Process] = e.Event.Log

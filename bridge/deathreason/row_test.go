@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"supernats/bridge/deathreason/reasontest"
 	"supernats/schema"
 )
 
@@ -89,7 +90,7 @@ func TestInfoExit(t *testing.T) {
 		},
 	} {
 		e := &schema.Event{Event: test.event}
-		if got := show(rowExit(e, &test.p, time.Unix(990, 0), at, false)); got != test.want {
+		if got := reasontest.Show(rowExit(e, &test.p, time.Unix(990, 0), at, false)); got != test.want {
 			t.Errorf("%s: got %s, want %s", test.name, got, test.want)
 		}
 	}

@@ -3,12 +3,12 @@ package replay
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"supernats/bridge/deathreason/ownlog"
+	"supernats/bridge/deathreason/reasontest"
 	"supernats/schema"
 )
 
@@ -78,7 +78,7 @@ func script(t *testing.T, text string) {
 			At: e.time, Tick: tick, Lost: lost, Expected: want == "expected", From: "STOPPING", Death: &schema.Event{},
 		}
 		lost = false
-		got := show(r.Take(t.Context(), &s))
+		got := reasontest.Show(r.Take(t.Context(), &s))
 		if want == "expected" || want == "" {
 			continue
 		}
@@ -89,19 +89,6 @@ func script(t *testing.T, text string) {
 			t.Errorf("%s: got %s", e.text, got)
 		}
 	}
-}
-
-// show is a reason as scripts write it.
-func show(e *schema.Exit) string {
-	switch {
-	case e == nil:
-		return "unknown"
-	case e.Code != nil:
-		return "code " + strconv.Itoa(*e.Code)
-	case e.SpawnErr != "":
-		return "spawnerr " + e.SpawnErr
-	}
-	return e.Signal
 }
 
 func TestReplay(t *testing.T) {

@@ -21,6 +21,11 @@ func Dir(tb testing.TB) string {
 	return dir
 }
 
+// Program is a section of a program with settings, as lines, beside its command.
+func Program(name, command string, settings ...string) string {
+	return "\n[program:" + name + "]\ncommand=" + command + "\n" + strings.Join(append(settings, ""), "\n")
+}
+
 // Start runs a supervisord with the sections for the length of a test. The test
 // fails if supervisord is not installed; with -short it is skipped.
 func Start(tb testing.TB, sections string) *Supervisord {
