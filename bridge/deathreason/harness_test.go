@@ -195,7 +195,8 @@ func (f *fixture) read(tb testing.TB) []Received {
 func (f *fixture) collect(tb testing.TB, what string, done func([]Received) bool) []Received {
 	tb.Helper()
 	var all []Received
-	supervisordtest.Wait(tb, time.Minute, func() bool { // the machine may be busy
+	// An idle machine takes seconds; how busy this one is says nothing about the reasons.
+	supervisordtest.Wait(tb, 5*time.Minute, func() bool {
 		all = append(all, f.read(tb)...)
 		return done(all)
 	}, "%s", what)
