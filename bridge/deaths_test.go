@@ -113,7 +113,16 @@ const (
 // begin lets them die, when the bridge is there.
 func begin(t *testing.T, nats *streamtest.Server, dir string, supervisord int) {
 	t.Helper()
-	waitStored(t, nats.JetStream(), "supervisor.event.*.*.*.process_state.starting", 6+dyingLater)
+	const programs = 6 + dyingLater
+	waitStored(t, nats.JetStream(), "supervisor.event.*.*.*.process_state.starting", programs)
+	// One that has been started, and has not looked for the file yet, would end by itself.
+	supervisordtest.Wait(t, time.Minute, func() bool {
+		asleep := 0
+		for _, pid := range childrenOf(t, supervisord, "sh") {
+			asleep += len(childrenOf(t, pid, "sleep"))
+		}
+		return asleep == programs
+	}, "%d programs to sleep", programs)
 	if err := os.WriteFile(dir+"/go", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -46,35 +46,10 @@ func startWeb1(tb testing.TB, sections string, flags ...string) (s *supervisordt
 	return supervisordtest.Start(tb, conf(tb, flags...)+sections), server.JetStream()
 }
 
-// stored reads all that the stream holds below subject; nothing if there is no
-// stream yet.
+// stored reads all that the stream holds below subject; nothing if there is no stream yet.
 func stored(tb testing.TB, js jetstream.JetStream, subject string) []jetstream.Msg {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	defer cancel()
-	s, err := js.Stream(ctx, stream.Events)
-	if err != nil {
-		return nil
-	}
-	c, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	n := int(c.CachedInfo().NumPending)
-	var msgs []jetstream.Msg
-	for len(msgs) < n {
-		batch, err := c.Fetch(min(n-len(msgs), 5000), jetstream.FetchMaxWait(10*time.Second))
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for m := range batch.Messages() {
-			msgs = append(msgs, m)
-		}
-		if batch.Error() != nil {
-			tb.Fatal(batch.Error())
-		}
-	}
-	return msgs
+	return streamtest.Stored(tb, js, stream.Events, subject)
 }
 
 // waitStored waits until the stream holds n messages below subject.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/deathreason"
@@ -19,8 +18,6 @@ import (
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
-
-var orderedAll = jetstream.OrderedConsumerConfig{}
 
 // leave puts a record into a spool, as an earlier run does.
 func leave(tb testing.TB, dir string, rec []byte) {
@@ -69,20 +66,8 @@ func TestTableOverServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.JetStream().Stream(ctx, stream.Events)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := s.OrderedConsumer(ctx, orderedAll)
-	if err != nil {
-		t.Fatal(err)
-	}
 	n := 0
-	for range c.CachedInfo().NumPending {
-		m, err := c.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, m := range streamtest.Stored(t, server.JetStream(), stream.Events) {
 		var ce struct {
 			Data struct{ Processes []json.RawMessage }
 		}

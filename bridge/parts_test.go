@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"supernats/bridge/record/recordtest"
@@ -44,16 +43,8 @@ func TestLargeEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	c, err := server.JetStream().OrderedConsumer(ctx, stream.Events, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var msgs []*nats.Msg
-	for range c.CachedInfo().NumPending {
-		m, err := c.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, m := range streamtest.Stored(t, server.JetStream(), stream.Events) {
 		if m.Subject() == "supervisor.bridge.web1.trouble" {
 			continue // past the spool, that there is no XML-RPC
 		}

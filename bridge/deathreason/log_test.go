@@ -277,44 +277,16 @@ exit 7
 // TestTails: the ends of logs that hold what XML cannot.
 func TestTails(t *testing.T) {
 	t.Parallel()
-	f := start(t, `
-[program:noisy]
-command=sh DIR/noisy.sh
-startsecs=0
-autorestart=false
-stdout_logfile=DIR/noisy.out
-stderr_logfile=DIR/noisy.err
-autostart=false
-[program:chinese]
-command=sh -c "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo 进程退出进程退出 $i; done; exit 7"
-startsecs=0
-autorestart=false
-redirect_stderr=true
-stdout_logfile=DIR/chinese.out
-autostart=false
-[program:oneline]
-command=sh -c "i=0; while [ $i -lt 400 ]; do i=$((i+1)); printf 进程退出; done; exit 7"
-startsecs=0
-autorestart=false
-stdout_logfile=DIR/oneline.out
-stderr_logfile=NONE
-autostart=false
-[program:fatal]
-command=sh -c "echo no luck; exit 7"
-startsecs=10
-startretries=0
-stdout_logfile=DIR/fatal.out
-stderr_syslog=true
-autostart=false
-[program:mute]
-command=sh -c "echo unheard; exit 7"
-startsecs=0
-autorestart=false
-stopsignal=KILL
-stdout_logfile=NONE
-stderr_logfile=NONE
-autostart=false
-`)
+	const off = "autostart=false"
+	program := supervisordtest.Program
+	f := start(t, program("noisy", "sh DIR/noisy.sh", once, off, "stdout_logfile=DIR/noisy.out", "stderr_logfile=DIR/noisy.err")+
+		program("chinese", `sh -c "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo 进程退出进程退出 $i; done; exit 7"`,
+			once, off, "redirect_stderr=true", "stdout_logfile=DIR/chinese.out")+
+		program("oneline", `sh -c "i=0; while [ $i -lt 400 ]; do i=$((i+1)); printf 进程退出; done; exit 7"`,
+			once, off, "stdout_logfile=DIR/oneline.out", "stderr_logfile=NONE")+
+		program("fatal", `sh -c "echo no luck; exit 7"`,
+			off, "startsecs=10", "startretries=0", "stdout_logfile=DIR/fatal.out", "stderr_syslog=true")+
+		program("mute", `sh -c "echo unheard; exit 7"`, once, off, "stopsignal=KILL", unlogged))
 	if err := os.WriteFile(f.Dir+"/noisy.sh", []byte(noisy), 0o644); err != nil {
 		t.Fatal(err)
 	}

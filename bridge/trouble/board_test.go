@@ -247,11 +247,13 @@ func TestTroubleBounds(t *testing.T) {
 	})
 }
 
+// The gauge of a trouble that is over is 0.
 func TestTroubleMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list, _, _ := troublesIn(t, false)
-		list.Raise("a", "a", "")
-		list.Raise("b", "b", "")
+		for _, cause := range []string{"a", "b"} {
+			list.Raise(cause, "text", "")
+		}
 		list.Clear("b")
 		for cause, want := range map[string]float64{"a": 1, "b": 0} {
 			if got := testutil.ToFloat64(list.gauge.WithLabelValues(cause)); got != want {
