@@ -73,10 +73,10 @@ func mustStream(b *testing.B, js jetstream.JetStream) jetstream.Stream {
 // drainRecords are the records of a round, of several events in turn.
 func drainRecords(round int) [][]byte {
 	kinds := []struct{ event, payload string }{
-		{"PROCESS_STATE_RUNNING", "processname:api_%02d groupname:api from_state:STARTING pid:11167"},
-		{"PROCESS_STATE_EXITED", "processname:api_%02d groupname:api from_state:RUNNING expected:1 pid:11167"},
-		{"PROCESS_LOG_STDOUT", "processname:api_%02d groupname:api pid:11167 channel:stdout\n127.0.0.1 - - [21/Nov/2026:19:00:31 +0000] \"GET / HTTP/1.1\" 200 612\n"},
-		{"TICK_5", "when:12010638%02d"},
+		{event: "PROCESS_STATE_RUNNING", payload: "processname:api_%02d groupname:api from_state:STARTING pid:11167"},
+		{event: "PROCESS_STATE_EXITED", payload: "processname:api_%02d groupname:api from_state:RUNNING expected:1 pid:11167"},
+		{event: "PROCESS_LOG_STDOUT", payload: "processname:api_%02d groupname:api pid:11167 channel:stdout\n127.0.0.1 - - [21/Nov/2026:19:00:31 +0000] \"GET / HTTP/1.1\" 200 612\n"},
+		{event: "TICK_5", payload: "when:12010638%02d"},
 	}
 	recs := make([][]byte, drainEvents)
 	for i := range recs {

@@ -119,20 +119,20 @@ func TestOverflowWhileAway(t *testing.T) {
 		name string
 		away func(t *testing.T, s *supervisordtest.Supervisord)
 	}{
-		{"stopped", func(t *testing.T, s *supervisordtest.Supervisord) {
+		{name: "stopped", away: func(t *testing.T, s *supervisordtest.Supervisord) {
 			s.MustCtl(t, "stop", "supernats:supernats")
 			if err := s.SendRemote("burst", burst...); err != nil {
 				t.Fatal(err)
 			}
 			s.MustCtl(t, "start", "supernats:supernats")
 		}},
-		{"killed", func(t *testing.T, s *supervisordtest.Supervisord) {
+		{name: "killed", away: func(t *testing.T, s *supervisordtest.Supervisord) {
 			s.KillProgram(t, "supernats")
 			if err := s.SendRemote("burst", burst...); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"killed while it is busy, again and again", func(t *testing.T, s *supervisordtest.Supervisord) {
+		{name: "killed while it is busy, again and again", away: func(t *testing.T, s *supervisordtest.Supervisord) {
 			for i := 0; i < sent; i += 100 {
 				if err := syscall.Kill(s.ProcessID(t, "supernats"), syscall.SIGSTOP); err != nil {
 					t.Fatal(err)

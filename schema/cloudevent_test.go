@@ -31,22 +31,22 @@ func TestEnvelope(t *testing.T) {
 		event Event
 		want  attributes
 	}{
-		{Event{Host: "h", Event: "a.b"}, attributes{"h//0", "/supervisor/h/", "org.supervisord.other.a=2Eb", ""}},
+		{event: Event{Host: "h", Event: "a.b"}, want: attributes{"h//0", "/supervisor/h/", "org.supervisord.other.a=2Eb", ""}},
 		{
-			Event{Host: "a/b c", Server: "is: /any?#text%", Boot: "b", Serial: math.MaxUint64, Event: Tick5},
-			attributes{"a/b c/b/18446744073709551615", "/supervisor/a%2Fb%20c/is:%20%2Fany%3F%23text%25", "org.supervisord.tick.5", ""},
+			event: Event{Host: "a/b c", Server: "is: /any?#text%", Boot: "b", Serial: math.MaxUint64, Event: Tick5},
+			want:  attributes{"a/b c/b/18446744073709551615", "/supervisor/a%2Fb%20c/is:%20%2Fany%3F%23text%25", "org.supervisord.tick.5", ""},
 		},
 		{
-			Event{Host: "é", Server: "s", Boot: "b", Event: RemoteCommunication, Type: "a b"},
-			attributes{"é/b/0", "/supervisor/%C3%A9/s", "org.supervisord.remote_communication.a=20b", ""},
+			event: Event{Host: "é", Server: "s", Boot: "b", Event: RemoteCommunication, Type: "a b"},
+			want:  attributes{"é/b/0", "/supervisor/%C3%A9/s", "org.supervisord.remote_communication.a=20b", ""},
 		},
 		{
-			Event{Host: "h", Server: "s", Boot: "b", Serial: 1, Event: ProcessGroupAdded, Group: "g"},
-			attributes{"h/b/1", "/supervisor/h/s", "org.supervisord.process_group.added", "g"},
+			event: Event{Host: "h", Server: "s", Boot: "b", Serial: 1, Event: ProcessGroupAdded, Group: "g"},
+			want:  attributes{"h/b/1", "/supervisor/h/s", "org.supervisord.process_group.added", "g"},
 		},
 		{
-			Event{Host: "h", Server: "s", Boot: "b", Serial: 1, Event: ProcessLogStderr, Group: "g", Process: "p", Part: 2, Parts: 12},
-			attributes{"h/b/1/2", "/supervisor/h/s", "org.supervisord.process_log.stderr", "g:p"},
+			event: Event{Host: "h", Server: "s", Boot: "b", Serial: 1, Event: ProcessLogStderr, Group: "g", Process: "p", Part: 2, Parts: 12},
+			want:  attributes{"h/b/1/2", "/supervisor/h/s", "org.supervisord.process_log.stderr", "g:p"},
 		},
 	} {
 		ce := c.event.Envelope(testTime)
@@ -64,10 +64,10 @@ func TestTime(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ in, out string }{
-		{`"0001-01-01T00:00:00Z"`, `"0001-01-01T00:00:00.000000Z"`},
-		{`"2026-11-21T19:00:31Z"`, `"2026-11-21T19:00:31.000000Z"`},
-		{`"2026-11-21T19:00:31.8335129Z"`, `"2026-11-21T19:00:31.833512Z"`},
-		{`"2026-11-22T00:30:31.5+05:30"`, `"2026-11-21T19:00:31.500000Z"`},
+		{in: `"0001-01-01T00:00:00Z"`, out: `"0001-01-01T00:00:00.000000Z"`},
+		{in: `"2026-11-21T19:00:31Z"`, out: `"2026-11-21T19:00:31.000000Z"`},
+		{in: `"2026-11-21T19:00:31.8335129Z"`, out: `"2026-11-21T19:00:31.833512Z"`},
+		{in: `"2026-11-22T00:30:31.5+05:30"`, out: `"2026-11-21T19:00:31.500000Z"`},
 	} {
 		var got Time
 		if err := json.Unmarshal([]byte(c.in), &got); err != nil {

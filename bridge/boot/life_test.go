@@ -20,8 +20,8 @@ func TestLifeWithoutAPlace(t *testing.T) {
 		before string // where it is kept before the first event; empty: nowhere
 		want   []string
 	}{
-		{"with a spool", t.TempDir(), nil},
-		{"without a spool", "", []string{CauseIdentity}},
+		{name: "with a spool", before: t.TempDir(), want: nil},
+		{name: "without a spool", want: []string{CauseIdentity}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			lasting := troubletest.Lasting{}

@@ -205,65 +205,65 @@ func TestCompare(t *testing.T) {
 		change func(l *life, s []entry) ([]entry, []told)
 		want   []string // a part of each problem
 	}{
-		"a text is missing": {func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 4, 5), nil }, []string{
+		"a text is missing": {change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 4, 5), nil }, want: []string{
 			`event 16 has the text "life1 3 `, "1 accepted events are not stored ([14]), 0 are told",
 		}},
-		"a tick is missing": {func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), nil }, []string{
+		"a tick is missing": {change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), nil }, want: []string{
 			"1 accepted events are not stored ([13]), 0 are told",
 		}},
-		"the last one is missing": {func(_ *life, s []entry) ([]entry, []told) { return s[:8], nil }, []string{
+		"the last one is missing": {change: func(_ *life, s []entry) ([]entry, []told) { return s[:8], nil }, want: []string{
 			"2 accepted events are not stored ([18 19])", "the last text stored is 3, sent were 5",
 		}},
-		"all are missing": {func(*life, []entry) ([]entry, []told) { return nil, nil }, []string{
+		"all are missing": {change: func(*life, []entry) ([]entry, []told) { return nil, nil }, want: []string{
 			"10 accepted events are not stored", "the last text stored is -1, sent were 5",
 		}},
-		"one is doubled at once": {func(_ *life, s []entry) ([]entry, []told) { return slices.Insert(s, 5, s[4]), nil }, []string{
+		"one is doubled at once": {change: func(_ *life, s []entry) ([]entry, []told) { return slices.Insert(s, 5, s[4]), nil }, want: []string{
 			"event 14 (REMOTE_COMMUNICATION) is stored twice, the second time behind 14",
 		}},
-		"one is doubled at the end": {func(_ *life, s []entry) ([]entry, []told) { return append(s, s[0]), nil }, []string{
+		"one is doubled at the end": {change: func(_ *life, s []entry) ([]entry, []told) { return append(s, s[0]), nil }, want: []string{
 			"event 10 (REMOTE_COMMUNICATION) is stored twice, the second time behind 19",
 		}},
-		"two are swapped": {func(_ *life, s []entry) ([]entry, []told) { s[2], s[3] = s[3], s[2]; return s, nil }, []string{
+		"two are swapped": {change: func(_ *life, s []entry) ([]entry, []told) { s[2], s[3] = s[3], s[2]; return s, nil }, want: []string{
 			"event 12 (REMOTE_COMMUNICATION) is stored behind 13",
 		}},
-		"a text is another's": {func(_ *life, s []entry) ([]entry, []told) { s[2].text = s[0].text; return s, nil }, []string{
+		"a text is another's": {change: func(_ *life, s []entry) ([]entry, []told) { s[2].text = s[0].text; return s, nil }, want: []string{
 			`event 12 has the text "life1 0 `, `event 14 has the text "life1 2 `,
 		}},
-		"an id is wrong": {func(_ *life, s []entry) ([]entry, []told) { s[2].id = s[0].id; return s, nil }, []string{
+		"an id is wrong": {change: func(_ *life, s []entry) ([]entry, []told) { s[2].id = s[0].id; return s, nil }, want: []string{
 			`event 12 has id "h/b/10", want "h/b/12"`,
 		}},
-		"another boot": {func(_ *life, s []entry) ([]entry, []told) {
+		"another boot": {change: func(_ *life, s []entry) ([]entry, []told) {
 			s[3].boot, s[3].id = "c", schema.EventID(host, "c", 13)
 			return s, nil
-		}, []string{"event 13 has boot c, others b"}},
-		"an event out of nowhere": {func(_ *life, s []entry) ([]entry, []told) {
+		}, want: []string{"event 13 has boot c, others b"}},
+		"an event out of nowhere": {change: func(_ *life, s []entry) ([]entry, []told) {
 			return append(s, entry{id: schema.EventID(host, "b", 20), server: "life1", boot: "b", event: "TICK_5", serial: 20}), nil
-		}, []string{"event 20 (TICK_5) was never handed to the bridge"}},
-		"a supervisord out of nowhere": {func(_ *life, s []entry) ([]entry, []told) { s[9].server = "life2"; return s, nil }, []string{
+		}, want: []string{"event 20 (TICK_5) was never handed to the bridge"}},
+		"a supervisord out of nowhere": {change: func(_ *life, s []entry) ([]entry, []told) { s[9].server = "life2"; return s, nil }, want: []string{
 			`event 19 of "life2", which nobody ran`, "1 accepted events are not stored ([19])",
 		}},
-		"a tick is let go and told":     {func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(1) }, nil},
-		"a tick is told and not let go": {func(_ *life, s []entry) ([]entry, []told) { return s, tick(1) }, []string{"0 accepted events are not stored ([]), 1 are told"}},
-		"two are told for one":          {func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(2) }, []string{"1 accepted events are not stored ([13]), 2 are told"}},
-		"a crash is let go": {func(_ *life, s []entry) ([]entry, []told) {
+		"a tick is let go and told":     {change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(1) }, want: nil},
+		"a tick is told and not let go": {change: func(_ *life, s []entry) ([]entry, []told) { return s, tick(1) }, want: []string{"0 accepted events are not stored ([]), 1 are told"}},
+		"two are told for one":          {change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(2) }, want: []string{"1 accepted events are not stored ([13]), 2 are told"}},
+		"a crash is let go": {change: func(_ *life, s []entry) ([]entry, []told) {
 			return slices.Delete(s, 3, 4), []told{{boot: "b", cause: "spool-full", count: 1, events: map[string]int{"PROCESS_STATE_EXITED": 1}}}
-		}, []string{"1 PROCESS_STATE_EXITED were let go"}},
-		"the spool was damaged": {func(_ *life, s []entry) ([]entry, []told) {
+		}, want: []string{"1 PROCESS_STATE_EXITED were let go"}},
+		"the spool was damaged": {change: func(_ *life, s []entry) ([]entry, []told) {
 			return s, []told{{boot: "b", cause: "spool-corrupt", count: 1}}
-		}, []string{"a loss of 1 is told, cause spool-corrupt"}},
-		"supervisord threw some away": {func(l *life, s []entry) ([]entry, []told) { l.overflowed = 3; return s, nil }, []string{
+		}, want: []string{"a loss of 1 is told, cause spool-corrupt"}},
+		"supervisord threw some away": {change: func(l *life, s []entry) ([]entry, []told) { l.overflowed = 3; return s, nil }, want: []string{
 			"supervisord threw 3 events away",
 		}},
-		"killed, and the end was never handed over": {func(l *life, s []entry) ([]entry, []told) {
+		"killed, and the end was never handed over": {change: func(l *life, s []entry) ([]entry, []told) {
 			l.whole, l.texts = false, 100
 			return s, nil
-		}, nil},
-		"a state is missing": {func(_ *life, s []entry) ([]entry, []told) {
+		}, want: nil},
+		"a state is missing": {change: func(_ *life, s []entry) ([]entry, []told) {
 			s[1].event, s[1].process, s[1].from = "PROCESS_STATE_RUNNING", "p", "STARTING"
 			s[3].event, s[3].process, s[3].from = "PROCESS_STATE_STARTING", "p", "EXITED"
 			return s, nil
-		}, []string{"event 13 says that p was EXITED, the one before that it was RUNNING"}},
-		"nothing": {func(_ *life, s []entry) ([]entry, []told) { return s, nil }, nil},
+		}, want: []string{"event 13 says that p was EXITED, the one before that it was RUNNING"}},
+		"nothing": {change: func(_ *life, s []entry) ([]entry, []told) { return s, nil }, want: nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, _ := run(false, c.change)

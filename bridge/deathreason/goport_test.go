@@ -166,11 +166,11 @@ func TestGoPortInfo(t *testing.T) {
 		p    schema.SnapshotProcess
 		want string
 	}{
-		{"exited", schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, Stop: now.Unix()}, "code 3"},
-		{"of another death", schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, Stop: now.Unix() - 60}, "unknown"},
-		{"started again", schema.SnapshotProcess{State: "STARTING", PID: 7, ExitStatus: 3, Stop: now.Unix()}, "unknown"},
-		{"a signal", schema.SnapshotProcess{State: "EXITED", ExitStatus: -1, Stop: now.Unix()}, "unknown"},
-		{"in another state", schema.SnapshotProcess{State: "FATAL", ExitStatus: 0, Stop: now.Unix()}, "unknown"},
+		{name: "exited", p: schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, Stop: now.Unix()}, want: "code 3"},
+		{name: "of another death", p: schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, Stop: now.Unix() - 60}, want: "unknown"},
+		{name: "started again", p: schema.SnapshotProcess{State: "STARTING", PID: 7, ExitStatus: 3, Stop: now.Unix()}, want: "unknown"},
+		{name: "a signal", p: schema.SnapshotProcess{State: "EXITED", ExitStatus: -1, Stop: now.Unix()}, want: "unknown"},
+		{name: "in another state", p: schema.SnapshotProcess{State: "FATAL", ExitStatus: 0, Stop: now.Unix()}, want: "unknown"},
 	} {
 		e := &schema.Event{Event: schema.ProcessStateExited}
 		if got := reasontest.Show(rowExit(e, &test.p, time.Time{}, now, true)); got != test.want {

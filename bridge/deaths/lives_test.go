@@ -191,9 +191,9 @@ func BenchmarkNote(b *testing.B) {
 		name  string
 		steps []step
 	}{
-		{"log", nil},
-		{"tick", []step{{0, "tick 0s", 0}}},
-		{"life", []step{{0, "STARTING", 0}, {0, "RUNNING", cmd.Process.Pid}, {0, "EXITED", cmd.Process.Pid}}},
+		{name: "log"},
+		{name: "tick", steps: []step{{0, "tick 0s", 0}}},
+		{name: "life", steps: []step{{0, "STARTING", 0}, {0, "RUNNING", cmd.Process.Pid}, {0, "EXITED", cmd.Process.Pid}}},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
 			type event struct {

@@ -115,8 +115,8 @@ func TestLengthForced(t *testing.T) {
 		length eventlistener.Length
 		want   []string
 	}{
-		{eventlistener.LengthBytes, []string{"é", "é"}},
-		{eventlistener.LengthChars, []string{"éa", "bé"}}, // takes what follows for the rest
+		{length: eventlistener.LengthBytes, want: []string{"é", "é"}},
+		{length: eventlistener.LengthChars, want: []string{"éa", "bé"}}, // takes what follows for the rest
 	} {
 		bubble(t, tc.length.String(), func(t *testing.T) {
 			c := start(t, tc.length, nil)
@@ -142,15 +142,15 @@ func TestWrongGuess(t *testing.T) {
 		name, text string
 		pieces     int // length of the pieces in which the rest and the next event come; 0: all at once
 	}{
-		{"between characters", "进程退", 0},
-		{"a character cut behind one byte", "进程退出", 0},
-		{"a character cut behind three bytes", "😀😀😀", 0},
-		{"line breaks in the rest", "进程退出\n\nver:\n退\n", 0},
-		{"a line break at its end", "进程退出\n", 0},
-		{"the rest byte by byte", "a进程退出", 1},
-		{"the rest in threes", "a进程退出", 3},
-		{"a rest longer than a header can be", strings.Repeat("退出", 100_000), 0},
-		{"a rest of many lines", strings.Repeat("退\n", 100_000), 10_000},
+		{name: "between characters", text: "进程退"},
+		{name: "a character cut behind one byte", text: "进程退出"},
+		{name: "a character cut behind three bytes", text: "😀😀😀"},
+		{name: "line breaks in the rest", text: "进程退出\n\nver:\n退\n"},
+		{name: "a line break at its end", text: "进程退出\n"},
+		{name: "the rest byte by byte", text: "a进程退出", pieces: 1},
+		{name: "the rest in threes", text: "a进程退出", pieces: 3},
+		{name: "a rest longer than a header can be", text: strings.Repeat("退出", 100_000)},
+		{name: "a rest of many lines", text: strings.Repeat("退\n", 100_000), pieces: 10_000},
 	} {
 		bubble(t, tc.name, func(t *testing.T) {
 			c := start(t, eventlistener.LengthAuto, nil)

@@ -23,10 +23,10 @@ func TestNewErrors(t *testing.T) {
 		name string
 		cfg  eventlistener.Config
 	}{
-		{"nothing", eventlistener.Config{}},
-		{"no In", eventlistener.Config{Out: out, Accept: accept}},
-		{"no Out", eventlistener.Config{In: in, Accept: accept}},
-		{"no Accept", eventlistener.Config{In: in, Out: out}},
+		{name: "nothing", cfg: eventlistener.Config{}},
+		{name: "no In", cfg: eventlistener.Config{Out: out, Accept: accept}},
+		{name: "no Out", cfg: eventlistener.Config{In: in, Accept: accept}},
+		{name: "no Accept", cfg: eventlistener.Config{In: in, Out: out}},
 	} {
 		if _, err := eventlistener.New(tc.cfg); err == nil {
 			t.Errorf("%s: no error", tc.name)
@@ -274,12 +274,12 @@ func TestContextEnds(t *testing.T) {
 		name, sent string
 		answers    int
 	}{
-		{"before an event", "", 0},
-		{"between events", python("TICK_5", 1, "when:1"), 1},
-		{"in a header", "ver:3.0 server:supervisor ser", 0},
-		{"behind a header", envelope("TICK_5", 1, 6, ""), 0},
-		{"in a payload", envelope("TICK_5", 1, 6, "whe"), 0},
-		{"in the pause that tells characters from bytes", envelope("TICK_5", 1, 4, "éé"), 0},
+		{name: "before an event"},
+		{name: "between events", sent: python("TICK_5", 1, "when:1"), answers: 1},
+		{name: "in a header", sent: "ver:3.0 server:supervisor ser"},
+		{name: "behind a header", sent: envelope("TICK_5", 1, 6, "")},
+		{name: "in a payload", sent: envelope("TICK_5", 1, 6, "whe")},
+		{name: "in the pause that tells characters from bytes", sent: envelope("TICK_5", 1, 4, "éé")},
 	} {
 		bubble(t, tc.name, func(t *testing.T) {
 			c := start(t, eventlistener.LengthAuto, nil)

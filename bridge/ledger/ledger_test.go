@@ -29,11 +29,11 @@ func TestEventsOutOfOrderAreNotLost(t *testing.T) {
 		serials []uint64
 		lost    uint64
 	}{
-		"in order":             {[]uint64{1, 2, 3}, 0},
-		"the last one first":   {[]uint64{1, 5, 2, 3, 4, 6}, 0},
-		"one of them is lost":  {[]uint64{1, 5, 2, 4, 6}, 1},
-		"one of them twice":    {[]uint64{1, 5, 2, 2, 4, 6}, 1},
-		"an old one once more": {[]uint64{1, 2, 1, 4, 2}, 1},
+		"in order":             {serials: []uint64{1, 2, 3}},
+		"the last one first":   {serials: []uint64{1, 5, 2, 3, 4, 6}},
+		"one of them is lost":  {serials: []uint64{1, 5, 2, 4, 6}, lost: 1},
+		"one of them twice":    {serials: []uint64{1, 5, 2, 2, 4, 6}, lost: 1},
+		"an old one once more": {serials: []uint64{1, 2, 1, 4, 2}, lost: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var l Ledger

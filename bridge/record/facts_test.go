@@ -69,11 +69,11 @@ func TestFactsApply(t *testing.T) {
 		e    schema.Event
 		want bool
 	}{
-		{schema.Event{Event: schema.ProcessStateExited, Expected: new(false)}, true},
-		{schema.Event{Event: schema.ProcessStateExited, Expected: new(true)}, false},
-		{schema.Event{Event: "PROCESS_STATE_STOPPED"}, false},
-		{schema.Event{Event: schema.ProcessStateBackoff}, true},
-		{schema.Event{Event: schema.ProcessStateFatal}, true},
+		{e: schema.Event{Event: schema.ProcessStateExited, Expected: new(false)}, want: true},
+		{e: schema.Event{Event: schema.ProcessStateExited, Expected: new(true)}, want: false},
+		{e: schema.Event{Event: "PROCESS_STATE_STOPPED"}, want: false},
+		{e: schema.Event{Event: schema.ProcessStateBackoff}, want: true},
+		{e: schema.Event{Event: schema.ProcessStateFatal}, want: true},
 	} {
 		f.Apply(&tt.e)
 		if (tt.e.Exit != nil) != tt.want || tt.e.Ran == nil {
@@ -133,7 +133,7 @@ func TestNeverRan(t *testing.T) {
 	for _, tc := range []struct {
 		exit *schema.Exit
 		want bool
-	}{{nil, true}, {&schema.Exit{Signal: "SIGKILL"}, true}, {&schema.Exit{SpawnErr: "can't find command"}, false}} {
+	}{{want: true}, {exit: &schema.Exit{Signal: "SIGKILL"}, want: true}, {exit: &schema.Exit{SpawnErr: "can't find command"}, want: false}} {
 		e := &schema.Event{Event: schema.ProcessStateBackoff, Exit: tc.exit}
 		(&Facts{Ran: &ran, Last: &schema.Look{}}).Apply(e)
 		if got := e.Ran != nil && e.Last != nil; got != tc.want {

@@ -147,17 +147,17 @@ func TestHostileAnswers(t *testing.T) {
 		name, body string
 		want       error
 	}{
-		{"nested, never closed", begin + strings.Repeat("<array><data><value>", 820_000), ErrTooLarge},
-		{"nested", response(strings.Repeat("<array><data><value>", 200_000) + strings.Repeat("</value></data></array>", 200_000)), ErrTooLarge},
-		{"nested in attributes", begin + strings.Repeat(`<value a="/>">`, 820_000), ErrNotXMLRPC},
-		{"nested, closed by comments", begin + strings.Repeat("<value><!--</value>-->", 600_000), ErrNotXMLRPC},
-		{"a million values", response("<array><data>" + strings.Repeat("<value><i4/></value>", 700_000) + "</data></array>"), ErrTooLarge},
-		{"entities", "<?xml version='1.0'?><!DOCTYPE x [" + entities + "]><methodResponse><params><param><value><string>&a9;</string></value></param></params></methodResponse>", ErrNotXMLRPC},
-		{"a fault without a number", "<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>-99999999999999999999999</int></value></member>" +
-			"<member><name>faultString</name><value><string>x</string></value></member></struct></value></fault></methodResponse>", ErrNotXMLRPC},
-		{"a fault that is a text", "<methodResponse><fault><value><string>x</string></value></fault></methodResponse>", ErrNotXMLRPC},
-		{"a number that is none", response("<int>99999999999999999999</int>"), ErrNotXMLRPC},
-		{"a tag without an end", begin + "<int", ErrNotXMLRPC},
+		{name: "nested, never closed", body: begin + strings.Repeat("<array><data><value>", 820_000), want: ErrTooLarge},
+		{name: "nested", body: response(strings.Repeat("<array><data><value>", 200_000) + strings.Repeat("</value></data></array>", 200_000)), want: ErrTooLarge},
+		{name: "nested in attributes", body: begin + strings.Repeat(`<value a="/>">`, 820_000), want: ErrNotXMLRPC},
+		{name: "nested, closed by comments", body: begin + strings.Repeat("<value><!--</value>-->", 600_000), want: ErrNotXMLRPC},
+		{name: "a million values", body: response("<array><data>" + strings.Repeat("<value><i4/></value>", 700_000) + "</data></array>"), want: ErrTooLarge},
+		{name: "entities", body: "<?xml version='1.0'?><!DOCTYPE x [" + entities + "]><methodResponse><params><param><value><string>&a9;</string></value></param></params></methodResponse>", want: ErrNotXMLRPC},
+		{name: "a fault without a number", body: "<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>-99999999999999999999999</int></value></member>" +
+			"<member><name>faultString</name><value><string>x</string></value></member></struct></value></fault></methodResponse>", want: ErrNotXMLRPC},
+		{name: "a fault that is a text", body: "<methodResponse><fault><value><string>x</string></value></fault></methodResponse>", want: ErrNotXMLRPC},
+		{name: "a number that is none", body: response("<int>99999999999999999999</int>"), want: ErrNotXMLRPC},
+		{name: "a tag without an end", body: begin + "<int", want: ErrNotXMLRPC},
 	} {
 		if len(test.body) > defaultMaxResponse {
 			t.Fatalf("%s: %d bytes", test.name, len(test.body))

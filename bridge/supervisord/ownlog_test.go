@@ -150,7 +150,7 @@ func TestJournalTail(t *testing.T) {
 	for _, test := range []struct {
 		back time.Duration
 		want int
-	}{{0, 256 << 10}, {3 * time.Hour, 1 << 20}, {24 * time.Hour, 1 << 20}} {
+	}{{want: 256 << 10}, {back: 3 * time.Hour, want: 1 << 20}, {back: 24 * time.Hour, want: 1 << 20}} {
 		f.calls = 0
 		j := serve(t, Config{}, f.ServeHTTP).OwnLog()
 		n := 0

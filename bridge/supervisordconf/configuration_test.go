@@ -148,13 +148,13 @@ for x in sorted(set(a) ^ set(b)): print("python" if x in a else "go", x)
 
 func TestReadConfigurationRefused(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
-		"no file":         {"", "no such file"},
-		"no section":      {"a=b\n", "c.conf:1: invalid line"},
-		"no supervisord":  {"[program:x]\ncommand=y\n", "no section [supervisord]"},
-		"unknown name":    {"[supervisord]\nlogfile=%(nothing)s\n", `unknown name "nothing"`},
-		"bad expansion":   {"[supervisord]\nlogfile=100%\n", "invalid expansion"},
-		"half expansion":  {"[supervisord]\nlogfile=%(here)\n", "invalid expansion"},
-		"neither of both": {"[supervisord]\nnonsense\n", "c.conf:2: invalid line"},
+		"no file":         {want: "no such file"},
+		"no section":      {text: "a=b\n", want: "c.conf:1: invalid line"},
+		"no supervisord":  {text: "[program:x]\ncommand=y\n", want: "no section [supervisord]"},
+		"unknown name":    {text: "[supervisord]\nlogfile=%(nothing)s\n", want: `unknown name "nothing"`},
+		"bad expansion":   {text: "[supervisord]\nlogfile=100%\n", want: "invalid expansion"},
+		"half expansion":  {text: "[supervisord]\nlogfile=%(here)\n", want: "invalid expansion"},
+		"neither of both": {text: "[supervisord]\nnonsense\n", want: "c.conf:2: invalid line"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -280,13 +280,13 @@ func TestConsumerOfAHost(t *testing.T) {
 	web1 := in.client(t, "web1")
 	const own = "supervisor.*.web1.>"
 	for _, c := range []struct{ subject, body string }{
-		{own, consumerOf("bridge_web1", `,"filter_subject":"supervisor.>"`)},
-		{own, consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.db1.>"`)},
-		{own, consumerOf("bridge_web1", `,"filter_subjects":["supervisor.*.web1.>","supervisor.*.db1.>"]`)},
-		{own, consumerOf("bridge_web1", ``)},
-		{own, consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>","durable_name":"supernats"`)},
-		{"supervisor.>.web1.x", consumerOf("bridge_web1", `,"filter_subject":"supervisor.>.web1.x"`)},
-		{own, strings.Replace(consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>"`), `"SUPERVISOR"`, `"KV_supervisor_state"`, 1)},
+		{subject: own, body: consumerOf("bridge_web1", `,"filter_subject":"supervisor.>"`)},
+		{subject: own, body: consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.db1.>"`)},
+		{subject: own, body: consumerOf("bridge_web1", `,"filter_subjects":["supervisor.*.web1.>","supervisor.*.db1.>"]`)},
+		{subject: own, body: consumerOf("bridge_web1", ``)},
+		{subject: own, body: consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>","durable_name":"supernats"`)},
+		{subject: "supervisor.>.web1.x", body: consumerOf("bridge_web1", `,"filter_subject":"supervisor.>.web1.x"`)},
+		{subject: own, body: strings.Replace(consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>"`), `"SUPERVISOR"`, `"KV_supervisor_state"`, 1)},
 	} {
 		if answer, denied := web1.request(api+"CONSUMER.CREATE.SUPERVISOR.bridge_web1."+c.subject, c.body); denied || !strings.Contains(answer, `"error"`) {
 			t.Errorf("%s: %s", c.body, answer)

@@ -185,9 +185,9 @@ func (in *installation) forge(t *testing.T, consumed func() string) {
 	}
 	own := "supervisor.event.web1.api.api.process_state.fatal"
 	for _, m := range []struct{ subject, reply string }{
-		{own, web1.inbox},
-		{own, "supervisor.event.db1.api.api.process_state.fatal"},
-		{own, "$KV.supervisor_state.db1.api.api"},
+		{subject: own, reply: web1.inbox},
+		{subject: own, reply: "supervisor.event.db1.api.api.process_state.fatal"},
+		{subject: own, reply: "$KV.supervisor_state.db1.api.api"},
 	} {
 		if err := web1.nc.PublishRequest(m.subject, m.reply, forged); err != nil {
 			t.Fatal(err)

@@ -11,9 +11,9 @@ var benchPayloads = []struct {
 	name string
 	raw  Raw
 }{
-	{"exited", raw(schema.ProcessStateExited, "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11167")},
-	{"tick", raw(schema.Tick5, "when:1201063880")},
-	{"log4KiB", raw(schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+strings.Repeat("a line of a log, 32 bytes long.\n", 128))},
+	{name: "exited", raw: raw(schema.ProcessStateExited, "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:11167")},
+	{name: "tick", raw: raw(schema.Tick5, "when:1201063880")},
+	{name: "log4KiB", raw: raw(schema.ProcessLogStdout, "processname:foo groupname:bar pid:123 channel:stdout\n"+strings.Repeat("a line of a log, 32 bytes long.\n", 128))},
 }
 
 func BenchmarkDecode(b *testing.B) {

@@ -47,14 +47,14 @@ func TestFlood(t *testing.T) {
 		secure bool
 		text   string
 	}{
-		"nothing":            {false, ""},
-		"half a header":      {false, "GET /healthz HTTP/1.1\r\nHost: x\r\nX: "},
-		"idle after one":     {false, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"},
-		"half a body":        {false, "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx"},
-		"no TLS":             {true, ""},
-		"half a handshake":   {true, "\x16\x03\x01\x02"},
-		"not HTTP":           {false, "\x00\x01\x02"},
-		"header without end": {false, "GET /healthz HTTP/1.1\r\n" + strings.Repeat("X: y\r\n", 100)},
+		"nothing":            {},
+		"half a header":      {text: "GET /healthz HTTP/1.1\r\nHost: x\r\nX: "},
+		"idle after one":     {text: "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"},
+		"half a body":        {text: "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx"},
+		"no TLS":             {secure: true},
+		"half a handshake":   {secure: true, text: "\x16\x03\x01\x02"},
+		"not HTTP":           {text: "\x00\x01\x02"},
+		"header without end": {text: "GET /healthz HTTP/1.1\r\n" + strings.Repeat("X: y\r\n", 100)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, client, log := serve(t, 32, kind.secure)

@@ -86,9 +86,9 @@ func TestEnsureAllCreatesWhatIsMissing(t *testing.T) {
 		limits stream.Limits
 		bytes  int64
 	}{
-		"by default":   {stream.DefaultLimits(), 4 * gib},
-		"a limit":      {stream.Limits{Replicas: 1, EventBytes: 64 << 20}, 64 << 20},
-		"second limit": {stream.Limits{Replicas: 1, EventBytes: 1 * gib}, 1 * gib},
+		"by default":   {limits: stream.DefaultLimits(), bytes: 4 * gib},
+		"a limit":      {limits: stream.Limits{Replicas: 1, EventBytes: 64 << 20}, bytes: 64 << 20},
+		"second limit": {limits: stream.Limits{Replicas: 1, EventBytes: 1 * gib}, bytes: 1 * gib},
 	} {
 		t.Run(name, func(t *testing.T) {
 			js := streamtest.Start(t).JetStream()
@@ -138,7 +138,7 @@ func TestEventsAreKeptInTheirStreams(t *testing.T) {
 }
 
 func TestOlderServers(t *testing.T) {
-	for level, c := range []struct{ ttl, batch bool }{{false, false}, {true, false}, {true, false}, {true, false}, {true, true}, {true, true}} {
+	for level, c := range []struct{ ttl, batch bool }{{}, {ttl: true}, {ttl: true}, {ttl: true}, {ttl: true, batch: true}, {ttl: true, batch: true}} {
 		got := stream.EventsConfig(stream.DefaultLimits(), level)
 		if got.AllowMsgTTL != c.ttl || got.AllowBatchPublish != c.batch {
 			t.Errorf("level %d: TTL %t, batches %t", level, got.AllowMsgTTL, got.AllowBatchPublish)
