@@ -160,7 +160,8 @@ func TestWrappedListeners(t *testing.T) {
 	disturb(t, s, js, listeners)
 
 	for i, l := range listeners {
-		supervisordtest.Wait(t, 20*time.Second, func() bool { return l.bridges(t) == 1 }, "one bridge of %s", wrappers[i])
+		supervisordtest.Wait(t, 20*time.Second, func() bool { return l.bridges(t) == 1 }, "one bridge of %s",
+			wrappers[i])
 	}
 	s.MustCtl(t, "stop", "crasher")
 	boot := listeners[0].oneLife(t, js)
@@ -219,7 +220,9 @@ func TestHiddenSupervisord(t *testing.T) {
 
 			crashes := strings.Count(s.Log(), "exited: crasher")
 			for _, l := range listeners {
-				subject := schema.Subject{Host: l.host, Group: "crasher", Process: "crasher", Event: "PROCESS_STATE_EXITED"}.String()
+				subject := schema.Subject{
+					Host: l.host, Group: "crasher", Process: "crasher", Event: "PROCESS_STATE_EXITED",
+				}.String()
 				for _, m := range waitStored(t, js, subject, crashes) {
 					meta, err := m.Metadata()
 					if err != nil {

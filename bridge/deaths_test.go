@@ -91,7 +91,8 @@ func dying() string {
 		if name == "later" {
 			counting = "" // there are several
 		}
-		fmt.Fprintf(&b, "\n[program:%s]\ndirectory=%%(here)s\ncommand=sh -c \"[ -e go ] || sleep 1000; %s%s\"\n", name, counting, script)
+		fmt.Fprintf(&b, "\n[program:%s]\ndirectory=%%(here)s\ncommand=sh -c \"[ -e go ] || sleep 1000; %s%s\"\n", name,
+			counting, script)
 		switch name {
 		case "never":
 			b.WriteString("startretries=2\n")
@@ -160,7 +161,8 @@ func ends(t *testing.T, nats *streamtest.Server) (right, missing, wrong int, mos
 			t.Fatal(err)
 		}
 		e := ce.Data
-		if e.Event != schema.ProcessStateExited && e.Event != schema.ProcessStateBackoff && e.Event != schema.ProcessStateFatal {
+		if e.Event != schema.ProcessStateExited && e.Event != schema.ProcessStateBackoff &&
+			e.Event != schema.ProcessStateFatal {
 			continue
 		}
 		want := map[string]string{

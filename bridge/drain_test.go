@@ -74,8 +74,14 @@ func mustStream(b *testing.B, js jetstream.JetStream) jetstream.Stream {
 func drainRecords(round int) [][]byte {
 	kinds := []struct{ event, payload string }{
 		{event: "PROCESS_STATE_RUNNING", payload: "processname:api_%02d groupname:api from_state:STARTING pid:11167"},
-		{event: "PROCESS_STATE_EXITED", payload: "processname:api_%02d groupname:api from_state:RUNNING expected:1 pid:11167"},
-		{event: "PROCESS_LOG_STDOUT", payload: "processname:api_%02d groupname:api pid:11167 channel:stdout\n127.0.0.1 - - [21/Nov/2026:19:00:31 +0000] \"GET / HTTP/1.1\" 200 612\n"},
+		{
+			event:   "PROCESS_STATE_EXITED",
+			payload: "processname:api_%02d groupname:api from_state:RUNNING expected:1 pid:11167",
+		},
+		{
+			event:   "PROCESS_LOG_STDOUT",
+			payload: "processname:api_%02d groupname:api pid:11167 channel:stdout\n127.0.0.1 - - [21/Nov/2026:19:00:31 +0000] \"GET / HTTP/1.1\" 200 612\n",
+		},
 		{event: "TICK_5", payload: "when:12010638%02d"},
 	}
 	recs := make([][]byte, drainEvents)
@@ -83,7 +89,8 @@ func drainRecords(round int) [][]byte {
 		k := kinds[i%len(kinds)]
 		payload := fmt.Sprintf(k.payload, i%100)
 		serial := round*drainEvents + i
-		header := fmt.Sprintf("ver:3.0 server:supervisor serial:%d pool:supernats poolserial:%d eventname:%s len:%d", serial, serial, k.event, len(payload))
+		header := fmt.Sprintf("ver:3.0 server:supervisor serial:%d pool:supernats poolserial:%d eventname:%s len:%d",
+			serial, serial, k.event, len(payload))
 		recs[i] = record.AppendEvent(nil, recordtest.ReadAt, testBoot, []byte(header), []byte(payload))
 	}
 	return recs

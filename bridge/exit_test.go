@@ -43,14 +43,33 @@ func TestStartedOutside(t *testing.T) {
 		{name: "closed input", command: `"$0" <&-`, supervised: false, code: 2, text: message},
 		{name: "closed input and output", command: `"$0" <&- >&-`, supervised: false, code: 2, text: message},
 		{name: "a file", command: `printf hello >f; "$0" <f`, supervised: false, code: 2, text: message},
-		{name: "no input, with supervisord's variable", command: `"$0" </dev/null`, supervised: true, code: 2, text: message},
-		{name: "a pipe that is no supervisord's", command: `echo hello | "$0"`, supervised: false, code: 2, text: message},
+		{
+			name: "no input, with supervisord's variable", command: `"$0" </dev/null`, supervised: true, code: 2,
+			text: message,
+		},
+		{
+			name: "a pipe that is no supervisord's", command: `echo hello | "$0"`, supervised: false, code: 2,
+			text: message,
+		},
 		{name: "a pipe that says nothing", command: `: | "$0"`, supervised: false, code: 0, text: "stopped"},
-		{name: "a pipe that is no supervisord's, with its variable", command: `echo hello | "$0"`, supervised: true, code: 1, text: message},
-		{name: "a supervisord whose variable was taken away", command: `printf '` + event + `' | "$0"`, supervised: false, code: 0, text: "stopped"},
+		{
+			name: "a pipe that is no supervisord's, with its variable", command: `echo hello | "$0"`, supervised: true,
+			code: 1, text: message,
+		},
+		{
+			name: "a supervisord whose variable was taken away", command: `printf '` + event + `' | "$0"`,
+			supervised: false, code: 0, text: "stopped",
+		},
 		{name: "supervisord", command: `printf '` + event + `' | "$0"`, supervised: true, code: 0, text: "stopped"},
-		{name: "a supervisord that dies in an event", command: `printf '` + event + event[:len(event)-3] + `' | "$0"`, supervised: true, code: 0, text: "stopped"},
-		{name: "a supervisord that stops before the first event", command: `: | "$0"`, supervised: true, code: 0, text: "stopped"},
+		{
+			name:    "a supervisord that dies in an event",
+			command: `printf '` + event + event[:len(event)-3] + `' | "$0"`, supervised: true, code: 0,
+			text: "stopped",
+		},
+		{
+			name: "a supervisord that stops before the first event", command: `: | "$0"`, supervised: true, code: 0,
+			text: "stopped",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -103,14 +122,17 @@ func TestAnswerToNobody(t *testing.T) {
 func TestStopping(t *testing.T) {
 	t.Parallel()
 	s, js := startWeb1(t, "")
-	started, stopping := schema.BridgeSubject("web1", schema.BridgeStarted), schema.BridgeSubject("web1", schema.BridgeStopping)
+	started, stopping := schema.BridgeSubject("web1", schema.BridgeStarted), schema.BridgeSubject("web1",
+		schema.BridgeStopping)
 	waitStored(t, js, started, 1)
 	s.MustCtl(t, "stop", "supernats:supernats")
 	waitStored(t, js, stopping, 1)
 	msgs := stored(t, js, "supervisor.>")
 	last := msgs[len(msgs)-2:]
-	if last[0].Subject() != schema.SnapshotSubject("web1") || !strings.Contains(string(last[0].Data()), `"reason":"stopping"`) || last[1].Subject() != stopping {
-		t.Errorf("the last messages are\n%s %s\n%s %s", last[0].Subject(), last[0].Data(), last[1].Subject(), last[1].Data())
+	if last[0].Subject() != schema.SnapshotSubject("web1") ||
+		!strings.Contains(string(last[0].Data()), `"reason":"stopping"`) || last[1].Subject() != stopping {
+		t.Errorf("the last messages are\n%s %s\n%s %s", last[0].Subject(), last[0].Data(), last[1].Subject(),
+			last[1].Data())
 	}
 	begun, err := schema.Unmarshal[*schema.Bridge](stored(t, js, started)[0].Data())
 	if err != nil {
@@ -122,7 +144,8 @@ func TestStopping(t *testing.T) {
 	}
 	schematest.ValidateDocument(t, "bridge", stored(t, js, started)[0].Data())
 	schematest.ValidateDocument(t, "bridge", last[1].Data())
-	if ended.Type != "supernats.bridge.stopping" || ended.Data.PID != begun.Data.PID || ended.Data.Boot != begun.Data.Boot ||
+	if ended.Type != "supernats.bridge.stopping" || ended.Data.PID != begun.Data.PID ||
+		ended.Data.Boot != begun.Data.Boot ||
 		ended.Data.Pool != "supernats" || ended.Data.Server != "supervisor" || ended.Data.Settings["drain"] != "5s" {
 		t.Errorf("%s", last[1].Data())
 	}
@@ -140,7 +163,8 @@ func TestStopping(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitStored(t, js, stopping, 2)
-	supervisordtest.Wait(t, 10*time.Second, func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }, "the end of the bridge")
+	supervisordtest.Wait(t, 10*time.Second, func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) },
+		"the end of the bridge")
 }
 
 // While NATS is away a stop takes no longer than --drain, and what is not yet
@@ -198,7 +222,9 @@ func TestStrayByte(t *testing.T) {
 	if err := s.SendRemote("n", "0", "1", "2"); err != nil {
 		t.Fatal(err)
 	}
-	supervisordtest.Wait(t, time.Minute, func() bool { return strings.Contains(s.Log(), "exited: supernats (exit status 1; not expected)") }, "the exit")
+	supervisordtest.Wait(t, time.Minute, func() bool {
+		return strings.Contains(s.Log(), "exited: supernats (exit status 1; not expected)")
+	}, "the exit")
 	for i, m := range waitStored(t, js, subject, 3) {
 		if e := event(t, m); *e.Data != string(rune('0'+i)) {
 			t.Errorf("event %d is %q", i, *e.Data)
@@ -234,7 +260,10 @@ func TestStandstill(t *testing.T) {
 			pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 			return pid
 		}, restarts: 1},
-		{name: "bridge", pid: func(s *supervisordtest.Supervisord) int { return s.ProcessID(t, "supernats") }, restarts: 0},
+		{
+			name: "bridge", pid: func(s *supervisordtest.Supervisord) int { return s.ProcessID(t, "supernats") },
+			restarts: 0,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -268,7 +297,8 @@ func TestStandstill(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	for _, arg := range []string{"version", "--version"} {
-		if out, err := exec.Command(program, arg).CombinedOutput(); err != nil || string(out) != "supernats-bridge dev\n" {
+		if out, err := exec.Command(program, arg).CombinedOutput(); err != nil ||
+			string(out) != "supernats-bridge dev\n" {
 			t.Errorf("%s: %v %q", arg, err, out)
 		}
 	}

@@ -30,7 +30,9 @@ func TestMain(m *testing.M) {
 // spool of its own.
 func conf(tb testing.TB, flags ...string) string {
 	tb.Helper()
-	out, err := exec.Command(program, append([]string{"conf", "--one-section", "--stderr-logfile", stderrFile, "--spool-dir", tb.TempDir()}, flags...)...).Output()
+	out, err := exec.Command(program, append([]string{
+		"conf", "--one-section", "--stderr-logfile", stderrFile, "--spool-dir", tb.TempDir(),
+	}, flags...)...).Output()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -55,7 +57,8 @@ func stored(tb testing.TB, js jetstream.JetStream, subject string) []jetstream.M
 // waitStored waits until the stream holds n messages below subject.
 func waitStored(tb testing.TB, js jetstream.JetStream, subject string, n int) []jetstream.Msg {
 	tb.Helper()
-	supervisordtest.Wait(tb, 60*time.Second, func() bool { return pending(js, subject) >= n }, "%d messages on %s", n, subject)
+	supervisordtest.Wait(tb, 60*time.Second, func() bool { return pending(js, subject) >= n }, "%d messages on %s", n,
+		subject)
 	return stored(tb, js, subject)
 }
 

@@ -75,7 +75,8 @@ func (s *simulated) emit(n int) {
 }
 
 func (e simEvent) header() []byte {
-	return fmt.Appendf(nil, "ver:3.0 server:s serial:%d pool:supernats poolserial:%d eventname:TICK_5 len:0", e.serial, e.poolSerial)
+	return fmt.Appendf(nil, "ver:3.0 server:s serial:%d pool:supernats poolserial:%d eventname:TICK_5 len:0", e.serial,
+		e.poolSerial)
 }
 
 // bridge is the listener that runs, which may be a new one.
@@ -173,7 +174,9 @@ func TestLossesAddUp(t *testing.T) {
 		cfg.SpoolDir = newDir(t)
 		cfg.SpoolSync.every = -1
 		cfg.StartedTogether = true
-		s := &simulated{t: t, cfg: cfg, boots: 1, serial: firstSerial, size: rapid.IntRange(2, 8).Draw(t, "buffer_size")}
+		s := &simulated{
+			t: t, cfg: cfg, boots: 1, serial: firstSerial, size: rapid.IntRange(2, 8).Draw(t, "buffer_size"),
+		}
 		s.newPool()
 		waiting := func() {
 			if len(s.pool.buffer) == 0 {

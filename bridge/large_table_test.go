@@ -51,7 +51,9 @@ func TestTableOverServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	sp.Finish()
-	from := &source{queue: sp, encoder: testEncoder(), reasons: deathreason.New(deathreason.Config{}), metrics: testMetrics()}
+	from := &source{
+		queue: sp, encoder: testEncoder(), reasons: deathreason.New(deathreason.Config{}), metrics: testMetrics(),
+	}
 	p, err := publish.New(publish.Config{
 		Source: from, Encode: from.Encode, Stream: stream.Events, Ensure: ensureStream, Log: zerolog.Nop(),
 		Lost:    func(_ []byte, err error) { t.Error(err) },
@@ -75,7 +77,8 @@ func TestTableOverServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		n += len(ce.Data.Processes)
-		if sent, err := time.Parse(time.RFC3339, m.Headers().Get(stream.HeaderSent)); err != nil || time.Since(sent) > time.Minute || time.Since(sent) < -time.Minute {
+		if sent, err := time.Parse(time.RFC3339, m.Headers().Get(stream.HeaderSent)); err != nil ||
+			time.Since(sent) > time.Minute || time.Since(sent) < -time.Minute {
 			t.Errorf("header %s: %q", stream.HeaderSent, m.Headers().Get(stream.HeaderSent))
 		}
 	}

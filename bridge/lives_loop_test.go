@@ -27,7 +27,8 @@ startretries=1
 	for _, m := range waitStored(t, js, "supervisor.event.web1.loop.loop.process_state.backoff", 2) {
 		schematest.ValidateDocument(t, "event", m.Data())
 		e := event(t, m)
-		if tries = append(tries, e); e.Ran == nil || *e.Ran < 0.69 || e.Last == nil || e.Last.Threads != 1 || e.Last.Age > *e.Ran+0.02 {
+		if tries = append(tries, e); e.Ran == nil || *e.Ran < 0.69 || e.Last == nil || e.Last.Threads != 1 ||
+			e.Last.Age > *e.Ran+0.02 {
 			t.Errorf("%s", m.Data())
 		}
 	}

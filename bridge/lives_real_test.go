@@ -135,20 +135,23 @@ func TestRanAndLast(t *testing.T) {
 		ran := time.Duration(*e.Ran * float64(time.Second))
 		// It has died between its last word and the event.
 		const tick = 15 * time.Millisecond // of /proc
-		if least, most := died[name].Sub(started[name]), at(t, m).Sub(started[name]); ran < least-tick || ran > most+tick {
+		if least, most := died[name].Sub(started[name]), at(t, m).Sub(started[name]); ran < least-tick ||
+			ran > most+tick {
 			t.Errorf("%s ran for %v, want between %v and %v", name, ran, least, most)
 		}
 		l := e.Last
 		if l.RSS < 50<<20 || l.RSS > 150<<20 || l.PeakRSS < l.RSS || l.Threads != 2 || l.CPU < 0.1 || l.CPU > 10 {
 			t.Errorf("%s: %+v", name, l)
 		}
-		if l.Descriptors < 13 || l.Descriptors > 30 || l.Age <= 0 || l.Age > *e.Ran+0.02 || l.Time.Before(ready[name]) || l.Time.After(at(t, m)) {
+		if l.Descriptors < 13 || l.Descriptors > 30 || l.Age <= 0 || l.Age > *e.Ran+0.02 ||
+			l.Time.Before(ready[name]) || l.Time.After(at(t, m)) {
 			t.Errorf("%s: %+v, ran %v", name, l, *e.Ran)
 		}
 	}
 	for _, m := range stored(t, js, stream.AllEvents) {
 		e := event(t, m)
-		if dead := e.Event == schema.ProcessStateExited || e.Event == schema.ProcessStateStopped; !dead && (e.Ran != nil || e.Last != nil) {
+		if dead := e.Event == schema.ProcessStateExited || e.Event == schema.ProcessStateStopped; !dead &&
+			(e.Ran != nil || e.Last != nil) {
 			t.Errorf("no death: %s", m.Data())
 		}
 	}
@@ -180,7 +183,8 @@ func TestLivesHidden(t *testing.T) {
 			// unshare does not pass a signal on.
 			wrapped := strings.NewReplacer("command=", "command="+wrapper+" ", "stopwaitsecs=10", "stopwaitsecs=1").Replace(section)
 			dir := supervisordtest.Dir(t)
-			if err := errors.Join(os.Chmod(dir, 0o755), supervisordtest.WriteConf(dir, "supervisor", wrapped+w.program("hungry"))); err != nil {
+			if err := errors.Join(os.Chmod(dir, 0o755),
+				supervisordtest.WriteConf(dir, "supervisor", wrapped+w.program("hungry"))); err != nil {
 				t.Fatal(err)
 			}
 			s := supervisordtest.StartIn(t, dir)
@@ -226,7 +230,8 @@ func TestLastOverOutage(t *testing.T) {
 	nats := streamtest.Start(t)
 	w := newWorld(t)
 	spool := t.TempDir()
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--spool-dir", spool)+w.program("hungry"))
+	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--host", "web1", "--spool-dir", spool)+
+		w.program("hungry"))
 	waitStored(t, nats.JetStream(), "supervisor.event.web1.hungry.hungry.process_state.running", 1)
 	w.wait("ready.hungry")
 	time.Sleep(600 * time.Millisecond) // looks while it is young
@@ -280,7 +285,8 @@ autorestart=false
 	}
 	for _, m := range waitStored(t, js, "supervisor.event.web1.sleeper.*.process_state.exited", programs) {
 		e := event(t, m)
-		if e.Ran == nil || *e.Ran < 0.1 || e.Last == nil || e.Last.RSS == 0 || e.Last.Threads != 1 || e.Last.Age > *e.Ran+0.02 || e.Last.CPU > 1 {
+		if e.Ran == nil || *e.Ran < 0.1 || e.Last == nil || e.Last.RSS == 0 || e.Last.Threads != 1 ||
+			e.Last.Age > *e.Ran+0.02 || e.Last.CPU > 1 {
 			t.Errorf("%s", m.Data())
 		}
 	}

@@ -84,7 +84,8 @@ func addUp(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream,
 		for _, m := range stored(t, js, schema.BridgeSubject("web1", schema.BridgeLoss)) {
 			schematest.ValidateDocument(t, "bridge", m.Data())
 			ce, err := schema.Unmarshal[*schema.Loss](m.Data())
-			if err != nil || ce.Data.Cause != "supervisord-buffer" || ce.Data.Pool != "supernats" || ce.Data.LastPoolSerial == nil {
+			if err != nil || ce.Data.Cause != "supervisord-buffer" || ce.Data.Pool != "supernats" ||
+				ce.Data.LastPoolSerial == nil {
 				t.Fatalf("%v\n%s", err, m.Data())
 			}
 			lost += ce.Data.Count
@@ -150,7 +151,9 @@ func TestOverflowWhileAway(t *testing.T) {
 			if err := s.SendRemote("first", "x"); err != nil {
 				t.Fatal(err)
 			}
-			waitStored(t, nats.JetStream(), schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: "first"}.String(), 1)
+			waitStored(t, nats.JetStream(), schema.Subject{
+				Host: "web1", Event: schema.RemoteCommunication, Type: "first",
+			}.String(), 1)
 			tc.away(t, s)
 			addUp(t, s, nats.JetStream(), "burst", sent)
 		})
@@ -235,13 +238,16 @@ func TestSpoolCommand(t *testing.T) {
 	if *events[0].Data != "first" || *events[1].Data != "last\nof two" {
 		t.Errorf("events %q and %q", *events[0].Data, *events[1].Data)
 	}
-	for _, want := range []string{"spool      " + dir + "\n", "segments   1\n", " waiting for JetStream\n", "oldest     1  20", "newest     "} {
+	for _, want := range []string{
+		"spool      " + dir + "\n", "segments   1\n", " waiting for JetStream\n", "oldest     1  20", "newest     ",
+	} {
 		if text := spool(); !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
 	none := exec.Command(program, "spool", "--spool-dir", dir+"/none")
-	if out, _ := none.CombinedOutput(); none.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "there is no spool") {
+	if out, _ := none.CombinedOutput(); none.ProcessState.ExitCode() != 1 ||
+		!strings.Contains(string(out), "there is no spool") {
 		t.Errorf("exit code %d\n%s", none.ProcessState.ExitCode(), out)
 	}
 }

@@ -72,8 +72,12 @@ func TestOutOfMemory(t *testing.T) {
 				if got == nil || got.OOM == nil {
 					t.Fatalf("%s: that memory ran out is not reported: %+v", name, got)
 				}
-				want := &schema.Exit{Signal: "SIGKILL", Source: tt.source, OOM: &schema.OOM{Cgroup: cage.Name, Limit: cage.Limit, Peak: got.OOM.Peak}}
-				if diff := cmp.Diff(want, got); diff != "" || got.OOM.Peak > cage.Limit || got.OOM.Peak < cage.Limit*9/10 {
+				want := &schema.Exit{
+					Signal: "SIGKILL", Source: tt.source,
+					OOM: &schema.OOM{Cgroup: cage.Name, Limit: cage.Limit, Peak: got.OOM.Peak},
+				}
+				if diff := cmp.Diff(want, got); diff != "" || got.OOM.Peak > cage.Limit ||
+					got.OOM.Peak < cage.Limit*9/10 {
 					t.Errorf("%s: peak %d; (-want +got)\n%s", name, got.OOM.Peak, diff)
 				}
 			}
@@ -102,7 +106,8 @@ func TestOutOfMemory(t *testing.T) {
 
 			before := killed(t, cage)
 			s.MustCtl(t, "start", "parent")
-			supervisordtest.Wait(t, 20*time.Second, func() bool { return killed(t, cage) > before }, "the child to run out of memory")
+			supervisordtest.Wait(t, 20*time.Second, func() bool { return killed(t, cage) > before },
+				"the child to run out of memory")
 			time.Sleep(1500 * time.Millisecond) // by now nobody that is known has died of it
 			kill("parent")
 		})

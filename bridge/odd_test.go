@@ -56,7 +56,8 @@ func TestReasonsInOddPlaces(t *testing.T) {
 				}
 				command = "unshare --mount sh -c '" + tt.setup + ` && exec "$0" "$@"' ` + command
 			}
-			section := strings.Replace(conf(t, "--nats-url", nats.URL, "--host", "web1"), "command="+program, "command="+command, 1)
+			section := strings.Replace(conf(t, "--nats-url", nats.URL, "--host", "web1"), "command="+program,
+				"command="+command, 1)
 			// It lives on when it is RUNNING, for which supervisord takes up to a second more.
 			silent(t, section+"\n[program:p]\ncommand=sh -c \"sleep 4; exit 3\"\nautorestart=true\nexitcodes=9\n")
 			js := nats.JetStream()
@@ -96,7 +97,9 @@ func TestReasonsInContainer(t *testing.T) {
 	if err != nil || ce.Data.Watch == nil || strings.Join(ce.Data.Watch.Exits, " ") != schema.WatchPidfd {
 		t.Errorf("%v %+v", err, ce.Data.Watch)
 	}
-	for subject, want := range map[string]string{"p.p.process_state.exited": "SIGSEGV", "never.never.process_state.fatal": "exit 7"} {
+	for subject, want := range map[string]string{
+		"p.p.process_state.exited": "SIGSEGV", "never.never.process_state.fatal": "exit 7",
+	} {
 		for _, m := range waitStored(t, js, "supervisor.event.*."+subject, 1) {
 			if e := event(t, m); !strings.HasPrefix(endText(e.Exit), want) {
 				t.Errorf("%s", m.Data())

@@ -51,7 +51,8 @@ func TestLargeEvent(t *testing.T) {
 		msgs = append(msgs, &nats.Msg{Subject: m.Subject(), Header: m.Headers(), Data: m.Data()})
 	}
 	last := len(msgs) - 2 // the record of the stop follows it
-	if last < 5 || msgs[last+1].Subject != "supervisor.bridge.web1.stopping" || msgs[0].Subject != "supervisor.bridge.web1.started" || msgs[last].Subject != "supervisor.event.web1.-.-.tick.5" {
+	if last < 5 || msgs[last+1].Subject != "supervisor.bridge.web1.stopping" ||
+		msgs[0].Subject != "supervisor.bridge.web1.started" || msgs[last].Subject != "supervisor.event.web1.-.-.tick.5" {
 		for _, m := range msgs {
 			t.Log(m.Subject)
 		}

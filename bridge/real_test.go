@@ -144,7 +144,8 @@ func TestStreamMatchesLog(t *testing.T) {
 	for _, m := range stored(t, js, stream.AllEvents) {
 		schematest.ValidateDocument(t, "event", m.Data())
 		e := event(t, m)
-		if e.Host != "web1.example.com" || !strings.HasPrefix(m.Subject(), "supervisor.event.web1=2Eexample=2Ecom.") || m.Subject() != e.Subject() {
+		if e.Host != "web1.example.com" || !strings.HasPrefix(m.Subject(), "supervisor.event.web1=2Eexample=2Ecom.") ||
+			m.Subject() != e.Subject() {
 			t.Errorf("event of host %q is on %s", e.Host, m.Subject())
 		}
 		if e.Serial <= last && last > 0 || serials[e.Serial] {
@@ -192,7 +193,9 @@ func TestStreamMatchesLog(t *testing.T) {
 			t.Errorf("the stream lacks %q, which supervisord's log has %d times", key, n)
 		}
 	}
-	for _, key := range []string{"exited crasher false", "gave up flapper", "success my.app-weird*>é", "success late", "exited killed false"} {
+	for _, key := range []string{
+		"exited crasher false", "gave up flapper", "success my.app-weird*>é", "success late", "exited killed false",
+	} {
 		if count[key] == 0 {
 			t.Errorf("the stream has no %q", key)
 		}
@@ -210,7 +213,9 @@ func quiet(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream,
 	if err := s.SendRemote("quiet", ""); err != nil {
 		t.Fatal(err)
 	}
-	waitStored(t, js, schema.Subject{Host: "web1.example.com", Event: schema.RemoteCommunication, Type: "quiet"}.String(), n)
+	waitStored(t, js, schema.Subject{
+		Host: "web1.example.com", Event: schema.RemoteCommunication, Type: "quiet",
+	}.String(), n)
 }
 
 var logLine = regexp.MustCompile(`(?m) (exited|gave up|success): (\S+) (?:\(.*; (not )?expected\))?`)

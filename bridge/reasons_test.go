@@ -33,14 +33,18 @@ startretries=1
 `, "--snapshot-every", "1s")
 	want := map[string]func(e *schema.Event) bool{
 		"coded": func(e *schema.Event) bool {
-			return e.UnexpectedExit() && e.Exit != nil && e.Exit.Code != nil && *e.Exit.Code == 3 && e.Log != nil && strings.Contains(e.Log.Stderr, "last words")
+			return e.UnexpectedExit() && e.Exit != nil && e.Exit.Code != nil && *e.Exit.Code == 3 && e.Log != nil &&
+				strings.Contains(e.Log.Stderr, "last words")
 		},
-		"killed": func(e *schema.Event) bool { return e.UnexpectedExit() && e.Exit != nil && e.Exit.Signal == "SIGSEGV" },
+		"killed": func(e *schema.Event) bool {
+			return e.UnexpectedExit() && e.Exit != nil && e.Exit.Signal == "SIGSEGV"
+		},
 		"flapper": func(e *schema.Event) bool {
 			return e.Event == schema.ProcessStateFatal && e.Exit != nil && e.Exit.Code != nil && *e.Exit.Code == 7
 		},
 		"missing": func(e *schema.Event) bool {
-			return e.Event == schema.ProcessStateFatal && e.Exit != nil && strings.Contains(e.Exit.SpawnErr, "/no/such/program")
+			return e.Event == schema.ProcessStateFatal && e.Exit != nil &&
+				strings.Contains(e.Exit.SpawnErr, "/no/such/program")
 		},
 	}
 	supervisordtest.Wait(t, 30*time.Second, func() bool {
@@ -115,7 +119,8 @@ process_name=%%(program_name)s_%%(process_num)02d
 startsecs=0
 autorestart=true
 `, dir, programs))
-	supervisordtest.Wait(t, 60*time.Second, func() bool { return strings.Count(read("ready"), "\n") == programs }, "the programs to be ready to die together")
+	supervisordtest.Wait(t, 60*time.Second, func() bool { return strings.Count(read("ready"), "\n") == programs },
+		"the programs to be ready to die together")
 	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +177,8 @@ autorestart=true
 `)
 	exits := waitStored(t, js, "supervisor.event.web1.quiet.quiet.process_state.exited", 2)
 	first, second := event(t, exits[0]), event(t, exits[1])
-	if first.Log == nil || !strings.Contains(first.Log.Stderr, "Traceback") || first.Exit == nil || first.Exit.Code == nil {
+	if first.Log == nil || !strings.Contains(first.Log.Stderr, "Traceback") || first.Exit == nil ||
+		first.Exit.Code == nil {
 		t.Errorf("first: %+v, %+v", first.Exit, first.Log)
 	}
 	if second.Log != nil || second.Exit == nil || second.Exit.Signal != "SIGKILL" {

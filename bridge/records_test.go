@@ -29,7 +29,8 @@ func tableRecord(t *testing.T, processes int) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return record.AppendMessage(nil, recordtest.ReadAt, recordtest.Boot, nil, schema.SnapshotSubject("web 1"), ce.ID, json)
+	return record.AppendMessage(nil, recordtest.ReadAt, recordtest.Boot, nil, schema.SnapshotSubject("web 1"), ce.ID,
+		json)
 }
 
 func testEncoder() record.Encoder {

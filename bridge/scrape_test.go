@@ -257,7 +257,8 @@ func TestScrapesShareOneCall(t *testing.T) {
 		}
 	}()
 	address := freeAddress(t)
-	section := conf(t, "--nats-url", nats.URL, "--listen", address, "--snapshot-every", "0", "--server-url", "unix://"+dir+"/proxy.sock")
+	section := conf(t, "--nats-url", nats.URL, "--listen", address, "--snapshot-every", "0", "--server-url",
+		"unix://"+dir+"/proxy.sock")
 	if err := supervisordtest.WriteConf(dir, "supervisor", section); err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +269,8 @@ func TestScrapesShareOneCall(t *testing.T) {
 	var clients sync.WaitGroup
 	for range 20 {
 		clients.Go(func() {
-			if got := scrape(t, address, "supervisord_"); got["supervisord_scrape_success"] != 1 || got[`supervisord_up{group="supernats",name="supernats"}`] != 1 {
+			if got := scrape(t, address, "supervisord_"); got["supervisord_scrape_success"] != 1 ||
+				got[`supervisord_up{group="supernats",name="supernats"}`] != 1 {
 				t.Errorf("scraped %v", got)
 			}
 		})
@@ -314,12 +316,14 @@ startsecs=0
 		for _, m := range stored(t, js, stream.AllEvents) {
 			held[event(t, m).Event]++
 		}
-		return held[schema.RemoteCommunication] == bursts*100 && maps.Equal(counted, held) && answers == all && published == all
+		return held[schema.RemoteCommunication] == bursts*100 && maps.Equal(counted, held) && answers == all &&
+			published == all
 	}
 	deadline := time.Now().Add(30 * time.Second)
 	for !same() {
 		if time.Now().After(deadline) {
-			t.Fatalf("events (-counted +stored):\n%s%v are counted, %v answered, %v published", cmp.Diff(counted, held), all, answers, published)
+			t.Fatalf("events (-counted +stored):\n%s%v are counted, %v answered, %v published", cmp.Diff(counted, held),
+				all, answers, published)
 		}
 	}
 	if held[schema.ProcessStateStopped] != bursts || counted[schema.ProcessStateStopped] != bursts {
@@ -337,7 +341,8 @@ func TestReadiness(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := freeAddress(t)
-	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--listen", address, "--spool-dir", dir, "--spool-max", "1MiB", "--spool-sync", "never"))
+	s := supervisordtest.Start(t, conf(t, "--nats-url", nats.URL, "--listen", address, "--spool-dir", dir,
+		"--spool-max", "1MiB", "--spool-sync", "never"))
 	check := func(status int, texts ...string) {
 		t.Helper()
 		got, body := 0, ""
@@ -380,13 +385,17 @@ func TestReadiness(t *testing.T) {
 	}
 	check(503, "not ready: spool is full", "nearly full, TICK and PROCESS_LOG are dropped")
 	full := scrape(t, address, "supernats_bridge_")
-	if full["supernats_bridge_spool_bytes"] < 900_000 || full["supernats_bridge_spool_limit_bytes"] != 1<<20 || full["supernats_bridge_spool_records"] < 90 ||
-		full["supernats_bridge_spool_oldest_record_age_seconds"] <= 0 || full["supernats_bridge_spool_oldest_record_age_seconds"] > 60 || full["supernats_bridge_nats_connected"] != 0 {
+	if full["supernats_bridge_spool_bytes"] < 900_000 || full["supernats_bridge_spool_limit_bytes"] != 1<<20 ||
+		full["supernats_bridge_spool_records"] < 90 ||
+		full["supernats_bridge_spool_oldest_record_age_seconds"] <= 0 ||
+		full["supernats_bridge_spool_oldest_record_age_seconds"] > 60 || full["supernats_bridge_nats_connected"] != 0 {
 		t.Errorf("full %v", full)
 	}
 	nats.Restart()
 	check(200, "ready\n", "spool: 0 records", "nats: connected")
-	for name, want := range map[string]float64{"nats_connected": 1, "nats_reconnects_total": 0, "spool_records": 0, "spool_oldest_record_age_seconds": 0} {
+	for name, want := range map[string]float64{
+		"nats_connected": 1, "nats_reconnects_total": 0, "spool_records": 0, "spool_oldest_record_age_seconds": 0,
+	} {
 		waitValue(t, address, "supernats_bridge_"+name, want)
 	}
 	nats.Stop()
@@ -426,7 +435,11 @@ func TestAddressInUse(t *testing.T) {
 
 // What can be seen to be wrong ends the program with exit code 2.
 func TestListenUsage(t *testing.T) {
-	for _, flags := range [][]string{{"--listen", "nowhere"}, {"--web-config", "web.yaml"}, {"--listen", ":0", "--web-config", "testdata/web-unknown.yaml"}} {
+	for _, flags := range [][]string{
+		{"--listen", "nowhere"},
+		{"--web-config", "web.yaml"},
+		{"--listen", ":0", "--web-config", "testdata/web-unknown.yaml"},
+	} {
 		c := exec.Command(program, append([]string{"--spool-dir", t.TempDir()}, flags...)...)
 		out, _ := c.CombinedOutput()
 		if code := c.ProcessState.ExitCode(); code != 2 || !strings.Contains(string(out), flags[len(flags)-2]) {

@@ -21,11 +21,14 @@ import (
 // comes sooner.
 func bothSections(t *testing.T, flags ...string) string {
 	t.Helper()
-	out, err := exec.Command(program, append([]string{"conf", "--stderr-logfile", stderrFile, "--spool-dir", t.TempDir()}, flags...)...).Output()
+	out, err := exec.Command(program, append([]string{
+		"conf", "--stderr-logfile", stderrFile, "--spool-dir", t.TempDir(),
+	}, flags...)...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(out), "TICK_3600"); n < 1 || !strings.Contains(string(out), "[eventlistener:supernats-logs]") {
+	if n := strings.Count(string(out), "TICK_3600"); n < 1 ||
+		!strings.Contains(string(out), "[eventlistener:supernats-logs]") {
 		t.Fatalf("one section:\n%s", out)
 	}
 	return strings.ReplaceAll(string(out), ",TICK_3600\n", ",TICK_5\n")
@@ -125,21 +128,27 @@ func TestTwoSections(t *testing.T) {
 				t.Errorf("%v: %s", err, m.Data())
 				continue
 			}
-			described[ce.Data.Pool] = fmt.Sprintf("%d %d reasons: %v", ce.Data.Section.BufferSize, ce.Data.Section.Priority, ce.Data.Reasons != nil)
+			described[ce.Data.Pool] = fmt.Sprintf("%d %d reasons: %v", ce.Data.Section.BufferSize,
+				ce.Data.Section.Priority, ce.Data.Reasons != nil)
 		}
 		if strings.HasSuffix(m.Subject(), ".loss") || strings.HasSuffix(m.Subject(), ".trouble") {
 			t.Errorf("%s: %s", m.Subject(), m.Data())
 		}
 	}
-	if diff := cmp.Diff(map[string]string{"supernats": "65536 -17 reasons: true", "supernats-logs": "16384 -18 reasons: false"}, described); diff != "" {
+	if diff := cmp.Diff(map[string]string{
+		"supernats": "65536 -17 reasons: true", "supernats-logs": "16384 -18 reasons: false",
+	}, described); diff != "" {
 		t.Errorf("sections (-want +got):\n%s", diff)
 	}
 	files, err := filepath.Glob(s.Dir + "/supernats-stderr*")
-	if err != nil || fmt.Sprint(files) != fmt.Sprint([]string{s.Dir + "/supernats-stderr-logs.log", s.Dir + "/supernats-stderr.log"}) {
+	if err != nil || fmt.Sprint(files) != fmt.Sprint([]string{
+		s.Dir + "/supernats-stderr-logs.log", s.Dir + "/supernats-stderr.log",
+	}) {
 		t.Errorf("logs are %q, %v", files, err)
 	}
 	for _, file := range files {
-		if b, err := os.ReadFile(file); err != nil || strings.Contains(string(b), "already had") || strings.Contains(string(b), `"level":"error"`) {
+		if b, err := os.ReadFile(file); err != nil || strings.Contains(string(b), "already had") ||
+			strings.Contains(string(b), `"level":"error"`) {
 			t.Errorf("%v\n%s", err, b)
 		}
 	}
@@ -184,7 +193,9 @@ func TestSectionForOutputWhenNeeded(t *testing.T) {
 	}
 	s.MustCtl(t, "update")
 	all := func() (text string) {
-		for _, m := range stored(t, js, schema.Subject{Host: "web1", Group: "counter", Process: "counter", Event: "PROCESS_LOG_STDOUT"}.String()) {
+		for _, m := range stored(t, js, schema.Subject{
+			Host: "web1", Group: "counter", Process: "counter", Event: "PROCESS_LOG_STDOUT",
+		}.String()) {
 			text += *event(t, m).Data
 		}
 		return text

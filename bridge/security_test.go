@@ -33,7 +33,8 @@ func TestSecurity(t *testing.T) {
 			for name, c := range w.Wrong {
 				c.URL = s.URL
 				troubles := refused(t, c.Settings)
-				if len(troubles) != 1 || !strings.Contains(strings.ToLower(troubles[0]), c.Why) || !strings.Contains(troubles[0], "--nats-") {
+				if len(troubles) != 1 || !strings.Contains(strings.ToLower(troubles[0]), c.Why) ||
+					!strings.Contains(troubles[0], "--nats-") {
 					t.Errorf("%s: it says\n%s", name, strings.Join(troubles, ""))
 				}
 			}

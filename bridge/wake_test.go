@@ -56,7 +56,8 @@ func TestDeathWakesSupervisord(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if e := ce.Data; e.Exit == nil || e.Exit.Signal != "SIGKILL" || e.Ran == nil || *e.Ran < 0.3 || *e.Ran > 30 {
+				if e := ce.Data; e.Exit == nil || e.Exit.Signal != "SIGKILL" || e.Ran == nil || *e.Ran < 0.3 ||
+					*e.Ran > 30 {
 					t.Errorf("%s", m.Data)
 				}
 			}
@@ -190,7 +191,8 @@ func TestWakeLeavesStopsAlone(t *testing.T) {
 func TestLoopIsNotFaster(t *testing.T) {
 	t.Parallel()
 	address := freeAddress(t)
-	_, js := startWeb1(t, "\n[program:p]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=true\n", "--listen", address)
+	_, js := startWeb1(t, "\n[program:p]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=true\n", "--listen",
+		address)
 	begun := time.Now()
 	exits := waitStored(t, js, "supervisor.event.*.p.*.process_state.exited", 12)
 	wakes := scrape(t, address, wakeups)[wakeups]
@@ -204,7 +206,8 @@ func TestLoopIsNotFaster(t *testing.T) {
 		}
 	}
 	if most := float64(3+1+longer) + took.Seconds()/10; wakes == 0 || wakes > most {
-		t.Errorf("%v wake-ups for %d deaths in %v, %d of them after a longer life; want 1 to %v", wakes, len(exits), took, longer, most)
+		t.Errorf("%v wake-ups for %d deaths in %v, %d of them after a longer life; want 1 to %v", wakes, len(exits),
+			took, longer, most)
 	}
 }
 
@@ -217,9 +220,13 @@ func TestStartedSaysWhatIsWatched(t *testing.T) {
 		want         func(*schema.Watch) bool
 	}{
 		{name: "all", refuse: "", flags: nil, want: func(w *schema.Watch) bool {
-			return slices.Contains(w.Exits, schema.WatchPidfd) && w.Wake == schema.WakeByConnection && w.Limit > 100 && w.Problem == ""
+			return slices.Contains(w.Exits, schema.WatchPidfd) && w.Wake == schema.WakeByConnection && w.Limit > 100 &&
+				w.Problem == ""
 		}},
-		{name: "no waking", refuse: "", flags: []string{"--wake=false"}, want: func(w *schema.Watch) bool { return w.Wake == "" && len(w.Exits) > 0 }},
+		{
+			name: "no waking", refuse: "", flags: []string{"--wake=false"},
+			want: func(w *schema.Watch) bool { return w.Wake == "" && len(w.Exits) > 0 },
+		},
 		{name: "no descriptors of processes", refuse: "pidfd_open", flags: nil, want: func(w *schema.Watch) bool {
 			return len(w.Exits) == 0 && w.Wake == "" && strings.Contains(w.Problem, "pidfd")
 		}},
@@ -265,8 +272,10 @@ func TestFewDescriptors(t *testing.T) {
 	t.Parallel()
 	nats := streamtest.Start(t)
 	section := conf(t, "--nats-url", nats.URL, "--host", "web1")
-	section = strings.Replace(section, "command="+program, "command=sh -c 'ulimit -Sn 64; ulimit -Hn 110; exec \"$0\" \"$@\"' "+program, 1)
-	s := supervisordtest.Start(t, section+"\n[program:p]\ncommand=sleep 1000\nprocess_name=%(process_num)02d\nnumprocs=30\nstartsecs=0\n")
+	section = strings.Replace(section, "command="+program,
+		"command=sh -c 'ulimit -Sn 64; ulimit -Hn 110; exec \"$0\" \"$@\"' "+program, 1)
+	s := supervisordtest.Start(t, section+
+		"\n[program:p]\ncommand=sleep 1000\nprocess_name=%(process_num)02d\nnumprocs=30\nstartsecs=0\n")
 	js := nats.JetStream()
 	m := waitStored(t, js, "supervisor.bridge.web1.trouble", 1)[0]
 	ce, err := schema.Unmarshal[*schema.Trouble](m.Data())

@@ -18,7 +18,10 @@ func TestUnmarshal(t *testing.T) {
 	want := &CloudEvent[*Loss]{
 		SpecVersion: "1.0", ID: "1", Source: "/supernats/web1", Type: "supernats.bridge.loss", Time: Time{testTime},
 		DataContentType: "application/json", DataSchema: "urn:supernats:bridge:1",
-		Data: &Loss{Host: "web1", Boot: testBoot, Pool: "supernats", Cause: "spool-full", Count: 2, Events: map[string]int{"TICK_5": 2}},
+		Data: &Loss{
+			Host: "web1", Boot: testBoot, Pool: "supernats", Cause: "spool-full", Count: 2,
+			Events: map[string]int{"TICK_5": 2},
+		},
 	}
 	if diff := cmp.Diff(want, ce); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -31,10 +34,16 @@ func TestEnvelope(t *testing.T) {
 		event Event
 		want  attributes
 	}{
-		{event: Event{Host: "h", Event: "a.b"}, want: attributes{"h//0", "/supervisor/h/", "org.supervisord.other.a=2Eb", ""}},
+		{
+			event: Event{Host: "h", Event: "a.b"},
+			want:  attributes{"h//0", "/supervisor/h/", "org.supervisord.other.a=2Eb", ""},
+		},
 		{
 			event: Event{Host: "a/b c", Server: "is: /any?#text%", Boot: "b", Serial: math.MaxUint64, Event: Tick5},
-			want:  attributes{"a/b c/b/18446744073709551615", "/supervisor/a%2Fb%20c/is:%20%2Fany%3F%23text%25", "org.supervisord.tick.5", ""},
+			want: attributes{
+				"a/b c/b/18446744073709551615", "/supervisor/a%2Fb%20c/is:%20%2Fany%3F%23text%25",
+				"org.supervisord.tick.5", "",
+			},
 		},
 		{
 			event: Event{Host: "é", Server: "s", Boot: "b", Event: RemoteCommunication, Type: "a b"},
@@ -45,8 +54,11 @@ func TestEnvelope(t *testing.T) {
 			want:  attributes{"h/b/1", "/supervisor/h/s", "org.supervisord.process_group.added", "g"},
 		},
 		{
-			event: Event{Host: "h", Server: "s", Boot: "b", Serial: 1, Event: ProcessLogStderr, Group: "g", Process: "p", Part: 2, Parts: 12},
-			want:  attributes{"h/b/1/2", "/supervisor/h/s", "org.supervisord.process_log.stderr", "g:p"},
+			event: Event{
+				Host: "h", Server: "s", Boot: "b", Serial: 1, Event: ProcessLogStderr, Group: "g", Process: "p",
+				Part: 2, Parts: 12,
+			},
+			want: attributes{"h/b/1/2", "/supervisor/h/s", "org.supervisord.process_log.stderr", "g:p"},
 		},
 	} {
 		ce := c.event.Envelope(testTime)
@@ -97,7 +109,8 @@ func TestRecordIDs(t *testing.T) {
 	s, b, l := &Snapshot{Host: "h"}, &Bridge{Host: "h"}, &Loss{Host: "h"}
 	ids := []string{
 		s.Envelope(testTime).ID, s.Envelope(later).ID, l.Envelope(testTime).ID, l.Envelope(later).ID,
-		b.Envelope(BridgeStarted, testTime).ID, b.Envelope(BridgeStarted, later).ID, b.Envelope(BridgeStopping, testTime).ID,
+		b.Envelope(BridgeStarted, testTime).ID, b.Envelope(BridgeStarted, later).ID, b.Envelope(BridgeStopping,
+			testTime).ID,
 	}
 	seen := map[string]bool{}
 	for _, id := range ids {

@@ -61,28 +61,73 @@ func TestSubject(t *testing.T) {
 		want    string
 	}{
 		{subject: Subject{"", "", "", "", ""}, want: "supervisor.event.-.-.-.other.-"},
-		{subject: Subject{"web1", "", "", "PROCESS_STATE_FROZEN", ""}, want: "supervisor.event.web1.-.-.other.PROCESS_STATE_FROZEN"},
+		{
+			subject: Subject{"web1", "", "", "PROCESS_STATE_FROZEN", ""},
+			want:    "supervisor.event.web1.-.-.other.PROCESS_STATE_FROZEN",
+		},
 		{subject: Subject{"web1", "", "", "PROCESS_STATE", ""}, want: "supervisor.event.web1.-.-.other.PROCESS_STATE"},
 		{subject: Subject{"web1", "", "", "tick_5", ""}, want: "supervisor.event.web1.-.-.other.tick_5"},
 		{subject: Subject{"web1", "", "", "a.b c", ""}, want: "supervisor.event.web1.-.-.other.a=2Eb=20c"},
-		{subject: Subject{"web1", "", "", RemoteCommunication, ""}, want: "supervisor.event.web1.-.-.remote_communication.-"},
-		{subject: Subject{"web1", "", "", RemoteCommunication, "-"}, want: "supervisor.event.web1.-.-.remote_communication.=2D"},
-		{subject: Subject{"web1", "", "", RemoteCommunication, "a type: of\nits own"}, want: "supervisor.event.web1.-.-.remote_communication.a=20type=3A=20of=0Aits=20own"},
-		{subject: Subject{"web1.example.com", weird, weird, ProcessStateExited, ""}, want: "supervisor.event.web1=2Eexample=2Ecom.my=2Eapp-weird=2A=3E=C3=A9.my=2Eapp-weird=2A=3E=C3=A9.process_state.exited"},
-		{subject: Subject{"h", "g", "p", ProcessStateStopped, ""}, want: "supervisor.event.h.g.p.process_state.stopped"},
+		{
+			subject: Subject{"web1", "", "", RemoteCommunication, ""},
+			want:    "supervisor.event.web1.-.-.remote_communication.-",
+		},
+		{
+			subject: Subject{"web1", "", "", RemoteCommunication, "-"},
+			want:    "supervisor.event.web1.-.-.remote_communication.=2D",
+		},
+		{
+			subject: Subject{"web1", "", "", RemoteCommunication, "a type: of\nits own"},
+			want:    "supervisor.event.web1.-.-.remote_communication.a=20type=3A=20of=0Aits=20own",
+		},
+		{
+			subject: Subject{"web1.example.com", weird, weird, ProcessStateExited, ""},
+			want:    "supervisor.event.web1=2Eexample=2Ecom.my=2Eapp-weird=2A=3E=C3=A9.my=2Eapp-weird=2A=3E=C3=A9.process_state.exited",
+		},
+		{
+			subject: Subject{"h", "g", "p", ProcessStateStopped, ""},
+			want:    "supervisor.event.h.g.p.process_state.stopped",
+		},
 		{subject: Subject{"h", "g", "p", ProcessStateExited, ""}, want: "supervisor.event.h.g.p.process_state.exited"},
-		{subject: Subject{"h", "g", "p", ProcessStateStarting, ""}, want: "supervisor.event.h.g.p.process_state.starting"},
-		{subject: Subject{"h", "g", "p", ProcessStateStopping, ""}, want: "supervisor.event.h.g.p.process_state.stopping"},
-		{subject: Subject{"h", "g", "p", ProcessStateBackoff, ""}, want: "supervisor.event.h.g.p.process_state.backoff"},
+		{
+			subject: Subject{"h", "g", "p", ProcessStateStarting, ""},
+			want:    "supervisor.event.h.g.p.process_state.starting",
+		},
+		{
+			subject: Subject{"h", "g", "p", ProcessStateStopping, ""},
+			want:    "supervisor.event.h.g.p.process_state.stopping",
+		},
+		{
+			subject: Subject{"h", "g", "p", ProcessStateBackoff, ""},
+			want:    "supervisor.event.h.g.p.process_state.backoff",
+		},
 		{subject: Subject{"h", "g", "p", ProcessStateFatal, ""}, want: "supervisor.event.h.g.p.process_state.fatal"},
-		{subject: Subject{"h", "g", "p", ProcessStateRunning, ""}, want: "supervisor.event.h.g.p.process_state.running"},
-		{subject: Subject{"h", "g", "p", ProcessStateUnknown, ""}, want: "supervisor.event.h.g.p.process_state.unknown"},
-		{subject: Subject{"h", "g", "p", ProcessCommunicationStdout, ""}, want: "supervisor.event.h.g.p.process_communication.stdout"},
-		{subject: Subject{"h", "g", "p", ProcessCommunicationStderr, ""}, want: "supervisor.event.h.g.p.process_communication.stderr"},
+		{
+			subject: Subject{"h", "g", "p", ProcessStateRunning, ""},
+			want:    "supervisor.event.h.g.p.process_state.running",
+		},
+		{
+			subject: Subject{"h", "g", "p", ProcessStateUnknown, ""},
+			want:    "supervisor.event.h.g.p.process_state.unknown",
+		},
+		{
+			subject: Subject{"h", "g", "p", ProcessCommunicationStdout, ""},
+			want:    "supervisor.event.h.g.p.process_communication.stdout",
+		},
+		{
+			subject: Subject{"h", "g", "p", ProcessCommunicationStderr, ""},
+			want:    "supervisor.event.h.g.p.process_communication.stderr",
+		},
 		{subject: Subject{"h", "g", "p", ProcessLogStdout, ""}, want: "supervisor.event.h.g.p.process_log.stdout"},
 		{subject: Subject{"h", "g", "p", ProcessLogStderr, ""}, want: "supervisor.event.h.g.p.process_log.stderr"},
-		{subject: Subject{"h", "", "", SupervisorStateChangeRunning, ""}, want: "supervisor.event.h.-.-.supervisor_state_change.running"},
-		{subject: Subject{"h", "", "", SupervisorStateChangeStopping, ""}, want: "supervisor.event.h.-.-.supervisor_state_change.stopping"},
+		{
+			subject: Subject{"h", "", "", SupervisorStateChangeRunning, ""},
+			want:    "supervisor.event.h.-.-.supervisor_state_change.running",
+		},
+		{
+			subject: Subject{"h", "", "", SupervisorStateChangeStopping, ""},
+			want:    "supervisor.event.h.-.-.supervisor_state_change.stopping",
+		},
 		{subject: Subject{"h", "", "", Tick5, ""}, want: "supervisor.event.h.-.-.tick.5"},
 		{subject: Subject{"h", "", "", Tick60, ""}, want: "supervisor.event.h.-.-.tick.60"},
 		{subject: Subject{"h", "", "", Tick3600, ""}, want: "supervisor.event.h.-.-.tick.3600"},
@@ -172,7 +217,10 @@ func TestOtherSubjects(t *testing.T) {
 		{got: BridgeSubject("web1", BridgeReconnect), want: "supervisor.bridge.web1.reconnect"},
 		{got: BridgeSubject("web1", BridgeLoss), want: "supervisor.bridge.web1.loss"},
 		{got: AlertSubject("web1", "", "", "host silent"), want: "supervisor.alert.web1.-.-.host=20silent"},
-		{got: (&Notification{Host: "web1", Group: "api", Process: "api.00", Rule: "fatal"}).Subject(), want: "supervisor.alert.web1.api.api=2E00.fatal"},
+		{
+			got:  (&Notification{Host: "web1", Group: "api", Process: "api.00", Rule: "fatal"}).Subject(),
+			want: "supervisor.alert.web1.api.api=2E00.fatal",
+		},
 		{got: (&Event{Host: "web1", Event: Tick5}).Subject(), want: "supervisor.event.web1.-.-.tick.5"},
 		{got: StateKey("web1.example.com", "api", "-"), want: "web1=2Eexample=2Ecom.api.=2D"},
 	} {
@@ -187,8 +235,10 @@ func TestOtherSubjects(t *testing.T) {
 
 // SubjectEvent tells what ParseSubject tells.
 func TestSubjectEvent(t *testing.T) {
-	names := rapid.OneOf(rapid.SampledFrom(append(Names(), "PROCESS_STATE_FROZEN", "a.b", strings.Repeat("x", 300))), rapid.String())
-	text := rapid.OneOf(rapid.SampledFrom([]string{"", "-", "web1", "web1.example.com", strings.Repeat("y", 300)}), rapid.String())
+	names := rapid.OneOf(rapid.SampledFrom(append(Names(), "PROCESS_STATE_FROZEN", "a.b", strings.Repeat("x", 300))),
+		rapid.String())
+	text := rapid.OneOf(rapid.SampledFrom([]string{"", "-", "web1", "web1.example.com", strings.Repeat("y", 300)}),
+		rapid.String())
 	rapid.Check(t, func(t *rapid.T) {
 		s := Subject{text.Draw(t, "host"), text.Draw(t, "group"), text.Draw(t, "process"), names.Draw(t, "event"), ""}
 		if s.Event == RemoteCommunication {

@@ -128,7 +128,8 @@ func TestTokenInjective(t *testing.T) {
 		b := schematest.AnyName().Draw(t, "b")
 		if rapid.Bool().Draw(t, "alike") {
 			i := rapid.IntRange(0, len(a)).Draw(t, "i")
-			b = a[:i] + rapid.SampledFrom([]string{"", "-", "=", "=2D", ".", "\xff"}).Draw(t, "insert") + a[min(len(a), i+rapid.IntRange(0, 1).Draw(t, "cut")):]
+			b = a[:i] + rapid.SampledFrom([]string{"", "-", "=", "=2D", ".", "\xff"}).Draw(t, "insert") +
+				a[min(len(a), i+rapid.IntRange(0, 1).Draw(t, "cut")):]
 		}
 		if a != b && Token(a) == Token(b) {
 			t.Fatalf("%q and %q share the token %q", a, b, Token(a))
@@ -137,7 +138,9 @@ func TestTokenInjective(t *testing.T) {
 }
 
 func TestParseTokenCanonical(t *testing.T) {
-	letters := rapid.SampledFrom([]string{"=", "=2D", "=2E", "=61", "=C3", "-", "a", "Z", "_", "9", "2E", "f", ".", "=="})
+	letters := rapid.SampledFrom([]string{
+		"=", "=2D", "=2E", "=61", "=C3", "-", "a", "Z", "_", "9", "2E", "f", ".", "==",
+	})
 	rapid.Check(t, func(t *rapid.T) {
 		token := strings.Join(rapid.SliceOfN(letters, 0, 8).Draw(t, "token"), "")
 		if name, err := ParseToken(token); err == nil && Token(name) != token {
@@ -147,7 +150,10 @@ func TestParseTokenCanonical(t *testing.T) {
 }
 
 func FuzzParseToken(f *testing.F) {
-	for _, s := range []string{"", "-", "=2D", "web1=2Eexample", "=61", "a=", strings.Repeat("a", 201), Token(strings.Repeat("é", 99)), Token(strings.Repeat("a.", 99))} {
+	for _, s := range []string{
+		"", "-", "=2D", "web1=2Eexample", "=61", "a=", strings.Repeat("a", 201), Token(strings.Repeat("é", 99)),
+		Token(strings.Repeat("a.", 99)),
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -39,20 +39,42 @@ func TestSettle(t *testing.T) {
 		want   ID
 	}{
 		// Another life.
-		"restarted":                         {before: &full, now: restarted, last: &place, first: at(3, 0), want: want(restarted)},
-		"restarted, its first events lost":  {before: &full, now: restarted, last: &place, first: at(600, 450), want: want(restarted)},
+		"restarted": {
+			before: &full, now: restarted, last: &place, first: at(3, 0), want: want(restarted),
+		},
+		"restarted, its first events lost": {
+			before: &full, now: restarted, last: &place, first: at(600, 450), want: want(restarted),
+		},
 		"restarted, the past without place": {before: &full, now: restarted, first: at(3, 0), want: want(restarted)},
 		"restarted, before an event":        {before: &full, now: restarted, last: &place, want: want(restarted)},
-		"rebooted":                          {before: &full, now: rebooted, last: &place, first: at(3, 0), want: want(rebooted)},
-		"rebooted, serials higher":          {before: &full, now: rebooted, last: at(2, 2), first: at(3, 0), want: want(rebooted)},
-		"all else equal":                    {before: &full, now: full, last: &place, first: at(3, 0), want: hash("after %x", old)},
-		"all else equal, the Go port":       {before: &full, now: full, last: &place, first: at(1, 1), want: hash("after %x", old)},
-		"nothing known":                     {before: &none, now: none, last: &place, first: at(3, 0), want: hash("after %x", old)},
-		"nothing known, nothing kept":       {now: none, last: &place, first: at(3, 0), want: none.random},
-		"nothing known, first events lost":  {now: none, last: &place, first: at(100, 95), want: none.random},
-		"hidden, the same number":           {before: &hidden, now: hidden, last: &place, first: at(3, 0), want: hash("after %x", old)},
-		"hidden, another identifier":        {before: &hidden, now: hidden, last: &place, first: &Place{"other", "supernats", 700, 500}, want: want(hidden)},
-		"restarted behind a wrapper":        {before: &wrapped, now: with(wrapped, func(e *Evidence) { e.Inode, e.Ticks = 5, 6 }), last: &place, first: at(3, 0), want: hash("%s pidfs %d", "b", 5)},
+		"rebooted": {
+			before: &full, now: rebooted, last: &place, first: at(3, 0), want: want(rebooted),
+		},
+		"rebooted, serials higher": {
+			before: &full, now: rebooted, last: at(2, 2), first: at(3, 0), want: want(rebooted),
+		},
+		"all else equal": {
+			before: &full, now: full, last: &place, first: at(3, 0), want: hash("after %x", old),
+		},
+		"all else equal, the Go port": {
+			before: &full, now: full, last: &place, first: at(1, 1), want: hash("after %x", old),
+		},
+		"nothing known": {
+			before: &none, now: none, last: &place, first: at(3, 0), want: hash("after %x", old),
+		},
+		"nothing known, nothing kept":      {now: none, last: &place, first: at(3, 0), want: none.random},
+		"nothing known, first events lost": {now: none, last: &place, first: at(100, 95), want: none.random},
+		"hidden, the same number": {
+			before: &hidden, now: hidden, last: &place, first: at(3, 0), want: hash("after %x", old),
+		},
+		"hidden, another identifier": {
+			before: &hidden, now: hidden, last: &place, first: &Place{"other", "supernats", 700, 500},
+			want: want(hidden),
+		},
+		"restarted behind a wrapper": {
+			before: &wrapped, now: with(wrapped, func(e *Evidence) { e.Inode, e.Ticks = 5, 6 }), last: &place,
+			first: at(3, 0), want: hash("%s pidfs %d", "b", 5),
+		},
 
 		// The same life.
 		"the next event":              {before: &full, now: full, last: &place, first: at(503, 401), want: old},
@@ -61,18 +83,28 @@ func TestSettle(t *testing.T) {
 		"the first one offered again": {before: &full, now: full, last: at(3, 0), first: at(3, 0), want: old},
 		"refused by another listener": {before: &full, now: full, last: &place, first: at(300, 200), want: old},
 		"reloaded":                    {before: &full, now: full, last: &place, first: at(520, 0), want: old},
-		"a section of another name":   {before: &full, now: full, last: &place, first: &Place{"supervisor", "events", 520, 0}, want: old},
-		"another identifier":          {before: &full, now: full, last: &place, first: &Place{"other", "supernats", 520, 0}, want: old},
-		"hidden later":                {before: &full, now: hidden, last: &place, first: at(503, 401), want: old},
-		"hidden later, events lost":   {before: &full, now: hidden, last: &place, first: at(603, 451), want: old},
-		"hidden no more":              {before: &hidden, now: full, last: &place, first: at(503, 401), want: old},
-		"nothing known then":          {before: &none, now: none, last: &place, first: at(503, 401), want: old},
-		"nothing known, reloaded":     {before: &none, now: none, last: &place, first: at(503, 0), want: old},
-		"nothing known or kept":       {now: none, last: &place, first: at(503, 401), want: old},
-		"another wrapper":             {before: &wrapped, now: with(wrapped, func(e *Evidence) { e.PID, e.Inode = 30, 500 }), last: &place, first: at(503, 401), want: old},
-		"another wrapper, added anew": {before: &wrapped, now: with(wrapped, func(e *Evidence) { e.PID, e.Inode = 30, 500 }), last: &place, first: at(503, 0), want: old},
-		"a wrapper added":             {before: &full, now: wrapped, last: &place, first: at(503, 0), want: old},
-		"found otherwise":             {before: &full, now: restarted, last: &place, first: at(503, 401), want: old}, // evidence errs, serials do not
+		"a section of another name": {
+			before: &full, now: full, last: &place, first: &Place{"supervisor", "events", 520, 0}, want: old,
+		},
+		"another identifier": {
+			before: &full, now: full, last: &place, first: &Place{"other", "supernats", 520, 0}, want: old,
+		},
+		"hidden later":              {before: &full, now: hidden, last: &place, first: at(503, 401), want: old},
+		"hidden later, events lost": {before: &full, now: hidden, last: &place, first: at(603, 451), want: old},
+		"hidden no more":            {before: &hidden, now: full, last: &place, first: at(503, 401), want: old},
+		"nothing known then":        {before: &none, now: none, last: &place, first: at(503, 401), want: old},
+		"nothing known, reloaded":   {before: &none, now: none, last: &place, first: at(503, 0), want: old},
+		"nothing known or kept":     {now: none, last: &place, first: at(503, 401), want: old},
+		"another wrapper": {
+			before: &wrapped, now: with(wrapped, func(e *Evidence) { e.PID, e.Inode = 30, 500 }), last: &place,
+			first: at(503, 401), want: old,
+		},
+		"another wrapper, added anew": {
+			before: &wrapped, now: with(wrapped, func(e *Evidence) { e.PID, e.Inode = 30, 500 }), last: &place,
+			first: at(503, 0), want: old,
+		},
+		"a wrapper added": {before: &full, now: wrapped, last: &place, first: at(503, 0), want: old},
+		"found otherwise": {before: &full, now: restarted, last: &place, first: at(503, 401), want: old}, // evidence errs, serials do not
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := Settle(Past{Known: true, ID: old, Last: c.last, Evidence: c.before}, c.now, c.first)

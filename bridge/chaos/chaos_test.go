@@ -43,10 +43,11 @@ var (
 	serverKills     = flag.Int("chaos.serverkills", 4, "how often the NATS server is killed")
 	supervisorKills = flag.Int("chaos.supervisorkills", 2, "how often supervisord is killed")
 	seed            = flag.Uint64("chaos.seed", 0, "of the faults; 0 chooses one")
-	window          = flag.Duration("chaos.window", 2*time.Second, "the stream's duplicate window: short, so that it does not hide what is sent twice")
-	jumps           = flag.Bool("chaos.clock", false, "let the programs' clocks jump (builds them with another package time)")
-	limit           = flag.Duration("chaos.for", 5*time.Minute, "how long the faults may take")
-	results         = flag.String("chaos.results", "", "file for the figures")
+	window          = flag.Duration("chaos.window", 2*time.Second,
+		"the stream's duplicate window: short, so that it does not hide what is sent twice")
+	jumps   = flag.Bool("chaos.clock", false, "let the programs' clocks jump (builds them with another package time)")
+	limit   = flag.Duration("chaos.for", 5*time.Minute, "how long the faults may take")
+	results = flag.String("chaos.results", "", "file for the figures")
 )
 
 // inside marks the process that has the namespaces to itself; "no" goes without.
@@ -83,7 +84,9 @@ func again() (int, error) {
 	c := exec.Command(os.Args[0], os.Args[1:]...)
 	c.Env = append(os.Environ(), inside+"=yes")
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
+	c.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL,
+	}
 	if os.Geteuid() != 0 {
 		c.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		c.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
@@ -129,11 +132,14 @@ func TestChaos(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	supervisordtest.Wait(t, 3*time.Minute, func() bool { return w.nats.last(t.Context()) == text(last.name, last.texts-1) },
+	supervisordtest.Wait(t, 3*time.Minute, func() bool {
+		return w.nats.last(t.Context()) == text(last.name, last.texts-1)
+	},
 		"text %d of %s to be stored (seed %d)", last.texts-1, last.name, *seed)
 	// What the bridge of a supervisord that was killed has left, in a slot of its own, is
 	// published by the present one after a while.
-	supervisordtest.Wait(t, 3*time.Minute, func() bool { return w.waiting() == 0 }, "all spools to be empty (seed %d)", *seed)
+	supervisordtest.Wait(t, 3*time.Minute, func() bool { return w.waiting() == 0 }, "all spools to be empty (seed %d)",
+		*seed)
 	if err := w.end((*supervisordtest.Supervisord).Stop); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +157,8 @@ func TestChaos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	problems, untold := compare(host, w.lives, events, losses, bytes.Contains(log, []byte(saidLetGo)) || bytes.Contains(log, []byte(saidMemory)))
+	problems, untold := compare(host, w.lives, events, losses,
+		bytes.Contains(log, []byte(saidLetGo)) || bytes.Contains(log, []byte(saidMemory)))
 	for line := range bytes.Lines(log) {
 		if bytes.Contains(line, []byte("lost")) && !bytes.Contains(line, []byte(saidMemory)) {
 			problems = append(problems, "the bridge logs "+string(bytes.TrimSpace(line)))

@@ -110,7 +110,8 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 		}
 		if state, ok := strings.CutPrefix(e.event, "PROCESS_STATE_"); ok {
 			if before := p.states[e.process]; before != "" && e.from != before {
-				wrong("%s: event %d says that %s was %s, the one before that it was %s", l.name, e.serial, e.process, e.from, before)
+				wrong("%s: event %d says that %s was %s, the one before that it was %s", l.name, e.serial, e.process,
+					e.from, before)
 			}
 			p.states[e.process] = state
 		}
@@ -165,7 +166,8 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 			// A bridge was killed when the stream had what was in its memory, and its
 			// tally did not say so yet.
 		case extra != 0:
-			wrong("%s: %d accepted events are not stored (%v), %d are told as lost", l.name, len(missing), missing[:min(10, len(missing))], lost[l.name])
+			wrong("%s: %d accepted events are not stored (%v), %d are told as lost", l.name, len(missing),
+				missing[:min(10, len(missing))], lost[l.name])
 		}
 		if p.texts > l.texts || l.whole && p.texts != l.texts {
 			wrong("%s: the last text stored is %d, sent were %d", l.name, p.texts-1, l.texts)
@@ -184,12 +186,21 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 func TestCompare(t *testing.T) {
 	const host = "h"
 	run := func(letGo bool, change func(*life, []entry) ([]entry, []told)) ([]string, int) {
-		l := &life{name: "life1", texts: 5, whole: true, journal: journal{given: map[uint64]bool{}, accepted: map[uint64]bool{}}}
+		l := &life{
+			name: "life1", texts: 5, whole: true,
+			journal: journal{given: map[uint64]bool{}, accepted: map[uint64]bool{}},
+		}
 		var stream []entry
 		for i := range 5 {
 			serial := uint64(10 + 2*i)
-			e := entry{id: schema.EventID(host, "b", serial), server: "life1", boot: "b", event: schema.RemoteCommunication, serial: serial, text: text("life1", i)}
-			tick := entry{id: schema.EventID(host, "b", serial+1), server: "life1", boot: "b", event: "TICK_5", serial: serial + 1}
+			e := entry{
+				id: schema.EventID(host, "b", serial), server: "life1", boot: "b", event: schema.RemoteCommunication,
+				serial: serial, text: text("life1", i),
+			}
+			tick := entry{
+				id: schema.EventID(host, "b", serial+1), server: "life1", boot: "b", event: "TICK_5",
+				serial: serial + 1,
+			}
 			stream = append(stream, e, tick)
 			for s := range uint64(2) {
 				l.given[serial+s], l.accepted[serial+s], l.last = true, true, serial+s
@@ -205,10 +216,14 @@ func TestCompare(t *testing.T) {
 		change func(l *life, s []entry) ([]entry, []told)
 		want   []string // a part of each problem
 	}{
-		"a text is missing": {change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 4, 5), nil }, want: []string{
+		"a text is missing": {change: func(_ *life, s []entry) ([]entry, []told) {
+			return slices.Delete(s, 4, 5), nil
+		}, want: []string{
 			`event 16 has the text "life1 3 `, "1 accepted events are not stored ([14]), 0 are told",
 		}},
-		"a tick is missing": {change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), nil }, want: []string{
+		"a tick is missing": {change: func(_ *life, s []entry) ([]entry, []told) {
+			return slices.Delete(s, 3, 4), nil
+		}, want: []string{
 			"1 accepted events are not stored ([13]), 0 are told",
 		}},
 		"the last one is missing": {change: func(_ *life, s []entry) ([]entry, []told) { return s[:8], nil }, want: []string{
@@ -217,10 +232,14 @@ func TestCompare(t *testing.T) {
 		"all are missing": {change: func(*life, []entry) ([]entry, []told) { return nil, nil }, want: []string{
 			"10 accepted events are not stored", "the last text stored is -1, sent were 5",
 		}},
-		"one is doubled at once": {change: func(_ *life, s []entry) ([]entry, []told) { return slices.Insert(s, 5, s[4]), nil }, want: []string{
+		"one is doubled at once": {change: func(_ *life, s []entry) ([]entry, []told) {
+			return slices.Insert(s, 5, s[4]), nil
+		}, want: []string{
 			"event 14 (REMOTE_COMMUNICATION) is stored twice, the second time behind 14",
 		}},
-		"one is doubled at the end": {change: func(_ *life, s []entry) ([]entry, []told) { return append(s, s[0]), nil }, want: []string{
+		"one is doubled at the end": {change: func(_ *life, s []entry) ([]entry, []told) {
+			return append(s, s[0]), nil
+		}, want: []string{
 			"event 10 (REMOTE_COMMUNICATION) is stored twice, the second time behind 19",
 		}},
 		"two are swapped": {change: func(_ *life, s []entry) ([]entry, []told) { s[2], s[3] = s[3], s[2]; return s, nil }, want: []string{
@@ -237,16 +256,28 @@ func TestCompare(t *testing.T) {
 			return s, nil
 		}, want: []string{"event 13 has boot c, others b"}},
 		"an event out of nowhere": {change: func(_ *life, s []entry) ([]entry, []told) {
-			return append(s, entry{id: schema.EventID(host, "b", 20), server: "life1", boot: "b", event: "TICK_5", serial: 20}), nil
+			return append(s, entry{
+				id: schema.EventID(host, "b", 20), server: "life1", boot: "b", event: "TICK_5", serial: 20,
+			}), nil
 		}, want: []string{"event 20 (TICK_5) was never handed to the bridge"}},
 		"a supervisord out of nowhere": {change: func(_ *life, s []entry) ([]entry, []told) { s[9].server = "life2"; return s, nil }, want: []string{
 			`event 19 of "life2", which nobody ran`, "1 accepted events are not stored ([19])",
 		}},
-		"a tick is let go and told":     {change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(1) }, want: nil},
-		"a tick is told and not let go": {change: func(_ *life, s []entry) ([]entry, []told) { return s, tick(1) }, want: []string{"0 accepted events are not stored ([]), 1 are told"}},
-		"two are told for one":          {change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(2) }, want: []string{"1 accepted events are not stored ([13]), 2 are told"}},
+		"a tick is let go and told": {
+			change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(1) }, want: nil,
+		},
+		"a tick is told and not let go": {
+			change: func(_ *life, s []entry) ([]entry, []told) { return s, tick(1) },
+			want:   []string{"0 accepted events are not stored ([]), 1 are told"},
+		},
+		"two are told for one": {
+			change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(2) },
+			want:   []string{"1 accepted events are not stored ([13]), 2 are told"},
+		},
 		"a crash is let go": {change: func(_ *life, s []entry) ([]entry, []told) {
-			return slices.Delete(s, 3, 4), []told{{boot: "b", cause: "spool-full", count: 1, events: map[string]int{"PROCESS_STATE_EXITED": 1}}}
+			return slices.Delete(s, 3, 4), []told{
+				{boot: "b", cause: "spool-full", count: 1, events: map[string]int{"PROCESS_STATE_EXITED": 1}},
+			}
 		}, want: []string{"1 PROCESS_STATE_EXITED were let go"}},
 		"the spool was damaged": {change: func(_ *life, s []entry) ([]entry, []told) {
 			return s, []told{{boot: "b", cause: "spool-corrupt", count: 1}}

@@ -131,7 +131,9 @@ func (w *world) killSupervisors(ctx context.Context, d dice, times int, total ti
 // cutNetwork has one fault of the network after the other.
 func (w *world) cutNetwork(ctx context.Context, d dice) error {
 	defer w.proxy.set(none)
-	kinds := []fault{stall, stall, stallUp, stallDown, stallDown, slow, cut, cut, cut, reset, reset, deaf, deaf, deaf, refuse}
+	kinds := []fault{
+		stall, stall, stallUp, stallDown, stallDown, slow, cut, cut, cut, reset, reset, deaf, deaf, deaf, refuse,
+	}
 	for {
 		if !sleep(ctx, d.between(200*time.Millisecond, 1500*time.Millisecond)) {
 			return nil

@@ -259,7 +259,8 @@ func startNATS(t *testing.T, program string, window time.Duration) *natsServer {
 	}
 	t.Cleanup(s.kill)
 	// Ours goes past the proxy.
-	nc, err := nats.Connect("nats://"+s.addr, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.RetryOnFailedConnect(true))
+	nc, err := nats.Connect("nats://"+s.addr, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
+		nats.RetryOnFailedConnect(true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +299,9 @@ func (s *natsServer) last(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	m, err := st.GetLastMsgForSubject(ctx, schema.Subject{Host: host, Event: schema.RemoteCommunication, Type: "n"}.String())
+	m, err := st.GetLastMsgForSubject(ctx, schema.Subject{
+		Host: host, Event: schema.RemoteCommunication, Type: "n",
+	}.String())
 	if err != nil {
 		return ""
 	}
@@ -338,7 +341,10 @@ func (s *natsServer) read(ctx context.Context) (events []entry, losses []told, t
 					return nil, nil, nil, err
 				}
 				e := ce.Data
-				entry := entry{id: ce.ID, server: e.Server, boot: e.Boot, event: e.Event, serial: e.Serial, process: e.Process, from: e.FromState}
+				entry := entry{
+					id: ce.ID, server: e.Server, boot: e.Boot, event: e.Event, serial: e.Serial, process: e.Process,
+					from: e.FromState,
+				}
 				if e.Event == schema.RemoteCommunication {
 					entry.text = *e.Data
 				}

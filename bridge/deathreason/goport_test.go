@@ -111,7 +111,8 @@ func (g *goTranscript) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if args[1] > 0 {
 			to = min(from+args[1], len(log))
 		}
-		fmt.Fprint(w, response("<string>"+strings.NewReplacer("&", "&amp;", "<", "&lt;", `"`, "&quot;").Replace(log[from:to])+"</string>"))
+		fmt.Fprint(w, response("<string>"+
+			strings.NewReplacer("&", "&amp;", "<", "&lt;", `"`, "&quot;").Replace(log[from:to])+"</string>"))
 	default:
 		http.Error(w, fmt.Sprintf("rpc: can't find service %q", method), http.StatusBadRequest)
 	}
@@ -167,10 +168,22 @@ func TestGoPortInfo(t *testing.T) {
 		want string
 	}{
 		{name: "exited", p: schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, Stop: now.Unix()}, want: "code 3"},
-		{name: "of another death", p: schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, Stop: now.Unix() - 60}, want: "unknown"},
-		{name: "started again", p: schema.SnapshotProcess{State: "STARTING", PID: 7, ExitStatus: 3, Stop: now.Unix()}, want: "unknown"},
-		{name: "a signal", p: schema.SnapshotProcess{State: "EXITED", ExitStatus: -1, Stop: now.Unix()}, want: "unknown"},
-		{name: "in another state", p: schema.SnapshotProcess{State: "FATAL", ExitStatus: 0, Stop: now.Unix()}, want: "unknown"},
+		{
+			name: "of another death", p: schema.SnapshotProcess{State: "EXITED", ExitStatus: 3, Stop: now.Unix() - 60},
+			want: "unknown",
+		},
+		{
+			name: "started again",
+			p:    schema.SnapshotProcess{State: "STARTING", PID: 7, ExitStatus: 3, Stop: now.Unix()}, want: "unknown",
+		},
+		{
+			name: "a signal", p: schema.SnapshotProcess{State: "EXITED", ExitStatus: -1, Stop: now.Unix()},
+			want: "unknown",
+		},
+		{
+			name: "in another state", p: schema.SnapshotProcess{State: "FATAL", ExitStatus: 0, Stop: now.Unix()},
+			want: "unknown",
+		},
 	} {
 		e := &schema.Event{Event: schema.ProcessStateExited}
 		if got := reasontest.Show(rowExit(e, &test.p, time.Time{}, now, true)); got != test.want {

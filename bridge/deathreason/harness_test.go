@@ -64,7 +64,8 @@ func listen(path string) error {
 			}
 			payload.WriteRune(r)
 		}
-		rec := fmt.Sprintf("%d %d %d\n%s%s\n", time.Now().UnixMicro(), len(header), payload.Len(), header, payload.Bytes())
+		rec := fmt.Sprintf("%d %d %d\n%s%s\n", time.Now().UnixMicro(), len(header), payload.Len(), header,
+			payload.Bytes())
 		if _, err := f.WriteString(rec); err != nil {
 			return err
 		}
@@ -298,10 +299,12 @@ func score(tb testing.TB, want map[uint64]string, events []Received) (right, unk
 		switch got := reasontest.Show(e.Exit); {
 		case got == want[e.Serial]:
 			right++
-		case e.Exit == nil, strings.HasPrefix(got, "spawnerr Exited too quickly") && !strings.HasPrefix(want[e.Serial], "spawnerr"):
+		case e.Exit == nil, strings.HasPrefix(got, "spawnerr Exited too quickly") &&
+			!strings.HasPrefix(want[e.Serial], "spawnerr"):
 			unknown++
 		default:
-			tb.Errorf("%s of %s:%s, pid %d, serial %d: got %s, want %s", e.Event, e.Group, e.Process, e.PID, e.Serial, got, want[e.Serial])
+			tb.Errorf("%s of %s:%s, pid %d, serial %d: got %s, want %s", e.Event, e.Group, e.Process, e.PID, e.Serial,
+				got, want[e.Serial])
 		}
 	}
 	return right, unknown

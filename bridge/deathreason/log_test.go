@@ -21,11 +21,13 @@ import (
 // wins over the one that is there.
 func inSupervisord(settings string) string { return "\n[supervisord]\n" + settings + "\n" }
 
-var mixed = supervisordtest.Program("fast", "CRASH 0.2", again, unlogged, "process_name=fast_%(process_num)02d", "numprocs=3") +
+var mixed = supervisordtest.Program("fast", "CRASH 0.2", again, unlogged, "process_name=fast_%(process_num)02d",
+	"numprocs=3") +
 	supervisordtest.Program("left", "CRASH 0.2", again, unlogged, "process_name=twin") +
 	supervisordtest.Program("right", "CRASH 0.2", again, unlogged, "process_name=twin") +
 	supervisordtest.Program("early", "CRASH", tooEarly, "startretries=0", unlogged) +
-	supervisordtest.Program("once", `sh -c "echo $$ 3 >> DIR/fate.once:once; exit 3"`, once, "stopsignal=KILL", unlogged) +
+	supervisordtest.Program("once", `sh -c "echo $$ 3 >> DIR/fate.once:once; exit 3"`, once, "stopsignal=KILL",
+		unlogged) +
 	supervisordtest.Program("missing1", "/nonexistent/missing1", "startretries=0")
 
 // aLog is what is done to supervisord's log.
@@ -174,7 +176,9 @@ func TestCalls(t *testing.T) {
 	want := truth(t, f, all)
 	c := newCounter(t, f.Dir+"/supervisor.sock")
 	client := newClient(t, supervisord.Config{URL: c.url})
-	r := New(Config{Server: server{client}, Journal: client.OwnLog(), Boot: testBoot, Tail: 4096, Limit: 20 * time.Second})
+	r := New(Config{
+		Server: server{client}, Journal: client.OwnLog(), Boot: testBoot, Tail: 4096, Limit: 20 * time.Second,
+	})
 	var alive []Received
 	for _, e := range all {
 		if isDeath(e.Event) {
@@ -199,7 +203,8 @@ func TestCalls(t *testing.T) {
 			schematest.Validate(t, "event", e.Event.Envelope(e.At))
 		}
 	}
-	t.Logf("first batch of %d deaths: %d calls, %d bytes, %v; %d right, %d tails", deaths(all), c.calls.Load(), c.sent.Load(), took, right, tails)
+	t.Logf("first batch of %d deaths: %d calls, %d bytes, %v; %d right, %d tails", deaths(all), c.calls.Load(),
+		c.sent.Load(), took, right, tails)
 	if unknown > 0 || tails != 20 {
 		t.Errorf("%d unknown, %d tails", unknown, tails)
 	}
@@ -248,7 +253,10 @@ func TestLimit(t *testing.T) {
 	no := false
 	begin := time.Now()
 	for i := range uint64(100) {
-		e := &schema.Event{Event: schema.ProcessStateExited, Boot: testBoot, Serial: i, PoolSerial: i, Group: "a", Process: "a", PID: 7, Expected: &no}
+		e := &schema.Event{
+			Event: schema.ProcessStateExited, Boot: testBoot, Serial: i, PoolSerial: i, Group: "a", Process: "a",
+			PID: 7, Expected: &no,
+		}
 		r.Explain(t.Context(), []Received{{Event: e, At: time.Now()}})
 		if e.Exit != nil || e.Log != nil {
 			t.Fatal("it has a reason")
@@ -279,7 +287,8 @@ func TestTails(t *testing.T) {
 	t.Parallel()
 	const off = "autostart=false"
 	program := supervisordtest.Program
-	f := start(t, program("noisy", "sh DIR/noisy.sh", once, off, "stdout_logfile=DIR/noisy.out", "stderr_logfile=DIR/noisy.err")+
+	f := start(t, program("noisy", "sh DIR/noisy.sh", once, off, "stdout_logfile=DIR/noisy.out",
+		"stderr_logfile=DIR/noisy.err")+
 		program("chinese", `sh -c "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo 进程退出进程退出 $i; done; exit 7"`,
 			once, off, "redirect_stderr=true", "stdout_logfile=DIR/chinese.out")+
 		program("oneline", `sh -c "i=0; while [ $i -lt 400 ]; do i=$((i+1)); printf 进程退出; done; exit 7"`,
@@ -315,7 +324,8 @@ func TestTails(t *testing.T) {
 	if want := (schema.Log{Stdout: "first line\nred\na\uFFFDb\n", Stderr: "caf\uFFFD\ngone 进程退出\n"}); logs["noisy"] == nil || *logs["noisy"] != want {
 		t.Errorf("noisy: %+q", logs["noisy"])
 	}
-	if l := logs["chinese"]; l == nil || l.Stderr != "" || !strings.HasPrefix(l.Stdout, "进程退出进程退出 3") || !strings.HasSuffix(l.Stdout, " 400\n") || len(l.Stdout) < limit-50 {
+	if l := logs["chinese"]; l == nil || l.Stderr != "" || !strings.HasPrefix(l.Stdout, "进程退出进程退出 3") ||
+		!strings.HasSuffix(l.Stdout, " 400\n") || len(l.Stdout) < limit-50 {
 		t.Errorf("chinese: %+q", l)
 	}
 	if l := logs["oneline"]; l == nil || len(l.Stdout) < limit-3 || strings.Contains(l.Stdout, "\uFFFD") {

@@ -28,8 +28,10 @@ var manyPrograms = supervisordtest.Program("fast", "CRASH 0.2", again, "process_
 	supervisordtest.Program("right", "CRASH 0.2", again, unlogged, twins) +
 	supervisordtest.Program("my.app-weird*>é(x)", "CRASH 0.05", again, unlogged) +
 	supervisordtest.Program("slow", "CRASH 1.2", "startsecs=1", "autorestart=true", "stopsignal=KILL", unlogged, twins) +
-	supervisordtest.Program("early", "CRASH", tooEarly, "startretries=1", unlogged, "process_name=early_%(process_num)d", "numprocs=2") +
-	supervisordtest.Program("late", "CRASH", tooEarly, "startretries=1", unlogged, "process_name=early_%(process_num)d", "numprocs=2") +
+	supervisordtest.Program("early", "CRASH", tooEarly, "startretries=1", unlogged,
+		"process_name=early_%(process_num)d", "numprocs=2") +
+	supervisordtest.Program("late", "CRASH", tooEarly, "startretries=1", unlogged, "process_name=early_%(process_num)d",
+		"numprocs=2") +
 	supervisordtest.Program("missing1", "/nonexistent/missing1", "startretries=1") +
 	supervisordtest.Program("missing2", "/nonexistent/missing2", "startretries=1")
 

@@ -37,14 +37,23 @@ func TestSources(t *testing.T) {
 		output   string // the log of a program
 		want     schema.Reasons
 	}{
-		{name: "nowhere", settings: "logfile=/dev/null\nlogfile_maxbytes=0", output: "NONE", want: none("/dev/null", "set logfile=")},
+		{
+			name: "nowhere", settings: "logfile=/dev/null\nlogfile_maxbytes=0", output: "NONE",
+			want: none("/dev/null", "set logfile="),
+		},
 		{name: "syslog", settings: "logfile=syslog", output: "NONE", want: none("syslog", "set logfile=")},
-		{name: "of errors", settings: "loglevel=error", output: "NONE", want: none("loglevel=error", "set loglevel=info")},
+		{
+			name: "of errors", settings: "loglevel=error", output: "NONE",
+			want: none("loglevel=error", "set loglevel=info"),
+		},
 		{name: "a file", output: "NONE", want: file},
 		{name: "each line twice", settings: twice, output: "NONE", want: file},
 		{name: "each line twice, and others' output", settings: twice, output: "DIR/supervisord.out", want: file},
 		{name: "its output, in a file", settings: stdout, output: "/dev/stdout", want: file},
-		{name: "a link to its output", settings: "logfile=DIR/link\nlogfile_maxbytes=0", output: "/dev/fd/1", want: file},
+		{
+			name: "a link to its output", settings: "logfile=DIR/link\nlogfile_maxbytes=0", output: "/dev/fd/1",
+			want: file,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +73,9 @@ func checkSource(t *testing.T, f *fixture, pid int, want schema.Reasons) {
 	t.Helper()
 	raised := map[string]string{}
 	r := New(Config{
-		Boot: testBoot, Settings: settingsOf, Fresh: func() bool { return true }, SupervisorPID: func() int { return pid },
+		Boot: testBoot, Settings: settingsOf, Fresh: func() bool { return true }, SupervisorPID: func() int {
+			return pid
+		},
 		Raise: func(cause, text, fix string) { raised[cause] = text + "; " + fix },
 		Clear: func(cause string) { delete(raised, cause) },
 	})
@@ -88,7 +99,8 @@ func checkSource(t *testing.T, f *fixture, pid int, want schema.Reasons) {
 		}
 	}
 	got := r.Status(0)
-	if got == nil || got.Source != want.Source || !strings.Contains(got.Problem, want.Problem) || !strings.Contains(got.Fix, want.Fix) || (want.Problem == "") != (got.Problem == "") {
+	if got == nil || got.Source != want.Source || !strings.Contains(got.Problem, want.Problem) ||
+		!strings.Contains(got.Fix, want.Fix) || (want.Problem == "") != (got.Problem == "") {
 		t.Errorf("%d found, status %+v, want %+v", found, got, want)
 	}
 	if text, ok := raised[troubleReasons]; ok != (want.Problem != "") || !strings.Contains(text, want.Problem) {
@@ -112,7 +124,8 @@ func TestSourceOverwritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sections := inSupervisord("logfile="+logfile+"\nlogfile_maxbytes=0") + listenerSection(exe) + strings.ReplaceAll(crashing, "OUTPUT", "/dev/stdout")
+			sections := inSupervisord("logfile="+logfile+"\nlogfile_maxbytes=0") + listenerSection(exe) +
+				strings.ReplaceAll(crashing, "OUTPUT", "/dev/stdout")
 			if err := supervisordtest.WriteConf(dir, "supervisor", strings.ReplaceAll(sections, "DIR", dir)); err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +143,8 @@ func TestSourceOverwritten(t *testing.T) {
 				_ = cmd.Process.Signal(os.Interrupt)
 				_ = cmd.Wait()
 			}()
-			checkSource(t, &fixture{Supervisord: &supervisordtest.Supervisord{Dir: dir}}, cmd.Process.Pid, schema.Reasons{Source: "file"})
+			checkSource(t, &fixture{Supervisord: &supervisordtest.Supervisord{Dir: dir}}, cmd.Process.Pid,
+				schema.Reasons{Source: "file"})
 		})
 	}
 }
@@ -161,7 +175,10 @@ func TestHeldUp(t *testing.T) {
 	r := New(Config{Boot: testBoot, Tail: 100, Limit: 50 * time.Millisecond})
 	no := false
 	die := func(serial uint64) time.Duration {
-		e := &schema.Event{Event: schema.ProcessStateExited, Boot: testBoot, Serial: serial, PoolSerial: serial, Group: "a", Process: "a", PID: 7, Expected: &no}
+		e := &schema.Event{
+			Event: schema.ProcessStateExited, Boot: testBoot, Serial: serial, PoolSerial: serial, Group: "a",
+			Process: "a", PID: 7, Expected: &no,
+		}
 		begin := time.Now()
 		r.Explain(t.Context(), []Received{{Event: e, At: begin}})
 		return time.Since(begin)

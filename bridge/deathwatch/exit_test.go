@@ -22,7 +22,10 @@ func (w *Watch) ended(pid int, name Name, code int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	w.table.end(&process{pid: pid, fd: -1, name: name, died: now, started: now.Add(-time.Second), status: unix.WaitStatus(code << 8), known: true})
+	w.table.end(&process{
+		pid: pid, fd: -1, name: name, died: now, started: now.Add(-time.Second), status: unix.WaitStatus(code << 8),
+		known: true,
+	})
 }
 
 // A name is read from the variables of a process, and its end is found by it.

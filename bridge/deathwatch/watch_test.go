@@ -111,10 +111,22 @@ func TestExit(t *testing.T) {
 			name, script string
 			want         func(unix.WaitStatus) bool
 		}{
-			{name: "code", script: "read x; exit 42", want: func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 42 }},
-			{name: "success", script: "read x; exit 0", want: func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 0 }},
-			{name: "killed", script: "read x; kill -9 $$", want: func(s unix.WaitStatus) bool { return s.Signaled() && s.Signal() == unix.SIGKILL }},
-			{name: "aborted", script: "read x; ulimit -c 0; kill -ABRT $$", want: func(s unix.WaitStatus) bool { return s.Signaled() && s.Signal() == unix.SIGABRT }},
+			{
+				name: "code", script: "read x; exit 42",
+				want: func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 42 },
+			},
+			{
+				name: "success", script: "read x; exit 0",
+				want: func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 0 },
+			},
+			{
+				name: "killed", script: "read x; kill -9 $$",
+				want: func(s unix.WaitStatus) bool { return s.Signaled() && s.Signal() == unix.SIGKILL },
+			},
+			{
+				name: "aborted", script: "read x; ulimit -c 0; kill -ABRT $$",
+				want: func(s unix.WaitStatus) bool { return s.Signaled() && s.Signal() == unix.SIGABRT },
+			},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				w, calls := start(t, mode)

@@ -21,7 +21,8 @@ func TestAnswered(t *testing.T) {
 		var took []time.Duration
 		accepted := 0
 		l, err := eventlistener.New(eventlistener.Config{
-			In:  strings.NewReader(python("TICK_5", 1, "when:1") + python("TICK_5", 2, "when:2") + python("TICK_5", 3, "when:3")),
+			In: strings.NewReader(python("TICK_5", 1, "when:1") + python("TICK_5", 2, "when:2") +
+				python("TICK_5", 3, "when:3")),
 			Out: &out, Length: eventlistener.LengthChars,
 			Accept: func(context.Context, []byte, []byte) error {
 				if accepted++; accepted == 3 {

@@ -13,24 +13,68 @@ func TestParseHeaderErrors(t *testing.T) {
 		{name: "empty", problem: "no server: followed by serial:"},
 		{name: "only a newline", line: "\n", problem: "no server: followed by serial:"},
 		{name: "answer of an echo", line: "READY", problem: "no server: followed by serial:"},
-		{name: "behind something", line: "x ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:0", problem: "no server: followed by serial:"},
-		{name: "no server", line: "ver:3.0 serial:1 pool:p poolserial:1 eventname:E len:0", problem: "no server: followed by serial:"},
-		{name: "serial before server", line: "ver:3.0 serial:1 server:s pool:p poolserial:1 eventname:E len:0", problem: "no server: followed by serial:"},
+		{
+			name: "behind something", line: "x ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:0",
+			problem: "no server: followed by serial:",
+		},
+		{
+			name: "no server", line: "ver:3.0 serial:1 pool:p poolserial:1 eventname:E len:0",
+			problem: "no server: followed by serial:",
+		},
+		{
+			name: "serial before server", line: "ver:3.0 serial:1 server:s pool:p poolserial:1 eventname:E len:0",
+			problem: "no server: followed by serial:",
+		},
 		{name: "no pool", line: "ver:3.0 server:s serial:1 poolserial:1 eventname:E len:0", problem: "no pool"},
-		{name: "empty pool", line: "ver:3.0 server:s serial:1 pool: poolserial:1 eventname:E len:0", problem: "no pool"},
+		{
+			name: "empty pool", line: "ver:3.0 server:s serial:1 pool: poolserial:1 eventname:E len:0",
+			problem: "no pool",
+		},
 		{name: "no poolserial", line: "ver:3.0 server:s serial:1 pool:p eventname:E len:0", problem: "no poolserial"},
 		{name: "no eventname", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 len:0", problem: "no eventname"},
-		{name: "empty eventname", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname: len:0", problem: "no eventname"},
+		{
+			name: "empty eventname", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname: len:0",
+			problem: "no eventname",
+		},
 		{name: "no len", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E", problem: "no len"},
-		{name: "empty len", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:", problem: `len is "", not a number`},
-		{name: "garbled len", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:1x", problem: `len is "1x", not a number`},
-		{name: "carriage return", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:1\r\n", problem: `len is "1\r", not a number`},
-		{name: "negative len", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:-1", problem: "len is -1, allowed are 0 to 67108864"},
-		{name: "len too large", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:67108865", problem: "len is 67108865, allowed are 0 to 67108864"},
-		{name: "len of 20 digits", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:99999999999999999999", problem: `len is "99999999999999999999", not a number`},
-		{name: "negative serial", line: "ver:3.0 server:s serial:-1 pool:p poolserial:1 eventname:E len:0", problem: `serial is "-1", not a number`},
-		{name: "serial of 20 digits", line: "ver:3.0 server:s serial:99999999999999999999 pool:p poolserial:1 eventname:E len:0", problem: `serial is "99999999999999999999", not a number`},
-		{name: "garbled poolserial", line: "ver:3.0 server:s serial:1 pool:p poolserial:0x1 eventname:E len:0", problem: `poolserial is "0x1", not a number`},
+		{
+			name: "empty len", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:",
+			problem: `len is "", not a number`,
+		},
+		{
+			name: "garbled len", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:1x",
+			problem: `len is "1x", not a number`,
+		},
+		{
+			name: "carriage return", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:1\r\n",
+			problem: `len is "1\r", not a number`,
+		},
+		{
+			name: "negative len", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:-1",
+			problem: "len is -1, allowed are 0 to 67108864",
+		},
+		{
+			name: "len too large", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:67108865",
+			problem: "len is 67108865, allowed are 0 to 67108864",
+		},
+		{
+			name:    "len of 20 digits",
+			line:    "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:99999999999999999999",
+			problem: `len is "99999999999999999999", not a number`,
+		},
+		{
+			name: "negative serial", line: "ver:3.0 server:s serial:-1 pool:p poolserial:1 eventname:E len:0",
+			problem: `serial is "-1", not a number`,
+		},
+		{
+			name:    "serial of 20 digits",
+			line:    "ver:3.0 server:s serial:99999999999999999999 pool:p poolserial:1 eventname:E len:0",
+			problem: `serial is "99999999999999999999", not a number`,
+		},
+		{
+			name: "garbled poolserial", line: "ver:3.0 server:s serial:1 pool:p poolserial:0x1 eventname:E len:0",
+			problem: `poolserial is "0x1", not a number`,
+		},
 		{name: "cut", line: "ver:3.0 server:s serial:1 pool:p poolserial:1 event", problem: "no eventname"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -43,7 +87,8 @@ func TestParseHeaderErrors(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if !strings.Contains(err.Error(), tc.problem) || !strings.HasPrefix(err.Error(), "malformed event header \"") {
+			if !strings.Contains(err.Error(), tc.problem) ||
+				!strings.HasPrefix(err.Error(), "malformed event header \"") {
 				t.Errorf("text is %s", err)
 			}
 			if h != (Header{}) {
@@ -73,26 +118,75 @@ func TestHeaderErrorText(t *testing.T) {
 }
 
 func TestParseHeader(t *testing.T) {
-	want := Header{Server: "supervisor", Serial: 21, Pool: "supernats", PoolSerial: 10, Event: "PROCESS_COMMUNICATION_STDOUT", Len: 54}
+	want := Header{
+		Server: "supervisor", Serial: 21, Pool: "supernats", PoolSerial: 10, Event: "PROCESS_COMMUNICATION_STDOUT",
+		Len: 54,
+	}
 	server := func(name string) Header { h := want; h.Server = name; return h }
 	for _, tc := range []struct {
 		name, line string
 		want       Header
 	}{
-		{name: "as supervisord writes it", line: "ver:3.0 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54\n", want: want},
-		{name: "without newline", line: "ver:3.0 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", want: want},
-		{name: "another version", line: "ver:4 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", want: want},
-		{name: "another order", line: "ver:3.0 server:supervisor serial:21 len:54 eventname:PROCESS_COMMUNICATION_STDOUT poolserial:10 pool:supernats", want: want},
-		{name: "keys not known", line: "ver:3.0 more:1 server:supervisor serial:21 pool:supernats node:a:b poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54 last", want: want},
-		{name: "several spaces", line: "ver:3.0  server:supervisor serial:21  pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54 ", want: want},
-		{name: "server with spaces", line: "ver:3.0 server:my own supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", want: server("my own supervisor")},
-		{name: "server with colons", line: "ver:3.0 server:a:b len:9 pool:x serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", want: server("a:b len:9 pool:x")},
-		{name: "server with serial:", line: "ver:3.0 server:a serial:7 b server:c serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", want: server("a serial:7 b server:c")},
-		{name: "server empty", line: "ver:3.0 server: serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", want: server("")},
-		{name: "server not ASCII", line: "ver:3.0 server:é* serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54", want: server("é*")},
+		{
+			name: "as supervisord writes it",
+			line: "ver:3.0 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54\n",
+			want: want,
+		},
+		{
+			name: "without newline",
+			line: "ver:3.0 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: want,
+		},
+		{
+			name: "another version",
+			line: "ver:4 server:supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: want,
+		},
+		{
+			name: "another order",
+			line: "ver:3.0 server:supervisor serial:21 len:54 eventname:PROCESS_COMMUNICATION_STDOUT poolserial:10 pool:supernats",
+			want: want,
+		},
+		{
+			name: "keys not known",
+			line: "ver:3.0 more:1 server:supervisor serial:21 pool:supernats node:a:b poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54 last",
+			want: want,
+		},
+		{
+			name: "several spaces",
+			line: "ver:3.0  server:supervisor serial:21  pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54 ",
+			want: want,
+		},
+		{
+			name: "server with spaces",
+			line: "ver:3.0 server:my own supervisor serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: server("my own supervisor"),
+		},
+		{
+			name: "server with colons",
+			line: "ver:3.0 server:a:b len:9 pool:x serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: server("a:b len:9 pool:x"),
+		},
+		{
+			name: "server with serial:",
+			line: "ver:3.0 server:a serial:7 b server:c serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: server("a serial:7 b server:c"),
+		},
+		{
+			name: "server empty",
+			line: "ver:3.0 server: serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: server(""),
+		},
+		{
+			name: "server not ASCII",
+			line: "ver:3.0 server:é* serial:21 pool:supernats poolserial:10 eventname:PROCESS_COMMUNICATION_STDOUT len:54",
+			want: server("é*"),
+		},
 		{
 			name: "largest values", line: "ver:3.0 server:s serial:18446744073709551615 pool:p:q poolserial:18446744073709551615 eventname:X len:67108864",
-			want: Header{Server: "s", Serial: 1<<64 - 1, Pool: "p:q", PoolSerial: 1<<64 - 1, Event: "X", Len: MaxPayload},
+			want: Header{
+				Server: "s", Serial: 1<<64 - 1, Pool: "p:q", PoolSerial: 1<<64 - 1, Event: "X", Len: MaxPayload,
+			},
 		},
 		{
 			name: "smallest values", line: "ver:3.0 server:s serial:0 pool:p poolserial:0 eventname:X len:0",

@@ -19,7 +19,8 @@ import (
 func TestLengthText(t *testing.T) {
 	for _, bad := range []string{"", "Chars", "runes", "0"} {
 		var l eventlistener.Length
-		if err := l.UnmarshalText([]byte(bad)); err == nil || !strings.Contains(err.Error(), "want auto, chars or bytes") {
+		if err := l.UnmarshalText([]byte(bad)); err == nil ||
+			!strings.Contains(err.Error(), "want auto, chars or bytes") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -330,7 +331,8 @@ func TestPromisedLength(t *testing.T) {
 // takes no memory at all.
 func TestAllocations(t *testing.T) {
 	const events = 1000
-	stream := python("X", 1, strings.Repeat("退", 4<<20)) + strings.Repeat(python("PROCESS_LOG_STDOUT", 2, "processname:进程退出"), events)
+	stream := python("X", 1, strings.Repeat("退", 4<<20)) +
+		strings.Repeat(python("PROCESS_LOG_STDOUT", 2, "processname:进程退出"), events)
 	var seen int
 	var before, after runtime.MemStats
 	l, err := eventlistener.New(eventlistener.Config{

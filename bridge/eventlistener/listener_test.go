@@ -253,7 +253,9 @@ func TestWriteFails(t *testing.T) {
 func TestReadFails(t *testing.T) {
 	broken := errors.New("input/output error")
 	l, err := eventlistener.New(eventlistener.Config{
-		In: io.MultiReader(strings.NewReader(python("TICK_5", 1, "when:1")), bufio.NewReader(failingReader{broken})), Out: io.Discard,
+		In: io.MultiReader(strings.NewReader(python("TICK_5", 1, "when:1")), bufio.NewReader(failingReader{
+			broken,
+		})), Out: io.Discard,
 		Accept: func(context.Context, []byte, []byte) error { return nil },
 	})
 	if err != nil {

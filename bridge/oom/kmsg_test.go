@@ -162,9 +162,18 @@ func TestRecords(t *testing.T) {
 		text, cgroup string
 		pid          int
 	}{
-		{text: "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=x,pid=7,uid=0", cgroup: "/a", pid: 7},
-		{text: "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=,pid=6,,pid=7,uid=0", cgroup: "/a", pid: 7},
-		{text: "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=x,pid=7,uid=0", pid: 7},
+		{
+			text:   "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=x,pid=7,uid=0",
+			cgroup: "/a", pid: 7,
+		},
+		{
+			text:   "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=,pid=6,,pid=7,uid=0",
+			cgroup: "/a", pid: 7,
+		},
+		{
+			text: "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=x,pid=7,uid=0",
+			pid:  7,
+		},
 		{text: "oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/a"},
 		{text: "oom-kill:constraint=,pid="},
 	} {

@@ -59,7 +59,8 @@ func TestDivide(t *testing.T) {
 					t.Fatalf("part %d (-want +got):\n%s", i+1, diff)
 				}
 				id := fmt.Sprintf("%s/%d", table.Envelope(readAt).ID, i+1)
-				if ce.ID != id || m.Header.Get(nats.MsgIdHdr) != id || m.Header.Get(stream.HeaderTTL) != "3600s" || !ce.Time.Equal(table.Envelope(readAt).Time.Truncate(time.Microsecond)) {
+				if ce.ID != id || m.Header.Get(nats.MsgIdHdr) != id || m.Header.Get(stream.HeaderTTL) != "3600s" ||
+					!ce.Time.Equal(table.Envelope(readAt).Time.Truncate(time.Microsecond)) {
 					t.Fatalf("part %d: %q, %v, %v", i+1, ce.ID, m.Header, ce.Time)
 				}
 				got = append(got, s.Processes...)
@@ -119,7 +120,8 @@ func TestShortenLog(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			enc := testEncoder()
-			at, e, _, err := enc.Decode(eventRecord("PROCESS_STATE_EXITED", "processname:p groupname:g from_state:RUNNING expected:0 pid:7"))
+			at, e, _, err := enc.Decode(eventRecord("PROCESS_STATE_EXITED",
+				"processname:p groupname:g from_state:RUNNING expected:0 pid:7"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,7 +157,8 @@ func TestShortenLog(t *testing.T) {
 
 // Pairs that are not known and texts of supervisord give way to the rest.
 func TestShortenTexts(t *testing.T) {
-	rec := eventRecord("PROCESS_STATE_RUNNING", "processname:p groupname:g from_state:STARTING x:"+strings.Repeat("p", 2*mib)+" pid:7")
+	rec := eventRecord("PROCESS_STATE_RUNNING", "processname:p groupname:g from_state:STARTING x:"+
+		strings.Repeat("p", 2*mib)+" pid:7")
 	msgs, err := testEncoder().Encode(rec, mib)
 	if err != nil || len(msgs) != 1 {
 		t.Fatalf("%d messages: %v", len(msgs), err)
@@ -182,9 +185,19 @@ func TestShortenRecords(t *testing.T) {
 	}
 	first := uint64(1<<63 + 1)
 	envelopes := map[string]any{
-		"loss":    (&schema.Loss{Host: "h", Boot: "0123456789abcdef", Pool: "p", Cause: schema.LossNotListening, Count: 1 << 60, FirstPoolSerial: &first, LastPoolSerial: &first, Events: events, Processes: lost}).Envelope(readAt),
-		"started": (&schema.Bridge{Host: "h", Boot: "0123456789abcdef", PID: 7, BridgeVersion: "1", Settings: settings, Section: &schema.Section{Events: strings.Fields(long), BufferSize: 1, SamePriority: strings.Fields(long)}, Reasons: &schema.Reasons{Source: "none", Problem: long, Fix: long}}).Envelope(schema.BridgeStarted, readAt),
-		"trouble": (&schema.Trouble{Host: "h", Boot: "0123456789abcdef", Cause: "disk-full", Text: long, Fix: long, Since: schema.Time{Time: readAt}}).Envelope(readAt),
+		"loss": (&schema.Loss{
+			Host: "h", Boot: "0123456789abcdef", Pool: "p", Cause: schema.LossNotListening, Count: 1 << 60,
+			FirstPoolSerial: &first, LastPoolSerial: &first, Events: events, Processes: lost,
+		}).Envelope(readAt),
+		"started": (&schema.Bridge{
+			Host: "h", Boot: "0123456789abcdef", PID: 7, BridgeVersion: "1", Settings: settings,
+			Section: &schema.Section{Events: strings.Fields(long), BufferSize: 1, SamePriority: strings.Fields(long)},
+			Reasons: &schema.Reasons{Source: "none", Problem: long, Fix: long},
+		}).Envelope(schema.BridgeStarted, readAt),
+		"trouble": (&schema.Trouble{
+			Host: "h", Boot: "0123456789abcdef", Cause: "disk-full", Text: long, Fix: long,
+			Since: schema.Time{Time: readAt},
+		}).Envelope(readAt),
 	}
 	for kind, ce := range envelopes {
 		t.Run(kind, func(t *testing.T) {
@@ -199,7 +212,8 @@ func TestShortenRecords(t *testing.T) {
 					t.Fatalf("%d messages for %d: %v", len(msgs), limit, err)
 				}
 				schematest.ValidateDocument(t, "bridge", msgs[0].Data)
-				if kind == "loss" && (!strings.Contains(string(msgs[0].Data), `"count":1152921504606846976`) || !strings.Contains(string(msgs[0].Data), `"first_poolserial":9223372036854775809`)) {
+				if kind == "loss" && (!strings.Contains(string(msgs[0].Data), `"count":1152921504606846976`) ||
+					!strings.Contains(string(msgs[0].Data), `"first_poolserial":9223372036854775809`)) {
 					t.Errorf("numbers are not kept: %.500s", msgs[0].Data)
 				}
 			}

@@ -39,10 +39,24 @@ func TestEncodeErrors(t *testing.T) {
 		{name: "only a head", rec: whole[:headSize], want: ErrMalformed, text: "malformed"},
 		{name: "cut in its header", rec: whole[:headSize+20], want: ErrMalformed, text: "malformed"},
 		{name: "of a kind not known", rec: unknown, want: ErrMalformed, text: `kind 'x'`},
-		{name: "with an invalid header", rec: append(bytes.Clone(whole[:headSize]), "READY\nwhen:1"...), want: nil, text: `"READY"`},
-		{name: "message without id", rec: appendHead([]byte{}, kindMessage, readAt, testBoot), want: ErrMalformed, text: "malformed"},
-		{name: "message without JSON", rec: append(appendHead(nil, kindMessage, readAt, testBoot), "\nsubject\nid"...), want: ErrMalformed, text: "malformed"},
-		{name: "names beyond max_payload", rec: eventRecord("PROCESS_LOG_STDOUT", "processname:"+strings.Repeat("p", 2*mib)+" groupname:g\ndata"), want: publish.ErrTooLarge, text: "web 1/0123456789abcdef/1234 needs"},
+		{
+			name: "with an invalid header", rec: append(bytes.Clone(whole[:headSize]), "READY\nwhen:1"...), want: nil,
+			text: `"READY"`,
+		},
+		{
+			name: "message without id", rec: appendHead([]byte{}, kindMessage, readAt, testBoot), want: ErrMalformed,
+			text: "malformed",
+		},
+		{
+			name: "message without JSON",
+			rec:  append(appendHead(nil, kindMessage, readAt, testBoot), "\nsubject\nid"...), want: ErrMalformed,
+			text: "malformed",
+		},
+		{
+			name: "names beyond max_payload",
+			rec:  eventRecord("PROCESS_LOG_STDOUT", "processname:"+strings.Repeat("p", 2*mib)+" groupname:g\ndata"),
+			want: publish.ErrTooLarge, text: "web 1/0123456789abcdef/1234 needs",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			msgs, err := testEncoder().Encode(tc.rec, mib)
@@ -77,10 +91,12 @@ func TestEncode(t *testing.T) {
 		want *nats.Msg
 	}{
 		{
-			name: "an exit", rec: eventRecord("PROCESS_STATE_EXITED", "processname:api_00 groupname:api from_state:RUNNING expected:0 pid:7"),
+			name: "an exit", rec: eventRecord("PROCESS_STATE_EXITED",
+				"processname:api_00 groupname:api from_state:RUNNING expected:0 pid:7"),
 			want: &nats.Msg{
 				Subject: "supervisor.event.web=201.api.api_00.process_state.exited", Header: headers(id, ""),
-				Data: []byte(envelope("process_state.exited", "api:api_00") + `"PROCESS_STATE_EXITED",` + data + `,"group":"api","process":"api_00","from_state":"RUNNING","expected":false,"pid":7}}`),
+				Data: []byte(envelope("process_state.exited", "api:api_00") + `"PROCESS_STATE_EXITED",` + data +
+					`,"group":"api","process":"api_00","from_state":"RUNNING","expected":false,"pid":7}}`),
 			},
 		},
 		{
@@ -91,22 +107,28 @@ func TestEncode(t *testing.T) {
 			},
 		},
 		{
-			name: "a log of line breaks and bytes", rec: eventRecord("PROCESS_LOG_STDERR", "processname:a groupname:a pid:7 channel:stderr\n\n\n\xff\n"),
+			name: "a log of line breaks and bytes", rec: eventRecord("PROCESS_LOG_STDERR",
+				"processname:a groupname:a pid:7 channel:stderr\n\n\n\xff\n"),
 			want: &nats.Msg{
 				Subject: "supervisor.event.web=201.a.a.process_log.stderr", Header: headers(id, "259200s"),
-				Data: []byte(envelope("process_log.stderr", "a:a") + `"PROCESS_LOG_STDERR",` + data + `,"group":"a","process":"a","pid":7,"channel":"stderr","data_base64":"Cgr/Cg=="}}`),
+				Data: []byte(envelope("process_log.stderr", "a:a") + `"PROCESS_LOG_STDERR",` + data +
+					`,"group":"a","process":"a","pid":7,"channel":"stderr","data_base64":"Cgr/Cg=="}}`),
 			},
 		},
 		{
 			name: "a payload that is empty", rec: eventRecord("SUPERVISOR_STATE_CHANGE_RUNNING", ""),
 			want: &nats.Msg{
 				Subject: "supervisor.event.web=201.-.-.supervisor_state_change.running", Header: headers(id, ""),
-				Data: []byte(envelope("supervisor_state_change.running", "") + `"SUPERVISOR_STATE_CHANGE_RUNNING",` + data + `}}`),
+				Data: []byte(envelope("supervisor_state_change.running", "") + `"SUPERVISOR_STATE_CHANGE_RUNNING",` +
+					data + `}}`),
 			},
 		},
 		{
-			name: "a message of our own", rec: AppendMessage(nil, readAt, testBoot, nil, "supervisor.bridge.web=201.started", "an id", []byte("{\n}")),
-			want: &nats.Msg{Subject: "supervisor.bridge.web=201.started", Header: headers("an id", ""), Data: []byte("{\n}")},
+			name: "a message of our own", rec: AppendMessage(nil, readAt, testBoot, nil,
+				"supervisor.bridge.web=201.started", "an id", []byte("{\n}")),
+			want: &nats.Msg{
+				Subject: "supervisor.bridge.web=201.started", Header: headers("an id", ""), Data: []byte("{\n}"),
+			},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -140,9 +162,12 @@ func TestParts(t *testing.T) {
 		most := rapid.IntRange(2000, 20_000).Draw(t, "max_payload")
 		piece := rapid.OneOf(
 			rapid.String(),
-			rapid.SampledFrom([]string{"\x00", "\"", "\\", "\n", "<&>", "\u2028", "进", "😀", "\x1b[1m", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}),
+			rapid.SampledFrom([]string{
+				"\x00", "\"", "\\", "\n", "<&>", "\u2028", "进", "😀", "\x1b[1m", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+			}),
 			rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 9), func(b []byte) string { return string(b) }))
-		text := strings.Repeat(strings.Join(rapid.SliceOfN(piece, 1, 20).Draw(t, "pieces"), ""), rapid.IntRange(1, 300).Draw(t, "times"))
+		text := strings.Repeat(strings.Join(rapid.SliceOfN(piece, 1, 20).Draw(t, "pieces"), ""),
+			rapid.IntRange(1, 300).Draw(t, "times"))
 		typ := rapid.SampledFrom([]string{"", "a type: of its own", "é*>"}).Draw(t, "type")
 
 		msgs, err := testEncoder().Encode(eventRecord("REMOTE_COMMUNICATION", "type:"+typ+"\n"+text), most)
@@ -157,7 +182,8 @@ func TestParts(t *testing.T) {
 func TestEncodeInPlace(t *testing.T) {
 	enc, m := testEncoder(), new(nats.Msg)
 	for _, rec := range [][]byte{
-		eventRecord("PROCESS_LOG_STDOUT", "processname:a groupname:a pid:7 channel:stdout\n"+strings.Repeat("long ", 1000)),
+		eventRecord("PROCESS_LOG_STDOUT", "processname:a groupname:a pid:7 channel:stdout\n"+
+			strings.Repeat("long ", 1000)),
 		eventRecord("PROCESS_STATE_RUNNING", "processname:b groupname:g from_state:STARTING pid:8"),
 		eventRecord("TICK_5", "when:1201063880"),
 	} {

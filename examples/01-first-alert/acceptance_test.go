@@ -129,7 +129,8 @@ autorestart=false
 `)
 	s.super.MustCtl(t, "start", "d") // one while all is well
 	// Not only received: without the server's answer the mail would come again.
-	supervisordtest.Wait(t, 30*time.Second, func() bool { return strings.Contains(s.logs(), `"message":"notified"`) }, "the mail about d")
+	supervisordtest.Wait(t, 30*time.Second, func() bool { return strings.Contains(s.logs(), `"message":"notified"`) },
+		"the mail about d")
 	address := s.smtp.Addr()
 	if err := s.smtp.Close(); err != nil {
 		t.Fatal(err)
@@ -181,7 +182,8 @@ func TestOddName(t *testing.T) {
 	const name = "my.app-weird*>é"
 	s := start(t, "\n[program:"+name+"]\ncommand=sh -c \"exit 5\"\nstartsecs=0\nautorestart=false\n")
 	waitMails(t, s, 1)
-	if subject := withoutLife(s.smtp.Mails()[0].Subject()); subject != "[supervisor] CRITICAL demo "+name+" exited unexpectedly (exit code 5)" {
+	if subject := withoutLife(s.smtp.Mails()[0].Subject()); subject != "[supervisor] CRITICAL demo "+name+
+		" exited unexpectedly (exit code 5)" {
 		t.Errorf("subject of the mail is %q", subject)
 	}
 	if !strings.Contains(s.smtp.Mails()[0].Text, "Process      "+name+"\n") {
@@ -191,7 +193,8 @@ func TestOddName(t *testing.T) {
 	if r.Process != name || r.Group != name || r.State != "EXITED" {
 		t.Errorf("record of state is %+v", r)
 	}
-	out, err := s.command("supernats", "replay", "-c", s.config(), "--process", name, "--event", "PROCESS_STATE_EXITED", "-o", "jsonl").Output()
+	out, err := s.command("supernats", "replay", "-c", s.config(), "--process", name, "--event", "PROCESS_STATE_EXITED",
+		"-o", "jsonl").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +274,8 @@ func TestExitCodes(t *testing.T) {
 			c.Env = append(os.Environ(), "PATH="+test.path)
 			out, _ := c.CombinedOutput()
 			if c.ProcessState.ExitCode() != test.code || !strings.Contains(string(out), test.says) {
-				t.Errorf("exit code %d, want %d and a word of %q:\n%s", c.ProcessState.ExitCode(), test.code, test.says, out)
+				t.Errorf("exit code %d, want %d and a word of %q:\n%s", c.ProcessState.ExitCode(), test.code, test.says,
+					out)
 			}
 		})
 	}

@@ -228,7 +228,8 @@ func TestRights(t *testing.T) {
 					t.Errorf("the streams held%s, now%s", was, is)
 				}
 				answer, denied := users[a.other].request(r.subject, r.body)
-				if denied || strings.Contains(answer, `"error"`) || strings.Contains(r.subject, ".GET") && strings.HasPrefix(answer, "404") {
+				if denied || strings.Contains(answer, `"error"`) ||
+					strings.Contains(r.subject, ".GET") && strings.HasPrefix(answer, "404") {
 					t.Errorf("%s may not do it: %s", a.other, answer)
 				}
 				if _, last, is := stored(t, js, r.subject); !strings.HasPrefix(r.subject, api) && last != lastBefore+1 {
@@ -246,7 +247,9 @@ func stored(t *testing.T, js jetstream.JetStream, subject string) (n, last uint6
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	streams := []string{stream.Events, stream.Alerts, stream.Parked}
-	for _, bucket := range []string{stream.StateBucket, stream.HostsBucket, stream.AlertsBucket, stream.MutesBucket, stream.LeasesBucket} {
+	for _, bucket := range []string{
+		stream.StateBucket, stream.HostsBucket, stream.AlertsBucket, stream.MutesBucket, stream.LeasesBucket,
+	} {
 		streams = append(streams, "KV_"+bucket)
 	}
 	for _, name := range streams {
@@ -258,7 +261,8 @@ func stored(t *testing.T, js jetstream.JetStream, subject string) (n, last uint6
 			t.Fatal(err)
 		}
 		info := s.CachedInfo()
-		if bucket := strings.TrimPrefix(name, "KV_"); info.Config.AllowMsgTTL && bucket != name && !strings.Contains(subject, bucket) {
+		if bucket := strings.TrimPrefix(name, "KV_"); info.Config.AllowMsgTTL && bucket != name &&
+			!strings.Contains(subject, bucket) {
 			continue
 		}
 		n, last = n+info.State.Msgs, last+info.State.LastSeq
@@ -282,18 +286,30 @@ func TestConsumerOfAHost(t *testing.T) {
 	for _, c := range []struct{ subject, body string }{
 		{subject: own, body: consumerOf("bridge_web1", `,"filter_subject":"supervisor.>"`)},
 		{subject: own, body: consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.db1.>"`)},
-		{subject: own, body: consumerOf("bridge_web1", `,"filter_subjects":["supervisor.*.web1.>","supervisor.*.db1.>"]`)},
+		{
+			subject: own,
+			body:    consumerOf("bridge_web1", `,"filter_subjects":["supervisor.*.web1.>","supervisor.*.db1.>"]`),
+		},
 		{subject: own, body: consumerOf("bridge_web1", ``)},
-		{subject: own, body: consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>","durable_name":"supernats"`)},
+		{
+			subject: own,
+			body:    consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>","durable_name":"supernats"`),
+		},
 		{subject: "supervisor.>.web1.x", body: consumerOf("bridge_web1", `,"filter_subject":"supervisor.>.web1.x"`)},
-		{subject: own, body: strings.Replace(consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>"`), `"SUPERVISOR"`, `"KV_supervisor_state"`, 1)},
+		{
+			subject: own,
+			body: strings.Replace(consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>"`),
+				`"SUPERVISOR"`, `"KV_supervisor_state"`, 1),
+		},
 	} {
-		if answer, denied := web1.request(api+"CONSUMER.CREATE.SUPERVISOR.bridge_web1."+c.subject, c.body); denied || !strings.Contains(answer, `"error"`) {
+		if answer, denied := web1.request(api+"CONSUMER.CREATE.SUPERVISOR.bridge_web1."+c.subject, c.body); denied ||
+			!strings.Contains(answer, `"error"`) {
 			t.Errorf("%s: %s", c.body, answer)
 		}
 	}
 	right := consumerOf("bridge_web1", `,"filter_subject":"supervisor.*.web1.>"`)
-	if answer, denied := web1.request(api+"CONSUMER.CREATE.SUPERVISOR.bridge_web1."+own, right); denied || strings.Contains(answer, `"error"`) {
+	if answer, denied := web1.request(api+"CONSUMER.CREATE.SUPERVISOR.bridge_web1."+own, right); denied ||
+		strings.Contains(answer, `"error"`) {
 		t.Errorf("%s: %s", right, answer)
 	}
 }

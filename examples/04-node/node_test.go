@@ -113,7 +113,10 @@ func TestNode(t *testing.T) {
 	crash(func(e *schema.Event) { e.Host = "db1.example.com" })
 	dir := install(t)
 	first := run(t, dir, f.Server.URL)
-	if d := cmp.Diff([]string{"web1 api:api_00 exit code 3 seq=1", "web1 api:api_00 SIGKILL, out of memory after 187442.031 s seq=5", "db1.example.com api:api_00 unknown seq=6"}, first.next(3)); d != "" {
+	if d := cmp.Diff([]string{
+		"web1 api:api_00 exit code 3 seq=1", "web1 api:api_00 SIGKILL, out of memory after 187442.031 s seq=5",
+		"db1.example.com api:api_00 unknown seq=6",
+	}, first.next(3)); d != "" {
 		t.Error(d)
 	}
 	if more := first.end(syscall.SIGTERM); len(more) > 0 {

@@ -113,7 +113,8 @@ func TestWorst(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if want := "2 web1 api:api_00"; lines[0] != want || len(lines) != 3 || !strings.Contains(out.String(), "1 db1.example.com api:api_00\n") {
+	if want := "2 web1 api:api_00"; lines[0] != want || len(lines) != 3 ||
+		!strings.Contains(out.String(), "1 db1.example.com api:api_00\n") {
 		t.Errorf("%s", out.String())
 	}
 }

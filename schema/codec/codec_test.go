@@ -90,7 +90,9 @@ func replaced(json []byte) string { return strings.ReplaceAll(string(json), `\uf
 
 func TestTimesThatCannotBeWritten(t *testing.T) {
 	e := &schema.Event{Event: schema.Tick5, Host: "web1"}
-	for _, at := range []time.Time{time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)} {
+	for _, at := range []time.Time{
+		time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
+	} {
 		if got, want := AppendJSON(nil, e, at), marshal(t, e.Envelope(at)); string(got) != string(want) {
 			t.Errorf("%s, not %s", got, want)
 		}

@@ -74,7 +74,9 @@ func TestDecode(t *testing.T) {
 			event:   schema.ProcessLogStderr,
 			payload: "processname:foo groupname:bar pid:-1 channel:syslog\n",
 			want: schema.Event{
-				Group: "bar", Process: "foo", Channel: "stderr", Data: new(""), Extra: map[string]string{"pid": "-1", "channel": "syslog"},
+				Group: "bar", Process: "foo", Channel: "stderr", Data: new(""), Extra: map[string]string{
+					"pid": "-1", "channel": "syslog",
+				},
 			},
 		},
 		{event: schema.ProcessCommunicationStdout, payload: "\xff\n", want: schema.Event{DataBase64: []byte("\xff\n")}},
@@ -114,7 +116,9 @@ func TestDecode(t *testing.T) {
 			event:   schema.ProcessStateFatal,
 			payload: "processname:a\xff groupname:b\xff from_state:BACKOFF c\xff:d\xff",
 			want: schema.Event{
-				Group: "b\uFFFD", Process: "a\uFFFD", FromState: "BACKOFF", Extra: map[string]string{"c\uFFFD": "d\uFFFD"},
+				Group: "b\uFFFD", Process: "a\uFFFD", FromState: "BACKOFF", Extra: map[string]string{
+					"c\uFFFD": "d\uFFFD",
+				},
 			},
 		},
 
@@ -366,20 +370,30 @@ func checkDecode(t schematest.Fataler, r Raw, host string) {
 func TestDecodeIsValid(t *testing.T) {
 	names := rapid.OneOf(
 		rapid.SampledFrom(schema.Names()),
-		rapid.SampledFrom([]string{"PROCESS_STATE", "PROCESS_LOG", "PROCESS_LOG_STDIN", "PROCESS_STATE_", "PROCESS_COMMUNICATION_\xff", "tick_5", "-", "EVENT"}),
+		rapid.SampledFrom([]string{
+			"PROCESS_STATE", "PROCESS_LOG", "PROCESS_LOG_STDIN", "PROCESS_STATE_", "PROCESS_COMMUNICATION_\xff",
+			"tick_5", "-", "EVENT",
+		}),
 		rapid.StringN(1, 20, -1),
 		rapid.Map(rapid.SliceOfN(rapid.Byte(), 1, 300), func(b []byte) string { return string(b) }),
 	)
 	pairs := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string {
-		key := rapid.SampledFrom([]string{"processname", "groupname", "from_state", "expected", "pid", "tries", "when", "channel", "type", "data", "part", "", "\xff"}).Draw(t, "key")
-		value := rapid.SampledFrom([]string{"", "cat", "RUNNING", "Running", "ſtopped", "0", "1", "-1", "2766", "9223372036854775808", "stdout", "stderr", "é", "\xff", "a:b", "\u00a0", "+3"}).Draw(t, "value")
+		key := rapid.SampledFrom([]string{
+			"processname", "groupname", "from_state", "expected", "pid", "tries", "when", "channel", "type", "data",
+			"part", "", "\xff",
+		}).Draw(t, "key")
+		value := rapid.SampledFrom([]string{
+			"", "cat", "RUNNING", "Running", "ſtopped", "0", "1", "-1", "2766", "9223372036854775808", "stdout",
+			"stderr", "é", "\xff", "a:b", "\u00a0", "+3",
+		}).Draw(t, "value")
 		return key + rapid.SampledFrom([]string{":", ":", ":", ":", ""}).Draw(t, "colon") + value
 	}), 0, 7)
 	payloads := rapid.OneOf(
 		rapid.SliceOf(rapid.Byte()),
 		rapid.Custom(func(t *rapid.T) []byte {
 			sep := rapid.SampledFrom([]string{" ", " ", " ", "\n", "  "}).Draw(t, "sep")
-			return []byte(strings.Join(pairs.Draw(t, "pairs"), sep) + rapid.SampledFrom([]string{"", "\n", "\ntext", "\n\xff", "\n\n"}).Draw(t, "tail"))
+			return []byte(strings.Join(pairs.Draw(t, "pairs"), sep) +
+				rapid.SampledFrom([]string{"", "\n", "\ntext", "\n\xff", "\n\n"}).Draw(t, "tail"))
 		}),
 	)
 	rapid.Check(t, func(t *rapid.T) {

@@ -25,7 +25,8 @@ func run(t *testing.T, into *flags, args ...string) (out string, code int) {
 	t.Helper()
 	code = -1
 	help := func(options kong.HelpOptions, k *kong.Context) error {
-		hidden := program.GroupFlags(k, &kong.Group{Key: "c", Title: "Connection:"}, &kong.Group{Key: "o", Title: "Others:"})
+		hidden := program.GroupFlags(k, &kong.Group{Key: "c", Title: "Connection:"},
+			&kong.Group{Key: "o", Title: "Others:"})
 		if err := kong.DefaultHelpPrinter(options, k); err != nil {
 			return err
 		}
@@ -100,7 +101,8 @@ func TestHelp(t *testing.T) {
 	}
 
 	out, _ = run(t, new(flags), "help", "show")
-	if !strings.Contains(out, folded) || strings.Contains(out, "A certificate.") || !strings.Contains(out, "--log-level") {
+	if !strings.Contains(out, folded) || strings.Contains(out, "A certificate.") ||
+		!strings.Contains(out, "--log-level") {
 		t.Errorf("%s", out)
 	}
 }
@@ -118,7 +120,9 @@ func TestHelpArgs(t *testing.T) {
 }
 
 func TestNewLogLevel(t *testing.T) {
-	for level, want := range map[string]zerolog.Level{"debug": zerolog.DebugLevel, "error": zerolog.ErrorLevel, "loud": zerolog.InfoLevel} {
+	for level, want := range map[string]zerolog.Level{
+		"debug": zerolog.DebugLevel, "error": zerolog.ErrorLevel, "loud": zerolog.InfoLevel,
+	} {
 		if got := program.NewLog(level).GetLevel(); got != want {
 			t.Errorf("%s: %v, want %v", level, got, want)
 		}

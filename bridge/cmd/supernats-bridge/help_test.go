@@ -52,7 +52,8 @@ func TestHelp(t *testing.T) {
 			}
 		}
 		folded := strings.Contains(out, "\nConnection flags (--nats-url, …, --nats-tls-first): supernats-bridge --help\n")
-		if folded != (name != "") || name == "" && strings.Index(out, "\nConnection flags:\n") < strings.Index(out, "\nFlags of the bridge:\n") {
+		if folded != (name != "") || name == "" &&
+			strings.Index(out, "\nConnection flags:\n") < strings.Index(out, "\nFlags of the bridge:\n") {
 			t.Errorf("%s", out)
 		}
 		if name != "version" && !strings.Contains(out, "(default: 1GiB)") {

@@ -21,7 +21,9 @@ func TestFollowDeaths(t *testing.T) {
 		program("fine", `sh -c "exit 0"`, "startsecs=0", "autostart=false", "autorestart=false")+
 		program("stopped", "sleep 1000", "startsecs=0"))
 	s.WaitLog(t, "exited: before", 1)
-	d, err := FollowDeaths(t.Context(), Supervisord{PID: s.PID(), Settings: Settings{Logfile: s.Dir + "/supervisord.log"}})
+	d, err := FollowDeaths(t.Context(), Supervisord{
+		PID: s.PID(), Settings: Settings{Logfile: s.Dir + "/supervisord.log"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,24 +53,48 @@ func TestParseLine(t *testing.T) {
 
 		{line: "WARN exited: api_00 (exit status 3; not expected)", want: death(Exited, "api_00", 3, "")},
 		{line: "INFO exited: api_00 (exit status 0; expected)", want: expected},
-		{line: "WARN exited: api_00 (terminated by SIGKILL; not expected)", want: death(Exited, "api_00", -1, "SIGKILL")},
+		{
+			line: "WARN exited: api_00 (terminated by SIGKILL; not expected)",
+			want: death(Exited, "api_00", -1, "SIGKILL"),
+		},
 		{line: "WARN exited: api_00 (terminated by SIGSEGV (core dumped); not expected)", want: core},
-		{line: "WARN exited: api_00 (terminated by signal 35; not expected)", want: death(Exited, "api_00", -1, "signal 35")},
-		{line: "WARN exited: api_00 (terminated by SIGRTMIN; not expected)", want: death(Exited, "api_00", -1, "SIGRTMIN")},
+		{
+			line: "WARN exited: api_00 (terminated by signal 35; not expected)",
+			want: death(Exited, "api_00", -1, "signal 35"),
+		},
+		{
+			line: "WARN exited: api_00 (terminated by SIGRTMIN; not expected)",
+			want: death(Exited, "api_00", -1, "SIGRTMIN"),
+		},
 		// A death of which nothing is known is still the next one.
-		{line: "WARN exited: api_00 (unknown termination cause 0x137f; not expected)", want: death(Exited, "api_00", -1, "")},
+		{
+			line: "WARN exited: api_00 (unknown termination cause 0x137f; not expected)",
+			want: death(Exited, "api_00", -1, ""),
+		},
 		{line: "WARN stopped: api_00 (terminated by SIGTERM)", want: death(Stopped, "api_00", -1, "SIGTERM")},
 		{line: "INFO stopped: api_00 (exit status 0)", want: death(Stopped, "api_00", 0, "")},
-		{line: "WARN exited: my.app-weird*>é (exit status 1; not expected)", want: death(Exited, "my.app-weird*>é", 1, "")},
+		{
+			line: "WARN exited: my.app-weird*>é (exit status 1; not expected)",
+			want: death(Exited, "my.app-weird*>é", 1, ""),
+		},
 		{line: "WARN exited: a(exit (exit status 1; not expected)", want: death(Exited, "a(exit", 1, "")},
 		{line: "WARN exited: (exit (exit status 1; not expected)", want: death(Exited, "(exit", 1, "")},
 		{line: "WARN exited: ;)\tx (exit status 1; not expected)", want: death(Exited, ";)\tx", 1, "")},
 		{line: "INFO spawned: 'api_00' with pid 11167", want: Line{Kind: Spawned, Name: "api_00", PID: 11167}},
 		{line: "INFO spawned: ''' with pid 1", want: Line{Kind: Spawned, Name: "'", PID: 1}},
-		{line: "INFO spawnerr: can't find command '/bin/nothing'", want: Line{Kind: SpawnErr, Text: "can't find command '/bin/nothing'"}},
+		{
+			line: "INFO spawnerr: can't find command '/bin/nothing'",
+			want: Line{Kind: SpawnErr, Text: "can't find command '/bin/nothing'"},
+		},
 		{line: "INFO spawnerr: ", want: Line{Kind: SpawnErr}},
-		{line: "INFO success: api_00 entered RUNNING state, process has stayed up for > than 1 seconds (startsecs)", want: Line{Kind: Success, Name: "api_00"}},
-		{line: "INFO gave up: api_00 entered FATAL state, too many start retries too quickly", want: Line{Kind: GaveUp, Name: "api_00"}},
+		{
+			line: "INFO success: api_00 entered RUNNING state, process has stayed up for > than 1 seconds (startsecs)",
+			want: Line{Kind: Success, Name: "api_00"},
+		},
+		{
+			line: "INFO gave up: api_00 entered FATAL state, too many start retries too quickly",
+			want: Line{Kind: GaveUp, Name: "api_00"},
+		},
 		{line: "INFO supervisord started with pid 1", want: Line{Kind: Started}},
 		{line: "INFO RPC interface 'supervisor' initialized", want: Line{Kind: Started}},
 	} {
@@ -83,7 +107,10 @@ func TestParseLine(t *testing.T) {
 			t.Errorf("%s: (-want +got)\n%s", test.line, diff)
 		}
 	}
-	for _, bad := range []string{"2026-11-21 19:00:31.833 ", "2026-11-21T19:00:31,833 ", "xxxx-11-21 19:00:31,833 ", "2026-11-21 19:00:31,833_", ""} {
+	for _, bad := range []string{
+		"2026-11-21 19:00:31.833 ", "2026-11-21T19:00:31,833 ", "xxxx-11-21 19:00:31,833 ", "2026-11-21 19:00:31,833_",
+		"",
+	} {
 		if got := Parse(bad + "WARN exited: a (exit status 1; not expected)"); got.Kind != Other {
 			t.Errorf("with the time %q it is a line", bad)
 		}

@@ -36,7 +36,8 @@ func script(t *testing.T, text string) {
 		case l == "gap":
 			log.Add(ownlog.Line{Kind: ownlog.Gap, At: clock})
 		case ok:
-			parsed := ownlog.Parse(clock.Format("2006-01-02 15:04:05") + fmt.Sprintf(",%03d INFO ", clock.Nanosecond()/1e6) + message)
+			parsed := ownlog.Parse(clock.Format("2006-01-02 15:04:05") +
+				fmt.Sprintf(",%03d INFO ", clock.Nanosecond()/1e6) + message)
 			if parsed.Kind == ownlog.Other {
 				t.Fatalf("no line: %s", l)
 			}
@@ -60,7 +61,9 @@ func script(t *testing.T, text string) {
 			continue
 		case "start":
 			serial++
-			r.Take(t.Context(), &Step{Event: schema.SupervisorStateChangeRunning, Serial: serial, At: e.time, Tick: tick, Lost: lost})
+			r.Take(t.Context(), &Step{
+				Event: schema.SupervisorStateChangeRunning, Serial: serial, At: e.time, Tick: tick, Lost: lost,
+			})
 			lost = false
 			continue
 		}
