@@ -99,7 +99,7 @@ func TestSettle(t *testing.T) {
 			before: &wrapped, now: with(wrapped, func(e *Evidence) { e.PID, e.Inode = 30, 500 }), last: &place,
 			first: at(503, 401), want: old,
 		},
-		"another wrapper, added anew": {
+		"another wrapper, added again": {
 			before: &wrapped, now: with(wrapped, func(e *Evidence) { e.PID, e.Inode = 30, 500 }), last: &place,
 			first: at(503, 0), want: old,
 		},

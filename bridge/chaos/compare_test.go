@@ -97,10 +97,10 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 		}
 		switch {
 		case p.stored[e.serial]:
-			wrong("%s: event %d (%s) is stored twice, the second time behind %d", l.name, e.serial, e.event, p.serial)
+			wrong("%s: event %d (%s) is stored twice, the second time after %d", l.name, e.serial, e.event, p.serial)
 			continue // its text is not judged again
 		case len(p.stored) > 0 && e.serial < p.serial:
-			wrong("%s: event %d (%s) is stored behind %d", l.name, e.serial, e.event, p.serial)
+			wrong("%s: event %d (%s) is stored after %d", l.name, e.serial, e.event, p.serial)
 		}
 		p.serial = max(p.serial, e.serial)
 		p.stored[e.serial] = true
@@ -131,14 +131,14 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 			continue
 		}
 		if t.cause != "spool-full" {
-			wrong("a loss of %d is told, cause %s", t.count, t.cause)
+			wrong("a loss of %d is reported, cause %s", t.count, t.cause)
 			continue
 		}
 		lost[boots[t.boot]] += t.count
 		for event, n := range t.events {
 			t.count -= uint64(n)
 			if !schema.Is(event, "TICK") && !schema.Is(event, "PROCESS_LOG") {
-				wrong("%s: %d %s were let go", boots[t.boot], n, event)
+				wrong("%s: %d %s were dropped", boots[t.boot], n, event)
 			}
 		}
 		if letGo && len(t.events) == 0 {
@@ -166,14 +166,14 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 			// A bridge was killed when the stream had what was in its memory, and its
 			// tally did not say so yet.
 		case extra != 0:
-			wrong("%s: %d accepted events are not stored (%v), %d are told as lost", l.name, len(missing),
+			wrong("%s: %d accepted events are not stored (%v), %d are reported as lost", l.name, len(missing),
 				missing[:min(10, len(missing))], lost[l.name])
 		}
 		if p.texts > l.texts || l.whole && p.texts != l.texts {
 			wrong("%s: the last text stored is %d, sent were %d", l.name, p.texts-1, l.texts)
 		}
 		if l.overflowed > 0 {
-			wrong("%s: supervisord threw %d events away", l.name, l.overflowed)
+			wrong("%s: supervisord dropped %d events", l.name, l.overflowed)
 		}
 		for _, line := range l.strange {
 			wrong("%s: %s", l.name, line)
@@ -219,12 +219,12 @@ func TestCompare(t *testing.T) {
 		"a text is missing": {change: func(_ *life, s []entry) ([]entry, []told) {
 			return slices.Delete(s, 4, 5), nil
 		}, want: []string{
-			`event 16 has the text "life1 3 `, "1 accepted events are not stored ([14]), 0 are told",
+			`event 16 has the text "life1 3 `, "1 accepted events are not stored ([14]), 0 are reported as lost",
 		}},
 		"a tick is missing": {change: func(_ *life, s []entry) ([]entry, []told) {
 			return slices.Delete(s, 3, 4), nil
 		}, want: []string{
-			"1 accepted events are not stored ([13]), 0 are told",
+			"1 accepted events are not stored ([13]), 0 are reported as lost",
 		}},
 		"the last one is missing": {change: func(_ *life, s []entry) ([]entry, []told) { return s[:8], nil }, want: []string{
 			"2 accepted events are not stored ([18 19])", "the last text stored is 3, sent were 5",
@@ -235,15 +235,15 @@ func TestCompare(t *testing.T) {
 		"one is doubled at once": {change: func(_ *life, s []entry) ([]entry, []told) {
 			return slices.Insert(s, 5, s[4]), nil
 		}, want: []string{
-			"event 14 (REMOTE_COMMUNICATION) is stored twice, the second time behind 14",
+			"event 14 (REMOTE_COMMUNICATION) is stored twice, the second time after 14",
 		}},
 		"one is doubled at the end": {change: func(_ *life, s []entry) ([]entry, []told) {
 			return append(s, s[0]), nil
 		}, want: []string{
-			"event 10 (REMOTE_COMMUNICATION) is stored twice, the second time behind 19",
+			"event 10 (REMOTE_COMMUNICATION) is stored twice, the second time after 19",
 		}},
 		"two are swapped": {change: func(_ *life, s []entry) ([]entry, []told) { s[2], s[3] = s[3], s[2]; return s, nil }, want: []string{
-			"event 12 (REMOTE_COMMUNICATION) is stored behind 13",
+			"event 12 (REMOTE_COMMUNICATION) is stored after 13",
 		}},
 		"a text is another's": {change: func(_ *life, s []entry) ([]entry, []told) { s[2].text = s[0].text; return s, nil }, want: []string{
 			`event 12 has the text "life1 0 `, `event 14 has the text "life1 2 `,
@@ -263,27 +263,27 @@ func TestCompare(t *testing.T) {
 		"a supervisord out of nowhere": {change: func(_ *life, s []entry) ([]entry, []told) { s[9].server = "life2"; return s, nil }, want: []string{
 			`event 19 of "life2", which nobody ran`, "1 accepted events are not stored ([19])",
 		}},
-		"a tick is let go and told": {
+		"a tick is dropped and reported": {
 			change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(1) }, want: nil,
 		},
-		"a tick is told and not let go": {
+		"a tick is reported and not dropped": {
 			change: func(_ *life, s []entry) ([]entry, []told) { return s, tick(1) },
-			want:   []string{"0 accepted events are not stored ([]), 1 are told"},
+			want:   []string{"0 accepted events are not stored ([]), 1 are reported as lost"},
 		},
-		"two are told for one": {
+		"two are reported for one": {
 			change: func(_ *life, s []entry) ([]entry, []told) { return slices.Delete(s, 3, 4), tick(2) },
-			want:   []string{"1 accepted events are not stored ([13]), 2 are told"},
+			want:   []string{"1 accepted events are not stored ([13]), 2 are reported as lost"},
 		},
-		"a crash is let go": {change: func(_ *life, s []entry) ([]entry, []told) {
+		"a crash is dropped": {change: func(_ *life, s []entry) ([]entry, []told) {
 			return slices.Delete(s, 3, 4), []told{
 				{boot: "b", cause: "spool-full", count: 1, events: map[string]int{"PROCESS_STATE_EXITED": 1}},
 			}
-		}, want: []string{"1 PROCESS_STATE_EXITED were let go"}},
+		}, want: []string{"1 PROCESS_STATE_EXITED were dropped"}},
 		"the spool was damaged": {change: func(_ *life, s []entry) ([]entry, []told) {
 			return s, []told{{boot: "b", cause: "spool-corrupt", count: 1}}
-		}, want: []string{"a loss of 1 is told, cause spool-corrupt"}},
-		"supervisord threw some away": {change: func(l *life, s []entry) ([]entry, []told) { l.overflowed = 3; return s, nil }, want: []string{
-			"supervisord threw 3 events away",
+		}, want: []string{"a loss of 1 is reported, cause spool-corrupt"}},
+		"supervisord dropped some": {change: func(l *life, s []entry) ([]entry, []told) { l.overflowed = 3; return s, nil }, want: []string{
+			"supervisord dropped 3 events",
 		}},
 		"killed, and the end was never handed over": {change: func(l *life, s []entry) ([]entry, []told) {
 			l.whole, l.texts = false, 100

@@ -67,7 +67,7 @@ func TestOutage(t *testing.T) {
 		t.Error(p)
 	}
 	if len(losses) > 0 {
-		t.Errorf("losses are told: %+v", losses)
+		t.Errorf("losses are reported: %+v", losses)
 	}
 	t.Logf("%d texts, %d events in the stream, %d refused as duplicates", life.texts, len(events), w.proxy.duplicates)
 }

@@ -12,7 +12,7 @@ import (
 	"supernats/bridge/eventlistener"
 )
 
-// What supervisord waits for is told behind each answer, and nothing of an event
+// What supervisord waits for is told after each answer, and nothing of an event
 // that was not answered.
 func TestAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestAnswered(t *testing.T) {
 			Answered: func(d time.Duration) {
 				took = append(took, d)
 				if n := len(out.all()); n != 1+len(took) {
-					t.Errorf("%d answers are told of, %d sentences are written", len(took), n)
+					t.Errorf("%d answers are reported, %d sentences are written", len(took), n)
 				}
 			},
 		})

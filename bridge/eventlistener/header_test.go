@@ -14,7 +14,7 @@ func TestParseHeaderErrors(t *testing.T) {
 		{name: "only a newline", line: "\n", problem: "no server: followed by serial:"},
 		{name: "answer of an echo", line: "READY", problem: "no server: followed by serial:"},
 		{
-			name: "behind something", line: "x ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:0",
+			name: "after something", line: "x ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:E len:0",
 			problem: "no server: followed by serial:",
 		},
 		{

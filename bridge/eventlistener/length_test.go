@@ -144,8 +144,8 @@ func TestWrongGuess(t *testing.T) {
 		pieces     int // length of the pieces in which the rest and the next event come; 0: all at once
 	}{
 		{name: "between characters", text: "进程退"},
-		{name: "a character cut behind one byte", text: "进程退出"},
-		{name: "a character cut behind three bytes", text: "😀😀😀"},
+		{name: "a character cut after one byte", text: "进程退出"},
+		{name: "a character cut after three bytes", text: "😀😀😀"},
 		{name: "line breaks in the rest", text: "进程退出\n\nver:\n退\n"},
 		{name: "a line break at its end", text: "进程退出\n"},
 		{name: "the rest byte by byte", text: "a进程退出", pieces: 1},
@@ -161,7 +161,7 @@ func TestWrongGuess(t *testing.T) {
 			c.send(first[:at])
 			time.Sleep(2 * grace)
 			if diff := cmp.Diff([]string{tc.text[:chars]}, c.accepted()); diff != "" {
-				t.Fatalf("accepted behind the silence (-want +got):\n%s", diff)
+				t.Fatalf("accepted after the silence (-want +got):\n%s", diff)
 			}
 			rest := first[at:] + next
 			n := tc.pieces
@@ -253,7 +253,7 @@ func TestSizes(t *testing.T) {
 			length: eventlistener.LengthChars,
 		},
 		{
-			name:   "8 MiB of 4-byte characters behind ASCII",
+			name:   "8 MiB of 4-byte characters after ASCII",
 			text:   strings.Repeat("a", mib) + strings.Repeat("😀", 2*mib),
 			encode: python,
 			length: eventlistener.LengthChars,
@@ -327,7 +327,7 @@ func TestPromisedLength(t *testing.T) {
 	}
 }
 
-// A large payload does not stay in memory behind its event, and a small one
+// A large payload does not stay in memory after its event, and a small one
 // takes no memory at all.
 func TestAllocations(t *testing.T) {
 	const events = 1000
@@ -358,6 +358,6 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("%d allocations for %d events", n, events)
 	}
 	if held := int(before.HeapAlloc) - len(stream); held > 8<<20 {
-		t.Errorf("%d bytes are held behind a payload of 12 MiB", held)
+		t.Errorf("%d bytes are held after a payload of 12 MiB", held)
 	}
 }

@@ -59,7 +59,7 @@ func TestRunErrors(t *testing.T) {
 			text:     `"ver:3.0 server:s"`,
 		},
 		{
-			name:     "closed behind a header",
+			name:     "closed after a header",
 			stream:   first + envelope("TICK_60", 2, 3, ""),
 			want:     io.ErrUnexpectedEOF,
 			accepted: accepted,
@@ -145,7 +145,7 @@ func TestProtocol(t *testing.T) {
 			c.send(python("TICK_5", i, payload))
 			synctest.Wait()
 			if n := len(c.out.all()); n != i+2 {
-				t.Fatalf("%d writes behind %d events", n, i+1)
+				t.Fatalf("%d writes after %d events", n, i+1)
 			}
 		}
 		if err := c.end(); !errors.Is(err, eventlistener.ErrClosed) {
@@ -211,7 +211,7 @@ func TestAcceptBlocks(t *testing.T) {
 		close(room)
 		synctest.Wait()
 		if diff := cmp.Diff([]string{ready, okReady}, c.out.all()); diff != "" {
-			t.Fatalf("behind it (-want +got):\n%s", diff)
+			t.Fatalf("after it (-want +got):\n%s", diff)
 		}
 		if err := c.end(); !errors.Is(err, eventlistener.ErrClosed) {
 			t.Fatal(err)
@@ -279,7 +279,7 @@ func TestContextEnds(t *testing.T) {
 		{name: "before an event"},
 		{name: "between events", sent: python("TICK_5", 1, "when:1"), answers: 1},
 		{name: "in a header", sent: "ver:3.0 server:supervisor ser"},
-		{name: "behind a header", sent: envelope("TICK_5", 1, 6, "")},
+		{name: "after a header", sent: envelope("TICK_5", 1, 6, "")},
 		{name: "in a payload", sent: envelope("TICK_5", 1, 6, "whe")},
 		{name: "in the pause that tells characters from bytes", sent: envelope("TICK_5", 1, 4, "éé")},
 	} {
