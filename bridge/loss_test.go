@@ -74,7 +74,7 @@ func TestOverflowIsCounted(t *testing.T) {
 }
 
 // addUp waits until what is stored of the events of one type, and what is reported
-// as lost, are all that was sent; supervisord's log knows too what it threw away.
+// as lost, are all that was sent; supervisord's log knows too what it dropped.
 func addUp(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream, typ string, sent uint64) (lost uint64) {
 	t.Helper()
 	subject := schema.Subject{Host: "web1", Event: schema.RemoteCommunication, Type: typ}.String()

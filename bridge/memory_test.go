@@ -31,12 +31,12 @@ func caged(c *oomtest.Cage) string {
 		"stubborn": "trap '' TERM; echo up; while :; do sleep 1; done",
 		"early":    "sleep 0.1; exec " + oomtest.Hungry,
 	} {
-		sections += fmt.Sprintf("\n[program:%s]\ncommand=sh -c \"%s && %s\"\nautostart=false\nautorestart=false\nstopasgroup=true\nkillasgroup=true\nstopwaitsecs=1\n", name, c.Enter(), script)
+		start := "startsecs=0"
 		if name == "early" {
-			sections += "startretries=0\n"
-		} else {
-			sections += "startsecs=0\n"
+			start = "startretries=0"
 		}
+		sections += supervisordtest.Program(name, fmt.Sprintf(`sh -c "%s && %s"`, c.Enter(), script), start,
+			"autostart=false", "autorestart=false", "stopasgroup=true", "killasgroup=true", "stopwaitsecs=1")
 	}
 	return sections
 }

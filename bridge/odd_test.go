@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"supernats/bridge/supervisord/supervisordtest"
 	"supernats/schema"
 	"supernats/schema/stream/streamtest"
 )
@@ -59,7 +60,7 @@ func TestReasonsInOddPlaces(t *testing.T) {
 			section := strings.Replace(conf(t, "--nats-url", nats.URL, "--host", "web1"), "command="+program,
 				"command="+command, 1)
 			// It lives on when it is RUNNING, for which supervisord takes up to a second more.
-			silent(t, section+"\n[program:p]\ncommand=sh -c \"sleep 4; exit 3\"\nautorestart=true\nexitcodes=9\n")
+			silent(t, section+supervisordtest.Program("p", `sh -c "sleep 4; exit 3"`, "autorestart=true", "exitcodes=9"))
 			js := nats.JetStream()
 			ce, err := schema.Unmarshal[*schema.Bridge](waitStored(t, js, "supervisor.bridge.web1.started", 1)[0].Data())
 			if err != nil {
@@ -91,7 +92,8 @@ func TestReasonsInContainer(t *testing.T) {
 	t.Parallel()
 	nats := streamtest.Start(t)
 	section := conf(t, "--nats-url", nats.URL, "--host", "web1")
-	contained(t, section+"\n[program:p]\ncommand=sh -c \"sleep 1.2; kill -SEGV $$\"\nautorestart=true\n[program:never]\ncommand=sh -c \"sleep 0.3; exit 7\"\nstartretries=1\n")
+	contained(t, section+supervisordtest.Program("p", `sh -c "sleep 1.2; kill -SEGV $$"`, "autorestart=true")+
+		supervisordtest.Program("never", `sh -c "sleep 0.3; exit 7"`, "startretries=1"))
 	js := nats.JetStream()
 	ce, err := schema.Unmarshal[*schema.Bridge](waitStored(t, js, "supervisor.bridge.web1.started", 1)[0].Data())
 	if err != nil || ce.Data.Watch == nil || strings.Join(ce.Data.Watch.Exits, " ") != schema.WatchPidfd {

@@ -123,7 +123,8 @@ func TestStreamMatchesLog(t *testing.T) {
 	s.WaitLog(t, "exited: killed", 1)
 	s.MustCtl(t, "stop", "worker:worker_00")
 	s.MustCtl(t, "start", "worker:worker_00")
-	if err := supervisordtest.WriteConf(s.Dir, "supervisor", lively+section+"\n[program:late]\ncommand=sleep 1000\n"); err != nil {
+	if err := supervisordtest.WriteConf(s.Dir, "supervisor",
+		lively+section+supervisordtest.Program("late", "sleep 1000")); err != nil {
 		t.Fatal(err)
 	}
 	s.MustCtl(t, "update")
@@ -220,7 +221,7 @@ func quiet(t *testing.T, s *supervisordtest.Supervisord, js jetstream.JetStream,
 
 var logLine = regexp.MustCompile(`(?m) (exited|gave up|success): (\S+) (?:\(.*; (not )?expected\))?`)
 
-// logged counts what supervisord's log says of deaths and starts.
+// logged counts deaths and starts in supervisord's log.
 func logged(log string) map[string]int {
 	count := map[string]int{}
 	for _, m := range logLine.FindAllStringSubmatch(log, -1) {

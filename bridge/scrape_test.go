@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,68 +22,6 @@ import (
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
-
-// freeAddress returns an address that nobody listens on.
-func freeAddress(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// get returns status and body, 0 if nobody answers.
-func get(tb testing.TB, url string) (status int, body string) {
-	tb.Helper()
-	resp, err := http.Get(url)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
-}
-
-// scrape returns the values whose names begin with prefix, by name and labels as
-// they are written; nil if nobody answers.
-func scrape(tb testing.TB, address, prefix string) map[string]float64 {
-	tb.Helper()
-	status, body := get(tb, "http://"+address+"/metrics")
-	if status == 0 {
-		return nil
-	}
-	if status != http.StatusOK {
-		tb.Fatalf("status %d\n%s", status, body)
-	}
-	values := map[string]float64{}
-	for line := range strings.Lines(body) {
-		line = strings.TrimSuffix(line, "\n")
-		if i := strings.LastIndexByte(line, ' '); strings.HasPrefix(line, prefix) {
-			v, err := strconv.ParseFloat(line[i+1:], 64)
-			if err != nil {
-				tb.Fatal(err)
-			}
-			values[line[:i]] = v
-		}
-	}
-	return values
-}
-
-// waitValue scrapes until a metric has a value.
-func waitValue(tb testing.TB, address, name string, want float64) {
-	tb.Helper()
-	var got map[string]float64
-	supervisordtest.Wait(tb, 30*time.Second, func() bool {
-		got = scrape(tb, address, name)
-		v, ok := got[name]
-		return ok && v == want
-	}, "%s to be %v", name, want)
-}
 
 const kinds = `
 [program:steady]
@@ -114,7 +51,7 @@ numprocs=2
 programs=many
 `
 
-// The four metrics of a process are what supervisord says of it, and stay when it
+// The four metrics of a process are what supervisord reports, and stay when it
 // says nothing more.
 func TestProcessMetrics(t *testing.T) {
 	t.Parallel()

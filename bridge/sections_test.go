@@ -180,14 +180,16 @@ func TestSectionForOutputWhenNeeded(t *testing.T) {
 	nats := streamtest.Start(t)
 	js := nats.JetStream()
 	sections := bothSections(t, "--nats-url", nats.URL, "--host", "web1")
-	const quiet = "\n[program:quiet]\ncommand=sleep 1000\nstdout_events_enabled=false\n"
+	quiet := supervisordtest.Program("quiet", "sleep 1000", "stdout_events_enabled=false")
 	s := supervisordtest.Start(t, sections+quiet)
 	waitStored(t, js, schema.Subject{Host: "web1", Event: schema.Tick5}.String(), 1)
 	if out, _ := s.Ctl("status", "supernats-logs"); !strings.Contains(out, "STOPPED") {
 		t.Fatalf("status: %s", out)
 	}
 
-	const counter = "\n[program:counter]\ncommand=sh -c \"i=0; while [ $i -lt 20 ]; do i=$((i+1)); echo line $i; sleep .05; done; sleep 1000\"\nstdout_events_enabled=true\nstartsecs=0\n"
+	counter := supervisordtest.Program("counter",
+		`sh -c "i=0; while [ $i -lt 20 ]; do i=$((i+1)); echo line $i; sleep .05; done; sleep 1000"`,
+		"stdout_events_enabled=true", "startsecs=0")
 	if err := supervisordtest.WriteConf(s.Dir, "supervisor", sections+quiet+counter); err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,8 @@ func TestDeathWakesSupervisord(t *testing.T) {
 			if flag != "" {
 				section = strings.Replace(section, "command="+program, "command="+program+" "+flag, 1)
 			}
-			s := supervisordtest.Start(t, section+"\n[program:p]\ncommand=sleep 1000\nautorestart=true\nstartsecs=0\n")
+			s := supervisordtest.Start(t, section+
+				supervisordtest.Program("p", "sleep 1000", "autorestart=true", "startsecs=0"))
 			waitStored(t, nats.JetStream(), stream.AllEvents, 1)
 			sub, err := nats.JetStream().Conn().SubscribeSync("supervisor.event.*.*.*.process_state.exited")
 			if err != nil {
@@ -76,7 +77,9 @@ func TestStormWakesRarely(t *testing.T) {
 	t.Parallel()
 	const n = 500
 	address := freeAddress(t)
-	s, js := startWeb1(t, fmt.Sprintf("\n[program:p]\ncommand=sleep 1000\nprocess_name=%%(process_num)03d\nnumprocs=%d\nstartsecs=0\nautorestart=false\nstdout_logfile=NONE\nstderr_logfile=NONE\n", n), "--listen", address)
+	s, js := startWeb1(t, supervisordtest.Program("p", "sleep 1000", "process_name=%(process_num)03d",
+		fmt.Sprint("numprocs=", n), "startsecs=0", "autorestart=false", "stdout_logfile=NONE", "stderr_logfile=NONE"),
+		"--listen", address)
 	waitStored(t, js, "supervisor.event.*.p.*.process_state.running", n)
 	waitValue(t, address, "supernats_bridge_watched_processes", n+1)
 	if got := scrape(t, address, wakeups)[wakeups]; got != 0 {
@@ -191,7 +194,7 @@ func TestWakeLeavesStopsAlone(t *testing.T) {
 func TestLoopIsNotFaster(t *testing.T) {
 	t.Parallel()
 	address := freeAddress(t)
-	_, js := startWeb1(t, "\n[program:p]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=true\n", "--listen",
+	_, js := startWeb1(t, supervisordtest.Program("p", `sh -c "exit 3"`, "startsecs=0", "autorestart=true"), "--listen",
 		address)
 	begun := time.Now()
 	exits := waitStored(t, js, "supervisor.event.*.p.*.process_state.exited", 12)
@@ -241,7 +244,7 @@ func TestStartedSaysWhatIsWatched(t *testing.T) {
 			if tt.refuse != "" {
 				section = refusing(t, section, tt.refuse)
 			}
-			supervisordtest.Start(t, section+"\n[program:p]\ncommand=sh -c \"sleep 0.5; exit 3\"\nstartsecs=0\n")
+			supervisordtest.Start(t, section+supervisordtest.Program("p", `sh -c "sleep 0.5; exit 3"`, "startsecs=0"))
 			js := nats.JetStream()
 			m := waitStored(t, js, "supervisor.bridge.web1.started", 1)[0]
 			schematest.ValidateDocument(t, "bridge", m.Data())
@@ -275,7 +278,7 @@ func TestFewDescriptors(t *testing.T) {
 	section = strings.Replace(section, "command="+program,
 		"command=sh -c 'ulimit -Sn 64; ulimit -Hn 110; exec \"$0\" \"$@\"' "+program, 1)
 	s := supervisordtest.Start(t, section+
-		"\n[program:p]\ncommand=sleep 1000\nprocess_name=%(process_num)02d\nnumprocs=30\nstartsecs=0\n")
+		supervisordtest.Program("p", "sleep 1000", "process_name=%(process_num)02d", "numprocs=30", "startsecs=0"))
 	js := nats.JetStream()
 	m := waitStored(t, js, "supervisor.bridge.web1.trouble", 1)[0]
 	ce, err := schema.Unmarshal[*schema.Trouble](m.Data())

@@ -9,7 +9,7 @@
 //
 // The clock jumps for the programs, not for the machine: supervisord's Python, the
 // bridge and the server add an offset to the time of day. Timers and the kernel's
-// file times go on.
+// file times continue.
 //
 // The programs run in namespaces of their own, where that is allowed: whatever
 // happens, none of them outlives the test, and neither does a mount.
@@ -236,7 +236,7 @@ type figures struct {
 	problems []string
 }
 
-// What the bridge says of a full disk, and of a server that is away.
+// What the bridge reports of a full disk, and of a server that is away.
 const (
 	saidFull   = "spool takes no events"
 	saidLetGo  = "TICK and PROCESS_LOG are dropped"

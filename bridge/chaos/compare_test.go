@@ -50,13 +50,13 @@ func text(life string, n int) string {
 }
 
 // compare returns what is wrong with a stream, given what supervisord says that it
-// handed over: each event once, in order, none missing but those that were told
+// handed over: each event once, in order, none missing but those that were reported
 // to be lost.
 //
 // If a bridge that dropped TICK and PROCESS_LOG on a full disk, or had them in memory,
 // is killed before it could report that, the next one finds their number out, but not
 // their names, unless supervisord died too. So if any of them says that it did
-// (letGo), more may be missing than is told: untold is how many. The numbers of the
+// (letGo), more may be missing than is reported: untold is how many. The numbers of the
 // texts and the states of each process, of which each event tells the one before, show
 // that nothing else is among them.
 func compare(host string, lives []*life, stream []entry, losses []told, letGo bool) (problems []string, untold int) {
@@ -118,7 +118,7 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 		if e.event == schema.RemoteCommunication {
 			if want := text(l.name, p.texts); e.text != want {
 				wrong("%s: event %d has the text %.40q, want %.40q", l.name, e.serial, e.text, want)
-				_, _ = fmt.Sscanf(e.text, l.name+" %d", &p.texts) // go on from there
+				_, _ = fmt.Sscanf(e.text, l.name+" %d", &p.texts) // continue from there
 			}
 			p.texts++
 		}
@@ -126,7 +126,7 @@ func compare(host string, lives []*life, stream []entry, losses []told, letGo bo
 	lost, unnamed := map[string]uint64{}, map[string]uint64{}
 	for _, t := range losses {
 		if letGo && t.cause == "supervisord-buffer" {
-			// To the next bridge what was let go and not told looks like this.
+			// To the next bridge what was dropped and not reported looks like this.
 			lost[boots[t.boot]] += t.count
 			continue
 		}

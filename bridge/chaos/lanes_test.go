@@ -181,7 +181,7 @@ func (w *world) fillDisk(ctx context.Context, d dice) error {
 		if d.percent(40) {
 			leave = 0.04
 		}
-		// Without texts, which wait for room, what may be let go comes first.
+		// Without texts, which wait for room, what may be dropped comes first.
 		w.quiet.Store(d.percent(40))
 		w.count("disk filled")
 		err := w.fill(leave)

@@ -37,7 +37,7 @@ const (
 )
 
 // programs are events beside ours: crashes, whose reasons the bridge looks up, and
-// lines that it may let go when the disk is full. They end with supervisord.
+// lines that it may drop when the disk is full. They end with supervisord.
 const programs = `
 [program:crasher]
 command=sh -c "sleep 1.2; exit 3"
@@ -426,7 +426,7 @@ func (w *world) jump(offset time.Duration) {
 
 // clockOverlay writes an overlay of the standard library for go build: a package
 // time whose Now adds an offset. It is what a program sees of a clock that was
-// set; timers and the monotonic clock go on.
+// set; timers and the monotonic clock continue.
 func clockOverlay(dir string) (string, error) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

@@ -107,7 +107,7 @@ func (l aLog) try(t *testing.T) {
 	}
 }
 
-// TestReload: pids, serials and the log go on, the pool's serials do not, and the
+// TestReload: pids, serials and the log continue, the pool's serials do not, and the
 // listener is another process.
 func TestReload(t *testing.T) {
 	t.Parallel()

@@ -282,7 +282,7 @@ func TestInherited(t *testing.T) {
 	each(t, func(t *testing.T, mode func(*Config)) {
 		w, calls := start(t, mode)
 		// Nothing depends on when each comes to it: the program ends when what it has started
-		// is in its own session, and that ends when it is told to.
+		// is in its own session, and that ends when the test says so.
 		left, end := t.TempDir()+"/left", t.TempDir()+"/end"
 		pid, reap := child(t, "setsid sh -c 'echo $$ >"+left+"; until [ -e "+end+" ]; do sleep 0.01; done; exit 9' &\n"+
 			"until [ -s "+left+" ]; do sleep 0.01; done", "SUPERVISOR_PROCESS_NAME=app", "SUPERVISOR_GROUP_NAME=g")

@@ -12,7 +12,7 @@ import (
 	"supernats/bridge/eventlistener"
 )
 
-// What supervisord waits for is told after each answer, and nothing of an event
+// What supervisord waits for is reported after each answer, and nothing of an event
 // that was not answered.
 func TestAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -213,7 +213,7 @@ func TestCounterCountsOnce(t *testing.T) {
 	if n := c.count(p); n != 3 || c.bytes != 9 {
 		t.Fatalf("%d characters in %d bytes", n, c.bytes)
 	}
-	copy(p, "aaaaaaaaa") // nine characters if it was counted anew
+	copy(p, "aaaaaaaaa") // nine characters if it was counted again
 	if n := c.count(append(p, "\xba!"...)); n != 5 || c.bytes != 13 {
 		t.Fatalf("%d characters in %d bytes", n, c.bytes)
 	}

@@ -13,7 +13,7 @@ import (
 	"supernats/schema"
 )
 
-// caged starts a program in a cgroup, which waits for a line before it goes on.
+// caged starts a program in a cgroup, which waits for a line before it continues.
 func caged(t *testing.T, c *oomtest.Cage, program string) (pid int, goOn, reap func()) {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", c.Enter()+" && echo ready && read x && "+program)

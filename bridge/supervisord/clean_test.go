@@ -33,7 +33,7 @@ func TestClean(t *testing.T) {
 }
 
 // FuzzClean: whatever a log held, it is text of an XML document afterwards, and
-// how much longer it has become is told right.
+// how much longer it has become is reported correctly.
 func FuzzClean(f *testing.F) {
 	f.Add([]byte("\x1b[31m进\xe8\x00\r\n]]x"))
 	f.Fuzz(func(t *testing.T, log []byte) {

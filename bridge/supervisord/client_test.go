@@ -59,7 +59,7 @@ func TestParseURL(t *testing.T) {
 	}
 }
 
-// answers is a server that is no supervisord.
+// answers is a server other than supervisord.
 func serve(t *testing.T, cfg Config, h http.HandlerFunc) *Client {
 	t.Helper()
 	server := httptest.NewServer(h)

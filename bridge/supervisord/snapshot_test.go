@@ -119,7 +119,7 @@ func checkSnapshot(t *testing.T, s *supervisordtest.Supervisord, c *Client) {
 	schematest.Validate(t, "snapshot", snap.Envelope(time.Now()))
 }
 
-// TestSnapshotAtShutdown: from the moment that it is told to stop, supervisord
+// TestSnapshotAtShutdown: from the moment that it is asked to stop, supervisord
 // answers nothing but that (rpcinterface.py _update).
 func TestSnapshotAtShutdown(t *testing.T) {
 	t.Parallel()

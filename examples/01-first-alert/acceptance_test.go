@@ -105,28 +105,12 @@ func TestSectionsDiffer(t *testing.T) {
 func TestMailServerDown(t *testing.T) {
 	// They live a moment: supervisorctl calls a process that is gone before it has
 	// looked "abnormal termination".
-	s := start(t, `
-[program:a]
-command=sh -c "sleep 1000; exit 1"
-autostart=false
-startsecs=0
-autorestart=false
-[program:b]
-command=sh -c "sleep 0.3; exit 2"
-autostart=false
-startsecs=0
-autorestart=false
-[program:c]
-command=sh -c "sleep 0.3; kill -9 $$"
-autostart=false
-startsecs=0
-autorestart=false
-[program:d]
-command=sh -c "sleep 0.3; exit 4"
-autostart=false
-startsecs=0
-autorestart=false
-`)
+	dying := func(name, script string) string {
+		return supervisordtest.Program(name, `sh -c "`+script+`"`, "autostart=false", "startsecs=0",
+			"autorestart=false")
+	}
+	s := start(t, dying("a", "sleep 1000; exit 1")+dying("b", "sleep 0.3; exit 2")+
+		dying("c", "sleep 0.3; kill -9 $$")+dying("d", "sleep 0.3; exit 4"))
 	s.super.MustCtl(t, "start", "d") // one while all is well
 	// Not only received: without the server's answer the mail would come again.
 	supervisordtest.Wait(t, 30*time.Second, func() bool { return strings.Contains(s.logs(), `"message":"notified"`) },
