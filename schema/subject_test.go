@@ -58,91 +58,59 @@ func TestSubject(t *testing.T) {
 	weird := "my.app-weird*>é"
 	for _, c := range []struct {
 		subject Subject
-		want    string
+		want    string // after supervisor.event.
 	}{
-		{subject: Subject{"", "", "", "", ""}, want: "supervisor.event.-.-.-.other.-"},
-		{
-			subject: Subject{"web1", "", "", "PROCESS_STATE_FROZEN", ""},
-			want:    "supervisor.event.web1.-.-.other.PROCESS_STATE_FROZEN",
-		},
-		{subject: Subject{"web1", "", "", "PROCESS_STATE", ""}, want: "supervisor.event.web1.-.-.other.PROCESS_STATE"},
-		{subject: Subject{"web1", "", "", "tick_5", ""}, want: "supervisor.event.web1.-.-.other.tick_5"},
-		{subject: Subject{"web1", "", "", "a.b c", ""}, want: "supervisor.event.web1.-.-.other.a=2Eb=20c"},
-		{
-			subject: Subject{"web1", "", "", RemoteCommunication, ""},
-			want:    "supervisor.event.web1.-.-.remote_communication.-",
-		},
-		{
-			subject: Subject{"web1", "", "", RemoteCommunication, "-"},
-			want:    "supervisor.event.web1.-.-.remote_communication.=2D",
-		},
+		{subject: Subject{"", "", "", "", ""}, want: "-.-.-.other.-"},
+		{subject: Subject{"web1", "", "", "PROCESS_STATE_FROZEN", ""}, want: "web1.-.-.other.PROCESS_STATE_FROZEN"},
+		{subject: Subject{"web1", "", "", "PROCESS_STATE", ""}, want: "web1.-.-.other.PROCESS_STATE"},
+		{subject: Subject{"web1", "", "", "tick_5", ""}, want: "web1.-.-.other.tick_5"},
+		{subject: Subject{"web1", "", "", "a.b c", ""}, want: "web1.-.-.other.a=2Eb=20c"},
+		{subject: Subject{"web1", "", "", RemoteCommunication, ""}, want: "web1.-.-.remote_communication.-"},
+		{subject: Subject{"web1", "", "", RemoteCommunication, "-"}, want: "web1.-.-.remote_communication.=2D"},
 		{
 			subject: Subject{"web1", "", "", RemoteCommunication, "a type: of\nits own"},
-			want:    "supervisor.event.web1.-.-.remote_communication.a=20type=3A=20of=0Aits=20own",
+			want:    "web1.-.-.remote_communication.a=20type=3A=20of=0Aits=20own",
 		},
 		{
 			subject: Subject{"web1.example.com", weird, weird, ProcessStateExited, ""},
-			want:    "supervisor.event.web1=2Eexample=2Ecom.my=2Eapp-weird=2A=3E=C3=A9.my=2Eapp-weird=2A=3E=C3=A9.process_state.exited",
+			want:    "web1=2Eexample=2Ecom.my=2Eapp-weird=2A=3E=C3=A9.my=2Eapp-weird=2A=3E=C3=A9.process_state.exited",
 		},
-		{
-			subject: Subject{"h", "g", "p", ProcessStateStopped, ""},
-			want:    "supervisor.event.h.g.p.process_state.stopped",
-		},
-		{subject: Subject{"h", "g", "p", ProcessStateExited, ""}, want: "supervisor.event.h.g.p.process_state.exited"},
-		{
-			subject: Subject{"h", "g", "p", ProcessStateStarting, ""},
-			want:    "supervisor.event.h.g.p.process_state.starting",
-		},
-		{
-			subject: Subject{"h", "g", "p", ProcessStateStopping, ""},
-			want:    "supervisor.event.h.g.p.process_state.stopping",
-		},
-		{
-			subject: Subject{"h", "g", "p", ProcessStateBackoff, ""},
-			want:    "supervisor.event.h.g.p.process_state.backoff",
-		},
-		{subject: Subject{"h", "g", "p", ProcessStateFatal, ""}, want: "supervisor.event.h.g.p.process_state.fatal"},
-		{
-			subject: Subject{"h", "g", "p", ProcessStateRunning, ""},
-			want:    "supervisor.event.h.g.p.process_state.running",
-		},
-		{
-			subject: Subject{"h", "g", "p", ProcessStateUnknown, ""},
-			want:    "supervisor.event.h.g.p.process_state.unknown",
-		},
-		{
-			subject: Subject{"h", "g", "p", ProcessCommunicationStdout, ""},
-			want:    "supervisor.event.h.g.p.process_communication.stdout",
-		},
-		{
-			subject: Subject{"h", "g", "p", ProcessCommunicationStderr, ""},
-			want:    "supervisor.event.h.g.p.process_communication.stderr",
-		},
-		{subject: Subject{"h", "g", "p", ProcessLogStdout, ""}, want: "supervisor.event.h.g.p.process_log.stdout"},
-		{subject: Subject{"h", "g", "p", ProcessLogStderr, ""}, want: "supervisor.event.h.g.p.process_log.stderr"},
+		{subject: Subject{"h", "g", "p", ProcessStateStopped, ""}, want: "h.g.p.process_state.stopped"},
+		{subject: Subject{"h", "g", "p", ProcessStateExited, ""}, want: "h.g.p.process_state.exited"},
+		{subject: Subject{"h", "g", "p", ProcessStateStarting, ""}, want: "h.g.p.process_state.starting"},
+		{subject: Subject{"h", "g", "p", ProcessStateStopping, ""}, want: "h.g.p.process_state.stopping"},
+		{subject: Subject{"h", "g", "p", ProcessStateBackoff, ""}, want: "h.g.p.process_state.backoff"},
+		{subject: Subject{"h", "g", "p", ProcessStateFatal, ""}, want: "h.g.p.process_state.fatal"},
+		{subject: Subject{"h", "g", "p", ProcessStateRunning, ""}, want: "h.g.p.process_state.running"},
+		{subject: Subject{"h", "g", "p", ProcessStateUnknown, ""}, want: "h.g.p.process_state.unknown"},
+		{subject: Subject{"h", "g", "p", ProcessCommunicationStdout, ""}, want: "h.g.p.process_communication.stdout"},
+		{subject: Subject{"h", "g", "p", ProcessCommunicationStderr, ""}, want: "h.g.p.process_communication.stderr"},
+		{subject: Subject{"h", "g", "p", ProcessLogStdout, ""}, want: "h.g.p.process_log.stdout"},
+		{subject: Subject{"h", "g", "p", ProcessLogStderr, ""}, want: "h.g.p.process_log.stderr"},
 		{
 			subject: Subject{"h", "", "", SupervisorStateChangeRunning, ""},
-			want:    "supervisor.event.h.-.-.supervisor_state_change.running",
+			want:    "h.-.-.supervisor_state_change.running",
 		},
 		{
 			subject: Subject{"h", "", "", SupervisorStateChangeStopping, ""},
-			want:    "supervisor.event.h.-.-.supervisor_state_change.stopping",
+			want:    "h.-.-.supervisor_state_change.stopping",
 		},
-		{subject: Subject{"h", "", "", Tick5, ""}, want: "supervisor.event.h.-.-.tick.5"},
-		{subject: Subject{"h", "", "", Tick60, ""}, want: "supervisor.event.h.-.-.tick.60"},
-		{subject: Subject{"h", "", "", Tick3600, ""}, want: "supervisor.event.h.-.-.tick.3600"},
-		{subject: Subject{"h", "g", "", ProcessGroupAdded, ""}, want: "supervisor.event.h.g.-.process_group.added"},
-		{subject: Subject{"h", "g", "", ProcessGroupRemoved, ""}, want: "supervisor.event.h.g.-.process_group.removed"},
+		{subject: Subject{"h", "", "", Tick5, ""}, want: "h.-.-.tick.5"},
+		{subject: Subject{"h", "", "", Tick60, ""}, want: "h.-.-.tick.60"},
+		{subject: Subject{"h", "", "", Tick3600, ""}, want: "h.-.-.tick.3600"},
+		{subject: Subject{"h", "g", "", ProcessGroupAdded, ""}, want: "h.g.-.process_group.added"},
+		{subject: Subject{"h", "g", "", ProcessGroupRemoved, ""}, want: "h.g.-.process_group.removed"},
 	} {
-		if got := c.subject.String(); got != c.want {
-			t.Errorf("subject of %+v is\n%s, want\n%s", c.subject, got, c.want)
+		want := "supervisor.event." + c.want
+		if got := c.subject.String(); got != want {
+			t.Errorf("subject of %+v is\n%s, want\n%s", c.subject, got, want)
 		}
-		got, err := ParseSubject(c.want)
+		got, err := ParseSubject(want)
 		if err != nil {
-			t.Errorf("ParseSubject(%q): %v", c.want, err)
+			t.Errorf("ParseSubject(%q): %v", want, err)
 		}
 		if diff := cmp.Diff(c.subject, got); diff != "" {
-			t.Errorf("ParseSubject(%q) (-want +got):\n%s", c.want, diff)
+			t.Errorf("ParseSubject(%q) (-want +got):\n%s", want, diff)
 		}
 	}
 }
