@@ -82,12 +82,19 @@ var arrows = []arrow{
 	{`consumer/deliver/inbox`, `schema(/stream)?|consumer/(fit|health|records|source)`, ``},
 	{`consumer/deliver`, `schema(/stream|/repeat)?|consumer(/(deliver/inbox|health|lease|notify))?`, ``},
 	{`consumer/intake/machine`, `schema|consumer(/(alerts|fit|notify|rules|state))?`, ``},
-	{`consumer/intake`, `schema(/stream|/repeat)?|consumer(/(alerts|health|intake/machine|outbox|records|rules|silences|source|state))?`, ``},
+	{
+		`consumer/intake`,
+		`schema(/stream|/repeat)?|consumer(/(alerts|health|intake/machine|outbox|records|rules|silences|source|state))?`,
+		``,
+	},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
 	{`consumer/terminal`, `schema|consumer/wording`, ``},
 	{`consumer/(inspect|testalert)`, `schema(/stream)?|consumer(/inspect|/rules|/state|/wording)?`, ``},
 	{`consumer/doctor`, `schema(/stream)?|consumer(/inspect|/state|/wording)?`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|intake|state|terminal|testalert|wording|cmd/.*)`, ``},
+	{
+		`consumer/cmd/.*`,
+		`schema.*|consumer|consumer/(app|config|doctor|inspect|intake|state|terminal|testalert|wording|cmd/.*)`, ``,
+	},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }

@@ -323,27 +323,7 @@ func (r *running) wait(tb testing.TB) error {
 // stored returns what the stream holds, in its order.
 func stored(tb testing.TB, js jetstream.JetStream) []jetstream.Msg {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), publishtest.Limit)
-	defer cancel()
-	c, err := js.OrderedConsumer(ctx, stream.Events, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	n := int(c.CachedInfo().NumPending)
-	msgs := make([]jetstream.Msg, 0, n)
-	for len(msgs) < n {
-		batch, err := c.Fetch(min(n-len(msgs), 5000), jetstream.FetchMaxWait(10*time.Second))
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for m := range batch.Messages() {
-			msgs = append(msgs, m)
-		}
-		if batch.Error() != nil {
-			tb.Fatal(batch.Error())
-		}
-	}
-	return msgs
+	return streamtest.Stored(tb, js, stream.Events)
 }
 
 func texts(msgs []jetstream.Msg) []string {

@@ -26,6 +26,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"supernats/schema/program/programtest"
 )
 
 var (
@@ -46,18 +48,8 @@ func TestMain(m *testing.M) {
 		if bin = *built; testing.Short() || bin != "" { // -short skips what needs them
 			return m.Run()
 		}
-		dir, err := os.MkdirTemp("", "supernats")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		bin = dir
-		// The server is the nats-server of this module's requirements, the whole program.
-		if out, err := exec.Command("go", "build", "-o", dir+"/", "supernats/bridge/cmd/...", "supernats/consumer/cmd/...",
-			"github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-			panic(string(out))
-		}
-		return m.Run()
+		built := func(dir string) { bin = dir }
+		return programtest.Main(m, built, append(programtest.Both, programtest.NATSServer)...)
 	}())
 }
 

@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"supernats/schema/logtest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -41,7 +41,7 @@ type instance struct {
 	*running
 	name  string
 	lease *Lease
-	log   *buffer
+	log   *logtest.Buffer
 	nc    *nats.Conn
 }
 
@@ -62,7 +62,7 @@ func (c *cluster) join(name string, js jetstream.JetStream) *instance {
 	if js == nil {
 		js = c.server.JetStream()
 	}
-	i := &instance{name: name, log: &buffer{}, nc: js.Conn()}
+	i := &instance{name: name, log: &logtest.Buffer{}, nc: js.Conn()}
 	i.lease = New(js, Options{Instance: name, Create: c.create, Log: zerolog.New(i.log)})
 	i.lease.ttl, i.lease.refresh = c.ttl, testRefresh
 	c.mu.Lock()
@@ -187,22 +187,4 @@ func (r *running) stop() {
 	case <-time.After(20 * time.Second):
 		r.t.Fatal("it does not end")
 	}
-}
-
-// buffer is a log that may be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

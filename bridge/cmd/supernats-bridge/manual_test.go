@@ -18,7 +18,7 @@ func TestManuals(t *testing.T) {
 		if slices.Contains(c.Words, "--help") {
 			continue
 		}
-		p, err := newParser(new(cli), func(int) {})
+		p, err := commandLine().Parser(new(cli))
 		if err != nil {
 			t.Fatal(err)
 		}

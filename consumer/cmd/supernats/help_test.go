@@ -11,7 +11,7 @@ import (
 // parserOf is the parser of the program, without its exits.
 func parserOf(t *testing.T) *kong.Kong {
 	t.Helper()
-	p, err := newParser(new(cli), func(int) {})
+	p, err := commandLine().Parser(new(cli))
 	if err != nil {
 		t.Fatal(err)
 	}

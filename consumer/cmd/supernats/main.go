@@ -51,37 +51,34 @@ type cli struct {
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-func newParser(c *cli, exit func(code int)) (*kong.Kong, error) {
+func commandLine() program.CommandLine {
 	return program.CommandLine{
 		Name:        "supernats",
 		Description: "Turns the events of Supervisor into alerts, states and history.",
 		Help:        printHelp,
 		Vars:        helpTexts(),
-		Exit:        exit,
-	}.Parser(c)
+	}
 }
 
 func run(args []string) int {
 	var c cli
-	exited := -1
-	parser, err := newParser(&c, func(code int) { exited = code })
-	if err != nil {
-		return printUsage(err, nil)
-	}
-
 	if len(args) > 0 && args[0] == completion.Command {
+		parser, err := commandLine().Parser(&c)
+		if err != nil {
+			return printUsage(err, nil)
+		}
 		return complete(parser, &c.common, args[1:])
 	}
-	k, err := parser.Parse(program.HelpArgs(args))
+
+	k, code, err := commandLine().Read(&c, args)
+	var wrong *kong.ParseError
 	switch {
-	case exited >= 0: // --help
-		return exited
+	case errors.As(err, &wrong):
+		return printUsage(err, wrong.Context)
 	case err != nil:
-		var wrong *kong.ParseError
-		if errors.As(err, &wrong) {
-			return printUsage(err, wrong.Context)
-		}
 		return printUsage(err, nil)
+	case k == nil: // --help
+		return code
 	}
 
 	c.findConfig()

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/schema"
@@ -84,21 +83,6 @@ func newInstallation(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	return i
-}
-
-// connect is a connection of the test's own.
-func connect(t *testing.T, url string) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
 }
 
 func ptr[T any](v T) *T { return &v }

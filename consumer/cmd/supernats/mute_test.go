@@ -142,7 +142,7 @@ func TestDenied(t *testing.T) {
 	})
 	as := func(user string) string { return strings.Replace(s.URL, "://", "://"+user+":x@", 1) }
 	i := &installation{T: t, url: as("all")}
-	i.js = connect(t, i.url)
+	i.js = streamtest.Connect(t, i.url)
 	if err := stream.EnsureAll(t.Context(), i.js, stream.DefaultLimits()); err != nil {
 		t.Fatal(err)
 	}
