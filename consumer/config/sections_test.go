@@ -273,7 +273,7 @@ rules:
 	if s := got.Summary(); s != "2 rules, 4 receivers" {
 		t.Error(s)
 	}
-	if d := cmp.Diff([]string{"mail", "night", "Überwachung_2.x-y", "own-secret"}, got.receiverNames()); d != "" {
+	if d := cmp.Diff([]string{"mail", "night", "Überwachung_2.x-y", "own-secret"}, got.ReceiverNames()); d != "" {
 		t.Error(d)
 	}
 }

@@ -89,7 +89,8 @@ func (h *hostReport) addVersions(others otherVersions) {
 		for i := range pools {
 			pools[i] = wording.ShellQuote(pools[i])
 		}
-		h.report.warn("install supernats-bridge "+h.version+" there, then: supervisorctl restart "+strings.Join(pools, " "),
+		restart := "supervisorctl restart " + strings.Join(pools, " ")
+		h.report.warn("install supernats-bridge "+h.version+" there, then: "+restart,
 			"bridge %s, not %s, on %s: %s", cmp.Or(v, "of an unknown version"), h.version,
 			wording.Count(len(of.hosts), "host", "hosts"), firstNames(of.names))
 	}

@@ -27,7 +27,8 @@ func TestVersionOfEachBridge(t *testing.T) {
 			Host: name, Boot: "a", BridgeVersion: recorded, LastSeen: seen, Bridges: bridges,
 			Lives: []schema.HostLife{
 				{Boot: "z", LastSeen: seen, Ended: &seen},
-				{Boot: "a", LastSeen: seen}, {Boot: "b", LastSeen: seen},
+				{Boot: "a", LastSeen: seen},
+				{Boot: "b", LastSeen: seen},
 			},
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/schema"
+	"supernats/schema/program"
 	"supernats/schema/stream"
 )
 
@@ -173,7 +174,7 @@ func TestAlertsFilters(t *testing.T) {
 		},
 	} {
 		out, errs, code := supernats(t, append(append([]string{"alerts"}, strings.Fields(c.args)...), "--nats-url", i.url)...)
-		if code != exitDone || (errs != "") != c.warn || c.warn && !strings.HasPrefix(errs, `supernats: message on "supervisor.alert.x.-.-.x": `) {
+		if code != program.ExitDone || (errs != "") != c.warn || c.warn && !strings.HasPrefix(errs, `supernats: message on "supervisor.alert.x.-.-.x": `) {
 			t.Errorf("%s: %d %s", c.args, code, errs)
 		}
 		var got []string
@@ -200,7 +201,7 @@ func TestAlertsFilters(t *testing.T) {
 func TestNoAlerts(t *testing.T) {
 	i := newInstallation(t)
 	out, errs, code := supernats(t, "alerts", "-o", "table", "--since", "1d", "--nats-url", i.url)
-	if code != exitDone || out != tables.NoReceiver+"\n" || !strings.Contains(errs, "no alert that matches") {
+	if code != program.ExitDone || out != tables.NoReceiver+"\n" || !strings.Contains(errs, "no alert that matches") {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	if out := i.run("alerts", "-o", "json"); out != "[]\n" {

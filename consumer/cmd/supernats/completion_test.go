@@ -12,13 +12,14 @@ import (
 
 	"supernats/consumer/cmd/supernats/completion"
 	"supernats/schema"
+	"supernats/schema/program"
 )
 
 // completes returns what the program answers to a shell.
 func completes(t *testing.T, words ...string) []string {
 	t.Helper()
 	out, errs, code := supernats(t, append([]string{completion.Command, "--"}, words...)...)
-	if code != exitDone || errs != "" {
+	if code != program.ExitDone || errs != "" {
 		t.Errorf("%q: %d %s", words, code, errs)
 	}
 	var list []string
@@ -87,7 +88,7 @@ func TestComplete(t *testing.T) {
 			t.Errorf("%s", flag)
 		}
 	}
-	if _, errs, code := supernats(t, "completion", "tcsh"); code != exitUsage || !strings.Contains(errs, `"bash","zsh","fish"`) {
+	if _, errs, code := supernats(t, "completion", "tcsh"); code != program.ExitUsage || !strings.Contains(errs, `"bash","zsh","fish"`) {
 		t.Errorf("%d %s", code, errs)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"supernats/consumer/terminal"
 	"supernats/schema"
 	"supernats/schema/codec"
+	"supernats/schema/program"
 	"supernats/schema/stream"
 )
 
@@ -163,7 +164,7 @@ func TestNoControlCharacterReachesTheTerminal(t *testing.T) {
 	for _, command := range []string{"replay", "ps", "hosts", "alerts", "mutes"} {
 		for _, output := range []string{terminal.FormTable, terminal.FormJSON, terminal.FormJSONL} {
 			out, errs, code := supernats(t, command, "-o", output, "--nats-url", i.url)
-			if code != exitDone {
+			if code != program.ExitDone {
 				t.Errorf("%s -o %s ended with %d: %s", command, output, code, errs)
 			}
 			for name, text := range map[string]string{"stdout": out, "stderr": errs} {
@@ -211,7 +212,7 @@ func TestReplayIntoAClosedPipe(t *testing.T) {
 		}
 		err = cmd.Wait()
 		status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
-		if !ok || status.ExitStatus() != exitDone && status.Signal() != syscall.SIGPIPE {
+		if !ok || status.ExitStatus() != program.ExitDone && status.Signal() != syscall.SIGPIPE {
 			t.Errorf("-o %s ended with %v", output, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"supernats/consumer/inspect"
 	"supernats/schema"
+	"supernats/schema/program"
 	"supernats/schema/stream"
 )
 
@@ -185,7 +186,7 @@ func TestEndedSupervisord(t *testing.T) {
 		"shut: STOPPING: 1 0 1", "shut-long-ago: shut down since DATE: 0 0 2")
 
 	var found []string
-	for _, f := range i.doctor(exitFailed) {
+	for _, f := range i.doctor(program.ExitFailed) {
 		if strings.Contains(f, " hosts: ") {
 			found = append(found, f[:strings.Index(f, " [")])
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"supernats/schema"
+	"supernats/schema/program"
 )
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -106,7 +107,7 @@ func TestPsStates(t *testing.T) {
 
 	for _, args := range [][]string{{"--state", "RUNING"}, {"--state", "RUNNING,"}, {"--state", ""}, {"--state", "gone"}} {
 		_, errs, code := supernats(t, append(append([]string{"ps"}, args...), "--nats-url", i.url)...)
-		if code != exitUsage || !strings.Contains(errs, "want STOPPED, STARTING") {
+		if code != program.ExitUsage || !strings.Contains(errs, "want STOPPED, STARTING") {
 			t.Errorf("%q: %d %s", args, code, errs)
 		}
 	}
@@ -177,7 +178,7 @@ func TestPsJSONIsOneArray(t *testing.T) {
 func TestPsOfNobody(t *testing.T) {
 	i := newInstallation(t)
 	out, errs, code := supernats(t, "ps", "-o", "table", "nobody", "--nats-url", i.url)
-	if code != exitDone || out != "" || !strings.Contains(errs, "no process is known that matches") {
+	if code != program.ExitDone || out != "" || !strings.Contains(errs, "no process is known that matches") {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 }
