@@ -22,7 +22,7 @@ import (
 // asks returns what /readyz answers.
 func (in *installation) asks() (code int, text string) {
 	w := httptest.NewRecorder()
-	in.app.webServer().Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	in.webServer().Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 	return w.Code, w.Body.String()
 }
 
@@ -89,7 +89,7 @@ func TestCredentialsRefusedForAWhile(t *testing.T) {
 			in.Server.Restart()
 
 			in.isReady()
-			in.connectAs("app", c.end)
+			in.JS = connectAs(t, in.Server.URL, "app", c.end)
 			in.crashes("after")
 			in.isTold("after")
 			if n := in.hook.told("before"); n != 1 {

@@ -8,18 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/rs/zerolog"
 
-	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
 	"supernats/consumer/source"
 	"supernats/schema"
@@ -81,9 +77,9 @@ type installation struct {
 	*fleettest.Fleet
 	settings natsconn.Settings
 	hook     *hook
-	app      *App
-	log      *fleettest.Buffer
-	*fleettest.Running
+	// log is that of all daemons, one after the other.
+	log *fleettest.Buffer
+	*daemon
 }
 
 func install(t *testing.T) *installation {
@@ -101,52 +97,19 @@ func installOn(t *testing.T, s *streamtest.Server, as natsconn.Settings) *instal
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.connectAs(as.User, strings.TrimSpace(string(password)))
+	in.JS = connectAs(t, s.URL, as.User, strings.TrimSpace(string(password)))
 	in.boot()
 	return in
-}
-
-// connectAs gives the test another connection.
-func (in *installation) connectAs(user, password string) {
-	in.Helper()
-	nc, err := nats.Connect(in.Server.URL, nats.UserInfo(user, password), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
-	if err != nil {
-		in.Fatal(err)
-	}
-	in.Cleanup(nc.Close)
-	if in.JS, err = jetstream.New(nc); err != nil {
-		in.Fatal(err)
-	}
 }
 
 // boot starts the daemon.
 func (in *installation) boot() {
 	in.Helper()
-	path := filepath.Join(in.TempDir(), "s.yaml")
-	text := fmt.Sprintf("nats: {url: %q}\nlisten: ''\nresolve_after: 100ms\nrules: [{name: exit, event: PROCESS_STATE_EXITED, expected: false}]\n"+
-		"receivers: [{name: hook, webhook: {url: %q}}]\n", in.Server.URL, in.hook.URL)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		in.Fatal(err)
-	}
-	cfg, err := config.Load(path)
-	if err != nil {
-		in.Fatal(err)
-	}
+	cfg := loadText(in.T, fmt.Sprintf("nats: {url: %q}\nlisten: ''\nresolve_after: 100ms\n"+
+		"rules: [{name: exit, event: PROCESS_STATE_EXITED, expected: false}]\n"+
+		"receivers: [{name: hook, webhook: {url: %q}}]\n", in.Server.URL, in.hook.URL))
 	cfg.NATS.Settings = cfg.NATS.With(in.settings)
-	if in.app, err = New(validPlan(in, cfg), Options{Log: zerolog.New(in.log).With().Timestamp().Logger()}); err != nil {
-		in.Fatal(err)
-	}
-	in.Running = fleettest.Start(in.T, func(ctx context.Context) error {
-		if err := in.app.Run(ctx); err != nil {
-			return err
-		}
-		return ctx.Err()
-	})
-	select {
-	case <-in.app.ready:
-	case <-time.After(20 * time.Second):
-		in.Fatalf("not ready: %s", in.log)
-	}
+	in.daemon = readyDaemon(in.T, cfg, func(o *Options) { o.Log = o.Log.Output(in.log) })
 }
 
 // crashes publishes a crash of a process as a bridge does: again and again until the
@@ -182,7 +145,7 @@ func (in *installation) isTold(process string) {
 	in.Helper()
 	for end := time.Now().Add(30 * time.Second); in.hook.told(process) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			in.Fatalf("the crash of %s is not told; readyz: %v; log:\n%s", process, in.app.health.Failures(), in.log)
+			in.Fatalf("the crash of %s is not told; readyz: %v; log:\n%s", process, in.health.Failures(), in.log)
 		}
 	}
 }
@@ -299,7 +262,7 @@ func TestWhatVanishesComesBack(t *testing.T) {
 			in.shows("open", "RUNNING")
 
 			in.isWhole()
-			in.Until("nothing is wrong any more", func() bool { return len(in.app.health.Failures()) == 0 })
+			in.Until("nothing is wrong any more", func() bool { return len(in.health.Failures()) == 0 })
 			for process, want := range map[string]int{"known": 2, "open": 1, "new": 1} {
 				if n := in.hook.told(process); n != want {
 					t.Errorf("%s was told %d times, want %d", process, n, want)
@@ -385,7 +348,7 @@ func TestRestoreFromABackup(t *testing.T) {
 					in.happens("between", schema.ProcessStateStarting, schema.ProcessStateRunning)
 					in.Until("what was open ends", func() bool { return in.hook.resolved("between") == 1 })
 				}
-				in.Until("nothing is wrong any more", func() bool { return len(in.app.health.Failures()) == 0 })
+				in.Until("nothing is wrong any more", func() bool { return len(in.health.Failures()) == 0 })
 				for process, want := range map[string]int{"known": 2, "before": 1, "between": 1, "new": 1} {
 					if n := in.hook.told(process); n != want {
 						t.Errorf("%s was told %d times, want %d", process, n, want)

@@ -128,23 +128,9 @@ func (f *Fleet) PublishRaw(subject, data string) uint64 {
 	return ack.Sequence
 }
 
+// Background runs something until the test ends, or stop is called.
 func (f *Fleet) Background(do func(ctx context.Context) error) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- do(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if !errors.Is(err, context.Canceled) {
-				f.Errorf("it ended with %v", err)
-			}
-		case <-time.After(20 * time.Second):
-			f.Error("it does not end")
-		}
-	})
-	f.Cleanup(stop)
-	return stop
+	return Start(f.T, do).Stop
 }
 
 // WaitHandled waits until everything up to a sequence is done.
@@ -194,7 +180,7 @@ func (f *Fleet) Notified() map[string]int {
 // does.
 func (f *Fleet) WaitNotified(events int) map[string]int {
 	f.Helper()
-	f.Until(fmt.Sprintf("%d events are told", events), func() bool { return len(f.Notified()) >= events })
+	f.Until(fmt.Sprintf("%d events are notified", events), func() bool { return len(f.Notified()) >= events })
 	return f.Notified()
 }
 

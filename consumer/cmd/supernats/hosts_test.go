@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"supernats/consumer/fleettest"
 	"supernats/consumer/inspect"
 	"supernats/schema"
 	"supernats/schema/program"
@@ -197,30 +198,9 @@ func TestEndedSupervisord(t *testing.T) {
 		"warn hosts: 1 host is shut down, as its supervisord announced, and not back: shut-long-ago (SPAN)")
 }
 
-// several is a host with three supervisords, one of which is silent and one has
-// ended, with troubles and a clock that is wrong.
-func several(now time.Time) schema.HostRecord {
-	ago := func(d time.Duration) schema.Time { return schema.Time{Time: now.Add(-d)} }
-	trouble := func(cause, pool, text, fix string) schema.HostTrouble {
-		return schema.HostTrouble{Cause: cause, Pool: pool, Boot: "a", Text: text, Fix: fix, Since: ago(time.Hour), Last: ago(time.Minute)}
-	}
-	return schema.HostRecord{
-		Host: "box", Boot: "a", BridgeVersion: "v1.2.3", SupervisorState: "RUNNING", LastSeen: ago(time.Second), Running: 2,
-		Lives: []schema.HostLife{
-			{Boot: "z", Server: "system", LastSeen: ago(time.Hour), Ended: ptr(ago(time.Hour))},
-			{Boot: "a", Server: "system", LastSeen: ago(time.Second), Clock: &schema.HostClock{Offset: -3 * 24 * time.Hour.Milliseconds(), Settled: true}},
-			{Boot: "b", Server: "user", LastSeen: ago(10 * time.Minute)},
-		},
-		Troubles: []schema.HostTrouble{
-			trouble("disk-full", "supernats", "3 MiB are left", "make room"), trouble("disk-full", "logs", "3 MiB are left", "make room"), trouble("clock", "", "it is 3d ahead", "set it"),
-		},
-		MoreTroubles: 2,
-	}
-}
-
 func TestHostWithSeveralSupervisords(t *testing.T) {
 	i := newInstallation(t)
-	i.host(several(time.Now()))
+	i.host(fleettest.HostWithSeveralSupervisords(time.Now()))
 	table := narrow(i.run("hosts", "-o", "table"))
 	if !strings.Contains(table, "box  SPAN ago  -  RUNNING, 1 of 2 supervisords silent  disk-full clock …  +SPAN  v1.2.3  2") {
 		t.Error(table)
@@ -239,7 +219,7 @@ func TestHostWithSeveralSupervisords(t *testing.T) {
 
 	// supernats consume has been away for an hour, the host has not: nobody knows
 	// which of its supervisords are silent.
-	h = inspect.Host{HostRecord: several(time.Now().Add(-time.Hour))}
+	h = inspect.Host{HostRecord: fleettest.HostWithSeveralSupervisords(time.Now().Add(-time.Hour))}
 	h.HostRecord.Lives[2].LastSeen = h.HostRecord.LastSeen
 	i.host(h.HostRecord)
 	i.publish(schema.SnapshotSubject("box"), []byte("{}"))
