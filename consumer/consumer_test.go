@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"supernats/consumer"
+	"supernats/consumer/fleettest"
 	"supernats/schema/stream"
 )
 
@@ -219,20 +220,20 @@ func TestConsumerDeletedOnTheServer(t *testing.T) {
 	_, js := start(t)
 	h := newHanded(nil)
 	run(t, consumer.Config{JetStream: js, Handler: h, NewOnly: true})
-	eventually(t, "the consumer is there", func() bool {
+	fleettest.Until(t, "the consumer is there", func() bool {
 		_, err := js.Consumer(t.Context(), stream.Events, "test")
 		return err == nil
 	})
 	publish(t, js, "a")
 	h.next(t)
-	eventually(t, "the next message is asked for", func() bool {
+	fleettest.Until(t, "the next message is asked for", func() bool {
 		c, err := js.Consumer(t.Context(), stream.Events, "test")
 		return err == nil && c.CachedInfo().NumWaiting > 0 && c.CachedInfo().AckFloor.Stream == 1
 	})
 	if err := js.DeleteConsumer(t.Context(), stream.Events, "test"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the consumer is there again", func() bool {
+	fleettest.Until(t, "the consumer is there again", func() bool {
 		_, err := js.Consumer(t.Context(), stream.Events, "test")
 		return err == nil
 	})

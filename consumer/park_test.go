@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer"
+	"supernats/consumer/fleettest"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
 )
@@ -248,7 +249,7 @@ func TestParkedOfAStreamMadeAgain(t *testing.T) {
 	h := newHanded(func(*consumer.Message) error { return consumer.Park(errors.New("bad")) })
 	run(t, consumer.Config{JetStream: js, Handler: h})
 	publish(t, js, "first")
-	eventually(t, "the first is parked", func() bool { return len(parked(t, js)) == 1 })
+	fleettest.Until(t, "the first is parked", func() bool { return len(parked(t, js)) == 1 })
 	if err := js.DeleteStream(t.Context(), stream.Events); err != nil {
 		t.Fatal(err)
 	}
@@ -256,5 +257,5 @@ func TestParkedOfAStreamMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, js, "second")
-	eventually(t, "the second is parked", func() bool { return len(parked(t, js)) == 2 })
+	fleettest.Until(t, "the second is parked", func() bool { return len(parked(t, js)) == 2 })
 }

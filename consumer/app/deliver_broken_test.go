@@ -81,7 +81,9 @@ func brokenReceivers(t *testing.T) []config.Receiver {
 		}.WithDefaults()
 		return config.Receiver{Name: name, Kinds: config.Kinds{Mail: &c}}
 	}
-	slack := chat.SlackConfig{URL: secretfile.Secret(status(http.StatusServiceUnavailable)), HTTPConfig: waits}.WithDefaults()
+	slack := chat.SlackConfig{
+		URL: secretfile.Secret(status(http.StatusServiceUnavailable)), HTTPConfig: waits,
+	}.WithDefaults()
 	pager := pagerduty.Config{
 		URL: status(http.StatusTooManyRequests), RoutingKey: "0123456789abcdef0123456789abcdef", HTTPConfig: waits,
 	}.WithDefaults()

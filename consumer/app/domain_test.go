@@ -2,11 +2,9 @@ package app
 
 import (
 	"testing"
-	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"supernats/consumer/config"
+	"supernats/consumer/fleettest"
 	"supernats/schema/natsconn"
 	"supernats/schema/stream"
 	"supernats/schema/stream/streamtest"
@@ -37,13 +35,11 @@ func TestDaemonInAnotherDomain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var record jetstream.KeyValueEntry
-	for end := time.Now().Add(20 * time.Second); record == nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		record, err = states.Get(ctx, "web1.api.api_00")
-	}
-	if record == nil {
-		t.Errorf("no record of the process: %v", err)
-	}
+	f := fleettest.On(t, hub, js)
+	f.Until("the hub has a record of the process", func() bool {
+		_, err := states.Get(ctx, "web1.api.api_00")
+		return err == nil
+	})
 	for name := range leaf.JetStream().StreamNames(ctx).Name() {
 		t.Errorf("the leaf has stream %s", name)
 	}

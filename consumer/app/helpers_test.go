@@ -90,7 +90,8 @@ func readyDaemon(t *testing.T, cfg config.Config, change ...func(*Options)) *dae
 // connectAs connects to a server as one of its users.
 func connectAs(t *testing.T, url, user, password string) jetstream.JetStream {
 	t.Helper()
-	nc, err := nats.Connect(url, nats.UserInfo(user, password), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(url, nats.UserInfo(user, password),
+		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,8 @@ func TestQueueThatMayNotBeMade(t *testing.T) {
 		e.Process = process
 		f.Publish(e)
 		isNotified("one", process)
-		const denied = "receiver two is not notified: its consumer notify_two of stream SUPERVISOR_ALERTS cannot be made"
+		const denied = "receiver two is not notified: " +
+			"its consumer notify_two of stream SUPERVISOR_ALERTS cannot be made"
 		if said := fmt.Sprint(d.health.Failures()); !strings.Contains(said, denied) {
 			t.Errorf("what is wrong: %s", said)
 		}

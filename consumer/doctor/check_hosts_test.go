@@ -25,8 +25,6 @@ var aSpan = regexp.MustCompile(`\b(\d+[dhms])+\b`)
 // version is the one that bridges should have.
 const version = "v1.2.3"
 
-func ptr[T any](v T) *T { return &v }
-
 // hostFindings are what the doctor says of hosts at a time, a line each.
 func hostFindings(now time.Time, hosts ...schema.HostRecord) (lines []string) {
 	var r report
@@ -55,8 +53,8 @@ func TestHosts(t *testing.T) {
 			"warn 2 hosts are silent: box (its supervisord user, SPAN), web2 (SPAN) [there: supervisorctl status, and supervisorctl tail supernats stderr; if a host is gone for good: supernats hosts forget HOST]",
 		}
 		got := hostFindings(now, fleettest.HostWithSeveralSupervisords(now),
-			schema.HostRecord{Host: "web3", BridgeVersion: version, LastSeen: ago(0), Resent: 3, LastResent: ptr(ago(time.Hour)), Lost: 3, LastLoss: ptr(ago(8 * 24 * time.Hour))},
-			schema.HostRecord{Host: "web2", BridgeVersion: version, LastSeen: ago(10 * time.Minute), Lost: 12, LastLoss: ptr(ago(6 * 24 * time.Hour))})
+			schema.HostRecord{Host: "web3", BridgeVersion: version, LastSeen: ago(0), Resent: 3, LastResent: new(ago(time.Hour)), Lost: 3, LastLoss: new(ago(8 * 24 * time.Hour))},
+			schema.HostRecord{Host: "web2", BridgeVersion: version, LastSeen: ago(10 * time.Minute), Lost: 12, LastLoss: new(ago(6 * 24 * time.Hour))})
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%v: %s", now, d)
 		}

@@ -114,11 +114,7 @@ func (c *cluster) standsBy(i *instance, active string) {
 // until waits until a condition holds.
 func (c *cluster) until(what string, holds func() bool) {
 	c.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			c.Fatalf("never: %s", what)
-		}
-	}
+	fleettest.Until(c.T, what, holds)
 }
 
 // use stores a notification, so that the streams are those of an old installation.

@@ -78,7 +78,7 @@ func well(t *testing.T) *installation {
 	i.leased()
 	i.durable(stream.Events, "supernats")
 	i.durable(stream.Alerts, "notify_chat")
-	i.host(schema.HostRecord{Host: "web1", BridgeVersion: "v1.2.3", LastSeen: i.ago(0), LastLoss: ptr(i.ago(30 * 24 * time.Hour)), Lost: 3})
+	i.host(schema.HostRecord{Host: "web1", BridgeVersion: "v1.2.3", LastSeen: i.ago(0), LastLoss: new(i.ago(30 * 24 * time.Hour)), Lost: 3})
 	return i
 }
 
@@ -179,7 +179,7 @@ func TestDoctorSettings(t *testing.T) {
 func TestDoctorWarns(t *testing.T) {
 	i := well(t)
 	i.hosts() // web2 is silent, has lost and is old
-	i.host(schema.HostRecord{Host: "a b;c", BridgeVersion: "v1.0.0", LastSeen: i.ago(0), LastLoss: ptr(i.ago(time.Hour)), Lost: 9})
+	i.host(schema.HostRecord{Host: "a b;c", BridgeVersion: "v1.0.0", LastSeen: i.ago(0), LastLoss: new(i.ago(time.Hour)), Lost: 9})
 	i.notify(schema.TypeAlertFiring, i.ago(0), schema.Notification{Incident: "a", Rule: "fatal", Host: "web1"})
 	i.park("supernats", "supervisor.event.x", 1, "malformed", nil)
 	i.park("notify_chat", "supervisor.alert.x.-.-.x", 1, "403", nil)
@@ -211,7 +211,7 @@ func TestDoctorWarns(t *testing.T) {
 func TestDoctorOfReceivers(t *testing.T) {
 	i := well(t)
 	i.put(stream.LeasesBucket, stream.RosterKey, map[string]any{"receivers": []string{"chat"}})
-	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Error: "500 Internal Server Error", Tries: 3, Since: ptr(i.ago(time.Minute))})
+	i.put(stream.LeasesBucket, "notify_chat", inspect.Progress{Error: "500 Internal Server Error", Tries: 3, Since: new(i.ago(time.Minute))})
 	line := func(status, check string) string {
 		for _, l := range i.doctor(map[string]int{"fail": program.ExitFailed, "ok": program.ExitDone, "warn": program.ExitDone}[status]) {
 			if strings.HasPrefix(l, status+" "+check+": ") {

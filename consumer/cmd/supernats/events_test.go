@@ -101,7 +101,7 @@ func TestReplayFilters(t *testing.T) {
 
 func TestReplayPrintsTheCloudEventsThemselves(t *testing.T) {
 	i := newInstallation(t)
-	payload := i.event(schema.Event{Host: "web1", Group: "a", Process: "b"}, func(e *schema.Event) { e.Event, e.Data = schema.ProcessLogStdout, ptr("<&>\n é") })
+	payload := i.event(schema.Event{Host: "web1", Group: "a", Process: "b"}, func(e *schema.Event) { e.Event, e.Data = schema.ProcessLogStdout, new("<&>\n é") })
 	if got := i.run("replay"); got != string(payload)+"\n" {
 		t.Errorf("%q is not %q", got, payload)
 	}
@@ -145,7 +145,7 @@ func TestNoControlCharacterReachesTheTerminal(t *testing.T) {
 	evil := "\x1b]0;owned\a\x1b[31m\u009b2J\u202e\r\n"
 	i.event(schema.Event{Host: "h" + evil, Group: "g" + evil, Process: "p" + evil}, func(e *schema.Event) {
 		e.Event, e.FromState, e.Type, e.Exit = "E"+evil, "F"+evil, "T"+evil, &schema.Exit{Signal: "S" + evil}
-		e.Data = ptr("D" + evil)
+		e.Data = new("D" + evil)
 	})
 	i.publish("supervisor.event.x\x1b[31m", []byte("\x1b[31m garbage"))
 	i.publish("supervisor.event.x", []byte(`{"specversion":"\u001b[31m"}`))

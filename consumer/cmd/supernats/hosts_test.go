@@ -43,7 +43,7 @@ func (i *installation) ago(d time.Duration) schema.Time {
 func (i *installation) hosts() {
 	i.host(schema.HostRecord{
 		Host: "web2", BridgeVersion: "v1.0.0", SupervisorVersion: "4.2.5", SupervisorState: "RUNNING",
-		LastSeen: i.ago(10 * time.Minute), Running: 7, Down: 1, Stopped: 2, Lost: 12, LastLoss: ptr(i.ago(26 * time.Hour)),
+		LastSeen: i.ago(10 * time.Minute), Running: 7, Down: 1, Stopped: 2, Lost: 12, LastLoss: new(i.ago(26 * time.Hour)),
 	})
 	i.host(schema.HostRecord{Host: "db1.example.com", BridgeVersion: "v1.2.3", SupervisorVersion: "4.2.5", SupervisorState: "SHUTDOWN", LastSeen: i.ago(time.Hour)})
 	i.publish(schema.SnapshotSubject("db1.example.com"), []byte("{}"))
@@ -95,8 +95,8 @@ func TestPsOfSilentHostsAndGoneProcesses(t *testing.T) {
 	for _, host := range []string{"web1", "web2", "db1.example.com", "old", "without record"} {
 		i.state(schema.ProcessRecord{Host: host, Group: "api", Process: "api", State: "RUNNING", Since: i.ago(time.Hour)})
 	}
-	i.state(schema.ProcessRecord{Host: "web1", Group: "was", Process: "was", State: "STOPPED", Gone: ptr(i.ago(time.Hour))})
-	i.state(schema.ProcessRecord{Host: "web2", Group: "was", Process: "was", State: "STOPPED", Gone: ptr(i.ago(time.Hour))})
+	i.state(schema.ProcessRecord{Host: "web1", Group: "was", Process: "was", State: "STOPPED", Gone: new(i.ago(time.Hour))})
+	i.state(schema.ProcessRecord{Host: "web2", Group: "was", Process: "was", State: "STOPPED", Gone: new(i.ago(time.Hour))})
 	type row struct{ Who, State, For string }
 	table := func(args ...string) (rows []row) {
 		t.Helper()

@@ -102,22 +102,20 @@ func connect(t *testing.T, url string) jetstream.JetStream {
 	return js
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // fill stores five events.
 func (i *installation) fill() {
 	api := schema.Event{Host: "web1", Group: "api", Process: "api_00"}
 	i.event(api, func(e *schema.Event) { e.Event, e.FromState = schema.ProcessStateStarting, "STOPPED" })
 	i.event(api, func(e *schema.Event) {
-		e.Event, e.FromState, e.PID, e.Expected = schema.ProcessStateExited, "RUNNING", 42, ptr(false)
-		e.Exit = &schema.Exit{Code: ptr(3)}
+		e.Event, e.FromState, e.PID, e.Expected = schema.ProcessStateExited, "RUNNING", 42, new(false)
+		e.Exit = &schema.Exit{Code: new(3)}
 	})
-	i.event(schema.Event{Host: "db1.example.com"}, func(e *schema.Event) { e.Event, e.When = schema.Tick5, ptr(int64(1201063880)) })
+	i.event(schema.Event{Host: "db1.example.com"}, func(e *schema.Event) { e.Event, e.When = schema.Tick5, new(int64(1201063880)) })
 	i.event(schema.Event{Host: "db1.example.com", Group: "my.app-weird*>é", Process: "my.app-weird*>é"}, func(e *schema.Event) {
-		e.Event, e.Channel, e.Data = schema.ProcessLogStdout, "stdout", ptr("one\ntwo\n")
+		e.Event, e.Channel, e.Data = schema.ProcessLogStdout, "stdout", new("one\ntwo\n")
 	})
 	i.event(schema.Event{Host: "db1.example.com"}, func(e *schema.Event) {
-		e.Event, e.Type, e.Data = schema.RemoteCommunication, "deploy now", ptr("")
+		e.Event, e.Type, e.Data = schema.RemoteCommunication, "deploy now", new("")
 	})
 }
 
@@ -147,17 +145,7 @@ func (i *installation) publish(subject string, payload []byte) {
 
 func (i *installation) state(s schema.ProcessRecord) {
 	i.Helper()
-	kv, err := i.js.KeyValue(i.Context(), stream.StateBucket)
-	if err != nil {
-		i.Fatal(err)
-	}
-	b, err := schema.Marshal(s)
-	if err != nil {
-		i.Fatal(err)
-	}
-	if _, err := kv.Put(i.Context(), schema.StateKey(s.Host, s.Group, s.Process), b); err != nil {
-		i.Fatal(err)
-	}
+	i.put(stream.StateBucket, schema.StateKey(s.Host, s.Group, s.Process), s)
 }
 
 // run runs a command on this installation; it must succeed, and say nothing

@@ -3,7 +3,6 @@ package alertcmd
 import (
 	"context"
 	"errors"
-	"os"
 
 	"supernats/consumer/cmd/supernats/frame"
 
@@ -65,10 +64,7 @@ func (a *Alerts) Run(ctx context.Context, c *frame.Flags) error {
 		return err
 	}
 
-	if form := a.Form(); form != terminal.FormTable {
-		return terminal.PrintJSON(os.Stdout, form, shown.Records())
-	}
-	return shown.Print(os.Stdout)
+	return frame.Print(&a.OutputFlag, shown.Records(), shown.Print)
 }
 
 // firstOf returns the first n, or all if n is 0.

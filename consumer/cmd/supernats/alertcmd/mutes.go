@@ -10,7 +10,6 @@ import (
 
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
-	"supernats/consumer/terminal"
 )
 
 // Mutes is the command mutes.
@@ -40,10 +39,7 @@ func (m *Mutes) Run(ctx context.Context, c *frame.Flags) error {
 		for _, mute := range mutes {
 			shown = append(shown, inspect.Mute{Mute: mute, Alerts: inspect.MutedBy(&mute, alerts)})
 		}
-		if form := m.Form(); form != terminal.FormTable {
-			return terminal.PrintJSON(os.Stdout, form, shown)
-		}
-		return printMutes(os.Stdout, shown)
+		return frame.Print(&m.OutputFlag, shown, func(w *os.File) error { return printMutes(w, shown) })
 	})
 }
 

@@ -89,13 +89,7 @@ func (t *TestAlert) send(ctx context.Context, test *testalert.Test) ([]testalert
 
 // print prints the outcomes. It is an error if a receiver did not get the test.
 func (t *TestAlert) print(outcomes []testalert.Outcome) error {
-	var err error
-	if form := t.Form(); form != terminal.FormTable {
-		err = terminal.PrintJSON(os.Stdout, form, outcomes)
-	} else {
-		err = tables.Outcomes(outcomes).Print(os.Stdout)
-	}
-	if err != nil {
+	if err := frame.Print(&t.OutputFlag, outcomes, tables.Outcomes(outcomes).Print); err != nil {
 		return err
 	}
 

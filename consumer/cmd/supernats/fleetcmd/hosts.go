@@ -45,11 +45,7 @@ func (h *hostsList) Run(ctx context.Context, c *frame.Flags) error {
 			return err
 		}
 		hosts := f.List(func(host string) bool { return h.Pattern == "" || schema.MatchGlob(h.Pattern, host) })
-
-		if form := h.Form(); form != terminal.FormTable {
-			return terminal.PrintJSON(os.Stdout, form, hosts)
-		}
-		return printHosts(os.Stdout, hosts, f.Now)
+		return frame.Print(&h.OutputFlag, hosts, func(w *os.File) error { return printHosts(w, hosts, f.Now) })
 	})
 }
 

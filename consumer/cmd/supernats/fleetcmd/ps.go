@@ -58,11 +58,7 @@ func (p *Ps) Run(ctx context.Context, c *frame.Flags) error {
 		processes = slices.DeleteFunc(processes, func(s inspect.Process) bool {
 			return s.Gone != nil && !p.All || !p.matches(filter, &s)
 		})
-
-		if form := p.Form(); form != terminal.FormTable {
-			return terminal.PrintJSON(os.Stdout, form, processes)
-		}
-		return printProcesses(os.Stdout, processes, now)
+		return frame.Print(&p.OutputFlag, processes, func(w *os.File) error { return printProcesses(w, processes, now) })
 	})
 }
 

@@ -13,3 +13,12 @@ type OutputFlag struct {
 
 // Form is the form of what goes to stdout.
 func (o *OutputFlag) Form() string { return terminal.FormFor(os.Stdout, o.Output) }
+
+// Print prints records to stdout in the form that the flag asks for; table prints them as one.
+func Print[T any](o *OutputFlag, records []T, table func(w *os.File) error) error {
+	form := o.Form()
+	if form == terminal.FormTable {
+		return table(os.Stdout)
+	}
+	return terminal.PrintJSON(os.Stdout, form, records)
+}

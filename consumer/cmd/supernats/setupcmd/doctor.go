@@ -12,7 +12,6 @@ import (
 	"supernats/consumer/config"
 	"supernats/consumer/doctor"
 	"supernats/consumer/inspect"
-	"supernats/consumer/terminal"
 	"supernats/schema/program"
 )
 
@@ -46,12 +45,8 @@ func (d *Doctor) Run(ctx context.Context, c *frame.Flags) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if form := d.Form(); form != terminal.FormTable {
-		err = terminal.PrintJSON(os.Stdout, form, findings)
-	} else {
-		err = tables.PrintFindings(os.Stdout, findings)
-	}
-	if err != nil {
+	show := func(w *os.File) error { return tables.PrintFindings(w, findings) }
+	if err := frame.Print(&d.OutputFlag, findings, show); err != nil {
 		return err
 	}
 	if n := doctor.Failed(findings); n > 0 {

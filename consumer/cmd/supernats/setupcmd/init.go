@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 
 	"supernats/consumer/cmd/supernats/frame"
@@ -117,8 +116,5 @@ func (i *Init) print(before, after map[string]*jetstream.StreamInfo) error {
 		t.Add(terminal.Grey, s.Name, what, size, wording.Mebibytes(s.Bytes), strconv.Itoa(s.Replicas))
 	}
 
-	if form := i.Form(); form != terminal.FormTable {
-		return terminal.PrintJSON(os.Stdout, form, list)
-	}
-	return t.Print(os.Stdout)
+	return frame.Print(&i.OutputFlag, list, t.Print)
 }
