@@ -28,17 +28,35 @@ func TestNewRefuses(t *testing.T) {
 		spoil func(*consumer.Config)
 		want  string
 	}{
-		"no JetStream":      {func(c *consumer.Config) { c.JetStream = nil }, "JetStream, Durable and Handler must be set"},
-		"no durable":        {func(c *consumer.Config) { c.Durable = "" }, "JetStream, Durable and Handler must be set"},
-		"no handler":        {func(c *consumer.Config) { c.Handler = nil }, "JetStream, Durable and Handler must be set"},
-		"a dot":             {func(c *consumer.Config) { c.Durable = "a.b" }, `invalid durable "a.b": want up to 200 letters`},
-		"a wildcard":        {func(c *consumer.Config) { c.Durable = ">" }, `durable ">"`},
-		"a space":           {func(c *consumer.Config) { c.Durable = "a b" }, `durable "a b"`},
-		"a letter of ours":  {func(c *consumer.Config) { c.Durable = "é" }, `durable "é"`},
-		"a long name":       {func(c *consumer.Config) { c.Durable = strings.Repeat("a", 201) }, "up to 200"},
-		"negative AckWait":  {func(c *consumer.Config) { c.AckWait = -1 }, "must not be negative"},
-		"negative Prefetch": {func(c *consumer.Config) { c.Prefetch = -1 }, "must not be negative"},
-		"negative BackOff":  {func(c *consumer.Config) { c.BackOff = []time.Duration{1, -1} }, "must not be negative"},
+		"no JetStream": {
+			spoil: func(c *consumer.Config) { c.JetStream = nil },
+			want:  "JetStream, Durable and Handler must be set",
+		},
+		"no durable": {
+			spoil: func(c *consumer.Config) { c.Durable = "" },
+			want:  "JetStream, Durable and Handler must be set",
+		},
+		"no handler": {
+			spoil: func(c *consumer.Config) { c.Handler = nil },
+			want:  "JetStream, Durable and Handler must be set",
+		},
+		"a dot": {
+			spoil: func(c *consumer.Config) { c.Durable = "a.b" },
+			want:  `invalid durable "a.b": want up to 200 letters`,
+		},
+		"a wildcard":       {spoil: func(c *consumer.Config) { c.Durable = ">" }, want: `durable ">"`},
+		"a space":          {spoil: func(c *consumer.Config) { c.Durable = "a b" }, want: `durable "a b"`},
+		"a letter of ours": {spoil: func(c *consumer.Config) { c.Durable = "é" }, want: `durable "é"`},
+		"a long name": {
+			spoil: func(c *consumer.Config) { c.Durable = strings.Repeat("a", 201) },
+			want:  "up to 200",
+		},
+		"negative AckWait":  {spoil: func(c *consumer.Config) { c.AckWait = -1 }, want: "must not be negative"},
+		"negative Prefetch": {spoil: func(c *consumer.Config) { c.Prefetch = -1 }, want: "must not be negative"},
+		"negative BackOff": {
+			spoil: func(c *consumer.Config) { c.BackOff = []time.Duration{1, -1} },
+			want:  "must not be negative",
+		},
 	} {
 		cfg := good
 		c.spoil(&cfg)

@@ -320,12 +320,12 @@ func TestDifferent(t *testing.T) {
 		live, again []brief
 		want        int
 	}{
-		{[]brief{a, b}, []brief{a, b}, 0},
-		{[]brief{a, b}, []brief{b, a}, 0},
-		{[]brief{a, b}, []brief{a}, 1},
-		{[]brief{a}, []brief{a, b}, 1},
-		{[]brief{a, b}, []brief{a, changed}, 1},
-		{[]brief{a}, []brief{a, a}, 1},
+		{live: []brief{a, b}, again: []brief{a, b}, want: 0},
+		{live: []brief{a, b}, again: []brief{b, a}, want: 0},
+		{live: []brief{a, b}, again: []brief{a}, want: 1},
+		{live: []brief{a}, again: []brief{a, b}, want: 1},
+		{live: []brief{a, b}, again: []brief{a, changed}, want: 1},
+		{live: []brief{a}, again: []brief{a, a}, want: 1},
 	} {
 		if got := different(c.live, c.again); len(got) != c.want {
 			t.Errorf("%+v and %+v: %q", c.live, c.again, got)

@@ -67,7 +67,7 @@ func TestCrashesIn(t *testing.T) {
 		name, text string
 		want       []mailed
 	}{
-		{"one", `
+		{name: "one", text: `
 api:crash_001 on web1 exited unexpectedly (exit code 3).
 
   Since  2026-11-21 18:00:31.833 UTC
@@ -77,8 +77,8 @@ api:crash_001 on web1 exited unexpectedly (exit code 3).
   Process      crash_001
   Time         2026-11-21 19:00:31.833 UTC (10m ago)
   Event        PROCESS_STATE_EXITED
-`, []mailed{{"crash_001", "2026-11-21 19:00:31.833 UTC"}}},
-		{"more of one", `
+`, want: []mailed{{"crash_001", "2026-11-21 19:00:31.833 UTC"}}},
+		{name: "more of one", text: `
 Since the last mail:
 
    2026-11-21 19:00:30.833 UTC (1m ago): exit code 3
@@ -86,8 +86,8 @@ Since the last mail:
 
   Process      crash_001
   Time         2026-11-21 19:00:31.833 UTC
-`, []mailed{{"crash_001", "2026-11-21 19:00:30.833 UTC"}, {"crash_001", "2026-11-21 19:00:31.833 UTC"}}},
-		{"several", `
+`, want: []mailed{{"crash_001", "2026-11-21 19:00:30.833 UTC"}, {"crash_001", "2026-11-21 19:00:31.833 UTC"}}},
+		{name: "several", text: `
   Notifications  2: 2 firing
 
  * api:crash_001 on web1 exited unexpectedly (exit code 3)
@@ -96,8 +96,12 @@ Since the last mail:
    2026-11-21 19:00:31.873 UTC (3m ago): exit code 3
  * group api on web1: alert quorum
    2026-11-21 19:00:31.973 UTC (3m ago): api:crash_003 on web1 exit code 3
-`, []mailed{{"crash_001", "2026-11-21 19:00:31.833 UTC"}, {"crash_002", "2026-11-21 19:00:31.873 UTC"}, {"crash_003", "2026-11-21 19:00:31.973 UTC"}}},
-		{"none", "\n  Until  2026-11-21 19:00:31.833 UTC\n  Process  crash_001\n  Closed  2026-11-21 19:00:31.833 UTC\n", nil},
+`, want: []mailed{{"crash_001", "2026-11-21 19:00:31.833 UTC"}, {"crash_002", "2026-11-21 19:00:31.873 UTC"}, {"crash_003", "2026-11-21 19:00:31.973 UTC"}}},
+		{
+			name: "none",
+			text: "\n  Until  2026-11-21 19:00:31.833 UTC\n  Process  crash_001\n  Closed  2026-11-21 19:00:31.833 UTC\n",
+			want: nil,
+		},
 	} {
 		got := slices.SortedFunc(maps.Keys(crashesIn(smtptest.Mail{Text: c.text})), func(a, b mailed) int {
 			return strings.Compare(a.process+a.time, b.process+b.time)

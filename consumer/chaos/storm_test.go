@@ -36,7 +36,7 @@ type outcome struct {
 	mails, mailed, twice int
 	// lost is how many events supervisord has dropped, and lostReported how many
 	// our loss records tell.
-	lost     int
+	lost         int
 	lostReported uint64
 	// until is the time from the first crash until the last one was in a mail.
 	until time.Duration

@@ -21,16 +21,19 @@ import (
 
 func TestMuteRefuses(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"--for 1h --comment x", "nothing says what to mute: give --host, --group, --process or --rule, or --all"},
-		{"--all --host web1 --for 1h --comment x", "--all mutes every alert"},
-		{"--host web1 --for 1h", "--comment is missing"},
-		{"--host web1 --comment x", "give either --for (30m, 2h, 1d) or --until"},
-		{"--host web1 --comment x --for 1h --until 2099-01-01T00:00:00Z", "give either --for"},
-		{"--host web1 --comment x --until 2020-01-01T00:00:00Z", "is not in the future"},
-		{"--host web1 --comment x --until tomorrow", "--until"},
-		{"--host web1 --comment x --for -1h", "--for"},
-		{"--host [ --comment x --for 1h", `invalid glob "["`},
-		{"--rule [ --comment x --for 1h", `invalid glob "["`},
+		{
+			args: "--for 1h --comment x",
+			want: "nothing says what to mute: give --host, --group, --process or --rule, or --all",
+		},
+		{args: "--all --host web1 --for 1h --comment x", want: "--all mutes every alert"},
+		{args: "--host web1 --for 1h", want: "--comment is missing"},
+		{args: "--host web1 --comment x", want: "give either --for (30m, 2h, 1d) or --until"},
+		{args: "--host web1 --comment x --for 1h --until 2099-01-01T00:00:00Z", want: "give either --for"},
+		{args: "--host web1 --comment x --until 2020-01-01T00:00:00Z", want: "is not in the future"},
+		{args: "--host web1 --comment x --until tomorrow", want: "--until"},
+		{args: "--host web1 --comment x --for -1h", want: "--for"},
+		{args: "--host [ --comment x --for 1h", want: `invalid glob "["`},
+		{args: "--rule [ --comment x --for 1h", want: `invalid glob "["`},
 	} {
 		out, errs, code := supernats(t, append([]string{"mute"}, strings.Fields(c.args)...)...)
 		if code != program.ExitUsage || out != "" || !strings.Contains(errs, c.want) {
@@ -130,11 +133,23 @@ func TestDenied(t *testing.T) {
 	}
 	i.fill()
 	for _, c := range []struct{ user, args, want string }{
-		{"few", "mute --all --for 1h --comment x", `may not publish $KV.supervisor_mutes.ID: add "$KV.supervisor_mutes.>" to its publish permissions (examples/02-secure has the rights of each user)`},
-		{"few", "alerts", `add "$JS.API.CONSUMER.CREATE.KV_supervisor_alerts.>" to its publish permissions`},
-		{"few", "ps", `add "$JS.API.CONSUMER.CREATE.KV_supervisor_state.>" to its publish permissions`},
-		{"few", "tail", `add "$JS.API.CONSUMER.CREATE.SUPERVISOR.>" to its publish permissions`},
-		{"none", "hosts", `may not `},
+		{
+			user: "few",
+			args: "mute --all --for 1h --comment x",
+			want: `may not publish $KV.supervisor_mutes.ID: add "$KV.supervisor_mutes.>" to its publish permissions (examples/02-secure has the rights of each user)`,
+		},
+		{
+			user: "few",
+			args: "alerts",
+			want: `add "$JS.API.CONSUMER.CREATE.KV_supervisor_alerts.>" to its publish permissions`,
+		},
+		{
+			user: "few",
+			args: "ps",
+			want: `add "$JS.API.CONSUMER.CREATE.KV_supervisor_state.>" to its publish permissions`,
+		},
+		{user: "few", args: "tail", want: `add "$JS.API.CONSUMER.CREATE.SUPERVISOR.>" to its publish permissions`},
+		{user: "none", args: "hosts", want: `may not `},
 	} {
 		begun := time.Now()
 		out, errs, code := supernats(t, append(strings.Fields(c.args), "--nats-url", as(c.user))...)
