@@ -125,10 +125,7 @@ type versionCmd struct{}
 
 // Examples are shown below the help.
 func (*versionCmd) Examples() []string {
-	return []string{
-		"supernats version",
-		"supernats --version",
-	}
+	return []string{"supernats version", "supernats --version"}
 }
 
 // Run prints the version.

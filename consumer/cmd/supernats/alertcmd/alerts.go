@@ -21,11 +21,7 @@ type Alerts struct {
 
 // Examples are shown below the help.
 func (*Alerts) Examples() []string {
-	return []string{
-		"supernats alerts",
-		"supernats alerts --since 1d --rule fatal",
-		"supernats alerts -o json",
-	}
+	return []string{"supernats alerts", "supernats alerts --since 1d --rule fatal", "supernats alerts -o json"}
 }
 
 // Run prints the alerts, with --since or --until the notifications, and what was not

@@ -17,10 +17,7 @@ type Mutes struct{ frame.OutputFlag }
 
 // Examples are shown below the help.
 func (*Mutes) Examples() []string {
-	return []string{
-		"supernats mutes",
-		"supernats mutes -o json",
-	}
+	return []string{"supernats mutes", "supernats mutes -o json"}
 }
 
 // Run prints the silences in force, oldest first.

@@ -21,10 +21,7 @@ type Unmute struct {
 
 // Examples are shown below the help.
 func (*Unmute) Examples() []string {
-	return []string{
-		"supernats unmute 0df8k2m3qa",
-		"supernats unmute 0df8k2m3qa 0df8k2m3qb",
-	}
+	return []string{"supernats unmute 0df8k2m3qa", "supernats unmute 0df8k2m3qa 0df8k2m3qb"}
 }
 
 // Run ends silences.

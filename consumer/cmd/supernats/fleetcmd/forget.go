@@ -25,10 +25,7 @@ const forgetTimeout = 20 * time.Second
 
 // Examples are shown below the help.
 func (*hostsForget) Examples() []string {
-	return []string{
-		"supernats hosts forget web9",
-		"supernats hosts forget web8 web9",
-	}
+	return []string{"supernats hosts forget web9", "supernats hosts forget web8 web9"}
 }
 
 // Run records that hosts are gone for good, and waits until the daemon has dropped what is

@@ -27,10 +27,7 @@ type hostsList struct {
 
 // Examples are shown below the help.
 func (*hostsList) Examples() []string {
-	return []string{
-		"supernats hosts",
-		"supernats hosts 'web*' -o json",
-	}
+	return []string{"supernats hosts", "supernats hosts 'web*' -o json"}
 }
 
 // Run prints the records of the hosts.

@@ -29,11 +29,7 @@ type Ps struct {
 
 // Examples are shown below the help.
 func (*Ps) Examples() []string {
-	return []string{
-		"supernats ps",
-		"supernats ps 'api*' --host 'web*'",
-		"supernats ps --all -o json",
-	}
+	return []string{"supernats ps", "supernats ps 'api*' --host 'web*'", "supernats ps --all -o json"}
 }
 
 // Run prints the states of processes.

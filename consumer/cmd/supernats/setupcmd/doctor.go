@@ -20,10 +20,7 @@ type Doctor struct{ frame.OutputFlag }
 
 // Examples are shown below the help.
 func (*Doctor) Examples() []string {
-	return []string{
-		"supernats doctor",
-		"supernats doctor -c /etc/supernats/supernats.yaml -o json",
-	}
+	return []string{"supernats doctor", "supernats doctor -c /etc/supernats/supernats.yaml -o json"}
 }
 
 // Run prints what is wrong with the installation.

@@ -35,10 +35,7 @@ type madeStream struct {
 
 // Examples are shown below the help.
 func (*Init) Examples() []string {
-	return []string{
-		"supernats init",
-		"supernats init --replicas 3 -c /etc/supernats/supernats.yaml",
-	}
+	return []string{"supernats init", "supernats init --replicas 3 -c /etc/supernats/supernats.yaml"}
 }
 
 // Run creates the streams and buckets that are missing, and prints all of them.
