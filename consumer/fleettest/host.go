@@ -18,7 +18,8 @@ func HostWithSeveralSupervisords(now time.Time) schema.HostRecord {
 	fast := &schema.HostClock{Offset: -3 * 24 * time.Hour.Milliseconds(), Settled: true}
 
 	return schema.HostRecord{
-		Host: "box", Boot: "a", BridgeVersion: "v1.2.3", SupervisorState: "RUNNING", LastSeen: ago(time.Second), Running: 2,
+		Host: "box", Boot: "a", BridgeVersion: "v1.2.3", SupervisorState: "RUNNING", Running: 2,
+		LastSeen: ago(time.Second),
 		Lives: []schema.HostLife{
 			{Boot: "z", Server: "system", LastSeen: ago(time.Hour), Ended: new(ago(time.Hour))},
 			{Boot: "a", Server: "system", LastSeen: ago(time.Second), Clock: fast},

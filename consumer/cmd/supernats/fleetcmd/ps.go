@@ -54,7 +54,8 @@ func (p *Ps) Run(ctx context.Context, c *frame.Flags) error {
 		processes = slices.DeleteFunc(processes, func(s inspect.Process) bool {
 			return s.Gone != nil && !p.All || !p.matches(filter, &s)
 		})
-		return frame.Print(&p.OutputFlag, processes, func(w *os.File) error { return printProcesses(w, processes, now) })
+		table := func(w *os.File) error { return printProcesses(w, processes, now) }
+		return frame.Print(&p.OutputFlag, processes, table)
 	})
 }
 
