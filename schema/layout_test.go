@@ -91,10 +91,15 @@ var arrows = []arrow{
 	{`consumer/terminal`, `schema|consumer/wording`, ``},
 	{`consumer/(inspect|testalert)`, `schema(/stream)?|consumer(/inspect|/rules|/state|/wording)?`, ``},
 	{`consumer/doctor`, `schema(/stream)?|consumer(/inspect|/state|/wording)?`, ``},
+	// Commands stand on the frame, and never on each other.
+	{`consumer/cmd/supernats/frame`, `schema(/natsconn)?|consumer|consumer/(config|inspect|terminal)`, ``},
 	{
-		`consumer/cmd/.*`,
-		`schema.*|consumer|consumer/(app|config|doctor|inspect|intake|state|terminal|testalert|wording|cmd/.*)`, ``,
+		`consumer/cmd/supernats/[a-z]+cmd`,
+		`schema(/program|/stream)?|consumer(/config|/doctor|/inspect|/intake|/terminal|/testalert|/wording|` +
+			`/cmd/supernats/(frame|tables|trial))?`,
+		``,
 	},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|intake|state|terminal|testalert|wording|cmd/.*)`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }

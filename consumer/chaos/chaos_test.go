@@ -1,4 +1,4 @@
-// Package chaos looks at the built programs from outside: what people are told when
+// Package chaos looks at the built programs from outside: what people are notified of when
 // crashes come by the hundred and the mail server is slow, when the active one of
 // several consumers is killed again and again, and whether a back-test says what
 // the daemon said; and it measures how fast a crash becomes a mail and how fast a
@@ -63,7 +63,7 @@ func needPrograms(tb testing.TB) {
 // chance is a source that gives the same again for the same seed.
 func chance(lane uint64) *rand.Rand { return rand.New(rand.NewPCG(*seed, lane)) }
 
-// figures are what a run has measured, in the order in which they are told.
+// figures are what a run has measured, in the order in which they are reported.
 type figures struct{ lines []string }
 
 func (f *figures) add(name string, value any) {
@@ -170,6 +170,6 @@ func startNATS(tb testing.TB) string {
 			return written.Nats[0]
 		}
 	}
-	tb.Fatal("nats-server has told no port for 20 s")
+	tb.Fatal("nats-server has named no port for 20 s")
 	return ""
 }

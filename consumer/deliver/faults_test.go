@@ -61,7 +61,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		return nil
 	}}
 	var dead *atomic.Bool
-	deliver := func() *fleettest.Running {
+	deliver := func() running {
 		dead = new(atomic.Bool)
 		own := dead
 		return f.deliver(r, func(d *Delivery) {
@@ -192,7 +192,7 @@ func TestAnotherInstanceTakesOver(t *testing.T) {
 		}
 		return nil
 	}
-	frozen := fleettest.Start(t, d.Run)
+	frozen := running{fleettest.Start(t, d.Run)}
 	f.Until("it has a queue", func() bool {
 		_, err := f.JS.Consumer(t.Context(), stream.Alerts, stream.ReceiverConsumer(old.name))
 		return err == nil

@@ -1,4 +1,4 @@
-package main
+package frame
 
 import (
 	"fmt"
@@ -12,30 +12,31 @@ import (
 	"supernats/schema"
 )
 
-// processFlags choose processes. They have no variables: those of the same name are the
+// ProcessFlags choose processes. They have no variables: those of the same name are the
 // bridge's.
-type processFlags struct {
+type ProcessFlags struct {
 	Host    []string `env:"-" sep:"none" placeholder:"GLOB" help:"${help_host}"`
 	Group   []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these groups."`
 	Process []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only these processes."`
 }
 
-func (p *processFlags) filter() (consumer.Filter, error) {
-	c := consumer.Filter{Hosts: splitGlobs(p.Host), Groups: splitGlobs(p.Group), Processes: splitGlobs(p.Process)}
+// Filter returns the filter that the flags describe.
+func (p *ProcessFlags) Filter() (consumer.Filter, error) {
+	c := consumer.Filter{Hosts: SplitGlobs(p.Host), Groups: SplitGlobs(p.Group), Processes: SplitGlobs(p.Process)}
 	if err := c.Check(); err != nil {
-		return c, usageError{err}
+		return c, UsageError{Err: err}
 	}
 	return c, nil
 }
 
-// hintAtGlobs says on stderr which globs show a sign of being meant as something else:
+// HintAtGlobs says on stderr which globs show a sign of being meant as something else:
 // nothing that is printed, or waited for, says so.
-func (p *processFlags) hintAtGlobs(sign func(glob string) bool) {
+func (p *ProcessFlags) HintAtGlobs(sign func(glob string) bool) {
 	for _, f := range []struct {
 		flag  string
 		globs []string
 	}{{"host", p.Host}, {"group", p.Group}, {"process", p.Process}} {
-		for _, g := range splitGlobs(f.globs) {
+		for _, g := range SplitGlobs(f.globs) {
 			if sign(g) {
 				terminal.Say("supernats: --%s %q looks like a regular expression, and globs are meant: "+
 					"did you mean %q?",
@@ -45,40 +46,42 @@ func (p *processFlags) hintAtGlobs(sign func(glob string) bool) {
 	}
 }
 
-// filters are the flags of every command that chooses events.
-type filters struct {
-	processFlags
+// EventFlags are the flags of every command that chooses events.
+type EventFlags struct {
+	ProcessFlags
 	Event []string `env:"-" sep:"none" placeholder:"NAME" help:"${help_event}"`
-	Since moment   `env:"-" placeholder:"WHEN" help:"${help_since}"`
-	Until moment   `env:"-" placeholder:"WHEN" help:"${help_until}"`
+	Since Moment   `env:"-" placeholder:"WHEN" help:"${help_since}"`
+	Until Moment   `env:"-" placeholder:"WHEN" help:"${help_until}"`
 	Limit int      `env:"-" placeholder:"N" help:"Print at most N (default: no limit)."`
 }
 
-func (f *filters) filter() (consumer.Filter, error) {
+// Filter returns the filter that the flags describe.
+func (f *EventFlags) Filter() (consumer.Filter, error) {
 	if f.Limit < 0 {
-		return consumer.Filter{}, usageError{fmt.Errorf("--limit: invalid value %d: want 1 or more", f.Limit)}
+		return consumer.Filter{}, UsageError{Err: fmt.Errorf("--limit: invalid value %d: want 1 or more", f.Limit)}
 	}
-	c, err := f.processFlags.filter()
+	c, err := f.ProcessFlags.Filter()
 	if err != nil {
 		return c, err
 	}
 
-	c.Events = splitGlobs(f.Event)
+	c.Events = SplitGlobs(f.Event)
 	if err := c.Check(); err != nil {
-		return c, usageError{err}
+		return c, UsageError{Err: err}
 	}
 	if err := checkEvents(c.Events); err != nil {
-		return c, usageError{err}
+		return c, UsageError{Err: err}
 	}
 
 	if !f.Since.IsZero() && !f.Until.IsZero() && f.Until.Before(f.Since.Time) {
-		return c, usageError{fmt.Errorf("--until %s is before --since %s",
+		return c, UsageError{Err: fmt.Errorf("--until %s is before --since %s",
 			f.Until.Format(time.RFC3339), f.Since.Format(time.RFC3339))}
 	}
 	return c, nil
 }
 
-func (f *filters) period() inspect.Period {
+// Period is the time between --since and --until.
+func (f *EventFlags) Period() inspect.Period {
 	return inspect.Period{Since: f.Since.Time, Until: f.Until.Time}
 }
 
@@ -107,9 +110,9 @@ func checkEvents(events []string) error {
 	return nil
 }
 
-// splitGlobs splits what was given at the commas, as supervisor splits events=, but not at
+// SplitGlobs splits what was given at the commas, as supervisor splits events=, but not at
 // those in {a,b} or after a backslash.
-func splitGlobs(given []string) []string {
+func SplitGlobs(given []string) []string {
 	var list []string
 
 	for _, g := range given {
@@ -134,12 +137,15 @@ func splitGlobs(given []string) []string {
 	return list
 }
 
-// moment is a point in time: RFC 3339, or a duration back from now, or with a plus from
+// When are the words for a Moment in a help.
+const When = "a duration back from now (90s, 2h, 7d) or RFC 3339"
+
+// Moment is a point in time: RFC 3339, or a duration back from now, or with a plus from
 // now on.
-type moment struct{ time.Time }
+type Moment struct{ time.Time }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (m *moment) UnmarshalText(b []byte) error {
+func (m *Moment) UnmarshalText(b []byte) error {
 	s := string(b)
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		m.Time = t

@@ -13,12 +13,12 @@ import (
 	"supernats/consumer/notify/mail/smtptest"
 )
 
-// told is a crash as a mail tells it: whose, and when to the millisecond. All
+// mailed is a crash as a mail reports it: whose, and when to the millisecond. All
 // processes here are called crash_ and a number, whatever their host and group.
-type told struct{ process, time string }
+type mailed struct{ process, time string }
 
-func toldOf(process string, at time.Time) told {
-	return told{process, at.UTC().Format("2006-01-02 15:04:05.000 MST")}
+func mailedAt(process string, at time.Time) mailed {
+	return mailed{process, at.UTC().Format("2006-01-02 15:04:05.000 MST")}
 }
 
 var (
@@ -32,8 +32,8 @@ var (
 
 // crashesIn returns the crashes that a mail of ours tells: in its rows if it is
 // about one, in its lists if there are more.
-func crashesIn(m smtptest.Mail) map[told]bool {
-	all := map[told]bool{}
+func crashesIn(m smtptest.Mail) map[mailed]bool {
+	all := map[mailed]bool{}
 	whose := ""
 	if row := rowOf.FindStringSubmatch(m.Text); row != nil {
 		whose = row[1] // the list of its events stands before its rows
@@ -54,7 +54,7 @@ func crashesIn(m smtptest.Mail) map[told]bool {
 			}
 		}
 		if at != "" && of != "" {
-			all[told{of, at}] = true
+			all[mailed{of, at}] = true
 		}
 	}
 	return all
@@ -65,9 +65,9 @@ func messageID(m smtptest.Mail) string { return m.Header.Get("Message-Id") }
 func TestCrashesIn(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
-		want       []told
+		want       []mailed
 	}{
-		{"one", `
+		{name: "one", text: `
 api:crash_001 on web1 exited unexpectedly (exit code 3).
 
   Since  2026-11-21 18:00:31.833 UTC
@@ -77,8 +77,8 @@ api:crash_001 on web1 exited unexpectedly (exit code 3).
   Process      crash_001
   Time         2026-11-21 19:00:31.833 UTC (10m ago)
   Event        PROCESS_STATE_EXITED
-`, []told{{"crash_001", "2026-11-21 19:00:31.833 UTC"}}},
-		{"more of one", `
+`, want: []mailed{{"crash_001", "2026-11-21 19:00:31.833 UTC"}}},
+		{name: "more of one", text: `
 Since the last mail:
 
    2026-11-21 19:00:30.833 UTC (1m ago): exit code 3
@@ -86,8 +86,8 @@ Since the last mail:
 
   Process      crash_001
   Time         2026-11-21 19:00:31.833 UTC
-`, []told{{"crash_001", "2026-11-21 19:00:30.833 UTC"}, {"crash_001", "2026-11-21 19:00:31.833 UTC"}}},
-		{"several", `
+`, want: []mailed{{"crash_001", "2026-11-21 19:00:30.833 UTC"}, {"crash_001", "2026-11-21 19:00:31.833 UTC"}}},
+		{name: "several", text: `
   Notifications  2: 2 firing
 
  * api:crash_001 on web1 exited unexpectedly (exit code 3)
@@ -96,13 +96,17 @@ Since the last mail:
    2026-11-21 19:00:31.873 UTC (3m ago): exit code 3
  * group api on web1: alert quorum
    2026-11-21 19:00:31.973 UTC (3m ago): api:crash_003 on web1 exit code 3
-`, []told{{"crash_001", "2026-11-21 19:00:31.833 UTC"}, {"crash_002", "2026-11-21 19:00:31.873 UTC"}, {"crash_003", "2026-11-21 19:00:31.973 UTC"}}},
-		{"none", "\n  Until  2026-11-21 19:00:31.833 UTC\n  Process  crash_001\n  Closed  2026-11-21 19:00:31.833 UTC\n", nil},
+`, want: []mailed{{"crash_001", "2026-11-21 19:00:31.833 UTC"}, {"crash_002", "2026-11-21 19:00:31.873 UTC"}, {"crash_003", "2026-11-21 19:00:31.973 UTC"}}},
+		{
+			name: "none",
+			text: "\n  Until  2026-11-21 19:00:31.833 UTC\n  Process  crash_001\n  Closed  2026-11-21 19:00:31.833 UTC\n",
+			want: nil,
+		},
 	} {
-		got := slices.SortedFunc(maps.Keys(crashesIn(smtptest.Mail{Text: c.text})), func(a, b told) int {
+		got := slices.SortedFunc(maps.Keys(crashesIn(smtptest.Mail{Text: c.text})), func(a, b mailed) int {
 			return strings.Compare(a.process+a.time, b.process+b.time)
 		})
-		if d := cmp.Diff(c.want, got, cmp.AllowUnexported(told{})); d != "" {
+		if d := cmp.Diff(c.want, got, cmp.AllowUnexported(mailed{})); d != "" {
 			t.Errorf("%s: %s", c.name, d)
 		}
 	}

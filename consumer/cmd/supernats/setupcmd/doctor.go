@@ -1,4 +1,4 @@
-package main
+package setupcmd
 
 import (
 	"context"
@@ -6,24 +6,31 @@ import (
 	"fmt"
 	"os"
 
+	"supernats/consumer/cmd/supernats/frame"
+
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/config"
 	"supernats/consumer/doctor"
 	"supernats/consumer/inspect"
-	"supernats/consumer/terminal"
 	"supernats/schema/program"
 )
 
-type doctorCmd struct{ outputFlag }
+// Doctor is the command doctor.
+type Doctor struct{ frame.OutputFlag }
+
+// Examples are shown below the help.
+func (*Doctor) Examples() []string {
+	return []string{"supernats doctor", "supernats doctor -c /etc/supernats/supernats.yaml -o json"}
+}
 
 // Run prints what is wrong with the installation.
-func (d *doctorCmd) Run(ctx context.Context, c *common) error {
-	cfg, wrong, err := c.loadForDoctor()
+func (d *Doctor) Run(ctx context.Context, c *frame.Flags) error {
+	cfg, wrong, err := loadForDoctor(c)
 	if err != nil {
 		return err
 	}
-	in := doctor.Installation{Guard: new(inspect.Guard), Config: c.describe(cfg, wrong), Version: program.Version}
-	r, closeConn, err := dial(cfg, in.Guard)
+	in := doctor.Installation{Guard: new(inspect.Guard), Config: describe(c, cfg, wrong), Version: program.Version}
+	r, closeConn, err := frame.Dial(cfg, in.Guard)
 	if err != nil {
 		in.Unreachable = errors.Unwrap(err)
 	} else {
@@ -35,12 +42,8 @@ func (d *doctorCmd) Run(ctx context.Context, c *common) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if form := d.form(); form != terminal.FormTable {
-		err = terminal.PrintJSON(os.Stdout, form, findings)
-	} else {
-		err = tables.PrintFindings(os.Stdout, findings)
-	}
-	if err != nil {
+	show := func(w *os.File) error { return tables.PrintFindings(w, findings) }
+	if err := frame.Print(&d.OutputFlag, findings, show); err != nil {
 		return err
 	}
 	if n := doctor.Failed(findings); n > 0 {
@@ -52,9 +55,9 @@ func (d *doctorCmd) Run(ctx context.Context, c *common) error {
 // loadForDoctor reads the configuration file. A file with mistakes is not an error here: wrong
 // has the mistakes, and cfg what the file says about NATS and the daemon's address, or the
 // defaults if the mistakes are there.
-func (c *common) loadForDoctor() (cfg config.Config, wrong, err error) {
-	cfg, err = c.load()
-	var mistakes configError
+func loadForDoctor(c *frame.Flags) (cfg config.Config, wrong, err error) {
+	cfg, err = c.Load()
+	var mistakes frame.ConfigError
 	if !errors.As(err, &mistakes) {
 		return cfg, nil, err
 	}
@@ -64,25 +67,16 @@ func (c *common) loadForDoctor() (cfg config.Config, wrong, err error) {
 		cfg.NATS.Settings, cfg.Embedded = written.NATS.Settings, written.Embedded
 		cfg.Listen, cfg.WebConfig = written.Listen, written.WebConfig
 	}
-	cfg, err = c.applyFlags(cfg)
-	return cfg, mistakes.error, err
+	cfg, err = c.ApplyFlags(cfg)
+	return cfg, mistakes.Err, err
 }
 
 // describe returns what the doctor needs to know of the configuration.
-func (c *common) describe(cfg config.Config, wrong error) doctor.Configuration {
+func describe(c *frame.Flags, cfg config.Config, wrong error) doctor.Configuration {
 	return doctor.Configuration{
-		File: c.Config, Found: c.found, Err: wrong,
+		File: c.Config, Found: c.Found(), Err: wrong,
 		Summary: cfg.Summary(), Warnings: cfg.Warnings(),
-		Receivers: receiverNames(cfg), Limits: cfg.StreamLimits(),
+		Receivers: cfg.ReceiverNames(), Limits: cfg.StreamLimits(),
 		Listen: cfg.Listen, TLS: cfg.WebConfig != "",
 	}
-}
-
-// receiverNames are those that a configuration has.
-func receiverNames(cfg config.Config) []string {
-	var names []string
-	for _, r := range cfg.AllReceivers() {
-		names = append(names, r.Name)
-	}
-	return names
 }

@@ -1,4 +1,4 @@
-package main
+package rulecmd
 
 import (
 	"cmp"
@@ -6,38 +6,48 @@ import (
 	"fmt"
 	"os"
 
+	"supernats/consumer/cmd/supernats/frame"
+
 	"supernats/consumer/cmd/supernats/trial"
 	"supernats/consumer/config"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 )
 
-type backtestCmd struct {
-	File    string `arg:"" help:"A configuration file, or one with nothing but rules."`
-	Since   moment `env:"-" placeholder:"WHEN" help:"${help_backtest_since}"`
-	Until   moment `env:"-" placeholder:"WHEN" help:"End at this time."`
-	Compare bool   `env:"-" help:"Compare with the rules in force (-c FILE, or the defaults)."`
-	outputFlag
+type backtest struct {
+	File    string       `arg:"" help:"A configuration file, or one with nothing but rules."`
+	Since   frame.Moment `env:"-" placeholder:"WHEN" help:"${help_backtest_since}"`
+	Until   frame.Moment `env:"-" placeholder:"WHEN" help:"End at this time."`
+	Compare bool         `env:"-" help:"Compare with the rules in force (-c FILE, or the defaults)."`
+	frame.OutputFlag
+}
+
+// Examples are shown below the help.
+func (*backtest) Examples() []string {
+	return []string{
+		"supernats rules backtest new.yaml --since 7d",
+		"supernats rules backtest new.yaml --compare -c /etc/supernats/supernats.yaml",
+	}
 }
 
 // Run reads the stream, once for each set of rules, and sends nothing.
-func (b *backtestCmd) Run(ctx context.Context, c *common) error {
-	collectRarely()
+func (b *backtest) Run(ctx context.Context, c *frame.Flags) error {
+	frame.CollectRarely()
 	cfg, err := config.LoadRules(b.File)
 	if err != nil {
-		return fileError{err}
+		return frame.FileError{Err: err}
 	}
-	running, err := c.load()
+	running, err := c.Load()
 	if err != nil {
 		return err
 	}
-	form := b.form()
+	form := b.Form()
 	if b.Compare && form != terminal.FormTable {
-		return usageError{fmt.Errorf("--compare prints a table: it cannot be combined with -o %s", form)}
+		return frame.UsageError{Err: fmt.Errorf("--compare prints a table: it cannot be combined with -o %s", form)}
 	}
 
 	period := inspect.Period{Since: b.Since.Time, Until: b.Until.Time}
-	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		trials := []*trial.Trial{{Name: b.File, Config: cfg}}
 		if b.Compare {
 			trials = append(trials, &trial.Trial{Name: cmp.Or(c.Config, "defaults"), Config: running})

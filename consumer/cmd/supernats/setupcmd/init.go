@@ -1,11 +1,12 @@
-package main
+package setupcmd
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
+
+	"supernats/consumer/cmd/supernats/frame"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -16,9 +17,10 @@ import (
 	"supernats/schema/stream"
 )
 
-type initCmd struct {
+// Init is the command init.
+type Init struct {
 	Replicas int `placeholder:"N" env:"-" help:"${help_replicas}"`
-	outputFlag
+	frame.OutputFlag
 }
 
 // madeStream is a stream or bucket after init.
@@ -31,9 +33,14 @@ type madeStream struct {
 	Replicas int    `json:"replicas"`
 }
 
+// Examples are shown below the help.
+func (*Init) Examples() []string {
+	return []string{"supernats init", "supernats init --replicas 3 -c /etc/supernats/supernats.yaml"}
+}
+
 // Run creates the streams and buckets that are missing, and prints all of them.
-func (i *initCmd) Run(ctx context.Context, c *common) error {
-	cfg, err := c.load()
+func (i *Init) Run(ctx context.Context, c *frame.Flags) error {
+	cfg, err := c.Load()
 	if err != nil {
 		return err
 	}
@@ -41,12 +48,12 @@ func (i *initCmd) Run(ctx context.Context, c *common) error {
 		cfg.NATS.Replicas = i.Replicas
 	}
 	if n := cfg.NATS.Replicas; n < 1 || n > 5 {
-		return usageError{fmt.Errorf("--replicas: invalid value %d: want 1 to 5", n)}
+		return frame.UsageError{Err: fmt.Errorf("--replicas: invalid value %d: want 1 to 5", n)}
 	}
 	limits := cfg.StreamLimits()
 	limits.Report = func(text string) { terminal.Say("supernats: %s", text) }
 
-	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		before, err := lookUpStreams(ctx, r.JS)
 		if err != nil {
 			return err
@@ -78,7 +85,7 @@ func lookUpStreams(ctx context.Context, js jetstream.JetStream) (map[string]*jet
 	return infos, nil
 }
 
-func (i *initCmd) print(before, after map[string]*jetstream.StreamInfo) error {
+func (i *Init) print(before, after map[string]*jetstream.StreamInfo) error {
 	var list []madeStream
 	t := terminal.Table{Columns: []string{"STREAM OR BUCKET", "", "MAX SIZE", "USED", "REPLICAS"}}
 	for _, name := range stream.Names() {
@@ -106,8 +113,5 @@ func (i *initCmd) print(before, after map[string]*jetstream.StreamInfo) error {
 		t.Add(terminal.Grey, s.Name, what, size, wording.Mebibytes(s.Bytes), strconv.Itoa(s.Replicas))
 	}
 
-	if form := i.form(); form != terminal.FormTable {
-		return terminal.PrintJSON(os.Stdout, form, list)
-	}
-	return t.Print(os.Stdout)
+	return frame.Print(&i.OutputFlag, list, t.Print)
 }

@@ -1,9 +1,10 @@
-package main
+package alertcmd
 
 import (
 	"context"
 	"errors"
-	"os"
+
+	"supernats/consumer/cmd/supernats/frame"
 
 	"supernats/consumer"
 	"supernats/consumer/cmd/supernats/tables"
@@ -11,26 +12,32 @@ import (
 	"supernats/consumer/terminal"
 )
 
-type alertsCmd struct {
+// Alerts is the command alerts.
+type Alerts struct {
 	Rule []string `env:"-" sep:"none" placeholder:"GLOB" help:"Only alerts of these rules."`
-	filters
-	outputFlag
+	frame.EventFlags
+	frame.OutputFlag
+}
+
+// Examples are shown below the help.
+func (*Alerts) Examples() []string {
+	return []string{"supernats alerts", "supernats alerts --since 1d --rule fatal", "supernats alerts -o json"}
 }
 
 // Run prints the alerts, with --since or --until the notifications, and what was not
 // delivered.
-func (a *alertsCmd) Run(ctx context.Context, c *common) error {
-	filter, err := a.filter()
+func (a *Alerts) Run(ctx context.Context, c *frame.Flags) error {
+	filter, err := a.Filter()
 	if err != nil {
 		return err
 	}
-	f := inspect.AlertFilter{Events: filter, Rules: splitGlobs(a.Rule), Period: a.period()}
+	f := inspect.AlertFilter{Events: filter, Rules: frame.SplitGlobs(a.Rule), Period: a.Period()}
 	if err := (consumer.Filter{Groups: f.Rules}).Check(); err != nil {
-		return usageError{err}
+		return frame.UsageError{Err: err}
 	}
 
 	var shown tables.AlertReport
-	err = c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) (err error) {
+	err = c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) (err error) {
 		if shown.Alerts, err = r.Alerts(ctx, &f); err != nil {
 			return err
 		}
@@ -53,10 +60,7 @@ func (a *alertsCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 
-	if form := a.form(); form != terminal.FormTable {
-		return terminal.PrintJSON(os.Stdout, form, shown.Records())
-	}
-	return shown.Print(os.Stdout)
+	return frame.Print(&a.OutputFlag, shown.Records(), shown.Print)
 }
 
 // firstOf returns the first n, or all if n is 0.
@@ -69,8 +73,8 @@ func firstOf[T any](list []T, n int) []T {
 
 // addDeliveries adds what the receivers have taken of each alert. A user who may not see
 // the queues sees the alerts all the same.
-func addDeliveries(ctx context.Context, c *common, shown *tables.AlertReport) error {
-	err := c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+func addDeliveries(ctx context.Context, c *frame.Flags, shown *tables.AlertReport) error {
+	err := c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		d, err := r.Deliveries(ctx)
 		if err != nil {
 			return err

@@ -1,50 +1,56 @@
-package main
+package alertcmd
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"supernats/consumer/cmd/supernats/frame"
 
 	"supernats/consumer"
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 	"supernats/schema"
-	"supernats/schema/stream"
 )
 
-type muteCmd struct {
-	processFlags
+// Mute is the command mute.
+type Mute struct {
+	frame.ProcessFlags
 	Rule    []string        `env:"-" sep:"none" placeholder:"GLOB" help:"Only alerts of these rules."`
 	All     bool            `env:"-" help:"Every alert there is."`
 	For     schema.Duration `env:"-" placeholder:"DURATION" help:"How long: 30m, 2h, 1d."`
 	Until   time.Time       `env:"-" placeholder:"TIME" help:"When it ends (RFC 3339)."`
 	Comment string          `env:"-" help:"The reason. Required."`
 	Author  string          `env:"-" placeholder:"NAME" help:"Who mutes (default: $$USER@host)."`
-	outputFlag
+	frame.OutputFlag
+}
+
+// Examples are shown below the help.
+func (*Mute) Examples() []string {
+	return []string{
+		"supernats mute --host web1 --for 2h --comment 'new disk'",
+		"supernats mute --group 'api*' --until 2026-11-21T19:00:00Z --comment deploy",
+		"supernats mute --all --for 30m --comment 'data centre moves'",
+	}
 }
 
 // Run stores the silence and prints what it mutes now.
-func (m *muteCmd) Run(ctx context.Context, c *common) error {
+func (m *Mute) Run(ctx context.Context, c *frame.Flags) error {
 	mute, err := m.describe(time.Now())
 	if err != nil {
 		return err
 	}
 	var rules inspect.NamedRules
-	if cfg, err := c.load(); err == nil && c.Config != "" { // withReader reports an error
+	if cfg, err := c.Load(); err == nil && c.Config != "" { // withReader reports an error
 		rules = inspect.NamedRules{File: c.Config, Names: cfg.RuleNames()}
 	}
 
 	stored := false
-	err = c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+	err = c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		if err := storeMute(ctx, r, mute); err != nil {
 			return err
 		}
@@ -59,7 +65,7 @@ func (m *muteCmd) Run(ctx context.Context, c *common) error {
 			return err
 		}
 		shown := inspect.Mute{Mute: *mute, Alerts: inspect.MutedBy(mute, alerts), Covers: known.CoverageOf(mute, rules)}
-		if form := m.form(); form != terminal.FormTable {
+		if form := m.Form(); form != terminal.FormTable {
 			tables.WarnOfEmptyMute(&shown)
 			return terminal.PrintJSON(os.Stdout, form, []inspect.Mute{shown})
 		}
@@ -72,18 +78,18 @@ func (m *muteCmd) Run(ctx context.Context, c *common) error {
 }
 
 // describe returns the silence that the flags describe, but for its id.
-func (m *muteCmd) describe(now time.Time) (*schema.Mute, error) {
-	filter, err := m.filter()
+func (m *Mute) describe(now time.Time) (*schema.Mute, error) {
+	filter, err := m.Filter()
 	if err != nil {
 		return nil, err
 	}
-	rules := splitGlobs(m.Rule)
+	rules := frame.SplitGlobs(m.Rule)
 	if err := (consumer.Filter{Groups: rules}).Check(); err != nil {
-		return nil, usageError{err}
+		return nil, frame.UsageError{Err: err}
 	}
 	chooses := len(filter.Hosts)+len(filter.Groups)+len(filter.Processes)+len(rules) > 0
 	if err := m.check(chooses, now); err != nil {
-		return nil, usageError{err}
+		return nil, frame.UsageError{Err: err}
 	}
 
 	lasts := time.Duration(m.For)
@@ -92,7 +98,7 @@ func (m *muteCmd) describe(now time.Time) (*schema.Mute, error) {
 	}
 	author := m.Author
 	if author == "" {
-		author = whoami()
+		author = frame.Author()
 	}
 	return &schema.Mute{
 		Hosts: filter.Hosts, Groups: filter.Groups, Processes: filter.Processes, Rules: rules,
@@ -104,7 +110,7 @@ func (m *muteCmd) describe(now time.Time) (*schema.Mute, error) {
 
 // check refuses flags that contradict each other or say too little. chooses says that some
 // of them choose alerts.
-func (m *muteCmd) check(chooses bool, now time.Time) error {
+func (m *Mute) check(chooses bool, now time.Time) error {
 	switch {
 	case !chooses && !m.All:
 		return errors.New("nothing says what to mute: give --host, --group, --process or --rule, " +
@@ -119,59 +125,4 @@ func (m *muteCmd) check(chooses bool, now time.Time) error {
 		return errors.New("--until " + m.Until.Format(time.RFC3339) + " is not in the future")
 	}
 	return nil
-}
-
-// whoami is the author where no other is named.
-func whoami() string {
-	name := os.Getenv("USER")
-	if u, err := user.Current(); name == "" && err == nil {
-		name = u.Username
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return cmp.Or(name, "unknown") + "@" + host
-}
-
-// storeMute gives a silence an id and stores it.
-func storeMute(ctx context.Context, r *inspect.Reader, mute *schema.Mute) error {
-	kv, err := r.OpenBucket(ctx, stream.MutesBucket)
-	if err != nil {
-		return err
-	}
-
-	lasts := mute.Expires.Sub(mute.Created.Time)
-	for {
-		mute.ID = newMuteID(mute.Created.Time)
-		value, err := schema.Marshal(mute)
-		if err != nil {
-			return err
-		}
-		_, err = kv.Create(ctx, mute.ID, value, jetstream.KeyTTL(lasts))
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, jetstream.ErrKeyExists) { // another one of the same second
-			return fmt.Errorf("store the silence in bucket %s: %w", stream.MutesBucket, err)
-		}
-	}
-}
-
-// muteDigits are in the order of ASCII, so ids are in the order of their times.
-const muteDigits = "0123456789abcdefghijklmnopqrstuv"
-
-// newMuteID returns ten letters and digits that sort by time: seconds, and fifteen random
-// bits that distinguish two ids of one second.
-func newMuteID(at time.Time) string {
-	var random [2]byte
-	_, _ = rand.Read(random[:]) // it never fails
-
-	n := uint64(at.Unix())<<15 | uint64(random[0]&0x7f)<<8 | uint64(random[1])
-	id := make([]byte, 10)
-	for i := len(id) - 1; i >= 0; i-- {
-		id[i] = muteDigits[n&31]
-		n >>= 5
-	}
-	return string(id)
 }

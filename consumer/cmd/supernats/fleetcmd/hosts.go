@@ -1,9 +1,11 @@
-package main
+package fleetcmd
 
 import (
 	"context"
 	"os"
 	"time"
+
+	"supernats/consumer/cmd/supernats/frame"
 
 	"supernats/consumer"
 	"supernats/consumer/cmd/supernats/tables"
@@ -12,33 +14,35 @@ import (
 	"supernats/schema"
 )
 
-type hostsCmd struct {
-	List   hostsListCmd   `cmd:"" default:"withargs" help:"${help_hosts}"`
-	Forget hostsForgetCmd `cmd:"" help:"Drop the records, alerts and consumer of a host that is gone for good."`
+// Hosts is the command hosts.
+type Hosts struct {
+	List   hostsList   `cmd:"" default:"withargs" help:"${help_hosts}"`
+	Forget hostsForget `cmd:"" help:"Drop the records, alerts and consumer of a host that is gone for good."`
 }
 
-type hostsListCmd struct {
+type hostsList struct {
 	Pattern string `arg:"" optional:"" help:"A glob for a host."`
-	outputFlag
+	frame.OutputFlag
+}
+
+// Examples are shown below the help.
+func (*hostsList) Examples() []string {
+	return []string{"supernats hosts", "supernats hosts 'web*' -o json"}
 }
 
 // Run prints the records of the hosts.
-func (h *hostsListCmd) Run(ctx context.Context, c *common) error {
+func (h *hostsList) Run(ctx context.Context, c *frame.Flags) error {
 	if err := (consumer.Filter{Hosts: []string{h.Pattern}}).Check(); err != nil {
-		return usageError{err}
+		return frame.UsageError{Err: err}
 	}
 
-	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		f, err := r.Fleet(ctx)
 		if err != nil {
 			return err
 		}
 		hosts := f.List(func(host string) bool { return h.Pattern == "" || schema.MatchGlob(h.Pattern, host) })
-
-		if form := h.form(); form != terminal.FormTable {
-			return terminal.PrintJSON(os.Stdout, form, hosts)
-		}
-		return printHosts(os.Stdout, hosts, f.Now)
+		return frame.Print(&h.OutputFlag, hosts, func(w *os.File) error { return printHosts(w, hosts, f.Now) })
 	})
 }
 

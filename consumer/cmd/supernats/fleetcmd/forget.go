@@ -1,4 +1,4 @@
-package main
+package fleetcmd
 
 import (
 	"context"
@@ -7,13 +7,15 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/cmd/supernats/frame"
+
 	"supernats/consumer/inspect"
 	"supernats/consumer/intake"
 	"supernats/consumer/terminal"
 	"supernats/schema"
 )
 
-type hostsForgetCmd struct {
+type hostsForget struct {
 	Host []string `arg:"" sep:"none" help:"The host, as 'supernats hosts' shows it. Repeatable."`
 }
 
@@ -21,10 +23,15 @@ type hostsForgetCmd struct {
 // one that stands by.
 const forgetTimeout = 20 * time.Second
 
+// Examples are shown below the help.
+func (*hostsForget) Examples() []string {
+	return []string{"supernats hosts forget web9", "supernats hosts forget web8 web9"}
+}
+
 // Run records that hosts are gone for good, and waits until the daemon has dropped what is
 // known of them.
-func (h *hostsForgetCmd) Run(ctx context.Context, c *common) error {
-	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+func (h *hostsForget) Run(ctx context.Context, c *frame.Flags) error {
+	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		f, err := r.Fleet(ctx)
 		if err != nil {
 			return err
@@ -55,7 +62,7 @@ func (h *hostsForgetCmd) Run(ctx context.Context, c *common) error {
 }
 
 func forgetHost(ctx context.Context, r *inspect.Reader, h *schema.HostRecord, silent bool) error {
-	forgotten := &schema.Forgotten{Host: h.Host, Reason: schema.ForgottenByHand, By: whoami()}
+	forgotten := &schema.Forgotten{Host: h.Host, Reason: schema.ForgottenByHand, By: frame.Author()}
 	if err := intake.PublishForgotten(ctx, r.JS, forgotten); err != nil {
 		return err
 	}

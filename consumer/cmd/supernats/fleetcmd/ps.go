@@ -1,4 +1,4 @@
-package main
+package fleetcmd
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/cmd/supernats/frame"
+
 	"supernats/consumer"
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
@@ -15,30 +17,36 @@ import (
 	"supernats/schema"
 )
 
-type psCmd struct {
+// Ps is the command ps.
+type Ps struct {
 	Pattern string   `arg:"" optional:"" help:"A glob for a process, group, group:process or host."`
 	All     bool     `env:"-" help:"Include processes that their supervisord no longer has."`
 	Down    bool     `env:"-" help:"${help_down}"`
 	State   []string `env:"-" sep:"none" placeholder:"STATE" help:"${help_state}"`
-	processFlags
-	outputFlag
+	frame.ProcessFlags
+	frame.OutputFlag
+}
+
+// Examples are shown below the help.
+func (*Ps) Examples() []string {
+	return []string{"supernats ps", "supernats ps 'api*' --host 'web*'", "supernats ps --all -o json"}
 }
 
 // Run prints the states of processes.
-func (p *psCmd) Run(ctx context.Context, c *common) error {
-	filter, err := p.filter()
+func (p *Ps) Run(ctx context.Context, c *frame.Flags) error {
+	filter, err := p.Filter()
 	if err != nil {
 		return err
 	}
 	if err := p.checkStates(); err != nil {
-		return usageError{err}
+		return frame.UsageError{Err: err}
 	}
 	pattern := consumer.Filter{Processes: []string{p.Pattern}}
 	if err := pattern.Check(); err != nil {
-		return usageError{err}
+		return frame.UsageError{Err: err}
 	}
 
-	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		processes, now, err := r.Processes(ctx)
 		if err != nil {
 			return err
@@ -46,15 +54,12 @@ func (p *psCmd) Run(ctx context.Context, c *common) error {
 		processes = slices.DeleteFunc(processes, func(s inspect.Process) bool {
 			return s.Gone != nil && !p.All || !p.matches(filter, &s)
 		})
-
-		if form := p.form(); form != terminal.FormTable {
-			return terminal.PrintJSON(os.Stdout, form, processes)
-		}
-		return printProcesses(os.Stdout, processes, now)
+		table := func(w *os.File) error { return printProcesses(w, processes, now) }
+		return frame.Print(&p.OutputFlag, processes, table)
 	})
 }
 
-func (p *psCmd) matches(filter consumer.Filter, s *inspect.Process) bool {
+func (p *Ps) matches(filter consumer.Filter, s *inspect.Process) bool {
 	chosen := filter.Match(&schema.Event{Host: s.Host, Group: s.Group, Process: s.Process})
 	if !chosen || !p.isInState(s) || p.Down && !s.Down {
 		return false
@@ -68,7 +73,7 @@ func (p *psCmd) matches(filter consumer.Filter, s *inspect.Process) bool {
 }
 
 // checkStates makes the names of --state upper case, and refuses others.
-func (p *psCmd) checkStates() error {
+func (p *Ps) checkStates() error {
 	if p.State == nil {
 		return nil
 	}
@@ -88,7 +93,7 @@ func (p *psCmd) checkStates() error {
 // isInState reports whether a process is in one of the states that --state asks for. One
 // whose host is silent was in the state of its record, and is UNKNOWN now; one whose
 // supervisord was shut down is STOPPED.
-func (p *psCmd) isInState(s *inspect.Process) bool {
+func (p *Ps) isInState(s *inspect.Process) bool {
 	return len(p.State) == 0 || slices.Contains(p.State, s.ProcessRecord.State) ||
 		s.UnknownSince != nil && slices.Contains(p.State, schema.StateUnknown) ||
 		s.StoppedSince != nil && slices.Contains(p.State, schema.StateStopped)

@@ -1,61 +1,32 @@
-package main
+package alertcmd
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/consumer/cmd/supernats/tables"
+	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 	"supernats/schema/stream"
 )
 
-type mutesCmd struct{ outputFlag }
-
-// Run prints the silences in force, oldest first.
-func (m *mutesCmd) Run(ctx context.Context, c *common) error {
-	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
-		mutes, err := r.Mutes(ctx)
-		if err != nil {
-			return err
-		}
-		alerts, err := r.AlertRecords(ctx)
-		if err != nil {
-			return err
-		}
-
-		var shown []inspect.Mute
-		for _, mute := range mutes {
-			shown = append(shown, inspect.Mute{Mute: mute, Alerts: inspect.MutedBy(&mute, alerts)})
-		}
-		if form := m.form(); form != terminal.FormTable {
-			return terminal.PrintJSON(os.Stdout, form, shown)
-		}
-		return printMutes(os.Stdout, shown)
-	})
-}
-
-func printMutes(w *os.File, mutes []inspect.Mute) error {
-	if len(mutes) == 0 {
-		_, err := fmt.Fprintln(os.Stderr, "nothing is muted")
-		return err
-	}
-
-	return tables.Mutes(mutes, time.Now()).Print(w)
-}
-
-type unmuteCmd struct {
+// Unmute is the command unmute.
+type Unmute struct {
 	IDs []string `arg:"" name:"id" help:"Ids of silences, as 'supernats mutes' shows them."`
 }
 
+// Examples are shown below the help.
+func (*Unmute) Examples() []string {
+	return []string{"supernats unmute 0df8k2m3qa", "supernats unmute 0df8k2m3qa 0df8k2m3qb"}
+}
+
 // Run ends silences.
-func (u *unmuteCmd) Run(ctx context.Context, c *common) error {
-	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+func (u *Unmute) Run(ctx context.Context, c *frame.Flags) error {
+	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		kv, err := r.OpenBucket(ctx, stream.MutesBucket)
 		if err != nil {
 			return err

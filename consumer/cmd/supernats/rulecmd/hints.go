@@ -1,50 +1,17 @@
-package main
+package rulecmd
 
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/cmd/supernats/frame"
 	"supernats/consumer/config"
 	"supernats/consumer/inspect"
-	"supernats/consumer/terminal"
 )
-
-// rulesCmd are the commands about rules.
-type rulesCmd struct {
-	Check    rulesCheckCmd `cmd:"" help:"Check whether a configuration file is valid."`
-	Backtest backtestCmd   `cmd:"" help:"Show which notifications rules would have sent over past events."`
-}
-
-type rulesCheckCmd struct {
-	File  string `arg:"" help:"A configuration file, or one with nothing but rules."`
-	Files bool   `env:"-" default:"true" negatable:"" help:"${help_files}"`
-}
-
-// Run prints what is configured, or all that is wrong, each with its place.
-func (r rulesCheckCmd) Run(ctx context.Context, c *common) error {
-	check := config.Check
-	if !r.Files {
-		check = config.LoadRules
-	}
-	cfg, err := check(r.File)
-	if err != nil {
-		return fileError{err}
-	}
-
-	for _, warning := range cfg.Warnings() {
-		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", r.File, terminal.Clean(warning))
-	}
-	for _, hint := range c.hints(ctx, &cfg) {
-		fmt.Fprintf(os.Stderr, "%s: hint: %s\n", r.File, terminal.Clean(hint))
-	}
-	_, err = fmt.Printf("%s: ok: %s\n", r.File, cfg.Summary())
-	return err
-}
 
 // fleetTimeout is how long the fleet is waited for.
 const fleetTimeout = 2 * time.Second
@@ -69,15 +36,15 @@ func globPlaces(cfg *config.Config) (list []globPlace) {
 	return list
 }
 
-// hints are about globs that are valid and match nothing: about those that look like a
+// hintsFor are about globs that are valid and match nothing: about those that look like a
 // regular expression in any case, about others if the fleet can be reached.
-func (c *common) hints(ctx context.Context, cfg *config.Config) (hints []string) {
+func hintsFor(ctx context.Context, c *frame.Flags, cfg *config.Config) (hints []string) {
 	places := globPlaces(cfg)
 	if len(places) == 0 {
 		return nil
 	}
 
-	known, err := c.fleetNames(ctx, cfg)
+	known, err := fleetNames(ctx, c, cfg)
 	for _, p := range places {
 		switch {
 		case err == nil && len(known[p.flag]) > 0:
@@ -94,10 +61,10 @@ func (c *common) hints(ctx context.Context, cfg *config.Config) (hints []string)
 
 // fleetNames reads the names of the fleet that a configuration is for. Whether it can be
 // reached does not matter to the configuration.
-func (c *common) fleetNames(ctx context.Context, cfg *config.Config) (names inspect.KnownNames, err error) {
+func fleetNames(ctx context.Context, c *frame.Flags, cfg *config.Config) (names inspect.KnownNames, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fleetTimeout)
 	defer cancel()
-	merged, err := c.applyFlags(*cfg)
+	merged, err := c.ApplyFlags(*cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +83,7 @@ func (c *common) fleetNames(ctx context.Context, cfg *config.Config) (names insp
 	}
 
 	err = g.Run(ctx, func(ctx context.Context) error {
-		known, err := newReader(js).Known(ctx)
+		known, err := frame.NewReader(js).Known(ctx)
 		if err == nil {
 			names = known.Names
 		}

@@ -1,4 +1,4 @@
-package main
+package alertcmd
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/cmd/supernats/frame"
+
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
@@ -16,29 +18,39 @@ import (
 	"supernats/schema"
 )
 
-type testAlertCmd struct {
+// TestAlert is the command test-alert.
+type TestAlert struct {
 	Receiver string          `arg:"" optional:"" help:"${help_receiver}"`
 	Timeout  schema.Duration `env:"-" default:"60s" help:"How long to wait for the receivers."`
 	Resolve  bool            `env:"-" help:"Also send that it is over, for receivers that keep incidents."`
-	outputFlag
+	frame.OutputFlag
+}
+
+// Examples are shown below the help.
+func (*TestAlert) Examples() []string {
+	return []string{
+		"supernats test-alert",
+		"supernats test-alert mail/ops@example.com --timeout 2m",
+		"supernats test-alert pager --resolve",
+	}
 }
 
 // Run sends a notification the whole way, and waits for what becomes of it.
-func (t *testAlertCmd) Run(ctx context.Context, c *common) error {
+func (t *TestAlert) Run(ctx context.Context, c *frame.Flags) error {
 	if t.Timeout <= 0 {
-		return usageError{errors.New("--timeout: invalid value 0: want a duration above zero")}
+		return frame.UsageError{Err: errors.New("--timeout: invalid value 0: want a duration above zero")}
 	}
-	cfg, err := c.load()
+	cfg, err := c.Load()
 	if err != nil {
 		return err
 	}
 
-	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
+	return c.WithReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		queues, err := r.Queues(ctx)
 		if err != nil {
 			return err
 		}
-		chosen, notify, err := testalert.Choose(queues, t.Receiver, receiverNames(cfg))
+		chosen, notify, err := testalert.Choose(queues, t.Receiver, cfg.ReceiverNames())
 		if err != nil {
 			return err
 		}
@@ -51,7 +63,7 @@ func (t *testAlertCmd) Run(ctx context.Context, c *common) error {
 }
 
 // send runs the test, with a line of progress on a terminal.
-func (t *testAlertCmd) send(ctx context.Context, test *testalert.Test) ([]testalert.Outcome, error) {
+func (t *TestAlert) send(ctx context.Context, test *testalert.Test) ([]testalert.Outcome, error) {
 	timeout := time.Duration(t.Timeout)
 	clearLine := func() {
 		if terminal.Is(os.Stderr) {
@@ -59,7 +71,7 @@ func (t *testAlertCmd) send(ctx context.Context, test *testalert.Test) ([]testal
 		}
 	}
 
-	test.Author, test.Timeout, test.Resolve = whoami(), timeout, t.Resolve
+	test.Author, test.Timeout, test.Resolve = frame.Author(), timeout, t.Resolve
 	test.OnFailure = func(receiver, failure string) {
 		clearLine()
 		terminal.Say("supernats: %s does not take it: %s", receiver, failure)
@@ -76,14 +88,8 @@ func (t *testAlertCmd) send(ctx context.Context, test *testalert.Test) ([]testal
 }
 
 // print prints the outcomes. It is an error if a receiver did not get the test.
-func (t *testAlertCmd) print(outcomes []testalert.Outcome) error {
-	var err error
-	if form := t.form(); form != terminal.FormTable {
-		err = terminal.PrintJSON(os.Stdout, form, outcomes)
-	} else {
-		err = tables.Outcomes(outcomes).Print(os.Stdout)
-	}
-	if err != nil {
+func (t *TestAlert) print(outcomes []testalert.Outcome) error {
+	if err := frame.Print(&t.OutputFlag, outcomes, tables.Outcomes(outcomes).Print); err != nil {
 		return err
 	}
 
