@@ -33,11 +33,14 @@ var arrows = []arrow{
 	{`bridge`, `schema.*|bridge/.*`, ``},
 	{`bridge/cmd/.*`, `schema(/program)?|bridge(/eventlistener|/spool(/queue)?|/record|/section)?`, ``},
 	{`bridge/eventlistener`, ``, `golang.org/x/sys/unix`},
-	{`bridge/spool`, `bridge/spool/(files|marks)`, `-`},
+	{`bridge/spool`, `bridge/spool/(files|marks|segment)`, `-`},
+	{`bridge/spool/segment`, `bridge/spool/files`, `-`},
 	{`bridge/spool/marks`, `bridge/spool/files`, `-`},
 	{`bridge/spool/queue`, `bridge/spool(/files)?`, `-`},
 	{`bridge/spool/files`, ``, `-`},
 	{`bridge/publish`, `schema.*|bridge/publish/.*`, ``},
+	{`bridge/publish/ids`, ``, `github.com/nats-io/.*`},
+	{`bridge/publish/headers`, `bridge/publish/(ids|refusal)`, `github.com/nats-io/.*`},
 	{`bridge/publish/acks`, ``, `github.com/nats-io/.*`},
 	{`bridge/publish/refusal`, `schema/natsconn`, `github.com/nats-io/.*`},
 	{`bridge/publish/aside`, `schema(/stream)?|bridge/publish/refusal`, ``},
@@ -84,13 +87,25 @@ var arrows = []arrow{
 	{`consumer/deliver/inbox`, `schema(/stream)?|consumer/(fit|health|records|source)`, ``},
 	{`consumer/deliver`, `schema(/stream|/repeat)?|consumer(/(deliver/inbox|health|lease|notify))?`, ``},
 	{`consumer/intake/machine`, `schema|consumer(/(alerts|fit|notify|rules|state))?`, ``},
-	{`consumer/intake`, `schema(/stream|/repeat)?|consumer(/(alerts|health|intake/machine|outbox|records|rules|silences|source|state))?`, ``},
+	{
+		`consumer/intake`,
+		`schema(/stream|/repeat)?|consumer(/(alerts|health|intake/machine|outbox|records|rules|silences|source|state))?`,
+		``,
+	},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
 	{`consumer/terminal`, `schema|consumer/wording`, ``},
 	{`consumer/history`, `schema(/stream)?|consumer(/state)?`, ``},
 	{`consumer/(inspect|testalert)`, `schema(/stream)?|consumer(/history|/inspect|/rules|/state|/wording)?`, ``},
 	{`consumer/doctor`, `schema(/stream)?|consumer(/inspect|/state|/wording)?`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|history|inspect|intake|silences|state|terminal|testalert|wording|cmd/.*)`, ``},
+	// Commands stand on the frame, and never on each other.
+	{`consumer/cmd/supernats/frame`, `schema(/natsconn)?|consumer|consumer/(config|history|inspect|terminal)`, ``},
+	{
+		`consumer/cmd/supernats/[a-z]+cmd`,
+		`schema(/program|/stream)?|consumer(/config|/doctor|/history|/inspect|/intake|/silences|/terminal|/testalert|/wording|` +
+			`/cmd/supernats/(frame|tables|trial))?`,
+		``,
+	},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|history|inspect|intake|state|terminal|testalert|wording|cmd/.*)`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }
