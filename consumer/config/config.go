@@ -15,6 +15,7 @@ import (
 
 	"supernats/consumer/embedded"
 	"supernats/consumer/rules"
+	"supernats/consumer/watchdog"
 	"supernats/consumer/web/site"
 	"supernats/schema"
 	"supernats/schema/natsconn"
@@ -39,6 +40,9 @@ type Config struct {
 	ExternalURL string        `yaml:"external_url"`
 	RoutePrefix string        `yaml:"route_prefix"`
 	Web         site.Settings `yaml:"web"`
+
+	// Watchdog are the addresses that are pinged for as long as people are notified.
+	Watchdog []watchdog.Settings `yaml:"watchdog"`
 
 	// Mail is the receiver "mail", and the defaults of every other mail receiver.
 	Mail      *Mail      `yaml:"mail"`
@@ -230,6 +234,8 @@ func (c *Config) NeedsRestart(old Config) string {
 		return "route_prefix"
 	case !reflect.DeepEqual(c.Web, old.Web):
 		return "web"
+	case !reflect.DeepEqual(c.Watchdog, old.Watchdog):
+		return "watchdog"
 	}
 	return ""
 }

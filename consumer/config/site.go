@@ -1,6 +1,10 @@
 package config
 
-import "supernats/consumer/web/site"
+import (
+	"fmt"
+
+	"supernats/consumer/web/site"
+)
 
 // Site returns under which addresses the pages are, and what they may do.
 func (c *Config) Site() *site.Site {
@@ -18,4 +22,16 @@ func (p *problems) checkSite(c *Config) {
 		p.addSection("external_url", err)
 	}
 	p.addSection("web", c.Web.Check())
+}
+
+func (p *problems) checkWatchdogs(c *Config) {
+	names := map[string]bool{}
+	for i, w := range c.Watchdog {
+		at := fmt.Sprintf("watchdog[%d]", i)
+		p.addSection(at, w.WithDefaults().Validate())
+		if names[w.Name] {
+			p.add(at+".name", "duplicate name %q", w.Name)
+		}
+		names[w.Name] = true
+	}
 }

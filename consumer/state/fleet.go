@@ -43,8 +43,8 @@ type Meta struct {
 	Shift time.Duration
 }
 
-// from is the message as the lives of a host see it.
-func (m Meta) from(boot, server, pool string, happened schema.Time) lives.Message {
+// lifeMessage is the message as the lives of a host see it.
+func (m Meta) lifeMessage(boot, server, pool string, happened schema.Time) lives.Message {
 	return lives.Message{
 		Stored: m.Stored, Sent: m.Sent, Happened: happened.Time,
 		Boot: boot, Server: server, Pool: pool,
@@ -81,7 +81,7 @@ func (f *Fleet) Load(hosts []schema.HostRecord, states []schema.ProcessRecord) {
 			continue
 		}
 		h := f.hosts.get(s.Host)
-		if p := f.room(h, Meta{}, s.Group, s.Process); p != nil {
+		if p := f.roomFor(h, Meta{}, s.Group, s.Process); p != nil {
 			p.load(s, h)
 			h.count(countedAs(&p.rec), 1)
 		}

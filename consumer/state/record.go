@@ -41,7 +41,7 @@ func applyEvent(
 	}
 	countEvent(r, e)
 	noteDeath(r, ce)
-	if isShown(r, boot, ce, follows(r, e, to)) {
+	if isShown(r, boot, ce, canFollow(r, e, to)) {
 		r.Serial = e.Serial
 		r.Seq = m.Seq
 		return true

@@ -48,7 +48,7 @@ func (s *snapshot) applyRow(r *schema.ProcessRecord, row *schema.SnapshotProcess
 		return false
 	}
 
-	since, isKnown := beginning(row, to, s.at, s.meta.Shift)
+	since, isKnown := stateSince(row, to, s.at, s.meta.Shift)
 	if !isSame || isKnown {
 		r.Since = since
 	}
@@ -115,7 +115,7 @@ func (s *snapshot) noteEnd(r *schema.ProcessRecord, row *schema.SnapshotProcess,
 	}
 
 	if row.Stop >= row.Start && row.Stop > 0 {
-		r.LastExit = new(earlier(row.Stop, s.at, s.meta.Shift))
+		r.LastExit = new(notAfter(row.Stop, s.at, s.meta.Shift))
 	}
 }
 
@@ -135,9 +135,9 @@ func stateOf(row *schema.SnapshotProcess) string {
 	return schema.StateUnknown
 }
 
-// beginning returns since when a process is in the state of its row, and whether the row
+// stateSince returns since when a process is in the state of its row, and whether the row
 // says so. supervisord's times are whole seconds.
-func beginning(
+func stateSince(
 	row *schema.SnapshotProcess, to string, at schema.Time, shift time.Duration,
 ) (since schema.Time, isKnown bool) {
 	var unix int64
@@ -152,15 +152,15 @@ func beginning(
 	if unix <= 0 {
 		return at, false
 	}
-	return earlier(unix, at, shift), true
+	return notAfter(unix, at, shift), true
 }
 
 // latestUnix is the end of the year 9999: a time.Time of much later ones is negative.
 const latestUnix = 253402300799
 
-// earlier is a time by a host's clock, of which shift makes one that is right. It is not
+// notAfter is a time by a host's clock, of which shift makes one that is right. It is not
 // after at.
-func earlier(unix int64, at schema.Time, shift time.Duration) schema.Time {
+func notAfter(unix int64, at schema.Time, shift time.Duration) schema.Time {
 	if unix > latestUnix {
 		return at
 	}
@@ -205,9 +205,9 @@ var order = map[string]int{
 	schema.StateStopped: 4, schema.StateExited: 4,
 }
 
-// follows reports whether an event can be what happened next to a process that a snapshot
+// canFollow reports whether an event can be what happened next to a process that a snapshot
 // has shown.
-func follows(r *schema.ProcessRecord, e *schema.Event, to string) bool {
+func canFollow(r *schema.ProcessRecord, e *schema.Event, to string) bool {
 	switch {
 	case e.FromState == "":
 		return true

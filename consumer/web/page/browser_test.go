@@ -11,6 +11,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -49,7 +50,6 @@ func TestMain(m *testing.M) {
 type tab struct {
 	*testing.T
 	ctx context.Context
-	url string
 
 	mu sync.Mutex
 	// problems are errors of scripts, and what a policy has refused.
@@ -69,7 +69,7 @@ func (h *house) open(path string, actions ...chromedp.Action[chromedp.Void]) *ta
 
 	ctx, closeTab := chromedp.NewContext(browser)
 	h.Cleanup(closeTab)
-	t := &tab{T: h.T, url: h.http.URL}
+	t := &tab{T: h.T}
 	if err := chromedp.Do(ctx); err != nil { // a limit of time here would be that of the tab
 		h.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func (h *house) open(path string, actions ...chromedp.Action[chromedp.Void]) *ta
 		h.Fatal(err)
 	}
 	t.run(actions...)
-	t.run(chromedp.Navigate(h.http.URL + path))
+	t.run(chromedp.Navigate(h.url(path)))
 	return t
 }
 
@@ -169,6 +169,14 @@ func inTheme(theme string) chromedp.Action[chromedp.Void] {
 				{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"},
 			},
 		})
+		return err
+	})
+}
+
+// movePointer moves the pointer to a place in the window.
+func movePointer(x, y float64) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: input.DispatchMouseEventTypeMouseMoved, X: x, Y: y})
 		return err
 	})
 }

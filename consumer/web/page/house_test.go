@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"supernats/consumer/web/page"
 	"supernats/consumer/web/site"
 	"supernats/schema"
+	"supernats/schema/httplimit"
 	"supernats/schema/stream"
 )
 
@@ -27,9 +29,12 @@ import (
 type house struct {
 	*fleettest.Fleet
 	live *fleet.Fleet
-	http *httptest.Server
 	site *site.Site
-	log  fleettest.Buffer
+	// handler is served at address, over HTTP/1.1, while server is not nil.
+	handler http.Handler
+	address string
+	server  *http.Server
+	log     fleettest.Buffer
 }
 
 // newHouse serves pages; change may alter what they are made with.
@@ -49,13 +54,37 @@ func newHouse(t *testing.T, change ...func(*page.Options)) *house {
 		Site: h.site, Rooms: []web.Room{pages}, Health: health.New(zerolog.Nop()), Ready: make(chan struct{}),
 		Log: zerolog.Nop(),
 	}
-	h.http = httptest.NewServer(server.Handler())
-	t.Cleanup(h.http.Close)
+	h.handler, h.address = server.Handler(), "127.0.0.1:0"
+	h.serve()
+	t.Cleanup(h.vanish)
 	h.Background(func(ctx context.Context) error { return h.live.Run(ctx, h.JS, zerolog.Nop()) })
 	h.Background(pages.Run)
 	h.isActive()
 	return h
 }
+
+// serve answers at the address, as the daemon does: with limits of connections and time.
+func (h *house) serve() {
+	h.Helper()
+	l, err := net.Listen("tcp", h.address)
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.address = l.Addr().String()
+	h.server = &http.Server{Handler: h.handler}
+	limited := httplimit.Apply(h.server, l, 256, slog.New(slog.DiscardHandler))
+	go func(s *http.Server) { _ = s.Serve(limited) }(h.server)
+}
+
+// vanish closes all connections, and answers no more.
+func (h *house) vanish() {
+	if h.server != nil {
+		_ = h.server.Close()
+		h.server = nil
+	}
+}
+
+func (h *house) url(path string) string { return "http://" + h.address + path }
 
 // jetStream is the connection, nil while there is none.
 func (h *house) jetStream() jetstream.JetStream {
@@ -140,14 +169,14 @@ func (h *house) hasAlert(rule, severity, host, group, process string, change ...
 // get returns a page.
 func (h *house) get(path string, change ...func(*http.Request)) (status int, text string) {
 	h.Helper()
-	r, err := http.NewRequestWithContext(h.Context(), http.MethodGet, h.http.URL+path, nil)
+	r, err := http.NewRequestWithContext(h.Context(), http.MethodGet, h.url(path), nil)
 	if err != nil {
 		h.Fatal(err)
 	}
 	for _, c := range change {
 		c(r)
 	}
-	answer, err := h.http.Client().Do(r)
+	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		h.Fatal(err)
 	}

@@ -135,7 +135,7 @@ func TestLogsAreForThoseWhoMaySeeThem(t *testing.T) {
 // Nothing of another site may run in a page, and nobody may frame it.
 func TestHeaders(t *testing.T) {
 	h := newHouse(t)
-	answer, err := h.http.Client().Get(h.http.URL + "/")
+	answer, err := http.Get(h.url("/"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,13 +11,11 @@ import (
 
 // TestGolden compares the two bodies with those of testdata.
 func TestGolden(t *testing.T) {
-	for _, s := range lettertest.Samples() {
-		t.Run(s.Name, func(t *testing.T) {
-			l := writeAt(t, s.Batch, happened.Add(10*time.Minute))
-			golden(t, s.Name+".txt", l.Text)
-			golden(t, s.Name+".html", l.HTML)
-		})
-	}
+	lettertest.RunSamples(t, func(t *testing.T, name string, batch []*notification) {
+		l := writeAt(t, batch, happened.Add(10*time.Minute))
+		golden(t, name+".txt", l.Text)
+		golden(t, name+".html", l.HTML)
+	})
 }
 
 func BenchmarkBodies(b *testing.B) {

@@ -2,20 +2,12 @@ package letter
 
 import (
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"supernats/consumer/notify"
 	"supernats/consumer/notify/mail/lettertest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // The notifications of the tests.
 type notification = lettertest.Notification
@@ -30,6 +22,9 @@ var (
 	batch     = lettertest.Batch
 	code      = lettertest.Code
 	happened  = lettertest.Happened
+
+	golden      = lettertest.Golden
+	mustContain = lettertest.MustContain
 )
 
 var identity = notify.Identity{Instance: "mon1", Version: "1.2.3"}
@@ -79,32 +74,4 @@ func writeBy(t testing.TB, batch []*notification, change func(*keys)) Letter {
 		t.Fatal(err)
 	}
 	return l
-}
-
-// golden compares with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v (go test -update writes it)", err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
-
-// mustContain checks that a text holds all it should.
-func mustContain(t *testing.T, text string, want ...string) {
-	t.Helper()
-	for _, w := range want {
-		if !strings.Contains(text, w) {
-			t.Errorf("%q does not hold %q", text, w)
-		}
-	}
 }
