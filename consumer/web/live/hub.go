@@ -35,11 +35,19 @@ const (
 // Render turns a snapshot into what a view shows.
 type Render func(s *fleet.Snapshot) (*Frame, error)
 
+// Source has the snapshots: a *fleet.Fleet.
+type Source interface {
+	Snapshot() *fleet.Snapshot
+	// Subscribe returns a channel that holds a value when there is a newer snapshot than at
+	// the last receive.
+	Subscribe() (changed <-chan struct{}, stop func())
+}
+
 // Hub serves the streams of all viewers. Run fills them.
 type Hub struct {
-	fleet *fleet.Fleet
-	open  func(view string) (Render, error)
-	max   int
+	source Source
+	open   func(view string) (Render, error)
+	max    int
 	// epoch distinguishes the ids of this process from those of another one.
 	epoch string
 	// joining hands streams over to Run.
@@ -55,16 +63,16 @@ type Hub struct {
 
 // New returns a hub that serves up to max streams. open returns what shows the view of an
 // address ("/hosts/web1?sort=name"), or an error if there is none.
-func New(f *fleet.Fleet, max int, open func(view string) (Render, error)) *Hub {
+func New(source Source, max int, open func(view string) (Render, error)) *Hub {
 	return &Hub{
-		fleet: f, open: open, max: max, joining: make(chan *stream),
+		source: source, open: open, max: max, joining: make(chan *stream),
 		epoch: strconv.FormatInt(time.Now().UnixNano(), 36),
 	}
 }
 
 // Snapshot returns the newest snapshot, from which viewers can resume, with its id.
 func (h *Hub) Snapshot() (s *fleet.Snapshot, id string) {
-	s = h.fleet.Snapshot()
+	s = h.source.Snapshot()
 	h.keep(s)
 	return s, h.idOf(s)
 }
@@ -125,10 +133,10 @@ type room struct {
 
 // Run sends changes to viewers until ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
-	changed, stop := h.fleet.Subscribe()
+	changed, stop := h.source.Subscribe()
 	defer stop()
 
-	r := &room{hub: h, now: h.fleet.Snapshot(), views: map[string]*view{}, streams: map[*stream]bool{}}
+	r := &room{hub: h, now: h.source.Snapshot(), views: map[string]*view{}, streams: map[*stream]bool{}}
 	h.keep(r.now)
 	for {
 		select {
@@ -139,7 +147,7 @@ func (h *Hub) Run(ctx context.Context) error {
 			r.join(s)
 		case <-changed:
 			r.forgetEnded()
-			r.update(h.fleet.Snapshot())
+			r.update(h.source.Snapshot())
 		}
 	}
 }

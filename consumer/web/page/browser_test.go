@@ -129,7 +129,7 @@ func (t *tab) run(actions ...chromedp.Action[chromedp.Void]) {
 // evaluate returns what an expression in the page is.
 func evaluate[T any](t *tab, expression string) (value T) {
 	t.Helper()
-	value, err := chromedp.Run(t.ctx, chromedp.Evaluate[T](expression))
+	value, err := chromedp.Run(t.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", expression, err, t.problems)
 	}
@@ -152,7 +152,7 @@ func (t *tab) until(what, expression string) {
 // untilText waits until the page shows a text.
 func (t *tab) untilText(text string) {
 	t.Helper()
-	t.until("the page shows "+text, fmt.Sprintf("document.body.innerText.includes(%q)", text))
+	t.until("the page shows "+text, fmt.Sprintf("document.body?.innerText.includes(%q) ?? false", text))
 }
 
 // isLive waits until the page follows the stream.

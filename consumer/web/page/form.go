@@ -80,8 +80,8 @@ func (p *Pages) muteFormPage(r *http.Request, q url.Values, wrong, field string)
 // muteOf reads a form; field is where an error is.
 func muteOf(q url.Values, author string, now time.Time) (m *schema.Mute, field string, err error) {
 	m = &schema.Mute{
-		Hosts: schema.SplitGlobs(q["host"]), Groups: schema.SplitGlobs(q["group"]),
-		Processes: schema.SplitGlobs(q["process"]), Rules: schema.SplitGlobs(q["rule"]),
+		Hosts: globsOf(q, "host"), Groups: globsOf(q, "group"),
+		Processes: globsOf(q, "process"), Rules: globsOf(q, "rule"),
 		Comment: strings.TrimSpace(q.Get("comment")), Author: author, Created: schema.Time{Time: schema.Instant(now)},
 	}
 	d, ok := lasting(q.Get("for"))
@@ -100,6 +100,11 @@ func muteOf(q url.Values, author string, now time.Time) (m *schema.Mute, field s
 		field, _, _ = strings.Cut(err.Error(), ":")
 	}
 	return m, field, err
+}
+
+// globsOf reads globs with commas between them.
+func globsOf(q url.Values, key string) []string {
+	return listOf(url.Values{key: schema.SplitGlobs(q[key])}, key)
 }
 
 // mutes opens the bucket of silences.
