@@ -211,6 +211,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 
 	g, ctx := errgroup.WithContext(ctx)
+	if text, fix := a.cfg.OpenPage(); text != "" {
+		a.log.Warn().Str("fix", fix).Msg(text)
+	}
 	if a.cfg.Listen != "" {
 		pages := a.pages()
 		g.Go(func() error { return pages.Run(ctx) })
