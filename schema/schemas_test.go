@@ -159,12 +159,12 @@ func TestSchemasMatchStructs(t *testing.T) {
 			f := reflect.TypeOf(c.of).Field(i)
 			key, option, _ := strings.Cut(f.Tag.Get("json"), ",")
 			fields[key] = f.Type
-			if option != "omitempty" {
+			if option != "omitempty" && option != "omitzero" {
 				always = append(always, key)
 			}
 		}
 		if diff := cmp.Diff(always, required); diff != "" {
-			t.Errorf("%s: required (-fields without omitempty +schema):\n%s", name, diff)
+			t.Errorf("%s: required (-fields that are never left out +schema):\n%s", name, diff)
 		}
 		for key, typ := range fields {
 			p, ok := properties[key].(map[string]any)
@@ -268,12 +268,12 @@ func TestRecordsAreValid(t *testing.T) {
 		{schemaBridge, (&Forgotten{"web1", ForgottenByHand, "root@mon1", &Time{at}}).Envelope(at)},
 		{schemaAlert, (&Notification{Incident: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/1", TypeAlertFiring, at)},
 		{schemaAlert, (&Notification{Incident: "1", Rule: "host-silent", Host: "web1"}).Envelope("1/2", TypeAlertUpdate, at)},
-		{schemaAlert, (&Notification{"1", "fatal", KindEvent, "critical", "web1", "api", "api_00", Time{at}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, []AlertEvent{
+		{schemaAlert, (&Notification{"1", "fatal", KindEvent, "critical", "web1", "api", "api_00", Time{at}, &Time{at}, EndedStopped, "STOPPED", &Time{at}, &Time{at}, 2, &Recurring{2, Time{at}, 40_000, 1, 1}, &RecentCrashes{1, 2, &Time{at}}, []AlertEvent{
 			{ID: "web1/" + boot + "/1", Time: Time{at}, Event: ProcessStateFatal},
 			{"web1/" + boot + "/2", Time{at}, 9, ProcessStateExited, "web1", "api", "api_00", "supervisor", "RUNNING", new(false), 7, exit, log, ran, look, true, &Time{at}, 3, "disk-full", "full", "make room"},
 		}, map[string]string{"team": "a"}, map[string]string{"runbook": "b"}, []string{"mail"}}).Envelope("1/3", TypeAlertResolved, at)},
 		{"urn:supernats:state:1", ProcessRecord{Host: "web1", Group: "api", Process: "api_00", State: "UNKNOWN", Boot: boot}},
-		{"urn:supernats:state:1", ProcessRecord{"web1", "api", "api_00", "FATAL", Time{at}, 7, new(false), &Exit{SpawnErr: "no such file"}, new(0.0), &Look{Time: Time{at}}, 1, 2, 3, 4, &Time{at}, &Time{at}, boot, 5, 6, Time{at}, &SnapshotMark{4, Time{at}, true}}},
+		{"urn:supernats:state:1", ProcessRecord{"web1", "api", "api_00", "FATAL", Time{at}, 7, new(false), &Exit{SpawnErr: "no such file"}, new(0.0), &Look{Time: Time{at}}, 1, 2, 3, 4, &Time{at}, Time{at}, (*Crashes)(nil).Add(at, at), &Time{at}, boot, 5, 6, Time{at}, &SnapshotMark{4, Time{at}, true}}},
 	} {
 		b := marshal(t, c.record)
 		if got := validate(t, c.id, b); got != nil {

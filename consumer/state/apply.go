@@ -28,7 +28,7 @@ func (f *Fleet) Event(m Meta, ce *schema.CloudEvent[*schema.Event]) Changes {
 		}
 		f.changes.sort(0)
 	case e.Event == schema.SupervisorStateChangeRunning:
-		f.changes.gap(h, m, boot) // a reload drops what its listeners have not read
+		f.changes.gap(h, m, boot, noteGap) // a reload drops what its listeners have not read
 	}
 	return f.changes
 }
@@ -51,16 +51,18 @@ func (f *Fleet) processEvent(h *host, m Meta, ce *schema.CloudEvent[*schema.Even
 	}
 
 	before := countedAs(&p.rec)
+	crashed := p.rec.Crashes
 	if claim == lives.ClaimConflict || claim == lives.ClaimNothing {
 		if m.Seq > p.rec.Seq {
-			countEvent(&p.rec, e)
+			countEvent(&p.rec, m, ce)
 			p.rec.Seq = m.Seq
 			f.changes.changed(h, p, before)
 		}
-		return
-	}
-	if applyEvent(&p.rec, m, ce, to, boot) {
+	} else if applyEvent(&p.rec, m, ce, to, boot) {
 		f.changes.changed(h, p, before)
+	}
+	if lost := h.lives.Record.LastLoss; lost != nil && p.rec.Crashes != crashed {
+		p.rec.Crashes = p.rec.Crashes.MissedUpTo(lost.Time) // it may not have been counted then
 	}
 }
 
@@ -167,7 +169,7 @@ func (f *Fleet) Loss(m Meta, ce *schema.CloudEvent[*schema.Loss]) Changes {
 	for i := range ce.Data.Processes {
 		f.countUnread(h, m, ce.Data, &ce.Data.Processes[i])
 	}
-	f.changes.gap(h, m, ce.Data.Boot)
+	f.changes.gap(h, m, ce.Data.Boot, noteLoss)
 	return f.changes
 }
 
@@ -186,6 +188,7 @@ func (f *Fleet) countUnread(h *host, m Meta, loss *schema.Loss, l *schema.LossPr
 		r.Starts = lives.Sum(r.Starts, uint64(max(l.Starts, 0)))
 		r.Exits = lives.Sum(r.Exits, uint64(max(l.Exits, 0)))
 		r.Seq = m.Seq
+		r.Crashes = r.Crashes.MissedUpTo(schema.Instant(m.Stored))
 		if r.Snapshot != nil && r.Boot == boot {
 			markGap(r)
 		}

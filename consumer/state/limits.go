@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"supernats/schema"
 )
 
 // Limits bound what a Fleet holds: whoever may publish can invent names, and every name
@@ -50,7 +52,9 @@ func (f *Fleet) room(h *host, m Meta, group, name string) *process {
 		return nil
 	}
 	f.hosts.processes++
-	return h.process(group, name)
+	p := h.process(group, name)
+	p.rec.Recorded = schema.Time{Time: schema.Instant(m.Stored)}
+	return p
 }
 
 func (d *directory) isFull(h *host) bool {

@@ -192,6 +192,20 @@ func noteGap(r *schema.ProcessRecord, m Meta) (changed bool) {
 	return true
 }
 
+// noteLoss is noteGap of events that were reported as lost: some may have been crashes.
+func noteLoss(r *schema.ProcessRecord, m Meta) (changed bool) {
+	if m.Seq <= r.Seq {
+		return false
+	}
+	changed = noteGap(r, m)
+	if r.Crashes.Recent(m.Stored) != nil {
+		r.Crashes = r.Crashes.MissedUpTo(schema.Instant(m.Stored))
+		r.Seq = m.Seq
+		changed = true
+	}
+	return changed
+}
+
 // markGap notes in a record that events since its snapshot are missing.
 func markGap(r *schema.ProcessRecord) {
 	mark := *r.Snapshot

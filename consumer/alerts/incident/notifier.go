@@ -6,6 +6,7 @@ import (
 	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/gate"
+	"supernats/consumer/alerts/member"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -18,6 +19,7 @@ type Notifier struct {
 	counts  []Counts
 	limits  *limits
 	journal *Journal
+	roster  *member.Roster
 	hosts   Hosts
 
 	backlog backlog.Backlog
@@ -152,6 +154,7 @@ func (n *Notifier) notify(inc *Incident, resolved bool, at time.Time) {
 	if last {
 		inc.describeRecurrence(note.Alert)
 	}
+	n.describeProcess(inc, note.Alert, at)
 	if resolved {
 		inc.describeEnd(note.Alert)
 	}
@@ -164,6 +167,22 @@ func (n *Notifier) notify(inc *Incident, resolved bool, at time.Time) {
 	n.journal.markChanged(inc, at)
 	n.counts[inc.rule.Index].Notified++
 	n.backlog.Put(note)
+}
+
+// describeProcess adds to a notification what the record of its process says now, where
+// it is about one: the state, and how often it crashed lately.
+func (n *Notifier) describeProcess(inc *Incident, note *schema.Notification, at time.Time) {
+	if inc.isAboutMany() {
+		return
+	}
+	p := n.roster.Lookup(member.Name{Host: inc.key.Host, Group: inc.key.Group, Process: inc.key.Process})
+	if p == nil {
+		return
+	}
+
+	note.State = p.Now.State
+	note.StateSince = timeOf(p.Now.Since)
+	note.Crashes = p.Now.Crashes.Recent(at)
 }
 
 // renderTexts makes the labels and annotations of the next notification.
