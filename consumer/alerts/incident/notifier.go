@@ -11,8 +11,10 @@ import (
 	"supernats/schema"
 )
 
-// Notifier decides whether and when an incident is reported: now, later, or never. What it
-// points to belongs to its Book.
+// Notifier decides whether and when an incident is reported: now, later, or never. How many
+// notifications there are is decided here alone: a new bound for it belongs into reportNews,
+// what holds one back whatever their number into package gate. What it points to belongs to
+// its Book.
 type Notifier struct {
 	clock   *clock.Clock
 	gate    *gate.Gate
