@@ -7,6 +7,7 @@ import (
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/gate"
 	"supernats/consumer/alerts/member"
+	"supernats/consumer/alerts/recur"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -42,8 +43,8 @@ func (n *Notifier) giveUp(inc *Incident) {
 // that is now.
 func (n *Notifier) reportNews(inc *Incident, at time.Time) {
 	if inc.rec.Notified != nil && !inc.rec.Again {
-		due := inc.rec.Notified.Add(inc.updateAfter())
-		if quiet := at.Add(inc.quietAfter()); quiet.Before(due) {
+		due := inc.rec.Notified.Add(recur.UpdateAfter(&inc.rec, inc.rule))
+		if quiet := at.Add(recur.QuietAfter(&inc.rec, inc.rule)); quiet.Before(due) {
 			due = quiet
 		}
 		inc.due = clock.Later(due, at)
@@ -58,7 +59,7 @@ func (n *Notifier) reportNews(inc *Incident, at time.Time) {
 }
 
 // isFull reports whether no more events of an incident may wait. What one process does can
-// wait all the same: see recur.go.
+// wait all the same: see package recur.
 func (n *Notifier) isFull(inc *Incident, at time.Time) bool {
 	if len(inc.unsent.Events) >= n.limits.mostListed(inc) {
 		if inc.isAboutMany() || inc.rec.Notifications == 0 || n.verdict(inc, at).Held() {
@@ -154,7 +155,7 @@ func (n *Notifier) notify(inc *Incident, resolved bool, at time.Time) {
 	rec.Notifications++
 	note := backlog.NotificationOf(rec, typ, events, at)
 	if last {
-		inc.describeRecurrence(note.Alert)
+		note.Alert.Recurring = recur.Describe(rec, inc.isAboutMany())
 	}
 	n.describeProcess(inc, note.Alert, at)
 	if resolved {
