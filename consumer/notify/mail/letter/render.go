@@ -64,7 +64,8 @@ func render(
 
 func execute(t interface {
 	Execute(w io.Writer, data any) error
-}, v *view) (string, error) {
+}, v *view,
+) (string, error) {
 	var b strings.Builder
 	err := t.Execute(&b, v)
 	return b.String(), err
