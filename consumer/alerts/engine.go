@@ -90,11 +90,11 @@ func (g *Engine) advanceTo(m *Message) {
 		g.catchUp()
 	}
 	g.book.Clock.RunBefore(m.Meta.Stored)
-	g.book.Journal.Read(m.Meta)
+	g.book.Journal.Read(m.Meta.Seq, m.Meta.Stored)
 	g.last = clock.Later(g.last, m.Meta.Stored)
 
 	if m.Host != "" {
-		g.hosts.noteSeen(m.Meta, m.Host)
+		g.hosts.noteSeen(m)
 	}
 }
 
@@ -119,12 +119,9 @@ func (g *Engine) applyEvent(m *Message) (tooOld bool) {
 	if g.book.Gate.MutesRestarts() {
 		g.hosts.noteRestart(m.Meta, e)
 	}
-	if g.restored.knows(m.Meta) {
-		return false
-	}
 
 	about := g.set.ForEvent(e.Event)
-	if len(about) == 0 || e.Group != "" && !g.set.AdmitsGroup(e.Group) {
+	if len(about) == 0 || e.Group != "" && !g.set.AdmitsGroup(e.Group) || g.restored.knows(m.Meta) {
 		return false
 	}
 
