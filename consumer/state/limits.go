@@ -11,7 +11,7 @@ import (
 
 // Limits bound what a Fleet holds: whoever may publish can invent names, and every name
 // takes memory here and a record in a bucket. With the default ones that is some 400 MiB in
-// all.
+// all, and 600 MiB more if every process crashes in every minute of a day.
 type Limits struct {
 	// Hosts is how many there may be, Processes how many of one host, and AllProcesses how
 	// many of all hosts.
