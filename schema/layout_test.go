@@ -60,9 +60,9 @@ var arrows = []arrow{
 
 	{`consumer`, `schema(/codec|/stream|/repeat)?`, ``},
 	{`consumer/rules`, `schema|consumer/(wording|templating)`, ``},
-	{`consumer/state(/lives)?`, `schema|consumer/state/lives`, `-`},
-	{`consumer/alerts(/.*)?`, `schema|consumer/rules|consumer/alerts(/.*)?`, ``},
-	{`consumer/(wording|templating)`, `schema`, `-`},
+	{`consumer/state(/lives)?`, `schema|consumer/(crashes|state/lives)`, `-`},
+	{`consumer/alerts(/.*)?`, `schema|consumer/(rules|crashes)|consumer/alerts(/.*)?`, ``},
+	{`consumer/(wording|templating|crashes)`, `schema`, `-`},
 	{`consumer/notify(/.*)?`, `schema(/secretfile)?|consumer/(wording|templating)|consumer/notify(/mail/(letter(/custom)?|summary))?`, ``},
 	{`consumer/health`, `schema/repeat`, ``},
 	{`consumer/service`, `consumer/health`, ``},

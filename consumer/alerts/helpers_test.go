@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"supernats/consumer/alerts"
+	"supernats/consumer/crashes"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -218,7 +219,7 @@ func (w *world) processRecord(
 	}
 	s.Crashes = old.Crashes
 	if ce != nil && ce.Data.IsCrash() {
-		s.Crashes = s.Crashes.Add(ce.Time.Time, t0.Add(-48*time.Hour))
+		s.Crashes = crashes.Add(s.Crashes, ce.Time.Time, t0.Add(-48*time.Hour))
 	}
 	w.states[host+"/"+group+"/"+process] = s
 	return &s

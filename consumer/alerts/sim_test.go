@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"supernats/consumer/alerts"
+	"supernats/consumer/crashes"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -291,7 +292,7 @@ func (x *daemon) process(msg *alerts.Message, name, state string, expected *bool
 	}
 	s.Crashes = old.Crashes
 	if e := msg.Event; e != nil && e.Data.IsCrash() {
-		s.Crashes = s.Crashes.Add(e.Time.Time, t0.Add(-48*time.Hour))
+		s.Crashes = crashes.Add(s.Crashes, e.Time.Time, t0.Add(-48*time.Hour))
 	}
 	x.states[key] = s
 	x.dirty[key] = true

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"supernats/consumer/crashes"
 	"supernats/consumer/state/lives"
 	"supernats/schema"
 )
@@ -62,7 +63,7 @@ func (f *Fleet) processEvent(h *host, m Meta, ce *schema.CloudEvent[*schema.Even
 		f.changes.changed(h, p, before)
 	}
 	if lost := h.lives.Record.LastLoss; lost != nil && p.rec.Crashes != crashed {
-		p.rec.Crashes = p.rec.Crashes.MissedUpTo(lost.Time) // it may not have been counted then
+		p.rec.Crashes = crashes.MissedUpTo(p.rec.Crashes, lost.Time) // it may not have been counted then
 	}
 }
 
@@ -188,7 +189,7 @@ func (f *Fleet) countUnread(h *host, m Meta, loss *schema.Loss, l *schema.LossPr
 		r.Starts = lives.Sum(r.Starts, uint64(max(l.Starts, 0)))
 		r.Exits = lives.Sum(r.Exits, uint64(max(l.Exits, 0)))
 		r.Seq = m.Seq
-		r.Crashes = r.Crashes.MissedUpTo(schema.Instant(m.Stored))
+		r.Crashes = crashes.MissedUpTo(r.Crashes, schema.Instant(m.Stored))
 		if r.Snapshot != nil && r.Boot == boot {
 			markGap(r)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"supernats/consumer/crashes"
 	"supernats/consumer/state"
 	"supernats/schema"
 )
@@ -13,7 +14,7 @@ import (
 // recentOf is how often api_00 had crashed, a second after the last message, and whether
 // all of the last day is counted.
 func recentOf(f *state.Fleet, last int) (hour, day int, isWhole bool) {
-	r := f.State("web1", "api", "api_00").Crashes.Recent(meta(last + 1).Stored)
+	r := crashes.Recent(f.State("web1", "api", "api_00").Crashes, meta(last+1).Stored)
 	if r == nil {
 		return 0, 0, true
 	}

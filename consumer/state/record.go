@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/crashes"
 	"supernats/schema"
 )
 
@@ -93,7 +94,7 @@ func countCrash(r *schema.ProcessRecord, m Meta, happened schema.Time) {
 	if r.Crashes == nil && since.IsZero() {
 		since = stored // an earlier version did not count those before
 	}
-	r.Crashes = r.Crashes.Add(at, since)
+	r.Crashes = crashes.Add(r.Crashes, at, since)
 }
 
 // noteDeath records an end that nobody asked for.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/crashes"
 	"supernats/schema"
 )
 
@@ -198,8 +199,8 @@ func noteLoss(r *schema.ProcessRecord, m Meta) (changed bool) {
 		return false
 	}
 	changed = noteGap(r, m)
-	if r.Crashes.Recent(m.Stored) != nil {
-		r.Crashes = r.Crashes.MissedUpTo(schema.Instant(m.Stored))
+	if crashes.Recent(r.Crashes, m.Stored) != nil {
+		r.Crashes = crashes.MissedUpTo(r.Crashes, schema.Instant(m.Stored))
 		r.Seq = m.Seq
 		changed = true
 	}

@@ -8,6 +8,7 @@ import (
 	"supernats/consumer/alerts/gate"
 	"supernats/consumer/alerts/member"
 	"supernats/consumer/alerts/recur"
+	"supernats/consumer/crashes"
 	"supernats/consumer/rules"
 	"supernats/schema"
 )
@@ -185,7 +186,7 @@ func (n *Notifier) describeProcess(inc *Incident, note *schema.Notification, at 
 
 	note.State = p.Now.State
 	note.StateSince = timeOf(p.Now.Since)
-	note.Crashes = p.Now.Crashes.Recent(at)
+	note.Crashes = crashes.Recent(p.Now.Crashes, at)
 }
 
 // renderTexts makes the labels and annotations of the next notification.

@@ -1,4 +1,4 @@
-package schema_test
+package crashes_test
 
 import (
 	"testing"
@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"supernats/consumer/crashes"
 	"supernats/schema"
 )
 
@@ -21,43 +22,43 @@ func TestRecentCrashes(t *testing.T) {
 		return ago
 	}
 	for _, c := range []struct {
-		name    string
-		crashes []time.Duration // how long ago, in the order in which they are counted
-		since   time.Time
-		want    *schema.RecentCrashes
+		name  string
+		ago   []time.Duration // how long ago, in the order in which they are counted
+		since time.Time
+		want  *schema.RecentCrashes
 	}{
 		{name: "none", since: longAgo},
-		{name: "none of today", crashes: []time.Duration{25 * time.Hour}, since: longAgo},
+		{name: "none of today", ago: []time.Duration{25 * time.Hour}, since: longAgo},
 		{
-			name: "the first one", crashes: []time.Duration{0}, since: longAgo,
+			name: "the first one", ago: []time.Duration{0}, since: longAgo,
 			want: &schema.RecentCrashes{LastHour: 1, LastDay: 1},
 		},
 		{
-			name:    "the edges of the hour and the day",
-			crashes: []time.Duration{24*time.Hour + time.Minute, 24*time.Hour - time.Minute, time.Hour + time.Minute, 59 * time.Minute},
-			since:   longAgo,
-			want:    &schema.RecentCrashes{LastHour: 1, LastDay: 3},
+			name:  "the edges of the hour and the day",
+			ago:   []time.Duration{24*time.Hour + time.Minute, 24*time.Hour - time.Minute, time.Hour + time.Minute, 59 * time.Minute},
+			since: longAgo,
+			want:  &schema.RecentCrashes{LastHour: 1, LastDay: 3},
 		},
 		{
-			name: "a spool brings an older one later", crashes: []time.Duration{0, 2 * time.Hour}, since: longAgo,
+			name: "a spool brings an older one later", ago: []time.Duration{0, 2 * time.Hour}, since: longAgo,
 			want: &schema.RecentCrashes{LastHour: 1, LastDay: 2},
 		},
 		{
-			name: "the process is known for two hours", crashes: []time.Duration{0}, since: now.Add(-2 * time.Hour),
+			name: "the process is known for two hours", ago: []time.Duration{0}, since: now.Add(-2 * time.Hour),
 			want: &schema.RecentCrashes{LastHour: 1, LastDay: 1, Since: since(2 * time.Hour)},
 		},
 		{
-			name:    "one a minute for a day and more: the day is counted from a whole hour on",
-			crashes: every(time.Minute, 2000), since: longAgo,
+			name: "one a minute for a day and more: the day is counted from a whole hour on",
+			ago:  every(time.Minute, 2000), since: longAgo,
 			want: &schema.RecentCrashes{LastHour: 60, LastDay: 23*60 + 1, Since: since(23*time.Hour + 30*time.Second)},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var all *schema.Crashes
-			for _, ago := range c.crashes {
-				all = all.Add(now.Add(-ago), c.since)
+			for _, ago := range c.ago {
+				all = crashes.Add(all, now.Add(-ago), c.since)
 			}
-			if diff := cmp.Diff(c.want, all.Recent(now)); diff != "" {
+			if diff := cmp.Diff(c.want, crashes.Recent(all, now)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -75,7 +76,7 @@ func TestRecentCrashesAreNeverWrong(t *testing.T) {
 		for range rapid.IntRange(1, 400).Draw(t, "crashes") {
 			at = at.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "minutes")) * time.Minute)
 			times = append(times, at)
-			all = all.Add(at, begin.Add(-48*time.Hour))
+			all = crashes.Add(all, at, begin.Add(-48*time.Hour))
 		}
 		if n := len(all.Minutes) + len(all.Hours); n > 115 {
 			t.Fatalf("%d slots", n)
@@ -90,7 +91,7 @@ func TestRecentCrashesAreNeverWrong(t *testing.T) {
 			}
 			return n
 		}
-		got := all.Recent(now)
+		got := crashes.Recent(all, now)
 		if got == nil {
 			got = &schema.RecentCrashes{}
 		}
@@ -110,19 +111,19 @@ func TestRecentCrashesAreNeverWrong(t *testing.T) {
 // What is lost may have been a crash.
 func TestMissedCrashes(t *testing.T) {
 	now := time.Date(2026, 11, 21, 19, 0, 0, 0, time.UTC)
-	before := (*schema.Crashes)(nil).Add(now.Add(-3*time.Hour), now.Add(-48*time.Hour))
-	after := before.MissedUpTo(now.Add(-2 * time.Hour))
+	before := crashes.Add(nil, now.Add(-3*time.Hour), now.Add(-48*time.Hour))
+	after := crashes.MissedUpTo(before, now.Add(-2*time.Hour))
 
-	if r := before.Recent(now); !r.IsWholeDay() {
+	if r := crashes.Recent(before, now); !r.IsWholeDay() {
 		t.Errorf("the value has changed: %+v", r)
 	}
-	if r := after.Recent(now); r.IsWholeDay() || !r.IsWholeHour(now) {
+	if r := crashes.Recent(after, now); r.IsWholeDay() || !r.IsWholeHour(now) {
 		t.Errorf("%+v", r)
 	}
-	if r := after.Add(now, now.Add(-48*time.Hour)).Recent(now); r.LastDay != 2 || r.IsWholeDay() {
+	if r := crashes.Recent(crashes.Add(after, now, now.Add(-48*time.Hour)), now); r.LastDay != 2 || r.IsWholeDay() {
 		t.Errorf("forgotten by the next one: %+v", r)
 	}
-	if (*schema.Crashes)(nil).MissedUpTo(now) != nil {
+	if crashes.MissedUpTo(nil, now) != nil {
 		t.Error("nothing was counted")
 	}
 }
