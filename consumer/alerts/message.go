@@ -7,6 +7,7 @@ import (
 	"supernats/consumer/alerts/backlog"
 	"supernats/consumer/alerts/clock"
 	"supernats/consumer/alerts/incident"
+	"supernats/consumer/alerts/member"
 	"supernats/schema"
 )
 
@@ -40,6 +41,16 @@ type Message struct {
 	// host does not have any more.
 	Processes  []*schema.ProcessRecord
 	HostRecord *schema.HostRecord
+}
+
+// recordOf returns the record of a process that the message changed, nil if it has not.
+func (m *Message) recordOf(n member.Name) *schema.ProcessRecord {
+	for _, s := range m.Processes {
+		if s.Process == n.Process && s.Group == n.Group && s.Host == n.Host {
+			return s
+		}
+	}
+	return nil
 }
 
 // EventOf describes an event as notifications list it.
