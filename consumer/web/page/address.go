@@ -62,13 +62,13 @@ func nextPage(path string, q url.Values, token string) string {
 	return path + "?" + next.Encode()
 }
 
+// filterKeys are the parameters that narrow lists.
+var filterKeys = []string{"q", "host", "group", "process", "rule", "severity", "event", "state", "since", "until"}
+
 // filterWords says what a list is narrowed to, for one that is empty: "q=web, state=down".
 func filterWords(q url.Values) string {
 	var words []string
-	for _, key := range []string{
-		"q", "host", "group", "process", "rule", "severity", "event", "state", "since",
-		"until",
-	} {
+	for _, key := range filterKeys {
 		for _, value := range listOf(q, key) {
 			words = append(words, fmt.Sprintf("%s=%s", key, look.Clip(value)))
 		}

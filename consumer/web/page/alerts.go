@@ -64,9 +64,9 @@ func (v *alertsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 	}
 	data := &alertsData{
 		Which: v.which, Query: v.url, OpenPath: v.tabPath(showOpen), PastPath: v.tabPath(showPast),
-		Severities: look.Choices(v.url.Get("severity"), [2]string{"", "any severity"},
-			[2]string{"critical", "critical"},
-			[2]string{"warning", "warning"}, [2]string{"info", "info"}),
+		Severities: look.Choices(v.url.Get("severity"), look.Words{
+			{"", "any severity"}, {"critical", "critical"}, {"warning", "warning"}, {"info", "info"},
+		}),
 	}
 	out.data = data
 	for _, a := range s.Alerts {

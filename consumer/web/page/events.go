@@ -34,8 +34,7 @@ const (
 
 func (p *Pages) newEventsView(q url.Values) (view, error) {
 	v := &eventsView{
-		pages: p, since: strings.TrimSpace(q.Get("since")), until: strings.TrimSpace(q.Get("until")),
-		url: q,
+		pages: p, since: strings.TrimSpace(q.Get("since")), until: strings.TrimSpace(q.Get("until")), url: q,
 	}
 	v.query = history.NewestQuery{Limit: pageLength, Filter: consumer.Filter{
 		Hosts: listOf(q, "host"), Groups: listOf(q, "group"), Processes: listOf(q, "process"),
@@ -87,7 +86,6 @@ type eventsData struct {
 	Chart        *look.Chart
 	ChartSpan    string
 	Next         string
-	First        bool
 	Empty        string
 	Incomplete   string
 	Trouble      string
@@ -98,7 +96,7 @@ func (v *eventsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 	if err := v.pages.setStatus(out, s, now); err != nil {
 		return nil, err
 	}
-	spans := [][2]string{
+	spans := look.Words{
 		{"", "any time"},
 		{"15m", "last 15 minutes"},
 		{"1h", "last hour"},
@@ -106,11 +104,11 @@ func (v *eventsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 		{"24h", "last 24 hours"},
 		{"7d", "last 7 days"},
 	}
-	if v.since != "" && !look.HasChoice(spans, v.since) {
+	if v.since != "" && !spans.Has(v.since) {
 		spans = append(spans, [2]string{v.since, "since " + look.Clip(v.since)})
 	}
 	out.data = &eventsData{
-		Query: v.url, Kinds: v.kinds(), Spans: look.Choices(v.since, spans...), First: v.query.Before == 0,
+		Query: v.url, Kinds: v.kinds(), Spans: look.Choices(v.since, spans),
 	}
 	// Whatever comes may belong here; a page of the past stays as it is.
 	if v.query.Before == 0 {
@@ -120,17 +118,17 @@ func (v *eventsView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 }
 
 func (v *eventsView) kinds() []look.Choice {
-	words := [][2]string{{eventsOfProcesses, "processes and supervisord"}, {eventsAll, "everything, ticks too"}}
+	words := look.Words{{eventsOfProcesses, "processes and supervisord"}, {eventsAll, "everything, ticks too"}}
 	for _, event := range []string{
 		schema.ProcessStateExited, schema.ProcessStateFatal, schema.ProcessStateBackoff, schema.ProcessStateRunning,
 		schema.ProcessStateStopped, "PROCESS_LOG", "PROCESS_COMMUNICATION", schema.RemoteCommunication,
 	} {
 		words = append(words, [2]string{event, event})
 	}
-	if event := v.url.Get("event"); !look.HasChoice(words, event) {
+	if event := v.url.Get("event"); !words.Has(event) {
 		words = append(words, [2]string{event, look.Clip(event)})
 	}
-	return look.Choices(v.url.Get("event"), words...)
+	return look.Choices(v.url.Get("event"), words)
 }
 
 // complete reads the events.

@@ -66,8 +66,8 @@ func (p *Pages) muteFormPage(r *http.Request, q url.Values, wrong, field string)
 		Wrong: sentence(wrong), Field: field,
 	}
 	form.Lasts = look.LastsChoices(form.For)
-	if m, _, err := muteOf(q, form.Author,
-		time.Now()); err == nil || form.Host+form.Group+form.Process+form.Rule != "" {
+	if form.Host+form.Group+form.Process+form.Rule != "" {
+		m, _, _ := muteOf(q, form.Author, time.Now()) // what is missing is asked for later
 		form.Covers = look.Coverage(m, s)
 	}
 	a := &answer{template: "mute-form", title: "New silence", nav: "/mutes", snapshot: s, data: form}

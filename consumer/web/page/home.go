@@ -62,9 +62,8 @@ func (v *homeView) isFiltered() bool {
 func (v *homeView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 	out := &shown{title: "Fleet"}
 	data := &homeData{
-		Filtered: v.isFiltered(), Query: v.url, Sorts: look.SortChoices(v.query.Sort),
-		States: look.StateChoices(v.query.States),
-		First:  v.query.Token == "", Hosts: len(s.Hosts),
+		Filtered: v.isFiltered(), Query: v.url, First: v.query.Token == "", Hosts: len(s.Hosts),
+		Sorts: look.SortChoices(v.query.Sort), States: look.StateChoices(v.query.States),
 	}
 	out.data = data
 	if err := v.pages.setHead(out, s, now); err != nil {

@@ -38,7 +38,6 @@ type hostData struct {
 	Sorts, States []look.Choice
 	Total, Of     int
 	Next, Empty   string
-	Known         bool
 }
 
 // trouble is something that is wrong with a host.
@@ -47,8 +46,8 @@ type trouble struct {
 	Since     look.Moment
 }
 
-// show returns the host. Its head changes with every sign of life, so what is sent live
-// leaves that out.
+// show returns the host. When it was last seen is not shown while it is heard: that would
+// change all the time.
 func (v *hostView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 	out := &shown{title: look.Name(v.host)}
 	if err := v.pages.setStatus(out, s, now); err != nil {
@@ -61,15 +60,14 @@ func (v *hostView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 			return out, nil
 		}
 		return nil, &problem{
-			status: http.StatusNotFound, text: "no host " + look.Name(v.host) + " is known, of " +
-				wording.Count(len(s.Hosts), "host", "hosts"),
-			fix: "It may have been forgotten, or has never reported: `supernats doctor` run on it says why.",
+			status: http.StatusNotFound,
+			text:   "no host " + look.Name(v.host) + " is known, of " + wording.Count(len(s.Hosts), "host", "hosts"),
+			fix:    "It may have been forgotten, or has never reported: `supernats doctor` run on it says why.",
 		}
 	}
 
 	data := &hostData{
-		Name: look.Name(h.Name()), Mark: look.HostMark(h), Why: look.HostWhy(h), Known: true, Facts: look.HostFacts(h,
-			now),
+		Name: look.Name(h.Name()), Mark: look.HostMark(h), Why: look.HostWhy(h), Facts: look.HostFacts(h, now),
 		MutePath: newMutePath(h.Name(), "", "", ""), EventsPath: eventsPath(h.Name(), "", ""),
 		Query: v.url, Sorts: look.SortChoices(v.query.Sort), States: look.StateChoices(v.query.States),
 	}

@@ -146,7 +146,7 @@ func TestTheServerIsGoneAndComesBack(t *testing.T) {
 func TestNobodyRecordsEvents(t *testing.T) {
 	h := newHouse(t)
 	h.hasHost("web1")
-	h.sees("/hosts/web1", "Last seen")
+	h.sees("/hosts/web1", "supervisord")
 	tab := h.open("/hosts/web1")
 	tab.isLive()
 	if err := h.Bucket(stream.LeasesBucket).Delete(t.Context(), stream.LeaseKey); err != nil {

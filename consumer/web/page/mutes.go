@@ -2,6 +2,7 @@ package page
 
 import (
 	"net/http"
+	"regexp"
 	"time"
 
 	"supernats/consumer/fleet"
@@ -44,10 +45,18 @@ func (v *mutesView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 }
 
 func (v *mutesView) complete(r *http.Request, a *answer) error {
-	data := a.data.(*mutesData)
-	data.Made, data.Ended = look.Name(r.URL.Query().Get("made")), look.Name(r.URL.Query().Get("ended"))
+	data, q := a.data.(*mutesData), r.URL.Query()
+	if id := q.Get("made"); hasMute(a.snapshot, id) { // others may have made the link
+		data.Made = id
+	}
+	if id := q.Get("ended"); muteID.MatchString(id) && !hasMute(a.snapshot, id) {
+		data.Ended = id
+	}
 	return nil
 }
+
+// muteID matches an id of a silence.
+var muteID = regexp.MustCompile(`^[0-9a-v]{10}$`)
 
 // mayMute reports whether silences can be made and ended here.
 func (p *Pages) mayMute() bool { return p.Site.Allows(site.AllowMute) }

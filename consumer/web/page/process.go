@@ -30,7 +30,6 @@ type processData struct {
 	Since                look.Moment
 	Facts                []look.Fact
 	MutePath, EventsPath string
-	Past                 []look.Row
 
 	// What complete adds.
 	Timeline  []look.Entry
@@ -66,9 +65,8 @@ func (v *processView) show(s *fleet.Snapshot, now look.Clock) (*shown, error) {
 
 	data := &processData{
 		Name: label, Host: look.Name(v.host), HostPath: site.HostPath(v.host), Mark: look.MarkOf(p),
-		Why:   look.ProcessWhy(p),
-		Since: now.At(p.Since.Time), Facts: look.ProcessFacts(p, now), MutePath: newMutePath(v.host, v.group,
-			v.process, ""),
+		Why: look.ProcessWhy(p), Since: now.At(p.Since.Time), Facts: look.ProcessFacts(p, now),
+		MutePath:   newMutePath(v.host, v.group, v.process, ""),
 		EventsPath: eventsPath(v.host, v.group, v.process),
 	}
 	out.data = data

@@ -14,6 +14,29 @@ import (
 
 var screenshotsDir = flag.String("screenshots", "", "folder to write a picture of each page to")
 
+// TestPicturesOfTheManual draws the two of README, if -screenshots says where.
+func TestPicturesOfTheManual(t *testing.T) {
+	if *screenshotsDir == "" {
+		t.Skip("draws pictures only with -screenshots DIR")
+	}
+	h := newHouse(t, silencing)
+	incident := h.furnish()
+	h.get("/") // counts the crashes
+	for _, c := range []struct{ name, path, theme string }{
+		{name: "fleet.png", path: "/", theme: "light"}, {name: "incident.png", path: incident, theme: "dark"},
+	} {
+		tab := h.open(c.path, inTheme(c.theme), chromedp.EmulateViewport(1100, 860))
+		tab.isLive()
+		picture, err := chromedp.Run(tab.ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(*screenshotsDir, c.name), picture, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestScreenshots draws each page, wide and narrow, light and dark, if -screenshots says where.
 func TestScreenshots(t *testing.T) {
 	if *screenshotsDir == "" {

@@ -22,7 +22,9 @@ func TestByKeysAlone(t *testing.T) {
 	h.sees("/", "api_00")
 	tab := h.open("/")
 	tab.isLive()
-	focus := func() string { return evaluate[string](tab, "document.activeElement.innerText || document.activeElement.name || ''") }
+	focus := func() string {
+		return evaluate[string](tab, "document.activeElement.innerText || document.activeElement.name || ''")
+	}
 
 	tab.run(chromedp.KeyEvent("/"))
 	if got := focus(); got != "q" {
@@ -98,7 +100,10 @@ func TestNothingOfOthersRuns(t *testing.T) {
 		e.Host, e.Group, e.Process, e.Log = host, "grp{{.}}", process, &schema.Log{Stdout: tag}
 		e.Exit = &schema.Exit{SpawnErr: tag}
 	}))
-	h.Until("all is seen", func() bool { s := h.live.Snapshot(); return len(s.Alerts) == 1 && len(s.Mutes) == 1 && len(s.Hosts) == 1 })
+	h.Until("all is seen", func() bool {
+		s := h.live.Snapshot()
+		return len(s.Alerts) == 1 && len(s.Mutes) == 1 && len(s.Hosts) == 1
+	})
 
 	for _, path := range []string{
 		"/", site.HostPath(host), site.ProcessPath(host, "grp{{.}}", process), "/alerts", site.AlertPath(a.Incident), "/events",
@@ -140,7 +145,9 @@ func TestFilterSortAndPageByAddress(t *testing.T) {
 	h.Until("all is seen", func() bool { return len(h.live.Snapshot().Hosts) == 130 })
 	h.sees("/?state=fatal", "65 of 130 match")
 	tab := h.open("/?sort=name")
-	rows := func() int { return evaluate[int](tab, `document.querySelectorAll("#hosts > li, #processes > li").length`) }
+	rows := func() int {
+		return evaluate[int](tab, `document.querySelectorAll("#hosts > li, #processes > li").length`)
+	}
 	if n := rows(); n != 100 {
 		t.Errorf("%d hosts on the first page", n)
 	}

@@ -14,12 +14,11 @@ import (
 type Fact struct {
 	Word, Text string
 	At         Moment
-	// Path is what Text leads to, Address the same on another site.
-	Path, Address string
+	// Path is what Text leads to.
+	Path string
 }
 
-// HostFacts are what is known of a host. The time of its last sign of life is only in a
-// page, not in what is sent live: it changes all the time.
+// HostFacts are what is known of a host.
 func HostFacts(h *fleet.Host, now Clock) (facts []Fact) {
 	add := func(word, text string, at Moment) {
 		if text != "" || at.ISO != "" {
@@ -29,12 +28,10 @@ func HostFacts(h *fleet.Host, now Clock) (facts []Fact) {
 
 	if h.UnknownSince != nil {
 		add("Silent since", "", now.AtTime(h.UnknownSince))
-	} else if !now.IsZero() {
-		add("Last seen", "", now.At(h.LastSeen.Time))
 	}
 	add("supervisord", wording.Join(", ", Clip(h.SupervisorVersion), Clip(h.SupervisorState)), Moment{})
 	if h.Supervisords > 1 {
-		add("supervisords", wording.Count(h.Supervisords, "", "")+"of them, "+Number(h.Silent)+" silent", Moment{})
+		add("supervisords", Number(h.Supervisords)+" of them, "+Number(h.Silent)+" silent", Moment{})
 	}
 	add("Bridge", Clip(h.BridgeVersion), Moment{})
 	add("Address", Clip(h.Address), Moment{})
@@ -98,8 +95,8 @@ func IncidentFacts(a *fleet.Alert, now Clock) []Fact {
 	}
 	if a.Process != "" {
 		facts = append(facts, Fact{
-			Word: "Process", Text: Name(wording.ProcessName(a.Group, a.Process)), Path: site.ProcessPath(a.Host,
-				a.Group, a.Process),
+			Word: "Process", Text: Name(wording.ProcessName(a.Group, a.Process)),
+			Path: site.ProcessPath(a.Host, a.Group, a.Process),
 		})
 	}
 	for _, key := range sortedKeys(a.Annotations) {

@@ -1,6 +1,7 @@
 package look
 
 import (
+	"slices"
 	"strings"
 
 	"supernats/consumer/fleet"
@@ -13,8 +14,16 @@ type Choice struct {
 	Chosen      bool
 }
 
-// Choices makes a menu of values and words.
-func Choices(chosen string, words ...[2]string) (list []Choice) {
+// Words are the values of a menu, and the words for them.
+type Words [][2]string
+
+// Has reports whether a menu offers a value.
+func (w Words) Has(value string) bool {
+	return slices.ContainsFunc(w, func(word [2]string) bool { return word[0] == value })
+}
+
+// Choices makes a menu.
+func Choices(chosen string, words Words) (list []Choice) {
 	for _, w := range words {
 		list = append(list, Choice{Value: w[0], Word: w[1], Chosen: w[0] == chosen})
 	}
@@ -23,24 +32,30 @@ func Choices(chosen string, words ...[2]string) (list []Choice) {
 
 // SortChoices are the orders of lists of the fleet.
 func SortChoices(chosen string) []Choice {
-	return Choices(chosen, [2]string{fleet.SortWorst, "worst first"}, [2]string{fleet.SortName, "by name"},
-		[2]string{fleet.SortSince, "last change first"})
+	return Choices(chosen, Words{
+		{fleet.SortWorst, "worst first"}, {fleet.SortName, "by name"}, {fleet.SortSince, "last change first"},
+	})
 }
 
 // StateChoices are the states that a list can be narrowed to.
 func StateChoices(chosen []string) []Choice {
-	return Choices(strings.ToLower(strings.Join(chosen, ",")),
-		[2]string{"", "any state"}, [2]string{"down", "down"}, [2]string{"fatal", "FATAL"}, [2]string{
-			"backoff",
-			"BACKOFF",
-		},
-		[2]string{"unknown", "unknown"}, [2]string{"running", "running"}, [2]string{"starting", "STARTING"},
-		[2]string{"stopping", "STOPPING"}, [2]string{"stopped", "stopped"}, [2]string{"exited", "exited"})
+	return Choices(strings.ToLower(strings.Join(chosen, ",")), Words{
+		{"", "any state"},
+		{"down", "down"},
+		{"fatal", "FATAL"},
+		{"backoff", "BACKOFF"},
+		{"unknown", "unknown"},
+		{"running", "running"},
+		{"starting", "STARTING"},
+		{"stopping", "STOPPING"},
+		{"stopped", "stopped"},
+		{"exited", "exited"},
+	})
 }
 
 // LastsChoices are how long a silence may last.
 func LastsChoices(chosen string) []Choice {
-	words := [][2]string{
+	words := Words{
 		{"30m", "30 minutes"},
 		{"1h", "1 hour"},
 		{"2h", "2 hours"},
@@ -49,18 +64,8 @@ func LastsChoices(chosen string) []Choice {
 		{"1d", "1 day"},
 		{"7d", "7 days"},
 	}
-	if _, err := schema.ParseDuration(chosen); err == nil && !HasChoice(words, chosen) {
+	if _, err := schema.ParseDuration(chosen); err == nil && !words.Has(chosen) {
 		words = append(words, [2]string{chosen, chosen})
 	}
-	return Choices(chosen, words...)
-}
-
-// HasChoice reports whether a menu offers a value.
-func HasChoice(words [][2]string, value string) bool {
-	for _, w := range words {
-		if w[0] == value {
-			return true
-		}
-	}
-	return false
+	return Choices(chosen, words)
 }

@@ -22,9 +22,16 @@ type MuteRow struct {
 
 // MuteRowOf writes a silence, with what it matches in a snapshot.
 func MuteRowOf(m *schema.Mute, s *fleet.Snapshot, now Clock) MuteRow {
+	covered := 0
+	for _, a := range s.Alerts {
+		if a.IsOpen() && inspect.Silences(m, &a.Alert) {
+			covered++
+		}
+	}
 	return MuteRow{
 		ID: m.ID, Element: DOMID("m", m.ID), Matches: muteWords(m), Comment: Clip(m.Comment), By: Name(m.Author),
-		Created: now.At(m.Created.Time), Expires: Clock{}.At(m.Expires.Time), Covers: Coverage(m, s),
+		Created: now.At(m.Created.Time), Expires: Clock{}.At(m.Expires.Time),
+			Covers: wording.Count(covered, "open alert", "open alerts"),
 	}
 }
 
@@ -45,7 +52,7 @@ func muteWords(m *schema.Mute) string {
 	return strings.Join(words, " · ")
 }
 
-// Coverage counts what a silence matches now.
+// Coverage counts all that a silence matches now. It looks at every process.
 func Coverage(m *schema.Mute, s *fleet.Snapshot) string {
 	alerts, processes, hosts := 0, 0, 0
 	for _, a := range s.Alerts {

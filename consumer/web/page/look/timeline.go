@@ -17,7 +17,6 @@ type Entry struct {
 	// Path leads to what it is about, where that is not the page itself.
 	Who, Path string
 	Detail    string
-	Output    *Output
 }
 
 // TimelineOf writes events of one process, the newest first.

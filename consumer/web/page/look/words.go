@@ -42,7 +42,7 @@ type Moment struct {
 // FullTime is how a date and a time are written.
 const FullTime = "2006-01-02 15:04:05 UTC"
 
-// at writes a time; the zero moment for none.
+// At writes a time; the zero moment for none.
 func (c Clock) At(t time.Time) Moment {
 	if t.IsZero() {
 		return Moment{}
