@@ -3,14 +3,18 @@ package page_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/rs/zerolog"
+	"golang.org/x/crypto/bcrypt"
 
 	"supernats/consumer/app"
 	"supernats/consumer/config"
@@ -22,11 +26,11 @@ import (
 var servingHTTP = regexp.MustCompile(`"listen":"(127\.0\.0\.1:\d+)"[^\n]*"message":"serving HTTP"`)
 
 // runDaemon runs `supernats consume`, and returns a house with its address.
-func runDaemon(t *testing.T) *house {
+func runDaemon(t *testing.T, settings string) *house {
 	t.Helper()
 	h := &house{Fleet: fleettest.New(t)}
 	file := filepath.Join(t.TempDir(), "supernats.yaml")
-	text := fmt.Sprintf("nats: {url: %q}\nlisten: '127.0.0.1:0'\nweb: {allow: [mute]}\n", h.Server.URL)
+	text := fmt.Sprintf("nats: {url: %q}\nlisten: '127.0.0.1:0'\nweb: {allow: [mute]}\n", h.Server.URL) + settings
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -56,14 +60,13 @@ func runDaemon(t *testing.T) *house {
 		}
 		return m != nil
 	})
-	h.sees("/readyz", "ready\n")
 	return h
 }
 
 // A crash is on the open page within a second of its event: its alert, its process, and what
 // it said, in the daemon as it runs.
 func TestACrashIsOnTheOpenPage(t *testing.T) {
-	h := runDaemon(t)
+	h := runDaemon(t, "")
 	h.Publish(h.Event(schema.ProcessStateRunning, func(e *schema.Event) { e.FromState = schema.StateStarting }))
 	h.sees("/hosts/web1", "RUNNING")
 	tab := h.open("/")
@@ -93,4 +96,38 @@ func TestACrashIsOnTheOpenPage(t *testing.T) {
 		incident.untilText(text)
 	}
 	incident.isQuiet()
+}
+
+// Who is logged in by web_config is the author of a silence, and the page stays live.
+func TestWhoIsLoggedIn(t *testing.T) {
+	hash, err := bcrypt.GenerateFromPassword([]byte("hush"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := filepath.Join(t.TempDir(), "web.yaml")
+	if err := os.WriteFile(users, []byte("basic_auth_users: {ops: '"+string(hash)+"'}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := runDaemon(t, "web_config: "+users+"\n")
+	if status, _ := h.get("/"); status != http.StatusUnauthorized {
+		t.Errorf("without a password: status %d", status)
+	}
+
+	asOps := func(r *http.Request) { r.SetBasicAuth("ops", "hush") }
+	h.Publish(h.Crash())
+	h.Until("the crash is seen", func() bool {
+		_, text := h.get("/", asOps)
+		return strings.Contains(text, "web1 · api:api_00")
+	})
+	h.address = "ops:hush@" + h.address
+	tab := h.open("/mutes/new?host=web1&comment=moving")
+	tab.untilText("Silence as ops")
+	tab.run(chromedp.Click(chromedp.CSS("button.main")))
+	tab.untilText("moving — ops")
+	tab.isLive()
+	tab.run(chromedp.Navigate(h.url("/")))
+	tab.isLive()
+	h.Publish(h.Crash(func(e *schema.Event) { e.Process = "api_01" }))
+	tab.untilText("web1 · api:api_01")
+	tab.isQuiet()
 }

@@ -128,6 +128,9 @@ func (v *homeView) addProcesses(out *shown, data *homeData, s *fleet.Snapshot, n
 		return badAddress(err)
 	}
 
+	if err := v.addHostsByName(out, s, now); err != nil {
+		return err
+	}
 	for _, p := range page.Items {
 		r := look.ProcessRow(p, now, true)
 		if err := out.add(v.pages, "row", "processes", r.ID, r); err != nil {
@@ -138,6 +141,32 @@ func (v *homeView) addProcesses(out *shown, data *homeData, s *fleet.Snapshot, n
 	if page.Total == 0 {
 		data.Empty = "No process matches " + filterWords(v.url) + ": 0 of " +
 			wording.Count(page.Of, "process", "processes") + " on " + wording.Count(len(s.Hosts), "host", "hosts") + "."
+	}
+	return nil
+}
+
+// maxFound is how many hosts a search lists before the processes.
+const maxFound = 10
+
+// addHostsByName lists the hosts whose names have what is searched for.
+func (v *homeView) addHostsByName(out *shown, s *fleet.Snapshot, now look.Clock) error {
+	text := strings.ToLower(v.query.Text)
+	if text == "" || v.query.Token != "" {
+		return nil
+	}
+	n := 0
+	for _, h := range s.Hosts {
+		if n == maxFound {
+			break
+		}
+		if !strings.Contains(strings.ToLower(h.Name()), text) {
+			continue
+		}
+		r := look.NewHostRow(h, now, 0)
+		if err := out.add(v.pages, "host-row", "hosts", r.ID, r); err != nil {
+			return err
+		}
+		n++
 	}
 	return nil
 }
@@ -178,7 +207,7 @@ func (p *Pages) setHead(out *shown, s *fleet.Snapshot, now look.Clock) (err erro
 		{t.SilentHosts, plural(t.SilentHosts, "silent host", "silent hosts"), "/?state=unknown", t.SilentHosts > 0},
 		{t.Running, "running", "/?state=running", false},
 		{t.Stopped, "stopped", "/?state=stopped", false},
-		{t.LossHosts, plural(t.LossHosts, "host", "hosts") + " with losses, 24 h", "/events", t.LossHosts > 0},
+		{t.LossHosts, plural(t.LossHosts, "host lost events", "hosts lost events"), "/events", t.LossHosts > 0},
 	}}
 
 	out.Summary = h.Text

@@ -59,6 +59,7 @@ type Pages struct {
 func New(o Options) *Pages {
 	p := &Pages{Options: o, crashes: &history.CrashLog{}}
 	funcs := template.FuncMap{
+		"code":  code,
 		"path":  o.Site.Path,
 		"asset": func(name string) string { return o.Site.Path(assets.Path(name)) },
 	}

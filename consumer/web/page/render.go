@@ -186,6 +186,19 @@ func (p *Pages) render(b *bytes.Buffer, r *http.Request, a *answer) error {
 	return p.templates.ExecuteTemplate(b, "layout", l)
 }
 
+// code is a text in HTML, with what stands between backquotes as code.
+func code(text string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(text, "`") {
+		part = template.HTMLEscapeString(part)
+		if i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		b.WriteString(part)
+	}
+	return template.HTML(b.String())
+}
+
 // status is whether what is shown is up to date.
 type status struct {
 	Live  bool

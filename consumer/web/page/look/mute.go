@@ -31,7 +31,7 @@ func MuteRowOf(m *schema.Mute, s *fleet.Snapshot, now Clock) MuteRow {
 	return MuteRow{
 		ID: m.ID, Element: DOMID("m", m.ID), Matches: muteWords(m), Comment: Clip(m.Comment), By: Name(m.Author),
 		Created: now.At(m.Created.Time), Expires: Clock{}.At(m.Expires.Time),
-			Covers: wording.Count(covered, "open alert", "open alerts"),
+		Covers: wording.Count(covered, "open alert", "open alerts"),
 	}
 }
 

@@ -66,7 +66,7 @@ func NewHostRow(h *fleet.Host, now Clock, room int) HostRow {
 		if p.Level() < fleet.Warning {
 			continue
 		}
-		if len(r.Wrong) < room {
+		if len(r.Wrong) < room { // the others are counted
 			r.Wrong = append(r.Wrong, ProcessRow(p, now, false))
 		} else {
 			r.More++
