@@ -2,8 +2,10 @@ package page_test
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -157,4 +159,94 @@ func TestNobodyRecordsEvents(t *testing.T) {
 	h.isActive()
 	tab.isLive()
 	tab.isQuiet()
+}
+
+// A server that keeps its connections and says nothing, as after a network has gone, is
+// noticed within a minute.
+func TestASilentServer(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	h := newHouse(t)
+	h.hasHost("web1")
+	h.sees("/", "web1")
+	w := newWire(t, h.address)
+	h.address = w.address
+	tab := h.open("/")
+	tab.isLive()
+
+	w.cut()
+	cutAt := time.Now()
+	for evaluate[bool](tab, `document.querySelector("#status .state-word").textContent === "live"`) {
+		if time.Since(cutAt) > time.Minute {
+			t.Fatal("it claims to be live after a minute")
+		}
+		time.Sleep(time.Second)
+	}
+	tab.untilText("stale since")
+	h.hasAlert("exit", "critical", "web1", "api", "api_07")
+	w.mend()
+	tab.untilText("web1 · api:api_07")
+	tab.isLive()
+}
+
+// wire is a connection that can be cut without either end noticing.
+type wire struct {
+	address string
+
+	mu   sync.Mutex
+	open chan struct{} // closed while bytes pass
+}
+
+func newWire(t *testing.T, to string) *wire {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	w := &wire{address: l.Addr().String(), open: make(chan struct{})}
+	close(w.open)
+
+	go func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = from.Close()
+				continue
+			}
+			go w.pass(server, from)
+			go w.pass(from, server)
+		}
+	}()
+	return w
+}
+
+// pass copies what comes while the wire is not cut.
+func (w *wire) pass(to, from net.Conn) {
+	defer to.Close()
+	defer from.Close()
+	for buffer := make([]byte, 32<<10); ; {
+		n, err := from.Read(buffer)
+		w.mu.Lock()
+		open := w.open
+		w.mu.Unlock()
+		<-open
+		if _, failed := to.Write(buffer[:n]); err != nil || failed != nil {
+			return
+		}
+	}
+}
+
+func (w *wire) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open = make(chan struct{})
+}
+
+func (w *wire) mend() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.open)
 }
