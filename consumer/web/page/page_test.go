@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -221,4 +222,23 @@ func nextOf(text string) string {
 		return ""
 	}
 	return html.UnescapeString(m[1])
+}
+
+// The scripts stay small enough to be read in one sitting.
+func TestScriptsAreSmall(t *testing.T) {
+	lines := 0
+	for _, name := range []string{"assets/page.js", "assets/worker.js"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+				lines++
+			}
+		}
+	}
+	if lines >= 300 {
+		t.Errorf("%d lines of code, want fewer than 300", lines)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -51,11 +52,26 @@ func (c Clock) At(t time.Time) Moment {
 	m := Moment{ISO: t.Format(time.RFC3339Nano), Full: t.Format(FullTime)}
 	m.Text = m.Full
 	if !c.IsZero() {
-		m.Text = wording.Ago(c.Sub(t))
+		m.Text = ago(c.Sub(t))
 	}
 	return m
 }
 
+// ago is how long ago something was, as the script of the page writes it too: "4 min ago".
+func ago(d time.Duration) string {
+	d = max(0, d).Round(time.Second)
+	switch {
+	case d >= 24*time.Hour:
+		return fmt.Sprintf("%d d ago", d/(24*time.Hour))
+	case d >= time.Hour:
+		return fmt.Sprintf("%d h ago", d/time.Hour)
+	case d >= time.Minute:
+		return fmt.Sprintf("%d min ago", d/time.Minute)
+	}
+	return fmt.Sprintf("%d s ago", d/time.Second)
+}
+
+// AtTime is At for a time of a record, which may be nil.
 func (c Clock) AtTime(t *schema.Time) Moment {
 	if t == nil {
 		return Moment{}
