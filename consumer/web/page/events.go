@@ -137,7 +137,7 @@ func (v *eventsView) complete(r *http.Request, a *answer) error {
 	q := v.query
 	q.Since, _ = parseTime(v.since, time.Now())
 	q.Until, _ = parseTime(v.until, time.Now())
-	found, err := v.pages.newest(r, q)
+	found, err := v.pages.newest(r, a, q)
 	if err != nil {
 		data.Trouble = sentence(err.Error())
 		return nil

@@ -2,6 +2,7 @@ package page
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -173,11 +174,13 @@ func (d *incidentData) isAboutOne(t *timeline.Timeline) bool { return t.Process 
 // maxFacts is how many lines a timeline has.
 const maxFacts = 500
 
-// newest reads events of the stream, the newest first.
-func (p *Pages) newest(r *http.Request, q history.NewestQuery) (*history.Newest, error) {
+// newest reads events of the stream, the newest first, for the page of an address.
+func (p *Pages) newest(r *http.Request, a *answer, q history.NewestQuery) (*history.Newest, error) {
 	reader, err := p.reader()
 	if err != nil {
 		return nil, err
 	}
-	return reader.History().Newest(r.Context(), q)
+	return p.reads.newest(r.Context(), a.view+" "+a.shown.Mark, func(ctx context.Context) (*history.Newest, error) {
+		return reader.History().Newest(ctx, q)
+	})
 }

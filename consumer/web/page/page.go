@@ -53,6 +53,7 @@ type Pages struct {
 	templates *template.Template
 	hub       *live.Hub
 	crashes   *history.CrashLog
+	reads     sharedReads
 }
 
 // New returns the pages.

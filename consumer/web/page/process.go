@@ -91,7 +91,7 @@ func (v *processView) complete(r *http.Request, a *answer) error {
 		Hosts: []string{schema.QuoteGlob(v.host)}, Groups: []string{schema.QuoteGlob(v.group)},
 		Processes: []string{schema.QuoteGlob(v.process)}, Events: []string{"PROCESS_STATE"},
 	}
-	found, err := v.pages.newest(r, history.NewestQuery{Filter: filter, Limit: maxTimeline})
+	found, err := v.pages.newest(r, a, history.NewestQuery{Filter: filter, Limit: maxTimeline})
 	if err != nil {
 		data.Trouble = sentence(err.Error())
 		return nil

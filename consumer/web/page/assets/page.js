@@ -159,7 +159,9 @@ async function refresh() {
 }
 
 function show(page) {
-  if (!page.body.dataset.view) return byId("main").replaceWith(page.getElementById("main"));
+  const main = page.getElementById("main");
+  if (!main) return; // somebody else has answered
+  if (!page.body.dataset.view) return byId("main").replaceWith(main);
   for (const part of document.querySelectorAll("[data-part], #head, #status")) {
     const next = page.getElementById(part.id);
     if (next) replaceContent(part, next);
@@ -202,14 +204,21 @@ const handlers = {
     if (data.status) replaceContent(byId("status"), parse(`<div>${data.status}</div>`));
     say(data.summary);
   },
-  row(data) { const old = byId(data.id); if (old) replaceRow(old, parse(data.html)); },
+  row(data) {
+    const old = byId(data.id), row = parse(data.html);
+    if (old) replaceRow(old, row);
+    for (const w of [...waiting.values()].flat()) if (w.row.id === data.id) w.row = row;
+  },
   new(data) { const list = byId(data.list); if (list) addRow(list, parse(data.html), data.after); },
   gone(data) { removeRow(data.id); },
   reset() { refresh(); },
   ping() {},
 };
 
+const join = () => port.postMessage({ view, id: document.body.dataset.id, stream });
+
 function receive({ data }) {
+  if (data.rejoin) return join();
   if (data.lost) {
     [isLost, isRefused] = [true, data.refused];
   } else {
@@ -223,7 +232,6 @@ function follow() {
   if (self.SharedWorker) port = new SharedWorker(worker, { name: stream }).port;
   else { const channel = new MessageChannel(); connectTab(channel.port1); port = channel.port2; }
   port.onmessage = receive;
-  const join = () => port.postMessage({ view, id: document.body.dataset.id, stream });
   join();
 
   const wake = () => { if (!document.hidden) port.postMessage({ now: true }); };

@@ -22,7 +22,7 @@ function connectTab(port) {
       tab.seen = Date.now();
       if (data.id) tab.id = data.id;
       if (data.now && !source) { tries = 0; later(100); }
-    }
+    } else port.postMessage({ rejoin: true }); // it was asleep, and was forgotten
   };
   port.start?.();
 }
