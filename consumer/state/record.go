@@ -54,6 +54,7 @@ func applyEvent(
 	if r.State != to || r.PID != pid || r.Gone != nil {
 		r.Updated = schema.Time{Time: m.Stored}
 	}
+	noteStart(r, to, ce.Time)
 	r.State = to
 	r.Since = ce.Time
 	r.PID = pid
@@ -77,6 +78,19 @@ func countEvent(r *schema.ProcessRecord, e *schema.Event) {
 		}
 	case schema.ProcessStateFatal:
 		r.Fatals++
+	}
+}
+
+// noteStart keeps when a process was started that changes to a state. If the events before
+// are missing, it is not known: the next snapshot has it.
+func noteStart(r *schema.ProcessRecord, to string, at schema.Time) {
+	switch {
+	case to == schema.StateStarting:
+		r.Started = new(at)
+	case to == schema.StateRunning && r.State == schema.StateStarting:
+	case to == schema.StateStopping && schema.IsUp(r.State):
+	default:
+		r.Started = nil
 	}
 }
 

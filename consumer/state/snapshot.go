@@ -45,7 +45,7 @@ func (s *snapshot) applyRow(r *schema.ProcessRecord, row *schema.SnapshotProcess
 	// A STARTING event has no pid.
 	isSame := r.Gone == nil && r.State == to && (r.PID == pid || r.PID == 0 && to == schema.StateStarting)
 	if isSame && r.Boot == s.boot {
-		return false
+		return s.fillStart(r, row)
 	}
 
 	since, isKnown := beginning(row, to, s.at, s.meta.Shift)
@@ -59,7 +59,18 @@ func (s *snapshot) applyRow(r *schema.ProcessRecord, row *schema.SnapshotProcess
 	r.State = to
 	r.PID = pid
 	r.Gone = nil
+	r.Started = nil
+	s.fillStart(r, row)
 	s.mark(r)
+	return true
+}
+
+// fillStart takes over when a process was started, if that is not known from an event.
+func (s *snapshot) fillStart(r *schema.ProcessRecord, row *schema.SnapshotProcess) (changed bool) {
+	if r.Started != nil || row.Start <= 0 || !schema.IsUp(r.State) && r.State != schema.StateStopping {
+		return false
+	}
+	r.Started = new(earlier(row.Start, s.at, s.meta.Shift))
 	return true
 }
 
@@ -70,6 +81,7 @@ func (s *snapshot) applyGone(r *schema.ProcessRecord) (changed bool) {
 	}
 	r.Gone = new(s.at)
 	r.PID = 0
+	r.Started = nil
 	r.Updated = schema.Time{Time: s.meta.Stored}
 	s.mark(r)
 	return true
@@ -233,6 +245,7 @@ func removeGroup(r *schema.ProcessRecord, m Meta, ce *schema.CloudEvent[*schema.
 	if r.Gone == nil {
 		r.Gone = new(ce.Time)
 		r.PID = 0
+		r.Started = nil
 		r.Updated = schema.Time{Time: m.Stored}
 	}
 	r.Boot = boot
