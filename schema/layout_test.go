@@ -67,6 +67,7 @@ var arrows = []arrow{
 	{`consumer/health`, `schema/repeat`, ``},
 	{`consumer/service`, `consumer/health`, ``},
 	{`consumer/fleet`, `schema(/stream)?|consumer/(health|inspect|state)`, ``},
+	{`consumer/metrics`, `schema|consumer/(fleet|inspect|notify|state)`, ``},
 	{`consumer/web`, `schema/httplimit|consumer/(health|web/site)`, ``},
 	{`consumer/web/site`, ``, `github.com/goccy/go-yaml`},
 	{`consumer/keeper`, `schema/stream|consumer/health`, ``},

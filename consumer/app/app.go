@@ -25,6 +25,7 @@ import (
 	"supernats/consumer/fleet"
 	"supernats/consumer/health"
 	"supernats/consumer/intake"
+	"supernats/consumer/metrics"
 	"supernats/consumer/rules"
 	"supernats/consumer/service"
 	"supernats/consumer/web"
@@ -41,8 +42,9 @@ type App struct {
 	health  *health.Health
 	service *service.Service
 	store   *embedded.StoreWatch
-	// fleet is what the HTTP address shows.
-	fleet *fleet.Fleet
+	// fleet is what the HTTP address shows, metrics what Prometheus sees.
+	fleet   *fleet.Fleet
+	metrics *metrics.Metrics
 	// server is set by Run; nil: it is somebody else's.
 	server atomic.Pointer[embedded.Server]
 
@@ -115,6 +117,7 @@ func New(valid *config.Plan, o Options) (*App, error) {
 		reloaded: make(chan struct{}, 1),
 		changed:  make(chan struct{}, 1),
 	}
+	a.metrics = a.newMetrics()
 	a.store = embedded.NewStoreWatch(a.health, log)
 	a.service = service.New(service.Options{
 		Health: a.health, Ready: a.ready, Log: log,
@@ -125,7 +128,7 @@ func New(valid *config.Plan, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.plan.Store(p)
+	a.usePlan(p)
 	return a, nil
 }
 
@@ -179,7 +182,7 @@ func (a *App) replacePlan() error {
 			return err
 		}
 	}
-	a.plan.Store(p)
+	a.usePlan(p)
 	return nil
 }
 
@@ -245,6 +248,6 @@ func (a *App) startServer(c *connector) (stop func(), err error) {
 func (a *App) webServer() *web.Server {
 	return &web.Server{
 		Listen: a.cfg.Listen, WebConfig: a.cfg.WebConfig, MaxConnections: embedded.PageConnections(),
-		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: a.cfg.Site(), Log: a.log,
+		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: a.cfg.Site(), Rooms: []web.Room{a.metrics}, Log: a.log,
 	}
 }

@@ -39,6 +39,8 @@ type Config struct {
 	ExternalURL string        `yaml:"external_url"`
 	RoutePrefix string        `yaml:"route_prefix"`
 	Web         site.Settings `yaml:"web"`
+	// Compat names other exporters whose metrics are exported beside ours.
+	Compat []string `yaml:"compat"`
 
 	// Mail is the receiver "mail", and the defaults of every other mail receiver.
 	Mail      *Mail      `yaml:"mail"`
@@ -86,6 +88,7 @@ func Default() Config {
 		NATS:           NATS{Replicas: 1},
 		Embedded:       embedded.Config{Listen: "127.0.0.1:4222", MaxStore: 4 << 30},
 		Listen:         "127.0.0.1:8000",
+		Compat:         []string{},
 		Web:            site.Settings{Allow: []string{}, MaxStreams: site.DefaultMaxStreams},
 		GroupInterval:  schema.Duration(5 * time.Minute),
 		RepeatInterval: schema.Duration(4 * time.Hour),

@@ -117,7 +117,7 @@ func TestBridges(t *testing.T) {
 	w := newWorld(t)
 	a := &schema.Bridge{
 		Host: "web1", Server: "supervisor", Boot: "a", Pool: "supernats", Instance: "one", BridgeVersion: "v1", PID: 3, Spool: schema.SpoolMemory, SupervisorPID: 1,
-		Section: &schema.Section{Events: []string{"TICK_5"}, BufferSize: 10, Priority: -1, SamePriority: []string{"mail"}, File: "/etc/s.conf"},
+		Section:  &schema.Section{Events: []string{"TICK_5"}, BufferSize: 10, Priority: -1, SamePriority: []string{"mail"}, File: "/etc/s.conf"},
 		Reasons:  &schema.Reasons{Source: schema.ReasonsNone, Problem: "no log", Fix: "set logfile"},
 		Settings: map[string]string{"listen": ":9876"},
 	}
