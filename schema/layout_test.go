@@ -68,7 +68,9 @@ var arrows = []arrow{
 	{`consumer/service`, `consumer/health`, ``},
 	{`consumer/fleet`, `schema(/stream)?|consumer/(health|inspect|state)`, ``},
 	{`consumer/metrics`, `schema|consumer/(fleet|inspect|notify|state)`, ``},
+	{`consumer/timeline`, `schema|consumer/(history|inspect|wording)`, ``},
 	{`consumer/web`, `schema/httplimit|consumer/(health|web/site)`, ``},
+	{`consumer/web/api`, `schema(/stream)?|consumer|consumer/(fleet|history|inspect|silences|timeline|web/site)`, ``},
 	{`consumer/web/site`, ``, `github.com/goccy/go-yaml`},
 	{`consumer/keeper`, `schema/stream|consumer/health`, ``},
 	{`consumer/fit`, `schema`, `-`},
@@ -85,9 +87,10 @@ var arrows = []arrow{
 	{`consumer/intake`, `schema(/stream|/repeat)?|consumer(/(alerts|health|intake/machine|outbox|records|rules|silences|source|state))?`, ``},
 	{`consumer/app`, `schema.*|consumer.*`, ``},
 	{`consumer/terminal`, `schema|consumer/wording`, ``},
-	{`consumer/(inspect|testalert)`, `schema(/stream)?|consumer(/inspect|/rules|/state|/wording)?`, ``},
+	{`consumer/history`, `schema(/stream)?|consumer(/state)?`, ``},
+	{`consumer/(inspect|testalert)`, `schema(/stream)?|consumer(/history|/inspect|/rules|/state|/wording)?`, ``},
 	{`consumer/doctor`, `schema(/stream)?|consumer(/inspect|/state|/wording)?`, ``},
-	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|inspect|intake|state|terminal|testalert|wording|cmd/.*)`, ``},
+	{`consumer/cmd/.*`, `schema.*|consumer|consumer/(app|config|doctor|history|inspect|intake|silences|state|terminal|testalert|wording|cmd/.*)`, ``},
 	{`consumer/chaos`, ``, ``}, // nothing but tests
 	{`examples/.*`, `.*`, ``},
 }

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
@@ -29,6 +30,7 @@ import (
 	"supernats/consumer/rules"
 	"supernats/consumer/service"
 	"supernats/consumer/web"
+	"supernats/consumer/web/api"
 )
 
 // App is the daemon.
@@ -42,9 +44,11 @@ type App struct {
 	health  *health.Health
 	service *service.Service
 	store   *embedded.StoreWatch
-	// fleet is what the HTTP address shows, metrics what Prometheus sees.
-	fleet   *fleet.Fleet
-	metrics *metrics.Metrics
+	// fleet is what the HTTP address shows, jetStream where it reads what is not in there:
+	// nil while there is no connection. metrics is what Prometheus sees.
+	fleet     *fleet.Fleet
+	jetStream atomic.Pointer[jetstream.JetStream]
+	metrics   *metrics.Metrics
 	// server is set by Run; nil: it is somebody else's.
 	server atomic.Pointer[embedded.Server]
 
@@ -246,8 +250,21 @@ func (a *App) startServer(c *connector) (stop func(), err error) {
 }
 
 func (a *App) webServer() *web.Server {
+	where := a.cfg.Site()
 	return &web.Server{
 		Listen: a.cfg.Listen, WebConfig: a.cfg.WebConfig, MaxConnections: embedded.PageConnections(),
-		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: a.cfg.Site(), Rooms: []web.Room{a.metrics}, Log: a.log,
+		Ready: a.ready, Health: a.health, Reload: a.Reload, Site: where, Log: a.log,
+		Rooms: []web.Room{
+			api.New(api.API{Site: where, Fleet: a.fleet, JetStream: a.currentJetStream, Log: a.log}),
+			a.metrics,
+		},
 	}
+}
+
+// currentJetStream returns the connection to read from, nil while there is none.
+func (a *App) currentJetStream() jetstream.JetStream {
+	if js := a.jetStream.Load(); js != nil && (*js).Conn().IsConnected() {
+		return *js
+	}
+	return nil
 }

@@ -34,6 +34,7 @@ const ensureTimeout = 30 * time.Second
 // work creates what is missing, and works whenever this is the active instance.
 func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 	a.store.Use(js)
+	a.jetStream.Store(&js)
 	create := health.Retry{
 		Log: a.log, What: "creating streams and buckets", Conn: js.Conn(),
 		Health: a.health, Cause: keeper.CauseMissing, Fix: health.RunDoctor,

@@ -121,7 +121,6 @@ func (a *Alert) Level() Level {
 
 // compareAlerts ranks: what is open before what is not, the worst first, then the youngest.
 func compareAlerts(a, b *Alert) int {
-	phases := []string{schema.PhaseFiring, schema.PhasePending, schema.PhaseResolved}
 	return cmp.Or(
 		cmp.Compare(slices.Index(phases, a.Phase), slices.Index(phases, b.Phase)),
 		cmp.Compare(b.Level(), a.Level()),
@@ -157,4 +156,9 @@ func count(s *Snapshot) Totals {
 		}
 	}
 	return t
+}
+
+// String is a word for people and programs: ok, info, warning or critical.
+func (l Level) String() string {
+	return [...]string{Well: "ok", Info: "info", Warning: "warning", Critical: "critical"}[l]
 }

@@ -122,3 +122,44 @@ func TestQueriesAreChecked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAlertsComeInPages(t *testing.T) {
+	f := newFixture()
+	for i := range 7 {
+		a := alert(fmt.Sprintf("rule-%d", i), []string{"critical", "warning", "info"}[i%3], "web1")
+		if i == 6 {
+			a.Phase = schema.PhaseResolved
+		}
+		f.put(a)
+	}
+	s := f.snapshot(noon)
+
+	var got []string
+	q := AlertQuery{Limit: 2}
+	for {
+		page, err := s.ListAlerts(&q)
+		if err != nil || page.Total != 7 {
+			t.Fatal(page.Total, err)
+		}
+		for _, a := range page.Items {
+			got = append(got, a.Rule)
+		}
+		if q.Token = page.Next; q.Token == "" {
+			break
+		}
+	}
+	if want := "rule-0 rule-3 rule-1 rule-4 rule-2 rule-5 rule-6"; strings.Join(got, " ") != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+
+	page, err := s.ListAlerts(&AlertQuery{Severities: []string{"critical"}, Phases: []string{schema.PhaseFiring}})
+	if err != nil || page.Total != 2 {
+		t.Errorf("%d critical ones are firing, %v", page.Total, err)
+	}
+	if _, err := s.ListAlerts(&AlertQuery{Token: "e30"}); !errors.Is(err, ErrToken) {
+		t.Error(err)
+	}
+	if err := (&AlertQuery{Phases: []string{"open"}}).Check(); err == nil {
+		t.Error("a phase that there is not")
+	}
+}

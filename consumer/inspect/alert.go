@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"supernats/consumer"
+	"supernats/consumer/history"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -44,7 +45,7 @@ type AlertFilter struct {
 	Events consumer.Filter
 	Rules  []string
 	// Period is when notifications were made or parked.
-	Period Period
+	Period history.Period
 }
 
 func (f *AlertFilter) matches(rule, host, group, process string) bool {
@@ -108,13 +109,13 @@ func (r *Reader) AlertRecords(ctx context.Context) ([]schema.Alert, error) {
 // Notifications returns those of the stream that a filter passes, oldest first.
 func (r *Reader) Notifications(ctx context.Context, f *AlertFilter) ([]Notification, error) {
 	var list []Notification
-	err := r.scan(ctx, stream.Alerts, position{time: f.Period.Since}, func(m *storedMessage) error {
-		n, err := schema.Unmarshal[*schema.Notification](m.data)
+	err := r.History().Scan(ctx, stream.Alerts, history.Position{Time: f.Period.Since}, func(m *history.Message) error {
+		n, err := schema.Unmarshal[*schema.Notification](m.Data)
 		if err == nil && n.Data == nil {
 			err = errors.New("has no data")
 		}
 		if err != nil {
-			r.warn("message on %q: %v", m.subject, err)
+			r.warn("message on %q: %v", m.Subject, err)
 			return nil
 		}
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"supernats/consumer/history"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -80,7 +81,7 @@ func (r *Reader) Deliveries(ctx context.Context) (*Deliveries, error) {
 		d.Queues = slices.DeleteFunc(d.Queues, func(q Queue) bool { return !q.IsAmong(roster.Receivers) })
 	}
 
-	parked, err := r.readParked(ctx, position{})
+	parked, err := r.readParked(ctx, history.Position{})
 	for _, p := range parked {
 		if d.parked[p.durable] == nil {
 			d.parked[p.durable] = map[uint64]string{}

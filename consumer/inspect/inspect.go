@@ -12,11 +12,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"supernats/schema"
+	"supernats/consumer/history"
 )
 
 // Reader reads what an installation has stored.
@@ -32,6 +31,9 @@ func (r *Reader) warn(format string, args ...any) {
 		r.Warn(fmt.Sprintf(format, args...))
 	}
 }
+
+// History returns the reader of the streams over the same connection.
+func (r *Reader) History() *history.Reader { return &history.Reader{JS: r.JS, Warn: r.Warn} }
 
 // OpenBucket opens a bucket of `supernats consume`. The error for one that is missing says
 // what creates it.
@@ -82,15 +84,4 @@ func readBucket[T any](ctx context.Context, r *Reader, bucket string, key func(*
 			records = append(records, record)
 		}
 	}
-}
-
-// Period is a span of time with an open end where a bound is zero.
-type Period struct{ Since, Until time.Time }
-
-// IsOpen reports whether neither bound is set.
-func (p Period) IsOpen() bool { return p.Since.IsZero() && p.Until.IsZero() }
-
-// Contains reports whether a time lies within the period, its bounds included.
-func (p Period) Contains(t schema.Time) bool {
-	return (p.Since.IsZero() || !t.Before(p.Since)) && (p.Until.IsZero() || !t.After(p.Until))
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"supernats/consumer"
+	"supernats/consumer/history"
 	"supernats/schema"
 	"supernats/schema/stream"
 )
@@ -35,7 +36,7 @@ type Parked struct {
 // Parked returns the notifications that were given up and that a filter passes, oldest
 // first.
 func (r *Reader) Parked(ctx context.Context, f *AlertFilter) ([]Parked, error) {
-	all, err := r.readParked(ctx, position{time: f.Period.Since})
+	all, err := r.readParked(ctx, history.Position{Time: f.Period.Since})
 
 	var list []Parked
 	for _, p := range all {
@@ -49,7 +50,7 @@ func (r *Reader) Parked(ctx context.Context, f *AlertFilter) ([]Parked, error) {
 // ParkedReasons returns why the notification with a sequence in SUPERVISOR_ALERTS was
 // given up, by receiver. It reads SUPERVISOR_PARKED from a sequence on.
 func (r *Reader) ParkedReasons(ctx context.Context, alertSeq, from uint64) (map[string]string, error) {
-	all, err := r.readParked(ctx, position{seq: from})
+	all, err := r.readParked(ctx, history.Position{Seq: from})
 
 	reasons := map[string]string{}
 	for _, p := range all {
@@ -66,7 +67,7 @@ const severityCritical = "critical"
 // CriticalParked counts by queue the parked notifications that are critical, or too
 // damaged to say that they are not.
 func (r *Reader) CriticalParked(ctx context.Context) (map[string]int, error) {
-	all, err := r.readParked(ctx, position{})
+	all, err := r.readParked(ctx, history.Position{})
 
 	counts := map[string]int{}
 	for _, p := range all {
@@ -77,10 +78,10 @@ func (r *Reader) CriticalParked(ctx context.Context) (map[string]int, error) {
 	return counts, err
 }
 
-func (r *Reader) readParked(ctx context.Context, from position) ([]Parked, error) {
+func (r *Reader) readParked(ctx context.Context, from history.Position) ([]Parked, error) {
 	var list []Parked
-	err := r.scan(ctx, stream.Parked, from, func(m *storedMessage) error {
-		durable := strings.TrimPrefix(m.subject, stream.ParkedSubject(""))
+	err := r.History().Scan(ctx, stream.Parked, from, func(m *history.Message) error {
+		durable := strings.TrimPrefix(m.Subject, stream.ParkedSubject(""))
 		if receiver, ok := stream.ReceiverOf(durable); ok {
 			list = append(list, parseParked(m, durable, receiver))
 		}
@@ -91,22 +92,22 @@ func (r *Reader) readParked(ctx context.Context, from position) ([]Parked, error
 
 // parseParked reads what was parked. If its payload was cut, or could not be delivered just
 // because nobody can read it, its subject says what it is about.
-func parseParked(m *storedMessage, durable, receiver string) Parked {
+func parseParked(m *history.Message, durable, receiver string) Parked {
 	p := Parked{
-		Kind: KindParked, Receiver: receiver, Reason: m.header.Get(consumer.HeaderParkedReason),
-		Seq: m.seq, Parked: schema.Time{Time: m.stored}, durable: durable,
+		Kind: KindParked, Receiver: receiver, Reason: m.Header.Get(consumer.HeaderParkedReason),
+		Seq: m.Seq, Parked: schema.Time{Time: m.Stored}, durable: durable,
 	}
-	p.Tries, _ = strconv.ParseUint(m.header.Get(consumer.HeaderParkedTries), 10, 64)
-	p.AlertSeq, _ = strconv.ParseUint(m.header.Get(consumer.HeaderParkedSeq), 10, 64)
+	p.Tries, _ = strconv.ParseUint(m.Header.Get(consumer.HeaderParkedTries), 10, 64)
+	p.AlertSeq, _ = strconv.ParseUint(m.Header.Get(consumer.HeaderParkedSeq), 10, 64)
 
-	if n, err := schema.Unmarshal[*schema.Notification](m.data); err == nil && n.Data != nil {
+	if n, err := schema.Unmarshal[*schema.Notification](m.Data); err == nil && n.Data != nil {
 		a := n.Data
 		p.ID, p.Severity, p.events = n.ID, a.Severity, a.Events
 		p.Rule, p.Host, p.Group, p.Process = a.Rule, a.Host, a.Group, a.Process
 		return p
 	}
 
-	subject, ok := strings.CutPrefix(m.header.Get(consumer.HeaderParkedSubject), schema.AlertPrefix)
+	subject, ok := strings.CutPrefix(m.Header.Get(consumer.HeaderParkedSubject), schema.AlertPrefix)
 	tokens := strings.Split(subject, ".")
 	if !ok || len(tokens) != 4 {
 		return p

@@ -9,6 +9,7 @@ import (
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
+	"supernats/schema"
 )
 
 type alertsCmd struct {
@@ -24,7 +25,7 @@ func (a *alertsCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	f := inspect.AlertFilter{Events: filter, Rules: splitGlobs(a.Rule), Period: a.period()}
+	f := inspect.AlertFilter{Events: filter, Rules: schema.SplitGlobs(a.Rule), Period: a.period()}
 	if err := (consumer.Filter{Groups: f.Rules}).Check(); err != nil {
 		return usageError{err}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"supernats/consumer/cmd/supernats/trial"
 	"supernats/consumer/config"
+	"supernats/consumer/history"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 )
@@ -36,7 +37,7 @@ func (b *backtestCmd) Run(ctx context.Context, c *common) error {
 		return usageError{fmt.Errorf("--compare prints a table: it cannot be combined with -o %s", form)}
 	}
 
-	period := inspect.Period{Since: b.Since.Time, Until: b.Until.Time}
+	period := history.Period{Since: b.Since.Time, Until: b.Until.Time}
 	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
 		trials := []*trial.Trial{{Name: b.File, Config: cfg}}
 		if b.Compare {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"supernats/consumer/history"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 	"supernats/schema"
@@ -52,8 +53,8 @@ func (f *filters) printEvents(ctx context.Context, c *common, output string, fol
 	}
 
 	return c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
-		query := inspect.EventQuery{Filter: filter, Period: f.period(), Limit: f.Limit, Follow: follow}
-		events, err := r.Events(ctx, query)
+		query := history.EventQuery{Filter: filter, Period: f.period(), Limit: f.Limit, Follow: follow}
+		events, err := r.History().Events(ctx, query)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"supernats/consumer"
+	"supernats/consumer/history"
 	"supernats/consumer/inspect"
 	"supernats/consumer/terminal"
 	"supernats/schema"
@@ -21,7 +22,9 @@ type processFlags struct {
 }
 
 func (p *processFlags) filter() (consumer.Filter, error) {
-	c := consumer.Filter{Hosts: splitGlobs(p.Host), Groups: splitGlobs(p.Group), Processes: splitGlobs(p.Process)}
+	c := consumer.Filter{
+		Hosts: schema.SplitGlobs(p.Host), Groups: schema.SplitGlobs(p.Group), Processes: schema.SplitGlobs(p.Process),
+	}
 	if err := c.Check(); err != nil {
 		return c, usageError{err}
 	}
@@ -35,7 +38,7 @@ func (p *processFlags) hintAtGlobs(sign func(glob string) bool) {
 		flag  string
 		globs []string
 	}{{"host", p.Host}, {"group", p.Group}, {"process", p.Process}} {
-		for _, g := range splitGlobs(f.globs) {
+		for _, g := range schema.SplitGlobs(f.globs) {
 			if sign(g) {
 				terminal.Say("supernats: --%s %q looks like a regular expression, and globs are meant: "+
 					"did you mean %q?",
@@ -63,7 +66,7 @@ func (f *filters) filter() (consumer.Filter, error) {
 		return c, err
 	}
 
-	c.Events = splitGlobs(f.Event)
+	c.Events = schema.SplitGlobs(f.Event)
 	if err := c.Check(); err != nil {
 		return c, usageError{err}
 	}
@@ -78,8 +81,8 @@ func (f *filters) filter() (consumer.Filter, error) {
 	return c, nil
 }
 
-func (f *filters) period() inspect.Period {
-	return inspect.Period{Since: f.Since.Time, Until: f.Until.Time}
+func (f *filters) period() history.Period {
+	return history.Period{Since: f.Since.Time, Until: f.Until.Time}
 }
 
 // checkEvents refuses names that no event has: with one, a command would print nothing, as
@@ -105,33 +108,6 @@ func checkEvents(events []string) error {
 		return fmt.Errorf("%s: want %s, or a glob of names", problem, strings.Join(known, ", "))
 	}
 	return nil
-}
-
-// splitGlobs splits what was given at the commas, as supervisor splits events=, but not at
-// those in {a,b} or after a backslash.
-func splitGlobs(given []string) []string {
-	var list []string
-
-	for _, g := range given {
-		begin, depth := 0, 0 // of the glob, and of the braces
-		for i := 0; i < len(g); i++ {
-			switch g[i] {
-			case '\\':
-				i++
-			case '{':
-				depth++
-			case '}':
-				depth--
-			case ',':
-				if depth <= 0 {
-					list = append(list, g[begin:i])
-					begin = i + 1
-				}
-			}
-		}
-		list = append(list, g[begin:])
-	}
-	return list
 }
 
 // moment is a point in time: RFC 3339, or a duration back from now, or with a plus from

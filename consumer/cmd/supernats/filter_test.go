@@ -94,7 +94,7 @@ func TestUnknownEvents(t *testing.T) {
 		}
 	}
 	for _, event := range []string{"PROCESS_STATE", "EVENT", "TICK_*", "PROCESS_STATE_FROZE[N]", "{TICK_5,TICK_60}", "REMOTE_COMMUNICATION", "supernats.bridge.loss"} {
-		if err := checkEvents(splitGlobs([]string{event})); err != nil {
+		if err := checkEvents(schema.SplitGlobs([]string{event})); err != nil {
 			t.Error(err)
 		}
 	}

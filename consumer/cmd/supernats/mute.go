@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -11,11 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"supernats/consumer"
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
+	"supernats/consumer/silences"
 	"supernats/consumer/terminal"
 	"supernats/schema"
 	"supernats/schema/stream"
@@ -45,7 +43,11 @@ func (m *muteCmd) Run(ctx context.Context, c *common) error {
 
 	stored := false
 	err = c.withReader(ctx, func(ctx context.Context, r *inspect.Reader) error {
-		if err := storeMute(ctx, r, mute); err != nil {
+		kv, err := r.OpenBucket(ctx, stream.MutesBucket)
+		if err != nil {
+			return err
+		}
+		if err := silences.Store(ctx, kv, mute); err != nil {
 			return err
 		}
 		stored = true
@@ -77,7 +79,7 @@ func (m *muteCmd) describe(now time.Time) (*schema.Mute, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules := splitGlobs(m.Rule)
+	rules := schema.SplitGlobs(m.Rule)
 	if err := (consumer.Filter{Groups: rules}).Check(); err != nil {
 		return nil, usageError{err}
 	}
@@ -97,8 +99,7 @@ func (m *muteCmd) describe(now time.Time) (*schema.Mute, error) {
 	return &schema.Mute{
 		Hosts: filter.Hosts, Groups: filter.Groups, Processes: filter.Processes, Rules: rules,
 		Comment: m.Comment, Author: author, Created: schema.Time{Time: now},
-		// NATS counts whole seconds, and cuts off the rest.
-		Expires: schema.Time{Time: now.Add((lasts + time.Second - 1).Truncate(time.Second))},
+		Expires: silences.RoundExpiry(now, lasts),
 	}, nil
 }
 
@@ -132,46 +133,4 @@ func whoami() string {
 		host = "unknown"
 	}
 	return cmp.Or(name, "unknown") + "@" + host
-}
-
-// storeMute gives a silence an id and stores it.
-func storeMute(ctx context.Context, r *inspect.Reader, mute *schema.Mute) error {
-	kv, err := r.OpenBucket(ctx, stream.MutesBucket)
-	if err != nil {
-		return err
-	}
-
-	lasts := mute.Expires.Sub(mute.Created.Time)
-	for {
-		mute.ID = newMuteID(mute.Created.Time)
-		value, err := schema.Marshal(mute)
-		if err != nil {
-			return err
-		}
-		_, err = kv.Create(ctx, mute.ID, value, jetstream.KeyTTL(lasts))
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, jetstream.ErrKeyExists) { // another one of the same second
-			return fmt.Errorf("store the silence in bucket %s: %w", stream.MutesBucket, err)
-		}
-	}
-}
-
-// muteDigits are in the order of ASCII, so ids are in the order of their times.
-const muteDigits = "0123456789abcdefghijklmnopqrstuv"
-
-// newMuteID returns ten letters and digits that sort by time: seconds, and fifteen random
-// bits that distinguish two ids of one second.
-func newMuteID(at time.Time) string {
-	var random [2]byte
-	_, _ = rand.Read(random[:]) // it never fails
-
-	n := uint64(at.Unix())<<15 | uint64(random[0]&0x7f)<<8 | uint64(random[1])
-	id := make([]byte, 10)
-	for i := len(id) - 1; i >= 0; i-- {
-		id[i] = muteDigits[n&31]
-		n >>= 5
-	}
-	return string(id)
 }

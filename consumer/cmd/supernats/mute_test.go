@@ -107,25 +107,6 @@ func TestMuteExpires(t *testing.T) {
 	}
 }
 
-func TestMuteIDsSortByTime(t *testing.T) {
-	seen := map[string]bool{}
-	last := ""
-	for n := range 200 {
-		id := newMuteID(noon.Add(time.Duration(n) * time.Second))
-		if len(id) != 10 || id <= last || seen[id] {
-			t.Errorf("%s follows %s", id, last)
-		}
-		last, seen[id] = id, true
-	}
-	same := map[string]bool{}
-	for range 20 {
-		same[newMuteID(noon)] = true
-	}
-	if len(same) < 15 {
-		t.Errorf("%d ids of 20 in one second", len(same))
-	}
-}
-
 // What the server denies is told at once, with the right that is missing.
 func TestDenied(t *testing.T) {
 	s := streamtest.Start(t, func(o *server.Options) {

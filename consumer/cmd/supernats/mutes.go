@@ -11,6 +11,7 @@ import (
 
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/inspect"
+	"supernats/consumer/silences"
 	"supernats/consumer/terminal"
 	"supernats/schema/stream"
 )
@@ -73,21 +74,10 @@ func (u *unmuteCmd) Run(ctx context.Context, c *common) error {
 	})
 }
 
-// markerTTL is how long the marker of a silence that was ended stays in the bucket.
-const markerTTL = time.Minute
-
 func unmute(ctx context.Context, kv jetstream.KeyValue, id string) error {
-	e, err := kv.Get(ctx, id)
-	if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrInvalidKey) {
+	err := silences.End(ctx, kv, id)
+	if errors.Is(err, silences.ErrNone) {
 		return fmt.Errorf("no silence %s is in force: `supernats mutes` lists those that are", terminal.Clean(id))
 	}
-	if err != nil {
-		return fmt.Errorf("look up silence %s: %w", id, err)
-	}
-
-	// NATS itself purges a silence that expires. The marker of the purge expires too.
-	if err := kv.Purge(ctx, id, jetstream.LastRevision(e.Revision()), jetstream.PurgeTTL(markerTTL)); err != nil {
-		return fmt.Errorf("end silence %s: %w", id, err)
-	}
-	return nil
+	return err
 }

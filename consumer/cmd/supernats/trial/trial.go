@@ -18,7 +18,7 @@ import (
 
 	"supernats/consumer/cmd/supernats/tables"
 	"supernats/consumer/config"
-	"supernats/consumer/inspect"
+	"supernats/consumer/history"
 	"supernats/consumer/intake"
 	"supernats/consumer/terminal"
 	"supernats/consumer/wording"
@@ -43,7 +43,7 @@ type Trial struct {
 type counts struct{ firing, update, resolved, events int }
 
 // Run reads the stream, and draws a bar of progress on a terminal.
-func (t *Trial) Run(ctx context.Context, js jetstream.JetStream, period inspect.Period) (err error) {
+func (t *Trial) Run(ctx context.Context, js jetstream.JetStream, period history.Period) (err error) {
 	t.counts = map[[2]string]*counts{}
 	bar := newProgressBar(filepath.Base(t.Name))
 	begun := time.Now()

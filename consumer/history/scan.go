@@ -1,6 +1,7 @@
-package inspect
+package history
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,14 +13,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// storedMessage is a message of a stream.
-type storedMessage struct {
-	header nats.Header
-	// subject is the one that it was published on.
-	subject string
-	data    []byte
-	seq     uint64
-	stored  time.Time
+// Message is a message of a stream.
+type Message struct {
+	Header nats.Header
+	// Subject is the one that it was published on.
+	Subject string
+	Data    []byte
+	Seq     uint64
+	Stored  time.Time
 }
 
 // scanBatch is how many messages are requested at a time.
@@ -28,23 +29,28 @@ const scanBatch = 256
 // directGetTimeout is how long one batch may take.
 const directGetTimeout = 10 * time.Second
 
-// position in a stream where reading starts: at a time, at a sequence, or, if it is zero,
+// Position in a stream where reading starts: at a time, at a sequence, or, if it is zero,
 // with the oldest message.
-type position struct {
-	time time.Time
-	seq  uint64
+type Position struct {
+	Time time.Time
+	Seq  uint64
+	// Subject is what to read, with wildcards; "" reads everything.
+	Subject string
 }
 
-// scan calls each for the messages of a stream from a position on, oldest first. It reads
-// without a consumer (ADR-31, batches of direct gets): the right to create a consumer on a
-// stream is the right to change those of others.
-func (r *Reader) scan(ctx context.Context, streamName string, from position, each func(*storedMessage) error) error {
+// ErrEnough ends a scan before the end of the stream.
+var ErrEnough = errors.New("enough was read")
+
+// Scan calls each for the messages of a stream from a Position on, oldest first, until it
+// returns ErrEnough. It reads without a consumer (ADR-31, batches of direct gets): the right
+// to create a consumer on a stream is the right to change those of others.
+func (r *Reader) Scan(ctx context.Context, streamName string, from Position, each func(*Message) error) error {
 	s, err := r.JS.Stream(ctx, streamName)
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w (it is created by `supernats consume`)", streamName, err)
 	}
 	state := s.CachedInfo().State
-	if state.Msgs == 0 || state.LastTime.Before(from.time) || state.LastSeq < from.seq {
+	if state.Msgs == 0 || state.LastTime.Before(from.Time) || state.LastSeq < from.Seq {
 		return nil
 	}
 	if !s.CachedInfo().Config.AllowDirect {
@@ -52,18 +58,21 @@ func (r *Reader) scan(ctx context.Context, streamName string, from position, eac
 			streamName, streamName)
 	}
 
-	request := map[string]any{"seq": max(1, state.FirstSeq, from.seq)}
-	if !from.time.IsZero() {
-		request = map[string]any{"start_time": from.time.UTC()}
+	request := map[string]any{"seq": max(1, state.FirstSeq, from.Seq)}
+	if !from.Time.IsZero() {
+		request = map[string]any{"start_time": from.Time.UTC()}
 	}
 	for last := uint64(0); last < state.LastSeq; {
-		request["batch"], request["next_by_subj"] = scanBatch, ">"
+		request["batch"], request["next_by_subj"] = scanBatch, cmp.Or(from.Subject, ">")
 		n := 0
-		err := r.directGet(ctx, streamName, request, func(m *storedMessage) error {
+		err := r.directGet(ctx, streamName, request, func(m *Message) error {
 			n++
-			last = m.seq
+			last = m.Seq
 			return each(m)
 		})
+		if errors.Is(err, ErrEnough) {
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", streamName, err)
 		}
@@ -77,7 +86,7 @@ func (r *Reader) scan(ctx context.Context, streamName string, from position, eac
 
 // directGet calls each for the messages of one answer.
 func (r *Reader) directGet(
-	ctx context.Context, streamName string, request map[string]any, each func(*storedMessage) error,
+	ctx context.Context, streamName string, request map[string]any, each func(*Message) error,
 ) error {
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -119,14 +128,14 @@ func (r *Reader) directGet(
 }
 
 // parseStored reads a message from the answer to a direct get.
-func parseStored(raw *nats.Msg) (*storedMessage, error) {
-	m := &storedMessage{header: raw.Header, subject: raw.Header.Get(jetstream.SubjectHeader), data: raw.Data}
+func parseStored(raw *nats.Msg) (*Message, error) {
+	m := &Message{Header: raw.Header, Subject: raw.Header.Get(jetstream.SubjectHeader), Data: raw.Data}
 
 	var err error
-	if m.seq, err = strconv.ParseUint(raw.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
+	if m.Seq, err = strconv.ParseUint(raw.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
 		return nil, fmt.Errorf("answer has no sequence: %w", err)
 	}
-	if m.stored, err = time.Parse(time.RFC3339Nano, raw.Header.Get(jetstream.TimeStampHeaer)); err != nil {
+	if m.Stored, err = time.Parse(time.RFC3339Nano, raw.Header.Get(jetstream.TimeStampHeaer)); err != nil {
 		return nil, fmt.Errorf("answer has no time: %w", err)
 	}
 	return m, nil

@@ -1,4 +1,4 @@
-package inspect
+package history
 
 import (
 	"testing"
@@ -36,8 +36,8 @@ func TestScan(t *testing.T) {
 		}
 	}
 	var seen []uint64
-	if err := (&Reader{JS: js}).scan(t.Context(), stream.Alerts, position{}, func(m *storedMessage) error {
-		seen = append(seen, m.seq)
+	if err := (&Reader{JS: js}).Scan(t.Context(), stream.Alerts, Position{}, func(m *Message) error {
+		seen = append(seen, m.Seq)
 		return nil
 	}); err != nil {
 		t.Fatal(err)

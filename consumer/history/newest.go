@@ -1,0 +1,136 @@
+package history
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"supernats/consumer"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// StoredEvent is an event with its place in the stream.
+type StoredEvent struct {
+	*schema.CloudEvent[*schema.Event]
+	// Seq is its sequence, Stored when the stream got it.
+	Seq    uint64      `json:"seq"`
+	Stored schema.Time `json:"stored"`
+}
+
+// NewestQuery says which of the newest events are read.
+type NewestQuery struct {
+	Filter consumer.Filter
+	// Since is the time of storing up to which to go back; zero: as far as the stream goes.
+	Since time.Time
+	// Before is the sequence below which to read, 0 for the end of the stream.
+	Before uint64
+	// Limit is how many to return at most, 0 for DefaultNewest.
+	Limit int
+}
+
+// DefaultNewest is how many of the newest events are read if nothing else is asked for.
+const DefaultNewest = 100
+
+// Going back in a stream: it can only be read forwards, so it is read in windows, each
+// before the last and larger than that.
+const (
+	firstWindow  = 1 << 10
+	windowGrowth = 8
+	// newestTimeout bounds how long one query may go back.
+	newestTimeout = 5 * time.Second
+)
+
+// Newest is an answer to a NewestQuery.
+type Newest struct {
+	// Events are the newest first.
+	Events []StoredEvent
+	// More says that there may be older ones: Next is what NewestQuery.Before has to be for
+	// them.
+	More bool
+	Next uint64
+	// SearchedTo is the time of storing back to which all was read, if the search took too
+	// long to go on.
+	SearchedTo time.Time
+}
+
+// Newest returns the newest events that a query asks for.
+func (r *Reader) Newest(ctx context.Context, q NewestQuery) (*Newest, error) {
+	s, err := r.JS.Stream(ctx, stream.Events)
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w "+
+			"(it is created by `supernats consume` and by the first supernats-bridge)", stream.Events, err)
+	}
+	state := s.CachedInfo().State
+	if q.Limit <= 0 {
+		q.Limit = DefaultNewest
+	}
+	end := state.LastSeq + 1
+	if q.Before > 0 {
+		end = min(end, q.Before)
+	}
+
+	found := &Newest{}
+	deadline := time.Now().Add(newestTimeout)
+	for size := uint64(firstWindow); end > state.FirstSeq && state.Msgs > 0; size *= windowGrowth {
+		begin := max(state.FirstSeq, end-min(end, size))
+		window, oldest, err := r.readWindow(ctx, &q, begin, end)
+		if err != nil {
+			return nil, err
+		}
+		found.Events = append(found.Events, window...)
+		end = begin
+
+		passedSince := !oldest.IsZero() && oldest.Before(q.Since)
+		switch {
+		case len(found.Events) > q.Limit:
+			found.Events = found.Events[:q.Limit]
+			found.More, found.Next = true, found.Events[q.Limit-1].Seq
+			return found, nil
+		case passedSince:
+			return found, nil
+		case time.Now().After(deadline):
+			found.More, found.Next, found.SearchedTo = end > state.FirstSeq, end, oldest
+			return found, nil
+		}
+	}
+	return found, nil
+}
+
+// readWindow returns the events of a part of the stream, the newest first, and when the
+// stream got the first message of it.
+func (r *Reader) readWindow(
+	ctx context.Context, q *NewestQuery, begin, end uint64,
+) (list []StoredEvent, oldest time.Time, err error) {
+	for _, subject := range q.Filter.Subjects() {
+		err := r.Scan(ctx, stream.Events, Position{Seq: begin, Subject: subject}, func(m *Message) error {
+			if m.Seq >= end {
+				return ErrEnough
+			}
+			if oldest.IsZero() || m.Stored.Before(oldest) {
+				oldest = m.Stored
+			}
+			if m.Stored.Before(q.Since) {
+				return nil
+			}
+
+			ce, err := (&consumer.Message{Subject: m.Subject, Data: m.Data}).Event()
+			if err != nil {
+				r.warn("message on %q: %v", m.Subject, err)
+				return nil
+			}
+			if q.Filter.Match(ce.Data) {
+				list = append(list, StoredEvent{CloudEvent: ce, Seq: m.Seq, Stored: schema.Time{Time: m.Stored}})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, oldest, err
+		}
+	}
+
+	slices.SortFunc(list, func(a, b StoredEvent) int { return cmp.Compare(b.Seq, a.Seq) })
+	return list, oldest, nil
+}

@@ -1,0 +1,107 @@
+package timeline
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"supernats/consumer/wording"
+	"supernats/schema"
+)
+
+// stamp is how times are written: of an incident that lasts days, in UTC.
+const stamp = "2006-01-02 15:04:05 UTC"
+
+// Markdown writes the story for a post-mortem. withLogs adds what the processes wrote last.
+func (t *Timeline) Markdown(w io.Writer, now time.Time, withLogs bool) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n", escapeMarkdown(t.Title))
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "- %s: %s\n", name, value)
+		}
+	}
+	row("Incident", code(t.Incident))
+	name := func(s string) string { return escapeMarkdown(wording.Clip(s, wording.MaxName)) }
+	row("Rule", name(t.Rule)+", "+name(t.Severity))
+	row("Opened", t.Opened.UTC().Format(stamp))
+	if t.Closed == nil {
+		row("State", t.Phase+" for "+wording.Span(t.Lasted(now)))
+	} else {
+		row("Closed", t.Closed.UTC().Format(stamp)+" after "+wording.Span(t.Lasted(now)))
+		row("Reason", escapeMarkdown(wording.Clip(t.Ended, wording.MaxText)))
+	}
+	row("Events", fmt.Sprint(t.Count))
+	row("Runbook", escapeMarkdown(wording.Clip(t.Runbook, wording.MaxText)))
+
+	b.WriteString("\n## Timeline\n\n| time | who | what |\n|---|---|---|\n")
+	for i := range t.Facts {
+		f := &t.Facts[i]
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.Time.UTC().Format("2006-01-02 15:04:05.000"),
+			escapeMarkdown(f.Who()), escapeMarkdown(f.Text))
+	}
+	if withLogs {
+		t.writeLogs(&b)
+	}
+	for _, text := range t.Warnings {
+		fmt.Fprintf(&b, "\n> %s\n", escapeMarkdown(wording.Clip(text, wording.MaxText)))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Who is to whom something happened: "web1 api:api_00".
+func (f *Fact) Who() string { return wording.Join(" ", f.Host, f.Process) }
+
+const (
+	maxLogLines = 40
+	maxLogLine  = 300
+)
+
+// writeLogs writes what the processes wrote last, the same text once.
+func (t *Timeline) writeLogs(b *strings.Builder) {
+	written := map[string]bool{}
+	for i := range t.Facts {
+		f := &t.Facts[i]
+		for _, l := range logsOf(f.Log) {
+			if written[l.text] {
+				continue
+			}
+			written[l.text] = true
+			fmt.Fprintf(b, "\n## Last output of %s on %s, %s\n\n",
+				escapeMarkdown(f.Who()), l.channel, f.Time.UTC().Format(stamp))
+			for _, line := range wording.Lines(l.text, maxLogLines, maxLogLine) {
+				b.WriteString("    " + line + "\n")
+			}
+		}
+	}
+}
+
+type channelLog struct{ channel, text string }
+
+// logsOf returns the logs that are not empty.
+func logsOf(l *schema.Log) (list []channelLog) {
+	if l == nil {
+		return nil
+	}
+	for _, c := range []channelLog{{"stdout", l.Stdout}, {"stderr", l.Stderr}} {
+		if !wording.IsBlankLog(c.text) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// markdownSigns are what a name or a text could format with, or begin a link or HTML.
+var markdownSigns = strings.NewReplacer(
+	`\`, `\\`, "|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;",
+	"#", `\#`, "!", `\!`, "~", `\~`,
+)
+
+func escapeMarkdown(s string) string { return markdownSigns.Replace(s) }
+
+// code writes a text as it is.
+func code(s string) string {
+	return "`" + strings.ReplaceAll(wording.Clip(s, wording.MaxText), "`", "'") + "`"
+}

@@ -1,0 +1,141 @@
+package timeline_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"supernats/consumer/fleettest"
+	"supernats/consumer/inspect"
+	"supernats/consumer/timeline"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+const incident = "unexpected-exit/web1/4f0c6d1e2a90b7c3/1"
+
+// played is an installation on which api:api_00 crashed twice and runs again, and mail was
+// notified of the first crash.
+func played(t *testing.T) (f *fleettest.Fleet, opened time.Time) {
+	t.Helper()
+	f = fleettest.New(t)
+	exit := func(e *schema.Event) {
+		e.Exit = &schema.Exit{Code: new(3)}
+		e.Log = &schema.Log{Stderr: "# <b>bad</b>\nValueError\n"}
+		e.Ran = new(120.0)
+	}
+	opened = time.Now().UTC().Truncate(time.Millisecond)
+	first := f.Crash(exit)
+	seq := f.PublishAt(opened, first)
+	f.PublishAt(opened.Add(time.Second), f.Event(schema.ProcessStateRunning, func(e *schema.Event) { e.PID = 77 }))
+
+	n := &schema.Notification{
+		Incident: incident, Rule: "unexpected-exit", Kind: schema.KindEvent, Severity: "critical",
+		Host: "web1", Group: "api", Process: "api_00", Opened: schema.Time{Time: opened}, Count: 1,
+		Annotations: map[string]string{"runbook_url": "https://runbooks.example.com/api"},
+		Events: []schema.AlertEvent{{
+			ID: "web1/4f0c6d1e2a90b7c3/1", Time: schema.Time{Time: opened}, Seq: seq, Event: first.Event,
+			Expected: first.Expected, Exit: first.Exit, Log: first.Log, Ran: first.Ran,
+		}},
+	}
+	sent := f.PublishRaw(n.Subject(), f.JSON(n.Envelope("n1", schema.TypeAlertFiring, opened.Add(100*time.Millisecond))))
+	if _, err := f.JS.CreateConsumer(t.Context(), stream.Alerts, jetstream.ConsumerConfig{
+		Durable: stream.ReceiverConsumer("mail/ops@example.com"), AckPolicy: jetstream.AckExplicitPolicy,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ack(t, f, sent)
+	return f, opened
+}
+
+// ack has mail take a notification.
+func ack(t *testing.T, f *fleettest.Fleet, seq uint64) {
+	t.Helper()
+	c, err := f.JS.Consumer(t.Context(), stream.Alerts, stream.ReceiverConsumer("mail/ops@example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if meta, err := m.Metadata(); err != nil || meta.Sequence.Stream != seq {
+		t.Fatalf("%+v, %v", meta, err)
+	}
+	if err := m.DoubleAck(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The story has what happened, who was notified, and what came after, in its order.
+func TestTheStoryOfAnIncident(t *testing.T) {
+	f, _ := played(t)
+	in, err := (&inspect.Reader{JS: f.JS}).Incident(t.Context(), incident)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	story := timeline.Of(in)
+	var lines []string
+	for _, fact := range story.Facts {
+		lines = append(lines, fact.Kind+": "+fact.Who()+" "+fact.Text)
+	}
+	for i, want := range []string{
+		"event: web1 api:api_00 exited unexpectedly, ran 2 min, exit code 3",
+		"notification:  notification: firing, 1 event",
+		"delivery:  mail/ops@example.com was notified",
+		"event: web1 api:api_00 is running, pid 77",
+	} {
+		if i >= len(lines) || lines[i] != want {
+			t.Fatalf("%d: want %q in\n%s", i, want, strings.Join(lines, "\n"))
+		}
+	}
+	if len(lines) != 4 || story.Title != "web1 api:api_00 exited unexpectedly" || story.Phase != schema.PhaseFiring ||
+		story.Runbook != "https://runbooks.example.com/api" || len(story.Warnings) > 0 {
+		t.Errorf("%+v", story)
+	}
+}
+
+// Markdown is plain text and tables, whatever the processes are called and have written.
+func TestMarkdown(t *testing.T) {
+	f, opened := played(t)
+	in, err := (&inspect.Reader{JS: f.JS}).Incident(t.Context(), incident)
+	if err != nil {
+		t.Fatal(err)
+	}
+	story := timeline.Of(in)
+	story.Facts[0].Text += " | `x` <script>"
+
+	var b strings.Builder
+	if err := story.Markdown(&b, opened.Add(90*time.Second), true); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"# web1 api:api\\_00 exited unexpectedly\n",
+		"- Incident: `" + incident + "`\n",
+		"- State: firing for 90 seconds\n",
+		"| web1 api:api\\_00 | exited unexpectedly, ran 2 min, exit code 3 \\| \\`x\\` &lt;script&gt; |\n",
+		"## Last output of web1 api:api\\_00 on stderr, ",
+		"    # <b>bad</b>\n    ValueError\n", // in a code block nothing formats
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("want %q in\n%s", want, b.String())
+		}
+	}
+
+	b.Reset()
+	if err := story.Markdown(&b, opened, false); err != nil || strings.Contains(b.String(), "ValueError") {
+		t.Errorf("without logs: %v\n%s", err, b.String())
+	}
+}
+
+func TestNoSuchIncident(t *testing.T) {
+	f := fleettest.New(t)
+	if in, err := (&inspect.Reader{JS: f.JS}).Incident(t.Context(), incident); !errors.Is(err, inspect.ErrNoIncident) {
+		t.Errorf("%+v, %v", in, err)
+	}
+}

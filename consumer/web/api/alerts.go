@@ -1,0 +1,107 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"supernats/consumer/fleet"
+	"supernats/consumer/inspect"
+	"supernats/consumer/timeline"
+	"supernats/consumer/web/site"
+	"supernats/schema"
+)
+
+func alertQueryOf(r *http.Request) (*fleet.AlertQuery, error) {
+	p := paramsOf(r)
+	q := &fleet.AlertQuery{
+		Hosts: p.list("host"), Groups: p.list("group"), Processes: p.list("process"), Rules: p.list("rule"),
+		Severities: p.list("severity"), Phases: p.list("phase"), Limit: p.limit(), Token: p.text("page_token"),
+	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	if err := q.Check(); err != nil {
+		return nil, badRequest(err)
+	}
+	return q, nil
+}
+
+// alert is the record of an alert.
+type alert struct {
+	schema.Alert
+	Level string `json:"level"`
+	// MutedNow is the id of a silence in force that it matches.
+	MutedNow string `json:"mute,omitempty"`
+}
+
+// listAlerts answers GET /api/v1/alerts: open ones first, the worst of them first.
+func (a *API) listAlerts(r *http.Request) (any, error) {
+	q, err := alertQueryOf(r)
+	if err != nil {
+		return nil, err
+	}
+	s := a.Fleet.Snapshot()
+	found, err := s.ListAlerts(q)
+	if err != nil {
+		return nil, badRequest(err)
+	}
+
+	answer := struct {
+		Alerts []alert `json:"alerts"`
+		page
+	}{Alerts: []alert{}, page: pageOf(s, found.Total, found.Of, found.Next, "alerts")}
+	if found.Of == 0 && s.Status.Loaded {
+		answer.Hint = "there are no alerts"
+	}
+	trusted := site.VisitorOf(r).IsTrusted()
+	for _, item := range found.Items {
+		shown := alert{item.Alert, item.Level().String(), item.Mute}
+		if !trusted {
+			shown.Last, shown.UnsentStates = withoutLog(shown.Last), nil
+		}
+		answer.Alerts = append(answer.Alerts, shown)
+	}
+	return answer, nil
+}
+
+// getAlert answers GET /api/v1/alerts/ID with its timeline, as JSON or as Markdown.
+func (a *API) getAlert(r *http.Request) (any, error) {
+	p := paramsOf(r)
+	format := cmp.Or(p.text("format"), "json")
+	if format != "json" && format != "md" {
+		p.fail("format: invalid value %q: want json or md", format)
+	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+
+	var story *timeline.Timeline
+	err := a.read(r, func(ctx context.Context, reader *inspect.Reader) error {
+		in, err := reader.Incident(ctx, r.PathValue("id"))
+		if err == nil {
+			story = timeline.Of(in)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	trusted := site.VisitorOf(r).IsTrusted()
+	if !trusted {
+		for i := range story.Facts {
+			story.Facts[i].Log = nil
+		}
+	}
+	if format == "md" {
+		var b strings.Builder
+		if err := story.Markdown(&b, time.Now(), trusted); err != nil {
+			return nil, err
+		}
+		return text{"text/markdown; charset=utf-8", b.String()}, nil
+	}
+	return story, nil
+}

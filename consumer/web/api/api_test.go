@@ -1,0 +1,228 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"supernats/consumer/fleet"
+	"supernats/consumer/fleettest"
+	"supernats/consumer/web/site"
+	"supernats/schema"
+	"supernats/schema/stream"
+)
+
+// installation is a fleet with an API before it.
+type installation struct {
+	*fleettest.Fleet
+	api *API
+	mux *http.ServeMux
+	// remote is the address from which requests come.
+	remote string
+}
+
+// install runs an installation with one host, on which api:api_00 has crashed.
+func install(t *testing.T, allow ...string) *installation {
+	t.Helper()
+	f := fleettest.New(t)
+	put := func(bucket, key string, record any) {
+		if _, err := f.Bucket(bucket).Put(t.Context(), key, []byte(f.JSON(record))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := schema.Time{Time: time.Now().UTC()}
+	for i, state := range []string{schema.StateFatal, schema.StateRunning, schema.StateRunning} {
+		name := fmt.Sprintf("api_%02d", i)
+		put(stream.StateBucket, schema.StateKey("web1", "api", name), &schema.ProcessRecord{
+			Host: "web1", Group: "api", Process: name, State: state, Since: now, Boot: "4f0c6d1e2a90b7c3",
+		})
+	}
+	put(stream.HostsBucket, "web1", &schema.HostRecord{Host: "web1", Boot: "4f0c6d1e2a90b7c3", LastSeen: now, Running: 2, Down: 1})
+
+	crash := f.Crash(func(e *schema.Event) { e.Log = &schema.Log{Stderr: "password=hush\n"} })
+	f.Publish(crash, f.Event(schema.ProcessLogStdout, func(e *schema.Event) { e.Data = new("token=hush") }))
+	a := &schema.Alert{
+		Incident: "unexpected-exit/web1/4f0c6d1e2a90b7c3/1", Rule: "unexpected-exit", Severity: "critical",
+		Host: "web1", Group: "api", Process: "api_00", Phase: schema.PhaseFiring, Opened: now, Count: 1,
+		Last: &schema.AlertEvent{ID: "1", Time: now, Event: crash.Event, Log: crash.Log},
+	}
+	put(stream.AlertsBucket, schema.AlertKey(a.Rule, a.Host, a.Group, a.Process), a)
+	put(stream.AlertsBucket, schema.AlertKey("fatal", a.Host, a.Group, a.Process), func() *schema.Alert {
+		other := *a
+		other.Rule, other.Incident, other.Severity, other.Last = "fatal", "fatal/web1/4f0c6d1e2a90b7c3/2", "warning", nil
+		return &other
+	}())
+	n := &schema.Notification{
+		Incident: a.Incident, Rule: a.Rule, Severity: a.Severity, Host: a.Host, Group: a.Group, Process: a.Process,
+		Opened: now, Count: 1, Events: []schema.AlertEvent{*a.Last},
+	}
+	f.PublishRaw(n.Subject(), f.JSON(n.Envelope("n1", schema.TypeAlertFiring, now.Time)))
+
+	live := fleet.New()
+	stop := f.Background(func(ctx context.Context) error { return live.Run(ctx, f.JS, zerolog.Nop()) })
+	t.Cleanup(stop)
+	f.Until("the records are read", func() bool {
+		s := live.Snapshot()
+		return s.Status.Loaded && s.Host("web1") != nil && len(s.Host("web1").Processes) == 3 && len(s.Alerts) == 2
+	})
+
+	i := &installation{Fleet: f, mux: http.NewServeMux(), remote: "127.0.0.1:5"}
+	i.api = New(API{
+		Site: &site.Site{Settings: site.Settings{Allow: allow}}, Fleet: live,
+		JetStream: func() jetstream.JetStream { return f.JS }, Log: zerolog.Nop(),
+	})
+	i.api.Register(i.mux)
+	return i
+}
+
+// do returns the answer to a request.
+func (i *installation) do(method, path, body string) (status int, contentType, answer string) {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.RemoteAddr = i.remote
+	w := httptest.NewRecorder()
+	i.api.Site.Identify(i.mux).ServeHTTP(w, r)
+	return w.Code, w.Header().Get("Content-Type"), w.Body.String()
+}
+
+// schemas compiles what openapi.json says of answers.
+func schemas(t *testing.T) (document map[string]any, compile func(pointer string) *jsonschema.Schema) {
+	t.Helper()
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(openAPI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("openapi.json", value); err != nil {
+		t.Fatal(err)
+	}
+	return value.(map[string]any), func(pointer string) *jsonschema.Schema {
+		s, err := c.Compile("openapi.json#" + pointer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+}
+
+// Every answer is as openapi.json says, and every path of it is served.
+func TestAnswersAreAsDescribed(t *testing.T) {
+	i := install(t, site.AllowMute)
+	document, compile := schemas(t)
+	requests := map[string][]struct {
+		path, body string
+		status     int
+	}{
+		"GET /api/v1/status":                             {{path: "/api/v1/status", status: 200}, {path: "/api/v1/status?x=1", status: 400}},
+		"GET /api/v1/processes":                          {{path: "/api/v1/processes?sort=worst&state=FATAL", status: 200}, {path: "/api/v1/processes?host=nowhere", status: 200}, {path: "/api/v1/processes?limit=0", status: 400}},
+		"GET /api/v1/processes/{host}/{group}/{process}": {{path: "/api/v1/processes/web1/api/api_00", status: 200}, {path: "/api/v1/processes/web1/api/x", status: 404}},
+		"GET /api/v1/hosts":                              {{path: "/api/v1/hosts", status: 200}, {path: "/api/v1/hosts?sort=age", status: 400}},
+		"GET /api/v1/hosts/{host}":                       {{path: "/api/v1/hosts/web1", status: 200}, {path: "/api/v1/hosts/web2", status: 404}},
+		"GET /api/v1/alerts":                             {{path: "/api/v1/alerts?phase=firing&severity=critical", status: 200}, {path: "/api/v1/alerts?phase=open", status: 400}},
+		"GET /api/v1/alerts/{id}":                        {{path: "/api/v1/alerts/unexpected-exit/web1/4f0c6d1e2a90b7c3/1", status: 200}, {path: "/api/v1/alerts/unexpected-exit%2Fweb1%2F4f0c6d1e2a90b7c3%2F1", status: 200}, {path: "/api/v1/alerts/x", status: 404}, {path: "/api/v1/alerts/x?format=pdf", status: 400}},
+		"GET /api/v1/events":                             {{path: "/api/v1/events?event=PROCESS_STATE&since=1h", status: 200}, {path: "/api/v1/events?since=soon", status: 400}},
+		"GET /api/v1/mutes":                              {{path: "/api/v1/mutes", status: 200}},
+		"POST /api/v1/mutes":                             {{path: "/api/v1/mutes", body: `{"hosts":["web1"],"comment":"deployment","for":"1h"}`, status: 201}, {path: "/api/v1/mutes", body: `{"comment":"x","for":"1h"}`, status: 400}, {path: "/api/v1/mutes", body: `{"host":["web1"]}`, status: 400}},
+		"DELETE /api/v1/mutes/{id}":                      {{path: "/api/v1/mutes/0000000000", status: 404}},
+	}
+
+	for path, methods := range document["paths"].(map[string]any) {
+		for method := range methods.(map[string]any) {
+			name := strings.ToUpper(method) + " " + path
+			if len(requests[name]) == 0 {
+				t.Errorf("%s: nothing tries it", name)
+			}
+			for _, r := range requests[name] {
+				status, contentType, body := i.do(strings.ToUpper(method), r.path, r.body)
+				if status != r.status {
+					t.Errorf("%s %s: %d %s, want %d", method, r.path, status, body, r.status)
+					continue
+				}
+				kind := "application/json"
+				pointer := fmt.Sprintf("/paths/%s/%s/responses/%d/content/application~1json/schema",
+					strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(path), method, status)
+				if status >= 400 {
+					kind, pointer = "application/problem+json", "/components/schemas/Problem"
+				}
+				answer, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
+				if err != nil || contentType != kind {
+					t.Errorf("%s %s: %s %v", method, r.path, contentType, err)
+					continue
+				}
+				if err := compile(pointer).Validate(answer); err != nil {
+					t.Errorf("%s %s: %v\n%s", method, r.path, err, body)
+				}
+			}
+		}
+	}
+	if got, want := len(i.api.routes()), len(requests); got != want {
+		t.Errorf("%d routes, openapi.json has %d", got, want)
+	}
+}
+
+// What programs have written is only for who is logged in, and for loopback.
+func TestStrangersSeeNoOutput(t *testing.T) {
+	i := install(t)
+	for _, path := range []string{"/api/v1/alerts", "/api/v1/alerts/unexpected-exit/web1/4f0c6d1e2a90b7c3/1", "/api/v1/alerts/unexpected-exit/web1/4f0c6d1e2a90b7c3/1?format=md", "/api/v1/events"} {
+		i.remote = "127.0.0.1:5"
+		if _, _, body := i.do("GET", path, ""); !strings.Contains(body, "hush") {
+			t.Errorf("%s here: %s", path, body)
+		}
+		i.remote = "192.0.2.1:5"
+		if status, _, body := i.do("GET", path, ""); status != 200 || strings.Contains(body, "hush") {
+			t.Errorf("%s from elsewhere: %d %s", path, status, body)
+		}
+	}
+}
+
+// Silences are made and ended only where web.allow says so.
+func TestSilences(t *testing.T) {
+	body := `{"hosts":["web1"],"comment":"deployment","for":"1h"}`
+	readOnly := install(t)
+	if status, _, answer := readOnly.do("POST", "/api/v1/mutes", body); status != 403 || !strings.Contains(answer, "web.allow") {
+		t.Errorf("%d %s", status, answer)
+	}
+
+	i := install(t, site.AllowMute)
+	status, _, answer := i.do("POST", "/api/v1/mutes", body)
+	var made struct {
+		ID, Author string
+		Alerts     []string
+	}
+	if err := json.Unmarshal([]byte(answer), &made); err != nil || status != 201 || made.Author != "web" || len(made.Alerts) != 2 {
+		t.Fatalf("%d %s, %v", status, answer, err)
+	}
+	i.Until("the silence is listed", func() bool {
+		_, _, list := i.do("GET", "/api/v1/mutes", "")
+		return strings.Contains(list, made.ID)
+	})
+	if status, _, answer := i.do("DELETE", "/api/v1/mutes/"+made.ID, ""); status != 204 {
+		t.Errorf("%d %s", status, answer)
+	}
+	i.Until("it is over", func() bool {
+		_, _, list := i.do("GET", "/api/v1/mutes", "")
+		return !strings.Contains(list, made.ID)
+	})
+}
+
+// Without NATS what is in memory is shown, as no longer live, and the rest says why not.
+func TestWithoutNATS(t *testing.T) {
+	i := install(t)
+	i.api.JetStream = func() jetstream.JetStream { return nil }
+	if status, _, body := i.do("GET", "/api/v1/events", ""); status != 503 || !strings.Contains(body, "NATS cannot be reached") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _, body := i.do("GET", "/api/v1/processes", ""); status != 200 || !strings.Contains(body, `"live":false,"since":`) {
+		t.Errorf("%d %s", status, body)
+	}
+}
