@@ -140,7 +140,9 @@ func (a *App) runActive(ctx context.Context, js jetstream.JetStream, held func()
 		a.memory = intake.New(a.log)
 	}
 	reader := a.memory
-	reader.Begin(intake.Session{JetStream: js, Held: held, Health: a.health, Again: a.changed, Count: a.metrics.CountMessage})
+	reader.Begin(intake.Session{
+		JetStream: js, Held: held, Health: a.health, Again: a.changed, Count: a.metrics.CountMessage,
+	})
 	for {
 		err := a.runUntilReload(ctx, func(ctx context.Context) error {
 			return a.runPlan(ctx, js, a.plan.Load(), held, reader)

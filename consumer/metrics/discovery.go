@@ -25,8 +25,7 @@ type target struct {
 func (m *Metrics) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 	s := m.cfg.Snapshot()
 	if !s.Status.Loaded {
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, "not known yet: "+s.Status.Why, http.StatusServiceUnavailable)
+		refuse(w, "the hosts are not known yet: "+s.Status.Why)
 		return
 	}
 
@@ -39,6 +38,17 @@ func (m *Metrics) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	_ = e.Encode(targets) // an error is one of the connection
+}
+
+// refuse answers that the list is not known, as problem details (RFC 9457).
+func refuse(w http.ResponseWriter, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", "5")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // an error is one of the connection
+		"type": "about:blank", "title": http.StatusText(http.StatusServiceUnavailable),
+		"status": http.StatusServiceUnavailable, "detail": detail,
+	})
 }
 
 // targetsOf returns the bridges of a host that listen, so far as is known. Of several with
@@ -107,7 +117,8 @@ func isHostName(name string) bool {
 		return true
 	}
 	other := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_')
+		isWord := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !isWord && r != '-' && r != '.' && r != '_'
 	}
 	return name != "" && len(name) < 254 && strings.IndexFunc(name, other) < 0
 }

@@ -190,8 +190,9 @@ func oneIf(is bool) float64 {
 var hostFamilies = []family[*fleet.Host]{
 	{
 		name: "supervisord_host_up", kind: gauge,
-		help:   "0 if nothing has come from the host for 3 minutes, or its supervisord was killed or has shut down.",
-		series: one(known(func(h *fleet.Host) float64 { return oneIf(h.UnknownSince == nil && h.ShutDownSince == nil) })),
+		help: "0 if nothing has come from the host for 3 minutes, " +
+			"or its supervisord was killed or has shut down.",
+		series: one(known(isHostUp)),
 	},
 	{
 		name: "supervisord_host_last_seen_timestamp_seconds", kind: gauge,
@@ -205,6 +206,8 @@ var hostFamilies = []family[*fleet.Host]{
 		series: lossSeries(),
 	},
 }
+
+func isHostUp(h *fleet.Host) float64 { return oneIf(h.UnknownSince == nil && h.ShutDownSince == nil) }
 
 // lossSeries are the causes of losses. What records of earlier versions have counted without
 // a cause is one of LossOther.

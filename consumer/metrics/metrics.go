@@ -94,7 +94,7 @@ type contents struct {
 }
 
 func (m *Metrics) serveMetrics(w http.ResponseWriter, r *http.Request) {
-	globs := r.URL.Query()["host"]
+	globs := schema.SplitGlobs(r.URL.Query()["host"])
 	for _, text := range globs {
 		if _, err := schema.ParseGlob(text); err != nil {
 			http.Error(w, fmt.Sprintf("host: %v", err), http.StatusBadRequest)

@@ -180,6 +180,8 @@ func TestAPartOfTheFleet(t *testing.T) {
 	}{
 		{query: "host=web*", want: []string{"web1", "web2"}},
 		{query: "host=db1&host=web2", want: []string{"db1", "web2"}},
+		{query: "host=db*,web2", want: []string{"db1", "web2"}},
+		{query: "host=web{1,2}", want: []string{"web1", "web2"}},
 		{query: "host=nobody"},
 	} {
 		answer, body := d.get(t, "/metrics?"+c.query, "")
