@@ -273,7 +273,7 @@ func TestRecordsAreValid(t *testing.T) {
 			{"web1/" + boot + "/2", Time{at}, 9, ProcessStateExited, "web1", "api", "api_00", "supervisor", "RUNNING", new(false), 7, exit, log, ran, look, true, &Time{at}, 3, "disk-full", "full", "make room"},
 		}, map[string]string{"team": "a"}, map[string]string{"runbook": "b"}, []string{"mail"}}).Envelope("1/3", TypeAlertResolved, at)},
 		{"urn:supernats:state:1", ProcessRecord{Host: "web1", Group: "api", Process: "api_00", State: "UNKNOWN", Boot: boot}},
-		{"urn:supernats:state:1", ProcessRecord{"web1", "api", "api_00", "FATAL", Time{at}, 7, &Time{at}, new(false), &Exit{SpawnErr: "no such file"}, new(0.0), &Look{Time: Time{at}}, 1, 2, 3, 4, &Time{at}, &Time{at}, boot, 5, 6, Time{at}, &SnapshotMark{4, Time{at}, true}}},
+		{"urn:supernats:state:1", ProcessRecord{"web1", "api", "api_00", "FATAL", Time{at}, 7, &Time{at}, new(-1), new(false), &Exit{SpawnErr: "no such file"}, new(0.0), &Look{Time: Time{at}}, 1, 2, 3, 4, &Time{at}, &Time{at}, boot, 5, 6, Time{at}, &SnapshotMark{4, Time{at}, true}}},
 	} {
 		b := marshal(t, c.record)
 		if got := validate(t, c.id, b); got != nil {

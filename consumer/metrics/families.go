@@ -136,25 +136,24 @@ func stateOf(p *fleet.Process) string {
 	return p.State
 }
 
-// exitStatus returns the status with which a process has ended, -1 for any signal, and 0
-// while it runs. Of an end that nobody has explained there is none: 0 would look well.
+// exitStatus returns supervisord's status of a process that was stopped or has ended, -1 for
+// any signal, and 0 of any other. Where nobody has said it yet there is none: 0 would look
+// well.
 func exitStatus(p *fleet.Process) (status float64, known bool) {
-	if p.State != schema.StateExited {
+	if p.State != schema.StateExited && p.State != schema.StateStopped {
 		return 0, true
 	}
 
-	unexpected := p.Expected != nil && !*p.Expected
+	isExited := p.State == schema.StateExited
 	switch {
-	case p.Exit != nil && p.Exit.Code != nil:
+	case isExited && p.Exit != nil && p.Exit.Code != nil:
 		return float64(*p.Exit.Code), true
-	case p.Exit != nil && p.Exit.Signal != "":
+	case isExited && p.Exit != nil && p.Exit.Signal != "":
 		return -1, true
-	case p.Snapshot != nil && p.Exit == nil:
-		return -1, true // a table has every other status
-	case unexpected:
-		return 0, false
+	case p.ExitStatus != nil:
+		return float64(*p.ExitStatus), true
 	}
-	return 0, true
+	return 0, false
 }
 
 // startTime returns when a process that is up was started.

@@ -26,7 +26,7 @@ func TestProcesses(t *testing.T) {
 	}
 	killed := func(p *fleet.Process) { p.Exit, p.Expected = &schema.Exit{Signal: "SIGKILL"}, new(false) }
 	started := func(p *fleet.Process) { p.Started = &schema.Time{Time: noon.Add(-time.Minute - 500*time.Millisecond)} }
-	seen := func(p *fleet.Process) { p.Snapshot = &schema.SnapshotMark{} }
+	status := func(n int) func(*fleet.Process) { return func(p *fleet.Process) { p.ExitStatus = &n } }
 	for _, c := range []struct {
 		name           string
 		process        *fleet.Process
@@ -37,12 +37,13 @@ func TestProcesses(t *testing.T) {
 		{name: "an old record does not say since when", process: process("p", "RUNNING"), up: "1", state: "20", exit: "0", startsAt: "1772366400"},
 		{name: "has a long startsecs", process: process("p", "STARTING", started), up: "1", state: "10", exit: "0", startsAt: "1772366339.5"},
 		{name: "is being stopped", process: process("p", "STOPPING", started), up: "0", state: "40", exit: "0"},
-		{name: "was never started", process: process("p", "STOPPED"), up: "0", state: "0", exit: "0"},
+		{name: "was never started", process: process("p", "STOPPED", status(0)), up: "0", state: "0", exit: "0"},
+		{name: "was stopped by a signal", process: process("p", "STOPPED", status(-1), code(3)), up: "0", state: "0", exit: "-1"},
+		{name: "was stopped, and no table has come since", process: process("p", "STOPPED", code(3)), up: "0", state: "0"},
 		{name: "ended with a code", process: process("p", "EXITED", code(3)), up: "0", state: "100", exit: "3"},
 		{name: "ended by a signal", process: process("p", "EXITED", killed), up: "0", state: "100", exit: "-1"},
-		{name: "a table says that it was a signal", process: process("p", "EXITED", seen, func(p *fleet.Process) { p.Expected = new(false) }), up: "0", state: "100", exit: "-1"},
-		{name: "ended, and nobody knows how", process: process("p", "EXITED", func(p *fleet.Process) { p.Expected = new(false) }), up: "0", state: "100"},
-		{name: "ended as it should", process: process("p", "EXITED", func(p *fleet.Process) { p.Expected = new(true) }), up: "0", state: "100", exit: "0"},
+		{name: "only a table says how it ended", process: process("p", "EXITED", status(-1)), up: "0", state: "100", exit: "-1"},
+		{name: "ended, and nobody knows how", process: process("p", "EXITED"), up: "0", state: "100"},
 		{name: "did not come up", process: process("p", "FATAL", code(3)), up: "0", state: "200", exit: "0"},
 		{name: "tries again", process: process("p", "BACKOFF", code(3)), up: "0", state: "30", exit: "0"},
 		{name: "runs, after a crash", process: process("p", "RUNNING", started, code(3)), up: "1", state: "20", exit: "0", startsAt: "1772366339.5"},
@@ -294,7 +295,7 @@ func asText(t *testing.T, open string) string {
 // counter has no _total.
 func TestNodeExporter(t *testing.T) {
 	started := func(p *fleet.Process) { p.Started = &noon }
-	d := newDaemon(host("web1", process("a", "RUNNING", started), process("b", "STOPPING", started), process("c", "EXITED", started)))
+	d := newDaemon(host("web1", process("a", "RUNNING", started), process("b", "STOPPING", started), process("c", "EXITED", started, func(p *fleet.Process) { p.ExitStatus = new(0) })))
 	if _, body := d.get(t, "/metrics", openMetrics); strings.Contains(body, "node_supervisord") {
 		t.Error("they are there although nobody has asked for them")
 	}

@@ -58,6 +58,7 @@ func applyEvent(
 	r.State = to
 	r.Since = ce.Time
 	r.PID = pid
+	r.ExitStatus = nil
 	r.Gone = nil
 	r.Snapshot = nil
 	r.Boot = boot
