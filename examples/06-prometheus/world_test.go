@@ -136,7 +136,7 @@ func startFleet(t *testing.T) *fleet {
 	_, port, _ := net.SplitHostPort(freeAddress(t))
 	f.bridge = "localhost:" + port
 	section, err := exec.Command(bin+"/supernats-bridge", "conf", "--one-section", "--stderr-logfile", "%(here)s/bridge.log",
-		"--nats-url", server.URL, "--host", "localhost", "--spool-dir", t.TempDir(), "--listen", ":"+port).Output()
+		"--nats-url", server.URL, "--host", "localhost", "--spool-dir", t.TempDir(), "--listen", ":"+port, "--snapshot-every", "2s").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
