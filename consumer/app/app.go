@@ -29,6 +29,7 @@ import (
 	"supernats/consumer/metrics"
 	"supernats/consumer/rules"
 	"supernats/consumer/service"
+	"supernats/consumer/watchdog"
 	"supernats/consumer/web"
 	"supernats/consumer/web/api"
 )
@@ -49,6 +50,7 @@ type App struct {
 	fleet     *fleet.Fleet
 	jetStream atomic.Pointer[jetstream.JetStream]
 	metrics   *metrics.Metrics
+	watchdogs []*watchdog.Watchdog
 	// server is set by Run; nil: it is somebody else's.
 	server atomic.Pointer[embedded.Server]
 
@@ -66,9 +68,10 @@ type App struct {
 	// changed holds one value when what is on NATS is not what it was: the events are
 	// read again.
 	changed chan struct{}
-	// isActive is set while this instance has the lease.
-	isActive atomic.Bool
-	queues   inbox.Memory
+	// isActive is set while this instance has the lease, wasActive from then until another
+	// instance may have it.
+	isActive, wasActive atomic.Bool
+	queues              inbox.Memory
 	// logged holds the texts that logOnce has logged.
 	logged sync.Map
 
@@ -127,6 +130,11 @@ func New(valid *config.Plan, o Options) (*App, error) {
 		Health: a.health, Ready: a.ready, Log: log,
 		Summary: func() string { return a.plan.Load().cfg.Summary() },
 	})
+
+	for _, s := range a.cfg.Watchdog {
+		a.watchdogs = append(a.watchdogs,
+			watchdog.New(s.WithDefaults(), a.identity(), a.verdict, a.health, log))
+	}
 
 	p, err := a.prepare(valid)
 	if err != nil {
@@ -207,6 +215,9 @@ func (a *App) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if a.cfg.Listen != "" {
 		g.Go(func() error { return a.webServer().Run(ctx) })
+	}
+	for _, w := range a.watchdogs {
+		g.Go(func() error { return w.Run(ctx) })
 	}
 	g.Go(func() error { return a.store.Run(ctx) })
 	g.Go(func() error { return c.run(ctx, a.work) })

@@ -11,7 +11,7 @@ import (
 
 // addressees returns the addresses of the receivers of a configuration.
 func (a *App) addressees(cfg *config.Config) ([]deliver.Addressee, error) {
-	id := notify.Identity{Instance: a.instance, Version: a.options.Version}
+	id := a.identity()
 	var all []deliver.Addressee
 	for _, r := range cfg.AllReceivers() {
 		made, err := r.New(id, a.log)
@@ -28,4 +28,9 @@ func (a *App) addressees(cfg *config.Config) ([]deliver.Addressee, error) {
 		}
 	}
 	return all, nil
+}
+
+// identity is who this instance is for those whom it notifies.
+func (a *App) identity() notify.Identity {
+	return notify.Identity{Instance: a.instance, Version: a.options.Version, URL: a.cfg.Site().URL("/")}
 }

@@ -57,7 +57,7 @@ func (a *App) work(ctx context.Context, js jetstream.JetStream) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return k.Run(ctx) })
-	if a.cfg.Listen != "" {
+	if a.cfg.Listen != "" || len(a.watchdogs) > 0 {
 		g.Go(func() error { return a.fleet.Run(ctx, js, a.log) })
 	}
 	g.Go(func() error {

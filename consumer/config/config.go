@@ -15,6 +15,7 @@ import (
 
 	"supernats/consumer/embedded"
 	"supernats/consumer/rules"
+	"supernats/consumer/watchdog"
 	"supernats/consumer/web/site"
 	"supernats/schema"
 	"supernats/schema/natsconn"
@@ -41,6 +42,9 @@ type Config struct {
 	Web         site.Settings `yaml:"web"`
 	// Compat names other exporters whose metrics are exported beside ours.
 	Compat []string `yaml:"compat"`
+
+	// Watchdog are the addresses that are pinged for as long as people are notified.
+	Watchdog []watchdog.Settings `yaml:"watchdog"`
 
 	// Mail is the receiver "mail", and the defaults of every other mail receiver.
 	Mail      *Mail      `yaml:"mail"`
@@ -233,6 +237,8 @@ func (c *Config) NeedsRestart(old Config) string {
 		return "route_prefix"
 	case !reflect.DeepEqual(c.Web, old.Web):
 		return "web"
+	case !reflect.DeepEqual(c.Watchdog, old.Watchdog):
+		return "watchdog"
 	}
 	return ""
 }

@@ -32,3 +32,15 @@ func (p *problems) checkSite(c *Config) {
 		}
 	}
 }
+
+func (p *problems) checkWatchdogs(c *Config) {
+	names := map[string]bool{}
+	for i, w := range c.Watchdog {
+		at := fmt.Sprintf("watchdog[%d]", i)
+		p.addSection(at, w.WithDefaults().Validate())
+		if names[w.Name] {
+			p.add(at+".name", "duplicate name %q", w.Name)
+		}
+		names[w.Name] = true
+	}
+}

@@ -51,6 +51,7 @@ func (c *Config) check() (*rules.Set, problems) {
 			c.Listen)
 	}
 	p.checkSite(c)
+	p.checkWatchdogs(c)
 	p.checkReceivers(c)
 	p.checkLimits(c.Limits)
 	p.checkHolds(c)

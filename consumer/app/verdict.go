@@ -1,0 +1,87 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"supernats/consumer/inspect"
+	"supernats/consumer/watchdog"
+	"supernats/consumer/wording"
+)
+
+const (
+	// verdictTimeout bounds how long a verdict may take.
+	verdictTimeout = 10 * time.Second
+	// lateAfter is how long an event may wait to be read, refusedAfter how long a receiver
+	// may accept nothing, before a watchdog is told.
+	lateAfter    = time.Minute
+	refusedAfter = 5 * time.Minute
+)
+
+// verdict says whether people are notified: this instance is active, it reads events in
+// time, can write, and its receivers accept what they get.
+//
+// An instance that stands by is silent. One that was active, and then lost NATS, is not:
+// nobody else can know yet.
+func (a *App) verdict(ctx context.Context) watchdog.Verdict {
+	ctx, cancel := context.WithTimeout(ctx, verdictTimeout)
+	defer cancel()
+
+	if !a.isActive.Load() {
+		switch {
+		case a.currentJetStream() != nil:
+			a.wasActive.Store(false)
+			return watchdog.Verdict{Silent: true}
+		case !a.wasActive.Load():
+			return watchdog.Verdict{Silent: true}
+		}
+		return watchdog.Verdict{Reason: "NATS cannot be reached, and nobody is notified"}
+	}
+	a.wasActive.Store(true)
+
+	if failures := a.health.Failures(); len(failures) > 0 {
+		return watchdog.Verdict{Reason: failures[0].Text}
+	}
+	switch s := a.fleet.Snapshot().Status; {
+	case s.LagAge > lateAfter:
+		return watchdog.Verdict{Reason: fmt.Sprintf("events are read late: %d wait, the oldest for %s",
+			s.Lag, wording.Brief(s.LagAge))}
+	case s.Loaded && !s.Live && time.Since(s.Since) > lateAfter:
+		return watchdog.Verdict{Reason: s.Why}
+	}
+	return watchdog.Verdict{Reason: a.refusal(ctx)}
+}
+
+// refusal says which receivers do not accept notifications, "" if all do.
+func (a *App) refusal(ctx context.Context) string {
+	js := a.currentJetStream()
+	if js == nil {
+		return "NATS cannot be reached, and nobody is notified"
+	}
+	queues, err := (&inspect.Reader{JS: js}).Queues(ctx)
+	if err != nil {
+		return fmt.Sprintf("what the receivers accept is not known: %v", err)
+	}
+
+	inUse := map[string]bool{}
+	for _, r := range a.plan.Load().receivers {
+		inUse[r.Name()] = true
+	}
+	failing, last := 0, ""
+	for i := range queues {
+		q := &queues[i]
+		if !inUse[q.Receiver] || q.Failure() == "" {
+			continue
+		}
+		failing++
+		last = fmt.Sprintf("%s accepts no notifications: %s", q.Receiver, wording.Clip(q.Failure(), wording.MaxText))
+		if since := q.Progress.Since; since != nil && time.Since(since.Time) > refusedAfter {
+			return last
+		}
+	}
+	if failing > 0 && failing == len(inUse) {
+		return last
+	}
+	return ""
+}

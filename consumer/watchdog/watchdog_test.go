@@ -1,0 +1,175 @@
+package watchdog
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"supernats/consumer/health"
+	"supernats/consumer/notify"
+	"supernats/schema"
+	"supernats/schema/secretfile"
+)
+
+// ping is what a switch got.
+type ping struct {
+	path string
+	message
+}
+
+// deadMansSwitch is a server that gets pings, and answers with a status.
+func deadMansSwitch(t *testing.T) (address string, got chan ping, status *atomic.Int32) {
+	t.Helper()
+	got, status = make(chan ping, 100), new(atomic.Int32)
+	status.Store(http.StatusOK)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		p := ping{path: r.Method + " " + r.URL.String()}
+		if err != nil || json.Unmarshal(body, &p.message) != nil {
+			t.Errorf("%q, %v", body, err)
+		}
+		w.WriteHeader(int(status.Load()))
+		got <- p
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, got, status
+}
+
+// start runs a watchdog with a verdict that can be changed.
+func start(t *testing.T, s Settings) (w *Watchdog, verdict *atomic.Pointer[Verdict], h *health.Health) {
+	t.Helper()
+	verdict = new(atomic.Pointer[Verdict])
+	verdict.Store(&Verdict{})
+	s.Name = "switch"
+	s = s.WithDefaults()
+	s.Every = schema.Duration(time.Second)
+	if err := s.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	h = health.New(zerolog.Nop())
+	w = New(s, notify.Identity{Instance: "mon1"}, func(context.Context) Verdict { return *verdict.Load() }, h, zerolog.Nop())
+
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = w.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return w, verdict, h
+}
+
+// next returns the next ping that is as wanted, and passes over others before it.
+func next(t *testing.T, got chan ping, want func(ping) bool) ping {
+	t.Helper()
+	for deadline := time.After(20 * time.Second); ; {
+		select {
+		case p := <-got:
+			if want(p) {
+				return p
+			}
+		case <-deadline:
+			t.Fatal("no such ping")
+		}
+	}
+}
+
+// While all is well it is pinged, while something is wrong /fail is, with the reason.
+func TestPingsAndFailures(t *testing.T) {
+	address, got, _ := deadMansSwitch(t)
+	w, verdict, _ := start(t, Settings{URL: secretfile.Secret(address + "/ping/1234?rid=5")})
+
+	p := next(t, got, func(ping) bool { return true })
+	if p.path != "POST /ping/1234?rid=5" || p.Status != "ok" || p.Instance != "mon1" {
+		t.Errorf("%+v", p)
+	}
+	verdict.Store(&Verdict{Reason: "NATS is not connected"})
+	p = next(t, got, func(p ping) bool { return p.Status != "ok" })
+	if p.path != "POST /ping/1234/fail?rid=5" || p.Status != "fail" || p.Reason != "NATS is not connected" {
+		t.Errorf("%+v", p)
+	}
+	verdict.Store(&Verdict{})
+	next(t, got, func(p ping) bool { return p.Status == "ok" })
+	if n := w.Counts(); n[ResultPing] == 0 || n[ResultFail] == 0 || n[ResultFailed] != 0 {
+		t.Errorf("%v", n)
+	}
+}
+
+// An instance that stands by says nothing.
+func TestSilentWhileAnotherIsActive(t *testing.T) {
+	address, got, _ := deadMansSwitch(t)
+	_, verdict, _ := start(t, Settings{URL: secretfile.Secret(address)})
+	next(t, got, func(ping) bool { return true })
+	verdict.Store(&Verdict{Silent: true})
+	time.Sleep(1500 * time.Millisecond) // one that had begun may still come
+	for len(got) > 0 {
+		<-got
+	}
+	select {
+	case p := <-got:
+		t.Errorf("%+v", p)
+	case <-time.After(2500 * time.Millisecond):
+	}
+}
+
+// An address that cannot be pinged is a warning that names no secret, until it can.
+func TestAPingThatFailsIsAWarning(t *testing.T) {
+	address, got, status := deadMansSwitch(t)
+	status.Store(http.StatusNotFound)
+	file := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(file, []byte(address+"/secret-1234\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, _, h := start(t, Settings{URLFile: file})
+	next(t, got, func(ping) bool { return true })
+
+	until(t, "the warning", func() bool { return len(h.Warnings()) == 1 })
+	text := h.Warnings()[0].Text
+	if strings.Contains(text, "secret") || !strings.Contains(text, "404") || !strings.Contains(text, "url_file") {
+		t.Errorf("%q", text)
+	}
+	if w.Counts()[ResultFailed] == 0 || len(h.Failures()) != 0 {
+		t.Errorf("%v, %v", w.Counts(), h.Failures())
+	}
+	status.Store(http.StatusOK)
+	until(t, "the end of the warning", func() bool { return len(h.Warnings()) == 0 })
+}
+
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestSettingsAreChecked(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		settings   Settings
+	}{
+		{name: "no name", want: "name: missing", settings: Settings{URL: "https://hc.example.com/1"}},
+		{name: "no address", want: "want either url or url_file", settings: Settings{Name: "x"}},
+		{name: "two addresses", want: "want either url or url_file", settings: Settings{Name: "x", URL: "https://h", URLFile: "f"}},
+		{name: "no URL", want: "url: invalid URL", settings: Settings{Name: "x", URL: "hc.example.com"}},
+		{name: "too often", want: "every: invalid value", settings: Settings{Name: "x", URL: "https://h", Every: schema.Duration(time.Millisecond)}},
+	} {
+		if err := c.settings.WithDefaults().Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
