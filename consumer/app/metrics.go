@@ -19,7 +19,14 @@ func (a *App) newMetrics() *metrics.Metrics {
 			return list
 		},
 		NodeExporter: func() bool { return slices.Contains(a.plan.Load().cfg.Compat, config.CompatNodeExporter) },
-		Log:          a.log,
+		Pings: func() map[string]map[string]uint64 {
+			pings := map[string]map[string]uint64{}
+			for _, w := range a.watchdogs {
+				pings[w.Name()] = w.Counts()
+			}
+			return pings
+		},
+		Log: a.log,
 	})
 }
 

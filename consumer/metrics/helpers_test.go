@@ -30,6 +30,7 @@ type daemon struct {
 	active   bool
 	node     bool
 	rules    []Rule
+	pings    map[string]map[string]uint64
 }
 
 // newDaemon returns an active one with hosts.
@@ -41,6 +42,7 @@ func newDaemon(hosts ...*fleet.Host) *daemon {
 		Active:       func() bool { return d.active },
 		Rules:        func() []Rule { return d.rules },
 		NodeExporter: func() bool { return d.node },
+		Pings:        func() map[string]map[string]uint64 { return d.pings },
 		Log:          zerolog.Nop(),
 	})
 	return d

@@ -43,7 +43,9 @@ type Config struct {
 	// collector of supervisord exports.
 	Rules        func() []Rule
 	NodeExporter func() bool
-	Log          zerolog.Logger
+	// Pings returns how many pings of each watchdog had each result.
+	Pings func() map[string]map[string]uint64
+	Log   zerolog.Logger
 }
 
 // Rule is what metrics show of a rule.

@@ -153,3 +153,16 @@ func TestReasons(t *testing.T) {
 		}
 	}
 }
+
+func TestPings(t *testing.T) {
+	d := newDaemon()
+	d.pings = map[string]map[string]uint64{"healthchecks": {"ping": 7, "fail": 0}}
+	_, body := d.get(t, "/metrics/self", "")
+	want := []string{
+		`supernats_watchdog_pings_total{result="fail",watchdog="healthchecks"} 0`,
+		`supernats_watchdog_pings_total{result="ping",watchdog="healthchecks"} 7`,
+	}
+	if d := cmp.Diff(want, samples(body, "supernats_watchdog")); d != "" {
+		t.Error(d)
+	}
+}

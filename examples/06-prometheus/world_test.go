@@ -126,7 +126,7 @@ func startFleet(t *testing.T) *fleet {
 	server := streamtest.Start(t)
 	f := &fleet{metrics: freeAddress(t)}
 	config := filepath.Join(t.TempDir(), "supernats.yaml")
-	text := fmt.Sprintf("nats: {url: %q}\nlisten: %q\nreceivers:\n- {name: hook, webhook: {url: 'http://%s/'}}\n",
+	text := fmt.Sprintf("nats: {url: %q}\nlisten: %q\nwatchdog: [{name: dead, url: 'http://%[3]s/'}]\nreceivers:\n- {name: hook, webhook: {url: 'http://%[3]s/'}}\n",
 		server.URL, f.metrics, freeAddress(t))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
