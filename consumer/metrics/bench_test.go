@@ -22,16 +22,21 @@ func (d *discarding) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// newScrape returns a request of Prometheus, and where its answer goes.
+func newScrape() (*discarding, *http.Request) {
+	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	r.Header.Set("Accept", openMetrics)
+	return &discarding{header: http.Header{}}, r
+}
+
 // BenchmarkScrape measures a scrape of 200,000 processes on 10,000 hosts, all of which have
 // been seen again since the last one.
 func BenchmarkScrape(b *testing.B) {
 	for _, encoding := range []string{"identity", "gzip"} {
 		b.Run(encoding, func(b *testing.B) {
 			d := newDaemon(crowd(10_000)...)
-			r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
-			r.Header.Set("Accept", openMetrics)
+			w, r := newScrape()
 			r.Header.Set("Accept-Encoding", encoding)
-			w := &discarding{header: http.Header{}}
 			d.serveMetrics(w, r)
 
 			b.ReportAllocs()

@@ -109,6 +109,8 @@ func (m *Metrics) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		c.events = c.own
 		c.node = m.cfg.NodeExporter()
 		c.hosts = selectHosts(m.labels.of(s), globs)
+	} else {
+		m.labels.reset()
 	}
 	m.serve(w, r, c)
 }
@@ -141,7 +143,9 @@ func (m *Metrics) serve(w http.ResponseWriter, r *http.Request, c contents) {
 	m.render(p, c)
 	if err := p.close(); err != nil {
 		m.cfg.Log.Debug().Err(err).Str("client", r.RemoteAddr).Msg("a scrape was not read to its end")
+		return
 	}
+	markServed(c.hosts)
 }
 
 // negotiate returns the format of an answer. The metrics of node_exporter are there in the

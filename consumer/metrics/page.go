@@ -139,18 +139,19 @@ func (p *page) writeHosts(f *family[*fleet.Host], hosts []hostLabels) {
 
 func (p *page) writeProcesses(f *family[*fleet.Process], hosts []hostLabels) {
 	sample := p.begin(f.name, f.kind, f.help, f.bare, f.odd)
+	isCount := f.kind == counter && !f.bare && !f.odd
 	for _, s := range f.series {
 		for i := range hosts {
 			if p.err != nil {
 				return
 			}
-			p.writeHost(sample, &s, &hosts[i])
+			p.writeHost(sample, &s, &hosts[i], isCount)
 		}
 	}
 }
 
-// writeHost writes the samples of the processes of a host.
-func (p *page) writeHost(sample string, s *series[*fleet.Process], of *hostLabels) {
+// writeHost writes the samples of the processes of a host. A count begins at 0.
+func (p *page) writeHost(sample string, s *series[*fleet.Process], of *hostLabels, isCount bool) {
 	begin := uint32(0)
 	for i, process := range of.host.Processes {
 		labels := of.labels[begin:of.ends[i]]
@@ -159,6 +160,9 @@ func (p *page) writeHost(sample string, s *series[*fleet.Process], of *hostLabel
 			continue
 		}
 		if value, known := s.value(process); known {
+			if isCount && of.isNewborn(i) {
+				value = 0
+			}
 			p.b = append(append(p.b, sample...), labels...)
 			p.end(s.labels, value)
 		}

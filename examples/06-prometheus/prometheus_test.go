@@ -47,9 +47,21 @@ func TestPrometheus(t *testing.T) {
 		p.wait(t, `supervisord_exit_status{name="victim"} == -1`)
 		p.wait(t, `increase(supervisord_events_total{event="PROCESS_STATE_EXITED"}[1m]) > 0`)
 	})
+	t.Run("so has that of a process that is new, and ends at once", func(t *testing.T) {
+		conf, err := os.ReadFile(f.Dir + "/supervisord.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		const brief = "[program:brief]\ncommand=sh -c \"exit 3\"\nstartsecs=0\nautorestart=false\n"
+		if err := os.WriteFile(f.Dir+"/supervisord.conf", append(conf, brief...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f.MustCtl(t, "update")
+		p.wait(t, `increase(supervisord_process_exits_total{name="brief",expected="false"}[1m]) > 0`)
+	})
 	t.Run("a receiver that cannot be reached", func(t *testing.T) {
 		p.wait(t, `increase(supernats_notifications_failed_total{receiver="hook",reason="outage"}[1m]) > 0`)
-		p.wait(t, `supernats_alerts{rule="unexpected-exit",state="firing"} == 1`)
+		p.wait(t, `supernats_alerts{rule="unexpected-exit",state="firing"} == 2`)
 	})
 	t.Run("the bridge is discovered", func(t *testing.T) {
 		p.wait(t, `up{job="supernats-bridge",instance="`+f.bridge+`",host="localhost"} == 1`)
@@ -67,6 +79,14 @@ func TestPrometheus(t *testing.T) {
 // sameAsTheBridge compares what the bridge asks supervisord with what the daemon knows from
 // events.
 func sameAsTheBridge(t *testing.T, f *fleet) {
+	_, fromFleet := get(t, "http://"+f.metrics+"/metrics", "")
+	_, fromBridge := get(t, "http://"+f.bridge+"/metrics", "")
+	types := described(fromBridge)
+	slices.Sort(types)
+	if got := slices.Sorted(slices.Values(described(fromFleet))); len(types) != 10 || !slices.Equal(types, got) {
+		t.Errorf("types and help differ (-bridge +fleet)\n%s", cmp.Diff(types, got))
+	}
+
 	var fleet, bridge []string
 	values := func(body string, isWanted *regexp.Regexp) (lines []string) {
 		for line := range strings.Lines(body) {
@@ -86,6 +106,11 @@ func sameAsTheBridge(t *testing.T, f *fleet) {
 		bridge = values(labels.ReplaceAllString(body, `{host="localhost",group="$1",name="$2"}`), wanted)
 		return slices.Equal(fleet, bridge)
 	}, "both to agree; now they differ in (-bridge +fleet)\n%s", lazily(func() string { return cmp.Diff(bridge, fleet) }))
+}
+
+// described returns what an exposition says of the metrics of processes.
+func described(body string) (lines []string) {
+	return regexp.MustCompile(`(?m)^# (?:HELP|TYPE) supervisord_(?:up|state|exit_status|start_time_seconds|start_time_seconds_total) .*$`).FindAllString(body, -1)
 }
 
 // lazily is a text that is made when it is printed.

@@ -145,6 +145,7 @@ func (h *Host) register(kind string, b *schema.Bridge, stored schema.Time) {
 
 	o := &rec.Bridges[i]
 	o.LastSeen = stored
+	o.Listen = clean(b.Settings["listen"], maxName)
 	switch kind {
 	case schema.BridgeStarted:
 		o.Server = strings.Clone(b.Server)
@@ -152,7 +153,6 @@ func (h *Host) register(kind string, b *schema.Bridge, stored schema.Time) {
 		o.Version = strings.Clone(b.BridgeVersion)
 		o.PID = b.PID
 		o.Spool = clean(b.Spool, maxCause)
-		o.Listen = clean(b.Settings["listen"], maxName)
 		o.Stopped = nil
 		o.Section = sectionOf(b.Section)
 		o.Reasons = reasonsOf(b.Reasons)
