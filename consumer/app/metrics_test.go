@@ -1,15 +1,11 @@
 package app
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/rs/zerolog"
-
-	"supernats/consumer/config"
 	"supernats/consumer/fleettest"
 	"supernats/schema"
 )
@@ -29,22 +25,6 @@ func scrape(t *testing.T, a *App) string {
 // continues with the same counters when the first one stops.
 func TestOneOfTwoDaemonsExportsTheFleet(t *testing.T) {
 	f := fleettest.New(t)
-	start := func() (*App, *fleettest.Running) {
-		cfg := config.Default()
-		cfg.NATS.URL, cfg.Listen = f.Server.URL, "127.0.0.1:0"
-		a, err := New(validPlan(t, cfg), Options{Version: "test", Log: zerolog.Nop()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := fleettest.Start(t, func(ctx context.Context) error {
-			if err := a.Run(ctx); err != nil {
-				return err
-			}
-			return ctx.Err()
-		})
-		<-a.ready
-		return a, r
-	}
 	const crashes = `supervisord_process_exits_total{host="web1",group="api",name="api_00",expected="false"} `
 	exports := func(a *App, lines ...string) func() bool {
 		return func() bool {
@@ -58,7 +38,7 @@ func TestOneOfTwoDaemonsExportsTheFleet(t *testing.T) {
 		}
 	}
 
-	first, running := start()
+	first, running := oneOfTwo(t, f)
 	f.WaitHandled(f.Publish(f.Event(schema.ProcessStateStarting), f.Event(schema.ProcessStateRunning)))
 	f.Until("a process that has never crashed is exported", exports(first, crashes+"0"))
 	f.WaitHandled(f.Publish(f.Crash()))
@@ -66,7 +46,7 @@ func TestOneOfTwoDaemonsExportsTheFleet(t *testing.T) {
 		`supervisord_events_total{event="PROCESS_STATE_EXITED"} 1`, `supernats_consumer_lag_messages 0`,
 		`supernats_alerts{rule="unexpected-exit",severity="critical",state="firing"} 1`))
 
-	second, _ := start()
+	second, _ := oneOfTwo(t, f)
 	f.Until("the second daemon exports itself", exports(second, "supernats_leader 0",
 		`supernats_alerts{rule="unexpected-exit",severity="critical",state="firing"} 1`))
 	if body := scrape(t, second); strings.Contains(body, "supervisord_") {
